@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BASE_JOBS_H
+#define BASE_JOBS_H
+/*
+ * The only place that makes threads.  A struct jobs is a pool of workers that
+ * start on first need and wait between calls: a small pool of metadata that
+ * needs one worker never starts a thread.  All calls below are made by one
+ * thread, the owner; they return when the work is done.
+ *
+ * Work functions return 0 or a negative errno; the first negative one stops the
+ * hand-out of more work and is returned.  They accumulate into state of their
+ * own worker (index @worker < jobs_nr()) and never print.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct jobs;
+
+/* @nr workers, the owner counted; 0 = the CPUs this process may use. NULL: no memory. */
+struct jobs *jobs_new(unsigned nr);
+void jobs_free(struct jobs *j);
+unsigned jobs_nr(const struct jobs *j);
+
+/*
+ * Calls @fn(ctx, worker, begin, end, err) for pieces of [0, @n) of at most @grain
+ * items, in parallel, pieces handed out in ascending order.  n <= grain runs in
+ * the calling thread (as worker 0) without waking anybody.
+ */
+typedef int jobs_for_fn(void *ctx, unsigned worker, size_t begin, size_t end, struct err *err);
+int jobs_for(struct jobs *j, size_t n, size_t grain, jobs_for_fn *fn, void *ctx, struct err *err);
+
+/*
+ * As jobs_for but with @nr_threads workers instead of jobs_nr() (more, when the
+ * work mostly waits for a device).  @worker < nr_threads.
+ */
+int jobs_for_wide(struct jobs *j, unsigned nr_threads, size_t n, size_t grain, jobs_for_fn *fn,
+		  void *ctx, struct err *err);
+
+/*
+ * An ordered pipeline over @nr_slots slots (at least jobs_nr() + 2; the caller's
+ * own array, whatever a slot is):
+ *   produce  serial, in order, fills slot @slot; returns 1 = filled, 0 = no more,
+ *            or a negative errno;
+ *   work     parallel, any order;
+ *   consume  serial, in the order of produce.
+ * produce and consume each run on one thread at a time but not always the same one;
+ * they may run at the same time as each other.  NULL work or consume is skipped.
+ * With one worker everything runs in the calling thread.
+ */
+struct jobs_pipe {
+	size_t nr_slots;
+	int (*produce)(void *ctx, size_t slot, struct err *err);
+	int (*work)(void *ctx, unsigned worker, size_t slot, struct err *err);
+	int (*consume)(void *ctx, size_t slot, struct err *err);
+	void *ctx;
+};
+int jobs_pipe(struct jobs *j, const struct jobs_pipe *p, struct err *err);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BASE_OUTBUF_H
+#define BASE_OUTBUF_H
+/*
+ * A growing byte buffer with fast formatting of decimal numbers: text output is
+ * made in big buffers and written whole.  After a failed allocation the buffer
+ * ignores appends and outbuf_error() says -ENOMEM, so that formatting code need
+ * not check every step.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct outbuf {
+	char *data;
+	size_t len, cap;
+	int error;
+};
+
+void outbuf_init(struct outbuf *b);
+void outbuf_fini(struct outbuf *b);
+static inline void outbuf_reset(struct outbuf *b)
+{
+	b->len = 0;
+}
+/* Room for @n more bytes: NULL (and b->error) when there is no memory. */
+char *outbuf_reserve(struct outbuf *b, size_t n);
+void outbuf_add(struct outbuf *b, const void *p, size_t n);
+void outbuf_str(struct outbuf *b, const char *s);
+void outbuf_u64(struct outbuf *b, uint64_t v);
+void outbuf_printf(struct outbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Decimal digits of @v at @p (at least 20 bytes of room); returns one past the last. */
+char *fmt_u64(char *p, uint64_t v);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BASE_OVERFLOW_H
+#define BASE_OVERFLOW_H
+/* Checked arithmetic on sizes.  Each returns true when the result did not fit. */
+#include <stdbool.h>
+#include <stdint.h>
+
+static inline bool add_overflow(uint64_t a, uint64_t b, uint64_t *r)
+{
+	return __builtin_add_overflow(a, b, r);
+}
+
+static inline bool mul_overflow(uint64_t a, uint64_t b, uint64_t *r)
+{
+	return __builtin_mul_overflow(a, b, r);
+}
+
+static inline uint64_t div_up(uint64_t a, uint64_t b)
+{
+	return a / b + (a % b != 0);
+}
+
+static inline uint64_t round_up(uint64_t a, uint64_t to)
+{
+	return div_up(a, to) * to;
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+/*
+ * What every command shares: one option table feeds getopt_long, --help, the completion
+ * scripts and the tests; exit codes; messages.
+ */
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/units.h"
+
+/* Exit codes.  Never 2: LVM takes 2 from thin_check for "not installed". */
+enum exit_code {
+	EXIT_DONE = 0,	  /* clean, or done */
+	EXIT_DAMAGE = 1,  /* damage found, or the work could not be completed */
+	EXIT_BAD_USE = 64, /* bad command line */
+	EXIT_IO = 74,	  /* a device or file could not be read or written, or is busy */
+};
+
+enum opt_arg { ARG_NONE, ARG_REQUIRED, ARG_OPTIONAL };
+
+struct opt {
+	char letter; /* 0: long only */
+	const char *name; /* without dashes; NULL ends the table */
+	enum opt_arg arg;
+	const char *value; /* "FILE", "N": how help names the value */
+	const char *help;  /* NULL: accepted but not shown (aliases, hidden options) */
+	int id;		   /* what cli_next() returns; letters and ids must differ: use >= 256 or the letter */
+};
+
+/* -h, -V and the hidden options that the rivals take everywhere (--io-engine, -v); handled inside. */
+struct command {
+	const char *name;	/* thin_check */
+	const char *usage;	/* "[options] POOL": one line after the name */
+	const char *summary;	/* one sentence, for help and the man page */
+	const char *notes;	/* free text at the end of --help, or NULL */
+	const struct opt *opts;
+	int min_args, max_args; /* positionals; surplus is an error (64) */
+	const char *missing;	/* message when there are fewer: "No input file provided." */
+};
+
+struct cli {
+	const struct command *cmd;
+	const char *arg; /* value of the option just returned, or NULL */
+	int nr_args;	 /* positionals, once cli_next() returned 0 */
+	char **args;
+	bool quiet; /* set by the command: cli_error prints nothing */
+	unsigned verbose; /* counts -v */
+	/* private */
+	int argc;
+	char **argv;
+	struct option *longopts;
+	char *shortopts;
+};
+
+/*
+ * Starts parsing.  Exits by itself for --help, --version and mistakes (64, also for what
+ * getopt dislikes).  Both "-m7" / "-m=7" and "--long=7" / "--long 7" are accepted; unique
+ * prefixes of long options too.
+ */
+void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv);
+/* The next option's id, or 0 when all are read and the positionals counted. */
+int cli_next(struct cli *c);
+
+/* Exits 64 with "NAME: text" and "Try 'NAME --help' for more information." */
+void cli_usage_error(struct cli *c, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+/* "NAME: text" on stderr unless quiet. */
+void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void cli_note(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Prints err->text as cli_error does and gives the exit code that belongs to @code. */
+int cli_fail(struct cli *c, int code, const struct err *err);
+/* The exit code for a negative errno: EXIT_IO for what devices and files say, else EXIT_DAMAGE. */
+int cli_exit_code(int code);
+/* Flushes stdout; EXIT_IO with a message when that fails (silent for a closed pipe), else @code. */
+int cli_finish(struct cli *c, int code);
+/* Values of options; a mistake is a usage error that names the option. */
+uint64_t cli_u64(struct cli *c, const char *option);
+uint64_t cli_size(struct cli *c, const char *option);
+
+/*
+ * Progress: a bar on stderr when it is a terminal and @wanted, and lines
+ * "done total" on @fd (>= 0) for programs.  At most ten updates a second; any thread.
+ */
+struct progress;
+struct progress *progress_new(const char *title, uint64_t total, bool bytes, bool wanted, int fd);
+void progress_add(struct progress *p, uint64_t n);
+void progress_free(struct progress *p);
+
+#endif

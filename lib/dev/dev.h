@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DEV_DEV_H
+#define DEV_DEV_H
+/*
+ * The policy of opening files and block devices, in one place.
+ *
+ * Block devices are opened with O_DIRECT (the kernel writes pool metadata below
+ * the page cache, so a cached read can be stale) and O_EXCL unless
+ * DEV_SHARED, files through the page cache.  Anything else (directory, fifo,
+ * character device) is refused: -EINVAL "not a block device or regular file".
+ * Files opened for writing get an exclusive flock, so that a pool has one writer.
+ */
+#include "dev/io.h"
+
+enum dev_flags {
+	DEV_WRITE = 1,	 /* read and write; else read only */
+	DEV_SHARED = 2,	 /* no O_EXCL: the pool is live (metadata snapshots), or a data source */
+	DEV_BUFFERED = 4, /* no O_DIRECT, also on a block device */
+};
+
+/* Opens an existing file or block device.  *out is the caller's, io_free() closes it. */
+int dev_open(const char *path, unsigned flags, struct io **out, struct err *err);
+
+/* Is @path a block device that is mounted or otherwise in use? 1, 0 or -errno. */
+int dev_in_use(const char *path, struct err *err);
+
+/* Do both names mean the same file or device (also "MAJOR:MINOR" names)? */
+bool dev_same(const char *a, const char *b);
+
+/* What libblkid finds on @path ("ext4 filesystem", "LVM2_member", "dos partition table"):
+ * 1 and the text in @what, 0 when nothing is found, or -errno.  probe.c */
+int dev_probe(const char *path, char *what, size_t len, struct err *err);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DEV_IO_H
+#define DEV_IO_H
+/*
+ * Bytes at offsets, as an interface, so that everything above runs on files,
+ * block devices, memory (tests, fuzzing) and on a device that fails on purpose.
+ *
+ * Thread rule: read, write and flush may be called by any number of threads at
+ * once on one struct io; overlapping writes are the callers' affair.
+ * Errors: 0 or a negative errno with the device's name, the offset and what was
+ * tried in @err.  A short read (past the end) is -EIO with that text.
+ */
+#include "base/err.h"
+#include "base/units.h"
+
+struct io;
+
+struct io_ops {
+	int (*read)(struct io *io, void *buf, size_t len, uint64_t at, struct err *err);
+	int (*write)(struct io *io, const void *buf, size_t len, uint64_t at, struct err *err);
+	int (*flush)(struct io *io, struct err *err);
+	/* Makes [at, at+len) read as zeros and gives the space back; NULL: cannot. */
+	int (*punch)(struct io *io, uint64_t at, uint64_t len, struct err *err);
+	/* Says that [at, at+len) will be read soon; NULL: nothing to gain. */
+	void (*will_need)(struct io *io, uint64_t at, uint64_t len);
+	void (*free)(struct io *io);
+};
+
+struct io {
+	const struct io_ops *ops;
+	const char *name; /* for messages; lives as long as the io */
+	uint64_t size;	  /* bytes */
+	unsigned align;	  /* buffers, offsets and lengths: 1, or 4096 with O_DIRECT */
+	bool direct;	  /* each request waits for the device: worth more threads */
+	int fd;		  /* -1 when there is none; for reflink and in-kernel copies only */
+};
+
+static inline int io_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *err)
+{
+	return io->ops->read(io, buf, len, at, err);
+}
+
+static inline int io_write(struct io *io, const void *buf, size_t len, uint64_t at, struct err *err)
+{
+	return io->ops->write(io, buf, len, at, err);
+}
+
+static inline int io_flush(struct io *io, struct err *err)
+{
+	return io->ops->flush(io, err);
+}
+
+void io_free(struct io *io);
+
+/* Memory aligned for any io; release with free(). */
+void *io_alloc(size_t len);
+
+/* Takes over @fd (closed by io_free); @name is copied. NULL: no memory, fd not taken. */
+struct io *io_file_new(int fd, const char *name, uint64_t size, bool direct);
+
+/* @size bytes of zeros in memory; io_mem_data() is where they are. */
+struct io *io_mem_new(const char *name, uint64_t size);
+void *io_mem_data(struct io *io);
+
+/*
+ * For tests: an io over @lower (owned) whose nth request fails, or that loses power:
+ * see the functions.  Counts are of requests since creation, 0 = the first.
+ */
+struct io *io_fault_new(struct io *lower);
+void io_fault_fail_read(struct io *io, uint64_t nth, int code);
+void io_fault_fail_write(struct io *io, uint64_t nth, int code);
+void io_fault_fail_flush(struct io *io, uint64_t nth, int code);
+/* From write @nth on nothing reaches @lower and every write and flush fails with -EIO. */
+void io_fault_cut_at(struct io *io, uint64_t nth);
+uint64_t io_fault_nr_reads(const struct io *io);
+uint64_t io_fault_nr_writes(const struct io *io);
+uint64_t io_fault_nr_flushes(const struct io *io);
+uint64_t io_fault_bytes_read(const struct io *io);
+/*
+ * Records all writes and flushes from now on.  io_fault_replay() puts onto @target
+ * the first @nr_whole flushed groups (all writes before the nr-th flush) and of the next
+ * group those writes whose bit is set in @mask (write k of the group: bit k % 64).
+ */
+void io_fault_record(struct io *io);
+uint64_t io_fault_nr_groups(const struct io *io);
+uint64_t io_fault_group_len(const struct io *io, uint64_t group);
+int io_fault_replay(const struct io *io, uint64_t nr_whole, uint64_t mask, struct io *target,
+		    struct err *err);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DEV_STREAM_H
+#define DEV_STREAM_H
+/*
+ * The prefetching stream: a list of blocks in, merged reads in location order,
+ * many in flight, one callback a block on the workers while later reads run.
+ * Every bulk reader of metadata goes through it; nothing reads block by block.
+ */
+#include "base/jobs.h"
+#include "dev/io.h"
+
+
+struct stream {
+	struct io *io;
+	struct jobs *jobs;
+	/*
+	 * May a read run through block @b, which was not asked for, to join two
+	 * requests (a short gap is cheaper than a second request)?  NULL: never.
+	 */
+	bool (*may_skip)(void *ctx, mblock_t b);
+	void *may_skip_ctx;
+	/* Counters, for tests and --debug; any thread, relaxed atomics. */
+	_Atomic uint64_t nr_requests, nr_blocks_read;
+};
+
+void stream_init(struct stream *s, struct io *io, struct jobs *jobs);
+
+/* The number of workers that stream_read() may call @fn on: size of per-worker state. */
+unsigned stream_nr_workers(const struct stream *s);
+
+/*
+ * @block's bytes at @data (4096, aligned, valid only during the call), or @status
+ * < 0 with @data NULL when it could not be read.  @i is the block's index in
+ * the list.  Runs on worker threads, several at once.
+ */
+typedef int stream_fn(void *ctx, unsigned worker, size_t i, mblock_t block, const void *data,
+		      int status);
+
+/*
+ * Reads the @nr blocks of @list, which must be ascending without repeats, and
+ * calls @fn once for each in any order.  A bad block does not stop the stream; a
+ * negative return from @fn does.  Blocks past the device's end arrive with -ENXIO.
+ * Returns 0, or the first negative errno.
+ */
+int stream_read(struct stream *s, const mblock_t *list, size_t nr, stream_fn *fn, void *ctx,
+		struct err *err);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PDATA_CSUM_H
+#define PDATA_CSUM_H
+#include "pdata/format.h"
+
+/* The checksum of a 4096-byte block for one kind. */
+uint32_t csum_compute(const void *block, enum csum_salt salt);
+
+/* Sets the own block number (u64@8) and then the checksum (u32@0). */
+void csum_seal(void *block, mblock_t at, enum csum_salt salt);
+
+/* What a block is by its checksum. CSUM_FOREIGN: another dm target's. */
+enum csum_kind {
+	CSUM_NONE,
+	CSUM_IS_SUPERBLOCK,
+	CSUM_IS_NODE,
+	CSUM_IS_BITMAP,
+	CSUM_IS_INDEX,
+	CSUM_FOREIGN,
+};
+/* @name (may be NULL): "cache superblock" etc. for CSUM_FOREIGN, static. */
+enum csum_kind csum_classify(const void *block, const char **name);
+
+/* The own block number stored in any kind of block. */
+static inline mblock_t block_own_nr(const void *block)
+{
+	return le64_get(((const struct disk_node_header *)block)->blocknr);
+}
+
+/* 0; -ENOTBLK: sealed for another location; -EBADMSG: bad checksum. The kernel's order. */
+int csum_verify(const void *block, mblock_t at, enum csum_salt salt);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_BUILD_H
+#define POOL_BUILD_H
+/*
+ * The sink that makes metadata out of events: restore, repair and shrink end here, and the
+ * generator of bench/ and tests/.
+ *
+ * Trees are built bottom-up in one pass: leaves filled completely and the last two balanced;
+ * a def's leaves are written once and shared by the devices that refer to it, unless
+ * that would leave an underfull leaf.  Space maps follow at end_pool.  mapped_blocks
+ * is counted, never believed.
+ *
+ * Order of writes: block 0 is made invalid (not zero) and flushed before the first other write;
+ * all blocks, flush; block 0, flush.  On any failure block 0 stays invalid.  Nothing is
+ * written before begin_pool has been checked.
+ *
+ * Memory: 2 bits a data block, 2 bits a metadata block, 8 bytes a shared leaf, a few MiB of
+ * buffers; nothing per mapping.
+ */
+#include "base/jobs.h"
+#include "dev/io.h"
+#include "pool/events.h"
+
+struct build_options {
+	/* called for each device whose mapped_blocks claim differs from the count; may be NULL */
+	void (*count_differs)(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t counted);
+	void *ctx;
+	bool keep_flags; /* carry needs_check over from pool_info.flags; else cleared */
+};
+
+/*
+ * @out: the metadata device; its size is the metadata map's size (capped at the format's
+ * limit).  Fails with -ENOSPC and "too small: needs at least N blocks, has M" when it
+ * turns out not to fit.  @e gets the sink; build_free() drops it, finished or not.
+ */
+int build_new(struct io *out, struct jobs *jobs, const struct build_options *opt,
+	      struct events *e, struct err *err);
+void build_free(struct events *e);
+
+/* The least number of metadata blocks for so much; for "too small" before the first write. */
+uint64_t build_min_blocks(uint64_t nr_devices, uint64_t nr_mappings, uint64_t nr_data_blocks,
+			  uint64_t nr_metadata_blocks);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_SUPERBLOCK_H
+#define POOL_SUPERBLOCK_H
+/* Block 0, decoded. */
+#include "base/err.h"
+#include "pool/format.h"
+
+struct superblock {
+	uint32_t flags;
+	uint32_t version;
+	uint32_t time; /* snapshot clock */
+	uint64_t transaction_id;
+	mblock_t held_root; /* 0: no metadata snapshot */
+	struct sm_root data_sm;
+	struct sm_root metadata_sm;
+	mblock_t mapping_root;
+	mblock_t details_root;
+	uint32_t data_block_size; /* sectors */
+	uint32_t metadata_block_size;
+	uint64_t metadata_nr_blocks; /* when formatted; not a bound */
+	uint32_t compat_flags, compat_ro_flags, incompat_flags;
+	uint8_t uuid[16];
+};
+
+/* What makes the kernel refuse to open it, or misread it. */
+enum sb_fault {
+	SB_OK,
+	SB_UNREADABLE,
+	SB_ALL_ZERO, /* unformatted: the kernel would format it */
+	SB_WRONG_PLACE,
+	SB_BAD_MAGIC,
+	SB_BAD_CSUM,
+};
+const char *sb_fault_text(enum sb_fault f);
+
+/* Checks place, magic and checksum, as the kernel does, and decodes; other fields are not judged. */
+enum sb_fault superblock_open(struct superblock *sb, const void *block, mblock_t at);
+
+/* Encodes into a zeroed 4096-byte @block and seals it for location @at. */
+void superblock_seal(const struct superblock *sb, void *block, mblock_t at);
+
+/*
+ * Fills @block with what stands in block 0 while a writer is at work: neither zero (the
+ * kernel and LVM would take that for an unformatted device) nor valid.
+ */
+void superblock_fill_invalid(void *block);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_XML_H
+#define POOL_XML_H
+/* The exchange format (xml/thin-metadata.rng): reading, and writing in three forms. */
+#include "base/jobs.h"
+#include "pool/events.h"
+
+/*
+ * Parses the XML on @fd (file, pipe, terminal), named @name in messages, into @to.
+ * libexpat is the authority; @fast_lane (normally true) takes runs of canonical mapping
+ * elements straight from the buffer, with the same events.  Refuses, with line number: bad or
+ * missing attributes, numbers that do not fit, unknown elements, wrong nesting, duplicate device
+ * ids, keys that do not ascend, overlapping ranges, refs to unknown defs, dev_id > 24 bit,
+ * data blocks >= nr_data_blocks, a mapping time > the pool's time or >= 2^24, illegal data_block_size.
+ * Unknown attributes are ignored (as 0.9.0 does).  Returns 0, -EINVAL for bad XML, or -errno.
+ */
+struct xml_options {
+	bool no_fast_lane;
+	/* overrides, applied before begin_pool is sent; NULL: none */
+	const struct pool_overrides *overrides;
+};
+struct pool_overrides {
+	bool has_transaction, has_data_block_size, has_nr_data_blocks;
+	uint64_t transaction;
+	uint64_t data_block_size; /* sectors */
+	uint64_t nr_data_blocks;
+};
+int xml_read(int fd, const char *name, const struct xml_options *opt, const struct events *to,
+	     struct err *err);
+
+/*
+ * A cheap look over a seekable @fd (position restored): the sum of the mapped_blocks
+ * attributes and the number of <device> elements, and nr_data_blocks of the superblock element.
+ * Claims, not facts: to say "too small" early.  -ESPIPE when it cannot seek.
+ */
+struct xml_claims {
+	uint64_t nr_devices, mapped_blocks, nr_data_blocks, nr_elements;
+};
+int xml_scan(int fd, struct xml_claims *claims, struct err *err);
+
+/* Sinks that write text to @fd; *out->ctx is freed by the _free of the same kind. */
+enum text_format { TEXT_XML, TEXT_HUMAN, TEXT_JSON };
+/*
+ * -EPIPE from the events when the reader closed the pipe.  All text has been
+ * written to @fd when end_pool returned 0.  XML ends with a newline after </superblock>.
+ */
+int text_sink_new(enum text_format format, int fd, const char *name, struct events *out,
+		  struct err *err);
+void text_sink_free(struct events *e);
+
+#endif
