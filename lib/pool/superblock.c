@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pool/superblock.h"
+
+#include <string.h>
+
+#include "pdata/csum.h"
+
+const char *sb_fault_text(enum sb_fault f)
+{
+	switch (f) {
+	case SB_OK:
+		return "is good";
+	case SB_UNREADABLE:
+		return "cannot be read";
+	case SB_ALL_ZERO:
+		return "is all zeros: this is an unformatted device, not a pool";
+	case SB_WRONG_PLACE:
+		return "carries another block's number";
+	case SB_BAD_MAGIC:
+		return "has no thin pool magic";
+	case SB_BAD_CSUM:
+		return "has a bad checksum";
+	}
+	return "is bad";
+}
+
+static struct sm_root sm_root_get(const struct disk_sm_root *d)
+{
+	return (struct sm_root){
+		.nr_blocks = le64_get(d->nr_blocks),
+		.nr_allocated = le64_get(d->nr_allocated),
+		.bitmap_root = le64_get(d->bitmap_root),
+		.ref_count_root = le64_get(d->ref_count_root),
+	};
+}
+
+static struct disk_sm_root sm_root_put(const struct sm_root *r)
+{
+	return (struct disk_sm_root){
+		.nr_blocks = le64_make(r->nr_blocks),
+		.nr_allocated = le64_make(r->nr_allocated),
+		.bitmap_root = le64_make(r->bitmap_root),
+		.ref_count_root = le64_make(r->ref_count_root),
+	};
+}
+
+static bool all_zero(const uint8_t *p, size_t len)
+{
+	return !*p && !memcmp(p, p + 1, len - 1);
+}
+
+static void decode(struct superblock *sb, const struct disk_superblock *d)
+{
+	*sb = (struct superblock){
+		.flags = le32_get(d->flags),
+		.version = le32_get(d->version),
+		.time = le32_get(d->time),
+		.transaction_id = le64_get(d->trans_id),
+		.held_root = le64_get(d->held_root),
+		.data_sm = sm_root_get(&d->data_sm),
+		.metadata_sm = sm_root_get(&d->metadata_sm),
+		.mapping_root = le64_get(d->mapping_root),
+		.details_root = le64_get(d->details_root),
+		.data_block_size = le32_get(d->data_block_size),
+		.metadata_block_size = le32_get(d->metadata_block_size),
+		.metadata_nr_blocks = le64_get(d->metadata_nr_blocks),
+		.compat_flags = le32_get(d->compat_flags),
+		.compat_ro_flags = le32_get(d->compat_ro_flags),
+		.incompat_flags = le32_get(d->incompat_flags),
+	};
+	memcpy(sb->uuid, d->uuid, sizeof(sb->uuid));
+}
+
+enum sb_fault superblock_open(struct superblock *sb, const void *block, mblock_t at)
+{
+	const struct disk_superblock *d = block;
+
+	decode(sb, d);
+	if (all_zero(block, MBLOCK_SIZE))
+		return SB_ALL_ZERO;
+	if (le64_get(d->blocknr) != at)
+		return SB_WRONG_PLACE;
+	if (le64_get(d->magic) != THIN_MAGIC)
+		return SB_BAD_MAGIC;
+	return csum_verify(block, at, SALT_SUPERBLOCK) ? SB_BAD_CSUM : SB_OK;
+}
+
+void superblock_seal(const struct superblock *sb, void *block, mblock_t at)
+{
+	struct disk_superblock *d = block;
+
+	memset(d, 0, sizeof(*d));
+	d->flags = le32_make(sb->flags);
+	memcpy(d->uuid, sb->uuid, sizeof(d->uuid));
+	d->magic = le64_make(THIN_MAGIC);
+	d->version = le32_make(sb->version);
+	d->time = le32_make(sb->time);
+	d->trans_id = le64_make(sb->transaction_id);
+	d->held_root = le64_make(sb->held_root);
+	d->data_sm = sm_root_put(&sb->data_sm);
+	d->metadata_sm = sm_root_put(&sb->metadata_sm);
+	d->mapping_root = le64_make(sb->mapping_root);
+	d->details_root = le64_make(sb->details_root);
+	d->data_block_size = le32_make(sb->data_block_size);
+	d->metadata_block_size = le32_make(sb->metadata_block_size);
+	d->metadata_nr_blocks = le64_make(sb->metadata_nr_blocks);
+	d->compat_flags = le32_make(sb->compat_flags);
+	d->compat_ro_flags = le32_make(sb->compat_ro_flags);
+	d->incompat_flags = le32_make(sb->incompat_flags);
+	csum_seal(block, at, SALT_SUPERBLOCK);
+}
+
+void superblock_fill_invalid(void *block)
+{
+	struct disk_superblock *d = block;
+	static const char why[] = "a thin pool tool was interrupted while it wrote this metadata";
+
+	memset(d, 0, sizeof(*d));
+	d->magic = le64_make(THIN_MAGIC);
+	memcpy(d->unused, why, sizeof(why));
+	/* A checksum that cannot be right, whatever the bytes. */
+	d->csum = le32_make(~csum_compute(block, SALT_SUPERBLOCK));
+}
