@@ -52,6 +52,7 @@ struct cli {
 	char **argv;
 	struct option *longopts;
 	char *shortopts;
+	char refused[3];
 };
 
 /*

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Each case runs in a child, since mistakes end the process. */
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "tap.h"
+
+static const struct opt opts[] = {
+	{ 'q', "quiet", ARG_NONE, NULL, "say nothing", 'q' },
+	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK", "use the metadata snapshot", 'm' },
+	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 'o', "output", ARG_REQUIRED, "FILE", "write to FILE", 'o' },
+	{ 0, "size", ARG_REQUIRED, "SIZE",
+	  "a help text that is long enough that it has to be wrapped onto a second line", 256 },
+	{ 0 },
+};
+
+static const struct command cmd = {
+	"thin_test", "[options] POOL", "Tests options.", NULL, opts, 1, 2, "No input file provided.",
+};
+
+struct result {
+	int status;
+	char text[4000];
+};
+
+/* The child prints each option as "id=arg", then the positionals. */
+static struct result run(int argc, const char *const *args)
+{
+	struct result r = { 0 };
+	int pipefd[2], st;
+	ssize_t n;
+	size_t len = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	check(!pipe(pipefd));
+	pid = fork();
+	if (!pid) {
+		char *argv[20];
+		struct cli c;
+		int id;
+
+		dup2(pipefd[1], 1);
+		dup2(pipefd[1], 2);
+		for (int i = 0; i < argc; i++)
+			argv[i] = strdup(args[i]);
+		argv[argc] = NULL;
+		cli_init(&c, &cmd, argc, argv);
+		while ((id = cli_next(&c))) {
+			if (id == 256)
+				printf("size=%llu ", (unsigned long long)cli_size(&c, "--size"));
+			else
+				printf("%c=%s ", id, c.arg ? c.arg : "-");
+		}
+		for (int i = 0; i < c.nr_args; i++)
+			printf("[%s]", c.args[i]);
+		fflush(stdout);
+		_exit(cli_finish(&c, 0));
+	}
+	close(pipefd[1]);
+	while ((n = read(pipefd[0], r.text + len, sizeof(r.text) - 1 - len)) > 0)
+		len += (size_t)n;
+	close(pipefd[0]);
+	waitpid(pid, &st, 0);
+	r.status = WIFEXITED(st) ? WEXITSTATUS(st) : -1;
+	return r;
+}
+
+#define RUN(...)                                                       \
+	({                                                             \
+		const char *args_[] = { "thin_test", __VA_ARGS__ };    \
+		run((int)ARRAY_SIZE(args_), args_);                    \
+	})
+#define accepts(want, ...)                          \
+	do {                                        \
+		struct result r_ = RUN(__VA_ARGS__); \
+		check_str(r_.text, want);           \
+		check_eq(r_.status, 0);             \
+	} while (0)
+#define refuses(want, ...)                           \
+	do {                                         \
+		struct result r_ = RUN(__VA_ARGS__);  \
+		if (!strstr(r_.text, want))          \
+			check_str(r_.text, want);    \
+		check_eq(r_.status, 64);             \
+	} while (0)
+
+static void both_spellings(void)
+{
+	accepts("m=7 [p]", "-m7", "p");
+	accepts("m=7 [p]", "-m=7", "p");
+	accepts("m=7 [p]", "--metadata-snap=7", "p");
+	accepts("m=- [p]", "-m", "p");
+	accepts("m=- [p]", "--metadata-snapshot", "p");
+	accepts("o=f [p]", "-of", "p");
+	accepts("o=f [p]", "-o", "f", "p");
+	accepts("o=f [p]", "p", "--output=f");
+	accepts("o==f [p]", "-o", "=f", "p");
+	accepts("o=f [p]", "--out", "f", "p");
+	accepts("q=- m=3 [p]", "-qm3", "p");
+	accepts("[-q]", "--", "-q");
+	accepts("size=1048576 [p][q]", "--size", "1M", "p", "q");
+}
+
+static void common_options(void)
+{
+	accepts("[p]", "--io-engine", "sync", "-v", "-v", "p");
+	refuses("unknown io engine type 'x'", "--io-engine=x", "p");
+	accepts("1.0.0\n", "-V");
+	accepts("1.0.0\n", "--version", "--nonsense");
+}
+
+static void mistakes(void)
+{
+	refuses("unexpected argument '--nonsense' found", "--nonsense", "p");
+	refuses("unexpected argument '-z' found", "-z", "p");
+	refuses("unexpected argument 'c' found", "a", "b", "c");
+	refuses("No input file provided.", "-q");
+	refuses("option '-o' wants a value", "p", "-o");
+	refuses("option '--size' wants a value", "p", "--size");
+	refuses("Try 'thin_test --help'", "--quiet=3", "p");
+	refuses("--size: invalid value: '1x' has an unknown unit 'x'", "--size=1x", "p");
+}
+
+static void help(void)
+{
+	struct result r = RUN("--help");
+	const char *line = r.text;
+
+	check_eq(r.status, 0);
+	check(!strncmp(r.text, "Usage: thin_test [options] POOL\n", 32));
+	check(strstr(r.text, "  -m, --metadata-snap[=BLOCK]"));
+	check(strstr(r.text, "  -h, --help"));
+	check(!strstr(r.text, "metadata-snapshot"));
+	for (const char *nl; (nl = strchr(line, '\n')); line = nl + 1)
+		check(nl - line < 80);
+}
+
+static void exit_codes(void)
+{
+	check_eq(cli_exit_code(0), 0);
+	check_eq(cli_exit_code(-EUCLEAN), 1);
+	check_eq(cli_exit_code(-EBADMSG), 1);
+	for (int e = 1; e < 134; e++)
+		check(cli_exit_code(-e) == 1 || cli_exit_code(-e) == 74);
+}
+
+static const struct test tests[] = {
+	{ "both generations' spellings of options are taken", both_spellings },
+	{ "every command has -h, -V, -v and --io-engine", common_options },
+	{ "a mistake exits 64 and names the word", mistakes },
+	{ "help fits into 80 columns and leaves out aliases", help },
+	{ "no error becomes exit status 2", exit_codes },
+	{ 0 }
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(tests, argc, argv);
+}
