@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef VOLUME_TABLE_H
 #define VOLUME_TABLE_H
-/* dm table files: how a pool, its devices and their external origins are described. */
+/*
+ * dm table files: how a pool, its devices and their external origins are described.
+ *
+ *	[NAME:] 0 LENGTH thin-pool META DATA BLOCK_SECTORS LOW_WATER [NR FEATURE...]
+ *	[NAME:] 0 LENGTH thin POOL_DEV DEV_ID [ORIGIN]
+ *
+ * Exactly one thin-pool line and any number of thin lines.  Named lines of the kernel's
+ * other targets are passed over, so that the whole of "dmsetup table" is a table file.
+ */
 #include "base/err.h"
 #include "base/units.h"
 
@@ -16,12 +24,14 @@ struct table_thin {
 struct table {
 	char *path;	/* of the table file itself */
 	char *pool_name; /* or NULL */
+	unsigned pool_line;
 	sector_t pool_length;
 	char *metadata, *data; /* paths, resolved */
 	uint32_t data_block_size; /* sectors */
 	uint64_t low_water;
 	bool skip_block_zeroing, ignore_discard, no_discard_passdown, read_only, error_if_no_space;
-	struct table_thin *thin;
+	char *features; /* all feature words as they stand, unknown ones too, by one space; or NULL */
+	struct table_thin *thin; /* in the order of the file */
 	size_t nr_thins;
 };
 
@@ -29,14 +39,17 @@ struct table {
 int table_read(const char *path, struct table **out, struct err *err);
 void table_free(struct table *t);
 
-/* By NAME first, then by device id in decimal.  NULL: no such line. */
+/*
+ * By NAME first, then by device id in decimal.  Where an id stands several times, the first
+ * line without a name, else the first.  NULL: no such line.
+ */
 const struct table_thin *table_find(const struct table *t, const char *name_or_id);
 
 /* What a POOL argument is, told apart by content. */
 enum pool_kind { POOL_METADATA, POOL_XML, POOL_TABLE, POOL_UNFORMATTED };
 
 struct pool_arg {
-	enum pool_kind kind;
+	enum pool_kind kind; /* never POOL_TABLE after pool_arg_open() */
 	char *metadata;	     /* path of the metadata device or XML file */
 	struct table *table; /* when the argument was a table (kind is then what its metadata is) */
 };
@@ -44,9 +57,16 @@ struct pool_arg {
 /*
  * Looks at @path (opened shared, read only, closed again).  Contents that are none of them
  * count as metadata (damaged), unless they are text: then the table parser's error is the error.
- * Messages for missing, non-file and too small inputs are those of cli-contract.md 1.4.
+ * Messages for missing, non-file and too small inputs are those of cli-contract.md 1.4; the codes
+ * are -ENOENT, -ENOTBLK and -EUCLEAN.  Undone by pool_arg_fini() when it returned 0.
  */
 int pool_arg_open(const char *path, struct pool_arg *out, struct err *err);
 void pool_arg_fini(struct pool_arg *p);
+
+/*
+ * For commands that read a pool: says why XML (unless @xml_too) or an unformatted pool
+ * will not do.  0 or -EINVAL, -ENODATA.
+ */
+int pool_arg_readable(const struct pool_arg *p, bool xml_too, struct err *err);
 
 #endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "pool/format.h"
+#include "tap.h"
+#include "volume/table.h"
+
+static char folder[] = "/tmp/t_table.XXXXXX";
+
+static char *file_name(const char *name)
+{
+	static char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static void put(const char *name, const void *data, size_t len)
+{
+	FILE *f = fopen(file_name(name), "w");
+
+	check(f && fwrite(data, 1, len, f) == len && !fclose(f));
+}
+
+static struct table *read_ok(const char *text)
+{
+	struct table *t = NULL;
+	struct err err = { 0 };
+
+	put("table", text, strlen(text));
+	if (table_read(file_name("table"), &t, &err) < 0)
+		printf("# %s\n", err.text);
+	check(t);
+	return t;
+}
+
+/* The text is refused and the message ends with @tail, which is "line N: 'word': why". */
+static void refused(const char *text, const char *tail)
+{
+	struct table *t = NULL;
+	struct err err = { 0 };
+	char want[400];
+
+	put("table", text, strlen(text));
+	check(table_read(file_name("table"), &t, &err) == -EINVAL);
+	check(!t);
+	snprintf(want, sizeof(want), "%s: %s", file_name("table"), tail);
+	if (strncmp(err.text, want, strlen(want)))
+		printf("# got:  %s\n# want: %s\n", err.text, want);
+	check(!strncmp(err.text, want, strlen(want)));
+}
+
+#define POOL "pool: 0 2097152 thin-pool meta.img /dev/data 128 32768\n"
+
+static void lines_are_read(void)
+{
+	struct table *t = read_ok("# a comment\n\n  \t\n"
+				  "pool: 0 2097152 thin-pool meta.img /dev/data 256 32768 3 "
+				  "skip_block_zeroing shiny read_only \r\n"
+				  "0 2097152 thin pool 0 base.img\n"
+				  "web1: 0 4194304 thin pool 7");
+
+	check_str(t->pool_name, "pool");
+	check_str(t->metadata, file_name("meta.img"));
+	check_str(t->data, "/dev/data");
+	check_eq(t->pool_length, 2097152);
+	check_eq(t->pool_line, 4);
+	check_eq(t->data_block_size, 256);
+	check_eq(t->low_water, 32768);
+	check(t->skip_block_zeroing && t->read_only && !t->ignore_discard);
+	check(!t->no_discard_passdown && !t->error_if_no_space);
+	check_str(t->features, "skip_block_zeroing shiny read_only");
+	check_eq(t->nr_thins, 2);
+	check(!t->thin[0].name);
+	check_str(t->thin[0].origin, file_name("base.img"));
+	check_eq(t->thin[0].length, 2097152);
+	check_str(t->thin[1].name, "web1");
+	check_eq(t->thin[1].dev_id, 7);
+	check_eq(t->thin[1].line, 6);
+	check(!t->thin[1].origin);
+	table_free(t);
+}
+
+static void devices_are_found(void)
+{
+	struct table *t = read_ok(POOL "long: 0 200 thin pool 3\n"
+				       "7: 0 300 thin pool 4\n"
+				       "0 100 thin pool 3 base.img\n"
+				       "short: 0 50 thin pool 7\n");
+
+	check_eq(table_find(t, "long")->length, 200);
+	check_eq(table_find(t, "3")->length, 100);
+	check_eq(table_find(t, "7")->dev_id, 4);
+	check_eq(table_find(t, "4")->length, 300);
+	check(!table_find(t, "5"));
+	check(!table_find(t, "none"));
+	check(!table_find(t, ""));
+	table_free(t);
+}
+
+static void dmsetup_table_is_a_table(void)
+{
+	struct table *t = read_ok("vg-ext: 0 22528 thin 253:2 5 4094:7\n"
+				  "vg-root: 0 131072 linear 254:0 6144\n"
+				  "vg-root: 131072 100 linear 254:0 6144\n"
+				  "nothing: 0 100 error \n"
+				  "vg-pool-tpool: 0 131072 thin-pool 4094:0 4094:1 128 0 0 \n");
+
+	check_eq(t->nr_thins, 1);
+	check_str(t->thin[0].origin, "/dev/block/4094:7");
+	check_str(t->metadata, "/dev/block/4094:0");
+	table_free(t);
+}
+
+static void mistakes_are_named(void)
+{
+	refused("", "no thin-pool line");
+	refused(POOL "0 10 thin pool\n", "line 2: 'pool': the line ends here");
+	refused(POOL "0 10 thin\n", "line 2: 'thin': the line ends here");
+	refused(POOL "hello\n", "line 2: 'hello': the line ends here");
+	refused(POOL "x: 0 10 thin pool x\n", "line 2: 'x': the device id is not a decimal");
+	refused(POOL "x: 0 10 thin pool 16777216\n", "line 2: '16777216': the device id is above");
+	refused(POOL "x: 0 10 thin pool -1\n", "line 2: '-1': the device id is not");
+	refused(POOL "x: 8 10 thin pool 1\n", "line 2: '8': START must be 0");
+	refused(POOL "x: 0 0 thin pool 1\n", "line 2: '0': LENGTH must not be 0");
+	refused(POOL "x: 0 ten thin pool 1\n", "line 2: 'ten': LENGTH is not");
+	refused(POOL "x: 0 36028797018963968 thin pool 1\n", "line 2: '36028797018963968': LENGTH");
+	refused(POOL "x: 0 10 thinn pool 1\n", "line 2: 'thinn': neither thin-pool nor thin");
+	refused(POOL "0 10 linear pool 1\n", "line 2: 'linear': neither thin-pool nor thin");
+	refused(POOL "x: 0 10 thin pool 1 base more\n", "line 2: 'more': a word too many");
+	refused(POOL "x: 0 10 thin pool 1 pool\n", "line 2: 'pool': the pool itself");
+	refused(POOL ": 0 10 thin pool 1\n", "line 2: ':': a name is missing");
+	refused(POOL "a: 0 10 thin pool 1\n\na: 0 10 thin pool 2\n", "line 4: 'a': the name stands in line 2");
+	refused(POOL "pool: 0 10 thin pool 1\n", "line 2: 'pool': the name of the pool");
+	refused(POOL POOL, "line 2: 'thin-pool': a second pool: the first stands in line 1");
+	refused("0 10 thin-pool meta data 128\n", "line 1: '128': the line ends here");
+	refused("0 10 thin-pool meta meta 128 0\n", "line 1: 'meta': metadata and data are the same");
+	refused("0 10 thin-pool meta data 100 0\n", "line 1: '100': the block size must be");
+	refused("0 10 thin-pool meta data 2097280 0\n", "line 1: '2097280': the block size must be");
+	refused("0 10 thin-pool meta data 128 low\n", "line 1: 'low': the low water mark");
+	refused("0 10 thin-pool meta data 128 0 x\n", "line 1: 'x': the number of features");
+	refused("0 10 thin-pool meta data 128 0 2 read_only\n", "line 1: '2': more features announced");
+	refused("0 10 thin-pool meta data 128 0 1 read_only x\n", "line 1: 'x': a word too many");
+}
+
+static void long_lines_are_refused(void)
+{
+	char text[1000] = "";
+	int i;
+
+	for (i = 0; i < 300; i++)
+		strcat(text, "9 ");
+	refused(text, "line 1: '9': too many words");
+}
+
+static void zero_bytes_are_refused(void)
+{
+	struct table *t = NULL;
+	struct err err = { 0 };
+
+	put("table", "0 10\0thin", 9);
+	check(table_read(file_name("table"), &t, &err) == -EINVAL);
+	check(strstr(err.text, "zero bytes"));
+}
+
+static enum pool_kind kind_of_file(const char *name)
+{
+	struct pool_arg p;
+	struct err err = { 0 };
+	enum pool_kind kind;
+
+	check(pool_arg_open(file_name(name), &p, &err) == 0);
+	kind = p.kind;
+	check_str(p.metadata, file_name(name));
+	pool_arg_fini(&p);
+	return kind;
+}
+
+static void put_metadata(const char *name)
+{
+	char block[2 * MBLOCK_SIZE] = "";
+	struct disk_superblock *sb = (void *)block;
+
+	sb->magic = le64_make(THIN_MAGIC);
+	put(name, block, sizeof(block));
+}
+
+static void kinds_are_told_apart(void)
+{
+	char block[MBLOCK_SIZE] = "";
+	struct pool_arg p;
+
+	put_metadata("meta");
+	check(kind_of_file("meta") == POOL_METADATA);
+	put("zero", block, sizeof(block));
+	check(kind_of_file("zero") == POOL_UNFORMATTED);
+	block[77] = 1;
+	put("garbage", block, sizeof(block));
+	check(kind_of_file("garbage") == POOL_METADATA);
+	put("xml", "\n<superblock/>", 14);
+	check(kind_of_file("xml") == POOL_XML);
+
+	put("table", "0 10 thin-pool meta data 128 0\n", 31);
+	check(pool_arg_open(file_name("table"), &p, NULL) == 0);
+	check(p.kind == POOL_METADATA && p.table);
+	check_str(p.metadata, file_name("meta"));
+	pool_arg_fini(&p);
+	put("table", "0 10 thin-pool zero data 128 0\n", 31);
+	check(pool_arg_open(file_name("table"), &p, NULL) == 0);
+	check(p.kind == POOL_UNFORMATTED && p.table);
+	pool_arg_fini(&p);
+}
+
+static void arg_refused(const char *path, int code, const char *text)
+{
+	struct err err = { 0 };
+	struct pool_arg p;
+	int r = pool_arg_open(path, &p, &err);
+
+	if (r != code || !strstr(err.text, text))
+		printf("# %d: %s\n", r, err.text);
+	check(r == code);
+	check(strstr(err.text, text));
+}
+
+static void wrong_inputs_are_explained(void)
+{
+	char text[300];
+
+	arg_refused(file_name("missing"), -ENOENT, "Couldn't find input file '/tmp");
+	arg_refused(folder, -ENOTBLK, "Not a block device or regular file '/tmp");
+	arg_refused("/dev/null", -ENOTBLK, "Not a block device or regular file '/dev/null'.");
+	check(!mkfifo(file_name("fifo"), 0600));
+	arg_refused(file_name("fifo"), -ENOTBLK, "Not a block device or regular file '/tmp");
+	put("empty", "", 0);
+	arg_refused(file_name("empty"), -EUCLEAN, "too small.  Is this binary metadata?");
+	put("short", "\1\2\3\0\0\0", 6);
+	arg_refused(file_name("short"), -EUCLEAN, "too small.  Is this binary metadata?");
+	put("note", "hello world\n", 12);
+	arg_refused(file_name("note"), -EUCLEAN, "too small.  Is this binary metadata?");
+	put("table", "0 10 thin-pool gone data 128 0\n", 31);
+	snprintf(text, sizeof(text), "table: line 1: Couldn't find input file '%s/gone'", folder);
+	arg_refused(file_name("table"), -ENOENT, text);
+	put("table", "0 10 thin-pool table data 128 0\n", 32);
+	arg_refused(file_name("table"), -EINVAL, "table: line 1: '");
+}
+
+static void readers_refuse_what_they_cannot_read(void)
+{
+	struct pool_arg p = { .metadata = (char[]){ "x" } };
+	struct err err = { 0 };
+
+	check(pool_arg_readable(&p, false, &err) == 0);
+	p.kind = POOL_XML;
+	check(pool_arg_readable(&p, true, &err) == 0);
+	check(pool_arg_readable(&p, false, &err) == -EINVAL);
+	check(strstr(err.text, "This looks like XML."));
+	p.kind = POOL_UNFORMATTED;
+	check(pool_arg_readable(&p, true, &err) == -ENODATA);
+	check(strstr(err.text, "never formatted"));
+}
+
+static const struct test tests[] = {
+	{ "the lines of a table are read, relative paths count from its folder", lines_are_read },
+	{ "a device is found by name first, then by its id", devices_are_found },
+	{ "the output of dmsetup table is a table file", dmsetup_table_is_a_table },
+	{ "a mistake names file, line and word", mistakes_are_named },
+	{ "a line of too many words is refused", long_lines_are_refused },
+	{ "a table with zero bytes is refused", zero_bytes_are_refused },
+	{ "metadata, XML, tables and unformatted pools are told apart by content", kinds_are_told_apart },
+	{ "an input that cannot be a pool is explained", wrong_inputs_are_explained },
+	{ "readers refuse XML and unformatted pools with the reason", readers_refuse_what_they_cannot_read },
+	{ 0 }
+};
+
+int main(int argc, char **argv)
+{
+	char cmd[100];
+	int r;
+
+	if (!mkdtemp(folder))
+		return 1;
+	r = tap_main(tests, argc, argv);
+	snprintf(cmd, sizeof(cmd), "rm -r %s", folder);
+	return system(cmd) ? 1 : r;
+}
