@@ -2,13 +2,15 @@
 #ifndef PDATA_REFMAP_H
 #define PDATA_REFMAP_H
 /*
- * Reference counts in memory: 2 bits a block (0, 1, 2, "3 or more") and a hash
- * table of the larger ones.  Memory: nr_blocks / 4 bytes, touched only where counts
- * are set, plus 16 to 32 bytes for each block with a count above two.
+ * Reference counts in memory: 2 bits a block (0, 1, 2, "3 or more") and pages of
+ * a byte a block for the larger ones.
+ *
+ * Memory: nr_blocks / 4 bytes, touched only where counts are set; 8 bytes for each 256
+ * blocks and 256 bytes more for such a page when one of its blocks has a count above 3;
+ * 32 bytes for each block with a count above 258.
  *
  * Threads: refmap_inc* may run on any number of threads at once when the map was
- * made with @shared (lock-free on the 2 bits, a lock per shard of the table);
- * everything else wants the map to itself.
+ * made with @shared (lock-free up to a count of 258); everything else wants the map to itself.
  */
 #include "base/err.h"
 #include "base/units.h"
@@ -23,6 +25,8 @@ uint64_t refmap_nr_blocks(const struct refmap *m);
 unsigned refmap_inc(struct refmap *m, uint64_t b);
 /* Adds one reference to each of [b, b+len). */
 void refmap_inc_run(struct refmap *m, uint64_t b, uint64_t len);
+/* Adds one reference to each block of the list; the fastest way when they are scattered. */
+void refmap_inc_list(struct refmap *m, const uint64_t *b, size_t nr);
 uint32_t refmap_get(const struct refmap *m, uint64_t b);
 /* Sets a count outright. */
 void refmap_set(struct refmap *m, uint64_t b, uint32_t count);
@@ -36,6 +40,10 @@ uint64_t refmap_find_free(const struct refmap *m, uint64_t from);
 /* First block >= @from with a non-zero count, or nr_blocks. */
 uint64_t refmap_find_used(const struct refmap *m, uint64_t from);
 
+/* Number of blocks with a count of three or more, and the first such block >= @from (or nr_blocks). */
+uint64_t refmap_nr_overflow(const struct refmap *m);
+uint64_t refmap_find_pair_11(const struct refmap *m, uint64_t from);
+
 /*
  * Writes the counts of blocks [index * 16320, ...) as the 4080 bytes of an on-disk bitmap
  * (entries at or past nr_blocks are 0).  *nr_used: entries with a non-zero count.
@@ -43,6 +51,14 @@ uint64_t refmap_find_used(const struct refmap *m, uint64_t from);
  */
 void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080],
 		      uint32_t *nr_used, uint32_t *first_free);
+
+/*
+ * Takes the pairs of bitmap @index outright, 11 as 3; what lies past nr_blocks is ignored.  Only on
+ * a range that had no counts above two before.
+ */
+void refmap_from_bitmap(struct refmap *m, uint64_t index, const uint8_t bits[4080]);
+/* Are these the bits that refmap_to_bitmap() would write?  By whole words. */
+bool refmap_same_bitmap(const struct refmap *m, uint64_t index, const uint8_t bits[4080]);
 
 /* Counts of three and more, in ascending block order; fn < 0 stops. -ENOMEM or fn's return. */
 int refmap_each_overflow(const struct refmap *m, int (*fn)(void *ctx, uint64_t b, uint32_t count),

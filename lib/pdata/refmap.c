@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The two bits of a block are those of the on-disk bitmap: the lower one has weight 2, the
+ * higher one weight 1, so that a bitmap is compared or written by whole words.  Counting up
+ * goes 00 -> 10 -> 01 -> 11.  With "high" and "low" for the bits of a pair:
+ *
+ *	high' = ~high | low		low' = high | low
+ *
+ * and 11 stays, which lets a word of 32 pairs be counted up in a few instructions.
+ *
+ * A pair of 11 is "3 and what the overflow says".  The overflow is a byte a block in pages
+ * of 256 blocks, made when first needed, and beyond 255 a list under a lock.  As it only
+ * counts what comes after the third reference, going from 2 to 3 is one atomic
+ * step on one word, and nothing needs to be moved from one place to another.
+ */
+#include "pdata/refmap.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/overflow.h"
+#include "pdata/format.h"
+
+#define HIGH 0xAAAAAAAAAAAAAAAAull
+#define LOW 0x5555555555555555ull
+#define WORD_ENTRIES 32
+#define BITMAP_WORDS (ENTRIES_PER_BITMAP / WORD_ENTRIES)
+#define PAGE_SHIFT 8
+#define PAGE_LEN (1u << PAGE_SHIFT)
+
+/* More than 258 references: rare enough for a plain list. */
+struct large {
+	uint64_t block;
+	uint32_t more; /* beyond 3 + 255 */
+};
+
+struct refmap {
+	uint64_t nr_blocks;
+	uint64_t nr_words;
+	uint64_t *word;	 /* whole bitmaps; entries past nr_blocks stay 0 */
+	uint8_t **page;	 /* by block >> PAGE_SHIFT; NULL until needed */
+	bool shared;
+	_Atomic bool has_pages, failed;
+	pthread_mutex_t lock; /* of large[] */
+	struct large *large; /* open addressing; more == 0: empty slot */
+	size_t large_cap, large_nr;
+};
+
+static const uint8_t pair_count[4] = { 0, 2, 1, 3 }; /* by (high, low) */
+static const uint8_t count_pair[4] = { 0, 2, 1, 3 };
+
+struct refmap *refmap_new(uint64_t nr_blocks, bool shared)
+{
+	struct refmap *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->nr_blocks = nr_blocks;
+	m->shared = shared;
+	m->nr_words = div_up(nr_blocks, ENTRIES_PER_BITMAP) * BITMAP_WORDS;
+	pthread_mutex_init(&m->lock, NULL);
+	if (m->nr_words <= SIZE_MAX / 8) {
+		m->word = calloc(m->nr_words + 1, sizeof(*m->word));
+		m->page = calloc((nr_blocks >> PAGE_SHIFT) + 1, sizeof(*m->page));
+	}
+	if (!m->word || !m->page) {
+		refmap_free(m);
+		return NULL;
+	}
+	return m;
+}
+
+/*
+ * Pages exist only where a pair is 11, so the bits say where to look; a map without
+ * pages is not looked at (it may be large and never touched).
+ */
+static void free_pages(struct refmap *m)
+{
+	if (!m->has_pages)
+		return;
+	for (uint64_t i = 0; i < m->nr_words; i++) {
+		if (m->word[i] & LOW & (m->word[i] >> 1)) {
+			free(m->page[i * WORD_ENTRIES >> PAGE_SHIFT]);
+			m->page[i * WORD_ENTRIES >> PAGE_SHIFT] = NULL;
+		}
+	}
+}
+
+void refmap_free(struct refmap *m)
+{
+	if (!m)
+		return;
+	if (m->word && m->page)
+		free_pages(m);
+	free(m->word);
+	free(m->page);
+	free(m->large);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+uint64_t refmap_nr_blocks(const struct refmap *m)
+{
+	return m->nr_blocks;
+}
+
+bool refmap_failed(const struct refmap *m)
+{
+	return m->failed;
+}
+
+static size_t large_slot(const struct large *t, size_t cap, uint64_t b)
+{
+	size_t i = (size_t)((b * 0x9E3779B97F4A7C15ull) >> 20) & (cap - 1);
+
+	while (t[i].more && t[i].block != b)
+		i = (i + 1) & (cap - 1);
+	return i;
+}
+
+static bool large_grow(struct refmap *m)
+{
+	size_t cap = m->large_cap ? m->large_cap * 2 : 64;
+	struct large *t = calloc(cap, sizeof(*t));
+
+	if (!t)
+		return false;
+	for (size_t i = 0; i < m->large_cap; i++)
+		if (m->large[i].more)
+			t[large_slot(t, cap, m->large[i].block)] = m->large[i];
+	free(m->large);
+	m->large = t;
+	m->large_cap = cap;
+	return true;
+}
+
+static void large_add(struct refmap *m, uint64_t b, uint32_t n)
+{
+	struct large *l;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->large_nr * 2 >= m->large_cap && !large_grow(m)) {
+		m->failed = true;
+	} else {
+		l = &m->large[large_slot(m->large, m->large_cap, b)];
+		m->large_nr += !l->more;
+		l->block = b;
+		l->more = l->more > UINT32_MAX - 258 - n ? UINT32_MAX - 258 : l->more + n;
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+static uint32_t large_get(const struct refmap *m, uint64_t b)
+{
+	return m->large_cap ? m->large[large_slot(m->large, m->large_cap, b)].more : 0;
+}
+
+/* The slots that follow are put anew, so that no probe chain is cut. */
+static void large_drop(struct refmap *m, uint64_t b)
+{
+	size_t i, k;
+
+	if (!m->large_cap)
+		return;
+	i = large_slot(m->large, m->large_cap, b);
+	if (!m->large[i].more)
+		return;
+	m->large[i].more = 0;
+	m->large_nr--;
+	for (k = (i + 1) & (m->large_cap - 1); m->large[k].more; k = (k + 1) & (m->large_cap - 1)) {
+		struct large l = m->large[k];
+
+		m->large[k].more = 0;
+		m->large[large_slot(m->large, m->large_cap, l.block)] = l;
+	}
+}
+
+static uint8_t *page_at(struct refmap *m, uint64_t b)
+{
+	uint8_t **slot = &m->page[b >> PAGE_SHIFT];
+	uint8_t *p = __atomic_load_n(slot, __ATOMIC_ACQUIRE), *mine;
+
+	if (p)
+		return p;
+	m->has_pages = true;
+	mine = calloc(1, PAGE_LEN);
+	if (!mine) {
+		m->failed = true;
+		return NULL;
+	}
+	if (__atomic_compare_exchange_n(slot, &p, mine, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return mine;
+	free(mine);
+	return p;
+}
+
+/* One more reference to a block whose pair is 11 already. */
+static void overflow_inc(struct refmap *m, uint64_t b)
+{
+	uint8_t *p = page_at(m, b), old;
+
+	if (!p)
+		return;
+	p += b & (PAGE_LEN - 1);
+	if (!m->shared) {
+		if (*p < UINT8_MAX)
+			++*p;
+		else
+			large_add(m, b, 1);
+		return;
+	}
+	old = __atomic_load_n(p, __ATOMIC_RELAXED);
+	do {
+		if (old == UINT8_MAX) {
+			large_add(m, b, 1);
+			return;
+		}
+	} while (!__atomic_compare_exchange_n(p, &old, (uint8_t)(old + 1), true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+}
+
+/* All pairs of @w counted up; those that are 11 stay. */
+static inline uint64_t word_up(uint64_t w)
+{
+	uint64_t h = w & HIGH, l = w & LOW;
+
+	return (~h & HIGH) | (l << 1) | (h >> 1) | l;
+}
+
+/* Counts up the pairs of word @i inside @mask; returns the word as it was. */
+static inline uint64_t word_inc(struct refmap *m, uint64_t i, uint64_t mask, bool shared)
+{
+	uint64_t *p = &m->word[i], old;
+
+	if (!shared) {
+		old = *p;
+		*p = (old & ~mask) | (word_up(old) & mask);
+		return old;
+	}
+	old = __atomic_load_n(p, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(p, &old, (old & ~mask) | (word_up(old) & mask), true,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	return old;
+}
+
+static inline unsigned inc_one(struct refmap *m, uint64_t b, bool shared)
+{
+	unsigned shift = 2 * (unsigned)(b % WORD_ENTRIES);
+	unsigned pair = word_inc(m, b / WORD_ENTRIES, 3ull << shift, shared) >> shift & 3;
+
+	if (unlikely(pair == 3))
+		overflow_inc(m, b);
+	return pair_count[pair];
+}
+
+unsigned refmap_inc(struct refmap *m, uint64_t b)
+{
+	return inc_one(m, b, m->shared);
+}
+
+static inline void overflow_word(struct refmap *m, uint64_t i, uint64_t old, uint64_t mask)
+{
+	uint64_t full = old & (old >> 1) & LOW & mask;
+
+	while (unlikely(full)) {
+		overflow_inc(m, i * WORD_ENTRIES + (unsigned)__builtin_ctzll(full) / 2);
+		full &= full - 1;
+	}
+}
+
+/* The pairs [from, to) of a word */
+static inline uint64_t pairs_mask(unsigned from, unsigned to)
+{
+	return (to == WORD_ENTRIES ? ~0ull : (1ull << 2 * to) - 1) & (~0ull << 2 * from);
+}
+
+static inline void inc_run(struct refmap *m, uint64_t b, uint64_t len, bool shared)
+{
+	uint64_t i = b / WORD_ENTRIES, mask;
+	unsigned from = b % WORD_ENTRIES, to;
+
+	while (len) {
+		to = (unsigned)MIN((uint64_t)WORD_ENTRIES, from + len);
+		mask = pairs_mask(from, to);
+		overflow_word(m, i, word_inc(m, i, mask, shared), mask);
+		len -= to - from;
+		from = 0;
+		i++;
+	}
+}
+
+void refmap_inc_run(struct refmap *m, uint64_t b, uint64_t len)
+{
+	if (m->shared)
+		inc_run(m, b, len, true);
+	else
+		inc_run(m, b, len, false);
+}
+
+/*
+ * Random blocks miss the cache.  An atomic operation waits for its line and lets nothing
+ * overtake it, so the lines are asked for some way ahead.
+ */
+#define PREFETCH_AHEAD 24
+
+static inline void inc_list(struct refmap *m, const uint64_t *b, size_t nr, bool shared)
+{
+	for (size_t i = 0; i < MIN(nr, (size_t)PREFETCH_AHEAD); i++)
+		__builtin_prefetch(&m->word[b[i] / WORD_ENTRIES], 1);
+	for (size_t i = 0; i < nr; i++) {
+		if (i + PREFETCH_AHEAD < nr)
+			__builtin_prefetch(&m->word[b[i + PREFETCH_AHEAD] / WORD_ENTRIES], 1);
+		inc_one(m, b[i], shared);
+	}
+}
+
+void refmap_inc_list(struct refmap *m, const uint64_t *b, size_t nr)
+{
+	if (m->shared)
+		inc_list(m, b, nr, true);
+	else
+		inc_list(m, b, nr, false);
+}
+
+static unsigned pair_of(const struct refmap *m, uint64_t b)
+{
+	return m->word[b / WORD_ENTRIES] >> 2 * (b % WORD_ENTRIES) & 3;
+}
+
+uint32_t refmap_get(const struct refmap *m, uint64_t b)
+{
+	unsigned pair = pair_of(m, b);
+	const uint8_t *p;
+
+	if (pair != 3)
+		return pair_count[pair];
+	p = m->page[b >> PAGE_SHIFT];
+	if (!p || p[b & (PAGE_LEN - 1)] < UINT8_MAX)
+		return 3 + (p ? p[b & (PAGE_LEN - 1)] : 0);
+	return 3 + UINT8_MAX + large_get(m, b);
+}
+
+void refmap_set(struct refmap *m, uint64_t b, uint32_t count)
+{
+	uint64_t *w = &m->word[b / WORD_ENTRIES];
+	unsigned shift = 2 * (unsigned)(b % WORD_ENTRIES);
+	uint8_t *p = m->page[b >> PAGE_SHIFT];
+
+	if (p && p[b & (PAGE_LEN - 1)] == UINT8_MAX)
+		large_drop(m, b);
+	if (count > 3 && !p)
+		p = page_at(m, b);
+	if (p)
+		p[b & (PAGE_LEN - 1)] = count <= 3 ? 0 : (uint8_t)MIN(count - 3, 255u);
+	if (p && count > 3 + UINT8_MAX)
+		large_add(m, b, count - 3 - UINT8_MAX);
+	*w = (*w & ~(3ull << shift)) | (uint64_t)count_pair[MIN(count, 3u)] << shift;
+	/* A page must be found by free_pages(): keep it only under a pair of 11. */
+	if (p && count < 3) {
+		uint64_t first = b & ~(uint64_t)(PAGE_LEN - 1), k;
+
+		for (k = first; k < MIN(first + PAGE_LEN, m->nr_blocks) && pair_of(m, k) != 3; k++)
+			;
+		if (k == MIN(first + PAGE_LEN, m->nr_blocks)) {
+			free(p);
+			m->page[b >> PAGE_SHIFT] = NULL;
+		}
+	}
+}
+
+uint64_t refmap_nr_allocated(const struct refmap *m)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < m->nr_words; i++)
+		n += (unsigned)__builtin_popcountll((m->word[i] | m->word[i] >> 1) & LOW);
+	return n;
+}
+
+/* First block >= @from whose pair, as a set bit at the low place, is in @pick(word). */
+static inline uint64_t find(const struct refmap *m, uint64_t from, bool used)
+{
+	uint64_t i = from / WORD_ENTRIES, hit, b;
+
+	if (from >= m->nr_blocks)
+		return m->nr_blocks;
+	hit = ~0ull << 2 * (from % WORD_ENTRIES);
+	for (; i < m->nr_words; i++, hit = ~0ull) {
+		uint64_t any = (m->word[i] | m->word[i] >> 1) & LOW;
+
+		hit &= used ? any : ~any & LOW;
+		if (!hit)
+			continue;
+		b = i * WORD_ENTRIES + (unsigned)__builtin_ctzll(hit) / 2;
+		return MIN(b, m->nr_blocks);
+	}
+	return m->nr_blocks;
+}
+
+uint64_t refmap_find_free(const struct refmap *m, uint64_t from)
+{
+	return find(m, from, false);
+}
+
+uint64_t refmap_find_used(const struct refmap *m, uint64_t from)
+{
+	return find(m, from, true);
+}
+
+void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080],
+		      uint32_t *nr_used, uint32_t *first_free)
+{
+	const uint64_t *w = m->word + index * BITMAP_WORDS;
+	uint64_t begin = index * ENTRIES_PER_BITMAP, free_at = refmap_find_free(m, begin);
+	uint32_t used = 0;
+
+	for (unsigned i = 0; i < BITMAP_WORDS; i++) {
+		le64 v = le64_make(w[i]);
+
+		memcpy(bits + (size_t)i * 8, &v, 8);
+		used += (unsigned)__builtin_popcountll((w[i] | w[i] >> 1) & LOW);
+	}
+	*nr_used = used;
+	*first_free = 0;
+	if (free_at < m->nr_blocks && free_at < begin + ENTRIES_PER_BITMAP)
+		*first_free = (uint32_t)(free_at - begin);
+}
+
+void refmap_from_bitmap(struct refmap *m, uint64_t index, const uint8_t bits[4080])
+{
+	uint64_t begin = index * ENTRIES_PER_BITMAP, i;
+	le64 v;
+
+	for (i = 0; i < BITMAP_WORDS && begin + i * WORD_ENTRIES < m->nr_blocks; i++) {
+		uint64_t left = m->nr_blocks - begin - i * WORD_ENTRIES;
+
+		memcpy(&v, bits + i * 8, 8);
+		m->word[index * BITMAP_WORDS + i] =
+			le64_get(v) & pairs_mask(0, (unsigned)MIN(left, (uint64_t)WORD_ENTRIES));
+	}
+}
+
+bool refmap_same_bitmap(const struct refmap *m, uint64_t index, const uint8_t bits[4080])
+{
+	const uint64_t *w = m->word + index * BITMAP_WORDS;
+	uint64_t differ = 0;
+	le64 v;
+
+	for (unsigned i = 0; i < BITMAP_WORDS; i++) {
+		memcpy(&v, bits + (size_t)i * 8, 8);
+		differ |= w[i] ^ le64_get(v);
+	}
+	return !differ;
+}
+
+uint64_t refmap_find_pair_11(const struct refmap *m, uint64_t from)
+{
+	uint64_t i = from / WORD_ENTRIES, keep = ~0ull << 2 * (from % WORD_ENTRIES), hit;
+
+	if (from >= m->nr_blocks)
+		return m->nr_blocks;
+	for (; i < m->nr_words; i++, keep = ~0ull) {
+		hit = m->word[i] & (m->word[i] >> 1) & LOW & keep;
+		if (hit)
+			return i * WORD_ENTRIES + (unsigned)__builtin_ctzll(hit) / 2;
+	}
+	return m->nr_blocks;
+}
+
+uint64_t refmap_nr_overflow(const struct refmap *m)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < m->nr_words; i++)
+		n += (unsigned)__builtin_popcountll(m->word[i] & (m->word[i] >> 1) & LOW);
+	return n;
+}
+
+int refmap_each_overflow(const struct refmap *m, int (*fn)(void *ctx, uint64_t b, uint32_t count),
+			 void *ctx)
+{
+	uint64_t b;
+	int r;
+
+	if (m->failed)
+		return -ENOMEM;
+	for (b = refmap_find_pair_11(m, 0); b < m->nr_blocks; b = refmap_find_pair_11(m, b + 1)) {
+		r = fn(ctx, b, refmap_get(m, b));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
