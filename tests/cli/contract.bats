@@ -1,0 +1,301 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What holds for every command: help, version, mistakes, bad input, exit codes.
+
+bats_require_minimum_version 1.5.0
+
+COMMANDS='thin_check thin_delta thin_dump thin_ls thin_materialize thin_message
+	thin_metadata_pack thin_metadata_size thin_metadata_unpack thin_repair
+	thin_restore thin_rmap thin_shrink thin_trim'
+# those that read a pool's metadata, and those of them that do not write it
+READERS='thin_check thin_delta thin_dump thin_ls thin_materialize thin_metadata_pack thin_repair thin_rmap'
+METADATA_COMMANDS="$READERS thin_message thin_trim thin_shrink"
+
+setup_file() {
+	export DIR=$BATS_FILE_TMPDIR
+	cat >"$DIR/pool.xml" <<-'XML'
+	<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="64">
+	  <device dev_id="1" mapped_blocks="4" transaction="0" creation_time="0" snap_time="1">
+	    <range_mapping origin_begin="3" data_begin="10" length="4" time="0"/>
+	  </device>
+	  <device dev_id="2" mapped_blocks="4" transaction="1" creation_time="1" snap_time="1">
+	    <range_mapping origin_begin="3" data_begin="10" length="4" time="0"/>
+	  </device>
+	</superblock>
+	XML
+	truncate -s 1M "$DIR/meta"
+	truncate -s 4M "$DIR/data"
+	thin_restore -i "$DIR/pool.xml" -o "$DIR/meta"
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	truncate -s 4M out
+	cp "$DIR/data" data
+}
+
+# Runs command $1 with $2 where its metadata goes; everything else is good.
+with_input() {
+	local in=$2
+	case $1 in
+	thin_check | thin_dump | thin_ls) run --separate-stderr timeout 20 "$1" "$in" ;;
+	thin_delta) run --separate-stderr timeout 20 "$1" --thin1 1 --thin2 2 "$in" ;;
+	thin_rmap) run --separate-stderr timeout 20 "$1" --region 0..64 "$in" ;;
+	thin_materialize) run --separate-stderr timeout 20 "$1" --data-dev data -f "$in" 1 image ;;
+	thin_message) run --separate-stderr timeout 20 "$1" "$in" 'create_thin 7' ;;
+	thin_metadata_pack) run --separate-stderr timeout 20 "$1" -f -i "$in" -o packed ;;
+	thin_metadata_unpack) run --separate-stderr timeout 20 "$1" -f -i "$in" -o out ;;
+	thin_repair | thin_restore) run --separate-stderr timeout 20 "$1" -i "$in" -o out ;;
+	thin_trim) run --separate-stderr timeout 20 "$1" --metadata-dev "$in" --data-dev data ;;
+	thin_shrink) run --separate-stderr timeout 20 "$1" --binary -i "$in" -o out --data data --nr-blocks 20 ;;
+	esac
+}
+
+# $1 = wanted status; the message names the command and is there.
+expect() {
+	local what=$2
+	[ "$status" -eq "$1" ] || { echo "$what: status $status, wanted $1: $stderr" >&2; return 1; }
+	[[ "$stderr" == *"${what%% *}: "* ]] || { echo "$what: no message: $stderr" >&2; return 1; }
+}
+
+@test "every command prints help on stdout, within 80 columns" {
+	for c in $COMMANDS; do
+		run --separate-stderr "$c" --help
+		[ "$status" -eq 0 ] && [ -z "$stderr" ] || { echo "$c: $status $stderr"; return 1; }
+		[[ "$output" == "Usage: $c "* ]]
+		! grep -nE '.{81}' <<<"$output" || { echo "$c: too wide"; return 1; }
+		run "$c" -h
+		[ "$status" -eq 0 ]
+	done
+}
+
+@test "every command prints its version as three numbers on the first line" {
+	for c in $COMMANDS pdata_tools; do
+		run --separate-stderr "$c" -V
+		[ "$status" -eq 0 ]
+		[[ "${lines[0]}" =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || { echo "$c: $output"; return 1; }
+	done
+}
+
+@test "an unknown option exits 64 and points to --help" {
+	for c in $COMMANDS; do
+		run --separate-stderr "$c" --no-such-option
+		expect 64 "$c"
+		[[ "$stderr" == *"unexpected argument '--no-such-option' found"* ]]
+		[[ "$stderr" == *"Try '$c --help'"* ]]
+		run --separate-stderr "$c" -@
+		expect 64 "$c"
+	done
+}
+
+@test "no arguments at all exit 64" {
+	for c in $COMMANDS; do
+		run --separate-stderr "$c"
+		expect 64 "$c"
+	done
+}
+
+@test "the engine option of other generations is taken by everything that reads metadata" {
+	for c in $METADATA_COMMANDS; do
+		run --separate-stderr "$c" --io-engine bogus
+		expect 64 "$c"
+		[[ "$stderr" == *"unknown io engine type 'bogus'"* ]]
+	done
+	thin_check --io-engine sync -v "$DIR/meta"
+}
+
+@test "a missing input exits 74 and is named" {
+	for c in $METADATA_COMMANDS thin_restore thin_metadata_unpack; do
+		with_input "$c" no-such-file
+		expect 74 "$c missing input"
+		[[ "$stderr" == *no-such-file* ]]
+	done
+}
+
+@test "a directory as input exits 74" {
+	mkdir dir
+	for c in $METADATA_COMMANDS thin_restore thin_metadata_unpack; do
+		with_input "$c" dir
+		expect 74 "$c directory"
+	done
+}
+
+@test "a fifo where metadata is wanted is refused and not waited for" {
+	mkfifo ff
+	for c in $METADATA_COMMANDS thin_metadata_unpack; do
+		with_input "$c" ff
+		expect 74 "$c fifo"
+	done
+}
+
+@test "an unreadable input exits 74" {
+	cp "$DIR/meta" secret
+	chmod 0 secret
+	chmod 755 . 2>/dev/null
+	if [ "$(id -u)" = 0 ]; then
+		command -v setpriv >/dev/null || skip "root reads everything and setpriv is not there"
+		cp secret /tmp/secret.$$
+		cp "$(command -v thin_check)" /tmp/thin_check.$$
+		chmod 0 /tmp/secret.$$
+		chmod 755 /tmp/thin_check.$$
+		run --separate-stderr setpriv --reuid=65534 --regid=65534 --clear-groups /tmp/thin_check.$$ /tmp/secret.$$
+		rm -f /tmp/secret.$$ /tmp/thin_check.$$
+	else
+		run --separate-stderr thin_check secret
+	fi
+	expect 74 "thin_check unreadable"
+	[[ "$stderr" == *"Permission denied"* ]]
+}
+
+@test "an empty input and one of 4095 bytes are too small: exit 1" {
+	: >empty
+	head -c 4095 "$DIR/meta" >short
+	for c in $METADATA_COMMANDS; do
+		for f in empty short; do
+			with_input "$c" $f
+			expect 1 "$c $f"
+			[[ "$stderr" == *"too small"* ]] || { echo "$c $f: $stderr"; return 1; }
+		done
+	done
+}
+
+@test "XML where metadata is wanted exits 1 and is recognised" {
+	cp "$DIR/pool.xml" plain.xml
+	{ cat "$DIR/pool.xml"; yes '<!-- long enough to be taken for metadata -->' | head -200; } >xml
+	for c in thin_check thin_delta thin_ls thin_metadata_pack thin_repair thin_rmap thin_message thin_trim; do
+		for f in xml plain.xml; do
+			with_input "$c" $f
+			expect 1 "$c $f"
+			[[ "$stderr" == *XML* ]] || { echo "$c $f: $stderr"; return 1; }
+		done
+	done
+}
+
+@test "metadata where XML is wanted exits 1" {
+	with_input thin_restore "$DIR/meta"
+	expect 1 "thin_restore metadata"
+	run --separate-stderr thin_shrink -i "$DIR/meta" -o new.xml --data data --nr-blocks 20
+	expect 1 "thin_shrink metadata"
+}
+
+@test "a damaged superblock exits 1 and an all-zero device is called unformatted" {
+	cp "$DIR/meta" bad
+	printf 'x' | dd of=bad bs=1 seek=100 conv=notrunc status=none
+	truncate -s 1M zero
+	for c in thin_check thin_delta thin_dump thin_ls thin_materialize thin_rmap thin_trim thin_message; do
+		with_input "$c" bad
+		expect 1 "$c bad superblock"
+		[ "$c" = thin_message ] && continue
+		with_input "$c" zero
+		expect 1 "$c zero"
+		[[ "$stderr" == *zero* ]] || { echo "$c: $stderr"; return 1; }
+	done
+}
+
+@test "readers never modify their input" {
+	cp "$DIR/meta" meta
+	local before; before=$(sha256sum meta data)
+	for c in $READERS; do
+		with_input "$c" meta
+		[ "$status" -eq 0 ] || { echo "$c: $status $stderr"; return 1; }
+	done
+	[ "$before" = "$(sha256sum meta data)" ]
+}
+
+@test "every option of --help is in the man page" {
+	for c in $COMMANDS; do
+		local page=$abs_top_srcdir/man/$c.8
+		[ -f "$page" ] || { echo "$c has no man page"; return 1; }
+		for o in $("$c" --help | grep -oE '^  +(-[A-Za-z], )?--[a-z0-9-]+' | grep -oE -- '--?[A-Za-z][A-Za-z0-9-]*'); do
+			sed 's/\\-/-/g; s/\\f[BIRP]//g' "$page" | grep -qE -- "(^|[^-a-z0-9])$o([^-a-z0-9]|\$)" ||
+				{ echo "$c: $o is not in its man page"; return 1; }
+		done
+	done
+}
+
+@test "every long option in a man page's option list is one that the command takes" {
+	for c in $COMMANDS; do
+		for o in $(sed 's/\\-/-/g; s/\\f[BIRP]//g' "$abs_top_srcdir/man/$c.8" |
+			awk '/^\.TP/ { getline; print }' | grep -oE -- '(^|[ ,])--[a-z0-9-]+' | tr -d ' ,'); do
+			run --separate-stderr timeout 5 "$c" "$o" </dev/null
+			[[ "$stderr" != *"unexpected argument '$o' found"* ]] || { echo "$c: man page names $o"; return 1; }
+		done
+	done
+}
+
+@test "completion offers the options of every command" {
+	# shellcheck disable=SC1090
+	source "$abs_top_srcdir/completion/thin-pool-tools.bash"
+	for c in $COMMANDS; do
+		COMP_WORDS=("$c" --)
+		COMP_CWORD=1
+		_thin_pool_tools "$c"
+		for o in $("$c" --help | grep -oE '^  +(-[A-Za-z], )?--[a-z0-9-]+' | grep -oE -- '--[a-z][a-z0-9-]*'); do
+			[[ " ${COMPREPLY[*]} " == *" $o "* ]] || { echo "$c: $o not completed"; return 1; }
+		done
+		complete -p "$c" >/dev/null
+	done
+}
+
+@test "man pages are well formed" {
+	command -v man >/dev/null || skip "man is not installed"
+	for c in $COMMANDS; do
+		! grep -iE 'warning|error' <<<"$(man --warnings -l "$abs_top_srcdir/man/$c.8" 2>&1 >/dev/null)" ||
+			{ echo "$c"; return 1; }
+	done
+}
+
+@test "output to a full disk exits 74 and says so" {
+	[ -c /dev/full ] || skip "no /dev/full"
+	for c in thin_dump thin_ls thin_check "thin_rmap --region 0..64" "thin_delta --thin1 1 --thin2 2"; do
+		run --separate-stderr bash -c "$c '$DIR/meta' >/dev/full"
+		expect 74 "$c"
+		[[ "$stderr" == *"No space left"* ]]
+	done
+}
+
+@test "a closed pipe is silent" {
+	for c in thin_dump thin_ls "thin_rmap --region 0..64"; do
+		run --separate-stderr bash -c "set -o pipefail; $c '$DIR/meta' | :"
+		[ -z "$stderr" ] || { echo "$c: $stderr"; return 1; }
+		[ "$status" -ne 2 ] && [ "$status" -lt 128 ]
+	done
+}
+
+@test "a closed stdout does not end up in somebody's file" {
+	for c in thin_dump thin_ls thin_check; do
+		run --separate-stderr bash -c "$c '$DIR/meta' >&-"
+		[ "$status" -ne 2 ] && [ "$status" -lt 128 ] || { echo "$c: $status"; return 1; }
+	done
+}
+
+@test "no command exits 2 or crashes, whatever the words" {
+	local words=(-m -m9 --metadata-snap=x -i -o '' "$DIR/meta" "$DIR/pool.xml" /dev/null /dev/full . 0 1 -1
+		99999999999999999999 --dev-id --format json xml --region 1..0 0..5 --thin1 --thin2 --nr-blocks
+		--size --origin -q --data-dev --block-size --pool-size -b64k -s1t -m10 --repair --force)
+	RANDOM=11
+	for i in $(seq 20); do
+		for c in $COMMANDS pdata_tools; do
+			local args=()
+			for j in $(seq $((RANDOM % 5 + 1))); do args+=("${words[RANDOM % ${#words[@]}]}"); done
+			# never let a writer near the sample
+			[[ "$c ${args[*]}" == *"-o"* || $c == thin_message || $c == thin_check ]] && args=("${args[@]//$DIR\/meta/none}")
+			run timeout 20 "$c" "${args[@]}" </dev/null
+			case $status in
+			0 | 1 | 64 | 74) ;;
+			*) echo "$c ${args[*]}: $status"; return 1 ;;
+			esac
+		done
+	done
+}
+
+@test "pdata_tools starts its commands by name and lists them" {
+	run --separate-stderr pdata_tools thin_check -q "$DIR/meta"
+	[ "$status" -eq 0 ]
+	run --separate-stderr pdata_tools nonsense
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == "unrecognised command"* ]]
+	run --separate-stderr pdata_tools
+	[ "$status" -eq 64 ]
+	for c in $COMMANDS; do [[ "$stderr" == *"  $c"* ]]; done
+}
