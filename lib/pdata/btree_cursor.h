@@ -14,8 +14,8 @@
  * with keys inside the range its parent gives, ranges of siblings do not overlap, and the
  * depth is at most BTREE_MAX_DEPTH.
  *
- * Memory: CURSOR_BATCH * 4 KiB for leaves, and 24 bytes for each of at most
- * CURSOR_INNER * 252 children a level.
+ * Memory: CURSOR_BATCH * 4 KiB for leaves, and 32 bytes for each of at most
+ * 2 * CURSOR_BATCH + CURSOR_INNER * 252 children a level.
  * Threads: a cursor belongs to one thread; the stream's workers are used inside the calls.
  */
 #include "dev/stream.h"
@@ -77,7 +77,7 @@ void btree_cursor_set_root(struct btree_cursor *c, mblock_t root);
  * The next entries.  Returns 1, 0 at the end, or a negative errno with block and key range
  * in @err.  After damage (-EBADMSG, -EUCLEAN, or -EIO of a block that could not be read)
  * btree_cursor_damage() has it as data and the next call goes on behind it; the caller
- * decides whether to go on.  After -ENOMEM or another error the cursor gives the same again.
+ * decides whether to go on.  After -ENOMEM or another error the next call tries again at the same place.
  */
 int btree_cursor_next(struct btree_cursor *c, struct btree_entries *out, struct err *err);
 
