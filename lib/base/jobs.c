@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A crew of threads that sleep between calls.  A call opens the door (@wanted > 0,
+ * a new @generation), works itself as worker 0, closes the door when it runs out of work
+ * and waits only for those who came in: a worker that wakes up late costs nothing.
+ *
+ * Errors are those of the earliest piece or slot that failed, so that the outcome does
+ * not depend on the number of threads: work is handed out in ascending order and
+ * everything before a failure is finished.
+ */
+#include "base/jobs.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+#define MAX_WORKERS 256
+
+typedef void body_fn(void *arg, unsigned worker);
+
+struct worker {
+	struct jobs *j;
+	pthread_t thread;
+	unsigned index;
+	uint64_t seen; /* generation it has answered; under j->lock */
+};
+
+struct jobs {
+	unsigned nr;
+	struct worker *worker[MAX_WORKERS]; /* [0] is the owner: unused */
+	unsigned nr_started;		    /* threads; workers 1..nr_started; owner only */
+	pthread_mutex_t lock;		    /* all below */
+	pthread_cond_t wake, idle;
+	uint64_t generation;
+	unsigned wanted; /* workers below this index may come in; 0: closed */
+	unsigned inside;
+	body_fn *body;
+	void *arg;
+	bool quit;
+};
+
+static unsigned nr_cpus(void)
+{
+	cpu_set_t set;
+	long n;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		n = CPU_COUNT(&set);
+	else
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n < 1 ? 1 : (unsigned)n;
+}
+
+struct jobs *jobs_new(unsigned nr)
+{
+	struct jobs *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	if (!nr)
+		nr = nr_cpus();
+	j->nr = nr < MAX_WORKERS ? nr : MAX_WORKERS;
+	pthread_mutex_init(&j->lock, NULL);
+	pthread_cond_init(&j->wake, NULL);
+	pthread_cond_init(&j->idle, NULL);
+	return j;
+}
+
+void jobs_free(struct jobs *j)
+{
+	unsigned i;
+
+	if (!j)
+		return;
+	pthread_mutex_lock(&j->lock);
+	j->quit = true;
+	pthread_cond_broadcast(&j->wake);
+	pthread_mutex_unlock(&j->lock);
+	for (i = 1; i <= j->nr_started; i++) {
+		pthread_join(j->worker[i]->thread, NULL);
+		free(j->worker[i]);
+	}
+	pthread_cond_destroy(&j->idle);
+	pthread_cond_destroy(&j->wake);
+	pthread_mutex_destroy(&j->lock);
+	free(j);
+}
+
+unsigned jobs_nr(const struct jobs *j)
+{
+	return j->nr;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct jobs *j = w->j;
+
+	pthread_mutex_lock(&j->lock);
+	for (;;) {
+		while (!j->quit && w->seen == j->generation)
+			pthread_cond_wait(&j->wake, &j->lock);
+		if (j->quit)
+			break;
+		w->seen = j->generation;
+		if (w->index >= j->wanted)
+			continue;
+		j->inside++;
+		pthread_mutex_unlock(&j->lock);
+		j->body(j->arg, w->index);
+		pthread_mutex_lock(&j->lock);
+		if (--j->inside == 0)
+			pthread_cond_signal(&j->idle);
+	}
+	pthread_mutex_unlock(&j->lock);
+	return NULL;
+}
+
+/* One more thread; false when there is no memory or no thread: the work goes on without. */
+static bool start_worker(struct jobs *j)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	sigset_t all, old;
+	int r;
+
+	if (!w)
+		return false;
+	w->j = j;
+	w->index = j->nr_started + 1;
+	w->seen = j->generation;
+	/* signals are the main thread's affair */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&w->thread, NULL, worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r) {
+		free(w);
+		return false;
+	}
+	j->worker[w->index] = w;
+	j->nr_started++;
+	return true;
+}
+
+/* Lets up to @nr workers, the owner counted, into @body; the owner still has to go itself. */
+static void open_door(struct jobs *j, unsigned nr, body_fn *body, void *arg)
+{
+	while (j->nr_started + 1 < nr && start_worker(j))
+		;
+	pthread_mutex_lock(&j->lock);
+	j->body = body;
+	j->arg = arg;
+	j->wanted = nr;
+	j->generation++;
+	pthread_cond_broadcast(&j->wake);
+	pthread_mutex_unlock(&j->lock);
+}
+
+static void close_door(struct jobs *j)
+{
+	pthread_mutex_lock(&j->lock);
+	j->wanted = 0;
+	while (j->inside)
+		pthread_cond_wait(&j->idle, &j->lock);
+	pthread_mutex_unlock(&j->lock);
+}
+
+/* --- pieces of a range --- */
+
+struct for_call {
+	jobs_for_fn *fn;
+	void *ctx;
+	size_t nr_pieces, n, grain;
+	struct err *err;
+	_Atomic size_t next; /* piece */
+	atomic_bool stop;
+	pthread_mutex_t lock; /* the two below and *err */
+	size_t failed;	      /* the earliest piece that did */
+	int code;
+};
+
+static void for_failed(struct for_call *c, size_t piece, int code, const struct err *err)
+{
+	atomic_store(&c->stop, true);
+	pthread_mutex_lock(&c->lock);
+	if (!c->code || piece < c->failed) {
+		c->failed = piece;
+		c->code = code;
+		if (c->err)
+			*c->err = *err;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void for_body(void *arg, unsigned worker)
+{
+	struct for_call *c = arg;
+	struct err err = { 0 };
+
+	while (!atomic_load_explicit(&c->stop, memory_order_relaxed)) {
+		size_t piece = atomic_fetch_add_explicit(&c->next, 1, memory_order_relaxed);
+		size_t begin, end;
+		int r;
+
+		if (piece >= c->nr_pieces)
+			return;
+		begin = piece * c->grain;
+		end = c->n - begin > c->grain ? begin + c->grain : c->n;
+		r = c->fn(c->ctx, worker, begin, end, &err);
+		if (r < 0) {
+			for_failed(c, piece, r, &err);
+			return;
+		}
+	}
+}
+
+int jobs_for_wide(struct jobs *j, unsigned nr_threads, size_t n, size_t grain, jobs_for_fn *fn,
+		  void *ctx, struct err *err)
+{
+	struct for_call c = { .fn = fn, .ctx = ctx, .n = n, .err = err };
+	int r;
+
+	if (!n)
+		return 0;
+	c.grain = grain ? grain : 1;
+	if (n <= c.grain) {
+		r = fn(ctx, 0, 0, n, err);
+		return r < 0 ? r : 0;
+	}
+	c.nr_pieces = n / c.grain + (n % c.grain != 0);
+	if (nr_threads > MAX_WORKERS)
+		nr_threads = MAX_WORKERS;
+	if (nr_threads > c.nr_pieces)
+		nr_threads = (unsigned)c.nr_pieces;
+	pthread_mutex_init(&c.lock, NULL);
+	if (nr_threads > 1)
+		open_door(j, nr_threads, for_body, &c);
+	for_body(&c, 0);
+	if (nr_threads > 1)
+		close_door(j);
+	pthread_mutex_destroy(&c.lock);
+	return c.code;
+}
+
+int jobs_for(struct jobs *j, size_t n, size_t grain, jobs_for_fn *fn, void *ctx, struct err *err)
+{
+	return jobs_for_wide(j, j->nr, n, grain, fn, ctx, err);
+}
+
+/* --- the ordered pipeline --- */
+
+/*
+ * Items are numbered from 0 and live in slot (number % nr_slots).  A failure of
+ * item k, and the end of the input, set @limit: what is before is finished and consumed, the
+ * rest is dropped.
+ */
+struct pipe_call {
+	const struct jobs_pipe *p;
+	struct err *err;
+	pthread_mutex_t lock; /* everything below */
+	pthread_cond_t change;
+	unsigned nr_waiting;
+	uint64_t produced, handed, consumed, limit;
+	bool producing, consuming;
+	bool *done; /* for each slot: worked on, not yet consumed */
+	int code;
+};
+
+/* Records what a step on item @n said; the lock is held. */
+static void pipe_result(struct pipe_call *c, uint64_t n, int r, const struct err *err)
+{
+	if (r >= 0 || n >= c->limit)
+		return;
+	c->limit = n;
+	c->code = r;
+	if (c->err)
+		*c->err = *err;
+}
+
+static void pipe_produce(struct pipe_call *c, struct err *err)
+{
+	uint64_t n = c->produced;
+	int r;
+
+	c->producing = true;
+	pthread_mutex_unlock(&c->lock);
+	r = c->p->produce(c->p->ctx, n % c->p->nr_slots, err);
+	pthread_mutex_lock(&c->lock);
+	c->producing = false;
+	if (r > 0)
+		c->produced++;
+	else if (r < 0)
+		pipe_result(c, n, r, err);
+	else if (n < c->limit)
+		c->limit = n;
+}
+
+static void pipe_work(struct pipe_call *c, unsigned worker, struct err *err)
+{
+	uint64_t n = c->handed++;
+	size_t slot = n % c->p->nr_slots;
+	int r = 0;
+
+	if (c->p->work) {
+		pthread_mutex_unlock(&c->lock);
+		r = c->p->work(c->p->ctx, worker, slot, err);
+		pthread_mutex_lock(&c->lock);
+	}
+	pipe_result(c, n, r, err);
+	c->done[slot] = true;
+}
+
+static void pipe_consume(struct pipe_call *c, struct err *err)
+{
+	uint64_t n = c->consumed;
+	size_t slot = n % c->p->nr_slots;
+	int r = 0;
+
+	if (c->p->consume) {
+		c->consuming = true;
+		pthread_mutex_unlock(&c->lock);
+		r = c->p->consume(c->p->ctx, slot, err);
+		pthread_mutex_lock(&c->lock);
+		c->consuming = false;
+	}
+	pipe_result(c, n, r, err);
+	c->done[slot] = false;
+	c->consumed++;
+}
+
+/* Does one step that can be done now, the latest stage first; false: nothing to do. */
+static bool pipe_step(struct pipe_call *c, unsigned worker, struct err *err)
+{
+	if (!c->consuming && c->consumed < c->handed && c->consumed < c->limit &&
+	    c->done[c->consumed % c->p->nr_slots])
+		pipe_consume(c, err);
+	else if (c->handed < c->produced && c->handed < c->limit)
+		pipe_work(c, worker, err);
+	else if (!c->producing && c->produced < c->limit &&
+		 c->produced - c->consumed < c->p->nr_slots)
+		pipe_produce(c, err);
+	else
+		return false;
+	return true;
+}
+
+static void pipe_body(void *arg, unsigned worker)
+{
+	struct pipe_call *c = arg;
+	struct err err = { 0 };
+
+	pthread_mutex_lock(&c->lock);
+	while (c->consumed < c->limit) {
+		if (pipe_step(c, worker, &err)) {
+			if (c->nr_waiting)
+				pthread_cond_broadcast(&c->change);
+		} else {
+			c->nr_waiting++;
+			pthread_cond_wait(&c->change, &c->lock);
+			c->nr_waiting--;
+		}
+	}
+	pthread_cond_broadcast(&c->change);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* The first two items on the owner alone: is there work for more than one? */
+static bool pipe_prime(struct pipe_call *c)
+{
+	struct err err = { 0 };
+	bool more;
+
+	pthread_mutex_lock(&c->lock);
+	pipe_produce(c, &err);
+	if (c->limit > 1 && c->p->nr_slots > 1)
+		pipe_produce(c, &err);
+	more = c->limit > 1;
+	pthread_mutex_unlock(&c->lock);
+	return more;
+}
+
+int jobs_pipe(struct jobs *j, const struct jobs_pipe *p, struct err *err)
+{
+	struct pipe_call c = { .p = p, .err = err, .limit = UINT64_MAX };
+	bool crowd;
+
+	c.done = calloc(p->nr_slots, sizeof(*c.done));
+	if (!c.done)
+		return err_nomem(err, "pipeline");
+	pthread_mutex_init(&c.lock, NULL);
+	pthread_cond_init(&c.change, NULL);
+	crowd = j->nr > 1 && pipe_prime(&c);
+	if (crowd)
+		open_door(j, j->nr, pipe_body, &c);
+	pipe_body(&c, 0);
+	if (crowd)
+		close_door(j);
+	pthread_cond_destroy(&c.change);
+	pthread_mutex_destroy(&c.lock);
+	free(c.done);
+	return c.code;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/runs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void runs_init(struct runs *r)
+{
+	*r = (struct runs){ 0 };
+}
+
+void runs_fini(struct runs *r)
+{
+	free(r->run);
+	runs_init(r);
+}
+
+static int reserve_one(struct runs *r)
+{
+	size_t cap = r->cap ? r->cap * 2 : 16;
+	struct run64 *run;
+
+	if (r->nr < r->cap)
+		return 0;
+	run = reallocarray(r->run, cap, sizeof(*run));
+	if (!run)
+		return -ENOMEM;
+	r->run = run;
+	r->cap = cap;
+	return 0;
+}
+
+/* Index of the first run that ends at or after @v. */
+static size_t first_reaching(const struct runs *r, uint64_t v)
+{
+	size_t lo = 0, hi = r->nr;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (r->run[mid].end < v)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+int runs_add(struct runs *r, uint64_t begin, uint64_t end)
+{
+	size_t first, past;
+
+	if (begin >= end)
+		return 0;
+	first = r->nr && r->run[r->nr - 1].end < begin ? r->nr : first_reaching(r, begin);
+	for (past = first; past < r->nr && r->run[past].begin <= end; past++)
+		;
+	if (past == first) {
+		if (reserve_one(r) < 0)
+			return -ENOMEM;
+		memmove(r->run + first + 1, r->run + first, (r->nr - first) * sizeof(*r->run));
+		r->run[first] = (struct run64){ begin, end };
+		r->nr++;
+		return 0;
+	}
+	/* runs first..past-1 touch or overlap [begin, end): one run takes their place */
+	r->run[first].begin = MIN(begin, r->run[first].begin);
+	r->run[first].end = MAX(end, r->run[past - 1].end);
+	memmove(r->run + first + 1, r->run + past, (r->nr - past) * sizeof(*r->run));
+	r->nr -= past - first - 1;
+	return 0;
+}
+
+bool runs_has(const struct runs *r, uint64_t v)
+{
+	size_t i;
+
+	if (v == UINT64_MAX) /* an end is one past, so the last number is in no run */
+		return false;
+	i = first_reaching(r, v + 1);
+	return i < r->nr && r->run[i].begin <= v;
+}
+
+uint64_t runs_total(const struct runs *r)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < r->nr; i++)
+		sum += r->run[i].end - r->run[i].begin;
+	return sum;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "dev/dev.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+static int open_error(struct err *err, int code, const char *path, unsigned flags)
+{
+	switch (code) {
+	case -ENOENT:
+		return err_set(err, code, "Couldn't find %s file '%s'",
+			       flags & DEV_WRITE ? "output" : "input", path);
+	case -EBUSY:
+		return err_set(err, code,
+			       "'%s' is busy: it is mounted or held by a device-mapper device; "
+			       "deactivate the pool first",
+			       path);
+	default:
+		return err_sys(err, code, "cannot open '%s'", path);
+	}
+}
+
+static int size_of(int fd, const struct stat *st, uint64_t *size)
+{
+	if (S_ISREG(st->st_mode)) {
+		*size = (uint64_t)st->st_size;
+		return 0;
+	}
+	return ioctl(fd, BLKGETSIZE64, size) ? -errno : 0;
+}
+
+/* "8:16" names a block device by its numbers; *buf gets a path that opens it. */
+static const char *real_path(const char *path, char *buf, size_t len)
+{
+	unsigned major, minor;
+	int n = 0;
+
+	if (sscanf(path, "%u:%u%n", &major, &minor, &n) == 2 && !path[n] && access(path, F_OK)) {
+		snprintf(buf, len, "/dev/block/%u:%u", major, minor);
+		return buf;
+	}
+	return path;
+}
+
+static int lock_file(int fd, const char *path, struct err *err)
+{
+	if (!flock(fd, LOCK_EX | LOCK_NB) || errno == EOPNOTSUPP || errno == ENOLCK)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return err_set(err, -EBUSY, "'%s' is busy: another program is writing to it", path);
+	return err_sys(err, -errno, "cannot lock '%s'", path);
+}
+
+/* fifos and terminals would block in open(), so the kind is looked at first and again after. */
+static int check_kind(const struct stat *st, const char *path, unsigned flags, struct err *err)
+{
+	if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
+		return 0;
+	if (flags & DEV_WRITE)
+		return err_set(err, -ENODEV,
+			       "Invalid output file: '%s' is not a block device or regular file", path);
+	return err_set(err, -ENODEV, "Not a block device or regular file '%s'.", path);
+}
+
+int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
+{
+	int oflags = O_CLOEXEC | O_NONBLOCK | (flags & DEV_WRITE ? O_RDWR : O_RDONLY);
+	char buf[64];
+	const char *real = real_path(path, buf, sizeof(buf));
+	bool direct = false;
+	CLEANUP(close_fd) int fd = -1;
+	struct stat st;
+	uint64_t size;
+	int r;
+
+	if (stat(real, &st))
+		return open_error(err, -errno, path, flags);
+	r = check_kind(&st, path, flags, err);
+	if (r)
+		return r;
+	if (S_ISBLK(st.st_mode)) {
+		direct = !(flags & DEV_BUFFERED);
+		oflags |= (direct ? O_DIRECT : 0) | (flags & DEV_SHARED ? 0 : O_EXCL);
+	}
+	fd = open(real, oflags);
+	if (fd < 0)
+		return open_error(err, -errno, path, flags);
+	if (fstat(fd, &st))
+		return open_error(err, -errno, path, flags);
+	r = check_kind(&st, path, flags, err);
+	if (!r && (flags & DEV_WRITE) && S_ISREG(st.st_mode))
+		r = lock_file(fd, path, err);
+	if (r)
+		return r;
+	r = size_of(fd, &st, &size);
+	if (r)
+		return err_sys(err, r, "cannot find the size of '%s'", path);
+	*out = io_file_new(fd, path, size, direct);
+	if (!*out)
+		return err_nomem(err, path);
+	fd = -1;
+	return 0;
+}
+
+int dev_in_use(const char *path, struct err *err)
+{
+	char buf[64];
+	const char *real = real_path(path, buf, sizeof(buf));
+	CLEANUP(close_fd) int fd = -1;
+	struct stat st;
+
+	if (stat(real, &st))
+		return open_error(err, -errno, path, 0);
+	if (!S_ISBLK(st.st_mode))
+		return 0;
+	fd = open(real, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (fd >= 0)
+		return 0;
+	return errno == EBUSY ? 1 : open_error(err, -errno, path, 0);
+}
+
+bool dev_same(const char *a, const char *b)
+{
+	char abuf[64], bbuf[64];
+	struct stat x, y;
+
+	if (stat(real_path(a, abuf, sizeof(abuf)), &x) || stat(real_path(b, bbuf, sizeof(bbuf)), &y))
+		return false;
+	if (S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode))
+		return x.st_rdev == y.st_rdev;
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino && S_ISBLK(x.st_mode) == S_ISBLK(y.st_mode);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+
+#include "base/crc32c.h"
+#include "pdata/csum.h"
+#include "pdata/node.h"
+#include "pool/superblock.h"
+#include "tap.h"
+
+static struct disk_node block;
+
+static void good_leaf(void)
+{
+	node_init(&block, true, 8);
+	for (uint32_t i = 0; i < 100; i++)
+		block.keys[i] = le64_make(i * 3);
+	block.h.nr_entries = le32_make(100);
+	csum_seal(&block, 7, SALT_NODE);
+}
+
+static enum node_fault reopened(void)
+{
+	struct node n;
+
+	csum_seal(&block, 7, SALT_NODE);
+	return node_open(&n, &block, 7, 8);
+}
+
+static void opens(void)
+{
+	struct node n;
+
+	good_leaf();
+	check_eq(node_open(&n, &block, 7, 8), NODE_OK);
+	check(n.leaf);
+	check_eq(n.nr, 100);
+	check_eq(node_search(&n, 0), 0);
+	check_eq(node_search(&n, 2), 0);
+	check_eq(node_search(&n, 3), 1);
+	check_eq(node_search(&n, 1000), 99);
+	n.nr = 0;
+	check_eq((uint64_t)node_search(&n, 5), (uint64_t)-1);
+}
+
+static void faults(void)
+{
+	struct node n;
+
+	good_leaf();
+	check_eq(node_open(&n, &block, 8, 8), NODE_WRONG_PLACE);
+	((uint8_t *)&block)[4095] ^= 1;
+	check_eq(node_open(&n, &block, 7, 8), NODE_BAD_CSUM);
+	good_leaf();
+	check_eq(node_open(&n, &block, 7, 24), NODE_BAD_VALUE_SIZE);
+	block.h.flags = le32_make(3);
+	check_eq(reopened(), NODE_BAD_FLAGS);
+	block.h.flags = le32_make(0);
+	check_eq(reopened(), NODE_BAD_FLAGS);
+	good_leaf();
+	block.h.max_entries = le32_make(251);
+	check_eq(reopened(), NODE_BAD_MAX);
+	good_leaf();
+	block.h.nr_entries = le32_make(253);
+	check_eq(reopened(), NODE_BAD_NR);
+	good_leaf();
+	block.keys[50] = block.keys[49];
+	check_eq(reopened(), NODE_BAD_ORDER);
+	node_init(&block, false, 8);
+	check_eq(reopened(), NODE_BAD_NR);
+	node_init(&block, true, 8);
+	check_eq(reopened(), NODE_OK);
+}
+
+static void max_entries(void)
+{
+	check_eq(NODE_MAX_ENTRIES(8), 252);
+	check_eq(NODE_MAX_ENTRIES(24), 126);
+	check_eq(NODE_MAX_ENTRIES(16), 168);
+	check_eq(NODE_MAX_ENTRIES(4), 336);
+}
+
+static void kinds(void)
+{
+	const char *name;
+
+	good_leaf();
+	check_eq(csum_classify(&block, &name), CSUM_IS_NODE);
+	csum_seal(&block, 0, SALT_SUPERBLOCK);
+	check_eq(csum_classify(&block, &name), CSUM_IS_SUPERBLOCK);
+	block.h.csum = le32_make(csum_compute(&block, 0) ^ 9031977);
+	check_eq(csum_classify(&block, &name), CSUM_FOREIGN);
+	check_str(name, "cache superblock");
+	((uint8_t *)&block)[100] ^= 4;
+	check_eq(csum_classify(&block, NULL), CSUM_NONE);
+}
+
+static void superblock_round_trip(void)
+{
+	struct superblock a = { .version = 2, .time = 3, .transaction_id = 1ull << 40, .mapping_root = 5,
+				.data_sm.nr_blocks = 77, .metadata_sm.ref_count_root = 9,
+				.data_block_size = 128, .uuid = { 1, 2, 3 } },
+			  b;
+	static uint8_t sb[MBLOCK_SIZE];
+
+	superblock_seal(&a, sb, 0);
+	check_eq(superblock_open(&b, sb, 0), SB_OK);
+	check(!memcmp(&a, &b, sizeof(a)));
+	check_eq(superblock_open(&b, sb, 1), SB_WRONG_PLACE);
+	sb[200] ^= 1;
+	check_eq(superblock_open(&b, sb, 0), SB_BAD_CSUM);
+	memset(sb, 0, sizeof(sb));
+	check_eq(superblock_open(&b, sb, 0), SB_ALL_ZERO);
+	superblock_fill_invalid(sb);
+	check_eq(superblock_open(&b, sb, 0), SB_BAD_CSUM);
+}
+
+static const struct test tests[] = {
+	{ "a good leaf opens and is searched", opens },
+	{ "each fault of a node has its name", faults },
+	{ "the maximum of entries is that of the format", max_entries },
+	{ "a block's kind is told by its checksum", kinds },
+	{ "a superblock survives sealing and opening; the placeholder is never valid nor zero",
+	  superblock_round_trip },
+	{ 0 }
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(tests, argc, argv);
+}
