@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_TEXT_SINK_H
+#define POOL_TEXT_SINK_H
+/*
+ * What the three text forms of a pool have in common (merging of runs, buffering,
+ * writing) stands in text_sink.c; a form only says how each thing is spelled.
+ * Private to the text sinks; everybody else uses xml.h.
+ */
+#include "pool/events.h"
+
+struct text_form {
+	void (*begin_pool)(struct outbuf *out, const struct pool_info *p);
+	/* @nr: how many defs and devices came before */
+	void (*begin_def)(struct outbuf *out, uint64_t name, size_t nr_defs);
+	void (*end_def)(struct outbuf *out, bool empty);
+	void (*begin_device)(struct outbuf *out, const struct device_info *d, size_t nr_defs,
+			     size_t nr_devices);
+	void (*end_device)(struct outbuf *out, bool empty);
+	void (*ref)(struct outbuf *out, uint64_t name);
+	void (*end_pool)(struct outbuf *out, size_t nr_defs, size_t nr_devices);
+	/* Whole runs, formatted the same wherever they stand; any thread. */
+	void (*runs)(struct outbuf *out, const struct run *run, size_t nr);
+	/*
+	 * Each run and ref begins with this many bytes that separate it from the one
+	 * before; dropped for the first of a def or device.
+	 */
+	size_t separator_len;
+	bool defs_first; /* cannot express a def after a device */
+};
+
+extern const struct text_form text_form_xml, text_form_human, text_form_json;
+
+/* @s between quotes may stand in XML and in JSON: other characters than these become '_'. */
+void text_add_plain(struct outbuf *out, const char *s);
+
+#define TEXT_ADD(p, lit) (memcpy((p), "" lit, sizeof(lit) - 1), (p) + (sizeof(lit) - 1))
+
+#endif

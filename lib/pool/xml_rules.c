@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pool/xml_rules.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define DEFS_FIRST_CAP 64
+
+static uint64_t hash(uint64_t name)
+{
+	name *= UINT64_C(0x9e3779b97f4a7c15);
+	return name ^ name >> 32;
+}
+
+static size_t defs_slot(const struct xml_defs *d, uint64_t name)
+{
+	size_t i = hash(name) & (d->cap - 1);
+
+	while (d->used[i] && d->slot[i].name != name)
+		i = (i + 1) & (d->cap - 1);
+	return i;
+}
+
+static const struct xml_def *defs_find(const struct xml_defs *d, uint64_t name)
+{
+	size_t i;
+
+	if (!d->cap)
+		return NULL;
+	i = defs_slot(d, name);
+	return d->used[i] ? &d->slot[i] : NULL;
+}
+
+static int defs_grow(struct xml_defs *d)
+{
+	struct xml_defs big = { .nr = d->nr, .cap = d->cap ? d->cap * 2 : DEFS_FIRST_CAP };
+	size_t i, at;
+
+	big.slot = calloc(big.cap, sizeof(*big.slot));
+	big.used = calloc(big.cap, sizeof(*big.used));
+	if (!big.slot || !big.used) {
+		free(big.slot);
+		free(big.used);
+		return -ENOMEM;
+	}
+	for (i = 0; i < d->cap; i++) {
+		if (!d->used[i])
+			continue;
+		at = defs_slot(&big, d->slot[i].name);
+		big.slot[at] = d->slot[i];
+		big.used[at] = true;
+	}
+	free(d->slot);
+	free(d->used);
+	*d = big;
+	return 0;
+}
+
+/* @def's name must not be there yet. */
+static int defs_add(struct xml_defs *d, const struct xml_def *def)
+{
+	size_t i;
+
+	if (d->nr >= d->cap / 4 * 3 && defs_grow(d) < 0)
+		return -ENOMEM;
+	i = defs_slot(d, def->name);
+	d->slot[i] = *def;
+	d->used[i] = true;
+	d->nr++;
+	return 0;
+}
+
+int rules_init(struct xml_rules *r, const struct events *to, struct err *err)
+{
+	r->to = to;
+	r->err = err;
+	r->seen = calloc((MAX_DEV_ID + 1) / 8, 1);
+	return r->seen ? 0 : err_nomem(err, "set of device ids");
+}
+
+void rules_fini(struct xml_rules *r)
+{
+	free(r->defs.slot);
+	free(r->defs.used);
+	free(r->seen);
+}
+
+/* Marks that what err_set() just returned is a broken rule. */
+static int broken(struct xml_rules *r, int code)
+{
+	r->broken = true;
+	return code;
+}
+
+#define BROKEN(r, ...) broken((r), err_set((r)->err, -EINVAL, __VA_ARGS__))
+#define SEND(r, ev, ...) ((r)->to->ops->ev((r)->to->ctx, ##__VA_ARGS__, (r)->err))
+
+static int send_batch(struct xml_rules *r)
+{
+	size_t nr = r->nr;
+
+	r->nr = 0;
+	return nr ? SEND(r, runs, r->batch, nr) : 0;
+}
+
+static void apply_overrides(struct pool_info *p, const struct pool_overrides *o)
+{
+	if (o->has_transaction)
+		p->transaction = o->transaction;
+	if (o->has_nr_data_blocks)
+		p->nr_data_blocks = o->nr_data_blocks;
+	if (o->has_data_block_size)
+		p->data_block_size = (uint32_t)MIN(o->data_block_size, UINT32_MAX);
+}
+
+int rules_begin_pool(struct xml_rules *r, const struct pool_info *p,
+		     const struct pool_overrides *o)
+{
+	r->pool = *p;
+	if (o)
+		apply_overrides(&r->pool, o);
+	p = &r->pool;
+	if (!data_block_size_ok(p->data_block_size))
+		return BROKEN(r,
+			      "data block size of %u sectors: it must be a multiple of %d sectors, "
+			      "%d to %d",
+			      p->data_block_size, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
+			      DATA_BLOCK_SECTORS_MAX);
+	if (p->time > MAX_TIME)
+		return BROKEN(r, "time %u does not fit into the 24 bits that a mapping has for it",
+			      p->time);
+	if (p->nr_data_blocks > MAX_DATA_BLOCK + 1)
+		return BROKEN(r, "nr_data_blocks %llu does not fit into 40 bits",
+			      (unsigned long long)p->nr_data_blocks);
+	return SEND(r, begin_pool, p);
+}
+
+int rules_begin_device(struct xml_rules *r, const struct device_info *d)
+{
+	uint8_t bit = (uint8_t)(1u << d->dev_id % 8);
+
+	if (d->dev_id > MAX_DEV_ID)
+		return BROKEN(r, "device id %u does not fit into 24 bits", d->dev_id);
+	if (r->seen[d->dev_id / 8] & bit)
+		return BROKEN(r, "device %u is there already", d->dev_id);
+	r->seen[d->dev_id / 8] |= bit;
+	if (d->creation_time > r->pool.time || d->snap_time > r->pool.time)
+		return BROKEN(r, "device %u: %s %u is later than the pool's time %u", d->dev_id,
+			      d->snap_time > r->pool.time ? "snap_time" : "creation_time",
+			      MAX(d->snap_time, d->creation_time), r->pool.time);
+	r->next = 0;
+	return SEND(r, begin_device, d);
+}
+
+int rules_end_device(struct xml_rules *r)
+{
+	int e = send_batch(r);
+
+	return e < 0 ? e : SEND(r, end_device);
+}
+
+int rules_begin_def(struct xml_rules *r, uint64_t name)
+{
+	if (defs_find(&r->defs, name))
+		return BROKEN(r, "a second <def> of this name");
+	r->def_name = name;
+	r->def_empty = true;
+	r->def_begin = 0;
+	r->next = 0;
+	return SEND(r, begin_def, name);
+}
+
+/* The first run of a def is still in the batch, or rules_run_slow() has kept where it began. */
+static void note_def_begin(struct xml_rules *r)
+{
+	if (r->def_empty && r->nr) {
+		r->def_begin = r->batch[0].vbegin;
+		r->def_empty = false;
+	}
+}
+
+int rules_end_def(struct xml_rules *r)
+{
+	struct xml_def def;
+	int e;
+
+	note_def_begin(r);
+	def = (struct xml_def){ r->def_name, r->def_begin, r->next };
+	e = send_batch(r);
+	if (e < 0)
+		return e;
+	if (defs_add(&r->defs, &def) < 0)
+		return err_nomem(r->err, "table of shared parts");
+	return SEND(r, end_def);
+}
+
+int rules_ref(struct xml_rules *r, uint64_t name)
+{
+	const struct xml_def *def = defs_find(&r->defs, name);
+	int e;
+
+	if (!def)
+		return BROKEN(r, "<ref> to a <def> that is not there, or not yet");
+	if (def->begin < def->end && def->begin < r->next)
+		return BROKEN(r,
+			      "the <def> referred to begins at virtual block %llu, but block %llu "
+			      "has been mapped before: keys must ascend and not overlap",
+			      (unsigned long long)def->begin, (unsigned long long)(r->next - 1));
+	if (def->begin < def->end)
+		r->next = def->end;
+	e = send_batch(r);
+	return e < 0 ? e : SEND(r, ref, name);
+}
+
+int rules_end_pool(struct xml_rules *r)
+{
+	return SEND(r, end_pool);
+}
+
+int rules_run_slow(struct xml_rules *r, const struct run *run)
+{
+	unsigned long long v = run->vbegin, d = run->dbegin, len = run->len;
+	vblock_t end;
+	int e;
+
+	if (!len)
+		return 0;
+	if (run->vbegin < r->next)
+		return BROKEN(r,
+			      "mapping of virtual block %llu after block %llu: keys must ascend and "
+			      "not overlap",
+			      v, (unsigned long long)(r->next - 1));
+	if (__builtin_add_overflow(run->vbegin, run->len, &end))
+		return BROKEN(r, "mapping of %llu blocks from virtual block %llu does not fit", len,
+			      v);
+	if (run->dbegin > r->pool.nr_data_blocks ||
+	    run->len > r->pool.nr_data_blocks - run->dbegin)
+		return BROKEN(r, "data blocks %llu + %llu are beyond the end of the data device (%llu)",
+			      d, len, (unsigned long long)r->pool.nr_data_blocks);
+	if (run->time > r->pool.time)
+		return BROKEN(r, "mapping time is later than the pool's time %u", r->pool.time);
+	note_def_begin(r);
+	e = send_batch(r);
+	if (e < 0)
+		return e;
+	r->batch[r->nr++] = *run;
+	r->next = end;
+	return 0;
+}

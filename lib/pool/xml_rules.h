@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_XML_RULES_H
+#define POOL_XML_RULES_H
+/*
+ * Between whoever recognises an element (the expat handlers, the fast lane) and the
+ * sink: the rules that numbers must keep whatever their spelling.  Both ways of reading
+ * call the same functions, so they cannot differ in what they accept.  Private to
+ * xml_read.
+ *
+ * A function returns 0 or a negative errno.  When a rule was broken, @broken is set and
+ * the error's text wants the line in front; otherwise the error is the sink's own.
+ */
+#include "pool/events.h"
+#include "pool/format.h"
+#include "pool/xml.h"
+
+/*
+ * Names of defs are block numbers in what tools write, but any text is accepted: other
+ * names than canonical numbers up to this get numbers above it.
+ */
+#define XML_MAX_NUMERIC_NAME (UINT64_MAX >> 1)
+
+#define XML_BATCH 1024 /* runs gathered for one call of the sink */
+
+struct xml_def {
+	uint64_t name;
+	vblock_t begin, end; /* what it covers; empty when equal */
+};
+
+/* Defs by name: 25 bytes a slot, three eighths to three quarters of them in use. */
+struct xml_defs {
+	struct xml_def *slot; /* open addressing */
+	bool *used;
+	size_t nr, cap;
+};
+
+struct xml_rules {
+	const struct events *to;
+	struct err *err;
+	bool broken;
+	struct pool_info pool;
+	vblock_t next; /* where the next mapping may begin at the earliest */
+	uint64_t def_name;
+	vblock_t def_begin;
+	bool def_empty;
+	struct xml_defs defs;
+	uint8_t *seen; /* a bit for each device id */
+	size_t nr;
+	struct run batch[XML_BATCH];
+};
+
+int rules_init(struct xml_rules *r, const struct events *to, struct err *err);
+void rules_fini(struct xml_rules *r);
+
+int rules_begin_pool(struct xml_rules *r, const struct pool_info *p,
+		     const struct pool_overrides *o);
+int rules_begin_device(struct xml_rules *r, const struct device_info *d);
+int rules_end_device(struct xml_rules *r);
+int rules_begin_def(struct xml_rules *r, uint64_t name);
+int rules_end_def(struct xml_rules *r);
+int rules_ref(struct xml_rules *r, uint64_t name);
+int rules_end_pool(struct xml_rules *r);
+
+/* What rules_run() leaves aside: a full batch, an empty run, and each broken rule by name. */
+int rules_run_slow(struct xml_rules *r, const struct run *run);
+
+static inline int rules_run(struct xml_rules *r, vblock_t vbegin, dblock_t dbegin, uint64_t len,
+			    uint64_t time)
+{
+	struct run run = { .vbegin = vbegin, .dbegin = dbegin, .len = len, .time = (uint32_t)time };
+	vblock_t end;
+
+	if (unlikely(time > r->pool.time))
+		run.time = UINT32_MAX; /* beyond any pool's time: rules_begin_pool() */
+	if (unlikely(time > r->pool.time || vbegin < r->next || !len ||
+		     __builtin_add_overflow(vbegin, len, &end) ||
+		     dbegin > r->pool.nr_data_blocks || len > r->pool.nr_data_blocks - dbegin ||
+		     r->nr == XML_BATCH))
+		return rules_run_slow(r, &run);
+	r->batch[r->nr++] = run;
+	r->next = end;
+	return 0;
+}
+
+#endif

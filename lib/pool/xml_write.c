@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The exchange format, written.  Callers parse it with scanners of their own (LVM2 takes
+ * the number after transaction=" in the first line), so the order of attributes, the
+ * spaces and the line breaks are part of the format.
+ */
+#include "pool/format.h"
+#include "pool/text_sink.h"
+
+#define RUN_LEN 160 /* bytes of the longest mapping line, all numbers of 20 digits, and spare */
+
+static void attr(struct outbuf *out, const char *name, uint64_t v)
+{
+	outbuf_str(out, " ");
+	outbuf_str(out, name);
+	outbuf_str(out, "=\"");
+	outbuf_u64(out, v);
+	outbuf_str(out, "\"");
+}
+
+static void xml_begin_pool(struct outbuf *out, const struct pool_info *p)
+{
+	outbuf_str(out, "<superblock uuid=\"");
+	text_add_plain(out, p->uuid);
+	outbuf_str(out, "\"");
+	attr(out, "time", p->time);
+	attr(out, "transaction", p->transaction);
+	if (p->flags & THIN_NEEDS_CHECK)
+		attr(out, "flags", THIN_NEEDS_CHECK);
+	attr(out, "version", p->has_version ? p->version : THIN_VERSION);
+	attr(out, "data_block_size", p->data_block_size);
+	attr(out, "nr_data_blocks", p->nr_data_blocks);
+	if (p->metadata_snap)
+		attr(out, "metadata_snap", p->metadata_snap);
+	outbuf_str(out, ">\n");
+}
+
+static void xml_begin_def(struct outbuf *out, uint64_t name, size_t nr_defs)
+{
+	(void)nr_defs;
+	outbuf_str(out, "  <def");
+	attr(out, "name", name);
+	outbuf_str(out, ">\n");
+}
+
+static void xml_end_def(struct outbuf *out, bool empty)
+{
+	(void)empty;
+	outbuf_str(out, "  </def>\n");
+}
+
+static void xml_begin_device(struct outbuf *out, const struct device_info *d, size_t nr_defs,
+			     size_t nr_devices)
+{
+	(void)nr_defs;
+	(void)nr_devices;
+	outbuf_str(out, "  <device");
+	attr(out, "dev_id", d->dev_id);
+	attr(out, "mapped_blocks", d->mapped_blocks);
+	attr(out, "transaction", d->transaction);
+	attr(out, "creation_time", d->creation_time);
+	attr(out, "snap_time", d->snap_time);
+	outbuf_str(out, ">\n");
+}
+
+static void xml_end_device(struct outbuf *out, bool empty)
+{
+	(void)empty;
+	outbuf_str(out, "  </device>\n");
+}
+
+static void xml_ref(struct outbuf *out, uint64_t name)
+{
+	outbuf_str(out, "    <ref");
+	attr(out, "name", name);
+	outbuf_str(out, "/>\n");
+}
+
+static void xml_end_pool(struct outbuf *out, size_t nr_defs, size_t nr_devices)
+{
+	(void)nr_defs;
+	(void)nr_devices;
+	outbuf_str(out, "</superblock>\n");
+}
+
+static char *add_run(char *p, const struct run *r)
+{
+	if (r->len == 1) {
+		p = TEXT_ADD(p, "    <single_mapping origin_block=\"");
+		p = fmt_u64(p, r->vbegin);
+		p = TEXT_ADD(p, "\" data_block=\"");
+		p = fmt_u64(p, r->dbegin);
+	} else {
+		p = TEXT_ADD(p, "    <range_mapping origin_begin=\"");
+		p = fmt_u64(p, r->vbegin);
+		p = TEXT_ADD(p, "\" data_begin=\"");
+		p = fmt_u64(p, r->dbegin);
+		p = TEXT_ADD(p, "\" length=\"");
+		p = fmt_u64(p, r->len);
+	}
+	p = TEXT_ADD(p, "\" time=\"");
+	p = fmt_u64(p, r->time);
+	return TEXT_ADD(p, "\"/>\n");
+}
+
+static void xml_runs(struct outbuf *out, const struct run *run, size_t nr)
+{
+	char *begin = outbuf_reserve(out, nr * RUN_LEN), *p = begin;
+	size_t i;
+
+	if (!p)
+		return;
+	for (i = 0; i < nr; i++)
+		p = add_run(p, &run[i]);
+	out->len += (size_t)(p - begin);
+}
+
+const struct text_form text_form_xml = {
+	.begin_pool = xml_begin_pool,
+	.begin_def = xml_begin_def,
+	.end_def = xml_end_def,
+	.begin_device = xml_begin_device,
+	.end_device = xml_end_device,
+	.ref = xml_ref,
+	.end_pool = xml_end_pool,
+	.runs = xml_runs,
+};
