@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Leaves x and y belong to one def when y follows x wherever x occurs, and x precedes y wherever
+ * y occurs.  All places where two leaves meet are seen by visiting each internal
+ * node once: between two neighbouring children, the last leaf under the left one meets the first
+ * leaf under the right one; the outermost leaves of a root meet nothing.  So for each
+ * shared leaf two words suffice: who comes next and who came before, or that it varies.
+ */
+#include "pool/sharing.h"
+
+#include <stdlib.h>
+
+#define VARIES UINT32_MAX /* more than one neighbour, or none; 0: none seen so far */
+
+enum { /* of a metadata block */
+	SEEN = 1,	  /* its neighbourhoods are known */
+	FIRST = 2,	  /* a leaf that begins a def */
+	LOST = 4,
+	EMPTY = 8,
+	QUIET_KNOWN = 16,
+	QUIET = 32,
+};
+
+struct sharing {
+	struct walk *w;
+	mblock_t nr_blocks;
+	uint8_t *state;
+	uint32_t *next, *prev; /* of shared leaves */
+};
+
+mblock_t sharing_child(const struct walk *w, mblock_t node, const uint32_t *children, uint32_t i)
+{
+	mblock_t c = children[i];
+
+	if (c == WALK_NONE || walk_height(w, c) + 1 != walk_height(w, node))
+		return 0;
+	return c;
+}
+
+static void set_neighbour(uint32_t *word, mblock_t leaf)
+{
+	uint32_t v = leaf ? (uint32_t)leaf : VARIES;
+
+	if (!*word)
+		*word = v;
+	else if (*word != v)
+		*word = VARIES;
+}
+
+/* The leaves @a and @b (0: nothing, or something that cannot be read) stand side by side. */
+static void meet(struct sharing *s, mblock_t a, mblock_t b)
+{
+	if (a && walk_shared(s->w, a))
+		set_neighbour(&s->next[a], b);
+	if (b && walk_shared(s->w, b))
+		set_neighbour(&s->prev[b], a);
+}
+
+/* The first or last leaf under @node, or 0 when it cannot be reached. */
+static mblock_t outermost(struct sharing *s, mblock_t node, bool first)
+{
+	while (node && walk_height(s->w, node) > 0) {
+		uint32_t nr;
+		const uint32_t *child = walk_children(s->w, node, &nr);
+
+		if (!child || !nr)
+			return 0;
+		node = sharing_child(s->w, node, child, first ? 0 : nr - 1);
+	}
+	return node;
+}
+
+static void visit(struct sharing *s, mblock_t node)
+{
+	mblock_t before = 0;
+	const uint32_t *child;
+	uint32_t nr;
+
+	if (walk_height(s->w, node) <= 0 || (s->state[node] & SEEN))
+		return;
+	s->state[node] |= SEEN;
+	child = walk_children(s->w, node, &nr);
+	for (uint32_t i = 0; child && i < nr; i++) {
+		mblock_t c = sharing_child(s->w, node, child, i);
+
+		if (i)
+			meet(s, before, c ? outermost(s, c, true) : 0);
+		before = c ? outermost(s, c, false) : 0;
+		if (c)
+			visit(s, c);
+	}
+}
+
+static bool begins_def(const struct sharing *s, mblock_t leaf)
+{
+	uint32_t before = s->prev[leaf];
+
+	return before == VARIES || !before || s->next[before] != leaf;
+}
+
+int sharing_new(struct walk *w, const mblock_t *roots, size_t nr, mblock_t nr_blocks,
+		struct sharing **out, struct err *err)
+{
+	struct sharing *s = calloc(1, sizeof(*s));
+
+	if (s) {
+		s->w = w;
+		s->nr_blocks = nr_blocks;
+		s->state = calloc(nr_blocks, 1);
+		s->next = calloc(nr_blocks, sizeof(*s->next));
+		s->prev = calloc(nr_blocks, sizeof(*s->prev));
+	}
+	if (!s || !s->state || !s->next || !s->prev) {
+		sharing_free(s);
+		return err_nomem(err, "shared leaves");
+	}
+	for (size_t i = 0; i < nr; i++) {
+		if (roots[i] >= nr_blocks || walk_height(w, roots[i]) < 0)
+			continue;
+		visit(s, roots[i]);
+		meet(s, 0, outermost(s, roots[i], true));
+		meet(s, outermost(s, roots[i], false), 0);
+	}
+	/* Every shared leaf has met somebody; the others' words are untouched. */
+	for (mblock_t b = 0; b < nr_blocks; b++)
+		if (walk_height(w, b) == 0 && walk_shared(w, b) && begins_def(s, b))
+			s->state[b] |= FIRST;
+	*out = s;
+	return 0;
+}
+
+void sharing_free(struct sharing *s)
+{
+	if (!s)
+		return;
+	free(s->state);
+	free(s->next);
+	free(s->prev);
+	free(s);
+}
+
+enum share sharing_of(const struct sharing *s, mblock_t leaf)
+{
+	if (s->state[leaf] & FIRST)
+		return SHARE_FIRST;
+	return walk_shared(s->w, leaf) ? SHARE_NEXT : SHARE_NONE;
+}
+
+mblock_t sharing_find_def(const struct sharing *s, mblock_t from)
+{
+	for (mblock_t b = from; b < s->nr_blocks; b++)
+		if (s->state[b] & FIRST)
+			return b;
+	return 0;
+}
+
+mblock_t sharing_next(const struct sharing *s, mblock_t leaf)
+{
+	uint32_t n = s->next[leaf];
+
+	return n && n != VARIES && s->prev[n] == leaf ? n : 0;
+}
+
+void sharing_set_lost(struct sharing *s, mblock_t leaf)
+{
+	s->state[leaf] |= LOST;
+}
+
+bool sharing_lost(const struct sharing *s, mblock_t leaf)
+{
+	return s->state[leaf] & LOST;
+}
+
+void sharing_set_empty(struct sharing *s, mblock_t def)
+{
+	s->state[def] |= EMPTY;
+}
+
+bool sharing_empty(const struct sharing *s, mblock_t def)
+{
+	return s->state[def] & EMPTY;
+}
+
+static bool find_quiet(struct sharing *s, mblock_t node)
+{
+	const uint32_t *child;
+	uint32_t nr;
+
+	if (walk_fault_of(s->w, node) != NODE_OK)
+		return false;
+	if (walk_height(s->w, node) == 0)
+		return sharing_of(s, node) == SHARE_NEXT && !sharing_lost(s, node);
+	child = walk_children(s->w, node, &nr);
+	for (uint32_t i = 0; child && i < nr; i++) {
+		mblock_t c = sharing_child(s->w, node, child, i);
+
+		if (!c || !sharing_quiet(s, c))
+			return false;
+	}
+	return child;
+}
+
+bool sharing_quiet(struct sharing *s, mblock_t node)
+{
+	if (!(s->state[node] & QUIET_KNOWN))
+		s->state[node] |= QUIET_KNOWN | (find_quiet(s, node) ? QUIET : 0);
+	return s->state[node] & QUIET;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_SHARING_H
+#define POOL_SHARING_H
+/*
+ * Which leaves the devices of a pool share, as the shared parts ("defs") of a dump.
+ *
+ * A def is a maximal run of shared leaves that always occur together and in this order; its
+ * name is the block of its first leaf.  Found from the internal nodes alone, each visited once:
+ * the cost is linear in distinct nodes, whatever the number of devices.
+ *
+ * Memory: 1 byte a metadata block and 8 bytes a shared leaf (two arrays of 4 bytes a
+ * block, touched only at shared leaves).
+ * Threads: one at a time.
+ */
+#include "pdata/btree_walk.h"
+
+struct sharing;
+
+/* @w: walked from @roots, must live longer; @nr_blocks: of the metadata device. */
+int sharing_new(struct walk *w, const mblock_t *roots, size_t nr, mblock_t nr_blocks,
+		struct sharing **out, struct err *err);
+void sharing_free(struct sharing *s);
+
+enum share {
+	SHARE_NONE,  /* only one device has it */
+	SHARE_FIRST, /* begins a def */
+	SHARE_NEXT,  /* goes on with the def of the leaf before it */
+};
+enum share sharing_of(const struct sharing *s, mblock_t leaf);
+
+/* The first def with a name >= @from, or 0. */
+mblock_t sharing_find_def(const struct sharing *s, mblock_t from);
+/* The leaf after @leaf in its def, or 0. */
+mblock_t sharing_next(const struct sharing *s, mblock_t leaf);
+
+/* Notes for the traversal of the devices, which follows that of the defs: a leaf of a def
+ * could not be read; a def turned out to hold nothing, so there is nothing to refer to. */
+void sharing_set_lost(struct sharing *s, mblock_t leaf);
+bool sharing_lost(const struct sharing *s, mblock_t leaf);
+void sharing_set_empty(struct sharing *s, mblock_t def);
+bool sharing_empty(const struct sharing *s, mblock_t def);
+
+/*
+ * Has the subtree under @node nothing to say for a device: only leaves that go on with a
+ * def, all readable?  Remembered, so that shared subtrees are looked into once.
+ */
+bool sharing_quiet(struct sharing *s, mblock_t node);
+
+/* The child @i of a node's children, or 0 where nothing sound can follow. */
+mblock_t sharing_child(const struct walk *w, mblock_t node, const uint32_t *children, uint32_t i);
+
+#endif
