@@ -14,8 +14,8 @@
  * The internal nodes' children stay in memory (4 bytes an entry), so that counts can be summed
  * bottom-up and trees be traversed in key order without reading them again.
  *
- * Memory: 27 bytes a block of the metadata device between the first and the last one reached
- * (touched lazily: 27 bytes a node), 4 bytes an entry of an internal node, and while a level
+ * Memory: 26 bytes a block of the metadata device between the first and the last one reached
+ * (touched lazily: 26 bytes a node), 4 bytes an entry of an internal node, and while a level
  * is read 8 bytes a node of it.
  *
  * Threads: one owner calls everything here; the leaf function runs on the stream's workers.
@@ -74,14 +74,15 @@ void walk_free(struct walk *w);
 
 /*
  * Walks the trees under @roots.  May be called again with more roots: what is known already
- * is not read again and its leaves do not go to the leaf function again.
+ * is not read again and its leaves do not go to the leaf function again; the later roots'
+ * attr and sharing do not spread into it either.
  * Faults in the trees are not errors here.  0 or -errno.
  */
 int walk_add(struct walk *w, const struct walk_root *roots, size_t nr, struct err *err);
 
 /* All faults so far, ascending by block and parent.  Valid until the next walk_add(). */
 const struct walk_fault *walk_faults(struct walk *w, size_t *nr);
-/* The fault of a node reached, or NODE_OK. */
+/* The fault of a node reached, or NODE_OK; NODE_OUTSIDE for what lies beyond the device. */
 enum node_fault walk_fault_of(struct walk *w, mblock_t block);
 
 /* 0 = a leaf; -1: never reached, or its height is unknown because of damage. */
@@ -101,8 +102,8 @@ const uint32_t *walk_children(const struct walk *w, mblock_t block, uint32_t *nr
 
 /*
  * The leaves below @block (a root, or any node reached) in key order, shared or not.  A node
- * with a fault comes in its place (@fault: not NODE_OK; its leaves are missing, or for
- * NODE_BAD_RANGE follow); for a bad pointer @block is WALK_NONE.  fn < 0 stops.
+ * with a fault comes in the place of its leaves; for a bad pointer @block is
+ * WALK_NONE.  fn < 0 stops.
  */
 struct walk_part {
 	mblock_t block;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/jobs.h"
 #include "pdata/format.h"
 #include "pdata/refmap.h"
 #include "tap.h"
@@ -77,6 +78,31 @@ static void model_alone(void)
 static void model_shared(void)
 {
 	a_model_agrees(true);
+}
+
+static int inc_piece(void *ctx, unsigned worker, size_t begin, size_t end, struct err *err)
+{
+	(void)worker;
+	(void)err;
+	for (size_t i = begin; i < end; i++) {
+		refmap_inc_run(ctx, 3, 70);
+		refmap_inc(ctx, 50);
+	}
+	return 0;
+}
+
+static void threads_lose_nothing(void)
+{
+	struct refmap *m = refmap_new(100, true);
+	struct jobs *j = jobs_new(4);
+	struct err err;
+
+	check(m && j);
+	check_eq(jobs_for(j, 10000, 10, inc_piece, m, &err), 0);
+	for (uint64_t b = 0; b < 100; b++)
+		check_eq(refmap_get(m, b), b < 3 || b >= 73 ? 0 : b == 50 ? 20000 : 10000);
+	jobs_free(j);
+	refmap_free(m);
 }
 
 static void bitmaps_are_the_format_s(void)
@@ -161,6 +187,7 @@ static const struct test tests[] = {
 	{ "setting a count replaces whatever was there", set_replaces_any_count },
 	{ "runs, lists and single blocks count as a plain array does", model_alone },
 	{ "the map for several threads counts the same", model_shared },
+	{ "four threads on the same words lose no reference", threads_lose_nothing },
 	{ "a bitmap has the bits of the format's worked example", bitmaps_are_the_format_s },
 	{ "bitmaps read back give the same counts, and nothing past the end", bitmaps_come_back },
 	{ "counts of three and more are listed in order until told to stop", overflow_is_listed_in_order },

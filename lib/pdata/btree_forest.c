@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Questions about a walked forest, answered from memory.
+ *
+ * Heights strictly decrease from parent to child, so recursion is at most BTREE_MAX_DEPTH
+ * deep whatever the trees hold.  It does not enter a node that has keys its parents do not
+ * allow: a node with two places in one tree is always such a node, as the places differ in their
+ * keys, so no traversal of one tree takes more steps than the tree has nodes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pdata/btree_walk_state.h"
+
+void walk_forget(struct walk *w)
+{
+	if (w->tainted)
+		for (uint64_t b = w->min; b <= w->max; b++)
+			w->height[b] &= HEIGHT_MASK;
+	w->sorted = w->summed = w->tainted = false;
+}
+
+static int by_block(const void *a, const void *b)
+{
+	const struct walk_fault *x = a, *y = b;
+
+	if (x->block != y->block)
+		return x->block < y->block ? -1 : 1;
+	if (x->parent != y->parent)
+		return x->parent < y->parent ? -1 : 1;
+	return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+/* Brings the workers' faults together; what is missing of a lost node is known only now. */
+static void sort_faults(struct walk *w)
+{
+	size_t nr = 0;
+
+	for (unsigned i = 0; i < w->nr_workers; i++)
+		nr += w->worker[i].nr_faults;
+	free(w->fault);
+	w->nr_faults = 0;
+	w->fault = nr ? malloc(nr * sizeof(*w->fault)) : NULL;
+	for (unsigned i = 0; w->fault && i < w->nr_workers; i++) {
+		for (size_t k = 0; k < w->worker[i].nr_faults; k++) {
+			struct walk_fault f = w->worker[i].fault[k];
+
+			if (f.parent == WALK_NONE && f.block < w->s.nr_blocks &&
+			    (w->flag[f.block] & WALK_LOST)) {
+				f.begin = w->first[f.block];
+				f.last = ~w->nlast[f.block];
+			}
+			w->fault[w->nr_faults++] = f;
+		}
+	}
+	if (w->fault)
+		qsort(w->fault, nr, sizeof(*w->fault), by_block);
+	w->sorted = true;
+}
+
+const struct walk_fault *walk_faults(struct walk *w, size_t *nr)
+{
+	if (!w->sorted)
+		sort_faults(w);
+	*nr = w->nr_faults;
+	return w->fault;
+}
+
+enum node_fault walk_fault_of(struct walk *w, mblock_t block)
+{
+	size_t lo = 0, hi, nr;
+	const struct walk_fault *f;
+
+	if (block >= w->s.nr_blocks)
+		return NODE_OUTSIDE;
+	if (!(w->flag[block] & (WALK_LOST | WALK_RANGED)))
+		return NODE_OK;
+	f = walk_faults(w, &nr);
+	for (hi = nr; lo < hi;) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (f[mid].block < block)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < nr && f[lo].block == block; lo++)
+		if (f[lo].parent == WALK_NONE)
+			return f[lo].fault;
+	return NODE_UNREADABLE; /* only when memory for the list ran out */
+}
+
+int walk_height(const struct walk *w, mblock_t block)
+{
+	int h = block < w->s.nr_blocks ? w->height[block] & HEIGHT_MASK : 0;
+
+	return h == HEIGHT_UNKNOWN ? -1 : h - 1;
+}
+
+bool walk_shared(const struct walk *w, mblock_t block)
+{
+	return block < w->s.nr_blocks && (w->flag[block] & (WALK_MULTI | WALK_INHERIT));
+}
+
+bool walk_multi(const struct walk *w, mblock_t block)
+{
+	return block < w->s.nr_blocks && (w->flag[block] & WALK_MULTI);
+}
+
+uint32_t walk_attr(const struct walk *w, mblock_t block)
+{
+	return ~w->nattr[block];
+}
+
+const uint32_t *walk_children(const struct walk *w, mblock_t block, uint32_t *nr)
+{
+	const uint32_t *in = block < w->s.nr_blocks ? walk_inner(w, block) : NULL;
+
+	if (!in || (w->flag[block] & WALK_LOST))
+		return NULL;
+	*nr = in[INNER_NR];
+	return in + INNER_CHILDREN;
+}
+
+int walk_each(struct walk *w, mblock_t block, walk_part_fn *fn, void *ctx)
+{
+	struct walk_part part = { .block = block };
+	const uint32_t *child;
+	uint32_t nr = 0;
+	int r = 0;
+
+	if (block < w->s.nr_blocks)
+		part.shared = walk_shared(w, block);
+	else
+		part.block = WALK_NONE;
+	part.fault = walk_fault_of(w, block);
+	child = walk_children(w, block, &nr);
+	if (!child || part.fault) {
+		r = fn(ctx, &part);
+		return r < 0 ? r : 0;
+	}
+	for (uint32_t i = 0; i < nr && r >= 0; i++)
+		r = walk_each(w, child[i], fn, ctx);
+	return r < 0 ? r : 0;
+}
+
+int walk_leaves(struct walk *w, mblock_t **list, size_t *nr, struct err *err)
+{
+	size_t n = 0, k = 0;
+	uint64_t b;
+
+	for (b = w->min; (b = walk_next(w, b, w->max, 1, WALK_LOST)) <= w->max; b++)
+		n++;
+	*list = malloc((n + 1) * sizeof(**list));
+	if (!*list)
+		return err_nomem(err, "list of leaves");
+	for (b = w->min; (b = walk_next(w, b, w->max, 1, WALK_LOST)) <= w->max; b++)
+		(*list)[k++] = b;
+	*nr = k;
+	return 0;
+}
+
+static uint64_t inner_sum(const uint32_t *in)
+{
+	return in[INNER_SUM_LOW] | (uint64_t)in[INNER_SUM_HIGH] << 32;
+}
+
+static uint64_t sum_of(const struct walk *w, uint32_t b, const uint16_t *leaf_count)
+{
+	const uint32_t *in;
+
+	if (b == EDGE_NONE || (w->flag[b] & WALK_LOST))
+		return 0;
+	if ((w->height[b] & HEIGHT_MASK) == 1)
+		return leaf_count[b];
+	in = walk_inner(w, b);
+	return in ? inner_sum(in) : 0;
+}
+
+static void sum_up(struct walk *w, const uint16_t *leaf_count)
+{
+	uint64_t b, sum;
+
+	for (uint8_t h = 2; h <= w->top; h++) {
+		for (b = w->min; (b = walk_next(w, b, w->max, h, WALK_LOST)) <= w->max; b++) {
+			uint32_t *in = walk_inner(w, b);
+
+			sum = 0;
+			for (uint32_t i = 0; in && i < in[INNER_NR]; i++)
+				sum += sum_of(w, in[INNER_CHILDREN + i], leaf_count);
+			if (in) {
+				in[INNER_SUM_LOW] = (uint32_t)sum;
+				in[INNER_SUM_HIGH] = (uint32_t)(sum >> 32);
+			}
+		}
+	}
+	w->summed = true;
+}
+
+uint64_t walk_sum(struct walk *w, mblock_t block, const uint16_t *leaf_count)
+{
+	if (!w->summed)
+		sum_up(w, leaf_count);
+	return block < w->s.nr_blocks ? sum_of(w, (uint32_t)block, leaf_count) : 0;
+}
+
+void walk_mark(struct walk *w, mblock_t block)
+{
+	if (w->tainted)
+		walk_forget(w);
+	w->flag[block] |= WALK_MARK;
+}
+
+/* Has the internal node a bad pointer, or a child with something in it? */
+static void taint_inner(struct walk *w, uint64_t b)
+{
+	const uint32_t *in = walk_inner(w, b);
+
+	for (uint32_t i = 0; in && i < in[INNER_NR]; i++) {
+		uint32_t c = in[INNER_CHILDREN + i];
+
+		if (c == EDGE_NONE || (w->flag[c] & WALK_BAD) || (w->height[c] & HEIGHT_TAINT)) {
+			w->height[b] |= HEIGHT_TAINT;
+			return;
+		}
+	}
+}
+
+static void taint(struct walk *w)
+{
+	uint64_t b;
+
+	for (uint8_t h = 2; h <= w->top; h++)
+		for (b = w->min; (b = walk_next(w, b, w->max, h, WALK_LOST)) <= w->max; b++)
+			taint_inner(w, b);
+	w->tainted = true;
+}
+
+static int marked_below(struct walk *w, uint32_t b, walk_marked_fn *fn, void *ctx)
+{
+	const uint32_t *child = NULL;
+	uint32_t nr = 0;
+	bool say = w->flag[b] & WALK_BAD;
+	int r;
+
+	if (w->height[b] & HEIGHT_TAINT && !(w->flag[b] & WALK_RANGED))
+		child = walk_children(w, b, &nr);
+	for (uint32_t i = 0; i < nr; i++)
+		say |= child[i] == EDGE_NONE;
+	if (say) {
+		r = fn(ctx, b);
+		if (r < 0)
+			return r;
+	}
+	for (uint32_t i = 0; i < nr; i++) {
+		if (child[i] == EDGE_NONE)
+			continue;
+		r = marked_below(w, child[i], fn, ctx);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int walk_marked(struct walk *w, mblock_t block, walk_marked_fn *fn, void *ctx)
+{
+	if (block >= w->s.nr_blocks)
+		return fn(ctx, block);
+	if (!w->tainted)
+		taint(w);
+	return marked_below(w, (uint32_t)block, fn, ctx);
+}

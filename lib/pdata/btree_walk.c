@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How the walk goes.
+ *
+ * Snapshots make a forest of trees that share nodes, also across heights: a tree that
+ * has grown since holds nodes of the old one one level further down.  What all paths to
+ * a node say together (which keys may be in it, who owns it, whether it is shared) is
+ * known once all its parents have been seen.  The distance from a leaf is the same on all
+ * paths, the distance from a root is not; so nodes are taken by height, and heights
+ * come from the spine: from each root down the first child that can be read.
+ *
+ * A node on the spine is read before all of its parents are known.  It is not read again: its
+ * children and keys go to the arena at once, and it is expanded (its children are told what
+ * their parent says) and judged when its level comes.  All other nodes are read, judged and expanded in one go.
+ *
+ * Workers meet only in the arrays: bits are set and ranges narrowed by atomic operations that
+ * give the same result in any order, so the walk's outcome does not depend on their number.
+ * Mostly they only look, as a shared node's second parent has nothing new to say.
+ */
+#include "pdata/btree_walk.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pdata/btree_walk_state.h"
+
+/* A wave goes one level down; a node whose first children are bad needs two waves more. */
+#define MAX_WAVES (4 * BTREE_MAX_DEPTH)
+#define PICKS_BEFORE_ALL 2
+
+struct wave {
+	struct walk *w;
+	int level; /* height of the nodes in it; -1: the spine, unknown */
+};
+
+struct walk *walk_new(const struct walk_setup *setup, struct err *err)
+{
+	struct walk *w = calloc(1, sizeof(*w));
+	size_t nr = (size_t)setup->nr_blocks + 8;
+
+	if (!w)
+		goto nomem;
+	w->s = *setup;
+	w->nr_workers = stream_nr_workers(setup->stream);
+	w->min = UINT32_MAX;
+	w->height = calloc(nr, 1);
+	w->flag = calloc(nr, 1);
+	w->first = calloc(nr, sizeof(*w->first));
+	w->nlast = calloc(nr, sizeof(*w->nlast));
+	w->nattr = calloc(nr, sizeof(*w->nattr));
+	w->at = calloc(nr, sizeof(*w->at));
+	w->chunk = calloc(NR_CHUNKS, sizeof(*w->chunk));
+	w->worker = aligned_alloc(128, w->nr_workers * sizeof(*w->worker));
+	if (!w->height || !w->flag || !w->first || !w->nlast || !w->nattr || !w->at || !w->chunk ||
+	    !w->worker)
+		goto nomem;
+	memset(w->worker, 0, w->nr_workers * sizeof(*w->worker));
+	for (unsigned i = 0; i < w->nr_workers; i++)
+		w->worker[i].used = CHUNK_LEN;
+	return w;
+nomem:
+	err_nomem(err, "tree walk");
+	walk_free(w);
+	return NULL;
+}
+
+void walk_free(struct walk *w)
+{
+	if (!w)
+		return;
+	for (unsigned i = 0; w->worker && i < w->nr_workers; i++) {
+		free(w->worker[i].fault);
+		free(w->worker[i].spine);
+	}
+	for (uint32_t i = 0; w->chunk && i < MIN(w->nr_chunks, (uint32_t)NR_CHUNKS); i++)
+		free(w->chunk[i]);
+	free(w->height);
+	free(w->flag);
+	free(w->first);
+	free(w->nlast);
+	free(w->nattr);
+	free(w->at);
+	free(w->chunk);
+	free(w->worker);
+	free(w->fault);
+	free(w);
+}
+
+/* Room for one more in a growing array; NULL: no memory. */
+static void *grow(void *array, size_t nr, size_t *cap, size_t size)
+{
+	void *p;
+
+	if (nr < *cap)
+		return array;
+	p = reallocarray(array, *cap ? *cap * 2 : 16, size);
+	if (p)
+		*cap = *cap ? *cap * 2 : 16;
+	return p;
+}
+
+static int add_fault(struct walk_worker *me, const struct walk_fault *f)
+{
+	struct walk_fault *p = grow(me->fault, me->nr_faults, &me->cap_faults, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	me->fault = p;
+	p[me->nr_faults++] = *f;
+	return 0;
+}
+
+static void set_flag(struct walk *w, uint64_t b, uint8_t flag)
+{
+	if ((__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & flag) != flag)
+		__atomic_fetch_or(&w->flag[b], flag, __ATOMIC_RELAXED);
+}
+
+static void raise_u64(uint64_t *p, uint64_t v)
+{
+	uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
+
+	while (old < v && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED,
+						       __ATOMIC_RELAXED))
+		;
+}
+
+static void raise_u32(uint32_t *p, uint32_t v)
+{
+	uint32_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
+
+	while (old < v && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED,
+						       __ATOMIC_RELAXED))
+		;
+}
+
+/* Does the block belong to something else than these trees? */
+static bool foreign(const struct walk *w, uint64_t b)
+{
+	uint8_t kind = w->s.claims ? __atomic_load_n(&w->s.claims[b], __ATOMIC_RELAXED) : 0;
+
+	return kind && kind != w->s.kind;
+}
+
+/* One more pointer to @b.  Is it of this kind of tree? */
+static bool reach(struct walk *w, uint64_t b, uint32_t nattr, bool inherit)
+{
+	uint8_t had = __atomic_load_n(&w->flag[b], __ATOMIC_RELAXED);
+
+	if (w->s.refs)
+		refmap_inc(w->s.refs, b);
+	if (foreign(w, b))
+		return false;
+	if (w->s.claims && !__atomic_load_n(&w->s.claims[b], __ATOMIC_RELAXED))
+		__atomic_store_n(&w->s.claims[b], w->s.kind, __ATOMIC_RELAXED);
+	if (!(had & WALK_REACHED))
+		had = __atomic_fetch_or(&w->flag[b], WALK_REACHED, __ATOMIC_RELAXED);
+	if (had & WALK_REACHED)
+		set_flag(w, b, WALK_MULTI);
+	if (inherit)
+		set_flag(w, b, WALK_INHERIT);
+	raise_u32(&w->nattr[b], nattr);
+	return true;
+}
+
+/* A pointer from @parent, of @level, to @b.  NODE_OK: b is there, one level below. */
+static enum node_fault reach_child(struct walk *w, struct walk_worker *me, uint32_t parent,
+				   int level, uint32_t b, bool inherit)
+{
+	uint8_t want = (uint8_t)level, had = 0; /* height + 1 of the child */
+
+	if (!reach(w, b, w->nattr[parent], inherit))
+		return NODE_LOOP;
+	had = __atomic_load_n(&w->height[b], __ATOMIC_RELAXED);
+	if (!had && __atomic_compare_exchange_n(&w->height[b], &had, want, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED)) {
+		me->min = MIN(me->min, b);
+		me->max = MAX(me->max, b);
+		return NODE_OK;
+	}
+	if (had == want || (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_LOST))
+		return NODE_OK;
+	return NODE_LOOP;
+}
+
+/* Tells a child which keys it may have; one that is read and judged already is judged again. */
+static enum node_fault narrow(struct walk *w, uint32_t b, uint64_t first, uint64_t last)
+{
+	if (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_DONE) {
+		if (w->first[b] > ~w->nlast[b]) /* empty */
+			return NODE_OK;
+		return w->first[b] >= first && ~w->nlast[b] <= last ? NODE_OK : NODE_BAD_RANGE;
+	}
+	raise_u64(&w->first[b], first);
+	raise_u64(&w->nlast[b], ~last);
+	return NODE_OK;
+}
+
+static uint32_t *arena_get(struct walk *w, struct walk_worker *me, uint32_t len, uint32_t *at)
+{
+	uint32_t c;
+
+	if (me->used + len > CHUNK_LEN) {
+		c = atomic_fetch_add_explicit(&w->nr_chunks, 1, memory_order_relaxed);
+		if (c >= NR_CHUNKS)
+			return NULL;
+		w->chunk[c] = malloc(CHUNK_LEN * sizeof(uint32_t));
+		if (!w->chunk[c])
+			return NULL;
+		me->chunk = c;
+		me->used = 0;
+	}
+	*at = (me->chunk << CHUNK_SHIFT | me->used) + 1;
+	me->used += len;
+	return w->chunk[me->chunk] + me->used - len;
+}
+
+/* The last key that child @i of @nr may have, where the node itself may go up to @last. */
+static uint64_t child_last(const le64 *keys, uint32_t i, uint32_t nr, uint64_t last)
+{
+	return i + 1 < nr ? MIN(le64_get(keys[i + 1]) - 1, last) : last;
+}
+
+/*
+ * Keeps the children of an internal node in the arena; with @keys (for a node on the spine, where
+ * they are needed once more) the keys behind them.  NULL: no memory.
+ */
+static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
+			    const struct node *n, bool keys)
+{
+	uint32_t at, *in = arena_get(w, me, INNER_CHILDREN + n->nr * (keys ? 3 : 1), &at);
+
+	if (!in)
+		return NULL;
+	in[INNER_NR] = n->nr;
+	in[INNER_PICK] = 0;
+	if (keys)
+		memcpy(in + INNER_CHILDREN + n->nr, n->raw->keys, n->nr * sizeof(le64));
+	for (uint32_t i = 0; i < n->nr; i++) {
+		struct walk_fault f = { .block = node_value64(n, i), .parent = b,
+					.fault = NODE_OUTSIDE, .begin = node_key(n, i) };
+
+		in[INNER_CHILDREN + i] = (uint32_t)f.block;
+		if (f.block < w->s.nr_blocks)
+			continue;
+		in[INNER_CHILDREN + i] = EDGE_NONE;
+		f.last = child_last(n->raw->keys, i, n->nr, ~w->nlast[b]);
+		if (add_fault(me, &f))
+			return NULL;
+	}
+	w->at[b] = at;
+	return in;
+}
+
+/* Tells the children of @b, a node of @level, all that @b has to say. */
+static int expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in,
+		  const le64 *keys, int level)
+{
+	uint32_t nr = in[INNER_NR];
+	bool shared = w->flag[b] & (WALK_MULTI | WALK_INHERIT);
+	uint64_t last = ~w->nlast[b];
+
+	/* a node with keys out of its range would make all of its children faulty as well */
+	if (last < le64_get(keys[nr - 1]))
+		last = UINT64_MAX;
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t *c = &in[INNER_CHILDREN + i];
+		struct walk_fault f = { .block = *c, .parent = b };
+
+		if (*c == EDGE_NONE)
+			continue;
+		f.begin = le64_get(keys[i]);
+		f.last = child_last(keys, i, nr, last);
+		f.fault = reach_child(w, me, b, level, *c, shared);
+		if (!f.fault)
+			f.fault = narrow(w, *c, f.begin, f.last);
+		if (!f.fault)
+			continue;
+		*c = EDGE_NONE;
+		if (add_fault(me, &f))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The contents of @b are lost. */
+static int lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_fault fault,
+		int io_error)
+{
+	struct walk_fault f = { .block = b, .parent = WALK_NONE, .fault = fault,
+				.io_error = io_error };
+
+	set_flag(w, b, WALK_READ | WALK_LOST);
+	return add_fault(me, &f);
+}
+
+/* Are the node's keys among those that its parents allow?  From now on its own keys stand there. */
+static int judge(struct walk *w, struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last)
+{
+	struct walk_fault f = { .block = b, .parent = WALK_NONE, .fault = NODE_BAD_RANGE,
+				.begin = w->first[b], .last = ~w->nlast[b] };
+	bool good = first > last || (first >= f.begin && last <= f.last);
+
+	w->first[b] = first;
+	w->nlast[b] = ~last;
+	set_flag(w, b, WALK_DONE | (good ? 0 : WALK_RANGED));
+	return good ? 0 : add_fault(me, &f);
+}
+
+static int note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last)
+{
+	struct spine_node *p = grow(me->spine, me->nr_spine, &me->cap_spine, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	me->spine = p;
+	p[me->nr_spine++] = (struct spine_node){ b, first, last };
+	return 0;
+}
+
+static int read_node(void *ctx, unsigned worker, size_t i, mblock_t block, const void *data,
+		     int status)
+{
+	struct wave *v = ctx;
+	struct walk *w = v->w;
+	struct walk_worker *me = &w->worker[worker];
+	uint32_t b = (uint32_t)block;
+	enum node_fault fault;
+	uint64_t first, last;
+	uint32_t *in;
+	struct node n;
+	int r = 0;
+
+	(void)i;
+	if (status < 0)
+		return lose(w, me, b, status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE, status);
+	fault = node_open(&n, data, block, w->s.leaf_value_size);
+	if (!fault && v->level >= 0 && n.leaf != !v->level)
+		fault = NODE_BAD_DEPTH;
+	if (fault)
+		return lose(w, me, b, fault, 0);
+	set_flag(w, b, WALK_READ);
+	first = n.nr ? node_key(&n, 0) : UINT64_MAX;
+	last = n.nr ? node_key(&n, n.nr - 1) : 0;
+	if (!n.leaf) {
+		in = keep_inner(w, me, b, &n, v->level < 0);
+		if (!in)
+			return -ENOMEM;
+		if (v->level > 0)
+			r = expand(w, me, b, in, n.raw->keys, v->level);
+	} else if (w->s.leaf) {
+		r = w->s.leaf(w->s.ctx, worker, block, ~w->nattr[b], &n);
+	}
+	if (r < 0)
+		return r;
+	if (v->level >= 0)
+		return judge(w, me, b, first, last);
+	w->height[b] = n.leaf ? 1 : HEIGHT_UNKNOWN;
+	return note_spine(me, b, first, last);
+}
+
+static void merge_bounds(struct walk *w)
+{
+	for (unsigned i = 0; i < w->nr_workers; i++) {
+		struct walk_worker *me = &w->worker[i];
+
+		w->min = MIN(w->min, me->min);
+		w->max = MAX(w->max, me->max);
+		me->min = UINT32_MAX;
+		me->max = 0;
+	}
+}
+
+/* Reads all nodes with this height[] that have not been.  *none: there was none. */
+static int read_height(struct walk *w, uint8_t height, int level, bool *none, struct err *err)
+{
+	struct wave v = { w, level };
+	mblock_t *list = NULL;
+	size_t nr = 0, k = 0;
+	uint64_t b;
+	int r = 0;
+
+	merge_bounds(w);
+	for (b = w->min; (b = walk_next(w, b, w->max, height, WALK_READ)) <= w->max; b++)
+		nr++;
+	*none = !nr;
+	if (!nr)
+		return 0;
+	list = malloc(nr * sizeof(*list));
+	if (!list)
+		return err_nomem(err, "list of tree nodes");
+	for (b = w->min; (b = walk_next(w, b, w->max, height, WALK_READ)) <= w->max; b++)
+		list[k++] = b;
+	r = stream_read(w->s.stream, list, nr, read_node, &v, err);
+	free(list);
+	return r == -ENOMEM ? err_nomem(err, "tree walk") : r;
+}
+
+/* Puts a child on the spine: to be read in the next wave. */
+static void spine_child(struct walk *w, uint32_t parent, uint32_t c)
+{
+	if (w->height[c] || foreign(w, c))
+		return;
+	w->height[c] = HEIGHT_UNKNOWN;
+	raise_u32(&w->nattr[c], w->nattr[parent]);
+	w->min = MIN(w->min, c);
+	w->max = MAX(w->max, c);
+}
+
+/*
+ * Tries to tell the height of an internal node on the spine from the child picked; goes on to
+ * other children when that one is lost.  Returns true when its height is known.
+ */
+static bool spine_resolve(struct walk *w, uint32_t b)
+{
+	uint32_t *in = walk_inner(w, b), c;
+
+	for (; in[INNER_PICK] < in[INNER_NR]; in[INNER_PICK]++) {
+		c = in[INNER_CHILDREN + in[INNER_PICK]];
+		if (c == EDGE_NONE || (w->flag[c] & WALK_LOST) || foreign(w, c))
+			continue;
+		if (w->height[c] && w->height[c] != HEIGHT_UNKNOWN) {
+			w->height[b] = w->height[c] + 1;
+			return true;
+		}
+		spine_child(w, b, c);
+		for (uint32_t i = in[INNER_PICK]; in[INNER_PICK] >= PICKS_BEFORE_ALL &&
+		     i < in[INNER_NR]; i++)
+			if (in[INNER_CHILDREN + i] != EDGE_NONE)
+				spine_child(w, b, in[INNER_CHILDREN + i]);
+		return false;
+	}
+	/* No child can be read: as good as any height. */
+	w->height[b] = 2;
+	return true;
+}
+
+/* Gathers the workers' newly read spine nodes behind those of the first worker, which keeps all. */
+static int spine_gather(struct walk *w)
+{
+	struct walk_worker *all = &w->worker[0];
+
+	for (unsigned i = 1; i < w->nr_workers; i++) {
+		struct walk_worker *me = &w->worker[i];
+
+		for (size_t k = 0; k < me->nr_spine; k++)
+			if (note_spine(all, me->spine[k].block, me->spine[k].first,
+				       me->spine[k].last))
+				return -ENOMEM;
+		me->nr_spine = 0;
+	}
+	return 0;
+}
+
+static bool spine_open(const struct walk *w, uint32_t b)
+{
+	return w->height[b] == HEIGHT_UNKNOWN && !(w->flag[b] & WALK_LOST);
+}
+
+/* Resolves what can be resolved, from the deepest wave up; returns how many are still open. */
+static size_t spine_step(struct walk *w)
+{
+	struct walk_worker *all = &w->worker[0];
+	size_t open, was = SIZE_MAX;
+
+	for (;; was = open) {
+		open = 0;
+		for (size_t k = all->nr_spine; k--;) {
+			uint32_t b = all->spine[k].block;
+
+			if (!spine_open(w, b))
+				continue;
+			open += !spine_resolve(w, b);
+			if (w->height[b] > BTREE_MAX_DEPTH && w->height[b] != HEIGHT_UNKNOWN &&
+			    lose(w, all, b, NODE_BAD_DEPTH, 0))
+				return SIZE_MAX;
+		}
+		if (open == was || !open)
+			return open;
+	}
+}
+
+static void spine_other_child(struct walk *w)
+{
+	struct walk_worker *all = &w->worker[0];
+
+	for (size_t k = 0; k < all->nr_spine; k++)
+		if (spine_open(w, all->spine[k].block))
+			walk_inner(w, all->spine[k].block)[INNER_PICK]++;
+}
+
+/* Learns the heights of all trees whose roots have HEIGHT_UNKNOWN. */
+static int walk_spine(struct walk *w, struct err *err)
+{
+	struct walk_worker *all = &w->worker[0];
+	size_t open = 1;
+	bool none;
+	int r;
+
+	for (unsigned waves = 0; waves < MAX_WAVES && open; waves++) {
+		r = read_height(w, HEIGHT_UNKNOWN, -1, &none, err);
+		if (r < 0)
+			return r;
+		if (none) /* then those that wait, wait for themselves */
+			spine_other_child(w);
+		if (spine_gather(w))
+			return err_nomem(err, "tree walk");
+		open = spine_step(w);
+		if (open == SIZE_MAX)
+			return err_nomem(err, "tree walk");
+	}
+	/* What still has no height is far too deep. */
+	for (size_t k = 0; k < all->nr_spine; k++)
+		if (spine_open(w, all->spine[k].block) &&
+		    lose(w, all, all->spine[k].block, NODE_BAD_DEPTH, 0))
+			return err_nomem(err, "tree walk");
+	return 0;
+}
+
+/* Expands and judges a spine node, now that all of its parents have had their say. */
+static int spine_expand(struct walk *w, const struct spine_node *sp, int level)
+{
+	struct walk_worker *me = &w->worker[0];
+	uint32_t *in = walk_inner(w, sp->block);
+	const le64 *keys;
+
+	if (level) {
+		keys = (const le64 *)(in + INNER_CHILDREN + in[INNER_NR]);
+		if (expand(w, me, sp->block, in, keys, level))
+			return -ENOMEM;
+	}
+	return judge(w, me, sp->block, sp->first, sp->last);
+}
+
+static int walk_level(struct walk *w, int level, struct err *err)
+{
+	struct walk_worker *all = &w->worker[0];
+	bool none;
+
+	for (size_t k = 0; k < all->nr_spine; k++) {
+		const struct spine_node *sp = &all->spine[k];
+
+		if (w->height[sp->block] == level + 1 && !(w->flag[sp->block] & WALK_LOST) &&
+		    spine_expand(w, sp, level))
+			return err_nomem(err, "tree walk");
+	}
+	if (!level && !w->s.leaf)
+		return 0;
+	return read_height(w, (uint8_t)(level + 1), level, &none, err);
+}
+
+static int add_root(struct walk *w, const struct walk_root *root)
+{
+	struct walk_fault f = { .block = root->block, .parent = WALK_NONE,
+				.fault = NODE_OUTSIDE, .last = UINT64_MAX };
+	uint32_t b = (uint32_t)root->block;
+
+	if (root->block >= w->s.nr_blocks)
+		return add_fault(&w->worker[0], &f);
+	if (!reach(w, b, ~root->attr, false)) {
+		if (w->flag[b] & WALK_LOST)
+			return 0;
+		return lose(w, &w->worker[0], b, NODE_LOOP, 0);
+	}
+	if (!w->height[b] && !(w->flag[b] & WALK_LOST))
+		w->height[b] = HEIGHT_UNKNOWN;
+	w->min = MIN(w->min, b);
+	w->max = MAX(w->max, b);
+	return 0;
+}
+
+int walk_add(struct walk *w, const struct walk_root *roots, size_t nr, struct err *err)
+{
+	int r, level = 0;
+
+	walk_forget(w);
+	for (size_t i = 0; i < nr; i++)
+		if (add_root(w, &roots[i]))
+			return err_nomem(err, "tree walk");
+	r = walk_spine(w, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < w->worker[0].nr_spine; i++) {
+		uint32_t b = w->worker[0].spine[i].block;
+
+		if (!(w->flag[b] & WALK_LOST))
+			level = MAX(level, w->height[b] - 1);
+	}
+	w->top = (uint8_t)MAX(w->top, level + 1);
+	for (; level >= 0; level--) {
+		r = walk_level(w, level, err);
+		if (r < 0)
+			return r;
+	}
+	w->worker[0].nr_spine = 0;
+	merge_bounds(w);
+	return 0;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PDATA_BTREE_WALK_STATE_H
+#define PDATA_BTREE_WALK_STATE_H
+/*
+ * What a forest walk knows, private to btree_walk.c (which makes it) and
+ * btree_forest.c (which answers questions about it).
+ *
+ * Everything about a node is in arrays indexed by its block number: no hashing, no small
+ * objects, and pages of the arrays that are never touched cost nothing.
+ */
+#include "pdata/btree_walk.h"
+
+/* struct walk.flag: what is known of a block; workers set bits atomically */
+enum {
+	WALK_REACHED = 1,
+	WALK_MULTI = 2,	  /* by two pointers or more */
+	WALK_INHERIT = 4, /* some node above is WALK_MULTI */
+	WALK_READ = 8,	  /* or not to be read, being lost */
+	WALK_LOST = 16,	  /* its contents cannot be used */
+	WALK_RANGED = 32, /* has keys that its parents do not allow */
+	WALK_DONE = 64,	  /* first[] and nlast[] are its own keys, no longer what is allowed */
+	WALK_MARK = 128,  /* walk_mark() */
+};
+#define WALK_BAD (WALK_LOST | WALK_RANGED | WALK_MARK)
+
+/* struct walk.height: height + 1, 0 = not reached */
+#define HEIGHT_UNKNOWN 0x7f
+#define HEIGHT_TAINT 0x80 /* something at or below it has WALK_BAD or a bad pointer */
+#define HEIGHT_MASK 0x7f
+
+#define CHUNK_SHIFT 16
+#define CHUNK_LEN (1u << CHUNK_SHIFT)
+#define NR_CHUNKS 65535
+
+/* An internal node in the arena: head, then its children */
+enum { INNER_NR, INNER_PICK, INNER_SUM_LOW, INNER_SUM_HIGH, INNER_CHILDREN };
+#define EDGE_NONE UINT32_MAX
+
+/* A node read before its parents were known: on the spine. */
+struct spine_node {
+	uint32_t block;
+	uint64_t first, last; /* its own keys; first > last: none */
+};
+
+struct walk_worker {
+	uint32_t chunk, used; /* of the arena; used == CHUNK_LEN: none */
+	uint32_t min, max;    /* blocks reached */
+	struct walk_fault *fault;
+	size_t nr_faults, cap_faults;
+	struct spine_node *spine;
+	size_t nr_spine, cap_spine;
+} __attribute__((aligned(128)));
+
+struct walk {
+	struct walk_setup s;
+	uint8_t *height, *flag;
+	/* Allowed (WALK_DONE: own) first key and complement of the last: 0 is "anything". */
+	uint64_t *first, *nlast;
+	uint32_t *nattr; /* complement of the least attr */
+	uint32_t *at;	 /* internal nodes: place in the arena + 1 */
+	uint32_t **chunk;
+	_Atomic uint32_t nr_chunks;
+	struct walk_worker *worker;
+	unsigned nr_workers;
+	uint32_t min, max; /* blocks reached */
+	struct walk_fault *fault; /* merged and sorted, valid with @sorted */
+	size_t nr_faults;
+	uint8_t top; /* the greatest height[] */
+	bool sorted, summed, tainted;
+};
+
+/* The arena's record of an internal node that was read, or NULL. */
+static inline uint32_t *walk_inner(const struct walk *w, mblock_t b)
+{
+	uint32_t at = w->at[b];
+
+	return at ? w->chunk[(at - 1) >> CHUNK_SHIFT] + ((at - 1) & (CHUNK_LEN - 1)) : NULL;
+}
+
+/* Forgets what was derived from the trees so far.  btree_forest.c */
+void walk_forget(struct walk *w);
+
+/*
+ * The first block >= @from and <= @last of which height[] is @want and none of @unwanted is in
+ * flag[]; @last + 1 when there is none.
+ */
+static inline uint64_t walk_next(const struct walk *w, uint64_t from, uint64_t last, uint8_t want,
+				 uint8_t unwanted)
+{
+	uint64_t b, zero = 0;
+
+	for (b = from; b <= last; b++) {
+		/* most of a device that is mostly free is skipped eight blocks at a time */
+		while (b + 8 <= last && !memcmp(w->height + b, &zero, 8))
+			b += 8;
+		if ((w->height[b] & HEIGHT_MASK) == want && !(w->flag[b] & unwanted))
+			return b;
+	}
+	return b;
+}
+
+#endif
