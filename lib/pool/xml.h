@@ -18,6 +18,7 @@ struct xml_options {
 	bool no_fast_lane;
 	/* overrides, applied before begin_pool is sent; NULL: none */
 	const struct pool_overrides *overrides;
+	size_t read_len; /* bytes asked for at a time; 0: what is fast.  For tests */
 };
 struct pool_overrides {
 	bool has_transaction, has_data_block_size, has_nr_data_blocks;
@@ -29,12 +30,15 @@ int xml_read(int fd, const char *name, const struct xml_options *opt, const stru
 	     struct err *err);
 
 /*
- * A cheap look over a seekable @fd (position restored): the sum of the mapped_blocks
- * attributes and the number of <device> elements, and nr_data_blocks of the superblock element.
- * Claims, not facts: to say "too small" early.  -ESPIPE when it cannot seek.
+ * A cheap look over a seekable @fd from its beginning (position kept): the number of <device>
+ * elements and the sum of their mapped_blocks, and nr_data_blocks of the superblock element.
+ * Claims, not facts: to say "too small" early.  When the first mebibyte holds a <def>, as that
+ * of a dump with shared parts does, the claims say nothing about sizes: @has_defs is set and the
+ * file not read further.  -ESPIPE when it cannot seek.
  */
 struct xml_claims {
-	uint64_t nr_devices, mapped_blocks, nr_data_blocks, nr_elements;
+	uint64_t nr_devices, mapped_blocks, nr_data_blocks;
+	bool has_defs;
 };
 int xml_scan(int fd, struct xml_claims *claims, struct err *err);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "pool/xml.h"
 
 #define SCAN_LEN ((size_t)1 << 20)
