@@ -14,8 +14,12 @@
  * all blocks, flush; block 0, flush.  On any failure block 0 stays invalid.  Nothing is
  * written before begin_pool has been checked.
  *
- * Memory: 2 bits a data block, 2 bits a metadata block, 8 bytes a shared leaf, a few MiB of
- * buffers; nothing per mapping.
+ * Refused, with the numbers, before anything of it is written: a block size, a time, a device id,
+ * a data block or a key that the format or the pool does not allow, keys that do not
+ * ascend, a device or a def twice, a ref to a def that has not come.
+ *
+ * Memory: 2.25 bits a data block, 2.25 bits a metadata block (and what refmap.h says for large counts),
+ * 9 bytes a shared leaf, 32 bytes a def, 32 bytes a device, 2 MiB; nothing per mapping.
  */
 #include "base/jobs.h"
 #include "dev/io.h"
@@ -30,14 +34,19 @@ struct build_options {
 
 /*
  * @out: the metadata device; its size is the metadata map's size (capped at the format's
- * limit).  Fails with -ENOSPC and "too small: needs at least N blocks, has M" when it
- * turns out not to fit.  @e gets the sink; build_free() drops it, finished or not.
+ * limit).  Fails with -ERANGE (-ENOSPC would be a full disk below) and "too small: needs at
+ * least N blocks, has M" when it turns out not to fit.  @e gets the sink; build_free() drops it, finished or not.
  */
 int build_new(struct io *out, struct jobs *jobs, const struct build_options *opt,
 	      struct events *e, struct err *err);
 void build_free(struct events *e);
 
-/* The least number of metadata blocks for so much; for "too small" before the first write. */
+/*
+ * The least number of metadata blocks that hold so much, on a device of that minimum; with
+ * @nr_metadata_blocks not 0 on a device of that size, whose own space map counts.
+ * For "too small" before the first write.  Where devices share, @nr_mappings
+ * must not count what is shared.
+ */
 uint64_t build_min_blocks(uint64_t nr_devices, uint64_t nr_mappings, uint64_t nr_data_blocks,
 			  uint64_t nr_metadata_blocks);
 

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* thin_restore: makes metadata out of XML. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "dev/dev.h"
+#include "pool/build.h"
+#include "pool/format.h"
+#include "pool/xml.h"
+
+enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS };
+
+static const struct opt opts[] = {
+	{ 'i', "input", ARG_REQUIRED, "FILE", "XML to read; - is standard input", 'i' },
+	{ 'o', "output", ARG_REQUIRED, "FILE",
+	  "metadata device or file to write; it must exist and keeps its size", 'o' },
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
+	{ 0, "transaction-id", ARG_REQUIRED, "N", "instead of the transaction in the XML",
+	  OPT_TRANSACTION },
+	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "instead of the block size in the XML",
+	  OPT_BLOCK_SIZE },
+	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "instead of the number in the XML",
+	  OPT_NR_BLOCKS },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_restore",
+	.usage = "-i FILE -o FILE [options]",
+	.summary = "Writes the metadata of a thin pool from XML as thin_dump makes it.",
+	.notes = "The output is marked invalid until it is complete: what an interrupted run\n"
+		 "leaves is refused by everything that opens pools.",
+	.opts = opts,
+};
+
+struct restore {
+	struct cli cli;
+	const char *input, *output;
+	struct pool_overrides overrides;
+};
+
+static void parse_options(struct restore *r)
+{
+	struct cli *c = &r->cli;
+	int id;
+
+	while ((id = cli_next(c))) {
+		switch (id) {
+		case 'i':
+			r->input = c->arg;
+			break;
+		case 'o':
+			r->output = c->arg;
+			break;
+		case 'q':
+			c->quiet = true;
+			break;
+		case OPT_TRANSACTION:
+			r->overrides.has_transaction = true;
+			r->overrides.transaction = cli_u64(c, "--transaction-id");
+			break;
+		case OPT_BLOCK_SIZE:
+			r->overrides.has_data_block_size = true;
+			r->overrides.data_block_size = cli_u64(c, "--data-block-size");
+			if (!data_block_size_ok(r->overrides.data_block_size))
+				cli_usage_error(c,
+						"--data-block-size: invalid data block size %s: a multiple of %d sectors from %d to %d",
+						c->arg, DATA_BLOCK_SECTORS_MIN,
+						DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MAX);
+			break;
+		case OPT_NR_BLOCKS:
+			r->overrides.has_nr_data_blocks = true;
+			r->overrides.nr_data_blocks = cli_u64(c, "--nr-data-blocks");
+			break;
+		}
+	}
+	if (!r->input)
+		cli_usage_error(c, "No input file provided.");
+	if (!r->output)
+		cli_usage_error(c, "No output file provided.");
+}
+
+static int open_input(const char *path, struct err *err)
+{
+	unsigned char head[64];
+	struct stat st;
+	uint32_t magic;
+	int fd;
+
+	fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);
+	if (fd < 0 && errno == ENOENT)
+		return err_set(err, -ENOENT, "Couldn't find input file '%s'", path);
+	if (fd < 0)
+		return err_sys(err, -errno, "cannot open '%s'", path);
+	if (!fstat(fd, &st) && S_ISDIR(st.st_mode)) {
+		close(fd);
+		return err_set(err, -EISDIR, "Not a file to read XML from: '%s' is a directory", path);
+	}
+	if (pread(fd, head, sizeof(head), 0) == sizeof(head)) {
+		memcpy(&magic, head + offsetof(struct disk_superblock, magic), sizeof(magic));
+		if (magic == htole32(THIN_MAGIC)) {
+			close(fd);
+			return err_set(err, -EINVAL,
+				       "'%s' holds binary metadata, not XML: thin_dump makes XML of it", path);
+		}
+	}
+	return fd;
+}
+
+/* What the XML claims about itself may show early that it will not fit. */
+static int check_size(int fd, const struct restore *r, const struct io *out, struct err *err)
+{
+	struct xml_claims claims;
+	uint64_t has = out->size / MBLOCK_SIZE, needs, nr_data_blocks;
+
+	if (xml_scan(fd, &claims, NULL) < 0)
+		return 0; /* a pipe */
+	nr_data_blocks = r->overrides.has_nr_data_blocks ? r->overrides.nr_data_blocks :
+							   claims.nr_data_blocks;
+	if (nr_data_blocks > MAX_DATA_BLOCK)
+		return 0; /* the reader knows better what to say */
+	if (claims.has_defs)
+		claims.nr_devices = claims.mapped_blocks = 0;
+	needs = build_min_blocks(claims.nr_devices, claims.mapped_blocks, nr_data_blocks, 0);
+	if (needs > has)
+		return err_set(err, -ERANGE, "too small: needs at least %llu blocks, has %llu",
+			       (unsigned long long)needs, (unsigned long long)has);
+	return 0;
+}
+
+static void count_differs(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t counted)
+{
+	cli_note(ctx, "device %u: the XML says mapped_blocks=\"%llu\" but maps %llu; %llu is written",
+		 dev_id, (unsigned long long)claimed, (unsigned long long)counted,
+		 (unsigned long long)counted);
+}
+
+static int restore(struct restore *r, struct err *err)
+{
+	const struct xml_options xml = { .overrides = &r->overrides };
+	const struct build_options opt = { .count_differs = count_differs, .ctx = &r->cli };
+	bool is_stdin = !strcmp(r->input, "-");
+	CLEANUP(close_fd) int fd = open_input(r->input, err);
+	struct events sink = { 0 };
+	struct io *out = NULL;
+	int e;
+
+	if (fd < 0)
+		return fd;
+	if (dev_same(is_stdin ? "/dev/stdin" : r->input, r->output))
+		return err_set(err, -EINVAL, "'%s' is input and output", r->output);
+	e = dev_open(r->output, DEV_WRITE, &out, err);
+	if (e < 0)
+		return e;
+	e = check_size(fd, r, out, err);
+	if (!e)
+		e = build_new(out, NULL, &opt, &sink, err);
+	if (!e) {
+		e = xml_read(fd, is_stdin ? "standard input" : r->input, &xml, &sink, err);
+		build_free(&sink);
+	}
+	if (e == -ERANGE)
+		err_prefix(err, e, "output '%s'", r->output);
+	io_free(out);
+	return e;
+}
+
+int main(int argc, char **argv)
+{
+	struct restore r = { 0 };
+	struct err err = { 0 };
+	int e;
+
+	cli_init(&r.cli, &command, argc, argv);
+	parse_options(&r);
+	e = restore(&r, &err);
+	return cli_finish(&r.cli, e < 0 ? cli_fail(&r.cli, e, &err) : EXIT_DONE);
+}

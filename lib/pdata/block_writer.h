@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PDATA_BLOCK_WRITER_H
+#define PDATA_BLOCK_WRITER_H
+/*
+ * Writes a whole metadata device from nothing: blocks are allocated one after the other,
+ * from 1 (block 0 is the caller's), gathered into large buffers, sealed there and
+ * written in ascending order.
+ *
+ * When the device is full, allocation goes on without writing, so that the caller can
+ * say at the end how many blocks it would have taken; block_writer_full() tells.
+ *
+ * Memory: one buffer of 1 MiB.  One thread at a time.
+ */
+#include "dev/io.h"
+#include "pdata/csum.h"
+#include "pdata/refmap.h"
+
+#define BLOCK_WRITER_BATCH 256 /* blocks of a buffer */
+
+struct block_writer {
+	struct io *io;
+	struct refmap *counts; /* of the metadata device; not owned */
+	uint64_t nr_blocks;    /* that may be used */
+	mblock_t next;	       /* the next allocation */
+	mblock_t batch_begin;  /* block at the start of the buffer */
+	uint8_t *buf;
+	uint32_t salt[BLOCK_WRITER_BATCH];
+};
+
+/* @io and @counts must outlive the writer.  0 or -ENOMEM. */
+int block_writer_init(struct block_writer *w, struct io *io, uint64_t nr_blocks,
+		      struct refmap *counts, struct err *err);
+/* Drops what has not been written. */
+void block_writer_fini(struct block_writer *w);
+
+/*
+ * Allocates the next block, @at, with a count of @count (0 or 1).  The caller fills
+ * all 4096 bytes at *data, except checksum and block number, before it calls again.
+ */
+int block_writer_alloc(struct block_writer *w, enum csum_salt salt, unsigned count, void **data,
+		       mblock_t *at, struct err *err);
+
+/* The bytes of a block written before, sealed.  -ERANGE: it did not fit. */
+int block_writer_read(struct block_writer *w, mblock_t at, void *data, struct err *err);
+
+/* Writes what is still in the buffer; does not flush the device. */
+int block_writer_finish(struct block_writer *w, struct err *err);
+
+static inline bool block_writer_full(const struct block_writer *w)
+{
+	return w->next > w->nr_blocks;
+}
+
+#endif

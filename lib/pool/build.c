@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Blocks are allocated in the order in which they are made: a def's or a device's leaves
+ * and the nodes above them, then the two trees that name the devices, then the space maps.  So all
+ * writes ascend, and what has been allocated is known exactly when the space maps are made.
+ *
+ * Counts follow the edges that are written.  A private node counts one from its birth.  A def's
+ * leaf is born with zero and counts one for each tree that takes it; its entries
+ * are counted at birth, and taken back at the end in the rare case that nobody took it.
+ */
+#include "pool/build.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/overflow.h"
+#include "pdata/sm_write.h"
+#include "pool/build_device.h"
+#include "pool/superblock.h"
+
+enum state { AT_START, IN_POOL, IN_DEF, IN_DEVICE, AT_END, BROKEN };
+
+/* What is kept of a finished device. */
+struct built_device {
+	uint32_t dev_id;
+	uint32_t creation_time, snap_time;
+	uint32_t root;
+	uint64_t mapped_blocks, transaction;
+};
+static_assert(MAX_METADATA_BLOCKS < UINT32_MAX, "a root fits");
+
+struct build {
+	struct io *out;
+	struct build_options opt;
+	uint64_t nr_blocks; /* of the metadata device */
+	enum state state;
+
+	struct pool_info pool;
+	struct refmap *data_counts, *metadata_counts;
+	struct block_writer w;
+	struct btree_build def_tree;
+	struct build_device dev_tree;
+	struct build_defs defs;
+
+	struct device_info dev; /* the current one; mapped_blocks counted */
+	uint64_t claimed;
+	uint64_t def_name, in_def; /* the current one, and its mappings */
+	bool has_key;
+	vblock_t last_key; /* in the current def or device */
+
+	struct built_device *device;
+	size_t nr_devices, cap_devices;
+};
+
+static int too_small(struct err *err, uint64_t needs, uint64_t has)
+{
+	if (needs > MAX_METADATA_BLOCKS)
+		return err_set(err, -ERANGE,
+			       "needs %llu metadata blocks, more than the format's limit of %llu",
+			       (unsigned long long)needs, (unsigned long long)MAX_METADATA_BLOCKS);
+	return err_set(err, -ERANGE, "too small: needs at least %llu blocks, has %llu",
+		       (unsigned long long)needs, (unsigned long long)has);
+}
+
+/* @others and the metadata map for all of it. */
+static uint64_t with_metadata_map(uint64_t others, uint64_t nr_metadata_blocks)
+{
+	uint64_t n = others + sm_write_metadata_blocks(MAX(nr_metadata_blocks, (uint64_t)1));
+
+	while (n > nr_metadata_blocks && others + sm_write_metadata_blocks(n) != n)
+		n = others + sm_write_metadata_blocks(n);
+	return n;
+}
+
+uint64_t build_min_blocks(uint64_t nr_devices, uint64_t nr_mappings, uint64_t nr_data_blocks,
+			  uint64_t nr_metadata_blocks)
+{
+	uint64_t leaves = MAX(div_up(nr_mappings, NODE_MAX_ENTRIES(8)), nr_devices), n;
+
+	if (!nr_devices)
+		leaves = 0;
+	n = 1 + leaves + div_up(leaves - nr_devices, INTERNAL_MAX);
+	n += btree_build_nr_nodes(nr_devices, 8);
+	n += btree_build_nr_nodes(nr_devices, sizeof(struct disk_details));
+	n += sm_write_data_blocks(nr_data_blocks);
+	return with_metadata_map(n, MIN(nr_metadata_blocks, MAX_METADATA_BLOCKS));
+}
+
+static int check_pool(const struct build *b, const struct pool_info *p, struct err *err)
+{
+	uint64_t needs;
+
+	if (!data_block_size_ok(p->data_block_size))
+		return err_set(err, -EINVAL,
+			       "invalid data block size: %u sectors, must be a multiple of %u from %u to %u",
+			       p->data_block_size, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
+			       DATA_BLOCK_SECTORS_MAX);
+	if (p->nr_data_blocks > MAX_DATA_BLOCK + 1)
+		return err_set(err, -EINVAL, "%llu data blocks, the format's limit is %llu",
+			       (unsigned long long)p->nr_data_blocks,
+			       (unsigned long long)MAX_DATA_BLOCK + 1);
+	if (p->time > MAX_TIME)
+		return err_set(err, -EINVAL, "time %u of the pool, the format's limit is %u", p->time,
+			       MAX_TIME);
+	needs = build_min_blocks(0, 0, p->nr_data_blocks, 0);
+	return b->nr_blocks < needs ? too_small(err, needs, b->nr_blocks) : 0;
+}
+
+/* From here on block 0 is neither a pool nor an unformatted device. */
+static int invalidate(struct build *b, struct err *err)
+{
+	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
+	int r;
+
+	if (!block)
+		return err_nomem(err, "superblock");
+	superblock_fill_invalid(block);
+	r = io_write(b->out, block, MBLOCK_SIZE, 0, err);
+	return r < 0 ? r : io_flush(b->out, err);
+}
+
+static int def_leaf(void *ctx, uint64_t first_key, uint32_t nr, mblock_t at, struct err *err)
+{
+	struct build *b = ctx;
+	int r = build_defs_add_leaf(&b->defs, first_key, nr, at);
+
+	return r < 0 ? err_nomem(err, "shared leaves") : 0;
+}
+
+static int do_begin_pool(struct build *b, const struct pool_info *p, struct err *err)
+{
+	int r = check_pool(b, p, err);
+
+	if (r < 0)
+		return r;
+	b->pool = *p;
+	b->data_counts = refmap_new(p->nr_data_blocks, false);
+	b->metadata_counts = refmap_new(b->nr_blocks, false);
+	if (!b->data_counts || !b->metadata_counts)
+		return err_nomem(err, "reference counts");
+	refmap_inc(b->metadata_counts, 0);
+	r = block_writer_init(&b->w, b->out, b->nr_blocks, b->metadata_counts, err);
+	if (!r)
+		r = btree_build_init(&b->def_tree, &b->w, 8, err);
+	if (!r)
+		r = build_device_init(&b->dev_tree, &b->w, b->data_counts, err);
+	b->def_tree.on_leaf = def_leaf;
+	b->def_tree.ctx = b;
+	return r ? r : invalidate(b, err);
+}
+
+static int do_begin_def(struct build *b, uint64_t name, struct err *err)
+{
+	int r = build_defs_begin(&b->defs, name);
+
+	if (r == -EEXIST)
+		return err_set(err, -EINVAL, "def %llu stands there twice", (unsigned long long)name);
+	if (r < 0)
+		return err_nomem(err, "shared parts");
+	b->def_name = name;
+	b->in_def = 0;
+	b->has_key = false;
+	return 0;
+}
+
+static int do_end_def(struct build *b, struct err *err)
+{
+	int r = btree_build_flush(&b->def_tree, err);
+
+	build_defs_end(&b->defs, b->last_key);
+	return r;
+}
+
+static int do_begin_device(struct build *b, const struct device_info *d, struct err *err)
+{
+
+	if (d->dev_id > MAX_DEV_ID)
+		return err_set(err, -EINVAL, "device %u: the highest id is %u", d->dev_id, MAX_DEV_ID);
+	if (d->creation_time > b->pool.time || d->snap_time > b->pool.time)
+		return err_set(err, -EINVAL, "device %u: its %s time %u is above the pool's time %u",
+			       d->dev_id, d->snap_time > b->pool.time ? "snapshot" : "creation",
+			       MAX(d->snap_time, d->creation_time), b->pool.time);
+	b->dev = *d;
+	b->claimed = d->mapped_blocks;
+	b->dev.mapped_blocks = 0;
+	b->has_key = false;
+	return 0;
+}
+
+/* Says what run_ok() did not like, and where. */
+static int bad_run(const struct build *b, const struct run *r, struct err *err)
+{
+	unsigned long long v = r->vbegin, d = r->dbegin, n = r->len;
+
+	if (b->has_key && r->vbegin <= b->last_key)
+		err_set(err, -EINVAL, "keys out of order: block %llu follows block %llu", v,
+			(unsigned long long)b->last_key);
+	else if (r->vbegin + (r->len - 1) < r->vbegin)
+		err_set(err, -EINVAL, "block %llu: a range of %llu blocks runs past the highest number",
+			v, n);
+	else if (r->time > b->pool.time)
+		err_set(err, -EINVAL, "block %llu: mapping time %u is above the pool's time %u", v,
+			r->time, b->pool.time);
+	else
+		err_set(err, -EINVAL,
+			"block %llu: data block out of bounds: %llu, %llu of them, the pool has %llu", v,
+			d, n, (unsigned long long)b->pool.nr_data_blocks);
+	if (b->state == IN_DEF)
+		return err_prefix(err, -EINVAL, "def %llu", (unsigned long long)b->def_name);
+	return err_prefix(err, -EINVAL, "device %u", b->dev.dev_id);
+}
+
+/* Ascending, inside of the data device, not from the future. */
+static inline bool run_ok(const struct build *b, const struct run *r)
+{
+	return (!b->has_key || r->vbegin > b->last_key) && r->vbegin + (r->len - 1) >= r->vbegin &&
+	       r->len <= b->pool.nr_data_blocks &&
+	       r->dbegin <= b->pool.nr_data_blocks - r->len && r->time <= b->pool.time;
+}
+
+/* Scattered data blocks are counted in lists, which hides what the memory costs. */
+#define COUNT_LIST 512
+
+static int do_runs(struct build *b, const struct run *run, size_t nr, struct err *err)
+{
+	uint64_t list[COUNT_LIST], total = 0;
+	size_t nr_list = 0;
+	int r = 0;
+
+	for (const struct run *u = run; !r && u < run + nr; u++) {
+		if (!u->len)
+			continue;
+		if (unlikely(!run_ok(b, u)))
+			return bad_run(b, u, err);
+		b->last_key = u->vbegin + (u->len - 1);
+		b->has_key = true;
+		total += u->len;
+		if (u->len == 1)
+			list[nr_list++] = u->dbegin;
+		else
+			refmap_inc_run(b->data_counts, u->dbegin, u->len);
+		if (nr_list == COUNT_LIST) {
+			refmap_inc_list(b->data_counts, list, nr_list);
+			nr_list = 0;
+		}
+		if (b->state == IN_DEF)
+			r = btree_build_add_run(&b->def_tree, u->vbegin, u->len,
+						mapping_pack(u->dbegin, u->time), mapping_pack(1, 0),
+						err);
+		else
+			r = build_device_run(&b->dev_tree, u->vbegin, u->len,
+					     mapping_pack(u->dbegin, u->time), mapping_pack(1, 0),
+					     err);
+	}
+	refmap_inc_list(b->data_counts, list, nr_list);
+	if (b->state == IN_DEF)
+		b->in_def += total;
+	else
+		b->dev.mapped_blocks += total;
+	return r;
+}
+
+static int do_ref(struct build *b, uint64_t name, struct err *err)
+{
+	uint32_t begin = 0, end = 0;
+	const struct build_def *def = build_defs_find(&b->defs, name, &begin, &end);
+	struct shared_leaf l;
+	int r = 0;
+
+	if (!def)
+		return err_set(err, -EINVAL, "device %u: ref to a def %llu that is not there",
+			       b->dev.dev_id, (unsigned long long)name);
+	for (uint32_t i = begin; !r && i < end; i++) {
+		l = build_defs_leaf(&b->defs, i);
+		if (i == begin && b->has_key && l.first_key <= b->last_key)
+			return err_set(err, -EINVAL,
+				       "device %u: keys out of order: def %llu begins with block %llu, after block %llu",
+				       b->dev.dev_id, (unsigned long long)name,
+				       (unsigned long long)l.first_key,
+				       (unsigned long long)b->last_key);
+		b->dev.mapped_blocks += l.nr;
+		r = build_device_leaf(&b->dev_tree, &l, err);
+	}
+	if (begin < end) {
+		b->last_key = def->last_key;
+		b->has_key = true;
+	}
+	return r;
+}
+
+static int do_end_device(struct build *b, struct err *err)
+{
+	struct built_device *d;
+	mblock_t root = 0;
+	int r = build_device_finish(&b->dev_tree, &root, err);
+
+	if (r < 0)
+		return r;
+	if (b->nr_devices == b->cap_devices) {
+		size_t cap = b->cap_devices ? b->cap_devices + b->cap_devices / 2 : 64;
+
+		d = reallocarray(b->device, cap, sizeof(*d));
+		if (!d)
+			return err_nomem(err, "devices");
+		b->device = d;
+		b->cap_devices = cap;
+	}
+	b->device[b->nr_devices++] = (struct built_device){
+		.dev_id = b->dev.dev_id,
+		.creation_time = b->dev.creation_time,
+		.snap_time = b->dev.snap_time,
+		.root = (uint32_t)root, /* past the device's end it is never written */
+		.mapped_blocks = b->dev.mapped_blocks,
+		.transaction = b->dev.transaction,
+	};
+	if (b->claimed != b->dev.mapped_blocks && b->opt.count_differs)
+		b->opt.count_differs(b->opt.ctx, b->dev.dev_id, b->claimed, b->dev.mapped_blocks);
+	return 0;
+}
+
+static int by_id(const void *va, const void *vb)
+{
+	const struct built_device *a = va, *b = vb;
+
+	return a->dev_id < b->dev_id ? -1 : a->dev_id > b->dev_id;
+}
+
+static int write_device_trees(struct build *b, struct superblock *sb, struct err *err)
+{
+	struct btree_build top = { 0 }, details = { 0 };
+	int r = btree_build_init(&top, &b->w, sizeof(le64), err);
+
+	if (!r)
+		r = btree_build_init(&details, &b->w, sizeof(struct disk_details), err);
+	if (b->nr_devices)
+		qsort(b->device, b->nr_devices, sizeof(*b->device), by_id);
+	for (size_t i = 0; !r && i < b->nr_devices; i++) {
+		const struct built_device *d = &b->device[i];
+		le64 root = le64_make(d->root);
+		struct disk_details v = {
+			.mapped_blocks = le64_make(d->mapped_blocks),
+			.transaction_id = le64_make(d->transaction),
+			.creation_time = le32_make(d->creation_time),
+			.snapshotted_time = le32_make(d->snap_time),
+		};
+
+		if (i && d->dev_id == d[-1].dev_id)
+			r = err_set(err, -EINVAL, "device %u stands there twice", d->dev_id);
+		if (!r)
+			r = btree_build_add(&top, d->dev_id, &root, err);
+		if (!r)
+			r = btree_build_add(&details, d->dev_id, &v, err);
+	}
+	if (!r)
+		r = btree_build_finish(&details, &sb->details_root, err);
+	if (!r)
+		r = btree_build_finish(&top, &sb->mapping_root, err);
+	btree_build_fini(&top);
+	btree_build_fini(&details);
+	return r;
+}
+
+/* Leaves of defs that no tree has taken hold nothing. */
+static int uncount_unused(struct build *b, struct err *err)
+{
+	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
+	struct shared_leaf l;
+	struct node n;
+	dblock_t d;
+	int r;
+
+	if (!block)
+		return err_nomem(err, "a leaf");
+	for (uint32_t i = 0; i < b->defs.nr_leaves; i++) {
+		l = build_defs_leaf(&b->defs, i);
+		if (l.at >= b->nr_blocks || refmap_get(b->metadata_counts, l.at))
+			continue;
+		r = block_writer_read(&b->w, l.at, block, err);
+		if (r < 0)
+			return r;
+		if (node_open(&n, block, l.at, 8) != NODE_OK)
+			return err_set(err, -EIO, "block %llu, just written, reads back differently",
+				       (unsigned long long)l.at);
+		for (uint32_t k = 0; k < n.nr; k++) {
+			d = mapping_block(node_value64(&n, k));
+			refmap_set(b->data_counts, d, refmap_get(b->data_counts, d) - 1);
+		}
+	}
+	return 0;
+}
+
+static int write_superblock(struct build *b, const struct superblock *sb, struct err *err)
+{
+	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
+	int r;
+
+	if (!block)
+		return err_nomem(err, "superblock");
+	superblock_seal(sb, block, 0);
+	r = io_write(b->out, block, MBLOCK_SIZE, 0, err);
+	return r < 0 ? r : io_flush(b->out, err);
+}
+
+static int do_end_pool(struct build *b, struct err *err)
+{
+	struct superblock sb = {
+		.flags = b->opt.keep_flags ? b->pool.flags & THIN_NEEDS_CHECK : 0,
+		.version = THIN_VERSION,
+		.time = b->pool.time,
+		.transaction_id = b->pool.transaction,
+		.data_block_size = b->pool.data_block_size,
+		.metadata_block_size = MBLOCK_SIZE >> SECTOR_SHIFT,
+		.metadata_nr_blocks = b->nr_blocks,
+	};
+	uint64_t others;
+	int r;
+
+	r = write_device_trees(b, &sb, err);
+	if (!r)
+		r = uncount_unused(b, err);
+	if (!r)
+		r = sm_write_data(&b->w, b->data_counts, &sb.data_sm, err);
+	if (!r)
+		r = sm_write_metadata(&b->w, &sb.metadata_sm, err);
+	if (r < 0)
+		return r;
+	if (block_writer_full(&b->w)) {
+		others = b->w.next - div_up(b->nr_blocks, ENTRIES_PER_BITMAP) - 2;
+		return too_small(err, with_metadata_map(others, 0), b->nr_blocks);
+	}
+	r = block_writer_finish(&b->w, err);
+	if (!r)
+		r = io_flush(b->out, err);
+	return r ? r : write_superblock(b, &sb, err);
+}
+
+/* The grammar of events.h; after a failure nothing is taken any more. */
+static int enter(const struct build *b, enum state from, struct err *err)
+{
+	return b->state == from ? 0 : err_set(err, -EINVAL, "metadata events out of order");
+}
+
+static int leave(struct build *b, enum state to, int r)
+{
+	b->state = r < 0 ? BROKEN : to;
+	return r;
+}
+
+static int on_begin_pool(void *ctx, const struct pool_info *p, struct err *err)
+{
+	return enter(ctx, AT_START, err) ?: leave(ctx, IN_POOL, do_begin_pool(ctx, p, err));
+}
+
+static int on_begin_def(void *ctx, uint64_t name, struct err *err)
+{
+	return enter(ctx, IN_POOL, err) ?: leave(ctx, IN_DEF, do_begin_def(ctx, name, err));
+}
+
+static int on_end_def(void *ctx, struct err *err)
+{
+	return enter(ctx, IN_DEF, err) ?: leave(ctx, IN_POOL, do_end_def(ctx, err));
+}
+
+static int on_begin_device(void *ctx, const struct device_info *d, struct err *err)
+{
+	return enter(ctx, IN_POOL, err) ?: leave(ctx, IN_DEVICE, do_begin_device(ctx, d, err));
+}
+
+static int on_runs(void *ctx, const struct run *run, size_t nr, struct err *err)
+{
+	struct build *b = ctx;
+
+	if (b->state == IN_DEF)
+		return leave(b, IN_DEF, do_runs(b, run, nr, err));
+	return enter(b, IN_DEVICE, err) ?: leave(b, IN_DEVICE, do_runs(b, run, nr, err));
+}
+
+static int on_ref(void *ctx, uint64_t name, struct err *err)
+{
+	return enter(ctx, IN_DEVICE, err) ?: leave(ctx, IN_DEVICE, do_ref(ctx, name, err));
+}
+
+static int on_end_device(void *ctx, struct err *err)
+{
+	return enter(ctx, IN_DEVICE, err) ?: leave(ctx, IN_POOL, do_end_device(ctx, err));
+}
+
+static int on_end_pool(void *ctx, struct err *err)
+{
+	return enter(ctx, IN_POOL, err) ?: leave(ctx, AT_END, do_end_pool(ctx, err));
+}
+
+static const struct events_ops build_ops = {
+	.begin_pool = on_begin_pool,
+	.begin_def = on_begin_def,
+	.end_def = on_end_def,
+	.begin_device = on_begin_device,
+	.runs = on_runs,
+	.ref = on_ref,
+	.end_device = on_end_device,
+	.end_pool = on_end_pool,
+};
+
+int build_new(struct io *out, struct jobs *jobs, const struct build_options *opt, struct events *e,
+	      struct err *err)
+{
+	struct build *b = calloc(1, sizeof(*b));
+
+	(void)jobs;
+	if (!b)
+		return err_nomem(err, "metadata writer");
+	b->out = out;
+	if (opt)
+		b->opt = *opt;
+	b->nr_blocks = MIN(out->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS);
+	*e = (struct events){ .ops = &build_ops, .ctx = b };
+	return 0;
+}
+
+void build_free(struct events *e)
+{
+	struct build *b = e->ctx;
+
+	if (!b)
+		return;
+	btree_build_fini(&b->def_tree);
+	build_device_fini(&b->dev_tree);
+	build_defs_fini(&b->defs);
+	block_writer_fini(&b->w);
+	refmap_free(b->data_counts);
+	refmap_free(b->metadata_counts);
+	free(b->device);
+	free(b);
+	e->ctx = NULL;
+}
