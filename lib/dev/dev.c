@@ -93,6 +93,10 @@ int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
 		oflags |= (direct ? O_DIRECT : 0) | (flags & DEV_SHARED ? 0 : O_EXCL);
 	}
 	fd = open(real, oflags);
+	if (fd < 0 && errno == EINVAL && direct) {
+		direct = false; /* a driver without O_DIRECT */
+		fd = open(real, oflags & ~O_DIRECT);
+	}
 	if (fd < 0)
 		return open_error(err, -errno, path, flags);
 	if (fstat(fd, &st))

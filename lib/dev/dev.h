@@ -7,7 +7,7 @@
  * Block devices are opened with O_DIRECT (the kernel writes pool metadata below
  * the page cache, so a cached read can be stale) and O_EXCL unless
  * DEV_SHARED, files through the page cache.  Anything else (directory, fifo,
- * character device) is refused: -EINVAL "not a block device or regular file".
+ * character device) is refused: -ENODEV "Not a block device or regular file".
  * Files opened for writing get an exclusive flock, so that a pool has one writer.
  */
 #include "dev/io.h"
@@ -18,7 +18,11 @@ enum dev_flags {
 	DEV_BUFFERED = 4, /* no O_DIRECT, also on a block device */
 };
 
-/* Opens an existing file or block device.  *out is the caller's, io_free() closes it. */
+/*
+ * Opens an existing file or block device ("8:16" names one too).  *out is the caller's,
+ * io_free() closes it.  -ENOENT, -ENODEV, -EBUSY (in use, or another writer), ...; the text
+ * speaks of an output file when DEV_WRITE is given.
+ */
 int dev_open(const char *path, unsigned flags, struct io **out, struct err *err);
 
 /* Is @path a block device that is mounted or otherwise in use? 1, 0 or -errno. */

@@ -21,6 +21,8 @@ struct io_ops {
 	int (*flush)(struct io *io, struct err *err);
 	/* Makes [at, at+len) read as zeros and gives the space back; NULL: cannot. */
 	int (*punch)(struct io *io, uint64_t at, uint64_t len, struct err *err);
+	/* Gives the space of [at, at+len) back; what it reads as afterwards is open.  NULL: cannot. */
+	int (*discard)(struct io *io, uint64_t at, uint64_t len, struct err *err);
 	/* Says that [at, at+len) will be read soon; NULL: nothing to gain. */
 	void (*will_need)(struct io *io, uint64_t at, uint64_t len);
 	void (*free)(struct io *io);
@@ -50,12 +52,23 @@ static inline int io_flush(struct io *io, struct err *err)
 	return io->ops->flush(io, err);
 }
 
+/* -EOPNOTSUPP, with a text, where the device cannot. */
+int io_punch(struct io *io, uint64_t at, uint64_t len, struct err *err);
+int io_discard(struct io *io, uint64_t at, uint64_t len, struct err *err);
+/* A hint; costs a system call at most. */
+void io_will_need(struct io *io, uint64_t at, uint64_t len);
+
+/* NULL is fine. */
 void io_free(struct io *io);
 
 /* Memory aligned for any io; release with free(). */
 void *io_alloc(size_t len);
 
-/* Takes over @fd (closed by io_free); @name is copied. NULL: no memory, fd not taken. */
+/*
+ * @direct: @fd was opened with O_DIRECT; requests that are not aligned go through a bounce
+ * buffer.  Takes over @fd (closed by io_free); @name is copied.
+ * NULL: no memory, fd not taken.
+ */
 struct io *io_file_new(int fd, const char *name, uint64_t size, bool direct);
 
 /* @size bytes of zeros in memory; io_mem_data() is where they are. */
@@ -64,7 +77,8 @@ void *io_mem_data(struct io *io);
 
 /*
  * For tests: an io over @lower (owned) whose nth request fails, or that loses power:
- * see the functions.  Counts are of requests since creation, 0 = the first.
+ * see the functions.  Counts are of requests since creation, 0 = the first.  A punch or
+ * discard counts as a write (of zeros); a failed request counts and does nothing.
  */
 struct io *io_fault_new(struct io *lower);
 void io_fault_fail_read(struct io *io, uint64_t nth, int code);

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Files and block devices.  With O_DIRECT the kernel wants buffer, offset and length
+ * aligned to the device's logical block; other requests are rounded out and go through a
+ * bounce buffer, a write then as read, change, write of the blocks at its ends.
+ */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/falloc.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,217 +19,270 @@
 #include "dev/io.h"
 
 #define DIRECT_ALIGN 4096
-#define BOUNCE_LEN (1u << 20)
+#define BOUNCE_MAX ((size_t)1 << 20)
+
+typedef unsigned long long ull;
 
 struct io_file {
 	struct io io;
 	bool block_device;
+	unsigned unit; /* what O_DIRECT asks for: 1 when buffered */
+	pthread_mutex_t bounce_write; /* two writers may share a block at their ends */
 	char name[];
 };
 
-void io_free(struct io *io)
+static struct io_file *file_of(struct io *io)
 {
-	if (io)
-		io->ops->free(io);
+	return (struct io_file *)io;
 }
 
-void *io_alloc(size_t len)
+static bool aligned(const struct io_file *f, const void *buf, size_t len, uint64_t at)
 {
-	void *p = NULL;
-
-	return posix_memalign(&p, DIRECT_ALIGN, len ? len : 1) ? NULL : p;
+	return (((uintptr_t)buf | len | at) & (f->unit - 1)) == 0;
 }
 
-static int past_end(struct io *io, uint64_t at, size_t len, const char *what, struct err *err)
+/* At least @need of @len bytes: what lies past the end may be missing.  */
+static int pread_full(struct io_file *f, void *buf, size_t len, size_t need, uint64_t at,
+		      struct err *err)
 {
-	return err_set(err, -EIO, "%s: %s of %zu bytes at offset %llu goes past the end (%llu)", io->name,
-		       what, len, (unsigned long long)at, (unsigned long long)io->size);
-}
+	size_t done = 0;
 
-static bool beyond(const struct io *io, uint64_t at, uint64_t len)
-{
-	uint64_t end;
-
-	return add_overflow(at, len, &end) || end > io->size;
-}
-
-static int pread_all(struct io *io, uint8_t *buf, size_t len, uint64_t at, struct err *err)
-{
-	while (len) {
-		ssize_t n = pread(io->fd, buf, len, (off_t)at);
+	while (done < need) {
+		ssize_t n = pread(f->io.fd, (char *)buf + done, len - done, (off_t)(at + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_sys(err, -errno, "%s: cannot read %zu bytes at offset %llu", io->name,
-				       len, (unsigned long long)at);
-		if (!n)
-			return err_set(err, -EIO, "%s: ends at offset %llu, where %zu more bytes were wanted",
-				       io->name, (unsigned long long)at, len);
-		buf += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
+			return err_sys(err, -errno, "%s: reading %zu bytes at offset %llu", f->name,
+				       len, (ull)at);
+		if (n == 0)
+			return err_set(err, -EIO,
+				       "%s: reading %zu bytes at offset %llu: the file ends at %llu",
+				       f->name, len, (ull)at, (ull)(at + done));
+		done += (size_t)n;
 	}
 	return 0;
 }
 
-static int pwrite_all(struct io *io, const uint8_t *buf, size_t len, uint64_t at, struct err *err)
+static int pwrite_full(struct io_file *f, const void *buf, size_t len, uint64_t at, struct err *err)
 {
-	while (len) {
-		ssize_t n = pwrite(io->fd, buf, len, (off_t)at);
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pwrite(f->io.fd, (const char *)buf + done, len - done,
+				   (off_t)(at + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return err_sys(err, n ? -errno : -EIO, "%s: cannot write %zu bytes at offset %llu",
-				       io->name, len, (unsigned long long)at);
-		buf += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
+			return err_sys(err, n ? -errno : -EIO, "%s: writing %zu bytes at offset %llu",
+				       f->name, len, (ull)at);
+		done += (size_t)n;
 	}
 	return 0;
 }
 
-static bool aligned(const struct io *io, const void *buf, size_t len, uint64_t at)
+/* The whole blocks around a part of a request that fits the bounce buffer. */
+struct window {
+	uint64_t begin, end; /* rounded out */
+	size_t skip, len;    /* the part of the request within */
+};
+
+static struct window window_at(const struct io_file *f, uint64_t at, size_t left)
 {
-	return !io->direct || !(((uintptr_t)buf | len | at) % io->align);
+	struct window w;
+	uint64_t end;
+
+	w.begin = at & ~(uint64_t)(f->unit - 1);
+	w.skip = (size_t)(at - w.begin);
+	w.len = MIN(left, BOUNCE_MAX - w.skip);
+	end = at + w.len;
+	w.end = round_up(end, f->unit);
+	return w;
 }
 
-/* O_DIRECT with a buffer or range that is not aligned: through a buffer that is. */
-static int read_bounced(struct io *io, uint8_t *buf, size_t len, uint64_t at, struct err *err)
+static void *bounce_alloc(const struct io_file *f, size_t len, struct err *err)
 {
-	CLEANUP(free_ptr) uint8_t *bounce = io_alloc(BOUNCE_LEN);
+	void *bounce = io_alloc(MIN(len, BOUNCE_MAX) + 2 * DIRECT_ALIGN);
 
 	if (!bounce)
-		return err_nomem(err, "read buffer");
-	while (len) {
-		uint64_t from = at - at % io->align;
-		size_t skip = (size_t)(at - from);
-		size_t want = MIN((uint64_t)BOUNCE_LEN, round_up(skip + len, io->align));
-		size_t n;
-		int r;
+		err_nomem(err, f->name);
+	return bounce;
+}
 
-		want = MIN((uint64_t)want, io->size - from);
-		r = pread_all(io, bounce, want, from, err);
-		if (r)
+static int read_bounced(struct io_file *f, void *buf, size_t len, uint64_t at, struct err *err)
+{
+	CLEANUP(free_ptr) char *bounce = bounce_alloc(f, len, err);
+	size_t done = 0;
+	int r;
+
+	if (!bounce)
+		return -ENOMEM;
+	while (done < len) {
+		struct window w = window_at(f, at + done, len - done);
+
+		r = pread_full(f, bounce, w.end - w.begin, w.skip + w.len, w.begin, err);
+		if (r < 0)
 			return r;
-		n = MIN(len, want - skip);
-		memcpy(buf, bounce + skip, n);
-		buf += n;
-		at += n;
-		len -= n;
+		memcpy((char *)buf + done, bounce + w.skip, w.len);
+		done += w.len;
 	}
 	return 0;
+}
+
+static int write_window(struct io_file *f, char *bounce, const void *from, const struct window *w,
+			struct err *err)
+{
+	size_t whole = (size_t)(w->end - w->begin);
+	int r;
+
+	if (w->skip) {
+		r = pread_full(f, bounce, f->unit, f->unit, w->begin, err);
+		if (r < 0)
+			return r;
+	}
+	if (w->skip + w->len < whole && (whole > f->unit || !w->skip)) {
+		r = pread_full(f, bounce + whole - f->unit, f->unit, f->unit, w->end - f->unit, err);
+		if (r < 0)
+			return r;
+	}
+	memcpy(bounce + w->skip, from, w->len);
+	return pwrite_full(f, bounce, whole, w->begin, err);
+}
+
+static int write_bounced(struct io_file *f, const void *buf, size_t len, uint64_t at,
+			 struct err *err)
+{
+	CLEANUP(free_ptr) char *bounce = bounce_alloc(f, len, err);
+	size_t done = 0;
+	int r = 0;
+
+	if (!bounce)
+		return -ENOMEM;
+	pthread_mutex_lock(&f->bounce_write);
+	while (done < len && r == 0) {
+		struct window w = window_at(f, at + done, len - done);
+
+		r = write_window(f, bounce, (const char *)buf + done, &w, err);
+		done += w.len;
+	}
+	pthread_mutex_unlock(&f->bounce_write);
+	return r;
+}
+
+/* Offsets are off_t below here, and a range must not wrap. */
+static int check_range(const struct io_file *f, uint64_t len, uint64_t at, struct err *err)
+{
+	uint64_t end;
+
+	if (!add_overflow(at, len, &end) && end <= INT64_MAX)
+		return 0;
+	return err_set(err, -EIO, "%s: offset %llu is beyond what a file can have", f->name,
+		       (ull)at);
 }
 
 static int file_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *err)
 {
-	if (beyond(io, at, len))
-		return past_end(io, at, len, "read", err);
-	return aligned(io, buf, len, at) ? pread_all(io, buf, len, at, err) :
-					   read_bounced(io, buf, len, at, err);
-}
+	struct io_file *f = file_of(io);
+	int r = check_range(f, len, at, err);
 
-static int write_bounced(struct io *io, const uint8_t *buf, size_t len, uint64_t at, struct err *err)
-{
-	CLEANUP(free_ptr) uint8_t *bounce = io_alloc(BOUNCE_LEN);
-
-	if (!bounce)
-		return err_nomem(err, "write buffer");
-	while (len) {
-		uint64_t from = at - at % io->align;
-		size_t skip = (size_t)(at - from);
-		size_t want = MIN((uint64_t)BOUNCE_LEN, round_up(skip + len, io->align));
-		size_t n = MIN(len, want - skip);
-		int r = 0;
-
-		if (skip || n != want)
-			r = pread_all(io, bounce, want, from, err);
-		if (r)
-			return r;
-		memcpy(bounce + skip, buf, n);
-		r = pwrite_all(io, bounce, want, from, err);
-		if (r)
-			return r;
-		buf += n;
-		at += n;
-		len -= n;
-	}
-	return 0;
+	if (r < 0)
+		return r;
+	if (aligned(f, buf, len, at))
+		return pread_full(f, buf, len, len, at, err);
+	return read_bounced(f, buf, len, at, err);
 }
 
 static int file_write(struct io *io, const void *buf, size_t len, uint64_t at, struct err *err)
 {
-	if (beyond(io, at, len))
-		return past_end(io, at, len, "write", err);
-	return aligned(io, buf, len, at) ? pwrite_all(io, buf, len, at, err) :
-					   write_bounced(io, buf, len, at, err);
+	struct io_file *f = file_of(io);
+	int r = check_range(f, len, at, err);
+
+	if (r < 0)
+		return r;
+	if (aligned(f, buf, len, at))
+		return pwrite_full(f, buf, len, at, err);
+	return write_bounced(f, buf, len, at, err);
 }
 
 static int file_flush(struct io *io, struct err *err)
 {
-	/* EINVAL, EROFS: a special file that has nothing to flush */
-	if (fsync(io->fd) && errno != EINVAL && errno != EROFS)
-		return err_sys(err, -errno, "%s: cannot flush", io->name);
+	if (fdatasync(io->fd) < 0)
+		return err_sys(err, -errno, "%s: flushing what was written", io->name);
 	return 0;
 }
 
+/* Block devices too: the kernel then zeroes by unmapping where that reads as zeros. */
 static int file_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
-	struct io_file *f = (struct io_file *)io;
+	int r = check_range(file_of(io), len, at, err);
+
+	if (r < 0)
+		return r;
+	while (fallocate(io->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at,
+			 (off_t)len) < 0)
+		if (errno != EINTR)
+			return err_sys(err, -errno, "%s: zeroing %llu bytes at offset %llu",
+				       io->name, (ull)len, (ull)at);
+	return 0;
+}
+
+static int file_discard(struct io *io, uint64_t at, uint64_t len, struct err *err)
+{
 	uint64_t range[2] = { at, len };
 
-	if (beyond(io, at, len))
-		return past_end(io, at, len, "discard", err);
-	if (!fallocate(io->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len))
-		return 0;
-	if (f->block_device && !ioctl(io->fd, BLKDISCARD, range))
-		return 0;
-	return err_sys(err, errno == EOPNOTSUPP ? -ENOTSUP : -errno,
-		       "%s: cannot discard %llu bytes at offset %llu", io->name,
-		       (unsigned long long)len, (unsigned long long)at);
+	if (!file_of(io)->block_device)
+		return file_punch(io, at, len, err);
+	if (ioctl(io->fd, BLKDISCARD, range) < 0)
+		return err_sys(err, -errno, "%s: discarding %llu bytes at offset %llu", io->name,
+			       (ull)len, (ull)at);
+	return 0;
 }
 
 static void file_will_need(struct io *io, uint64_t at, uint64_t len)
 {
-	posix_fadvise(io->fd, (off_t)at, (off_t)len, POSIX_FADV_WILLNEED);
+	if (!io->direct && at + len <= INT64_MAX)
+		posix_fadvise(io->fd, (off_t)at, (off_t)len, POSIX_FADV_WILLNEED);
 }
 
 static void file_free(struct io *io)
 {
+	struct io_file *f = file_of(io);
+
 	close(io->fd);
-	free(io);
+	pthread_mutex_destroy(&f->bounce_write);
+	free(f);
 }
 
-static const struct io_ops buffered_ops = {
+static const struct io_ops file_ops = {
 	.read = file_read,
 	.write = file_write,
 	.flush = file_flush,
 	.punch = file_punch,
+	.discard = file_discard,
 	.will_need = file_will_need,
-	.free = file_free,
-};
-
-static const struct io_ops direct_ops = {
-	.read = file_read,
-	.write = file_write,
-	.flush = file_flush,
-	.punch = file_punch,
 	.free = file_free,
 };
 
 struct io *io_file_new(int fd, const char *name, uint64_t size, bool direct)
 {
 	size_t len = strlen(name) + 1;
-	struct io_file *f = malloc(sizeof(*f) + len);
+	struct io_file *f = calloc(1, sizeof(*f) + len);
 	struct stat st;
+	int sector;
 
 	if (!f)
 		return NULL;
 	memcpy(f->name, name, len);
-	f->block_device = !fstat(fd, &st) && S_ISBLK(st.st_mode);
+	f->block_device = fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
+	f->unit = direct ? DIRECT_ALIGN : 1;
+	/* a device need not end on a multiple of 4096 */
+	if (direct && f->block_device && ioctl(fd, BLKSSZGET, &sector) == 0 && sector >= 512 &&
+	    sector <= DIRECT_ALIGN && !(sector & (sector - 1)))
+		f->unit = (unsigned)sector;
+	pthread_mutex_init(&f->bounce_write, NULL);
 	f->io = (struct io){
-		.ops = direct ? &direct_ops : &buffered_ops,
+		.ops = &file_ops,
 		.name = f->name,
 		.size = size,
 		.align = direct ? DIRECT_ALIGN : 1,

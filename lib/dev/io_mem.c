@@ -3,40 +3,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/overflow.h"
 #include "dev/io.h"
 
 struct io_mem {
 	struct io io;
-	uint8_t *data;
+	char *data;
 	char name[];
 };
 
-static int range_check(struct io *io, size_t len, uint64_t at, const char *what, struct err *err)
+static struct io_mem *mem_of(struct io *io)
 {
-	uint64_t end;
+	return (struct io_mem *)io;
+}
 
-	if (!add_overflow(at, len, &end) && end <= io->size)
+static int check_range(const struct io *io, uint64_t len, uint64_t at, const char *what,
+		       struct err *err)
+{
+	if (at <= io->size && len <= io->size - at)
 		return 0;
-	return err_set(err, -EIO, "%s: %s of %zu bytes at offset %llu goes past the end (%llu)", io->name,
-		       what, len, (unsigned long long)at, (unsigned long long)io->size);
+	return err_set(err, -EIO, "%s: %s %llu bytes at offset %llu: the memory ends at %llu",
+		       io->name, what, (unsigned long long)len, (unsigned long long)at,
+		       (unsigned long long)io->size);
 }
 
 static int mem_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *err)
 {
-	int r = range_check(io, len, at, "read", err);
+	int r = check_range(io, len, at, "reading", err);
 
-	if (!r)
-		memcpy(buf, ((struct io_mem *)io)->data + at, len);
+	if (r == 0)
+		memcpy(buf, mem_of(io)->data + at, len);
 	return r;
 }
 
 static int mem_write(struct io *io, const void *buf, size_t len, uint64_t at, struct err *err)
 {
-	int r = range_check(io, len, at, "write", err);
+	int r = check_range(io, len, at, "writing", err);
 
-	if (!r)
-		memcpy(((struct io_mem *)io)->data + at, buf, len);
+	if (r == 0)
+		memcpy(mem_of(io)->data + at, buf, len);
 	return r;
 }
 
@@ -49,16 +53,16 @@ static int mem_flush(struct io *io, struct err *err)
 
 static int mem_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
-	int r = range_check(io, len, at, "discard", err);
+	int r = check_range(io, len, at, "zeroing", err);
 
-	if (!r)
-		memset(((struct io_mem *)io)->data + at, 0, len);
+	if (r == 0)
+		memset(mem_of(io)->data + at, 0, len);
 	return r;
 }
 
 static void mem_free(struct io *io)
 {
-	free(((struct io_mem *)io)->data);
+	free(mem_of(io)->data);
 	free(io);
 }
 
@@ -67,13 +71,14 @@ static const struct io_ops mem_ops = {
 	.write = mem_write,
 	.flush = mem_flush,
 	.punch = mem_punch,
+	.discard = mem_punch,
 	.free = mem_free,
 };
 
 struct io *io_mem_new(const char *name, uint64_t size)
 {
 	size_t len = strlen(name) + 1;
-	struct io_mem *m = malloc(sizeof(*m) + len);
+	struct io_mem *m = calloc(1, sizeof(*m) + len);
 
 	if (!m)
 		return NULL;
@@ -89,5 +94,5 @@ struct io *io_mem_new(const char *name, uint64_t size)
 
 void *io_mem_data(struct io *io)
 {
-	return ((struct io_mem *)io)->data;
+	return mem_of(io)->data;
 }

@@ -1,34 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The list is cut into chunks: ascending blocks that one request can fetch.
- * Chunks are found by each worker as it goes (a chunk's limits depend on nothing
- * but the list), read with one request and handed on block by block.  On a file
- * the page cache reads ahead when told; on a device with O_DIRECT more threads than
- * CPUs keep many requests in flight.
+ * Workers take batches off the list in ascending order and turn each into requests
+ * of neighbouring blocks.
+ *
+ * Through the page cache a batch is 256 KiB, so that a block is still in the CPU's cache when
+ * its checksum is computed, and there are as many workers as CPUs.  Nothing is announced to the
+ * kernel while reads come from the cache; the first slow one turns announcements on,
+ * and from then on they run 16 MiB ahead of the readers.
+ *
+ * With O_DIRECT every request waits for the device: a batch is one request of at most
+ * 512 KiB and many threads have one in flight each.
+ *
+ * A short list is read by the caller itself.
  */
 #include "dev/stream.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 
-#define MAX_GAP 16		    /* blocks: shorter gaps are read through */
-#define REQUEST_BLOCKS 64	    /* 256 KiB a request: stays in the L2 cache while it is worked on */
-#define DIRECT_REQUEST_BLOCKS 256   /* 1 MiB where each request waits for the device */
-#define DIRECT_THREADS 16
-#define INLINE_BLOCKS 64	    /* so few are read without waking anybody */
-#define PIECE 1024		    /* list entries handed out at once */
+#define GAP_MAX 16		/* blocks read in vain to save a request */
+#define BUFFERED_BATCH 64	/* blocks */
+#define DIRECT_BATCH 128	/* blocks */
+#define DIRECT_THREADS 32
+#define AHEAD 4096		/* blocks */
+#define INLINE_BLOCKS 128	/* buffered lists up to this long start no thread */
+#define INLINE_REQUESTS 4	/* the same for O_DIRECT */
 
-struct reading {
+struct call {
 	struct stream *s;
 	const mblock_t *list;
+	size_t nr;     /* blocks of the list inside the device */
+	size_t batch;  /* blocks a request or a batch may span */
+	size_t buffer; /* bytes for each worker */
 	stream_fn *fn;
 	void *ctx;
-	uint64_t nr_device_blocks;
-	unsigned request_blocks;
-	uint8_t **buffers; /* one a worker, made on first use */
+	pthread_mutex_t lock; /* next */
+	size_t next;
+	_Atomic size_t announced; /* list entries */
+	atomic_bool cold, announcing, stop;
 };
 
 void stream_init(struct stream *s, struct io *io, struct jobs *jobs)
@@ -38,121 +52,217 @@ void stream_init(struct stream *s, struct io *io, struct jobs *jobs)
 
 unsigned stream_nr_workers(const struct stream *s)
 {
-	unsigned nr = jobs_nr(s->jobs);
+	unsigned nr = s->jobs ? jobs_nr(s->jobs) : 1;
 
-	return s->io->direct && nr < DIRECT_THREADS ? DIRECT_THREADS : nr;
+	return s->io->direct ? MAX(nr, DIRECT_THREADS) : nr;
 }
 
-/* May one request go from block @a on to block @b? */
-static bool joins(const struct stream *s, mblock_t a, mblock_t b)
+static bool gap_ok(const struct stream *s, mblock_t after, mblock_t before)
 {
-	if (b == a + 1)
-		return true;
-	if (b - a > MAX_GAP + 1 || !s->may_skip)
+	mblock_t b;
+
+	if (before - after - 1 > GAP_MAX || (before - after > 1 && !s->may_skip))
 		return false;
-	while (++a < b)
-		if (!s->may_skip(s->may_skip_ctx, a))
+	for (b = after + 1; b < before; b++)
+		if (!s->may_skip(s->may_skip_ctx, b))
 			return false;
 	return true;
 }
 
-/* The end of the chunk that begins at list[i]. */
-static size_t chunk_end(const struct reading *r, size_t i, size_t end)
+/* One past the last entry of the request that begins with entry @begin. */
+static size_t request_end(const struct call *c, size_t begin, size_t end, size_t span)
 {
-	mblock_t first = r->list[i];
+	const mblock_t *list = c->list;
+	size_t i = begin + 1;
 
-	for (i++; i < end; i++) {
-		if (r->list[i] >= r->nr_device_blocks || r->list[i] - first >= r->request_blocks ||
-		    !joins(r->s, r->list[i - 1], r->list[i]))
-			break;
-	}
+	while (i < end && list[i] - list[begin] < span && gap_ok(c->s, list[i - 1], list[i]))
+		i++;
 	return i;
 }
 
-/* A merged request failed: find out which blocks are really bad. */
-static int one_by_one(struct reading *r, unsigned worker, uint8_t *buf, size_t i, size_t end)
+static bool take(struct call *c, size_t *begin, size_t *end)
 {
-	int ret = 0;
+	bool any;
 
-	for (; i < end && !ret; i++) {
-		struct err err;
-		int code = io_read(r->s->io, buf, MBLOCK_SIZE, r->list[i] * MBLOCK_SIZE, &err);
-
-		atomic_fetch_add_explicit(&r->s->nr_requests, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&r->s->nr_blocks_read, 1, memory_order_relaxed);
-		ret = r->fn(r->ctx, worker, i, r->list[i], code ? NULL : buf, code);
-	}
-	return ret;
-}
-
-static int read_chunk(struct reading *r, unsigned worker, uint8_t *buf, size_t i, size_t end)
-{
-	mblock_t first = r->list[i];
-	uint64_t nr = r->list[end - 1] - first + 1;
-	struct err err;
-	int ret = 0;
-
-	atomic_fetch_add_explicit(&r->s->nr_requests, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&r->s->nr_blocks_read, nr, memory_order_relaxed);
-	if (io_read(r->s->io, buf, nr * MBLOCK_SIZE, first * MBLOCK_SIZE, &err))
-		return one_by_one(r, worker, buf, i, end);
-	for (; i < end && !ret; i++)
-		ret = r->fn(r->ctx, worker, i, r->list[i],
-			    buf + (r->list[i] - first) * MBLOCK_SIZE, 0);
-	return ret;
-}
-
-static int read_piece(void *ctx, unsigned worker, size_t i, size_t end, struct err *err)
-{
-	struct reading *r = ctx;
-	uint8_t *buf = r->buffers[worker];
-
-	if (!buf)
-		buf = r->buffers[worker] = io_alloc((size_t)r->request_blocks * MBLOCK_SIZE);
-	if (!buf)
-		return err_nomem(err, "read buffer");
-	if (r->s->io->ops->will_need && end - i > REQUEST_BLOCKS && r->list[end - 1] < r->nr_device_blocks)
-		r->s->io->ops->will_need(r->s->io, r->list[i] * MBLOCK_SIZE,
-					 (r->list[end - 1] - r->list[i] + 1) * MBLOCK_SIZE);
-	while (i < end) {
-		size_t next = chunk_end(r, i, end);
-		int ret;
-
-		if (r->list[i] >= r->nr_device_blocks)
-			ret = r->fn(r->ctx, worker, i, r->list[i], NULL, -ENXIO), next = i + 1;
+	pthread_mutex_lock(&c->lock);
+	any = c->next < c->nr && !atomic_load_explicit(&c->stop, memory_order_relaxed);
+	if (any) {
+		*begin = c->next;
+		if (c->s->io->direct)
+			*end = request_end(c, c->next, c->nr, c->batch);
 		else
-			ret = read_chunk(r, worker, buf, i, next);
-		if (ret < 0)
-			return err_set(err, ret, "reading stopped at block %llu of %s",
-				       (unsigned long long)r->list[i], r->s->io->name);
-		i = next;
+			*end = MIN(c->next + c->batch, c->nr);
+		c->next = *end;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return any;
+}
+
+/* Keeps the kernel's own read-ahead busy, by one worker at a time: it may wait for a full queue. */
+static void announce(struct call *c, size_t from)
+{
+	size_t to = MIN(from + AHEAD, c->nr), i, end;
+
+	if (atomic_load(&c->announced) + AHEAD / 4 > to && to < c->nr)
+		return;
+	if (atomic_exchange(&c->announcing, true))
+		return;
+	for (i = MAX(from, atomic_load(&c->announced)); i < to; i = end) {
+		end = request_end(c, i, to, AHEAD);
+		io_will_need(c->s->io, c->list[i] * MBLOCK_SIZE,
+			     (c->list[end - 1] - c->list[i] + 1) * MBLOCK_SIZE);
+	}
+	if (to > atomic_load(&c->announced))
+		atomic_store(&c->announced, to);
+	atomic_store(&c->announcing, false);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Out of the page cache a request takes some microseconds and 0.1 ns a byte. */
+static bool is_slow(uint64_t ns, size_t bytes)
+{
+	return ns > 60000 + bytes / 2;
+}
+
+static int read_blocks(struct call *c, void *buf, mblock_t first, size_t nr)
+{
+	struct stream *s = c->s;
+
+	atomic_fetch_add_explicit(&s->nr_requests, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->nr_blocks_read, nr, memory_order_relaxed);
+	return io_read(s->io, buf, nr * MBLOCK_SIZE, first * MBLOCK_SIZE, NULL);
+}
+
+static int hand_over(struct call *c, unsigned worker, size_t i, const void *data, int status)
+{
+	int r = c->fn(c->ctx, worker, i, c->list[i], status < 0 ? NULL : data, status);
+
+	return r < 0 ? r : 0;
+}
+
+/* Entries [begin, end) with one read; should it fail, block by block to find the bad ones. */
+static int do_request(struct call *c, unsigned worker, char *buf, size_t begin, size_t end)
+{
+	mblock_t first = c->list[begin];
+	size_t nr = (size_t)(c->list[end - 1] - first) + 1, i;
+	int status, r = 0;
+
+	status = read_blocks(c, buf, first, nr);
+	for (i = begin; i < end && r == 0; i++) {
+		char *data = buf + (c->list[i] - first) * MBLOCK_SIZE;
+
+		if (status < 0 && nr > 1)
+			r = hand_over(c, worker, i, buf, read_blocks(c, buf, c->list[i], 1));
+		else
+			r = hand_over(c, worker, i, data, status);
+	}
+	return r;
+}
+
+static int do_batch(struct call *c, unsigned worker, char *buf, size_t begin, size_t end)
+{
+	bool watch = c->s->io->ops->will_need && !c->s->io->direct;
+	size_t i = begin, to;
+	int r = 0;
+
+	if (watch && atomic_load_explicit(&c->cold, memory_order_relaxed))
+		announce(c, end);
+	for (; i < end && r == 0; i = to) {
+		uint64_t t = watch ? now_ns() : 0;
+
+		to = request_end(c, i, end, c->batch);
+		r = do_request(c, worker, buf, i, to);
+		/* the callbacks' time is in it: cold then is found a little early, which is cheap */
+		if (watch && is_slow(now_ns() - t, (c->list[to - 1] - c->list[i] + 1) * 4096) &&
+		    !atomic_exchange(&c->cold, true))
+			announce(c, to);
+	}
+	return r;
+}
+
+static int work(void *ctx, unsigned worker, size_t piece, size_t piece_end, struct err *err)
+{
+	CLEANUP(free_ptr) char *buf = NULL;
+	struct call *c = ctx;
+	size_t begin, end;
+	int r;
+
+	(void)piece;
+	(void)piece_end;
+	while (take(c, &begin, &end)) {
+		if (!buf)
+			buf = io_alloc(c->buffer);
+		if (!buf)
+			r = err_nomem(err, "read buffer");
+		else
+			r = do_batch(c, worker, buf, begin, end);
+		if (r < 0) {
+			atomic_store(&c->stop, true);
+			return buf ? err_set(err, r, "%s: reading was stopped", c->s->io->name) : r;
+		}
 	}
 	return 0;
+}
+
+static unsigned nr_threads(const struct call *c)
+{
+	size_t i = 0, nr = 0;
+
+	if (!c->s->jobs)
+		return 1;
+	if (!c->s->io->direct)
+		return c->nr <= INLINE_BLOCKS ? 1 : jobs_nr(c->s->jobs);
+	while (i < c->nr && nr < DIRECT_THREADS) {
+		i = request_end(c, i, c->nr, c->batch);
+		nr++;
+	}
+	return nr <= INLINE_REQUESTS ? 1 : stream_nr_workers(c->s);
+}
+
+/* First entry at or past @block. */
+static size_t entries_before(const mblock_t *list, size_t nr, mblock_t block)
+{
+	size_t lo = 0;
+
+	while (lo < nr) {
+		size_t mid = lo + (nr - lo) / 2;
+
+		if (list[mid] < block)
+			lo = mid + 1;
+		else
+			nr = mid;
+	}
+	return lo;
 }
 
 int stream_read(struct stream *s, const mblock_t *list, size_t nr, stream_fn *fn, void *ctx,
 		struct err *err)
 {
-	unsigned nr_workers = stream_nr_workers(s);
-	CLEANUP(free_ptr) uint8_t **buffers = calloc(nr_workers, sizeof(*buffers));
-	struct reading r = {
-		.s = s,
-		.list = list,
-		.fn = fn,
-		.ctx = ctx,
-		.nr_device_blocks = s->io->size / MBLOCK_SIZE,
-		.request_blocks = s->io->direct ? DIRECT_REQUEST_BLOCKS : REQUEST_BLOCKS,
-		.buffers = buffers,
-	};
-	size_t grain = nr <= INLINE_BLOCKS ? INLINE_BLOCKS : s->io->direct ? DIRECT_REQUEST_BLOCKS : PIECE;
-	int ret;
+	struct call c = { .s = s, .list = list, .fn = fn, .ctx = ctx };
+	unsigned threads;
+	size_t i;
+	int r = 0;
 
-	if (!buffers)
-		return err_nomem(err, "read buffers");
-	if (nr <= INLINE_BLOCKS)
-		r.request_blocks = INLINE_BLOCKS;
-	ret = jobs_for_wide(s->jobs, nr_workers, nr, grain, read_piece, &r, err);
-	for (unsigned i = 0; i < nr_workers; i++)
-		free(buffers[i]);
-	return ret;
+	c.nr = entries_before(list, nr, s->io->size / MBLOCK_SIZE);
+	c.batch = s->io->direct ? DIRECT_BATCH : BUFFERED_BATCH;
+	if (c.nr) {
+		c.buffer = MIN(c.batch, list[c.nr - 1] - list[0] + 1) * MBLOCK_SIZE;
+		pthread_mutex_init(&c.lock, NULL);
+		threads = nr_threads(&c);
+		if (threads == 1)
+			r = work(&c, 0, 0, 1, err);
+		else
+			r = jobs_for_wide(s->jobs, threads, threads, 1, work, &c, err);
+		pthread_mutex_destroy(&c.lock);
+	}
+	for (i = c.nr; i < nr && r == 0; i++)
+		r = hand_over(&c, 0, i, NULL, -ENXIO);
+	return r;
 }

@@ -9,13 +9,13 @@
 #include "base/jobs.h"
 #include "dev/io.h"
 
-
 struct stream {
 	struct io *io;
 	struct jobs *jobs;
 	/*
 	 * May a read run through block @b, which was not asked for, to join two
 	 * requests (a short gap is cheaper than a second request)?  NULL: never.
+	 * Called on the workers, several at once.
 	 */
 	bool (*may_skip)(void *ctx, mblock_t b);
 	void *may_skip_ctx;
@@ -23,6 +23,7 @@ struct stream {
 	_Atomic uint64_t nr_requests, nr_blocks_read;
 };
 
+/* @jobs NULL: everything in the calling thread. */
 void stream_init(struct stream *s, struct io *io, struct jobs *jobs);
 
 /* The number of workers that stream_read() may call @fn on: size of per-worker state. */
@@ -41,6 +42,9 @@ typedef int stream_fn(void *ctx, unsigned worker, size_t i, mblock_t block, cons
  * calls @fn once for each in any order.  A bad block does not stop the stream; a
  * negative return from @fn does.  Blocks past the device's end arrive with -ENXIO.
  * Returns 0, or the first negative errno.
+ *
+ * A short list is read by the calling thread.  Memory: 256 KiB a worker; 512 KiB for each
+ * of 32 threads on a device with O_DIRECT.
  */
 int stream_read(struct stream *s, const mblock_t *list, size_t nr, stream_fn *fn, void *ctx,
 		struct err *err);

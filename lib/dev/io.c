@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "dev/io.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define IO_ALIGN 4096
+
+void io_free(struct io *io)
+{
+	if (io)
+		io->ops->free(io);
+}
+
+void *io_alloc(size_t len)
+{
+	void *p;
+
+	return posix_memalign(&p, IO_ALIGN, len ? len : 1) ? NULL : p;
+}
+
+int io_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
+{
+	if (!io->ops->punch)
+		return err_sys(err, -EOPNOTSUPP, "%s: zeroing bytes %llu+%llu", io->name,
+			       (unsigned long long)at, (unsigned long long)len);
+	return len ? io->ops->punch(io, at, len, err) : 0;
+}
+
+int io_discard(struct io *io, uint64_t at, uint64_t len, struct err *err)
+{
+	if (!io->ops->discard)
+		return err_sys(err, -EOPNOTSUPP, "%s: discarding bytes %llu+%llu", io->name,
+			       (unsigned long long)at, (unsigned long long)len);
+	return len ? io->ops->discard(io, at, len, err) : 0;
+}
+
+void io_will_need(struct io *io, uint64_t at, uint64_t len)
+{
+	if (io->ops->will_need)
+		io->ops->will_need(io, at, len);
+}

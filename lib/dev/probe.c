@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <blkid/blkid.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "dev/dev.h"
+
+DEFINE_CLEANUP(free_probe, struct blkid_struct_probe, blkid_free_probe)
+
+static blkid_probe probe_new(const char *path)
+{
+	blkid_probe pr;
+
+	errno = 0;
+	pr = blkid_new_probe_from_filename(path);
+	if (!pr)
+		return NULL;
+	blkid_probe_enable_superblocks(pr, 1);
+	blkid_probe_set_superblocks_flags(pr, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE);
+	blkid_probe_enable_partitions(pr, 1);
+	return pr;
+}
+
+int dev_probe(const char *path, char *what, size_t len, struct err *err)
+{
+	CLEANUP(free_probe) blkid_probe pr = probe_new(path);
+	const char *type = NULL, *usage = NULL;
+	int r;
+
+	if (!pr)
+		return err_sys(err, errno ? -errno : -EIO, "%s: looking for signatures", path);
+	errno = 0;
+	r = blkid_do_safeprobe(pr);
+	if (r == 1)
+		return 0;
+	if (r == -2) {
+		snprintf(what, len, "several signatures");
+		return 1;
+	}
+	if (r < 0)
+		return err_sys(err, errno ? -errno : -EIO, "%s: looking for signatures", path);
+	if (blkid_probe_lookup_value(pr, "TYPE", &type, NULL) == 0) {
+		blkid_probe_lookup_value(pr, "USAGE", &usage, NULL);
+		snprintf(what, len, "%s%s", type,
+			 usage && !strcmp(usage, "filesystem") ? " filesystem" : "");
+	} else if (blkid_probe_lookup_value(pr, "PTTYPE", &type, NULL) == 0) {
+		snprintf(what, len, "%s partition table", type);
+	} else {
+		return 0;
+	}
+	return 1;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dev/dev.h"
+#include "tap.h"
+
+static char dir[400];
+
+static const char *in_dir(const char *name)
+{
+	static char path[4][500];
+	static unsigned turn;
+	char *p = path[turn++ % 4];
+
+	snprintf(p, sizeof(path[0]), "%s/%s", dir, name);
+	return p;
+}
+
+static const char *make_file(const char *name, off_t size)
+{
+	const char *path = in_dir(name);
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	check(fd >= 0 && !ftruncate(fd, size));
+	close(fd);
+	return path;
+}
+
+static void opens_file(void)
+{
+	const char *path = make_file("pool", 12345);
+	struct io *io = NULL;
+	struct err err = { 0 };
+	char c;
+
+	check(!dev_open(path, 0, &io, &err));
+	check_eq(io->size, 12345);
+	check_str(io->name, path);
+	check(!io->direct && io->fd >= 0);
+	check(!io_read(io, &c, 1, 12344, &err));
+	check(io_write(io, &c, 1, 0, &err) < 0);
+	io_free(io);
+	check(!dev_open(path, DEV_WRITE, &io, &err));
+	check(!io_write(io, "x", 1, 0, &err));
+	io_free(io);
+}
+
+static void missing(void)
+{
+	struct io *io = NULL;
+	struct err err;
+
+	check(dev_open(in_dir("nowhere"), 0, &io, &err) == -ENOENT);
+	check(strstr(err.text, "Couldn't find input file '"));
+	check(dev_open(in_dir("nowhere"), DEV_WRITE, &io, &err) == -ENOENT);
+	check(strstr(err.text, "Couldn't find output file '"));
+	check(!io);
+}
+
+static void other_kinds(void)
+{
+	const char *fifo = in_dir("fifo");
+	struct io *io = NULL;
+	struct err err;
+
+	check(!mkfifo(fifo, 0600));
+	check(dev_open(fifo, 0, &io, &err) == -ENODEV);
+	check(strstr(err.text, "Not a block device or regular file '"));
+	check(dev_open(dir, 0, &io, &err) == -ENODEV);
+	check(dev_open("/dev/null", 0, &io, &err) == -ENODEV);
+	check(dev_open(dir, DEV_WRITE, &io, &err) == -ENODEV);
+	check(strstr(err.text, "Invalid output file: "));
+	check(!io);
+}
+
+static void one_writer(void)
+{
+	const char *path = make_file("locked", 8192);
+	struct io *a, *b = NULL;
+	struct err err;
+
+	check(!dev_open(path, DEV_WRITE, &a, &err));
+	check(dev_open(path, DEV_WRITE, &b, &err) == -EBUSY);
+	check(strstr(err.text, "busy"));
+	check(!dev_open(path, 0, &b, &err));
+	io_free(b);
+	io_free(a);
+	check(!dev_open(path, DEV_WRITE, &b, &err));
+	io_free(b);
+}
+
+static void same(void)
+{
+	const char *a = make_file("a", 10), *b = make_file("b", 10), *l = in_dir("link");
+
+	check(!link(a, l));
+	check(dev_same(a, a) && dev_same(a, l));
+	check(!dev_same(a, b));
+	check(!dev_same(a, in_dir("nowhere")));
+	check(!dev_in_use(a, NULL));
+	check(dev_in_use(in_dir("nowhere"), NULL) == -ENOENT);
+}
+
+static void probes(void)
+{
+	const char *path = make_file("probe", 1 << 20);
+	char what[100] = "", magic[512] = { 0 };
+	struct io *io;
+	struct err err;
+
+	check(dev_probe(path, what, sizeof(what), &err) == 0);
+	check(!dev_open(path, DEV_WRITE, &io, &err));
+	/* an empty partition table and then a swap signature */
+	magic[510] = 0x55;
+	magic[511] = (char)0xaa;
+	magic[446 + 4] = (char)0x83;
+	magic[446 + 8] = 1;
+	magic[446 + 12] = 8;
+	check(!io_write(io, magic, 512, 0, &err));
+	check(dev_probe(path, what, sizeof(what), &err) == 1);
+	check_str(what, "dos partition table");
+	memset(magic, 0, sizeof(magic));
+	check(!io_write(io, magic, 512, 0, &err));
+	check(!io_write(io, "SWAPSPACE2", 10, 4086, &err));
+	magic[0] = 1; /* version, pages */
+	magic[4] = (char)255;
+	check(!io_write(io, magic, 12, 1024, &err));
+	check(dev_probe(path, what, sizeof(what), &err) == 1);
+	check(strstr(what, "swap"));
+	io_free(io);
+	check(dev_probe(in_dir("nowhere"), what, sizeof(what), &err) < 0);
+}
+
+static const struct test tests[] = {
+	{ "a file opens with its size, for reading or for writing", opens_file },
+	{ "a missing file is said to be missing", missing },
+	{ "directories, fifos and character devices are refused", other_kinds },
+	{ "a file has one writer", one_writer },
+	{ "two names of one file are the same", same },
+	{ "what stands on a device is named", probes },
+	{ 0 }
+};
+
+int main(int argc, char **argv)
+{
+	const char *tmp = getenv("TMPDIR");
+	char cmd[500];
+	int r;
+
+	snprintf(dir, sizeof(dir), "%s/t_dev.XXXXXX", tmp ? tmp : "/tmp");
+	if (!mkdtemp(dir))
+		return 99;
+	r = tap_main(tests, argc, argv);
+	snprintf(cmd, sizeof(cmd), "rm -r '%s'", dir);
+	if (system(cmd))
+		return 99;
+	return r;
+}

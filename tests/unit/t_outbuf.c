@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/outbuf.h"
+#include "tap.h"
+
+static void same_as_printf(uint64_t v)
+{
+	char want[32], got[32];
+
+	snprintf(want, sizeof(want), "%" PRIu64, v);
+	*fmt_u64(got, v) = 0;
+	check_str(got, want);
+}
+
+static void numbers_as_printf(void)
+{
+	uint64_t p = 1, v, seed = 1;
+	int i;
+
+	for (v = 0; v < 30000; v++)
+		same_as_printf(v);
+	for (i = 0; i < 20; i++, p *= 10) {
+		same_as_printf(p - 1);
+		same_as_printf(p);
+		same_as_printf(p + 1);
+	}
+	for (i = 0; i < 100000; i++) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		same_as_printf(seed >> (i % 64));
+	}
+	same_as_printf(UINT64_MAX);
+}
+
+static void grows(void)
+{
+	struct outbuf b;
+	char want[64];
+	int i;
+	size_t at = 0;
+
+	outbuf_init(&b);
+	for (i = 0; i < 10000; i++) {
+		outbuf_str(&b, "n=");
+		outbuf_u64(&b, (uint64_t)i);
+		outbuf_add(&b, "\0", 1);
+		outbuf_printf(&b, "%s,", "x");
+	}
+	check_eq(b.error, 0);
+	for (i = 0; i < 10000; i++) {
+		snprintf(want, sizeof(want), "n=%d", i);
+		check_str(b.data + at, want);
+		at += strlen(want) + 1;
+		check(memcmp(b.data + at, "x,", 2) == 0);
+		at += 2;
+	}
+	check_eq(b.len, at);
+	outbuf_reset(&b);
+	check_eq(b.len, 0);
+	outbuf_fini(&b);
+}
+
+static void no_memory(void)
+{
+	struct outbuf b;
+
+	outbuf_init(&b);
+	outbuf_str(&b, "before");
+	check(!outbuf_reserve(&b, SIZE_MAX - 100));
+	check(b.error == -ENOMEM);
+	outbuf_str(&b, "after");
+	outbuf_u64(&b, 7);
+	outbuf_printf(&b, "%d", 8);
+	check_eq(b.len, 6);
+	outbuf_fini(&b);
+	check_eq(b.error, 0);
+}
+
+static void nothing_is_nothing(void)
+{
+	struct outbuf b;
+
+	outbuf_init(&b);
+	outbuf_add(&b, NULL, 0);
+	outbuf_str(&b, "");
+	check_eq(b.len, 0);
+	check_eq(b.error, 0);
+	outbuf_fini(&b);
+}
+
+static const struct test tests[] = {
+	{ "numbers read as printf writes them", numbers_as_printf },
+	{ "a buffer grows and keeps what was added", grows },
+	{ "after a failed allocation appends are ignored and the error stays", no_memory },
+	{ "adding nothing changes nothing", nothing_is_nothing },
+	{ 0 }
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(tests, argc, argv);
+}
