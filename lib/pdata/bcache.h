@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PDATA_BCACHE_H
+#define PDATA_BCACHE_H
+/*
+ * The block cache under a transaction: each block is read and verified once, changed in
+ * memory, and written in location order when the transaction commits.
+ *
+ * A pointer to a block's bytes stays good until the next bcache_trim() (or until the block is
+ * made anew, or all is dropped): there is nothing to pin and to forget to unpin.  So trim only
+ * where no such pointer is held.
+ *
+ * Memory: @max_clean clean blocks after a trim, and the dirty ones: 4096 bytes and about 100
+ * bytes each.  Threads: one at a time.
+ */
+#include "dev/io.h"
+#include "pdata/csum.h"
+
+struct bcache;
+
+struct bcache *bcache_new(struct io *io, size_t max_clean);
+void bcache_free(struct bcache *c);
+
+/*
+ * The block at @b, read if need be and verified for @salt (SALT_NODE: also node_open() with
+ * @leaf_value_size, which others leave 0).  -EUCLEAN or -EBADMSG when it is not what it should be.
+ */
+int bcache_read(struct bcache *c, mblock_t b, enum csum_salt salt, uint32_t leaf_value_size,
+		void **data, struct err *err);
+
+/* A block whose old contents do not matter: zeroed, dirty.  -ENOMEM. */
+int bcache_make(struct bcache *c, mblock_t b, enum csum_salt salt, void **data, struct err *err);
+
+/* The bytes of @b, which bcache_read() has just given, are about to change. */
+void bcache_dirty(struct bcache *c, mblock_t b);
+
+/* @b is free again: what it holds need not be written. */
+void bcache_forget(struct bcache *c, mblock_t b);
+
+size_t bcache_nr_dirty(const struct bcache *c);
+
+/*
+ * Seals and writes all dirty blocks, ascending, neighbours in one request; no flush.  Those
+ * written are clean afterwards.  After an error nothing is known about any of them.
+ */
+int bcache_write(struct bcache *c, struct err *err);
+
+/* Evicts the clean blocks used longest ago, down to @max_clean. */
+void bcache_trim(struct bcache *c);
+
+/* Forgets everything, dirty blocks as well. */
+void bcache_drop(struct bcache *c);
+
+#endif

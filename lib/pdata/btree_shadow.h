@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PDATA_BTREE_SHADOW_H
+#define PDATA_BTREE_SHADOW_H
+/* Steps down a tree with shadowing, for btree_edit.c and btree_remove.c. */
+#include "pdata/btree_edit.h"
+
+/* The root, this transaction's own from now on; t->root changes. */
+int btree_shadow_root(struct btree *t, struct disk_node **n, struct err *err);
+
+/* Child @i of the shadowed node @parent, likewise. */
+int btree_shadow_child(const struct btree *t, struct disk_node *parent, uint32_t i,
+		       struct disk_node **child, struct err *err);
+
+#endif
