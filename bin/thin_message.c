@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* thin_message: messages to a pool that is not active. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "dev/dev.h"
+#include "pool/message.h"
+#include "volume/activate.h"
+
+static const struct opt opts[] = {
+	{ 'n', "dry-run", ARG_NONE, NULL, "do everything but write", 'n' },
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing; the exit code tells", 'q' },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_message",
+	.usage = "[options] POOL MESSAGE...",
+	.summary = "Does to an inactive thin pool what 'dmsetup message' does to a live one.",
+	.notes = "POOL is a metadata device or file, or a table file. All messages are one\n"
+		 "transaction. MESSAGE:\n"
+		 "  create_thin ID              make an empty thin device\n"
+		 "  create_snap ID ORIGIN_ID    make a snapshot of a thin device\n"
+		 "  delete ID                   delete a thin device\n"
+		 "  set_transaction_id OLD NEW  change the pool's transaction id\n"
+		 "  reserve_metadata_snap       hold a snapshot of the metadata\n"
+		 "  release_metadata_snap       let go of it\n",
+	.opts = opts,
+	.min_args = 2,
+	.max_args = 10000,
+	.missing = "No pool and message given.",
+};
+
+DEFINE_CLEANUP(pool_cleanup, struct pool_edit, edit_free)
+DEFINE_CLEANUP(io_cleanup, struct io, io_free)
+
+static int apply_all(struct pool_edit *p, const struct message *list, size_t nr, struct err *err)
+{
+	char text[80];
+
+	for (size_t i = 0; i < nr; i++) {
+		int r = message_apply(p, &list[i], err);
+
+		if (!r)
+			continue;
+		message_text(&list[i], text, sizeof(text));
+		err_prefix(err, r, "%s", text);
+		/* A refusal is a failure of the work, not of a device, whatever its errno. */
+		return r == -EIO ? r : -EINVAL;
+	}
+	return 0;
+}
+
+static int run(const struct pool_arg *arg, const struct message *list, size_t nr, bool dry_run,
+	       struct err *err)
+{
+	CLEANUP(pool_cleanup) struct pool_edit *p = NULL;
+	CLEANUP(io_cleanup) struct io *metadata = NULL;
+	bool unsure;
+	int r = dev_open(arg->metadata, DEV_WRITE, &metadata, err);
+
+	if (!r)
+		r = activate_pool(arg, metadata, &p, err);
+	if (r == -EROFS)
+		return -EINVAL; /* needs_check: no device failed */
+	if (!r)
+		r = apply_all(p, list, nr, err);
+	if (r || dry_run)
+		return r;
+	r = edit_commit(p, &unsure, err);
+	if (r && unsure)
+		return err_prefix(err, r,
+				  "the superblock could not be written for sure: run thin_check");
+	return r ? err_prefix(err, r, "nothing was changed") : 0;
+}
+
+int main(int argc, char **argv)
+{
+	CLEANUP(free_ptr) struct message *list = NULL;
+	CLEANUP(pool_arg_fini) struct pool_arg arg = { 0 };
+	bool dry_run = false;
+	struct err err = { 0 };
+	struct cli c;
+	size_t nr;
+	int id, r;
+
+	cli_init(&c, &command, argc, argv);
+	while ((id = cli_next(&c))) {
+		if (id == 'n')
+			dry_run = true;
+		else
+			c.quiet = true;
+	}
+	if (message_parse(c.args + 1, (size_t)c.nr_args - 1, &list, &nr, &err))
+		cli_usage_error(&c, "%s", err.text);
+	if (!nr)
+		cli_usage_error(&c, "No pool and message given.");
+	r = pool_arg_open(c.args[0], &arg, &err);
+	if (!r && arg.kind == POOL_XML)
+		r = err_set(&err, -EINVAL, "'%s' is XML: messages need binary metadata", c.args[0]);
+	if (!r)
+		r = run(&arg, list, nr, dry_run, &err);
+	return r ? cli_fail(&c, r, &err) : cli_finish(&c, EXIT_DONE);
+}

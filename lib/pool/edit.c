@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Opening, formatting, growing and committing a pool that is being changed. */
+#include "pool/edit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "pool/edit_impl.h"
+
+#define METADATA_RESERVE_MAX 4096
+#define WORST_PATH 24 /* blocks that one change may shadow and split, two trees together */
+
+const struct btree_type edit_details_type = {
+	.name = "device details",
+	.value_size = sizeof(struct disk_details),
+};
+
+static int read_superblock(struct io *io, struct superblock *sb, struct err *err)
+{
+	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
+	enum sb_fault f;
+	int r;
+
+	if (!block)
+		return err_nomem(err, "superblock");
+	if (io->size < MBLOCK_SIZE)
+		return err_set(err, -EINVAL, "%s is too small for metadata", io->name);
+	r = io_read(io, block, MBLOCK_SIZE, 0, err);
+	if (r)
+		return r;
+	f = superblock_open(sb, block, 0);
+	if (f == SB_OK)
+		return 0;
+	return err_set(err, f == SB_ALL_ZERO ? -ENODATA : f == SB_BAD_CSUM ? -EBADMSG : -EUCLEAN,
+		       "the superblock of %s %s", io->name, sb_fault_text(f));
+}
+
+static int check_superblock(const struct pool_edit *p, struct err *err)
+{
+	const struct superblock *sb = &p->committed;
+
+	if (sb->incompat_flags)
+		return err_set(err, -EINVAL,
+			       "the pool has incompatible features (0x%x) that this program does not know",
+			       sb->incompat_flags);
+	if (!data_block_size_ok(sb->data_block_size))
+		return err_set(err, -EUCLEAN, "the pool's data block size is impossible: %u sectors",
+			       sb->data_block_size);
+	if (!p->write)
+		return 0;
+	if (sb->compat_ro_flags)
+		return err_set(err, -EINVAL,
+			       "the pool has features (0x%x) that this program does not know: it can only be read",
+			       sb->compat_ro_flags);
+	if (sb->flags & THIN_NEEDS_CHECK)
+		return err_set(err, -EROFS,
+			       "needs_check is set: a metadata operation has failed on this pool, it is "
+			       "read-only until thin_check --auto-repair (or thin_repair) has cleared it");
+	if (sb->metadata_sm.nr_blocks > p->nr_blocks)
+		return err_set(err, -EINVAL,
+			       "metadata device %s has %llu blocks, but the pool was made on %llu: is it the whole device?",
+			       p->io->name, (unsigned long long)p->nr_blocks,
+			       (unsigned long long)sb->metadata_sm.nr_blocks);
+	return 0;
+}
+
+static void take_trees(struct pool_edit *p)
+{
+	p->sb = p->committed;
+	p->top = (struct btree){ p->tm, &p->top_type, p->sb.mapping_root };
+	p->details = (struct btree){ p->tm, &edit_details_type, p->sb.details_root };
+}
+
+static struct pool_edit *make(struct io *io, bool write)
+{
+	struct pool_edit *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->io = io;
+	p->write = write;
+	p->nr_blocks = MIN(io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS);
+	umap_init(&p->devs);
+	edit_top_type(p);
+	return p;
+}
+
+DEFINE_CLEANUP(edit_cleanup, struct pool_edit, edit_free)
+
+int edit_open(struct io *io, bool write, struct pool_edit **out, struct err *err)
+{
+	CLEANUP(edit_cleanup) struct pool_edit *p = make(io, write);
+	int r;
+
+	if (!p)
+		return err_nomem(err, "pool");
+	p->formatted = true;
+	r = read_superblock(io, &p->committed, err);
+	if (!r)
+		r = check_superblock(p, err);
+	if (!r)
+		r = tm_open(io, &p->committed.metadata_sm, &p->tm, err);
+	if (!r)
+		r = sm_edit_init(&p->data, p->tm, false, &p->committed.data_sm, err);
+	if (r)
+		return r;
+	p->has_data = true;
+	take_trees(p);
+	*out = steal_ptr(&p);
+	return 0;
+}
+
+int edit_format(struct io *io, uint32_t data_block_sectors, struct pool_edit **out,
+		struct err *err)
+{
+	CLEANUP(edit_cleanup) struct pool_edit *p = make(io, true);
+	int r;
+
+	if (!p)
+		return err_nomem(err, "pool");
+	if (!data_block_size_ok(data_block_sectors))
+		return err_set(err, -EINVAL,
+			       "data block size must be a multiple of %d sectors, from %d to %d: not %u",
+			       DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
+			       DATA_BLOCK_SECTORS_MAX, data_block_sectors);
+	r = tm_format(io, p->nr_blocks, &p->tm, err);
+	if (!r)
+		r = sm_edit_format(&p->data, p->tm, false, err);
+	if (r)
+		return err_prefix(err, r, "formatting %s", io->name);
+	p->has_data = true;
+	take_trees(p);
+	p->sb.version = THIN_VERSION;
+	p->sb.data_block_size = data_block_sectors;
+	p->sb.metadata_block_size = MBLOCK_SIZE >> SECTOR_SHIFT;
+	p->sb.metadata_nr_blocks = p->nr_blocks;
+	r = btree_make(&p->top, err);
+	if (!r)
+		r = btree_make(&p->details, err);
+	if (r)
+		return err_prefix(err, r, "formatting %s", io->name);
+	p->changed = true;
+	*out = steal_ptr(&p);
+	return 0;
+}
+
+void edit_free(struct pool_edit *p)
+{
+	if (!p)
+		return;
+	edit_dev_forget_all(p);
+	umap_fini(&p->devs);
+	if (p->has_data)
+		sm_edit_fini(&p->data);
+	tm_free(p->tm);
+	free(p);
+}
+
+const struct superblock *edit_superblock(const struct pool_edit *p)
+{
+	return &p->sb;
+}
+
+bool edit_changed(const struct pool_edit *p)
+{
+	return p->changed;
+}
+
+int edit_begin(struct pool_edit *p, struct err *err)
+{
+	if (!p->write)
+		return err_set(err, -EROFS, "the pool is opened for reading only");
+	return tm_trim(p->tm, err);
+}
+
+void edit_space(const struct pool_edit *p, struct edit_space *s)
+{
+	const struct sm_edit *map = tm_map(p->tm);
+	uint64_t reserve = MIN(METADATA_RESERVE_MAX, map->nr_blocks / 10);
+	uint64_t usable = sm_edit_usable(map);
+	uint64_t pages = p->data.nr_blocks / ENTRIES_PER_BITMAP + 1;
+
+	*s = (struct edit_space){
+		.data_total = p->data.nr_blocks,
+		.data_free = sm_edit_free_blocks(&p->data),
+		.metadata_total = map->nr_blocks,
+		.metadata_free = sm_edit_free_blocks(map),
+		.metadata_usable = usable > reserve ? usable - reserve : 0,
+		/* a leaf that becomes unshared counts up to 252 data blocks, all over the map */
+		.metadata_wanted = WORST_PATH + 2 * (p->data.nr_dirty + MIN(252, pages)) +
+				   map->nr_dirty + p->data.overflows.nr / 100,
+	};
+}
+
+int edit_grow_data(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
+{
+	int r;
+
+	if (nr_blocks == p->data.nr_blocks)
+		return 0;
+	if (nr_blocks < p->data.nr_blocks)
+		return err_set(err, -EINVAL,
+			       "the data device has %llu blocks, but the pool was made on %llu: a pool cannot shrink this way",
+			       (unsigned long long)nr_blocks,
+			       (unsigned long long)p->data.nr_blocks);
+	if (nr_blocks > MAX_DATA_BLOCK)
+		return err_set(err, -EINVAL, "the data device has too many blocks: %llu",
+			       (unsigned long long)nr_blocks);
+	r = edit_begin(p, err);
+	if (r)
+		return r;
+	p->changed = true;
+	r = sm_edit_grow(&p->data, nr_blocks, err);
+	return r ? err_prefix(err, r, "growing the data space map") : 0;
+}
+
+int edit_grow_metadata(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
+{
+	struct sm_edit *map = tm_map(p->tm);
+	int r;
+
+	nr_blocks = MIN(nr_blocks, MAX_METADATA_BLOCKS);
+	if (nr_blocks == map->nr_blocks)
+		return 0;
+	if (nr_blocks < map->nr_blocks || nr_blocks > p->nr_blocks)
+		return err_set(err, -EINVAL,
+			       "the metadata device has %llu blocks, but the pool was made on %llu",
+			       (unsigned long long)nr_blocks, (unsigned long long)map->nr_blocks);
+	r = edit_begin(p, err);
+	if (r)
+		return r;
+	p->changed = true;
+	r = sm_edit_grow(map, nr_blocks, err);
+	return r ? err_prefix(err, r, "growing the metadata space map") : 0;
+}
+
+static int write_superblock(struct pool_edit *p, const struct superblock *sb, struct err *err)
+{
+	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
+	int r;
+
+	if (!block)
+		return err_nomem(err, "superblock");
+	superblock_seal(sb, block, 0);
+	r = io_write(p->io, block, MBLOCK_SIZE, 0, err);
+	return r ? r : io_flush(p->io, err);
+}
+
+static int prepare(struct pool_edit *p, struct superblock *sb, struct err *err)
+{
+	int r = edit_sync(p, err);
+
+	if (!r)
+		r = sm_edit_commit(&p->data, &sb->data_sm, err);
+	if (!r)
+		r = tm_prepare(p->tm, &sb->metadata_sm, err);
+	if (!r)
+		r = tm_write(p->tm, err);
+	sb->mapping_root = p->top.root;
+	sb->details_root = p->details.root;
+	return r;
+}
+
+int edit_commit(struct pool_edit *p, bool *unsure, struct err *err)
+{
+	struct superblock sb = p->sb;
+	uint64_t key, value;
+	int r;
+
+	*unsure = false;
+	if (!p->changed)
+		return 0;
+	r = prepare(p, &sb, err);
+	if (r)
+		return r;
+	r = write_superblock(p, &sb, err);
+	if (r) {
+		*unsure = true;
+		return r;
+	}
+	p->sb = p->committed = sb;
+	p->formatted = true;
+	p->changed = false;
+	sm_edit_end(&p->data);
+	tm_end(p->tm);
+	for (size_t i = 0; (i = umap_next(&p->devs, i, &key, &value));)
+		((struct edit_dev *)(uintptr_t)value)->touched = false;
+	return 0;
+}
+
+void edit_abort(struct pool_edit *p)
+{
+	edit_dev_forget_all(p);
+	p->changed = false;
+	if (!p->formatted) {
+		p->write = false; /* there is nothing to go back to */
+		return;
+	}
+	tm_abort(p->tm, &p->committed.metadata_sm);
+	sm_edit_abort(&p->data, &p->committed.data_sm);
+	take_trees(p);
+}
+
+int edit_set_needs_check(struct pool_edit *p, struct err *err)
+{
+	int r;
+
+	p->write = false;
+	edit_abort(p);
+	if (!p->formatted)
+		return 0;
+	r = read_superblock(p->io, &p->committed, err);
+	if (r)
+		return r;
+	p->committed.flags |= THIN_NEEDS_CHECK;
+	edit_abort(p);
+	return write_superblock(p, &p->committed, err);
+}

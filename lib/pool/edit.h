@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_EDIT_H
+#define POOL_EDIT_H
+/*
+ * A pool's metadata, opened to be changed: what dm-thin does to it, in transactions.
+ * doc/format.md, sections 7 and 8.
+ *
+ * Opening reads block 0; everything else is read where it is touched, so that a large pool
+ * opens as fast as a small one.
+ *
+ * Functions that change something leave it in memory until edit_commit().  When one of them
+ * fails for a reason that stood in the pool before (-EEXIST, -ENOENT, -EBUSY, -EINVAL), nothing was
+ * changed.  After any other error the transaction is of no use: edit_abort().
+ *
+ * Threads: one at a time, lookups included (they fill the cache).
+ * Memory: that of tm.h, and 64 bytes for each device touched.
+ */
+#include "dev/io.h"
+#include "pool/superblock.h"
+
+struct pool_edit;
+
+/*
+ * Opens the pool in @io, which stays the caller's.  Checks what the kernel checks when it
+ * opens a pool, and with @write what it checks before it writes (unknown features,
+ * needs_check: -EROFS).  An unformatted device is -ENODATA.
+ */
+int edit_open(struct io *io, bool write, struct pool_edit **out, struct err *err);
+
+/* A new pool on the (zeroed) device; nothing is written before edit_commit(). */
+int edit_format(struct io *io, uint32_t data_block_sectors, struct pool_edit **out,
+		struct err *err);
+/* What was not committed is forgotten. */
+void edit_free(struct pool_edit *p);
+
+/* The superblock as it would be committed; valid until the next call. */
+const struct superblock *edit_superblock(const struct pool_edit *p);
+
+/* Has anything changed since the last commit? */
+bool edit_changed(const struct pool_edit *p);
+
+/*
+ * Commits, in the order that tm.h gives; the caller has flushed the data device.  0: it is on the
+ * disk.  Else nothing is (*unsure false), or it is not known whether the superblock is
+ * (*unsure true): then write no more, and open the pool again.
+ */
+int edit_commit(struct pool_edit *p, bool *unsure, struct err *err);
+/* Back to the last commit. */
+void edit_abort(struct pool_edit *p);
+
+/*
+ * After a failure: reads the superblock again, sets needs_check in it and writes it, nothing
+ * else.  The pool in memory becomes what is on disk, and takes no more changes.
+ */
+int edit_set_needs_check(struct pool_edit *p, struct err *err);
+
+/* Space: data blocks, and metadata blocks beyond the kernel's reserve, min(4096, total / 10). */
+struct edit_space {
+	uint64_t data_total, data_free;
+	uint64_t metadata_total, metadata_free;
+	uint64_t metadata_usable; /* can still be taken in this transaction, reserve left alone */
+	uint64_t metadata_wanted; /* what one more change and the commit may need at worst */
+};
+void edit_space(const struct pool_edit *p, struct edit_space *s);
+
+/*
+ * To the size of devices that have grown; smaller ones are refused as the kernel does (-EINVAL).
+ * Metadata beyond the format's limit is ignored.
+ */
+int edit_grow_data(struct pool_edit *p, uint64_t nr_blocks, struct err *err);
+int edit_grow_metadata(struct pool_edit *p, uint64_t nr_blocks, struct err *err);
+
+/* What the messages do. */
+int edit_create_thin(struct pool_edit *p, uint32_t id, struct err *err);
+int edit_create_snap(struct pool_edit *p, uint32_t id, uint32_t origin, struct err *err);
+int edit_delete(struct pool_edit *p, uint32_t id, struct err *err);
+int edit_set_transaction_id(struct pool_edit *p, uint64_t old, uint64_t now, struct err *err);
+int edit_reserve_metadata_snap(struct pool_edit *p, struct err *err);
+int edit_release_metadata_snap(struct pool_edit *p, struct err *err);
+
+struct edit_device {
+	uint32_t id;
+	uint64_t mapped_blocks, transaction_id;
+	uint32_t creation_time, snapshotted_time;
+};
+/* -ENOENT with a text when there is no such device. */
+int edit_device(struct pool_edit *p, uint32_t id, struct edit_device *out, struct err *err);
+
+struct mapping {
+	dblock_t block;
+	uint32_t time;
+	bool shared; /* to be treated as shared: snapshotted since it was made */
+};
+/* -ENOENT (without a text): not mapped. */
+int edit_lookup(struct pool_edit *p, uint32_t id, vblock_t v, struct mapping *out,
+		struct err *err);
+
+/* Mapped blocks in [begin, end), ascending; a return other than 0 stops and is returned. */
+typedef int edit_mapping_fn(void *ctx, vblock_t v, const struct mapping *m);
+int edit_each_mapping(struct pool_edit *p, uint32_t id, vblock_t begin, vblock_t end,
+		      edit_mapping_fn *fn, void *ctx, struct err *err);
+
+/* One past the last mapped block, 0 when nothing is mapped. */
+int edit_mapped_end(struct pool_edit *p, uint32_t id, vblock_t *end, struct err *err);
+
+/*
+ * A data block for edit_map(), the next free one in the kernel's order: its content is the
+ * caller's to write.  -ENOSPC.  Between this and edit_map() there must be no commit: a crash
+ * would lose the block.
+ */
+int edit_alloc_data(struct pool_edit *p, dblock_t *block, struct err *err);
+/* Gives it back instead. */
+int edit_free_data(struct pool_edit *p, dblock_t block, struct err *err);
+
+/* Maps @v to @block; what was mapped there before loses its reference. */
+int edit_map(struct pool_edit *p, uint32_t id, vblock_t v, dblock_t block, struct err *err);
+
+/* Unmaps [begin, end) (a discard); *nr (may be NULL) were mapped. */
+int edit_unmap(struct pool_edit *p, uint32_t id, vblock_t begin, vblock_t end, uint64_t *nr,
+	       struct err *err);
+
+/* The reference count of a data block. */
+int edit_data_count(struct pool_edit *p, dblock_t block, uint32_t *count, struct err *err);
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Devices of a pool that is being changed, and their mappings.
+ *
+ * The trees nest: an entry of the top level is the root of a device's tree, whose entries are
+ * data blocks.  What counts a reference is an entry in a node, once for each node (doc/format.md,
+ * section 6.3), so the types' callbacks carry the counts from one level to the next.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pool/edit_impl.h"
+
+static uint64_t value64(const void *values, uint32_t i)
+{
+	le64 v;
+
+	memcpy(&v, (const uint8_t *)values + i * sizeof(v), sizeof(v));
+	return le64_get(v);
+}
+
+static int data_inc(void *ctx, const void *values, uint32_t nr, struct err *err)
+{
+	struct pool_edit *p = ctx;
+	int r = 0;
+
+	for (uint32_t i = 0; !r && i < nr; i++)
+		r = sm_edit_inc(&p->data, mapping_block(value64(values, i)), err);
+	return r;
+}
+
+static int data_dec(void *ctx, const void *values, uint32_t nr, struct err *err)
+{
+	struct pool_edit *p = ctx;
+	uint32_t left;
+	int r = 0;
+
+	for (uint32_t i = 0; !r && i < nr; i++)
+		r = sm_edit_dec(&p->data, mapping_block(value64(values, i)), &left, err);
+	return r ? r : sm_edit_trim(&p->data, err);
+}
+
+/* The time of a mapping says nothing about what it refers to. */
+static bool same_block(const void *a, const void *b)
+{
+	return mapping_block(value64(a, 0)) == mapping_block(value64(b, 0));
+}
+
+static struct btree_type mapping_type(struct pool_edit *p, const char *name)
+{
+	return (struct btree_type){
+		.name = name,
+		.value_size = sizeof(le64),
+		.inc = data_inc,
+		.dec = data_dec,
+		.same = same_block,
+		.ctx = p,
+	};
+}
+
+static int tree_inc(void *ctx, const void *values, uint32_t nr, struct err *err)
+{
+	struct pool_edit *p = ctx;
+	int r = 0;
+
+	for (uint32_t i = 0; !r && i < nr; i++)
+		r = tm_inc(p->tm, value64(values, i), err);
+	return r;
+}
+
+static int tree_dec(void *ctx, const void *values, uint32_t nr, struct err *err)
+{
+	struct pool_edit *p = ctx;
+	struct btree_type type = mapping_type(p, "mapping tree");
+	int r = 0;
+
+	for (uint32_t i = 0; !r && i < nr; i++) {
+		struct btree t = { p->tm, &type, value64(values, i) };
+
+		r = btree_release(&t, err);
+	}
+	return r;
+}
+
+void edit_top_type(struct pool_edit *p)
+{
+	p->top_type = (struct btree_type){
+		.name = "top level of the mappings",
+		.value_size = sizeof(le64),
+		.inc = tree_inc,
+		.dec = tree_dec,
+		.ctx = p,
+	};
+}
+
+static void forget(struct edit_dev *d)
+{
+	free(d);
+}
+
+void edit_dev_forget(struct pool_edit *p, uint32_t id)
+{
+	uint64_t *v = umap_get(&p->devs, id);
+
+	if (!v)
+		return;
+	forget((struct edit_dev *)(uintptr_t)*v);
+	umap_del(&p->devs, id);
+}
+
+void edit_dev_forget_all(struct pool_edit *p)
+{
+	uint64_t key, value;
+
+	for (size_t i = 0; (i = umap_next(&p->devs, i, &key, &value));)
+		forget((struct edit_dev *)(uintptr_t)value);
+	umap_clear(&p->devs);
+}
+
+static int no_such_device(uint32_t id, struct err *err)
+{
+	return err_set(err, -ENOENT, "device %u does not exist", id);
+}
+
+static int add_dev(struct pool_edit *p, const struct edit_device *info, mblock_t root,
+		   struct edit_dev **out, struct err *err)
+{
+	struct edit_dev *d = calloc(1, sizeof(*d));
+
+	if (!d || umap_put(&p->devs, info->id, (uintptr_t)d)) {
+		free(d);
+		return err_nomem(err, "device");
+	}
+	d->pool = p;
+	d->info = *info;
+	snprintf(d->name, sizeof(d->name), "mapping tree of device %u", info->id);
+	d->type = mapping_type(p, d->name);
+	d->map = (struct btree){ p->tm, &d->type, root };
+	*out = d;
+	return 0;
+}
+
+int edit_dev_get(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct err *err)
+{
+	uint64_t *known = umap_get(&p->devs, id);
+	struct disk_details disk;
+	struct edit_device info;
+	le64 root;
+	int r;
+
+	if (known) {
+		*out = (struct edit_dev *)(uintptr_t)*known;
+		return 0;
+	}
+	r = btree_lookup(&p->details, id, &disk, err);
+	if (r == -ENOENT)
+		return no_such_device(id, err);
+	if (!r)
+		r = btree_lookup(&p->top, id, &root, err);
+	if (r == -ENOENT)
+		return err_set(err, -EUCLEAN, "device %u has details but no mapping tree", id);
+	if (r)
+		return r;
+	info = (struct edit_device){
+		.id = id,
+		.mapped_blocks = le64_get(disk.mapped_blocks),
+		.transaction_id = le64_get(disk.transaction_id),
+		.creation_time = le32_get(disk.creation_time),
+		.snapshotted_time = le32_get(disk.snapshotted_time),
+	};
+	return add_dev(p, &info, le64_get(root), out, err);
+}
+
+int edit_dev_touch(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct err *err)
+{
+	struct edit_dev *d;
+	int r = edit_dev_get(p, id, &d, err);
+
+	if (r)
+		return r;
+	*out = d;
+	p->changed = true;
+	if (d->touched)
+		return 0;
+	r = btree_touch(&p->top, id, err);
+	if (r == -ENOENT)
+		return err_set(err, -EUCLEAN, "device %u has no mapping tree", id);
+	d->touched = !r;
+	return r;
+}
+
+static int put_details(struct pool_edit *p, struct edit_dev *d, struct err *err)
+{
+	struct disk_details disk = {
+		.mapped_blocks = le64_make(d->info.mapped_blocks),
+		.transaction_id = le64_make(d->info.transaction_id),
+		.creation_time = le32_make(d->info.creation_time),
+		.snapshotted_time = le32_make(d->info.snapshotted_time),
+	};
+	int r = btree_insert(&p->details, d->info.id, &disk, NULL, err);
+
+	if (!r)
+		d->info_changed = false;
+	return r;
+}
+
+int edit_sync(struct pool_edit *p, struct err *err)
+{
+	CLEANUP(free_ptr) uint64_t *ids = umap_keys(&p->devs);
+	int r = 0;
+
+	if (!ids && p->devs.nr)
+		return err_nomem(err, "devices");
+	for (size_t i = 0; !r && i < p->devs.nr; i++) {
+		struct edit_dev *d = (struct edit_dev *)(uintptr_t)*umap_get(&p->devs, ids[i]);
+
+		if (d->root_changed) {
+			le64 root = le64_make(d->map.root);
+
+			r = btree_overwrite(&p->top, ids[i], &root, err);
+			d->root_changed = false;
+		}
+		if (!r && d->info_changed)
+			r = put_details(p, d, err);
+	}
+	return r;
+}
+
+static int must_not_exist(struct pool_edit *p, uint32_t id, struct err *err)
+{
+	struct disk_details disk;
+	le64 root;
+	int r;
+
+	if (id > MAX_DEV_ID)
+		return err_set(err, -EINVAL, "device id %u is too large: ids go up to %u", id,
+			       MAX_DEV_ID);
+	if (umap_get(&p->devs, id))
+		return err_set(err, -EEXIST, "device %u exists already", id);
+	r = btree_lookup(&p->details, id, &disk, err);
+	if (r == -ENOENT)
+		r = btree_lookup(&p->top, id, &root, err);
+	if (!r)
+		return err_set(err, -EEXIST, "device %u exists already", id);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* Enters a new device with the tree at @root, whose reference becomes the top level's. */
+static int enter(struct pool_edit *p, const struct edit_device *info, mblock_t root,
+		 struct err *err)
+{
+	le64 value = le64_make(root);
+	struct edit_dev *d;
+	int r = btree_insert(&p->top, info->id, &value, NULL, err);
+
+	if (!r)
+		r = add_dev(p, info, root, &d, err);
+	if (!r)
+		r = put_details(p, d, err);
+	return r;
+}
+
+int edit_create_thin(struct pool_edit *p, uint32_t id, struct err *err)
+{
+	struct btree t = { .tm = p->tm };
+	struct btree_type type = mapping_type(p, "mapping tree");
+	struct edit_device info = {
+		.id = id,
+		.transaction_id = p->sb.transaction_id,
+		.creation_time = p->sb.time,
+		.snapshotted_time = p->sb.time,
+	};
+	int r = edit_begin(p, err);
+
+	if (!r)
+		r = must_not_exist(p, id, err);
+	if (r)
+		return r;
+	p->changed = true;
+	t.type = &type;
+	r = btree_make(&t, err);
+	return r ? r : enter(p, &info, t.root, err);
+}
+
+int edit_create_snap(struct pool_edit *p, uint32_t id, uint32_t origin, struct err *err)
+{
+	struct edit_device info;
+	struct edit_dev *o;
+	int r = edit_begin(p, err);
+
+	if (!r)
+		r = must_not_exist(p, id, err);
+	if (r)
+		return r;
+	r = edit_dev_get(p, origin, &o, err);
+	if (r == -ENOENT)
+		return err_set(err, r, "origin device %u does not exist", origin);
+	if (!r && p->sb.time >= MAX_TIME)
+		return err_set(err, -EINVAL, "the pool's snapshot clock has reached its end (%u)",
+			       p->sb.time);
+	/* Its path first: until that is ours alone, its root may have fewer references than users. */
+	if (!r)
+		r = edit_dev_touch(p, origin, &o, err);
+	if (!r)
+		r = tm_inc(p->tm, o->map.root, err);
+	if (r)
+		return r;
+	p->sb.time++;
+	o->info.snapshotted_time = p->sb.time;
+	o->info_changed = true;
+	info = (struct edit_device){
+		.id = id,
+		.mapped_blocks = o->info.mapped_blocks,
+		.transaction_id = p->sb.transaction_id,
+		.creation_time = p->sb.time,
+		.snapshotted_time = p->sb.time,
+	};
+	return enter(p, &info, o->map.root, err);
+}
+
+int edit_delete(struct pool_edit *p, uint32_t id, struct err *err)
+{
+	struct edit_dev *d;
+	int r = edit_begin(p, err);
+
+	if (!r)
+		r = edit_dev_touch(p, id, &d, err);
+	if (!r)
+		r = edit_sync(p, err);
+	if (r)
+		return r;
+	edit_dev_forget(p, id);
+	r = btree_remove(&p->details, id, err);
+	if (!r)
+		r = btree_remove(&p->top, id, err);
+	return r == -ENOENT ? no_such_device(id, err) : r;
+}
+
+int edit_device(struct pool_edit *p, uint32_t id, struct edit_device *out, struct err *err)
+{
+	struct edit_dev *d;
+	int r = edit_dev_get(p, id, &d, err);
+
+	if (!r)
+		*out = d->info;
+	return r;
+}

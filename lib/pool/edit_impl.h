@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_EDIT_IMPL_H
+#define POOL_EDIT_IMPL_H
+/* The inside of struct pool_edit, for edit.c, edit_device.c and edit_mapping.c. */
+#include "pdata/sm_edit.h"
+#include "pool/edit.h"
+
+/* A device that has been touched. */
+struct edit_dev {
+	struct pool_edit *pool;
+	struct edit_device info;
+	struct btree map;
+	struct btree_type type; /* map's, with this device in its name */
+	char name[40];
+	/*
+	 * The path to it in the top-level tree is this transaction's own.  It must be before the
+	 * device's tree is: as long as a held snapshot shares that path, its root
+	 * counts one reference less than it will.
+	 */
+	bool touched;
+	bool root_changed; /* map.root is not what the top level says */
+	bool info_changed;
+};
+
+struct pool_edit {
+	struct io *io;
+	bool write, changed, formatted;
+	struct superblock sb;	     /* as it would be committed, but for roots and maps */
+	struct superblock committed; /* as it is on disk */
+	uint64_t nr_blocks;	     /* of the metadata device */
+	struct tm *tm;
+	struct sm_edit data;
+	bool has_data; /* data is initialised */
+	struct btree_type top_type;
+	struct btree top, details;
+	struct umap devs; /* id -> struct edit_dev * */
+};
+
+/* The device, opened; -ENOENT with a text. */
+int edit_dev_get(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct err *err);
+/* The device, with its path in the top level made this transaction's own. */
+int edit_dev_touch(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct err *err);
+void edit_dev_forget(struct pool_edit *p, uint32_t id);
+void edit_dev_forget_all(struct pool_edit *p);
+/* Roots and details of all changed devices into their trees. */
+int edit_sync(struct pool_edit *p, struct err *err);
+
+/* The types of the trees; edit_top_type() fills p->top_type. */
+void edit_top_type(struct pool_edit *p);
+extern const struct btree_type edit_details_type;
+
+/* Refuses changes where there must be none. */
+int edit_begin(struct pool_edit *p, struct err *err);
+
+#endif

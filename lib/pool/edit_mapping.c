@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Mappings and data blocks of a pool that is being changed, and its held snapshot. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pool/edit_impl.h"
+
+static struct mapping unpack(const struct edit_dev *d, const void *value)
+{
+	le64 v;
+	uint32_t time;
+
+	memcpy(&v, value, sizeof(v));
+	time = mapping_time(le64_get(v));
+	return (struct mapping){ mapping_block(le64_get(v)), time,
+				 d->info.snapshotted_time > time };
+}
+
+int edit_lookup(struct pool_edit *p, uint32_t id, vblock_t v, struct mapping *out,
+		struct err *err)
+{
+	struct edit_dev *d;
+	le64 value;
+	int r = edit_dev_get(p, id, &d, err);
+
+	if (!r)
+		r = tm_trim(p->tm, err);
+	if (!r)
+		r = btree_lookup(&d->map, v, &value, err);
+	if (r)
+		return r;
+	*out = unpack(d, &value);
+	if (out->block >= p->data.nr_blocks)
+		return err_set(err, -EUCLEAN,
+			       "device %u: block %llu is mapped to data block %llu, beyond the pool's %llu",
+			       id, (unsigned long long)v, (unsigned long long)out->block,
+			       (unsigned long long)p->data.nr_blocks);
+	return 0;
+}
+
+struct each {
+	struct edit_dev *dev;
+	edit_mapping_fn *fn;
+	void *ctx;
+};
+
+static int each_value(void *ctx, uint64_t key, const void *value)
+{
+	struct each *e = ctx;
+	struct mapping m = unpack(e->dev, value);
+
+	return e->fn(e->ctx, key, &m);
+}
+
+int edit_each_mapping(struct pool_edit *p, uint32_t id, vblock_t begin, vblock_t end,
+		      edit_mapping_fn *fn, void *ctx, struct err *err)
+{
+	struct each e = { .fn = fn, .ctx = ctx };
+	int r = edit_dev_get(p, id, &e.dev, err);
+
+	if (!r)
+		r = tm_trim(p->tm, err);
+	return r ? r : btree_each(&e.dev->map, begin, end, each_value, &e, err);
+}
+
+int edit_mapped_end(struct pool_edit *p, uint32_t id, vblock_t *end, struct err *err)
+{
+	struct edit_dev *d;
+	uint64_t last;
+	int r = edit_dev_get(p, id, &d, err);
+
+	if (r)
+		return r;
+	r = btree_last_key(&d->map, &last, err);
+	*end = r ? 0 : last + 1;
+	return r == -ENOENT ? 0 : r;
+}
+
+int edit_alloc_data(struct pool_edit *p, dblock_t *block, struct err *err)
+{
+	int r = edit_begin(p, err);
+
+	if (r)
+		return r;
+	p->changed = true;
+	return sm_edit_alloc(&p->data, block, err);
+}
+
+int edit_free_data(struct pool_edit *p, dblock_t block, struct err *err)
+{
+	uint32_t left;
+
+	return sm_edit_dec(&p->data, block, &left, err);
+}
+
+int edit_map(struct pool_edit *p, uint32_t id, vblock_t v, dblock_t block, struct err *err)
+{
+	le64 value = le64_make(mapping_pack(block, p->sb.time));
+	struct edit_dev *d;
+	bool inserted;
+	int r = edit_begin(p, err);
+
+	if (!r && p->sb.time > MAX_TIME)
+		r = err_set(err, -EUCLEAN, "the pool's snapshot clock is past its end (%u)",
+			    p->sb.time);
+	if (!r)
+		r = edit_dev_touch(p, id, &d, err);
+	if (r)
+		return r;
+	d->root_changed = true;
+	r = btree_insert(&d->map, v, &value, &inserted, err);
+	if (!r && inserted) {
+		d->info.mapped_blocks++;
+		d->info_changed = true;
+	}
+	return r;
+}
+
+int edit_unmap(struct pool_edit *p, uint32_t id, vblock_t begin, vblock_t end, uint64_t *nr,
+	       struct err *err)
+{
+	struct edit_dev *d;
+	uint64_t removed, first;
+	le64 value;
+	int r = edit_begin(p, err);
+
+	if (nr)
+		*nr = 0;
+	if (!r)
+		r = edit_dev_get(p, id, &d, err);
+	if (!r)
+		r = btree_lookup_next(&d->map, begin, &first, &value, err);
+	if (r == -ENOENT && !umap_get(&p->devs, id))
+		return r;
+	if (r == -ENOENT || (!r && first >= end))
+		return 0;
+	if (!r)
+		r = edit_dev_touch(p, id, &d, err);
+	if (r)
+		return r;
+	d->root_changed = true;
+	r = btree_remove_range(&d->map, begin, end, &removed, err);
+	d->info.mapped_blocks -= MIN(removed, d->info.mapped_blocks);
+	d->info_changed = true;
+	if (nr)
+		*nr = removed;
+	return r;
+}
+
+int edit_data_count(struct pool_edit *p, dblock_t block, uint32_t *count, struct err *err)
+{
+	return sm_edit_count(&p->data, block, count, err);
+}
+
+int edit_set_transaction_id(struct pool_edit *p, uint64_t old, uint64_t now, struct err *err)
+{
+	int r = edit_begin(p, err);
+
+	if (r)
+		return r;
+	if (p->sb.transaction_id != old)
+		return err_set(err, -EINVAL,
+			       "the pool's transaction id is %llu, not %llu as the message says",
+			       (unsigned long long)p->sb.transaction_id, (unsigned long long)old);
+	p->sb.transaction_id = now;
+	p->changed = true;
+	return 0;
+}
+
+/*
+ * The held snapshot: a copy of the superblock whose two roots count as used once more, so
+ * that whatever changes them from now on makes copies.
+ */
+int edit_reserve_metadata_snap(struct pool_edit *p, struct err *err)
+{
+	struct superblock held;
+	uint64_t key, value;
+	mblock_t at;
+	void *data;
+	int r = edit_begin(p, err);
+
+	if (!r && p->sb.held_root)
+		return err_set(err, -EBUSY,
+			       "a metadata snapshot is held already, at block %llu: release it first",
+			       (unsigned long long)p->sb.held_root);
+	if (!r)
+		r = edit_sync(p, err);
+	if (!r)
+		r = tm_new(p->tm, SALT_SUPERBLOCK, &at, &data, err);
+	if (!r)
+		r = tm_inc(p->tm, p->top.root, err);
+	if (!r)
+		r = tm_inc(p->tm, p->details.root, err);
+	if (r)
+		return r;
+	held = p->sb;
+	held.held_root = 0;
+	held.data_sm = held.metadata_sm = (struct sm_root){ 0 };
+	held.mapping_root = p->top.root;
+	held.details_root = p->details.root;
+	superblock_seal(&held, data, at);
+	for (size_t i = 0; (i = umap_next(&p->devs, i, &key, &value));)
+		((struct edit_dev *)(uintptr_t)value)->touched = false;
+	p->sb.held_root = at;
+	p->changed = true;
+	return 0;
+}
+
+static int release_tree(struct pool_edit *p, const struct btree_type *type, mblock_t root,
+			struct err *err)
+{
+	struct btree t = { p->tm, type, root };
+
+	return btree_release(&t, err);
+}
+
+int edit_release_metadata_snap(struct pool_edit *p, struct err *err)
+{
+	struct superblock held;
+	const void *data;
+	uint32_t left;
+	int r = edit_begin(p, err);
+
+	if (r)
+		return r;
+	if (!p->sb.held_root)
+		return err_set(err, -EINVAL, "no metadata snapshot is held");
+	r = edit_sync(p, err);
+	if (!r)
+		r = tm_read(p->tm, p->sb.held_root, SALT_SUPERBLOCK, &data, err);
+	if (!r && superblock_open(&held, data, p->sb.held_root) != SB_OK)
+		r = err_set(err, -EUCLEAN, "block %llu is no superblock",
+			    (unsigned long long)p->sb.held_root);
+	if (r)
+		return err_prefix(err, r, "the held metadata snapshot");
+	p->changed = true;
+	r = release_tree(p, &p->top_type, held.mapping_root, err);
+	if (!r)
+		r = release_tree(p, &edit_details_type, held.details_root, err);
+	if (!r)
+		r = tm_dec(p->tm, p->sb.held_root, &left, err);
+	p->sb.held_root = 0;
+	return r;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "volume/activate.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "dev/dev.h"
+
+DEFINE_CLEANUP(pool_cleanup, struct pool_edit, edit_free)
+DEFINE_CLEANUP(io_cleanup, struct io, io_free)
+
+/* The pool's length is what the kernel goes by; it must lie within the data device. */
+static int data_blocks(const struct table *t, uint64_t *nr, struct err *err)
+{
+	CLEANUP(io_cleanup) struct io *data = NULL;
+	int r;
+
+	if (!t->data)
+		return err_set(err, -EINVAL, "%s names no data device", t->path);
+	r = dev_open(t->data, DEV_SHARED | DEV_BUFFERED, &data, err);
+	if (r)
+		return err_prefix(err, r, "data device");
+	if (data->size >> SECTOR_SHIFT < t->pool_length)
+		return err_set(err, -EINVAL,
+			       "data device '%s' has %llu sectors, but the table gives the pool %llu",
+			       t->data, (unsigned long long)(data->size >> SECTOR_SHIFT),
+			       (unsigned long long)t->pool_length);
+	*nr = t->pool_length / t->data_block_size;
+	return 0;
+}
+
+static int grow(struct pool_edit *p, const struct table *t, struct io *metadata, struct err *err)
+{
+	uint32_t size = edit_superblock(p)->data_block_size;
+	uint64_t nr = 0;
+	int r;
+
+	if (size != t->data_block_size)
+		return err_set(err, -EINVAL,
+			       "%s: the table says blocks of %u sectors, the pool has blocks of %u",
+			       t->path, t->data_block_size, size);
+	r = data_blocks(t, &nr, err);
+	if (!r)
+		r = edit_grow_metadata(p, metadata->size / MBLOCK_SIZE, err);
+	return r ? r : edit_grow_data(p, nr, err);
+}
+
+int activate_pool(const struct pool_arg *arg, struct io *metadata, struct pool_edit **out,
+		  struct err *err)
+{
+	CLEANUP(pool_cleanup) struct pool_edit *p = NULL;
+	int r = edit_open(metadata, true, &p, err);
+
+	if (r == -ENODATA && arg->table)
+		r = edit_format(metadata, arg->table->data_block_size, &p, err);
+	else if (r == -ENODATA)
+		return err_set(err, r,
+			       "'%s' is unformatted (its first block is zero): give a table file, which "
+			       "says the block size, and it will be formatted",
+			       arg->metadata);
+	if (!r && arg->table)
+		r = grow(p, arg->table, metadata, err);
+	if (!r)
+		*out = steal_ptr(&p);
+	return r;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_ACTIVATE_H
+#define VOLUME_ACTIVATE_H
+/*
+ * What loading a pool's table and resuming it does in the kernel: open the metadata, format it
+ * when its first block is zero, let the space maps grow with their devices.
+ */
+#include "dev/io.h"
+#include "pool/edit.h"
+#include "volume/table.h"
+
+/*
+ * Opens the pool of @arg on @metadata (the caller's) for changes, with the table's
+ * sizes when there is a table.  What it changes is committed with the caller's first commit.
+ * -EINVAL when table and pool do not fit each other; -ENODATA when an unformatted pool has
+ * no table that says its block size; else as edit_open().
+ */
+int activate_pool(const struct pool_arg *arg, struct io *metadata, struct pool_edit **out,
+		  struct err *err);
+
+#endif
