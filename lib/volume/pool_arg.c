@@ -31,7 +31,7 @@ static int head_read(const char *path, struct head *h, struct err *err)
 		return err_sys(err, -errno, "%s", path);
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return err_set(err, -ENOTBLK, "Not a block device or regular file '%s'.", path);
+		return err_set(err, -ENODEV, "Not a block device or regular file '%s'.", path);
 	if (S_ISBLK(st.st_mode))
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
 	if (fd < 0)

@@ -58,7 +58,7 @@ struct pool_arg {
  * Looks at @path (opened shared, read only, closed again).  Contents that are none of them
  * count as metadata (damaged), unless they are text: then the table parser's error is the error.
  * Messages for missing, non-file and too small inputs are those of cli-contract.md 1.4; the codes
- * are -ENOENT, -ENOTBLK and -EUCLEAN.  Undone by pool_arg_fini() when it returned 0.
+ * are -ENOENT, -ENODEV and -EUCLEAN.  Undone by pool_arg_fini() when it returned 0.
  */
 int pool_arg_open(const char *path, struct pool_arg *out, struct err *err);
 void pool_arg_fini(struct pool_arg *p);

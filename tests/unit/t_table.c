@@ -232,10 +232,10 @@ static void wrong_inputs_are_explained(void)
 	char text[300];
 
 	arg_refused(file_name("missing"), -ENOENT, "Couldn't find input file '/tmp");
-	arg_refused(folder, -ENOTBLK, "Not a block device or regular file '/tmp");
-	arg_refused("/dev/null", -ENOTBLK, "Not a block device or regular file '/dev/null'.");
+	arg_refused(folder, -ENODEV, "Not a block device or regular file '/tmp");
+	arg_refused("/dev/null", -ENODEV, "Not a block device or regular file '/dev/null'.");
 	check(!mkfifo(file_name("fifo"), 0600));
-	arg_refused(file_name("fifo"), -ENOTBLK, "Not a block device or regular file '/tmp");
+	arg_refused(file_name("fifo"), -ENODEV, "Not a block device or regular file '/tmp");
 	put("empty", "", 0);
 	arg_refused(file_name("empty"), -EUCLEAN, "too small.  Is this binary metadata?");
 	put("short", "\1\2\3\0\0\0", 6);

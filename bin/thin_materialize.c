@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* thin_materialize [options] POOL DEVICE OUTPUT: a thin device as an image of its own. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/jobs.h"
+#include "base/outbuf.h"
+#include "base/parse.h"
+#include "cli/cli.h"
+#include "volume/copy.h"
+#include "volume/volume.h"
+
+enum {
+	OPT_ORIGIN = 256,
+	OPT_NO_ORIGIN,
+	OPT_DATA_DEV,
+	OPT_SIZE,
+	OPT_REPAIR,
+	OPT_MAP,
+	OPT_REFLINK,
+	OPT_SPARSE,
+	OPT_TARGET_IS_ZERO,
+	OPT_PROGRESS_FD,
+	OPT_VERIFY,
+};
+
+static const struct opt opts[] = {
+	{ 0, "origin", ARG_REQUIRED, "DEV", "external origin: what unmapped blocks read as", OPT_ORIGIN },
+	{ 0, "no-origin", ARG_NONE, NULL, "leave the table's external origin out", OPT_NO_ORIGIN },
+	{ 0, "data-dev", ARG_REQUIRED, "DEV", "data device, when POOL is not a table", OPT_DATA_DEV },
+	{ 0, "size", ARG_REQUIRED, "SIZE", "size of the image: bytes, or 10G, 2097152s, ...", OPT_SIZE },
+	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK", "read the held metadata snapshot of a live pool",
+	  'm' },
+	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 0, "repair", ARG_NONE, NULL, "read through damaged metadata", OPT_REPAIR },
+	{ 0, "map", ARG_OPTIONAL, "text|json", "print the extents instead of copying them", OPT_MAP },
+	{ 0, "reflink", ARG_REQUIRED, "WHEN", "share extents with the sources: auto, always, never",
+	  OPT_REFLINK },
+	{ 0, "sparse", ARG_REQUIRED, "WHEN",
+	  "holes for what is not mapped (auto), also for zeros (always), none (never)", OPT_SPARSE },
+	{ 0, "target-is-zero", ARG_NONE, NULL, "the output device reads as zeros already",
+	  OPT_TARGET_IS_ZERO },
+	{ 'j', "jobs", ARG_REQUIRED, "N", "threads (default: the CPUs)", 'j' },
+	{ 'p', "progress", ARG_NONE, NULL, "show a bar on a terminal", 'p' },
+	{ 0, "progress-fd", ARG_REQUIRED, "N", "write \"done total\" lines to descriptor N",
+	  OPT_PROGRESS_FD },
+	{ 0, "verify", ARG_NONE, NULL, "read the output back and compare", OPT_VERIFY },
+	{ 'n', "dry-run", ARG_NONE, NULL, "say what would be copied, and write nothing", 'n' },
+	{ 'f', "force", ARG_NONE, NULL,
+	  "replace a file, overwrite a device that holds something; twice: also one in use", 'f' },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_materialize",
+	.usage = "[options] POOL DEVICE OUTPUT",
+	.summary = "Writes the full content of a thin device, its external origin merged in, as "
+		   "an image that needs no pool.",
+	.notes = "POOL is a table file, a metadata device or file, or XML from thin_dump; DEVICE an id\n"
+		 "or a NAME of the table; OUTPUT a file, a block device, or - for a stream.",
+	.opts = opts,
+	.min_args = 2,
+	.max_args = 3,
+	.missing = "POOL, DEVICE and OUTPUT are needed",
+};
+
+enum map_form { MAP_NONE, MAP_TEXT, MAP_JSON };
+
+struct options {
+	struct volume_options volume;
+	struct copy_options copy;
+	struct output_options output;
+	enum map_form map;
+	bool verify, progress;
+	int progress_fd;
+	unsigned jobs;
+};
+
+/* The position of the option's value in @words, which NULL ends. */
+static int choice(struct cli *c, const char *option, const char *const *words)
+{
+	int i;
+
+	for (i = 0; words[i]; i++)
+		if (!strcmp(c->arg, words[i]))
+			return i;
+	cli_usage_error(c, "%s: invalid value '%s'", option, c->arg);
+}
+
+static const char *const when[] = { "auto", "always", "never", NULL };
+static const char *const forms[] = { "text", "json", NULL };
+
+static void read_option(struct cli *c, int id, struct options *o)
+{
+	switch (id) {
+	case OPT_ORIGIN: o->volume.origin = c->arg; break;
+	case OPT_NO_ORIGIN: o->volume.no_origin = true; break;
+	case OPT_DATA_DEV: o->volume.data = c->arg; break;
+	case OPT_SIZE:
+		o->volume.size = cli_size(c, "--size");
+		o->volume.has_size = true;
+		break;
+	case 'm':
+		o->volume.snap = true;
+		o->volume.snap_block = c->arg ? cli_u64(c, "--metadata-snap") : 0;
+		break;
+	case OPT_REPAIR: o->volume.repair = true; break;
+	case OPT_MAP:
+		o->map = c->arg ? MAP_TEXT + (unsigned)choice(c, "--map", forms) : MAP_TEXT;
+		break;
+	case OPT_REFLINK: o->copy.reflink = (enum copy_reflink)choice(c, "--reflink", when); break;
+	case OPT_SPARSE: o->copy.sparse = (enum copy_sparse)choice(c, "--sparse", when); break;
+	case OPT_TARGET_IS_ZERO: o->output.target_is_zero = true; break;
+	case 'j':
+		o->jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 1024u);
+		if (!o->jobs)
+			cli_usage_error(c, "--jobs: at least 1 is needed");
+		break;
+	case 'p': o->progress = true; break;
+	case OPT_PROGRESS_FD: o->progress_fd = (int)MIN(cli_u64(c, "--progress-fd"), 1u << 20); break;
+	case OPT_VERIFY: o->verify = true; break;
+	case 'n': o->output.dry_run = true; break;
+	case 'f': o->output.force++; break;
+	}
+}
+
+static void read_options(struct cli *c, struct options *o)
+{
+	int id;
+	bool stream;
+
+	while ((id = cli_next(c)))
+		read_option(c, id, o);
+	o->volume.pool = c->args[0];
+	o->volume.device = c->args[1];
+	o->volume.map_only = o->map;
+	stream = c->nr_args == 3 && !strcmp(c->args[2], "-");
+	if (!o->map && c->nr_args < 3)
+		cli_usage_error(c, "%s", command.missing);
+	if (o->map && c->nr_args == 3)
+		cli_usage_error(c, "--map has no OUTPUT: unexpected argument '%s' found", c->args[2]);
+	if (o->volume.origin && o->volume.no_origin)
+		cli_usage_error(c, "--origin and --no-origin exclude each other");
+	if (o->copy.reflink == REFLINK_ALWAYS && o->copy.sparse != SPARSE_AUTO)
+		cli_usage_error(c, "--reflink=always shares holes and zeros as they are: it excludes "
+				   "--sparse=always and --sparse=never");
+	if (stream && o->verify)
+		cli_usage_error(c, "--verify cannot read a stream back");
+	if (stream && o->copy.reflink == REFLINK_ALWAYS)
+		cli_usage_error(c, "--reflink=always: a stream shares nothing");
+}
+
+static int print_extent(void *ctx, const struct extent *e, struct err *err)
+{
+	static const char *const kinds[] = { "zero", "data", "origin" };
+	struct outbuf *b = ctx;
+
+	outbuf_printf(b, "%" PRIu64 " %" PRIu64 " %s", e->at, e->len, kinds[e->kind]);
+	if (e->kind != EXTENT_ZERO)
+		outbuf_printf(b, " %" PRIu64, e->from);
+	outbuf_str(b, "\n");
+	if (b->len >= 1 << 16) {
+		fwrite(b->data, 1, b->len, stdout);
+		outbuf_reset(b);
+	}
+	return b->error || ferror(stdout) ? err_set(err, -EIO, "output error") : 0;
+}
+
+struct json_map {
+	struct outbuf *b;
+	bool more;
+};
+
+static int print_json_extent(void *ctx, const struct extent *e, struct err *err)
+{
+	static const char *const kinds[] = { "zero", "data", "origin" };
+	struct json_map *j = ctx;
+	struct outbuf *b = j->b;
+
+	outbuf_printf(b, "%s\n    { \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"kind\": \"%s\"",
+		      j->more ? "," : "", e->at, e->len, kinds[e->kind]);
+	j->more = true;
+	if (e->kind != EXTENT_ZERO)
+		outbuf_printf(b, ", \"offset\": %" PRIu64, e->from);
+	outbuf_str(b, " }");
+	if (b->len >= 1 << 16) {
+		fwrite(b->data, 1, b->len, stdout);
+		outbuf_reset(b);
+	}
+	return b->error || ferror(stdout) ? err_set(err, -EIO, "output error") : 0;
+}
+
+static int print_map(struct cli *c, const struct options *o, const struct volume *v)
+{
+	struct outbuf b;
+	struct json_map j = { .b = &b };
+	struct err err = { 0 };
+	int r;
+
+	outbuf_init(&b);
+	if (o->map == MAP_JSON) {
+		outbuf_printf(&b,
+			      "{\n  \"device\": %u,\n  \"size\": %" PRIu64 ",\n  \"block_size\": %" PRIu64
+			      ",\n  \"extents\": [",
+			      v->dev_id, v->map.size, v->map.block_len);
+		r = map_walk(&v->map, print_json_extent, &j, &err);
+		outbuf_str(&b, j.more ? "\n  ]\n}\n" : "]\n}\n");
+	} else {
+		r = map_walk(&v->map, print_extent, &b, &err);
+	}
+	if (!ferror(stdout)) {
+		fwrite(b.data, 1, b.len, stdout);
+		outbuf_fini(&b);
+		return cli_finish(c, r < 0 ? cli_fail(c, r, &err) : EXIT_DONE);
+	}
+	outbuf_fini(&b);
+	return cli_finish(c, EXIT_IO);
+}
+
+static void say_notes(struct cli *c, const struct volume *v)
+{
+	if (v->sum.nr_beyond)
+		cli_note(c, "warning: %" PRIu64 " mapped block%s beyond the size of %" PRIu64
+			    " bytes: not copied",
+			 v->sum.nr_beyond, v->sum.nr_beyond == 1 ? " lies" : "s lie", v->map.size);
+	if (v->has_claim && v->claimed_blocks != v->sum.nr_mapped)
+		cli_note(c, "warning: device %u has %" PRIu64 " mapped blocks, its details say %" PRIu64
+			    ": the metadata is inconsistent, see thin_check",
+			 v->dev_id, v->sum.nr_mapped, v->claimed_blocks);
+	if (v->guess_cuts)
+		cli_note(c, "note: the size of %" PRIu64 " bytes is a guess: the last mapped block goes "
+			    "beyond the origin's end at %" PRIu64 "; --size gives the size",
+			 v->map.size, v->map.origin_len);
+	else if (v->size_is_guess && !v->map.size)
+		cli_note(c, "note: nothing is mapped and the size is not known, so the image is empty; "
+			    "--size gives the size");
+}
+
+static void say_plan(const struct volume *v, const char *output)
+{
+	printf("device %u, %" PRIu64 " bytes, to %s:\n", v->dev_id, v->map.size, output);
+	printf("  %" PRIu64 " bytes from data device %s, in %" PRIu64 " extents\n", v->sum.data_bytes,
+	       v->data_path, v->sum.nr_data_extents);
+	if (v->origin_path)
+		printf("  %" PRIu64 " bytes from external origin %s\n", v->sum.origin_bytes,
+		       v->origin_path);
+	printf("  %" PRIu64 " bytes of zeros\n", v->sum.zero_bytes);
+}
+
+/* What copy_map() calls; any thread. */
+struct watch {
+	struct progress *bar;
+	bool interruptible; /* signals are blocked and asked for here */
+};
+
+static int watch_progress(void *ctx, uint64_t bytes, struct err *err)
+{
+	struct watch *w = ctx;
+	sigset_t set;
+
+	if (w->bar)
+		progress_add(w->bar, bytes);
+	if (w->interruptible && !sigpending(&set) &&
+	    (sigismember(&set, SIGINT) || sigismember(&set, SIGTERM) || sigismember(&set, SIGHUP)))
+		return err_set(err, -EINTR, "interrupted: the partial output was removed");
+	return 0;
+}
+
+static void block_signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(how, &set, NULL);
+}
+
+static int copy(struct options *o, struct volume *v, struct output *out, struct jobs *jobs,
+		struct err *err)
+{
+	struct watch w = { .interruptible = out->temp };
+	int r;
+
+	o->copy.data = v->data;
+	o->copy.origin = v->origin;
+	o->copy.progress = watch_progress;
+	o->copy.progress_ctx = &w;
+	w.bar = progress_new("copying", v->map.size, true, o->progress, o->progress_fd);
+	r = copy_map(&v->map, out, &o->copy, jobs, err);
+	progress_free(w.bar);
+	if (!r)
+		r = output_sync(out, err);
+	if (!r && o->verify) {
+		w.bar = progress_new("verifying", v->map.size, true, o->progress, o->progress_fd);
+		r = copy_verify(&v->map, out, &o->copy, jobs, err);
+		progress_free(w.bar);
+	}
+	return r ? r : output_commit(out, err);
+}
+
+/*
+ * A file without a name vanishes with the process, whatever ends it.  One that needs a name
+ * must be removed, so signals wait until copying asks for them (watch_progress).
+ */
+static int write_output(struct cli *c, struct options *o, struct volume *v, struct jobs *jobs)
+{
+	const char *sources[] = { v->data_path, v->origin_path, v->arg.metadata, o->volume.pool };
+	struct err err = { 0 };
+	struct output out;
+	int r;
+
+	o->output.size = v->map.size;
+	o->output.sources = sources;
+	o->output.nr_sources = ARRAY_SIZE(sources);
+	block_signals(SIG_BLOCK);
+	r = output_open(c->args[2], &o->output, &out, &err);
+	if (r < 0)
+		return cli_fail(c, r, &err);
+	if (!out.temp)
+		block_signals(SIG_UNBLOCK);
+	if (o->output.dry_run) {
+		say_plan(v, out.path);
+		output_discard(&out);
+		return cli_finish(c, EXIT_DONE);
+	}
+	if (out.kind != OUTPUT_FILE && o->copy.reflink == REFLINK_ALWAYS)
+		r = err_set(&err, -ENOTSUP, "%s: --reflink=always: only a file shares extents", out.path);
+	else
+		r = copy(o, v, &out, jobs, &err);
+	output_discard(&out);
+	block_signals(SIG_UNBLOCK); /* a signal that waited ends us here */
+	if (r < 0) {
+		cli_fail(c, r, &err);
+		return EXIT_DAMAGE;
+	}
+	return cli_finish(c, EXIT_DONE);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .progress_fd = -1 };
+	struct err err = { 0 };
+	struct jobs *jobs;
+	struct volume v;
+	struct cli c;
+	int r;
+
+	cli_init(&c, &command, argc, argv);
+	read_options(&c, &o);
+	jobs = jobs_new(o.jobs);
+	if (!jobs) {
+		cli_error(&c, "out of memory");
+		return EXIT_DAMAGE;
+	}
+	r = volume_open(&v, &o.volume, jobs, &err);
+	if (r == -EDOM)
+		cli_usage_error(&c, "%s", err.text);
+	if (r < 0) {
+		r = cli_fail(&c, r, &err);
+	} else {
+		say_notes(&c, &v);
+		r = o.map ? print_map(&c, &o, &v) : write_output(&c, &o, &v, jobs);
+		volume_close(&v);
+	}
+	jobs_free(jobs);
+	return r;
+}

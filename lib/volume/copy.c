@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Extents come from the map in order.  Each is shared with its source at once where
+ * that is possible; what is left goes, cut at the holes of its source, into a plan, which is
+ * executed whenever it is full.
+ */
+#include "volume/copy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#include "volume/copy_state.h"
+
+int copy_done(struct copy_state *c, _Atomic uint64_t *count, uint64_t bytes, struct err *err)
+{
+	if (count)
+		*count += bytes;
+	return c->opt->progress ? c->opt->progress(c->opt->progress_ctx, bytes, err) : 0;
+}
+
+uint8_t *copy_buffer(struct copy_state *c, unsigned worker)
+{
+	if (!c->buffer[worker])
+		c->buffer[worker] = io_alloc(c->buffer_len);
+	return c->buffer[worker];
+}
+
+static int execute(struct copy_state *c, struct err *err)
+{
+	bool stream = c->out->kind == OUTPUT_STREAM;
+	int r;
+
+	if (!c->plan.nr)
+		return 0;
+	c->fragmented = c->plan.bytes / c->plan.nr < PLAN_FRAGMENTED;
+	r = plan_cut(&c->plan, c->chunk, stream ? COPY_CHUNK : COPY_ZEROS, !stream, err);
+	if (!r)
+		r = stream ? copy_stream(c, err) : copy_pieces(c, err);
+	plan_reset(&c->plan);
+	return r;
+}
+
+static int plan_extent(struct copy_state *c, const struct extent *e, struct err *err)
+{
+	int r;
+
+	if (e->kind == EXTENT_ZERO && c->out->reads_zero && c->opt->sparse != SPARSE_NEVER)
+		return copy_done(c, copy_count(c, skipped), e->len, err);
+	r = plan_add(&c->plan, e, err);
+	return !r && plan_full(&c->plan) ? execute(c, err) : r;
+}
+
+/* Holes of the source are zeros that need not be read. */
+static int split_at_holes(struct copy_state *c, struct extent e, struct err *err)
+{
+	struct copy_source *s = &c->source[e.kind];
+	uint64_t rest = e.len, len;
+	bool is_data;
+	int r = 0;
+
+	for (; rest && !r; rest -= len) {
+		struct extent part = e;
+
+		len = holes_segment(&s->holes, e.from, rest, &is_data);
+		/* no part is longer than a window */
+		len = MIN(len, PLAN_MAX_BYTES);
+		part.len = len;
+		if (!is_data)
+			part = (struct extent){ .at = e.at, .len = len, .kind = EXTENT_ZERO };
+		r = plan_extent(c, &part, err);
+		e.at += len;
+		e.from += len;
+	}
+	return r;
+}
+
+static int take_extent(void *ctx, const struct extent *extent, struct err *err)
+{
+	struct copy_state *c = ctx;
+	struct extent e = *extent;
+	uint64_t len = 0;
+	int r = 0;
+
+	if (e.kind == EXTENT_ZERO)
+		return plan_extent(c, &e, err);
+	if (c->source[e.kind].reflink) {
+		r = copy_reflink(c, &e, &len, err);
+		if (!r && len)
+			r = copy_done(c, copy_count(c, shared), len, err);
+		e.at += len;
+		e.from += len;
+		e.len -= len;
+	}
+	return r || !e.len ? r : split_at_holes(c, e, err);
+}
+
+static void source_init(struct copy_state *c, enum extent_kind kind, struct io *io)
+{
+	struct copy_source *s = &c->source[kind];
+	const struct copy_options *opt = c->opt;
+	bool file = c->out->kind == OUTPUT_FILE && io && io->fd >= 0;
+
+	s->io = io;
+	holes_init(&s->holes, io ? io->fd : -1);
+	/* to find zeros they must be read; to write zeros, nothing may be shared */
+	s->reflink = file && (opt->reflink == REFLINK_ALWAYS ||
+			      (opt->reflink == REFLINK_AUTO && opt->sparse == SPARSE_AUTO));
+	/* where the filesystem can share, so do its copies: not when that is unwanted */
+	s->kernel = file && !io->direct && opt->reflink != REFLINK_NEVER && opt->sparse == SPARSE_AUTO;
+}
+
+static int state_init(struct copy_state *c, const struct copy_options *opt, struct output *out,
+		      struct jobs *jobs, struct err *err)
+{
+	bool direct = (opt->data && opt->data->direct) || (opt->origin && opt->origin->direct) ||
+		      (out->io && out->io->direct);
+	struct statvfs fs;
+
+	*c = (struct copy_state){ .opt = opt, .out = out, .jobs = jobs };
+	c->chunk = direct ? COPY_CHUNK_DIRECT : COPY_CHUNK;
+	c->buffer_len = 2 * c->chunk; /* verify compares two */
+	c->nr_workers = direct ? MAX(jobs_nr(jobs), COPY_WIDE) : jobs_nr(jobs);
+	c->buffer = calloc(c->nr_workers, sizeof(*c->buffer));
+	c->zeros = calloc(1, COPY_CHUNK);
+	if (!c->buffer || !c->zeros)
+		return err_nomem(err, "copy buffers");
+	c->fs_block = out->fd >= 0 && !fstatvfs(out->fd, &fs) && fs.f_bsize ? fs.f_bsize : 4096;
+	source_init(c, EXTENT_DATA, opt->data);
+	source_init(c, EXTENT_ORIGIN, opt->origin);
+	return 0;
+}
+
+static void state_fini(struct copy_state *c)
+{
+	unsigned i;
+
+	for (i = 0; c->buffer && i < c->nr_workers; i++)
+		free(c->buffer[i]);
+	free(c->buffer);
+	free(c->zeros);
+	plan_fini(&c->plan);
+}
+
+int copy_map(const struct map *m, struct output *out, const struct copy_options *opt,
+	     struct jobs *jobs, struct err *err)
+{
+	struct copy_state c;
+	int r = state_init(&c, opt, out, jobs, err);
+
+	if (!r)
+		r = map_walk(m, take_extent, &c, err);
+	if (!r)
+		r = execute(&c, err);
+	state_fini(&c);
+	return r;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_COPY_H
+#define VOLUME_COPY_H
+/*
+ * Writes the bytes of a map to an output, and compares them with it afterwards.
+ *
+ * The cheapest way is taken for each part: sharing extents with the source (reflink), copying
+ * inside the kernel, reading and writing on all workers; what reads as zeros in an output that is
+ * zero already costs nothing.  A stream gets everything in order.
+ * Memory: one plan window (plan.h), and COPY_CHUNK (COPY_CHUNK_DIRECT) a worker.
+ */
+#include "base/jobs.h"
+#include "volume/map.h"
+#include "volume/output.h"
+
+enum copy_reflink { REFLINK_AUTO, REFLINK_ALWAYS, REFLINK_NEVER };
+
+enum copy_sparse {
+	SPARSE_AUTO,   /* holes for what is not mapped and for holes of the sources */
+	SPARSE_ALWAYS, /* also for blocks of zeros */
+	SPARSE_NEVER,  /* all is written */
+};
+
+struct copy_counts {
+	_Atomic uint64_t shared;  /* bytes that were reflinked */
+	_Atomic uint64_t copied;  /* read and written, or copied by the kernel */
+	_Atomic uint64_t zeroed;  /* zeros written, or made by the device */
+	_Atomic uint64_t skipped; /* left as they are, because they read as zeros */
+};
+
+struct copy_options {
+	struct io *data, *origin; /* NULL: the map has no extent of it */
+	enum copy_reflink reflink;
+	enum copy_sparse sparse;
+	/*
+	 * Called with the bytes of the image done since the last call, from any thread, several at
+	 * once.  Negative: stop with this code.  NULL: nobody asks.
+	 */
+	int (*progress)(void *ctx, uint64_t bytes, struct err *err);
+	void *progress_ctx;
+	struct copy_counts *counts; /* added to; may be NULL */
+};
+
+/* Everything of @m to @out, which was opened for m->size bytes.  Not yet on the disk: output_sync(). */
+int copy_map(const struct map *m, struct output *out, const struct copy_options *opt,
+	     struct jobs *jobs, struct err *err);
+
+/*
+ * Reads file or device @out back, below the page cache where that can be had, and compares it
+ * with the sources.  -EBADMSG with the offset of the first difference found.
+ */
+int copy_verify(const struct map *m, struct output *out, const struct copy_options *opt,
+		struct jobs *jobs, struct err *err);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <unistd.h>
+
+#include "volume/copy_state.h"
+
+int copy_range(struct copy_state *c, struct copy_source *s, uint64_t from, uint64_t at, uint64_t len,
+	       struct err *err)
+{
+	off64_t in = (off64_t)from, out = (off64_t)at;
+	ssize_t n;
+
+	while (len) {
+		n = copy_file_range(s->io->fd, &in, c->out->fd, &out, len, 0);
+		if (n > 0) {
+			len -= (uint64_t)n;
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* A full disk stays full; for all else reading and writing say what is wrong. */
+		if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+			return err_sys(err, -errno, "%s: cannot write %llu bytes at offset %llu",
+				       c->out->path, (unsigned long long)len,
+				       (unsigned long long)out);
+		s->kernel = false;
+		return 0;
+	}
+	return 1;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Pieces of a plan on all workers, for outputs that can be written anywhere. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <string.h>
+
+#include "base/overflow.h"
+#include "volume/copy_state.h"
+
+static bool is_zero(const uint8_t *p, uint64_t len)
+{
+	return !len || (!p[0] && !memcmp(p, p + 1, len - 1));
+}
+
+static int write_zeros(struct copy_state *c, uint64_t at, uint64_t len, struct err *err)
+{
+	uint64_t n;
+	int r = 0;
+
+	for (; len && !r; at += n, len -= n) {
+		n = MIN(len, COPY_CHUNK);
+		r = io_write(c->out->io, c->zeros, n, at, err);
+	}
+	return r;
+}
+
+/*
+ * A block device makes zeros faster than we write them; these two calls guarantee them, the
+ * first gives the space back too.  (A discard would guarantee nothing.)
+ */
+static bool device_zeros(struct copy_state *c, uint64_t at, uint64_t len)
+{
+	int fd = c->out->fd;
+
+	if (c->opt->sparse != SPARSE_NEVER &&
+	    !fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len))
+		return true;
+	return !fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len);
+}
+
+static int zero_part(struct copy_state *c, uint64_t at, uint64_t len, struct err *err)
+{
+	int r = 0;
+
+	if (c->out->reads_zero && c->opt->sparse != SPARSE_NEVER)
+		return copy_done(c, copy_count(c, skipped), len, err);
+	if (c->out->kind != OUTPUT_DEVICE || !device_zeros(c, at, len))
+		r = write_zeros(c, at, len, err);
+	return r ? r : copy_done(c, copy_count(c, zeroed), len, err);
+}
+
+/* What is not zero of @len bytes at @data; runs of zeros become holes, or zeros of the device. */
+static int write_sparse(struct copy_state *c, const uint8_t *data, uint64_t len, uint64_t at,
+			struct err *err)
+{
+	uint64_t begin = 0, end, n;
+	bool zero;
+	int r = 0;
+
+	while (begin < len && !r) {
+		n = MIN(len - begin, COPY_GRAIN - (at + begin) % COPY_GRAIN);
+		zero = is_zero(data + begin, n);
+		for (end = begin + n; end < len; end += n) {
+			n = MIN(len - end, COPY_GRAIN);
+			if (is_zero(data + end, n) != zero)
+				break;
+		}
+		if (zero) {
+			r = zero_part(c, at + begin, end - begin, err);
+		} else {
+			r = io_write(c->out->io, data + begin, end - begin, at + begin, err);
+			if (!r)
+				r = copy_done(c, copy_count(c, copied), end - begin, err);
+		}
+		begin = end;
+	}
+	return r;
+}
+
+static int write_part(struct copy_state *c, const uint8_t *data, const struct piece_part *part,
+		      struct err *err)
+{
+	int r;
+
+	if (c->opt->sparse == SPARSE_ALWAYS)
+		return write_sparse(c, data + part->offset, part->len, part->at, err);
+	r = io_write(c->out->io, data + part->offset, part->len, part->at, err);
+	return r ? r : copy_done(c, copy_count(c, copied), part->len, err);
+}
+
+/* 1: the kernel copied all parts; 0: it cannot. */
+static int copy_in_kernel(struct copy_state *c, const struct piece *pc, struct err *err)
+{
+	struct copy_source *s = &c->source[pc->kind];
+	uint32_t i;
+	int r = s->kernel ? 1 : 0;
+
+	for (i = 0; i < pc->nr && r > 0; i++) {
+		struct piece_part part = piece_part(&c->plan, pc, i);
+
+		r = copy_range(c, s, pc->from + part.offset, part.at, part.len, err);
+	}
+	if (r > 0) {
+		int stop = copy_done(c, copy_count(c, copied), pc->len, err);
+
+		return stop < 0 ? stop : 1;
+	}
+	return r;
+}
+
+static int copy_piece(struct copy_state *c, unsigned worker, size_t k, struct err *err)
+{
+	const struct piece *pc = &c->plan.piece[k];
+	struct io *io = c->source[pc->kind].io;
+	uint8_t *buf;
+	uint32_t i;
+	int r;
+
+	if (pc->kind == EXTENT_ZERO)
+		return zero_part(c, c->plan.extent[pc->first].at + pc->skip, pc->len, err);
+	if (c->fragmented && io->ops->will_need && k % COPY_AHEAD == 0) {
+		size_t end = MIN(k + 2 * COPY_AHEAD, c->plan.nr_pieces), a;
+
+		for (a = k + COPY_AHEAD; a < end; a++)
+			if (c->plan.piece[a].kind == pc->kind)
+				io->ops->will_need(io, c->plan.piece[a].from, c->plan.piece[a].len);
+	}
+	r = copy_in_kernel(c, pc, err);
+	if (r)
+		return r < 0 ? r : 0;
+	buf = copy_buffer(c, worker);
+	if (!buf)
+		return err_nomem(err, "copy buffer");
+	r = io_read(io, buf, pc->len, pc->from, err);
+	for (i = 0; i < pc->nr && !r; i++) {
+		struct piece_part part = piece_part(&c->plan, pc, i);
+
+		r = write_part(c, buf, &part, err);
+	}
+	return r;
+}
+
+static int copy_some(void *ctx, unsigned worker, size_t begin, size_t end, struct err *err)
+{
+	int r = 0;
+
+	for (; begin < end && !r; begin++)
+		r = copy_piece(ctx, worker, begin, err);
+	return r;
+}
+
+int copy_pieces(struct copy_state *c, struct err *err)
+{
+	size_t nr = c->plan.nr_pieces;
+
+	return jobs_for_wide(c->jobs, c->nr_workers, nr, c->plan.bytes <= COPY_SMALL ? nr : 1, copy_some,
+			     c, err);
+}

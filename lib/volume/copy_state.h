@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_COPY_STATE_H
+#define VOLUME_COPY_STATE_H
+/* What the parts of copy share: copy.c decides, the others do. */
+#include "volume/copy.h"
+#include "volume/holes.h"
+#include "volume/plan.h"
+
+#define COPY_CHUNK (256u << 10)		/* through the page cache: stays in the CPU's cache */
+#define COPY_CHUNK_DIRECT (1u << 20)	/* each request waits for the device */
+#define COPY_ZEROS ((uint64_t)256 << 20) /* a piece of zeros */
+#define COPY_WIDE 16			/* requests in flight on a device */
+#define COPY_SMALL (4u << 20)		/* bytes: less than this wakes no thread */
+#define COPY_AHEAD 16			/* pieces announced ahead when the source is fragmented */
+#define COPY_GRAIN 4096			/* bytes of zeros that are worth a hole */
+
+struct copy_source {
+	struct io *io;
+	struct holes holes;
+	bool reflink;	     /* may share; cleared when it turns out that it cannot */
+	_Atomic bool kernel; /* the same for copies inside the kernel */
+};
+
+struct copy_state {
+	const struct copy_options *opt;
+	struct output *out;
+	struct jobs *jobs;
+	struct copy_source source[EXTENT_ORIGIN + 1]; /* by extent kind; [EXTENT_ZERO] is not used */
+	struct plan plan;
+	size_t chunk;	   /* bytes a piece may have */
+	unsigned nr_workers;
+	uint8_t **buffer;  /* one a worker, made on first use */
+	size_t buffer_len;
+	uint8_t *zeros;	   /* COPY_CHUNK */
+	uint64_t fs_block; /* of the output's filesystem: what extents are shared in */
+	bool fragmented;
+	uint64_t stream_at; /* bytes written to a stream */
+};
+
+/* The buffer of @worker: its own, so no lock. NULL: no memory. */
+uint8_t *copy_buffer(struct copy_state *c, unsigned worker);
+
+/* Tells opt->progress and adds to one of opt->counts (NULL: none). */
+int copy_done(struct copy_state *c, _Atomic uint64_t *count, uint64_t bytes, struct err *err);
+#define copy_count(c, field) ((c)->opt->counts ? &(c)->opt->counts->field : NULL)
+
+/*
+ * Shares the beginning of @e with the output: *len bytes of it, which may be all or none.  When
+ * the filesystem cannot, source->reflink is cleared and it is no error unless
+ * REFLINK_ALWAYS.  copy_reflink.c
+ */
+int copy_reflink(struct copy_state *c, const struct extent *e, uint64_t *len, struct err *err);
+
+/*
+ * Copies inside the kernel.  1: done; 0: cannot, source->kernel is cleared and nothing says
+ * how much was done; or a negative errno.  Any thread.  copy_range.c
+ */
+int copy_range(struct copy_state *c, struct copy_source *s, uint64_t from, uint64_t at, uint64_t len,
+	       struct err *err);
+
+/* Executes the plan, any order, on all workers; for files and devices.  copy_rw.c */
+int copy_pieces(struct copy_state *c, struct err *err);
+
+/* Executes the plan in order into the stream.  copy_stream.c */
+int copy_stream(struct copy_state *c, struct err *err);
+
+#endif

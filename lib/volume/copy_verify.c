@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The output, read back from the disk, against the sources. */
+#include <errno.h>
+#include <stdlib.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "volume/copy_state.h"
+
+struct verify {
+	const struct copy_options *opt;
+	struct output *out;
+	struct jobs *jobs;
+	struct holes holes; /* of the output */
+	struct plan plan;
+	size_t chunk;
+	unsigned nr_workers;
+	uint8_t **buffer; /* one a worker: half for each side */
+};
+
+static int differs(const struct verify *v, uint64_t at, const uint8_t *a, const uint8_t *b,
+		   struct err *err)
+{
+	while (*a == *b)
+		a++, b++, at++;
+	return err_set(err, -EBADMSG,
+		       "%s: differs from what was written at offset %llu: 0x%02x instead of 0x%02x: the "
+		       "disk or its path does not keep what it is given",
+		       v->out->path, (unsigned long long)at, *b, *a);
+}
+
+static int verify_piece(struct verify *v, unsigned worker, const struct piece *pc, struct err *err)
+{
+	uint8_t *want, *got;
+	uint32_t i;
+	int r;
+
+	if (!v->buffer[worker])
+		v->buffer[worker] = io_alloc(2 * v->chunk);
+	want = v->buffer[worker];
+	if (!want)
+		return err_nomem(err, "verify buffer");
+	got = want + v->chunk;
+	if (pc->kind == EXTENT_ZERO) {
+		memset(want, 0, pc->len);
+		r = 0;
+	} else {
+		r = io_read(pc->kind == EXTENT_DATA ? v->opt->data : v->opt->origin, want, pc->len,
+			    pc->from, err);
+	}
+	for (i = 0; i < pc->nr && !r; i++) {
+		struct piece_part part = piece_part(&v->plan, pc, i);
+
+		r = io_read(v->out->io, got, part.len, part.at, err);
+		if (!r && memcmp(want + part.offset, got, part.len))
+			r = differs(v, part.at, want + part.offset, got, err);
+		if (!r && v->opt->progress)
+			r = v->opt->progress(v->opt->progress_ctx, part.len, err);
+	}
+	return r;
+}
+
+static int verify_some(void *ctx, unsigned worker, size_t begin, size_t end, struct err *err)
+{
+	struct verify *v = ctx;
+	int r = 0;
+
+	for (; begin < end && !r; begin++)
+		r = verify_piece(v, worker, &v->plan.piece[begin], err);
+	return r;
+}
+
+static int execute(struct verify *v, struct err *err)
+{
+	int r = plan_cut(&v->plan, v->chunk, v->chunk, true, err);
+
+	if (!r)
+		r = jobs_for_wide(v->jobs, v->nr_workers, v->plan.nr_pieces,
+				  v->plan.bytes <= COPY_SMALL ? v->plan.nr_pieces : 1, verify_some, v,
+				  err);
+	plan_reset(&v->plan);
+	return r;
+}
+
+/* Zeros are read back only where the output has something. */
+static int take_extent(void *ctx, const struct extent *extent, struct err *err)
+{
+	struct verify *v = ctx;
+	struct extent e = *extent;
+	uint64_t rest = e.len;
+	bool is_data = true;
+	int r = 0;
+
+	for (; rest && !r; rest -= e.len) {
+		e.len = MIN(rest, PLAN_MAX_BYTES);
+		if (e.kind == EXTENT_ZERO)
+			e.len = holes_segment(&v->holes, e.at, e.len, &is_data);
+		if (is_data)
+			r = plan_add(&v->plan, &e, err);
+		else if (v->opt->progress)
+			r = v->opt->progress(v->opt->progress_ctx, e.len, err);
+		if (!r && plan_full(&v->plan))
+			r = execute(v, err);
+		e.at += e.len;
+		if (e.kind != EXTENT_ZERO)
+			e.from += e.len;
+	}
+	return r;
+}
+
+int copy_verify(const struct map *m, struct output *out, const struct copy_options *opt,
+		struct jobs *jobs, struct err *err)
+{
+	bool direct = (opt->data && opt->data->direct) || (opt->origin && opt->origin->direct) ||
+		      out->io->direct;
+	struct verify v = { .opt = opt, .out = out, .jobs = jobs };
+	unsigned i;
+	int r;
+
+	v.chunk = direct ? COPY_CHUNK_DIRECT : COPY_CHUNK;
+	v.nr_workers = direct ? MAX(jobs_nr(jobs), COPY_WIDE) : jobs_nr(jobs);
+	v.buffer = calloc(v.nr_workers, sizeof(*v.buffer));
+	if (!v.buffer)
+		return err_nomem(err, "verify buffers");
+	holes_init(&v.holes, out->fd);
+	posix_fadvise(out->fd, 0, 0, POSIX_FADV_DONTNEED);
+	r = map_walk(m, take_extent, &v, err);
+	if (!r)
+		r = execute(&v, err);
+	for (i = 0; i < v.nr_workers; i++)
+		free(v.buffer[i]);
+	free(v.buffer);
+	plan_fini(&v.plan);
+	return r;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_HOLES_H
+#define VOLUME_HOLES_H
+/* Where a file has data and where it has holes, asked once a segment.  Threads: one at a time. */
+#include "base/units.h"
+
+struct holes {
+	int fd; /* -1: knows of no holes; its file offset is moved */
+	uint64_t begin, end; /* the segment known, empty at first */
+	bool is_data;
+};
+
+/* @fd stays the caller's.  Anything but a regular file has no holes that can be asked for. */
+void holes_init(struct holes *h, int fd);
+
+/* The length of the segment that begins at @at, at most @len, and whether it is data. */
+uint64_t holes_segment(struct holes *h, uint64_t at, uint64_t len, bool *is_data);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_MAP_H
+#define VOLUME_MAP_H
+/*
+ * A thin device as a row of extents: what each of its bytes reads as.
+ *
+ *	block mapped			the bytes of its data block, all of them
+ *	not mapped, origin reaches	the origin's bytes
+ *	else				zeros
+ *
+ * The map keeps nothing per mapping: each walk reads the mappings again from where they
+ * are (struct map_source) and gives out extents in order.
+ * Threads: one at a time per map.
+ */
+#include "pool/events.h"
+
+enum extent_kind { EXTENT_ZERO, EXTENT_DATA, EXTENT_ORIGIN };
+
+struct extent {
+	uint64_t at;   /* bytes, in the thin device */
+	uint64_t len;  /* bytes, not 0 */
+	uint64_t from; /* bytes, on the data device or the origin; 0 for zeros */
+	enum extent_kind kind;
+};
+
+/* Returns 0, or a negative errno that ends the walk with the same. */
+typedef int extent_fn(void *ctx, const struct extent *e, struct err *err);
+typedef int map_runs_fn(void *ctx, const struct run *run, size_t nr, struct err *err);
+
+/* Where the mappings of one device come from. */
+struct map_source {
+	/* Gives all runs in ascending order; may be called again.  The time of runs is not set. */
+	int (*walk)(void *ctx, map_runs_fn *fn, void *fn_ctx, struct err *err);
+	void (*free)(void *ctx);
+	void *ctx;
+};
+
+struct map {
+	struct map_source source;
+	uint64_t block_len;  /* bytes of a block */
+	uint64_t size;	     /* bytes of the device */
+	bool has_origin;
+	uint64_t origin_len; /* bytes */
+};
+
+/* What one look over all mappings tells.  Blocks from map_blocks() on are beyond the device. */
+struct map_summary {
+	uint64_t nr_mapped;    /* all blocks */
+	uint64_t nr_beyond;    /* of them beyond the device's size */
+	vblock_t mapped_end;   /* one past the last mapped block, 0: none; all blocks */
+	dblock_t data_end;     /* one past the highest data block, of blocks within the size */
+	vblock_t data_end_at;  /* the block that is mapped to it */
+	uint64_t nr_data_extents; /* runs that go on neither logically nor physically, within the size */
+	/* bytes of the device by kind; their sum is its size */
+	uint64_t data_bytes, origin_bytes, zero_bytes;
+};
+
+/*
+ * @m->size 0 and @guess: the size becomes the larger of the origin's and the end of the last
+ * mapped block.  Refuses keys that no device can have (-EUCLEAN) and whatever the source refuses.
+ */
+int map_scan(struct map *m, bool guess, struct map_summary *out, struct err *err);
+
+/* All extents of [0, size) in order; neighbours that go on logically and physically are one. */
+int map_walk(const struct map *m, extent_fn *fn, void *ctx, struct err *err);
+
+void map_source_free(struct map_source *s);
+
+#endif

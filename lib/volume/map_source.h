@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_MAP_SOURCE_H
+#define VOLUME_MAP_SOURCE_H
+/* The mappings of one device out of metadata, or out of anything that speaks events.h. */
+#include "dev/stream.h"
+#include "volume/map.h"
+
+/* The mapping tree at @root, read through @s, which must live longer. */
+int map_source_tree(struct stream *s, mblock_t root, struct map_source *out, struct err *err);
+
+/*
+ * Whatever drives a sink: xml_read, or salvage.  @drive must send the same pool each
+ * time; it is run once here, to learn what the pool and the device say, and once for each walk,
+ * in which it is ended early (with -ECANCELED) behind the device.  @drive_free may be NULL; the
+ * source owns @drive_ctx when 0 is returned.
+ * Memory: the runs of those defs that the device refers to, 24 bytes each.
+ * -ENODATA with the ids that are there: no such device.
+ */
+typedef int map_drive_fn(void *drive_ctx, const struct events *to, struct err *err);
+struct map_events_info {
+	struct pool_info pool;
+	struct device_info device;
+};
+int map_source_events(map_drive_fn *drive, void (*drive_free)(void *drive_ctx), void *drive_ctx,
+		      uint32_t dev_id, struct map_events_info *info, struct map_source *out,
+		      struct err *err);
+
+/* The XML file at @path.  map_source_events() does the rest. */
+int map_source_xml(const char *path, uint32_t dev_id, struct map_events_info *info,
+		   struct map_source *out, struct err *err);
+
+#endif

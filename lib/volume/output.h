@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_OUTPUT_H
+#define VOLUME_OUTPUT_H
+/*
+ * Where an image goes: a new file, a block device, or a stream.
+ *
+ * A file is made without a name in the folder of its final one (O_TMPFILE), and gets the name
+ * in output_commit(), when it is complete and on the disk: a run that is interrupted or killed
+ * leaves nothing.  Where the filesystem cannot do that it has the name ".NAME.XXXXXX" meanwhile
+ * (output->temp), and who may be interrupted must call output_discard().
+ * Threads: one; output->io as io.h says.
+ */
+#include "dev/io.h"
+
+enum output_kind { OUTPUT_FILE, OUTPUT_DEVICE, OUTPUT_STREAM };
+
+struct output {
+	enum output_kind kind;
+	char *path;	/* as given, or what a symbolic link leads to; "standard output" */
+	uint64_t size;	/* bytes of the image; a device may be larger */
+	struct io *io;	/* file and device; its size is at least the image's */
+	int fd;		/* of io; of a stream: the caller's */
+	char *temp;	/* name of the file until it is complete, or NULL */
+	bool reads_zero; /* what is not written reads as zeros */
+	/* private */
+	int folder;
+	unsigned mode, uid, gid;
+	bool replace;
+};
+
+struct output_options {
+	uint64_t size; /* bytes */
+	/*
+	 * 1: overwrite an existing file, or a device on which a filesystem or the like is found.
+	 * 2: also a device that is in use.
+	 */
+	unsigned force;
+	const char *const *sources; /* paths that must not be written to, whatever the force */
+	size_t nr_sources;
+	bool target_is_zero; /* of a device */
+	bool dry_run; /* only the refusals; out->io stays NULL */
+};
+
+/*
+ * @path "-": standard output.  Refuses with a sentence: -EEXIST, -EBUSY, -ENOSPC (device too small),
+ * -EINVAL (a source, or neither file nor device), or an errno of the system.
+ */
+int output_open(const char *path, const struct output_options *opt, struct output *out,
+		struct err *err);
+
+/* What was written to the disk (a stream: when it can). */
+int output_sync(struct output *o, struct err *err);
+
+/* The file gets its name, which reaches the disk too.  After output_sync(). */
+int output_commit(struct output *o, struct err *err);
+
+/* Gives up what was not committed and frees; to be called once in any case. */
+void output_discard(struct output *o);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "volume/plan.h"
+
+#include <stdlib.h>
+
+void plan_fini(struct plan *p)
+{
+	free(p->extent);
+	free(p->piece);
+	*p = (struct plan){ 0 };
+}
+
+void plan_reset(struct plan *p)
+{
+	p->nr = 0;
+	p->nr_pieces = 0;
+	p->bytes = 0;
+}
+
+int plan_add(struct plan *p, const struct extent *e, struct err *err)
+{
+	if (p->nr == p->cap) {
+		size_t cap = p->cap ? 2 * p->cap : 64;
+		struct extent *more = reallocarray(p->extent, cap, sizeof(*more));
+
+		if (!more)
+			return err_nomem(err, "extents to copy");
+		p->extent = more;
+		p->cap = cap;
+	}
+	p->extent[p->nr++] = *e;
+	p->bytes += e->len;
+	return 0;
+}
+
+static int add_piece(struct plan *p, const struct piece *pc, struct err *err)
+{
+	if (p->nr_pieces == p->cap_pieces) {
+		size_t cap = p->cap_pieces ? 2 * p->cap_pieces : 64;
+		struct piece *more = reallocarray(p->piece, cap, sizeof(*more));
+
+		if (!more)
+			return err_nomem(err, "pieces to copy");
+		p->piece = more;
+		p->cap_pieces = cap;
+	}
+	p->piece[p->nr_pieces++] = *pc;
+	return 0;
+}
+
+static int by_source(const void *a, const void *b)
+{
+	const struct extent *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	if (x->from != y->from)
+		return x->from < y->from ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Does extent @e go on in the source where piece @pc ends? */
+static bool joins(const struct piece *pc, const struct extent *e, uint64_t max_len)
+{
+	return pc->len && e->kind != EXTENT_ZERO && e->kind == pc->kind &&
+	       e->from == pc->from + pc->len && pc->len + e->len <= max_len && pc->len % 4096 == 0;
+}
+
+int plan_cut(struct plan *p, uint64_t max_len, uint64_t max_zero, bool any_order, struct err *err)
+{
+	struct piece pc = { 0 };
+	size_t i;
+	int r = 0;
+
+	if (any_order && p->nr > 1 && p->bytes / p->nr < PLAN_FRAGMENTED)
+		qsort(p->extent, p->nr, sizeof(*p->extent), by_source);
+	for (i = 0; i < p->nr && !r; i++) {
+		const struct extent *e = &p->extent[i];
+		uint64_t max = e->kind == EXTENT_ZERO ? max_zero : max_len, skip;
+
+		if (any_order && joins(&pc, e, max)) {
+			pc.len += e->len;
+			pc.nr++;
+			continue;
+		}
+		for (skip = 0; skip < e->len && !r; skip += pc.len) {
+			if (pc.len)
+				r = add_piece(p, &pc, err);
+			pc = (struct piece){ .kind = e->kind, .nr = 1, .first = i, .skip = skip };
+			pc.from = e->from + skip;
+			pc.len = MIN(e->len - skip, max);
+		}
+	}
+	if (!r && pc.len)
+		r = add_piece(p, &pc, err);
+	return r;
+}

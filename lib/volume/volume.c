@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "volume/volume.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/parse.h"
+#include "dev/dev.h"
+#include "volume/map_source.h"
+
+typedef unsigned long long ull;
+
+static int find_line(struct volume *v, const struct volume_options *opt, struct err *err)
+{
+	const struct table *t = v->arg.table;
+	uint64_t id;
+
+	if (t)
+		v->line = table_find(t, opt->device);
+	if (v->line) {
+		v->dev_id = v->line->dev_id;
+		return 0;
+	}
+	if (parse_u64(opt->device, &id, NULL) < 0)
+		return err_set(err, -ENODATA,
+			       t ? "'%s': no device of this name in %s, and no device id" :
+				   "'%s': not a device id, and %s is no table that could name devices",
+			       opt->device, opt->pool);
+	if (id > MAX_DEV_ID)
+		return err_set(err, -ENODATA, "%llu: device ids end at %u", (ull)id, MAX_DEV_ID);
+	v->dev_id = (uint32_t)id;
+	return 0;
+}
+
+static int check_block_size(const struct volume *v, uint64_t sectors, struct err *err)
+{
+	const struct table *t = v->arg.table;
+
+	if (!data_block_size_ok(sectors))
+		return err_set(err, -EUCLEAN, "%s: %llu sectors are no legal data block size",
+			       v->arg.metadata, (ull)sectors);
+	if (t && t->data_block_size != sectors)
+		return err_set(err, -EINVAL,
+			       "%s: line %u: '%u': the metadata says that data blocks have %llu sectors",
+			       t->path, t->pool_line, t->data_block_size, (ull)sectors);
+	return 0;
+}
+
+static int no_device(const struct volume *v, const struct metadata_devices *d, struct err *err)
+{
+	char list[200] = "";
+	size_t i, len = 0;
+
+	if (d->nr_problems)
+		return err_set(err, -EUCLEAN,
+			       "no device %u in %s, and the list of devices is damaged (%s): thin_repair "
+			       "may find it",
+			       v->dev_id, v->arg.metadata, d->nr_kept ? d->problem[0] : "");
+	for (i = 0; i < d->nr && len < sizeof(list) - 20; i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, " %u", d->dev[i].info.dev_id);
+	return err_set(err, -ENODATA, "no device %u in %s: there %s %zu device%s%s%s%s", v->dev_id,
+		       v->arg.metadata, d->nr == 1 ? "is" : "are", d->nr, d->nr == 1 ? "" : "s",
+		       d->nr ? ":" : "", list, i < d->nr ? " ..." : "");
+}
+
+static int find_tree(struct volume *v, mblock_t *root, struct err *err)
+{
+	struct metadata_devices devices = { 0 };
+	const struct metadata_device *d;
+	int r = metadata_devices_read(&v->md, &v->stream, &devices, err);
+
+	if (!r) {
+		d = metadata_devices_find(&devices, v->dev_id);
+		if (!d || !d->has_root) {
+			r = no_device(v, &devices, err);
+		} else {
+			*root = d->root;
+			v->has_claim = d->has_details;
+			v->claimed_blocks = d->info.mapped_blocks;
+		}
+	}
+	metadata_devices_fini(&devices);
+	return r;
+}
+
+static int open_metadata(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
+			 struct err *err)
+{
+	const struct metadata_options mo = { .snap = opt->snap, .snap_block = opt->snap_block };
+	mblock_t root = 0;
+	int r;
+
+	r = dev_open(v->arg.metadata, opt->snap ? DEV_SHARED : 0, &v->metadata, err);
+	if (r < 0)
+		return r;
+	r = metadata_open(v->metadata, &mo, &v->md, err);
+	if (r < 0)
+		return err_prefix(err, r, "%s", v->arg.metadata);
+	r = check_block_size(v, v->md.view.data_block_size, err);
+	if (r < 0)
+		return r;
+	stream_init(&v->stream, v->metadata, jobs);
+	r = find_tree(v, &root, err);
+	if (r < 0)
+		return r;
+	v->map.block_len = (uint64_t)v->md.view.data_block_size << SECTOR_SHIFT;
+	return map_source_tree(&v->stream, root, &v->map.source, err);
+}
+
+static int open_xml(struct volume *v, const struct volume_options *opt, struct err *err)
+{
+	struct map_events_info info;
+	int r;
+
+	if (opt->snap)
+		return err_set(err, -EINVAL,
+			       "%s: is XML, which has no metadata snapshot (it may be a dump of one)",
+			       v->arg.metadata);
+	r = map_source_xml(v->arg.metadata, v->dev_id, &info, &v->map.source, err);
+	if (r == -ENODATA)
+		return err_prefix(err, r, "%s", v->arg.metadata);
+	if (!r)
+		r = check_block_size(v, info.pool.data_block_size, err);
+	if (r < 0)
+		return r;
+	v->has_claim = true;
+	v->claimed_blocks = info.device.mapped_blocks;
+	v->map.block_len = (uint64_t)info.pool.data_block_size << SECTOR_SHIFT;
+	return 0;
+}
+
+static int open_sources(struct volume *v, const struct volume_options *opt, struct err *err)
+{
+	const struct table *t = v->arg.table;
+	int r;
+
+	v->data_path = opt->data ? opt->data : t ? t->data : NULL;
+	if (!opt->map_only && !v->data_path)
+		return err_set(err, -EDOM,
+			       "%s is %s, which does not name the data device: give --data-dev DEV, or a "
+			       "table file",
+			       opt->pool, v->arg.kind == POOL_XML ? "XML" : "bare metadata");
+	if (!opt->map_only && (r = dev_open(v->data_path, DEV_SHARED, &v->data, err)) < 0)
+		return err_prefix(err, r, "data device");
+	v->origin_path = opt->origin ? opt->origin :
+			 v->line && !opt->no_origin ? v->line->origin : NULL;
+	if (!v->origin_path)
+		return 0;
+	r = dev_open(v->origin_path, DEV_SHARED, &v->origin, err);
+	if (r < 0)
+		return err_prefix(err, r, "external origin");
+	v->map.has_origin = true;
+	v->map.origin_len = v->origin->size;
+	return 0;
+}
+
+/* The data device must have every block that the image needs, whole or up to the image's end. */
+static int check_data_len(const struct volume *v, struct err *err)
+{
+	const struct map *m = &v->map;
+	uint64_t end = v->sum.data_end * m->block_len;
+
+	if (!v->data || end <= v->data->size)
+		return 0;
+	return err_set(err, -EIO,
+		       "data device %s has %llu bytes: block %llu of device %u is data block %llu, which "
+		       "ends at %llu",
+		       v->data_path, (ull)v->data->size, (ull)v->sum.data_end_at, v->dev_id,
+		       (ull)(v->sum.data_end - 1), (ull)end);
+}
+
+static int scan(struct volume *v, const struct volume_options *opt, struct err *err)
+{
+	struct map *m = &v->map;
+	uint64_t mapped_end;
+	int r;
+
+	if (opt->has_size)
+		m->size = opt->size;
+	else if (v->line)
+		m->size = v->line->length << SECTOR_SHIFT;
+	else
+		v->size_is_guess = true;
+	if (m->size > INT64_MAX)
+		return err_set(err, -ERANGE, "%llu bytes are more than any device has", (ull)m->size);
+	r = map_scan(m, v->size_is_guess, &v->sum, err);
+	if (r < 0)
+		return err_prefix(err, r, "device %u", v->dev_id);
+	mapped_end = v->sum.mapped_end * m->block_len;
+	v->guess_cuts = v->size_is_guess && m->has_origin && mapped_end > m->origin_len &&
+			mapped_end - m->block_len < m->origin_len;
+	return check_data_len(v, err);
+}
+
+int volume_open(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
+		struct err *err)
+{
+	int r;
+
+	*v = (struct volume){ 0 };
+	r = pool_arg_open(opt->pool, &v->arg, err);
+	if (r < 0)
+		return r;
+	r = opt->repair ? err_set(err, -ENOTSUP, "--repair is not there yet") :
+			  pool_arg_readable(&v->arg, true, err);
+	if (!r)
+		r = find_line(v, opt, err);
+	if (!r)
+		r = v->arg.kind == POOL_XML ? open_xml(v, opt, err) :
+					      open_metadata(v, opt, jobs, err);
+	if (!r)
+		r = open_sources(v, opt, err);
+	if (!r)
+		r = scan(v, opt, err);
+	if (r < 0)
+		volume_close(v);
+	return r;
+}
+
+void volume_close(struct volume *v)
+{
+	map_source_free(&v->map.source);
+	io_free(v->metadata);
+	io_free(v->data);
+	io_free(v->origin);
+	pool_arg_fini(&v->arg);
+	*v = (struct volume){ 0 };
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_VOLUME_H
+#define VOLUME_VOLUME_H
+/*
+ * One thin device, found and opened: its pool (metadata, XML or a table), its map, its size, the
+ * devices that its bytes come from.  Everything is opened for reading: the metadata exclusively
+ * (but for a metadata snapshot, whose pool is live), data device and origin shared.
+ */
+#include "dev/stream.h"
+#include "pool/metadata.h"
+#include "volume/map.h"
+#include "volume/table.h"
+
+struct volume_options {
+	const char *pool;   /* metadata, XML or table file */
+	const char *device; /* NAME of the table, or id in decimal */
+	const char *data;   /* data device: overrides the table's; NULL: that */
+	const char *origin; /* the same; */
+	bool no_origin;	    /* leave the table's out */
+	bool has_size;
+	uint64_t size; /* bytes */
+	bool snap;     /* read the held metadata snapshot */
+	mblock_t snap_block; /* 0: wherever it is */
+	bool repair;   /* read through damaged metadata */
+	bool map_only; /* the data device is not needed, nor opened */
+};
+
+struct volume {
+	struct pool_arg arg;
+	const struct table_thin *line; /* in arg.table, or NULL */
+	uint32_t dev_id;
+	struct io *metadata; /* NULL with XML */
+	struct metadata md;
+	struct stream stream;
+	struct io *data, *origin; /* NULL: none, or not opened */
+	const char *data_path, *origin_path;
+	struct map map;
+	struct map_summary sum;
+	uint64_t claimed_blocks; /* what the device's details say is mapped */
+	bool has_claim;
+	bool size_is_guess; /* neither --size nor a table line */
+	bool guess_cuts;    /* and the last mapped block straddles the origin's end */
+};
+
+/*
+ * Opens and scans the map once.  What cannot be read is refused before anything is written: damage
+ * of the device's mappings, a data device that ends before a mapped block.
+ * -ENODATA: no such device; -EDOM: no data device is known.  @jobs must live longer.
+ */
+int volume_open(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
+		struct err *err);
+void volume_close(struct volume *v);
+
+#endif
