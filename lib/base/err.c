@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int set_text(struct err *err, int code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static int set_text(struct err *err, int code,
+							   const char *fmt, va_list ap)
 {
 	if (err) {
 		err->code = code;

@@ -217,7 +217,8 @@ int cli_next(struct cli *c)
 	return 0;
 }
 
-static void say(const struct cli *c, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void say(const struct cli *c, const char *fmt,
+						       va_list ap)
 {
 	fflush(stdout);
 	fprintf(stderr, "%s: ", c->cmd->name);
