@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/crc32c.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define POLY 0x82F63B78u
@@ -39,8 +40,23 @@ static uint32_t crc32c_nibbles(uint32_t crc, const void *data, size_t len)
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-__attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, const void *data,
-							       size_t len)
+/*
+ * Folding.  In carry-less arithmetic a 16-byte lane A stands for the same remainder, D
+ * bits further on, as  A.low * K.low ^ A.high * K.high  with the constants
+ * x^(D+32) mod P and x^(D-32) mod P (bit-reflected, shifted left by one for the reflected
+ * product).  So sixteen lanes run over the data side by side; they are folded
+ * into one at the end, and those 16 bytes and the rest of the data go through the
+ * crc32 instruction.  The start value is exclusive-ored to the first four bytes.
+ */
+#define FOLD_128 0xf20c0dfe, 0x14cd00bd6
+#define FOLD_512 0x740eef02, 0x9e4addf8
+#define FOLD_2048 0xdcb17aa4, 0xb9e02b86
+
+#define CPU_SSE __attribute__((target("sse4.2")))
+#define CPU_CLMUL __attribute__((target("sse4.2,pclmul")))
+#define CPU_WIDE __attribute__((target("sse4.2,pclmul,avx512f,avx512vl,vpclmulqdq")))
+
+CPU_SSE static uint32_t crc32c_sse42(uint32_t crc, const void *data, size_t len)
 {
 	const uint8_t *p = data;
 	uint64_t c = crc, v;
@@ -50,40 +66,210 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, con
 		c = _mm_crc32_u64(c, v);
 	}
 	crc = (uint32_t)c;
+	if (len >= 4) {
+		uint32_t w;
+
+		memcpy(&w, p, 4);
+		crc = _mm_crc32_u32(crc, w);
+		p += 4;
+		len -= 4;
+	}
 	while (len--)
 		crc = _mm_crc32_u8(crc, *p++);
 	return crc;
 }
 
+CPU_CLMUL static inline __m128i constant(uint64_t low, uint64_t high)
+{
+	return _mm_set_epi64x((long long)high, (long long)low);
+}
+
+CPU_CLMUL static inline __m128i fold(__m128i a, __m128i k, __m128i onto)
+{
+	return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(a, k, 0x00),
+					   _mm_clmulepi64_si128(a, k, 0x11)),
+			     onto);
+}
+
+/* Four neighbouring lanes and then the rest of the data. */
+CPU_CLMUL static inline uint32_t finish(const __m128i x[4], const uint8_t *p, size_t len)
+{
+	__m128i k = constant(FOLD_128);
+	__m128i a = fold(fold(fold(x[0], k, x[1]), k, x[2]), k, x[3]);
+	uint64_t c;
+
+	c = _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(a));
+	c = _mm_crc32_u64(c, (uint64_t)_mm_extract_epi64(a, 1));
+	return crc32c_sse42((uint32_t)c, p, len);
+}
+
+/*
+ * The crc32 instruction takes three cycles but one may begin in each: three lanes of a
+ * metadata block at a time.  The first two remainders then move on by two lanes and
+ * by one: times x^(8 * bytes - 33) mod P, reflected.
+ */
+#define LANE ((size_t)1360) /* three are a block less its checksum, but for 12 bytes */
+#define SHIFT_1_LANE 0x3f70cc6f
+#define SHIFT_2_LANES 0x5aa1f3cf
+
+CPU_CLMUL static uint32_t crc32c_lanes(uint32_t crc, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint64_t a, b, c, v[3];
+	__m128i moved;
+	size_t i;
+
+	while (len >= 3 * LANE) {
+		a = crc;
+		b = c = 0;
+		for (i = 0; i < LANE; i += 8) {
+			memcpy(&v[0], p + i, 8);
+			memcpy(&v[1], p + i + LANE, 8);
+			memcpy(&v[2], p + i + 2 * LANE, 8);
+			a = _mm_crc32_u64(a, v[0]);
+			b = _mm_crc32_u64(b, v[1]);
+			c = _mm_crc32_u64(c, v[2]);
+		}
+		moved = _mm_xor_si128(
+			_mm_clmulepi64_si128(constant(a, 0), constant(SHIFT_2_LANES, 0), 0),
+			_mm_clmulepi64_si128(constant(b, 0), constant(SHIFT_1_LANE, 0), 0));
+		crc = (uint32_t)(_mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(moved)) ^ c);
+		p += 3 * LANE;
+		len -= 3 * LANE;
+	}
+	return crc32c_sse42(crc, p, len);
+}
+
+CPU_WIDE static inline __m512i fold_wide(__m512i a, __m512i k, __m512i onto)
+{
+	return _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(a, k, 0x00),
+					 _mm512_clmulepi64_epi128(a, k, 0x11), onto, 0x96);
+}
+
+CPU_WIDE static inline __m512i load_wide(const uint8_t *p)
+{
+	__m512i v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+CPU_WIDE static uint32_t crc32c_vpclmul(uint32_t crc, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	__m512i z[4], k;
+	__m128i x[4];
+	int i;
+
+	if (len < 256)
+		return crc32c_sse42(crc, data, len);
+	k = _mm512_broadcast_i32x4(constant(FOLD_2048));
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++)
+		z[i] = load_wide(p + 64 * i);
+	z[0] = _mm512_xor_si512(z[0], _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)crc)));
+	for (p += 256, len -= 256; len >= 256; p += 256, len -= 256)
+#pragma GCC unroll 4
+		for (i = 0; i < 4; i++)
+			z[i] = fold_wide(z[i], k, load_wide(p + 64 * i));
+	k = _mm512_broadcast_i32x4(constant(FOLD_512));
+#pragma GCC unroll 4
+	for (i = 0; i < 3; i++)
+		z[i + 1] = fold_wide(z[i], k, z[i + 1]);
+	for (; len >= 64; p += 64, len -= 64)
+		z[3] = fold_wide(z[3], k, load_wide(p));
+	memcpy(x, &z[3], sizeof(x));
+	return finish(x, p, len);
+}
+
+/* Each asks a word that the C library filled in before main(). */
+static bool have_sse42(void)
+{
+	return __builtin_cpu_supports("sse4.2");
+}
+
+static bool have_clmul(void)
+{
+	return have_sse42() && __builtin_cpu_supports("pclmul");
+}
+
+static bool have_vpclmul(void)
+{
+	return have_clmul() && __builtin_cpu_supports("vpclmulqdq") &&
+	       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl");
+}
+
 uint32_t crc32c_raw(uint32_t crc, const void *data, size_t len)
 {
-	/* a load and a test of a word that the loader has filled in */
-	if (__builtin_cpu_supports("sse4.2"))
+	if (have_vpclmul())
+		return crc32c_vpclmul(crc, data, len);
+	if (have_clmul())
+		return crc32c_lanes(crc, data, len);
+	if (have_sse42())
 		return crc32c_sse42(crc, data, len);
 	return crc32c_nibbles(crc, data, len);
 }
 
+/* The widest first: a CPU that runs one of them runs all that follow. */
+static const struct crc32c_impl impls[] = { { "vpclmul", crc32c_vpclmul },
+					    { "lanes", crc32c_lanes },
+					    { "sse4.2", crc32c_sse42 },
+					    { "nibbles", crc32c_nibbles },
+					    { NULL, NULL } };
+
 const struct crc32c_impl *crc32c_impls(void)
 {
-	static const struct crc32c_impl all[] = {
-		{ "nibbles", crc32c_nibbles }, { "sse4.2", crc32c_sse42 }, { NULL, NULL }
-	};
-	static const struct crc32c_impl portable[] = { { "nibbles", crc32c_nibbles },
-						       { NULL, NULL } };
-
-	return __builtin_cpu_supports("sse4.2") ? all : portable;
+	return impls + (have_vpclmul() ? 0 : have_clmul() ? 1 : have_sse42() ? 2 : 3);
 }
+
+#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#include <sys/auxv.h>
+
+/* In assembler, as compilers do not agree on how one function asks for the extension. */
+static uint32_t crc32c_arm(uint32_t crc, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint64_t v;
+
+	for (; len >= 8; len -= 8, p += 8) {
+		memcpy(&v, p, 8);
+		__asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(v));
+	}
+	while (len--)
+		__asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"(*p++));
+	return crc;
+}
+
+/* HWCAP_CRC32; the auxiliary vector is in memory, so that asking costs little */
+static bool have_crc(void)
+{
+	return getauxval(AT_HWCAP) & (1 << 7);
+}
+
+uint32_t crc32c_raw(uint32_t crc, const void *data, size_t len)
+{
+	return have_crc() ? crc32c_arm(crc, data, len) : crc32c_nibbles(crc, data, len);
+}
+
+static const struct crc32c_impl impls[] = { { "crc", crc32c_arm },
+					    { "nibbles", crc32c_nibbles },
+					    { NULL, NULL } };
+
+const struct crc32c_impl *crc32c_impls(void)
+{
+	return impls + (have_crc() ? 0 : 1);
+}
+
 #else
 uint32_t crc32c_raw(uint32_t crc, const void *data, size_t len)
 {
 	return crc32c_nibbles(crc, data, len);
 }
 
+static const struct crc32c_impl impls[] = { { "nibbles", crc32c_nibbles }, { NULL, NULL } };
+
 const struct crc32c_impl *crc32c_impls(void)
 {
-	static const struct crc32c_impl portable[] = { { "nibbles", crc32c_nibbles },
-						       { NULL, NULL } };
-
-	return portable;
+	return impls;
 }
 #endif
