@@ -113,6 +113,14 @@ uint32_t walk_attr(const struct walk *w, mblock_t block)
 	return ~w->nattr[block];
 }
 
+void walk_range(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *last)
+{
+	bool known = block < w->s.nr_blocks;
+
+	*first = known ? w->first[block] : 0;
+	*last = known ? ~w->nlast[block] : UINT64_MAX;
+}
+
 const uint32_t *walk_children(const struct walk *w, mblock_t block, uint32_t *nr)
 {
 	const uint32_t *in = block < w->s.nr_blocks ? walk_inner(w, block) : NULL;

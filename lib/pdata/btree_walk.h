@@ -93,6 +93,11 @@ bool walk_shared(const struct walk *w, mblock_t block);
 bool walk_multi(const struct walk *w, mblock_t block);
 /* The least attr of the node's owners. */
 uint32_t walk_attr(const struct walk *w, mblock_t block);
+/*
+ * The keys that may be in a node by all its parents, both inclusive; for a node that was read,
+ * those that are in it (empty: *first > *last).
+ */
+void walk_range(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *last);
 
 /*
  * The children of an internal node that was read, in key order; WALK_NONE (as uint32_t) stands for
