@@ -239,6 +239,22 @@ static int read_half(struct stream *s, mblock_t root, bool details, struct half 
 	return r == -ENOMEM ? err_nomem(err, "the list of devices") : r;
 }
 
+bool metadata_device_problem(const struct metadata_device *dev, char *text, size_t len)
+{
+	if (!dev->has_root)
+		snprintf(text, len,
+			 "device %" PRIu32 ": stands in the details tree but has no mapping tree",
+			 dev->info.dev_id);
+	else if (!dev->has_details)
+		snprintf(text, len,
+			 "device %" PRIu32 ": has a mapping tree (block %" PRIu64
+			 ") but does not stand in the details tree",
+			 dev->info.dev_id, dev->root);
+	else
+		return false;
+	return true;
+}
+
 /* Joins the two ascending lists into d->dev. */
 static int join(struct metadata_devices *d, const struct half *det, const struct half *top)
 {
@@ -247,29 +263,23 @@ static int join(struct metadata_devices *d, const struct half *det, const struct
 	d->dev = calloc(det->nr + top->nr + 1, sizeof(*d->dev));
 	if (!d->dev)
 		return -ENOMEM;
+	d->nr_tree_problems = d->nr_kept;
 	while (i < det->nr || j < top->nr) {
 		struct metadata_device *out = &d->dev[d->nr++];
-		int r = 0;
+		char text[160];
 
 		if (j == top->nr ||
 		    (i < det->nr && det->dev[i].info.dev_id < top->dev[j].info.dev_id)) {
 			*out = det->dev[i++];
-			r = problemf(d, "device %" PRIu32
-				     ": stands in the details tree but has no mapping tree",
-				     out->info.dev_id);
 		} else if (i == det->nr || top->dev[j].info.dev_id < det->dev[i].info.dev_id) {
 			*out = top->dev[j++];
-			r = problemf(d, "device %" PRIu32
-				     ": has a mapping tree (block %" PRIu64
-				     ") but does not stand in the details tree",
-				     out->info.dev_id, out->root);
 		} else {
 			*out = det->dev[i++];
 			out->has_root = true;
 			out->root = top->dev[j++].root;
 		}
-		if (r)
-			return r;
+		if (metadata_device_problem(out, text, sizeof(text)) && add_problem(d, text))
+			return -ENOMEM;
 	}
 	return 0;
 }

@@ -49,10 +49,11 @@ struct metadata_devices {
 	/*
 	 * What is wrong with the list: parts of either tree that cannot be read, ids that stand in
 	 * only one of them, ids above 24 bits (left out).  One sentence each, at most
-	 * METADATA_MAX_PROBLEMS kept; nr_problems counts all.
+	 * METADATA_MAX_PROBLEMS kept; nr_problems counts all.  The first nr_tree_problems are about
+	 * the trees, the rest name one device each, as its has_root and has_details do.
 	 */
 	char **problem;
-	size_t nr_problems, nr_kept;
+	size_t nr_problems, nr_kept, nr_tree_problems;
 };
 #define METADATA_MAX_PROBLEMS 100
 
@@ -64,6 +65,9 @@ struct metadata_devices {
 int metadata_devices_read(const struct metadata *md, struct stream *s,
 			  struct metadata_devices *out, struct err *err);
 void metadata_devices_fini(struct metadata_devices *d);
+
+/* What is wrong with a device that lacks one of the two; false when nothing is. */
+bool metadata_device_problem(const struct metadata_device *dev, char *text, size_t len);
 
 /* The device with this id, or NULL. */
 const struct metadata_device *metadata_devices_find(const struct metadata_devices *d,

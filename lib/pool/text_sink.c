@@ -276,6 +276,14 @@ int text_sink_new(enum text_format format, int fd, const char *name, struct even
 	return 0;
 }
 
+int text_sink_flush(struct events *e, struct err *err)
+{
+	struct text_sink *s = e->ctx;
+
+	add_pending(s);
+	return flush(s, err);
+}
+
 void text_sink_free(struct events *e)
 {
 	struct text_sink *s = e->ctx;

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_EMIT_H
+#define POOL_EMIT_H
+/*
+ * The source of events that reads metadata: dump, shrink and pack begin here.
+ *
+ * Only the internal nodes are read beforehand; from them it is known which leaves are
+ * shared.  Those become defs, ascending by name, before all devices; then the devices follow,
+ * ascending by id, with refs in key position.  Leaves are read in batches in location order,
+ * decoded by the workers, and given to the sink in order; where the sink can render(), the
+ * workers render too.
+ *
+ * Memory: that of the walk over internal nodes (btree_walk.h) and of the shared leaves
+ * (sharing.h), 4 MiB of leaves, and half a MiB a worker; nothing per mapping.
+ */
+#include "pool/events.h"
+#include "pool/metadata.h"
+
+struct emit_options {
+	const uint32_t *dev_ids; /* only these devices, in any order; unknown ids are ignored */
+	size_t nr_dev_ids;	 /* 0: all */
+	bool no_shared;		 /* no defs: everything inline; also implied by dev_ids */
+	bool skip_mappings;	 /* device elements without content */
+	const struct pool_info *header; /* NULL: what metadata_pool_info() says */
+	/*
+	 * Called for each thing that cannot be told: damage with device and key range, devices
+	 * that only one tree knows.  From one thread at a time, in the order of devices.
+	 */
+	void (*problem)(void *ctx, const char *text);
+	void *ctx;
+};
+
+#define EMIT_MAX_PROBLEMS 1000 /* the rest is only counted */
+
+/*
+ * Drives @to.  0: everything was told.  -EUCLEAN (-EIO when only reading failed): there were
+ * problems; all that could be read was told, but end_pool was not, so that the result is not
+ * taken for the whole.  Another negative errno: the sink's, or no memory.
+ */
+int emit(const struct metadata *md, struct stream *s, const struct emit_options *opt,
+	 const struct events *to, struct err *err);
+
+#endif

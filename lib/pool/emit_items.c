@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The order of things: defs and devices from the internal nodes in memory. */
+#include <stdlib.h>
+
+#include "pool/emit_private.h"
+
+static struct emit_item *add(struct emit_items *it, enum emit_kind kind, size_t dev)
+{
+	struct emit_item *item;
+
+	if (it->nr == it->cap) {
+		size_t cap = it->cap ? 2 * it->cap : 64;
+
+		item = realloc(it->item, cap * sizeof(*item));
+		if (!item)
+			return NULL;
+		it->item = item;
+		it->cap = cap;
+	}
+	item = &it->item[it->nr++];
+	*item = (struct emit_item){ .kind = kind, .dev = dev };
+	return item;
+}
+
+static int add_block(struct emit_items *it, enum emit_kind kind, size_t dev, mblock_t b)
+{
+	struct emit_item *item = add(it, kind, dev);
+
+	if (!item)
+		return -1;
+	item->block = b;
+	return 0;
+}
+
+static int add_leaf(struct emitter *e, struct emit_items *it, size_t dev, mblock_t leaf)
+{
+	struct emit_item *item = add(it, EMIT_LEAF, dev);
+
+	if (!item)
+		return -1;
+	item->block = leaf;
+	walk_range(e->walk, leaf, &item->first, &item->last);
+	it->nr_leaves++;
+	return 0;
+}
+
+static int add_fault(struct emit_items *it, size_t dev, const struct walk_fault *f)
+{
+	struct emit_item *item = add(it, EMIT_FAULT, dev);
+
+	if (!item)
+		return -1;
+	item->block = f->block;
+	item->fault = f->fault;
+	item->first = f->begin;
+	item->last = f->last;
+	return 0;
+}
+
+/* The faults of the node @block itself, or of the pointers in it. */
+static int add_faults(struct emitter *e, struct emit_items *it, mblock_t block, bool pointers)
+{
+	size_t nr;
+	const struct walk_fault *f = walk_faults(e->walk, &nr);
+	bool any = false;
+
+	for (size_t i = 0; i < nr; i++) {
+		bool is_pointer = f[i].parent != WALK_NONE;
+
+		if (is_pointer != pointers || (pointers ? f[i].parent : f[i].block) != block)
+			continue;
+		if (add_fault(it, e->place.dev, &f[i]))
+			return -1;
+		any = true;
+	}
+	if (!any) { /* never silently: a fault of a sort that is not listed */
+		struct walk_fault other = { .block = block, .fault = NODE_BAD_DEPTH };
+
+		walk_range(e->walk, block, &other.begin, &other.last);
+		return add_fault(it, e->place.dev, &other);
+	}
+	return 0;
+}
+
+static int next_of_defs(struct emitter *e, struct emit_items *it)
+{
+	struct emit_place *p = &e->place;
+	int r;
+
+	if (!p->leaf) {
+		p->def = sharing_find_def(e->sharing, p->def + 1);
+		if (!p->def) {
+			p->in_defs = false;
+			return 0;
+		}
+		p->leaf = p->def;
+		if (add_block(it, EMIT_BEGIN_DEF, 0, p->def))
+			return -1;
+	}
+	r = add_leaf(e, it, 0, p->leaf);
+	p->leaf = sharing_next(e->sharing, p->leaf);
+	if (!r && !p->leaf)
+		r = add_block(it, EMIT_END_DEF, 0, p->def);
+	return r;
+}
+
+static int take_leaf(struct emitter *e, struct emit_items *it, mblock_t leaf)
+{
+	enum share sh = e->sharing ? sharing_of(e->sharing, leaf) : SHARE_NONE;
+
+	/* a shared leaf that could not be read: once more, so that each device names it */
+	if ((sh == SHARE_NONE || sharing_lost(e->sharing, leaf)) &&
+	    add_leaf(e, it, e->place.dev, leaf))
+		return -1;
+	if (sh == SHARE_FIRST && !sharing_empty(e->sharing, leaf))
+		return add_block(it, EMIT_REF, e->place.dev, leaf);
+	return 0;
+}
+
+/* Goes to a node: a leaf is told, an internal one entered. */
+static int enter(struct emitter *e, struct emit_items *it, mblock_t node)
+{
+	struct emit_place *p = &e->place;
+	struct emit_frame *f;
+
+	if (walk_fault_of(e->walk, node) != NODE_OK || walk_height(e->walk, node) < 0)
+		return add_faults(e, it, node, false);
+	if (walk_height(e->walk, node) == 0)
+		return take_leaf(e, it, node);
+	if (e->sharing && sharing_quiet(e->sharing, node))
+		return 0;
+	f = &p->frame[p->depth++]; /* the height of a sound tree is at most BTREE_MAX_DEPTH */
+	*f = (struct emit_frame){ .node = node };
+	f->child = walk_children(e->walk, node, &f->nr);
+	return f->child ? 0 : add_faults(e, it, node, false);
+}
+
+static int next_of_device(struct emitter *e, struct emit_items *it)
+{
+	struct emit_place *p = &e->place;
+	struct emit_frame *f;
+	mblock_t c;
+	uint32_t i;
+
+	if (!p->in_device) {
+		p->in_device = true;
+		if (!add(it, EMIT_BEGIN_DEVICE, p->dev))
+			return -1;
+		return e->opt->skip_mappings ? 0 : enter(e, it, e->dev[p->dev]->root);
+	}
+	if (!p->depth) {
+		p->in_device = false;
+		return add(it, EMIT_END_DEVICE, p->dev++) ? 0 : -1;
+	}
+	f = &p->frame[p->depth - 1];
+	if (f->i == f->nr) {
+		p->depth--;
+		return 0;
+	}
+	i = f->i++;
+	c = sharing_child(e->walk, f->node, f->child, i);
+	if (c)
+		return enter(e, it, c);
+	if (f->child[i] != WALK_NONE && walk_fault_of(e->walk, f->child[i]) != NODE_OK)
+		return add_faults(e, it, f->child[i], false);
+	if (f->told) /* all bad pointers of a node at once */
+		return 0;
+	f->told = true;
+	return add_faults(e, it, f->node, true);
+}
+
+static int by_block(const void *va, const void *vb)
+{
+	const mblock_t *a = va, *b = vb;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+static int make_list(struct emit_items *it)
+{
+	size_t n = 0;
+	mblock_t *list = realloc(it->list, (it->nr_leaves + 1) * sizeof(*list));
+
+	if (!list)
+		return -1;
+	it->list = list;
+	for (size_t i = 0; i < it->nr; i++)
+		if (it->item[i].kind == EMIT_LEAF)
+			list[n++] = it->item[i].block;
+	qsort(list, n, sizeof(*list), by_block);
+	it->nr_list = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!i || list[i] != list[i - 1])
+			list[it->nr_list++] = list[i];
+	for (size_t i = 0; i < it->nr; i++) {
+		const mblock_t *at;
+
+		if (it->item[i].kind != EMIT_LEAF)
+			continue;
+		at = bsearch(&it->item[i].block, list, it->nr_list, sizeof(*list), by_block);
+		it->item[i].slot = (uint32_t)(at - list);
+	}
+	return 0;
+}
+
+int emit_items_fill(struct emitter *e, struct emit_items *it, bool defs, struct err *err)
+{
+	struct emit_place *p = &e->place;
+	int r = 0;
+
+	it->nr = it->nr_leaves = it->nr_list = 0;
+	while (!r && it->nr_leaves < EMIT_BATCH_LEAVES && it->nr < EMIT_BATCH_ITEMS) {
+		if (defs && p->in_defs)
+			r = next_of_defs(e, it);
+		else if (!defs && p->dev < e->nr_devs)
+			r = next_of_device(e, it);
+		else
+			break;
+	}
+	if (!r)
+		r = make_list(it);
+	return r ? err_nomem(err, "the order of leaves") : 0;
+}
+
+void emit_items_fini(struct emit_items *it)
+{
+	free(it->item);
+	free(it->list);
+	*it = (struct emit_items){ 0 };
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_EMIT_PRIVATE_H
+#define POOL_EMIT_PRIVATE_H
+/*
+ * The parts of emit: emit_items.c traverses the internal nodes in memory and says what comes in
+ * which order (struct emit_item); emit_leaves.c reads and decodes the leaves of a batch of
+ * items; emit.c gives the sink its events.
+ */
+#include "pdata/btree_walk.h"
+#include "pool/emit.h"
+#include "pool/sharing.h"
+
+#define EMIT_BATCH_LEAVES 1024
+#define EMIT_BATCH_ITEMS 4096 /* of any kind; a few more may come at once */
+#define EMIT_GROUP 8	      /* leaves that one worker decodes at a time */
+
+enum emit_kind {
+	EMIT_LEAF,
+	EMIT_BEGIN_DEF,
+	EMIT_END_DEF,
+	EMIT_BEGIN_DEVICE,
+	EMIT_END_DEVICE,
+	EMIT_REF,
+	EMIT_FAULT, /* something above the leaves that cannot be read */
+};
+
+struct emit_item {
+	enum emit_kind kind;
+	enum node_fault fault; /* of a leaf: known once it was read */
+	uint32_t slot;	       /* of a leaf, in the batch's bytes */
+	size_t dev;	       /* index of the device */
+	mblock_t block;	       /* leaf, node, or a def's name */
+	uint64_t first, last;  /* keys */
+};
+
+/* What comes next, as far as one read goes. */
+struct emit_items {
+	struct emit_item *item;
+	size_t nr, cap;
+	size_t nr_leaves; /* items of kind EMIT_LEAF */
+	mblock_t *list;	  /* their blocks, ascending, each once */
+	size_t nr_list;
+};
+
+struct emit_frame {
+	mblock_t node;
+	const uint32_t *child;
+	uint32_t nr, i;
+	bool told; /* its bad pointers */
+};
+
+/* Where the traversal stands. */
+struct emit_place {
+	bool in_defs; /* the defs come first */
+	mblock_t def, leaf; /* 0: between two */
+	size_t dev;
+	bool in_device;
+	int depth;
+	struct emit_frame frame[BTREE_MAX_DEPTH];
+};
+
+/* What one worker makes of a group of leaves. */
+struct emit_lane {
+	size_t begin, nr; /* items */
+	bool leaves;	  /* sound leaves, else anything else */
+	struct run *run;
+	size_t nr_runs;
+	uint64_t first_key, last_key; /* when nr_runs */
+	uint64_t nr_outside;	      /* mappings beyond the data device */
+	struct run outside;	      /* the first of them */
+	bool disorder;		      /* the leaves' keys do not ascend */
+	struct outbuf text;	      /* the inner runs, rendered */
+};
+
+struct emitter {
+	const struct metadata *md;
+	struct stream *s;
+	const struct emit_options *opt;
+	const struct events *to;
+	const struct metadata_device **dev; /* those that are told, ascending */
+	size_t nr_devs;
+	struct walk *walk;
+	struct sharing *sharing; /* NULL: everything inline */
+
+	struct emit_place place;
+	struct emit_items items[2], *now;
+	size_t now_pos;
+
+	/* the bytes of now's leaves */
+	uint8_t *data;
+	struct node *node;
+	uint8_t *fault;
+	size_t data_cap;
+	struct emit_lane *lane;
+	size_t nr_lanes;
+
+	/* the def or device being told */
+	bool in_def, def_told;
+	uint64_t def_name;
+	size_t cur_dev;
+	bool has_last;
+	uint64_t last_key;
+	uint64_t nr_outside;
+	struct run outside;
+
+	uint64_t nr_problems;
+	bool not_only_io;
+};
+
+/*
+ * What comes next of the defs, or of the devices; nothing: @it is empty.  The devices may be asked
+ * for when all defs have been told, as they need to know what was lost.  0 or -ENOMEM.
+ */
+int emit_items_fill(struct emitter *e, struct emit_items *it, bool defs, struct err *err);
+void emit_items_fini(struct emit_items *it);
+
+/* Reads the leaves of e->now and judges them. */
+int emit_leaves_read(struct emitter *e, struct err *err);
+/* Announces the leaves of @it to the device. */
+void emit_leaves_hint(struct emitter *e, const struct emit_items *it);
+/* Cuts the next group off e->now into @l: 1, or 0 when there is none. */
+int emit_lane_take(struct emitter *e, struct emit_lane *l);
+/* Decodes and renders; any thread. */
+int emit_lane_decode(const struct emitter *e, struct emit_lane *l, struct err *err);
+
+#endif
