@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "volume/pool_source.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "dev/dev.h"
+
+static int check_block_size(const struct pool_source *s, struct err *err)
+{
+	const struct table *t = s->arg.table;
+
+	if (!t || t->data_block_size == s->md.view.data_block_size)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "%s says a block size of %" PRIu32 " sectors, the metadata in %s says %" PRIu32
+		       ": this is not the table of this pool",
+		       t->path, t->data_block_size, s->arg.metadata, s->md.view.data_block_size);
+}
+
+static int open_all(const struct pool_source_options *opt,
+		    struct pool_source *s, struct err *err)
+{
+	int r = pool_arg_readable(&s->arg, false, err);
+
+	if (!r)
+		r = dev_open(s->arg.metadata, opt->metadata.snap ? DEV_SHARED : 0, &s->io, err);
+	if (r)
+		return r;
+	s->jobs = jobs_new(opt->nr_jobs);
+	if (!s->jobs)
+		return err_nomem(err, "workers");
+	stream_init(&s->stream, s->io, s->jobs);
+	r = metadata_open(s->io, &opt->metadata, &s->md, err);
+	return r || opt->metadata.any_block_size ? r : check_block_size(s, err);
+}
+
+int pool_source_open(const char *path, const struct pool_source_options *opt,
+		     struct pool_source *out, struct err *err)
+{
+	int r;
+
+	*out = (struct pool_source){ 0 };
+	r = pool_arg_open(path, &out->arg, err);
+	if (r)
+		return r;
+	r = open_all(opt, out, err);
+	if (r)
+		pool_source_close(out);
+	return r;
+}
+
+void pool_source_close(struct pool_source *src)
+{
+	if (src->jobs)
+		jobs_free(src->jobs);
+	if (src->io)
+		io_free(src->io);
+	pool_arg_fini(&src->arg);
+	*src = (struct pool_source){ 0 };
+}

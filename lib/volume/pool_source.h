@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_POOL_SOURCE_H
+#define VOLUME_POOL_SOURCE_H
+/*
+ * A POOL argument opened for reading its metadata: what every command that only reads begins
+ * with.  The argument is a metadata device or file, or a table file that names one.
+ */
+#include "base/jobs.h"
+#include "pool/metadata.h"
+#include "volume/table.h"
+
+struct pool_source_options {
+	struct metadata_options metadata; /* with .snap the device is opened shared: the pool is live */
+	unsigned nr_jobs;		  /* 0: as many as there are CPUs */
+};
+
+struct pool_source {
+	struct pool_arg arg;
+	struct io *io;
+	struct jobs *jobs;
+	struct stream stream;
+	struct metadata md;
+};
+
+/*
+ * Fails as pool_arg_open(), pool_arg_readable(), dev_open() and metadata_open() do, and with
+ * -EINVAL when the table's block size is not the metadata's.  *out does not move in memory until
+ * pool_source_close(), which takes a zeroed one too.
+ */
+int pool_source_open(const char *path, const struct pool_source_options *opt,
+		     struct pool_source *out, struct err *err);
+void pool_source_close(struct pool_source *src);
+
+#endif
