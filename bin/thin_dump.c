@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* thin_dump: a pool's metadata as text. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "cli/cli.h"
+#include "dev/dev.h"
+#include "dev/out_file.h"
+#include "pool/emit.h"
+#include "pool/xml.h"
+#include "volume/pool_source.h"
+
+enum { OPT_DEV_ID = 256, OPT_SKIP, OPT_NO_SHARED, OPT_TRANSACTION, OPT_BLOCK_SIZE, OPT_NR_BLOCKS,
+       OPT_JOBS };
+
+static const struct opt opts[] = {
+	{ 'o', "output", ARG_REQUIRED, "FILE",
+	  "write to FILE, which is replaced when the dump is complete", 'o' },
+	{ 'f', "format", ARG_REQUIRED, "TYPE", "xml (default), human_readable or json", 'f' },
+	{ 'r', "repair", ARG_NONE, NULL, "dump what thin_repair would recover", 'r' },
+	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
+	  "dump the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
+	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 0, "dev-id", ARG_REQUIRED, "ID", "only this device; may be repeated", OPT_DEV_ID },
+	{ 0, "no-shared", ARG_NONE, NULL,
+	  "write shared mappings into each device, not once as a <def>", OPT_NO_SHARED },
+	{ 0, "skip-mappings", ARG_NONE, NULL, "devices without their mappings", OPT_SKIP },
+	{ 0, "transaction-id", ARG_REQUIRED, "N", "say so in the header", OPT_TRANSACTION },
+	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "say so in the header", OPT_BLOCK_SIZE },
+	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "say so in the header", OPT_NR_BLOCKS },
+	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
+	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_dump",
+	.usage = "[options] POOL",
+	.summary = "Prints the metadata of a thin pool as XML that thin_restore reads. POOL is a "
+		   "metadata device or file, or a table file.",
+	.notes = "Where something cannot be read, the rest is printed without the closing tag, what is\n"
+		 "missing is named on standard error, and the exit status is 1.",
+	.opts = opts,
+	.min_args = 1,
+	.max_args = 1,
+	.missing = "No input file provided.",
+};
+
+struct dump {
+	struct cli cli;
+	const char *output;
+	enum text_format format;
+	bool repair;
+	struct pool_source_options source;
+	struct emit_options emit;
+	uint32_t *dev_ids;
+	struct pool_overrides overrides;
+};
+
+static void parse_format(struct dump *d)
+{
+	static const struct {
+		const char *name;
+		enum text_format format;
+	} formats[] = {
+		{ "xml", TEXT_XML }, { "human_readable", TEXT_HUMAN }, { "json", TEXT_JSON },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		if (!strcmp(d->cli.arg, formats[i].name)) {
+			d->format = formats[i].format;
+			return;
+		}
+	}
+	cli_usage_error(&d->cli, "unknown format '%s': xml, human_readable or json", d->cli.arg);
+}
+
+static void add_dev_id(struct dump *d)
+{
+	uint64_t id = cli_u64(&d->cli, "--dev-id");
+	uint32_t *ids;
+
+	if (id > MAX_DEV_ID)
+		cli_usage_error(&d->cli, "--dev-id: %s is above the greatest device id, %u",
+				d->cli.arg, MAX_DEV_ID);
+	ids = realloc(d->dev_ids, (d->emit.nr_dev_ids + 1) * sizeof(*ids));
+	if (!ids)
+		cli_usage_error(&d->cli, "--dev-id: out of memory");
+	ids[d->emit.nr_dev_ids++] = (uint32_t)id;
+	d->emit.dev_ids = d->dev_ids = ids;
+}
+
+static void parse_block_size(struct dump *d)
+{
+	d->overrides.has_data_block_size = true;
+	d->overrides.data_block_size = cli_u64(&d->cli, "--data-block-size");
+	if (!data_block_size_ok(d->overrides.data_block_size))
+		cli_usage_error(&d->cli,
+				"--data-block-size: %s is none: multiples of %d sectors from %d to %d",
+				d->cli.arg, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
+				DATA_BLOCK_SECTORS_MAX);
+}
+
+static void parse_option(struct dump *d, int id)
+{
+	struct cli *c = &d->cli;
+
+	switch (id) {
+	case 'o':
+		d->output = c->arg;
+		break;
+	case 'f':
+		parse_format(d);
+		break;
+	case 'r':
+		d->repair = true;
+		break;
+	case 'm':
+		d->source.metadata.snap = true;
+		if (c->arg)
+			d->source.metadata.snap_block = cli_u64(c, "--metadata-snap");
+		break;
+	case OPT_DEV_ID:
+		add_dev_id(d);
+		break;
+	case OPT_NO_SHARED:
+		d->emit.no_shared = true;
+		break;
+	case OPT_SKIP:
+		d->emit.skip_mappings = true;
+		break;
+	case OPT_TRANSACTION:
+		d->overrides.has_transaction = true;
+		d->overrides.transaction = cli_u64(c, "--transaction-id");
+		break;
+	case OPT_BLOCK_SIZE:
+		parse_block_size(d);
+		break;
+	case OPT_NR_BLOCKS:
+		d->overrides.has_nr_data_blocks = true;
+		d->overrides.nr_data_blocks = cli_u64(c, "--nr-data-blocks");
+		break;
+	case 'q':
+		c->quiet = true;
+		break;
+	case OPT_JOBS:
+		d->source.nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 256);
+		break;
+	}
+}
+
+static void apply_overrides(const struct pool_overrides *o, struct pool_info *info)
+{
+	if (o->has_transaction)
+		info->transaction = o->transaction;
+	if (o->has_data_block_size)
+		info->data_block_size = (uint32_t)o->data_block_size;
+	if (o->has_nr_data_blocks)
+		info->nr_data_blocks = o->nr_data_blocks;
+}
+
+static void tell_problem(void *ctx, const char *text)
+{
+	cli_error(ctx, "%s", text);
+}
+
+static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
+{
+	struct pool_source src;
+	struct pool_info info;
+	struct events sink = { 0 };
+	struct err ignored;
+	int r;
+
+	d->source.metadata.any_block_size = d->overrides.has_data_block_size;
+	r = pool_source_open(d->cli.args[0], &d->source, &src, err);
+	if (r)
+		return r;
+	metadata_pool_info(&src.md, &info);
+	apply_overrides(&d->overrides, &info);
+	d->emit.header = &info;
+	d->emit.problem = tell_problem;
+	d->emit.ctx = &d->cli;
+	r = text_sink_new(d->format, fd, name, &sink, err);
+	if (!r)
+		r = emit(&src.md, &src.stream, &d->emit, &sink, err);
+	if (r == -EUCLEAN || r == -EIO) /* what could be read */
+		(void)text_sink_flush(&sink, &ignored);
+	text_sink_free(&sink);
+	pool_source_close(&src);
+	return r;
+}
+
+static int dump_to_file(struct dump *d, struct err *err)
+{
+	struct out_file *f;
+	int r;
+
+	if (dev_same(d->output, d->cli.args[0]))
+		cli_usage_error(&d->cli, "-o: '%s' is the input itself", d->output);
+	r = out_file_open(d->output, &f, err);
+	if (r)
+		return r;
+	r = dump_to(d, out_file_fd(f), d->output, err);
+	if (!r)
+		return out_file_commit(f, err);
+	out_file_abort(f);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct dump d = { 0 };
+	struct err err = { 0 };
+	int id, r;
+
+	cli_init(&d.cli, &command, argc, argv);
+	while ((id = cli_next(&d.cli)))
+		parse_option(&d, id);
+	if (d.repair && d.source.metadata.snap)
+		cli_usage_error(&d.cli, "--repair cannot be used with --metadata-snap");
+	if (d.repair) {
+		cli_error(&d.cli, "--repair is not there yet; thin_check says what is damaged");
+		return EXIT_DAMAGE;
+	}
+	r = d.output ? dump_to_file(&d, &err) : dump_to(&d, STDOUT_FILENO, "standard output", &err);
+	free(d.dev_ids);
+	return r ? cli_fail(&d.cli, r, &err) : EXIT_DONE;
+}

@@ -1,0 +1,240 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# thin_dump: what callers parse, sharing, damage, output files.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	export DIR=$BATS_FILE_TMPDIR
+	cat >"$DIR/tiny.xml" <<-'XML'
+	<superblock uuid="" time="2" transaction="5" version="2" data_block_size="128" nr_data_blocks="100">
+	  <device dev_id="1" mapped_blocks="4" transaction="1" creation_time="0" snap_time="1">
+	    <range_mapping origin_begin="0" data_begin="10" length="3" time="0"/>
+	    <single_mapping origin_block="7" data_block="20" time="1"/>
+	  </device>
+	  <device dev_id="2" mapped_blocks="3" transaction="2" creation_time="1" snap_time="1">
+	    <range_mapping origin_begin="0" data_begin="10" length="3" time="0"/>
+	  </device>
+	  <device dev_id="3" mapped_blocks="2" transaction="4" creation_time="2" snap_time="2">
+	    <single_mapping origin_block="0" data_block="10" time="0"/>
+	    <single_mapping origin_block="9" data_block="30" time="2"/>
+	  </device>
+	</superblock>
+	XML
+	truncate -s 256K "$DIR/tiny"
+	thin_restore -i "$DIR/tiny.xml" -o "$DIR/tiny"
+
+	# devices 1 and 2 share a part of two leaves and one of one; many single mappings
+	{
+		echo '<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="9000">'
+		echo '  <def name="1">'
+		singles 0 504 0
+		echo '  </def>'
+		echo '  <def name="2">'
+		singles 2000 252 1000
+		echo '  </def>'
+		for dev in 1 2; do
+			echo "  <device dev_id=\"$dev\" mapped_blocks=\"1756\" transaction=\"0\" creation_time=\"0\" snap_time=\"1\">"
+			echo '    <ref name="1"/>'
+			singles 1000 1000 $((dev * 2000))
+			echo '    <ref name="2"/>'
+			echo '  </device>'
+		done
+		echo '</superblock>'
+	} >"$DIR/shared.xml"
+	truncate -s 4M "$DIR/shared"
+	thin_restore -i "$DIR/shared.xml" -o "$DIR/shared"
+}
+
+# $2 mappings from device block $1 to data block $3 on, none of which can be merged
+singles() {
+	awk -v v="$1" -v n="$2" -v d="$3" 'BEGIN { for (i = 0; i < n; i++)
+		printf "    <single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", v + i, d + n - 1 - i }'
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+# Flips a byte of block $2 of file $1.
+flip() {
+	local at=$(($2 * 4096 + 100)) old
+	old=$(od -An -tu1 -j $at -N1 "$1")
+	printf "\\$(printf %o $((old ^ 255)))" | dd of="$1" bs=1 seek=$at conv=notrunc status=none
+}
+
+number() { # of $3 bytes at $2 in file $1
+	od -An -tu"$3" -j"$2" -N"$3" "$1" | tr -d ' '
+}
+
+# The root of device $2's mapping tree in file $1.
+root_of() {
+	local top i
+	top=$(($(number "$1" 320 8) * 4096))
+	for ((i = 0; i < $(number "$1" $((top + 16)) 4); i++)); do
+		[ "$(number "$1" $((top + 32 + 8 * i)) 8)" -ne "$2" ] ||
+			number "$1" $((top + 2048 + 8 * i)) 8
+	done
+}
+
+@test "thin_dump: the XML is token for token what callers parse" {
+	run --separate-stderr thin_dump "$DIR/tiny"
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+	diff "$DIR/tiny.xml" - <<<"$output"
+}
+
+@test "thin_dump: human_readable has inclusive ranges and the header in order" {
+	run --separate-stderr thin_dump -f human_readable --dev-id 1 "$DIR/tiny"
+	[ "$status" -eq 0 ]
+	diff - <(echo "$output") <<-'TXT'
+	begin superblock: "", 2, 5, 0, 2, 128, 100
+	device: 1
+	mapped_blocks: 4
+	transaction: 1
+	creation time: 0
+	snap time: 1
+	    (0..2) -> (10..12), 0
+	    (7..7) -> (20..20), 1
+
+	end superblock
+	TXT
+}
+
+@test "thin_dump: json is one document with the same content" {
+	command -v jq >/dev/null || skip "jq is not installed"
+	run --separate-stderr thin_dump -f json "$DIR/tiny"
+	[ "$status" -eq 0 ]
+	[ "$(jq -c '[.devices[].dev_id]' <<<"$output")" = '[1,2,3]' ]
+	[ "$(jq -c '.devices[0].mappings[1]' <<<"$output")" = '{"origin_begin":7,"data_begin":20,"length":1,"time":1}' ]
+	thin_dump -f json "$DIR/shared" | jq -e '.defs | length == 2' >/dev/null
+}
+
+@test "thin_dump: shared leaves become defs, named by block, ascending, and come back the same" {
+	thin_dump "$DIR/shared" >a.xml
+	[ "$(grep -c '<def ' a.xml)" -eq 2 ]
+	[ "$(grep -c '<ref ' a.xml)" -eq 4 ]
+	grep -o '<def name="[0-9]*' a.xml | tr -dc '0-9\n' >names
+	sort -n names | diff names -
+	truncate -s 4M again
+	thin_restore -i a.xml -o again
+	thin_dump again | diff <(sed 's/name="[0-9]*"//' a.xml) <(sed 's/name="[0-9]*"//')
+}
+
+@test "thin_dump: --no-shared and --dev-id write everything inline" {
+	thin_dump --no-shared "$DIR/shared" >a.xml
+	[ "$(grep -c 'single_mapping' a.xml)" -eq 3512 ]
+	[ "$(grep -cE '<(def|ref)' a.xml)" -eq 0 ]
+	thin_dump --dev-id 2 --dev-id 99 "$DIR/shared" >b.xml
+	[ "$(grep -c '<device ' b.xml)" -eq 1 ]
+	diff <(sed -n '/dev_id="2"/,/<.device>/p' a.xml) <(sed -n '/dev_id="2"/,/<.device>/p' b.xml)
+}
+
+@test "thin_dump: an unknown --dev-id prints no device and is no error" {
+	run --separate-stderr thin_dump --dev-id 77 "$DIR/tiny"
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 2 ]
+}
+
+@test "thin_dump: --skip-mappings prints empty devices" {
+	run --separate-stderr thin_dump --skip-mappings "$DIR/tiny"
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 8 ]
+	[[ "$output" != *mapping\ * ]]
+}
+
+@test "thin_dump: header overrides are taken as given, an illegal block size is refused" {
+	run --separate-stderr thin_dump --transaction-id 3 --data-block-size 256 --nr-data-blocks 50 "$DIR/tiny"
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = '<superblock uuid="" time="2" transaction="3" version="2" data_block_size="256" nr_data_blocks="50">' ]
+	run --separate-stderr thin_dump --data-block-size 100 "$DIR/tiny"
+	[ "$status" -eq 64 ]
+	run --separate-stderr thin_dump -f bogus "$DIR/tiny"
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"unknown format 'bogus'"* ]]
+}
+
+@test "thin_dump: one job gives the same as sixteen" {
+	thin_dump --jobs 1 "$DIR/shared" >a
+	thin_dump --jobs 16 "$DIR/shared" | cmp a -
+}
+
+@test "thin_dump: without a metadata snapshot -m says so" {
+	for m in -m -m7 -m=7 --metadata-snap --metadata-snapshot=7; do
+		run --separate-stderr thin_dump $m "$DIR/tiny"
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"no current metadata snap"* ]]
+	done
+}
+
+@test "thin_dump: a table file names the metadata, and its block size must fit" {
+	cp "$DIR/tiny" meta
+	truncate -s 1M data
+	echo "pool: 0 12800 thin-pool meta data 128 0" >table
+	thin_dump table | diff "$DIR/tiny.xml" -
+	echo "pool: 0 12800 thin-pool meta data 256 0" >table
+	run --separate-stderr thin_dump table
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *256*128* ]]
+}
+
+@test "thin_dump: a reader that closes the pipe hears nothing on stderr" {
+	run bash -c "thin_dump '$DIR/shared' 2>err | head -1; exit \${PIPESTATUS[0]}"
+	[[ "${lines[0]}" == '<superblock uuid="" time="1" transaction="2" '* ]]
+	[ ! -s err ]
+}
+
+@test "thin_dump: a full disk is an error, on stdout and with -o" {
+	[ -e /dev/full ] || skip "no /dev/full"
+	run bash -c "thin_dump '$DIR/tiny' >/dev/full"
+	[ "$status" -eq 74 ]
+	[[ "$output" == *"No space left on device"* ]]
+	run thin_dump -o /dev/full "$DIR/tiny"
+	[ "$status" -eq 74 ]
+	[[ "$output" == *"No space left on device"* ]]
+}
+
+@test "thin_dump: -o replaces the file when all is there, and leaves no other behind" {
+	mkdir d
+	echo old >d/out
+	thin_dump -o d/out "$DIR/tiny"
+	diff "$DIR/tiny.xml" d/out
+	[ "$(ls d)" = out ]
+	ln -s out d/link
+	thin_dump --dev-id 1 -o d/link "$DIR/tiny"
+	[ -L d/link ]
+	[ "$(grep -c '<device ' d/out)" -eq 1 ]
+	run --separate-stderr thin_dump -o nowhere/out "$DIR/tiny"
+	[ "$status" -eq 74 ] && [ -n "$stderr" ]
+	cp "$DIR/tiny" in
+	run --separate-stderr thin_dump -o in in
+	[ "$status" -eq 64 ]
+	cmp in "$DIR/tiny"
+	thin_dump -o /dev/stdout "$DIR/tiny" | diff "$DIR/tiny.xml" -
+}
+
+@test "thin_dump: a damaged device is named with its blocks, the others are printed, and nothing closes the pool" {
+	cp "$DIR/tiny" bad
+	flip bad "$(root_of bad 2)"
+	run --separate-stderr thin_dump bad
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 2: node at block "*" has a bad checksum: all blocks "* ]]
+	[[ "$output" == *'dev_id="3"'*'data_block="30"'* ]]
+	[[ "$output" != *'</superblock>'* ]]
+	echo old >out
+	run --separate-stderr thin_dump -o out bad
+	[ "$status" -eq 1 ]
+	[ "$(cat out)" = old ]
+	run --separate-stderr thin_dump -q bad
+	[ "$status" -eq 1 ] && [ -z "$stderr" ]
+}
+
+@test "thin_dump: a damaged shared leaf is named for every device that has it" {
+	cp "$DIR/shared" bad
+	name=$(thin_dump bad | sed -n 's/.*<def name="\([0-9]*\).*/\1/p' | head -1)
+	flip bad "$name"
+	run --separate-stderr thin_dump bad
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 1: node at block $name has a bad checksum: blocks 0-251 "* ]]
+	[[ "$stderr" == *"device 2: node at block $name has a bad checksum: blocks 0-251 "* ]]
+	[ "$(grep -c single_mapping <<<"$output")" -eq $((3 * 252 + 2000 - 252)) ]
+}
