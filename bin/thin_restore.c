@@ -37,6 +37,9 @@ static const struct command command = {
 	.opts = opts,
 };
 
+/* bytes of XML that are read twice in order to know sooner that they will not fit */
+#define COUNT_MAX ((off_t)256 << 20)
+
 struct restore {
 	struct cli cli;
 	const char *input, *output;
@@ -111,21 +114,49 @@ static int open_input(const char *path, struct err *err)
 	return fd;
 }
 
-/* What the XML claims about itself may show early that it will not fit. */
-static int check_size(int fd, const struct restore *r, const struct io *out, struct err *err)
+/* How many blocks the XML takes, by a full look at it. */
+static int count_blocks(int fd, const struct xml_options *xml, const char *name, uint64_t *nr,
+			struct err *err)
 {
-	struct xml_claims claims;
-	uint64_t has = out->size / MBLOCK_SIZE, needs, nr_data_blocks;
+	struct events sink = { 0 };
+	int r = build_count_new(&sink, err);
 
-	if (xml_scan(fd, &claims, NULL) < 0)
-		return 0; /* a pipe */
-	nr_data_blocks = r->overrides.has_nr_data_blocks ? r->overrides.nr_data_blocks :
-							   claims.nr_data_blocks;
-	if (nr_data_blocks > MAX_DATA_BLOCK)
+	if (!r)
+		r = xml_read(fd, name, xml, &sink, err);
+	if (!r)
+		*nr = build_count_blocks(&sink);
+	build_count_free(&sink);
+	lseek(fd, 0, SEEK_SET);
+	return r;
+}
+
+/*
+ * What the XML claims about itself shows early that it will not fit.  Claims may be wrong, so
+ * they are looked into before anything is refused for them; shared parts make them
+ * useless, then a file that is not large is counted.
+ */
+static int check_size(int fd, const struct xml_options *xml, const char *name, const struct io *out,
+		      struct err *err)
+{
+	const struct pool_overrides *o = xml->overrides;
+	uint64_t has = out->size / MBLOCK_SIZE, needs;
+	struct xml_claims claims;
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || lseek(fd, 0, SEEK_CUR) != 0 ||
+	    xml_scan(fd, &claims, NULL) < 0)
+		return 0;
+	if (o->has_nr_data_blocks)
+		claims.nr_data_blocks = o->nr_data_blocks;
+	if (claims.nr_data_blocks > MAX_DATA_BLOCK)
 		return 0; /* the reader knows better what to say */
-	if (claims.has_defs)
-		claims.nr_devices = claims.mapped_blocks = 0;
-	needs = build_min_blocks(claims.nr_devices, claims.mapped_blocks, nr_data_blocks, 0);
+	needs = build_min_blocks(claims.nr_devices, claims.mapped_blocks, claims.nr_data_blocks, 0);
+	if (needs <= has && (!claims.has_defs || st.st_size > COUNT_MAX))
+		return 0;
+	r = count_blocks(fd, xml, name, &needs, err);
+	if (r < 0)
+		return r;
 	if (needs > has)
 		return err_set(err, -ERANGE, "too small: needs at least %llu blocks, has %llu",
 			       (unsigned long long)needs, (unsigned long long)has);
@@ -144,6 +175,7 @@ static int restore(struct restore *r, struct err *err)
 	const struct xml_options xml = { .overrides = &r->overrides };
 	const struct build_options opt = { .count_differs = count_differs, .ctx = &r->cli };
 	bool is_stdin = !strcmp(r->input, "-");
+	const char *name = is_stdin ? "standard input" : r->input;
 	CLEANUP(close_fd) int fd = open_input(r->input, err);
 	struct events sink = { 0 };
 	struct io *out = NULL;
@@ -156,11 +188,11 @@ static int restore(struct restore *r, struct err *err)
 	e = dev_open(r->output, DEV_WRITE, &out, err);
 	if (e < 0)
 		return e;
-	e = check_size(fd, r, out, err);
+	e = check_size(fd, &xml, name, out, err);
 	if (!e)
 		e = build_new(out, NULL, &opt, &sink, err);
 	if (!e) {
-		e = xml_read(fd, is_stdin ? "standard input" : r->input, &xml, &sink, err);
+		e = xml_read(fd, name, &xml, &sink, err);
 		build_free(&sink);
 	}
 	if (e == -ERANGE)

@@ -77,11 +77,19 @@ static uint64_t with_metadata_map(uint64_t others, uint64_t nr_metadata_blocks)
 uint64_t build_min_blocks(uint64_t nr_devices, uint64_t nr_mappings, uint64_t nr_data_blocks,
 			  uint64_t nr_metadata_blocks)
 {
-	uint64_t leaves = MAX(div_up(nr_mappings, NODE_MAX_ENTRIES(8)), nr_devices), n;
+	uint64_t leaves = MAX(div_up(nr_mappings, NODE_MAX_ENTRIES(8)), nr_devices);
 
 	if (!nr_devices)
 		leaves = 0;
-	n = 1 + leaves + div_up(leaves - nr_devices, INTERNAL_MAX);
+	return build_blocks_around(leaves + div_up(leaves - nr_devices, INTERNAL_MAX), nr_devices,
+				   nr_data_blocks, nr_metadata_blocks);
+}
+
+uint64_t build_blocks_around(uint64_t nr_nodes, uint64_t nr_devices, uint64_t nr_data_blocks,
+			     uint64_t nr_metadata_blocks)
+{
+	uint64_t n = 1 + nr_nodes;
+
 	n += btree_build_nr_nodes(nr_devices, 8);
 	n += btree_build_nr_nodes(nr_devices, sizeof(struct disk_details));
 	n += sm_write_data_blocks(nr_data_blocks);
@@ -437,9 +445,12 @@ static int do_end_pool(struct build *b, struct err *err)
 }
 
 /* The grammar of events.h; after a failure nothing is taken any more. */
-static int enter(const struct build *b, enum state from, struct err *err)
+static int enter(struct build *b, enum state from, struct err *err)
 {
-	return b->state == from ? 0 : err_set(err, -EINVAL, "metadata events out of order");
+	if (b->state == from)
+		return 0;
+	b->state = BROKEN;
+	return err_set(err, -EINVAL, "metadata events out of order");
 }
 
 static int leave(struct build *b, enum state to, int r)

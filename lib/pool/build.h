@@ -50,4 +50,17 @@ void build_free(struct events *e);
 uint64_t build_min_blocks(uint64_t nr_devices, uint64_t nr_mappings, uint64_t nr_data_blocks,
 			  uint64_t nr_metadata_blocks);
 
+/* The same when the mapping trees have @nr_nodes in all. */
+uint64_t build_blocks_around(uint64_t nr_nodes, uint64_t nr_devices, uint64_t nr_data_blocks,
+			     uint64_t nr_metadata_blocks);
+
+/*
+ * A sink that only counts.  After end_pool build_count_blocks() is the least number of metadata
+ * blocks in which build could write these events: a lower bound only where small shared
+ * parts have to be copied.
+ */
+int build_count_new(struct events *e, struct err *err);
+uint64_t build_count_blocks(const struct events *e);
+void build_count_free(struct events *e);
+
 #endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Counts what build would write, without writing. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/overflow.h"
+#include "pdata/btree_build.h"
+#include "pool/build.h"
+#include "pool/build_defs.h"
+
+struct counter {
+	struct build_defs defs;
+	uint64_t nr_data_blocks;
+	uint64_t nr_devices;
+	uint64_t nr_nodes; /* of all mapping trees */
+	uint64_t own, referred; /* mappings of the current device, or of the current def */
+};
+
+static uint64_t nr_leaves(uint64_t mappings)
+{
+	return div_up(mappings, NODE_MAX_ENTRIES(8));
+}
+
+static int count_begin_pool(void *ctx, const struct pool_info *p, struct err *err)
+{
+	struct counter *c = ctx;
+
+	(void)err;
+	c->nr_data_blocks = p->nr_data_blocks;
+	return 0;
+}
+
+static int count_begin_def(void *ctx, uint64_t name, struct err *err)
+{
+	struct counter *c = ctx;
+
+	c->own = 0;
+	return build_defs_begin(&c->defs, name) < 0 ? err_nomem(err, "shared parts") : 0;
+}
+
+/* Only how many mappings it has is kept, in the place of the last key. */
+static int count_end_def(void *ctx, struct err *err)
+{
+	struct counter *c = ctx;
+
+	(void)err;
+	build_defs_end(&c->defs, c->own);
+	c->nr_nodes += nr_leaves(c->own);
+	return 0;
+}
+
+static int count_begin_device(void *ctx, const struct device_info *d, struct err *err)
+{
+	struct counter *c = ctx;
+
+	(void)d;
+	(void)err;
+	c->nr_devices++;
+	c->own = c->referred = 0;
+	return 0;
+}
+
+static int count_runs(void *ctx, const struct run *run, size_t nr, struct err *err)
+{
+	struct counter *c = ctx;
+
+	(void)err;
+	for (size_t i = 0; i < nr; i++)
+		c->own += run[i].len;
+	return 0;
+}
+
+static int count_ref(void *ctx, uint64_t name, struct err *err)
+{
+	struct counter *c = ctx;
+	uint32_t begin, end;
+	const struct build_def *def = build_defs_find(&c->defs, name, &begin, &end);
+
+	if (!def)
+		return err_set(err, -EINVAL, "ref to a def %llu that is not there",
+			       (unsigned long long)name);
+	c->referred += def->last_key;
+	return 0;
+}
+
+static int count_end_device(void *ctx, struct err *err)
+{
+	struct counter *c = ctx;
+	uint64_t all = c->own + c->referred;
+
+	(void)err;
+	c->nr_nodes += btree_build_nr_nodes(all, 8) - MAX(nr_leaves(all), (uint64_t)1);
+	c->nr_nodes += c->referred ? nr_leaves(c->own) : MAX(nr_leaves(all), (uint64_t)1);
+	return 0;
+}
+
+static int count_end_pool(void *ctx, struct err *err)
+{
+	(void)ctx;
+	(void)err;
+	return 0;
+}
+
+static const struct events_ops count_ops = {
+	.begin_pool = count_begin_pool,
+	.begin_def = count_begin_def,
+	.end_def = count_end_def,
+	.begin_device = count_begin_device,
+	.runs = count_runs,
+	.ref = count_ref,
+	.end_device = count_end_device,
+	.end_pool = count_end_pool,
+};
+
+int build_count_new(struct events *e, struct err *err)
+{
+	struct counter *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return err_nomem(err, "counter");
+	*e = (struct events){ .ops = &count_ops, .ctx = c };
+	return 0;
+}
+
+uint64_t build_count_blocks(const struct events *e)
+{
+	const struct counter *c = e->ctx;
+
+	return build_blocks_around(c->nr_nodes, c->nr_devices, c->nr_data_blocks, 0);
+}
+
+void build_count_free(struct events *e)
+{
+	struct counter *c = e->ctx;
+
+	if (!c)
+		return;
+	build_defs_fini(&c->defs);
+	free(c);
+	e->ctx = NULL;
+}
