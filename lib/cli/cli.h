@@ -81,6 +81,12 @@ uint64_t cli_u64(struct cli *c, const char *option);
 uint64_t cli_size(struct cli *c, const char *option);
 
 /*
+ * Asks "TEXT [y/n]: " on stderr and reads a line from stdin: only y is yes, the end of
+ * the input is no.
+ */
+bool cli_confirm(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
  * Progress: a bar on stderr when it is a terminal and @wanted, and lines
  * "done total" on @fd (>= 0) for programs.  At most ten updates a second; any thread.
  */

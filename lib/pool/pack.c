@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A stream of the file holds the blocks of one group, PACK_GROUP consecutive ones, in
+ * order.  Workers read, code and deflate groups; the results are written in order, so
+ * the file does not depend on who was faster.
+ */
+#include "pool/pack.h"
+
+#include <errno.h>
+#include <libdeflate.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/overflow.h"
+#include "pdata/format.h"
+#include "pool/pack_code.h"
+
+#define LEVEL 6 /* more takes longer and buys little: what is left are random numbers and runs */
+#define READ_BLOCKS 64
+
+struct pack_worker {
+	struct libdeflate_compressor *deflate;
+	uint8_t *blocks; /* READ_BLOCKS */
+	uint8_t *coded;	 /* a group's records */
+};
+
+struct pack_slot {
+	uint64_t group;
+	uint8_t *out; /* le64 length and a zlib stream */
+	size_t cap, len;
+};
+
+struct packer {
+	struct io *in;
+	int fd;
+	const char *name;
+	uint64_t nr_blocks, next;
+	struct pack_worker *worker;
+	unsigned nr_workers;
+	struct pack_slot *slot;
+	size_t nr_slots;
+};
+
+static int write_all(const struct packer *p, const uint8_t *data, size_t len, struct err *err)
+{
+	ssize_t n;
+
+	while (len) {
+		n = write(p->fd, data, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, -errno, "cannot write to %s", p->name);
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_header(const struct packer *p, struct err *err)
+{
+	const le64 h[] = { le64_make(PACK_MAGIC), le64_make(PACK_VERSION), le64_make(MBLOCK_SIZE),
+			   le64_make(p->nr_blocks) };
+
+	static_assert(sizeof(h) == PACK_HEADER_LEN, "four u64");
+	return write_all(p, (const uint8_t *)h, sizeof(h), err);
+}
+
+static bool all_zero(const uint8_t *block)
+{
+	return !block[0] && !memcmp(block, block + 1, MBLOCK_SIZE - 1);
+}
+
+/* Codes the blocks of a group; *len is 0 when there is nothing in them. */
+static int code_group(struct packer *p, struct pack_worker *w, uint64_t group, size_t *len,
+		      struct err *err)
+{
+	mblock_t b = group * PACK_GROUP, end = MIN(b + PACK_GROUP, p->nr_blocks);
+	size_t n, i;
+	int e;
+
+	for (*len = 0; b < end; b += n) {
+		n = (size_t)MIN(end - b, READ_BLOCKS);
+		e = io_read(p->in, w->blocks, n * MBLOCK_SIZE, b * MBLOCK_SIZE, err);
+		if (e < 0)
+			return e;
+		for (i = 0; i < n; i++)
+			if (!all_zero(w->blocks + i * MBLOCK_SIZE))
+				*len += pack_encode(b + i, w->blocks + i * MBLOCK_SIZE,
+						    w->coded + *len);
+	}
+	return 0;
+}
+
+static int slot_reserve(struct pack_slot *s, size_t room, struct err *err)
+{
+	if (s->cap >= room)
+		return 0;
+	free(s->out);
+	s->out = malloc(room);
+	s->cap = s->out ? room : 0;
+	return s->out ? 0 : err_nomem(err, "packed blocks");
+}
+
+static int worker_init(struct pack_worker *w, struct err *err)
+{
+	if (w->deflate)
+		return 0;
+	w->blocks = io_alloc((size_t)READ_BLOCKS * MBLOCK_SIZE);
+	w->coded = malloc((size_t)PACK_GROUP * PACK_RECORD_MAX);
+	w->deflate = libdeflate_alloc_compressor(LEVEL);
+	return w->blocks && w->coded && w->deflate ? 0 : err_nomem(err, "packing");
+}
+
+static int pack_produce(void *ctx, size_t slot, struct err *err)
+{
+	struct packer *p = ctx;
+
+	(void)err;
+	if (p->next * PACK_GROUP >= p->nr_blocks)
+		return 0;
+	p->slot[slot].group = p->next++;
+	return 1;
+}
+
+static int pack_work(void *ctx, unsigned worker, size_t slot, struct err *err)
+{
+	struct packer *p = ctx;
+	struct pack_worker *w = &p->worker[worker];
+	struct pack_slot *s = &p->slot[slot];
+	size_t len = 0;
+	le64 head;
+	int e = worker_init(w, err);
+
+	s->len = 0;
+	if (!e)
+		e = code_group(p, w, s->group, &len, err);
+	if (e < 0 || !len)
+		return e;
+	e = slot_reserve(s, sizeof(head) + libdeflate_zlib_compress_bound(w->deflate, len), err);
+	if (e < 0)
+		return e;
+	len = libdeflate_zlib_compress(w->deflate, w->coded, len, s->out + sizeof(head),
+				       s->cap - sizeof(head));
+	head = le64_make(len);
+	memcpy(s->out, &head, sizeof(head));
+	s->len = sizeof(head) + len;
+	return 0;
+}
+
+static int pack_consume(void *ctx, size_t slot, struct err *err)
+{
+	struct packer *p = ctx;
+
+	return write_all(p, p->slot[slot].out, p->slot[slot].len, err);
+}
+
+static void packer_fini(struct packer *p)
+{
+	size_t i;
+
+	for (i = 0; p->worker && i < p->nr_workers; i++) {
+		free(p->worker[i].blocks);
+		free(p->worker[i].coded);
+		if (p->worker[i].deflate)
+			libdeflate_free_compressor(p->worker[i].deflate);
+	}
+	for (i = 0; p->slot && i < p->nr_slots; i++)
+		free(p->slot[i].out);
+	free(p->worker);
+	free(p->slot);
+}
+
+int pack(struct io *in, int fd, const char *name, struct jobs *jobs, struct err *err)
+{
+	struct packer p = { .in = in, .fd = fd, .name = name };
+	struct jobs_pipe pipe = { .produce = pack_produce, .work = pack_work,
+				  .consume = pack_consume, .ctx = &p };
+	int e;
+
+	p.nr_blocks = MIN(in->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS);
+	p.nr_workers = jobs_nr(jobs);
+	p.nr_slots = pipe.nr_slots = p.nr_workers + 2;
+	p.worker = calloc(p.nr_workers, sizeof(*p.worker));
+	p.slot = calloc(p.nr_slots, sizeof(*p.slot));
+	if (!p.worker || !p.slot)
+		e = err_nomem(err, "packing");
+	else
+		e = write_header(&p, err);
+	if (!e)
+		e = jobs_pipe(jobs, &pipe, err);
+	packer_fini(&p);
+	return e;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_PACK_H
+#define POOL_PACK_H
+/*
+ * Metadata, packed: every block that is not all zero, coded by kind and deflated.  The
+ * file is the same for any number of jobs.  Needs libdeflate.
+ *
+ * Memory: about 5 MiB a job.
+ */
+#include "base/jobs.h"
+#include "dev/io.h"
+
+/*
+ * Packs the blocks of @in (its size in whole blocks, capped at the format's limit) into @fd,
+ * named @name in messages.  0 or -errno.
+ */
+int pack(struct io *in, int fd, const char *name, struct jobs *jobs, struct err *err);
+
+struct pack_header {
+	uint64_t nr_blocks; /* of the metadata that was packed */
+};
+
+/* -EINVAL: "Not a pack file", a version or block size that is unknown, an impossible size. */
+int pack_read_header(struct io *in, struct pack_header *h, struct err *err);
+
+struct unpack_stats {
+	uint64_t nr_blocks; /* that the file held */
+	bool has_superblock;
+	/* of the metadata space map, as the superblock says; 0: there is no valid one */
+	uint64_t nr_allocated;
+};
+
+/*
+ * Unpacks @in onto @out, which has room for h->nr_blocks.  @zeroed: @out reads as zeros
+ * already (a new file).  Block 0 is made invalid first and written last, after a
+ * flush, so that no part of the metadata can be taken for the whole.  Fails with -EBADMSG for
+ * a damaged or cut-off file, naming the stream's place, and then leaves block 0 invalid.
+ */
+int unpack(struct io *in, const struct pack_header *h, struct io *out, bool zeroed,
+	   struct jobs *jobs, struct unpack_stats *stats, struct err *err);
+
+#endif

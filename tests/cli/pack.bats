@@ -1,0 +1,202 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	export DIR=$BATS_FILE_TMPDIR
+	truncate -s 2M "$DIR/meta"
+	thin_restore -i "$abs_top_srcdir/xml/good/many.xml" -o "$DIR/meta"
+	# junk in a block that nothing uses must come back too
+	printf 'somebody was here' | dd of="$DIR/meta" bs=4096 seek=500 conv=notrunc status=none
+	thin_metadata_pack -i "$DIR/meta" -o "$DIR/pack"
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	cp "$DIR/meta" "$DIR/pack" .
+}
+
+@test "pack: a pool comes back bit for bit, from a smaller file" {
+	thin_metadata_unpack -i pack -o new
+	cmp meta new
+	[ "$(stat -c %s pack)" -lt 30000 ]
+}
+
+@test "pack: nothing is printed on success" {
+	run thin_metadata_pack -i meta -o p
+	[ "$status" -eq 0 ] && [ -z "$output" ]
+	run thin_metadata_unpack -i p -o m
+	[ "$status" -eq 0 ] && [ -z "$output" ]
+}
+
+@test "pack: fewer than 128 blocks are packed too" {
+	truncate -s 64K small
+	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o small
+	thin_metadata_pack -i small -o p
+	thin_metadata_unpack -i p -o back
+	cmp small back
+}
+
+@test "pack: the file is the same each time" {
+	for i in 1 2 3; do
+		thin_metadata_pack -i meta -o p$i
+		cmp pack p$i
+	done
+	taskset -c 0 thin_metadata_pack -i meta -o p4 2>/dev/null || skip "no taskset"
+	cmp pack p4
+}
+
+@test "pack: damaged metadata is packed as it is" {
+	dd if=/dev/urandom of=meta bs=4096 count=3 conv=notrunc status=none
+	thin_metadata_pack -i meta -o p
+	thin_metadata_unpack -f -i p -o back
+	cmp meta back
+}
+
+@test "pack: to a pipe and to standard output" {
+	thin_metadata_pack -i meta -o - >p
+	cmp pack p
+	mkfifo ff
+	cat ff >q &
+	thin_metadata_pack -i meta -o ff
+	wait
+	cmp pack q
+}
+
+@test "pack: an output that holds metadata is asked about" {
+	thin_metadata_pack -i meta -o other
+	cp meta out
+	run --separate-stderr thin_metadata_pack -i "$DIR/meta" -o out <<<n
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == "The destination appears to already contain metadata, are you sure? [y/n]: "* ]]
+	[[ "$stderr" == *"Output file not overwritten"* ]]
+	cmp meta out
+	for answer in '' Y yes ' y'; do
+		run thin_metadata_pack -i "$DIR/meta" -o out <<<"$answer"
+		[ "$status" -eq 1 ]
+	done
+	run thin_metadata_pack -i "$DIR/meta" -o out </dev/null
+	[ "$status" -eq 1 ]
+	cmp meta out
+	thin_metadata_pack -i "$DIR/meta" -o out <<<y
+	cmp pack out
+	cp meta out
+	thin_metadata_pack -f -i "$DIR/meta" -o out </dev/null
+	cmp pack out
+}
+
+@test "unpack: an output that holds metadata is asked about" {
+	run --separate-stderr thin_metadata_unpack -i pack -o meta <<<n
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"already contain metadata, are you sure? [y/n]: "*"Output file not overwritten"* ]]
+	cmp "$DIR/meta" meta
+	head -c 1000000 meta >short
+	thin_metadata_unpack -i pack -o short <<<y
+	cmp "$DIR/meta" short
+	thin_metadata_unpack -f -i pack -o meta </dev/null
+	cmp "$DIR/meta" meta
+}
+
+@test "unpack: the output is sparse and loses what it held before" {
+	yes | head -c 5000000 >out
+	thin_metadata_unpack -i pack -o out
+	cmp meta out
+	[ "$(stat -c %b out)" -lt "$(($(stat -c %s out) / 512 / 4))" ] || skip "the filesystem has no holes"
+}
+
+@test "unpack: a cut-off file is refused and leaves no new file" {
+	head -c 2000 pack >cut
+	run --separate-stderr thin_metadata_unpack -i cut -o new
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == "thin_metadata_unpack: cut: the stream at byte 32 is damaged: the file has been cut off" ]]
+	[ ! -e new ]
+}
+
+@test "unpack: a failure over an old pool leaves no pool" {
+	head -c 2000 pack >cut
+	run thin_metadata_unpack -f -i cut -o meta
+	[ "$status" -eq 1 ]
+	run thin_dump meta
+	[ "$status" -ne 0 ]
+	! cmp -s -n 4096 meta /dev/zero
+}
+
+@test "unpack: a file without content is unpacked with a warning" {
+	head -c 32 pack >empty
+	run --separate-stderr thin_metadata_unpack -i empty -o new
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"holds no superblock"* ]]
+	[ "$(stat -c %s new)" -eq "$(stat -c %s meta)" ]
+}
+
+@test "unpack: what is no packed file is refused" {
+	run --separate-stderr thin_metadata_unpack -i meta -o new
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"Not a pack file"* ]]
+	: >nothing
+	run --separate-stderr thin_metadata_unpack -i nothing -o new
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"Not a pack file"* ]]
+	[ ! -e new ]
+}
+
+@test "pack: input and output must differ, and both be given" {
+	ln -s meta link
+	run thin_metadata_pack -i meta -o link
+	[ "$status" -eq 64 ]
+	run thin_metadata_unpack -i pack -o ./pack
+	[ "$status" -eq 64 ]
+	run thin_metadata_pack -o x
+	[ "$status" -eq 64 ]
+	run thin_metadata_pack -i meta
+	[ "$status" -eq 64 ]
+	cmp "$DIR/meta" meta
+}
+
+@test "pack: XML and tiny files are refused" {
+	run --separate-stderr thin_metadata_pack -i "$abs_top_srcdir/xml/good/many.xml" -o p
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"This looks like XML.  This tool only supports the binary metadata format."* ]]
+	head -c 4095 meta >short
+	run --separate-stderr thin_metadata_pack -i short -o p
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"Metadata device/file too small.  Is this binary metadata?"* ]]
+	[ ! -e p ]
+}
+
+@test "pack: a full disk exits 74 and leaves nothing behind" {
+	[ -c /dev/full ] || skip "no /dev/full"
+	run --separate-stderr thin_metadata_pack -i meta -o /dev/full
+	[ "$status" -eq 74 ]
+	[[ "$stderr" == *"No space left on device"* ]]
+	run --separate-stderr bash -c 'ulimit -f 1; trap "" XFSZ; exec thin_metadata_pack -i meta -o limited'
+	[ "$status" -eq 74 ]
+	[ -z "$(ls limited* 2>/dev/null)" ]
+}
+
+@test "pack: the new file has the permissions of the old, or of any new file" {
+	umask 027
+	thin_metadata_pack -i meta -o p
+	[ "$(stat -c %a p)" = 640 ]
+	chmod 604 p
+	thin_metadata_pack -i meta -o p
+	[ "$(stat -c %a p)" = 604 ]
+}
+
+@test "unpack: a block device is asked about, must be large enough, and gets zeros" {
+	[ "$(id -u)" = 0 ] && command -v losetup >/dev/null || skip "loop devices need root"
+	yes | head -c 3M >disk
+	dev=$(losetup -f --show disk) || skip "no loop device"
+	thin_metadata_unpack -i pack -o "$dev" && cmp -n 2097152 meta "$dev" && [ "$(tail -c 2 disk | head -c 1)" = y ] && ok=1
+	run --separate-stderr thin_metadata_unpack -i pack -o "$dev" <<<n
+	losetup -d "$dev"
+	[ "$ok" = 1 ]
+	[ "$status" -eq 1 ]
+	truncate -s 1M little
+	dev=$(losetup -f --show little)
+	run --separate-stderr thin_metadata_unpack -i pack -o "$dev"
+	losetup -d "$dev"
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"too small: needs 2097152 bytes, has 1048576"* ]]
+}

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <libdeflate.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/le.h"
+#include "dev/io.h"
+#include "pdata/format.h"
+#include "pool/pack.h"
+#include "pool/pack_code.h"
+#include "pool/superblock.h"
+#include "tap.h"
+
+static uint64_t random_next(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+static void decodes_to_itself(const void *block)
+{
+	uint8_t record[PACK_RECORD_MAX], back[MBLOCK_SIZE];
+	const uint8_t *p = record;
+	size_t len = pack_encode(77, block, record);
+	mblock_t nr;
+
+	check(len <= sizeof(record));
+	check(!pack_decode(&p, record + len, &nr, back));
+	check_eq(nr, 77);
+	check_eq(p - record, len);
+	check(!memcmp(back, block, MBLOCK_SIZE));
+}
+
+static void node_header(uint8_t *block, uint32_t flags, uint32_t max, uint32_t value_size)
+{
+	struct disk_node *n = (struct disk_node *)block;
+
+	n->h.flags = le32_make(flags);
+	n->h.nr_entries = le32_make(max / 2);
+	n->h.max_entries = le32_make(max);
+	n->h.value_size = le32_make(value_size);
+}
+
+static void any_block(void)
+{
+	static const uint32_t sizes[][2] = { { 252, 8 }, { 126, 24 }, { 168, 16 }, { 336, 4 },
+					     { 508, 0 }, { 1, 8 },    { 1, 4056 }, { 254, 8 },
+					     { 600, 8 }, { 0, 8 },    { 252, 9 },  { ~0u, ~0u } };
+	uint64_t seed = 4711;
+	uint8_t block[MBLOCK_SIZE];
+	size_t i, k, j;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (k = 0; k < 200; k++) {
+			unsigned mask = (unsigned)(random_next(&seed) % 65);
+
+			for (j = 0; j < MBLOCK_SIZE / 8; j++) {
+				uint64_t v = random_next(&seed);
+
+				/* words of all widths, runs of equal and of ascending ones */
+				if (k % 4 == 0)
+					v = j * (k + 1) << 24 | (k & 7);
+				else if (mask < 64)
+					v &= (UINT64_C(1) << mask) - 1;
+				if (k % 4 == 1 && j && random_next(&seed) % 3)
+					memcpy(block + j * 8, block + j * 8 - 8, 8);
+				else
+					memcpy(block + j * 8, &v, 8);
+			}
+			node_header(block, 1 + k % 3, sizes[i][0], sizes[i][1]);
+			decodes_to_itself(block);
+		}
+	}
+}
+
+/* Feeds the decoder the record "block 5" followed by @code; the result in @block. */
+static const char *decode(const void *code, size_t len, uint8_t *block)
+{
+	uint8_t record[2 * MBLOCK_SIZE] = { 5 };
+	const uint8_t *p = record;
+	const char *fault;
+	mblock_t nr = 0;
+
+	memcpy(record + 8, code, len);
+	fault = pack_decode(&p, record + 8 + len, &nr, block);
+	check(fault || (nr == 5 && p == record + 8 + len));
+	return fault;
+}
+
+static void every_instruction(void)
+{
+	static const uint8_t code[] = {
+		0x01, 7,			   /* set 7 */
+		0x13,				   /* +3: 10 */
+		0x22, 0x00, 0x01,		   /* +256: 266 */
+		0x36,				   /* -6: 260 */
+		0x41, 60,			   /* -60: 200 */
+		0x52,				   /* twice the same */
+		0x60, 3,			   /* three times the same */
+		0x72, 0x11,			   /* twice +1: 201, 202 */
+		0x80, 2, 0x31,			   /* twice -1: 201, 200 */
+		0x93, 'a', 'b', 'c',		   /* three bytes */
+		0xa1, 5, 'd', 'e', 'f', 'g', 'h',  /* five */
+		0xb0, 2, 0x01, 9, 0x11, 0x04, 1, 0, 0, 1, 0x51, /* 9<<24|1, 10<<24|1 */
+		0x08, 1, 2, 3, 4, 5, 6, 7, 8,	   /* set, all eight bytes */
+		0x24, 0xff, 0xff, 0xff, 0xff,	   /* + 2^32 - 1 */
+		0x61, 0xe7,			   /* 487 times the same */
+		0xa2, 0, 0,			   /* no bytes */
+	};
+	static const uint64_t head[] = { 7, 10, 266, 260, 200, 200, 200, 200, 200, 200,
+					 201, 202, 201, 200 };
+	uint8_t block[MBLOCK_SIZE];
+	uint64_t want, got;
+	size_t i;
+
+	/* 14 + 1 + 2 + 1 + 1 + 487 numbers are 6 short of 512 */
+	check_str(decode(code, sizeof(code), block), "the record ends too early");
+	{
+		uint8_t whole[sizeof(code) + 2];
+
+		memcpy(whole, code, sizeof(code));
+		whole[sizeof(code)] = 0x56;
+		check(!decode(whole, sizeof(code) + 1, block));
+	}
+	for (i = 0; i < ARRAY_SIZE(head); i++) {
+		memcpy(&got, block + i * 8, 8);
+		check_eq(le64toh(got), head[i]);
+	}
+	check(!memcmp(block + 14 * 8, "abcdefgh", 8));
+	memcpy(&got, block + 15 * 8, 8);
+	check_eq(le64toh(got), UINT64_C(9) << 24 | 1);
+	memcpy(&got, block + 16 * 8, 8);
+	check_eq(le64toh(got), UINT64_C(10) << 24 | 1);
+	want = UINT64_C(0x0807060504030201) + UINT32_MAX;
+	memcpy(&got, block + 511 * 8, 8);
+	check_eq(le64toh(got), want);
+}
+
+static void simplest_encoder(void)
+{
+	uint8_t code[3 + MBLOCK_SIZE] = { 0xa2, 0x00, 0x10 }, block[MBLOCK_SIZE];
+
+	memset(code + 3, 'x', MBLOCK_SIZE);
+	check(!decode(code, sizeof(code), block));
+	check(!memcmp(block, code + 3, MBLOCK_SIZE));
+}
+
+static void bad_instructions(void)
+{
+	static const struct {
+		uint8_t code[12];
+		size_t len;
+		const char *fault;
+	} bad[] = {
+		{ { 0x03, 1, 2, 3 }, 4, "a number of impossible width" },
+		{ { 0x00 }, 1, "a number of impossible width" },
+		{ { 0xa0 }, 1, "a number of impossible width" },
+		{ { 0x08, 1, 2 }, 3, "the record ends too early" },
+		{ { 0x95, 1 }, 2, "the record ends too early" },
+		{ { 0xa4, 0, 0, 0, 1 }, 5, "more bytes than a block has" },
+		{ { 0xa8, 255, 255, 255, 255, 255, 255, 255, 255 }, 9, "more bytes than a block has" },
+		{ { 0x6f, 255 }, 2, "more numbers than there is room for" },
+		{ { 0x8f, 255, 0x11 }, 3, "more numbers than there is room for" },
+		{ { 0x71, 0x51 }, 2, "an instruction that cannot be repeated" },
+		{ { 0x71, 0x71, 0x11 }, 3, "an instruction that cannot be repeated" },
+		{ { 0xb2, 1 }, 2, "more bytes than a block has" },
+		{ { 0xb0, 2, 0x91, 1 }, 4, "bytes where numbers should be" },
+		{ { 0xb0, 2, 0xb0, 1 }, 4, "bytes where numbers should be" },
+		{ { 0xb0, 2, 0x53 }, 3, "more numbers than there is room for" },
+		{ { 0xc0 }, 1, "an unknown instruction" },
+		{ { 0xff }, 1, "an unknown instruction" },
+	};
+	uint8_t block[MBLOCK_SIZE];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		check_str(decode(bad[i].code, bad[i].len, block), bad[i].fault);
+}
+
+static void garbage_is_survived(void)
+{
+	uint64_t seed = 99;
+	uint8_t code[600], block[MBLOCK_SIZE];
+	size_t i, k, faults = 0;
+
+	for (k = 0; k < 20000; k++) {
+		for (i = 0; i < sizeof(code); i++)
+			code[i] = (uint8_t)random_next(&seed);
+		{
+			const uint8_t *p = code;
+			mblock_t nr;
+
+			faults += !!pack_decode(&p, code + sizeof(code), &nr, block);
+			check(p >= code && p <= code + sizeof(code));
+		}
+	}
+	check(faults > 10000);
+}
+
+/* Metadata of @nr blocks: some zero, some nodes, some noise. */
+static struct io *make_metadata(uint64_t nr)
+{
+	struct io *io = io_mem_new("meta", nr * MBLOCK_SIZE);
+	struct superblock sb = { .version = 2, .metadata_sm = { .nr_blocks = nr } };
+	uint64_t seed = 5, b, k;
+	uint8_t *data;
+
+	check(io);
+	data = io_mem_data(io);
+	for (b = 1; b < nr; b++) {
+		uint8_t *block = data + b * MBLOCK_SIZE;
+
+		if (b % 7 == 3)
+			continue;
+		for (k = 0; k < MBLOCK_SIZE / 8; k++) {
+			uint64_t v = b % 5 ? (b * 252 + k) << 24 : random_next(&seed);
+
+			memcpy(block + k * 8, &v, 8);
+		}
+		if (b % 5)
+			node_header(block, 1 + b % 2, 252, 8);
+	}
+	superblock_seal(&sb, data, 0);
+	return io;
+}
+
+struct packed {
+	int fd;
+	struct io *io;
+};
+
+static struct packed pack_up(struct io *in, unsigned nr_jobs)
+{
+	struct packed p = { .fd = memfd_create("packed", 0) };
+	struct jobs *jobs = jobs_new(nr_jobs);
+	struct err err = { 0 };
+
+	check(p.fd >= 0 && jobs);
+	check_eq(pack(in, p.fd, "packed", jobs, &err), 0);
+	jobs_free(jobs);
+	p.io = io_file_new(p.fd, "packed", (uint64_t)lseek(p.fd, 0, SEEK_END), false);
+	check(p.io);
+	return p;
+}
+
+static int unpack_onto(struct io *in, struct io *out, bool zeroed, unsigned nr_jobs,
+		       struct unpack_stats *st, struct err *err)
+{
+	struct jobs *jobs = jobs_new(nr_jobs);
+	struct pack_header h;
+	int e = pack_read_header(in, &h, err);
+
+	if (!e && h.nr_blocks * MBLOCK_SIZE > out->size)
+		e = -ERANGE;
+	if (!e)
+		e = unpack(in, &h, out, zeroed, jobs, st, err);
+	jobs_free(jobs);
+	return e;
+}
+
+static void round_trip(void)
+{
+	static const uint64_t sizes[] = { 1, 2, 12, 127, 128, 1000, 1024, 1025, 5000 };
+	struct unpack_stats st;
+	struct err err = { 0 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct io *in = make_metadata(sizes[i]);
+		struct packed one = pack_up(in, 1), four = pack_up(in, 4);
+		struct io *out = io_mem_new("out", in->size);
+		void *a = malloc(one.io->size), *b = malloc(one.io->size);
+
+		check_eq(one.io->size, four.io->size);
+		check(a && b && !io_read(one.io, a, one.io->size, 0, &err));
+		check(!io_read(four.io, b, one.io->size, 0, &err));
+		check(!memcmp(a, b, one.io->size));
+		memset(io_mem_data(out), 0xee, out->size);
+		check_eq(unpack_onto(one.io, out, false, 1 + i % 3, &st, &err), 0);
+		check(!memcmp(io_mem_data(in), io_mem_data(out), in->size));
+		check(st.has_superblock);
+		io_free(in);
+		io_free(out);
+		io_free(one.io);
+		io_free(four.io);
+		free(a);
+		free(b);
+	}
+}
+
+static void cut_off_anywhere(void)
+{
+	struct io *in = make_metadata(60);
+	struct packed p = pack_up(in, 1);
+	uint64_t whole = p.io->size, n;
+	struct superblock sb;
+
+	for (n = 0; n < whole; n += n < 60 ? 1 : 37) {
+		struct io *out = io_mem_new("out", in->size);
+		struct unpack_stats st;
+		struct err err = { 0 };
+		int e;
+
+		p.io->size = n;
+		e = unpack_onto(p.io, out, true, 1, &st, &err);
+		if (n == PACK_HEADER_LEN) {
+			check_eq(e, 0);
+			check(!st.has_superblock && !st.nr_blocks);
+		} else {
+			check(e == -EBADMSG || e == -EINVAL);
+			check(err.text[0]);
+			check(superblock_open(&sb, io_mem_data(out), 0) != SB_OK);
+		}
+		io_free(out);
+	}
+	io_free(in);
+	io_free(p.io);
+}
+
+/* A packed file with one stream of @coded. */
+static struct io *one_stream(uint64_t nr_blocks, const void *coded, size_t len)
+{
+	struct libdeflate_compressor *c = libdeflate_alloc_compressor(6);
+	struct io *io = io_mem_new("packed", 1 << 20);
+	uint8_t *p = io_mem_data(io);
+	le64 h[5] = { le64_make(PACK_MAGIC), le64_make(PACK_VERSION), le64_make(MBLOCK_SIZE),
+		      le64_make(nr_blocks) };
+	size_t n = libdeflate_zlib_compress(c, coded, len, p + sizeof(h), (1 << 20) - sizeof(h));
+
+	check(n);
+	h[4] = le64_make(n);
+	memcpy(p, h, sizeof(h));
+	io->size = sizeof(h) + n;
+	libdeflate_free_compressor(c);
+	return io;
+}
+
+static void expect_refused(struct io *in, const char *text)
+{
+	struct io *out = io_mem_new("out", 100 * MBLOCK_SIZE);
+	struct unpack_stats st;
+	struct err err = { 0 };
+
+	check(unpack_onto(in, out, true, 1, &st, &err) < 0);
+	check_str(err.text, text);
+	io_free(in);
+	io_free(out);
+}
+
+static void bad_files(void)
+{
+	uint8_t coded[2 * (8 + 3)] = { 3 };
+	struct io *io;
+	le64 *h;
+
+	coded[8] = 0x01, coded[9] = 0, coded[10] = 0x51;
+	expect_refused(one_stream(100, coded, 11), "packed: the stream at byte 32 is damaged: the "
+						   "record ends too early");
+	{
+		uint8_t twice[2 * 12] = { 3, [8] = 0x01, 0, 0x61, 0xff };
+
+		memcpy(twice + 12, twice, 12);
+		expect_refused(one_stream(100, twice, 24), "packed: the stream at byte 32 is "
+							   "damaged: block 3 is there twice");
+		twice[0] = 100;
+		expect_refused(one_stream(100, twice, 12),
+			       "packed: the stream at byte 32 is damaged: block 100 is beyond the "
+			       "end of the metadata");
+	}
+	io = one_stream(100, "", 0);
+	h = io_mem_data(io);
+	h[0] = le64_make(1);
+	expect_refused(io, "Not a pack file: packed");
+	io = one_stream(100, "", 0);
+	h = io_mem_data(io);
+	h[1] = le64_make(2);
+	expect_refused(io, "packed: unsupported pack file version (2).");
+	io = one_stream(100, "", 0);
+	h = io_mem_data(io);
+	h[2] = le64_make(512);
+	expect_refused(io, "packed: block size is not 4096");
+	expect_refused(one_stream(0, "", 0), "packed: 0 blocks are no size of metadata");
+	expect_refused(one_stream(UINT64_MAX, "", 0),
+		       "packed: 18446744073709551615 blocks are no size of metadata");
+	io = one_stream(100, "", 0);
+	h = io_mem_data(io);
+	h[4] = le64_make(UINT64_MAX);
+	expect_refused(io, "packed: the stream at byte 32 is damaged: its length is impossible");
+	io = one_stream(100, "", 0);
+	((uint8_t *)io_mem_data(io))[41] ^= 0xff;
+	expect_refused(io, "packed: the stream at byte 32 is damaged: it cannot be inflated");
+}
+
+static void bomb(void)
+{
+	size_t len = 40 << 20;
+	uint8_t *coded = calloc(1, len);
+	struct io *in;
+
+	check(coded);
+	memset(coded + 8, 0x90, len - 8); /* literals of no bytes: a record without end */
+	in = one_stream(100, coded, len);
+	free(coded);
+	expect_refused(in, "packed: the stream at byte 32 is damaged: it inflates to more than a "
+			   "stream may hold");
+}
+
+static void power_cut(void)
+{
+	struct io *in = make_metadata(300);
+	struct packed p = pack_up(in, 1);
+	struct superblock sb;
+	uint64_t n;
+	int e;
+
+	for (n = 0;; n++) {
+		struct io *mem = io_mem_new("out", in->size), *out;
+		struct unpack_stats st;
+		struct err err = { 0 };
+		bool valid;
+
+		superblock_seal(&(struct superblock){ .version = 2 }, io_mem_data(mem), 0);
+		out = io_fault_new(mem);
+		io_fault_cut_at(out, n);
+		e = unpack_onto(p.io, out, false, 1, &st, &err);
+		valid = superblock_open(&sb, io_mem_data(mem), 0) == SB_OK;
+		/* before the first write the old pool is there, after the last the new one */
+		check(valid == (n == 0 || !e));
+		if (!e)
+			check(!memcmp(io_mem_data(mem), io_mem_data(in), in->size));
+		io_free(out);
+		if (!e)
+			break;
+	}
+	check(n > 3);
+	io_free(in);
+	io_free(p.io);
+}
+
+static void losses_are_counted(void)
+{
+	struct superblock sb = { .version = 2, .metadata_sm = { .nr_blocks = 50,
+								.nr_allocated = 40 } };
+	struct io *in = io_mem_new("meta", 50 * MBLOCK_SIZE), *out = io_mem_new("out", in->size);
+	struct unpack_stats st;
+	struct err err = { 0 };
+	struct packed p;
+
+	superblock_seal(&sb, io_mem_data(in), 0);
+	p = pack_up(in, 1);
+	check_eq(unpack_onto(p.io, out, true, 1, &st, &err), 0);
+	check_eq(st.nr_blocks, 1);
+	check_eq(st.nr_allocated, 40);
+	io_free(in);
+	io_free(out);
+	io_free(p.io);
+}
+
+static const struct test tests[] = {
+	{ "any block decodes to itself, node or not", any_block },
+	{ "every instruction does what the table says", every_instruction },
+	{ "the simplest encoder's record, one literal, is read", simplest_encoder },
+	{ "impossible instructions are refused by name", bad_instructions },
+	{ "garbage is survived", garbage_is_survived },
+	{ "metadata of any size comes back bit for bit, the same for any number of jobs", round_trip },
+	{ "a file cut off anywhere is refused and block 0 stays invalid", cut_off_anywhere },
+	{ "damaged files are refused by name", bad_files },
+	{ "a stream that inflates without end is refused", bomb },
+	{ "a power cut leaves the old pool, nothing valid, or the new one", power_cut },
+	{ "what a packed file lacks is counted", losses_are_counted },
+	{ 0 }
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(tests, argc, argv);
+}
