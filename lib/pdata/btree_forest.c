@@ -169,6 +169,31 @@ int walk_leaves(struct walk *w, mblock_t **list, size_t *nr, struct err *err)
 	return 0;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const mblock_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+int walk_underfull(struct walk *w, mblock_t **list, size_t *nr, struct err *err)
+{
+	size_t n = 0, k = 0;
+
+	for (unsigned i = 0; i < w->nr_workers; i++)
+		n += w->worker[i].nr_underfull;
+	*list = malloc((n + 1) * sizeof(**list));
+	if (!*list)
+		return err_nomem(err, "list of nodes");
+	for (unsigned i = 0; i < w->nr_workers; i++)
+		for (size_t j = 0; j < w->worker[i].nr_underfull; j++)
+			(*list)[k++] = w->worker[i].underfull[j];
+	if (n)
+		qsort(*list, n, sizeof(**list), by_number);
+	*nr = n;
+	return 0;
+}
+
 static uint64_t inner_sum(const uint32_t *in)
 {
 	return in[INNER_SUM_LOW] | (uint64_t)in[INNER_SUM_HIGH] << 32;

@@ -50,11 +50,12 @@ struct walk *walk_new(const struct walk_setup *setup, struct err *err)
 	w->first = calloc(nr, sizeof(*w->first));
 	w->nlast = calloc(nr, sizeof(*w->nlast));
 	w->nattr = calloc(nr, sizeof(*w->nattr));
+	w->root = calloc(nr / 8 + 1, 1);
 	w->at = calloc(nr, sizeof(*w->at));
 	w->chunk = calloc(NR_CHUNKS, sizeof(*w->chunk));
 	w->worker = aligned_alloc(128, w->nr_workers * sizeof(*w->worker));
-	if (!w->height || !w->flag || !w->first || !w->nlast || !w->nattr || !w->at || !w->chunk ||
-	    !w->worker)
+	if (!w->height || !w->flag || !w->first || !w->nlast || !w->nattr || !w->root || !w->at ||
+	    !w->chunk || !w->worker)
 		goto nomem;
 	memset(w->worker, 0, w->nr_workers * sizeof(*w->worker));
 	for (unsigned i = 0; i < w->nr_workers; i++)
@@ -73,6 +74,7 @@ void walk_free(struct walk *w)
 	for (unsigned i = 0; w->worker && i < w->nr_workers; i++) {
 		free(w->worker[i].fault);
 		free(w->worker[i].spine);
+		free(w->worker[i].underfull);
 	}
 	for (uint32_t i = 0; w->chunk && i < MIN(w->nr_chunks, (uint32_t)NR_CHUNKS); i++)
 		free(w->chunk[i]);
@@ -81,6 +83,7 @@ void walk_free(struct walk *w)
 	free(w->first);
 	free(w->nlast);
 	free(w->nattr);
+	free(w->root);
 	free(w->at);
 	free(w->chunk);
 	free(w->worker);
@@ -320,6 +323,20 @@ static int note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64
 	return 0;
 }
 
+static int note_underfull(struct walk *w, struct walk_worker *me, uint32_t b)
+{
+	uint32_t *p;
+
+	if (w->root[b / 8] & 1u << b % 8)
+		return 0;
+	p = grow(me->underfull, me->nr_underfull, &me->cap_underfull, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	me->underfull = p;
+	p[me->nr_underfull++] = b;
+	return 0;
+}
+
 static int read_node(void *ctx, unsigned worker, size_t i, mblock_t block, const void *data,
 		     int status)
 {
@@ -353,6 +370,8 @@ static int read_node(void *ctx, unsigned worker, size_t i, mblock_t block, const
 	} else if (w->s.leaf) {
 		r = w->s.leaf(w->s.ctx, worker, block, ~w->nattr[b], &n);
 	}
+	if (!r && n.nr < NODE_MAX_ENTRIES(n.value_size) / 3)
+		r = note_underfull(w, me, b);
 	if (r < 0)
 		return r;
 	if (v->level >= 0)
@@ -559,6 +578,7 @@ static int add_root(struct walk *w, const struct walk_root *root)
 
 	if (root->block >= w->s.nr_blocks)
 		return add_fault(&w->worker[0], &f);
+	w->root[b / 8] |= (uint8_t)(1u << b % 8);
 	if (!reach(w, b, ~root->attr, false)) {
 		if (w->flag[b] & WALK_LOST)
 			return 0;

@@ -14,7 +14,7 @@
  * The internal nodes' children stay in memory (4 bytes an entry), so that counts can be summed
  * bottom-up and trees be traversed in key order without reading them again.
  *
- * Memory: 26 bytes a block of the metadata device between the first and the last one reached
+ * Memory: 26.125 bytes a block of the metadata device between the first and the last one reached
  * (touched lazily: 26 bytes a node), 4 bytes an entry of an internal node, and while a level
  * is read 8 bytes a node of it.
  *
@@ -84,6 +84,12 @@ int walk_add(struct walk *w, const struct walk_root *roots, size_t nr, struct er
 const struct walk_fault *walk_faults(struct walk *w, size_t *nr);
 /* The fault of a node reached, or NODE_OK; NODE_OUTSIDE for what lies beyond the device. */
 enum node_fault walk_fault_of(struct walk *w, mblock_t block);
+
+/*
+ * Nodes that are no roots and hold fewer entries than the kernel leaves in them (a third
+ * of what fits), ascending; *list is the caller's to free.
+ */
+int walk_underfull(struct walk *w, mblock_t **list, size_t *nr, struct err *err);
 
 /* 0 = a leaf; -1: never reached, or its height is unknown because of damage. */
 int walk_height(const struct walk *w, mblock_t block);

@@ -49,6 +49,8 @@ struct walk_worker {
 	size_t nr_faults, cap_faults;
 	struct spine_node *spine;
 	size_t nr_spine, cap_spine;
+	uint32_t *underfull;
+	size_t nr_underfull, cap_underfull;
 } __attribute__((aligned(128)));
 
 struct walk {
@@ -57,6 +59,7 @@ struct walk {
 	/* Allowed (WALK_DONE: own) first key and complement of the last: 0 is "anything". */
 	uint64_t *first, *nlast;
 	uint32_t *nattr; /* complement of the least attr */
+	uint8_t *root;	 /* a bit a block: added as a root */
 	uint32_t *at;	 /* internal nodes: place in the arena + 1 */
 	uint32_t **chunk;
 	_Atomic uint32_t nr_chunks;

@@ -456,6 +456,28 @@ bool refmap_same_bitmap(const struct refmap *m, uint64_t index, const uint8_t bi
 	return !differ;
 }
 
+uint64_t refmap_word(const struct refmap *m, uint64_t i)
+{
+	return i < m->nr_words ? m->word[i] : 0;
+}
+
+uint64_t refmap_find_difference(const struct refmap *a, const struct refmap *b, uint64_t from)
+{
+	uint64_t i = from / WORD_ENTRIES, keep = ~0ull << 2 * (from % WORD_ENTRIES), x, at;
+
+	for (; i < a->nr_words; i++, keep = ~0ull) {
+		/* pairs that differ, and pairs that may differ in what is beyond three */
+		x = a->word[i] ^ b->word[i];
+		x = ((x | x >> 1) | (a->word[i] & a->word[i] >> 1)) & LOW & keep;
+		for (; x; x &= x - 1) {
+			at = i * WORD_ENTRIES + (unsigned)__builtin_ctzll(x) / 2;
+			if (at < a->nr_blocks && refmap_get(a, at) != refmap_get(b, at))
+				return at;
+		}
+	}
+	return a->nr_blocks;
+}
+
 uint64_t refmap_find_pair_11(const struct refmap *m, uint64_t from)
 {
 	uint64_t i = from / WORD_ENTRIES, keep = ~0ull << 2 * (from % WORD_ENTRIES), hit;

@@ -60,6 +60,12 @@ void refmap_from_bitmap(struct refmap *m, uint64_t index, const uint8_t bits[408
 /* Are these the bits that refmap_to_bitmap() would write?  By whole words. */
 bool refmap_same_bitmap(const struct refmap *m, uint64_t index, const uint8_t bits[4080]);
 
+/* First block >= @from whose counts in two maps of the same size differ, or nr_blocks. */
+uint64_t refmap_find_difference(const struct refmap *a, const struct refmap *b, uint64_t from);
+
+/* The 32 pairs of blocks [32 * i, ...) as they are on disk; 0 past the end. */
+uint64_t refmap_word(const struct refmap *m, uint64_t i);
+
 /* Counts of three and more, in ascending block order; fn < 0 stops. -ENOMEM or fn's return. */
 int refmap_each_overflow(const struct refmap *m, int (*fn)(void *ctx, uint64_t b, uint32_t count),
 			 void *ctx);

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* thin_check: is a pool's metadata sound?  Read-only, unless asked to fix. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/jobs.h"
+#include "cli/cli.h"
+#include "dev/dev.h"
+#include "pool/check.h"
+#include "pool/fix.h"
+
+#define SHOWN_PER_KIND 10 /* the rest is counted; JSON has all */
+#define ULL(v) ((unsigned long long)(v))
+
+enum {
+	OPT_AUTO_REPAIR = 256,
+	OPT_CLEAR_FLAG,
+	OPT_IGNORE,
+	OPT_SKIP,
+	OPT_SB_ONLY,
+	OPT_MAPPING_ROOT,
+	OPT_DETAILS_ROOT,
+	OPT_FORMAT,
+};
+
+static const struct opt opts[] = {
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit code", 'q' },
+	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
+	  "check only the metadata snapshot (of a pool that may be in use)", 'm' },
+	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 0, "auto-repair", ARG_NONE, NULL,
+	  "free leaked blocks, correct counters, clear needs_check, if nothing worse is wrong",
+	  OPT_AUTO_REPAIR },
+	{ 0, "clear-needs-check-flag", ARG_NONE, NULL, "the same as --auto-repair",
+	  OPT_CLEAR_FLAG },
+	{ 0, "ignore-non-fatal-errors", ARG_NONE, NULL,
+	  "leaks and underfull nodes do not make it fail", OPT_IGNORE },
+	{ 0, "skip-mappings", ARG_NONE, NULL, "look at the device lists only, not at their mappings "
+	  "or the space maps", OPT_SKIP },
+	{ 0, "super-block-only", ARG_NONE, NULL, "look at the superblock only", OPT_SB_ONLY },
+	{ 0, "override-mapping-root", ARG_REQUIRED, "BLOCK", "take this block for the mapping root",
+	  OPT_MAPPING_ROOT },
+	{ 0, "override-details-root", ARG_REQUIRED, "BLOCK",
+	  "take this block for the device details root", OPT_DETAILS_ROOT },
+	{ 0, "format", ARG_REQUIRED, "TYPE", "text or json: all findings as one document on stdout",
+	  OPT_FORMAT },
+	{ 'j', "jobs", ARG_REQUIRED, "N", NULL, 'j' },
+	{ 0 },
+};
+
+static const struct command cmd = {
+	.name = "thin_check",
+	.usage = "[options] METADATA",
+	.summary = "Checks the metadata of a thin pool: a file or an inactive metadata device.",
+	.notes = "Exit status: 0 sound, 1 damaged, 64 wrong usage, 74 cannot read or write.",
+	.opts = opts,
+	.min_args = 1,
+	.max_args = 1,
+	.missing = "No input file provided.",
+};
+
+struct options {
+	struct check_options check;
+	bool auto_repair, clear_flag, ignore_non_fatal, json;
+	unsigned nr_jobs;
+};
+
+/* "-m", "-m7", "-m=7"; and, as flags may be bundled, "-mq". */
+static void set_snap(struct cli *c, struct options *o)
+{
+	o->check.snap = true;
+	if (!c->arg || !*c->arg)
+		return;
+	if (!strcmp(c->arg, "q"))
+		c->quiet = true;
+	else
+		o->check.snap_block = cli_u64(c, "--metadata-snap");
+}
+
+static void set_format(struct cli *c, struct options *o)
+{
+	o->json = !strcmp(c->arg, "json");
+	if (!o->json && strcmp(c->arg, "text"))
+		cli_usage_error(c, "unknown format '%s': text or json", c->arg);
+}
+
+static void check_conflicts(struct cli *c, const struct options *o)
+{
+	bool fix = o->auto_repair || o->clear_flag;
+
+	if (fix && o->check.snap)
+		cli_usage_error(c, "cannot perform fix within metadata snap");
+	if (fix && (o->check.has_mapping_root || o->check.has_details_root))
+		cli_usage_error(c, "cannot perform fix with an overridden mapping root");
+	if (o->auto_repair && (o->check.skip_mappings || o->check.super_block_only))
+		cli_usage_error(c, "cannot perform fix without a full examination");
+	if (o->auto_repair && o->ignore_non_fatal)
+		cli_usage_error(c, "cannot perform fix by ignoring non-fatal errors");
+}
+
+static void parse(struct cli *c, struct options *o, int argc, char **argv)
+{
+	int id;
+
+	cli_init(c, &cmd, argc, argv);
+	while ((id = cli_next(c))) {
+		switch (id) {
+		case 'q':
+			c->quiet = true;
+			break;
+		case 'm':
+			set_snap(c, o);
+			break;
+		case OPT_AUTO_REPAIR:
+			o->auto_repair = true;
+			break;
+		case OPT_CLEAR_FLAG:
+			o->clear_flag = true;
+			break;
+		case OPT_IGNORE:
+			o->ignore_non_fatal = true;
+			break;
+		case OPT_SKIP:
+			o->check.skip_mappings = true;
+			break;
+		case OPT_SB_ONLY:
+			o->check.super_block_only = true;
+			break;
+		case OPT_MAPPING_ROOT:
+			o->check.has_mapping_root = true;
+			o->check.mapping_root = cli_u64(c, "--override-mapping-root");
+			break;
+		case OPT_DETAILS_ROOT:
+			o->check.has_details_root = true;
+			o->check.details_root = cli_u64(c, "--override-details-root");
+			break;
+		case OPT_FORMAT:
+			set_format(c, o);
+			break;
+		case 'j':
+			o->nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), (uint64_t)1024);
+			break;
+		}
+	}
+	check_conflicts(c, o);
+}
+
+static uint64_t metadata_free(const struct superblock *sb)
+{
+	uint64_t nr = sb->metadata_sm.nr_blocks;
+
+	return nr - MIN(nr, sb->metadata_sm.nr_allocated);
+}
+
+/* The two lines that callers read, and each finding as a line on stderr. */
+static void print_text(struct cli *c, const struct check_result *r)
+{
+	const struct findings *fs = &r->findings;
+	size_t same = 0;
+
+	if (r->has_sb)
+		printf("TRANSACTION_ID=%llu\nMETADATA_FREE_BLOCKS=%llu\n",
+		       ULL(r->sb.transaction_id), ULL(metadata_free(&r->sb)));
+	for (size_t i = 0; i < fs->nr; i++) {
+		const struct finding *f = &fs->f[i];
+		bool warn = finding_type(f->kind)->severity == FINDING_WARN;
+		bool last = i + 1 == fs->nr || f[1].kind != f->kind || f[1].held != f->held;
+		struct outbuf text;
+
+		if (same++ < SHOWN_PER_KIND) {
+			outbuf_init(&text);
+			finding_text(fs, f, true, &text);
+			cli_error(c, "%s%.*s", warn ? "warning: " : "", (int)text.len,
+				  text.data ? text.data : "");
+			outbuf_fini(&text);
+		}
+		if (last && same > SHOWN_PER_KIND)
+			cli_error(c, "... and %zu more of this kind (--format json lists all)",
+				  same - SHOWN_PER_KIND);
+		same = last ? 0 : same;
+	}
+	if (r->has_sb && r->sb.flags & THIN_NEEDS_CHECK)
+		cli_note(c, "note: the needs_check flag is set: the kernel opens the pool read-only "
+			 "until thin_check --clear-needs-check-flag clears it");
+}
+
+static void print_json(const struct check_result *r)
+{
+	const struct findings *fs = &r->findings;
+	struct outbuf out;
+
+	outbuf_init(&out);
+	outbuf_str(&out, "{");
+	if (r->has_sb)
+		outbuf_printf(&out, "\n \"transaction_id\":%llu,\n \"metadata_free_blocks\":%llu,\n "
+			      "\"needs_check\":%s,", ULL(r->sb.transaction_id),
+			      ULL(metadata_free(&r->sb)),
+			      r->sb.flags & THIN_NEEDS_CHECK ? "true" : "false");
+	outbuf_printf(&out, "\n \"fatal\":%llu,\n \"non_fatal\":%llu,\n \"warnings\":%llu,",
+		      ULL(fs->nr_by_severity[FINDING_FATAL]),
+		      ULL(fs->nr_by_severity[FINDING_NON_FATAL]),
+		      ULL(fs->nr_by_severity[FINDING_WARN]));
+	outbuf_printf(&out, "\n \"complete\":%s,\n \"devices\":%llu,\n \"mappings\":%llu,"
+		      "\n \"blocks_read\":%llu,\n \"requests\":%llu,\n \"findings\":",
+		      r->complete ? "true" : "false", ULL(r->nr_devices), ULL(r->nr_mappings),
+		      ULL(r->nr_blocks_read), ULL(r->nr_requests));
+	findings_json(fs, &out);
+	outbuf_str(&out, "\n}\n");
+	if (!out.error)
+		fwrite(out.data, 1, out.len, stdout);
+	outbuf_fini(&out);
+}
+
+/* Fixes what may be fixed; returns the exit code. */
+static int fix(struct cli *c, const struct options *o, struct io *io, struct jobs *jobs,
+	       const struct check_result *r)
+{
+	struct fix_report rep;
+	struct err err;
+	int ret;
+
+	if (findings_any(&r->findings, FINDING_FATAL)) {
+		cli_error(c, "nothing was changed: the damage above is not mended in place; thin_repair "
+			  "can rebuild the pool into a new file or device");
+		return EXIT_DAMAGE;
+	}
+	if (o->check.super_block_only || o->check.skip_mappings)
+		ret = fix_clear_flag(io, &rep, &err);
+	else
+		ret = fix_run(io, jobs, r, &rep, &err);
+	if (ret)
+		return cli_fail(c, ret, &err);
+	if (rep.data_leaks)
+		cli_note(c, "repaired data leaks: %llu blocks are free again", ULL(rep.data_leaks));
+	if (rep.metadata_leaks)
+		cli_note(c, "repaired metadata leaks: %llu blocks are free again",
+			 ULL(rep.metadata_leaks));
+	if (rep.totals || rep.nr_index || (rep.nr_bitmaps && !rep.data_leaks && !rep.metadata_leaks))
+		cli_note(c, "corrected the space maps' counters");
+	if (rep.flag)
+		cli_note(c, "cleared needs_check flag");
+	return EXIT_DONE;
+}
+
+static int verdict(const struct options *o, const struct check_result *r)
+{
+	return findings_any(&r->findings, o->ignore_non_fatal ? FINDING_FATAL : FINDING_NON_FATAL)
+		       ? EXIT_DAMAGE
+		       : EXIT_DONE;
+}
+
+static int run(struct cli *c, const struct options *o, struct io *io, struct jobs *jobs)
+{
+	struct check_result r;
+	struct err err = { 0 };
+	int ret = check_run(io, jobs, &o->check, &r, &err), code;
+
+	if (ret) {
+		code = cli_fail(c, ret, &err);
+	} else {
+		if (o->json)
+			print_json(&r);
+		else if (!c->quiet)
+			print_text(c, &r);
+		code = o->auto_repair || o->clear_flag ? fix(c, o, io, jobs, &r) : verdict(o, &r);
+		if (code == EXIT_DONE && o->clear_flag && (o->check.skip_mappings ||
+							   o->check.super_block_only))
+			code = verdict(o, &r);
+	}
+	check_result_fini(&r);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct err err = { 0 };
+	struct jobs *jobs;
+	unsigned flags = 0;
+	struct io *io;
+	struct cli c;
+	int code;
+
+	parse(&c, &o, argc, argv);
+	if (o.auto_repair || o.clear_flag)
+		flags |= DEV_WRITE;
+	if (o.check.snap)
+		flags |= DEV_SHARED;
+	code = dev_open(c.args[0], flags, &io, &err);
+	if (code)
+		return cli_fail(&c, code, &err);
+	jobs = jobs_new(o.nr_jobs);
+	if (jobs) {
+		code = run(&c, &o, io, jobs);
+	} else {
+		err_nomem(&err, "workers");
+		code = cli_fail(&c, -ENOMEM, &err);
+	}
+	jobs_free(jobs);
+	io_free(io);
+	return cli_finish(&c, code);
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The order of a check: superblock; the metadata map's bitmaps (they say which gaps may be read
+ * through); device lists; all mapping trees at once; the data map; the metadata map, when all
+ * references to metadata blocks are known.
+ */
+#include "pool/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/overflow.h"
+#include "pool/check_state.h"
+
+#define TIME_MARGIN 65536 /* snapshots before the clock overflows: time to say so */
+
+void *check_grow(void *array, size_t nr, size_t *cap, size_t size)
+{
+	void *p;
+
+	if (nr < *cap)
+		return array;
+	p = reallocarray(array, *cap ? *cap * 2 : 16, size);
+	if (p)
+		*cap = *cap ? *cap * 2 : 16;
+	return p;
+}
+
+void check_found(struct check *c, const struct finding *f)
+{
+	findings_add(&c->out->findings, f, NULL, 0);
+}
+
+static void found_value(struct check *c, enum finding_kind kind, enum pool_area area,
+			uint64_t stored, uint64_t expected)
+{
+	struct finding f = finding_make(kind, area);
+
+	f.has_values = true;
+	f.stored = stored;
+	f.expected = expected;
+	check_found(c, &f);
+}
+
+bool check_claim(struct check *c, mblock_t b, uint8_t as)
+{
+	if (b >= c->nr_blocks)
+		return false;
+	refmap_inc(c->meta, b);
+	if (c->claims[b])
+		return false;
+	c->claims[b] = as;
+	return true;
+}
+
+struct walk *check_walk(struct check *c, enum pool_area area, uint32_t value_size,
+			walk_leaf_fn *leaf, void *ctx)
+{
+	struct walk_setup s = {
+		.stream = &c->stream,
+		.nr_blocks = c->nr_blocks,
+		.leaf_value_size = value_size,
+		.leaf = leaf,
+		.ctx = ctx,
+		.refs = c->meta,
+		.claims = c->claims,
+		.kind = (uint8_t)(CLAIM_TREE + area),
+	};
+
+	return walk_new(&s, c->err);
+}
+
+static void underfull_finding(struct check *c, struct walk *w, enum pool_area area, bool held)
+{
+	struct finding f = finding_make(FOUND_NODE_UNDERFULL, area);
+	mblock_t *list;
+	size_t nr;
+
+	if (walk_underfull(w, &list, &nr, c->err)) {
+		c->out->findings.failed = true;
+		return;
+	}
+	f.held = held;
+	f.count = nr;
+	if (nr) {
+		f.block = list[0];
+		check_found(c, &f);
+	}
+	free(list);
+}
+
+void check_walk_findings(struct check *c, struct walk *w, enum pool_area area, bool held)
+{
+	const struct walk_fault *fault;
+	size_t nr;
+
+	fault = walk_faults(w, &nr);
+	for (size_t i = 0; i < nr && area != AREA_DEVICE; i++) {
+		struct finding f = finding_make(FOUND_NODE_UNREADABLE +
+						(fault[i].fault - NODE_UNREADABLE), area);
+
+		f.held = held;
+		f.block = fault[i].block;
+		if (fault[i].parent != WALK_NONE)
+			f.parent = fault[i].parent;
+		f.has_range = true;
+		f.begin = fault[i].begin;
+		f.last = fault[i].last;
+		f.error = fault[i].io_error;
+		f.leaf = !walk_height(w, fault[i].block);
+		check_found(c, &f);
+	}
+	c->lost |= nr != 0;
+	underfull_finding(c, w, area, held);
+}
+
+static bool may_skip(void *ctx, mblock_t b)
+{
+	const struct check *c = ctx;
+
+	return b < c->nr_blocks && c->bitmap_known[b / ENTRIES_PER_BITMAP] &&
+	       !refmap_get(c->stored, b);
+}
+
+static int looks_like_xml(const char *s)
+{
+	size_t n = strspn(s, " \t\r\n");
+
+	return s[n] == '<' || !strncmp(s, "\xef\xbb\xbf<", 4);
+}
+
+/* Reads block @at as a superblock.  < 0: I/O error. */
+static int read_superblock(struct check *c, mblock_t at, struct superblock *sb, enum sb_fault *fault)
+{
+	CLEANUP(free_ptr) char *buf = io_alloc(MBLOCK_SIZE);
+	int r;
+
+	if (!buf)
+		return err_nomem(c->err, "superblock");
+	r = io_read(c->io, buf, MBLOCK_SIZE, at * MBLOCK_SIZE, c->err);
+	if (r < 0)
+		return r;
+	*fault = superblock_open(sb, buf, at);
+	buf[200] = 0;
+	if (*fault && !at && looks_like_xml(buf))
+		return err_set(c->err, -EINVAL, "This looks like XML.  This tool only supports the "
+			       "binary metadata format.");
+	return 0;
+}
+
+static bool superblock_usable(struct check *c, enum sb_fault fault)
+{
+	static const enum finding_kind kinds[] = {
+		[SB_ALL_ZERO] = FOUND_SB_ALL_ZERO,
+		[SB_WRONG_PLACE] = FOUND_SB_WRONG_PLACE,
+		[SB_BAD_MAGIC] = FOUND_SB_MAGIC,
+		[SB_BAD_CSUM] = FOUND_SB_CSUM,
+	};
+	struct finding f;
+
+	if (!fault)
+		return true;
+	f = finding_make(kinds[fault], AREA_SUPERBLOCK);
+	f.block = 0;
+	check_found(c, &f);
+	return false;
+}
+
+static void check_fields(struct check *c)
+{
+	const struct superblock *sb = &c->out->sb;
+	const enum pool_area a = AREA_SUPERBLOCK;
+
+	if (sb->version != THIN_VERSION)
+		found_value(c, FOUND_SB_VERSION, a, sb->version, THIN_VERSION);
+	if (sb->flags & ~THIN_NEEDS_CHECK)
+		found_value(c, FOUND_SB_FLAGS, a, sb->flags & ~THIN_NEEDS_CHECK, 0);
+	if (sb->incompat_flags)
+		found_value(c, FOUND_SB_INCOMPAT, a, sb->incompat_flags, 0);
+	if (sb->compat_ro_flags)
+		found_value(c, FOUND_SB_COMPAT_RO, a, sb->compat_ro_flags, 0);
+	if (!data_block_size_ok(sb->data_block_size))
+		found_value(c, FOUND_SB_BLOCK_SIZE, a, sb->data_block_size, 128);
+	if (sb->metadata_block_size != 8)
+		found_value(c, FOUND_SB_METADATA_BLOCK_SIZE, a, sb->metadata_block_size, 8);
+	if (sb->time > MAX_TIME - TIME_MARGIN)
+		found_value(c, FOUND_SB_TIME_LIMIT, a, sb->time, MAX_TIME);
+}
+
+/* How many blocks there are, by the superblock and by the device. */
+static void check_sizes(struct check *c)
+{
+	const struct superblock *sb = &c->out->sb;
+	uint64_t device = MIN(c->io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS);
+	uint64_t most = device * ENTRIES_PER_BITMAP;
+
+	c->nr_blocks = MIN(sb->metadata_sm.nr_blocks, device);
+	if (!sb->metadata_sm.nr_blocks || sb->metadata_sm.nr_blocks > MAX_METADATA_BLOCKS) {
+		found_value(c, FOUND_SB_MAP_SIZE, AREA_METADATA_MAP, sb->metadata_sm.nr_blocks,
+			    MAX_METADATA_BLOCKS);
+		c->nr_blocks = device;
+	} else if (sb->metadata_sm.nr_blocks > device) {
+		found_value(c, FOUND_DEVICE_TOO_SMALL, AREA_METADATA_MAP, device,
+			    sb->metadata_sm.nr_blocks);
+	}
+	c->nr_data = sb->data_sm.nr_blocks;
+	if (c->nr_data > most || c->nr_data > MAX_DATA_BLOCK + 1) {
+		found_value(c, FOUND_SB_MAP_SIZE, AREA_DATA_MAP, c->nr_data, most);
+		c->nr_data = 0;
+	}
+}
+
+/* The held copy of the superblock: where its trees are. */
+static int check_held(struct check *c)
+{
+	mblock_t at = c->out->sb.held_root;
+	struct finding f = finding_make(FOUND_HELD, AREA_HELD);
+	enum sb_fault fault = SB_UNREADABLE;
+	struct superblock sb;
+
+	f.block = at;
+	f.held = true;
+	if (!at)
+		return c->opt->snap ? err_set(c->err, -ENODATA, "no current metadata snap") : 0;
+	if (c->opt->snap && c->opt->snap_block && c->opt->snap_block != at)
+		return err_set(c->err, -ENODATA,
+			       "metadata snapshot does not match that in superblock, which is at "
+			       "block %llu", (unsigned long long)at);
+	if (at < c->nr_blocks) {
+		if (!check_claim(c, at, CLAIM_HELD))
+			fault = SB_WRONG_PLACE;
+		else if (read_superblock(c, at, &sb, &fault) == -ENOMEM)
+			return -ENOMEM;
+	}
+	if (fault) {
+		f.error = fault == SB_UNREADABLE ? -EIO : 0;
+		c->lost = true;
+		check_found(c, &f);
+		return 0;
+	}
+	c->held.held = true;
+	c->held.mapping_root = sb.mapping_root;
+	c->held.details_root = sb.details_root;
+	return 0;
+}
+
+static int prepare(struct check *c)
+{
+	c->claims = calloc(c->nr_blocks + 1, 1);
+	c->meta = refmap_new(c->nr_blocks, stream_nr_workers(&c->stream) > 1);
+	if (!c->claims || !c->meta)
+		return err_nomem(c->err, "references to metadata blocks");
+	check_claim(c, 0, CLAIM_SUPERBLOCK);
+	c->live.mapping_root = c->opt->has_mapping_root ? c->opt->mapping_root
+							: c->out->sb.mapping_root;
+	c->live.details_root = c->opt->has_details_root ? c->opt->details_root
+							: c->out->sb.details_root;
+	return 0;
+}
+
+/* Everything behind the superblock. */
+static int check_rest(struct check *c)
+{
+	bool maps = !c->opt->snap && !c->opt->skip_mappings;
+	int r;
+
+	check_sizes(c);
+	r = prepare(c);
+	if (!r)
+		r = check_held(c);
+	if (!r && maps)
+		r = check_metadata_bitmaps(c);
+	if (r)
+		return r;
+	if (c->stored) {
+		c->stream.may_skip = may_skip;
+		c->stream.may_skip_ctx = c;
+	}
+	r = check_trees(c);
+	if (r || !maps)
+		return r;
+	r = check_data_map(c);
+	if (!r)
+		r = check_metadata_map(c);
+	c->out->complete = !r;
+	return r;
+}
+
+static void check_fini(struct check *c)
+{
+	check_trees_fini(c);
+	free(c->claims);
+	refmap_free(c->meta);
+	refmap_free(c->data);
+	refmap_free(c->stored);
+	free(c->bitmap_known);
+}
+
+int check_run(struct io *io, struct jobs *jobs, const struct check_options *opt,
+	      struct check_result *out, struct err *err)
+{
+	struct check c = { .io = io, .opt = opt, .out = out, .err = err };
+	enum sb_fault fault = SB_OK;
+	int r;
+
+	*out = (struct check_result){ 0 };
+	stream_init(&c.stream, io, jobs);
+	if (io->size < MBLOCK_SIZE)
+		return err_set(err, -EINVAL,
+			       "Metadata device/file too small.  Is this binary metadata?");
+	r = read_superblock(&c, 0, &out->sb, &fault);
+	if (r)
+		return r;
+	if (superblock_usable(&c, fault)) {
+		out->has_sb = true;
+		check_fields(&c);
+		if (!opt->super_block_only)
+			r = check_rest(&c);
+	}
+	findings_sort(&out->findings);
+	if (!r && out->findings.failed)
+		r = err_nomem(err, "findings");
+	out->nr_requests = c.stream.nr_requests;
+	out->nr_blocks_read = c.stream.nr_blocks_read;
+	check_fini(&c);
+	return r;
+}
+
+static void map_fini(struct check_map *m)
+{
+	sm_index_fini(&m->index);
+	refmap_free(m->counts);
+}
+
+void check_result_fini(struct check_result *r)
+{
+	findings_fini(&r->findings);
+	map_fini(&r->data);
+	map_fini(&r->metadata);
+	*r = (struct check_result){ 0 };
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Damage in the mapping forest belongs to devices: to one, or with shared nodes to many.  Nodes
+ * with a fault or an issue are marked; each device's tree is searched for marks, without
+ * entering what has none; the pairs found are joined with the faults.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pool/check_state.h"
+
+struct owner {
+	uint64_t block;
+	uint32_t dev; /* index in the view */
+};
+
+struct owners {
+	struct owner *o;
+	size_t nr, cap;
+	uint32_t dev; /* being searched */
+};
+
+static int note_owner(void *ctx, mblock_t block)
+{
+	struct owners *os = ctx;
+	struct owner *p = check_grow(os->o, os->nr, &os->cap, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	os->o = p;
+	p[os->nr++] = (struct owner){ block, os->dev };
+	return 0;
+}
+
+static int by_block(const void *a, const void *b)
+{
+	const struct owner *x = a, *y = b;
+
+	if (x->block != y->block)
+		return x->block < y->block ? -1 : 1;
+	return x->dev < y->dev ? -1 : x->dev > y->dev;
+}
+
+static int find_owners(struct check *c, const struct view *v, struct owners *os)
+{
+	for (size_t i = 0; i < v->nr; i++) {
+		os->dev = (uint32_t)i;
+		if (v->dev[i].has_root && walk_marked(c->devices, v->dev[i].root, note_owner, os))
+			return err_nomem(c->err, "owners of damaged nodes");
+	}
+	if (os->nr)
+		qsort(os->o, os->nr, sizeof(*os->o), by_block);
+	return 0;
+}
+
+/* The owners of a block: os->o[first..end) */
+static size_t owners_of(const struct owners *os, uint64_t block, size_t *end)
+{
+	size_t lo = 0, hi = os->nr;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (os->o[mid].block < block)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (*end = lo; *end < os->nr && os->o[*end].block == block; ++*end)
+		;
+	return lo;
+}
+
+/* --- nodes --- */
+
+static int node_finding(struct check *c, const struct walk_fault *wf, struct view *v,
+			const struct owners *os)
+{
+	struct finding f = finding_make(FOUND_NODE_UNREADABLE + (wf->fault - NODE_UNREADABLE),
+					AREA_DEVICE);
+	size_t end, first = owners_of(os, wf->parent != WALK_NONE ? wf->parent : wf->block, &end);
+	uint32_t *dev = malloc((end - first + 1) * sizeof(*dev));
+
+	if (!dev)
+		return err_nomem(c->err, "owners of damaged nodes");
+	f.held = v->held;
+	f.block = wf->block;
+	if (wf->parent != WALK_NONE)
+		f.parent = wf->parent;
+	f.has_range = true;
+	f.begin = wf->begin;
+	f.last = wf->last;
+	f.error = wf->io_error;
+	f.leaf = !walk_height(c->devices, wf->block);
+	for (size_t i = first; i < end; i++) {
+		v->dev[os->o[i].dev].damaged = true;
+		dev[i - first] = v->dev[os->o[i].dev].id;
+	}
+	findings_add(&c->out->findings, &f, dev, end - first);
+	free(dev);
+	return 0;
+}
+
+/* --- issues of leaves, one finding for each device and kind --- */
+
+struct sum {
+	uint64_t first, last, count, worst;
+};
+
+static void add_to_sum(struct sum *s, const struct leaf_issue *i)
+{
+	s->first = s->count ? MIN(s->first, i->first) : i->first;
+	s->last = MAX(s->last, i->last);
+	s->count += i->count;
+	s->worst = MAX(s->worst, i->worst);
+}
+
+static void sum_finding(struct check *c, const struct view *v, const struct device *d,
+			enum finding_kind kind, const struct sum *s)
+{
+	struct finding f = finding_make(kind, AREA_DEVICE);
+
+	f.held = v->held;
+	f.has_range = f.has_values = true;
+	f.begin = s->first;
+	f.last = s->last;
+	f.count = s->count;
+	f.stored = s->worst;
+	f.expected = kind == FOUND_DATA_OUTSIDE	  ? c->nr_data
+		     : kind == FOUND_MAPPING_TIME ? c->out->sb.time
+						  : d->snap_time;
+	findings_add(&c->out->findings, &f, &d->id, 1);
+}
+
+static int issue_findings(struct check *c, const struct view *v, const struct owners *os,
+			  enum finding_kind kind, const struct owners *before)
+{
+	struct sum *sum = calloc(v->nr + 1, sizeof(*sum));
+
+	if (!sum)
+		return err_nomem(c->err, "findings");
+	for (unsigned w = 0; w < stream_nr_workers(&c->stream); w++) {
+		for (size_t k = 0; k < c->map_worker[w].nr_issues; k++) {
+			const struct leaf_issue *i = &c->map_worker[w].issue[k];
+			size_t end, o = i->kind == kind ? owners_of(os, i->block, &end) : (end = 0);
+			size_t live_end;
+
+			if (before && i->kind == kind &&
+			    owners_of(before, i->block, &live_end) != live_end)
+				continue;
+			for (; o < end; o++)
+				if (kind != FOUND_SHARED_TIME ||
+				    (v->dev[os->o[o].dev].has_details &&
+				     i->worst >= v->dev[os->o[o].dev].snap_time))
+					add_to_sum(&sum[os->o[o].dev], i);
+		}
+	}
+	for (size_t i = 0; i < v->nr; i++)
+		if (sum[i].count)
+			sum_finding(c, v, &v->dev[i], kind, &sum[i]);
+	free(sum);
+	return 0;
+}
+
+static bool nothing_wrong(struct check *c)
+{
+	size_t nr;
+
+	walk_faults(c->devices, &nr);
+	for (unsigned w = 0; w < stream_nr_workers(&c->stream); w++)
+		nr += c->map_worker[w].nr_issues;
+	return !nr;
+}
+
+/* All findings of one view; those that the live view has (@before) are not repeated. */
+static int view_findings(struct check *c, struct view *v, struct owners *os,
+			 const struct owners *before)
+{
+	static const enum finding_kind kinds[] = { FOUND_DATA_OUTSIDE, FOUND_MAPPING_TIME,
+						   FOUND_SHARED_TIME };
+	const struct walk_fault *fault;
+	size_t nr, end;
+	int r = find_owners(c, v, os);
+
+	fault = walk_faults(c->devices, &nr);
+	for (size_t i = 0; i < nr && !r; i++) {
+		uint64_t key = fault[i].parent != WALK_NONE ? fault[i].parent : fault[i].block;
+
+		if (before ? owners_of(before, key, &end) == end
+			   : owners_of(os, key, &end) != end || v == &c->held)
+			r = node_finding(c, &fault[i], v, os);
+	}
+	for (unsigned k = 0; k < ARRAY_SIZE(kinds) && !r; k++)
+		r = issue_findings(c, v, os, kinds[k], before);
+	return r;
+}
+
+int check_device_findings(struct check *c)
+{
+	struct owners live = { 0 }, held = { 0 };
+	int r = 0;
+
+	if (nothing_wrong(c))
+		return 0;
+	for (unsigned w = 0; w < stream_nr_workers(&c->stream); w++)
+		for (size_t k = 0; k < c->map_worker[w].nr_issues; k++)
+			walk_mark(c->devices, c->map_worker[w].issue[k].block);
+	if (c->opt->snap) {
+		r = view_findings(c, &c->held, &held, NULL);
+	} else {
+		r = view_findings(c, &c->live, &live, NULL);
+		if (!r)
+			r = view_findings(c, &c->held, &held, &live);
+	}
+	free(live.o);
+	free(held.o);
+	return r;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_CHECK_STATE_H
+#define POOL_CHECK_STATE_H
+/* One run of a check, private to check.c, check_trees.c, check_times.c and check_maps.c. */
+#include "pdata/btree_walk.h"
+#include "pool/check.h"
+
+/* What a block is used as: walk_setup.claims */
+enum { CLAIM_SUPERBLOCK = 1, CLAIM_HELD, CLAIM_INDEX, CLAIM_BITMAP, CLAIM_TREE };
+
+/* An entry of the top level or of the details tree */
+struct list_entry {
+	uint64_t key;
+	uint64_t root; /* top level */
+	uint64_t mapped;
+	uint32_t creation_time, snap_time; /* details */
+	uint32_t leaf;
+};
+
+struct list_worker {
+	struct list_entry *e;
+	size_t nr, cap;
+} __attribute__((aligned(64)));
+
+/* A small tree with all of its entries */
+struct list {
+	enum pool_area area;
+	struct walk *walk;
+	struct list_worker *worker;
+	struct list_entry *e; /* all, ascending by key and leaf */
+	size_t nr;
+};
+
+struct device {
+	uint32_t id;
+	bool has_root, has_details, damaged;
+	uint64_t root, mapped;
+	uint32_t creation_time, snap_time;
+};
+
+/* The devices of the live trees, or of the held snapshot's */
+struct view {
+	bool held;
+	mblock_t mapping_root, details_root;
+	struct device *dev; /* ascending by id */
+	size_t nr;
+};
+
+/* Something about a leaf of a mapping tree: its owners are found afterwards. */
+struct leaf_issue {
+	uint32_t block;
+	uint8_t kind;
+	uint64_t first, last; /* virtual blocks */
+	uint64_t count, worst;
+};
+
+struct map_worker {
+	struct leaf_issue *issue;
+	size_t nr_issues, cap_issues;
+	uint64_t nr_mappings;
+} __attribute__((aligned(64)));
+
+struct check {
+	struct io *io;
+	struct stream stream;
+	const struct check_options *opt;
+	struct check_result *out;
+	struct err *err;
+	uint64_t nr_blocks; /* metadata blocks that exist and may be used */
+	uint64_t nr_data;
+	uint8_t *claims;
+	struct refmap *meta;   /* references to metadata blocks, as found */
+	struct refmap *data;   /* references to data blocks, as found */
+	struct refmap *stored; /* the metadata map's bitmaps, or NULL */
+	uint64_t nr_past_end;  /* entries set in them beyond the end */
+	bool *bitmap_known;    /* of stored */
+	struct list top, details;
+	struct walk *devices;
+	struct map_worker *map_worker;
+	uint16_t *leaf_count;
+	/* With several devices only: */
+	uint32_t *leaf_time; /* the newest mapping's of each leaf */
+	uint64_t *candidate; /* a bit a data block: mapped with time >= its device's snapshotted_time */
+	struct view live, held;
+	bool lost; /* parts of trees could not be read: computed counts may be too low */
+};
+
+/* check.c */
+void check_found(struct check *c, const struct finding *f);
+/* A new walk over one of the pool's kinds of trees; NULL with c->err set. */
+struct walk *check_walk(struct check *c, enum pool_area area, uint32_t value_size,
+			walk_leaf_fn *leaf, void *ctx);
+/* Findings about nodes of a tree that is not a device's. */
+void check_walk_findings(struct check *c, struct walk *w, enum pool_area area, bool held);
+/* One place that points at a metadata block which is not a tree node.  False: it is used already. */
+bool check_claim(struct check *c, mblock_t b, uint8_t as);
+/* Room for one more; NULL: no memory. */
+void *check_grow(void *array, size_t nr, size_t *cap, size_t size);
+
+/* check_trees.c: 0 or -errno */
+int check_trees(struct check *c);
+void check_trees_fini(struct check *c);
+int check_add_issue(struct map_worker *me, const struct leaf_issue *i);
+/* Findings about mapping leaves and nodes, with the devices that own them. */
+int check_device_findings(struct check *c);
+
+/* check_times.c: the rule that protects shared data, for the live trees */
+int check_times(struct check *c);
+
+/* check_maps.c: reads the metadata map first, as its free blocks may be read through */
+int check_metadata_bitmaps(struct check *c);
+int check_data_map(struct check *c);
+int check_metadata_map(struct check *c);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_FIX_H
+#define POOL_FIX_H
+/*
+ * Fixing in place what a check has found, as far as that loses nothing and cannot fail halfway:
+ * leaked blocks, the space maps' counters, bits past the end of a map, the needs_check flag.
+ *
+ * Order of writes: bitmaps (a leaked count goes down, which is a valid state after any number
+ * of them), then index entries (hints of the allocator), flush; then block 0 with the totals
+ * and the flag, one sector, flush.  Blocks that are right already are not written, and
+ * when nothing is wrong nothing is.
+ */
+#include "pool/check.h"
+
+struct fix_report {
+	uint64_t data_leaks, metadata_leaks; /* blocks freed */
+	uint64_t nr_bitmaps, nr_index;	     /* blocks rewritten */
+	bool totals, flag;		     /* block 0: nr_allocated, needs_check */
+};
+
+/*
+ * @r: what check_run() found, complete and without a fatal finding (else -EINVAL).  @io: writable,
+ * unchanged since.  0; -EUCLEAN with nothing written: a leaked block has an entry in the tree of
+ * large counts, or a block is not as it was; or an I/O error.
+ */
+int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r,
+	    struct fix_report *rep, struct err *err);
+
+/* Clears needs_check alone; nothing is written when it is not set. */
+int fix_clear_flag(struct io *io, struct fix_report *rep, struct err *err);
+
+#endif
