@@ -32,8 +32,14 @@ struct worker {
 	uint64_t seen; /* generation it has answered; under j->lock */
 };
 
+struct scratch {
+	void *p;
+	size_t len;
+};
+
 struct jobs {
 	unsigned nr;
+	struct scratch scratch[MAX_WORKERS]; /* each its worker's */
 	struct worker *worker[MAX_WORKERS]; /* [0] is the owner: unused */
 	unsigned nr_started;		    /* threads; workers 1..nr_started; owner only */
 	pthread_mutex_t lock;		    /* all below */
@@ -87,10 +93,28 @@ void jobs_free(struct jobs *j)
 		pthread_join(j->worker[i]->thread, NULL);
 		free(j->worker[i]);
 	}
+	for (i = 0; i < MAX_WORKERS; i++)
+		free(j->scratch[i].p);
 	pthread_cond_destroy(&j->idle);
 	pthread_cond_destroy(&j->wake);
 	pthread_mutex_destroy(&j->lock);
 	free(j);
+}
+
+void *jobs_scratch(struct jobs *j, unsigned worker, size_t len)
+{
+	struct scratch *s = &j->scratch[worker];
+
+	if (s->len < len) {
+		free(s->p);
+		s->len = 0;
+		if (posix_memalign(&s->p, 4096, len)) {
+			s->p = NULL;
+			return NULL;
+		}
+		s->len = len;
+	}
+	return s->p;
 }
 
 unsigned jobs_nr(const struct jobs *j)

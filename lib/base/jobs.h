@@ -23,6 +23,13 @@ void jobs_free(struct jobs *j);
 unsigned jobs_nr(const struct jobs *j);
 
 /*
+ * Memory of worker @worker's own, at least @len bytes, aligned to 4096, that stays from call to call
+ * until jobs_free(): buffers of bulk reads are not mapped and cleared over and over.  Belongs to
+ * the one who runs the workers (stream_read), not to functions called by that.  NULL: no memory.
+ */
+void *jobs_scratch(struct jobs *j, unsigned worker, size_t len);
+
+/*
  * Calls @fn(ctx, worker, begin, end, err) for pieces of [0, @n) of at most @grain
  * items, in parallel, pieces handed out in ascending order.  n <= grain runs in
  * the calling thread (as worker 0) without waking anybody.

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/outbuf.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "base/units.h"
 
 #define FIRST_CAP 4096
 
@@ -87,49 +90,55 @@ void outbuf_printf(struct outbuf *b, const char *fmt, ...)
 	va_end(again);
 }
 
-/* Two digits at a time: half the divisions, and those by a constant. */
-static const char two_digits[201] = "00010203040506070809101112131415161718192021222324"
-				    "25262728293031323334353637383940414243444546474849"
-				    "50515253545556575859606162636465666768697071727374"
-				    "75767778798081828384858687888990919293949596979899";
-
-static char *put2(char *p, uint32_t v)
+/*
+ * The eight digits of @v < 10^8, first digit in the lowest byte, by splitting 8 digits into
+ * two numbers of 4, these into four of 2, these into eight of 1, all lanes of a word at
+ * once.  The multipliers are reciprocals, exact for lanes so small.
+ */
+static inline __attribute__((always_inline)) uint64_t digits8(uint32_t v)
 {
-	memcpy(p, two_digits + 2 * v, 2);
-	return p + 2;
+	uint64_t fours = v / 10000 | (uint64_t)(v % 10000) << 32;
+	uint64_t tops = (fours * 10486 >> 20) & 0x7f0000007f;
+	uint64_t twos = tops | (fours - 100 * tops) << 16;
+	uint64_t tens = (twos * 103 >> 10) & 0x000f000f000f000f;
+
+	return tens | (twos - 10 * tens) << 8;
 }
 
-static char *put4(char *p, uint32_t v)
+#define ASCII_ZEROS 0x3030303030303030
+
+static inline char *put8(char *p, uint32_t v)
 {
-	return put2(put2(p, v / 100), v % 100);
+	uint64_t text = htole64(digits8(v) | ASCII_ZEROS);
+
+	memcpy(p, &text, 8);
+	return p + 8;
 }
 
-static char *put8(char *p, uint32_t v)
+/* Without a branch on the number of digits, which is hard to predict. */
+static inline char *put_short(char *p, uint32_t v)
 {
-	return put4(put4(p, v / 10000), v % 10000);
-}
+	uint64_t digits = digits8(v), text;
+	unsigned zeros = (unsigned)__builtin_ctzll(digits | (uint64_t)1 << 56) / 8;
 
-/* @v < 10^8 without leading zeros */
-static char *fmt_u32_short(char *p, uint32_t v)
-{
-	if (v < 100) {
-		if (v >= 10)
-			return put2(p, v);
-		*p = (char)('0' + v);
-		return p + 1;
-	}
-	if (v < 10000) {
-		if (v >= 1000)
-			return put4(p, v);
-		*p = (char)('0' + v / 100);
-		return put2(p + 1, v % 100);
-	}
-	return put4(fmt_u32_short(p, v / 10000), v % 10000);
+	text = htole64((digits | ASCII_ZEROS) >> 8 * zeros);
+	memcpy(p, &text, 8);
+	return p + 8 - zeros;
 }
 
 char *fmt_u64(char *p, uint64_t v)
 {
-	if (v < 100000000)
-		return fmt_u32_short(p, (uint32_t)v);
-	return put8(fmt_u64(p, v / 100000000), (uint32_t)(v % 100000000));
+	const uint64_t e8 = 100000000;
+
+	if (v < 10) { /* times and flags: always or never, so that it is foreseen */
+		*p = (char)('0' + v);
+		return p + 1;
+	}
+	if (likely(v < e8))
+		return put_short(p, (uint32_t)v);
+	if (v < e8 * e8)
+		return put8(put_short(p, (uint32_t)(v / e8)), (uint32_t)(v % e8));
+	p = put_short(p, (uint32_t)(v / (e8 * e8)));
+	v %= e8 * e8;
+	return put8(put8(p, (uint32_t)(v / e8)), (uint32_t)(v % e8));
 }

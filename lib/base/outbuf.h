@@ -31,7 +31,10 @@ void outbuf_str(struct outbuf *b, const char *s);
 void outbuf_u64(struct outbuf *b, uint64_t v);
 void outbuf_printf(struct outbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Decimal digits of @v at @p (at least 20 bytes of room); returns one past the last. */
+/*
+ * Decimal digits of @v at @p; returns one past the last.  There must be room for 20 bytes: what
+ * follows the digits may be overwritten.
+ */
 char *fmt_u64(char *p, uint64_t v);
 
 #endif

@@ -189,16 +189,19 @@ static int do_batch(struct call *c, unsigned worker, char *buf, size_t begin, si
 
 static int work(void *ctx, unsigned worker, size_t piece, size_t piece_end, struct err *err)
 {
-	CLEANUP(free_ptr) char *buf = NULL;
+	CLEANUP(free_ptr) char *own = NULL;
 	struct call *c = ctx;
+	char *buf = NULL;
 	size_t begin, end;
 	int r;
 
 	(void)piece;
 	(void)piece_end;
 	while (take(c, &begin, &end)) {
-		if (!buf)
-			buf = io_alloc(c->buffer);
+		if (!buf && c->s->jobs)
+			buf = jobs_scratch(c->s->jobs, worker, c->buffer);
+		else if (!buf)
+			buf = own = io_alloc(c->buffer);
 		if (!buf)
 			r = err_nomem(err, "read buffer");
 		else

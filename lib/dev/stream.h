@@ -43,7 +43,7 @@ typedef int stream_fn(void *ctx, unsigned worker, size_t i, mblock_t block, cons
  * negative return from @fn does.  Blocks past the device's end arrive with -ENXIO.
  * Returns 0, or the first negative errno.
  *
- * A short list is read by the calling thread.  Memory: 256 KiB a worker; 512 KiB for each
+ * A short list is read by the calling thread.  Memory: 256 KiB a worker, kept by @jobs; 512 KiB for each
  * of 32 threads on a device with O_DIRECT.
  */
 int stream_read(struct stream *s, const mblock_t *list, size_t nr, stream_fn *fn, void *ctx,
