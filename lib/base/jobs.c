@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -430,4 +431,94 @@ int jobs_pipe(struct jobs *j, const struct jobs_pipe *p, struct err *err)
 	pthread_mutex_destroy(&c.lock);
 	free(c.done);
 	return c.code;
+}
+
+/* --- something that happens every so often --- */
+
+struct ticker {
+	pthread_t thread;
+	pthread_mutex_t lock; /* quit */
+	pthread_cond_t wake;
+	bool quit;
+	unsigned ms;
+	void (*fn)(void *ctx);
+	void *ctx;
+};
+
+static struct timespec later(unsigned ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000L;
+	if (t.tv_nsec >= 1000000000L) {
+		t.tv_nsec -= 1000000000L;
+		t.tv_sec++;
+	}
+	return t;
+}
+
+static void *ticker_main(void *arg)
+{
+	struct ticker *t = arg;
+
+	pthread_mutex_lock(&t->lock);
+	while (!t->quit) {
+		struct timespec when = later(t->ms);
+		int r = 0;
+
+		while (!t->quit && r != ETIMEDOUT)
+			r = pthread_cond_timedwait(&t->wake, &t->lock, &when);
+		if (t->quit)
+			break;
+		pthread_mutex_unlock(&t->lock);
+		t->fn(t->ctx);
+		pthread_mutex_lock(&t->lock);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return NULL;
+}
+
+struct ticker *ticker_new(unsigned ms, void (*fn)(void *ctx), void *ctx)
+{
+	struct ticker *t = calloc(1, sizeof(*t));
+	pthread_condattr_t attr;
+	sigset_t all, old;
+	int r;
+
+	if (!t)
+		return NULL;
+	t->ms = ms;
+	t->fn = fn;
+	t->ctx = ctx;
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&t->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&t->thread, NULL, ticker_main, t);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!r)
+		return t;
+	pthread_cond_destroy(&t->wake);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+	return NULL;
+}
+
+void ticker_free(struct ticker *t)
+{
+	if (!t)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->quit = true;
+	pthread_cond_signal(&t->wake);
+	pthread_mutex_unlock(&t->lock);
+	pthread_join(t->thread, NULL);
+	pthread_cond_destroy(&t->wake);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
 }

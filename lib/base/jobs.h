@@ -64,4 +64,12 @@ struct jobs_pipe {
 };
 int jobs_pipe(struct jobs *j, const struct jobs_pipe *p, struct err *err);
 
+/*
+ * Calls @fn(@ctx) on a thread of its own every @ms milliseconds, until ticker_free(), which
+ * waits for a call that is running.  NULL: no memory or no thread.
+ */
+struct ticker;
+struct ticker *ticker_new(unsigned ms, void (*fn)(void *ctx), void *ctx);
+void ticker_free(struct ticker *t);
+
 #endif

@@ -162,6 +162,11 @@ const struct superblock *edit_superblock(const struct pool_edit *p)
 	return &p->sb;
 }
 
+bool edit_writable(const struct pool_edit *p)
+{
+	return p->write;
+}
+
 bool edit_changed(const struct pool_edit *p)
 {
 	return p->changed;
@@ -223,7 +228,7 @@ int edit_grow_metadata(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
 	nr_blocks = MIN(nr_blocks, MAX_METADATA_BLOCKS);
 	if (nr_blocks == map->nr_blocks)
 		return 0;
-	if (nr_blocks < map->nr_blocks || nr_blocks > p->nr_blocks)
+	if (nr_blocks < map->nr_blocks || nr_blocks > p->io->size / MBLOCK_SIZE)
 		return err_set(err, -EINVAL,
 			       "the metadata device has %llu blocks, but the pool was made on %llu",
 			       (unsigned long long)nr_blocks, (unsigned long long)map->nr_blocks);

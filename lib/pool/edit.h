@@ -15,6 +15,7 @@
  * Threads: one at a time, lookups included (they fill the cache).
  * Memory: that of tm.h, and 64 bytes for each device touched.
  */
+#include "base/runs.h"
 #include "dev/io.h"
 #include "pool/superblock.h"
 
@@ -36,6 +37,8 @@ void edit_free(struct pool_edit *p);
 /* The superblock as it would be committed; valid until the next call. */
 const struct superblock *edit_superblock(const struct pool_edit *p);
 
+/* Can it be changed? */
+bool edit_writable(const struct pool_edit *p);
 /* Has anything changed since the last commit? */
 bool edit_changed(const struct pool_edit *p);
 
@@ -86,6 +89,10 @@ struct edit_device {
 /* -ENOENT with a text when there is no such device. */
 int edit_device(struct pool_edit *p, uint32_t id, struct edit_device *out, struct err *err);
 
+/* All devices, ascending by id; a return other than 0 stops and is returned. */
+typedef int edit_device_fn(void *ctx, const struct edit_device *d);
+int edit_each_device(struct pool_edit *p, edit_device_fn *fn, void *ctx, struct err *err);
+
 struct mapping {
 	dblock_t block;
 	uint32_t time;
@@ -118,6 +125,12 @@ int edit_map(struct pool_edit *p, uint32_t id, vblock_t v, dblock_t block, struc
 /* Unmaps [begin, end) (a discard); *nr (may be NULL) were mapped. */
 int edit_unmap(struct pool_edit *p, uint32_t id, vblock_t begin, vblock_t end, uint64_t *nr,
 	       struct err *err);
+
+/*
+ * From now on data blocks whose count falls to zero are added to @freed (NULL: no more): they
+ * may be discarded once the transaction is committed.
+ */
+void edit_collect_freed(struct pool_edit *p, struct runs *freed);
 
 /* The reference count of a data block. */
 int edit_data_count(struct pool_edit *p, dblock_t block, uint32_t *count, struct err *err);

@@ -38,8 +38,13 @@ static int data_dec(void *ctx, const void *values, uint32_t nr, struct err *err)
 	uint32_t left;
 	int r = 0;
 
-	for (uint32_t i = 0; !r && i < nr; i++)
-		r = sm_edit_dec(&p->data, mapping_block(value64(values, i)), &left, err);
+	for (uint32_t i = 0; !r && i < nr; i++) {
+		dblock_t b = mapping_block(value64(values, i));
+
+		r = sm_edit_dec(&p->data, b, &left, err);
+		if (!r && !left && p->freed && runs_add(p->freed, b, b + 1))
+			return err_nomem(err, "freed blocks");
+	}
 	return r ? r : sm_edit_trim(&p->data, err);
 }
 
@@ -143,6 +148,17 @@ static int add_dev(struct pool_edit *p, const struct edit_device *info, mblock_t
 	return 0;
 }
 
+static struct edit_device decode(uint32_t id, const struct disk_details *disk)
+{
+	return (struct edit_device){
+		.id = id,
+		.mapped_blocks = le64_get(disk->mapped_blocks),
+		.transaction_id = le64_get(disk->transaction_id),
+		.creation_time = le32_get(disk->creation_time),
+		.snapshotted_time = le32_get(disk->snapshotted_time),
+	};
+}
+
 int edit_dev_get(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct err *err)
 {
 	uint64_t *known = umap_get(&p->devs, id);
@@ -164,13 +180,7 @@ int edit_dev_get(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct
 		return err_set(err, -EUCLEAN, "device %u has details but no mapping tree", id);
 	if (r)
 		return r;
-	info = (struct edit_device){
-		.id = id,
-		.mapped_blocks = le64_get(disk.mapped_blocks),
-		.transaction_id = le64_get(disk.transaction_id),
-		.creation_time = le32_get(disk.creation_time),
-		.snapshotted_time = le32_get(disk.snapshotted_time),
-	};
+	info = decode(id, &disk);
 	return add_dev(p, &info, le64_get(root), out, err);
 }
 
@@ -347,4 +357,30 @@ int edit_device(struct pool_edit *p, uint32_t id, struct edit_device *out, struc
 	if (!r)
 		*out = d->info;
 	return r;
+}
+
+struct each_device {
+	edit_device_fn *fn;
+	void *ctx;
+};
+
+static int each_details(void *ctx, uint64_t id, const void *value)
+{
+	struct each_device *e = ctx;
+	struct disk_details disk;
+	struct edit_device d;
+
+	memcpy(&disk, value, sizeof(disk));
+	d = decode((uint32_t)id, &disk);
+	return e->fn(e->ctx, &d);
+}
+
+int edit_each_device(struct pool_edit *p, edit_device_fn *fn, void *ctx, struct err *err)
+{
+	struct each_device e = { fn, ctx };
+	int r = edit_sync(p, err);
+
+	if (!r)
+		r = tm_trim(p->tm, err);
+	return r ? r : btree_each(&p->details, 0, UINT64_MAX, each_details, &e, err);
 }

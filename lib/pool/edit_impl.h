@@ -33,6 +33,7 @@ struct pool_edit {
 	bool has_data; /* data is initialised */
 	struct btree_type top_type;
 	struct btree top, details;
+	struct runs *freed; /* or NULL */
 	struct umap devs; /* id -> struct edit_dev * */
 };
 

@@ -148,6 +148,11 @@ int edit_unmap(struct pool_edit *p, uint32_t id, vblock_t begin, vblock_t end, u
 	return r;
 }
 
+void edit_collect_freed(struct pool_edit *p, struct runs *freed)
+{
+	p->freed = freed;
+}
+
 int edit_data_count(struct pool_edit *p, dblock_t block, uint32_t *count, struct err *err)
 {
 	return sm_edit_count(&p->data, block, count, err);

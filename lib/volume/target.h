@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_TARGET_H
+#define VOLUME_TARGET_H
+/*
+ * dm-thin with external origins in user space: the thin devices of one pool as bytes.
+ *
+ * Changes to the metadata are a transaction: target_flush() commits it, and so does
+ * target_tick(), which wants to be called every second.  Data reaches the disk before the
+ * metadata that names it.  After a crash at any moment the pool is as it was after the last
+ * commit, and everything that was flushed is there.
+ *
+ * Threads: all I/O functions, target_flush() and target_tick() may run on any number of threads
+ * at once.  Reads, and writes to blocks that are mapped and not shared, run in parallel;
+ * so does the copying when blocks are provisioned or their sharing is broken.  Overlapping
+ * requests in flight at the same time are the callers' affair, as on any disk.
+ *
+ * Errors: -ENOSPC out of data or metadata space, nothing is broken; -EROFS the pool is read-only,
+ * because it was opened so or because a metadata operation failed (then needs_check is set and
+ * what was not committed is lost; reads, and writes to unshared mapped blocks, go on); -EIO,
+ * -EUCLEAN, -EBADMSG for devices and damage; -EINVAL for a range outside of the device.
+ *
+ * Memory: that of edit.h, 512 KiB for each device opened, and a block (at most 1 MiB) for each
+ * request that copies.
+ */
+#include "dev/io.h"
+#include "pool/edit.h"
+#include "pool/message.h"
+#include "volume/table.h"
+
+struct target;
+struct target_dev;
+
+struct target_options {
+	bool skip_zeroing;   /* new blocks are not zeroed: skip_block_zeroing */
+	bool ignore_discard; /* discards do nothing */
+	bool no_passdown;    /* space that discards free is kept on the data device */
+	bool data_read_only; /* no write to the data device at all */
+};
+
+/*
+ * Serves @pool, which becomes the target's, with data on @data, which stays the caller's (as
+ * does the metadata device under @pool).  -EINVAL when the data device is too small, unless
+ * it is only read.
+ */
+int target_new(struct pool_edit *pool, struct io *data, const struct target_options *opt,
+	       struct target **out, struct err *err);
+
+/*
+ * Opens devices and pool and serves them.  @data_dev: NULL for the table's.  With @write the
+ * pool is activated (activate.h): formatted, grown; else everything is opened shared.
+ */
+int target_open(const struct pool_arg *arg, const char *data_dev, bool write, struct target **out,
+		struct err *err);
+
+/* Commits, and closes what it owns.  The error is that of the commit. */
+int target_close(struct target *t, struct err *err);
+/* As after a crash: without a commit. */
+void target_drop(struct target *t);
+
+/*
+ * Opens device @id.  @origin (NULL: none) stays the caller's.  @size in bytes; 0: the larger of
+ * the origin and the end of the last mapped block.  The device lives as long as the target.
+ */
+int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origin,
+		  struct target_dev **out, struct err *err);
+uint64_t target_size(const struct target_dev *d);
+uint64_t target_block_size(const struct target *t); /* bytes */
+/* Can blocks be provisioned, shared ones written, messages given? */
+bool target_writable(const struct target *t);
+
+int target_read(struct target_dev *d, void *buf, size_t len, uint64_t at, struct err *err);
+int target_write(struct target_dev *d, const void *buf, size_t len, uint64_t at, struct err *err);
+/* Unmaps the whole blocks in the range. */
+int target_discard(struct target_dev *d, uint64_t len, uint64_t at, struct err *err);
+/* Writes zeros; with @may_unmap whole blocks that read as zeros when unmapped are unmapped. */
+int target_zero(struct target_dev *d, uint64_t len, uint64_t at, bool may_unmap, struct err *err);
+/* Everything completed before is on the disk when it returns 0. */
+int target_flush(struct target *t, struct err *err);
+/* Commits when something has changed.  Errors stop the pool as said above. */
+void target_tick(struct target *t);
+
+enum extent_kind { EXTENT_DATA, EXTENT_HOLE /* reads as zeros */ };
+/* A return other than 0 ends the walk and is returned. */
+typedef int target_extent_fn(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind);
+/* What [at, at+len) consists of, ascending, neighbours of one kind joined. */
+int target_extents(struct target_dev *d, uint64_t len, uint64_t at, target_extent_fn *fn,
+		   void *ctx, struct err *err);
+
+/* All of the messages and a commit, or none of them. */
+int target_message(struct target *t, const struct message *list, size_t nr, struct err *err);
+
+/* For the caller's questions about devices and space; not while I/O is running. */
+struct pool_edit *target_pool(struct target *t);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a range of a device consists of: data, or holes that read as zeros. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "volume/target_impl.h"
+
+struct walk {
+	struct target_dev *d;
+	target_extent_fn *fn;
+	void *ctx;
+	uint64_t at, end; /* what is still to be said */
+	/* the extent being joined */
+	uint64_t from, len;
+	enum extent_kind kind;
+};
+
+static int emit(struct walk *w, uint64_t len, enum extent_kind kind)
+{
+	int r = 0;
+
+	w->at += len;
+	if (w->len && w->kind == kind) {
+		w->len += len;
+		return 0;
+	}
+	if (w->len)
+		r = w->fn(w->ctx, w->from, w->len, w->kind);
+	w->from = w->at - len;
+	w->len = len;
+	w->kind = kind;
+	return r;
+}
+
+/* Where the next data (SEEK_DATA) or hole (SEEK_HOLE) of the origin begins, at most @end. */
+static uint64_t seek(const struct target_dev *d, uint64_t at, uint64_t end, int whence)
+{
+	off_t to = lseek(d->origin->fd, (off_t)at, whence);
+
+	if (to < 0)
+		return whence == SEEK_DATA && errno == ENXIO ? end : at; /* at: cannot say */
+	return (uint64_t)to < end ? (uint64_t)to : end;
+}
+
+/* An unmapped range within the origin. */
+static int emit_origin(struct walk *w, uint64_t end)
+{
+	while (w->at < end) {
+		uint64_t data = w->at, hole = end;
+		int r = 0;
+
+		if (w->d->origin->fd >= 0) {
+			data = seek(w->d, w->at, end, SEEK_DATA);
+			hole = data < end ? seek(w->d, data, end, SEEK_HOLE) : end;
+			if (hole <= data)
+				hole = end;
+		}
+		if (data > w->at)
+			r = emit(w, data - w->at, EXTENT_HOLE);
+		if (!r && data < end)
+			r = emit(w, hole - data, EXTENT_DATA);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int emit_unmapped(struct walk *w, uint64_t end)
+{
+	int r = 0;
+
+	if (w->at < w->d->origin_size)
+		r = emit_origin(w, MIN(end, w->d->origin_size));
+	if (!r && w->at < end)
+		r = emit(w, end - w->at, EXTENT_HOLE);
+	return r;
+}
+
+static int on_mapping(void *ctx, vblock_t v, const struct mapping *m)
+{
+	struct walk *w = ctx;
+	uint64_t bs = w->d->t->block_size, begin = v * bs;
+	int r = 0;
+
+	(void)m;
+	if (begin > w->at)
+		r = emit_unmapped(w, MIN(begin, w->end));
+	if (!r && begin + bs > w->at)
+		r = emit(w, MIN(begin + bs, w->end) - w->at, EXTENT_DATA);
+	return r;
+}
+
+int target_extents(struct target_dev *d, uint64_t len, uint64_t at, target_extent_fn *fn,
+		   void *ctx, struct err *err)
+{
+	struct walk w = { .d = d, .fn = fn, .ctx = ctx, .at = at, .end = at + len };
+	uint64_t bs = d->t->block_size;
+	int r = target_check_range(d, len, at, err);
+
+	if (r || !len)
+		return r;
+	pthread_rwlock_rdlock(&d->t->io);
+	pthread_mutex_lock(&d->t->meta);
+	r = edit_each_mapping(d->t->pool, d->id, at / bs, (at + len - 1) / bs + 1, on_mapping, &w,
+			      err);
+	if (!r)
+		r = emit_unmapped(&w, w.end);
+	if (!r && w.len)
+		r = fn(ctx, w.from, w.len, w.kind);
+	pthread_mutex_unlock(&d->t->meta);
+	pthread_rwlock_unlock(&d->t->io);
+	return r;
+}

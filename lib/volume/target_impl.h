@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_TARGET_IMPL_H
+#define VOLUME_TARGET_IMPL_H
+/*
+ * The inside of the target, for target*.c.
+ *
+ * Locks, in this order:
+ *   io     a request holds it shared while it runs.  Exclusive: commits, discards and messages. So
+ *          a commit never sees a block that is allocated and not yet mapped (a crash would
+ *          lose it), and nobody reads or writes a block while it goes away under him.
+ *   cell   one of several mutexes, chosen by device and block: who provisions a block, or breaks
+ *          its sharing, holds it, so that it happens once.
+ *   meta   the pool's metadata.  With io held exclusively it is not needed.
+ *
+ * What a block is mapped to changes under io held shared only from unmapped or shared to
+ * mapped and unshared.  So once seen mapped and unshared it stays so until somebody holds io
+ * exclusively: that is what the devices' caches remember, without a lock.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "volume/target.h"
+
+#define NR_CELLS 64
+#define CACHE_BITS 16
+
+struct target {
+	pthread_rwlock_t io;
+	pthread_mutex_t cell[NR_CELLS];
+	pthread_mutex_t meta;
+	struct pool_edit *pool;
+	struct io *data;
+	struct io *own_data, *own_metadata; /* to be closed with the target, or NULL */
+	struct target_options opt;
+	uint64_t block_size; /* bytes */
+	atomic_bool changed; /* there is something to commit */
+	atomic_bool failed;  /* a metadata operation has: the transaction must be given up */
+	atomic_bool writable;
+	struct runs freed;	 /* data blocks to discard after the next commit */
+	struct target_dev *devs; /* list; under io */
+};
+
+struct target_dev {
+	struct target *t;
+	struct target_dev *next;
+	uint32_t id;
+	uint64_t size;
+	struct io *origin;
+	uint64_t origin_size; /* bytes, whole sectors */
+	/* valid bit, the block's number above CACHE_BITS, 40 bits of data block */
+	_Atomic uint64_t cache[1 << CACHE_BITS];
+};
+
+enum spot_kind { SPOT_NONE, SPOT_OWN, SPOT_SHARED };
+struct spot {
+	enum spot_kind kind;
+	dblock_t block;
+};
+
+/* Where block @v is; io is held. */
+int target_lookup(struct target_dev *d, vblock_t v, struct spot *s, struct err *err);
+/* Remembers that @v is mapped to @block, unshared. */
+void target_remember(struct target_dev *d, vblock_t v, dblock_t block);
+void target_forget(struct target_dev *d, vblock_t begin, vblock_t end);
+void target_forget_all(struct target *t);
+
+/* The origin's bytes, zeros after its end. */
+int target_read_origin(struct target_dev *d, void *buf, size_t len, uint64_t at, struct err *err);
+
+/*
+ * Writes @len bytes at @at, within one block that is unmapped or shared.  io is held shared.
+ * -EAGAIN: commit, then try again; with @last it is -ENOSPC.
+ */
+int target_provision(struct target_dev *d, const void *buf, size_t len, uint64_t at, bool last,
+		     struct err *err);
+
+/* Is there metadata space for one more change? 0, -EAGAIN or -ENOSPC.  meta is held. */
+int target_space(struct target *t, bool last, struct err *err);
+
+/* Commits; io is held exclusively. */
+int target_commit_locked(struct target *t, struct err *err);
+/* Commits, without a lock held. */
+int target_commit(struct target *t, struct err *err);
+/* A metadata operation failed: gives up the transaction, sets needs_check. Without a lock held. */
+void target_give_up(struct target *t);
+
+int target_check_range(const struct target_dev *d, uint64_t len, uint64_t at, struct err *err);
+
+#endif
