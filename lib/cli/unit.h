@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLI_UNIT_H
+#define CLI_UNIT_H
+/*
+ * Units of size as thin_metadata_size takes and prints them: letters (k m g t p e z y
+ * binary, capitals decimal, b, s), the short forms KiB and kB, and full names or any beginning of
+ * them.  Elsewhere parse_size() is enough.
+ */
+#include "base/err.h"
+#include "base/units.h"
+
+struct unit {
+	const char *letter; /* k */
+	const char *brief;  /* KiB, or NULL */
+	const char *name;   /* kibibytes */
+	double bytes;
+};
+
+/* NULL: no such unit. */
+const struct unit *unit_find(const char *word);
+
+/*
+ * Digits and a unit without a blank between; @fallback without a unit.  -EINVAL or -ERANGE.
+ * *@unit: the one that was used.
+ */
+int unit_parse(const char *s, const struct unit *fallback, uint64_t *number,
+	       const struct unit **unit, struct err *err);
+
+/* @number of @unit in bytes; -ERANGE when that is no u64. */
+int unit_to_bytes(uint64_t number, const struct unit *unit, uint64_t *bytes, struct err *err);
+
+/*
+ * @bytes in @unit: whole numbers as they are, others with two decimals, below one with as
+ * many digits as tell it from every other double.  @out: at least 64 bytes.
+ */
+void unit_format(uint64_t bytes, const struct unit *unit, char *out);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pool/size.h"
+
+#include "base/overflow.h"
+#include "pool/build.h"
+#include "pool/format.h"
+
+#define LEAF_MAX NODE_MAX_ENTRIES(8)
+
+/*
+ * A change to one mapping writes anew: the leaf, the device's root, the leaves of the top
+ * level and of the details; the data map's bitmap, index and overflow node, the metadata
+ * map's bitmap, index and overflow node.
+ */
+#define TRANSACTION_BLOCKS 10
+
+/* Nodes of the mapping trees when every device has one leaf that is hardly used. */
+static uint64_t mapping_nodes(uint64_t nr_data_blocks, uint64_t nr_thins)
+{
+	uint64_t full = nr_thins ? nr_data_blocks / LEAF_MAX : 0, leaves = full + nr_thins;
+	uint64_t roots = MIN(full, nr_thins);
+
+	return leaves + roots + leaves / INTERNAL_MAX;
+}
+
+uint64_t size_metadata_blocks(uint64_t nr_data_blocks, uint64_t nr_thins)
+{
+	uint64_t usual, least;
+
+	nr_thins = MIN(nr_thins, MAX_METADATA_BLOCKS);
+	nr_data_blocks = MIN(nr_data_blocks, MAX_DATA_BLOCK);
+	usual = 1 + div_up(nr_data_blocks, LEAF_MAX / 2) + nr_thins;
+	least = build_blocks_around(mapping_nodes(nr_data_blocks, nr_thins), nr_thins,
+				    nr_data_blocks, 0);
+	least = div_up((least + TRANSACTION_BLOCKS) * 10, 9) + 1;
+	return MIN(MAX(usual, least), MAX_METADATA_BLOCKS);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_SIZE_H
+#define POOL_SIZE_H
+#include "base/units.h"
+
+/*
+ * How many metadata blocks to give to a pool of @nr_data_blocks and @nr_thins devices.
+ *
+ * What people know, and scripts compare with, is an estimate: one block for 126 data blocks
+ * (leaves half full), one for each device, one for the superblock.  It forgets what
+ * weighs in small pools: space maps, inner nodes, the tree of details, the blocks that a
+ * transaction writes before it can free the old ones, and the tenth that the kernel keeps
+ * back (a pool that gets there becomes read-only).  So: the larger of the estimate and of
+ * what a pool needs whose data blocks are all mapped once, in full leaves, spread over the
+ * devices in the worst way; at most what the format can use.
+ */
+uint64_t size_metadata_blocks(uint64_t nr_data_blocks, uint64_t nr_thins);
+
+#endif
