@@ -153,12 +153,15 @@ static uint64_t metadata_free(const struct superblock *sb)
 }
 
 /* The two lines that callers read, and each finding as a line on stderr. */
-static void print_text(struct cli *c, const struct check_result *r)
+static void print_text(struct cli *c, const struct options *o, const struct check_result *r)
 {
 	const struct findings *fs = &r->findings;
 	size_t same = 0;
+	bool no_view = false; /* the metadata snapshot asked for cannot be read at all */
 
-	if (r->has_sb)
+	for (size_t i = 0; i < fs->nr; i++)
+		no_view |= o->check.snap && fs->f[i].kind == FOUND_HELD;
+	if (r->has_sb && !no_view)
 		printf("TRANSACTION_ID=%llu\nMETADATA_FREE_BLOCKS=%llu\n",
 		       ULL(r->sb.transaction_id), ULL(metadata_free(&r->sb)));
 	for (size_t i = 0; i < fs->nr; i++) {
@@ -261,7 +264,7 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 		if (o->json)
 			print_json(&r);
 		else if (!c->quiet)
-			print_text(c, &r);
+			print_text(c, o, &r);
 		code = o->auto_repair || o->clear_flag ? fix(c, o, io, jobs, &r) : verdict(o, &r);
 		if (code == EXIT_DONE && o->clear_flag && (o->check.skip_mappings ||
 							   o->check.super_block_only))

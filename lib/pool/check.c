@@ -209,6 +209,7 @@ static void check_sizes(struct check *c)
 	if (c->nr_data > most || c->nr_data > MAX_DATA_BLOCK + 1) {
 		found_value(c, FOUND_SB_MAP_SIZE, AREA_DATA_MAP, c->nr_data, most);
 		c->nr_data = 0;
+		c->data_unknown = true;
 	}
 }
 

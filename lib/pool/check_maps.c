@@ -220,8 +220,10 @@ static int take_bitmap(void *ctx, unsigned worker, uint64_t index, const struct 
 {
 	struct bitmap_status *s = ctx;
 
-	if (status < 0 || s->status[index]) {
-		s->status[index] = status < 0 ? status : s->status[index];
+	if (s->status[index])
+		return 0;
+	if (status < 0) {
+		s->status[index] = status;
 		return 0;
 	}
 	return s->good(s->m, &s->m->part[worker], index, bm->bits);
@@ -641,6 +643,11 @@ int check_data_map(struct check *c)
 	bool sound = true, was_lost = c->lost;
 	int r = map_begin(c, &m, AREA_DATA_MAP);
 
+	if (c->data_unknown) {
+		c->lost = true;
+		map_end(&m);
+		return r;
+	}
 	if (!r)
 		r = sm_index_init(&m.out->index, m.nr_blocks, c->err);
 	if (!r)

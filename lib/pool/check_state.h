@@ -68,6 +68,7 @@ struct check {
 	struct err *err;
 	uint64_t nr_blocks; /* metadata blocks that exist and may be used */
 	uint64_t nr_data;
+	bool data_unknown; /* the superblock's number of data blocks is impossible */
 	uint8_t *claims;
 	struct refmap *meta;   /* references to metadata blocks, as found */
 	struct refmap *data;   /* references to data blocks, as found */

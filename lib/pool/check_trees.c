@@ -319,6 +319,8 @@ static void take_run(struct check *c, struct leaf_blocks *lb, const struct node 
 
 	lb->newest = MAX(lb->newest, time);
 	if (unlikely(b + len > c->nr_data)) {
+		if (c->data_unknown)
+			return;
 		fits = b < c->nr_data ? c->nr_data - b : 0;
 		if (!lb->nr_outside)
 			lb->first_outside = node_key(n, i + (uint32_t)fits);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Findings as sentences and as JSON. */
+#include <errno.h>
 #include <string.h>
 
 #include "pdata/node.h"
@@ -31,7 +32,7 @@ static void put_subject(const struct findings *fs, const struct finding *f, stru
 	uint32_t nr = MIN(f->nr_devs, (uint32_t)MAX_DEVS);
 
 	if (f->held)
-		outbuf_str(out, "metadata snapshot: ");
+		outbuf_str(out, "metadata snap: ");
 	if (!f->nr_devs)
 		return;
 	outbuf_str(out, f->nr_devs > 1 ? "devices " : "device ");
@@ -40,6 +41,23 @@ static void put_subject(const struct findings *fs, const struct finding *f, stru
 	if (f->nr_devs > nr)
 		outbuf_printf(out, " and %u more", f->nr_devs - nr);
 	outbuf_str(out, ": ");
+}
+
+/* "has a bad checksum": what is wrong with a block of a space map. */
+static const char *block_error(int error)
+{
+	switch (-error) {
+	case EBADMSG:
+		return node_fault_text(NODE_BAD_CSUM);
+	case ENOTBLK:
+		return node_fault_text(NODE_WRONG_PLACE);
+	case ENXIO:
+		return node_fault_text(NODE_OUTSIDE);
+	case EEXIST:
+		return node_fault_text(NODE_LOOP);
+	default:
+		return node_fault_text(NODE_UNREADABLE);
+	}
 }
 
 /* What is lost with a part of a tree. */
@@ -174,7 +192,7 @@ static void put_other(const struct finding *f, struct outbuf *out)
 			      "missing", stored, expected);
 		return;
 	case FOUND_HELD:
-		outbuf_printf(out, "metadata snap: %s at block %llu: the snapshot cannot be read; "
+		outbuf_printf(out, "%s at block %llu: the snapshot cannot be read; "
 			      "the live pool is not concerned",
 			      f->error ? "unreadable superblock" : "bad checksum in superblock",
 			      ULL(f->block));
@@ -202,13 +220,13 @@ static void put_other(const struct finding *f, struct outbuf *out)
 		outbuf_printf(out, "%llu mapping%s in ", count, count == 1 ? "" : "s");
 		put_range(out, "block", "blocks", f->begin, f->last);
 		outbuf_printf(out, " point%s beyond the data device (to block %llu of %llu): "
-			      "they are unreadable", count == 1 ? "s" : "", stored, expected);
+			      "what they held is unreadable", count == 1 ? "s" : "", stored, expected);
 		return;
 	case FOUND_MAPPING_TIME:
-		outbuf_printf(out, "%llu lea%s with blocks %llu-%llu have mapping times up to %llu, "
-			      "later than the superblock's time %llu: after the next snapshot the "
-			      "kernel may overwrite shared data", count, count == 1 ? "f" : "ves",
-			      ULL(f->begin), ULL(f->last), stored, expected);
+		outbuf_printf(out, "mapping times up to %llu in %llu lea%s (blocks %llu-%llu) are later "
+			      "than the superblock's time %llu: after the next snapshot the "
+			      "kernel may overwrite shared data", stored, count,
+			      count == 1 ? "f" : "ves", ULL(f->begin), ULL(f->last), expected);
 		return;
 	case FOUND_DEVICE_TIME:
 		outbuf_printf(out, "its time %llu is later than the superblock's time %llu: the next "
@@ -223,8 +241,7 @@ static void put_other(const struct finding *f, struct outbuf *out)
 		return;
 	case FOUND_INDEX_BLOCK:
 		outbuf_printf(out, "%s: index block %llu %s: the pool cannot be opened", map,
-			      ULL(f->block), f->error ? strerror(-f->error)
-						     : "is beyond the metadata device");
+			      ULL(f->block), block_error(f->error));
 		return;
 	case FOUND_INDEX_MISSING:
 		outbuf_printf(out, "%s: the index has no entry for ", map);
@@ -232,13 +249,12 @@ static void put_other(const struct finding *f, struct outbuf *out)
 		outbuf_str(out, ": the kernel cannot allocate or free there");
 		return;
 	case FOUND_INDEX_EXTRA:
-		outbuf_printf(out, "%s: the index has %llu entries beyond the end of the map", map,
-			      count);
+		outbuf_printf(out, "%s: the index has %llu entr%s beyond the end of the map", map,
+			      count, count == 1 ? "y" : "ies");
 		return;
 	case FOUND_BITMAP:
 		outbuf_printf(out, "%s: bitmap %llu at block %llu %s: the counts of ", map,
-			      ULL(f->stored), ULL(f->block),
-			      f->error ? strerror(-f->error) : "is bad");
+			      ULL(f->stored), ULL(f->block), block_error(f->error));
 		put_range(out, "block", "blocks", f->begin, f->last);
 		outbuf_str(out, " cannot be read or changed");
 		return;
@@ -247,8 +263,9 @@ static void put_other(const struct finding *f, struct outbuf *out)
 			      "elsewhere", map, ULL(f->block), stored);
 		return;
 	case FOUND_BITS_PAST_END:
-		outbuf_printf(out, "%s: %llu entries beyond the end of the map are set: they would "
-			      "become used blocks when the device grows", map, count);
+		outbuf_printf(out, "%s: bits beyond the end of the map are set for %llu block%s, which "
+			      "would be in use when the device grows", map, count,
+			      count == 1 ? "" : "s");
 		return;
 	case FOUND_OVERFLOW_MISSING:
 		outbuf_printf(out, "%s: ", map);
@@ -290,6 +307,9 @@ static const char *hint(const struct finding *f)
 	case FOUND_SB_INCOMPAT:
 	case FOUND_SB_COMPAT_RO:
 		return NULL;
+	case FOUND_DEVICE_TOO_SMALL:
+		return "give the device its size back";
+	case FOUND_SB_MAP_SIZE:
 	case FOUND_SB_WRONG_PLACE:
 	case FOUND_SB_MAGIC:
 	case FOUND_SB_CSUM:
