@@ -38,7 +38,7 @@ static const struct command command = {
 };
 
 /* bytes of XML that are read twice in order to know sooner that they will not fit */
-#define COUNT_MAX ((off_t)256 << 20)
+#define COUNT_MAX ((off_t)32 << 20)
 
 struct restore {
 	struct cli cli;
