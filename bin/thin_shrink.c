@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* thin_shrink: moves data blocks so that a pool fits a smaller data device. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "dev/dev.h"
+#include "dev/out_file.h"
+#include "pool/build.h"
+#include "pool/emit.h"
+#include "pool/shrink.h"
+#include "pool/xml.h"
+#include "volume/pool_source.h"
+
+enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY };
+
+static const struct opt opts[] = {
+	{ 'i', "input", ARG_REQUIRED, "FILE", "the pool's metadata: XML, or with --binary a POOL",
+	  'i' },
+	{ 'o', "output", ARG_REQUIRED, "FILE",
+	  "the metadata afterwards: XML, or with --binary a device or file that exists", 'o' },
+	{ 0, "data", ARG_REQUIRED, "DEV", "the data device, inside of which blocks move", OPT_DATA },
+	{ 0, "nr-blocks", ARG_REQUIRED, "N", "data blocks that the pool has afterwards",
+	  OPT_NR_BLOCKS },
+	{ 0, "no-copy", ARG_NONE, NULL, "change the metadata only; the data are moved otherwise",
+	  OPT_NO_COPY },
+	{ 0, "binary", ARG_NONE, NULL, "metadata in and out as they are on a device, not XML",
+	  OPT_BINARY },
+	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would move", 'n' },
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_shrink",
+	.usage = "-i FILE -o FILE --data DEV --nr-blocks N [options]",
+	.summary = "Moves the data blocks of an inactive thin pool to its first N blocks and "
+		   "writes metadata that say so. The data device is not resized.",
+	.notes = "The input metadata stay true until the output takes their place: after an\n"
+		 "interruption run the same command again.",
+	.opts = opts,
+};
+
+struct shrink_cmd {
+	struct cli cli;
+	const char *input, *output, *data;
+	bool has_nr_blocks, no_copy, binary, dry_run;
+	uint64_t nr_blocks;
+	/* the input, of either kind */
+	struct pool_source pool;
+	int xml_fd;
+	struct jobs *jobs;
+};
+
+static void parse_options(struct shrink_cmd *s)
+{
+	struct cli *c = &s->cli;
+	int id;
+
+	while ((id = cli_next(c))) {
+		switch (id) {
+		case 'i':
+			s->input = c->arg;
+			break;
+		case 'o':
+			s->output = c->arg;
+			break;
+		case 'n':
+			s->dry_run = true;
+			break;
+		case 'q':
+			c->quiet = true;
+			break;
+		case OPT_DATA:
+			s->data = c->arg;
+			break;
+		case OPT_NR_BLOCKS:
+			s->has_nr_blocks = true;
+			s->nr_blocks = cli_u64(c, "--nr-blocks");
+			break;
+		case OPT_NO_COPY:
+			s->no_copy = true;
+			break;
+		case OPT_BINARY:
+			s->binary = true;
+			break;
+		}
+	}
+	if (!s->input)
+		cli_usage_error(c, "No input file provided.");
+	if (!s->output && !s->dry_run)
+		cli_usage_error(c, "No output file provided.");
+	if (!s->has_nr_blocks)
+		cli_usage_error(c, "--nr-blocks: the number of data blocks is missing");
+}
+
+/* --- the input --- */
+
+static void tell_problem(void *ctx, const char *text)
+{
+	cli_error(ctx, "%s", text);
+}
+
+static int feed(void *ctx, const struct events *to, struct err *err)
+{
+	struct shrink_cmd *s = ctx;
+	const struct emit_options opt = { .problem = tell_problem, .ctx = &s->cli };
+
+	if (s->binary)
+		return emit(&s->pool.md, &s->pool.stream, &opt, to, err);
+	if (lseek(s->xml_fd, 0, SEEK_SET) < 0)
+		return err_sys(err, -errno, "%s", s->input);
+	return xml_read(s->xml_fd, s->input, &(struct xml_options){ 0 }, to, err);
+}
+
+static int open_binary(struct shrink_cmd *s, struct err *err)
+{
+	const struct pool_source_options opt = { 0 };
+	int r = pool_source_open(s->input, &opt, &s->pool, err);
+
+	if (r)
+		return r;
+	if (s->pool.md.live.held_root)
+		return err_set(err, -EINVAL,
+			       "the pool holds a metadata snapshot, whose blocks would be overwritten: "
+			       "release it first (thin_message release_metadata_snap)");
+	if (!s->data && s->pool.arg.table)
+		s->data = s->pool.arg.table->data;
+	return 0;
+}
+
+static int open_input(struct shrink_cmd *s, struct err *err)
+{
+	struct pool_arg arg = { 0 };
+	bool xml;
+	int r;
+
+	if (s->binary)
+		return open_binary(s, err);
+	r = pool_arg_open(s->input, &arg, err);
+	xml = !r && arg.kind == POOL_XML && !arg.table;
+	pool_arg_fini(&arg);
+	if (r)
+		return r;
+	if (!xml)
+		return err_set(err, -EINVAL, "'%s' holds no XML; for binary metadata give --binary",
+			       s->input);
+	s->xml_fd = open(s->input, O_RDONLY | O_CLOEXEC);
+	return s->xml_fd < 0 ? err_sys(err, -errno, "cannot open '%s'", s->input) : 0;
+}
+
+/* --- the work --- */
+
+static void note_plan(struct shrink_cmd *s, const struct shrink_plan *p)
+{
+	uint64_t bytes = p->nr_moved * p->block_size * 512;
+
+	cli_note(&s->cli, "%llu data blocks become %llu; %llu are in use, %llu of them (%llu MiB) %s",
+		 (unsigned long long)p->nr_before, (unsigned long long)p->nr_after,
+		 (unsigned long long)p->nr_used, (unsigned long long)p->nr_moved,
+		 (unsigned long long)(bytes >> 20), s->dry_run ? "would move" : "move");
+}
+
+static void moved(void *ctx, uint64_t bytes)
+{
+	progress_add(ctx, bytes);
+}
+
+static int copy_data(struct shrink_cmd *s, const struct shrink *plan, struct io *data, struct err *err)
+{
+	const struct shrink_plan *p = shrink_plan(plan);
+	struct progress *bar = progress_new("Moving data", p->nr_moved * p->block_size * 512, true,
+					    !s->cli.quiet, -1);
+	int r = shrink_copy(plan, data, s->jobs, moved, bar, err);
+
+	progress_free(bar);
+	return r;
+}
+
+static int to_binary(struct shrink_cmd *s, const struct shrink *plan,
+		     const struct shrink_source *src, struct io *data, struct err *err)
+{
+	const uint64_t needs = shrink_plan(plan)->nr_metadata_blocks;
+	struct events sink = { 0 };
+	struct io *out = NULL;
+	int r = dev_open(s->output, DEV_WRITE, &out, err);
+
+	if (r < 0)
+		return r;
+	if (out->size / MBLOCK_SIZE < needs)
+		r = err_set(err, -ERANGE, "output '%s': too small: needs at least %llu blocks, has %llu",
+			    s->output, (unsigned long long)needs,
+			    (unsigned long long)(out->size / MBLOCK_SIZE));
+	if (!r && data)
+		r = copy_data(s, plan, data, err);
+	if (!r)
+		r = build_new(out, s->jobs, NULL, &sink, err);
+	if (!r)
+		r = shrink_tell(plan, src, &sink, err);
+	build_free(&sink);
+	io_free(out);
+	return r;
+}
+
+static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct shrink_source *src,
+		  struct io *data, struct err *err)
+{
+	struct events sink = { 0 };
+	struct out_file *out;
+	int r = out_file_open(s->output, &out, err);
+
+	if (r < 0)
+		return r;
+	if (data)
+		r = copy_data(s, plan, data, err);
+	if (!r)
+		r = text_sink_new(TEXT_XML, out_file_fd(out), s->output, &sink, err);
+	if (!r) {
+		r = shrink_tell(plan, src, &sink, err);
+		text_sink_free(&sink);
+	}
+	if (!r)
+		return out_file_commit(out, err);
+	out_file_abort(out);
+	return r;
+}
+
+static int check_names(const struct shrink_cmd *s, struct err *err)
+{
+	if (s->output && dev_same(s->input, s->output))
+		return err_set(err, -EINVAL, "'%s' is input and output", s->output);
+	if (s->data && (dev_same(s->data, s->input) || (s->output && dev_same(s->data, s->output))))
+		return err_set(err, -EINVAL, "'%s' is the data device and holds the metadata too",
+			       s->data);
+	return 0;
+}
+
+static int run(struct shrink_cmd *s, struct err *err)
+{
+	const struct shrink_source src = { .feed = feed, .ctx = s };
+	struct shrink *plan = NULL;
+	struct io *data = NULL;
+	int r = open_input(s, err);
+
+	if (r)
+		return r;
+	if (!s->data && !s->no_copy && !s->dry_run)
+		cli_usage_error(&s->cli, "--data: the data device is missing (or give --no-copy)");
+	r = check_names(s, err);
+	if (!r && !s->no_copy && !s->dry_run)
+		r = dev_open(s->data, DEV_WRITE, &data, err);
+	if (!r)
+		r = shrink_new(&src, s->nr_blocks, &plan, err);
+	if (!r) {
+		note_plan(s, shrink_plan(plan));
+		if (!s->dry_run)
+			r = s->binary ? to_binary(s, plan, &src, data, err) :
+					to_xml(s, plan, &src, data, err);
+	}
+	shrink_free(plan);
+	io_free(data);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct shrink_cmd s = { .xml_fd = -1 };
+	struct err err = { 0 };
+	int r;
+
+	cli_init(&s.cli, &command, argc, argv);
+	parse_options(&s);
+	s.jobs = jobs_new(0);
+	r = s.jobs ? run(&s, &err) : err_nomem(&err, "workers");
+	pool_source_close(&s.pool);
+	if (s.xml_fd >= 0)
+		close(s.xml_fd);
+	jobs_free(s.jobs);
+	return cli_finish(&s.cli, r < 0 ? cli_fail(&s.cli, r, &err) : EXIT_DONE);
+}

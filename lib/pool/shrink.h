@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_SHRINK_H
+#define POOL_SHRINK_H
+/*
+ * Makes a pool's data device smaller: every data block at or beyond the new end moves to a
+ * free block before it.  Sources ascend, and so do the places they go to: the k-th used block
+ * beyond the end goes to the k-th free one.  Mappings are redirected, times and sharing
+ * stay.
+ *
+ * Only free blocks are written, so the old metadata describe the pool until the new
+ * ones take their place; after an interruption the same is done again.  The order is
+ * the caller's: shrink_copy(), which flushes, before the metadata of shrink_tell() are written.
+ *
+ * Memory: 1 bit a data block and 1/512 byte more.
+ */
+#include "base/jobs.h"
+#include "dev/io.h"
+#include "pool/events.h"
+
+struct shrink;
+
+/* Where the pool comes from: tells the same events each time it is called. */
+struct shrink_source {
+	int (*feed)(void *ctx, const struct events *to, struct err *err);
+	void *ctx;
+};
+
+struct shrink_plan {
+	uint64_t nr_before, nr_after;	   /* data blocks of the pool */
+	uint64_t nr_used, nr_moved;	   /* of them */
+	uint64_t used_end;		   /* one past the highest in use */
+	uint32_t block_size;		   /* sectors */
+	uint64_t nr_metadata_blocks;	   /* that the result needs (build_count_blocks()) */
+};
+
+/*
+ * Reads @src once and plans for a pool of @nr_blocks data blocks, which may also be more than
+ * it has.  -ERANGE: "Insufficient free space", with the numbers.  *out by shrink_free().
+ */
+int shrink_new(const struct shrink_source *src, uint64_t nr_blocks, struct shrink **out,
+	       struct err *err);
+void shrink_free(struct shrink *s);
+const struct shrink_plan *shrink_plan(const struct shrink *s);
+
+/* Where a used block is afterwards. */
+dblock_t shrink_where(const struct shrink *s, dblock_t b);
+
+/*
+ * Copies what moves inside of @data and flushes it.  @done, which may be NULL, is told bytes, from
+ * one thread at a time.  -ERANGE: the device is shorter than what is in use.
+ */
+int shrink_copy(const struct shrink *s, struct io *data, struct jobs *jobs,
+		void (*done)(void *ctx, uint64_t bytes), void *ctx, struct err *err);
+
+/* Reads the source again and tells @to the pool as it is afterwards.  -EUCLEAN: the source changed. */
+int shrink_tell(const struct shrink *s, const struct shrink_source *src, const struct events *to,
+		struct err *err);
+
+#endif

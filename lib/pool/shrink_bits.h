@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_SHRINK_BITS_H
+#define POOL_SHRINK_BITS_H
+/*
+ * A bit for each data block, with rank and select; and the moves made from it.
+ * Private to shrink.
+ */
+#include "base/err.h"
+#include "base/units.h"
+
+struct shrink;
+
+struct used_bits {
+	uint64_t nr;	/* bits */
+	uint64_t *word;
+	uint64_t *before; /* set bits before each 64 words */
+};
+
+/* All clear.  0 or -ENOMEM. */
+int used_bits_init(struct used_bits *u, uint64_t nr, struct err *err);
+void used_bits_fini(struct used_bits *u);
+void used_bits_set(struct used_bits *u, uint64_t b, uint64_t len);
+/* Once, after the last set, before the functions that need counts: _before() and _nth_free(). */
+void used_bits_count(struct used_bits *u);
+/* Set bits below @b <= nr. */
+uint64_t used_bits_before(const struct used_bits *u, uint64_t b);
+/* The clear bit that @n clear ones precede; there must be such a one. */
+uint64_t used_bits_nth_free(const struct used_bits *u, uint64_t n);
+/* First bit in [from, end) that is set (or, @set false, clear), or @end. */
+uint64_t used_bits_find(const struct used_bits *u, uint64_t from, uint64_t end, bool set);
+
+/* [from, from+len) goes to [to, to+len). */
+struct shrink_move {
+	dblock_t from, to;
+	uint64_t len;
+};
+/* The move after *m (zeroed: the first); false: none left. */
+bool shrink_next_move(const struct shrink *s, struct shrink_move *m);
+
+#endif

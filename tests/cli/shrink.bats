@@ -1,0 +1,180 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# thin_shrink: blocks move to the front, data before metadata.
+
+bats_require_minimum_version 1.5.0
+
+XML=$abs_top_srcdir/xml
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	cp "$XML/good/tiny.xml" tiny.xml
+	truncate -s 8M data # 128 blocks of 64 KiB
+	for b in 10 11 12 20 30; do
+		put $b "content of $b"
+	done
+	cp data data.before
+	truncate -s 256K meta
+	thin_restore -i tiny.xml -o meta
+	truncate -s 256K out
+}
+
+put() { printf '%s' "$2" | dd of=data bs=65536 seek="$1" conv=notrunc status=none; }
+get() { dd if=data bs=65536 skip="$1" count=1 status=none | tr -d '\0'; }
+
+@test "thin_shrink: the worked example at 15 blocks moves 20 to 0 and 30 to 1" {
+	run --separate-stderr thin_shrink -i tiny.xml -o out.xml --data data --nr-blocks 15
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == "thin_shrink: 100 data blocks become 15; 5 are in use, 2 of them (0 MiB) move" ]]
+	sed 's/nr_data_blocks="100"/nr_data_blocks="15"/; s/data_block="20"/data_block="0"/; s/data_block="30"/data_block="1"/' \
+		tiny.xml | cmp - out.xml
+	[ "$(get 0)" = "content of 20" ]
+	[ "$(get 1)" = "content of 30" ]
+	for b in 10 11 12 20 30; do
+		[ "$(get $b)" = "content of $b" ]
+	done
+}
+
+@test "thin_shrink: binary metadata come out as the XML would, and check clean" {
+	thin_shrink -q -i tiny.xml -o out.xml --data data --nr-blocks 15
+	cp data data.xml-way
+	cp data.before data
+	thin_shrink -q --binary -i meta -o out --data data --nr-blocks 15
+	thin_dump out | cmp - out.xml
+	cmp data data.xml-way
+	thin_check -q out
+	if [[ "$(/usr/sbin/thin_check -V 2>/dev/null)" == 0.9.0 ]]; then
+		/usr/sbin/thin_check -q out
+	fi
+}
+
+@test "thin_shrink: a table file names metadata and data" {
+	cat >table <<-TABLE
+	0 12800 thin-pool $PWD/meta $PWD/data 128 0
+	TABLE
+	thin_shrink -q --binary -i table -o out --nr-blocks 15
+	[ "$(get 0)" = "content of 20" ]
+	thin_dump out | grep -q 'nr_data_blocks="15"'
+}
+
+@test "thin_shrink: too few blocks are refused with the numbers, and nothing is written" {
+	run --separate-stderr thin_shrink -i tiny.xml -o out.xml --data data --nr-blocks 4
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"Insufficient free space: 5 data blocks are in use, 4 would be there"* ]]
+	[ ! -e out.xml ]
+	cmp data data.before
+	thin_shrink -q -i tiny.xml -o out.xml --data data --nr-blocks 5
+}
+
+@test "thin_shrink: --dry-run says what would move and writes nothing" {
+	for n in -n --dry-run; do
+		run --separate-stderr thin_shrink $n --binary -i meta --nr-blocks 15
+		[ "$status" -eq 0 ]
+		[[ "$stderr" == *"2 of them (0 MiB) would move"* ]]
+		run thin_shrink $n -i tiny.xml -o out.xml --data data --nr-blocks 15
+		[ "$status" -eq 0 ]
+	done
+	[ ! -e out.xml ]
+	cmp data data.before
+}
+
+@test "thin_shrink: --no-copy changes the metadata only" {
+	thin_shrink -q -i tiny.xml -o out.xml --no-copy --nr-blocks 15
+	grep -q 'data_block="0"' out.xml
+	thin_shrink -q --binary -i meta -o out --no-copy --nr-blocks 15
+	thin_dump out | cmp - out.xml
+	cmp data data.before
+}
+
+@test "thin_shrink: more blocks than before make the pool larger" {
+	thin_shrink -q --binary -i meta -o out --data data --nr-blocks 40000
+	thin_dump out | sed 's/nr_data_blocks="40000"/nr_data_blocks="100"/' | cmp - tiny.xml
+	thin_check -q out
+	cmp data data.before
+}
+
+@test "thin_shrink: the kind of the input is looked at" {
+	run --separate-stderr thin_shrink -i meta -o out.xml --data data --nr-blocks 15
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"--binary"* ]]
+	run --separate-stderr thin_shrink --binary -i tiny.xml -o out --data data --nr-blocks 15
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *XML* ]]
+	cmp data data.before
+	[ ! -e out.xml ]
+}
+
+@test "thin_shrink: a data device that is too short is said before anything moves" {
+	truncate -s $((30 * 65536)) data
+	cp data data.before
+	run --separate-stderr thin_shrink -i tiny.xml -o out.xml --data data --nr-blocks 15
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"data block 30 is in use and lies beyond the end of the data device"* ]]
+	cmp data data.before
+	[ ! -e out.xml ]
+}
+
+@test "thin_shrink: an output that is too small is said before anything moves" {
+	truncate -s 32K small
+	run --separate-stderr thin_shrink --binary -i meta -o small --data data --nr-blocks 15
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"output 'small': too small: needs at least 12 blocks, has 8"* ]]
+	cmp data data.before
+}
+
+@test "thin_shrink: damaged metadata move nothing" {
+	root=$((1 * 4096)) # the first leaf that thin_restore writes
+	dd if=/dev/urandom of=meta bs=1 seek=$((root + 40)) count=8 conv=notrunc status=none
+	run --separate-stderr thin_shrink --binary -i meta -o out --data data --nr-blocks 15
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 1"* ]]
+	cmp data data.before
+	cmp out /dev/zero -n 262144
+}
+
+@test "thin_shrink: input, output and data must be three" {
+	for args in '-i tiny.xml -o tiny.xml --data data' '-i tiny.xml -o data --data data' '-i tiny.xml -o o --data tiny.xml'; do
+		run --separate-stderr thin_shrink $args --nr-blocks 15
+		[ "$status" -eq 1 ] || { echo "$args: $status $stderr"; return 1; }
+	done
+	cmp tiny.xml "$XML/good/tiny.xml"
+	cmp data data.before
+}
+
+@test "thin_shrink: a missing option is named" {
+	run --separate-stderr thin_shrink -o o --data data --nr-blocks 1
+	[ "$status" -eq 64 ]
+	run --separate-stderr thin_shrink -i tiny.xml --data data --nr-blocks 1
+	[ "$status" -eq 64 ]
+	run --separate-stderr thin_shrink -i tiny.xml -o o --data data
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *--nr-blocks* ]]
+	run --separate-stderr thin_shrink -i tiny.xml -o o --nr-blocks 5
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *--data* ]]
+}
+
+@test "thin_shrink: killed while it copies it leaves the old pool, and a second run completes" {
+	truncate -s 1G big # 16384 blocks
+	for b in $(seq 9000 40 16380); do
+		printf 'block %d' "$b" | dd of=big bs=65536 seek="$b" conv=notrunc status=none
+	done
+	{
+		echo '<superblock uuid="" time="0" transaction="1" version="2" data_block_size="128" nr_data_blocks="16384">'
+		echo '<device dev_id="0" mapped_blocks="7384" transaction="0" creation_time="0" snap_time="0">'
+		echo '<range_mapping origin_begin="0" data_begin="9000" length="7384" time="0"/>'
+		echo '</device></superblock>'
+	} >big.xml
+	for wait in 0 0.02 0.1 0.2; do
+		timeout -s KILL $wait thin_shrink -i big.xml -o big.out --data big --nr-blocks 8000 || true
+		[ ! -e big.out ] || rm big.out
+		[ "$(dd if=big bs=65536 skip=9040 count=1 status=none | tr -d '\0')" = "block 9040" ]
+	done
+	thin_shrink -q -i big.xml -o big.out --data big --nr-blocks 8000
+	grep -q 'origin_begin="0" data_begin="0" length="7384"' big.out
+	for b in $(seq 9000 400 16380); do
+		[ "$(dd if=big bs=65536 skip=$((b - 9000)) count=1 status=none | tr -d '\0')" = "block $b" ]
+	done
+	# holes stay holes
+	[ "$(du -k big | cut -f1)" -lt 100000 ]
+}
