@@ -40,3 +40,9 @@ void io_will_need(struct io *io, uint64_t at, uint64_t len)
 	if (io->ops->will_need)
 		io->ops->will_need(io, at, len);
 }
+
+void io_will_flush(struct io *io, uint64_t at, uint64_t len)
+{
+	if (io->ops->will_flush)
+		io->ops->will_flush(io, at, len);
+}

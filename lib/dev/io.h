@@ -25,6 +25,8 @@ struct io_ops {
 	int (*discard)(struct io *io, uint64_t at, uint64_t len, struct err *err);
 	/* Says that [at, at+len) will be read soon; NULL: nothing to gain. */
 	void (*will_need)(struct io *io, uint64_t at, uint64_t len);
+	/* Says that [at, at+len) is as it will stay and a flush will come; NULL: nothing to gain. */
+	void (*will_flush)(struct io *io, uint64_t at, uint64_t len);
 	void (*free)(struct io *io);
 };
 
@@ -57,6 +59,8 @@ int io_punch(struct io *io, uint64_t at, uint64_t len, struct err *err);
 int io_discard(struct io *io, uint64_t at, uint64_t len, struct err *err);
 /* A hint; costs a system call at most. */
 void io_will_need(struct io *io, uint64_t at, uint64_t len);
+/* A hint: the disk can begin with it while the CPU goes on, so that the flush finds less to do. */
+void io_will_flush(struct io *io, uint64_t at, uint64_t len);
 
 /* NULL is fine. */
 void io_free(struct io *io);

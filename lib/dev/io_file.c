@@ -245,6 +245,12 @@ static void file_will_need(struct io *io, uint64_t at, uint64_t len)
 		posix_fadvise(io->fd, (off_t)at, (off_t)len, POSIX_FADV_WILLNEED);
 }
 
+static void file_will_flush(struct io *io, uint64_t at, uint64_t len)
+{
+	if (!io->direct && at + len <= INT64_MAX)
+		sync_file_range(io->fd, (off_t)at, (off_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
 static void file_free(struct io *io)
 {
 	struct io_file *f = file_of(io);
@@ -261,6 +267,7 @@ static const struct io_ops file_ops = {
 	.punch = file_punch,
 	.discard = file_discard,
 	.will_need = file_will_need,
+	.will_flush = file_will_flush,
 	.free = file_free,
 };
 

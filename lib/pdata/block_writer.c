@@ -37,6 +37,8 @@ static int write_batch(struct block_writer *w, struct err *err)
 			csum_seal(block_at(w, b), b, (enum csum_salt)w->salt[b - w->batch_begin]);
 		r = io_write(w->io, w->buf, (end - w->batch_begin) * MBLOCK_SIZE,
 			     w->batch_begin * MBLOCK_SIZE, err);
+		io_will_flush(w->io, w->batch_begin * MBLOCK_SIZE,
+			      (end - w->batch_begin) * MBLOCK_SIZE);
 	}
 	w->batch_begin = w->next;
 	return r;
