@@ -130,10 +130,8 @@ void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 
 	*c = (struct cli){ .cmd = cmd, .argc = argc, .argv = argv };
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write(), not a death */
-	c->longopts = calloc(n + 1, sizeof(*c->longopts));
-	c->shortopts = calloc(1, n * 3 + 2);
-	if (!c->longopts || !c->shortopts) {
-		fprintf(stderr, "%s: out of memory\n", cmd->name);
+	if (n >= CLI_MAX_OPTIONS) { /* seen by the first test that starts the command */
+		fprintf(stderr, "%s: its option table is too long\n", cmd->name);
 		exit(EXIT_IO);
 	}
 	shorts = c->shortopts;
@@ -270,6 +268,7 @@ int cli_exit_code(int code)
 	case EINVAL:
 	case ERANGE:
 	case ENODATA:
+	case EEXIST: /* refused, not failed */
 	case ENOMEM:
 	case ENOTSUP:
 	case ENOTBLK:

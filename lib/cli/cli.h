@@ -5,6 +5,7 @@
  * What every command shares: one option table feeds getopt_long, --help, the completion
  * scripts and the tests; exit codes; messages.
  */
+#include <getopt.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -40,6 +41,8 @@ struct command {
 	const char *missing;	/* message when there are fewer: "No input file provided." */
 };
 
+#define CLI_MAX_OPTIONS 64
+
 struct cli {
 	const struct command *cmd;
 	const char *arg; /* value of the option just returned, or NULL */
@@ -50,8 +53,8 @@ struct cli {
 	/* private */
 	int argc;
 	char **argv;
-	struct option *longopts;
-	char *shortopts;
+	struct option longopts[CLI_MAX_OPTIONS];
+	char shortopts[CLI_MAX_OPTIONS * 3];
 	char refused[3];
 };
 
