@@ -61,7 +61,8 @@ struct spot {
 int target_lookup(struct target_dev *d, vblock_t v, struct spot *s, struct err *err);
 /* Remembers that @v is mapped to @block, unshared. */
 void target_remember(struct target_dev *d, vblock_t v, dblock_t block);
-void target_forget(struct target_dev *d, vblock_t begin, vblock_t end);
+/* [begin, end) of device @id, under all names; io is held exclusively. */
+void target_forget(struct target *t, uint32_t id, vblock_t begin, vblock_t end);
 void target_forget_all(struct target *t);
 
 /* The origin's bytes, zeros after its end. */

@@ -157,7 +157,7 @@ static int unmap_some(struct target_dev *d, vblock_t *begin, vblock_t end, struc
 	t->changed = true;
 	r = edit_unmap(t->pool, d->id, from, to, NULL, err);
 	edit_collect_freed(t->pool, NULL);
-	target_forget(d, from, to);
+	target_forget(t, d->id, from, to);
 	if (r)
 		t->failed = true;
 	return r;

@@ -33,7 +33,7 @@ void target_remember(struct target_dev *d, vblock_t v, dblock_t block)
 		atomic_store_explicit(slot(d, v), tag(v) | block, memory_order_relaxed);
 }
 
-void target_forget(struct target_dev *d, vblock_t begin, vblock_t end)
+static void forget(struct target_dev *d, vblock_t begin, vblock_t end)
 {
 	if (end - begin >= 1 << CACHE_BITS) {
 		begin = 0;
@@ -43,10 +43,17 @@ void target_forget(struct target_dev *d, vblock_t begin, vblock_t end)
 		atomic_store_explicit(slot(d, begin), 0, memory_order_relaxed);
 }
 
+void target_forget(struct target *t, uint32_t id, vblock_t begin, vblock_t end)
+{
+	for (struct target_dev *d = t->devs; d; d = d->next)
+		if (d->id == id)
+			forget(d, begin, end);
+}
+
 void target_forget_all(struct target *t)
 {
 	for (struct target_dev *d = t->devs; d; d = d->next)
-		target_forget(d, 0, 1 << CACHE_BITS);
+		forget(d, 0, 1 << CACHE_BITS);
 }
 
 int target_lookup(struct target_dev *d, vblock_t v, struct spot *s, struct err *err)

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nbdkit-thin-plugin: thin devices of an inactive pool over NBD.
+ *
+ * The pool is opened once, before the first connection.  Devices are opened when a client
+ * asks for them by name, and stay; connections to the same name share one.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "config.h"
+
+#include "base/cleanup.h"
+#include "base/jobs.h"
+#include "base/parse.h"
+#include "dev/dev.h"
+#include "volume/target.h"
+
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+#define COMMIT_MS 1000
+
+/* A device as some name shows it. */
+struct export {
+	struct export *next;
+	char *name;
+	struct io *origin;
+	struct target_dev *dev;
+};
+
+/* nbdkit has one instance of a plugin in a process. */
+static struct {
+	char *pool, *data_dev, *origin, *device; /* parameters */
+	uint64_t size;
+	bool read_only;
+	struct pool_arg arg;
+	struct target *target;
+	struct ticker *ticker;
+	pthread_mutex_t lock; /* exports */
+	struct export *exports;
+} thin = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* NBD knows few errors; damage is one of reading. */
+static int fail(int code, const struct err *err)
+{
+	nbdkit_error("%s", err->text);
+	nbdkit_set_error(code == -EUCLEAN || code == -EBADMSG || code == -ENODATA ? EIO : -code);
+	return -1;
+}
+
+static int set_path(char **to, const char *value)
+{
+	free(*to);
+	*to = nbdkit_absolute_path(value);
+	return *to ? 0 : -1;
+}
+
+static int thin_config(const char *key, const char *value)
+{
+	struct err err = { 0 };
+	int r;
+
+	if (!strcmp(key, "pool"))
+		return set_path(&thin.pool, value);
+	if (!strcmp(key, "data-dev"))
+		return set_path(&thin.data_dev, value);
+	if (!strcmp(key, "origin"))
+		return set_path(&thin.origin, value);
+	if (!strcmp(key, "device")) {
+		free(thin.device);
+		thin.device = strdup(value);
+		return thin.device ? 0 : -1;
+	}
+	if (!strcmp(key, "size")) {
+		if (!parse_size(value, 1, true, &thin.size, &err) && thin.size)
+			return 0;
+		nbdkit_error("size=%s: %s", value, err.text[0] ? err.text : "must not be zero");
+		return -1;
+	}
+	if (!strcmp(key, "readonly")) {
+		r = nbdkit_parse_bool(value);
+		thin.read_only = r > 0;
+		return r < 0 ? -1 : 0;
+	}
+	nbdkit_error("unknown parameter '%s'", key);
+	return -1;
+}
+
+static int thin_config_complete(void)
+{
+	if (!thin.pool) {
+		nbdkit_error("pool=FILE is missing: a table file, or the metadata device of a thin pool");
+		return -1;
+	}
+	if ((thin.origin || thin.size) && !thin.device) {
+		nbdkit_error("origin= and size= belong to one device: device=ID is missing");
+		return -1;
+	}
+	return 0;
+}
+
+#define THIN_HELP                                                           \
+	"[pool=]<POOL>    (required) Table file, or metadata device.\n"     \
+	"device=<DEVICE>  Serve this device only: its name in the table, or its id.\n" \
+	"data-dev=<DEV>   Data device of the pool, instead of the table's.\n" \
+	"origin=<DEV>     External origin of the device, instead of the table's.\n" \
+	"size=<SIZE>      Size of the device, instead of the table's.\n"     \
+	"readonly=true    Change nothing, neither data nor metadata."
+
+static int thin_get_ready(void)
+{
+	struct err err = { 0 };
+	int r = pool_arg_open(thin.pool, &thin.arg, &err);
+
+	if (!r && thin.arg.kind == POOL_XML)
+		r = err_set(&err, -EINVAL, "'%s' is XML: binary metadata is needed", thin.pool);
+	if (!r)
+		r = target_open(&thin.arg, thin.data_dev, !thin.read_only, &thin.target, &err);
+	if (r == -EROFS)
+		err_set(&err, r, "%s: needs_check is set: serve it with readonly=true, or run thin_check "
+				 "--auto-repair or thin_repair first",
+			thin.pool);
+	if (r) {
+		nbdkit_error("%s", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+static void tick(void *ctx)
+{
+	(void)ctx;
+	target_tick(thin.target);
+}
+
+static int thin_after_fork(void)
+{
+	if (thin.read_only)
+		return 0;
+	thin.ticker = ticker_new(COMMIT_MS, tick, NULL);
+	if (!thin.ticker)
+		nbdkit_error("no thread for the commits");
+	return thin.ticker ? 0 : -1;
+}
+
+/* After the last connection, before the end. */
+static void thin_cleanup(void)
+{
+	struct err err = { 0 };
+
+	ticker_free(thin.ticker);
+	thin.ticker = NULL;
+	if (thin.target && target_close(thin.target, &err))
+		nbdkit_error("%s", err.text);
+	thin.target = NULL;
+}
+
+static void thin_unload(void)
+{
+	struct export *e, *next;
+
+	thin_cleanup();
+	for (e = thin.exports; e; e = next) {
+		next = e->next;
+		io_free(e->origin);
+		free(e->name);
+		free(e);
+	}
+	pool_arg_fini(&thin.arg);
+	free(thin.pool);
+	free(thin.data_dev);
+	free(thin.origin);
+	free(thin.device);
+}
+
+static const struct table_thin *find_in_table(const char *name)
+{
+	return thin.arg.table ? table_find(thin.arg.table, name) : NULL;
+}
+
+static int is_served(const char *name, struct err *err)
+{
+	const struct table_thin *a, *b;
+
+	if (!thin.device || !strcmp(name, thin.device))
+		return 0;
+	a = find_in_table(name);
+	b = find_in_table(thin.device);
+	if (a && a == b)
+		return 0;
+	return err_set(err, -ENOENT, "no export '%s': device=%s is all that is served", name,
+		       thin.device);
+}
+
+/* What @name means: an id, a size (0: to be found out) and an origin. */
+static int resolve(const char *name, uint32_t *id, uint64_t *size, const char **origin,
+		   struct err *err)
+{
+	const struct table_thin *line;
+	int r = is_served(name, err);
+
+	if (r)
+		return r;
+	line = find_in_table(name);
+	*size = thin.size;
+	*origin = thin.origin;
+	if (!line)
+		return parse_u32(name, id, NULL) ?
+			       err_set(err, -ENOENT, "no export '%s': neither a name in the table nor a device id",
+				       name) :
+			       0;
+	*id = line->dev_id;
+	if (!*size)
+		*size = line->length << SECTOR_SHIFT;
+	if (!*origin)
+		*origin = line->origin;
+	return 0;
+}
+
+static int make_export(const char *name, struct export **out, struct err *err)
+{
+	struct export *e = calloc(1, sizeof(*e));
+	const char *origin;
+	uint64_t size;
+	uint32_t id;
+	int r;
+
+	if (!e || !(e->name = strdup(name))) {
+		free(e);
+		return err_nomem(err, "export");
+	}
+	r = resolve(name, &id, &size, &origin, err);
+	if (!r && origin)
+		r = dev_open(origin, DEV_SHARED | DEV_BUFFERED, &e->origin, err);
+	if (!r)
+		r = target_device(thin.target, id, size, e->origin, &e->dev, err);
+	if (r) {
+		io_free(e->origin);
+		free(e->name);
+		free(e);
+		return err_prefix(err, r, "device '%s'", name);
+	}
+	e->next = thin.exports;
+	thin.exports = e;
+	*out = e;
+	return 0;
+}
+
+/* The name that an empty export name stands for; NULL: none. */
+static const char *default_name(void)
+{
+	static char number[12];
+	const struct table *t = thin.arg.table;
+
+	if (thin.device)
+		return thin.device;
+	if (!t || t->nr_thins != 1)
+		return NULL;
+	if (t->thin[0].name)
+		return t->thin[0].name;
+	snprintf(number, sizeof(number), "%u", t->thin[0].dev_id);
+	return number;
+}
+
+static int find_export(const char *name, struct export **out, struct err *err)
+{
+	struct export *e;
+
+	if (!*name)
+		name = default_name();
+	if (!name)
+		return err_set(err, -ENOENT,
+			       "give device=DEVICE, or an export name: a device's name in the table, or its id");
+	for (e = thin.exports; e && strcmp(e->name, name); e = e->next)
+		;
+	*out = e;
+	return e ? 0 : make_export(name, out, err);
+}
+
+struct handle {
+	struct target_dev *dev;
+};
+
+static void *thin_open(int read_only)
+{
+	const char *name = nbdkit_export_name();
+	struct handle *h = calloc(1, sizeof(*h));
+	struct export *e = NULL;
+	struct err err = { 0 };
+	int r;
+
+	(void)read_only; /* nbdkit refuses writes by itself then */
+	if (!h || !name) {
+		nbdkit_error("out of memory");
+		free(h);
+		return NULL;
+	}
+	pthread_mutex_lock(&thin.lock);
+	r = find_export(name, &e, &err);
+	pthread_mutex_unlock(&thin.lock);
+	if (r) {
+		fail(r, &err);
+		free(h);
+		return NULL;
+	}
+	h->dev = e->dev;
+	return h;
+}
+
+static void thin_close(void *handle)
+{
+	free(handle);
+}
+
+static int list_table(struct nbdkit_exports *exports)
+{
+	const struct table *t = thin.arg.table;
+	char number[12];
+
+	for (size_t i = 0; i < t->nr_thins; i++) {
+		snprintf(number, sizeof(number), "%u", t->thin[i].dev_id);
+		if (nbdkit_add_export(exports, t->thin[i].name ? t->thin[i].name : number, NULL))
+			return -1;
+	}
+	return 0;
+}
+
+static int thin_list_exports(int read_only, int is_tls, struct nbdkit_exports *exports)
+{
+	const char *name = default_name();
+
+	(void)read_only;
+	(void)is_tls;
+	if (!thin.device && thin.arg.table)
+		return list_table(exports);
+	return name ? nbdkit_add_export(exports, name, NULL) : 0;
+}
+
+static const char *thin_default_export(int read_only, int is_tls)
+{
+	const char *name = default_name();
+
+	(void)read_only;
+	(void)is_tls;
+	return name ? name : "";
+}
+
+static int64_t thin_get_size(void *handle)
+{
+	struct handle *h = handle;
+
+	return (int64_t)target_size(h->dev);
+}
+
+static int can_change(void *handle)
+{
+	(void)handle;
+	return !thin.read_only;
+}
+
+static int yes(void *handle)
+{
+	(void)handle;
+	return 1;
+}
+
+static int no(void *handle)
+{
+	(void)handle;
+	return 0;
+}
+
+/* A flush through one connection covers what the others have written. */
+static int thin_can_fua(void *handle)
+{
+	(void)handle;
+	return NBDKIT_FUA_EMULATE;
+}
+
+static int thin_block_size(void *handle, uint32_t *minimum, uint32_t *preferred, uint32_t *maximum)
+{
+	(void)handle;
+	*minimum = 1;
+	*preferred = 4096;
+	*maximum = 0xffffffff;
+	return 0;
+}
+
+static int thin_pread(void *handle, void *buf, uint32_t count, uint64_t offset, uint32_t flags)
+{
+	struct handle *h = handle;
+	struct err err = { 0 };
+	int r = target_read(h->dev, buf, count, offset, &err);
+
+	(void)flags;
+	return r ? fail(r, &err) : 0;
+}
+
+static int thin_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
+		       uint32_t flags)
+{
+	struct handle *h = handle;
+	struct err err = { 0 };
+	int r = target_write(h->dev, buf, count, offset, &err);
+
+	(void)flags;
+	return r ? fail(r, &err) : 0;
+}
+
+static int thin_flush(void *handle, uint32_t flags)
+{
+	struct err err = { 0 };
+	int r = target_flush(thin.target, &err);
+
+	(void)handle;
+	(void)flags;
+	return r ? fail(r, &err) : 0;
+}
+
+static int thin_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+	struct handle *h = handle;
+	struct err err = { 0 };
+	int r = target_discard(h->dev, count, offset, &err);
+
+	(void)flags;
+	return r ? fail(r, &err) : 0;
+}
+
+static int thin_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+	struct handle *h = handle;
+	struct err err = { 0 };
+	int r = target_zero(h->dev, count, offset, flags & NBDKIT_FLAG_MAY_TRIM, &err);
+
+	return r ? fail(r, &err) : 0;
+}
+
+struct extents_ctx {
+	struct nbdkit_extents *extents;
+	bool one;
+};
+
+static int add_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind)
+{
+	struct extents_ctx *c = ctx;
+	uint32_t type = kind == EXTENT_HOLE ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0;
+
+	if (nbdkit_add_extent(c->extents, at, len, type))
+		return -ENOMEM;
+	return c->one;
+}
+
+static int thin_extents(void *handle, uint32_t count, uint64_t offset, uint32_t flags,
+			struct nbdkit_extents *extents)
+{
+	struct extents_ctx c = { extents, flags & NBDKIT_FLAG_REQ_ONE };
+	struct handle *h = handle;
+	struct err err = { 0 };
+	int r = target_extents(h->dev, count, offset, add_extent, &c, &err);
+
+	return r < 0 ? fail(r, &err) : 0;
+}
+
+static struct nbdkit_plugin plugin = {
+	.name = "thin",
+	.longname = "thin pool",
+	.version = PACKAGE_VERSION,
+	.description = "thin devices of an inactive dm-thin pool, with external origins",
+	.config = thin_config,
+	.config_complete = thin_config_complete,
+	.config_help = THIN_HELP,
+	.magic_config_key = "pool",
+	.get_ready = thin_get_ready,
+	.after_fork = thin_after_fork,
+	.cleanup = thin_cleanup,
+	.unload = thin_unload,
+	.list_exports = thin_list_exports,
+	.default_export = thin_default_export,
+	.open = thin_open,
+	.close = thin_close,
+	.get_size = thin_get_size,
+	.can_write = can_change,
+	.can_flush = can_change,
+	.can_trim = can_change,
+	.can_zero = can_change,
+	.can_fua = thin_can_fua,
+	.can_multi_conn = yes,
+	.can_extents = yes,
+	.is_rotational = no,
+	.block_size = thin_block_size,
+	.pread = thin_pread,
+	.pwrite = thin_pwrite,
+	.flush = thin_flush,
+	.trim = thin_trim,
+	.zero = thin_zero,
+	.extents = thin_extents,
+	.errno_is_preserved = 0,
+};
+
+NBDKIT_REGISTER_PLUGIN(plugin)

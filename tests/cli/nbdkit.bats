@@ -1,0 +1,252 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# nbdkit-thin-plugin: thin devices of an inactive pool over NBD.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	PLUGIN=$abs_top_builddir/nbdkit/nbdkit-thin-plugin.so
+	[ -f "$PLUGIN" ] || skip "the plugin is not built"
+	need nbdkit
+	cd "$BATS_TEST_TMPDIR" || return 1
+	truncate -s 2M meta
+	truncate -s 64M data
+	for i in $(seq 1 5000); do printf 'origin %06d...\n' $i; done >base
+	cat >table <<-EOT
+	pool: 0 131072 thin-pool meta data 128 0
+	t0: 0 32768 thin pool 0
+	o: 0 1024 thin pool 1 base
+	EOT
+	thin_message table 'create_thin 0' 'create_thin 1'
+}
+
+teardown() {
+	! mountpoint -q m 2>/dev/null || umount m
+	[ ! -f pid ] || kill "$(cat pid)" 2>/dev/null || true
+}
+
+need() {
+	command -v "$1" >/dev/null || skip "$1 is not installed"
+}
+
+# serve PARAMETERS... -- COMMAND: runs COMMAND with $uri set.
+serve() {
+	local params=()
+	while [ "$1" != -- ]; do params+=("$1"); shift; done
+	shift
+	timeout 60 nbdkit -U - "$PLUGIN" "${params[@]}" --run "$*"
+}
+
+io() { # [device] qemu-io command...
+	local args=() c
+	for c in "${@:2}"; do args+=("-c '$c'"); done
+	serve pool=table "device=$1" -- "qemu-io -f raw \"\$uri\" ${args[*]}"
+}
+
+@test "nbdkit-thin: what is written is read back, also after a restart" {
+	need qemu-io
+	io t0 'write -P 7 5000 100000' 'read -P 7 5000 100000' 'read -P 0 0 5000'
+	run -0 io t0 'read -P 7 5000 100000' 'read -P 0 105000 50000'
+	[[ "$output" != *failed* ]]
+	thin_check -q meta
+}
+
+@test "nbdkit-thin: unwritten parts of a device show its origin, and zeros after its end" {
+	need nbdcopy
+	need nbdinfo
+	serve pool=table device=o -- 'nbdcopy "$uri" out'
+	[ "$(stat -c %s out)" = 524288 ]
+	cmp -n "$(($(stat -c %s base) / 512 * 512))" base out
+	cmp -n 400000 -i "$(stat -c %s base):0" out /dev/zero
+}
+
+@test "nbdkit-thin: a write into the middle of an origin's block copies the rest of it" {
+	need qemu-io
+	io o 'write -P 9 1000 10' >/dev/null
+	serve pool=table device=o -- 'nbdcopy "$uri" out'
+	cmp -n 1000 base out
+	cmp -n 60000 -i 1010 base out
+	[ "$(od -An -tu1 -j 1000 -N 10 out | tr -d ' \n')" = 9999999999 ]
+}
+
+@test "nbdkit-thin: thin_materialize gives the bytes that the server gives" {
+	need qemu-io
+	io o 'write -P 9 1000 10' 'write -P 3 100k 200k' 'discard 128k 64k' >/dev/null
+	serve pool=table device=o -- 'nbdcopy "$uri" out'
+	thin_materialize table o flat
+	cmp out flat
+}
+
+@test "nbdkit-thin: block status says data and holes exactly" {
+	need nbdinfo
+	need qemu-io
+	io t0 'write -P 1 64k 64k' 'write -P 1 192k 4k' >/dev/null
+	run -0 serve pool=table device=t0 -- 'nbdinfo --map "$uri"'
+	[ "$(awk '{ print $1, $2, $3 }' <<<"$output")" = "0 65536 3
+65536 65536 0
+131072 65536 3
+196608 65536 0
+262144 16515072 3" ]
+}
+
+@test "nbdkit-thin: exports are the table's devices" {
+	need nbdinfo
+	run -0 serve pool=table -- 'nbdinfo --list "$uri"'
+	[[ "$output" == *'export="t0"'* && "$output" == *'export="o"'* ]]
+	run -0 timeout 20 nbdkit -U - -e o "$PLUGIN" pool=table --run 'nbdinfo --size "$uri"'
+	[ "$output" = 524288 ]
+	run timeout 20 nbdkit -U - -e nosuch "$PLUGIN" pool=table --run 'nbdinfo --size "$uri"'
+	[ "$status" -ne 0 ]
+	[[ "$output" == *nosuch* ]]
+}
+
+@test "nbdkit-thin: with device= nothing else is served" {
+	need nbdinfo
+	run timeout 20 nbdkit -U - -e o "$PLUGIN" pool=table device=t0 --run 'nbdinfo --size "$uri"'
+	[ "$status" -ne 0 ]
+}
+
+@test "nbdkit-thin: bare metadata with parameters for the rest" {
+	need nbdinfo
+	run -0 serve pool=meta data-dev=data device=1 origin=base size=1M -- 'nbdinfo --size "$uri"'
+	[ "$output" = 1048576 ]
+	run -0 serve pool=meta data-dev=data device=1 origin=base -- 'nbdinfo --size "$uri"'
+	[ "$output" = $(($(stat -c %s base) / 512 * 512)) ]
+	run serve pool=meta device=1 -- true
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"data device"* ]]
+}
+
+@test "nbdkit-thin: readonly=true changes nothing and lets others read" {
+	need qemu-io
+	io t0 'write -P 7 0 64k' >/dev/null
+	before=$(sha256sum meta data)
+	run -0 serve pool=table device=t0 readonly=true -- \
+		"nbdkit -U - '$PLUGIN' pool=table device=o readonly=true --run 'nbdinfo \"\$uri\"' && qemu-io -r -f raw \"\$uri\" -c 'read -P 7 0 64k'"
+	[[ "$output" == *"is_read_only: true"* ]]
+	[ "$before" = "$(sha256sum meta data)" ]
+}
+
+@test "nbdkit-thin: a pool that is being served is busy for others" {
+	run serve pool=table device=t0 -- "thin_message meta 'create_thin 9'"
+	[ "$status" -eq 74 ]
+	[[ "$output" == *busy* ]]
+}
+
+@test "nbdkit-thin: needs_check is served with readonly=true only" {
+	need nbdcopy
+	cp "$srcdir/tests/fixtures/needscheck-ioerror.tar.zst" . 2>/dev/null || skip "no fixture"
+	need zstd
+	zstd -qdc needscheck-ioerror.tar.zst | tar -xSf -
+	cd needscheck-ioerror
+	run serve pool=tables device=t0 -- true
+	[ "$status" -ne 0 ]
+	[[ "$output" == *needs_check*readonly=true* ]]
+	serve pool=tables device=t0 readonly=true -- 'nbdcopy "$uri" - | sha256sum' >sum
+	[ "$(cut -d' ' -f1 sum)" = "$(awk '$1 == "thin" && $2 == "t0" { print $6 }' oracle)" ]
+}
+
+@test "nbdkit-thin: a discarded block shows the origin again and frees its data block" {
+	need qemu-io
+	io o 'write -P 9 64k 64k' >/dev/null
+	[ "$(thin_dump meta | grep -c mapping)" = 1 ]
+	io o 'discard 64k 64k' >/dev/null
+	run thin_dump meta
+	[[ "$output" != *_mapping* ]]
+	serve pool=table device=o -- 'nbdcopy "$uri" out'
+	cmp -n 81000 base out
+}
+
+@test "nbdkit-thin: writing zeros over an origin keeps them, over nothing takes no space" {
+	need qemu-io
+	io o 'write -z -u 0 128k' >/dev/null
+	io t0 'write -z -u 0 1M' >/dev/null
+	serve pool=table device=o -- 'nbdcopy "$uri" out'
+	# the origin ends at 80000 in the second block: zeros lie over both
+	cmp -n 131072 out /dev/zero
+	thin_check -q meta
+	run thin_dump meta
+	[[ "$output" == *'dev_id="0" mapped_blocks="0"'* ]]
+}
+
+@test "nbdkit-thin: a full data device fails writes with ENOSPC and stays good" {
+	need qemu-io
+	truncate -s 1M small
+	truncate -s 2M meta2
+	printf '%s\n' 'pool: 0 2048 thin-pool meta2 small 128 0' 't: 0 32768 thin pool 0' >table2
+	thin_message table2 'create_thin 0'
+	run serve pool=table2 device=t -- \
+		"qemu-io -f raw \"\$uri\" -c 'write -P 5 0 1M' -c 'write 1M 64k' -c 'read -P 5 0 1M'"
+	[[ "$output" == *"No space left"* ]]
+	[[ "$output" == *"read 1048576/1048576"* ]]
+	[[ "$output" != *"Pattern verification failed"* ]]
+	thin_check -q meta2
+}
+
+@test "nbdkit-thin: qemu-img converts a device to qcow2 and back" {
+	need qemu-img
+	need qemu-io
+	io o 'write -P 9 100k 50k' >/dev/null
+	serve pool=table device=o -- 'qemu-img convert -f raw "$uri" -O qcow2 out.qcow2'
+	serve pool=table device=t0 -- 'qemu-img convert -n -f qcow2 out.qcow2 -O raw "$uri"'
+	thin_materialize table o a
+	thin_materialize --size 512K table t0 b
+	cmp a b
+}
+
+@test "nbdkit-thin: ext4 and xfs are made on thin devices" {
+	need nbdfuse
+	need mke2fs
+	[ -w /dev/fuse ] || skip "no /dev/fuse"
+	truncate -s 1G data
+	printf '%s\n' 'pool: 0 2097152 thin-pool meta data 128 0' 't: 0 1048576 thin pool 0' >table
+	mkdir m
+	nbdkit -U sock -P pid "$PLUGIN" pool=table device=t
+	nbdfuse m/disk "nbd+unix://?socket=$PWD/sock" &
+	for i in $(seq 50); do [ -f m/disk ] && break; sleep 0.1; done
+	[ -f m/disk ] || { kill "$(cat pid)"; skip "nbdfuse cannot mount here"; }
+	mke2fs -q -F -t ext4 m/disk
+	e2fsck -fn m/disk
+	if command -v mkfs.xfs >/dev/null; then
+		mkfs.xfs -q -f m/disk
+		xfs_repair -n m/disk
+	fi
+	umount m 2>/dev/null || fusermount3 -u m 2>/dev/null || fusermount -u m
+	wait
+	kill "$(cat pid)"
+	for i in $(seq 50); do [ -f pid ] || break; sleep 0.1; done
+	thin_check -q meta
+	thin_materialize table t flat
+	[[ "$(blkid -p flat)" == *xfs* || "$(blkid -p flat)" == *ext4* ]]
+}
+
+@test "nbdkit-thin: several connections write and read at once" {
+	need nbdcopy
+	head -c 16M /dev/urandom >random
+	serve pool=table device=t0 -- 'nbdcopy --connections=4 --requests=16 random "$uri" && nbdcopy --connections=4 "$uri" back'
+	cmp random back
+	thin_check -q meta
+}
+
+@test "nbdkit-thin: what was flushed survives kill -9" {
+	need qemu-io
+	nbdkit -U sock -P pid "$PLUGIN" pool=table device=t0
+	qemu-io -f raw "nbd+unix://?socket=$PWD/sock" -c 'write -P 4 0 300k' -c flush -c 'write -P 5 1M 300k' >/dev/null
+	kill -9 "$(cat pid)"
+	thin_check -q meta
+	run -0 io t0 'read -P 4 0 300k'
+	[[ "$output" != *failed* ]]
+}
+
+@test "nbdkit-thin: mistakes in parameters are explained" {
+	run nbdkit "$PLUGIN" device=t0
+	[[ "$status" -ne 0 && "$output" == *"pool=FILE is missing"* ]]
+	run nbdkit "$PLUGIN" pool=table size=0 device=t0
+	[[ "$status" -ne 0 && "$output" == *size=0* ]]
+	run nbdkit "$PLUGIN" pool=table origin=base
+	[[ "$status" -ne 0 && "$output" == *"device=ID is missing"* ]]
+	run nbdkit "$PLUGIN" pool=no-such-file device=0
+	[[ "$status" -ne 0 && "$output" == *no-such-file* ]]
+	run nbdkit "$PLUGIN" pool=table bogus=1
+	[[ "$status" -ne 0 && "$output" == *bogus* ]]
+}
