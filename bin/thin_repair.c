@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* thin_repair: makes whole metadata of what damaged metadata still holds. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "dev/dev.h"
+#include "pool/build.h"
+#include "pool/format.h"
+#include "pool/salvage.h"
+#include "pool/vgbackup.h"
+#include "volume/table.h"
+
+enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_DATA_DEV,
+       OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT };
+
+static const struct opt opts[] = {
+	{ 'i', "input", ARG_REQUIRED, "POOL", "damaged metadata device or file, or a table file", 'i' },
+	{ 'o', "output", ARG_REQUIRED, "FILE",
+	  "metadata device or file to write; it must exist and keeps its size", 'o' },
+	{ 0, "dry-run", ARG_NONE, NULL, "write nothing: only say what would be saved", OPT_DRY_RUN },
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
+	{ 0, "format", ARG_REQUIRED, "TYPE", "of the report: text (default), or json on stdout",
+	  OPT_FORMAT },
+	{ 0, "transaction-id", ARG_REQUIRED, "N", "the pool's transaction id", OPT_TRANSACTION },
+	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "the pool's block size", OPT_BLOCK_SIZE },
+	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "the pool's number of data blocks", OPT_NR_BLOCKS },
+	{ 0, "vg-backup", ARG_REQUIRED, "FILE", "take what the superblock lost from LVM's backup",
+	  OPT_VG_BACKUP },
+	{ 0, "pool", ARG_REQUIRED, "NAME", "which thin pool of the backup", OPT_POOL },
+	{ 0, "data-dev", ARG_REQUIRED, "DEV", "take the number of data blocks from DEV", OPT_DATA_DEV },
+	{ 0, "list-roots", ARG_NONE, NULL, "list all roots that the device holds", OPT_LIST_ROOTS },
+	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this root of the mappings", OPT_MAPPING_ROOT },
+	{ 0, "details-root", ARG_REQUIRED, "BLOCK", "use this root of the details", OPT_DETAILS_ROOT },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_repair",
+	.usage = "-i POOL -o FILE [options]",
+	.summary = "Saves what can be saved of a thin pool's damaged metadata into FILE.",
+	.notes = "The exit status is 0 only when nothing was lost. It is 1 with a usable FILE when\n"
+		 "something was, and what is told on standard error; 1 with nothing written when\n"
+		 "nothing could be saved.",
+	.opts = opts,
+	.max_args = 1, /* LVM passes an empty word */
+};
+
+struct repair {
+	struct cli cli;
+	const char *input, *output, *vg_backup, *pool, *data_dev;
+	bool list_roots, dry_run, json;
+	struct salvage_options salvage;
+};
+
+static void parse_override(struct repair *r, int id)
+{
+	struct pool_overrides *o = &r->salvage.given;
+	struct cli *c = &r->cli;
+
+	switch (id) {
+	case OPT_TRANSACTION:
+		o->has_transaction = true;
+		o->transaction = cli_u64(c, "--transaction-id");
+		break;
+	case OPT_BLOCK_SIZE:
+		o->has_data_block_size = true;
+		o->data_block_size = cli_u64(c, "--data-block-size");
+		if (!data_block_size_ok(o->data_block_size))
+			cli_usage_error(c,
+					"--data-block-size: invalid data block size %s: a multiple of %d sectors from %d to %d",
+					c->arg, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
+					DATA_BLOCK_SECTORS_MAX);
+		break;
+	case OPT_NR_BLOCKS:
+		o->has_nr_data_blocks = true;
+		o->nr_data_blocks = cli_u64(c, "--nr-data-blocks");
+		if (o->nr_data_blocks > MAX_DATA_BLOCK)
+			cli_usage_error(c, "--nr-data-blocks: %s is more than the format can hold", c->arg);
+		break;
+	case OPT_MAPPING_ROOT:
+		r->salvage.has_mapping_root = true;
+		r->salvage.mapping_root = cli_u64(c, "--mapping-root");
+		break;
+	case OPT_DETAILS_ROOT:
+		r->salvage.has_details_root = true;
+		r->salvage.details_root = cli_u64(c, "--details-root");
+		break;
+	}
+}
+
+static void parse_option(struct repair *r, int id)
+{
+	struct cli *c = &r->cli;
+
+	switch (id) {
+	case 'i':
+		r->input = c->arg;
+		break;
+	case 'o':
+		r->output = c->arg;
+		break;
+	case 'q':
+		c->quiet = true;
+		break;
+	case OPT_VG_BACKUP:
+		r->vg_backup = c->arg;
+		break;
+	case OPT_POOL:
+		r->pool = c->arg;
+		break;
+	case OPT_DATA_DEV:
+		r->data_dev = c->arg;
+		break;
+	case OPT_LIST_ROOTS:
+		r->list_roots = true;
+		break;
+	case OPT_DRY_RUN:
+		r->dry_run = true;
+		break;
+	case OPT_FORMAT:
+		r->json = !strcmp(c->arg, "json");
+		if (!r->json && strcmp(c->arg, "text"))
+			cli_usage_error(c, "unknown format '%s': text or json", c->arg);
+		break;
+	default:
+		parse_override(r, id);
+	}
+}
+
+static void check_options(struct repair *r)
+{
+	struct cli *c = &r->cli;
+
+	if (c->nr_args && *c->args[0])
+		cli_note(c, "'%s' is ignored", c->args[0]);
+	if (!r->input)
+		cli_usage_error(c, "No input file provided.");
+	if (!r->output && !r->list_roots && !r->dry_run)
+		cli_usage_error(c, "No output file provided.");
+	if (r->pool && !r->vg_backup)
+		cli_usage_error(c, "--pool names a pool of --vg-backup");
+}
+
+/* Fields that others know, for those that the superblock lost. */
+static int read_hints(struct repair *r, const struct table *t, struct err *err)
+{
+	struct salvage_options *o = &r->salvage;
+	struct vg_pool vg;
+	struct io *data;
+	int e;
+
+	if (t) {
+		o->hint.has_data_block_size = true;
+		o->hint.data_block_size = t->data_block_size;
+		o->data_sectors = t->pool_length;
+	}
+	if (r->vg_backup) {
+		e = vgbackup_read(r->vg_backup, r->pool, &vg, err);
+		if (e < 0)
+			return e;
+		o->hint.has_transaction = true;
+		o->hint.transaction = vg.transaction;
+		if (data_block_size_ok(vg.chunk_size)) {
+			o->hint.has_data_block_size = true;
+			o->hint.data_block_size = vg.chunk_size;
+		}
+		o->data_sectors = vg.data_sectors;
+	}
+	if (r->data_dev) {
+		e = dev_open(r->data_dev, DEV_SHARED, &data, err);
+		if (e < 0)
+			return e;
+		o->data_sectors = data->size >> SECTOR_SHIFT;
+		io_free(data);
+	}
+	return 0;
+}
+
+/* "NAME: line" for each line of the report. */
+static void print_lines(struct repair *r, const struct outbuf *text)
+{
+	const char *p = text->data, *end = p + text->len;
+
+	while (p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t len = nl ? (size_t)(nl - p) : (size_t)(end - p);
+
+		cli_note(&r->cli, "%.*s", (int)len, p);
+		p += len + 1;
+	}
+}
+
+static void print_report(struct repair *r, struct salvage *s)
+{
+	struct outbuf out;
+
+	outbuf_init(&out);
+	if (r->json)
+		salvage_report_json(s, &out);
+	else
+		salvage_report(s, r->cli.verbose || r->dry_run, &out);
+	if (r->json && !r->cli.quiet && out.len)
+		fwrite(out.data, 1, out.len, stdout);
+	else if (out.len)
+		print_lines(r, &out);
+	outbuf_fini(&out);
+}
+
+static int list_roots(struct salvage *s, struct err *err)
+{
+	struct outbuf out;
+	int e;
+
+	outbuf_init(&out);
+	e = salvage_list_roots(s, &out, err);
+	if (!e && out.len)
+		fwrite(out.data, 1, out.len, stdout);
+	outbuf_fini(&out);
+	return e;
+}
+
+/* Says that the output is too small before anything is written. */
+static int check_size(struct salvage *s, const struct io *out, struct err *err)
+{
+	uint64_t has = MIN(out->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS), needs;
+	struct events sink = { 0 };
+	struct salvage_totals t;
+	int e;
+
+	salvage_totals(s, &t);
+	needs = build_blocks_around(salvage_nr_nodes(s) + salvage_nr_nodes(s) / 2 + 16, t.nr_devices,
+				    t.nr_data_blocks, 0);
+	if (needs <= has)
+		return 0;
+	e = build_count_new(&sink, err);
+	if (!e)
+		e = salvage_emit(s, &sink, err);
+	needs = e ? 0 : build_count_blocks(&sink);
+	build_count_free(&sink);
+	if (!e && needs > has)
+		return err_set(err, -ERANGE,
+			       "output '%s' is too small: needs at least %llu blocks of 4096 bytes, has %llu; "
+			       "nothing was written",
+			       out->name, (unsigned long long)needs, (unsigned long long)has);
+	return e;
+}
+
+static int write_pool(struct repair *r, struct salvage *s, struct jobs *jobs, struct err *err)
+{
+	const struct build_options opt = { 0 };
+	struct events sink = { 0 };
+	struct io *out = NULL;
+	int e = dev_open(r->output, DEV_WRITE, &out, err);
+
+	if (e < 0)
+		return e;
+	e = check_size(s, out, err);
+	if (!e)
+		e = build_new(out, jobs, &opt, &sink, err);
+	if (!e) {
+		e = salvage_emit(s, &sink, err);
+		build_free(&sink);
+	}
+	io_free(out);
+	return e;
+}
+
+static int repair_from(struct repair *r, struct io *in, struct err *err)
+{
+	struct jobs *jobs = jobs_new(0);
+	struct salvage_totals totals = { 0 };
+	struct salvage *s = NULL;
+	int e;
+
+	if (!jobs)
+		return err_nomem(err, "threads");
+	e = salvage_new(in, jobs, &r->salvage, &s, err);
+	if (s && r->list_roots) {
+		e = list_roots(s, err);
+		totals.lossless = true;
+	} else if (s && !e) {
+		if (!r->dry_run)
+			e = write_pool(r, s, jobs, err);
+		salvage_totals(s, &totals);
+		if (!e)
+			print_report(r, s);
+	} else if (s && e == -EUCLEAN) {
+		print_report(r, s);
+	}
+	salvage_free(s);
+	jobs_free(jobs);
+	return e ? e : !totals.lossless;
+}
+
+/* 0: nothing was lost; 1: something; or -errno. */
+static int repair(struct repair *r, struct err *err)
+{
+	struct pool_arg arg = { 0 };
+	struct io *in = NULL;
+	int e = pool_arg_open(r->input, &arg, err);
+
+	if (e < 0)
+		return e;
+	if (arg.kind == POOL_XML)
+		e = err_set(err, -EINVAL,
+			    "This looks like XML.  This tool only supports the binary metadata format.");
+	else if (r->output && dev_same(arg.metadata, r->output))
+		e = err_set(err, -EINVAL, "'%s' is input and output: the damaged metadata is still needed",
+			    r->output);
+	if (!e)
+		e = read_hints(r, arg.table, err);
+	if (!e)
+		e = dev_open(arg.metadata, 0, &in, err);
+	if (!e)
+		e = repair_from(r, in, err);
+	io_free(in);
+	pool_arg_fini(&arg);
+	return e;
+}
+
+int main(int argc, char **argv)
+{
+	struct repair r = { 0 };
+	struct err err = { 0 };
+	int id, e;
+
+	cli_init(&r.cli, &command, argc, argv);
+	while ((id = cli_next(&r.cli)))
+		parse_option(&r, id);
+	check_options(&r);
+	e = repair(&r, &err);
+	if (e < 0)
+		return cli_finish(&r.cli, cli_fail(&r.cli, e, &err));
+	return cli_finish(&r.cli, e ? EXIT_DAMAGE : EXIT_DONE);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How damaged metadata becomes a pool again.
+ *
+ *  1. Block 0 (salvage_super.c).
+ *  2. The trees it names are read level by level, and joined.  When all of them are whole, that is
+ *     all: nothing else is read.
+ *  3. Otherwise the whole device is read once, in order, and every block classified
+ *     (salvage_scan.c); a flipped bit is put right (salvage_mend.c), a block in the wrong
+ *     place taken for the one it is.  The trees are linked and walked anew (salvage_trees.c): what
+ *     cannot be read leaves gaps.
+ *  4. The metadata space map says which blocks are in use, and how many parents each has
+ *     (salvage_space.c); it is looked for when the superblock or its index are lost.
+ *  5. Gaps are filled with the blocks that lack a parent (salvage_owner.c).
+ *  6. Details are joined, and those that were lost made (salvage_details.c).
+ *  7. salvage_emit() sends what is there (salvage_emit.c); salvage_report() says what is not.
+ */
+#include "pool/salvage.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pool/salvage_int.h"
+
+static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs,
+				     const struct salvage_options *opt)
+{
+	struct salvage *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->io = io;
+	s->jobs = jobs;
+	s->opt = *opt;
+	s->nr_blocks = (uint32_t)MIN(io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS);
+	stream_init(&s->stream, io, jobs);
+	outbuf_init(&s->header_notes);
+	s->kind = calloc(s->nr_blocks + 1, 1);
+	s->slot = malloc(((size_t)s->nr_blocks + 1) * sizeof(*s->slot));
+	if (!s->kind || !s->slot) {
+		salvage_free(s);
+		return NULL;
+	}
+	memset(s->slot, 0xff, ((size_t)s->nr_blocks + 1) * sizeof(*s->slot));
+	s->map_root = s->details_root = NONE;
+	s->nr_data_blocks = UINT64_MAX;
+	return s;
+}
+
+void salvage_free(struct salvage *s)
+{
+	if (!s)
+		return;
+	free(s->kind);
+	free(s->slot);
+	free(s->node);
+	free(s->edge);
+	free(s->mends.data);
+	free(s->strays.data);
+	free(s->moved.data);
+	free(s->count);
+	free(s->found);
+	free(s->gaps.data);
+	free(s->old_roots.data);
+	free(s->dev);
+	outbuf_fini(&s->header_notes);
+	free(s);
+}
+
+static int by_number(const void *pa, const void *pb)
+{
+	const mblock_t *a = pa, *b = pb;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+static int want(struct salvage *s, struct vec *list, uint64_t block)
+{
+	mblock_t *p;
+
+	if (block >= s->nr_blocks || s->kind[block] != BLOCK_UNREAD)
+		return 0;
+	p = vec_push(list, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	s->kind[block] = BLOCK_WANTED;
+	*p = block;
+	return 0;
+}
+
+/* Reads the trees that the superblock names, level by level. */
+static int load_trees(struct salvage *s, struct err *err)
+{
+	struct vec list = { 0 };
+	uint32_t seen = s->nr_nodes;
+	int r = 0;
+
+	if (want(s, &list, s->sb.mapping_root) < 0 || want(s, &list, s->sb.details_root) < 0)
+		r = -ENOMEM;
+	while (!r && list.nr) {
+		qsort(list.data, list.nr, sizeof(mblock_t), by_number);
+		r = salvage_load(s, list.data, list.nr, err);
+		list.nr = 0;
+		for (; seen < s->nr_nodes && !r; seen++) {
+			const struct snode *n = &s->node[seen];
+
+			for (uint32_t k = 0; k < n->nr_edges && !r; k++)
+				r = want(s, &list, s->edge[n->edge + k].block);
+		}
+	}
+	free(list.data);
+	return r == -ENOMEM ? err_nomem(err, "salvage: list of blocks") : r;
+}
+
+/* Forgets the gaps of an earlier walk. */
+static void reset_gaps(struct salvage *s)
+{
+	for (size_t i = s->gaps.nr; i-- > 0;) {
+		uint32_t v = gap_at(s, i)->node;
+
+		if (s->node[v].block != NONE)
+			s->slot[s->node[v].block] = NONE;
+		s->nr_nodes = MIN(s->nr_nodes, v);
+	}
+	s->gaps.nr = 0;
+}
+
+static int walk_trees(struct salvage *s, struct err *err)
+{
+	int r;
+
+	salvage_link(s);
+	r = salvage_walk_details(s, err);
+	if (!r)
+		r = salvage_walk_top(s, err);
+	if (!r)
+		r = salvage_walk_devices(s, err);
+	return r ? r : salvage_join_details(s, err);
+}
+
+static bool is_whole(const struct salvage *s)
+{
+	if (s->gaps.nr)
+		return false;
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (!s->dev[i].in_top || s->dev[i].source != DETAILS_LIVE)
+			return false;
+	return true;
+}
+
+static void sum_devices(struct salvage *s)
+{
+	s->nr_mappings = 0;
+	salvage_sum_all(s);
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		struct sdevice *d = &s->dev[i];
+
+		d->nr_mappings = d->root == NONE ? 0 : s->node[d->root].nr_mappings;
+		if (d->root != NONE && d->nr_mappings)
+			s->max_time = MAX(s->max_time, s->node[d->root].max_time);
+		if (d->source == DETAILS_LIVE)
+			s->max_time = MAX(s->max_time, MAX(d->info.creation_time, d->info.snap_time));
+		s->nr_mappings += d->nr_mappings;
+		if (d->source == DETAILS_LIVE)
+			s->count_differs |= d->info.mapped_blocks != d->nr_mappings;
+	}
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		if (s->node[i].flags & SN_LIVE)
+			s->nr_bad += s->node[i].nr_bad;
+}
+
+/* Was something lost?  A device whose count is what its details say is whole, gaps or not. */
+static bool is_lossless(const struct salvage *s)
+{
+	bool gaps = false;
+
+	if (s->nr_bad || s->header_invented || s->from_snapshot || s->uncertain)
+		return false;
+	for (size_t i = 0; i < s->gaps.nr; i++)
+		gaps |= gap_at(s, i)->tree == TREE_MAPPING;
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		const struct sdevice *d = &s->dev[i];
+
+		if (d->source != DETAILS_LIVE || d->id_invented)
+			return false;
+		if ((gaps || !d->in_top) && d->info.mapped_blocks != d->nr_mappings)
+			return false;
+	}
+	return !s->details_lost;
+}
+
+static int rescue(struct salvage *s, struct err *err)
+{
+	int r;
+
+	reset_gaps(s);
+	r = salvage_scan_all(s, err);
+	if (!r)
+		r = salvage_read_super_again(s, err);
+	if (!r && !s->has_sb) {
+		salvage_link(s);
+		r = salvage_find_roots(s, err);
+	}
+	if (!r)
+		r = salvage_bound(s, err);
+	if (!r)
+		r = walk_trees(s, err);
+	if (!r)
+		r = salvage_read_counts(s, err);
+	return r ? r : salvage_fill_gaps(s, err);
+}
+
+int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options *opt,
+		struct salvage **out, struct err *err)
+{
+	struct salvage *s = salvage_alloc(meta, jobs, opt);
+	int r;
+
+	*out = NULL;
+	if (!s)
+		return err_nomem(err, "salvage");
+	r = salvage_read_super(s, err);
+	if (!r && s->has_sb) {
+		r = load_trees(s, err);
+		if (!r)
+			r = salvage_bound(s, err);
+		if (!r)
+			r = walk_trees(s, err);
+		s->intact = !r && is_whole(s) && !s->sb_mended;
+	}
+	if (!r && !s->intact)
+		r = rescue(s, err);
+	if (!r) {
+		sum_devices(s);
+		r = salvage_make_header(s, err);
+	}
+	if (!r)
+		r = salvage_complete_details(s, err);
+	if (!r) {
+		s->lossless = is_lossless(s);
+		if (!s->nr_devs && !s->intact && !s->lossless)
+			r = err_set(err, -EUCLEAN, "no device could be found");
+	}
+	if (r && r != -EUCLEAN && r != -EINVAL) {
+		salvage_free(s);
+		return r;
+	}
+	*out = s;
+	return r;
+}
+
+void salvage_totals(const struct salvage *s, struct salvage_totals *out)
+{
+	*out = (struct salvage_totals){ .nr_devices = s->nr_devs,
+					.nr_mappings = s->nr_mappings,
+					.nr_data_blocks = s->info.nr_data_blocks,
+					.intact = s->intact,
+					.lossless = s->lossless };
+}
+
+uint64_t salvage_nr_nodes(const struct salvage *s)
+{
+	uint64_t nr = 0;
+
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		nr += s->node[i].flags & SN_LIVE;
+	return nr;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_SALVAGE_H
+#define POOL_SALVAGE_H
+/*
+ * Damaged metadata as events: every device, subtree and leaf that can still be read comes
+ * back under the device it belonged to, and nothing that the pool no longer had.
+ *
+ * salvage_new() looks (salvage.c tells how); salvage_emit() then drives a sink.  The input is only
+ * read.  All functions: one thread, the owner of @jobs.
+ *
+ * Memory: on a healthy pool 5 bytes a metadata block and 64 bytes a node; on a damaged one
+ * 16 bytes a block, 64 bytes a node, 16 bytes a child of an internal node, and 2 bits a
+ * data block where the space maps are needed to decide.  Nothing per mapping.
+ */
+#include "base/jobs.h"
+#include "base/outbuf.h"
+#include "dev/io.h"
+#include "pool/events.h"
+#include "pool/xml.h"
+
+struct salvage_options {
+	/* Fields that the caller knows; they win over what the superblock says. */
+	struct pool_overrides given;
+	/* Fields to fall back on (volume group backup, table, data device) when the superblock's are lost. */
+	struct pool_overrides hint;
+	uint64_t data_sectors; /* size of the data device, 0: unknown */
+	/* Roots that the user chose from salvage_list_roots(). */
+	bool has_mapping_root, has_details_root;
+	mblock_t mapping_root, details_root;
+};
+
+struct salvage;
+
+/*
+ * Reads and judges @meta.  0: there is a result.  -EUCLEAN: nothing that could be
+ * saved; -EINVAL: a field is missing that only the user can supply (the text says
+ * which, and where to find it); other errors: reading, memory.  *out is set in the first three
+ * cases (for the report and the list of roots); salvage_free() it.
+ */
+int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options *opt,
+		struct salvage **out, struct err *err);
+void salvage_free(struct salvage *s);
+
+struct salvage_totals {
+	uint64_t nr_devices, nr_mappings, nr_data_blocks;
+	bool intact;  /* all trees were whole: a plain copy */
+	bool lossless; /* nothing was lost, and nothing had to be invented */
+};
+void salvage_totals(const struct salvage *s, struct salvage_totals *out);
+
+/*
+ * Sends the pool to @to, with shared parts as defs.  0, or the sink's error, or
+ * -EBADMSG when a block changed since it was judged.
+ */
+int salvage_emit(struct salvage *s, const struct events *to, struct err *err);
+
+/*
+ * What was found, kept, lost and invented: lines of text, or one JSON object.  @verbose: also
+ * devices that came back whole.
+ */
+void salvage_report(struct salvage *s, bool verbose, struct outbuf *out);
+void salvage_report_json(struct salvage *s, struct outbuf *out);
+
+/*
+ * The candidates for roots, one a line: kind, block, devices, mappings, newest time.  Reads the
+ * whole device; nothing can be emitted afterwards.
+ */
+int salvage_list_roots(struct salvage *s, struct outbuf *out, struct err *err);
+
+/* Metadata blocks of the trees that are kept: what a copy needs at most, but for its space maps. */
+uint64_t salvage_nr_nodes(const struct salvage *s);
+
+#endif

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sends what was found to a sink, with leaves that several devices reach as defs.
+ *
+ * Sharing is found without looking at a shared subtree more than twice: a node reached for the
+ * second time marks all below it as shared, later times only join its first and last
+ * leaf to their neighbours there.  A def is a maximal chain of shared leaves that always stand
+ * together in this order.
+ *
+ * Leaves are read and decoded on the workers, a slot of them at a time, while the sink
+ * takes those of earlier slots; the pipeline keeps the order.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pool/salvage_int.h"
+
+#define SLOT_LEAVES 128
+#define CONFLICT (UINT32_MAX - 1) /* different neighbours in different places */
+#define MAX_STACK (3 * BTREE_MAX_DEPTH)
+
+#define HEADS_UNKNOWN UINT32_MAX
+#define HEADS_NONE (UINT32_MAX - 1)
+#define HEADS_SEVERAL (UINT32_MAX - 2)
+
+struct sharing {
+	uint32_t *next, *prev;	/* by node, leaves only: the neighbour, NONE: not seen, CONFLICT */
+	uint32_t *head;		/* by node: the one def that begins in it, or HEADS_ */
+	uint8_t *visits;	/* 0, 1, 2: shared */
+	uint32_t *def;		/* first leaves of defs, by block */
+	uint32_t nr_defs;
+};
+
+static bool is_leaf(const struct salvage *s, uint32_t i)
+{
+	return s->node[i].flags & SN_LEAF;
+}
+
+static uint32_t child_of(const struct salvage *s, uint32_t i, uint32_t k)
+{
+	return s->edge[s->node[i].edge + k].node;
+}
+
+/* The first (@step 1) or last (-1) leaf with entries below @i, or NONE. */
+static uint32_t end_leaf(const struct salvage *s, uint32_t i, bool first)
+{
+	uint32_t nr = s->node[i].nr_edges, leaf;
+
+	if (is_leaf(s, i))
+		return s->node[i].nr ? i : NONE;
+	for (uint32_t k = 0; k < nr; k++) {
+		uint32_t c = child_of(s, i, first ? k : nr - 1 - k);
+
+		leaf = c == NONE ? NONE : end_leaf(s, c, first);
+		if (leaf != NONE)
+			return leaf;
+	}
+	return NONE;
+}
+
+static void join(struct sharing *sh, uint32_t a, uint32_t b)
+{
+	if (a != NONE)
+		sh->next[a] = sh->next[a] == NONE || sh->next[a] == b ? b : CONFLICT;
+	if (b != NONE && b != CONFLICT)
+		sh->prev[b] = sh->prev[b] == NONE || sh->prev[b] == a ? (a == NONE ? CONFLICT : a) :
+									CONFLICT;
+}
+
+static void mark_shared(const struct salvage *s, struct sharing *sh, uint32_t i)
+{
+	if (sh->visits[i] == 2)
+		return;
+	sh->visits[i] = 2;
+	for (uint32_t k = 0; !is_leaf(s, i) && k < s->node[i].nr_edges; k++)
+		if (child_of(s, i, k) != NONE)
+			mark_shared(s, sh, child_of(s, i, k));
+}
+
+static void visit(const struct salvage *s, struct sharing *sh, uint32_t i, uint32_t *prev)
+{
+	if (sh->visits[i]) {
+		uint32_t first = end_leaf(s, i, true);
+
+		mark_shared(s, sh, i);
+		if (first != NONE) {
+			join(sh, *prev, first);
+			*prev = end_leaf(s, i, false);
+		}
+		return;
+	}
+	sh->visits[i] = 1;
+	if (is_leaf(s, i)) {
+		if (!s->node[i].nr)
+			return;
+		join(sh, *prev, i);
+		*prev = i;
+		return;
+	}
+	for (uint32_t k = 0; k < s->node[i].nr_edges; k++)
+		if (child_of(s, i, k) != NONE)
+			visit(s, sh, child_of(s, i, k), prev);
+}
+
+static bool is_head(const struct sharing *sh, uint32_t leaf)
+{
+	uint32_t p = sh->prev[leaf];
+
+	if (sh->visits[leaf] != 2)
+		return false;
+	return p >= CONFLICT || sh->visits[p] != 2 || sh->next[p] != leaf;
+}
+
+/* Which defs begin below a shared node: so that a device can step over it with one look. */
+static uint32_t find_heads(const struct salvage *s, struct sharing *sh, uint32_t i)
+{
+	uint32_t heads = HEADS_NONE;
+
+	if (is_leaf(s, i))
+		return sh->head[i] = s->node[i].nr && is_head(sh, i) ? i : HEADS_NONE;
+	if (sh->head[i] != HEADS_UNKNOWN)
+		return sh->head[i];
+	for (uint32_t k = 0; k < s->node[i].nr_edges; k++) {
+		uint32_t c = child_of(s, i, k), h = c == NONE ? HEADS_NONE : find_heads(s, sh, c);
+
+		if (h != HEADS_NONE)
+			heads = heads == HEADS_NONE ? h : HEADS_SEVERAL;
+	}
+	return sh->head[i] = heads;
+}
+
+static int cmp_def(const void *pa, const void *pb, void *ctx)
+{
+	const uint32_t *a = pa, *b = pb;
+	const struct snode *n = ctx;
+
+	return n[*a].block < n[*b].block ? -1 : n[*a].block > n[*b].block;
+}
+
+static void sharing_fini(struct sharing *sh)
+{
+	free(sh->next);
+	free(sh->prev);
+	free(sh->head);
+	free(sh->visits);
+	free(sh->def);
+}
+
+static int sharing_init(const struct salvage *s, struct sharing *sh, struct err *err)
+{
+	size_t n = (size_t)s->nr_nodes + 1;
+	uint32_t nr = 0;
+
+	sh->next = malloc(n * sizeof(*sh->next));
+	sh->prev = malloc(n * sizeof(*sh->prev));
+	sh->head = malloc(n * sizeof(*sh->head));
+	sh->visits = calloc(n, 1);
+	if (!sh->next || !sh->prev || !sh->head || !sh->visits)
+		return err_nomem(err, "salvage: shared leaves");
+	memset(sh->next, 0xff, n * sizeof(*sh->next));
+	memset(sh->prev, 0xff, n * sizeof(*sh->prev));
+	memset(sh->head, 0xff, n * sizeof(*sh->head));
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		uint32_t prev = NONE;
+
+		if (s->dev[i].root == NONE)
+			continue;
+		visit(s, sh, s->dev[i].root, &prev);
+		join(sh, prev, CONFLICT);
+	}
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		nr += is_leaf(s, i) && s->node[i].nr && is_head(sh, i);
+	sh->def = malloc(((size_t)nr + 1) * sizeof(*sh->def));
+	if (!sh->def)
+		return err_nomem(err, "salvage: shared leaves");
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		if (is_leaf(s, i) && s->node[i].nr && is_head(sh, i))
+			sh->def[sh->nr_defs++] = i;
+	qsort_r(sh->def, sh->nr_defs, sizeof(*sh->def), cmp_def, s->node);
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root != NONE)
+			find_heads(s, sh, s->dev[i].root);
+	return 0;
+}
+
+/* --- the sequence of leaves, as an iterator --- */
+
+enum item_kind { ITEM_LEAF, ITEM_DEF, ITEM_END_DEF, ITEM_DEVICE, ITEM_END_DEVICE, ITEM_REF };
+
+struct item {
+	uint8_t kind;
+	uint32_t i; /* node, or index of the device */
+	uint32_t first_run, nr_runs;
+};
+
+struct slot {
+	struct item item[2 * SLOT_LEAVES];
+	uint32_t nr;
+	uint32_t nr_leaves;
+	struct run *run; /* SLOT_LEAVES * 252 */
+	uint8_t *buf;	 /* SLOT_LEAVES blocks */
+};
+
+struct emission {
+	struct salvage *s;
+	struct sharing sh;
+	const struct events *to;
+	struct slot *slot;
+	/* where the sequence stands */
+	uint32_t next_def, in_def; /* in_def: leaf, NONE: between defs */
+	size_t next_dev;
+	bool in_dev;
+	unsigned depth;
+	struct {
+		uint32_t node, k;
+	} stack[MAX_STACK];
+};
+
+static void add_item(struct slot *slot, enum item_kind kind, uint32_t i)
+{
+	slot->item[slot->nr++] = (struct item){ .kind = (uint8_t)kind, .i = i };
+	slot->nr_leaves += kind == ITEM_LEAF;
+}
+
+static bool slot_is_full(const struct slot *slot)
+{
+	return slot->nr_leaves == SLOT_LEAVES || slot->nr + 3 > ARRAY_SIZE(slot->item);
+}
+
+static void fill_defs(struct emission *e, struct slot *slot)
+{
+	const struct sharing *sh = &e->sh;
+
+	while (!slot_is_full(slot)) {
+		uint32_t n;
+
+		if (e->in_def == NONE) {
+			if (e->next_def == sh->nr_defs)
+				return;
+			e->in_def = sh->def[e->next_def++];
+			add_item(slot, ITEM_DEF, e->in_def);
+		}
+		add_item(slot, ITEM_LEAF, e->in_def);
+		n = sh->next[e->in_def];
+		e->in_def = n < CONFLICT && sh->visits[n] == 2 && !is_head(sh, n) ? n : NONE;
+		if (e->in_def == NONE)
+			add_item(slot, ITEM_END_DEF, 0);
+	}
+}
+
+/* One step of a device's tree. */
+static void step_node(struct emission *e, struct slot *slot, uint32_t i)
+{
+	const struct salvage *s = e->s;
+	const struct sharing *sh = &e->sh;
+
+	if (sh->visits[i] == 2 && sh->head[i] != HEADS_SEVERAL) {
+		if (sh->head[i] != HEADS_NONE)
+			add_item(slot, ITEM_REF, sh->head[i]);
+	} else if (!is_leaf(s, i)) {
+		e->stack[e->depth].node = i;
+		e->stack[e->depth++].k = 0;
+	} else if (s->node[i].nr) {
+		add_item(slot, ITEM_LEAF, i);
+	}
+}
+
+static void fill_devices(struct emission *e, struct slot *slot)
+{
+	const struct salvage *s = e->s;
+
+	while (!slot_is_full(slot)) {
+		uint32_t c;
+
+		if (!e->in_dev) {
+			if (e->next_dev == s->nr_devs)
+				return;
+			add_item(slot, ITEM_DEVICE, (uint32_t)e->next_dev);
+			e->in_dev = true;
+			if (s->dev[e->next_dev].root != NONE)
+				step_node(e, slot, s->dev[e->next_dev].root);
+			continue;
+		}
+		if (!e->depth) {
+			add_item(slot, ITEM_END_DEVICE, (uint32_t)e->next_dev++);
+			e->in_dev = false;
+			continue;
+		}
+		if (e->stack[e->depth - 1].k == s->node[e->stack[e->depth - 1].node].nr_edges) {
+			e->depth--;
+			continue;
+		}
+		c = child_of(s, e->stack[e->depth - 1].node, e->stack[e->depth - 1].k++);
+		if (c != NONE && e->depth < MAX_STACK)
+			step_node(e, slot, c);
+	}
+}
+
+static int produce(void *ctx, size_t i, struct err *err)
+{
+	struct emission *e = ctx;
+	struct slot *slot = &e->slot[i];
+
+	(void)err;
+	slot->nr = slot->nr_leaves = 0;
+	fill_defs(e, slot);
+	fill_devices(e, slot);
+	return slot->nr > 0;
+}
+
+/* --- reading a slot --- */
+
+struct place {
+	uint32_t at, item;
+};
+
+static int by_place(const void *pa, const void *pb)
+{
+	const struct place *a = pa, *b = pb;
+
+	return a->at < b->at ? -1 : a->at > b->at;
+}
+
+static int decode(const struct emission *e, struct slot *slot, const struct place *p, uint32_t n,
+		  void *buf, struct err *err)
+{
+	const struct salvage *s = e->s;
+	struct item *item = &slot->item[p->item];
+	struct view v;
+
+	salvage_apply_mends(s, p->at, buf);
+	if (csum_classify(buf, NULL) != CSUM_IS_NODE || !view_open(&v, buf) || !v.leaf ||
+	    v.value_size != 8 || v.nr != s->node[item->i].nr)
+		return err_set(err, -EBADMSG, "%s: block %u changed while it was being read",
+			       s->io->name, p->at);
+	item->first_run = n * INTERNAL_MAX;
+	item->nr_runs = view_runs(&v, s->nr_data_blocks, slot->run + item->first_run);
+	return 0;
+}
+
+static int work(void *ctx, unsigned worker, size_t i, struct err *err)
+{
+	struct emission *e = ctx;
+	struct slot *slot = &e->slot[i];
+	struct place place[SLOT_LEAVES];
+	uint32_t nr = 0;
+
+	(void)worker;
+	for (uint32_t k = 0; k < slot->nr; k++)
+		if (slot->item[k].kind == ITEM_LEAF)
+			place[nr++] = (struct place){
+				salvage_where(e->s, e->s->node[slot->item[k].i].block), k
+			};
+	qsort(place, nr, sizeof(*place), by_place);
+	for (uint32_t k = 0, end; k < nr; k = end) {
+		int r;
+
+		for (end = k + 1; end < nr && place[end].at == place[end - 1].at + 1; end++)
+			;
+		r = io_read(e->s->io, slot->buf, (size_t)(end - k) * MBLOCK_SIZE,
+			    (uint64_t)place[k].at * MBLOCK_SIZE, err);
+		for (uint32_t n = k; n < end && !r; n++)
+			r = decode(e, slot, &place[n], n, slot->buf + (size_t)(n - k) * MBLOCK_SIZE,
+				   err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* --- handing it on --- */
+
+static int send_item(const struct emission *e, const struct slot *slot, const struct item *item,
+		     struct err *err)
+{
+	const struct salvage *s = e->s;
+	const struct events_ops *ops = e->to->ops;
+	void *ctx = e->to->ctx;
+	struct device_info info;
+
+	switch (item->kind) {
+	case ITEM_LEAF:
+		return item->nr_runs ? ops->runs(ctx, slot->run + item->first_run, item->nr_runs, err) :
+				       0;
+	case ITEM_DEF:
+		return ops->begin_def(ctx, s->node[item->i].block, err);
+	case ITEM_END_DEF:
+		return ops->end_def(ctx, err);
+	case ITEM_DEVICE:
+		info = s->dev[item->i].info;
+		info.mapped_blocks = s->dev[item->i].nr_mappings;
+		return ops->begin_device(ctx, &info, err);
+	case ITEM_END_DEVICE:
+		return ops->end_device(ctx, err);
+	default:
+		return ops->ref(ctx, s->node[item->i].block, err);
+	}
+}
+
+static int consume(void *ctx, size_t i, struct err *err)
+{
+	struct emission *e = ctx;
+	const struct slot *slot = &e->slot[i];
+
+	for (uint32_t k = 0; k < slot->nr; k++) {
+		int r = send_item(e, slot, &slot->item[k], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int slots_init(struct emission *e, size_t nr, struct err *err)
+{
+	e->slot = calloc(nr, sizeof(*e->slot));
+	if (!e->slot)
+		return err_nomem(err, "salvage: buffers");
+	for (size_t i = 0; i < nr; i++) {
+		e->slot[i].run = malloc(SLOT_LEAVES * INTERNAL_MAX * sizeof(struct run));
+		e->slot[i].buf = io_alloc(SLOT_LEAVES * MBLOCK_SIZE);
+		if (!e->slot[i].run || !e->slot[i].buf)
+			return err_nomem(err, "salvage: buffers");
+	}
+	return 0;
+}
+
+static void emission_free(struct emission *e, size_t nr)
+{
+	for (size_t i = 0; e->slot && i < nr; i++) {
+		free(e->slot[i].run);
+		free(e->slot[i].buf);
+	}
+	free(e->slot);
+	sharing_fini(&e->sh);
+	free(e);
+}
+
+int salvage_emit(struct salvage *s, const struct events *to, struct err *err)
+{
+	struct emission *e = calloc(1, sizeof(*e));
+	struct jobs_pipe pipe = { .nr_slots = 2 * (size_t)jobs_nr(s->jobs) + 2,
+				  .produce = produce, .work = work, .consume = consume, .ctx = e };
+	int r;
+
+	if (!e)
+		return err_nomem(err, "salvage");
+	e->s = s;
+	e->to = to;
+	e->in_def = NONE;
+	r = sharing_init(s, &e->sh, err);
+	if (!r)
+		r = slots_init(e, pipe.nr_slots, err);
+	if (!r)
+		r = to->ops->begin_pool(to->ctx, &s->info, err);
+	if (!r)
+		r = jobs_pipe(s->jobs, &pipe, err);
+	if (!r)
+		r = to->ops->end_pool(to->ctx, err);
+	emission_free(e, pipe.nr_slots);
+	return r;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_SALVAGE_INT_H
+#define POOL_SALVAGE_INT_H
+/* What the files of the salvage module share; nobody else includes it. */
+#include "dev/stream.h"
+#include "pdata/csum.h"
+#include "pool/salvage.h"
+#include "pool/superblock.h"
+
+#define NONE UINT32_MAX
+#define COUNT_UNKNOWN UINT32_MAX	/* the space map could not be read there */
+#define COUNT_MANY (UINT32_MAX - 1) /* three or more, how many is not known */
+
+/* What a block turned out to be. */
+enum block_kind {
+	BLOCK_UNREAD,
+	BLOCK_WANTED, /* on the list of what is read next */
+	BLOCK_ZERO,
+	BLOCK_JUNK, /* no kind of metadata */
+	BLOCK_IO_ERROR,
+	BLOCK_STRAY, /* whole, but it carries another block's number */
+	BLOCK_NODE,
+	BLOCK_BITMAP,
+	BLOCK_INDEX,
+	BLOCK_SUPER,
+};
+
+/* Which tree a node can belong to. */
+enum tree {
+	TREE_NONE, /* not known: an internal node without a good child */
+	TREE_MAPPING,
+	TREE_TOP,
+	TREE_DETAILS,
+	TREE_INDEX,
+	TREE_OVERFLOW,
+	TREE_EMPTY, /* an empty leaf of 8-byte values: a device's root or the top level */
+};
+
+enum snode_flags {
+	SN_LEAF = 1,
+	SN_VIRTUAL = 2,	  /* stands in for a lost node: its children are what was found */
+	SN_LIVE = 4,	  /* reached from the roots */
+	SN_UNSORTED = 8,  /* keys out of order: sorted when decoded */
+	SN_LINKING = 16,  /* being linked: reached again means a loop */
+	SN_LINKED = 32,
+	SN_MENDED = 64,	  /* header or bits were corrected */
+	SN_TAKEN = 128,	  /* an orphan that found its parent */
+	SN_BROKEN = 256,  /* not all of its subtree can be read */
+};
+
+/* A node, in brief.  Its content stays on disk. */
+struct snode {
+	uint64_t first, last; /* keys; once linked, @last is the subtree's */
+	uint64_t nr_mappings; /* of the subtree, the impossible ones not counted */
+	uint64_t max_data;    /* largest data block of the subtree's mappings */
+	uint32_t block;	      /* NONE: a virtual node that nothing names */
+	uint32_t edge;	      /* internal nodes and top-level leaves: first of nr_edges */
+	uint32_t nr_edges;
+	uint32_t min_time, max_time; /* of the subtree's mappings; 0 when there are none */
+	uint16_t nr;		     /* entries */
+	uint16_t nr_bad;	     /* leaf: mappings that cannot be */
+	uint16_t flags;
+	uint8_t tree, height;
+};
+
+struct edge {
+	uint64_t key;
+	uint32_t block; /* NONE: not a block of this device */
+	uint32_t node;	/* index of the child when it fits, else NONE */
+};
+
+/* A bit or byte that a checksum let us put right. */
+struct mend {
+	uint32_t at;
+	uint16_t byte;
+	uint8_t mask; /* XOR */
+	bool bit;     /* a single bit */
+};
+
+/* A whole block found in another place than its own. */
+struct stray {
+	uint32_t own, at;
+	uint8_t kind;
+	bool used; /* it stands in for the block it belongs to */
+};
+
+enum details_source { DETAILS_LIVE, DETAILS_OLDER, DETAILS_INVENTED };
+
+struct sdevice {
+	struct device_info info;
+	uint32_t root_block; /* NONE: not known */
+	uint32_t root;	     /* node */
+	uint8_t source;	     /* enum details_source */
+	bool in_top;	     /* the top level named it */
+	bool id_invented;
+	bool root_found; /* the root was brought home */
+	uint64_t nr_mappings;
+};
+
+/* A part of a tree that cannot be read: the virtual node that stands there. */
+struct gap {
+	uint64_t begin, last; /* keys that belong there, inclusive */
+	uint32_t node;
+	uint32_t block; /* the lost block, or NONE */
+	int height;	/* of the lost node, -1: not known */
+	uint8_t tree;
+	uint8_t why; /* enum block_kind of what stands there now */
+};
+
+struct vec {
+	void *data;
+	size_t nr, cap;
+};
+/* Room for one more element of @size at the end: NULL when there is no memory. */
+void *vec_push(struct vec *v, size_t size);
+
+struct salvage {
+	struct io *io;
+	struct jobs *jobs;
+	struct stream stream;
+	struct salvage_options opt;
+	uint32_t nr_blocks;
+
+	uint8_t *kind;	/* enum block_kind, by block */
+	uint32_t *slot; /* node of a block, or NONE */
+	struct snode *node;
+	uint32_t nr_nodes, cap_nodes;
+	struct edge *edge;
+	uint32_t nr_edges, cap_edges;
+	struct vec mends, strays; /* sorted by location */
+	struct vec moved;	  /* strays that stand in for their block, sorted by it */
+	bool scanned;		  /* the whole device was read */
+
+	/* superblock */
+	struct superblock sb;
+	enum sb_fault sb_fault;
+	bool sb_mended, sb_found; /* found elsewhere */
+	bool has_sb;		  /* fields below come from a superblock, else from search */
+	uint64_t nr_data_blocks;  /* UINT64_MAX: not known */
+	uint32_t max_time;	  /* newest time seen in what is kept */
+	struct pool_info info;
+	struct outbuf header_notes; /* what was missing from the superblock */
+	bool header_invented;
+
+	/* reference counts as stored, by block; COUNT_UNKNOWN */
+	uint32_t *count;
+	uint32_t *found; /* edges found */
+	bool has_counts;
+
+	uint32_t map_root, details_root; /* nodes */
+	struct vec gaps;		 /* struct gap */
+	struct vec old_roots;		 /* struct old_root, by device, newest first */
+	bool has_old_roots;
+	struct sdevice *dev;
+	size_t nr_devs, cap_devs;
+	uint64_t nr_mappings, nr_bad;
+	bool details_lost; /* a part of the details tree is missing */
+	bool top_lost;
+	bool from_snapshot; /* the held snapshot's trees had to be used */
+	bool uncertain;	    /* choices were made that nothing confirms */
+	bool count_differs; /* a device's details have another number than its tree */
+	bool lossless, intact;
+};
+
+static inline struct gap *gap_at(const struct salvage *s, size_t i)
+{
+	return (struct gap *)s->gaps.data + i;
+}
+
+static inline uint32_t node_of(const struct salvage *s, uint64_t block)
+{
+	return block < s->nr_blocks ? s->slot[block] : NONE;
+}
+
+/* --- salvage_scan.c: reading and classifying --- */
+int salvage_load(struct salvage *s, mblock_t *list, size_t nr, struct err *err);
+/* Everything that has not been read yet. */
+int salvage_scan_all(struct salvage *s, struct err *err);
+/* Counts the mappings to data blocks that do not exist (nr_data_blocks), leaf by leaf. */
+int salvage_bound(struct salvage *s, struct err *err);
+/* The content of @block, wherever it is, mended: 0 or -errno (-ENODATA: lost). */
+int salvage_get(struct salvage *s, uint32_t block, void *buf, struct err *err);
+/* Where the content of @block is. */
+uint32_t salvage_where(const struct salvage *s, uint32_t block);
+/* Puts mended bits right in a buffer read from @at. */
+void salvage_apply_mends(const struct salvage *s, uint32_t at, void *buf);
+uint32_t salvage_add_virtual(struct salvage *s, uint8_t tree, int height, struct err *err);
+int salvage_add_edges(struct salvage *s, uint32_t node, const uint32_t *child, uint32_t nr,
+		      struct err *err);
+
+/* --- salvage_node.c: one node, leniently --- */
+struct view {
+	const uint8_t *keys, *values;
+	uint32_t nr, value_size;
+	bool leaf, unsorted, mended;
+};
+bool view_open(struct view *v, const void *block);
+static inline uint64_t view_key(const struct view *v, uint32_t i)
+{
+	le64 k;
+
+	memcpy(&k, v->keys + (size_t)i * 8, 8);
+	return le64_get(k);
+}
+static inline uint64_t view_value(const struct view *v, uint32_t i)
+{
+	le64 k;
+
+	memcpy(&k, v->values + (size_t)i * v->value_size, 8);
+	return le64_get(k);
+}
+/*
+ * The runs of a mapping leaf in key order, without those whose data block is not below
+ * @nr_data_blocks, and of equal keys only the newest.  @run: room for 252.
+ */
+uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *run);
+
+/* --- salvage_mend.c --- */
+/*
+ * Can one flipped bit or one changed byte explain why the checksum of @block (at @at) does not
+ * match?  Corrects @block in place and fills @m.  Only blocks whose header otherwise makes sense.
+ */
+bool mend_block(uint8_t *block, uint32_t at, struct mend *m);
+
+/* --- salvage_super.c --- */
+int salvage_read_super(struct salvage *s, struct err *err);
+/* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
+int salvage_read_super_again(struct salvage *s, struct err *err);
+/* Without a superblock: looks for the newest roots. */
+int salvage_find_roots(struct salvage *s, struct err *err);
+int salvage_make_header(struct salvage *s, struct err *err);
+
+/* Sets is_child[i] of each node that an internal node refers to. */
+void salvage_mark_children(const struct salvage *s, uint8_t *is_child);
+
+/* --- salvage_trees.c: linking and walking --- */
+void salvage_link(struct salvage *s);
+int salvage_walk_top(struct salvage *s, struct err *err);
+int salvage_walk_details(struct salvage *s, struct err *err);
+int salvage_walk_devices(struct salvage *s, struct err *err);
+int salvage_walk_mapping(struct salvage *s, uint32_t node, struct err *err);
+/* The sums of all trees that devices have, after gaps were filled. */
+void salvage_sum_all(struct salvage *s);
+
+/* --- salvage_space.c: the metadata space map --- */
+int salvage_read_counts(struct salvage *s, struct err *err);
+void salvage_count_edges(struct salvage *s);
+static inline bool block_is_free(const struct salvage *s, uint32_t b)
+{
+	return s->has_counts && s->count[b] == 0;
+}
+/* References that no parent accounts for: 0 none; COUNT_UNKNOWN. */
+uint32_t salvage_missing_refs(const struct salvage *s, uint32_t block);
+
+/* --- salvage_kin.c: which device a node belonged to --- */
+struct old_root {
+	uint32_t dev_id, root, top; /* top: the top-level leaf that says so */
+};
+int kin_read(struct salvage *s, struct err *err);
+/* How sure it is that @node belongs to the device: 0 nothing says so, 2000 an older top level names it. */
+unsigned kin_score(struct salvage *s, uint32_t dev_id, uint32_t node);
+unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b);
+
+/* --- salvage_owner.c --- */
+int salvage_fill_gaps(struct salvage *s, struct err *err);
+
+/* --- salvage_details.c --- */
+int salvage_read_details(struct salvage *s, uint32_t node, struct vec *out, struct err *err);
+struct sdevice *salvage_find_device(struct salvage *s, uint32_t id);
+int salvage_complete_details(struct salvage *s, struct err *err);
+int salvage_join_details(struct salvage *s, struct err *err);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One node, read leniently.  node_open() refuses what the kernel would misread; here a node
+ * whose checksum is right is believed as far as its fields agree with each other: of flags,
+ * value_size and max_entries one may be wrong, since any two tell the third.
+ */
+#include <stdlib.h>
+
+#include "pool/salvage_int.h"
+
+static bool value_size_ok(uint32_t v)
+{
+	return v == 4 || v == 8 || v == 16 || v == 24;
+}
+
+static uint32_t value_size_of_max(uint32_t max)
+{
+	static const uint32_t sizes[] = { 8, 24, 16, 4 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		if (max == NODE_MAX_ENTRIES(sizes[i]))
+			return sizes[i];
+	return 0;
+}
+
+/* Block numbers are small, mappings carry the data block in the upper 40 bits. */
+static bool looks_internal(const struct view *v)
+{
+	for (uint32_t i = 0; i < v->nr; i++)
+		if (view_value(v, i) >= MAX_METADATA_BLOCKS)
+			return false;
+	return v->nr > 0;
+}
+
+bool view_open(struct view *v, const void *block)
+{
+	const struct disk_node *raw = block;
+	uint32_t flags = le32_get(raw->h.flags) & (NODE_INTERNAL | NODE_LEAF);
+	uint32_t max = le32_get(raw->h.max_entries);
+
+	*v = (struct view){ .keys = (const uint8_t *)raw->keys,
+			    .nr = le32_get(raw->h.nr_entries),
+			    .value_size = le32_get(raw->h.value_size) };
+	if (!value_size_ok(v->value_size)) {
+		v->value_size = value_size_of_max(max);
+		v->mended = true;
+	} else if (max != NODE_MAX_ENTRIES(v->value_size)) {
+		/* flags decide which of the two is believed: an internal node's values are 8 bytes */
+		if (flags == NODE_INTERNAL)
+			v->value_size = 8;
+		v->mended = true;
+	}
+	if (!v->value_size || v->nr > NODE_MAX_ENTRIES(v->value_size))
+		return false;
+	v->values = v->keys + (size_t)8 * NODE_MAX_ENTRIES(v->value_size);
+	if (flags == NODE_INTERNAL || flags == NODE_LEAF) {
+		v->leaf = flags == NODE_LEAF;
+	} else {
+		v->leaf = v->value_size != 8 || !looks_internal(v);
+		v->mended = true;
+	}
+	if (!v->leaf && (v->value_size != 8 || !v->nr))
+		return false;
+	for (uint32_t i = 1; i < v->nr; i++)
+		if (view_key(v, i - 1) >= view_key(v, i))
+			v->unsorted = true;
+	return true;
+}
+
+struct entry {
+	uint64_t key, value;
+};
+
+static int by_key_newest_first(const void *pa, const void *pb)
+{
+	const struct entry *a = pa, *b = pb;
+
+	if (a->key != b->key)
+		return a->key < b->key ? -1 : 1;
+	if (mapping_time(a->value) != mapping_time(b->value))
+		return mapping_time(a->value) > mapping_time(b->value) ? -1 : 1;
+	return 0;
+}
+
+static uint32_t add_run(struct run *run, uint32_t nr, uint64_t key, uint64_t value)
+{
+	struct run *last = nr ? &run[nr - 1] : NULL;
+
+	if (last && last->vbegin + last->len == key &&
+	    last->dbegin + last->len == mapping_block(value) && last->time == mapping_time(value)) {
+		last->len++;
+		return nr;
+	}
+	run[nr] = (struct run){ key, mapping_block(value), 1, mapping_time(value) };
+	return nr + 1;
+}
+
+static uint32_t runs_sorted(const struct view *v, uint64_t nr_data_blocks, struct run *run)
+{
+	struct entry e[INTERNAL_MAX];
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < v->nr; i++)
+		e[i] = (struct entry){ view_key(v, i), view_value(v, i) };
+	qsort(e, v->nr, sizeof(*e), by_key_newest_first);
+	for (uint32_t i = 0; i < v->nr; i++) {
+		if (i && e[i].key == e[i - 1].key)
+			continue;
+		if (mapping_block(e[i].value) < nr_data_blocks)
+			nr = add_run(run, nr, e[i].key, e[i].value);
+	}
+	return nr;
+}
+
+uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *run)
+{
+	uint32_t nr = 0;
+
+	if (v->unsorted)
+		return runs_sorted(v, nr_data_blocks, run);
+	for (uint32_t i = 0; i < v->nr; i++) {
+		uint64_t value = view_value(v, i);
+
+		if (mapping_block(value) < nr_data_blocks)
+			nr = add_run(run, nr, view_key(v, i), value);
+	}
+	return nr;
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What was found, kept, lost and invented, per device with ranges of blocks and bytes.  A gap whose
+ * device has all the mappings that its details promise has lost nothing and is not told.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/runs.h"
+#include "pool/salvage_int.h"
+
+#define MAX_RANGES 24 /* told of one device; the rest is counted */
+
+struct device_report {
+	struct runs lost;    /* keys that had or may have had mappings */
+	struct runs dropped; /* keys whose mappings could not be */
+};
+
+struct telling {
+	struct salvage *s;
+	uint8_t *holes; /* by node: 1 nothing missing below, 2 something */
+	uint8_t *buf;
+};
+
+static bool has_holes(struct telling *t, uint32_t i, unsigned depth)
+{
+	const struct snode *n = &t->s->node[i];
+	bool any = n->flags & SN_VIRTUAL || n->nr_bad;
+
+	if (t->holes[i])
+		return t->holes[i] == 2;
+	t->holes[i] = 1; /* also when met again below itself */
+	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges && depth < 200; k++)
+		if (t->s->edge[n->edge + k].node != NONE)
+			any |= has_holes(t, t->s->edge[n->edge + k].node, depth + 1);
+	t->holes[i] = any ? 2 : 1;
+	return any;
+}
+
+static void add_range(struct runs *r, uint64_t begin, uint64_t last)
+{
+	if (begin <= last)
+		(void)runs_add(r, begin, last == UINT64_MAX ? last : last + 1);
+}
+
+/* The keys that a lost node was for, less those of the children that were found. */
+static void tell_gap(struct telling *t, const struct snode *n, uint64_t begin, uint64_t last,
+		     struct device_report *d)
+{
+	const struct salvage *s = t->s;
+
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const struct snode *c = &s->node[s->edge[n->edge + k].node];
+
+		if (c->first > begin)
+			add_range(&d->lost, begin, c->first - 1);
+		if (c->last >= last)
+			return;
+		begin = MAX(begin, c->last + 1);
+	}
+	add_range(&d->lost, begin, last);
+}
+
+static void tell_dropped(struct telling *t, uint32_t i, struct device_report *d)
+{
+	struct view v;
+
+	if (salvage_get(t->s, t->s->node[i].block, t->buf, NULL) < 0 || !view_open(&v, t->buf))
+		return;
+	for (uint32_t k = 0; k < v.nr; k++)
+		if (mapping_block(view_value(&v, k)) >= t->s->nr_data_blocks)
+			add_range(&d->dropped, view_key(&v, k), view_key(&v, k));
+}
+
+static void walk(struct telling *t, uint32_t i, uint64_t begin, uint64_t last,
+		 struct device_report *d, unsigned depth)
+{
+	const struct salvage *s = t->s;
+	const struct snode *n = &s->node[i];
+
+	if (!has_holes(t, i, 0) || depth > 200)
+		return;
+	if (n->flags & SN_LEAF) {
+		tell_dropped(t, i, d);
+		return;
+	}
+	if (n->flags & SN_VIRTUAL)
+		tell_gap(t, n, MAX(begin, n->first), MIN(last, n->last), d);
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const struct edge *e = &s->edge[n->edge + k];
+		uint64_t end = k + 1 < n->nr_edges ? s->edge[n->edge + k + 1].key - 1 : last;
+
+		if (e->node != NONE)
+			walk(t, e->node, MAX(begin, e->key), MIN(last, end), d, depth + 1);
+	}
+}
+
+static int telling_init(struct telling *t, struct salvage *s)
+{
+	*t = (struct telling){ .s = s, .holes = calloc((size_t)s->nr_nodes + 1, 1),
+			       .buf = io_alloc(MBLOCK_SIZE) };
+	return t->holes && t->buf ? 0 : -1;
+}
+
+static void telling_fini(struct telling *t)
+{
+	free(t->holes);
+	free(t->buf);
+}
+
+static void report_device(struct telling *t, const struct sdevice *dev, struct device_report *d)
+{
+	runs_init(&d->lost);
+	runs_init(&d->dropped);
+	if (dev->root != NONE)
+		walk(t, dev->root, 0, UINT64_MAX, d, 0);
+	if (dev->source == DETAILS_LIVE && dev->info.mapped_blocks == dev->nr_mappings)
+		runs_fini(&d->lost);
+}
+
+static void device_report_fini(struct device_report *d)
+{
+	runs_fini(&d->lost);
+	runs_fini(&d->dropped);
+}
+
+static uint64_t nr_missing(const struct sdevice *d)
+{
+	return d->source == DETAILS_LIVE && d->info.mapped_blocks > d->nr_mappings ?
+		       d->info.mapped_blocks - d->nr_mappings :
+		       0;
+}
+
+/* --- text --- */
+
+static void put_ranges(const struct salvage *s, const struct sdevice *dev, const struct runs *r,
+		       const char *what, struct outbuf *out)
+{
+	uint64_t bytes = (uint64_t)s->info.data_block_size * 512;
+
+	for (size_t i = 0; i < r->nr && i < MAX_RANGES; i++) {
+		uint64_t begin = r->run[i].begin, end = r->run[i].end;
+
+		outbuf_printf(out, "device %u: %s ", dev->info.dev_id, what);
+		if (end == UINT64_MAX)
+			outbuf_printf(out, "blocks from %llu on (from byte %llu)",
+				      (unsigned long long)begin, (unsigned long long)(begin * bytes));
+		else if (bytes && end < UINT64_MAX / bytes)
+			outbuf_printf(out, "blocks %llu-%llu (bytes %llu-%llu)",
+				      (unsigned long long)begin, (unsigned long long)(end - 1),
+				      (unsigned long long)(begin * bytes),
+				      (unsigned long long)(end * bytes - 1));
+		else
+			outbuf_printf(out, "blocks %llu-%llu", (unsigned long long)begin,
+				      (unsigned long long)(end - 1));
+		outbuf_str(out, "\n");
+	}
+	if (r->nr > MAX_RANGES)
+		outbuf_printf(out, "device %u: and %zu more such ranges\n", dev->info.dev_id,
+			      r->nr - MAX_RANGES);
+}
+
+static void put_device(struct telling *t, const struct sdevice *dev, bool verbose,
+		       struct outbuf *out)
+{
+	const struct salvage *s = t->s;
+	unsigned id = dev->info.dev_id;
+	uint64_t missing = nr_missing(dev);
+	struct device_report d = { 0 };
+
+	report_device(t, dev, &d);
+	if (dev->id_invented)
+		outbuf_printf(out, "device %u: its id is lost; this number is invented\n", id);
+	else if (dev->root_found)
+		outbuf_printf(out, "device %u: lost from the top level; its tree was found at block %u\n",
+			      id, s->node[dev->root].block);
+	if (dev->source == DETAILS_OLDER)
+		outbuf_printf(out,
+			      "device %u: details lost; transaction %llu and creation time %u from an older copy, "
+			      "snap_time %u invented\n",
+			      id, (unsigned long long)dev->info.transaction, dev->info.creation_time,
+			      dev->info.snap_time);
+	if (dev->source == DETAILS_INVENTED)
+		outbuf_printf(out,
+			      "device %u: details lost; transaction %llu, creation time %u and snap_time %u "
+			      "invented\n",
+			      id, (unsigned long long)dev->info.transaction, dev->info.creation_time,
+			      dev->info.snap_time);
+	if (missing && (d.lost.nr || d.dropped.nr || !dev->in_top))
+		outbuf_printf(out, "device %u: %llu mapped blocks kept, %llu lost\n", id,
+			      (unsigned long long)dev->nr_mappings, (unsigned long long)missing);
+	else if (dev->source == DETAILS_LIVE && dev->info.mapped_blocks != dev->nr_mappings)
+		outbuf_printf(out,
+			      "device %u: its details say %llu mapped blocks, its tree has %llu; corrected\n",
+			      id, (unsigned long long)dev->info.mapped_blocks,
+			      (unsigned long long)dev->nr_mappings);
+	else if (verbose || d.lost.nr)
+		outbuf_printf(out, "device %u: %llu mapped blocks kept%s\n", id,
+			      (unsigned long long)dev->nr_mappings,
+			      d.lost.nr ? ", how many were lost is not known" : ", all");
+	put_ranges(s, dev, &d.lost, missing ? "what was lost lies in" : "something may be lost in",
+		   out);
+	put_ranges(s, dev, &d.dropped, "dropped for data blocks that do not exist:", out);
+	device_report_fini(&d);
+}
+
+static const char *kind_text(uint8_t kind)
+{
+	switch (kind) {
+	case BLOCK_ZERO:
+		return "is zero";
+	case BLOCK_JUNK:
+		return "has a bad checksum";
+	case BLOCK_IO_ERROR:
+		return "cannot be read";
+	case BLOCK_STRAY:
+		return "carries another block's number";
+	default:
+		return "is not what it should be";
+	}
+}
+
+static void put_super(const struct salvage *s, struct outbuf *out)
+{
+	if (s->sb_fault != SB_OK) {
+		outbuf_printf(out, "superblock (block 0): %s; ", sb_fault_text(s->sb_fault));
+		if (s->sb_found)
+			outbuf_printf(out, "found in the place of block %u\n", salvage_where(s, 0));
+		else if (s->sb_mended)
+			outbuf_str(out, "one changed byte was put right\n");
+		else
+			outbuf_printf(out,
+				      "the newest state was looked for: mapping root %llu, details root %llu\n",
+				      (unsigned long long)s->sb.mapping_root,
+				      (unsigned long long)s->sb.details_root);
+	}
+	if (s->from_snapshot)
+		outbuf_str(out, "the live trees are lost: this is the pool as the held metadata snapshot has it\n");
+	if (s->header_notes.len)
+		outbuf_add(out, s->header_notes.data, s->header_notes.len);
+	if (s->uncertain)
+		outbuf_str(out, "some parts could have belonged to more than one device: look at them before use\n");
+}
+
+static const char *tree_text(uint8_t tree)
+{
+	return tree == TREE_TOP	    ? "top level" :
+	       tree == TREE_DETAILS ? "device details" :
+				      "mappings";
+}
+
+static void put_blocks(const struct salvage *s, struct outbuf *out)
+{
+	const struct mend *m = s->mends.data;
+	const struct stray *st = s->moved.data;
+
+	for (size_t i = 0; i < s->mends.nr; i++)
+		outbuf_printf(out, "block %u: a changed %s at byte %u was put right\n", m[i].at,
+			      m[i].bit ? "bit" : "byte", m[i].byte);
+	for (size_t i = 0; i < s->moved.nr; i++)
+		outbuf_printf(out, "block %u: found in the place of block %u\n", st[i].own, st[i].at);
+	for (size_t i = 0; i < s->gaps.nr && i < 1000; i++) {
+		const struct gap *g = gap_at(s, i);
+
+		if (g->block == NONE)
+			continue;
+		outbuf_printf(out, "block %u (%s) %s", g->block, tree_text(g->tree), kind_text(g->why));
+		if (s->node[g->node].nr_edges)
+			outbuf_printf(out, "; %u of its children were found", s->node[g->node].nr_edges);
+		outbuf_str(out, "\n");
+	}
+}
+
+void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
+{
+	struct telling t;
+
+	if (s->intact && !s->nr_bad && !verbose && !s->count_differs)
+		return;
+	put_super(s, out);
+	put_blocks(s, out);
+	if (!telling_init(&t, s))
+		for (size_t i = 0; i < s->nr_devs; i++)
+			put_device(&t, &s->dev[i], verbose, out);
+	telling_fini(&t);
+	if (s->intact && !verbose)
+		return;
+	outbuf_printf(out, "%zu devices, %llu mapped blocks: %s\n", s->nr_devs,
+		      (unsigned long long)s->nr_mappings,
+		      s->lossless ? "nothing was lost" : "not all of the pool could be saved, or known");
+}
+
+/* --- JSON --- */
+
+static void json_lines(const char *name, const struct outbuf *lines, struct outbuf *out)
+{
+	size_t i = 0;
+
+	outbuf_printf(out, ",\n  \"%s\": [", name);
+	while (i < lines->len) {
+		const char *end = memchr(lines->data + i, '\n', lines->len - i);
+		size_t len = end ? (size_t)(end - lines->data) - i : lines->len - i;
+
+		outbuf_str(out, i ? ", \"" : "\"");
+		for (size_t k = i; k < i + len; k++) {
+			char c = lines->data[k];
+
+			if (c == '"' || c == '\\')
+				outbuf_str(out, "\\");
+			if ((unsigned char)c >= ' ')
+				outbuf_add(out, &c, 1);
+		}
+		outbuf_str(out, "\"");
+		i += len + 1;
+	}
+	outbuf_str(out, "]");
+}
+
+static void json_ranges(const char *name, const struct runs *r, struct outbuf *out)
+{
+	outbuf_printf(out, ", \"%s\": [", name);
+	for (size_t i = 0; i < r->nr; i++) {
+		outbuf_printf(out, "%s[%llu, ", i ? ", " : "", (unsigned long long)r->run[i].begin);
+		if (r->run[i].end == UINT64_MAX)
+			outbuf_str(out, "null]");
+		else
+			outbuf_printf(out, "%llu]", (unsigned long long)r->run[i].end);
+	}
+	outbuf_str(out, "]");
+}
+
+static void json_device(struct telling *t, const struct sdevice *dev, struct outbuf *out)
+{
+	static const char *const source[] = { "kept", "older copy", "invented" };
+	struct device_report d = { 0 };
+
+	report_device(t, dev, &d);
+	outbuf_printf(out,
+		      "    {\"dev_id\": %u, \"kept\": %llu, \"lost\": %llu, \"details\": \"%s\", "
+		      "\"id_invented\": %s, \"tree_found\": %s",
+		      dev->info.dev_id, (unsigned long long)dev->nr_mappings,
+		      (unsigned long long)nr_missing(dev), source[dev->source],
+		      dev->id_invented ? "true" : "false", dev->root_found ? "true" : "false");
+	json_ranges("lost_ranges", &d.lost, out);
+	json_ranges("dropped_ranges", &d.dropped, out);
+	outbuf_str(out, "}");
+	device_report_fini(&d);
+}
+
+void salvage_report_json(struct salvage *s, struct outbuf *out)
+{
+	struct outbuf lines;
+	struct telling t;
+
+	outbuf_init(&lines);
+	put_super(s, &lines);
+	put_blocks(s, &lines);
+	outbuf_printf(out,
+		      "{\n  \"lossless\": %s,\n  \"intact\": %s,\n  \"transaction\": %llu,\n  \"time\": %u,\n"
+		      "  \"data_block_size\": %u,\n  \"nr_data_blocks\": %llu,\n  \"mapped_blocks\": %llu",
+		      s->lossless ? "true" : "false", s->intact ? "true" : "false",
+		      (unsigned long long)s->info.transaction, s->info.time, s->info.data_block_size,
+		      (unsigned long long)s->info.nr_data_blocks, (unsigned long long)s->nr_mappings);
+	json_lines("notes", &lines, out);
+	outbuf_fini(&lines);
+	outbuf_str(out, ",\n  \"devices\": [\n");
+	if (!telling_init(&t, s))
+		for (size_t i = 0; i < s->nr_devs; i++) {
+			json_device(&t, &s->dev[i], out);
+			outbuf_str(out, i + 1 < s->nr_devs ? ",\n" : "\n");
+		}
+	telling_fini(&t);
+	outbuf_str(out, "  ]\n}\n");
+}
+
+/* --- roots to choose from --- */
+
+struct root_sums {
+	uint64_t devices, mappings;
+	uint32_t time;
+};
+
+static void sum_top(const struct salvage *s, uint32_t i, struct root_sums *sum, unsigned depth)
+{
+	const struct snode *n = &s->node[i];
+
+	for (uint32_t k = 0; k < n->nr_edges && depth < BTREE_MAX_DEPTH; k++) {
+		const struct edge *e = &s->edge[n->edge + k];
+		uint32_t c = n->flags & SN_LEAF ? node_of(s, e->block) : e->node;
+
+		if (n->flags & SN_LEAF)
+			sum->devices++;
+		if (c == NONE)
+			continue;
+		if (!(n->flags & SN_LEAF)) {
+			sum_top(s, c, sum, depth + 1);
+		} else if (s->node[c].tree == TREE_MAPPING) {
+			sum->mappings += s->node[c].nr_mappings;
+			sum->time = MAX(sum->time, s->node[c].max_time);
+		}
+	}
+}
+
+static void sum_details(struct salvage *s, uint32_t i, struct root_sums *sum)
+{
+	struct vec details = { 0 };
+	const struct device_info *d;
+
+	if (salvage_read_details(s, i, &details, NULL) < 0)
+		details.nr = 0;
+	d = details.data;
+	for (size_t k = 0; k < details.nr; k++) {
+		sum->devices++;
+		sum->mappings += d[k].mapped_blocks;
+		sum->time = MAX(sum->time, MAX(d[k].creation_time, d[k].snap_time));
+	}
+	free(details.data);
+}
+
+int salvage_list_roots(struct salvage *s, struct outbuf *out, struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *is_child = NULL;
+	int r = salvage_scan_all(s, err);
+
+	is_child = calloc((size_t)s->nr_nodes + 1, 1);
+	if (r < 0 || !is_child)
+		return r < 0 ? r : err_nomem(err, "salvage: roots");
+	salvage_link(s);
+	salvage_mark_children(s, is_child);
+	for (uint32_t b = 0; b < s->nr_blocks; b++) {
+		uint32_t i = s->slot[b];
+		struct root_sums sum = { 0 };
+
+		if (i == NONE || is_child[i] || s->node[i].flags & SN_VIRTUAL)
+			continue;
+		if (s->node[i].tree == TREE_TOP)
+			sum_top(s, i, &sum, 0);
+		else if (s->node[i].tree == TREE_DETAILS)
+			sum_details(s, i, &sum);
+		else
+			continue;
+		outbuf_printf(out, "%s root %u: %llu devices, %llu mappings, newest time %u%s%s\n",
+			      s->node[i].tree == TREE_TOP ? "mapping" : "details", b,
+			      (unsigned long long)sum.devices, (unsigned long long)sum.mappings,
+			      sum.time, s->node[i].flags & SN_BROKEN ? ", parts missing" : "",
+			      b == s->sb.mapping_root || b == s->sb.details_root ? ", used" : "");
+	}
+	return 0;
+}

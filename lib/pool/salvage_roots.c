@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The roots, when the superblock is gone.  A pool that was written by the kernel holds several whole
+ * states of itself: what a transaction replaces stays on disk until its place is used again.
+ * Each state has its metadata space map, found by its index block; the nodes that it counts as
+ * in use but that nobody refers to are its roots.
+ *
+ * Which state is the newest?  The kernel allocates metadata blocks upwards from where it stopped, so
+ * states follow each other by the place of their index block, round and round (at the device's end, and
+ * when the pool is activated, it goes on at the front).  Somewhere in the round the newest
+ * is followed by the oldest that is left: there the pool's clock, its transactions and what is
+ * mapped fall back the most.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/overflow.h"
+#include "pool/salvage_int.h"
+
+#define MAX_STATES 4096
+#define MAX_REUSED 64 /* in a state that is still taken for one */
+
+struct state {
+	uint32_t index, map_root, details_root, overflow_root, held;
+	uint32_t reused; /* blocks that were used again since, or should have been: not the newest */
+	bool dated; /* its details could be read, which tell: */
+	uint32_t time;
+	uint64_t transaction, mapped;
+	uint64_t *live; /* a bit a block */
+};
+
+static bool bit(const uint64_t *set, uint32_t b)
+{
+	return set[b / 64] >> b % 64 & 1;
+}
+
+/* Edges to blocks that are whole, but not what the parent says: they were used again since. */
+static uint32_t contradictions(const struct salvage *s, const struct snode *n)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const struct edge *e = &s->edge[n->edge + k];
+
+		if (e->block == NONE || !s->count[e->block])
+			nr++;
+		else if (!(n->flags & SN_LEAF) && e->node == NONE && s->kind[e->block] >= BLOCK_NODE)
+			nr++;
+	}
+	return nr;
+}
+
+static void newest_details(struct salvage *s, uint32_t node, struct state *st)
+{
+	struct vec details = { 0 };
+	const struct device_info *d;
+
+	if (salvage_read_details(s, node, &details, NULL) < 0)
+		details.nr = 0;
+	d = details.data;
+	for (size_t i = 0; i < details.nr; i++) {
+		st->transaction = MAX(st->transaction, d[i].transaction);
+		st->time = MAX(st->time, MAX(d[i].snap_time, d[i].creation_time));
+		st->mapped += MIN(d[i].mapped_blocks, MAX_DATA_BLOCK);
+	}
+	st->dated = !(s->node[node].flags & SN_BROKEN);
+	free(details.data);
+}
+
+/* The metadata map's overflow tree, of two: all its keys are blocks that the bitmaps leave to it. */
+static bool is_metadata_overflow(struct salvage *s, uint32_t node)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	struct view v;
+
+	while (!(s->node[node].flags & SN_LEAF)) {
+		uint32_t c = s->edge[s->node[node].edge].node;
+
+		if (c == NONE)
+			return false;
+		node = c;
+	}
+	if (!buf || salvage_get(s, s->node[node].block, buf, NULL) < 0 || !view_open(&v, buf))
+		return false;
+	for (uint32_t i = 0; i < v.nr; i++)
+		if (view_key(&v, i) >= s->nr_blocks || s->count[view_key(&v, i)] != COUNT_MANY)
+			return false;
+	return true;
+}
+
+static void look_at_root(struct salvage *s, uint32_t b, struct state *st)
+{
+	uint32_t i = s->slot[b];
+
+	switch (s->node[i].tree) {
+	case TREE_TOP:
+		st->map_root = b;
+		break;
+	case TREE_EMPTY: /* a pool without devices */
+		if (st->map_root == NONE)
+			st->map_root = b;
+		break;
+	case TREE_DETAILS:
+		st->details_root = b;
+		newest_details(s, i, st);
+		break;
+	case TREE_OVERFLOW:
+		if (is_metadata_overflow(s, i))
+			st->overflow_root = b;
+		break;
+	}
+}
+
+static const struct device_info *find_info(const struct vec *details, uint64_t id)
+{
+	const struct device_info *d = details->data;
+	size_t lo = 0, hi = details->nr;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (d[mid].dev_id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < details->nr && d[lo].dev_id == id ? &d[lo] : NULL;
+}
+
+/* Devices with another number of mappings than their details say, though nothing is lost there. */
+static uint32_t count_mismatches(const struct salvage *s, uint32_t i, const struct vec *details,
+				 unsigned depth)
+{
+	const struct snode *n = &s->node[i];
+	uint32_t nr = 0;
+
+	for (uint32_t k = 0; k < n->nr_edges && depth < BTREE_MAX_DEPTH; k++) {
+		const struct edge *e = &s->edge[n->edge + k];
+		const struct device_info *d;
+		uint32_t c;
+
+		if (!(n->flags & SN_LEAF)) {
+			if (e->node != NONE)
+				nr += count_mismatches(s, e->node, details, depth + 1);
+			continue;
+		}
+		c = node_of(s, e->block);
+		d = find_info(details, e->key);
+		if (c != NONE && d && !(s->node[c].flags & SN_BROKEN))
+			nr += s->node[c].nr_mappings != d->mapped_blocks;
+	}
+	return nr;
+}
+
+static void check_counts(struct salvage *s, struct state *st)
+{
+	struct vec details = { 0 };
+
+	if (st->map_root == NONE || st->details_root == NONE)
+		return;
+	if (!salvage_read_details(s, s->slot[st->details_root], &details, NULL))
+		st->reused += count_mismatches(s, s->slot[st->map_root], &details, 0);
+	free(details.data);
+}
+
+/* Judges the state whose counts have been read. */
+static void look_at_state(struct salvage *s, struct state *st)
+{
+	for (uint32_t b = 1; b < s->nr_blocks; b++) {
+		uint32_t i = s->slot[b];
+
+		if (s->count[b] == COUNT_UNKNOWN || !s->count[b])
+			continue;
+		st->live[b / 64] |= (uint64_t)1 << b % 64;
+		st->reused += s->count[b] < COUNT_MANY && s->found[b] > s->count[b];
+		if (s->kind[b] == BLOCK_SUPER)
+			st->held = b;
+		if (i == NONE)
+			continue;
+		st->reused += contradictions(s, &s->node[i]);
+		if (s->found[b] < s->count[b])
+			look_at_root(s, b, st);
+	}
+	check_counts(s, st);
+}
+
+static int add_state(struct salvage *s, uint32_t index, struct vec *states, struct err *err)
+{
+	struct state *st;
+	int r;
+
+	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
+	s->sb.metadata_sm.bitmap_root = index;
+	r = salvage_read_counts(s, err);
+	if (r < 0)
+		return r;
+	if (!s->count[index] || s->count[index] == COUNT_UNKNOWN)
+		return 0;
+	st = vec_push(states, sizeof(*st));
+	if (!st)
+		return err_nomem(err, "salvage: states of the pool");
+	*st = (struct state){ .index = index, .map_root = NONE, .details_root = NONE,
+			      .overflow_root = NONE };
+	st->live = calloc(div_up(s->nr_blocks, 64), sizeof(*st->live));
+	if (!st->live)
+		return err_nomem(err, "salvage: states of the pool");
+	look_at_state(s, st);
+	if (st->reused > MAX_REUSED) {
+		free(st->live);
+		states->nr--;
+	}
+	return 0;
+}
+
+struct fall {
+	uint64_t clock, mapped;
+};
+
+/* How far the pool's clock and what is mapped fall back from one state to the next. */
+static struct fall fall_between(const struct state *a, const struct state *b)
+{
+	struct fall f = { 0 };
+
+	if (a->time > b->time)
+		f.clock += a->time - b->time;
+	if (a->transaction > b->transaction)
+		f.clock += a->transaction - b->transaction;
+	if (a->mapped > b->mapped)
+		f.mapped = a->mapped - b->mapped;
+	return f;
+}
+
+/* Of the states in which nothing was used again, the newest. */
+static const struct state *newest(struct vec *states)
+{
+	struct state *st = states->data;
+	uint32_t least = UINT32_MAX;
+	size_t nr = 0, best;
+	struct fall most;
+
+	for (size_t i = 0; i < states->nr; i++)
+		least = MIN(least, st[i].reused);
+	for (size_t i = 0; i < states->nr; i++) {
+		if (st[i].reused > least) {
+			free(st[i].live);
+			continue;
+		}
+		st[nr] = st[i];
+		if (!st[nr].dated && nr) { /* no worse than the one before */
+			st[nr].time = st[nr - 1].time;
+			st[nr].transaction = st[nr - 1].transaction;
+			st[nr].mapped = st[nr - 1].mapped;
+		}
+		nr++;
+	}
+	states->nr = nr;
+	if (!nr)
+		return NULL;
+	best = nr - 1;
+	most = fall_between(&st[nr - 1], &st[0]);
+	for (size_t i = 0; i + 1 < nr; i++) {
+		struct fall f = fall_between(&st[i], &st[i + 1]);
+
+		if (f.clock > most.clock || (f.clock == most.clock && f.mapped > most.mapped)) {
+			most = f;
+			best = i;
+		}
+	}
+	return &st[best];
+}
+
+/* --- states whose space map is lost --- */
+
+/* A top level under which everything is whole, and how many mappings each device has. */
+static bool list_devices(const struct salvage *s, uint32_t i, const struct state *last,
+			 uint32_t end, struct vec *devs, unsigned depth)
+{
+	const struct snode *n = &s->node[i];
+
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const struct edge *e = &s->edge[n->edge + k];
+		struct device_info *d;
+		uint32_t c;
+
+		if (!(n->flags & SN_LEAF)) {
+			if (e->node == NONE || depth > BTREE_MAX_DEPTH ||
+			    !list_devices(s, e->node, last, end, devs, depth + 1))
+				return false;
+			continue;
+		}
+		c = node_of(s, e->block);
+		if (c == NONE || s->node[c].flags & SN_BROKEN ||
+		    (s->node[c].tree != TREE_MAPPING && s->node[c].tree != TREE_EMPTY))
+			return false;
+		/* what follows a state keeps most of it, and has the rest right behind it */
+		if (last && !bit(last->live, e->block) && (e->block <= last->index || e->block >= end))
+			return false;
+		d = vec_push(devs, sizeof(*d));
+		if (!d)
+			return false;
+		*d = (struct device_info){ .dev_id = (uint32_t)e->key,
+					   .mapped_blocks = s->node[c].nr_mappings };
+	}
+	return true;
+}
+
+/* Do the details at @i tell of just these devices and numbers of mappings? */
+static bool details_agree(struct salvage *s, uint32_t i, const struct vec *devs,
+			  struct state *st)
+{
+	struct vec details = { 0 };
+	const struct device_info *a = devs->data, *b;
+	bool same = false;
+
+	if (salvage_read_details(s, i, &details, NULL) == 0 && details.nr == devs->nr) {
+		b = details.data;
+		same = true;
+		for (size_t k = 0; k < details.nr && same; k++)
+			same = a[k].dev_id == b[k].dev_id &&
+			       a[k].mapped_blocks == b[k].mapped_blocks;
+	}
+	free(details.data);
+	if (same)
+		newest_details(s, i, st);
+	return same;
+}
+
+void salvage_mark_children(const struct salvage *s, uint8_t *is_child)
+{
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		for (uint32_t k = 0; !(s->node[i].flags & SN_LEAF) && k < s->node[i].nr_edges; k++)
+			if (s->edge[s->node[i].edge + k].node != NONE)
+				is_child[s->edge[s->node[i].edge + k].node] = 1;
+}
+
+static bool is_root(const struct salvage *s, uint32_t b, uint8_t tree, const uint8_t *is_child)
+{
+	uint32_t i = s->slot[b];
+
+	return i != NONE && !is_child[i] && s->node[i].tree == tree &&
+	       !(s->node[i].flags & (SN_VIRTUAL | SN_BROKEN));
+}
+
+/*
+ * Roots that are newer than the newest space map that can be read, when the map of their state is
+ * lost too.  They lie between the index of @last and the next one.
+ */
+static int look_for_newer(struct salvage *s, const struct state *last, struct state *found,
+			  struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *is_child = calloc(s->nr_nodes + 1, 1);
+	uint32_t begin = last ? last->index + 1 : 1, end = begin;
+	struct vec devs = { 0 };
+
+	if (!is_child)
+		return err_nomem(err, "salvage: roots");
+	salvage_mark_children(s, is_child);
+	while (end < s->nr_blocks && (s->kind[end] != BLOCK_INDEX || !last))
+		end++;
+	for (uint32_t b = end; b-- > begin && found->map_root == NONE;) {
+		if (!is_root(s, b, TREE_TOP, is_child))
+			continue;
+		devs.nr = 0;
+		if (!list_devices(s, s->slot[b], last, end, &devs, 0))
+			continue;
+		for (uint32_t d = end; d-- > begin && found->map_root == NONE;) {
+			struct state st = { 0 };
+
+			if (is_root(s, d, TREE_DETAILS, is_child) &&
+			    details_agree(s, s->slot[d], &devs, &st) &&
+			    (!last ||
+			     (st.time >= last->time && st.transaction >= last->transaction))) {
+				found->map_root = b;
+				found->details_root = d;
+			}
+		}
+	}
+	free(devs.data);
+	return 0;
+}
+
+static void use_state(struct salvage *s, const struct state *st)
+{
+	s->sb.metadata_sm.bitmap_root = st->index;
+	s->sb.metadata_sm.ref_count_root = st->overflow_root == NONE ? 0 : st->overflow_root;
+	s->sb.held_root = st->held;
+	s->sb.mapping_root = st->map_root == NONE ? 0 : st->map_root;
+	s->sb.details_root = st->details_root == NONE ? 0 : st->details_root;
+}
+
+int salvage_find_roots(struct salvage *s, struct err *err)
+{
+	struct vec states = { 0 };
+	const struct state *best;
+	struct state newer = { .map_root = NONE, .details_root = NONE };
+	int r = 0;
+
+	for (uint32_t b = 0; b < s->nr_blocks && !r && states.nr < MAX_STATES; b++)
+		if (s->kind[b] == BLOCK_INDEX)
+			r = add_state(s, b, &states, err);
+	best = newest(&states);
+	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
+	if (!r)
+		r = look_for_newer(s, best, &newer, err);
+	if (!r && best)
+		use_state(s, best);
+	if (!r && newer.map_root != NONE) {
+		memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
+		s->sb.held_root = 0;
+		s->sb.mapping_root = newer.map_root;
+		s->sb.details_root = newer.details_root;
+	}
+	for (size_t i = 0; i < states.nr; i++)
+		free(((struct state *)states.data)[i].live);
+	free(states.data);
+	return r;
+}

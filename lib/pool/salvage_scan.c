@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reading and classifying.  Why this is not btree_walk: blocks are read here before it is known
+ * what they are and whose, what is found in the wrong place is taken for the block it says it is,
+ * and a bad checksum is not the end.  On a whole pool it reads level by level like
+ * the walker, so that nothing but the trees is read.
+ *
+ * Workers note what they see in lists of their own, which are joined and sorted by
+ * block when a load is done.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/crc32c.h"
+#include "pool/salvage_int.h"
+
+void *vec_push(struct vec *v, size_t size)
+{
+	if (v->nr == v->cap) {
+		size_t cap = v->cap ? v->cap * 2 : 64;
+		void *data = reallocarray(v->data, cap, size);
+
+		if (!data)
+			return NULL;
+		v->data = data;
+		v->cap = cap;
+	}
+	return (char *)v->data + size * v->nr++;
+}
+
+/* What one worker saw. */
+struct sight {
+	struct vec nodes, edges, mends, strays;
+	uint8_t *buf; /* a block being mended */
+	struct run *runs;
+};
+
+struct loader {
+	struct salvage *s;
+	struct sight *sight;
+	bool mending;
+};
+
+static bool all_zero(const void *data)
+{
+	const uint64_t *p = data;
+	uint64_t any = 0;
+
+	if (p[0] | p[1] | p[7])
+		return false;
+	for (size_t i = 0; i < MBLOCK_SIZE / 8; i++)
+		any |= p[i];
+	return !any;
+}
+
+static enum tree leaf_tree(const struct view *v, bool points_to_blocks)
+{
+	switch (v->value_size) {
+	case 24:
+		return TREE_DETAILS;
+	case 16:
+		return TREE_INDEX;
+	case 4:
+		return TREE_OVERFLOW;
+	}
+	if (!v->nr)
+		return TREE_EMPTY;
+	return points_to_blocks ? TREE_TOP : TREE_MAPPING;
+}
+
+/*
+ * Is this leaf of 8-byte values one of the top level?  Its keys are device ids and its values
+ * small; a mapping below 2^24 names data block 0, of which a leaf has at most one.
+ */
+static bool points_to_blocks(const struct salvage *s, const struct view *v)
+{
+	uint32_t small = 0;
+
+	for (uint32_t i = 0; i < v->nr; i++) {
+		uint64_t value = view_value(v, i);
+
+		small += view_key(v, i) <= MAX_DEV_ID && value && value < MAX_METADATA_BLOCKS;
+	}
+	if (v->nr == 1)
+		return small && view_value(v, 0) < s->nr_blocks;
+	return small >= 2 && small * 2 > v->nr;
+}
+
+static void sum_leaf(struct sight *g, const struct view *v, struct snode *n)
+{
+	uint64_t kept = v->nr;
+	uint32_t nr;
+
+	if (v->unsorted) {
+		nr = view_runs(v, UINT64_MAX, g->runs);
+		kept = 0;
+		for (uint32_t i = 0; i < nr; i++)
+			kept += g->runs[i].len;
+		n->first = g->runs[0].vbegin;
+		n->last = g->runs[nr - 1].vbegin + g->runs[nr - 1].len - 1;
+	}
+	n->min_time = UINT32_MAX;
+	for (uint32_t i = 0; i < v->nr; i++) {
+		uint64_t value = view_value(v, i);
+
+		n->min_time = MIN(n->min_time, mapping_time(value));
+		n->max_time = MAX(n->max_time, mapping_time(value));
+		n->max_data = MAX(n->max_data, mapping_block(value));
+	}
+	n->nr_mappings = kept;
+	n->nr_bad = (uint16_t)(v->nr - kept);
+}
+
+static int by_edge_key(const void *pa, const void *pb)
+{
+	const struct edge *a = pa, *b = pb;
+
+	return a->key < b->key ? -1 : a->key > b->key;
+}
+
+static int note_edges(const struct salvage *s, struct sight *g, const struct view *v,
+		      struct snode *n)
+{
+	n->edge = (uint32_t)g->edges.nr;
+	n->nr_edges = v->nr;
+	for (uint32_t i = 0; i < v->nr; i++) {
+		struct edge *e = vec_push(&g->edges, sizeof(*e));
+		uint64_t value = view_value(v, i);
+
+		if (!e)
+			return -ENOMEM;
+		*e = (struct edge){ view_key(v, i), value < s->nr_blocks ? (uint32_t)value : NONE,
+				    NONE };
+	}
+	if (v->unsorted)
+		qsort((struct edge *)g->edges.data + n->edge, v->nr, sizeof(struct edge),
+		      by_edge_key);
+	return 0;
+}
+
+static int note_node(const struct salvage *s, struct sight *g, uint32_t block, const void *data,
+		     bool mended)
+{
+	bool names_blocks = false;
+	struct snode *n;
+	struct view v;
+
+	if (!view_open(&v, data))
+		return 1;
+	n = vec_push(&g->nodes, sizeof(*n));
+	if (!n)
+		return -ENOMEM;
+	*n = (struct snode){ .block = block, .nr = (uint16_t)v.nr };
+	n->flags = (v.leaf ? SN_LEAF : 0) | (v.unsorted ? SN_UNSORTED : 0) |
+		   (v.mended || mended ? SN_MENDED : 0);
+	if (v.nr) {
+		n->first = view_key(&v, 0);
+		n->last = view_key(&v, v.nr - 1);
+	}
+	if (v.leaf) {
+		names_blocks = v.value_size == 8 && points_to_blocks(s, &v);
+		n->tree = (uint8_t)leaf_tree(&v, names_blocks);
+		if (n->tree == TREE_MAPPING)
+			sum_leaf(g, &v, n);
+	}
+	if (v.leaf && !names_blocks)
+		return 0;
+	if (note_edges(s, g, &v, n) < 0)
+		return -ENOMEM;
+	if (v.unsorted) {
+		struct edge *e = (struct edge *)g->edges.data + n->edge;
+
+		n->first = e[0].key;
+		n->last = e[v.nr - 1].key;
+	}
+	return 0;
+}
+
+static enum block_kind kind_of(const void *data)
+{
+	switch (csum_classify(data, NULL)) {
+	case CSUM_IS_SUPERBLOCK:
+		return BLOCK_SUPER;
+	case CSUM_IS_NODE:
+		return BLOCK_NODE;
+	case CSUM_IS_BITMAP:
+		return BLOCK_BITMAP;
+	case CSUM_IS_INDEX:
+		return BLOCK_INDEX;
+	default:
+		return BLOCK_JUNK;
+	}
+}
+
+static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data, int status)
+{
+	const struct loader *l = ctx;
+	struct sight *g = &l->sight[worker];
+	struct salvage *s = l->s;
+	enum block_kind kind;
+	bool mended = false;
+	int r;
+
+	(void)i;
+	if (status < 0) {
+		s->kind[at] = BLOCK_IO_ERROR;
+		return 0;
+	}
+	kind = kind_of(data);
+	if (kind == BLOCK_JUNK && all_zero(data)) {
+		s->kind[at] = BLOCK_ZERO;
+		return 0;
+	}
+	if (kind == BLOCK_JUNK) {
+		struct mend m;
+
+		memcpy(g->buf, data, MBLOCK_SIZE);
+		if (mend_block(g->buf, (uint32_t)at, &m)) {
+			struct mend *slot = vec_push(&g->mends, sizeof(m));
+
+			if (!slot)
+				return -ENOMEM;
+			*slot = m;
+			data = g->buf;
+			kind = kind_of(data);
+			mended = true;
+		}
+	}
+	if (kind != BLOCK_JUNK && block_own_nr(data) != at) {
+		struct stray *st = vec_push(&g->strays, sizeof(*st));
+		uint64_t own = block_own_nr(data);
+
+		if (!st)
+			return -ENOMEM;
+		*st = (struct stray){ own < s->nr_blocks ? (uint32_t)own : NONE, (uint32_t)at,
+				      (uint8_t)kind, false };
+		s->kind[at] = BLOCK_STRAY;
+		return 0;
+	}
+	if (kind == BLOCK_NODE) {
+		r = note_node(s, g, (uint32_t)at, data, mended);
+		if (r < 0)
+			return r;
+		if (r)
+			kind = BLOCK_JUNK;
+	}
+	s->kind[at] = (uint8_t)kind;
+	return 0;
+}
+
+/* Room for @n more of what @p points to, with @nr in use. */
+static int grow(void *p, uint32_t *cap, uint32_t nr, size_t n, size_t size, struct err *err)
+{
+	uint64_t want = (uint64_t)nr + n;
+	void **data = p, *bigger;
+
+	if (want >= NONE)
+		return err_set(err, -EFBIG, "salvage: too many children of internal nodes");
+	if (want <= *cap)
+		return 0;
+	want = MIN(MAX(want, (uint64_t)*cap * 2), (uint64_t)NONE - 1);
+	bigger = reallocarray(*data, want, size);
+	if (!bigger)
+		return err_nomem(err, "salvage: summaries of nodes");
+	*data = bigger;
+	*cap = (uint32_t)want;
+	return 0;
+}
+
+static int by_block(const void *pa, const void *pb)
+{
+	const struct snode *a = pa, *b = pb;
+
+	return a->block < b->block ? -1 : a->block > b->block;
+}
+
+static int by_place(const void *pa, const void *pb)
+{
+	const struct stray *a = pa, *b = pb;
+
+	return a->at < b->at ? -1 : a->at > b->at;
+}
+
+static int by_own(const void *pa, const void *pb)
+{
+	const struct stray *a = pa, *b = pb;
+
+	return a->own < b->own ? -1 : a->own > b->own;
+}
+
+static int mend_by_place(const void *pa, const void *pb)
+{
+	const struct mend *a = pa, *b = pb;
+
+	return a->at < b->at ? -1 : a->at > b->at;
+}
+
+static int join_vec(struct vec *to, const struct vec *from, size_t size)
+{
+	for (size_t i = 0; i < from->nr; i++) {
+		void *p = vec_push(to, size);
+
+		if (!p)
+			return -ENOMEM;
+		memcpy(p, (const char *)from->data + i * size, size);
+	}
+	return 0;
+}
+
+static int join_sight(struct salvage *s, const struct sight *g, struct err *err)
+{
+	uint32_t edges = s->nr_edges;
+	const struct snode *from = g->nodes.data;
+
+	if (grow(&s->node, &s->cap_nodes, s->nr_nodes, g->nodes.nr, sizeof(*s->node), err) < 0 ||
+	    grow(&s->edge, &s->cap_edges, s->nr_edges, g->edges.nr, sizeof(*s->edge), err) < 0)
+		return err ? err->code : -ENOMEM;
+	if (g->edges.nr)
+		memcpy(s->edge + edges, g->edges.data, g->edges.nr * sizeof(*s->edge));
+	s->nr_edges += (uint32_t)g->edges.nr;
+	for (size_t i = 0; i < g->nodes.nr; i++) {
+		s->node[s->nr_nodes] = from[i];
+		s->node[s->nr_nodes++].edge += edges;
+	}
+	if (join_vec(&s->mends, &g->mends, sizeof(struct mend)) < 0 ||
+	    join_vec(&s->strays, &g->strays, sizeof(struct stray)) < 0)
+		return err_nomem(err, "salvage: list of misplaced blocks");
+	return 0;
+}
+
+static void sight_fini(struct sight *g)
+{
+	free(g->nodes.data);
+	free(g->edges.data);
+	free(g->mends.data);
+	free(g->strays.data);
+	free(g->buf);
+	free(g->runs);
+}
+
+static int join_all(struct salvage *s, struct sight *sight, unsigned nr, struct err *err)
+{
+	uint32_t begin = s->nr_nodes;
+	size_t mends = s->mends.nr, strays = s->strays.nr;
+
+	for (unsigned i = 0; i < nr; i++) {
+		int r = join_sight(s, &sight[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	qsort(s->node + begin, s->nr_nodes - begin, sizeof(*s->node), by_block);
+	for (uint32_t i = begin; i < s->nr_nodes; i++)
+		s->slot[s->node[i].block] = i;
+	if (s->mends.nr > mends)
+		qsort(s->mends.data, s->mends.nr, sizeof(struct mend), mend_by_place);
+	if (s->strays.nr > strays)
+		qsort(s->strays.data, s->strays.nr, sizeof(struct stray), by_place);
+	return 0;
+}
+
+int salvage_load(struct salvage *s, mblock_t *list, size_t nr, struct err *err)
+{
+	unsigned nr_workers = stream_nr_workers(&s->stream);
+	struct sight *sight = calloc(nr_workers, sizeof(*sight));
+	struct loader l = { .s = s, .sight = sight };
+	int r = 0;
+
+	if (!sight)
+		return err_nomem(err, "salvage: workers");
+	for (unsigned i = 0; i < nr_workers && !r; i++) {
+		sight[i].buf = io_alloc(MBLOCK_SIZE);
+		sight[i].runs = calloc(INTERNAL_MAX, sizeof(struct run));
+		if (!sight[i].buf || !sight[i].runs)
+			r = err_nomem(err, "salvage: workers");
+	}
+	if (!r && nr)
+		r = stream_read(&s->stream, list, nr, look, &l, err);
+	if (!r)
+		r = join_all(s, sight, nr_workers, err);
+	for (unsigned i = 0; i < nr_workers; i++)
+		sight_fini(&sight[i]);
+	free(sight);
+	return r;
+}
+
+/* --- blocks in the wrong place --- */
+
+static bool is_whole(uint8_t kind)
+{
+	return kind >= BLOCK_NODE;
+}
+
+static int take_content(struct salvage *s, uint32_t block, uint32_t at, uint8_t kind,
+			struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *buf = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) struct run *runs = calloc(INTERNAL_MAX, sizeof(*runs));
+	struct sight g = { .runs = runs };
+	int r;
+
+	if (!buf || !runs)
+		return err_nomem(err, "salvage: a block");
+	r = io_read(s->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);
+	if (r < 0)
+		return 0;
+	salvage_apply_mends(s, at, buf);
+	if (kind == BLOCK_NODE) {
+		r = note_node(s, &g, block, buf, true);
+		if (!r)
+			r = join_all(s, &g, 1, err);
+		free(g.nodes.data);
+		free(g.edges.data);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return 0;
+	}
+	s->kind[block] = kind;
+	return 1;
+}
+
+/*
+ * A whole block at the wrong place stands in for the block it says it is, when that is not
+ * whole itself (two blocks swapped, or one written to the wrong place).  Otherwise, what
+ * stands at that place may have a wrong number only: it is believed to be what its place
+ * says, unless it is a copy of the block it names.
+ */
+static int place_strays(struct salvage *s, struct err *err)
+{
+	for (size_t i = 0; i < s->strays.nr; i++) {
+		struct stray *st = (struct stray *)s->strays.data + i, *moved;
+		int r;
+
+		if (st->own == NONE || is_whole(s->kind[st->own]))
+			continue;
+		r = take_content(s, st->own, st->at, st->kind, err);
+		if (r < 0)
+			return r;
+		if (!r)
+			continue;
+		st->used = true;
+		moved = vec_push(&s->moved, sizeof(*moved));
+		if (!moved)
+			return err_nomem(err, "salvage: list of misplaced blocks");
+		*moved = *st;
+	}
+	if (s->moved.nr)
+		qsort(s->moved.data, s->moved.nr, sizeof(struct stray), by_own);
+	return 0;
+}
+
+static bool same_entries(const void *a, const void *b)
+{
+	struct view va, vb;
+	uint32_t i = 0, k = 0, same = 0;
+
+	if (!view_open(&va, a) || !view_open(&vb, b) || va.value_size != vb.value_size ||
+	    va.leaf != vb.leaf)
+		return false;
+	while (i < va.nr && k < vb.nr) {
+		uint64_t ka = view_key(&va, i), kb = view_key(&vb, k);
+
+		if (ka == kb)
+			same += !memcmp(va.values + (size_t)i * va.value_size,
+					vb.values + (size_t)k * vb.value_size, va.value_size);
+		i += ka <= kb;
+		k += kb <= ka;
+	}
+	return same * 2 > MIN(va.nr, vb.nr);
+}
+
+static int place_misnumbered(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *a = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) uint8_t *b = io_alloc(MBLOCK_SIZE);
+
+	if (!a || !b)
+		return err_nomem(err, "salvage: a block");
+	for (size_t i = 0; i < s->strays.nr; i++) {
+		struct stray *st = (struct stray *)s->strays.data + i;
+		int r;
+
+		if (st->used || st->kind != BLOCK_NODE || s->kind[st->at] != BLOCK_STRAY)
+			continue;
+		if (st->own != NONE && s->kind[st->own] == BLOCK_NODE) {
+			if (salvage_get(s, st->at, a, NULL) < 0 ||
+			    salvage_get(s, st->own, b, NULL) < 0 || same_entries(a, b))
+				continue;
+		}
+		r = take_content(s, st->at, st->at, st->kind, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int salvage_scan_all(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) mblock_t *list = NULL;
+	size_t nr = 0;
+	int r;
+
+	if (s->scanned)
+		return 0;
+	list = malloc(sizeof(*list) * s->nr_blocks);
+	if (!list)
+		return err_nomem(err, "salvage: list of blocks");
+	for (uint32_t b = 0; b < s->nr_blocks; b++)
+		if (s->kind[b] <= BLOCK_WANTED)
+			list[nr++] = b;
+	r = salvage_load(s, list, nr, err);
+	if (r < 0)
+		return r;
+	s->scanned = true;
+	r = place_strays(s, err);
+	return r < 0 ? r : place_misnumbered(s, err);
+}
+
+uint32_t salvage_where(const struct salvage *s, uint32_t block)
+{
+	const struct stray key = { .own = block }, *st = NULL;
+
+	if (s->moved.nr)
+		st = bsearch(&key, s->moved.data, s->moved.nr, sizeof(key), by_own);
+	return st ? st->at : block;
+}
+
+void salvage_apply_mends(const struct salvage *s, uint32_t at, void *buf)
+{
+	const struct mend *m = s->mends.data;
+	size_t lo = 0, hi = s->mends.nr;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (m[mid].at < at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo < s->mends.nr && m[lo].at == at)
+		((uint8_t *)buf)[m[lo].byte] ^= m[lo].mask;
+}
+
+int salvage_get(struct salvage *s, uint32_t block, void *buf, struct err *err)
+{
+	uint32_t at = salvage_where(s, block);
+	int r = io_read(s->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);
+
+	if (r < 0)
+		return r;
+	salvage_apply_mends(s, at, buf);
+	return 0;
+}
+
+int salvage_bound(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) struct run *run = calloc(INTERNAL_MAX, sizeof(*run));
+
+	if (!buf || !run)
+		return err_nomem(err, "salvage: a block");
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		struct snode *n = &s->node[i];
+		uint64_t kept = 0;
+		struct view v;
+		uint32_t nr;
+
+		if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) ||
+		    n->max_data < s->nr_data_blocks || salvage_get(s, n->block, buf, NULL) < 0 ||
+		    !view_open(&v, buf))
+			continue;
+		nr = view_runs(&v, s->nr_data_blocks, run);
+		for (uint32_t k = 0; k < nr; k++)
+			kept += run[k].len;
+		n->nr_mappings = kept;
+		n->nr_bad = (uint16_t)(v.nr - kept);
+	}
+	return 0;
+}
+
+uint32_t salvage_add_virtual(struct salvage *s, uint8_t tree, int height, struct err *err)
+{
+	if (grow(&s->node, &s->cap_nodes, s->nr_nodes, 1, sizeof(*s->node), err) < 0)
+		return NONE;
+	s->node[s->nr_nodes] = (struct snode){ .block = NONE,
+					       .tree = tree,
+					       .height = height < 0 ? 0 : (uint8_t)height,
+					       .flags = SN_VIRTUAL | SN_LINKED | SN_LIVE };
+	return s->nr_nodes++;
+}
+
+int salvage_add_edges(struct salvage *s, uint32_t node, const uint32_t *child, uint32_t nr,
+		      struct err *err)
+{
+	struct snode *n;
+	int r = grow(&s->edge, &s->cap_edges, s->nr_edges, nr, sizeof(*s->edge), err);
+
+	if (r < 0)
+		return r;
+	n = &s->node[node];
+	n->edge = s->nr_edges;
+	n->nr_edges = nr;
+	for (uint32_t i = 0; i < nr; i++)
+		s->edge[s->nr_edges++] = (struct edge){ s->node[child[i]].first,
+							s->node[child[i]].block, child[i] };
+	return 0;
+}

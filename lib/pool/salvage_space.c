@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The metadata space map as a witness: a block with a count of zero is one of an earlier transaction,
+ * however well it looks; a block with more references than parents that can be read
+ * has lost one.  Bitmaps whose index is lost are recognised by what they must say about
+ * the blocks that the trees reach.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/overflow.h"
+#include "pool/salvage_int.h"
+
+static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
+{
+	unsigned pair = bits[i / 4] >> 2 * (i % 4) & 3;
+
+	return (pair & 1) << 1 | pair >> 1; /* the lower bit weighs two */
+}
+
+static bool is_kind(const struct salvage *s, uint64_t block, enum block_kind kind)
+{
+	return block < s->nr_blocks && s->kind[block] == kind;
+}
+
+/* A bitmap of the data map, or of an earlier transaction, denies blocks that are in use. */
+static int bitmap_fit(const struct salvage *s, const struct disk_bitmap *map, uint32_t index,
+		      uint64_t *excess)
+{
+	uint32_t begin = index * ENTRIES_PER_BITMAP;
+	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, s->nr_blocks - begin);
+	int denied = 0;
+
+	*excess = 0;
+	for (uint32_t i = 0; i < nr; i++) {
+		unsigned stored = bitmap_count(map->bits, i);
+		uint32_t found = s->found[begin + i];
+
+		denied += stored < MIN(found, 3);
+		*excess += stored > found;
+	}
+	for (uint32_t i = nr; i < ENTRIES_PER_BITMAP; i++)
+		denied += bitmap_count(map->bits, i) != 0;
+	return denied;
+}
+
+static void take_bitmap(struct salvage *s, const struct disk_bitmap *map, uint32_t index)
+{
+	uint32_t begin = index * ENTRIES_PER_BITMAP;
+	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, s->nr_blocks - begin);
+
+	for (uint32_t i = 0; i < nr; i++) {
+		unsigned c = bitmap_count(map->bits, i);
+
+		s->count[begin + i] = c == 3 ? COUNT_MANY : c;
+	}
+	s->has_counts = true;
+}
+
+/* The bitmap of blocks [index * 16320, ...), when the index does not tell: the one that denies nothing. */
+static int search_bitmap(struct salvage *s, uint32_t index, struct disk_bitmap *map,
+			 struct disk_bitmap *best, struct err *err)
+{
+	uint64_t best_excess = UINT64_MAX;
+
+	for (uint32_t b = 0; b < s->nr_blocks; b++) {
+		uint64_t excess;
+		int r;
+
+		if (s->kind[b] != BLOCK_BITMAP)
+			continue;
+		r = salvage_get(s, b, map, err);
+		if (r < 0)
+			return r == -ENOMEM ? r : 0;
+		/* it counts itself */
+		if (b / ENTRIES_PER_BITMAP == index &&
+		    !bitmap_count(map->bits, b % ENTRIES_PER_BITMAP))
+			continue;
+		if (bitmap_fit(s, map, index, &excess) || excess >= best_excess)
+			continue;
+		best_excess = excess;
+		memcpy(best, map, sizeof(*best));
+	}
+	if (best_excess != UINT64_MAX)
+		take_bitmap(s, best, index);
+	return 0;
+}
+
+static int read_overflow(struct salvage *s, uint32_t node, void *buf, unsigned depth,
+			 struct err *err)
+{
+	const struct snode *n = &s->node[node];
+	struct view v;
+	int r = 0;
+
+	if (!(n->flags & SN_LEAF)) {
+		for (uint32_t k = 0; k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++)
+			if (s->edge[n->edge + k].node != NONE)
+				r = read_overflow(s, s->edge[n->edge + k].node, buf, depth + 1, err);
+		return r;
+	}
+	r = salvage_get(s, n->block, buf, err);
+	if (r < 0 || !view_open(&v, buf) || v.value_size != 4)
+		return r;
+	for (uint32_t i = 0; i < v.nr; i++) {
+		uint64_t key = view_key(&v, i);
+		le32 count;
+
+		memcpy(&count, v.values + (size_t)i * 4, 4);
+		if (key < s->nr_blocks && s->count[key] == COUNT_MANY && le32_get(count) >= 3)
+			s->count[key] = MIN(le32_get(count), COUNT_MANY - 1);
+	}
+	return 0;
+}
+
+static void add_ref(struct salvage *s, uint64_t block)
+{
+	if (block < s->nr_blocks)
+		s->found[block]++;
+}
+
+/* The copies of the superblock that are in use: the held metadata snapshot. */
+static void add_held_refs(struct salvage *s)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	struct superblock held;
+
+	for (uint32_t b = 1; buf && b < s->nr_blocks; b++) {
+		if (s->kind[b] != BLOCK_SUPER || salvage_get(s, b, buf, NULL) < 0 ||
+		    superblock_open(&held, buf, b) != SB_OK)
+			continue;
+		if (b != s->sb.held_root && !(s->has_counts && s->count[b] && s->count[b] < COUNT_MANY))
+			continue;
+		add_ref(s, held.mapping_root);
+		add_ref(s, held.details_root);
+	}
+}
+
+void salvage_count_edges(struct salvage *s)
+{
+	const uint64_t roots[] = {
+		s->sb.mapping_root,	    s->sb.details_root,
+		s->sb.held_root,	    s->sb.metadata_sm.bitmap_root,
+		s->sb.metadata_sm.ref_count_root, s->sb.data_sm.bitmap_root,
+		s->sb.data_sm.ref_count_root,
+	};
+
+	memset(s->found, 0, s->nr_blocks * sizeof(*s->found));
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++)
+		add_ref(s, roots[i]);
+	s->found[0] = 1;
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root_found && s->dev[i].root != NONE)
+			add_ref(s, s->node[s->dev[i].root].block);
+	add_held_refs(s);
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+		bool live = n->flags & SN_LIVE;
+
+		if (n->flags & SN_VIRTUAL)
+			continue;
+		if (s->has_counts && s->count[n->block] != COUNT_UNKNOWN)
+			live |= s->count[n->block] > 0;
+		for (uint32_t k = 0; live && k < n->nr_edges; k++)
+			add_ref(s, s->edge[n->edge + k].block);
+	}
+}
+
+static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk_bitmap *map,
+			struct disk_bitmap *best, struct err *err)
+{
+	uint32_t nr = (uint32_t)div_up(s->nr_blocks, ENTRIES_PER_BITMAP);
+	bool has_index = is_kind(s, s->sb.metadata_sm.bitmap_root, BLOCK_INDEX);
+	int r;
+
+	if (has_index) {
+		r = salvage_get(s, (uint32_t)s->sb.metadata_sm.bitmap_root, index, err);
+		has_index = r == 0;
+	}
+	for (uint32_t i = 0; i < nr; i++) {
+		uint64_t b = has_index ? le64_get(index->entry[i].blocknr) : NONE;
+
+		if (is_kind(s, b, BLOCK_BITMAP)) {
+			if (!salvage_get(s, (uint32_t)b, map, err))
+				take_bitmap(s, map, i);
+			continue;
+		}
+		r = search_bitmap(s, i, map, best, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int salvage_read_counts(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) void *index = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *best = io_alloc(MBLOCK_SIZE);
+	int r;
+
+	if (!s->count)
+		s->count = malloc(s->nr_blocks * sizeof(*s->count));
+	if (!s->found)
+		s->found = malloc(s->nr_blocks * sizeof(*s->found));
+	if (!index || !map || !best || !s->count || !s->found)
+		return err_nomem(err, "salvage: reference counts");
+	memset(s->count, 0xff, s->nr_blocks * sizeof(*s->count));
+	s->has_counts = false;
+	salvage_count_edges(s);
+	r = read_bitmaps(s, index, map, best, err);
+	if (r < 0)
+		return r;
+	if (s->sb.metadata_sm.ref_count_root &&
+	    node_of(s, s->sb.metadata_sm.ref_count_root) != NONE) {
+		uint32_t root = s->slot[s->sb.metadata_sm.ref_count_root];
+
+		if (s->node[root].tree == TREE_OVERFLOW)
+			r = read_overflow(s, root, map, 0, err);
+	}
+	salvage_count_edges(s);
+	return r == -ENOMEM ? r : 0;
+}
+
+uint32_t salvage_missing_refs(const struct salvage *s, uint32_t block)
+{
+	uint32_t count, found;
+
+	if (!s->has_counts || block >= s->nr_blocks || s->count[block] == COUNT_UNKNOWN)
+		return COUNT_UNKNOWN;
+	count = s->count[block];
+	found = s->found[block];
+	if (count == COUNT_MANY)
+		return found < 3 ? 3 - found : COUNT_UNKNOWN;
+	return count > found ? count - found : 0;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The superblock, or what can be known without it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pool/salvage_int.h"
+
+/* The bound for data blocks, as soon as it is known. */
+static void set_bound(struct salvage *s)
+{
+	const struct salvage_options *o = &s->opt;
+	uint64_t size = o->given.has_data_block_size ? o->given.data_block_size :
+			s->has_sb		     ? s->sb.data_block_size :
+			o->hint.has_data_block_size  ? o->hint.data_block_size :
+						       0;
+
+	if (s->has_sb) {
+		s->nr_data_blocks = s->sb.data_sm.nr_blocks;
+		if (o->given.has_nr_data_blocks)
+			s->nr_data_blocks = MAX(s->nr_data_blocks, o->given.nr_data_blocks);
+	} else if (o->given.has_nr_data_blocks) {
+		s->nr_data_blocks = o->given.nr_data_blocks;
+	} else if (o->hint.has_nr_data_blocks) {
+		s->nr_data_blocks = o->hint.nr_data_blocks;
+	} else if (o->data_sectors && data_block_size_ok(size)) {
+		s->nr_data_blocks = o->data_sectors / size;
+	} else {
+		s->nr_data_blocks = UINT64_MAX;
+	}
+	if (s->nr_data_blocks != UINT64_MAX)
+		s->nr_data_blocks = MIN(s->nr_data_blocks, MAX_DATA_BLOCK + 1);
+}
+
+static void choose_roots(struct salvage *s)
+{
+	if (s->opt.has_mapping_root)
+		s->sb.mapping_root = s->opt.mapping_root;
+	if (s->opt.has_details_root)
+		s->sb.details_root = s->opt.details_root;
+}
+
+int salvage_read_super(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	int r;
+
+	if (!buf)
+		return err_nomem(err, "salvage: block 0");
+	if (!s->nr_blocks)
+		return err_set(err, -EUCLEAN, "%s: too small for metadata", s->io->name);
+	r = io_read(s->io, buf, MBLOCK_SIZE, 0, NULL);
+	s->sb_fault = r < 0 ? SB_UNREADABLE : superblock_open(&s->sb, buf, 0);
+	s->has_sb = s->sb_fault == SB_OK;
+	if (!s->has_sb)
+		memset(&s->sb, 0, sizeof(s->sb));
+	choose_roots(s);
+	set_bound(s);
+	return 0;
+}
+
+int salvage_read_super_again(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+
+	if (!buf)
+		return err_nomem(err, "salvage: block 0");
+	if (s->has_sb || s->kind[0] != BLOCK_SUPER)
+		return 0;
+	if (salvage_get(s, 0, buf, NULL) < 0 || superblock_open(&s->sb, buf, 0) != SB_OK)
+		return 0;
+	s->has_sb = true;
+	s->sb_found = salvage_where(s, 0) != 0;
+	s->sb_mended = !s->sb_found;
+	choose_roots(s);
+	set_bound(s);
+	return 0;
+}
+
+static int missing_field(struct err *err, const char *what, const char *option, const char *where)
+{
+	return err_set(err, -EINVAL,
+		       "the superblock's %s is lost: give it with %s (%s), or the volume group's backup "
+		       "with --vg-backup FILE",
+		       what, option, where);
+}
+
+static int header_block_size(struct salvage *s, struct err *err)
+{
+	const struct salvage_options *o = &s->opt;
+	uint64_t size;
+
+	if (o->given.has_data_block_size) {
+		size = o->given.data_block_size;
+	} else if (s->has_sb && data_block_size_ok(s->sb.data_block_size)) {
+		size = s->sb.data_block_size;
+	} else if (o->hint.has_data_block_size) {
+		size = o->hint.data_block_size;
+		outbuf_printf(&s->header_notes, "data block size %llu taken from the backup or table\n",
+			      (unsigned long long)size);
+	} else {
+		return missing_field(err, "data block size", "--data-block-size SECTORS",
+				     "chunk_size in a file of vgcfgbackup or under /etc/lvm/backup, "
+				     "or the fourth number of the pool's dm table line");
+	}
+	if (!data_block_size_ok(size))
+		return err_set(err, -EINVAL,
+			       "a data block size of %llu sectors is impossible: it is a multiple of 128 from "
+			       "128 to 2097152",
+			       (unsigned long long)size);
+	s->info.data_block_size = (uint32_t)size;
+	return 0;
+}
+
+static void header_transaction(struct salvage *s)
+{
+	const struct salvage_options *o = &s->opt;
+	uint64_t newest = 0;
+	bool any = false;
+
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].source == DETAILS_LIVE) {
+			newest = MAX(newest, s->dev[i].info.transaction);
+			any = true;
+		}
+	if (o->given.has_transaction) {
+		s->info.transaction = o->given.transaction;
+	} else if (s->has_sb) {
+		s->info.transaction = s->sb.transaction_id;
+	} else if (o->hint.has_transaction) {
+		s->info.transaction = o->hint.transaction;
+		outbuf_printf(&s->header_notes, "transaction %llu taken from the backup\n",
+			      (unsigned long long)s->info.transaction);
+	} else {
+		s->info.transaction = any ? newest + 1 : 0;
+		s->header_invented = true;
+		outbuf_printf(&s->header_notes,
+			      "the transaction id is lost; %llu follows the newest device's. LVM wants its own: "
+			      "transaction_id in /etc/lvm/backup, --transaction-id N\n",
+			      (unsigned long long)s->info.transaction);
+	}
+}
+
+static void header_nr_data(struct salvage *s)
+{
+	uint64_t need = 0;
+
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root != NONE && s->dev[i].nr_mappings)
+			need = MAX(need, s->node[s->dev[i].root].max_data + 1);
+	if (s->nr_data_blocks != UINT64_MAX) {
+		s->info.nr_data_blocks = s->nr_data_blocks;
+		return;
+	}
+	s->info.nr_data_blocks = need;
+	outbuf_printf(&s->header_notes,
+		      "the number of data blocks is lost; %llu is the least that holds all mappings (the kernel "
+		      "takes the rest of the data device when the pool is activated); --nr-data-blocks N or "
+		      "--data-dev DEV sets it\n",
+		      (unsigned long long)need);
+	s->nr_data_blocks = MIN(need, MAX_DATA_BLOCK + 1);
+}
+
+int salvage_make_header(struct salvage *s, struct err *err)
+{
+	int r = header_block_size(s, err);
+
+	if (r < 0)
+		return r;
+	s->info.version = THIN_VERSION;
+	s->info.has_version = true;
+	header_transaction(s);
+	header_nr_data(s);
+	s->info.time = MAX(s->sb.time, s->max_time);
+	if (!s->has_sb) {
+		bool lost = false;
+
+		for (size_t i = 0; i < s->nr_devs; i++)
+			lost |= s->dev[i].source != DETAILS_LIVE;
+		s->info.time += lost && s->info.time < MAX_TIME;
+	}
+	s->sb.time = s->info.time;
+	s->sb.transaction_id = s->info.transaction;
+	return 0;
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From nodes to trees.  Linking gives every internal node its tree, its height and those of its
+ * children that fit: of the right tree and height, with keys in the range that the parent says.
+ * Walking follows the roots, marks what is live, and puts a virtual node wherever a child is
+ * missing: a gap, which salvage_owner.c tries to fill.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pool/salvage_int.h"
+
+static bool tree_fits(uint8_t child, uint8_t tree)
+{
+	return child == tree || (child == TREE_EMPTY && (tree == TREE_MAPPING || tree == TREE_TOP));
+}
+
+static bool is_top_leaf(const struct snode *n)
+{
+	return n->flags & SN_LEAF && n->nr_edges;
+}
+
+/* The tree and height that most of the children have. */
+static void vote(const struct salvage *s, struct snode *n)
+{
+	uint32_t votes[TREE_EMPTY + 1][BTREE_MAX_DEPTH] = { 0 };
+	uint32_t best = 0;
+
+	for (uint32_t i = 0; i < n->nr_edges; i++) {
+		const struct snode *c;
+
+		if (s->edge[n->edge + i].node == NONE)
+			continue;
+		c = &s->node[s->edge[n->edge + i].node];
+		if (c->tree != TREE_NONE && c->height < BTREE_MAX_DEPTH)
+			votes[c->tree][c->height]++;
+	}
+	/* an empty leaf says nothing about its siblings' tree */
+	if (votes[TREE_EMPTY][0] && !votes[TREE_TOP][0])
+		votes[TREE_MAPPING][0]++;
+	n->tree = TREE_NONE;
+	n->height = 1;
+	for (uint8_t t = TREE_MAPPING; t < TREE_EMPTY; t++)
+		for (uint8_t h = 0; h < BTREE_MAX_DEPTH - 1; h++)
+			if (votes[t][h] > best) {
+				best = votes[t][h];
+				n->tree = t;
+				n->height = h + 1;
+			}
+}
+
+/*
+ * A leaf whose one value is both a block of this device and a mapping to data block 0: taken for
+ * the top level's when read, it turns out to be a mapping by where it stands.
+ */
+static bool may_be_mapping(const struct snode *n)
+{
+	return n->tree == TREE_TOP && is_top_leaf(n) && n->nr == 1;
+}
+
+static void make_mapping(struct salvage *s, struct snode *n)
+{
+	n->tree = TREE_MAPPING;
+	n->nr_mappings = 1;
+	n->min_time = n->max_time = s->edge[n->edge].block;
+}
+
+static bool child_fits(const struct snode *n, const struct snode *c, uint64_t begin, uint64_t last)
+{
+	if (!tree_fits(c->tree, n->tree) && c->tree != TREE_NONE)
+		return false;
+	if (c->tree != TREE_NONE && c->height + 1 != n->height)
+		return false;
+	return !c->nr || (c->first >= begin && c->last <= last);
+}
+
+static uint64_t last_key_of(const struct salvage *s, const struct snode *n, uint32_t i,
+			    uint64_t last)
+{
+	return i + 1 < n->nr_edges ? s->edge[n->edge + i + 1].key - 1 : last;
+}
+
+static void add_sums(struct snode *n, const struct snode *c)
+{
+	if (!c->nr && !(c->flags & SN_VIRTUAL))
+		return;
+	if (c->nr_mappings) {
+		n->min_time = n->nr_mappings ? MIN(n->min_time, c->min_time) : c->min_time;
+		n->max_time = MAX(n->max_time, c->max_time);
+	}
+	n->max_data = MAX(n->max_data, c->max_data);
+	if (__builtin_add_overflow(n->nr_mappings, c->nr_mappings, &n->nr_mappings))
+		n->nr_mappings = UINT64_MAX;
+}
+
+static void link_node(struct salvage *s, uint32_t i, unsigned depth)
+{
+	struct snode *n = &s->node[i];
+
+	if (n->flags & (SN_LINKED | SN_LINKING))
+		return;
+	if (n->flags & SN_LEAF) {
+		n->flags |= SN_LINKED;
+		return;
+	}
+	n->flags |= SN_LINKING;
+	n->nr_mappings = 0;
+	n->min_time = n->max_time = 0;
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		struct edge *e = &s->edge[n->edge + k];
+		uint32_t c = node_of(s, e->block);
+
+		e->node = NONE;
+		if (c == NONE || depth >= BTREE_MAX_DEPTH)
+			continue;
+		link_node(s, c, depth + 1);
+		if (s->node[c].flags & SN_LINKED)
+			e->node = c;
+	}
+	vote(s, n);
+	n->last = s->edge[n->edge + n->nr_edges - 1].key;
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		struct edge *e = &s->edge[n->edge + k];
+		const struct snode *c;
+
+		if (e->node == NONE) {
+			n->flags |= SN_BROKEN;
+			continue;
+		}
+		c = &s->node[e->node];
+		if (n->tree == TREE_MAPPING && n->height == 1 && may_be_mapping(c))
+			make_mapping(s, &s->node[e->node]);
+		if (!child_fits(n, c, e->key, last_key_of(s, n, k, UINT64_MAX))) {
+			e->node = NONE;
+			n->flags |= SN_BROKEN;
+			continue;
+		}
+		n->flags |= c->flags & SN_BROKEN;
+		if (c->nr)
+			n->last = MAX(n->last, c->last);
+		if (n->tree == TREE_MAPPING)
+			add_sums(n, c);
+	}
+	n->flags = (uint16_t)((n->flags & ~SN_LINKING) | SN_LINKED);
+}
+
+void salvage_link(struct salvage *s)
+{
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		s->node[i].flags &= (uint16_t)~(SN_LINKED | SN_LINKING | SN_LIVE | SN_BROKEN);
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		link_node(s, i, 0);
+}
+
+static void sum_node(struct salvage *s, uint32_t i, unsigned depth)
+{
+	struct snode *n = &s->node[i];
+
+	if (n->flags & (SN_LEAF | SN_LINKING) || depth > 2 * BTREE_MAX_DEPTH)
+		return;
+	n->flags |= SN_LINKING;
+	n->nr_mappings = 0;
+	n->min_time = n->max_time = 0;
+	n->max_data = 0;
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		uint32_t c = s->edge[n->edge + k].node;
+
+		if (c == NONE)
+			continue;
+		sum_node(s, c, depth + 1);
+		add_sums(n, &s->node[c]);
+	}
+}
+
+void salvage_sum_all(struct salvage *s)
+{
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		s->node[i].flags &= (uint16_t)~SN_LINKING;
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root != NONE)
+			sum_node(s, s->dev[i].root, 0);
+}
+
+/* --- walking --- */
+
+/*
+ * A virtual node for what should be in @block.  Two parents that name the same lost block get the
+ * same node; the keys that can be in it are those that both allow.
+ */
+static uint32_t make_gap(struct salvage *s, uint8_t tree, uint32_t block, int height,
+			 uint64_t begin, uint64_t last, struct err *err)
+{
+	uint32_t v = node_of(s, block);
+	struct gap *g;
+
+	if (v != NONE && s->node[v].flags & SN_VIRTUAL && s->node[v].tree == tree) {
+		for (size_t i = 0; i < s->gaps.nr; i++) {
+			g = gap_at(s, i);
+			if (g->node != v)
+				continue;
+			if (MAX(g->begin, begin) <= MIN(g->last, last)) {
+				g->begin = MAX(g->begin, begin);
+				g->last = MIN(g->last, last);
+			}
+			return v;
+		}
+	}
+	v = salvage_add_virtual(s, tree, height, err);
+	if (v == NONE)
+		return NONE;
+	g = vec_push(&s->gaps, sizeof(*g));
+	if (!g) {
+		err_nomem(err, "salvage: list of lost nodes");
+		return NONE;
+	}
+	*g = (struct gap){ .begin = begin, .last = last, .node = v, .block = NONE,
+			   .height = height, .tree = tree, .why = BLOCK_JUNK };
+	s->node[v].first = begin;
+	s->node[v].last = last;
+	if (block < s->nr_blocks) {
+		g->block = block;
+		g->why = s->kind[block];
+		if (s->slot[block] == NONE) {
+			s->slot[block] = v;
+			s->node[v].block = block;
+		}
+	}
+	return v;
+}
+
+/* An internal node none of whose children is good is what its place says. */
+static bool adopt(struct snode *n, uint8_t tree, int height)
+{
+	if (n->tree != TREE_NONE)
+		return true;
+	if (height < 1)
+		return false;
+	n->tree = tree;
+	n->height = (uint8_t)height;
+	return true;
+}
+
+struct walk {
+	struct salvage *s;
+	uint8_t tree;
+	struct err *err;
+};
+
+static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t last,
+		     unsigned depth)
+{
+	struct salvage *s = w->s;
+	uint32_t nr_edges = s->node[i].nr_edges;
+
+	if (s->node[i].flags & SN_LIVE)
+		return 0;
+	s->node[i].flags |= SN_LIVE;
+	if (s->node[i].flags & SN_LEAF || depth > BTREE_MAX_DEPTH)
+		return 0;
+	for (uint32_t k = 0; k < nr_edges; k++) {
+		struct edge *e = &s->edge[s->node[i].edge + k];
+		uint64_t end = last_key_of(s, &s->node[i], k, last), key = MAX(e->key, begin);
+		uint32_t c = e->node;
+		int r;
+
+		if (key > end) {
+			e->node = NONE;
+			continue;
+		}
+		if (c != NONE && !(s->node[c].flags & SN_VIRTUAL) && s->node[c].nr &&
+		    (s->node[c].first < key || s->node[c].last > end ||
+		     !adopt(&s->node[c], w->tree, s->node[i].height - 1)))
+			c = NONE;
+		if (c == NONE) {
+			c = make_gap(s, w->tree, e->block, s->node[i].height - 1, key, end, w->err);
+			if (c == NONE)
+				return -ENOMEM;
+			s->edge[s->node[i].edge + k].node = c; /* the array may have moved */
+			continue;
+		}
+		r = walk_node(w, c, key, end, depth + 1);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The node to walk from for a root that should be in @block, or a virtual one. */
+static uint32_t open_root(struct salvage *s, uint8_t tree, uint32_t block, uint64_t last,
+			  struct err *err)
+{
+	uint32_t n = node_of(s, block);
+
+	if (n == NONE || s->node[n].flags & SN_VIRTUAL)
+		return make_gap(s, tree, block, -1, 0, last, err);
+	if (tree == TREE_MAPPING && may_be_mapping(&s->node[n]))
+		make_mapping(s, &s->node[n]);
+	if (tree_fits(s->node[n].tree, tree) || (tree == TREE_TOP && is_top_leaf(&s->node[n])) ||
+	    (s->node[n].tree == TREE_NONE && adopt(&s->node[n], tree, 1)))
+		return n;
+	return make_gap(s, tree, block, -1, 0, last, err);
+}
+
+int salvage_walk_details(struct salvage *s, struct err *err)
+{
+	struct walk w = { s, TREE_DETAILS, err };
+
+	s->details_root = open_root(s, TREE_DETAILS, (uint32_t)MIN(s->sb.details_root, NONE),
+				    MAX_DEV_ID, err);
+	return s->details_root == NONE ? -ENOMEM :
+					 walk_node(&w, s->details_root, 0, MAX_DEV_ID, 0);
+}
+
+int salvage_walk_top(struct salvage *s, struct err *err)
+{
+	struct walk w = { s, TREE_TOP, err };
+
+	s->map_root = open_root(s, TREE_TOP, (uint32_t)MIN(s->sb.mapping_root, NONE), MAX_DEV_ID,
+				err);
+	return s->map_root == NONE ? -ENOMEM : walk_node(&w, s->map_root, 0, MAX_DEV_ID, 0);
+}
+
+int salvage_walk_mapping(struct salvage *s, uint32_t node, struct err *err)
+{
+	struct walk w = { s, TREE_MAPPING, err };
+
+	return walk_node(&w, node, 0, UINT64_MAX, 0);
+}
+
+static int add_device(struct salvage *s, uint64_t id, uint32_t root_block, struct err *err)
+{
+	struct sdevice *d;
+
+	if (s->nr_devs == s->cap_devs) {
+		size_t cap = s->cap_devs ? s->cap_devs * 2 : 64;
+
+		d = reallocarray(s->dev, cap, sizeof(*d));
+		if (!d)
+			return err_nomem(err, "salvage: list of devices");
+		s->dev = d;
+		s->cap_devs = cap;
+	}
+	d = &s->dev[s->nr_devs++];
+	*d = (struct sdevice){ .info = { .dev_id = (uint32_t)id },
+			       .root_block = root_block, .root = NONE,
+			       .source = DETAILS_INVENTED, .in_top = true };
+	return 0;
+}
+
+static int list_devices(struct salvage *s, uint32_t i, struct err *err)
+{
+	for (uint32_t k = 0; k < s->node[i].nr_edges; k++) {
+		const struct edge *e = &s->edge[s->node[i].edge + k];
+		int r = 0;
+
+		if (s->node[i].flags & SN_LEAF) {
+			if (e->key <= MAX_DEV_ID &&
+			    (!s->nr_devs || s->dev[s->nr_devs - 1].info.dev_id < e->key))
+				r = add_device(s, e->key, e->block, err);
+		} else if (e->node != NONE) {
+			r = list_devices(s, e->node, err);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Lists the devices that the top level names, and walks the tree of each. */
+int salvage_walk_devices(struct salvage *s, struct err *err)
+{
+	int r;
+
+	s->nr_devs = 0;
+	r = list_devices(s, s->map_root, err);
+	for (size_t i = 0; i < s->nr_devs && !r; i++) {
+		s->dev[i].root = open_root(s, TREE_MAPPING, s->dev[i].root_block, UINT64_MAX, err);
+		r = s->dev[i].root == NONE ? -ENOMEM : salvage_walk_mapping(s, s->dev[i].root, err);
+	}
+	return r;
+}

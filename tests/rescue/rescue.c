@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Damages copies of healthy pools by chance (seeded), rescues them and compares with the truth:
+ * every mapping whose leaf is intact must come back under its device, nothing may come back that
+ * was not there, and "lossless" must be said exactly when nothing is missing or different.
+ *
+ *	rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-v] POOL...
+ *
+ * Prints a score by kind of damage.  Exit status 1 when a trial fell short.
+ */
+#include "rescue.h"
+
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "pool/salvage.h"
+
+enum damage { DAMAGE_ZERO, DAMAGE_RANDOM, DAMAGE_FLIP, DAMAGE_BYTE, DAMAGE_SECTOR, DAMAGE_SWAP, NR_DAMAGES };
+static const char *const damage_name[NR_DAMAGES] = { "zeroed", "overwritten", "bit flipped",
+						     "byte changed", "sector lost", "swapped" };
+
+struct rng {
+	uint64_t x;
+};
+
+static uint64_t rnd(struct rng *r)
+{
+	uint64_t z = r->x += 0x9E3779B97F4A7C15u;
+
+	z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+	z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+	return z ^ z >> 31;
+}
+
+static uint32_t below(struct rng *r, uint32_t n)
+{
+	return (uint32_t)(rnd(r) % n);
+}
+
+/* --- what a rescue brought --- */
+
+struct result {
+	struct mapping *map;
+	size_t nr, cap;
+	struct details *dev;
+	size_t nr_dev, cap_dev;
+	struct pool_info info;
+	uint32_t in_dev;
+	bool in_def;
+	uint64_t def;
+	struct run_of_def {
+		uint64_t def;
+		struct run run;
+	} *defs;
+	size_t nr_defs, cap_defs;
+	bool broken; /* grammar of events violated */
+};
+
+#define PUSH(arr, nr, cap)                                                 \
+	({                                                                 \
+		if ((nr) == (cap)) {                                       \
+			(cap) = (cap) ? (cap) * 2 : 256;                   \
+			(arr) = realloc((arr), (cap) * sizeof(*(arr)));    \
+			if (!(arr))                                        \
+				err(1, "memory");                          \
+		}                                                          \
+		&(arr)[(nr)++];                                            \
+	})
+
+static int on_pool(void *ctx, const struct pool_info *p, struct err *e)
+{
+	struct result *r = ctx;
+
+	(void)e;
+	r->info = *p;
+	return 0;
+}
+
+static int on_def(void *ctx, uint64_t name, struct err *e)
+{
+	struct result *r = ctx;
+
+	(void)e;
+	r->in_def = true;
+	r->def = name;
+	return 0;
+}
+
+static int on_end_def(void *ctx, struct err *e)
+{
+	struct result *r = ctx;
+
+	(void)e;
+	r->in_def = false;
+	return 0;
+}
+
+static int on_device(void *ctx, const struct device_info *d, struct err *e)
+{
+	struct result *r = ctx;
+
+	(void)e;
+	*PUSH(r->dev, r->nr_dev, r->cap_dev) = (struct details){
+		d->dev_id, d->mapped_blocks, d->transaction, d->creation_time, d->snap_time
+	};
+	r->in_dev = d->dev_id;
+	return 0;
+}
+
+static void add_run(struct result *r, const struct run *run)
+{
+	for (uint64_t i = 0; i < run->len; i++) {
+		struct mapping *last = r->nr ? &r->map[r->nr - 1] : NULL;
+
+		if (last && last->dev == r->in_dev && last->key >= run->vbegin + i)
+			r->broken = true;
+		*PUSH(r->map, r->nr, r->cap) = (struct mapping){
+			r->in_dev, 0, run->vbegin + i, (run->dbegin + i) << 24 | run->time
+		};
+	}
+}
+
+static int on_runs(void *ctx, const struct run *run, size_t nr, struct err *e)
+{
+	struct result *r = ctx;
+
+	(void)e;
+	for (size_t i = 0; i < nr; i++) {
+		if (r->in_def)
+			*PUSH(r->defs, r->nr_defs, r->cap_defs) =
+				(struct run_of_def){ r->def, run[i] };
+		else
+			add_run(r, &run[i]);
+	}
+	return 0;
+}
+
+static int on_ref(void *ctx, uint64_t name, struct err *e)
+{
+	struct result *r = ctx;
+	bool any = false;
+
+	(void)e;
+	for (size_t i = 0; i < r->nr_defs; i++)
+		if (r->defs[i].def == name) {
+			add_run(r, &r->defs[i].run);
+			any = true;
+		}
+	r->broken |= !any;
+	return 0;
+}
+
+static int on_end(void *ctx, struct err *e)
+{
+	(void)ctx;
+	(void)e;
+	return 0;
+}
+
+static const struct events_ops result_ops = {
+	.begin_pool = on_pool, .begin_def = on_def, .end_def = on_end_def,
+	.begin_device = on_device, .runs = on_runs, .ref = on_ref,
+	.end_device = on_end, .end_pool = on_end,
+};
+
+/* --- damages --- */
+
+struct trial {
+	struct rng rng;
+	uint8_t *image;
+	uint32_t nr_blocks;
+	int nr_damages;
+	struct {
+		int kind, role;
+		uint32_t block;
+	} done[8];
+	uint32_t *content; /* by place: the block whose content is there */
+	uint8_t *hit;	   /* by block: its content was changed in one byte (1), or is gone (2) */
+};
+
+static void damage_block(struct trial *t, uint32_t b, enum damage kind)
+{
+	uint8_t *p = t->image + (size_t)b * 4096;
+
+	switch (kind) {
+	case DAMAGE_ZERO:
+		memset(p, 0, 4096);
+		break;
+	case DAMAGE_RANDOM:
+		for (int i = 0; i < 4096; i++)
+			p[i] = (uint8_t)rnd(&t->rng);
+		break;
+	case DAMAGE_FLIP: {
+		uint32_t bit = below(&t->rng, 4096 * 8);
+
+		p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		break;
+	}
+	case DAMAGE_BYTE:
+		p[below(&t->rng, 4096)] ^= (uint8_t)(1 + below(&t->rng, 255));
+		break;
+	default: {
+		uint32_t at = below(&t->rng, 8) * 512;
+
+		for (uint32_t i = at; i < at + 512; i++)
+			p[i] = (uint8_t)rnd(&t->rng);
+	}
+	}
+	b = t->content[b];
+	t->hit[b] = kind == DAMAGE_FLIP || kind == DAMAGE_BYTE ? t->hit[b] + 1 : 2;
+}
+
+static int pick_role(struct trial *t, const struct pool *p, int wanted)
+{
+	int role = wanted;
+
+	for (int i = 0; i < 100 && (role < 0 || !p->nr_of_role[role]); i++)
+		role = (int)below(&t->rng, NR_ROLES);
+	return role;
+}
+
+static void damage_once(struct trial *t, const struct pool *p, int wanted)
+{
+	int role = pick_role(t, p, wanted);
+	enum damage kind = (enum damage)below(&t->rng, NR_DAMAGES);
+	uint32_t b = p->of_role[role][below(&t->rng, p->nr_of_role[role])];
+
+	if (kind == DAMAGE_SWAP) {
+		int other = pick_role(t, p, -1);
+		uint32_t o = p->of_role[other][below(&t->rng, p->nr_of_role[other])];
+		uint32_t c = t->content[b];
+		uint8_t tmp[4096];
+
+		memcpy(tmp, t->image + (size_t)b * 4096, 4096);
+		memcpy(t->image + (size_t)b * 4096, t->image + (size_t)o * 4096, 4096);
+		memcpy(t->image + (size_t)o * 4096, tmp, 4096);
+		t->content[b] = t->content[o];
+		t->content[o] = c;
+	} else {
+		damage_block(t, b, kind);
+	}
+	t->done[t->nr_damages].kind = kind;
+	t->done[t->nr_damages].role = role;
+	t->done[t->nr_damages++].block = b;
+}
+
+/* --- comparing --- */
+
+struct verdict {
+	uint64_t intact, back, invented, extra_back;
+	bool complete; /* result equals the truth, details and header too */
+	bool said;     /* the rescue said so */
+	bool lucky;    /* complete, but details or superblock were made up for: not knowing so is right */
+	bool broken;
+};
+
+static int by_dev_key(const void *pa, const void *pb)
+{
+	const struct mapping *a = pa, *b = pb;
+
+	if (a->dev != b->dev)
+		return a->dev < b->dev ? -1 : 1;
+	return a->key < b->key ? -1 : a->key > b->key;
+}
+
+static bool same_details(const struct details *a, const struct details *b)
+{
+	return a->dev == b->dev && a->mapped == b->mapped && a->transaction == b->transaction &&
+	       a->created == b->created && a->snapped == b->snapped;
+}
+
+/* A mapping is intact when its leaf's content is somewhere on the device, but for one byte. */
+static void compare(const struct pool *p, const struct trial *t, struct result *r, struct verdict *v)
+{
+	size_t k = 0;
+
+	v->complete = r->nr == p->nr_maps && r->nr_dev == p->nr_details &&
+		      r->info.transaction == p->transaction && r->info.time == p->time &&
+		      r->info.data_block_size == p->data_block_size &&
+		      r->info.nr_data_blocks == p->nr_data_blocks;
+	for (size_t i = 0; v->complete && i < r->nr_dev; i++)
+		v->complete = same_details(&r->dev[i], &p->details[i]);
+	if (r->nr)
+		qsort(r->map, r->nr, sizeof(*r->map), by_dev_key);
+	for (size_t i = 0; i < p->nr_maps; i++) {
+		bool intact = t->hit[p->map[i].leaf] < 2, same;
+
+		while (k < r->nr && by_dev_key(&r->map[k], &p->map[i]) < 0) {
+			v->invented++;
+			k++;
+		}
+		same = k < r->nr && !by_dev_key(&r->map[k], &p->map[i]);
+		if (same && r->map[k].value != p->map[i].value) {
+			v->invented++;
+			v->complete = false;
+			same = false;
+			k++;
+		} else if (same) {
+			k++;
+		}
+		v->complete &= same;
+		v->intact += intact;
+		v->back += intact && same;
+		v->extra_back += !intact && same;
+	}
+	v->invented += r->nr - k;
+	v->lucky = t->hit[0] > 1;
+	for (uint32_t i = 0; i < p->nr_of_role[ROLE_DETAILS]; i++)
+		v->lucky |= t->hit[p->of_role[ROLE_DETAILS][i]] > 1;
+	v->lucky &= v->complete;
+	v->broken = r->broken;
+}
+
+static struct salvage_options options(const struct pool *p)
+{
+	struct salvage_options o = { 0 };
+
+	o.hint = (struct pool_overrides){ true, true, true, p->transaction, p->data_block_size,
+					  p->nr_data_blocks };
+	return o;
+}
+
+static void rescue(const struct pool *p, struct trial *t, struct jobs *jobs, bool verbose,
+		   struct verdict *v)
+{
+	struct io *io = io_mem_new("pool", (uint64_t)p->nr_blocks * 4096);
+	struct salvage_options opt = options(p);
+	struct events to = { &result_ops, NULL };
+	struct result result = { 0 };
+	struct salvage *s = NULL;
+	struct salvage_totals totals = { 0 };
+	struct err e = { 0 };
+	int r;
+
+	if (!io)
+		err(1, "memory");
+	memcpy(io_mem_data(io), t->image, (size_t)p->nr_blocks * 4096);
+	to.ctx = &result;
+	r = salvage_new(io, jobs, &opt, &s, &e);
+	if (!r)
+		r = salvage_emit(s, &to, &e);
+	if (!r)
+		salvage_totals(s, &totals);
+	compare(p, t, &result, v);
+	v->said = totals.lossless;
+	if (verbose) {
+		struct outbuf out;
+
+		outbuf_init(&out);
+		if (s)
+			salvage_report(s, true, &out);
+		printf("%.*s%s\n", (int)out.len, out.data ? out.data : "", r ? e.text : "");
+		outbuf_fini(&out);
+	}
+	salvage_free(s);
+	io_free(io);
+	free(result.map);
+	free(result.dev);
+	free(result.defs);
+}
+
+/* --- scoring --- */
+
+struct score {
+	uint64_t trials, short_trials, wrong_status, intact, back, invented;
+};
+
+static void add_score(struct score *s, const struct verdict *v)
+{
+	s->trials++;
+	s->short_trials += v->back < v->intact || v->invented || v->broken;
+	s->wrong_status += v->said != v->complete && !v->lucky;
+	s->intact += v->intact;
+	s->back += v->back;
+	s->invented += v->invented;
+}
+
+static void print_score(const char *name, const struct score *s)
+{
+	if (s->trials)
+		printf("%-18s %6" PRIu64 " %6" PRIu64 " %8" PRIu64 " %10.2f %9" PRIu64 "\n", name,
+		       s->trials, s->short_trials, s->wrong_status,
+		       s->intact ? 100.0 * (double)s->back / (double)s->intact : 100.0, s->invented);
+}
+
+static bool run_trial(const struct pool *p, const char *name, uint64_t seed, uint64_t nr, int role,
+		      struct jobs *jobs, bool verbose, struct score *by_role,
+		      struct score *by_damage, struct score *all)
+{
+	struct trial t = { .rng = { seed * 1000003 + nr }, .nr_blocks = p->nr_blocks };
+	struct verdict v = { 0 };
+	int want = 1;
+	bool good;
+
+	t.image = malloc((size_t)p->nr_blocks * 4096);
+	t.hit = calloc(p->nr_blocks, 1);
+	t.content = malloc(p->nr_blocks * sizeof(*t.content));
+	if (!t.image || !t.hit || !t.content)
+		err(1, "memory");
+	for (uint32_t i = 0; i < p->nr_blocks; i++)
+		t.content[i] = i;
+	memcpy(t.image, p->image, (size_t)p->nr_blocks * 4096);
+	want += (int)below(&t.rng, 3);
+	while (t.nr_damages < want)
+		damage_once(&t, p, t.nr_damages ? -1 : role);
+	rescue(p, &t, jobs, verbose, &v);
+	good = v.back == v.intact && !v.invented && (v.said == v.complete || v.lucky) && !v.broken;
+	if (!good || verbose) {
+		printf("# trial %" PRIu64 " %s:", nr, name);
+		for (int i = 0; i < t.nr_damages; i++)
+			printf(" %s %s %u;", damage_name[t.done[i].kind],
+			       role_name[t.done[i].role], t.done[i].block);
+		printf(" back %" PRIu64 "/%" PRIu64 " invented %" PRIu64 " said %s is %s%s\n", v.back,
+		       v.intact, v.invented, v.said ? "lossless" : "lossy",
+		       v.complete ? "complete" : "not complete", v.broken ? " BROKEN EVENTS" : "");
+	}
+	for (int i = 0; i < t.nr_damages; i++) {
+		add_score(&by_role[t.done[i].role], &v);
+		add_score(&by_damage[t.done[i].kind], &v);
+	}
+	add_score(all, &v);
+	free(t.image);
+	free(t.hit);
+	free(t.content);
+	return good;
+}
+
+static int find_role(const char *name)
+{
+	for (int i = 0; i < NR_ROLES; i++)
+		if (!strcmp(name, role_name[i]))
+			return i;
+	errx(64, "unknown role %s", name);
+}
+
+int main(int argc, char **argv)
+{
+	struct score by_role[NR_ROLES] = { 0 }, by_damage[NR_DAMAGES] = { 0 }, all = { 0 };
+	uint64_t seed = 1, trials = 100, only = UINT64_MAX;
+	struct jobs *jobs = jobs_new(1);
+	int c, role = -1;
+	bool verbose = false, good = true;
+
+	while ((c = getopt(argc, argv, "s:n:t:r:v")) != -1) {
+		switch (c) {
+		case 's':
+			seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'n':
+			trials = strtoull(optarg, NULL, 10);
+			break;
+		case 't':
+			only = strtoull(optarg, NULL, 10);
+			break;
+		case 'r':
+			role = find_role(optarg);
+			break;
+		case 'v':
+			verbose = true;
+			break;
+		default:
+			return 64;
+		}
+	}
+	if (optind == argc || !jobs)
+		errx(64, "usage: rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-v] POOL...");
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (int i = optind; i < argc; i++) {
+		struct pool p;
+
+		pool_read(&p, argv[i]);
+		for (uint64_t nr = (uint64_t)(i - optind); nr < trials;
+		     nr += (uint64_t)(argc - optind))
+			if (only == UINT64_MAX || only == nr)
+				good &= run_trial(&p, argv[i], seed, nr, role, jobs, verbose, by_role,
+						  by_damage, &all);
+		pool_free(&p);
+	}
+	printf("%-18s %6s %6s %8s %10s %9s\n", "damage", "trials", "short", "status?", "back %",
+	       "invented");
+	for (int i = 0; i < NR_ROLES; i++)
+		print_score(role_name[i], &by_role[i]);
+	for (int i = 0; i < NR_DAMAGES; i++)
+		print_score(damage_name[i], &by_damage[i]);
+	print_score("all", &all);
+	jobs_free(jobs);
+	return good ? 0 : 1;
+}
