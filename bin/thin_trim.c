@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* thin_trim: gives the space of a pool's free data blocks back. */
+#include <errno.h>
+
+#include "cli/cli.h"
+#include "dev/dev.h"
+#include "pool/check.h"
+#include "pool/trim.h"
+#include "volume/table.h"
+
+#define ULL(v) ((unsigned long long)(v))
+#define SHOWN_FINDINGS 10
+
+enum { OPT_METADATA = 256, OPT_DATA };
+
+static const struct opt opts[] = {
+	{ 0, "metadata-dev", ARG_REQUIRED, "POOL",
+	  "the pool's metadata: a device or file, or a table file", OPT_METADATA },
+	{ 0, "data-dev", ARG_REQUIRED, "DEV", "the data device or file (a table file names it)",
+	  OPT_DATA },
+	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would be given back", 'n' },
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_trim",
+	.usage = "--metadata-dev POOL --data-dev DEV [options]",
+	.summary = "Discards the free blocks of an inactive thin pool's data device, or punches "
+		   "holes where it is a file. The metadata are checked first.",
+	.opts = opts,
+};
+
+struct trim_cmd {
+	struct cli cli;
+	const char *metadata_arg, *data_arg;
+	bool dry_run;
+	struct pool_arg arg;
+	struct io *metadata, *data;
+	struct jobs *jobs;
+};
+
+static void parse_options(struct trim_cmd *t)
+{
+	struct cli *c = &t->cli;
+	int id;
+
+	while ((id = cli_next(c))) {
+		switch (id) {
+		case OPT_METADATA:
+			t->metadata_arg = c->arg;
+			break;
+		case OPT_DATA:
+			t->data_arg = c->arg;
+			break;
+		case 'n':
+			t->dry_run = true;
+			break;
+		case 'q':
+			c->quiet = true;
+			break;
+		}
+	}
+	if (!t->metadata_arg)
+		cli_usage_error(c, "--metadata-dev: the metadata device is missing");
+}
+
+static int open_devices(struct trim_cmd *t, struct err *err)
+{
+	int r = pool_arg_open(t->metadata_arg, &t->arg, err);
+
+	if (!r)
+		r = pool_arg_readable(&t->arg, false, err);
+	if (r)
+		return r;
+	if (!t->data_arg && t->arg.table)
+		t->data_arg = t->arg.table->data;
+	if (!t->data_arg)
+		cli_usage_error(&t->cli, "--data-dev: the data device is missing");
+	if (dev_same(t->arg.metadata, t->data_arg))
+		return err_set(err, -EINVAL, "'%s' is given as metadata and as data", t->data_arg);
+	r = dev_open(t->arg.metadata, 0, &t->metadata, err);
+	return r ? r : dev_open(t->data_arg, t->dry_run ? 0 : DEV_WRITE, &t->data, err);
+}
+
+/* Only what is known to be free may be discarded. */
+static int judge(struct trim_cmd *t, const struct check_result *res, struct err *err)
+{
+	const struct findings *fs = &res->findings;
+	struct outbuf text;
+	size_t nr = 0, leaks = 0;
+
+	for (size_t i = 0; i < fs->nr; i++) {
+		leaks += fs->f[i].kind == FOUND_LEAK;
+		if (finding_type(fs->f[i].kind)->severity != FINDING_FATAL &&
+		    fs->f[i].kind != FOUND_LEAK)
+			continue;
+		if (nr++ >= SHOWN_FINDINGS)
+			continue;
+		outbuf_init(&text);
+		finding_text(fs, &fs->f[i], true, &text);
+		cli_error(&t->cli, "%.*s", (int)text.len, text.data ? text.data : "");
+		outbuf_fini(&text);
+	}
+	if (findings_any(fs, FINDING_FATAL) || !res->complete || !res->data.counts)
+		return err_set(err, -EUCLEAN,
+			       "metadata contains errors (run thin_check for details); nothing was "
+			       "discarded; perhaps you need to run thin_repair");
+	if (leaks)
+		return err_set(err, -EUCLEAN,
+			       "metadata contains leaked blocks; nothing was discarded; thin_check "
+			       "--auto-repair frees them");
+	return 0;
+}
+
+static void trimmed(void *ctx, uint64_t bytes)
+{
+	progress_add(ctx, bytes);
+}
+
+static int trim(struct trim_cmd *t, const struct check_result *res, struct err *err)
+{
+	struct trim_options opt = { .dry_run = true };
+	const uint32_t block_size = res->sb.data_block_size;
+	struct trim_report rep;
+	int r;
+
+	/* how much it is, and whether the device is long enough for it */
+	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
+	if (r)
+		return r;
+	cli_note(&t->cli, "%llu of %llu data blocks are free: %llu MiB in %llu runs%s",
+		 ULL(rep.nr_free), ULL(rep.nr_blocks), ULL(rep.bytes >> 20), ULL(rep.nr_runs),
+		 t->dry_run ? " would be discarded" : "");
+	if (t->dry_run)
+		return 0;
+	opt.dry_run = false;
+	opt.done = trimmed;
+	opt.ctx = progress_new("Discarding", rep.bytes, true, !t->cli.quiet, -1);
+	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
+	progress_free(opt.ctx);
+	if (r)
+		return err_prefix(err, r, "after %llu MiB", ULL(rep.bytes >> 20));
+	return 0;
+}
+
+static int run(struct trim_cmd *t, struct err *err)
+{
+	const struct check_options opt = { 0 };
+	struct check_result res;
+	int r = open_devices(t, err);
+
+	if (r)
+		return r;
+	r = check_run(t->metadata, t->jobs, &opt, &res, err);
+	if (!r)
+		r = judge(t, &res, err);
+	if (!r)
+		r = trim(t, &res, err);
+	check_result_fini(&res);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct trim_cmd t = { 0 };
+	struct err err = { 0 };
+	int r;
+
+	cli_init(&t.cli, &command, argc, argv);
+	parse_options(&t);
+	t.jobs = jobs_new(0);
+	r = t.jobs ? run(&t, &err) : err_nomem(&err, "workers");
+	io_free(t.metadata);
+	io_free(t.data);
+	pool_arg_fini(&t.arg);
+	jobs_free(t.jobs);
+	return cli_finish(&t.cli, r < 0 ? cli_fail(&t.cli, r, &err) : EXIT_DONE);
+}

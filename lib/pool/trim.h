@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_TRIM_H
+#define POOL_TRIM_H
+/*
+ * Gives the space of a pool's free data blocks back to the device below: discards on
+ * block devices, holes in files.
+ */
+#include "dev/io.h"
+#include "pdata/refmap.h"
+
+struct trim_options {
+	bool dry_run; /* only count */
+	void (*done)(void *ctx, uint64_t bytes); /* NULL: not wanted */
+	void *ctx;
+};
+
+struct trim_report {
+	uint64_t nr_blocks; /* of the pool */
+	uint64_t nr_free;   /* of them */
+	uint64_t nr_runs;   /* maximal free runs */
+	uint64_t bytes;	    /* that they have, or that were given back before a failure */
+};
+
+/*
+ * @counts: the data blocks' reference counts, known to be right.  Every maximal run of blocks with a
+ * count of zero is given back, in ascending order, and the device flushed.
+ * -ERANGE: @data is shorter than the pool; -EOPNOTSUPP: it cannot; *out is filled in any case.
+ */
+int trim_run(const struct refmap *counts, uint32_t block_size, struct io *data,
+	     const struct trim_options *opt, struct trim_report *out, struct err *err);
+
+#endif
