@@ -9,8 +9,11 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "pool/build.h"
+#include "pool/events_apart.h"
 #include "pool/format.h"
 #include "pool/xml.h"
+
+#define APART_MIN (4 << 20) /* bytes of XML */
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS };
 
@@ -170,6 +173,34 @@ static void count_differs(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t
 		 (unsigned long long)counted);
 }
 
+struct text {
+	int fd;
+	const char *name;
+	const struct xml_options *xml;
+};
+
+static int read_text(void *ctx, const struct events *to, struct err *err)
+{
+	const struct text *t = ctx;
+
+	return xml_read(t->fd, t->name, t->xml, to, err);
+}
+
+/* Parses and builds at the same time, unless the text is so short that a thread would not pay. */
+static int read_and_build(struct text *t, const struct events *sink, struct err *err)
+{
+	struct stat st;
+	struct jobs *jobs;
+	int e;
+
+	if (!fstat(t->fd, &st) && S_ISREG(st.st_mode) && st.st_size < APART_MIN)
+		return read_text(t, sink, err);
+	jobs = jobs_new(0);
+	e = events_apart(jobs, read_text, t, sink, err);
+	jobs_free(jobs);
+	return e;
+}
+
 static int restore(struct restore *r, struct err *err)
 {
 	const struct xml_options xml = { .overrides = &r->overrides };
@@ -179,6 +210,7 @@ static int restore(struct restore *r, struct err *err)
 	CLEANUP(close_fd) int fd = open_input(r->input, err);
 	struct events sink = { 0 };
 	struct io *out = NULL;
+	struct text text = { fd, name, &xml };
 	int e;
 
 	if (fd < 0)
@@ -192,7 +224,7 @@ static int restore(struct restore *r, struct err *err)
 	if (!e)
 		e = build_new(out, NULL, &opt, &sink, err);
 	if (!e) {
-		e = xml_read(fd, name, &xml, &sink, err);
+		e = read_and_build(&text, &sink, err);
 		build_free(&sink);
 	}
 	if (e == -ERANGE)
