@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/overflow.h"
 #include "pdata/format.h"
@@ -40,6 +41,8 @@ struct refmap {
 	uint64_t nr_blocks;
 	uint64_t nr_words;
 	uint64_t *word;	 /* whole bitmaps; entries past nr_blocks stay 0 */
+	void *mapped;	 /* where word[] lies when it is large, mapped_len bytes; else NULL */
+	size_t mapped_len;
 	uint8_t **page;	 /* by block >> PAGE_SHIFT; NULL until needed */
 	bool shared;
 	_Atomic bool has_pages, failed;
@@ -51,6 +54,35 @@ struct refmap {
 static const uint8_t pair_count[4] = { 0, 2, 1, 3 }; /* by (high, low) */
 static const uint8_t count_pair[4] = { 0, 2, 1, 3 };
 
+#define HUGE ((size_t)2 << 20)
+
+/*
+ * The words, zeroed.  Large ones lie in huge pages where there are any: scattered blocks miss
+ * the TLB as often as the cache, and there are fewer pages to be made.
+ */
+static bool words_new(struct refmap *m)
+{
+	size_t len;
+
+	if (m->nr_words > SIZE_MAX / 16)
+		return false;
+	len = (m->nr_words + 1) * sizeof(*m->word);
+	if (len < 2 * HUGE) {
+		m->word = calloc(1, len);
+		return m->word;
+	}
+	m->mapped_len = len + HUGE;
+	m->mapped = mmap(NULL, m->mapped_len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (m->mapped == MAP_FAILED) {
+		m->mapped = NULL;
+		return false;
+	}
+	m->word = (void *)(((uintptr_t)m->mapped + HUGE - 1) & ~(HUGE - 1));
+	madvise(m->word, len, MADV_HUGEPAGE);
+	return true;
+}
+
 struct refmap *refmap_new(uint64_t nr_blocks, bool shared)
 {
 	struct refmap *m = calloc(1, sizeof(*m));
@@ -61,10 +93,8 @@ struct refmap *refmap_new(uint64_t nr_blocks, bool shared)
 	m->shared = shared;
 	m->nr_words = div_up(nr_blocks, ENTRIES_PER_BITMAP) * BITMAP_WORDS;
 	pthread_mutex_init(&m->lock, NULL);
-	if (m->nr_words <= SIZE_MAX / 8) {
-		m->word = calloc(m->nr_words + 1, sizeof(*m->word));
+	if (words_new(m))
 		m->page = calloc((nr_blocks >> PAGE_SHIFT) + 1, sizeof(*m->page));
-	}
 	if (!m->word || !m->page) {
 		refmap_free(m);
 		return NULL;
@@ -94,7 +124,10 @@ void refmap_free(struct refmap *m)
 		return;
 	if (m->word && m->page)
 		free_pages(m);
-	free(m->word);
+	if (m->mapped)
+		munmap(m->mapped, m->mapped_len);
+	else
+		free(m->word);
 	free(m->page);
 	free(m->large);
 	pthread_mutex_destroy(&m->lock);
@@ -152,9 +185,15 @@ static void large_add(struct refmap *m, uint64_t b, uint32_t n)
 	pthread_mutex_unlock(&m->lock);
 }
 
-static uint32_t large_get(const struct refmap *m, uint64_t b)
+static uint32_t large_get(struct refmap *m, uint64_t b)
 {
-	return m->large_cap ? m->large[large_slot(m->large, m->large_cap, b)].more : 0;
+	uint32_t more = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->large_cap)
+		more = m->large[large_slot(m->large, m->large_cap, b)].more;
+	pthread_mutex_unlock(&m->lock);
+	return more;
 }
 
 /* The slots that follow are put anew, so that no probe chain is cut. */
@@ -246,10 +285,28 @@ static inline uint64_t word_inc(struct refmap *m, uint64_t i, uint64_t mask, boo
 	return old;
 }
 
-static inline unsigned inc_one(struct refmap *m, uint64_t b, bool shared)
+/* Going up, the pairs 00, 01, 10, 11 change by 10, 10, 11, 00. */
+#define PAIR_CHANGES 0x3A
+
+static inline unsigned inc_one_alone(struct refmap *m, uint64_t b)
 {
 	unsigned shift = 2 * (unsigned)(b % WORD_ENTRIES);
-	unsigned pair = word_inc(m, b / WORD_ENTRIES, 3ull << shift, shared) >> shift & 3;
+	uint64_t *p = &m->word[b / WORD_ENTRIES];
+	unsigned pair = *p >> shift & 3;
+
+	*p ^= (uint64_t)(PAIR_CHANGES >> 2 * pair & 3) << shift;
+	if (unlikely(pair == 3))
+		overflow_inc(m, b);
+	return pair_count[pair];
+}
+
+static inline unsigned inc_one(struct refmap *m, uint64_t b, bool shared)
+{
+	unsigned shift = 2 * (unsigned)(b % WORD_ENTRIES), pair;
+
+	if (!shared)
+		return inc_one_alone(m, b);
+	pair = word_inc(m, b / WORD_ENTRIES, 3ull << shift, true) >> shift & 3;
 
 	if (unlikely(pair == 3))
 		overflow_inc(m, b);
@@ -325,6 +382,47 @@ void refmap_inc_list(struct refmap *m, const uint64_t *b, size_t nr)
 		inc_list(m, b, nr, false);
 }
 
+/* @n more references to a block whose pair is 11. */
+static void overflow_add(struct refmap *m, uint64_t b, uint32_t n)
+{
+	uint8_t *p = n ? page_at(m, b) : NULL;
+	uint32_t fits;
+
+	if (!p)
+		return;
+	p += b & (PAGE_LEN - 1);
+	fits = MIN(n, (uint32_t)UINT8_MAX - *p);
+	*p = (uint8_t)(*p + fits);
+	if (n > fits)
+		large_add(m, b, n - fits);
+}
+
+static void merge_word(struct refmap *to, const struct refmap *from, uint64_t i)
+{
+	uint64_t a = to->word[i], b = from->word[i];
+	uint64_t a1 = a >> 1 & LOW, a2 = a & LOW, b1 = b >> 1 & LOW, b2 = b & LOW;
+	uint64_t c = a1 & b1, carry = (a2 & b2) | (a2 & c) | (b2 & c), slow = carry | (b1 & b2);
+
+	to->word[i] = (a1 ^ b1) << 1 | (a2 ^ b2 ^ c) | carry | carry << 1;
+	/* four and more: pairs are 11 now, the rest goes to the overflow */
+	for (; slow; slow &= slow - 1) {
+		unsigned shift = (unsigned)__builtin_ctzll(slow);
+		uint64_t at = i * WORD_ENTRIES + shift / 2;
+		uint32_t sum = pair_count[a >> shift & 3] + refmap_get(from, at);
+
+		overflow_add(to, at, sum - 3);
+	}
+}
+
+void refmap_merge(struct refmap *to, const struct refmap *from, uint64_t begin, uint64_t end)
+{
+	uint64_t last = MIN(div_up(end, WORD_ENTRIES), to->nr_words);
+
+	for (uint64_t i = begin / WORD_ENTRIES; i < last; i++)
+		if (from->word[i])
+			merge_word(to, from, i);
+}
+
 static unsigned pair_of(const struct refmap *m, uint64_t b)
 {
 	return m->word[b / WORD_ENTRIES] >> 2 * (b % WORD_ENTRIES) & 3;
@@ -340,7 +438,8 @@ uint32_t refmap_get(const struct refmap *m, uint64_t b)
 	p = m->page[b >> PAGE_SHIFT];
 	if (!p || p[b & (PAGE_LEN - 1)] < UINT8_MAX)
 		return 3 + (p ? p[b & (PAGE_LEN - 1)] : 0);
-	return 3 + UINT8_MAX + large_get(m, b);
+	/* taking the lock changes nothing that a reader could see */
+	return 3 + UINT8_MAX + large_get((struct refmap *)(uintptr_t)m, b);
 }
 
 void refmap_set(struct refmap *m, uint64_t b, uint32_t count)

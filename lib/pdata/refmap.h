@@ -27,6 +27,13 @@ unsigned refmap_inc(struct refmap *m, uint64_t b);
 void refmap_inc_run(struct refmap *m, uint64_t b, uint64_t len);
 /* Adds one reference to each block of the list; the fastest way when they are scattered. */
 void refmap_inc_list(struct refmap *m, const uint64_t *b, size_t nr);
+/*
+ * Adds all references that @from has to blocks [begin, end) to those of @to, a map of the same
+ * size; both multiples of REFMAP_GRAIN (but for the end of the map).  Different ranges may be
+ * merged by different threads at once.
+ */
+#define REFMAP_GRAIN 256
+void refmap_merge(struct refmap *to, const struct refmap *from, uint64_t begin, uint64_t end);
 uint32_t refmap_get(const struct refmap *m, uint64_t b);
 /* Sets a count outright. */
 void refmap_set(struct refmap *m, uint64_t b, uint32_t count);

@@ -58,6 +58,7 @@ struct map_worker {
 	struct leaf_issue *issue;
 	size_t nr_issues, cap_issues;
 	uint64_t nr_mappings;
+	struct refmap *counts; /* its own, or check.data */
 } __attribute__((aligned(64)));
 
 struct check {

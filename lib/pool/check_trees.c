@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "pool/check_state.h"
+#include "pool/leaf_scan.h"
 
 /* --- top level and details --- */
 
@@ -262,24 +263,11 @@ static inline uint64_t value_at(const struct node *n, uint32_t i)
 	return node_value64(n, i);
 }
 
-#define ONE_BLOCK (1ull << 24) /* what a mapping value grows by from one data block to the next */
-
 /* The end of the run of consecutive data blocks with one time that begins at entry @i. */
 static inline uint32_t run_end(const struct node *n, uint32_t i)
 {
-	uint64_t bad;
-
-	for (i++; i + 8 <= n->nr; i += 8) {
-		if (value_at(n, i) - value_at(n, i - 1) != ONE_BLOCK)
-			return i;
-		bad = 0;
-		for (uint32_t k = 1; k < 8; k++)
-			bad |= (value_at(n, i + k) - value_at(n, i + k - 1)) ^ ONE_BLOCK;
-		if (bad)
-			break;
-	}
-	while (i < n->nr && value_at(n, i) - value_at(n, i - 1) == ONE_BLOCK)
-		i++;
+	while (++i < n->nr && value_at(n, i) - value_at(n, i - 1) == MAPPING_STEP)
+		;
 	return i;
 }
 
@@ -303,21 +291,20 @@ static void candidate_run(struct check *c, dblock_t b, uint64_t len)
 
 #define SHORT_RUN 4 /* up to here block by block, with their cache lines asked for beforehand */
 
+/* What a leaf has to say, gathered before the counts are touched. */
 struct leaf_blocks {
 	uint64_t single[252], suspect[252];
 	uint32_t nr_singles, nr_suspects;
-	uint32_t newest; /* time */
 	uint64_t nr_outside, first_outside, last_outside, far;
 };
 
-static void take_run(struct check *c, struct leaf_blocks *lb, const struct node *n, uint32_t i,
-		     uint32_t len, uint32_t snap_time)
+/* A run of which something may be beyond the device or unprotected. */
+static void take_run(struct check *c, struct refmap *counts, struct leaf_blocks *lb,
+		     const struct node *n, uint32_t i, uint32_t len, uint32_t snap_time)
 {
 	uint64_t value = value_at(n, i), b = mapping_block(value), fits = len;
-	uint32_t time = mapping_time(value);
-	bool suspect = c->candidate && time >= snap_time;
+	bool suspect = c->candidate && mapping_time(value) >= snap_time;
 
-	lb->newest = MAX(lb->newest, time);
 	if (unlikely(b + len > c->nr_data)) {
 		if (c->data_unknown)
 			return;
@@ -328,26 +315,69 @@ static void take_run(struct check *c, struct leaf_blocks *lb, const struct node 
 		lb->nr_outside += len - fits;
 		lb->far = MAX(lb->far, b + len - 1);
 	}
-	if (fits < SHORT_RUN) {
-		for (uint64_t k = 0; k < fits; k++) {
-			lb->single[lb->nr_singles++] = b + k;
-			if (suspect)
-				lb->suspect[lb->nr_suspects++] = b + k;
-		}
-		return;
-	}
-	refmap_inc_run(c->data, b, fits);
-	if (suspect)
+	if (fits >= SHORT_RUN)
+		refmap_inc_run(counts, b, fits);
+	if (fits >= SHORT_RUN && suspect)
 		candidate_run(c, b, fits);
+	for (uint64_t k = 0; k < fits && fits < SHORT_RUN; k++) {
+		lb->single[lb->nr_singles++] = b + k;
+		if (suspect)
+			lb->suspect[lb->nr_suspects++] = b + k;
+	}
 }
 
-static void take_singles(struct check *c, const struct leaf_blocks *lb)
+/* The same for a leaf of which neither is true. */
+static void take_plain(struct refmap *counts, struct leaf_blocks *lb, const struct node *n)
+{
+	uint64_t v = value_at(n, 0), next;
+	uint32_t i, begin = 0, nr = 0;
+
+	for (i = 1; i < n->nr; i++, v = next) {
+		next = value_at(n, i);
+		if (next - v == MAPPING_STEP)
+			continue;
+		if (i - begin < SHORT_RUN)
+			for (; begin < i; begin++)
+				lb->single[nr++] = mapping_block(value_at(n, begin));
+		else
+			refmap_inc_run(counts, mapping_block(value_at(n, begin)), i - begin);
+		begin = i;
+	}
+	lb->nr_singles = nr;
+	refmap_inc_run(counts, mapping_block(value_at(n, begin)), i - begin);
+}
+
+static void take_singles(struct check *c, struct refmap *counts, const struct leaf_blocks *lb)
 {
 	for (uint32_t i = 0; i < lb->nr_suspects; i++)
 		__builtin_prefetch(&c->candidate[lb->suspect[i] / 64], 1);
-	refmap_inc_list(c->data, lb->single, lb->nr_singles);
+	refmap_inc_list(counts, lb->single, lb->nr_singles);
 	for (uint32_t i = 0; i < lb->nr_suspects; i++)
 		candidate_set(c, lb->suspect[i], 1);
+}
+
+static int leaf_issues(struct check *c, struct map_worker *me, uint32_t block, const struct node *n,
+		       const struct leaf_blocks *lb, uint32_t newest)
+{
+	struct leaf_issue issue = { .block = block, .kind = FOUND_DATA_OUTSIDE };
+	int r = 0;
+
+	if (lb->nr_outside) {
+		issue.first = lb->first_outside;
+		issue.last = lb->last_outside;
+		issue.count = lb->nr_outside;
+		issue.worst = lb->far;
+		r = check_add_issue(me, &issue);
+	}
+	if (newest > c->out->sb.time && !r) {
+		issue.kind = FOUND_MAPPING_TIME;
+		issue.first = node_key(n, 0);
+		issue.last = node_key(n, n->nr - 1);
+		issue.count = 1;
+		issue.worst = newest;
+		r = check_add_issue(me, &issue);
+	}
+	return r;
 }
 
 static int take_mapping_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
@@ -355,38 +385,99 @@ static int take_mapping_leaf(void *ctx, unsigned worker, mblock_t block, uint32_
 {
 	struct check *c = ctx;
 	struct map_worker *me = &c->map_worker[worker];
+	struct refmap *counts = me->counts;
 	struct leaf_blocks lb;
-	struct leaf_issue issue = { .block = (uint32_t)block };
+	struct leaf_scan scan;
+
+	c->leaf_count[block] = (uint16_t)n->nr;
+	if (!n->nr)
+		return 0;
+	me->nr_mappings += n->nr;
+	scan = leaf_scan(n, c->nr_data);
+	if (c->leaf_time)
+		c->leaf_time[block] = scan.newest;
+	lb.nr_singles = lb.nr_suspects = 0;
+	lb.nr_outside = lb.far = 0;
+	if (!scan.all_inside || (c->candidate && scan.newest >= attr)) {
+		for (uint32_t i = 0, end; i < n->nr; i = end) {
+			end = scan.one_run ? n->nr : run_end(n, i);
+			take_run(c, counts, &lb, n, i, end - i, attr);
+		}
+	} else if (scan.one_run) {
+		refmap_inc_run(counts, mapping_block(value_at(n, 0)), n->nr);
+	} else {
+		take_plain(counts, &lb, n);
+	}
+	take_singles(c, counts, &lb);
+	if (unlikely(lb.nr_outside || scan.newest > c->out->sb.time))
+		return leaf_issues(c, me, (uint32_t)block, n, &lb, scan.newest);
+	return 0;
+}
+
+/* --- counts of data blocks --- */
+
+/*
+ * Workers on one map need an atomic operation for each block.  As long as that is not much
+ * memory, each has a map of its own, and they are added up afterwards.
+ */
+#define PRIVATE_MAPS_MAX ((uint64_t)64 << 20) /* bytes, all together */
+
+static int counts_begin(struct check *c)
+{
+	unsigned nr = stream_nr_workers(&c->stream);
+	bool private = c->nr_data / 4 * nr <= PRIVATE_MAPS_MAX;
+
+	if (!c->data)
+		c->data = refmap_new(c->nr_data, nr > 1 && !private);
+	if (!c->data)
+		return err_nomem(c->err, "counts of data blocks");
+	for (unsigned i = 0; i < nr; i++) {
+		c->map_worker[i].counts = c->data;
+		if (!i || !private)
+			continue;
+		c->map_worker[i].counts = refmap_new(c->nr_data, false);
+		if (!c->map_worker[i].counts)
+			return err_nomem(c->err, "counts of data blocks");
+	}
+	return 0;
+}
+
+static int merge_piece(void *ctx, unsigned worker, size_t begin, size_t end, struct err *err)
+{
+	struct check *c = ctx;
+
+	(void)worker;
+	(void)err;
+	for (unsigned i = 0; i < stream_nr_workers(&c->stream); i++)
+		if (c->map_worker[i].counts != c->data)
+			refmap_merge(c->data, c->map_worker[i].counts, begin * REFMAP_GRAIN,
+				     end * REFMAP_GRAIN);
+	return 0;
+}
+
+static void counts_drop(struct check *c)
+{
+	for (unsigned i = 0; c->map_worker && i < stream_nr_workers(&c->stream); i++) {
+		if (c->map_worker[i].counts != c->data)
+			refmap_free(c->map_worker[i].counts);
+		c->map_worker[i].counts = NULL;
+	}
+}
+
+static int counts_end(struct check *c)
+{
+	bool failed = refmap_failed(c->data), private = false;
 	int r = 0;
 
-	lb.nr_singles = lb.nr_suspects = lb.newest = 0;
-	lb.nr_outside = lb.far = 0;
-	for (uint32_t i = 0, end; i < n->nr; i = end) {
-		end = run_end(n, i);
-		take_run(c, &lb, n, i, end - i, attr);
+	for (unsigned i = 0; i < stream_nr_workers(&c->stream); i++) {
+		private |= c->map_worker[i].counts != c->data;
+		failed |= refmap_failed(c->map_worker[i].counts);
 	}
-	take_singles(c, &lb);
-	c->leaf_count[block] = (uint16_t)n->nr;
-	me->nr_mappings += n->nr;
-	if (c->leaf_time)
-		c->leaf_time[block] = lb.newest;
-	if (unlikely(lb.nr_outside)) {
-		issue.kind = FOUND_DATA_OUTSIDE;
-		issue.first = lb.first_outside;
-		issue.last = lb.last_outside;
-		issue.count = lb.nr_outside;
-		issue.worst = lb.far;
-		r = check_add_issue(me, &issue);
-	}
-	if (unlikely(lb.newest > c->out->sb.time) && !r && n->nr) {
-		issue.kind = FOUND_MAPPING_TIME;
-		issue.first = node_key(n, 0);
-		issue.last = node_key(n, n->nr - 1);
-		issue.count = 1;
-		issue.worst = lb.newest;
-		r = check_add_issue(me, &issue);
-	}
-	return r;
+	if (private)
+		r = jobs_for(c->stream.jobs, c->nr_data / REFMAP_GRAIN + 1, 4096, merge_piece, c,
+			     c->err);
+	counts_drop(c);
+	return failed ? err_nomem(c->err, "counts of data blocks") : r;
 }
 
 static int devices_init(struct check *c, size_t nr_roots)
@@ -396,13 +487,12 @@ static int devices_init(struct check *c, size_t nr_roots)
 	c->map_worker = aligned_alloc(64, nr_workers * sizeof(*c->map_worker));
 	if (c->map_worker)
 		memset(c->map_worker, 0, nr_workers * sizeof(*c->map_worker));
-	c->data = refmap_new(c->nr_data, nr_workers > 1);
 	c->leaf_count = calloc(c->nr_blocks + 1, sizeof(*c->leaf_count));
 	if (nr_roots > 1) {
 		c->leaf_time = calloc(c->nr_blocks + 1, sizeof(*c->leaf_time));
 		c->candidate = calloc(c->nr_data / 64 + 1, sizeof(*c->candidate));
 	}
-	if (!c->map_worker || !c->data || !c->leaf_count ||
+	if (!c->map_worker || !c->leaf_count ||
 	    (nr_roots > 1 && (!c->leaf_time || !c->candidate)))
 		return err_nomem(c->err, "counts of data blocks");
 	c->devices = check_walk(c, AREA_DEVICE, 8, take_mapping_leaf, c);
@@ -430,12 +520,17 @@ static uint32_t snap_time_of(const struct view *v, uint64_t id)
 static int walk_devices(struct check *c, const struct view *v, const struct list_entry *e, size_t nr)
 {
 	CLEANUP(free_ptr) struct walk_root *root = malloc((nr + 1) * sizeof(*root));
+	int r;
 
 	if (!root)
 		return err_nomem(c->err, "list of devices");
+	r = counts_begin(c);
+	if (r)
+		return r;
 	for (size_t i = 0; i < nr; i++)
 		root[i] = (struct walk_root){ e[i].root, snap_time_of(v, e[i].key) };
-	return walk_add(c->devices, root, nr, c->err);
+	r = walk_add(c->devices, root, nr, c->err);
+	return r ? r : counts_end(c);
 }
 
 static void check_mapped(struct check *c, const struct view *v)
@@ -543,6 +638,7 @@ void check_trees_fini(struct check *c)
 	list_fini(c, &c->top);
 	list_fini(c, &c->details);
 	walk_free(c->devices);
+	counts_drop(c);
 	for (unsigned i = 0; c->map_worker && i < stream_nr_workers(&c->stream); i++)
 		free(c->map_worker[i].issue);
 	free(c->map_worker);

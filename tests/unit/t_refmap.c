@@ -155,6 +155,48 @@ static void bitmaps_come_back(void)
 	refmap_free(n);
 }
 
+/* References spread over two maps, merged, are those of one. */
+static void merging_adds(void)
+{
+	struct refmap *all = refmap_new(MODEL_LEN, false), *a = refmap_new(MODEL_LEN, false);
+	struct refmap *b = refmap_new(MODEL_LEN, false);
+
+	srand(7);
+	for (unsigned k = 0; k < 4000; k++) {
+		uint64_t at = (uint64_t)rand() % MODEL_LEN % (1 + (unsigned)rand() % MODEL_LEN);
+		uint64_t len = MIN((uint64_t)rand() % 9, MODEL_LEN - at);
+
+		refmap_inc_run(rand() % 2 ? a : b, at, len);
+		refmap_inc_run(all, at, len);
+	}
+	for (unsigned k = 0; k < 1000; k++) {
+		refmap_inc(k % 3 ? a : b, 1234);
+		refmap_inc(all, 1234);
+	}
+	refmap_merge(a, b, 0, 1024);
+	refmap_merge(a, b, 1024, MODEL_LEN);
+	check(refmap_get(all, 1234) > 999);
+	for (uint64_t i = 0; i < MODEL_LEN; i++)
+		check_eq(refmap_get(a, i), refmap_get(all, i));
+	check_eq(refmap_nr_allocated(a), refmap_nr_allocated(all));
+	refmap_free(a);
+	refmap_free(b);
+	refmap_free(all);
+}
+
+/* Large enough for huge pages. */
+static void large_maps_count(void)
+{
+	struct refmap *m = refmap_new(100000000, false);
+
+	for (uint64_t b = 0; b < 100000000; b += 999999)
+		refmap_inc(m, b);
+	refmap_inc_run(m, 99999990, 10);
+	check_eq(refmap_nr_allocated(m), 111);
+	check_eq(refmap_find_used(m, 99999991), 99999991);
+	refmap_free(m);
+}
+
 static int note_overflow(void *ctx, uint64_t b, uint32_t count)
 {
 	uint64_t *sum = ctx;
@@ -190,6 +232,8 @@ static const struct test tests[] = {
 	{ "four threads on the same words lose no reference", threads_lose_nothing },
 	{ "a bitmap has the bits of the format's worked example", bitmaps_are_the_format_s },
 	{ "bitmaps read back give the same counts, and nothing past the end", bitmaps_come_back },
+	{ "two maps merged count as one", merging_adds },
+	{ "a map of 100 million blocks counts", large_maps_count },
 	{ "counts of three and more are listed in order until told to stop", overflow_is_listed_in_order },
 	{ 0 }
 };
