@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* thin_metadata_pack: metadata into a small file, to keep or to send. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "dev/dev.h"
+#include "dev/out_file.h"
 #include "pool/occupied.h"
 #include "pool/pack.h"
 
@@ -27,78 +24,6 @@ static const struct command command = {
 	.notes = "thin_metadata_unpack gives back the same bytes.",
 	.opts = opts,
 };
-
-struct output {
-	const char *path; /* what the user named */
-	char *target;	  /* that, symbolic links followed */
-	char *temp;	  /* takes the place of target when complete; NULL: written directly */
-	int fd;
-};
-
-static void output_fini(struct output *o)
-{
-	if (o->temp)
-		unlink(o->temp);
-	if (o->fd >= 0)
-		close(o->fd);
-	free(o->temp);
-	free(o->target);
-}
-
-/* A new file beside the old one, with the old one's permissions. */
-static int open_temp(struct output *o, const struct stat *old, struct err *err)
-{
-	mode_t mask = umask(0);
-
-	umask(mask);
-	o->target = old ? realpath(o->path, NULL) : strdup(o->path);
-	if (!o->target || asprintf(&o->temp, "%s.XXXXXX", o->target) < 0) {
-		o->temp = NULL;
-		return err_nomem(err, "output name");
-	}
-	o->fd = mkostemp(o->temp, O_CLOEXEC);
-	if (o->fd < 0) {
-		free(o->temp);
-		o->temp = NULL;
-		return err_sys(err, -errno, "cannot create '%s'", o->path);
-	}
-	if (fchmod(o->fd, old ? old->st_mode & 07777 : 0666 & ~mask))
-		return err_sys(err, -errno, "cannot set the mode of '%s'", o->path);
-	return 0;
-}
-
-static int open_output(struct output *o, struct err *err)
-{
-	struct stat st;
-
-	if (!strcmp(o->path, "-")) {
-		o->fd = dup(STDOUT_FILENO);
-		return o->fd < 0 ? err_sys(err, -errno, "standard output") : 0;
-	}
-	if (stat(o->path, &st))
-		return errno == ENOENT ? open_temp(o, NULL, err) :
-					 err_sys(err, -errno, "cannot write to '%s'", o->path);
-	if (S_ISBLK(st.st_mode) || S_ISDIR(st.st_mode))
-		return err_set(err, -ENODEV, "Invalid output file: '%s' is not a regular file",
-			       o->path);
-	if (S_ISREG(st.st_mode))
-		return open_temp(o, &st, err);
-	o->fd = open(o->path, O_WRONLY | O_CLOEXEC);
-	return o->fd < 0 ? err_sys(err, -errno, "cannot open '%s'", o->path) : 0;
-}
-
-static int complete_output(struct output *o, struct err *err)
-{
-	if (fsync(o->fd) && errno != EINVAL && errno != EROFS)
-		return err_sys(err, -errno, "cannot write to '%s'", o->path);
-	if (!o->temp)
-		return 0;
-	if (rename(o->temp, o->target))
-		return err_sys(err, -errno, "cannot create '%s'", o->path);
-	free(o->temp);
-	o->temp = NULL;
-	return 0;
-}
 
 static int check_input(struct io *in, struct err *err)
 {
@@ -121,9 +46,32 @@ static int check_input(struct io *in, struct err *err)
 	return 0;
 }
 
-static int run(const char *input, struct output *o, struct err *err)
+static int pack_into(struct io *in, int fd, const char *name, struct err *err)
 {
-	struct jobs *jobs = NULL;
+	/* a group is a job: smaller metadata starts no thread */
+	struct jobs *jobs = jobs_new(in->size > 4 << 20 ? 0 : 1);
+	int e = jobs ? pack(in, fd, name, jobs, err) : err_nomem(err, "threads");
+
+	jobs_free(jobs);
+	return e;
+}
+
+static int pack_file(struct io *in, const char *output, struct err *err)
+{
+	struct out_file *out;
+	int e = out_file_open(output, &out, err);
+
+	if (e < 0)
+		return e;
+	e = pack_into(in, out_file_fd(out), output, err);
+	if (!e)
+		return out_file_commit(out, err);
+	out_file_abort(out);
+	return e;
+}
+
+static int run(const char *input, const char *output, struct err *err)
+{
 	struct io *in;
 	int e = dev_open(input, 0, &in, err);
 
@@ -131,15 +79,8 @@ static int run(const char *input, struct output *o, struct err *err)
 		return e;
 	e = check_input(in, err);
 	if (!e)
-		e = open_output(o, err);
-	if (!e) {
-		/* a group is a job: smaller metadata starts no thread */
-		jobs = jobs_new(in->size > 4 << 20 ? 0 : 1);
-		e = jobs ? pack(in, o->fd, o->path, jobs, err) : err_nomem(err, "threads");
-	}
-	if (!e)
-		e = complete_output(o, err);
-	jobs_free(jobs);
+		e = strcmp(output, "-") ? pack_file(in, output, err) :
+					  pack_into(in, STDOUT_FILENO, "standard output", err);
 	io_free(in);
 	return e;
 }
@@ -158,8 +99,7 @@ static int confirm(const char *path, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct output o = { .fd = -1 };
-	const char *input = NULL;
+	const char *input = NULL, *output = NULL;
 	struct err err = { 0 };
 	bool force = false;
 	struct cli cli;
@@ -170,19 +110,18 @@ int main(int argc, char **argv)
 		if (id == 'i')
 			input = cli.arg;
 		else if (id == 'o')
-			o.path = cli.arg;
+			output = cli.arg;
 		else
 			force = true;
 	}
 	if (!input)
 		cli_usage_error(&cli, "No input file provided.");
-	if (!o.path)
+	if (!output)
 		cli_usage_error(&cli, "No output file provided.");
-	if (dev_same(input, o.path))
+	if (dev_same(input, output))
 		cli_usage_error(&cli, "'%s' is input and output", input);
-	e = force ? 0 : confirm(o.path, &err);
+	e = force ? 0 : confirm(output, &err);
 	if (!e)
-		e = run(input, &o, &err);
-	output_fini(&o);
+		e = run(input, output, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);
 }
