@@ -54,10 +54,11 @@ int emit_leaves_read(struct emitter *e, struct err *err)
 		return r;
 	for (size_t i = 0; i < it->nr; i++) {
 		struct emit_item *item = &it->item[i];
-		const struct node *n = &e->node[item->slot];
+		const struct node *n;
 
 		if (item->kind != EMIT_LEAF)
 			continue;
+		n = &e->node[item->slot];
 		item->fault = e->fault[item->slot];
 		if (item->fault == NODE_OK && n->nr &&
 		    (node_key(n, 0) < item->first || node_key(n, n->nr - 1) > item->last))

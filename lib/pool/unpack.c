@@ -95,7 +95,7 @@ static int unpack_produce(void *ctx, size_t slot, struct err *err)
 	if (e < 0)
 		return e;
 	left -= sizeof(len);
-	if (le64_get(len) > STREAM_MAX)
+	if (!le64_get(len) || le64_get(len) > STREAM_MAX)
 		return bad_stream(u, s, err, "its length is impossible");
 	if (le64_get(len) > left)
 		return bad_stream(u, s, err, "the file has been cut off");

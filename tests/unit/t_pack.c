@@ -390,6 +390,10 @@ static void bad_files(void)
 	h[4] = le64_make(UINT64_MAX);
 	expect_refused(io, "packed: the stream at byte 32 is damaged: its length is impossible");
 	io = one_stream(100, "", 0);
+	h = io_mem_data(io);
+	h[4] = le64_make(0);
+	expect_refused(io, "packed: the stream at byte 32 is damaged: its length is impossible");
+	io = one_stream(100, "", 0);
 	((uint8_t *)io_mem_data(io))[41] ^= 0xff;
 	expect_refused(io, "packed: the stream at byte 32 is damaged: it cannot be inflated");
 }
