@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "pool/emit_private.h"
+#include "pool/forest.h"
 
 #define LANES_SPARE 3 /* above one a worker: one being filled, one being told, one between */
 
@@ -31,19 +32,11 @@ static const char *whose(const struct emitter *e, bool in_def, uint64_t def, siz
 
 static void tell_fault(struct emitter *e, const struct emit_item *item)
 {
-	char who[64], keys[64], text[400];
+	char who[64], text[400];
 
-	if (item->last == UINT64_MAX && !item->first)
-		snprintf(keys, sizeof(keys), "all blocks");
-	else if (item->last == UINT64_MAX)
-		snprintf(keys, sizeof(keys), "blocks from %" PRIu64 " on", item->first);
-	else
-		snprintf(keys, sizeof(keys), "blocks %" PRIu64 "-%" PRIu64, item->first,
-			 item->last);
-	snprintf(text, sizeof(text),
-		 "%s: node at block %" PRIu64 " %s: %s of the device cannot be read",
-		 whose(e, e->in_def, e->def_name, item->dev, who, sizeof(who)), item->block,
-		 node_fault_text(item->fault), keys);
+	forest_fault_text(text, sizeof(text),
+			  whose(e, e->in_def, e->def_name, item->dev, who, sizeof(who)),
+			  item->block, item->fault, item->first, item->last);
 	add_problem(e, item->fault == NODE_UNREADABLE, text);
 	if (e->in_def)
 		sharing_set_lost(e->sharing, item->block);

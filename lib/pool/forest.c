@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pool/forest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
+struct forest_worker {
+	struct forest_leaf_fault *fault;
+	size_t nr, cap;
+} __attribute__((aligned(128)));
+
+void forest_fault_text(char *text, size_t len, const char *who, mblock_t block,
+		       enum node_fault fault, uint64_t first, uint64_t last)
+{
+	char keys[64];
+
+	if (last == UINT64_MAX && !first)
+		snprintf(keys, sizeof(keys), "all blocks");
+	else if (last == UINT64_MAX)
+		snprintf(keys, sizeof(keys), "blocks from %" PRIu64 " on", first);
+	else
+		snprintf(keys, sizeof(keys), "blocks %" PRIu64 "-%" PRIu64, first, last);
+	snprintf(text, len, "%s: node at block %" PRIu64 " %s: %s of the device cannot be read",
+		 who, block, node_fault_text(fault), keys);
+}
+
+static void problem(struct forest *f, bool io_error, const char *text)
+{
+	f->nr_problems++;
+	f->not_only_io |= !io_error;
+	if (f->problem)
+		f->problem(f->problem_ctx, text);
+}
+
+static int choose_devices(struct forest *f, struct err *err)
+{
+	char text[200];
+
+	f->dev = calloc(f->devices.nr + 1, sizeof(*f->dev));
+	if (!f->dev)
+		return err_nomem(err, "the list of devices");
+	for (size_t i = 0; i < f->devices.nr_tree_problems; i++)
+		problem(f, false, f->devices.problem[i]);
+	for (size_t i = 0; i < f->devices.nr; i++) {
+		const struct metadata_device *d = &f->devices.dev[i];
+
+		if (metadata_device_problem(d, text, sizeof(text)))
+			problem(f, false, text);
+		else
+			f->dev[f->nr_devs++] = d;
+	}
+	return 0;
+}
+
+int forest_init(struct forest *f, const struct metadata *md, struct stream *s,
+		forest_problem_fn *fn, void *ctx, struct err *err)
+{
+	struct walk_setup setup = {
+		.stream = s,
+		.nr_blocks = md->nr_blocks,
+		.leaf_value_size = sizeof(le64),
+	};
+	CLEANUP(free_ptr) struct walk_root *roots = NULL;
+	int r;
+
+	*f = (struct forest){ .s = s, .problem = fn, .problem_ctx = ctx };
+	r = metadata_devices_read(md, s, &f->devices, err);
+	if (!r)
+		r = choose_devices(f, err);
+	if (r)
+		return r;
+	roots = calloc(f->nr_devs + 1, sizeof(*roots));
+	f->worker = aligned_alloc(128, stream_nr_workers(s) * sizeof(*f->worker));
+	if (!roots || !f->worker)
+		return err_nomem(err, "the devices' trees");
+	memset(f->worker, 0, stream_nr_workers(s) * sizeof(*f->worker));
+	for (size_t i = 0; i < f->nr_devs; i++)
+		roots[i] = (struct walk_root){ f->dev[i]->root, (uint32_t)i };
+	f->walk = walk_new(&setup, err);
+	return f->walk ? walk_add(f->walk, roots, f->nr_devs, err) : -ENOMEM;
+}
+
+void forest_fini(struct forest *f)
+{
+	for (unsigned i = 0; f->worker && i < stream_nr_workers(f->s); i++)
+		free(f->worker[i].fault);
+	free(f->worker);
+	free(f->fault);
+	walk_free(f->walk);
+	free(f->dev);
+	metadata_devices_fini(&f->devices);
+}
+
+struct leaf_pass {
+	struct forest *f;
+	forest_leaf_fn *fn;
+	void *ctx;
+};
+
+static int add_fault(struct forest_worker *me, mblock_t block, enum node_fault fault)
+{
+	if (me->nr == me->cap) {
+		size_t cap = me->cap ? 2 * me->cap : 16;
+		struct forest_leaf_fault *p = realloc(me->fault, cap * sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		me->fault = p;
+		me->cap = cap;
+	}
+	me->fault[me->nr++] = (struct forest_leaf_fault){ block, fault };
+	return 0;
+}
+
+static int take_leaf(void *ctx, unsigned worker, size_t i, mblock_t block, const void *data,
+		     int status)
+{
+	struct leaf_pass *p = ctx;
+	enum node_fault fault;
+	uint64_t first, last;
+	struct node n;
+
+	(void)i;
+	if (status < 0) {
+		fault = status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE;
+	} else {
+		fault = node_open(&n, data, block, sizeof(le64));
+		walk_range(p->f->walk, block, &first, &last);
+		if (!fault && !n.leaf)
+			fault = NODE_BAD_DEPTH;
+		if (!fault && n.nr && (node_key(&n, 0) < first || node_key(&n, n.nr - 1) > last))
+			fault = NODE_BAD_RANGE;
+	}
+	return fault ? add_fault(&p->f->worker[worker], block, fault) :
+		       p->fn(p->ctx, worker, block, &n);
+}
+
+static int by_block(const void *va, const void *vb)
+{
+	const struct forest_leaf_fault *a = va, *b = vb;
+
+	return a->block < b->block ? -1 : a->block > b->block;
+}
+
+/* Brings the workers' faults together and marks the leaves in the walk. */
+static int gather_faults(struct forest *f, struct err *err)
+{
+	size_t nr = f->nr_faults, k = 0;
+	struct forest_leaf_fault *all;
+
+	for (unsigned i = 0; i < stream_nr_workers(f->s); i++)
+		nr += f->worker[i].nr;
+	if (nr == f->nr_faults)
+		return 0;
+	all = realloc(f->fault, nr * sizeof(*all));
+	if (!all)
+		return err_nomem(err, "damaged leaves");
+	f->fault = all;
+	for (unsigned i = 0; i < stream_nr_workers(f->s); i++) {
+		struct forest_worker *me = &f->worker[i];
+
+		memcpy(all + f->nr_faults, me->fault, me->nr * sizeof(*all));
+		f->nr_faults += me->nr;
+		me->nr = 0;
+	}
+	qsort(all, f->nr_faults, sizeof(*all), by_block);
+	for (size_t i = 0; i < f->nr_faults; i++) /* one that was read twice counts once */
+		if (!k || all[k - 1].block != all[i].block)
+			all[k++] = all[i];
+	f->nr_faults = k;
+	return 0;
+}
+
+int forest_read_leaves(struct forest *f, forest_leaf_fn *fn, void *ctx, struct err *err)
+{
+	struct leaf_pass p = { f, fn, ctx };
+	CLEANUP(free_ptr) mblock_t *list = NULL;
+	size_t nr;
+	int r = walk_leaves(f->walk, &list, &nr, err);
+
+	if (!r && nr)
+		r = stream_read(f->s, list, nr, take_leaf, &p, err);
+	return r ? r : gather_faults(f, err);
+}
+
+struct teller {
+	struct forest *f;
+	char who[40];
+};
+
+static int tell_node(void *ctx, mblock_t block)
+{
+	struct teller *t = ctx;
+	struct forest *f = t->f;
+	const struct forest_leaf_fault key = { .block = block }, *leaf;
+	const struct walk_fault *w;
+	uint64_t first, last;
+	char text[300];
+	size_t nr;
+
+	leaf = f->nr_faults ? bsearch(&key, f->fault, f->nr_faults, sizeof(key), by_block) : NULL;
+	if (leaf) {
+		walk_range(f->walk, block, &first, &last);
+		forest_fault_text(text, sizeof(text), t->who, block, leaf->fault, first, last);
+		problem(f, leaf->fault == NODE_UNREADABLE, text);
+	}
+	w = walk_faults(f->walk, &nr);
+	for (size_t i = 0; i < nr; i++) {
+		if (w[i].parent == WALK_NONE ? w[i].block != block : w[i].parent != block)
+			continue;
+		forest_fault_text(text, sizeof(text), t->who, w[i].block, w[i].fault, w[i].begin,
+				  w[i].last);
+		problem(f, w[i].fault == NODE_UNREADABLE, text);
+	}
+	return 0;
+}
+
+int forest_tell_damage(struct forest *f, struct err *err)
+{
+	struct teller t = { .f = f };
+	size_t nr_walk;
+	int r = 0;
+
+	walk_faults(f->walk, &nr_walk);
+	if (!nr_walk && !f->nr_faults)
+		return 0;
+	for (size_t i = 0; i < f->nr_faults; i++)
+		walk_mark(f->walk, f->fault[i].block);
+	for (size_t i = 0; !r && i < f->nr_devs; i++) {
+		snprintf(t.who, sizeof(t.who), "device %" PRIu32, f->dev[i]->info.dev_id);
+		r = walk_marked(f->walk, f->dev[i]->root, tell_node, &t);
+	}
+	return r < 0 ? err_set(err, r, "damage in the mapping trees") : 0;
+}
+
+int forest_verdict(const struct forest *f, struct err *err)
+{
+	if (!f->nr_problems)
+		return 0;
+	return err_set(err, f->not_only_io ? -EUCLEAN : -EIO,
+		       "metadata contains errors (run thin_check for details)");
+}
+
+long forest_find(const struct forest *f, uint32_t dev_id)
+{
+	size_t lo = 0, hi = f->nr_devs;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (f->dev[mid]->info.dev_id < dev_id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < f->nr_devs && f->dev[lo]->info.dev_id == dev_id ? (long)lo : -1;
+}

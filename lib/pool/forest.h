@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_FOREST_H
+#define POOL_FOREST_H
+/*
+ * The mapping trees of a pool's devices as one forest with shared parts: what ls, rmap and delta
+ * stand on.  The internal nodes are read at once; leaves as the caller asks for them,
+ * each distinct one once, however many devices have it.
+ *
+ * What cannot be read is named per device and with its blocks through a callback, never dropped
+ * in silence.
+ *
+ * Threads: one owner; the leaf function runs on the stream's workers.
+ */
+#include "pdata/btree_walk.h"
+#include "pool/metadata.h"
+
+/* One sentence for each thing that is wrong. */
+typedef void forest_problem_fn(void *ctx, const char *text);
+
+struct forest_leaf_fault {
+	mblock_t block;
+	enum node_fault fault;
+};
+
+struct forest {
+	struct stream *s;
+	struct metadata_devices devices;
+	const struct metadata_device **dev; /* those that both trees know, ascending */
+	size_t nr_devs;
+	struct walk *walk; /* attr of a root: the device's index in dev */
+	forest_problem_fn *problem;
+	void *problem_ctx;
+	uint64_t nr_problems;
+	bool not_only_io; /* some problem is damage, not a failed read */
+	/* private */
+	struct forest_worker *worker;
+	struct forest_leaf_fault *fault; /* of leaves, ascending */
+	size_t nr_faults;
+};
+
+/*
+ * Reads the list of devices, tells what is wrong with it, and walks the internal nodes of those
+ * that are sound.  *f by forest_fini(), also after an error.
+ */
+int forest_init(struct forest *f, const struct metadata *md, struct stream *s,
+		forest_problem_fn *problem, void *ctx, struct err *err);
+void forest_fini(struct forest *f);
+
+/* A sound leaf with keys that its parents allow.  0, or -errno ends the reading. */
+typedef int forest_leaf_fn(void *ctx, unsigned worker, mblock_t block, const struct node *n);
+
+/* Gives each distinct leaf to @fn once, in any order; faulty ones are remembered. */
+int forest_read_leaves(struct forest *f, forest_leaf_fn *fn, void *ctx, struct err *err);
+
+/* Tells everything that is missing, device by device.  Once, after the leaves were read. */
+int forest_tell_damage(struct forest *f, struct err *err);
+
+/* What is told when there were problems: 0, or -EUCLEAN or -EIO with the text for the end. */
+int forest_verdict(const struct forest *f, struct err *err);
+
+/* The index of the device with this id in dev, or -1. */
+long forest_find(const struct forest *f, uint32_t dev_id);
+
+/* "node at block 7 has a bad checksum: blocks 0-251 of the device cannot be read" */
+void forest_fault_text(char *text, size_t len, const char *who, mblock_t block,
+		       enum node_fault fault, uint64_t first, uint64_t last);
+
+#endif

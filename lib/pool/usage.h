@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_USAGE_H
+#define POOL_USAGE_H
+/*
+ * How many blocks each device maps, how many of them nobody else reaches, and the highest.
+ *
+ * Each distinct leaf is read once.  A data block belongs to a device alone when all leaf entries
+ * that name it lie in leaves that only this device reaches.
+ *
+ * Memory: 2 bytes a data block (4 when there are more than 65,000 devices), touched only where
+ * blocks are mapped and at most USAGE_WINDOW blocks at a time (a pool larger than that is read
+ * once for each window); 2 bytes a metadata block; 8 bytes a device and worker.
+ */
+#include "pool/forest.h"
+
+#define USAGE_WINDOW ((uint64_t)1 << 28) /* data blocks */
+
+struct usage_row {
+	uint64_t mapped, exclusive; /* shared = mapped - exclusive */
+	vblock_t highest;	    /* when mapped */
+};
+
+/*
+ * Fills a row for each device of f->dev (the caller's array of f->nr_devs).  @exclusive false:
+ * those counts are not wanted and cost nothing.  Damage is told through the forest; the
+ * rows are then only what could be read.  0 or -errno.
+ */
+int usage_count(struct forest *f, uint64_t nr_data_blocks, bool exclusive, struct usage_row *row,
+		struct err *err);
+
+#endif
