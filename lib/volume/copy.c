@@ -8,7 +8,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 #include "volume/copy_state.h"
 
@@ -33,8 +36,12 @@ static int execute(struct copy_state *c, struct err *err)
 
 	if (!c->plan.nr)
 		return 0;
-	c->fragmented = c->plan.bytes / c->plan.nr < PLAN_FRAGMENTED;
-	r = plan_cut(&c->plan, c->chunk, stream ? COPY_CHUNK : COPY_ZEROS, !stream, err);
+	c->announced = 0;
+	/*
+	 * A device is read in its own order.  Files are written in theirs, which lays them out
+	 * well; copy_read() puts the reads of what is not cached in order.
+	 */
+	r = plan_cut(&c->plan, c->chunk, stream ? COPY_CHUNK : COPY_ZEROS, c->direct && !stream, err);
 	if (!r)
 		r = stream ? copy_stream(c, err) : copy_pieces(c, err);
 	plan_reset(&c->plan);
@@ -95,6 +102,27 @@ static int take_extent(void *ctx, const struct extent *extent, struct err *err)
 	return r || !e.len ? r : split_at_holes(c, e, err);
 }
 
+/*
+ * Copies inside the kernel pay where the server does them.  On a local filesystem they are
+ * no faster than reading and writing, and read more behind our back.
+ */
+static bool on_network(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return false;
+	switch ((uint32_t)fs.f_type) {
+	case NFS_SUPER_MAGIC:
+	case SMB2_SUPER_MAGIC:
+	case CIFS_SUPER_MAGIC:
+	case CEPH_SUPER_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void source_init(struct copy_state *c, enum extent_kind kind, struct io *io)
 {
 	struct copy_source *s = &c->source[kind];
@@ -106,8 +134,10 @@ static void source_init(struct copy_state *c, enum extent_kind kind, struct io *
 	/* to find zeros they must be read; to write zeros, nothing may be shared */
 	s->reflink = file && (opt->reflink == REFLINK_ALWAYS ||
 			      (opt->reflink == REFLINK_AUTO && opt->sparse == SPARSE_AUTO));
-	/* where the filesystem can share, so do its copies: not when that is unwanted */
-	s->kernel = file && !io->direct && opt->reflink != REFLINK_NEVER && opt->sparse == SPARSE_AUTO;
+	/* where a filesystem can share, so do its copies: not when that is unwanted */
+	s->kernel = file && !io->direct && opt->reflink != REFLINK_NEVER &&
+		    opt->sparse == SPARSE_AUTO && on_network(c->out->fd);
+	s->nowait = io && io->fd >= 0 && !io->direct;
 }
 
 static int state_init(struct copy_state *c, const struct copy_options *opt, struct output *out,
@@ -117,14 +147,16 @@ static int state_init(struct copy_state *c, const struct copy_options *opt, stru
 		      (out->io && out->io->direct);
 	struct statvfs fs;
 
-	*c = (struct copy_state){ .opt = opt, .out = out, .jobs = jobs };
+	*c = (struct copy_state){ .opt = opt, .out = out, .jobs = jobs, .direct = direct };
 	c->chunk = direct ? COPY_CHUNK_DIRECT : COPY_CHUNK;
 	c->buffer_len = 2 * c->chunk; /* verify compares two */
 	c->nr_workers = direct ? MAX(jobs_nr(jobs), COPY_WIDE) : jobs_nr(jobs);
 	c->buffer = calloc(c->nr_workers, sizeof(*c->buffer));
-	c->zeros = calloc(1, COPY_CHUNK);
-	if (!c->buffer || !c->zeros)
+	c->zeros = mmap(NULL, COPY_CHUNK, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!c->buffer || c->zeros == MAP_FAILED)
 		return err_nomem(err, "copy buffers");
+	if (out->kind == OUTPUT_STREAM)
+		copy_stream_init(c);
 	c->fs_block = out->fd >= 0 && !fstatvfs(out->fd, &fs) && fs.f_bsize ? fs.f_bsize : 4096;
 	source_init(c, EXTENT_DATA, opt->data);
 	source_init(c, EXTENT_ORIGIN, opt->origin);
@@ -138,7 +170,8 @@ static void state_fini(struct copy_state *c)
 	for (i = 0; c->buffer && i < c->nr_workers; i++)
 		free(c->buffer[i]);
 	free(c->buffer);
-	free(c->zeros);
+	if (c->zeros != MAP_FAILED)
+		munmap(c->zeros, COPY_CHUNK);
 	plan_fini(&c->plan);
 }
 

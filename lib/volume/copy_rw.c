@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/overflow.h"
@@ -112,27 +113,19 @@ static int copy_in_kernel(struct copy_state *c, const struct piece *pc, struct e
 static int copy_piece(struct copy_state *c, unsigned worker, size_t k, struct err *err)
 {
 	const struct piece *pc = &c->plan.piece[k];
-	struct io *io = c->source[pc->kind].io;
 	uint8_t *buf;
 	uint32_t i;
 	int r;
 
 	if (pc->kind == EXTENT_ZERO)
 		return zero_part(c, c->plan.extent[pc->first].at + pc->skip, pc->len, err);
-	if (c->fragmented && io->ops->will_need && k % COPY_AHEAD == 0) {
-		size_t end = MIN(k + 2 * COPY_AHEAD, c->plan.nr_pieces), a;
-
-		for (a = k + COPY_AHEAD; a < end; a++)
-			if (c->plan.piece[a].kind == pc->kind)
-				io->ops->will_need(io, c->plan.piece[a].from, c->plan.piece[a].len);
-	}
 	r = copy_in_kernel(c, pc, err);
 	if (r)
 		return r < 0 ? r : 0;
 	buf = copy_buffer(c, worker);
 	if (!buf)
 		return err_nomem(err, "copy buffer");
-	r = io_read(io, buf, pc->len, pc->from, err);
+	r = copy_read(c, k, buf, err);
 	for (i = 0; i < pc->nr && !r; i++) {
 		struct piece_part part = piece_part(&c->plan, pc, i);
 
@@ -141,12 +134,29 @@ static int copy_piece(struct copy_state *c, unsigned worker, size_t k, struct er
 	return r;
 }
 
+/*
+ * Lets the disk begin while we copy: what it has by the end need not be waited for.  Not when
+ * the order is that of the source: the file would be laid out in that order.
+ */
+static void start_writeback(struct copy_state *c, uint64_t len)
+{
+	uint64_t was = atomic_fetch_add(&c->written, len);
+
+	if (c->direct)
+		return;
+	if (was / COPY_WRITEBACK != (was + len) / COPY_WRITEBACK)
+		sync_file_range(c->out->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 static int copy_some(void *ctx, unsigned worker, size_t begin, size_t end, struct err *err)
 {
 	int r = 0;
 
-	for (; begin < end && !r; begin++)
+	for (; begin < end && !r; begin++) {
 		r = copy_piece(ctx, worker, begin, err);
+		if (!r)
+			start_writeback(ctx, ((struct copy_state *)ctx)->plan.piece[begin].len);
+	}
 	return r;
 }
 

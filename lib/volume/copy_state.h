@@ -11,13 +11,15 @@
 #define COPY_ZEROS ((uint64_t)256 << 20) /* a piece of zeros */
 #define COPY_WIDE 16			/* requests in flight on a device */
 #define COPY_SMALL (4u << 20)		/* bytes: less than this wakes no thread */
-#define COPY_AHEAD 16			/* pieces announced ahead when the source is fragmented */
+#define COPY_AHEAD ((uint64_t)64 << 20) /* bytes announced ahead to a file that is not cached */
+#define COPY_WRITEBACK ((uint64_t)32 << 20) /* bytes after which the disk is set to work */
 #define COPY_GRAIN 4096			/* bytes of zeros that are worth a hole */
 
 struct copy_source {
 	struct io *io;
 	struct holes holes;
 	bool reflink;	     /* may share; cleared when it turns out that it cannot */
+	_Atomic bool nowait; /* can say whether something is cached */
 	_Atomic bool kernel; /* the same for copies inside the kernel */
 };
 
@@ -31,9 +33,12 @@ struct copy_state {
 	unsigned nr_workers;
 	uint8_t **buffer;  /* one a worker, made on first use */
 	size_t buffer_len;
-	uint8_t *zeros;	   /* COPY_CHUNK */
+	uint8_t *zeros;	   /* COPY_CHUNK, mapped; never written to: all of it is the kernel's zero page */
 	uint64_t fs_block; /* of the output's filesystem: what extents are shared in */
-	bool fragmented;
+	bool direct;	   /* a source or the output waits for its device with each request */
+	_Atomic size_t announced; /* pieces before this one have been announced to their sources */
+	_Atomic uint64_t written; /* bytes of executed pieces */
+	bool pipe;	   /* the stream is a pipe that takes pages */
 	uint64_t stream_at; /* bytes written to a stream */
 };
 
@@ -43,6 +48,12 @@ uint8_t *copy_buffer(struct copy_state *c, unsigned worker);
 /* Tells opt->progress and adds to one of opt->counts (NULL: none). */
 int copy_done(struct copy_state *c, _Atomic uint64_t *count, uint64_t bytes, struct err *err);
 #define copy_count(c, field) ((c)->opt->counts ? &(c)->opt->counts->field : NULL)
+
+/*
+ * Reads piece @k to @buf.  Where it has to wait for the disk, the coming pieces are announced first, so
+ * that the disk has much to choose from.  Any thread.  copy_read.c
+ */
+int copy_read(struct copy_state *c, size_t k, uint8_t *buf, struct err *err);
 
 /*
  * Shares the beginning of @e with the output: *len bytes of it, which may be all or none.  When
@@ -62,6 +73,7 @@ int copy_range(struct copy_state *c, struct copy_source *s, uint64_t from, uint6
 int copy_pieces(struct copy_state *c, struct err *err);
 
 /* Executes the plan in order into the stream.  copy_stream.c */
+void copy_stream_init(struct copy_state *c);
 int copy_stream(struct copy_state *c, struct err *err);
 
 #endif

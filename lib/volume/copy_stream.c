@@ -1,12 +1,113 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Pieces of a plan in order into a stream: the workers read ahead, one at a time writes.
+ * Pieces of a plan in order into a stream.
+ *
+ * From files through the page cache one thread is enough: the kernel reads ahead, and one small
+ * buffer stays in the CPU's cache.  Into a pipe the cached pages themselves are passed on.  Devices
+ * that are read directly get many requests in flight: workers read, one at a time writes.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "volume/copy_state.h"
+
+#define PIPE_LEN (1 << 20)
+
+static int write_error(const struct copy_state *c, struct err *err)
+{
+	return err_sys(err, -errno, "%s: cannot write at offset %llu", c->out->path,
+		       (unsigned long long)c->stream_at);
+}
+
+static int write_all(struct copy_state *c, const uint8_t *data, uint64_t len, struct err *err)
+{
+	ssize_t n;
+
+	while (len) {
+		n = write(c->out->fd, data, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return write_error(c, err);
+		data += n;
+		len -= (uint64_t)n;
+		c->stream_at += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* The zero pages themselves go into a pipe: nobody will ever write to them. */
+static int write_zeros(struct copy_state *c, uint64_t len, struct err *err)
+{
+	while (c->pipe && len) {
+		struct iovec iov = { c->zeros, MIN(len, COPY_CHUNK) };
+		ssize_t n = vmsplice(c->out->fd, &iov, 1, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EPIPE)
+			return write_error(c, err);
+		if (n < 0)
+			c->pipe = false;
+		else
+			len -= (uint64_t)n;
+		c->stream_at += n > 0 ? (uint64_t)n : 0;
+	}
+	return len ? write_all(c, c->zeros, len, err) : 0;
+}
+
+/* Passes cached pages on to a pipe; returns the bytes that it did, the rest is for read and write. */
+static uint64_t splice_piece(struct copy_state *c, const struct piece *pc)
+{
+	off64_t from = (off64_t)pc->from;
+	uint64_t done = 0;
+	ssize_t n;
+
+	while (done < pc->len) {
+		n = splice(c->source[pc->kind].io->fd, &from, c->out->fd, NULL, pc->len - done,
+			   SPLICE_F_MORE);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break; /* reading and writing will say what is wrong */
+		done += (uint64_t)n;
+		c->stream_at += (uint64_t)n;
+	}
+	return done;
+}
+
+static int stream_piece(struct copy_state *c, size_t k, struct err *err)
+{
+	struct piece *pc = &c->plan.piece[k];
+	uint64_t len = pc->len, done = 0;
+	uint8_t *buf;
+	int r;
+
+	if (pc->kind == EXTENT_ZERO) {
+		r = write_zeros(c, len, err);
+		return r ? r : copy_done(c, copy_count(c, zeroed), len, err);
+	}
+	if (c->pipe && c->source[pc->kind].io->fd >= 0)
+		done = splice_piece(c, pc);
+	if (done < len) {
+		buf = copy_buffer(c, 0);
+		if (!buf)
+			return err_nomem(err, "copy buffer");
+		pc->from += done;
+		pc->len -= done;
+		r = copy_read(c, k, buf, err);
+		if (!r)
+			r = write_all(c, buf, pc->len, err);
+		if (r)
+			return r;
+	}
+	return copy_done(c, copy_count(c, copied), len, err);
+}
 
 struct slot {
 	uint8_t *buf;
@@ -46,42 +147,26 @@ static int read_piece(void *ctx, unsigned worker, size_t slot, struct err *err)
 	return io_read(s->c->source[pc->kind].io, sl->buf, pc->len, pc->from, err);
 }
 
-static int write_all(struct copy_state *c, const uint8_t *data, uint64_t len, struct err *err)
-{
-	ssize_t n;
-
-	while (len) {
-		n = write(c->out->fd, data, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, -errno, "%s: cannot write at offset %llu", c->out->path,
-				       (unsigned long long)c->stream_at);
-		data += n;
-		len -= (uint64_t)n;
-		c->stream_at += (uint64_t)n;
-	}
-	return 0;
-}
-
 static int write_piece(void *ctx, size_t slot, struct err *err)
 {
 	struct streaming *s = ctx;
 	struct slot *sl = &s->slot[slot];
 	const struct piece *pc = sl->piece;
 	bool zero = pc->kind == EXTENT_ZERO;
-	int r = write_all(s->c, zero ? s->c->zeros : sl->buf, pc->len, err);
+	int r;
 
+	r = zero ? write_zeros(s->c, pc->len, err) : write_all(s->c, sl->buf, pc->len, err);
 	if (r)
 		return r;
 	return copy_done(s->c, zero ? copy_count(s->c, zeroed) : copy_count(s->c, copied), pc->len, err);
 }
 
-int copy_stream(struct copy_state *c, struct err *err)
+static int stream_direct(struct copy_state *c, struct err *err)
 {
+	struct jobs *jobs = jobs_new(c->nr_workers);
 	struct streaming s = { .c = c };
 	struct jobs_pipe pipe = {
-		.nr_slots = jobs_nr(c->jobs) + 4,
+		.nr_slots = c->nr_workers + 4,
 		.produce = next_piece,
 		.work = read_piece,
 		.consume = write_piece,
@@ -91,22 +176,31 @@ int copy_stream(struct copy_state *c, struct err *err)
 	int r;
 
 	s.slot = calloc(pipe.nr_slots, sizeof(*s.slot));
-	if (!s.slot)
-		return err_nomem(err, "copy buffers");
-	if (c->plan.bytes <= COPY_SMALL) {
-		/* not worth a thread */
-		for (r = next_piece(&s, 0, err); r > 0; r = next_piece(&s, 0, err)) {
-			r = read_piece(&s, 0, 0, err);
-			if (!r)
-				r = write_piece(&s, 0, err);
-			if (r < 0)
-				break;
-		}
-	} else {
-		r = jobs_pipe(c->jobs, &pipe, err);
-	}
-	for (i = 0; i < pipe.nr_slots; i++)
+	r = s.slot && jobs ? jobs_pipe(jobs, &pipe, err) : err_nomem(err, "copy buffers");
+	for (i = 0; s.slot && i < pipe.nr_slots; i++)
 		free(s.slot[i].buf);
 	free(s.slot);
+	jobs_free(jobs);
+	return r;
+}
+
+void copy_stream_init(struct copy_state *c)
+{
+	struct stat st;
+
+	c->pipe = !fstat(c->out->fd, &st) && S_ISFIFO(st.st_mode);
+	if (c->pipe)
+		fcntl(c->out->fd, F_SETPIPE_SZ, PIPE_LEN);
+}
+
+int copy_stream(struct copy_state *c, struct err *err)
+{
+	size_t k;
+	int r = 0;
+
+	if (c->direct && c->plan.bytes > COPY_SMALL)
+		return stream_direct(c, err);
+	for (k = 0; k < c->plan.nr_pieces && !r; k++)
+		r = stream_piece(c, k, err);
 	return r;
 }
