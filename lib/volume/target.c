@@ -185,7 +185,7 @@ int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origi
 		d->t = t;
 		d->id = id;
 		d->origin = origin;
-		d->origin_size = origin ? origin->size >> SECTOR_SHIFT << SECTOR_SHIFT : 0;
+		d->origin_size = origin ? origin->size : 0;
 		d->size = size ? size : MAX(d->origin_size, end);
 		d->next = t->devs;
 		t->devs = d;

@@ -46,7 +46,7 @@ struct target_dev {
 	uint32_t id;
 	uint64_t size;
 	struct io *origin;
-	uint64_t origin_size; /* bytes, whole sectors */
+	uint64_t origin_size; /* bytes; need not be whole sectors */
 	/* valid bit, the block's number above CACHE_BITS, 40 bits of data block */
 	_Atomic uint64_t cache[1 << CACHE_BITS];
 };
