@@ -155,12 +155,12 @@ static int open_input(struct shrink_cmd *s, struct err *err)
 
 static void note_plan(struct shrink_cmd *s, const struct shrink_plan *p)
 {
-	uint64_t bytes = p->nr_moved * p->block_size * 512;
+	const double mib = (double)p->nr_moved * p->block_size * 512 / (1 << 20);
 
-	cli_note(&s->cli, "%llu data blocks become %llu; %llu are in use, %llu of them (%llu MiB) %s",
+	cli_note(&s->cli, "%llu data blocks become %llu; %llu are in use, %llu of them (%.1f MiB) %s",
 		 (unsigned long long)p->nr_before, (unsigned long long)p->nr_after,
 		 (unsigned long long)p->nr_used, (unsigned long long)p->nr_moved,
-		 (unsigned long long)(bytes >> 20), s->dry_run ? "would move" : "move");
+		 mib, s->dry_run ? "would move" : "move");
 }
 
 static void moved(void *ctx, uint64_t bytes)

@@ -118,6 +118,11 @@ static void trimmed(void *ctx, uint64_t bytes)
 	progress_add(ctx, bytes);
 }
 
+static double mib(uint64_t bytes)
+{
+	return (double)bytes / (1 << 20);
+}
+
 static int trim(struct trim_cmd *t, const struct check_result *res, struct err *err)
 {
 	struct trim_options opt = { .dry_run = true };
@@ -129,8 +134,8 @@ static int trim(struct trim_cmd *t, const struct check_result *res, struct err *
 	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
 	if (r)
 		return r;
-	cli_note(&t->cli, "%llu of %llu data blocks are free: %llu MiB in %llu runs%s",
-		 ULL(rep.nr_free), ULL(rep.nr_blocks), ULL(rep.bytes >> 20), ULL(rep.nr_runs),
+	cli_note(&t->cli, "%llu of %llu data blocks are free: %.1f MiB in %llu runs%s",
+		 ULL(rep.nr_free), ULL(rep.nr_blocks), mib(rep.bytes), ULL(rep.nr_runs),
 		 t->dry_run ? " would be discarded" : "");
 	if (t->dry_run)
 		return 0;
@@ -140,7 +145,7 @@ static int trim(struct trim_cmd *t, const struct check_result *res, struct err *
 	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
 	progress_free(opt.ctx);
 	if (r)
-		return err_prefix(err, r, "after %llu MiB", ULL(rep.bytes >> 20));
+		return err_prefix(err, r, "after %.1f MiB", mib(rep.bytes));
 	return 0;
 }
 
