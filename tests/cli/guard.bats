@@ -1,0 +1,101 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What commands cost, counted and not timed: system calls, threads, memory, instructions.
+
+bats_require_minimum_version 1.5.0
+
+bench=$abs_top_builddir/bench
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return 1
+	"$bench/mkpool" small 1 small.meta
+	"$bench/mkpool" frag 0.01 frag.meta
+	"$bench/mkpool" frag 0.01 frag.xml xml
+	"$bench/mkpool" snap 0.1 snap.meta
+}
+
+setup() {
+	cd "$BATS_FILE_TMPDIR" || return 1
+}
+
+# peak KiB of a command
+peak() {
+	local wall cpu kib status
+
+	read -r wall cpu kib status < <("$bench/measure" "$@")
+	[ "$status" -eq 0 ] || { echo "$*: exit status $status" >&2; return 1; }
+	echo "$kib"
+}
+
+need_plain_build() {
+	! nm "$abs_top_builddir/bin/thin_check" 2>/dev/null | grep -q __asan_init ||
+		skip "sanitizers have memory of their own"
+}
+
+# instructions of a command, by valgrind
+instructions() {
+	command -v valgrind >/dev/null || skip "valgrind is not installed"
+	valgrind --tool=none --error-exitcode=99 true 2>/dev/null || skip "valgrind does not run here"
+	valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" 2>&1 >/dev/null |
+		sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
+}
+
+@test "thin_check: a small pool costs a few reads and no thread" {
+	need_plain_build
+	command -v strace >/dev/null || skip "strace is not installed"
+	strace -f -qq -e trace=clone,clone3,fork,vfork,pread64,preadv,read -o calls \
+		thin_check -q small.meta || skip "strace does not run here"
+	[ "$(grep -cE 'clone|fork' calls)" -eq 0 ]
+	[ "$(grep -c 'pread' calls)" -le 24 ]
+}
+
+@test "thin_check: peak memory is a few MiB and some bytes a metadata block" {
+	need_plain_build
+	small=$(peak thin_check -q small.meta)
+	frag=$(peak thin_check -q frag.meta)
+	snap=$(peak thin_check -q snap.meta)
+	echo "$small, $frag, $snap KiB" >&2
+	[ "$small" -lt 4096 ]
+	[ "$frag" -lt 6144 ]
+	[ "$snap" -lt 6144 ]
+}
+
+@test "thin_dump, thin_restore: peak memory does not follow the number of mappings" {
+	need_plain_build
+	truncate -s 64M out
+	dump=$(peak thin_dump frag.meta)
+	restore=$(peak thin_restore -i frag.xml -o out)
+	echo "$dump, $restore KiB" >&2
+	[ "$dump" -lt 12288 ]
+	[ "$restore" -lt 10240 ]
+}
+
+@test "thin_check: instructions of a fragmented mapping stay within their band" {
+	need_plain_build
+	n=$(instructions thin_check -q frag.meta)
+	echo "$((n / 200000)) instructions a mapping" >&2
+	[ "$((n / 200000))" -lt 170 ]
+}
+
+@test "thin_dump: instructions of a fragmented mapping stay within their band" {
+	need_plain_build
+	n=$(instructions thin_dump frag.meta)
+	echo "$((n / 200000)) instructions a mapping" >&2
+	[ "$((n / 200000))" -lt 280 ]
+}
+
+@test "thin_restore: instructions of a fragmented mapping stay within their band" {
+	need_plain_build
+	truncate -s 64M out
+	n=$(instructions thin_restore -i frag.xml -o out)
+	echo "$((n / 200000)) instructions a mapping" >&2
+	[ "$((n / 200000))" -lt 650 ]
+}
+
+@test "thin_check: snapshots cost what they do not share" {
+	need_plain_build
+	one=$(instructions thin_check -q snap.meta)
+	# 250 k distinct mappings; ten million as devices see them
+	echo "$((one / 250000)) instructions a distinct mapping" >&2
+	[ "$((one / 250000))" -lt 170 ]
+}
