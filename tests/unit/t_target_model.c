@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The thin target under random operations, against an array of sectors: writes, discards, zeroing,
+ * flushes, messages, clean restarts, failing devices, and power cuts after which any
+ * subset of what was not flushed is there.  After each restart the check finds nothing at
+ * all, and each sector holds what was flushed, or something written there since.
+ *
+ * SEED=n ROUNDS=n in the environment replay and lengthen; each seed is printed.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/overflow.h"
+#include "pool/check.h"
+#include "tap.h"
+#include "volume/target.h"
+
+#define BLOCK_SECTORS 128u
+#define BS (BLOCK_SECTORS * 512)
+#define NR_DATA 60u
+#define NR_META 400u
+#define NR_DEVS 6
+#define DEV_SECTORS (20 * BLOCK_SECTORS + 37) /* the last block is cut */
+#define ORIGIN_SECTORS (11 * BLOCK_SECTORS + 50)
+#define LONGER_ORIGIN_SECTORS (22 * BLOCK_SECTORS)
+#define MAYBE_MAX 6
+
+struct sector {
+	uint32_t now;
+	uint32_t maybe[MAYBE_MAX]; /* what a power cut may bring back */
+	uint8_t nr_maybe;
+};
+
+struct dev {
+	bool there;
+	struct io *origin;
+	struct target_dev *dev;
+	struct sector s[DEV_SECTORS];
+};
+
+struct world {
+	struct io *meta, *data; /* io_fault over memory */
+	struct target *t;
+	struct io *origin[3]; /* none, short, long */
+	uint64_t transaction;
+	bool held, crowded;
+	uint32_t tag;
+	struct dev dev[NR_DEVS];
+	uint64_t nr_ops, nr_crashes, nr_enospc, nr_failed;
+};
+
+static struct world w;
+static struct err err;
+static uint64_t rng_state;
+static uint8_t buf[DEV_SECTORS * 512];
+
+static uint64_t rng(void)
+{
+	rng_state ^= rng_state << 13;
+	rng_state ^= rng_state >> 7;
+	rng_state ^= rng_state << 17;
+	return rng_state >> 11;
+}
+
+static uint64_t env(const char *name, uint64_t otherwise)
+{
+	const char *s = getenv(name);
+
+	return s ? strtoull(s, NULL, 0) : otherwise;
+}
+
+static void fill_sector(uint8_t *p, uint32_t tag)
+{
+	for (int i = 0; i < 128; i++)
+		memcpy(p + 4 * i, &tag, 4);
+}
+
+/* The tag that the sector at @p holds everywhere; UINT32_MAX: different ones. */
+static uint32_t tag_of(const uint8_t *p)
+{
+	uint32_t tag;
+
+	memcpy(&tag, p, 4);
+	return memcmp(p, p + 4, 508) ? UINT32_MAX : tag;
+}
+
+static uint32_t origin_tag(const struct io *origin, uint32_t sector)
+{
+	if (!origin || sector >= origin->size / 512)
+		return 0;
+	return 0x80000000u | sector;
+}
+
+static struct io *make_origin(uint32_t sectors)
+{
+	struct io *io = io_mem_new("origin", (uint64_t)sectors * 512);
+
+	check(io);
+	for (uint32_t i = 0; i < sectors; i++)
+		fill_sector((uint8_t *)io_mem_data(io) + (size_t)i * 512, 0x80000000u | i);
+	return io;
+}
+
+/* --- the model --- */
+
+static void settle(struct sector *s)
+{
+	s->nr_maybe = 0;
+}
+
+static void settle_all(void)
+{
+	for (int i = 0; i < NR_DEVS; i++)
+		for (uint32_t k = 0; k < DEV_SECTORS; k++)
+			settle(&w.dev[i].s[k]);
+}
+
+static void becomes(struct sector *s, uint32_t tag)
+{
+	if (s->nr_maybe == MAYBE_MAX) {
+		check_eq(target_flush(w.t, &err), 0);
+		settle_all();
+	}
+	s->maybe[s->nr_maybe++] = s->now;
+	s->now = tag;
+}
+
+static bool may_be(const struct sector *s, uint32_t tag)
+{
+	for (int i = 0; i < s->nr_maybe; i++)
+		if (s->maybe[i] == tag)
+			return true;
+	return s->now == tag;
+}
+
+/* --- checks --- */
+
+static void check_contents(struct dev *d, bool after_crash)
+{
+	check_eq(target_read(d->dev, buf, sizeof(buf), 0, &err), 0);
+	for (uint32_t k = 0; k < DEV_SECTORS; k++) {
+		uint32_t tag = tag_of(buf + (size_t)k * 512);
+
+		if (after_crash ? !may_be(&d->s[k], tag) : d->s[k].now != tag)
+			printf("# device %d sector %u: %x, not %x\n", (int)(d - w.dev), k, tag,
+			       d->s[k].now);
+		if (after_crash) {
+			check(may_be(&d->s[k], tag));
+			d->s[k].now = tag;
+			settle(&d->s[k]);
+		} else {
+			check_eq(d->s[k].now, tag);
+		}
+	}
+}
+
+static void check_metadata(struct io *io)
+{
+	struct check_options opt = { 0 };
+	struct jobs *jobs = jobs_new(1);
+	struct outbuf text;
+	struct check_result result;
+
+	check_eq(check_run(io, jobs, &opt, &result, &err), 0);
+	outbuf_init(&text);
+	for (size_t i = 0; i < result.findings.nr; i++) {
+		outbuf_reset(&text);
+		finding_text(&result.findings, &result.findings.f[i], false, &text);
+		printf("# %.*s\n", (int)text.len, text.data);
+	}
+	outbuf_fini(&text);
+	check_eq(result.findings.nr, 0);
+	check(result.complete);
+	check_result_fini(&result);
+	jobs_free(jobs);
+}
+
+/* A message that may or may not have been committed. */
+struct pending {
+	bool any;
+	int kind, id, origin;
+};
+static struct pending pending;
+
+static void apply_pending(void)
+{
+	struct dev *d = &w.dev[pending.id], *o = &w.dev[pending.origin];
+
+	w.transaction++;
+	switch (pending.kind) {
+	case 0:
+		d->there = true;
+		d->origin = w.origin[pending.origin % 3];
+		for (uint32_t k = 0; k < DEV_SECTORS; k++)
+			d->s[k] = (struct sector){ .now = origin_tag(d->origin, k) };
+		break;
+	case 1:
+		d->there = true;
+		d->origin = o->origin;
+		memcpy(d->s, o->s, sizeof(d->s));
+		break;
+	case 2:
+		d->there = false;
+		d->dev = NULL;
+		break;
+	case 3:
+		w.held = !w.held;
+	}
+}
+
+/* --- starting and stopping --- */
+
+static void open_devices(void)
+{
+	for (int i = 0; i < NR_DEVS; i++)
+		if (w.dev[i].there)
+			check_eq(target_device(w.t, (uint32_t)i, sizeof(buf), w.dev[i].origin,
+					       &w.dev[i].dev, &err), 0);
+}
+
+static void start(bool format)
+{
+	struct target_options opt = { 0 };
+	struct pool_edit *pool;
+
+	if (format) {
+		check_eq(edit_format(w.meta, BLOCK_SECTORS, &pool, &err), 0);
+		check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
+	} else {
+		check_eq(edit_open(w.meta, true, &pool, &err), 0);
+		if (edit_superblock(pool)->transaction_id != w.transaction) {
+			check(pending.any); /* its commit reached the disk after all */
+			apply_pending();
+		}
+		check_eq(edit_superblock(pool)->transaction_id, w.transaction);
+	}
+	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
+	if (format)
+		check_eq(target_flush(w.t, &err), 0);
+	open_devices();
+}
+
+static struct io *faulty(struct io *lower)
+{
+	struct io *io = io_fault_new(lower);
+
+	check(io);
+	io_fault_record(io);
+	return io;
+}
+
+/* The device as a power cut leaves it, in a new one. */
+static struct io *what_remains(struct io *old, const void *base, uint64_t size)
+{
+	struct io *io = io_mem_new(old->name, size);
+	uint64_t nr = io_fault_nr_groups(old), whole = io_fault_nr_flushes(old);
+	static const uint64_t masks[] = { 0, ~0ull };
+	uint64_t dice = rng() % 4, mask = dice < 2 ? masks[dice] : rng() ^ rng() << 30;
+
+	check(io);
+	memcpy(io_mem_data(io), base, size);
+	check_eq(io_fault_replay(old, MIN(nr, whole), mask, io, &err), 0);
+	io_free(old);
+	return faulty(io);
+}
+
+static uint8_t *base_meta, *base_data;
+
+static void *image_of(struct io *io, void *to, uint64_t size)
+{
+	if (!to)
+		to = malloc(size);
+	check(to);
+	check_eq(io_read(io, to, size, 0, &err), 0);
+	return to;
+}
+
+static void remember_base(void)
+{
+	base_meta = image_of(w.meta, base_meta, (uint64_t)NR_META * 4096);
+	base_data = image_of(w.data, base_data, (uint64_t)NR_DATA * BS);
+}
+
+static void clear_needs_check(void)
+{
+	uint8_t *block = io_alloc(4096);
+	struct superblock sb;
+
+	check_eq(io_read(w.meta, block, 4096, 0, &err), 0);
+	check_eq(superblock_open(&sb, block, 0), SB_OK);
+	sb.flags = 0;
+	superblock_seal(&sb, block, 0);
+	check_eq(io_write(w.meta, block, 4096, 0, &err), 0);
+	check_eq(io_flush(w.meta, &err), 0);
+	free(block);
+}
+
+static void after_crash(void)
+{
+	start(false);
+	pending.any = false;
+	for (int i = 0; i < NR_DEVS; i++)
+		if (w.dev[i].there)
+			check_contents(&w.dev[i], true);
+	check_metadata(w.meta);
+	remember_base();
+}
+
+static void crash(void)
+{
+	w.nr_crashes++;
+	target_drop(w.t);
+	w.meta = what_remains(w.meta, base_meta, (uint64_t)NR_META * 4096);
+	w.data = what_remains(w.data, base_data, (uint64_t)NR_DATA * BS);
+	/* a torn write of needs_check is not part of this story: cleared, as thin_check would */
+	clear_needs_check();
+	after_crash();
+}
+
+/* --- operations --- */
+
+/* What an operation that failed half-way has left: each sector old or new. */
+static void look_again(struct dev *d, uint32_t begin, uint32_t end, uint32_t tag)
+{
+	check_eq(target_read(d->dev, buf, (end - begin) * 512, (uint64_t)begin * 512, &err), 0);
+	for (uint32_t k = begin; k < end; k++) {
+		uint32_t is = tag_of(buf + (k - begin) * 512);
+
+		check(is == tag || is == d->s[k].now);
+		if (is != d->s[k].now)
+			becomes(&d->s[k], is);
+	}
+}
+
+/* An error that nothing explains ends the test; @begin.. may hold @tag now. */
+static void failed(int r, struct dev *d, uint32_t begin, uint32_t end, uint32_t tag)
+{
+	if (r == -ENOSPC) {
+		w.nr_enospc++;
+		w.crowded = true;
+		look_again(d, begin, end, tag);
+		return;
+	}
+	if (r != -EIO && r != -EROFS)
+		printf("# %s\n", err.text);
+	check(r == -EIO || r == -EROFS);
+	w.nr_failed++;
+	for (uint32_t k = begin; k < end; k++)
+		if (d && d->s[k].nr_maybe < MAYBE_MAX)
+			d->s[k].maybe[d->s[k].nr_maybe++] = tag;
+	crash();
+}
+
+static void random_range(uint32_t *begin, uint32_t *end)
+{
+	uint64_t dice = rng() % 8;
+	uint32_t len;
+
+	*begin = (uint32_t)(rng() % DEV_SECTORS);
+	if (dice < 3) { /* whole blocks */
+		*begin -= *begin % BLOCK_SECTORS;
+		len = BLOCK_SECTORS * (uint32_t)(1 + rng() % 3);
+	} else {
+		len = 1 + (uint32_t)(rng() % (dice < 6 ? 40 : 400));
+	}
+	*end = MIN(*begin + len, DEV_SECTORS);
+}
+
+static void do_write(struct dev *d)
+{
+	uint32_t begin, end, tag = ++w.tag;
+	int r;
+
+	random_range(&begin, &end);
+	for (uint32_t k = begin; k < end; k++)
+		fill_sector(buf + (k - begin) * 512, tag);
+	r = target_write(d->dev, buf, (end - begin) * 512, (uint64_t)begin * 512, &err);
+	if (r) {
+		failed(r, d, begin, end, tag);
+		return;
+	}
+	for (uint32_t k = begin; k < end; k++)
+		becomes(&d->s[k], tag);
+}
+
+static void do_zero(struct dev *d)
+{
+	uint32_t begin, end;
+	int r;
+
+	random_range(&begin, &end);
+	r = target_zero(d->dev, (end - begin) * 512, (uint64_t)begin * 512, rng() % 2, &err);
+	if (r) {
+		failed(r, d, begin, end, 0);
+		return;
+	}
+	for (uint32_t k = begin; k < end; k++)
+		becomes(&d->s[k], 0);
+}
+
+static void do_discard(struct dev *d)
+{
+	uint32_t begin, end;
+	int r;
+
+	random_range(&begin, &end);
+	r = target_discard(d->dev, (end - begin) * 512, (uint64_t)begin * 512, &err);
+	begin = (uint32_t)round_up(begin, BLOCK_SECTORS);
+	end -= end % BLOCK_SECTORS;
+	if (r && r != -ENOSPC) {
+		check(r == -EIO || r == -EROFS);
+		for (uint32_t k = begin; k < end; k++)
+			if (d->s[k].nr_maybe < MAYBE_MAX)
+				d->s[k].maybe[d->s[k].nr_maybe++] = origin_tag(d->origin, k);
+		crash();
+		return;
+	}
+	for (uint32_t k = begin; !r && k < end; k++)
+		becomes(&d->s[k], origin_tag(d->origin, k));
+}
+
+static void do_read(struct dev *d)
+{
+	uint32_t begin, end;
+
+	random_range(&begin, &end);
+	check_eq(target_read(d->dev, buf, (end - begin) * 512, (uint64_t)begin * 512, &err), 0);
+	for (uint32_t k = begin; k < end; k++)
+		check_eq(tag_of(buf + (k - begin) * 512), d->s[k].now);
+}
+
+static void do_message(void)
+{
+	struct message m[2] = { { .kind = MSG_CREATE_THIN } };
+	int id = (int)(rng() % NR_DEVS), from = (int)(rng() % NR_DEVS), r;
+	struct dev *d = &w.dev[id];
+
+	pending = (struct pending){ .any = true, .id = id, .origin = from };
+	if (rng() % 8 == 0) {
+		pending.kind = 3;
+		m[0].kind = w.held ? MSG_RELEASE_METADATA_SNAP : MSG_RESERVE_METADATA_SNAP;
+	} else if (d->there) {
+		pending.kind = 2;
+		m[0].kind = MSG_DELETE;
+	} else if (w.dev[from].there) {
+		pending.kind = 1;
+		m[0].kind = MSG_CREATE_SNAP;
+		m[0].arg[1] = (uint64_t)from;
+	} else {
+		pending.kind = 0;
+	}
+	m[0].arg[0] = (uint64_t)id;
+	m[1] = (struct message){ MSG_SET_TRANSACTION_ID, { w.transaction, w.transaction + 1 } };
+	r = target_message(w.t, m, 2, &err);
+	if (r == -ENOSPC) {
+		pending.any = false;
+		settle_all(); /* what came before is committed */
+		return;
+	}
+	if (r) {
+		failed(r, NULL, 0, 0, 0);
+		return;
+	}
+	pending.any = false;
+	settle_all();
+	apply_pending();
+	w.crowded = false;
+	if (d->there && !d->dev)
+		check_eq(target_device(w.t, (uint32_t)id, sizeof(buf), d->origin, &d->dev, &err), 0);
+}
+
+static void do_flush(void)
+{
+	int r = target_flush(w.t, &err);
+
+	if (r)
+		failed(r, NULL, 0, 0, 0);
+	else
+		settle_all();
+}
+
+static void do_restart(void)
+{
+	int r = target_close(w.t, &err);
+
+	if (r) {
+		check(r == -EIO || r == -EROFS);
+		w.t = NULL;
+		crash();
+		return;
+	}
+	settle_all();
+	check_metadata(w.meta);
+	for (int i = 0; i < NR_DEVS; i++)
+		w.dev[i].dev = NULL;
+	start(false);
+	for (int i = 0; i < NR_DEVS; i++)
+		if (w.dev[i].there)
+			check_contents(&w.dev[i], false);
+}
+
+/* The power goes, or a device fails, some writes from now. */
+static void do_trouble(void)
+{
+	struct io *io = rng() % 3 ? w.meta : w.data;
+	uint64_t n = io_fault_nr_writes(io) + rng() % 12;
+
+	if (rng() % 2)
+		io_fault_cut_at(io, n);
+	else if (rng() % 2)
+		io_fault_fail_write(io, n, -EIO);
+	else
+		io_fault_fail_flush(io, io_fault_nr_flushes(io) + rng() % 3, -EIO);
+}
+
+static void one_step(void)
+{
+	struct dev *d = &w.dev[rng() % NR_DEVS];
+	uint64_t dice = rng() % 1000;
+
+	w.nr_ops++;
+	if (dice < 12)
+		do_restart();
+	else if (dice < 24)
+		crash();
+	else if (dice < 32)
+		do_trouble();
+	else if (dice < 60 || !d->there || w.crowded)
+		do_message();
+	else if (dice < 90)
+		do_flush();
+	else if (dice < 240)
+		do_discard(d);
+	else if (dice < 300)
+		do_zero(d);
+	else if (dice < 500)
+		do_read(d);
+	else if (dice < 510)
+		check_contents(d, false);
+	else if (dice < 520)
+		target_tick(w.t);
+	else
+		do_write(d);
+}
+
+static void random_story(uint64_t seed, uint64_t rounds)
+{
+	printf("# SEED=%llu ROUNDS=%llu\n", (unsigned long long)seed, (unsigned long long)rounds);
+	memset(&w, 0, sizeof(w));
+	memset(&pending, 0, sizeof(pending));
+	rng_state = seed * 0x9E3779B97F4A7C15ull + 12345;
+	w.meta = faulty(io_mem_new("metadata", (uint64_t)NR_META * 4096));
+	w.data = faulty(io_mem_new("data", (uint64_t)NR_DATA * BS));
+	w.origin[1] = make_origin(ORIGIN_SECTORS);
+	w.origin[2] = make_origin(LONGER_ORIGIN_SECTORS);
+	remember_base();
+	start(true);
+	for (uint64_t i = 0; i < rounds; i++)
+		one_step();
+	do_restart();
+	printf("# %llu operations, %llu crashes, %llu times no space, %llu failures\n",
+	       (unsigned long long)w.nr_ops, (unsigned long long)w.nr_crashes,
+	       (unsigned long long)w.nr_enospc, (unsigned long long)w.nr_failed);
+	target_drop(w.t);
+	io_free(w.meta);
+	io_free(w.data);
+	io_free(w.origin[1]);
+	io_free(w.origin[2]);
+	check(w.nr_crashes > 0);
+}
+
+static void stories(void)
+{
+	uint64_t seed = env("SEED", 0), rounds = env("ROUNDS", 1500);
+
+	if (seed) {
+		random_story(seed, rounds);
+		return;
+	}
+	for (seed = 1; seed <= env("SEEDS", 4); seed++)
+		random_story(seed, rounds);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		{ "random operations, restarts, failures and power cuts: the pool is sound and what was flushed is there",
+		  stories },
+		{ 0 },
+	};
+	int r = tap_main(tests, argc, argv);
+
+	free(base_meta);
+	free(base_data);
+	return r;
+}
