@@ -288,6 +288,11 @@ uint64_t io_fault_nr_groups(const struct io *io)
 	return f->nr_groups + (group_begin(f, f->nr_groups) < f->nr_records);
 }
 
+uint64_t io_fault_nr_flushed_groups(const struct io *io)
+{
+	return fault_of_const(io)->nr_groups;
+}
+
 uint64_t io_fault_group_len(const struct io *io, uint64_t group)
 {
 	const struct io_fault *f = fault_of_const(io);

@@ -253,13 +253,13 @@ static struct io *faulty(struct io *lower)
 static struct io *what_remains(struct io *old, const void *base, uint64_t size)
 {
 	struct io *io = io_mem_new(old->name, size);
-	uint64_t nr = io_fault_nr_groups(old), whole = io_fault_nr_flushes(old);
+	uint64_t whole = io_fault_nr_flushed_groups(old);
 	static const uint64_t masks[] = { 0, ~0ull };
 	uint64_t dice = rng() % 4, mask = dice < 2 ? masks[dice] : rng() ^ rng() << 30;
 
 	check(io);
 	memcpy(io_mem_data(io), base, size);
-	check_eq(io_fault_replay(old, MIN(nr, whole), mask, io, &err), 0);
+	check_eq(io_fault_replay(old, whole, mask, io, &err), 0);
 	io_free(old);
 	return faulty(io);
 }
