@@ -27,10 +27,11 @@ static _Atomic uint64_t *slot(struct target_dev *d, vblock_t v)
 	return &d->cache[v & ((1 << CACHE_BITS) - 1)];
 }
 
+/* Whoever sees the entry sees the block's contents, too. */
 void target_remember(struct target_dev *d, vblock_t v, dblock_t block)
 {
 	if (can_remember(v))
-		atomic_store_explicit(slot(d, v), tag(v) | block, memory_order_relaxed);
+		atomic_store_explicit(slot(d, v), tag(v) | block, memory_order_release);
 }
 
 static void forget(struct target_dev *d, vblock_t begin, vblock_t end)
@@ -58,7 +59,7 @@ void target_forget_all(struct target *t)
 
 int target_lookup(struct target_dev *d, vblock_t v, struct spot *s, struct err *err)
 {
-	uint64_t known = atomic_load_explicit(slot(d, v), memory_order_relaxed);
+	uint64_t known = atomic_load_explicit(slot(d, v), memory_order_acquire);
 	const uint64_t block_mask = (UINT64_C(1) << BLOCK_BITS) - 1;
 	struct mapping m;
 	int r;

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Many threads on one target: writers that share every block but no sector, a discarder with blocks
+ * of its own, somebody who takes and deletes snapshots, and commits all the time.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/jobs.h"
+#include "pool/check.h"
+#include "tap.h"
+#include "volume/target.h"
+
+#define BS (128u * 512)
+#define NR_META 1000u
+#define NR_DATA 400u
+#define NR_WRITERS 4u
+#define SHARED_BLOCKS 30u /* written by all writers */
+#define OWN_BLOCKS 20u	  /* behind them: the discarder's */
+#define DEV_BYTES ((SHARED_BLOCKS + OWN_BLOCKS) * (uint64_t)BS)
+#define SLOTS (SHARED_BLOCKS * 16) /* pieces of 4096 bytes */
+#define ROUNDS 400
+
+static struct target *target;
+static struct target_dev *dev[2];
+static atomic_bool stop, failed;
+static _Atomic uint64_t nr_ticks;
+
+struct thread {
+	pthread_t id;
+	unsigned index;
+	uint64_t rng;
+	uint32_t value[2][SLOTS]; /* what this writer wrote last, in its own slots */
+};
+
+static uint64_t rng(struct thread *t)
+{
+	t->rng ^= t->rng << 13;
+	t->rng ^= t->rng >> 7;
+	t->rng ^= t->rng << 17;
+	return t->rng >> 9;
+}
+
+static void bad(const char *what, const struct err *err)
+{
+	if (!atomic_exchange(&failed, true))
+		printf("# %s: %s\n", what, err ? err->text : "wrong contents");
+}
+
+static void fill(uint32_t *page, uint32_t value)
+{
+	for (int i = 0; i < 1024; i++)
+		page[i] = value;
+}
+
+static bool is_filled(const uint32_t *page, uint32_t value)
+{
+	for (int i = 0; i < 1024; i++)
+		if (page[i] != value)
+			return false;
+	return true;
+}
+
+static void *writer(void *arg)
+{
+	struct thread *t = arg;
+	uint32_t page[1024];
+	struct err err = { 0 };
+
+	for (uint32_t i = 1; i <= ROUNDS && !failed; i++) {
+		unsigned d = rng(t) % 2, slot = (unsigned)(rng(t) % SLOTS);
+
+		slot = slot / NR_WRITERS * NR_WRITERS + t->index;
+		if (rng(t) % 3) {
+			fill(page, i);
+			if (target_write(dev[d], page, 4096, slot * 4096ull, &err))
+				bad("write", &err);
+			t->value[d][slot] = i;
+		} else {
+			if (target_read(dev[d], page, 4096, slot * 4096ull, &err))
+				bad("read", &err);
+			if (!is_filled(page, t->value[d][slot]))
+				bad("read", NULL);
+		}
+	}
+	return NULL;
+}
+
+static void *discarder(void *arg)
+{
+	struct thread *t = arg;
+	static uint8_t block[BS];
+	struct err err = { 0 };
+
+	memset(block, 0x5a, sizeof(block));
+	while (!stop && !failed) {
+		uint64_t at = (SHARED_BLOCKS + rng(t) % OWN_BLOCKS) * BS;
+
+		if (target_write(dev[0], block, BS, at, &err))
+			bad("write a block", &err);
+		if (target_discard(dev[0], BS, at, &err))
+			bad("discard", &err);
+		if (target_read(dev[0], block, BS, at, &err))
+			bad("read a block", &err);
+		for (unsigned i = 0; i < BS; i++)
+			if (block[i])
+				bad("a discarded block", NULL);
+		memset(block, 0x5a, sizeof(block));
+	}
+	return NULL;
+}
+
+static void *snapper(void *arg)
+{
+	struct thread *t = arg;
+	struct err err = { 0 };
+
+	while (!stop && !failed) {
+		struct message m = { MSG_CREATE_SNAP, { 10, rng(t) % 2 } };
+
+		if (target_message(target, &m, 1, &err))
+			bad("create_snap", &err);
+		if (target_flush(target, &err))
+			bad("flush", &err);
+		m = (struct message){ MSG_DELETE, { 10, 0 } };
+		if (target_message(target, &m, 1, &err))
+			bad("delete", &err);
+	}
+	return NULL;
+}
+
+static void tick(void *ctx)
+{
+	(void)ctx;
+	nr_ticks++;
+	target_tick(target);
+}
+
+static int count_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind)
+{
+	(void)kind;
+	check_eq(at, *(uint64_t *)ctx);
+	*(uint64_t *)ctx = at + len;
+	return 0;
+}
+
+static void start_pool(struct io *meta, struct io *data)
+{
+	struct message m[2] = { { MSG_CREATE_THIN, { 0, 0 } }, { MSG_CREATE_THIN, { 1, 0 } } };
+	struct target_options opt = { 0 };
+	struct pool_edit *pool;
+	struct err err;
+
+	check_eq(edit_format(meta, 128, &pool, &err), 0);
+	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
+	check_eq(target_new(pool, data, &opt, &target, &err), 0);
+	check_eq(target_message(target, m, 2, &err), 0);
+	for (unsigned i = 0; i < 2; i++)
+		check_eq(target_device(target, i, DEV_BYTES, NULL, &dev[i], &err), 0);
+}
+
+static void check_clean(struct io *meta)
+{
+	struct check_options opt = { 0 };
+	struct check_result result;
+	struct jobs *jobs = jobs_new(1);
+	struct err err;
+
+	check_eq(check_run(meta, jobs, &opt, &result, &err), 0);
+	check_eq(result.findings.nr, 0);
+	check_result_fini(&result);
+	jobs_free(jobs);
+}
+
+static void all_at_once(void)
+{
+	static struct thread thread[NR_WRITERS + 2];
+	struct io *meta = io_mem_new("metadata", NR_META * 4096);
+	struct io *data = io_mem_new("data", (uint64_t)NR_DATA * BS);
+	struct ticker *ticker;
+	struct err err;
+	uint64_t at = 0;
+
+	start_pool(meta, data);
+	ticker = ticker_new(3, tick, NULL);
+	check(ticker);
+	for (unsigned i = 0; i < NR_WRITERS + 2; i++) {
+		thread[i] = (struct thread){ .index = i, .rng = 77777 + i * 991 };
+		pthread_create(&thread[i].id, NULL,
+			       i < NR_WRITERS ? writer : i == NR_WRITERS ? discarder : snapper,
+			       &thread[i]);
+	}
+	for (unsigned i = 0; i < NR_WRITERS + 2; i++) {
+		if (i == NR_WRITERS)
+			stop = true;
+		pthread_join(thread[i].id, NULL);
+	}
+	ticker_free(ticker);
+	check(!failed);
+	check(nr_ticks > 0);
+	check_eq(target_extents(dev[0], DEV_BYTES, 0, count_extent, &at, &err), 0);
+	check_eq(at, DEV_BYTES);
+	check_eq(target_close(target, &err), 0);
+	check_clean(meta);
+	io_free(meta);
+	io_free(data);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		{ "threads that share blocks, discard, snapshot and commit do not disturb each other",
+		  all_at_once },
+		{ 0 },
+	};
+
+	return tap_main(tests, argc, argv);
+}
