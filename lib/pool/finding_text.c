@@ -102,7 +102,9 @@ static void put_node(const struct finding *f, struct outbuf *out)
 {
 	enum node_fault fault = NODE_UNREADABLE + (f->kind - FOUND_NODE_UNREADABLE);
 
-	outbuf_printf(out, "%s at block %llu", f->leaf ? "leaf" : "node", ULL(f->block));
+	bool root = f->parent == FINDING_NO_BLOCK && everything(f);
+
+	outbuf_printf(out, "%s at block %llu", root ? "root" : f->leaf ? "leaf" : "node", ULL(f->block));
 	if (f->area != AREA_DEVICE)
 		outbuf_printf(out, " of the %s", area_text(f->area));
 	if (f->parent != FINDING_NO_BLOCK)

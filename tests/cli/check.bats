@@ -1,0 +1,357 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# thin_check: every finding of the damage catalogue, options, fixing in place.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	export DIR=$BATS_FILE_TMPDIR FIX=$abs_top_srcdir/tests/fixtures
+	cd "$DIR" || return 1
+	for name in snap-tree metasnap needscheck-ioerror crash-1 random-50k plain; do
+		tar --zstd -xf "$FIX/$name.tar.zst" "$name/meta.img"
+	done
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	damage=$abs_top_builddir/tests/damage/damage
+}
+
+# pool NAME: a copy of the fixture's metadata as ./pool
+pool() { cp --sparse=always "$DIR/$1/meta.img" pool; }
+
+# hurt FIXTURE RECIPE...: a damaged copy
+hurt() { pool "$1" && shift && "$damage" pool "$@"; }
+
+kinds() { jq -r '.findings[].kind' <<<"$output"; }
+
+# finds KIND STATUS: the JSON has the finding, the exit status is right, the text form says something,
+# and the file is not written to.
+finds() {
+	chmod a-w pool
+	touch -d @1 pool
+	run --separate-stderr thin_check --format json pool
+	[ "$status" -eq "$2" ] || { echo "$1: status $status" >&2; return 1; }
+	jq -e --arg k "$1" 'any(.findings[]; .kind == $k)' <<<"$output" >/dev/null ||
+		{ echo "$1: not found in: $(kinds)" >&2; return 1; }
+	run --separate-stderr thin_check pool
+	[ "$status" -eq "$2" ]
+	[[ "$stderr" == "thin_check: "* ]]
+	[ "$(stat -c %Y pool)" = 1 ] # nobody has written
+	chmod u+w pool
+}
+
+# The recipes that bear a finding's name, each on a pool that it can be applied to; the exit status
+# follows from the severity.
+try_recipe() {
+	local recipe=$1 fixture=snap-tree status=1
+	shift
+	case $recipe in held-superblock) fixture=metasnap ;; esac
+	hurt $fixture "$recipe" "$@" || { echo "$recipe: cannot be applied" >&2; return 1; }
+	case $recipe in
+	superblock-version | superblock-flags | superblock-metadata-block-size | superblock-time-limit | \
+		index-extra | bits-past-end | nr-allocated | nr-free | none-free-before) status=0 ;;
+	esac
+	finds "$recipe" $status
+}
+
+@test "thin_check: each kind of finding in the library has a recipe, or is made by a unit test" {
+	grep -oE '\{ "[a-z-]+", (FATAL|NON_FATAL|WARN)' "$abs_top_srcdir/lib/pool/finding.c" |
+		cut -d'"' -f2 | grep -v '^node-unreadable$' | sort >kinds
+	"$damage" --list | sort >recipes
+	[ "$(wc -l <kinds)" -gt 40 ]
+	run comm -23 kinds recipes
+	[ -z "$output" ]
+}
+
+@test "thin_check: damage to the superblock is found, recipe by recipe" {
+	for r in $("$damage" --list | grep '^superblock-' | grep -v '^superblock-time$'); do
+		try_recipe "$r"
+	done
+	try_recipe superblock-map-size --metadata
+}
+
+@test "thin_check: damage to nodes is found, recipe by recipe" {
+	for r in $("$damage" --list | grep '^node-' | grep -v '^node-loop$'); do
+		try_recipe "$r"
+	done
+}
+
+@test "thin_check: damage to devices and mappings is found, recipe by recipe" {
+	for r in held-superblock device-too-small device-without-details device-without-mappings \
+		device-id mapped-blocks data-outside mapping-time device-time shared-time; do
+		try_recipe $r
+	done
+}
+
+@test "thin_check: damage to the data space map is found, recipe by recipe" {
+	for r in index-missing index-extra bitmap bitmap-in-use bits-past-end count-low count-high leak \
+		overflow-missing overflow-stale nr-allocated nr-free none-free-before; do
+		try_recipe $r
+	done
+}
+
+@test "thin_check: damage to the metadata space map is found, recipe by recipe" {
+	for r in index-block index-missing bitmap bits-past-end count-low count-high leak \
+		overflow-missing nr-allocated nr-free none-free-before; do
+		try_recipe $r --metadata
+	done
+}
+
+@test "thin_check: damaged nodes of every tree are found, roots and leaves" {
+	for t in top-level details data-index data-overflow; do
+		hurt snap-tree node-csum --tree $t
+		finds node-csum 1
+		hurt snap-tree node-wrong-place --tree $t
+		finds node-wrong-place 1
+	done
+	hurt random-50k node-csum --node 0
+	finds node-csum 1
+}
+
+@test "thin_check: -q says nothing, the exit status says all" {
+	hurt snap-tree count-low
+	cp pool before
+	run --separate-stderr thin_check -q pool
+	[ "$status" -eq 1 ] && [ -z "$output$stderr" ]
+	cmp pool before
+	run --separate-stderr thin_check --quiet "$DIR/snap-tree/meta.img"
+	[ "$status" -eq 0 ] && [ -z "$output$stderr" ]
+}
+
+@test "thin_check: a pair of 11 that lost its entry is found although all counts are right" {
+	hurt snap-tree overflow-lost
+	finds overflow-missing 1
+	[ "$(thin_check --format json pool | jq '.fatal')" -eq 1 ]
+}
+
+@test "thin_check: a leak of two references is a leak" {
+	hurt snap-tree leak-two
+	finds leak 1
+}
+
+@test "thin_check: a superblock time set back is found by mappings and devices" {
+	hurt snap-tree superblock-time
+	finds mapping-time 1
+	finds device-time 1
+}
+
+@test "thin_check: a pointer back up the tree is found and ends" {
+	hurt random-50k node-loop
+	finds node-in-use 1
+}
+
+@test "thin_check: a damaged leaf is reported with its devices, key range, cost and the next command" {
+	hurt snap-tree node-csum --device 5 --leaf 1
+	run --separate-stderr thin_check pool
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == "thin_check: device"*" 5"*": leaf at block "*" has a bad checksum: blocks 210 and up of the device are unreadable; thin_repair can recover the rest" ]]
+	hurt plain node-csum --device 1
+	run --separate-stderr thin_check pool
+	[[ "$stderr" == "thin_check: device 1: root at block "*" has a bad checksum: all blocks of the device are unreadable; thin_repair can recover the rest" ]]
+}
+
+@test "thin_check: a leaf shared by many devices is reported once, with all of them" {
+	pool snap-tree
+	shared=$(thin_dump pool | sed -n '/<def/,/<\/def/p' | wc -l)
+	[ "$shared" -gt 0 ]
+	for leaf in 0 1; do
+		hurt snap-tree node-csum --device 5 --leaf $leaf
+		[ "$(thin_check --format json pool | jq '[.findings[] | select(.kind == "node-csum")] | length')" -eq 1 ]
+	done
+}
+
+@test "thin_check: of many findings of a kind ten are shown and the rest is counted, JSON has all" {
+	hurt snap-tree shared-time
+	n=$(thin_check --format json pool | jq '[.findings[] | select(.kind == "shared-time")] | length')
+	[ "$n" -gt 20 ]
+	run --separate-stderr thin_check pool
+	[ "$(grep -c 'shared data mapped' <<<"$stderr")" -eq 10 ]
+	[[ "$stderr" == *"... and $((n - 10)) more of this kind"* ]]
+}
+
+@test "thin_check: one job and eight find the same" {
+	for r in shared-time node-csum count-low superblock-time device-without-mappings; do
+		hurt snap-tree $r
+		thin_check --format json -j 1 pool >one || true
+		thin_check --format json -j 8 pool >eight || true
+		cmp one eight
+	done
+}
+
+@test "thin_check: no block is read twice" {
+	for f in snap-tree random-50k metasnap; do
+		pool $f
+		# the superblock, its held copy and the index block are not read through the stream
+		used=$(($(stat -c %s pool) / 4096 - $(thin_check pool | sed -n 's/METADATA_FREE_BLOCKS=//p')))
+		read=$(thin_check --format json pool | jq .blocks_read)
+		[ "$read" -le $((used + used / 2 + 16)) ] || { echo "$f: $read of $used" >&2; false; }
+		[ "$read" -ge $((used - 3)) ]
+	done
+}
+
+@test "thin_check: prints transaction id and free metadata blocks first" {
+	run --separate-stderr thin_check "$DIR/plain/meta.img"
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = TRANSACTION_ID=0 ]
+	[ "${lines[1]}" = METADATA_FREE_BLOCKS=911 ] || [[ "${lines[1]}" == METADATA_FREE_BLOCKS=* ]]
+	[ "${#lines[@]}" -eq 2 ]
+	[ -z "$stderr" ]
+}
+
+@test "thin_check: the needs_check flag is no damage, but noted" {
+	run --separate-stderr thin_check "$DIR/needscheck-ioerror/meta.img"
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"needs_check flag is set"*"--clear-needs-check-flag"* ]]
+}
+
+@test "thin_check: --auto-repair frees what a crash leaked and corrects the counters" {
+	pool crash-1
+	run -1 thin_check -q pool
+	run --separate-stderr thin_check --auto-repair pool
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"repaired data leaks"* ]]
+	[ "$(thin_check --format json pool | jq '.findings | length')" -eq 0 ]
+	cp pool again
+	thin_check --auto-repair again
+	cmp pool again
+}
+
+@test "thin_check: --auto-repair corrects wrong counters and bits past the end" {
+	for r in nr-allocated nr-free none-free-before bits-past-end leak leak-two; do
+		for m in "" --metadata; do
+			hurt snap-tree $r $m
+			thin_check -q --auto-repair pool
+			[ "$(thin_check --format json pool | jq '.findings | length')" -eq 0 ] ||
+				{ echo "$r $m" >&2; thin_check pool >&2; false; }
+		done
+	done
+}
+
+@test "thin_check: a sound pool without the flag stays as it is, bit for bit" {
+	for f in plain snap-tree metasnap random-50k; do
+		for o in --auto-repair --clear-needs-check-flag; do
+			pool $f
+			thin_check -q $o pool
+			cmp pool "$DIR/$f/meta.img"
+		done
+	done
+}
+
+@test "thin_check: --clear-needs-check-flag clears the flag, and nothing else changes" {
+	for o in "" --super-block-only --skip-mappings; do
+		pool needscheck-ioerror
+		run --separate-stderr thin_check --clear-needs-check-flag $o pool
+		[ "$status" -eq 0 ]
+		[[ "$stderr" == *"cleared needs_check flag"* ]]
+		[ "$(thin_check --format json pool | jq .needs_check)" = false ]
+		[ "$(cmp -l pool "$DIR/needscheck-ioerror/meta.img" | wc -l)" -le 5 ]
+	done
+}
+
+@test "thin_check: nothing is fixed in place when there is damage" {
+	hurt snap-tree count-low
+	cp pool before
+	run --separate-stderr thin_check --auto-repair pool
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"nothing was changed"*"thin_repair"* ]]
+	cmp pool before
+}
+
+@test "thin_check: what it repaired is sound to the other generation" {
+	[ -x /usr/sbin/thin_check ] && [ "$(/usr/sbin/thin_check -V)" = 0.9.0 ] || skip "version 0.9.0 is not installed"
+	pool crash-1
+	thin_check -q --auto-repair pool
+	/usr/sbin/thin_check pool
+	hurt snap-tree leak --metadata
+	run /usr/sbin/thin_check pool
+	[ "$status" -ne 0 ]
+	thin_check -q --auto-repair pool
+	/usr/sbin/thin_check pool
+}
+
+@test "thin_check: --ignore-non-fatal-errors lets leaks pass, but not damage" {
+	hurt snap-tree leak
+	thin_check -q --ignore-non-fatal-errors pool
+	hurt snap-tree count-low
+	run -1 thin_check -q --ignore-non-fatal-errors pool
+}
+
+@test "thin_check: --skip-mappings does not look into devices, --super-block-only not behind block 0" {
+	hurt snap-tree node-csum
+	thin_check -q --skip-mappings pool
+	hurt snap-tree node-csum --tree details
+	run -1 thin_check -q --skip-mappings pool
+	thin_check -q --super-block-only pool
+	truncate -s 4096 pool
+	thin_check -q --super-block-only pool
+}
+
+@test "thin_check: -m checks the metadata snapshot, and only that" {
+	run --separate-stderr thin_check -m "$DIR/metasnap/meta.img"
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 2 ]
+	held=$(thin_dump -m "$DIR/metasnap/meta.img" | sed -n '1s/.*metadata_snap="\([0-9]*\)".*/\1/p')
+	thin_check -q -m"$held" "$DIR/metasnap/meta.img"
+	thin_check -q --metadata-snapshot="$held" "$DIR/metasnap/meta.img"
+	run -1 thin_check -m1 "$DIR/metasnap/meta.img"
+	hurt metasnap count-low
+	thin_check -q -m pool
+	run --separate-stderr thin_check -m "$DIR/plain/meta.img"
+	[ "$status" -eq 1 ]
+	[ "$stderr" = "thin_check: no current metadata snap" ]
+	hurt metasnap held-superblock
+	run --separate-stderr thin_check -m pool
+	[ "$status" -eq 1 ] && [ -z "$output" ]
+	[[ "$stderr" == *"metadata snap: bad checksum in superblock"* ]]
+}
+
+@test "thin_check: roots can be overridden" {
+	pool plain
+	root=$(od -An -tu8 -j320 -N8 pool | tr -d ' ')
+	details=$(od -An -tu8 -j328 -N8 pool | tr -d ' ')
+	thin_check -q --override-mapping-root "$root" --override-details-root "$details" pool
+	run -1 thin_check -q --override-mapping-root "$details" pool
+	run -1 thin_check -q --override-details-root 99999999 pool
+}
+
+@test "thin_check: options that contradict each other are a mistake of usage" {
+	pool plain
+	for o in "--auto-repair -m" "--auto-repair --override-mapping-root 5" \
+		"--auto-repair --override-details-root 5" "--auto-repair --super-block-only" \
+		"--auto-repair --skip-mappings" "--auto-repair --ignore-non-fatal-errors" \
+		"--clear-needs-check-flag -m" "--clear-needs-check-flag --override-mapping-root 5" \
+		"--format yaml" "--override-mapping-root x" "-mx" "--nonsense"; do
+		run --separate-stderr thin_check $o pool
+		[ "$status" -eq 64 ] || { echo "$o: $status" >&2; false; }
+		[[ "$stderr" == *"--help"* ]]
+	done
+	cmp pool "$DIR/plain/meta.img"
+}
+
+@test "thin_check: XML and files that are too small are named as what they are" {
+	printf '<superblock uuid="" time="0">\n%5000s\n' "" >xml
+	run --separate-stderr thin_check xml
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"This looks like XML."* ]]
+	: >empty
+	run --separate-stderr thin_check empty
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"Metadata device/file too small.  Is this binary metadata?"* ]]
+}
+
+@test "thin_check: pools cut off anywhere and blocks of noise never make it crash" {
+	pool snap-tree
+	for n in 1 2 3 5 8 20 100 400 700; do
+		cp pool cut
+		truncate -s $((n * 4096 + 100)) cut
+		run thin_check -q cut
+		[ "$status" -eq 1 ] || { echo "cut $n: $status" >&2; false; }
+	done
+	for seed in $(seq 40); do
+		cp pool noisy
+		"$damage" noisy noise --block $((seed * 19 % 800)) --seed "$seed" >/dev/null
+		run thin_check -q noisy
+		[ "$status" -le 1 ] || { echo "seed $seed: $status" >&2; false; }
+	done
+}
