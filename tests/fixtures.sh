@@ -59,11 +59,22 @@ details() {
 	}'
 }
 
+# The oracle's verdict is 0.9.0's, which does not count data blocks.  The kernel takes a data block
+# in one transaction and maps it in the next, so where it was interrupted one may have leaked.
 check_verdict() {
 	want=$(awk '$1 == "thin_check" { print $3; exit }' oracle)
 	[ -n "$want" ] || return 0
 	thin_check meta.img >../$name.out 2>&1
 	got=$?
+	if [ $want = 0 ] && [ $got = 1 ] && thin_check -q --ignore-non-fatal-errors meta.img &&
+		! grep '^thin_check:' ../$name.out | grep -v ': note: ' | grep -qv ': leaked'; then
+		cp meta.img ../$name.mended
+		thin_check --auto-repair ../$name.mended >../$name.out 2>&1 && thin_check -q ../$name.mended
+		r=$?
+		[ $r = 0 ] || note <../$name.out
+		result $r "thin_check finds leaks of an interrupted kernel, and mends them"
+		return
+	fi
 	[ "$got" -eq "$want" ]
 	r=$?
 	[ $r = 0 ] || note <../$name.out
