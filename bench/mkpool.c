@@ -240,7 +240,7 @@ static int make_metadata(struct maker *m, const char *path, int fd)
 	if (!out)
 		return err_nomem(&m->err, path);
 	owned = -1;
-	r = build_new(out, NULL, NULL, &m->sink, &m->err);
+	r = build_new(out, NULL, &m->sink, &m->err);
 	if (r == 0) {
 		r = make(m);
 		build_free(&m->sink);

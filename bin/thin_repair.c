@@ -248,7 +248,7 @@ static int check_size(struct salvage *s, const struct io *out, struct err *err)
 	return e;
 }
 
-static int write_pool(struct repair *r, struct salvage *s, struct jobs *jobs, struct err *err)
+static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 {
 	const struct build_options opt = { 0 };
 	struct events sink = { 0 };
@@ -259,7 +259,7 @@ static int write_pool(struct repair *r, struct salvage *s, struct jobs *jobs, st
 		return e;
 	e = check_size(s, out, err);
 	if (!e)
-		e = build_new(out, jobs, &opt, &sink, err);
+		e = build_new(out, &opt, &sink, err);
 	if (!e) {
 		e = salvage_emit(s, &sink, err);
 		build_free(&sink);
@@ -283,7 +283,7 @@ static int repair_from(struct repair *r, struct io *in, struct err *err)
 		totals.lossless = true;
 	} else if (s && !e) {
 		if (!r->dry_run)
-			e = write_pool(r, s, jobs, err);
+			e = write_pool(r, s, err);
 		salvage_totals(s, &totals);
 		if (!e)
 			print_report(r, s);

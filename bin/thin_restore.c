@@ -222,7 +222,7 @@ static int restore(struct restore *r, struct err *err)
 		return e;
 	e = check_size(fd, &xml, name, out, err);
 	if (!e)
-		e = build_new(out, NULL, &opt, &sink, err);
+		e = build_new(out, &opt, &sink, err);
 	if (!e) {
 		e = read_and_build(&text, &sink, err);
 		build_free(&sink);

@@ -196,7 +196,7 @@ static int to_binary(struct shrink_cmd *s, const struct shrink *plan,
 	if (!r && data)
 		r = copy_data(s, plan, data, err);
 	if (!r)
-		r = build_new(out, s->jobs, NULL, &sink, err);
+		r = build_new(out, NULL, &sink, err);
 	if (!r)
 		r = shrink_tell(plan, src, &sink, err);
 	build_free(&sink);

@@ -88,7 +88,7 @@ static void build_again(struct io *io, struct jobs *jobs)
 	struct err err = { 0 };
 
 	MUST(out);
-	MUST(!build_new(out, jobs, &opt, &e, &err));
+	MUST(!build_new(out, &opt, &e, &err));
 	if (tell(io, jobs, &e, &err) < 0)
 		fprintf(stderr, "%s\n", err.text);
 	MUST(!err.code);

@@ -11,14 +11,23 @@ int block_writer_init(struct block_writer *w, struct io *io, uint64_t nr_blocks,
 	*w = (struct block_writer){
 		.io = io, .counts = counts, .nr_blocks = nr_blocks, .next = 1, .batch_begin = 1
 	};
-	w->buf = io_alloc((size_t)BLOCK_WRITER_BATCH * MBLOCK_SIZE);
-	return w->buf ? 0 : err_nomem(err, "write buffer");
+	w->batch_len = BLOCK_WRITER_REQUEST * (io->direct ? BLOCK_WRITER_DEPTH : 1);
+	w->buf = io_alloc((size_t)w->batch_len * MBLOCK_SIZE);
+	w->salt = malloc(w->batch_len * sizeof(*w->salt));
+	if (io->direct)
+		w->jobs = jobs_new(BLOCK_WRITER_DEPTH);
+	if (w->buf && w->salt && (w->jobs || !io->direct))
+		return 0;
+	block_writer_fini(w);
+	return err_nomem(err, "write buffer");
 }
 
 void block_writer_fini(struct block_writer *w)
 {
+	jobs_free(w->jobs);
 	free(w->buf);
-	w->buf = NULL;
+	free(w->salt);
+	*w = (struct block_writer){ 0 };
 }
 
 static void *block_at(const struct block_writer *w, mblock_t at)
@@ -26,20 +35,29 @@ static void *block_at(const struct block_writer *w, mblock_t at)
 	return w->buf + (at - w->batch_begin) * MBLOCK_SIZE;
 }
 
+/* Seals and writes blocks [@begin, @end) of the batch. */
+static int write_some(void *ctx, unsigned worker, size_t begin, size_t end, struct err *err)
+{
+	struct block_writer *w = ctx;
+
+	(void)worker;
+	for (size_t i = begin; i < end; i++)
+		csum_seal(w->buf + i * MBLOCK_SIZE, w->batch_begin + i, (enum csum_salt)w->salt[i]);
+	return io_write(w->io, w->buf + begin * MBLOCK_SIZE, (end - begin) * MBLOCK_SIZE,
+			(w->batch_begin + begin) * MBLOCK_SIZE, err);
+}
+
 /* Writes what fits of the batch and starts the next. */
 static int write_batch(struct block_writer *w, struct err *err)
 {
-	mblock_t end = MIN(w->next, w->nr_blocks), b;
+	mblock_t end = MIN(w->next, w->nr_blocks);
+	size_t nr = w->batch_begin < end ? end - w->batch_begin : 0;
 	int r = 0;
 
-	if (w->batch_begin < end) {
-		for (b = w->batch_begin; b < end; b++)
-			csum_seal(block_at(w, b), b, (enum csum_salt)w->salt[b - w->batch_begin]);
-		r = io_write(w->io, w->buf, (end - w->batch_begin) * MBLOCK_SIZE,
-			     w->batch_begin * MBLOCK_SIZE, err);
-		io_will_flush(w->io, w->batch_begin * MBLOCK_SIZE,
-			      (end - w->batch_begin) * MBLOCK_SIZE);
-	}
+	if (w->jobs)
+		r = jobs_for(w->jobs, nr, BLOCK_WRITER_REQUEST, write_some, w, err);
+	else if (nr)
+		r = write_some(w, 0, 0, nr, err);
 	w->batch_begin = w->next;
 	return r;
 }
@@ -49,7 +67,7 @@ int block_writer_alloc(struct block_writer *w, enum csum_salt salt, unsigned cou
 {
 	int r;
 
-	if (w->next - w->batch_begin == BLOCK_WRITER_BATCH) {
+	if (w->next - w->batch_begin == w->batch_len) {
 		r = write_batch(w, err);
 		if (r < 0)
 			return r;

@@ -9,13 +9,17 @@
  * When the device is full, allocation goes on without writing, so that the caller can
  * say at the end how many blocks it would have taken; block_writer_full() tells.
  *
- * Memory: one buffer of 1 MiB.  One thread at a time.
+ * Memory: a buffer of 1 MiB; of 8 MiB where each request waits for the device (io.direct), written by
+ * several threads of the writer's own, so that the device has a queue.
+ * One thread at a time may call.
  */
+#include "base/jobs.h"
 #include "dev/io.h"
 #include "pdata/csum.h"
 #include "pdata/refmap.h"
 
-#define BLOCK_WRITER_BATCH 256 /* blocks of a buffer */
+#define BLOCK_WRITER_REQUEST 256 /* blocks of one write */
+#define BLOCK_WRITER_DEPTH 8	 /* writes at once on a device that needs it */
 
 struct block_writer {
 	struct io *io;
@@ -23,8 +27,10 @@ struct block_writer {
 	uint64_t nr_blocks;    /* that may be used */
 	mblock_t next;	       /* the next allocation */
 	mblock_t batch_begin;  /* block at the start of the buffer */
+	uint32_t batch_len;    /* blocks of the buffer */
 	uint8_t *buf;
-	uint32_t salt[BLOCK_WRITER_BATCH];
+	uint32_t *salt;	   /* of each block in it */
+	struct jobs *jobs; /* NULL: the caller writes itself */
 };
 
 /* @io and @counts must outlive the writer.  0 or -ENOMEM. */

@@ -514,12 +514,10 @@ static const struct events_ops build_ops = {
 	.end_pool = on_end_pool,
 };
 
-int build_new(struct io *out, struct jobs *jobs, const struct build_options *opt, struct events *e,
-	      struct err *err)
+int build_new(struct io *out, const struct build_options *opt, struct events *e, struct err *err)
 {
 	struct build *b = calloc(1, sizeof(*b));
 
-	(void)jobs;
 	if (!b)
 		return err_nomem(err, "metadata writer");
 	b->out = out;

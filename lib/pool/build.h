@@ -19,9 +19,8 @@
  * ascend, a device or a def twice, a ref to a def that has not come.
  *
  * Memory: 2.25 bits a data block, 2.25 bits a metadata block (and what refmap.h says for large counts),
- * 9 bytes a shared leaf, 32 bytes a def, 32 bytes a device, 2 MiB; nothing per mapping.
+ * 9 bytes a shared leaf, 32 bytes a def, 32 bytes a device, 2 MiB (9 MiB with direct I/O); nothing per mapping.
  */
-#include "base/jobs.h"
 #include "dev/io.h"
 #include "pool/events.h"
 
@@ -37,8 +36,7 @@ struct build_options {
  * limit).  Fails with -ERANGE (-ENOSPC would be a full disk below) and "too small: needs at
  * least N blocks, has M" when it turns out not to fit.  @e gets the sink; build_free() drops it, finished or not.
  */
-int build_new(struct io *out, struct jobs *jobs, const struct build_options *opt,
-	      struct events *e, struct err *err);
+int build_new(struct io *out, const struct build_options *opt, struct events *e, struct err *err);
 void build_free(struct events *e);
 
 /*

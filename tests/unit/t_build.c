@@ -38,7 +38,7 @@ static struct events sink(struct io *io)
 {
 	struct events e = { 0 };
 
-	check_eq(build_new(io, NULL, NULL, &e, &err), 0);
+	check_eq(build_new(io, NULL, &e, &err), 0);
 	return e;
 }
 
@@ -228,6 +228,7 @@ static void random_sharing(void)
 
 	for (uint64_t s = 1; s <= 60; s++) {
 		io = io_mem_new("mem", 4000 * 4096);
+		io->direct = s % 2; /* written by one thread, or by several */
 		e = sink(io);
 		if (tell(&e, s, &m))
 			printf("# seed %llu: %s\n", (unsigned long long)s, err.text);
@@ -526,11 +527,12 @@ struct cut {
 };
 
 /* An old pool on a device, then a new one written over it, and recorded. */
-static void record_rebuild(struct cut *c)
+static void record_rebuild(struct cut *c, bool direct)
 {
 	struct io *io = io_mem_new("mem", CUT_BLOCKS * 4096);
 	struct events e;
 
+	io->direct = direct;
 	c->was = new_model();
 	c->is = new_model();
 	c->base = io_mem_new("base", CUT_BLOCKS * 4096);
@@ -578,11 +580,11 @@ static void cut(const struct cut *c, uint64_t group, uint64_t mask)
 	io_free(io);
 }
 
-static void power_cuts(void)
+static void cut_everywhere(bool direct)
 {
 	struct cut c;
 
-	record_rebuild(&c);
+	record_rebuild(&c, direct);
 	check_eq(io_fault_nr_groups(c.rec), 3);
 	check_eq(io_fault_group_len(c.rec, 0), 1);
 	check_eq(io_fault_group_len(c.rec, 2), 1);
@@ -593,6 +595,12 @@ static void power_cuts(void)
 			cut(&c, group, rnd(UINT64_MAX));
 	}
 	end_cut(&c);
+}
+
+static void power_cuts(void)
+{
+	cut_everywhere(false);
+	cut_everywhere(true);
 }
 
 static void failing_device(void)

@@ -62,7 +62,7 @@ static void make_pool(struct counted *c, unsigned nr_devices, unsigned nr_parts,
 	memset(c, 0, sizeof(*c));
 	c->mem = io_mem_new("pool", nr_blocks * MBLOCK_SIZE);
 	c->reads = calloc(nr_blocks, 1);
-	check(c->mem && c->reads && !build_new(c->mem, NULL, NULL, &e, &err));
+	check(c->mem && c->reads && !build_new(c->mem, NULL, &e, &err));
 	r = e.ops->begin_pool(e.ctx, &p, &err);
 	for (part = 0; part < nr_parts; part++)
 		r = r ?: tell_def(&e, part, 0);

@@ -93,7 +93,7 @@ static struct io *built(const struct shrink *s, const struct shrink_source *src)
 	struct io *io = io_mem_new("metadata", 400 * 4096);
 	struct events e = { 0 };
 
-	check_eq(build_new(io, NULL, NULL, &e, &err), 0);
+	check_eq(build_new(io, NULL, &e, &err), 0);
 	check_eq(s ? shrink_tell(s, src, &e, &err) : src->feed(src->ctx, &e, &err), 0);
 	build_free(&e);
 	return io;
@@ -292,7 +292,7 @@ static void changed_source(void)
 
 	check_eq(shrink_new(&src, 4500, &s, &err), 0);
 	st.seed = 6;
-	check_eq(build_new(io, NULL, NULL, &e, &err), 0);
+	check_eq(build_new(io, NULL, &e, &err), 0);
 	check_eq(shrink_tell(s, &src, &e, &err), -EUCLEAN);
 	check(strstr(err.text, "changed") != NULL);
 	build_free(&e);
