@@ -11,6 +11,7 @@
 #include "dev/out_file.h"
 #include "pool/emit.h"
 #include "pool/xml.h"
+#include "volume/pool_salvage.h"
 #include "volume/pool_source.h"
 
 enum { OPT_DEV_ID = 256, OPT_SKIP, OPT_NO_SHARED, OPT_TRANSACTION, OPT_BLOCK_SIZE, OPT_NR_BLOCKS,
@@ -194,6 +195,53 @@ static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 	return r;
 }
 
+/* "NAME: line" on standard error for each line of the report. */
+static void tell_report(struct dump *d, struct salvage *s)
+{
+	struct outbuf text;
+	char *line, *rest;
+
+	outbuf_init(&text);
+	salvage_report(s, d->cli.verbose, &text);
+	outbuf_add(&text, "", 1);
+	rest = text.data;
+	while (rest && (line = strsep(&rest, "\n")))
+		if (*line)
+			cli_error(&d->cli, "%s", line);
+	outbuf_fini(&text);
+}
+
+/* What thin_repair would write, as text.  1: something was lost, and is told. */
+static int dump_repaired(struct dump *d, int fd, const char *name, struct err *err)
+{
+	const struct pool_salvage_options opt = { .salvage.given = d->overrides,
+						  .nr_jobs = d->source.nr_jobs };
+	const struct salvage_emit_options emit_opt = { d->emit.dev_ids, d->emit.nr_dev_ids,
+						       d->emit.no_shared, d->emit.skip_mappings };
+	struct salvage_totals totals = { 0 };
+	struct events sink = { 0 };
+	struct pool_salvage p;
+	int r = pool_salvage_open(d->cli.args[0], &opt, &p, err);
+
+	if (!r)
+		r = text_sink_new(d->format, fd, name, &sink, err);
+	if (!r)
+		r = salvage_emit(p.salvage, &emit_opt, &sink, err);
+	text_sink_free(&sink);
+	if (!r) {
+		salvage_totals(p.salvage, &totals);
+		tell_report(d, p.salvage);
+		r = !totals.lossless;
+	}
+	pool_salvage_close(&p);
+	return r;
+}
+
+static int dump_any(struct dump *d, int fd, const char *name, struct err *err)
+{
+	return d->repair ? dump_repaired(d, fd, name, err) : dump_to(d, fd, name, err);
+}
+
 static int dump_to_file(struct dump *d, struct err *err)
 {
 	struct out_file *f;
@@ -204,9 +252,12 @@ static int dump_to_file(struct dump *d, struct err *err)
 	r = out_file_open(d->output, &f, err);
 	if (r)
 		return r;
-	r = dump_to(d, out_file_fd(f), d->output, err);
-	if (!r)
-		return out_file_commit(f, err);
+	r = dump_any(d, out_file_fd(f), d->output, err);
+	if (r >= 0) {
+		int committed = out_file_commit(f, err);
+
+		return committed < 0 ? committed : r;
+	}
 	out_file_abort(f);
 	return r;
 }
@@ -222,11 +273,7 @@ int main(int argc, char **argv)
 		parse_option(&d, id);
 	if (d.repair && d.source.metadata.snap)
 		cli_usage_error(&d.cli, "--repair cannot be used with --metadata-snap");
-	if (d.repair) {
-		cli_error(&d.cli, "--repair is not there yet; thin_check says what is damaged");
-		return EXIT_DAMAGE;
-	}
-	r = d.output ? dump_to_file(&d, &err) : dump_to(&d, STDOUT_FILENO, "standard output", &err);
+	r = d.output ? dump_to_file(&d, &err) : dump_any(&d, STDOUT_FILENO, "standard output", &err);
 	free(d.dev_ids);
-	return r ? cli_fail(&d.cli, r, &err) : EXIT_DONE;
+	return r < 0 ? cli_fail(&d.cli, r, &err) : r ? EXIT_DAMAGE : EXIT_DONE;
 }

@@ -241,6 +241,25 @@ static void say_notes(struct cli *c, const struct volume *v)
 			    "--size gives the size");
 }
 
+/* With --repair: what of the device was lost, before it is copied. */
+static bool say_losses(struct cli *c, struct volume *v)
+{
+	struct outbuf text;
+	char *line, *rest;
+
+	if (!v->salvage || salvage_device_is_whole(v->salvage, v->dev_id))
+		return false;
+	outbuf_init(&text);
+	salvage_report_device(v->salvage, v->dev_id, &text);
+	outbuf_add(&text, "", 1);
+	rest = text.data;
+	while (rest && (line = strsep(&rest, "\n")))
+		if (*line)
+			cli_error(c, "%s", line);
+	outbuf_fini(&text);
+	return true;
+}
+
 static void say_plan(const struct volume *v, const char *output)
 {
 	printf("device %u, %" PRIu64 " bytes, to %s:\n", v->dev_id, v->map.size, output);
@@ -365,8 +384,12 @@ int main(int argc, char **argv)
 	if (r < 0) {
 		r = cli_fail(&c, r, &err);
 	} else {
+		bool lossy = say_losses(&c, &v);
+
 		say_notes(&c, &v);
 		r = o.map ? print_map(&c, &o, &v) : write_output(&c, &o, &v, jobs);
+		if (r == EXIT_DONE && lossy)
+			r = EXIT_DAMAGE;
 		volume_close(&v);
 	}
 	jobs_free(jobs);

@@ -9,9 +9,7 @@
 #include "dev/dev.h"
 #include "pool/build.h"
 #include "pool/format.h"
-#include "pool/salvage.h"
-#include "pool/vgbackup.h"
-#include "volume/table.h"
+#include "volume/pool_salvage.h"
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_DATA_DEV,
        OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT };
@@ -50,14 +48,14 @@ static const struct command command = {
 
 struct repair {
 	struct cli cli;
-	const char *input, *output, *vg_backup, *pool, *data_dev;
+	const char *input, *output;
 	bool list_roots, dry_run, json;
-	struct salvage_options salvage;
+	struct pool_salvage_options opt;
 };
 
 static void parse_override(struct repair *r, int id)
 {
-	struct pool_overrides *o = &r->salvage.given;
+	struct pool_overrides *o = &r->opt.salvage.given;
 	struct cli *c = &r->cli;
 
 	switch (id) {
@@ -81,12 +79,12 @@ static void parse_override(struct repair *r, int id)
 			cli_usage_error(c, "--nr-data-blocks: %s is more than the format can hold", c->arg);
 		break;
 	case OPT_MAPPING_ROOT:
-		r->salvage.has_mapping_root = true;
-		r->salvage.mapping_root = cli_u64(c, "--mapping-root");
+		r->opt.salvage.has_mapping_root = true;
+		r->opt.salvage.mapping_root = cli_u64(c, "--mapping-root");
 		break;
 	case OPT_DETAILS_ROOT:
-		r->salvage.has_details_root = true;
-		r->salvage.details_root = cli_u64(c, "--details-root");
+		r->opt.salvage.has_details_root = true;
+		r->opt.salvage.details_root = cli_u64(c, "--details-root");
 		break;
 	}
 }
@@ -106,13 +104,13 @@ static void parse_option(struct repair *r, int id)
 		c->quiet = true;
 		break;
 	case OPT_VG_BACKUP:
-		r->vg_backup = c->arg;
+		r->opt.vg_backup = c->arg;
 		break;
 	case OPT_POOL:
-		r->pool = c->arg;
+		r->opt.vg_pool = c->arg;
 		break;
 	case OPT_DATA_DEV:
-		r->data_dev = c->arg;
+		r->opt.data_dev = c->arg;
 		break;
 	case OPT_LIST_ROOTS:
 		r->list_roots = true;
@@ -140,43 +138,8 @@ static void check_options(struct repair *r)
 		cli_usage_error(c, "No input file provided.");
 	if (!r->output && !r->list_roots && !r->dry_run)
 		cli_usage_error(c, "No output file provided.");
-	if (r->pool && !r->vg_backup)
+	if (r->opt.vg_pool && !r->opt.vg_backup)
 		cli_usage_error(c, "--pool names a pool of --vg-backup");
-}
-
-/* Fields that others know, for those that the superblock lost. */
-static int read_hints(struct repair *r, const struct table *t, struct err *err)
-{
-	struct salvage_options *o = &r->salvage;
-	struct vg_pool vg;
-	struct io *data;
-	int e;
-
-	if (t) {
-		o->hint.has_data_block_size = true;
-		o->hint.data_block_size = t->data_block_size;
-		o->data_sectors = t->pool_length;
-	}
-	if (r->vg_backup) {
-		e = vgbackup_read(r->vg_backup, r->pool, &vg, err);
-		if (e < 0)
-			return e;
-		o->hint.has_transaction = true;
-		o->hint.transaction = vg.transaction;
-		if (data_block_size_ok(vg.chunk_size)) {
-			o->hint.has_data_block_size = true;
-			o->hint.data_block_size = vg.chunk_size;
-		}
-		o->data_sectors = vg.data_sectors;
-	}
-	if (r->data_dev) {
-		e = dev_open(r->data_dev, DEV_SHARED, &data, err);
-		if (e < 0)
-			return e;
-		o->data_sectors = data->size >> SECTOR_SHIFT;
-		io_free(data);
-	}
-	return 0;
 }
 
 /* "NAME: line" for each line of the report. */
@@ -237,7 +200,7 @@ static int check_size(struct salvage *s, const struct io *out, struct err *err)
 		return 0;
 	e = build_count_new(&sink, err);
 	if (!e)
-		e = salvage_emit(s, &sink, err);
+		e = salvage_emit(s, NULL, &sink, err);
 	needs = e ? 0 : build_count_blocks(&sink);
 	build_count_free(&sink);
 	if (!e && needs > has)
@@ -261,64 +224,37 @@ static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 	if (!e)
 		e = build_new(out, &opt, &sink, err);
 	if (!e) {
-		e = salvage_emit(s, &sink, err);
+		e = salvage_emit(s, NULL, &sink, err);
 		build_free(&sink);
 	}
 	io_free(out);
 	return e;
 }
 
-static int repair_from(struct repair *r, struct io *in, struct err *err)
-{
-	struct jobs *jobs = jobs_new(0);
-	struct salvage_totals totals = { 0 };
-	struct salvage *s = NULL;
-	int e;
-
-	if (!jobs)
-		return err_nomem(err, "threads");
-	e = salvage_new(in, jobs, &r->salvage, &s, err);
-	if (s && r->list_roots) {
-		e = list_roots(s, err);
-		totals.lossless = true;
-	} else if (s && !e) {
-		if (!r->dry_run)
-			e = write_pool(r, s, err);
-		salvage_totals(s, &totals);
-		if (!e)
-			print_report(r, s);
-	} else if (s && e == -EUCLEAN) {
-		print_report(r, s);
-	}
-	salvage_free(s);
-	jobs_free(jobs);
-	return e ? e : !totals.lossless;
-}
-
 /* 0: nothing was lost; 1: something; or -errno. */
 static int repair(struct repair *r, struct err *err)
 {
-	struct pool_arg arg = { 0 };
-	struct io *in = NULL;
-	int e = pool_arg_open(r->input, &arg, err);
+	struct salvage_totals totals = { 0 };
+	struct pool_salvage p;
+	int e = pool_salvage_open(r->input, &r->opt, &p, err);
 
-	if (e < 0)
-		return e;
-	if (arg.kind == POOL_XML)
-		e = err_set(err, -EINVAL,
-			    "This looks like XML.  This tool only supports the binary metadata format.");
-	else if (r->output && dev_same(arg.metadata, r->output))
+	if (!e && r->output && dev_same(p.arg.metadata, r->output))
 		e = err_set(err, -EINVAL, "'%s' is input and output: the damaged metadata is still needed",
 			    r->output);
-	if (!e)
-		e = read_hints(r, arg.table, err);
-	if (!e)
-		e = dev_open(arg.metadata, 0, &in, err);
-	if (!e)
-		e = repair_from(r, in, err);
-	io_free(in);
-	pool_arg_fini(&arg);
-	return e;
+	if (p.salvage && r->list_roots) {
+		e = list_roots(p.salvage, err);
+		totals.lossless = true;
+	} else if (!e) {
+		if (!r->dry_run)
+			e = write_pool(r, p.salvage, err);
+		salvage_totals(p.salvage, &totals);
+		if (!e)
+			print_report(r, p.salvage);
+	} else if (p.salvage && e == -EUCLEAN) {
+		print_report(r, p.salvage);
+	}
+	pool_salvage_close(&p);
+	return e ? e : !totals.lossless;
 }
 
 int main(int argc, char **argv)

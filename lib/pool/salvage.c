@@ -63,6 +63,7 @@ void salvage_free(struct salvage *s)
 	free(s->count);
 	free(s->found);
 	free(s->gaps.data);
+	salvage_data_end(s);
 	free(s->old_roots.data);
 	free(s->dev);
 	outbuf_fini(&s->header_notes);
@@ -191,6 +192,56 @@ static bool is_lossless(const struct salvage *s)
 	return !s->details_lost;
 }
 
+bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id)
+{
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		const struct sdevice *d = &s->dev[i];
+
+		if (d->info.dev_id == dev_id)
+			return d->source == DETAILS_LIVE && !d->id_invented &&
+			       d->nr_mappings == d->info.mapped_blocks;
+	}
+	return false;
+}
+
+/* Is there not one mapping, though there should be some or nothing is known? */
+static bool live_trees_are_gone(struct salvage *s)
+{
+	if (!s->gaps.nr)
+		return false;
+	salvage_sum_all(s);
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root != NONE && s->node[s->dev[i].root].nr_mappings)
+			return false;
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].source != DETAILS_LIVE || s->dev[i].info.mapped_blocks)
+			return true;
+	return !s->nr_devs;
+}
+
+/* The held metadata snapshot's trees, where the live ones are gone. */
+static int use_snapshot(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	mblock_t at = s->sb.held_root;
+	struct superblock held;
+	int r;
+
+	if (!buf)
+		return err_nomem(err, "salvage: a block");
+	if (!at || at >= s->nr_blocks || s->kind[at] != BLOCK_SUPER ||
+	    salvage_get(s, (uint32_t)at, buf, NULL) < 0 || superblock_open(&held, buf, at) != SB_OK)
+		return 0;
+	s->from_snapshot = true;
+	s->sb.mapping_root = held.mapping_root;
+	s->sb.details_root = held.details_root;
+	reset_gaps(s);
+	r = walk_trees(s, err);
+	if (!r)
+		r = salvage_read_counts(s, err);
+	return r ? r : salvage_fill_gaps(s, err);
+}
+
 static int rescue(struct salvage *s, struct err *err)
 {
 	int r;
@@ -209,7 +260,11 @@ static int rescue(struct salvage *s, struct err *err)
 		r = walk_trees(s, err);
 	if (!r)
 		r = salvage_read_counts(s, err);
-	return r ? r : salvage_fill_gaps(s, err);
+	if (!r)
+		r = salvage_fill_gaps(s, err);
+	if (!r && live_trees_are_gone(s))
+		r = use_snapshot(s, err);
+	return r;
 }
 
 int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options *opt,
@@ -234,14 +289,17 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		r = rescue(s, err);
 	if (!r) {
 		sum_devices(s);
-		r = salvage_make_header(s, err);
+		r = s->nr_devs || !s->gaps.nr ?
+			    salvage_make_header(s, err) :
+			    err_set(err, -EUCLEAN,
+				    "%s: nothing could be saved: no device was found, and of a metadata "
+				    "snapshot there is none either",
+				    meta->name);
 	}
 	if (!r)
 		r = salvage_complete_details(s, err);
 	if (!r) {
 		s->lossless = is_lossless(s);
-		if (!s->nr_devs && !s->intact && !s->lossless)
-			r = err_set(err, -EUCLEAN, "no device could be found");
 	}
 	if (r && r != -EUCLEAN && r != -EINVAL) {
 		salvage_free(s);
@@ -257,7 +315,8 @@ void salvage_totals(const struct salvage *s, struct salvage_totals *out)
 					.nr_mappings = s->nr_mappings,
 					.nr_data_blocks = s->info.nr_data_blocks,
 					.intact = s->intact,
-					.lossless = s->lossless };
+					.lossless = s->lossless,
+					.uncertain = s->uncertain };
 }
 
 uint64_t salvage_nr_nodes(const struct salvage *s)

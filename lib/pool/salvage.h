@@ -45,20 +45,33 @@ struct salvage_totals {
 	uint64_t nr_devices, nr_mappings, nr_data_blocks;
 	bool intact;  /* all trees were whole: a plain copy */
 	bool lossless; /* nothing was lost, and nothing had to be invented */
+	bool uncertain; /* something could have belonged to more than one device: not lossless */
 };
 void salvage_totals(const struct salvage *s, struct salvage_totals *out);
 
+struct salvage_emit_options {
+	const uint32_t *dev_ids; /* only these devices; unknown ids are ignored */
+	size_t nr_dev_ids;	 /* 0: all */
+	bool no_shared;		 /* no defs; also implied by dev_ids */
+	bool skip_mappings;	 /* device elements without content */
+};
+
 /*
- * Sends the pool to @to, with shared parts as defs.  0, or the sink's error, or
- * -EBADMSG when a block changed since it was judged.
+ * Sends the pool to @to, with shared parts as defs; @opt may be NULL.  May be called again.
+ * 0, or the sink's error, or -EBADMSG when a block changed since it was judged.
  */
-int salvage_emit(struct salvage *s, const struct events *to, struct err *err);
+int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, const struct events *to,
+		 struct err *err);
+
+/* Is this device there, and did it come back whole (as far as it is known)? */
+bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id);
 
 /*
  * What was found, kept, lost and invented: lines of text, or one JSON object.  @verbose: also
  * devices that came back whole.
  */
 void salvage_report(struct salvage *s, bool verbose, struct outbuf *out);
+void salvage_report_device(struct salvage *s, uint32_t dev_id, struct outbuf *out);
 void salvage_report_json(struct salvage *s, struct outbuf *out);
 
 /*

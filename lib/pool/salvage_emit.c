@@ -148,7 +148,7 @@ static void sharing_fini(struct sharing *sh)
 	free(sh->def);
 }
 
-static int sharing_init(const struct salvage *s, struct sharing *sh, struct err *err)
+static int sharing_init(const struct salvage *s, struct sharing *sh, bool wanted, struct err *err)
 {
 	size_t n = (size_t)s->nr_nodes + 1;
 	uint32_t nr = 0;
@@ -162,6 +162,8 @@ static int sharing_init(const struct salvage *s, struct sharing *sh, struct err 
 	memset(sh->next, 0xff, n * sizeof(*sh->next));
 	memset(sh->prev, 0xff, n * sizeof(*sh->prev));
 	memset(sh->head, 0xff, n * sizeof(*sh->head));
+	if (!wanted)
+		return 0;
 	for (size_t i = 0; i < s->nr_devs; i++) {
 		uint32_t prev = NONE;
 
@@ -206,6 +208,7 @@ struct slot {
 struct emission {
 	struct salvage *s;
 	struct sharing sh;
+	const struct salvage_emit_options *opt;
 	const struct events *to;
 	struct slot *slot;
 	/* where the sequence stands */
@@ -267,6 +270,14 @@ static void step_node(struct emission *e, struct slot *slot, uint32_t i)
 	}
 }
 
+static bool is_wanted(const struct emission *e, uint32_t dev_id)
+{
+	for (size_t i = 0; i < e->opt->nr_dev_ids; i++)
+		if (e->opt->dev_ids[i] == dev_id)
+			return true;
+	return !e->opt->nr_dev_ids;
+}
+
 static void fill_devices(struct emission *e, struct slot *slot)
 {
 	const struct salvage *s = e->s;
@@ -277,9 +288,13 @@ static void fill_devices(struct emission *e, struct slot *slot)
 		if (!e->in_dev) {
 			if (e->next_dev == s->nr_devs)
 				return;
+			if (!is_wanted(e, s->dev[e->next_dev].info.dev_id)) {
+				e->next_dev++;
+				continue;
+			}
 			add_item(slot, ITEM_DEVICE, (uint32_t)e->next_dev);
 			e->in_dev = true;
-			if (s->dev[e->next_dev].root != NONE)
+			if (s->dev[e->next_dev].root != NONE && !e->opt->skip_mappings)
 				step_node(e, slot, s->dev[e->next_dev].root);
 			continue;
 		}
@@ -438,8 +453,10 @@ static void emission_free(struct emission *e, size_t nr)
 	free(e);
 }
 
-int salvage_emit(struct salvage *s, const struct events *to, struct err *err)
+int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, const struct events *to,
+		 struct err *err)
 {
+	static const struct salvage_emit_options all = { 0 };
 	struct emission *e = calloc(1, sizeof(*e));
 	struct jobs_pipe pipe = { .nr_slots = 2 * (size_t)jobs_nr(s->jobs) + 2,
 				  .produce = produce, .work = work, .consume = consume, .ctx = e };
@@ -450,7 +467,9 @@ int salvage_emit(struct salvage *s, const struct events *to, struct err *err)
 	e->s = s;
 	e->to = to;
 	e->in_def = NONE;
-	r = sharing_init(s, &e->sh, err);
+	e->opt = opt ? opt : &all;
+	r = sharing_init(s, &e->sh,
+			 !e->opt->no_shared && !e->opt->nr_dev_ids && !e->opt->skip_mappings, err);
 	if (!r)
 		r = slots_init(e, pipe.nr_slots, err);
 	if (!r)

@@ -92,6 +92,7 @@ struct sdevice {
 	uint32_t root;	     /* node */
 	uint8_t source;	     /* enum details_source */
 	bool in_top;	     /* the top level named it */
+	bool is_guess; /* only an older top level names it: forgotten when no tree is found */
 	bool id_invented;
 	bool root_found; /* the root was brought home */
 	uint64_t nr_mappings;
@@ -147,16 +148,21 @@ struct salvage {
 	uint32_t *found; /* edges found */
 	bool has_counts;
 
+	struct refmap *data_missing; /* by data block: references that nothing found accounts for */
+	uint8_t *data_seen;	     /* by node: its mappings were taken off */
+
 	uint32_t map_root, details_root; /* nodes */
 	struct vec gaps;		 /* struct gap */
 	struct vec old_roots;		 /* struct old_root, by device, newest first */
 	bool has_old_roots;
+	uint32_t cursor; /* where the newest state found without a superblock ends */
 	struct sdevice *dev;
 	size_t nr_devs, cap_devs;
 	uint64_t nr_mappings, nr_bad;
 	bool details_lost; /* a part of the details tree is missing */
 	bool top_lost;
 	bool from_snapshot; /* the held snapshot's trees had to be used */
+	bool guessed;	    /* the metadata space map could not tell */
 	bool uncertain;	    /* choices were made that nothing confirms */
 	bool count_differs; /* a device's details have another number than its tree */
 	bool lossless, intact;
@@ -249,6 +255,10 @@ static inline bool block_is_free(const struct salvage *s, uint32_t b)
 {
 	return s->has_counts && s->count[b] == 0;
 }
+/* What is younger than so (block_age()) was written by the last transaction. */
+uint32_t salvage_last_transaction(const struct salvage *s);
+/* Are there blocks whose count is not known? */
+bool salvage_has_unknown(const struct salvage *s);
 /* References that no parent accounts for: 0 none; COUNT_UNKNOWN. */
 uint32_t salvage_missing_refs(const struct salvage *s, uint32_t block);
 
@@ -259,10 +269,38 @@ struct old_root {
 int kin_read(struct salvage *s, struct err *err);
 /* How sure it is that @node belongs to the device: 0 nothing says so, 2000 an older top level names it. */
 unsigned kin_score(struct salvage *s, uint32_t dev_id, uint32_t node);
+/* Is @node in the tree at @root? */
+bool salvage_is_below(const struct salvage *s, uint32_t root, uint32_t node);
+/* The height of the device's newest older root, -1: there is none. */
+int kin_height(const struct salvage *s, uint32_t dev_id);
 unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b);
 
 /* --- salvage_owner.c --- */
 int salvage_fill_gaps(struct salvage *s, struct err *err);
+/* Puts @device in place; the list is sorted by id. */
+int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err);
+
+/* --- salvage_data.c: the data space map as a witness --- */
+int salvage_data_begin(struct salvage *s, struct err *err);
+/* Is something missing for all that the leaves below @node map, or is that not known? */
+bool salvage_data_allows(struct salvage *s, uint32_t node);
+void salvage_data_take(struct salvage *s, uint32_t node);
+/* Do all counts agree now? */
+bool salvage_data_settled(const struct salvage *s);
+void salvage_data_end(struct salvage *s);
+
+/* --- salvage_guess.c: homes for orphans when the space map is lost --- */
+int salvage_guess_roots(struct salvage *s, struct err *err);
+int salvage_guess_mappings(struct salvage *s, struct err *err);
+/* How long ago @block was written, in blocks that were since; the kernel writes upwards, round and round. */
+static inline uint32_t block_age(const struct salvage *s, uint32_t block)
+{
+	uint32_t cursor = s->sb.metadata_sm.bitmap_root && s->sb.metadata_sm.bitmap_root < s->nr_blocks ?
+				  (uint32_t)s->sb.metadata_sm.bitmap_root :
+				  s->cursor;
+
+	return cursor >= block ? cursor - block : cursor + s->nr_blocks - block;
+}
 
 /* --- salvage_details.c --- */
 int salvage_read_details(struct salvage *s, uint32_t node, struct vec *out, struct err *err);

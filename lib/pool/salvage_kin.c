@@ -13,13 +13,14 @@
 #define MAX_ROOTS 48 /* older roots of a device that are looked at */
 #define MAX_COMPARED 6 /* of which so many by content */
 
-static int by_dev_newest(const void *pa, const void *pb)
+static int by_dev_newest(const void *pa, const void *pb, void *ctx)
 {
 	const struct old_root *a = pa, *b = pb;
+	uint32_t age_a = block_age(ctx, a->top), age_b = block_age(ctx, b->top);
 
 	if (a->dev_id != b->dev_id)
 		return a->dev_id < b->dev_id ? -1 : 1;
-	return a->top > b->top ? -1 : a->top < b->top;
+	return age_a < age_b ? -1 : age_a > age_b;
 }
 
 int kin_read(struct salvage *s, struct err *err)
@@ -45,7 +46,7 @@ int kin_read(struct salvage *s, struct err *err)
 		}
 	}
 	if (s->old_roots.nr)
-		qsort(s->old_roots.data, s->old_roots.nr, sizeof(struct old_root), by_dev_newest);
+		qsort_r(s->old_roots.data, s->old_roots.nr, sizeof(struct old_root), by_dev_newest, s);
 	return 0;
 }
 
@@ -77,8 +78,7 @@ static uint32_t child_for(const struct salvage *s, uint32_t i, uint64_t key)
 	return best;
 }
 
-/* Is @node in the tree at @root? */
-static bool contains(const struct salvage *s, uint32_t root, uint32_t node)
+bool salvage_is_below(const struct salvage *s, uint32_t root, uint32_t node)
 {
 	for (unsigned depth = 0; root != NONE && depth < BTREE_MAX_DEPTH; depth++) {
 		if (root == node)
@@ -132,7 +132,7 @@ static unsigned common_children(const struct salvage *s, uint32_t root, uint32_t
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
 		uint32_t c = s->edge[n->edge + k].node;
 
-		same += c != NONE && contains(s, root, c);
+		same += c != NONE && salvage_is_below(s, root, c);
 	}
 	return same * 1000 / n->nr_edges;
 }
@@ -147,6 +147,19 @@ static unsigned likeness(struct salvage *s, uint32_t root, uint32_t node)
 	a = leaf_for(s, node, s->node[node].first);
 	b = a == NONE ? NONE : leaf_for(s, root, s->node[a].first);
 	return a == NONE || b == NONE ? 0 : kin_common(s, a, b);
+}
+
+int kin_height(const struct salvage *s, uint32_t dev_id)
+{
+	const struct old_root *o = s->old_roots.data;
+
+	for (size_t i = first_of(s, dev_id); i < s->old_roots.nr && o[i].dev_id == dev_id; i++) {
+		uint32_t root = node_of(s, o[i].root);
+
+		if (root != NONE && !(s->node[root].flags & SN_VIRTUAL))
+			return s->node[root].height;
+	}
+	return -1;
 }
 
 unsigned kin_score(struct salvage *s, uint32_t dev_id, uint32_t node)
@@ -166,7 +179,7 @@ unsigned kin_score(struct salvage *s, uint32_t dev_id, uint32_t node)
 			break;
 		if (root == node)
 			score = 2000 - seen;
-		else if (contains(s, root, node))
+		else if (salvage_is_below(s, root, node))
 			score = 1900 - seen;
 		else if (seen <= MAX_COMPARED)
 			score = likeness(s, root, node) * 17 / 10;

@@ -65,13 +65,13 @@ static bool find_change(const struct crc_back *t, uint32_t diff, struct mend *m)
 	return false;
 }
 
-/* Does everything in the block agree?  In another place than its own, only a single bit is believed. */
+/* Does everything in the block agree?  Elsewhere than in its own place it is used only where that is bad. */
 static bool makes_sense(const uint8_t *block, const struct mend *m, uint32_t salt)
 {
 	const struct disk_node *raw = (const struct disk_node *)block;
 	struct view v;
 
-	if (block_own_nr(block) != m->at && (!m->bit || block_own_nr(block) >= MAX_METADATA_BLOCKS))
+	if (block_own_nr(block) != m->at && block_own_nr(block) >= MAX_METADATA_BLOCKS)
 		return false;
 	if (salt != SALT_NODE)
 		return true;

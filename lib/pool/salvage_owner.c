@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "pool/salvage_int.h"
 
+#define MIN_KIN 300 /* so much kinship is enough for a device that nothing else speaks of */
 #define MAX_STEPS 200000 /* of the search for an assignment in which all counts are right */
 
 struct orphan {
@@ -71,6 +72,13 @@ static bool in_range(const struct snode *n, const struct gap *g)
 	return n->nr && n->first >= g->begin && n->last <= g->last;
 }
 
+/* Then its roots look like orphans too, and nothing tells them from the live ones. */
+static bool held_is_lost(const struct salvage *s)
+{
+	return s->sb.held_root && (s->sb.held_root >= s->nr_blocks ||
+				   s->kind[s->sb.held_root] != BLOCK_SUPER);
+}
+
 /* --- top level and details: one tree each, so what fits belongs there --- */
 
 static int fill_tree(struct salvage *s, uint8_t tree, bool *any, struct err *err)
@@ -87,7 +95,7 @@ static int fill_tree(struct salvage *s, uint8_t tree, bool *any, struct err *err
 		uint64_t next = g.begin;
 		uint32_t nr = 0;
 
-		if (g.tree != tree)
+		if (g.tree != tree || (g.height < 0 && held_is_lost(s)))
 			continue;
 		for (size_t k = 0; k < orphans.nr; k++) {
 			struct orphan *o = orphan_at(&orphans, k);
@@ -129,6 +137,86 @@ static int by_score(const void *pa, const void *pb)
 	return a->orphan < b->orphan ? -1 : a->orphan > b->orphan;
 }
 
+int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err)
+{
+	size_t i = s->nr_devs;
+
+	if (s->nr_devs == s->cap_devs) {
+		size_t cap = s->cap_devs ? s->cap_devs * 2 : 64;
+		struct sdevice *dev = reallocarray(s->dev, cap, sizeof(*dev));
+
+		if (!dev)
+			return err_nomem(err, "salvage: list of devices");
+		s->dev = dev;
+		s->cap_devs = cap;
+	}
+	while (i && s->dev[i - 1].info.dev_id > device->info.dev_id)
+		i--;
+	memmove(&s->dev[i + 1], &s->dev[i], (s->nr_devs - i) * sizeof(*s->dev));
+	s->dev[i] = *device;
+	s->nr_devs++;
+	return 0;
+}
+
+static bool in_lost_top(const struct salvage *s, uint32_t id)
+{
+	for (size_t i = 0; i < s->gaps.nr; i++)
+		if (gap_at(s, i)->tree == TREE_TOP && gap_at(s, i)->begin <= id &&
+		    gap_at(s, i)->last >= id)
+			return true;
+	return false;
+}
+
+/* Top level and details are lost: devices that an older top level names may be there yet. */
+static int add_guesses(struct salvage *s, struct err *err)
+{
+	const struct old_root *o;
+	int r = kin_read(s, err);
+
+	o = s->old_roots.data;
+	for (size_t i = 0; i < s->old_roots.nr && !r; i++) {
+		const struct sdevice d = { .info = { .dev_id = o[i].dev_id }, .root_block = NONE,
+					   .root = NONE, .source = DETAILS_INVENTED,
+					   .is_guess = true };
+
+		if (in_lost_top(s, o[i].dev_id) && !salvage_find_device(s, o[i].dev_id))
+			r = salvage_insert_device(s, &d, err);
+	}
+	return r;
+}
+
+static void drop_guesses(struct salvage *s)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (!s->dev[i].is_guess || s->dev[i].root != NONE)
+			s->dev[nr++] = s->dev[i];
+	s->nr_devs = nr;
+}
+
+/* Trees that nobody can be found for, when device ids are lost: rather under a new id than not at all. */
+static int invent_ids(struct salvage *s, struct vec *orphans, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < orphans->nr && !r; i++) {
+		struct orphan *o = orphan_at(orphans, i);
+		uint32_t id = s->nr_devs ? s->dev[s->nr_devs - 1].info.dev_id + 1 : 0;
+		const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE,
+					   .root = o->node, .source = DETAILS_INVENTED,
+					   .id_invented = true, .root_found = true };
+
+		if (!o->refs || !s->node[o->node].nr_mappings || id > MAX_DEV_ID)
+			continue;
+		o->refs--;
+		r = salvage_insert_device(s, &d, err);
+		if (!r)
+			r = salvage_walk_mapping(s, o->node, err);
+	}
+	return r;
+}
+
 static bool needs_root(const struct sdevice *d)
 {
 	return d->root == NONE;
@@ -151,7 +239,30 @@ static uint32_t root_score(struct salvage *s, const struct sdevice *d, uint32_t 
 		if (n->nr_mappings && n->min_time >= d->info.creation_time)
 			score += 10;
 	}
+	if (d->is_guess) {
+		score = kin_score(s, d->info.dev_id, node);
+		return score >= MIN_KIN ? score : 0;
+	}
 	return score + kin_score(s, d->info.dev_id, node);
+}
+
+/* Could the same tree as well be another device's, or the device have another tree? */
+static bool is_tie(const struct salvage *s, const struct vec *pairs, size_t i,
+		   const struct vec *orphans)
+{
+	const struct pair *p = (const struct pair *)pairs->data;
+	const struct pair *me = &p[i];
+
+	if (!s->node[orphan_at(orphans, me->orphan)->node].nr_mappings)
+		return false;
+	for (size_t k = i + 1; k < pairs->nr && p[k].score == me->score; k++) {
+		if (p[k].orphan == me->orphan && s->dev[p[k].dev].root == NONE &&
+		    !orphan_at(orphans, me->orphan)->refs)
+			return true;
+		if (p[k].dev == me->dev && orphan_at(orphans, p[k].orphan)->refs)
+			return true;
+	}
+	return false;
 }
 
 static int match_roots(struct salvage *s, struct vec *orphans, struct err *err)
@@ -188,6 +299,7 @@ static int match_roots(struct salvage *s, struct vec *orphans, struct err *err)
 		o->refs--;
 		d->root = o->node;
 		d->root_found = true;
+		s->uncertain |= is_tie(s, &pairs, i, orphans);
 		r = salvage_walk_mapping(s, o->node, err);
 	}
 	free(pairs.data);
@@ -528,8 +640,15 @@ int salvage_fill_gaps(struct salvage *s, struct err *err)
 	s->top_lost = has_gap(s, TREE_TOP);
 	if (!r)
 		r = list_orphans(s, TREE_MAPPING, &orphans, err);
+	if (!r && s->top_lost && s->details_lost)
+		r = add_guesses(s, err);
 	if (!r)
 		r = match_roots(s, &orphans, err);
+	if (!r)
+		r = salvage_guess_roots(s, err);
+	drop_guesses(s);
+	if (!r && s->top_lost && s->details_lost)
+		r = invent_ids(s, &orphans, err);
 	if (!r)
 		r = add_root_gaps(s, err);
 	if (!r) {
@@ -538,6 +657,8 @@ int salvage_fill_gaps(struct salvage *s, struct err *err)
 	}
 	if (!r)
 		r = fill_mappings(s, &orphans, err);
+	if (!r)
+		r = salvage_guess_mappings(s, err);
 	free(orphans.data);
 	return r;
 }

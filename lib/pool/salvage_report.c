@@ -272,6 +272,17 @@ static void put_blocks(const struct salvage *s, struct outbuf *out)
 	}
 }
 
+void salvage_report_device(struct salvage *s, uint32_t dev_id, struct outbuf *out)
+{
+	const struct sdevice *dev = salvage_find_device(s, dev_id);
+	struct telling t;
+
+	if (dev && !telling_init(&t, s)) {
+		put_device(&t, dev, false, out);
+		telling_fini(&t);
+	}
+}
+
 void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 {
 	struct telling t;

@@ -365,6 +365,7 @@ static int look_for_newer(struct salvage *s, const struct state *last, struct st
 		devs.nr = 0;
 		if (!list_devices(s, s->slot[b], last, end, &devs, 0))
 			continue;
+		s->uncertain = true; /* newer, or begun and never committed, unless its details tell */
 		for (uint32_t d = end; d-- > begin && found->map_root == NONE;) {
 			struct state st = { 0 };
 
@@ -374,6 +375,7 @@ static int look_for_newer(struct salvage *s, const struct state *last, struct st
 			     (st.time >= last->time && st.transaction >= last->transaction))) {
 				found->map_root = b;
 				found->details_root = d;
+				s->uncertain = false;
 			}
 		}
 	}
@@ -404,11 +406,13 @@ int salvage_find_roots(struct salvage *s, struct err *err)
 	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
 	if (!r)
 		r = look_for_newer(s, best, &newer, err);
+	s->cursor = best ? best->index : s->nr_blocks - 1;
 	if (!r && best)
 		use_state(s, best);
 	if (!r && newer.map_root != NONE) {
 		memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
 		s->sb.held_root = 0;
+		s->cursor = MAX(newer.map_root, newer.details_root);
 		s->sb.mapping_root = newer.map_root;
 		s->sb.details_root = newer.details_root;
 	}

@@ -25,25 +25,28 @@ static bool is_kind(const struct salvage *s, uint64_t block, enum block_kind kin
 	return block < s->nr_blocks && s->kind[block] == kind;
 }
 
-/* A bitmap of the data map, or of an earlier transaction, denies blocks that are in use. */
-static int bitmap_fit(const struct salvage *s, const struct disk_bitmap *map, uint32_t index,
-		      uint64_t *excess)
+/*
+ * A bitmap of the data map, or of an earlier transaction, denies blocks that are in use.  *dead: blocks
+ * that it counts although nothing is there, a few of which damage may explain.
+ */
+static bool bitmap_denies(const struct salvage *s, const struct disk_bitmap *map, uint32_t index,
+			  uint32_t *dead)
 {
 	uint32_t begin = index * ENTRIES_PER_BITMAP;
 	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, s->nr_blocks - begin);
-	int denied = 0;
 
-	*excess = 0;
+	*dead = 0;
 	for (uint32_t i = 0; i < nr; i++) {
-		unsigned stored = bitmap_count(map->bits, i);
-		uint32_t found = s->found[begin + i];
+		unsigned count = bitmap_count(map->bits, i);
 
-		denied += stored < MIN(found, 3);
-		*excess += stored > found;
+		if (count < MIN(s->found[begin + i], 3))
+			return true;
+		*dead += count && s->kind[begin + i] < BLOCK_STRAY;
 	}
 	for (uint32_t i = nr; i < ENTRIES_PER_BITMAP; i++)
-		denied += bitmap_count(map->bits, i) != 0;
-	return denied;
+		if (bitmap_count(map->bits, i))
+			return true;
+	return false;
 }
 
 static void take_bitmap(struct salvage *s, const struct disk_bitmap *map, uint32_t index)
@@ -59,17 +62,32 @@ static void take_bitmap(struct salvage *s, const struct disk_bitmap *map, uint32
 	s->has_counts = true;
 }
 
-/* The bitmap of blocks [index * 16320, ...), when the index does not tell: the one that denies nothing. */
+uint32_t salvage_last_transaction(const struct salvage *s)
+{
+	uint32_t least = s->nr_blocks;
+
+	for (uint32_t b = 0; b < s->nr_blocks; b++)
+		if (s->kind[b] == BLOCK_INDEX && block_age(s, b))
+			least = MIN(least, block_age(s, b));
+	return least;
+}
+
+/*
+ * The bitmap of blocks [index * 16320, ...), when the index is lost: the newest that denies nothing.
+ * That of the index block itself was written by the last transaction, or it is none.
+ */
 static int search_bitmap(struct salvage *s, uint32_t index, struct disk_bitmap *map,
 			 struct disk_bitmap *best, struct err *err)
 {
-	uint64_t best_excess = UINT64_MAX;
+	uint32_t cursor = (uint32_t)s->sb.metadata_sm.bitmap_root, best_dead = UINT32_MAX;
+	uint32_t best_age = UINT32_MAX, dead;
+	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? salvage_last_transaction(s) :
+								s->nr_blocks;
 
 	for (uint32_t b = 0; b < s->nr_blocks; b++) {
-		uint64_t excess;
 		int r;
 
-		if (s->kind[b] != BLOCK_BITMAP)
+		if (s->kind[b] != BLOCK_BITMAP || block_age(s, b) >= limit)
 			continue;
 		r = salvage_get(s, b, map, err);
 		if (r < 0)
@@ -78,12 +96,14 @@ static int search_bitmap(struct salvage *s, uint32_t index, struct disk_bitmap *
 		if (b / ENTRIES_PER_BITMAP == index &&
 		    !bitmap_count(map->bits, b % ENTRIES_PER_BITMAP))
 			continue;
-		if (bitmap_fit(s, map, index, &excess) || excess >= best_excess)
+		if (bitmap_denies(s, map, index, &dead) || dead > best_dead ||
+		    (dead == best_dead && block_age(s, b) > best_age))
 			continue;
-		best_excess = excess;
+		best_dead = dead;
+		best_age = block_age(s, b);
 		memcpy(best, map, sizeof(*best));
 	}
-	if (best_excess != UINT64_MAX)
+	if (best_age != UINT32_MAX)
 		take_bitmap(s, best, index);
 	return 0;
 }
@@ -187,6 +207,8 @@ static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk
 				take_bitmap(s, map, i);
 			continue;
 		}
+		if (has_index)
+			continue; /* lost: all others are older */
 		r = search_bitmap(s, i, map, best, err);
 		if (r < 0)
 			return r;
@@ -235,4 +257,14 @@ uint32_t salvage_missing_refs(const struct salvage *s, uint32_t block)
 	if (count == COUNT_MANY)
 		return found < 3 ? 3 - found : COUNT_UNKNOWN;
 	return count > found ? count - found : 0;
+}
+
+bool salvage_has_unknown(const struct salvage *s)
+{
+	if (!s->has_counts)
+		return true;
+	for (uint32_t b = 0; b < s->nr_blocks; b++)
+		if (s->count[b] == COUNT_UNKNOWN)
+			return true;
+	return false;
 }

@@ -99,7 +99,7 @@ static void link_node(struct salvage *s, uint32_t i, unsigned depth)
 
 	if (n->flags & (SN_LINKED | SN_LINKING))
 		return;
-	if (n->flags & SN_LEAF) {
+	if (n->flags & (SN_LEAF | SN_VIRTUAL)) {
 		n->flags |= SN_LINKED;
 		return;
 	}

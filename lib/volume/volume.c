@@ -107,6 +107,40 @@ static int open_metadata(struct volume *v, const struct volume_options *opt, str
 	return map_source_tree(&v->stream, root, &v->map.source, err);
 }
 
+static int drive_salvage(void *ctx, const struct events *to, struct err *err)
+{
+	struct volume *v = ctx;
+	const struct salvage_emit_options only = { .dev_ids = &v->dev_id, .nr_dev_ids = 1 };
+
+	return salvage_emit(v->salvage, &only, to, err);
+}
+
+/* Damaged metadata: what thin_repair would make of it. */
+static int open_salvage(struct volume *v, struct jobs *jobs, struct err *err)
+{
+	struct salvage_options so = { 0 };
+	struct map_events_info info;
+	int r = dev_open(v->arg.metadata, 0, &v->metadata, err);
+
+	if (r < 0)
+		return r;
+	if (v->arg.table) {
+		so.hint.has_data_block_size = true;
+		so.hint.data_block_size = v->arg.table->data_block_size;
+		so.data_sectors = v->arg.table->pool_length;
+	}
+	r = salvage_new(v->metadata, jobs, &so, &v->salvage, err);
+	if (r < 0)
+		return r;
+	r = map_source_events(drive_salvage, NULL, v, v->dev_id, &info, &v->map.source, err);
+	if (r == -ENODATA)
+		return err_prefix(err, r, "%s", v->arg.metadata);
+	if (!r)
+		r = check_block_size(v, info.pool.data_block_size, err);
+	v->map.block_len = (uint64_t)info.pool.data_block_size << SECTOR_SHIFT;
+	return r;
+}
+
 static int open_xml(struct volume *v, const struct volume_options *opt, struct err *err)
 {
 	struct map_events_info info;
@@ -201,12 +235,15 @@ int volume_open(struct volume *v, const struct volume_options *opt, struct jobs 
 	r = pool_arg_open(opt->pool, &v->arg, err);
 	if (r < 0)
 		return r;
-	r = opt->repair ? err_set(err, -ENOTSUP, "--repair is not there yet") :
-			  pool_arg_readable(&v->arg, true, err);
+	if (opt->repair && v->arg.kind != POOL_XML)
+		r = opt->snap ? err_set(err, -EINVAL, "--repair reads the live trees, no snapshot") : 0;
+	else
+		r = pool_arg_readable(&v->arg, true, err);
 	if (!r)
 		r = find_line(v, opt, err);
 	if (!r)
 		r = v->arg.kind == POOL_XML ? open_xml(v, opt, err) :
+		    opt->repair		    ? open_salvage(v, jobs, err) :
 					      open_metadata(v, opt, jobs, err);
 	if (!r)
 		r = open_sources(v, opt, err);
@@ -220,6 +257,7 @@ int volume_open(struct volume *v, const struct volume_options *opt, struct jobs 
 void volume_close(struct volume *v)
 {
 	map_source_free(&v->map.source);
+	salvage_free(v->salvage);
 	io_free(v->metadata);
 	io_free(v->data);
 	io_free(v->origin);

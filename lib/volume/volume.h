@@ -8,6 +8,7 @@
  */
 #include "dev/stream.h"
 #include "pool/metadata.h"
+#include "pool/salvage.h"
 #include "volume/map.h"
 #include "volume/table.h"
 
@@ -30,6 +31,7 @@ struct volume {
 	const struct table_thin *line; /* in arg.table, or NULL */
 	uint32_t dev_id;
 	struct io *metadata; /* NULL with XML */
+	struct salvage *salvage; /* with .repair: what came back, and what did not */
 	struct metadata md;
 	struct stream stream;
 	struct io *data, *origin; /* NULL: none, or not opened */

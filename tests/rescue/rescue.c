@@ -256,7 +256,7 @@ struct verdict {
 	uint64_t intact, back, invented, extra_back;
 	bool complete; /* result equals the truth, details and header too */
 	bool said;     /* the rescue said so */
-	bool lucky;    /* complete, but details or superblock were made up for: not knowing so is right */
+	bool lucky;    /* complete, but by luck, or with made up details: not knowing so is right */
 	bool broken;
 };
 
@@ -344,11 +344,12 @@ static void rescue(const struct pool *p, struct trial *t, struct jobs *jobs, boo
 	to.ctx = &result;
 	r = salvage_new(io, jobs, &opt, &s, &e);
 	if (!r)
-		r = salvage_emit(s, &to, &e);
+		r = salvage_emit(s, NULL, &to, &e);
 	if (!r)
 		salvage_totals(s, &totals);
 	compare(p, t, &result, v);
 	v->said = totals.lossless;
+	v->lucky |= v->complete && totals.uncertain;
 	if (verbose) {
 		struct outbuf out;
 

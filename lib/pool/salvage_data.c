@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The data space map as a witness, when the metadata space map is lost: the data blocks whose counts
+ * are higher than the mappings found for them belong to what is missing.  An old copy of a
+ * leaf betrays itself by mappings to blocks that nothing is missing for.
+ *
+ * Counts are those of distinct leaves, of the live trees and those of the held snapshot.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pdata/refmap.h"
+#include "pool/salvage_int.h"
+
+#define MAX_BLOCKS ((uint64_t)1 << 31) /* 512 MiB of counts: beyond that we do without */
+#define MANY 1000 /* three or more, how many is not known */
+
+typedef int leaf_fn(struct salvage *s, uint32_t leaf, void *ctx);
+
+/* Each leaf below @i once: @seen by node. */
+static int each_leaf(struct salvage *s, uint32_t i, uint8_t *seen, leaf_fn *fn, void *ctx,
+		     unsigned depth)
+{
+	const struct snode *n = &s->node[i];
+	int r = 0;
+
+	if (seen[i] || depth > 2 * BTREE_MAX_DEPTH)
+		return 0;
+	seen[i] = 1;
+	if (n->flags & SN_LEAF)
+		return n->tree == TREE_MAPPING ? fn(s, i, ctx) : 0;
+	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
+		if (s->edge[n->edge + k].node != NONE)
+			r = each_leaf(s, s->edge[n->edge + k].node, seen, fn, ctx, depth + 1);
+	return r;
+}
+
+static void take_block(struct refmap *m, uint64_t b)
+{
+	uint32_t count = b < refmap_nr_blocks(m) ? refmap_get(m, b) : 0;
+
+	if (count && count < MANY)
+		refmap_set(m, b, count - 1);
+}
+
+static int take_leaf(struct salvage *s, uint32_t leaf, void *ctx)
+{
+	struct view v;
+
+	if (salvage_get(s, s->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
+		return 0;
+	for (uint32_t i = 0; i < v.nr; i++)
+		take_block(s->data_missing, mapping_block(view_value(&v, i)));
+	return 0;
+}
+
+/* 1 when the leaf maps a block that nothing is missing for. */
+static int check_leaf(struct salvage *s, uint32_t leaf, void *ctx)
+{
+	struct view v;
+
+	if (salvage_get(s, s->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
+		return 1;
+	for (uint32_t i = 0; i < v.nr; i++) {
+		uint64_t b = mapping_block(view_value(&v, i));
+
+		if (b >= refmap_nr_blocks(s->data_missing) || !refmap_get(s->data_missing, b))
+			return 1;
+	}
+	return 0;
+}
+
+static bool read_bitmap(struct salvage *s, uint64_t index, uint64_t block, struct disk_bitmap *map)
+{
+	uint64_t begin = index * ENTRIES_PER_BITMAP, nr = refmap_nr_blocks(s->data_missing);
+
+	if (begin >= nr || block >= s->nr_blocks || s->kind[block] != BLOCK_BITMAP ||
+	    salvage_get(s, (uint32_t)block, map, NULL) < 0)
+		return begin >= nr;
+	for (uint64_t i = 0; i < ENTRIES_PER_BITMAP && begin + i < nr; i++) {
+		unsigned pair = map->bits[i / 4] >> 2 * (i % 4) & 3;
+		unsigned count = (pair & 1) << 1 | pair >> 1;
+
+		if (count)
+			refmap_set(s->data_missing, begin + i, count == 3 ? MANY : count);
+	}
+	return true;
+}
+
+static bool read_index(struct salvage *s, uint32_t node, void *buf, void *map, unsigned depth)
+{
+	const struct snode *n = &s->node[node];
+	bool whole = !(n->flags & SN_BROKEN);
+	struct view v;
+
+	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++) {
+		uint32_t c = s->edge[n->edge + k].node;
+
+		whole &= c != NONE && depth < BTREE_MAX_DEPTH &&
+			 read_index(s, c, buf, map, depth + 1);
+	}
+	if (!(n->flags & SN_LEAF))
+		return whole;
+	if (salvage_get(s, n->block, buf, NULL) < 0 || !view_open(&v, buf) || v.value_size != 16)
+		return false;
+	for (uint32_t i = 0; i < v.nr; i++)
+		whole &= read_bitmap(s, view_key(&v, i), view_value(&v, i), map);
+	return whole;
+}
+
+static void read_overflow(struct salvage *s, uint32_t node, void *buf, unsigned depth)
+{
+	const struct snode *n = &s->node[node];
+	struct view v;
+
+	if (!(n->flags & SN_LEAF)) {
+		for (uint32_t k = 0; k < n->nr_edges && depth < BTREE_MAX_DEPTH; k++)
+			if (s->edge[n->edge + k].node != NONE)
+				read_overflow(s, s->edge[n->edge + k].node, buf, depth + 1);
+		return;
+	}
+	if (salvage_get(s, n->block, buf, NULL) < 0 || !view_open(&v, buf) || v.value_size != 4)
+		return;
+	for (uint32_t i = 0; i < v.nr; i++) {
+		uint64_t b = view_key(&v, i);
+		le32 count;
+
+		memcpy(&count, v.values + (size_t)i * 4, 4);
+		if (b < refmap_nr_blocks(s->data_missing) &&
+		    refmap_get(s->data_missing, b) == MANY && le32_get(count) < MANY)
+			refmap_set(s->data_missing, b, le32_get(count));
+	}
+}
+
+/* The data map's index: the superblock's, or the newest there is. */
+static uint32_t find_index(const struct salvage *s)
+{
+	uint32_t best = node_of(s, s->sb.data_sm.bitmap_root);
+
+	if (s->sb.data_sm.bitmap_root)
+		return best != NONE && s->node[best].tree == TREE_INDEX ? best : NONE;
+	best = NONE;
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		if (s->node[i].tree == TREE_INDEX &&
+		    (best == NONE || block_age(s, s->node[i].block) < block_age(s, s->node[best].block)))
+			best = i;
+	return best;
+}
+
+/* The leaves of the held snapshot's devices: their mappings count, too. */
+static void take_held(struct salvage *s, uint8_t *seen, void *buf)
+{
+	struct superblock held;
+	uint32_t root;
+
+	if (!s->sb.held_root || s->sb.held_root >= s->nr_blocks ||
+	    s->kind[s->sb.held_root] != BLOCK_SUPER ||
+	    salvage_get(s, (uint32_t)s->sb.held_root, buf, NULL) < 0 ||
+	    superblock_open(&held, buf, s->sb.held_root) != SB_OK)
+		return;
+	root = node_of(s, held.mapping_root);
+	for (uint32_t i = 0; root != NONE && i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+
+		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
+			continue;
+		if (i != root && !salvage_is_below(s, root, i))
+			continue;
+		for (uint32_t k = 0; k < n->nr_edges; k++) {
+			uint32_t c = node_of(s, s->edge[n->edge + k].block);
+
+			if (c != NONE)
+				(void)each_leaf(s, c, seen, take_leaf, buf, 0);
+		}
+	}
+}
+
+int salvage_data_begin(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
+	uint32_t index = find_index(s), over;
+
+	if (s->data_missing || index == NONE || s->nr_data_blocks > MAX_BLOCKS)
+		return 0;
+	s->data_missing = refmap_new(s->nr_data_blocks, false);
+	s->data_seen = calloc((size_t)s->nr_nodes * 2 + 1024, 1);
+	if (!buf || !map || !s->data_missing || !s->data_seen)
+		return err_nomem(err, "salvage: data space map");
+	if (!read_index(s, index, buf, map, 0)) {
+		refmap_free(s->data_missing);
+		s->data_missing = NULL;
+		return 0;
+	}
+	over = node_of(s, s->sb.data_sm.ref_count_root);
+	if (s->sb.data_sm.ref_count_root && over != NONE && s->node[over].tree == TREE_OVERFLOW)
+		read_overflow(s, over, buf, 0);
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root != NONE)
+			(void)each_leaf(s, s->dev[i].root, s->data_seen, take_leaf, buf, 0);
+	take_held(s, s->data_seen, buf);
+	return 0;
+}
+
+bool salvage_data_allows(struct salvage *s, uint32_t node)
+{
+	CLEANUP(free_ptr) uint8_t *seen = NULL;
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+
+	if (!s->data_missing)
+		return true;
+	seen = malloc((size_t)s->nr_nodes + 1);
+	if (!buf || !seen)
+		return false;
+	memcpy(seen, s->data_seen, s->nr_nodes);
+	return !each_leaf(s, node, seen, check_leaf, buf, 0);
+}
+
+void salvage_data_take(struct salvage *s, uint32_t node)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+
+	if (s->data_missing && buf)
+		(void)each_leaf(s, node, s->data_seen, take_leaf, buf, 0);
+}
+
+bool salvage_data_settled(const struct salvage *s)
+{
+	return s->data_missing &&
+	       refmap_find_used(s->data_missing, 0) == refmap_nr_blocks(s->data_missing);
+}
+
+void salvage_data_end(struct salvage *s)
+{
+	if (s->data_missing)
+		refmap_free(s->data_missing);
+	free(s->data_seen);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "volume/pool_salvage.h"
+
+#include <errno.h>
+
+#include "dev/dev.h"
+#include "pool/format.h"
+#include "pool/vgbackup.h"
+
+static int hints_of_backup(const struct pool_salvage_options *opt, struct salvage_options *o,
+			   struct err *err)
+{
+	struct vg_pool vg;
+	int r = vgbackup_read(opt->vg_backup, opt->vg_pool, &vg, err);
+
+	if (r < 0)
+		return r;
+	o->hint.has_transaction = true;
+	o->hint.transaction = vg.transaction;
+	if (data_block_size_ok(vg.chunk_size)) {
+		o->hint.has_data_block_size = true;
+		o->hint.data_block_size = vg.chunk_size;
+	}
+	o->data_sectors = vg.data_sectors;
+	return 0;
+}
+
+/* Later ones know better. */
+static int collect_hints(const struct pool_salvage_options *opt, const struct table *t,
+			 struct salvage_options *o, struct err *err)
+{
+	struct io *data;
+	int r = 0;
+
+	if (t) {
+		o->hint.has_data_block_size = true;
+		o->hint.data_block_size = t->data_block_size;
+		o->data_sectors = t->pool_length;
+	}
+	if (opt->vg_backup)
+		r = hints_of_backup(opt, o, err);
+	if (r < 0 || !opt->data_dev)
+		return r;
+	r = dev_open(opt->data_dev, DEV_SHARED, &data, err);
+	if (r < 0)
+		return r;
+	o->data_sectors = data->size >> SECTOR_SHIFT;
+	io_free(data);
+	return 0;
+}
+
+int pool_salvage_open(const char *path, const struct pool_salvage_options *opt,
+		      struct pool_salvage *out, struct err *err)
+{
+	struct salvage_options o = opt->salvage;
+	int r;
+
+	*out = (struct pool_salvage){ 0 };
+	r = pool_arg_open(path, &out->arg, err);
+	if (r < 0)
+		return r;
+	if (out->arg.kind == POOL_XML)
+		return err_set(err, -EINVAL,
+			       "This looks like XML.  This tool only supports the binary metadata format.");
+	r = collect_hints(opt, out->arg.table, &o, err);
+	if (!r)
+		r = dev_open(out->arg.metadata, 0, &out->io, err);
+	if (r < 0)
+		return r;
+	out->jobs = jobs_new(opt->nr_jobs);
+	if (!out->jobs)
+		return err_nomem(err, "workers");
+	return salvage_new(out->io, out->jobs, &o, &out->salvage, err);
+}
+
+void pool_salvage_close(struct pool_salvage *p)
+{
+	salvage_free(p->salvage);
+	if (p->jobs)
+		jobs_free(p->jobs);
+	io_free(p->io);
+	pool_arg_fini(&p->arg);
+	*p = (struct pool_salvage){ 0 };
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_POOL_SALVAGE_H
+#define VOLUME_POOL_SALVAGE_H
+/*
+ * A POOL argument whose metadata may be damaged, opened and judged: pool_source.h for repair.
+ * What the superblock may have lost is taken from the table when the argument is one, from LVM's
+ * backup, and from the size of the data device.
+ */
+#include "pool/salvage.h"
+#include "volume/table.h"
+
+struct pool_salvage_options {
+	struct salvage_options salvage;
+	const char *vg_backup; /* file; NULL: none */
+	const char *vg_pool;   /* which pool of it; NULL: the only one */
+	const char *data_dev;  /* NULL: not given */
+	unsigned nr_jobs;      /* 0: as many as there are CPUs */
+};
+
+struct pool_salvage {
+	struct pool_arg arg;
+	struct io *io;
+	struct jobs *jobs;
+	struct salvage *salvage; /* see salvage_new() for when it is there */
+};
+
+/* Fails as pool_arg_open(), vgbackup_read(), dev_open() and salvage_new() do. */
+int pool_salvage_open(const char *path, const struct pool_salvage_options *opt,
+		      struct pool_salvage *out, struct err *err);
+/* Also after a failure. */
+void pool_salvage_close(struct pool_salvage *p);
+
+#endif
