@@ -135,8 +135,11 @@ static int thin_get_ready(void)
 
 static void tick(void *ctx)
 {
+	struct err err = { 0 };
+
 	(void)ctx;
-	target_tick(thin.target);
+	if (target_tick(thin.target, &err))
+		nbdkit_error("%s", err.text);
 }
 
 static int thin_after_fork(void)

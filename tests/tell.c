@@ -145,6 +145,7 @@ static void load_thin(struct teller *t, const char *name, const char *args)
 			die(t, "too many devices");
 		d = &t->dev[t->nr++];
 	}
+	io_free(d->origin_io);
 	memset(d, 0, sizeof(*d));
 	snprintf(d->name, sizeof(d->name), "%s", name);
 	if (sscanf(args, "0 %llu thin %*s %u %199s", &sectors, &d->id, d->origin) < 2)
@@ -311,7 +312,7 @@ static int on_their_mapping(void *ctx, vblock_t v, const struct mapping *theirs)
 {
 	struct other *o = ctx;
 	struct mapping mine;
-	uint32_t a, b;
+	uint32_t a = 0, b = 0;
 
 	o->nr_mappings++;
 	if (edit_lookup(o->mine, o->id, v, &mine, &err)) {
@@ -428,6 +429,7 @@ int main(int argc, char **argv)
 	struct target_options opt = { .data_read_only = true };
 	struct other o = { .t = &t };
 	struct target *theirs;
+	struct io *their_meta, *their_data;
 	FILE *story;
 
 	if (argc < 3)
@@ -439,10 +441,12 @@ int main(int argc, char **argv)
 	tell(&t, story);
 	fclose(story);
 	o.mine = target_pool(t.target);
-	must(&t, edit_open(fixture_file(&t, "meta.img"), false, &o.theirs, &err));
+	their_meta = fixture_file(&t, "meta.img");
+	their_data = fixture_file(&t, "data.img");
+	must(&t, edit_open(their_meta, false, &o.theirs, &err));
 	compare_superblocks(&o);
 	compare_devices(&o);
-	must(&t, target_new(o.theirs, fixture_file(&t, "data.img"), &opt, &theirs, &err));
+	must(&t, target_new(o.theirs, their_data, &opt, &theirs, &err));
 	compare_bytes(&o, theirs);
 	printf("%llu devices, %llu mappings, %llu differences\n", (unsigned long long)o.nr_devices,
 	       (unsigned long long)o.nr_mappings, (unsigned long long)o.nr_wrong);
@@ -452,5 +456,13 @@ int main(int argc, char **argv)
 		snprintf(cmd, sizeof(cmd), "cp /proc/%d/fd/%d %s", (int)getpid(), t.meta->fd, argv[3]);
 		must(&t, system(cmd));
 	}
+	target_drop(theirs);
+	target_drop(t.target);
+	for (size_t i = 0; i < t.nr; i++)
+		io_free(t.dev[i].origin_io);
+	io_free(their_meta);
+	io_free(their_data);
+	io_free(t.meta);
+	io_free(t.data);
 	return o.nr_wrong ? 1 : 0;
 }

@@ -174,6 +174,9 @@ int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origi
 
 	pthread_rwlock_wrlock(&t->io);
 	r = edit_device(t->pool, id, &info, err);
+	if (!r && size > INT64_MAX)
+		r = err_set(err, -EINVAL, "device %u: a size of %llu bytes is too large", id,
+			    (unsigned long long)size);
 	if (!r && !size)
 		r = edit_mapped_end(t->pool, id, &end, err);
 	if (!r && mul_overflow(end, t->block_size, &end))
@@ -258,8 +261,10 @@ int target_commit_locked(struct target *t, struct err *err)
 	bool unsure;
 	int r;
 
-	if (t->failed || !t->writable)
-		return t->changed ? err_set(err, -EROFS, "the pool is read-only: a metadata operation has failed") : 0;
+	if (t->failed)
+		return err_set(err, -EIO,
+			       "a metadata operation has failed: what was not committed before is lost, "
+			       "and the pool is read-only until thin_check has cleared needs_check");
 	if (!edit_changed(t->pool))
 		return 0;
 	r = io_flush(t->data, err);
@@ -291,15 +296,14 @@ int target_flush(struct target *t, struct err *err)
 
 	/* Most of the data goes to the disk here, while other requests run. */
 	r = io_flush(t->data, err);
-	if (!r && t->changed)
+	if (!r && (t->changed || t->failed))
 		r = target_commit(t, err);
 	return r;
 }
 
-void target_tick(struct target *t)
+int target_tick(struct target *t, struct err *err)
 {
-	if (t->changed && t->writable)
-		target_flush(t, NULL);
+	return t->changed && t->writable && !t->failed ? target_flush(t, err) : 0;
 }
 
 int target_message(struct target *t, const struct message *list, size_t nr, struct err *err)

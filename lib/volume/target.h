@@ -74,10 +74,10 @@ int target_write(struct target_dev *d, const void *buf, size_t len, uint64_t at,
 int target_discard(struct target_dev *d, uint64_t len, uint64_t at, struct err *err);
 /* Writes zeros; with @may_unmap whole blocks that read as zeros when unmapped are unmapped. */
 int target_zero(struct target_dev *d, uint64_t len, uint64_t at, bool may_unmap, struct err *err);
-/* Everything completed before is on the disk when it returns 0. */
+/* Everything completed before is on the disk when it returns 0; never again after a failure. */
 int target_flush(struct target *t, struct err *err);
 /* Commits when something has changed.  Errors stop the pool as said above. */
-void target_tick(struct target *t);
+int target_tick(struct target *t, struct err *err);
 
 enum extent_kind { EXTENT_DATA, EXTENT_HOLE /* reads as zeros */ };
 /* A return other than 0 ends the walk and is returned. */

@@ -238,6 +238,39 @@ io() { # [device] qemu-io command...
 	[[ "$output" != *failed* ]]
 }
 
+# Writes block after block, each followed by a flush, and notes what was acknowledged.
+busy_writer() {
+	local i=$1
+	while qemu-io -f raw "nbd+unix://?socket=$PWD/sock" -c "write -P $((i % 250 + 1)) $((i * 40))k 40k" \
+		-c flush >out.$i 2>&1 && ! grep -q failed out.$i; do
+		echo "$i" >>acknowledged
+		i=$((i + 1))
+	done
+}
+
+@test "nbdkit-thin: a busy server is killed again and again, and nothing acknowledged is lost" {
+	need qemu-io
+	: >acknowledged
+	next=0
+	for round in $(seq "${ROUNDS:-8}"); do
+		nbdkit -U sock -P pid "$PLUGIN" pool=table device=t0
+		busy_writer $next &
+		sleep 0.$((RANDOM % 5))$((RANDOM % 10))
+		kill -9 "$(cat pid)"
+		wait
+		rm -f sock pid
+		thin_check -q meta || { echo "round $round"; thin_check meta; false; }
+		next=$(($(tail -n 1 acknowledged || echo -1) + 1))
+		[ $next -lt 300 ] || break
+	done
+	[ -s acknowledged ]
+	args=()
+	while read -r i; do args+=("-c 'read -P $((i % 250 + 1)) $((i * 40))k 40k'"); done <acknowledged
+	run -0 serve pool=table device=t0 -- "qemu-io -r -f raw \"\$uri\" ${args[*]}"
+	[[ "$output" != *failed* ]]
+	[ "$(grep -c '^read 40960/40960' <<<"$output")" = "$(wc -l <acknowledged)" ]
+}
+
 @test "nbdkit-thin: mistakes in parameters are explained" {
 	run nbdkit "$PLUGIN" device=t0
 	[[ "$status" -ne 0 && "$output" == *"pool=FILE is missing"* ]]

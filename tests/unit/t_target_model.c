@@ -479,6 +479,14 @@ static void do_flush(void)
 		settle_all();
 }
 
+static void do_tick(void)
+{
+	int r = target_tick(w.t, &err);
+
+	if (r)
+		failed(r, NULL, 0, 0, 0);
+}
+
 static void do_restart(void)
 {
 	int r = target_close(w.t, &err);
@@ -538,7 +546,7 @@ static void one_step(void)
 	else if (dice < 510)
 		check_contents(d, false);
 	else if (dice < 520)
-		target_tick(w.t);
+		do_tick();
 	else
 		do_write(d);
 }

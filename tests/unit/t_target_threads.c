@@ -131,9 +131,12 @@ static void *snapper(void *arg)
 
 static void tick(void *ctx)
 {
+	struct err err = { 0 };
+
 	(void)ctx;
 	nr_ticks++;
-	target_tick(target);
+	if (target_tick(target, &err))
+		bad("tick", &err);
 }
 
 static int count_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind)
