@@ -163,7 +163,8 @@ static int gather_faults(struct forest *f, struct err *err)
 	for (unsigned i = 0; i < stream_nr_workers(f->s); i++) {
 		struct forest_worker *me = &f->worker[i];
 
-		memcpy(all + f->nr_faults, me->fault, me->nr * sizeof(*all));
+		if (me->nr)
+			memcpy(all + f->nr_faults, me->fault, me->nr * sizeof(*all));
 		f->nr_faults += me->nr;
 		me->nr = 0;
 	}
