@@ -379,8 +379,10 @@ int main(int argc, char **argv)
 		return EXIT_DAMAGE;
 	}
 	r = volume_open(&v, &o.volume, jobs, &err);
-	if (r == -EDOM)
+	if (r == -EDOM) {
+		jobs_free(jobs);
 		cli_usage_error(&c, "%s", err.text);
+	}
 	if (r < 0) {
 		r = cli_fail(&c, r, &err);
 	} else {

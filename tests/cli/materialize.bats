@@ -254,7 +254,7 @@ expected() {
 	echo old >out.img
 	chmod 600 out.img
 	run --separate-stderr thin_materialize pool zero out.img
-	[ "$status" -eq 74 ]
+	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"out.img: exists"*"-f"* ]]
 	[ "$(cat out.img)" = old ]
 	thin_materialize -f pool zero out.img
