@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* thin_rmap: who has which part of the data device. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/outbuf.h"
+#include "base/parse.h"
+#include "cli/cli.h"
+#include "pool/rmap.h"
+#include "volume/pool_source.h"
+
+enum { OPT_REGION = 256, OPT_JOBS, OPT_MAX_RECORDS };
+
+static const struct opt opts[] = {
+	{ 0, "region", ARG_REQUIRED, "A..B",
+	  "data blocks from A to before B; may be repeated", OPT_REGION },
+	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
+	  "look into the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
+	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 'f', "format", ARG_REQUIRED, "TYPE", "text (default) or json", 'f' },
+	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
+	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
+	{ 0, "max-records", ARG_REQUIRED, "N", NULL, OPT_MAX_RECORDS },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_rmap",
+	.usage = "--region A..B [--region C..D]... [options] POOL",
+	.summary = "Prints which devices of a thin pool have which blocks of the data device. POOL is a "
+		   "metadata device or file, or a table file.",
+	.opts = opts,
+	.min_args = 1,
+	.max_args = 1,
+	.missing = "No input file provided.",
+};
+
+struct map_args {
+	struct cli cli;
+	struct pool_source_options source;
+	struct runs regions;
+	bool json, any;
+	uint64_t max_records;
+};
+
+#define LINE_LEN 160 /* bytes of the longest line, all numbers of 20 digits, and spare */
+#define ADD(p, lit) (memcpy((p), "" lit, sizeof(lit) - 1), (p) + (sizeof(lit) - 1))
+
+static void render_text(const struct rmap_line *line, size_t nr, struct outbuf *out)
+{
+	char *p = outbuf_reserve(out, nr * LINE_LEN), *begin = p;
+
+	if (!p)
+		return;
+	for (size_t i = 0; i < nr; i++) {
+		p = ADD(p, "data ");
+		p = fmt_u64(p, line[i].begin);
+		p = ADD(p, "..");
+		p = fmt_u64(p, line[i].end);
+		p = ADD(p, " -> thin(");
+		p = fmt_u64(p, line[i].dev_id);
+		p = ADD(p, ") ");
+		p = fmt_u64(p, line[i].vbegin);
+		p = ADD(p, "..");
+		p = fmt_u64(p, line[i].vbegin + (line[i].end - line[i].begin));
+		*p++ = '\n';
+	}
+	out->len += (size_t)(p - begin);
+}
+
+/* Each with a comma in front; the first one's is dropped. */
+static void render_json(const struct rmap_line *line, size_t nr, struct outbuf *out)
+{
+	for (size_t i = 0; i < nr; i++)
+		outbuf_printf(out,
+			      ",\n    { \"data_begin\": %" PRIu64 ", \"data_end\": %" PRIu64
+			      ", \"dev\": %" PRIu32 ", \"thin_begin\": %" PRIu64
+			      ", \"thin_end\": %" PRIu64 " }",
+			      line[i].begin, line[i].end, line[i].dev_id, line[i].vbegin,
+			      line[i].vbegin + (line[i].end - line[i].begin));
+}
+
+static int write_text(void *ctx, const struct outbuf *text, struct err *err)
+{
+	struct map_args *a = ctx;
+	size_t skip = a->json && !a->any && text->len ? 1 : 0;
+
+	a->any |= text->len > 0;
+	if (fwrite(text->data + skip, 1, text->len - skip, stdout) != text->len - skip)
+		return err_sys(err, errno ? -errno : -EIO, "cannot write to standard output");
+	return 0;
+}
+
+static void tell_problem(void *ctx, const char *text)
+{
+	cli_error(ctx, "%s", text);
+}
+
+static int map_pool(struct map_args *a, struct err *err)
+{
+	struct rmap_sink sink = {
+		.render = a->json ? render_json : render_text,
+		.write = write_text,
+		.ctx = a,
+	};
+	struct pool_source src;
+	struct forest forest = { 0 };
+	int r = pool_source_open(a->cli.args[0], &a->source, &src, err);
+
+	if (r)
+		return r;
+	r = forest_init(&forest, &src.md, &src.stream, tell_problem, &a->cli, err);
+	if (!r && a->json)
+		fputs("{\n  \"mappings\": [", stdout);
+	if (!r)
+		r = rmap_tell(&forest, &src.md, &a->regions, a->max_records, &sink, err);
+	if (!r && a->json)
+		fputs(a->any ? "\n  ]\n}\n" : "]\n}\n", stdout);
+	if (!r)
+		r = forest_verdict(&forest, err);
+	forest_fini(&forest);
+	pool_source_close(&src);
+	return r;
+}
+
+static void add_region(struct map_args *a)
+{
+	struct err err = { 0 };
+	uint64_t begin, end;
+
+	if (parse_range(a->cli.arg, &begin, &end, &err))
+		cli_usage_error(&a->cli, "--region: badly formed region: %s", err.text);
+	if (runs_add(&a->regions, begin, end))
+		cli_usage_error(&a->cli, "--region: out of memory");
+}
+
+static void parse_option(struct map_args *a, int id)
+{
+	struct cli *c = &a->cli;
+
+	switch (id) {
+	case OPT_REGION:
+		add_region(a);
+		break;
+	case 'm':
+		a->source.metadata.snap = true;
+		if (c->arg)
+			a->source.metadata.snap_block = cli_u64(c, "--metadata-snap");
+		break;
+	case 'f':
+		a->json = !strcmp(c->arg, "json");
+		if (!a->json && strcmp(c->arg, "text"))
+			cli_usage_error(c, "unknown format '%s': text or json", c->arg);
+		break;
+	case 'q':
+		c->quiet = true;
+		break;
+	case OPT_JOBS:
+		a->source.nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 256);
+		break;
+	case OPT_MAX_RECORDS:
+		a->max_records = cli_u64(c, "--max-records");
+		break;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct map_args a = { 0 };
+	struct err err = { 0 };
+	int id, r;
+
+	cli_init(&a.cli, &command, argc, argv);
+	runs_init(&a.regions);
+	while ((id = cli_next(&a.cli)))
+		parse_option(&a, id);
+	if (!a.regions.nr)
+		cli_usage_error(&a.cli, "No regions provided.");
+	r = map_pool(&a, &err);
+	runs_fini(&a.regions);
+	return cli_finish(&a.cli, r ? cli_fail(&a.cli, r, &err) : EXIT_DONE);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_RMAP_H
+#define POOL_RMAP_H
+/*
+ * The reverse map: which devices have which part of the data device, sorted by data block.
+ *
+ * All owners are given, also those of shared parts of trees.  Mappings that are contiguous on
+ * both sides are one line, whatever their times and wherever leaves end.
+ *
+ * Lines are not kept: what does not fit into RMAP_RECORDS is made in several rounds, each over a
+ * part of the data device and with one more reading of the leaves.
+ *
+ * Memory: 24 bytes for each of RMAP_RECORDS, 48 bytes a leaf, that of the walk and of the owners,
+ * and half a MiB a worker.
+ */
+#include "base/runs.h"
+#include "pool/forest.h"
+
+#define RMAP_RECORDS ((uint64_t)6 << 20)
+
+struct rmap_line {
+	dblock_t begin, end;
+	uint32_t dev_id;
+	vblock_t vbegin;
+};
+
+struct rmap_sink {
+	/* Makes text of lines; any thread, touches nothing else. */
+	void (*render)(const struct rmap_line *line, size_t nr, struct outbuf *out);
+	/* Takes the texts in order. */
+	int (*write)(void *ctx, const struct outbuf *text, struct err *err);
+	void *ctx;
+};
+
+/*
+ * Tells the lines within @regions (runs of data blocks), sorted by begin, end, device id and
+ * virtual begin.  Damage is told through the forest and does not stop it.
+ * @max_records: 0 = RMAP_RECORDS.
+ */
+int rmap_tell(struct forest *f, const struct metadata *md, const struct runs *regions,
+	      uint64_t max_records, const struct rmap_sink *sink, struct err *err);
+
+#endif

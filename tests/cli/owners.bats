@@ -1,0 +1,346 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# thin_ls, thin_rmap, thin_delta: what callers parse, and the truth block by block.
+
+bats_require_minimum_version 1.5.0
+
+ORACLE="awk -f ${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/tests/oracle.awk"
+
+setup_file() {
+	export DIR=$BATS_FILE_TMPDIR
+	cat >"$DIR/tiny.xml" <<-'XML'
+	<superblock uuid="" time="2" transaction="5" version="2" data_block_size="128" nr_data_blocks="100">
+	  <device dev_id="1" mapped_blocks="4" transaction="1" creation_time="0" snap_time="1">
+	    <range_mapping origin_begin="0" data_begin="10" length="3" time="0"/>
+	    <single_mapping origin_block="7" data_block="20" time="1"/>
+	  </device>
+	  <device dev_id="2" mapped_blocks="3" transaction="2" creation_time="1" snap_time="1">
+	    <range_mapping origin_begin="0" data_begin="10" length="3" time="0"/>
+	  </device>
+	  <device dev_id="3" mapped_blocks="2" transaction="4" creation_time="2" snap_time="2">
+	    <single_mapping origin_block="0" data_block="10" time="0"/>
+	    <single_mapping origin_block="9" data_block="30" time="2"/>
+	  </device>
+	</superblock>
+	XML
+	truncate -s 256K "$DIR/tiny"
+	thin_restore -i "$DIR/tiny.xml" -o "$DIR/tiny"
+	for seed in 1 2 3; do
+		random_xml $seed >"$DIR/random$seed.xml"
+		truncate -s 4M "$DIR/random$seed"
+		thin_restore -q -i "$DIR/random$seed.xml" -o "$DIR/random$seed"
+		# snapshots share whole trees, and snapshots of snapshots as well
+		thin_message "$DIR/random$seed" 'create_snap 101 3' >"$DIR/log" 2>&1
+		thin_message "$DIR/random$seed" 'create_snap 102 101' >"$DIR/log" 2>&1
+		thin_dump --no-shared "$DIR/random$seed" >"$DIR/random$seed.flat"
+	done
+}
+
+# Devices made of shared and of own parts; runs of all lengths, many that go on over leaves.
+random_xml() {
+	awk -v seed="$1" '
+	function rnd(n) { return int(rand() * n) }
+	function part(key, nr, data,   i, len) {
+		for (i = 0; i < nr; i += len) {
+			len = rnd(3) ? 1 : 1 + rnd(40)
+			if (len > nr - i) len = nr - i
+			if (!rnd(4)) data += rnd(7)
+			printf "<range_mapping origin_begin=\"%d\" data_begin=\"%d\" length=\"%d\" time=\"0\"/>\n",
+				key + i, data, len
+			data += len
+		}
+	}
+	BEGIN {
+		srand(seed)
+		print "<superblock uuid=\"\" time=\"1\" transaction=\"0\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"20000\">"
+		for (d = 0; d < 8; d++) {
+			printf "<def name=\"%d\">\n", d + 1
+			part(d * 1000, 260 + rnd(600), rnd(9000))
+			print "</def>"
+		}
+		for (n = 1; n <= 6; n++) {
+			printf "<device dev_id=\"%d\" mapped_blocks=\"0\" transaction=\"0\" creation_time=\"0\" snap_time=\"1\">\n", n
+			for (d = 0; d < 8; d++) {
+				if (rnd(3)) printf "<ref name=\"%d\"/>\n", d + 1
+				else if (rnd(2)) part(d * 1000, 1 + rnd(900), rnd(12000))
+			}
+			print "</device>"
+		}
+		print "</superblock>"
+	}'
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+# Turns every byte of block $2 of file $1 over, the root of device 1 if not given.
+spoil() {
+	local top root
+	top=$(($(od -An -tu8 -j320 -N8 "$1" | tr -d ' ') * 4096))
+	root=$(od -An -tu8 -j$((top + 2048)) -N8 "$1" | tr -d ' ')
+	printf 'spoilt' | dd of="$1" bs=1 seek=$((${2:-$root} * 4096 + 1000)) conv=notrunc status=none
+}
+
+numbers() { sed 's/[^0-9][^0-9]*/ /g; s/^ //; s/ $//'; }
+
+@test "thin_ls: the default table is right-aligned with a blank after each column" {
+	run --separate-stderr thin_ls "$DIR/tiny"
+	[ "$status" -eq 0 ]
+	diff - <(echo "$output") <<-'TXT'
+	DEV MAPPED CREATE_TIME SNAP_TIME 
+	  1 256KiB           0         1 
+	  2 192KiB           1         1 
+	  3 128KiB           2         2 
+	TXT
+	[ "$(thin_ls --no-headers "$DIR/tiny" | head -1)" = '1 256KiB 0 1 ' ]
+}
+
+@test "thin_ls: fields come as asked for, sizes in every unit" {
+	run --separate-stderr thin_ls -o DEV,MAPPED_BLOCKS,EXCLUSIVE_BLOCKS,SHARED_BLOCKS,EXCLUSIVE,SHARED,TRANSACTION "$DIR/tiny"
+	[ "${lines[1]}" = '  1             4                1             3     64KiB 192KiB           1 ' ]
+	[ "${lines[2]}" = '  2             3                0             3        0b 192KiB           2 ' ]
+	run --separate-stderr thin_ls --no-headers -o HIGHEST_BLOCK,HIGHEST_SECTOR,HIGHEST_BYTE,HIGHEST_MAPPED,DEV,DEV "$DIR/tiny"
+	[ "${lines[0]}" = '7 1023 524287 512KiB 1 1 ' ]
+	run --separate-stderr thin_ls -o DEV,FOO "$DIR/tiny"
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"unknown field 'FOO'"* ]]
+}
+
+@test "thin_ls: sorts by any field, also downwards and by one that is not shown" {
+	[ "$(thin_ls --no-headers -o DEV --sort=-MAPPED "$DIR/tiny" | tr -d ' \n')" = 123 ]
+	[ "$(thin_ls --no-headers -o DEV --sort MAPPED_BLOCKS "$DIR/tiny" | tr -d ' \n')" = 321 ]
+	[ "$(thin_ls --no-headers -o DEV --sort=-TRANSACTION "$DIR/tiny" | tr -d ' \n')" = 321 ]
+}
+
+@test "thin_ls: a table gives names, sizes and origins; json has bytes and nulls" {
+	command -v jq >/dev/null || skip "jq is not installed"
+	cp "$DIR/tiny" meta
+	truncate -s 1M data
+	printf '%s\n' 'pool: 0 12800 thin-pool meta data 128 0' 'web: 0 2048 thin pool 1 base.img' '0 4096 thin pool 2' >table
+	run --separate-stderr thin_ls --no-headers -o DEV,NAME,SIZE table
+	[ "${lines[0]}" = '1 web 1024KiB ' ]
+	[ "${lines[1]}" = '2   - 2048KiB ' ]
+	[ "${lines[2]}" = '3   -       - ' ]
+	thin_ls --format json -o DEV,MAPPED,NAME,SIZE,ORIGIN table >j
+	[ "$(jq -c '.devices[0] | [.dev, .mapped, .name, .size]' j)" = '[1,262144,"web",1048576]' ]
+	[ "$(jq -c '.devices[2] | [.name, .size, .origin]' j)" = '[null,null,null]' ]
+	[[ "$(jq -r '.devices[0].origin' j)" == *base.img ]]
+}
+
+@test "thin_ls: mapped, exclusive and highest are those of the oracle, with deep sharing" {
+	for seed in 1 2 3; do
+		$ORACLE -v mode=ls "$DIR/random$seed.flat" >want
+		for jobs in 1 4; do
+			thin_ls --jobs $jobs --no-headers -o DEV,MAPPED_BLOCKS,EXCLUSIVE_BLOCKS,HIGHEST_BLOCK "$DIR/random$seed" |
+				sed 's/  */ /g; s/^ //; s/ $//' | diff want -
+		done
+	done
+}
+
+@test "thin_ls: a block that one device maps twice is still its own" {
+	cat >twice.xml <<-'XML'
+	<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="100">
+	  <device dev_id="1" mapped_blocks="3" transaction="0" creation_time="0" snap_time="0">
+	    <single_mapping origin_block="0" data_block="5" time="0"/>
+	    <single_mapping origin_block="1" data_block="5" time="0"/>
+	    <single_mapping origin_block="2" data_block="6" time="0"/>
+	  </device>
+	  <device dev_id="2" mapped_blocks="2" transaction="0" creation_time="0" snap_time="0">
+	    <single_mapping origin_block="0" data_block="6" time="0"/>
+	    <single_mapping origin_block="1" data_block="7" time="0"/>
+	  </device>
+	</superblock>
+	XML
+	truncate -s 256K twice
+	thin_restore -i twice.xml -o twice
+	[ "$(thin_ls --no-headers -o EXCLUSIVE_BLOCKS twice | tr -d ' \n')" = 21 ]
+}
+
+@test "thin_ls: with damage there are no counts, but the list stays" {
+	cp "$DIR/tiny" bad
+	spoil bad
+	run --separate-stderr thin_ls bad
+	[ "$status" -eq 1 ]
+	[ -z "$output" ]
+	[[ "$stderr" == *"device 1: node at block "*"bad checksum"*"metadata contains errors"* ]]
+	run --separate-stderr thin_ls --no-headers -o DEV,TRANSACTION bad
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = '1 1 ' ]
+}
+
+@test "thin_rmap: lines are sorted by data begin, end, device and place" {
+	run --separate-stderr thin_rmap --region 0..100 "$DIR/tiny"
+	[ "$status" -eq 0 ]
+	diff - <(echo "$output") <<-'TXT'
+	data 10..11 -> thin(3) 0..1
+	data 10..13 -> thin(1) 0..3
+	data 10..13 -> thin(2) 0..3
+	data 20..21 -> thin(1) 7..8
+	data 30..31 -> thin(3) 9..10
+	TXT
+}
+
+@test "thin_rmap: lines are cut at regions, and regions that touch are one" {
+	run --separate-stderr thin_rmap --region 12..20 --region 11..12 "$DIR/tiny"
+	[ "${lines[0]}" = 'data 11..13 -> thin(1) 1..3' ]
+	[ "${#lines[@]}" -eq 2 ]
+	for bad in 5..5 7..3 5 5..6x x..3 ..; do
+		run --separate-stderr thin_rmap --region "$bad" "$DIR/tiny"
+		[ "$status" -eq 64 ]
+	done
+	run --separate-stderr thin_rmap "$DIR/tiny"
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"No regions provided."* ]]
+}
+
+@test "thin_rmap: all owners are those of the oracle, in one round, in many, with any number of jobs" {
+	for seed in 1 2 3; do
+		for regions in 0..20000 '100..3000 3000..3500 7777..9999'; do
+			$ORACLE -v mode=rmap -v regions="$regions" "$DIR/random$seed.flat" | numbers |
+				sort -n -k1,1 -k2,2 -k3,3 -k4,4 >want
+			[ -s want ]
+			args=()
+			for r in $regions; do args+=(--region "$r"); done
+			for how in '--jobs 1' '--jobs 4' '--max-records 100'; do
+				thin_rmap $how "${args[@]}" "$DIR/random$seed" | numbers | cmp - want
+			done
+		done
+	done
+}
+
+@test "thin_rmap: json says the same" {
+	command -v jq >/dev/null || skip "jq is not installed"
+	thin_rmap --region 0..20000 "$DIR/random1" | numbers >want
+	thin_rmap -f json --region 0..20000 "$DIR/random1" |
+		jq -r '.mappings[] | "\(.data_begin) \(.data_end) \(.dev) \(.thin_begin) \(.thin_end)"' | cmp - want
+	[ "$(thin_rmap -f json --region 50..60 "$DIR/tiny" | jq -c .)" = '{"mappings":[]}' ]
+}
+
+@test "thin_rmap: with damage the rest is printed and what is missing is named" {
+	cp "$DIR/tiny" bad
+	spoil bad
+	run --separate-stderr thin_rmap --region 0..100 bad
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 1: node at block "* ]]
+	[ "${lines[1]}" = 'data 10..13 -> thin(2) 0..3' ]
+}
+
+@test "thin_delta: the XML is token for token what callers parse" {
+	run --separate-stderr thin_delta --snap1 1 --thin2 3 "$DIR/tiny"
+	[ "$status" -eq 0 ]
+	diff - <(echo "$output") <<-'XML'
+	<superblock uuid="" time="2" transaction="5" data_block_size="128" nr_data_blocks="100">
+	  <diff left="1" right="3">
+	    <same begin="0" length="1"/>
+	    <left_only begin="1" length="2"/>
+	    <left_only begin="7" length="1"/>
+	    <right_only begin="9" length="1"/>
+	  </diff>
+	</superblock>
+	XML
+}
+
+@test "thin_delta: --verbose groups ranges that are contiguous in data as well" {
+	cat >d.xml <<-'XML'
+	<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="1000">
+	  <device dev_id="1" mapped_blocks="6" transaction="0" creation_time="0" snap_time="0">
+	    <single_mapping origin_block="0" data_block="100" time="0"/>
+	    <single_mapping origin_block="1" data_block="500" time="0"/>
+	    <range_mapping origin_begin="2" data_begin="600" length="2" time="0"/>
+	    <range_mapping origin_begin="8" data_begin="700" length="2" time="0"/>
+	  </device>
+	  <device dev_id="2" mapped_blocks="5" transaction="0" creation_time="0" snap_time="0">
+	    <single_mapping origin_block="2" data_block="800" time="0"/>
+	    <single_mapping origin_block="3" data_block="300" time="0"/>
+	    <range_mapping origin_begin="8" data_begin="700" length="3" time="0"/>
+	  </device>
+	</superblock>
+	XML
+	truncate -s 256K d
+	thin_restore -i d.xml -o d
+	run --separate-stderr thin_delta --verbose --thin1 1 --thin2 2 d
+	diff - <(echo "$output") <<-'XML'
+	<superblock uuid="" time="0" transaction="0" data_block_size="128" nr_data_blocks="1000">
+	  <diff left="1" right="2">
+	    <left_only>
+	      <range begin="0" data_begin="100" length="1"/>
+	      <range begin="1" data_begin="500" length="1"/>
+	    </left_only>
+	    <different>
+	      <range begin="2" left_data_begin="600" right_data_begin="800" length="1"/>
+	      <range begin="3" left_data_begin="601" right_data_begin="300" length="1"/>
+	    </different>
+	    <same>
+	      <range begin="8" data_begin="700" length="2"/>
+	    </same>
+	    <right_only>
+	      <range begin="10" data_begin="702" length="1"/>
+	    </right_only>
+	  </diff>
+	</superblock>
+	XML
+}
+
+# The kinds of all blocks, a line each, from the XML.
+blocks() {
+	awk -F'"' '/ begin="/ { split($1, w, /[< ]+/); for (i = 0; i < $4; i++) print w[2], $2 + i }' | sort
+}
+
+@test "thin_delta: every block has the kind that the oracle says, with deep sharing" {
+	for seed in 1 2 3; do
+		for pair in '1 2' '3 101' '101 102' '2 5' '6 3'; do
+			set -- $pair
+			$ORACLE -v mode=delta -v left="$1" -v right="$2" "$DIR/random$seed.flat" | sort >want
+			thin_delta --thin1 "$1" --thin2 "$2" "$DIR/random$seed" | blocks | cmp - want
+			thin_delta --skip-same --thin1 "$1" --thin2 "$2" "$DIR/random$seed" | blocks >got
+			{ grep -v same want || true; } | cmp - got
+			thin_delta --verbose --jobs 1 --thin1 "$1" --thin2 "$2" "$DIR/random$seed" >a
+			thin_delta --verbose --jobs 8 --thin1 "$1" --thin2 "$2" "$DIR/random$seed" | cmp - a
+		done
+	done
+}
+
+@test "thin_delta: roots and names choose sides, mistakes are told" {
+	top=$(($(od -An -tu8 -j320 -N8 "$DIR/tiny" | tr -d ' ') * 4096))
+	root=$(od -An -tu8 -j$((top + 2048)) -N8 "$DIR/tiny" | tr -d ' ')
+	run --separate-stderr thin_delta --root1 "$root" --thin2 3 "$DIR/tiny"
+	[ "${lines[1]}" = "  <diff left_root=\"$root\" right=\"3\">" ]
+	[ "${lines[3]}" = '    <left_only begin="1" length="2"/>' ]
+	cp "$DIR/tiny" meta
+	truncate -s 1M data
+	printf '%s\n' 'pool: 0 12800 thin-pool meta data 128 0' 'web: 0 2048 thin pool 1' >table
+	run --separate-stderr thin_delta --thin1 web --thin2 3 table
+	[ "${lines[1]}" = '  <diff left="1" right="3">' ]
+	run --separate-stderr thin_delta --thin1 nobody --thin2 3 table
+	[ "$status" -eq 1 ]
+	run --separate-stderr thin_delta --thin1 1 --snap2 9 "$DIR/tiny"
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"Unable to find mapping tree for snap2 (9)"* ]]
+	run --separate-stderr thin_delta --thin1 1 "$DIR/tiny"
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"--thin2 or --root2 not specified"* ]]
+	run --separate-stderr thin_delta --thin1 1 --root1 7 --thin2 1 "$DIR/tiny"
+	[ "$status" -eq 64 ]
+}
+
+@test "thin_delta: a metadata snapshot can be compared with the live trees" {
+	cp "$DIR/random1" p
+	thin_message p reserve_metadata_snap
+	thin_message p 'delete 2'
+	thin_message p 'create_snap 2 1'
+	thin_delta --metadata-snap1 --thin1 2 --thin2 2 p >got
+	blocks <got | cmp - <($ORACLE -v mode=delta -v left=2 -v right=1 "$DIR/random1.flat" | sort)
+	thin_delta -m --thin1 2 --thin2 1 p | blocks | cmp - <(blocks <got)
+	thin_ls -m --no-headers -o DEV,EXCLUSIVE_BLOCKS p | cmp - <(thin_ls --no-headers -o DEV,EXCLUSIVE_BLOCKS "$DIR/random1")
+	thin_rmap -m --region 0..20000 p | cmp - <(thin_rmap --region 0..20000 "$DIR/random1")
+}
+
+@test "thin_delta: damage is named and the output does not end as if it were whole" {
+	cp "$DIR/tiny" bad
+	spoil bad
+	run --separate-stderr thin_delta --thin1 1 --thin2 3 bad
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"bad checksum"* ]]
+	[[ "$output" != *"</superblock>"* ]]
+}
