@@ -68,14 +68,14 @@ static bool keys_ascend(const struct disk_node *raw, uint32_t nr)
 
 	if (nr < 5)
 		return keys_ascend_slow(raw, nr);
-	for (uint32_t i = 0; i < nr - 4; i += 4) {
+	for (uint32_t i = 0; i < nr - 1; i += 4) {
 		/* the last ones are looked at twice rather than one by one */
 		uint32_t at = MIN(i, nr - 5);
 		keys_vec v, next;
 
 		load_keys(&v, raw->keys + at);
 		load_keys(&next, raw->keys + at + 1);
-		sign |= (next - v - 1) | next;
+		sign |= (next - v - 1) | next | v;
 	}
 	if (!((sign[0] | sign[1] | sign[2] | sign[3]) >> 63))
 		return true;

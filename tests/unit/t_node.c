@@ -71,6 +71,27 @@ static void faults(void)
 	check_eq(reopened(), NODE_OK);
 }
 
+/* Every pair of neighbours is compared, whatever the number of entries; key 0 and 2^63 too. */
+static void order(void)
+{
+	static const uint64_t wrong[] = { 0, 1, 1000000, UINT64_MAX, (uint64_t)1 << 63 };
+
+	for (uint32_t nr = 2; nr <= 252; nr += nr < 20 ? 1 : 29) {
+		for (uint32_t i = 0; i < nr; i++) {
+			for (size_t k = 0; k < ARRAY_SIZE(wrong); k++) {
+				bool bad = (i && wrong[k] <= 1000 + i - 1) ||
+					   (i + 1 < nr && wrong[k] >= 1000 + i + 1);
+
+				node_init(&block, true, 8);
+				for (uint32_t j = 0; j < nr; j++)
+					block.keys[j] = le64_make(j == i ? wrong[k] : 1000 + j);
+				block.h.nr_entries = le32_make(nr);
+				check_eq(reopened(), bad ? NODE_BAD_ORDER : NODE_OK);
+			}
+		}
+	}
+}
+
 static void max_entries(void)
 {
 	check_eq(NODE_MAX_ENTRIES(8), 252);
@@ -115,6 +136,7 @@ static void superblock_round_trip(void)
 }
 
 static const struct test tests[] = {
+	{ "a key out of order is seen at any place in a node of any size", order },
 	{ "a good leaf opens and is searched", opens },
 	{ "each fault of a node has its name", faults },
 	{ "the maximum of entries is that of the format", max_entries },
