@@ -11,6 +11,7 @@
 #include "pool/check.h"
 #include "pool/emit.h"
 #include "pool/fix.h"
+#include "sound.h"
 
 #define BUILT_BLOCKS 512
 #define DATA_BLOCKS_MAX (1 << 20) /* of pools that are built anew: the rest is the same, slower */
@@ -69,17 +70,6 @@ static int tell(struct io *io, struct jobs *jobs, const struct events *to, struc
 	return e < 0 ? e : emit(&md, &s, &opt, to, err);
 }
 
-static bool sound(struct io *io, struct jobs *jobs)
-{
-	const struct check_options opt = { 0 };
-	struct check_result r = { 0 };
-	struct err err = { 0 };
-	bool ok = !check_run(io, jobs, &opt, &r, &err) && r.complete && !r.findings.nr;
-
-	check_result_fini(&r);
-	return ok;
-}
-
 static void build_again(struct io *io, struct jobs *jobs)
 {
 	struct io *out = io_mem_new("built", (uint64_t)BUILT_BLOCKS * MBLOCK_SIZE);
@@ -93,7 +83,7 @@ static void build_again(struct io *io, struct jobs *jobs)
 		fprintf(stderr, "%s\n", err.text);
 	MUST(!err.code);
 	build_free(&e);
-	MUST(sound(out, jobs));
+	MUST(pool_sound(out, jobs, FINDING_WARN, true));
 	io_free(out);
 }
 
@@ -105,7 +95,7 @@ static void fix_and_check(struct io *io, struct jobs *jobs, const struct check_r
 	if (fix_run(io, jobs, r, &rep, &err) < 0)
 		MUST(err.text[0]);
 	else
-		(void)sound(io, jobs);
+		MUST(pool_sound(io, jobs, FINDING_FATAL, true));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

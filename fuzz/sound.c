@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sound.h"
+
+#include "fuzz.h"
+#include "pool/check.h"
+
+bool pool_sound(struct io *io, struct jobs *jobs, enum finding_severity from, bool tell)
+{
+	const struct check_options opt = { 0 };
+	struct check_result r = { 0 };
+	struct outbuf text;
+	struct err err = { 0 };
+	bool ok = !check_run(io, jobs, &opt, &r, &err) && r.complete;
+	int s;
+
+	for (s = from; s <= FINDING_FATAL; s++)
+		ok = ok && !findings_any(&r.findings, (enum finding_severity)s);
+	if (!ok && tell) {
+		outbuf_init(&text);
+		findings_json(&r.findings, &text);
+		fprintf(stderr, "%s%.*s\n", err.text, (int)text.len, text.data);
+		outbuf_fini(&text);
+	}
+	check_result_fini(&r);
+	return ok;
+}
