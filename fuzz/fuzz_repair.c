@@ -23,7 +23,7 @@ static void build_anew(struct salvage *s, struct jobs *jobs)
 	int r;
 
 	MUST(out);
-	MUST(!build_new(out, jobs, &opt, &e, &err));
+	MUST(!build_new(out, &opt, &e, &err));
 	r = salvage_emit(s, &e, &err);
 	build_free(&e);
 	if (r)

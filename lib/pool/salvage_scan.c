@@ -351,7 +351,8 @@ static int join_all(struct salvage *s, struct sight *sight, unsigned nr, struct 
 		if (r < 0)
 			return r;
 	}
-	qsort(s->node + begin, s->nr_nodes - begin, sizeof(*s->node), by_block);
+	if (s->nr_nodes > begin)
+		qsort(s->node + begin, s->nr_nodes - begin, sizeof(*s->node), by_block);
 	for (uint32_t i = begin; i < s->nr_nodes; i++)
 		s->slot[s->node[i].block] = i;
 	if (s->mends.nr > mends)

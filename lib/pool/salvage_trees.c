@@ -118,7 +118,8 @@ static void link_node(struct salvage *s, uint32_t i, unsigned depth)
 			e->node = c;
 	}
 	vote(s, n);
-	n->last = s->edge[n->edge + n->nr_edges - 1].key;
+	if (n->nr_edges)
+		n->last = s->edge[n->edge + n->nr_edges - 1].key;
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
 		struct edge *e = &s->edge[n->edge + k];
 		const struct snode *c;
