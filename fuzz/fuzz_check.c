@@ -83,7 +83,7 @@ static void build_again(struct io *io, struct jobs *jobs)
 		fprintf(stderr, "%s\n", err.text);
 	MUST(!err.code);
 	build_free(&e);
-	MUST(pool_sound(out, jobs, FINDING_WARN, true));
+	MUST(pool_sound(out, jobs, FINDING_NON_FATAL, true));
 	io_free(out);
 }
 

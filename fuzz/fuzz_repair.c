@@ -29,7 +29,8 @@ static void build_anew(struct salvage *s, struct jobs *jobs)
 	if (r)
 		fprintf(stderr, "%s\n", err.text);
 	MUST(!r || r == -ENOSPC);
-	MUST(r || pool_sound(out, jobs, FINDING_WARN, true));
+	/* times that were wrong before are told as they were */
+	MUST(r || pool_sound_but(out, jobs, FINDING_NON_FATAL, FOUND_SHARED_TIME, true));
 	io_free(out);
 }
 

@@ -406,6 +406,8 @@ static int send_item(const struct emission *e, const struct slot *slot, const st
 	case ITEM_DEVICE:
 		info = s->dev[item->i].info;
 		info.mapped_blocks = s->dev[item->i].nr_mappings;
+		info.creation_time = MIN(info.creation_time, s->info.time);
+		info.snap_time = MIN(info.snap_time, s->info.time);
 		return ops->begin_device(ctx, &info, err);
 	case ITEM_END_DEVICE:
 		return ops->end_device(ctx, err);

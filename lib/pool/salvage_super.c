@@ -175,6 +175,12 @@ int salvage_make_header(struct salvage *s, struct err *err)
 	header_transaction(s);
 	header_nr_data(s);
 	s->info.time = MAX(s->sb.time, s->max_time);
+	if (s->info.time > MAX_TIME) {
+		outbuf_printf(&s->header_notes,
+			      "time %u is impossible: a mapping has 24 bits for it; %u is taken\n",
+			      s->info.time, MAX_TIME);
+		s->info.time = MAX_TIME;
+	}
 	if (!s->has_sb) {
 		bool lost = false;
 
