@@ -24,7 +24,7 @@ static void build_anew(struct salvage *s, struct jobs *jobs)
 
 	MUST(out);
 	MUST(!build_new(out, &opt, &e, &err));
-	r = salvage_emit(s, &e, &err);
+	r = salvage_emit(s, NULL, &e, &err);
 	build_free(&e);
 	if (r)
 		fprintf(stderr, "%s\n", err.text);
