@@ -10,7 +10,7 @@
 #include "pool/fix.h"
 
 #define SHOWN_PER_KIND 10 /* the rest is counted; JSON has all */
-#define ULL(v) ((unsigned long long)(v))
+#define ULL(v)	       ((unsigned long long)(v))
 
 enum {
 	OPT_AUTO_REPAIR = 256,
@@ -35,8 +35,10 @@ static const struct opt opts[] = {
 	  OPT_CLEAR_FLAG },
 	{ 0, "ignore-non-fatal-errors", ARG_NONE, NULL,
 	  "leaks and underfull nodes do not make it fail", OPT_IGNORE },
-	{ 0, "skip-mappings", ARG_NONE, NULL, "look at the device lists only, not at their mappings "
-	  "or the space maps", OPT_SKIP },
+	{ 0, "skip-mappings", ARG_NONE, NULL,
+	  "look at the device lists only, not at their mappings "
+	  "or the space maps",
+	  OPT_SKIP },
 	{ 0, "super-block-only", ARG_NONE, NULL, "look at the superblock only", OPT_SB_ONLY },
 	{ 0, "override-mapping-root", ARG_REQUIRED, "BLOCK", "take this block for the mapping root",
 	  OPT_MAPPING_ROOT },
@@ -183,7 +185,8 @@ static void print_text(struct cli *c, const struct options *o, const struct chec
 		same = last ? 0 : same;
 	}
 	if (r->has_sb && r->sb.flags & THIN_NEEDS_CHECK)
-		cli_note(c, "note: the needs_check flag is set: the kernel opens the pool read-only "
+		cli_note(c,
+			 "note: the needs_check flag is set: the kernel opens the pool read-only "
 			 "until thin_check --clear-needs-check-flag clears it");
 }
 
@@ -195,15 +198,17 @@ static void print_json(const struct check_result *r)
 	outbuf_init(&out);
 	outbuf_str(&out, "{");
 	if (r->has_sb)
-		outbuf_printf(&out, "\n \"transaction_id\":%llu,\n \"metadata_free_blocks\":%llu,\n "
-			      "\"needs_check\":%s,", ULL(r->sb.transaction_id),
-			      ULL(metadata_free(&r->sb)),
+		outbuf_printf(&out,
+			      "\n \"transaction_id\":%llu,\n \"metadata_free_blocks\":%llu,\n "
+			      "\"needs_check\":%s,",
+			      ULL(r->sb.transaction_id), ULL(metadata_free(&r->sb)),
 			      r->sb.flags & THIN_NEEDS_CHECK ? "true" : "false");
 	outbuf_printf(&out, "\n \"fatal\":%llu,\n \"non_fatal\":%llu,\n \"warnings\":%llu,",
 		      ULL(fs->nr_by_severity[FINDING_FATAL]),
 		      ULL(fs->nr_by_severity[FINDING_NON_FATAL]),
 		      ULL(fs->nr_by_severity[FINDING_WARN]));
-	outbuf_printf(&out, "\n \"complete\":%s,\n \"devices\":%llu,\n \"mappings\":%llu,"
+	outbuf_printf(&out,
+		      "\n \"complete\":%s,\n \"devices\":%llu,\n \"mappings\":%llu,"
 		      "\n \"blocks_read\":%llu,\n \"requests\":%llu,\n \"findings\":",
 		      r->complete ? "true" : "false", ULL(r->nr_devices), ULL(r->nr_mappings),
 		      ULL(r->nr_blocks_read), ULL(r->nr_requests));
@@ -223,8 +228,10 @@ static int fix(struct cli *c, const struct options *o, struct io *io, struct job
 	int ret;
 
 	if (findings_any(&r->findings, FINDING_FATAL)) {
-		cli_error(c, "nothing was changed: the damage above is not mended in place; thin_repair "
-			  "can rebuild the pool into a new file or device");
+		cli_error(
+			c,
+			"nothing was changed: the damage above is not mended in place; thin_repair "
+			"can rebuild the pool into a new file or device");
 		return EXIT_DAMAGE;
 	}
 	if (o->check.super_block_only || o->check.skip_mappings)
@@ -238,7 +245,8 @@ static int fix(struct cli *c, const struct options *o, struct io *io, struct job
 	if (rep.metadata_leaks)
 		cli_note(c, "repaired metadata leaks: %llu blocks are free again",
 			 ULL(rep.metadata_leaks));
-	if (rep.totals || rep.nr_index || (rep.nr_bitmaps && !rep.data_leaks && !rep.metadata_leaks))
+	if (rep.totals || rep.nr_index ||
+	    (rep.nr_bitmaps && !rep.data_leaks && !rep.metadata_leaks))
 		cli_note(c, "corrected the space maps' counters");
 	if (rep.flag)
 		cli_note(c, "cleared needs_check flag");
@@ -266,8 +274,8 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 		else if (!c->quiet)
 			print_text(c, o, &r);
 		code = o->auto_repair || o->clear_flag ? fix(c, o, io, jobs, &r) : verdict(o, &r);
-		if (code == EXIT_DONE && o->clear_flag && (o->check.skip_mappings ||
-							   o->check.super_block_only))
+		if (code == EXIT_DONE && o->clear_flag &&
+		    (o->check.skip_mappings || o->check.super_block_only))
 			code = verdict(o, &r);
 	}
 	check_result_fini(&r);

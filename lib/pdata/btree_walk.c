@@ -26,10 +26,6 @@
 
 #include "pdata/btree_walk_state.h"
 
-/* A wave goes one level down; a node whose first children are bad needs two waves more. */
-#define MAX_WAVES (4 * BTREE_MAX_DEPTH)
-#define PICKS_BEFORE_ALL 2
-
 struct wave {
 	struct walk *w;
 	int level; /* height of the nodes in it; -1: the spine, unknown */
@@ -92,7 +88,7 @@ void walk_free(struct walk *w)
 }
 
 /* Room for one more in a growing array; NULL: no memory. */
-static void *grow(void *array, size_t nr, size_t *cap, size_t size)
+void *walk_grow(void *array, size_t nr, size_t *cap, size_t size)
 {
 	void *p;
 
@@ -106,7 +102,7 @@ static void *grow(void *array, size_t nr, size_t *cap, size_t size)
 
 static int add_fault(struct walk_worker *me, const struct walk_fault *f)
 {
-	struct walk_fault *p = grow(me->fault, me->nr_faults, &me->cap_faults, sizeof(*p));
+	struct walk_fault *p = walk_grow(me->fault, me->nr_faults, &me->cap_faults, sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
@@ -125,22 +121,22 @@ static void raise_u64(uint64_t *p, uint64_t v)
 {
 	uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
 
-	while (old < v && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED,
-						       __ATOMIC_RELAXED))
+	while (old < v &&
+	       !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 }
 
-static void raise_u32(uint32_t *p, uint32_t v)
+void walk_raise_u32(uint32_t *p, uint32_t v)
 {
 	uint32_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
 
-	while (old < v && !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED,
-						       __ATOMIC_RELAXED))
+	while (old < v &&
+	       !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 }
 
 /* Does the block belong to something else than these trees? */
-static bool foreign(const struct walk *w, uint64_t b)
+bool walk_foreign(const struct walk *w, uint64_t b)
 {
 	uint8_t kind = w->s.claims ? __atomic_load_n(&w->s.claims[b], __ATOMIC_RELAXED) : 0;
 
@@ -154,7 +150,7 @@ static bool reach(struct walk *w, uint64_t b, uint32_t nattr, bool inherit)
 
 	if (w->s.refs)
 		refmap_inc(w->s.refs, b);
-	if (foreign(w, b))
+	if (walk_foreign(w, b))
 		return false;
 	if (w->s.claims && !__atomic_load_n(&w->s.claims[b], __ATOMIC_RELAXED))
 		__atomic_store_n(&w->s.claims[b], w->s.kind, __ATOMIC_RELAXED);
@@ -164,7 +160,7 @@ static bool reach(struct walk *w, uint64_t b, uint32_t nattr, bool inherit)
 		set_flag(w, b, WALK_MULTI);
 	if (inherit)
 		set_flag(w, b, WALK_INHERIT);
-	raise_u32(&w->nattr[b], nattr);
+	walk_raise_u32(&w->nattr[b], nattr);
 	return true;
 }
 
@@ -247,8 +243,10 @@ static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
 	if (keys)
 		memcpy(in + INNER_CHILDREN + n->nr, n->raw->keys, n->nr * sizeof(le64));
 	for (uint32_t i = 0; i < n->nr; i++) {
-		struct walk_fault f = { .block = node_value64(n, i), .parent = b,
-					.fault = NODE_OUTSIDE, .begin = node_key(n, i) };
+		struct walk_fault f = { .block = node_value64(n, i),
+					.parent = b,
+					.fault = NODE_OUTSIDE,
+					.begin = node_key(n, i) };
 
 		in[INNER_CHILDREN + i] = (uint32_t)f.block;
 		if (f.block < w->s.nr_blocks)
@@ -294,11 +292,12 @@ static int expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *
 }
 
 /* The contents of @b are lost. */
-static int lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_fault fault,
-		int io_error)
+int walk_lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_fault fault,
+	      int io_error)
 {
-	struct walk_fault f = { .block = b, .parent = WALK_NONE, .fault = fault,
-				.io_error = io_error };
+	struct walk_fault f = {
+		.block = b, .parent = WALK_NONE, .fault = fault, .io_error = io_error
+	};
 
 	set_flag(w, b, WALK_READ | WALK_LOST);
 	return add_fault(me, &f);
@@ -307,8 +306,11 @@ static int lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_fa
 /* Are the node's keys among those that its parents allow?  From now on its own keys stand there. */
 static int judge(struct walk *w, struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last)
 {
-	struct walk_fault f = { .block = b, .parent = WALK_NONE, .fault = NODE_BAD_RANGE,
-				.begin = w->first[b], .last = ~w->nlast[b] };
+	struct walk_fault f = { .block = b,
+				.parent = WALK_NONE,
+				.fault = NODE_BAD_RANGE,
+				.begin = w->first[b],
+				.last = ~w->nlast[b] };
 	bool good = first > last || (first >= f.begin && last <= f.last);
 
 	w->first[b] = first;
@@ -317,24 +319,13 @@ static int judge(struct walk *w, struct walk_worker *me, uint32_t b, uint64_t fi
 	return good ? 0 : add_fault(me, &f);
 }
 
-static int note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last)
-{
-	struct spine_node *p = grow(me->spine, me->nr_spine, &me->cap_spine, sizeof(*p));
-
-	if (!p)
-		return -ENOMEM;
-	me->spine = p;
-	p[me->nr_spine++] = (struct spine_node){ b, first, last };
-	return 0;
-}
-
 static int note_underfull(struct walk *w, struct walk_worker *me, uint32_t b)
 {
 	uint32_t *p;
 
 	if (w->root[b / 8] & 1u << b % 8)
 		return 0;
-	p = grow(me->underfull, me->nr_underfull, &me->cap_underfull, sizeof(*p));
+	p = walk_grow(me->underfull, me->nr_underfull, &me->cap_underfull, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
 	me->underfull = p;
@@ -357,12 +348,13 @@ static int read_node(void *ctx, unsigned worker, size_t i, mblock_t block, const
 
 	(void)i;
 	if (status < 0)
-		return lose(w, me, b, status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE, status);
+		return walk_lose(w, me, b, status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE,
+				 status);
 	fault = node_open(&n, data, block, w->s.leaf_value_size);
 	if (!fault && v->level >= 0 && n.leaf != !v->level)
 		fault = NODE_BAD_DEPTH;
 	if (fault)
-		return lose(w, me, b, fault, 0);
+		return walk_lose(w, me, b, fault, 0);
 	set_flag(w, b, WALK_READ);
 	first = n.nr ? node_key(&n, 0) : UINT64_MAX;
 	last = n.nr ? node_key(&n, n.nr - 1) : 0;
@@ -382,7 +374,7 @@ static int read_node(void *ctx, unsigned worker, size_t i, mblock_t block, const
 	if (v->level >= 0)
 		return judge(w, me, b, first, last);
 	w->height[b] = n.leaf ? 1 : HEIGHT_UNKNOWN;
-	return note_spine(me, b, first, last);
+	return walk_note_spine(me, b, first, last);
 }
 
 static void merge_bounds(struct walk *w)
@@ -398,7 +390,7 @@ static void merge_bounds(struct walk *w)
 }
 
 /* Reads all nodes with this height[] that have not been.  *none: there was none. */
-static int read_height(struct walk *w, uint8_t height, int level, bool *none, struct err *err)
+int walk_read_height(struct walk *w, uint8_t height, int level, bool *none, struct err *err)
 {
 	struct wave v = { w, level };
 	mblock_t *list = NULL;
@@ -420,127 +412,6 @@ static int read_height(struct walk *w, uint8_t height, int level, bool *none, st
 	r = stream_read(w->s.stream, list, nr, read_node, &v, err);
 	free(list);
 	return r == -ENOMEM ? err_nomem(err, "tree walk") : r;
-}
-
-/* Puts a child on the spine: to be read in the next wave. */
-static void spine_child(struct walk *w, uint32_t parent, uint32_t c)
-{
-	if (w->height[c] || foreign(w, c))
-		return;
-	w->height[c] = HEIGHT_UNKNOWN;
-	raise_u32(&w->nattr[c], w->nattr[parent]);
-	w->min = MIN(w->min, c);
-	w->max = MAX(w->max, c);
-}
-
-/*
- * Tries to tell the height of an internal node on the spine from the child picked; goes on to
- * other children when that one is lost.  Returns true when its height is known.
- */
-static bool spine_resolve(struct walk *w, uint32_t b)
-{
-	uint32_t *in = walk_inner(w, b), c;
-
-	for (; in[INNER_PICK] < in[INNER_NR]; in[INNER_PICK]++) {
-		c = in[INNER_CHILDREN + in[INNER_PICK]];
-		if (c == EDGE_NONE || (w->flag[c] & WALK_LOST) || foreign(w, c))
-			continue;
-		if (w->height[c] && w->height[c] != HEIGHT_UNKNOWN) {
-			w->height[b] = w->height[c] + 1;
-			return true;
-		}
-		spine_child(w, b, c);
-		for (uint32_t i = in[INNER_PICK]; in[INNER_PICK] >= PICKS_BEFORE_ALL &&
-		     i < in[INNER_NR]; i++)
-			if (in[INNER_CHILDREN + i] != EDGE_NONE)
-				spine_child(w, b, in[INNER_CHILDREN + i]);
-		return false;
-	}
-	/* No child can be read: as good as any height. */
-	w->height[b] = 2;
-	return true;
-}
-
-/* Gathers the workers' newly read spine nodes behind those of the first worker, which keeps all. */
-static int spine_gather(struct walk *w)
-{
-	struct walk_worker *all = &w->worker[0];
-
-	for (unsigned i = 1; i < w->nr_workers; i++) {
-		struct walk_worker *me = &w->worker[i];
-
-		for (size_t k = 0; k < me->nr_spine; k++)
-			if (note_spine(all, me->spine[k].block, me->spine[k].first,
-				       me->spine[k].last))
-				return -ENOMEM;
-		me->nr_spine = 0;
-	}
-	return 0;
-}
-
-static bool spine_open(const struct walk *w, uint32_t b)
-{
-	return w->height[b] == HEIGHT_UNKNOWN && !(w->flag[b] & WALK_LOST);
-}
-
-/* Resolves what can be resolved, from the deepest wave up; returns how many are still open. */
-static size_t spine_step(struct walk *w)
-{
-	struct walk_worker *all = &w->worker[0];
-	size_t open, was = SIZE_MAX;
-
-	for (;; was = open) {
-		open = 0;
-		for (size_t k = all->nr_spine; k--;) {
-			uint32_t b = all->spine[k].block;
-
-			if (!spine_open(w, b))
-				continue;
-			open += !spine_resolve(w, b);
-			if (w->height[b] > BTREE_MAX_DEPTH && w->height[b] != HEIGHT_UNKNOWN &&
-			    lose(w, all, b, NODE_BAD_DEPTH, 0))
-				return SIZE_MAX;
-		}
-		if (open == was || !open)
-			return open;
-	}
-}
-
-static void spine_other_child(struct walk *w)
-{
-	struct walk_worker *all = &w->worker[0];
-
-	for (size_t k = 0; k < all->nr_spine; k++)
-		if (spine_open(w, all->spine[k].block))
-			walk_inner(w, all->spine[k].block)[INNER_PICK]++;
-}
-
-/* Learns the heights of all trees whose roots have HEIGHT_UNKNOWN. */
-static int walk_spine(struct walk *w, struct err *err)
-{
-	struct walk_worker *all = &w->worker[0];
-	size_t open = 1;
-	bool none;
-	int r;
-
-	for (unsigned waves = 0; waves < MAX_WAVES && open; waves++) {
-		r = read_height(w, HEIGHT_UNKNOWN, -1, &none, err);
-		if (r < 0)
-			return r;
-		if (none) /* then those that wait, wait for themselves */
-			spine_other_child(w);
-		if (spine_gather(w))
-			return err_nomem(err, "tree walk");
-		open = spine_step(w);
-		if (open == SIZE_MAX)
-			return err_nomem(err, "tree walk");
-	}
-	/* What still has no height is far too deep. */
-	for (size_t k = 0; k < all->nr_spine; k++)
-		if (spine_open(w, all->spine[k].block) &&
-		    lose(w, all, all->spine[k].block, NODE_BAD_DEPTH, 0))
-			return err_nomem(err, "tree walk");
-	return 0;
 }
 
 /* Expands and judges a spine node, now that all of its parents have had their say. */
@@ -572,13 +443,14 @@ static int walk_level(struct walk *w, int level, struct err *err)
 	}
 	if (!level && !w->s.leaf)
 		return 0;
-	return read_height(w, (uint8_t)(level + 1), level, &none, err);
+	return walk_read_height(w, (uint8_t)(level + 1), level, &none, err);
 }
 
 static int add_root(struct walk *w, const struct walk_root *root)
 {
-	struct walk_fault f = { .block = root->block, .parent = WALK_NONE,
-				.fault = NODE_OUTSIDE, .last = UINT64_MAX };
+	struct walk_fault f = {
+		.block = root->block, .parent = WALK_NONE, .fault = NODE_OUTSIDE, .last = UINT64_MAX
+	};
 	uint32_t b = (uint32_t)root->block;
 
 	if (root->block >= w->s.nr_blocks)
@@ -587,7 +459,7 @@ static int add_root(struct walk *w, const struct walk_root *root)
 	if (!reach(w, b, ~root->attr, false)) {
 		if (w->flag[b] & WALK_LOST)
 			return 0;
-		return lose(w, &w->worker[0], b, NODE_LOOP, 0);
+		return walk_lose(w, &w->worker[0], b, NODE_LOOP, 0);
 	}
 	if (!w->height[b] && !(w->flag[b] & WALK_LOST))
 		w->height[b] = HEIGHT_UNKNOWN;

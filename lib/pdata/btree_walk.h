@@ -61,10 +61,11 @@ struct walk_setup {
 
 /* A part that cannot be reached, or (NODE_BAD_RANGE) not be believed. */
 struct walk_fault {
-	mblock_t block;	 /* the node, ... */
-	mblock_t parent; /* ... and, for a bad child pointer, the node that has it; else WALK_NONE */
+	mblock_t block; /* the node, ... */
+	mblock_t
+		parent; /* ... and, for a bad child pointer, the node that has it; else WALK_NONE */
 	enum node_fault fault;
-	int io_error;		 /* -errno with NODE_UNREADABLE */
+	int io_error;	      /* -errno with NODE_UNREADABLE */
 	uint64_t begin, last; /* the keys that belong there by all its parents, inclusive */
 };
 #define WALK_NONE ((mblock_t)UINT32_MAX)

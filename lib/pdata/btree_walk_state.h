@@ -25,12 +25,12 @@ enum {
 
 /* struct walk.height: height + 1, 0 = not reached */
 #define HEIGHT_UNKNOWN 0x7f
-#define HEIGHT_TAINT 0x80 /* something at or below it has WALK_BAD or a bad pointer */
-#define HEIGHT_MASK 0x7f
+#define HEIGHT_TAINT   0x80 /* something at or below it has WALK_BAD or a bad pointer */
+#define HEIGHT_MASK    0x7f
 
-#define CHUNK_SHIFT 16
-#define CHUNK_LEN (1u << CHUNK_SHIFT)
-#define NR_CHUNKS 65535
+#define CHUNK_SHIFT    16
+#define CHUNK_LEN      (1u << CHUNK_SHIFT)
+#define NR_CHUNKS      65535
 
 /* An internal node in the arena: head, then its children */
 enum { INNER_NR, INNER_PICK, INNER_SUM_LOW, INNER_SUM_HIGH, INNER_CHILDREN };
@@ -65,7 +65,7 @@ struct walk {
 	_Atomic uint32_t nr_chunks;
 	struct walk_worker *worker;
 	unsigned nr_workers;
-	uint32_t min, max; /* blocks reached */
+	uint32_t min, max;	  /* blocks reached */
 	struct walk_fault *fault; /* merged and sorted, valid with @sorted */
 	size_t nr_faults;
 	uint8_t top; /* the greatest height[] */
@@ -79,6 +79,23 @@ static inline uint32_t *walk_inner(const struct walk *w, mblock_t b)
 
 	return at ? w->chunk[(at - 1) >> CHUNK_SHIFT] + ((at - 1) & (CHUNK_LEN - 1)) : NULL;
 }
+
+/* btree_walk.c */
+/* Room for one more in a growing array; NULL: no memory. */
+void *walk_grow(void *array, size_t nr, size_t *cap, size_t size);
+void walk_raise_u32(uint32_t *p, uint32_t v);
+/* Does the block belong to something else than these trees? */
+bool walk_foreign(const struct walk *w, uint64_t b);
+/* The contents of @b are lost.  0 or -ENOMEM. */
+int walk_lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_fault fault,
+	      int io_error);
+/* Reads all nodes with this height[] that have not been; @level -1: on the spine. */
+int walk_read_height(struct walk *w, uint8_t height, int level, bool *none, struct err *err);
+
+/* btree_spine.c */
+int walk_note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last);
+/* Learns the heights of all trees whose roots have HEIGHT_UNKNOWN. */
+int walk_spine(struct walk *w, struct err *err);
 
 /* Forgets what was derived from the trees so far.  btree_forest.c */
 void walk_forget(struct walk *w);

@@ -24,12 +24,12 @@
 #include "base/overflow.h"
 #include "pdata/format.h"
 
-#define HIGH 0xAAAAAAAAAAAAAAAAull
-#define LOW 0x5555555555555555ull
+#define HIGH	     0xAAAAAAAAAAAAAAAAull
+#define LOW	     0x5555555555555555ull
 #define WORD_ENTRIES 32
 #define BITMAP_WORDS (ENTRIES_PER_BITMAP / WORD_ENTRIES)
-#define PAGE_SHIFT 8
-#define PAGE_LEN (1u << PAGE_SHIFT)
+#define PAGE_SHIFT   8
+#define PAGE_LEN     (1u << PAGE_SHIFT)
 
 /* More than 258 references: rare enough for a plain list. */
 struct large {
@@ -40,14 +40,14 @@ struct large {
 struct refmap {
 	uint64_t nr_blocks;
 	uint64_t nr_words;
-	uint64_t *word;	 /* whole bitmaps; entries past nr_blocks stay 0 */
-	void *mapped;	 /* where word[] lies when it is large, mapped_len bytes; else NULL */
+	uint64_t *word; /* whole bitmaps; entries past nr_blocks stay 0 */
+	void *mapped;	/* where word[] lies when it is large, mapped_len bytes; else NULL */
 	size_t mapped_len;
-	uint8_t **page;	 /* by block >> PAGE_SHIFT; NULL until needed */
+	uint8_t **page; /* by block >> PAGE_SHIFT; NULL until needed */
 	bool shared;
 	_Atomic bool has_pages, failed;
 	pthread_mutex_t lock; /* of large[] */
-	struct large *large; /* open addressing; more == 0: empty slot */
+	struct large *large;  /* open addressing; more == 0: empty slot */
 	size_t large_cap, large_nr;
 };
 
@@ -509,8 +509,8 @@ uint64_t refmap_find_used(const struct refmap *m, uint64_t from)
 	return find(m, from, true);
 }
 
-void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080],
-		      uint32_t *nr_used, uint32_t *first_free)
+void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080], uint32_t *nr_used,
+		      uint32_t *first_free)
 {
 	const uint64_t *w = m->word + index * BITMAP_WORDS;
 	uint64_t begin = index * ENTRIES_PER_BITMAP, free_at = refmap_find_free(m, begin);

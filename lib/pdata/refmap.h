@@ -56,8 +56,8 @@ uint64_t refmap_find_pair_11(const struct refmap *m, uint64_t from);
  * (entries at or past nr_blocks are 0).  *nr_used: entries with a non-zero count.
  * *first_free: position of the first zero entry below nr_blocks, else 0 entries seen.
  */
-void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080],
-		      uint32_t *nr_used, uint32_t *first_free);
+void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080], uint32_t *nr_used,
+		      uint32_t *first_free);
 
 /*
  * Takes the pairs of bitmap @index outright, 11 as 3; what lies past nr_blocks is ignored.  Only on

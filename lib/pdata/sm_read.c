@@ -20,12 +20,12 @@ int sm_index_init(struct sm_index *x, uint64_t nr_blocks, struct err *err)
 void sm_index_fini(struct sm_index *x)
 {
 	free(x->entry);
-	*x = (struct sm_index){ 0 };
+	*x = (struct sm_index) { 0 };
 }
 
 static void take_entry(struct sm_index *x, uint64_t i, const struct disk_index_entry *d)
 {
-	x->entry[i] = (struct sm_entry){
+	x->entry[i] = (struct sm_entry) {
 		.block = le64_get(d->blocknr),
 		.nr_free = le32_get(d->nr_free),
 		.none_free_before = le32_get(d->none_free_before),
@@ -104,7 +104,7 @@ int sm_read_bitmaps(struct stream *s, const struct sm_index *x, sm_bitmap_fn *fn
 		return err_nomem(err, "list of bitmaps");
 	for (uint64_t i = 0; i < x->nr; i++)
 		if (x->entry[i].present)
-			place[nr++] = (struct place){ x->entry[i].block, i };
+			place[nr++] = (struct place) { x->entry[i].block, i };
 	qsort(place, nr, sizeof(*place), by_place);
 	for (size_t i = 0; i < nr; i++) {
 		if (k && place[k - 1].block == place[i].block) {
@@ -168,9 +168,12 @@ static int load_tree(struct stream *s, struct load *l, mblock_t root, uint32_t v
 {
 	struct jobs *one = jobs_new(1);
 	struct stream serial;
-	struct walk_setup setup = { .stream = &serial, .leaf_value_size = value_size,
-				    .leaf = load_leaf, .ctx = l,
-				    .nr_blocks = MIN(s->io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS) };
+	struct walk_setup setup = { .stream = &serial,
+				    .leaf_value_size = value_size,
+				    .leaf = load_leaf,
+				    .ctx = l,
+				    .nr_blocks =
+					    MIN(s->io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS) };
 	struct walk_root r = { .block = root };
 	const struct walk_fault *f;
 	struct walk *w;
@@ -239,8 +242,8 @@ int sm_load(struct stream *s, const struct sm_root *root, bool metadata, struct 
 	    struct err *err)
 {
 	struct load l = { .overflow = false };
-	uint64_t max = metadata ? MAX_METADATA_BLOCKS
-				: s->io->size / MBLOCK_SIZE * ENTRIES_PER_BITMAP;
+	uint64_t max =
+		metadata ? MAX_METADATA_BLOCKS : s->io->size / MBLOCK_SIZE * ENTRIES_PER_BITMAP;
 	const char *what = metadata ? "metadata space map" : "data space map";
 	int r = -ENOMEM;
 

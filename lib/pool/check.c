@@ -98,8 +98,8 @@ void check_walk_findings(struct check *c, struct walk *w, enum pool_area area, b
 
 	fault = walk_faults(w, &nr);
 	for (size_t i = 0; i < nr && area != AREA_DEVICE; i++) {
-		struct finding f = finding_make(FOUND_NODE_UNREADABLE +
-						(fault[i].fault - NODE_UNREADABLE), area);
+		struct finding f = finding_make(
+			FOUND_NODE_UNREADABLE + (fault[i].fault - NODE_UNREADABLE), area);
 
 		f.held = held;
 		f.block = fault[i].block;
@@ -132,7 +132,8 @@ static int looks_like_xml(const char *s)
 }
 
 /* Reads block @at as a superblock.  < 0: I/O error. */
-static int read_superblock(struct check *c, mblock_t at, struct superblock *sb, enum sb_fault *fault)
+static int read_superblock(struct check *c, mblock_t at, struct superblock *sb,
+			   enum sb_fault *fault)
 {
 	CLEANUP(free_ptr) char *buf = io_alloc(MBLOCK_SIZE);
 	int r;
@@ -145,7 +146,8 @@ static int read_superblock(struct check *c, mblock_t at, struct superblock *sb, 
 	*fault = superblock_open(sb, buf, at);
 	buf[200] = 0;
 	if (*fault && !at && looks_like_xml(buf))
-		return err_set(c->err, -EINVAL, "This looks like XML.  This tool only supports the "
+		return err_set(c->err, -EINVAL,
+			       "This looks like XML.  This tool only supports the "
 			       "binary metadata format.");
 	return 0;
 }
@@ -228,7 +230,8 @@ static int check_held(struct check *c)
 	if (c->opt->snap && c->opt->snap_block && c->opt->snap_block != at)
 		return err_set(c->err, -ENODATA,
 			       "metadata snapshot does not match that in superblock, which is at "
-			       "block %llu", (unsigned long long)at);
+			       "block %llu",
+			       (unsigned long long)at);
 	if (at < c->nr_blocks) {
 		if (!check_claim(c, at, CLAIM_HELD))
 			fault = SB_WRONG_PLACE;
@@ -254,10 +257,10 @@ static int prepare(struct check *c)
 	if (!c->claims || !c->meta)
 		return err_nomem(c->err, "references to metadata blocks");
 	check_claim(c, 0, CLAIM_SUPERBLOCK);
-	c->live.mapping_root = c->opt->has_mapping_root ? c->opt->mapping_root
-							: c->out->sb.mapping_root;
-	c->live.details_root = c->opt->has_details_root ? c->opt->details_root
-							: c->out->sb.details_root;
+	c->live.mapping_root =
+		c->opt->has_mapping_root ? c->opt->mapping_root : c->out->sb.mapping_root;
+	c->live.details_root =
+		c->opt->has_details_root ? c->opt->details_root : c->out->sb.details_root;
 	return 0;
 }
 
@@ -306,7 +309,7 @@ int check_run(struct io *io, struct jobs *jobs, const struct check_options *opt,
 	enum sb_fault fault = SB_OK;
 	int r;
 
-	*out = (struct check_result){ 0 };
+	*out = (struct check_result) { 0 };
 	stream_init(&c.stream, io, jobs);
 	if (io->size < MBLOCK_SIZE)
 		return err_set(err, -EINVAL,
@@ -340,5 +343,5 @@ void check_result_fini(struct check_result *r)
 	findings_fini(&r->findings);
 	map_fini(&r->data);
 	map_fini(&r->metadata);
-	*r = (struct check_result){ 0 };
+	*r = (struct check_result) { 0 };
 }

@@ -20,9 +20,9 @@
 #include "pool/superblock.h"
 
 struct check_options {
-	bool snap;		/* only the held metadata snapshot; the pool may be in use */
-	mblock_t snap_block;	/* with @snap: it must be there; 0: wherever it is */
-	bool skip_mappings;	/* neither device trees nor space maps */
+	bool snap;	     /* only the held metadata snapshot; the pool may be in use */
+	mblock_t snap_block; /* with @snap: it must be there; 0: wherever it is */
+	bool skip_mappings;  /* neither device trees nor space maps */
 	bool super_block_only;
 	bool has_mapping_root, has_details_root; /* use these instead of the superblock's */
 	mblock_t mapping_root, details_root;
@@ -38,8 +38,8 @@ struct check_map {
 };
 
 struct check_result {
-	struct superblock sb; /* block 0 */
-	bool has_sb;	      /* it could be used */
+	struct superblock sb;	  /* block 0 */
+	bool has_sb;		  /* it could be used */
 	struct findings findings; /* sorted */
 	struct check_map data, metadata;
 	bool complete; /* all trees and both space maps were examined */

@@ -14,60 +14,16 @@
 
 #include "base/cleanup.h"
 #include "pdata/csum.h"
-#include "pool/check_state.h"
+#include "pool/check_maps.h"
 
-#define LOW 0x5555555555555555ull
+#define LOW	     0x5555555555555555ull /* in a pair: weight 2 */
 #define BITMAP_WORDS (ENTRIES_PER_BITMAP / 32)
-
-/* Blocks whose pair is not what it should be */
-struct diff {
-	uint64_t begin, len;
-	uint32_t pair;	   /* the count in the bitmap, 3 for 11 */
-	uint32_t expected; /* references found */
-};
-
-/* A large count: an entry of the tree */
-struct large {
-	uint64_t block;
-	uint32_t count;
-};
-
-/* One kind of wrong index entries */
-struct hints {
-	uint64_t nr, first, stored, expected;
-};
-
-struct map_part {
-	struct diff *diff;
-	size_t nr_diffs, cap_diffs;
-	struct large *large; /* entries that disagree with the references; all, when @all_large */
-	size_t nr_large, cap_large;
-	uint64_t nr_good_large;
-	uint64_t nr_11;	     /* pairs of 11 that should be */
-	uint64_t nr_used, nr_past_end;
-	struct hints nr_free, none_free;
-} __attribute__((aligned(64)));
-
-struct map_check {
-	struct check *c;
-	enum pool_area area;	 /* AREA_DATA_MAP or AREA_METADATA_MAP */
-	enum pool_area overflow; /* its tree of large counts */
-	const struct sm_root *root;
-	struct check_map *out;
-	struct refmap *counts;
-	uint64_t nr_blocks;
-	struct map_part *part; /* one a worker */
-	unsigned nr_parts;
-	_Atomic uint64_t nr_extra; /* index entries beyond the map */
-	_Atomic bool bad_bitmap;
-	bool all_large;
-};
 
 static int map_begin(struct check *c, struct map_check *m, enum pool_area area)
 {
 	bool data = area == AREA_DATA_MAP;
 
-	*m = (struct map_check){ .c = c, .area = area };
+	*m = (struct map_check) { .c = c, .area = area };
 	m->overflow = data ? AREA_DATA_OVERFLOW : AREA_METADATA_OVERFLOW;
 	m->root = data ? &c->out->sb.data_sm : &c->out->sb.metadata_sm;
 	m->out = data ? &c->out->data : &c->out->metadata;
@@ -90,18 +46,14 @@ static void map_end(struct map_check *m)
 	free(m->part);
 }
 
-static struct finding map_finding(const struct map_check *m, enum finding_kind kind)
-{
-	return finding_make(kind, m->area);
-}
-
 /* --- comparing a bitmap --- */
 
 static int add_diff(struct map_part *p, uint64_t b, uint32_t pair, uint32_t expected)
 {
 	struct diff *d = p->nr_diffs ? &p->diff[p->nr_diffs - 1] : NULL;
 
-	if (d && d->begin + d->len == b && d->pair == pair && d->expected == expected && pair != 3) {
+	if (d && d->begin + d->len == b && d->pair == pair && d->expected == expected &&
+	    pair != 3) {
 		d->len++;
 		return 0;
 	}
@@ -109,7 +61,7 @@ static int add_diff(struct map_part *p, uint64_t b, uint32_t pair, uint32_t expe
 	if (!d)
 		return -ENOMEM;
 	p->diff = d;
-	d[p->nr_diffs++] = (struct diff){ b, 1, pair, expected };
+	d[p->nr_diffs++] = (struct diff) { b, 1, pair, expected };
 	return 0;
 }
 
@@ -178,8 +130,8 @@ static int compare_bitmap(struct map_check *m, struct map_part *p, uint64_t inde
 		}
 		any = (stored | stored >> 1) & LOW;
 		if (any != LOW)
-			first_free = MIN(first_free,
-					 i * 32 + (unsigned)__builtin_ctzll(~any & LOW) / 2);
+			first_free =
+				MIN(first_free, i * 32 + (unsigned)__builtin_ctzll(~any & LOW) / 2);
 		if (begin + i * 32 + 32 > m->nr_blocks)
 			any &= begin + i * 32 >= m->nr_blocks
 				       ? 0
@@ -195,7 +147,8 @@ static int compare_bitmap(struct map_check *m, struct map_part *p, uint64_t inde
 
 static void bad_bitmap(struct map_check *m, uint64_t index, int status)
 {
-	struct finding f = map_finding(m, status == -EEXIST ? FOUND_BITMAP_IN_USE : FOUND_BITMAP);
+	struct finding f =
+		check_map_finding(m, status == -EEXIST ? FOUND_BITMAP_IN_USE : FOUND_BITMAP);
 	uint64_t begin = index * ENTRIES_PER_BITMAP;
 
 	f.block = m->out->index.entry[index].block;
@@ -233,13 +186,13 @@ static int take_bitmap(void *ctx, unsigned worker, uint64_t index, const struct 
  * Claims all bitmaps of the index, reads them and gives the good ones to @good; reports
  * the rest, and what the index lacks.
  */
-static int read_bitmaps(struct map_check *m,
-			int (*good)(struct map_check *, struct map_part *, uint64_t, const uint8_t *))
+static int read_bitmaps(struct map_check *m, int (*good)(struct map_check *, struct map_part *,
+							 uint64_t, const uint8_t *))
 {
 	struct sm_index *x = &m->out->index;
 	CLEANUP(free_ptr) int *status = calloc(x->nr + 1, sizeof(*status));
 	struct bitmap_status s = { m, status, good };
-	struct finding f = map_finding(m, FOUND_INDEX_MISSING);
+	struct finding f = check_map_finding(m, FOUND_INDEX_MISSING);
 	int r;
 
 	if (!status)
@@ -269,8 +222,8 @@ static int read_bitmaps(struct map_check *m,
 
 /* --- the tree of large counts --- */
 
-static int take_large(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
-		      const struct node *n)
+int check_take_large(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
+		     const struct node *n)
 {
 	struct map_check *m = ctx;
 	struct map_part *p = &m->part[worker];
@@ -300,7 +253,7 @@ static int take_large(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
 static int walk_large(struct map_check *m, bool *sound)
 {
 	struct walk_root r = { .block = m->root->ref_count_root };
-	struct walk *w = check_walk(m->c, m->overflow, 4, take_large, m);
+	struct walk *w = check_walk(m->c, m->overflow, 4, check_take_large, m);
 	size_t nr;
 	int ret;
 
@@ -313,296 +266,6 @@ static int walk_large(struct map_check *m, bool *sound)
 		check_walk_findings(m->c, w, m->overflow, false);
 	walk_free(w);
 	return ret;
-}
-
-/* Reads the tree once more, this time for all of its entries: only when some are missing. */
-static int reread_large(struct map_check *m)
-{
-	struct walk_setup s = { .stream = &m->c->stream, .nr_blocks = m->c->nr_blocks,
-				.leaf_value_size = 4, .leaf = take_large, .ctx = m };
-	struct walk_root r = { .block = m->root->ref_count_root };
-	struct walk *w = walk_new(&s, m->c->err);
-	int ret;
-
-	if (!w)
-		return -ENOMEM;
-	m->all_large = true;
-	for (unsigned i = 0; i < m->nr_parts; i++)
-		m->part[i].nr_large = 0;
-	ret = walk_add(w, &r, 1, m->c->err);
-	walk_free(w);
-	return ret;
-}
-
-/* --- judging the differences --- */
-
-static int by_begin(const void *a, const void *b)
-{
-	const struct diff *x = a, *y = b;
-
-	return x->begin < y->begin ? -1 : x->begin > y->begin;
-}
-
-static int by_block(const void *a, const void *b)
-{
-	const struct large *x = a, *y = b;
-
-	return x->block < y->block ? -1 : x->block > y->block;
-}
-
-/* All workers' differences and large counts in one place, sorted. */
-struct joined {
-	struct diff *diff;
-	size_t nr_diffs;
-	struct large *large;
-	size_t nr_large;
-	struct finding run; /* being gathered; count 0: none */
-	bool leaked;
-};
-
-static int join_large(struct map_check *m, struct joined *j)
-{
-	size_t nr = 0;
-
-	free(j->large);
-	for (unsigned i = 0; i < m->nr_parts; i++)
-		nr += m->part[i].nr_large;
-	j->large = malloc((nr + 1) * sizeof(*j->large));
-	if (!j->large)
-		return err_nomem(m->c->err, "space map");
-	j->nr_large = 0;
-	for (unsigned i = 0; i < m->nr_parts; i++)
-		for (size_t k = 0; k < m->part[i].nr_large; k++)
-			j->large[j->nr_large++] = m->part[i].large[k];
-	if (nr)
-		qsort(j->large, nr, sizeof(*j->large), by_block);
-	return 0;
-}
-
-static int join(struct map_check *m, struct joined *j)
-{
-	size_t nr = 0;
-
-	for (unsigned i = 0; i < m->nr_parts; i++)
-		nr += m->part[i].nr_diffs;
-	j->diff = malloc((nr + 1) * sizeof(*j->diff));
-	if (!j->diff)
-		return err_nomem(m->c->err, "space map");
-	for (unsigned i = 0; i < m->nr_parts; i++)
-		for (size_t k = 0; k < m->part[i].nr_diffs; k++)
-			j->diff[j->nr_diffs++] = m->part[i].diff[k];
-	if (nr)
-		qsort(j->diff, nr, sizeof(*j->diff), by_begin);
-	return join_large(m, j);
-}
-
-static const struct large *large_of(const struct joined *j, uint64_t b)
-{
-	struct large key = { .block = b };
-
-	return j->nr_large ? bsearch(&key, j->large, j->nr_large, sizeof(key), by_block) : NULL;
-}
-
-/* The difference that covers @b, or NULL. */
-static const struct diff *diff_of(const struct joined *j, uint64_t b)
-{
-	size_t lo = 0, hi = j->nr_diffs;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (j->diff[mid].begin + j->diff[mid].len <= b)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < j->nr_diffs && j->diff[lo].begin <= b ? &j->diff[lo] : NULL;
-}
-
-static void flush_run(struct map_check *m, struct joined *j)
-{
-	if (j->run.count)
-		check_found(m->c, &j->run);
-	j->run.count = 0;
-}
-
-/* Blocks with a wrong count; neighbours with the same story become one finding. */
-static void found_count(struct map_check *m, struct joined *j, enum finding_kind kind,
-			uint64_t begin, uint64_t len, uint64_t stored, uint64_t expected)
-{
-	struct finding *f = &j->run;
-
-	/* what a lost part of a tree refers to looks like this, too */
-	if (m->c->lost && (kind == FOUND_LEAK || kind == FOUND_COUNT_HIGH))
-		return;
-	j->leaked |= kind == FOUND_LEAK;
-	if (f->count && f->kind == kind && f->last + 1 == begin && f->stored == stored &&
-	    f->expected == expected) {
-		f->last += len;
-		f->count += len;
-		return;
-	}
-	flush_run(m, j);
-	*f = map_finding(m, kind);
-	f->has_range = f->has_values = true;
-	f->begin = begin;
-	f->last = begin + len - 1;
-	f->count = len;
-	f->stored = stored;
-	f->expected = expected;
-}
-
-static void judge_count(struct map_check *m, struct joined *j, uint64_t begin, uint64_t len,
-			uint64_t stored, uint64_t expected)
-{
-	if (stored < expected)
-		found_count(m, j, FOUND_COUNT_LOW, begin, len, stored, expected);
-	else if (!expected && stored)
-		found_count(m, j, FOUND_LEAK, begin, len, stored, expected);
-	else if (stored > expected)
-		found_count(m, j, FOUND_COUNT_HIGH, begin, len, stored, expected);
-}
-
-static void judge_diffs(struct map_check *m, struct joined *j, bool tree_sound)
-{
-	for (size_t i = 0; i < j->nr_diffs; i++) {
-		const struct diff *d = &j->diff[i];
-		const struct large *l;
-
-		if (d->pair != 3) {
-			judge_count(m, j, d->begin, d->len, d->pair, d->expected);
-			continue;
-		}
-		l = large_of(j, d->begin);
-		if (l)
-			judge_count(m, j, d->begin, 1, l->count, d->expected);
-		else if (tree_sound)
-			found_count(m, j, FOUND_OVERFLOW_MISSING, d->begin, 1, 3, d->expected);
-	}
-	flush_run(m, j);
-}
-
-static void judge_large(struct map_check *m, struct joined *j)
-{
-	for (size_t i = 0; i < j->nr_large; i++) {
-		const struct large *l = &j->large[i];
-		const struct diff *d = diff_of(j, l->block);
-		uint32_t expected = l->block < m->nr_blocks ? refmap_get(m->counts, l->block) : 0;
-		uint32_t pair = d ? d->pair : MIN(expected, 3u);
-
-		if (pair != 3)
-			found_count(m, j, FOUND_OVERFLOW_STALE, l->block, 1, l->count, expected);
-		else if (!d)
-			judge_count(m, j, l->block, 1, l->count, expected);
-	}
-	flush_run(m, j);
-}
-
-/* Pairs of 11 that are right but have no entry: there are fewer entries than such pairs. */
-static int judge_missing(struct map_check *m, struct joined *j)
-{
-	uint64_t pairs = 0, entries = 0, b;
-	bool low = false;
-	int r;
-
-	for (unsigned i = 0; i < m->nr_parts; i++) {
-		pairs += m->part[i].nr_11;
-		entries += m->part[i].nr_good_large;
-	}
-	for (size_t i = 0; i < j->nr_diffs; i++)
-		low |= j->diff[i].expected >= 3;
-	for (size_t i = 0; i < j->nr_large; i++)
-		entries += j->large[i].block < m->nr_blocks && !diff_of(j, j->large[i].block) &&
-			   refmap_get(m->counts, j->large[i].block) >= 3;
-	if (entries >= pairs && !low)
-		return 0;
-	r = reread_large(m);
-	if (!r)
-		r = join_large(m, j);
-	for (b = 0; !r && (b = refmap_find_pair_11(m->counts, b)) < m->nr_blocks; b++)
-		if (!large_of(j, b) && !diff_of(j, b))
-			found_count(m, j, FOUND_OVERFLOW_MISSING, b, 1, 3,
-				    refmap_get(m->counts, b));
-	flush_run(m, j);
-	return r;
-}
-
-/* --- totals --- */
-
-static void merge_hints(struct hints *all, const struct hints *h)
-{
-	if (h->nr && (!all->nr || h->first < all->first)) {
-		uint64_t nr = all->nr;
-
-		*all = *h;
-		all->nr = nr;
-	}
-	all->nr += h->nr;
-}
-
-static void found_hints(struct map_check *m, enum finding_kind kind, const struct hints *h)
-{
-	struct finding f = map_finding(m, kind);
-
-	if (!h->nr)
-		return;
-	f.has_range = f.has_values = true;
-	f.begin = f.last = h->first;
-	f.count = h->nr;
-	f.stored = h->stored;
-	f.expected = h->expected;
-	check_found(m->c, &f);
-}
-
-static void judge_totals(struct map_check *m)
-{
-	struct finding f = map_finding(m, FOUND_BITS_PAST_END);
-	struct hints nr_free = { 0 }, none_free = { 0 };
-	uint64_t past = 0;
-
-	if (m->nr_blocks != m->root->nr_blocks) /* only a part of the map can be judged */
-		return;
-	for (unsigned i = 0; i < m->nr_parts; i++) {
-		m->out->nr_used += m->part[i].nr_used;
-		past += m->part[i].nr_past_end;
-		merge_hints(&nr_free, &m->part[i].nr_free);
-		merge_hints(&none_free, &m->part[i].none_free);
-	}
-	f.count = past;
-	if (past)
-		check_found(m->c, &f);
-	f = map_finding(m, FOUND_INDEX_EXTRA);
-	f.count = m->nr_extra;
-	if (f.count)
-		check_found(m->c, &f);
-	found_hints(m, FOUND_NR_FREE, &nr_free);
-	found_hints(m, FOUND_NONE_FREE_BEFORE, &none_free);
-	f = map_finding(m, FOUND_NR_ALLOCATED);
-	f.has_values = true;
-	f.stored = m->root->nr_allocated;
-	f.expected = m->out->nr_used;
-	if (!m->bad_bitmap && f.stored != f.expected)
-		check_found(m->c, &f);
-	m->out->wants_fix |= past || nr_free.nr || none_free.nr || f.stored != f.expected;
-}
-
-/* After all bitmaps have been compared and the tree of large counts has been walked. */
-static int map_judge(struct map_check *m, bool tree_sound)
-{
-	struct joined j = { 0 };
-	int r = join(m, &j);
-
-	if (!r) {
-		judge_diffs(m, &j, tree_sound);
-		judge_large(m, &j);
-		if (tree_sound)
-			r = judge_missing(m, &j);
-		m->out->wants_fix |= j.leaked;
-		judge_totals(m);
-	}
-	free(j.diff);
-	free(j.large);
-	return r;
 }
 
 /* --- the data map --- */
@@ -661,7 +324,7 @@ int check_data_map(struct check *c)
 		bool lost = c->lost || m.bad_bitmap;
 
 		c->lost = was_lost;
-		r = map_judge(&m, sound);
+		r = check_map_judge(&m, sound);
 		c->lost = lost;
 	}
 	map_end(&m);
@@ -689,7 +352,7 @@ static int keep_bitmap(struct map_check *m, struct map_part *p, uint64_t index, 
 static int read_index_block(struct map_check *m)
 {
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
-	struct finding f = map_finding(m, FOUND_INDEX_BLOCK);
+	struct finding f = check_map_finding(m, FOUND_INDEX_BLOCK);
 	mblock_t at = m->root->bitmap_root;
 	struct err err;
 
@@ -762,7 +425,7 @@ int check_metadata_map(struct check *c)
 	m.bad_bitmap = !m.out->all_read;
 	if (!r && c->stored) {
 		m.part[0].nr_past_end += c->nr_past_end;
-		r = map_judge(&m, sound);
+		r = check_map_judge(&m, sound);
 	}
 	map_end(&m);
 	if (!r) {

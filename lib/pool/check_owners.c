@@ -28,7 +28,7 @@ static int note_owner(void *ctx, mblock_t block)
 	if (!p)
 		return -ENOMEM;
 	os->o = p;
-	p[os->nr++] = (struct owner){ block, os->dev };
+	p[os->nr++] = (struct owner) { block, os->dev };
 	return 0;
 }
 
@@ -76,8 +76,8 @@ static size_t owners_of(const struct owners *os, uint64_t block, size_t *end)
 static int node_finding(struct check *c, const struct walk_fault *wf, struct view *v,
 			const struct owners *os)
 {
-	struct finding f = finding_make(FOUND_NODE_UNREADABLE + (wf->fault - NODE_UNREADABLE),
-					AREA_DEVICE);
+	struct finding f =
+		finding_make(FOUND_NODE_UNREADABLE + (wf->fault - NODE_UNREADABLE), AREA_DEVICE);
 	size_t end, first = owners_of(os, wf->parent != WALK_NONE ? wf->parent : wf->block, &end);
 	uint32_t *dev = malloc((end - first + 1) * sizeof(*dev));
 

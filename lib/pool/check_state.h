@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef POOL_CHECK_STATE_H
 #define POOL_CHECK_STATE_H
-/* One run of a check, private to check.c, check_trees.c, check_times.c and check_maps.c. */
+/* One run of a check, private to check*.c. */
 #include "pdata/btree_walk.h"
 #include "pool/check.h"
 
@@ -82,7 +82,8 @@ struct check {
 	uint16_t *leaf_count;
 	/* With several devices only: */
 	uint32_t *leaf_time; /* the newest mapping's of each leaf */
-	uint64_t *candidate; /* a bit a data block: mapped with time >= its device's snapshotted_time */
+	uint64_t *
+		candidate; /* a bit a data block: mapped with time >= its device's snapshotted_time */
 	struct view live, held;
 	bool lost; /* parts of trees could not be read: computed counts may be too low */
 };
@@ -99,10 +100,32 @@ bool check_claim(struct check *c, mblock_t b, uint8_t as);
 /* Room for one more; NULL: no memory. */
 void *check_grow(void *array, size_t nr, size_t *cap, size_t size);
 
+/* check_lists.c: 0 or -errno */
+int check_list_init(struct check *c, struct list *l, enum pool_area area, uint32_t value_size);
+void check_list_fini(struct check *c, struct list *l);
+/* Walks the tree under @root and adds its entries, but for those known already, to l->e. */
+int check_list_add(struct check *c, struct list *l, mblock_t root);
+/* Orders list entries by key and leaf. */
+int check_by_key(const void *a, const void *b);
+/* Makes v->dev out of both lists, as far as they lie under the view's roots; reports mismatches. */
+int check_view_make(struct check *c, struct view *v);
+void check_found_device(struct check *c, const struct view *v, enum finding_kind kind,
+			const struct device *d, uint64_t stored, uint64_t expected);
+
+/* check_leaves.c: 0 or -errno */
+/* Leaf function of mapping trees; @ctx: the check. */
+int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
+		    const struct node *n);
+/* Before and after each walk: c->data has all counts when it is over. */
+int check_counts_begin(struct check *c);
+int check_counts_end(struct check *c);
+void check_counts_drop(struct check *c);
+int check_add_issue(struct map_worker *me, const struct leaf_issue *i);
+
 /* check_trees.c: 0 or -errno */
 int check_trees(struct check *c);
 void check_trees_fini(struct check *c);
-int check_add_issue(struct map_worker *me, const struct leaf_issue *i);
+/* check_owners.c */
 /* Findings about mapping leaves and nodes, with the devices that own them. */
 int check_device_findings(struct check *c);
 

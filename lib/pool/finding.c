@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FATAL FINDING_FATAL
+#define FATAL	  FINDING_FATAL
 #define NON_FATAL FINDING_NON_FATAL
-#define WARN FINDING_WARN
+#define WARN	  FINDING_WARN
 
 static const struct finding_type types[NR_FINDING_KINDS] = {
 	[FOUND_SB_ALL_ZERO] = { "superblock-all-zero", FATAL, false },
@@ -100,20 +100,21 @@ const char *severity_name(enum finding_severity s)
 
 void findings_init(struct findings *fs)
 {
-	*fs = (struct findings){ 0 };
+	*fs = (struct findings) { 0 };
 }
 
 void findings_fini(struct findings *fs)
 {
 	free(fs->f);
 	free(fs->dev);
-	*fs = (struct findings){ 0 };
+	*fs = (struct findings) { 0 };
 }
 
 struct finding finding_make(enum finding_kind kind, enum pool_area area)
 {
-	return (struct finding){ .kind = kind, .area = area, .block = FINDING_NO_BLOCK,
-				 .parent = FINDING_NO_BLOCK };
+	return (struct finding) {
+		.kind = kind, .area = area, .block = FINDING_NO_BLOCK, .parent = FINDING_NO_BLOCK
+	};
 }
 
 static bool room(void **array, size_t nr, size_t *cap, size_t size)
@@ -133,8 +134,7 @@ static bool room(void **array, size_t nr, size_t *cap, size_t size)
 	return true;
 }
 
-void findings_add(struct findings *fs, const struct finding *f, const uint32_t *dev,
-		  size_t nr_devs)
+void findings_add(struct findings *fs, const struct finding *f, const uint32_t *dev, size_t nr_devs)
 {
 	void *a = fs->f, *d = fs->dev;
 	bool ok;
@@ -160,9 +160,9 @@ void findings_add(struct findings *fs, const struct finding *f, const uint32_t *
 	fs->sorted = false;
 }
 
-#define COMPARE(a, b)                     \
-	do {                              \
-		if ((a) != (b))           \
+#define COMPARE(a, b)                              \
+	do {                                       \
+		if ((a) != (b))                    \
 			return (a) < (b) ? -1 : 1; \
 	} while (0)
 

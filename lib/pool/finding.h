@@ -13,7 +13,7 @@
 enum finding_severity {
 	FINDING_WARN,	   /* worth knowing; the pool is sound */
 	FINDING_NON_FATAL, /* space is lost or a rule of thumb broken; no data is in danger */
-	FINDING_FATAL,	   /* data is lost, cannot be reached, or is in danger when the pool is used */
+	FINDING_FATAL, /* data is lost, cannot be reached, or is in danger when the pool is used */
 };
 
 enum finding_kind {
@@ -112,9 +112,9 @@ struct finding {
 	uint64_t count; /* how many entries or blocks (0: just one thing) */
 	bool has_values;
 	uint64_t stored, expected;
-	int error;	   /* -errno with unreadable blocks */
-	bool leaf;	   /* the node is (or should be) a leaf */
-	uint32_t nr_devs;  /* devices concerned, ascending, in findings.dev[devs_at..] */
+	int error;	  /* -errno with unreadable blocks */
+	bool leaf;	  /* the node is (or should be) a leaf */
+	uint32_t nr_devs; /* devices concerned, ascending, in findings.dev[devs_at..] */
 	size_t devs_at;
 };
 

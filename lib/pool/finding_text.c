@@ -8,7 +8,7 @@
 #include "pool/superblock.h"
 
 #define MAX_DEVS 5 /* named in one sentence */
-#define ULL(v) ((unsigned long long)(v))
+#define ULL(v)	 ((unsigned long long)(v))
 
 static void put_range(struct outbuf *out, const char *one, const char *many, uint64_t begin,
 		      uint64_t last)
@@ -104,7 +104,11 @@ static void put_node(const struct finding *f, struct outbuf *out)
 
 	bool root = f->parent == FINDING_NO_BLOCK && everything(f);
 
-	outbuf_printf(out, "%s at block %llu", root ? "root" : f->leaf ? "leaf" : "node", ULL(f->block));
+	outbuf_printf(out, "%s at block %llu",
+		      root	? "root"
+		      : f->leaf ? "leaf"
+				: "node",
+		      ULL(f->block));
 	if (f->area != AREA_DEVICE)
 		outbuf_printf(out, " of the %s", area_text(f->area));
 	if (f->parent != FINDING_NO_BLOCK)
@@ -157,52 +161,67 @@ static void put_other(const struct finding *f, struct outbuf *out)
 
 	switch (f->kind) {
 	case FOUND_SB_VERSION:
-		outbuf_printf(out, "superblock: version is %llu, not %llu; the kernel does not mind",
+		outbuf_printf(out,
+			      "superblock: version is %llu, not %llu; the kernel does not mind",
 			      stored, expected);
 		return;
 	case FOUND_SB_FLAGS:
 		outbuf_printf(out, "superblock: unknown flags %#llx are set", stored);
 		return;
 	case FOUND_SB_INCOMPAT:
-		outbuf_printf(out, "superblock: unknown incompatible features %#llx: "
-			      "the kernel will not open the pool", stored);
+		outbuf_printf(out,
+			      "superblock: unknown incompatible features %#llx: "
+			      "the kernel will not open the pool",
+			      stored);
 		return;
 	case FOUND_SB_COMPAT_RO:
-		outbuf_printf(out, "superblock: unknown features %#llx: the kernel will open the "
-			      "pool read-only at best", stored);
+		outbuf_printf(out,
+			      "superblock: unknown features %#llx: the kernel will open the "
+			      "pool read-only at best",
+			      stored);
 		return;
 	case FOUND_SB_BLOCK_SIZE:
-		outbuf_printf(out, "superblock: data block size %llu is not a multiple of 128 "
-			      "sectors from 128 to 2097152: no pool table can match it", stored);
+		outbuf_printf(out,
+			      "superblock: data block size %llu is not a multiple of 128 "
+			      "sectors from 128 to 2097152: no pool table can match it",
+			      stored);
 		return;
 	case FOUND_SB_METADATA_BLOCK_SIZE:
 		outbuf_printf(out, "superblock: metadata block size is %llu sectors, not %llu",
 			      stored, expected);
 		return;
 	case FOUND_SB_TIME_LIMIT:
-		outbuf_printf(out, "superblock: time %llu nears %llu: after that many snapshots "
-			      "mappings would be corrupted; dump and restore resets it", stored,
-			      expected);
+		outbuf_printf(out,
+			      "superblock: time %llu nears %llu: after that many snapshots "
+			      "mappings would be corrupted; dump and restore resets it",
+			      stored, expected);
 		return;
 	case FOUND_SB_MAP_SIZE:
-		outbuf_printf(out, "%s: a size of %llu blocks is impossible (at most %llu): "
-			      "the pool cannot be opened", map, stored, expected);
+		outbuf_printf(out,
+			      "%s: a size of %llu blocks is impossible (at most %llu): "
+			      "the pool cannot be opened",
+			      map, stored, expected);
 		return;
 	case FOUND_DEVICE_TOO_SMALL:
-		outbuf_printf(out, "the metadata device has %llu blocks, but its space map describes "
+		outbuf_printf(out,
+			      "the metadata device has %llu blocks, but its space map describes "
 			      "%llu: the kernel will not open the pool; the rest may be "
-			      "missing", stored, expected);
+			      "missing",
+			      stored, expected);
 		return;
 	case FOUND_HELD:
-		outbuf_printf(out, "%s at block %llu: the snapshot cannot be read; "
+		outbuf_printf(out,
+			      "%s at block %llu: the snapshot cannot be read; "
 			      "the live pool is not concerned",
 			      f->error ? "unreadable superblock" : "bad checksum in superblock",
 			      ULL(f->block));
 		return;
 	case FOUND_NODE_UNDERFULL:
-		outbuf_printf(out, "%s: %llu node%s (the first at block %llu) hold%s fewer entries "
-			      "than a third of what fits: space is wasted", map, count,
-			      count == 1 ? "" : "s", ULL(f->block), count == 1 ? "s" : "");
+		outbuf_printf(out,
+			      "%s: %llu node%s (the first at block %llu) hold%s fewer entries "
+			      "than a third of what fits: space is wasted",
+			      map, count, count == 1 ? "" : "s", ULL(f->block),
+			      count == 1 ? "s" : "");
 		return;
 	case FOUND_NO_DETAILS:
 		outbuf_str(out, "has mappings, but no details: the device cannot be activated");
@@ -211,31 +230,42 @@ static void put_other(const struct finding *f, struct outbuf *out)
 		outbuf_str(out, "has details, but no mappings: the device cannot be activated");
 		return;
 	case FOUND_DEVICE_ID:
-		outbuf_printf(out, "%s: device id %llu needs more than 24 bits: the device cannot "
-			      "be activated", map, stored);
+		outbuf_printf(out,
+			      "%s: device id %llu needs more than 24 bits: the device cannot "
+			      "be activated",
+			      map, stored);
 		return;
 	case FOUND_MAPPED_BLOCKS:
-		outbuf_printf(out, "details say %llu mapped blocks, but %llu are: status and space "
-			      "accounting are wrong", stored, expected);
+		outbuf_printf(out,
+			      "details say %llu mapped blocks, but %llu are: status and space "
+			      "accounting are wrong",
+			      stored, expected);
 		return;
 	case FOUND_DATA_OUTSIDE:
 		outbuf_printf(out, "%llu mapping%s in ", count, count == 1 ? "" : "s");
 		put_range(out, "block", "blocks", f->begin, f->last);
-		outbuf_printf(out, " point%s beyond the data device (to block %llu of %llu): "
-			      "what they held is unreadable", count == 1 ? "s" : "", stored, expected);
+		outbuf_printf(out,
+			      " point%s beyond the data device (to block %llu of %llu): "
+			      "what they held is unreadable",
+			      count == 1 ? "s" : "", stored, expected);
 		return;
 	case FOUND_MAPPING_TIME:
-		outbuf_printf(out, "mapping times up to %llu in %llu lea%s (blocks %llu-%llu) are later "
+		outbuf_printf(out,
+			      "mapping times up to %llu in %llu lea%s (blocks %llu-%llu) are later "
 			      "than the superblock's time %llu: after the next snapshot the "
-			      "kernel may overwrite shared data", stored, count,
-			      count == 1 ? "f" : "ves", ULL(f->begin), ULL(f->last), expected);
+			      "kernel may overwrite shared data",
+			      stored, count, count == 1 ? "f" : "ves", ULL(f->begin), ULL(f->last),
+			      expected);
 		return;
 	case FOUND_DEVICE_TIME:
-		outbuf_printf(out, "its time %llu is later than the superblock's time %llu: the next "
-			      "snapshot may break the protection of shared data", stored, expected);
+		outbuf_printf(out,
+			      "its time %llu is later than the superblock's time %llu: the next "
+			      "snapshot may break the protection of shared data",
+			      stored, expected);
 		return;
 	case FOUND_SHARED_TIME:
-		outbuf_printf(out, "shared data mapped in blocks %llu-%llu (%llu lea%s) with times "
+		outbuf_printf(out,
+			      "shared data mapped in blocks %llu-%llu (%llu lea%s) with times "
 			      "up to %llu, but the device's snapshot time is %llu: a write "
 			      "would go to the shared blocks in place and corrupt the other owner",
 			      ULL(f->begin), ULL(f->last), count, count == 1 ? "f" : "ves", stored,
@@ -261,35 +291,46 @@ static void put_other(const struct finding *f, struct outbuf *out)
 		outbuf_str(out, " cannot be read or changed");
 		return;
 	case FOUND_BITMAP_IN_USE:
-		outbuf_printf(out, "%s: block %llu, used as bitmap %llu, is already in use "
-			      "elsewhere", map, ULL(f->block), stored);
+		outbuf_printf(out,
+			      "%s: block %llu, used as bitmap %llu, is already in use "
+			      "elsewhere",
+			      map, ULL(f->block), stored);
 		return;
 	case FOUND_BITS_PAST_END:
-		outbuf_printf(out, "%s: bits beyond the end of the map are set for %llu block%s, which "
-			      "would be in use when the device grows", map, count,
-			      count == 1 ? "" : "s");
+		outbuf_printf(out,
+			      "%s: bits beyond the end of the map are set for %llu block%s, which "
+			      "would be in use when the device grows",
+			      map, count, count == 1 ? "" : "s");
 		return;
 	case FOUND_OVERFLOW_MISSING:
 		outbuf_printf(out, "%s: ", map);
 		put_range(out, "block", "blocks", f->begin, f->last);
-		outbuf_printf(out, " should have a large reference count (%llu), but %s entry says "
-			      "how large: the kernel fails when it changes", expected, "no");
+		outbuf_printf(out,
+			      " should have a large reference count (%llu), but %s entry says "
+			      "how large: the kernel fails when it changes",
+			      expected, "no");
 		return;
 	case FOUND_OVERFLOW_STALE:
-		outbuf_printf(out, "%s: an entry gives block %llu the large reference count %llu, but "
-			      "its bitmap does not say so", map, ULL(f->begin), stored);
+		outbuf_printf(out,
+			      "%s: an entry gives block %llu the large reference count %llu, but "
+			      "its bitmap does not say so",
+			      map, ULL(f->begin), stored);
 		return;
 	case FOUND_NR_ALLOCATED:
-		outbuf_printf(out, "%s: the superblock says %llu blocks are allocated, the bitmaps "
-			      "say %llu: the pool's status is wrong", map, stored, expected);
+		outbuf_printf(out,
+			      "%s: the superblock says %llu blocks are allocated, the bitmaps "
+			      "say %llu: the pool's status is wrong",
+			      map, stored, expected);
 		return;
 	case FOUND_NR_FREE:
 	case FOUND_NONE_FREE_BEFORE:
-		outbuf_printf(out, "%s: the index entry of %llu bitmap%s (the first is %llu) has a "
-			      "wrong %s (%llu instead of %llu): free space may not be found", map,
-			      count, count == 1 ? "" : "s", ULL(f->begin),
+		outbuf_printf(out,
+			      "%s: the index entry of %llu bitmap%s (the first is %llu) has a "
+			      "wrong %s (%llu instead of %llu): free space may not be found",
+			      map, count, count == 1 ? "" : "s", ULL(f->begin),
 			      f->kind == FOUND_NR_FREE ? "number of free blocks"
-						       : "first free position", stored, expected);
+						       : "first free position",
+			      stored, expected);
 		return;
 	default:
 		outbuf_str(out, finding_type(f->kind)->name);

@@ -15,8 +15,8 @@ struct fix {
 	const struct check_result *r;
 	struct fix_report *rep;
 	struct err *err;
-	uint8_t *buf;	/* one block */
-	bool write;	/* false: the first pass, which only looks whether all can be done */
+	uint8_t *buf; /* one block */
+	bool write;   /* false: the first pass, which only looks whether all can be done */
 };
 
 static int read_block(struct fix *x, mblock_t b, enum csum_salt salt)
@@ -44,9 +44,10 @@ static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uin
 		if (a == b)
 			continue;
 		if (a == 3 || b)
-			return err_set(x->err, -EUCLEAN,
-				       "leaked blocks with large reference counts cannot be freed in "
-				       "place; thin_repair rebuilds the space maps");
+			return err_set(
+				x->err, -EUCLEAN,
+				"leaked blocks with large reference counts cannot be freed in "
+				"place; thin_repair rebuilds the space maps");
 		++*leaks;
 	}
 	return 0;
@@ -250,14 +251,14 @@ static int fix_maps(struct fix *x)
 	return r;
 }
 
-int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r,
-	    struct fix_report *rep, struct err *err)
+int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r, struct fix_report *rep,
+	    struct err *err)
 {
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	struct fix x = { .io = io, .jobs = jobs, .r = r, .rep = rep, .err = err, .buf = buf };
 	int ret;
 
-	*rep = (struct fix_report){ 0 };
+	*rep = (struct fix_report) { 0 };
 	if (!buf)
 		return err_nomem(err, "block");
 	if (!r->complete || findings_any(&r->findings, FINDING_FATAL))
@@ -271,6 +272,6 @@ int fix_clear_flag(struct io *io, struct fix_report *rep, struct err *err)
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	struct fix x = { .io = io, .rep = rep, .err = err, .buf = buf };
 
-	*rep = (struct fix_report){ 0 };
+	*rep = (struct fix_report) { 0 };
 	return buf ? fix_superblock(&x) : err_nomem(err, "block");
 }

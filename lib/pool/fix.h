@@ -23,8 +23,8 @@ struct fix_report {
  * unchanged since.  0; -EUCLEAN with nothing written: a leaked block has an entry in the tree of
  * large counts, or a block is not as it was; or an I/O error.
  */
-int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r,
-	    struct fix_report *rep, struct err *err);
+int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r, struct fix_report *rep,
+	    struct err *err);
 
 /* Clears needs_check alone; nothing is written when it is not set. */
 int fix_clear_flag(struct io *io, struct fix_report *rep, struct err *err);

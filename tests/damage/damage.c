@@ -135,7 +135,8 @@ static void lay_out(struct layout *l, struct place here)
 	if (l->nr_inner < ARRAY_SIZE(l->inner))
 		l->inner[l->nr_inner++] = here;
 	for (uint32_t i = 0; i < nr_of(n); i++)
-		lay_out(l, (struct place){ .block = value64(n, i), .parent = here.block, .index = i });
+		lay_out(l, (struct place) {
+				   .block = value64(n, i), .parent = here.block, .index = i });
 }
 
 static uint64_t offset_of(const void *p)
@@ -149,8 +150,9 @@ static struct layout *tree_at(const void *pointer, mblock_t pointer_block)
 	le64 v;
 
 	memcpy(&v, pointer, 8);
-	lay_out(l, (struct place){ .block = le64_get(v), .root_at = offset_of(pointer),
-				   .root_salt = pointer_block ? SALT_NODE : SALT_SUPERBLOCK });
+	lay_out(l, (struct place) { .block = le64_get(v),
+				    .root_at = offset_of(pointer),
+				    .root_salt = pointer_block ? SALT_NODE : SALT_SUPERBLOCK });
 	return l;
 }
 
@@ -223,7 +225,7 @@ static struct place target(unsigned entries)
 	struct layout *l;
 
 	if (g.has_block)
-		return (struct place){ .block = g.block };
+		return (struct place) { .block = g.block };
 	l = tree(1, 0, entries);
 	return g.node >= 0 ? l->inner[g.node] : l->leaf[g.leaf];
 }
@@ -233,7 +235,7 @@ static struct place target(unsigned entries)
 static void expect(const void *p, unsigned len, uint64_t value)
 {
 	if (g.nr_expect < ARRAY_SIZE(g.expect))
-		g.expect[g.nr_expect++] = (struct expectation){ offset_of(p), value, len };
+		g.expect[g.nr_expect++] = (struct expectation) { offset_of(p), value, len };
 }
 
 static void put32(void *p, uint64_t v)
@@ -1044,7 +1046,8 @@ static void prove(void)
 			later |= g.expect[k].at == e->at;
 		if (later)
 			continue;
-		if (pread(g.fd, &v, e->len, (off_t)e->at) != (ssize_t)e->len || le64toh(v) != e->value)
+		if (pread(g.fd, &v, e->len, (off_t)e->at) != (ssize_t)e->len ||
+		    le64toh(v) != e->value)
 			die("the damage is not in the file (byte %llu)", (unsigned long long)e->at);
 	}
 	for (unsigned i = 0; i < g.nr_seals; i++) {

@@ -68,8 +68,9 @@ static void setup(unsigned nr_jobs)
 
 static void run(const struct walk_root *roots, size_t nr)
 {
-	struct walk_setup s = { .stream = &f.stream, .nr_blocks = NR_BLOCKS, .leaf_value_size = 8,
-				.leaf = note_leaf };
+	struct walk_setup s = {
+		.stream = &f.stream, .nr_blocks = NR_BLOCKS, .leaf_value_size = 8, .leaf = note_leaf
+	};
 	struct err err = { 0 };
 
 	stream_init(&f.stream, f.io, f.jobs);
@@ -365,7 +366,8 @@ static const struct test tests[] = {
 	{ "snapshots of different heights: each node once, all edges counted", snapshots_one },
 	{ "four workers find the same", snapshots_four },
 	{ "two devices with one root share all below it", shared_root },
-	{ "a damaged leaf is missing from its owners with its keys, from others not", damaged_leaf },
+	{ "a damaged leaf is missing from its owners with its keys, from others not",
+	  damaged_leaf },
 	{ "a damaged leftmost leaf does not hide the height of the trees", damaged_spine },
 	{ "a tree without one good leaf is reported leaf by leaf", everything_below_lost },
 	{ "pointers back up are faults", loops_end },

@@ -10,7 +10,7 @@
 #include "tap.h"
 
 #define NR_BLOCKS 2048
-#define NR_DATA 50000
+#define NR_DATA	  50000
 
 static struct err err;
 static struct check_result result;
@@ -42,8 +42,9 @@ static struct counting *counting_new(struct io *lower)
 {
 	struct counting *c = calloc(1, sizeof(*c));
 
-	c->io = (struct io){ .ops = &counting_ops, .name = "counting", .size = lower->size,
-			     .align = 1, .fd = -1 };
+	c->io = (struct io) {
+		.ops = &counting_ops, .name = "counting", .size = lower->size, .align = 1, .fd = -1
+	};
 	c->lower = lower;
 	return c;
 }
@@ -61,8 +62,9 @@ static void tell(struct events *e, uint64_t v, uint64_t d, uint64_t len, uint32_
 static struct io *make_pool(void)
 {
 	struct io *io = io_mem_new("pool", (uint64_t)NR_BLOCKS * MBLOCK_SIZE);
-	struct pool_info p = { .time = 5, .transaction = 9, .data_block_size = 128,
-			       .nr_data_blocks = NR_DATA };
+	struct pool_info p = {
+		.time = 5, .transaction = 9, .data_block_size = 128, .nr_data_blocks = NR_DATA
+	};
 	struct events e = { 0 };
 
 	check(io);
@@ -73,8 +75,9 @@ static struct io *make_pool(void)
 		tell(&e, i, 40000 + (i * 7) % 3000, 1, 1);
 	check_eq(e.ops->end_def(e.ctx, &err), 0);
 	for (uint32_t dev = 1; dev <= 3; dev++) {
-		struct device_info d = { .dev_id = dev, .transaction = 1, .creation_time = 1,
-					 .snap_time = 4 };
+		struct device_info d = {
+			.dev_id = dev, .transaction = 1, .creation_time = 1, .snap_time = 4
+		};
 
 		check_eq(e.ops->begin_device(e.ctx, &d, &err), 0);
 		if (dev < 3)
@@ -343,7 +346,8 @@ static void large_leaks_are_refused(void)
 }
 
 static const struct test tests[] = {
-	{ "a check reads each used block exactly once, with one worker and with four", every_block_once },
+	{ "a check reads each used block exactly once, with one worker and with four",
+	  every_block_once },
 	{ "blocks marked as used are not read to bridge a gap", gaps_of_used_blocks },
 	{ "a bad sector under any block becomes a finding, not a failure", a_bad_sector },
 	{ "a bad sector under the superblock is an I/O error", a_bad_superblock_sector },
@@ -351,7 +355,8 @@ static const struct test tests[] = {
 	{ "a sound pool is neither written nor flushed", fix_nothing },
 	{ "a power cut at any write of a fix leaves at worst leaks", cut_everywhere },
 	{ "a failed write is an error and no damage", failing_writes },
-	{ "a leak with an entry in the tree of large counts is refused untouched", large_leaks_are_refused },
+	{ "a leak with an entry in the tree of large counts is refused untouched",
+	  large_leaks_are_refused },
 	{ 0 }
 };
 

@@ -234,7 +234,8 @@ static const struct test tests[] = {
 	{ "bitmaps read back give the same counts, and nothing past the end", bitmaps_come_back },
 	{ "two maps merged count as one", merging_adds },
 	{ "a map of 100 million blocks counts", large_maps_count },
-	{ "counts of three and more are listed in order until told to stop", overflow_is_listed_in_order },
+	{ "counts of three and more are listed in order until told to stop",
+	  overflow_is_listed_in_order },
 	{ 0 }
 };
 

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Counting the data blocks that the leaves of mapping trees refer to: nearly all of a check's time. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pool/check_state.h"
+#include "pool/leaf_scan.h"
+
+int check_add_issue(struct map_worker *me, const struct leaf_issue *i)
+{
+	struct leaf_issue *p = check_grow(me->issue, me->nr_issues, &me->cap_issues, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	me->issue = p;
+	p[me->nr_issues++] = *i;
+	return 0;
+}
+
+static inline uint64_t value_at(const struct node *n, uint32_t i)
+{
+	return node_value64(n, i);
+}
+
+/* The end of the run of consecutive data blocks with one time that begins at entry @i. */
+static inline uint32_t run_end(const struct node *n, uint32_t i)
+{
+	while (++i < n->nr && value_at(n, i) - value_at(n, i - 1) == MAPPING_STEP)
+		;
+	return i;
+}
+
+static void candidate_set(struct check *c, dblock_t b, uint64_t len)
+{
+	for (; len; len--, b++)
+		if (!(__atomic_load_n(&c->candidate[b / 64], __ATOMIC_RELAXED) & 1ull << b % 64))
+			__atomic_fetch_or(&c->candidate[b / 64], 1ull << b % 64, __ATOMIC_RELAXED);
+}
+
+/* Candidates of a run, whole words at a time. */
+static void candidate_run(struct check *c, dblock_t b, uint64_t len)
+{
+	uint64_t head = MIN((64 - b % 64) % 64, len);
+
+	candidate_set(c, b, head);
+	for (b += head, len -= head; len >= 64; b += 64, len -= 64)
+		__atomic_store_n(&c->candidate[b / 64], ~0ull, __ATOMIC_RELAXED);
+	candidate_set(c, b, len);
+}
+
+#define SHORT_RUN 4 /* up to here block by block, with their cache lines asked for beforehand */
+
+/* What a leaf has to say, gathered before the counts are touched. */
+struct leaf_blocks {
+	uint64_t single[252], suspect[252];
+	uint32_t nr_singles, nr_suspects;
+	uint64_t nr_outside, first_outside, last_outside, far;
+};
+
+/* A run of which something may be beyond the device or unprotected. */
+static void take_run(struct check *c, struct refmap *counts, struct leaf_blocks *lb,
+		     const struct node *n, uint32_t i, uint32_t len, uint32_t snap_time)
+{
+	uint64_t value = value_at(n, i), b = mapping_block(value), fits = len;
+	bool suspect = c->candidate && mapping_time(value) >= snap_time;
+
+	if (unlikely(b + len > c->nr_data)) {
+		if (c->data_unknown)
+			return;
+		fits = b < c->nr_data ? c->nr_data - b : 0;
+		if (!lb->nr_outside)
+			lb->first_outside = node_key(n, i + (uint32_t)fits);
+		lb->last_outside = node_key(n, i + len - 1);
+		lb->nr_outside += len - fits;
+		lb->far = MAX(lb->far, b + len - 1);
+	}
+	if (fits >= SHORT_RUN)
+		refmap_inc_run(counts, b, fits);
+	if (fits >= SHORT_RUN && suspect)
+		candidate_run(c, b, fits);
+	for (uint64_t k = 0; k < fits && fits < SHORT_RUN; k++) {
+		lb->single[lb->nr_singles++] = b + k;
+		if (suspect)
+			lb->suspect[lb->nr_suspects++] = b + k;
+	}
+}
+
+/* The same for a leaf of which neither is true. */
+static void take_plain(struct refmap *counts, struct leaf_blocks *lb, const struct node *n)
+{
+	uint64_t v = value_at(n, 0), next;
+	uint32_t i, begin = 0, nr = 0;
+
+	for (i = 1; i < n->nr; i++, v = next) {
+		next = value_at(n, i);
+		if (next - v == MAPPING_STEP)
+			continue;
+		if (i - begin < SHORT_RUN)
+			for (; begin < i; begin++)
+				lb->single[nr++] = mapping_block(value_at(n, begin));
+		else
+			refmap_inc_run(counts, mapping_block(value_at(n, begin)), i - begin);
+		begin = i;
+	}
+	lb->nr_singles = nr;
+	refmap_inc_run(counts, mapping_block(value_at(n, begin)), i - begin);
+}
+
+static void take_singles(struct check *c, struct refmap *counts, const struct leaf_blocks *lb)
+{
+	for (uint32_t i = 0; i < lb->nr_suspects; i++)
+		__builtin_prefetch(&c->candidate[lb->suspect[i] / 64], 1);
+	refmap_inc_list(counts, lb->single, lb->nr_singles);
+	for (uint32_t i = 0; i < lb->nr_suspects; i++)
+		candidate_set(c, lb->suspect[i], 1);
+}
+
+static int leaf_issues(struct check *c, struct map_worker *me, uint32_t block, const struct node *n,
+		       const struct leaf_blocks *lb, uint32_t newest)
+{
+	struct leaf_issue issue = { .block = block, .kind = FOUND_DATA_OUTSIDE };
+	int r = 0;
+
+	if (lb->nr_outside) {
+		issue.first = lb->first_outside;
+		issue.last = lb->last_outside;
+		issue.count = lb->nr_outside;
+		issue.worst = lb->far;
+		r = check_add_issue(me, &issue);
+	}
+	if (newest > c->out->sb.time && !r) {
+		issue.kind = FOUND_MAPPING_TIME;
+		issue.first = node_key(n, 0);
+		issue.last = node_key(n, n->nr - 1);
+		issue.count = 1;
+		issue.worst = newest;
+		r = check_add_issue(me, &issue);
+	}
+	return r;
+}
+
+int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, const struct node *n)
+{
+	struct check *c = ctx;
+	struct map_worker *me = &c->map_worker[worker];
+	struct refmap *counts = me->counts;
+	struct leaf_blocks lb;
+	struct leaf_scan scan;
+
+	c->leaf_count[block] = (uint16_t)n->nr;
+	if (!n->nr)
+		return 0;
+	me->nr_mappings += n->nr;
+	scan = leaf_scan(n, c->nr_data);
+	if (c->leaf_time)
+		c->leaf_time[block] = scan.newest;
+	lb.nr_singles = lb.nr_suspects = 0;
+	lb.nr_outside = lb.far = 0;
+	if (!scan.all_inside || (c->candidate && scan.newest >= attr)) {
+		for (uint32_t i = 0, end; i < n->nr; i = end) {
+			end = scan.one_run ? n->nr : run_end(n, i);
+			take_run(c, counts, &lb, n, i, end - i, attr);
+		}
+	} else if (scan.one_run) {
+		refmap_inc_run(counts, mapping_block(value_at(n, 0)), n->nr);
+	} else {
+		take_plain(counts, &lb, n);
+	}
+	take_singles(c, counts, &lb);
+	if (unlikely(lb.nr_outside || scan.newest > c->out->sb.time))
+		return leaf_issues(c, me, (uint32_t)block, n, &lb, scan.newest);
+	return 0;
+}
+
+/* --- counts of data blocks --- */
+
+/*
+ * Workers on one map need an atomic operation for each block.  As long as that is not much
+ * memory, each has a map of its own, and they are added up afterwards.
+ */
+#define PRIVATE_MAPS_MAX ((uint64_t)64 << 20) /* bytes, all together */
+
+int check_counts_begin(struct check *c)
+{
+	unsigned nr = stream_nr_workers(&c->stream);
+	bool private = c->nr_data / 4 * nr <= PRIVATE_MAPS_MAX;
+
+	if (!c->data)
+		c->data = refmap_new(c->nr_data, nr > 1 && !private);
+	if (!c->data)
+		return err_nomem(c->err, "counts of data blocks");
+	for (unsigned i = 0; i < nr; i++) {
+		c->map_worker[i].counts = c->data;
+		if (!i || !private)
+			continue;
+		c->map_worker[i].counts = refmap_new(c->nr_data, false);
+		if (!c->map_worker[i].counts)
+			return err_nomem(c->err, "counts of data blocks");
+	}
+	return 0;
+}
+
+static int merge_piece(void *ctx, unsigned worker, size_t begin, size_t end, struct err *err)
+{
+	struct check *c = ctx;
+
+	(void)worker;
+	(void)err;
+	for (unsigned i = 0; i < stream_nr_workers(&c->stream); i++)
+		if (c->map_worker[i].counts != c->data)
+			refmap_merge(c->data, c->map_worker[i].counts, begin * REFMAP_GRAIN,
+				     end * REFMAP_GRAIN);
+	return 0;
+}
+
+void check_counts_drop(struct check *c)
+{
+	for (unsigned i = 0; c->map_worker && i < stream_nr_workers(&c->stream); i++) {
+		if (c->map_worker[i].counts != c->data)
+			refmap_free(c->map_worker[i].counts);
+		c->map_worker[i].counts = NULL;
+	}
+}
+
+int check_counts_end(struct check *c)
+{
+	bool failed = refmap_failed(c->data), private = false;
+	int r = 0;
+
+	for (unsigned i = 0; i < stream_nr_workers(&c->stream); i++) {
+		private |= c->map_worker[i].counts != c->data;
+		failed |= refmap_failed(c->map_worker[i].counts);
+	}
+	if (private)
+		r = jobs_for(c->stream.jobs, c->nr_data / REFMAP_GRAIN + 1, 4096, merge_piece, c,
+			     c->err);
+	check_counts_drop(c);
+	return failed ? err_nomem(c->err, "counts of data blocks") : r;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_CHECK_MAPS_H
+#define POOL_CHECK_MAPS_H
+/* A space map being checked, private to check_maps.c (reads, compares) and check_judge.c. */
+#include "pool/check_state.h"
+
+/* Blocks whose pair is not what it should be */
+struct diff {
+	uint64_t begin, len;
+	uint32_t pair;	   /* the count in the bitmap, 3 for 11 */
+	uint32_t expected; /* references found */
+};
+
+/* A large count: an entry of the tree */
+struct large {
+	uint64_t block;
+	uint32_t count;
+};
+
+/* One kind of wrong index entries */
+struct hints {
+	uint64_t nr, first, stored, expected;
+};
+
+struct map_part {
+	struct diff *diff;
+	size_t nr_diffs, cap_diffs;
+	struct large *large; /* entries that disagree with the references; all, when @all_large */
+	size_t nr_large, cap_large;
+	uint64_t nr_good_large;
+	uint64_t nr_11; /* pairs of 11 that should be */
+	uint64_t nr_used, nr_past_end;
+	struct hints nr_free, none_free;
+} __attribute__((aligned(64)));
+
+struct map_check {
+	struct check *c;
+	enum pool_area area;	 /* AREA_DATA_MAP or AREA_METADATA_MAP */
+	enum pool_area overflow; /* its tree of large counts */
+	const struct sm_root *root;
+	struct check_map *out;
+	struct refmap *counts;
+	uint64_t nr_blocks;
+	struct map_part *part; /* one a worker */
+	unsigned nr_parts;
+	_Atomic uint64_t nr_extra; /* index entries beyond the map */
+	_Atomic bool bad_bitmap;
+	bool all_large;
+};
+
+static inline struct finding check_map_finding(const struct map_check *m, enum finding_kind kind)
+{
+	return finding_make(kind, m->area);
+}
+
+/* Leaf function of the tree of large counts; @ctx: the map_check. */
+int check_take_large(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
+		     const struct node *n);
+
+/*
+ * After all bitmaps have been compared and the tree of large counts has been walked (@tree_sound:
+ * without a fault): makes the findings.  0 or -errno.
+ */
+int check_map_judge(struct map_check *m, bool tree_sound);
+
+#endif
