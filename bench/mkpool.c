@@ -7,6 +7,8 @@
  *   snap   a device of 1 M blocks and 100 snapshots of its history, 1.5 % of it changed
  *          between one and the next, in runs of some ten blocks; snapl: of 10 M blocks
  *   small  three devices, some thousand mappings
+ *   copy   one device of 16 K blocks (1 GiB) in runs of some hundred, for copying; copyfrag: each
+ *          block somewhere else
  *   full   two devices that fill the largest metadata device there can be, over 2^31 blocks
  *
  * SCALE multiplies the blocks of a device.  The same KIND and SCALE give the same bytes.
@@ -38,6 +40,7 @@ struct shape {
 static const struct shape shapes[] = {
 	{ "frag", 20000000, 1, 0, false },	{ "dense", 100000000, 1, 10000, false },
 	{ "snap", 1000000, 101, 10, true },	{ "snapl", 10000000, 101, 10, true },
+	{ "copy", 16384, 1, 200, false },	{ "copyfrag", 16384, 1, 0, false },
 	{ "small", 2000, 3, 8, false },		{ "full", 507000000, 2, 300, false },
 };
 
@@ -272,7 +275,7 @@ int main(int argc, char **argv)
 		if (!strcmp(shapes[i].name, argv[1]))
 			m.shape = &shapes[i];
 	if (!m.shape || scale <= 0 || argc > 5 || (argc == 5 && strcmp(argv[4], "xml"))) {
-		fprintf(stderr, "usage: mkpool frag|dense|snap|snapl|small|full SCALE FILE [xml]\n");
+		fprintf(stderr, "usage: mkpool KIND SCALE FILE [xml]\n");
 		return 64;
 	}
 	m.nr_blocks = (uint64_t)((double)m.shape->nr_blocks * scale);

@@ -42,7 +42,7 @@ struct call {
 	pthread_mutex_t lock; /* next */
 	size_t next;
 	_Atomic size_t announced; /* list entries */
-	atomic_bool cold, announcing, stop;
+	atomic_bool announcing, stop;
 };
 
 void stream_init(struct stream *s, struct io *io, struct jobs *jobs)
@@ -172,7 +172,7 @@ static int do_batch(struct call *c, unsigned worker, char *buf, size_t begin, si
 	size_t i = begin, to;
 	int r = 0;
 
-	if (watch && atomic_load_explicit(&c->cold, memory_order_relaxed))
+	if (watch && atomic_load_explicit(&c->s->cold, memory_order_relaxed))
 		announce(c, end);
 	for (; i < end && r == 0; i = to) {
 		uint64_t t = watch ? now_ns() : 0;
@@ -181,7 +181,7 @@ static int do_batch(struct call *c, unsigned worker, char *buf, size_t begin, si
 		r = do_request(c, worker, buf, i, to);
 		/* the callbacks' time is in it: cold then is found a little early, which is cheap */
 		if (watch && is_slow(now_ns() - t, (c->list[to - 1] - c->list[i] + 1) * 4096) &&
-		    !atomic_exchange(&c->cold, true))
+		    !atomic_exchange(&c->s->cold, true))
 			announce(c, to);
 	}
 	return r;

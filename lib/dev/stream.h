@@ -19,6 +19,7 @@ struct stream {
 	 */
 	bool (*may_skip)(void *ctx, mblock_t b);
 	void *may_skip_ctx;
+	_Atomic bool cold; /* a read was slow: the kernel is told what comes */
 	/* Counters, for tests and --debug; any thread, relaxed atomics. */
 	_Atomic uint64_t nr_requests, nr_blocks_read;
 };
