@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -287,6 +288,95 @@ static void pages_go_into_pipes(void)
 	io_free(opt.origin);
 }
 
+/* A device that takes its time, and remembers how it was asked. */
+struct slow {
+	struct io io;
+	struct io *lower;
+	_Atomic unsigned nr, now, most;
+};
+
+static int slow_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *err)
+{
+	struct slow *s = (struct slow *)io;
+	unsigned now = ++s->now, most = s->most;
+
+	s->nr++;
+	while (now > most && !atomic_compare_exchange_weak(&s->most, &most, now))
+		;
+	usleep(20000);
+	s->now--;
+	return io_read(s->lower, buf, len, at, err);
+}
+
+static void slow_free(struct io *io)
+{
+	io_free(((struct slow *)io)->lower);
+	free(io);
+}
+
+static struct slow *slow_source(void)
+{
+	static const struct io_ops ops = { .read = slow_read, .free = slow_free };
+	struct slow *s = calloc(1, sizeof(*s));
+
+	check(s);
+	s->lower = source(0, BLOCKS * BS);
+	s->io = (struct io){ &ops, "slow", BLOCKS * BS, 1, true, -1 };
+	return s;
+}
+
+/* All blocks mapped, none beside its neighbour. */
+static int shuffled_walk(void *ctx, map_runs_fn *fn, void *fn_ctx, struct err *err)
+{
+	unsigned v;
+	int r = 0;
+
+	(void)ctx;
+	for (v = 0; v < BLOCKS && !r; v++) {
+		struct run run = { v, (v * 7 + 3) % BLOCKS, 1, 0 };
+
+		r = fn(fn_ctx, &run, 1, err);
+	}
+	return r;
+}
+
+static void slow_devices_get_many_requests(void)
+{
+	struct map m = { .source = { .walk = shuffled_walk }, .block_len = BS, .size = BLOCKS * BS };
+	struct slow *slow = slow_source();
+	struct copy_options opt = { .data = &slow->io };
+	struct jobs *j = jobs_new(2);
+	struct err err = { 0 };
+	struct output out;
+	uint8_t *got = malloc(m.size);
+	uint64_t at;
+
+	open_out("image", m.size, &out);
+	check_eq(copy_map(&m, &out, &opt, j, &err), 0);
+	/* in its own order, neighbours together, though they lie all over the image */
+	check_eq(slow->nr, (BLOCKS * BS + COPY_CHUNK_DIRECT - 1) / COPY_CHUNK_DIRECT);
+	check(slow->most >= 8);
+	check(got && !io_read(out.io, got, m.size, 0, &err));
+	for (at = 0; at < m.size; at++)
+		if (got[at] != byte_of(0, (at / BS * 7 + 3) % BLOCKS * BS + at % BS))
+			break;
+	check_eq(at, m.size);
+	free(got);
+	output_discard(&out);
+
+	/* a stream has to come in its own order, but not one after the other */
+	slow->nr = slow->most = 0;
+	out = (struct output){ .kind = OUTPUT_STREAM, .path = (char[]){ "null" }, .size = m.size };
+	out.fd = open("/dev/null", O_WRONLY);
+	check(out.fd >= 0);
+	check_eq(copy_map(&m, &out, &opt, j, &err), 0);
+	close(out.fd);
+	check_eq(slow->nr, BLOCKS);
+	check(slow->most >= 8);
+	io_free(opt.data);
+	jobs_free(j);
+}
+
 static void holes_are_asked_once(void)
 {
 	int fd = open(file_name("sparse"), O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -320,6 +410,8 @@ static const struct test tests[] = {
 	{ "verify finds one changed bit wherever it is", verify_finds_a_bit },
 	{ "the kernel copies a range, or says that it cannot", the_kernel_copies_ranges },
 	{ "a pipe gets all bytes, cached pages and zeros alike", pages_go_into_pipes },
+	{ "a slow device gets many requests at once, and for a file in its own order, joined",
+	  slow_devices_get_many_requests },
 	{ "holes of a file are found, also backwards", holes_are_asked_once },
 	{ 0 }
 };
