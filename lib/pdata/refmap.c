@@ -513,19 +513,23 @@ void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080]
 		      uint32_t *first_free)
 {
 	const uint64_t *w = m->word + index * BITMAP_WORDS;
-	uint64_t begin = index * ENTRIES_PER_BITMAP, free_at = refmap_find_free(m, begin);
-	uint32_t used = 0;
+	uint64_t begin = index * ENTRIES_PER_BITMAP;
+	uint32_t used = 0, free_at = ENTRIES_PER_BITMAP;
 
 	for (unsigned i = 0; i < BITMAP_WORDS; i++) {
 		le64 v = le64_make(w[i]);
+		uint64_t any = (w[i] | w[i] >> 1) & LOW;
 
 		memcpy(bits + (size_t)i * 8, &v, 8);
-		used += (unsigned)__builtin_popcountll((w[i] | w[i] >> 1) & LOW);
+		used += (unsigned)__builtin_popcountll(any);
+		/* only inside of this bitmap: a full map has none far and wide */
+		if (any != LOW && free_at == ENTRIES_PER_BITMAP)
+			free_at = i * WORD_ENTRIES + (uint32_t)__builtin_ctzll(~any & LOW) / 2;
 	}
 	*nr_used = used;
 	*first_free = 0;
-	if (free_at < m->nr_blocks && free_at < begin + ENTRIES_PER_BITMAP)
-		*first_free = (uint32_t)(free_at - begin);
+	if (free_at < ENTRIES_PER_BITMAP && begin + free_at < m->nr_blocks)
+		*first_free = free_at;
 }
 
 void refmap_from_bitmap(struct refmap *m, uint64_t index, const uint8_t bits[4080])
