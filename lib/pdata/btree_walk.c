@@ -390,11 +390,14 @@ static void merge_bounds(struct walk *w)
 }
 
 /* Reads all nodes with this height[] that have not been.  *none: there was none. */
+/* So many at a time: the list is 4 MiB at most. */
+#define WINDOW ((size_t)512 << 10)
+
 int walk_read_height(struct walk *w, uint8_t height, int level, bool *none, struct err *err)
 {
 	struct wave v = { w, level };
 	mblock_t *list = NULL;
-	size_t nr = 0, k = 0;
+	size_t nr = 0, k;
 	uint64_t b;
 	int r = 0;
 
@@ -404,12 +407,16 @@ int walk_read_height(struct walk *w, uint8_t height, int level, bool *none, stru
 	*none = !nr;
 	if (!nr)
 		return 0;
-	list = malloc(nr * sizeof(*list));
+	list = malloc(MIN(nr, WINDOW) * sizeof(*list));
 	if (!list)
 		return err_nomem(err, "list of tree nodes");
-	for (b = w->min; (b = walk_next(w, b, w->max, height, WALK_READ)) <= w->max; b++)
-		list[k++] = b;
-	r = stream_read(w->s.stream, list, nr, read_node, &v, err);
+	for (b = w->min; nr && !r; nr -= k) {
+		for (k = 0; k < MIN(nr, WINDOW); b++) {
+			b = walk_next(w, b, w->max, height, WALK_READ);
+			list[k++] = b;
+		}
+		r = stream_read(w->s.stream, list, k, read_node, &v, err);
+	}
 	free(list);
 	return r == -ENOMEM ? err_nomem(err, "tree walk") : r;
 }

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Recipes: any block, for rescue trials. */
+#include "damage.h"
+
+static void zero(void)
+{
+	memset(block_at(g.block), 0, MBLOCK_SIZE);
+	expect(block_at(g.block), 8, 0);
+}
+
+static void noise(void)
+{
+	uint64_t x = g.seed * 2 + 1, *p = block_at(g.block);
+
+	for (unsigned i = 0; i < MBLOCK_SIZE / 8; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		p[i] = x;
+	}
+}
+
+static void flip(void)
+{
+	uint8_t *p = block_at(g.block);
+
+	p[g.value % MBLOCK_SIZE] ^= 0x10;
+	expect(p + g.value % MBLOCK_SIZE, 1, p[g.value % MBLOCK_SIZE]);
+}
+
+static void swap(void)
+{
+	uint8_t tmp[MBLOCK_SIZE];
+
+	memcpy(tmp, block_at(g.block), MBLOCK_SIZE);
+	memcpy(block_at(g.block), block_at(g.value), MBLOCK_SIZE);
+	memcpy(block_at(g.value), tmp, MBLOCK_SIZE);
+}
+
+const struct recipe block_recipes[] = {
+	{ "zero", zero },
+	{ "noise", noise },
+	{ "flip", flip },
+	{ "swap", swap },
+	{ 0 },
+};
