@@ -229,7 +229,8 @@ static int walk_devices(struct emitter *e, struct err *err)
 	if (!roots || !blocks)
 		r = err_nomem(err, "the devices' roots");
 	for (size_t i = 0; !r && i < e->nr_devs; i++)
-		roots[i].block = blocks[i] = e->dev[i]->root;
+		/* the greatest attr is what costs the walk no memory at the leaves */
+		roots[i] = (struct walk_root){ blocks[i] = e->dev[i]->root, UINT32_MAX };
 	if (!r) {
 		e->walk = walk_new(&setup, err);
 		r = e->walk ? walk_add(e->walk, roots, e->nr_devs, err) : -ENOMEM;

@@ -5,7 +5,9 @@
 
 #include "pool/build.h"
 #include "pool/check.h"
+#include "pool/delta.h"
 #include "pool/emit.h"
+#include "pool/usage.h"
 #include "tap.h"
 
 #define LEAF 252
@@ -230,11 +232,100 @@ static void dump_reads_once(void)
 	jobs_free(jobs);
 }
 
+struct reading {
+	struct counted c;
+	struct jobs *jobs;
+	struct stream s;
+	struct metadata md;
+};
+
+static void open_reading(struct reading *r)
+{
+	struct metadata_options opt = { 0 };
+
+	make_pool(&r->c, 20, 100, 1500);
+	r->jobs = jobs_new(3);
+	stream_init(&r->s, &r->c.io, r->jobs);
+	check(!metadata_open(&r->c.io, &opt, &r->md, &err));
+	r->c.nr_blocks = r->c.nr_requests = 0;
+}
+
+static void close_reading(struct reading *r)
+{
+	drop_pool(&r->c);
+	jobs_free(r->jobs);
+}
+
+static int count_delta(void *ctx, const struct delta_range *range, size_t nr, struct err *e)
+{
+	uint64_t *len = ctx;
+
+	(void)e;
+	while (nr--) {
+		len[range->kind] += range->len;
+		range++;
+	}
+	return 0;
+}
+
+/* Devices 3 and 7 of 100 parts differ in two parts, of four leaves a side. */
+static void delta_skips_what_is_shared(void)
+{
+	struct delta_options opt = { .skip_same = true, .same_by_block = true };
+	uint64_t len[4] = { 0 };
+	struct metadata_devices list;
+	struct reading r;
+	mblock_t left, right;
+
+	open_reading(&r);
+	check(!metadata_devices_read(&r.md, &r.s, &list, &err));
+	left = metadata_devices_find(&list, 3)->root;
+	right = metadata_devices_find(&list, 7)->root;
+	metadata_devices_fini(&list);
+	r.c.nr_blocks = 0;
+	check(!delta_compare(&r.md, &r.s, left, right, &opt, count_delta, len, &err));
+	printf("# %llu blocks read\n", (unsigned long long)r.c.nr_blocks);
+	/* the leaves that differ, the internal nodes, a leaf to learn the height, short gaps */
+	check(r.c.nr_blocks <= 16 + 3 + 3 + 1 + 16);
+	check_eq(len[DELTA_SAME], 0);
+	check_eq(len[DELTA_DIFFERENT] + len[DELTA_LEFT_ONLY] + len[DELTA_RIGHT_ONLY], 2 * PART);
+	opt.skip_same = false;
+	memset(len, 0, sizeof(len));
+	check(!delta_compare(&r.md, &r.s, left, right, &opt, count_delta, len, &err));
+	check_eq(len[DELTA_SAME], 98 * PART);
+	check_eq(len[DELTA_DIFFERENT], 2 * PART);
+	close_reading(&r);
+}
+
+static void usage_reads_leaves_once(void)
+{
+	struct usage_row row[20];
+	struct reading r;
+	struct forest f;
+
+	open_reading(&r);
+	check(!forest_init(&f, &r.md, &r.s, NULL, NULL, &err));
+	check(!usage_count(&f, r.md.nr_data_blocks, true, row, &err));
+	check_eq(f.nr_devs, 20);
+	for (unsigned i = 0; i < 20; i++) {
+		check_eq(row[i].mapped, 100 * PART);
+		check_eq(row[i].exclusive, PART);
+	}
+	printf("# %llu blocks read\n", (unsigned long long)r.c.nr_blocks);
+	/* a leaf to learn the height is read twice */
+	check(r.c.nr_blocks <= r.md.live.metadata_sm.nr_allocated + 21 + 16);
+	forest_fini(&f);
+	close_reading(&r);
+}
+
 static const struct test tests[] = {
 	{ "a check reads each block at most once, nearly none in vain, in few requests",
 	  check_reads_once },
 	{ "a check of a small pool starts no thread and makes few requests", small_check_is_small },
 	{ "a dump reads no more blocks than are in use, in few requests", dump_reads_once },
+	{ "a comparison that skips what is the same does not read shared leaves",
+	  delta_skips_what_is_shared },
+	{ "counting exclusive blocks reads each leaf once", usage_reads_leaves_once },
 	{ 0 }
 };
 
