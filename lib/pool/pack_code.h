@@ -3,7 +3,7 @@
 #define POOL_PACK_CODE_H
 /*
  * One metadata block as a record of the packed format, version 3: the block's number and
- * instructions that make its 4096 bytes (doc/format.md has the table).  Pure functions
+ * instructions that make its 4096 bytes (doc/exchange.md has the table).  Pure functions
  * on memory.  Private to pack and unpack.
  */
 #include "base/units.h"
