@@ -8,6 +8,7 @@
 #include "dev/dev.h"
 #include "pool/check.h"
 #include "pool/fix.h"
+#include "volume/table.h"
 
 #define SHOWN_PER_KIND 10 /* the rest is counted; JSON has all */
 #define ULL(v)	       ((unsigned long long)(v))
@@ -282,6 +283,22 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 	return code;
 }
 
+/* The metadata that @path is, or that the table file @path names. */
+static int open_metadata(const char *path, unsigned flags, struct io **io, struct err *err)
+{
+	struct pool_arg arg;
+	int r = pool_arg_open(path, &arg, err);
+
+	if (r)
+		return r;
+	if (arg.kind == POOL_XML)
+		r = pool_arg_readable(&arg, false, err);
+	if (!r)
+		r = dev_open(arg.metadata, flags, io, err);
+	pool_arg_fini(&arg);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { 0 };
@@ -297,7 +314,7 @@ int main(int argc, char **argv)
 		flags |= DEV_WRITE;
 	if (o.check.snap)
 		flags |= DEV_SHARED;
-	code = dev_open(c.args[0], flags, &io, &err);
+	code = open_metadata(c.args[0], flags, &io, &err);
 	if (code)
 		return cli_fail(&c, code, &err);
 	jobs = jobs_new(o.nr_jobs);

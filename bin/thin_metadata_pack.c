@@ -9,6 +9,7 @@
 #include "dev/out_file.h"
 #include "pool/occupied.h"
 #include "pool/pack.h"
+#include "volume/table.h"
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "DEV", "metadata device or file to pack", 'i' },
@@ -24,27 +25,6 @@ static const struct command command = {
 	.notes = "thin_metadata_unpack gives back the same bytes.",
 	.opts = opts,
 };
-
-static int check_input(struct io *in, struct err *err)
-{
-	CLEANUP(free_ptr) char *block = io_alloc(MBLOCK_SIZE);
-	size_t len = MIN(in->size, MBLOCK_SIZE);
-	int e;
-
-	if (!block)
-		return err_nomem(err, "superblock");
-	e = io_read(in, block, len, 0, err);
-	if (e < 0)
-		return e;
-	if (len >= 11 && (!memcmp(block, "<superblock", 11) || !memcmp(block, "<?xml", 5)))
-		return err_set(err, -EINVAL,
-			       "This looks like XML.  This tool only supports the binary metadata "
-			       "format.");
-	if (len < MBLOCK_SIZE)
-		return err_set(err, -EINVAL,
-			       "Metadata device/file too small.  Is this binary metadata?");
-	return 0;
-}
 
 static int pack_into(struct io *in, int fd, const char *name, struct err *err)
 {
@@ -72,16 +52,21 @@ static int pack_file(struct io *in, const char *output, struct err *err)
 
 static int run(const char *input, const char *output, struct err *err)
 {
-	struct io *in;
-	int e = dev_open(input, 0, &in, err);
+	struct pool_arg arg;
+	struct io *in = NULL;
+	int e = pool_arg_open(input, &arg, err);
 
 	if (e < 0)
 		return e;
-	e = check_input(in, err);
+	if (arg.kind == POOL_XML)
+		e = pool_arg_readable(&arg, false, err);
+	if (!e)
+		e = dev_open(arg.metadata, 0, &in, err);
 	if (!e)
 		e = strcmp(output, "-") ? pack_file(in, output, err) :
 					  pack_into(in, STDOUT_FILENO, "standard output", err);
 	io_free(in);
+	pool_arg_fini(&arg);
 	return e;
 }
 

@@ -27,10 +27,6 @@ static const struct opt common[] = {
 /* Prints words, wrapped, at column @indent; the cursor stands at @column already. */
 static void print_wrapped(const char *text, int column, int indent)
 {
-	if (column > indent - 2 && indent) {
-		putchar('\n');
-		column = 0;
-	}
 	printf("%*s", indent - column, "");
 	column = indent;
 	while (*text) {
@@ -65,20 +61,49 @@ static void print_option(const struct opt *o)
 		     o->arg == ARG_NONE ? "" : before, o->arg == ARG_NONE ? "" : o->value,
 		     o->arg == ARG_OPTIONAL ? "]" : "");
 	fputs(head, stdout);
+	if (n > HELP_COLUMN - 2) {
+		putchar('\n');
+		n = 0;
+	}
 	print_wrapped(o->help, n, HELP_COLUMN);
+}
+
+/* Lines that fit stay as they are. */
+static void print_notes(const char *text)
+{
+	char line[1000];
+
+	while (*text) {
+		int n = (int)strcspn(text, "\n");
+
+		snprintf(line, sizeof(line), "%.*s", n, text);
+		if (n <= HELP_WIDTH)
+			puts(line);
+		else
+			print_wrapped(line, 0, 0);
+		text += n;
+		text += *text != 0;
+	}
 }
 
 static void print_help(const struct command *cmd)
 {
-	printf("Usage: %s %s\n\n", cmd->name, cmd->usage);
+	int n;
+
+	n = printf("Usage: %s", cmd->name);
+
+	print_wrapped(cmd->usage, n, n + 1);
+	putchar('\n');
 	print_wrapped(cmd->summary, 0, 0);
 	printf("\nOptions:\n");
 	for (const struct opt *o = cmd->opts; o->name; o++)
 		print_option(o);
 	for (const struct opt *o = common; o->name; o++)
 		print_option(o);
-	if (cmd->notes)
-		printf("\n%s\n", cmd->notes);
+	if (cmd->notes) {
+		putchar('\n');
+		print_notes(cmd->notes);
+	}
 	printf("\nSee %s(8) for more.\n", cmd->name);
 }
 
