@@ -15,86 +15,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/overflow.h"
-#include "pdata/sm_write.h"
-#include "pool/build_device.h"
-#include "pool/superblock.h"
-
-enum state { AT_START, IN_POOL, IN_DEF, IN_DEVICE, AT_END, BROKEN };
-
-/* What is kept of a finished device. */
-struct built_device {
-	uint32_t dev_id;
-	uint32_t creation_time, snap_time;
-	uint32_t root;
-	uint64_t mapped_blocks, transaction;
-};
-static_assert(MAX_METADATA_BLOCKS < UINT32_MAX, "a root fits");
-
-struct build {
-	struct io *out;
-	struct build_options opt;
-	uint64_t nr_blocks; /* of the metadata device */
-	enum state state;
-
-	struct pool_info pool;
-	struct refmap *data_counts, *metadata_counts;
-	struct block_writer w;
-	struct btree_build def_tree;
-	struct build_device dev_tree;
-	struct build_defs defs;
-
-	struct device_info dev; /* the current one; mapped_blocks counted */
-	uint64_t claimed;
-	uint64_t def_name, in_def; /* the current one, and its mappings */
-	bool has_key;
-	vblock_t last_key; /* in the current def or device */
-
-	struct built_device *device;
-	size_t nr_devices, cap_devices;
-};
-
-static int too_small(struct err *err, uint64_t needs, uint64_t has)
-{
-	if (needs > MAX_METADATA_BLOCKS)
-		return err_set(err, -ERANGE,
-			       "needs %llu metadata blocks, more than the format's limit of %llu",
-			       (unsigned long long)needs, (unsigned long long)MAX_METADATA_BLOCKS);
-	return err_set(err, -ERANGE, "too small: needs at least %llu blocks, has %llu",
-		       (unsigned long long)needs, (unsigned long long)has);
-}
-
-/* @others and the metadata map for all of it. */
-static uint64_t with_metadata_map(uint64_t others, uint64_t nr_metadata_blocks)
-{
-	uint64_t n = others + sm_write_metadata_blocks(MAX(nr_metadata_blocks, (uint64_t)1));
-
-	while (n > nr_metadata_blocks && others + sm_write_metadata_blocks(n) != n)
-		n = others + sm_write_metadata_blocks(n);
-	return n;
-}
-
-uint64_t build_min_blocks(uint64_t nr_devices, uint64_t nr_mappings, uint64_t nr_data_blocks,
-			  uint64_t nr_metadata_blocks)
-{
-	uint64_t leaves = MAX(div_up(nr_mappings, NODE_MAX_ENTRIES(8)), nr_devices);
-
-	if (!nr_devices)
-		leaves = 0;
-	return build_blocks_around(leaves + div_up(leaves - nr_devices, INTERNAL_MAX), nr_devices,
-				   nr_data_blocks, nr_metadata_blocks);
-}
-
-uint64_t build_blocks_around(uint64_t nr_nodes, uint64_t nr_devices, uint64_t nr_data_blocks,
-			     uint64_t nr_metadata_blocks)
-{
-	uint64_t n = 1 + nr_nodes;
-
-	n += btree_build_nr_nodes(nr_devices, 8);
-	n += btree_build_nr_nodes(nr_devices, sizeof(struct disk_details));
-	n += sm_write_data_blocks(nr_data_blocks);
-	return with_metadata_map(n, MIN(nr_metadata_blocks, MAX_METADATA_BLOCKS));
-}
+#include "pool/build_private.h"
 
 static int check_pool(const struct build *b, const struct pool_info *p, struct err *err)
 {
@@ -113,7 +34,7 @@ static int check_pool(const struct build *b, const struct pool_info *p, struct e
 		return err_set(err, -EINVAL, "time %u of the pool, the format's limit is %u", p->time,
 			       MAX_TIME);
 	needs = build_min_blocks(0, 0, p->nr_data_blocks, 0);
-	return b->nr_blocks < needs ? too_small(err, needs, b->nr_blocks) : 0;
+	return b->nr_blocks < needs ? build_too_small(err, needs, b->nr_blocks) : 0;
 }
 
 /* From here on block 0 is neither a pool nor an unformatted device. */
@@ -168,7 +89,6 @@ static int do_begin_def(struct build *b, uint64_t name, struct err *err)
 	if (r < 0)
 		return err_nomem(err, "shared parts");
 	b->def_name = name;
-	b->in_def = 0;
 	b->has_key = false;
 	return 0;
 }
@@ -263,9 +183,7 @@ static int do_runs(struct build *b, const struct run *run, size_t nr, struct err
 					     err);
 	}
 	refmap_inc_list(b->data_counts, list, nr_list);
-	if (b->state == IN_DEF)
-		b->in_def += total;
-	else
+	if (b->state == IN_DEVICE)
 		b->dev.mapped_blocks += total;
 	return r;
 }
@@ -328,124 +246,8 @@ static int do_end_device(struct build *b, struct err *err)
 	return 0;
 }
 
-static int by_id(const void *va, const void *vb)
-{
-	const struct built_device *a = va, *b = vb;
-
-	return a->dev_id < b->dev_id ? -1 : a->dev_id > b->dev_id;
-}
-
-static int write_device_trees(struct build *b, struct superblock *sb, struct err *err)
-{
-	struct btree_build top = { 0 }, details = { 0 };
-	int r = btree_build_init(&top, &b->w, sizeof(le64), err);
-
-	if (!r)
-		r = btree_build_init(&details, &b->w, sizeof(struct disk_details), err);
-	if (b->nr_devices)
-		qsort(b->device, b->nr_devices, sizeof(*b->device), by_id);
-	for (size_t i = 0; !r && i < b->nr_devices; i++) {
-		const struct built_device *d = &b->device[i];
-		le64 root = le64_make(d->root);
-		struct disk_details v = {
-			.mapped_blocks = le64_make(d->mapped_blocks),
-			.transaction_id = le64_make(d->transaction),
-			.creation_time = le32_make(d->creation_time),
-			.snapshotted_time = le32_make(d->snap_time),
-		};
-
-		if (i && d->dev_id == d[-1].dev_id)
-			r = err_set(err, -EINVAL, "device %u stands there twice", d->dev_id);
-		if (!r)
-			r = btree_build_add(&top, d->dev_id, &root, err);
-		if (!r)
-			r = btree_build_add(&details, d->dev_id, &v, err);
-	}
-	if (!r)
-		r = btree_build_finish(&details, &sb->details_root, err);
-	if (!r)
-		r = btree_build_finish(&top, &sb->mapping_root, err);
-	btree_build_fini(&top);
-	btree_build_fini(&details);
-	return r;
-}
-
-/* Leaves of defs that no tree has taken hold nothing. */
-static int uncount_unused(struct build *b, struct err *err)
-{
-	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
-	struct shared_leaf l;
-	struct node n;
-	dblock_t d;
-	int r;
-
-	if (!block)
-		return err_nomem(err, "a leaf");
-	for (uint32_t i = 0; i < b->defs.nr_leaves; i++) {
-		l = build_defs_leaf(&b->defs, i);
-		if (l.at >= b->nr_blocks || refmap_get(b->metadata_counts, l.at))
-			continue;
-		r = block_writer_read(&b->w, l.at, block, err);
-		if (r < 0)
-			return r;
-		if (node_open(&n, block, l.at, 8) != NODE_OK)
-			return err_set(err, -EIO, "block %llu, just written, reads back differently",
-				       (unsigned long long)l.at);
-		for (uint32_t k = 0; k < n.nr; k++) {
-			d = mapping_block(node_value64(&n, k));
-			refmap_set(b->data_counts, d, refmap_get(b->data_counts, d) - 1);
-		}
-	}
-	return 0;
-}
-
-static int write_superblock(struct build *b, const struct superblock *sb, struct err *err)
-{
-	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
-	int r;
-
-	if (!block)
-		return err_nomem(err, "superblock");
-	superblock_seal(sb, block, 0);
-	r = io_write(b->out, block, MBLOCK_SIZE, 0, err);
-	return r < 0 ? r : io_flush(b->out, err);
-}
-
-static int do_end_pool(struct build *b, struct err *err)
-{
-	struct superblock sb = {
-		.flags = b->opt.keep_flags ? b->pool.flags & THIN_NEEDS_CHECK : 0,
-		.version = THIN_VERSION,
-		.time = b->pool.time,
-		.transaction_id = b->pool.transaction,
-		.data_block_size = b->pool.data_block_size,
-		.metadata_block_size = MBLOCK_SIZE >> SECTOR_SHIFT,
-		.metadata_nr_blocks = b->nr_blocks,
-	};
-	uint64_t others;
-	int r;
-
-	r = write_device_trees(b, &sb, err);
-	if (!r)
-		r = uncount_unused(b, err);
-	if (!r)
-		r = sm_write_data(&b->w, b->data_counts, &sb.data_sm, err);
-	if (!r)
-		r = sm_write_metadata(&b->w, &sb.metadata_sm, err);
-	if (r < 0)
-		return r;
-	if (block_writer_full(&b->w)) {
-		others = b->w.next - div_up(b->nr_blocks, ENTRIES_PER_BITMAP) - 2;
-		return too_small(err, with_metadata_map(others, 0), b->nr_blocks);
-	}
-	r = block_writer_finish(&b->w, err);
-	if (!r)
-		r = io_flush(b->out, err);
-	return r ? r : write_superblock(b, &sb, err);
-}
-
 /* The grammar of events.h; after a failure nothing is taken any more. */
-static int enter(struct build *b, enum state from, struct err *err)
+static int enter(struct build *b, enum build_state from, struct err *err)
 {
 	if (b->state == from)
 		return 0;
@@ -453,7 +255,7 @@ static int enter(struct build *b, enum state from, struct err *err)
 	return err_set(err, -EINVAL, "metadata events out of order");
 }
 
-static int leave(struct build *b, enum state to, int r)
+static int leave(struct build *b, enum build_state to, int r)
 {
 	b->state = r < 0 ? BROKEN : to;
 	return r;
@@ -500,7 +302,7 @@ static int on_end_device(void *ctx, struct err *err)
 
 static int on_end_pool(void *ctx, struct err *err)
 {
-	return enter(ctx, IN_POOL, err) ?: leave(ctx, AT_END, do_end_pool(ctx, err));
+	return enter(ctx, IN_POOL, err) ?: leave(ctx, AT_END, build_end(ctx, err));
 }
 
 static const struct events_ops build_ops = {

@@ -1,12 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Counts what build would write, without writing. */
+/* How many blocks build takes: by numbers alone, and by the events. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/overflow.h"
-#include "pdata/btree_build.h"
-#include "pool/build.h"
-#include "pool/build_defs.h"
+#include "pdata/sm_write.h"
+#include "pool/build_private.h"
+
+int build_too_small(struct err *err, uint64_t needs, uint64_t has)
+{
+	if (needs > MAX_METADATA_BLOCKS)
+		return err_set(err, -ERANGE,
+			       "needs %llu metadata blocks, more than the format's limit of %llu",
+			       (unsigned long long)needs, (unsigned long long)MAX_METADATA_BLOCKS);
+	return err_set(err, -ERANGE, "too small: needs at least %llu blocks, has %llu",
+		       (unsigned long long)needs, (unsigned long long)has);
+}
+
+uint64_t build_with_metadata_map(uint64_t others, uint64_t nr_metadata_blocks)
+{
+	uint64_t n = others + sm_write_metadata_blocks(MAX(nr_metadata_blocks, (uint64_t)1));
+
+	while (n > nr_metadata_blocks && others + sm_write_metadata_blocks(n) != n)
+		n = others + sm_write_metadata_blocks(n);
+	return n;
+}
+
+uint64_t build_min_blocks(uint64_t nr_devices, uint64_t nr_mappings, uint64_t nr_data_blocks,
+			  uint64_t nr_metadata_blocks)
+{
+	uint64_t leaves = MAX(div_up(nr_mappings, NODE_MAX_ENTRIES(8)), nr_devices);
+
+	if (!nr_devices)
+		leaves = 0;
+	return build_blocks_around(leaves + div_up(leaves - nr_devices, INTERNAL_MAX), nr_devices,
+				   nr_data_blocks, nr_metadata_blocks);
+}
+
+uint64_t build_blocks_around(uint64_t nr_nodes, uint64_t nr_devices, uint64_t nr_data_blocks,
+			     uint64_t nr_metadata_blocks)
+{
+	uint64_t n = 1 + nr_nodes;
+
+	n += btree_build_nr_nodes(nr_devices, 8);
+	n += btree_build_nr_nodes(nr_devices, sizeof(struct disk_details));
+	n += sm_write_data_blocks(nr_data_blocks);
+	return build_with_metadata_map(n, MIN(nr_metadata_blocks, MAX_METADATA_BLOCKS));
+}
 
 struct counter {
 	struct build_defs defs;

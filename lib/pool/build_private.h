@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_BUILD_PRIVATE_H
+#define POOL_BUILD_PRIVATE_H
+/* Between the parts of build: the sink (build.c), its end (build_end.c), sizes (build_count.c). */
+#include "pool/build.h"
+#include "pool/build_device.h"
+#include "pool/superblock.h"
+
+enum build_state { AT_START, IN_POOL, IN_DEF, IN_DEVICE, AT_END, BROKEN };
+
+/* What is kept of a finished device. */
+struct built_device {
+	uint32_t dev_id;
+	uint32_t creation_time, snap_time;
+	uint32_t root;
+	uint64_t mapped_blocks, transaction;
+};
+static_assert(MAX_METADATA_BLOCKS < UINT32_MAX, "a root fits");
+
+struct build {
+	struct io *out;
+	struct build_options opt;
+	uint64_t nr_blocks; /* of the metadata device */
+	enum build_state state;
+
+	struct pool_info pool;
+	struct refmap *data_counts, *metadata_counts;
+	struct block_writer w;
+	struct btree_build def_tree;
+	struct build_device dev_tree;
+	struct build_defs defs;
+
+	struct device_info dev; /* the current one; mapped_blocks counted */
+	uint64_t claimed;
+	uint64_t def_name; /* the current one */
+	bool has_key;
+	vblock_t last_key; /* in the current def or device */
+
+	struct built_device *device;
+	size_t nr_devices, cap_devices;
+};
+
+/* After the last device: the trees that name the devices, the space maps, the superblock. */
+int build_end(struct build *b, struct err *err);
+
+/* @others and the metadata map for all of it. */
+uint64_t build_with_metadata_map(uint64_t others, uint64_t nr_metadata_blocks);
+/* -ERANGE, "too small: .." */
+int build_too_small(struct err *err, uint64_t needs, uint64_t has);
+
+#endif
