@@ -184,7 +184,7 @@ static bool is_lossless(const struct salvage *s)
 	for (size_t i = 0; i < s->nr_devs; i++) {
 		const struct sdevice *d = &s->dev[i];
 
-		if (d->source != DETAILS_LIVE || d->id_invented)
+		if (d->source != DETAILS_LIVE || d->id_invented || d->has_other_id)
 			return false;
 		if ((gaps || !d->in_top) && d->info.mapped_blocks != d->nr_mappings)
 			return false;
@@ -283,7 +283,7 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 			r = salvage_bound(s, err);
 		if (!r)
 			r = walk_trees(s, err);
-		s->intact = !r && is_whole(s) && !s->sb_mended;
+		s->intact = !r && is_whole(s);
 	}
 	if (!r && !s->intact)
 		r = rescue(s, err);
@@ -298,6 +298,8 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 	}
 	if (!r)
 		r = salvage_complete_details(s, err);
+	if (!r)
+		r = salvage_check_times(s, err);
 	if (!r) {
 		s->lossless = is_lossless(s);
 	}

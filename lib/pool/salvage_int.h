@@ -46,6 +46,7 @@ enum snode_flags {
 	SN_MENDED = 64,	  /* header or bits were corrected */
 	SN_TAKEN = 128,	  /* an orphan that found its parent */
 	SN_BROKEN = 256,  /* not all of its subtree can be read */
+	SN_CLIPPED = 512, /* only what lies between first and last belongs there */
 };
 
 /* A node, in brief.  Its content stays on disk. */
@@ -94,6 +95,9 @@ struct sdevice {
 	bool in_top;	     /* the top level named it */
 	bool is_guess; /* only an older top level names it: forgotten when no tree is found */
 	bool id_invented;
+	bool snap_time_raised;
+	bool has_other_id; /* its details stood under this one: */
+	uint32_t other_id;
 	bool root_found; /* the root was brought home */
 	uint64_t nr_mappings;
 };
@@ -104,6 +108,7 @@ struct gap {
 	uint32_t node;
 	uint32_t block; /* the lost block, or NONE */
 	int height;	/* of the lost node, -1: not known */
+	bool astray;	/* the node may be there: it is its parent that points elsewhere */
 	uint8_t tree;
 	uint8_t why; /* enum block_kind of what stands there now */
 };
@@ -136,6 +141,7 @@ struct salvage {
 	struct superblock sb;
 	enum sb_fault sb_fault;
 	bool sb_mended, sb_found; /* found elsewhere */
+	bool sb_fields;		  /* junk around its fields, which are right */
 	bool has_sb;		  /* fields below come from a superblock, else from search */
 	uint64_t nr_data_blocks;  /* UINT64_MAX: not known */
 	uint32_t max_time;	  /* newest time seen in what is kept */
@@ -164,6 +170,7 @@ struct salvage {
 	bool from_snapshot; /* the held snapshot's trees had to be used */
 	bool guessed;	    /* the metadata space map could not tell */
 	bool uncertain;	    /* choices were made that nothing confirms */
+	bool times_raised;
 	bool count_differs; /* a device's details have another number than its tree */
 	bool lossless, intact;
 };
@@ -217,8 +224,10 @@ static inline uint64_t view_value(const struct view *v, uint32_t i)
 }
 /*
  * The runs of a mapping leaf in key order, without those whose data block is not below
- * @nr_data_blocks, and of equal keys only the newest.  @run: room for 252.
+ * @nr_data_blocks and without keys out of order.  @run: room for 252.
  */
+/* Leaves out what is not in [@begin, @last]; returns how many runs are left. */
+uint32_t runs_clip(struct run *run, uint32_t nr, uint64_t begin, uint64_t last);
 uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *run);
 
 /* --- salvage_mend.c --- */
@@ -242,6 +251,8 @@ void salvage_mark_children(const struct salvage *s, uint8_t *is_child);
 /* --- salvage_trees.c: linking and walking --- */
 void salvage_link(struct salvage *s);
 int salvage_walk_top(struct salvage *s, struct err *err);
+/* Raises snap_times that are too low for mappings which devices share. */
+int salvage_check_times(struct salvage *s, struct err *err);
 int salvage_walk_details(struct salvage *s, struct err *err);
 int salvage_walk_devices(struct salvage *s, struct err *err);
 int salvage_walk_mapping(struct salvage *s, uint32_t node, struct err *err);

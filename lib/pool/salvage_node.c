@@ -4,8 +4,6 @@
  * whose checksum is right is believed as far as its fields agree with each other: of flags,
  * value_size and max_entries one may be wrong, since any two tell the third.
  */
-#include <stdlib.h>
-
 #include "pool/salvage_int.h"
 
 static bool value_size_ok(uint32_t v)
@@ -26,10 +24,11 @@ static uint32_t value_size_of_max(uint32_t max)
 /* Block numbers are small, mappings carry the data block in the upper 40 bits. */
 static bool looks_internal(const struct view *v)
 {
+	uint32_t small = 0;
+
 	for (uint32_t i = 0; i < v->nr; i++)
-		if (view_value(v, i) >= MAX_METADATA_BLOCKS)
-			return false;
-	return v->nr > 0;
+		small += view_value(v, i) < MAX_METADATA_BLOCKS;
+	return small * 2 > v->nr;
 }
 
 bool view_open(struct view *v, const void *block)
@@ -54,7 +53,8 @@ bool view_open(struct view *v, const void *block)
 		return false;
 	v->values = v->keys + (size_t)8 * NODE_MAX_ENTRIES(v->value_size);
 	if (flags == NODE_INTERNAL || flags == NODE_LEAF) {
-		v->leaf = flags == NODE_LEAF;
+		v->leaf = flags == NODE_LEAF || (v->value_size == 8 && !looks_internal(v));
+		v->mended |= v->leaf != (flags == NODE_LEAF);
 	} else {
 		v->leaf = v->value_size != 8 || !looks_internal(v);
 		v->mended = true;
@@ -65,21 +65,6 @@ bool view_open(struct view *v, const void *block)
 		if (view_key(v, i - 1) >= view_key(v, i))
 			v->unsorted = true;
 	return true;
-}
-
-struct entry {
-	uint64_t key, value;
-};
-
-static int by_key_newest_first(const void *pa, const void *pb)
-{
-	const struct entry *a = pa, *b = pb;
-
-	if (a->key != b->key)
-		return a->key < b->key ? -1 : 1;
-	if (mapping_time(a->value) != mapping_time(b->value))
-		return mapping_time(a->value) > mapping_time(b->value) ? -1 : 1;
-	return 0;
 }
 
 static uint32_t add_run(struct run *run, uint32_t nr, uint64_t key, uint64_t value)
@@ -95,19 +80,25 @@ static uint32_t add_run(struct run *run, uint32_t nr, uint64_t key, uint64_t val
 	return nr + 1;
 }
 
-static uint32_t runs_sorted(const struct view *v, uint64_t nr_data_blocks, struct run *run)
+/*
+ * Where keys are out of order, nothing tells which of the key and its value is in the wrong place: of
+ * such a leaf those entries are believed that all keys before are below and all after above.
+ */
+static uint32_t runs_in_order(const struct view *v, uint64_t nr_data_blocks, struct run *run)
 {
-	struct entry e[INTERNAL_MAX];
+	uint64_t least_after[INTERNAL_MAX + 1], most_before = 0;
 	uint32_t nr = 0;
 
-	for (uint32_t i = 0; i < v->nr; i++)
-		e[i] = (struct entry){ view_key(v, i), view_value(v, i) };
-	qsort(e, v->nr, sizeof(*e), by_key_newest_first);
+	least_after[v->nr] = UINT64_MAX;
+	for (uint32_t i = v->nr; i-- > 0;)
+		least_after[i] = MIN(least_after[i + 1], view_key(v, i));
 	for (uint32_t i = 0; i < v->nr; i++) {
-		if (i && e[i].key == e[i - 1].key)
-			continue;
-		if (mapping_block(e[i].value) < nr_data_blocks)
-			nr = add_run(run, nr, e[i].key, e[i].value);
+		uint64_t key = view_key(v, i), value = view_value(v, i);
+
+		if ((!i || key > most_before) && (i + 1 == v->nr || key < least_after[i + 1]) &&
+		    mapping_block(value) < nr_data_blocks)
+			nr = add_run(run, nr, key, value);
+		most_before = MAX(most_before, key);
 	}
 	return nr;
 }
@@ -117,7 +108,7 @@ uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *ru
 	uint32_t nr = 0;
 
 	if (v->unsorted)
-		return runs_sorted(v, nr_data_blocks, run);
+		return runs_in_order(v, nr_data_blocks, run);
 	for (uint32_t i = 0; i < v->nr; i++) {
 		uint64_t value = view_value(v, i);
 
@@ -125,4 +116,24 @@ uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *ru
 			nr = add_run(run, nr, view_key(v, i), value);
 	}
 	return nr;
+}
+
+uint32_t runs_clip(struct run *run, uint32_t nr, uint64_t begin, uint64_t last)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		struct run r = run[i];
+		uint64_t skip = r.vbegin < begin ? MIN(begin - r.vbegin, r.len) : 0;
+
+		r.vbegin += skip;
+		r.dbegin += skip;
+		r.len -= skip;
+		if (!r.len || r.vbegin > last)
+			continue;
+		if (r.len - 1 > last - r.vbegin)
+			r.len = last - r.vbegin + 1;
+		run[kept++] = r;
+	}
+	return kept;
 }

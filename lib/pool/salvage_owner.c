@@ -67,7 +67,7 @@ static int list_orphans(struct salvage *s, uint8_t tree, struct vec *out, struct
 
 static bool in_range(const struct snode *n, const struct gap *g)
 {
-	if (g->height >= 0 && n->height >= g->height && n->nr)
+	if (g->height >= 0 && n->height >= g->height + g->astray)
 		return false;
 	return n->nr && n->first >= g->begin && n->last <= g->last;
 }
@@ -215,6 +215,54 @@ static int invent_ids(struct salvage *s, struct vec *orphans, struct err *err)
 			r = salvage_walk_mapping(s, o->node, err);
 	}
 	return r;
+}
+
+/* The device without details whose tree has @nr mappings, when there is just one. */
+static struct sdevice *only_bare(struct salvage *s, uint64_t nr)
+{
+	struct sdevice *found = NULL;
+
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		struct sdevice *d = &s->dev[i];
+
+		if (d->source != DETAILS_INVENTED || d->root == NONE ||
+		    s->node[d->root].nr_mappings != nr)
+			continue;
+		if (found)
+			return NULL;
+		found = d;
+	}
+	return found;
+}
+
+/*
+ * One id differs between the two trees: a device without details and details without a device, of
+ * the same number of mappings.  The top level's id is kept.
+ */
+static void pair_details(struct salvage *s)
+{
+	size_t nr = 0;
+
+	salvage_sum_all(s);
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		struct sdevice *d = &s->dev[i], *bare;
+
+		if (d->root != NONE || d->source != DETAILS_LIVE || !d->info.mapped_blocks)
+			continue;
+		bare = only_bare(s, d->info.mapped_blocks);
+		if (!bare)
+			continue;
+		bare->has_other_id = true;
+		bare->other_id = d->info.dev_id;
+		d->info.dev_id = bare->info.dev_id;
+		bare->info = d->info;
+		bare->source = DETAILS_LIVE;
+		d->is_guess = true; /* forgotten below */
+	}
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (!s->dev[i].is_guess || s->dev[i].root != NONE)
+			s->dev[nr++] = s->dev[i];
+	s->nr_devs = nr;
 }
 
 static bool needs_root(const struct sdevice *d)
@@ -649,6 +697,8 @@ int salvage_fill_gaps(struct salvage *s, struct err *err)
 	drop_guesses(s);
 	if (!r && s->top_lost && s->details_lost)
 		r = invent_ids(s, &orphans, err);
+	if (!r)
+		pair_details(s);
 	if (!r)
 		r = add_root_gaps(s, err);
 	if (!r) {

@@ -64,13 +64,24 @@ static void tell_gap(struct telling *t, const struct snode *n, uint64_t begin, u
 
 static void tell_dropped(struct telling *t, uint32_t i, struct device_report *d)
 {
+	const struct snode *n = &t->s->node[i];
+	struct run run[INTERNAL_MAX];
+	struct runs kept;
 	struct view v;
+	uint32_t nr;
 
-	if (salvage_get(t->s, t->s->node[i].block, t->buf, NULL) < 0 || !view_open(&v, t->buf))
+	if (salvage_get(t->s, n->block, t->buf, NULL) < 0 || !view_open(&v, t->buf))
 		return;
+	nr = view_runs(&v, t->s->nr_data_blocks, run);
+	if (n->flags & SN_CLIPPED)
+		nr = runs_clip(run, nr, n->first, n->last);
+	runs_init(&kept);
+	for (uint32_t k = 0; k < nr; k++)
+		(void)runs_add(&kept, run[k].vbegin, run[k].vbegin + run[k].len);
 	for (uint32_t k = 0; k < v.nr; k++)
-		if (mapping_block(view_value(&v, k)) >= t->s->nr_data_blocks)
+		if (!runs_has(&kept, view_key(&v, k)))
 			add_range(&d->dropped, view_key(&v, k), view_key(&v, k));
+	runs_fini(&kept);
 }
 
 static void walk(struct telling *t, uint32_t i, uint64_t begin, uint64_t last,
@@ -175,6 +186,11 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 	else if (dev->root_found)
 		outbuf_printf(out, "device %u: lost from the top level; its tree was found at block %u\n",
 			      id, s->node[dev->root].block);
+	if (dev->has_other_id)
+		outbuf_printf(out,
+			      "device %u: its details stood under id %u: one of the two trees has a wrong id, and "
+			      "which is not known\n",
+			      id, dev->other_id);
 	if (dev->source == DETAILS_OLDER)
 		outbuf_printf(out,
 			      "device %u: details lost; transaction %llu and creation time %u from an older copy, "
@@ -199,9 +215,13 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 		outbuf_printf(out, "device %u: %llu mapped blocks kept%s\n", id,
 			      (unsigned long long)dev->nr_mappings,
 			      d.lost.nr ? ", how many were lost is not known" : ", all");
+	if (dev->snap_time_raised)
+		outbuf_printf(out,
+			      "device %u: snap_time raised to %u, above the times of mappings it shares\n", id,
+			      dev->info.snap_time);
 	put_ranges(s, dev, &d.lost, missing ? "what was lost lies in" : "something may be lost in",
 		   out);
-	put_ranges(s, dev, &d.dropped, "dropped for data blocks that do not exist:", out);
+	put_ranges(s, dev, &d.dropped, "dropped, because they cannot be right:", out);
 	device_report_fini(&d);
 }
 
@@ -227,6 +247,8 @@ static void put_super(const struct salvage *s, struct outbuf *out)
 		outbuf_printf(out, "superblock (block 0): %s; ", sb_fault_text(s->sb_fault));
 		if (s->sb_found)
 			outbuf_printf(out, "found in the place of block %u\n", salvage_where(s, 0));
+		else if (s->sb_fields)
+			outbuf_str(out, "its fields are right\n");
 		else if (s->sb_mended)
 			outbuf_str(out, "one changed byte was put right\n");
 		else
@@ -287,7 +309,8 @@ void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 {
 	struct telling t;
 
-	if (s->intact && !s->nr_bad && !verbose && !s->count_differs)
+	if (s->intact && s->lossless && !verbose && !s->count_differs && !s->times_raised &&
+	    s->sb_fault == SB_OK)
 		return;
 	put_super(s, out);
 	put_blocks(s, out);
@@ -295,7 +318,7 @@ void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 		for (size_t i = 0; i < s->nr_devs; i++)
 			put_device(&t, &s->dev[i], verbose, out);
 	telling_fini(&t);
-	if (s->intact && !verbose)
+	if (s->intact && s->lossless && !verbose)
 		return;
 	outbuf_printf(out, "%zu devices, %llu mapped blocks: %s\n", s->nr_devs,
 		      (unsigned long long)s->nr_mappings,

@@ -98,8 +98,8 @@ static void sum_leaf(struct sight *g, const struct view *v, struct snode *n)
 		kept = 0;
 		for (uint32_t i = 0; i < nr; i++)
 			kept += g->runs[i].len;
-		n->first = g->runs[0].vbegin;
-		n->last = g->runs[nr - 1].vbegin + g->runs[nr - 1].len - 1;
+		n->first = nr ? g->runs[0].vbegin : 0;
+		n->last = nr ? g->runs[nr - 1].vbegin + g->runs[nr - 1].len - 1 : 0;
 	}
 	n->min_time = UINT32_MAX;
 	for (uint32_t i = 0; i < v->nr; i++) {

@@ -183,8 +183,13 @@ void salvage_count_edges(struct salvage *s)
 			continue;
 		if (s->has_counts && s->count[n->block] != COUNT_UNKNOWN)
 			live |= s->count[n->block] > 0;
-		for (uint32_t k = 0; live && k < n->nr_edges; k++)
-			add_ref(s, s->edge[n->edge + k].block);
+		for (uint32_t k = 0; live && k < n->nr_edges; k++) {
+			const struct edge *e = &s->edge[n->edge + k];
+
+			/* what stands under an id that no device can have lacks a parent */
+			if (!(n->flags & SN_LEAF) || e->key <= MAX_DEV_ID)
+				add_ref(s, e->block);
+		}
 	}
 }
 

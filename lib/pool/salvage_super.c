@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/overflow.h"
 #include "pool/salvage_int.h"
 
 /* The bound for data blocks, as soon as it is known. */
@@ -18,7 +19,7 @@ static void set_bound(struct salvage *s)
 			o->hint.has_data_block_size  ? o->hint.data_block_size :
 						       0;
 
-	if (s->has_sb) {
+	if (s->has_sb && div_up(s->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP) < s->nr_blocks) {
 		s->nr_data_blocks = s->sb.data_sm.nr_blocks;
 		if (o->given.has_nr_data_blocks)
 			s->nr_data_blocks = MAX(s->nr_data_blocks, o->given.nr_data_blocks);
@@ -43,6 +44,25 @@ static void choose_roots(struct salvage *s)
 		s->sb.details_root = s->opt.details_root;
 }
 
+/*
+ * The kernel writes zeros behind the last field: when the checksum is right with zeros there, all fields
+ * are.  A right checksum over a wrong number or magic means that only those are wrong.
+ */
+static bool recover_fields(struct salvage *s, void *block)
+{
+	struct disk_superblock *d = block;
+	uint8_t zero[sizeof(d->unused)] = { 0 };
+
+	if (csum_classify(block, NULL) != CSUM_IS_SUPERBLOCK) {
+		memcpy(d->unused, zero, sizeof(zero));
+		if (csum_classify(block, NULL) != CSUM_IS_SUPERBLOCK)
+			return false;
+	}
+	d->magic = le64_make(THIN_MAGIC);
+	csum_seal(block, 0, SALT_SUPERBLOCK);
+	return superblock_open(&s->sb, block, 0) == SB_OK;
+}
+
 int salvage_read_super(struct salvage *s, struct err *err)
 {
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
@@ -55,6 +75,9 @@ int salvage_read_super(struct salvage *s, struct err *err)
 	r = io_read(s->io, buf, MBLOCK_SIZE, 0, NULL);
 	s->sb_fault = r < 0 ? SB_UNREADABLE : superblock_open(&s->sb, buf, 0);
 	s->has_sb = s->sb_fault == SB_OK;
+	if (!r && (s->sb_fault == SB_BAD_CSUM || s->sb_fault == SB_WRONG_PLACE ||
+		   s->sb_fault == SB_BAD_MAGIC))
+		s->has_sb = s->sb_fields = recover_fields(s, buf);
 	if (!s->has_sb)
 		memset(&s->sb, 0, sizeof(s->sb));
 	choose_roots(s);
@@ -156,6 +179,7 @@ static void header_nr_data(struct salvage *s)
 		return;
 	}
 	s->info.nr_data_blocks = need;
+	s->header_invented |= s->has_sb;
 	outbuf_printf(&s->header_notes,
 		      "the number of data blocks is lost; %llu is the least that holds all mappings (the kernel "
 		      "takes the rest of the data device when the pool is activated); --nr-data-blocks N or "

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
+
 #include "pool/salvage_int.h"
 
 static bool tree_fits(uint8_t child, uint8_t tree)
@@ -218,9 +220,11 @@ static uint32_t make_gap(struct salvage *s, uint8_t tree, uint32_t block, int he
 			   .height = height, .tree = tree, .why = BLOCK_JUNK };
 	s->node[v].first = begin;
 	s->node[v].last = last;
+	g->astray = block >= s->nr_blocks;
 	if (block < s->nr_blocks) {
 		g->block = block;
 		g->why = s->kind[block];
+		g->astray = s->kind[block] >= BLOCK_NODE;
 		if (s->slot[block] == NONE) {
 			s->slot[block] = v;
 			s->node[v].block = block;
@@ -247,6 +251,41 @@ struct walk {
 	struct err *err;
 };
 
+/*
+ * A leaf of which most lies where its parent says: a key in it is wrong.  What lies outside is left
+ * out.  Returns @i, or NONE when the leaf is something else altogether.
+ */
+static uint32_t clip_leaf(const struct walk *w, uint32_t i, int height, uint64_t begin,
+			  uint64_t last)
+{
+	CLEANUP(free_ptr) void *buf = NULL;
+	struct snode *n;
+	struct run run[INTERNAL_MAX];
+	struct view v;
+	uint64_t kept = 0;
+	uint32_t nr;
+
+	if (i == NONE || height || w->tree != TREE_MAPPING)
+		return NONE;
+	n = &w->s->node[i];
+	buf = io_alloc(MBLOCK_SIZE);
+	if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) || n->flags & (SN_LIVE | SN_CLIPPED) ||
+	    !buf || salvage_get(w->s, n->block, buf, NULL) < 0 || !view_open(&v, buf))
+		return NONE;
+	nr = view_runs(&v, w->s->nr_data_blocks, run);
+	nr = runs_clip(run, nr, begin, last);
+	for (uint32_t k = 0; k < nr; k++)
+		kept += run[k].len;
+	if (kept * 4 < (uint64_t)v.nr * 3)
+		return NONE;
+	n->first = run[0].vbegin;
+	n->last = run[nr - 1].vbegin + run[nr - 1].len - 1;
+	n->nr_mappings = kept;
+	n->nr_bad = (uint16_t)(v.nr - kept);
+	n->flags |= SN_CLIPPED;
+	return i;
+}
+
 static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t last,
 		     unsigned depth)
 {
@@ -272,6 +311,8 @@ static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t 
 		    (s->node[c].first < key || s->node[c].last > end ||
 		     !adopt(&s->node[c], w->tree, s->node[i].height - 1)))
 			c = NONE;
+		if (c == NONE)
+			c = clip_leaf(w, node_of(s, e->block), s->node[i].height - 1, key, end);
 		if (c == NONE) {
 			c = make_gap(s, w->tree, e->block, s->node[i].height - 1, key, end, w->err);
 			if (c == NONE)
@@ -279,6 +320,7 @@ static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t 
 			s->edge[s->node[i].edge + k].node = c; /* the array may have moved */
 			continue;
 		}
+		s->edge[s->node[i].edge + k].node = c;
 		r = walk_node(w, c, key, end, depth + 1);
 		if (r < 0)
 			return r;

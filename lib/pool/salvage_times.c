@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The rule on which the safety of shared data rests: what more than one device maps is older than each
+ * of their last snapshots.  The kernel writes in place where it does not hold.  Devices for
+ * which it does not get a higher snap_time: then too much is copied before it is written, which is
+ * harmless.
+ *
+ * A data block is shared when two leaves name it, or when two devices reach the leaf.  Only
+ * subtrees with a mapping as new as the device's snap_time are looked into.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pdata/refmap.h"
+#include "pool/salvage_int.h"
+
+#define MAX_BLOCKS ((uint64_t)1 << 32)
+
+struct times {
+	struct salvage *s;
+	struct refmap *refs; /* by data block: how many leaves name it */
+	uint8_t *reached;    /* by node: 1, or 2 by more than one device */
+	_Atomic uint64_t nr_entries;
+	/* the leaves that one device is looked at for */
+	struct vec leaves; /* mblock_t */
+	uint32_t snap_time;
+	_Atomic uint32_t newest; /* of its shared mappings that are too new, plus one */
+};
+
+static void reach(struct times *t, uint32_t i, uint8_t how)
+{
+	const struct salvage *s = t->s;
+	const struct snode *n = &s->node[i];
+
+	if (t->reached[i] >= how)
+		how = 2;
+	if (t->reached[i] == 2)
+		return;
+	t->reached[i] = how;
+	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
+		if (s->edge[n->edge + k].node != NONE)
+			reach(t, s->edge[n->edge + k].node, how);
+}
+
+/* Locations are handed to the stream in order; blocks that moved are too few to matter. */
+static int by_number(const void *pa, const void *pb)
+{
+	const mblock_t *a = pa, *b = pb;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+static int add_leaf(struct times *t, uint32_t i)
+{
+	mblock_t *p = vec_push(&t->leaves, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	*p = salvage_where(t->s, t->s->node[i].block);
+	return 0;
+}
+
+static int read_leaves(struct times *t, stream_fn *fn, struct err *err)
+{
+	if (!t->leaves.nr)
+		return 0;
+	qsort(t->leaves.data, t->leaves.nr, sizeof(mblock_t), by_number);
+	return stream_read(&t->s->stream, t->leaves.data, t->leaves.nr, fn, t, err);
+}
+
+/* The leaf in @data; @mended: 4096 bytes for one that has to be put right first. */
+static bool open_leaf(const struct times *t, mblock_t at, const void *data, int status,
+		      uint8_t *mended, struct view *v)
+{
+	if (status < 0)
+		return false;
+	if (t->s->mends.nr) {
+		memcpy(mended, data, MBLOCK_SIZE);
+		salvage_apply_mends(t->s, (uint32_t)at, mended);
+		data = mended;
+	}
+	return view_open(v, data) && v->leaf && v->value_size == 8;
+}
+
+static int count_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data,
+		      int status)
+{
+	struct times *t = ctx;
+	uint8_t mended[MBLOCK_SIZE];
+	struct view v;
+
+	(void)worker;
+	(void)i;
+	if (!open_leaf(t, at, data, status, mended, &v))
+		return 0;
+	for (uint32_t k = 0; k < v.nr; k++) {
+		uint64_t b = mapping_block(view_value(&v, k));
+
+		if (b < refmap_nr_blocks(t->refs))
+			refmap_inc(t->refs, b);
+	}
+	atomic_fetch_add(&t->nr_entries, v.nr);
+	return 0;
+}
+
+static int check_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data,
+		      int status)
+{
+	struct times *t = ctx;
+	uint8_t mended[MBLOCK_SIZE];
+	struct view v;
+
+	(void)worker;
+	(void)i;
+	if (!open_leaf(t, at, data, status, mended, &v))
+		return 0;
+	for (uint32_t k = 0; k < v.nr; k++) {
+		uint64_t value = view_value(&v, k), b = mapping_block(value);
+		uint32_t time = mapping_time(value), old = atomic_load(&t->newest);
+
+		if (time < t->snap_time || b >= refmap_nr_blocks(t->refs) ||
+		    refmap_get(t->refs, b) < 2)
+			continue;
+		while (old < time + 1 && !atomic_compare_exchange_weak(&t->newest, &old, time + 1))
+			;
+	}
+	return 0;
+}
+
+/* The leaves below @i with mappings that are too new, unless they are not shared. */
+static int list_leaves(struct times *t, uint32_t i, uint32_t snap_time)
+{
+	const struct salvage *s = t->s;
+	const struct snode *n = &s->node[i];
+	int r = 0;
+
+	if (!n->nr_mappings || n->max_time < snap_time)
+		return 0;
+	if (n->flags & SN_LEAF) {
+		if (t->reached[i] == 2)
+			t->newest = MAX(t->newest, n->max_time + 1);
+		else
+			r = add_leaf(t, i);
+		return r;
+	}
+	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
+		if (s->edge[n->edge + k].node != NONE)
+			r = list_leaves(t, s->edge[n->edge + k].node, snap_time);
+	return r;
+}
+
+static int check_device(struct times *t, struct sdevice *d, bool blocks_shared, struct err *err)
+{
+	int r;
+
+	t->leaves.nr = 0;
+	t->snap_time = d->info.snap_time;
+	t->newest = 0;
+	r = list_leaves(t, d->root, d->info.snap_time);
+	if (r < 0)
+		return err_nomem(err, "salvage: times");
+	if (blocks_shared)
+		r = read_leaves(t, check_leaf, err);
+	if (t->newest <= d->info.snap_time)
+		return r;
+	d->info.snap_time = MIN(t->newest, MAX_TIME);
+	d->snap_time_raised = true;
+	t->s->times_raised = true;
+	t->s->info.time = MAX(t->s->info.time, d->info.snap_time);
+	return r;
+}
+
+static int count_all(struct times *t, struct err *err)
+{
+	struct salvage *s = t->s;
+
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		if (t->reached[i] && s->node[i].flags & SN_LEAF && s->node[i].nr_mappings &&
+		    add_leaf(t, i) < 0)
+			return err_nomem(err, "salvage: times");
+	return read_leaves(t, count_leaf, err);
+}
+
+/* Could anything be shared and too new? */
+static bool is_suspicious(const struct salvage *s)
+{
+	size_t nr = 0, new = 0;
+
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		const struct sdevice *d = &s->dev[i];
+
+		if (d->root == NONE || !s->node[d->root].nr_mappings)
+			continue;
+		nr++;
+		new += s->node[d->root].max_time >= d->info.snap_time;
+	}
+	return nr > 1 && new;
+}
+
+int salvage_check_times(struct salvage *s, struct err *err)
+{
+	struct times t = { .s = s };
+	bool blocks_shared;
+	int r;
+
+	if (!is_suspicious(s) || s->info.nr_data_blocks > MAX_BLOCKS)
+		return 0;
+	t.refs = refmap_new(s->info.nr_data_blocks, true);
+	t.reached = calloc((size_t)s->nr_nodes + 1, 1);
+	r = t.refs && t.reached ? 0 : err_nomem(err, "salvage: times");
+	for (size_t i = 0; i < s->nr_devs && !r; i++)
+		if (s->dev[i].root != NONE)
+			reach(&t, s->dev[i].root, 1);
+	if (!r)
+		r = count_all(&t, err);
+	blocks_shared = t.refs && refmap_nr_allocated(t.refs) < t.nr_entries;
+	for (size_t i = 0; i < s->nr_devs && !r; i++)
+		if (s->dev[i].root != NONE)
+			r = check_device(&t, &s->dev[i], blocks_shared, err);
+	if (t.refs)
+		refmap_free(t.refs);
+	free(t.reached);
+	free(t.leaves.data);
+	return r;
+}
