@@ -151,6 +151,14 @@ static bool is_whole(const struct salvage *s)
 	return true;
 }
 
+static bool was_mended(const struct salvage *s)
+{
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		if (s->node[i].flags & SN_LIVE && s->node[i].flags & SN_MENDED)
+			return true;
+	return false;
+}
+
 static void sum_devices(struct salvage *s)
 {
 	s->nr_mappings = 0;
@@ -242,6 +250,15 @@ static int use_snapshot(struct salvage *s, struct err *err)
 	return r ? r : salvage_fill_gaps(s, err);
 }
 
+/* Both roots are lost, and so is what would tell which of the nodes are live. */
+static bool snapshot_is_best(const struct salvage *s)
+{
+	const struct snode *n = s->node;
+
+	return s->sb.held_root && n[s->map_root].flags & SN_VIRTUAL &&
+	       n[s->details_root].flags & SN_VIRTUAL && salvage_has_unknown(s);
+}
+
 static int rescue(struct salvage *s, struct err *err)
 {
 	int r;
@@ -260,9 +277,11 @@ static int rescue(struct salvage *s, struct err *err)
 		r = walk_trees(s, err);
 	if (!r)
 		r = salvage_read_counts(s, err);
-	if (!r)
+	if (!r && snapshot_is_best(s))
+		r = use_snapshot(s, err);
+	if (!r && !s->from_snapshot)
 		r = salvage_fill_gaps(s, err);
-	if (!r && live_trees_are_gone(s))
+	if (!r && !s->from_snapshot && live_trees_are_gone(s))
 		r = use_snapshot(s, err);
 	return r;
 }
@@ -271,6 +290,7 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		struct salvage **out, struct err *err)
 {
 	struct salvage *s = salvage_alloc(meta, jobs, opt);
+	bool whole = false;
 	int r;
 
 	*out = NULL;
@@ -283,9 +303,10 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 			r = salvage_bound(s, err);
 		if (!r)
 			r = walk_trees(s, err);
-		s->intact = !r && is_whole(s);
+		whole = !r && is_whole(s);
+		s->intact = whole && s->sb_fault == SB_OK && !was_mended(s);
 	}
-	if (!r && !s->intact)
+	if (!r && !whole)
 		r = rescue(s, err);
 	if (!r) {
 		sum_devices(s);

@@ -272,6 +272,16 @@ static const char *tree_text(uint8_t tree)
 				      "mappings";
 }
 
+static bool is_mended_at(const struct salvage *s, uint32_t at)
+{
+	const struct mend *m = s->mends.data;
+
+	for (size_t i = 0; i < s->mends.nr; i++)
+		if (m[i].at == at)
+			return true;
+	return false;
+}
+
 static void put_blocks(const struct salvage *s, struct outbuf *out)
 {
 	const struct mend *m = s->mends.data;
@@ -280,6 +290,12 @@ static void put_blocks(const struct salvage *s, struct outbuf *out)
 	for (size_t i = 0; i < s->mends.nr; i++)
 		outbuf_printf(out, "block %u: a changed %s at byte %u was put right\n", m[i].at,
 			      m[i].bit ? "bit" : "byte", m[i].byte);
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		if (s->node[i].flags & SN_LIVE && s->node[i].flags & SN_MENDED &&
+		    salvage_where(s, s->node[i].block) == s->node[i].block &&
+		    !is_mended_at(s, s->node[i].block))
+			outbuf_printf(out, "block %u: a wrong field of its header was put right\n",
+				      s->node[i].block);
 	for (size_t i = 0; i < s->moved.nr; i++)
 		outbuf_printf(out, "block %u: found in the place of block %u\n", st[i].own, st[i].at);
 	for (size_t i = 0; i < s->gaps.nr && i < 1000; i++) {
@@ -309,8 +325,7 @@ void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 {
 	struct telling t;
 
-	if (s->intact && s->lossless && !verbose && !s->count_differs && !s->times_raised &&
-	    s->sb_fault == SB_OK)
+	if (s->intact && s->lossless && !verbose && !s->count_differs && !s->times_raised)
 		return;
 	put_super(s, out);
 	put_blocks(s, out);

@@ -4,9 +4,11 @@
  * every mapping whose leaf is intact must come back under its device, nothing may come back that
  * was not there, and "lossless" must be said exactly when nothing is missing or different.
  *
- *	rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-v] POOL...
+ *	rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-l] [-v] POOL...
  *
- * Prints a score by kind of damage.  Exit status 1 when a trial fell short.
+ * Prints a score by kind of damage.  Exit status 1 when a trial fell short; with -l only when
+ * less than 99.9 % came back, more than 0.1 % were invented, or more than 0.5 % of the trials gave a
+ * wrong status: of two or three damages some leave nothing to decide by.
  */
 #include "rescue.h"
 
@@ -446,9 +448,9 @@ int main(int argc, char **argv)
 	uint64_t seed = 1, trials = 100, only = UINT64_MAX;
 	struct jobs *jobs = jobs_new(1);
 	int c, role = -1;
-	bool verbose = false, good = true;
+	bool verbose = false, lenient = false, good = true;
 
-	while ((c = getopt(argc, argv, "s:n:t:r:v")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:t:r:lv")) != -1) {
 		switch (c) {
 		case 's':
 			seed = strtoull(optarg, NULL, 10);
@@ -462,6 +464,9 @@ int main(int argc, char **argv)
 		case 'r':
 			role = find_role(optarg);
 			break;
+		case 'l':
+			lenient = true;
+			break;
 		case 'v':
 			verbose = true;
 			break;
@@ -470,7 +475,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind == argc || !jobs)
-		errx(64, "usage: rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-v] POOL...");
+		errx(64, "usage: rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-l] [-v] POOL...");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (int i = optind; i < argc; i++) {
 		struct pool p;
@@ -491,5 +496,8 @@ int main(int argc, char **argv)
 		print_score(damage_name[i], &by_damage[i]);
 	print_score("all", &all);
 	jobs_free(jobs);
+	if (lenient)
+		good = all.back * 1000 >= all.intact * 999 && all.invented * 1000 <= all.intact &&
+		       all.wrong_status * 200 <= all.trials;
 	return good ? 0 : 1;
 }

@@ -1,0 +1,372 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# thin_repair: what comes back of which damage, what is said, and when the exit status is 0.
+
+bats_require_minimum_version 1.5.0
+
+DAMAGE=$abs_top_builddir/tests/damage/damage
+
+setup_file() {
+	cat >"$BATS_FILE_TMPDIR/tiny.xml" <<-'XML'
+	<superblock uuid="" time="2" transaction="5" version="2" data_block_size="128" nr_data_blocks="100">
+	  <device dev_id="1" mapped_blocks="4" transaction="1" creation_time="0" snap_time="1">
+	    <range_mapping origin_begin="0" data_begin="10" length="3" time="0"/>
+	    <single_mapping origin_block="7" data_block="20" time="1"/>
+	  </device>
+	  <device dev_id="2" mapped_blocks="3" transaction="2" creation_time="1" snap_time="1">
+	    <range_mapping origin_begin="0" data_begin="10" length="3" time="0"/>
+	  </device>
+	  <device dev_id="3" mapped_blocks="2" transaction="4" creation_time="2" snap_time="2">
+	    <single_mapping origin_block="0" data_block="10" time="0"/>
+	    <single_mapping origin_block="9" data_block="30" time="2"/>
+	  </device>
+	</superblock>
+	XML
+	truncate -s 262144 "$BATS_FILE_TMPDIR/tiny"
+	thin_restore -i "$BATS_FILE_TMPDIR/tiny.xml" -o "$BATS_FILE_TMPDIR/tiny"
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	cp "$BATS_FILE_TMPDIR/tiny" pool
+	truncate -s 262144 out
+}
+
+u64_at() { od -An -tu8 -j"$2" -N8 "$1" | tr -d ' '; }
+zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc status=none; }
+mapping_root() { u64_at pool 320; }
+details_root() { u64_at pool 328; }
+# The root of the Nth device of a pool whose top level is one leaf
+device_root() { u64_at pool $(($(mapping_root) * 4096 + 2048 + 8 * ($1 - 1))); }
+dump() { thin_dump --no-shared "$1"; }
+repair() { run --separate-stderr thin_repair -i pool -o out "$@"; }
+# The result is as good as new, and the other generation thinks so too.
+sound() {
+	thin_check -q "$1"
+	if [ -x /usr/sbin/thin_check ]; then /usr/sbin/thin_check -q "$1"; fi
+}
+
+fixture() {
+	command -v zstd >/dev/null || skip "zstd is not installed"
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$1.tar.zst"
+}
+
+@test "thin_repair: a sound pool is copied, silently, with exit 0" {
+	repair
+	[ "$status" -eq 0 ] && [ -z "$output$stderr" ]
+	diff <(dump pool) <(dump out)
+	sound out
+}
+
+@test "thin_repair: lost space maps cost nothing" {
+	for b in $(u64_at pool 80) $(u64_at pool 88) $(u64_at pool 208) $(u64_at pool 216); do
+		cp "$BATS_FILE_TMPDIR/tiny" pool
+		zero_block pool "$b"
+		repair
+		[ "$status" -eq 0 ]
+		diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
+		sound out
+	done
+}
+
+@test "thin_repair: a lost leaf empties its device, keeps the others and is told with byte ranges" {
+	zero_block pool "$(device_root 1)"
+	repair
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"thin_repair: device 1: 0 mapped blocks kept, 4 lost"* ]]
+	[[ "$stderr" == *"what was lost lies in blocks from 0 on (from byte 0)"* ]]
+	[[ "$stderr" != *"device 2"* ]]
+	diff <(sed -n '/dev_id="2"/,$p' <(dump "$BATS_FILE_TMPDIR/tiny")) \
+		<(sed -n '/dev_id="2"/,$p' <(dump out))
+	[[ "$(dump out)" == *'dev_id="1" mapped_blocks="0" transaction="1" creation_time="0" snap_time="1"'* ]]
+	sound out
+}
+
+@test "thin_repair: without the details tree all mappings are kept and what is invented is told" {
+	zero_block pool "$(details_root)"
+	repair
+	[ "$status" -eq 1 ]
+	for d in 1 2 3; do
+		[[ "$stderr" == *"device $d: details lost; transaction 5, creation time 2 and snap_time 2 invented"* ]]
+	done
+	diff <(dump "$BATS_FILE_TMPDIR/tiny" | grep mapping) <(dump out | grep mapping)
+	sound out
+}
+
+@test "thin_repair: a lost top level is put together again from details and roots, without loss" {
+	zero_block pool "$(mapping_root)"
+	repair
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"device 2: lost from the top level; its tree was found at block"* ]]
+	[[ "$stderr" == *"nothing was lost"* ]]
+	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
+	sound out
+}
+
+@test "thin_repair: a wrong mapped_blocks is corrected, everything else kept" {
+	"$DAMAGE" pool mapped-blocks
+	repair
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"device 1: its details say "*", its tree has 4; corrected"* ]]
+	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
+}
+
+@test "thin_repair: a device that the top level lacks is found" {
+	"$DAMAGE" pool device-without-mappings
+	repair
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"lost from the top level"* ]]
+	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
+	sound out
+}
+
+@test "thin_repair: a device whose id differs between the trees keeps its mappings and its details" {
+	"$DAMAGE" pool device-id
+	before=$(dump "$BATS_FILE_TMPDIR/tiny" | sed 's/dev_id="[0-9]*"//')
+	repair
+	diff <(echo "$before") <(dump out | sed 's/dev_id="[0-9]*"//')
+	sound out
+}
+
+@test "thin_repair: only impossible mappings are dropped" {
+	"$DAMAGE" pool data-outside
+	repair
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 1: 3 mapped blocks kept, 1 lost"* ]]
+	[[ "$stderr" == *"device 1: dropped, because they cannot be right: blocks "*"(bytes "* ]]
+	[ "$(dump out | grep -c '<device')" -eq 3 ]
+	sound out
+}
+
+@test "thin_repair: an impossible block size is asked for, and taken" {
+	"$DAMAGE" pool superblock-block-size
+	before=$(sha256sum out)
+	repair
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"--data-block-size"*"/etc/lvm/backup"*"--vg-backup"* ]]
+	[ "$(sha256sum out)" = "$before" ]
+	repair --data-block-size 128
+	[ "$status" -eq 0 ]
+	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
+}
+
+@test "thin_repair: when the live trees are gone the held metadata snapshot's are used, and it is told" {
+	fixture metasnap
+	cp metasnap/meta.img pool
+	truncate -s 4M out
+	thin_dump --no-shared -m pool | sed 's/ metadata_snap="[0-9]*"//' >snap.xml
+	zero_block pool "$(mapping_root)"
+	zero_block pool "$(details_root)"
+	# all blocks that only the live trees use: those written after the snapshot was taken
+	held=$(u64_at pool 56)
+	for ((b = held + 1; b < 100; b++)); do zero_block pool $b; done
+	repair
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"this is the pool as the held metadata snapshot has it"* ]]
+	diff <(sed 1d snap.xml) <(dump out | sed 1d)
+	[[ "$(dump out)" == *'transaction="42"'* ]] # the live one: LVM knows it
+	sound out
+}
+
+@test "thin_repair: without a superblock it says which fields are lost and where they are" {
+	zero_block pool 0
+	repair
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"the superblock's data block size is lost: give it with --data-block-size"* ]]
+	repair --data-block-size 128
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"the transaction id is lost; 5 follows the newest device's"* ]]
+	[[ "$stderr" == *"the number of data blocks is lost; 31 is the least"* ]]
+	diff <(dump "$BATS_FILE_TMPDIR/tiny" | sed 1d) <(dump out | sed 1d)
+	repair --data-block-size 128 --transaction-id 5 --nr-data-blocks 100
+	[ "$status" -eq 0 ]
+	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
+	sound out
+}
+
+@test "thin_repair: --data-dev and a table supply what the superblock lost" {
+	zero_block pool 0
+	truncate -s $((100 * 65536)) data
+	repair --data-block-size 128 --data-dev data --transaction-id 5
+	[ "$status" -eq 0 ]
+	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
+	echo "pool: 0 12800 thin-pool pool data 128 0" >table
+	run thin_repair -i table -o out --transaction-id 5
+	[ "$status" -eq 0 ]
+	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
+}
+
+@test "thin_repair: --vg-backup reads transaction, block size and size from LVM's backup" {
+	fixture lvm
+	cp lvm/meta.img pool
+	dump pool >before.xml
+	zero_block pool 0
+	truncate -s 2M out
+	repair --vg-backup lvm/vg.txt
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"transaction 8 taken from the backup"* ]]
+	diff before.xml <(dump out)
+	sound out
+	repair --vg-backup lvm/vg.txt --pool nosuch
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"no thin pool 'nosuch', but: pool"* ]]
+	echo 'vg { x = ' >broken
+	repair --vg-backup broken
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"'broken' line "*": this is no backup of a volume group"* ]]
+}
+
+@test "thin_repair: LVM's empty first word is ignored, and line 1 of a dump has the transaction" {
+	run --separate-stderr thin_repair '' -i pool -o out
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+	[[ "$(thin_dump out | head -1)" == *' transaction="5"'* ]]
+}
+
+@test "thin_repair: a flipped bit anywhere is put right" {
+	for b in 0 "$(mapping_root)" "$(details_root)" "$(device_root 2)"; do
+		cp "$BATS_FILE_TMPDIR/tiny" pool
+		printf '\x01' | dd of=pool bs=1 seek=$((b * 4096 + 300)) conv=notrunc status=none
+		cmp -s pool "$BATS_FILE_TMPDIR/tiny" && continue
+		repair
+		[ "$status" -eq 0 ]
+		[[ "$stderr" == *"block $b: a changed "*" at byte 300 was put right"* ]] || { echo "$b: $stderr"; return 1; }
+		diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
+	done
+}
+
+@test "thin_repair: two swapped blocks are taken for what they are" {
+	a=$(device_root 1) b=$(details_root)
+	dd if=pool of=x bs=4096 skip="$a" count=1 status=none
+	dd if=pool of=pool bs=4096 skip="$b" seek="$a" count=1 conv=notrunc status=none
+	dd if=x of=pool bs=4096 seek="$b" conv=notrunc status=none
+	repair
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"block $a: found in the place of block $b"* ]]
+	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
+}
+
+@test "thin_repair: needs_check is cleared" {
+	"$DAMAGE" pool needs-check
+	repair
+	[ "$status" -eq 0 ]
+	[[ "$(thin_dump out | head -1)" != *flags=* ]]
+}
+
+@test "thin_repair: what it makes of each damage of the catalogue is sound" {
+	fixture snap-tree
+	for recipe in $("$DAMAGE" --list); do
+		cp snap-tree/meta.img pool
+		"$DAMAGE" pool "$recipe" >/dev/null 2>&1 || continue
+		truncate -s 0 out
+		truncate -s 8M out
+		repair --data-block-size 128
+		[ "$status" -le 1 ] || { echo "$recipe: exit $status"; return 1; }
+		sound out || { echo "$recipe: not sound"; return 1; }
+		[ "$status" -eq 0 ] || [ -n "$stderr" ] || { echo "$recipe: silent"; return 1; }
+	done
+}
+
+@test "thin_repair: an output that is too small is refused before the first write" {
+	fixture random-50k
+	cp random-50k/meta.img pool
+	truncate -s 1M out
+	before=$(sha256sum out)
+	repair
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"too small: needs at least "*" blocks of 4096 bytes, has 256; nothing was written"* ]]
+	[ "$(sha256sum out)" = "$before" ]
+	needed=$(sed -E 's/.*at least ([0-9]+) blocks.*/\1/' <<<"$stderr")
+	truncate -s $(((needed + 4) * 4096)) out
+	repair
+	[ "$status" -eq 0 ]
+	sound out
+}
+
+@test "thin_repair: where nothing can be saved nothing is written" {
+	head -c 262144 /dev/zero >pool
+	head -c 262144 /dev/urandom >out
+	before=$(sha256sum out)
+	repair --data-block-size 128
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"nothing could be saved"* ]]
+	head -c 262144 /dev/urandom >pool
+	repair --data-block-size 128
+	[ "$status" -eq 1 ]
+	[ "$(sha256sum out)" = "$before" ]
+}
+
+@test "thin_repair: the input stays as it is, and cannot be the output" {
+	zero_block pool "$(mapping_root)"
+	before=$(sha256sum pool)
+	repair
+	run --separate-stderr thin_repair -i pool -o pool
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"is input and output"* ]]
+	[ "$(sha256sum pool)" = "$before" ]
+}
+
+@test "thin_repair: --list-roots shows older states, and a chosen root is used" {
+	fixture plain
+	cp plain/meta.img pool
+	truncate -s 4M out
+	run --separate-stderr thin_repair --list-roots -i pool
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"mapping root 24: 2 devices, 210 mappings, newest time 0, used"* ]]
+	[[ "$output" == *"details root 20: 2 devices, 0 mappings, newest time 0"* ]]
+	repair --mapping-root 19 --details-root 20
+	[[ "$(dump out)" == *'<device dev_id="1" mapped_blocks="0"'* ]]
+}
+
+@test "thin_repair: --dry-run writes nothing and says what would be saved" {
+	zero_block pool "$(device_root 3)"
+	run --separate-stderr thin_repair --dry-run -i pool
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 2: 3 mapped blocks kept, all"*"device 3: 0 mapped blocks kept, 2 lost"* ]]
+}
+
+@test "thin_repair: the report is also JSON" {
+	command -v jq >/dev/null || skip "jq is not installed"
+	zero_block pool "$(device_root 1)"
+	repair --format json
+	[ "$status" -eq 1 ]
+	[ "$(jq -c '[.lossless, .devices[0].lost, .devices[0].lost_ranges, .devices[1].kept]' <<<"$output")" = \
+		'[false,4,[[0,null]],3]' ]
+}
+
+@test "thin_repair: -q says nothing, the exit status tells" {
+	zero_block pool "$(device_root 1)"
+	repair -q
+	[ "$status" -eq 1 ] && [ -z "$output$stderr" ]
+}
+
+@test "thin_dump --repair: dumps what thin_repair would write, with its exit status" {
+	zero_block pool "$(mapping_root)"
+	run --separate-stderr thin_dump --repair --no-shared pool
+	[ "$status" -eq 0 ]
+	[ "$output" = "$(dump "$BATS_FILE_TMPDIR/tiny")" ]
+	zero_block pool "$(device_root 2)" 2>/dev/null || true
+	cp "$BATS_FILE_TMPDIR/tiny" pool
+	zero_block pool "$(device_root 2)"
+	run --separate-stderr thin_dump -r pool -o out.xml
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"thin_dump: device 2: 0 mapped blocks kept, 3 lost"* ]]
+	truncate -s 262144 again
+	thin_restore -i out.xml -o again
+	repair
+	diff <(dump out) <(dump again)
+	run --separate-stderr thin_dump -r --dev-id 3 pool
+	[ "$(grep -c '<device' <<<"$output")" -eq 1 ]
+}
+
+@test "thin_materialize --repair: reads a device whose top level is lost as the kernel did" {
+	fixture extorigin-snaps
+	cd extorigin-snaps
+	root=$(u64_at meta.img 320)
+	zero_block meta.img "$root"
+	read -r _ name dev sectors origin sha < <(grep ^thin oracle | head -1)
+	run --separate-stderr thin_materialize tables "$name" image
+	[ "$status" -ne 0 ]
+	run --separate-stderr thin_materialize --repair tables "$name" image
+	[ "$status" -eq 0 ]
+	[[ "$(sha256sum image)" == "$sha"* ]]
+}

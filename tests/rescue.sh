@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Random damages of the kernel's own pools, rescued and compared with the truth (tests/rescue).
+#
+#	tests/rescue.sh [SEED TRIALS]
+#
+# Without arguments: those of "make check", in which every trial must be perfect.  LONG=1: 4000.
+set -u
+: "${srcdir:=$(dirname "$0")/..}" "${abs_top_builddir:=.}"
+command -v zstd >/dev/null || { echo "1..0 # SKIP zstd is not installed"; exit 0; }
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/rescue.XXXXXX") || exit 99
+trap 'rm -rf "$work"' EXIT
+trap 'exit 99' HUP INT TERM
+for f in "$srcdir"/tests/fixtures/*.tar.zst; do
+	name=$(basename "$f" .tar.zst)
+	[ "$name" = stories ] || tar --zstd -C "$work" -xf "$f" "$name/meta.img" || exit 99
+done
+[ $# -eq 2 ] || [ -z "${LONG:-}" ] || set -- 1 4000
+if [ $# -eq 2 ]; then
+	set -- -l -s "$1" -n "$2"
+	sentence="random damages: at least 99.9 % of the intact mappings are back"
+else
+	set -- -s 4 -n 204
+	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
+fi
+echo 1..1
+if "$abs_top_builddir/tests/rescue/rescue" "$@" "$work"/*/meta.img >"$work/out"; then
+	echo "ok 1 - $sentence"
+else
+	echo "not ok 1 - $sentence"
+fi
+sed 's/^#* *//; s/^/# /' "$work/out"
