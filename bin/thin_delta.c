@@ -38,7 +38,7 @@ static const struct opt opts[] = {
 
 static const struct command command = {
 	.name = "thin_delta",
-	.usage = "(--thin1 DEVICE | --root1 BLOCK) (--thin2 DEVICE | --root2 BLOCK) [options] POOL",
+	.usage = "--thin1 DEVICE --thin2 DEVICE [options] POOL",
 	.summary = "Prints the differences between the mappings of two devices of a thin pool. POOL is "
 		   "a metadata device or file, or a table file.",
 	.opts = opts,

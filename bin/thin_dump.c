@@ -242,13 +242,32 @@ static int dump_any(struct dump *d, int fd, const char *name, struct err *err)
 	return d->repair ? dump_repaired(d, fd, name, err) : dump_to(d, fd, name, err);
 }
 
+/* The result must not replace anything of the pool that it is made from. */
+static void check_output(struct dump *d)
+{
+	struct pool_arg arg;
+	const char *same = NULL;
+
+	if (pool_arg_open(d->cli.args[0], &arg, NULL))
+		return; /* the dump itself will say why */
+	if (dev_same(d->output, d->cli.args[0]) || dev_same(d->output, arg.metadata))
+		same = "the input itself";
+	else if (arg.table && arg.table->data && dev_same(d->output, arg.table->data))
+		same = "the pool's data device";
+	for (size_t i = 0; !same && arg.table && i < arg.table->nr_thins; i++)
+		if (arg.table->thin[i].origin && dev_same(d->output, arg.table->thin[i].origin))
+			same = "an external origin of the pool";
+	pool_arg_fini(&arg);
+	if (same)
+		cli_usage_error(&d->cli, "-o: '%s' is %s", d->output, same);
+}
+
 static int dump_to_file(struct dump *d, struct err *err)
 {
 	struct out_file *f;
 	int r;
 
-	if (dev_same(d->output, d->cli.args[0]))
-		cli_usage_error(&d->cli, "-o: '%s' is the input itself", d->output);
+	check_output(d);
 	r = out_file_open(d->output, &f, err);
 	if (r)
 		return r;

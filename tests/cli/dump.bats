@@ -209,6 +209,14 @@ root_of() {
 	run --separate-stderr thin_dump -o in in
 	[ "$status" -eq 64 ]
 	cmp in "$DIR/tiny"
+	truncate -s 1M data
+	printf '%s\n' "pool: 0 12800 thin-pool in data 128 0" "0 2048 thin pool 1 base" >table
+	echo base >base
+	for precious in table in data base; do
+		run --separate-stderr thin_dump -o $precious table
+		[ "$status" -eq 64 ]
+	done
+	cmp in "$DIR/tiny" && [ "$(cat base)" = base ]
 	thin_dump -o /dev/stdout "$DIR/tiny" | diff "$DIR/tiny.xml" -
 }
 
