@@ -122,15 +122,10 @@ static int thin_get_ready(void)
 		r = err_set(&err, -EINVAL, "'%s' is XML: binary metadata is needed", thin.pool);
 	if (!r)
 		r = target_open(&thin.arg, thin.data_dev, !thin.read_only, &thin.target, &err);
-	if (r == -EROFS)
-		err_set(&err, r, "%s: needs_check is set: serve it with readonly=true, or run thin_check "
-				 "--auto-repair or thin_repair first",
-			thin.pool);
-	if (r) {
-		nbdkit_error("%s", err.text);
-		return -1;
-	}
-	return 0;
+	if (r)
+		nbdkit_error("%s%s", err.text,
+			     r == -EROFS ? "; serve it with readonly=true" : "");
+	return r ? -1 : 0;
 }
 
 static void tick(void *ctx)

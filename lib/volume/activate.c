@@ -49,8 +49,12 @@ int activate_pool(const struct pool_arg *arg, struct io *metadata, struct pool_e
 		  struct err *err)
 {
 	CLEANUP(pool_cleanup) struct pool_edit *p = NULL;
-	int r = edit_open(metadata, true, &p, err);
+	int r;
 
+	if (arg->table && arg->table->read_only)
+		return err_set(err, -EROFS, "%s: the table makes the pool read_only",
+			       arg->table->path);
+	r = edit_open(metadata, true, &p, err);
 	if (r == -ENODATA && arg->table)
 		r = edit_format(metadata, arg->table->data_block_size, &p, err);
 	else if (r == -ENODATA)

@@ -135,6 +135,13 @@ refused() {
 	refused -n meta 'create_thin 1'
 }
 
+@test "thin_message: a table that says read_only is obeyed" {
+	thin_message table 'create_thin 1'
+	echo 'pool: 0 131072 thin-pool meta data 128 0 1 read_only' >table
+	refused table 'create_thin 2'
+	[[ "$stderr" == *read_only* ]]
+}
+
 @test "thin_message: mistakes in messages exit 64 and name the word" {
 	thin_message table 'create_thin 1'
 	for m in 'creat_thin 2' 'create_thin' 'create_thin x' 'create_thin 16777216' 'delete 1 2' 'create_snap 1'; do
