@@ -41,7 +41,7 @@ static const struct shape shapes[] = {
 	{ "frag", 20000000, 1, 0, false },	{ "dense", 100000000, 1, 10000, false },
 	{ "snap", 1000000, 101, 10, true },	{ "snapl", 10000000, 101, 10, true },
 	{ "copy", 16384, 1, 200, false },	{ "copyfrag", 16384, 1, 0, false },
-	{ "small", 2000, 3, 8, false },		{ "full", 507000000, 2, 300, false },
+	{ "small", 2000, 3, 8, false },		{ "full", 505400000, 2, 300, false },
 };
 
 struct maker {
@@ -222,7 +222,7 @@ static uint64_t metadata_blocks(const struct maker *m)
 	uint64_t mapped = m->nr_blocks * m->shape->nr_devices;
 	uint64_t leaves;
 
-	if (!strcmp(m->shape->name, "full") && m->nr_blocks >= 507000000)
+	if (!strcmp(m->shape->name, "full") && m->nr_blocks >= 505400000)
 		return MAX_METADATA_BLOCKS;
 	if (m->shape->history) /* leaves of all versions, and the internals of each device */
 		mapped = m->nr_blocks * 5 / 2 + m->nr_blocks / 10 +

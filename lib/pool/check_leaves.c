@@ -30,11 +30,13 @@ static inline uint32_t run_end(const struct node *n, uint32_t i)
 	return i;
 }
 
+/* Candidates [@b, @b + @len), of which there is at least one, in one word of the map. */
 static void candidate_set(struct check *c, dblock_t b, uint64_t len)
 {
-	for (; len; len--, b++)
-		if (!(__atomic_load_n(&c->candidate[b / 64], __ATOMIC_RELAXED) & 1ull << b % 64))
-			__atomic_fetch_or(&c->candidate[b / 64], 1ull << b % 64, __ATOMIC_RELAXED);
+	uint64_t mask = ~0ull >> (64 - len) << b % 64;
+
+	if (mask & ~__atomic_load_n(&c->candidate[b / 64], __ATOMIC_RELAXED))
+		__atomic_fetch_or(&c->candidate[b / 64], mask, __ATOMIC_RELAXED);
 }
 
 /* Candidates of a run, whole words at a time. */
@@ -42,10 +44,12 @@ static void candidate_run(struct check *c, dblock_t b, uint64_t len)
 {
 	uint64_t head = MIN((64 - b % 64) % 64, len);
 
-	candidate_set(c, b, head);
+	if (head)
+		candidate_set(c, b, head);
 	for (b += head, len -= head; len >= 64; b += 64, len -= 64)
 		__atomic_store_n(&c->candidate[b / 64], ~0ull, __ATOMIC_RELAXED);
-	candidate_set(c, b, len);
+	if (len)
+		candidate_set(c, b, len);
 }
 
 #define SHORT_RUN 4 /* up to here block by block, with their cache lines asked for beforehand */

@@ -2,8 +2,9 @@
 #ifndef POOL_LEAF_SCAN_H
 #define POOL_LEAF_SCAN_H
 /*
- * The values of a mapping leaf, looked at all at once: in vectors of four, with operations
- * that every 64-bit vector unit has (no 64-bit comparison: signs tell).
+ * The values of a mapping leaf, looked at all at once: in vectors of two, which every 64-bit
+ * vector unit has (wider ones are taken apart again by compilers for the lowest common CPU), with
+ * operations that they all have (no 64-bit comparison: signs tell).
  */
 #include <string.h>
 
@@ -13,8 +14,9 @@
 /* What a mapping value grows by from one data block to the next, at the same time */
 #define MAPPING_STEP ((uint64_t)1 << 24)
 
-typedef uint64_t scan_u64 __attribute__((vector_size(32)));
-typedef int32_t scan_s32 __attribute__((vector_size(32)));
+typedef uint64_t scan_u64 __attribute__((vector_size(16)));
+typedef int32_t scan_s32 __attribute__((vector_size(16)));
+#define SCAN_LANES 2u
 
 struct leaf_scan {
 	bool one_run;	 /* consecutive data blocks, one time */
@@ -26,7 +28,7 @@ static inline void scan_load(scan_u64 *v, const uint8_t *p)
 {
 	memcpy(v, p, sizeof(*v));
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-	for (int i = 0; i < 4; i++)
+	for (unsigned i = 0; i < SCAN_LANES; i++)
 		(*v)[i] = le64toh((*v)[i]);
 #endif
 }
@@ -42,7 +44,7 @@ static inline struct leaf_scan leaf_scan(const struct node *n, uint64_t nr_data)
 	uint32_t i;
 
 	/* the last entries are looked at twice rather than one by one */
-	for (i = 0; n->nr > 4; i = MIN(i + 4, n->nr - 5)) {
+	for (i = 0; n->nr > SCAN_LANES; i = MIN(i + SCAN_LANES, n->nr - SCAN_LANES - 1)) {
 		scan_u64 v, next, time;
 		scan_s32 later;
 
@@ -53,14 +55,14 @@ static inline struct leaf_scan leaf_scan(const struct node *n, uint64_t nr_data)
 		odd |= (next - v) ^ MAPPING_STEP;
 		outside |= (limit - next) | next;
 		newest = (time & (scan_u64)later) | (newest & ~(scan_u64)later);
-		if (i == n->nr - 5)
+		if (i == n->nr - SCAN_LANES - 1)
 			break;
 	}
-	s.one_run = !(odd[0] | odd[1] | odd[2] | odd[3]);
+	s.one_run = !(odd[0] | odd[1]);
 	s.all_inside = nr_data && nr_data < 1ull << 39 &&
-		       !((outside[0] | outside[1] | outside[2] | outside[3]) >> 63);
-	s.newest = (uint32_t)MAX(MAX(newest[0], newest[1]), MAX(newest[2], newest[3]));
-	for (i = 0; i < MIN(n->nr, 5u); i++) {
+		       !((outside[0] | outside[1]) >> 63);
+	s.newest = (uint32_t)MAX(newest[0], newest[1]);
+	for (i = 0; i < MIN(n->nr, SCAN_LANES + 1); i++) {
 		uint64_t v = node_value64(n, i);
 
 		s.newest = MAX(s.newest, mapping_time(v));
