@@ -58,28 +58,45 @@ static bool keys_ascend_slow(const struct disk_node *raw, uint32_t nr)
 	return !bad;
 }
 
-/*
- * Do the keys strictly increase?  Keys below 2^63, which is all there are in a sound pool, do when no
- * difference less one has its sign set: no comparison, which not every vector unit has.
- */
+/* Keys below 2^63 (all there are in a sound pool) increase when no difference less one has its sign set. */
+static inline __attribute__((always_inline)) uint64_t keys_signs(const le64 *key, uint32_t nr)
+{
+	const le64 *last = key + nr - 5;
+	uint64_t first = le64_get(*key);
+	keys_vec sign = { 0 }, v, next;
+
+	/* the last ones are looked at twice rather than one by one */
+	for (;; key = key + 4 < last ? key + 4 : last) {
+		load_keys(&v, key);
+		load_keys(&next, key + 1);
+		sign |= (next - v - 1) | next;
+		if (key == last)
+			return sign[0] | sign[1] | sign[2] | sign[3] | first;
+	}
+}
+
+#ifdef __x86_64__
+static __attribute__((target("avx2"), noinline)) uint64_t keys_signs_avx2(const le64 *key,
+									   uint32_t nr)
+{
+	return keys_signs(key, nr);
+}
+#endif
+
+/* Do the keys strictly increase?  Without comparing, which not every vector unit can do with 64 bits. */
 static bool keys_ascend(const struct disk_node *raw, uint32_t nr)
 {
-	keys_vec sign = { 0 };
+	uint64_t signs;
 
 	if (nr < 5)
 		return keys_ascend_slow(raw, nr);
-	for (uint32_t i = 0; i < nr - 1; i += 4) {
-		/* the last ones are looked at twice rather than one by one */
-		uint32_t at = MIN(i, nr - 5);
-		keys_vec v, next;
-
-		load_keys(&v, raw->keys + at);
-		load_keys(&next, raw->keys + at + 1);
-		sign |= (next - v - 1) | next | v;
-	}
-	if (!((sign[0] | sign[1] | sign[2] | sign[3]) >> 63))
-		return true;
-	return keys_ascend_slow(raw, nr);
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx2"))
+		signs = keys_signs_avx2(raw->keys, nr);
+	else
+#endif
+		signs = keys_signs(raw->keys, nr);
+	return !(signs >> 63) || keys_ascend_slow(raw, nr);
 }
 
 enum node_fault node_open(struct node *n, const void *block, mblock_t at, uint32_t leaf_value_size)

@@ -359,19 +359,23 @@ void refmap_inc_run(struct refmap *m, uint64_t b, uint64_t len)
 
 /*
  * Random blocks miss the cache.  An atomic operation waits for its line and lets nothing
- * overtake it, so the lines are asked for some way ahead.
+ * overtake it, and plain ones overtake each other less than one should think: so the lines are
+ * asked for some way ahead.
  */
 #define PREFETCH_AHEAD 24
 
 static inline void inc_list(struct refmap *m, const uint64_t *b, size_t nr, bool shared)
 {
-	for (size_t i = 0; i < MIN(nr, (size_t)PREFETCH_AHEAD); i++)
-		__builtin_prefetch(&m->word[b[i] / WORD_ENTRIES], 1);
-	for (size_t i = 0; i < nr; i++) {
-		if (i + PREFETCH_AHEAD < nr)
-			__builtin_prefetch(&m->word[b[i + PREFETCH_AHEAD] / WORD_ENTRIES], 1);
-		inc_one(m, b[i], shared);
+	size_t i = 0, ahead;
+
+	for (ahead = 0; ahead < MIN(nr, (size_t)PREFETCH_AHEAD); ahead++)
+		__builtin_prefetch(&m->word[b[ahead] / WORD_ENTRIES], 1);
+	for (; ahead < nr; ahead++) {
+		__builtin_prefetch(&m->word[b[ahead] / WORD_ENTRIES], 1);
+		inc_one(m, b[i++], shared);
 	}
+	while (i < nr)
+		inc_one(m, b[i++], shared);
 }
 
 void refmap_inc_list(struct refmap *m, const uint64_t *b, size_t nr)

@@ -92,22 +92,25 @@ static void take_run(struct check *c, struct refmap *counts, struct leaf_blocks 
 /* The same for a leaf of which neither is true. */
 static void take_plain(struct refmap *counts, struct leaf_blocks *lb, const struct node *n)
 {
-	uint64_t v = value_at(n, 0), next;
-	uint32_t i, begin = 0, nr = 0;
+	uint32_t i = 0, nr = 0, end;
 
-	for (i = 1; i < n->nr; i++, v = next) {
-		next = value_at(n, i);
-		if (next - v == MAPPING_STEP)
+	while (i < n->nr) {
+		uint64_t v = value_at(n, i);
+
+		if (i + 1 == n->nr || value_at(n, i + 1) - v != MAPPING_STEP) {
+			lb->single[nr++] = mapping_block(v);
+			i++;
 			continue;
-		if (i - begin < SHORT_RUN)
-			for (; begin < i; begin++)
-				lb->single[nr++] = mapping_block(value_at(n, begin));
-		else
-			refmap_inc_run(counts, mapping_block(value_at(n, begin)), i - begin);
-		begin = i;
+		}
+		end = run_end(n, i);
+		if (end - i >= SHORT_RUN) {
+			refmap_inc_run(counts, mapping_block(v), end - i);
+			i = end;
+		}
+		for (; i < end; i++)
+			lb->single[nr++] = mapping_block(value_at(n, i));
 	}
 	lb->nr_singles = nr;
-	refmap_inc_run(counts, mapping_block(value_at(n, begin)), i - begin);
 }
 
 static void take_singles(struct check *c, struct refmap *counts, const struct leaf_blocks *lb)

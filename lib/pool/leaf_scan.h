@@ -2,9 +2,8 @@
 #ifndef POOL_LEAF_SCAN_H
 #define POOL_LEAF_SCAN_H
 /*
- * The values of a mapping leaf, looked at all at once: in vectors of two, which every 64-bit
- * vector unit has (wider ones are taken apart again by compilers for the lowest common CPU), with
- * operations that they all have (no 64-bit comparison: signs tell).
+ * The values of a mapping leaf, looked at all at once: in vectors of four, with operations
+ * that every vector unit has (no 64-bit comparison: signs tell).
  */
 #include <string.h>
 
@@ -14,9 +13,7 @@
 /* What a mapping value grows by from one data block to the next, at the same time */
 #define MAPPING_STEP ((uint64_t)1 << 24)
 
-typedef uint64_t scan_u64 __attribute__((vector_size(16)));
-typedef int32_t scan_s32 __attribute__((vector_size(16)));
-#define SCAN_LANES 2u
+typedef uint64_t scan_vec __attribute__((vector_size(32)));
 
 struct leaf_scan {
 	bool one_run;	 /* consecutive data blocks, one time */
@@ -24,54 +21,102 @@ struct leaf_scan {
 	uint32_t newest; /* the greatest time */
 };
 
-static inline void scan_load(scan_u64 *v, const uint8_t *p)
+static inline void scan_load(scan_vec *v, const uint8_t *p)
 {
 	memcpy(v, p, sizeof(*v));
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-	for (unsigned i = 0; i < SCAN_LANES; i++)
+	for (int i = 0; i < 4; i++)
 		(*v)[i] = le64toh((*v)[i]);
 #endif
+}
+
+/* All of @n's values, five at least: what differs from a run, what is too large, all bits, common bits. */
+struct scan_sums {
+	uint64_t odd, outside, any, all;
+};
+
+static inline __attribute__((always_inline)) void scan_values(const struct node *n, uint64_t limit,
+							      struct scan_sums *sum)
+{
+	scan_vec odd = { 0 }, outside = { 0 }, any = { 0 }, all, v, next;
+	const uint8_t *p = n->values, *last = p + (size_t)(n->nr - 5) * 8;
+
+	scan_load(&all, p);
+	any |= all;
+	outside |= (limit - all) | all;
+	/* the last entries are looked at twice rather than one by one */
+	for (;; p = p + 32 < last ? p + 32 : last) {
+		scan_load(&v, p);
+		scan_load(&next, p + 8);
+		odd |= (next - v) ^ MAPPING_STEP;
+		outside |= (limit - next) | next;
+		any |= next;
+		all &= next;
+		if (p == last)
+			break;
+	}
+	sum->odd = odd[0] | odd[1] | odd[2] | odd[3];
+	sum->outside = outside[0] | outside[1] | outside[2] | outside[3];
+	sum->any = any[0] | any[1] | any[2] | any[3];
+	sum->all = all[0] & all[1] & all[2] & all[3];
+}
+
+#ifdef __x86_64__
+static __attribute__((target("avx2"), noinline)) void
+scan_values_avx2(const struct node *n, uint64_t limit, struct scan_sums *sum)
+{
+	scan_values(n, limit, sum);
+}
+#endif
+
+static inline uint32_t scan_newest(const struct node *n)
+{
+	uint32_t newest = 0;
+
+	for (uint32_t i = 0; i < n->nr; i++)
+		newest = MAX(newest, mapping_time(node_value64(n, i)));
+	return newest;
+}
+
+/* Fewer than five entries */
+static inline struct leaf_scan leaf_scan_short(const struct node *n, uint64_t nr_data)
+{
+	struct leaf_scan s = { .one_run = true, .all_inside = true, .newest = scan_newest(n) };
+
+	for (uint32_t i = 0; i < n->nr; i++) {
+		uint64_t v = node_value64(n, i);
+
+		s.all_inside &= mapping_block(v) < nr_data;
+		s.one_run &= !i || v - node_value64(n, i - 1) == MAPPING_STEP;
+	}
+	return s;
 }
 
 /* @n: a leaf with at least one entry; @nr_data: the number of data blocks. */
 static inline struct leaf_scan leaf_scan(const struct node *n, uint64_t nr_data)
 {
-	const uint8_t *p = n->values;
-	uint64_t limit = nr_data ? (nr_data << 24) - 1 : 0;
-	uint64_t last = node_value64(n, n->nr - 1);
-	scan_u64 odd = { 0 }, outside = { 0 }, newest = { 0 };
+	struct scan_sums sum;
 	struct leaf_scan s;
-	uint32_t i;
 
-	/* the last entries are looked at twice rather than one by one */
-	for (i = 0; n->nr > SCAN_LANES; i = MIN(i + SCAN_LANES, n->nr - SCAN_LANES - 1)) {
-		scan_u64 v, next, time;
-		scan_s32 later;
-
-		scan_load(&v, p + (size_t)i * 8);
-		scan_load(&next, p + (size_t)i * 8 + 8);
-		time = next & 0xffffff;
-		later = (scan_s32)time > (scan_s32)newest;
-		odd |= (next - v) ^ MAPPING_STEP;
-		outside |= (limit - next) | next;
-		newest = (time & (scan_u64)later) | (newest & ~(scan_u64)later);
-		if (i == n->nr - SCAN_LANES - 1)
-			break;
-	}
-	s.one_run = !(odd[0] | odd[1]);
-	s.all_inside = nr_data && nr_data < 1ull << 39 &&
-		       !((outside[0] | outside[1]) >> 63);
-	s.newest = (uint32_t)MAX(newest[0], newest[1]);
-	for (i = 0; i < MIN(n->nr, SCAN_LANES + 1); i++) {
-		uint64_t v = node_value64(n, i);
-
-		s.newest = MAX(s.newest, mapping_time(v));
-		s.all_inside &= mapping_block(v) < nr_data;
-		if (i)
-			s.one_run &= v - node_value64(n, i - 1) == MAPPING_STEP;
+	/* signs tell only as long as there is room for them */
+	if (n->nr < 5 || !nr_data || nr_data >= 1ull << 39)
+		s = leaf_scan_short(n, nr_data);
+	else {
+#ifdef __x86_64__
+		if (__builtin_cpu_supports("avx2"))
+			scan_values_avx2(n, (nr_data << 24) - 1, &sum);
+		else
+#endif
+			scan_values(n, (nr_data << 24) - 1, &sum);
+		s.one_run = !sum.odd;
+		s.all_inside = !(sum.outside >> 63);
+		s.newest = mapping_time(sum.any) == mapping_time(sum.all) ? mapping_time(sum.any)
+									  : scan_newest(n);
 	}
 	/* a run that wraps around 2^64 is none */
-	s.one_run &= mapping_block(last) - mapping_block(node_value64(n, 0)) == n->nr - 1;
+	s.one_run &=
+		mapping_block(node_value64(n, n->nr - 1)) - mapping_block(node_value64(n, 0)) ==
+		n->nr - 1;
 	return s;
 }
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pool/leaf_scan.h"
+#include "tap.h"
+
+#define NR_DATA 5000
+
+static struct disk_node block;
+static struct node leaf = {
+	.raw = &block, .values = (const uint8_t *)&block.keys[252], .leaf = true, .value_size = 8
+};
+
+static void put(uint32_t i, uint64_t value)
+{
+	block.keys[252 + i] = le64_make(value);
+}
+
+/* What the scan should say, one value after the other; nr_inside: may it be too cautious? */
+static void compare(void)
+{
+	struct leaf_scan s = leaf_scan(&leaf, NR_DATA);
+	bool run = true, inside = true;
+	uint32_t newest = 0;
+
+	for (uint32_t i = 0; i < leaf.nr; i++) {
+		uint64_t v = node_value64(&leaf, i);
+
+		run &= !i || (mapping_block(v) == mapping_block(node_value64(&leaf, i - 1)) + 1 &&
+			      mapping_time(v) == mapping_time(node_value64(&leaf, i - 1)));
+		inside &= mapping_block(v) < NR_DATA;
+		newest = MAX(newest, mapping_time(v));
+	}
+	check_eq(s.one_run, run);
+	check_eq(s.all_inside, inside);
+	check_eq(s.newest, newest);
+}
+
+/* One value differs from a run, at each place of a leaf of each size. */
+static void one_odd_value(void)
+{
+	static const uint64_t odd[] = {
+		0,
+		7,
+		0xffffff,
+		(uint64_t)NR_DATA << 24,
+		((uint64_t)NR_DATA - 1) << 24 | 3,
+		UINT64_MAX,
+		(uint64_t)1 << 63,
+		(uint64_t)1 << 62,
+		((uint64_t)1 << 63) - 1,
+	};
+
+	for (leaf.nr = 1; leaf.nr <= 252; leaf.nr += leaf.nr < 24 ? 1 : 19) {
+		for (uint32_t at = 0; at < leaf.nr; at++) {
+			for (size_t k = 0; k < ARRAY_SIZE(odd); k++) {
+				for (uint32_t i = 0; i < leaf.nr; i++)
+					put(i, i == at ? odd[k] : mapping_pack(1000 + i, 5));
+				compare();
+			}
+		}
+	}
+}
+
+static void runs(void)
+{
+	for (leaf.nr = 1; leaf.nr <= 252; leaf.nr++) {
+		for (uint32_t i = 0; i < leaf.nr; i++)
+			put(i, mapping_pack(NR_DATA - leaf.nr + i, 9));
+		compare();
+		for (uint32_t i = 0; i < leaf.nr; i++)
+			put(i, mapping_pack(NR_DATA - leaf.nr + i + 1, 9));
+		compare();
+		for (uint32_t i = 0; i < leaf.nr; i++)
+			put(i, mapping_pack(i * 7 % NR_DATA, i * 31 % 100));
+		compare();
+	}
+}
+
+static const struct test tests[] = {
+	{ "one value out of line is seen at each place of a leaf of any size", one_odd_value },
+	{ "runs up to the last data block, one beyond it, and scattered blocks", runs },
+	{ 0 }
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(tests, argc, argv);
+}
