@@ -58,6 +58,7 @@ static void candidate_run(struct check *c, dblock_t b, uint64_t len)
 struct leaf_blocks {
 	uint64_t single[252], suspect[252];
 	uint32_t nr_singles, nr_suspects;
+	bool all_suspect; /* all of single[] is */
 	uint64_t nr_outside, first_outside, last_outside, far;
 };
 
@@ -89,8 +90,9 @@ static void take_run(struct check *c, struct refmap *counts, struct leaf_blocks 
 	}
 }
 
-/* The same for a leaf of which neither is true. */
-static void take_plain(struct refmap *counts, struct leaf_blocks *lb, const struct node *n)
+/* A leaf of which nothing is beyond the device, and @suspect holds for all of it or nothing. */
+static void take_plain(struct check *c, struct refmap *counts, struct leaf_blocks *lb,
+		       const struct node *n, bool suspect)
 {
 	uint32_t i = 0, nr = 0, end;
 
@@ -105,21 +107,27 @@ static void take_plain(struct refmap *counts, struct leaf_blocks *lb, const stru
 		end = run_end(n, i);
 		if (end - i >= SHORT_RUN) {
 			refmap_inc_run(counts, mapping_block(v), end - i);
+			if (suspect)
+				candidate_run(c, mapping_block(v), end - i);
 			i = end;
 		}
 		for (; i < end; i++)
 			lb->single[nr++] = mapping_block(value_at(n, i));
 	}
 	lb->nr_singles = nr;
+	lb->all_suspect = suspect;
 }
 
 static void take_singles(struct check *c, struct refmap *counts, const struct leaf_blocks *lb)
 {
-	for (uint32_t i = 0; i < lb->nr_suspects; i++)
-		__builtin_prefetch(&c->candidate[lb->suspect[i] / 64], 1);
+	const uint64_t *suspect = lb->all_suspect ? lb->single : lb->suspect;
+	uint32_t nr = lb->all_suspect ? lb->nr_singles : lb->nr_suspects;
+
+	for (uint32_t i = 0; i < nr; i++)
+		__builtin_prefetch(&c->candidate[suspect[i] / 64], 1);
 	refmap_inc_list(counts, lb->single, lb->nr_singles);
-	for (uint32_t i = 0; i < lb->nr_suspects; i++)
-		candidate_set(c, lb->suspect[i], 1);
+	for (uint32_t i = 0; i < nr; i++)
+		candidate_set(c, suspect[i], 1);
 }
 
 static int leaf_issues(struct check *c, struct map_worker *me, uint32_t block, const struct node *n,
@@ -153,6 +161,7 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
 	struct refmap *counts = me->counts;
 	struct leaf_blocks lb;
 	struct leaf_scan scan;
+	bool suspect;
 
 	c->leaf_count[block] = (uint16_t)n->nr;
 	if (!n->nr)
@@ -161,17 +170,21 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
 	scan = leaf_scan(n, c->nr_data);
 	if (c->leaf_time)
 		c->leaf_time[block] = scan.newest;
+	suspect = c->candidate && scan.newest >= attr;
 	lb.nr_singles = lb.nr_suspects = 0;
+	lb.all_suspect = false;
 	lb.nr_outside = lb.far = 0;
-	if (!scan.all_inside || (c->candidate && scan.newest >= attr)) {
+	if (!scan.all_inside || (suspect && !scan.one_time)) {
 		for (uint32_t i = 0, end; i < n->nr; i = end) {
 			end = scan.one_run ? n->nr : run_end(n, i);
 			take_run(c, counts, &lb, n, i, end - i, attr);
 		}
 	} else if (scan.one_run) {
 		refmap_inc_run(counts, mapping_block(value_at(n, 0)), n->nr);
+		if (suspect)
+			candidate_run(c, mapping_block(value_at(n, 0)), n->nr);
 	} else {
-		take_plain(counts, &lb, n);
+		take_plain(c, counts, &lb, n, suspect);
 	}
 	take_singles(c, counts, &lb);
 	if (unlikely(lb.nr_outside || scan.newest > c->out->sb.time))

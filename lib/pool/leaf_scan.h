@@ -18,6 +18,7 @@ typedef uint64_t scan_vec __attribute__((vector_size(32)));
 struct leaf_scan {
 	bool one_run;	 /* consecutive data blocks, one time */
 	bool all_inside; /* all data blocks are below the limit; false may be too cautious */
+	bool one_time;	 /* all times are the same; false may be too cautious */
 	uint32_t newest; /* the greatest time */
 };
 
@@ -110,8 +111,8 @@ static inline struct leaf_scan leaf_scan(const struct node *n, uint64_t nr_data)
 			scan_values(n, (nr_data << 24) - 1, &sum);
 		s.one_run = !sum.odd;
 		s.all_inside = !(sum.outside >> 63);
-		s.newest = mapping_time(sum.any) == mapping_time(sum.all) ? mapping_time(sum.any)
-									  : scan_newest(n);
+		s.one_time = mapping_time(sum.any) == mapping_time(sum.all);
+		s.newest = s.one_time ? mapping_time(sum.any) : scan_newest(n);
 	}
 	/* a run that wraps around 2^64 is none */
 	s.one_run &=

@@ -19,7 +19,7 @@ static void compare(void)
 {
 	struct leaf_scan s = leaf_scan(&leaf, NR_DATA);
 	bool run = true, inside = true;
-	uint32_t newest = 0;
+	uint32_t newest = 0, oldest = UINT32_MAX;
 
 	for (uint32_t i = 0; i < leaf.nr; i++) {
 		uint64_t v = node_value64(&leaf, i);
@@ -28,7 +28,10 @@ static void compare(void)
 			      mapping_time(v) == mapping_time(node_value64(&leaf, i - 1)));
 		inside &= mapping_block(v) < NR_DATA;
 		newest = MAX(newest, mapping_time(v));
+		oldest = MIN(oldest, mapping_time(v));
 	}
+	check(!s.one_time || newest == oldest);
+	check(s.one_time || newest != oldest || leaf.nr < 5);
 	check_eq(s.one_run, run);
 	check_eq(s.all_inside, inside);
 	check_eq(s.newest, newest);
