@@ -5,7 +5,7 @@
  * Metadata, packed: every block that is not all zero, coded by kind and deflated.  The
  * file is the same for any number of jobs.  Needs libdeflate.
  *
- * Memory: about 5 MiB a job.
+ * Memory: at most 10 MiB a job and 10 MiB; half of it when the metadata packs well.
  */
 #include "base/jobs.h"
 #include "dev/io.h"
