@@ -191,7 +191,9 @@ int salvage_data_begin(struct salvage *s, struct err *err)
 		return err_nomem(err, "salvage: data space map");
 	if (!read_index(s, index, buf, map, 0)) {
 		refmap_free(s->data_missing);
+		free(s->data_seen);
 		s->data_missing = NULL;
+		s->data_seen = NULL;
 		return 0;
 	}
 	over = node_of(s, s->sb.data_sm.ref_count_root);
