@@ -142,6 +142,7 @@ struct salvage {
 	enum sb_fault sb_fault;
 	bool sb_mended, sb_found; /* found elsewhere */
 	bool sb_fields;		  /* junk around its fields, which are right */
+	struct pool_overrides likely; /* what the damaged superblock seems to say */
 	bool has_sb;		  /* fields below come from a superblock, else from search */
 	uint64_t nr_data_blocks;  /* UINT64_MAX: not known */
 	uint32_t max_time;	  /* newest time seen in what is kept */

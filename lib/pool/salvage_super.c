@@ -10,6 +10,8 @@
 #include "base/overflow.h"
 #include "pool/salvage_int.h"
 
+#define LIKELY_TRANSACTIONS 1000000 /* so far above the newest device's is a damaged one still believed */
+
 /* The bound for data blocks, as soon as it is known. */
 static void set_bound(struct salvage *s)
 {
@@ -60,7 +62,53 @@ static bool recover_fields(struct salvage *s, void *block)
 	}
 	d->magic = le64_make(THIN_MAGIC);
 	csum_seal(block, 0, SALT_SUPERBLOCK);
-	return superblock_open(&s->sb, block, 0) == SB_OK;
+	/* a held snapshot's copy has no space maps */
+	return superblock_open(&s->sb, block, 0) == SB_OK && s->sb.metadata_sm.nr_blocks;
+}
+
+/*
+ * Fields of a superblock with a bad checksum, for what nobody else knows: not believed, but likelier than
+ * anything else where enough of the constant ones around them are right.
+ */
+static void keep_likely_fields(struct salvage *s, void *block)
+{
+	const struct disk_superblock *d = block;
+	uint8_t zero[sizeof(d->uuid)] = { 0 };
+	int right = 0;
+
+	right += le64_get(d->magic) == THIN_MAGIC;
+	right += le32_get(d->version) == THIN_VERSION;
+	right += !le64_get(d->blocknr);
+	right += le32_get(d->metadata_block_size) == MBLOCK_SIZE >> SECTOR_SHIFT;
+	right += !memcmp(d->uuid, zero, sizeof(zero));
+	right += !le32_get(d->compat_flags) && !le32_get(d->incompat_flags);
+	if (right < 4)
+		return;
+	s->likely = (struct pool_overrides){
+		.has_transaction = true,
+		.transaction = le64_get(d->trans_id),
+		.has_data_block_size = data_block_size_ok(le32_get(d->data_block_size)),
+		.data_block_size = le32_get(d->data_block_size),
+		.nr_data_blocks = le64_get(d->data_sm.nr_blocks),
+	};
+	s->likely.has_nr_data_blocks = s->likely.nr_data_blocks &&
+				       div_up(s->likely.nr_data_blocks, ENTRIES_PER_BITMAP) <
+					       s->nr_blocks;
+}
+
+/* Copies of the superblock that metadata snapshots left: a pool's block size never changes. */
+static void look_for_copies(struct salvage *s)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	struct superblock copy;
+
+	for (uint32_t b = 1; buf && b < s->nr_blocks && !s->likely.has_data_block_size; b++) {
+		if (s->kind[b] != BLOCK_SUPER || salvage_get(s, b, buf, NULL) < 0 ||
+		    superblock_open(&copy, buf, b) != SB_OK || !data_block_size_ok(copy.data_block_size))
+			continue;
+		s->likely.has_data_block_size = true;
+		s->likely.data_block_size = copy.data_block_size;
+	}
 }
 
 int salvage_read_super(struct salvage *s, struct err *err)
@@ -78,8 +126,11 @@ int salvage_read_super(struct salvage *s, struct err *err)
 	if (!r && (s->sb_fault == SB_BAD_CSUM || s->sb_fault == SB_WRONG_PLACE ||
 		   s->sb_fault == SB_BAD_MAGIC))
 		s->has_sb = s->sb_fields = recover_fields(s, buf);
-	if (!s->has_sb)
+	if (!s->has_sb) {
 		memset(&s->sb, 0, sizeof(s->sb));
+		if (!r)
+			keep_likely_fields(s, buf);
+	}
 	choose_roots(s);
 	set_bound(s);
 	return 0;
@@ -124,6 +175,12 @@ static int header_block_size(struct salvage *s, struct err *err)
 		size = o->hint.data_block_size;
 		outbuf_printf(&s->header_notes, "data block size %llu taken from the backup or table\n",
 			      (unsigned long long)size);
+	} else if (look_for_copies(s), s->likely.has_data_block_size) {
+		size = s->likely.data_block_size;
+		s->header_invented = true;
+		outbuf_printf(&s->header_notes,
+			      "data block size %llu taken from the damaged superblock or an old copy of it\n",
+			      (unsigned long long)size);
 	} else {
 		return missing_field(err, "data block size", "--data-block-size SECTORS",
 				     "chunk_size in a file of vgcfgbackup or under /etc/lvm/backup, "
@@ -157,6 +214,14 @@ static void header_transaction(struct salvage *s)
 		s->info.transaction = o->hint.transaction;
 		outbuf_printf(&s->header_notes, "transaction %llu taken from the backup\n",
 			      (unsigned long long)s->info.transaction);
+	} else if (s->likely.has_transaction && s->likely.transaction >= newest &&
+		   s->likely.transaction - newest < LIKELY_TRANSACTIONS) {
+		s->info.transaction = s->likely.transaction;
+		s->header_invented = true;
+		outbuf_printf(&s->header_notes,
+			      "transaction %llu taken from the damaged superblock: compare it with transaction_id in "
+			      "/etc/lvm/backup\n",
+			      (unsigned long long)s->info.transaction);
 	} else {
 		s->info.transaction = any ? newest + 1 : 0;
 		s->header_invented = true;
@@ -178,8 +243,15 @@ static void header_nr_data(struct salvage *s)
 		s->info.nr_data_blocks = s->nr_data_blocks;
 		return;
 	}
+	s->header_invented = true;
+	if (s->likely.has_nr_data_blocks && s->likely.nr_data_blocks >= need) {
+		s->info.nr_data_blocks = s->nr_data_blocks = s->likely.nr_data_blocks;
+		outbuf_printf(&s->header_notes,
+			      "%llu data blocks: taken from the damaged superblock\n",
+			      (unsigned long long)s->info.nr_data_blocks);
+		return;
+	}
 	s->info.nr_data_blocks = need;
-	s->header_invented |= s->has_sb;
 	outbuf_printf(&s->header_notes,
 		      "the number of data blocks is lost; %llu is the least that holds all mappings (the kernel "
 		      "takes the rest of the data device when the pool is activated); --nr-data-blocks N or "
