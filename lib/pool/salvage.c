@@ -241,6 +241,7 @@ static int use_snapshot(struct salvage *s, struct err *err)
 	    salvage_get(s, (uint32_t)at, buf, NULL) < 0 || superblock_open(&held, buf, at) != SB_OK)
 		return 0;
 	s->from_snapshot = true;
+	salvage_data_end(s);
 	s->sb.mapping_root = held.mapping_root;
 	s->sb.details_root = held.details_root;
 	reset_gaps(s);

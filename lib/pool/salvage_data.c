@@ -177,17 +177,33 @@ static void take_held(struct salvage *s, uint8_t *seen, void *buf)
 	}
 }
 
+/* Nodes may have come since. */
+static bool grow_seen(struct salvage *s)
+{
+	uint8_t *p;
+
+	if (s->nr_seen > s->nr_nodes)
+		return true;
+	p = realloc(s->data_seen, (size_t)s->nr_nodes + 1);
+	if (!p)
+		return false;
+	memset(p + s->nr_seen, 0, (size_t)s->nr_nodes + 1 - s->nr_seen);
+	s->data_seen = p;
+	s->nr_seen = s->nr_nodes + 1;
+	return true;
+}
+
 int salvage_data_begin(struct salvage *s, struct err *err)
 {
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
 	uint32_t index = find_index(s), over;
 
-	if (s->data_missing || index == NONE || s->nr_data_blocks > MAX_BLOCKS)
+	if (s->data_begun || index == NONE || s->nr_data_blocks > MAX_BLOCKS)
 		return 0;
+	s->data_begun = true;
 	s->data_missing = refmap_new(s->nr_data_blocks, false);
-	s->data_seen = calloc((size_t)s->nr_nodes * 2 + 1024, 1);
-	if (!buf || !map || !s->data_missing || !s->data_seen)
+	if (!buf || !map || !s->data_missing || !grow_seen(s))
 		return err_nomem(err, "salvage: data space map");
 	if (!read_index(s, index, buf, map, 0)) {
 		refmap_free(s->data_missing);
@@ -214,7 +230,7 @@ bool salvage_data_allows(struct salvage *s, uint32_t node)
 	if (!s->data_missing)
 		return true;
 	seen = malloc((size_t)s->nr_nodes + 1);
-	if (!buf || !seen)
+	if (!buf || !seen || !grow_seen(s))
 		return false;
 	memcpy(seen, s->data_seen, s->nr_nodes);
 	return !each_leaf(s, node, seen, check_leaf, buf, 0);
@@ -224,7 +240,7 @@ void salvage_data_take(struct salvage *s, uint32_t node)
 {
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 
-	if (s->data_missing && buf)
+	if (s->data_missing && buf && grow_seen(s))
 		(void)each_leaf(s, node, s->data_seen, take_leaf, buf, 0);
 }
 
@@ -239,4 +255,8 @@ void salvage_data_end(struct salvage *s)
 	if (s->data_missing)
 		refmap_free(s->data_missing);
 	free(s->data_seen);
+	s->data_missing = NULL;
+	s->data_seen = NULL;
+	s->nr_seen = 0;
+	s->data_begun = false;
 }

@@ -18,6 +18,8 @@
 
 #define FRESH 3000 /* written by the last transaction: worth more than any older tree */
 
+#define WAS_HERE 1800 /* kin_score() of a node that an older tree of the device has */
+
 struct guess {
 	uint32_t node, score;
 };
@@ -48,11 +50,44 @@ static bool is_candidate(const struct salvage *s, uint32_t i)
 	       (n->tree == TREE_MAPPING || n->tree == TREE_EMPTY) && count_is_unknown(s, n->block);
 }
 
-static uint32_t score_of(struct salvage *s, uint32_t dev_id, uint32_t node, uint32_t fresh)
-{
-	uint32_t kin = kin_score(s, dev_id, node);
+/*
+ * A node is written whenever one of its children is: children are as old as their parent or older,
+ * and those of the same transaction are its newest.  In ages, of the transaction that wrote a block:
+ */
+struct window {
+	uint32_t end, begin; /* blocks younger than @end came later, those from @begin on before */
+};
 
-	if (kin && block_age(s, s->node[node].block) < fresh)
+static struct window window_of(const struct salvage *s, uint32_t block)
+{
+	struct window w = { 0, salvage_last_transaction(s) };
+	uint32_t age;
+
+	if (block == NONE)
+		return w;
+	age = block_age(s, block);
+	w.begin = s->nr_blocks;
+	for (uint32_t b = 0; b < s->nr_blocks; b++) {
+		uint32_t a = block_age(s, b);
+
+		if (s->kind[b] != BLOCK_INDEX)
+			continue;
+		if (a <= age)
+			w.end = MAX(w.end, a);
+		else
+			w.begin = MIN(w.begin, a);
+	}
+	return w;
+}
+
+static uint32_t score_of(struct salvage *s, uint32_t dev_id, uint32_t node, const struct window *w)
+{
+	uint32_t kin = kin_score(s, dev_id, node), age = block_age(s, s->node[node].block);
+
+	/* another device's, or newer than its parent: only if it was here before (a round ago) */
+	if (age < w->end || s->node[node].flags & SN_LIVE)
+		return kin >= WAS_HERE ? kin : 0;
+	if (kin && age < w->begin)
 		kin += FRESH;
 	return kin;
 }
@@ -83,20 +118,39 @@ static bool may_be_root(const struct salvage *s, const struct sdevice *d, uint32
 	return d->source != DETAILS_LIVE || n->nr_mappings == d->info.mapped_blocks;
 }
 
+/* The block of the top level that should have named the device, NONE when it is not known. */
+static uint32_t lost_top(const struct salvage *s, uint32_t id)
+{
+	for (size_t i = 0; i < s->gaps.nr; i++) {
+		const struct gap *g = gap_at(s, i);
+
+		if (g->tree == TREE_TOP && g->begin <= id && id <= g->last && g->block)
+			return g->block;
+	}
+	return NONE;
+}
+
 static int list_matches(struct salvage *s, struct vec *out)
 {
-	uint32_t fresh = salvage_last_transaction(s);
+	uint32_t top = 0;
+	struct window w;
 
 	for (size_t k = 0; k < s->nr_devs; k++) {
 		const struct sdevice *d = &s->dev[k];
 
+		if (d->root == NONE && (!top || top != lost_top(s, d->info.dev_id))) {
+			top = lost_top(s, d->info.dev_id);
+			w = window_of(s, top);
+		}
 		for (uint32_t i = 0; i < s->nr_nodes && d->root == NONE; i++) {
 			struct match *m, new = { (uint32_t)k, i, 1, 0 };
 
 			if (!may_be_root(s, d, i))
 				continue;
-			new.score += score_of(s, d->info.dev_id, i, fresh);
+			new.score += score_of(s, d->info.dev_id, i, &w);
 			new.age = block_age(s, s->node[i].block);
+			if (new.age < w.end && new.score <= WAS_HERE)
+				continue;
 			if (d->is_guess && new.score <= 300)
 				continue;
 			m = vec_push(out, sizeof(*m));
@@ -167,7 +221,7 @@ struct claim {
 	struct salvage *s;
 	uint32_t dev; /* index */
 	uint64_t need;
-	uint32_t fresh;
+	struct window window;
 };
 
 static bool fits(const struct salvage *s, const struct gap *g, uint32_t i, uint64_t need)
@@ -189,9 +243,10 @@ static int list_guesses(const struct claim *c, const struct gap *g, struct vec *
 
 		if (!fits(s, g, i, c->need))
 			continue;
-		score = score_of(s, s->dev[c->dev].info.dev_id, i, c->fresh);
-		/* another device's, as far as anything tells */
-		if (!score && s->node[i].flags & SN_LIVE)
+		score = score_of(s, s->dev[c->dev].info.dev_id, i, &c->window);
+		/* another device's, or newer than its parent would be */
+		if (!score && (s->node[i].flags & SN_LIVE ||
+			       block_age(s, s->node[i].block) < c->window.end))
 			continue;
 		e = vec_push(out, sizeof(*e));
 		if (!e)
@@ -303,7 +358,7 @@ static bool was_a_leaf(const struct claim *c, const struct gap *g)
 
 int salvage_guess_mappings(struct salvage *s, struct err *err)
 {
-	struct claim c = { .s = s, .fresh = salvage_last_transaction(s) };
+	struct claim c = { .s = s };
 	int r = 0;
 
 	for (size_t i = 0; i < s->gaps.nr && !r; i++) {
@@ -316,6 +371,7 @@ int salvage_guess_mappings(struct salvage *s, struct err *err)
 		salvage_sum_all(s);
 		if (!find_claim(&c, &g) || !c.need || was_a_leaf(&c, &g))
 			continue;
+		c.window = window_of(s, g.block);
 		r = salvage_data_begin(s, err);
 		if (!r)
 			r = fill_gap(&c, &g, err);

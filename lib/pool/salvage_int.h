@@ -156,7 +156,9 @@ struct salvage {
 	bool has_counts;
 
 	struct refmap *data_missing; /* by data block: references that nothing found accounts for */
-	uint8_t *data_seen;	     /* by node: its mappings were taken off */
+	uint8_t *data_seen;	     /* by node, nr_seen of them: its mappings were taken off */
+	uint32_t nr_seen;
+	bool data_begun;
 
 	uint32_t map_root, details_root; /* nodes */
 	struct vec gaps;		 /* struct gap */

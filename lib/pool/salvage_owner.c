@@ -167,21 +167,90 @@ static bool in_lost_top(const struct salvage *s, uint32_t id)
 	return false;
 }
 
+static int youngest_first(const void *pa, const void *pb, void *ctx)
+{
+	const struct salvage *s = ctx;
+	uint32_t a = block_age(s, s->node[*(const uint32_t *)pa].block);
+	uint32_t b = block_age(s, s->node[*(const uint32_t *)pb].block);
+
+	return a < b ? -1 : a > b;
+}
+
+static bool has_key(const struct salvage *s, const struct snode *n, uint64_t key)
+{
+	uint32_t lo = n->edge, hi = n->edge + n->nr_edges;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (s->edge[mid].key < key)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n->edge + n->nr_edges && s->edge[lo].key == key;
+}
+
+/* Older copies of top-level leaves, the youngest first. */
+static int list_old_tops(struct salvage *s, struct vec *tops)
+{
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+		uint32_t *p;
+
+		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
+			continue;
+		p = vec_push(tops, sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		*p = i;
+	}
+	if (tops->nr)
+		qsort_r(tops->data, tops->nr, sizeof(uint32_t), youngest_first, s);
+	return 0;
+}
+
+/* Did the youngest of the older top levels that has a place for the device name it? */
+static bool was_there_last(const struct salvage *s, const struct vec *tops,
+			   const uint8_t *is_child, uint32_t id)
+{
+	const uint32_t *top = tops->data;
+
+	for (size_t i = 0; i < tops->nr; i++) {
+		const struct snode *n = &s->node[top[i]];
+
+		if (has_key(s, n, id))
+			return true;
+		if (!is_child[top[i]] || (n->first <= id && id <= n->last))
+			return false;
+	}
+	return false;
+}
+
 /* Top level and details are lost: devices that an older top level names may be there yet. */
 static int add_guesses(struct salvage *s, struct err *err)
 {
+	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)s->nr_nodes + 1, 1);
+	struct vec tops = { 0 };
 	const struct old_root *o;
 	int r = kin_read(s, err);
 
+	if (!r && (!is_child || list_old_tops(s, &tops)))
+		r = err_nomem(err, "salvage: older top levels");
+	if (!r)
+		salvage_mark_children(s, is_child);
 	o = s->old_roots.data;
 	for (size_t i = 0; i < s->old_roots.nr && !r; i++) {
 		const struct sdevice d = { .info = { .dev_id = o[i].dev_id }, .root_block = NONE,
 					   .root = NONE, .source = DETAILS_INVENTED,
 					   .is_guess = true };
 
-		if (in_lost_top(s, o[i].dev_id) && !salvage_find_device(s, o[i].dev_id))
+		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(s, o[i].dev_id) &&
+		    !salvage_find_device(s, o[i].dev_id) &&
+		    was_there_last(s, &tops, is_child, o[i].dev_id))
 			r = salvage_insert_device(s, &d, err);
 	}
+	free(tops.data);
 	return r;
 }
 
