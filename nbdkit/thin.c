@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ static struct {
 	struct pool_arg arg;
 	struct target *target;
 	struct ticker *ticker;
+	atomic_bool used; /* a client may have written: before that there is nothing to commit */
 	pthread_mutex_t lock; /* exports */
 	struct export *exports;
 } thin = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -133,7 +135,7 @@ static void tick(void *ctx)
 	struct err err = { 0 };
 
 	(void)ctx;
-	if (target_tick(thin.target, &err))
+	if (thin.used && target_tick(thin.target, &err))
 		nbdkit_error("%s", err.text);
 }
 
@@ -154,7 +156,10 @@ static void thin_cleanup(void)
 
 	ticker_free(thin.ticker);
 	thin.ticker = NULL;
-	if (thin.target && target_close(thin.target, &err))
+	/* nbdkit -r: what activation would change in memory is not for the disk */
+	if (!thin.used)
+		target_drop(thin.target);
+	else if (thin.target && target_close(thin.target, &err))
 		nbdkit_error("%s", err.text);
 	thin.target = NULL;
 }
@@ -293,7 +298,6 @@ static void *thin_open(int read_only)
 	struct err err = { 0 };
 	int r;
 
-	(void)read_only; /* nbdkit refuses writes by itself then */
 	if (!h || !name) {
 		nbdkit_error("out of memory");
 		free(h);
@@ -308,6 +312,8 @@ static void *thin_open(int read_only)
 		return NULL;
 	}
 	h->dev = e->dev;
+	if (!read_only)
+		thin.used = true;
 	return h;
 }
 

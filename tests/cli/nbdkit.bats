@@ -8,6 +8,7 @@ setup() {
 	PLUGIN=$abs_top_builddir/nbdkit/nbdkit-thin-plugin.so
 	[ -f "$PLUGIN" ] || skip "the plugin is not built"
 	need nbdkit
+	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
 	cd "$BATS_TEST_TMPDIR" || return 1
 	truncate -s 2M meta
 	truncate -s 64M data
@@ -125,6 +126,16 @@ io() { # [device] qemu-io command...
 		"nbdkit -U - '$PLUGIN' pool=table device=o readonly=true --run 'nbdinfo \"\$uri\"' && qemu-io -r -f raw \"\$uri\" -c 'read -P 7 0 64k'"
 	[[ "$output" == *"is_read_only: true"* ]]
 	[ "$before" = "$(sha256sum meta data)" ]
+}
+
+@test "nbdkit-thin: nbdkit -r changes nothing, not even a map that could grow" {
+	need nbdinfo
+	truncate -s 4M meta
+	before=$(sha256sum meta data)
+	timeout 20 nbdkit -r -U - "$PLUGIN" pool=table device=t0 --run 'nbdinfo "$uri"'
+	[ "$before" = "$(sha256sum meta data)" ]
+	serve pool=table device=t0 -- 'nbdinfo "$uri"'
+	[ "$before" != "$(sha256sum meta data)" ]
 }
 
 @test "nbdkit-thin: a pool that is being served is busy for others" {
