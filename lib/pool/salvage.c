@@ -10,9 +10,10 @@
  *     place taken for the one it is.  The trees are linked and walked anew (salvage_trees.c): what
  *     cannot be read leaves gaps.
  *  4. The metadata space map says which blocks are in use, and how many parents each has
- *     (salvage_space.c); it is looked for when the superblock or its index are lost.
- *  5. Gaps are filled with the blocks that lack a parent (salvage_owner.c).
- *  6. Details are joined, and those that were lost made (salvage_details.c).
+ *     (salvage_space.c); it is looked for when the superblock (salvage_roots.c) or its index are lost.
+ *  5. Gaps are filled with the nodes that lack a parent (salvage_owner.c, salvage_devices.c,
+ *     salvage_fill.c; by kinship, salvage_kin.c; without a space map salvage_guess.c, salvage_data.c).
+ *  6. Details are joined, and those that were lost made (salvage_details.c, salvage_times.c).
  *  7. salvage_emit() sends what is there (salvage_emit.c); salvage_report() says what is not.
  */
 #include "pool/salvage.h"

@@ -190,6 +190,10 @@ static inline uint32_t node_of(const struct salvage *s, uint64_t block)
 
 /* --- salvage_scan.c: reading and classifying --- */
 int salvage_load(struct salvage *s, mblock_t *list, size_t nr, struct err *err);
+/* Takes what is at @at for @block: 1, 0 when it is not of any use, or -errno. */
+int salvage_take_content(struct salvage *s, uint32_t block, uint32_t at, uint8_t kind,
+			 struct err *err);
+/* --- salvage_place.c: where the content of a block is --- */
 /* Everything that has not been read yet. */
 int salvage_scan_all(struct salvage *s, struct err *err);
 /* Counts the mappings to data blocks that do not exist (nr_data_blocks), leaf by leaf. */
@@ -290,6 +294,24 @@ int kin_height(const struct salvage *s, uint32_t dev_id);
 unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b);
 
 /* --- salvage_owner.c --- */
+struct orphan {
+	uint32_t node;
+	uint32_t refs; /* parents that it lacks */
+};
+
+static inline struct orphan *orphan_at(const struct vec *v, size_t i)
+{
+	return (struct orphan *)v->data + i;
+}
+
+/* Could @n be a child of the lost node, by its keys and its height? */
+static inline bool gap_takes(const struct snode *n, const struct gap *g)
+{
+	if (g->height >= 0 && n->height >= g->height + g->astray)
+		return false;
+	return n->nr && n->first >= g->begin && n->last <= g->last;
+}
+
 int salvage_fill_gaps(struct salvage *s, struct err *err);
 /* Puts @device in place; the list is sorted by id. */
 int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err);
@@ -302,6 +324,13 @@ void salvage_data_take(struct salvage *s, uint32_t node);
 /* Do all counts agree now? */
 bool salvage_data_settled(const struct salvage *s);
 void salvage_data_end(struct salvage *s);
+
+/* --- salvage_devices.c: which device has which root --- */
+/* Roots among @orphans for devices that the top level lost; ids and details that do not match. */
+int salvage_find_devices(struct salvage *s, struct vec *orphans, struct err *err);
+
+/* --- salvage_fill.c: parts of mapping trees --- */
+int salvage_fill_mappings(struct salvage *s, struct vec *orphans, struct err *err);
 
 /* --- salvage_guess.c: homes for orphans when the space map is lost --- */
 int salvage_guess_roots(struct salvage *s, struct err *err);

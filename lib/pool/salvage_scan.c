@@ -283,13 +283,6 @@ static int by_place(const void *pa, const void *pb)
 	return a->at < b->at ? -1 : a->at > b->at;
 }
 
-static int by_own(const void *pa, const void *pb)
-{
-	const struct stray *a = pa, *b = pb;
-
-	return a->own < b->own ? -1 : a->own > b->own;
-}
-
 static int mend_by_place(const void *pa, const void *pb)
 {
 	const struct mend *a = pa, *b = pb;
@@ -387,14 +380,7 @@ int salvage_load(struct salvage *s, mblock_t *list, size_t nr, struct err *err)
 	return r;
 }
 
-/* --- blocks in the wrong place --- */
-
-static bool is_whole(uint8_t kind)
-{
-	return kind >= BLOCK_NODE;
-}
-
-static int take_content(struct salvage *s, uint32_t block, uint32_t at, uint8_t kind,
+int salvage_take_content(struct salvage *s, uint32_t block, uint32_t at, uint8_t kind,
 			struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *buf = io_alloc(MBLOCK_SIZE);
@@ -421,166 +407,6 @@ static int take_content(struct salvage *s, uint32_t block, uint32_t at, uint8_t 
 	}
 	s->kind[block] = kind;
 	return 1;
-}
-
-/*
- * A whole block at the wrong place stands in for the block it says it is, when that is not
- * whole itself (two blocks swapped, or one written to the wrong place).  Otherwise, what
- * stands at that place may have a wrong number only: it is believed to be what its place
- * says, unless it is a copy of the block it names.
- */
-static int place_strays(struct salvage *s, struct err *err)
-{
-	for (size_t i = 0; i < s->strays.nr; i++) {
-		struct stray *st = (struct stray *)s->strays.data + i, *moved;
-		int r;
-
-		if (st->own == NONE || is_whole(s->kind[st->own]))
-			continue;
-		r = take_content(s, st->own, st->at, st->kind, err);
-		if (r < 0)
-			return r;
-		if (!r)
-			continue;
-		st->used = true;
-		moved = vec_push(&s->moved, sizeof(*moved));
-		if (!moved)
-			return err_nomem(err, "salvage: list of misplaced blocks");
-		*moved = *st;
-	}
-	if (s->moved.nr)
-		qsort(s->moved.data, s->moved.nr, sizeof(struct stray), by_own);
-	return 0;
-}
-
-static bool same_entries(const void *a, const void *b)
-{
-	struct view va, vb;
-	uint32_t i = 0, k = 0, same = 0;
-
-	if (!view_open(&va, a) || !view_open(&vb, b) || va.value_size != vb.value_size ||
-	    va.leaf != vb.leaf)
-		return false;
-	while (i < va.nr && k < vb.nr) {
-		uint64_t ka = view_key(&va, i), kb = view_key(&vb, k);
-
-		if (ka == kb)
-			same += !memcmp(va.values + (size_t)i * va.value_size,
-					vb.values + (size_t)k * vb.value_size, va.value_size);
-		i += ka <= kb;
-		k += kb <= ka;
-	}
-	return same * 2 > MIN(va.nr, vb.nr);
-}
-
-static int place_misnumbered(struct salvage *s, struct err *err)
-{
-	CLEANUP(free_ptr) uint8_t *a = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) uint8_t *b = io_alloc(MBLOCK_SIZE);
-
-	if (!a || !b)
-		return err_nomem(err, "salvage: a block");
-	for (size_t i = 0; i < s->strays.nr; i++) {
-		struct stray *st = (struct stray *)s->strays.data + i;
-		int r;
-
-		if (st->used || st->kind != BLOCK_NODE || s->kind[st->at] != BLOCK_STRAY)
-			continue;
-		if (st->own != NONE && s->kind[st->own] == BLOCK_NODE) {
-			if (salvage_get(s, st->at, a, NULL) < 0 ||
-			    salvage_get(s, st->own, b, NULL) < 0 || same_entries(a, b))
-				continue;
-		}
-		r = take_content(s, st->at, st->at, st->kind, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int salvage_scan_all(struct salvage *s, struct err *err)
-{
-	CLEANUP(free_ptr) mblock_t *list = NULL;
-	size_t nr = 0;
-	int r;
-
-	if (s->scanned)
-		return 0;
-	list = malloc(sizeof(*list) * s->nr_blocks);
-	if (!list)
-		return err_nomem(err, "salvage: list of blocks");
-	for (uint32_t b = 0; b < s->nr_blocks; b++)
-		if (s->kind[b] <= BLOCK_WANTED)
-			list[nr++] = b;
-	r = salvage_load(s, list, nr, err);
-	if (r < 0)
-		return r;
-	s->scanned = true;
-	r = place_strays(s, err);
-	return r < 0 ? r : place_misnumbered(s, err);
-}
-
-uint32_t salvage_where(const struct salvage *s, uint32_t block)
-{
-	const struct stray key = { .own = block }, *st = NULL;
-
-	if (s->moved.nr)
-		st = bsearch(&key, s->moved.data, s->moved.nr, sizeof(key), by_own);
-	return st ? st->at : block;
-}
-
-void salvage_apply_mends(const struct salvage *s, uint32_t at, void *buf)
-{
-	const struct mend *m = s->mends.data;
-	size_t lo = 0, hi = s->mends.nr;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (m[mid].at < at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo < s->mends.nr && m[lo].at == at)
-		((uint8_t *)buf)[m[lo].byte] ^= m[lo].mask;
-}
-
-int salvage_get(struct salvage *s, uint32_t block, void *buf, struct err *err)
-{
-	uint32_t at = salvage_where(s, block);
-	int r = io_read(s->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);
-
-	if (r < 0)
-		return r;
-	salvage_apply_mends(s, at, buf);
-	return 0;
-}
-
-int salvage_bound(struct salvage *s, struct err *err)
-{
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) struct run *run = calloc(INTERNAL_MAX, sizeof(*run));
-
-	if (!buf || !run)
-		return err_nomem(err, "salvage: a block");
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		struct snode *n = &s->node[i];
-		uint64_t kept = 0;
-		struct view v;
-		uint32_t nr;
-
-		if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) ||
-		    n->max_data < s->nr_data_blocks || salvage_get(s, n->block, buf, NULL) < 0 ||
-		    !view_open(&v, buf))
-			continue;
-		nr = view_runs(&v, s->nr_data_blocks, run);
-		for (uint32_t k = 0; k < nr; k++)
-			kept += run[k].len;
-		n->nr_mappings = kept;
-		n->nr_bad = (uint16_t)(v.nr - kept);
-	}
-	return 0;
 }
 
 uint32_t salvage_add_virtual(struct salvage *s, uint8_t tree, int height, struct err *err)

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which device has which root, when the top level lost it: of the orphans the one with just as many
+ * mappings as the details say, and of several the one that is most akin to the device's older trees.
+ * Where the details are lost too, devices of the youngest older top level are tried.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pool/salvage_int.h"
+
+#define MIN_KIN 300 /* so much kinship is enough for a device that nothing else speaks of */
+
+struct pair {
+	uint32_t dev, orphan;
+	uint32_t score;
+};
+
+static int by_score(const void *pa, const void *pb)
+{
+	const struct pair *a = pa, *b = pb;
+
+	if (a->score != b->score)
+		return a->score > b->score ? -1 : 1;
+	if (a->dev != b->dev)
+		return a->dev < b->dev ? -1 : 1;
+	return a->orphan < b->orphan ? -1 : a->orphan > b->orphan;
+}
+
+int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err)
+{
+	size_t i = s->nr_devs;
+
+	if (s->nr_devs == s->cap_devs) {
+		size_t cap = s->cap_devs ? s->cap_devs * 2 : 64;
+		struct sdevice *dev = reallocarray(s->dev, cap, sizeof(*dev));
+
+		if (!dev)
+			return err_nomem(err, "salvage: list of devices");
+		s->dev = dev;
+		s->cap_devs = cap;
+	}
+	while (i && s->dev[i - 1].info.dev_id > device->info.dev_id)
+		i--;
+	memmove(&s->dev[i + 1], &s->dev[i], (s->nr_devs - i) * sizeof(*s->dev));
+	s->dev[i] = *device;
+	s->nr_devs++;
+	return 0;
+}
+
+static bool in_lost_top(const struct salvage *s, uint32_t id)
+{
+	for (size_t i = 0; i < s->gaps.nr; i++)
+		if (gap_at(s, i)->tree == TREE_TOP && gap_at(s, i)->begin <= id &&
+		    gap_at(s, i)->last >= id)
+			return true;
+	return false;
+}
+
+static int youngest_first(const void *pa, const void *pb, void *ctx)
+{
+	const struct salvage *s = ctx;
+	uint32_t a = block_age(s, s->node[*(const uint32_t *)pa].block);
+	uint32_t b = block_age(s, s->node[*(const uint32_t *)pb].block);
+
+	return a < b ? -1 : a > b;
+}
+
+static bool has_key(const struct salvage *s, const struct snode *n, uint64_t key)
+{
+	uint32_t lo = n->edge, hi = n->edge + n->nr_edges;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (s->edge[mid].key < key)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n->edge + n->nr_edges && s->edge[lo].key == key;
+}
+
+/* Older copies of top-level leaves, the youngest first. */
+static int list_old_tops(struct salvage *s, struct vec *tops)
+{
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+		uint32_t *p;
+
+		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
+			continue;
+		p = vec_push(tops, sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		*p = i;
+	}
+	if (tops->nr)
+		qsort_r(tops->data, tops->nr, sizeof(uint32_t), youngest_first, s);
+	return 0;
+}
+
+/* Did the youngest of the older top levels that has a place for the device name it? */
+static bool was_there_last(const struct salvage *s, const struct vec *tops,
+			   const uint8_t *is_child, uint32_t id)
+{
+	const uint32_t *top = tops->data;
+
+	for (size_t i = 0; i < tops->nr; i++) {
+		const struct snode *n = &s->node[top[i]];
+
+		if (has_key(s, n, id))
+			return true;
+		if (!is_child[top[i]] || (n->first <= id && id <= n->last))
+			return false;
+	}
+	return false;
+}
+
+/* Top level and details are lost: devices that an older top level names may be there yet. */
+static int add_guesses(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)s->nr_nodes + 1, 1);
+	struct vec tops = { 0 };
+	const struct old_root *o;
+	int r = kin_read(s, err);
+
+	if (!r && (!is_child || list_old_tops(s, &tops)))
+		r = err_nomem(err, "salvage: older top levels");
+	if (!r)
+		salvage_mark_children(s, is_child);
+	o = s->old_roots.data;
+	for (size_t i = 0; i < s->old_roots.nr && !r; i++) {
+		const struct sdevice d = { .info = { .dev_id = o[i].dev_id }, .root_block = NONE,
+					   .root = NONE, .source = DETAILS_INVENTED,
+					   .is_guess = true };
+
+		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(s, o[i].dev_id) &&
+		    !salvage_find_device(s, o[i].dev_id) &&
+		    was_there_last(s, &tops, is_child, o[i].dev_id))
+			r = salvage_insert_device(s, &d, err);
+	}
+	free(tops.data);
+	return r;
+}
+
+static void drop_guesses(struct salvage *s)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (!s->dev[i].is_guess || s->dev[i].root != NONE)
+			s->dev[nr++] = s->dev[i];
+	s->nr_devs = nr;
+}
+
+/* Trees that nobody can be found for, when device ids are lost: rather under a new id than not at all. */
+static int invent_ids(struct salvage *s, struct vec *orphans, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < orphans->nr && !r; i++) {
+		struct orphan *o = orphan_at(orphans, i);
+		uint32_t id = s->nr_devs ? s->dev[s->nr_devs - 1].info.dev_id + 1 : 0;
+		const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE,
+					   .root = o->node, .source = DETAILS_INVENTED,
+					   .id_invented = true, .root_found = true };
+
+		if (!o->refs || !s->node[o->node].nr_mappings || id > MAX_DEV_ID)
+			continue;
+		o->refs--;
+		r = salvage_insert_device(s, &d, err);
+		if (!r)
+			r = salvage_walk_mapping(s, o->node, err);
+	}
+	return r;
+}
+
+/* The device without details whose tree has @nr mappings, when there is just one. */
+static struct sdevice *only_bare(struct salvage *s, uint64_t nr)
+{
+	struct sdevice *found = NULL;
+
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		struct sdevice *d = &s->dev[i];
+
+		if (d->source != DETAILS_INVENTED || d->root == NONE ||
+		    s->node[d->root].nr_mappings != nr)
+			continue;
+		if (found)
+			return NULL;
+		found = d;
+	}
+	return found;
+}
+
+/*
+ * One id differs between the two trees: a device without details and details without a device, of
+ * the same number of mappings.  The top level's id is kept.
+ */
+static void pair_details(struct salvage *s)
+{
+	size_t nr = 0;
+
+	salvage_sum_all(s);
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		struct sdevice *d = &s->dev[i], *bare;
+
+		if (d->root != NONE || d->source != DETAILS_LIVE || !d->info.mapped_blocks)
+			continue;
+		bare = only_bare(s, d->info.mapped_blocks);
+		if (!bare)
+			continue;
+		bare->has_other_id = true;
+		bare->other_id = d->info.dev_id;
+		d->info.dev_id = bare->info.dev_id;
+		bare->info = d->info;
+		bare->source = DETAILS_LIVE;
+		d->is_guess = true; /* forgotten below */
+	}
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (!s->dev[i].is_guess || s->dev[i].root != NONE)
+			s->dev[nr++] = s->dev[i];
+	s->nr_devs = nr;
+}
+
+static bool needs_root(const struct sdevice *d)
+{
+	return d->root == NONE;
+}
+
+/* How well @node would do as the root of @d; 0: not at all. */
+static uint32_t root_score(struct salvage *s, const struct sdevice *d, uint32_t node)
+{
+	const struct snode *n = &s->node[node];
+	uint32_t score = 1;
+
+	if (d->source == DETAILS_LIVE) {
+		if (n->nr_mappings > d->info.mapped_blocks)
+			return 0;
+		if (n->nr_mappings < d->info.mapped_blocks && !(n->flags & SN_BROKEN))
+			return 0;
+		if (n->nr_mappings == d->info.mapped_blocks)
+			score += 5000;
+		/* a snapshot may have older mappings than itself, a new device not */
+		if (n->nr_mappings && n->min_time >= d->info.creation_time)
+			score += 10;
+	}
+	if (d->is_guess) {
+		score = kin_score(s, d->info.dev_id, node);
+		return score >= MIN_KIN ? score : 0;
+	}
+	return score + kin_score(s, d->info.dev_id, node);
+}
+
+/* Could the same tree as well be another device's, or the device have another tree? */
+static bool is_tie(const struct salvage *s, const struct vec *pairs, size_t i,
+		   const struct vec *orphans)
+{
+	const struct pair *p = (const struct pair *)pairs->data;
+	const struct pair *me = &p[i];
+
+	if (!s->node[orphan_at(orphans, me->orphan)->node].nr_mappings)
+		return false;
+	for (size_t k = i + 1; k < pairs->nr && p[k].score == me->score; k++) {
+		if (p[k].orphan == me->orphan && s->dev[p[k].dev].root == NONE &&
+		    !orphan_at(orphans, me->orphan)->refs)
+			return true;
+		if (p[k].dev == me->dev && orphan_at(orphans, p[k].orphan)->refs)
+			return true;
+	}
+	return false;
+}
+
+static int match_roots(struct salvage *s, struct vec *orphans, struct err *err)
+{
+	struct vec pairs = { 0 };
+	int r = kin_read(s, err);
+
+	for (size_t i = 0; i < s->nr_devs && !r; i++) {
+		if (!needs_root(&s->dev[i]))
+			continue;
+		for (size_t k = 0; k < orphans->nr; k++) {
+			uint32_t score = root_score(s, &s->dev[i], orphan_at(orphans, k)->node);
+			struct pair *p;
+
+			if (!score)
+				continue;
+			p = vec_push(&pairs, sizeof(*p));
+			if (!p) {
+				r = err_nomem(err, "salvage: orphans");
+				break;
+			}
+			*p = (struct pair){ (uint32_t)i, (uint32_t)k, score };
+		}
+	}
+	if (pairs.nr)
+		qsort(pairs.data, pairs.nr, sizeof(struct pair), by_score);
+	for (size_t i = 0; i < pairs.nr && !r; i++) {
+		const struct pair *p = (const struct pair *)pairs.data + i;
+		struct orphan *o = orphan_at(orphans, p->orphan);
+		struct sdevice *d = &s->dev[p->dev];
+
+		if (!o->refs || d->root != NONE)
+			continue;
+		o->refs--;
+		d->root = o->node;
+		d->root_found = true;
+		s->uncertain |= is_tie(s, &pairs, i, orphans);
+		r = salvage_walk_mapping(s, o->node, err);
+	}
+	free(pairs.data);
+	return r;
+}
+
+/* A device whose root is lost too: a gap over all keys. */
+static int add_root_gaps(struct salvage *s, struct err *err)
+{
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		struct sdevice *d = &s->dev[i];
+		struct gap *g;
+
+		if (!needs_root(d))
+			continue;
+		d->root = salvage_add_virtual(s, TREE_MAPPING, -1, err);
+		g = d->root == NONE ? NULL : vec_push(&s->gaps, sizeof(*g));
+		if (!g)
+			return err_nomem(err, "salvage: list of lost nodes");
+		*g = (struct gap){ .last = UINT64_MAX, .node = d->root, .block = NONE, .height = -1,
+				   .tree = TREE_MAPPING, .why = BLOCK_JUNK };
+		s->node[d->root].last = UINT64_MAX;
+	}
+	return 0;
+}
+
+int salvage_find_devices(struct salvage *s, struct vec *orphans, struct err *err)
+{
+	bool nameless = s->top_lost && s->details_lost;
+	int r = nameless ? add_guesses(s, err) : 0;
+
+	if (!r)
+		r = match_roots(s, orphans, err);
+	if (!r)
+		r = salvage_guess_roots(s, err);
+	drop_guesses(s);
+	if (!r && nameless)
+		r = invent_ids(s, orphans, err);
+	if (!r)
+		pair_details(s);
+	return r ? r : add_root_gaps(s, err);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The roots that a user can choose from. */
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "pool/salvage_int.h"
+
+struct root_sums {
+	uint64_t devices, mappings;
+	uint32_t time;
+};
+
+static void sum_top(const struct salvage *s, uint32_t i, struct root_sums *sum, unsigned depth)
+{
+	const struct snode *n = &s->node[i];
+
+	for (uint32_t k = 0; k < n->nr_edges && depth < BTREE_MAX_DEPTH; k++) {
+		const struct edge *e = &s->edge[n->edge + k];
+		uint32_t c = n->flags & SN_LEAF ? node_of(s, e->block) : e->node;
+
+		if (n->flags & SN_LEAF)
+			sum->devices++;
+		if (c == NONE)
+			continue;
+		if (!(n->flags & SN_LEAF)) {
+			sum_top(s, c, sum, depth + 1);
+		} else if (s->node[c].tree == TREE_MAPPING) {
+			sum->mappings += s->node[c].nr_mappings;
+			sum->time = MAX(sum->time, s->node[c].max_time);
+		}
+	}
+}
+
+static void sum_details(struct salvage *s, uint32_t i, struct root_sums *sum)
+{
+	struct vec details = { 0 };
+	const struct device_info *d;
+
+	if (salvage_read_details(s, i, &details, NULL) < 0)
+		details.nr = 0;
+	d = details.data;
+	for (size_t k = 0; k < details.nr; k++) {
+		sum->devices++;
+		sum->mappings += d[k].mapped_blocks;
+		sum->time = MAX(sum->time, MAX(d[k].creation_time, d[k].snap_time));
+	}
+	free(details.data);
+}
+
+int salvage_list_roots(struct salvage *s, struct outbuf *out, struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *is_child = NULL;
+	int r = salvage_scan_all(s, err);
+
+	is_child = calloc((size_t)s->nr_nodes + 1, 1);
+	if (r < 0 || !is_child)
+		return r < 0 ? r : err_nomem(err, "salvage: roots");
+	salvage_link(s);
+	salvage_mark_children(s, is_child);
+	for (uint32_t b = 0; b < s->nr_blocks; b++) {
+		uint32_t i = s->slot[b];
+		struct root_sums sum = { 0 };
+
+		if (i == NONE || is_child[i] || s->node[i].flags & SN_VIRTUAL)
+			continue;
+		if (s->node[i].tree == TREE_TOP)
+			sum_top(s, i, &sum, 0);
+		else if (s->node[i].tree == TREE_DETAILS)
+			sum_details(s, i, &sum);
+		else
+			continue;
+		outbuf_printf(out, "%s root %u: %llu devices, %llu mappings, newest time %u%s%s\n",
+			      s->node[i].tree == TREE_TOP ? "mapping" : "details", b,
+			      (unsigned long long)sum.devices, (unsigned long long)sum.mappings,
+			      sum.time, s->node[i].flags & SN_BROKEN ? ", parts missing" : "",
+			      b == s->sb.mapping_root || b == s->sb.details_root ? ", used" : "");
+	}
+	return 0;
+}
