@@ -362,7 +362,7 @@ void refmap_inc_run(struct refmap *m, uint64_t b, uint64_t len)
  * overtake it, and plain ones overtake each other less than one should think: so the lines are
  * asked for some way ahead.
  */
-#define PREFETCH_AHEAD 24
+#define PREFETCH_AHEAD 64 /* measured: 24 is slower by a fifth, a whole leaf too */
 
 static inline void inc_list(struct refmap *m, const uint64_t *b, size_t nr, bool shared)
 {
