@@ -296,3 +296,8 @@ void bcache_trim(struct bcache *c)
 	while (c->nr_clean > c->max_clean)
 		evict(c, c->lru.next);
 }
+
+void bcache_set_max_clean(struct bcache *c, size_t max_clean)
+{
+	c->max_clean = max_clean;
+}

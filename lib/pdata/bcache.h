@@ -47,6 +47,8 @@ int bcache_write(struct bcache *c, struct err *err);
 /* Evicts the clean blocks used longest ago, down to @max_clean. */
 void bcache_trim(struct bcache *c);
 
+void bcache_set_max_clean(struct bcache *c, size_t max_clean);
+
 /* Forgets everything, dirty blocks as well. */
 void bcache_drop(struct bcache *c);
 

@@ -13,6 +13,7 @@
 struct tm {
 	struct io *io;
 	struct bcache *cache;
+	size_t max_dirty;
 	struct sm_edit map;
 };
 
@@ -23,6 +24,7 @@ static struct tm *make(struct io *io)
 	if (!tm)
 		return NULL;
 	tm->io = io;
+	tm->max_dirty = CACHE_DIRTY;
 	tm->cache = bcache_new(io, CACHE_CLEAN);
 	if (!tm->cache) {
 		free(tm);
@@ -227,10 +229,16 @@ int tm_trim(struct tm *tm, struct err *err)
 {
 	int r = sm_edit_trim(&tm->map, err);
 
-	if (!r && bcache_nr_dirty(tm->cache) > CACHE_DIRTY)
+	if (!r && bcache_nr_dirty(tm->cache) > tm->max_dirty)
 		r = bcache_write(tm->cache, err);
 	bcache_trim(tm->cache);
 	return r;
+}
+
+void tm_set_limits(struct tm *tm, size_t clean, size_t dirty)
+{
+	bcache_set_max_clean(tm->cache, clean);
+	tm->max_dirty = dirty;
 }
 
 size_t tm_nr_dirty(const struct tm *tm)

@@ -81,6 +81,9 @@ void tm_abort(struct tm *tm, const struct sm_root *root);
  */
 int tm_trim(struct tm *tm, struct err *err);
 
+/* How many clean and dirty blocks a trim leaves: what is usual is 32 and 64 MiB. */
+void tm_set_limits(struct tm *tm, size_t clean, size_t dirty);
+
 /* Blocks changed since the last commit. */
 size_t tm_nr_dirty(const struct tm *tm);
 

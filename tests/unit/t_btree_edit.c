@@ -237,7 +237,7 @@ static void one_step(struct world *w, uint64_t phase)
 		insert(w, k);
 }
 
-static void random_changes(uint32_t value_size, uint64_t rounds)
+static void random_changes(uint32_t value_size, uint64_t rounds, bool little_memory)
 {
 	static struct world w;
 	uint64_t seed = env("SEED", 20 + value_size);
@@ -245,7 +245,10 @@ static void random_changes(uint32_t value_size, uint64_t rounds)
 	printf("# SEED=%llu value_size=%u\n", (unsigned long long)seed, value_size);
 	rng_state = seed * 2654435761u + 1;
 	world_init(&w, value_size);
+	if (little_memory)
+		tm_set_limits(w.tm, 3, 2);
 	for (uint64_t i = 0; i < rounds; i++) {
+		check_eq(tm_trim(w.tm, &err), 0);
 		one_step(&w, i / 1500 % 2);
 		if (i % 500 == 0)
 			check_tree(&w, w.tree.root, w.model);
@@ -265,12 +268,17 @@ static void random_changes(uint32_t value_size, uint64_t rounds)
 
 static void random_mappings(void)
 {
-	random_changes(8, env("ROUNDS", 30000));
+	random_changes(8, env("ROUNDS", 30000), false);
 }
 
 static void random_details(void)
 {
-	random_changes(24, env("ROUNDS", 30000));
+	random_changes(24, env("ROUNDS", 30000), false);
+}
+
+static void random_with_little_memory(void)
+{
+	random_changes(8, env("ROUNDS", 10000), true);
 }
 
 static void in_order(void)
@@ -343,6 +351,8 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		{ "a mapping tree under random changes is always what an array says", random_mappings },
 		{ "a details tree under random changes is always what an array says", random_details },
+		{ "so it is when blocks are evicted, and written early, all the time",
+		  random_with_little_memory },
 		{ "insertion in order fills leaves nearly", in_order },
 		{ "a tree that loses everything is one empty leaf", removed_to_nothing },
 		{ "a full device ends an insertion with ENOSPC", full_device },
