@@ -201,14 +201,19 @@ static int begin_round(struct rmap *m, uint64_t total, struct err *err)
 {
 	uint32_t nr = m->bucket_end - m->bucket_begin;
 
-	m->record = malloc((total + 1) * sizeof(*m->record));
+	/* kept from round to round: fresh memory would be cleared by the kernel each time */
+	if (total > m->cap_records) {
+		free(m->record);
+		m->cap_records = total;
+		m->record = malloc(total * sizeof(*m->record));
+		if (m->record && total * sizeof(*m->record) > 4 * HUGE_PAGE) /* written in no order */
+			(void)madvise((void *)round_up((uintptr_t)m->record, HUGE_PAGE),
+				      total * sizeof(*m->record) - HUGE_PAGE, MADV_HUGEPAGE);
+	}
 	m->fill = calloc(nr + 1, sizeof(*m->fill));
 	m->start = calloc(nr + 1, sizeof(*m->start));
 	if (!m->record || !m->fill || !m->start)
 		return err_nomem(err, "lines");
-	if (total * sizeof(*m->record) > 4 * HUGE_PAGE) /* written in no order */
-		(void)madvise((void *)round_up((uintptr_t)m->record, HUGE_PAGE),
-			      total * sizeof(*m->record) - HUGE_PAGE, MADV_HUGEPAGE);
 	for (uint32_t i = 0; i < nr; i++) {
 		m->start[i + 1] = m->start[i] + m->nr_in[m->bucket_begin + i];
 		m->fill[i] = m->start[i];
@@ -218,10 +223,8 @@ static int begin_round(struct rmap *m, uint64_t total, struct err *err)
 
 static void end_round(struct rmap *m)
 {
-	free(m->record);
 	free(m->fill);
 	free(m->start);
-	m->record = NULL;
 	m->fill = NULL;
 	m->start = NULL;
 }
@@ -298,6 +301,7 @@ int rmap_tell(struct forest *f, const struct metadata *md, const struct runs *re
 		free(m.worker[i].record);
 	}
 	free(m.worker);
+	free(m.record);
 	free(m.edges);
 	free(m.nr_in);
 	owners_free(m.owners);

@@ -55,7 +55,8 @@ struct rmap {
 
 	/* one round */
 	uint32_t bucket_begin, bucket_end;
-	struct rmap_record *record;
+	struct rmap_record *record; /* kept from round to round */
+	size_t cap_records;
 	_Atomic uint64_t *fill; /* of each bucket of the round: where the next record goes */
 	uint64_t *start;	/* ... and where the first one is; one more at the end */
 };
