@@ -146,6 +146,8 @@ static void read_options(struct cli *c, struct options *o)
 		cli_usage_error(c, "--map has no OUTPUT: unexpected argument '%s' found", c->args[2]);
 	if (o->volume.origin && o->volume.no_origin)
 		cli_usage_error(c, "--origin and --no-origin exclude each other");
+	if (o->volume.repair && o->volume.snap)
+		cli_usage_error(c, "--repair cannot be used with --metadata-snap");
 	if (o->copy.reflink == REFLINK_ALWAYS && o->copy.sparse != SPARSE_AUTO)
 		cli_usage_error(c, "--reflink=always shares holes and zeros as they are: it excludes "
 				   "--sparse=always and --sparse=never");

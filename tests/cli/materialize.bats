@@ -354,6 +354,25 @@ expected() {
 	[ -z "$(find . -name '.*img*')" ]
 }
 
+@test "--repair changes nothing on sound metadata, and excludes --metadata-snap" {
+	run --separate-stderr thin_materialize --repair pool zero out.img
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+	cmp out.img "$WANT/zero.want"
+	run thin_materialize --repair -m pool zero other.img
+	[ "$status" -eq 64 ]
+}
+
+@test "--repair reads a pool without a superblock, which is refused otherwise" {
+	# block 0 is gone: the table says the block size, the trees are still there
+	head -c 4096 /dev/zero | dd of=meta.img bs=4096 seek=0 conv=notrunc status=none
+	run --separate-stderr thin_materialize pool zero refused.img
+	[ "$status" -eq 1 ]
+	[ ! -e refused.img ]
+	run --separate-stderr thin_materialize --repair pool zero saved.img
+	cmp saved.img "$WANT/zero.want"
+	[ "$status" -eq 0 ] || [ -n "$stderr" ]
+}
+
 @test "a missing metadata snapshot is an error, and XML has none" {
 	run --separate-stderr thin_materialize -m pool zero out.img
 	[ "$status" -eq 1 ]
