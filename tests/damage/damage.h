@@ -4,7 +4,7 @@
 /*
  * The damage program: the file being damaged and the means to find one's way in it, to change it
  * and to note what must be found there afterwards.  One process, one damage: what is found wrong
- * ends it with a message, and nothing is freed.
+ * ends it with a message, and trees once laid out stay until then.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -39,6 +39,7 @@ struct damage {
 		bool good;
 	} seal[600];
 	unsigned nr_seals;
+	struct layout *layouts; /* every tree that was laid out */
 };
 extern struct damage g;
 
@@ -60,6 +61,7 @@ struct place {
 struct layout {
 	struct place leaf[20000], inner[2000];
 	unsigned nr_leaves, nr_inner;
+	struct layout *next; /* of g.layouts */
 };
 
 void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

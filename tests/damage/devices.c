@@ -100,7 +100,6 @@ static bool note_owners(uint64_t id, struct layout *l)
 			first_owner[b] = (uint32_t)id + 1;
 		}
 	}
-	free(l);
 	return false;
 }
 

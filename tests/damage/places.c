@@ -70,6 +70,10 @@ static struct layout *tree_at(const void *pointer, mblock_t pointer_block)
 	struct layout *l = calloc(1, sizeof(*l));
 	le64 v;
 
+	if (!l)
+		die("no memory");
+	l->next = g.layouts;
+	g.layouts = l;
 	memcpy(&v, pointer, 8);
 	lay_out(l, (struct place) { .block = le64_get(v),
 				    .root_at = offset_of(pointer),
