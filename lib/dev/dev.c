@@ -9,7 +9,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -131,16 +130,4 @@ int dev_in_use(const char *path, struct err *err)
 	if (fd >= 0)
 		return 0;
 	return errno == EBUSY ? 1 : open_error(err, -errno, path, 0);
-}
-
-bool dev_same(const char *a, const char *b)
-{
-	char abuf[64], bbuf[64];
-	struct stat x, y;
-
-	if (stat(real_path(a, abuf, sizeof(abuf)), &x) || stat(real_path(b, bbuf, sizeof(bbuf)), &y))
-		return false;
-	if (S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode))
-		return x.st_rdev == y.st_rdev;
-	return x.st_dev == y.st_dev && x.st_ino == y.st_ino && S_ISBLK(x.st_mode) == S_ISBLK(y.st_mode);
 }

@@ -28,7 +28,10 @@ int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
 /* Is @path a block device that is mounted or otherwise in use? 1, 0 or -errno. */
 int dev_in_use(const char *path, struct err *err);
 
-/* Do both names mean the same file or device (also "MAJOR:MINOR" names)? */
+/*
+ * Would writing to one change the other?  The same file or device (also by "MAJOR:MINOR"), a
+ * partition and its disk, a loop device and its file.  same.c
+ */
 bool dev_same(const char *a, const char *b);
 
 /* What libblkid finds on @path ("ext4 filesystem", "LVM2_member", "dos partition table"):

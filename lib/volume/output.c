@@ -3,65 +3,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
 #include "dev/dev.h"
 
-#define LOOP_MAJOR 7
-
-/* The file under loop device @path, or NULL.  Also for its partitions. */
-static char *loop_file(const char *path)
-{
-	static const char *const forms[] = { "/sys/dev/block/%u:%u/loop/backing_file",
-					     "/sys/dev/block/%u:%u/../loop/backing_file" };
-	char name[100], line[PATH_MAX + 2];
-	struct stat st;
-	size_t i;
-	FILE *f;
-
-	if (stat(path, &st) || !S_ISBLK(st.st_mode))
-		return NULL;
-	for (i = 0; i < ARRAY_SIZE(forms); i++) {
-		const char *what = i ? "/../loop/backing_file" : "/loop/backing_file";
-
-		snprintf(name, sizeof(name), "/sys/dev/block/%u:%u%s", major(st.st_rdev),
-			 minor(st.st_rdev), what);
-		f = fopen(name, "re");
-		if (!f)
-			continue;
-		line[0] = 0;
-		if (fgets(line, sizeof(line), f))
-			line[strcspn(line, "\n")] = 0;
-		fclose(f);
-		return line[0] ? strdup(line) : NULL;
-	}
-	return NULL;
-}
-
-/* Is writing to @a writing to @b, as the same file or device, or as one the loop device of the other? */
-static bool same_bytes(const char *a, const char *b)
-{
-	CLEANUP(free_ptr) char *la = loop_file(a), *lb = loop_file(b);
-
-	return dev_same(a, b) || (la && dev_same(la, b)) || (lb && dev_same(a, lb)) ||
-	       (la && lb && dev_same(la, lb));
-}
-
 static int refuse_sources(const char *path, const struct output_options *opt, struct err *err)
 {
+	const char *real = strcmp(path, "-") ? path : "/proc/self/fd/1"; /* a shell may open anything */
 	size_t i;
 
 	for (i = 0; i < opt->nr_sources; i++)
-		if (opt->sources[i] && same_bytes(path, opt->sources[i]))
+		if (opt->sources[i] && dev_same(real, opt->sources[i]))
 			return err_set(err, -EINVAL,
 				       "%s: is a source (%s) of the image: the output must be another file "
 				       "or device; nothing was written",
-				       path, opt->sources[i]);
+				       real == path ? path : "standard output", opt->sources[i]);
 	return 0;
 }
 
@@ -213,7 +172,7 @@ int output_open(const char *path, const struct output_options *opt, struct outpu
 		o.kind = OUTPUT_STREAM;
 		o.fd = STDOUT_FILENO;
 		o.path = strdup("standard output");
-		r = o.path ? 0 : err_nomem(err, "output");
+		r = o.path ? refuse_sources(path, opt, err) : err_nomem(err, "output");
 	} else {
 		if (!stat(path, &st)) {
 			r = refuse_sources(path, opt, err);

@@ -182,6 +182,34 @@ check_reflink() {
 	[[ "$stderr" == *source* ]]
 }
 
+@test "the disk of a partition that is a source is a source, its other partitions are not" {
+	command -v partx >/dev/null || skip "no partx"
+	truncate -s 64M disk.img
+	# a partition table of two: sectors 2048 + 40960, 43008 + 40960
+	{
+		head -c 446 /dev/zero
+		printf '\0\0\0\0\x83\0\0\0\0\x08\0\0\0\xa0\0\0\0\0\0\0\x83\0\0\0\0\xa8\0\0\0\xa0\0\0'
+		head -c 32 /dev/zero
+		printf '\x55\xaa'
+	} | dd of=disk.img conv=notrunc status=none
+	loop disk.img
+	partx -a "$LOOP" 2>/dev/null
+	[ -b "${LOOP}p2" ] || skip "no partitions on loop devices"
+	run --separate-stderr thin_materialize -n -f -f --origin "${LOOP}p1" tables t3 "$LOOP"
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"is a source"* ]]
+	for source in "$LOOP" disk.img; do
+		run --separate-stderr thin_materialize -n -f -f --origin "$source" tables t3 "${LOOP}p2"
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"is a source"* ]]
+	done
+	thin_materialize -n -f --origin "${LOOP}p1" tables t3 "${LOOP}p2"
+	# as for every other command that writes beside what it reads
+	run --separate-stderr thin_dump "$LOOP" -o disk.img
+	[ "$status" -ne 0 ]
+	[ "$(stat -c %s disk.img)" -eq 67108864 ]
+}
+
 @test "metadata, data and origin may be block devices" {
 	loop -r meta.img
 	sed -i "s|meta.img|$LOOP|" tables
