@@ -11,7 +11,7 @@
 #include "pool/rmap.h"
 #include "volume/pool_source.h"
 
-enum { OPT_REGION = 256, OPT_JOBS, OPT_MAX_RECORDS };
+enum { OPT_REGION = 256, OPT_JOBS, OPT_MAX_KEPT };
 
 static const struct opt opts[] = {
 	{ 0, "region", ARG_REQUIRED, "A..B",
@@ -22,7 +22,7 @@ static const struct opt opts[] = {
 	{ 'f', "format", ARG_REQUIRED, "TYPE", "text (default) or json", 'f' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
-	{ 0, "max-records", ARG_REQUIRED, "N", NULL, OPT_MAX_RECORDS },
+	{ 0, "max-kept", ARG_REQUIRED, "N", NULL, OPT_MAX_KEPT },
 	{ 0 },
 };
 
@@ -42,7 +42,7 @@ struct map_args {
 	struct pool_source_options source;
 	struct runs regions;
 	bool json, any;
-	uint64_t max_records;
+	uint64_t max_kept;
 };
 
 #define LINE_LEN 160 /* bytes of the longest line, all numbers of 20 digits, and spare */
@@ -115,7 +115,7 @@ static int map_pool(struct map_args *a, struct err *err)
 	if (!r && a->json)
 		fputs("{\n  \"mappings\": [", stdout);
 	if (!r)
-		r = rmap_tell(&forest, &src.md, &a->regions, a->max_records, &sink, err);
+		r = rmap_tell(&forest, &src.md, &a->regions, a->max_kept, &sink, err);
 	if (!r && a->json)
 		fputs(a->any ? "\n  ]\n}\n" : "]\n}\n", stdout);
 	if (!r)
@@ -160,8 +160,8 @@ static void parse_option(struct map_args *a, int id)
 	case OPT_JOBS:
 		a->source.nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 256);
 		break;
-	case OPT_MAX_RECORDS:
-		a->max_records = cli_u64(c, "--max-records");
+	case OPT_MAX_KEPT:
+		a->max_kept = cli_u64(c, "--max-kept");
 		break;
 	}
 }

@@ -8,6 +8,7 @@
 #	awk -f oracle.awk -v mode=delta -v left=1 -v right=2  kind and block, a line each
 BEGIN {
 	FS = "\""
+	CONVFMT = OFMT = "%.0f" # some awks know large whole numbers only as fractions
 	nr_regions = split(regions, r, " ")
 	for (i = 1; i <= nr_regions; i++) {
 		split(r[i], ends, "[.][.]")
@@ -60,7 +61,7 @@ function rmap(  n, k, v, d, len) {
 				}
 			}
 			if (len)
-				printf "data %d..%d -> thin(%d) %d..%d\n", d0, d0 + len, dev, v0, v0 + len
+				printf "data %.0f..%.0f -> thin(%d) %.0f..%.0f\n", d0, d0 + len, dev, v0, v0 + len
 			len = k < mapped[dev] && wanted(d)
 			v0 = v
 			d0 = d

@@ -7,16 +7,16 @@
  * All owners are given, also those of shared parts of trees.  Mappings that are contiguous on
  * both sides are one line, whatever their times and wherever leaves end.
  *
- * Lines are not kept: what does not fit into RMAP_RECORDS is made in several rounds, each over a
- * part of the data device and with one more reading of the leaves.
+ * Lines are not kept: when the runs they are made of do not fit into RMAP_KEPT, they are made in
+ * several rounds, each over a part of the data device and with one more reading of the leaves.
  *
- * Memory: 24 bytes for each of RMAP_RECORDS, 48 bytes a leaf, that of the walk and of the owners,
- * and half a MiB a worker.
+ * Memory: RMAP_KEPT (4 bytes a run where single blocks lie anywhere, some 14 bytes at most), 56 bytes
+ * a metadata block that is a leaf, that of the walk and of the owners, half a MiB to 2.5 MiB a worker.
  */
 #include "base/runs.h"
 #include "pool/forest.h"
 
-#define RMAP_RECORDS ((uint64_t)6 << 20)
+#define RMAP_KEPT ((uint64_t)160 << 20) /* bytes */
 
 struct rmap_line {
 	dblock_t begin, end;
@@ -35,9 +35,9 @@ struct rmap_sink {
 /*
  * Tells the lines within @regions (runs of data blocks), sorted by begin, end, device id and
  * virtual begin.  Damage is told through the forest and does not stop it.
- * @max_records: 0 = RMAP_RECORDS.
+ * @max_kept: bytes; 0 = RMAP_KEPT.
  */
 int rmap_tell(struct forest *f, const struct metadata *md, const struct runs *regions,
-	      uint64_t max_records, const struct rmap_sink *sink, struct err *err);
+	      uint64_t max_kept, const struct rmap_sink *sink, struct err *err);
 
 #endif

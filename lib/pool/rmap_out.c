@@ -6,15 +6,14 @@
 #include "pool/rmap_private.h"
 
 #define LANES_SPARE 3
-#define LANE_RECORDS 2048 /* a lane takes buckets until it has so many */
-#define COUNTED_SPAN 4096 /* a bucket of at most so many data blocks is sorted by counting */
+#define LANE_BYTES (16 << 10) /* a lane takes buckets until it has so much */
+#define COUNTED_SPAN 8192 /* a bucket of at most so many data blocks is sorted by counting */
 #define RENDER_LINES 1024
 
 struct lane {
 	uint32_t begin, end; /* buckets */
-	struct rmap_record *sorted;
-	size_t cap;
-	uint32_t *count;
+	struct rmap_records found, sorted;
+	uint32_t *count;     /* COUNTED_SPAN */
 	struct rmap_line *line;
 	size_t nr_lines, cap_lines;
 	struct outbuf text;
@@ -27,28 +26,17 @@ struct out {
 	uint32_t next; /* bucket */
 };
 
-static uint64_t nr_records(const struct rmap *m, uint32_t begin, uint32_t end)
-{
-	return m->start[end - m->bucket_begin] - m->start[begin - m->bucket_begin];
-}
-
 static int produce(void *ctx, size_t slot, struct err *err)
 {
 	struct out *o = ctx;
 	struct lane *l = &o->lane[slot];
+	uint64_t bytes = 0;
 
 	(void)err;
-	while (o->next < o->m->bucket_end && !nr_records(o->m, o->next, o->next + 1))
-		o->next++;
-	if (o->next == o->m->bucket_end)
-		return 0;
-	l->begin = o->next;
-	do
-		o->next++;
-	while (o->next < o->m->bucket_end &&
-	       nr_records(o->m, l->begin, o->next + 1) <= LANE_RECORDS);
+	for (l->begin = o->next; bytes < LANE_BYTES && o->next < o->m->bucket_end; o->next++)
+		bytes += rmap_bucket_bytes(o->m, o->next);
 	l->end = o->next;
-	return 1;
+	return bytes > 0;
 }
 
 static int by_block(const void *va, const void *vb)
@@ -58,40 +46,43 @@ static int by_block(const void *va, const void *vb)
 	return a->d < b->d ? -1 : a->d > b->d;
 }
 
-/* The records of bucket @b, by data block; *nr of them. */
-static const struct rmap_record *sort_bucket(const struct rmap *m, struct lane *l, uint32_t b,
-					     size_t *nr)
+/* The bucket's records by data block, in l->sorted. */
+static int sort_bucket(const struct rmap *m, struct lane *l, uint32_t b)
 {
-	struct rmap_record *rec = m->record + m->start[b - m->bucket_begin];
-	dblock_t base = m->begin + ((dblock_t)b << m->shift);
-	size_t span = (size_t)1 << m->shift, at = 0;
+	const dblock_t base = rmap_bucket_begin(m, b);
+	const size_t span = (size_t)1 << m->shift;
+	const struct rmap_record *rec;
+	struct rmap_records swap;
+	uint32_t at = 0;
 
-	*nr = nr_records(m, b, b + 1);
-	if (span > COUNTED_SPAN || b == RMAP_BUCKETS - 1 || *nr < 16) {
-		qsort(rec, *nr, sizeof(*rec), by_block);
-		return rec;
+	if (rmap_bucket_get(m, b, &l->found))
+		return -ENOMEM;
+	l->sorted.nr = 0;
+	if (!l->found.nr)
+		return 0;
+	rec = l->found.rec;
+	if (span > COUNTED_SPAN || b == RMAP_BUCKETS - 1 || l->found.nr < 16) {
+		qsort(l->found.rec, l->found.nr, sizeof(*rec), by_block);
+		swap = l->sorted;
+		l->sorted = l->found;
+		l->found = swap;
+		return 0;
 	}
-	if (*nr > l->cap) {
-		free(l->sorted);
-		l->cap = *nr + *nr / 2;
-		l->sorted = malloc(l->cap * sizeof(*l->sorted));
-		if (!l->sorted) {
-			l->cap = 0;
-			return NULL;
-		}
-	}
+	if (rmap_records_reserve(&l->sorted, l->found.nr))
+		return -ENOMEM;
 	memset(l->count, 0, span * sizeof(*l->count));
-	for (size_t i = 0; i < *nr; i++)
+	for (size_t i = 0; i < l->found.nr; i++)
 		l->count[rec[i].d - base]++;
 	for (size_t i = 0; i < span; i++) {
 		uint32_t n = l->count[i];
 
-		l->count[i] = (uint32_t)at;
+		l->count[i] = at;
 		at += n;
 	}
-	for (size_t i = 0; i < *nr; i++)
-		l->sorted[l->count[rec[i].d - base]++] = rec[i];
-	return l->sorted;
+	for (size_t i = 0; i < l->found.nr; i++)
+		l->sorted.rec[l->count[rec[i].d - base]++] = rec[i];
+	l->sorted.nr = l->found.nr;
+	return 0;
 }
 
 static int by_line(const void *va, const void *vb)
@@ -142,11 +133,13 @@ static int work(void *ctx, unsigned worker, size_t slot, struct err *err)
 	outbuf_reset(&l->text);
 	l->nr_lines = 0;
 	for (uint32_t b = l->begin; b < l->end; b++) {
-		size_t nr = 0, group = 0;
-		const struct rmap_record *rec = sort_bucket(m, l, b, &nr);
+		const struct rmap_record *rec;
+		size_t nr, group = 0;
 
-		if (!rec)
+		if (sort_bucket(m, l, b))
 			return err_nomem(err, "lines");
+		rec = l->sorted.rec;
+		nr = l->sorted.nr;
 		for (size_t i = 0; i < nr; i++) {
 			if (!i || rec[i].d != rec[i - 1].d) {
 				if (l->nr_lines > RENDER_LINES)
@@ -191,7 +184,8 @@ int rmap_out(struct rmap *m, struct err *err)
 		r = jobs_pipe(m->f->s->jobs, &pipe, err);
 	for (size_t i = 0; o.lane && i < o.nr_lanes; i++) {
 		outbuf_fini(&o.lane[i].text);
-		free(o.lane[i].sorted);
+		free(o.lane[i].found.rec);
+		free(o.lane[i].sorted.rec);
 		free(o.lane[i].count);
 		free(o.lane[i].line);
 	}

@@ -2,7 +2,7 @@
 #ifndef POOL_RMAP_PRIVATE_H
 #define POOL_RMAP_PRIVATE_H
 /*
- * The parts of rmap: rmap.c reads leaves and sorts their runs into buckets of data blocks,
+ * The parts of rmap: rmap.c reads leaves, rmap_store.c keeps their runs by buckets of data blocks,
  * rmap_chain.c joins the runs at the edges of leaves device by device, rmap_out.c
  * makes the lines of a bucket.
  */
@@ -11,13 +11,18 @@
 #include "pool/owners.h"
 #include "pool/rmap.h"
 
-#define RMAP_BUCKETS 65536u
+#define RMAP_BUCKETS 4096u
 
 /* A run that all devices of a set have. */
 struct rmap_record {
 	dblock_t d;
 	vblock_t v;
 	uint32_t len, set;
+};
+
+struct rmap_records {
+	struct rmap_record *rec;
+	size_t nr, cap;
 };
 
 /* The first and the last run of a leaf, which may go on in its neighbours; len 0: none of interest. */
@@ -32,11 +37,13 @@ struct rmap_edges {
 	bool single;
 };
 
-/* What each worker gathers in the first reading. */
-struct rmap_worker {
-	uint32_t *hist; /* records by bucket */
-	struct rmap_record *record;
-	size_t nr, cap;
+/* What a worker has found: coded records by bucket (rmap_store.c). */
+struct rmap_store {
+	struct rmap_stream *stream; /* RMAP_BUCKETS */
+	uint8_t *waste;		    /* where records go that are not kept */
+	struct rmap_slab *slab;	    /* the last one that was made */
+	struct rmap_slab *spare;    /* those that can be used again */
+	size_t slab_used;	    /* chunks of it */
 } __attribute__((aligned(128)));
 
 struct rmap {
@@ -47,18 +54,13 @@ struct rmap {
 	struct rmap_edges *edges; /* by metadata block */
 	dblock_t begin, end;	  /* hull of the regions, as far as the data device goes */
 	unsigned shift;		  /* a bucket is 1 << shift data blocks */
-	struct rmap_worker *worker;
+	struct rmap_store *store; /* of each worker */
 	unsigned nr_workers;
-	uint64_t max_kept;	  /* records that the first reading may keep */
+	uint64_t max_kept; /* bytes, of all workers together */
 	_Atomic uint64_t nr_kept;
-	uint64_t *nr_in; /* records of each bucket */
 
-	/* one round */
+	/* one round: records of other buckets are not kept */
 	uint32_t bucket_begin, bucket_end;
-	struct rmap_record *record; /* kept from round to round */
-	size_t cap_records;
-	_Atomic uint64_t *fill; /* of each bucket of the round: where the next record goes */
-	uint64_t *start;	/* ... and where the first one is; one more at the end */
 };
 
 static inline uint32_t rmap_bucket(const struct rmap *m, dblock_t d)
@@ -66,6 +68,11 @@ static inline uint32_t rmap_bucket(const struct rmap *m, dblock_t d)
 	uint64_t b = (d - m->begin) >> m->shift;
 
 	return b < RMAP_BUCKETS ? (uint32_t)b : RMAP_BUCKETS - 1;
+}
+
+static inline dblock_t rmap_bucket_begin(const struct rmap *m, uint32_t bucket)
+{
+	return m->begin + ((dblock_t)bucket << m->shift);
 }
 
 /* Calls fn for each part of the run that lies in a region. */
@@ -79,7 +86,19 @@ int rmap_chains(struct rmap *m, rmap_record_fn *fn, void *ctx);
 /* Before the first rmap_chains(): which leaves have edges of interest. */
 void rmap_mark_edges(struct rmap *m, const mblock_t *leaf, size_t nr);
 
-/* Sorts the round's buckets and gives their lines to the sink. */
+int rmap_store_init(struct rmap_store *s);
+void rmap_store_fini(struct rmap_store *s);
+/* Forgets all records but not the memory. */
+void rmap_store_clear(struct rmap_store *s);
+/* Keeps a record of the round's buckets, as an rmap_record_fn with the store as its ctx. */
+int rmap_store_put(struct rmap *m, void *store, const struct rmap_record *rec);
+/* Bytes of a bucket's records in all stores, whether there was room to keep them or not. */
+uint64_t rmap_bucket_bytes(const struct rmap *m, uint32_t bucket);
+/* The bucket's records from all stores, in any order.  0 or -ENOMEM. */
+int rmap_bucket_get(const struct rmap *m, uint32_t bucket, struct rmap_records *out);
+int rmap_records_reserve(struct rmap_records *r, size_t more);
+
+/* Gives the lines of the round's buckets to the sink, sorted. */
 int rmap_out(struct rmap *m, struct err *err);
 
 #endif

@@ -202,9 +202,50 @@ numbers() { sed 's/[^0-9][^0-9]*/ /g; s/^ //; s/ $//'; }
 			[ -s want ]
 			args=()
 			for r in $regions; do args+=(--region "$r"); done
-			for how in '--jobs 1' '--jobs 4' '--max-records 100'; do
+			for how in '--jobs 1' '--jobs 4' '--max-kept 1' '--max-kept 100000'; do
 				thin_rmap $how "${args[@]}" "$DIR/random$seed" | numbers | cmp - want
 			done
+		done
+	done
+}
+
+# Single blocks and runs all over a data device of $2 blocks, at places up to 2^45 of three devices.
+far_xml() {
+	awk -v seed="$1" -v nr="$2" '
+	function rnd(n) { return int(rand() * n) }
+	BEGIN {
+		srand(seed)
+		printf "<superblock uuid=\"\" time=\"1\" transaction=\"0\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"%d\">\n", nr
+		for (n = 1; n <= 3; n++) {
+			printf "<device dev_id=\"%d\" mapped_blocks=\"0\" transaction=\"0\" creation_time=\"0\" snap_time=\"1\">\n", n
+			v = 0
+			for (i = 0; i < 1500; i++) {
+				v += rnd(2) ? 1 + rnd(3) : 2 ^ rnd(34)
+				len = rnd(3) ? 1 : 1 + rnd(300)
+				printf "<range_mapping origin_begin=\"%.0f\" data_begin=\"%d\" length=\"%d\" time=\"0\"/>\n",
+					v, rnd(nr - len), len
+				v += len
+			}
+			print "</device>"
+		}
+		print "</superblock>"
+	}'
+}
+
+@test "thin_rmap: data blocks and places far apart come out right" {
+	truncate -s 32M far
+	for nr in 500 9000 3000000 60000000; do
+		far_xml $nr $nr >far.xml
+		thin_restore -q -i far.xml -o far
+		thin_dump --no-shared far >far.flat
+		regions="0..$nr"
+		[ $nr = 60000000 ] && regions='7..20000000 30000000..59999999'
+		$ORACLE -v mode=rmap -v regions="$regions" far.flat | numbers | sort -n -k1,1 -k2,2 -k3,3 -k4,4 >want
+		[ -s want ]
+		args=()
+		for r in $regions; do args+=(--region "$r"); done
+		for how in '--jobs 1' '--jobs 4' '--max-kept 1' '--max-kept 300000'; do
+			thin_rmap $how "${args[@]}" far | numbers | cmp - want
 		done
 	done
 }

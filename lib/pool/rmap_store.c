@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Records by bucket, as few bytes as possible: fresh memory costs more time than the coding.
+ *
+ * A record is a head (the data block within the bucket, and three bits), the difference of the
+ * virtual block to the record before it in 1, 2, 4 or 8 bytes, and, unless it is one
+ * block with the same owners as the record before it, length and set.  The head has two bytes
+ * where bucket and bits fit into them.  Most runs of a fragmented pool take four bytes.
+ *
+ * The bytes of a bucket are a chain of chunks, chunks are cut from slabs.  When all workers
+ * together have used what they may, records go on being coded into one chunk that nobody
+ * reads: so it is known in the end how much each bucket would have needed.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "pool/rmap_private.h"
+
+#define CHUNK_LEN 512u
+#define SLAB_LEN ((size_t)2 << 20) /* a huge page */
+#define SLAB_CHUNKS (SLAB_LEN / CHUNK_LEN)
+#define RECORD_LEN 24u /* bytes of the longest record; as many may be touched for any */
+#define RECORD_LEN_MIN 3u
+
+#define HEAD_BITS 3u
+#define HEAD_WIDTH 3u /* log2 of the bytes of the difference */
+#define HEAD_MORE 4u  /* length and set follow */
+#define NARROW_SHIFT (16 - HEAD_BITS)
+
+struct rmap_chunk {
+	struct rmap_chunk *next;
+	uint8_t *end; /* of the records, once there is a next chunk */
+	uint8_t data[CHUNK_LEN - 2 * sizeof(void *)];
+};
+
+struct rmap_slab {
+	struct rmap_slab *next;
+	uint8_t *chunks; /* SLAB_LEN */
+};
+
+struct rmap_stream {
+	uint8_t *at, *limit; /* no record begins at or after the limit */
+	struct rmap_chunk *first, *last;
+	uint64_t nr_chunks;
+	vblock_t v; /* of the record before */
+	uint32_t set;
+	uint32_t spare[3]; /* a cache line */
+};
+static_assert(sizeof(struct rmap_stream) == 64, "one cache line");
+
+int rmap_store_init(struct rmap_store *s)
+{
+	s->stream = aligned_alloc(64, RMAP_BUCKETS * sizeof(*s->stream));
+	s->waste = malloc(CHUNK_LEN);
+	if (s->stream)
+		memset(s->stream, 0, RMAP_BUCKETS * sizeof(*s->stream));
+	return s->stream && s->waste ? 0 : -ENOMEM;
+}
+
+static void free_slabs(struct rmap_slab *slab)
+{
+	while (slab) {
+		struct rmap_slab *next = slab->next;
+
+		free(slab->chunks);
+		free(slab);
+		slab = next;
+	}
+}
+
+void rmap_store_fini(struct rmap_store *s)
+{
+	free(s->stream);
+	free(s->waste);
+	free_slabs(s->slab);
+	free_slabs(s->spare);
+}
+
+void rmap_store_clear(struct rmap_store *s)
+{
+	memset(s->stream, 0, RMAP_BUCKETS * sizeof(*s->stream));
+	while (s->slab) {
+		struct rmap_slab *slab = s->slab;
+
+		s->slab = slab->next;
+		slab->next = s->spare;
+		s->spare = slab;
+	}
+}
+
+static int next_slab(struct rmap_store *s)
+{
+	struct rmap_slab *slab = s->spare;
+
+	if (slab) {
+		s->spare = slab->next;
+	} else {
+		slab = malloc(sizeof(*slab));
+		if (!slab)
+			return -ENOMEM;
+		slab->chunks = aligned_alloc(SLAB_LEN, SLAB_LEN);
+		if (!slab->chunks) {
+			free(slab);
+			return -ENOMEM;
+		}
+		(void)madvise(slab->chunks, SLAB_LEN, MADV_HUGEPAGE);
+	}
+	slab->next = s->slab;
+	s->slab = slab;
+	s->slab_used = 0;
+	return 0;
+}
+
+static int next_chunk(struct rmap *m, struct rmap_store *s, struct rmap_stream *to)
+{
+	struct rmap_chunk *c;
+
+	to->nr_chunks++;
+	if (to->last)
+		to->last->end = to->at;
+	if (atomic_fetch_add_explicit(&m->nr_kept, CHUNK_LEN, memory_order_relaxed) + CHUNK_LEN >
+	    m->max_kept) {
+		to->at = s->waste;
+		to->limit = s->waste + CHUNK_LEN - RECORD_LEN;
+		to->last = NULL;
+		return 0;
+	}
+	if ((!s->slab || s->slab_used == SLAB_CHUNKS) && next_slab(s))
+		return -ENOMEM;
+	c = (struct rmap_chunk *)(s->slab->chunks + s->slab_used++ * CHUNK_LEN);
+	c->next = NULL;
+	if (to->last)
+		to->last->next = c;
+	else
+		to->first = c;
+	to->last = c;
+	to->at = c->data;
+	to->limit = c->data + sizeof(c->data) - RECORD_LEN;
+	return 0;
+}
+
+static uint8_t *put(uint8_t *p, uint64_t v, unsigned width)
+{
+	memcpy(p, &v, sizeof(v)); /* more than wanted: there is room */
+	return p + width;
+}
+
+static uint64_t get(const uint8_t *p, unsigned width)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v & UINT64_MAX >> (64 - 8 * width);
+}
+
+/* What lies beyond the data device (damage) is in the last bucket, however far. */
+static unsigned head_len(const struct rmap *m, uint32_t bucket)
+{
+	return m->shift > NARROW_SHIFT || bucket == RMAP_BUCKETS - 1 ? 8 : 2;
+}
+
+int rmap_store_put(struct rmap *m, void *store, const struct rmap_record *rec)
+{
+	struct rmap_store *s = store;
+	uint32_t b = rmap_bucket(m, rec->d);
+	struct rmap_stream *to = &s->stream[b];
+	uint64_t head, step, up;
+	unsigned width;
+	uint8_t *p;
+
+	if (b < m->bucket_begin || b >= m->bucket_end)
+		return 0;
+	if (to->at >= to->limit && next_chunk(m, s, to))
+		return -ENOMEM;
+	up = rec->v - to->v;
+	step = up << 1 ^ (up >> 63 ? UINT64_MAX : 0); /* small for small steps either way */
+	width = step <= UINT8_MAX ? 0 : step <= UINT16_MAX ? 1 : step <= UINT32_MAX ? 2 : 3;
+	head = (rec->d - rmap_bucket_begin(m, b)) << HEAD_BITS | width;
+	to->v = rec->v;
+	if (likely(rec->len == 1 && rec->set == to->set)) {
+		p = put(to->at, head, head_len(m, b));
+		to->at = put(p, step, 1u << width);
+		return 0;
+	}
+	p = put(to->at, head | HEAD_MORE, head_len(m, b));
+	p = put(p, step, 1u << width);
+	to->at = put(p, rec->len | (uint64_t)rec->set << 32, 8);
+	to->set = rec->set;
+	return 0;
+}
+
+uint64_t rmap_bucket_bytes(const struct rmap *m, uint32_t bucket)
+{
+	uint64_t nr = 0;
+
+	for (unsigned w = 0; w < m->nr_workers; w++)
+		nr += m->store[w].stream[bucket].nr_chunks;
+	return nr * CHUNK_LEN;
+}
+
+int rmap_records_reserve(struct rmap_records *r, size_t more)
+{
+	size_t cap = r->cap ? r->cap : 256;
+	struct rmap_record *p;
+
+	if (r->cap - r->nr >= more)
+		return 0;
+	while (cap - r->nr < more)
+		cap *= 2;
+	p = realloc(r->rec, cap * sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	r->rec = p;
+	r->cap = cap;
+	return 0;
+}
+
+static int add_chunk(const uint8_t *p, const uint8_t *end, unsigned head_bytes, dblock_t begin,
+		     struct rmap_record *last, struct rmap_records *out)
+{
+	struct rmap_record rec = *last;
+
+	if (rmap_records_reserve(out, CHUNK_LEN / RECORD_LEN_MIN))
+		return -ENOMEM;
+	while (p < end) {
+		uint64_t head = get(p, head_bytes), step, more;
+		unsigned width = 1u << (head & HEAD_WIDTH);
+
+		p += head_bytes;
+		step = get(p, width);
+		p += width;
+		rec.d = begin + (head >> HEAD_BITS);
+		rec.v += step >> 1 ^ (step & 1 ? UINT64_MAX : 0);
+		rec.len = 1;
+		if (head & HEAD_MORE) {
+			more = get(p, 8);
+			p += 8;
+			rec.len = (uint32_t)more;
+			rec.set = (uint32_t)(more >> 32);
+		}
+		out->rec[out->nr++] = rec;
+	}
+	*last = rec;
+	return 0;
+}
+
+int rmap_bucket_get(const struct rmap *m, uint32_t bucket, struct rmap_records *out)
+{
+	const dblock_t begin = rmap_bucket_begin(m, bucket);
+	const unsigned len = head_len(m, bucket);
+
+	out->nr = 0;
+	for (unsigned w = 0; w < m->nr_workers; w++) {
+		const struct rmap_stream *from = &m->store[w].stream[bucket];
+		struct rmap_record last = { 0 };
+
+		for (const struct rmap_chunk *c = from->first; c; c = c->next)
+			if (add_chunk(c->data, c->next ? c->end : from->at, len, begin, &last, out))
+				return -ENOMEM;
+	}
+	return 0;
+}
