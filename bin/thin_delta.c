@@ -223,7 +223,7 @@ static int end(struct diff *d, struct err *err)
 		outbuf_str(&d->out, d->any ? "\n  ]\n}\n" : "]\n}\n");
 	} else {
 		xml_end_group(d);
-		outbuf_str(&d->out, "  </diff>\n</superblock>\n");
+		outbuf_str(&d->out, "  </diff>\n</superblock>"); /* and no newline: as callers know it */
 	}
 	return write_out(d, true, err);
 }

@@ -131,7 +131,7 @@ static void add_region(struct map_args *a)
 	uint64_t begin, end;
 
 	if (parse_range(a->cli.arg, &begin, &end, &err))
-		cli_usage_error(&a->cli, "--region: badly formed region: %s", err.text);
+		cli_usage_error(&a->cli, "--region: %s", err.text);
 	if (runs_add(&a->regions, begin, end))
 		cli_usage_error(&a->cli, "--region: out of memory");
 }

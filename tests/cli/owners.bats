@@ -188,6 +188,7 @@ numbers() { sed 's/[^0-9][^0-9]*/ /g; s/^ //; s/ $//'; }
 	for bad in 5..5 7..3 5 5..6x x..3 ..; do
 		run --separate-stderr thin_rmap --region "$bad" "$DIR/tiny"
 		[ "$status" -eq 64 ]
+		[[ "${stderr_lines[0]}" == "thin_rmap: --region: badly formed region '$bad': "* ]]
 	done
 	run --separate-stderr thin_rmap "$DIR/tiny"
 	[ "$status" -eq 64 ]
@@ -280,6 +281,8 @@ far_xml() {
 	  </diff>
 	</superblock>
 	XML
+	[ "$(thin_delta --thin1 1 --thin2 3 "$DIR/tiny" | tail -c 13)" = '</superblock>' ]
+	[ "$(thin_delta --thin1 1 --thin2 3 "$DIR/tiny" | wc -l)" -eq 7 ] # no newline at the end
 }
 
 @test "thin_delta: --verbose groups ranges that are contiguous in data as well" {
