@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pdata_tools NAME ARGS...: starts the command NAME that lies beside this program.
- * Callers of the single-binary generation of thin tools go on working.
+ * pdata_tools NAME ARGS..., or a link NAME to this program: starts the command NAME that lies
+ * beside this program.  Callers and images of the single-binary generation of thin tools
+ * go on working.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/units.h"
@@ -35,12 +37,41 @@ static int usage(const char *complaint)
 	return EXIT_BAD_USE;
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Starts the command of that name; returns only when that fails. */
+static int start(const char *name, char **argv)
+{
+	struct stat me, it;
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
+
+	if (n <= 0) {
+		fprintf(stderr, "pdata_tools: cannot read /proc/self/exe: %s\n", strerror(errno));
+		return EXIT_IO;
+	}
+	path[n] = 0;
+	strcpy(strrchr(path, '/') + 1, name);
+	if (!stat("/proc/self/exe", &me) && !stat(path, &it) && me.st_dev == it.st_dev &&
+	    me.st_ino == it.st_ino) {
+		fprintf(stderr, "pdata_tools: %s is a link to this program, which only starts it: the "
+			"command itself must lie beside this program\n", path);
+		return EXIT_IO;
+	}
+	execv(path, argv);
+	fprintf(stderr, "pdata_tools: cannot start %s: %s\n", path, strerror(errno));
+	return EXIT_IO;
+}
+
 int main(int argc, char **argv)
 {
-	char path[4096];
-	ssize_t n;
-	char *slash;
-
+	if (argc && is_known(base_name(argv[0])))
+		return start(base_name(argv[0]), argv);
 	if (argc < 2)
 		return usage(NULL);
 	if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version")) {
@@ -49,14 +80,5 @@ int main(int argc, char **argv)
 	}
 	if (!is_known(argv[1]))
 		return usage("unrecognised command");
-	n = readlink("/proc/self/exe", path, sizeof(path) - 64);
-	if (n > 0) {
-		path[n] = 0;
-		slash = strrchr(path, '/');
-		strcpy(slash + 1, argv[1]);
-		execv(path, argv + 1);
-	}
-	execvp(argv[1], argv + 1);
-	fprintf(stderr, "pdata_tools: cannot start %s: %s\n", argv[1], strerror(errno));
-	return EXIT_IO;
+	return start(argv[1], argv + 1);
 }

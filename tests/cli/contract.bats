@@ -299,3 +299,27 @@ expect() {
 	[ "$status" -eq 64 ]
 	for c in $COMMANDS; do [[ "$stderr" == *"  $c"* ]]; done
 }
+
+@test "pdata_tools is also what a link to it is called" {
+	bin=$(dirname "$(command -v pdata_tools)")
+	mkdir links beside
+	ln -s "$bin/pdata_tools" links/thin_check
+	run --separate-stderr links/thin_check -q "$DIR/meta"
+	[ "$status" -eq 0 ]
+	run links/thin_check -V
+	[ "$output" = "$(thin_check -V)" ]
+	ln -s "$bin/pdata_tools" links/thin_nonsense
+	run --separate-stderr links/thin_nonsense
+	[ "$status" -eq 64 ]
+	# a link beside it leads nowhere, and it says so instead of starting itself for ever
+	cp "$bin/pdata_tools" beside
+	ln -s pdata_tools beside/thin_ls
+	run --separate-stderr timeout 10 beside/pdata_tools thin_ls "$DIR/meta"
+	[ "$status" -eq 74 ]
+	run --separate-stderr timeout 10 beside/thin_ls "$DIR/meta"
+	[ "$status" -eq 74 ]
+	[[ "$stderr" == *"must lie beside this program"* ]]
+	run --separate-stderr beside/pdata_tools thin_check
+	[ "$status" -eq 74 ]
+	[[ "$stderr" == *"cannot start"*"beside/thin_check"* ]]
+}
