@@ -10,6 +10,7 @@
 #include "dev/dev.h"
 #include "pool/occupied.h"
 #include "pool/pack.h"
+#include "pool/superblock.h"
 
 #define COUNT_SLACK 8 /* blocks by which the allocated count of old tools is wrong */
 
@@ -36,6 +37,24 @@ struct output {
 	bool zeroed;
 };
 
+/*
+ * A file of @len bytes that reads as zeros, but for block 0: that is invalid before anything else
+ * is gone, as a kill may come at any moment and zeros there mean "format me".
+ */
+static int empty_file(struct output *o, uint64_t len, struct err *err)
+{
+	int e;
+
+	o->io->size = len;
+	e = superblock_invalidate(o->io, err);
+	if (e < 0)
+		return e;
+	if (ftruncate(o->io->fd, MBLOCK_SIZE) || ftruncate(o->io->fd, (off_t)len))
+		return err_sys(err, -errno, "cannot set the size of '%s'", o->path);
+	o->zeroed = true;
+	return 0;
+}
+
 static int open_output(struct output *o, uint64_t len, struct err *err)
 {
 	struct stat st;
@@ -53,12 +72,8 @@ static int open_output(struct output *o, uint64_t len, struct err *err)
 		return e;
 	if (fstat(o->io->fd, &st))
 		return err_sys(err, -errno, "cannot look at '%s'", o->path);
-	if (S_ISREG(st.st_mode)) {
-		if (ftruncate(o->io->fd, 0) || ftruncate(o->io->fd, (off_t)len))
-			return err_sys(err, -errno, "cannot set the size of '%s'", o->path);
-		o->io->size = len;
-		o->zeroed = true;
-	}
+	if (S_ISREG(st.st_mode))
+		return empty_file(o, len, err);
 	if (o->io->size < len)
 		return err_set(err, -ERANGE, "'%s' is too small: needs %llu bytes, has %llu", o->path,
 			       (unsigned long long)len, (unsigned long long)o->io->size);

@@ -37,19 +37,6 @@ static int check_pool(const struct build *b, const struct pool_info *p, struct e
 	return b->nr_blocks < needs ? build_too_small(err, needs, b->nr_blocks) : 0;
 }
 
-/* From here on block 0 is neither a pool nor an unformatted device. */
-static int invalidate(struct build *b, struct err *err)
-{
-	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
-	int r;
-
-	if (!block)
-		return err_nomem(err, "superblock");
-	superblock_fill_invalid(block);
-	r = io_write(b->out, block, MBLOCK_SIZE, 0, err);
-	return r < 0 ? r : io_flush(b->out, err);
-}
-
 static int def_leaf(void *ctx, uint64_t first_key, uint32_t nr, mblock_t at, struct err *err)
 {
 	struct build *b = ctx;
@@ -77,7 +64,7 @@ static int do_begin_pool(struct build *b, const struct pool_info *p, struct err 
 		r = build_device_init(&b->dev_tree, &b->w, b->data_counts, err);
 	b->def_tree.on_leaf = def_leaf;
 	b->def_tree.ctx = b;
-	return r ? r : invalidate(b, err);
+	return r ? r : superblock_invalidate(b->out, err);
 }
 
 static int do_begin_def(struct build *b, uint64_t name, struct err *err)

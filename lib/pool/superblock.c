@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "pdata/csum.h"
 
 const char *sb_fault_text(enum sb_fault f)
@@ -110,14 +111,20 @@ void superblock_seal(const struct superblock *sb, void *block, mblock_t at)
 	csum_seal(block, at, SALT_SUPERBLOCK);
 }
 
-void superblock_fill_invalid(void *block)
+int superblock_invalidate(struct io *out, struct err *err)
 {
-	struct disk_superblock *d = block;
+	CLEANUP(free_ptr) struct disk_superblock *d = io_alloc(MBLOCK_SIZE);
 	static const char why[] = "a thin pool tool was interrupted while it wrote this metadata";
 
-	memset(d, 0, sizeof(*d));
+	int r;
+
+	if (!d)
+		return err_nomem(err, "superblock");
+	memset(d, 0, MBLOCK_SIZE);
 	d->magic = le64_make(THIN_MAGIC);
 	memcpy(d->unused, why, sizeof(why));
 	/* A checksum that cannot be right, whatever the bytes. */
-	d->csum = le32_make(~csum_compute(block, SALT_SUPERBLOCK));
+	d->csum = le32_make(~csum_compute(d, SALT_SUPERBLOCK));
+	r = io_write(out, d, MBLOCK_SIZE, 0, err);
+	return r < 0 ? r : io_flush(out, err);
 }

@@ -2,7 +2,7 @@
 #ifndef POOL_SUPERBLOCK_H
 #define POOL_SUPERBLOCK_H
 /* Block 0, decoded. */
-#include "base/err.h"
+#include "dev/io.h"
 #include "pool/format.h"
 
 struct superblock {
@@ -40,9 +40,9 @@ enum sb_fault superblock_open(struct superblock *sb, const void *block, mblock_t
 void superblock_seal(const struct superblock *sb, void *block, mblock_t at);
 
 /*
- * Fills @block with what stands in block 0 while a writer is at work: neither zero (the
- * kernel and LVM would take that for an unformatted device) nor valid.
+ * Writes to block 0 of @out, and flushes, what stands there while a writer is at work: neither
+ * zero (the kernel and LVM would take that for an unformatted device) nor valid.
  */
-void superblock_fill_invalid(void *block);
+int superblock_invalidate(struct io *out, struct err *err);
 
 #endif

@@ -213,19 +213,6 @@ static int unpack_work(void *ctx, unsigned worker, size_t slot, struct err *err)
 	return flush_blocks(u, w, err);
 }
 
-/* What stands in block 0 until everything else does. */
-static int invalidate(struct io *out, struct err *err)
-{
-	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
-	int e;
-
-	if (!block)
-		return err_nomem(err, "superblock");
-	superblock_fill_invalid(block);
-	e = io_write(out, block, MBLOCK_SIZE, 0, err);
-	return e < 0 ? e : io_flush(out, err);
-}
-
 /* Blocks that the file does not hold read as zeros, whatever the device held before. */
 static int zero_gaps(struct unpacker *u, struct err *err)
 {
@@ -319,7 +306,7 @@ int unpack(struct io *in, const struct pack_header *h, struct io *out, bool zero
 	e = unpacker_init(u, jobs, err);
 	pipe.nr_slots = u->nr_workers + 2;
 	if (!e)
-		e = invalidate(out, err);
+		e = superblock_invalidate(out, err);
 	if (!e)
 		e = jobs_pipe(jobs, &pipe, err);
 	if (!e && !zeroed)

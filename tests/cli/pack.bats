@@ -122,6 +122,22 @@ setup() {
 	! cmp -s -n 4096 meta /dev/zero
 }
 
+@test "unpack: killed at any moment, an old pool's file is a pool whole or invalid, never zeros" {
+	command -v strace >/dev/null || skip "strace is not installed"
+	strace -f -o calls thin_metadata_unpack -f -i pack -o meta || skip "strace cannot trace"
+	# block 0 is written before the file is cut, and again at the very end
+	grep -E 'pwrite64|ftruncate' calls | head -1 | grep -q 'pwrite64(.*4096, 0)'
+	grep -E 'pwrite64' calls | tail -1 | grep -q '4096, 0)'
+	for n in 1 2 3 4; do
+		cp "$DIR/meta" meta
+		strace -f -o calls -e inject=ftruncate,pwrite64:signal=KILL:when=$n \
+			thin_metadata_unpack -f -i pack -o meta || true
+		! cmp -s -n 4096 meta /dev/zero
+		run thin_check -q meta
+		[ "$status" -ne 0 ] || cmp "$DIR/meta" meta
+	done
+}
+
 @test "unpack: a file without content is unpacked with a warning" {
 	head -c 32 pack >empty
 	run --separate-stderr thin_metadata_unpack -i empty -o new
