@@ -91,14 +91,7 @@ static char *add_run(char *p, const struct run *r)
 
 static void json_runs(struct outbuf *out, const struct run *run, size_t nr)
 {
-	char *begin = outbuf_reserve(out, nr * RUN_LEN), *p = begin;
-	size_t i;
-
-	if (!p)
-		return;
-	for (i = 0; i < nr; i++)
-		p = add_run(p, &run[i]);
-	out->len += (size_t)(p - begin);
+	text_add_runs(out, run, nr, RUN_LEN, add_run);
 }
 
 const struct text_form text_form_json = {

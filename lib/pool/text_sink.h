@@ -33,6 +33,21 @@ extern const struct text_form text_form_xml, text_form_human, text_form_json;
 /* @s between quotes may stand in XML and in JSON: other characters than these become '_'. */
 void text_add_plain(struct outbuf *out, const char *s);
 
+/* A form's runs, with what spells one of them in at most @run_len bytes. */
+static inline __attribute__((always_inline)) void
+text_add_runs(struct outbuf *out, const struct run *run, size_t nr, size_t run_len,
+	      char *(*add)(char *p, const struct run *r))
+{
+	char *begin = outbuf_reserve(out, nr * run_len), *p = begin;
+	size_t i;
+
+	if (!p)
+		return;
+	for (i = 0; i < nr; i++)
+		p = add(p, &run[i]);
+	out->len += (size_t)(p - begin);
+}
+
 #define TEXT_ADD(p, lit) (memcpy((p), "" lit, sizeof(lit) - 1), (p) + (sizeof(lit) - 1))
 
 #endif
