@@ -4,6 +4,7 @@
  * beside this program.  Callers and images of the single-binary generation of thin tools
  * go on working.
  */
+#include <config.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,7 +76,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return usage(NULL);
 	if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version")) {
-		puts("1.0.0");
+		puts(PACKAGE_VERSION);
 		return EXIT_DONE;
 	}
 	if (!is_known(argv[1]))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/cli.h"
 
+#include <config.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -219,7 +220,7 @@ int cli_next(struct cli *c)
 			print_help(c->cmd);
 			exit(cli_finish(c, EXIT_DONE));
 		case OPT_VERSION:
-			puts("1.0.0");
+			puts(PACKAGE_VERSION);
 			exit(cli_finish(c, EXIT_DONE));
 		case OPT_VERBOSE:
 			c->verbose++;
