@@ -57,6 +57,7 @@ int target_new(struct pool_edit *pool, struct io *data, const struct target_opti
 	t->block_size = (uint64_t)edit_superblock(pool)->data_block_size << SECTOR_SHIFT;
 	runs_init(&t->freed);
 	t->writable = edit_writable(pool) && !opt->data_read_only;
+	t->data_writable = !opt->data_read_only;
 	t->changed = edit_changed(pool);
 	r = t->writable ? check_data_size(t, err) : 0;
 	if (r) {
@@ -202,7 +203,9 @@ int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origi
 static void give_up_locked(struct target *t)
 {
 	t->writable = false;
-	edit_set_needs_check(t->pool, NULL); /* if even that fails, the disk has the old state */
+	/* if even that fails, nobody knows which state the disk has, and whose the data blocks are */
+	if (edit_set_needs_check(t->pool, NULL))
+		t->data_writable = false;
 	target_forget_all(t);
 	runs_fini(&t->freed);
 	runs_init(&t->freed);
@@ -263,7 +266,7 @@ int target_commit_locked(struct target *t, struct err *err)
 
 	if (t->failed)
 		return err_set(err, -EIO,
-			       "a metadata operation has failed: what was not committed before is lost, "
+			       "a commit or a flush has failed: what was not committed before is lost, "
 			       "and the pool is read-only until thin_check has cleared needs_check");
 	if (!edit_changed(t->pool))
 		return 0;
@@ -292,13 +295,15 @@ int target_commit(struct target *t, struct err *err)
 
 int target_flush(struct target *t, struct err *err)
 {
-	int r;
-
 	/* Most of the data goes to the disk here, while other requests run. */
-	r = io_flush(t->data, err);
-	if (!r && (t->changed || t->failed))
-		r = target_commit(t, err);
-	return r;
+	int r = io_flush(t->data, err);
+
+	if (r) { /* a device tells only once that it has lost something: no commit any more */
+		t->failed = true;
+		target_give_up(t);
+		return err_prefix(err, r, "the pool is read-only from now on");
+	}
+	return t->changed || t->failed ? target_commit(t, err) : 0;
 }
 
 int target_tick(struct target *t, struct err *err)

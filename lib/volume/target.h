@@ -15,9 +15,10 @@
  * requests in flight at the same time are the callers' affair, as on any disk.
  *
  * Errors: -ENOSPC out of data or metadata space, nothing is broken; -EROFS the pool is read-only,
- * because it was opened so or because a metadata operation failed (then needs_check is set and
- * what was not committed is lost; reads, and writes to unshared mapped blocks, go on); -EIO,
- * -EUCLEAN, -EBADMSG for devices and damage; -EINVAL for a range outside of the device.
+ * because it was opened so or because a metadata operation or a flush failed (then needs_check is
+ * set and what was not committed is lost; reads, and writes to unshared mapped blocks, go on,
+ * the latter only when it is known what the superblock says); -EIO, -EUCLEAN, -EBADMSG for
+ * devices and damage; -EINVAL for a range outside of the device.
  *
  * Memory: that of edit.h, 512 KiB for each device opened, and a block (at most 1 MiB) for each
  * request that copies.

@@ -75,13 +75,18 @@ static int write_piece(struct target_dev *d, const uint8_t *p, size_t len, uint6
 {
 	uint64_t bs = d->t->block_size;
 	struct spot s;
-	int r = find_piece(d, at, len, &s, n, err);
+	int r;
 
+	if (!d->t->data_writable)
+		return err_set(err, -EROFS, "the pool can only be read");
+	r = target_lookup(d, at / bs, &s, err);
+	if (!r && s.kind == SPOT_OWN)
+		r = find_piece(d, at, len, &s, n, err);
 	if (r)
 		return r;
 	if (s.kind == SPOT_OWN)
 		return io_write(d->t->data, p, *n, s.block * bs + at % bs, err);
-	*n = MIN(len, bs - at % bs);
+	*n = MIN(len, bs - at % bs); /* new places are found block by block */
 	return target_provision(d, p, *n, at, last, err);
 }
 
@@ -93,8 +98,6 @@ int target_write(struct target_dev *d, const void *buf, size_t len, uint64_t at,
 	uint64_t n;
 	int r = target_check_range(d, len, at, err);
 
-	if (!r && t->opt.data_read_only)
-		r = err_set(err, -EROFS, "the pool is opened for reading only");
 	while (!r && len) {
 		pthread_rwlock_rdlock(&t->io);
 		while (len) {
@@ -210,7 +213,7 @@ static int write_zeros(struct target_dev *d, uint64_t len, uint64_t at, struct e
 	return r;
 }
 
-/* Zeros over part of a block, which needs none where it is unmapped and reads as zeros. */
+/* Zeros over part of one block, which needs none where it is unmapped and reads as zeros. */
 static int zero_part(struct target_dev *d, uint64_t len, uint64_t at, struct err *err)
 {
 	struct spot s = { SPOT_OWN, 0 };
@@ -229,21 +232,22 @@ static int zero_part(struct target_dev *d, uint64_t len, uint64_t at, struct err
 int target_zero(struct target_dev *d, uint64_t len, uint64_t at, bool may_unmap, struct err *err)
 {
 	uint64_t bs = d->t->block_size, end = at + len;
-	uint64_t from, to; /* the whole blocks behind the origin's end */
+	uint64_t from, to, behind; /* the whole blocks; those of them behind the origin's end */
 	int r = target_check_range(d, len, at, err);
 
 	if (r)
 		return r;
-	from = round_up(MAX(at, d->origin_size), bs);
+	if (!may_unmap || d->t->opt.ignore_discard)
+		return write_zeros(d, len, at, err);
+	from = round_up(at, bs);
 	to = end / bs * bs;
-	if (!may_unmap || d->t->opt.ignore_discard || from >= to)
-		return may_unmap && at / bs == (end - !!len) / bs ? zero_part(d, len, at, err) :
-								    write_zeros(d, len, at, err);
-	if (at < from && from - at < bs)
-		r = zero_part(d, from - at, at, err);
-	else
-		r = write_zeros(d, from - at, at, err);
+	if (from > to)
+		return zero_part(d, len, at, err);
+	behind = MIN(MAX(from, round_up(d->origin_size, bs)), to);
+	r = zero_part(d, from - at, at, err);
 	if (!r)
-		r = unmap(d, from / bs, to / bs, err);
+		r = write_zeros(d, behind - from, from, err);
+	if (!r)
+		r = unmap(d, behind / bs, to / bs, err);
 	return r ? r : zero_part(d, end - to, to, err);
 }

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The thin target, one behaviour at a time; t_target_model does everything in any order. */
+#include <errno.h>
+
+#include "tap.h"
+#include "volume/target.h"
+
+#define BS	  (128u * 512)
+#define NR_META	  300u
+#define NR_DATA	  100u
+#define DEV_BYTES (50ull * BS)
+
+static struct {
+	struct io *meta, *data; /* io_fault over memory */
+	struct target *t;
+	struct target_dev *dev;
+} w;
+static struct err err;
+static uint8_t block[BS];
+
+static void setup(void)
+{
+	struct target_options opt = { 0 };
+	struct message m = { MSG_CREATE_THIN, { 0, 0 } };
+	struct pool_edit *pool;
+
+	w.meta = io_fault_new(io_mem_new("metadata", NR_META * 4096ull));
+	w.data = io_fault_new(io_mem_new("data", (uint64_t)NR_DATA * BS));
+	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
+	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
+	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
+	check_eq(target_message(w.t, &m, 1, &err), 0);
+	check_eq(target_device(w.t, 0, DEV_BYTES, NULL, &w.dev, &err), 0);
+	memset(block, 0x5a, sizeof(block));
+}
+
+static void teardown(void)
+{
+	target_drop(w.t);
+	io_free(w.meta);
+	io_free(w.data);
+}
+
+static bool needs_check(void)
+{
+	struct pool_edit *pool;
+	bool is;
+
+	check_eq(edit_open(w.meta, false, &pool, &err), 0);
+	is = edit_superblock(pool)->flags & 1;
+	edit_free(pool);
+	return is;
+}
+
+static uint64_t mapped(void)
+{
+	struct edit_device d;
+
+	check_eq(edit_device(target_pool(w.t), 0, &d, &err), 0);
+	return d.mapped_blocks;
+}
+
+/* A device that has lost writes says so once: the next flush of it succeeds. */
+static void lost_data(void)
+{
+	setup();
+	check_eq(target_write(w.dev, block, BS, 0, &err), 0);
+	check_eq(target_flush(w.t, &err), 0);
+	check_eq(target_write(w.dev, block, BS, BS, &err), 0);
+	io_fault_fail_flush(w.data, io_fault_nr_flushes(w.data), -EIO);
+	check_eq(target_flush(w.t, &err), -EIO);
+	check_eq(target_flush(w.t, &err), -EIO);
+	check_eq(target_tick(w.t, &err), 0);
+	check_eq(mapped(), 1);
+	check(needs_check());
+	check_eq(target_write(w.dev, block, BS, BS, &err), -EROFS);
+	check_eq(target_write(w.dev, block, BS, 0, &err), 0);
+	check_eq(target_flush(w.t, &err), -EIO);
+	teardown();
+}
+
+static void lost_in_place(void)
+{
+	setup();
+	check_eq(target_write(w.dev, block, BS, 0, &err), 0);
+	check_eq(target_flush(w.t, &err), 0);
+	check_eq(target_write(w.dev, block, BS, 0, &err), 0);
+	io_fault_fail_flush(w.data, io_fault_nr_flushes(w.data), -EIO);
+	check_eq(target_flush(w.t, &err), -EIO);
+	check_eq(target_flush(w.t, &err), -EIO);
+	check_eq(target_close(w.t, &err), -EIO);
+	io_free(w.meta);
+	io_free(w.data);
+}
+
+/* Whose the data blocks are depends on which superblock is there. */
+static void lost_superblock(void)
+{
+	uint64_t n;
+
+	setup();
+	check_eq(target_write(w.dev, block, BS, 0, &err), 0);
+	check_eq(target_flush(w.t, &err), 0);
+	check_eq(target_write(w.dev, block, BS, BS, &err), 0);
+	n = io_fault_nr_flushes(w.meta);
+	io_fault_fail_flush(w.meta, n + 1, -EIO); /* that of the superblock */
+	io_fault_fail_read(w.meta, io_fault_nr_reads(w.meta), -EIO);
+	check_eq(target_flush(w.t, &err), -EIO);
+	check_eq(target_write(w.dev, block, BS, 0, &err), -EROFS);
+	check_eq(target_read(w.dev, block, BS, 0, &err), 0);
+	check_eq(target_close(w.t, &err), -EIO);
+	io_free(w.meta);
+	io_free(w.data);
+}
+
+static void zeros_over_nothing(void)
+{
+	setup();
+	check_eq(target_zero(w.dev, BS, BS / 2, true, &err), 0); /* no block is whole */
+	check_eq(target_zero(w.dev, 4 * BS, BS / 2, true, &err), 0);
+	check_eq(target_zero(w.dev, 100, 7, true, &err), 0);
+	check_eq(mapped(), 0);
+	check_eq(target_write(w.dev, block, BS, 0, &err), 0);
+	check_eq(target_zero(w.dev, BS, BS / 2, true, &err), 0);
+	check_eq(mapped(), 1);
+	check_eq(target_read(w.dev, block, BS, 0, &err), 0);
+	check_eq(block[BS / 2 - 1], 0x5a);
+	for (unsigned i = BS / 2; i < BS; i++)
+		check_eq(block[i], 0);
+	check_eq(target_zero(w.dev, BS, 5 * BS, false, &err), 0);
+	check_eq(mapped(), 2);
+	teardown();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		{ "after a failed flush of new blocks none succeeds, and nothing names them",
+		  lost_data },
+		{ "after a failed flush of blocks written in place none succeeds", lost_in_place },
+		{ "when nobody knows what the superblock says, no data block is written",
+		  lost_superblock },
+		{ "zeros over unmapped blocks take no space, wherever they begin and end",
+		  zeros_over_nothing },
+		{ 0 },
+	};
+
+	return tap_main(tests, argc, argv);
+}
