@@ -368,6 +368,11 @@ static int can_change(void *handle)
 	return !thin.read_only;
 }
 
+static int thin_can_trim(void *handle)
+{
+	return can_change(handle) && !(thin.arg.table && thin.arg.table->ignore_discard);
+}
+
 static int yes(void *handle)
 {
 	(void)handle;
@@ -492,7 +497,7 @@ static struct nbdkit_plugin plugin = {
 	.get_size = thin_get_size,
 	.can_write = can_change,
 	.can_flush = can_change,
-	.can_trim = can_change,
+	.can_trim = thin_can_trim,
 	.can_zero = can_change,
 	.can_fua = thin_can_fua,
 	.can_multi_conn = yes,

@@ -168,6 +168,19 @@ io() { # [device] qemu-io command...
 	cmp -n 81000 base out
 }
 
+@test "nbdkit-thin: with ignore_discard trim is not offered, and zeros take space" {
+	need nbdinfo
+	need qemu-io
+	sed -i '1s/$/ 1 ignore_discard/' table
+	run -0 serve pool=table device=t0 -- 'nbdinfo "$uri"'
+	[[ "$output" == *"can_trim: false"*"can_zero: true"* ]]
+	io t0 'write -P 9 0 64k' 'discard 0 64k' 'write -z -u 128k 64k' >/dev/null
+	run -0 io t0 'read -P 9 0 64k' 'read -P 0 128k 64k'
+	[[ "$output" != *failed* ]]
+	run -0 thin_dump meta
+	[[ "$output" == *'dev_id="0" mapped_blocks="2"'* ]]
+}
+
 @test "nbdkit-thin: writing zeros over an origin keeps them, over nothing takes no space" {
 	need qemu-io
 	io o 'write -z -u 0 128k' >/dev/null
