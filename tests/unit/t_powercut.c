@@ -4,6 +4,8 @@
  * prefix and many subsets.  The metadata device then holds the state of the last commit or of
  * the next one, whole, and the check finds nothing.
  */
+#include <errno.h>
+
 #include "base/overflow.h"
 #include "pool/check.h"
 #include "tap.h"
@@ -80,6 +82,7 @@ static uint64_t signature(struct pool_edit *p)
 	mix(&s.hash, sb->transaction_id);
 	mix(&s.hash, sb->held_root != 0);
 	mix(&s.hash, sb->data_sm.nr_blocks);
+	mix(&s.hash, sb->metadata_sm.nr_blocks);
 	return s.hash;
 }
 
@@ -149,12 +152,21 @@ static void record(void)
 	}
 }
 
-static void check_image(uint64_t whole, uint64_t mask, unsigned last)
+static void check_sound(struct io *image)
 {
-	struct io *image = io_mem_new("image", (uint64_t)NR_META * 4096);
 	struct check_options opt = { 0 };
 	struct jobs *jobs = jobs_new(1);
 	struct check_result result;
+
+	check_eq(check_run(image, jobs, &opt, &result, &err), 0);
+	check_eq(result.findings.nr, 0);
+	check_result_fini(&result);
+	jobs_free(jobs);
+}
+
+static void check_image(uint64_t whole, uint64_t mask, unsigned last)
+{
+	struct io *image = io_mem_new("image", (uint64_t)NR_META * 4096);
 	struct pool_edit *pool;
 	uint64_t got;
 
@@ -166,10 +178,7 @@ static void check_image(uint64_t whole, uint64_t mask, unsigned last)
 		printf("# group %llu mask %llx: a state between commits %u and %u\n",
 		       (unsigned long long)whole, (unsigned long long)mask, last, last + 1);
 	check(got == run.signature[last] || (last + 1 < run.nr && got == run.signature[last + 1]));
-	check_eq(check_run(image, jobs, &opt, &result, &err), 0);
-	check_eq(result.findings.nr, 0);
-	check_result_fini(&result);
-	jobs_free(jobs);
+	check_sound(image);
 	io_free(image);
 }
 
@@ -195,11 +204,100 @@ static void cut_everywhere(void)
 	io_free(run.data);
 }
 
+/* What is on @io: a pool's signature, or 0 when it is unformatted. */
+static uint64_t state_of(struct io *io)
+{
+	struct pool_edit *pool;
+	uint64_t got;
+	int r = edit_open(io, false, &pool, &err);
+
+	if (r == -ENODATA)
+		return 0;
+	check_eq(r, 0);
+	got = signature(pool);
+	edit_free(pool);
+	return got;
+}
+
+/* Every cut of the one commit recorded on @meta, which held @old (NULL: zeros) before. */
+static void cut_commit(struct io *meta, struct io *old)
+{
+	uint64_t before = old ? state_of(old) : 0, after = state_of(meta), seen[2] = { 0 };
+
+	check(before != after);
+	for (uint64_t g = 0; g < io_fault_nr_groups(meta); g++) {
+		uint64_t len = MIN(io_fault_group_len(meta, g), 63);
+
+		for (uint64_t k = 0; k <= len + SUBSETS; k++) {
+			uint64_t mask = k <= len ? (UINT64_C(1) << k) - 1 : rng() ^ rng() << 20;
+			struct io *image = io_mem_new("image", meta->size);
+			uint64_t got;
+
+			if (old)
+				memcpy(io_mem_data(image), io_mem_data(old), old->size);
+			check_eq(io_fault_replay(meta, g, mask, image, &err), 0);
+			got = state_of(image);
+			check(got == before || got == after);
+			seen[got == after]++;
+			if (got)
+				check_sound(image);
+			io_free(image);
+		}
+	}
+	check(seen[0] > 1 && seen[1] > 0);
+}
+
+static void cut_format(void)
+{
+	struct io *meta = io_fault_new(io_mem_new("metadata", (uint64_t)NR_META * 4096));
+	struct pool_edit *pool;
+	bool unsure;
+
+	io_fault_record(meta);
+	check_eq(edit_format(meta, 128, &pool, &err), 0);
+	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
+	check_eq(edit_create_thin(pool, 5, &err), 0);
+	check_eq(edit_commit(pool, &unsure, &err), 0);
+	edit_free(pool);
+	cut_commit(meta, NULL);
+	io_free(meta);
+}
+
+/* Both maps grow over the ends of bitmaps, after places have been used and freed. */
+static void cut_growth(void)
+{
+	struct io *old = io_mem_new("metadata", (uint64_t)NR_META * 4096);
+	struct io *meta = io_mem_new("metadata", (ENTRIES_PER_BITMAP + 100) * 4096ull);
+	struct pool_edit *pool;
+	bool unsure;
+
+	check_eq(edit_format(old, 128, &pool, &err), 0);
+	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
+	for (uint32_t id = 0; id < 30; id++) {
+		check_eq(edit_create_thin(pool, id, &err), 0);
+		check_eq(edit_commit(pool, &unsure, &err), 0);
+	}
+	edit_free(pool);
+	memcpy(io_mem_data(meta), io_mem_data(old), old->size);
+	meta = io_fault_new(meta);
+	io_fault_record(meta);
+	check_eq(edit_open(meta, true, &pool, &err), 0);
+	check_eq(edit_grow_metadata(pool, meta->size / 4096, &err), 0);
+	check_eq(edit_grow_data(pool, 2 * ENTRIES_PER_BITMAP + 1, &err), 0);
+	check_eq(edit_commit(pool, &unsure, &err), 0);
+	edit_free(pool);
+	cut_commit(meta, old);
+	io_free(meta);
+	io_free(old);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		{ "a power cut at any write leaves the old pool or the new one, and both are sound",
 		  cut_everywhere },
+		{ "a power cut while a pool is formatted leaves nothing or a pool", cut_format },
+		{ "a power cut while both space maps grow leaves the old sizes or the new", cut_growth },
 		{ 0 },
 	};
 
