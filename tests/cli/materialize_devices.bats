@@ -16,7 +16,10 @@ setup() {
 
 teardown() {
 	[ -z "$MOUNTED" ] || umount "$MOUNTED"
-	for l in $LOOPS; do losetup -d "$l"; done
+	for l in $LOOPS; do
+		partx -d "$l" 2>/dev/null || : # they would outlive the device
+		losetup -d "$l"
+	done
 }
 
 need_root() {
