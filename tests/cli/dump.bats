@@ -5,24 +5,9 @@
 bats_require_minimum_version 1.5.0
 
 setup_file() {
-	export DIR=$BATS_FILE_TMPDIR
-	cat >"$DIR/tiny.xml" <<-'XML'
-	<superblock uuid="" time="2" transaction="5" version="2" data_block_size="128" nr_data_blocks="100">
-	  <device dev_id="1" mapped_blocks="4" transaction="1" creation_time="0" snap_time="1">
-	    <range_mapping origin_begin="0" data_begin="10" length="3" time="0"/>
-	    <single_mapping origin_block="7" data_block="20" time="1"/>
-	  </device>
-	  <device dev_id="2" mapped_blocks="3" transaction="2" creation_time="1" snap_time="1">
-	    <range_mapping origin_begin="0" data_begin="10" length="3" time="0"/>
-	  </device>
-	  <device dev_id="3" mapped_blocks="2" transaction="4" creation_time="2" snap_time="2">
-	    <single_mapping origin_block="0" data_block="10" time="0"/>
-	    <single_mapping origin_block="9" data_block="30" time="2"/>
-	  </device>
-	</superblock>
-	XML
+	export DIR=$BATS_FILE_TMPDIR TINY=$abs_top_srcdir/xml/good/tiny.xml
 	truncate -s 256K "$DIR/tiny"
-	thin_restore -i "$DIR/tiny.xml" -o "$DIR/tiny"
+	thin_restore -i "$TINY" -o "$DIR/tiny"
 
 	# devices 1 and 2 share a part of two leaves and one of one; many single mappings
 	{
@@ -80,7 +65,7 @@ root_of() {
 @test "thin_dump: the XML is token for token what callers parse" {
 	run --separate-stderr thin_dump "$DIR/tiny"
 	[ "$status" -eq 0 ] && [ -z "$stderr" ]
-	diff "$DIR/tiny.xml" - <<<"$output"
+	diff "$TINY" - <<<"$output"
 }
 
 @test "thin_dump: human_readable has inclusive ranges and the header in order" {
@@ -170,7 +155,7 @@ root_of() {
 	cp "$DIR/tiny" meta
 	truncate -s 1M data
 	echo "pool: 0 12800 thin-pool meta data 128 0" >table
-	thin_dump table | diff "$DIR/tiny.xml" -
+	thin_dump table | diff "$TINY" -
 	echo "pool: 0 12800 thin-pool meta data 256 0" >table
 	run --separate-stderr thin_dump table
 	[ "$status" -eq 1 ]
@@ -197,7 +182,7 @@ root_of() {
 	mkdir d
 	echo old >d/out
 	thin_dump -o d/out "$DIR/tiny"
-	diff "$DIR/tiny.xml" d/out
+	diff "$TINY" d/out
 	[ "$(ls d)" = out ]
 	ln -s out d/link
 	thin_dump --dev-id 1 -o d/link "$DIR/tiny"
@@ -217,7 +202,7 @@ root_of() {
 		[ "$status" -eq 64 ]
 	done
 	cmp in "$DIR/tiny" && [ "$(cat base)" = base ]
-	thin_dump -o /dev/stdout "$DIR/tiny" | diff "$DIR/tiny.xml" -
+	thin_dump -o /dev/stdout "$DIR/tiny" | diff "$TINY" -
 }
 
 @test "thin_dump: a damaged device is named with its blocks, the others are printed, and nothing closes the pool" {

@@ -8,23 +8,8 @@ ORACLE="awk -f ${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/tests/oracle.awk"
 
 setup_file() {
 	export DIR=$BATS_FILE_TMPDIR
-	cat >"$DIR/tiny.xml" <<-'XML'
-	<superblock uuid="" time="2" transaction="5" version="2" data_block_size="128" nr_data_blocks="100">
-	  <device dev_id="1" mapped_blocks="4" transaction="1" creation_time="0" snap_time="1">
-	    <range_mapping origin_begin="0" data_begin="10" length="3" time="0"/>
-	    <single_mapping origin_block="7" data_block="20" time="1"/>
-	  </device>
-	  <device dev_id="2" mapped_blocks="3" transaction="2" creation_time="1" snap_time="1">
-	    <range_mapping origin_begin="0" data_begin="10" length="3" time="0"/>
-	  </device>
-	  <device dev_id="3" mapped_blocks="2" transaction="4" creation_time="2" snap_time="2">
-	    <single_mapping origin_block="0" data_block="10" time="0"/>
-	    <single_mapping origin_block="9" data_block="30" time="2"/>
-	  </device>
-	</superblock>
-	XML
 	truncate -s 256K "$DIR/tiny"
-	thin_restore -i "$DIR/tiny.xml" -o "$DIR/tiny"
+	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o "$DIR/tiny"
 	for seed in 1 2 3; do
 		random_xml $seed >"$DIR/random$seed.xml"
 		truncate -s 4M "$DIR/random$seed"
