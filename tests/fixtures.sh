@@ -200,6 +200,45 @@ check_other() {
 	result $r "we read what 0.9.0 restored"
 }
 
+oracle() { awk -f "$srcdir/tests/oracle.awk" "$@" ../$name.flat; }
+numbers() { sed 's/[^0-9][^0-9]*/ /g; s/^ //; s/ $//'; }
+
+# thin_ls, thin_rmap and thin_delta against the oracle that goes block by block.
+check_owners() {
+	thin_dump --no-shared meta.img >../$name.flat
+	oracle -v mode=ls >../$name.want
+	thin_ls --no-headers -o DEV,MAPPED_BLOCKS,EXCLUSIVE_BLOCKS,HIGHEST_BLOCK meta.img | numbers |
+		cmp - ../$name.want
+	result $? "thin_ls counts what the oracle counts"
+	nr=$(awk '$1 == "super" { print $NF; exit }' oracle)
+	: "${nr:=$(sed -n 's/.*nr_data_blocks="\([0-9]*\)".*/\1/p' ../$name.flat)}"
+	r=0
+	for regions in "0..$nr" "$((nr / 9))..$((nr / 4)) $((nr / 4 + 3))..$((nr - 1))"; do
+		oracle -v mode=rmap -v regions="$regions" | numbers | sort -n -k1,1 -k2,2 -k3,3 -k4,4 >../$name.want
+		# shellcheck disable=SC2046 # words
+		thin_rmap $(printf -- '--region %s ' $regions) meta.img | numbers | cmp - ../$name.want || r=1
+	done
+	result $r "thin_rmap tells the owners that the oracle knows"
+	r=0
+	set -- $(sed -n 's/.* dev_id="\([0-9]*\)".*/\1/p' ../$name.flat)
+	[ $# -gt 1 ] || return
+	left=$1
+	for right in "$2" $(shift $(($# - 2)) && echo "$@"); do
+		oracle -v mode=delta -v left="$left" -v right="$right" | sort >../$name.want
+		thin_delta --thin1 "$left" --thin2 "$right" meta.img | awk -F'"' '
+			/ begin="/ { split($1, w, /[< ]+/); for (i = 0; i < $4; i++) print w[2], $2 + i }' |
+			sort | cmp - ../$name.want || r=1
+	done
+	result $r "thin_delta gives every block the kind that the oracle gives it"
+}
+
+check_pack() {
+	thin_metadata_pack -i meta.img -o ../$name.pack &&
+		thin_metadata_unpack -i ../$name.pack -o ../$name.unpacked &&
+		cmp meta.img ../$name.unpacked
+	result $? "packed and unpacked it is the same, byte for byte"
+}
+
 scenario() {
 	name=$2
 	mkdir "$name.dir" && cd "$name.dir" || return
@@ -214,6 +253,8 @@ scenario() {
 	check_details
 	check_round_trip
 	check_other
+	check_owners
+	check_pack
 	[ "$before" = "$(state_of)" ]
 	result $? "no file of the pool was touched"
 	cd ../.. && rm -rf "$name.dir"
@@ -230,7 +271,8 @@ folder=$(cd "$folder" && pwd) || exit 99
 for tool in zstd tar awk; do
 	command -v $tool >/dev/null || { echo "1..0 # SKIP $tool is not installed"; exit 0; }
 done
-for tool in thin_check thin_dump thin_restore thin_materialize; do
+for tool in thin_check thin_dump thin_restore thin_materialize thin_ls thin_rmap thin_delta \
+	thin_metadata_pack thin_metadata_unpack; do
 	command -v $tool >/dev/null || { echo "Bail out! $tool is not in PATH"; exit 99; }
 done
 FIXTURE_HASH=
@@ -239,7 +281,8 @@ FIXTURE_OTHER=
 for dir in /usr/sbin /sbin /usr/bin; do
 	case $($dir/thin_check -V 2>/dev/null) in 0.9.*) FIXTURE_OTHER=$dir && break ;; esac
 done
-export FIXTURE_HASH FIXTURE_OTHER
+srcdir=$(cd "$srcdir" && pwd)
+export FIXTURE_HASH FIXTURE_OTHER srcdir
 
 case $me in /*) ;; *) me=$PWD/$me ;; esac
 # In memory where there is plenty: thousands of small syncs cost minutes on a busy disk.
