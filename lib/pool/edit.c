@@ -192,6 +192,7 @@ void edit_space(const struct pool_edit *p, struct edit_space *s)
 		.metadata_total = map->nr_blocks,
 		.metadata_free = sm_edit_free_blocks(map),
 		.metadata_usable = usable > reserve ? usable - reserve : 0,
+		.metadata_left = usable,
 		/* a leaf that becomes unshared counts up to 252 data blocks, all over the map */
 		.metadata_wanted = WORST_PATH + 2 * (p->data.nr_dirty + MIN(252, pages)) +
 				   map->nr_dirty + p->data.overflows.nr / 100,

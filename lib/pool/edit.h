@@ -62,6 +62,7 @@ struct edit_space {
 	uint64_t data_total, data_free;
 	uint64_t metadata_total, metadata_free;
 	uint64_t metadata_usable; /* can still be taken in this transaction, reserve left alone */
+	uint64_t metadata_left;	  /* the same with the reserve: for what gives space back */
 	uint64_t metadata_wanted; /* what one more change and the commit may need at worst */
 };
 void edit_space(const struct pool_edit *p, struct edit_space *s);

@@ -11,6 +11,7 @@
 
 #define ZERO_MAX (1u << 20)
 #define UNMAP_BLOCKS 4096 /* unmapped in one go: that many leaves at most are copied for it */
+#define UNMAP_BLOCKS_SHORT 64 /* the same when metadata space is short */
 #define UNMAP_METADATA 128 /* metadata blocks that this may take */
 
 int target_check_range(const struct target_dev *d, uint64_t len, uint64_t at, struct err *err)
@@ -127,15 +128,27 @@ static int first_mapped(void *ctx, vblock_t v, const struct mapping *m)
 	return 1;
 }
 
-/* Room for one step of a discard; io is held exclusively. */
-static int unmap_space(struct target *t, struct err *err)
+/*
+ * Room for one step of a discard of *nr blocks, of fewer when space is short; io is held
+ * exclusively.  A discard gives space back, so it may use the reserve.
+ */
+static int unmap_space(struct target *t, uint64_t *nr, struct err *err)
 {
 	struct edit_space s;
+	int r;
 
+	*nr = UNMAP_BLOCKS;
 	edit_space(t->pool, &s);
 	if (s.metadata_usable >= s.metadata_wanted + UNMAP_METADATA)
 		return 0;
-	return target_commit_locked(t, err);
+	r = target_commit_locked(t, err);
+	if (r)
+		return r;
+	edit_space(t->pool, &s);
+	if (s.metadata_left >= s.metadata_wanted + UNMAP_METADATA)
+		return 0;
+	*nr = UNMAP_BLOCKS_SHORT;
+	return s.metadata_left >= s.metadata_wanted ? 0 : target_space(t, true, err);
 }
 
 /* One step: *begin moves on.  io is held exclusively. */
@@ -143,6 +156,7 @@ static int unmap_some(struct target_dev *d, vblock_t *begin, vblock_t end, struc
 {
 	struct target *t = d->t;
 	vblock_t from = 0, to;
+	uint64_t nr;
 	int r = edit_each_mapping(t->pool, d->id, *begin, end, first_mapped, &from, err);
 
 	if (r < 0)
@@ -150,12 +164,10 @@ static int unmap_some(struct target_dev *d, vblock_t *begin, vblock_t end, struc
 	*begin = end;
 	if (!r)
 		return 0;
-	r = unmap_space(t, err);
-	if (!r)
-		r = target_space(t, true, err);
+	r = unmap_space(t, &nr, err);
 	if (r)
 		return r;
-	to = *begin = MIN(from + UNMAP_BLOCKS, end);
+	to = *begin = MIN(from + nr, end);
 	edit_collect_freed(t->pool, t->opt.no_passdown ? NULL : &t->freed);
 	t->changed = true;
 	r = edit_unmap(t->pool, d->id, from, to, NULL, err);

@@ -8,6 +8,7 @@
 #define BS	  (128u * 512)
 #define NR_META	  300u
 #define NR_DATA	  100u
+#define MANY_DATA 16000ull
 #define DEV_BYTES (50ull * BS)
 
 static struct {
@@ -132,6 +133,33 @@ static void zeros_over_nothing(void)
 	teardown();
 }
 
+/* Writes apart from each other until there is no metadata left, as a fragmented disk does. */
+static void discard_when_full(void)
+{
+	struct target_options opt = { .skip_zeroing = true };
+	struct message m = { MSG_CREATE_THIN, { 0, 0 } };
+	struct pool_edit *pool;
+	uint64_t n = 0;
+	int r = 0;
+
+	w.meta = io_fault_new(io_mem_new("metadata", 80 * 4096ull));
+	w.data = io_fault_new(io_mem_new("data", MANY_DATA * BS));
+	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
+	check_eq(edit_grow_data(pool, MANY_DATA, &err), 0);
+	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
+	check_eq(target_message(w.t, &m, 1, &err), 0);
+	check_eq(target_device(w.t, 0, 1ull << 40, NULL, &w.dev, &err), 0);
+	while (!r && n < MANY_DATA)
+		r = target_write(w.dev, block, 512, n++ * BS, &err);
+	check_eq(r, -ENOSPC);
+	check_eq(target_discard(w.dev, 1ull << 40, 0, &err), 0);
+	check_eq(mapped(), 0);
+	check_eq(target_write(w.dev, block, 512, 0, &err), 0);
+	check_eq(target_flush(w.t, &err), 0);
+	check(!needs_check());
+	teardown();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -142,6 +170,7 @@ int main(int argc, char **argv)
 		  lost_superblock },
 		{ "zeros over unmapped blocks take no space, wherever they begin and end",
 		  zeros_over_nothing },
+		{ "a discard makes room when metadata space is used up", discard_when_full },
 		{ 0 },
 	};
 
