@@ -35,10 +35,14 @@ static int write_block(struct fix *x, mblock_t b, enum csum_salt salt)
 	return io_write(x->io, x->buf, MBLOCK_SIZE, b * MBLOCK_SIZE, x->err);
 }
 
-/* Counts the leaks of a bitmap; a pair of 11 that is to go has an entry in a tree. */
-static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uint64_t *leaks)
+/*
+ * Counts the leaks among the first @nr entries of a bitmap, those of blocks that exist; what is
+ * set behind them is no block's.  A block's pair of 11 that is to go has an entry in a tree.
+ */
+static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uint64_t nr,
+		       uint64_t *leaks)
 {
-	for (unsigned i = 0; i < ENTRIES_PER_BITMAP; i++) {
+	for (unsigned i = 0; i < nr; i++) {
 		unsigned a = was[i / 4] >> 2 * (i % 4) & 3, b = is[i / 4] >> 2 * (i % 4) & 3;
 
 		if (a == b)
@@ -56,6 +60,7 @@ static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uin
 static int fix_bitmap(struct fix *x, const struct check_map *m, uint64_t i, uint64_t *leaks)
 {
 	struct disk_bitmap *bm = (struct disk_bitmap *)x->buf;
+	uint64_t here = refmap_nr_blocks(m->counts) - i * ENTRIES_PER_BITMAP;
 	uint8_t bits[sizeof(bm->bits)];
 	uint32_t used, first_free;
 	int r = read_block(x, m->index.entry[i].block, SALT_BITMAP);
@@ -66,7 +71,8 @@ static int fix_bitmap(struct fix *x, const struct check_map *m, uint64_t i, uint
 	if (!memcmp(bits, bm->bits, sizeof(bits)))
 		return 0;
 	if (!x->write)
-		return count_leaks(x, bm->bits, bits, leaks);
+		return count_leaks(x, bm->bits, bits, MIN(here, (uint64_t)ENTRIES_PER_BITMAP),
+				   leaks);
 	memcpy(bm->bits, bits, sizeof(bits));
 	x->rep->nr_bitmaps++;
 	return write_block(x, m->index.entry[i].block, SALT_BITMAP);

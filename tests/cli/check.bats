@@ -218,7 +218,7 @@ try_recipe() {
 }
 
 @test "thin_check: --auto-repair corrects wrong counters and bits past the end" {
-	for r in nr-allocated nr-free none-free-before bits-past-end leak leak-two; do
+	for r in nr-allocated nr-free none-free-before bits-past-end bits-past-end-11 leak leak-two; do
 		for m in "" --metadata; do
 			hurt snap-tree $r $m
 			thin_check -q --auto-repair pool
@@ -226,6 +226,14 @@ try_recipe() {
 				{ echo "$r $m" >&2; thin_check pool >&2; false; }
 		done
 	done
+}
+
+@test "thin_check: --auto-repair does not call bits past the end freed blocks" {
+	hurt snap-tree bits-past-end
+	run --separate-stderr thin_check --auto-repair pool
+	[ "$status" -eq 0 ]
+	[[ "$stderr" != *"leaks"* ]]
+	[[ "$stderr" == *"corrected the space maps' counters"* ]]
 }
 
 @test "thin_check: a sound pool without the flag stays as it is, bit for bit" {

@@ -129,13 +129,24 @@ static uint64_t entry_with(unsigned pair)
 	die("no entry of the map has the pair %u", pair);
 }
 
-static void bits_past_end(void)
+static void past_end(unsigned pair)
 {
 	uint64_t nr = le64_get(sm()->nr_blocks);
 
 	if (nr % ENTRIES_PER_BITMAP == 0)
 		die("the map ends with a full bitmap");
-	set_pair(nr, 2);
+	set_pair(nr, pair);
+}
+
+static void bits_past_end(void)
+{
+	past_end(2);
+}
+
+/* a pair that elsewhere stands for an entry in the tree of large counts */
+static void bits_past_end_11(void)
+{
+	past_end(3);
 }
 
 static void count_low(void)
@@ -212,6 +223,7 @@ const struct recipe map_recipes[] = {
 	{ "bitmap", bitmap_csum },
 	{ "bitmap-in-use", bitmap_in_use },
 	{ "bits-past-end", bits_past_end },
+	{ "bits-past-end-11", bits_past_end_11 },
 	{ "count-low", count_low },
 	{ "count-high", count_high },
 	{ "leak", leak },
