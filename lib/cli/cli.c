@@ -155,7 +155,9 @@ void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 	char *shorts;
 
 	*c = (struct cli){ .cmd = cmd, .argc = argc, .argv = argv };
-	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write(), not a death */
+	/* a closed pipe and a limit on file sizes are errors of write(), not deaths */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (n >= CLI_MAX_OPTIONS) { /* seen by the first test that starts the command */
 		fprintf(stderr, "%s: its option table is too long\n", cmd->name);
 		exit(EXIT_IO);

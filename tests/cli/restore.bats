@@ -254,6 +254,15 @@ make_xml() {
 	thin_dump out | grep -q 'transaction="5"'
 }
 
+@test "thin_restore: a limit on file sizes is said, and leaves no pool" {
+	thin_restore -i "$XML/good/tiny.xml" -o out
+	make_xml 2 30000 >big.xml
+	run --separate-stderr bash -c 'ulimit -f 100; exec thin_restore -i big.xml -o out'
+	[ "$status" -eq 74 ]
+	[[ "$stderr" == *"File too large"* ]]
+	marked_invalid out
+}
+
 @test "thin_restore: a full disk below the output is said, and leaves no pool" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to mount a small tmpfs"
 	mkdir small
