@@ -50,24 +50,29 @@ struct reader {
 	XML_Index fed;	/* bytes given to expat */
 	XML_Index tag_end; /* where the last tag ended, in those */
 	uint64_t lines_fed, lines_taken; /* line ends that expat and the lane had */
+	uint64_t taken;	/* bytes that the lane had */
 	bool cr;	/* the last byte fed was a carriage return */
 };
 
-/* Puts "NAME: line N: " before the text of a broken rule. */
-static int at_line(struct reader *r, uint64_t line)
+/* Puts "NAME: line N, byte B: " before the text of a broken rule: XML may be one long line. */
+static int at_place(struct reader *r, uint64_t line, uint64_t byte)
 {
-	return err_prefix(r->err, -EINVAL, "%s: line %llu", r->name, (unsigned long long)line);
+	return err_prefix(r->err, -EINVAL, "%s: line %llu, byte %llu", r->name,
+			  (unsigned long long)line, (unsigned long long)byte);
 }
 
-static uint64_t expat_line(const struct reader *r)
+static int at_expat(struct reader *r)
 {
-	return XML_GetCurrentLineNumber(r->parser) + r->lines_taken;
+	XML_Index byte = XML_GetCurrentByteIndex(r->parser); /* -1: it had nothing yet */
+
+	return at_place(r, XML_GetCurrentLineNumber(r->parser) + r->lines_taken,
+			(uint64_t)MAX(byte, 0) + r->taken);
 }
 
 static int parse_failed(struct reader *r, const char *what)
 {
 	err_set(r->err, -EINVAL, "%s", what);
-	return at_line(r, expat_line(r));
+	return at_expat(r);
 }
 
 /* After a handler: keeps where the tag ends, or stops expat. */
@@ -76,7 +81,7 @@ static void handled(struct reader *r, int code)
 	r->tag_end = XML_GetCurrentByteIndex(r->parser) + XML_GetCurrentByteCount(r->parser);
 	if (code >= 0)
 		return;
-	r->code = r->rules.broken ? at_line(r, expat_line(r)) : code;
+	r->code = r->rules.broken ? at_expat(r) : code;
 	XML_StopParser(r->parser, XML_FALSE);
 }
 
@@ -200,10 +205,12 @@ static int take_lane(struct reader *r)
 	struct xml_fast f = { .at = r->buf + r->pos };
 	int e = xml_fast_take(&r->rules, &f, r->buf + r->len, r->grammar.where == XML_IN_DEVICE);
 
+	r->taken += (uint64_t)(f.at - r->buf) - r->pos;
 	r->pos = (size_t)(f.at - r->buf);
 	r->lines_taken += f.lines;
 	if (e < 0 && r->rules.broken)
-		return at_line(r, 1 + r->lines_fed + r->lines_taken);
+		return at_place(r, 1 + r->lines_fed + r->lines_taken,
+				(uint64_t)r->fed + r->taken);
 	return e;
 }
 
