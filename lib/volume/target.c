@@ -203,7 +203,7 @@ int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origi
 static void give_up_locked(struct target *t)
 {
 	t->writable = false;
-	/* if even that fails, nobody knows which state the disk has, and whose the data blocks are */
+	/* if even that fails, nobody knows what the disk says, and whose the data blocks are */
 	if (edit_set_needs_check(t->pool, NULL))
 		t->data_writable = false;
 	target_forget_all(t);

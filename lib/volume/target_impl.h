@@ -34,7 +34,7 @@ struct target {
 	struct target_options opt;
 	uint64_t block_size; /* bytes */
 	atomic_bool changed; /* there is something to commit */
-	atomic_bool failed;  /* a metadata operation or a flush has: the transaction must be given up */
+	atomic_bool failed;  /* a metadata operation or a flush: the transaction is to be given up */
 	atomic_bool writable;	   /* the metadata may be changed */
 	atomic_bool data_writable; /* blocks that are mapped and unshared may be written */
 	struct runs freed;	 /* data blocks to discard after the next commit */
