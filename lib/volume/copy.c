@@ -25,7 +25,7 @@ int copy_done(struct copy_state *c, _Atomic uint64_t *count, uint64_t bytes, str
 uint8_t *copy_buffer(struct copy_state *c, unsigned worker)
 {
 	if (!c->buffer[worker])
-		c->buffer[worker] = io_alloc(c->buffer_len);
+		c->buffer[worker] = io_alloc(c->chunk);
 	return c->buffer[worker];
 }
 
@@ -140,6 +140,18 @@ static void source_init(struct copy_state *c, enum extent_kind kind, struct io *
 	s->nowait = io && io->fd >= 0 && !io->direct;
 }
 
+/*
+ * A device is worth many requests at once.  A file's pages go into the cache under a lock of
+ * the file, so that a second writer only waits for it, with the CPU busy; copy_read()
+ * has the disk read ahead meanwhile.  On a network each request waits for the server.
+ */
+static unsigned nr_copiers(const struct copy_state *c)
+{
+	if (c->direct)
+		return MAX(jobs_nr(c->jobs), COPY_WIDE);
+	return c->out->kind == OUTPUT_FILE && !on_network(c->out->fd) ? 1 : jobs_nr(c->jobs);
+}
+
 static int state_init(struct copy_state *c, const struct copy_options *opt, struct output *out,
 		      struct jobs *jobs, struct err *err)
 {
@@ -149,8 +161,7 @@ static int state_init(struct copy_state *c, const struct copy_options *opt, stru
 
 	*c = (struct copy_state){ .opt = opt, .out = out, .jobs = jobs, .direct = direct };
 	c->chunk = direct ? COPY_CHUNK_DIRECT : COPY_CHUNK;
-	c->buffer_len = 2 * c->chunk; /* verify compares two */
-	c->nr_workers = direct ? MAX(jobs_nr(jobs), COPY_WIDE) : jobs_nr(jobs);
+	c->nr_workers = nr_copiers(c);
 	c->buffer = calloc(c->nr_workers, sizeof(*c->buffer));
 	c->zeros = mmap(NULL, COPY_CHUNK, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (!c->buffer || c->zeros == MAP_FAILED)

@@ -31,8 +31,7 @@ struct copy_state {
 	struct plan plan;
 	size_t chunk;	   /* bytes a piece may have */
 	unsigned nr_workers;
-	uint8_t **buffer;  /* one a worker, made on first use */
-	size_t buffer_len;
+	uint8_t **buffer;  /* one a worker, of chunk bytes, made on first use */
 	uint8_t *zeros;	   /* COPY_CHUNK, mapped; never written to: all of it is the kernel's zero page */
 	uint64_t fs_block; /* of the output's filesystem: what extents are shared in */
 	bool direct;	   /* a source or the output waits for its device with each request */

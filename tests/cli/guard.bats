@@ -99,3 +99,16 @@ instructions() {
 	echo "$((one / 250000)) instructions a distinct mapping" >&2
 	[ "$((one / 250000))" -lt 170 ]
 }
+
+@test "a file is written by the one thread that reads: a second would wait for its lock" {
+	need_plain_build
+	command -v strace >/dev/null || skip "strace is not installed"
+	"$bench/mkpool" copy 0.02 copy.meta
+	head -c 24M /dev/urandom >copy.data
+	rm -f out.img
+	strace -f -qq -e trace=clone,clone3,fork,vfork,pwrite64 -o calls \
+		thin_materialize -j 4 --reflink=never --data-dev copy.data copy.meta 1 out.img ||
+		skip "strace does not run here"
+	[ "$(grep -cE 'clone|fork' calls)" -eq 0 ]
+	[ "$(grep -c pwrite64 calls)" -ge 80 ]
+}
