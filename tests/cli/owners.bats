@@ -373,3 +373,33 @@ blocks() {
 	[[ "$stderr" == *"bad checksum"* ]]
 	[[ "$output" != *"</superblock>"* ]]
 }
+
+@test "callers: cAdvisor and device-mapper's own tests read two numbers a line from the snapshot" {
+	cp "$DIR/tiny" live
+	thin_message live reserve_metadata_snap 2>log
+	held=$(od -An -tu8 -j56 -N8 live | tr -d ' ')
+	for m in -m "-m$held" "-m=$held" --metadata-snap "--metadata-snap=$held" --metadata-snapshot; do
+		thin_ls --no-headers "$m" -o DEV,EXCLUSIVE_BYTES live >got
+		[ "$(awk 'NF != 2 || /[^0-9 ]/ { print "bad" } { print $1, $2 }' got | tr '\n' ,)" = \
+			'1 65536,2 0,3 65536,' ] || { echo "$m"; cat got; return 1; }
+	done
+	run --separate-stderr thin_ls -m9 live
+	[ "$status" -eq 1 ]
+}
+
+@test "callers: thin-send-recv, wyng and OpenNebula find the words that they know and no others" {
+	cp "$DIR/random1" live
+	thin_message live reserve_metadata_snap 2>log
+	thin_delta -m --snap1 3 --snap2 5 live >got
+	for word in $(tr -c 'a-z_' '\n' <got | sort -u); do
+		case $word in
+		diff | left | right | uuid | time | same | begin | length | different | left_only | right_only) ;;
+		superblock | transaction | nr_data_blocks | data_block_size) ;;
+		*) echo "'$word'"; return 1 ;;
+		esac
+	done
+	# one element a line, attributes in double quotes, begin before length
+	sed '1,2d; $d' got | sed '$d' | { ! grep -vE '^    <(same|different|left_only|right_only) begin="[0-9]+" length="[0-9]+"/>$'; }
+	thin_delta --thin2=5 -m --thin1=3 live | cmp - got
+	thin_delta live --thin2 5 --metadata-snap --thin1 3 | cmp - got
+}

@@ -107,3 +107,10 @@ refuses() {
 	run thin_metadata_size -b64k -s1t -m0 -n
 	[ "$status" -eq 0 ] && [ "$output" -eq 1065232 ]
 }
+
+@test "callers: stratis reads a bare number, convoy the number of sectors in a sentence" {
+	gives "$(($(thin_metadata_size -b1m -s1t -m200 -n) * 512))" -b1048576b -s1099511627776b -m200 -ub -n
+	run thin_metadata_size --block-size=128s --pool-size=2097152s --max-thins=1 --unit=s
+	[[ "$output" =~ ^thin_metadata_size\ -\ ([0-9]+)\ sectors\ estimated\  ]]
+	[ "${BASH_REMATCH[1]}" = 1064 ]
+}
