@@ -209,3 +209,18 @@ shrinks_whole() {
 		shrinks_whole $pool
 	done
 }
+
+@test "thin_shrink: a data device in use is busy, before anything is written" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root for a loop device"
+	truncate -s 8M disk
+	mkfs.ext4 -q disk 2>/dev/null || skip "no mkfs.ext4"
+	loop=$(losetup -f --show disk 2>/dev/null) || skip "no loop device"
+	mkdir mnt
+	mount "$loop" mnt || { losetup -d "$loop"; skip "cannot mount"; }
+	run --separate-stderr thin_shrink --binary -i meta -o out --data "$loop" --nr-blocks 15
+	umount mnt
+	losetup -d "$loop"
+	[ "$status" -eq 74 ]
+	[[ "$stderr" == *busy* ]]
+	cmp -n 262144 out /dev/zero
+}
