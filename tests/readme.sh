@@ -45,6 +45,8 @@ while IFS= read -r line; do
 		printf '%s\n' "$line" >>"$work/new"
 		printf '%s\n' "${line#??}" >>"$work/cmds"
 		sh -c "${line#??}" >>"$work/new" 2>&1 </dev/null
+		# thin_delta, as callers know it, does not end its last line
+		[ -z "$(tail -c 1 "$work/new")" ] || echo >>"$work/new"
 		;;
 	block:'```' | skip:'```')
 		in=text
