@@ -178,6 +178,12 @@ static void judge_diffs(struct map_check *m, struct joined *j, bool tree_sound)
 	flush_run(m, j);
 }
 
+/* Is it known what the bitmap says about @b?  Nothing is set beyond the map's end. */
+static bool bitmap_read(const struct map_check *m, uint64_t b)
+{
+	return b >= m->nr_blocks || m->out->index.entry[b / ENTRIES_PER_BITMAP].present;
+}
+
 static void judge_large(struct map_check *m, struct joined *j)
 {
 	for (size_t i = 0; i < j->nr_large; i++) {
@@ -186,6 +192,8 @@ static void judge_large(struct map_check *m, struct joined *j)
 		uint32_t expected = l->block < m->nr_blocks ? refmap_get(m->counts, l->block) : 0;
 		uint32_t pair = d ? d->pair : MIN(expected, 3u);
 
+		if (!bitmap_read(m, l->block))
+			continue;
 		if (pair != 3)
 			found_count(m, j, FOUND_OVERFLOW_STALE, l->block, 1, l->count, expected);
 		else if (!d)

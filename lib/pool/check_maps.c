@@ -184,7 +184,7 @@ static int take_bitmap(void *ctx, unsigned worker, uint64_t index, const struct 
 
 /*
  * Claims all bitmaps of the index, reads them and gives the good ones to @good; reports
- * the rest, and what the index lacks.
+ * the rest, and what the index lacks.  Only those that were read remain "present".
  */
 static int read_bitmaps(struct map_check *m, int (*good)(struct map_check *, struct map_part *,
 							 uint64_t, const uint8_t *))
@@ -213,9 +213,12 @@ static int read_bitmaps(struct map_check *m, int (*good)(struct map_check *, str
 		}
 	}
 	r = sm_read_bitmaps(&m->c->stream, x, take_bitmap, &s, m->c->err);
-	for (uint64_t i = 0; i < x->nr; i++)
-		if (status[i])
-			bad_bitmap(m, i, status[i]);
+	for (uint64_t i = 0; i < x->nr; i++) {
+		if (!status[i])
+			continue;
+		bad_bitmap(m, i, status[i]);
+		x->entry[i].present = false; /* from here on as if it were not there */
+	}
 	m->out->all_read = !m->bad_bitmap;
 	return r;
 }

@@ -73,12 +73,27 @@ static size_t owners_of(const struct owners *os, uint64_t block, size_t *end)
 
 /* --- nodes --- */
 
-static int node_finding(struct check *c, const struct walk_fault *wf, struct view *v,
+/* The node whose owners a fault concerns. */
+static uint64_t fault_block(const struct walk_fault *wf)
+{
+	return wf->parent != WALK_NONE ? wf->parent : wf->block;
+}
+
+/* What can be seen of the owners' trees is not all: nobody shall count there. */
+static void mark_damaged(const struct walk_fault *wf, struct view *v, const struct owners *os)
+{
+	size_t end;
+
+	for (size_t i = owners_of(os, fault_block(wf), &end); i < end; i++)
+		v->dev[os->o[i].dev].damaged = true;
+}
+
+static int node_finding(struct check *c, const struct walk_fault *wf, const struct view *v,
 			const struct owners *os)
 {
 	struct finding f =
 		finding_make(FOUND_NODE_UNREADABLE + (wf->fault - NODE_UNREADABLE), AREA_DEVICE);
-	size_t end, first = owners_of(os, wf->parent != WALK_NONE ? wf->parent : wf->block, &end);
+	size_t end, first = owners_of(os, fault_block(wf), &end);
 	uint32_t *dev = malloc((end - first + 1) * sizeof(*dev));
 
 	if (!dev)
@@ -92,10 +107,8 @@ static int node_finding(struct check *c, const struct walk_fault *wf, struct vie
 	f.last = wf->last;
 	f.error = wf->io_error;
 	f.leaf = !walk_height(c->devices, wf->block);
-	for (size_t i = first; i < end; i++) {
-		v->dev[os->o[i].dev].damaged = true;
+	for (size_t i = first; i < end; i++)
 		dev[i - first] = v->dev[os->o[i].dev].id;
-	}
 	findings_add(&c->out->findings, &f, dev, end - first);
 	free(dev);
 	return 0;
@@ -184,8 +197,9 @@ static int view_findings(struct check *c, struct view *v, struct owners *os,
 
 	fault = walk_faults(c->devices, &nr);
 	for (size_t i = 0; i < nr && !r; i++) {
-		uint64_t key = fault[i].parent != WALK_NONE ? fault[i].parent : fault[i].block;
+		uint64_t key = fault_block(&fault[i]);
 
+		mark_damaged(&fault[i], v, os);
 		if (before ? owners_of(before, key, &end) == end
 			   : owners_of(os, key, &end) != end || v == &c->held)
 			r = node_finding(c, &fault[i], v, os);

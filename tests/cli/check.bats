@@ -109,6 +109,30 @@ try_recipe() {
 	finds node-csum 1
 }
 
+@test "thin_check: mappings lost for the live device and the held one are not miscounted in either" {
+	local tried=0
+	for f in metasnap metasnap-inplace; do
+		for d in $(thin_ls --no-headers -o DEV "$DIR/$f/meta.img"); do
+			hurt $f node-csum --device "$d" --leaf 0 || continue
+			finds node-csum 1
+			run --separate-stderr thin_check --format json pool
+			[[ "$(kinds)" != *mapped-blocks* ]]
+			tried=$((tried + 1))
+		done
+	done
+	[ "$tried" -ge 4 ]
+}
+
+@test "thin_check: large counts are not held against a bitmap that cannot be read" {
+	for m in "" --metadata; do
+		hurt snap-tree overflow-stale $m
+		finds overflow-stale 1
+		"$damage" pool bitmap $m
+		run --separate-stderr thin_check --format json pool
+		[ "$(kinds | sort -u)" = bitmap ]
+	done
+}
+
 @test "thin_check: -q says nothing, the exit status says all" {
 	hurt snap-tree count-low
 	cp pool before
