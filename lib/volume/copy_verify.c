@@ -21,12 +21,15 @@ struct verify {
 static int differs(const struct verify *v, uint64_t at, const uint8_t *a, const uint8_t *b,
 		   struct err *err)
 {
+	const char *why = "the disk or its path does not keep what it is given";
+
 	while (*a == *b)
 		a++, b++, at++;
+	if (!*a && v->out->kind == OUTPUT_DEVICE && v->out->reads_zero)
+		why = "the device did not read as zeros, as --target-is-zero says";
 	return err_set(err, -EBADMSG,
-		       "%s: differs from what was written at offset %llu: 0x%02x instead of 0x%02x: the "
-		       "disk or its path does not keep what it is given",
-		       v->out->path, (unsigned long long)at, *b, *a);
+		       "%s: differs from the image at offset %llu: 0x%02x instead of 0x%02x: %s",
+		       v->out->path, (unsigned long long)at, *b, *a, why);
 }
 
 static int verify_piece(struct verify *v, unsigned worker, const struct piece *pc, struct err *err)

@@ -131,7 +131,9 @@ check_reflink() {
 	[ "$(head -c "$SIZE" "$LOOP" | sha256sum | cut -d' ' -f1)" = "$(awk '$1 == "thin" && $2 == "t1" { print $6 }' oracle)" ]
 	[ "$(du -k disk.img | cut -f1)" -lt 1400 ]
 	head -c 4M /dev/urandom >"$LOOP"
-	run ! thin_materialize --target-is-zero --verify tables t1 "$LOOP"
+	run --separate-stderr thin_materialize --target-is-zero --verify tables t1 "$LOOP"
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"did not read as zeros, as --target-is-zero says"* ]]
 }
 
 @test "a device that is too small is refused before anything is written" {
