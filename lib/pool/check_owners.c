@@ -41,6 +41,17 @@ static int by_block(const void *a, const void *b)
 	return x->dev < y->dev ? -1 : x->dev > y->dev;
 }
 
+/* A damaged tree may lead to a node twice: an owner all the same is one owner. */
+static void drop_repeated(struct owners *os)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < os->nr; i++)
+		if (!nr || by_block(&os->o[nr - 1], &os->o[i]))
+			os->o[nr++] = os->o[i];
+	os->nr = nr;
+}
+
 static int find_owners(struct check *c, const struct view *v, struct owners *os)
 {
 	for (size_t i = 0; i < v->nr; i++) {
@@ -50,6 +61,7 @@ static int find_owners(struct check *c, const struct view *v, struct owners *os)
 	}
 	if (os->nr)
 		qsort(os->o, os->nr, sizeof(*os->o), by_block);
+	drop_repeated(os);
 	return 0;
 }
 

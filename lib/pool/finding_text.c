@@ -63,6 +63,10 @@ static const char *block_error(int error)
 /* What is lost with a part of a tree. */
 static void put_loss(const struct finding *f, struct outbuf *out)
 {
+	if (f->begin > f->last) {
+		outbuf_str(out, "no key can be in it, as its parents contradict each other");
+		return;
+	}
 	switch (f->area) {
 	case AREA_TOP_LEVEL:
 		if (everything(f))

@@ -72,7 +72,7 @@ try_recipe() {
 }
 
 @test "thin_check: damage to nodes is found, recipe by recipe" {
-	for r in $("$damage" --list | grep '^node-' | grep -v '^node-loop$'); do
+	for r in $("$damage" --list | grep '^node-' | grep -v '^node-loop$\|^node-twice$'); do
 		try_recipe "$r"
 	done
 }
@@ -131,6 +131,13 @@ try_recipe() {
 		run --separate-stderr thin_check --format json pool
 		[ "$(kinds | sort -u)" = bitmap ]
 	done
+}
+
+@test "thin_check: a leaf that stands twice in a device concerns it once, and no range is turned round" {
+	hurt random-50k node-twice
+	finds node-key-range 1
+	[[ "$stderr" == *"no key can be in it"* ]]
+	[[ "$stderr" != *"devices "*": leaf"* ]]
 }
 
 @test "thin_check: -q says nothing, the exit status says all" {

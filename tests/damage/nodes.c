@@ -121,6 +121,14 @@ static void node_loop(void)
 	set_pointer(&l->leaf[g.leaf ? g.leaf : 1], l->inner[0].block);
 }
 
+/* Two neighbours become one: what one key range allows, the other forbids. */
+static void node_twice(void)
+{
+	struct layout *l = tree(2, 1, 0);
+
+	set_pointer(&l->leaf[1], l->leaf[0].block);
+}
+
 const struct recipe node_recipes[] = {
 	{ "node-outside", node_outside },
 	{ "node-wrong-place", node_wrong_place },
@@ -134,6 +142,7 @@ const struct recipe node_recipes[] = {
 	{ "node-depth", node_depth },
 	{ "node-in-use", node_in_use },
 	{ "node-loop", node_loop },
+	{ "node-twice", node_twice },
 	{ "node-underfull", node_underfull },
 	{ 0 },
 };
