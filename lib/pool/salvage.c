@@ -181,24 +181,40 @@ static void sum_devices(struct salvage *s)
 			s->nr_bad += s->node[i].nr_bad;
 }
 
-/* Was something lost?  A device whose count is what its details say is whole, gaps or not. */
+/*
+ * Was something lost?  A device whose count is what its details say is whole, gaps or not.  Another
+ * count is a wrong count only where no tree has a gap: else it may have got the wrong tree.
+ */
 static bool is_lossless(const struct salvage *s)
 {
-	bool gaps = false;
-
-	if (s->nr_bad || s->header_invented || s->from_snapshot || s->uncertain)
+	if (s->nr_bad || s->header_invented || s->from_snapshot || s->uncertain || s->newer_lost)
 		return false;
-	for (size_t i = 0; i < s->gaps.nr; i++)
-		gaps |= gap_at(s, i)->tree == TREE_MAPPING;
 	for (size_t i = 0; i < s->nr_devs; i++) {
 		const struct sdevice *d = &s->dev[i];
 
 		if (d->source != DETAILS_LIVE || d->id_invented || d->has_other_id)
 			return false;
-		if ((gaps || !d->in_top) && d->info.mapped_blocks != d->nr_mappings)
+		if ((s->gaps.nr || !d->in_top) && d->info.mapped_blocks != d->nr_mappings)
 			return false;
 	}
 	return !s->details_lost;
+}
+
+/*
+ * Roots that were looked for are those of the newest state that can be found.  A newer one may have
+ * been in a block that is lost and that this state has no use for.
+ */
+static bool newer_may_be_lost(const struct salvage *s)
+{
+	uint32_t end = s->nr_blocks;
+
+	while (end > 1 && s->kind[end - 1] == BLOCK_ZERO)
+		end--; /* never written */
+	for (uint32_t b = 1; b < end; b++)
+		if (s->kind[b] >= BLOCK_ZERO && s->kind[b] <= BLOCK_IO_ERROR &&
+		    (!s->has_counts || !s->count[b] || s->count[b] == COUNT_UNKNOWN))
+			return true;
+	return false;
 }
 
 bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id)
@@ -285,6 +301,7 @@ static int rescue(struct salvage *s, struct err *err)
 		r = salvage_fill_gaps(s, err);
 	if (!r && !s->from_snapshot && live_trees_are_gone(s))
 		r = use_snapshot(s, err);
+	s->newer_lost = !s->has_sb && newer_may_be_lost(s);
 	return r;
 }
 
@@ -341,7 +358,7 @@ void salvage_totals(const struct salvage *s, struct salvage_totals *out)
 					.nr_data_blocks = s->info.nr_data_blocks,
 					.intact = s->intact,
 					.lossless = s->lossless,
-					.uncertain = s->uncertain };
+					.uncertain = s->uncertain || s->newer_lost };
 }
 
 uint64_t salvage_nr_nodes(const struct salvage *s)

@@ -45,7 +45,7 @@ struct salvage_totals {
 	uint64_t nr_devices, nr_mappings, nr_data_blocks;
 	bool intact;  /* all trees were whole: a plain copy */
 	bool lossless; /* nothing was lost, and nothing had to be invented */
-	bool uncertain; /* something could have belonged to more than one device: not lossless */
+	bool uncertain; /* parts may be another device's, or of an older state: not lossless */
 };
 void salvage_totals(const struct salvage *s, struct salvage_totals *out);
 

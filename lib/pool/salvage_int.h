@@ -172,6 +172,7 @@ struct salvage {
 	bool top_lost;
 	bool from_snapshot; /* the held snapshot's trees had to be used */
 	bool guessed;	    /* the metadata space map could not tell */
+	bool newer_lost;    /* the roots were looked for, and newer ones may be lost */
 	bool uncertain;	    /* choices were made that nothing confirms */
 	bool times_raised;
 	bool count_differs; /* a device's details have another number than its tree */

@@ -99,6 +99,34 @@ static int fill_tree(struct salvage *s, uint8_t tree, bool *any, struct err *err
 	return r;
 }
 
+/* The same for the devices' roots, when it is the snapshot's top level that is lost. */
+static bool held_top_is_lost(struct salvage *s)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	struct superblock held;
+	uint32_t top;
+
+	if (!s->sb.held_root)
+		return false;
+	if (held_is_lost(s) || !buf || salvage_get(s, (uint32_t)s->sb.held_root, buf, NULL) < 0 ||
+	    superblock_open(&held, buf, s->sb.held_root) != SB_OK)
+		return true;
+	top = node_of(s, held.mapping_root);
+	return top == NONE || s->node[top].flags & (SN_VIRTUAL | SN_BROKEN);
+}
+
+/* Was anything put where mappings were missing? */
+static bool has_filled(const struct salvage *s)
+{
+	for (size_t i = 0; i < s->gaps.nr; i++)
+		if (gap_at(s, i)->tree == TREE_MAPPING && s->node[gap_at(s, i)->node].nr_edges)
+			return true;
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root_found)
+			return true;
+	return false;
+}
+
 static bool has_gap(const struct salvage *s, uint8_t tree)
 {
 	for (size_t i = 0; i < s->gaps.nr; i++)
@@ -135,6 +163,7 @@ int salvage_fill_gaps(struct salvage *s, struct err *err)
 		r = salvage_fill_mappings(s, &orphans, err);
 	if (!r)
 		r = salvage_guess_mappings(s, err);
+	s->uncertain |= has_filled(s) && held_top_is_lost(s); /* it may have been the snapshot's */
 	free(orphans.data);
 	return r;
 }

@@ -261,6 +261,8 @@ static void put_super(const struct salvage *s, struct outbuf *out)
 		outbuf_str(out, "the live trees are lost: this is the pool as the held metadata snapshot has it\n");
 	if (s->header_notes.len)
 		outbuf_add(out, s->header_notes.data, s->header_notes.len);
+	if (s->newer_lost)
+		outbuf_str(out, "blocks are lost that a newer state may have used: devices may be as they were before\n");
 	if (s->uncertain)
 		outbuf_str(out, "some parts could have belonged to more than one device: look at them before use\n");
 }

@@ -4,11 +4,12 @@
  * every mapping whose leaf is intact must come back under its device, nothing may come back that
  * was not there, and "lossless" must be said exactly when nothing is missing or different.
  *
- *	rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-l] [-v] POOL...
+ *	rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-l] [-c] [-v] POOL...
  *
- * Prints a score by kind of damage.  Exit status 1 when a trial fell short; with -l only when
- * less than 99.9 % came back, more than 0.1 % were invented, or more than 0.5 % of the trials gave a
- * wrong status: of two or three damages some leave nothing to decide by.
+ * Prints a score by kind of damage; "doubted" are those that came back whole without knowing it.
+ * Exit status 1 when a trial fell short; with -l only when less than 99.9 % came back, more than
+ * 0.1 % were invented, or a trial gave a wrong status: of two or three damages some leave nothing
+ * to decide by.  With -c the claim of the status alone counts.
  */
 #include "rescue.h"
 
@@ -371,7 +372,7 @@ static void rescue(const struct pool *p, struct trial *t, struct jobs *jobs, boo
 /* --- scoring --- */
 
 struct score {
-	uint64_t trials, short_trials, wrong_status, intact, back, invented;
+	uint64_t trials, short_trials, wrong_status, doubted, intact, back, invented;
 };
 
 static void add_score(struct score *s, const struct verdict *v)
@@ -379,6 +380,7 @@ static void add_score(struct score *s, const struct verdict *v)
 	s->trials++;
 	s->short_trials += v->back < v->intact || v->invented || v->broken;
 	s->wrong_status += v->said != v->complete && !v->lucky;
+	s->doubted += v->complete && !v->said;
 	s->intact += v->intact;
 	s->back += v->back;
 	s->invented += v->invented;
@@ -387,8 +389,9 @@ static void add_score(struct score *s, const struct verdict *v)
 static void print_score(const char *name, const struct score *s)
 {
 	if (s->trials)
-		printf("%-18s %6" PRIu64 " %6" PRIu64 " %8" PRIu64 " %10.2f %9" PRIu64 "\n", name,
-		       s->trials, s->short_trials, s->wrong_status,
+		printf("%-18s %6" PRIu64 " %6" PRIu64 " %8" PRIu64 " %8" PRIu64 " %10.2f %9" PRIu64
+		       "\n",
+		       name, s->trials, s->short_trials, s->wrong_status, s->doubted,
 		       s->intact ? 100.0 * (double)s->back / (double)s->intact : 100.0, s->invented);
 }
 
@@ -448,9 +451,9 @@ int main(int argc, char **argv)
 	uint64_t seed = 1, trials = 100, only = UINT64_MAX;
 	struct jobs *jobs = jobs_new(1);
 	int c, role = -1;
-	bool verbose = false, lenient = false, good = true;
+	bool verbose = false, lenient = false, claims = false, good = true;
 
-	while ((c = getopt(argc, argv, "s:n:t:r:lv")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:t:r:lcv")) != -1) {
 		switch (c) {
 		case 's':
 			seed = strtoull(optarg, NULL, 10);
@@ -467,6 +470,9 @@ int main(int argc, char **argv)
 		case 'l':
 			lenient = true;
 			break;
+		case 'c':
+			claims = true;
+			break;
 		case 'v':
 			verbose = true;
 			break;
@@ -475,7 +481,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind == argc || !jobs)
-		errx(64, "usage: rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-l] [-v] POOL...");
+		errx(64, "usage: rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-l] [-c] [-v] POOL...");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (int i = optind; i < argc; i++) {
 		struct pool p;
@@ -488,8 +494,8 @@ int main(int argc, char **argv)
 						  by_damage, &all);
 		pool_free(&p);
 	}
-	printf("%-18s %6s %6s %8s %10s %9s\n", "damage", "trials", "short", "status?", "back %",
-	       "invented");
+	printf("%-18s %6s %6s %8s %8s %10s %9s\n", "damage", "trials", "short", "status?",
+	       "doubted", "back %", "invented");
 	for (int i = 0; i < NR_ROLES; i++)
 		print_score(role_name[i], &by_role[i]);
 	for (int i = 0; i < NR_DAMAGES; i++)
@@ -498,6 +504,8 @@ int main(int argc, char **argv)
 	jobs_free(jobs);
 	if (lenient)
 		good = all.back * 1000 >= all.intact * 999 && all.invented * 1000 <= all.intact &&
-		       all.wrong_status * 200 <= all.trials;
+		       !all.wrong_status;
+	if (claims)
+		good = all.trials && !all.wrong_status;
 	return good ? 0 : 1;
 }
