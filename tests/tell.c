@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tell STORY FIXTURE-DIR: tells a story that the kernel's dm-thin went through to this project's
- * own target, in files of the current directory, and compares what comes out with the pool that
+ * tell STORY FIXTURE-DIR [METADATA [DATA]]: tells a story that the kernel's dm-thin went through
+ * to this project's own target, and compares what comes out with the pool that
  * the kernel made: superblock, devices, every mapping with its block and time, every
- * count, and the bytes of every device that the tables name.
+ * count, and the bytes of every device that the tables name.  Ours are left in METADATA and DATA.
  *
  * Lines of a story: table NAME LINE; message TEXT; suspend, resume, remove NAME; and I/O:
  * w, c (tagged bytes), 0 and z (zeros), d (discard) with DEV SECTOR COUNT [TAG]; s DEV (flush).
@@ -17,11 +17,12 @@
 #include <unistd.h>
 
 #include "dev/dev.h"
+#include "sectors.h"
 #include "volume/target.h"
 
 #define MAX_DEVS 400
 #define MEMORY_SECTORS (1u << 19)
-#define IO_MAX (1u << 20) /* the longest write that the story's teller made */
+#define IO_MAX (SECTORS_MAX * 512)
 
 struct named {
 	char name[40];
@@ -195,22 +196,6 @@ static void on_message(struct teller *t, char *text)
 	free(list);
 }
 
-static void fill(uint8_t *buf, uint64_t sector, uint64_t count, char kind, const char *tag)
-{
-	char text[200];
-	size_t len;
-
-	for (uint64_t i = 0; i < count; i++, buf += 512) {
-		if (kind == 'w')
-			len = (size_t)snprintf(text, sizeof(text), "%s:%llu\n", tag,
-					       (unsigned long long)(sector + i));
-		else
-			len = (size_t)snprintf(text, sizeof(text), "%s\n", tag);
-		for (size_t k = 0; k < 512; k++)
-			buf[k] = (uint8_t)text[k % len];
-	}
-}
-
 static void write_sectors(struct teller *t, struct named *d, uint64_t sector, uint64_t count,
 			  char kind, const char *tag)
 {
@@ -220,9 +205,7 @@ static void write_sectors(struct teller *t, struct named *d, uint64_t sector, ui
 
 	for (; count; sector += n, count -= n) {
 		n = MIN(count, IO_MAX / 512);
-		memset(buf, 0, n * 512);
-		if (kind != '0' && kind != 'z')
-			fill(buf, sector, n, kind, tag);
+		sectors_fill(buf, sector, n, kind, tag);
 		r = target_write(d->dev, buf, n * 512, sector * 512, &err);
 		if (r == -ENOSPC && t->may_fail)
 			break; /* so did the kernel's */
@@ -423,6 +406,15 @@ static void compare_bytes(struct other *o, struct target *theirs)
 	}
 }
 
+/* For others to look at. */
+static void keep(struct teller *t, const struct io *io, const char *path)
+{
+	char cmd[300];
+
+	snprintf(cmd, sizeof(cmd), "cp --sparse=always /proc/%d/fd/%d %s", (int)getpid(), io->fd, path);
+	must(t, system(cmd));
+}
+
 int main(int argc, char **argv)
 {
 	static struct teller t;
@@ -450,12 +442,10 @@ int main(int argc, char **argv)
 	compare_bytes(&o, theirs);
 	printf("%llu devices, %llu mappings, %llu differences\n", (unsigned long long)o.nr_devices,
 	       (unsigned long long)o.nr_mappings, (unsigned long long)o.nr_wrong);
-	if (argc > 3) { /* for another checker to look at */
-		char cmd[300];
-
-		snprintf(cmd, sizeof(cmd), "cp /proc/%d/fd/%d %s", (int)getpid(), t.meta->fd, argv[3]);
-		must(&t, system(cmd));
-	}
+	if (argc > 3)
+		keep(&t, t.meta, argv[3]);
+	if (argc > 4)
+		keep(&t, t.data, argv[4]);
 	target_drop(theirs);
 	target_drop(t.target);
 	for (size_t i = 0; i < t.nr; i++)
