@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reading pieces of a plan.  What is in the page cache is taken from there without ado.  At the
- * first byte that is not, the next COPY_AHEAD bytes of the plan are announced to the kernel, sorted
- * by where they are: a fragmented device is then read in the order of its disk, many requests
- * at once, and still written in the order of the image.
+ * Reading pieces of a plan.  Long extents are left to the kernel's own read-ahead, which announcing
+ * them as well only disturbs.  Of a fragmented plan, what is in the page cache is taken from
+ * there without ado; at the first byte that is not, the next COPY_AHEAD bytes of the plan are
+ * announced to the kernel, sorted by where they are: the device is then read in the order of
+ * its disk, many requests at once, and still written in the order of the image.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -76,7 +77,7 @@ int copy_read(struct copy_state *c, size_t k, uint8_t *buf, struct err *err)
 	uint64_t got = 0;
 	ssize_t n;
 
-	if (s->nowait) {
+	if (s->nowait && plan_fragmented(&c->plan)) {
 		n = preadv2(s->io->fd, &iov, 1, (off_t)pc->from, RWF_NOWAIT);
 		if (n == (ssize_t)pc->len)
 			return 0;

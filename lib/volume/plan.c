@@ -72,7 +72,7 @@ int plan_cut(struct plan *p, uint64_t max_len, uint64_t max_zero, bool any_order
 	size_t i;
 	int r = 0;
 
-	if (any_order && p->nr > 1 && p->bytes / p->nr < PLAN_FRAGMENTED)
+	if (any_order && plan_fragmented(p))
 		qsort(p->extent, p->nr, sizeof(*p->extent), by_source);
 	for (i = 0; i < p->nr && !r; i++) {
 		const struct extent *e = &p->extent[i];

@@ -14,7 +14,6 @@
 
 #define PLAN_MAX_EXTENTS (1u << 19)
 #define PLAN_MAX_BYTES ((uint64_t)64 << 30)
-/* Extents shorter than this on average are worth the order of their source. */
 #define PLAN_FRAGMENTED (1u << 20)
 
 struct piece {
@@ -41,6 +40,12 @@ void plan_reset(struct plan *p);
 static inline bool plan_full(const struct plan *p)
 {
 	return p->nr >= PLAN_MAX_EXTENTS || p->bytes >= PLAN_MAX_BYTES;
+}
+
+/* Are the extents so short on average that they are worth the order of their source? */
+static inline bool plan_fragmented(const struct plan *p)
+{
+	return p->nr > 1 && p->bytes / p->nr < PLAN_FRAGMENTED;
 }
 
 /* Adds an extent, which must lie behind the ones before.  0 or -ENOMEM. */
