@@ -142,16 +142,18 @@ static int next_chunk(struct rmap *m, struct rmap_store *s, struct rmap_stream *
 
 static uint8_t *put(uint8_t *p, uint64_t v, unsigned width)
 {
-	memcpy(p, &v, sizeof(v)); /* more than wanted: there is room */
+	le64 le = le64_make(v);
+
+	memcpy(p, &le, sizeof(le)); /* more than wanted: there is room */
 	return p + width;
 }
 
 static uint64_t get(const uint8_t *p, unsigned width)
 {
-	uint64_t v;
+	le64 le;
 
-	memcpy(&v, p, sizeof(v));
-	return v & UINT64_MAX >> (64 - 8 * width);
+	memcpy(&le, p, sizeof(le));
+	return le64_get(le) & UINT64_MAX >> (64 - 8 * width);
 }
 
 /* What lies beyond the data device (damage) is in the last bucket, however far. */
