@@ -226,7 +226,7 @@ io() { # [device] qemu-io command...
 	printf '%s\n' 'pool: 0 2097152 thin-pool meta data 128 0' 't: 0 1048576 thin pool 0' >table
 	mkdir m
 	nbdkit -U sock -P pid "$PLUGIN" pool=table device=t
-	nbdfuse m/disk "nbd+unix://?socket=$PWD/sock" &
+	nbdfuse m/disk "nbd+unix:///?socket=sock" &
 	for i in $(seq 50); do [ -f m/disk ] && break; sleep 0.1; done
 	[ -f m/disk ] || { kill "$(cat pid)"; skip "nbdfuse cannot mount here"; }
 	mke2fs -q -F -t ext4 m/disk
@@ -255,7 +255,7 @@ io() { # [device] qemu-io command...
 @test "nbdkit-thin: what was flushed survives kill -9" {
 	need qemu-io
 	nbdkit -U sock -P pid "$PLUGIN" pool=table device=t0
-	qemu-io -f raw "nbd+unix://?socket=$PWD/sock" -c 'write -P 4 0 300k' -c flush -c 'write -P 5 1M 300k' >/dev/null
+	qemu-io -f raw "nbd+unix:///?socket=sock" -c 'write -P 4 0 300k' -c flush -c 'write -P 5 1M 300k' >/dev/null
 	kill -9 "$(cat pid)"
 	thin_check -q meta
 	run -0 io t0 'read -P 4 0 300k'
@@ -265,7 +265,7 @@ io() { # [device] qemu-io command...
 # Writes block after block, each followed by a flush, and notes what was acknowledged.
 busy_writer() {
 	local i=$1
-	while qemu-io -f raw "nbd+unix://?socket=$PWD/sock" -c "write -P $((i % 250 + 1)) $((i * 40))k 40k" \
+	while qemu-io -f raw "nbd+unix:///?socket=sock" -c "write -P $((i % 250 + 1)) $((i * 40))k 40k" \
 		-c flush >out.$i 2>&1 && ! grep -q failed out.$i; do
 		echo "$i" >>acknowledged
 		i=$((i + 1))

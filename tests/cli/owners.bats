@@ -4,7 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 
-ORACLE="awk -f ${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/tests/oracle.awk"
+oracle() { awk -f "${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/tests/oracle.awk" "$@"; }
 
 setup_file() {
 	export DIR=$BATS_FILE_TMPDIR
@@ -115,7 +115,7 @@ numbers() { sed 's/[^0-9][^0-9]*/ /g; s/^ //; s/ $//'; }
 
 @test "thin_ls: mapped, exclusive and highest are those of the oracle, with deep sharing" {
 	for seed in 1 2 3; do
-		$ORACLE -v mode=ls "$DIR/random$seed.flat" >want
+		oracle -v mode=ls "$DIR/random$seed.flat" >want
 		for jobs in 1 4; do
 			thin_ls --jobs $jobs --no-headers -o DEV,MAPPED_BLOCKS,EXCLUSIVE_BLOCKS,HIGHEST_BLOCK "$DIR/random$seed" |
 				sed 's/  */ /g; s/^ //; s/ $//' | diff want -
@@ -183,7 +183,7 @@ numbers() { sed 's/[^0-9][^0-9]*/ /g; s/^ //; s/ $//'; }
 @test "thin_rmap: all owners are those of the oracle, in one round, in many, with any number of jobs" {
 	for seed in 1 2 3; do
 		for regions in 0..20000 '100..3000 3000..3500 7777..9999'; do
-			$ORACLE -v mode=rmap -v regions="$regions" "$DIR/random$seed.flat" | numbers |
+			oracle -v mode=rmap -v regions="$regions" "$DIR/random$seed.flat" | numbers |
 				sort -n -k1,1 -k2,2 -k3,3 -k4,4 >want
 			[ -s want ]
 			args=()
@@ -226,7 +226,7 @@ far_xml() {
 		thin_dump --no-shared far >far.flat
 		regions="0..$nr"
 		[ $nr = 60000000 ] && regions='7..20000000 30000000..59999999'
-		$ORACLE -v mode=rmap -v regions="$regions" far.flat | numbers | sort -n -k1,1 -k2,2 -k3,3 -k4,4 >want
+		oracle -v mode=rmap -v regions="$regions" far.flat | numbers | sort -n -k1,1 -k2,2 -k3,3 -k4,4 >want
 		[ -s want ]
 		args=()
 		for r in $regions; do args+=(--region "$r"); done
@@ -320,7 +320,7 @@ blocks() {
 	for seed in 1 2 3; do
 		for pair in '1 2' '3 101' '101 102' '2 5' '6 3'; do
 			set -- $pair
-			$ORACLE -v mode=delta -v left="$1" -v right="$2" "$DIR/random$seed.flat" | sort >want
+			oracle -v mode=delta -v left="$1" -v right="$2" "$DIR/random$seed.flat" | sort >want
 			thin_delta --thin1 "$1" --thin2 "$2" "$DIR/random$seed" | blocks | cmp - want
 			thin_delta --skip-same --thin1 "$1" --thin2 "$2" "$DIR/random$seed" | blocks >got
 			{ grep -v same want || true; } | cmp - got
@@ -359,7 +359,7 @@ blocks() {
 	thin_message p 'delete 2'
 	thin_message p 'create_snap 2 1'
 	thin_delta --metadata-snap1 --thin1 2 --thin2 2 p >got
-	blocks <got | cmp - <($ORACLE -v mode=delta -v left=2 -v right=1 "$DIR/random1.flat" | sort)
+	blocks <got | cmp - <(oracle -v mode=delta -v left=2 -v right=1 "$DIR/random1.flat" | sort)
 	thin_delta -m --thin1 2 --thin2 1 p | blocks | cmp - <(blocks <got)
 	thin_ls -m --no-headers -o DEV,EXCLUSIVE_BLOCKS p | cmp - <(thin_ls --no-headers -o DEV,EXCLUSIVE_BLOCKS "$DIR/random1")
 	thin_rmap -m --region 0..20000 p | cmp - <(thin_rmap --region 0..20000 "$DIR/random1")
