@@ -98,15 +98,29 @@ struct match {
 	uint32_t dev, node, score, age;
 };
 
-static int best_match(const void *pa, const void *pb)
+static bool is_younger(const struct device_info *a, const struct device_info *b)
+{
+	if (a->creation_time != b->creation_time)
+		return a->creation_time > b->creation_time;
+	return a->dev_id > b->dev_id;
+}
+
+/*
+ * A snapshot and its origin have the same claim to what one of them has become since: the
+ * younger is asked first, and the older keeps the tree that both had.
+ */
+static int best_match(const void *pa, const void *pb, void *ctx)
 {
 	const struct match *a = pa, *b = pb;
+	const struct salvage *s = ctx;
 
 	if (a->score != b->score)
 		return a->score > b->score ? -1 : 1;
 	if (a->age != b->age)
 		return a->age < b->age ? -1 : 1;
-	return a->dev < b->dev ? -1 : a->dev > b->dev;
+	if (a->dev == b->dev)
+		return 0;
+	return is_younger(&s->dev[a->dev].info, &s->dev[b->dev].info) ? -1 : 1;
 }
 
 static bool may_be_root(const struct salvage *s, const struct sdevice *d, uint32_t i)
@@ -160,7 +174,7 @@ static int list_matches(struct salvage *s, struct vec *out)
 		}
 	}
 	if (out->nr)
-		qsort(out->data, out->nr, sizeof(struct match), best_match);
+		qsort_r(out->data, out->nr, sizeof(struct match), best_match, s);
 	return 0;
 }
 
