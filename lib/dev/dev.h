@@ -25,6 +25,9 @@ enum dev_flags {
  */
 int dev_open(const char *path, unsigned flags, struct io **out, struct err *err);
 
+/* Is @name of the form MAJOR:MINOR, which means a block device where no file has that name? */
+bool dev_numbers(const char *name, unsigned *major, unsigned *minor);
+
 /* Is @path a block device that is mounted or otherwise in use? 1, 0 or -errno. */
 int dev_in_use(const char *path, struct err *err);
 

@@ -28,7 +28,6 @@ static bool place_of(const char *path, struct place *p)
 {
 	unsigned major, minor;
 	struct stat st;
-	int n = 0;
 
 	if (!stat(path, &st)) {
 		p->device = S_ISBLK(st.st_mode);
@@ -37,7 +36,7 @@ static bool place_of(const char *path, struct place *p)
 		p->path = NULL;
 		return true;
 	}
-	if (sscanf(path, "%u:%u%n", &major, &minor, &n) != 2 || path[n])
+	if (!dev_numbers(path, &major, &minor))
 		return false;
 	*p = (struct place){ .device = true, .dev = makedev(major, minor) };
 	return true;
