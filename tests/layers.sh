@@ -17,17 +17,17 @@ below() {
 }
 
 for layer in base dev pdata pool volume cli; do
-	bad=$(grep -Hn '^#include "' lib/$layer/*.[ch] | grep -Ev "#include \"($(below $layer))/[a-z0-9_]+\.h\"")
+	bad=$(grep -rHn --include='*.[ch]' '^#include "' lib/$layer | grep -Ev "#include \"($(below $layer))/([a-z0-9_]+/)?[a-z0-9_]+\.h\"")
 	[ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
 	[ -z "$bad" ]
 	result $? "lib/$layer includes only what lies below it"
 done
 if grep -rn '^#include "' bin nbdkit 2>/dev/null | grep -E '"(bin|nbdkit|tests)/' | sed 's/^/# /' | grep .; then r=1; else r=0; fi
 result $r "no command includes another command"
-if grep -Hn '"tests/' lib/*/*.[ch] | sed 's/^/# /' | grep .; then r=1; else r=0; fi
+if grep -rHn --include='*.[ch]' '"tests/' lib | sed 's/^/# /' | grep .; then r=1; else r=0; fi
 result $r "the library does not know its tests"
-if grep -Hn 'pthread_create\|thrd_create' lib/*/*.c bin/*.c | grep -v '^lib/base/jobs.c' | sed 's/^/# /' | grep .; then r=1; else r=0; fi
+if grep -rHn --include='*.c' 'pthread_create\|thrd_create' lib bin | grep -v '^lib/base/jobs.c' | sed 's/^/# /' | grep .; then r=1; else r=0; fi
 result $r "only jobs makes threads"
-if grep -HnE '\b(printf|puts|perror|exit|abort)\(' lib/base/*.c lib/dev/*.c lib/pdata/*.c lib/pool/*.c lib/volume/*.c | sed 's/^/# /' | grep .; then r=1; else r=0; fi
+if grep -rHnE --include='*.c' '\b(printf|puts|perror|exit|abort)\(' lib/base lib/dev lib/pdata lib/pool lib/volume | sed 's/^/# /' | grep .; then r=1; else r=0; fi
 result $r "libraries never print and never exit"
 echo "1..$n"
