@@ -22,7 +22,7 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pool/build.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "pool/xml.h"
 
 #define BATCH 1024

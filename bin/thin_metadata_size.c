@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/unit.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "pool/size.h"
 
 static const struct opt opts[] = {

@@ -10,7 +10,7 @@
 #include "dev/dev.h"
 #include "pool/occupied.h"
 #include "pool/pack.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 
 #define COUNT_SLACK 8 /* blocks by which the allocated count of old tools is wrong */
 

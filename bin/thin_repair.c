@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "pool/build.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "volume/pool_salvage.h"
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_DATA_DEV,

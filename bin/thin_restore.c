@@ -10,7 +10,7 @@
 #include "dev/dev.h"
 #include "pool/build.h"
 #include "pool/events_apart.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "pool/xml.h"
 
 #define APART_MIN (4 << 20) /* bytes of XML */

@@ -3,7 +3,7 @@
 #include "fuzz.h"
 #include "image.h"
 #include "pdata/sm_read.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 
 static void load(struct io *io, const struct sm_root *root, bool metadata)
 {

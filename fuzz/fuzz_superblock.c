@@ -4,7 +4,7 @@
 
 #include "fuzz.h"
 #include "pdata/csum.h"
-#include "pool/metadata.h"
+#include "pool/format/metadata.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 
 #define MIN_LEAF NODE_MIN_ENTRIES(8)
 

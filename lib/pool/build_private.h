@@ -4,7 +4,7 @@
 /* Between the parts of build: the sink (build.c), its end (build_end.c), sizes (build_count.c). */
 #include "pool/build.h"
 #include "pool/build_device.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 
 enum build_state { AT_START, IN_POOL, IN_DEF, IN_DEVICE, AT_END, BROKEN };
 

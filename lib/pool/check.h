@@ -17,7 +17,7 @@
 #include "dev/io.h"
 #include "pdata/sm_read.h"
 #include "pool/finding.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 
 struct check_options {
 	bool snap;	     /* only the held metadata snapshot; the pool may be in use */

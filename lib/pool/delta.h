@@ -12,7 +12,7 @@
  * Memory: that of the walk over internal nodes, 4 bytes a leaf of each tree, 4 MiB.
  */
 #include "dev/stream.h"
-#include "pool/metadata.h"
+#include "pool/format/metadata.h"
 
 enum delta_kind { DELTA_SAME, DELTA_DIFFERENT, DELTA_LEFT_ONLY, DELTA_RIGHT_ONLY };
 

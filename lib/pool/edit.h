@@ -17,7 +17,7 @@
  */
 #include "base/runs.h"
 #include "dev/io.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 
 struct pool_edit;
 

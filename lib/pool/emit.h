@@ -14,7 +14,7 @@
  * (sharing.h), 4 MiB of leaves, and half a MiB a worker; nothing per mapping.
  */
 #include "pool/events.h"
-#include "pool/metadata.h"
+#include "pool/format/metadata.h"
 
 struct emit_options {
 	const uint32_t *dev_ids; /* only these devices, in any order; unknown ids are ignored */

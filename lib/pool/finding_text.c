@@ -5,7 +5,7 @@
 
 #include "pdata/node.h"
 #include "pool/finding.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 
 #define MAX_DEVS 5 /* named in one sentence */
 #define ULL(v)	 ((unsigned long long)(v))

@@ -12,7 +12,7 @@
  * Threads: one owner; the leaf function runs on the stream's workers.
  */
 #include "pdata/btree_walk.h"
-#include "pool/metadata.h"
+#include "pool/format/metadata.h"
 
 /* One sentence for each thing that is wrong. */
 typedef void forest_problem_fn(void *ctx, const char *text);

@@ -4,7 +4,7 @@
  * {"origin_begin", "data_begin", "length", "time"} whatever its length, and a ref is
  * {"ref": NAME}.  "defs" is there only when something is shared.
  */
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "pool/text_sink.h"
 
 #define RUN_LEN 160 /* bytes of the longest mapping and spare */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "pdata/node.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 
 /* What a mapping value grows by from one data block to the next, at the same time */
 #define MAPPING_STEP ((uint64_t)1 << 24)

@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "pool/rmap_private.h"
 
 /* The runs of a leaf, whatever their times; returns how many. */

@@ -5,7 +5,7 @@
 #include "dev/stream.h"
 #include "pdata/csum.h"
 #include "pool/salvage.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 
 #define NONE UINT32_MAX
 #define COUNT_UNKNOWN UINT32_MAX	/* the space map could not be read there */

@@ -12,7 +12,7 @@
 
 #include "base/overflow.h"
 #include "pool/build.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "pool/shrink_bits.h"
 
 struct shrink {

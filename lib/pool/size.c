@@ -3,7 +3,7 @@
 
 #include "base/overflow.h"
 #include "pool/build.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 
 #define LEAF_MAX NODE_MAX_ENTRIES(8)
 

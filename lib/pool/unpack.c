@@ -14,7 +14,7 @@
 #include "base/overflow.h"
 #include "pool/pack.h"
 #include "pool/pack_code.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 
 typedef unsigned long long ull;
 

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 
 #include "base/overflow.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 
 #define PREFETCH 24 /* mappings ahead */
 

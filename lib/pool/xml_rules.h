@@ -11,7 +11,7 @@
  * the error's text wants the line in front; otherwise the error is the sink's own.
  */
 #include "pool/events.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "pool/xml.h"
 
 /*

@@ -4,7 +4,7 @@
  * the number after transaction=" in the first line), so the order of attributes, the
  * spaces and the line breaks are part of the format.
  */
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "pool/text_sink.h"
 
 #define RUN_LEN 160 /* bytes of the longest mapping line, all numbers of 20 digits, and spare */

@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "pdata/btree_cursor.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "pool/xml.h"
 
 struct tree_source {

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "volume/table.h"
 
 struct head {

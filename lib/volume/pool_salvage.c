@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "dev/dev.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "pool/vgbackup.h"
 
 static int hints_of_backup(const struct pool_salvage_options *opt, struct salvage_options *o,

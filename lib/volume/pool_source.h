@@ -6,7 +6,7 @@
  * with.  The argument is a metadata device or file, or a table file that names one.
  */
 #include "base/jobs.h"
-#include "pool/metadata.h"
+#include "pool/format/metadata.h"
 #include "volume/table.h"
 
 struct pool_source_options {

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 
 #define TABLE_MAX_LEN (256u << 20) /* bytes: 2^24 devices in short lines */
 #define MAX_WORDS 64		   /* in a line: more is a mistake */

@@ -7,7 +7,7 @@
  * (but for a metadata snapshot, whose pool is live), data device and origin shared.
  */
 #include "dev/stream.h"
-#include "pool/metadata.h"
+#include "pool/format/metadata.h"
 #include "pool/salvage.h"
 #include "volume/map.h"
 #include "volume/table.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "pdata/csum.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 
 struct expectation {
 	uint64_t at; /* byte in the file */

@@ -4,8 +4,8 @@
 #include "base/err.h"
 #include "dumb.h"
 #include "pool/build.h"
-#include "pool/format.h"
-#include "pool/superblock.h"
+#include "pool/format/format.h"
+#include "pool/format/superblock.h"
 #include "tap.h"
 
 /* --- a story of events, told to the sink, and what it should come to --- */

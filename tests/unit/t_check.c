@@ -6,7 +6,7 @@
 #include "pool/build.h"
 #include "pool/check.h"
 #include "pool/fix.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "tap.h"
 
 #define NR_BLOCKS 2048

@@ -4,7 +4,7 @@
 #include "base/crc32c.h"
 #include "pdata/csum.h"
 #include "pdata/node.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 #include "tap.h"
 
 static struct disk_node block;

@@ -9,7 +9,7 @@
 #include "pdata/format.h"
 #include "pool/pack.h"
 #include "pool/pack_code.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 #include "tap.h"
 
 static uint64_t random_next(uint64_t *state)

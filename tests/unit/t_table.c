@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 #include "tap.h"
 #include "volume/table.h"
 

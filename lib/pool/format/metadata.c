@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/metadata.h"
+#include "pool/format/metadata.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -7,7 +7,7 @@
  */
 #include "dev/stream.h"
 #include "pool/events.h"
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 
 struct metadata_options {
 	bool snap;	     /* the held metadata snapshot instead of the live trees */

@@ -3,7 +3,7 @@
 #define POOL_SUPERBLOCK_H
 /* Block 0, decoded. */
 #include "dev/io.h"
-#include "pool/format.h"
+#include "pool/format/format.h"
 
 struct superblock {
 	uint32_t flags;

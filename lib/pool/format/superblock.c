@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/superblock.h"
+#include "pool/format/superblock.h"
 
 #include <string.h>
 
