@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "pool/build.h"
-#include "pool/events_apart.h"
+#include "pool/events/events_apart.h"
 #include "pool/format/format.h"
 #include "pool/xml.h"
 

@@ -22,7 +22,7 @@
  * 9 bytes a shared leaf, 32 bytes a def, 32 bytes a device, 2 MiB (9 MiB with direct I/O); nothing per mapping.
  */
 #include "dev/io.h"
-#include "pool/events.h"
+#include "pool/events/events.h"
 
 struct build_options {
 	/* called for each device whose mapped_blocks claim differs from the count; may be NULL */

@@ -13,7 +13,7 @@
  * Memory: that of the walk over internal nodes (btree_walk.h) and of the shared leaves
  * (sharing.h), 4 MiB of leaves, and half a MiB a worker; nothing per mapping.
  */
-#include "pool/events.h"
+#include "pool/events/events.h"
 #include "pool/format/metadata.h"
 
 struct emit_options {

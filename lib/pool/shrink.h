@@ -15,7 +15,7 @@
  */
 #include "base/jobs.h"
 #include "dev/io.h"
-#include "pool/events.h"
+#include "pool/events/events.h"
 
 struct shrink;
 

@@ -6,7 +6,7 @@
  * writing) stands in text_sink.c; a form only says how each thing is spelled.
  * Private to the text sinks; everybody else uses xml.h.
  */
-#include "pool/events.h"
+#include "pool/events/events.h"
 
 struct text_form {
 	void (*begin_pool)(struct outbuf *out, const struct pool_info *p);

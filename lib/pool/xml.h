@@ -3,7 +3,7 @@
 #define POOL_XML_H
 /* The exchange format (xml/thin-metadata.rng): reading, and writing in three forms. */
 #include "base/jobs.h"
-#include "pool/events.h"
+#include "pool/events/events.h"
 
 /*
  * Parses the XML on @fd (file, pipe, terminal), named @name in messages, into @to.

@@ -10,7 +10,7 @@
  * A function returns 0 or a negative errno.  When a rule was broken, @broken is set and
  * the error's text wants the line in front; otherwise the error is the sink's own.
  */
-#include "pool/events.h"
+#include "pool/events/events.h"
 #include "pool/format/format.h"
 #include "pool/xml.h"
 

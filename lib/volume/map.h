@@ -12,7 +12,7 @@
  * are (struct map_source) and gives out extents in order.
  * Threads: one at a time per map.
  */
-#include "pool/events.h"
+#include "pool/events/events.h"
 
 enum extent_kind { EXTENT_ZERO, EXTENT_DATA, EXTENT_ORIGIN };
 

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/outbuf.h"
-#include "pool/events_apart.h"
+#include "pool/events/events_apart.h"
 #include "tap.h"
 
 /* A sink that writes down what it gets, and fails at event @fail_at. */

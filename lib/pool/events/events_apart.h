@@ -3,7 +3,7 @@
 #define POOL_EVENTS_APART_H
 /* A source and a sink on two threads: parsing goes on while trees are built. */
 #include "base/jobs.h"
-#include "pool/events.h"
+#include "pool/events/events.h"
 
 /* Sends events to @to and returns what ended it, as every source does. */
 typedef int events_source_fn(void *ctx, const struct events *to, struct err *err);

@@ -4,7 +4,7 @@
  * end, the two sides meet.  Should the second thread not start, the source finds the ring
  * full with nobody to empty it, and delivers a batch itself.
  */
-#include "pool/events_apart.h"
+#include "pool/events/events_apart.h"
 
 #include <errno.h>
 #include <pthread.h>
