@@ -2,7 +2,7 @@
 #ifndef FUZZ_SOUND_H
 #define FUZZ_SOUND_H
 #include "dev/io.h"
-#include "pool/finding.h"
+#include "pool/finding/finding.h"
 
 struct jobs;
 

@@ -16,7 +16,7 @@
 #include "base/jobs.h"
 #include "dev/io.h"
 #include "pdata/sm_read.h"
-#include "pool/finding.h"
+#include "pool/finding/finding.h"
 #include "pool/format/superblock.h"
 
 struct check_options {

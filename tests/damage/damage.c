@@ -2,7 +2,7 @@
 /*
  * damage FILE RECIPE [options]: applies one kind of damage to a pool's metadata in a file,
  * proves that it is there, and prints what it did.  The recipes bear the names of the
- * findings that they must lead to (lib/pool/finding.c), and a few are for rescue trials.
+ * findings that they must lead to (lib/pool/finding/finding.c), and a few are for rescue trials.
  *
  *	--tree TREE	top-level, details, mapping (default), data-index, data-overflow
  *	--device ID	whose mapping tree; default: the first that will do

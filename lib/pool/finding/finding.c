@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/finding.h"
+#include "pool/finding/finding.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "pdata/node.h"
-#include "pool/finding.h"
+#include "pool/finding/finding.h"
 #include "pool/format/superblock.h"
 
 #define MAX_DEVS 5 /* named in one sentence */
