@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "pool/forest.h"
+#include "pool/forest/forest.h"
 
 #define SIDE_BATCH 512 /* leaves */
 #define RUNS 1024

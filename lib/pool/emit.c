@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "pool/emit_private.h"
-#include "pool/forest.h"
+#include "pool/forest/forest.h"
 
 #define LANES_SPARE 3 /* above one a worker: one being filled, one being told, one between */
 

@@ -8,7 +8,7 @@
  */
 #include "pdata/btree_walk.h"
 #include "pool/emit.h"
-#include "pool/sharing.h"
+#include "pool/forest/sharing.h"
 
 #define EMIT_BATCH_LEAVES 1024
 #define EMIT_BATCH_ITEMS 4096 /* of any kind; a few more may come at once */

@@ -14,7 +14,7 @@
  * a metadata block that is a leaf, that of the walk and of the owners, half a MiB to 2.5 MiB a worker.
  */
 #include "base/runs.h"
-#include "pool/forest.h"
+#include "pool/forest/forest.h"
 
 #define RMAP_KEPT ((uint64_t)160 << 20) /* bytes */
 

@@ -8,7 +8,7 @@
  */
 #include <stdatomic.h>
 
-#include "pool/owners.h"
+#include "pool/forest/owners.h"
 #include "pool/rmap.h"
 
 #define RMAP_BUCKETS 4096u

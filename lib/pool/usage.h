@@ -11,7 +11,7 @@
  * blocks are mapped and at most USAGE_WINDOW blocks at a time (a pool larger than that is read
  * once for each window); 2 bytes a metadata block; 8 bytes a device and worker.
  */
-#include "pool/forest.h"
+#include "pool/forest/forest.h"
 
 #define USAGE_WINDOW ((uint64_t)1 << 28) /* data blocks */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/forest.h"
+#include "pool/forest/forest.h"
 
 #include <errno.h>
 #include <inttypes.h>

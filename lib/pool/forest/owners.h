@@ -9,7 +9,7 @@
  * Memory: 4 bytes a metadata block that is a node, and the distinct sets.
  * Threads: owners_new() one; the rest any.
  */
-#include "pool/forest.h"
+#include "pool/forest/forest.h"
 
 struct owners;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/owners.h"
+#include "pool/forest/owners.h"
 
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "pool/sharing.h"
+#include "pool/forest/sharing.h"
 
 struct set {
 	size_t at; /* in devices */

@@ -6,7 +6,7 @@
  * leaf under the right one; the outermost leaves of a root meet nothing.  So for each
  * shared leaf two words suffice: who comes next and who came before, or that it varies.
  */
-#include "pool/sharing.h"
+#include "pool/forest/sharing.h"
 
 #include <stdlib.h>
 
