@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "dev/dev.h"
-#include "pool/message.h"
+#include "pool/edit/message.h"
 #include "volume/activate.h"
 
 static const struct opt opts[] = {

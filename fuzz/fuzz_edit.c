@@ -9,7 +9,7 @@
 #include "base/jobs.h"
 #include "fuzz.h"
 #include "image.h"
-#include "pool/edit.h"
+#include "pool/edit/edit.h"
 #include "sound.h"
 
 #define NR_OPERATIONS 24

@@ -6,7 +6,7 @@
  * when its first block is zero, let the space maps grow with their devices.
  */
 #include "dev/io.h"
-#include "pool/edit.h"
+#include "pool/edit/edit.h"
 #include "volume/table.h"
 
 /*

@@ -24,8 +24,8 @@
  * request that copies.
  */
 #include "dev/io.h"
-#include "pool/edit.h"
-#include "pool/message.h"
+#include "pool/edit/edit.h"
+#include "pool/edit/message.h"
 #include "volume/table.h"
 
 struct target;

@@ -3,7 +3,7 @@
 #define POOL_EDIT_IMPL_H
 /* The inside of struct pool_edit, for edit.c, edit_device.c and edit_mapping.c. */
 #include "pdata/sm_edit.h"
-#include "pool/edit.h"
+#include "pool/edit/edit.h"
 
 /* A device that has been touched. */
 struct edit_dev {

@@ -4,7 +4,7 @@
 /*
  * The messages of a thin pool ("create_thin 7"), parsed and done.
  */
-#include "pool/edit.h"
+#include "pool/edit/edit.h"
 
 enum message_kind {
 	MSG_CREATE_THIN,	    /* id */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/edit_impl.h"
+#include "pool/edit/impl.h"
 
 static struct mapping unpack(const struct edit_dev *d, const void *value)
 {

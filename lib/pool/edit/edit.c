@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Opening, formatting, growing and committing a pool that is being changed. */
-#include "pool/edit.h"
+#include "pool/edit/edit.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "pool/edit_impl.h"
+#include "pool/edit/impl.h"
 
 #define METADATA_RESERVE_MAX 4096
 #define WORST_PATH 24 /* blocks that one change may shadow and split, two trees together */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/edit_impl.h"
+#include "pool/edit/impl.h"
 
 static uint64_t value64(const void *values, uint32_t i)
 {
