@@ -8,7 +8,7 @@
 #include "dev/dev.h"
 #include "dev/out_file.h"
 #include "pool/occupied.h"
-#include "pool/pack.h"
+#include "pool/pack/pack.h"
 #include "volume/table.h"
 
 static const struct opt opts[] = {

@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "pool/occupied.h"
-#include "pool/pack.h"
+#include "pool/pack/pack.h"
 #include "pool/format/superblock.h"
 
 #define COUNT_SLACK 8 /* blocks by which the allocated count of old tools is wrong */

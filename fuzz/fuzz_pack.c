@@ -9,8 +9,8 @@
 
 #include "fuzz.h"
 #include "pdata/format.h"
-#include "pool/pack.h"
-#include "pool/pack_code.h"
+#include "pool/pack/pack.h"
+#include "pool/pack/impl.h"
 
 #define BLOCKS_MAX 512
 

@@ -7,8 +7,8 @@
 #include "base/le.h"
 #include "dev/io.h"
 #include "pdata/format.h"
-#include "pool/pack.h"
-#include "pool/pack_code.h"
+#include "pool/pack/pack.h"
+#include "pool/pack/impl.h"
 #include "pool/format/superblock.h"
 #include "tap.h"
 

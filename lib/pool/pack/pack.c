@@ -4,7 +4,7 @@
  * order.  Workers read, code and deflate groups; the results are written in order, so
  * the file does not depend on who was faster.
  */
-#include "pool/pack.h"
+#include "pool/pack/pack.h"
 
 #include <errno.h>
 #include <libdeflate.h>
@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pdata/format.h"
-#include "pool/pack_code.h"
+#include "pool/pack/impl.h"
 
 #define LEVEL 6 /* more takes longer and buys little: what is left are random numbers and runs */
 #define READ_BLOCKS 64

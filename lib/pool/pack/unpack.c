@@ -12,8 +12,8 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/pack.h"
-#include "pool/pack_code.h"
+#include "pool/pack/pack.h"
+#include "pool/pack/impl.h"
 #include "pool/format/superblock.h"
 
 typedef unsigned long long ull;

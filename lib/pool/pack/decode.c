@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "pdata/format.h"
-#include "pool/pack_code.h"
+#include "pool/pack/impl.h"
 
 struct coder {
 	const uint8_t *in, *end;

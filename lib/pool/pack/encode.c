@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "pdata/format.h"
-#include "pool/pack_code.h"
+#include "pool/pack/impl.h"
 
 enum tag {
 	TAG_SET,
