@@ -23,7 +23,7 @@
 #include "base/overflow.h"
 #include "pool/build.h"
 #include "pool/format/format.h"
-#include "pool/xml.h"
+#include "pool/text/text.h"
 
 #define BATCH 1024
 #define LEAF 252		/* mappings */

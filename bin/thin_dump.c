@@ -10,7 +10,7 @@
 #include "dev/dev.h"
 #include "dev/out_file.h"
 #include "pool/emit.h"
-#include "pool/xml.h"
+#include "pool/text/text.h"
 #include "volume/pool_salvage.h"
 #include "volume/pool_source.h"
 

@@ -11,7 +11,7 @@
 #include "pool/build.h"
 #include "pool/events/events_apart.h"
 #include "pool/format/format.h"
-#include "pool/xml.h"
+#include "pool/text/text.h"
 
 #define APART_MIN (4 << 20) /* bytes of XML */
 

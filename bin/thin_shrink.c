@@ -11,7 +11,7 @@
 #include "pool/build.h"
 #include "pool/emit.h"
 #include "pool/shrink.h"
-#include "pool/xml.h"
+#include "pool/text/text.h"
 #include "volume/pool_source.h"
 
 enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY };

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "pool/xml.h"
+#include "pool/text/text.h"
 
 static int hash(void *ctx, const void *p, size_t len)
 {

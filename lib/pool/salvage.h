@@ -16,7 +16,7 @@
 #include "base/outbuf.h"
 #include "dev/io.h"
 #include "pool/events/events.h"
-#include "pool/xml.h"
+#include "pool/text/text.h"
 
 struct salvage_options {
 	/* Fields that the caller knows; they win over what the superblock says. */

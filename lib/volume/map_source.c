@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "pdata/btree_cursor.h"
 #include "pool/format/format.h"
-#include "pool/xml.h"
+#include "pool/text/text.h"
 
 struct tree_source {
 	struct stream *stream;

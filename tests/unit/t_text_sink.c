@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "pool/xml.h"
+#include "pool/text/text.h"
 #include "tap.h"
 
 #define RUN(v, d, l, t) ((struct run){ .vbegin = (v), .dbegin = (d), .len = (l), .time = (t) })

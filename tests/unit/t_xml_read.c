@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "pool/xml.h"
+#include "pool/text/text.h"
 #include "tap.h"
 
 /* A sink that writes down what it is told. */

@@ -14,7 +14,7 @@
  * Entities: none are accepted but the predefined ones, so that nothing can be
  * multiplied; nothing outside of the file is ever read.
  */
-#include "pool/xml.h"
+#include "pool/text/text.h"
 
 #include <errno.h>
 #include <expat.h>
@@ -24,8 +24,8 @@
 #include <unistd.h>
 
 #include "base/le.h"
-#include "pool/xml_fast.h"
-#include "pool/xml_grammar.h"
+#include "pool/text/xml_fast.h"
+#include "pool/text/xml_grammar.h"
 
 #define READ_LEN ((size_t)256 << 10)
 #define TOKEN_MAX (16 << 20)	     /* bytes of one tag, comment or the like */

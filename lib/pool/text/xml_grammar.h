@@ -5,7 +5,7 @@
  * Elements and attributes of the exchange format, as expat finds them.  Knows nothing of
  * files and buffers.  Private to xml_read.
  */
-#include "pool/xml_rules.h"
+#include "pool/text/xml_rules.h"
 
 /* Inside of which element are we?  MAPPING stands for all three that have no content. */
 enum xml_where { XML_OUTSIDE, XML_IN_POOL, XML_IN_DEVICE, XML_IN_DEF, XML_IN_MAPPING };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/text_sink.h"
+#include "pool/text/sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "pool/xml.h"
+#include "pool/text/text.h"
 
 #define FLUSH_LEN ((size_t)256 << 10) /* bytes gathered before a write */
 #define PIPE_LEN (1 << 20)

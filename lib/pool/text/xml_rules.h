@@ -12,7 +12,7 @@
  */
 #include "pool/events/events.h"
 #include "pool/format/format.h"
-#include "pool/xml.h"
+#include "pool/text/text.h"
 
 /*
  * Names of defs are block numbers in what tools write, but any text is accepted: other

@@ -5,7 +5,7 @@
  * The fast lane: mapping elements spelled exactly as thin_dump writes them, straight
  * from the buffer.  Everything else is expat's.  Private to xml_read.
  */
-#include "pool/xml_rules.h"
+#include "pool/text/xml_rules.h"
 
 /* A canonical element with the largest numbers, and room to load eight bytes at once. */
 #define XML_FAST_ROOM 256

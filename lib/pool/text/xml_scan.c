@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "pool/xml.h"
+#include "pool/text/text.h"
 
 #define SCAN_LEN ((size_t)1 << 20)
 #define TAG_LEN ((size_t)512) /* of a tag this much is looked at */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The human_readable format: ranges are inclusive, a blank line ends each device. */
-#include "pool/text_sink.h"
+#include "pool/text/sink.h"
 
 #define RUN_LEN 128 /* bytes of the longest line and spare */
 

@@ -8,7 +8,7 @@
  * The lane is exact or not at all: where a byte differs from the canonical form it stops in
  * front of that element, and expat sees it.
  */
-#include "pool/xml_fast.h"
+#include "pool/text/xml_fast.h"
 
 #include <endian.h>
 #include <string.h>

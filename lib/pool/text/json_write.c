@@ -5,7 +5,7 @@
  * {"ref": NAME}.  "defs" is there only when something is shared.
  */
 #include "pool/format/format.h"
-#include "pool/text_sink.h"
+#include "pool/text/sink.h"
 
 #define RUN_LEN 160 /* bytes of the longest mapping and spare */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/xml_grammar.h"
+#include "pool/text/xml_grammar.h"
 
 #include <errno.h>
 #include <stdlib.h>

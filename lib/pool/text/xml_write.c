@@ -5,7 +5,7 @@
  * spaces and the line breaks are part of the format.
  */
 #include "pool/format/format.h"
-#include "pool/text_sink.h"
+#include "pool/text/sink.h"
 
 #define RUN_LEN 160 /* bytes of the longest mapping line, all numbers of 20 digits, and spare */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/xml_rules.h"
+#include "pool/text/xml_rules.h"
 
 #include <errno.h>
 #include <stdlib.h>
