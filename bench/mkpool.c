@@ -21,7 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/format/format.h"
 #include "pool/text/text.h"
 

@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 #include "cli/unit.h"
 #include "pool/format/format.h"
-#include "pool/size.h"
+#include "pool/build/size.h"
 
 static const struct opt opts[] = {
 	{ 'b', "block-size", ARG_REQUIRED, "SIZE", "data block size: a multiple of 64 KiB", 'b' },

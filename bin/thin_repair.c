@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "dev/dev.h"
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/format/format.h"
 #include "volume/pool_salvage.h"
 

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "dev/dev.h"
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/events/events_apart.h"
 #include "pool/format/format.h"
 #include "pool/text/text.h"

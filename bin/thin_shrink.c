@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/emit.h"
 #include "pool/shrink.h"
 #include "pool/text/text.h"

@@ -7,7 +7,7 @@
 
 #include "fuzz.h"
 #include "image.h"
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/salvage.h"
 #include "sound.h"
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/overflow.h"
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/format/format.h"
 #include "pool/shrink_bits.h"
 

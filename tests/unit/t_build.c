@@ -3,7 +3,7 @@
 
 #include "base/err.h"
 #include "dumb.h"
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/format/format.h"
 #include "pool/format/superblock.h"
 #include "tap.h"

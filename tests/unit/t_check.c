@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "pdata/csum.h"
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/check.h"
 #include "pool/fix.h"
 #include "pool/format/format.h"

@@ -3,7 +3,7 @@
 #include <dirent.h>
 #include <stdatomic.h>
 
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/check.h"
 #include "pool/delta.h"
 #include "pool/emit.h"

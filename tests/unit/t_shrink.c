@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "dumb.h"
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/shrink.h"
 #include "tap.h"
 

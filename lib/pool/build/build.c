@@ -8,14 +8,14 @@
  * leaf is born with zero and counts one for each tree that takes it; its entries
  * are counted at birth, and taken back at the end in the rare case that nobody took it.
  */
-#include "pool/build.h"
+#include "pool/build/build.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/build_private.h"
+#include "pool/build/impl.h"
 
 static int check_pool(const struct build *b, const struct pool_info *p, struct err *err)
 {

@@ -2,8 +2,8 @@
 #ifndef POOL_BUILD_PRIVATE_H
 #define POOL_BUILD_PRIVATE_H
 /* Between the parts of build: the sink (build.c), its end (build_end.c), sizes (build_count.c). */
-#include "pool/build.h"
-#include "pool/build_device.h"
+#include "pool/build/build.h"
+#include "pool/build/device.h"
 #include "pool/format/superblock.h"
 
 enum build_state { AT_START, IN_POOL, IN_DEF, IN_DEVICE, AT_END, BROKEN };

@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pdata/sm_write.h"
-#include "pool/build_private.h"
+#include "pool/build/impl.h"
 
 static int by_id(const void *va, const void *vb)
 {

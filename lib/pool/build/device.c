@@ -4,7 +4,7 @@
  * then pending entries, which are fewer than a third of a leaf as long as a leaf is held.  (A
  * held leaf that is itself too small is the device's first, and nothing is pending behind it.)
  */
-#include "pool/build_device.h"
+#include "pool/build/device.h"
 
 #include <errno.h>
 

@@ -10,7 +10,7 @@
  * copied.  A device that is one small leaf as a whole keeps it, shared or not.
  */
 #include "pdata/btree_build.h"
-#include "pool/build_defs.h"
+#include "pool/build/defs.h"
 
 struct build_device {
 	struct btree_build tree;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/build_defs.h"
+#include "pool/build/defs.h"
 
 #include <errno.h>
 #include <stdlib.h>

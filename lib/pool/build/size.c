@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/size.h"
+#include "pool/build/size.h"
 
 #include "base/overflow.h"
-#include "pool/build.h"
+#include "pool/build/build.h"
 #include "pool/format/format.h"
 
 #define LEAF_MAX NODE_MAX_ENTRIES(8)

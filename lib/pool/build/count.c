@@ -5,7 +5,7 @@
 
 #include "base/overflow.h"
 #include "pdata/sm_write.h"
-#include "pool/build_private.h"
+#include "pool/build/impl.h"
 
 int build_too_small(struct err *err, uint64_t needs, uint64_t has)
 {
