@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
-#include "pool/emit.h"
+#include "pool/emit/emit.h"
 #include "pool/text/text.h"
 #include "volume/pool_salvage.h"
 #include "volume/pool_source.h"

@@ -9,7 +9,7 @@
 #include "dev/dev.h"
 #include "dev/out_file.h"
 #include "pool/build/build.h"
-#include "pool/emit.h"
+#include "pool/emit/emit.h"
 #include "pool/shrink.h"
 #include "pool/text/text.h"
 #include "volume/pool_source.h"

@@ -9,7 +9,7 @@
 #include "image.h"
 #include "pool/build/build.h"
 #include "pool/check.h"
-#include "pool/emit.h"
+#include "pool/emit/emit.h"
 #include "pool/fix.h"
 #include "sound.h"
 

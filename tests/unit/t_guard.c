@@ -6,7 +6,7 @@
 #include "pool/build/build.h"
 #include "pool/check.h"
 #include "pool/delta.h"
-#include "pool/emit.h"
+#include "pool/emit/emit.h"
 #include "pool/usage.h"
 #include "tap.h"
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pool/emit_private.h"
+#include "pool/emit/impl.h"
 
 #define HINT_GAP 16 /* blocks that an announcement may include needlessly */
 

@@ -2,7 +2,7 @@
 /* The order of things: defs and devices from the internal nodes in memory. */
 #include <stdlib.h>
 
-#include "pool/emit_private.h"
+#include "pool/emit/impl.h"
 
 static struct emit_item *add(struct emit_items *it, enum emit_kind kind, size_t dev)
 {

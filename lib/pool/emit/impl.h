@@ -7,7 +7,7 @@
  * items; emit.c gives the sink its events.
  */
 #include "pdata/btree_walk.h"
-#include "pool/emit.h"
+#include "pool/emit/emit.h"
 #include "pool/forest/sharing.h"
 
 #define EMIT_BATCH_LEAVES 1024

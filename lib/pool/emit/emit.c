@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/emit.h"
+#include "pool/emit/emit.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pool/emit_private.h"
+#include "pool/emit/impl.h"
 #include "pool/forest/forest.h"
 
 #define LANES_SPARE 3 /* above one a worker: one being filled, one being told, one between */
