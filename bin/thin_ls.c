@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/outbuf.h"
 #include "cli/cli.h"
-#include "pool/usage.h"
+#include "pool/query/usage.h"
 #include "volume/pool_source.h"
 
 enum { OPT_NO_HEADERS = 256, OPT_SORT, OPT_JOBS };

@@ -5,9 +5,9 @@
 
 #include "pool/build/build.h"
 #include "pool/check.h"
-#include "pool/delta.h"
+#include "pool/query/delta.h"
 #include "pool/emit/emit.h"
-#include "pool/usage.h"
+#include "pool/query/usage.h"
 #include "tap.h"
 
 #define LEAF 252

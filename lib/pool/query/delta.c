@@ -6,7 +6,7 @@
  * to a shared leaf the other side first finishes its own leaves before it; then both take
  * the shared leaf at once.
  */
-#include "pool/delta.h"
+#include "pool/query/delta.h"
 
 #include <errno.h>
 #include <inttypes.h>

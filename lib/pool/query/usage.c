@@ -6,7 +6,7 @@
  * block once, as the kernel does; a device that maps a block twice is noticed and
  * makes a second pass count by the cells as they finally stand.
  */
-#include "pool/usage.h"
+#include "pool/query/usage.h"
 
 #include <errno.h>
 #include <stdatomic.h>
