@@ -8,7 +8,7 @@
 #include "base/outbuf.h"
 #include "base/parse.h"
 #include "cli/cli.h"
-#include "pool/rmap.h"
+#include "pool/rmap/rmap.h"
 #include "volume/pool_source.h"
 
 enum { OPT_REGION = 256, OPT_JOBS, OPT_MAX_KEPT };

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 
 #include "pool/forest/owners.h"
-#include "pool/rmap.h"
+#include "pool/rmap/rmap.h"
 
 #define RMAP_BUCKETS 4096u
 

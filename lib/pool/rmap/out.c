@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pool/rmap_private.h"
+#include "pool/rmap/impl.h"
 
 #define LANES_SPARE 3
 #define LANE_BYTES (16 << 10) /* a lane takes buckets until it has so much */

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "pool/rmap_private.h"
+#include "pool/rmap/impl.h"
 
 #define CHUNK_LEN 512u
 #define SLAB_LEN ((size_t)2 << 20) /* a huge page */

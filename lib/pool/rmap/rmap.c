@@ -5,7 +5,7 @@
  * dropped and rounds follow, each over as many buckets as fit into memory: the leaves
  * are read again for each.
  */
-#include "pool/rmap.h"
+#include "pool/rmap/rmap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pool/format/format.h"
-#include "pool/rmap_private.h"
+#include "pool/rmap/impl.h"
 
 /* The runs of a leaf, whatever their times; returns how many. */
 static uint32_t decode(const struct node *n, struct rmap_edge *run)

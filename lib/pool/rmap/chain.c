@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "pool/rmap_private.h"
+#include "pool/rmap/impl.h"
 
 struct chain {
 	struct rmap *m;
