@@ -6,8 +6,8 @@
 #include "base/jobs.h"
 #include "cli/cli.h"
 #include "dev/dev.h"
-#include "pool/check.h"
-#include "pool/fix.h"
+#include "pool/check/check.h"
+#include "pool/check/fix.h"
 #include "volume/table.h"
 
 #define SHOWN_PER_KIND 10 /* the rest is counted; JSON has all */

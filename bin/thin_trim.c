@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 #include "dev/dev.h"
-#include "pool/check.h"
+#include "pool/check/check.h"
 #include "pool/trim.h"
 #include "volume/table.h"
 

@@ -8,9 +8,9 @@
 #include "fuzz.h"
 #include "image.h"
 #include "pool/build/build.h"
-#include "pool/check.h"
+#include "pool/check/check.h"
 #include "pool/emit/emit.h"
-#include "pool/fix.h"
+#include "pool/check/fix.h"
 #include "sound.h"
 
 #define BUILT_BLOCKS 512

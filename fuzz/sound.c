@@ -2,7 +2,7 @@
 #include "sound.h"
 
 #include "fuzz.h"
-#include "pool/check.h"
+#include "pool/check/check.h"
 
 bool pool_sound_but(struct io *io, struct jobs *jobs, enum finding_severity from,
 		    enum finding_kind kind, bool tell)

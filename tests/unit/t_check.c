@@ -4,8 +4,8 @@
 
 #include "pdata/csum.h"
 #include "pool/build/build.h"
-#include "pool/check.h"
-#include "pool/fix.h"
+#include "pool/check/check.h"
+#include "pool/check/fix.h"
 #include "pool/format/format.h"
 #include "tap.h"
 

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 
 #include "pool/build/build.h"
-#include "pool/check.h"
+#include "pool/check/check.h"
 #include "pool/query/delta.h"
 #include "pool/emit/emit.h"
 #include "pool/query/usage.h"

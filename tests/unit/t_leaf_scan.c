@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/leaf_scan.h"
+#include "pool/check/leaf_scan.h"
 #include "tap.h"
 
 #define NR_DATA 5000

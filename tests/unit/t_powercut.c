@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "base/overflow.h"
-#include "pool/check.h"
+#include "pool/check/check.h"
 #include "tap.h"
 #include "volume/target.h"
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/overflow.h"
-#include "pool/check.h"
+#include "pool/check/check.h"
 #include "tap.h"
 #include "volume/target.h"
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/jobs.h"
-#include "pool/check.h"
+#include "pool/check/check.h"
 #include "tap.h"
 #include "volume/target.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/fix.h"
+#include "pool/check/fix.h"
 
 #include <errno.h>
 #include <stdlib.h>

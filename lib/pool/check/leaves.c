@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pool/check_state.h"
-#include "pool/leaf_scan.h"
+#include "pool/check/impl.h"
+#include "pool/check/leaf_scan.h"
 
 int check_add_issue(struct map_worker *me, const struct leaf_issue *i)
 {

@@ -3,7 +3,7 @@
 #define POOL_CHECK_STATE_H
 /* One run of a check, private to check*.c. */
 #include "pdata/btree_walk.h"
-#include "pool/check.h"
+#include "pool/check/check.h"
 
 /* What a block is used as: walk_setup.claims */
 enum { CLAIM_SUPERBLOCK = 1, CLAIM_HELD, CLAIM_INDEX, CLAIM_BITMAP, CLAIM_TREE };

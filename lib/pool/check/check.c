@@ -4,7 +4,7 @@
  * through); device lists; all mapping trees at once; the data map; the metadata map, when all
  * references to metadata blocks are known.
  */
-#include "pool/check.h"
+#include "pool/check/check.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/check_state.h"
+#include "pool/check/impl.h"
 
 #define TIME_MARGIN 65536 /* snapshots before the clock overflows: time to say so */
 

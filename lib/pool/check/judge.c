@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pool/check_maps.h"
+#include "pool/check/maps.h"
 
 /* Reads the tree once more, this time for all of its entries: only when some are missing. */
 static int reread_large(struct map_check *m)

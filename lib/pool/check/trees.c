@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/check_state.h"
+#include "pool/check/impl.h"
 
 /* --- mapping trees --- */
 

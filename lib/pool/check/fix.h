@@ -10,7 +10,7 @@
  * and the flag, one sector, flush.  Blocks that are right already are not written, and
  * when nothing is wrong nothing is.
  */
-#include "pool/check.h"
+#include "pool/check/check.h"
 
 struct fix_report {
 	uint64_t data_leaks, metadata_leaks; /* blocks freed */

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pool/check_state.h"
+#include "pool/check/impl.h"
 
 struct owner {
 	uint64_t block;

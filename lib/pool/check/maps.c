@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "pdata/csum.h"
-#include "pool/check_maps.h"
+#include "pool/check/maps.h"
 
 #define LOW	     0x5555555555555555ull /* in a pair: weight 2 */
 #define BITMAP_WORDS (ENTRIES_PER_BITMAP / 32)

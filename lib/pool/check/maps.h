@@ -2,7 +2,7 @@
 #ifndef POOL_CHECK_MAPS_H
 #define POOL_CHECK_MAPS_H
 /* A space map being checked, private to check_maps.c (reads, compares) and check_judge.c. */
-#include "pool/check_state.h"
+#include "pool/check/impl.h"
 
 /* Blocks whose pair is not what it should be */
 struct diff {

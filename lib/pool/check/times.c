@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "pool/check_state.h"
+#include "pool/check/impl.h"
 
 #define LOW 0x5555555555555555ull /* set in a pair: two references or more */
 
