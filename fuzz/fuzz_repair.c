@@ -8,7 +8,7 @@
 #include "fuzz.h"
 #include "image.h"
 #include "pool/build/build.h"
-#include "pool/salvage.h"
+#include "pool/salvage/salvage.h"
 #include "sound.h"
 
 #define BUILT_BLOCKS 512

@@ -6,7 +6,7 @@
  * What the superblock may have lost is taken from the table when the argument is one, from LVM's
  * backup, and from the size of the data device.
  */
-#include "pool/salvage.h"
+#include "pool/salvage/salvage.h"
 #include "volume/table.h"
 
 struct pool_salvage_options {

@@ -8,7 +8,7 @@
  */
 #include "dev/stream.h"
 #include "pool/format/metadata.h"
-#include "pool/salvage.h"
+#include "pool/salvage/salvage.h"
 #include "volume/map.h"
 #include "volume/table.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 #define MAX_ROOTS 48 /* older roots of a device that are looked at */
 #define MAX_COMPARED 6 /* of which so many by content */

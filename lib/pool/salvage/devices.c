@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 #define MIN_KIN 300 /* so much kinship is enough for a device that nothing else speaks of */
 

@@ -17,7 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 #define MAX_STATES 4096
 #define MAX_REUSED 64 /* in a state that is still taken for one */

@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "pdata/refmap.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 32)
 

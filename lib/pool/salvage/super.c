@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 #define LIKELY_TRANSACTIONS 1000000 /* so far above the newest device's is a damaged one still believed */
 

@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 #include "pdata/refmap.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* 512 MiB of counts: beyond that we do without */
 #define MANY 1000 /* three or more, how many is not known */

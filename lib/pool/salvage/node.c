@@ -4,7 +4,7 @@
  * whose checksum is right is believed as far as its fields agree with each other: of flags,
  * value_size and max_entries one may be wrong, since any two tell the third.
  */
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 static bool value_size_ok(uint32_t v)
 {

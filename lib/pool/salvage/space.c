@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
 {

@@ -4,7 +4,7 @@
 /* What the files of the salvage module share; nobody else includes it. */
 #include "dev/stream.h"
 #include "pdata/csum.h"
-#include "pool/salvage.h"
+#include "pool/salvage/salvage.h"
 #include "pool/format/superblock.h"
 
 #define NONE UINT32_MAX

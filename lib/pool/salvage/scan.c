@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/crc32c.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 void *vec_push(struct vec *v, size_t size)
 {

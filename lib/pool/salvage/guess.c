@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 #define FRESH 3000 /* written by the last transaction: worth more than any older tree */
 

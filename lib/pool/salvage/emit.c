@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 #define SLOT_LEAVES 128
 #define CONFLICT (UINT32_MAX - 1) /* different neighbours in different places */

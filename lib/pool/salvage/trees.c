@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 static bool tree_fits(uint8_t child, uint8_t tree)
 {

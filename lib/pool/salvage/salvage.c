@@ -16,14 +16,14 @@
  *  6. Details are joined, and those that were lost made (salvage_details.c, salvage_times.c).
  *  7. salvage_emit() sends what is there (salvage_emit.c); salvage_report() says what is not.
  */
-#include "pool/salvage.h"
+#include "pool/salvage/salvage.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs,
 				     const struct salvage_options *opt)

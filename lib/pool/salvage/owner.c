@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 static bool of_tree(const struct snode *n, uint8_t tree)
 {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 static int by_own(const void *pa, const void *pb)
 {

@@ -8,7 +8,7 @@
  * block must make sense afterwards and before, apart from what was changed.
  */
 #include "base/crc32c.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 #define POLY 0x82F63B78u
 

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/runs.h"
-#include "pool/salvage_int.h"
+#include "pool/salvage/impl.h"
 
 #define MAX_RANGES 24 /* told of one device; the rest is counted */
 
