@@ -10,7 +10,7 @@
 #include "dev/out_file.h"
 #include "pool/build/build.h"
 #include "pool/emit/emit.h"
-#include "pool/shrink.h"
+#include "pool/space/shrink.h"
 #include "pool/text/text.h"
 #include "volume/pool_source.h"
 

@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "pool/check/check.h"
-#include "pool/trim.h"
+#include "pool/space/trim.h"
 #include "volume/table.h"
 
 #define ULL(v) ((unsigned long long)(v))

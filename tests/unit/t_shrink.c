@@ -3,7 +3,7 @@
 
 #include "dumb.h"
 #include "pool/build/build.h"
-#include "pool/shrink.h"
+#include "pool/space/shrink.h"
 #include "tap.h"
 
 /* --- a random pool as a list of events --- */

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pool/trim.h"
+#include "pool/space/trim.h"
 #include "tap.h"
 
 #define BLOCK_LEN 65536ull

@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/shrink.h"
-#include "pool/shrink_bits.h"
+#include "pool/space/shrink.h"
+#include "pool/space/shrink_bits.h"
 
 #define COPY_LEN ((uint64_t)2 << 20) /* bytes of a request */
 #define HOLE_LEN ((uint64_t)64 << 10) /* zeros of this length, aligned, become holes of a file */

@@ -4,7 +4,7 @@
  * count for each 4096 of them how many were before: so a block's place among the
  * moving ones is known at once (rank), and the free block of that number is found by bisection (select).
  */
-#include "pool/shrink.h"
+#include "pool/space/shrink.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "base/overflow.h"
 #include "pool/build/build.h"
 #include "pool/format/format.h"
-#include "pool/shrink_bits.h"
+#include "pool/space/shrink_bits.h"
 
 struct shrink {
 	struct shrink_plan plan;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/trim.h"
+#include "pool/space/trim.h"
 
 #include <errno.h>
 

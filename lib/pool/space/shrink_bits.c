@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/shrink_bits.h"
+#include "pool/space/shrink_bits.h"
 
 #include <stdlib.h>
 
