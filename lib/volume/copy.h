@@ -10,7 +10,7 @@
  * Memory: one plan window (plan.h), and COPY_CHUNK (COPY_CHUNK_DIRECT) a worker.
  */
 #include "base/jobs.h"
-#include "volume/map.h"
+#include "volume/map/map.h"
 #include "volume/output.h"
 
 enum copy_reflink { REFLINK_AUTO, REFLINK_ALWAYS, REFLINK_NEVER };

@@ -3,8 +3,8 @@
 #define VOLUME_COPY_STATE_H
 /* What the parts of copy share: copy.c decides, the others do. */
 #include "volume/copy.h"
-#include "volume/holes.h"
-#include "volume/plan.h"
+#include "volume/map/holes.h"
+#include "volume/map/plan.h"
 
 #define COPY_CHUNK (256u << 10)		/* through the page cache: stays in the CPU's cache */
 #define COPY_CHUNK_DIRECT (1u << 20)	/* each request waits for the device */

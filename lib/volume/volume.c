@@ -6,7 +6,7 @@
 
 #include "base/parse.h"
 #include "dev/dev.h"
-#include "volume/map_source.h"
+#include "volume/map/source.h"
 
 typedef unsigned long long ull;
 

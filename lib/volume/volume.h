@@ -9,7 +9,7 @@
 #include "dev/stream.h"
 #include "pool/format/metadata.h"
 #include "pool/salvage/salvage.h"
-#include "volume/map.h"
+#include "volume/map/map.h"
 #include "volume/table.h"
 
 struct volume_options {

@@ -2,9 +2,9 @@
 #include <errno.h>
 
 #include "tap.h"
-#include "volume/map.h"
-#include "volume/map_source.h"
-#include "volume/plan.h"
+#include "volume/map/map.h"
+#include "volume/map/source.h"
+#include "volume/map/plan.h"
 
 #define BS ((uint64_t)196608) /* no power of two */
 

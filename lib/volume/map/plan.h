@@ -10,7 +10,7 @@
  * in memory: 32 bytes an extent and 40 a piece, PLAN_MAX_EXTENTS each, whatever the device.
  * Threads: reading, any; changes, one.
  */
-#include "volume/map.h"
+#include "volume/map/map.h"
 
 #define PLAN_MAX_EXTENTS (1u << 19)
 #define PLAN_MAX_BYTES ((uint64_t)64 << 30)

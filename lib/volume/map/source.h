@@ -3,7 +3,7 @@
 #define VOLUME_MAP_SOURCE_H
 /* The mappings of one device out of metadata, or out of anything that speaks events.h. */
 #include "dev/stream.h"
-#include "volume/map.h"
+#include "volume/map/map.h"
 
 /* The mapping tree at @root, read through @s, which must live longer. */
 int map_source_tree(struct stream *s, mblock_t root, struct map_source *out, struct err *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "volume/holes.h"
+#include "volume/map/holes.h"
 
 #include <errno.h>
 #include <sys/stat.h>

@@ -5,7 +5,7 @@
  * it; which of them it needs is known only behind it.  So a first pass notes the names of its
  * refs, and later passes keep the runs of just those defs until the refs come.
  */
-#include "volume/map_source.h"
+#include "volume/map/source.h"
 
 #include <errno.h>
 #include <fcntl.h>

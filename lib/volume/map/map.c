@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "volume/map.h"
+#include "volume/map/map.h"
 
 #include <errno.h>
 

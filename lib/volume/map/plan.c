@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "volume/plan.h"
+#include "volume/map/plan.h"
 
 #include <stdlib.h>
 
