@@ -8,7 +8,7 @@
 #include "dev/dev.h"
 #include "pool/check/check.h"
 #include "pool/check/fix.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 #define SHOWN_PER_KIND 10 /* the rest is counted; JSON has all */
 #define ULL(v)	       ((unsigned long long)(v))

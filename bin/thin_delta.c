@@ -9,7 +9,7 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "pool/query/delta.h"
-#include "volume/pool_source.h"
+#include "volume/open/pool_source.h"
 
 enum { OPT_THIN = 256, OPT_ROOT = 258, OPT_SNAP = 260, OPT_VERBOSE = 262, OPT_SKIP_SAME, OPT_JOBS };
 

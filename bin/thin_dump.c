@@ -11,8 +11,8 @@
 #include "dev/out_file.h"
 #include "pool/emit/emit.h"
 #include "pool/text/text.h"
-#include "volume/pool_salvage.h"
-#include "volume/pool_source.h"
+#include "volume/open/pool_salvage.h"
+#include "volume/open/pool_source.h"
 
 enum { OPT_DEV_ID = 256, OPT_SKIP, OPT_NO_SHARED, OPT_TRANSACTION, OPT_BLOCK_SIZE, OPT_NR_BLOCKS,
        OPT_JOBS };

@@ -9,7 +9,7 @@
 #include "base/outbuf.h"
 #include "cli/cli.h"
 #include "pool/query/usage.h"
-#include "volume/pool_source.h"
+#include "volume/open/pool_source.h"
 
 enum { OPT_NO_HEADERS = 256, OPT_SORT, OPT_JOBS };
 

@@ -13,7 +13,7 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "volume/copy.h"
-#include "volume/volume.h"
+#include "volume/open/volume.h"
 
 enum {
 	OPT_ORIGIN = 256,

@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "pool/edit/message.h"
-#include "volume/activate.h"
+#include "volume/open/activate.h"
 
 static const struct opt opts[] = {
 	{ 'n', "dry-run", ARG_NONE, NULL, "do everything but write", 'n' },

@@ -7,9 +7,9 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
-#include "pool/occupied.h"
+#include "volume/open/occupied.h"
 #include "pool/pack/pack.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "DEV", "metadata device or file to pack", 'i' },

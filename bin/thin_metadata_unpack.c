@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "dev/dev.h"
-#include "pool/occupied.h"
+#include "volume/open/occupied.h"
 #include "pool/pack/pack.h"
 #include "pool/format/superblock.h"
 

@@ -9,7 +9,7 @@
 #include "dev/dev.h"
 #include "pool/build/build.h"
 #include "pool/format/format.h"
-#include "volume/pool_salvage.h"
+#include "volume/open/pool_salvage.h"
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_DATA_DEV,
        OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT };

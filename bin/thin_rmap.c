@@ -9,7 +9,7 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "pool/rmap/rmap.h"
-#include "volume/pool_source.h"
+#include "volume/open/pool_source.h"
 
 enum { OPT_REGION = 256, OPT_JOBS, OPT_MAX_KEPT };
 

@@ -12,7 +12,7 @@
 #include "pool/emit/emit.h"
 #include "pool/space/shrink.h"
 #include "pool/text/text.h"
-#include "volume/pool_source.h"
+#include "volume/open/pool_source.h"
 
 enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY };
 

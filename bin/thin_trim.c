@@ -6,7 +6,7 @@
 #include "dev/dev.h"
 #include "pool/check/check.h"
 #include "pool/space/trim.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 #define ULL(v) ((unsigned long long)(v))
 #define SHOWN_FINDINGS 10

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

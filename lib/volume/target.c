@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "dev/dev.h"
-#include "volume/activate.h"
+#include "volume/open/activate.h"
 #include "volume/target_impl.h"
 
 static int init_locks(struct target *t)

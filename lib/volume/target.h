@@ -26,7 +26,7 @@
 #include "dev/io.h"
 #include "pool/edit/edit.h"
 #include "pool/edit/message.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 struct target;
 struct target_dev;

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "pool/format/format.h"
 #include "tap.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 static char folder[] = "/tmp/t_table.XXXXXX";
 

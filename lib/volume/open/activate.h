@@ -7,7 +7,7 @@
  */
 #include "dev/io.h"
 #include "pool/edit/edit.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 /*
  * Opens the pool of @arg on @metadata (the caller's) for changes, with the table's

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "volume/pool_salvage.h"
+#include "volume/open/pool_salvage.h"
 
 #include <errno.h>
 
 #include "dev/dev.h"
 #include "pool/format/format.h"
-#include "pool/vgbackup.h"
+#include "volume/open/vgbackup.h"
 
 static int hints_of_backup(const struct pool_salvage_options *opt, struct salvage_options *o,
 			   struct err *err)

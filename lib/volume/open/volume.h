@@ -10,7 +10,7 @@
 #include "pool/format/metadata.h"
 #include "pool/salvage/salvage.h"
 #include "volume/map/map.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 struct volume_options {
 	const char *pool;   /* metadata, XML or table file */

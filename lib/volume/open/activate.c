@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "volume/activate.h"
+#include "volume/open/activate.h"
 
 #include <errno.h>
 

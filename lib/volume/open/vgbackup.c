@@ -3,7 +3,7 @@
  * The grammar is small: name { ... } and name = value, where a value is a number, a string or a
  * list.  Only the values of logical volumes' segments are looked at.
  */
-#include "pool/vgbackup.h"
+#include "volume/open/vgbackup.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -7,7 +7,7 @@
  */
 #include "base/jobs.h"
 #include "pool/format/metadata.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 struct pool_source_options {
 	struct metadata_options metadata; /* with .snap the device is opened shared: the pool is live */

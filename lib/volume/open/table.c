@@ -3,7 +3,7 @@
  * The parser takes a copy of the file apart in place: lines, then words.  Every mistake is
  * reported by line_error(), which puts file and line in front and quotes the word.
  */
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "volume/pool_source.h"
+#include "volume/open/pool_source.h"
 
 #include <errno.h>
 #include <inttypes.h>

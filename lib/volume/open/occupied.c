@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pool/occupied.h"
+#include "volume/open/occupied.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "pool/format/format.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 struct head {
 	unsigned char *data; /* MBLOCK_SIZE, aligned */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "volume/volume.h"
+#include "volume/open/volume.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
  * backup, and from the size of the data device.
  */
 #include "pool/salvage/salvage.h"
-#include "volume/table.h"
+#include "volume/open/table.h"
 
 struct pool_salvage_options {
 	struct salvage_options salvage;
