@@ -12,7 +12,7 @@
 #include "base/outbuf.h"
 #include "base/parse.h"
 #include "cli/cli.h"
-#include "volume/copy.h"
+#include "volume/copy/copy.h"
 #include "volume/open/volume.h"
 
 enum {

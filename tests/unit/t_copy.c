@@ -8,8 +8,8 @@
 
 #include "dev/dev.h"
 #include "tap.h"
-#include "volume/copy.h"
-#include "volume/copy_state.h"
+#include "volume/copy/copy.h"
+#include "volume/copy/impl.h"
 
 #define BS 65536u
 #define BLOCKS 200u

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
-#include "volume/copy_state.h"
+#include "volume/copy/impl.h"
 
 struct range {
 	struct io *io;

@@ -4,7 +4,7 @@
  * that is possible; what is left goes, cut at the holes of its source, into a plan, which is
  * executed whenever it is full.
  */
-#include "volume/copy.h"
+#include "volume/copy/copy.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
-#include "volume/copy_state.h"
+#include "volume/copy/impl.h"
 
 int copy_done(struct copy_state *c, _Atomic uint64_t *count, uint64_t bytes, struct err *err)
 {

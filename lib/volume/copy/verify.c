@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "volume/copy_state.h"
+#include "volume/copy/impl.h"
 
 struct verify {
 	const struct copy_options *opt;

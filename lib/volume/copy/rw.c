@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/overflow.h"
-#include "volume/copy_state.h"
+#include "volume/copy/impl.h"
 
 static bool is_zero(const uint8_t *p, uint64_t len)
 {

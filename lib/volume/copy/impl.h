@@ -2,7 +2,7 @@
 #ifndef VOLUME_COPY_STATE_H
 #define VOLUME_COPY_STATE_H
 /* What the parts of copy share: copy.c decides, the others do. */
-#include "volume/copy.h"
+#include "volume/copy/copy.h"
 #include "volume/map/holes.h"
 #include "volume/map/plan.h"
 

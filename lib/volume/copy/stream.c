@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "volume/copy_state.h"
+#include "volume/copy/impl.h"
 
 #define PIPE_LEN (1 << 20)
 

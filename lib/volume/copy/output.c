@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "volume/output.h"
+#include "volume/copy/output.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "volume/copy_state.h"
+#include "volume/copy/impl.h"
 
 int copy_range(struct copy_state *c, struct copy_source *s, uint64_t from, uint64_t at, uint64_t len,
 	       struct err *err)

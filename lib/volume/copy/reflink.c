@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "volume/copy_state.h"
+#include "volume/copy/impl.h"
 
 /* Does it say that these two files never share, and not that something broke? */
 static bool cannot_share(int code)

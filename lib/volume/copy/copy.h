@@ -11,7 +11,7 @@
  */
 #include "base/jobs.h"
 #include "volume/map/map.h"
-#include "volume/output.h"
+#include "volume/copy/output.h"
 
 enum copy_reflink { REFLINK_AUTO, REFLINK_ALWAYS, REFLINK_NEVER };
 
