@@ -22,7 +22,7 @@
 #include "base/jobs.h"
 #include "base/parse.h"
 #include "dev/dev.h"
-#include "volume/target.h"
+#include "volume/target/target.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 #define COMMIT_MS 1000

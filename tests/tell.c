@@ -18,7 +18,7 @@
 
 #include "dev/dev.h"
 #include "sectors.h"
-#include "volume/target.h"
+#include "volume/target/target.h"
 
 #define MAX_DEVS 400
 #define MEMORY_SECTORS (1u << 19)

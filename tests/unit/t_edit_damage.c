@@ -8,7 +8,7 @@
 
 #include "tap.h"
 #include "pdata/csum.h"
-#include "volume/target.h"
+#include "volume/target/target.h"
 
 #define BS (128u * 512)
 #define NR_META 250u

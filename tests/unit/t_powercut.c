@@ -9,7 +9,7 @@
 #include "base/overflow.h"
 #include "pool/check/check.h"
 #include "tap.h"
-#include "volume/target.h"
+#include "volume/target/target.h"
 
 #define BS (128u * 512)
 #define NR_META 220u /* little, so that places are used again soon */

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "tap.h"
-#include "volume/target.h"
+#include "volume/target/target.h"
 
 #define BS	  (128u * 512)
 #define NR_META	  300u

@@ -13,7 +13,7 @@
 #include "base/overflow.h"
 #include "pool/check/check.h"
 #include "tap.h"
-#include "volume/target.h"
+#include "volume/target/target.h"
 
 #define BLOCK_SECTORS 128u
 #define BS (BLOCK_SECTORS * 512)

@@ -10,7 +10,7 @@
 #include "base/jobs.h"
 #include "pool/check/check.h"
 #include "tap.h"
-#include "volume/target.h"
+#include "volume/target/target.h"
 
 #define BS (128u * 512)
 #define NR_META 1000u

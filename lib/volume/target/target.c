@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Opening, committing and closing: what concerns the pool as a whole. */
-#include "volume/target.h"
+#include "volume/target/target.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/overflow.h"
 #include "dev/dev.h"
 #include "volume/open/activate.h"
-#include "volume/target_impl.h"
+#include "volume/target/impl.h"
 
 static int init_locks(struct target *t)
 {

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "volume/target_impl.h"
+#include "volume/target/impl.h"
 
 #define ZERO_MAX (1u << 20)
 #define UNMAP_BLOCKS 4096 /* unmapped in one go: that many leaves at most are copied for it */

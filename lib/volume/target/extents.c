@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "volume/target_impl.h"
+#include "volume/target/impl.h"
 
 struct walk {
 	struct target_dev *d;

@@ -19,7 +19,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "volume/target.h"
+#include "volume/target/target.h"
 
 #define NR_CELLS 64
 #define CACHE_BITS 16

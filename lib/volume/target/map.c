@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "volume/target_impl.h"
+#include "volume/target/impl.h"
 
 #define COPY_MAX (1u << 20)
 #define BLOCK_BITS 40
