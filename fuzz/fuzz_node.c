@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "pdata/csum.h"
-#include "pdata/node.h"
+#include "pdata/block/csum.h"
+#include "pdata/block/node.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

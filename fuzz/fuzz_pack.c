@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "pdata/format.h"
+#include "pdata/block/format.h"
 #include "pool/pack/pack.h"
 #include "pool/pack/impl.h"
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 #include "pool/format/metadata.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -5,7 +5,7 @@
 
 #include "base/outbuf.h"
 #include "fuzz.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 
 #define HEAD_LEN 6
 #define GAP 8 /* zeros that end a patch */

@@ -11,8 +11,8 @@
  *
  * The caller's affair, not checked here: keys ascend strictly, also across children.
  */
-#include "pdata/block_writer.h"
-#include "pdata/node.h"
+#include "pdata/block/writer.h"
+#include "pdata/block/node.h"
 
 #define BTREE_BUILD_LEVELS 10 /* 126^10 entries at the least */
 

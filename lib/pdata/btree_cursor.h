@@ -19,7 +19,7 @@
  * Threads: a cursor belongs to one thread; the stream's workers are used inside the calls.
  */
 #include "dev/stream.h"
-#include "pdata/node.h"
+#include "pdata/block/node.h"
 
 #define CURSOR_BATCH 1024 /* leaves */
 #define CURSOR_INNER 16	  /* internal nodes of one level */

@@ -13,7 +13,7 @@
 #include <errno.h>
 
 #include "pdata/btree_shadow.h"
-#include "pdata/node_edit.h"
+#include "pdata/block/node_edit.h"
 
 #define SPACE_WORTH_MOVING 8
 

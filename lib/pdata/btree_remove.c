@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "pdata/btree_shadow.h"
-#include "pdata/node_edit.h"
+#include "pdata/block/node_edit.h"
 
 static uint32_t third(const struct disk_node *n)
 {

@@ -21,8 +21,8 @@
  * Threads: one owner calls everything here; the leaf function runs on the stream's workers.
  */
 #include "dev/stream.h"
-#include "pdata/node.h"
-#include "pdata/refmap.h"
+#include "pdata/block/node.h"
+#include "pdata/block/refmap.h"
 
 struct walk;
 

@@ -5,7 +5,7 @@
  * One bitmap of a space map in memory, with what it takes to allocate from it: which of its
  * blocks were in use when the transaction began, and which are in use now.
  */
-#include "pdata/format.h"
+#include "pdata/block/format.h"
 
 #define PAGE_WORDS (ENTRIES_PER_BITMAP / 64)
 

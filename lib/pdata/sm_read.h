@@ -5,8 +5,8 @@
  * Reading space maps: the index of bitmaps, the bitmaps, the counts that do not fit in them.
  */
 #include "dev/stream.h"
-#include "pdata/node.h"
-#include "pdata/refmap.h"
+#include "pdata/block/node.h"
+#include "pdata/block/refmap.h"
 
 struct sm_entry {
 	mblock_t block; /* of the bitmap */

@@ -6,7 +6,7 @@
  * counts above two.  Every bitmap of the map's size exists; nr_free is 16320 less the
  * used entries, none_free_before the first free one, nr_allocated exact.
  */
-#include "pdata/block_writer.h"
+#include "pdata/block/writer.h"
 
 /* The data map, an index btree. */
 int sm_write_data(struct block_writer *w, const struct refmap *counts, struct sm_root *root,

@@ -26,7 +26,7 @@
  * Threads: one at a time.  Memory: that of bcache.h, 8 KiB for each 16320 blocks of a space
  * map that are touched, 22 to 43 bytes for each count above two that changes.
  */
-#include "pdata/bcache.h"
+#include "pdata/block/bcache.h"
 
 struct tm;
 struct sm_edit;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 #include "pool/format/format.h"
 
 struct expectation {

@@ -3,7 +3,7 @@
 
 #include "base/jobs.h"
 #include "pdata/btree_cursor.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 #include "tap.h"
 
 #define NR_BLOCKS 4096

@@ -8,7 +8,7 @@
 
 #include "base/overflow.h"
 #include "pdata/btree_edit.h"
-#include "pdata/node_edit.h"
+#include "pdata/block/node_edit.h"
 #include "pdata/sm_edit.h"
 #include "tap.h"
 

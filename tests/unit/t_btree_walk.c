@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "pdata/btree_walk.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 #include "tap.h"
 
 #define NR_BLOCKS 600

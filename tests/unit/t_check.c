@@ -2,7 +2,7 @@
 /* What the command tests cannot see: which blocks are read, failing devices, power cuts. */
 #include <errno.h>
 
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 #include "pool/build/build.h"
 #include "pool/check/check.h"
 #include "pool/check/fix.h"

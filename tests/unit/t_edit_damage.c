@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "tap.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 #include "volume/target/target.h"
 
 #define BS (128u * 512)

@@ -2,8 +2,8 @@
 #include <errno.h>
 
 #include "base/crc32c.h"
-#include "pdata/csum.h"
-#include "pdata/node.h"
+#include "pdata/block/csum.h"
+#include "pdata/block/node.h"
 #include "pool/format/superblock.h"
 #include "tap.h"
 

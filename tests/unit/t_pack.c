@@ -6,7 +6,7 @@
 
 #include "base/le.h"
 #include "dev/io.h"
-#include "pdata/format.h"
+#include "pdata/block/format.h"
 #include "pool/pack/pack.h"
 #include "pool/pack/impl.h"
 #include "pool/format/superblock.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/jobs.h"
-#include "pdata/format.h"
-#include "pdata/refmap.h"
+#include "pdata/block/format.h"
+#include "pdata/block/refmap.h"
 #include "tap.h"
 
 static void counts_go_up_one_by_one(void)

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "pdata/btree_walk.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 
 struct fix {
 	struct io *io;

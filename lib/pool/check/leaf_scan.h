@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "pdata/node.h"
+#include "pdata/block/node.h"
 #include "pool/format/format.h"
 
 /* What a mapping value grows by from one data block to the next, at the same time */

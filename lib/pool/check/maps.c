@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 #include "pool/check/maps.h"
 
 #define LOW	     0x5555555555555555ull /* in a pair: weight 2 */

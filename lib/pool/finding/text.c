@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pdata/node.h"
+#include "pdata/block/node.h"
 #include "pool/finding/finding.h"
 #include "pool/format/superblock.h"
 

@@ -2,7 +2,7 @@
 #ifndef POOL_FORMAT_H
 #define POOL_FORMAT_H
 /* On-disk structures of dm-thin.  drivers/md/dm-thin-metadata.c */
-#include "pdata/format.h"
+#include "pdata/block/format.h"
 
 #define THIN_MAGIC 27022010
 #define THIN_VERSION 2

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 
 const char *sb_fault_text(enum sb_fault f)
 {

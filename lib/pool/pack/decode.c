@@ -2,7 +2,7 @@
 /* Runs the instructions of a packed block.  Believes nothing: every read and write is bounded. */
 #include <string.h>
 
-#include "pdata/format.h"
+#include "pdata/block/format.h"
 #include "pool/pack/impl.h"
 
 struct coder {

@@ -11,7 +11,7 @@
  */
 #include <string.h>
 
-#include "pdata/format.h"
+#include "pdata/block/format.h"
 #include "pool/pack/impl.h"
 
 enum tag {

@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pdata/format.h"
+#include "pdata/block/format.h"
 #include "pool/pack/impl.h"
 
 #define LEVEL 6 /* more takes longer and buys little: what is left are random numbers and runs */

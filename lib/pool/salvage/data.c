@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pdata/refmap.h"
+#include "pdata/block/refmap.h"
 #include "pool/salvage/impl.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* 512 MiB of counts: beyond that we do without */

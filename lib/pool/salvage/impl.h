@@ -3,7 +3,7 @@
 #define POOL_SALVAGE_INT_H
 /* What the files of the salvage module share; nobody else includes it. */
 #include "dev/stream.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 #include "pool/salvage/salvage.h"
 #include "pool/format/superblock.h"
 

@@ -6,7 +6,7 @@
  * block devices, holes in files.
  */
 #include "dev/io.h"
-#include "pdata/refmap.h"
+#include "pdata/block/refmap.h"
 
 struct trim_options {
 	bool dry_run; /* only count */

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "dev/dev.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 
 /* 1: block 0 is a superblock of the device-mapper family. */
 static int holds_superblock(const char *path, struct err *err)

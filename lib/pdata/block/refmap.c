@@ -13,7 +13,7 @@
  * counts what comes after the third reference, going from 2 to 3 is one atomic
  * step on one word, and nothing needs to be moved from one place to another.
  */
-#include "pdata/refmap.h"
+#include "pdata/block/refmap.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -22,7 +22,7 @@
 #include <sys/mman.h>
 
 #include "base/overflow.h"
-#include "pdata/format.h"
+#include "pdata/block/format.h"
 
 #define HIGH	     0xAAAAAAAAAAAAAAAAull
 #define LOW	     0x5555555555555555ull

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef PDATA_CSUM_H
 #define PDATA_CSUM_H
-#include "pdata/format.h"
+#include "pdata/block/format.h"
 
 /* The checksum of a 4096-byte block for one kind. */
 uint32_t csum_compute(const void *block, enum csum_salt salt);

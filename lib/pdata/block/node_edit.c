@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/node_edit.h"
+#include "pdata/block/node_edit.h"
 
 #define SPREAD_MAX 3
 

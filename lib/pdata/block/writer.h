@@ -15,8 +15,8 @@
  */
 #include "base/jobs.h"
 #include "dev/io.h"
-#include "pdata/csum.h"
-#include "pdata/refmap.h"
+#include "pdata/block/csum.h"
+#include "pdata/block/refmap.h"
 
 #define BLOCK_WRITER_REQUEST 256 /* blocks of one write */
 #define BLOCK_WRITER_DEPTH 8	 /* writes at once on a device that needs it */

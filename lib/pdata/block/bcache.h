@@ -13,7 +13,7 @@
  * bytes each.  Threads: one at a time.
  */
 #include "dev/io.h"
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 
 struct bcache;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/node.h"
+#include "pdata/block/node.h"
 
 #include <errno.h>
 
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 
 const char *node_fault_text(enum node_fault f)
 {

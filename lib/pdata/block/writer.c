@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/block_writer.h"
+#include "pdata/block/writer.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/csum.h"
+#include "pdata/block/csum.h"
 
 #include <errno.h>
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/bcache.h"
+#include "pdata/block/bcache.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pdata/node.h"
+#include "pdata/block/node.h"
 #include "pdata/umap.h"
 
 #define WRITE_MAX 256 /* blocks of one request */

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "pdata/node.h"
+#include "pdata/block/node.h"
 
 static inline uint32_t ne_nr(const struct disk_node *n)
 {

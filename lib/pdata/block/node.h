@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "pdata/format.h"
+#include "pdata/block/format.h"
 
 /* What can be wrong with a node by itself; each has a sentence (node_fault_text). */
 enum node_fault {
