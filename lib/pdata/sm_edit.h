@@ -13,8 +13,8 @@
  * Errors: -EUCLEAN for counts that cannot be (below zero, a pair of 3 without its count, a
  * bitmap missing from the index); -ENOSPC.  Threads: one at a time.
  */
-#include "pdata/btree_edit.h"
-#include "pdata/tm.h"
+#include "pdata/tree/edit.h"
+#include "pdata/tree/tm.h"
 #include "pdata/umap.h"
 
 struct sm_page;

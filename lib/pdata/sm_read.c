@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pdata/btree_walk.h"
+#include "pdata/tree/walk.h"
 #include "pdata/block/csum.h"
 
 int sm_index_init(struct sm_index *x, uint64_t nr_blocks, struct err *err)

@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pdata/btree_build.h"
+#include "pdata/tree/build.h"
 
 struct overflow_ctx {
 	struct btree_build tree;

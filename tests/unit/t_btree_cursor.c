@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "base/jobs.h"
-#include "pdata/btree_cursor.h"
+#include "pdata/tree/cursor.h"
 #include "pdata/block/csum.h"
 #include "tap.h"
 

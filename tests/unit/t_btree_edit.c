@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "base/overflow.h"
-#include "pdata/btree_edit.h"
+#include "pdata/tree/edit.h"
 #include "pdata/block/node_edit.h"
 #include "pdata/sm_edit.h"
 #include "tap.h"

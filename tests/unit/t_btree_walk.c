@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/btree_walk.h"
+#include "pdata/tree/walk.h"
 #include "pdata/block/csum.h"
 #include "tap.h"
 

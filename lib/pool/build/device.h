@@ -9,7 +9,7 @@
  * with a neighbouring leaf, which is then not shared by this device: its mappings are
  * copied.  A device that is one small leaf as a whole keeps it, shared or not.
  */
-#include "pdata/btree_build.h"
+#include "pdata/tree/build.h"
 #include "pool/build/defs.h"
 
 struct build_device {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pdata/btree_walk.h"
+#include "pdata/tree/walk.h"
 #include "pdata/block/csum.h"
 
 struct fix {

@@ -2,7 +2,7 @@
 #ifndef POOL_CHECK_STATE_H
 #define POOL_CHECK_STATE_H
 /* One run of a check, private to check*.c. */
-#include "pdata/btree_walk.h"
+#include "pdata/tree/walk.h"
 #include "pool/check/check.h"
 
 /* What a block is used as: walk_setup.claims */

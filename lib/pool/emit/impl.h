@@ -6,7 +6,7 @@
  * which order (struct emit_item); emit_leaves.c reads and decodes the leaves of a batch of
  * items; emit.c gives the sink its events.
  */
-#include "pdata/btree_walk.h"
+#include "pdata/tree/walk.h"
 #include "pool/emit/emit.h"
 #include "pool/forest/sharing.h"
 

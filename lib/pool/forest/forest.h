@@ -11,7 +11,7 @@
  *
  * Threads: one owner; the leaf function runs on the stream's workers.
  */
-#include "pdata/btree_walk.h"
+#include "pdata/tree/walk.h"
 #include "pool/format/metadata.h"
 
 /* One sentence for each thing that is wrong. */

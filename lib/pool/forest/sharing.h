@@ -12,7 +12,7 @@
  * block, touched only at shared leaves).
  * Threads: one at a time.
  */
-#include "pdata/btree_walk.h"
+#include "pdata/tree/walk.h"
 
 struct sharing;
 

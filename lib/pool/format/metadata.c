@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
-#include "pdata/btree_cursor.h"
+#include "pdata/tree/cursor.h"
 
 static int sb_fault_errno(enum sb_fault f)
 {

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pdata/btree_cursor.h"
+#include "pdata/tree/cursor.h"
 #include "pool/format/format.h"
 #include "pool/text/text.h"
 

@@ -17,14 +17,14 @@
  * give the same result in any order, so the walk's outcome does not depend on their number.
  * Mostly they only look, as a shared node's second parent has nothing new to say.
  */
-#include "pdata/btree_walk.h"
+#include "pdata/tree/walk.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pdata/btree_walk_state.h"
+#include "pdata/tree/impl.h"
 
 struct wave {
 	struct walk *w;

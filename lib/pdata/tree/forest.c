@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pdata/btree_walk_state.h"
+#include "pdata/tree/impl.h"
 
 void walk_forget(struct walk *w)
 {

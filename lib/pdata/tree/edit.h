@@ -14,7 +14,7 @@
  * other error than -ENOENT the tree may be half changed in memory: abort the transaction.
  * Threads: one at a time.
  */
-#include "pdata/tm.h"
+#include "pdata/tree/tm.h"
 
 struct btree_type {
 	const char *name; /* "mapping tree of device 7" */

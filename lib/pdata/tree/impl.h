@@ -8,7 +8,7 @@
  * Everything about a node is in arrays indexed by its block number: no hashing, no small
  * objects, and pages of the arrays that are never touched cost nothing.
  */
-#include "pdata/btree_walk.h"
+#include "pdata/tree/walk.h"
 
 /* struct walk.flag: what is known of a block; workers set bits atomically */
 enum {

@@ -4,7 +4,7 @@
  * is full too and more comes, "full" is written and cur takes its place.  At the end
  * what the two hold is divided evenly.  A written node becomes an entry of the level above.
  */
-#include "pdata/btree_build.h"
+#include "pdata/tree/build.h"
 
 #include <errno.h>
 #include <stdlib.h>

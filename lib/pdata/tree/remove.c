@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "pdata/btree_shadow.h"
+#include "pdata/tree/shadow.h"
 #include "pdata/block/node_edit.h"
 
 static uint32_t third(const struct disk_node *n)

@@ -8,11 +8,11 @@
  * either end of the parent) or a neighbour is shared, else two into three.  The root splits
  * beneath itself and stays where it is.
  */
-#include "pdata/btree_edit.h"
+#include "pdata/tree/edit.h"
 
 #include <errno.h>
 
-#include "pdata/btree_shadow.h"
+#include "pdata/tree/shadow.h"
 #include "pdata/block/node_edit.h"
 
 #define SPACE_WORTH_MOVING 8

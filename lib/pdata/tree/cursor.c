@@ -9,7 +9,7 @@
  * How deep the leaves lie is learned from the first sound leaf; until then one reference at a
  * time is read and at most one queue is not empty.
  */
-#include "pdata/btree_cursor.h"
+#include "pdata/tree/cursor.h"
 
 #include <errno.h>
 #include <inttypes.h>

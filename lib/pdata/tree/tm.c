@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/tm.h"
+#include "pdata/tree/tm.h"
 
 #include <errno.h>
 #include <stdlib.h>

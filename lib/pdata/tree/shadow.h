@@ -2,7 +2,7 @@
 #ifndef PDATA_BTREE_SHADOW_H
 #define PDATA_BTREE_SHADOW_H
 /* Steps down a tree with shadowing, for btree_edit.c and btree_remove.c. */
-#include "pdata/btree_edit.h"
+#include "pdata/tree/edit.h"
 
 /* The root, this transaction's own from now on; t->root changes. */
 int btree_shadow_root(struct btree *t, struct disk_node **n, struct err *err);

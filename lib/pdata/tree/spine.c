@@ -9,7 +9,7 @@
  */
 #include <errno.h>
 
-#include "pdata/btree_walk_state.h"
+#include "pdata/tree/impl.h"
 
 /* A wave goes one level down; a node whose first children are bad needs two waves more. */
 #define MAX_WAVES	 (4 * BTREE_MAX_DEPTH)
