@@ -2,7 +2,7 @@
 /* Reading both space maps of an image. */
 #include "fuzz.h"
 #include "image.h"
-#include "pdata/sm_read.h"
+#include "pdata/map/read.h"
 #include "pool/format/superblock.h"
 
 static void load(struct io *io, const struct sm_root *root, bool metadata)

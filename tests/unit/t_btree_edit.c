@@ -9,7 +9,7 @@
 #include "base/overflow.h"
 #include "pdata/tree/edit.h"
 #include "pdata/block/node_edit.h"
-#include "pdata/sm_edit.h"
+#include "pdata/map/edit.h"
 #include "tap.h"
 
 #define KEYS 6000

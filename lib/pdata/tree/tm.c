@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pdata/sm_edit.h"
+#include "pdata/map/edit.h"
 
 #define CACHE_CLEAN 8192 /* blocks: 32 MiB */
 #define CACHE_DIRTY 16384 /* more than these are written early */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/overflow.h"
-#include "pdata/sm_write.h"
+#include "pdata/map/write.h"
 #include "pool/build/impl.h"
 
 int build_too_small(struct err *err, uint64_t needs, uint64_t has)

@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pdata/sm_write.h"
+#include "pdata/map/write.h"
 #include "pool/build/impl.h"
 
 static int by_id(const void *va, const void *vb)

@@ -15,7 +15,7 @@
  */
 #include "base/jobs.h"
 #include "dev/io.h"
-#include "pdata/sm_read.h"
+#include "pdata/map/read.h"
 #include "pool/finding/finding.h"
 #include "pool/format/superblock.h"
 

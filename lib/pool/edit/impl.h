@@ -2,7 +2,7 @@
 #ifndef POOL_EDIT_IMPL_H
 #define POOL_EDIT_IMPL_H
 /* The inside of struct pool_edit, for edit.c, edit_device.c and edit_mapping.c. */
-#include "pdata/sm_edit.h"
+#include "pdata/map/edit.h"
 #include "pool/edit/edit.h"
 
 /* A device that has been touched. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/sm_edit.h"
+#include "pdata/map/edit.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/overflow.h"
-#include "pdata/sm_page.h"
+#include "pdata/map/page.h"
 
 #define PAGES_MAX 4096 /* pages kept by a trim: 32 MiB */
 #define OVERFLOWS_MAX (256 * 1024)

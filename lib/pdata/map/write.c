@@ -5,7 +5,7 @@
  * the rest is allocated.  Then the places of bitmaps and index are known and counted, and
  * what is filled in afterwards changes no count.
  */
-#include "pdata/sm_write.h"
+#include "pdata/map/write.h"
 
 #include <errno.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/sm_read.h"
+#include "pdata/map/read.h"
 
 #include <errno.h>
 #include <stdlib.h>

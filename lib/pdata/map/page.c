@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/sm_page.h"
+#include "pdata/map/page.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pdata/sm_edit.h"
-#include "pdata/sm_page.h"
+#include "pdata/map/edit.h"
+#include "pdata/map/page.h"
 
 /* Counts above two go to their tree; others leave it. */
 int sm_edit_flush_overflows(struct sm_edit *sm, struct err *err)
