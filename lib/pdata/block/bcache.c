@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "pdata/block/node.h"
-#include "pdata/umap.h"
+#include "base/umap.h"
 
 #define WRITE_MAX 256 /* blocks of one request */
 

@@ -15,7 +15,7 @@
  */
 #include "pdata/tree/edit.h"
 #include "pdata/tree/tm.h"
-#include "pdata/umap.h"
+#include "base/umap.h"
 
 struct sm_page;
 

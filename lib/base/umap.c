@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pdata/umap.h"
+#include "base/umap.h"
 
 #include <errno.h>
 #include <stdlib.h>
