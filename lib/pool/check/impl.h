@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef POOL_CHECK_STATE_H
 #define POOL_CHECK_STATE_H
-/* One run of a check, private to check*.c. */
+/* One run of a check, private to this room. */
 #include "pdata/tree/walk.h"
 #include "pool/check/check.h"
 
@@ -88,7 +88,7 @@ struct check {
 	bool lost; /* parts of trees could not be read: computed counts may be too low */
 };
 
-/* check.c */
+/* state.c */
 void check_found(struct check *c, const struct finding *f);
 /* A new walk over one of the pool's kinds of trees; NULL with c->err set. */
 struct walk *check_walk(struct check *c, enum pool_area area, uint32_t value_size,
@@ -99,8 +99,9 @@ void check_walk_findings(struct check *c, struct walk *w, enum pool_area area, b
 bool check_claim(struct check *c, mblock_t b, uint8_t as);
 /* Room for one more; NULL: no memory. */
 void *check_grow(void *array, size_t nr, size_t *cap, size_t size);
+int check_add_issue(struct map_worker *me, const struct leaf_issue *i);
 
-/* check_lists.c: 0 or -errno */
+/* lists.c: 0 or -errno */
 int check_list_init(struct check *c, struct list *l, enum pool_area area, uint32_t value_size);
 void check_list_fini(struct check *c, struct list *l);
 /* Walks the tree under @root and adds its entries, but for those known already, to l->e. */
@@ -112,7 +113,7 @@ int check_view_make(struct check *c, struct view *v);
 void check_found_device(struct check *c, const struct view *v, enum finding_kind kind,
 			const struct device *d, uint64_t stored, uint64_t expected);
 
-/* check_leaves.c: 0 or -errno */
+/* leaves.c: 0 or -errno */
 /* Leaf function of mapping trees; @ctx: the check. */
 int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
 		    const struct node *n);
@@ -120,19 +121,18 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
 int check_counts_begin(struct check *c);
 int check_counts_end(struct check *c);
 void check_counts_drop(struct check *c);
-int check_add_issue(struct map_worker *me, const struct leaf_issue *i);
 
-/* check_trees.c: 0 or -errno */
+/* trees.c: 0 or -errno */
 int check_trees(struct check *c);
 void check_trees_fini(struct check *c);
-/* check_owners.c */
+/* owners.c */
 /* Findings about mapping leaves and nodes, with the devices that own them. */
 int check_device_findings(struct check *c);
 
-/* check_times.c: the rule that protects shared data, for the live trees */
+/* times.c: the rule that protects shared data, for the live trees */
 int check_times(struct check *c);
 
-/* check_maps.c: reads the metadata map first, as its free blocks may be read through */
+/* maps.c: reads the metadata map first, as its free blocks may be read through */
 int check_metadata_bitmaps(struct check *c);
 int check_data_map(struct check *c);
 int check_metadata_map(struct check *c);

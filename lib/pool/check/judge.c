@@ -6,29 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pool/check/maps.h"
-
-/* Reads the tree once more, this time for all of its entries: only when some are missing. */
-static int reread_large(struct map_check *m)
-{
-	struct walk_setup s = { .stream = &m->c->stream,
-				.nr_blocks = m->c->nr_blocks,
-				.leaf_value_size = 4,
-				.leaf = check_take_large,
-				.ctx = m };
-	struct walk_root r = { .block = m->root->ref_count_root };
-	struct walk *w = walk_new(&s, m->c->err);
-	int ret;
-
-	if (!w)
-		return -ENOMEM;
-	m->all_large = true;
-	for (unsigned i = 0; i < m->nr_parts; i++)
-		m->part[i].nr_large = 0;
-	ret = walk_add(w, &r, 1, m->c->err);
-	walk_free(w);
-	return ret;
-}
+#include "pool/check/map_check.h"
 
 /* --- judging the differences --- */
 
@@ -220,7 +198,7 @@ static int judge_missing(struct map_check *m, struct joined *j)
 			   refmap_get(m->counts, j->large[i].block) >= 3;
 	if (entries >= pairs && !low)
 		return 0;
-	r = reread_large(m);
+	r = check_reread_large(m);
 	if (!r)
 		r = join_large(m, j);
 	for (b = 0; !r && (b = refmap_find_pair_11(m->counts, b)) < m->nr_blocks; b++)

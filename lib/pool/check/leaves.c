@@ -6,17 +6,6 @@
 #include "pool/check/impl.h"
 #include "pool/check/leaf_scan.h"
 
-int check_add_issue(struct map_worker *me, const struct leaf_issue *i)
-{
-	struct leaf_issue *p = check_grow(me->issue, me->nr_issues, &me->cap_issues, sizeof(*p));
-
-	if (!p)
-		return -ENOMEM;
-	me->issue = p;
-	p[me->nr_issues++] = *i;
-	return 0;
-}
-
 static inline uint64_t value_at(const struct node *n, uint32_t i)
 {
 	return node_value64(n, i);

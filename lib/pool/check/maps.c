@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "pdata/block/csum.h"
-#include "pool/check/maps.h"
+#include "pool/check/map_check.h"
 
 #define LOW	     0x5555555555555555ull /* in a pair: weight 2 */
 #define BITMAP_WORDS (ENTRIES_PER_BITMAP / 32)
@@ -223,54 +223,6 @@ static int read_bitmaps(struct map_check *m, int (*good)(struct map_check *, str
 	return r;
 }
 
-/* --- the tree of large counts --- */
-
-int check_take_large(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
-		     const struct node *n)
-{
-	struct map_check *m = ctx;
-	struct map_part *p = &m->part[worker];
-
-	(void)block;
-	(void)attr;
-	for (uint32_t i = 0; i < n->nr; i++) {
-		struct large l = { .block = node_key(n, i) }, *a;
-		le32 count;
-
-		memcpy(&count, node_value(n, i), sizeof(count));
-		l.count = le32_get(count);
-		if (!m->all_large && l.block < m->nr_blocks && l.count >= 3 &&
-		    refmap_get(m->counts, l.block) == l.count) {
-			p->nr_good_large++;
-			continue;
-		}
-		a = check_grow(p->large, p->nr_large, &p->cap_large, sizeof(*a));
-		if (!a)
-			return -ENOMEM;
-		p->large = a;
-		a[p->nr_large++] = l;
-	}
-	return 0;
-}
-
-static int walk_large(struct map_check *m, bool *sound)
-{
-	struct walk_root r = { .block = m->root->ref_count_root };
-	struct walk *w = check_walk(m->c, m->overflow, 4, check_take_large, m);
-	size_t nr;
-	int ret;
-
-	if (!w)
-		return -ENOMEM;
-	ret = walk_add(w, &r, 1, m->c->err);
-	walk_faults(w, &nr);
-	*sound = !nr;
-	if (!ret)
-		check_walk_findings(m->c, w, m->overflow, false);
-	walk_free(w);
-	return ret;
-}
-
 /* --- the data map --- */
 
 static int take_index_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
@@ -321,7 +273,7 @@ int check_data_map(struct check *c)
 	if (!r)
 		r = read_bitmaps(&m, compare_bitmap);
 	if (!r)
-		r = walk_large(&m, &sound);
+		r = check_walk_large(&m, &sound);
 	if (!r) {
 		/* damage of the map itself hides metadata blocks, but no data blocks */
 		bool lost = c->lost || m.bad_bitmap;
@@ -416,7 +368,7 @@ int check_metadata_map(struct check *c)
 	if (!bits)
 		r = err_nomem(c->err, "metadata space map");
 	if (!r)
-		r = walk_large(&m, &sound);
+		r = check_walk_large(&m, &sound);
 	for (uint64_t i = 0; !r && c->stored && i < m.out->index.nr; i++) {
 		uint32_t used, first_free;
 

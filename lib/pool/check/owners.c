@@ -14,7 +14,7 @@ struct owner {
 	uint32_t dev; /* index in the view */
 };
 
-struct owners {
+struct owner_list {
 	struct owner *o;
 	size_t nr, cap;
 	uint32_t dev; /* being searched */
@@ -22,7 +22,7 @@ struct owners {
 
 static int note_owner(void *ctx, mblock_t block)
 {
-	struct owners *os = ctx;
+	struct owner_list *os = ctx;
 	struct owner *p = check_grow(os->o, os->nr, &os->cap, sizeof(*p));
 
 	if (!p)
@@ -42,7 +42,7 @@ static int by_block(const void *a, const void *b)
 }
 
 /* A damaged tree may lead to a node twice: an owner all the same is one owner. */
-static void drop_repeated(struct owners *os)
+static void drop_repeated(struct owner_list *os)
 {
 	size_t nr = 0;
 
@@ -52,7 +52,7 @@ static void drop_repeated(struct owners *os)
 	os->nr = nr;
 }
 
-static int find_owners(struct check *c, const struct view *v, struct owners *os)
+static int find_owners(struct check *c, const struct view *v, struct owner_list *os)
 {
 	for (size_t i = 0; i < v->nr; i++) {
 		os->dev = (uint32_t)i;
@@ -66,7 +66,7 @@ static int find_owners(struct check *c, const struct view *v, struct owners *os)
 }
 
 /* The owners of a block: os->o[first..end) */
-static size_t owners_of(const struct owners *os, uint64_t block, size_t *end)
+static size_t list_owners(const struct owner_list *os, uint64_t block, size_t *end)
 {
 	size_t lo = 0, hi = os->nr;
 
@@ -92,20 +92,20 @@ static uint64_t fault_block(const struct walk_fault *wf)
 }
 
 /* What can be seen of the owners' trees is not all: nobody shall count there. */
-static void mark_damaged(const struct walk_fault *wf, struct view *v, const struct owners *os)
+static void mark_damaged(const struct walk_fault *wf, struct view *v, const struct owner_list *os)
 {
 	size_t end;
 
-	for (size_t i = owners_of(os, fault_block(wf), &end); i < end; i++)
+	for (size_t i = list_owners(os, fault_block(wf), &end); i < end; i++)
 		v->dev[os->o[i].dev].damaged = true;
 }
 
 static int node_finding(struct check *c, const struct walk_fault *wf, const struct view *v,
-			const struct owners *os)
+			const struct owner_list *os)
 {
 	struct finding f =
 		finding_make(FOUND_NODE_UNREADABLE + (wf->fault - NODE_UNREADABLE), AREA_DEVICE);
-	size_t end, first = owners_of(os, fault_block(wf), &end);
+	size_t end, first = list_owners(os, fault_block(wf), &end);
 	uint32_t *dev = malloc((end - first + 1) * sizeof(*dev));
 
 	if (!dev)
@@ -157,8 +157,8 @@ static void sum_finding(struct check *c, const struct view *v, const struct devi
 	findings_add(&c->out->findings, &f, &d->id, 1);
 }
 
-static int issue_findings(struct check *c, const struct view *v, const struct owners *os,
-			  enum finding_kind kind, const struct owners *before)
+static int issue_findings(struct check *c, const struct view *v, const struct owner_list *os,
+			  enum finding_kind kind, const struct owner_list *before)
 {
 	struct sum *sum = calloc(v->nr + 1, sizeof(*sum));
 
@@ -167,11 +167,12 @@ static int issue_findings(struct check *c, const struct view *v, const struct ow
 	for (unsigned w = 0; w < stream_nr_workers(&c->stream); w++) {
 		for (size_t k = 0; k < c->map_worker[w].nr_issues; k++) {
 			const struct leaf_issue *i = &c->map_worker[w].issue[k];
-			size_t end, o = i->kind == kind ? owners_of(os, i->block, &end) : (end = 0);
+			size_t end,
+				o = i->kind == kind ? list_owners(os, i->block, &end) : (end = 0);
 			size_t live_end;
 
 			if (before && i->kind == kind &&
-			    owners_of(before, i->block, &live_end) != live_end)
+			    list_owners(before, i->block, &live_end) != live_end)
 				continue;
 			for (; o < end; o++)
 				if (kind != FOUND_SHARED_TIME ||
@@ -198,8 +199,8 @@ static bool nothing_wrong(struct check *c)
 }
 
 /* All findings of one view; those that the live view has (@before) are not repeated. */
-static int view_findings(struct check *c, struct view *v, struct owners *os,
-			 const struct owners *before)
+static int view_findings(struct check *c, struct view *v, struct owner_list *os,
+			 const struct owner_list *before)
 {
 	static const enum finding_kind kinds[] = { FOUND_DATA_OUTSIDE, FOUND_MAPPING_TIME,
 						   FOUND_SHARED_TIME };
@@ -212,8 +213,8 @@ static int view_findings(struct check *c, struct view *v, struct owners *os,
 		uint64_t key = fault_block(&fault[i]);
 
 		mark_damaged(&fault[i], v, os);
-		if (before ? owners_of(before, key, &end) == end
-			   : owners_of(os, key, &end) != end || v == &c->held)
+		if (before ? list_owners(before, key, &end) == end
+			   : list_owners(os, key, &end) != end || v == &c->held)
 			r = node_finding(c, &fault[i], v, os);
 	}
 	for (unsigned k = 0; k < ARRAY_SIZE(kinds) && !r; k++)
@@ -223,7 +224,7 @@ static int view_findings(struct check *c, struct view *v, struct owners *os,
 
 int check_device_findings(struct check *c)
 {
-	struct owners live = { 0 }, held = { 0 };
+	struct owner_list live = { 0 }, held = { 0 };
 	int r = 0;
 
 	if (nothing_wrong(c))

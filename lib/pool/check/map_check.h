@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef POOL_CHECK_MAPS_H
-#define POOL_CHECK_MAPS_H
-/* A space map being checked, private to check_maps.c (reads, compares) and check_judge.c. */
+#ifndef POOL_CHECK_MAP_CHECK_H
+#define POOL_CHECK_MAP_CHECK_H
+/* A space map being checked, private to maps.c (reads, compares), large.c and judge.c. */
 #include "pool/check/impl.h"
 
 /* Blocks whose pair is not what it should be */
@@ -53,12 +53,14 @@ static inline struct finding check_map_finding(const struct map_check *m, enum f
 	return finding_make(kind, m->area);
 }
 
-/* Leaf function of the tree of large counts; @ctx: the map_check. */
-int check_take_large(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
-		     const struct node *n);
+/* large.c: 0 or -errno */
+/* Compares the entries with the references found.  *sound: the tree was read without a fault. */
+int check_walk_large(struct map_check *m, bool *sound);
+/* Reads the tree again and keeps all of its entries: only when some are missing. */
+int check_reread_large(struct map_check *m);
 
 /*
- * After all bitmaps have been compared and the tree of large counts has been walked (@tree_sound:
+ * judge.c: after all bitmaps have been compared and the tree of large counts has been walked (@tree_sound:
  * without a fault): makes the findings.  0 or -errno.
  */
 int check_map_judge(struct map_check *m, bool tree_sound);
