@@ -14,6 +14,13 @@
 #include "base/cleanup.h"
 #include "pool/edit/impl.h"
 
+int edit_begin(struct pool_edit *p, struct err *err)
+{
+	if (!p->write)
+		return err_set(err, -EROFS, "the pool is opened for reading only");
+	return tm_trim(p->tm, err);
+}
+
 static uint64_t value64(const void *values, uint32_t i)
 {
 	le64 v;

@@ -172,13 +172,6 @@ bool edit_changed(const struct pool_edit *p)
 	return p->changed;
 }
 
-int edit_begin(struct pool_edit *p, struct err *err)
-{
-	if (!p->write)
-		return err_set(err, -EROFS, "the pool is opened for reading only");
-	return tm_trim(p->tm, err);
-}
-
 void edit_space(const struct pool_edit *p, struct edit_space *s)
 {
 	const struct sm_edit *map = tm_map(p->tm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef POOL_EDIT_IMPL_H
 #define POOL_EDIT_IMPL_H
-/* The inside of struct pool_edit, for edit.c, edit_device.c and edit_mapping.c. */
+/* The inside of struct pool_edit, private to this room. */
 #include "pdata/map/edit.h"
 #include "pool/edit/edit.h"
 
@@ -13,9 +13,9 @@ struct edit_dev {
 	struct btree_type type; /* map's, with this device in its name */
 	char name[40];
 	/*
-	 * The path to it in the top-level tree is this transaction's own.  It must be before the
-	 * device's tree is: as long as a held snapshot shares that path, its root
-	 * counts one reference less than it will.
+	 * The path to the device in the top-level tree is this transaction's own.  Shadow that
+	 * path before the device's tree: until then a held snapshot's reference is missing
+	 * from the root's count.
 	 */
 	bool touched;
 	bool root_changed; /* map.root is not what the top level says */
