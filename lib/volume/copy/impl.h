@@ -41,6 +41,7 @@ struct copy_state {
 	uint64_t stream_at; /* bytes written to a stream */
 };
 
+/* state.c */
 /* The buffer of @worker: its own, so no lock. NULL: no memory. */
 uint8_t *copy_buffer(struct copy_state *c, unsigned worker);
 
@@ -50,28 +51,28 @@ int copy_done(struct copy_state *c, _Atomic uint64_t *count, uint64_t bytes, str
 
 /*
  * Reads piece @k to @buf.  Where it has to wait for the disk, the coming pieces are announced first, so
- * that the disk has much to choose from.  Any thread.  copy_read.c
+ * that the disk has much to choose from.  Any thread.  read.c
  */
 int copy_read(struct copy_state *c, size_t k, uint8_t *buf, struct err *err);
 
 /*
  * Shares the beginning of @e with the output: *len bytes of it, which may be all or none.  When
  * the filesystem cannot, source->reflink is cleared and it is no error unless
- * REFLINK_ALWAYS.  copy_reflink.c
+ * REFLINK_ALWAYS.  reflink.c
  */
 int copy_reflink(struct copy_state *c, const struct extent *e, uint64_t *len, struct err *err);
 
 /*
  * Copies inside the kernel.  1: done; 0: cannot, source->kernel is cleared and nothing says
- * how much was done; or a negative errno.  Any thread.  copy_range.c
+ * how much was done; or a negative errno.  Any thread.  range.c
  */
 int copy_range(struct copy_state *c, struct copy_source *s, uint64_t from, uint64_t at, uint64_t len,
 	       struct err *err);
 
-/* Executes the plan, any order, on all workers; for files and devices.  copy_rw.c */
+/* Executes the plan, any order, on all workers; for files and devices.  rw.c */
 int copy_pieces(struct copy_state *c, struct err *err);
 
-/* Executes the plan in order into the stream.  copy_stream.c */
+/* Executes the plan in order into the stream.  stream.c */
 void copy_stream_init(struct copy_state *c);
 int copy_stream(struct copy_state *c, struct err *err);
 
