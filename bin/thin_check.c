@@ -221,8 +221,8 @@ static void print_json(const struct check_result *r)
 }
 
 /* Fixes what may be fixed; returns the exit code. */
-static int fix(struct cli *c, const struct options *o, struct io *io, struct jobs *jobs,
-	       const struct check_result *r)
+static int fix_metadata(struct cli *c, const struct options *o, struct io *io, struct jobs *jobs,
+			const struct check_result *r)
 {
 	struct fix_report rep;
 	struct err err;
@@ -274,7 +274,7 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 			print_json(&r);
 		else if (!c->quiet)
 			print_text(c, o, &r);
-		code = o->auto_repair || o->clear_flag ? fix(c, o, io, jobs, &r) : verdict(o, &r);
+		code = o->auto_repair || o->clear_flag ? fix_metadata(c, o, io, jobs, &r) : verdict(o, &r);
 		if (code == EXIT_DONE && o->clear_flag &&
 		    (o->check.skip_mappings || o->check.super_block_only))
 			code = verdict(o, &r);

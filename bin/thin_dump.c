@@ -187,7 +187,7 @@ static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 	d->emit.ctx = &d->cli;
 	r = text_sink_new(d->format, fd, name, &sink, err);
 	if (!r)
-		r = emit(&src.md, &src.stream, &d->emit, &sink, err);
+		r = emit_pool(&src.md, &src.stream, &d->emit, &sink, err);
 	if (r == -EUCLEAN || r == -EIO) /* what could be read */
 		(void)text_sink_flush(&sink, &ignored);
 	text_sink_free(&sink);

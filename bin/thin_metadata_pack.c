@@ -30,13 +30,13 @@ static int pack_into(struct io *in, int fd, const char *name, struct err *err)
 {
 	/* a group is a job: smaller metadata starts no thread */
 	struct jobs *jobs = jobs_new(in->size > 4 << 20 ? 0 : 1);
-	int e = jobs ? pack(in, fd, name, jobs, err) : err_nomem(err, "threads");
+	int e = jobs ? pack_file(in, fd, name, jobs, err) : err_nomem(err, "threads");
 
 	jobs_free(jobs);
 	return e;
 }
 
-static int pack_file(struct io *in, const char *output, struct err *err)
+static int pack_to(struct io *in, const char *output, struct err *err)
 {
 	struct out_file *out;
 	int e = out_file_open(output, &out, err);
@@ -63,7 +63,7 @@ static int run(const char *input, const char *output, struct err *err)
 	if (!e)
 		e = dev_open(arg.metadata, 0, &in, err);
 	if (!e)
-		e = strcmp(output, "-") ? pack_file(in, output, err) :
+		e = strcmp(output, "-") ? pack_to(in, output, err) :
 					  pack_into(in, STDOUT_FILENO, "standard output", err);
 	io_free(in);
 	pool_arg_fini(&arg);

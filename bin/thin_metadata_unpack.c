@@ -121,7 +121,7 @@ static int run(struct cli *cli, const char *input, struct output *o, bool force,
 		e = open_output(o, head.nr_blocks * MBLOCK_SIZE, err);
 	if (!e) {
 		jobs = jobs_new(in->size > 1 << 20 ? 0 : 1);
-		e = jobs ? unpack(in, &head, o->io, o->zeroed, jobs, &stats, err) :
+		e = jobs ? unpack_file(in, &head, o->io, o->zeroed, jobs, &stats, err) :
 			   err_nomem(err, "threads");
 	}
 	if (!e)

@@ -109,7 +109,7 @@ static int feed(void *ctx, const struct events *to, struct err *err)
 	const struct emit_options opt = { .problem = tell_problem, .ctx = &s->cli };
 
 	if (s->binary)
-		return emit(&s->pool.md, &s->pool.stream, &opt, to, err);
+		return emit_pool(&s->pool.md, &s->pool.stream, &opt, to, err);
 	if (lseek(s->xml_fd, 0, SEEK_SET) < 0)
 		return err_sys(err, -errno, "%s", s->input);
 	return xml_read(s->xml_fd, s->input, &(struct xml_options){ 0 }, to, err);

@@ -67,7 +67,7 @@ static int tell(struct io *io, struct jobs *jobs, const struct events *to, struc
 
 	stream_init(&s, io, jobs);
 	e = metadata_open(io, &live, &md, err);
-	return e < 0 ? e : emit(&md, &s, &opt, to, err);
+	return e < 0 ? e : emit_pool(&md, &s, &opt, to, err);
 }
 
 static void build_again(struct io *io, struct jobs *jobs)

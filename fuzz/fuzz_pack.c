@@ -44,7 +44,7 @@ static struct io *unpack_all(struct io *in)
 	jobs = jobs_new(1);
 	out = io_mem_new("out", h.nr_blocks * MBLOCK_SIZE);
 	MUST(jobs && out);
-	e = unpack(in, &h, out, true, jobs, &st, &err);
+	e = unpack_file(in, &h, out, true, jobs, &st, &err);
 	jobs_free(jobs);
 	if (!e)
 		return out;
@@ -65,7 +65,7 @@ static void file(const uint8_t *data, size_t len)
 	out = unpack_all(in);
 	if (out) {
 		fd = memfd_create("packed", 0);
-		MUST(fd >= 0 && !pack(out, fd, "packed", jobs, &err));
+		MUST(fd >= 0 && !pack_file(out, fd, "packed", jobs, &err));
 		packed = io_file_new(fd, "packed", (uint64_t)lseek(fd, 0, SEEK_END), false);
 		again = unpack_all(packed);
 		MUST(again && again->size == out->size);

@@ -459,7 +459,7 @@ struct extents_ctx {
 static int add_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind)
 {
 	struct extents_ctx *c = ctx;
-	uint32_t type = kind == EXTENT_HOLE ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0;
+	uint32_t type = kind == EXTENT_ZERO ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0;
 
 	if (nbdkit_add_extent(c->extents, at, len, type))
 		return -ENOMEM;

@@ -222,7 +222,7 @@ static void dump_reads_once(void)
 	make_pool(&c, 20, 100, 1500);
 	stream_init(&s, &c.io, jobs);
 	check(!metadata_open(&c.io, &md_opt, &md, &err));
-	check(!emit(&md, &s, &opt, &to, &err));
+	check(!emit_pool(&md, &s, &opt, &to, &err));
 	check_eq(nr_mappings, 120 * PART); /* what is shared is told once */
 	printf("# %llu blocks read with %llu requests\n", (unsigned long long)c.nr_blocks,
 	       (unsigned long long)c.nr_requests);

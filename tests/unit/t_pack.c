@@ -239,7 +239,7 @@ static struct packed pack_up(struct io *in, unsigned nr_jobs)
 	struct err err = { 0 };
 
 	check(p.fd >= 0 && jobs);
-	check_eq(pack(in, p.fd, "packed", jobs, &err), 0);
+	check_eq(pack_file(in, p.fd, "packed", jobs, &err), 0);
 	jobs_free(jobs);
 	p.io = io_file_new(p.fd, "packed", (uint64_t)lseek(p.fd, 0, SEEK_END), false);
 	check(p.io);
@@ -256,7 +256,7 @@ static int unpack_onto(struct io *in, struct io *out, bool zeroed, unsigned nr_j
 	if (!e && h.nr_blocks * MBLOCK_SIZE > out->size)
 		e = -ERANGE;
 	if (!e)
-		e = unpack(in, &h, out, zeroed, jobs, st, err);
+		e = unpack_file(in, &h, out, zeroed, jobs, st, err);
 	jobs_free(jobs);
 	return e;
 }

@@ -17,7 +17,7 @@
 #define MAX_COMMITS 200
 #define SUBSETS 10
 
-struct run {
+struct outcome {
 	struct io *meta, *data;
 	struct target *t;
 	struct target_dev *dev[3];
@@ -26,7 +26,7 @@ struct run {
 	unsigned nr;
 };
 
-static struct run run;
+static struct outcome run;
 static struct err err;
 static uint64_t rng_state = 88172645463325252ull;
 

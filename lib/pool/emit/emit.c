@@ -316,8 +316,8 @@ static void emitter_fini(struct emitter *e)
 	free(e->dev);
 }
 
-int emit(const struct metadata *md, struct stream *s, const struct emit_options *opt,
-	 const struct events *to, struct err *err)
+int emit_pool(const struct metadata *md, struct stream *s, const struct emit_options *opt,
+	      const struct events *to, struct err *err)
 {
 	struct emitter e = { .md = md, .s = s, .opt = opt, .to = to };
 	struct metadata_devices devices;

@@ -37,7 +37,7 @@ struct emit_options {
  * problems; all that could be read was told, but end_pool was not, so that the result is not
  * taken for the whole.  Another negative errno: the sink's, or no memory.
  */
-int emit(const struct metadata *md, struct stream *s, const struct emit_options *opt,
-	 const struct events *to, struct err *err);
+int emit_pool(const struct metadata *md, struct stream *s, const struct emit_options *opt,
+	      const struct events *to, struct err *err);
 
 #endif

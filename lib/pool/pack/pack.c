@@ -173,7 +173,7 @@ static void packer_fini(struct packer *p)
 	free(p->slot);
 }
 
-int pack(struct io *in, int fd, const char *name, struct jobs *jobs, struct err *err)
+int pack_file(struct io *in, int fd, const char *name, struct jobs *jobs, struct err *err)
 {
 	struct packer p = { .in = in, .fd = fd, .name = name };
 	struct jobs_pipe pipe = { .produce = pack_produce, .work = pack_work,

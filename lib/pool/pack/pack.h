@@ -14,7 +14,7 @@
  * Packs the blocks of @in (its size in whole blocks, capped at the format's limit) into @fd,
  * named @name in messages.  0 or -errno.
  */
-int pack(struct io *in, int fd, const char *name, struct jobs *jobs, struct err *err);
+int pack_file(struct io *in, int fd, const char *name, struct jobs *jobs, struct err *err);
 
 struct pack_header {
 	uint64_t nr_blocks; /* of the metadata that was packed */
@@ -36,7 +36,7 @@ struct unpack_stats {
  * flush, so that no part of the metadata can be taken for the whole.  Fails with -EBADMSG for
  * a damaged or cut-off file, naming the stream's place, and then leaves block 0 invalid.
  */
-int unpack(struct io *in, const struct pack_header *h, struct io *out, bool zeroed,
-	   struct jobs *jobs, struct unpack_stats *stats, struct err *err);
+int unpack_file(struct io *in, const struct pack_header *h, struct io *out, bool zeroed,
+		struct jobs *jobs, struct unpack_stats *stats, struct err *err);
 
 #endif

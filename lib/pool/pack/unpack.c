@@ -290,8 +290,8 @@ static void unpacker_free(struct unpacker *u)
 	free(u);
 }
 
-int unpack(struct io *in, const struct pack_header *h, struct io *out, bool zeroed,
-	   struct jobs *jobs, struct unpack_stats *stats, struct err *err)
+int unpack_file(struct io *in, const struct pack_header *h, struct io *out, bool zeroed,
+		struct jobs *jobs, struct unpack_stats *stats, struct err *err)
 {
 	struct unpacker *u = calloc(1, sizeof(*u));
 	struct jobs_pipe pipe = { .produce = unpack_produce, .work = unpack_work, .ctx = u };

@@ -56,7 +56,7 @@ static int emit_origin(struct walk *w, uint64_t end)
 				hole = end;
 		}
 		if (data > w->at)
-			r = emit(w, data - w->at, EXTENT_HOLE);
+			r = emit(w, data - w->at, EXTENT_ZERO);
 		if (!r && data < end)
 			r = emit(w, hole - data, EXTENT_DATA);
 		if (r)
@@ -72,7 +72,7 @@ static int emit_unmapped(struct walk *w, uint64_t end)
 	if (w->at < w->d->origin_size)
 		r = emit_origin(w, MIN(end, w->d->origin_size));
 	if (!r && w->at < end)
-		r = emit(w, end - w->at, EXTENT_HOLE);
+		r = emit(w, end - w->at, EXTENT_ZERO);
 	return r;
 }
 

@@ -26,6 +26,7 @@
 #include "dev/io.h"
 #include "pool/edit/edit.h"
 #include "pool/edit/message.h"
+#include "volume/map/map.h"
 #include "volume/open/table.h"
 
 struct target;
@@ -80,8 +81,10 @@ int target_flush(struct target *t, struct err *err);
 /* Commits when something has changed.  Errors stop the pool as said above. */
 int target_tick(struct target *t, struct err *err);
 
-enum extent_kind { EXTENT_DATA, EXTENT_HOLE /* reads as zeros */ };
-/* A return other than 0 ends the walk and is returned. */
+/*
+ * @kind: EXTENT_DATA, also for the bytes of the origin, or EXTENT_ZERO.  A return other than 0
+ * ends the walk and is returned.
+ */
 typedef int target_extent_fn(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind);
 /* What [at, at+len) consists of, ascending, neighbours of one kind joined. */
 int target_extents(struct target_dev *d, uint64_t len, uint64_t at, target_extent_fn *fn,
