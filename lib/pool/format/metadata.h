@@ -6,7 +6,7 @@
  * snapshot keeps.  Threads: reading the fields, any; the functions, one at a time.
  */
 #include "dev/stream.h"
-#include "pool/events/events.h"
+#include "pool/format/pool_info.h"
 #include "pool/format/superblock.h"
 
 struct metadata_options {

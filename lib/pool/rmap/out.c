@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/outbuf.h"
 #include "pool/rmap/impl.h"
 
 #define LANES_SPARE 3

@@ -16,7 +16,6 @@
 #include "base/outbuf.h"
 #include "dev/io.h"
 #include "pool/events/events.h"
-#include "pool/text/text.h"
 
 struct salvage_options {
 	/* Fields that the caller knows; they win over what the superblock says. */

@@ -20,12 +20,6 @@ struct xml_options {
 	const struct pool_overrides *overrides;
 	size_t read_len; /* bytes asked for at a time; 0: what is fast.  For tests */
 };
-struct pool_overrides {
-	bool has_transaction, has_data_block_size, has_nr_data_blocks;
-	uint64_t transaction;
-	uint64_t data_block_size; /* sectors */
-	uint64_t nr_data_blocks;
-};
 int xml_read(int fd, const char *name, const struct xml_options *opt, const struct events *to,
 	     struct err *err);
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef POOL_POOL_INFO_H
+#define POOL_POOL_INFO_H
+/* A pool, its devices and their mappings as plain values: what the events carry. */
+#include "base/units.h"
+
+struct pool_info {
+	char uuid[64];
+	uint32_t time;
+	uint64_t transaction;
+	uint32_t flags; /* superblock flags: bit 0 needs_check */
+	uint32_t version;
+	uint32_t data_block_size; /* sectors */
+	uint64_t nr_data_blocks;
+	uint64_t metadata_snap; /* block of the metadata snapshot a dump was made through; 0: none */
+	bool has_version;	/* XML may lack it */
+};
+
+struct device_info {
+	uint32_t dev_id;
+	uint64_t mapped_blocks;
+	uint64_t transaction;
+	uint32_t creation_time;
+	uint32_t snap_time;
+};
+
+/* @len mappings: virtual block vbegin+i -> data block dbegin+i, all of the same @time. */
+struct run {
+	vblock_t vbegin;
+	dblock_t dbegin;
+	uint64_t len;
+	uint32_t time;
+};
+
+/* Values of a pool that the user gives in place of those found. */
+struct pool_overrides {
+	bool has_transaction, has_data_block_size, has_nr_data_blocks;
+	uint64_t transaction;
+	uint64_t data_block_size; /* sectors */
+	uint64_t nr_data_blocks;
+};
+
+#endif
