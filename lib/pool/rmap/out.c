@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/outbuf.h"
 #include "pool/rmap/impl.h"
 
 #define LANES_SPARE 3

@@ -13,6 +13,7 @@
  * Memory: RMAP_KEPT (4 bytes a run where single blocks lie anywhere, some 14 bytes at most), 56 bytes
  * a metadata block that is a leaf, that of the walk and of the owners, half a MiB to 2.5 MiB a worker.
  */
+#include "base/outbuf.h"
 #include "base/runs.h"
 #include "pool/forest/forest.h"
 
