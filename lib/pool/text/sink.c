@@ -295,12 +295,3 @@ void text_sink_free(struct events *e)
 	free(s);
 	e->ctx = NULL;
 }
-
-void text_add_plain(struct outbuf *out, const char *s)
-{
-	for (; *s; s++) {
-		bool odd = *s < ' ' || *s > '~' || strchr("\"&<>\\'", *s);
-
-		outbuf_add(out, odd ? "_" : s, 1);
-	}
-}

@@ -3,8 +3,8 @@
 #define POOL_TEXT_SINK_H
 /*
  * What the three text forms of a pool have in common (merging of runs, buffering,
- * writing) stands in text_sink.c; a form only says how each thing is spelled.
- * Private to the text sinks; everybody else uses xml.h.
+ * writing) stands in sink.c; a form only says how each thing is spelled.
+ * Private to this room; others use text.h.
  */
 #include "pool/events/events.h"
 
@@ -30,7 +30,7 @@ struct text_form {
 
 extern const struct text_form text_form_xml, text_form_human, text_form_json;
 
-/* @s between quotes may stand in XML and in JSON: other characters than these become '_'. */
+/* plain.c.  @s between quotes may stand in XML and in JSON: other characters than these become '_'. */
 void text_add_plain(struct outbuf *out, const char *s);
 
 /* A form's runs, with what spells one of them in at most @run_len bytes. */
