@@ -127,23 +127,6 @@ uint32_t salvage_where(const struct salvage *s, uint32_t block)
 	return st ? st->at : block;
 }
 
-void salvage_apply_mends(const struct salvage *s, uint32_t at, void *buf)
-{
-	const struct mend *m = s->mends.data;
-	size_t lo = 0, hi = s->mends.nr;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (m[mid].at < at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo < s->mends.nr && m[lo].at == at)
-		((uint8_t *)buf)[m[lo].byte] ^= m[lo].mask;
-}
-
 int salvage_get(struct salvage *s, uint32_t block, void *buf, struct err *err)
 {
 	uint32_t at = salvage_where(s, block);
