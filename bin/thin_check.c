@@ -191,7 +191,7 @@ static void print_text(struct cli *c, const struct options *o, const struct chec
 			 "until thin_check --clear-needs-check-flag clears it");
 }
 
-static void print_json(const struct check_result *r)
+static void print_json(struct cli *c, const struct check_result *r)
 {
 	const struct findings *fs = &r->findings;
 	struct outbuf out;
@@ -216,7 +216,7 @@ static void print_json(const struct check_result *r)
 	findings_json(fs, &out);
 	outbuf_str(&out, "\n}\n");
 	if (!out.error)
-		fwrite(out.data, 1, out.len, stdout);
+		cli_write(c, out.data, out.len);
 	outbuf_fini(&out);
 }
 
@@ -271,7 +271,7 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 		code = cli_fail(c, ret, &err);
 	} else {
 		if (o->json)
-			print_json(&r);
+			print_json(c, &r);
 		else if (!c->quiet)
 			print_text(c, o, &r);
 		code = o->auto_repair || o->clear_flag ? fix_metadata(c, o, io, jobs, &r) : verdict(o, &r);

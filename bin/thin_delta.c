@@ -70,14 +70,15 @@ static const char *const kind_names[] = { "same", "different", "left_only", "rig
 
 static int write_out(struct diff *d, bool all, struct err *err)
 {
+	int r;
+
 	if (d->out.error)
 		return err_nomem(err, "text");
 	if (!all && d->out.len < 1 << 18)
 		return 0;
-	if (fwrite(d->out.data, 1, d->out.len, stdout) != d->out.len)
-		return err_sys(err, -errno, "cannot write to standard output");
+	r = cli_write(&d->cli, d->out.data, d->out.len);
 	outbuf_reset(&d->out);
-	return 0;
+	return r;
 }
 
 static void attr(struct outbuf *out, const char *name, uint64_t v)

@@ -19,7 +19,7 @@ enum { OPT_DEV_ID = 256, OPT_SKIP, OPT_NO_SHARED, OPT_TRANSACTION, OPT_BLOCK_SIZ
 
 static const struct opt opts[] = {
 	{ 'o', "output", ARG_REQUIRED, "FILE",
-	  "write to FILE, which is replaced when the dump is complete", 'o' },
+	  "write to FILE, which is replaced when the dump is complete; - is standard output", 'o' },
 	{ 'f', "format", ARG_REQUIRED, "TYPE", "xml (default), human_readable or json", 'f' },
 	{ 'r', "repair", ARG_NONE, NULL, "dump what thin_repair would recover", 'r' },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
@@ -111,7 +111,7 @@ static void parse_option(struct dump *d, int id)
 
 	switch (id) {
 	case 'o':
-		d->output = c->arg;
+		d->output = strcmp(c->arg, "-") ? c->arg : NULL;
 		break;
 	case 'f':
 		parse_format(d);

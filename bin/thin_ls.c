@@ -440,7 +440,7 @@ static int print_rows(struct ls *ls, const struct table *table, struct err *err)
 		add_table(ls, &out);
 	r = out.error ? err_nomem(err, "text") : 0;
 	if (!r)
-		fwrite(out.data, 1, out.len, stdout);
+		r = cli_write(&ls->cli, out.data, out.len);
 	outbuf_fini(&out);
 	return r;
 }

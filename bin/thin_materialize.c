@@ -157,50 +157,55 @@ static void read_options(struct cli *c, struct options *o)
 		cli_usage_error(c, "--reflink=always: a stream shares nothing");
 }
 
+/* What --map prints. */
+struct map_out {
+	struct cli *cli;
+	struct outbuf *text;
+	bool more; /* json: not the first extent */
+};
+
 static int print_extent(void *ctx, const struct extent *e, struct err *err)
 {
 	static const char *const kinds[] = { "zero", "data", "origin" };
-	struct outbuf *b = ctx;
+	struct map_out *m = ctx;
+	struct outbuf *b = m->text;
+	int r = 0;
 
 	outbuf_printf(b, "%" PRIu64 " %" PRIu64 " %s", e->at, e->len, kinds[e->kind]);
 	if (e->kind != EXTENT_ZERO)
 		outbuf_printf(b, " %" PRIu64, e->from);
 	outbuf_str(b, "\n");
 	if (b->len >= 1 << 16) {
-		fwrite(b->data, 1, b->len, stdout);
+		r = cli_write(m->cli, b->data, b->len);
 		outbuf_reset(b);
 	}
-	return b->error || ferror(stdout) ? err_set(err, -EIO, "output error") : 0;
+	return b->error ? err_nomem(err, "text") : r;
 }
-
-struct json_map {
-	struct outbuf *b;
-	bool more;
-};
 
 static int print_json_extent(void *ctx, const struct extent *e, struct err *err)
 {
 	static const char *const kinds[] = { "zero", "data", "origin" };
-	struct json_map *j = ctx;
-	struct outbuf *b = j->b;
+	struct map_out *m = ctx;
+	struct outbuf *b = m->text;
+	int r = 0;
 
 	outbuf_printf(b, "%s\n    { \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"kind\": \"%s\"",
-		      j->more ? "," : "", e->at, e->len, kinds[e->kind]);
-	j->more = true;
+		      m->more ? "," : "", e->at, e->len, kinds[e->kind]);
+	m->more = true;
 	if (e->kind != EXTENT_ZERO)
 		outbuf_printf(b, ", \"offset\": %" PRIu64, e->from);
 	outbuf_str(b, " }");
 	if (b->len >= 1 << 16) {
-		fwrite(b->data, 1, b->len, stdout);
+		r = cli_write(m->cli, b->data, b->len);
 		outbuf_reset(b);
 	}
-	return b->error || ferror(stdout) ? err_set(err, -EIO, "output error") : 0;
+	return b->error ? err_nomem(err, "text") : r;
 }
 
 static int print_map(struct cli *c, const struct options *o, const struct volume *v)
 {
 	struct outbuf b;
-	struct json_map j = { .b = &b };
+	struct map_out m = { .cli = c, .text = &b };
 	struct err err = { 0 };
 	int r;
 
@@ -210,18 +215,14 @@ static int print_map(struct cli *c, const struct options *o, const struct volume
 			      "{\n  \"device\": %u,\n  \"size\": %" PRIu64 ",\n  \"block_size\": %" PRIu64
 			      ",\n  \"extents\": [",
 			      v->dev_id, v->map.size, v->map.block_len);
-		r = map_walk(&v->map, print_json_extent, &j, &err);
-		outbuf_str(&b, j.more ? "\n  ]\n}\n" : "]\n}\n");
+		r = map_walk(&v->map, print_json_extent, &m, &err);
+		outbuf_str(&b, m.more ? "\n  ]\n}\n" : "]\n}\n");
 	} else {
-		r = map_walk(&v->map, print_extent, &b, &err);
+		r = map_walk(&v->map, print_extent, &m, &err);
 	}
-	if (!ferror(stdout)) {
-		fwrite(b.data, 1, b.len, stdout);
-		outbuf_fini(&b);
-		return cli_finish(c, r < 0 ? cli_fail(c, r, &err) : EXIT_DONE);
-	}
+	cli_write(c, b.data, b.len);
 	outbuf_fini(&b);
-	return cli_finish(c, EXIT_IO);
+	return cli_finish(c, r < 0 ? cli_fail(c, r, &err) : EXIT_DONE);
 }
 
 static void say_notes(struct cli *c, const struct volume *v)

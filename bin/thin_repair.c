@@ -165,22 +165,22 @@ static void print_report(struct repair *r, struct salvage *s)
 		salvage_report_json(s, &out);
 	else
 		salvage_report(s, r->cli.verbose || r->dry_run, &out);
-	if (r->json && !r->cli.quiet && out.len)
-		fwrite(out.data, 1, out.len, stdout);
+	if (r->json && !r->cli.quiet)
+		cli_write(&r->cli, out.data, out.len);
 	else if (out.len)
 		print_lines(r, &out);
 	outbuf_fini(&out);
 }
 
-static int list_roots(struct salvage *s, struct err *err)
+static int list_roots(struct cli *c, struct salvage *s, struct err *err)
 {
 	struct outbuf out;
 	int e;
 
 	outbuf_init(&out);
 	e = salvage_list_roots(s, &out, err);
-	if (!e && out.len)
-		fwrite(out.data, 1, out.len, stdout);
+	if (!e)
+		e = cli_write(c, out.data, out.len);
 	outbuf_fini(&out);
 	return e;
 }
@@ -242,7 +242,7 @@ static int repair(struct repair *r, struct err *err)
 		e = err_set(err, -EINVAL, "'%s' is input and output: the damaged metadata is still needed",
 			    r->output);
 	if (p.salvage && r->list_roots) {
-		e = list_roots(p.salvage, err);
+		e = list_roots(&r->cli, p.salvage, err);
 		totals.lossless = true;
 	} else if (!e) {
 		if (!r->dry_run)

@@ -88,9 +88,8 @@ static int write_text(void *ctx, const struct outbuf *text, struct err *err)
 	size_t skip = a->json && !a->any && text->len ? 1 : 0;
 
 	a->any |= text->len > 0;
-	if (fwrite(text->data + skip, 1, text->len - skip, stdout) != text->len - skip)
-		return err_sys(err, errno ? -errno : -EIO, "cannot write to standard output");
-	return 0;
+	(void)err; /* cli_finish() tells */
+	return cli_write(&a->cli, text->data + skip, text->len - skip);
 }
 
 static void tell_problem(void *ctx, const char *text)

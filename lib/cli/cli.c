@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd_write.h"
 #include "base/parse.h"
 
 /* Ids of the options that every command has and that are handled here. */
@@ -243,10 +244,19 @@ int cli_next(struct cli *c)
 	return 0;
 }
 
-__attribute__((format(printf, 2, 0))) static void say(const struct cli *c, const char *fmt,
+/* The first failure counts; errno of a later attempt may be of something else. */
+static int flush_stdout(struct cli *c)
+{
+	errno = 0;
+	if ((fflush(stdout) || ferror(stdout)) && !c->output_error)
+		c->output_error = errno ? -errno : -EIO;
+	return c->output_error;
+}
+
+__attribute__((format(printf, 2, 0))) static void say(struct cli *c, const char *fmt,
 						       va_list ap)
 {
-	fflush(stdout);
+	flush_stdout(c);
 	fprintf(stderr, "%s: ", c->cmd->name);
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
@@ -308,18 +318,25 @@ int cli_exit_code(int code)
 
 int cli_fail(struct cli *c, int code, const struct err *err)
 {
-	if (code != -EPIPE)
+	if (code != -EPIPE && !c->output_error)
 		cli_error(c, "%s", err->text);
 	return cli_exit_code(code);
 }
 
+int cli_write(struct cli *c, const void *data, size_t len)
+{
+	if (!flush_stdout(c))
+		c->output_error = fd_write(STDOUT_FILENO, "standard output", data, len, NULL);
+	return c->output_error;
+}
+
 int cli_finish(struct cli *c, int code)
 {
-	errno = 0;
-	if (!fflush(stdout) && !ferror(stdout))
+	if (!flush_stdout(c))
 		return code;
-	if (errno != EPIPE)
-		cli_error(c, "output error: %s", strerror(errno ? errno : EIO));
+	if (c->output_error != -EPIPE && !c->quiet)
+		fprintf(stderr, "%s: cannot write to standard output: %s\n", c->cmd->name,
+			strerror(-c->output_error));
 	return EXIT_IO;
 }
 

@@ -56,6 +56,7 @@ struct cli {
 	struct option longopts[CLI_MAX_OPTIONS];
 	char shortopts[CLI_MAX_OPTIONS * 3];
 	char refused[3];
+	int output_error; /* -errno of the first write to stdout that failed */
 };
 
 /*
@@ -77,7 +78,15 @@ void cli_note(struct cli *c, const char *fmt, ...) __attribute__((format(printf,
 int cli_fail(struct cli *c, int code, const struct err *err);
 /* The exit code for a negative errno: EXIT_IO for what devices and files say, else EXIT_DAMAGE. */
 int cli_exit_code(int code);
-/* Flushes stdout; EXIT_IO with a message when that fails (silent for a closed pipe), else @code. */
+/*
+ * Writes to standard output, after what printf() has buffered.  0 or -errno, which cli_finish()
+ * tells: cli_fail() says nothing more once standard output has failed.
+ */
+int cli_write(struct cli *c, const void *data, size_t len);
+/*
+ * Flushes stdout; @code, or EXIT_IO when something could not be written there: with the one
+ * message that names the cause, silently where the reader has closed the pipe.
+ */
 int cli_finish(struct cli *c, int code);
 /* Values of options; a mistake is a usage error that names the option. */
 uint64_t cli_u64(struct cli *c, const char *option);

@@ -262,6 +262,44 @@ expect() {
 	done
 }
 
+# much output, which stdio passes on in pieces, as well as little
+@test "a closed pipe is silent and a full disk is named once, in every form of output" {
+	[ -c /dev/full ] || skip "no /dev/full"
+	cd "$BATS_TEST_TMPDIR"
+	"$abs_top_builddir/bench/mkpool" frag 0.01 big
+	truncate -s 1G data
+	while read -r c; do
+		run --separate-stderr bash -c "$c | :"
+		[ -z "$stderr" ] || { echo "$c: $stderr"; return 1; }
+		run --separate-stderr bash -c "$c >/dev/full"
+		expect 74 "$c"
+		[ "$(grep -c . <<<"$stderr")" -eq 1 ] && [[ "$stderr" == *"No space left on device" ]] ||
+			{ echo "$c: $stderr"; return 1; }
+	done <<-'EOF'
+	thin_dump big
+	thin_dump -o - big
+	thin_dump -f json big
+	thin_dump -f human_readable big
+	thin_dump --repair big
+	thin_delta --thin1 1 --thin2 1 big
+	thin_delta --verbose --thin1 1 --thin2 1 big
+	thin_delta -f json --thin1 1 --thin2 1 big
+	thin_rmap --region 0..1000000 big
+	thin_rmap -f json --region 0..1000000 big
+	thin_ls big
+	thin_ls --format json big
+	thin_check big
+	thin_check --format json big
+	thin_repair --list-roots -i big
+	thin_repair --dry-run --format json -i big
+	thin_materialize --data-dev data --map big 1
+	thin_materialize --data-dev data --map=json big 1
+	thin_metadata_pack -i big -o -
+	thin_metadata_size -b64k -s1t -m1000
+	thin_dump --help
+	EOF
+}
+
 @test "a closed stdout does not end up in somebody's file" {
 	for c in thin_dump thin_ls thin_check; do
 		run --separate-stderr bash -c "$c '$DIR/meta' >&-"

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd_write.h"
 #include "base/overflow.h"
 #include "pdata/block/format.h"
 #include "pool/pack/impl.h"
@@ -43,29 +44,13 @@ struct packer {
 	size_t nr_slots;
 };
 
-static int write_all(const struct packer *p, const uint8_t *data, size_t len, struct err *err)
-{
-	ssize_t n;
-
-	while (len) {
-		n = write(p->fd, data, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, -errno, "cannot write to %s", p->name);
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int write_header(const struct packer *p, struct err *err)
 {
 	const le64 h[] = { le64_make(PACK_MAGIC), le64_make(PACK_VERSION), le64_make(MBLOCK_SIZE),
 			   le64_make(p->nr_blocks) };
 
 	static_assert(sizeof(h) == PACK_HEADER_LEN, "four u64");
-	return write_all(p, (const uint8_t *)h, sizeof(h), err);
+	return fd_write(p->fd, p->name, h, sizeof(h), err);
 }
 
 static bool all_zero(const uint8_t *block)
@@ -154,7 +139,7 @@ static int pack_consume(void *ctx, size_t slot, struct err *err)
 {
 	struct packer *p = ctx;
 
-	return write_all(p, p->slot[slot].out, p->slot[slot].len, err);
+	return fd_write(p->fd, p->name, p->slot[slot].out, p->slot[slot].len, err);
 }
 
 static void packer_fini(struct packer *p)

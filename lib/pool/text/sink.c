@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd_write.h"
 #include "pool/text/text.h"
 
 #define FLUSH_LEN ((size_t)256 << 10) /* bytes gathered before a write */
@@ -24,33 +24,13 @@ struct text_sink {
 	bool empty; /* nothing written yet inside of this def or device */
 };
 
-/* A descriptor that somebody made non-blocking (a shared terminal, a pipe) is waited for. */
-static int write_all(struct text_sink *s, const char *p, size_t len, struct err *err)
-{
-	struct pollfd pfd = { .fd = s->fd, .events = POLLOUT };
-	ssize_t n;
-
-	while (len) {
-		n = write(s->fd, p, len);
-		if (n >= 0) {
-			p += n;
-			len -= (size_t)n;
-		} else if (errno == EAGAIN) {
-			poll(&pfd, 1, -1);
-		} else if (errno != EINTR) {
-			return err_sys(err, -errno, "cannot write to %s", s->name);
-		}
-	}
-	return 0;
-}
-
 static int flush(struct text_sink *s, struct err *err)
 {
 	int r;
 
 	if (s->out.error)
 		return err_nomem(err, "text buffer");
-	r = write_all(s, s->out.data, s->out.len, err);
+	r = fd_write(s->fd, s->name, s->out.data, s->out.len, err);
 	outbuf_reset(&s->out);
 	return r;
 }
@@ -224,7 +204,7 @@ static int sink_rendered(void *ctx, const struct outbuf *text, struct err *err)
 		return flush_if_full(s, err);
 	}
 	r = flush(s, err);
-	return r < 0 ? r : write_all(s, text->data + skip, text->len - skip, err);
+	return r < 0 ? r : fd_write(s->fd, s->name, text->data + skip, text->len - skip, err);
 }
 
 static const struct events_ops text_ops = {

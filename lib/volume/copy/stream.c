@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/fd_write.h"
 #include "volume/copy/impl.h"
 
 #define PIPE_LEN (1 << 20)
@@ -26,18 +27,12 @@ static int write_error(const struct copy_state *c, struct err *err)
 
 static int write_all(struct copy_state *c, const uint8_t *data, uint64_t len, struct err *err)
 {
-	ssize_t n;
+	int r = fd_write(c->out->fd, c->out->path, data, len, err);
 
-	while (len) {
-		n = write(c->out->fd, data, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return write_error(c, err);
-		data += n;
-		len -= (uint64_t)n;
-		c->stream_at += (uint64_t)n;
-	}
+	if (r)
+		return err_sys(err, r, "%s: cannot write, at offset %llu or behind it", c->out->path,
+			       (unsigned long long)c->stream_at);
+	c->stream_at += len;
 	return 0;
 }
 
