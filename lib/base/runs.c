@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
+#include "base/vec.h"
+
 void runs_init(struct runs *r)
 {
 	*r = (struct runs){ 0 };
@@ -16,35 +19,10 @@ void runs_fini(struct runs *r)
 	runs_init(r);
 }
 
-static int reserve_one(struct runs *r)
-{
-	size_t cap = r->cap ? r->cap * 2 : 16;
-	struct run64 *run;
-
-	if (r->nr < r->cap)
-		return 0;
-	run = reallocarray(r->run, cap, sizeof(*run));
-	if (!run)
-		return -ENOMEM;
-	r->run = run;
-	r->cap = cap;
-	return 0;
-}
-
 /* Index of the first run that ends at or after @v. */
 static size_t first_reaching(const struct runs *r, uint64_t v)
 {
-	size_t lo = 0, hi = r->nr;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (r->run[mid].end < v)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return search_first(i, r->nr, r->run[i].end >= v);
 }
 
 int runs_add(struct runs *r, uint64_t begin, uint64_t end)
@@ -57,7 +35,7 @@ int runs_add(struct runs *r, uint64_t begin, uint64_t end)
 	for (past = first; past < r->nr && r->run[past].begin <= end; past++)
 		;
 	if (past == first) {
-		if (reserve_one(r) < 0)
+		if (vec_reserve(r->run, r->cap, r->nr + 1))
 			return -ENOMEM;
 		memmove(r->run + first + 1, r->run + first, (r->nr - first) * sizeof(*r->run));
 		r->run[first] = (struct run64){ begin, end };

@@ -5,49 +5,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CAP_MIN 64
+#define SHIFT_FIRST 58 /* 64 slots */
 
-static size_t home(const struct umap *m, uint64_t key1)
+/* The high bits of the product depend on all bits of the key. */
+static size_t home(const struct umap *m, uint64_t key)
 {
-	return (size_t)((key1 * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & (m->cap - 1);
+	return (size_t)((key ^ key >> 32) * UINT64_C(0x9E3779B97F4A7C15) >> m->shift);
 }
 
 void umap_init(struct umap *m)
 {
-	*m = (struct umap){ 0 };
+	*m = (struct umap) { 0 };
 }
 
 void umap_fini(struct umap *m)
 {
 	free(m->slot);
-	*m = (struct umap){ 0 };
+	umap_init(m);
 }
 
-void umap_clear(struct umap *m)
+/* The slot of @key, or the empty one where it would go.  @m has at least one empty slot. */
+static size_t find(const struct umap *m, uint64_t key)
 {
-	umap_fini(m);
-}
+	size_t i = home(m, key);
 
-/* The slot of @key1, or the empty one where it would go.  @m has at least one empty slot. */
-static size_t find(const struct umap *m, uint64_t key1)
-{
-	size_t i = home(m, key1);
-
-	while (m->slot[i].key1 && m->slot[i].key1 != key1)
+	while (m->slot[i].value && m->slot[i].key != key)
 		i = (i + 1) & (m->cap - 1);
 	return i;
 }
 
 static int grow(struct umap *m)
 {
-	struct umap bigger = { .cap = m->cap ? m->cap * 2 : CAP_MIN, .nr = m->nr };
+	unsigned shift = m->cap ? m->shift - 1 : SHIFT_FIRST;
+	struct umap bigger = { .cap = (size_t)1 << (64 - shift), .shift = shift, .nr = m->nr };
 
 	bigger.slot = calloc(bigger.cap, sizeof(*bigger.slot));
 	if (!bigger.slot)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->cap; i++)
-		if (m->slot[i].key1)
-			bigger.slot[find(&bigger, m->slot[i].key1)] = m->slot[i];
+		if (m->slot[i].value)
+			bigger.slot[find(&bigger, m->slot[i].key)] = m->slot[i];
 	free(m->slot);
 	*m = bigger;
 	return 0;
@@ -59,21 +56,16 @@ int umap_put(struct umap *m, uint64_t key, uint64_t value)
 
 	if ((m->nr + 1) * 4 > m->cap * 3 && grow(m))
 		return -ENOMEM;
-	i = find(m, key + 1);
-	if (!m->slot[i].key1)
+	i = find(m, key);
+	if (!m->slot[i].value)
 		m->nr++;
-	m->slot[i] = (struct umap_slot){ key + 1, value };
+	m->slot[i] = (struct umap_slot) { key, value };
 	return 0;
 }
 
-uint64_t *umap_get(const struct umap *m, uint64_t key)
+uint64_t umap_get(const struct umap *m, uint64_t key)
 {
-	size_t i;
-
-	if (!m->nr)
-		return NULL;
-	i = find(m, key + 1);
-	return m->slot[i].key1 ? &m->slot[i].value : NULL;
+	return m->nr ? m->slot[find(m, key)].value : 0;
 }
 
 /* Closes the gap, so that no probe chain is cut and no tombstones pile up. */
@@ -83,19 +75,19 @@ void umap_del(struct umap *m, uint64_t key)
 
 	if (!m->nr)
 		return;
-	gap = find(m, key + 1);
-	if (!m->slot[gap].key1)
+	gap = find(m, key);
+	if (!m->slot[gap].value)
 		return;
-	for (i = (gap + 1) & mask; m->slot[i].key1; i = (i + 1) & mask) {
-		size_t h = home(m, m->slot[i].key1);
+	for (i = (gap + 1) & mask; m->slot[i].value; i = (i + 1) & mask) {
+		size_t h = home(m, m->slot[i].key);
 
-		/* May the entry at i move to the gap?  Not when its home lies after the gap. */
+		/* An entry whose home lies after the gap must stay behind it. */
 		if (((i - h) & mask) < ((i - gap) & mask))
 			continue;
 		m->slot[gap] = m->slot[i];
 		gap = i;
 	}
-	m->slot[gap].key1 = 0;
+	m->slot[gap].value = 0;
 	m->nr--;
 }
 
@@ -125,9 +117,9 @@ uint64_t *umap_keys(const struct umap *m)
 size_t umap_next(const struct umap *m, size_t i, uint64_t *key, uint64_t *value)
 {
 	for (; i < m->cap; i++) {
-		if (!m->slot[i].key1)
+		if (!m->slot[i].value)
 			continue;
-		*key = m->slot[i].key1 - 1;
+		*key = m->slot[i].key;
 		*value = m->slot[i].value;
 		return i + 1;
 	}

@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 
 #define GAP_MAX 16		/* blocks read in vain to save a request */
 #define BUFFERED_BATCH 64	/* blocks */
@@ -232,17 +233,7 @@ static unsigned nr_threads(const struct call *c)
 /* First entry at or past @block. */
 static size_t entries_before(const mblock_t *list, size_t nr, mblock_t block)
 {
-	size_t lo = 0;
-
-	while (lo < nr) {
-		size_t mid = lo + (nr - lo) / 2;
-
-		if (list[mid] < block)
-			lo = mid + 1;
-		else
-			nr = mid;
-	}
-	return lo;
+	return search_first(i, nr, list[i] >= block);
 }
 
 int stream_read(struct stream *s, const mblock_t *list, size_t nr, stream_fn *fn, void *ctx,

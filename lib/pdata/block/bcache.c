@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pdata/block/node.h"
 #include "base/umap.h"
+#include "pdata/block/node.h"
 
 #define WRITE_MAX 256 /* blocks of one request */
 
@@ -68,7 +68,7 @@ void bcache_drop(struct bcache *c)
 
 	for (size_t i = 0; (i = umap_next(&c->blocks, i, &key, &value));)
 		block_free((struct block *)(uintptr_t)value);
-	umap_clear(&c->blocks);
+	umap_fini(&c->blocks);
 	c->lru.prev = c->lru.next = &c->lru;
 	c->nr_clean = c->nr_dirty = 0;
 }
@@ -83,9 +83,7 @@ void bcache_free(struct bcache *c)
 
 static struct block *find(const struct bcache *c, mblock_t at)
 {
-	uint64_t *v = umap_get(&c->blocks, at);
-
-	return v ? (struct block *)(uintptr_t)*v : NULL;
+	return umap_get_ptr(&c->blocks, at);
 }
 
 /* A new clean block of undefined contents. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/search.h"
 #include "pdata/block/csum.h"
 
 const char *node_fault_text(enum node_fault f)
@@ -135,17 +136,7 @@ enum node_fault node_open(struct node *n, const void *block, mblock_t at, uint32
 
 int node_search(const struct node *n, uint64_t key)
 {
-	int lo = -1, hi = (int)n->nr; /* key(lo) <= key < key(hi) */
-
-	while (hi - lo > 1) {
-		int mid = lo + (hi - lo) / 2;
-
-		if (node_key(n, (uint32_t)mid) <= key)
-			lo = mid;
-		else
-			hi = mid;
-	}
-	return lo;
+	return (int)search_first(i, n->nr, node_key(n, i) > key) - 1;
 }
 
 void node_init(struct disk_node *block, bool leaf, uint32_t value_size)

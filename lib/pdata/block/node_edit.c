@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "pdata/block/node_edit.h"
 
+#include "base/search.h"
+
 #define SPREAD_MAX 3
 
 static void set_nr(struct disk_node *n, uint32_t nr)
@@ -10,17 +12,7 @@ static void set_nr(struct disk_node *n, uint32_t nr)
 
 int ne_search(const struct disk_node *n, uint64_t key)
 {
-	int lo = -1, hi = (int)ne_nr(n); /* key(lo) <= key < key(hi) */
-
-	while (hi - lo > 1) {
-		int mid = lo + (hi - lo) / 2;
-
-		if (ne_key(n, (uint32_t)mid) <= key)
-			lo = mid;
-		else
-			hi = mid;
-	}
-	return lo;
+	return (int)search_first(i, ne_nr(n), ne_key(n, i) > key) - 1;
 }
 
 void ne_insert(struct disk_node *n, uint32_t i, uint64_t key, const void *value)

@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 
 #include "base/overflow.h"
+#include "base/umap.h"
 #include "pdata/block/format.h"
 
 #define HIGH	     0xAAAAAAAAAAAAAAAAull
@@ -30,12 +31,7 @@
 #define BITMAP_WORDS (ENTRIES_PER_BITMAP / WORD_ENTRIES)
 #define PAGE_SHIFT   8
 #define PAGE_LEN     (1u << PAGE_SHIFT)
-
-/* More than 258 references: rare enough for a plain list. */
-struct large {
-	uint64_t block;
-	uint32_t more; /* beyond 3 + 255 */
-};
+#define PAGE_TOP     (3u + UINT8_MAX) /* the greatest count without struct refmap.large */
 
 struct refmap {
 	uint64_t nr_blocks;
@@ -46,9 +42,8 @@ struct refmap {
 	uint8_t **page; /* by block >> PAGE_SHIFT; NULL until needed */
 	bool shared;
 	_Atomic bool has_pages, failed;
-	pthread_mutex_t lock; /* of large[] */
-	struct large *large;  /* open addressing; more == 0: empty slot */
-	size_t large_cap, large_nr;
+	pthread_mutex_t lock; /* of large */
+	struct umap large;    /* more than 258 references, which is rare: block -> count beyond that */
 };
 
 static const uint8_t pair_count[4] = { 0, 2, 1, 3 }; /* by (high, low) */
@@ -129,7 +124,7 @@ void refmap_free(struct refmap *m)
 	else
 		free(m->word);
 	free(m->page);
-	free(m->large);
+	umap_fini(&m->large);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 }
@@ -144,76 +139,25 @@ bool refmap_failed(const struct refmap *m)
 	return m->failed;
 }
 
-static size_t large_slot(const struct large *t, size_t cap, uint64_t b)
-{
-	size_t i = (size_t)((b * 0x9E3779B97F4A7C15ull) >> 20) & (cap - 1);
-
-	while (t[i].more && t[i].block != b)
-		i = (i + 1) & (cap - 1);
-	return i;
-}
-
-static bool large_grow(struct refmap *m)
-{
-	size_t cap = m->large_cap ? m->large_cap * 2 : 64;
-	struct large *t = calloc(cap, sizeof(*t));
-
-	if (!t)
-		return false;
-	for (size_t i = 0; i < m->large_cap; i++)
-		if (m->large[i].more)
-			t[large_slot(t, cap, m->large[i].block)] = m->large[i];
-	free(m->large);
-	m->large = t;
-	m->large_cap = cap;
-	return true;
-}
-
 static void large_add(struct refmap *m, uint64_t b, uint32_t n)
 {
-	struct large *l;
+	uint64_t more;
 
 	pthread_mutex_lock(&m->lock);
-	if (m->large_nr * 2 >= m->large_cap && !large_grow(m)) {
+	more = MIN(umap_get(&m->large, b) + n, (uint64_t)UINT32_MAX - PAGE_TOP);
+	if (umap_put(&m->large, b, more))
 		m->failed = true;
-	} else {
-		l = &m->large[large_slot(m->large, m->large_cap, b)];
-		m->large_nr += !l->more;
-		l->block = b;
-		l->more = l->more > UINT32_MAX - 258 - n ? UINT32_MAX - 258 : l->more + n;
-	}
 	pthread_mutex_unlock(&m->lock);
 }
 
 static uint32_t large_get(struct refmap *m, uint64_t b)
 {
-	uint32_t more = 0;
+	uint64_t more;
 
 	pthread_mutex_lock(&m->lock);
-	if (m->large_cap)
-		more = m->large[large_slot(m->large, m->large_cap, b)].more;
+	more = umap_get(&m->large, b);
 	pthread_mutex_unlock(&m->lock);
-	return more;
-}
-
-/* The slots that follow are put anew, so that no probe chain is cut. */
-static void large_drop(struct refmap *m, uint64_t b)
-{
-	size_t i, k;
-
-	if (!m->large_cap)
-		return;
-	i = large_slot(m->large, m->large_cap, b);
-	if (!m->large[i].more)
-		return;
-	m->large[i].more = 0;
-	m->large_nr--;
-	for (k = (i + 1) & (m->large_cap - 1); m->large[k].more; k = (k + 1) & (m->large_cap - 1)) {
-		struct large l = m->large[k];
-
-		m->large[k].more = 0;
-		m->large[large_slot(m->large, m->large_cap, l.block)] = l;
-	}
+	return (uint32_t)more;
 }
 
 static uint8_t *page_at(struct refmap *m, uint64_t b)
@@ -443,7 +387,7 @@ uint32_t refmap_get(const struct refmap *m, uint64_t b)
 	if (!p || p[b & (PAGE_LEN - 1)] < UINT8_MAX)
 		return 3 + (p ? p[b & (PAGE_LEN - 1)] : 0);
 	/* taking the lock changes nothing that a reader could see */
-	return 3 + UINT8_MAX + large_get((struct refmap *)(uintptr_t)m, b);
+	return PAGE_TOP + large_get((struct refmap *)(uintptr_t)m, b);
 }
 
 void refmap_set(struct refmap *m, uint64_t b, uint32_t count)
@@ -453,13 +397,13 @@ void refmap_set(struct refmap *m, uint64_t b, uint32_t count)
 	uint8_t *p = m->page[b >> PAGE_SHIFT];
 
 	if (p && p[b & (PAGE_LEN - 1)] == UINT8_MAX)
-		large_drop(m, b);
+		umap_del(&m->large, b);
 	if (count > 3 && !p)
 		p = page_at(m, b);
 	if (p)
 		p[b & (PAGE_LEN - 1)] = count <= 3 ? 0 : (uint8_t)MIN(count - 3, 255u);
-	if (p && count > 3 + UINT8_MAX)
-		large_add(m, b, count - 3 - UINT8_MAX);
+	if (p && count > PAGE_TOP)
+		large_add(m, b, count - PAGE_TOP);
 	*w = (*w & ~(3ull << shift)) | (uint64_t)count_pair[MIN(count, 3u)] << shift;
 	/* A page must be found by free_pages(): keep it only under a pair of 11. */
 	if (p && count < 3) {

@@ -30,7 +30,7 @@ int sm_edit_flush_overflows(struct sm_edit *sm, struct err *err)
 		return err_nomem(err, "reference counts");
 	umap_init(&sm->overflows);
 	for (size_t i = 0; !r && i < todo.nr; i++) {
-		uint32_t count = (uint32_t)*umap_get(&todo, keys[i]);
+		uint32_t count = (uint32_t)(umap_get(&todo, keys[i]) - 1);
 		le32 value = le32_make(count);
 
 		if (count)
@@ -64,7 +64,7 @@ static int place_pages(struct sm_edit *sm, size_t *nr, struct err *err)
 	if (!keys && n)
 		return err_nomem(err, "space map");
 	for (size_t i = 0; i < n; i++) {
-		struct sm_page *p = (struct sm_page *)(uintptr_t)*umap_get(&sm->pages, keys[i]);
+		struct sm_page *p = umap_get_ptr(&sm->pages, keys[i]);
 
 		if (!p->dirty || p->to)
 			continue;
@@ -101,7 +101,7 @@ static int put_pages(struct sm_edit *sm, struct err *err)
 	if (!keys && n)
 		return err_nomem(err, "space map");
 	for (size_t i = 0; !r && i < n; i++) {
-		struct sm_page *p = (struct sm_page *)(uintptr_t)*umap_get(&sm->pages, keys[i]);
+		struct sm_page *p = umap_get_ptr(&sm->pages, keys[i]);
 
 		if (p->dirty)
 			r = put_page(sm, p, err);

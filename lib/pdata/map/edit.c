@@ -75,7 +75,7 @@ static void drop_pages(struct sm_edit *sm)
 
 	for (size_t i = 0; (i = umap_next(&sm->pages, i, &key, &value));)
 		sm_page_free((struct sm_page *)(uintptr_t)value);
-	umap_clear(&sm->pages);
+	umap_fini(&sm->pages);
 	sm->last = NULL;
 }
 
@@ -90,7 +90,7 @@ void sm_edit_fini(struct sm_edit *sm)
 void sm_edit_abort(struct sm_edit *sm, const struct sm_root *root)
 {
 	drop_pages(sm);
-	umap_clear(&sm->overflows);
+	umap_fini(&sm->overflows);
 	sm->index_known = sm->index_dirty = sm->full = sm->changed = sm->formatting = false;
 	sm->nr_fresh = sm->nr_dirty = 0;
 	take_root(sm, root);
@@ -142,14 +142,14 @@ static uint32_t page_end(const struct sm_edit *sm, uint64_t i)
 
 static struct sm_page *find_page(struct sm_edit *sm, uint64_t i)
 {
-	uint64_t *v;
+	struct sm_page *p;
 
 	if (sm->last && sm->last->index == i)
 		return sm->last;
-	v = umap_get(&sm->pages, i);
-	if (v)
-		sm->last = (struct sm_page *)(uintptr_t)*v;
-	return v ? sm->last : NULL;
+	p = umap_get_ptr(&sm->pages, i);
+	if (p)
+		sm->last = p;
+	return p;
 }
 
 static int add_page(struct sm_edit *sm, struct sm_page *p, struct err *err)
@@ -203,15 +203,15 @@ static int page_of(struct sm_edit *sm, uint64_t b, struct sm_page **p, uint32_t 
 
 static int overflow_count(struct sm_edit *sm, uint64_t b, uint32_t *count, struct err *err)
 {
-	uint64_t *v = umap_get(&sm->overflows, b);
+	uint64_t known = umap_get(&sm->overflows, b);
 	le32 n;
 	int r;
 
-	if (v && *v) {
-		*count = (uint32_t)*v;
+	if (known > 1) {
+		*count = (uint32_t)(known - 1);
 		return 0;
 	}
-	r = v ? -ENOENT : btree_lookup(&sm->overflow, b, &n, err);
+	r = known ? -ENOENT : btree_lookup(&sm->overflow, b, &n, err);
 	if (r == -ENOENT || (!r && le32_get(n) < 3))
 		return err_set(err, -EUCLEAN,
 			       "%s block %llu is marked as used more than twice, but its count is missing",
@@ -239,7 +239,7 @@ static int set_count(struct sm_edit *sm, struct sm_page *p, uint64_t b, uint32_t
 {
 	uint32_t i = (uint32_t)(b % ENTRIES_PER_BITMAP);
 
-	if ((old > 2 || new > 2) && umap_put(&sm->overflows, b, new > 2 ? new : 0))
+	if ((old > 2 || new > 2) && umap_put(&sm->overflows, b, new > 2 ? new + UINT64_C(1) : 1))
 		return err_nomem(err, "reference counts");
 	sm->changed = true;
 	if (old > 2 && new > 2)
@@ -433,7 +433,7 @@ int sm_edit_trim(struct sm_edit *sm, struct err *err)
 		return 0;
 	keys = umap_keys(&sm->pages);
 	for (size_t i = 0, nr = sm->pages.nr; keys && i < nr; i++) {
-		struct sm_page *p = (struct sm_page *)(uintptr_t)*umap_get(&sm->pages, keys[i]);
+		struct sm_page *p = umap_get_ptr(&sm->pages, keys[i]);
 
 		if (p->dirty)
 			continue;

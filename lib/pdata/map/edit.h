@@ -37,7 +37,7 @@ struct sm_edit {
 	struct btree overflow, index_tree;
 	uint64_t cursor; /* where the search for a free block begins */
 	struct umap pages;    /* bitmap number -> struct sm_page * */
-	struct umap overflows; /* block -> count, where it changed and is or was above two */
+	struct umap overflows; /* counts above two that changed: block -> count + 1; 1: no longer */
 	struct sm_page *last;  /* the page used last */
 	struct disk_index_entry *index; /* self: MAX_METADATA_BITMAPS of them */
 };

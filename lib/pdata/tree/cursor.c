@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 
 #define FIRST_WINDOW 4	/* leaves of the first batch after a seek */
 #define HINT_WINDOW 64	/* from this size on the next batch is announced while this one is used */
@@ -110,23 +111,12 @@ static size_t pending(const struct queue *q)
 
 static int queue_reserve(struct queue *q, size_t more)
 {
-	size_t cap;
-	struct ref *r;
-
 	if (q->pos) {
 		memmove(q->ref, q->ref + q->pos, pending(q) * sizeof(*q->ref));
 		q->nr -= q->pos;
 		q->pos = 0;
 	}
-	if (q->nr + more <= q->cap)
-		return 0;
-	cap = q->nr + more + q->cap / 2;
-	r = realloc(q->ref, cap * sizeof(*r));
-	if (!r)
-		return -ENOMEM;
-	q->ref = r;
-	q->cap = cap;
-	return 0;
+	return vec_reserve(q->ref, q->cap, q->nr + more);
 }
 
 static int restart(struct btree_cursor *c)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/search.h"
 #include "pdata/tree/impl.h"
 
 void walk_forget(struct walk *w)
@@ -69,7 +70,7 @@ const struct walk_fault *walk_faults(struct walk *w, size_t *nr)
 
 enum node_fault walk_fault_of(struct walk *w, mblock_t block)
 {
-	size_t lo = 0, hi, nr;
+	size_t at, nr;
 	const struct walk_fault *f;
 
 	if (block >= w->s.nr_blocks)
@@ -77,17 +78,9 @@ enum node_fault walk_fault_of(struct walk *w, mblock_t block)
 	if (!(w->flag[block] & (WALK_LOST | WALK_RANGED)))
 		return NODE_OK;
 	f = walk_faults(w, &nr);
-	for (hi = nr; lo < hi;) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (f[mid].block < block)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < nr && f[lo].block == block; lo++)
-		if (f[lo].parent == WALK_NONE)
-			return f[lo].fault;
+	for (at = search_first(i, nr, f[i].block >= block); at < nr && f[at].block == block; at++)
+		if (f[at].parent == WALK_NONE)
+			return f[at].fault;
 	return NODE_UNREADABLE; /* only when memory for the list ran out */
 }
 

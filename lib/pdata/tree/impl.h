@@ -81,8 +81,6 @@ static inline uint32_t *walk_inner(const struct walk *w, mblock_t b)
 }
 
 /* btree_walk.c */
-/* Room for one more in a growing array; NULL: no memory. */
-void *walk_grow(void *array, size_t nr, size_t *cap, size_t size);
 void walk_raise_u32(uint32_t *p, uint32_t v);
 /* Does the block belong to something else than these trees? */
 bool walk_foreign(const struct walk *w, uint64_t b);

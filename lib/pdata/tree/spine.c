@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 
+#include "base/vec.h"
 #include "pdata/tree/impl.h"
 
 /* A wave goes one level down; a node whose first children are bad needs two waves more. */
@@ -17,12 +18,11 @@
 
 int walk_note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last)
 {
-	struct spine_node *p = walk_grow(me->spine, me->nr_spine, &me->cap_spine, sizeof(*p));
+	struct spine_node *p = vec_add(me->spine, me->nr_spine, me->cap_spine);
 
 	if (!p)
 		return -ENOMEM;
-	me->spine = p;
-	p[me->nr_spine++] = (struct spine_node) { b, first, last };
+	*p = (struct spine_node){ b, first, last };
 	return 0;
 }
 

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "pdata/tree/impl.h"
 
 struct wave {
@@ -87,27 +88,13 @@ void walk_free(struct walk *w)
 	free(w);
 }
 
-/* Room for one more in a growing array; NULL: no memory. */
-void *walk_grow(void *array, size_t nr, size_t *cap, size_t size)
-{
-	void *p;
-
-	if (nr < *cap)
-		return array;
-	p = reallocarray(array, *cap ? *cap * 2 : 16, size);
-	if (p)
-		*cap = *cap ? *cap * 2 : 16;
-	return p;
-}
-
 static int add_fault(struct walk_worker *me, const struct walk_fault *f)
 {
-	struct walk_fault *p = walk_grow(me->fault, me->nr_faults, &me->cap_faults, sizeof(*p));
+	struct walk_fault *p = vec_add(me->fault, me->nr_faults, me->cap_faults);
 
 	if (!p)
 		return -ENOMEM;
-	me->fault = p;
-	p[me->nr_faults++] = *f;
+	*p = *f;
 	return 0;
 }
 
@@ -325,11 +312,10 @@ static int note_underfull(struct walk *w, struct walk_worker *me, uint32_t b)
 
 	if (w->root[b / 8] & 1u << b % 8)
 		return 0;
-	p = walk_grow(me->underfull, me->nr_underfull, &me->cap_underfull, sizeof(*p));
+	p = vec_add(me->underfull, me->nr_underfull, me->cap_underfull);
 	if (!p)
 		return -ENOMEM;
-	me->underfull = p;
-	p[me->nr_underfull++] = b;
+	*p = b;
 	return 0;
 }
 

@@ -115,11 +115,11 @@ static void forget(struct edit_dev *d)
 
 void edit_dev_forget(struct pool_edit *p, uint32_t id)
 {
-	uint64_t *v = umap_get(&p->devs, id);
+	struct edit_dev *d = umap_get_ptr(&p->devs, id);
 
-	if (!v)
+	if (!d)
 		return;
-	forget((struct edit_dev *)(uintptr_t)*v);
+	forget(d);
 	umap_del(&p->devs, id);
 }
 
@@ -129,7 +129,7 @@ void edit_dev_forget_all(struct pool_edit *p)
 
 	for (size_t i = 0; (i = umap_next(&p->devs, i, &key, &value));)
 		forget((struct edit_dev *)(uintptr_t)value);
-	umap_clear(&p->devs);
+	umap_fini(&p->devs);
 }
 
 static int no_such_device(uint32_t id, struct err *err)
@@ -168,14 +168,14 @@ static struct edit_device decode(uint32_t id, const struct disk_details *disk)
 
 int edit_dev_get(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct err *err)
 {
-	uint64_t *known = umap_get(&p->devs, id);
+	struct edit_dev *known = umap_get_ptr(&p->devs, id);
 	struct disk_details disk;
 	struct edit_device info;
 	le64 root;
 	int r;
 
 	if (known) {
-		*out = (struct edit_dev *)(uintptr_t)*known;
+		*out = known;
 		return 0;
 	}
 	r = btree_lookup(&p->details, id, &disk, err);
@@ -232,7 +232,7 @@ int edit_sync(struct pool_edit *p, struct err *err)
 	if (!ids && p->devs.nr)
 		return err_nomem(err, "devices");
 	for (size_t i = 0; !r && i < p->devs.nr; i++) {
-		struct edit_dev *d = (struct edit_dev *)(uintptr_t)*umap_get(&p->devs, ids[i]);
+		struct edit_dev *d = umap_get_ptr(&p->devs, ids[i]);
 
 		if (d->root_changed) {
 			le64 root = le64_make(d->map.root);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BASE_VEC_H
+#define BASE_VEC_H
+/*
+ * Growing arrays.  An array is three variables or fields of the caller's own:
+ *
+ *	struct run64 *run;	its elements, from malloc(), NULL while there are none
+ *	size_t nr, cap;		elements in use, elements that there is room for
+ *
+ * All three begin as zero; free(run) gives the memory back.  The capacity at least doubles
+ * whenever the array grows, so n additions copy O(n) elements.  Growing may move the elements:
+ * pointers to them are then void.  When there is no memory the array stays as it was.
+ *
+ * vec_reserve() and vec_add() are macros over the pointer and the capacity themselves, so that
+ * elements keep their type.  They evaluate an argument more than once.
+ * Threads: one at a time.
+ */
+#include <errno.h>
+#include <stddef.h>
+
+/*
+ * Behind the macros: @array, which has room for *@cap elements of @size bytes, with room for at
+ * least @want, and in *@cap for how many.  NULL: no memory, nothing changed.
+ */
+void *vec_grown(void *array, size_t *cap, size_t want, size_t size);
+
+/* Makes room for @want elements in all.  0 or -ENOMEM. */
+#define vec_reserve(array, cap, want)                                                        \
+	({                                                                                   \
+		size_t *vec_cap = &(cap), vec_want = (want);                                 \
+		int vec_r = 0;                                                               \
+                                                                                             \
+		if (vec_want > *vec_cap) {                                                   \
+			void *vec_p = vec_grown(array, vec_cap, vec_want, sizeof(*(array))); \
+                                                                                             \
+			if (vec_p)                                                           \
+				(array) = vec_p;                                             \
+			else                                                                 \
+				vec_r = -ENOMEM;                                             \
+		}                                                                            \
+		vec_r;                                                                       \
+	})
+
+/* Appends one element, its contents undefined, and gives a pointer to it.  NULL: no memory. */
+#define vec_add(array, nr, cap) (vec_reserve(array, cap, (nr) + 1) ? NULL : &(array)[(nr)++])
+
+#endif
