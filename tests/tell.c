@@ -315,11 +315,11 @@ static int on_their_mapping(void *ctx, vblock_t v, const struct mapping *theirs)
 }
 
 struct device_list {
-	struct edit_device dev[MAX_DEVS];
+	struct device_info dev[MAX_DEVS];
 	size_t nr;
 };
 
-static int list_device(void *ctx, const struct edit_device *d)
+static int list_device(void *ctx, const struct device_info *d)
 {
 	struct device_list *l = ctx;
 
@@ -338,21 +338,21 @@ static void compare_devices(struct other *o)
 	if (a.nr != b.nr)
 		differ(o, "number of devices", 0, a.nr, b.nr);
 	for (size_t i = 0; i < MIN(a.nr, b.nr); i++) {
-		const struct edit_device *x = &a.dev[i], *y = &b.dev[i];
+		const struct device_info *x = &a.dev[i], *y = &b.dev[i];
 
 		o->nr_devices++;
-		o->id = y->id;
-		if (x->id != y->id)
-			differ(o, "id", i, x->id, y->id);
+		o->id = y->dev_id;
+		if (x->dev_id != y->dev_id)
+			differ(o, "id", i, x->dev_id, y->dev_id);
 		if (x->mapped_blocks != y->mapped_blocks)
 			differ(o, "mapped blocks", 0, x->mapped_blocks, y->mapped_blocks);
-		if (x->transaction_id != y->transaction_id)
-			differ(o, "transaction", 0, x->transaction_id, y->transaction_id);
+		if (x->transaction != y->transaction)
+			differ(o, "transaction", 0, x->transaction, y->transaction);
 		if (x->creation_time != y->creation_time)
 			differ(o, "creation time", 0, x->creation_time, y->creation_time);
-		if (x->snapshotted_time != y->snapshotted_time)
-			differ(o, "snapshotted time", 0, x->snapshotted_time, y->snapshotted_time);
-		if (edit_each_mapping(o->theirs, y->id, 0, UINT64_MAX, on_their_mapping, o, &err) < 0)
+		if (x->snap_time != y->snap_time)
+			differ(o, "snapshotted time", 0, x->snap_time, y->snap_time);
+		if (edit_each_mapping(o->theirs, y->dev_id, 0, UINT64_MAX, on_their_mapping, o, &err) < 0)
 			die(o->t, "their mappings");
 	}
 }
@@ -388,7 +388,7 @@ static void compare_bytes(struct other *o, struct target *theirs)
 
 	for (size_t i = 0; i < o->t->nr; i++) {
 		struct named *d = &o->t->dev[i];
-		struct edit_device info;
+		struct device_info info;
 		uint64_t n;
 
 		if (edit_device(o->theirs, d->id, &info, &err))

@@ -56,14 +56,14 @@ static int sign_mapping(void *ctx, vblock_t v, const struct mapping *m)
 	return 0;
 }
 
-static int sign_device(void *ctx, const struct edit_device *d)
+static int sign_device(void *ctx, const struct device_info *d)
 {
 	struct signing *s = ctx;
 
-	mix(&s->hash, d->id);
+	mix(&s->hash, d->dev_id);
 	mix(&s->hash, d->mapped_blocks);
-	mix(&s->hash, (uint64_t)d->creation_time << 32 | d->snapshotted_time);
-	mix(&s->hash, d->transaction_id);
+	mix(&s->hash, (uint64_t)d->creation_time << 32 | d->snap_time);
+	mix(&s->hash, d->transaction);
 	return 0;
 }
 
@@ -72,7 +72,7 @@ static uint64_t signature(struct pool_edit *p)
 {
 	const struct superblock *sb = edit_superblock(p);
 	struct signing s = { .pool = p, .hash = 14695981039346656037ull };
-	struct edit_device d;
+	struct device_info d;
 
 	check_eq(edit_each_device(p, sign_device, &s, &err), 0);
 	for (uint32_t id = 0; id < 40; id++)

@@ -55,7 +55,7 @@ static bool needs_check(void)
 
 static uint64_t mapped(void)
 {
-	struct edit_device d;
+	struct device_info d;
 
 	check_eq(edit_device(target_pool(w.t), 0, &d, &err), 0);
 	return d.mapped_blocks;

@@ -79,18 +79,6 @@ static int uncount_unused(struct build *b, struct err *err)
 	return 0;
 }
 
-static int write_superblock(struct build *b, const struct superblock *sb, struct err *err)
-{
-	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
-	int r;
-
-	if (!block)
-		return err_nomem(err, "superblock");
-	superblock_seal(sb, block, 0);
-	r = io_write(b->out, block, MBLOCK_SIZE, 0, err);
-	return r < 0 ? r : io_flush(b->out, err);
-}
-
 int build_end(struct build *b, struct err *err)
 {
 	struct superblock sb = {
@@ -121,5 +109,5 @@ int build_end(struct build *b, struct err *err)
 	r = block_writer_finish(&b->w, err);
 	if (!r)
 		r = io_flush(b->out, err);
-	return r ? r : write_superblock(b, &sb, err);
+	return r ? r : superblock_write(&sb, b->out, err);
 }

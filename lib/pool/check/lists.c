@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "pool/check/impl.h"
+#include "pool/format/pool_info.h"
 
 /* --- top level and details --- */
 
@@ -18,7 +19,7 @@ static int take_list_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t a
 	(void)attr;
 	for (uint32_t i = 0; i < n->nr; i++) {
 		struct list_entry *e = check_grow(me->e, me->nr, &me->cap, sizeof(*e));
-		struct disk_details d;
+		struct device_info d;
 
 		if (!e)
 			return -ENOMEM;
@@ -29,10 +30,10 @@ static int take_list_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t a
 			e->root = node_value64(n, i);
 			continue;
 		}
-		memcpy(&d, node_value(n, i), sizeof(d));
-		e->mapped = le64_get(d.mapped_blocks);
-		e->creation_time = le32_get(d.creation_time);
-		e->snap_time = le32_get(d.snapshotted_time);
+		device_info_decode(&d, (uint32_t)e->key, node_value(n, i));
+		e->mapped = d.mapped_blocks;
+		e->creation_time = d.creation_time;
+		e->snap_time = d.snap_time;
 	}
 	return 0;
 }

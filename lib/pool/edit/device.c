@@ -137,40 +137,29 @@ static int no_such_device(uint32_t id, struct err *err)
 	return err_set(err, -ENOENT, "device %u does not exist", id);
 }
 
-static int add_dev(struct pool_edit *p, const struct edit_device *info, mblock_t root,
+static int add_dev(struct pool_edit *p, const struct device_info *info, mblock_t root,
 		   struct edit_dev **out, struct err *err)
 {
 	struct edit_dev *d = calloc(1, sizeof(*d));
 
-	if (!d || umap_put(&p->devs, info->id, (uintptr_t)d)) {
+	if (!d || umap_put(&p->devs, info->dev_id, (uintptr_t)d)) {
 		free(d);
 		return err_nomem(err, "device");
 	}
 	d->pool = p;
 	d->info = *info;
-	snprintf(d->name, sizeof(d->name), "mapping tree of device %u", info->id);
+	snprintf(d->name, sizeof(d->name), "mapping tree of device %u", info->dev_id);
 	d->type = mapping_type(p, d->name);
 	d->map = (struct btree){ p->tm, &d->type, root };
 	*out = d;
 	return 0;
 }
 
-static struct edit_device decode(uint32_t id, const struct disk_details *disk)
-{
-	return (struct edit_device){
-		.id = id,
-		.mapped_blocks = le64_get(disk->mapped_blocks),
-		.transaction_id = le64_get(disk->transaction_id),
-		.creation_time = le32_get(disk->creation_time),
-		.snapshotted_time = le32_get(disk->snapshotted_time),
-	};
-}
-
 int edit_dev_get(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct err *err)
 {
 	struct edit_dev *known = umap_get_ptr(&p->devs, id);
 	struct disk_details disk;
-	struct edit_device info;
+	struct device_info info;
 	le64 root;
 	int r;
 
@@ -187,7 +176,7 @@ int edit_dev_get(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct
 		return err_set(err, -EUCLEAN, "device %u has details but no mapping tree", id);
 	if (r)
 		return r;
-	info = decode(id, &disk);
+	device_info_decode(&info, id, &disk);
 	return add_dev(p, &info, le64_get(root), out, err);
 }
 
@@ -211,14 +200,11 @@ int edit_dev_touch(struct pool_edit *p, uint32_t id, struct edit_dev **out, stru
 
 static int put_details(struct pool_edit *p, struct edit_dev *d, struct err *err)
 {
-	struct disk_details disk = {
-		.mapped_blocks = le64_make(d->info.mapped_blocks),
-		.transaction_id = le64_make(d->info.transaction_id),
-		.creation_time = le32_make(d->info.creation_time),
-		.snapshotted_time = le32_make(d->info.snapshotted_time),
-	};
-	int r = btree_insert(&p->details, d->info.id, &disk, NULL, err);
+	struct disk_details disk;
+	int r;
 
+	device_info_encode(&d->info, &disk);
+	r = btree_insert(&p->details, d->info.dev_id, &disk, NULL, err);
 	if (!r)
 		d->info_changed = false;
 	return r;
@@ -266,12 +252,12 @@ static int must_not_exist(struct pool_edit *p, uint32_t id, struct err *err)
 }
 
 /* Enters a new device with the tree at @root, whose reference becomes the top level's. */
-static int enter(struct pool_edit *p, const struct edit_device *info, mblock_t root,
+static int enter(struct pool_edit *p, const struct device_info *info, mblock_t root,
 		 struct err *err)
 {
 	le64 value = le64_make(root);
 	struct edit_dev *d;
-	int r = btree_insert(&p->top, info->id, &value, NULL, err);
+	int r = btree_insert(&p->top, info->dev_id, &value, NULL, err);
 
 	if (!r)
 		r = add_dev(p, info, root, &d, err);
@@ -284,11 +270,11 @@ int edit_create_thin(struct pool_edit *p, uint32_t id, struct err *err)
 {
 	struct btree t = { .tm = p->tm };
 	struct btree_type type = mapping_type(p, "mapping tree");
-	struct edit_device info = {
-		.id = id,
-		.transaction_id = p->sb.transaction_id,
+	struct device_info info = {
+		.dev_id = id,
+		.transaction = p->sb.transaction_id,
 		.creation_time = p->sb.time,
-		.snapshotted_time = p->sb.time,
+		.snap_time = p->sb.time,
 	};
 	int r = edit_begin(p, err);
 
@@ -304,7 +290,7 @@ int edit_create_thin(struct pool_edit *p, uint32_t id, struct err *err)
 
 int edit_create_snap(struct pool_edit *p, uint32_t id, uint32_t origin, struct err *err)
 {
-	struct edit_device info;
+	struct device_info info;
 	struct edit_dev *o;
 	int r = edit_begin(p, err);
 
@@ -326,14 +312,14 @@ int edit_create_snap(struct pool_edit *p, uint32_t id, uint32_t origin, struct e
 	if (r)
 		return r;
 	p->sb.time++;
-	o->info.snapshotted_time = p->sb.time;
+	o->info.snap_time = p->sb.time;
 	o->info_changed = true;
-	info = (struct edit_device){
-		.id = id,
+	info = (struct device_info){
+		.dev_id = id,
 		.mapped_blocks = o->info.mapped_blocks,
-		.transaction_id = p->sb.transaction_id,
+		.transaction = p->sb.transaction_id,
 		.creation_time = p->sb.time,
-		.snapshotted_time = p->sb.time,
+		.snap_time = p->sb.time,
 	};
 	return enter(p, &info, o->map.root, err);
 }
@@ -356,7 +342,7 @@ int edit_delete(struct pool_edit *p, uint32_t id, struct err *err)
 	return r == -ENOENT ? no_such_device(id, err) : r;
 }
 
-int edit_device(struct pool_edit *p, uint32_t id, struct edit_device *out, struct err *err)
+int edit_device(struct pool_edit *p, uint32_t id, struct device_info *out, struct err *err)
 {
 	struct edit_dev *d;
 	int r = edit_dev_get(p, id, &d, err);
@@ -374,11 +360,9 @@ struct each_device {
 static int each_details(void *ctx, uint64_t id, const void *value)
 {
 	struct each_device *e = ctx;
-	struct disk_details disk;
-	struct edit_device d;
+	struct device_info d;
 
-	memcpy(&disk, value, sizeof(disk));
-	d = decode((uint32_t)id, &disk);
+	device_info_decode(&d, (uint32_t)id, value);
 	return e->fn(e->ctx, &d);
 }
 

@@ -18,20 +18,14 @@ const struct btree_type edit_details_type = {
 
 static int read_superblock(struct io *io, struct superblock *sb, struct err *err)
 {
-	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
 	enum sb_fault f;
 	int r;
 
-	if (!block)
-		return err_nomem(err, "superblock");
 	if (io->size < MBLOCK_SIZE)
 		return err_set(err, -EINVAL, "%s is too small for metadata", io->name);
-	r = io_read(io, block, MBLOCK_SIZE, 0, err);
-	if (r)
+	r = superblock_read(io, 0, sb, &f, err);
+	if (r || f == SB_OK)
 		return r;
-	f = superblock_open(sb, block, 0);
-	if (f == SB_OK)
-		return 0;
 	return err_set(err, f == SB_ALL_ZERO ? -ENODATA : f == SB_BAD_CSUM ? -EBADMSG : -EUCLEAN,
 		       "the superblock of %s %s", io->name, sb_fault_text(f));
 }
@@ -234,18 +228,6 @@ int edit_grow_metadata(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
 	return r ? err_prefix(err, r, "growing the metadata space map") : 0;
 }
 
-static int write_superblock(struct pool_edit *p, const struct superblock *sb, struct err *err)
-{
-	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
-	int r;
-
-	if (!block)
-		return err_nomem(err, "superblock");
-	superblock_seal(sb, block, 0);
-	r = io_write(p->io, block, MBLOCK_SIZE, 0, err);
-	return r ? r : io_flush(p->io, err);
-}
-
 static int prepare(struct pool_edit *p, struct superblock *sb, struct err *err)
 {
 	int r = edit_sync(p, err);
@@ -273,7 +255,7 @@ int edit_commit(struct pool_edit *p, bool *unsure, struct err *err)
 	r = prepare(p, &sb, err);
 	if (r)
 		return r;
-	r = write_superblock(p, &sb, err);
+	r = superblock_write(&sb, p->io, err);
 	if (r) {
 		*unsure = true;
 		return r;
@@ -314,5 +296,5 @@ int edit_set_needs_check(struct pool_edit *p, struct err *err)
 		return r;
 	p->committed.flags |= THIN_NEEDS_CHECK;
 	edit_abort(p);
-	return write_superblock(p, &p->committed, err);
+	return superblock_write(&p->committed, p->io, err);
 }

@@ -17,6 +17,7 @@
  */
 #include "base/runs.h"
 #include "dev/io.h"
+#include "pool/format/pool_info.h"
 #include "pool/format/superblock.h"
 
 struct pool_edit;
@@ -82,16 +83,11 @@ int edit_set_transaction_id(struct pool_edit *p, uint64_t old, uint64_t now, str
 int edit_reserve_metadata_snap(struct pool_edit *p, struct err *err);
 int edit_release_metadata_snap(struct pool_edit *p, struct err *err);
 
-struct edit_device {
-	uint32_t id;
-	uint64_t mapped_blocks, transaction_id;
-	uint32_t creation_time, snapshotted_time;
-};
 /* -ENOENT with a text when there is no such device. */
-int edit_device(struct pool_edit *p, uint32_t id, struct edit_device *out, struct err *err);
+int edit_device(struct pool_edit *p, uint32_t id, struct device_info *out, struct err *err);
 
 /* All devices, ascending by id; a return other than 0 stops and is returned. */
-typedef int edit_device_fn(void *ctx, const struct edit_device *d);
+typedef int edit_device_fn(void *ctx, const struct device_info *d);
 int edit_each_device(struct pool_edit *p, edit_device_fn *fn, void *ctx, struct err *err);
 
 struct mapping {

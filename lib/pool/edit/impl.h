@@ -8,7 +8,7 @@
 /* A device that has been touched. */
 struct edit_dev {
 	struct pool_edit *pool;
-	struct edit_device info;
+	struct device_info info;
 	struct btree map;
 	struct btree_type type; /* map's, with this device in its name */
 	char name[40];

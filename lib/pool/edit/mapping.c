@@ -14,7 +14,7 @@ static struct mapping unpack(const struct edit_dev *d, const void *value)
 	memcpy(&v, value, sizeof(v));
 	time = mapping_time(le64_get(v));
 	return (struct mapping){ mapping_block(le64_get(v)), time,
-				 d->info.snapshotted_time > time };
+				 d->info.snap_time > time };
 }
 
 int edit_lookup(struct pool_edit *p, uint32_t id, vblock_t v, struct mapping *out,

@@ -15,16 +15,11 @@ static int sb_fault_errno(enum sb_fault f)
 
 static int read_superblock(struct io *io, mblock_t at, struct superblock *sb, struct err *err)
 {
-	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
 	enum sb_fault f;
-	int r;
+	int r = superblock_read(io, at, sb, &f, err);
 
-	if (!block)
-		return err_nomem(err, "the superblock");
-	r = io_read(io, block, MBLOCK_SIZE, at * MBLOCK_SIZE, err);
 	if (r)
 		return err_prefix(err, r, "superblock");
-	f = superblock_open(sb, block, at);
 	if (f == SB_OK)
 		return 0;
 	/* The words that callers of today's tools know for the most frequent one. */
@@ -173,18 +168,6 @@ static int half_add(struct half *h, const struct metadata_device *dev)
 	return 0;
 }
 
-static void decode_details(const void *value, struct metadata_device *dev)
-{
-	struct disk_details v;
-
-	memcpy(&v, value, sizeof(v));
-	dev->has_details = true;
-	dev->info.mapped_blocks = le64_get(v.mapped_blocks);
-	dev->info.transaction = le64_get(v.transaction_id);
-	dev->info.creation_time = le32_get(v.creation_time);
-	dev->info.snap_time = le32_get(v.snapshotted_time);
-}
-
 static int take_entries(struct half *h, const struct btree_entries *e, bool details,
 			struct metadata_devices *d)
 {
@@ -201,7 +184,8 @@ static int take_entries(struct half *h, const struct btree_entries *e, bool deta
 				     e->block, MAX_DEV_ID);
 		} else {
 			if (details) {
-				decode_details(entries_value(e, i), &dev);
+				dev.has_details = true;
+				device_info_decode(&dev.info, (uint32_t)key, entries_value(e, i));
 			} else {
 				dev.has_root = true;
 				dev.root = entries_value64(e, i);

@@ -19,9 +19,9 @@ struct pool_info {
 struct device_info {
 	uint32_t dev_id;
 	uint64_t mapped_blocks;
-	uint64_t transaction;
-	uint32_t creation_time;
-	uint32_t snap_time;
+	uint64_t transaction; /* id of the one that made the device */
+	uint32_t creation_time; /* snapshot clock, not seconds */
+	uint32_t snap_time; /* when it was last snapshotted: older mappings are shared */
 };
 
 /* @len mappings: virtual block vbegin+i -> data block dbegin+i, all of the same @time. */
@@ -31,6 +31,11 @@ struct run {
 	uint64_t len;
 	uint32_t time;
 };
+
+/* A value of the details tree, 24 bytes anywhere in memory, and the device it tells about. */
+struct disk_details;
+void device_info_decode(struct device_info *d, uint32_t dev_id, const void *value);
+void device_info_encode(const struct device_info *d, struct disk_details *value);
 
 /* Values of a pool that the user gives in place of those found. */
 struct pool_overrides {

@@ -111,6 +111,33 @@ void superblock_seal(const struct superblock *sb, void *block, mblock_t at)
 	csum_seal(block, at, SALT_SUPERBLOCK);
 }
 
+int superblock_read(struct io *io, mblock_t at, struct superblock *sb, enum sb_fault *fault,
+		    struct err *err)
+{
+	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
+	int r;
+
+	if (!block)
+		return err_nomem(err, "superblock");
+	r = io_read(io, block, MBLOCK_SIZE, at * MBLOCK_SIZE, err);
+	if (r)
+		return r;
+	*fault = superblock_open(sb, block, at);
+	return 0;
+}
+
+int superblock_write(const struct superblock *sb, struct io *io, struct err *err)
+{
+	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
+	int r;
+
+	if (!block)
+		return err_nomem(err, "superblock");
+	superblock_seal(sb, block, 0);
+	r = io_write(io, block, MBLOCK_SIZE, 0, err);
+	return r ? r : io_flush(io, err);
+}
+
 int superblock_invalidate(struct io *out, struct err *err)
 {
 	CLEANUP(free_ptr) struct disk_superblock *d = io_alloc(MBLOCK_SIZE);

@@ -36,8 +36,18 @@ const char *sb_fault_text(enum sb_fault f);
 /* Checks place, magic and checksum, as the kernel does, and decodes; other fields are not judged. */
 enum sb_fault superblock_open(struct superblock *sb, const void *block, mblock_t at);
 
+/*
+ * Reads and opens the superblock at @at: 0, when *fault says whether it is good, or the negative
+ * errno of the read.
+ */
+int superblock_read(struct io *io, mblock_t at, struct superblock *sb, enum sb_fault *fault,
+		    struct err *err);
+
 /* Encodes into a zeroed 4096-byte @block and seals it for location @at. */
 void superblock_seal(const struct superblock *sb, void *block, mblock_t at);
+
+/* Writes @sb to block 0 and flushes: from then on it is what the pool is. */
+int superblock_write(const struct superblock *sb, struct io *io, struct err *err);
 
 /*
  * Writes to block 0 of @out, and flushes, what stands there while a writer is at work: neither

@@ -29,7 +29,6 @@ static int read_leaf(struct salvage *s, uint32_t node, struct vec *out, void *bu
 	if (!view_open(&v, buf) || v.value_size != sizeof(struct disk_details))
 		return 0;
 	for (uint32_t i = 0; i < v.nr; i++) {
-		struct disk_details d;
 		struct device_info *info;
 		uint64_t id = view_key(&v, i);
 
@@ -38,12 +37,8 @@ static int read_leaf(struct salvage *s, uint32_t node, struct vec *out, void *bu
 		info = vec_push(out, sizeof(*info));
 		if (!info)
 			return err_nomem(err, "salvage: device details");
-		memcpy(&d, v.values + (size_t)i * sizeof(d), sizeof(d));
-		*info = (struct device_info){ .dev_id = (uint32_t)id,
-					      .mapped_blocks = le64_get(d.mapped_blocks),
-					      .transaction = le64_get(d.transaction_id),
-					      .creation_time = le32_get(d.creation_time),
-					      .snap_time = le32_get(d.snapshotted_time) };
+		device_info_decode(info, (uint32_t)id,
+				   v.values + (size_t)i * sizeof(struct disk_details));
 	}
 	return 0;
 }

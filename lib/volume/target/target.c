@@ -168,7 +168,7 @@ uint64_t target_size(const struct target_dev *d)
 int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origin,
 		  struct target_dev **out, struct err *err)
 {
-	struct edit_device info;
+	struct device_info info;
 	struct target_dev *d;
 	vblock_t end = 0;
 	int r;
