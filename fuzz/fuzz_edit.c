@@ -24,7 +24,7 @@ static uint64_t random_next(uint64_t *state)
 
 static int map_one(struct pool_edit *p, uint32_t id, vblock_t v, struct err *err)
 {
-	struct edit_device d;
+	struct device_info d;
 	dblock_t b;
 	int e = edit_device(p, id, &d, err);
 
