@@ -15,13 +15,15 @@
 #include "volume/open/pool_source.h"
 
 enum { OPT_DEV_ID = 256, OPT_SKIP, OPT_NO_SHARED, OPT_TRANSACTION, OPT_BLOCK_SIZE, OPT_NR_BLOCKS,
-       OPT_JOBS };
+       OPT_JOBS, OPT_ACCEPT_LOSS };
 
 static const struct opt opts[] = {
 	{ 'o', "output", ARG_REQUIRED, "FILE",
 	  "write to FILE, which is replaced when the dump is complete; - is standard output", 'o' },
 	{ 'f', "format", ARG_REQUIRED, "TYPE", "xml (default), human_readable or json", 'f' },
 	{ 'r', "repair", ARG_NONE, NULL, "dump what thin_repair would recover", 'r' },
+	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 whatever was lost",
+	  OPT_ACCEPT_LOSS },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
 	  "dump the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
@@ -54,7 +56,7 @@ struct dump {
 	struct cli cli;
 	const char *output;
 	enum text_format format;
-	bool repair;
+	bool repair, accept_loss;
 	struct pool_source_options source;
 	struct emit_options emit;
 	uint32_t *dev_ids;
@@ -118,6 +120,9 @@ static void parse_option(struct dump *d, int id)
 		break;
 	case 'r':
 		d->repair = true;
+		break;
+	case OPT_ACCEPT_LOSS:
+		d->accept_loss = true;
 		break;
 	case 'm':
 		d->source.metadata.snap = true;
@@ -203,6 +208,7 @@ static void tell_report(struct dump *d, struct salvage *s)
 
 	outbuf_init(&text);
 	salvage_report(s, d->cli.verbose, &text);
+	salvage_report_sum(s, d->cli.verbose, d->accept_loss, &text);
 	outbuf_add(&text, "", 1);
 	rest = text.data;
 	while (rest && (line = strsep(&rest, "\n")))
@@ -211,7 +217,7 @@ static void tell_report(struct dump *d, struct salvage *s)
 	outbuf_fini(&text);
 }
 
-/* What thin_repair would write, as text.  1: something was lost, and is told. */
+/* What thin_repair would write, as text.  1: mappings are lost, or may be, and it is told. */
 static int dump_repaired(struct dump *d, int fd, const char *name, struct err *err)
 {
 	const struct pool_salvage_options opt = { .salvage.given = d->overrides,
@@ -231,7 +237,7 @@ static int dump_repaired(struct dump *d, int fd, const char *name, struct err *e
 	if (!r) {
 		salvage_totals(p.salvage, &totals);
 		tell_report(d, p.salvage);
-		r = !totals.lossless;
+		r = !totals.mappings_back && !d->accept_loss;
 	}
 	pool_salvage_close(&p);
 	return r;
@@ -292,6 +298,8 @@ int main(int argc, char **argv)
 		parse_option(&d, id);
 	if (d.repair && d.source.metadata.snap)
 		cli_usage_error(&d.cli, "--repair cannot be used with --metadata-snap");
+	if (d.accept_loss && !d.repair)
+		cli_usage_error(&d.cli, "--accept-loss needs --repair");
 	r = d.output ? dump_to_file(&d, &err) : dump_any(&d, STDOUT_FILENO, "standard output", &err);
 	free(d.dev_ids);
 	return r < 0 ? cli_fail(&d.cli, r, &err) : r ? EXIT_DAMAGE : EXIT_DONE;

@@ -21,6 +21,7 @@ enum {
 	OPT_DATA_DEV,
 	OPT_SIZE,
 	OPT_REPAIR,
+	OPT_ACCEPT_LOSS,
 	OPT_MAP,
 	OPT_REFLINK,
 	OPT_SPARSE,
@@ -38,6 +39,8 @@ static const struct opt opts[] = {
 	  'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
 	{ 0, "repair", ARG_NONE, NULL, "read through damaged metadata", OPT_REPAIR },
+	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 whatever was lost",
+	  OPT_ACCEPT_LOSS },
 	{ 0, "map", ARG_OPTIONAL, "text|json", "print the extents instead of copying them", OPT_MAP },
 	{ 0, "reflink", ARG_REQUIRED, "WHEN", "share extents with the sources: auto, always, never",
 	  OPT_REFLINK },
@@ -73,6 +76,7 @@ enum map_form { MAP_NONE, MAP_TEXT, MAP_JSON };
 
 struct options {
 	struct volume_options volume;
+	bool accept_loss;
 	struct copy_options copy;
 	struct output_options output;
 	enum map_form map;
@@ -110,6 +114,7 @@ static void read_option(struct cli *c, int id, struct options *o)
 		o->volume.snap_block = c->arg ? cli_u64(c, "--metadata-snap") : 0;
 		break;
 	case OPT_REPAIR: o->volume.repair = true; break;
+	case OPT_ACCEPT_LOSS: o->accept_loss = true; break;
 	case OPT_MAP:
 		o->map = c->arg ? MAP_TEXT + (unsigned)choice(c, "--map", forms) : MAP_TEXT;
 		break;
@@ -148,6 +153,8 @@ static void read_options(struct cli *c, struct options *o)
 		cli_usage_error(c, "--origin and --no-origin exclude each other");
 	if (o->volume.repair && o->volume.snap)
 		cli_usage_error(c, "--repair cannot be used with --metadata-snap");
+	if (o->accept_loss && !o->volume.repair)
+		cli_usage_error(c, "--accept-loss needs --repair");
 	if (o->copy.reflink == REFLINK_ALWAYS && o->copy.sparse != SPARSE_AUTO)
 		cli_usage_error(c, "--reflink=always shares holes and zeros as they are: it excludes "
 				   "--sparse=always and --sparse=never");
@@ -244,23 +251,23 @@ static void say_notes(struct cli *c, const struct volume *v)
 			    "--size gives the size");
 }
 
-/* With --repair: what of the device was lost, before it is copied. */
-static bool say_losses(struct cli *c, struct volume *v)
+/* With --repair: what of the device was lost or rebuilt, before it is copied.  Is a mapping lost? */
+static bool say_losses(struct cli *c, const struct options *o, struct volume *v)
 {
 	struct outbuf text;
 	char *line, *rest;
 
-	if (!v->salvage || salvage_device_is_whole(v->salvage, v->dev_id))
+	if (!v->salvage)
 		return false;
 	outbuf_init(&text);
-	salvage_report_device(v->salvage, v->dev_id, &text);
+	salvage_report_device(v->salvage, v->dev_id, o->accept_loss, &text);
 	outbuf_add(&text, "", 1);
 	rest = text.data;
 	while (rest && (line = strsep(&rest, "\n")))
 		if (*line)
 			cli_error(c, "%s", line);
 	outbuf_fini(&text);
-	return true;
+	return !o->accept_loss && !salvage_device_is_whole(v->salvage, v->dev_id);
 }
 
 static void say_plan(const struct volume *v, const char *output)
@@ -389,7 +396,7 @@ int main(int argc, char **argv)
 	if (r < 0) {
 		r = cli_fail(&c, r, &err);
 	} else {
-		bool lossy = say_losses(&c, &v);
+		bool lossy = say_losses(&c, &o, &v);
 
 		say_notes(&c, &v);
 		r = o.map ? print_map(&c, &o, &v) : write_output(&c, &o, &v, jobs);

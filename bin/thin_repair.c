@@ -12,13 +12,16 @@
 #include "volume/open/pool_salvage.h"
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_DATA_DEV,
-       OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT };
+       OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT,
+       OPT_ACCEPT_LOSS };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "POOL", "damaged metadata device or file, or a table file", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
 	  "metadata device or file to write; it must exist and keeps its size", 'o' },
 	{ 0, "dry-run", ARG_NONE, NULL, "write nothing: only say what would be saved", OPT_DRY_RUN },
+	{ 0, "accept-loss", ARG_NONE, NULL, "exit with 0 when there is a result, whatever was lost",
+	  OPT_ACCEPT_LOSS },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
 	{ 0, "format", ARG_REQUIRED, "TYPE", "of the report: text (default), or json on stdout",
 	  OPT_FORMAT },
@@ -39,9 +42,9 @@ static const struct command command = {
 	.name = "thin_repair",
 	.usage = "-i POOL -o FILE [options]",
 	.summary = "Saves what can be saved of a thin pool's damaged metadata into FILE.",
-	.notes = "The exit status is 0 only when nothing was lost. It is 1 with a usable FILE when\n"
-		 "something was, and what is told on standard error; 1 with nothing written when\n"
-		 "nothing could be saved.",
+	.notes = "The exit status is 0 when all mappings of all devices are back. It is 1 with a\n"
+		 "usable FILE when mappings are lost, or may be: standard error tells which. It is\n"
+		 "1 with nothing written when nothing could be saved.",
 	.opts = opts,
 	.max_args = 1, /* LVM passes an empty word */
 };
@@ -49,7 +52,7 @@ static const struct command command = {
 struct repair {
 	struct cli cli;
 	const char *input, *output;
-	bool list_roots, dry_run, json;
+	bool list_roots, dry_run, json, accept_loss;
 	struct pool_salvage_options opt;
 };
 
@@ -115,6 +118,9 @@ static void parse_option(struct repair *r, int id)
 	case OPT_LIST_ROOTS:
 		r->list_roots = true;
 		break;
+	case OPT_ACCEPT_LOSS:
+		r->accept_loss = true;
+		break;
 	case OPT_DRY_RUN:
 		r->dry_run = true;
 		break;
@@ -156,15 +162,19 @@ static void print_lines(struct repair *r, const struct outbuf *text)
 	}
 }
 
-static void print_report(struct repair *r, struct salvage *s)
+/* @saved: there is a result. */
+static void print_report(struct repair *r, struct salvage *s, bool saved)
 {
+	bool verbose = r->cli.verbose || r->dry_run;
 	struct outbuf out;
 
 	outbuf_init(&out);
-	if (r->json)
+	if (r->json) {
 		salvage_report_json(s, &out);
-	else
-		salvage_report(s, r->cli.verbose || r->dry_run, &out);
+	} else {
+		salvage_report(s, verbose, &out);
+		salvage_report_sum(s, verbose, r->accept_loss && saved, &out);
+	}
 	if (r->json && !r->cli.quiet)
 		cli_write(&r->cli, out.data, out.len);
 	else if (out.len)
@@ -231,7 +241,7 @@ static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 	return e;
 }
 
-/* 0: nothing was lost; 1: something; or -errno. */
+/* 0: all mappings are back, or the loss is accepted; 1: mappings are lost, or may be; or -errno. */
 static int repair(struct repair *r, struct err *err)
 {
 	struct salvage_totals totals = { 0 };
@@ -243,18 +253,18 @@ static int repair(struct repair *r, struct err *err)
 			    r->output);
 	if (p.salvage && r->list_roots) {
 		e = list_roots(&r->cli, p.salvage, err);
-		totals.lossless = true;
+		totals.mappings_back = true;
 	} else if (!e) {
 		if (!r->dry_run)
 			e = write_pool(r, p.salvage, err);
 		salvage_totals(p.salvage, &totals);
 		if (!e)
-			print_report(r, p.salvage);
+			print_report(r, p.salvage, true);
 	} else if (p.salvage && e == -EUCLEAN) {
-		print_report(r, p.salvage);
+		print_report(r, p.salvage, false);
 	}
 	pool_salvage_close(&p);
-	return e ? e : !totals.lossless;
+	return e ? e : !totals.mappings_back && !r->accept_loss;
 }
 
 int main(int argc, char **argv)

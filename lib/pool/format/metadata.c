@@ -53,6 +53,10 @@ static int open_held(struct io *io, const struct metadata_options *opt, struct m
 	return 0;
 }
 
+#define NO_ROOT \
+	"when the device was cut short, give it its old size again; else thin_repair can look for " \
+	"the root"
+
 static int judge(const struct metadata *md, const struct metadata_options *opt, struct err *err)
 {
 	const struct superblock *v = &md->view;
@@ -70,12 +74,12 @@ static int judge(const struct metadata *md, const struct metadata_options *opt, 
 	if (!v->mapping_root || v->mapping_root >= md->nr_blocks)
 		return err_set(err, -EUCLEAN,
 			       "superblock: mapping root %" PRIu64
-			       " is not on the metadata device (%" PRIu64 " blocks)",
+			       " is not on the metadata device (%" PRIu64 " blocks): " NO_ROOT,
 			       v->mapping_root, md->nr_blocks);
 	if (!v->details_root || v->details_root >= md->nr_blocks)
 		return err_set(err, -EUCLEAN,
 			       "superblock: details root %" PRIu64
-			       " is not on the metadata device (%" PRIu64 " blocks)",
+			       " is not on the metadata device (%" PRIu64 " blocks): " NO_ROOT,
 			       v->details_root, md->nr_blocks);
 	return 0;
 }

@@ -133,7 +133,7 @@ int salvage_join_details(struct salvage *s, struct err *err)
 	return r;
 }
 
-struct sdevice *salvage_find_device(struct salvage *s, uint32_t id)
+struct sdevice *salvage_find_device(const struct salvage *s, uint32_t id)
 {
 	size_t lo = 0, hi = s->nr_devs;
 

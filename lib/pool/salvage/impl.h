@@ -143,6 +143,15 @@ struct salvage {
 	bool sb_mended, sb_found; /* found elsewhere */
 	bool sb_fields;		  /* junk around its fields, which are right */
 	struct pool_overrides likely; /* what the damaged superblock seems to say */
+	struct superblock claim; /* all of a damaged superblock that looks like one */
+	bool has_claim;
+	bool claim_used; /* the roots that it names stand, and are used */
+	struct {
+		bool found;
+		uint32_t map_root, details_root; /* 0: not found */
+		uint64_t nr_devices, nr_mappings;
+	} over; /* an older pool that this empty one was formatted over */
+	bool chosen; /* the user's roots are others than the superblock's */
 	bool has_sb;		  /* fields below come from a superblock, else from search */
 	uint64_t nr_data_blocks;  /* UINT64_MAX: not known */
 	uint32_t max_time;	  /* newest time seen in what is kept */
@@ -176,6 +185,7 @@ struct salvage {
 	bool uncertain;	    /* choices were made that nothing confirms */
 	bool times_raised;
 	bool count_differs; /* a device's details have another number than its tree */
+	bool mappings_back; /* all mappings of all devices; details or fields may be rebuilt */
 	bool lossless, intact;
 };
 
@@ -249,9 +259,23 @@ bool mend_block(uint8_t *block, uint32_t at, struct mend *m);
 int salvage_read_super(struct salvage *s, struct err *err);
 /* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
 int salvage_read_super_again(struct salvage *s, struct err *err);
-/* Without a superblock: looks for the newest roots. */
-int salvage_find_roots(struct salvage *s, struct err *err);
 int salvage_make_header(struct salvage *s, struct err *err);
+
+/* --- salvage_roots.c --- */
+/* Without a superblock: looks for the newest roots, or for the state that the user's roots belong to. */
+int salvage_find_roots(struct salvage *s, struct err *err);
+/* Do the details at node @details tell of the devices at node @top, and of as many mappings each? */
+bool salvage_roots_agree(struct salvage *s, uint32_t top, uint32_t details);
+
+/* --- salvage_claim.c: the roots that block 0 or the user names --- */
+/* Uses the roots that a damaged superblock names, when nothing contradicts them. */
+int salvage_try_claim(struct salvage *s, struct err *err);
+static inline bool has_given_roots(const struct salvage *s)
+{
+	return s->opt.has_mapping_root || s->opt.has_details_root;
+}
+/* -EINVAL: a root that the user gave is none; the text says what is there. */
+int salvage_check_given(const struct salvage *s, struct err *err);
 
 /* Sets is_child[i] of each node that an internal node refers to. */
 void salvage_mark_children(const struct salvage *s, uint8_t *is_child);
@@ -348,8 +372,11 @@ static inline uint32_t block_age(const struct salvage *s, uint32_t block)
 
 /* --- salvage_details.c --- */
 int salvage_read_details(struct salvage *s, uint32_t node, struct vec *out, struct err *err);
-struct sdevice *salvage_find_device(struct salvage *s, uint32_t id);
+struct sdevice *salvage_find_device(const struct salvage *s, uint32_t id);
 int salvage_complete_details(struct salvage *s, struct err *err);
 int salvage_join_details(struct salvage *s, struct err *err);
+
+/* --- salvage_verdict.c --- */
+void salvage_judge(struct salvage *s);
 
 #endif

@@ -11,6 +11,7 @@
 #include "pool/salvage/impl.h"
 
 #define MAX_RANGES 24 /* told of one device; the rest is counted */
+#define MAX_BLOCKS 40 /* likewise bad blocks, unless all are wanted */
 
 struct device_report {
 	struct runs lost;    /* keys that had or may have had mappings */
@@ -252,10 +253,16 @@ static void put_super(const struct salvage *s, struct outbuf *out)
 		else if (s->sb_mended)
 			outbuf_str(out, "one changed byte was put right\n");
 		else
-			outbuf_printf(out,
-				      "the newest state was looked for: mapping root %llu, details root %llu\n",
+			outbuf_printf(out, "%s: mapping root %llu, details root %llu\n",
+				      has_given_roots(s) ? "the roots that were given are used" :
+				      s->claim_used	 ? "the roots that it names stand, and are used" :
+							   "the newest state was looked for",
 				      (unsigned long long)s->sb.mapping_root,
 				      (unsigned long long)s->sb.details_root);
+	} else if (s->chosen) {
+		outbuf_printf(out, "the roots that were given are used: mapping root %llu, details root %llu\n",
+			      (unsigned long long)s->sb.mapping_root,
+			      (unsigned long long)s->sb.details_root);
 	}
 	if (s->from_snapshot)
 		outbuf_str(out, "the live trees are lost: this is the pool as the held metadata snapshot has it\n");
@@ -284,43 +291,69 @@ static bool is_mended_at(const struct salvage *s, uint32_t at)
 	return false;
 }
 
-static void put_blocks(const struct salvage *s, struct outbuf *out)
+/* Counts one more line of the list, of which only the first are printed. */
+static bool is_told(size_t *told, bool verbose)
+{
+	return ++*told <= MAX_BLOCKS || verbose;
+}
+
+static void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 {
 	const struct mend *m = s->mends.data;
 	const struct stray *st = s->moved.data;
+	size_t told = 0;
 
 	for (size_t i = 0; i < s->mends.nr; i++)
-		outbuf_printf(out, "block %u: a changed %s at byte %u was put right\n", m[i].at,
-			      m[i].bit ? "bit" : "byte", m[i].byte);
+		if (is_told(&told, verbose))
+			outbuf_printf(out, "block %u: a changed %s at byte %u was put right\n", m[i].at,
+				      m[i].bit ? "bit" : "byte", m[i].byte);
 	for (uint32_t i = 0; i < s->nr_nodes; i++)
 		if (s->node[i].flags & SN_LIVE && s->node[i].flags & SN_MENDED &&
 		    salvage_where(s, s->node[i].block) == s->node[i].block &&
-		    !is_mended_at(s, s->node[i].block))
+		    !is_mended_at(s, s->node[i].block) && is_told(&told, verbose))
 			outbuf_printf(out, "block %u: a wrong field of its header was put right\n",
 				      s->node[i].block);
 	for (size_t i = 0; i < s->moved.nr; i++)
-		outbuf_printf(out, "block %u: found in the place of block %u\n", st[i].own, st[i].at);
-	for (size_t i = 0; i < s->gaps.nr && i < 1000; i++) {
+		if (is_told(&told, verbose))
+			outbuf_printf(out, "block %u: found in the place of block %u\n", st[i].own,
+				      st[i].at);
+	for (size_t i = 0; i < s->gaps.nr; i++) {
 		const struct gap *g = gap_at(s, i);
 
-		if (g->block == NONE)
+		if (g->block == NONE || !is_told(&told, verbose))
 			continue;
 		outbuf_printf(out, "block %u (%s) %s", g->block, tree_text(g->tree), kind_text(g->why));
 		if (s->node[g->node].nr_edges)
 			outbuf_printf(out, "; %u of its children were found", s->node[g->node].nr_edges);
 		outbuf_str(out, "\n");
 	}
+	if (told > MAX_BLOCKS && !verbose)
+		outbuf_printf(out, "and %zu more such blocks; -v lists them all\n", told - MAX_BLOCKS);
 }
 
-void salvage_report_device(struct salvage *s, uint32_t dev_id, struct outbuf *out)
+static const char *loss_text(bool accept_loss)
+{
+	return accept_loss ? "the loss is accepted (--accept-loss)" :
+			     "--accept-loss takes the result as it is, with exit status 0";
+}
+
+void salvage_report_device(struct salvage *s, uint32_t dev_id, bool accept_loss, struct outbuf *out)
 {
 	const struct sdevice *dev = salvage_find_device(s, dev_id);
+	bool whole = salvage_device_is_whole(s, dev_id);
 	struct telling t;
 
-	if (dev && !telling_init(&t, s)) {
-		put_device(&t, dev, false, out);
-		telling_fini(&t);
-	}
+	if (!dev || telling_init(&t, s))
+		return;
+	if (!whole)
+		put_super(s, out);
+	put_device(&t, dev, false, out);
+	telling_fini(&t);
+	if (!whole)
+		outbuf_printf(out,
+			      "device %u: not all of it could be saved, or known; %s. Keep the damaged "
+			      "metadata, and check the image before use\n",
+			      dev_id, loss_text(accept_loss));
 }
 
 void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
@@ -330,16 +363,28 @@ void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 	if (s->intact && s->lossless && !verbose && !s->count_differs && !s->times_raised)
 		return;
 	put_super(s, out);
-	put_blocks(s, out);
+	put_blocks(s, verbose, out);
 	if (!telling_init(&t, s))
 		for (size_t i = 0; i < s->nr_devs; i++)
 			put_device(&t, &s->dev[i], verbose, out);
 	telling_fini(&t);
+}
+
+void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss, struct outbuf *out)
+{
 	if (s->intact && s->lossless && !verbose)
 		return;
-	outbuf_printf(out, "%zu devices, %llu mapped blocks: %s\n", s->nr_devs,
-		      (unsigned long long)s->nr_mappings,
-		      s->lossless ? "nothing was lost" : "not all of the pool could be saved, or known");
+	outbuf_printf(out, "%zu devices, %llu mapped blocks: ", s->nr_devs,
+		      (unsigned long long)s->nr_mappings);
+	if (s->lossless)
+		outbuf_str(out, "nothing was lost\n");
+	else if (s->mappings_back)
+		outbuf_str(out, "all mappings are back; the details and fields named above were rebuilt\n");
+	else
+		outbuf_printf(out,
+			      "not all of the pool could be saved, or known; %s. Keep the damaged metadata, and "
+			      "check the content of each device before use\n",
+			      loss_text(accept_loss));
 }
 
 /* --- JSON --- */
@@ -406,11 +451,12 @@ void salvage_report_json(struct salvage *s, struct outbuf *out)
 
 	outbuf_init(&lines);
 	put_super(s, &lines);
-	put_blocks(s, &lines);
+	put_blocks(s, true, &lines);
 	outbuf_printf(out,
-		      "{\n  \"lossless\": %s,\n  \"intact\": %s,\n  \"transaction\": %llu,\n  \"time\": %u,\n"
+		      "{\n  \"lossless\": %s,\n  \"mappings_back\": %s,\n  \"intact\": %s,\n  \"transaction\": %llu,\n  \"time\": %u,\n"
 		      "  \"data_block_size\": %u,\n  \"nr_data_blocks\": %llu,\n  \"mapped_blocks\": %llu",
-		      s->lossless ? "true" : "false", s->intact ? "true" : "false",
+		      s->lossless ? "true" : "false", s->mappings_back ? "true" : "false",
+		      s->intact ? "true" : "false",
 		      (unsigned long long)s->info.transaction, s->info.time, s->info.data_block_size,
 		      (unsigned long long)s->info.nr_data_blocks, (unsigned long long)s->nr_mappings);
 	json_lines("notes", &lines, out);

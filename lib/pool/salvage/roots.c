@@ -327,6 +327,16 @@ static bool details_agree(struct salvage *s, uint32_t i, const struct vec *devs,
 	return same;
 }
 
+bool salvage_roots_agree(struct salvage *s, uint32_t top, uint32_t details)
+{
+	struct vec devs = { 0 };
+	struct state st = { 0 };
+	bool agree = list_devices(s, top, NULL, 0, &devs, 0) && details_agree(s, details, &devs, &st);
+
+	free(devs.data);
+	return agree;
+}
+
 void salvage_mark_children(const struct salvage *s, uint8_t *is_child)
 {
 	for (uint32_t i = 0; i < s->nr_nodes; i++)
@@ -392,20 +402,71 @@ static void use_state(struct salvage *s, const struct state *st)
 	s->sb.details_root = st->details_root == NONE ? 0 : st->details_root;
 }
 
-int salvage_find_roots(struct salvage *s, struct err *err)
-{
-	struct vec states = { 0 };
-	const struct state *best;
-	struct state newer = { .map_root = NONE, .details_root = NONE };
-	int r = 0;
+/* --- roots that the user gave --- */
 
-	for (uint32_t b = 0; b < s->nr_blocks && !r && states.nr < MAX_STATES; b++)
-		if (s->kind[b] == BLOCK_INDEX)
-			r = add_state(s, b, &states, err);
-	best = newest(&states);
+/* The newest node of @tree without a parent that agrees with the root that was given, or 0. */
+static uint32_t find_partner(struct salvage *s, uint8_t tree, uint32_t given, const uint8_t *is_child)
+{
+	uint32_t best = 0;
+
+	for (uint32_t b = 1; b < s->nr_blocks; b++) {
+		uint32_t i = s->slot[b];
+
+		if (!is_root(s, b, tree, is_child) ||
+		    (best && block_age(s, b) > block_age(s, best)))
+			continue;
+		if (tree == TREE_DETAILS ? salvage_roots_agree(s, given, i) :
+					   salvage_roots_agree(s, i, given))
+			best = b;
+	}
+	return best;
+}
+
+/*
+ * Whatever state the user's roots are of: its space map is used when it is there, and the root that was
+ * not given is the one that agrees.
+ */
+static int use_given(struct salvage *s, const struct vec *states, struct err *err)
+{
+	const struct salvage_options *o = &s->opt;
+	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)s->nr_nodes + 1, 1);
+	uint64_t map = o->has_mapping_root ? o->mapping_root : 0;
+	uint64_t details = o->has_details_root ? o->details_root : 0;
+	const struct state *st = states->data;
+
+	if (!is_child)
+		return err_nomem(err, "salvage: roots");
+	salvage_mark_children(s, is_child);
+	s->cursor = (uint32_t)MAX(map, details);
+	if (!o->has_mapping_root)
+		map = find_partner(s, TREE_TOP, s->slot[details], is_child);
+	if (!o->has_details_root)
+		details = find_partner(s, TREE_DETAILS, s->slot[map], is_child);
 	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
-	if (!r)
-		r = look_for_newer(s, best, &newer, err);
+	s->sb.held_root = 0;
+	for (size_t i = 0; i < states->nr; i++)
+		if (st[i].map_root == map && st[i].details_root == details)
+			use_state(s, &st[i]);
+	s->sb.mapping_root = map;
+	s->sb.details_root = details;
+	return 0;
+}
+
+static void free_states(struct vec *states)
+{
+	for (size_t i = 0; i < states->nr; i++)
+		free(((struct state *)states->data)[i].live);
+	free(states->data);
+}
+
+/* Roots that nobody names: those of the newest state. */
+static int use_newest(struct salvage *s, struct vec *states, struct err *err)
+{
+	const struct state *best = newest(states);
+	struct state newer = { .map_root = NONE, .details_root = NONE };
+	int r = look_for_newer(s, best, &newer, err);
+
+	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
 	s->cursor = best ? best->index : s->nr_blocks - 1;
 	if (!r && best)
 		use_state(s, best);
@@ -416,8 +477,19 @@ int salvage_find_roots(struct salvage *s, struct err *err)
 		s->sb.mapping_root = newer.map_root;
 		s->sb.details_root = newer.details_root;
 	}
-	for (size_t i = 0; i < states.nr; i++)
-		free(((struct state *)states.data)[i].live);
-	free(states.data);
+	return r;
+}
+
+int salvage_find_roots(struct salvage *s, struct err *err)
+{
+	struct vec states = { 0 };
+	int r = 0;
+
+	for (uint32_t b = 0; b < s->nr_blocks && !r && states.nr < MAX_STATES; b++)
+		if (s->kind[b] == BLOCK_INDEX)
+			r = add_state(s, b, &states, err);
+	if (!r)
+		r = has_given_roots(s) ? use_given(s, &states, err) : use_newest(s, &states, err);
+	free_states(&states);
 	return r;
 }

@@ -14,7 +14,7 @@
  *  5. Gaps are filled with the nodes that lack a parent (salvage_owner.c, salvage_devices.c,
  *     salvage_fill.c; by kinship, salvage_kin.c; without a space map salvage_guess.c, salvage_data.c).
  *  6. Details are joined, and those that were lost made (salvage_details.c, salvage_times.c).
- *  7. salvage_emit() sends what is there (salvage_emit.c); salvage_report() says what is not.
+ *  7. How good it is (salvage_verdict.c).  salvage_emit() sends what is there (salvage_emit.c); salvage_report() says what is not.
  */
 #include "pool/salvage/salvage.h"
 
@@ -182,25 +182,6 @@ static void sum_devices(struct salvage *s)
 }
 
 /*
- * Was something lost?  A device whose count is what its details say is whole, gaps or not.  Another
- * count is a wrong count only where no tree has a gap: else it may have got the wrong tree.
- */
-static bool is_lossless(const struct salvage *s)
-{
-	if (s->nr_bad || s->header_invented || s->from_snapshot || s->uncertain || s->newer_lost)
-		return false;
-	for (size_t i = 0; i < s->nr_devs; i++) {
-		const struct sdevice *d = &s->dev[i];
-
-		if (d->source != DETAILS_LIVE || d->id_invented || d->has_other_id)
-			return false;
-		if ((s->gaps.nr || !d->in_top) && d->info.mapped_blocks != d->nr_mappings)
-			return false;
-	}
-	return !s->details_lost;
-}
-
-/*
  * Roots that were looked for are those of the newest state that can be found.  A newer one may have
  * been in a block that is lost and that this state has no use for.
  */
@@ -214,18 +195,6 @@ static bool newer_may_be_lost(const struct salvage *s)
 		if (s->kind[b] >= BLOCK_ZERO && s->kind[b] <= BLOCK_IO_ERROR &&
 		    (!s->has_counts || !s->count[b] || s->count[b] == COUNT_UNKNOWN))
 			return true;
-	return false;
-}
-
-bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id)
-{
-	for (size_t i = 0; i < s->nr_devs; i++) {
-		const struct sdevice *d = &s->dev[i];
-
-		if (d->info.dev_id == dev_id)
-			return d->source == DETAILS_LIVE && !d->id_invented &&
-			       d->nr_mappings == d->info.mapped_blocks;
-	}
 	return false;
 }
 
@@ -273,8 +242,25 @@ static bool snapshot_is_best(const struct salvage *s)
 {
 	const struct snode *n = s->node;
 
-	return s->sb.held_root && n[s->map_root].flags & SN_VIRTUAL &&
+	return s->sb.held_root && !has_given_roots(s) && n[s->map_root].flags & SN_VIRTUAL &&
 	       n[s->details_root].flags & SN_VIRTUAL && salvage_has_unknown(s);
+}
+
+/* Whose roots are used: the user's, the superblock's, those a damaged one names, or the newest found. */
+static int settle_roots(struct salvage *s, struct err *err)
+{
+	int r = 0;
+
+	if (s->has_sb && !has_given_roots(s))
+		return 0;
+	salvage_link(s);
+	if (has_given_roots(s))
+		r = salvage_check_given(s, err);
+	else
+		r = salvage_try_claim(s, err);
+	if (!r && !s->claim_used && (!s->has_sb || s->chosen))
+		r = salvage_find_roots(s, err);
+	return r;
 }
 
 static int rescue(struct salvage *s, struct err *err)
@@ -285,10 +271,8 @@ static int rescue(struct salvage *s, struct err *err)
 	r = salvage_scan_all(s, err);
 	if (!r)
 		r = salvage_read_super_again(s, err);
-	if (!r && !s->has_sb) {
-		salvage_link(s);
-		r = salvage_find_roots(s, err);
-	}
+	if (!r)
+		r = settle_roots(s, err);
 	if (!r)
 		r = salvage_bound(s, err);
 	if (!r)
@@ -299,9 +283,9 @@ static int rescue(struct salvage *s, struct err *err)
 		r = use_snapshot(s, err);
 	if (!r && !s->from_snapshot)
 		r = salvage_fill_gaps(s, err);
-	if (!r && !s->from_snapshot && live_trees_are_gone(s))
+	if (!r && !s->from_snapshot && !has_given_roots(s) && live_trees_are_gone(s))
 		r = use_snapshot(s, err);
-	s->newer_lost = !s->has_sb && newer_may_be_lost(s);
+	s->newer_lost = !s->has_sb && !s->claim_used && !has_given_roots(s) && newer_may_be_lost(s);
 	return r;
 }
 
@@ -322,8 +306,8 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 			r = salvage_bound(s, err);
 		if (!r)
 			r = walk_trees(s, err);
-		whole = !r && is_whole(s);
-		s->intact = whole && s->sb_fault == SB_OK && !was_mended(s);
+		whole = !r && is_whole(s) && !(s->chosen && !(opt->has_mapping_root && opt->has_details_root));
+		s->intact = whole && !s->chosen && s->sb_fault == SB_OK && !was_mended(s);
 	}
 	if (!r && !whole)
 		r = rescue(s, err);
@@ -340,25 +324,14 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		r = salvage_complete_details(s, err);
 	if (!r)
 		r = salvage_check_times(s, err);
-	if (!r) {
-		s->lossless = is_lossless(s);
-	}
+	if (!r)
+		salvage_judge(s);
 	if (r && r != -EUCLEAN && r != -EINVAL) {
 		salvage_free(s);
 		return r;
 	}
 	*out = s;
 	return r;
-}
-
-void salvage_totals(const struct salvage *s, struct salvage_totals *out)
-{
-	*out = (struct salvage_totals){ .nr_devices = s->nr_devs,
-					.nr_mappings = s->nr_mappings,
-					.nr_data_blocks = s->info.nr_data_blocks,
-					.intact = s->intact,
-					.lossless = s->lossless,
-					.uncertain = s->uncertain || s->newer_lost };
 }
 
 uint64_t salvage_nr_nodes(const struct salvage *s)

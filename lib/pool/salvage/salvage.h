@@ -44,6 +44,7 @@ struct salvage_totals {
 	uint64_t nr_devices, nr_mappings, nr_data_blocks;
 	bool intact;  /* all trees were whole: a plain copy */
 	bool lossless; /* nothing was lost, and nothing had to be invented */
+	bool mappings_back; /* all mappings of all devices are back; details or fields may be rebuilt */
 	bool uncertain; /* parts may be another device's, or of an older state: not lossless */
 };
 void salvage_totals(const struct salvage *s, struct salvage_totals *out);
@@ -62,7 +63,7 @@ struct salvage_emit_options {
 int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, const struct events *to,
 		 struct err *err);
 
-/* Is this device there, and did it come back whole (as far as it is known)? */
+/* Is this device there, and are all its mappings back (as far as it is known)? */
 bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id);
 
 /*
@@ -70,7 +71,10 @@ bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id);
  * devices that came back whole.
  */
 void salvage_report(struct salvage *s, bool verbose, struct outbuf *out);
-void salvage_report_device(struct salvage *s, uint32_t dev_id, struct outbuf *out);
+/* The report's last line: the sum, and what to do.  @accept_loss: the user takes the result as it is. */
+void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss, struct outbuf *out);
+void salvage_report_device(struct salvage *s, uint32_t dev_id, bool accept_loss,
+			   struct outbuf *out);
 void salvage_report_json(struct salvage *s, struct outbuf *out);
 
 /*

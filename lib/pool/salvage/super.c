@@ -40,10 +40,15 @@ static void set_bound(struct salvage *s)
 
 static void choose_roots(struct salvage *s)
 {
-	if (s->opt.has_mapping_root)
-		s->sb.mapping_root = s->opt.mapping_root;
-	if (s->opt.has_details_root)
-		s->sb.details_root = s->opt.details_root;
+	const struct salvage_options *o = &s->opt;
+	struct superblock *sb = &s->sb;
+
+	s->chosen = (o->has_mapping_root && o->mapping_root != sb->mapping_root) ||
+		    (o->has_details_root && o->details_root != sb->details_root);
+	if (o->has_mapping_root)
+		sb->mapping_root = o->mapping_root;
+	if (o->has_details_root)
+		sb->details_root = o->details_root;
 }
 
 /*
@@ -84,6 +89,7 @@ static void keep_likely_fields(struct salvage *s, void *block)
 	right += !le32_get(d->compat_flags) && !le32_get(d->incompat_flags);
 	if (right < 4)
 		return;
+	s->has_claim = s->claim.mapping_root && s->claim.details_root;
 	s->likely = (struct pool_overrides){
 		.has_transaction = true,
 		.transaction = le64_get(d->trans_id),
@@ -123,6 +129,7 @@ int salvage_read_super(struct salvage *s, struct err *err)
 	r = io_read(s->io, buf, MBLOCK_SIZE, 0, NULL);
 	s->sb_fault = r < 0 ? SB_UNREADABLE : superblock_open(&s->sb, buf, 0);
 	s->has_sb = s->sb_fault == SB_OK;
+	s->claim = s->sb; /* decoded, whatever the fault */
 	if (!r && (s->sb_fault == SB_BAD_CSUM || s->sb_fault == SB_WRONG_PLACE ||
 		   s->sb_fault == SB_BAD_MAGIC))
 		s->has_sb = s->sb_fields = recover_fields(s, buf);

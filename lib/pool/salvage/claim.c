@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Roots that somebody names.  A superblock with a bad checksum may still name the right ones: they are
+ * used when what they point to says the same.  Roots that the user gives are used as given, or refused.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "pool/salvage/impl.h"
+
+enum standing {
+	CONTRADICTED, /* something else is there */
+	LOST,	      /* nothing can be read there */
+	STANDS,
+};
+
+static bool of_tree(const struct snode *n, uint8_t tree)
+{
+	return n->tree == tree || n->tree == TREE_NONE ||
+	       (n->tree == TREE_EMPTY && tree == TREE_TOP);
+}
+
+static enum standing root_stands(const struct salvage *s, uint64_t block, uint8_t tree)
+{
+	uint32_t i = node_of(s, block);
+
+	if (!block || block >= s->nr_blocks)
+		return CONTRADICTED;
+	if (s->kind[block] < BLOCK_NODE)
+		return LOST;
+	if (i == NONE || !of_tree(&s->node[i], tree) || (s->has_counts && !s->count[block]))
+		return CONTRADICTED;
+	return STANDS;
+}
+
+static bool is_whole(const struct salvage *s, uint64_t block)
+{
+	uint32_t i = node_of(s, block);
+
+	return i != NONE && !(s->node[i].flags & (SN_BROKEN | SN_VIRTUAL));
+}
+
+/* Whether the roots of s->sb, whose counts have been read, stand. */
+static bool claim_stands(struct salvage *s)
+{
+	const struct superblock *sb = &s->sb;
+	enum standing map = root_stands(s, sb->mapping_root, TREE_TOP);
+	enum standing details = root_stands(s, sb->details_root, TREE_DETAILS);
+	uint64_t index = sb->metadata_sm.bitmap_root;
+	int votes = 0;
+
+	if (map == CONTRADICTED || details == CONTRADICTED)
+		return false;
+	if (map == STANDS && details == STANDS && is_whole(s, sb->mapping_root) &&
+	    is_whole(s, sb->details_root))
+		return salvage_roots_agree(s, s->slot[sb->mapping_root], s->slot[sb->details_root]);
+	votes += map == STANDS;
+	votes += details == STANDS;
+	votes += index < s->nr_blocks && s->kind[index] == BLOCK_INDEX && s->has_counts;
+	votes += root_stands(s, sb->data_sm.bitmap_root, TREE_INDEX) == STANDS;
+	return votes >= 3;
+}
+
+int salvage_try_claim(struct salvage *s, struct err *err)
+{
+	const struct superblock found = s->sb;
+	int r;
+
+	if (!s->has_claim)
+		return 0;
+	s->sb = s->claim;
+	r = salvage_read_counts(s, err);
+	if (!r)
+		s->claim_used = claim_stands(s);
+	if (!s->claim_used)
+		s->sb = found;
+	return r;
+}
+
+static const char *what_is_at(const struct salvage *s, uint32_t block)
+{
+	uint32_t i = s->slot[block];
+
+	switch (s->kind[block]) {
+	case BLOCK_ZERO:
+		return "is zero";
+	case BLOCK_IO_ERROR:
+		return "cannot be read";
+	case BLOCK_STRAY:
+		return "carries another block's number";
+	case BLOCK_BITMAP:
+	case BLOCK_INDEX:
+		return "belongs to a space map";
+	case BLOCK_SUPER:
+		return "is a superblock";
+	case BLOCK_NODE:
+		break;
+	default:
+		return "has a bad checksum";
+	}
+	if (i == NONE)
+		return "is damaged";
+	switch (s->node[i].tree) {
+	case TREE_TOP:
+		return "belongs to a tree of devices";
+	case TREE_DETAILS:
+		return "belongs to a tree of device details";
+	case TREE_MAPPING:
+		return "holds mappings of one device";
+	case TREE_EMPTY:
+		return "is an empty tree";
+	case TREE_NONE:
+		return "is a node whose children are all lost";
+	}
+	return "belongs to a space map";
+}
+
+static int check_root(const struct salvage *s, const char *option, uint64_t block, uint8_t tree,
+		      struct err *err)
+{
+	uint32_t i = node_of(s, block);
+
+	if (block >= s->nr_blocks)
+		return err_set(err, -EINVAL,
+			       "%s %" PRIu64 ": the metadata device has only %u blocks; "
+			       "thin_repair --list-roots names the roots that can be given",
+			       option, block, s->nr_blocks);
+	if (block && i != NONE && !(s->node[i].flags & SN_VIRTUAL) && of_tree(&s->node[i], tree))
+		return 0;
+	return err_set(err, -EINVAL,
+		       "%s %" PRIu64 ": block %" PRIu64 " is no root of the tree of %s: it %s; "
+		       "thin_repair --list-roots names the roots that can be given",
+		       option, block, block, tree == TREE_TOP ? "devices" : "device details",
+		       what_is_at(s, (uint32_t)block));
+}
+
+int salvage_check_given(const struct salvage *s, struct err *err)
+{
+	const struct salvage_options *o = &s->opt;
+	int r = 0;
+
+	if (o->has_mapping_root)
+		r = check_root(s, "--mapping-root", o->mapping_root, TREE_TOP, err);
+	if (!r && o->has_details_root)
+		r = check_root(s, "--details-root", o->details_root, TREE_DETAILS, err);
+	return r;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How good is what was saved?  Either nothing was lost or invented; or all mappings of all devices are
+ * back and only details or fields had to be rebuilt; or mappings are lost, or may be.
+ */
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "pool/salvage/impl.h"
+
+enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
+
+/* Is something below node @i missing or dropped?  @memo: by node. */
+static bool has_holes(const struct salvage *s, uint32_t i, uint8_t *memo, unsigned depth)
+{
+	const struct snode *n = &s->node[i];
+	bool any = n->flags & SN_VIRTUAL || n->nr_bad || depth > 2 * BTREE_MAX_DEPTH;
+
+	if (memo[i])
+		return memo[i] == HOLES_SOME;
+	memo[i] = HOLES_NONE; /* also when met again below itself */
+	for (uint32_t k = 0; !any && !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
+		any = s->edge[n->edge + k].node == NONE ||
+		      has_holes(s, s->edge[n->edge + k].node, memo, depth + 1);
+	memo[i] = any ? HOLES_SOME : HOLES_NONE;
+	return any;
+}
+
+/* The pool may be another than that of the last moment. */
+static bool state_is_doubtful(const struct salvage *s)
+{
+	return s->from_snapshot || s->uncertain || s->newer_lost || s->over.found;
+}
+
+/*
+ * A device whose count is what its details say is whole, gaps or not.  Another count is a wrong count only
+ * where no tree has a gap: else it may have got the wrong tree.  Without details its tree must be the
+ * one that the top level names, and whole.
+ */
+static bool device_is_back(const struct salvage *s, const struct sdevice *d, uint8_t *memo)
+{
+	if (d->id_invented || d->has_other_id || d->root == NONE)
+		return false;
+	if (d->source == DETAILS_LIVE && d->info.mapped_blocks == d->nr_mappings)
+		return true;
+	if (d->source == DETAILS_LIVE && s->gaps.nr)
+		return false;
+	return d->in_top && !has_holes(s, d->root, memo, 0);
+}
+
+static bool mappings_are_back(const struct salvage *s)
+{
+	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)s->nr_nodes + 1, 1);
+
+	if (!memo || s->nr_bad || state_is_doubtful(s) || (s->details_lost && s->top_lost))
+		return false;
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (!device_is_back(s, &s->dev[i], memo))
+			return false;
+	return true;
+}
+
+static bool details_are_back(const struct salvage *s)
+{
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].source != DETAILS_LIVE)
+			return false;
+	return !s->details_lost;
+}
+
+void salvage_judge(struct salvage *s)
+{
+	s->mappings_back = mappings_are_back(s);
+	s->lossless = s->mappings_back && !s->header_invented && details_are_back(s);
+}
+
+bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id)
+{
+	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)s->nr_nodes + 1, 1);
+	const struct sdevice *d = salvage_find_device(s, dev_id);
+
+	return memo && d && !state_is_doubtful(s) && device_is_back(s, d, memo);
+}
+
+void salvage_totals(const struct salvage *s, struct salvage_totals *out)
+{
+	*out = (struct salvage_totals) { .nr_devices = s->nr_devs,
+					 .nr_mappings = s->nr_mappings,
+					 .nr_data_blocks = s->info.nr_data_blocks,
+					 .intact = s->intact,
+					 .lossless = s->lossless,
+					 .mappings_back = s->mappings_back,
+					 .uncertain = s->uncertain || s->newer_lost };
+}

@@ -1,0 +1,264 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# thin_repair: which roots are used, when the exit status is 0, and how much is told.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	export SEED=${SEED:-$RANDOM}
+	truncate -s 262144 "$BATS_FILE_TMPDIR/tiny"
+	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o "$BATS_FILE_TMPDIR/tiny"
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	RANDOM=$((SEED + BATS_TEST_NUMBER))
+	echo "SEED=$SEED"
+	cp "$BATS_FILE_TMPDIR/tiny" pool
+	truncate -s 8M out
+}
+
+u64_at() { od -An -tu8 -j"$2" -N8 "$1" | tr -d ' '; }
+zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc status=none; }
+# FILE OFFSET LENGTH: none of the bytes stays as it is
+spoil() {
+	for ((i = 0; i < $3; i++)); do
+		old=$(od -An -tu1 -j$(($2 + i)) -N1 "$1")
+		printf "\\x$(printf %02x $(((old + 1 + RANDOM % 255) % 256)))" |
+			dd of="$1" bs=1 seek=$(($2 + i)) conv=notrunc status=none
+	done
+}
+repair() { run --separate-stderr thin_repair -i pool -o out "$@"; }
+# All mappings, device by device, with the details; not the header
+content() { thin_dump --no-shared "$1" | sed 1d; }
+mappings() { thin_dump --no-shared "$1" | sed -n 's/ mapped_blocks=.*//; /device\|mapping/p'; }
+last_line() { [[ "${stderr##*$'\n'}" == *"$1"* ]] || { echo "last line: ${stderr##*$'\n'}"; return 1; }; }
+
+fixture() {
+	command -v zstd >/dev/null || skip "zstd is not installed"
+	for name; do
+		tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$name.tar.zst" "$name/meta.img"
+	done
+}
+
+@test "thin_repair: a superblock whose checksum or flags are damaged still names the roots that are used" {
+	fixture metasnap snap-tree fuzz-1 fuzz-2 ids resize
+	for name in metasnap snap-tree fuzz-1 fuzz-2 ids resize; do
+		for damage in "0 4" "0 8" "4 4" "8 8" "0 16"; do
+			cp "$name/meta.img" pool
+			# shellcheck disable=SC2086
+			spoil pool $damage
+			repair
+			[ "$status" -eq 0 ] || { echo "$name $damage: $status $stderr"; return 1; }
+			diff <(thin_dump --no-shared "$name/meta.img" | sed 's/ flags="1"//; s/ metadata_snap="[0-9]*"//') \
+				<(thin_dump --no-shared out) || { echo "$name $damage"; return 1; }
+			thin_check -q out
+		done
+	done
+}
+
+@test "thin_repair: roots that a damaged superblock names are used beside other damage, too" {
+	fixture metasnap many-thins
+	for name in metasnap many-thins; do
+		cp "$name/meta.img" pool
+		spoil pool 0 8
+		zero_block pool "$(u64_at pool 208)"
+		repair
+		[ "$status" -eq 0 ]
+		diff <(content "$name/meta.img") <(content out)
+		# the tree of devices is lost: its devices are found again
+		cp "$name/meta.img" pool
+		zero_block pool "$(u64_at pool 320)"
+		cp pool lost
+		thin_repair -q -i lost -o out && want=0 || want=$?
+		content out >want.xml
+		spoil pool 0 8
+		repair
+		[ "$status" -eq "$want" ]
+		diff want.xml <(content out)
+	done
+}
+
+@test "thin_repair: a damaged superblock that names other blocks as roots is not believed" {
+	fixture snap-tree
+	for at in 320 328; do
+		cp snap-tree/meta.img pool
+		thin_repair --list-roots -i pool >roots
+		spoil pool 0 8
+		spoil pool $at 2
+		repair
+		diff <(mappings snap-tree/meta.img) <(mappings out)
+	done
+}
+
+@test "thin_repair: the roots that are given are used, with and without a superblock" {
+	fixture plain fuzz-1 discards
+	for name in plain fuzz-1 discards; do
+		for lost in none checksum superblock; do
+			cp "$name/meta.img" pool
+			m=$(u64_at pool 320) d=$(u64_at pool 328)
+			[ "$lost" != checksum ] || spoil pool 0 8
+			[ "$lost" != superblock ] || zero_block pool 0
+			size=$(u64_at "$name/meta.img" 40)
+			for given in "--mapping-root $m --details-root $d" "--mapping-root $m" "--details-root $d"; do
+				# shellcheck disable=SC2086
+				repair --data-block-size 128 $given
+				[ "$status" -eq 0 ] || { echo "$name $lost $given: $stderr"; return 1; }
+				diff <(content "$name/meta.img") <(content out) || { echo "$name $lost $given $size"; return 1; }
+			done
+		done
+	done
+}
+
+@test "thin_repair: an older state comes back as it was when its root is given" {
+	fixture plain
+	thin_repair --list-roots -i plain/meta.img >roots
+	for lost in no yes; do
+		cp plain/meta.img pool
+		[ $lost = no ] || zero_block pool 0
+		for given in "--mapping-root 19 --details-root 20" "--mapping-root 19" "--details-root 20"; do
+			# shellcheck disable=SC2086
+			repair --data-block-size 128 $given
+			[[ "$stderr" == *"the roots that were given are used: mapping root "*", details root 20"* ]]
+			[ "$(thin_dump out | grep -c 'mapped_blocks="0"')" -eq 2 ] || { echo "$lost $given: $stderr"; return 1; }
+		done
+	done
+}
+
+@test "thin_repair: a block that is no root of the wanted kind is refused, with the reason" {
+	m=$(u64_at pool 320) d=$(u64_at pool 328) leaf=$(u64_at pool $((m * 4096 + 2048)))
+	head -c 8192 /dev/urandom | dd of=pool bs=4096 seek=60 conv=notrunc status=none
+	before=$(sha256sum out)
+	for lost in no yes; do
+		[ $lost = no ] || spoil pool 0 8
+		while read -r option block reason; do
+			repair --data-block-size 128 "$option" "$block"
+			[ "$status" -eq 1 ]
+			[[ "$stderr" == *"$option $block: "*"$reason"*"thin_repair --list-roots names the roots"* ]] ||
+				{ echo "$lost $option $block: $stderr"; return 1; }
+		done <<-END
+			--mapping-root $d it belongs to a tree of device details
+			--mapping-root $leaf it holds mappings of one device
+			--mapping-root 0 it 
+			--mapping-root 60 it has a bad checksum
+			--mapping-root 50 it is zero
+			--mapping-root 64 the metadata device has only 64 blocks
+			--mapping-root $(u64_at pool 208) it belongs to a space map
+			--details-root $m it belongs to a tree of devices
+			--details-root $leaf it holds mappings of one device
+			--details-root 18446744073709551615 the metadata device has only 64 blocks
+		END
+	done
+	[ "$(sha256sum out)" = "$before" ]
+}
+
+@test "thin_repair: rebuilt details and fields are told, and the exit status is 0 when all mappings are back" {
+	zero_block pool "$(u64_at pool 328)"
+	repair
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"device 1: details lost; "* ]]
+	last_line "3 devices, 13 mapped blocks: all mappings are back; the details and fields named above were rebuilt" ||
+		last_line "mapped blocks: all mappings are back; the details and fields named above were rebuilt"
+	diff <(mappings "$BATS_FILE_TMPDIR/tiny") <(mappings out)
+	cp "$BATS_FILE_TMPDIR/tiny" pool
+	zero_block pool 0
+	repair --data-block-size 128
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"the transaction id is lost"* ]]
+	last_line "all mappings are back; the details and fields named above were rebuilt"
+	run --separate-stderr thin_dump --repair --data-block-size 128 pool
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"the transaction id is lost"* ]]
+}
+
+@test "thin_repair: exit status 0 only when all mappings of all devices are back, whichever blocks are lost" {
+	fixture snap-tree fuzz-1 discards
+	zeros=0 good=0
+	for name in snap-tree fuzz-1 discards; do
+		mappings "$name/meta.img" >want
+		thin_check "$name/meta.img" >/dev/null
+		for ((trial = 0; trial < 25; trial++)); do
+			cp "$name/meta.img" pool
+			lost=
+			for ((n = RANDOM % 4; n >= 0; n--)); do
+				case $((RANDOM % 5)) in
+				0) b=$(u64_at "$name/meta.img" 320) ;;
+				1) b=$(u64_at "$name/meta.img" 328) ;;
+				2) b=$(u64_at "$name/meta.img" 208) ;;
+				*) b=$((1 + RANDOM % 80)) ;;
+				esac
+				zero_block pool $b
+				lost="$lost $b"
+			done
+			repair
+			[ "$status" -le 1 ]
+			[ "$status" -ne 0 ] || good=$((good + 1))
+			[ "$status" -ne 0 ] || diff want <(mappings out) || { echo "$name:$lost: $stderr"; return 1; }
+			zeros=$((zeros + 1))
+		done
+	done
+	echo "$good of $zeros"
+	[ "$good" -gt 10 ] && [ "$good" -lt "$zeros" ]
+}
+
+@test "thin_repair: --accept-loss exits with 0 when there is a result, and its last line says so" {
+	zero_block pool "$(u64_at pool $(($(u64_at pool 320) * 4096 + 2048)))"
+	repair
+	[ "$status" -eq 1 ]
+	last_line "--accept-loss takes the result as it is, with exit status 0"
+	cp out first
+	repair --accept-loss
+	[ "$status" -eq 0 ]
+	last_line "the loss is accepted (--accept-loss). Keep the damaged metadata, and check the content of each device before use"
+	cmp out first
+	run thin_repair --dry-run --accept-loss -i pool
+	[ "$status" -eq 0 ]
+	run --separate-stderr thin_dump --repair pool
+	[ "$status" -eq 1 ]
+	run --separate-stderr thin_dump --repair --accept-loss pool
+	[ "$status" -eq 0 ]
+	last_line "the loss is accepted (--accept-loss)"
+	head -c 262144 /dev/urandom >pool
+	repair --accept-loss --data-block-size 128
+	[ "$status" -eq 1 ]
+	run thin_dump --accept-loss pool
+	[ "$status" -eq 64 ]
+	run thin_materialize --accept-loss pool 1 image
+	[ "$status" -eq 64 ]
+}
+
+@test "thin_materialize --repair: exit 0 when the device's mappings are back, 1 when some are lost, 0 with --accept-loss" {
+	truncate -s 64M data
+	zero_block pool "$(u64_at pool 328)"
+	run --separate-stderr thin_materialize --repair --size 4M --data-dev data pool 1 image
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"device 1: details lost"* ]]
+	cp "$BATS_FILE_TMPDIR/tiny" pool
+	zero_block pool "$(u64_at pool $(($(u64_at pool 320) * 4096 + 2048)))"
+	run --separate-stderr thin_materialize -f --repair --size 4M --data-dev data pool 2 image
+	[ "$status" -eq 0 ]
+	run --separate-stderr thin_materialize -f --repair --size 4M --data-dev data pool 1 image
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 1: not all of it could be saved, or known; --accept-loss takes"* ]]
+	run --separate-stderr thin_materialize -f --repair --accept-loss --size 4M --data-dev data pool 1 image
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"device 1: not all of it could be saved, or known; the loss is accepted"* ]]
+}
+
+@test "thin_repair: at most some tens of bad blocks are listed, all of them with -v" {
+	fixture many-thins
+	cp many-thins/meta.img pool
+	m=$(u64_at pool 320)
+	thin_dump --no-shared pool >/dev/null
+	# every leaf that the first leaf of the tree of devices names
+	leaf=$m
+	while (($(od -An -tu4 -j$((leaf * 4096 + 4)) -N4 pool) & 1)); do leaf=$(u64_at pool $((leaf * 4096 + 2048))); done
+	for ((i = 0; i < 100; i++)); do zero_block pool "$(u64_at pool $((leaf * 4096 + 2048 + 8 * i)))"; done
+	repair
+	listed=$(grep -c '^thin_repair: block [0-9]' <<<"$stderr")
+	[ "$listed" -ge 10 ] && [ "$listed" -le 50 ]
+	more=$(sed -n 's/^thin_repair: and \([0-9]*\) more such blocks; -v lists them all/\1/p' <<<"$stderr")
+	[ $((listed + more)) -ge 90 ]
+	repair -v
+	[ "$(grep -c '^thin_repair: block [0-9]' <<<"$stderr")" -eq $((listed + more)) ]
+}
