@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef PDATA_BTREE_WALK_STATE_H
-#define PDATA_BTREE_WALK_STATE_H
+#ifndef PDATA_TREE_IMPL_H
+#define PDATA_TREE_IMPL_H
 /*
- * What a forest walk knows, private to btree_walk.c (which makes it) and
- * btree_forest.c (which answers questions about it).
+ * What a forest walk knows, private to the four files of the walk: walk.c makes it and goes
+ * through the levels, spine.c learns the heights, wave.c handles the nodes of one wave, forest.c
+ * answers questions afterwards.
  *
  * Everything about a node is in arrays indexed by its block number: no hashing, no small
  * objects, and pages of the arrays that are never touched cost nothing.
  */
+#include <string.h>
+
 #include "pdata/tree/walk.h"
 
 /* struct walk.flag: what is known of a block; workers set bits atomically */
@@ -80,22 +83,39 @@ static inline uint32_t *walk_inner(const struct walk *w, mblock_t b)
 	return at ? w->chunk[(at - 1) >> CHUNK_SHIFT] + ((at - 1) & (CHUNK_LEN - 1)) : NULL;
 }
 
-/* btree_walk.c */
+/* wave.c.  Those that return an int return 0 or -ENOMEM, without a text. */
 void walk_raise_u32(uint32_t *p, uint32_t v);
 /* Does the block belong to something else than these trees? */
 bool walk_foreign(const struct walk *w, uint64_t b);
-/* The contents of @b are lost.  0 or -ENOMEM. */
+int walk_add_fault(struct walk_worker *me, const struct walk_fault *f);
+/* The contents of @b are lost. */
 int walk_lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_fault fault,
 	      int io_error);
-/* Reads all nodes with this height[] that have not been; @level -1: on the spine. */
+/* One more pointer to @b.  False: the block belongs to another kind of tree. */
+bool walk_reach(struct walk *w, uint64_t b, uint32_t nattr, bool inherit);
+/* Tells the children of @b, a node of @level with record @in, all that @b has to say. */
+int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in,
+		const le64 *keys, int level);
+/*
+ * Compares the keys of @b, which are from @first to @last (@first > @last: it has none), with
+ * those that its parents allow.  From now on its own keys stand in first[] and nlast[].
+ */
+int walk_judge(struct walk *w, struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last);
+/* @b was read before its parents were known; its keys are from @first to @last. */
+int walk_note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last);
+/* Brings the workers' bounds of the blocks reached together in @w. */
+void walk_merge_bounds(struct walk *w);
+/*
+ * Reads all nodes with this height[] that have not been read.  @level: their height, or -1 when
+ * that is unknown because they are on the spine.  *none: there was no such node.  0 or -errno
+ * with a text.
+ */
 int walk_read_height(struct walk *w, uint8_t height, int level, bool *none, struct err *err);
 
-/* btree_spine.c */
-int walk_note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last);
-/* Learns the heights of all trees whose roots have HEIGHT_UNKNOWN. */
+/* spine.c: learns the heights of all trees whose roots have HEIGHT_UNKNOWN.  0 or -errno. */
 int walk_spine(struct walk *w, struct err *err);
 
-/* Forgets what was derived from the trees so far.  btree_forest.c */
+/* forest.c: forgets what was derived from the trees so far. */
 void walk_forget(struct walk *w);
 
 /*

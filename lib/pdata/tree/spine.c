@@ -9,22 +9,11 @@
  */
 #include <errno.h>
 
-#include "base/vec.h"
 #include "pdata/tree/impl.h"
 
 /* A wave goes one level down; a node whose first children are bad needs two waves more. */
 #define MAX_WAVES	 (4 * BTREE_MAX_DEPTH)
 #define PICKS_BEFORE_ALL 2
-
-int walk_note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last)
-{
-	struct spine_node *p = vec_add(me->spine, me->nr_spine, me->cap_spine);
-
-	if (!p)
-		return -ENOMEM;
-	*p = (struct spine_node){ b, first, last };
-	return 0;
-}
 
 /* Puts a child on the spine: to be read in the next wave. */
 static void spine_child(struct walk *w, uint32_t parent, uint32_t c)

@@ -9,28 +9,16 @@
  * paths, the distance from a root is not; so nodes are taken by height, and heights
  * come from the spine: from each root down the first child that can be read.
  *
- * A node on the spine is read before all of its parents are known.  It is not read again: its
- * children and keys go to the arena at once, and it is expanded (its children are told what
- * their parent says) and judged when its level comes.  All other nodes are read, judged and expanded in one go.
- *
- * Workers meet only in the arrays: bits are set and ranges narrowed by atomic operations that
- * give the same result in any order, so the walk's outcome does not depend on their number.
- * Mostly they only look, as a shared node's second parent has nothing new to say.
+ * walk.c holds the walk and its levels; spine.c, below it, learns the heights; wave.c, below both,
+ * handles the nodes of one wave.
  */
 #include "pdata/tree/walk.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/vec.h"
 #include "pdata/tree/impl.h"
-
-struct wave {
-	struct walk *w;
-	int level; /* height of the nodes in it; -1: the spine, unknown */
-};
 
 struct walk *walk_new(const struct walk_setup *setup, struct err *err)
 {
@@ -88,325 +76,6 @@ void walk_free(struct walk *w)
 	free(w);
 }
 
-static int add_fault(struct walk_worker *me, const struct walk_fault *f)
-{
-	struct walk_fault *p = vec_add(me->fault, me->nr_faults, me->cap_faults);
-
-	if (!p)
-		return -ENOMEM;
-	*p = *f;
-	return 0;
-}
-
-static void set_flag(struct walk *w, uint64_t b, uint8_t flag)
-{
-	if ((__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & flag) != flag)
-		__atomic_fetch_or(&w->flag[b], flag, __ATOMIC_RELAXED);
-}
-
-static void raise_u64(uint64_t *p, uint64_t v)
-{
-	uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
-
-	while (old < v &&
-	       !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
-}
-
-void walk_raise_u32(uint32_t *p, uint32_t v)
-{
-	uint32_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
-
-	while (old < v &&
-	       !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
-}
-
-/* Does the block belong to something else than these trees? */
-bool walk_foreign(const struct walk *w, uint64_t b)
-{
-	uint8_t kind = w->s.claims ? __atomic_load_n(&w->s.claims[b], __ATOMIC_RELAXED) : 0;
-
-	return kind && kind != w->s.kind;
-}
-
-/* One more pointer to @b.  Is it of this kind of tree? */
-static bool reach(struct walk *w, uint64_t b, uint32_t nattr, bool inherit)
-{
-	uint8_t had = __atomic_load_n(&w->flag[b], __ATOMIC_RELAXED);
-
-	if (w->s.refs)
-		refmap_inc(w->s.refs, b);
-	if (walk_foreign(w, b))
-		return false;
-	if (w->s.claims && !__atomic_load_n(&w->s.claims[b], __ATOMIC_RELAXED))
-		__atomic_store_n(&w->s.claims[b], w->s.kind, __ATOMIC_RELAXED);
-	if (!(had & WALK_REACHED))
-		had = __atomic_fetch_or(&w->flag[b], WALK_REACHED, __ATOMIC_RELAXED);
-	if (had & WALK_REACHED)
-		set_flag(w, b, WALK_MULTI);
-	if (inherit)
-		set_flag(w, b, WALK_INHERIT);
-	walk_raise_u32(&w->nattr[b], nattr);
-	return true;
-}
-
-/* A pointer from @parent, of @level, to @b.  NODE_OK: b is there, one level below. */
-static enum node_fault reach_child(struct walk *w, struct walk_worker *me, uint32_t parent,
-				   int level, uint32_t b, bool inherit)
-{
-	uint8_t want = (uint8_t)level, had = 0; /* height + 1 of the child */
-
-	if (!reach(w, b, w->nattr[parent], inherit))
-		return NODE_LOOP;
-	had = __atomic_load_n(&w->height[b], __ATOMIC_RELAXED);
-	if (!had && __atomic_compare_exchange_n(&w->height[b], &had, want, false, __ATOMIC_RELAXED,
-						__ATOMIC_RELAXED)) {
-		me->min = MIN(me->min, b);
-		me->max = MAX(me->max, b);
-		return NODE_OK;
-	}
-	if (had == want)
-		return NODE_OK;
-	if (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_LOST) {
-		if (had == HEIGHT_UNKNOWN) /* lost on the spine: its parent knows better */
-			__atomic_store_n(&w->height[b], want, __ATOMIC_RELAXED);
-		return NODE_OK;
-	}
-	return NODE_LOOP;
-}
-
-/* Tells a child which keys it may have; one that is read and judged already is judged again. */
-static enum node_fault narrow(struct walk *w, uint32_t b, uint64_t first, uint64_t last)
-{
-	if (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_DONE) {
-		if (w->first[b] > ~w->nlast[b]) /* empty */
-			return NODE_OK;
-		return w->first[b] >= first && ~w->nlast[b] <= last ? NODE_OK : NODE_BAD_RANGE;
-	}
-	raise_u64(&w->first[b], first);
-	raise_u64(&w->nlast[b], ~last);
-	return NODE_OK;
-}
-
-static uint32_t *arena_get(struct walk *w, struct walk_worker *me, uint32_t len, uint32_t *at)
-{
-	uint32_t c;
-
-	if (me->used + len > CHUNK_LEN) {
-		c = atomic_fetch_add_explicit(&w->nr_chunks, 1, memory_order_relaxed);
-		if (c >= NR_CHUNKS)
-			return NULL;
-		w->chunk[c] = malloc(CHUNK_LEN * sizeof(uint32_t));
-		if (!w->chunk[c])
-			return NULL;
-		me->chunk = c;
-		me->used = 0;
-	}
-	*at = (me->chunk << CHUNK_SHIFT | me->used) + 1;
-	me->used += len;
-	return w->chunk[me->chunk] + me->used - len;
-}
-
-/* The last key that child @i of @nr may have, where the node itself may go up to @last. */
-static uint64_t child_last(const le64 *keys, uint32_t i, uint32_t nr, uint64_t last)
-{
-	return i + 1 < nr ? MIN(le64_get(keys[i + 1]) - 1, last) : last;
-}
-
-/*
- * Keeps the children of an internal node in the arena; with @keys (for a node on the spine, where
- * they are needed once more) the keys behind them.  NULL: no memory.
- */
-static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
-			    const struct node *n, bool keys)
-{
-	uint32_t at, *in = arena_get(w, me, INNER_CHILDREN + n->nr * (keys ? 3 : 1), &at);
-
-	if (!in)
-		return NULL;
-	in[INNER_NR] = n->nr;
-	in[INNER_PICK] = 0;
-	if (keys)
-		memcpy(in + INNER_CHILDREN + n->nr, n->raw->keys, n->nr * sizeof(le64));
-	for (uint32_t i = 0; i < n->nr; i++) {
-		struct walk_fault f = { .block = node_value64(n, i),
-					.parent = b,
-					.fault = NODE_OUTSIDE,
-					.begin = node_key(n, i) };
-
-		in[INNER_CHILDREN + i] = (uint32_t)f.block;
-		if (f.block < w->s.nr_blocks)
-			continue;
-		in[INNER_CHILDREN + i] = EDGE_NONE;
-		f.last = child_last(n->raw->keys, i, n->nr, ~w->nlast[b]);
-		if (add_fault(me, &f))
-			return NULL;
-	}
-	w->at[b] = at;
-	return in;
-}
-
-/* Tells the children of @b, a node of @level, all that @b has to say. */
-static int expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in,
-		  const le64 *keys, int level)
-{
-	uint32_t nr = in[INNER_NR];
-	bool shared = w->flag[b] & (WALK_MULTI | WALK_INHERIT);
-	uint64_t last = ~w->nlast[b];
-
-	/* a node with keys out of its range would make all of its children faulty as well */
-	if (last < le64_get(keys[nr - 1]))
-		last = UINT64_MAX;
-	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t *c = &in[INNER_CHILDREN + i];
-		struct walk_fault f = { .block = *c, .parent = b };
-
-		if (*c == EDGE_NONE)
-			continue;
-		f.begin = le64_get(keys[i]);
-		f.last = child_last(keys, i, nr, last);
-		f.fault = reach_child(w, me, b, level, *c, shared);
-		if (!f.fault)
-			f.fault = narrow(w, *c, f.begin, f.last);
-		if (!f.fault)
-			continue;
-		*c = EDGE_NONE;
-		if (add_fault(me, &f))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* The contents of @b are lost. */
-int walk_lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_fault fault,
-	      int io_error)
-{
-	struct walk_fault f = {
-		.block = b, .parent = WALK_NONE, .fault = fault, .io_error = io_error
-	};
-
-	set_flag(w, b, WALK_READ | WALK_LOST);
-	return add_fault(me, &f);
-}
-
-/* Are the node's keys among those that its parents allow?  From now on its own keys stand there. */
-static int judge(struct walk *w, struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last)
-{
-	struct walk_fault f = { .block = b,
-				.parent = WALK_NONE,
-				.fault = NODE_BAD_RANGE,
-				.begin = w->first[b],
-				.last = ~w->nlast[b] };
-	bool good = first > last || (first >= f.begin && last <= f.last);
-
-	w->first[b] = first;
-	w->nlast[b] = ~last;
-	set_flag(w, b, WALK_DONE | (good ? 0 : WALK_RANGED));
-	return good ? 0 : add_fault(me, &f);
-}
-
-static int note_underfull(struct walk *w, struct walk_worker *me, uint32_t b)
-{
-	uint32_t *p;
-
-	if (w->root[b / 8] & 1u << b % 8)
-		return 0;
-	p = vec_add(me->underfull, me->nr_underfull, me->cap_underfull);
-	if (!p)
-		return -ENOMEM;
-	*p = b;
-	return 0;
-}
-
-static int read_node(void *ctx, unsigned worker, size_t i, mblock_t block, const void *data,
-		     int status)
-{
-	struct wave *v = ctx;
-	struct walk *w = v->w;
-	struct walk_worker *me = &w->worker[worker];
-	uint32_t b = (uint32_t)block;
-	enum node_fault fault;
-	uint64_t first, last;
-	uint32_t *in;
-	struct node n;
-	int r = 0;
-
-	(void)i;
-	if (status < 0)
-		return walk_lose(w, me, b, status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE,
-				 status);
-	fault = node_open(&n, data, block, w->s.leaf_value_size);
-	if (!fault && v->level >= 0 && n.leaf != !v->level)
-		fault = NODE_BAD_DEPTH;
-	if (fault)
-		return walk_lose(w, me, b, fault, 0);
-	set_flag(w, b, WALK_READ);
-	first = n.nr ? node_key(&n, 0) : UINT64_MAX;
-	last = n.nr ? node_key(&n, n.nr - 1) : 0;
-	if (!n.leaf) {
-		in = keep_inner(w, me, b, &n, v->level < 0);
-		if (!in)
-			return -ENOMEM;
-		if (v->level > 0)
-			r = expand(w, me, b, in, n.raw->keys, v->level);
-	} else if (w->s.leaf) {
-		r = w->s.leaf(w->s.ctx, worker, block, ~w->nattr[b], &n);
-	}
-	if (!r && n.nr < NODE_MAX_ENTRIES(n.value_size) / 3)
-		r = note_underfull(w, me, b);
-	if (r < 0)
-		return r;
-	if (v->level >= 0)
-		return judge(w, me, b, first, last);
-	w->height[b] = n.leaf ? 1 : HEIGHT_UNKNOWN;
-	return walk_note_spine(me, b, first, last);
-}
-
-static void merge_bounds(struct walk *w)
-{
-	for (unsigned i = 0; i < w->nr_workers; i++) {
-		struct walk_worker *me = &w->worker[i];
-
-		w->min = MIN(w->min, me->min);
-		w->max = MAX(w->max, me->max);
-		me->min = UINT32_MAX;
-		me->max = 0;
-	}
-}
-
-/* Reads all nodes with this height[] that have not been.  *none: there was none. */
-/* So many at a time: the list is 4 MiB at most. */
-#define WINDOW ((size_t)512 << 10)
-
-int walk_read_height(struct walk *w, uint8_t height, int level, bool *none, struct err *err)
-{
-	struct wave v = { w, level };
-	mblock_t *list = NULL;
-	size_t nr = 0, k;
-	uint64_t b;
-	int r = 0;
-
-	merge_bounds(w);
-	for (b = w->min; (b = walk_next(w, b, w->max, height, WALK_READ)) <= w->max; b++)
-		nr++;
-	*none = !nr;
-	if (!nr)
-		return 0;
-	list = malloc(MIN(nr, WINDOW) * sizeof(*list));
-	if (!list)
-		return err_nomem(err, "list of tree nodes");
-	for (b = w->min; nr && !r; nr -= k) {
-		for (k = 0; k < MIN(nr, WINDOW); b++) {
-			b = walk_next(w, b, w->max, height, WALK_READ);
-			list[k++] = b;
-		}
-		r = stream_read(w->s.stream, list, k, read_node, &v, err);
-	}
-	free(list);
-	return r == -ENOMEM ? err_nomem(err, "tree walk") : r;
-}
-
 /* Expands and judges a spine node, now that all of its parents have had their say. */
 static int spine_expand(struct walk *w, const struct spine_node *sp, int level)
 {
@@ -416,10 +85,10 @@ static int spine_expand(struct walk *w, const struct spine_node *sp, int level)
 
 	if (level) {
 		keys = (const le64 *)(in + INNER_CHILDREN + in[INNER_NR]);
-		if (expand(w, me, sp->block, in, keys, level))
+		if (walk_expand(w, me, sp->block, in, keys, level))
 			return -ENOMEM;
 	}
-	return judge(w, me, sp->block, sp->first, sp->last);
+	return walk_judge(w, me, sp->block, sp->first, sp->last);
 }
 
 static int walk_level(struct walk *w, int level, struct err *err)
@@ -447,9 +116,9 @@ static int add_root(struct walk *w, const struct walk_root *root)
 	uint32_t b = (uint32_t)root->block;
 
 	if (root->block >= w->s.nr_blocks)
-		return add_fault(&w->worker[0], &f);
+		return walk_add_fault(&w->worker[0], &f);
 	w->root[b / 8] |= (uint8_t)(1u << b % 8);
-	if (!reach(w, b, ~root->attr, false)) {
+	if (!walk_reach(w, b, ~root->attr, false)) {
 		if (w->flag[b] & WALK_LOST)
 			return 0;
 		return walk_lose(w, &w->worker[0], b, NODE_LOOP, 0);
@@ -485,6 +154,6 @@ int walk_add(struct walk *w, const struct walk_root *roots, size_t nr, struct er
 			return r;
 	}
 	w->worker[0].nr_spine = 0;
-	merge_bounds(w);
+	walk_merge_bounds(w);
 	return 0;
 }
