@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return usage(NULL);
 	if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version")) {
-		puts(PACKAGE_VERSION);
+		printf("%s\npdata_tools is part of %s\n", PACKAGE_VERSION, PACKAGE_NAME);
 		return EXIT_DONE;
 	}
 	if (!is_known(argv[1]))

@@ -24,7 +24,7 @@ static const struct opt common[] = {
 };
 
 #define HELP_COLUMN 30
-#define HELP_WIDTH 79
+#define HELP_WIDTH  79
 
 /* Prints words, wrapped, at column @indent; the cursor stands at @column already. */
 static void print_wrapped(const char *text, int column, int indent)
@@ -70,19 +70,28 @@ static void print_option(const struct opt *o)
 	print_wrapped(o->help, n, HELP_COLUMN);
 }
 
-/* Lines that fit stay as they are. */
+/* The line at @text, or the whole paragraph when it starts at the margin; both end at "\n". */
+static size_t note_length(const char *text)
+{
+	size_t n = strcspn(text, "\n");
+
+	while (*text != ' ' && n && text[n] && text[n + 1] != ' ' && text[n + 1] != '\n')
+		n += 1 + strcspn(text + n + 1, "\n");
+	return n;
+}
+
+/* Paragraphs are wrapped; indented lines are tables and stay as they are. */
 static void print_notes(const char *text)
 {
-	char line[1000];
-
 	while (*text) {
-		int n = (int)strcspn(text, "\n");
+		size_t n = note_length(text);
+		char part[1200];
 
-		snprintf(line, sizeof(line), "%.*s", n, text);
-		if (n <= HELP_WIDTH)
-			puts(line);
+		snprintf(part, sizeof(part), "%.*s", (int)n, text);
+		if (*part == ' ' || !*part)
+			puts(part);
 		else
-			print_wrapped(line, 0, 0);
+			print_wrapped(part, 0, 0);
 		text += n;
 		text += *text != 0;
 	}
@@ -130,7 +139,7 @@ static bool letter_taken(const struct command *cmd, char letter)
 static void add_options(struct cli *c, const struct opt *opts, bool own, size_t *nr, char **shorts)
 {
 	for (const struct opt *o = opts; o->name; o++) {
-		c->longopts[(*nr)++] = (struct option){ o->name, (int)o->arg, NULL, o->id };
+		c->longopts[(*nr)++] = (struct option) { o->name, (int)o->arg, NULL, o->id };
 		if (!o->letter || (!own && letter_taken(c->cmd, o->letter)))
 			continue;
 		*(*shorts)++ = o->letter;
@@ -155,7 +164,7 @@ void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 	size_t n = nr_opts(cmd->opts) + nr_opts(common), nr = 0;
 	char *shorts;
 
-	*c = (struct cli){ .cmd = cmd, .argc = argc, .argv = argv };
+	*c = (struct cli) { .cmd = cmd, .argc = argc, .argv = argv };
 	/* a closed pipe and a limit on file sizes are errors of write(), not deaths */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
@@ -187,6 +196,71 @@ static const char *refused_word(struct cli *c)
 	return c->refused;
 }
 
+/* The long option of which @word (with its dashes, and "=VALUE" perhaps) is the whole name. */
+static const struct option *whole_name(const struct cli *c, const char *word)
+{
+	const char *name = word + 2;
+	size_t len = strcspn(name, "=");
+
+	for (const struct option *o = c->longopts; o->name; o++)
+		if (strlen(o->name) == len && !strncmp(o->name, name, len))
+			return o;
+	return NULL;
+}
+
+static const struct opt *find_option(const struct cli *c, const char *name)
+{
+	const struct opt *tables[] = { c->cmd->opts, common };
+
+	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
+		for (const struct opt *o = tables[t]; o->name; o++)
+			if (!strcmp(o->name, name))
+				return o;
+	return NULL;
+}
+
+/* An unknown long option.  Names that help shows and that begin so are offered. */
+__attribute__((noreturn)) static void refuse_long(struct cli *c, const char *word)
+{
+	int len = (int)strcspn(word, "=");
+	char hint[200];
+	size_t n = 0;
+
+	hint[0] = 0;
+	for (const struct option *o = c->longopts; o->name && len > 2; o++)
+		if (!strncmp(o->name, word + 2, (size_t)len - 2) && find_option(c, o->name)->help &&
+		    n + strlen(o->name) + 12 < sizeof(hint))
+			n += (size_t)snprintf(hint + n, sizeof(hint) - n, "%s'--%s'",
+					      n ? " or " : "", o->name);
+	if (n)
+		cli_usage_error(c, "unexpected argument '%.*s' found: write the whole name, %s",
+				len, word, hint);
+	cli_usage_error(c, "unexpected argument '%.*s' found", len, word);
+}
+
+/* The word of the long option that getopt has just taken. */
+static const char *option_word(const struct cli *c)
+{
+	const char *last = c->argv[optind - 1];
+
+	return last == optarg ? c->argv[optind - 2] : last;
+}
+
+__attribute__((noreturn)) static void refuse(struct cli *c, int letter)
+{
+	const char *word = c->argv[optind - 1];
+	bool is_long = !strncmp(word, "--", 2);
+	const struct option *o = is_long ? whole_name(c, word) : NULL;
+
+	if (is_long && !o)
+		refuse_long(c, word);
+	if (letter == ':')
+		cli_usage_error(c, "option '%s' needs a value", is_long ? word : refused_word(c));
+	if (o && strchr(word, '=') && o->has_arg == no_argument)
+		cli_usage_error(c, "option '--%s' takes no value", o->name);
+	cli_usage_error(c, "unexpected argument '%s' found", refused_word(c));
+}
+
 static void check_engine(struct cli *c)
 {
 	if (strcmp(c->arg, "sync") && strcmp(c->arg, "async") && strcmp(c->arg, "spindle"))
@@ -203,42 +277,94 @@ static const char *without_equals(const struct cli *c, const char *arg)
 	return arg;
 }
 
+static bool all_digits(const char *word)
+{
+	return *word && !word[strspn(word, "0123456789")];
+}
+
+/* "--metadata-snap 7" may stand for "--metadata-snap=7": take_late_value() will know. */
+static void note_late_value(struct cli *c, int id)
+{
+	bool optional = false;
+
+	for (const struct opt *o = c->cmd->opts; o->name; o++)
+		optional |= o->id == id && o->arg == ARG_OPTIONAL;
+	if (optional && !c->arg && optind < c->argc && all_digits(c->argv[optind])) {
+		c->late_value = c->argv[optind];
+		c->late_id = id;
+	}
+}
+
+/* The number behind such an option is its value when it is one positional argument too many. */
+static bool take_late_value(struct cli *c)
+{
+	if (!c->late_value || c->nr_args != c->cmd->max_args + 1)
+		return false;
+	for (int i = 0; i < c->nr_args; i++) {
+		if (c->args[i] != c->late_value)
+			continue;
+		memmove(c->args + i, c->args + i + 1, (size_t)(c->nr_args - i) * sizeof(*c->args));
+		c->argc--;
+		c->arg = c->late_value;
+		c->late_value = NULL;
+		return true;
+	}
+	return false;
+}
+
+static void print_version(const struct cli *c)
+{
+	printf("%s\n%s is part of %s\n", PACKAGE_VERSION, c->cmd->name, PACKAGE_NAME);
+}
+
+/* The options that every command has; true when @id is one. */
+static bool take_common(struct cli *c, int id)
+{
+	switch (id) {
+	case OPT_HELP:
+		print_help(c->cmd);
+		exit(cli_finish(c, EXIT_DONE));
+	case OPT_VERSION:
+		print_version(c);
+		exit(cli_finish(c, EXIT_DONE));
+	case OPT_VERBOSE:
+		c->verbose++;
+		return true;
+	case OPT_IO_ENGINE:
+		check_engine(c);
+		return true;
+	}
+	return false;
+}
+
 int cli_next(struct cli *c)
 {
 	for (;;) {
-		int letter = getopt_long(c->argc, c->argv, c->shortopts, c->longopts, NULL);
+		int index = -1;
+		int letter = getopt_long(c->argc, c->argv, c->shortopts, c->longopts, &index);
 		int id = letter;
 
 		if (letter == -1)
 			break;
-		if (letter == ':')
-			cli_usage_error(c, "option '%s' wants a value", refused_word(c));
-		if (letter == '?')
-			cli_usage_error(c, "unexpected argument '%s' found", refused_word(c));
+		if (index >= 0 && !whole_name(c, option_word(c)))
+			refuse_long(c, option_word(c));
+		if (letter == ':' || letter == '?')
+			refuse(c, letter);
 		if (is_letter(letter) && id_of_letter(c, letter))
 			id = id_of_letter(c, letter);
 		c->arg = without_equals(c, optarg);
-		switch (id) {
-		case OPT_HELP:
-			print_help(c->cmd);
-			exit(cli_finish(c, EXIT_DONE));
-		case OPT_VERSION:
-			puts(PACKAGE_VERSION);
-			exit(cli_finish(c, EXIT_DONE));
-		case OPT_VERBOSE:
-			c->verbose++;
+		if (take_common(c, id))
 			continue;
-		case OPT_IO_ENGINE:
-			check_engine(c);
-			continue;
-		default:
-			return id;
-		}
+		note_late_value(c, id);
+		return id;
 	}
 	c->args = c->argv + optind;
 	c->nr_args = c->argc - optind;
+	if (take_late_value(c))
+		return c->late_id;
 	if (c->nr_args < c->cmd->min_args)
-		cli_usage_error(c, "%s", c->cmd->missing ? c->cmd->missing : "an argument is missing");
+		cli_usage_error(c, "%s",
+				c->cmd->missing ? c->cmd->missing : "an argument is missing");
 	if (c->nr_args > c->cmd->max_args)
 		cli_usage_error(c, "unexpected argument '%s' found", c->args[c->cmd->max_args]);
 	return 0;
@@ -253,8 +379,7 @@ static int flush_stdout(struct cli *c)
 	return c->output_error;
 }
 
-__attribute__((format(printf, 2, 0))) static void say(struct cli *c, const char *fmt,
-						       va_list ap)
+__attribute__((format(printf, 2, 0))) static void say(struct cli *c, const char *fmt, va_list ap)
 {
 	flush_stdout(c);
 	fprintf(stderr, "%s: ", c->cmd->name);

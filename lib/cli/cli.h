@@ -35,7 +35,7 @@ struct command {
 	const char *name;	/* thin_check */
 	const char *usage;	/* "[options] POOL": one line after the name */
 	const char *summary;	/* one sentence, for help and the man page */
-	const char *notes;	/* free text at the end of --help, or NULL */
+	const char *notes;	/* the end of --help, or NULL: paragraphs and indented tables */
 	const struct opt *opts;
 	int min_args, max_args; /* positionals; surplus is an error (64) */
 	const char *missing;	/* message when there are fewer: "No input file provided." */
@@ -57,12 +57,15 @@ struct cli {
 	char shortopts[CLI_MAX_OPTIONS * 3];
 	char refused[3];
 	int output_error; /* -errno of the first write to stdout that failed */
+	char *late_value; /* a number right behind an option that may have a value */
+	int late_id;
 };
 
 /*
  * Starts parsing.  Exits by itself for --help, --version and mistakes (64, also for what
- * getopt dislikes).  Both "-m7" / "-m=7" and "--long=7" / "--long 7" are accepted; unique
- * prefixes of long options too.
+ * getopt refuses).  Both "-m7" / "-m=7" and "--long=7" / "--long 7" are accepted.  Long
+ * options have no abbreviations.  Where a value is optional, "--long 7" is taken as well,
+ * but only when 7 would be one positional argument too many.
  */
 void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv);
 /* The next option's id, or 0 when all are read and the positionals counted. */

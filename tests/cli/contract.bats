@@ -77,6 +77,39 @@ expect() {
 	done
 }
 
+@test "the version names the project on the second line, behind the bare number" {
+	for c in $COMMANDS pdata_tools; do
+		run --separate-stderr "$c" --version
+		[ "${lines[1]}" = "$c is part of thin-pool-tools" ] || { echo "$c: $output"; return 1; }
+		[ "${#lines[@]}" -eq 2 ]
+	done
+}
+
+@test "no command takes an abbreviated long option; it names the whole one" {
+	for c in $COMMANDS; do
+		for o in $("$c" --help | grep -oE '^  +(-[A-Za-z], )?--[a-z0-9-]+' | grep -oE -- '--[a-z][a-z0-9-]*'); do
+			local short=${o%??}
+			[ "${#short}" -gt 2 ] || continue
+			"$c" --help | grep -qE -- " $short( |\[|\$)" && continue
+			run --separate-stderr timeout 5 "$c" "$short" </dev/null
+			expect 64 "$c $short"
+			[[ "$stderr" == *"unexpected argument '$short' found: write the whole name, "*"'$o'"* ]] ||
+				{ echo "$c $short: $stderr"; return 1; }
+		done
+	done
+	run --separate-stderr thin_check --auto "$DIR/meta"
+	expect 64 "thin_check --auto"
+	[[ "$stderr" == *"'--auto-repair'"* ]]
+}
+
+@test "no paragraph of help has a line of one word in its middle" {
+	for c in $COMMANDS; do
+		"$c" --help >help
+		! awk 'alone && /^[^ ]/ { print last; bad = 1 } { alone = /^[^ ]+$/; last = $0 } END { exit !bad }' help ||
+			{ echo "$c: a line of one word"; return 1; }
+	done
+}
+
 @test "an unknown option exits 64 and points to --help" {
 	for c in $COMMANDS; do
 		run --separate-stderr "$c" --no-such-option
@@ -360,4 +393,17 @@ expect() {
 	run --separate-stderr beside/pdata_tools thin_check
 	[ "$status" -eq 74 ]
 	[[ "$stderr" == *"cannot start"*"beside/thin_check"* ]]
+}
+
+@test "pdata_tools is installed only when configured so: cache_* and era_* of others are links to it" {
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C "$abs_top_builddir" install DESTDIR="$PWD/root" >log 2>&1 ||
+		{ cat log; return 1; }
+	find root -name 'thin_*' -type f -perm -u+x -printf '%f\n' | sort >have
+	diff <(tr -s ' \t' '\n' <<<"$COMMANDS") have
+	local found; found=$(find root -name '*pdata_tools*')
+	if grep -q -- '--enable-pdata-tools' "$abs_top_builddir/config.status"; then
+		[[ "$found" == */sbin/pdata_tools ]]
+	else
+		[ -z "$found" ]
+	fi
 }

@@ -18,7 +18,19 @@ static const struct opt opts[] = {
 };
 
 static const struct command cmd = {
-	"thin_test", "[options] POOL", "Tests options.", NULL, opts, 1, 2, "No input file provided.",
+	.name = "thin_test",
+	.usage = "[options] POOL",
+	.summary = "Tests options.",
+	.notes = "A paragraph that goes over two lines of the source, of which the first\n"
+		 "one is long, is wrapped as a whole:\n"
+		 "  a table   stays\n"
+		 "  as it     is\n"
+		 "\n"
+		 "Another one.",
+	.opts = opts,
+	.min_args = 1,
+	.max_args = 2,
+	.missing = "No input file provided.",
 };
 
 struct result {
@@ -69,20 +81,20 @@ static struct result run(int argc, const char *const *args)
 	return r;
 }
 
-#define RUN(...)                                                       \
-	({                                                             \
-		const char *args_[] = { "thin_test", __VA_ARGS__ };    \
-		run((int)ARRAY_SIZE(args_), args_);                    \
+#define RUN(...)                                                    \
+	({                                                          \
+		const char *args_[] = { "thin_test", __VA_ARGS__ }; \
+		run((int)ARRAY_SIZE(args_), args_);                 \
 	})
-#define accepts(want, ...)                          \
-	do {                                        \
+#define accepts(want, ...)                           \
+	do {                                         \
 		struct result r_ = RUN(__VA_ARGS__); \
-		check_str(r_.text, want);           \
-		check_eq(r_.status, 0);             \
+		check_str(r_.text, want);            \
+		check_eq(r_.status, 0);              \
 	} while (0)
 #define refuses(want, ...)                           \
 	do {                                         \
-		struct result r_ = RUN(__VA_ARGS__);  \
+		struct result r_ = RUN(__VA_ARGS__); \
 		if (!strstr(r_.text, want))          \
 			check_str(r_.text, want);    \
 		check_eq(r_.status, 64);             \
@@ -99,18 +111,45 @@ static void both_spellings(void)
 	accepts("o=f [p]", "-o", "f", "p");
 	accepts("o=f [p]", "p", "--output=f");
 	accepts("o==f [p]", "-o", "=f", "p");
-	accepts("o=f [p]", "--out", "f", "p");
 	accepts("q=- m=3 [p]", "-qm3", "p");
 	accepts("[-q]", "--", "-q");
 	accepts("size=1048576 [p][q]", "--size", "1M", "p", "q");
+}
+
+/* lvmsync writes: thin_dump --format xml DEV --metadata-snap N */
+static void optional_value_as_a_word(void)
+{
+	accepts("m=- m=7 [p][q]", "p", "q", "--metadata-snap", "7");
+	accepts("m=- m=7 [p][q]", "--metadata-snap", "7", "p", "q");
+	accepts("m=- q=- m=07 [p][q]", "p", "-m", "07", "-q", "q");
+	accepts("m=- [7]", "--metadata-snap", "7");
+	accepts("m=- [7][p]", "-m", "7", "p");
+	accepts("m=- [p][q]", "--metadata-snap", "p", "q");
+	refuses("unexpected argument 'q' found", "p", "--metadata-snap", "7", "q", "8");
+	refuses("unexpected argument 'x' found", "p", "q", "--metadata-snap", "x");
+	refuses("unexpected argument '7' found", "p", "q", "-q", "7", "-m");
+	refuses("unexpected argument '7' found", "p", "q", "--metadata-snap=3", "7");
+}
+
+static void abbreviations(void)
+{
+	refuses("unexpected argument '--out' found: write the whole name, '--output'\n", "--out",
+		"f", "p");
+	refuses("'--out' found: write the whole name, '--output'\n", "p", "--out=f");
+	refuses("'--out' found: write the whole name, '--output'\n", "p", "--out");
+	refuses("'--qui' found: write the whole name, '--quiet'\n", "--qui", "p");
+	refuses("'--qui' found: write the whole name, '--quiet'\n", "p", "--qui=3");
+	refuses("'--metadata' found: write the whole name, '--metadata-snap'\n", "--metadata", "p");
+	refuses("'--hel' found: write the whole name, '--help'\n", "--hel");
+	refuses("unexpected argument '--io' found\n", "--io", "sync", "p");
 }
 
 static void common_options(void)
 {
 	accepts("[p]", "--io-engine", "sync", "-v", "-v", "p");
 	refuses("unknown io engine type 'x'", "--io-engine=x", "p");
-	accepts("1.0.0\n", "-V");
-	accepts("1.0.0\n", "--version", "--nonsense");
+	accepts("1.0.0\nthin_test is part of thin-pool-tools\n", "-V");
+	accepts("1.0.0\nthin_test is part of thin-pool-tools\n", "--version", "--nonsense");
 }
 
 static void mistakes(void)
@@ -119,8 +158,11 @@ static void mistakes(void)
 	refuses("unexpected argument '-z' found", "-z", "p");
 	refuses("unexpected argument 'c' found", "a", "b", "c");
 	refuses("No input file provided.", "-q");
-	refuses("option '-o' wants a value", "p", "-o");
-	refuses("option '--size' wants a value", "p", "--size");
+	refuses("option '-o' needs a value", "p", "-o");
+	refuses("option '--size' needs a value", "p", "--size");
+	refuses("option '--output' needs a value", "p", "--output");
+	refuses("option '-o' needs a value", "p", "-qo");
+	refuses("option '--quiet' takes no value", "--quiet=3", "p");
 	refuses("Try 'thin_test --help'", "--quiet=3", "p");
 	refuses("--size: invalid value: '1x' has an unknown unit 'x'", "--size=1x", "p");
 }
@@ -135,6 +177,11 @@ static void help(void)
 	check(strstr(r.text, "  -m, --metadata-snap[=BLOCK]"));
 	check(strstr(r.text, "  -h, --help"));
 	check(!strstr(r.text, "metadata-snapshot"));
+	check(strstr(
+		r.text,
+		"\nA paragraph that goes over two lines of the source, of which the first one is\n"
+		"long, is wrapped as a whole:\n  a table   stays\n  as it     is\n\n"
+		"Another one.\n\nSee thin_test(8)"));
 	for (const char *nl; (nl = strchr(line, '\n')); line = nl + 1)
 		check(nl - line < 80);
 }
@@ -150,6 +197,9 @@ static void exit_codes(void)
 
 static const struct test tests[] = {
 	{ "both generations' spellings of options are taken", both_spellings },
+	{ "a number behind an option is its value where it would be an argument too many",
+	  optional_value_as_a_word },
+	{ "long options have no abbreviations, and the whole name is offered", abbreviations },
 	{ "every command has -h, -V, -v and --io-engine", common_options },
 	{ "a mistake exits 64 and names the word", mistakes },
 	{ "help fits into 80 columns and leaves out aliases", help },
