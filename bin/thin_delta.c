@@ -199,8 +199,6 @@ static void begin(struct diff *d, const struct metadata *md)
 		outbuf_str(out, "<superblock uuid=\"\"");
 		attr(out, "time", md->view.time);
 		attr(out, "transaction", md->view.transaction_id);
-		if (md->view.flags & THIN_NEEDS_CHECK)
-			attr(out, "flags", THIN_NEEDS_CHECK);
 		attr(out, "data_block_size", md->view.data_block_size);
 		attr(out, "nr_data_blocks", md->nr_data_blocks);
 		outbuf_str(out, ">\n  <diff");

@@ -15,7 +15,7 @@ enum { OPT_REGION = 256, OPT_JOBS, OPT_MAX_KEPT };
 
 static const struct opt opts[] = {
 	{ 0, "region", ARG_REQUIRED, "A..B",
-	  "data blocks from A to before B; may be repeated", OPT_REGION },
+	  "data blocks from A to before B, which -1 makes the end of the device; may be repeated", OPT_REGION },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
 	  "look into the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },

@@ -23,8 +23,8 @@ static int take_digits(const char **s, uint64_t *out)
 
 static int number_error(struct err *err, int code, const char *word)
 {
-	return code == -ERANGE ? err_set(err, code, "'%s' is too large a number", word) :
-				 err_set(err, code, "'%s' is not a decimal number", word);
+	return code == -ERANGE ? err_set(err, code, "'%s' is too large a number", word)
+			       : err_set(err, code, "'%s' is not a decimal number", word);
 }
 
 int parse_u64(const char *s, uint64_t *out, struct err *err)
@@ -130,13 +130,21 @@ int parse_range(const char *s, uint64_t *begin, uint64_t *end, struct err *err)
 		return err_set(err, -EINVAL, "badly formed region '%s': wanted A..B", s);
 	if (!r) {
 		at += 2;
-		r = take_digits(&at, end);
+		if (!strcmp(at, "-1")) {
+			at += 2;
+			*end = UINT64_MAX;
+		} else {
+			r = take_digits(&at, end);
+		}
 	}
 	if (!r && *at)
 		r = -EINVAL;
 	if (r)
 		return err_set(err, r, "badly formed region '%s': wanted A..B", s);
 	if (*end <= *begin)
-		return err_set(err, -EINVAL, "badly formed region '%s': end <= begin", s);
+		return err_set(err, -EINVAL,
+			       "badly formed region '%s': end <= begin (B is the first block "
+			       "behind the region)",
+			       s);
 	return 0;
 }

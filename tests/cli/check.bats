@@ -330,7 +330,7 @@ try_recipe() {
 	run --separate-stderr thin_check -m "$DIR/metasnap/meta.img"
 	[ "$status" -eq 0 ]
 	[ "${#lines[@]}" -eq 2 ]
-	held=$(thin_dump -m "$DIR/metasnap/meta.img" | sed -n '1s/.*metadata_snap="\([0-9]*\)".*/\1/p')
+	held=$(thin_dump -f json -m "$DIR/metasnap/meta.img" | sed -n 's/.*"metadata_snap": \([0-9]*\).*/\1/p')
 	thin_check -q -m"$held" "$DIR/metasnap/meta.img"
 	thin_check -q --metadata-snapshot="$held" "$DIR/metasnap/meta.img"
 	run -1 thin_check -m1 "$DIR/metasnap/meta.img"

@@ -57,6 +57,11 @@ static void ranges(void)
 	uint64_t a, b;
 
 	check(!parse_range("10..12", &a, &b, &e) && a == 10 && b == 12);
+	check(!parse_range("0..-1", &a, &b, &e) && a == 0 && b == UINT64_MAX);
+	check(!parse_range("7..-1", &a, &b, &e) && a == 7 && b == UINT64_MAX);
+	check(parse_range("0..-2", &a, &b, &e) == -EINVAL);
+	check(parse_range("0..-10", &a, &b, &e) == -EINVAL);
+	check(parse_range("-1..-1", &a, &b, &e) == -EINVAL);
 	check(parse_range("12..12", &a, &b, &e) == -EINVAL);
 	check(strstr(e.text, "end <= begin"));
 	for (const char *const *s = (const char *const[]){ "1", "1..", "..2", "1.2", "1..2x", "a..b", "", NULL };

@@ -109,8 +109,7 @@ static void flags_and_snapshot(void)
 	SEND(&t, begin_pool, &p);
 	SEND(&t, end_pool);
 	check_str(text_end(&t), "<superblock uuid=\"a__b\" time=\"2\" transaction=\"5\" flags=\"1\" "
-				"version=\"2\" data_block_size=\"128\" nr_data_blocks=\"100\" "
-				"metadata_snap=\"7\">\n"
+				"version=\"2\" data_block_size=\"128\" nr_data_blocks=\"100\">\n"
 				"</superblock>\n");
 }
 
@@ -142,14 +141,14 @@ static void xml_defs(void)
 	text_begin(&t, TEXT_XML);
 	send_shared(&t);
 	check_str(strchr(text_end(&t), '\n') + 1,
-		  "  <def name=\"33\">\n"
+		  "  <def name=\"0\">\n"
 		  "    <range_mapping origin_begin=\"5\" data_begin=\"50\" length=\"5\" time=\"0\"/>\n"
 		  "    <single_mapping origin_block=\"20\" data_block=\"70\" time=\"0\"/>\n"
 		  "  </def>\n"
 		  "  <device dev_id=\"1\" mapped_blocks=\"4\" transaction=\"1\" "
 		  "creation_time=\"0\" snap_time=\"1\">\n"
 		  "    <single_mapping origin_block=\"0\" data_block=\"0\" time=\"0\"/>\n"
-		  "    <ref name=\"33\"/>\n"
+		  "    <ref name=\"0\"/>\n"
 		  "    <single_mapping origin_block=\"21\" data_block=\"71\" time=\"0\"/>\n"
 		  "  </device>\n"
 		  "  <device dev_id=\"9\" mapped_blocks=\"0\" transaction=\"0\" "
@@ -170,7 +169,7 @@ static void json_whole(void)
 		  "\"needs_check\": false, \"version\": 2, \"data_block_size\": 128, "
 		  "\"nr_data_blocks\": 100},\n"
 		  "  \"defs\": [\n"
-		  "    {\"name\": 33, \"mappings\": [\n"
+		  "    {\"name\": 0, \"mappings\": [\n"
 		  "      {\"origin_begin\": 5, \"data_begin\": 50, \"length\": 5, \"time\": 0},\n"
 		  "      {\"origin_begin\": 20, \"data_begin\": 70, \"length\": 1, \"time\": 0}\n"
 		  "    ]}\n"
@@ -179,7 +178,7 @@ static void json_whole(void)
 		  "    {\"dev_id\": 1, \"mapped_blocks\": 4, \"transaction\": 1, "
 		  "\"creation_time\": 0, \"snap_time\": 1, \"mappings\": [\n"
 		  "      {\"origin_begin\": 0, \"data_begin\": 0, \"length\": 1, \"time\": 0},\n"
-		  "      {\"ref\": 33},\n"
+		  "      {\"ref\": 0},\n"
 		  "      {\"origin_begin\": 21, \"data_begin\": 71, \"length\": 1, \"time\": 0}\n"
 		  "    ]},\n"
 		  "    {\"dev_id\": 9, \"mapped_blocks\": 0, \"transaction\": 0, "
@@ -367,7 +366,7 @@ static void json_late_def(void)
 static const struct test tests[] = {
 	{ "XML is written token for token as callers parse it", xml_token_for_token },
 	{ "the human readable form is written line for line", human_line_for_line },
-	{ "flags and metadata_snap appear only when set, and a uuid cannot break the quotes",
+	{ "flags appear only when set, the metadata snapshot only in JSON, and a uuid cannot break the quotes",
 	  flags_and_snapshot },
 	{ "shared parts, refs and empty devices in XML", xml_defs },
 	{ "shared parts, refs and empty devices in JSON", json_whole },

@@ -230,7 +230,7 @@ static int walk_devices(struct emitter *e, struct err *err)
 		r = err_nomem(err, "the devices' roots");
 	for (size_t i = 0; !r && i < e->nr_devs; i++)
 		/* the greatest attr is what costs the walk no memory at the leaves */
-		roots[i] = (struct walk_root){ blocks[i] = e->dev[i]->root, UINT32_MAX };
+		roots[i] = (struct walk_root) { blocks[i] = e->dev[i]->root, UINT32_MAX };
 	if (!r) {
 		e->walk = walk_new(&setup, err);
 		r = e->walk ? walk_add(e->walk, roots, e->nr_devs, err) : -ENOMEM;
@@ -274,6 +274,19 @@ static int choose_devices(struct emitter *e, const struct metadata_devices *devi
 	return 0;
 }
 
+/* A device that is asked for and not there is a mistake, or was lost: nothing is told then. */
+static int check_wanted(struct emitter *e, const struct metadata_devices *devices, struct err *err)
+{
+	for (size_t i = 0; i < e->opt->nr_dev_ids; i++)
+		if (!metadata_devices_find(devices, e->opt->dev_ids[i]))
+			return err_set(err, -ENODATA, "device %" PRIu32 " is not in this pool%s",
+				       e->opt->dev_ids[i],
+				       devices->nr_tree_problems
+					       ? ", or is in a part of the list that cannot be read"
+					       : "; thin_ls lists its devices");
+	return 0;
+}
+
 static int tell_pool(struct emitter *e, struct err *err)
 {
 	struct pool_info info;
@@ -285,7 +298,8 @@ static int tell_pool(struct emitter *e, struct err *err)
 	if (!r)
 		r = make_lanes(e, err);
 	if (!r)
-		r = e->to->ops->begin_pool(e->to->ctx, e->opt->header ? e->opt->header : &info, err);
+		r = e->to->ops->begin_pool(e->to->ctx, e->opt->header ? e->opt->header : &info,
+					   err);
 	if (!r && e->sharing)
 		r = tell_phase(e, true, err);
 	if (!r)
@@ -325,6 +339,8 @@ int emit_pool(const struct metadata *md, struct stream *s, const struct emit_opt
 
 	if (!r)
 		r = choose_devices(&e, &devices, err);
+	if (!r)
+		r = check_wanted(&e, &devices, err);
 	if (!r)
 		r = tell_pool(&e, err);
 	emitter_fini(&e);

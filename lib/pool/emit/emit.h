@@ -17,7 +17,7 @@
 #include "pool/format/metadata.h"
 
 struct emit_options {
-	const uint32_t *dev_ids; /* only these devices, in any order; unknown ids are ignored */
+	const uint32_t *dev_ids; /* only these devices, in any order; -ENODATA when one is not there */
 	size_t nr_dev_ids;	 /* 0: all */
 	bool no_shared;		 /* no defs: everything inline; also implied by dev_ids */
 	bool skip_mappings;	 /* device elements without content */

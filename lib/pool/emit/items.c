@@ -88,7 +88,7 @@ static int next_of_defs(struct emitter *e, struct emit_items *it)
 	int r;
 
 	if (!p->leaf) {
-		p->def = sharing_find_def(e->sharing, p->def + 1);
+		p->def = sharing_next_def(e->sharing, p->def);
 		if (!p->def) {
 			p->in_defs = false;
 			return 0;

@@ -12,20 +12,22 @@
 
 #define VARIES UINT32_MAX /* more than one neighbour, or none; 0: none seen so far */
 
-enum { /* of a metadata block */
-	SEEN = 1,	  /* its neighbourhoods are known */
-	FIRST = 2,	  /* a leaf that begins a def */
-	LOST = 4,
-	EMPTY = 8,
-	QUIET_KNOWN = 16,
-	QUIET = 32,
+enum {		  /* of a metadata block */
+       SEEN = 1,  /* its neighbourhoods are known */
+       FIRST = 2, /* a leaf that begins a def */
+       LOST = 4,
+       EMPTY = 8,
+       QUIET_KNOWN = 16,
+       QUIET = 32,
+       LISTED = 64, /* the defs that begin in it are in the list */
 };
 
 struct sharing {
 	struct walk *w;
 	mblock_t nr_blocks;
 	uint8_t *state;
-	uint32_t *next, *prev; /* of shared leaves */
+	uint32_t *next, *prev; /* of shared leaves; prev of a def's first leaf: the next def */
+	mblock_t first_def, last_def;
 };
 
 mblock_t sharing_child(const struct walk *w, mblock_t node, const uint32_t *children, uint32_t i)
@@ -98,6 +100,35 @@ static bool begins_def(const struct sharing *s, mblock_t leaf)
 	return before == VARIES || !before || s->next[before] != leaf;
 }
 
+/* Adds the defs that begin under @node, in the order of keys, to the list. */
+static void list_defs(struct sharing *s, mblock_t node)
+{
+	const uint32_t *child;
+	uint32_t nr;
+
+	if (s->state[node] & LISTED)
+		return;
+	s->state[node] |= LISTED;
+	if (s->state[node] & FIRST) {
+		s->prev[node] = 0;
+		if (s->last_def)
+			s->prev[s->last_def] = (uint32_t)node;
+		else
+			s->first_def = node;
+		s->last_def = node;
+		return;
+	}
+	if (walk_height(s->w, node) <= 0)
+		return;
+	child = walk_children(s->w, node, &nr);
+	for (uint32_t i = 0; child && i < nr; i++) {
+		mblock_t c = sharing_child(s->w, node, child, i);
+
+		if (c)
+			list_defs(s, c);
+	}
+}
+
 int sharing_new(struct walk *w, const mblock_t *roots, size_t nr, mblock_t nr_blocks,
 		struct sharing **out, struct err *err)
 {
@@ -125,6 +156,9 @@ int sharing_new(struct walk *w, const mblock_t *roots, size_t nr, mblock_t nr_bl
 	for (mblock_t b = 0; b < nr_blocks; b++)
 		if (walk_height(w, b) == 0 && walk_shared(w, b) && begins_def(s, b))
 			s->state[b] |= FIRST;
+	for (size_t i = 0; i < nr; i++)
+		if (roots[i] < nr_blocks && walk_height(w, roots[i]) >= 0)
+			list_defs(s, roots[i]);
 	*out = s;
 	return 0;
 }
@@ -146,19 +180,16 @@ enum share sharing_of(const struct sharing *s, mblock_t leaf)
 	return walk_shared(s->w, leaf) ? SHARE_NEXT : SHARE_NONE;
 }
 
-mblock_t sharing_find_def(const struct sharing *s, mblock_t from)
+mblock_t sharing_next_def(const struct sharing *s, mblock_t def)
 {
-	for (mblock_t b = from; b < s->nr_blocks; b++)
-		if (s->state[b] & FIRST)
-			return b;
-	return 0;
+	return def ? s->prev[def] : s->first_def;
 }
 
 mblock_t sharing_next(const struct sharing *s, mblock_t leaf)
 {
 	uint32_t n = s->next[leaf];
 
-	return n && n != VARIES && s->prev[n] == leaf ? n : 0;
+	return n && n != VARIES && !(s->state[n] & FIRST) && s->prev[n] == leaf ? n : 0;
 }
 
 void sharing_set_lost(struct sharing *s, mblock_t leaf)

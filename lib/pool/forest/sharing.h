@@ -4,8 +4,8 @@
 /*
  * Which leaves the devices of a pool share, as the shared parts ("defs") of a dump.
  *
- * A def is a maximal run of shared leaves that always occur together and in this order; its
- * name is the block of its first leaf.  Found from the internal nodes alone, each visited once:
+ * A def is a maximal run of shared leaves that always occur together and in this order; the
+ * block of its first leaf stands for it.  Found from the internal nodes alone, each visited once:
  * the cost is linear in distinct nodes, whatever the number of devices.
  *
  * Memory: 1 byte a metadata block and 8 bytes a shared leaf (two arrays of 4 bytes a
@@ -28,8 +28,11 @@ enum share {
 };
 enum share sharing_of(const struct sharing *s, mblock_t leaf);
 
-/* The first def with a name >= @from, or 0. */
-mblock_t sharing_find_def(const struct sharing *s, mblock_t from);
+/*
+ * The def after @def (0: the first one), or 0.  In the order in which devices and their keys
+ * come to them, which does not depend on where the leaves lie.
+ */
+mblock_t sharing_next_def(const struct sharing *s, mblock_t def);
 /* The leaf after @leaf in its def, or 0. */
 mblock_t sharing_next(const struct sharing *s, mblock_t leaf);
 

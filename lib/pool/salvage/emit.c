@@ -11,25 +11,26 @@
  * takes those of earlier slots; the pipeline keeps the order.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "pool/salvage/impl.h"
 
-#define SLOT_LEAVES 128
-#define CONFLICT (UINT32_MAX - 1) /* different neighbours in different places */
-#define MAX_STACK (3 * BTREE_MAX_DEPTH)
+#define SLOT_LEAVES   128
+#define CONFLICT      (UINT32_MAX - 1) /* different neighbours in different places */
+#define MAX_STACK     (3 * BTREE_MAX_DEPTH)
 
 #define HEADS_UNKNOWN UINT32_MAX
-#define HEADS_NONE (UINT32_MAX - 1)
+#define HEADS_NONE    (UINT32_MAX - 1)
 #define HEADS_SEVERAL (UINT32_MAX - 2)
 
 struct sharing {
-	uint32_t *next, *prev;	/* by node, leaves only: the neighbour, NONE: not seen, CONFLICT */
-	uint32_t *head;		/* by node: the one def that begins in it, or HEADS_ */
-	uint8_t *visits;	/* 0, 1, 2: shared */
-	uint32_t *def;		/* first leaves of defs, by block */
+	uint32_t *next, *prev; /* by node, leaves only: the neighbour, NONE: not seen, CONFLICT */
+	uint32_t *head;	       /* by node: the one def that begins in it, or HEADS_ */
+	uint8_t *visits;       /* 0, 1, 2: shared */
+	uint32_t *def;	       /* first leaves of defs, as devices and keys come to them */
 	uint32_t nr_defs;
 };
 
@@ -43,7 +44,7 @@ static uint32_t child_of(const struct salvage *s, uint32_t i, uint32_t k)
 	return s->edge[s->node[i].edge + k].node;
 }
 
-/* The first (@step 1) or last (-1) leaf with entries below @i, or NONE. */
+/* The first or (@first false) last leaf with entries below @i, or NONE. */
 static uint32_t end_leaf(const struct salvage *s, uint32_t i, bool first)
 {
 	uint32_t nr = s->node[i].nr_edges, leaf;
@@ -65,8 +66,8 @@ static void join(struct sharing *sh, uint32_t a, uint32_t b)
 	if (a != NONE)
 		sh->next[a] = sh->next[a] == NONE || sh->next[a] == b ? b : CONFLICT;
 	if (b != NONE && b != CONFLICT)
-		sh->prev[b] = sh->prev[b] == NONE || sh->prev[b] == a ? (a == NONE ? CONFLICT : a) :
-									CONFLICT;
+		sh->prev[b] = sh->prev[b] == NONE || sh->prev[b] == a ? (a == NONE ? CONFLICT : a)
+								      : CONFLICT;
 }
 
 static void mark_shared(const struct salvage *s, struct sharing *sh, uint32_t i)
@@ -113,15 +114,19 @@ static bool is_head(const struct sharing *sh, uint32_t leaf)
 	return p >= CONFLICT || sh->visits[p] != 2 || sh->next[p] != leaf;
 }
 
-/* Which defs begin below a shared node: so that a device can step over it with one look. */
+/* Which defs begin below a node (and lists them in the order of keys): so that a device can step over it with one look. */
 static uint32_t find_heads(const struct salvage *s, struct sharing *sh, uint32_t i)
 {
 	uint32_t heads = HEADS_NONE;
 
-	if (is_leaf(s, i))
-		return sh->head[i] = s->node[i].nr && is_head(sh, i) ? i : HEADS_NONE;
 	if (sh->head[i] != HEADS_UNKNOWN)
 		return sh->head[i];
+	if (is_leaf(s, i)) {
+		heads = s->node[i].nr && is_head(sh, i) ? i : HEADS_NONE;
+		if (heads == i)
+			sh->def[sh->nr_defs++] = i;
+		return sh->head[i] = heads;
+	}
 	for (uint32_t k = 0; k < s->node[i].nr_edges; k++) {
 		uint32_t c = child_of(s, i, k), h = c == NONE ? HEADS_NONE : find_heads(s, sh, c);
 
@@ -129,14 +134,6 @@ static uint32_t find_heads(const struct salvage *s, struct sharing *sh, uint32_t
 			heads = heads == HEADS_NONE ? h : HEADS_SEVERAL;
 	}
 	return sh->head[i] = heads;
-}
-
-static int cmp_def(const void *pa, const void *pb, void *ctx)
-{
-	const uint32_t *a = pa, *b = pb;
-	const struct snode *n = ctx;
-
-	return n[*a].block < n[*b].block ? -1 : n[*a].block > n[*b].block;
 }
 
 static void sharing_fini(struct sharing *sh)
@@ -177,10 +174,6 @@ static int sharing_init(const struct salvage *s, struct sharing *sh, bool wanted
 	sh->def = malloc(((size_t)nr + 1) * sizeof(*sh->def));
 	if (!sh->def)
 		return err_nomem(err, "salvage: shared leaves");
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		if (is_leaf(s, i) && s->node[i].nr && is_head(sh, i))
-			sh->def[sh->nr_defs++] = i;
-	qsort_r(sh->def, sh->nr_defs, sizeof(*sh->def), cmp_def, s->node);
 	for (size_t i = 0; i < s->nr_devs; i++)
 		if (s->dev[i].root != NONE)
 			find_heads(s, sh, s->dev[i].root);
@@ -223,7 +216,7 @@ struct emission {
 
 static void add_item(struct slot *slot, enum item_kind kind, uint32_t i)
 {
-	slot->item[slot->nr++] = (struct item){ .kind = (uint8_t)kind, .i = i };
+	slot->item[slot->nr++] = (struct item) { .kind = (uint8_t)kind, .i = i };
 	slot->nr_leaves += kind == ITEM_LEAF;
 }
 
@@ -368,7 +361,7 @@ static int work(void *ctx, unsigned worker, size_t i, struct err *err)
 	(void)worker;
 	for (uint32_t k = 0; k < slot->nr; k++)
 		if (slot->item[k].kind == ITEM_LEAF)
-			place[nr++] = (struct place){
+			place[nr++] = (struct place) {
 				salvage_where(e->s, e->s->node[slot->item[k].i].block), k
 			};
 	qsort(place, nr, sizeof(*place), by_place);
@@ -400,8 +393,9 @@ static int send_item(const struct emission *e, const struct slot *slot, const st
 
 	switch (item->kind) {
 	case ITEM_LEAF:
-		return item->nr_runs ? ops->runs(ctx, slot->run + item->first_run, item->nr_runs, err) :
-				       0;
+		return item->nr_runs
+			       ? ops->runs(ctx, slot->run + item->first_run, item->nr_runs, err)
+			       : 0;
 	case ITEM_DEF:
 		return ops->begin_def(ctx, s->node[item->i].block, err);
 	case ITEM_END_DEF:
@@ -458,13 +452,32 @@ static void emission_free(struct emission *e, size_t nr)
 	free(e);
 }
 
+static int check_wanted(const struct emission *e, struct err *err)
+{
+	for (size_t i = 0; i < e->opt->nr_dev_ids; i++) {
+		size_t k = 0;
+
+		while (k < e->s->nr_devs && e->s->dev[k].info.dev_id != e->opt->dev_ids[i])
+			k++;
+		if (k == e->s->nr_devs)
+			return err_set(err, -ENODATA,
+				       "device %" PRIu32
+				       " is not among the %zu devices that were found",
+				       e->opt->dev_ids[i], (size_t)e->s->nr_devs);
+	}
+	return 0;
+}
+
 int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, const struct events *to,
 		 struct err *err)
 {
 	static const struct salvage_emit_options all = { 0 };
 	struct emission *e = calloc(1, sizeof(*e));
 	struct jobs_pipe pipe = { .nr_slots = 2 * (size_t)jobs_nr(s->jobs) + 2,
-				  .produce = produce, .work = work, .consume = consume, .ctx = e };
+				  .produce = produce,
+				  .work = work,
+				  .consume = consume,
+				  .ctx = e };
 	int r;
 
 	if (!e)
@@ -473,8 +486,11 @@ int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, cons
 	e->to = to;
 	e->in_def = NONE;
 	e->opt = opt ? opt : &all;
-	r = sharing_init(s, &e->sh,
-			 !e->opt->no_shared && !e->opt->nr_dev_ids && !e->opt->skip_mappings, err);
+	r = check_wanted(e, err);
+	if (!r)
+		r = sharing_init(
+			s, &e->sh,
+			!e->opt->no_shared && !e->opt->nr_dev_ids && !e->opt->skip_mappings, err);
 	if (!r)
 		r = slots_init(e, pipe.nr_slots, err);
 	if (!r)

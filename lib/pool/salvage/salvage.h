@@ -50,7 +50,7 @@ struct salvage_totals {
 void salvage_totals(const struct salvage *s, struct salvage_totals *out);
 
 struct salvage_emit_options {
-	const uint32_t *dev_ids; /* only these devices; unknown ids are ignored */
+	const uint32_t *dev_ids; /* only these devices; -ENODATA when one is not there */
 	size_t nr_dev_ids;	 /* 0: all */
 	bool no_shared;		 /* no defs; also implied by dev_ids */
 	bool skip_mappings;	 /* device elements without content */

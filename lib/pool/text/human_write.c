@@ -21,8 +21,6 @@ static void human_begin_pool(struct outbuf *out, const struct pool_info *p)
 	field(out, ", ", p->has_version ? p->version : 2, "");
 	field(out, ", ", p->data_block_size, "");
 	field(out, ", ", p->nr_data_blocks, "");
-	if (p->metadata_snap)
-		field(out, ", ", p->metadata_snap, "");
 	outbuf_str(out, "\n");
 }
 

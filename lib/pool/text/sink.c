@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 #include "base/fd_write.h"
+#include "base/umap.h"
 #include "pool/text/text.h"
 
-#define FLUSH_LEN ((size_t)256 << 10) /* bytes gathered before a write */
-#define PIPE_LEN (1 << 20)
+#define FLUSH_LEN    ((size_t)256 << 10) /* bytes gathered before a write */
+#define PIPE_LEN     (1 << 20)
 #define RUNS_AT_ONCE 1024
 
 struct text_sink {
@@ -21,7 +22,8 @@ struct text_sink {
 	struct outbuf out;
 	struct run pending; /* may still grow; len 0: none */
 	size_t nr_defs, nr_devices;
-	bool empty; /* nothing written yet inside of this def or device */
+	struct umap number; /* of each def, plus one, by the name that the source gave it */
+	bool empty;	    /* nothing written yet inside of this def or device */
 };
 
 static int flush(struct text_sink *s, struct err *err)
@@ -75,15 +77,23 @@ static int sink_begin_pool(void *ctx, const struct pool_info *p, struct err *err
 	return flush_if_full(s, err);
 }
 
+/*
+ * Defs are numbered from 0 as they come: where a pool keeps its nodes does not show, and equal
+ * pools have equal texts.
+ */
 static int sink_begin_def(void *ctx, uint64_t name, struct err *err)
 {
 	struct text_sink *s = ctx;
 
 	if (s->form->defs_first && s->nr_devices)
-		return err_set(err, -EINVAL,
-			       "shared part %llu comes after a device, which this format cannot say",
-			       (unsigned long long)name);
-	s->form->begin_def(&s->out, name, s->nr_defs++);
+		return err_set(
+			err, -EINVAL,
+			"shared part %llu comes after a device, which this format cannot say",
+			(unsigned long long)name);
+	if (umap_put(&s->number, name, s->nr_defs + 1))
+		return err_nomem(err, "the numbers of shared parts");
+	s->form->begin_def(&s->out, s->nr_defs, s->nr_defs);
+	s->nr_defs++;
 	s->empty = true;
 	return flush_if_full(s, err);
 }
@@ -118,11 +128,16 @@ static int sink_end_device(void *ctx, struct err *err)
 static int sink_ref(void *ctx, uint64_t name, struct err *err)
 {
 	struct text_sink *s = ctx;
+	uint64_t number = umap_get(&s->number, name);
 	size_t from;
 
+	if (!number)
+		return err_set(err, -EINVAL,
+			       "a device refers to shared part %llu, which is not there",
+			       (unsigned long long)name);
 	add_pending(s);
 	from = s->out.len;
-	s->form->ref(&s->out, name);
+	s->form->ref(&s->out, number - 1);
 	drop_first_separator(s, from);
 	return flush_if_full(s, err);
 }
@@ -248,6 +263,7 @@ int text_sink_new(enum text_format format, int fd, const char *name, struct even
 	s->form = form_of(format);
 	s->fd = fd;
 	outbuf_init(&s->out);
+	umap_init(&s->number);
 	/* a bigger pipe means fewer switches between us and its reader; no matter if refused */
 	if (!fstat(fd, &st) && S_ISFIFO(st.st_mode))
 		(void)fcntl(fd, F_SETPIPE_SZ, PIPE_LEN);
@@ -271,6 +287,7 @@ void text_sink_free(struct events *e)
 	if (!s)
 		return;
 	outbuf_fini(&s->out);
+	umap_fini(&s->number);
 	free(s->name);
 	free(s);
 	e->ctx = NULL;

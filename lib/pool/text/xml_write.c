@@ -30,8 +30,6 @@ static void xml_begin_pool(struct outbuf *out, const struct pool_info *p)
 	attr(out, "version", p->has_version ? p->version : THIN_VERSION);
 	attr(out, "data_block_size", p->data_block_size);
 	attr(out, "nr_data_blocks", p->nr_data_blocks);
-	if (p->metadata_snap)
-		attr(out, "metadata_snap", p->metadata_snap);
 	outbuf_str(out, ">\n");
 }
 
