@@ -28,150 +28,6 @@ enum damage { DAMAGE_ZERO, DAMAGE_RANDOM, DAMAGE_FLIP, DAMAGE_BYTE, DAMAGE_SECTO
 static const char *const damage_name[NR_DAMAGES] = { "zeroed", "overwritten", "bit flipped",
 						     "byte changed", "sector lost", "swapped" };
 
-struct rng {
-	uint64_t x;
-};
-
-static uint64_t rnd(struct rng *r)
-{
-	uint64_t z = r->x += 0x9E3779B97F4A7C15u;
-
-	z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-	z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-	return z ^ z >> 31;
-}
-
-static uint32_t below(struct rng *r, uint32_t n)
-{
-	return (uint32_t)(rnd(r) % n);
-}
-
-/* --- what a rescue brought --- */
-
-struct result {
-	struct mapping *map;
-	size_t nr, cap;
-	struct details *dev;
-	size_t nr_dev, cap_dev;
-	struct pool_info info;
-	uint32_t in_dev;
-	bool in_def;
-	uint64_t def;
-	struct run_of_def {
-		uint64_t def;
-		struct run run;
-	} *defs;
-	size_t nr_defs, cap_defs;
-	bool broken; /* grammar of events violated */
-};
-
-#define PUSH(arr, nr, cap)                                                 \
-	({                                                                 \
-		if ((nr) == (cap)) {                                       \
-			(cap) = (cap) ? (cap) * 2 : 256;                   \
-			(arr) = realloc((arr), (cap) * sizeof(*(arr)));    \
-			if (!(arr))                                        \
-				err(1, "memory");                          \
-		}                                                          \
-		&(arr)[(nr)++];                                            \
-	})
-
-static int on_pool(void *ctx, const struct pool_info *p, struct err *e)
-{
-	struct result *r = ctx;
-
-	(void)e;
-	r->info = *p;
-	return 0;
-}
-
-static int on_def(void *ctx, uint64_t name, struct err *e)
-{
-	struct result *r = ctx;
-
-	(void)e;
-	r->in_def = true;
-	r->def = name;
-	return 0;
-}
-
-static int on_end_def(void *ctx, struct err *e)
-{
-	struct result *r = ctx;
-
-	(void)e;
-	r->in_def = false;
-	return 0;
-}
-
-static int on_device(void *ctx, const struct device_info *d, struct err *e)
-{
-	struct result *r = ctx;
-
-	(void)e;
-	*PUSH(r->dev, r->nr_dev, r->cap_dev) = (struct details){
-		d->dev_id, d->mapped_blocks, d->transaction, d->creation_time, d->snap_time
-	};
-	r->in_dev = d->dev_id;
-	return 0;
-}
-
-static void add_run(struct result *r, const struct run *run)
-{
-	for (uint64_t i = 0; i < run->len; i++) {
-		struct mapping *last = r->nr ? &r->map[r->nr - 1] : NULL;
-
-		if (last && last->dev == r->in_dev && last->key >= run->vbegin + i)
-			r->broken = true;
-		*PUSH(r->map, r->nr, r->cap) = (struct mapping){
-			r->in_dev, 0, run->vbegin + i, (run->dbegin + i) << 24 | run->time
-		};
-	}
-}
-
-static int on_runs(void *ctx, const struct run *run, size_t nr, struct err *e)
-{
-	struct result *r = ctx;
-
-	(void)e;
-	for (size_t i = 0; i < nr; i++) {
-		if (r->in_def)
-			*PUSH(r->defs, r->nr_defs, r->cap_defs) =
-				(struct run_of_def){ r->def, run[i] };
-		else
-			add_run(r, &run[i]);
-	}
-	return 0;
-}
-
-static int on_ref(void *ctx, uint64_t name, struct err *e)
-{
-	struct result *r = ctx;
-	bool any = false;
-
-	(void)e;
-	for (size_t i = 0; i < r->nr_defs; i++)
-		if (r->defs[i].def == name) {
-			add_run(r, &r->defs[i].run);
-			any = true;
-		}
-	r->broken |= !any;
-	return 0;
-}
-
-static int on_end(void *ctx, struct err *e)
-{
-	(void)ctx;
-	(void)e;
-	return 0;
-}
-
-static const struct events_ops result_ops = {
-	.begin_pool = on_pool, .begin_def = on_def, .end_def = on_end_def,
-	.begin_device = on_device, .runs = on_runs, .ref = on_ref,
-	.end_device = on_end, .end_pool = on_end,
-};
-
 /* --- damages --- */
 
 struct trial {
@@ -262,15 +118,6 @@ struct verdict {
 	bool lucky;    /* complete, but by luck, or with made up details: not knowing so is right */
 	bool broken;
 };
-
-static int by_dev_key(const void *pa, const void *pb)
-{
-	const struct mapping *a = pa, *b = pb;
-
-	if (a->dev != b->dev)
-		return a->dev < b->dev ? -1 : 1;
-	return a->key < b->key ? -1 : a->key > b->key;
-}
 
 static bool same_details(const struct details *a, const struct details *b)
 {
@@ -364,9 +211,7 @@ static void rescue(const struct pool *p, struct trial *t, struct jobs *jobs, boo
 	}
 	salvage_free(s);
 	io_free(io);
-	free(result.map);
-	free(result.dev);
-	free(result.defs);
+	result_free(&result);
 }
 
 /* --- scoring --- */

@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct mapping {
+#include "pool/events/events.h"
+
+struct mapped {
 	uint32_t dev, leaf; /* leaf: the block it stands in */
 	uint64_t key, value;
 };
@@ -41,7 +43,7 @@ extern const char *const role_name[NR_ROLES];
 struct pool {
 	uint8_t *image;
 	uint32_t nr_blocks;
-	struct mapping *map; /* by device, key */
+	struct mapped *map; /* by device, key */
 	size_t nr_maps, cap_maps;
 	struct details *details; /* by device */
 	size_t nr_details, cap_details;
@@ -54,6 +56,48 @@ struct pool {
 
 /* Exits with a message when the file is no healthy pool. */
 void pool_read(struct pool *p, const char *path);
+/* The same of an image in memory, which it copies. */
+void pool_take(struct pool *p, const void *image, uint32_t nr_blocks);
 void pool_free(struct pool *p);
+
+/* What a rescue brought.  A sink: { &result_ops, RESULT }; all zero at first. */
+struct result {
+	struct mapped *map;
+	size_t nr, cap;
+	struct details *dev;
+	size_t nr_dev, cap_dev;
+	struct pool_info info;
+	uint32_t in_dev;
+	bool in_def;
+	uint64_t def;
+	struct run_of_def {
+		uint64_t def;
+		struct run run;
+	} * defs;
+	size_t nr_defs, cap_defs;
+	bool broken; /* grammar of events violated */
+};
+
+extern const struct events_ops result_ops;
+void result_free(struct result *r);
+int by_dev_key(const void *a, const void *b); /* struct mapped */
+
+struct rng {
+	uint64_t x;
+};
+
+static inline uint64_t rnd(struct rng *r)
+{
+	uint64_t z = r->x += 0x9E3779B97F4A7C15u;
+
+	z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+	z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+	return z ^ z >> 31;
+}
+
+static inline uint32_t below(struct rng *r, uint32_t n)
+{
+	return (uint32_t)(rnd(r) % n);
+}
 
 #endif

@@ -76,7 +76,7 @@ static void add_mappings(struct visit *v, uint32_t b)
 
 	for (uint32_t i = 0; i < u32(n, 16); i++) {
 		p->map = more(p->map, p->nr_maps, &p->cap_maps, sizeof(*p->map));
-		p->map[p->nr_maps++] = (struct mapping){ v->dev, b, u64(n, 32 + 8 * i),
+		p->map[p->nr_maps++] = (struct mapped){ v->dev, b, u64(n, 32 + 8 * i),
 							 u64(n, 2048 + 8 * i) };
 	}
 }
@@ -175,23 +175,13 @@ static void list_roles(struct pool *p)
 	}
 }
 
-void pool_read(struct pool *p, const char *path)
+static void read_pool(struct pool *p)
 {
-	FILE *f = fopen(path, "rb");
 	uint64_t held;
-	long size;
 
-	memset(p, 0, sizeof(*p));
-	if (!f || fseek(f, 0, SEEK_END) || (size = ftell(f)) < 4096 || fseek(f, 0, SEEK_SET))
-		err(1, "%s", path);
-	p->nr_blocks = (uint32_t)(size / 4096);
-	p->image = malloc((size_t)p->nr_blocks * 4096);
 	p->roles = calloc(p->nr_blocks, sizeof(*p->roles));
-	if (!p->image || !p->roles)
+	if (!p->roles)
 		err(1, "memory");
-	if (fread(p->image, 4096, p->nr_blocks, f) != p->nr_blocks)
-		err(1, "%s", path);
-	fclose(f);
 	p->time = u32(p->image, 44);
 	p->transaction = u64(p->image, 48);
 	p->data_block_size = u32(p->image, 336);
@@ -205,6 +195,33 @@ void pool_read(struct pool *p, const char *path)
 		read_trees(p, block(p, held), true);
 	}
 	list_roles(p);
+}
+
+void pool_take(struct pool *p, const void *image, uint32_t nr_blocks)
+{
+	*p = (struct pool){ .nr_blocks = nr_blocks, .image = malloc((size_t)nr_blocks * 4096) };
+	if (!p->image)
+		err(1, "memory");
+	memcpy(p->image, image, (size_t)nr_blocks * 4096);
+	read_pool(p);
+}
+
+void pool_read(struct pool *p, const char *path)
+{
+	FILE *f = fopen(path, "rb");
+	long size;
+
+	memset(p, 0, sizeof(*p));
+	if (!f || fseek(f, 0, SEEK_END) || (size = ftell(f)) < 4096 || fseek(f, 0, SEEK_SET))
+		err(1, "%s", path);
+	p->nr_blocks = (uint32_t)(size / 4096);
+	p->image = malloc((size_t)p->nr_blocks * 4096);
+	if (!p->image)
+		err(1, "memory");
+	if (fread(p->image, 4096, p->nr_blocks, f) != p->nr_blocks)
+		err(1, "%s", path);
+	fclose(f);
+	read_pool(p);
 }
 
 void pool_free(struct pool *p)

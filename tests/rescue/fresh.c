@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Pools made afresh: a random story told to lib/pool/edit, which allocates and shadows as the kernel
+ * does (tests/stories.sh proves it).  The states of the last commits are kept.
+ */
+#include <err.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harsh.h"
+#include "pool/edit/edit.h"
+
+#define MAX_DEVS 14
+
+struct story {
+	struct rng rng;
+	struct io *io;
+	struct pool_edit *pool;
+	struct history *h;
+	uint32_t id[MAX_DEVS], nr, nr_data;
+	bool held;
+};
+
+static void keep(struct story *s)
+{
+	struct history *h = s->h;
+	size_t len = (size_t)h->nr_blocks * 4096;
+
+	if (h->nr == HISTORY) {
+		free(h->state[0]);
+		memmove(h->state, h->state + 1, (HISTORY - 1) * sizeof(h->state[0]));
+		h->nr--;
+	}
+	h->state[h->nr] = malloc(len);
+	if (!h->state[h->nr])
+		err(1, "memory");
+	memcpy(h->state[h->nr++], io_mem_data(s->io), len);
+}
+
+static void commit(struct story *s)
+{
+	struct err e = { 0 };
+	bool unsure = false;
+
+	if (edit_commit(s->pool, &unsure, &e))
+		errx(1, "a story: %s", e.text);
+	keep(s);
+	if (below(&s->rng, 6))
+		return;
+	edit_free(s->pool); /* as when the pool is activated again */
+	if (edit_open(s->io, true, &s->pool, &e))
+		errx(1, "a story: %s", e.text);
+}
+
+/* One block, provisioned or with its sharing broken.  False: out of space. */
+static bool write_block(struct story *s, uint32_t id, vblock_t v)
+{
+	struct edit_space space;
+	struct mapping m;
+	dblock_t b;
+	struct err e = { 0 };
+	int r;
+
+	edit_space(s->pool, &space);
+	if (space.data_free < 2 || space.metadata_usable < space.metadata_wanted + 40)
+		return false;
+	r = edit_lookup(s->pool, id, v, &m, &e);
+	if (!r && !m.shared)
+		return true;
+	if (r && r != -ENOENT)
+		errx(1, "a story: %s", e.text);
+	r = edit_alloc_data(s->pool, &b, &e);
+	if (r == -ENOSPC) /* what was freed is free after the commit */
+		return false;
+	if (r || edit_map(s->pool, id, v, b, &e))
+		errx(1, "a story: %s", e.text);
+	return true;
+}
+
+static void write_some(struct story *s)
+{
+	uint32_t id = s->id[below(&s->rng, s->nr)], n = 1 + below(&s->rng, s->nr_data / 12 + 2);
+	vblock_t at = below(&s->rng, s->nr_data), span = s->nr_data * 2;
+	bool random = !below(&s->rng, 3);
+
+	if (!below(&s->rng, 3))
+		n = 1 + below(&s->rng, 8);
+	for (uint32_t i = 0; i < n; i++)
+		if (!write_block(s, id, random ? rnd(&s->rng) % span : at + i))
+			return;
+}
+
+static void change_devices(struct story *s)
+{
+	uint32_t id = below(&s->rng, 4) ? s->nr * 3 + below(&s->rng, 40) : below(&s->rng, 1 << 24);
+	struct err e = { 0 };
+	int r;
+
+	if (s->nr == MAX_DEVS || (s->nr > 2 && !below(&s->rng, 4))) {
+		uint32_t k = below(&s->rng, s->nr);
+
+		if (edit_delete(s->pool, s->id[k], &e))
+			errx(1, "a story: %s", e.text);
+		s->id[k] = s->id[--s->nr];
+		return;
+	}
+	for (uint32_t i = 0; i < s->nr; i++)
+		if (s->id[i] == id)
+			return;
+	if (s->nr && below(&s->rng, 5) < 3)
+		r = edit_create_snap(s->pool, id, s->id[below(&s->rng, s->nr)], &e);
+	else
+		r = edit_create_thin(s->pool, id, &e);
+	if (r)
+		errx(1, "a story: %s", e.text);
+	s->id[s->nr++] = id;
+	if (below(&s->rng, 2)) {
+		uint64_t tid = edit_superblock(s->pool)->transaction_id;
+
+		(void)edit_set_transaction_id(s->pool, tid, tid + 1, &e);
+	}
+}
+
+static void discard(struct story *s)
+{
+	vblock_t at = below(&s->rng, s->nr_data * 2);
+	struct err e = { 0 };
+
+	if (edit_unmap(s->pool, s->id[below(&s->rng, s->nr)], at,
+		       at + 1 + below(&s->rng, s->nr_data / 8 + 2), NULL, &e))
+		errx(1, "a story: %s", e.text);
+}
+
+static void hold(struct story *s)
+{
+	struct err e = { 0 };
+	int r = s->held ? edit_release_metadata_snap(s->pool, &e)
+			: edit_reserve_metadata_snap(s->pool, &e);
+
+	if (r)
+		errx(1, "a story: %s", e.text);
+	s->held = !s->held;
+}
+
+static void one_step(struct story *s)
+{
+	uint32_t what = below(&s->rng, 100);
+	struct edit_space space;
+
+	edit_space(s->pool, &space);
+	if (!s->nr || what < 18)
+		change_devices(s);
+	else if (what < 65)
+		write_some(s);
+	else if (what < 72)
+		discard(s);
+	else if (what < 74 && s->h->with_snapshots)
+		hold(s);
+	else
+		commit(s);
+	edit_space(s->pool, &space);
+	if (space.metadata_usable < space.metadata_wanted + 60)
+		commit(s);
+}
+
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed)
+{
+	struct story s = { .rng = { seed * 7919 + 13 }, .h = h };
+	uint32_t steps;
+	struct err e = { 0 };
+
+	*h = (struct history) { .nr_blocks = 200 + below(&s.rng, 900),
+				.with_snapshots = !below(&s.rng, 3) };
+	s.nr_data = 200 + below(&s.rng, below(&s.rng, 3) ? 3000 : 30000);
+	steps = 10 + below(&s.rng, 150);
+	s.io = io_mem_new("story", (uint64_t)h->nr_blocks * 4096);
+	if (!s.io || edit_format(s.io, 128, &s.pool, &e) || edit_grow_data(s.pool, s.nr_data, &e))
+		errx(1, "a story: %s", e.text);
+	commit(&s);
+	while (steps--)
+		one_step(&s);
+	commit(&s);
+	edit_free(s.pool);
+	io_free(s.io);
+	pool_take(p, h->state[h->nr - 1], h->nr_blocks);
+}
+
+void history_free(struct history *h)
+{
+	for (uint32_t i = 0; i < h->nr; i++)
+		free(h->state[i]);
+	h->nr = 0;
+}

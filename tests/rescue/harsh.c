@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
+ *
+ *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-v] POOL...
+ *
+ * Besides the pools in the files -f of them are made afresh from the seed.  One line a kind of damage:
+ * "back": of the mappings whose leaf is intact somewhere on the device, those that are back under their
+ * device; "of all": of all mappings; "wrong": mappings that the pool did not have, and in how many
+ * trials; "lies": trials called lossless although a mapping differs; "doubted": trials called lossy
+ * though all is back.  Exit status 1 with more lies than -L, more than -W wrong mappings in a
+ * million, or less than -B per mille back.
+ */
+#include <err.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "harsh.h"
+#include "pool/salvage/salvage.h"
+
+struct sample {
+	char name[64];
+	struct pool pool;
+	struct history history;
+};
+
+struct score {
+	uint64_t trials, mappings, intact, back, back_all, wrong, wrong_trials, lies, doubted,
+		whole;
+	double seconds;
+};
+
+/* --- which mappings are intact: by content, wherever it is --- */
+
+static uint64_t hash(const uint8_t *p)
+{
+	uint64_t h = 1469598103934665603u, x;
+
+	for (size_t i = 0; i < 4096; i += 8) {
+		memcpy(&x, p + i, 8);
+		h = (h ^ x) * 1099511628211u;
+		h ^= h >> 29;
+	}
+	return h;
+}
+
+static int by_hash(const void *pa, const void *pb)
+{
+	const uint64_t *a = pa, *b = pb;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+/* 0: the block's content is there, but for a byte; 2: it is gone. */
+static uint8_t *find_lost(const struct pool *p, const struct harm *h)
+{
+	uint8_t *lost = calloc(p->nr_blocks, 1);
+	uint64_t *moved = malloc(((size_t)h->nr_blocks + 1) * sizeof(*moved));
+	size_t nr = 0;
+
+	if (!lost || !moved)
+		err(1, "memory");
+	for (uint32_t b = 0; b < h->nr_blocks; b++)
+		if (memcmp(h->image + (size_t)b * 4096, p->image + (size_t)b * 4096, 4096))
+			moved[nr++] = hash(h->image + (size_t)b * 4096);
+	qsort(moved, nr, sizeof(*moved), by_hash);
+	for (uint32_t b = 0; b < p->nr_blocks; b++) {
+		const uint8_t *was = p->image + (size_t)b * 4096, *is = h->image + (size_t)b * 4096;
+		unsigned differ = 0;
+		uint64_t key;
+
+		if (!p->roles[b] || (b < h->nr_blocks && !memcmp(was, is, 4096)))
+			continue;
+		for (int i = 0; b < h->nr_blocks && i < 4096; i++)
+			differ += was[i] != is[i];
+		key = hash(was);
+		if ((b >= h->nr_blocks || differ > 1) &&
+		    !bsearch(&key, moved, nr, sizeof(key), by_hash))
+			lost[b] = 1;
+	}
+	free(moved);
+	return lost;
+}
+
+/* --- one trial --- */
+
+struct verdict {
+	uint64_t mappings, intact, back, back_all, wrong;
+	bool same; /* the mappings are just those of the pool, under its devices */
+	bool said, broken;
+};
+
+static void compare(const struct pool *p, const struct harm *h, struct result *r, struct verdict *v)
+{
+	uint8_t *lost = find_lost(p, h);
+	size_t k = 0;
+
+	*v = (struct verdict) { .mappings = p->nr_maps, .same = r->nr_dev == p->nr_details };
+	for (size_t i = 0; v->same && i < r->nr_dev; i++)
+		v->same = r->dev[i].dev == p->details[i].dev;
+	for (size_t i = 0; i < p->nr_maps; i++) {
+		bool same;
+
+		while (k < r->nr && by_dev_key(&r->map[k], &p->map[i]) < 0) {
+			v->wrong++;
+			k++;
+		}
+		same = k < r->nr && !by_dev_key(&r->map[k], &p->map[i]);
+		k += same;
+		if (same && r->map[k - 1].value != p->map[i].value) {
+			v->wrong++;
+			same = false;
+		}
+		v->intact += !lost[p->map[i].leaf];
+		v->back += same && !lost[p->map[i].leaf];
+		v->back_all += same;
+	}
+	v->wrong += r->nr - k;
+	v->same &= !v->wrong && v->back_all == v->mappings;
+	free(lost);
+}
+
+/* Compares with the pool, and with the older state that is right as well: the better one counts. */
+static void judge(struct harm *h, struct result *r, struct verdict *v)
+{
+	struct verdict other;
+	struct pool older;
+
+	if (r->nr)
+		qsort(r->map, r->nr, sizeof(*r->map), by_dev_key);
+	compare(h->pool, h, r, v);
+	if (!h->older || v->same)
+		return;
+	pool_take(&older, h->history->state[h->older - 1], h->history->nr_blocks);
+	compare(&older, h, r, &other);
+	if (other.same || other.wrong < v->wrong ||
+	    (other.wrong == v->wrong && other.back_all > v->back_all))
+		*v = other;
+	pool_free(&older);
+}
+
+static void rescue(struct harm *h, struct jobs *jobs, bool verbose, struct verdict *v)
+{
+	struct io *io = io_mem_new("pool", (uint64_t)h->nr_blocks * 4096);
+	struct salvage_options opt = { 0 };
+	struct salvage_totals totals = { 0 };
+	struct result result = { 0 };
+	struct events to = { &result_ops, &result };
+	struct salvage *s = NULL;
+	struct err e = { 0 };
+	int r;
+
+	if (!io)
+		err(1, "memory");
+	opt.hint = (struct pool_overrides) { true,
+					     true,
+					     true,
+					     h->pool->transaction,
+					     h->pool->data_block_size,
+					     h->pool->nr_data_blocks };
+	memcpy(io_mem_data(io), h->image, (size_t)h->nr_blocks * 4096);
+	r = salvage_new(io, jobs, &opt, &s, &e);
+	if (!r)
+		r = salvage_emit(s, NULL, &to, &e);
+	if (!r)
+		salvage_totals(s, &totals);
+	judge(h, &result, v);
+	v->said = totals.mappings_back;
+	v->broken = result.broken;
+	if (verbose) {
+		struct outbuf out;
+
+		outbuf_init(&out);
+		if (s)
+			salvage_report(s, true, &out);
+		printf("%.*s%s\n", (int)out.len, out.data ? out.data : "", r ? e.text : "");
+		outbuf_fini(&out);
+	}
+	salvage_free(s);
+	io_free(io);
+	result_free(&result);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void keep_image(const struct harm *h, const struct pool *p, const char *path)
+{
+	char name[200];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s.damaged", path);
+	f = fopen(name, "wb");
+	if (!f || fwrite(h->image, 4096, h->nr_blocks, f) != h->nr_blocks || fclose(f))
+		err(1, "%s", name);
+	snprintf(name, sizeof(name), "%s.before", path);
+	f = fopen(name, "wb");
+	if (!f || fwrite(p->image, 4096, p->nr_blocks, f) != p->nr_blocks || fclose(f))
+		err(1, "%s", name);
+}
+
+static void run_trial(const struct sample *s, const struct sample *other, uint64_t seed,
+		      uint64_t nr, int kind, struct jobs *jobs, const char *keep, bool verbose,
+		      struct score *score)
+{
+	struct harm h = { .rng = { seed * 1000003 + nr * 7 },
+			  .pool = &s->pool,
+			  .other = &other->pool,
+			  .history = &s->history,
+			  .nr_blocks = s->pool.nr_blocks };
+	struct verdict v;
+	double begin;
+
+	h.image = malloc((size_t)h.nr_blocks * 4096);
+	if (!h.image)
+		err(1, "memory");
+	memcpy(h.image, s->pool.image, (size_t)h.nr_blocks * 4096);
+	if (kinds[kind].harm(&h)) {
+		if (keep)
+			keep_image(&h, &s->pool, keep);
+		begin = now();
+		rescue(&h, jobs, verbose, &v);
+		score->seconds += now() - begin;
+		score->trials++;
+		score->mappings += v.mappings;
+		score->intact += v.intact;
+		score->back += v.back;
+		score->back_all += v.back_all;
+		score->wrong += v.wrong;
+		score->wrong_trials += v.wrong > 0;
+		score->lies += v.said && !v.same;
+		score->whole += v.same;
+		score->doubted += v.same && !v.said;
+		if (v.broken || (v.said && !v.same) || v.wrong || v.back < v.intact || verbose)
+			printf("# trial %" PRIu64 " %s %s: back %" PRIu64 " of %" PRIu64
+			       " intact, %" PRIu64 " wrong%s%s%s\n",
+			       nr, kinds[kind].name, s->name, v.back, v.intact, v.wrong,
+			       v.said && !v.same ? ", LIE" : "",
+			       v.same && !v.said ? ", doubted" : "",
+			       v.broken ? ", BROKEN EVENTS" : "");
+	}
+	free(h.image);
+}
+
+static double percent(uint64_t a, uint64_t of)
+{
+	return of ? 100.0 * (double)a / (double)of : 100.0;
+}
+
+static void print_score(const char *name, const struct score *s)
+{
+	if (s->trials)
+		printf("%-21s %6" PRIu64 " %8.2f %8.2f %8" PRIu64 " (%3" PRIu64 ") %5" PRIu64
+		       " %5" PRIu64 " of %5" PRIu64 " %8.2f\n",
+		       name, s->trials, percent(s->back, s->intact),
+		       percent(s->back_all, s->mappings), s->wrong, s->wrong_trials, s->lies,
+		       s->doubted, s->whole, 1000 * s->seconds / (double)s->trials);
+}
+
+struct config {
+	uint64_t seed, trials, fresh, only, lies, wrong, back;
+	int kind;
+	const char *keep;
+	bool verbose;
+};
+
+static void parse(struct config *c, int argc, char **argv)
+{
+	int o;
+
+	while ((o = getopt(argc, argv, "s:n:f:k:t:L:W:B:o:v")) != -1) {
+		uint64_t n = optarg ? strtoull(optarg, NULL, 10) : 0;
+
+		switch (o) {
+		case 's':
+			c->seed = n;
+			break;
+		case 'n':
+			c->trials = n;
+			break;
+		case 'f':
+			c->fresh = n;
+			break;
+		case 'k':
+			c->kind = (int)n;
+			break;
+		case 't':
+			c->only = n;
+			break;
+		case 'L':
+			c->lies = n;
+			break;
+		case 'W':
+			c->wrong = n;
+			break;
+		case 'B':
+			c->back = n;
+			break;
+		case 'o':
+			c->keep = optarg;
+			break;
+		case 'v':
+			c->verbose = true;
+			break;
+		default:
+			exit(64);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct config c = { .seed = 1,
+			    .trials = 200,
+			    .fresh = 20,
+			    .only = UINT64_MAX,
+			    .lies = UINT64_MAX,
+			    .wrong = UINT64_MAX,
+			    .kind = -1 };
+	struct jobs *jobs = jobs_new(1);
+	struct score *score, all = { 0 };
+	struct sample *sample;
+	size_t nr = 0;
+
+	parse(&c, argc, argv);
+	sample = calloc((size_t)(argc - optind) + c.fresh + 1, sizeof(*sample));
+	score = calloc((size_t)nr_kinds, sizeof(*score));
+	if (!sample || !score || !jobs)
+		err(1, "memory");
+	for (int i = optind; i < argc; i++, nr++) {
+		snprintf(sample[nr].name, sizeof(sample[nr].name), "%s", argv[i]);
+		pool_read(&sample[nr].pool, argv[i]);
+	}
+	for (uint64_t i = 0; i < c.fresh; i++, nr++) {
+		snprintf(sample[nr].name, sizeof(sample[nr].name), "fresh-%" PRIu64,
+			 c.seed * 1000 + i);
+		fresh_pool(&sample[nr].pool, &sample[nr].history, c.seed * 1000 + i);
+	}
+	if (!nr)
+		errx(64, "no pools");
+	printf("# seed %" PRIu64 ", %zu pools\n", c.seed, nr);
+	for (uint64_t t = 0; t < c.trials; t++) {
+		int kind = (int)(t % (uint64_t)nr_kinds);
+		uint64_t i = (t * 2654435761u >> 7) % nr;
+
+		if ((c.only == UINT64_MAX || c.only == t) && (c.kind < 0 || c.kind == kind))
+			run_trial(&sample[i], &sample[(i + 1 + t % 3) % nr], c.seed, t, kind, jobs,
+				  c.keep, c.verbose, &score[kind]);
+	}
+	printf("%-21s %6s %8s %8s %8s %5s %5s %14s %8s\n", "damage", "trials", "back %", "of all %",
+	       "wrong", "in", "lies", "doubted", "ms");
+	for (int k = 0; k < nr_kinds; k++) {
+		const uint64_t *from = (const uint64_t *)&score[k];
+		uint64_t *to = (uint64_t *)&all;
+
+		for (size_t i = 0; i < offsetof(struct score, seconds) / 8; i++)
+			to[i] += from[i];
+		all.seconds += score[k].seconds;
+		print_score(kinds[k].name, &score[k]);
+	}
+	print_score("all", &all);
+	for (size_t i = 0; i < nr; i++) {
+		pool_free(&sample[i].pool);
+		history_free(&sample[i].history);
+	}
+	free(sample);
+	free(score);
+	jobs_free(jobs);
+	return all.lies > c.lies || all.back * 1000 < all.intact * c.back ||
+	       (c.wrong != UINT64_MAX && all.wrong * 1000000 > all.mappings * c.wrong);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef HARSH_H
+#define HARSH_H
+/* Kinds of damage that take more than a block, and pools made for them. */
+#include "rescue.h"
+
+#define HISTORY 6
+
+/* The images of a pool after its last commits, the newest last; none for pools from files. */
+struct history {
+	uint8_t *state[HISTORY];
+	uint32_t nr, nr_blocks;
+	bool with_snapshots;
+};
+
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed);
+void history_free(struct history *h);
+
+struct harm {
+	struct rng rng;
+	const struct pool *pool, *other; /* other: one whose leftovers can lie about */
+	const struct history *history;
+	uint8_t *image;
+	uint32_t nr_blocks; /* of the image: less than the pool's when it was cut */
+	uint32_t
+		older; /* another state of the history that is right as well: its index + 1, or 0 */
+};
+
+struct kind {
+	const char *name;
+	/* Damages the image; false when this pool cannot be damaged so. */
+	bool (*harm)(struct harm *h);
+};
+extern const struct kind kinds[];
+extern const int nr_kinds;
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a rescue brought: a sink of events that lists every mapping of every device. */
+#include <err.h>
+#include <stdlib.h>
+
+#include "rescue.h"
+
+#define PUSH(arr, nr, cap)                                              \
+	({                                                              \
+		if ((nr) == (cap)) {                                    \
+			(cap) = (cap) ? (cap)*2 : 256;                  \
+			(arr) = realloc((arr), (cap) * sizeof(*(arr))); \
+			if (!(arr))                                     \
+				err(1, "memory");                       \
+		}                                                       \
+		&(arr)[(nr)++];                                         \
+	})
+
+static int on_pool(void *ctx, const struct pool_info *p, struct err *e)
+{
+	struct result *r = ctx;
+
+	(void)e;
+	r->info = *p;
+	return 0;
+}
+
+static int on_def(void *ctx, uint64_t name, struct err *e)
+{
+	struct result *r = ctx;
+
+	(void)e;
+	r->in_def = true;
+	r->def = name;
+	return 0;
+}
+
+static int on_end_def(void *ctx, struct err *e)
+{
+	struct result *r = ctx;
+
+	(void)e;
+	r->in_def = false;
+	return 0;
+}
+
+static int on_device(void *ctx, const struct device_info *d, struct err *e)
+{
+	struct result *r = ctx;
+
+	(void)e;
+	*PUSH(r->dev, r->nr_dev, r->cap_dev) =
+		(struct details) { d->dev_id, d->mapped_blocks, d->transaction, d->creation_time,
+				   d->snap_time };
+	r->in_dev = d->dev_id;
+	return 0;
+}
+
+static void add_run(struct result *r, const struct run *run)
+{
+	for (uint64_t i = 0; i < run->len; i++) {
+		struct mapped *last = r->nr ? &r->map[r->nr - 1] : NULL;
+
+		if (last && last->dev == r->in_dev && last->key >= run->vbegin + i)
+			r->broken = true;
+		*PUSH(r->map, r->nr, r->cap) =
+			(struct mapped) { r->in_dev, 0, run->vbegin + i,
+					  (run->dbegin + i) << 24 | run->time };
+	}
+}
+
+static int on_runs(void *ctx, const struct run *run, size_t nr, struct err *e)
+{
+	struct result *r = ctx;
+
+	(void)e;
+	for (size_t i = 0; i < nr; i++) {
+		if (r->in_def)
+			*PUSH(r->defs, r->nr_defs, r->cap_defs) =
+				(struct run_of_def) { r->def, run[i] };
+		else
+			add_run(r, &run[i]);
+	}
+	return 0;
+}
+
+static int on_ref(void *ctx, uint64_t name, struct err *e)
+{
+	struct result *r = ctx;
+	bool any = false;
+
+	(void)e;
+	for (size_t i = 0; i < r->nr_defs; i++)
+		if (r->defs[i].def == name) {
+			add_run(r, &r->defs[i].run);
+			any = true;
+		}
+	r->broken |= !any;
+	return 0;
+}
+
+static int on_end(void *ctx, struct err *e)
+{
+	(void)ctx;
+	(void)e;
+	return 0;
+}
+
+const struct events_ops result_ops = {
+	.begin_pool = on_pool,
+	.begin_def = on_def,
+	.end_def = on_end_def,
+	.begin_device = on_device,
+	.runs = on_runs,
+	.ref = on_ref,
+	.end_device = on_end,
+	.end_pool = on_end,
+};
+
+void result_free(struct result *r)
+{
+	free(r->map);
+	free(r->dev);
+	free(r->defs);
+}
+
+int by_dev_key(const void *pa, const void *pb)
+{
+	const struct mapped *a = pa, *b = pb;
+
+	if (a->dev != b->dev)
+		return a->dev < b->dev ? -1 : 1;
+	return a->key < b->key ? -1 : a->key > b->key;
+}
