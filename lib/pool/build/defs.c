@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/search.h"
+#include "base/vec.h"
 #include "pool/build/defs.h"
 
 #include <errno.h>
@@ -124,16 +126,10 @@ int build_defs_add_leaf(struct build_defs *d, uint64_t first_key, uint32_t nr, m
 	if (i == UINT32_MAX || leaf_chunk(d) < 0)
 		return -ENOMEM;
 	if (!s || at - s->at != i - s->first_leaf) {
-		if (d->nr_spans == d->cap_spans) {
-			size_t cap = d->cap_spans ? d->cap_spans * 2 : 16;
-
-			s = reallocarray(d->span, cap, sizeof(*s));
-			if (!s)
-				return -ENOMEM;
-			d->span = s;
-			d->cap_spans = cap;
-		}
-		d->span[d->nr_spans++] = (struct leaf_span){ .first_leaf = i, .at = at };
+		s = vec_add(d->span, d->nr_spans, d->cap_spans);
+		if (!s)
+			return -ENOMEM;
+		*s = (struct leaf_span){ .first_leaf = i, .at = at };
 	}
 	d->leaf_key[CHUNK_OF(i)][IN_CHUNK(i)] = first_key;
 	d->leaf_nr[CHUNK_OF(i)][IN_CHUNK(i)] = (uint8_t)(nr - 1);
@@ -163,19 +159,13 @@ const struct build_def *build_defs_find(const struct build_defs *d, uint64_t nam
 
 struct shared_leaf build_defs_leaf(const struct build_defs *d, uint32_t leaf)
 {
-	size_t lo = 0, hi = d->nr_spans; /* span[lo] begins at or before the leaf */
+	/* the last span that begins at or before the leaf */
+	size_t after = search_first(i, d->nr_spans, d->span[i].first_leaf > leaf);
+	const struct leaf_span *s = &d->span[after ? after - 1 : 0];
 
-	while (hi - lo > 1) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (d->span[mid].first_leaf <= leaf)
-			lo = mid;
-		else
-			hi = mid;
-	}
 	return (struct shared_leaf){
 		.first_key = d->leaf_key[CHUNK_OF(leaf)][IN_CHUNK(leaf)],
-		.at = d->span[lo].at + (leaf - d->span[lo].first_leaf),
+		.at = s->at + (leaf - s->first_leaf),
 		.nr = d->leaf_nr[CHUNK_OF(leaf)][IN_CHUNK(leaf)] + 1u,
 	};
 }

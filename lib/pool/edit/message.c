@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "base/vec.h"
 
 static const struct {
 	const char *word;
@@ -94,18 +95,17 @@ int message_parse(char *const *args, size_t nr_args, struct message **out, size_
 {
 	CLEANUP(free_ptr) struct message *list = NULL;
 	CLEANUP(words_fini) struct words w = { 0 };
+	size_t cap = 0;
 	const char *word;
 	int r = words_init(&w, args, nr_args, err);
 
 	*nr = 0;
 	while (!r && (word = next_word(&w))) {
-		struct message *more = realloc(list, (*nr + 1) * sizeof(*list));
+		struct message *m = vec_add(list, *nr, cap);
 
-		if (!more)
+		if (!m)
 			return err_nomem(err, "messages");
-		list = more;
-		r = parse_one(word, &w, &list[*nr], err);
-		++*nr;
+		r = parse_one(word, &w, m, err);
 	}
 	if (!r)
 		*out = steal_ptr(&list);

@@ -2,23 +2,15 @@
 /* The order of things: defs and devices from the internal nodes in memory. */
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "pool/emit/impl.h"
 
 static struct emit_item *add(struct emit_items *it, enum emit_kind kind, size_t dev)
 {
-	struct emit_item *item;
+	struct emit_item *item = vec_add(it->item, it->nr, it->cap);
 
-	if (it->nr == it->cap) {
-		size_t cap = it->cap ? 2 * it->cap : 64;
-
-		item = realloc(it->item, cap * sizeof(*item));
-		if (!item)
-			return NULL;
-		it->item = item;
-		it->cap = cap;
-	}
-	item = &it->item[it->nr++];
-	*item = (struct emit_item){ .kind = kind, .dev = dev };
+	if (item)
+		*item = (struct emit_item){ .kind = kind, .dev = dev };
 	return item;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/vec.h"
 #include "pool/finding/finding.h"
 
 #include <stdlib.h>
@@ -117,36 +118,11 @@ struct finding finding_make(enum finding_kind kind, enum pool_area area)
 	};
 }
 
-static bool room(void **array, size_t nr, size_t *cap, size_t size)
-{
-	size_t want = *cap ? *cap : 16;
-	void *p;
-
-	while (want < nr)
-		want *= 2;
-	if (want == *cap)
-		return true;
-	p = reallocarray(*array, want, size);
-	if (!p)
-		return false;
-	*array = p;
-	*cap = want;
-	return true;
-}
-
 void findings_add(struct findings *fs, const struct finding *f, const uint32_t *dev, size_t nr_devs)
 {
-	void *a = fs->f, *d = fs->dev;
-	bool ok;
-
 	fs->nr_by_severity[types[f->kind].severity]++;
-	ok = room(&a, fs->nr + 1, &fs->cap, sizeof(*fs->f));
-	fs->f = a;
-	if (ok && nr_devs) {
-		ok = room(&d, fs->nr_dev + nr_devs, &fs->cap_dev, sizeof(*fs->dev));
-		fs->dev = d;
-	}
-	if (!ok) {
+	if (vec_reserve(fs->f, fs->cap, fs->nr + 1) ||
+	    vec_reserve(fs->dev, fs->cap_dev, fs->nr_dev + nr_devs)) {
 		fs->failed = true;
 		return;
 	}

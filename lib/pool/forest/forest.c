@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 
 struct forest_worker {
 	struct forest_leaf_fault *fault;
@@ -103,16 +104,11 @@ struct leaf_pass {
 
 static int add_fault(struct forest_worker *me, mblock_t block, enum node_fault fault)
 {
-	if (me->nr == me->cap) {
-		size_t cap = me->cap ? 2 * me->cap : 16;
-		struct forest_leaf_fault *p = realloc(me->fault, cap * sizeof(*p));
+	struct forest_leaf_fault *f = vec_add(me->fault, me->nr, me->cap);
 
-		if (!p)
-			return -ENOMEM;
-		me->fault = p;
-		me->cap = cap;
-	}
-	me->fault[me->nr++] = (struct forest_leaf_fault){ block, fault };
+	if (!f)
+		return -ENOMEM;
+	*f = (struct forest_leaf_fault){ block, fault };
 	return 0;
 }
 
@@ -244,19 +240,4 @@ int forest_verdict(const struct forest *f, struct err *err)
 		return 0;
 	return err_set(err, f->not_only_io ? -EUCLEAN : -EIO,
 		       "metadata contains errors (run thin_check for details)");
-}
-
-long forest_find(const struct forest *f, uint32_t dev_id)
-{
-	size_t lo = 0, hi = f->nr_devs;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (f->dev[mid]->info.dev_id < dev_id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < f->nr_devs && f->dev[lo]->info.dev_id == dev_id ? (long)lo : -1;
 }

@@ -58,9 +58,6 @@ int forest_tell_damage(struct forest *f, struct err *err);
 /* What is told when there were problems: 0, or -EUCLEAN or -EIO with the text for the end. */
 int forest_verdict(const struct forest *f, struct err *err);
 
-/* The index of the device with this id in dev, or -1. */
-long forest_find(const struct forest *f, uint32_t dev_id);
-
 /* "node at block 7 has a bad checksum: blocks 0-251 of the device cannot be read" */
 void forest_fault_text(char *text, size_t len, const char *who, mblock_t block,
 		       enum node_fault fault, uint64_t first, uint64_t last);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
+#include "base/vec.h"
 #include "pdata/tree/cursor.h"
 
 static int sb_fault_errno(enum sb_fault f)
@@ -159,16 +161,11 @@ struct half {
 
 static int half_add(struct half *h, const struct metadata_device *dev)
 {
-	if (h->nr == h->cap) {
-		size_t cap = h->cap ? 2 * h->cap : 64;
-		struct metadata_device *n = realloc(h->dev, cap * sizeof(*n));
+	struct metadata_device *slot = vec_add(h->dev, h->nr, h->cap);
 
-		if (!n)
-			return -ENOMEM;
-		h->dev = n;
-		h->cap = cap;
-	}
-	h->dev[h->nr++] = *dev;
+	if (!slot)
+		return -ENOMEM;
+	*slot = *dev;
 	return 0;
 }
 
@@ -302,15 +299,7 @@ void metadata_devices_fini(struct metadata_devices *d)
 const struct metadata_device *metadata_devices_find(const struct metadata_devices *d,
 						    uint32_t dev_id)
 {
-	size_t lo = 0, hi = d->nr;
+	size_t at = search_first(i, d->nr, d->dev[i].info.dev_id >= dev_id);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (d->dev[mid].info.dev_id < dev_id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < d->nr && d->dev[lo].info.dev_id == dev_id ? &d->dev[lo] : NULL;
+	return at < d->nr && d->dev[at].info.dev_id == dev_id ? &d->dev[at] : NULL;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "pool/forest/forest.h"
 
 #define SIDE_BATCH 512 /* leaves */
@@ -81,19 +82,14 @@ static int verdict(const struct delta *d, struct err *err)
 static int add_leaf(void *ctx, const struct walk_part *part)
 {
 	struct side *s = ctx;
+	uint32_t *leaf;
 
 	if (part->fault)
 		return 0; /* told from the list of faults */
-	if (s->nr == s->cap) {
-		size_t cap = s->cap ? 2 * s->cap : 256;
-		uint32_t *p = realloc(s->leaf, cap * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		s->leaf = p;
-		s->cap = cap;
-	}
-	s->leaf[s->nr++] = (uint32_t)part->block;
+	leaf = vec_add(s->leaf, s->nr, s->cap);
+	if (!leaf)
+		return -ENOMEM;
+	*leaf = (uint32_t)part->block;
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "base/overflow.h"
+#include "base/search.h"
 #include "pool/format/format.h"
 
 #define PREFETCH 24 /* mappings ahead */
@@ -78,17 +79,9 @@ DEFINE_TOUCH(touch32, uint32_t, UINT32_MAX)
 
 static struct tail *find_tail(const struct usage *u, mblock_t leaf)
 {
-	size_t lo = 0, hi = u->nr_tails;
+	size_t at = search_first(i, u->nr_tails, u->tail[i].leaf >= leaf);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (u->tail[mid].leaf < leaf)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < u->nr_tails && u->tail[lo].leaf == leaf ? &u->tail[lo] : NULL;
+	return at < u->nr_tails && u->tail[at].leaf == leaf ? &u->tail[at] : NULL;
 }
 
 static void note_leaf(struct usage *u, mblock_t block, const struct node *n)

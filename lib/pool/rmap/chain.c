@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "base/search.h"
 #include "pool/rmap/impl.h"
 
 struct chain {
@@ -77,17 +78,7 @@ void rmap_mark_edges(struct rmap *m, const mblock_t *leaf, size_t nr)
 /* The first region that ends after @d. */
 static size_t region_after(const struct runs *regions, dblock_t d)
 {
-	size_t lo = 0, hi = regions->nr;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (regions->run[mid].end <= d)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return search_first(i, regions->nr, regions->run[i].end > d);
 }
 
 bool rmap_wanted(const struct rmap *m, dblock_t d, uint64_t len)

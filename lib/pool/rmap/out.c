@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "pool/rmap/impl.h"
 
 #define LANES_SPARE 3
@@ -107,15 +108,8 @@ static int add_lines(const struct rmap *m, struct lane *l, const struct rmap_rec
 	uint32_t nr;
 	const uint32_t *dev = owners_devices(m->owners, rec->set, &nr);
 
-	if (l->nr_lines + nr > l->cap_lines) {
-		size_t cap = 2 * l->cap_lines + nr;
-		struct rmap_line *p = realloc(l->line, cap * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		l->line = p;
-		l->cap_lines = cap;
-	}
+	if (vec_reserve(l->line, l->cap_lines, l->nr_lines + nr))
+		return -ENOMEM;
 	for (uint32_t i = 0; i < nr; i++)
 		l->line[l->nr_lines++] = (struct rmap_line){
 			rec->d, rec->d + rec->len, m->f->dev[dev[i]]->info.dev_id, rec->v

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/vec.h"
 #include "pool/rmap/impl.h"
 
 #define CHUNK_LEN 512u
@@ -203,19 +204,7 @@ uint64_t rmap_bucket_bytes(const struct rmap *m, uint32_t bucket)
 
 int rmap_records_reserve(struct rmap_records *r, size_t more)
 {
-	size_t cap = r->cap ? r->cap : 256;
-	struct rmap_record *p;
-
-	if (r->cap - r->nr >= more)
-		return 0;
-	while (cap - r->nr < more)
-		cap *= 2;
-	p = realloc(r->rec, cap * sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	r->rec = p;
-	r->cap = cap;
-	return 0;
+	return vec_reserve(r->rec, r->cap, r->nr + more);
 }
 
 static int add_chunk(const uint8_t *p, const uint8_t *end, unsigned head_bytes, dblock_t begin,

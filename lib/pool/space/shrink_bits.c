@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/overflow.h"
+#include "base/search.h"
 
 #define WORD_BITS 64
 #define GROUP_WORDS 64
@@ -78,18 +79,11 @@ uint64_t used_bits_before(const struct used_bits *u, uint64_t b)
 
 uint64_t used_bits_nth_free(const struct used_bits *u, uint64_t n)
 {
-	uint64_t lo = 0, hi = nr_groups(u), w, v; /* free before group lo <= n < free before hi */
+	/* the last group before which at most @n are free: the first has none before it */
+	uint64_t g = search_first(i, nr_groups(u), i * GROUP_BITS - u->before[i] > n) - 1, w, v;
 
-	while (hi - lo > 1) {
-		uint64_t mid = lo + (hi - lo) / 2;
-
-		if (mid * GROUP_BITS - u->before[mid] <= n)
-			lo = mid;
-		else
-			hi = mid;
-	}
-	n -= lo * GROUP_BITS - u->before[lo];
-	for (w = lo * GROUP_WORDS; WORD_BITS - popcount(u->word[w]) <= n; w++)
+	n -= g * GROUP_BITS - u->before[g];
+	for (w = g * GROUP_WORDS; WORD_BITS - popcount(u->word[w]) <= n; w++)
 		n -= WORD_BITS - popcount(u->word[w]);
 	for (v = ~u->word[w]; n; n--)
 		v &= v - 1;

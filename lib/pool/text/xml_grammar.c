@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/vec.h"
 #include "pool/text/xml_grammar.h"
 
 #include <errno.h>
@@ -150,16 +151,9 @@ static int start_device(struct xml_grammar *g, const char *element, const char *
 static int add_name(struct xml_grammar *g, const char *s)
 {
 	struct xml_names *n = &g->names;
-	size_t cap = n->cap ? n->cap * 2 : 16;
-	char **more;
 
-	if (n->nr == n->cap) {
-		more = realloc(n->name, cap * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		n->name = more;
-		n->cap = cap;
-	}
+	if (vec_reserve(n->name, n->cap, n->nr + 1))
+		return -ENOMEM;
 	n->name[n->nr] = strdup(s);
 	if (!n->name[n->nr])
 		return -ENOMEM;

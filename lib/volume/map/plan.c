@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/vec.h"
 #include "volume/map/plan.h"
 
 #include <stdlib.h>
@@ -19,32 +20,22 @@ void plan_reset(struct plan *p)
 
 int plan_add(struct plan *p, const struct extent *e, struct err *err)
 {
-	if (p->nr == p->cap) {
-		size_t cap = p->cap ? 2 * p->cap : 64;
-		struct extent *more = reallocarray(p->extent, cap, sizeof(*more));
+	struct extent *slot = vec_add(p->extent, p->nr, p->cap);
 
-		if (!more)
-			return err_nomem(err, "extents to copy");
-		p->extent = more;
-		p->cap = cap;
-	}
-	p->extent[p->nr++] = *e;
+	if (!slot)
+		return err_nomem(err, "extents to copy");
+	*slot = *e;
 	p->bytes += e->len;
 	return 0;
 }
 
 static int add_piece(struct plan *p, const struct piece *pc, struct err *err)
 {
-	if (p->nr_pieces == p->cap_pieces) {
-		size_t cap = p->cap_pieces ? 2 * p->cap_pieces : 64;
-		struct piece *more = reallocarray(p->piece, cap, sizeof(*more));
+	struct piece *slot = vec_add(p->piece, p->nr_pieces, p->cap_pieces);
 
-		if (!more)
-			return err_nomem(err, "pieces to copy");
-		p->piece = more;
-		p->cap_pieces = cap;
-	}
-	p->piece[p->nr_pieces++] = *pc;
+	if (!slot)
+		return err_nomem(err, "pieces to copy");
+	*slot = *pc;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "pdata/tree/cursor.h"
 #include "pool/format/format.h"
 #include "pool/text/text.h"
@@ -121,30 +122,18 @@ static struct part *part_find(struct event_source *s, uint64_t name)
 
 static int part_note(struct event_source *s, uint64_t name, struct err *err)
 {
-	if (s->nr_parts == s->cap_parts) {
-		size_t cap = s->cap_parts ? 2 * s->cap_parts : 64;
-		struct part *more = reallocarray(s->part, cap, sizeof(*more));
+	struct part *p = vec_add(s->part, s->nr_parts, s->cap_parts);
 
-		if (!more)
-			return err_nomem(err, "shared parts of the device");
-		s->part = more;
-		s->cap_parts = cap;
-	}
-	s->part[s->nr_parts++] = (struct part){ .name = name };
+	if (!p)
+		return err_nomem(err, "shared parts of the device");
+	*p = (struct part){ .name = name };
 	return 0;
 }
 
 static int part_add(struct part *p, const struct run *run, size_t nr, struct err *err)
 {
-	if (nr > p->cap - p->nr) {
-		size_t cap = MAX(2 * p->cap, p->nr + nr);
-		struct run *more = reallocarray(p->run, cap, sizeof(*more));
-
-		if (!more)
-			return err_nomem(err, "shared parts of the device");
-		p->run = more;
-		p->cap = cap;
-	}
+	if (vec_reserve(p->run, p->cap, p->nr + nr))
+		return err_nomem(err, "shared parts of the device");
 	memcpy(p->run + p->nr, run, nr * sizeof(*run));
 	p->nr += nr;
 	return 0;
