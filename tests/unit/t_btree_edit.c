@@ -9,7 +9,7 @@
 #include "base/overflow.h"
 #include "pdata/tree/edit.h"
 #include "pdata/block/node_edit.h"
-#include "pdata/map/edit.h"
+#include "pdata/map/transaction.h"
 #include "tap.h"
 
 #define KEYS 6000
@@ -18,7 +18,8 @@
 
 struct world {
 	struct io *io;
-	struct tm *tm;
+	struct transaction *transaction;
+	struct tm *tm; /* the transaction's */
 	struct btree tree;
 	struct btree_type type;
 	uint64_t model[KEYS]; /* value + 1, 0: no such key */
@@ -83,17 +84,18 @@ static void world_init(struct world *w, uint32_t value_size)
 	memset(w, 0, sizeof(*w));
 	w->io = io_mem_new("mem", (uint64_t)NR_BLOCKS * MBLOCK_SIZE);
 	check(w->io);
-	check_eq(tm_format(w->io, NR_BLOCKS, &w->tm, &err), 0);
+	check_eq(transaction_format(w->io, NR_BLOCKS, &w->transaction, &err), 0);
+	w->tm = transaction_tm(w->transaction);
 	w->type = (struct btree_type){ .name = "tree", .value_size = value_size, .inc = inc,
 				       .dec = dec, .ctx = w };
 	w->tree = (struct btree){ .tm = w->tm, .type = &w->type };
-	w->idle = tm_map(w->tm)->nr_allocated;
+	w->idle = transaction_map(w->transaction)->nr_allocated;
 	check_eq(btree_make(&w->tree, &err), 0);
 }
 
 static void world_fini(struct world *w)
 {
-	tm_free(w->tm);
+	transaction_free(w->transaction);
 	io_free(w->io);
 }
 
@@ -101,9 +103,9 @@ static void end_transaction(struct world *w)
 {
 	struct sm_root root;
 
-	check_eq(tm_prepare(w->tm, &root, &err), 0);
-	check_eq(tm_write(w->tm, &err), 0);
-	tm_end(w->tm);
+	check_eq(transaction_prepare(w->transaction, &root, &err), 0);
+	check_eq(transaction_write(w->transaction, &err), 0);
+	transaction_end(w->transaction);
 }
 
 /* Checks a subtree; returns its number of entries and its height. */
@@ -262,7 +264,7 @@ static void random_changes(uint32_t value_size, uint64_t rounds, bool little_mem
 	for (int i = 0; i < KEYS * 2; i++)
 		check_eq(w.held[i], 0);
 	/* the bitmaps of the map, its index and its overflow tree have places now */
-	check_eq(tm_map(w.tm)->nr_allocated, w.idle + 1 + div_up(NR_BLOCKS, ENTRIES_PER_BITMAP));
+	check_eq(transaction_map(w.transaction)->nr_allocated, w.idle + 1 + div_up(NR_BLOCKS, ENTRIES_PER_BITMAP));
 	world_fini(&w);
 }
 
@@ -320,7 +322,8 @@ static void full_device(void)
 
 	memset(&w, 0, sizeof(w));
 	w.io = io_mem_new("mem", 24 * MBLOCK_SIZE);
-	check_eq(tm_format(w.io, 24, &w.tm, &err), 0);
+	check_eq(transaction_format(w.io, 24, &w.transaction, &err), 0);
+	w.tm = transaction_tm(w.transaction);
 	w.type = (struct btree_type){ .name = "tree", .value_size = 8 };
 	w.tree = (struct btree){ .tm = w.tm, .type = &w.type };
 	check_eq(btree_make(&w.tree, &err), 0);

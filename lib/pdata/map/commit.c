@@ -16,8 +16,11 @@
 #include "pdata/map/edit.h"
 #include "pdata/map/page.h"
 
+#define PAGES_MAX 4096 /* pages kept by a trim: 32 MiB */
+#define OVERFLOWS_MAX (256 * 1024)
+
 /* Counts above two go to their tree; others leave it. */
-int sm_edit_flush_overflows(struct sm_edit *sm, struct err *err)
+static int flush_overflows(struct sm_edit *sm, struct err *err)
 {
 	CLEANUP(free_ptr) uint64_t *keys = NULL;
 	struct umap todo = sm->overflows;
@@ -131,7 +134,7 @@ static int commit_self(struct sm_edit *sm, struct err *err)
 		r = leave(sm, old, err);
 	do {
 		if (!r)
-			r = sm_edit_flush_overflows(sm, err);
+			r = flush_overflows(sm, err);
 		if (!r)
 			r = place_pages(sm, &nr, err);
 	} while (!r && (nr || sm->overflows.nr));
@@ -148,7 +151,7 @@ static int commit_self(struct sm_edit *sm, struct err *err)
 static int commit_other(struct sm_edit *sm, struct err *err)
 {
 	size_t nr;
-	int r = sm_edit_flush_overflows(sm, err);
+	int r = flush_overflows(sm, err);
 
 	if (!r)
 		r = place_pages(sm, &nr, err);
@@ -190,4 +193,30 @@ void sm_edit_end(struct sm_edit *sm)
 	sm->committed_allocated = sm->nr_allocated;
 	sm->nr_fresh = sm->nr_dirty = 0;
 	sm->changed = sm->full = sm->formatting = false;
+}
+
+int sm_edit_trim(struct sm_edit *sm, struct err *err)
+{
+	uint64_t *keys;
+
+	if (!sm->self && sm->overflows.nr > OVERFLOWS_MAX) {
+		int r = flush_overflows(sm, err);
+
+		if (r)
+			return r;
+	}
+	if (sm->pages.nr - sm->nr_dirty <= PAGES_MAX)
+		return 0;
+	keys = umap_keys(&sm->pages);
+	for (size_t i = 0, nr = sm->pages.nr; keys && i < nr; i++) {
+		struct sm_page *p = umap_get_ptr(&sm->pages, keys[i]);
+
+		if (p->dirty)
+			continue;
+		umap_del(&sm->pages, keys[i]);
+		sm_page_free(p);
+	}
+	free(keys);
+	sm->last = NULL;
+	return 0;
 }

@@ -8,9 +8,6 @@
 #include "base/overflow.h"
 #include "pdata/map/page.h"
 
-#define PAGES_MAX 4096 /* pages kept by a trim: 32 MiB */
-#define OVERFLOWS_MAX (256 * 1024)
-
 static const struct btree_type overflow_type = {
 	.name = "overflow counts",
 	.value_size = sizeof(le32),
@@ -64,7 +61,7 @@ int sm_edit_format(struct sm_edit *sm, struct tm *tm, bool self, struct err *err
 	sm->formatting = sm->changed = true;
 	sm->index_known = true;
 	if (self)
-		return 0; /* its trees wait until it has blocks to give: tm_format() */
+		return 0; /* its trees wait until it has blocks to give: transaction_format() */
 	r = btree_make(&sm->index_tree, err);
 	return r ? r : btree_make(&sm->overflow, err);
 }
@@ -91,7 +88,7 @@ void sm_edit_abort(struct sm_edit *sm, const struct sm_root *root)
 {
 	drop_pages(sm);
 	umap_fini(&sm->overflows);
-	sm->index_known = sm->index_dirty = sm->full = sm->changed = sm->formatting = false;
+	sm->index_known = sm->full = sm->changed = sm->formatting = false;
 	sm->nr_fresh = sm->nr_dirty = 0;
 	take_root(sm, root);
 }
@@ -416,31 +413,5 @@ int sm_edit_grow(struct sm_edit *sm, uint64_t nr_blocks, struct err *err)
 	sm->nr_blocks = nr_blocks;
 	sm->changed = true;
 	sm->full = false;
-	return 0;
-}
-
-int sm_edit_trim(struct sm_edit *sm, struct err *err)
-{
-	uint64_t *keys;
-
-	if (!sm->self && sm->overflows.nr > OVERFLOWS_MAX) {
-		int r = sm_edit_flush_overflows(sm, err);
-
-		if (r)
-			return r;
-	}
-	if (sm->pages.nr - sm->nr_dirty <= PAGES_MAX)
-		return 0;
-	keys = umap_keys(&sm->pages);
-	for (size_t i = 0, nr = sm->pages.nr; keys && i < nr; i++) {
-		struct sm_page *p = umap_get_ptr(&sm->pages, keys[i]);
-
-		if (p->dirty)
-			continue;
-		umap_del(&sm->pages, keys[i]);
-		sm_page_free(p);
-	}
-	free(keys);
-	sm->last = NULL;
 	return 0;
 }

@@ -25,7 +25,6 @@ struct sm_edit {
 	bool self;	  /* this is the metadata map, its index is one block */
 	bool formatting;  /* nothing of it is on disk yet */
 	bool index_known; /* self: index[] has been read */
-	bool index_dirty;
 	bool full; /* the last search found nothing and nothing was freed since */
 	bool changed;
 	uint64_t nr_blocks;
@@ -73,15 +72,12 @@ int sm_edit_grow(struct sm_edit *sm, uint64_t nr_blocks, struct err *err);
 
 /*
  * Puts the changes into metadata blocks and gives the root.  For the metadata map only
- * tm_prepare() calls it.  Then sm_edit_end() when the commit is complete.
+ * transaction_prepare() calls it.  Then sm_edit_end() when the commit is complete.
  */
 int sm_edit_commit(struct sm_edit *sm, struct sm_root *root, struct err *err);
 void sm_edit_end(struct sm_edit *sm);
 /* Forgets all changes; the map is that of @root again. */
 void sm_edit_abort(struct sm_edit *sm, const struct sm_root *root);
-
-/* Moves counts above two from memory to their tree (part of a commit). */
-int sm_edit_flush_overflows(struct sm_edit *sm, struct err *err);
 
 /*
  * Bounds the memory: pages that did not change go, and very many changed counts move to

@@ -2,7 +2,7 @@
 #ifndef PDATA_BTREE_EDIT_H
 #define PDATA_BTREE_EDIT_H
 /*
- * A btree that is looked up and changed in place of a transaction (tm.h).
+ * A btree that is looked up and changed within a transaction (map/transaction.h).
  *
  * A change walks down from the root and shadows each node on its way.  A node that was
  * shared leaves its children with one more reference: the type's @inc counts them (child

@@ -5,25 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pdata/map/edit.h"
-
 #define CACHE_CLEAN 8192 /* blocks: 32 MiB */
 #define CACHE_DIRTY 16384 /* more than these are written early */
 
 struct tm {
 	struct io *io;
+	struct space *space;
 	struct bcache *cache;
 	size_t max_dirty;
-	struct sm_edit map;
 };
 
-static struct tm *make(struct io *io)
+struct tm *tm_make(struct io *io, struct space *space)
 {
 	struct tm *tm = calloc(1, sizeof(*tm));
 
 	if (!tm)
 		return NULL;
 	tm->io = io;
+	tm->space = space;
 	tm->max_dirty = CACHE_DIRTY;
 	tm->cache = bcache_new(io, CACHE_CLEAN);
 	if (!tm->cache) {
@@ -33,57 +32,12 @@ static struct tm *make(struct io *io)
 	return tm;
 }
 
-int tm_open(struct io *io, const struct sm_root *root, struct tm **out, struct err *err)
-{
-	struct tm *tm = make(io);
-	int r;
-
-	if (!tm)
-		return err_nomem(err, "transaction");
-	r = sm_edit_init(&tm->map, tm, true, root, err);
-	if (r) {
-		tm_free(tm);
-		return r;
-	}
-	*out = tm;
-	return 0;
-}
-
-int tm_format(struct io *io, uint64_t nr_blocks, struct tm **out, struct err *err)
-{
-	struct tm *tm = make(io);
-	uint64_t zero;
-	int r;
-
-	if (!tm)
-		return err_nomem(err, "transaction");
-	r = sm_edit_format(&tm->map, tm, true, err);
-	if (!r)
-		r = sm_edit_grow(&tm->map, nr_blocks, err);
-	if (!r)
-		r = sm_edit_alloc(&tm->map, &zero, err); /* the superblock */
-	if (!r)
-		r = btree_make(&tm->map.overflow, err);
-	if (r) {
-		tm_free(tm);
-		return r;
-	}
-	*out = tm;
-	return 0;
-}
-
 void tm_free(struct tm *tm)
 {
 	if (!tm)
 		return;
-	sm_edit_fini(&tm->map);
 	bcache_free(tm->cache);
 	free(tm);
-}
-
-struct sm_edit *tm_map(struct tm *tm)
-{
-	return &tm->map;
 }
 
 int tm_read_node(struct tm *tm, mblock_t b, uint32_t leaf_value_size, const struct disk_node **n,
@@ -128,7 +82,7 @@ int tm_read_uncached(struct tm *tm, mblock_t b, enum csum_salt salt, void *buf, 
 
 int tm_new(struct tm *tm, enum csum_salt salt, mblock_t *b, void **data, struct err *err)
 {
-	int r = sm_edit_alloc(&tm->map, b, err);
+	int r = tm->space->ops->alloc(tm->space, b, err);
 
 	return r ? r : bcache_make(tm->cache, *b, salt, data, err);
 }
@@ -152,7 +106,7 @@ int tm_shadow(struct tm *tm, mblock_t *b, uint32_t leaf_value_size, struct disk_
 	int r, fresh;
 
 	*was_shared = false;
-	r = sm_edit_count(&tm->map, *b, &count, err);
+	r = tm->space->ops->count(tm->space, *b, &count, err);
 	if (r)
 		return r;
 	if (!count)
@@ -161,7 +115,7 @@ int tm_shadow(struct tm *tm, mblock_t *b, uint32_t leaf_value_size, struct disk_
 	r = bcache_read(tm->cache, *b, SALT_NODE, leaf_value_size, &old, err);
 	if (r)
 		return r;
-	fresh = sm_edit_is_fresh(&tm->map, *b, err);
+	fresh = tm->space->ops->is_fresh(tm->space, *b, err);
 	if (fresh < 0)
 		return fresh;
 	if (fresh && count == 1) {
@@ -182,12 +136,12 @@ int tm_shadow(struct tm *tm, mblock_t *b, uint32_t leaf_value_size, struct disk_
 
 int tm_inc(struct tm *tm, mblock_t b, struct err *err)
 {
-	return sm_edit_inc(&tm->map, b, err);
+	return tm->space->ops->inc(tm->space, b, err);
 }
 
 int tm_dec(struct tm *tm, mblock_t b, uint32_t *left, struct err *err)
 {
-	int r = sm_edit_dec(&tm->map, b, left, err);
+	int r = tm->space->ops->dec(tm->space, b, left, err);
 
 	if (!r && !*left)
 		bcache_forget(tm->cache, b);
@@ -196,14 +150,7 @@ int tm_dec(struct tm *tm, mblock_t b, uint32_t *left, struct err *err)
 
 int tm_count(struct tm *tm, mblock_t b, uint32_t *count, struct err *err)
 {
-	return sm_edit_count(&tm->map, b, count, err);
-}
-
-int tm_prepare(struct tm *tm, struct sm_root *root, struct err *err)
-{
-	int r = sm_edit_commit(&tm->map, root, err);
-
-	return r ? err_prefix(err, r, "metadata space map") : 0;
+	return tm->space->ops->count(tm->space, b, count, err);
 }
 
 int tm_write(struct tm *tm, struct err *err)
@@ -215,19 +162,17 @@ int tm_write(struct tm *tm, struct err *err)
 
 void tm_end(struct tm *tm)
 {
-	sm_edit_end(&tm->map);
 	bcache_trim(tm->cache);
 }
 
-void tm_abort(struct tm *tm, const struct sm_root *root)
+void tm_drop(struct tm *tm)
 {
 	bcache_drop(tm->cache);
-	sm_edit_abort(&tm->map, root);
 }
 
 int tm_trim(struct tm *tm, struct err *err)
 {
-	int r = sm_edit_trim(&tm->map, err);
+	int r = tm->space->ops->trim(tm->space, err);
 
 	if (!r && bcache_nr_dirty(tm->cache) > tm->max_dirty)
 		r = bcache_write(tm->cache, err);
@@ -239,9 +184,4 @@ void tm_set_limits(struct tm *tm, size_t clean, size_t dirty)
 {
 	bcache_set_max_clean(tm->cache, clean);
 	tm->max_dirty = dirty;
-}
-
-size_t tm_nr_dirty(const struct tm *tm)
-{
-	return bcache_nr_dirty(tm->cache) + tm->map.nr_dirty;
 }

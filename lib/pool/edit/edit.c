@@ -94,7 +94,9 @@ int edit_open(struct io *io, bool write, struct pool_edit **out, struct err *err
 	if (!r)
 		r = check_superblock(p, err);
 	if (!r)
-		r = tm_open(io, &p->committed.metadata_sm, &p->tm, err);
+		r = transaction_open(io, &p->committed.metadata_sm, &p->transaction, err);
+	if (!r)
+		p->tm = transaction_tm(p->transaction);
 	if (!r)
 		r = sm_edit_init(&p->data, p->tm, false, &p->committed.data_sm, err);
 	if (r)
@@ -118,7 +120,9 @@ int edit_format(struct io *io, uint32_t data_block_sectors, struct pool_edit **o
 			       "data block size must be a multiple of %d sectors, from %d to %d: not %u",
 			       DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
 			       DATA_BLOCK_SECTORS_MAX, data_block_sectors);
-	r = tm_format(io, p->nr_blocks, &p->tm, err);
+	r = transaction_format(io, p->nr_blocks, &p->transaction, err);
+	if (!r)
+		p->tm = transaction_tm(p->transaction);
 	if (!r)
 		r = sm_edit_format(&p->data, p->tm, false, err);
 	if (r)
@@ -147,7 +151,7 @@ void edit_free(struct pool_edit *p)
 	umap_fini(&p->devs);
 	if (p->has_data)
 		sm_edit_fini(&p->data);
-	tm_free(p->tm);
+	transaction_free(p->transaction);
 	free(p);
 }
 
@@ -168,7 +172,7 @@ bool edit_changed(const struct pool_edit *p)
 
 void edit_space(const struct pool_edit *p, struct edit_space *s)
 {
-	const struct sm_edit *map = tm_map(p->tm);
+	const struct sm_edit *map = transaction_map(p->transaction);
 	uint64_t reserve = MIN(METADATA_RESERVE_MAX, map->nr_blocks / 10);
 	uint64_t usable = sm_edit_usable(map);
 	uint64_t pages = p->data.nr_blocks / ENTRIES_PER_BITMAP + 1;
@@ -210,7 +214,7 @@ int edit_grow_data(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
 
 int edit_grow_metadata(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
 {
-	struct sm_edit *map = tm_map(p->tm);
+	struct sm_edit *map = transaction_map(p->transaction);
 	int r;
 
 	nr_blocks = MIN(nr_blocks, MAX_METADATA_BLOCKS);
@@ -235,9 +239,9 @@ static int prepare(struct pool_edit *p, struct superblock *sb, struct err *err)
 	if (!r)
 		r = sm_edit_commit(&p->data, &sb->data_sm, err);
 	if (!r)
-		r = tm_prepare(p->tm, &sb->metadata_sm, err);
+		r = transaction_prepare(p->transaction, &sb->metadata_sm, err);
 	if (!r)
-		r = tm_write(p->tm, err);
+		r = transaction_write(p->transaction, err);
 	sb->mapping_root = p->top.root;
 	sb->details_root = p->details.root;
 	return r;
@@ -264,7 +268,7 @@ int edit_commit(struct pool_edit *p, bool *unsure, struct err *err)
 	p->formatted = true;
 	p->changed = false;
 	sm_edit_end(&p->data);
-	tm_end(p->tm);
+	transaction_end(p->transaction);
 	for (size_t i = 0; (i = umap_next(&p->devs, i, &key, &value));)
 		((struct edit_dev *)(uintptr_t)value)->touched = false;
 	return 0;
@@ -278,7 +282,7 @@ void edit_abort(struct pool_edit *p)
 		p->write = false; /* there is nothing to go back to */
 		return;
 	}
-	tm_abort(p->tm, &p->committed.metadata_sm);
+	transaction_abort(p->transaction, &p->committed.metadata_sm);
 	sm_edit_abort(&p->data, &p->committed.data_sm);
 	take_trees(p);
 }

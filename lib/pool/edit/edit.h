@@ -13,7 +13,7 @@
  * changed.  After any other error the transaction is of no use: edit_abort().
  *
  * Threads: one at a time, lookups included (they fill the cache).
- * Memory: that of tm.h, and 64 bytes for each device touched.
+ * Memory: that of map/transaction.h, and 64 bytes for each device touched.
  */
 #include "base/runs.h"
 #include "dev/io.h"
@@ -44,7 +44,7 @@ bool edit_writable(const struct pool_edit *p);
 bool edit_changed(const struct pool_edit *p);
 
 /*
- * Commits, in the order that tm.h gives; the caller has flushed the data device.  0: it is on the
+ * Commits, in the order that map/transaction.h gives; the caller has flushed the data device.  0: it is on the
  * disk.  Else nothing is (*unsure false), or it is not known whether the superblock is
  * (*unsure true): then write no more, and open the pool again.
  */

@@ -2,7 +2,7 @@
 #ifndef POOL_EDIT_IMPL_H
 #define POOL_EDIT_IMPL_H
 /* The inside of struct pool_edit, private to this room. */
-#include "pdata/map/edit.h"
+#include "pdata/map/transaction.h"
 #include "pool/edit/edit.h"
 
 /* A device that has been touched. */
@@ -28,6 +28,7 @@ struct pool_edit {
 	struct superblock sb;	     /* as it would be committed, but for roots and maps */
 	struct superblock committed; /* as it is on disk */
 	uint64_t nr_blocks;	     /* of the metadata device */
+	struct transaction *transaction; /* owns the metadata map and tm */
 	struct tm *tm;
 	struct sm_edit data;
 	bool has_data; /* data is initialised */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PDATA_TREE_SPACE_H
+#define PDATA_TREE_SPACE_H
+/*
+ * Where metadata blocks come from: what trees need to know of the metadata space map.
+ *
+ * The map counts references to metadata blocks, and keeps its own counts above two in a tree of
+ * such blocks.  So trees stand below maps, and reach the one map that they allocate from through
+ * this table.  map/transaction.c fills it.
+ *
+ * All functions return 0 (or what is said here) or a negative errno with a text in @err.
+ * Threads: one at a time.
+ */
+#include "base/err.h"
+#include "base/units.h"
+
+struct space;
+
+struct space_ops {
+	/* A block that is free now and was free when the transaction began; its count becomes 1.  -ENOSPC. */
+	int (*alloc)(struct space *s, mblock_t *b, struct err *err);
+	/* One reference more. */
+	int (*inc)(struct space *s, mblock_t b, struct err *err);
+	/* One reference less; *left: those that remain. */
+	int (*dec)(struct space *s, mblock_t b, uint32_t *left, struct err *err);
+	int (*count)(struct space *s, mblock_t b, uint32_t *count, struct err *err);
+	/* 1: the block was allocated in this transaction; 0: it was not. */
+	int (*is_fresh)(struct space *s, mblock_t b, struct err *err);
+	/* Bounds the memory of the map.  Only while nobody holds a pointer to a block. */
+	int (*trim)(struct space *s, struct err *err);
+};
+
+struct space {
+	const struct space_ops *ops;
+};
+
+#endif
