@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/outbuf.h"
 #include "cli/cli.h"
 #include "pool/query/usage.h"
@@ -315,20 +316,6 @@ static void add_table(const struct ls *ls, struct outbuf *out)
 	}
 }
 
-static void add_json_text(struct outbuf *out, const char *s)
-{
-	outbuf_str(out, "\"");
-	for (; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			outbuf_str(out, "\\");
-		if ((unsigned char)*s < ' ')
-			outbuf_printf(out, "\\u%04x", *s);
-		else
-			outbuf_add(out, s, 1);
-	}
-	outbuf_str(out, "\"");
-}
-
 /* Sizes are bytes there; what a device does not have is null. */
 static void add_json(const struct ls *ls, struct outbuf *out)
 {
@@ -343,7 +330,7 @@ static void add_json(const struct ls *ls, struct outbuf *out)
 			if (text && !strcmp(text, "-"))
 				outbuf_str(out, "null");
 			else if (text)
-				add_json_text(out, text);
+				json_string(out, text, strlen(text));
 			else
 				outbuf_u64(out, value_of(ls, &ls->row[i], f));
 		}

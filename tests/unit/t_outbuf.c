@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/json.h"
 #include "base/outbuf.h"
 #include "tap.h"
 
@@ -89,7 +90,31 @@ static void nothing_is_nothing(void)
 	outbuf_fini(&b);
 }
 
+static void becomes(const char *s, const char *want)
+{
+	struct outbuf b;
+
+	outbuf_init(&b);
+	json_string(&b, s, strlen(s));
+	outbuf_add(&b, "", 1);
+	check_str(b.data, want);
+	outbuf_fini(&b);
+}
+
+static void json_of_any_bytes(void)
+{
+	becomes("", "\"\"");
+	becomes("web \"one\" C:\\", "\"web \\\"one\\\" C:\\\\\"");
+	becomes("a\nb\x01", "\"a\\u000ab\\u0001\"");
+	becomes("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80", "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\"");
+	becomes("\xfcx", "\"\\ufffdx\"");	       /* a lone byte of Latin-1 */
+	becomes("\xc3", "\"\\ufffd\"");	       /* cut */
+	becomes("\xc0\xaf", "\"\\ufffd\\ufffd\"");     /* longer than it must be */
+	becomes("\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""); /* half of a surrogate pair */
+}
+
 static const struct test tests[] = {
+	{ "a JSON string is valid whatever bytes it is made of", json_of_any_bytes },
 	{ "numbers read as printf writes them", numbers_as_printf },
 	{ "a buffer grows and keeps what was added", grows },
 	{ "after a failed allocation appends are ignored and the error stays", no_memory },

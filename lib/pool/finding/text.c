@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "pdata/block/node.h"
 #include "pool/finding/finding.h"
 #include "pool/format/superblock.h"
@@ -403,18 +404,6 @@ void finding_text(const struct findings *fs, const struct finding *f, bool tool_
 		outbuf_printf(out, "; %s", next);
 }
 
-/* Sentences hold no control characters, but quotes and backslashes may come with errors. */
-static void put_string(struct outbuf *out, const char *s, size_t len)
-{
-	outbuf_str(out, "\"");
-	for (size_t i = 0; i < len; i++) {
-		if (s[i] == '"' || s[i] == '\\')
-			outbuf_add(out, "\\", 1);
-		outbuf_add(out, s + i, 1);
-	}
-	outbuf_str(out, "\"");
-}
-
 static void put_json(const struct findings *fs, const struct finding *f, struct outbuf *out)
 {
 	const struct finding_type *t = finding_type(f->kind);
@@ -442,10 +431,7 @@ static void put_json(const struct findings *fs, const struct finding *f, struct 
 	outbuf_init(&text);
 	finding_text(fs, f, true, &text);
 	outbuf_str(out, ",\"text\":");
-	if (text.data)
-		put_string(out, text.data, text.len);
-	else
-		outbuf_str(out, "\"\"");
+	json_string(out, text.data, text.len);
 	outbuf_fini(&text);
 	outbuf_str(out, "}");
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/runs.h"
 #include "pool/salvage/impl.h"
 
@@ -398,16 +399,8 @@ static void json_lines(const char *name, const struct outbuf *lines, struct outb
 		const char *end = memchr(lines->data + i, '\n', lines->len - i);
 		size_t len = end ? (size_t)(end - lines->data) - i : lines->len - i;
 
-		outbuf_str(out, i ? ", \"" : "\"");
-		for (size_t k = i; k < i + len; k++) {
-			char c = lines->data[k];
-
-			if (c == '"' || c == '\\')
-				outbuf_str(out, "\\");
-			if ((unsigned char)c >= ' ')
-				outbuf_add(out, &c, 1);
-		}
-		outbuf_str(out, "\"");
+		outbuf_str(out, i ? ", " : "");
+		json_string(out, lines->data + i, len);
 		i += len + 1;
 	}
 	outbuf_str(out, "]");
