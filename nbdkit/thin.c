@@ -288,6 +288,7 @@ static int find_export(const char *name, struct export **out, struct err *err)
 
 struct handle {
 	struct target_dev *dev;
+	bool read_only;
 };
 
 static void *thin_open(int read_only)
@@ -312,6 +313,7 @@ static void *thin_open(int read_only)
 		return NULL;
 	}
 	h->dev = e->dev;
+	h->read_only = read_only || thin.read_only;
 	if (!read_only)
 		thin.used = true;
 	return h;
@@ -453,13 +455,19 @@ static int thin_zero(void *handle, uint32_t count, uint64_t offset, uint32_t fla
 
 struct extents_ctx {
 	struct nbdkit_extents *extents;
-	bool one;
+	bool one, zeros_stay;
 };
 
 static int add_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind)
 {
 	struct extents_ctx *c = ctx;
-	uint32_t type = kind == EXTENT_ZERO ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0;
+	uint32_t type = 0;
+
+	/* A client that is told of zeros may leave out its own: qemu does when it mirrors. */
+	if (kind == EXTENT_ZERO || (kind == EXTENT_STALE && c->zeros_stay))
+		type = NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO;
+	else if (kind == EXTENT_STALE)
+		type = NBDKIT_EXTENT_HOLE;
 
 	if (nbdkit_add_extent(c->extents, at, len, type))
 		return -ENOMEM;
@@ -469,8 +477,8 @@ static int add_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind kin
 static int thin_extents(void *handle, uint32_t count, uint64_t offset, uint32_t flags,
 			struct nbdkit_extents *extents)
 {
-	struct extents_ctx c = { extents, flags & NBDKIT_FLAG_REQ_ONE };
 	struct handle *h = handle;
+	struct extents_ctx c = { extents, flags & NBDKIT_FLAG_REQ_ONE, h->read_only };
 	struct err err = { 0 };
 	int r = target_extents(h->dev, count, offset, add_extent, &c, &err);
 

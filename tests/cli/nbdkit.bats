@@ -193,6 +193,77 @@ io() { # [device] qemu-io command...
 	[[ "$output" == *'dev_id="0" mapped_blocks="0"'* ]]
 }
 
+# A device of 2 MiB in a pool over old bytes, which the words at the end of the line ask for.
+old_bytes() {
+	head -c 64M /dev/zero | tr '\0' Z >data
+	printf '%s\n' "pool: 0 131072 thin-pool meta data 128 0 $#${*:+ $*}" 't0: 0 4096 thin pool 0' >table
+}
+
+# An image of 2 MiB with data and zeros in sectors, runs and whole blocks, from the seed $1.
+patchy_image() {
+	awk -v seed="$1" 'BEGIN {
+		srand(seed)
+		for (i = 0; i < 4096; i++) {
+			if (!n) { n = rand() < 0.3 ? 1 : int(rand() * rand() * 500) + 1; zero = rand() < 0.5 }
+			n--
+			line = ""
+			for (k = 0; k < 16; k++) line = line sprintf("%031d\n", i * 16 + k)
+			if (zero) gsub(/[^\t]/, "\t", line)
+			printf "%s", line
+		}
+	}' | tr '\t' '\0'
+}
+
+@test "nbdkit-thin: zeros that were written over old bytes stay zeros under skip_block_zeroing" {
+	need qemu-io
+	for z in 'write -z -u' 'write -z' 'write -z -u -f'; do
+		truncate -s 0 meta
+		truncate -s 2M meta
+		old_bytes skip_block_zeroing
+		thin_message table 'create_thin 0'
+		run -0 io t0 "$z 0 4096" 'write -P 97 4096 4096' 'read -P 0 0 4096' \
+			"$z 64k 192k" 'write -P 98 100k 1k' 'read -P 0 64k 36k' 'read -P 0 101k 155k' \
+			'write -P 7 512k 64k' "$z 520k 4k" 'read -P 7 512k 8k' 'read -P 0 520k 4k' \
+			'discard 512k 64k' "$z 512k 4k" 'write -P 9 516k 4k' 'read -P 0 512k 4k'
+		[[ "$output" != *failed* ]]
+	done
+	thin_check -q meta
+}
+
+@test "nbdkit-thin: an image copied over old bytes arrives whole, whatever the pool's features" {
+	need qemu-img
+	need nbdcopy
+	seed=${SEED:-$RANDOM}
+	echo "SEED=$seed"
+	patchy_image "$seed" >image
+	for f in '' skip_block_zeroing ignore_discard 'skip_block_zeroing ignore_discard' \
+		'skip_block_zeroing no_discard_passdown'; do
+		for copy in 'qemu-img convert -n -f raw -O raw' 'qemu-img convert -n -W -S 512 -f raw -O raw' \
+			nbdcopy 'nbdcopy --allocated'; do
+			echo "$copy, $f"
+			truncate -s 0 meta
+			truncate -s 2M meta
+			old_bytes $f
+			thin_message table 'create_thin 0'
+			serve pool=table device=t0 -- "$copy image \"\$uri\""
+			rm -f out
+			thin_materialize table t0 out
+			cmp image out
+		done
+	done
+}
+
+@test "nbdkit-thin: under skip_block_zeroing a client that may write is not told that holes stay zero" {
+	need nbdinfo
+	old_bytes skip_block_zeroing
+	run -0 serve pool=table device=t0 -- 'nbdinfo --map "$uri"'
+	[ "$(awk '{ print $1, $2, $3 }' <<<"$output")" = "0 2097152 1" ]
+	run -0 serve pool=table device=t0 readonly=true -- 'nbdinfo --map "$uri"'
+	[ "$(awk '{ print $1, $2, $3 }' <<<"$output")" = "0 2097152 3" ]
+	run -0 timeout 20 nbdkit -r -U - "$PLUGIN" pool=table device=t0 --run 'nbdinfo --map "$uri"'
+	[ "$(awk '{ print $1, $2, $3 }' <<<"$output")" = "0 2097152 3" ]
+}
+
 @test "nbdkit-thin: a full data device fails writes with ENOSPC and stays good" {
 	need qemu-io
 	truncate -s 1M small

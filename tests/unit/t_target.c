@@ -160,6 +160,93 @@ static void discard_when_full(void)
 	teardown();
 }
 
+/* One mix of features, state of the blocks, origin, and range. */
+struct zero_mix {
+	unsigned features; /* 1 skip_block_zeroing, 2 ignore_discard, 4 no_discard_passdown */
+	unsigned state;	   /* 0 unmapped, 1 mapped, 2 shared with a snapshot */
+	unsigned origin;   /* bytes; 0: none */
+	uint32_t at, len;
+	bool may_unmap, trim_first;
+};
+
+static void zero_pool(const struct zero_mix *m, struct io *origin)
+{
+	struct target_options opt = { .skip_zeroing = m->features & 1,
+				      .ignore_discard = m->features & 2,
+				      .no_passdown = m->features & 4 };
+	struct message create = { MSG_CREATE_THIN, { 0, 0 } }, snap = { MSG_CREATE_SNAP, { 1, 0 } };
+	static uint8_t whole[4 * BS];
+	struct pool_edit *pool;
+
+	w.meta = io_mem_new("metadata", NR_META * 4096ull);
+	w.data = io_mem_new("data", (uint64_t)NR_DATA * BS);
+	memset(io_mem_data(w.data), 'o', (size_t)NR_DATA * BS);
+	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
+	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
+	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
+	check_eq(target_message(w.t, &create, 1, &err), 0);
+	check_eq(target_device(w.t, 0, sizeof(whole), origin, &w.dev, &err), 0);
+	memset(whole, 'w', sizeof(whole));
+	if (m->state)
+		check_eq(target_write(w.dev, whole, sizeof(whole), 0, &err), 0);
+	if (m->state == 2)
+		check_eq(target_message(w.t, &snap, 1, &err), 0);
+	if (m->trim_first)
+		check_eq(target_discard(w.dev, m->len, m->at, &err), 0);
+}
+
+/* Zeros are written, then a sector of each block that they touch: the other zeros stay. */
+static void zero_and_write(const struct zero_mix *m)
+{
+	struct io *origin = m->origin ? io_mem_new("origin", m->origin) : NULL;
+	static uint8_t got[4 * BS];
+	uint32_t sector[4], end = m->at + m->len;
+
+	if (origin)
+		memset(io_mem_data(origin), 'g', m->origin);
+	zero_pool(m, origin);
+	memset(block, 'n', 512);
+	check_eq(target_zero(w.dev, m->len, m->at, m->may_unmap, &err), 0);
+	check_eq(target_flush(w.t, &err), 0);
+	for (uint32_t v = 0; v < 4; v++) { /* the block's last sector, or its first */
+		sector[v] = v * BS + (v % 2 ? 0 : BS - 512);
+		if (v * BS < end && (v + 1) * BS > m->at)
+			check_eq(target_write(w.dev, block, 512, sector[v], &err), 0);
+	}
+	check_eq(target_read(w.dev, got, sizeof(got), 0, &err), 0);
+	for (uint32_t i = m->at; i < end; i++) {
+		uint8_t want = i - sector[i / BS] < 512 ? 'n' : 0;
+
+		if (got[i] != want)
+			printf("# features %u state %u origin %u at %u+%u unmap %d trim %d: byte %u is %02x\n",
+			       m->features, m->state, m->origin, m->at, m->len, m->may_unmap,
+			       m->trim_first, i, got[i]);
+		check_eq(got[i], want);
+	}
+	teardown();
+	io_free(origin);
+}
+
+static void zeros_last(void)
+{
+	static const uint32_t range[][2] = { { 0, 4096 }, { 5000, 700 }, { BS, BS }, { BS, 2 * BS },
+					     { BS - 4096, 2 * BS + 8192 }, { BS / 2, BS }, { 0, 4 * BS } };
+	static const unsigned origins[] = { 0, BS + BS / 2 + 512, 6 * BS };
+
+	for (unsigned i = 0; i < 8 * 3 * 3 * ARRAY_SIZE(range) * 4; i++) {
+		unsigned n = i;
+		struct zero_mix m = { .features = n % 8 };
+
+		m.state = (n /= 8) % 3;
+		m.origin = origins[(n /= 3) % 3];
+		m.at = range[(n /= 3) % ARRAY_SIZE(range)][0];
+		m.len = range[n % ARRAY_SIZE(range)][1];
+		m.may_unmap = (n /= ARRAY_SIZE(range)) % 2;
+		m.trim_first = n / 2;
+		zero_and_write(&m);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -170,6 +257,8 @@ int main(int argc, char **argv)
 		  lost_superblock },
 		{ "zeros over unmapped blocks take no space, wherever they begin and end",
 		  zeros_over_nothing },
+		{ "zeros that were written stay, whatever the features, the origin and the blocks' state",
+		  zeros_last },
 		{ "a discard makes room when metadata space is used up", discard_when_full },
 		{ 0 },
 	};

@@ -5,6 +5,10 @@
  * subset of what was not flushed is there.  After each restart the check finds nothing at
  * all, and each sector holds what was flushed, or something written there since.
  *
+ * The data device begins full of old bytes.  Under skip_block_zeroing a write to a part of an
+ * unmapped block may show them in the rest of the block, and nowhere else: not where something,
+ * zeros included, was written before.  The pool's features change with each restart.
+ *
  * SEED=n ROUNDS=n in the environment replay and lengthen; each seed is printed.
  */
 #include <errno.h>
@@ -23,12 +27,15 @@
 #define DEV_SECTORS (20 * BLOCK_SECTORS + 37) /* the last block is cut */
 #define ORIGIN_SECTORS (11 * BLOCK_SECTORS + 50)
 #define LONGER_ORIGIN_SECTORS (22 * BLOCK_SECTORS)
+#define NR_BLOCKS (DEV_SECTORS / BLOCK_SECTORS + 1)
+#define OLD 0x40000000u /* tag of a sector that the data device held before the pool was made */
 #define MAYBE_MAX 6
 
 struct sector {
 	uint32_t now;
 	uint32_t maybe[MAYBE_MAX]; /* what a power cut may bring back */
 	uint8_t nr_maybe;
+	bool wild; /* old bytes: a power cut may bring back others */
 };
 
 struct dev {
@@ -36,17 +43,19 @@ struct dev {
 	struct io *origin;
 	struct target_dev *dev;
 	struct sector s[DEV_SECTORS];
+	bool mapped[NR_BLOCKS]; /* something was written there since it was unmapped */
 };
 
 struct world {
 	struct io *meta, *data; /* io_fault over memory */
 	struct target *t;
+	struct target_options opt;
 	struct io *origin[3]; /* none, short, long */
 	uint64_t transaction;
 	bool held, crowded;
 	uint32_t tag;
 	struct dev dev[NR_DEVS];
-	uint64_t nr_ops, nr_crashes, nr_enospc, nr_failed;
+	uint64_t nr_ops, nr_crashes, nr_enospc, nr_failed, nr_shone;
 };
 
 static struct world w;
@@ -106,6 +115,7 @@ static struct io *make_origin(uint32_t sectors)
 static void settle(struct sector *s)
 {
 	s->nr_maybe = 0;
+	s->wild = false;
 }
 
 static void settle_all(void)
@@ -130,7 +140,44 @@ static bool may_be(const struct sector *s, uint32_t tag)
 	for (int i = 0; i < s->nr_maybe; i++)
 		if (s->maybe[i] == tag)
 			return true;
-	return s->now == tag;
+	return s->wild || s->now == tag;
+}
+
+static bool is_mapped(const struct dev *d, uint32_t v)
+{
+	struct mapping m;
+	int r = edit_lookup(target_pool(w.t), (uint32_t)(d - w.dev), v, &m, &err);
+
+	check(!r || r == -ENOENT);
+	return !r;
+}
+
+/* Sector @k of a block that is new: what an origin covers is copied, the rest holds old bytes. */
+static void shine(struct dev *d, uint32_t k)
+{
+	uint8_t sector[512];
+
+	if (d->origin && k < d->origin->size / 512)
+		return;
+	check_eq(target_read(d->dev, sector, sizeof(sector), (uint64_t)k * 512, &err), 0);
+	becomes(&d->s[k], tag_of(sector));
+	d->s[k].wild = true;
+	w.nr_shone++;
+}
+
+/* [begin, end) was written, or with @done false a part of it: old bytes may show around it. */
+static void written(struct dev *d, uint32_t begin, uint32_t end, bool done)
+{
+	for (uint32_t v = begin / BLOCK_SECTORS; v <= (end - 1) / BLOCK_SECTORS; v++) {
+		uint32_t first = v * BLOCK_SECTORS, last = MIN(first + BLOCK_SECTORS, DEV_SECTORS);
+
+		if (d->mapped[v] || (!done && !is_mapped(d, v)))
+			continue;
+		d->mapped[v] = true;
+		for (uint32_t k = first; w.opt.skip_zeroing && k < last; k++)
+			if (k < begin || k >= end)
+				shine(d, k);
+	}
 }
 
 /* --- checks --- */
@@ -193,11 +240,13 @@ static void apply_pending(void)
 		d->origin = w.origin[pending.origin % 3];
 		for (uint32_t k = 0; k < DEV_SECTORS; k++)
 			d->s[k] = (struct sector){ .now = origin_tag(d->origin, k) };
+		memset(d->mapped, 0, sizeof(d->mapped));
 		break;
 	case 1:
 		d->there = true;
 		d->origin = o->origin;
 		memcpy(d->s, o->s, sizeof(d->s));
+		memcpy(d->mapped, o->mapped, sizeof(d->mapped));
 		break;
 	case 2:
 		d->there = false;
@@ -212,17 +261,24 @@ static void apply_pending(void)
 
 static void open_devices(void)
 {
-	for (int i = 0; i < NR_DEVS; i++)
-		if (w.dev[i].there)
-			check_eq(target_device(w.t, (uint32_t)i, sizeof(buf), w.dev[i].origin,
-					       &w.dev[i].dev, &err), 0);
+	for (int i = 0; i < NR_DEVS; i++) {
+		struct dev *d = &w.dev[i];
+
+		if (!d->there)
+			continue;
+		check_eq(target_device(w.t, (uint32_t)i, sizeof(buf), d->origin, &d->dev, &err), 0);
+		for (uint32_t v = 0; v < NR_BLOCKS; v++)
+			d->mapped[v] = is_mapped(d, v);
+	}
 }
 
 static void start(bool format)
 {
-	struct target_options opt = { 0 };
 	struct pool_edit *pool;
 
+	w.opt = (struct target_options){ .skip_zeroing = rng() % 2,
+					 .ignore_discard = rng() % 4 == 0,
+					 .no_passdown = rng() % 2 };
 	if (format) {
 		check_eq(edit_format(w.meta, BLOCK_SECTORS, &pool, &err), 0);
 		check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
@@ -234,7 +290,7 @@ static void start(bool format)
 		}
 		check_eq(edit_superblock(pool)->transaction_id, w.transaction);
 	}
-	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
+	check_eq(target_new(pool, w.data, &w.opt, &w.t, &err), 0);
 	if (format)
 		check_eq(target_flush(w.t, &err), 0);
 	open_devices();
@@ -332,6 +388,16 @@ static void look_again(struct dev *d, uint32_t begin, uint32_t end, uint32_t tag
 	}
 }
 
+/* A write to [begin, end) failed, and its blocks may be mapped or not. */
+static void may_shine(struct dev *d, uint32_t begin, uint32_t end)
+{
+	uint32_t first = begin - begin % BLOCK_SECTORS;
+
+	for (uint32_t k = first; k < MIN(round_up(end, BLOCK_SECTORS), DEV_SECTORS); k++)
+		if (!d->mapped[k / BLOCK_SECTORS] && (!d->origin || k >= d->origin->size / 512))
+			d->s[k].wild = true;
+}
+
 /* An error that nothing explains ends the test; @begin.. may hold @tag now. */
 static void failed(int r, struct dev *d, uint32_t begin, uint32_t end, uint32_t tag)
 {
@@ -339,6 +405,7 @@ static void failed(int r, struct dev *d, uint32_t begin, uint32_t end, uint32_t 
 		w.nr_enospc++;
 		w.crowded = true;
 		look_again(d, begin, end, tag);
+		written(d, begin, end, false);
 		return;
 	}
 	if (r != -EIO && r != -EROFS)
@@ -348,6 +415,8 @@ static void failed(int r, struct dev *d, uint32_t begin, uint32_t end, uint32_t 
 	for (uint32_t k = begin; k < end; k++)
 		if (d && d->s[k].nr_maybe < MAYBE_MAX)
 			d->s[k].maybe[d->s[k].nr_maybe++] = tag;
+	if (d && w.opt.skip_zeroing)
+		may_shine(d, begin, end);
 	crash();
 }
 
@@ -381,6 +450,7 @@ static void do_write(struct dev *d)
 	}
 	for (uint32_t k = begin; k < end; k++)
 		becomes(&d->s[k], tag);
+	written(d, begin, end, true);
 }
 
 static void do_zero(struct dev *d)
@@ -396,6 +466,8 @@ static void do_zero(struct dev *d)
 	}
 	for (uint32_t k = begin; k < end; k++)
 		becomes(&d->s[k], 0);
+	if (w.opt.skip_zeroing)
+		written(d, begin, end, true);
 }
 
 static void do_discard(struct dev *d)
@@ -415,8 +487,10 @@ static void do_discard(struct dev *d)
 		crash();
 		return;
 	}
-	for (uint32_t k = begin; !r && k < end; k++)
+	for (uint32_t k = begin; !r && !w.opt.ignore_discard && k < end; k++) {
 		becomes(&d->s[k], origin_tag(d->origin, k));
+		d->mapped[k / BLOCK_SECTORS] = false;
+	}
 }
 
 static void do_read(struct dev *d)
@@ -537,9 +611,9 @@ static void one_step(void)
 		do_message();
 	else if (dice < 90)
 		do_flush();
-	else if (dice < 240)
+	else if (dice < 200)
 		do_discard(d);
-	else if (dice < 300)
+	else if (dice < 330)
 		do_zero(d);
 	else if (dice < 500)
 		do_read(d);
@@ -551,6 +625,16 @@ static void one_step(void)
 		do_write(d);
 }
 
+static struct io *make_data(void)
+{
+	struct io *io = io_mem_new("data", (uint64_t)NR_DATA * BS);
+
+	check(io);
+	for (uint32_t i = 0; i < NR_DATA * BLOCK_SECTORS; i++)
+		fill_sector((uint8_t *)io_mem_data(io) + (size_t)i * 512, OLD | i);
+	return faulty(io);
+}
+
 static void random_story(uint64_t seed, uint64_t rounds)
 {
 	printf("# SEED=%llu ROUNDS=%llu\n", (unsigned long long)seed, (unsigned long long)rounds);
@@ -558,7 +642,7 @@ static void random_story(uint64_t seed, uint64_t rounds)
 	memset(&pending, 0, sizeof(pending));
 	rng_state = seed * 0x9E3779B97F4A7C15ull + 12345;
 	w.meta = faulty(io_mem_new("metadata", (uint64_t)NR_META * 4096));
-	w.data = faulty(io_mem_new("data", (uint64_t)NR_DATA * BS));
+	w.data = make_data();
 	w.origin[1] = make_origin(ORIGIN_SECTORS);
 	w.origin[2] = make_origin(LONGER_ORIGIN_SECTORS);
 	remember_base();
@@ -566,33 +650,35 @@ static void random_story(uint64_t seed, uint64_t rounds)
 	for (uint64_t i = 0; i < rounds; i++)
 		one_step();
 	do_restart();
-	printf("# %llu operations, %llu crashes, %llu times no space, %llu failures\n",
+	printf("# %llu operations, %llu crashes, %llu times no space, %llu failures, %llu sectors of old bytes\n",
 	       (unsigned long long)w.nr_ops, (unsigned long long)w.nr_crashes,
-	       (unsigned long long)w.nr_enospc, (unsigned long long)w.nr_failed);
+	       (unsigned long long)w.nr_enospc, (unsigned long long)w.nr_failed,
+	       (unsigned long long)w.nr_shone);
 	target_drop(w.t);
 	io_free(w.meta);
 	io_free(w.data);
 	io_free(w.origin[1]);
 	io_free(w.origin[2]);
 	check(w.nr_crashes > 0);
+	check(w.nr_shone > 0);
 }
 
 static void stories(void)
 {
-	uint64_t seed = env("SEED", 0), rounds = env("ROUNDS", 1500);
+	uint64_t seed = env("SEED", 0), rounds = env("ROUNDS", 2000);
 
 	if (seed) {
 		random_story(seed, rounds);
 		return;
 	}
-	for (seed = 1; seed <= env("SEEDS", 4); seed++)
+	for (seed = 1; seed <= env("SEEDS", 6); seed++)
 		random_story(seed, rounds);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		{ "random operations, restarts, failures and power cuts: the pool is sound and what was flushed is there",
+		{ "random operations, features, restarts, failures and power cuts over old bytes: the pool is sound and what was flushed is there",
 		  stories },
 		{ 0 },
 	};

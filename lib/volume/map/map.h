@@ -14,7 +14,12 @@
  */
 #include "pool/events/events.h"
 
-enum extent_kind { EXTENT_ZERO, EXTENT_DATA, EXTENT_ORIGIN };
+/*
+ * EXTENT_STALE is told by the target alone (target_extents()): an unmapped range that reads as
+ * zeros, in a pool that does not zero new blocks.  A write to one part of such a block lets old
+ * bytes shine through in the rest, so nobody may take its zeros for written.
+ */
+enum extent_kind { EXTENT_ZERO, EXTENT_DATA, EXTENT_ORIGIN, EXTENT_STALE };
 
 struct extent {
 	uint64_t at;   /* bytes, in the thin device */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a range of a device consists of: data, or holes that read as zeros. */
+/* What a range of a device consists of: data, or holes, which read as zeros. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -67,12 +67,14 @@ static int emit_origin(struct walk *w, uint64_t end)
 
 static int emit_unmapped(struct walk *w, uint64_t end)
 {
+	const struct target *t = w->d->t;
+	bool stale = t->opt.skip_zeroing && t->writable;
 	int r = 0;
 
 	if (w->at < w->d->origin_size)
 		r = emit_origin(w, MIN(end, w->d->origin_size));
 	if (!r && w->at < end)
-		r = emit(w, end - w->at, EXTENT_ZERO);
+		r = emit(w, end - w->at, stale ? EXTENT_STALE : EXTENT_ZERO);
 	return r;
 }
 

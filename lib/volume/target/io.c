@@ -225,7 +225,7 @@ static int write_zeros(struct target_dev *d, uint64_t len, uint64_t at, struct e
 	return r;
 }
 
-/* Zeros over part of one block, which needs none where it is unmapped and reads as zeros. */
+/* Zeros over part of one block: none are needed where it is unmapped and reads as zeros. */
 static int zero_part(struct target_dev *d, uint64_t len, uint64_t at, struct err *err)
 {
 	struct spot s = { SPOT_OWN, 0 };
@@ -249,7 +249,9 @@ int target_zero(struct target_dev *d, uint64_t len, uint64_t at, bool may_unmap,
 
 	if (r)
 		return r;
-	if (!may_unmap || d->t->opt.ignore_discard)
+	/* Where new blocks are not zeroed, zeros last only as data: a later write to another part of
+	 * an unmapped block would let old bytes shine through. */
+	if (!may_unmap || d->t->opt.ignore_discard || d->t->opt.skip_zeroing)
 		return write_zeros(d, len, at, err);
 	from = round_up(at, bs);
 	to = end / bs * bs;

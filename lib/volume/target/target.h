@@ -74,7 +74,10 @@ int target_read(struct target_dev *d, void *buf, size_t len, uint64_t at, struct
 int target_write(struct target_dev *d, const void *buf, size_t len, uint64_t at, struct err *err);
 /* Unmaps the whole blocks in the range. */
 int target_discard(struct target_dev *d, uint64_t len, uint64_t at, struct err *err);
-/* Writes zeros; with @may_unmap whole blocks that read as zeros when unmapped are unmapped. */
+/*
+ * Writes zeros.  With @may_unmap, whole blocks that read as zeros when unmapped are unmapped, unless
+ * new blocks are not zeroed: there zeros last only as data.
+ */
 int target_zero(struct target_dev *d, uint64_t len, uint64_t at, bool may_unmap, struct err *err);
 /* Everything completed before is on the disk when it returns 0; never again after a failure. */
 int target_flush(struct target *t, struct err *err);
@@ -86,7 +89,10 @@ int target_tick(struct target *t, struct err *err);
  * ends the walk and is returned.
  */
 typedef int target_extent_fn(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind);
-/* What [at, at+len) consists of, ascending, neighbours of one kind joined. */
+/*
+ * What [at, at+len) consists of, ascending, neighbours of one kind joined: EXTENT_DATA, EXTENT_ZERO,
+ * or EXTENT_STALE where the pool is writable and does not zero new blocks.
+ */
 int target_extents(struct target_dev *d, uint64_t len, uint64_t at, target_extent_fn *fn,
 		   void *ctx, struct err *err);
 
