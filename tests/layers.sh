@@ -1,33 +1,92 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Includes go only downward: volume -> pool -> pdata -> dev -> base; cli needs only base.
+# The house (doc/design.md): includes and calls go downward only, between storeys and between
+# rooms, no two files call each other in a loop, and what a room keeps private stays private.
 cd "${srcdir:-.}" || exit 99
+objects=${LAYERS_BUILD:-$OLDPWD}
+tmp=$(mktemp -d) || exit 99
+trap 'rm -rf "$tmp"' EXIT
 n=0
-result() { n=$((n + 1)); if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; fi; }
-
-below() {
-	case $1 in
-	base) echo base ;;
-	dev) echo 'base|dev' ;;
-	pdata) echo 'base|dev|pdata' ;;
-	pool) echo 'base|dev|pdata|pool' ;;
-	volume) echo 'base|dev|pdata|pool|volume' ;;
-	cli) echo 'base|cli' ;;
-	esac
+# result SENTENCE: what is in $tmp/bad is printed, and makes it fail
+result() {
+	n=$((n + 1))
+	if [ -s "$tmp/bad" ]; then
+		sed 's/^/# /' "$tmp/bad"
+		echo "not ok $n - $1"
+	else
+		echo "ok $n - $1"
+	fi
+	: >"$tmp/bad"
 }
 
-for layer in base dev pdata pool volume cli; do
-	bad=$(grep -rHn --include='*.[ch]' '^#include "' lib/$layer | grep -Ev "#include \"($(below $layer))/([a-z0-9_]+/)?[a-z0-9_]+\.h\"")
-	[ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
-	[ -z "$bad" ]
-	result $? "lib/$layer includes only what lies below it"
-done
-if grep -rn '^#include "' bin nbdkit 2>/dev/null | grep -E '"(bin|nbdkit|tests)/' | sed 's/^/# /' | grep .; then r=1; else r=0; fi
-result $r "no command includes another command"
-if grep -rHn --include='*.[ch]' '"tests/' lib | sed 's/^/# /' | grep .; then r=1; else r=0; fi
-result $r "the library does not know its tests"
-if grep -rHn --include='*.c' 'pthread_create\|thrd_create' lib bin | grep -v '^lib/base/jobs.c' | sed 's/^/# /' | grep .; then r=1; else r=0; fi
-result $r "only jobs makes threads"
-if grep -rHnE --include='*.c' '\b(printf|puts|perror|exit|abort)\(' lib/base lib/dev lib/pdata lib/pool lib/volume | sed 's/^/# /' | grep .; then r=1; else r=0; fi
-result $r "libraries never print and never exit"
+# Room, level, public headers.  A room uses rooms of lower levels only, not its neighbours.
+# The storeys without rooms have only public headers (*).
+cat >"$tmp/rooms" <<'ROOMS'
+base 10 *
+cli 11 *
+dev 20 *
+pdata/block 30 *
+pdata/tree 31 build.h cursor.h edit.h space.h tm.h walk.h
+pdata/map 32 edit.h read.h transaction.h write.h
+pool/format 40 format.h metadata.h pool_info.h superblock.h
+pool/edit 41 edit.h message.h
+pool/events 41 events.h events_apart.h
+pool/finding 41 finding.h
+pool/forest 41 forest.h owners.h sharing.h
+pool/pack 41 pack.h
+pool/build 42 build.h size.h
+pool/check 42 check.h fix.h
+pool/emit 42 emit.h
+pool/query 42 delta.h usage.h
+pool/rmap 42 rmap.h
+pool/salvage 42 salvage.h
+pool/text 42 text.h
+pool/space 43 shrink.h trim.h
+volume/map 50 holes.h map.h plan.h source.h
+volume/copy 51 copy.h output.h
+volume/open 51 activate.h occupied.h pool_salvage.h pool_source.h table.h vgbackup.h volume.h
+volume/target 52 target.h
+ROOMS
+
+# --- includes ---
+grep -rHno --include='*.[ch]' '^#include "[^"]*"' lib bin nbdkit | sed 's/^\([^:]*\):\([0-9]*\):#include "\(.*\)"/\1 \2 \3/' >"$tmp/includes"
+rooms_awk='
+	function room_of(path) { sub(/^lib\//, "", path); sub(/\/[^\/]*$/, "", path); return path }
+	function allowed(from, to) {
+		if (from == to || !(from in level))
+			return 1
+		return to in level && level[to] < level[from] && (to != "cli") && (from != "cli" || to == "base")
+	}
+	FNR == NR { level[$1] = $2; for (i = 3; i <= NF; i++) public[$1 "/" $i] = 1; next }'
+awk "$rooms_awk"' $3 != "config.h" && $3 ~ /\// && !allowed(room_of($1), room_of($3)) { print $1 ":" $2 ": includes " $3 }
+	$3 !~ /\// && $3 != "config.h" { print $1 ":" $2 ": includes " $3 ", a name without its room" }' "$tmp/rooms" "$tmp/includes" >"$tmp/bad"
+result "each file includes only what lies below its room"
+awk "$rooms_awk"' { r = room_of($3) } r != room_of($1) && (r in level) && !((r "/*") in public) && !($3 in public) {
+	print $1 ":" $2 ": " $3 " is private to lib/" r }' "$tmp/rooms" "$tmp/includes" >"$tmp/bad"
+result "no file includes a private header of another room"
+find lib -name '*.[ch]' | awk "$rooms_awk"' !(room_of($1) in level) { print $1 " is in no room of the table" }' "$tmp/rooms" - >"$tmp/bad"
+result "every file of the library is in a room"
+awk '$1 ~ /^(bin|nbdkit)\// && $3 ~ /^(bin|nbdkit|tests)\//  { print $1 ":" $2 ": includes " $3 }
+	$3 ~ /^tests\// { print $1 ":" $2 ": includes " $3 }' "$tmp/includes" >"$tmp/bad"
+result "no command includes another one, and nothing includes tests"
+
+# --- calls, as the compiler left them in the objects ---
+find lib -name '*.c' | sort | sed 's/c$/o/' >"$tmp/objects" # not what an older tree left behind
+(cd "$objects" && xargs nm -A --defined-only -g <"$tmp/objects") 2>/dev/null |
+	sed -n 's/^\(lib[^:]*\)\.o:[^ ]* [A-Z] \(.*\)$/\1 \2/p' >"$tmp/defined"
+(cd "$objects" && xargs nm -A -u <"$tmp/objects") 2>/dev/null |
+	sed -n 's/^\(lib[^:]*\)\.o:  *U \(.*\)$/\1 \2/p' >"$tmp/used"
+[ -s "$tmp/defined" ] || echo "no objects under $objects/lib: build first" >"$tmp/bad"
+result "the objects can be read"
+awk 'FNR == NR { where[$2] = $1; next } ($2 in where) && where[$2] != $1 { print $1, where[$2], $2 }' "$tmp/defined" "$tmp/used" >"$tmp/calls"
+awk "$rooms_awk"' !allowed(room_of($1), room_of($2)) { print $1 ".c uses " $3 " of " $2 ".c, which is not below it" }' "$tmp/rooms" "$tmp/calls" >"$tmp/bad"
+result "each file calls only what lies below its room"
+cut -d' ' -f1,2 "$tmp/calls" | sort -u | tsort 2>&1 >/dev/null | sed 's/^tsort: //' >"$tmp/bad"
+result "no files call each other in a loop"
+
+# --- what only one room may do ---
+grep -rHnE --include='*.c' '\b(pthread_create|thrd_create)\(' lib bin nbdkit | grep -v '^lib/base/jobs' >"$tmp/bad"
+result "only jobs makes threads"
+grep -rHnE --include='*.c' '\b(printf|vprintf|puts|perror|exit|abort)\(' $(ls -d lib/*/ | grep -v lib/cli) | grep -v '^lib/cli' >"$tmp/bad"
+result "libraries never print and never exit"
 echo "1..$n"
