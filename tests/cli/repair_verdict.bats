@@ -262,3 +262,40 @@ fixture() {
 	repair -v
 	[ "$(grep -c '^thin_repair: block [0-9]' <<<"$stderr")" -eq $((listed + more)) ]
 }
+
+@test "thin_repair: 200,000 leaves without a parent find home in seconds of work, in a bounded stack" {
+	mkpool=$abs_top_builddir/bench/mkpool
+	"$mkpool" frag 0.02 small
+	cp small pool
+	"$abs_top_builddir/tests/damage/damage" pool inner-nodes
+	repair
+	[ "$status" -eq 0 ]
+	diff <(content small) <(content out)
+	rm pool small
+	"$mkpool" frag 2.5 pool
+	"$abs_top_builddir/tests/damage/damage" pool inner-nodes
+	run --separate-stderr bash -c 'ulimit -t 60 -s 2048; thin_repair --dry-run -i pool'
+	rm pool
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *" of its children were found"*"1 devices, 50000000 mapped blocks: nothing was lost" ]]
+}
+
+@test "thin_repair: leaves that could be either device's are not called back" {
+	# two devices of the same size, whose leaves cover the same keys, and nothing that tells them apart
+	{
+		echo '<superblock uuid="" time="0" transaction="1" data_block_size="128" nr_data_blocks="100000">'
+		for d in 1 2; do
+			echo "<device dev_id=\"$d\" mapped_blocks=\"2520\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
+			echo "<range_mapping origin_begin=\"0\" data_begin=\"$((d * 10000))\" length=\"2520\" time=\"0\"/>"
+			echo "</device>"
+		done
+		echo '</superblock>'
+	} >two.xml
+	thin_restore -q -i two.xml -o out
+	cp out pool
+	"$abs_top_builddir/tests/damage/damage" pool inner-nodes
+	repair
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"some parts could have belonged to more than one device"* ]]
+	thin_check -q out
+}

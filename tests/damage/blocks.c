@@ -37,10 +37,23 @@ static void swap(void)
 	memcpy(block_at(g.value), tmp, MBLOCK_SIZE);
 }
 
+/* Every internal node of mapping trees and of the tree of devices. */
+static void inner_nodes(void)
+{
+	for (mblock_t b = 1; b < g.len / MBLOCK_SIZE; b++) {
+		struct disk_node *n = block_at(b);
+
+		if (csum_classify(n, NULL) == CSUM_IS_NODE && !is_leaf(n) &&
+		    le32_get(n->h.value_size) == 8)
+			memset(n, 0, MBLOCK_SIZE);
+	}
+}
+
 const struct recipe block_recipes[] = {
 	{ "zero", zero },
 	{ "noise", noise },
 	{ "flip", flip },
 	{ "swap", swap },
+	{ "inner-nodes", inner_nodes },
 	{ 0 },
 };

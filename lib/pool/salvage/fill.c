@@ -29,9 +29,9 @@ struct search {
 	uint64_t *need; /* by device: mappings that are missing; UINT64_MAX: not known */
 	struct option {
 		uint32_t orphan, place, score;
-	} *option; /* by orphan, then falling score */
+		bool taken;
+	} * option; /* by orphan, then falling score */
 	uint32_t nr_options;
-	uint64_t steps;
 };
 
 static int add_dev(struct place *p, uint32_t dev)
@@ -93,9 +93,6 @@ static int list_places(struct search *q, struct err *err)
 		if (gap_at(s, i)->tree != TREE_MAPPING)
 			continue;
 		place_of[gap_at(s, i)->node] = q->nr_places;
-		q->place[q->nr_places].taken = calloc(q->orphans->nr + 1, sizeof(uint32_t));
-		if (!q->place[q->nr_places].taken)
-			return err_nomem(err, "salvage: lost nodes");
 		q->place[q->nr_places++].gap = (uint32_t)i;
 	}
 	salvage_sum_all(s);
@@ -106,7 +103,8 @@ static int list_places(struct search *q, struct err *err)
 
 		q->need[i] = UINT64_MAX;
 		if (d->source == DETAILS_LIVE)
-			q->need[i] = d->info.mapped_blocks > have ? d->info.mapped_blocks - have : 0;
+			q->need[i] =
+				d->info.mapped_blocks > have ? d->info.mapped_blocks - have : 0;
 		if (d->root != NONE)
 			r = find_places(q, d->root, (uint32_t)i, clean, place_of, &any, 0);
 	}
@@ -124,71 +122,119 @@ static int by_orphan_best_first(const void *pa, const void *pb)
 	return a->place < b->place ? -1 : a->place > b->place;
 }
 
-static int list_options(struct search *q, struct err *err)
+/* The first orphan whose keys do not begin before @key; they are sorted. */
+static uint32_t first_orphan(const struct search *q, uint64_t key)
+{
+	uint32_t lo = 0, hi = (uint32_t)q->orphans->nr;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (q->s->node[orphan_at(q->orphans, mid)->node].first < key)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* All places for all orphans.  A place has room for as many as there are options for it. */
+static int list_pairs(struct search *q, struct vec *options)
 {
 	struct salvage *s = q->s;
-	struct vec options = { 0 };
 
-	for (uint32_t k = 0; k < q->orphans->nr; k++) {
-		uint32_t node = orphan_at(q->orphans, k)->node, first = (uint32_t)options.nr;
+	for (uint32_t i = 0; i < q->nr_places; i++) {
+		struct place *p = &q->place[i];
+		const struct gap *g = gap_at(s, p->gap);
+		size_t begin = options->nr;
 
-		for (uint32_t i = 0; i < q->nr_places; i++) {
-			const struct place *p = &q->place[i];
+		for (uint32_t k = first_orphan(q, g->begin); p->nr_devs && k < q->orphans->nr;
+		     k++) {
+			const struct snode *n = &s->node[orphan_at(q->orphans, k)->node];
 			struct option *o;
 
-			if (!p->nr_devs || !gap_takes(&s->node[node], gap_at(s, p->gap)))
+			if (n->first > g->last)
+				break;
+			if (!gap_takes(n, g))
 				continue;
-			o = vec_push(&options, sizeof(*o));
-			if (!o) {
-				free(options.data);
-				return err_nomem(err, "salvage: orphans");
-			}
-			*o = (struct option){ k, i, 0 };
+			o = vec_push(options, sizeof(*o));
+			if (!o)
+				return -ENOMEM;
+			*o = (struct option) { k, i, 0, false };
 		}
-		/* only where there is a choice are kin asked */
-		for (uint32_t i = first; options.nr - first > 1 && i < options.nr; i++) {
-			struct option *o = (struct option *)options.data + i;
-			const struct place *p = &q->place[o->place];
-
-			for (uint32_t d = 0; d < MIN(p->nr_devs, 4u); d++)
-				o->score = MAX(o->score, kin_score(s, s->dev[p->devs[d]].info.dev_id,
-								   node));
-		}
+		p->taken = malloc((options->nr - begin + 1) * sizeof(*p->taken));
+		if (!p->taken)
+			return -ENOMEM;
 	}
-	q->option = options.data;
-	q->nr_options = (uint32_t)options.nr;
-	if (options.nr)
-		qsort(options.data, options.nr, sizeof(struct option), by_orphan_best_first);
 	return 0;
 }
 
-static bool overlaps(const struct snode *a, const struct snode *b)
+/* Whose kin an orphan is, is asked only where there is a choice. */
+static void score_options(struct search *q)
 {
-	return a->first <= b->last && b->first <= a->last;
+	struct salvage *s = q->s;
+
+	for (uint32_t i = 0; i < q->nr_options; i++) {
+		struct option *o = &q->option[i];
+		const struct place *p = &q->place[o->place];
+
+		if (!(i && o[-1].orphan == o->orphan) &&
+		    !(i + 1 < q->nr_options && o[1].orphan == o->orphan))
+			continue;
+		for (uint32_t d = 0; d < MIN(p->nr_devs, 4u); d++)
+			o->score = MAX(o->score, kin_score(s, s->dev[p->devs[d]].info.dev_id,
+							   orphan_at(q->orphans, o->orphan)->node));
+	}
 }
 
-static bool may_take(const struct search *q, const struct place *p, uint32_t k, bool counts)
+static int list_options(struct search *q, struct err *err)
 {
-	const struct salvage *s = q->s;
-	const struct snode *n = &s->node[orphan_at(q->orphans, k)->node];
+	struct vec options = { 0 };
+	int r = list_pairs(q, &options);
 
-	for (uint32_t i = 0; i < p->nr_taken; i++)
-		if (overlaps(n, &s->node[orphan_at(q->orphans, p->taken[i])->node]))
-			return false;
-	for (uint32_t i = 0; counts && i < p->nr_devs; i++)
+	if (options.nr >= UINT32_MAX)
+		r = -ENOMEM;
+	q->option = options.data;
+	if (r < 0)
+		return err_nomem(err, "salvage: orphans");
+	q->nr_options = (uint32_t)options.nr;
+	if (!options.nr)
+		return 0;
+	qsort(options.data, options.nr, sizeof(struct option), by_orphan_best_first);
+	score_options(q);
+	qsort(options.data, options.nr, sizeof(struct option), by_orphan_best_first);
+	return 0;
+}
+
+static const struct snode *node_at(const struct search *q, uint32_t orphan)
+{
+	return &q->s->node[orphan_at(q->orphans, orphan)->node];
+}
+
+/* Orphans come in key order: only the last one that a place took can be in the way. */
+static bool may_take(const struct search *q, const struct option *o)
+{
+	const struct place *p = &q->place[o->place];
+	const struct snode *n = node_at(q, o->orphan);
+
+	if (p->nr_taken && node_at(q, p->taken[p->nr_taken - 1])->last >= n->first)
+		return false;
+	for (uint32_t i = 0; i < p->nr_devs; i++)
 		if (q->need[p->devs[i]] != UINT64_MAX && q->need[p->devs[i]] < n->nr_mappings)
 			return false;
 	return true;
 }
 
-static void take(struct search *q, struct place *p, uint32_t k, bool back)
+static void take(struct search *q, struct option *o, bool back)
 {
-	uint64_t nr = q->s->node[orphan_at(q->orphans, k)->node].nr_mappings;
+	struct place *p = &q->place[o->place];
+	uint64_t nr = node_at(q, o->orphan)->nr_mappings;
 
+	o->taken = !back;
 	if (back)
 		p->nr_taken--;
 	else
-		p->taken[p->nr_taken++] = k;
+		p->taken[p->nr_taken++] = o->orphan;
 	for (uint32_t i = 0; i < p->nr_devs; i++) {
 		uint64_t *need = &q->need[p->devs[i]];
 
@@ -197,53 +243,110 @@ static void take(struct search *q, struct place *p, uint32_t k, bool back)
 	}
 }
 
-/* An assignment in which every orphan finds all parents and no device gets more than it had. */
-static bool search_all(struct search *q, uint32_t o, uint32_t refs)
+/* The first option of the next orphan. */
+static uint32_t next_orphan(const struct search *q, uint32_t o)
 {
-	uint32_t k;
+	uint32_t k = q->option[o].orphan;
 
-	if (o == q->nr_options)
-		return true;
-	if (++q->steps > MAX_STEPS)
-		return false;
-	k = q->option[o].orphan;
-	if (refs == UINT32_MAX)
-		refs = orphan_at(q->orphans, k)->refs;
-	if (!refs) { /* the next orphan */
-		while (o < q->nr_options && q->option[o].orphan == k)
-			o++;
-		return search_all(q, o, UINT32_MAX);
-	}
-	for (; o < q->nr_options && q->option[o].orphan == k; o++) {
-		struct place *p = &q->place[q->option[o].place];
+	while (o < q->nr_options && q->option[o].orphan == k)
+		o++;
+	return o;
+}
 
-		if (!may_take(q, p, k, true))
-			continue;
-		take(q, p, k, false);
-		if (o + 1 < q->nr_options && q->option[o + 1].orphan == k) {
-			if (search_all(q, o + 1, refs - 1))
-				return true;
-		} else if (refs == 1 && search_all(q, o + 1, UINT32_MAX)) {
-			return true;
+/* Takes the first option from @o on that can be taken for this orphan; its index, or NONE. */
+static uint32_t take_next(struct search *q, uint32_t o, uint32_t orphan)
+{
+	for (; o < q->nr_options && q->option[o].orphan == orphan; o++)
+		if (may_take(q, &q->option[o])) {
+			take(q, &q->option[o], false);
+			return o;
 		}
-		take(q, p, k, true);
+	return NONE;
+}
+
+struct step {
+	uint32_t option, refs; /* refs: parents that the orphan lacked before */
+};
+
+/*
+ * An assignment in which every orphan finds all parents and no device gets more than it had.  @done: room for
+ * a step an option.  When there is none, or the search takes too long, nothing is taken.
+ */
+static bool search_all(struct search *q, struct step *done)
+{
+	uint32_t nr = 0, o = 0, refs = 0;
+	uint64_t steps = 0, max = MAX_STEPS + 2 * (uint64_t)q->nr_options;
+
+	while (o < q->nr_options) {
+		uint32_t k = q->option[o].orphan, at = o;
+
+		for (refs = orphan_at(q->orphans, k)->refs; refs; refs--) {
+			uint32_t found = take_next(q, at, k);
+
+			while (found == NONE) { /* take the last step back, and go on behind it */
+				if (!nr || ++steps > max)
+					goto failed;
+				nr--;
+				take(q, &q->option[done[nr].option], true);
+				k = q->option[done[nr].option].orphan;
+				refs = done[nr].refs;
+				found = take_next(q, done[nr].option + 1, k);
+			}
+			done[nr++] = (struct step) { found, refs };
+			o = found;
+			at = found + 1;
+		}
+		o = next_orphan(q, o);
 	}
+	return true;
+failed:
+	while (nr)
+		take(q, &q->option[done[--nr].option], true);
 	return false;
 }
 
 static void take_greedily(struct search *q)
 {
-	for (uint32_t i = 0; i < q->nr_places; i++)
-		q->place[i].nr_taken = 0;
 	for (uint32_t o = 0; o < q->nr_options; o++) {
 		struct orphan *orphan = orphan_at(q->orphans, q->option[o].orphan);
-		struct place *p = &q->place[q->option[o].place];
 
-		if (!orphan->refs || !may_take(q, p, q->option[o].orphan, true))
+		if (!orphan->refs || !may_take(q, &q->option[o]))
 			continue;
-		take(q, p, q->option[o].orphan, false);
+		take(q, &q->option[o], false);
 		orphan->refs--;
 	}
+}
+
+/* Could an orphan as well have gone to another place, whose devices are others? */
+static bool is_tie(const struct search *q)
+{
+	uint32_t o = 0;
+
+	while (o < q->nr_options) {
+		uint32_t end = next_orphan(q, o), lost = 0, won = UINT32_MAX;
+
+		for (; o < end; o++) {
+			if (q->option[o].taken)
+				won = MIN(won, q->option[o].score);
+			else
+				lost = MAX(lost, q->option[o].score + 1);
+		}
+		if (won < lost)
+			return true;
+	}
+	return false;
+}
+
+static int assign(struct search *q, struct err *err)
+{
+	struct step *done = malloc(((size_t)q->nr_options + 1) * sizeof(*done));
+
+	if (!done)
+		return err_nomem(err, "salvage: orphans");
+	if (!search_all(q, done))
+		take_greedily(q);
+	free(done);
+	return 0;
 }
 
 static int by_first(const void *pa, const void *pb, void *ctx)
@@ -285,10 +388,12 @@ int salvage_fill_mappings(struct salvage *s, struct vec *orphans, struct err *er
 		r = list_places(&q, err);
 	if (!r)
 		r = list_options(&q, err);
-	if (!r && !search_all(&q, 0, UINT32_MAX))
-		take_greedily(&q);
 	if (!r)
+		r = assign(&q, err);
+	if (!r) {
+		s->uncertain |= is_tie(&q);
 		r = put_in_place(&q, err);
+	}
 	for (uint32_t i = 0; q.place && i < q.nr_places; i++) {
 		free(q.place[i].devs);
 		free(q.place[i].taken);
