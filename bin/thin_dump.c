@@ -11,11 +11,12 @@
 #include "dev/out_file.h"
 #include "pool/emit/emit.h"
 #include "pool/text/text.h"
+#include "volume/guard/content.h"
 #include "volume/open/pool_salvage.h"
 #include "volume/open/pool_source.h"
 
 enum { OPT_DEV_ID = 256, OPT_SKIP, OPT_NO_SHARED, OPT_TRANSACTION, OPT_BLOCK_SIZE, OPT_NR_BLOCKS,
-       OPT_JOBS, OPT_ACCEPT_LOSS };
+       OPT_JOBS, OPT_ACCEPT_LOSS, OPT_FORCE };
 
 static const struct opt opts[] = {
 	{ 'o', "output", ARG_REQUIRED, "FILE",
@@ -34,6 +35,8 @@ static const struct opt opts[] = {
 	{ 0, "transaction-id", ARG_REQUIRED, "N", "say so in the header", OPT_TRANSACTION },
 	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "say so in the header", OPT_BLOCK_SIZE },
 	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "say so in the header", OPT_NR_BLOCKS },
+	{ 0, "force", ARG_NONE, NULL, "replace FILE although it holds something else than a dump",
+	  OPT_FORCE },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
 	{ 0 },
@@ -55,6 +58,7 @@ static const struct command command = {
 struct dump {
 	struct cli cli;
 	const char *output;
+	bool force;
 	enum text_format format;
 	bool repair, accept_loss;
 	struct pool_source_options source;
@@ -148,6 +152,9 @@ static void parse_option(struct dump *d, int id)
 	case OPT_NR_BLOCKS:
 		d->overrides.has_nr_data_blocks = true;
 		d->overrides.nr_data_blocks = cli_u64(c, "--nr-data-blocks");
+		break;
+	case OPT_FORCE:
+		d->force = true;
 		break;
 	case 'q':
 		c->quiet = true;
@@ -274,7 +281,9 @@ static int dump_to_file(struct dump *d, struct err *err)
 	int r;
 
 	check_output(d);
-	r = out_file_open(d->output, &f, err);
+	r = content_let_text_in(d->output, d->force, err);
+	if (!r)
+		r = out_file_open(d->output, &f, err);
 	if (r)
 		return r;
 	r = dump_any(d, out_file_fd(f), d->output, err);

@@ -7,14 +7,14 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
-#include "volume/open/occupied.h"
+#include "volume/guard/occupied.h"
 #include "pool/pack/pack.h"
 #include "volume/open/table.h"
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "DEV", "metadata device or file to pack", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE", "file to make; - is standard output", 'o' },
-	{ 'f', "force", ARG_NONE, NULL, "overwrite metadata without asking", 'f' },
+	{ 'f', "force", ARG_NONE, NULL, "overwrite the output, whatever it holds, without asking", 'f' },
 	{ 0 },
 };
 
@@ -72,14 +72,14 @@ static int run(const char *input, const char *output, struct err *err)
 
 static int confirm(const char *path, struct err *err)
 {
-	char what[100];
-	int e = occupied_by(path, what, sizeof(what), err);
+	int e = occupied_by_metadata(path, err);
 
-	if (e == 1)
-		e = cli_confirm("The destination appears to already contain %s, are you sure?", what) ?
-			    0 :
-			    err_set(err, -EINVAL, "Output file not overwritten");
-	return e;
+	if (!e)
+		return occupied_check(path, FOR_PACK, err);
+	if (e < 0 ||
+	    cli_confirm("The destination appears to already contain metadata, are you sure?"))
+		return MIN(e, 0);
+	return err_set(err, -EINVAL, "Output file not overwritten");
 }
 
 int main(int argc, char **argv)
@@ -105,7 +105,7 @@ int main(int argc, char **argv)
 		cli_usage_error(&cli, "No output file provided.");
 	if (dev_same(input, output))
 		cli_usage_error(&cli, "'%s' is input and output", input);
-	e = force ? 0 : confirm(output, &err);
+	e = force || !strcmp(output, "-") ? 0 : confirm(output, &err);
 	if (!e)
 		e = run(input, output, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "dev/dev.h"
-#include "volume/open/occupied.h"
+#include "volume/guard/occupied.h"
 #include "pool/pack/pack.h"
 #include "pool/format/superblock.h"
 
@@ -18,7 +18,7 @@ static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "packed file", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "DEV",
 	  "device or file for the metadata; a file is made or replaced", 'o' },
-	{ 'f', "force", ARG_NONE, NULL, "overwrite metadata without asking", 'f' },
+	{ 'f', "force", ARG_NONE, NULL, "overwrite the output, whatever it holds, without asking", 'f' },
 	{ 0 },
 };
 
@@ -94,14 +94,14 @@ static void note_losses(struct cli *cli, const struct unpack_stats *st)
 
 static int confirm(const char *path, struct err *err)
 {
-	char what[100];
-	int e = occupied_by(path, what, sizeof(what), err);
+	int e = occupied_by_metadata(path, err);
 
-	if (e == 1)
-		e = cli_confirm("The destination appears to already contain %s, are you sure?", what) ?
-			    0 :
-			    err_set(err, -EINVAL, "Output file not overwritten");
-	return e;
+	if (!e)
+		return occupied_check(path, FOR_METADATA, err);
+	if (e < 0 ||
+	    cli_confirm("The destination appears to already contain metadata, are you sure?"))
+		return MIN(e, 0);
+	return err_set(err, -EINVAL, "Output file not overwritten");
 }
 
 static int run(struct cli *cli, const char *input, struct output *o, bool force, struct err *err)

@@ -9,11 +9,12 @@
 #include "dev/dev.h"
 #include "pool/build/build.h"
 #include "pool/format/format.h"
+#include "volume/guard/occupied.h"
 #include "volume/open/pool_salvage.h"
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_DATA_DEV,
        OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT,
-       OPT_ACCEPT_LOSS };
+       OPT_ACCEPT_LOSS, OPT_FORCE };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "POOL", "damaged metadata device or file, or a table file", 'i' },
@@ -22,6 +23,8 @@ static const struct opt opts[] = {
 	{ 0, "dry-run", ARG_NONE, NULL, "write nothing: only say what would be saved", OPT_DRY_RUN },
 	{ 0, "accept-loss", ARG_NONE, NULL, "exit with 0 when there is a result, whatever was lost",
 	  OPT_ACCEPT_LOSS },
+	{ 0, "force", ARG_NONE, NULL, "overwrite FILE although it holds something else than a pool",
+	  OPT_FORCE },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
 	{ 0, "format", ARG_REQUIRED, "TYPE", "of the report: text (default), or json on stdout",
 	  OPT_FORMAT },
@@ -52,7 +55,7 @@ static const struct command command = {
 struct repair {
 	struct cli cli;
 	const char *input, *output;
-	bool list_roots, dry_run, json, accept_loss;
+	bool list_roots, dry_run, json, accept_loss, force;
 	struct pool_salvage_options opt;
 };
 
@@ -120,6 +123,9 @@ static void parse_option(struct repair *r, int id)
 		break;
 	case OPT_ACCEPT_LOSS:
 		r->accept_loss = true;
+		break;
+	case OPT_FORCE:
+		r->force = true;
 		break;
 	case OPT_DRY_RUN:
 		r->dry_run = true;
@@ -226,8 +232,10 @@ static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 	const struct build_options opt = { 0 };
 	struct events sink = { 0 };
 	struct io *out = NULL;
-	int e = dev_open(r->output, DEV_WRITE, &out, err);
+	int e = r->force ? 0 : occupied_check(r->output, FOR_METADATA, err);
 
+	if (!e)
+		e = dev_open(r->output, DEV_WRITE, &out, err);
 	if (e < 0)
 		return e;
 	e = check_size(s, out, err);

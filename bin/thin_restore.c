@@ -12,15 +12,18 @@
 #include "pool/events/events_apart.h"
 #include "pool/format/format.h"
 #include "pool/text/text.h"
+#include "volume/guard/occupied.h"
 
 #define APART_MIN (4 << 20) /* bytes of XML */
 
-enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS };
+enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_FORCE };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "XML to read; - is standard input", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
 	  "metadata device or file to write; it must exist and keeps its size", 'o' },
+	{ 0, "force", ARG_NONE, NULL, "overwrite FILE although it holds something else than a pool",
+	  OPT_FORCE },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
 	{ 0, "transaction-id", ARG_REQUIRED, "N", "instead of the transaction in the XML",
 	  OPT_TRANSACTION },
@@ -46,6 +49,7 @@ static const struct command command = {
 struct restore {
 	struct cli cli;
 	const char *input, *output;
+	bool force;
 	struct pool_overrides overrides;
 };
 
@@ -61,6 +65,9 @@ static void parse_options(struct restore *r)
 			break;
 		case 'o':
 			r->output = c->arg;
+			break;
+		case OPT_FORCE:
+			r->force = true;
 			break;
 		case 'q':
 			c->quiet = true;
@@ -217,7 +224,9 @@ static int restore(struct restore *r, struct err *err)
 		return fd;
 	if (dev_same(is_stdin ? "/dev/stdin" : r->input, r->output))
 		return err_set(err, -EINVAL, "'%s' is input and output", r->output);
-	e = dev_open(r->output, DEV_WRITE, &out, err);
+	e = r->force ? 0 : occupied_check(r->output, FOR_METADATA, err);
+	if (!e)
+		e = dev_open(r->output, DEV_WRITE, &out, err);
 	if (e < 0)
 		return e;
 	e = check_size(fd, &xml, name, out, err);

@@ -12,9 +12,11 @@
 #include "pool/emit/emit.h"
 #include "pool/space/shrink.h"
 #include "pool/text/text.h"
+#include "volume/guard/content.h"
+#include "volume/guard/occupied.h"
 #include "volume/open/pool_source.h"
 
-enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY };
+enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY, OPT_FORCE };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "the pool's metadata: XML, or with --binary a POOL",
@@ -28,6 +30,8 @@ static const struct opt opts[] = {
 	  OPT_NO_COPY },
 	{ 0, "binary", ARG_NONE, NULL, "metadata in and out as they are on a device, not XML",
 	  OPT_BINARY },
+	{ 0, "force", ARG_NONE, NULL, "overwrite the output although it holds something else",
+	  OPT_FORCE },
 	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would move", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
 	{ 0 },
@@ -46,7 +50,7 @@ static const struct command command = {
 struct shrink_cmd {
 	struct cli cli;
 	const char *input, *output, *data;
-	bool has_nr_blocks, no_copy, binary, dry_run;
+	bool has_nr_blocks, no_copy, binary, dry_run, force;
 	uint64_t nr_blocks;
 	/* the input, of either kind */
 	struct pool_source pool;
@@ -82,6 +86,9 @@ static void parse_options(struct shrink_cmd *s)
 			break;
 		case OPT_NO_COPY:
 			s->no_copy = true;
+			break;
+		case OPT_FORCE:
+			s->force = true;
 			break;
 		case OPT_BINARY:
 			s->binary = true;
@@ -185,8 +192,10 @@ static int to_binary(struct shrink_cmd *s, const struct shrink *plan,
 	const uint64_t needs = shrink_plan(plan)->nr_metadata_blocks;
 	struct events sink = { 0 };
 	struct io *out = NULL;
-	int r = dev_open(s->output, DEV_WRITE, &out, err);
+	int r = s->force ? 0 : occupied_check(s->output, FOR_METADATA, err);
 
+	if (!r)
+		r = dev_open(s->output, DEV_WRITE, &out, err);
 	if (r < 0)
 		return r;
 	if (out->size / MBLOCK_SIZE < needs)
@@ -209,8 +218,10 @@ static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct 
 {
 	struct events sink = { 0 };
 	struct out_file *out;
-	int r = out_file_open(s->output, &out, err);
+	int r = content_let_text_in(s->output, s->force, err);
 
+	if (!r)
+		r = out_file_open(s->output, &out, err);
 	if (r < 0)
 		return r;
 	if (data)

@@ -37,6 +37,12 @@ int dev_in_use(const char *path, struct err *err);
  */
 bool dev_same(const char *a, const char *b);
 
+/*
+ * Is @path a device-mapper device that LVM or Stratis has made (DM uuid "LVM-...", "stratis-...")?
+ * They hand such devices to our commands with whatever bytes they held before.  dm.c
+ */
+bool dev_is_handed_over(const char *path);
+
 /* What libblkid finds on @path ("ext4 filesystem", "LVM2_member", "dos partition table"):
  * 1 and the text in @what, 0 when nothing is found, or -errno.  probe.c */
 int dev_probe(const char *path, char *what, size_t len, struct err *err);

@@ -9,12 +9,16 @@
 
 DEFINE_CLEANUP(free_probe, struct blkid_struct_probe, blkid_free_probe)
 
-static blkid_probe probe_new(const char *path)
+static blkid_probe probe_new(int fd)
 {
 	blkid_probe pr;
 
 	errno = 0;
-	pr = blkid_new_probe_from_filename(path);
+	pr = blkid_new_probe();
+	if (pr && blkid_probe_set_device(pr, fd, 0, 0)) {
+		blkid_free_probe(pr);
+		pr = NULL;
+	}
 	if (!pr)
 		return NULL;
 	blkid_probe_enable_superblocks(pr, 1);
@@ -23,9 +27,9 @@ static blkid_probe probe_new(const char *path)
 	return pr;
 }
 
-int dev_probe(const char *path, char *what, size_t len, struct err *err)
+static int probe(int fd, const char *path, char *what, size_t len, struct err *err)
 {
-	CLEANUP(free_probe) blkid_probe pr = probe_new(path);
+	CLEANUP(free_probe) blkid_probe pr = probe_new(fd);
 	const char *type = NULL, *usage = NULL;
 	int r;
 
@@ -51,4 +55,16 @@ int dev_probe(const char *path, char *what, size_t len, struct err *err)
 		return 0;
 	}
 	return 1;
+}
+
+int dev_probe(const char *path, char *what, size_t len, struct err *err)
+{
+	struct io *io;
+	int r = dev_open(path, DEV_SHARED | DEV_BUFFERED, &io, err);
+
+	if (r < 0)
+		return r;
+	r = io->size ? probe(io->fd, path, what, len, err) : 0;
+	io_free(io);
+	return r;
 }

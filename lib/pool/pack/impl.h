@@ -8,7 +8,6 @@
  */
 #include "base/units.h"
 
-#define PACK_MAGIC UINT64_C(0xA537A0AA6309EF77)
 #define PACK_VERSION 3
 #define PACK_HEADER_LEN 32	/* four u64: magic, version, block size, number of blocks */
 #define PACK_GROUP 1024		/* blocks that go into one stream, at most */

@@ -16,6 +16,8 @@
  */
 int pack_file(struct io *in, int fd, const char *name, struct jobs *jobs, struct err *err);
 
+#define PACK_MAGIC UINT64_C(0xA537A0AA6309EF77) /* the first eight bytes of the file */
+
 struct pack_header {
 	uint64_t nr_blocks; /* of the metadata that was packed */
 };

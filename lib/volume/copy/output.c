@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "dev/dev.h"
+#include "volume/guard/occupied.h"
 
 static int refuse_sources(const char *path, const struct output_options *opt, struct err *err)
 {
@@ -101,7 +102,6 @@ static int open_file(struct output *o, const struct output_options *opt, struct 
 static int open_device(struct output *o, const struct output_options *opt, struct err *err)
 {
 	unsigned flags = DEV_BUFFERED | (opt->dry_run ? DEV_SHARED : DEV_WRITE);
-	char what[200];
 	int r;
 
 	r = dev_in_use(o->path, err);
@@ -113,12 +113,9 @@ static int open_device(struct output *o, const struct output_options *opt, struc
 			       o->path);
 	if (r)
 		flags |= DEV_SHARED;
-	r = opt->force ? 0 : dev_probe(o->path, what, sizeof(what), err);
+	r = opt->force ? 0 : occupied_check(o->path, FOR_IMAGE, err);
 	if (r < 0)
 		return r;
-	if (r)
-		return err_set(err, -EEXIST, "%s: holds %s: nothing was written (-f overwrites it)",
-			       o->path, what);
 	r = dev_open(o->path, flags, &o->io, err);
 	if (r < 0)
 		return r;

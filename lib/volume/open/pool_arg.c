@@ -3,7 +3,6 @@
  * What a POOL argument is.  Only the first 4096 bytes are looked at: the magic of a superblock,
  * the first character of XML, zeros, or text.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,12 +10,8 @@
 
 #include "base/cleanup.h"
 #include "pool/format/format.h"
+#include "volume/guard/head.h"
 #include "volume/open/table.h"
-
-struct head {
-	unsigned char *data; /* MBLOCK_SIZE, aligned */
-	size_t len;
-};
 
 /* The first block; from a block device below the page cache, which may be stale. */
 static int head_read(const char *path, struct head *h, struct err *err)
@@ -49,31 +44,6 @@ static int head_read(const char *path, struct head *h, struct err *err)
 		h->len += (size_t)n;
 	}
 	return 0;
-}
-
-static bool head_is_zero(const struct head *h)
-{
-	return h->len && !h->data[0] && !memcmp(h->data, h->data + 1, h->len - 1);
-}
-
-/* Text has no control characters but white space; bytes above 127 may be UTF-8. */
-static bool head_is_text(const struct head *h)
-{
-	size_t i;
-
-	for (i = 0; i < h->len; i++)
-		if ((h->data[i] < ' ' && !isspace(h->data[i])) || h->data[i] == 127)
-			return false;
-	return h->len;
-}
-
-static bool head_is_xml(const struct head *h)
-{
-	size_t i = h->len >= 3 && !memcmp(h->data, "\xef\xbb\xbf", 3) ? 3 : 0;
-
-	while (i < h->len && isspace(h->data[i]))
-		i++;
-	return i < h->len && h->data[i] == '<' && head_is_text(h);
 }
 
 static int kind_of(const char *path, enum pool_kind *kind, struct err *err)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "volume/guard/content.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "dev/dev.h"
+#include "pdata/block/csum.h"
+#include "pool/format/format.h"
+#include "pool/pack/pack.h"
+#include "volume/guard/head.h"
+
+#define PIECE ((size_t)1 << 20)
+
+/* Past the first block, holes left out. */
+static int rest_is_zero(struct io *io, bool *zero, struct err *err)
+{
+	CLEANUP(free_ptr) unsigned char *buf = io_alloc(PIECE);
+	struct head h = { .data = buf };
+	uint64_t at = MBLOCK_SIZE;
+	int r = 0;
+
+	if (!buf)
+		return err_nomem(err, io->name);
+	for (; !r && *zero && at < io->size; at += h.len) {
+		off_t data = lseek(io->fd, (off_t)at, SEEK_DATA);
+
+		if (data < 0 && errno == ENXIO)
+			break;
+		at = data > 0 ? (uint64_t)data : at;
+		h.len = (size_t)MIN(PIECE, io->size - at);
+		r = io_read(io, buf, h.len, at, err);
+		*zero = !r && head_is_zero(&h);
+	}
+	return r;
+}
+
+static enum content judge(const struct head *h)
+{
+	const struct disk_superblock *sb = (const void *)h->data;
+	struct head text = *h;
+	const char *name = NULL;
+	le64 magic;
+
+	memcpy(&magic, h->data, sizeof(magic));
+	if (h->len >= sizeof(magic) && le64_get(magic) == PACK_MAGIC)
+		return CONTENT_PACK;
+	if (h->len == MBLOCK_SIZE && le64_get(sb->magic) == THIN_MAGIC)
+		return CONTENT_POOL;
+	if (h->len == MBLOCK_SIZE && csum_classify(h->data, &name) == CSUM_FOREIGN)
+		return CONTENT_FOREIGN;
+	while (text.len && !text.data[text.len - 1]) /* short text on a device ends in zeros */
+		text.len--;
+	if (head_is_xml(&text))
+		return CONTENT_XML;
+	if (head_is_table(&text))
+		return CONTENT_TABLE;
+	return head_is_text(&text) ? CONTENT_TEXT : CONTENT_OTHER;
+}
+
+static int look(struct io *io, bool device, enum content *c, struct err *err)
+{
+	CLEANUP(free_ptr) unsigned char *block = io_alloc(MBLOCK_SIZE);
+	struct head h = { block, (size_t)MIN(io->size, MBLOCK_SIZE) };
+	bool zero;
+	int r;
+
+	if (!block)
+		return err_nomem(err, io->name);
+	memset(block, 0, MBLOCK_SIZE);
+	r = io_read(io, block, h.len, 0, err);
+	zero = !h.len || head_is_zero(&h);
+	if (!r && zero && !device)
+		r = rest_is_zero(io, &zero, err);
+	if (zero)
+		*c = CONTENT_NOTHING;
+	else
+		*c = head_is_zero(&h) ? CONTENT_OTHER : judge(&h);
+	return r;
+}
+
+int content_of(const char *path, enum content *c, struct err *err)
+{
+	unsigned major, minor;
+	struct stat st;
+	struct io *io;
+	int r;
+
+	*c = CONTENT_NOTHING;
+	if (stat(path, &st)) {
+		if (errno != ENOENT)
+			return err_sys(err, -errno, "cannot look at '%s'", path);
+		if (!dev_numbers(path, &major, &minor))
+			return 0;
+		st.st_mode = S_IFBLK;
+	}
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return 0;
+	r = dev_open(path, DEV_SHARED | DEV_BUFFERED, &io, err);
+	if (r < 0)
+		return r;
+	r = look(io, S_ISBLK(st.st_mode), c, err);
+	io_free(io);
+	return r;
+}
+
+const char *content_name(enum content c)
+{
+	static const char *const names[] = {
+		[CONTENT_NOTHING] = "nothing",
+		[CONTENT_POOL] = "thin pool metadata",
+		[CONTENT_FOREIGN] = "metadata of another device-mapper target (cache, era)",
+		[CONTENT_PACK] = "packed metadata",
+		[CONTENT_TABLE] = "a table file",
+		[CONTENT_XML] = "XML",
+		[CONTENT_TEXT] = "text",
+		[CONTENT_OTHER] = "binary data",
+	};
+
+	return names[c];
+}
+
+int content_let_text_in(const char *path, bool force, struct err *err)
+{
+	enum content c = CONTENT_NOTHING;
+	int r = force ? 0 : content_of(path, &c, err);
+
+	if (r || c == CONTENT_NOTHING || c == CONTENT_XML || c == CONTENT_TEXT)
+		return r;
+	return err_set(err, -EEXIST, "%s: holds %s: nothing was written (--force overwrites it)", path,
+		       content_name(c));
+}

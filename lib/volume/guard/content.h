@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_CONTENT_H
+#define VOLUME_CONTENT_H
+/* What a file or device holds, told by its first block: the kinds that this project knows. */
+#include <stdbool.h>
+
+#include "base/err.h"
+
+enum content {
+	CONTENT_NOTHING, /* does not exist, is empty, or all zeros; also a pipe or terminal */
+	CONTENT_POOL,	 /* a thin pool's superblock, be it damaged */
+	CONTENT_FOREIGN, /* the superblock of a cache, an era, ... */
+	CONTENT_PACK,
+	CONTENT_TABLE,
+	CONTENT_XML,
+	CONTENT_TEXT, /* of another kind */
+	CONTENT_OTHER,
+};
+
+/* Devices are looked at in their first block only; a file is all zeros when all of it is. */
+int content_of(const char *path, enum content *c, struct err *err);
+/* "a table file" */
+const char *content_name(enum content c);
+
+/*
+ * May a dump replace what stands at @path?  Only nothing or text that is no table, unless
+ * @force: 0, or -EEXIST with the sentence for the user.
+ */
+int content_let_text_in(const char *path, bool force, struct err *err);
+
+#endif

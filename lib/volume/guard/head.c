@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "volume/guard/head.h"
+
+#include <ctype.h>
+#include <string.h>
+
+bool head_is_zero(const struct head *h)
+{
+	return h->len && !h->data[0] && !memcmp(h->data, h->data + 1, h->len - 1);
+}
+
+bool head_is_text(const struct head *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->len; i++)
+		if ((h->data[i] < ' ' && !isspace(h->data[i])) || h->data[i] == 127)
+			return false;
+	return h->len;
+}
+
+bool head_is_xml(const struct head *h)
+{
+	size_t i = h->len >= 3 && !memcmp(h->data, "\xef\xbb\xbf", 3) ? 3 : 0;
+
+	while (i < h->len && isspace(h->data[i]))
+		i++;
+	return i < h->len && h->data[i] == '<' && head_is_text(h);
+}
+
+bool head_is_table(const struct head *h)
+{
+	return head_is_text(h) && !head_is_xml(h) &&
+	       (memmem(h->data, h->len, " thin-pool ", 11) || memmem(h->data, h->len, " thin ", 6));
+}

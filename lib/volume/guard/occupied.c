@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "volume/guard/occupied.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "dev/dev.h"
+#include "pdata/block/csum.h"
+#include "volume/guard/content.h"
+
+static int refuse(const char *path, const char *what, struct err *err)
+{
+	return err_set(err, -EEXIST, "%s: holds %s: nothing was written (--force overwrites it)", path,
+		       what);
+}
+
+/* Is it something to be kept, whatever a search for signatures would say?  1: yes; 0: search. */
+static bool refused(enum content c, enum occupied_by what, bool device)
+{
+	switch (c) {
+	case CONTENT_FOREIGN:
+	case CONTENT_XML:
+	case CONTENT_TABLE:
+		return true;
+	case CONTENT_PACK:
+		return what != FOR_PACK;
+	case CONTENT_POOL:
+		return what == FOR_IMAGE;
+	case CONTENT_TEXT: /* on a device it may be anything's rest */
+		return !device;
+	default:
+		return false;
+	}
+}
+
+int occupied_check(const char *path, enum occupied_by what, struct err *err)
+{
+	char found[200];
+	enum content c;
+	struct stat st = { 0 };
+	bool there = !stat(path, &st), device = !S_ISREG(st.st_mode);
+	unsigned major, minor;
+	int r;
+
+	if (what == FOR_METADATA && dev_is_handed_over(path))
+		return 0;
+	r = content_of(path, &c, err);
+	if (r || (!there && !dev_numbers(path, &major, &minor)) ||
+	    (there && device && !S_ISBLK(st.st_mode)))
+		return r;
+	if (dev_in_use(path, NULL) == 1 && what == FOR_METADATA)
+		return 0; /* opening it will say so */
+	if (refused(c, what, device))
+		return refuse(path, content_name(c), err);
+	/* signatures may have survived where a pool or a pack, which fill their place, have been since */
+	if (c == CONTENT_POOL || c == CONTENT_PACK || (c == CONTENT_NOTHING && !device))
+		return 0;
+	r = dev_probe(path, found, sizeof(found), err);
+	if (r < 0)
+		return r;
+	if (r)
+		return refuse(path, found, err);
+	return c == CONTENT_OTHER && what == FOR_PACK ? refuse(path, content_name(c), err) : 0;
+}
+
+int occupied_by_metadata(const char *path, struct err *err)
+{
+	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
+	enum content c;
+	struct io *io;
+	int r = content_of(path, &c, err);
+
+	if (r || (c != CONTENT_POOL && c != CONTENT_FOREIGN))
+		return r;
+	if (!block)
+		return err_nomem(err, "superblock");
+	r = dev_open(path, DEV_SHARED | DEV_BUFFERED, &io, err);
+	if (r < 0)
+		return r;
+	r = io_read(io, block, MBLOCK_SIZE, 0, err);
+	if (!r) {
+		enum csum_kind kind = csum_classify(block, NULL);
+
+		r = kind == CSUM_IS_SUPERBLOCK || kind == CSUM_FOREIGN;
+	}
+	io_free(io);
+	return r;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_OCCUPIED_H
+#define VOLUME_OCCUPIED_H
+/*
+ * The policy of what a writer may overwrite, in one place.  What somebody may miss is refused and
+ * named; the user's --force goes past it.
+ *
+ *	metadata	a thin pool or a device without any known content is overwritten, as callers
+ *			expect.  Refused: what libblkid finds (filesystem, partition table, PV,
+ *			LUKS, RAID, swap), cache or era metadata, packed metadata, XML, a table
+ *			file, and a file of any other text.  A device-mapper device of LVM or Stratis is
+ *			free: they hand over spare devices with stale bytes.
+ *	image		(a device) the same and a thin pool too; LVM's devices are looked at.
+ *	pack		(a file) nothing but an older pack is replaced.
+ *
+ * Dumps have content_let_text_in(), since thin_dump does not link libblkid.
+ */
+#include <stdbool.h>
+
+#include "base/err.h"
+
+enum occupied_by { FOR_METADATA, FOR_IMAGE, FOR_PACK };
+
+/* 0, -EEXIST with the sentence for the user, or another errno. */
+int occupied_check(const char *path, enum occupied_by what, struct err *err);
+
+/* Is there a superblock with a good checksum, of a thin pool, a cache or an era?  1, 0, -errno. */
+int occupied_by_metadata(const char *path, struct err *err);
+
+#endif

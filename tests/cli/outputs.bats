@@ -1,0 +1,223 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What stands where a writer is to write: refused and named, or overwritten.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR"
+	truncate -s 1M meta
+	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o meta
+	cp "$abs_top_srcdir/xml/good/tiny.xml" xml
+	thin_metadata_pack -i meta -o pack
+	printf 'pool: 0 12800 thin-pool meta data 128 0\na: 0 1024 thin pool 1\n' >table
+	truncate -s 6553600 data
+}
+
+# keep FILE: makes the thing that must survive
+make_thing() {
+	rm -f thing
+	truncate -s 20M thing
+	case $1 in
+	ext4) mkfs.ext4 -qF thing ;;
+	xfs) truncate -s 320M thing && mkfs.xfs -q thing ;;
+	swap) mkswap -q thing ;;
+	gpt) echo 'label: gpt' | sfdisk -q thing >/dev/null ;;
+	dos) printf 'label: dos\n,,83\n' | sfdisk -q thing >/dev/null ;;
+	luks)
+		printf 'LUKS\272\276\0\002' | dd of=thing conv=notrunc status=none
+		printf '00112233-4455-6677-8899-aabbccddeeff' | dd of=thing bs=1 seek=168 conv=notrunc status=none
+		;;
+	# label header in sector 1, its checksum as LVM computes it (crc with the seed 0xf597a6cf)
+	pv) python3 - ;;
+	table) cp table thing ;;
+	xml) cp xml thing ;;
+	pack) cp pack thing ;;
+	text) yes 'what I wrote down' | head -c 30000 >thing ;;
+	esac <<-'EOF'
+	import struct
+	t = []
+	for i in range(256):
+	    c = i
+	    for _ in range(8): c = (c >> 1) ^ (0xedb88320 if c & 1 else 0)
+	    t.append(c)
+	body = struct.pack("<I8s", 32, b"LVM2 001") + b"A" * 32 + struct.pack("<Q", 20 << 20) + b"\0" * 64
+	body = body.ljust(512 - 20, b"\0")
+	crc = 0xf597a6cf
+	for b in body: crc = (crc >> 8) ^ t[(crc ^ b) & 255]
+	f = open("thing", "r+b"); f.seek(512)
+	f.write(b"LABELONE" + struct.pack("<QI", 1, crc) + body)
+	EOF
+}
+
+things() {
+	echo luks:LUKS table:'table file' xml:XML pack:packed text:text |
+		sed 's/table:table file/table:table/'
+	command -v mkfs.ext4 >/dev/null && echo ext4:ext4
+	command -v mkfs.xfs >/dev/null && echo xfs:xfs
+	command -v mkswap >/dev/null && echo swap:swap
+	command -v sfdisk >/dev/null && echo gpt:gpt dos:dos
+	command -v python3 >/dev/null && echo pv:LVM2
+	return 0
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	cp --sparse=always "$BATS_FILE_TMPDIR"/* .
+}
+
+# metadata_writers OUTPUT: lines that write metadata there, with no word of force
+metadata_writers() {
+	cat <<-EOF
+	thin_restore -i xml -o $1
+	thin_repair -i meta -o $1
+	thin_shrink --binary --no-copy --nr-blocks 90 -i meta -o $1
+	thin_metadata_unpack -i pack -o $1
+	EOF
+}
+
+# refused COMMAND NAME: exit 1, the name, the way out, and not a byte of it changed
+refused() {
+	sha256sum thing >sum
+	run --separate-stderr bash -c "$1 </dev/null"
+	[ "$status" -eq 1 ] && [[ "$stderr" == *holds*"$2"*"nothing was written (--force overwrites it)" ]] &&
+		sha256sum -c --quiet sum || { echo "$1 over $2: $status $stderr"; return 1; }
+}
+
+@test "every writer of metadata refuses a file that holds something else, and names it" {
+	for t in $(things); do
+		make_thing "${t%%:*}"
+		while read -r c; do
+			refused "$c" "${t#*:}"
+		done < <(metadata_writers thing)
+	done
+}
+
+@test "every writer of metadata overwrites it with --force" {
+	for t in $(things); do
+		while read -r c; do
+			make_thing "${t%%:*}"
+			# table and XML are too small to hold metadata
+			[ "$(stat -c %s thing)" -gt 65536 ] || [[ $c == *unpack* ]] || continue
+			bash -c "$c --force" || { echo "$c over $t"; return 1; }
+			thin_check -q thing
+		done < <(metadata_writers thing)
+	done
+}
+
+@test "a thin pool, a damaged one, what an interrupted run left, and zeros are overwritten as always" {
+	while read -r c; do
+		for state in pool damaged stale zeros; do
+			truncate -s 0 thing
+			truncate -s 1M thing
+			[ $state = zeros ] || cp meta thing
+			[ $state != damaged ] || printf junk | dd of=thing bs=1 seek=400 conv=notrunc status=none
+			# the rest of a filesystem behind a pool's first block: btrfs' magic
+			[ $state != stale ] || printf _BHRfS_M | dd of=thing bs=1 seek=65600 conv=notrunc status=none
+			bash -c "$c" <<<y 2>err || { echo "$c: $state: $(cat err)"; return 1; }
+			thin_check -q thing
+		done
+	done < <(metadata_writers thing)
+}
+
+@test "a packed file replaces a packed file, an empty one and zeros, and nothing else" {
+	for t in $(things); do
+		[ "${t%%:*}" != pack ] || continue
+		make_thing "${t%%:*}"
+		refused "thin_metadata_pack -i meta -o thing" "${t#*:}"
+	done
+	head -c 100000 /dev/urandom >thing
+	refused "thin_metadata_pack -i meta -o thing" 'binary data'
+	# a raw image may begin with zeros
+	{ head -c 2M /dev/zero; echo data; } >thing
+	refused "thin_metadata_pack -i meta -o thing" 'binary data'
+	thin_metadata_pack --force -i meta -o thing
+	cmp pack thing
+	for size in 0 3M; do
+		truncate -s 0 thing
+		truncate -s "$size" thing
+		thin_metadata_pack -i meta -o thing </dev/null
+		cmp pack thing
+	done
+	thin_metadata_pack -i meta -o thing
+}
+
+@test "a dump replaces a dump of any form, and refuses a table, metadata, packed and binary data" {
+	for old in xml human_readable json; do
+		for new in xml human_readable json; do
+			thin_dump -f $old -o thing meta
+			thin_dump -f $new -o thing meta
+			thin_dump -f $new meta | cmp - thing
+			thin_shrink --no-copy --nr-blocks 90 -i xml -o thing
+		done
+	done
+	for t in table:table pack:packed ext4:binary; do
+		make_thing "${t%%:*}"
+		refused "thin_dump -o thing meta" "${t#*:}"
+		refused "thin_shrink --no-copy --nr-blocks 90 -i xml -o thing" "${t#*:}"
+	done
+	cp meta thing
+	refused "thin_dump -o thing meta" 'thin pool metadata'
+	thin_dump --force -o thing meta
+	thin_dump meta | cmp - thing
+	make_thing pack
+	thin_shrink --force --no-copy --nr-blocks 90 -i xml -o thing
+	grep -q superblock thing
+}
+
+loop() {
+	[ "$(id -u)" = 0 ] && command -v losetup >/dev/null || skip "loop devices need root"
+	LOOP=$(losetup -f --show "$1") || skip "no loop device"
+	echo "$LOOP" >>loops
+}
+
+teardown() {
+	cd "$BATS_TEST_TMPDIR"
+	[ ! -f loops ] || xargs -n1 losetup -d <loops
+}
+
+@test "block devices are treated alike, and thin_materialize spares a thin pool too" {
+	make_thing luks
+	loop thing
+	for t in $(things); do
+		case ${t%%:*} in text | xfs) continue ;; esac
+		rm -f new
+		make_thing "${t%%:*}"
+		truncate -s 20M thing
+		cat thing >"$LOOP"
+		ln -f thing new
+		while read -r c; do
+			run --separate-stderr bash -c "$c </dev/null"
+			[ "$status" -eq 1 ] && [[ "$stderr" == *"$LOOP: holds "*"${t#*:}"*--force* ]] ||
+				{ echo "$c: $t: $status $stderr"; return 1; }
+			cmp thing "$LOOP"
+		done < <(metadata_writers "$LOOP"; echo "thin_materialize table a $LOOP")
+	done
+	truncate -s 0 thing
+	truncate -s 20M thing
+	cat thing >"$LOOP"
+	thin_restore -i xml -o "$LOOP"
+	run --separate-stderr thin_materialize table a "$LOOP"
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"thin pool metadata"* ]]
+	thin_check -q "$LOOP"
+}
+
+@test "a device that LVM or Stratis hands over is overwritten, whatever it held" {
+	make_thing ext4
+	loop thing
+	# what sysfs would say of a device-mapper device, in a mount namespace of our own
+	nr=$(stat -c '%Hr:%Lr' "$LOOP" 2>/dev/null) && [ -n "$nr" ] || skip "stat is too old"
+	unshare -m true 2>/dev/null || skip "no mount namespaces"
+	while read -r uuid wanted; do
+		while read -r c; do
+			mkfs.ext4 -qF "$LOOP"
+			run unshare -m bash -c "mount -t tmpfs none /sys/dev/block && mkdir -p /sys/dev/block/$nr/dm &&
+				echo '$uuid' >/sys/dev/block/$nr/dm/uuid && $c"
+			[ "$status" -eq "$wanted" ] || { echo "$uuid: $c: $status $output"; return 1; }
+		done < <(metadata_writers "$LOOP")
+	done <<-'EOF'
+	LVM-2Kq3abcdefghijklmnopqrstuvwxyz012345678901234567890123456789abcd 0
+	stratis-1-private-00112233445566778899aabbccddeeff-physical-originsub 0
+	CRYPT-LUKS2-00112233445566778899aabbccddeeff-root 1
+	EOF
+}
