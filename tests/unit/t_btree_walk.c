@@ -200,7 +200,7 @@ static void shared_root(void)
 	check_str(parts(10), "20* 21* 22*");
 	check_eq(refmap_get(f.refs, 10), 2);
 	check_eq(refmap_get(f.refs, 20), 1);
-	check(walk_multi(f.walk, 10) && !walk_multi(f.walk, 20));
+	check(walk_shared(f.walk, 10) && walk_shared(f.walk, 20));
 	check_eq(walk_attr(f.walk, 22), 5);
 	fini();
 }

@@ -6,6 +6,7 @@
 #include "pool/build/build.h"
 #include "pool/format/format.h"
 #include "pool/format/superblock.h"
+#include "io_fault.h"
 #include "tap.h"
 
 /* --- a story of events, told to the sink, and what it should come to --- */

@@ -7,6 +7,7 @@
 #include "pool/check/check.h"
 #include "pool/check/fix.h"
 #include "pool/format/format.h"
+#include "io_fault.h"
 #include "tap.h"
 
 #define NR_BLOCKS 2048

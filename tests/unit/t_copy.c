@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "dev/dev.h"
+#include "io_fault.h"
 #include "tap.h"
 #include "volume/copy/copy.h"
 #include "volume/copy/impl.h"

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "dev/io.h"
+#include "io_fault.h"
 #include "tap.h"
 
 #define SIZE (3 << 20)

@@ -10,6 +10,7 @@
 #include "pool/pack/pack.h"
 #include "pool/pack/impl.h"
 #include "pool/format/superblock.h"
+#include "io_fault.h"
 #include "tap.h"
 
 static uint64_t random_next(uint64_t *state)

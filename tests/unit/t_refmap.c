@@ -15,7 +15,8 @@ static void counts_go_up_one_by_one(void)
 	check_eq(refmap_get(m, 36), 0);
 	check_eq(refmap_get(m, 38), 0);
 	check_eq(refmap_nr_allocated(m), 1);
-	check_eq(refmap_nr_overflow(m), 1);
+	check_eq(refmap_find_pair_11(m, 0), 37);
+	check_eq(refmap_find_pair_11(m, 38), 1000);
 	refmap_free(m);
 }
 
@@ -121,9 +122,8 @@ static void bitmaps_are_the_format_s(void)
 	check_eq(used, 5);
 	check_eq(free_at, 0);
 	check(!memcmp(bits, "\0\0\x70\x01\0\x02\0\x20\0", 9));
-	check(refmap_same_bitmap(m, 0, bits));
-	bits[30] |= 1; /* past nr_blocks */
-	check(!refmap_same_bitmap(m, 0, bits));
+	for (unsigned i = 9; i < sizeof(bits); i++)
+		check_eq(bits[i], 0);
 	refmap_free(m);
 }
 

@@ -4,6 +4,7 @@
 #include "dumb.h"
 #include "pool/build/build.h"
 #include "pool/space/shrink.h"
+#include "io_fault.h"
 #include "tap.h"
 
 /* --- a random pool as a list of events --- */

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "dev/stream.h"
+#include "io_fault.h"
 #include "tap.h"
 
 #define NR 5000 /* blocks of the device */

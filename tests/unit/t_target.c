@@ -2,6 +2,7 @@
 /* The thin target, one behaviour at a time; t_target_model does everything in any order. */
 #include <errno.h>
 
+#include "io_fault.h"
 #include "tap.h"
 #include "volume/target/target.h"
 

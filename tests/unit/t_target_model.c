@@ -16,6 +16,7 @@
 
 #include "base/overflow.h"
 #include "pool/check/check.h"
+#include "io_fault.h"
 #include "tap.h"
 #include "volume/target/target.h"
 

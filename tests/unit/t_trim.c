@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "pool/space/trim.h"
+#include "io_fault.h"
 #include "tap.h"
 
 #define BLOCK_LEN 65536ull

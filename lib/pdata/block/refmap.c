@@ -494,39 +494,9 @@ void refmap_from_bitmap(struct refmap *m, uint64_t index, const uint8_t bits[408
 	}
 }
 
-bool refmap_same_bitmap(const struct refmap *m, uint64_t index, const uint8_t bits[4080])
-{
-	const uint64_t *w = m->word + index * BITMAP_WORDS;
-	uint64_t differ = 0;
-	le64 v;
-
-	for (unsigned i = 0; i < BITMAP_WORDS; i++) {
-		memcpy(&v, bits + (size_t)i * 8, 8);
-		differ |= w[i] ^ le64_get(v);
-	}
-	return !differ;
-}
-
 uint64_t refmap_word(const struct refmap *m, uint64_t i)
 {
 	return i < m->nr_words ? m->word[i] : 0;
-}
-
-uint64_t refmap_find_difference(const struct refmap *a, const struct refmap *b, uint64_t from)
-{
-	uint64_t i = from / WORD_ENTRIES, keep = ~0ull << 2 * (from % WORD_ENTRIES), x, at;
-
-	for (; i < a->nr_words; i++, keep = ~0ull) {
-		/* pairs that differ, and pairs that may differ in what is beyond three */
-		x = a->word[i] ^ b->word[i];
-		x = ((x | x >> 1) | (a->word[i] & a->word[i] >> 1)) & LOW & keep;
-		for (; x; x &= x - 1) {
-			at = i * WORD_ENTRIES + (unsigned)__builtin_ctzll(x) / 2;
-			if (at < a->nr_blocks && refmap_get(a, at) != refmap_get(b, at))
-				return at;
-		}
-	}
-	return a->nr_blocks;
 }
 
 uint64_t refmap_find_pair_11(const struct refmap *m, uint64_t from)
@@ -541,15 +511,6 @@ uint64_t refmap_find_pair_11(const struct refmap *m, uint64_t from)
 			return i * WORD_ENTRIES + (unsigned)__builtin_ctzll(hit) / 2;
 	}
 	return m->nr_blocks;
-}
-
-uint64_t refmap_nr_overflow(const struct refmap *m)
-{
-	uint64_t n = 0;
-
-	for (uint64_t i = 0; i < m->nr_words; i++)
-		n += (unsigned)__builtin_popcountll(m->word[i] & (m->word[i] >> 1) & LOW);
-	return n;
 }
 
 int refmap_each_overflow(const struct refmap *m, int (*fn)(void *ctx, uint64_t b, uint32_t count),

@@ -47,8 +47,7 @@ uint64_t refmap_find_free(const struct refmap *m, uint64_t from);
 /* First block >= @from with a non-zero count, or nr_blocks. */
 uint64_t refmap_find_used(const struct refmap *m, uint64_t from);
 
-/* Number of blocks with a count of three or more, and the first such block >= @from (or nr_blocks). */
-uint64_t refmap_nr_overflow(const struct refmap *m);
+/* First block >= @from with a count of three or more, or nr_blocks. */
 uint64_t refmap_find_pair_11(const struct refmap *m, uint64_t from);
 
 /*
@@ -64,12 +63,6 @@ void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080]
  * a range that had no counts above two before.
  */
 void refmap_from_bitmap(struct refmap *m, uint64_t index, const uint8_t bits[4080]);
-/* Are these the bits that refmap_to_bitmap() would write?  By whole words. */
-bool refmap_same_bitmap(const struct refmap *m, uint64_t index, const uint8_t bits[4080]);
-
-/* First block >= @from whose counts in two maps of the same size differ, or nr_blocks. */
-uint64_t refmap_find_difference(const struct refmap *a, const struct refmap *b, uint64_t from);
-
 /* The 32 pairs of blocks [32 * i, ...) as they are on disk; 0 past the end. */
 uint64_t refmap_word(const struct refmap *m, uint64_t i);
 

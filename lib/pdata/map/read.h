@@ -38,12 +38,4 @@ typedef int sm_bitmap_fn(void *ctx, unsigned worker, uint64_t index, const struc
 int sm_read_bitmaps(struct stream *s, const struct sm_index *x, sm_bitmap_fn *fn, void *ctx,
 		    struct err *err);
 
-/*
- * Reads a whole map into memory: *out has all counts.  @metadata: the metadata map (its
- * index is a block), else the data map.  Any damage is an error that names the block:
- * -EBADMSG, -EUCLEAN.  Memory: that of the refmap.
- */
-int sm_load(struct stream *s, const struct sm_root *root, bool metadata, struct refmap **out,
-	    struct err *err);
-
 #endif

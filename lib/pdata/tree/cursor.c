@@ -172,12 +172,6 @@ void btree_cursor_seek(struct btree_cursor *c, uint64_t first, uint64_t last)
 	restart(c);
 }
 
-void btree_cursor_set_root(struct btree_cursor *c, mblock_t root)
-{
-	c->root = root;
-	btree_cursor_seek(c, 0, UINT64_MAX);
-}
-
 static int by_block(const void *va, const void *vb)
 {
 	const struct slot_order *a = va, *b = vb;

@@ -70,9 +70,6 @@ void btree_cursor_free(struct btree_cursor *c);
 /* Before the first entry with a key in [@first, @last]; nothing outside is given or read ahead. */
 void btree_cursor_seek(struct btree_cursor *c, uint64_t first, uint64_t last);
 
-/* The same cursor on another tree of the same kind, before its first entry. */
-void btree_cursor_set_root(struct btree_cursor *c, mblock_t root);
-
 /*
  * The next entries.  Returns 1, 0 at the end, or a negative errno with block and key range
  * in @err.  After damage (-EBADMSG, -EUCLEAN, or -EIO of a block that could not be read)

@@ -96,11 +96,6 @@ bool walk_shared(const struct walk *w, mblock_t block)
 	return block < w->s.nr_blocks && (w->flag[block] & (WALK_MULTI | WALK_INHERIT));
 }
 
-bool walk_multi(const struct walk *w, mblock_t block)
-{
-	return block < w->s.nr_blocks && (w->flag[block] & WALK_MULTI);
-}
-
 uint32_t walk_attr(const struct walk *w, mblock_t block)
 {
 	return ~w->nattr[block];

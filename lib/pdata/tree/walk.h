@@ -96,8 +96,6 @@ int walk_underfull(struct walk *w, mblock_t **list, size_t *nr, struct err *err)
 int walk_height(const struct walk *w, mblock_t block);
 /* Is the node reached on more than one path (two pointers to it or to a node above it)? */
 bool walk_shared(const struct walk *w, mblock_t block);
-/* Has it more than one pointer to it (roots count as pointers)? */
-bool walk_multi(const struct walk *w, mblock_t block);
 /* The least attr of the node's owners. */
 uint32_t walk_attr(const struct walk *w, mblock_t block);
 /*

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "dev/io.h"
+#include "base/vec.h"
+#include "io_fault.h"
 
 enum kind { READ, WRITE, FLUSH, NR_KINDS };
 
@@ -72,21 +73,6 @@ static int refuse(const struct io *io, int code, const char *what, uint64_t len,
 		       (unsigned long long)len, (unsigned long long)at);
 }
 
-static int grow(void *array, size_t *cap, size_t nr, size_t size)
-{
-	size_t want = *cap ? *cap * 2 : 64;
-	void *p;
-
-	if (nr < *cap)
-		return 0;
-	p = reallocarray(*(void **)array, want, size);
-	if (!p)
-		return -ENOMEM;
-	*(void **)array = p;
-	*cap = want;
-	return 0;
-}
-
 static int record_write(struct io_fault *f, const void *buf, uint64_t len, uint64_t at)
 {
 	CLEANUP(free_ptr) char *copy = NULL;
@@ -100,7 +86,7 @@ static int record_write(struct io_fault *f, const void *buf, uint64_t len, uint6
 	}
 	pthread_mutex_lock(&f->lock);
 	if (f->recording) {
-		r = grow(&f->record, &f->cap_records, f->nr_records, sizeof(*f->record));
+		r = vec_reserve(f->record, f->cap_records, f->nr_records + 1);
 		if (r == 0)
 			f->record[f->nr_records++] = (struct record){ at, len, steal_ptr(&copy) };
 	}
@@ -140,7 +126,7 @@ static int fault_flush(struct io *io, struct err *err)
 		return err_sys(err, r, "%s: flushing what was written", io->name);
 	pthread_mutex_lock(&f->lock);
 	if (f->recording) {
-		r = grow(&f->group_end, &f->cap_groups, f->nr_groups, sizeof(*f->group_end));
+		r = vec_reserve(f->group_end, f->cap_groups, f->nr_groups + 1);
 		if (r == 0)
 			f->group_end[f->nr_groups++] = f->nr_records;
 	}
