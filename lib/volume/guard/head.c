@@ -19,10 +19,24 @@ bool head_is_text(const struct head *h)
 	return h->len;
 }
 
+/* The byte order mark or the first character of XML in 16-bit characters. */
+static bool is_utf16_xml(const struct head *h)
+{
+	static const char *const first[] = { "\xff\xfe<", "\xfe\xff\0<", "<\0?", "\0<\0?" };
+	static const size_t len[] = { 3, 4, 3, 4 };
+
+	for (size_t i = 0; i < sizeof(len) / sizeof(len[0]); i++)
+		if (h->len > len[i] && !memcmp(h->data, first[i], len[i]))
+			return true;
+	return false;
+}
+
 bool head_is_xml(const struct head *h)
 {
 	size_t i = h->len >= 3 && !memcmp(h->data, "\xef\xbb\xbf", 3) ? 3 : 0;
 
+	if (is_utf16_xml(h))
+		return true;
 	while (i < h->len && isspace(h->data[i]))
 		i++;
 	return i < h->len && h->data[i] == '<' && head_is_text(h);

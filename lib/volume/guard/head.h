@@ -14,7 +14,7 @@ struct head {
 bool head_is_zero(const struct head *h);
 /* Text has no control characters but white space; bytes above 127 may be UTF-8. */
 bool head_is_text(const struct head *h);
-/* Text whose first character is '<'. */
+/* Text whose first character is '<', in 8-bit or 16-bit characters. */
 bool head_is_xml(const struct head *h);
 /* Text with a line of a dm table that is of a thin pool or a thin device. */
 bool head_is_table(const struct head *h);

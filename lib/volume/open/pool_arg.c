@@ -1,24 +1,63 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a POOL argument is.  Only the first 4096 bytes are looked at: the magic of a superblock,
- * the first character of XML, zeros, or text.
+ * What a POOL argument is.  The first 4096 bytes tell: the magic of a superblock, the first
+ * character of XML, zeros, or text.  Where they tell nothing, the first MiB is looked at: a pool
+ * whose block 0 is damaged has other blocks there, anything else is named and refused.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "dev/signature.h"
+#include "pdata/block/csum.h"
 #include "pool/format/format.h"
 #include "volume/guard/head.h"
 #include "volume/open/table.h"
 
-/* The first block; from a block device below the page cache, which may be stale. */
-static int head_read(const char *path, struct head *h, struct err *err)
+#define START_LEN ((size_t)1 << 20)
+
+/* The beginning of a file or device. */
+struct start {
+	unsigned char *data; /* START_LEN, aligned */
+	size_t all;	     /* bytes read so far */
+	struct head block;   /* the first block */
+	int fd;
+	bool is_device;
+};
+
+/* Reads until @want bytes are there, or the file ends. */
+static int start_fill(struct start *h, size_t want)
 {
-	CLEANUP(close_fd) int fd = -1;
+	while (h->all < want) {
+		ssize_t n = pread(h->fd, h->data + h->all, want - h->all, (off_t)h->all);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		h->all += (size_t)n;
+	}
+	h->block = (struct head) { h->data, MIN(h->all, (size_t)MBLOCK_SIZE) };
+	return 0;
+}
+
+static void start_close(struct start *h)
+{
+	if (h->fd >= 0)
+		close(h->fd);
+}
+
+/* The first block; from a block device below the page cache, which may be stale. */
+static int start_open(const char *path, struct start *h, struct err *err)
+{
 	struct stat st;
-	ssize_t n;
+	int r;
 
 	if (stat(path, &st)) {
 		if (errno == ENOENT || errno == ENOTDIR)
@@ -27,85 +66,157 @@ static int head_read(const char *path, struct head *h, struct err *err)
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return err_set(err, -ENODEV, "Not a block device or regular file '%s'.", path);
-	if (S_ISBLK(st.st_mode))
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
-	if (fd < 0)
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
+	h->is_device = S_ISBLK(st.st_mode);
+	if (h->is_device)
+		h->fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+	if (h->fd < 0)
+		h->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (h->fd < 0)
 		return err_sys(err, -errno, "%s", path);
-	while (h->len < MBLOCK_SIZE) {
-		n = pread(fd, h->data + h->len, MBLOCK_SIZE - h->len, (off_t)h->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, -errno, "%s: first block", path);
-		if (!n)
-			break;
-		h->len += (size_t)n;
-	}
-	return 0;
+	r = start_fill(h, MBLOCK_SIZE);
+	return r < 0 ? err_sys(err, r, "%s: first block", path) : 0;
 }
 
-static int kind_of(const char *path, enum pool_kind *kind, struct err *err)
+/* Is one of the blocks after the first a block of a pool's metadata? */
+static bool start_has_pool_blocks(const struct start *h)
 {
-	CLEANUP(free_ptr) void *buf = aligned_alloc(MBLOCK_SIZE, MBLOCK_SIZE);
+	for (size_t b = 1; (b + 1) * MBLOCK_SIZE <= h->all; b++) {
+		const void *block = h->data + b * MBLOCK_SIZE;
+		enum csum_kind kind =
+			block_own_nr(block) == b ? csum_classify(block, NULL) : CSUM_NONE;
+
+		if (kind == CSUM_IS_NODE || kind == CSUM_IS_BITMAP || kind == CSUM_IS_INDEX)
+			return true;
+	}
+	return false;
+}
+
+/* Block 0 is no superblock of a pool.  Damaged, unformatted, or something else? */
+static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p, struct err *err)
+{
+	(void)start_fill(h, START_LEN); /* what cannot be read does not help to tell */
+	p->kind = head_is_zero(&h->block) ? POOL_UNFORMATTED : POOL_METADATA;
+	if (start_has_pool_blocks(h))
+		return 0;
+	p->foreign = signature_name(h->data, MIN(h->all, (size_t)SIGNATURE_LEN));
+	if (p->foreign)
+		return err_set(err, -EUCLEAN, "%s: this is not a thin pool's metadata; it holds %s",
+			       path, p->foreign);
+	if (p->kind == POOL_UNFORMATTED) {
+		p->foreign = "zeros";
+		return 0;
+	}
+	p->foreign = "something unknown";
+	return err_set(
+		err, -EUCLEAN,
+		"%s: this does not look like a thin pool's metadata: none of its first %zu "
+		"blocks belongs to a pool.  Is it the data device, or a thin device? Give the "
+		"pool's metadata device (LVM calls it VG/POOL_tmeta).  If the beginning of the "
+		"metadata was overwritten, thin_repair looks at all of the rest",
+		path, h->all / MBLOCK_SIZE);
+}
+
+/* A thin target's name as a word; "something" has none. */
+static bool names_thin_target(const struct start *h)
+{
+	const unsigned char *at = h->data, *end = h->data + h->all;
+
+	while ((at = memmem(at, (size_t)(end - at), "thin", 4))) {
+		const unsigned char *after = at + 4;
+
+		if (end - after >= 5 && !memcmp(after, "-pool", 5))
+			after += 5;
+		if (at > h->data && isspace(at[-1]) && (after == end || isspace(*after)))
+			return true;
+		at = after;
+	}
+	return false;
+}
+
+/* A table is short, lies in a file and has a line of a thin target. */
+static int kind_of_text(struct start *h, const char *path, struct pool_arg *p, struct err *err)
+{
+	if (!h->is_device && !start_fill(h, START_LEN) && names_thin_target(h)) {
+		p->kind = POOL_TABLE;
+		return 0;
+	}
+	if (h->all < MBLOCK_SIZE)
+		return err_set(
+			err, -EUCLEAN,
+			"%s: Metadata device/file too small.  Is this binary metadata?  (Nor is "
+			"it a table file: it has no thin-pool line.)",
+			path);
+	p->foreign = "text that is neither XML nor a table";
+	return err_set(
+		err, -EUCLEAN,
+		"%s: this is not a thin pool's metadata; it begins with text that is neither XML "
+		"nor a table.  Is it the data device, or a thin device? Give the pool's metadata "
+		"device (LVM calls it VG/POOL_tmeta)",
+		path);
+}
+
+/* Sets p->kind, and p->foreign where it fails because something else is there. */
+static int kind_of(const char *path, struct pool_arg *p, struct err *err)
+{
+	CLEANUP(free_ptr) void *buf = aligned_alloc(MBLOCK_SIZE, START_LEN);
 	const struct disk_superblock *sb = buf;
-	struct head h = { .data = buf };
+	CLEANUP(start_close) struct start h = { .data = buf, .fd = -1 };
 	int r;
 
 	if (!buf)
 		return err_nomem(err, "first block");
 	memset(buf, 0, MBLOCK_SIZE);
-	r = head_read(path, &h, err);
+	r = start_open(path, &h, err);
 	if (r < 0)
 		return r;
-	if (h.len == MBLOCK_SIZE && le64_get(sb->magic) == THIN_MAGIC)
-		*kind = POOL_METADATA;
-	else if (head_is_xml(&h))
-		*kind = POOL_XML;
-	else if (head_is_text(&h) && (h.len == MBLOCK_SIZE || memmem(h.data, h.len, "thin", 4)))
-		*kind = POOL_TABLE;
-	else if (head_is_text(&h))
+	p->kind = POOL_METADATA;
+	if (h.block.len == MBLOCK_SIZE && le64_get(sb->magic) == THIN_MAGIC)
+		return 0;
+	if (head_is_xml(&h.block)) {
+		p->kind = POOL_XML;
+		return 0;
+	}
+	if (head_is_text(&h.block))
+		return kind_of_text(&h, path, p, err);
+	if (h.block.len < MBLOCK_SIZE && !signature_name(h.data, h.block.len))
 		return err_set(err, -EUCLEAN,
-			       "%s: Metadata device/file too small.  Is this binary metadata?  (Nor is "
-			       "it a table file: it has no thin-pool line.)",
+			       "%s: Metadata device/file too small.  Is this binary metadata?",
 			       path);
-	else if (h.len < MBLOCK_SIZE)
-		return err_set(err, -EUCLEAN,
-			       "%s: Metadata device/file too small.  Is this binary metadata?", path);
-	else
-		*kind = head_is_zero(&h) ? POOL_UNFORMATTED : POOL_METADATA;
-	return 0;
+	return kind_of_unknown(&h, path, p, err);
 }
 
 /* The metadata that a table names; a mistake there is one of the table's pool line. */
-static int open_from_table(struct pool_arg *p, struct err *err)
+static int open_from_table(struct pool_arg *p, bool damaged, struct err *err)
 {
 	const struct table *t = p->table;
-	int r = kind_of(t->metadata, &p->kind, err);
+	int r = kind_of(t->metadata, p, err);
 
 	if (!r && p->kind == POOL_TABLE)
 		r = err_set(err, -EINVAL,
 			    "'%s' is text and no metadata: META of a thin-pool line must be a "
 			    "metadata device, or a file that holds one",
 			    t->metadata);
+	if (damaged && p->foreign)
+		r = 0;
 	if (r < 0)
 		return err_prefix(err, r, "%s: line %u", t->path, t->pool_line);
 	p->metadata = strdup(t->metadata);
 	return p->metadata ? 0 : err_nomem(err, "path of the metadata");
 }
 
-int pool_arg_open(const char *path, struct pool_arg *out, struct err *err)
+static int arg_open(const char *path, bool damaged, struct pool_arg *out, struct err *err)
 {
 	struct pool_arg p = { 0 };
-	int r = kind_of(path, &p.kind, err);
+	int r = kind_of(path, &p, err);
 
+	if (damaged && p.foreign)
+		r = 0;
 	if (r < 0)
 		return r;
 	if (p.kind == POOL_TABLE) {
 		r = table_read(path, &p.table, err);
 		if (!r)
-			r = open_from_table(&p, err);
+			r = open_from_table(&p, damaged, err);
 	} else {
 		p.metadata = strdup(path);
 		if (!p.metadata)
@@ -119,24 +230,49 @@ int pool_arg_open(const char *path, struct pool_arg *out, struct err *err)
 	return 0;
 }
 
+int pool_arg_open(const char *path, struct pool_arg *out, struct err *err)
+{
+	return arg_open(path, false, out, err);
+}
+
+int pool_arg_open_damaged(const char *path, struct pool_arg *out, struct err *err)
+{
+	return arg_open(path, true, out, err);
+}
+
+int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err)
+{
+	if (code != -EUCLEAN || !p->foreign)
+		return code;
+	return err_set(
+		err, -EINVAL,
+		"%s: nothing could be saved: nothing of a thin pool's metadata was found; it holds "
+		"%s.  Give the pool's "
+		"metadata device (LVM calls it VG/POOL_tmeta), not its data device or a thin "
+		"device",
+		p->metadata, p->foreign);
+}
+
 void pool_arg_fini(struct pool_arg *p)
 {
 	free(p->metadata);
 	table_free(p->table);
-	*p = (struct pool_arg){ 0 };
+	*p = (struct pool_arg) { 0 };
 }
 
 int pool_arg_readable(const struct pool_arg *p, bool xml_too, struct err *err)
 {
 	if (p->kind == POOL_XML && !xml_too)
-		return err_set(err, -EINVAL,
-			       "%s: This looks like XML.  This tool only supports the binary metadata "
-			       "format.",
-			       p->metadata);
+		return err_set(
+			err, -EINVAL,
+			"%s: This looks like XML.  This tool only supports the binary metadata "
+			"format.",
+			p->metadata);
 	if (p->kind == POOL_UNFORMATTED)
-		return err_set(err, -ENODATA,
-			       "%s: the first block is all zero: the pool was never formatted (or its "
-			       "superblock was wiped: thin_repair can tell)",
-			       p->metadata);
+		return err_set(
+			err, -ENODATA,
+			"%s: the first block is all zero: the pool was never formatted (or its "
+			"superblock was wiped: thin_repair can tell)",
+			p->metadata);
 	return 0;
 }

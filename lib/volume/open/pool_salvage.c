@@ -55,13 +55,14 @@ int pool_salvage_open(const char *path, const struct pool_salvage_options *opt,
 	struct salvage_options o = opt->salvage;
 	int r;
 
-	*out = (struct pool_salvage){ 0 };
-	r = pool_arg_open(path, &out->arg, err);
+	*out = (struct pool_salvage) { 0 };
+	r = pool_arg_open_damaged(path, &out->arg, err);
 	if (r < 0)
 		return r;
 	if (out->arg.kind == POOL_XML)
 		return err_set(err, -EINVAL,
-			       "This looks like XML.  This tool only supports the binary metadata format.");
+			       "This looks like XML.  This tool only supports the binary metadata "
+			       "format.");
 	r = collect_hints(opt, out->arg.table, &o, err);
 	if (!r)
 		r = dev_open(out->arg.metadata, 0, &out->io, err);
@@ -70,7 +71,8 @@ int pool_salvage_open(const char *path, const struct pool_salvage_options *opt,
 	out->jobs = jobs_new(opt->nr_jobs);
 	if (!out->jobs)
 		return err_nomem(err, "workers");
-	return salvage_new(out->io, out->jobs, &o, &out->salvage, err);
+	r = salvage_new(out->io, out->jobs, &o, &out->salvage, err);
+	return pool_arg_nothing_found(&out->arg, r, err);
 }
 
 void pool_salvage_close(struct pool_salvage *p)
@@ -80,5 +82,5 @@ void pool_salvage_close(struct pool_salvage *p)
 		jobs_free(p->jobs);
 	io_free(p->io);
 	pool_arg_fini(&p->arg);
-	*p = (struct pool_salvage){ 0 };
+	*p = (struct pool_salvage) { 0 };
 }

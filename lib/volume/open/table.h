@@ -52,15 +52,24 @@ struct pool_arg {
 	enum pool_kind kind; /* never POOL_TABLE after pool_arg_open() */
 	char *metadata;	     /* path of the metadata device or XML file */
 	struct table *table; /* when the argument was a table (kind is then what its metadata is) */
+	const char *foreign; /* open_damaged: what is there instead, or NULL; static */
 };
 
 /*
  * Looks at @path (opened shared, read only, closed again).  Contents that are none of them
- * count as metadata (damaged), unless they are text: then the table parser's error is the error.
+ * count as metadata (damaged) where the first MiB has blocks of a pool; a table's mistakes are
+ * the table parser's error; anything else (a filesystem, the data device) is named and refused.
  * Messages for missing, non-file and too small inputs are those of cli-contract.md 1.4; the codes
  * are -ENOENT, -ENODEV and -EUCLEAN.  Undone by pool_arg_fini() when it returned 0.
  */
 int pool_arg_open(const char *path, struct pool_arg *out, struct err *err);
+/* For commands that search all of the device: foreign contents count as damaged metadata. */
+int pool_arg_open_damaged(const char *path, struct pool_arg *out, struct err *err);
+/*
+ * After salvage_new() gave @code: where nothing was found and the contents are foreign, @err says
+ * so and -EINVAL is returned, else @code.
+ */
+int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err);
 void pool_arg_fini(struct pool_arg *p);
 
 /*

@@ -130,6 +130,7 @@ static int open_salvage(struct volume *v, struct jobs *jobs, struct err *err)
 		so.data_sectors = v->arg.table->pool_length;
 	}
 	r = salvage_new(v->metadata, jobs, &so, &v->salvage, err);
+	r = pool_arg_nothing_found(&v->arg, r, err);
 	if (r < 0)
 		return r;
 	r = map_source_events(drive_salvage, NULL, v, v->dev_id, &info, &v->map.source, err);
@@ -232,7 +233,8 @@ int volume_open(struct volume *v, const struct volume_options *opt, struct jobs 
 	int r;
 
 	*v = (struct volume){ 0 };
-	r = pool_arg_open(opt->pool, &v->arg, err);
+	r = opt->repair ? pool_arg_open_damaged(opt->pool, &v->arg, err) :
+			  pool_arg_open(opt->pool, &v->arg, err);
 	if (r < 0)
 		return r;
 	if (opt->repair && v->arg.kind != POOL_XML)
