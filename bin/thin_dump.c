@@ -32,9 +32,11 @@ static const struct opt opts[] = {
 	{ 0, "no-shared", ARG_NONE, NULL,
 	  "write shared mappings into each device, not once as a <def>", OPT_NO_SHARED },
 	{ 0, "skip-mappings", ARG_NONE, NULL, "devices without their mappings", OPT_SKIP },
-	{ 0, "transaction-id", ARG_REQUIRED, "N", "say so in the header", OPT_TRANSACTION },
-	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "say so in the header", OPT_BLOCK_SIZE },
-	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "say so in the header", OPT_NR_BLOCKS },
+	{ 0, "transaction-id", ARG_REQUIRED, "N", "use N as the transaction id in the header", OPT_TRANSACTION },
+	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS",
+	  "use SECTORS as the data block size in the header", OPT_BLOCK_SIZE },
+	{ 0, "nr-data-blocks", ARG_REQUIRED, "N",
+	  "use N as the number of data blocks in the header", OPT_NR_BLOCKS },
 	{ 0, "force", ARG_NONE, NULL, "replace FILE although it holds something else than a dump",
 	  OPT_FORCE },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
@@ -106,7 +108,7 @@ static void parse_block_size(struct dump *d)
 	d->overrides.data_block_size = cli_u64(&d->cli, "--data-block-size");
 	if (!data_block_size_ok(d->overrides.data_block_size))
 		cli_usage_error(&d->cli,
-				"--data-block-size: %s is none: multiples of %d sectors from %d to %d",
+				"--data-block-size: '%s' is not a valid block size: it must be a multiple of %d sectors from %d to %d",
 				d->cli.arg, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
 				DATA_BLOCK_SECTORS_MAX);
 }

@@ -16,7 +16,7 @@ enum { OPT_NO_HEADERS = 256, OPT_SORT, OPT_JOBS };
 
 static const struct opt opts[] = {
 	{ 'o', "format", ARG_REQUIRED, "FIELDS|json",
-	  "columns, separated by commas; or json for the output form (may be given besides)", 'o' },
+	  "columns, separated by commas; or json for the output form (can be combined with a column list)", 'o' },
 	{ 0, "sort", ARG_REQUIRED, "[-]FIELD", "sort by a field, with - from the greatest down",
 	  OPT_SORT },
 	{ 0, "no-headers", ARG_NONE, NULL, "no line of headings", OPT_NO_HEADERS },

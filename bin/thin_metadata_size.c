@@ -122,6 +122,19 @@ static void check_request(struct cli *c, const struct request *r)
 		cli_usage_error(c, "pool size must be larger than block size");
 }
 
+/* More than the kernel can use is of no use; that the pool may fill it up is worth a word. */
+static void note_limit(struct cli *c, const struct request *r)
+{
+	uint64_t wanted = size_blocks_wanted(r->pool.bytes / r->block.bytes, r->nr_thins);
+
+	if (wanted > MAX_METADATA_BLOCKS)
+		cli_note(c,
+			 "note: this is the largest metadata device that the format allows; the pool "
+			 "may need %.1f GiB and then becomes read-only when it is full: take larger "
+			 "blocks or fewer devices",
+			 (double)wanted * MBLOCK_SIZE / (1 << 30));
+}
+
 static void print_answer(const struct request *r)
 {
 	uint64_t blocks = size_metadata_blocks(r->pool.bytes / r->block.bytes, r->nr_thins);
@@ -157,5 +170,6 @@ int main(int argc, char **argv)
 	parse_options(&cli, &r);
 	check_request(&cli, &r);
 	print_answer(&r);
+	note_limit(&cli, &r);
 	return cli_finish(&cli, EXIT_DONE);
 }

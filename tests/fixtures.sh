@@ -288,7 +288,8 @@ case $me in /*) ;; *) me=$PWD/$me ;; esac
 # In memory where there is plenty: thousands of small syncs cost minutes on a busy disk.
 place=$PWD
 [ "$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')" -gt 4000000 ] 2>/dev/null && place=/dev/shm
-work=$(mktemp -d "$place/fixtures.XXXXXX") || exit 99
+work=$(mktemp -d "$place/fixtures.XXXXXX" 2>/dev/null) || work=$(mktemp -d "$PWD/fixtures.XXXXXX" 2>/dev/null) ||
+	work=$(mktemp -d) || { echo "Bail out! no folder to work in can be made"; exit 99; }
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 cd "$work" || exit 99

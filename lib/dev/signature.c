@@ -6,7 +6,7 @@
 static const struct {
 	uint32_t offset;
 	uint8_t len;
-	const char *magic;
+	char magic[11]; /* bytes and the NUL of the literal */
 	const char *name;
 } table[] = {
 	/* metadata of other device-mapper targets: the u64 at byte 32 of block 0 */

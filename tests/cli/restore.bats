@@ -241,8 +241,11 @@ make_xml() {
 	mkfifo ff
 	for signal in KILL INT TERM; do
 		# in a job of its own, so that SIGINT is not ignored
-		(set -m; thin_restore -i ff -o out & echo $! >pid; wait $! 2>/dev/null) &
+		rm -f pid
+		(set -m; thin_restore -i ff -o out & echo $! >new; mv new pid; wait $! 2>/dev/null) &
 		exec 7>ff
+		# the reader opens the fifo before the shell has written its number down
+		for ((i = 0; i < 200; i++)); do [ -s pid ] && break; sleep 0.05; done
 		head -c 1500000 big.xml >&7
 		sleep 0.2
 		kill -$signal "$(cat pid)"

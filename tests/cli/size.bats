@@ -114,3 +114,12 @@ refuses() {
 	[[ "$output" =~ ^thin_metadata_size\ -\ ([0-9]+)\ sectors\ estimated\  ]]
 	[ "${BASH_REMATCH[1]}" = 1064 ]
 }
+
+@test "thin_metadata_size: what exceeds the format's maximum is noted on standard error" {
+	run --separate-stderr thin_metadata_size -b64k -s1e -m1 -n
+	[ "$status" -eq 0 ]
+	[ "$output" = 33292800 ]
+	[[ "$stderr" == *"largest metadata device that the format allows"*"larger"*blocks* ]]
+	run --separate-stderr thin_metadata_size -b64k -s1t -m1000 -n
+	[ -z "$stderr" ]
+}

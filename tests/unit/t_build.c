@@ -457,9 +457,9 @@ static void refusals(void)
 	refused(r_time, -EINVAL, "time 10 is above the pool's time 9");
 	refused(r_dev_time, -EINVAL, "device 1: its snapshot time 10");
 	refused(r_dev_id, -EINVAL, "highest id is 16777215");
-	refused(r_twice, -EINVAL, "device 1 stands there twice");
-	refused(r_def_twice, -EINVAL, "def 1 stands there twice");
-	refused(r_no_def, -EINVAL, "def 8 that is not there");
+	refused(r_twice, -EINVAL, "device 1 is defined twice");
+	refused(r_def_twice, -EINVAL, "def 1 is defined twice");
+	refused(r_no_def, -EINVAL, "ref to undefined def 8");
 	refused(r_grammar, -EINVAL, "out of order");
 	refused(r_block_size, -EINVAL, "invalid data block size");
 	refused(r_big, -ERANGE, "more than the format's limit");

@@ -53,7 +53,7 @@ uint64_t refmap_find_pair_11(const struct refmap *m, uint64_t from);
 /*
  * Writes the counts of blocks [index * 16320, ...) as the 4080 bytes of an on-disk bitmap
  * (entries at or past nr_blocks are 0).  *nr_used: entries with a non-zero count.
- * *first_free: position of the first zero entry below nr_blocks, else 0 entries seen.
+ * *first_free: index of the first free entry in this bitmap; 0 when none below nr_blocks is free.
  */
 void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080], uint32_t *nr_used,
 		      uint32_t *first_free);

@@ -72,7 +72,7 @@ static int do_begin_def(struct build *b, uint64_t name, struct err *err)
 	int r = build_defs_begin(&b->defs, name);
 
 	if (r == -EEXIST)
-		return err_set(err, -EINVAL, "def %llu stands there twice", (unsigned long long)name);
+		return err_set(err, -EINVAL, "def %llu is defined twice", (unsigned long long)name);
 	if (r < 0)
 		return err_nomem(err, "shared parts");
 	b->def_name = name;
@@ -183,7 +183,7 @@ static int do_ref(struct build *b, uint64_t name, struct err *err)
 	int r = 0;
 
 	if (!def)
-		return err_set(err, -EINVAL, "device %u: ref to a def %llu that is not there",
+		return err_set(err, -EINVAL, "device %u: ref to undefined def %llu",
 			       b->dev.dev_id, (unsigned long long)name);
 	for (uint32_t i = begin; !r && i < end; i++) {
 		l = build_defs_leaf(&b->defs, i);

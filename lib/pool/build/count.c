@@ -117,7 +117,7 @@ static int count_ref(void *ctx, uint64_t name, struct err *err)
 	const struct build_def *def = build_defs_find(&c->defs, name, &begin, &end);
 
 	if (!def)
-		return err_set(err, -EINVAL, "ref to a def %llu that is not there",
+		return err_set(err, -EINVAL, "ref to undefined def %llu",
 			       (unsigned long long)name);
 	c->referred += def->last_key;
 	return 0;

@@ -35,7 +35,7 @@ static int write_device_trees(struct build *b, struct superblock *sb, struct err
 		};
 
 		if (i && d->dev_id == d[-1].dev_id)
-			r = err_set(err, -EINVAL, "device %u stands there twice", d->dev_id);
+			r = err_set(err, -EINVAL, "device %u is defined twice", d->dev_id);
 		if (!r)
 			r = btree_build_add(&top, d->dev_id, &root, err);
 		if (!r)

@@ -23,15 +23,20 @@ static uint64_t mapping_nodes(uint64_t nr_data_blocks, uint64_t nr_thins)
 	return leaves + roots + leaves / INTERNAL_MAX;
 }
 
-uint64_t size_metadata_blocks(uint64_t nr_data_blocks, uint64_t nr_thins)
+uint64_t size_blocks_wanted(uint64_t nr_data_blocks, uint64_t nr_thins)
 {
 	uint64_t usual, least;
 
-	nr_thins = MIN(nr_thins, MAX_METADATA_BLOCKS);
+	nr_thins = MIN(nr_thins, (uint64_t)UINT32_MAX);
 	nr_data_blocks = MIN(nr_data_blocks, MAX_DATA_BLOCK);
 	usual = 1 + div_up(nr_data_blocks, LEAF_MAX / 2) + nr_thins;
 	least = build_blocks_around(mapping_nodes(nr_data_blocks, nr_thins), nr_thins,
 				    nr_data_blocks, 0);
 	least = div_up((least + TRANSACTION_BLOCKS) * 10, 9) + 1;
-	return MIN(MAX(usual, least), MAX_METADATA_BLOCKS);
+	return MAX(usual, least);
+}
+
+uint64_t size_metadata_blocks(uint64_t nr_data_blocks, uint64_t nr_thins)
+{
+	return MIN(size_blocks_wanted(nr_data_blocks, nr_thins), MAX_METADATA_BLOCKS);
 }

@@ -15,5 +15,7 @@
  * devices in the worst way; at most what the format can use.
  */
 uint64_t size_metadata_blocks(uint64_t nr_data_blocks, uint64_t nr_thins);
+/* The same without the format's limit of MAX_METADATA_BLOCKS. */
+uint64_t size_blocks_wanted(uint64_t nr_data_blocks, uint64_t nr_thins);
 
 #endif

@@ -36,8 +36,9 @@ static int write_block(struct fix *x, mblock_t b, enum csum_salt salt)
 }
 
 /*
- * Counts the leaks among the first @nr entries of a bitmap, those of blocks that exist; what is
- * set behind them is no block's.  A block's pair of 11 that is to go has an entry in a tree.
+ * Counts the leaks among the first @nr entries of a bitmap, those of blocks that exist; bits past
+ * the map's end belong to no block.  A count of 3 or more also has an overflow entry, which
+ * cannot be removed in place.
  */
 static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uint64_t nr,
 		       uint64_t *leaks)

@@ -167,7 +167,7 @@ static void put_other(const struct finding *f, struct outbuf *out)
 	switch (f->kind) {
 	case FOUND_SB_VERSION:
 		outbuf_printf(out,
-			      "superblock: version is %llu, not %llu; the kernel does not mind",
+			      "superblock: version is %llu, not %llu; the kernel ignores it",
 			      stored, expected);
 		return;
 	case FOUND_SB_FLAGS:
@@ -217,7 +217,7 @@ static void put_other(const struct finding *f, struct outbuf *out)
 	case FOUND_HELD:
 		outbuf_printf(out,
 			      "%s at block %llu: the snapshot cannot be read; "
-			      "the live pool is not concerned",
+			      "the live pool is not affected",
 			      f->error ? "unreadable superblock" : "bad checksum in superblock",
 			      ULL(f->block));
 		return;

@@ -70,8 +70,9 @@ static int judge(const struct metadata *md, const struct metadata_options *opt, 
 			       md->live.incompat_flags);
 	if (!opt->any_block_size && !data_block_size_ok(v->data_block_size))
 		return err_set(err, -EUCLEAN,
-			       "superblock: data block size of %" PRIu32
-			       " sectors is none that a pool can have (multiples of 128 up to 2097152)",
+			       "superblock: %" PRIu32
+			       " sectors is not a valid data block size: it must be a multiple of 128 up to 2097152; "
+			       "thin_repair --data-block-size sets it right",
 			       v->data_block_size);
 	if (!v->mapping_root || v->mapping_root >= md->nr_blocks)
 		return err_set(err, -EUCLEAN,

@@ -4,7 +4,7 @@
  * live ones by their counts.  What remains: the number of mappings that a device must have, older
  * trees of the device, and where a node lies: the kernel writes upwards, so what lies between the
  * last index block but one and the newest was written by the last transaction, and is the newest
- * copy of what it has become of.
+ * version of that node.
  *
  * Whether the guess was right the data space map tells, if it is there: its counts must be
  * those of the mappings (salvage_verify.c).

@@ -316,8 +316,7 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		r = s->nr_devs || !s->gaps.nr ?
 			    salvage_make_header(s, err) :
 			    err_set(err, -EUCLEAN,
-				    "%s: nothing could be saved: no device was found, and of a metadata "
-				    "snapshot there is none either",
+				    "%s: nothing could be saved: no device and no metadata snapshot was found",
 				    meta->name);
 	}
 	if (!r)

@@ -200,7 +200,7 @@ int rules_ref(struct xml_rules *r, uint64_t name)
 	int e;
 
 	if (!def)
-		return BROKEN(r, "<ref> to a <def> that is not there, or not yet");
+		return BROKEN(r, "<ref> to a <def> that does not stand before it");
 	if (def->begin < def->end && def->begin < r->next)
 		return BROKEN(r,
 			      "the <def> referred to begins at virtual block %llu, but block %llu "

@@ -16,7 +16,7 @@ struct volume_options {
 	const char *pool;   /* metadata, XML or table file */
 	const char *device; /* NAME of the table, or id in decimal */
 	const char *data;   /* data device: overrides the table's; NULL: that */
-	const char *origin; /* the same; */
+	const char *origin; /* external origin; overrides the table's; NULL: that */
 	bool no_origin;	    /* leave the table's out */
 	bool has_size;
 	uint64_t size; /* bytes */
