@@ -227,9 +227,15 @@ static int check_size(struct salvage *s, const struct io *out, struct err *err)
 	return e;
 }
 
+/* A line that the builder says about times. */
+static void say(void *ctx, const char *text)
+{
+	cli_note(ctx, "%s", text);
+}
+
 static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 {
-	const struct build_options opt = { 0 };
+	const struct build_options opt = { .note = say, .ctx = &r->cli };
 	struct events sink = { 0 };
 	struct io *out = NULL;
 	int e = r->force ? 0 : occupied_check(r->output, FOR_METADATA, err);

@@ -180,6 +180,12 @@ static void count_differs(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t
 		 (unsigned long long)counted);
 }
 
+/* A line that the builder says about times. */
+static void say(void *ctx, const char *text)
+{
+	cli_note(ctx, "%s", text);
+}
+
 struct text {
 	int fd;
 	const char *name;
@@ -211,7 +217,7 @@ static int read_and_build(struct text *t, const struct events *sink, struct err 
 static int restore(struct restore *r, struct err *err)
 {
 	const struct xml_options xml = { .overrides = &r->overrides };
-	const struct build_options opt = { .count_differs = count_differs, .ctx = &r->cli };
+	const struct build_options opt = { .count_differs = count_differs, .note = say, .ctx = &r->cli };
 	bool is_stdin = !strcmp(r->input, "-");
 	const char *name = is_stdin ? "standard input" : r->input;
 	CLEANUP(close_fd) int fd = open_input(r->input, err);

@@ -186,10 +186,17 @@ static int copy_data(struct shrink_cmd *s, const struct shrink *plan, struct io 
 	return r;
 }
 
+/* A line that the builder says about times. */
+static void say(void *ctx, const char *text)
+{
+	cli_note(ctx, "%s", text);
+}
+
 static int to_binary(struct shrink_cmd *s, const struct shrink *plan,
 		     const struct shrink_source *src, struct io *data, struct err *err)
 {
 	const uint64_t needs = shrink_plan(plan)->nr_metadata_blocks;
+	const struct build_options opt = { .note = say, .ctx = &s->cli };
 	struct events sink = { 0 };
 	struct io *out = NULL;
 	int r = s->force ? 0 : occupied_check(s->output, FOR_METADATA, err);
@@ -205,7 +212,7 @@ static int to_binary(struct shrink_cmd *s, const struct shrink *plan,
 	if (!r && data)
 		r = copy_data(s, plan, data, err);
 	if (!r)
-		r = build_new(out, NULL, &sink, err);
+		r = build_new(out, &opt, &sink, err);
 	if (!r)
 		r = shrink_tell(plan, src, &sink, err);
 	build_free(&sink);

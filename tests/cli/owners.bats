@@ -272,14 +272,14 @@ far_xml() {
 
 @test "thin_delta: --verbose groups ranges that are contiguous in data as well" {
 	cat >d.xml <<-'XML'
-	<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="1000">
-	  <device dev_id="1" mapped_blocks="6" transaction="0" creation_time="0" snap_time="0">
+	<superblock uuid="" time="1" transaction="0" version="2" data_block_size="128" nr_data_blocks="1000">
+	  <device dev_id="1" mapped_blocks="6" transaction="0" creation_time="0" snap_time="1">
 	    <single_mapping origin_block="0" data_block="100" time="0"/>
 	    <single_mapping origin_block="1" data_block="500" time="0"/>
 	    <range_mapping origin_begin="2" data_begin="600" length="2" time="0"/>
 	    <range_mapping origin_begin="8" data_begin="700" length="2" time="0"/>
 	  </device>
-	  <device dev_id="2" mapped_blocks="5" transaction="0" creation_time="0" snap_time="0">
+	  <device dev_id="2" mapped_blocks="5" transaction="0" creation_time="0" snap_time="1">
 	    <single_mapping origin_block="2" data_block="800" time="0"/>
 	    <single_mapping origin_block="3" data_block="300" time="0"/>
 	    <range_mapping origin_begin="8" data_begin="700" length="3" time="0"/>
@@ -290,7 +290,7 @@ far_xml() {
 	thin_restore -i d.xml -o d
 	run --separate-stderr thin_delta --verbose --thin1 1 --thin2 2 d
 	diff - <(echo "$output") <<-'XML'
-	<superblock uuid="" time="0" transaction="0" data_block_size="128" nr_data_blocks="1000">
+	<superblock uuid="" time="1" transaction="0" data_block_size="128" nr_data_blocks="1000">
 	  <diff left="1" right="2">
 	    <left_only>
 	      <range begin="0" data_begin="100" length="1"/>

@@ -77,8 +77,9 @@ make_xml() {
 		truncate -s 4M theirs
 		/usr/sbin/thin_restore -i "$f" -o theirs >/dev/null
 		thin_restore -i "$f" -o out
-		thin_dump theirs >theirs.xml
-		thin_dump out | cmp - theirs.xml
+		# the clock of pools whose shared blocks were not protected goes on
+		thin_dump theirs | sed 's/snap_time="[0-9]*"//; /<superblock/s/ time="[0-9]*"//' >theirs.xml
+		thin_dump out | sed 's/snap_time="[0-9]*"//; /<superblock/s/ time="[0-9]*"//' | cmp - theirs.xml
 	done
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "pool/build/impl.h"
+#include "pool/forest/suspects.h"
 
 static int check_pool(const struct build *b, const struct pool_info *p, struct err *err)
 {
@@ -62,6 +63,8 @@ static int do_begin_pool(struct build *b, const struct pool_info *p, struct err 
 		r = btree_build_init(&b->def_tree, &b->w, 8, err);
 	if (!r)
 		r = build_device_init(&b->dev_tree, &b->w, b->data_counts, err);
+	if (!r)
+		r = build_times_begin(b, err);
 	b->def_tree.on_leaf = def_leaf;
 	b->def_tree.ctx = b;
 	return r ? r : superblock_invalidate(b->out, err);
@@ -77,6 +80,7 @@ static int do_begin_def(struct build *b, uint64_t name, struct err *err)
 		return err_nomem(err, "shared parts");
 	b->def_name = name;
 	b->has_key = false;
+	b->newest = 0;
 	return 0;
 }
 
@@ -84,7 +88,7 @@ static int do_end_def(struct build *b, struct err *err)
 {
 	int r = btree_build_flush(&b->def_tree, err);
 
-	build_defs_end(&b->defs, b->last_key);
+	build_defs_end(&b->defs, b->last_key, b->newest);
 	return r;
 }
 
@@ -101,6 +105,10 @@ static int do_begin_device(struct build *b, const struct device_info *d, struct 
 	b->claimed = d->mapped_blocks;
 	b->dev.mapped_blocks = 0;
 	b->has_key = false;
+	b->newest = 0;
+	b->first_node = b->w.next;
+	build_use_time(b, d->creation_time);
+	build_use_time(b, d->snap_time);
 	return 0;
 }
 
@@ -140,6 +148,8 @@ static inline bool run_ok(const struct build *b, const struct run *r)
 
 static int do_runs(struct build *b, const struct run *run, size_t nr, struct err *err)
 {
+	/* a def has no snap_time: it is looked at where a device takes it */
+	const uint64_t suspect = b->state == IN_DEVICE ? b->dev.snap_time : UINT64_MAX;
 	uint64_t list[COUNT_LIST], total = 0;
 	size_t nr_list = 0;
 	int r = 0;
@@ -152,10 +162,14 @@ static int do_runs(struct build *b, const struct run *run, size_t nr, struct err
 		b->last_key = u->vbegin + (u->len - 1);
 		b->has_key = true;
 		total += u->len;
+		b->newest = MAX(b->newest, u->time);
+		build_use_time(b, u->time);
 		if (u->len == 1)
 			list[nr_list++] = u->dbegin;
 		else
 			refmap_inc_run(b->data_counts, u->dbegin, u->len);
+		if (u->time >= suspect)
+			suspects_add_run(b->suspects, u->dbegin, u->len);
 		if (nr_list == COUNT_LIST) {
 			refmap_inc_list(b->data_counts, list, nr_list);
 			nr_list = 0;
@@ -197,6 +211,8 @@ static int do_ref(struct build *b, uint64_t name, struct err *err)
 		r = build_device_leaf(&b->dev_tree, &l, err);
 	}
 	if (begin < end) {
+		b->newest = MAX(b->newest, def->newest);
+		b->suspect_ref |= def->newest >= b->dev.snap_time;
 		b->last_key = def->last_key;
 		b->has_key = true;
 	}
@@ -227,6 +243,8 @@ static int do_end_device(struct build *b, struct err *err)
 		.root = (uint32_t)root, /* past the device's end it is never written */
 		.mapped_blocks = b->dev.mapped_blocks,
 		.transaction = b->dev.transaction,
+		.first_node = (uint32_t)MIN(b->first_node, (mblock_t)UINT32_MAX),
+		.newest = b->newest,
 	};
 	if (b->claimed != b->dev.mapped_blocks && b->opt.count_differs)
 		b->opt.count_differs(b->opt.ctx, b->dev.dev_id, b->claimed, b->dev.mapped_blocks);
@@ -330,6 +348,8 @@ void build_free(struct events *e)
 	refmap_free(b->data_counts);
 	refmap_free(b->metadata_counts);
 	free(b->device);
+	free(b->suspects);
+	free(b->used);
 	free(b);
 	e->ctx = NULL;
 }

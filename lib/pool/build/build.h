@@ -18,8 +18,13 @@
  * a data block or a key that the format or the pool does not allow, keys that do not
  * ascend, a device or a def twice, a ref to a def that has not come.
  *
- * Memory: 2.25 bits a data block, 2.25 bits a metadata block (and what refmap.h says for large counts),
- * 9 bytes a shared leaf, 32 bytes a def, 32 bytes a device, 2 MiB (9 MiB with direct I/O); nothing per mapping.
+ * Times: the kernel writes in place to a block whose time is not below its device's snap_time.  Where
+ * such a block is mapped more than once, the device's snap_time is raised.  Near the end of the
+ * 24-bit clock all times of the pool are renumbered in their order, so that the clock goes on from a
+ * low value.
+ *
+ * Memory: 3.25 bits a data block, 2.25 bits a metadata block (and what refmap.h says for large counts),
+ * 9 bytes a shared leaf, 32 bytes a def, 40 bytes a device, 2 MiB (9 MiB with direct I/O); nothing per mapping.
  */
 #include "dev/io.h"
 #include "pool/events/events.h"
@@ -27,6 +32,8 @@
 struct build_options {
 	/* called for each device whose mapped_blocks claim differs from the count; may be NULL */
 	void (*count_differs)(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t counted);
+	/* a line of text about times that were changed; may be NULL */
+	void (*note)(void *ctx, const char *text);
 	void *ctx;
 	bool keep_flags; /* carry needs_check over from pool_info.flags; else cleared */
 };

@@ -84,7 +84,7 @@ static int count_end_def(void *ctx, struct err *err)
 	struct counter *c = ctx;
 
 	(void)err;
-	build_defs_end(&c->defs, c->own);
+	build_defs_end(&c->defs, c->own, 0);
 	c->nr_nodes += nr_leaves(c->own);
 	return 0;
 }

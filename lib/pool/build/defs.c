@@ -137,9 +137,10 @@ int build_defs_add_leaf(struct build_defs *d, uint64_t first_key, uint32_t nr, m
 	return 0;
 }
 
-void build_defs_end(struct build_defs *d, uint64_t last_key)
+void build_defs_end(struct build_defs *d, uint64_t last_key, uint32_t newest)
 {
 	def_at(d, d->nr_defs - 1)->last_key = last_key;
+	def_at(d, d->nr_defs - 1)->newest = newest;
 }
 
 const struct build_def *build_defs_find(const struct build_defs *d, uint64_t name, uint32_t *begin,
@@ -168,4 +169,19 @@ struct shared_leaf build_defs_leaf(const struct build_defs *d, uint32_t leaf)
 		.at = s->at + (leaf - s->first_leaf),
 		.nr = d->leaf_nr[CHUNK_OF(leaf)][IN_CHUNK(leaf)] + 1u,
 	};
+}
+
+uint32_t build_defs_leaf_at(const struct build_defs *d, mblock_t at)
+{
+	size_t lo = 0, hi = d->nr_spans; /* span[lo] begins at or before the block */
+
+	while (hi - lo > 1) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (d->span[mid].at <= at)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return d->span[lo].first_leaf + (uint32_t)(at - d->span[lo].at);
 }

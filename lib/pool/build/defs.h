@@ -38,6 +38,7 @@ struct build_def {
 	uint64_t name;
 	uint64_t last_key;
 	uint32_t first_leaf;
+	uint32_t newest; /* the greatest time of its mappings */
 } __attribute__((packed));
 
 struct shared_leaf {
@@ -52,11 +53,13 @@ void build_defs_fini(struct build_defs *d);
 int build_defs_begin(struct build_defs *d, uint64_t name);
 /* A leaf of the def that was begun last. */
 int build_defs_add_leaf(struct build_defs *d, uint64_t first_key, uint32_t nr, mblock_t at);
-void build_defs_end(struct build_defs *d, uint64_t last_key);
+void build_defs_end(struct build_defs *d, uint64_t last_key, uint32_t newest);
 
 /* The def of that name, or NULL; its leaves are [*begin, *end). */
 const struct build_def *build_defs_find(const struct build_defs *d, uint64_t name, uint32_t *begin,
 					uint32_t *end);
 struct shared_leaf build_defs_leaf(const struct build_defs *d, uint32_t leaf);
+/* The number of the leaf in block @at, which must be one. */
+uint32_t build_defs_leaf_at(const struct build_defs *d, mblock_t at);
 
 #endif

@@ -93,9 +93,12 @@ int build_end(struct build *b, struct err *err)
 	uint64_t others;
 	int r;
 
-	r = write_device_trees(b, &sb, err);
+	r = uncount_unused(b, err);
 	if (!r)
-		r = uncount_unused(b, err);
+		r = build_times_end(b, err);
+	sb.time = b->pool.time;
+	if (!r)
+		r = write_device_trees(b, &sb, err);
 	if (!r)
 		r = sm_write_data(&b->w, b->data_counts, &sb.data_sm, err);
 	if (!r)

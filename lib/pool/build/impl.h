@@ -14,6 +14,8 @@ struct built_device {
 	uint32_t creation_time, snap_time;
 	uint32_t root;
 	uint64_t mapped_blocks, transaction;
+	uint32_t first_node; /* nodes of its own: from here to the root, if that is not before */
+	uint32_t newest;     /* the greatest time of its mappings, shared ones too */
 };
 static_assert(MAX_METADATA_BLOCKS < UINT32_MAX, "a root fits");
 
@@ -35,6 +37,12 @@ struct build {
 	uint64_t def_name; /* the current one */
 	bool has_key;
 	vblock_t last_key; /* in the current def or device */
+	uint32_t newest;   /* time in the current def or device */
+	mblock_t first_node; /* of the current device */
+
+	uint64_t *suspects; /* forest/suspects.h */
+	bool suspect_ref;   /* a device takes a def that is not older than its snap_time */
+	uint64_t *used;	    /* a bit for each time in use; only near the end of the clock */
 
 	struct built_device *device;
 	size_t nr_devices, cap_devices;
@@ -42,6 +50,16 @@ struct build {
 
 /* After the last device: the trees that name the devices, the space maps, the superblock. */
 int build_end(struct build *b, struct err *err);
+
+/* times.c: see build.h, "Times" */
+static inline void build_use_time(struct build *b, uint32_t time)
+{
+	if (unlikely(b->used != NULL))
+		b->used[time / 64] |= 1ull << time % 64;
+}
+int build_times_begin(struct build *b, struct err *err);
+/* Before the devices' snap_times are written. */
+int build_times_end(struct build *b, struct err *err);
 
 /* @others and the metadata map for all of it. */
 uint64_t build_with_metadata_map(uint64_t others, uint64_t nr_metadata_blocks);

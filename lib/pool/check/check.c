@@ -14,7 +14,6 @@
 #include "base/overflow.h"
 #include "pool/check/impl.h"
 
-#define TIME_MARGIN 65536 /* snapshots before the clock overflows: time to say so */
 
 static void found_value(struct check *c, enum finding_kind kind, enum pool_area area,
 			uint64_t stored, uint64_t expected)

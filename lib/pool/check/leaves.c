@@ -5,6 +5,7 @@
 
 #include "pool/check/impl.h"
 #include "pool/check/leaf_scan.h"
+#include "pool/forest/suspects.h"
 
 static inline uint64_t value_at(const struct node *n, uint32_t i)
 {
@@ -17,28 +18,6 @@ static inline uint32_t run_end(const struct node *n, uint32_t i)
 	while (++i < n->nr && value_at(n, i) - value_at(n, i - 1) == MAPPING_STEP)
 		;
 	return i;
-}
-
-/* Candidates [@b, @b + @len), of which there is at least one, in one word of the map. */
-static void candidate_set(struct check *c, dblock_t b, uint64_t len)
-{
-	uint64_t mask = ~0ull >> (64 - len) << b % 64;
-
-	if (mask & ~__atomic_load_n(&c->candidate[b / 64], __ATOMIC_RELAXED))
-		__atomic_fetch_or(&c->candidate[b / 64], mask, __ATOMIC_RELAXED);
-}
-
-/* Candidates of a run, whole words at a time. */
-static void candidate_run(struct check *c, dblock_t b, uint64_t len)
-{
-	uint64_t head = MIN((64 - b % 64) % 64, len);
-
-	if (head)
-		candidate_set(c, b, head);
-	for (b += head, len -= head; len >= 64; b += 64, len -= 64)
-		__atomic_store_n(&c->candidate[b / 64], ~0ull, __ATOMIC_RELAXED);
-	if (len)
-		candidate_set(c, b, len);
 }
 
 #define SHORT_RUN 4 /* up to here block by block, with their cache lines asked for beforehand */
@@ -71,7 +50,7 @@ static void take_run(struct check *c, struct refmap *counts, struct leaf_blocks 
 	if (fits >= SHORT_RUN)
 		refmap_inc_run(counts, b, fits);
 	if (fits >= SHORT_RUN && suspect)
-		candidate_run(c, b, fits);
+		suspects_add_run(c->candidate, b, fits);
 	for (uint64_t k = 0; k < fits && fits < SHORT_RUN; k++) {
 		lb->single[lb->nr_singles++] = b + k;
 		if (suspect)
@@ -97,7 +76,7 @@ static void take_plain(struct check *c, struct refmap *counts, struct leaf_block
 		if (end - i >= SHORT_RUN) {
 			refmap_inc_run(counts, mapping_block(v), end - i);
 			if (suspect)
-				candidate_run(c, mapping_block(v), end - i);
+				suspects_add_run(c->candidate, mapping_block(v), end - i);
 			i = end;
 		}
 		for (; i < end; i++)
@@ -112,11 +91,9 @@ static void take_singles(struct check *c, struct refmap *counts, const struct le
 	const uint64_t *suspect = lb->all_suspect ? lb->single : lb->suspect;
 	uint32_t nr = lb->all_suspect ? lb->nr_singles : lb->nr_suspects;
 
-	for (uint32_t i = 0; i < nr; i++)
-		__builtin_prefetch(&c->candidate[suspect[i] / 64], 1);
 	refmap_inc_list(counts, lb->single, lb->nr_singles);
-	for (uint32_t i = 0; i < nr; i++)
-		candidate_set(c, suspect[i], 1);
+	if (nr)
+		suspects_add_list(c->candidate, suspect, nr);
 }
 
 static int leaf_issues(struct check *c, struct map_worker *me, uint32_t block, const struct node *n,
@@ -171,7 +148,7 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
 	} else if (scan.one_run) {
 		refmap_inc_run(counts, mapping_block(value_at(n, 0)), n->nr);
 		if (suspect)
-			candidate_run(c, mapping_block(value_at(n, 0)), n->nr);
+			suspects_add_run(c->candidate, mapping_block(value_at(n, 0)), n->nr);
 	} else {
 		take_plain(c, counts, &lb, n, suspect);
 	}

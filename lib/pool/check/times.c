@@ -17,38 +17,7 @@
 
 #include "base/cleanup.h"
 #include "pool/check/impl.h"
-
-#define LOW 0x5555555555555555ull /* set in a pair: two references or more */
-
-/* The lower 32 bits of @v, each moved to the low place of a pair. */
-static uint64_t spread(uint64_t v)
-{
-	v &= 0xffffffff;
-	v = (v | v << 16) & 0x0000ffff0000ffffull;
-	v = (v | v << 8) & 0x00ff00ff00ff00ffull;
-	v = (v | v << 4) & 0x0f0f0f0f0f0f0f0full;
-	v = (v | v << 2) & 0x3333333333333333ull;
-	return (v | v << 1) & LOW;
-}
-
-/* Is there a block with two references that some device would overwrite in place? */
-static bool any_unprotected(const struct check *c)
-{
-	uint64_t nr = c->nr_data / 64 + 1;
-
-	for (uint64_t i = 0; i < nr; i++) {
-		uint64_t low = refmap_word(c->data, 2 * i) & LOW;
-		uint64_t high = refmap_word(c->data, 2 * i + 1) & LOW;
-
-		if (!(low | high))
-			continue;
-		if (!c->candidate)
-			return true;
-		if ((low & spread(c->candidate[i])) | (high & spread(c->candidate[i] >> 32)))
-			return true;
-	}
-	return false;
-}
+#include "pool/forest/suspects.h"
 
 static int reread_leaf(void *ctx, unsigned worker, size_t i, mblock_t block, const void *data,
 		       int status)
@@ -81,7 +50,7 @@ static int reread_leaf(void *ctx, unsigned worker, size_t i, mblock_t block, con
 int check_times(struct check *c)
 {
 	CLEANUP(free_ptr) mblock_t *list = NULL;
-	bool reread = any_unprotected(c);
+	bool reread = suspects_any_shared(c->candidate, c->data);
 	size_t nr, k = 0;
 
 	if (!c->leaf_time && !reread)

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "pool/check/impl.h"
+#include "pool/forest/suspects.h"
 
 /* --- mapping trees --- */
 
@@ -22,7 +23,7 @@ static int devices_init(struct check *c, size_t nr_roots)
 	c->leaf_count = calloc(c->nr_blocks + 1, sizeof(*c->leaf_count));
 	if (nr_roots > 1) {
 		c->leaf_time = calloc(c->nr_blocks + 1, sizeof(*c->leaf_time));
-		c->candidate = calloc(c->nr_data / 64 + 1, sizeof(*c->candidate));
+		c->candidate = suspects_new(c->nr_data);
 	}
 	if (!c->map_worker || !c->leaf_count || (nr_roots > 1 && (!c->leaf_time || !c->candidate)))
 		return err_nomem(c->err, "counts of data blocks");

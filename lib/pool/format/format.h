@@ -9,6 +9,7 @@
 #define THIN_NEEDS_CHECK 1u /* superblock flags, bit 0 */
 #define MAX_DEV_ID ((1u << 24) - 1)
 #define MAX_TIME ((1u << 24) - 1)
+#define TIME_MARGIN 65536 /* snapshots before the clock overflows: time to say so, and to reset it */
 #define MAX_DATA_BLOCK (((uint64_t)1 << 40) - 1)
 #define DATA_BLOCK_SECTORS_MIN 128
 #define DATA_BLOCK_SECTORS_MAX 2097152

@@ -164,9 +164,10 @@ static int check_device(struct times *t, struct sdevice *d, bool blocks_shared, 
 		return err_nomem(err, "salvage: times");
 	if (blocks_shared)
 		r = read_leaves(t, check_leaf, err);
-	if (t->newest <= d->info.snap_time)
+	/* at the end of the clock nothing is above: the writer of metadata renumbers all times */
+	if (t->newest <= d->info.snap_time || t->newest > MAX_TIME)
 		return r;
-	d->info.snap_time = MIN(t->newest, MAX_TIME);
+	d->info.snap_time = t->newest;
 	d->snap_time_raised = true;
 	t->s->times_raised = true;
 	t->s->info.time = MAX(t->s->info.time, d->info.snap_time);

@@ -1,0 +1,121 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The rule that protects shared blocks: what writes metadata keeps it, whatever it is given.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	damage="${abs_top_builddir:-$BATS_TEST_DIRNAME/../../build}/tests/damage/damage"
+	truncate -s 4M out
+}
+
+# Devices that share blocks, leaves and whole trees at any times, also above their snap_times, and
+# blocks that one device maps twice: what is put together by hand.  Seed $1, the pool's time $2.
+careless_xml() {
+	awk -v seed="$1" -v now="$2" '
+	function rnd(n) { return int(rand() * n) }
+	function when() { return now - rnd(now < 5 ? now + 1 : 5) }
+	function part(key, nr,   i, len, data, t) {
+		data = rnd(2000); t = when()
+		for (i = 0; i < nr; i += len) {
+			len = rnd(3) ? 1 : 1 + rnd(40)
+			if (len > nr - i) len = nr - i
+			if (!rnd(4)) data = rnd(few ? 300 : 9000)
+			if (!rnd(9)) t = when()
+			printf "<range_mapping origin_begin=\"%d\" data_begin=\"%d\" length=\"%d\" time=\"%d\"/>\n",
+				key + i, data, len, t
+			data += len
+		}
+	}
+	BEGIN {
+		srand(seed); few = rnd(2); nr_defs = rnd(4); nr_devs = 1 + rnd(6)
+		printf "<superblock uuid=\"\" time=\"%d\" transaction=\"0\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"20000\">\n", now
+		for (d = 0; d < nr_defs; d++) {
+			printf "<def name=\"%d\">\n", d + 1
+			part(d * 1000, 1 + rnd(rnd(2) ? 30 : 600))
+			print "</def>"
+		}
+		for (n = 1; n <= nr_devs; n++) {
+			printf "<device dev_id=\"%d\" mapped_blocks=\"0\" transaction=\"0\" creation_time=\"%d\" snap_time=\"%d\">\n", n, when(), when()
+			for (d = 0; d < 4; d++) {
+				if (d < nr_defs && rnd(3)) printf "<ref name=\"%d\"/>\n", d + 1
+				else if (rnd(3)) part(d * 1000, 1 + rnd(rnd(2) ? 20 : 700))
+			}
+			print "</device>"
+		}
+		print "</superblock>"
+	}'
+}
+
+
+@test "thin_restore: whatever the XML shares at whatever times, thin_check finds the result sound" {
+	first=$((RANDOM * 32768 + RANDOM))
+	echo "# seeds $first to $((first + 59))"
+	for ((seed = first; seed < first + 60; seed++)); do
+		now=$((seed % 4 ? seed % 7 : 16777215 - seed % 3))
+		careless_xml $seed $now >pool.xml
+		rm -f out; truncate -s 4M out
+		thin_restore -q -i pool.xml -o out
+		run thin_check out
+		[ "$status" -eq 0 ] && [[ "$output" != *warning* ]] || { echo "seed $seed time $now: $output"; return 1; }
+		# what is sound is written as it is
+		thin_dump out >first.xml
+		rm -f again; truncate -s 4M again
+		run thin_restore -i first.xml -o again
+		[ "$status" -eq 0 ] && [ -z "$output" ] || { echo "seed $seed time $now: $output"; return 1; }
+		thin_dump again | cmp - first.xml
+	done
+}
+
+@test "thin_restore: at the end of the clock times keep their order, and snapshots can be made again" {
+	M=16777215
+	{
+		echo "<superblock uuid=\"\" time=\"$M\" transaction=\"1\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"100\">"
+		echo "<device dev_id=\"1\" mapped_blocks=\"3\" transaction=\"0\" creation_time=\"7\" snap_time=\"$((M - 1))\">"
+		echo "<single_mapping origin_block=\"0\" data_block=\"5\" time=\"9\"/>"
+		echo "<single_mapping origin_block=\"1\" data_block=\"6\" time=\"$M\"/>"
+		echo "<single_mapping origin_block=\"2\" data_block=\"7\" time=\"$((M - 1))\"/></device>"
+		echo "<device dev_id=\"2\" mapped_blocks=\"1\" transaction=\"0\" creation_time=\"$M\" snap_time=\"$M\">"
+		echo "<single_mapping origin_block=\"0\" data_block=\"6\" time=\"$M\"/></device></superblock>"
+	} >end.xml
+	run thin_restore -i end.xml -o out
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"snap_time $((M - 1)) is raised to $((M + 1))"*"all times are renumbered"* ]]
+	thin_check -q out
+	thin_dump out >got.xml
+	# 0 7 9 M-1 M M+1 are 0 1 2 3 4 5
+	grep -q '<superblock .* time="5"' got.xml
+	grep -q 'dev_id="1" .* creation_time="1" snap_time="5"' got.xml
+	grep -q 'origin_block="0" data_block="5" time="2"' got.xml
+	grep -q 'data_block="7" time="3"' got.xml
+	[ "$(grep -c 'data_block="6" time="4"' got.xml)" -eq 2 ]
+	thin_message out 'create_snap 3 1'
+	thin_check -q out
+}
+
+@test "thin_repair and thin_shrink: a pool whose shared blocks are not protected comes out sound" {
+	first=$((RANDOM * 32768 + RANDOM))
+	echo "# seeds $first to $((first + 19))"
+	hurt=0
+	for ((seed = first; seed < first + 20; seed++)); do
+		now=$((seed % 4 ? 1 + seed % 7 : 16777000 - seed % 3))
+		careless_xml $seed $now >pool.xml
+		rm -f pool out; truncate -s 4M pool out
+		thin_restore -q -i pool.xml -o pool
+		"$damage" pool shared-time >log 2>&1 || true
+		thin_check -q pool || hurt=$((hurt + 1))
+		thin_repair -q -i pool -o out || { echo "seed $seed time $now: thin_repair $?"; return 1; }
+		run thin_check out
+		[ "$status" -eq 0 ] || { echo "seed $seed time $now, repaired: $output"; return 1; }
+		rm -f again; truncate -s 4M again
+		thin_dump --repair pool 2>log | thin_restore -q -i - -o again
+		run thin_check again
+		[ "$status" -eq 0 ] || { echo "seed $seed time $now, dumped: $output"; return 1; }
+		rm -f small; truncate -s 4M small
+		thin_shrink -q --binary --no-copy --nr-blocks 15000 -i pool -o small || continue
+		run thin_check small
+		[ "$status" -eq 0 ] || { echo "seed $seed time $now, shrunk: $output"; return 1; }
+	done
+	[ "$hurt" -gt 0 ]
+}
