@@ -32,7 +32,7 @@ pool/format 40 format.h metadata.h pool_info.h superblock.h
 pool/edit 41 edit.h message.h
 pool/events 41 events.h events_apart.h
 pool/finding 41 finding.h
-pool/forest 41 forest.h owners.h sharing.h
+pool/forest 41 forest.h owners.h suspects.h sharing.h
 pool/pack 41 pack.h
 pool/build 42 build.h size.h
 pool/check 42 check.h fix.h
