@@ -42,6 +42,26 @@ static void opens(void)
 	check_eq((uint64_t)node_search(&n, 5), (uint64_t)-1);
 }
 
+/* The leaf has the keys 0, 3, ... 297. */
+static void range(void)
+{
+	struct node n;
+
+	good_leaf();
+	check_eq(node_open(&n, &block, 7, 8), NODE_OK);
+	check_eq(node_check_range(&n, 0, 297), NODE_OK);
+	check_eq(node_check_range(&n, 0, UINT64_MAX), NODE_OK);
+	check_eq(node_check_range(&n, 1, 297), NODE_BAD_RANGE);
+	check_eq(node_check_range(&n, 0, 296), NODE_BAD_RANGE);
+	check_eq(node_check_range(&n, 298, UINT64_MAX), NODE_BAD_RANGE);
+	n.nr = 1;
+	check_eq(node_check_range(&n, 0, 0), NODE_OK);
+	n.nr = 0;
+	check_eq(node_check_range(&n, 5, 4), NODE_OK);
+	check_eq(node_read_fault(-ENXIO), NODE_OUTSIDE);
+	check_eq(node_read_fault(-EIO), NODE_UNREADABLE);
+}
+
 static void faults(void)
 {
 	struct node n;
@@ -141,6 +161,7 @@ static void superblock_round_trip(void)
 static const struct test tests[] = {
 	{ "a key out of order is seen at any place in a node of any size", order },
 	{ "a good leaf opens and is searched", opens },
+	{ "keys before or past the parent's range are a fault, no keys are none", range },
 	{ "each fault of a node has its name", faults },
 	{ "the maximum of entries is that of the format", max_entries },
 	{ "a block's kind is told by its checksum", kinds },

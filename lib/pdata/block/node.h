@@ -5,6 +5,7 @@
  * One btree node, checked and opened.  Nothing reads a node's fields before
  * node_open() has said NODE_OK.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "pdata/block/format.h"
@@ -59,6 +60,30 @@ static inline uint64_t node_value64(const struct node *n, uint32_t i)
 
 	memcpy(&v, n->values + (size_t)i * 8, 8);
 	return le64_get(v);
+}
+
+/*
+ * Are a node's keys among those that its parents allow, which are [@first, @last]?  The node's own
+ * are from @own_first to @own_last; @own_first > @own_last: it has none, which fits any range.
+ */
+static inline bool node_keys_fit(uint64_t own_first, uint64_t own_last, uint64_t first,
+				 uint64_t last)
+{
+	return own_first > own_last || (own_first >= first && own_last <= last);
+}
+
+/* The same for an opened node: NODE_OK or NODE_BAD_RANGE. */
+static inline enum node_fault node_check_range(const struct node *n, uint64_t first, uint64_t last)
+{
+	return !n->nr || node_keys_fit(node_key(n, 0), node_key(n, n->nr - 1), first, last) ?
+		       NODE_OK :
+		       NODE_BAD_RANGE;
+}
+
+/* The fault of a node whose block could not be read: @status < 0 is what stream_read() gave. */
+static inline enum node_fault node_read_fault(int status)
+{
+	return status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE;
 }
 
 /* Index of the last key <= @key, or -1. */

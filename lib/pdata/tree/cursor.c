@@ -197,14 +197,13 @@ static int take_node(void *ctx, unsigned worker, size_t i, mblock_t block, const
 
 	(void)worker;
 	if (status < 0) {
-		r->fault = status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE;
+		r->fault = node_read_fault(status);
 		return 0;
 	}
 	memcpy(copy, data, MBLOCK_SIZE);
 	r->fault = node_open(n, copy, block, rc->leaf_value_size);
-	if (r->fault == NODE_OK && n->nr &&
-	    (node_key(n, 0) < r->first || node_key(n, n->nr - 1) > r->last))
-		r->fault = NODE_BAD_RANGE;
+	if (r->fault == NODE_OK)
+		r->fault = node_check_range(n, r->first, r->last);
 	return 0;
 }
 

@@ -117,11 +117,9 @@ static enum node_fault reach_child(struct walk *w, struct walk_worker *me, uint3
 /* Tells a child which keys it may have; one that is read and judged already is judged again. */
 static enum node_fault narrow(struct walk *w, uint32_t b, uint64_t first, uint64_t last)
 {
-	if (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_DONE) {
-		if (w->first[b] > ~w->nlast[b]) /* empty */
-			return NODE_OK;
-		return w->first[b] >= first && ~w->nlast[b] <= last ? NODE_OK : NODE_BAD_RANGE;
-	}
+	if (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_DONE)
+		return node_keys_fit(w->first[b], ~w->nlast[b], first, last) ? NODE_OK :
+									       NODE_BAD_RANGE;
 	raise_u64(&w->first[b], first);
 	raise_u64(&w->nlast[b], ~last);
 	return NODE_OK;
@@ -236,7 +234,7 @@ int walk_judge(struct walk *w, struct walk_worker *me, uint32_t b, uint64_t firs
 				.fault = NODE_BAD_RANGE,
 				.begin = w->first[b],
 				.last = ~w->nlast[b] };
-	bool good = first > last || (first >= f.begin && last <= f.last);
+	bool good = node_keys_fit(first, last, f.begin, f.last);
 
 	w->first[b] = first;
 	w->nlast[b] = ~last;
@@ -282,8 +280,7 @@ static int read_node(void *ctx, unsigned worker, size_t i, mblock_t block, const
 
 	(void)i;
 	if (status < 0)
-		return walk_lose(w, me, b, status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE,
-				 status);
+		return walk_lose(w, me, b, node_read_fault(status), status);
 	fault = node_open(&n, data, block, w->s.leaf_value_size);
 	if (!fault && v->level >= 0 && n.leaf != !v->level)
 		fault = NODE_BAD_DEPTH;

@@ -32,7 +32,7 @@ static int take_leaf(void *ctx, unsigned worker, size_t i, mblock_t block, const
 
 	(void)worker;
 	if (status < 0) {
-		e->fault[i] = status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE;
+		e->fault[i] = node_read_fault(status);
 		return 0;
 	}
 	memcpy(copy, data, MBLOCK_SIZE);
@@ -60,9 +60,8 @@ int emit_leaves_read(struct emitter *e, struct err *err)
 			continue;
 		n = &e->node[item->slot];
 		item->fault = e->fault[item->slot];
-		if (item->fault == NODE_OK && n->nr &&
-		    (node_key(n, 0) < item->first || node_key(n, n->nr - 1) > item->last))
-			item->fault = NODE_BAD_RANGE;
+		if (item->fault == NODE_OK)
+			item->fault = node_check_range(n, item->first, item->last);
 	}
 	return 0;
 }

@@ -122,14 +122,14 @@ static int take_leaf(void *ctx, unsigned worker, size_t i, mblock_t block, const
 
 	(void)i;
 	if (status < 0) {
-		fault = status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE;
+		fault = node_read_fault(status);
 	} else {
 		fault = node_open(&n, data, block, sizeof(le64));
 		walk_range(p->f->walk, block, &first, &last);
 		if (!fault && !n.leaf)
 			fault = NODE_BAD_DEPTH;
-		if (!fault && n.nr && (node_key(&n, 0) < first || node_key(&n, n.nr - 1) > last))
-			fault = NODE_BAD_RANGE;
+		if (!fault)
+			fault = node_check_range(&n, first, last);
 	}
 	return fault ? add_fault(&p->f->worker[worker], block, fault) :
 		       p->fn(p->ctx, worker, block, &n);

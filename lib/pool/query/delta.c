@@ -145,7 +145,7 @@ static int take_leaf(void *ctx, unsigned worker, size_t i, mblock_t block, const
 
 	(void)worker;
 	if (status < 0) {
-		slot->fault = status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE;
+		slot->fault = node_read_fault(status);
 		return 0;
 	}
 	slot->fault = node_open(n, data, block, sizeof(le64));
@@ -156,8 +156,8 @@ static int take_leaf(void *ctx, unsigned worker, size_t i, mblock_t block, const
 	slot->first = n->nr ? node_key(n, 0) : 0;
 	if (!n->leaf)
 		slot->fault = NODE_BAD_DEPTH;
-	else if (n->nr && (slot->first < first || node_key(n, n->nr - 1) > last))
-		slot->fault = NODE_BAD_RANGE;
+	else
+		slot->fault = node_check_range(n, first, last);
 	slot->plain = n->nr && walk_shared(d->walk, block) && d->opt->same_by_block &&
 		      node_key(n, n->nr - 1) - slot->first == n->nr - 1;
 	if (slot->plain || slot->fault)
