@@ -25,7 +25,7 @@ cat >"$tmp/rooms" <<'ROOMS'
 base 10 *
 cli 11 *
 dev 20 *
-pdata/block 30 *
+pdata/block 30 bcache.h csum.h format.h node.h node_edit.h refmap.h writer.h
 pdata/tree 31 build.h cursor.h edit.h space.h tm.h walk.h
 pdata/map 32 edit.h read.h transaction.h write.h
 pool/format 40 format.h metadata.h pool_info.h superblock.h

@@ -13,38 +13,13 @@
  * counts what comes after the third reference, going from 2 to 3 is one atomic
  * step on one word, and nothing needs to be moved from one place to another.
  */
-#include "pdata/block/refmap.h"
-
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/overflow.h"
-#include "base/umap.h"
-#include "pdata/block/format.h"
-
-#define HIGH	     0xAAAAAAAAAAAAAAAAull
-#define LOW	     0x5555555555555555ull
-#define WORD_ENTRIES 32
-#define BITMAP_WORDS (ENTRIES_PER_BITMAP / WORD_ENTRIES)
-#define PAGE_SHIFT   8
-#define PAGE_LEN     (1u << PAGE_SHIFT)
-#define PAGE_TOP     (3u + UINT8_MAX) /* the greatest count without struct refmap.large */
-
-struct refmap {
-	uint64_t nr_blocks;
-	uint64_t nr_words;
-	uint64_t *word; /* whole bitmaps; entries past nr_blocks stay 0 */
-	void *mapped;	/* where word[] lies when it is large, mapped_len bytes; else NULL */
-	size_t mapped_len;
-	uint8_t **page; /* by block >> PAGE_SHIFT; NULL until needed */
-	bool shared;
-	_Atomic bool has_pages, failed;
-	pthread_mutex_t lock; /* of large */
-	struct umap large;    /* more than 258 references, which is rare: block -> count beyond that */
-};
+#include "pdata/block/impl.h"
 
 static const uint8_t pair_count[4] = { 0, 2, 1, 3 }; /* by (high, low) */
 static const uint8_t count_pair[4] = { 0, 2, 1, 3 };
@@ -272,12 +247,6 @@ static inline void overflow_word(struct refmap *m, uint64_t i, uint64_t old, uin
 	}
 }
 
-/* The pairs [from, to) of a word */
-static inline uint64_t pairs_mask(unsigned from, unsigned to)
-{
-	return (to == WORD_ENTRIES ? ~0ull : (1ull << 2 * to) - 1) & (~0ull << 2 * from);
-}
-
 static inline void inc_run(struct refmap *m, uint64_t b, uint64_t len, bool shared)
 {
 	uint64_t i = b / WORD_ENTRIES, mask;
@@ -416,115 +385,4 @@ void refmap_set(struct refmap *m, uint64_t b, uint32_t count)
 			m->page[b >> PAGE_SHIFT] = NULL;
 		}
 	}
-}
-
-uint64_t refmap_nr_allocated(const struct refmap *m)
-{
-	uint64_t n = 0;
-
-	for (uint64_t i = 0; i < m->nr_words; i++)
-		n += (unsigned)__builtin_popcountll((m->word[i] | m->word[i] >> 1) & LOW);
-	return n;
-}
-
-/* First block >= @from whose pair, as a set bit at the low place, is in @pick(word). */
-static inline uint64_t find(const struct refmap *m, uint64_t from, bool used)
-{
-	uint64_t i = from / WORD_ENTRIES, hit, b;
-
-	if (from >= m->nr_blocks)
-		return m->nr_blocks;
-	hit = ~0ull << 2 * (from % WORD_ENTRIES);
-	for (; i < m->nr_words; i++, hit = ~0ull) {
-		uint64_t any = (m->word[i] | m->word[i] >> 1) & LOW;
-
-		hit &= used ? any : ~any & LOW;
-		if (!hit)
-			continue;
-		b = i * WORD_ENTRIES + (unsigned)__builtin_ctzll(hit) / 2;
-		return MIN(b, m->nr_blocks);
-	}
-	return m->nr_blocks;
-}
-
-uint64_t refmap_find_free(const struct refmap *m, uint64_t from)
-{
-	return find(m, from, false);
-}
-
-uint64_t refmap_find_used(const struct refmap *m, uint64_t from)
-{
-	return find(m, from, true);
-}
-
-void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080], uint32_t *nr_used,
-		      uint32_t *first_free)
-{
-	const uint64_t *w = m->word + index * BITMAP_WORDS;
-	uint64_t begin = index * ENTRIES_PER_BITMAP;
-	uint32_t used = 0, free_at = ENTRIES_PER_BITMAP;
-
-	for (unsigned i = 0; i < BITMAP_WORDS; i++) {
-		le64 v = le64_make(w[i]);
-		uint64_t any = (w[i] | w[i] >> 1) & LOW;
-
-		memcpy(bits + (size_t)i * 8, &v, 8);
-		used += (unsigned)__builtin_popcountll(any);
-		/* only inside of this bitmap: a full map has none far and wide */
-		if (any != LOW && free_at == ENTRIES_PER_BITMAP)
-			free_at = i * WORD_ENTRIES + (uint32_t)__builtin_ctzll(~any & LOW) / 2;
-	}
-	*nr_used = used;
-	*first_free = 0;
-	if (free_at < ENTRIES_PER_BITMAP && begin + free_at < m->nr_blocks)
-		*first_free = free_at;
-}
-
-void refmap_from_bitmap(struct refmap *m, uint64_t index, const uint8_t bits[4080])
-{
-	uint64_t begin = index * ENTRIES_PER_BITMAP, i;
-	le64 v;
-
-	for (i = 0; i < BITMAP_WORDS && begin + i * WORD_ENTRIES < m->nr_blocks; i++) {
-		uint64_t left = m->nr_blocks - begin - i * WORD_ENTRIES;
-
-		memcpy(&v, bits + i * 8, 8);
-		m->word[index * BITMAP_WORDS + i] =
-			le64_get(v) & pairs_mask(0, (unsigned)MIN(left, (uint64_t)WORD_ENTRIES));
-	}
-}
-
-uint64_t refmap_word(const struct refmap *m, uint64_t i)
-{
-	return i < m->nr_words ? m->word[i] : 0;
-}
-
-uint64_t refmap_find_pair_11(const struct refmap *m, uint64_t from)
-{
-	uint64_t i = from / WORD_ENTRIES, keep = ~0ull << 2 * (from % WORD_ENTRIES), hit;
-
-	if (from >= m->nr_blocks)
-		return m->nr_blocks;
-	for (; i < m->nr_words; i++, keep = ~0ull) {
-		hit = m->word[i] & (m->word[i] >> 1) & LOW & keep;
-		if (hit)
-			return i * WORD_ENTRIES + (unsigned)__builtin_ctzll(hit) / 2;
-	}
-	return m->nr_blocks;
-}
-
-int refmap_each_overflow(const struct refmap *m, int (*fn)(void *ctx, uint64_t b, uint32_t count),
-			 void *ctx)
-{
-	uint64_t b;
-	int r;
-
-	if (m->failed)
-		return -ENOMEM;
-	for (b = refmap_find_pair_11(m, 0); b < m->nr_blocks; b = refmap_find_pair_11(m, b + 1)) {
-		r = fn(ctx, b, refmap_get(m, b));
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
