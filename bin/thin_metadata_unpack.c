@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "dev/dev.h"
+#include "dev/out_file.h"
 #include "volume/guard/occupied.h"
 #include "pool/pack/pack.h"
 #include "pool/format/superblock.h"
@@ -26,70 +27,38 @@ static const struct command command = {
 	.name = "thin_metadata_unpack",
 	.usage = "-i FILE -o DEV [-f]",
 	.summary = "Unpacks a thin pool's metadata that thin_metadata_pack has packed.",
-	.notes = "The output is marked invalid until it is complete.",
+	.notes = "A file takes its name when it is complete. A device is marked invalid until then; nothing\n"
+		 "is written there before the packed file was read through.",
 	.opts = opts,
 };
 
-struct output {
-	const char *path;
-	struct io *io;
-	bool created; /* by us: removed when the work fails */
-	bool zeroed;
-};
-
 /*
- * A file of @len bytes that reads as zeros, but for block 0: that is invalid before anything else
- * is gone, as a kill may come at any moment and zeros there mean "format me".
+ * Is it worth to give up what the output holds?  -EINVAL: no.  Other tools have packed with losses;
+ * with @force such a file is taken too.
  */
-static int empty_file(struct output *o, uint64_t len, struct err *err)
+static int judge(struct cli *cli, const struct unpack_stats *st, bool force, struct err *err)
 {
-	int e;
+	struct err lack = { 0 };
+	int e = 0;
 
-	o->io->size = len;
-	e = superblock_invalidate(o->io, err);
-	if (e < 0)
-		return e;
-	if (ftruncate(o->io->fd, MBLOCK_SIZE) || ftruncate(o->io->fd, (off_t)len))
-		return err_sys(err, -errno, "cannot set the size of '%s'", o->path);
-	o->zeroed = true;
-	return 0;
-}
-
-static int open_output(struct output *o, uint64_t len, struct err *err)
-{
-	struct stat st;
-	int e, fd;
-
-	if (stat(o->path, &st) && errno == ENOENT) {
-		fd = open(o->path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
-		if (fd < 0)
-			return err_sys(err, -errno, "cannot create '%s'", o->path);
-		close(fd);
-		o->created = true;
-	}
-	e = dev_open(o->path, DEV_WRITE, &o->io, err);
-	if (e < 0)
-		return e;
-	if (fstat(o->io->fd, &st))
-		return err_sys(err, -errno, "cannot look at '%s'", o->path);
-	if (S_ISREG(st.st_mode))
-		return empty_file(o, len, err);
-	if (o->io->size < len)
-		return err_set(err, -ERANGE, "'%s' is too small: needs %llu bytes, has %llu", o->path,
-			       (unsigned long long)len, (unsigned long long)o->io->size);
-	return 0;
-}
-
-/* What the file lacks cannot be an error: other tools have packed so. */
-static void note_losses(struct cli *cli, const struct unpack_stats *st)
-{
 	if (!st->has_superblock)
-		cli_note(cli, "the packed file holds no superblock (block 0); was it cut off?");
+		return err_set(err, -EINVAL,
+			       "the packed file holds no superblock (block 0): it has been cut off, or "
+			       "packed by a tool that lost it; nothing was written");
+	if (st->superblock_is_zero)
+		e = err_set(&lack, -EINVAL,
+			    "the superblock in the packed file is all zeros: the kernel would format the "
+			    "output");
 	else if (st->nr_blocks + COUNT_SLACK < st->nr_allocated)
-		cli_note(cli,
-			 "the packed file holds %llu blocks, but its superblock counts %llu in use: it "
-			 "has been cut off, or packed by a tool that lost some",
-			 (unsigned long long)st->nr_blocks, (unsigned long long)st->nr_allocated);
+		e = err_set(&lack, -EINVAL,
+			    "the packed file holds %llu blocks, but its superblock counts %llu in use: it "
+			    "has been cut off, or packed by a tool that lost some",
+			    (unsigned long long)st->nr_blocks, (unsigned long long)st->nr_allocated);
+	if (e && !force)
+		return err_set(err, e, "%s; nothing was written (--force unpacks it)", lack.text);
+	if (e)
+		cli_note(cli, "%s", lack.text);
+	return 0;
 }
 
 static int confirm(const char *path, struct err *err)
@@ -104,43 +73,95 @@ static int confirm(const char *path, struct err *err)
 	return err_set(err, -EINVAL, "Output file not overwritten");
 }
 
-static int run(struct cli *cli, const char *input, struct output *o, bool force, struct err *err)
+struct job {
+	struct cli *cli;
+	struct io *in;
+	struct pack_header head;
+	struct jobs *jobs;
+	const char *output;
+	bool force;
+};
+
+/* The new file takes the place of the old one when it is complete. */
+static int to_file(struct job *j, bool exists, struct err *err)
 {
 	struct unpack_stats stats;
-	struct pack_header head;
-	struct jobs *jobs = NULL;
-	struct io *in;
-	int e = dev_open(input, DEV_SHARED | DEV_BUFFERED, &in, err);
+	struct io *old = NULL, *io;
+	struct out_file *f;
+	int e = exists ? dev_open(j->output, DEV_WRITE, &old, err) : 0; /* nobody else writes it */
+
+	if (!e)
+		e = out_file_open(j->output, &f, err);
+	if (e < 0) {
+		io_free(old);
+		return e;
+	}
+	io = out_file_io(f, j->head.nr_blocks * MBLOCK_SIZE, err);
+	e = io ? unpack_file(j->in, &j->head, io, true, j->jobs, &stats, err) : err->code;
+	io_free(io);
+	if (!e)
+		e = judge(j->cli, &stats, j->force, err);
+	if (!e)
+		e = out_file_commit(f, err);
+	else
+		out_file_abort(f);
+	io_free(old);
+	return e;
+}
+
+/* A device cannot be written beside: the packed file is read through before the first write. */
+static int to_device(struct job *j, struct err *err)
+{
+	const uint64_t len = j->head.nr_blocks * MBLOCK_SIZE;
+	struct unpack_stats stats;
+	struct io *io;
+	int e = dev_open(j->output, DEV_WRITE, &io, err);
 
 	if (e < 0)
 		return e;
-	e = pack_read_header(in, &head, err);
-	if (!e && !force)
-		e = confirm(o->path, err);
+	if (io->size < len)
+		e = err_set(err, -ERANGE, "'%s' is too small: needs %llu bytes, has %llu", j->output,
+			    (unsigned long long)len, (unsigned long long)io->size);
 	if (!e)
-		e = open_output(o, head.nr_blocks * MBLOCK_SIZE, err);
+		e = unpack_file(j->in, &j->head, NULL, true, j->jobs, &stats, err);
+	if (!e)
+		e = judge(j->cli, &stats, j->force, err);
+	if (!e)
+		e = unpack_file(j->in, &j->head, io, false, j->jobs, &stats, err);
+	io_free(io);
+	return e;
+}
+
+static int run(struct job *j, const char *input, struct err *err)
+{
+	unsigned major, minor;
+	struct stat st;
+	int e = dev_open(input, DEV_SHARED | DEV_BUFFERED, &j->in, err);
+
+	if (e < 0)
+		return e;
+	e = pack_read_header(j->in, &j->head, err);
+	if (!e && !j->force)
+		e = confirm(j->output, err);
 	if (!e) {
-		jobs = jobs_new(in->size > 1 << 20 ? 0 : 1);
-		e = jobs ? unpack_file(in, &head, o->io, o->zeroed, jobs, &stats, err) :
-			   err_nomem(err, "threads");
+		j->jobs = jobs_new(j->in->size > 1 << 20 ? 0 : 1);
+		e = j->jobs ? 0 : err_nomem(err, "threads");
 	}
-	if (!e)
-		note_losses(cli, &stats);
-	jobs_free(jobs);
-	io_free(in);
-	io_free(o->io);
-	if (e < 0 && o->created)
-		unlink(o->path);
+	if (!e && stat(j->output, &st))
+		e = dev_numbers(j->output, &major, &minor) ? to_device(j, err) : to_file(j, false, err);
+	else if (!e)
+		e = S_ISREG(st.st_mode) ? to_file(j, true, err) : to_device(j, err);
+	jobs_free(j->jobs);
+	io_free(j->in);
 	return e;
 }
 
 int main(int argc, char **argv)
 {
 	const char *input = NULL;
-	struct output o = { 0 };
 	struct err err = { 0 };
-	bool force = false;
 	struct cli cli;
+	struct job j = { .cli = &cli };
 	int id, e;
 
 	cli_init(&cli, &command, argc, argv);
@@ -148,16 +169,16 @@ int main(int argc, char **argv)
 		if (id == 'i')
 			input = cli.arg;
 		else if (id == 'o')
-			o.path = cli.arg;
+			j.output = cli.arg;
 		else
-			force = true;
+			j.force = true;
 	}
 	if (!input)
 		cli_usage_error(&cli, "No input file provided.");
-	if (!o.path)
+	if (!j.output)
 		cli_usage_error(&cli, "No output file provided.");
-	if (dev_same(input, o.path))
+	if (dev_same(input, j.output))
 		cli_usage_error(&cli, "'%s' is input and output", input);
-	e = run(&cli, input, &o, force, &err);
+	e = run(&j, input, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);
 }

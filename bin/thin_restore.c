@@ -173,6 +173,43 @@ static int check_size(int fd, const struct xml_options *xml, const char *name, c
 	return 0;
 }
 
+/* Do the last bytes that are not white space end the document? */
+static bool ends_well(int fd, off_t size)
+{
+	static const char end[] = "</superblock>";
+	char tail[4097];
+	off_t at = size > (off_t)sizeof(tail) - 1 ? size - (off_t)sizeof(tail) + 1 : 0;
+	ssize_t n = pread(fd, tail, sizeof(tail) - 1, at);
+
+	while (n > 0 && strchr(" \t\r\n", tail[n - 1]) && tail[n - 1])
+		n--;
+	return n >= (ssize_t)strlen(end) &&
+	       !memcmp(tail + n - strlen(end), end, strlen(end));
+}
+
+/*
+ * A dump that has been cut off is found before the old pool goes, where it can be read twice.  What
+ * ends in any other way than dumps do (a comment, another encoding) is read as a whole.
+ */
+static int check_end(int fd, const struct xml_options *xml, const char *name, struct err *err)
+{
+	struct stat st;
+	uint64_t nr;
+	int r;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || lseek(fd, 0, SEEK_CUR) != 0 ||
+	    ends_well(fd, st.st_size))
+		return 0;
+	r = count_blocks(fd, xml, name, &nr, err);
+	if (r == -EINVAL || r == -EUCLEAN || r == -EBADMSG) {
+		char text[sizeof(err->text)];
+
+		snprintf(text, sizeof(text), "%s", err->text);
+		return err_set(err, r, "%.900s; nothing was written", text);
+	}
+	return r;
+}
+
 static void count_differs(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t counted)
 {
 	cli_note(ctx, "device %u: the XML says mapped_blocks=\"%llu\" but maps %llu; %llu is written",
@@ -235,7 +272,9 @@ static int restore(struct restore *r, struct err *err)
 		e = dev_open(r->output, DEV_WRITE, &out, err);
 	if (e < 0)
 		return e;
-	e = check_size(fd, &xml, name, out, err);
+	e = check_end(fd, &xml, name, err);
+	if (!e)
+		e = check_size(fd, &xml, name, out, err);
 	if (!e)
 		e = build_new(out, &opt, &sink, err);
 	if (!e) {

@@ -40,32 +40,44 @@ static char *folder_of(const char *path)
 	return copy ? strdup(dirname(copy)) : NULL;
 }
 
-static int open_temp(struct out_file *f, mode_t mode, struct err *err)
+/* A file with a temporary name, where one without a name cannot be had. */
+static int open_named(struct out_file *f, mode_t mode)
+{
+	for (unsigned i = 0; i < 1000; i++) {
+		if (asprintf(&f->temp, "%s.%d.%u", f->path, (int)getpid(), i) < 0) {
+			f->temp = NULL;
+			return -ENOMEM;
+		}
+		f->fd = open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+		if (f->fd >= 0)
+			return 0;
+		free(f->temp);
+		f->temp = NULL;
+		if (errno != EEXIST)
+			break;
+	}
+	return -errno;
+}
+
+/* @old: what will be replaced, whose owner and mode the new file gets; NULL: nothing. */
+static int open_temp(struct out_file *f, const struct stat *old, struct err *err)
 {
 	CLEANUP(free_ptr) char *folder = folder_of(f->path);
-	mode_t mask = umask(0);
+	mode_t mode = old ? 0600 : 0666;
+	int r = 0;
 
-	umask(mask);
-	if (!folder || asprintf(&f->temp, "%s.XXXXXX", f->path) < 0) {
-		f->temp = NULL;
+	if (!folder)
 		return err_nomem(err, f->shown);
-	}
 	if (!access("/proc/self/fd", X_OK))
-		f->fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	if (f->fd >= 0) {
-		free(f->temp);
-		f->temp = NULL;
-	} else {
-		f->fd = mkostemp(f->temp, O_CLOEXEC);
-	}
-	if (f->fd < 0) {
-		int code = -errno;
-
-		free(f->temp);
-		f->temp = NULL;
-		return err_sys(err, code, "cannot create '%s'", f->shown);
-	}
-	if (fchmod(f->fd, mode ? mode : 0666 & ~mask))
+		f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+	if (f->fd < 0)
+		r = open_named(f, mode);
+	if (r)
+		return err_sys(err, r, "cannot create '%s'", f->shown);
+	/* owner first: changing it takes the set-id bits away */
+	if (old && fchown(f->fd, old->st_uid, old->st_gid) && errno != EPERM)
+		return err_sys(err, -errno, "cannot set the owner of '%s'", f->shown);
+	if (old && fchmod(f->fd, old->st_mode & 07777))
 		return err_sys(err, -errno, "cannot set the mode of '%s'", f->shown);
 	return 0;
 }
@@ -78,7 +90,7 @@ static int open_kind(struct out_file *f, const char *path, struct err *err)
 		if (errno != ENOENT)
 			return err_sys(err, -errno, "cannot open '%s'", path);
 		f->path = strdup(path);
-		return f->path ? open_temp(f, 0, err) : err_nomem(err, path);
+		return f->path ? open_temp(f, NULL, err) : err_nomem(err, path);
 	}
 	if (S_ISDIR(st.st_mode))
 		return err_sys(err, -EISDIR, "Invalid output file: '%s'", path);
@@ -92,7 +104,7 @@ static int open_kind(struct out_file *f, const char *path, struct err *err)
 		f->path = realpath(path, NULL);
 		if (!f->path)
 			return err_sys(err, -errno, "cannot open '%s'", path);
-		return open_temp(f, st.st_mode & 0777, err);
+		return open_temp(f, &st, err);
 	}
 	f->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	return f->fd < 0 ? err_sys(err, -errno, "cannot open '%s'", path) : 0;
@@ -113,6 +125,26 @@ int out_file_open(const char *path, struct out_file **out, struct err *err)
 	else
 		*out = f;
 	return r;
+}
+
+struct io *out_file_io(struct out_file *f, uint64_t size, struct err *err)
+{
+	int fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+	struct io *io;
+
+	if (fd < 0 || ftruncate(fd, (off_t)size)) {
+		err_sys(err, -errno, "cannot make '%s' %llu bytes long", f->shown,
+			(unsigned long long)size);
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	io = io_file_new(fd, f->shown, size, false);
+	if (!io) {
+		close(fd);
+		err_nomem(err, f->shown);
+	}
+	return io;
 }
 
 int out_file_fd(const struct out_file *f)

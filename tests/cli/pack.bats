@@ -113,37 +113,61 @@ setup() {
 	[ ! -e new ]
 }
 
-@test "unpack: a failure over an old pool leaves no pool" {
-	head -c 2000 pack >cut
-	run thin_metadata_unpack -f -i cut -o meta
-	[ "$status" -eq 1 ]
-	run thin_dump meta
-	[ "$status" -ne 0 ]
-	! cmp -s -n 4096 meta /dev/zero
-}
-
-@test "unpack: killed at any moment, an old pool's file is a pool whole or invalid, never zeros" {
-	command -v strace >/dev/null || skip "strace is not installed"
-	strace -f -o calls thin_metadata_unpack -f -i pack -o meta || skip "strace cannot trace"
-	# block 0 is written before the file is cut, and again at the very end
-	grep -E 'pwrite64|ftruncate' calls | head -1 | grep -q 'pwrite64(.*4096, 0)'
-	grep -E 'pwrite64' calls | tail -1 | grep -q '4096, 0)'
-	for n in 1 2 3 4; do
-		cp "$DIR/meta" meta
-		strace -f -o calls -e inject=ftruncate,pwrite64:signal=KILL:when=$n \
-			thin_metadata_unpack -f -i pack -o meta || true
-		! cmp -s -n 4096 meta /dev/zero
-		run thin_check -q meta
-		[ "$status" -ne 0 ] || cmp "$DIR/meta" meta
+@test "unpack: a cut-off file or one without content destroys nothing, in a file and on a device" {
+	command -v losetup >/dev/null && dev=$(losetup -f --show meta 2>/dev/null) || dev=
+	[ -z "$dev" ] || echo "$dev" >loops
+	size=$(stat -c %s pack)
+	for n in 32 36 40 2000 $((size / 2)) $((size - 1)); do
+		head -c "$n" pack >cut
+		run --separate-stderr thin_metadata_unpack -f -i cut -o meta
+		[ "$status" -eq 1 ] && [ -n "$stderr" ] && cmp "$DIR/meta" meta || { echo "$n: $status"; return 1; }
+		run thin_metadata_unpack -i cut -o new
+		[ "$status" -eq 1 ] && [ ! -e new ]
+		[ -n "$dev" ] || continue
+		run thin_metadata_unpack -f -i cut -o "$dev"
+		[ "$status" -eq 1 ] && cmp "$DIR/meta" "$dev"
 	done
 }
 
-@test "unpack: a file without content is unpacked with a warning" {
-	head -c 32 pack >empty
-	run --separate-stderr thin_metadata_unpack -i empty -o new
-	[ "$status" -eq 0 ]
-	[[ "$stderr" == *"holds no superblock"* ]]
-	[ "$(stat -c %s new)" -eq "$(stat -c %s meta)" ]
+teardown() {
+	[ ! -f "$BATS_TEST_TMPDIR/loops" ] || xargs -n1 losetup -d <"$BATS_TEST_TMPDIR/loops"
+}
+
+@test "unpack: a pack that ends behind a whole stream is found to lack blocks" {
+	"$abs_top_builddir/bench/mkpool" frag 0.1 big
+	thin_metadata_pack -i big -o p
+	first=$(od -An -t u8 -j 32 -N 8 p)
+	head -c $((40 + first)) p >cut
+	cp meta old
+	run --separate-stderr thin_metadata_unpack -i cut -o old <<<y
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"in use: it has been cut off"*"nothing was written (--force"* ]]
+	cmp meta old
+	run --separate-stderr thin_metadata_unpack -f -i cut -o old
+	[ "$status" -eq 0 ] && [[ "$stderr" == *"in use: it has been cut off"* ]]
+}
+
+@test "unpack: a wiped superblock is packed as it is, and unpacked only with --force" {
+	dd if=/dev/zero of=meta bs=4096 count=1 conv=notrunc status=none
+	thin_metadata_pack -i meta -o p
+	run --separate-stderr thin_metadata_unpack -i p -o new
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"all zeros: the kernel would format"* ]] && [ ! -e new ]
+	thin_metadata_unpack -f -i p -o new
+	cmp meta new
+}
+
+@test "unpack: killed at any moment, a file is the old pool or the new one" {
+	command -v strace >/dev/null || skip "strace is not installed"
+	strace -f -o calls true || skip "strace cannot trace"
+	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o meta
+	cp meta old
+	for call in pwrite64 ftruncate fsync fdatasync linkat rename fchmod; do
+		for n in 1 2 3; do
+			cp old meta
+			strace -f -o calls -e inject=$call:signal=KILL:when=$n \
+				thin_metadata_unpack -f -i pack -o meta || true
+			cmp -s old meta || cmp "$DIR/meta" meta || { echo "$call $n"; return 1; }
+		done
+	done
 }
 
 @test "unpack: what is no packed file is refused" {

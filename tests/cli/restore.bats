@@ -299,3 +299,29 @@ make_xml() {
 	thin_restore -i "$XML/good/tiny.xml" -o out
 	thin_dump out | cmp - on-disk.xml
 }
+
+@test "thin_restore: a cut dump in a file is refused before the old pool goes, wherever it is cut" {
+	cd "$BATS_TEST_TMPDIR"
+	xml=$abs_top_srcdir/xml/good/many.xml
+	truncate -s 2M meta
+	thin_restore -i "$xml" -o meta
+	cp meta before
+	size=$(sed -z 's/[[:space:]]*$//' "$xml" | wc -c)
+	seed=$RANDOM
+	echo "seed $seed" >&2
+	RANDOM=$seed
+	for n in 0 1 $((size - 1)) $((size - 2)) $((size - 12)) $((size - 13)) $((size - 14)) $(for i in 1 2 3 4 5 6 7 8; do echo $(((RANDOM * 32768 + RANDOM) % size)); done); do
+		head -c "$n" "$xml" >cut
+		run --separate-stderr thin_restore -i cut -o meta
+		[ "$status" -eq 1 ] && [[ "$stderr" == *cut*"nothing was written"* ]] && cmp before meta ||
+			{ echo "$n: $status $stderr"; return 1; }
+		# zeros behind it: a file that a crash has cut
+		truncate -s $((n + 5000)) cut
+		run thin_restore -i cut -o meta
+		[ "$status" -eq 1 ] && cmp before meta
+	done
+	# a comment at the end, and white space
+	{ cat "$xml"; echo '<!-- kept by me -->'; yes '' | head -c 10; } >whole
+	thin_restore -i whole -o meta
+	thin_dump meta | cmp - <(thin_dump before)
+}

@@ -72,7 +72,7 @@ static int code_group(struct packer *p, struct pack_worker *w, uint64_t group, s
 		if (e < 0)
 			return e;
 		for (i = 0; i < n; i++)
-			if (!all_zero(w->blocks + i * MBLOCK_SIZE))
+			if (!(b + i) || !all_zero(w->blocks + i * MBLOCK_SIZE))
 				*len += pack_encode(b + i, w->blocks + i * MBLOCK_SIZE,
 						    w->coded + *len);
 	}

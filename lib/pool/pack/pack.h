@@ -11,7 +11,7 @@
 #include "dev/io.h"
 
 /*
- * Packs the blocks of @in (its size in whole blocks, capped at the format's limit) into @fd,
+ * Packs block 0, be it zero, and the others that are not zero of @in (its size in whole blocks, capped at the format's limit) into @fd,
  * named @name in messages.  0 or -errno.
  */
 int pack_file(struct io *in, int fd, const char *name, struct jobs *jobs, struct err *err);
@@ -27,7 +27,8 @@ int pack_read_header(struct io *in, struct pack_header *h, struct err *err);
 
 struct unpack_stats {
 	uint64_t nr_blocks; /* that the file held */
-	bool has_superblock;
+	bool has_superblock; /* block 0 is there ... */
+	bool superblock_is_zero; /* ... and the kernel would format what it stands on */
 	/* of the metadata space map, as the superblock says; 0: there is no valid one */
 	uint64_t nr_allocated;
 };
@@ -37,6 +38,7 @@ struct unpack_stats {
  * already (a new file).  Block 0 is made invalid first and written last, after a
  * flush, so that no part of the metadata can be taken for the whole.  Fails with -EBADMSG for
  * a damaged or cut-off file, naming the stream's place, and then leaves block 0 invalid.
+ * @out NULL: the same reading and judging, and nothing is written.
  */
 int unpack_file(struct io *in, const struct pack_header *h, struct io *out, bool zeroed,
 		struct jobs *jobs, struct unpack_stats *stats, struct err *err);

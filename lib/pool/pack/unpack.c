@@ -153,7 +153,7 @@ static int flush_blocks(struct unpacker *u, struct unpack_worker *w, struct err 
 	size_t nr = w->nr;
 
 	w->nr = 0;
-	return nr ? io_write(u->out, w->blocks, nr * MBLOCK_SIZE, w->first * MBLOCK_SIZE, err) : 0;
+	return nr && u->out ? io_write(u->out, w->blocks, nr * MBLOCK_SIZE, w->first * MBLOCK_SIZE, err) : 0;
 }
 
 static int take_block(struct unpacker *u, struct unpack_worker *w, const struct unpack_slot *s,
@@ -255,12 +255,15 @@ static int write_superblock(struct unpacker *u, struct err *err)
 
 static void fill_stats(struct unpacker *u, struct unpack_stats *st)
 {
+	enum sb_fault fault;
 	struct superblock sb;
 
 	st->nr_blocks = u->nr_seen;
 	st->has_superblock = u->seen[0] & 1;
 	st->nr_allocated = 0;
-	if (superblock_open(&sb, u->superblock, 0) == SB_OK)
+	fault = superblock_open(&sb, u->superblock, 0);
+	st->superblock_is_zero = fault == SB_ALL_ZERO;
+	if (fault == SB_OK)
 		st->nr_allocated = MIN(sb.metadata_sm.nr_allocated, u->nr_blocks);
 }
 
@@ -305,13 +308,13 @@ int unpack_file(struct io *in, const struct pack_header *h, struct io *out, bool
 	u->at = PACK_HEADER_LEN;
 	e = unpacker_init(u, jobs, err);
 	pipe.nr_slots = u->nr_workers + 2;
-	if (!e)
+	if (!e && out)
 		e = superblock_invalidate(out, err);
 	if (!e)
 		e = jobs_pipe(jobs, &pipe, err);
-	if (!e && !zeroed)
+	if (!e && out && !zeroed)
 		e = zero_gaps(u, err);
-	if (!e)
+	if (!e && out)
 		e = write_superblock(u, err);
 	if (!e)
 		fill_stats(u, stats);
