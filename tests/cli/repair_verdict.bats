@@ -299,3 +299,44 @@ fixture() {
 	[[ "$stderr" == *"some parts could have belonged to more than one device"* ]]
 	thin_check -q out
 }
+
+@test "thin_check, thin_repair: an empty pool over an older one is told, and the named options bring that back" {
+	fixture plain fuzz-1 discards snap-tree
+	for name in plain fuzz-1 discards snap-tree; do
+		cp "$name/meta.img" pool
+		# as at an activation with a zeroed block 0
+		zero_block pool 0
+		truncate -s 1G data
+		echo "pool: 0 2097152 thin-pool pool data 128 0" >table
+		thin_message table 'create_thin 0'
+		thin_message table 'delete 0'
+		before=$(sha256sum pool)
+		run --separate-stderr thin_check pool
+		[ "$status" -eq 0 ]
+		[[ "$stderr" == *"warning: the pool is empty, but block "*" still holds details of devices"*"thin_repair"* ]]
+		repair
+		[ "$status" -eq 1 ] || { echo "$name: $stderr"; return 1; }
+		[[ "$stderr" == *"the pool is empty, but lies over "* ]]
+		run --separate-stderr thin_dump --repair pool
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"the pool is empty, but lies over "* ]]
+		read -ra given < <(grep -oE -- '--mapping-root [0-9]+ --details-root [0-9]+' <<<"$stderr") || true
+		[ "${#given[@]}" -eq 4 ] || { echo "$name: $stderr"; [ "$name" != plain ] || return 1; continue; }
+		repair "${given[@]}" --transaction-id 7
+		[[ "$(thin_dump out | head -1)" == *' transaction="7"'* ]]
+		[ "$(thin_dump out | grep -c '<device')" -gt 0 ]
+		thin_check -q out
+		[ "$status" -ne 0 ] || [ "$name" != plain ] || diff <(content plain/meta.img) <(content out)
+		[ "$name" != plain ] || [ "$status" -eq 0 ]
+		[ "$(sha256sum pool)" = "$before" ]
+	done
+}
+
+@test "thin_check, thin_repair: a pool that never held a device is not suspected" {
+	fixture fresh
+	run --separate-stderr thin_check fresh/meta.img
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+	cp fresh/meta.img pool
+	repair
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+}

@@ -125,6 +125,8 @@ void check_counts_drop(struct check *c);
 /* trees.c: 0 or -errno */
 int check_trees(struct check *c);
 void check_trees_fini(struct check *c);
+/* under.c: an empty pool may lie over an older one */
+int check_under(struct check *c);
 /* owners.c */
 /* Findings about mapping leaves and nodes, with the devices that own them. */
 int check_device_findings(struct check *c);

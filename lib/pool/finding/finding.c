@@ -21,6 +21,7 @@ static const struct finding_type types[NR_FINDING_KINDS] = {
 	[FOUND_SB_BLOCK_SIZE] = { "superblock-block-size", FATAL, false },
 	[FOUND_SB_METADATA_BLOCK_SIZE] = { "superblock-metadata-block-size", WARN, true },
 	[FOUND_SB_TIME_LIMIT] = { "superblock-time-limit", WARN, false },
+	[FOUND_OLDER_POOL] = { "older-pool", WARN, false },
 	[FOUND_SB_MAP_SIZE] = { "superblock-map-size", FATAL, true },
 	[FOUND_DEVICE_TOO_SMALL] = { "device-too-small", FATAL, false },
 	[FOUND_HELD] = { "held-superblock", FATAL, false },

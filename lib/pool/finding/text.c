@@ -201,6 +201,12 @@ static void put_other(const struct finding *f, struct outbuf *out)
 			      "mappings would be corrupted; dump and restore resets it",
 			      stored, expected);
 		return;
+	case FOUND_OLDER_POOL:
+		outbuf_printf(out,
+			      "the pool is empty, but block %llu still holds details of devices: they "
+			      "were deleted, or the pool was formatted over an older one",
+			      ULL(f->block));
+		return;
 	case FOUND_SB_MAP_SIZE:
 		outbuf_printf(out,
 			      "%s: a size of %llu blocks is impossible (at most %llu): "
@@ -355,6 +361,9 @@ static const char *hint(const struct finding *f)
 	case FOUND_SB_INCOMPAT:
 	case FOUND_SB_COMPAT_RO:
 		return NULL;
+	case FOUND_OLDER_POOL:
+		return "should there be devices, do not use the pool: thin_repair --dry-run names the options that bring "
+		       "them back";
 	case FOUND_DEVICE_TOO_SMALL:
 		return "give the device its size back";
 	case FOUND_SB_MAP_SIZE:

@@ -146,6 +146,7 @@ struct salvage {
 	struct superblock claim; /* all of a damaged superblock that looks like one */
 	bool has_claim;
 	bool claim_used; /* the roots that it names stand, and are used */
+	uint32_t own_index; /* an index block that is not looked at in the search for states; 0: none */
 	struct {
 		bool found;
 		uint32_t map_root, details_root; /* 0: not found */
@@ -375,6 +376,10 @@ int salvage_read_details(struct salvage *s, uint32_t node, struct vec *out, stru
 struct sdevice *salvage_find_device(const struct salvage *s, uint32_t id);
 int salvage_complete_details(struct salvage *s, struct err *err);
 int salvage_join_details(struct salvage *s, struct err *err);
+
+/* --- salvage_under.c --- */
+/* Looks for the pool that this empty one may lie over: s->over. */
+int salvage_look_under(struct salvage *s, struct err *err);
 
 /* --- salvage_verdict.c --- */
 void salvage_judge(struct salvage *s);

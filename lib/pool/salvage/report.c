@@ -265,6 +265,17 @@ static void put_super(const struct salvage *s, struct outbuf *out)
 			      (unsigned long long)s->sb.mapping_root,
 			      (unsigned long long)s->sb.details_root);
 	}
+	if (s->over.map_root)
+		outbuf_printf(out,
+			      "the pool is empty, but lies over the trees of an older one with %llu devices and %llu "
+			      "mapped blocks; these options bring it back: --mapping-root %u --details-root %u "
+			      "--transaction-id N (transaction_id in /etc/lvm/backup)\n",
+			      (unsigned long long)s->over.nr_devices,
+			      (unsigned long long)s->over.nr_mappings, s->over.map_root,
+			      s->over.details_root);
+	else if (s->over.found)
+		outbuf_str(out, "the pool is empty, but lies over parts of an older one: --list-roots lists its "
+				"roots, --mapping-root and --details-root bring one back\n");
 	if (s->from_snapshot)
 		outbuf_str(out, "the live trees are lost: this is the pool as the held metadata snapshot has it\n");
 	if (s->header_notes.len)

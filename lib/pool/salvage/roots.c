@@ -486,7 +486,7 @@ int salvage_find_roots(struct salvage *s, struct err *err)
 	int r = 0;
 
 	for (uint32_t b = 0; b < s->nr_blocks && !r && states.nr < MAX_STATES; b++)
-		if (s->kind[b] == BLOCK_INDEX)
+		if (s->kind[b] == BLOCK_INDEX && b != s->own_index)
 			r = add_state(s, b, &states, err);
 	if (!r)
 		r = has_given_roots(s) ? use_given(s, &states, err) : use_newest(s, &states, err);

@@ -311,6 +311,8 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 	}
 	if (!r && !whole)
 		r = rescue(s, err);
+	if (!r && whole && !s->nr_devs && !s->sb.transaction_id && !has_given_roots(s))
+		r = salvage_look_under(s, err);
 	if (!r) {
 		sum_devices(s);
 		r = s->nr_devs || !s->gaps.nr ?
