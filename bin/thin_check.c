@@ -169,7 +169,7 @@ static void print_text(struct cli *c, const struct options *o, const struct chec
 		       ULL(r->sb.transaction_id), ULL(metadata_free(&r->sb)));
 	for (size_t i = 0; i < fs->nr; i++) {
 		const struct finding *f = &fs->f[i];
-		bool warn = finding_type(f->kind)->severity == FINDING_WARN;
+		bool warn = finding_severity(f) == FINDING_WARN;
 		bool last = i + 1 == fs->nr || f[1].kind != f->kind || f[1].held != f->held;
 		struct outbuf text;
 

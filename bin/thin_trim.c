@@ -92,7 +92,7 @@ static int judge(struct trim_cmd *t, const struct check_result *res, struct err 
 
 	for (size_t i = 0; i < fs->nr; i++) {
 		leaks += fs->f[i].kind == FOUND_LEAK;
-		if (finding_type(fs->f[i].kind)->severity != FINDING_FATAL &&
+		if (finding_severity(&fs->f[i]) != FINDING_FATAL &&
 		    fs->f[i].kind != FOUND_LEAK)
 			continue;
 		if (nr++ >= SHOWN_FINDINGS)

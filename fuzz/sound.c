@@ -16,7 +16,7 @@ bool pool_sound_but(struct io *io, struct jobs *jobs, enum finding_severity from
 
 	ok = ok && !r.findings.failed;
 	for (i = 0; i < r.findings.nr; i++)
-		if (finding_type(r.findings.f[i].kind)->severity >= from &&
+		if (finding_severity(&r.findings.f[i]) >= from &&
 		    r.findings.f[i].kind != kind)
 			ok = false;
 	if (!ok && tell) {

@@ -51,6 +51,7 @@ try_recipe() {
 	case $recipe in
 	superblock-version | superblock-flags | superblock-metadata-block-size | superblock-time-limit | \
 		index-extra | bits-past-end | nr-allocated | nr-free | none-free-before) status=0 ;;
+	leak) [ "${1:-}" = --metadata ] || status=0 ;;
 	esac
 	finds "$recipe" $status
 }
@@ -158,6 +159,8 @@ try_recipe() {
 
 @test "thin_check: a leak of two references is a leak" {
 	hurt snap-tree leak-two
+	finds leak 0
+	hurt snap-tree leak-two --metadata
 	finds leak 1
 }
 
@@ -236,9 +239,40 @@ try_recipe() {
 	[[ "$stderr" == *"needs_check flag is set"*"--clear-needs-check-flag"* ]]
 }
 
+@test "thin_check: leaked data blocks alone are told and harmless, with the flag, other damage and every option" {
+	for f in crash-1 plain; do
+		pool $f
+		"$damage" pool leak >log 2>&1
+		run --separate-stderr thin_check pool
+		[ "$status" -eq 0 ]
+		[[ "$stderr" == *"leaked by a crash or power cut"*"--auto-repair"* ]]
+		run thin_check -q pool
+		[ "$status" -eq 0 ] && [ -z "$output" ]
+		thin_check -q --ignore-non-fatal-errors pool
+		thin_check --format json pool | jq -e '.non_fatal == 0 and .warnings > 0 and
+			any(.findings[]; .kind == "leak" and .area == "data-map" and .severity == "warning")'
+		thin_check -q --clear-needs-check-flag pool
+		[ "$(thin_check --format json pool | jq '.findings | length')" -eq 0 ]
+	done
+	hurt needscheck-ioerror leak
+	thin_check -q pool
+	thin_check -q --clear-needs-check-flag pool
+	thin_check --format json pool | jq -e '.needs_check == false and .findings == []'
+	hurt snap-tree leak
+	"$damage" pool leak --metadata
+	run -1 thin_check -q pool
+	thin_check --format json pool | jq -e 'any(.findings[]; .area == "metadata-map" and .severity == "non-fatal")'
+	thin_check -q --ignore-non-fatal-errors pool
+	hurt snap-tree leak
+	"$damage" pool mapped-blocks
+	run -1 thin_check -q --ignore-non-fatal-errors pool
+}
+
 @test "thin_check: --auto-repair frees what a crash leaked and corrects the counters" {
 	pool crash-1
-	run -1 thin_check -q pool
+	run --separate-stderr thin_check pool
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"warning: "*": leaked by a crash"* ]]
 	run --separate-stderr thin_check --auto-repair pool
 	[ "$status" -eq 0 ]
 	[[ "$stderr" == *"repaired data leaks"* ]]
@@ -310,7 +344,8 @@ try_recipe() {
 }
 
 @test "thin_check: --ignore-non-fatal-errors lets leaks pass, but not damage" {
-	hurt snap-tree leak
+	hurt snap-tree leak --metadata
+	run -1 thin_check -q pool
 	thin_check -q --ignore-non-fatal-errors pool
 	hurt snap-tree count-low
 	run -1 thin_check -q --ignore-non-fatal-errors pool

@@ -39,10 +39,11 @@ struct walk *walk_new(const struct walk_setup *setup, struct err *err)
 	w->at = calloc(nr, sizeof(*w->at));
 	w->chunk = calloc(NR_CHUNKS, sizeof(*w->chunk));
 	w->worker = aligned_alloc(128, w->nr_workers * sizeof(*w->worker));
+	if (w->worker)
+		memset(w->worker, 0, w->nr_workers * sizeof(*w->worker));
 	if (!w->height || !w->flag || !w->first || !w->nlast || !w->nattr || !w->root || !w->at ||
 	    !w->chunk || !w->worker)
 		goto nomem;
-	memset(w->worker, 0, w->nr_workers * sizeof(*w->worker));
 	for (unsigned i = 0; i < w->nr_workers; i++)
 		w->worker[i].used = CHUNK_LEN;
 	return w;

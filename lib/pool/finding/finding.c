@@ -93,6 +93,11 @@ const struct finding_type *finding_type(enum finding_kind k)
 	return &types[k];
 }
 
+enum finding_severity finding_severity(const struct finding *f)
+{
+	return f->kind == FOUND_LEAK && f->area == AREA_DATA_MAP ? WARN : types[f->kind].severity;
+}
+
 const char *severity_name(enum finding_severity s)
 {
 	static const char *const names[] = { "warning", "non-fatal", "fatal" };
@@ -121,7 +126,7 @@ struct finding finding_make(enum finding_kind kind, enum pool_area area)
 
 void findings_add(struct findings *fs, const struct finding *f, const uint32_t *dev, size_t nr_devs)
 {
-	fs->nr_by_severity[types[f->kind].severity]++;
+	fs->nr_by_severity[finding_severity(f)]++;
 	if (vec_reserve(fs->f, fs->cap, fs->nr + 1) ||
 	    vec_reserve(fs->dev, fs->cap_dev, fs->nr_dev + nr_devs)) {
 		fs->failed = true;
@@ -149,7 +154,7 @@ static int by_weight(const void *pa, const void *pb, void *ctx)
 	const struct findings *fs = ctx;
 
 	COMPARE(a->held, b->held);
-	COMPARE(types[b->kind].severity, types[a->kind].severity);
+	COMPARE(finding_severity(b), finding_severity(a));
 	COMPARE(a->kind, b->kind);
 	COMPARE(a->area, b->area);
 	if (a->nr_devs && b->nr_devs)

@@ -119,6 +119,12 @@ struct finding {
 	size_t devs_at;
 };
 
+/*
+ * How much it weighs: what its type says, but for leaked data blocks.  A crash leaves those behind, the
+ * kernel ignores them, and a pool must start after a power cut: a warning.
+ */
+enum finding_severity finding_severity(const struct finding *f);
+
 struct findings {
 	struct finding *f;
 	size_t nr, cap;

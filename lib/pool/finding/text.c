@@ -405,7 +405,10 @@ void finding_text(const struct findings *fs, const struct finding *f, bool tool_
 		outbuf_str(out, ": they will never be freed");
 	} else if (f->kind == FOUND_LEAK) {
 		put_counts(f, out);
-		outbuf_str(out, ": leaked, the space is lost");
+		outbuf_str(out, f->area == AREA_DATA_MAP ?
+					": leaked by a crash or power cut; the pool is sound, but the "
+					"space cannot be used" :
+					": leaked, the space is lost");
 	} else {
 		put_other(f, out);
 	}
@@ -419,7 +422,7 @@ static void put_json(const struct findings *fs, const struct finding *f, struct 
 	struct outbuf text;
 
 	outbuf_printf(out, "{\"kind\":\"%s\",\"severity\":\"%s\",\"repairable\":%s,\"area\":\"%s\"",
-		      t->name, severity_name(t->severity), t->repairable ? "true" : "false",
+		      t->name, severity_name(finding_severity(f)), t->repairable ? "true" : "false",
 		      area_name(f->area));
 	if (f->held)
 		outbuf_str(out, ",\"metadata_snap\":true");
