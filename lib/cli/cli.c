@@ -432,7 +432,6 @@ int cli_exit_code(int code)
 	case ERANGE:
 	case ENODATA:
 	case EEXIST: /* refused, not failed */
-	case ENOMEM:
 	case ENOTSUP:
 	case ENOTBLK:
 		return EXIT_DAMAGE;

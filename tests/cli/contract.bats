@@ -488,3 +488,23 @@ alien() {
 		[ -z "$found" ]
 	fi
 }
+
+@test "with ever less memory each command ends with 0, 1 or 74, never by a signal" {
+	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
+	cd "$BATS_TEST_TMPDIR"
+	truncate -s 16G big out
+	thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o big
+	for kb in 600000 250000 120000 60000 30000 16000; do
+		for c in "thin_check big" "thin_dump big" "thin_ls big" "thin_rmap --region 0..100 big" \
+			"thin_delta --thin1 1 --thin2 3 big" "thin_repair -i big -o out" \
+			"thin_restore -i $abs_top_srcdir/xml/good/tiny.xml -o out"; do
+			status=0
+			(ulimit -v $kb; exec $c) >log 2>&1 || status=$?
+			case $status in 0 | 1 | 74) ;; *) echo "$c, $kb KiB: $status"; cat log; return 1 ;; esac
+		done
+	done
+	status=0
+	(ulimit -v 250000; exec thin_check big) >log 2>&1 || status=$?
+	[ "$status" -eq 74 ]
+	grep -q 'out of memory' log
+}
