@@ -11,7 +11,7 @@
  */
 uint32_t crc32c_raw(uint32_t crc, const void *data, size_t len);
 
-/* Bit by bit, for tests to compare with. */
+/* The same, bit by bit: tests compare with it. */
 uint32_t crc32c_raw_slow(uint32_t crc, const void *data, size_t len);
 
 /* Every implementation this CPU can run, by name, ended by a NULL name: for tests and bench. */

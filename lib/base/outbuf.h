@@ -4,7 +4,7 @@
 /*
  * A growing byte buffer with fast formatting of decimal numbers: text output is
  * made in big buffers and written whole.  After a failed allocation the buffer
- * ignores appends and outbuf_error() says -ENOMEM, so that formatting code need
+ * ignores appends and @error is -ENOMEM, so that formatting code need
  * not check every step.
  */
 #include <stdarg.h>
@@ -18,8 +18,10 @@ struct outbuf {
 	int error;
 };
 
+/* Empty; outbuf_fini() gives the memory back.  Threads: one at a time. */
 void outbuf_init(struct outbuf *b);
 void outbuf_fini(struct outbuf *b);
+/* Forgets the bytes and keeps the memory. */
 static inline void outbuf_reset(struct outbuf *b)
 {
 	b->len = 0;

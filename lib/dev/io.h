@@ -3,10 +3,10 @@
 #define DEV_IO_H
 /*
  * Bytes at offsets, as an interface, so that everything above runs on files,
- * block devices, memory (tests, fuzzing) and on a device that fails on purpose.
+ * block devices and memory (tests, fuzzing).  All offsets and lengths are bytes.
  *
  * Thread rule: read, write and flush may be called by any number of threads at
- * once on one struct io; overlapping writes are the callers' affair.
+ * once on one struct io; nothing orders writes that overlap.
  * Errors: 0 or a negative errno with the device's name, the offset and what was
  * tried in @err.  A short read (past the end) is -EIO with that text.
  */
@@ -19,9 +19,9 @@ struct io_ops {
 	int (*read)(struct io *io, void *buf, size_t len, uint64_t at, struct err *err);
 	int (*write)(struct io *io, const void *buf, size_t len, uint64_t at, struct err *err);
 	int (*flush)(struct io *io, struct err *err);
-	/* Makes [at, at+len) read as zeros and gives the space back; NULL: cannot. */
+	/* Makes [at, at+len) read as zeros and frees its space; NULL: not supported. */
 	int (*punch)(struct io *io, uint64_t at, uint64_t len, struct err *err);
-	/* Gives the space of [at, at+len) back; what it reads as afterwards is open.  NULL: cannot. */
+	/* Frees the space of [at, at+len); it may read as anything afterwards.  NULL: not supported. */
 	int (*discard)(struct io *io, uint64_t at, uint64_t len, struct err *err);
 	/* Says that [at, at+len) will be read soon; NULL: nothing to gain. */
 	void (*will_need)(struct io *io, uint64_t at, uint64_t len);
@@ -54,7 +54,7 @@ static inline int io_flush(struct io *io, struct err *err)
 	return io->ops->flush(io, err);
 }
 
-/* -EOPNOTSUPP, with a text, where the device cannot. */
+/* -EOPNOTSUPP, with a text, where the device does not support it. */
 int io_punch(struct io *io, uint64_t at, uint64_t len, struct err *err);
 int io_discard(struct io *io, uint64_t at, uint64_t len, struct err *err);
 /* A hint; costs a system call at most. */
@@ -62,20 +62,20 @@ void io_will_need(struct io *io, uint64_t at, uint64_t len);
 /* A hint: the disk can begin with it while the CPU goes on, so that the flush finds less to do. */
 void io_will_flush(struct io *io, uint64_t at, uint64_t len);
 
-/* NULL is fine. */
+/* Closes and frees @io.  NULL is allowed. */
 void io_free(struct io *io);
 
-/* Memory aligned for any io; release with free(). */
+/* Memory aligned for any io; free() releases it.  NULL: no memory. */
 void *io_alloc(size_t len);
 
 /*
  * @direct: @fd was opened with O_DIRECT; requests that are not aligned go through a bounce
  * buffer.  Takes over @fd (closed by io_free); @name is copied.
- * NULL: no memory, fd not taken.
+ * NULL: no memory; @fd is then still the caller's.
  */
 struct io *io_file_new(int fd, const char *name, uint64_t size, bool direct);
 
-/* @size bytes of zeros in memory; io_mem_data() is where they are. */
+/* @size bytes of zeros in memory, at io_mem_data().  NULL: no memory. */
 struct io *io_mem_new(const char *name, uint64_t size);
 void *io_mem_data(struct io *io);
 

@@ -3,7 +3,7 @@
 #define DEV_STREAM_H
 /*
  * The prefetching stream: a list of blocks in, merged reads in location order,
- * many in flight, one callback a block on the workers while later reads run.
+ * many in flight, one call for each block on the workers while later reads run.
  * Every bulk reader of metadata goes through it; nothing reads block by block.
  */
 #include "base/jobs.h"
@@ -24,7 +24,7 @@ struct stream {
 	_Atomic uint64_t nr_requests, nr_blocks_read;
 };
 
-/* @jobs NULL: everything in the calling thread. */
+/* @io and @jobs stay the caller's.  @jobs NULL: everything runs in the calling thread. */
 void stream_init(struct stream *s, struct io *io, struct jobs *jobs);
 
 /* The number of workers that stream_read() may call @fn on: size of per-worker state. */

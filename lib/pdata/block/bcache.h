@@ -6,8 +6,8 @@
  * memory, and written in location order when the transaction commits.
  *
  * A pointer to a block's bytes stays good until the next bcache_trim() (or until the block is
- * made anew, or all is dropped): there is nothing to pin and to forget to unpin.  So trim only
- * where no such pointer is held.
+ * made anew, or all is dropped), so blocks need no pinning.  Trim only where nobody holds such a
+ * pointer.
  *
  * Memory: @max_clean clean blocks after a trim, and the dirty ones: 4096 bytes and about 100
  * bytes each.  Threads: one at a time.
@@ -17,30 +17,34 @@
 
 struct bcache;
 
+/* @io stays the caller's and must live longer.  @max_clean: blocks.  NULL: no memory. */
 struct bcache *bcache_new(struct io *io, size_t max_clean);
+/* Dirty blocks are not written.  NULL is allowed. */
 void bcache_free(struct bcache *c);
 
 /*
- * The block at @b, read if need be and verified for @salt (SALT_NODE: also node_open() with
- * @leaf_value_size, which others leave 0).  -EUCLEAN or -EBADMSG when it is not what it should be.
+ * The block at @b, read and verified for @salt when it is not in the cache; a node is also opened
+ * with @leaf_value_size (pass 0 for other blocks).  *data belongs to the cache.  0; -EBADMSG for
+ * a bad checksum; -EUCLEAN when the block is of another kind or place; -EIO; -ENOMEM.
  */
 int bcache_read(struct bcache *c, mblock_t b, enum csum_salt salt, uint32_t leaf_value_size,
 		void **data, struct err *err);
 
-/* A block whose old contents do not matter: zeroed, dirty.  -ENOMEM. */
+/* A block whose old contents are not needed: zeroed and dirty.  0 or -ENOMEM. */
 int bcache_make(struct bcache *c, mblock_t b, enum csum_salt salt, void **data, struct err *err);
 
 /* The bytes of @b, which bcache_read() has just given, are about to change. */
 void bcache_dirty(struct bcache *c, mblock_t b);
 
-/* @b is free again: what it holds need not be written. */
+/* @b is free again: its contents will not be written. */
 void bcache_forget(struct bcache *c, mblock_t b);
 
+/* How many blocks are dirty. */
 size_t bcache_nr_dirty(const struct bcache *c);
 
 /*
  * Seals and writes all dirty blocks, ascending, neighbours in one request; no flush.  Those
- * written are clean afterwards.  After an error nothing is known about any of them.
+ * written are clean afterwards.  After an error any of them may have been written, or not.
  */
 int bcache_write(struct bcache *c, struct err *err);
 

@@ -9,7 +9,7 @@ uint32_t csum_compute(const void *block, enum csum_salt salt);
 /* Sets the own block number (u64@8) and then the checksum (u32@0). */
 void csum_seal(void *block, mblock_t at, enum csum_salt salt);
 
-/* What a block is by its checksum. CSUM_FOREIGN: another dm target's. */
+/* What a block is by its checksum.  CSUM_FOREIGN: it belongs to another dm target. */
 enum csum_kind {
 	CSUM_NONE,
 	CSUM_IS_SUPERBLOCK,
@@ -27,7 +27,10 @@ static inline mblock_t block_own_nr(const void *block)
 	return le64_get(((const struct disk_node_header *)block)->blocknr);
 }
 
-/* 0; -ENOTBLK: sealed for another location; -EBADMSG: bad checksum. The kernel's order. */
+/*
+ * Checks place and checksum, in the kernel's order.  0; -ENOTBLK: sealed for another location;
+ * -EBADMSG: bad checksum.
+ */
 int csum_verify(const void *block, mblock_t at, enum csum_salt salt);
 
 #endif

@@ -2,9 +2,10 @@
 #ifndef PDATA_NODE_EDIT_H
 #define PDATA_NODE_EDIT_H
 /*
- * Entries of a node in memory, moved about.  The nodes are this transaction's own (or only
- * read) and have been checked by node_open() or made by node_init(): their fields are
- * trusted here.  Slots that become unused are zeroed.
+ * Changing the entries of a node in memory.  node_open() has checked the nodes or node_init() has
+ * made them, so their fields are trusted here.  Nodes that are changed belong to the current
+ * transaction.  Slots that become unused are zeroed.  Nothing here can fail.
+ * Threads: one at a time for each node.
  */
 #include <string.h>
 
@@ -61,7 +62,7 @@ static inline void ne_set_child(struct disk_node *n, uint32_t i, mblock_t b)
 	memcpy(ne_value_mut(n, i), &v, sizeof(v));
 }
 
-/* Everything but the checksum and the location. */
+/* Copies everything but the checksum and the location. */
 static inline void ne_copy(struct disk_node *to, const struct disk_node *from)
 {
 	struct disk_node_header id = to->h;
@@ -82,12 +83,12 @@ int ne_search(const struct disk_node *n, uint64_t key);
 
 /* Puts an entry at @i; the node has room. */
 void ne_insert(struct disk_node *n, uint32_t i, uint64_t key, const void *value);
-/* Takes @nr entries from @i on out. */
+/* Removes the entries [@i, @i + @nr). */
 void ne_remove(struct disk_node *n, uint32_t i, uint32_t nr);
 
 /*
- * Spreads all entries of the @nr (at most 3) alike neighbours, in order, anew: node k gets want[k] of
- * them.  The sum of @want is the sum of what they have.  Cannot fail.
+ * Distributes the entries of @nr neighbours, at most 3 and all alike, again, in order: node k gets
+ * want[k] of them.  The sum of @want must be the number of entries that they have.
  */
 void ne_spread(struct disk_node *const *nodes, unsigned nr, const uint32_t *want);
 

@@ -2,26 +2,31 @@
 #ifndef PDATA_REFMAP_H
 #define PDATA_REFMAP_H
 /*
- * Reference counts in memory: 2 bits a block (0, 1, 2, "3 or more") and pages of
- * a byte a block for the larger ones.
+ * Reference counts in memory, from 0 to 2^32 - 1, where they stop: 2 bits a block (0, 1, 2,
+ * "3 or more"), and pages with one byte for each block for the larger ones.
  *
  * Memory: nr_blocks / 4 bytes, touched only where counts are set; 8 bytes for each 256
  * blocks and 256 bytes more for such a page when one of its blocks has a count above 3;
- * 32 bytes for each block with a count above 258.
+ * 22 to 43 bytes for each block with a count above 258.
  *
  * Threads: refmap_inc* may run on any number of threads at once when the map was
- * made with @shared (lock-free up to a count of 258); everything else wants the map to itself.
+ * made with @shared (lock-free up to a count of 258); everything else needs the map to itself.
+ *
+ * Block numbers must be below nr_blocks.  Counting reports no errors: when memory for large
+ * counts runs out, refmap_failed() says so.
  */
 #include "base/err.h"
 #include "base/units.h"
 
 struct refmap;
 
+/* All counts 0.  NULL: no memory. */
 struct refmap *refmap_new(uint64_t nr_blocks, bool shared);
+/* NULL is allowed. */
 void refmap_free(struct refmap *m);
 uint64_t refmap_nr_blocks(const struct refmap *m);
 
-/* Adds one reference; returns the count before, saturated at 3. @b must be < nr_blocks. */
+/* Adds one reference; returns the count before, or 3 when that was larger. */
 unsigned refmap_inc(struct refmap *m, uint64_t b);
 /* Adds one reference to each of [b, b+len). */
 void refmap_inc_run(struct refmap *m, uint64_t b, uint64_t len);
@@ -34,10 +39,11 @@ void refmap_inc_list(struct refmap *m, const uint64_t *b, size_t nr);
  */
 #define REFMAP_GRAIN 256
 void refmap_merge(struct refmap *to, const struct refmap *from, uint64_t begin, uint64_t end);
+/* The count of @b. */
 uint32_t refmap_get(const struct refmap *m, uint64_t b);
-/* Sets a count outright. */
+/* Replaces the count of @b. */
 void refmap_set(struct refmap *m, uint64_t b, uint32_t count);
-/* Has an allocation of the table failed?  Then counts above two are not to be trusted. */
+/* Has memory run out?  Then counts above two may be too small. */
 bool refmap_failed(const struct refmap *m);
 
 /* Number of blocks with a non-zero count. */
@@ -59,14 +65,17 @@ void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080]
 		      uint32_t *first_free);
 
 /*
- * Takes the pairs of bitmap @index outright, 11 as 3; what lies past nr_blocks is ignored.  Only on
- * a range that had no counts above two before.
+ * Replaces the counts of bitmap @index by those of @bits; a pair of 11 becomes 3.  Entries past
+ * nr_blocks are ignored.  No count of that range may have been above two before.
  */
 void refmap_from_bitmap(struct refmap *m, uint64_t index, const uint8_t bits[4080]);
 /* The 32 pairs of blocks [32 * i, ...) as they are on disk; 0 past the end. */
 uint64_t refmap_word(const struct refmap *m, uint64_t i);
 
-/* Counts of three and more, in ascending block order; fn < 0 stops. -ENOMEM or fn's return. */
+/*
+ * Calls @fn for each block with a count of three or more, ascending.  A negative return of @fn
+ * stops and is returned.  -ENOMEM when refmap_failed().
+ */
 int refmap_each_overflow(const struct refmap *m, int (*fn)(void *ctx, uint64_t b, uint32_t count),
 			 void *ctx);
 

@@ -7,7 +7,9 @@
  * written in ascending order.
  *
  * When the device is full, allocation goes on without writing, so that the caller can
- * say at the end how many blocks it would have taken; block_writer_full() tells.
+ * say at the end how many blocks were needed; block_writer_full() tells whether that happened.
+ *
+ * Functions that can fail return 0 or a negative errno with a text in @err.
  *
  * Memory: a buffer of 1 MiB; of 8 MiB where each request waits for the device (io.direct), written by
  * several threads of the writer's own, so that the device has a queue.
@@ -46,7 +48,7 @@ void block_writer_fini(struct block_writer *w);
 int block_writer_alloc(struct block_writer *w, enum csum_salt salt, unsigned count, void **data,
 		       mblock_t *at, struct err *err);
 
-/* The bytes of a block written before, sealed.  -ERANGE: it did not fit. */
+/* Reads a block allocated before, 4096 bytes, into @data.  -ERANGE: it did not fit on the device. */
 int block_writer_read(struct block_writer *w, mblock_t at, void *data, struct err *err);
 
 /* Writes what is still in the buffer; does not flush the device. */

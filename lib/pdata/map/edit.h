@@ -10,8 +10,9 @@
  * places for its bitmaps it changes bitmaps in memory, and is done when no changed
  * bitmap is left without a place.
  *
- * Errors: -EUCLEAN for counts that cannot be (below zero, a pair of 3 without its count, a
- * bitmap missing from the index); -ENOSPC.  Threads: one at a time.
+ * Functions that can fail return 0 or a negative errno with a text in @err: -EUCLEAN for counts
+ * that cannot be (below zero, a pair of 3 without its count, a bitmap missing from the index),
+ * -ENOSPC, -ENOMEM, -EIO.  Threads: one at a time.
  */
 #include "pdata/tree/edit.h"
 #include "pdata/tree/tm.h"
@@ -22,7 +23,7 @@ struct sm_page;
 struct sm_edit {
 	struct tm *tm;
 	const char *what; /* "data" or "metadata", for messages */
-	bool self;	  /* this is the metadata map, its index is one block */
+	bool self;	  /* the metadata map: it counts its own blocks, and its index is one block */
 	bool formatting;  /* nothing of it is on disk yet */
 	bool index_known; /* self: index[] has been read */
 	bool full; /* the last search found nothing and nothing was freed since */
@@ -41,14 +42,16 @@ struct sm_edit {
 	struct disk_index_entry *index; /* self: MAX_METADATA_BITMAPS of them */
 };
 
-/* Loads nothing.  -ENOMEM. */
+/* The map at @root; nothing is read yet.  @tm must live longer.  0 or -ENOMEM. */
 int sm_edit_init(struct sm_edit *sm, struct tm *tm, bool self, const struct sm_root *root,
 		 struct err *err);
-/* A map of no blocks, to be grown. */
+/* A new map of 0 blocks; sm_edit_grow() gives it some. */
 int sm_edit_format(struct sm_edit *sm, struct tm *tm, bool self, struct err *err);
 void sm_edit_fini(struct sm_edit *sm);
 
+/* The references to block @b. */
 int sm_edit_count(struct sm_edit *sm, uint64_t b, uint32_t *count, struct err *err);
+/* One more, or one less; *left: those that remain. */
 int sm_edit_inc(struct sm_edit *sm, uint64_t b, struct err *err);
 int sm_edit_dec(struct sm_edit *sm, uint64_t b, uint32_t *left, struct err *err);
 
@@ -59,10 +62,10 @@ int sm_edit_dec(struct sm_edit *sm, uint64_t b, uint32_t *left, struct err *err)
  */
 int sm_edit_alloc(struct sm_edit *sm, uint64_t *b, struct err *err);
 
-/* Was @b taken in this transaction?  1, 0 or an error. */
+/* 1: @b was allocated in this transaction; 0: it was not; or a negative errno. */
 int sm_edit_is_fresh(struct sm_edit *sm, uint64_t b, struct err *err);
 
-/* Blocks that sm_edit_alloc() can still give in this transaction, believing nr_allocated. */
+/* Blocks that sm_edit_alloc() can still give in this transaction if nr_allocated is right. */
 uint64_t sm_edit_usable(const struct sm_edit *sm);
 /* Free blocks once the transaction is committed. */
 uint64_t sm_edit_free_blocks(const struct sm_edit *sm);
@@ -80,8 +83,9 @@ void sm_edit_end(struct sm_edit *sm);
 void sm_edit_abort(struct sm_edit *sm, const struct sm_root *root);
 
 /*
- * Bounds the memory: pages that did not change go, and very many changed counts move to
- * their tree.  Not while a pointer to a block is held.
+ * Bounds the memory: unchanged bitmaps are dropped when there are more than 4096, changed counts
+ * move to their tree when there are more than 262144.  Only while nobody holds a pointer to a
+ * block.
  */
 int sm_edit_trim(struct sm_edit *sm, struct err *err);
 

@@ -2,7 +2,8 @@
 #ifndef PDATA_SM_READ_H
 #define PDATA_SM_READ_H
 /*
- * Reading space maps: the index of bitmaps, the bitmaps, the counts that do not fit in them.
+ * Reading space maps: the index of bitmaps, and the bitmaps.  Counts above two stand in a tree
+ * that a walk reads (tree/walk.h).
  */
 #include "dev/stream.h"
 #include "pdata/block/node.h"

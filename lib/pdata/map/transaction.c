@@ -85,8 +85,7 @@ int transaction_open(struct io *io, const struct sm_root *root, struct transacti
 	return 0;
 }
 
-int transaction_format(struct io *io, uint64_t nr_blocks, struct transaction **out,
-		       struct err *err)
+int transaction_format(struct io *io, uint64_t nr_blocks, struct transaction **out, struct err *err)
 {
 	struct transaction *t = make(io);
 	uint64_t zero;

@@ -39,7 +39,10 @@ struct transaction;
  */
 int transaction_open(struct io *io, const struct sm_root *root, struct transaction **out,
 		     struct err *err);
-/* Over an empty map of @nr_blocks in which block 0 is taken; commit it before anything is read back. */
+/*
+ * Over an empty map of @nr_blocks in which block 0 is taken.  Commit it before anything is read
+ * back.
+ */
 int transaction_format(struct io *io, uint64_t nr_blocks, struct transaction **out,
 		       struct err *err);
 /* Forgets what was not committed.  NULL is allowed. */
@@ -54,7 +57,9 @@ int transaction_prepare(struct transaction *t, struct sm_root *root, struct err 
 int transaction_write(struct transaction *t, struct err *err);
 void transaction_end(struct transaction *t);
 
-/* Forgets the transaction; the map is again the one at @root, which the superblock on disk names. */
+/*
+ * Forgets the transaction; the map is again the one at @root, which the superblock on disk names.
+ */
 void transaction_abort(struct transaction *t, const struct sm_root *root);
 
 #endif

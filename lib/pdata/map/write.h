@@ -5,6 +5,8 @@
  * Writes the two space maps of a pool: bitmaps, their index and the tree of the
  * counts above two.  Every bitmap of the map's size exists; nr_free is 16320 less the
  * used entries, none_free_before the first free one, nr_allocated exact.
+ *
+ * 0 or a negative errno with a text in @err; *root is the map's.  Threads: one at a time.
  */
 #include "pdata/block/writer.h"
 
@@ -18,7 +20,7 @@ int sm_write_data(struct block_writer *w, const struct refmap *counts, struct sm
  */
 int sm_write_metadata(struct block_writer *w, struct sm_root *root, struct err *err);
 
-/* Blocks that the two maps take, with no count above two. */
+/* How many metadata blocks each map takes when no count is above two. */
 uint64_t sm_write_data_blocks(uint64_t nr_data_blocks);
 uint64_t sm_write_metadata_blocks(uint64_t nr_metadata_blocks);
 

@@ -9,7 +9,11 @@
  * Two nodes of each level are held back: one that is full and one being filled.
  * Memory: 8 KiB a level, whatever the number of entries.
  *
- * The caller's affair, not checked here: keys ascend strictly, also across children.
+ * The caller sees to it, and nothing here checks it, that keys ascend strictly, also across
+ * children.
+ *
+ * Functions that can fail return 0 or a negative errno with a text in @err.
+ * Threads: one at a time.
  */
 #include "pdata/block/writer.h"
 #include "pdata/block/node.h"
@@ -38,13 +42,15 @@ struct btree_build {
 	void *ctx;
 };
 
+/* @w stays the caller's and must live longer. */
 int btree_build_init(struct btree_build *b, struct block_writer *w, uint32_t leaf_value_size,
 		     struct err *err);
 void btree_build_fini(struct btree_build *b);
 
+/* The next entry; @value has leaf_value_size bytes. */
 int btree_build_add(struct btree_build *b, uint64_t key, const void *value, struct err *err);
 
-/* @nr entries key+i -> value + i * step, of 8 bytes each. */
+/* The next @nr entries, key + i -> value + i * step, with values of 8 bytes. */
 int btree_build_add_run(struct btree_build *b, uint64_t key, uint64_t nr, uint64_t value,
 			uint64_t step, struct err *err);
 

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef PDATA_BTREE_SHADOW_H
 #define PDATA_BTREE_SHADOW_H
-/* Steps down a tree with shadowing, for btree_edit.c and btree_remove.c. */
+/*
+ * Steps down a tree with shadowing, for edit.c and remove.c.  0 or a negative errno with a text in
+ * @err.
+ */
 #include "pdata/tree/edit.h"
 
 /* The root, this transaction's own from now on; t->root changes. */
 int btree_shadow_root(struct btree *t, struct disk_node **n, struct err *err);
 
-/* Child @i of the shadowed node @parent, likewise. */
+/*
+ * Child @i of the shadowed node @parent, this transaction's own from now on; the entry in @parent
+ * changes.
+ */
 int btree_shadow_child(const struct btree *t, struct disk_node *parent, uint32_t i,
 		       struct disk_node **child, struct err *err);
 

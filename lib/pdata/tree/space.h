@@ -17,7 +17,10 @@
 struct space;
 
 struct space_ops {
-	/* A block that is free now and was free when the transaction began; its count becomes 1.  -ENOSPC. */
+	/*
+	 * Takes a block that is free now and was free when the transaction began; its count
+	 * becomes 1.  -ENOSPC.
+	 */
 	int (*alloc)(struct space *s, mblock_t *b, struct err *err);
 	/* One reference more. */
 	int (*inc)(struct space *s, mblock_t b, struct err *err);

@@ -118,8 +118,8 @@ static enum node_fault reach_child(struct walk *w, struct walk_worker *me, uint3
 static enum node_fault narrow(struct walk *w, uint32_t b, uint64_t first, uint64_t last)
 {
 	if (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_DONE)
-		return node_keys_fit(w->first[b], ~w->nlast[b], first, last) ? NODE_OK :
-									       NODE_BAD_RANGE;
+		return node_keys_fit(w->first[b], ~w->nlast[b], first, last) ? NODE_OK
+									     : NODE_BAD_RANGE;
 	raise_u64(&w->first[b], first);
 	raise_u64(&w->nlast[b], ~last);
 	return NODE_OK;
@@ -184,8 +184,8 @@ static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
 }
 
 /* Tells the children of @b, a node of @level, all that @b has to say. */
-int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in,
-		  const le64 *keys, int level)
+int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in, const le64 *keys,
+		int level)
 {
 	uint32_t nr = in[INNER_NR];
 	bool shared = w->flag[b] & (WALK_MULTI | WALK_INHERIT);
@@ -248,7 +248,7 @@ int walk_note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64_t
 
 	if (!p)
 		return -ENOMEM;
-	*p = (struct spine_node){ b, first, last };
+	*p = (struct spine_node) { b, first, last };
 	return 0;
 }
 

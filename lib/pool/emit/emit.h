@@ -10,7 +10,7 @@
  * decoded by the workers, and given to the sink in order; where the sink can render(), the
  * workers render too.
  *
- * Memory: that of the walk over internal nodes (btree_walk.h) and of the shared leaves
+ * Memory: that of the walk over internal nodes (pdata/tree/walk.h) and of the shared leaves
  * (sharing.h), 4 MiB of leaves, and half a MiB a worker; nothing per mapping.
  */
 #include "pool/events/events.h"
