@@ -60,6 +60,7 @@ static const struct command cmd = {
 	.min_args = 1,
 	.max_args = 1,
 	.missing = "No input file provided.",
+	.takes_pool = true,
 };
 
 struct options {
@@ -283,11 +284,15 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 	return code;
 }
 
-/* The metadata that @path is, or that the table file @path names. */
-static int open_metadata(const char *path, unsigned flags, struct io **io, struct err *err)
+/* The metadata that POOL is, or that the table file POOL names. */
+static int open_metadata(struct cli *c, unsigned flags, struct io **io, struct err *err)
 {
+	const struct pool_want want = { .pool = c->pool,
+					.write = flags & DEV_WRITE,
+					.tell = cli_tell,
+					.ctx = c };
 	struct pool_arg arg;
-	int r = pool_arg_open(path, &arg, err);
+	int r = pool_arg_open(c->args[0], &want, &arg, err);
 
 	if (r)
 		return r;
@@ -314,7 +319,7 @@ int main(int argc, char **argv)
 		flags |= DEV_WRITE;
 	if (o.check.snap)
 		flags |= DEV_SHARED;
-	code = open_metadata(c.args[0], flags, &io, &err);
+	code = open_metadata(&c, flags, &io, &err);
 	if (code)
 		return cli_fail(&c, code, &err);
 	jobs = jobs_new(o.nr_jobs);

@@ -45,6 +45,7 @@ static const struct command command = {
 	.min_args = 1,
 	.max_args = 1,
 	.missing = "No input file provided.",
+	.takes_pool = true,
 };
 
 struct side_arg {
@@ -379,6 +380,10 @@ int main(int argc, char **argv)
 		parse_option(&d, id);
 	check_sides(&d);
 	outbuf_init(&d.out);
+	d.source.want = (struct pool_want){ .pool = d.cli.pool,
+					    .device = { d.side[0].device, d.side[1].device },
+					    .tell = cli_tell,
+					    .ctx = &d.cli };
 	r = pool_source_open(d.cli.args[0], &d.source, &d.src, &err);
 	if (!r)
 		r = diff_pool(&d, &err);

@@ -55,6 +55,7 @@ static const struct command command = {
 	.min_args = 1,
 	.max_args = 1,
 	.missing = "No input file provided.",
+	.takes_pool = true,
 };
 
 struct dump {
@@ -67,6 +68,7 @@ struct dump {
 	struct emit_options emit;
 	uint32_t *dev_ids;
 	struct pool_overrides overrides;
+	struct pool_arg arg;
 };
 
 static void parse_format(struct dump *d)
@@ -191,7 +193,7 @@ static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 	int r;
 
 	d->source.metadata.any_block_size = d->overrides.has_data_block_size;
-	r = pool_source_open(d->cli.args[0], &d->source, &src, err);
+	r = pool_source_open_arg(&d->arg, &d->source, &src, err);
 	if (r)
 		return r;
 	metadata_pool_info(&src.md, &info);
@@ -236,7 +238,7 @@ static int dump_repaired(struct dump *d, int fd, const char *name, struct err *e
 	struct salvage_totals totals = { 0 };
 	struct events sink = { 0 };
 	struct pool_salvage p;
-	int r = pool_salvage_open(d->cli.args[0], &opt, &p, err);
+	int r = pool_salvage_open_arg(&d->arg, &opt, &p, err);
 
 	if (!r)
 		r = text_sink_new(d->format, fd, name, &sink, err);
@@ -260,21 +262,22 @@ static int dump_any(struct dump *d, int fd, const char *name, struct err *err)
 /* The result must not replace anything of the pool that it is made from. */
 static void check_output(struct dump *d)
 {
-	struct pool_arg arg;
-	const char *same = NULL;
+	const struct table *t = d->arg.table;
+	struct err err = { 0 };
+	const struct dev_role roles[] = { { "output", d->output },
+					  { "metadata", d->arg.metadata },
+					  { "table file", t ? d->cli.args[0] : NULL },
+					  { "data device", t ? t->pool->data.path : NULL } };
+	int r = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
 
-	if (pool_arg_open(d->cli.args[0], &arg, NULL))
-		return; /* the dump itself will say why */
-	if (dev_same(d->output, d->cli.args[0]) || dev_same(d->output, arg.metadata))
-		same = "the input itself";
-	else if (arg.table && arg.table->data && dev_same(d->output, arg.table->data))
-		same = "the pool's data device";
-	for (size_t i = 0; !same && arg.table && i < arg.table->nr_thins; i++)
-		if (arg.table->thin[i].origin && dev_same(d->output, arg.table->thin[i].origin))
-			same = "an external origin of the pool";
-	pool_arg_fini(&arg);
-	if (same)
-		cli_usage_error(&d->cli, "-o: '%s' is %s", d->output, same);
+	for (size_t i = 0; !r && t && i < t->nr_all_thins; i++) {
+		const struct dev_role origin[] = { { "output", d->output },
+						   { "external origin", t->thin[i].origin.path } };
+
+		r = dev_roles_apart(origin, ARRAY_SIZE(origin), &err);
+	}
+	if (r)
+		cli_usage_error(&d->cli, "-o: %s", err.text);
 }
 
 static int dump_to_file(struct dump *d, struct err *err)
@@ -311,7 +314,12 @@ int main(int argc, char **argv)
 		cli_usage_error(&d.cli, "--repair cannot be used with --metadata-snap");
 	if (d.accept_loss && !d.repair)
 		cli_usage_error(&d.cli, "--accept-loss needs --repair");
-	r = d.output ? dump_to_file(&d, &err) : dump_any(&d, STDOUT_FILENO, "standard output", &err);
+	d.source.want = (struct pool_want){ .pool = d.cli.pool, .tell = cli_tell, .ctx = &d.cli };
+	r = pool_arg_open(d.cli.args[0], &d.source.want, &d.arg, &err);
+	if (!r)
+		r = d.output ? dump_to_file(&d, &err) :
+			       dump_any(&d, STDOUT_FILENO, "standard output", &err);
+	pool_arg_fini(&d.arg);
 	free(d.dev_ids);
 	return r < 0 ? cli_fail(&d.cli, r, &err) : r ? EXIT_DAMAGE : EXIT_DONE;
 }

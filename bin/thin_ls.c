@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/outbuf.h"
+#include "base/overflow.h"
 #include "cli/cli.h"
 #include "pool/query/usage.h"
 #include "volume/open/pool_source.h"
@@ -41,6 +42,7 @@ static const struct command command = {
 	.min_args = 1,
 	.max_args = 1,
 	.missing = "No input file provided.",
+	.takes_pool = true,
 };
 
 /* What a field is made of ... */
@@ -203,13 +205,17 @@ static uint64_t raw_value(const struct row *r, enum what what)
 /* The last block, sector or byte that is mapped; as a size, where that ends. */
 static uint64_t highest_value(const struct row *r, enum unit unit, uint64_t block_size)
 {
-	uint64_t end = r->usage.mapped ? r->usage.highest + 1 : 0, per = 1;
+	uint64_t end = r->usage.highest, per = 1, value;
 
+	if (!r->usage.mapped)
+		return 0;
 	if (unit == SECTORS)
 		per = block_size;
 	else if (unit != BLOCKS)
 		per = block_size << SECTOR_SHIFT;
-	return end * per - (end && unit != PRETTY);
+	if (add_overflow(end, 1, &end) || mul_overflow(end, per, &value))
+		return UINT64_MAX; /* damaged metadata: beyond what any device has */
+	return value - (unit != PRETTY);
 }
 
 static uint64_t value_of(const struct ls *ls, const struct row *r, const struct field *f)
@@ -237,7 +243,7 @@ static const char *text_of(const struct row *r, const struct field *f)
 	if (f->what == NAME)
 		return r->thin && r->thin->name ? r->thin->name : "-";
 	if (f->what == ORIGIN)
-		return r->thin && r->thin->origin ? r->thin->origin : "-";
+		return r->thin && r->thin->origin.path ? r->thin->origin.path : "-";
 	return f->what == SIZE && !r->thin ? "-" : NULL;
 }
 
@@ -414,10 +420,19 @@ static int count_devices(struct ls *ls, struct pool_source *src, struct forest *
 static int print_rows(struct ls *ls, const struct table *table, struct err *err)
 {
 	struct outbuf out;
+	uint32_t id = 0;
+	size_t nr = 0;
 	int r;
 
-	for (size_t i = 0; i < ls->nr_rows; i++)
+	for (size_t i = 0; i < ls->nr_rows; i++) {
 		ls->row[i].thin = thin_of(table, ls->row[i].dev->info.dev_id);
+		if (table && !ls->row[i].thin && !nr++)
+			id = ls->row[i].dev->info.dev_id;
+	}
+	if (nr && wants(ls, SIZE, ORIGIN))
+		cli_note(&ls->cli, "note: %zu device%s no line in the table (the first is %" PRIu32
+				   "), so SIZE and ORIGIN are not known",
+			 nr, nr == 1 ? " has" : "s have", id);
 	if (ls->sort)
 		qsort_r(ls->row, ls->nr_rows, sizeof(*ls->row), compare_rows, ls);
 	outbuf_init(&out);
@@ -445,6 +460,7 @@ int main(int argc, char **argv)
 	cli_init(&ls.cli, &command, argc, argv);
 	parse_options(&ls);
 	counted = wants(&ls, MAPPED, HIGHEST);
+	ls.source.want = (struct pool_want){ .pool = ls.cli.pool, .tell = cli_tell, .ctx = &ls.cli };
 	r = pool_source_open(ls.cli.args[0], &ls.source, &src, &err);
 	if (!r) {
 		ls.block_size = src.md.view.data_block_size;

@@ -18,6 +18,7 @@
 enum {
 	OPT_ORIGIN = 256,
 	OPT_NO_ORIGIN,
+	OPT_ORIGIN_FORMAT,
 	OPT_DATA_DEV,
 	OPT_SIZE,
 	OPT_REPAIR,
@@ -32,6 +33,9 @@ enum {
 
 static const struct opt opts[] = {
 	{ 0, "origin", ARG_REQUIRED, "DEV", "external origin: what unmapped blocks read as", OPT_ORIGIN },
+	{ 0, "origin-format", ARG_REQUIRED, "raw",
+	  "the origin's bytes as they stand, also when it looks like a qcow2, vmdk, ... image",
+	  OPT_ORIGIN_FORMAT },
 	{ 0, "no-origin", ARG_NONE, NULL, "leave the table's external origin out", OPT_NO_ORIGIN },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "data device, when POOL is not a table", OPT_DATA_DEV },
 	{ 0, "size", ARG_REQUIRED, "SIZE", "size of the image: bytes, or 10G, 2097152s, ...", OPT_SIZE },
@@ -70,6 +74,7 @@ static const struct command command = {
 	.min_args = 2,
 	.max_args = 3,
 	.missing = "POOL, DEVICE and OUTPUT are needed",
+	.takes_pool = true,
 };
 
 enum map_form { MAP_NONE, MAP_TEXT, MAP_JSON };
@@ -103,6 +108,13 @@ static void read_option(struct cli *c, int id, struct options *o)
 {
 	switch (id) {
 	case OPT_ORIGIN: o->volume.origin = c->arg; break;
+	case OPT_ORIGIN_FORMAT:
+		if (strcmp(c->arg, "raw"))
+			cli_usage_error(c, "--origin-format: '%s' is not read here, only raw; qemu-nbd -r "
+					   "-f %s makes a device of the image",
+					c->arg, c->arg);
+		o->volume.origin_raw = true;
+		break;
 	case OPT_NO_ORIGIN: o->volume.no_origin = true; break;
 	case OPT_DATA_DEV: o->volume.data = c->arg; break;
 	case OPT_SIZE:
@@ -242,13 +254,23 @@ static void say_notes(struct cli *c, const struct volume *v)
 		cli_note(c, "warning: device %u has %" PRIu64 " mapped blocks, its details say %" PRIu64
 			    ": the metadata is inconsistent, see thin_check",
 			 v->dev_id, v->sum.nr_mapped, v->claimed_blocks);
-	if (v->guess_cuts)
-		cli_note(c, "note: the size of %" PRIu64 " bytes is a guess: the last mapped block goes "
-			    "beyond the origin's end at %" PRIu64 "; --size gives the size",
-			 v->map.size, v->map.origin_len);
-	else if (v->size_is_guess && !v->map.size)
+	if (!v->size_is_guess)
+		return;
+	if (!v->map.size)
 		cli_note(c, "note: nothing is mapped and the size is not known, so the image is empty; "
 			    "--size gives the size");
+	else if (v->map.has_origin && v->map.origin_len >= v->mapped_len)
+		cli_note(c, "note: the size of %" PRIu64 " bytes is a guess: it is the size of the external "
+			    "origin; the last mapped block ends at %" PRIu64 "; --size gives the size",
+			 v->map.size, v->mapped_len);
+	else if (v->map.has_origin)
+		cli_note(c, "note: the size of %" PRIu64 " bytes is a guess: the last mapped block ends "
+			    "there, beyond the origin's end at %" PRIu64 "; --size gives the size",
+			 v->map.size, v->map.origin_len);
+	else
+		cli_note(c, "note: the size of %" PRIu64 " bytes is a guess: the last mapped block ends "
+			    "there; --size gives the size, --origin DEV the external origin",
+			 v->map.size);
 }
 
 /* With --repair: what of the device was lost or rebuilt, before it is copied.  Is a mapping lost? */
@@ -388,11 +410,8 @@ int main(int argc, char **argv)
 		cli_error(&c, "out of memory");
 		return EXIT_DAMAGE;
 	}
+	o.volume.want = (struct pool_want){ .pool = c.pool, .tell = cli_tell, .ctx = &c };
 	r = volume_open(&v, &o.volume, jobs, &err);
-	if (r == -EDOM) {
-		jobs_free(jobs);
-		cli_usage_error(&c, "%s", err.text);
-	}
 	if (r < 0) {
 		r = cli_fail(&c, r, &err);
 	} else {

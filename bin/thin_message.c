@@ -2,6 +2,7 @@
 /* thin_message: messages to a pool that is not active. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
@@ -10,6 +11,8 @@
 #include "volume/open/activate.h"
 
 static const struct opt opts[] = {
+	{ 'f', "force", ARG_NONE, NULL,
+	  "also format a device that the table names by MAJOR:MINOR", 'f' },
 	{ 'n', "dry-run", ARG_NONE, NULL, "do everything but write", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing; the exit code tells", 'q' },
 	{ 0 },
@@ -17,7 +20,7 @@ static const struct opt opts[] = {
 
 static const struct command command = {
 	.name = "thin_message",
-	.usage = "[options] POOL MESSAGE...",
+	.usage = "[options] POOL [0] MESSAGE...",
 	.summary = "Does to an inactive thin pool what 'dmsetup message' does to a live one.",
 	.notes = "POOL is a metadata device or file, or a table file. All messages are one\n"
 		 "transaction. MESSAGE:\n"
@@ -31,6 +34,7 @@ static const struct command command = {
 	.min_args = 2,
 	.max_args = 10000,
 	.missing = "No pool and message given.",
+	.takes_pool = true,
 };
 
 DEFINE_CLEANUP(pool_cleanup, struct pool_edit, edit_free)
@@ -54,7 +58,7 @@ static int apply_all(struct pool_edit *p, const struct message *list, size_t nr,
 }
 
 static int run(const struct pool_arg *arg, const struct message *list, size_t nr, bool dry_run,
-	       struct err *err)
+	       bool force, struct err *err)
 {
 	CLEANUP(pool_cleanup) struct pool_edit *p = NULL;
 	CLEANUP(io_cleanup) struct io *metadata = NULL;
@@ -62,7 +66,7 @@ static int run(const struct pool_arg *arg, const struct message *list, size_t nr
 	int r = dev_open(arg->metadata, dry_run ? 0 : DEV_WRITE, &metadata, err);
 
 	if (!r)
-		r = activate_pool(arg, metadata, &p, err);
+		r = activate_pool(arg, metadata, force, &p, err);
 	if (r == -EROFS)
 		return -EINVAL; /* needs_check: no device failed */
 	if (!r)
@@ -80,27 +84,34 @@ int main(int argc, char **argv)
 {
 	CLEANUP(free_ptr) struct message *list = NULL;
 	CLEANUP(pool_arg_fini) struct pool_arg arg = { 0 };
-	bool dry_run = false;
+	bool dry_run = false, force = false;
+	struct pool_want want = { .write = true, .tell = cli_tell };
 	struct err err = { 0 };
 	struct cli c;
 	size_t nr;
-	int id, r;
+	int id, r, first;
 
 	cli_init(&c, &command, argc, argv);
 	while ((id = cli_next(&c))) {
 		if (id == 'n')
 			dry_run = true;
+		else if (id == 'f')
+			force = true;
 		else
 			c.quiet = true;
 	}
-	if (message_parse(c.args + 1, (size_t)c.nr_args - 1, &list, &nr, &err))
+	/* dmsetup message wants a sector before the message; for a pool that is always 0 */
+	first = c.nr_args > 2 && !strcmp(c.args[1], "0") ? 2 : 1;
+	if (message_parse(c.args + first, (size_t)(c.nr_args - first), &list, &nr, &err))
 		cli_usage_error(&c, "%s", err.text);
 	if (!nr)
 		cli_usage_error(&c, "No pool and message given.");
-	r = pool_arg_open(c.args[0], &arg, &err);
+	want.pool = c.pool;
+	want.ctx = &c;
+	r = pool_arg_open(c.args[0], &want, &arg, &err);
 	if (!r && arg.kind == POOL_XML)
 		r = err_set(&err, -EINVAL, "'%s' is XML: messages need binary metadata", c.args[0]);
 	if (!r)
-		r = run(&arg, list, nr, dry_run, &err);
+		r = run(&arg, list, nr, dry_run, force, &err);
 	return r ? cli_fail(&c, r, &err) : cli_finish(&c, EXIT_DONE);
 }

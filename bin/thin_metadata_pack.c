@@ -24,6 +24,7 @@ static const struct command command = {
 	.summary = "Packs a thin pool's metadata into a small file, block by block and damage included.",
 	.notes = "thin_metadata_unpack gives back the same bytes.",
 	.opts = opts,
+	.takes_pool = true,
 };
 
 static int pack_into(struct io *in, int fd, const char *name, struct err *err)
@@ -50,11 +51,12 @@ static int pack_to(struct io *in, const char *output, struct err *err)
 	return e;
 }
 
-static int run(const char *input, const char *output, struct err *err)
+static int run(struct cli *c, const char *input, const char *output, struct err *err)
 {
+	const struct pool_want want = { .pool = c->pool, .tell = cli_tell, .ctx = c };
 	struct pool_arg arg;
 	struct io *in = NULL;
-	int e = pool_arg_open(input, &arg, err);
+	int e = pool_arg_open(input, &want, &arg, err);
 
 	if (e < 0)
 		return e;
@@ -103,10 +105,11 @@ int main(int argc, char **argv)
 		cli_usage_error(&cli, "No input file provided.");
 	if (!output)
 		cli_usage_error(&cli, "No output file provided.");
-	if (dev_same(input, output))
-		cli_usage_error(&cli, "'%s' is input and output", input);
+	const struct dev_role roles[] = { { "input", input }, { "output", output } };
+	if (dev_roles_apart(roles, ARRAY_SIZE(roles), &err))
+		cli_usage_error(&cli, "%s", err.text);
 	e = force || !strcmp(output, "-") ? 0 : confirm(output, &err);
 	if (!e)
-		e = run(input, output, &err);
+		e = run(&cli, input, output, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);
 }

@@ -177,8 +177,9 @@ int main(int argc, char **argv)
 		cli_usage_error(&cli, "No input file provided.");
 	if (!j.output)
 		cli_usage_error(&cli, "No output file provided.");
-	if (dev_same(input, j.output))
-		cli_usage_error(&cli, "'%s' is input and output", input);
+	const struct dev_role roles[] = { { "input", input }, { "output", j.output } };
+	if (dev_roles_apart(roles, ARRAY_SIZE(roles), &err))
+		cli_usage_error(&cli, "%s", err.text);
 	e = run(&j, input, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);
 }

@@ -33,7 +33,7 @@ static const struct opt opts[] = {
 	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "the pool's number of data blocks", OPT_NR_BLOCKS },
 	{ 0, "vg-backup", ARG_REQUIRED, "FILE", "take what the superblock lost from LVM's backup",
 	  OPT_VG_BACKUP },
-	{ 0, "pool", ARG_REQUIRED, "NAME", "which thin pool of the backup", OPT_POOL },
+	{ 0, "pool", ARG_REQUIRED, "NAME", "which thin pool of the backup, or of a table file that has several", OPT_POOL },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "take the number of data blocks from DEV", OPT_DATA_DEV },
 	{ 0, "list-roots", ARG_NONE, NULL, "list all roots that the device holds", OPT_LIST_ROOTS },
 	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this root of the mappings", OPT_MAPPING_ROOT },
@@ -150,8 +150,6 @@ static void check_options(struct repair *r)
 		cli_usage_error(c, "No input file provided.");
 	if (!r->output && !r->list_roots && !r->dry_run)
 		cli_usage_error(c, "No output file provided.");
-	if (r->opt.vg_pool && !r->opt.vg_backup)
-		cli_usage_error(c, "--pool names a pool of --vg-backup");
 }
 
 /* "NAME: line" for each line of the report. */
@@ -260,11 +258,23 @@ static int repair(struct repair *r, struct err *err)
 {
 	struct salvage_totals totals = { 0 };
 	struct pool_salvage p;
-	int e = pool_salvage_open(r->input, &r->opt, &p, err);
+	int e;
 
-	if (!e && r->output && dev_same(p.arg.metadata, r->output))
-		e = err_set(err, -EINVAL, "'%s' is input and output: the damaged metadata is still needed",
-			    r->output);
+	r->opt.want = (struct pool_want){ .pool = r->opt.vg_backup ? NULL : r->opt.vg_pool,
+					  .tell = cli_tell,
+					  .ctx = &r->cli };
+	e = pool_salvage_open(r->input, &r->opt, &p, err);
+
+	const struct dev_role roles[] = {
+		{ "input", p.arg.metadata },
+		{ "output", r->output },
+		{ "data device", r->opt.data_dev ? r->opt.data_dev :
+				 p.arg.table	 ? p.arg.table->pool->data.path :
+						   NULL },
+		{ "table file", p.arg.table ? r->input : NULL },
+	};
+	if (!e)
+		e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
 	if (p.salvage && r->list_roots) {
 		e = list_roots(&r->cli, p.salvage, err);
 		totals.mappings_back = true;

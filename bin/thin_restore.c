@@ -261,13 +261,15 @@ static int restore(struct restore *r, struct err *err)
 	struct events sink = { 0 };
 	struct io *out = NULL;
 	struct text text = { fd, name, &xml };
+	const struct dev_role roles[] = { { "input", is_stdin ? "/dev/stdin" : r->input },
+					  { "output", r->output } };
 	int e;
 
 	if (fd < 0)
 		return fd;
-	if (dev_same(is_stdin ? "/dev/stdin" : r->input, r->output))
-		return err_set(err, -EINVAL, "'%s' is input and output", r->output);
-	e = r->force ? 0 : occupied_check(r->output, FOR_METADATA, err);
+	e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	if (!e && !r->force)
+		e = occupied_check(r->output, FOR_METADATA, err);
 	if (!e)
 		e = dev_open(r->output, DEV_WRITE, &out, err);
 	if (e < 0)

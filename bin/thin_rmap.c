@@ -35,6 +35,7 @@ static const struct command command = {
 	.min_args = 1,
 	.max_args = 1,
 	.missing = "No input file provided.",
+	.takes_pool = true,
 };
 
 struct map_args {
@@ -106,7 +107,10 @@ static int map_pool(struct map_args *a, struct err *err)
 	};
 	struct pool_source src;
 	struct forest forest = { 0 };
-	int r = pool_source_open(a->cli.args[0], &a->source, &src, err);
+	int r;
+
+	a->source.want = (struct pool_want){ .pool = a->cli.pool, .tell = cli_tell, .ctx = &a->cli };
+	r = pool_source_open(a->cli.args[0], &a->source, &src, err);
 
 	if (r)
 		return r;

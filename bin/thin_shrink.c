@@ -16,7 +16,7 @@
 #include "volume/guard/occupied.h"
 #include "volume/open/pool_source.h"
 
-enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY, OPT_FORCE };
+enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "the pool's metadata: XML, or with --binary a POOL",
@@ -30,8 +30,10 @@ static const struct opt opts[] = {
 	  OPT_NO_COPY },
 	{ 0, "binary", ARG_NONE, NULL, "metadata in and out as they are on a device, not XML",
 	  OPT_BINARY },
-	{ 0, "force", ARG_NONE, NULL, "overwrite the output although it holds something else",
-	  OPT_FORCE },
+	{ 'f', "force", ARG_NONE, NULL,
+	  "overwrite the output although it holds something else; also when the table names a device by "
+	  "MAJOR:MINOR and the pool there does not fit it",
+	  'f' },
 	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would move", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
 	{ 0 },
@@ -45,6 +47,7 @@ static const struct command command = {
 	.notes = "The input metadata stay true until the output takes their place: after an\n"
 		 "interruption run the same command again.",
 	.opts = opts,
+	.takes_pool = true,
 };
 
 struct shrink_cmd {
@@ -74,6 +77,9 @@ static void parse_options(struct shrink_cmd *s)
 		case 'n':
 			s->dry_run = true;
 			break;
+		case 'f':
+			s->force = true;
+			break;
 		case 'q':
 			c->quiet = true;
 			break;
@@ -86,9 +92,6 @@ static void parse_options(struct shrink_cmd *s)
 			break;
 		case OPT_NO_COPY:
 			s->no_copy = true;
-			break;
-		case OPT_FORCE:
-			s->force = true;
 			break;
 		case OPT_BINARY:
 			s->binary = true;
@@ -122,9 +125,31 @@ static int feed(void *ctx, const struct events *to, struct err *err)
 	return xml_read(s->xml_fd, s->input, &(struct xml_options){ 0 }, to, err);
 }
 
+static struct pool_want want_of(struct shrink_cmd *s)
+{
+	return (struct pool_want){
+		.pool = s->cli.pool, .write = !s->dry_run, .tell = cli_tell, .ctx = &s->cli
+	};
+}
+
+/* The data device of the table, if that is still the pool's. */
+static int data_of_table(struct shrink_cmd *s, struct err *err)
+{
+	const struct table_pool *t = s->pool.arg.table->pool;
+	const struct pool_want want = want_of(s);
+	const struct pool_found found = { .data_block_size = s->pool.md.view.data_block_size,
+					  .nr_data_blocks = s->pool.md.nr_data_blocks };
+	int r = pool_arg_trust_numbers(&s->pool.arg, &found, s->force || s->dry_run, err);
+
+	if (r || s->data)
+		return r;
+	s->data = t->data.path;
+	return pool_arg_device_numbers(&s->pool.arg, &t->data, t->line, &want, err);
+}
+
 static int open_binary(struct shrink_cmd *s, struct err *err)
 {
-	const struct pool_source_options opt = { 0 };
+	const struct pool_source_options opt = { .want = want_of(s) };
 	int r = pool_source_open(s->input, &opt, &s->pool, err);
 
 	if (r)
@@ -133,9 +158,7 @@ static int open_binary(struct shrink_cmd *s, struct err *err)
 		return err_set(err, -EINVAL,
 			       "the pool holds a metadata snapshot, whose blocks would be overwritten: "
 			       "release it first (thin_message release_metadata_snap)");
-	if (!s->data && s->pool.arg.table)
-		s->data = s->pool.arg.table->data;
-	return 0;
+	return s->pool.arg.table ? data_of_table(s, err) : 0;
 }
 
 static int open_input(struct shrink_cmd *s, struct err *err)
@@ -146,7 +169,7 @@ static int open_input(struct shrink_cmd *s, struct err *err)
 
 	if (s->binary)
 		return open_binary(s, err);
-	r = pool_arg_open(s->input, &arg, err);
+	r = pool_arg_open(s->input, NULL, &arg, err);
 	xml = !r && arg.kind == POOL_XML && !arg.table;
 	pool_arg_fini(&arg);
 	if (r)
@@ -247,12 +270,14 @@ static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct 
 
 static int check_names(const struct shrink_cmd *s, struct err *err)
 {
-	if (s->output && dev_same(s->input, s->output))
-		return err_set(err, -EINVAL, "'%s' is input and output", s->output);
-	if (s->data && (dev_same(s->data, s->input) || (s->output && dev_same(s->data, s->output))))
-		return err_set(err, -EINVAL, "'%s' is the data device and holds the metadata too",
-			       s->data);
-	return 0;
+	const struct dev_role roles[] = {
+		{ "input", s->input },
+		{ "metadata", s->pool.arg.table ? s->pool.arg.metadata : NULL },
+		{ "output", s->output },
+		{ "data device", s->data },
+	};
+
+	return dev_roles_apart(roles, ARRAY_SIZE(roles), err);
 }
 
 static int run(struct shrink_cmd *s, struct err *err)

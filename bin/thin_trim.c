@@ -18,6 +18,8 @@ static const struct opt opts[] = {
 	  "the pool's metadata: a device or file, or a table file", OPT_METADATA },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "the data device or file (a table file names it)",
 	  OPT_DATA },
+	{ 'f', "force", ARG_NONE, NULL,
+	  "also when the table names a device by MAJOR:MINOR and the pool there does not fit it", 'f' },
 	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would be given back", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
 	{ 0 },
@@ -29,12 +31,13 @@ static const struct command command = {
 	.summary = "Discards the free blocks of an inactive thin pool's data device, or punches "
 		   "holes where it is a file. The metadata are checked first.",
 	.opts = opts,
+	.takes_pool = true,
 };
 
 struct trim_cmd {
 	struct cli cli;
 	const char *metadata_arg, *data_arg;
-	bool dry_run;
+	bool dry_run, force;
 	struct pool_arg arg;
 	struct io *metadata, *data;
 	struct jobs *jobs;
@@ -56,6 +59,9 @@ static void parse_options(struct trim_cmd *t)
 		case 'n':
 			t->dry_run = true;
 			break;
+		case 'f':
+			t->force = true;
+			break;
 		case 'q':
 			c->quiet = true;
 			break;
@@ -67,19 +73,33 @@ static void parse_options(struct trim_cmd *t)
 
 static int open_devices(struct trim_cmd *t, struct err *err)
 {
-	int r = pool_arg_open(t->metadata_arg, &t->arg, err);
+	const struct pool_want want = {
+		.pool = t->cli.pool, .write = !t->dry_run, .tell = cli_tell, .ctx = &t->cli
+	};
+	int r = pool_arg_open(t->metadata_arg, &want, &t->arg, err);
 
 	if (!r)
 		r = pool_arg_readable(&t->arg, false, err);
 	if (r)
 		return r;
-	if (!t->data_arg && t->arg.table)
-		t->data_arg = t->arg.table->data;
+	if (!t->data_arg && t->arg.table) {
+		const struct table_pool *pool = t->arg.table->pool;
+
+		t->data_arg = pool->data.path;
+		r = pool_arg_device_numbers(&t->arg, &pool->data, pool->line, &want, err);
+		if (r)
+			return r;
+	}
 	if (!t->data_arg)
 		cli_usage_error(&t->cli, "--data-dev: the data device is missing");
-	if (dev_same(t->arg.metadata, t->data_arg))
-		return err_set(err, -EINVAL, "'%s' is given as metadata and as data", t->data_arg);
-	r = dev_open(t->arg.metadata, 0, &t->metadata, err);
+	const struct dev_role roles[] = {
+		{ "metadata", t->arg.metadata },
+		{ "data device", t->data_arg },
+		{ "table file", t->arg.table ? t->metadata_arg : NULL },
+	};
+	r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	if (!r)
+		r = dev_open(t->arg.metadata, 0, &t->metadata, err);
 	return r ? r : dev_open(t->data_arg, t->dry_run ? 0 : DEV_WRITE, &t->data, err);
 }
 
@@ -111,6 +131,24 @@ static int judge(struct trim_cmd *t, const struct check_result *res, struct err 
 			       "metadata contains leaked blocks; nothing was discarded; thin_check "
 			       "--auto-repair frees them");
 	return 0;
+}
+
+/* A table that is not the pool's: then its data device is not the pool's either. */
+static int check_table(const struct trim_cmd *t, const struct check_result *res, struct err *err)
+{
+	const struct pool_found found = { .data_block_size = res->sb.data_block_size,
+					  .nr_data_blocks = res->sb.data_sm.nr_blocks,
+					  .data_size = t->data->size };
+	const struct table *table = t->arg.table;
+	int r = pool_arg_trust_numbers(&t->arg, &found, t->force || t->dry_run, err);
+
+	if (r || !table || table->pool->data_block_size == found.data_block_size)
+		return r;
+	return err_set(err, -EINVAL,
+		       "%s: line %u: '%u': the metadata says that data blocks have %u sectors; nothing was "
+		       "discarded",
+		       table->path, table->pool->line, table->pool->data_block_size,
+		       found.data_block_size);
 }
 
 static void trimmed(void *ctx, uint64_t bytes)
@@ -160,6 +198,8 @@ static int run(struct trim_cmd *t, struct err *err)
 	r = check_run(t->metadata, t->jobs, &opt, &res, err);
 	if (!r)
 		r = judge(t, &res, err);
+	if (!r)
+		r = check_table(t, &res, err);
 	if (!r)
 		r = trim(t, &res, err);
 	check_result_fini(&res);

@@ -17,14 +17,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	MUST(fd >= 0 && write(fd, data, len) == (ssize_t)len);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (table_read(path, &t, &err) < 0) {
+	if (table_read(path, NULL, &t, &err) < 0) {
 		MUST(!t && err.text[0]);
 	} else {
 		for (i = 0; i < t->nr_thins; i++)
 			MUST(t->thin[i].dev_id < 1 << 24 && t->thin[i].length);
 		table_free(t);
 	}
-	if (!pool_arg_open(path, &arg, &err))
+	if (!pool_arg_open(path, NULL, &arg, &err))
 		pool_arg_fini(&arg);
 	close(fd);
 	return 0;

@@ -22,6 +22,7 @@
 #include "base/jobs.h"
 #include "base/parse.h"
 #include "dev/dev.h"
+#include "volume/open/origin.h"
 #include "volume/target/target.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -37,9 +38,9 @@ struct export {
 
 /* nbdkit has one instance of a plugin in a process. */
 static struct {
-	char *pool, *data_dev, *origin, *device; /* parameters */
+	char *pool, *pool_name, *data_dev, *origin, *device; /* parameters */
 	uint64_t size;
-	bool read_only;
+	bool read_only, origin_raw, force;
 	struct pool_arg arg;
 	struct target *target;
 	struct ticker *ticker;
@@ -63,21 +64,42 @@ static int set_path(char **to, const char *value)
 	return *to ? 0 : -1;
 }
 
+static int set_word(char **to, const char *value)
+{
+	free(*to);
+	*to = strdup(value);
+	return *to ? 0 : -1;
+}
+
+static int set_bool(bool *to, const char *value)
+{
+	int r = nbdkit_parse_bool(value);
+
+	*to = r > 0;
+	return r < 0 ? -1 : 0;
+}
+
 static int thin_config(const char *key, const char *value)
 {
 	struct err err = { 0 };
-	int r;
 
-	if (!strcmp(key, "pool"))
+	if (!strcmp(key, "pool") && strcmp(value, "-"))
 		return set_path(&thin.pool, value);
+	if (!strcmp(key, "pool"))
+		return set_word(&thin.pool, value);
+	if (!strcmp(key, "pool-name"))
+		return set_word(&thin.pool_name, value);
 	if (!strcmp(key, "data-dev"))
 		return set_path(&thin.data_dev, value);
 	if (!strcmp(key, "origin"))
 		return set_path(&thin.origin, value);
-	if (!strcmp(key, "device")) {
-		free(thin.device);
-		thin.device = strdup(value);
-		return thin.device ? 0 : -1;
+	if (!strcmp(key, "device"))
+		return set_word(&thin.device, value);
+	if (!strcmp(key, "origin-format")) {
+		thin.origin_raw = !strcmp(value, "raw");
+		if (!thin.origin_raw)
+			nbdkit_error("origin-format=%s: only raw origins are read", value);
+		return thin.origin_raw ? 0 : -1;
 	}
 	if (!strcmp(key, "size")) {
 		if (!parse_size(value, 1, true, &thin.size, &err) && thin.size)
@@ -85,11 +107,10 @@ static int thin_config(const char *key, const char *value)
 		nbdkit_error("size=%s: %s", value, err.text[0] ? err.text : "must not be zero");
 		return -1;
 	}
-	if (!strcmp(key, "readonly")) {
-		r = nbdkit_parse_bool(value);
-		thin.read_only = r > 0;
-		return r < 0 ? -1 : 0;
-	}
+	if (!strcmp(key, "readonly"))
+		return set_bool(&thin.read_only, value);
+	if (!strcmp(key, "force"))
+		return set_bool(&thin.force, value);
 	nbdkit_error("unknown parameter '%s'", key);
 	return -1;
 }
@@ -109,21 +130,51 @@ static int thin_config_complete(void)
 
 #define THIN_HELP                                                           \
 	"[pool=]<POOL>    (required) Table file, or metadata device.\n"     \
+	"pool-name=<NAME> Which pool, when the table file has several (pool=- is standard input).\n" \
 	"device=<DEVICE>  Serve this device only: its name in the table, or its id.\n" \
 	"data-dev=<DEV>   Data device of the pool, instead of the table's.\n" \
 	"origin=<DEV>     External origin of the device, instead of the table's.\n" \
+	"origin-format=raw  Take the origin's bytes as they stand, also of a qcow2 image.\n" \
+	"force=true       Also format a device that the table names by MAJOR:MINOR.\n" \
 	"size=<SIZE>      Size of the device, instead of the table's.\n"     \
 	"readonly=true    Change nothing, neither data nor metadata."
+
+/* nbdkit has no notes: what must be known also of a server in the background is an error there. */
+static void tell(void *ctx, const char *text)
+{
+	(void)ctx;
+	nbdkit_error("%s", text);
+}
+
+/* One file in two roles would be garbage, or be written over. */
+static int check_roles(const char *origin, struct err *err)
+{
+	const struct table *t = thin.arg.table;
+	const struct dev_role roles[] = {
+		{ "metadata", thin.arg.metadata },
+		{ "data device", thin.data_dev ? thin.data_dev : t ? t->pool->data.path : NULL },
+		{ "external origin", origin },
+		{ "table file", t ? thin.pool : NULL },
+	};
+
+	return dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+}
 
 static int thin_get_ready(void)
 {
 	struct err err = { 0 };
-	int r = pool_arg_open(thin.pool, &thin.arg, &err);
+	const struct pool_want want = { .pool = thin.pool_name,
+					.device = { thin.device, NULL },
+					.write = !thin.read_only,
+					.tell = tell };
+	int r = pool_arg_open(thin.pool, &want, &thin.arg, &err);
 
+	if (!r)
+		r = check_roles(thin.origin, &err);
 	if (!r && thin.arg.kind == POOL_XML)
 		r = err_set(&err, -EINVAL, "'%s' is XML: binary metadata is needed", thin.pool);
 	if (!r)
-		r = target_open(&thin.arg, thin.data_dev, !thin.read_only, &thin.target, &err);
+		r = target_open(&thin.arg, thin.data_dev, !thin.read_only, thin.force, &thin.target, &err);
 	if (r)
 		nbdkit_error("%s%s", err.text,
 			     r == -EROFS ? "; serve it with readonly=true" : "");
@@ -177,6 +228,7 @@ static void thin_unload(void)
 	}
 	pool_arg_fini(&thin.arg);
 	free(thin.pool);
+	free(thin.pool_name);
 	free(thin.data_dev);
 	free(thin.origin);
 	free(thin.device);
@@ -201,6 +253,39 @@ static int is_served(const char *name, struct err *err)
 		       thin.device);
 }
 
+/* A device without a line in the table: its size must be given, for its origin must be known. */
+static int unlisted(uint32_t id, uint64_t size, const char *origin, struct err *err)
+{
+	const struct table *t = thin.arg.table;
+	uint64_t end;
+	int r;
+
+	if (!t)
+		return 0;
+	if (size) {
+		if (!origin && table_has_origins(t))
+			tell(NULL, "warning: the device has no line in the table and is served without an "
+				   "external origin, which other devices there have; origin= gives one");
+		return 0;
+	}
+	r = target_mapped_end(thin.target, id, &end, err);
+	return r ? r : table_not_listed(t, id, end >> SECTOR_SHIFT,
+					"size=SIZE, with origin=DEV if it has one", err);
+}
+
+/* Bare metadata and no size=: what is served may be longer or shorter than the device. */
+static void tell_guess(uint32_t id, const struct target_dev *dev, const struct io *origin)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text),
+		 "note: the size of device %u, %llu bytes, is a guess: %s; size= gives the size", id,
+		 (unsigned long long)target_size(dev),
+		 origin && origin->size == target_size(dev) ? "it is the size of the external origin" :
+							      "the last mapped block ends there");
+	tell(NULL, text);
+}
+
 /* What @name means: an id, a size (0: to be found out) and an origin. */
 static int resolve(const char *name, uint32_t *id, uint64_t *size, const char **origin,
 		   struct err *err)
@@ -213,16 +298,16 @@ static int resolve(const char *name, uint32_t *id, uint64_t *size, const char **
 	line = find_in_table(name);
 	*size = thin.size;
 	*origin = thin.origin;
+	if (!line && parse_u32(name, id, NULL))
+		return err_set(err, -ENOENT,
+			       "no export '%s': neither a name in the table nor a device id", name);
 	if (!line)
-		return parse_u32(name, id, NULL) ?
-			       err_set(err, -ENOENT, "no export '%s': neither a name in the table nor a device id",
-				       name) :
-			       0;
+		return unlisted(*id, *size, *origin, err);
 	*id = line->dev_id;
 	if (!*size)
 		*size = line->length << SECTOR_SHIFT;
 	if (!*origin)
-		*origin = line->origin;
+		*origin = line->origin.path;
 	return 0;
 }
 
@@ -239,8 +324,10 @@ static int make_export(const char *name, struct export **out, struct err *err)
 		return err_nomem(err, "export");
 	}
 	r = resolve(name, &id, &size, &origin, err);
+	if (!r)
+		r = check_roles(origin, err);
 	if (!r && origin)
-		r = dev_open(origin, DEV_SHARED | DEV_BUFFERED, &e->origin, err);
+		r = origin_open(origin, DEV_BUFFERED, thin.origin_raw, &e->origin, err);
 	if (!r)
 		r = target_device(thin.target, id, size, e->origin, &e->dev, err);
 	if (r) {
@@ -249,6 +336,8 @@ static int make_export(const char *name, struct export **out, struct err *err)
 		free(e);
 		return err_prefix(err, r, "device '%s'", name);
 	}
+	if (!size)
+		tell_guess(id, e->dev, e->origin);
 	e->next = thin.exports;
 	thin.exports = e;
 	*out = e;
@@ -372,7 +461,7 @@ static int can_change(void *handle)
 
 static int thin_can_trim(void *handle)
 {
-	return can_change(handle) && !(thin.arg.table && thin.arg.table->ignore_discard);
+	return can_change(handle) && !(thin.arg.table && thin.arg.table->pool->ignore_discard);
 }
 
 static int yes(void *handle)

@@ -45,7 +45,7 @@ pool/space 43 shrink.h trim.h
 volume/guard 50 content.h head.h occupied.h
 volume/map 50 holes.h map.h plan.h source.h
 volume/copy 51 copy.h output.h
-volume/open 51 activate.h pool_salvage.h pool_source.h table.h vgbackup.h volume.h
+volume/open 51 activate.h pool_salvage.h pool_source.h table.h vgbackup.h volume.h origin.h
 volume/target 52 target.h
 ROOMS
 

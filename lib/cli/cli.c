@@ -13,13 +13,18 @@
 #include "base/parse.h"
 
 /* Ids of the options that every command has and that are handled here. */
-enum { OPT_HELP = 1, OPT_VERSION, OPT_IO_ENGINE, OPT_VERBOSE };
+enum { OPT_HELP = 1, OPT_VERSION, OPT_IO_ENGINE, OPT_VERBOSE, OPT_POOL };
 
 static const struct opt common[] = {
 	{ 'h', "help", ARG_NONE, NULL, "print this help and exit", OPT_HELP },
 	{ 'V', "version", ARG_NONE, NULL, "print the version and exit", OPT_VERSION },
 	{ 'v', "verbose", ARG_NONE, NULL, NULL, OPT_VERBOSE },
 	{ 0, "io-engine", ARG_REQUIRED, "ENGINE", NULL, OPT_IO_ENGINE },
+	{ 0 },
+};
+
+static const struct opt pool_opts[] = {
+	{ 0, "pool", ARG_REQUIRED, "NAME", "which pool of a table file that has several", OPT_POOL },
 	{ 0 },
 };
 
@@ -109,6 +114,8 @@ static void print_help(const struct command *cmd)
 	printf("\nOptions:\n");
 	for (const struct opt *o = cmd->opts; o->name; o++)
 		print_option(o);
+	for (const struct opt *o = pool_opts; cmd->takes_pool && o->name; o++)
+		print_option(o);
 	for (const struct opt *o = common; o->name; o++)
 		print_option(o);
 	if (cmd->notes) {
@@ -150,7 +157,7 @@ static void add_options(struct cli *c, const struct opt *opts, bool own, size_t 
 
 static int id_of_letter(const struct cli *c, int letter)
 {
-	const struct opt *tables[] = { c->cmd->opts, common };
+	const struct opt *tables[] = { c->cmd->opts, common, pool_opts };
 
 	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
 		for (const struct opt *o = tables[t]; o->name; o++)
@@ -161,7 +168,7 @@ static int id_of_letter(const struct cli *c, int letter)
 
 void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 {
-	size_t n = nr_opts(cmd->opts) + nr_opts(common), nr = 0;
+	size_t n = nr_opts(cmd->opts) + nr_opts(pool_opts) + nr_opts(common), nr = 0;
 	char *shorts;
 
 	*c = (struct cli) { .cmd = cmd, .argc = argc, .argv = argv };
@@ -175,6 +182,8 @@ void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 	shorts = c->shortopts;
 	*shorts++ = ':';
 	add_options(c, cmd->opts, true, &nr, &shorts);
+	if (cmd->takes_pool)
+		add_options(c, pool_opts, false, &nr, &shorts);
 	add_options(c, common, false, &nr, &shorts);
 	opterr = 0;
 	optind = 1;
@@ -210,7 +219,7 @@ static const struct option *whole_name(const struct cli *c, const char *word)
 
 static const struct opt *find_option(const struct cli *c, const char *name)
 {
-	const struct opt *tables[] = { c->cmd->opts, common };
+	const struct opt *tables[] = { c->cmd->opts, common, pool_opts };
 
 	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
 		for (const struct opt *o = tables[t]; o->name; o++)
@@ -333,6 +342,9 @@ static bool take_common(struct cli *c, int id)
 	case OPT_IO_ENGINE:
 		check_engine(c);
 		return true;
+	case OPT_POOL:
+		c->pool = c->arg;
+		return true;
 	}
 	return false;
 }
@@ -421,6 +433,11 @@ void cli_note(struct cli *c, const char *fmt, ...)
 	va_end(ap);
 }
 
+void cli_tell(void *cli, const char *text)
+{
+	cli_note(cli, "%s", text);
+}
+
 int cli_exit_code(int code)
 {
 	switch (-code) {
@@ -444,7 +461,7 @@ int cli_fail(struct cli *c, int code, const struct err *err)
 {
 	if (code != -EPIPE && !c->output_error)
 		cli_error(c, "%s", err->text);
-	return cli_exit_code(code);
+	return code == -EDOM ? EXIT_BAD_USE : cli_exit_code(code);
 }
 
 int cli_write(struct cli *c, const void *data, size_t len)

@@ -39,6 +39,7 @@ struct command {
 	const struct opt *opts;
 	int min_args, max_args; /* positionals; surplus is an error (64) */
 	const char *missing;	/* message when there are fewer: "No input file provided." */
+	bool takes_pool;	/* has --pool NAME, whose value is in cli.pool */
 };
 
 #define CLI_MAX_OPTIONS 64
@@ -46,6 +47,7 @@ struct command {
 struct cli {
 	const struct command *cmd;
 	const char *arg; /* value of the option just returned, or NULL */
+	const char *pool; /* value of --pool, or NULL */
 	int nr_args;	 /* positionals, once cli_next() returned 0 */
 	char **args;
 	bool quiet; /* set by the command: cli_error prints nothing */
@@ -77,7 +79,10 @@ void cli_usage_error(struct cli *c, const char *fmt, ...)
 /* "NAME: text" on stderr unless quiet. */
 void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_note(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Prints err->text as cli_error does and gives the exit code that belongs to @code. */
+/* cli_note() for libraries that tell something: @cli is a struct cli. */
+void cli_tell(void *cli, const char *text);
+/* Prints err->text as cli_error does and gives the exit code that belongs to @code;
+ * -EDOM: the command line must say more, EXIT_BAD_USE. */
 int cli_fail(struct cli *c, int code, const struct err *err);
 /* The exit code for a negative errno: EXIT_IO for what devices and files say, else EXIT_DAMAGE. */
 int cli_exit_code(int code);

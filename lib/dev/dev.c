@@ -38,13 +38,6 @@ static int size_of(int fd, const struct stat *st, uint64_t *size)
 	return ioctl(fd, BLKGETSIZE64, size) ? -errno : 0;
 }
 
-bool dev_numbers(const char *name, unsigned *major, unsigned *minor)
-{
-	int n = 0;
-
-	return sscanf(name, "%u:%u%n", major, minor, &n) == 2 && !name[n];
-}
-
 /* "8:16" names a block device by its numbers; *buf gets a path that opens it. */
 static const char *real_path(const char *path, char *buf, size_t len)
 {

@@ -28,6 +28,11 @@ int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
 /* Is @name of the form MAJOR:MINOR, which means a block device where no file has that name? */
 bool dev_numbers(const char *name, unsigned *major, unsigned *minor);
 
+/* What opens the block device of that number here; the caller's.  NULL: no memory.  numbers.c */
+char *dev_path_of_numbers(unsigned major, unsigned minor);
+/* What the device of that number is on this machine, as "/dev/mapper/web (/dev/dm-3)". */
+bool dev_describe_numbers(unsigned major, unsigned minor, char *buf, size_t len);
+
 /* Is @path a block device that is mounted or otherwise in use? 1, 0 or -errno. */
 int dev_in_use(const char *path, struct err *err);
 
@@ -42,6 +47,17 @@ bool dev_same(const char *a, const char *b);
  * They hand such devices to our commands with whatever bytes they held before.  dm.c
  */
 bool dev_is_handed_over(const char *path);
+
+/* What a file or device is used as: "metadata", "data device", "output", ... */
+struct dev_role {
+	const char *what;
+	const char *path; /* NULL: nothing has this role */
+};
+/*
+ * -EINVAL with the two roles when one file or device (dev_same()) has two of them.  The one guard
+ * of all commands: metadata given as data, the input as the output.
+ */
+int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err);
 
 /* What libblkid finds on @path ("ext4 filesystem", "LVM2_member", "dos partition table"):
  * 1 and the text in @what, 0 when nothing is found, or -errno.  probe.c */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Two names mean the same bytes when they are the same file or device, and also when one stands
- * on the other: a partition on its disk, a loop device on its file.  Two partitions of a disk
- * stand on the same disk and do not touch each other.  Loop devices of one file may.
+ * on the other: a partition on its disk, a loop device on its file.  Partitions, and loop devices
+ * with an offset, are a part of what they stand on: two parts that do not overlap are not the same.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/loop.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -15,12 +17,14 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/overflow.h"
 #include "dev/dev.h"
 
 struct place {
 	bool device;
 	dev_t dev; /* the block device, or where the file is */
 	ino_t ino; /* of the file; 0 for a device */
+	uint64_t start, end; /* the bytes that are meant; end UINT64_MAX: all the rest */
 	const char *path; /* that opens it, or NULL */
 };
 
@@ -38,7 +42,10 @@ static bool place_of(const char *path, struct place *p)
 	}
 	if (!dev_numbers(path, &major, &minor))
 		return false;
-	*p = (struct place){ .device = true, .dev = makedev(major, minor) };
+	p->device = true;
+	p->dev = makedev(major, minor);
+	p->ino = 0;
+	p->path = NULL;
 	return true;
 }
 
@@ -60,6 +67,25 @@ static bool sys_line(const struct place *p, const char *name, char *line, int le
 	return found;
 }
 
+static uint64_t sys_number(const struct place *p, const char *name)
+{
+	char line[40];
+
+	return sys_line(p, name, line, sizeof(line)) ? strtoull(line, NULL, 10) : 0;
+}
+
+/* @p is the part of @len bytes at @at of what it stands on; @len 0: up to its end. */
+static void narrow(struct place *p, uint64_t at, uint64_t len)
+{
+	uint64_t end = len ? len : UINT64_MAX;
+
+	p->end = MIN(p->end, end);
+	if (add_overflow(p->start, at, &p->start))
+		p->start = UINT64_MAX;
+	if (add_overflow(p->end, at, &p->end))
+		p->end = UINT64_MAX;
+}
+
 /* The file or device under a loop device, where sysfs is not mounted. */
 static bool loop_backing(struct place *p)
 {
@@ -68,10 +94,11 @@ static bool loop_backing(struct place *p)
 
 	if (fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info))
 		return false;
-	if (info.lo_rdevice)
-		*p = (struct place){ .device = true, .dev = (dev_t)info.lo_rdevice };
-	else
-		*p = (struct place){ .dev = (dev_t)info.lo_device, .ino = (ino_t)info.lo_inode };
+	narrow(p, info.lo_offset, info.lo_sizelimit);
+	p->device = info.lo_rdevice;
+	p->dev = p->device ? (dev_t)info.lo_rdevice : (dev_t)info.lo_device;
+	p->ino = p->device ? 0 : (ino_t)info.lo_inode;
+	p->path = NULL;
 	return true;
 }
 
@@ -82,33 +109,63 @@ static bool step_down(struct place *p)
 
 	if (!p->device)
 		return false;
-	if (sys_line(p, "partition", line, sizeof(line)))
-		return sys_line(p, "../dev", line, sizeof(line)) && place_of(line, p);
-	if (sys_line(p, "loop/backing_file", line, sizeof(line)))
+	if (sys_line(p, "partition", line, sizeof(line)) &&
+	    sys_line(p, "../dev", line, sizeof(line))) {
+		narrow(p, sys_number(p, "start") << 9, sys_number(p, "size") << 9);
 		return place_of(line, p);
+	}
+	if (sys_line(p, "loop/backing_file", line, sizeof(line))) {
+		struct place below = *p;
+
+		if (place_of(line, &below)) {
+			narrow(p, sys_number(p, "loop/offset"), sys_number(p, "loop/sizelimit"));
+			return place_of(line, p);
+		}
+	}
 	return loop_backing(p);
 }
 
-static bool equal(const struct place *a, const struct place *b)
+static bool overlap(const struct place *a, const struct place *b)
 {
-	return a->device == b->device && a->dev == b->dev && a->ino == b->ino;
+	return a->device == b->device && a->dev == b->dev && a->ino == b->ino &&
+	       a->start < b->end && b->start < a->end;
 }
 
 bool dev_same(const char *a, const char *b)
 {
-	struct place top_a, top_b, x, y;
+	struct place x = { .end = UINT64_MAX }, top = x, y;
 
-	if (!place_of(a, &top_a) || !place_of(b, &top_b))
+	if (!place_of(a, &x) || !place_of(b, &top))
 		return false;
-	top_a.path = a;
-	top_b.path = b;
-	x = top_a;
+	x.path = a;
+	top.path = b;
 	do {
-		y = top_b;
+		y = top;
 		do {
-			if (equal(&x, &y))
-				return !x.device || equal(&x, &top_a) || equal(&x, &top_b);
+			if (overlap(&x, &y))
+				return true;
 		} while (step_down(&y));
 	} while (step_down(&x));
 	return false;
+}
+
+int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err)
+{
+	for (size_t i = 0; i < nr; i++) {
+		for (size_t k = i + 1; k < nr; k++) {
+			const struct dev_role *a = &role[i], *b = &role[k];
+
+			if (!a->path || !b->path || !dev_same(a->path, b->path))
+				continue;
+			if (!strcmp(a->what, "input") && !strcmp(b->what, "output"))
+				return err_set(err, -EINVAL, "'%s' is input and output", b->path);
+			if (!strcmp(a->path, b->path))
+				return err_set(err, -EINVAL, "'%s' is given as %s and as %s", b->path,
+					       a->what, b->what);
+			return err_set(err, -EINVAL,
+				       "'%s' (%s) and '%s' (%s) are the same file or device, or parts of it",
+				       a->path, a->what, b->path, b->what);
+		}
+	}
+	return 0;
 }

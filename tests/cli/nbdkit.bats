@@ -113,7 +113,8 @@ io() { # [device] qemu-io command...
 	need nbdinfo
 	run -0 serve pool=meta data-dev=data device=1 origin=base size=1M -- 'nbdinfo --size "$uri"'
 	[ "$output" = 1048576 ]
-	run -0 serve pool=meta data-dev=data device=1 origin=base -- 'nbdinfo --size "$uri"'
+	run -0 --separate-stderr serve pool=meta data-dev=data device=1 origin=base -- 'nbdinfo --size "$uri"'
+	[[ "$stderr" == *"is a guess"*"size of the external origin"* ]]
 	[ "$output" = "$(stat -c %s base)" ]
 	run serve pool=meta device=1 -- true
 	[ "$status" -ne 0 ]

@@ -295,8 +295,10 @@ int map_source_events(map_drive_fn *drive, void (*drive_free)(void *drive_ctx), 
 	s->learning = true;
 	r = drive(drive_ctx, &to, err);
 	if (!r && !s->found)
-		r = err_set(err, -ENODATA, "no device %u among %zu:%s%s", dev_id, s->nr_devices,
-			    s->listed, s->nr_devices > s->nr_listed ? " ..." : "");
+		r = err_set(err, -ENODATA, s->nr_devices ? "no device %u: it has %zu device%s:%s%s" :
+							   "no device %u: it has %zu device%s%s%s",
+			    dev_id, s->nr_devices, s->nr_devices == 1 ? "" : "s", s->listed,
+			    s->nr_devices > s->nr_listed ? " ..." : "");
 	if (r < 0) {
 		event_free(s);
 		return r;

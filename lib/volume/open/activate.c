@@ -15,17 +15,15 @@ static int data_blocks(const struct table *t, uint64_t *nr, struct err *err)
 	CLEANUP(io_cleanup) struct io *data = NULL;
 	int r;
 
-	if (!t->data)
-		return err_set(err, -EINVAL, "%s names no data device", t->path);
-	r = dev_open(t->data, DEV_SHARED | DEV_BUFFERED, &data, err);
+	r = dev_open(t->pool->data.path, DEV_SHARED | DEV_BUFFERED, &data, err);
 	if (r)
 		return err_prefix(err, r, "data device");
-	if (data->size >> SECTOR_SHIFT < t->pool_length)
+	if (data->size >> SECTOR_SHIFT < t->pool->length)
 		return err_set(err, -EINVAL,
 			       "data device '%s' has %llu sectors, but the table gives the pool %llu",
-			       t->data, (unsigned long long)(data->size >> SECTOR_SHIFT),
-			       (unsigned long long)t->pool_length);
-	*nr = t->pool_length / t->data_block_size;
+			       t->pool->data.path, (unsigned long long)(data->size >> SECTOR_SHIFT),
+			       (unsigned long long)t->pool->length);
+	*nr = t->pool->length / t->pool->data_block_size;
 	return 0;
 }
 
@@ -35,33 +33,36 @@ static int grow(struct pool_edit *p, const struct table *t, struct io *metadata,
 	uint64_t nr = 0;
 	int r;
 
-	if (size != t->data_block_size)
+	if (size != t->pool->data_block_size)
 		return err_set(err, -EINVAL,
 			       "%s: the table says blocks of %u sectors, the pool has blocks of %u",
-			       t->path, t->data_block_size, size);
+			       t->path, t->pool->data_block_size, size);
 	r = data_blocks(t, &nr, err);
 	if (!r)
 		r = edit_grow_metadata(p, metadata->size / MBLOCK_SIZE, err);
 	return r ? r : edit_grow_data(p, nr, err);
 }
 
-int activate_pool(const struct pool_arg *arg, struct io *metadata, struct pool_edit **out,
-		  struct err *err)
+int activate_pool(const struct pool_arg *arg, struct io *metadata, bool force,
+		  struct pool_edit **out, struct err *err)
 {
 	CLEANUP(pool_cleanup) struct pool_edit *p = NULL;
 	int r;
 
-	if (arg->table && arg->table->read_only)
+	if (arg->table && arg->table->pool->read_only)
 		return err_set(err, -EROFS, "%s: the table makes the pool read_only",
 			       arg->table->path);
 	r = edit_open(metadata, true, &p, err);
-	if (r == -ENODATA && arg->table)
-		r = edit_format(metadata, arg->table->data_block_size, &p, err);
-	else if (r == -ENODATA)
+	if (r == -ENODATA && arg->table) {
+		r = pool_arg_trust_numbers(arg, NULL, force, err);
+		if (!r)
+			r = edit_format(metadata, arg->table->pool->data_block_size, &p, err);
+	} else if (r == -ENODATA) {
 		return err_set(err, r,
 			       "'%s' is unformatted (its first block is zero): give a table file, which "
 			       "says the block size, and it will be formatted",
 			       arg->metadata);
+	}
 	if (!r && arg->table)
 		r = grow(p, arg->table, metadata, err);
 	if (!r)

@@ -7,11 +7,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "dev/dev.h"
 #include "dev/signature.h"
 #include "pdata/block/csum.h"
 #include "pool/format/format.h"
@@ -185,38 +187,75 @@ static int kind_of(const char *path, struct pool_arg *p, struct err *err)
 	return kind_of_unknown(&h, path, p, err);
 }
 
+/* A number of a saved table means whatever has it on this machine today: it is said which. */
+static int tell_number(const struct table *t, unsigned line, const struct table_dev *d,
+		       const struct pool_want *want, struct err *err)
+{
+	char what[600], text[900];
+	unsigned major, minor;
+
+	if (!d->by_number || !dev_numbers(d->word, &major, &minor))
+		return 0;
+	if (!dev_describe_numbers(major, minor, what, sizeof(what))) {
+		if (!access(d->path, F_OK))
+			return 0;
+		return err_set(err, -ENOENT,
+			       "%s: line %u: '%s': this machine has no block device of that number; write "
+			       "the path of the device there",
+			       t->path, line, d->word);
+	}
+	snprintf(text, sizeof(text), "note: %s: line %u: %s is %s on this machine", t->path, line,
+		 d->word, what);
+	if (want && want->tell)
+		want->tell(want->ctx, text);
+	return 0;
+}
+
 /* The metadata that a table names; a mistake there is one of the table's pool line. */
-static int open_from_table(struct pool_arg *p, bool damaged, struct err *err)
+static int open_from_table(struct pool_arg *p, const struct pool_want *want, struct err *err)
 {
 	const struct table *t = p->table;
-	int r = kind_of(t->metadata, p, err);
+	const char *metadata = t->pool->metadata.path;
+	int r = tell_number(t, t->pool->line, &t->pool->metadata, want, err);
 
+	if (r < 0)
+		return r;
+	r = kind_of(metadata, p, err);
 	if (!r && p->kind == POOL_TABLE)
 		r = err_set(err, -EINVAL,
 			    "'%s' is text and no metadata: META of a thin-pool line must be a "
 			    "metadata device, or a file that holds one",
-			    t->metadata);
-	if (damaged && p->foreign)
+			    metadata);
+	if (want && want->damaged && p->foreign)
 		r = 0;
 	if (r < 0)
-		return err_prefix(err, r, "%s: line %u", t->path, t->pool_line);
-	p->metadata = strdup(t->metadata);
+		return err_prefix(err, r, "%s: line %u", t->path, t->pool->line);
+	const struct dev_role roles[] = { { "metadata", metadata },
+					  { "data device", t->pool->data.path } };
+	r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	if (r < 0)
+		return err_prefix(err, r, "%s: line %u", t->path, t->pool->line);
+	p->metadata = strdup(metadata);
 	return p->metadata ? 0 : err_nomem(err, "path of the metadata");
 }
 
-static int arg_open(const char *path, bool damaged, struct pool_arg *out, struct err *err)
+int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
+		  struct err *err)
 {
-	struct pool_arg p = { 0 };
-	int r = kind_of(path, &p, err);
+	struct pool_arg p = { .kind = POOL_TABLE };
+	int r = strcmp(path, "-") ? kind_of(path, &p, err) : 0;
 
-	if (damaged && p.foreign)
+	if (want && want->damaged && p.foreign)
 		r = 0;
 	if (r < 0)
 		return r;
 	if (p.kind == POOL_TABLE) {
-		r = table_read(path, &p.table, err);
+		r = table_read(path, want, &p.table, err);
 		if (!r)
-			r = open_from_table(&p, damaged, err);
+			r = open_from_table(&p, want, err);
+	} else if (want && want->pool) {
+		r = err_set(err, -EDOM, "--pool: '%s' is no table file, which could have several pools",
+			    path);
 	} else {
 		p.metadata = strdup(path);
 		if (!p.metadata)
@@ -230,16 +269,6 @@ static int arg_open(const char *path, bool damaged, struct pool_arg *out, struct
 	return 0;
 }
 
-int pool_arg_open(const char *path, struct pool_arg *out, struct err *err)
-{
-	return arg_open(path, false, out, err);
-}
-
-int pool_arg_open_damaged(const char *path, struct pool_arg *out, struct err *err)
-{
-	return arg_open(path, true, out, err);
-}
-
 int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err)
 {
 	if (code != -EUCLEAN || !p->foreign)
@@ -251,6 +280,37 @@ int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err)
 		"metadata device (LVM calls it VG/POOL_tmeta), not its data device or a thin "
 		"device",
 		p->metadata, p->foreign);
+}
+
+int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d, unsigned line,
+			    const struct pool_want *want, struct err *err)
+{
+	return p->table && d ? tell_number(p->table, line, d, want, err) : 0;
+}
+
+int pool_arg_trust_numbers(const struct pool_arg *p, const struct pool_found *found, bool force,
+			   struct err *err)
+{
+	const struct table_pool *t = p->table ? p->table->pool : NULL;
+	const struct table_dev *d = t && t->metadata.by_number ? &t->metadata : t ? &t->data : NULL;
+	const char *why = NULL;
+
+	if (!d || !d->by_number || force)
+		return 0;
+	if (!found)
+		why = "there is no pool on the metadata device yet";
+	else if (found->data_block_size != t->data_block_size)
+		why = "the pool found there has another block size than the table says";
+	else if (found->nr_data_blocks > t->length / t->data_block_size)
+		why = "the pool found there is larger than the table says";
+	else if (found->data_size && found->data_size >> SECTOR_SHIFT < t->length)
+		why = "the data device found there is smaller than the table says";
+	if (!why)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "%s: line %u: '%s' is a number, which may be another device since the table was "
+		       "saved, and %s: write the device's path there, or give --force; nothing was changed",
+		       p->table->path, t->line, d->word, why);
 }
 
 void pool_arg_fini(struct pool_arg *p)

@@ -34,8 +34,8 @@ static int collect_hints(const struct pool_salvage_options *opt, const struct ta
 
 	if (t) {
 		o->hint.has_data_block_size = true;
-		o->hint.data_block_size = t->data_block_size;
-		o->data_sectors = t->pool_length;
+		o->hint.data_block_size = t->pool->data_block_size;
+		o->data_sectors = t->pool->length;
 	}
 	if (opt->vg_backup)
 		r = hints_of_backup(opt, o, err);
@@ -52,13 +52,24 @@ static int collect_hints(const struct pool_salvage_options *opt, const struct ta
 int pool_salvage_open(const char *path, const struct pool_salvage_options *opt,
 		      struct pool_salvage *out, struct err *err)
 {
+	struct pool_want want = opt->want;
+	struct pool_arg arg;
+	int r;
+
+	*out = (struct pool_salvage){ 0 };
+	want.damaged = true;
+	r = pool_arg_open(path, &want, &arg, err);
+	return r ? r : pool_salvage_open_arg(&arg, opt, out, err);
+}
+
+int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_options *opt,
+			  struct pool_salvage *out, struct err *err)
+{
 	struct salvage_options o = opt->salvage;
 	int r;
 
-	*out = (struct pool_salvage) { 0 };
-	r = pool_arg_open_damaged(path, &out->arg, err);
-	if (r < 0)
-		return r;
+	*out = (struct pool_salvage){ .arg = *arg };
+	*arg = (struct pool_arg){ 0 };
 	if (out->arg.kind == POOL_XML)
 		return err_set(err, -EINVAL,
 			       "This looks like XML.  This tool only supports the binary metadata "

@@ -11,6 +11,7 @@
 
 struct pool_salvage_options {
 	struct salvage_options salvage;
+	struct pool_want want;
 	const char *vg_backup; /* file; NULL: none */
 	const char *vg_pool;   /* which pool of it; NULL: the only one */
 	const char *data_dev;  /* NULL: not given */
@@ -27,6 +28,9 @@ struct pool_salvage {
 /* Fails as pool_arg_open(), vgbackup_read(), dev_open() and salvage_new() do. */
 int pool_salvage_open(const char *path, const struct pool_salvage_options *opt,
 		      struct pool_salvage *out, struct err *err);
+/* The same for an argument that is open already; it passes to @out, also after a failure. */
+int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_options *opt,
+			  struct pool_salvage *out, struct err *err);
 /* Also after a failure. */
 void pool_salvage_close(struct pool_salvage *p);
 

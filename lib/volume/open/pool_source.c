@@ -10,12 +10,12 @@ static int check_block_size(const struct pool_source *s, struct err *err)
 {
 	const struct table *t = s->arg.table;
 
-	if (!t || t->data_block_size == s->md.view.data_block_size)
+	if (!t || t->pool->data_block_size == s->md.view.data_block_size)
 		return 0;
 	return err_set(err, -EINVAL,
 		       "%s says a block size of %" PRIu32 " sectors, the metadata in %s says %" PRIu32
 		       ": this is not the table of this pool",
-		       t->path, t->data_block_size, s->arg.metadata, s->md.view.data_block_size);
+		       t->path, t->pool->data_block_size, s->arg.metadata, s->md.view.data_block_size);
 }
 
 static int open_all(const struct pool_source_options *opt,
@@ -35,19 +35,28 @@ static int open_all(const struct pool_source_options *opt,
 	return r || opt->metadata.any_block_size ? r : check_block_size(s, err);
 }
 
-int pool_source_open(const char *path, const struct pool_source_options *opt,
-		     struct pool_source *out, struct err *err)
+int pool_source_open_arg(struct pool_arg *arg, const struct pool_source_options *opt,
+			 struct pool_source *out, struct err *err)
 {
 	int r;
 
-	*out = (struct pool_source){ 0 };
-	r = pool_arg_open(path, &out->arg, err);
-	if (r)
-		return r;
+	*out = (struct pool_source){ .arg = *arg };
+	*arg = (struct pool_arg){ 0 };
 	r = open_all(opt, out, err);
 	if (r)
 		pool_source_close(out);
 	return r;
+}
+
+int pool_source_open(const char *path, const struct pool_source_options *opt,
+		     struct pool_source *out, struct err *err)
+{
+	struct pool_arg arg;
+	int r;
+
+	*out = (struct pool_source){ 0 };
+	r = pool_arg_open(path, &opt->want, &arg, err);
+	return r ? r : pool_source_open_arg(&arg, opt, out, err);
 }
 
 void pool_source_close(struct pool_source *src)

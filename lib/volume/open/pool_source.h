@@ -11,6 +11,7 @@
 
 struct pool_source_options {
 	struct metadata_options metadata; /* with .snap the device is opened shared: the pool is live */
+	struct pool_want want;
 	unsigned nr_jobs;		  /* 0: as many as there are CPUs */
 };
 
@@ -29,6 +30,9 @@ struct pool_source {
  */
 int pool_source_open(const char *path, const struct pool_source_options *opt,
 		     struct pool_source *out, struct err *err);
+/* The same for an argument that is open already; it passes to @out, also after a failure. */
+int pool_source_open_arg(struct pool_arg *arg, const struct pool_source_options *opt,
+			 struct pool_source *out, struct err *err);
 void pool_source_close(struct pool_source *src);
 
 #endif

@@ -9,14 +9,16 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "dev/dev.h"
 #include "pool/format/format.h"
+#include "volume/open/impl.h"
 
 #define TABLE_MAX_LEN (256u << 20) /* bytes: 2^24 devices in short lines */
 #define MAX_WORDS 64		   /* in a line: more is a mistake */
+#define MAX_FEATURES 4		   /* what the kernel takes */
 #define MAX_SECTORS ((uint64_t)INT64_MAX >> SECTOR_SHIFT)
 
 DEFINE_CLEANUP(table_cleanup, struct table, table_free)
@@ -25,10 +27,12 @@ struct parser {
 	struct table *t;
 	const char *folder; /* with its slash, or "" */
 	unsigned line;
-	size_t cap; /* of t->thin */
+	size_t thin_cap, pool_cap;
 	char *word[MAX_WORDS];
 	size_t nr_words;
-	char *name;
+	/* the line that is being read */
+	char *name; /* or NULL */
+	sector_t start, length;
 };
 
 static int line_error(const struct parser *p, struct err *err, const char *word, const char *what)
@@ -38,55 +42,33 @@ static int line_error(const struct parser *p, struct err *err, const char *word,
 	return err_set(err, -EINVAL, "%s: line %u: '%.200s': %s", p->t->path, p->line, word, what);
 }
 
-/* The device node of @word = MAJOR:MINOR, or NULL when @word is not of that form. */
-static char *device_of_numbers(const char *word)
+/* Room for one more of @size bytes at the end of the array; NULL: no memory. */
+static void *one_more(void *array, size_t nr, size_t *cap, size_t size)
 {
-	CLEANUP(free_ptr) char *sys = NULL;
-	char line[256], *path = NULL;
-	unsigned major, minor;
-	struct stat st;
-	FILE *f;
+	size_t want = nr ? 2 * nr : 16;
+	void *more;
 
-	if (strspn(word, "0123456789:") != strlen(word) || sscanf(word, "%u:%u", &major, &minor) != 2)
-		return NULL;
-	if (asprintf(&path, "/dev/block/%u:%u", major, minor) < 0)
-		return NULL;
-	if (!stat(path, &st) || asprintf(&sys, "/sys/dev/block/%u:%u/uevent", major, minor) < 0)
-		return path;
-	/* without udev there is no /dev/block; the kernel knows the name */
-	f = fopen(sys, "re");
-	if (!f)
-		return path;
-	while (fgets(line, sizeof(line), f)) {
-		char *dev = NULL;
-
-		if (strncmp(line, "DEVNAME=", 8))
-			continue;
-		line[strcspn(line, "\n")] = 0;
-		if (asprintf(&dev, "/dev/%s", line + 8) >= 0) {
-			free(path);
-			path = dev;
-		}
-		break;
-	}
-	fclose(f);
-	return path;
+	if (nr < *cap)
+		return array;
+	more = reallocarray(array, want, size);
+	if (more)
+		*cap = want;
+	return more;
 }
 
-static int resolve(const struct parser *p, const char *word, char **out, struct err *err)
+static int resolve(const struct parser *p, const char *word, struct table_dev *out, struct err *err)
 {
-	char *path = device_of_numbers(word);
+	unsigned major, minor;
 
-	if (!path) {
-		if (word[0] == '/')
-			path = strdup(word);
-		else if (asprintf(&path, "%s%s", p->folder, word) < 0)
-			path = NULL;
-	}
-	if (!path)
-		return err_nomem(err, "table file");
-	*out = path;
-	return 0;
+	out->by_number = dev_numbers(word, &major, &minor);
+	out->word = strdup(word);
+	if (out->by_number)
+		out->path = dev_path_of_numbers(major, minor);
+	else if (word[0] == '/')
+		out->path = strdup(word);
+	else if (asprintf(&out->path, "%s%s", p->folder, word) < 0)
+		out->path = NULL;
+	return out->path && out->word ? 0 : err_nomem(err, "table file");
 }
 
 static int word_u64(const struct parser *p, const char *word, const char *what, uint64_t max,
@@ -109,18 +91,49 @@ static const struct {
 	const char *name;
 	size_t at;
 } features[] = {
-	{ "skip_block_zeroing", offsetof(struct table, skip_block_zeroing) },
-	{ "ignore_discard", offsetof(struct table, ignore_discard) },
-	{ "no_discard_passdown", offsetof(struct table, no_discard_passdown) },
-	{ "read_only", offsetof(struct table, read_only) },
-	{ "error_if_no_space", offsetof(struct table, error_if_no_space) },
+	{ "skip_block_zeroing", offsetof(struct table_pool, skip_block_zeroing) },
+	{ "ignore_discard", offsetof(struct table_pool, ignore_discard) },
+	{ "no_discard_passdown", offsetof(struct table_pool, no_discard_passdown) },
+	{ "read_only", offsetof(struct table_pool, read_only) },
+	{ "error_if_no_space", offsetof(struct table_pool, error_if_no_space) },
 };
 
-static int parse_features(struct parser *p, char **word, size_t nr, struct err *err)
+/* Why the kernel would refuse the features, for whom it concerns: readers go on. */
+static int feature_fault(const struct parser *p, struct table_pool *pool, const char *word,
+			 const char *what, struct err *err)
 {
-	struct table *t = p->t;
+	if (pool->feature_fault)
+		return 0;
+	if (asprintf(&pool->feature_fault, "%s: line %u: '%.200s': %s", p->t->path, p->line, word,
+		     what) < 0) {
+		pool->feature_fault = NULL;
+		return err_nomem(err, "table file");
+	}
+	return 0;
+}
+
+static int one_feature(const struct parser *p, struct table_pool *pool, const char *word,
+		       struct err *err)
+{
+	size_t k;
+
+	for (k = 0; k < ARRAY_SIZE(features); k++) {
+		if (!strcmp(word, features[k].name)) {
+			*(bool *)((char *)pool + features[k].at) = true;
+			return 0;
+		}
+	}
+	return feature_fault(p, pool, word,
+			     "unknown pool feature; known are skip_block_zeroing, ignore_discard, "
+			     "no_discard_passdown, read_only and error_if_no_space",
+			     err);
+}
+
+static int parse_features(struct parser *p, struct table_pool *pool, char **word, size_t nr,
+			  struct err *err)
+{
 	uint64_t said;
-	size_t i, k, len = 0;
+	size_t i, len = 0;
 	int r;
 
 	if (!nr)
@@ -132,47 +145,45 @@ static int parse_features(struct parser *p, char **word, size_t nr, struct err *
 		return line_error(p, err, word[0], "more features announced than follow");
 	if (said < nr - 1)
 		return line_error(p, err, word[1 + said], "a word too many after the features");
-	for (i = 1; i < nr; i++) {
+	if (said > MAX_FEATURES)
+		r = feature_fault(p, pool, word[0], "a pool has at most four feature words", err);
+	for (i = 1; !r && i < nr; i++) {
 		len += strlen(word[i]) + 1;
-		for (k = 0; k < ARRAY_SIZE(features); k++)
-			if (!strcmp(word[i], features[k].name))
-				*(bool *)((char *)t + features[k].at) = true;
+		r = one_feature(p, pool, word[i], err);
 	}
-	if (!said)
-		return 0;
-	t->features = calloc(1, len);
-	if (!t->features)
+	if (r < 0 || !said)
+		return r;
+	pool->features = calloc(1, len);
+	if (!pool->features)
 		return err_nomem(err, "table file");
 	for (i = 1; i < nr; i++)
-		strcat(strcat(t->features, word[i]), i + 1 < nr ? " " : "");
+		strcat(strcat(pool->features, word[i]), i + 1 < nr ? " " : "");
 	return 0;
 }
 
 /* META DATA BLOCK_SECTORS LOW_WATER_BLOCKS [NR_FEATURES FEATURE...] */
-static int parse_pool(struct parser *p, sector_t length, char **arg, size_t nr, struct err *err)
+static int parse_pool(struct parser *p, char **arg, size_t nr, struct err *err)
 {
 	struct table *t = p->t;
+	struct table_pool *pool;
 	uint64_t v;
 	int r;
 
-	if (t->metadata) {
-		char text[80];
-
-		snprintf(text, sizeof(text), "a second pool: the first stands in line %u",
-			 t->pool_line);
-		return line_error(p, err, "thin-pool", text);
-	}
 	if (nr < 4)
 		return line_error(p, err, arg[nr - 1],
 				  "the line ends here: thin-pool needs META DATA BLOCK_SECTORS "
 				  "LOW_WATER_BLOCKS");
-	t->pool_line = p->line;
-	t->pool_length = length;
-	t->pool_name = steal_ptr(&p->name);
-	if ((r = resolve(p, arg[0], &t->metadata, err)) < 0 ||
-	    (r = resolve(p, arg[1], &t->data, err)) < 0)
+	pool = one_more(t->pools, t->nr_pools, &p->pool_cap, sizeof(*pool));
+	if (!pool)
+		return err_nomem(err, "table file");
+	t->pools = pool;
+	pool += t->nr_pools++;
+	*pool = (struct table_pool){ .line = p->line, .length = p->length };
+	pool->name = steal_ptr(&p->name);
+	if ((r = resolve(p, arg[0], &pool->metadata, err)) < 0 ||
+	    (r = resolve(p, arg[1], &pool->data, err)) < 0)
 		return r;
-	if (!strcmp(t->metadata, t->data))
+	if (!strcmp(pool->metadata.path, pool->data.path))
 		return line_error(p, err, arg[1], "metadata and data are the same device");
 	r = word_u64(p, arg[2], "the block size", UINT64_MAX, &v, err);
 	if (r < 0)
@@ -181,16 +192,17 @@ static int parse_pool(struct parser *p, sector_t length, char **arg, size_t nr, 
 		return line_error(p, err, arg[2],
 				  "the block size must be a multiple of 128 sectors (64 KiB) from "
 				  "128 to 2097152 (1 GiB)");
-	t->data_block_size = (uint32_t)v;
-	r = word_u64(p, arg[3], "the low water mark", UINT64_MAX, &t->low_water, err);
+	pool->data_block_size = (uint32_t)v;
+	r = word_u64(p, arg[3], "the low water mark", UINT64_MAX, &pool->low_water, err);
 	if (r < 0)
 		return r;
-	return parse_features(p, arg + 4, nr - 4, err);
+	return parse_features(p, pool, arg + 4, nr - 4, err);
 }
 
 /* POOL_DEV DEV_ID [ORIGIN] */
-static int parse_thin(struct parser *p, sector_t length, char **arg, size_t nr, struct err *err)
+static int parse_thin(struct parser *p, char **arg, size_t nr, struct err *err)
 {
+	static const char mapper[] = "/dev/mapper/";
 	struct table *t = p->t;
 	struct table_thin *d;
 	uint64_t id;
@@ -206,20 +218,28 @@ static int parse_thin(struct parser *p, sector_t length, char **arg, size_t nr, 
 		return r;
 	if (nr == 3 && !strcmp(arg[2], arg[0]))
 		return line_error(p, err, arg[2], "the pool itself cannot be the external origin");
-	if (t->nr_thins == p->cap) {
-		size_t cap = p->cap ? 2 * p->cap : 16;
-		struct table_thin *more = reallocarray(t->thin, cap, sizeof(*more));
-
-		if (!more)
-			return err_nomem(err, "table file");
-		t->thin = more;
-		p->cap = cap;
-	}
-	d = &t->thin[t->nr_thins++];
-	*d = (struct table_thin){ .dev_id = (uint32_t)id, .length = length, .line = p->line };
+	d = one_more(t->thin, t->nr_all_thins, &p->thin_cap, sizeof(*d));
+	if (!d)
+		return err_nomem(err, "table file");
+	t->thin = d;
+	d += t->nr_all_thins++;
+	*d = (struct table_thin){ .dev_id = (uint32_t)id, .length = p->length, .line = p->line };
 	d->name = steal_ptr(&p->name);
+	d->pool_dev = strdup(strncmp(arg[0], mapper, strlen(mapper)) ? arg[0] :
+								       arg[0] + strlen(mapper));
+	if (!d->pool_dev)
+		return err_nomem(err, "table file");
 	return nr == 3 ? resolve(p, arg[2], &d->origin, err) : 0;
 }
+
+/* The targets that are read.  A line has @arg words behind the target's name, at least one. */
+static const struct {
+	const char *name;
+	int (*parse)(struct parser *p, char **arg, size_t nr, struct err *err);
+} targets[] = {
+	{ "thin-pool", parse_pool },
+	{ "thin", parse_thin },
+};
 
 /* The kernel's other targets: in the output of "dmsetup table" they stand beside ours. */
 static bool other_target(const char *word)
@@ -238,6 +258,22 @@ static bool other_target(const char *word)
 	return false;
 }
 
+/* In place: \040 is a blank, as in fstab; a backslash before anything else stands for itself. */
+static void unquote(char *word)
+{
+	char *to = word;
+
+	for (; *word; to++) {
+		bool octal = word[0] == '\\' && word[1] >= '0' && word[1] <= '3' && word[2] >= '0' &&
+			     word[2] <= '7' && word[3] >= '0' && word[3] <= '7';
+		int code = octal ? (word[1] - '0') * 64 + (word[2] - '0') * 8 + word[3] - '0' : 0;
+
+		*to = code ? (char)code : *word;
+		word += code ? 4 : 1;
+	}
+	*to = 0;
+}
+
 static int split_words(struct parser *p, char *line, struct err *err)
 {
 	char *save = NULL, *w;
@@ -246,103 +282,78 @@ static int split_words(struct parser *p, char *line, struct err *err)
 	for (w = strtok_r(line, " \t\r\v\f", &save); w; w = strtok_r(NULL, " \t\r\v\f", &save)) {
 		if (p->nr_words == MAX_WORDS)
 			return line_error(p, err, w, "too many words in the line");
+		unquote(w);
 		p->word[p->nr_words++] = w;
 	}
 	return 0;
 }
 
+/* "NAME:" in front of a line. */
+static int take_name(struct parser *p, bool *named, struct err *err)
+{
+	size_t len = strlen(p->word[0]);
+
+	*named = len && p->word[0][len - 1] == ':';
+	if (!*named)
+		return 0;
+	if (len == 1)
+		return line_error(p, err, ":", "a name is missing before the colon");
+	p->name = strndup(p->word[0], len - 1);
+	return p->name ? 0 : err_nomem(err, "table file");
+}
+
 static int parse_line(struct parser *p, char *line, struct err *err)
 {
-	uint64_t start, length;
-	size_t i = 0, len;
+	char **word = p->word;
 	bool named;
+	size_t nr, i;
 	int r;
 
+	if (line[strspn(line, " \t")] == '#')
+		return 0;
 	r = split_words(p, line, err);
-	if (r < 0 || !p->nr_words || p->word[0][0] == '#')
+	if (r < 0 || !p->nr_words)
 		return r;
-	len = strlen(p->word[0]);
-	named = p->word[0][len - 1] == ':';
-	if (named) {
-		if (len == 1)
-			return line_error(p, err, ":", "a name is missing before the colon");
-		p->name = strndup(p->word[0], len - 1);
-		if (!p->name)
-			return err_nomem(err, "table file");
-		i = 1;
-	}
-	if (p->nr_words - i < 4) {
-		if (named && p->nr_words - i == 3 && other_target(p->word[3]))
+	r = take_name(p, &named, err);
+	if (r < 0)
+		return r;
+	word += named;
+	nr = p->nr_words - named;
+	if (nr < 4) {
+		if (named && nr == 3 && other_target(word[2]))
 			return 0; /* such as error and zero */
 		return line_error(p, err, p->word[p->nr_words - 1],
 				  "the line ends here: [NAME:] START LENGTH TARGET ARGS... is wanted");
 	}
-	r = word_u64(p, p->word[i], "START", MAX_SECTORS, &start, err);
+	r = word_u64(p, word[0], "START", MAX_SECTORS, &p->start, err);
 	if (!r)
-		r = word_u64(p, p->word[i + 1], "LENGTH", MAX_SECTORS, &length, err);
-	if (r < 0 || (named && other_target(p->word[i + 2])))
+		r = word_u64(p, word[1], "LENGTH", MAX_SECTORS, &p->length, err);
+	if (r < 0 || (named && other_target(word[2])))
 		return r;
-	if (start)
-		return line_error(p, err, p->word[i],
+	if (p->start)
+		return line_error(p, err, word[0],
 				  "START must be 0: a pool or thin device has one line");
-	if (!length)
-		return line_error(p, err, p->word[i + 1], "LENGTH must not be 0");
-	if (!strcmp(p->word[i + 2], "thin-pool"))
-		return parse_pool(p, length, p->word + i + 3, p->nr_words - i - 3, err);
-	if (!strcmp(p->word[i + 2], "thin"))
-		return parse_thin(p, length, p->word + i + 3, p->nr_words - i - 3, err);
-	return line_error(p, err, p->word[i + 2], "neither thin-pool nor thin");
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct table_thin *const *x = a, *const *y = b;
-	int c = strcmp((*x)->name, (*y)->name);
-
-	return c ? c : (*x)->line < (*y)->line ? -1 : 1;
-}
-
-/* A name stands once: sorted, so that a table of many devices costs no square. */
-static int check_names(struct parser *p, struct err *err)
-{
-	struct table *t = p->t;
-	CLEANUP(free_ptr) const struct table_thin **v = calloc(t->nr_thins + 1, sizeof(*v));
-	char text[80];
-	size_t i, nr = 0;
-
-	if (!v)
-		return err_nomem(err, "table file");
-	for (i = 0; i < t->nr_thins; i++) {
-		if (!t->thin[i].name)
-			continue;
-		v[nr++] = &t->thin[i];
-		if (t->pool_name && !strcmp(t->pool_name, t->thin[i].name)) {
-			p->line = t->thin[i].line;
-			return line_error(p, err, t->pool_name, "the name of the pool, used again");
-		}
-	}
-	qsort(v, nr, sizeof(*v), by_name);
-	for (i = 1; i < nr; i++) {
-		if (strcmp(v[i - 1]->name, v[i]->name))
-			continue;
-		snprintf(text, sizeof(text), "the name stands in line %u already: a device has one line",
-			 v[i - 1]->line);
-		p->line = v[i]->line;
-		return line_error(p, err, v[i]->name, text);
-	}
-	return 0;
+	if (!p->length)
+		return line_error(p, err, word[1], "LENGTH must not be 0");
+	for (i = 0; i < ARRAY_SIZE(targets); i++)
+		if (!strcmp(word[2], targets[i].name))
+			return targets[i].parse(p, word + 3, nr - 3, err);
+	return line_error(p, err, word[2], "neither thin-pool nor thin");
 }
 
 /* The whole file with a 0 behind it; contents with a 0 byte are no table. */
 static int read_text(const char *path, char **out, struct err *err)
 {
 	CLEANUP(free_ptr) char *text = NULL;
-	CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	/* a pipe of standard input must be waited for */
+	CLEANUP(close_fd) int fd = !strcmp(path, "-") ?
+					   fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) :
+					   open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	size_t len = 0, cap = 0;
 	ssize_t n;
 
 	if (fd < 0)
-		return err_sys(err, -errno, "%s", path);
+		return err_sys(err, -errno, "cannot read the table file");
 	for (;;) {
 		if (len + 1 >= cap) {
 			char *more = realloc(text, cap = cap ? 2 * cap : 16384);
@@ -355,21 +366,21 @@ static int read_text(const char *path, char **out, struct err *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_sys(err, -errno, "%s", path);
+			return err_sys(err, -errno, "cannot read the table file");
 		if (!n)
 			break;
 		len += (size_t)n;
 		if (len > TABLE_MAX_LEN)
-			return err_set(err, -EINVAL, "%s: larger than any table file", path);
+			return err_set(err, -EINVAL, "larger than any table file");
 	}
 	text[len] = 0;
 	if (strlen(text) != len)
-		return err_set(err, -EINVAL, "%s: not a table file: it contains zero bytes", path);
+		return err_set(err, -EINVAL, "not a table file: it contains zero bytes");
 	*out = steal_ptr(&text);
 	return 0;
 }
 
-int table_read(const char *path, struct table **out, struct err *err)
+int table_read(const char *path, const struct pool_want *want, struct table **out, struct err *err)
 {
 	CLEANUP(table_cleanup) struct table *t = calloc(1, sizeof(*t));
 	CLEANUP(free_ptr) char *text = NULL, *folder = NULL;
@@ -378,13 +389,13 @@ int table_read(const char *path, struct table **out, struct err *err)
 	char *line, *rest;
 	int r;
 
-	if (!t || !(t->path = strdup(path)) ||
+	if (!t || !(t->path = strdup(strcmp(path, "-") ? path : "standard input")) ||
 	    !(folder = strndup(path, slash ? (size_t)(slash - path) + 1 : 0)))
 		return err_nomem(err, "table file");
 	p.folder = folder;
 	r = read_text(path, &text, err);
 	if (r < 0)
-		return r;
+		return err_prefix(err, r, "%s", t->path);
 	for (rest = text; (line = strsep(&rest, "\n"));) {
 		p.line++;
 		r = parse_line(&p, line, err);
@@ -392,16 +403,22 @@ int table_read(const char *path, struct table **out, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	if (!t->metadata)
+	if (!t->nr_pools)
 		return err_set(err, -EINVAL,
 			       "%s: no thin-pool line (0 LENGTH thin-pool META DATA BLOCK_SECTORS "
 			       "LOW_WATER_BLOCKS) in %u lines",
-			       path, p.line);
-	r = check_names(&p, err);
+			       t->path, p.line);
+	r = table_choose(t, want, err);
 	if (r < 0)
 		return r;
 	*out = steal_ptr(&t);
 	return 0;
+}
+
+static void dev_fini(struct table_dev *d)
+{
+	free(d->path);
+	free(d->word);
 }
 
 void table_free(struct table *t)
@@ -410,37 +427,20 @@ void table_free(struct table *t)
 
 	if (!t)
 		return;
-	for (i = 0; i < t->nr_thins; i++) {
+	for (i = 0; i < t->nr_all_thins; i++) {
 		free(t->thin[i].name);
-		free(t->thin[i].origin);
+		free(t->thin[i].pool_dev);
+		dev_fini(&t->thin[i].origin);
+	}
+	for (i = 0; i < t->nr_pools; i++) {
+		free(t->pools[i].name);
+		free(t->pools[i].features);
+		free(t->pools[i].feature_fault);
+		dev_fini(&t->pools[i].metadata);
+		dev_fini(&t->pools[i].data);
 	}
 	free(t->thin);
+	free(t->pools);
 	free(t->path);
-	free(t->pool_name);
-	free(t->metadata);
-	free(t->data);
-	free(t->features);
 	free(t);
-}
-
-const struct table_thin *table_find(const struct table *t, const char *name_or_id)
-{
-	const struct table_thin *found = NULL;
-	uint64_t id;
-	size_t i;
-
-	for (i = 0; i < t->nr_thins; i++)
-		if (t->thin[i].name && !strcmp(t->thin[i].name, name_or_id))
-			return &t->thin[i];
-	if (parse_u64(name_or_id, &id, NULL) < 0)
-		return NULL;
-	for (i = 0; i < t->nr_thins; i++) {
-		if (t->thin[i].dev_id != id)
-			continue;
-		if (!t->thin[i].name)
-			return &t->thin[i];
-		if (!found)
-			found = &t->thin[i];
-	}
-	return found;
 }

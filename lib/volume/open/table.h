@@ -2,48 +2,92 @@
 #ifndef VOLUME_TABLE_H
 #define VOLUME_TABLE_H
 /*
- * dm table files: how a pool, its devices and their external origins are described.
+ * dm table files: how pools, their devices and their external origins are described.
  *
  *	[NAME:] 0 LENGTH thin-pool META DATA BLOCK_SECTORS LOW_WATER [NR FEATURE...]
  *	[NAME:] 0 LENGTH thin POOL_DEV DEV_ID [ORIGIN]
  *
- * Exactly one thin-pool line and any number of thin lines.  Named lines of the kernel's
- * other targets are passed over, so that the whole of "dmsetup table" is a table file.
+ * Any number of both.  Named lines of the kernel's other targets are passed over, so that the
+ * whole of "dmsetup table" is a table file.  A blank in a path is written \040, as in fstab.
  */
 #include "base/err.h"
 #include "base/units.h"
 
-struct table_thin {
-	char *name; /* NULL when the line has none */
-	uint32_t dev_id;
-	sector_t length;
-	char *origin; /* path resolved against the table's folder; NULL: none */
-	unsigned line;
+/* A word that names a device or file. */
+struct table_dev {
+	char *path;	/* what opens it, relative paths resolved against the table's folder; or NULL */
+	char *word;	/* as it stands in the table */
+	bool by_number; /* the word is MAJOR:MINOR, which is another device after each boot */
 };
 
-struct table {
-	char *path;	/* of the table file itself */
-	char *pool_name; /* or NULL */
-	unsigned pool_line;
-	sector_t pool_length;
-	char *metadata, *data; /* paths, resolved */
+struct table_pool {
+	char *name; /* or NULL */
+	unsigned line;
+	sector_t length;
+	struct table_dev metadata, data;
 	uint32_t data_block_size; /* sectors */
 	uint64_t low_water;
 	bool skip_block_zeroing, ignore_discard, no_discard_passdown, read_only, error_if_no_space;
-	char *features; /* all feature words as they stand, unknown ones too, by one space; or NULL */
-	struct table_thin *thin; /* in the order of the file */
-	size_t nr_thins;
+	char *features;	      /* all feature words as they stand, unknown ones too, by one space; or NULL */
+	char *feature_fault; /* why the kernel would refuse the features; or NULL */
 };
 
-/* Parses the file.  A mistake names file, line and word: -EINVAL.  *out by table_free(). */
-int table_read(const char *path, struct table **out, struct err *err);
+struct table_thin {
+	char *name; /* NULL when the line has none */
+	char *pool_dev; /* as it stands there, without /dev/mapper/ */
+	size_t pool;	/* index of the pool that it belongs to; TABLE_NO_POOL: of none in the file */
+	uint32_t dev_id;
+	sector_t length;
+	struct table_dev origin; /* without a path: none */
+	unsigned line;
+};
+
+#define TABLE_NO_POOL SIZE_MAX
+
+struct table {
+	char *path; /* of the table file itself */
+	struct table_pool *pools;
+	size_t nr_pools;
+	const struct table_pool *pool; /* the chosen one */
+	/* The chosen pool's devices, in the order of the file.  Behind them stand the other pools'. */
+	struct table_thin *thin;
+	size_t nr_thins, nr_all_thins;
+};
+
+/* How a POOL argument is to be taken.  All zero: the only pool, for reading, silently. */
+struct pool_want {
+	const char *pool;      /* --pool NAME; NULL: the only one, or that of @device */
+	const char *device[2]; /* where one is the NAME of a line, that line's pool is meant; or NULL */
+	bool damaged;	    /* all of the device will be searched: foreign contents will do */
+	bool write;	    /* what the kernel would refuse in the table is an error, not a warning */
+	void (*tell)(void *ctx, const char *text); /* takes warnings and notes; or NULL */
+	void *ctx;
+};
+
+/*
+ * Parses the file ("-": standard input, whose relative paths count from the current folder) and
+ * chooses the pool.  A mistake names file, line and word: -EINVAL.  -EDOM: the file has several
+ * pools and @want chooses none of them.  *out by table_free().
+ */
+int table_read(const char *path, const struct pool_want *want, struct table **out, struct err *err);
 void table_free(struct table *t);
 
 /*
- * By NAME first, then by device id in decimal.  Where an id stands several times, the first
- * line without a name, else the first.  NULL: no such line.
+ * Among the chosen pool's devices: by NAME first, then by device id in decimal.  Where an id
+ * stands several times, the first line without a name, else the first.  NULL: no such line.
  */
 const struct table_thin *table_find(const struct table *t, const char *name_or_id);
+
+/* Has any of the chosen pool's devices an external origin? */
+bool table_has_origins(const struct table *t);
+
+/*
+ * -EDOM, with a text for who asks for a device that the pool has and the table does not list: the
+ * line to add, @ways (the options that say the same), and the origins that there are.
+ * @mapped_end: sector where its last mapped block ends.
+ */
+int table_not_listed(const struct table *t, uint32_t dev_id, sector_t mapped_end, const char *ways,
+		     struct err *err);
 
 /* What a POOL argument is, told apart by content. */
 enum pool_kind { POOL_METADATA, POOL_XML, POOL_TABLE, POOL_UNFORMATTED };
@@ -56,21 +100,39 @@ struct pool_arg {
 };
 
 /*
- * Looks at @path (opened shared, read only, closed again).  Contents that are none of them
- * count as metadata (damaged) where the first MiB has blocks of a pool; a table's mistakes are
- * the table parser's error; anything else (a filesystem, the data device) is named and refused.
- * Messages for missing, non-file and too small inputs are those of cli-contract.md 1.4; the codes
- * are -ENOENT, -ENODEV and -EUCLEAN.  Undone by pool_arg_fini() when it returned 0.
+ * Looks at @path (opened shared, read only, closed again); "-" is a table on standard input.
+ * Contents that are none of them count as metadata (damaged) where the first MiB has blocks of a
+ * pool; a table's mistakes are the table parser's error; anything else (a filesystem, the data
+ * device) is named and refused, unless @want says damaged.  Messages for missing, non-file and too
+ * small inputs are those of cli-contract.md 1.4; the codes are -ENOENT, -ENODEV and -EUCLEAN, and
+ * table_read()'s.  @want may be NULL.  Undone by pool_arg_fini() when it returned 0.
  */
-int pool_arg_open(const char *path, struct pool_arg *out, struct err *err);
-/* For commands that search all of the device: foreign contents count as damaged metadata. */
-int pool_arg_open_damaged(const char *path, struct pool_arg *out, struct err *err);
+int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
+		  struct err *err);
 /*
  * After salvage_new() gave @code: where nothing was found and the contents are foreign, @err says
  * so and -EINVAL is returned, else @code.
  */
 int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err);
 void pool_arg_fini(struct pool_arg *p);
+
+/* Says which device @d of the table's @line is here when the word is a number; -ENOENT: none. */
+int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d, unsigned line,
+			    const struct pool_want *want, struct err *err);
+
+/* What stands on the devices that a table names. */
+struct pool_found {
+	uint32_t data_block_size; /* sectors */
+	uint64_t nr_data_blocks;
+	uint64_t data_size; /* bytes of the data device; 0: not known */
+};
+/*
+ * For what cannot be undone (formatting, discarding, moving): when the table names metadata or data
+ * by MAJOR:MINOR, the pool found there must fit the table, unless @force.  @found NULL: none is
+ * there.  0 or -EINVAL.
+ */
+int pool_arg_trust_numbers(const struct pool_arg *p, const struct pool_found *found, bool force,
+			   struct err *err);
 
 /*
  * For commands that read a pool: says why XML (unless @xml_too) or an unformatted pool

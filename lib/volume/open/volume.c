@@ -7,6 +7,7 @@
 #include "base/parse.h"
 #include "dev/dev.h"
 #include "volume/map/source.h"
+#include "volume/open/origin.h"
 
 typedef unsigned long long ull;
 
@@ -39,10 +40,10 @@ static int check_block_size(const struct volume *v, uint64_t sectors, struct err
 	if (!data_block_size_ok(sectors))
 		return err_set(err, -EUCLEAN, "%s: %llu sectors are no legal data block size",
 			       v->arg.metadata, (ull)sectors);
-	if (t && t->data_block_size != sectors)
+	if (t && t->pool->data_block_size != sectors)
 		return err_set(err, -EINVAL,
 			       "%s: line %u: '%u': the metadata says that data blocks have %llu sectors",
-			       t->path, t->pool_line, t->data_block_size, (ull)sectors);
+			       t->path, t->pool->line, t->pool->data_block_size, (ull)sectors);
 	return 0;
 }
 
@@ -126,8 +127,8 @@ static int open_salvage(struct volume *v, struct jobs *jobs, struct err *err)
 		return r;
 	if (v->arg.table) {
 		so.hint.has_data_block_size = true;
-		so.hint.data_block_size = v->arg.table->data_block_size;
-		so.data_sectors = v->arg.table->pool_length;
+		so.hint.data_block_size = v->arg.table->pool->data_block_size;
+		so.data_sectors = v->arg.table->pool->length;
 	}
 	r = salvage_new(v->metadata, jobs, &so, &v->salvage, err);
 	r = pool_arg_nothing_found(&v->arg, r, err);
@@ -164,12 +165,34 @@ static int open_xml(struct volume *v, const struct volume_options *opt, struct e
 	return 0;
 }
 
-static int open_sources(struct volume *v, const struct volume_options *opt, struct err *err)
+/* The names of the data device and the origin.  One file in two roles would give garbage. */
+static int find_sources(struct volume *v, const struct volume_options *opt, struct err *err)
 {
 	const struct table *t = v->arg.table;
-	int r;
+	const bool from_line = v->line && !opt->no_origin && !opt->origin;
+	int r = 0;
 
-	v->data_path = opt->data ? opt->data : t ? t->data : NULL;
+	v->data_path = opt->data ? opt->data : t ? t->pool->data.path : NULL;
+	v->origin_path = opt->origin ? opt->origin : from_line ? v->line->origin.path : NULL;
+	const struct dev_role roles[] = {
+		{ "metadata", v->arg.metadata },
+		{ "data device", v->data_path },
+		{ "external origin", v->origin_path },
+		{ "table file", t ? opt->pool : NULL },
+	};
+	if (t && !opt->data && !opt->map_only)
+		r = pool_arg_device_numbers(&v->arg, &t->pool->data, t->pool->line, &opt->want, err);
+	if (!r && from_line && v->origin_path)
+		r = pool_arg_device_numbers(&v->arg, &v->line->origin, v->line->line, &opt->want, err);
+	return r ? r : dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+}
+
+static int open_sources(struct volume *v, const struct volume_options *opt, struct err *err)
+{
+	int r = find_sources(v, opt, err);
+
+	if (r < 0)
+		return r;
 	if (!opt->map_only && !v->data_path)
 		return err_set(err, -EDOM,
 			       "%s is %s, which does not name the data device: give --data-dev DEV, or a "
@@ -177,13 +200,11 @@ static int open_sources(struct volume *v, const struct volume_options *opt, stru
 			       opt->pool, v->arg.kind == POOL_XML ? "XML" : "bare metadata");
 	if (!opt->map_only && (r = dev_open(v->data_path, DEV_SHARED, &v->data, err)) < 0)
 		return err_prefix(err, r, "data device");
-	v->origin_path = opt->origin ? opt->origin :
-			 v->line && !opt->no_origin ? v->line->origin : NULL;
 	if (!v->origin_path)
 		return 0;
-	r = dev_open(v->origin_path, DEV_SHARED, &v->origin, err);
+	r = origin_open(v->origin_path, 0, opt->origin_raw, &v->origin, err);
 	if (r < 0)
-		return err_prefix(err, r, "external origin");
+		return r;
 	v->map.has_origin = true;
 	v->map.origin_len = v->origin->size;
 	return 0;
@@ -204,10 +225,27 @@ static int check_data_len(const struct volume *v, struct err *err)
 		       (ull)(v->sum.data_end - 1), (ull)end);
 }
 
+/* A device that the table does not list: only --size lets it be read, and it is said how. */
+static int judge_unlisted(const struct volume *v, const struct volume_options *opt, struct err *err)
+{
+	char text[300];
+
+	if (!opt->has_size)
+		return table_not_listed(v->arg.table, v->dev_id, v->mapped_len >> SECTOR_SHIFT,
+					"--size SIZE, with --origin DEV if it has one", err);
+	if (opt->origin || opt->no_origin || !opt->want.tell || !table_has_origins(v->arg.table))
+		return 0;
+	snprintf(text, sizeof(text),
+		 "warning: device %u has no line in the table and is read without an external origin; other "
+		 "devices there have one: --origin DEV gives it, --no-origin says that there is none",
+		 v->dev_id);
+	opt->want.tell(opt->want.ctx, text);
+	return 0;
+}
+
 static int scan(struct volume *v, const struct volume_options *opt, struct err *err)
 {
 	struct map *m = &v->map;
-	uint64_t mapped_end;
 	int r;
 
 	if (opt->has_size)
@@ -221,20 +259,22 @@ static int scan(struct volume *v, const struct volume_options *opt, struct err *
 	r = map_scan(m, v->size_is_guess, &v->sum, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %u", v->dev_id);
-	mapped_end = v->sum.mapped_end * m->block_len;
-	v->guess_cuts = v->size_is_guess && m->has_origin && mapped_end > m->origin_len &&
-			mapped_end - m->block_len < m->origin_len;
-	return check_data_len(v, err);
+	v->mapped_len = v->sum.mapped_end * m->block_len;
+	if (v->arg.table && !v->line)
+		r = judge_unlisted(v, opt, err);
+	return r ? r : check_data_len(v, err);
 }
 
 int volume_open(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
 		struct err *err)
 {
+	struct pool_want want = opt->want;
 	int r;
 
 	*v = (struct volume){ 0 };
-	r = opt->repair ? pool_arg_open_damaged(opt->pool, &v->arg, err) :
-			  pool_arg_open(opt->pool, &v->arg, err);
+	want.device[0] = opt->device;
+	want.damaged = opt->repair;
+	r = pool_arg_open(opt->pool, &want, &v->arg, err);
 	if (r < 0)
 		return r;
 	if (opt->repair && v->arg.kind != POOL_XML)

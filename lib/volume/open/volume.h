@@ -16,7 +16,9 @@ struct volume_options {
 	const char *pool;   /* metadata, XML or table file */
 	const char *device; /* NAME of the table, or id in decimal */
 	const char *data;   /* data device: overrides the table's; NULL: that */
-	const char *origin; /* external origin; overrides the table's; NULL: that */
+	const char *origin; /* external origin: overrides the table's; NULL: that */
+	bool origin_raw;    /* an origin that looks like an image format is read as it is */
+	struct pool_want want; /* .device is not looked at */
 	bool no_origin;	    /* leave the table's out */
 	bool has_size;
 	uint64_t size; /* bytes */
@@ -40,14 +42,15 @@ struct volume {
 	struct map_summary sum;
 	uint64_t claimed_blocks; /* what the device's details say is mapped */
 	bool has_claim;
-	bool size_is_guess; /* neither --size nor a table line */
-	bool guess_cuts;    /* and the last mapped block straddles the origin's end */
+	bool size_is_guess; /* neither --size nor a table: the larger of these two, in bytes */
+	uint64_t mapped_len; /* where the last mapped block ends; the other is map.origin_len */
 };
 
 /*
  * Opens and scans the map once.  What cannot be read is refused before anything is written: damage
  * of the device's mappings, a data device that ends before a mapped block.
- * -ENODATA: no such device; -EDOM: no data device is known.  @jobs must live longer.
+ * -ENODATA: no such device; -EDOM: no data device is known, or the table does not list the device
+ * and no size is given.  @jobs must live longer.
  */
 int volume_open(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
 		struct err *err);

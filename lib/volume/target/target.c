@@ -77,15 +77,15 @@ static struct target_options table_options(const struct table *t, bool write)
 	struct target_options opt = { .data_read_only = !write };
 
 	if (t) {
-		opt.skip_zeroing = t->skip_block_zeroing;
-		opt.ignore_discard = t->ignore_discard;
-		opt.no_passdown = t->no_discard_passdown;
+		opt.skip_zeroing = t->pool->skip_block_zeroing;
+		opt.ignore_discard = t->pool->ignore_discard;
+		opt.no_passdown = t->pool->no_discard_passdown;
 	}
 	return opt;
 }
 
-int target_open(const struct pool_arg *arg, const char *data_dev, bool write, struct target **out,
-		struct err *err)
+int target_open(const struct pool_arg *arg, const char *data_dev, bool write, bool force,
+		struct target **out, struct err *err)
 {
 	struct target_options opt = table_options(arg->table, write);
 	unsigned flags = write ? DEV_WRITE : DEV_SHARED;
@@ -94,7 +94,7 @@ int target_open(const struct pool_arg *arg, const char *data_dev, bool write, st
 	int r;
 
 	if (!data_dev && arg->table)
-		data_dev = arg->table->data;
+		data_dev = arg->table->pool->data.path;
 	if (!data_dev)
 		return err_set(err, -EINVAL,
 			       "'%s' is bare metadata: the data device must be given, too",
@@ -104,7 +104,7 @@ int target_open(const struct pool_arg *arg, const char *data_dev, bool write, st
 	if (!r)
 		r = dev_open(data_dev, flags | DEV_BUFFERED, &data, err);
 	if (!r)
-		r = write ? activate_pool(arg, metadata, &pool, err) :
+		r = write ? activate_pool(arg, metadata, force, &pool, err) :
 			    edit_open(metadata, false, &pool, err);
 	if (!r)
 		r = target_new(pool, data, &opt, out, err);
@@ -165,6 +165,29 @@ uint64_t target_size(const struct target_dev *d)
 	return d->size;
 }
 
+/* With the lock held. */
+static int mapped_end(struct target *t, uint32_t id, uint64_t *end, struct err *err)
+{
+	int r = edit_mapped_end(t->pool, id, end, err);
+
+	if (!r && mul_overflow(*end, t->block_size, end))
+		r = err_set(err, -EUCLEAN, "device %u has mappings at impossible offsets", id);
+	return r;
+}
+
+int target_mapped_end(struct target *t, uint32_t id, uint64_t *end, struct err *err)
+{
+	struct device_info info;
+	int r;
+
+	pthread_rwlock_wrlock(&t->io);
+	r = edit_device(t->pool, id, &info, err);
+	if (!r)
+		r = mapped_end(t, id, end, err);
+	pthread_rwlock_unlock(&t->io);
+	return r;
+}
+
 int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origin,
 		  struct target_dev **out, struct err *err)
 {
@@ -179,9 +202,7 @@ int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origi
 		r = err_set(err, -EINVAL, "device %u: a size of %llu bytes is too large", id,
 			    (unsigned long long)size);
 	if (!r && !size)
-		r = edit_mapped_end(t->pool, id, &end, err);
-	if (!r && mul_overflow(end, t->block_size, &end))
-		r = err_set(err, -EUCLEAN, "device %u has mappings at impossible offsets", id);
+		r = mapped_end(t, id, &end, err);
 	d = r ? NULL : calloc(1, sizeof(*d));
 	if (!r && !d)
 		r = err_nomem(err, "thin device");

@@ -49,10 +49,11 @@ int target_new(struct pool_edit *pool, struct io *data, const struct target_opti
 
 /*
  * Opens devices and pool and serves them.  @data_dev: NULL for the table's.  With @write the
- * pool is activated (activate.h): formatted, grown; else everything is opened shared.
+ * pool is activated (activate.h, also for @force): formatted, grown; else everything is opened
+ * shared.
  */
-int target_open(const struct pool_arg *arg, const char *data_dev, bool write, struct target **out,
-		struct err *err);
+int target_open(const struct pool_arg *arg, const char *data_dev, bool write, bool force,
+		struct target **out, struct err *err);
 
 /* Commits, and closes what it owns.  The error is that of the commit. */
 int target_close(struct target *t, struct err *err);
@@ -65,6 +66,8 @@ void target_drop(struct target *t);
  */
 int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origin,
 		  struct target_dev **out, struct err *err);
+/* Bytes up to the end of the last mapped block of device @id.  As target_device() when it fails. */
+int target_mapped_end(struct target *t, uint32_t id, uint64_t *end, struct err *err);
 uint64_t target_size(const struct target_dev *d);
 uint64_t target_block_size(const struct target *t); /* bytes */
 /* Can blocks be provisioned, shared ones written, messages given? */

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The external origin is read as it is, byte for byte.  An image in a format of virtual machines
+ * (qcow2, vmdk, ...) has its own order of bytes: as an origin it would give garbage, silently.
+ */
+#include "volume/open/origin.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "dev/dev.h"
+
+#define HEAD_LEN 4096
+
+static const struct {
+	size_t at;
+	const char *magic;
+	size_t len;
+	const char *name;
+} formats[] = {
+	{ 0, "QFI\xfb", 4, "qcow2" },
+	{ 0, "QED\0", 4, "qed" },
+	{ 0, "KDMV", 4, "vmdk" },
+	{ 0, "COWD", 4, "vmdk" },
+	{ 0, "# Disk DescriptorFile", 21, "vmdk" },
+	{ 0, "vhdxfile", 8, "vhdx" },
+	{ 0, "conectix", 8, "vpc" }, /* VHD: the copy of its footer */
+	{ 64, "\x7f\x10\xda\xbe", 4, "vdi" },
+	{ 0, "WithoutFreeSpace", 16, "parallels" },
+	{ 0, "WithouFreSpacExt", 16, "parallels" },
+};
+
+/* The name that qemu-img has for the format of @io; NULL: raw. */
+static int format_of(struct io *io, const char **name, struct err *err)
+{
+	size_t len = (size_t)MIN(io->size, HEAD_LEN);
+	CLEANUP(free_ptr) char *head = io_alloc(HEAD_LEN);
+	int r;
+
+	*name = NULL;
+	if (!head)
+		return err_nomem(err, "external origin");
+	memset(head, 0, HEAD_LEN);
+	r = len ? io_read(io, head, len, 0, err) : 0;
+	for (size_t i = 0; !r && i < ARRAY_SIZE(formats); i++)
+		if (!memcmp(head + formats[i].at, formats[i].magic, formats[i].len))
+			*name = formats[i].name;
+	return r;
+}
+
+int origin_open(const char *path, unsigned flags, bool raw, struct io **out, struct err *err)
+{
+	const char *format = NULL;
+	struct io *io = NULL;
+	int r = dev_open(path, DEV_SHARED | flags, &io, err);
+
+	if (!r && !raw)
+		r = format_of(io, &format, err);
+	if (!r && format)
+		r = err_set(err, -EINVAL,
+			    "'%s' is a %s image, but an origin is read as raw bytes: convert it (qemu-img "
+			    "convert -f %s -O raw), or attach it (qemu-nbd -r -f %s) and give that device; "
+			    "if its bytes are the origin as they stand, say so: --origin-format raw "
+			    "(nbdkit: origin-format=raw)",
+			    path, format, format, format);
+	if (r) {
+		io_free(io);
+		return err_prefix(err, r, "external origin");
+	}
+	*out = io;
+	return 0;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_ORIGIN_H
+#define VOLUME_ORIGIN_H
+#include "dev/io.h"
+
+/*
+ * Opens an external origin for reading, shared; @flags of dev_open() besides.  Unless @raw an image
+ * in a format of virtual machines is refused with the way out: -EINVAL.  Else as dev_open().
+ */
+int origin_open(const char *path, unsigned flags, bool raw, struct io **out, struct err *err);
+
+#endif

@@ -1,0 +1,273 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Table files, and which file has which role.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	PLUGIN=$abs_top_builddir/nbdkit/nbdkit-thin-plugin.so
+	pool m data 5
+	pool m2 data2 7
+	head -c 1M /dev/urandom >base
+	cat >two <<-EOT
+	a-tpool: 0 14336 thin-pool m data 128 0
+	b-tpool: 0 14336 thin-pool m2 data2 128 0
+	root: 0 4096 thin a-tpool 1
+	work: 0 4096 thin /dev/mapper/b-tpool 1 base
+	EOT
+	printf '%s\n' 'p: 0 14336 thin-pool m data 128 0' 'web: 0 2048 thin p 9 base' >one
+}
+
+teardown() {
+	for l in $LOOPS; do losetup -d "$l"; done
+}
+
+# pool METADATA DATA AT: device 1 maps blocks 0 to 9 to data block AT and those behind it
+pool() {
+	cat >x.xml <<-EOT
+	<superblock uuid="" time="1" transaction="1" version="2" data_block_size="128" nr_data_blocks="100">
+	<device dev_id="1" mapped_blocks="10" transaction="0" creation_time="0" snap_time="0">
+	<range_mapping origin_begin="0" data_begin="$3" length="10" time="0"/></device></superblock>
+	EOT
+	truncate -s 1M "$1"
+	truncate -s 7M "$2"
+	thin_restore -q -i x.xml -o "$1"
+}
+
+# refused STATUS TEXT COMMAND...: with this status and text; nothing in the folder changes
+refused() {
+	local before
+	before=$(cat m m2 data data2 base | sha256sum)
+	run --separate-stderr "${@:3}"
+	[ "$status" -eq "$1" ] || { echo "exit $status: $stderr"; return 1; }
+	[[ "$stderr" == *"$2"* ]] || { echo "$stderr"; return 1; }
+	[ "$before" = "$(cat m m2 data data2 base | sha256sum)" ]
+}
+
+plugin() { # PARAMETERS... : what nbdinfo says
+	timeout 20 nbdkit -U - "$PLUGIN" "$@" --run 'nbdinfo --size "$uri"'
+}
+
+have_plugin() {
+	[ -f "$PLUGIN" ] && command -v nbdkit nbdinfo >/dev/null || skip "no nbdkit, or no plugin"
+	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
+}
+
+@test "a table of several pools: the device's name or --pool chooses, in every command" {
+	[ "$(thin_materialize --map two root | head -n 1)" = "0 655360 data $((5 * 65536))" ]
+	[ "$(thin_materialize --map two work | head -n 1)" = "0 655360 data $((7 * 65536))" ]
+	[ "$(thin_materialize --map --pool b-tpool two 1 | head -n 1)" = "0 655360 data $((7 * 65536))" ]
+	[[ "$(thin_dump --pool b-tpool two)" == *'data_begin="7"'* ]]
+	[[ "$(thin_rmap --pool a-tpool --region 0..9 two)" == *"5..9"* ]]
+	[ "$(thin_ls --pool b-tpool --no-headers -o NAME,ORIGIN two)" = "work $PWD/base " ] ||
+		[ "$(thin_ls --pool b-tpool --no-headers -o NAME,ORIGIN two)" = "work base " ]
+	thin_check -q --pool a-tpool two
+	thin_delta --pool a-tpool --thin1 1 --thin2 1 two >delta
+	thin_delta --thin1 work --thin2 1 two >delta
+	thin_metadata_pack --pool b-tpool -i two -o packed
+	truncate -s 1M out
+	thin_repair --pool b-tpool -i two -o out
+	[[ "$(thin_dump out)" == *'data_begin="7"'* ]]
+	thin_trim -q -n --pool a-tpool --metadata-dev two
+	thin_shrink -q -n --pool a-tpool --binary -i two --nr-blocks 50
+	thin_message --pool b-tpool two 'create_thin 8'
+	[ "$(thin_ls --no-headers -o DEV m2 | wc -l)" -eq 2 ]
+	[ "$(thin_ls --no-headers -o DEV m | wc -l)" -eq 1 ]
+}
+
+@test "a table of several pools: without a choice it is refused, and lists them" {
+	for c in thin_check thin_dump thin_ls; do refused 64 "a-tpool, b-tpool" $c two; done
+	refused 64 "a-tpool, b-tpool" thin_materialize --map two 1
+	refused 64 "a-tpool, b-tpool" thin_materialize --map --pool nope two 1
+	refused 64 "not of 'a-tpool'" thin_materialize --map --pool a-tpool two work
+	refused 64 "no table file" thin_ls --pool a-tpool m
+}
+
+@test "a thin line is not taken for another pool's" {
+	grep -v b-tpool: two >t # the line of its pool is gone
+	refused 1 "the pool of 'work' is not known" thin_materialize --map t work
+	[ "$(thin_ls --no-headers -o NAME t)" = "root " ]
+	printf '%s\n' '0 14336 thin-pool m data 128 0' '0 20 thin 253:1 1' '0 20 thin 253:2 2' >t
+	refused 1 "line 3: '253:2': line 2 has '253:1'" thin_ls t
+	sed 's/a-tpool 1/253:7 1/' two >t
+	refused 1 "line 3: '253:7'" thin_materialize --map t root
+}
+
+@test "a table comes from standard input, and a blank in a path is backslash 040" {
+	mkdir 'two words'
+	cp m 'two words/m x'
+	printf '%s\n' 'p: 0 14336 thin-pool two\040words/m\040x data 128 0' '0 2048 thin p 1' >t
+	thin_dump m >want
+	thin_dump t | cmp want -
+	thin_dump - <t | cmp want -
+	cat t | thin_dump -o file - # a pipe is read once
+	cmp want file
+	thin_check -q - <t
+	thin_materialize --map - 1 <t >map
+	run --separate-stderr thin_dump - <m
+	[ "$status" -eq 1 ]
+}
+
+@test "what the kernel refuses in a pool's features stops writers and warns readers" {
+	for f in '1 no_such_thing' '5 read_only read_only read_only read_only read_only'; do
+		printf '%s\n' "p: 0 14336 thin-pool m data 128 0 $f" '0 2048 thin p 1' >t
+		run --separate-stderr thin_ls t
+		[ "$status" -eq 0 ]
+		[[ "$stderr" == *"warning: t: line 1:"* ]]
+		refused 1 "t: line 1:" thin_message t 'create_thin 5'
+		refused 1 "t: line 1:" thin_check --auto-repair t
+		refused 1 "t: line 1:" thin_trim --metadata-dev t
+	done
+}
+
+@test "a device that the table does not list is refused, with the line to add and the origins" {
+	refused 64 "'0 LENGTH thin p 1 base'" thin_materialize one 1 out
+	for o in "" --repair -n; do refused 64 "of device 9 (web)" thin_materialize $o one 1 out; done
+	refused 64 "of device 9 (web)" thin_materialize --map one 1
+	[ ! -e out ]
+	thin_message m reserve_metadata_snap
+	refused 64 "LENGTH" thin_materialize -m one 1 out
+	run --separate-stderr thin_materialize --size 1M one 1 out
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"warning: device 1 has no line"*"--origin"* ]]
+	run --separate-stderr thin_materialize -f --no-origin --size 1M one 1 out
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+	run --separate-stderr thin_ls -o DEV,SIZE,ORIGIN one
+	[[ "$stderr" == *"no line in the table"* ]]
+	echo '0 2048 thin p 1 base' >>one # what the message said
+	run --separate-stderr thin_materialize -f one 1 out
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+}
+
+@test "a guessed size is always said, and what it was guessed from" {
+	for p in m x.xml; do
+		run --separate-stderr thin_materialize --map --data-dev data2 $p 1
+		[[ "$stderr" == *"655360 bytes is a guess: the last mapped block ends there"* ]]
+		run --separate-stderr thin_materialize --map --data-dev data2 --origin base $p 1
+		[[ "$stderr" == *"1048576 bytes is a guess: it is the size of the external origin"* ]]
+	done
+}
+
+@test "the plugin chooses pools, refuses unlisted devices and says guesses" {
+	have_plugin
+	run -0 --separate-stderr plugin pool=two device=work
+	run -0 --separate-stderr plugin pool=two pool-name=a-tpool device=1 readonly=true
+	[ "$output" = $((4096 * 512)) ]
+	run ! plugin pool=two device=1
+	[[ "$output" == *"a-tpool, b-tpool"* ]]
+	run ! plugin pool=one device=1
+	[[ "$output" == *"'0 LENGTH thin p 1 base'"* ]]
+	run -0 --separate-stderr plugin pool=m data-dev=data device=1
+	[ "$output" = 655360 ]
+	[[ "$stderr" == *"655360 bytes, is a guess"* ]]
+}
+
+@test "one file in two roles is refused, by whatever name" {
+	ln m hard
+	ln -s m soft
+	for name in m hard soft ./m; do
+		refused 1 "m" thin_materialize --map --origin $name --data-dev data m 1
+		refused 1 "m" thin_materialize --map --data-dev $name m 1
+		refused 1 "m" thin_materialize -n --data-dev $name m 1 out
+		refused 1 "m" thin_materialize -n --data-dev $name --repair m 1 out
+		printf '%s\n' "p: 0 14336 thin-pool m $name 128 0" '0 2048 thin p 1' >t
+		for c in thin_check thin_dump thin_ls; do refused 1 "t: line 1" $c t; done
+		refused 1 "t: line 1" thin_message t 'create_thin 4'
+		refused 1 "m" thin_trim --metadata-dev m --data-dev $name
+		refused 1 "m" thin_shrink --binary -i m2 -o m --data $name --nr-blocks 50
+		printf '%s\n' 'p: 0 14336 thin-pool m data 128 0' "a: 0 2048 thin p 1 $name" >t
+		refused 1 "external origin" thin_materialize --map t a
+		refused 64 "output" thin_dump -o $name t
+	done
+	ln data hard2
+	refused 1 "external origin" thin_materialize --map --origin hard2 --data-dev data m 1
+	printf '%s\n' 'p: 0 14336 thin-pool m data 128 0' "a: 0 2048 thin p 1 hard2" >t
+	refused 1 "external origin" thin_materialize --map t a
+	refused 1 "table file" thin_materialize --map --origin one --size 1M one 1
+	have_plugin
+	for p in "origin=data" "origin=hard" "origin=hard2"; do run ! plugin pool=m data-dev=data device=1 $p; done
+	run ! plugin pool=m data-dev=hard device=1
+	run ! plugin pool=t device=a
+}
+
+@test "loop devices over parts of one image are two devices, and overlapping ones are one" {
+	[ "$(id -u)" -eq 0 ] && command -v losetup >/dev/null || skip "needs root and losetup"
+	cat m data >disk
+	LOOPS=$(losetup --show -f --sizelimit 1M disk) || { LOOPS=; skip "no loop devices"; }
+	meta=$LOOPS
+	data=$(losetup --show -f -o 1M disk)
+	LOOPS="$LOOPS $data"
+	all=$(losetup --show -f disk)
+	LOOPS="$LOOPS $all"
+	thin_materialize --size 1M --data-dev "$data" "$meta" 1 out
+	refused 1 "same file or device" thin_materialize --map --size 1M --data-dev "$all" "$meta" 1
+	refused 1 "same file or device" thin_materialize --map --size 1M --data-dev disk "$meta" 1
+	refused 1 "same file or device" thin_materialize --map --size 1M --data-dev "$data" --origin disk m 1
+}
+
+@test "an origin that is an image of a virtual machine is refused unless it is taken as raw" {
+	printf 'QFI\373\0\0\0\3' >qcow2
+	printf 'QED\0' >qed
+	printf 'KDMV\1\0\0\0' >vmdk
+	printf '# Disk DescriptorFile\nversion=1\n' >vmdk2
+	printf 'vhdxfile' >vhdx
+	{ head -c 64 /dev/zero; printf '\177\020\332\276'; } >vdi
+	for f in qcow2 qed vmdk vmdk2 vhdx vdi; do
+		truncate -s 1M $f
+		refused 1 "is a ${f%2}" thin_materialize --map --data-dev data --origin $f --size 1M m 1
+		run -0 --separate-stderr thin_materialize --map --data-dev data --origin-format raw --origin $f --size 1M m 1
+		printf '%s\n' 'p: 0 14336 thin-pool m data 128 0' "a: 0 2048 thin p 1 $f" >t
+		refused 1 "qemu-img" thin_materialize --map t a
+		run -0 thin_materialize --map --origin-format raw t a
+		[ ! -f "$PLUGIN" ] || ! command -v nbdkit nbdinfo >/dev/null || {
+			run ! plugin pool=t device=a
+			[[ "$output" == *"origin-format=raw"* ]]
+			run -0 plugin pool=t device=a origin-format=raw
+		}
+	done
+	refused 64 "--origin-format" thin_materialize --map --origin-format qcow2 t a
+}
+
+@test "a device number of a saved table: it is said which device it is, and nothing is destroyed through it" {
+	printf '%s\n' 'p: 0 14336 thin-pool 4094:0 data 128 0' '0 2048 thin p 1' >t
+	refused 74 "no block device of that number" thin_dump t
+	[ "$(id -u)" -eq 0 ] && command -v losetup >/dev/null || skip "needs root and losetup"
+	LOOPS=$(losetup --show -f m) || { LOOPS=; skip "no loop devices"; }
+	number=$((0x$(stat -c %t "$LOOPS"))):$((0x$(stat -c %T "$LOOPS")))
+	echo "p: 0 14336 thin-pool $number data 128 0" >t
+	run --separate-stderr thin_dump t
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"$number is $LOOPS"* ]]
+	thin_trim -q -n --metadata-dev t
+	thin_trim -q --metadata-dev t # the pool there is the table's
+	echo "p: 0 12800 thin-pool $number data 256 0" >t
+	refused 1 "--force" thin_trim --metadata-dev t
+	refused 1 "says" thin_shrink --binary -i t -o m2 --nr-blocks 20
+	echo "p: 0 12672 thin-pool $number data 128 0" >t # a block short
+	refused 1 "--force" thin_trim --metadata-dev t
+	refused 1 "--force" thin_shrink --binary -i t -o m2 --nr-blocks 20
+	thin_trim -q -f --metadata-dev t
+	echo "p: 0 14336 thin-pool $number data 128 0" >t
+	dd if=/dev/zero of="$LOOPS" bs=4k count=1 conv=fsync status=none
+	refused 1 "--force" thin_message t 'create_thin 1'
+	thin_message --force t 'create_thin 1'
+}
+
+@test "thin_message: the sector that dmsetup message wants is passed over" {
+	thin_message m 0 'create_thin 4'
+	thin_message m 0 create_thin 5
+	[ "$(thin_ls --no-headers -o DEV m | wc -l)" -eq 3 ]
+	run thin_message m 0
+	[ "$status" -eq 64 ]
+}
+
+@test "the highest byte does not wrap around" {
+	sed 's/origin_begin="0"/origin_begin="288230376151711744"/' x.xml >far.xml
+	thin_restore -q -i far.xml -o m
+	[ "$(thin_ls --no-headers -o HIGHEST_BYTE m | tr -d ' ')" = 18446744073709551615 ]
+}
+
+@test "no device of that id in XML: the message lists those there are" {
+	refused 1 "no device 2: it has 1 device: 1" thin_materialize --map x.xml 2
+}
