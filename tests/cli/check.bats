@@ -57,7 +57,7 @@ try_recipe() {
 }
 
 @test "thin_check: each kind of finding in the library has a recipe, or is made by a unit test" {
-	grep -oE '\{ "[a-z-]+", (FATAL|NON_FATAL|WARN)' "$abs_top_srcdir/lib/pool/finding/finding.c" |
+	grep -oE '(X\([A-Z_]+|NODE\(X, [A-Z_]+), "[a-z-]+"' "$abs_top_srcdir/lib/pool/finding/finding.c" |
 		cut -d'"' -f2 | grep -vE '^(node-unreadable|older-pool)$' | sort >kinds
 	"$damage" --list | sort >recipes
 	[ "$(wc -l <kinds)" -gt 40 ]

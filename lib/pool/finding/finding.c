@@ -1,66 +1,217 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "base/vec.h"
+/* What can be wrong with a pool: one row a kind. */
 #include "pool/finding/finding.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/vec.h"
 
 #define FATAL	  FINDING_FATAL
 #define NON_FATAL FINDING_NON_FATAL
 #define WARN	  FINDING_WARN
 
-static const struct finding_type types[NR_FINDING_KINDS] = {
-	[FOUND_SB_ALL_ZERO] = { "superblock-all-zero", FATAL, false },
-	[FOUND_SB_WRONG_PLACE] = { "superblock-wrong-place", FATAL, false },
-	[FOUND_SB_MAGIC] = { "superblock-magic", FATAL, false },
-	[FOUND_SB_CSUM] = { "superblock-csum", FATAL, false },
-	[FOUND_SB_VERSION] = { "superblock-version", WARN, true },
-	[FOUND_SB_FLAGS] = { "superblock-flags", WARN, true },
-	[FOUND_SB_INCOMPAT] = { "superblock-incompat", FATAL, false },
-	[FOUND_SB_COMPAT_RO] = { "superblock-compat-ro", FATAL, false },
-	[FOUND_SB_BLOCK_SIZE] = { "superblock-block-size", FATAL, false },
-	[FOUND_SB_METADATA_BLOCK_SIZE] = { "superblock-metadata-block-size", WARN, true },
-	[FOUND_SB_TIME_LIMIT] = { "superblock-time-limit", WARN, false },
-	[FOUND_OLDER_POOL] = { "older-pool", WARN, false },
-	[FOUND_SB_MAP_SIZE] = { "superblock-map-size", FATAL, true },
-	[FOUND_DEVICE_TOO_SMALL] = { "device-too-small", FATAL, false },
-	[FOUND_HELD] = { "held-superblock", FATAL, false },
-	[FOUND_NODE_UNREADABLE] = { "node-unreadable", FATAL, false },
-	[FOUND_NODE_OUTSIDE] = { "node-outside", FATAL, false },
-	[FOUND_NODE_WRONG_PLACE] = { "node-wrong-place", FATAL, false },
-	[FOUND_NODE_CSUM] = { "node-csum", FATAL, false },
-	[FOUND_NODE_FLAGS] = { "node-flags", FATAL, false },
-	[FOUND_NODE_VALUE_SIZE] = { "node-value-size", FATAL, false },
-	[FOUND_NODE_MAX_ENTRIES] = { "node-max-entries", FATAL, false },
-	[FOUND_NODE_NR_ENTRIES] = { "node-nr-entries", FATAL, false },
-	[FOUND_NODE_KEY_ORDER] = { "node-key-order", FATAL, false },
-	[FOUND_NODE_KEY_RANGE] = { "node-key-range", FATAL, false },
-	[FOUND_NODE_DEPTH] = { "node-depth", FATAL, false },
-	[FOUND_NODE_IN_USE] = { "node-in-use", FATAL, false },
-	[FOUND_NODE_UNDERFULL] = { "node-underfull", NON_FATAL, true },
-	[FOUND_NO_DETAILS] = { "device-without-details", FATAL, false },
-	[FOUND_NO_MAPPINGS] = { "device-without-mappings", FATAL, false },
-	[FOUND_DEVICE_ID] = { "device-id", FATAL, false },
-	[FOUND_MAPPED_BLOCKS] = { "mapped-blocks", FATAL, true },
-	[FOUND_DATA_OUTSIDE] = { "data-outside", FATAL, false },
-	[FOUND_MAPPING_TIME] = { "mapping-time", FATAL, true },
-	[FOUND_DEVICE_TIME] = { "device-time", FATAL, true },
-	[FOUND_SHARED_TIME] = { "shared-time", FATAL, true },
-	[FOUND_INDEX_BLOCK] = { "index-block", FATAL, true },
-	[FOUND_INDEX_MISSING] = { "index-missing", FATAL, true },
-	[FOUND_INDEX_EXTRA] = { "index-extra", WARN, true },
-	[FOUND_BITMAP] = { "bitmap", FATAL, true },
-	[FOUND_BITMAP_IN_USE] = { "bitmap-in-use", FATAL, true },
-	[FOUND_BITS_PAST_END] = { "bits-past-end", WARN, true },
-	[FOUND_COUNT_LOW] = { "count-low", FATAL, true },
-	[FOUND_COUNT_HIGH] = { "count-high", FATAL, true },
-	[FOUND_LEAK] = { "leak", NON_FATAL, true },
-	[FOUND_OVERFLOW_MISSING] = { "overflow-missing", FATAL, true },
-	[FOUND_OVERFLOW_STALE] = { "overflow-stale", FATAL, true },
-	[FOUND_NR_ALLOCATED] = { "nr-allocated", WARN, true },
-	[FOUND_NR_FREE] = { "nr-free", WARN, true },
-	[FOUND_NONE_FREE_BEFORE] = { "none-free-before", WARN, true },
-};
+/* What to do next. */
+enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
+
+#define CLOSED "the pool cannot be opened"
+#define IDLE   "the device cannot be activated"
+#define COUNTS "{area}: {counted} {has/have} reference count {stored}, but {references}: "
+#define INDEX_ENTRY(what) \
+	"{area}: the index entry of {count} {bitmap|bitmaps} (the first is {begin}) has a wrong " \
+	what " ({stored} instead of {expected}): free space may not be found"
+#define NODE(X, kind, name) X(kind, name, FATAL, false, "{node}: {loss}", REST)
+
+/*
+ * One row a kind, in the order of the enum: name, severity, is nothing lost by repairing it, the
+ * sentence (text.c fills it in), what to do next.
+ */
+#define FINDINGS(X)                                                                                 \
+	X(SB_ALL_ZERO, "superblock-all-zero", FATAL, false,                                         \
+	  "the superblock {superblock}: " CLOSED, NOTHING)                                          \
+	X(SB_WRONG_PLACE, "superblock-wrong-place", FATAL, false,                                   \
+	  "the superblock {superblock}: " CLOSED, REBUILD)                                          \
+	X(SB_MAGIC, "superblock-magic", FATAL, false,                                               \
+	  "the superblock {superblock}: " CLOSED, REBUILD)                                          \
+	X(SB_CSUM, "superblock-csum", FATAL, false,                                                 \
+	  "bad checksum in superblock: " CLOSED, REBUILD)                                           \
+	X(SB_VERSION, "superblock-version", WARN, true,                                             \
+	  "superblock: version is {stored}, not {expected}; the kernel ignores it", NOTHING)        \
+	X(SB_FLAGS, "superblock-flags", WARN, true,                                                 \
+	  "superblock: unknown flags {stored hex} are set", NOTHING)                                \
+	X(SB_INCOMPAT, "superblock-incompat", FATAL, false,                                         \
+	  "superblock: unknown incompatible features {stored hex}: the kernel will not open the "   \
+	  "pool", NOTHING)                                                                          \
+	X(SB_COMPAT_RO, "superblock-compat-ro", FATAL, false,                                       \
+	  "superblock: unknown features {stored hex}: the kernel will open the pool read-only at "  \
+	  "best", NOTHING)                                                                          \
+	X(SB_BLOCK_SIZE, "superblock-block-size", FATAL, false,                                     \
+	  "superblock: data block size {stored} is not a multiple of 128 sectors from 128 to "      \
+	  "2097152: no pool table can match it", REBUILD)                                           \
+	X(SB_METADATA_BLOCK_SIZE, "superblock-metadata-block-size", WARN, true,                     \
+	  "superblock: metadata block size is {stored} sectors, not {expected}", NOTHING)           \
+	X(SB_TIME_LIMIT, "superblock-time-limit", WARN, false,                                      \
+	  "superblock: time {stored} nears {expected}: after that many snapshots mappings would be " \
+	  "corrupted; dump and restore resets it", NOTHING)                                         \
+	X(OLDER_POOL, "older-pool", WARN, false,                                                    \
+	  "the pool is empty, but block {block} still holds details of devices: they were deleted, or " \
+	  "the pool was formatted over an older one", OLDER)                                        \
+	X(SB_MAP_SIZE, "superblock-map-size", FATAL, true,                                          \
+	  "{area}: a size of {stored} blocks is impossible (at most {expected}): " CLOSED, REBUILD) \
+	X(DEVICE_TOO_SMALL, "device-too-small", FATAL, false,                                       \
+	  "the metadata device has {stored} blocks, but its space map describes {expected}: the "   \
+	  "kernel will not open the pool; the rest may be missing", RESIZE)                         \
+	X(HELD, "held-superblock", FATAL, false,                                                    \
+	  "{held} at block {block}: the snapshot cannot be read; the live pool is not affected", RELEASE) \
+	NODE(X, NODE_UNREADABLE, "node-unreadable")                                                 \
+	NODE(X, NODE_OUTSIDE, "node-outside")                                                       \
+	NODE(X, NODE_WRONG_PLACE, "node-wrong-place")                                               \
+	NODE(X, NODE_CSUM, "node-csum")                                                             \
+	NODE(X, NODE_FLAGS, "node-flags")                                                           \
+	NODE(X, NODE_VALUE_SIZE, "node-value-size")                                                 \
+	NODE(X, NODE_MAX_ENTRIES, "node-max-entries")                                               \
+	NODE(X, NODE_NR_ENTRIES, "node-nr-entries")                                                 \
+	NODE(X, NODE_KEY_ORDER, "node-key-order")                                                   \
+	NODE(X, NODE_KEY_RANGE, "node-key-range")                                                   \
+	NODE(X, NODE_DEPTH, "node-depth")                                                           \
+	NODE(X, NODE_IN_USE, "node-in-use")                                                         \
+	X(NODE_UNDERFULL, "node-underfull", NON_FATAL, true,                                        \
+	  "{area}: {count} {node|nodes} (the first at block {block}) {holds|hold} fewer entries "   \
+	  "than a third of what fits: space is wasted", CORRECT)                                    \
+	X(NO_DETAILS, "device-without-details", FATAL, false,                                       \
+	  "has mappings, but no details: " IDLE, REST)                                              \
+	X(NO_MAPPINGS, "device-without-mappings", FATAL, false,                                     \
+	  "has details, but no mappings: " IDLE, REST)                                              \
+	X(DEVICE_ID, "device-id", FATAL, false,                                                     \
+	  "{area}: device id {stored} needs more than 24 bits: " IDLE, REST)                        \
+	X(MAPPED_BLOCKS, "mapped-blocks", FATAL, true,                                              \
+	  "details say {stored} mapped blocks, but {expected} are: status and space accounting are " \
+	  "wrong", CORRECT)                                                                         \
+	X(DATA_OUTSIDE, "data-outside", FATAL, false,                                               \
+	  "{count} {mapping|mappings} in {blocks} {points|point} beyond the data device (to block " \
+	  "{stored} of {expected}): what they held is unreadable", REST)                            \
+	X(MAPPING_TIME, "mapping-time", FATAL, true,                                                \
+	  "mapping times up to {stored} in {count} {leaf|leaves} (blocks {begin}-{last}) are later " \
+	  "than the superblock's time {expected}: after the next snapshot the kernel may overwrite " \
+	  "shared data", CORRECT)                                                                   \
+	X(DEVICE_TIME, "device-time", FATAL, true,                                                  \
+	  "its time {stored} is later than the superblock's time {expected}: the next snapshot may " \
+	  "break the protection of shared data", CORRECT)                                           \
+	X(SHARED_TIME, "shared-time", FATAL, true,                                                  \
+	  "shared data mapped in blocks {begin}-{last} ({count} {leaf|leaves}) with times up to "   \
+	  "{stored}, but the device's snapshot time is {expected}: a write would go to the shared " \
+	  "blocks in place and corrupt the other owner", CORRECT)                                   \
+	X(INDEX_BLOCK, "index-block", FATAL, true,                                                  \
+	  "{area}: index block {block} {error}: " CLOSED, CORRECT)                                  \
+	X(INDEX_MISSING, "index-missing", FATAL, true,                                              \
+	  "{area}: the index has no entry for {bitmaps}: the kernel cannot allocate or free there", CORRECT) \
+	X(INDEX_EXTRA, "index-extra", WARN, true,                                                   \
+	  "{area}: the index has {count} {entry|entries} beyond the end of the map", CORRECT)       \
+	X(BITMAP, "bitmap", FATAL, true,                                                            \
+	  "{area}: bitmap {stored} at block {block} {error}: the counts of {blocks} cannot be read " \
+	  "or changed", CORRECT)                                                                    \
+	X(BITMAP_IN_USE, "bitmap-in-use", FATAL, true,                                              \
+	  "{area}: block {block}, used as bitmap {stored}, is already in use elsewhere", CORRECT)   \
+	X(BITS_PAST_END, "bits-past-end", WARN, true,                                               \
+	  "{area}: bits beyond the end of the map are set for {count} {block|blocks}, which would " \
+	  "be in use when the device grows", AUTO)                                                  \
+	X(COUNT_LOW, "count-low", FATAL, true,                                                      \
+	  COUNTS "the kernel may overwrite what is in use", CORRECT)                                \
+	X(COUNT_HIGH, "count-high", FATAL, true,                                                    \
+	  COUNTS "they will never be freed", CORRECT)                                               \
+	X(LEAK, "leak", NON_FATAL, true,                                                            \
+	  COUNTS "{leaked}", AUTO)                                                                  \
+	X(OVERFLOW_MISSING, "overflow-missing", FATAL, true,                                        \
+	  "{area}: {blocks} should have a large reference count ({expected}), but no entry says "   \
+	  "how large: the kernel fails when it changes", CORRECT)                                   \
+	X(OVERFLOW_STALE, "overflow-stale", FATAL, true,                                            \
+	  "{area}: an entry gives block {begin} the large reference count {stored}, but its bitmap " \
+	  "does not say so", CORRECT)                                                               \
+	X(NR_ALLOCATED, "nr-allocated", WARN, true,                                                 \
+	  "{area}: the superblock says {stored} blocks are allocated, the bitmaps say {expected}: " \
+	  "the pool's status is wrong", AUTO)                                                       \
+	X(NR_FREE, "nr-free", WARN, true,                                                           \
+	  INDEX_ENTRY("number of free blocks"), AUTO)                                               \
+	X(NONE_FREE_BEFORE, "none-free-before", WARN, true,                                         \
+	  INDEX_ENTRY("first free position"), AUTO)
+
+#define NAME_AND_SENTENCE(kind, name, severity, repairable, text, hint) name "\0" text "\0"
+#define TYPE(kind, name, severity, repairable, text, hint) [FOUND_##kind] = { severity, repairable, hint },
+#define IN_ORDER(kind, name, severity, repairable, text, hint) ROW_##kind,
+#define SAME_PLACE(kind, name, severity, repairable, text, hint) \
+	static_assert((int)ROW_##kind == (int)FOUND_##kind, name);
+
+enum { FINDINGS(IN_ORDER) NR_ROWS };
+FINDINGS(SAME_PLACE)
+static_assert((int)NR_ROWS == (int)NR_FINDING_KINDS, "each kind has a row");
+
+/* One string instead of a hundred pointers, which thin_check would have to relocate when it starts. */
+static const char strings[] = FINDINGS(NAME_AND_SENTENCE);
+
+static const struct {
+	uint8_t severity;
+	bool repairable;
+	uint8_t hint;
+} types[] = { FINDINGS(TYPE) };
+
+static const char *string_at(unsigned n)
+{
+	const char *s = strings;
+
+	while (n--)
+		s += strlen(s) + 1;
+	return s;
+}
+
+const char *finding_name(enum finding_kind k)
+{
+	return string_at(2 * k);
+}
+
+const char *finding_sentence(enum finding_kind k)
+{
+	return string_at(2 * k + 1);
+}
+
+enum finding_severity finding_severity(const struct finding *f)
+{
+	return f->kind == FOUND_LEAK && f->area == AREA_DATA_MAP ? WARN : types[f->kind].severity;
+}
+
+bool finding_repairable(enum finding_kind k)
+{
+	return types[k].repairable;
+}
+
+const char *finding_hint(const struct finding *f)
+{
+	enum hint h = types[f->kind].hint;
+
+	/* a node of a space map's tree can be made again from the mappings */
+	if (h == REST && f->area > AREA_DEVICE)
+		h = CORRECT;
+	switch (h) {
+	case REBUILD:
+		return "thin_repair can rebuild it";
+	case CORRECT:
+		return "thin_repair corrects it without loss";
+	case REST:
+		return "thin_repair can recover the rest";
+	case AUTO:
+		return "thin_check --auto-repair corrects it";
+	case RESIZE:
+		return "give the device its size back";
+	case RELEASE:
+		return "releasing the metadata snapshot, or thin_repair, removes it";
+	case OLDER:
+		return "should there be devices, do not use the pool: thin_repair --dry-run names the "
+		       "options that bring them back";
+	case NOTHING:
+		break;
+	}
+	return NULL;
+}
 
 static const struct {
 	const char *text, *name;
@@ -86,16 +237,6 @@ const char *area_text(enum pool_area a)
 const char *area_name(enum pool_area a)
 {
 	return areas[a].name;
-}
-
-const struct finding_type *finding_type(enum finding_kind k)
-{
-	return &types[k];
-}
-
-enum finding_severity finding_severity(const struct finding *f)
-{
-	return f->kind == FOUND_LEAK && f->area == AREA_DATA_MAP ? WARN : types[f->kind].severity;
 }
 
 const char *severity_name(enum finding_severity s)

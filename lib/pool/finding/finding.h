@@ -3,7 +3,7 @@
 #define POOL_FINDING_H
 /*
  * Damage is data: what a check finds, from which messages, exit codes, fixing
- * and repair are made.  Each kind has a line in the table (finding_type()) and a
+ * and repair are made.  Each kind has a row in the table of finding.c and a
  * recipe of the same name in the damage catalogue.
  */
 #include "base/err.h"
@@ -91,12 +91,9 @@ enum pool_area {
 const char *area_text(enum pool_area a); /* "device details tree" */
 const char *area_name(enum pool_area a); /* "details", for JSON */
 
-struct finding_type {
-	const char *name; /* "node-csum" */
-	enum finding_severity severity;
-	bool repairable; /* nothing is lost by repairing it */
-};
-const struct finding_type *finding_type(enum finding_kind k);
+const char *finding_name(enum finding_kind k); /* "node-csum" */
+bool finding_repairable(enum finding_kind k); /* nothing is lost by repairing it */
+const char *finding_sentence(enum finding_kind k); /* with {words}, which finding_text() fills in */
 const char *severity_name(enum finding_severity s);
 
 #define FINDING_NO_BLOCK UINT64_MAX
@@ -140,6 +137,8 @@ void findings_fini(struct findings *fs);
 /* Adds @f (copied); @dev: the devices it concerns.  Memory errors are noted in @failed. */
 void findings_add(struct findings *fs, const struct finding *f, const uint32_t *dev,
 		  size_t nr_devs);
+/* What to do next, or NULL. */
+const char *finding_hint(const struct finding *f);
 /* A finding of @kind in @area with nothing else set. */
 struct finding finding_make(enum finding_kind kind, enum pool_area area);
 /* Sorts: fatal first, then by kind and place; an order that no number of jobs changes. */
@@ -148,7 +147,7 @@ void findings_sort(struct findings *fs);
 bool findings_any(const struct findings *fs, enum finding_severity s);
 
 /*
- * One sentence: what, where, what it costs, what next.  No newline.  finding_text.c
+ * One sentence: what, where, what it costs, what next.  No newline.  text.c
  * @tool_hint: end with the command that helps.
  */
 void finding_text(const struct findings *fs, const struct finding *f, bool tool_hint,
