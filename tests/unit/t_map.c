@@ -204,7 +204,7 @@ static void events_are_filtered(void)
 	check_str(seen, "0+393216d1966080 393216+1572864z0 ");
 	map_source_free(&m.source);
 	check(map_source_events(drive, NULL, &runs, 3, &info, &m.source, &err) == -ENODATA);
-	check_str(err.text, "no device 3 among 2: 1 2");
+	check_str(err.text, "no device 3: it has 2 devices: 1 2");
 }
 
 /* Every byte of the plan is in exactly one part, from the place it should come from. */
