@@ -417,8 +417,11 @@ int main(int argc, char **argv)
 	} else {
 		bool lossy = say_losses(&c, &o, &v);
 
-		say_notes(&c, &v);
+		if (!o.map)
+			say_notes(&c, &v);
 		r = o.map ? print_map(&c, &o, &v) : write_output(&c, &o, &v, jobs);
+		if (o.map && r == EXIT_DONE) /* behind the map, and not to a reader who has gone */
+			say_notes(&c, &v);
 		if (r == EXIT_DONE && lossy)
 			r = EXIT_DAMAGE;
 		volume_close(&v);

@@ -406,8 +406,8 @@ alien() {
 	thin_check --format json big
 	thin_repair --list-roots -i big
 	thin_repair --dry-run --format json -i big
-	thin_materialize --data-dev data --size 13107200000 --map big 1
-	thin_materialize --data-dev data --size 13107200000 --map=json big 1
+	thin_materialize --data-dev data --map big 1
+	thin_materialize --data-dev data --map=json big 1
 	thin_metadata_pack -i big -o -
 	thin_metadata_size -b64k -s1t -m1000
 	thin_dump --help
