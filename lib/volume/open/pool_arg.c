@@ -24,16 +24,37 @@
 
 /* The beginning of a file or device. */
 struct start {
-	unsigned char *data; /* START_LEN, aligned */
+	unsigned char *data; /* aligned */
+	size_t room;	     /* of data, bytes */
 	size_t all;	     /* bytes read so far */
 	struct head block;   /* the first block */
 	int fd;
 	bool is_device;
 };
 
+/* A pool needs the first block only, so it pays for no more. */
+static int start_make_room(struct start *h, size_t want)
+{
+	unsigned char *data;
+
+	if (want <= h->room)
+		return 0;
+	data = aligned_alloc(MBLOCK_SIZE, want);
+	if (!data)
+		return -ENOMEM;
+	if (h->data)
+		memcpy(data, h->data, h->all);
+	free(h->data);
+	h->data = data;
+	h->room = want;
+	return 0;
+}
+
 /* Reads until @want bytes are there, or the file ends. */
 static int start_fill(struct start *h, size_t want)
 {
+	if (start_make_room(h, want))
+		return -ENOMEM;
 	while (h->all < want) {
 		ssize_t n = pread(h->fd, h->data + h->all, want - h->all, (off_t)h->all);
 
@@ -51,6 +72,7 @@ static int start_fill(struct start *h, size_t want)
 
 static void start_close(struct start *h)
 {
+	free(h->data);
 	if (h->fd >= 0)
 		close(h->fd);
 }
@@ -96,7 +118,9 @@ static bool start_has_pool_blocks(const struct start *h)
 /* Block 0 is no superblock of a pool.  Damaged, unformatted, or something else? */
 static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p, struct err *err)
 {
-	(void)start_fill(h, START_LEN); /* what cannot be read does not help to tell */
+	/* what cannot be read does not help to tell */
+	if (start_fill(h, START_LEN) == -ENOMEM)
+		return err_nomem(err, "the first blocks");
 	p->kind = head_is_zero(&h->block) ? POOL_UNFORMATTED : POOL_METADATA;
 	if (start_has_pool_blocks(h))
 		return 0;
@@ -160,19 +184,14 @@ static int kind_of_text(struct start *h, const char *path, struct pool_arg *p, s
 /* Sets p->kind, and p->foreign where it fails because something else is there. */
 static int kind_of(const char *path, struct pool_arg *p, struct err *err)
 {
-	CLEANUP(free_ptr) void *buf = aligned_alloc(MBLOCK_SIZE, START_LEN);
-	const struct disk_superblock *sb = buf;
-	CLEANUP(start_close) struct start h = { .data = buf, .fd = -1 };
-	int r;
+	CLEANUP(start_close) struct start h = { .fd = -1 };
+	int r = start_open(path, &h, err);
 
-	if (!buf)
-		return err_nomem(err, "first block");
-	memset(buf, 0, MBLOCK_SIZE);
-	r = start_open(path, &h, err);
 	if (r < 0)
 		return r;
 	p->kind = POOL_METADATA;
-	if (h.block.len == MBLOCK_SIZE && le64_get(sb->magic) == THIN_MAGIC)
+	if (h.block.len == MBLOCK_SIZE &&
+	    le64_get(((const struct disk_superblock *)h.data)->magic) == THIN_MAGIC)
 		return 0;
 	if (head_is_xml(&h.block)) {
 		p->kind = POOL_XML;
