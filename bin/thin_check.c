@@ -29,6 +29,7 @@ static const struct opt opts[] = {
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
 	  "check only the metadata snapshot (of a pool that may be in use)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 0, "auto-repair", ARG_NONE, NULL,
 	  "free leaked blocks, correct counters, clear needs_check, if nothing worse is wrong",
 	  OPT_AUTO_REPAIR },
@@ -65,7 +66,7 @@ static const struct command cmd = {
 
 struct options {
 	struct check_options check;
-	bool auto_repair, clear_flag, ignore_non_fatal, json;
+	bool auto_repair, clear_flag, ignore_non_fatal, json, force_share;
 	unsigned nr_jobs;
 };
 
@@ -94,6 +95,8 @@ static void check_conflicts(struct cli *c, const struct options *o)
 
 	if (fix && o->check.snap)
 		cli_usage_error(c, "cannot perform fix within metadata snap");
+	if (fix && o->force_share)
+		cli_usage_error(c, "cannot perform fix with --force-share: who writes must be alone");
 	if (fix && (o->check.has_mapping_root || o->check.has_details_root))
 		cli_usage_error(c, "cannot perform fix with an overridden mapping root");
 	if (o->auto_repair && (o->check.skip_mappings || o->check.super_block_only))
@@ -111,6 +114,9 @@ static void parse(struct cli *c, struct options *o, int argc, char **argv)
 		switch (id) {
 		case 'q':
 			c->quiet = true;
+			break;
+		case 'U':
+			o->force_share = true;
 			break;
 		case 'm':
 			set_snap(c, o);
@@ -317,8 +323,8 @@ int main(int argc, char **argv)
 	parse(&c, &o, argc, argv);
 	if (o.auto_repair || o.clear_flag)
 		flags |= DEV_WRITE;
-	if (o.check.snap)
-		flags |= DEV_SHARED;
+	if (o.check.snap || o.force_share)
+		flags |= DEV_FORCE;
 	code = open_metadata(&c, flags, &io, &err);
 	if (code)
 		return cli_fail(&c, code, &err);

@@ -25,6 +25,7 @@ static const struct opt opts[] = {
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
 	  "both from the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 0, "metadata-snap1", ARG_NONE, NULL, "only the left one from there", OPT_SNAP },
 	{ 0, "metadata-snap2", ARG_NONE, NULL, "only the right one from there", OPT_SNAP + 1 },
 	{ 0, "verbose", ARG_NONE, NULL, "give data blocks too", OPT_VERBOSE },
@@ -327,6 +328,9 @@ static void parse_option(struct diff *d, int id)
 	case OPT_SNAP:
 	case OPT_SNAP + 1:
 		d->side[id - OPT_SNAP].snap = true;
+		break;
+	case 'U':
+		d->source.force_share = true;
 		break;
 	case 'm':
 		d->source.metadata.snap = true;

@@ -28,6 +28,7 @@ static const struct opt opts[] = {
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
 	  "dump the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 0, "dev-id", ARG_REQUIRED, "ID", "only this device; may be repeated", OPT_DEV_ID },
 	{ 0, "no-shared", ARG_NONE, NULL,
 	  "write shared mappings into each device, not once as a <def>", OPT_NO_SHARED },
@@ -132,6 +133,9 @@ static void parse_option(struct dump *d, int id)
 	case OPT_ACCEPT_LOSS:
 		d->accept_loss = true;
 		break;
+	case 'U':
+		d->source.force_share = true;
+		break;
 	case 'm':
 		d->source.metadata.snap = true;
 		if (c->arg)
@@ -232,6 +236,7 @@ static void tell_report(struct dump *d, struct salvage *s)
 static int dump_repaired(struct dump *d, int fd, const char *name, struct err *err)
 {
 	const struct pool_salvage_options opt = { .salvage.given = d->overrides,
+						  .force_share = d->source.force_share,
 						  .nr_jobs = d->source.nr_jobs };
 	const struct salvage_emit_options emit_opt = { d->emit.dev_ids, d->emit.nr_dev_ids,
 						       d->emit.no_shared, d->emit.skip_mappings };

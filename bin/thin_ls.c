@@ -24,6 +24,7 @@ static const struct opt opts[] = {
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
 	  "look into the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
 	{ 0 },
@@ -149,6 +150,9 @@ static void parse_options(struct ls *ls)
 			break;
 		case OPT_NO_HEADERS:
 			ls->no_headers = true;
+			break;
+		case 'U':
+			ls->source.force_share = true;
 			break;
 		case 'm':
 			ls->source.metadata.snap = true;

@@ -42,6 +42,7 @@ static const struct opt opts[] = {
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK", "read the held metadata snapshot of a live pool",
 	  'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 0, "repair", ARG_NONE, NULL, "read through damaged metadata", OPT_REPAIR },
 	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 whatever was lost",
 	  OPT_ACCEPT_LOSS },
@@ -120,6 +121,9 @@ static void read_option(struct cli *c, int id, struct options *o)
 	case OPT_SIZE:
 		o->volume.size = cli_size(c, "--size");
 		o->volume.has_size = true;
+		break;
+	case 'U':
+		o->volume.force_share = true;
 		break;
 	case 'm':
 		o->volume.snap = true;

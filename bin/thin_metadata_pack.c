@@ -15,12 +15,13 @@ static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "DEV", "metadata device or file to pack", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE", "file to make; - is standard output", 'o' },
 	{ 'f', "force", ARG_NONE, NULL, "overwrite the output, whatever it holds, without asking", 'f' },
+	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 0 },
 };
 
 static const struct command command = {
 	.name = "thin_metadata_pack",
-	.usage = "-i DEV -o FILE [-f]",
+	.usage = "-i DEV -o FILE [-f] [-U]",
 	.summary = "Packs a thin pool's metadata into a small file, block by block and damage included.",
 	.notes = "thin_metadata_unpack gives back the same bytes.",
 	.opts = opts,
@@ -51,7 +52,7 @@ static int pack_to(struct io *in, const char *output, struct err *err)
 	return e;
 }
 
-static int run(struct cli *c, const char *input, const char *output, struct err *err)
+static int run(struct cli *c, const char *input, const char *output, unsigned flags, struct err *err)
 {
 	const struct pool_want want = { .pool = c->pool, .tell = cli_tell, .ctx = c };
 	struct pool_arg arg;
@@ -63,7 +64,7 @@ static int run(struct cli *c, const char *input, const char *output, struct err 
 	if (arg.kind == POOL_XML)
 		e = pool_arg_readable(&arg, false, err);
 	if (!e)
-		e = dev_open(arg.metadata, 0, &in, err);
+		e = dev_open(arg.metadata, flags, &in, err);
 	if (!e)
 		e = strcmp(output, "-") ? pack_to(in, output, err) :
 					  pack_into(in, STDOUT_FILENO, "standard output", err);
@@ -90,6 +91,7 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	bool force = false;
 	struct cli cli;
+	unsigned flags = 0;
 	int id, e;
 
 	cli_init(&cli, &command, argc, argv);
@@ -98,6 +100,8 @@ int main(int argc, char **argv)
 			input = cli.arg;
 		else if (id == 'o')
 			output = cli.arg;
+		else if (id == 'U')
+			flags = DEV_FORCE;
 		else
 			force = true;
 	}
@@ -110,6 +114,6 @@ int main(int argc, char **argv)
 		cli_usage_error(&cli, "%s", err.text);
 	e = force || !strcmp(output, "-") ? 0 : confirm(output, &err);
 	if (!e)
-		e = run(&cli, input, output, &err);
+		e = run(&cli, input, output, flags, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);
 }

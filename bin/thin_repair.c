@@ -25,6 +25,7 @@ static const struct opt opts[] = {
 	  OPT_ACCEPT_LOSS },
 	{ 0, "force", ARG_NONE, NULL, "overwrite FILE although it holds something else than a pool",
 	  OPT_FORCE },
+	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
 	{ 0, "format", ARG_REQUIRED, "TYPE", "of the report: text (default), or json on stdout",
 	  OPT_FORMAT },
@@ -105,6 +106,9 @@ static void parse_option(struct repair *r, int id)
 		break;
 	case 'o':
 		r->output = c->arg;
+		break;
+	case 'U':
+		r->opt.force_share = true;
 		break;
 	case 'q':
 		c->quiet = true;

@@ -19,6 +19,7 @@ static const struct opt opts[] = {
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
 	  "look into the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
+	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 'f', "format", ARG_REQUIRED, "TYPE", "text (default) or json", 'f' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
@@ -146,6 +147,9 @@ static void parse_option(struct map_args *a, int id)
 	switch (id) {
 	case OPT_REGION:
 		add_region(a);
+		break;
+	case 'U':
+		a->source.force_share = true;
 		break;
 	case 'm':
 		a->source.metadata.snap = true;

@@ -40,11 +40,12 @@ struct export {
 static struct {
 	char *pool, *pool_name, *data_dev, *origin, *device; /* parameters */
 	uint64_t size;
-	bool read_only, origin_raw, force;
+	bool read_only, origin_raw, force, force_share;
 	struct pool_arg arg;
 	struct target *target;
 	struct ticker *ticker;
 	atomic_bool used; /* a client may have written: before that there is nothing to commit */
+	bool *missing; /* lines of the table whose device the pool has not */
 	pthread_mutex_t lock; /* exports */
 	struct export *exports;
 } thin = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -111,6 +112,8 @@ static int thin_config(const char *key, const char *value)
 		return set_bool(&thin.read_only, value);
 	if (!strcmp(key, "force"))
 		return set_bool(&thin.force, value);
+	if (!strcmp(key, "force-share"))
+		return set_bool(&thin.force_share, value);
 	nbdkit_error("unknown parameter '%s'", key);
 	return -1;
 }
@@ -125,6 +128,10 @@ static int thin_config_complete(void)
 		nbdkit_error("origin= and size= belong to one device: device=ID is missing");
 		return -1;
 	}
+	if (thin.force_share && !thin.read_only) {
+		nbdkit_error("force-share=true needs readonly=true: who writes must be alone");
+		return -1;
+	}
 	return 0;
 }
 
@@ -137,7 +144,8 @@ static int thin_config_complete(void)
 	"origin-format=raw  Take the origin's bytes as they stand, also of a qcow2 image.\n" \
 	"force=true       Also format a device that the table names by MAJOR:MINOR.\n" \
 	"size=<SIZE>      Size of the device, instead of the table's.\n"     \
-	"readonly=true    Change nothing, neither data nor metadata."
+	"readonly=true    Change nothing, neither data nor metadata.\n" \
+	"force-share=true With readonly=true: read although another program is writing."
 
 /* nbdkit has no notes: what must be known also of a server in the background is an error there. */
 static void tell(void *ctx, const char *text)
@@ -160,25 +168,12 @@ static int check_roles(const char *origin, struct err *err)
 	return dev_roles_apart(roles, ARRAY_SIZE(roles), err);
 }
 
-static int thin_get_ready(void)
+/* How data and metadata are opened. */
+static unsigned open_flags(void)
 {
-	struct err err = { 0 };
-	const struct pool_want want = { .pool = thin.pool_name,
-					.device = { thin.device, NULL },
-					.write = !thin.read_only,
-					.tell = tell };
-	int r = pool_arg_open(thin.pool, &want, &thin.arg, &err);
-
-	if (!r)
-		r = check_roles(thin.origin, &err);
-	if (!r && thin.arg.kind == POOL_XML)
-		r = err_set(&err, -EINVAL, "'%s' is XML: binary metadata is needed", thin.pool);
-	if (!r)
-		r = target_open(&thin.arg, thin.data_dev, !thin.read_only, thin.force, &thin.target, &err);
-	if (r)
-		nbdkit_error("%s%s", err.text,
-			     r == -EROFS ? "; serve it with readonly=true" : "");
-	return r ? -1 : 0;
+	if (!thin.read_only)
+		return DEV_WRITE;
+	return thin.force_share ? DEV_FORCE : DEV_SHARED;
 }
 
 static void tick(void *ctx)
@@ -227,6 +222,7 @@ static void thin_unload(void)
 		free(e);
 	}
 	pool_arg_fini(&thin.arg);
+	free(thin.missing);
 	free(thin.pool);
 	free(thin.pool_name);
 	free(thin.data_dev);
@@ -327,7 +323,8 @@ static int make_export(const char *name, struct export **out, struct err *err)
 	if (!r)
 		r = check_roles(origin, err);
 	if (!r && origin)
-		r = origin_open(origin, DEV_BUFFERED, thin.origin_raw, &e->origin, err);
+		r = origin_open(origin, DEV_BUFFERED | (thin.force_share ? DEV_FORCE : 0),
+				thin.origin_raw, &e->origin, err);
 	if (!r)
 		r = target_device(thin.target, id, size, e->origin, &e->dev, err);
 	if (r) {
@@ -375,6 +372,64 @@ static int find_export(const char *name, struct export **out, struct err *err)
 	return e ? 0 : make_export(name, out, err);
 }
 
+/* Devices of the table that the pool has not: the others are served. */
+static int find_missing(void)
+{
+	const struct table *t = thin.arg.table;
+	struct device_info d;
+	struct err err = { 0 };
+
+	if (!t || thin.device)
+		return 0;
+	thin.missing = calloc(t->nr_thins + 1, sizeof(*thin.missing));
+	if (!thin.missing)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->nr_thins; i++) {
+		thin.missing[i] = edit_device(target_pool(thin.target), t->thin[i].dev_id, &d, &err);
+		if (thin.missing[i])
+			nbdkit_error("%s: device %u is not served: %s", t->path, t->thin[i].dev_id,
+				     err.text);
+	}
+	return 0;
+}
+
+static const char *advice(int code)
+{
+	switch (code) {
+	case -EROFS:
+		return "; serve it with readonly=true";
+	case -ETXTBSY:
+		return "; force-share=true reads it all the same";
+	}
+	return "";
+}
+
+static int thin_get_ready(void)
+{
+	struct export *e;
+	struct err err = { 0 };
+	const struct pool_want want = { .pool = thin.pool_name,
+					.device = { thin.device, NULL },
+					.write = !thin.read_only,
+					.tell = tell };
+	int r = pool_arg_open(thin.pool, &want, &thin.arg, &err);
+
+	if (!r)
+		r = check_roles(thin.origin, &err);
+	if (!r && thin.arg.kind == POOL_XML)
+		r = err_set(&err, -EINVAL, "'%s' is XML: binary metadata is needed", thin.pool);
+	if (!r)
+		r = target_open(&thin.arg, thin.data_dev, open_flags(), thin.force, &thin.target, &err);
+	/* what a client gets without choosing must be there */
+	if (!r && default_name())
+		r = find_export(default_name(), &e, &err);
+	if (!r && find_missing())
+		r = err_nomem(&err, "exports");
+	if (r)
+		nbdkit_error("%s%s", err.text, advice(r));
+	return r ? -1 : 0;
+}
+
 struct handle {
 	struct target_dev *dev;
 	bool read_only;
@@ -419,6 +474,8 @@ static int list_table(struct nbdkit_exports *exports)
 	char number[12];
 
 	for (size_t i = 0; i < t->nr_thins; i++) {
+		if (thin.missing[i])
+			continue;
 		snprintf(number, sizeof(number), "%u", t->thin[i].dev_id);
 		if (nbdkit_add_export(exports, t->thin[i].name ? t->thin[i].name : number, NULL))
 			return -1;

@@ -6,12 +6,12 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "dev/lock.h"
 
 static int open_error(struct err *err, int code, const char *path, unsigned flags)
 {
@@ -50,15 +50,6 @@ static const char *real_path(const char *path, char *buf, size_t len)
 	return path;
 }
 
-static int lock_file(int fd, const char *path, struct err *err)
-{
-	if (!flock(fd, LOCK_EX | LOCK_NB) || errno == EOPNOTSUPP || errno == ENOLCK)
-		return 0;
-	if (errno == EWOULDBLOCK)
-		return err_set(err, -EBUSY, "'%s' is busy: another program is writing to it", path);
-	return err_sys(err, -errno, "cannot lock '%s'", path);
-}
-
 /* fifos and terminals would block in open(), so the kind is looked at first and again after. */
 static int check_kind(const struct stat *st, const char *path, unsigned flags, struct err *err)
 {
@@ -88,7 +79,7 @@ int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
 		return r;
 	if (S_ISBLK(st.st_mode)) {
 		direct = !(flags & DEV_BUFFERED);
-		oflags |= (direct ? O_DIRECT : 0) | (flags & DEV_SHARED ? 0 : O_EXCL);
+		oflags |= (direct ? O_DIRECT : 0) | (flags & (DEV_SHARED | DEV_FORCE) ? 0 : O_EXCL);
 	}
 	fd = open(real, oflags);
 	if (fd < 0 && errno == EINVAL && direct) {
@@ -100,8 +91,8 @@ int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
 	if (fstat(fd, &st))
 		return open_error(err, -errno, path, flags);
 	r = check_kind(&st, path, flags, err);
-	if (!r && (flags & DEV_WRITE) && S_ISREG(st.st_mode))
-		r = lock_file(fd, path, err);
+	if (!r && !(flags & DEV_FORCE) && S_ISREG(st.st_mode))
+		r = dev_lock(fd, path, flags & DEV_WRITE, err);
 	if (r)
 		return r;
 	r = size_of(fd, &st, &size);

@@ -6,21 +6,24 @@
  *
  * Block devices are opened with O_DIRECT (the kernel writes pool metadata below
  * the page cache, so a cached read can be stale) and O_EXCL unless
- * DEV_SHARED, files through the page cache.  Anything else (directory, fifo,
+ * DEV_SHARED or DEV_FORCE, files through the page cache.  Anything else (directory, fifo,
  * character device) is refused: -ENODEV "Not a block device or regular file".
- * Files opened for writing get an exclusive flock, so that a pool has one writer.
+ * Files are locked unless DEV_FORCE: exclusively for writing, so that a pool has one writer, shared
+ * for reading, so that a reader is told of a writer (lock.h).
  */
 #include "dev/io.h"
 
 enum dev_flags {
 	DEV_WRITE = 1,	 /* read and write; else read only */
-	DEV_SHARED = 2,	 /* no O_EXCL: the pool is live (metadata snapshots), or a data source */
+	DEV_SHARED = 2,	 /* no O_EXCL: a device that others may hold, too (data, origins) */
 	DEV_BUFFERED = 4, /* no O_DIRECT, also on a block device */
+	DEV_FORCE = 8,	 /* no O_EXCL and no lock: the pool is live, or the user wants it so */
 };
 
 /*
  * Opens an existing file or block device ("8:16" names one too).  *out is the caller's,
- * io_free() closes it.  -ENOENT, -ENODEV, -EBUSY (in use, or another writer), ...; the text
+ * io_free() closes it.  -ENOENT, -ENODEV, -EBUSY (in use; for a writer also: another program has
+ * the file), -ETXTBSY (for a reader: another program writes the file), ...; the text
  * speaks of an output file when DEV_WRITE is given.
  */
 int dev_open(const char *path, unsigned flags, struct io **out, struct err *err);

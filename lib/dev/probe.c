@@ -60,7 +60,7 @@ static int probe(int fd, const char *path, char *what, size_t len, struct err *e
 int dev_probe(const char *path, char *what, size_t len, struct err *err)
 {
 	struct io *io;
-	int r = dev_open(path, DEV_SHARED | DEV_BUFFERED, &io, err);
+	int r = dev_open(path, DEV_FORCE | DEV_BUFFERED, &io, err);
 
 	if (r < 0)
 		return r;

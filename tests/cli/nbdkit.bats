@@ -331,6 +331,7 @@ patchy_image() {
 	nbdkit -U sock -P pid "$PLUGIN" pool=table device=t0
 	qemu-io -f raw "nbd+unix:///?socket=sock" -c 'write -P 4 0 300k' -c flush -c 'write -P 5 1M 300k' >/dev/null
 	kill -9 "$(cat pid)"
+	while kill -0 "$(cat pid)" 2>/dev/null; do sleep 0.01; done
 	thin_check -q meta
 	run -0 io t0 'read -P 4 0 300k'
 	[[ "$output" != *failed* ]]
@@ -367,6 +368,27 @@ busy_writer() {
 	run -0 serve pool=table device=t0 -- "qemu-io -r -f raw \"\$uri\" ${args[*]}"
 	[[ "$output" != *failed* ]]
 	[ "$(grep -c '^read 40960/40960' <<<"$output")" = "$(wc -l <acknowledged)" ]
+}
+
+@test "nbdkit-thin: a device that the pool has not is refused at the start" {
+	for d in nope 77 16777216 ''; do
+		run timeout 20 nbdkit -U - "$PLUGIN" pool=table "device=$d" --run 'echo started'
+		[[ "$status" -ne 0 && "$output" != *started* && "$output" == *"$d"* ]]
+	done
+	sed -i 's/pool 1 base/pool 1 no-such-base/' table
+	run timeout 20 nbdkit -U - "$PLUGIN" pool=table device=o --run 'echo started'
+	[[ "$status" -ne 0 && "$output" != *started* && "$output" == *no-such-base* ]]
+	sed -i '/^o:/d; s/pool 0$/pool 9/' table
+	run timeout 20 nbdkit -U - "$PLUGIN" pool=table --run 'echo started'
+	[[ "$status" -ne 0 && "$output" != *started* && "$output" == *"device 9 does not exist"* ]]
+}
+
+@test "nbdkit-thin: of a table's devices those that the pool has are served, the others are named" {
+	need nbdinfo
+	echo 't9: 0 1024 thin pool 9' >>table
+	run -0 serve pool=table -- 'nbdinfo --list "$uri"'
+	[[ "$output" == *'export="t0"'* && "$output" == *'export="o"'* && "$output" != *'export="t9"'* ]]
+	[[ "$output" == *"device 9 is not served"* ]]
 }
 
 @test "nbdkit-thin: mistakes in parameters are explained" {

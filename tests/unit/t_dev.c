@@ -85,8 +85,17 @@ static void one_writer(void)
 	check(!dev_open(path, DEV_WRITE, &a, &err));
 	check(dev_open(path, DEV_WRITE, &b, &err) == -EBUSY);
 	check(strstr(err.text, "busy"));
-	check(!dev_open(path, 0, &b, &err));
+	check(dev_open(path, 0, &b, &err) == -ETXTBSY);
+	check(strstr(err.text, "is being written by another program"));
+	check(dev_open(path, DEV_SHARED, &b, &err) == -ETXTBSY);
+	check(!dev_open(path, DEV_FORCE, &b, &err));
 	io_free(b);
+	io_free(a);
+	check(!dev_open(path, 0, &a, &err));
+	check(!dev_open(path, DEV_SHARED, &b, &err));
+	io_free(b);
+	check(dev_open(path, DEV_WRITE, &b, &err) == -EBUSY);
+	check(strstr(err.text, "is being read by another program"));
 	io_free(a);
 	check(!dev_open(path, DEV_WRITE, &b, &err));
 	io_free(b);

@@ -100,7 +100,7 @@ int content_of(const char *path, enum content *c, struct err *err)
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return 0;
-	r = dev_open(path, DEV_SHARED | DEV_BUFFERED, &io, err);
+	r = dev_open(path, DEV_FORCE | DEV_BUFFERED, &io, err);
 	if (r < 0)
 		return r;
 	r = look(io, S_ISBLK(st.st_mode), c, err);

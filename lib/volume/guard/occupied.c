@@ -76,7 +76,7 @@ int occupied_by_metadata(const char *path, struct err *err)
 		return r;
 	if (!block)
 		return err_nomem(err, "superblock");
-	r = dev_open(path, DEV_SHARED | DEV_BUFFERED, &io, err);
+	r = dev_open(path, DEV_FORCE | DEV_BUFFERED, &io, err);
 	if (r < 0)
 		return r;
 	r = io_read(io, block, MBLOCK_SIZE, 0, err);

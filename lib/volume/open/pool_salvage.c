@@ -41,7 +41,7 @@ static int collect_hints(const struct pool_salvage_options *opt, const struct ta
 		r = hints_of_backup(opt, o, err);
 	if (r < 0 || !opt->data_dev)
 		return r;
-	r = dev_open(opt->data_dev, DEV_SHARED, &data, err);
+	r = dev_open(opt->data_dev, DEV_FORCE, &data, err); /* for its size only */
 	if (r < 0)
 		return r;
 	o->data_sectors = data->size >> SECTOR_SHIFT;
@@ -76,7 +76,7 @@ int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_option
 			       "format.");
 	r = collect_hints(opt, out->arg.table, &o, err);
 	if (!r)
-		r = dev_open(out->arg.metadata, 0, &out->io, err);
+		r = dev_open(out->arg.metadata, opt->force_share ? DEV_FORCE : 0, &out->io, err);
 	if (r < 0)
 		return r;
 	out->jobs = jobs_new(opt->nr_jobs);

@@ -15,6 +15,7 @@ struct pool_salvage_options {
 	const char *vg_backup; /* file; NULL: none */
 	const char *vg_pool;   /* which pool of it; NULL: the only one */
 	const char *data_dev;  /* NULL: not given */
+	bool force_share;      /* read although another program may be writing */
 	unsigned nr_jobs;      /* 0: as many as there are CPUs */
 };
 

@@ -24,7 +24,8 @@ static int open_all(const struct pool_source_options *opt,
 	int r = pool_arg_readable(&s->arg, false, err);
 
 	if (!r)
-		r = dev_open(s->arg.metadata, opt->metadata.snap ? DEV_SHARED : 0, &s->io, err);
+		r = dev_open(s->arg.metadata,
+			     opt->metadata.snap || opt->force_share ? DEV_FORCE : 0, &s->io, err);
 	if (r)
 		return r;
 	s->jobs = jobs_new(opt->nr_jobs);

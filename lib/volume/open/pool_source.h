@@ -10,7 +10,8 @@
 #include "volume/open/table.h"
 
 struct pool_source_options {
-	struct metadata_options metadata; /* with .snap the device is opened shared: the pool is live */
+	struct metadata_options metadata; /* .snap: the pool is live, and force_share is implied */
+	bool force_share;		  /* read although another program may be writing */
 	struct pool_want want;
 	unsigned nr_jobs;		  /* 0: as many as there are CPUs */
 };

@@ -11,6 +11,11 @@
 
 typedef unsigned long long ull;
 
+static unsigned open_flags(const struct volume_options *opt, unsigned otherwise)
+{
+	return opt->snap || opt->force_share ? DEV_FORCE : otherwise;
+}
+
 static int find_line(struct volume *v, const struct volume_options *opt, struct err *err)
 {
 	const struct table *t = v->arg.table;
@@ -91,7 +96,7 @@ static int open_metadata(struct volume *v, const struct volume_options *opt, str
 	mblock_t root = 0;
 	int r;
 
-	r = dev_open(v->arg.metadata, opt->snap ? DEV_SHARED : 0, &v->metadata, err);
+	r = dev_open(v->arg.metadata, open_flags(opt, 0), &v->metadata, err);
 	if (r < 0)
 		return r;
 	r = metadata_open(v->metadata, &mo, &v->md, err);
@@ -117,11 +122,12 @@ static int drive_salvage(void *ctx, const struct events *to, struct err *err)
 }
 
 /* Damaged metadata: what thin_repair would make of it. */
-static int open_salvage(struct volume *v, struct jobs *jobs, struct err *err)
+static int open_salvage(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
+			struct err *err)
 {
 	struct salvage_options so = { 0 };
 	struct map_events_info info;
-	int r = dev_open(v->arg.metadata, 0, &v->metadata, err);
+	int r = dev_open(v->arg.metadata, open_flags(opt, 0), &v->metadata, err);
 
 	if (r < 0)
 		return r;
@@ -198,11 +204,12 @@ static int open_sources(struct volume *v, const struct volume_options *opt, stru
 			       "%s is %s, which does not name the data device: give --data-dev DEV, or a "
 			       "table file",
 			       opt->pool, v->arg.kind == POOL_XML ? "XML" : "bare metadata");
-	if (!opt->map_only && (r = dev_open(v->data_path, DEV_SHARED, &v->data, err)) < 0)
+	if (!opt->map_only && (r = dev_open(v->data_path, open_flags(opt, DEV_SHARED), &v->data, err)) < 0)
 		return err_prefix(err, r, "data device");
 	if (!v->origin_path)
 		return 0;
-	r = origin_open(v->origin_path, 0, opt->origin_raw, &v->origin, err);
+	r = origin_open(v->origin_path, open_flags(opt, opt->map_only ? DEV_FORCE : 0),
+			opt->origin_raw, &v->origin, err);
 	if (r < 0)
 		return r;
 	v->map.has_origin = true;
@@ -285,7 +292,7 @@ int volume_open(struct volume *v, const struct volume_options *opt, struct jobs 
 		r = find_line(v, opt, err);
 	if (!r)
 		r = v->arg.kind == POOL_XML ? open_xml(v, opt, err) :
-		    opt->repair		    ? open_salvage(v, jobs, err) :
+		    opt->repair		    ? open_salvage(v, opt, jobs, err) :
 					      open_metadata(v, opt, jobs, err);
 	if (!r)
 		r = open_sources(v, opt, err);

@@ -3,8 +3,9 @@
 #define VOLUME_VOLUME_H
 /*
  * One thin device, found and opened: its pool (metadata, XML or a table), its map, its size, the
- * devices that its bytes come from.  Everything is opened for reading: the metadata exclusively
- * (but for a metadata snapshot, whose pool is live), data device and origin shared.
+ * devices that its bytes come from.  Everything is opened for reading: block
+ * devices with metadata exclusively, data device and origin shared, files with shared locks; nothing
+ * of that for a metadata snapshot, whose pool is live, and with force_share.
  */
 #include "dev/stream.h"
 #include "pool/format/metadata.h"
@@ -25,6 +26,7 @@ struct volume_options {
 	bool snap;     /* read the held metadata snapshot */
 	mblock_t snap_block; /* 0: wherever it is */
 	bool repair;   /* read through damaged metadata */
+	bool force_share; /* read although another program may be writing; .snap implies it */
 	bool map_only; /* the data device is not needed, nor opened */
 };
 

@@ -84,11 +84,11 @@ static struct target_options table_options(const struct table *t, bool write)
 	return opt;
 }
 
-int target_open(const struct pool_arg *arg, const char *data_dev, bool write, bool force,
+int target_open(const struct pool_arg *arg, const char *data_dev, unsigned flags, bool force,
 		struct target **out, struct err *err)
 {
+	bool write = flags & DEV_WRITE;
 	struct target_options opt = table_options(arg->table, write);
-	unsigned flags = write ? DEV_WRITE : DEV_SHARED;
 	CLEANUP(io_cleanup) struct io *metadata = NULL, *data = NULL;
 	CLEANUP(pool_cleanup) struct pool_edit *pool = NULL;
 	int r;

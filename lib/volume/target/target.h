@@ -48,11 +48,11 @@ int target_new(struct pool_edit *pool, struct io *data, const struct target_opti
 	       struct target **out, struct err *err);
 
 /*
- * Opens devices and pool and serves them.  @data_dev: NULL for the table's.  With @write the
- * pool is activated (activate.h, also for @force): formatted, grown; else everything is opened
- * shared.
+ * Opens devices and pool and serves them.  @data_dev: NULL for the table's.  With DEV_WRITE in
+ * @flags (dev.h) the pool is activated (activate.h, also for @force): formatted, grown;
+ * DEV_SHARED or DEV_FORCE only read.
  */
-int target_open(const struct pool_arg *arg, const char *data_dev, bool write, bool force,
+int target_open(const struct pool_arg *arg, const char *data_dev, unsigned flags, bool force,
 		struct target **out, struct err *err);
 
 /* Commits, and closes what it owns.  The error is that of the commit. */

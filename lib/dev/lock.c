@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Two kinds of lock are taken, because there are two kinds of program: flock(), which scripts
+ * use by flock(1), and byte ranges, which qemu uses.
+ *
+ * A writer locks all bytes.  A reader locks, shared, the bytes by which qemu says "nobody may write or
+ * resize this": so a virtual machine that only reads a base image may start beside a reader, and
+ * one that writes may not.  qemu says that it writes by a shared lock on byte 101 or 103.
+ */
+#include "dev/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+/* A program that was killed needs a moment until its locks are gone. */
+#define WAIT_MS	 500
+#define NR_TRIES 25
+
+#define QEMU_NO_WRITER	  201
+#define QEMU_NO_WRITER_NR 3
+#define QEMU_WRITES	  101
+#define QEMU_WRITES_NR	  3
+#define QEMU_FIRST	  100
+#define QEMU_END	  200
+
+/* Whoever cannot lock goes without: only a lock that somebody else holds counts. */
+static bool is_held(int code)
+{
+	return code == EAGAIN || code == EACCES;
+}
+
+/* There flock() is made of a lock on all bytes, which would stand in the way of our own. */
+static bool flock_is_ranges(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return false;
+	switch ((unsigned)fs.f_type) {
+	case 0x6969:	 /* NFS */
+	case 0x517b:	 /* SMB */
+	case 0xff534d42: /* CIFS */
+	case 0xfe534d42: /* SMB2 */
+		return true;
+	}
+	return false;
+}
+
+static bool flock_held(int fd, bool write)
+{
+	return flock(fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) && is_held(errno);
+}
+
+static struct flock range(bool write)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (!write) {
+		l.l_type = F_RDLCK;
+		l.l_start = QEMU_NO_WRITER;
+		l.l_len = QEMU_NO_WRITER_NR;
+	}
+	return l;
+}
+
+static bool range_held(int fd, bool write)
+{
+	struct flock l = range(write);
+
+	return fcntl(fd, F_OFD_SETLK, &l) && is_held(errno);
+}
+
+/* A lock on all bytes is somebody else's way to say "I read". */
+static bool qemu_writes(int fd)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = QEMU_WRITES,
+			   .l_len = QEMU_WRITES_NR };
+
+	return !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK && l.l_start >= QEMU_FIRST &&
+	       l.l_len && l.l_start + l.l_len <= QEMU_END;
+}
+
+static bool is_written(int fd, bool use_flock)
+{
+	return (use_flock && flock_held(fd, false)) || range_held(fd, false) || qemu_writes(fd);
+}
+
+/* Does somebody have the file who keeps us out? */
+static bool is_taken(int fd, bool write, bool use_flock)
+{
+	if (!write)
+		return is_written(fd, use_flock);
+	return (use_flock && flock_held(fd, true)) || range_held(fd, true);
+}
+
+static int say_who(int fd, const char *path, bool write, bool use_flock, struct err *err)
+{
+	if (!write)
+		return err_set(err, -ETXTBSY,
+			       "'%s' is busy: it is being written by another program, and what is read "
+			       "now could be a mixture of old and new; try again when that program has "
+			       "ended",
+			       path);
+	return err_set(err, -EBUSY,
+		       "'%s' is busy: it is being %s by another program, and a writer must be alone; try "
+		       "again when that program has ended",
+		       path, is_written(fd, use_flock) ? "written" : "read");
+}
+
+int dev_lock(int fd, const char *path, bool write, struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = WAIT_MS / NR_TRIES * 1000000 };
+	bool use_flock = !flock_is_ranges(fd);
+
+	for (int tries = 1; is_taken(fd, write, use_flock); tries++) {
+		if (tries == NR_TRIES)
+			return say_who(fd, path, write, use_flock, err);
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
