@@ -97,6 +97,7 @@ static bool torn(struct harm *h)
 					memset(at(h, b) + k * 512, 0, 512);
 			}
 	}
+	h->older = old ? y->nr - 1 : 0; /* when it was block 0 */
 	return true;
 }
 

@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/overflow.h"
 #include "pdata/block/refmap.h"
 #include "pool/salvage/impl.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* 512 MiB of counts: beyond that we do without */
-#define MANY 1000 /* three or more, how many is not known */
 
 typedef int leaf_fn(struct salvage *s, uint32_t leaf, void *ctx);
 
@@ -41,7 +41,7 @@ static void take_block(struct refmap *m, uint64_t b)
 {
 	uint32_t count = b < refmap_nr_blocks(m) ? refmap_get(m, b) : 0;
 
-	if (count && count < MANY)
+	if (count)
 		refmap_set(m, b, count - 1);
 }
 
@@ -72,80 +72,90 @@ static int check_leaf(struct salvage *s, uint32_t leaf, void *ctx)
 	return 0;
 }
 
-static bool read_bitmap(struct salvage *s, uint64_t index, uint64_t block, struct disk_bitmap *map)
+/* Counts as the data map has them; @known: by bitmap. */
+struct reading {
+	struct salvage *s;
+	struct refmap *count;
+	uint8_t *known;
+	void *buf, *map;
+};
+
+static void read_bitmap(struct reading *r, uint64_t index, uint64_t block)
 {
-	uint64_t begin = index * ENTRIES_PER_BITMAP, nr = refmap_nr_blocks(s->data_missing);
+	const struct disk_bitmap *map = r->map;
+	struct salvage *s = r->s;
 
-	if (begin >= nr || block >= s->nr_blocks || s->kind[block] != BLOCK_BITMAP ||
-	    salvage_get(s, (uint32_t)block, map, NULL) < 0)
-		return begin >= nr;
-	for (uint64_t i = 0; i < ENTRIES_PER_BITMAP && begin + i < nr; i++) {
-		unsigned pair = map->bits[i / 4] >> 2 * (i % 4) & 3;
-		unsigned count = (pair & 1) << 1 | pair >> 1;
-
-		if (count)
-			refmap_set(s->data_missing, begin + i, count == 3 ? MANY : count);
-	}
-	return true;
-}
-
-static bool read_index(struct salvage *s, uint32_t node, void *buf, void *map, unsigned depth)
-{
-	const struct snode *n = &s->node[node];
-	bool whole = !(n->flags & SN_BROKEN);
-	struct view v;
-
-	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++) {
-		uint32_t c = s->edge[n->edge + k].node;
-
-		whole &= c != NONE && depth < BTREE_MAX_DEPTH &&
-			 read_index(s, c, buf, map, depth + 1);
-	}
-	if (!(n->flags & SN_LEAF))
-		return whole;
-	if (salvage_get(s, n->block, buf, NULL) < 0 || !view_open(&v, buf) || v.value_size != 16)
-		return false;
-	for (uint32_t i = 0; i < v.nr; i++)
-		whole &= read_bitmap(s, view_key(&v, i), view_value(&v, i), map);
-	return whole;
-}
-
-static void read_overflow(struct salvage *s, uint32_t node, void *buf, unsigned depth)
-{
-	const struct snode *n = &s->node[node];
-	struct view v;
-
-	if (!(n->flags & SN_LEAF)) {
-		for (uint32_t k = 0; k < n->nr_edges && depth < BTREE_MAX_DEPTH; k++)
-			if (s->edge[n->edge + k].node != NONE)
-				read_overflow(s, s->edge[n->edge + k].node, buf, depth + 1);
+	if (index >= div_up(refmap_nr_blocks(r->count), ENTRIES_PER_BITMAP) || r->known[index] ||
+	    block >= s->nr_blocks || s->kind[block] != BLOCK_BITMAP ||
+	    salvage_get(s, (uint32_t)block, r->map, NULL) < 0)
 		return;
-	}
-	if (salvage_get(s, n->block, buf, NULL) < 0 || !view_open(&v, buf) || v.value_size != 4)
+	refmap_from_bitmap(r->count, index, map->bits);
+	r->known[index] = 1;
+}
+
+static void read_index(struct reading *r, uint32_t node, unsigned depth)
+{
+	const struct snode *n = &r->s->node[node];
+	struct view v;
+
+	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
+		if (r->s->edge[n->edge + k].node != NONE && depth < BTREE_MAX_DEPTH)
+			read_index(r, r->s->edge[n->edge + k].node, depth + 1);
+	if (!(n->flags & SN_LEAF) || salvage_get(r->s, n->block, r->buf, NULL) < 0 ||
+	    !view_open(&v, r->buf) || v.value_size != 16)
+		return;
+	for (uint32_t i = 0; i < v.nr; i++)
+		read_bitmap(r, view_key(&v, i), view_value(&v, i));
+}
+
+static void read_overflow(struct reading *r, uint32_t node, unsigned depth)
+{
+	const struct snode *n = &r->s->node[node];
+	struct view v;
+
+	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
+		if (r->s->edge[n->edge + k].node != NONE && depth < BTREE_MAX_DEPTH)
+			read_overflow(r, r->s->edge[n->edge + k].node, depth + 1);
+	if (!(n->flags & SN_LEAF) || salvage_get(r->s, n->block, r->buf, NULL) < 0 ||
+	    !view_open(&v, r->buf) || v.value_size != 4)
 		return;
 	for (uint32_t i = 0; i < v.nr; i++) {
 		uint64_t b = view_key(&v, i);
 		le32 count;
 
 		memcpy(&count, v.values + (size_t)i * 4, 4);
-		if (b < refmap_nr_blocks(s->data_missing) &&
-		    refmap_get(s->data_missing, b) == MANY && le32_get(count) < MANY)
-			refmap_set(s->data_missing, b, le32_get(count));
+		if (b < refmap_nr_blocks(r->count) && refmap_get(r->count, b) == 3)
+			refmap_set(r->count, b, le32_get(count));
 	}
 }
 
-/* The data map's index: the superblock's, or the newest there is. */
+/*
+ * The data map's index: the superblock's; else of those that the metadata map has in use, or of all when it
+ * is lost, the newest.
+ */
 static uint32_t find_index(const struct salvage *s)
 {
 	uint32_t best = node_of(s, s->sb.data_sm.bitmap_root);
+	bool best_used = false;
 
 	if (s->sb.data_sm.bitmap_root)
 		return best != NONE && s->node[best].tree == TREE_INDEX ? best : NONE;
 	best = NONE;
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		if (s->node[i].tree == TREE_INDEX &&
-		    (best == NONE || block_age(s, s->node[i].block) < block_age(s, s->node[best].block)))
-			best = i;
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+		bool used;
+
+		if (n->tree != TREE_INDEX || n->flags & SN_VIRTUAL)
+			continue;
+		used = s->has_counts && s->count[n->block] && s->count[n->block] < COUNT_MANY &&
+		       s->found[n->block] < s->count[n->block];
+		if (best != NONE && (used < best_used ||
+				     (used == best_used &&
+				      block_age(s, n->block) >= block_age(s, s->node[best].block))))
+			continue;
+		best = i;
+		best_used = used;
+	}
 	return best;
 }
 
@@ -193,28 +203,55 @@ static bool grow_seen(struct salvage *s)
 	return true;
 }
 
-int salvage_data_begin(struct salvage *s, struct err *err)
+int salvage_data_counts(struct salvage *s, struct refmap **count, uint8_t **known, struct err *err)
 {
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
+	struct reading r = { .s = s, .buf = buf, .map = map };
 	uint32_t index = find_index(s), over;
 
-	if (s->data_begun || index == NONE || s->nr_data_blocks > MAX_BLOCKS)
+	*count = NULL;
+	*known = NULL;
+	if (index == NONE || s->nr_data_blocks > MAX_BLOCKS)
 		return 0;
-	s->data_begun = true;
-	s->data_missing = refmap_new(s->nr_data_blocks, false);
-	if (!buf || !map || !s->data_missing || !grow_seen(s))
+	r.count = refmap_new(s->nr_data_blocks, false);
+	r.known = calloc(div_up(s->nr_data_blocks, ENTRIES_PER_BITMAP) + 1, 1);
+	if (!buf || !map || !r.count || !r.known) {
+		if (r.count)
+			refmap_free(r.count);
+		free(r.known);
 		return err_nomem(err, "salvage: data space map");
-	if (!read_index(s, index, buf, map, 0)) {
-		refmap_free(s->data_missing);
-		free(s->data_seen);
-		s->data_missing = NULL;
-		s->data_seen = NULL;
-		return 0;
 	}
+	read_index(&r, index, 0);
 	over = node_of(s, s->sb.data_sm.ref_count_root);
 	if (s->sb.data_sm.ref_count_root && over != NONE && s->node[over].tree == TREE_OVERFLOW)
-		read_overflow(s, over, buf, 0);
+		read_overflow(&r, over, 0);
+	*count = r.count;
+	*known = r.known;
+	return 0;
+}
+
+int salvage_data_begin(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) uint8_t *known = NULL;
+	uint64_t nr = div_up(s->nr_data_blocks, ENTRIES_PER_BITMAP);
+	int r;
+
+	if (s->data_begun)
+		return 0;
+	s->data_begun = true;
+	if (!buf || !grow_seen(s))
+		return err_nomem(err, "salvage: data space map");
+	r = salvage_data_counts(s, &s->data_missing, &known, err);
+	if (r < 0 || !s->data_missing)
+		return r;
+	for (uint64_t i = 0; i < nr; i++)
+		if (!known[i]) { /* a part is of no use here */
+			refmap_free(s->data_missing);
+			s->data_missing = NULL;
+			return 0;
+		}
 	for (size_t i = 0; i < s->nr_devs; i++)
 		if (s->dev[i].root != NONE)
 			(void)each_leaf(s, s->dev[i].root, s->data_seen, take_leaf, buf, 0);

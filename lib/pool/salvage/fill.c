@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "pool/salvage/impl.h"
 
 #define MAX_STEPS 200000 /* of the search */
@@ -357,6 +358,32 @@ static int by_first(const void *pa, const void *pb, void *ctx)
 	return n[*a].first < n[*b].first ? -1 : n[*a].first > n[*b].first;
 }
 
+#define WAS_HERE 1800 /* kin_score() of a node that an older tree of the device has */
+
+/*
+ * Is there an orphan that could as well stand elsewhere?  Not when an older tree of its device has it and
+ * none of another place's devices does.
+ */
+static bool has_choice(const struct search *q)
+{
+	for (uint32_t i = 0; i < q->nr_places; i++)
+		for (uint32_t k = 0; k < q->place[i].nr_taken; k++) {
+			uint32_t orphan = q->place[i].taken[k], mine = 0, other = 0;
+			uint32_t o = search_first(x, q->nr_options, q->option[x].orphan >= orphan);
+
+			if (!q->s->node[orphan_at(q->orphans, orphan)->node].nr_mappings)
+				continue;
+			for (; o < q->nr_options && q->option[o].orphan == orphan; o++) {
+				uint32_t *best = q->option[o].place == i ? &mine : &other;
+
+				*best = MAX(*best, q->option[o].score + 1);
+			}
+			if (other && (mine <= WAS_HERE || other > WAS_HERE))
+				return true;
+		}
+	return false;
+}
+
 static int put_in_place(struct search *q, struct err *err)
 {
 	struct salvage *s = q->s;
@@ -391,7 +418,7 @@ int salvage_fill_mappings(struct salvage *s, struct vec *orphans, struct err *er
 	if (!r)
 		r = assign(&q, err);
 	if (!r) {
-		s->uncertain |= is_tie(&q);
+		s->uncertain |= is_tie(&q) || has_choice(&q);
 		r = put_in_place(&q, err);
 	}
 	for (uint32_t i = 0; q.place && i < q.nr_places; i++) {

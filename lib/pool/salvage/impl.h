@@ -47,6 +47,8 @@ enum snode_flags {
 	SN_TAKEN = 128,	  /* an orphan that found its parent */
 	SN_BROKEN = 256,  /* not all of its subtree can be read */
 	SN_CLIPPED = 512, /* only what lies between first and last belongs there */
+	SN_DENIED = 1024, /* the space maps say that it is no part of this state */
+	SN_HELD = 2048,	  /* reached from the held metadata snapshot */
 };
 
 /* A node, in brief.  Its content stays on disk. */
@@ -120,6 +122,15 @@ struct vec {
 /* Room for one more element of @size at the end: NULL when there is no memory. */
 void *vec_push(struct vec *v, size_t size);
 
+/* What both space maps say of all that the devices' trees reach now. */
+struct agreement {
+	bool has_data;	  /* the data map could be read */
+	bool data_whole;  /* all of it */
+	uint64_t missing; /* data blocks with more references than mappings found */
+	uint64_t excess;  /* data blocks with more mappings than references */
+	uint64_t strange; /* nodes that are not in use, or have more parents than references */
+};
+
 struct salvage {
 	struct io *io;
 	struct jobs *jobs;
@@ -164,6 +175,7 @@ struct salvage {
 	uint32_t *count;
 	uint32_t *found; /* edges found */
 	bool has_counts;
+	bool counts_searched; /* from a bitmap that no index names */
 
 	struct refmap *data_missing; /* by data block: references that nothing found accounts for */
 	uint8_t *data_seen;	     /* by node, nr_seen of them: its mappings were taken off */
@@ -183,9 +195,11 @@ struct salvage {
 	bool from_snapshot; /* the held snapshot's trees had to be used */
 	bool guessed;	    /* the metadata space map could not tell */
 	bool newer_lost;    /* the roots were looked for, and newer ones may be lost */
+	bool rivals;	    /* of two states found without a superblock each may be the newer */
 	bool uncertain;	    /* choices were made that nothing confirms */
 	bool times_raised;
 	bool count_differs; /* a device's details have another number than its tree */
+	struct agreement agrees;
 	bool mappings_back; /* all mappings of all devices; details or fields may be rebuilt */
 	bool lossless, intact;
 };
@@ -350,6 +364,15 @@ void salvage_data_take(struct salvage *s, uint32_t node);
 /* Do all counts agree now? */
 bool salvage_data_settled(const struct salvage *s);
 void salvage_data_end(struct salvage *s);
+
+/* The counts of the data map, NULL when it is lost; *known: by bitmap.  Both are the caller's. */
+struct refmap;
+int salvage_data_counts(struct salvage *s, struct refmap **count, uint8_t **known, struct err *err);
+
+/* --- witness.c: do the space maps agree with the trees? --- */
+int salvage_agreement(struct salvage *s, struct err *err);
+/* Marks reached nodes that cannot be of this state (SN_DENIED); *nr: how many. */
+int salvage_deny(struct salvage *s, uint32_t *nr, struct err *err);
 
 /* --- salvage_devices.c: which device has which root --- */
 /* Roots among @orphans for devices that the top level lost; ids and details that do not match. */

@@ -205,7 +205,7 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 			      "invented\n",
 			      id, (unsigned long long)dev->info.transaction, dev->info.creation_time,
 			      dev->info.snap_time);
-	if (missing && (d.lost.nr || d.dropped.nr || !dev->in_top))
+	if (missing && (d.lost.nr || d.dropped.nr || !dev->in_top || s->agrees.missing))
 		outbuf_printf(out, "device %u: %llu mapped blocks kept, %llu lost\n", id,
 			      (unsigned long long)dev->nr_mappings, (unsigned long long)missing);
 	else if (dev->source == DETAILS_LIVE && dev->info.mapped_blocks != dev->nr_mappings)
@@ -241,6 +241,27 @@ static const char *kind_text(uint8_t kind)
 	default:
 		return "is not what it should be";
 	}
+}
+
+/* What the space maps say against the trees. */
+static void put_agreement(const struct salvage *s, struct outbuf *out)
+{
+	const struct agreement *a = &s->agrees;
+
+	if (a->excess)
+		outbuf_printf(out,
+			      "%llu data blocks have more mappings than the data space map counts: a block of the "
+			      "trees was replaced by another one's content, or is of another state\n",
+			      (unsigned long long)a->excess);
+	if (a->missing && !s->mappings_back)
+		outbuf_printf(out,
+			      "%llu data blocks are in use by the data space map, and no mapping to them was found\n",
+			      (unsigned long long)a->missing);
+	if (a->strange)
+		outbuf_printf(out,
+			      "the superblock or the metadata space map contradicts %llu blocks of the trees: they may "
+			      "be of another state of the pool\n",
+			      (unsigned long long)a->strange);
 }
 
 static void put_super(const struct salvage *s, struct outbuf *out)
@@ -280,6 +301,7 @@ static void put_super(const struct salvage *s, struct outbuf *out)
 		outbuf_str(out, "the live trees are lost: this is the pool as the held metadata snapshot has it\n");
 	if (s->header_notes.len)
 		outbuf_add(out, s->header_notes.data, s->header_notes.len);
+	put_agreement(s, out);
 	if (s->newer_lost)
 		outbuf_str(out, "blocks are lost that a newer state may have used: devices may be as they were before\n");
 	if (s->uncertain)

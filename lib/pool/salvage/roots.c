@@ -19,13 +19,17 @@
 #include "base/overflow.h"
 #include "pool/salvage/impl.h"
 
-#define MAX_STATES 4096
-#define MAX_REUSED 64 /* in a state that is still taken for one */
+#define MAX_STATES   4096
+#define MAX_COMPARED 128 /* so many states are compared each with each */
+#define MAX_REUSED   64	 /* in a state that is still taken for one */
 
 struct state {
 	uint32_t index, map_root, details_root, overflow_root, held;
-	uint32_t reused; /* blocks that were used again since, or should have been: not the newest */
-	bool dated; /* its details could be read, which tell: */
+	uint32_t
+		reused; /* blocks that were used again since, or should have been: not the newest */
+	uint32_t orphans; /* nodes of mappings in use that nothing leads to: another pool's rests */
+	bool is_older;	  /* than the one that was chosen, or that one */
+	bool dated;	  /* its details could be read, which tell: */
 	uint32_t time;
 	uint64_t transaction, mapped;
 	uint64_t *live; /* a bit a block */
@@ -46,7 +50,8 @@ static uint32_t contradictions(const struct salvage *s, const struct snode *n)
 
 		if (e->block == NONE || !s->count[e->block])
 			nr++;
-		else if (!(n->flags & SN_LEAF) && e->node == NONE && s->kind[e->block] >= BLOCK_NODE)
+		else if (!(n->flags & SN_LEAF) && e->node == NONE &&
+			 s->kind[e->block] >= BLOCK_NODE)
 			nr++;
 	}
 	return nr;
@@ -180,8 +185,10 @@ static void look_at_state(struct salvage *s, struct state *st)
 		if (i == NONE)
 			continue;
 		st->reused += contradictions(s, &s->node[i]);
-		if (s->found[b] < s->count[b])
+		if (s->found[b] < s->count[b]) {
 			look_at_root(s, b, st);
+			st->orphans += s->node[i].tree == TREE_MAPPING;
+		}
 	}
 	check_counts(s, st);
 }
@@ -201,8 +208,9 @@ static int add_state(struct salvage *s, uint32_t index, struct vec *states, stru
 	st = vec_push(states, sizeof(*st));
 	if (!st)
 		return err_nomem(err, "salvage: states of the pool");
-	*st = (struct state){ .index = index, .map_root = NONE, .details_root = NONE,
-			      .overflow_root = NONE };
+	*st = (struct state) {
+		.index = index, .map_root = NONE, .details_root = NONE, .overflow_root = NONE
+	};
 	st->live = calloc(div_up(s->nr_blocks, 64), sizeof(*st->live));
 	if (!st->live)
 		return err_nomem(err, "salvage: states of the pool");
@@ -232,8 +240,108 @@ static struct fall fall_between(const struct state *a, const struct state *b)
 	return f;
 }
 
+/* The first block that the state leaves free. */
+static uint32_t first_free(const struct salvage *s, const struct state *st)
+{
+	uint32_t b = 0;
+
+	while (b < s->nr_blocks && bit(st->live, b))
+		b++;
+	return b;
+}
+
+/* Is there a block after the state's index that was never written? */
+static bool has_untouched(const struct salvage *s, const struct state *st)
+{
+	for (uint32_t b = s->nr_blocks; b-- > st->index;)
+		if (s->kind[b] == BLOCK_ZERO && !bit(st->live, b))
+			return true;
+	return false;
+}
+
+/*
+ * Did @b come after @a, soon?  What only @b has was written after @a's index block, the last that a
+ * commit writes, and up to its own: round the end of the device only when that has been written to; or
+ * from the first block that @a left free, when the pool had been activated again.
+ */
+static bool follows(const struct salvage *s, const struct state *a, const struct state *b,
+		    bool strict)
+{
+	uint32_t free = first_free(s, a);
+	bool wrapped = b->index < a->index;
+	bool onwards = !strict || !wrapped || !has_untouched(s, a);
+	bool from_front = !strict || (free < s->nr_blocks && bit(b->live, free));
+
+	for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64 && (onwards || from_front); w++)
+		for (uint64_t only = b->live[w] & ~a->live[w]; only; only &= only - 1) {
+			uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(only);
+
+			onwards &= wrapped ? at > a->index || at <= b->index
+					   : at > a->index && at <= b->index;
+			from_front &= at <= b->index;
+		}
+	return onwards || from_front;
+}
+
+/* Is @b newer than @a by where they were written? */
+static bool is_newer(const struct salvage *s, const struct state *a, const struct state *b)
+{
+	return follows(s, a, b, false) && !follows(s, b, a, false);
+}
+
+static bool same_roots(const struct state *a, const struct state *b)
+{
+	return a->map_root == b->map_root && a->details_root == b->details_root;
+}
+
+/* Do two states have a node of mappings in common?  Unrelated ones have not, unless one is empty. */
+static bool has_common(const struct salvage *s, const struct state *a, const struct state *b)
+{
+	for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64; w++)
+		for (uint64_t both = b->live[w] & a->live[w]; both; both &= both - 1) {
+			uint32_t i = s->slot[w * 64 + (uint32_t)__builtin_ctzll(both)];
+
+			if (i != NONE && s->node[i].tree == TREE_MAPPING)
+				return true;
+		}
+	return !a->mapped || !b->mapped;
+}
+
+/* Are there states that cannot be told to be older than @best? */
+static bool has_rival(const struct salvage *s, struct vec *states, const struct state *best)
+{
+	const struct pool_overrides *hint = &s->opt.hint;
+	/* a transaction near the one that LVM knows makes it a state of this pool */
+	bool dated = hint->has_transaction && hint->transaction &&
+		     best->transaction <= hint->transaction &&
+		     best->transaction >= hint->transaction / 2;
+	struct state *st = states->data;
+	bool any = true;
+
+	for (size_t i = 0; i < states->nr; i++)
+		st[i].is_older = &st[i] == best;
+	while (any) { /* older than one that is known to be older */
+		any = false;
+		for (size_t i = 0; i < states->nr; i++)
+			for (size_t k = 0; k < states->nr && !st[i].is_older; k++)
+				any |= st[i].is_older = st[k].is_older &&
+							(!st[k].orphans || &st[k] == best) &&
+							(dated || has_common(s, &st[i], &st[k])) &&
+							(is_newer(s, &st[i], &st[k]) ||
+							 same_roots(&st[i], &st[k]) ||
+							 (follows(s, &st[i], &st[k], true) &&
+							  !follows(s, &st[k], &st[i], true)));
+		if (states->nr > MAX_COMPARED)
+			break;
+	}
+	for (size_t i = 0; i < states->nr; i++)
+		if (!st[i].is_older)
+			return true;
+	return false;
+}
+
 /* Of the states in which nothing was used again, the newest. */
-static const struct state *newest(struct vec *states)
+static const struct state *newest(const struct salvage *s, struct vec *states)
 {
 	struct state *st = states->data;
 	uint32_t least = UINT32_MAX;
@@ -268,6 +376,9 @@ static const struct state *newest(struct vec *states)
 			best = i;
 		}
 	}
+	for (size_t i = 0; i < nr; i++)
+		if (i != best && is_newer(s, &st[best], &st[i]))
+			best = i;
 	return &st[best];
 }
 
@@ -295,20 +406,20 @@ static bool list_devices(const struct salvage *s, uint32_t i, const struct state
 		    (s->node[c].tree != TREE_MAPPING && s->node[c].tree != TREE_EMPTY))
 			return false;
 		/* what follows a state keeps most of it, and has the rest right behind it */
-		if (last && !bit(last->live, e->block) && (e->block <= last->index || e->block >= end))
+		if (last && !bit(last->live, e->block) &&
+		    (e->block <= last->index || e->block >= end))
 			return false;
 		d = vec_push(devs, sizeof(*d));
 		if (!d)
 			return false;
-		*d = (struct device_info){ .dev_id = (uint32_t)e->key,
-					   .mapped_blocks = s->node[c].nr_mappings };
+		*d = (struct device_info) { .dev_id = (uint32_t)e->key,
+					    .mapped_blocks = s->node[c].nr_mappings };
 	}
 	return true;
 }
 
 /* Do the details at @i tell of just these devices and numbers of mappings? */
-static bool details_agree(struct salvage *s, uint32_t i, const struct vec *devs,
-			  struct state *st)
+static bool details_agree(struct salvage *s, uint32_t i, const struct vec *devs, struct state *st)
 {
 	struct vec details = { 0 };
 	const struct device_info *a = devs->data, *b;
@@ -331,7 +442,8 @@ bool salvage_roots_agree(struct salvage *s, uint32_t top, uint32_t details)
 {
 	struct vec devs = { 0 };
 	struct state st = { 0 };
-	bool agree = list_devices(s, top, NULL, 0, &devs, 0) && details_agree(s, details, &devs, &st);
+	bool agree =
+		list_devices(s, top, NULL, 0, &devs, 0) && details_agree(s, details, &devs, &st);
 
 	free(devs.data);
 	return agree;
@@ -375,7 +487,8 @@ static int look_for_newer(struct salvage *s, const struct state *last, struct st
 		devs.nr = 0;
 		if (!list_devices(s, s->slot[b], last, end, &devs, 0))
 			continue;
-		s->uncertain = true; /* newer, or begun and never committed, unless its details tell */
+		s->uncertain =
+			true; /* newer, or begun and never committed, unless its details tell */
 		for (uint32_t d = end; d-- > begin && found->map_root == NONE;) {
 			struct state st = { 0 };
 
@@ -405,7 +518,8 @@ static void use_state(struct salvage *s, const struct state *st)
 /* --- roots that the user gave --- */
 
 /* The newest node of @tree without a parent that agrees with the root that was given, or 0. */
-static uint32_t find_partner(struct salvage *s, uint8_t tree, uint32_t given, const uint8_t *is_child)
+static uint32_t find_partner(struct salvage *s, uint8_t tree, uint32_t given,
+			     const uint8_t *is_child)
 {
 	uint32_t best = 0;
 
@@ -415,8 +529,8 @@ static uint32_t find_partner(struct salvage *s, uint8_t tree, uint32_t given, co
 		if (!is_root(s, b, tree, is_child) ||
 		    (best && block_age(s, b) > block_age(s, best)))
 			continue;
-		if (tree == TREE_DETAILS ? salvage_roots_agree(s, given, i) :
-					   salvage_roots_agree(s, i, given))
+		if (tree == TREE_DETAILS ? salvage_roots_agree(s, given, i)
+					 : salvage_roots_agree(s, i, given))
 			best = b;
 	}
 	return best;
@@ -462,10 +576,11 @@ static void free_states(struct vec *states)
 /* Roots that nobody names: those of the newest state. */
 static int use_newest(struct salvage *s, struct vec *states, struct err *err)
 {
-	const struct state *best = newest(states);
+	const struct state *best = newest(s, states);
 	struct state newer = { .map_root = NONE, .details_root = NONE };
 	int r = look_for_newer(s, best, &newer, err);
 
+	s->rivals = best && has_rival(s, states, best);
 	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
 	s->cursor = best ? best->index : s->nr_blocks - 1;
 	if (!r && best)

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/overflow.h"
 #include "pool/salvage/impl.h"
 
 static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs,
@@ -92,14 +93,71 @@ static int want(struct salvage *s, struct vec *list, uint64_t block)
 	return 0;
 }
 
-/* Reads the trees that the superblock names, level by level. */
+/* The bitmaps that a space map's index names. */
+static int want_bitmaps(struct salvage *s, struct vec *list, uint32_t block)
+{
+	CLEANUP(free_ptr) uint8_t *buf = io_alloc(MBLOCK_SIZE);
+	uint32_t nr = (uint32_t)div_up(s->nr_blocks, ENTRIES_PER_BITMAP);
+	const struct disk_index *index = (const void *)buf;
+	struct view v;
+	int r = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	if (salvage_get(s, block, buf, NULL) < 0)
+		return 0;
+	if (s->kind[block] == BLOCK_INDEX)
+		for (uint32_t i = 0; i < nr && !r; i++)
+			r = want(s, list, le64_get(index->entry[i].blocknr));
+	else if (view_open(&v, buf) && v.leaf && v.value_size == 16)
+		for (uint32_t i = 0; i < v.nr && !r; i++)
+			r = want(s, list, view_value(&v, i));
+	return r;
+}
+
+/* The roots of both space maps and of the held snapshot. */
+static int want_witnesses(struct salvage *s, struct vec *list)
+{
+	const uint64_t roots[] = { s->sb.data_sm.bitmap_root, s->sb.data_sm.ref_count_root,
+				   s->sb.metadata_sm.bitmap_root, s->sb.metadata_sm.ref_count_root,
+				   s->sb.held_root };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(roots) && !r; i++)
+		r = roots[i] ? want(s, list, roots[i]) : 0;
+	return r;
+}
+
+static int want_more(struct salvage *s, struct vec *list, bool first)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	uint64_t index = s->sb.metadata_sm.bitmap_root, at = s->sb.held_root;
+	struct superblock held;
+	int r = 0;
+
+	if (!first || !buf)
+		return buf ? 0 : -ENOMEM;
+	if (index < s->nr_blocks && s->kind[index] == BLOCK_INDEX)
+		r = want_bitmaps(s, list, (uint32_t)index);
+	if (!r && at && at < s->nr_blocks && s->kind[at] == BLOCK_SUPER &&
+	    !salvage_get(s, (uint32_t)at, buf, NULL) && superblock_open(&held, buf, at) == SB_OK) {
+		r = want(s, list, held.mapping_root);
+		if (!r)
+			r = want(s, list, held.details_root);
+	}
+	return r;
+}
+
+/* Reads the trees that the superblock names and its space maps, level by level. */
 static int load_trees(struct salvage *s, struct err *err)
 {
 	struct vec list = { 0 };
 	uint32_t seen = s->nr_nodes;
+	bool first = true;
 	int r = 0;
 
-	if (want(s, &list, s->sb.mapping_root) < 0 || want(s, &list, s->sb.details_root) < 0)
+	if (want(s, &list, s->sb.mapping_root) < 0 || want(s, &list, s->sb.details_root) < 0 ||
+	    want_witnesses(s, &list) < 0)
 		r = -ENOMEM;
 	while (!r && list.nr) {
 		qsort(list.data, list.nr, sizeof(mblock_t), by_number);
@@ -108,9 +166,14 @@ static int load_trees(struct salvage *s, struct err *err)
 		for (; seen < s->nr_nodes && !r; seen++) {
 			const struct snode *n = &s->node[seen];
 
-			for (uint32_t k = 0; k < n->nr_edges && !r; k++)
-				r = want(s, &list, s->edge[n->edge + k].block);
+			if (n->tree == TREE_INDEX && n->flags & SN_LEAF)
+				r = want_bitmaps(s, &list, n->block);
+			for (uint32_t k = 0; k < s->node[seen].nr_edges && !r; k++)
+				r = want(s, &list, s->edge[s->node[seen].edge + k].block);
 		}
+		if (!r)
+			r = want_more(s, &list, first);
+		first = false;
 	}
 	free(list.data);
 	return r == -ENOMEM ? err_nomem(err, "salvage: list of blocks") : r;
@@ -152,6 +215,17 @@ static bool is_whole(const struct salvage *s)
 	return true;
 }
 
+/* Does each device have as many mappings as its details say? */
+static bool counts_agree(struct salvage *s)
+{
+	salvage_sum_all(s);
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root == NONE ||
+		    s->node[s->dev[i].root].nr_mappings != s->dev[i].info.mapped_blocks)
+			return false;
+	return true;
+}
+
 static bool was_mended(const struct salvage *s)
 {
 	for (uint32_t i = 0; i < s->nr_nodes; i++)
@@ -171,7 +245,8 @@ static void sum_devices(struct salvage *s)
 		if (d->root != NONE && d->nr_mappings)
 			s->max_time = MAX(s->max_time, s->node[d->root].max_time);
 		if (d->source == DETAILS_LIVE)
-			s->max_time = MAX(s->max_time, MAX(d->info.creation_time, d->info.snap_time));
+			s->max_time =
+				MAX(s->max_time, MAX(d->info.creation_time, d->info.snap_time));
 		s->nr_mappings += d->nr_mappings;
 		if (d->source == DETAILS_LIVE)
 			s->count_differs |= d->info.mapped_blocks != d->nr_mappings;
@@ -263,6 +338,25 @@ static int settle_roots(struct salvage *s, struct err *err)
 	return r;
 }
 
+/* Walks again without the nodes that the space maps deny. */
+static int walk_without_denied(struct salvage *s, struct err *err)
+{
+	uint32_t nr = 0, before = 0;
+	int r;
+
+	do {
+		before = nr;
+		r = salvage_deny(s, &nr, err);
+		if (r < 0 || nr == before)
+			break;
+		reset_gaps(s);
+		r = walk_trees(s, err);
+		if (!r)
+			salvage_count_edges(s);
+	} while (!r);
+	return r;
+}
+
 static int rescue(struct salvage *s, struct err *err)
 {
 	int r;
@@ -279,13 +373,16 @@ static int rescue(struct salvage *s, struct err *err)
 		r = walk_trees(s, err);
 	if (!r)
 		r = salvage_read_counts(s, err);
+	if (!r && !has_given_roots(s))
+		r = walk_without_denied(s, err);
 	if (!r && snapshot_is_best(s))
 		r = use_snapshot(s, err);
 	if (!r && !s->from_snapshot)
 		r = salvage_fill_gaps(s, err);
 	if (!r && !s->from_snapshot && !has_given_roots(s) && live_trees_are_gone(s))
 		r = use_snapshot(s, err);
-	s->newer_lost = !s->has_sb && !s->claim_used && !has_given_roots(s) && newer_may_be_lost(s);
+	s->newer_lost = !s->has_sb && !s->claim_used && !has_given_roots(s) &&
+			(s->rivals || newer_may_be_lost(s));
 	return r;
 }
 
@@ -306,7 +403,14 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 			r = salvage_bound(s, err);
 		if (!r)
 			r = walk_trees(s, err);
-		whole = !r && is_whole(s) && !(s->chosen && !(opt->has_mapping_root && opt->has_details_root));
+		whole = !r && is_whole(s) &&
+			!(s->chosen && !(opt->has_mapping_root && opt->has_details_root));
+		if (whole)
+			r = salvage_read_counts(s, err);
+		if (whole && !r)
+			r = salvage_agreement(s, err);
+		whole &= !s->agrees.excess && !(s->agrees.strange && !counts_agree(s)) &&
+			 !(s->agrees.missing && !counts_agree(s));
 		s->intact = whole && !s->chosen && s->sb_fault == SB_OK && !was_mended(s);
 	}
 	if (!r && !whole)
@@ -325,6 +429,8 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		r = salvage_complete_details(s, err);
 	if (!r)
 		r = salvage_check_times(s, err);
+	if (!r && !whole)
+		r = salvage_agreement(s, err);
 	if (!r)
 		salvage_judge(s);
 	if (r && r != -EUCLEAN && r != -EINVAL) {

@@ -105,6 +105,7 @@ static int search_bitmap(struct salvage *s, uint32_t index, struct disk_bitmap *
 	}
 	if (best_age != UINT32_MAX)
 		take_bitmap(s, best, index);
+	s->counts_searched = true;
 	return 0;
 }
 
@@ -235,7 +236,7 @@ int salvage_read_counts(struct salvage *s, struct err *err)
 	if (!index || !map || !best || !s->count || !s->found)
 		return err_nomem(err, "salvage: reference counts");
 	memset(s->count, 0xff, s->nr_blocks * sizeof(*s->count));
-	s->has_counts = false;
+	s->has_counts = s->counts_searched = false;
 	salvage_count_edges(s);
 	r = read_bitmaps(s, index, map, best, err);
 	if (r < 0)

@@ -65,6 +65,24 @@ static void make_mapping(struct salvage *s, struct snode *n)
 	n->tree = TREE_MAPPING;
 	n->nr_mappings = 1;
 	n->min_time = n->max_time = s->edge[n->edge].block;
+	n->nr_edges = 0;
+}
+
+/* What a leaf of the top level names is a device's root, and no other such leaf. */
+static void make_named_mappings(struct salvage *s)
+{
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+
+		if (n->tree != TREE_TOP || !is_top_leaf(n) || n->nr < 2)
+			continue;
+		for (uint32_t k = 0; k < n->nr_edges; k++) {
+			uint32_t c = node_of(s, s->edge[n->edge + k].block);
+
+			if (c != NONE && may_be_mapping(&s->node[c]))
+				make_mapping(s, &s->node[c]);
+		}
+	}
 }
 
 static bool child_fits(const struct snode *n, const struct snode *c, uint64_t begin, uint64_t last)
@@ -151,6 +169,7 @@ void salvage_link(struct salvage *s)
 {
 	for (uint32_t i = 0; i < s->nr_nodes; i++)
 		s->node[i].flags &= (uint16_t)~(SN_LINKED | SN_LINKING | SN_LIVE | SN_BROKEN);
+	make_named_mappings(s);
 	for (uint32_t i = 0; i < s->nr_nodes; i++)
 		link_node(s, i, 0);
 }
@@ -269,7 +288,8 @@ static uint32_t clip_leaf(const struct walk *w, uint32_t i, int height, uint64_t
 		return NONE;
 	n = &w->s->node[i];
 	buf = io_alloc(MBLOCK_SIZE);
-	if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) || n->flags & (SN_LIVE | SN_CLIPPED) ||
+	if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) ||
+	    n->flags & (SN_LIVE | SN_CLIPPED | SN_DENIED) ||
 	    !buf || salvage_get(w->s, n->block, buf, NULL) < 0 || !view_open(&v, buf))
 		return NONE;
 	nr = view_runs(&v, w->s->nr_data_blocks, run);
@@ -307,6 +327,8 @@ static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t 
 			e->node = NONE;
 			continue;
 		}
+		if (c != NONE && s->node[c].flags & SN_DENIED)
+			c = NONE;
 		if (c != NONE && !(s->node[c].flags & SN_VIRTUAL) && s->node[c].nr &&
 		    (s->node[c].first < key || s->node[c].last > end ||
 		     !adopt(&s->node[c], w->tree, s->node[i].height - 1)))
@@ -334,7 +356,7 @@ static uint32_t open_root(struct salvage *s, uint8_t tree, uint32_t block, uint6
 {
 	uint32_t n = node_of(s, block);
 
-	if (n == NONE || s->node[n].flags & SN_VIRTUAL)
+	if (n == NONE || s->node[n].flags & (SN_VIRTUAL | SN_DENIED))
 		return make_gap(s, tree, block, -1, 0, last, err);
 	if (tree == TREE_MAPPING && may_be_mapping(&s->node[n]))
 		make_mapping(s, &s->node[n]);

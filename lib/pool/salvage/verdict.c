@@ -26,10 +26,31 @@ static bool has_holes(const struct salvage *s, uint32_t i, uint8_t *memo, unsign
 	return any;
 }
 
+/*
+ * A part of the details is lost, so they do not say how many mappings there were; or what was put into the
+ * lost top level was chosen by a metadata map that is not the state's own.  Then the data map must agree.
+ */
+static bool roots_are_doubtful(const struct salvage *s)
+{
+	const struct agreement *a = &s->agrees;
+	bool details = false, top = false;
+
+	for (size_t i = 0; i < s->gaps.nr; i++) {
+		details |= gap_at(s, i)->tree == TREE_DETAILS;
+		top |= gap_at(s, i)->tree == TREE_TOP;
+	}
+	if (!details && !(top && (s->counts_searched || !s->has_counts)))
+		return false;
+	if (a->has_data && a->data_whole)
+		return a->missing && details;
+	return s->counts_searched || salvage_has_unknown(s);
+}
+
 /* The pool may be another than that of the last moment. */
 static bool state_is_doubtful(const struct salvage *s)
 {
-	return s->from_snapshot || s->uncertain || s->newer_lost || s->over.found;
+	return s->from_snapshot || s->uncertain || s->newer_lost || s->over.found ||
+	       s->agrees.excess || s->agrees.strange || roots_are_doubtful(s);
 }
 
 /*
@@ -43,7 +64,7 @@ static bool device_is_back(const struct salvage *s, const struct sdevice *d, uin
 		return false;
 	if (d->source == DETAILS_LIVE && d->info.mapped_blocks == d->nr_mappings)
 		return true;
-	if (d->source == DETAILS_LIVE && s->gaps.nr)
+	if ((d->source == DETAILS_LIVE && s->gaps.nr) || s->agrees.missing)
 		return false;
 	return d->in_top && !has_holes(s, d->root, memo, 0);
 }

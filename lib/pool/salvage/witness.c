@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The space maps as witnesses.  The metadata map says how many parents each node of a state has, the
+ * data map how many mappings each data block has (of distinct leaves; those of the held metadata
+ * snapshot count, too).  Trees that were put together rightly agree with both.
+ *
+ * A leaf that a misdirected write or an older copy replaced looks well in itself.  It betrays
+ * itself here: it maps data blocks that are free, or that another leaf has.  It is only denied when also no
+ * device that reaches it has the number of mappings that its details say: one witness can be wrong,
+ * two that agree are not.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/overflow.h"
+#include "pdata/block/refmap.h"
+#include "pool/salvage/impl.h"
+
+#define MAX_BLOCKS ((uint64_t)1 << 31) /* of data; beyond that the data map is not asked */
+
+struct place {
+	uint32_t at, node;
+};
+
+struct witness {
+	struct salvage *s;
+	struct refmap *stored,
+		*refs;	     /* stored: NULL when the data map is lost, both for a huge pool */
+	uint8_t *known;	     /* by bitmap of the data map */
+	uint8_t *vouched;    /* by node: a device whose count is right reaches it */
+	struct place *place; /* the leaves that are reached, by location */
+	uint32_t nr_places;
+};
+
+static void witness_fini(struct witness *w)
+{
+	if (w->stored)
+		refmap_free(w->stored);
+	if (w->refs)
+		refmap_free(w->refs);
+	free(w->known);
+	free(w->vouched);
+	free(w->place);
+}
+
+/* Calls @visit once for each node below @root for which it returns true: those are gone into. */
+typedef bool visit_fn(struct witness *w, uint32_t node);
+
+static int each_node(struct witness *w, uint32_t root, visit_fn *visit)
+{
+	const struct salvage *s = w->s;
+	struct vec todo = { 0 };
+	uint32_t *p = root == NONE || !visit(w, root) ? NULL : vec_push(&todo, sizeof(*p));
+	int r = 0;
+
+	if (p)
+		*p = root;
+	while (todo.nr && !r) {
+		const struct snode *n = &s->node[((uint32_t *)todo.data)[--todo.nr]];
+
+		for (uint32_t k = 0; k < n->nr_edges && !r; k++) {
+			const struct edge *e = &s->edge[n->edge + k];
+			/* a leaf of the top level names roots; a mapping's leaf has no edges */
+			uint32_t c = n->flags & SN_LEAF ? node_of(s, e->block) : e->node;
+
+			if ((n->flags & SN_LEAF && n->tree != TREE_TOP) || c == NONE ||
+			    !visit(w, c))
+				continue;
+			p = vec_push(&todo, sizeof(*p));
+			if (p)
+				*p = c;
+			else
+				r = -ENOMEM;
+		}
+	}
+	free(todo.data);
+	return r;
+}
+
+static bool visit_held(struct witness *w, uint32_t node)
+{
+	struct snode *n = &w->s->node[node];
+	bool first = !(n->flags & (SN_HELD | SN_VIRTUAL));
+
+	n->flags |= SN_HELD;
+	return first;
+}
+
+static bool visit_vouched(struct witness *w, uint32_t node)
+{
+	bool first = !w->vouched[node];
+
+	w->vouched[node] = 1;
+	return first;
+}
+
+static int mark_held(struct witness *w)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	struct salvage *s = w->s;
+	uint64_t at = s->sb.held_root;
+	struct superblock held;
+
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		s->node[i].flags &= (uint16_t)~SN_HELD;
+	if (!buf)
+		return -ENOMEM;
+	if (!at || at >= s->nr_blocks || s->kind[at] != BLOCK_SUPER ||
+	    salvage_get(s, (uint32_t)at, buf, NULL) < 0 || superblock_open(&held, buf, at) != SB_OK)
+		return 0;
+	return each_node(w, node_of(s, held.mapping_root), visit_held);
+}
+
+/* Is its number of mappings what its details say? */
+static bool has_its_count(const struct salvage *s, const struct sdevice *d)
+{
+	return d->source == DETAILS_LIVE && d->root != NONE &&
+	       s->node[d->root].nr_mappings == d->info.mapped_blocks;
+}
+
+static int by_place(const void *pa, const void *pb)
+{
+	const struct place *a = pa, *b = pb;
+
+	return a->at < b->at ? -1 : a->at > b->at;
+}
+
+static bool is_reached_leaf(const struct snode *n)
+{
+	return n->flags & (SN_LIVE | SN_HELD) && n->flags & SN_LEAF && n->tree == TREE_MAPPING;
+}
+
+static int list_leaves(struct witness *w)
+{
+	const struct salvage *s = w->s;
+
+	w->place = malloc(((size_t)s->nr_nodes + 1) * sizeof(*w->place));
+	if (!w->place)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		if (is_reached_leaf(&s->node[i]) && !(s->node[i].flags & SN_VIRTUAL))
+			w->place[w->nr_places++] =
+				(struct place) { salvage_where(s, s->node[i].block), i };
+	if (w->nr_places)
+		qsort(w->place, w->nr_places, sizeof(*w->place), by_place);
+	return 0;
+}
+
+static int witness_init(struct witness *w, struct salvage *s, struct err *err)
+{
+	int r;
+
+	*w = (struct witness) { .s = s };
+	salvage_sum_all(s);
+	r = salvage_data_counts(s, &w->stored, &w->known, err);
+	if (r < 0)
+		return r;
+	w->vouched = calloc((size_t)s->nr_nodes + 1, 1);
+	if (s->nr_data_blocks <= MAX_BLOCKS)
+		w->refs = refmap_new(s->nr_data_blocks, true);
+	if (!w->vouched || (s->nr_data_blocks <= MAX_BLOCKS && !w->refs))
+		r = -ENOMEM;
+	if (!r)
+		r = mark_held(w);
+	for (size_t i = 0; i < s->nr_devs && !r; i++)
+		if (has_its_count(s, &s->dev[i]))
+			r = each_node(w, s->dev[i].root, visit_vouched);
+	if (!r)
+		r = list_leaves(w);
+	return r ? err_nomem(err, "salvage: witnesses") : 0;
+}
+
+/* --- the leaves' mappings --- */
+
+/* The leaf of place @i in @data; @mended: room for a block. */
+static bool open_leaf(const struct witness *w, size_t i, const void *data, int status,
+		      uint8_t *mended, struct view *v)
+{
+	if (status < 0)
+		return false;
+	if (w->s->mends.nr) {
+		memcpy(mended, data, MBLOCK_SIZE);
+		salvage_apply_mends(w->s, w->place[i].at, mended);
+		data = mended;
+	}
+	return view_open(v, data) && v->leaf && v->value_size == 8;
+}
+
+/* The data block of entry @k, or UINT64_MAX when it is not used, or not of that map. */
+static uint64_t entry_block(const struct witness *w, const struct snode *n, const struct view *v,
+			    uint32_t k)
+{
+	uint64_t key = view_key(v, k), b = mapping_block(view_value(v, k));
+
+	if (n->flags & SN_CLIPPED && (key < n->first || key > n->last))
+		return UINT64_MAX;
+	return b < refmap_nr_blocks(w->refs) ? b : UINT64_MAX;
+}
+
+static int count_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data,
+		      int status)
+{
+	const struct witness *w = ctx;
+	const struct snode *n = &w->s->node[w->place[i].node];
+	uint8_t mended[MBLOCK_SIZE];
+	struct view v;
+
+	(void)worker;
+	(void)at;
+	if (!open_leaf(w, i, data, status, mended, &v))
+		return 0;
+	for (uint32_t k = 0; k < v.nr; k++) {
+		uint64_t b = entry_block(w, n, &v, k);
+
+		if (b != UINT64_MAX)
+			refmap_inc(w->refs, b);
+	}
+	return 0;
+}
+
+/* More mappings than references; of three and more the overflow tree may be lost. */
+static bool is_excess(uint32_t stored, uint32_t refs)
+{
+	return refs > stored && stored < 3;
+}
+
+static int deny_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data,
+		     int status)
+{
+	struct witness *w = ctx;
+	struct snode *n = &w->s->node[w->place[i].node];
+	uint8_t mended[MBLOCK_SIZE];
+	uint32_t nr = 0;
+	struct view v;
+
+	(void)worker;
+	(void)at;
+	if (w->vouched[w->place[i].node] || !open_leaf(w, i, data, status, mended, &v))
+		return 0;
+	for (uint32_t k = 0; k < v.nr; k++) {
+		uint64_t b = entry_block(w, n, &v, k);
+
+		if (b != UINT64_MAX && w->known[b / ENTRIES_PER_BITMAP])
+			nr += is_excess(refmap_get(w->stored, b), refmap_get(w->refs, b));
+	}
+	if (v.nr && nr * 2 > v.nr)
+		n->flags |= SN_DENIED;
+	return 0;
+}
+
+static int read_leaves(struct witness *w, stream_fn *fn, struct err *err)
+{
+	CLEANUP(free_ptr) mblock_t *list = malloc(((size_t)w->nr_places + 1) * sizeof(*list));
+
+	if (!list)
+		return err_nomem(err, "salvage: witnesses");
+	for (uint32_t i = 0; i < w->nr_places; i++)
+		list[i] = w->place[i].at;
+	return w->nr_places && w->refs ? stream_read(&w->s->stream, list, w->nr_places, fn, w, err)
+				       : 0;
+}
+
+/* --- the metadata map --- */
+
+static bool count_is_known(const struct salvage *s, uint32_t block)
+{
+	return s->has_counts && !s->counts_searched && block < s->nr_blocks &&
+	       s->count[block] < COUNT_MANY;
+}
+
+/* Is the metadata map of the state that the trees are of?  Nearly all of what they reach is in use. */
+static bool map_is_credible(const struct salvage *s)
+{
+	uint32_t known = 0, unused = 0;
+
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+
+		if (!(n->flags & SN_LIVE) || n->flags & SN_VIRTUAL || !count_is_known(s, n->block))
+			continue;
+		known++;
+		unused += !s->count[n->block];
+	}
+	return unused * 8 <= known;
+}
+
+static bool names_unused(const struct salvage *s, const struct snode *n)
+{
+	for (uint32_t k = 0; k < n->nr_edges; k++)
+		if (count_is_known(s, s->edge[n->edge + k].block) &&
+		    !s->count[s->edge[n->edge + k].block])
+			return true;
+	return false;
+}
+
+/* Internal nodes and leaves of the top level that name blocks which are not in use. */
+static void deny_parents(struct witness *w)
+{
+	struct salvage *s = w->s;
+
+	if (!map_is_credible(s))
+		return;
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		struct snode *n = &s->node[i];
+
+		if (n->flags & SN_LIVE && !(n->flags & SN_VIRTUAL) && !w->vouched[i] &&
+		    names_unused(s, n))
+			n->flags |= SN_DENIED;
+	}
+}
+
+int salvage_deny(struct salvage *s, uint32_t *nr, struct err *err)
+{
+	struct witness w;
+	int r = witness_init(&w, s, err);
+
+	*nr = 0;
+	if (!r)
+		deny_parents(&w);
+	if (!r)
+		r = read_leaves(&w, count_leaf, err);
+	if (!r && w.stored)
+		r = read_leaves(&w, deny_leaf, err);
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		*nr += (s->node[i].flags & SN_DENIED) != 0;
+	witness_fini(&w);
+	return r;
+}
+
+/* --- the result --- */
+
+static void compare_bitmap(const struct witness *w, uint64_t index, struct agreement *a)
+{
+	uint64_t b = index * ENTRIES_PER_BITMAP, end = b + ENTRIES_PER_BITMAP;
+
+	end = MIN(end, refmap_nr_blocks(w->refs));
+	while (b < end) {
+		uint32_t stored, refs;
+
+		if (!(b % 32) && refmap_word(w->stored, b / 32) == refmap_word(w->refs, b / 32)) {
+			b += 32; /* three and more are taken for the same */
+			continue;
+		}
+		stored = refmap_get(w->stored, b);
+		refs = refmap_get(w->refs, b);
+		a->missing += stored > refs;
+		a->excess += is_excess(stored, refs);
+		b++;
+	}
+}
+
+/*
+ * Where the data map cannot be asked the superblock still says how many data blocks are in use.  And what
+ * its pointers lead to can be lost, but is nothing else than it should be.
+ */
+static uint32_t denied_by_superblock(const struct witness *w)
+{
+	const struct salvage *s = w->s;
+	const struct superblock *sb = &s->sb;
+	uint64_t index = sb->metadata_sm.bitmap_root, data = sb->data_sm.bitmap_root;
+	uint32_t nr = 0, i = node_of(s, data);
+
+	if (w->stored ? !s->nr_devs && sb->data_sm.nr_allocated
+		      : w->refs && refmap_nr_allocated(w->refs) > sb->data_sm.nr_allocated)
+		nr++;
+	if (index < s->nr_blocks && s->kind[index] >= BLOCK_NODE && s->kind[index] != BLOCK_INDEX)
+		nr++;
+	if (data < s->nr_blocks && s->kind[data] >= BLOCK_NODE &&
+	    (i == NONE || (s->node[i].tree != TREE_INDEX && s->node[i].tree != TREE_NONE)))
+		nr++;
+	return nr;
+}
+
+int salvage_agreement(struct salvage *s, struct err *err)
+{
+	struct agreement *a = &s->agrees;
+	struct witness w;
+	int r;
+
+	if (has_given_roots(s))
+		return 0; /* the space maps are those of another state */
+	r = witness_init(&w, s, err);
+	*a = (struct agreement) { .has_data = w.stored, .data_whole = w.stored };
+	if (!r)
+		r = read_leaves(&w, count_leaf, err);
+	for (uint64_t i = 0; !r && w.stored && i * ENTRIES_PER_BITMAP < refmap_nr_blocks(w.stored);
+	     i++) {
+		if (w.known[i])
+			compare_bitmap(&w, i, a);
+		else
+			a->data_whole = false;
+	}
+	if (!r && s->has_sb)
+		a->strange += denied_by_superblock(&w);
+	if (!r && s->has_sb && !w.stored && w.refs &&
+	    s->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
+		a->missing = s->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
+	for (uint32_t i = 0; i < s->nr_nodes && !r; i++) {
+		const struct snode *n = &s->node[i];
+
+		if (n->flags & SN_LIVE && !(n->flags & SN_VIRTUAL) && count_is_known(s, n->block))
+			a->strange += s->count[n->block] < MAX(s->found[n->block], 1);
+	}
+	witness_fini(&w);
+	return r;
+}
