@@ -7,7 +7,7 @@
  * Besides the pools in the files -f of them are made afresh from the seed.  One line a kind of damage:
  * "back": of the mappings whose leaf is intact somewhere on the device, those that are back under their
  * device; "of all": of all mappings; "wrong": mappings that the pool did not have, and in how many
- * trials; "lies": trials called lossless although a mapping differs; "doubted": trials called lossy
+ * trials; "new ids": mappings under an id that is told to be invented; "lies": trials called lossless although a mapping differs; "doubted": trials called lossy
  * though all is back.  Exit status 1 with more lies than -L, more than -W wrong mappings in a
  * million, or less than -B per mille back.
  */
@@ -29,8 +29,8 @@ struct sample {
 };
 
 struct score {
-	uint64_t trials, mappings, intact, back, back_all, wrong, wrong_trials, lies, doubted,
-		whole;
+	uint64_t trials, mappings, intact, back, back_all, wrong, wrong_trials, renamed, lies,
+		doubted, whole;
 	double seconds;
 };
 
@@ -90,9 +90,24 @@ static uint8_t *find_lost(const struct pool *p, const struct harm *h)
 
 struct verdict {
 	uint64_t mappings, intact, back, back_all, wrong;
+	uint64_t renamed; /* under an id that the pool did not have: told, and not counted as wrong */
 	bool same; /* the mappings are just those of the pool, under its devices */
 	bool said, broken;
 };
+
+/* Mappings of devices that the pool did not have. */
+static uint64_t count_renamed(const struct pool *p, const struct result *r)
+{
+	uint64_t nr = 0;
+	size_t k = 0;
+
+	for (size_t i = 0; i < r->nr; i++) {
+		while (k < p->nr_details && p->details[k].dev < r->map[i].dev)
+			k++;
+		nr += k == p->nr_details || p->details[k].dev != r->map[i].dev;
+	}
+	return nr;
+}
 
 static void compare(const struct pool *p, const struct harm *h, struct result *r, struct verdict *v)
 {
@@ -120,7 +135,9 @@ static void compare(const struct pool *p, const struct harm *h, struct result *r
 		v->back_all += same;
 	}
 	v->wrong += r->nr - k;
-	v->same &= !v->wrong && v->back_all == v->mappings;
+	v->renamed = count_renamed(p, r);
+	v->wrong -= v->renamed;
+	v->same &= !v->wrong && !v->renamed && v->back_all == v->mappings;
 	free(lost);
 }
 
@@ -237,6 +254,7 @@ static void run_trial(const struct sample *s, const struct sample *other, uint64
 		score->back_all += v.back_all;
 		score->wrong += v.wrong;
 		score->wrong_trials += v.wrong > 0;
+		score->renamed += v.renamed;
 		score->lies += v.said && !v.same;
 		score->whole += v.same;
 		score->doubted += v.same && !v.said;
@@ -259,10 +277,10 @@ static double percent(uint64_t a, uint64_t of)
 static void print_score(const char *name, const struct score *s)
 {
 	if (s->trials)
-		printf("%-21s %6" PRIu64 " %8.2f %8.2f %8" PRIu64 " (%3" PRIu64 ") %5" PRIu64
+		printf("%-21s %6" PRIu64 " %8.2f %8.2f %8" PRIu64 " (%3" PRIu64 ") %8" PRIu64 " %5" PRIu64
 		       " %5" PRIu64 " of %5" PRIu64 " %8.2f\n",
 		       name, s->trials, percent(s->back, s->intact),
-		       percent(s->back_all, s->mappings), s->wrong, s->wrong_trials, s->lies,
+		       percent(s->back_all, s->mappings), s->wrong, s->wrong_trials, s->renamed, s->lies,
 		       s->doubted, s->whole, 1000 * s->seconds / (double)s->trials);
 }
 
@@ -356,8 +374,8 @@ int main(int argc, char **argv)
 			run_trial(&sample[i], &sample[(i + 1 + t % 3) % nr], c.seed, t, kind, jobs,
 				  c.keep, c.verbose, &score[kind]);
 	}
-	printf("%-21s %6s %8s %8s %8s %5s %5s %14s %8s\n", "damage", "trials", "back %", "of all %",
-	       "wrong", "in", "lies", "doubted", "ms");
+	printf("%-21s %6s %8s %8s %8s %5s %8s %5s %14s %8s\n", "damage", "trials", "back %", "of all %",
+	       "wrong", "in", "new ids", "lies", "doubted", "ms");
 	for (int k = 0; k < nr_kinds; k++) {
 		const uint64_t *from = (const uint64_t *)&score[k];
 		uint64_t *to = (uint64_t *)&all;

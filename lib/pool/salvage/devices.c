@@ -178,6 +178,59 @@ static int invent_ids(struct salvage *s, struct vec *orphans, struct err *err)
 	return r;
 }
 
+#define MAX_INVENTED 1000 /* trees that are tried against the data map */
+
+static int highest_newest(const void *pa, const void *pb, void *ctx)
+{
+	const struct salvage *s = ctx;
+	const struct snode *a = &s->node[*(const uint32_t *)pa], *b = &s->node[*(const uint32_t *)pb];
+	uint32_t age_a = block_age(s, a->block), age_b = block_age(s, b->block);
+
+	if (a->height != b->height)
+		return a->height > b->height ? -1 : 1;
+	return age_a < age_b ? -1 : age_a > age_b;
+}
+
+/*
+ * Trees for which the data map still misses every mapping, where the metadata map is lost: they were a
+ * device's, too, and which one's is not known.
+ */
+static int invent_by_data(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)s->nr_nodes + 1, 1);
+	uint32_t nr_nodes = s->nr_nodes, nr = 0;
+	CLEANUP(free_ptr) uint32_t *list = malloc(((size_t)nr_nodes + 1) * sizeof(*list));
+	int r = is_child && list ? 0 : err_nomem(err, "salvage: orphans");
+
+	if (!r)
+		salvage_mark_children(s, is_child);
+	for (uint32_t i = 0; i < nr_nodes && !r; i++) {
+		const struct snode *n = &s->node[i];
+
+		if (n->tree == TREE_MAPPING && n->nr_mappings && !is_child[i] &&
+		    !(n->flags & (SN_VIRTUAL | SN_BROKEN | SN_LIVE | SN_DENIED)) &&
+		    (!s->has_counts || s->count[n->block] == COUNT_UNKNOWN))
+			list[nr++] = i;
+	}
+	if (nr)
+		qsort_r(list, nr, sizeof(*list), highest_newest, s);
+	for (uint32_t i = 0; i < MIN(nr, (uint32_t)MAX_INVENTED) && !r; i++) {
+		uint32_t id = s->nr_devs ? s->dev[s->nr_devs - 1].info.dev_id + 1 : 0;
+		const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE,
+					   .root = list[i], .source = DETAILS_INVENTED,
+					   .id_invented = true, .root_found = true };
+
+		if (id > MAX_DEV_ID || !salvage_data_allows(s, list[i]))
+			continue;
+		s->guessed = true;
+		salvage_data_take(s, list[i]);
+		r = salvage_insert_device(s, &d, err);
+		if (!r)
+			r = salvage_walk_mapping(s, list[i], err);
+	}
+	return r;
+}
+
 /* The device without details whose tree has @nr mappings, when there is just one. */
 static struct sdevice *only_bare(struct salvage *s, uint64_t nr)
 {
@@ -347,6 +400,10 @@ int salvage_find_devices(struct salvage *s, struct vec *orphans, struct err *err
 	drop_guesses(s);
 	if (!r && nameless)
 		r = invent_ids(s, orphans, err);
+	if (!r && nameless && (!s->has_counts || salvage_has_unknown(s)))
+		r = salvage_data_begin(s, err);
+	if (!r && nameless && s->data_missing)
+		r = invent_by_data(s, err);
 	if (!r)
 		pair_details(s);
 	return r ? r : add_root_gaps(s, err);

@@ -282,6 +282,26 @@ int salvage_find_roots(struct salvage *s, struct err *err);
 /* Do the details at node @details tell of the devices at node @top, and of as many mappings each? */
 bool salvage_roots_agree(struct salvage *s, uint32_t top, uint32_t details);
 
+/* --- order.c: states found without a superblock --- */
+struct state {
+	uint32_t index, map_root, details_root, overflow_root, held;
+	uint32_t reused;  /* blocks that were used again since, or should have been: not the newest */
+	uint32_t orphans; /* nodes of mappings in use that nothing leads to: another pool's rests */
+	bool is_older;	  /* than the one that was chosen, or that one */
+	bool dated;	  /* its details could be read, which tell: */
+	uint32_t time;
+	uint64_t transaction, mapped;
+	uint64_t *live; /* a bit a block */
+};
+static inline bool bit(const uint64_t *set, uint32_t b)
+{
+	return set[b / 64] >> b % 64 & 1;
+}
+/* Of the states in which nothing was used again, the newest; the others leave the list. */
+const struct state *salvage_newest(const struct salvage *s, struct vec *states);
+/* Are there states that cannot be told to be older than @best? */
+bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct state *best);
+
 /* --- salvage_claim.c: the roots that block 0 or the user names --- */
 /* Uses the roots that a damaged superblock names, when nothing contradicts them. */
 int salvage_try_claim(struct salvage *s, struct err *err);

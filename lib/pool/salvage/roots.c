@@ -3,13 +3,7 @@
  * The roots, when the superblock is gone.  A pool that was written by the kernel holds several whole
  * states of itself: what a transaction replaces stays on disk until its place is used again.
  * Each state has its metadata space map, found by its index block; the nodes that it counts as
- * in use but that nobody refers to are its roots.
- *
- * Which state is the newest?  The kernel allocates metadata blocks upwards from where it stopped, so
- * states follow each other by the place of their index block, round and round (at the device's end, and
- * when the pool is activated, it goes on at the front).  Somewhere in the round the newest
- * is followed by the oldest that is left: there the pool's clock, its transactions and what is
- * mapped fall back the most.
+ * in use but that nobody refers to are its roots.  order.c tells which is the newest.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,26 +13,8 @@
 #include "base/overflow.h"
 #include "pool/salvage/impl.h"
 
-#define MAX_STATES   4096
-#define MAX_COMPARED 128 /* so many states are compared each with each */
-#define MAX_REUSED   64	 /* in a state that is still taken for one */
-
-struct state {
-	uint32_t index, map_root, details_root, overflow_root, held;
-	uint32_t
-		reused; /* blocks that were used again since, or should have been: not the newest */
-	uint32_t orphans; /* nodes of mappings in use that nothing leads to: another pool's rests */
-	bool is_older;	  /* than the one that was chosen, or that one */
-	bool dated;	  /* its details could be read, which tell: */
-	uint32_t time;
-	uint64_t transaction, mapped;
-	uint64_t *live; /* a bit a block */
-};
-
-static bool bit(const uint64_t *set, uint32_t b)
-{
-	return set[b / 64] >> b % 64 & 1;
-}
+#define MAX_STATES 4096
+#define MAX_REUSED 64 /* in a state that is still taken for one */
 
 /* Edges to blocks that are whole, but not what the parent says: they were used again since. */
 static uint32_t contradictions(const struct salvage *s, const struct snode *n)
@@ -190,6 +166,10 @@ static void look_at_state(struct salvage *s, struct state *st)
 			st->orphans += s->node[i].tree == TREE_MAPPING;
 		}
 	}
+	/* the empty tree of a device among others, not that of a pool without devices */
+	if (st->map_root != NONE && s->node[s->slot[st->map_root]].tree == TREE_EMPTY &&
+	    (st->orphans || st->mapped))
+		st->map_root = NONE;
 	check_counts(s, st);
 }
 
@@ -220,166 +200,6 @@ static int add_state(struct salvage *s, uint32_t index, struct vec *states, stru
 		states->nr--;
 	}
 	return 0;
-}
-
-struct fall {
-	uint64_t clock, mapped;
-};
-
-/* How far the pool's clock and what is mapped fall back from one state to the next. */
-static struct fall fall_between(const struct state *a, const struct state *b)
-{
-	struct fall f = { 0 };
-
-	if (a->time > b->time)
-		f.clock += a->time - b->time;
-	if (a->transaction > b->transaction)
-		f.clock += a->transaction - b->transaction;
-	if (a->mapped > b->mapped)
-		f.mapped = a->mapped - b->mapped;
-	return f;
-}
-
-/* The first block that the state leaves free. */
-static uint32_t first_free(const struct salvage *s, const struct state *st)
-{
-	uint32_t b = 0;
-
-	while (b < s->nr_blocks && bit(st->live, b))
-		b++;
-	return b;
-}
-
-/* Is there a block after the state's index that was never written? */
-static bool has_untouched(const struct salvage *s, const struct state *st)
-{
-	for (uint32_t b = s->nr_blocks; b-- > st->index;)
-		if (s->kind[b] == BLOCK_ZERO && !bit(st->live, b))
-			return true;
-	return false;
-}
-
-/*
- * Did @b come after @a, soon?  What only @b has was written after @a's index block, the last that a
- * commit writes, and up to its own: round the end of the device only when that has been written to; or
- * from the first block that @a left free, when the pool had been activated again.
- */
-static bool follows(const struct salvage *s, const struct state *a, const struct state *b,
-		    bool strict)
-{
-	uint32_t free = first_free(s, a);
-	bool wrapped = b->index < a->index;
-	bool onwards = !strict || !wrapped || !has_untouched(s, a);
-	bool from_front = !strict || (free < s->nr_blocks && bit(b->live, free));
-
-	for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64 && (onwards || from_front); w++)
-		for (uint64_t only = b->live[w] & ~a->live[w]; only; only &= only - 1) {
-			uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(only);
-
-			onwards &= wrapped ? at > a->index || at <= b->index
-					   : at > a->index && at <= b->index;
-			from_front &= at <= b->index;
-		}
-	return onwards || from_front;
-}
-
-/* Is @b newer than @a by where they were written? */
-static bool is_newer(const struct salvage *s, const struct state *a, const struct state *b)
-{
-	return follows(s, a, b, false) && !follows(s, b, a, false);
-}
-
-static bool same_roots(const struct state *a, const struct state *b)
-{
-	return a->map_root == b->map_root && a->details_root == b->details_root;
-}
-
-/* Do two states have a node of mappings in common?  Unrelated ones have not, unless one is empty. */
-static bool has_common(const struct salvage *s, const struct state *a, const struct state *b)
-{
-	for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64; w++)
-		for (uint64_t both = b->live[w] & a->live[w]; both; both &= both - 1) {
-			uint32_t i = s->slot[w * 64 + (uint32_t)__builtin_ctzll(both)];
-
-			if (i != NONE && s->node[i].tree == TREE_MAPPING)
-				return true;
-		}
-	return !a->mapped || !b->mapped;
-}
-
-/* Are there states that cannot be told to be older than @best? */
-static bool has_rival(const struct salvage *s, struct vec *states, const struct state *best)
-{
-	const struct pool_overrides *hint = &s->opt.hint;
-	/* a transaction near the one that LVM knows makes it a state of this pool */
-	bool dated = hint->has_transaction && hint->transaction &&
-		     best->transaction <= hint->transaction &&
-		     best->transaction >= hint->transaction / 2;
-	struct state *st = states->data;
-	bool any = true;
-
-	for (size_t i = 0; i < states->nr; i++)
-		st[i].is_older = &st[i] == best;
-	while (any) { /* older than one that is known to be older */
-		any = false;
-		for (size_t i = 0; i < states->nr; i++)
-			for (size_t k = 0; k < states->nr && !st[i].is_older; k++)
-				any |= st[i].is_older = st[k].is_older &&
-							(!st[k].orphans || &st[k] == best) &&
-							(dated || has_common(s, &st[i], &st[k])) &&
-							(is_newer(s, &st[i], &st[k]) ||
-							 same_roots(&st[i], &st[k]) ||
-							 (follows(s, &st[i], &st[k], true) &&
-							  !follows(s, &st[k], &st[i], true)));
-		if (states->nr > MAX_COMPARED)
-			break;
-	}
-	for (size_t i = 0; i < states->nr; i++)
-		if (!st[i].is_older)
-			return true;
-	return false;
-}
-
-/* Of the states in which nothing was used again, the newest. */
-static const struct state *newest(const struct salvage *s, struct vec *states)
-{
-	struct state *st = states->data;
-	uint32_t least = UINT32_MAX;
-	size_t nr = 0, best;
-	struct fall most;
-
-	for (size_t i = 0; i < states->nr; i++)
-		least = MIN(least, st[i].reused);
-	for (size_t i = 0; i < states->nr; i++) {
-		if (st[i].reused > least) {
-			free(st[i].live);
-			continue;
-		}
-		st[nr] = st[i];
-		if (!st[nr].dated && nr) { /* no worse than the one before */
-			st[nr].time = st[nr - 1].time;
-			st[nr].transaction = st[nr - 1].transaction;
-			st[nr].mapped = st[nr - 1].mapped;
-		}
-		nr++;
-	}
-	states->nr = nr;
-	if (!nr)
-		return NULL;
-	best = nr - 1;
-	most = fall_between(&st[nr - 1], &st[0]);
-	for (size_t i = 0; i + 1 < nr; i++) {
-		struct fall f = fall_between(&st[i], &st[i + 1]);
-
-		if (f.clock > most.clock || (f.clock == most.clock && f.mapped > most.mapped)) {
-			most = f;
-			best = i;
-		}
-	}
-	for (size_t i = 0; i < nr; i++)
-		if (i != best && is_newer(s, &st[best], &st[i]))
-			best = i;
-	return &st[best];
 }
 
 /* --- states whose space map is lost --- */
@@ -576,11 +396,11 @@ static void free_states(struct vec *states)
 /* Roots that nobody names: those of the newest state. */
 static int use_newest(struct salvage *s, struct vec *states, struct err *err)
 {
-	const struct state *best = newest(s, states);
+	const struct state *best = salvage_newest(s, states);
 	struct state newer = { .map_root = NONE, .details_root = NONE };
 	int r = look_for_newer(s, best, &newer, err);
 
-	s->rivals = best && has_rival(s, states, best);
+	s->rivals = best && salvage_has_rival(s, states, best);
 	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
 	s->cursor = best ? best->index : s->nr_blocks - 1;
 	if (!r && best)

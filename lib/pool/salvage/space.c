@@ -76,8 +76,8 @@ uint32_t salvage_last_transaction(const struct salvage *s)
  * The bitmap of blocks [index * 16320, ...), when the index is lost: the newest that denies nothing.
  * That of the index block itself was written by the last transaction, or it is none.
  */
-static int search_bitmap(struct salvage *s, uint32_t index, struct disk_bitmap *map,
-			 struct disk_bitmap *best, struct err *err)
+static int search_bitmap(struct salvage *s, uint32_t index, const uint8_t *of_data,
+			 struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
 {
 	uint32_t cursor = (uint32_t)s->sb.metadata_sm.bitmap_root, best_dead = UINT32_MAX;
 	uint32_t best_age = UINT32_MAX, dead;
@@ -87,7 +87,7 @@ static int search_bitmap(struct salvage *s, uint32_t index, struct disk_bitmap *
 	for (uint32_t b = 0; b < s->nr_blocks; b++) {
 		int r;
 
-		if (s->kind[b] != BLOCK_BITMAP || block_age(s, b) >= limit)
+		if (s->kind[b] != BLOCK_BITMAP || of_data[b] || block_age(s, b) >= limit)
 			continue;
 		r = salvage_get(s, b, map, err);
 		if (r < 0)
@@ -194,9 +194,30 @@ void salvage_count_edges(struct salvage *s)
 	}
 }
 
+/* The bitmaps that an index of the data map names, the newest or an older one: by block. */
+static uint8_t *list_data_bitmaps(struct salvage *s, void *buf)
+{
+	uint8_t *of_data = calloc(s->nr_blocks, 1);
+	struct view v;
+
+	for (uint32_t i = 0; of_data && i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+
+		if (n->tree != TREE_INDEX || !(n->flags & SN_LEAF) ||
+		    salvage_get(s, n->block, buf, NULL) < 0 || !view_open(&v, buf) ||
+		    v.value_size != 16)
+			continue;
+		for (uint32_t k = 0; k < v.nr; k++)
+			if (view_value(&v, k) < s->nr_blocks)
+				of_data[view_value(&v, k)] = 1;
+	}
+	return of_data;
+}
+
 static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk_bitmap *map,
 			struct disk_bitmap *best, struct err *err)
 {
+	CLEANUP(free_ptr) uint8_t *of_data = NULL;
 	uint32_t nr = (uint32_t)div_up(s->nr_blocks, ENTRIES_PER_BITMAP);
 	bool has_index = is_kind(s, s->sb.metadata_sm.bitmap_root, BLOCK_INDEX);
 	int r;
@@ -215,7 +236,10 @@ static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk
 		}
 		if (has_index)
 			continue; /* lost: all others are older */
-		r = search_bitmap(s, i, map, best, err);
+		if (!of_data)
+			of_data = list_data_bitmaps(s, map);
+		r = of_data ? search_bitmap(s, i, of_data, map, best, err) :
+			      err_nomem(err, "salvage: bitmaps");
 		if (r < 0)
 			return r;
 	}

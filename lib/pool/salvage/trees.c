@@ -244,7 +244,7 @@ static uint32_t make_gap(struct salvage *s, uint8_t tree, uint32_t block, int he
 		g->block = block;
 		g->why = s->kind[block];
 		g->astray = s->kind[block] >= BLOCK_NODE;
-		if (s->slot[block] == NONE) {
+		if (s->slot[block] == NONE || s->node[s->slot[block]].flags & SN_DENIED) {
 			s->slot[block] = v;
 			s->node[v].block = block;
 		}

@@ -1,0 +1,86 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# thin_repair: what looks whole is compared with the space maps before it is called whole.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	export SEED=${SEED:-$RANDOM}
+	cd "$BATS_TEST_TMPDIR" || return 1
+	RANDOM=$((SEED + BATS_TEST_NUMBER))
+	echo "SEED=$SEED"
+	truncate -s 16M out
+}
+
+u64_at() { od -An -tu8 -j"$2" -N8 "$1" | tr -d ' '; }
+zero_block() { dd if=/dev/zero of=pool bs=4096 seek="$1" count=1 conv=notrunc status=none; }
+copy_block() { dd if="$1" of=pool bs=4096 skip="$2" seek="$3" count=1 conv=notrunc status=none; }
+repair() { run --separate-stderr thin_repair -i pool -o out "$@"; }
+mappings() { thin_dump --no-shared "$1" | sed 's/ mapped_blocks=.*//; s/ time=.*//; /device\|mapping/!d'; }
+# What is mapped where, under whatever id
+runs() { mappings "$1" | grep _mapping | sort; }
+
+fixture() {
+	command -v zstd >/dev/null || skip "zstd is not installed"
+	for name; do
+		tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$name.tar.zst" "$name/meta.img"
+	done
+}
+
+@test "thin_repair: a leaf that holds another block's content is never called whole" {
+	fixture plain snap-tree
+	for name in plain snap-tree; do
+		cp "$name/meta.img" pool
+		root=$(u64_at pool 320)
+		nr=$(od -An -tu4 -j$((root * 4096 + 16)) -N4 pool | tr -d ' ')
+		for round in 1 2 3 4 5 6 7 8; do
+			cp "$name/meta.img" pool
+			to=$(u64_at pool $((root * 4096 + 2048 + 8 * (RANDOM % nr))))
+			from=$((1 + RANDOM % 300))
+			copy_block "$name/meta.img" $from "$to"
+			cmp -s pool "$name/meta.img" && continue
+			repair
+			[ "$status" -eq 1 ] || diff <(mappings "$name/meta.img") <(mappings out) ||
+				{ echo "$round $name: $from to $to: $stderr"; return 1; }
+			thin_check -q out
+		done
+	done
+}
+
+@test "thin_repair: with roots, metadata index and its bitmap lost the leaves are back, and it is told" {
+	fixture plain lvm
+	for name in plain lvm; do
+		cp "$name/meta.img" pool
+		index=$(u64_at pool 208)
+		bitmap=$(u64_at pool $((index * 4096 + 16)))
+		for b in $(u64_at pool 320) $(u64_at pool 328) "$index" "$bitmap"; do zero_block "$b"; done
+		repair
+		[ "$status" -eq 1 ]
+		[[ "$stderr" != *"nothing was lost"* ]]
+		thin_check -q out
+		[ "$name" = plain ] || continue
+		[[ "$stderr" == *"its id is lost; this number is invented"* ]]
+		diff <(runs plain/meta.img) <(runs out)
+	done
+}
+
+@test "thin_repair: an older leaf in a newer one's place is told, with the data blocks that nothing maps" {
+	fixture plain
+	cp plain/meta.img pool
+	copy_block plain/meta.img 17 25 # an empty leaf that block 25 replaced
+	repair
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"97 data blocks are in use by the data space map, and no mapping to them was found"* ]]
+	[[ "$stderr" == *"0 mapped blocks kept, 97 lost"* ]]
+	[[ "$stderr" != *"corrected"* ]]
+}
+
+@test "thin_repair: without a superblock another pool's rests are not called whole" {
+	fixture plain fuzz-1
+	cp plain/meta.img pool
+	# the older pool lies behind what this one has used
+	dd if=fuzz-1/meta.img of=pool bs=4096 skip=30 seek=30 conv=notrunc status=none
+	zero_block 0
+	repair --data-block-size 128 --transaction-id 0 --nr-data-blocks 1024
+	[ "$status" -eq 1 ]
+}
