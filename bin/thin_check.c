@@ -235,7 +235,7 @@ static int fix_metadata(struct cli *c, const struct options *o, struct io *io, s
 	struct err err;
 	int ret;
 
-	if (findings_any(&r->findings, FINDING_FATAL)) {
+	if (!fix_mends(r) || (!r->complete && findings_any(&r->findings, FINDING_FATAL))) {
 		cli_error(
 			c,
 			"nothing was changed: the damage above is not mended in place; thin_repair "
@@ -256,6 +256,11 @@ static int fix_metadata(struct cli *c, const struct options *o, struct io *io, s
 	if (rep.totals || rep.nr_index ||
 	    (rep.nr_bitmaps && !rep.data_leaks && !rep.metadata_leaks))
 		cli_note(c, "corrected the space maps' counters");
+	if (rep.time)
+		cli_note(c, "raised the pool's time to %u", rep.time);
+	if (rep.nr_raised)
+		cli_note(c, "raised the snapshot time of %llu device%s: shared data is protected again",
+			 ULL(rep.nr_raised), rep.nr_raised == 1 ? "" : "s");
 	if (rep.flag)
 		cli_note(c, "cleared needs_check flag");
 	return EXIT_DONE;

@@ -119,3 +119,90 @@ careless_xml() {
 	done
 	[ "$hurt" -gt 0 ]
 }
+
+without_times() { thin_dump "$@" | sed -E 's/ (snap_)?time="[0-9]+"( transaction|>)/\2/'; }
+
+@test "thin_check --auto-repair, --clear-needs-check-flag: times that do not protect shared data are raised in place" {
+	first=$((RANDOM * 32768 + RANDOM))
+	echo "# seeds $first to $((first + 29))"
+	hurt=0
+	for ((seed = first; seed < first + 30; seed++)); do
+		careless_xml $seed $((1 + seed % 7)) >pool.xml
+		rm -f out; truncate -s 4M out
+		thin_restore -q -i pool.xml -o out
+		for recipe in shared-time device-time mapping-time; do
+			cp out pool
+			"$damage" pool $recipe >log 2>&1 || continue
+			! thin_check -q pool || continue # nothing is shared there
+			cp pool before
+			hurt=$((hurt + 1))
+			option=--auto-repair
+			((seed % 2)) || option=--clear-needs-check-flag
+			thin_check -q $option pool
+			run thin_check --format json pool
+			[ "$status" -eq 0 ] || { echo "seed $seed, $recipe: $output"; return 1; }
+			jq -e '.findings == []' <<<"$output"
+			cmp <(without_times before) <(without_times pool) || { echo "seed $seed, $recipe"; return 1; }
+			cp pool again
+			thin_check -q $option pool
+			cmp pool again
+		done
+	done
+	[ $hurt -gt 20 ]
+}
+
+@test "thin_check --auto-repair: times are raised beside a held snapshot, whose mappings stay" {
+	tar -C . --zstd -xf "${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/tests/fixtures/metasnap.tar.zst"
+	cp metasnap/meta.img pool
+	without_times -m pool >held
+	"$damage" pool shared-time >log 2>&1
+	run -1 --separate-stderr thin_check pool
+	[[ "$stderr" == *"--auto-repair corrects it"* ]]
+	run thin_check --auto-repair pool
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"raised the snapshot time of "*": shared data is protected again"* ]]
+	thin_check -q pool
+	cmp held <(without_times -m pool)
+}
+
+@test "thin_check --auto-repair: near the end of the clock nothing is changed, and the way out is said" {
+	first=$((RANDOM * 32768 + RANDOM))
+	echo "# seed $first"
+	careless_xml $first 3 >pool.xml
+	thin_restore -q -i pool.xml -o out
+	"$damage" out device-time --value 16777000 >log 2>&1
+	cp out before
+	run -1 --separate-stderr thin_check --auto-repair out
+	[[ "$stderr" == *"nothing was changed"*"thin_repair corrects them without loss"* ]]
+	cmp out before
+	truncate -s 4M repaired
+	thin_repair -i out -o repaired
+	thin_check -q repaired
+
+	careless_xml $first 16777215 >pool.xml
+	rm out; truncate -s 4M out
+	thin_restore -q -i pool.xml -o out # which numbers the times anew
+	"$damage" out superblock-time --value 16777215 >log 2>&1
+	"$damage" out device-time --value 16777216 >log 2>&1
+	cp out before
+	run -1 --separate-stderr thin_check --auto-repair out
+	[[ "$stderr" == *"nothing was changed"*"thin_dump and thin_restore number all times anew"* ]]
+	cmp out before
+}
+
+@test "thin_check --auto-repair: what an older thin_restore made of devices that share blocks comes up" {
+	other=/usr/sbin/thin_restore
+	[ -x $other ] || skip "no other thin_restore is installed"
+	{
+		echo '<superblock uuid="" time="0" transaction="1" version="2" data_block_size="128" nr_data_blocks="20000">'
+		for ((d = 0; d < 300; d++)); do
+			echo "<device dev_id=\"$d\" mapped_blocks=\"50\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
+			echo "<range_mapping origin_begin=\"0\" data_begin=\"$((d % 3 * 20))\" length=\"50\" time=\"0\"/></device>"
+		done
+		echo '</superblock>'
+	} >pool.xml
+	$other -i pool.xml -o out >/dev/null
+	run -1 thin_check -q out
+	thin_check -q --clear-needs-check-flag out
+	thin_check -q out
+}

@@ -299,6 +299,58 @@ static void cut_everywhere(void)
 	io_free(after);
 }
 
+/* Devices 1 and 2 share blocks of time 1: snapshot times below 2 do not protect them. */
+static void unprotect(struct io *io)
+{
+	mblock_t at = le64_get(sb_of(io)->details_root);
+	struct node n;
+
+	check_eq(node_open(&n, block_of(io, at), at, sizeof(struct disk_details)), NODE_OK);
+	for (uint32_t i = 0; i < n.nr; i++) {
+		size_t off = (size_t)((const uint8_t *)node_value(&n, i) - block_of(io, at));
+
+		((struct disk_details *)(block_of(io, at) + off))->snapshotted_time = le32_make(i);
+	}
+	csum_seal(block_of(io, at), at, SALT_NODE);
+	sb_of(io)->time = le32_make(1);
+	csum_seal(sb_of(io), 0, SALT_SUPERBLOCK);
+}
+
+/* After a power cut at any write times are what they were or better, and can be raised again. */
+static void cut_while_times_are_raised(void)
+{
+	struct io *before = make_pool(), *work = io_mem_new("work", before->size);
+	struct io *io = io_fault_new(work), *after = io_mem_new("after", before->size);
+	struct fix_report rep;
+	uint64_t nr_groups;
+
+	unprotect(before);
+	copy_mem(work, before);
+	check_eq(run(io, 1), 0);
+	check(found(FOUND_SHARED_TIME) && found(FOUND_MAPPING_TIME));
+	io_fault_record(io);
+	check_eq(fix(io, &rep), 0);
+	check_eq(rep.nr_raised, 2);
+	check_eq(rep.time, 5);
+	nr_groups = io_fault_nr_groups(io);
+	check_eq(nr_groups, 2); /* the clock; the details */
+	for (uint64_t g = 0; g < nr_groups; g++) {
+		check_eq(io_fault_group_len(io, g), 1);
+		for (uint64_t mask = 0; mask < 2; mask++) {
+			copy_mem(after, before);
+			check_eq(io_fault_replay(io, g, mask, after, &err), 0);
+			check_eq(run(after, 1), 0);
+			check(fix_mends(&result));
+			check_eq(fix(after, &rep), 0);
+			check_eq(run(after, 1), 0);
+			check_eq(result.findings.nr, 0);
+		}
+	}
+	io_free(before);
+	io_free(io);
+	io_free(after);
+}
+
 static void failing_writes(void)
 {
 	for (uint64_t n = 0; n < 4; n++) {
@@ -355,6 +407,7 @@ static const struct test tests[] = {
 	{ "leaks, totals and the flag are put right", fix_what_is_wrong },
 	{ "a sound pool is neither written nor flushed", fix_nothing },
 	{ "a power cut at any write of a fix leaves at worst leaks", cut_everywhere },
+	{ "power cuts while times are raised leave what can be raised again", cut_while_times_are_raised },
 	{ "a failed write is an error and no damage", failing_writes },
 	{ "a leak with an entry in the tree of large counts is refused untouched",
 	  large_leaks_are_refused },

@@ -6,34 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pdata/tree/walk.h"
-#include "pdata/block/csum.h"
-
-struct fix {
-	struct io *io;
-	struct jobs *jobs;
-	const struct check_result *r;
-	struct fix_report *rep;
-	struct err *err;
-	uint8_t *buf; /* one block */
-	bool write;   /* false: the first pass, which only looks whether all can be done */
-};
-
-static int read_block(struct fix *x, mblock_t b, enum csum_salt salt)
-{
-	int r = io_read(x->io, x->buf, MBLOCK_SIZE, b * MBLOCK_SIZE, x->err);
-
-	if (!r && csum_verify(x->buf, b, salt))
-		r = err_set(x->err, -EUCLEAN, "block %llu has changed since it was checked",
-			    (unsigned long long)b);
-	return r;
-}
-
-static int write_block(struct fix *x, mblock_t b, enum csum_salt salt)
-{
-	csum_seal(x->buf, b, salt);
-	return io_write(x->io, x->buf, MBLOCK_SIZE, b * MBLOCK_SIZE, x->err);
-}
+#include "pool/check/fix_impl.h"
 
 /*
  * Counts the leaks among the first @nr entries of a bitmap, those of blocks that exist; bits past
@@ -64,7 +37,7 @@ static int fix_bitmap(struct fix *x, const struct check_map *m, uint64_t i, uint
 	uint64_t here = refmap_nr_blocks(m->counts) - i * ENTRIES_PER_BITMAP;
 	uint8_t bits[sizeof(bm->bits)];
 	uint32_t used, first_free;
-	int r = read_block(x, m->index.entry[i].block, SALT_BITMAP);
+	int r = fix_read_block(x, m->index.entry[i].block, SALT_BITMAP);
 
 	if (r)
 		return r;
@@ -76,7 +49,7 @@ static int fix_bitmap(struct fix *x, const struct check_map *m, uint64_t i, uint
 				   leaks);
 	memcpy(bm->bits, bits, sizeof(bits));
 	x->rep->nr_bitmaps++;
-	return write_block(x, m->index.entry[i].block, SALT_BITMAP);
+	return fix_write_block(x, m->index.entry[i].block, SALT_BITMAP);
 }
 
 static int fix_bitmaps(struct fix *x, const struct check_map *m, uint64_t *leaks)
@@ -119,7 +92,7 @@ static int fix_metadata_index(struct fix *x)
 
 	if (!m->wants_fix)
 		return 0;
-	r = read_block(x, at, SALT_INDEX);
+	r = fix_read_block(x, at, SALT_INDEX);
 	if (r)
 		return r;
 	for (uint64_t i = 0; i < m->index.nr; i++)
@@ -127,18 +100,7 @@ static int fix_metadata_index(struct fix *x)
 	if (!changed)
 		return 0;
 	x->rep->nr_index++;
-	return write_block(x, at, SALT_INDEX);
-}
-
-static int note_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
-		     const struct node *n)
-{
-	(void)ctx;
-	(void)worker;
-	(void)block;
-	(void)attr;
-	(void)n;
-	return 0;
+	return fix_write_block(x, at, SALT_INDEX);
 }
 
 static int fix_index_leaf(struct fix *x, mblock_t at)
@@ -146,7 +108,7 @@ static int fix_index_leaf(struct fix *x, mblock_t at)
 	const struct check_map *m = &x->r->data;
 	bool changed = false;
 	struct node n;
-	int r = read_block(x, at, SALT_NODE);
+	int r = fix_read_block(x, at, SALT_NODE);
 
 	if (r)
 		return r;
@@ -168,33 +130,18 @@ static int fix_index_leaf(struct fix *x, mblock_t at)
 	if (!changed)
 		return 0;
 	x->rep->nr_index++;
-	return write_block(x, at, SALT_NODE);
+	return fix_write_block(x, at, SALT_NODE);
 }
 
 static int fix_data_index(struct fix *x)
 {
-	struct walk_root root = { .block = x->r->sb.data_sm.bitmap_root };
-	struct walk_setup setup = { .nr_blocks = x->io->size / MBLOCK_SIZE,
-				    .leaf_value_size = sizeof(struct disk_index_entry),
-				    .leaf = note_leaf };
 	CLEANUP(free_ptr) mblock_t *list = NULL;
-	struct stream s;
-	struct walk *w;
 	size_t nr = 0;
-	int r;
+	int r = 0;
 
-	if (!x->r->data.wants_fix)
-		return 0;
-	stream_init(&s, x->io, x->jobs);
-	setup.stream = &s;
-	setup.nr_blocks = MIN(setup.nr_blocks, MAX_METADATA_BLOCKS);
-	w = walk_new(&setup, x->err);
-	if (!w)
-		return -ENOMEM;
-	r = walk_add(w, &root, 1, x->err);
-	if (!r)
-		r = walk_leaves(w, &list, &nr, x->err);
-	walk_free(w);
+	if (x->r->data.wants_fix)
+		r = fix_list_leaves(x, x->r->sb.data_sm.bitmap_root, sizeof(struct disk_index_entry),
+				    &list, &nr);
 	for (size_t i = 0; i < nr && !r; i++)
 		r = fix_index_leaf(x, list[i]);
 	return r;
@@ -217,7 +164,7 @@ static bool set_total(struct disk_sm_root *d, const struct check_map *m)
 static int fix_superblock(struct fix *x)
 {
 	struct disk_superblock *d = (struct disk_superblock *)x->buf;
-	int r = read_block(x, 0, SALT_SUPERBLOCK);
+	int r = fix_read_block(x, 0, SALT_SUPERBLOCK);
 	uint32_t flags;
 
 	if (r)
@@ -231,7 +178,7 @@ static int fix_superblock(struct fix *x)
 	}
 	if (!x->rep->flag && !x->rep->totals)
 		return 0;
-	r = write_block(x, 0, SALT_SUPERBLOCK);
+	r = fix_write_block(x, 0, SALT_SUPERBLOCK);
 	return r ? r : io_flush(x->io, x->err);
 }
 
@@ -268,10 +215,17 @@ int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r, stru
 	*rep = (struct fix_report) { 0 };
 	if (!buf)
 		return err_nomem(err, "block");
-	if (!r->complete || findings_any(&r->findings, FINDING_FATAL))
+	if (!r->complete || !fix_mends(r))
 		return err_set(err, -EINVAL, "nothing is fixed in place while there is damage");
-	ret = fix_maps(&x);
-	return ret ? ret : fix_superblock(&x);
+	ret = fix_times_plan(&x);
+	if (!ret)
+		ret = fix_maps(&x);
+	if (!ret)
+		ret = fix_times(&x);
+	if (!ret)
+		ret = fix_superblock(&x);
+	free(x.raise);
+	return ret;
 }
 
 int fix_clear_flag(struct io *io, struct fix_report *rep, struct err *err)

@@ -5,6 +5,8 @@
 #include "pdata/tree/walk.h"
 #include "pool/check/check.h"
 
+#define TIME_MARGIN 65536 /* snapshots before the clock overflows: time to say so */
+
 /* What a block is used as: walk_setup.claims */
 enum { CLAIM_SUPERBLOCK = 1, CLAIM_HELD, CLAIM_INDEX, CLAIM_BITMAP, CLAIM_TREE };
 

@@ -94,14 +94,14 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
 	X(MAPPING_TIME, "mapping-time", FATAL, true,                                                \
 	  "mapping times up to {stored} in {count} {leaf|leaves} (blocks {begin}-{last}) are later " \
 	  "than the superblock's time {expected}: after the next snapshot the kernel may overwrite " \
-	  "shared data", CORRECT)                                                                   \
+	  "shared data", AUTO)                                                                      \
 	X(DEVICE_TIME, "device-time", FATAL, true,                                                  \
 	  "its time {stored} is later than the superblock's time {expected}: the next snapshot may " \
-	  "break the protection of shared data", CORRECT)                                           \
+	  "break the protection of shared data", AUTO)                                              \
 	X(SHARED_TIME, "shared-time", FATAL, true,                                                  \
 	  "shared data mapped in blocks {begin}-{last} ({count} {leaf|leaves}) with times up to "   \
 	  "{stored}, but the device's snapshot time is {expected}: a write would go to the shared " \
-	  "blocks in place and corrupt the other owner", CORRECT)                                   \
+	  "blocks in place and corrupt the other owner", AUTO)                                      \
 	X(INDEX_BLOCK, "index-block", FATAL, true,                                                  \
 	  "{area}: index block {block} {error}: " CLOSED, CORRECT)                                  \
 	X(INDEX_MISSING, "index-missing", FATAL, true,                                              \
