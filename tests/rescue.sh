@@ -60,7 +60,7 @@ EOF
 set -- -s "${SEED:-1}" -n 690 -f 20
 [ -z "${LONG:-}" ] || set -- -s "${SEED:-1}" -n 10000 -f 200
 n=$((n + 1))
-if "$abs_top_builddir/tests/rescue/harsh" "$@" -L "${LIES:-30}" -B "${BACK:-850}" "$work"/*/meta.img >"$work/out"; then
+if "$abs_top_builddir/tests/rescue/harsh" "$@" -L "${LIES:-1}" -B "${BACK:-920}" "$work"/*/meta.img >"$work/out"; then
 	echo "ok $n - harsher damages: what is intact comes back, and the exit status does not lie"
 else
 	echo "not ok $n - harsher damages: what is intact comes back, and the exit status does not lie"

@@ -239,6 +239,8 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 		s->kind[at] = BLOCK_STRAY;
 		return 0;
 	}
+	if (!at && kind != BLOCK_SUPER)
+		kind = BLOCK_JUNK; /* whatever it is, it is no part of the pool there */
 	if (kind == BLOCK_NODE) {
 		r = note_node(s, g, (uint32_t)at, data, mended);
 		if (r < 0)

@@ -352,6 +352,14 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 	}
 }
 
+static bool is_all_known(const struct witness *w)
+{
+	for (uint64_t i = 0; i * ENTRIES_PER_BITMAP < refmap_nr_blocks(w->stored); i++)
+		if (!w->known[i])
+			return false;
+	return true;
+}
+
 /*
  * Where the data map cannot be asked the superblock still says how many data blocks are in use.  And what
  * its pointers lead to can be lost, but is nothing else than it should be.
@@ -363,6 +371,9 @@ static uint32_t denied_by_superblock(const struct witness *w)
 	uint64_t index = sb->metadata_sm.bitmap_root, data = sb->data_sm.bitmap_root;
 	uint32_t nr = 0, i = node_of(s, data);
 
+	if (w->stored && is_all_known(w) &&
+	    refmap_nr_allocated(w->stored) != sb->data_sm.nr_allocated)
+		nr++; /* the data map is that of another state */
 	if (w->stored ? !s->nr_devs && sb->data_sm.nr_allocated
 		      : w->refs && refmap_nr_allocated(w->refs) > sb->data_sm.nr_allocated)
 		nr++;
