@@ -73,18 +73,6 @@ static int run(struct cli *c, const char *input, const char *output, unsigned fl
 	return e;
 }
 
-static int confirm(const char *path, struct err *err)
-{
-	int e = occupied_by_metadata(path, err);
-
-	if (!e)
-		return occupied_check(path, FOR_PACK, err);
-	if (e < 0 ||
-	    cli_confirm("The destination appears to already contain metadata, are you sure?"))
-		return MIN(e, 0);
-	return err_set(err, -EINVAL, "Output file not overwritten");
-}
-
 int main(int argc, char **argv)
 {
 	const char *input = NULL, *output = NULL;
@@ -109,10 +97,11 @@ int main(int argc, char **argv)
 		cli_usage_error(&cli, "No input file provided.");
 	if (!output)
 		cli_usage_error(&cli, "No output file provided.");
-	const struct dev_role roles[] = { { "input", input }, { "output", output } };
+	const struct dev_role roles[] = { { "input", input },
+					  { "output", dev_output_path(output) } };
 	if (dev_roles_apart(roles, ARRAY_SIZE(roles), &err))
 		cli_usage_error(&cli, "%s", err.text);
-	e = force || !strcmp(output, "-") ? 0 : confirm(output, &err);
+	e = force || !strcmp(output, "-") ? 0 : occupied_ask(output, FOR_PACK, cli_confirm, &err);
 	if (!e)
 		e = run(&cli, input, output, flags, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);

@@ -61,18 +61,6 @@ static int judge(struct cli *cli, const struct unpack_stats *st, bool force, str
 	return 0;
 }
 
-static int confirm(const char *path, struct err *err)
-{
-	int e = occupied_by_metadata(path, err);
-
-	if (!e)
-		return occupied_check(path, FOR_METADATA, err);
-	if (e < 0 ||
-	    cli_confirm("The destination appears to already contain metadata, are you sure?"))
-		return MIN(e, 0);
-	return err_set(err, -EINVAL, "Output file not overwritten");
-}
-
 struct job {
 	struct cli *cli;
 	struct io *in;
@@ -142,7 +130,7 @@ static int run(struct job *j, const char *input, struct err *err)
 		return e;
 	e = pack_read_header(j->in, &j->head, err);
 	if (!e && !j->force)
-		e = confirm(j->output, err);
+		e = occupied_ask(j->output, FOR_METADATA, cli_confirm, err);
 	if (!e) {
 		j->jobs = jobs_new(j->in->size > 1 << 20 ? 0 : 1);
 		e = j->jobs ? 0 : err_nomem(err, "threads");

@@ -100,19 +100,11 @@ static void parse_options(struct restore *r)
 static int open_input(const char *path, struct err *err)
 {
 	unsigned char head[64];
-	struct stat st;
 	uint32_t magic;
-	int fd;
+	int fd = dev_open_text(path, err);
 
-	fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);
-	if (fd < 0 && errno == ENOENT)
-		return err_set(err, -ENOENT, "Couldn't find input file '%s'", path);
 	if (fd < 0)
-		return err_sys(err, -errno, "cannot open '%s'", path);
-	if (!fstat(fd, &st) && S_ISDIR(st.st_mode)) {
-		close(fd);
-		return err_set(err, -EISDIR, "Not a file to read XML from: '%s' is a directory", path);
-	}
+		return fd;
 	if (pread(fd, head, sizeof(head), 0) == sizeof(head)) {
 		memcpy(&magic, head + offsetof(struct disk_superblock, magic), sizeof(magic));
 		if (magic == htole32(THIN_MAGIC)) {

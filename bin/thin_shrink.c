@@ -177,8 +177,8 @@ static int open_input(struct shrink_cmd *s, struct err *err)
 	if (!xml)
 		return err_set(err, -EINVAL, "'%s' holds no XML; for binary metadata give --binary",
 			       s->input);
-	s->xml_fd = open(s->input, O_RDONLY | O_CLOEXEC);
-	return s->xml_fd < 0 ? err_sys(err, -errno, "cannot open '%s'", s->input) : 0;
+	s->xml_fd = dev_open_text(s->input, err);
+	return MIN(s->xml_fd, 0);
 }
 
 /* --- the work --- */

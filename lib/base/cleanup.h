@@ -21,6 +21,15 @@ static inline void close_fd(const int *fd)
 		close(*fd);
 }
 
+/* Hands an open descriptor on and leaves -1 behind. */
+static inline int steal_fd(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -1;
+	return stolen;
+}
+
 #define steal_ptr(pp)                        \
 	({                                   \
 		__auto_type steal_v = *(pp); \

@@ -101,10 +101,10 @@ uint64_t cli_u64(struct cli *c, const char *option);
 uint64_t cli_size(struct cli *c, const char *option);
 
 /*
- * Asks "TEXT [y/n]: " on stderr and reads a line from stdin: only y is yes, the end of
+ * Asks "QUESTION [y/n]: " on stderr and reads a line from stdin: only y is yes, the end of
  * the input is no.
  */
-bool cli_confirm(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+bool cli_confirm(const char *question);
 
 /*
  * Progress: a bar on stderr when it is a terminal and @wanted, and lines

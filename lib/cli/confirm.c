@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <stdarg.h>
 #include <string.h>
 
 #include "cli/cli.h"
 
-bool cli_confirm(const char *fmt, ...)
+bool cli_confirm(const char *question)
 {
 	char answer[16];
-	va_list ap;
 
 	fflush(stdout);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputs(" [y/n]: ", stderr);
+	fprintf(stderr, "%s [y/n]: ", question);
 	fflush(stderr);
 	if (!fgets(answer, sizeof(answer), stdin))
 		return false;

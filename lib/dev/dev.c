@@ -13,11 +13,14 @@
 #include "base/cleanup.h"
 #include "dev/lock.h"
 
+#define STDIN_PATH "/proc/self/fd/0"
+
 static int open_error(struct err *err, int code, const char *path, unsigned flags)
 {
 	switch (code) {
 	case -ENOENT:
-		return err_set(err, code, "Couldn't find %s file '%s'",
+	case -ENOTDIR:
+		return err_set(err, -ENOENT, "Couldn't find %s file '%s'",
 			       flags & DEV_WRITE ? "output" : "input", path);
 	case -EBUSY:
 		return err_set(err, code,
@@ -43,6 +46,8 @@ static const char *real_path(const char *path, char *buf, size_t len)
 {
 	unsigned major, minor;
 
+	if (dev_is_standard(path))
+		return STDIN_PATH; /* opened anew, a device gets the flags of the policy */
 	if (dev_numbers(path, &major, &minor) && access(path, F_OK)) {
 		snprintf(buf, len, "/dev/block/%u:%u", major, minor);
 		return buf;
@@ -61,6 +66,28 @@ static int check_kind(const struct stat *st, const char *path, unsigned flags, s
 	return err_set(err, -ENODEV, "Not a block device or regular file '%s'.", path);
 }
 
+static int find(const char *real, struct stat *st)
+{
+	return (strcmp(real, STDIN_PATH) ? stat(real, st) : fstat(STDIN_FILENO, st)) ? -errno : 0;
+}
+
+/* *@direct: whether O_DIRECT is wanted, and whether it was possible. */
+static int open_real(const char *real, int oflags, bool *direct)
+{
+	int fd = open(real, oflags | (*direct ? O_DIRECT : 0));
+
+	if (fd < 0 && errno == EINVAL && *direct) {
+		*direct = false; /* a driver without O_DIRECT */
+		fd = open(real, oflags);
+	}
+	/* who was given standard input may read it, though perhaps not open it anew */
+	if (fd < 0 && (errno == EACCES || errno == ENOENT) && !strcmp(real, STDIN_PATH)) {
+		*direct = false;
+		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	}
+	return fd;
+}
+
 int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
 {
 	int oflags = O_CLOEXEC | O_NONBLOCK | (flags & DEV_WRITE ? O_RDWR : O_RDONLY);
@@ -72,23 +99,22 @@ int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
 	uint64_t size;
 	int r;
 
-	if (stat(real, &st))
-		return open_error(err, -errno, path, flags);
+	if (dev_is_standard(path) && flags & DEV_WRITE)
+		return err_set(err, -EDOM,
+			       "standard input cannot be changed in place: give the name of the device or file");
+	path = dev_shown(path);
+	r = find(real, &st);
+	if (r)
+		return open_error(err, r, path, flags);
 	r = check_kind(&st, path, flags, err);
 	if (r)
 		return r;
 	if (S_ISBLK(st.st_mode)) {
 		direct = !(flags & DEV_BUFFERED);
-		oflags |= (direct ? O_DIRECT : 0) | (flags & (DEV_SHARED | DEV_FORCE) ? 0 : O_EXCL);
+		oflags |= flags & (DEV_SHARED | DEV_FORCE) ? 0 : O_EXCL;
 	}
-	fd = open(real, oflags);
-	if (fd < 0 && errno == EINVAL && direct) {
-		direct = false; /* a driver without O_DIRECT */
-		fd = open(real, oflags & ~O_DIRECT);
-	}
-	if (fd < 0)
-		return open_error(err, -errno, path, flags);
-	if (fstat(fd, &st))
+	fd = open_real(real, oflags, &direct);
+	if (fd < 0 || fstat(fd, &st))
 		return open_error(err, -errno, path, flags);
 	r = check_kind(&st, path, flags, err);
 	if (!r && !(flags & DEV_FORCE) && S_ISREG(st.st_mode))
@@ -111,9 +137,10 @@ int dev_in_use(const char *path, struct err *err)
 	const char *real = real_path(path, buf, sizeof(buf));
 	CLEANUP(close_fd) int fd = -1;
 	struct stat st;
+	int r = find(real, &st);
 
-	if (stat(real, &st))
-		return open_error(err, -errno, path, 0);
+	if (r)
+		return open_error(err, r, path, 0);
 	if (!S_ISBLK(st.st_mode))
 		return 0;
 	fd = open(real, O_RDONLY | O_EXCL | O_CLOEXEC);

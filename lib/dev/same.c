@@ -33,7 +33,9 @@ static bool place_of(const char *path, struct place *p)
 	unsigned major, minor;
 	struct stat st;
 
-	if (!stat(path, &st)) {
+	if (dev_is_standard(path) ? !fstat(STDIN_FILENO, &st) : !stat(path, &st)) {
+		if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+			return false; /* input and output may be one terminal or socket */
 		p->device = S_ISBLK(st.st_mode);
 		p->dev = p->device ? st.st_rdev : st.st_dev;
 		p->ino = p->device ? 0 : st.st_ino;

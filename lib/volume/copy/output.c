@@ -13,7 +13,7 @@
 
 static int refuse_sources(const char *path, const struct output_options *opt, struct err *err)
 {
-	const char *real = strcmp(path, "-") ? path : "/proc/self/fd/1"; /* a shell may open anything */
+	const char *real = dev_output_path(path);
 	size_t i;
 
 	for (i = 0; i < opt->nr_sources; i++)

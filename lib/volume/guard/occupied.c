@@ -65,7 +65,8 @@ int occupied_check(const char *path, enum occupied_by what, struct err *err)
 	return c == CONTENT_OTHER && what == FOR_PACK ? refuse(path, content_name(c), err) : 0;
 }
 
-int occupied_by_metadata(const char *path, struct err *err)
+/* Is there a superblock with a good checksum, of a thin pool, a cache or an era?  1, 0, -errno. */
+static int holds_metadata(const char *path, struct err *err)
 {
 	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);
 	enum content c;
@@ -87,4 +88,20 @@ int occupied_by_metadata(const char *path, struct err *err)
 	}
 	io_free(io);
 	return r;
+}
+
+int occupied_ask(const char *path, enum occupied_by what, bool (*sure)(const char *question),
+		 struct err *err)
+{
+	int r = holds_metadata(path, err);
+
+	if (r < 0)
+		return r;
+	if (!r)
+		return occupied_check(path, what, err);
+	if (!sure)
+		return refuse(path, "the metadata of a pool, a cache or an era", err);
+	if (sure("The destination appears to already contain metadata, are you sure?"))
+		return 0;
+	return err_set(err, -EINVAL, "Output file not overwritten");
 }

@@ -24,7 +24,11 @@ enum occupied_by { FOR_METADATA, FOR_IMAGE, FOR_PACK };
 /* 0, -EEXIST with the sentence for the user, or another errno. */
 int occupied_check(const char *path, enum occupied_by what, struct err *err);
 
-/* Is there a superblock with a good checksum, of a thin pool, a cache or an era?  1, 0, -errno. */
-int occupied_by_metadata(const char *path, struct err *err);
+/*
+ * The same for commands that ask before they overwrite a superblock whose checksum is good: of a thin
+ * pool, a cache or an era.  @sure NULL: nobody can be asked, it is refused.  -EINVAL: the answer is no.
+ */
+int occupied_ask(const char *path, enum occupied_by what, bool (*sure)(const char *question),
+		 struct err *err);
 
 #endif

@@ -8,12 +8,12 @@
 #include "volume/map/source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "dev/dev.h"
 #include "pdata/tree/cursor.h"
 #include "pool/format/format.h"
 #include "pool/text/text.h"
@@ -344,9 +344,9 @@ int map_source_xml(const char *path, uint32_t dev_id, struct map_events_info *in
 
 	if (!x)
 		return err_nomem(err, "map");
-	x->fd = open(path, O_RDONLY | O_CLOEXEC);
+	x->fd = dev_open_text(path, err);
 	if (x->fd < 0) {
-		r = err_sys(err, -errno, "%s", path);
+		r = x->fd;
 	} else {
 		x->path = strdup(path);
 		r = x->path ? map_source_events(xml_drive, xml_free, x, dev_id, info, out, err) :

@@ -6,7 +6,6 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,12 +27,12 @@ struct start {
 	size_t room;	     /* of data, bytes */
 	size_t all;	     /* bytes read so far */
 	struct head block;   /* the first block */
-	int fd;
+	struct io *io;
 	bool is_device;
 };
 
 /* A pool needs the first block only, so it pays for no more. */
-static int start_make_room(struct start *h, size_t want)
+static int start_make_room(struct start *h, size_t want, struct err *err)
 {
 	unsigned char *data;
 
@@ -41,7 +40,8 @@ static int start_make_room(struct start *h, size_t want)
 		return 0;
 	data = aligned_alloc(MBLOCK_SIZE, want);
 	if (!data)
-		return -ENOMEM;
+		return err_nomem(err, "the first blocks");
+	memset(data, 0, MBLOCK_SIZE);
 	if (h->data)
 		memcpy(data, h->data, h->all);
 	free(h->data);
@@ -50,55 +50,37 @@ static int start_make_room(struct start *h, size_t want)
 	return 0;
 }
 
-/* Reads until @want bytes are there, or the file ends. */
-static int start_fill(struct start *h, size_t want)
+/* Reads on, in pieces of the first block's size or more, to @want bytes or the end. */
+static int start_fill(struct start *h, size_t want, struct err *err)
 {
-	if (start_make_room(h, want))
-		return -ENOMEM;
-	while (h->all < want) {
-		ssize_t n = pread(h->fd, h->data + h->all, want - h->all, (off_t)h->all);
+	const size_t end = (size_t)MIN(h->io->size, want);
+	int r = start_make_room(h, want, err);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		h->all += (size_t)n;
+	while (h->all < end && !r) {
+		size_t n = MIN(end - h->all, MAX(h->all, (size_t)MBLOCK_SIZE));
+
+		r = io_read(h->io, h->data + h->all, n, h->all, err);
+		h->all += r ? 0 : n;
 	}
-	h->block = (struct head) { h->data, MIN(h->all, (size_t)MBLOCK_SIZE) };
-	return 0;
+	h->block = (struct head){ h->data, MIN(h->all, (size_t)MBLOCK_SIZE) };
+	return r;
 }
 
 static void start_close(struct start *h)
 {
 	free(h->data);
-	if (h->fd >= 0)
-		close(h->fd);
+	io_free(h->io);
 }
 
-/* The first block; from a block device below the page cache, which may be stale. */
 static int start_open(const char *path, struct start *h, struct err *err)
 {
 	struct stat st;
-	int r;
+	int r = dev_open(path, DEV_SHARED | DEV_FORCE, &h->io, err);
 
-	if (stat(path, &st)) {
-		if (errno == ENOENT || errno == ENOTDIR)
-			return err_set(err, -ENOENT, "Couldn't find input file '%s'", path);
-		return err_sys(err, -errno, "%s", path);
-	}
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return err_set(err, -ENODEV, "Not a block device or regular file '%s'.", path);
-	h->is_device = S_ISBLK(st.st_mode);
-	if (h->is_device)
-		h->fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
-	if (h->fd < 0)
-		h->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (h->fd < 0)
-		return err_sys(err, -errno, "%s", path);
-	r = start_fill(h, MBLOCK_SIZE);
-	return r < 0 ? err_sys(err, r, "%s: first block", path) : 0;
+	if (r < 0)
+		return r;
+	h->is_device = !fstat(h->io->fd, &st) && S_ISBLK(st.st_mode);
+	return start_fill(h, MBLOCK_SIZE, err);
 }
 
 /* Is one of the blocks after the first a block of a pool's metadata? */
@@ -119,7 +101,7 @@ static bool start_has_pool_blocks(const struct start *h)
 static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p, struct err *err)
 {
 	/* what cannot be read does not help to tell */
-	if (start_fill(h, START_LEN) == -ENOMEM)
+	if (start_fill(h, START_LEN, err) == -ENOMEM)
 		return err_nomem(err, "the first blocks");
 	p->kind = head_is_zero(&h->block) ? POOL_UNFORMATTED : POOL_METADATA;
 	if (start_has_pool_blocks(h))
@@ -162,7 +144,7 @@ static bool names_thin_target(const struct start *h)
 /* A table is short, lies in a file and has a line of a thin target. */
 static int kind_of_text(struct start *h, const char *path, struct pool_arg *p, struct err *err)
 {
-	if (!h->is_device && !start_fill(h, START_LEN) && names_thin_target(h)) {
+	if (!h->is_device && !start_fill(h, START_LEN, NULL) && names_thin_target(h)) {
 		p->kind = POOL_TABLE;
 		return 0;
 	}
@@ -184,11 +166,12 @@ static int kind_of_text(struct start *h, const char *path, struct pool_arg *p, s
 /* Sets p->kind, and p->foreign where it fails because something else is there. */
 static int kind_of(const char *path, struct pool_arg *p, struct err *err)
 {
-	CLEANUP(start_close) struct start h = { .fd = -1 };
+	CLEANUP(start_close) struct start h = { 0 };
 	int r = start_open(path, &h, err);
 
 	if (r < 0)
 		return r;
+	path = dev_shown(path);
 	p->kind = POOL_METADATA;
 	if (h.block.len == MBLOCK_SIZE &&
 	    le64_get(((const struct disk_superblock *)h.data)->magic) == THIN_MAGIC)
@@ -262,8 +245,10 @@ int pool_arg_open(const char *path, const struct pool_want *want, struct pool_ar
 		  struct err *err)
 {
 	struct pool_arg p = { .kind = POOL_TABLE };
-	int r = strcmp(path, "-") ? kind_of(path, &p, err) : 0;
+	int r = dev_is_standard(path) ? dev_stdin_as_file(err) : 0;
 
+	if (!r)
+		r = kind_of(path, &p, err);
 	if (want && want->damaged && p.foreign)
 		r = 0;
 	if (r < 0)
@@ -274,7 +259,7 @@ int pool_arg_open(const char *path, const struct pool_want *want, struct pool_ar
 			r = open_from_table(&p, want, err);
 	} else if (want && want->pool) {
 		r = err_set(err, -EDOM, "--pool: '%s' is no table file, which could have several pools",
-			    path);
+			    dev_shown(path));
 	} else {
 		p.metadata = strdup(path);
 		if (!p.metadata)
@@ -298,7 +283,7 @@ int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err)
 		"%s.  Give the pool's "
 		"metadata device (LVM calls it VG/POOL_tmeta), not its data device or a thin "
 		"device",
-		p->metadata, p->foreign);
+		dev_shown(p->metadata), p->foreign);
 }
 
 int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d, unsigned line,
@@ -346,12 +331,12 @@ int pool_arg_readable(const struct pool_arg *p, bool xml_too, struct err *err)
 			err, -EINVAL,
 			"%s: This looks like XML.  This tool only supports the binary metadata "
 			"format.",
-			p->metadata);
+			dev_shown(p->metadata));
 	if (p->kind == POOL_UNFORMATTED)
 		return err_set(
 			err, -ENODATA,
 			"%s: the first block is all zero: the pool was never formatted (or its "
 			"superblock was wiped: thin_repair can tell)",
-			p->metadata);
+			dev_shown(p->metadata));
 	return 0;
 }

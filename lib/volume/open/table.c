@@ -6,7 +6,6 @@
 #include "volume/open/table.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -342,42 +341,16 @@ static int parse_line(struct parser *p, char *line, struct err *err)
 }
 
 /* The whole file with a 0 behind it; contents with a 0 byte are no table. */
-static int read_text(const char *path, char **out, struct err *err)
+static int read_text(const char *path, char **text, struct err *err)
 {
-	CLEANUP(free_ptr) char *text = NULL;
-	/* a pipe of standard input must be waited for */
-	CLEANUP(close_fd) int fd = !strcmp(path, "-") ?
-					   fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) :
-					   open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	size_t len = 0, cap = 0;
-	ssize_t n;
+	size_t len;
+	int r = dev_read_text(path, TABLE_MAX_LEN, text, &len, err);
 
-	if (fd < 0)
-		return err_sys(err, -errno, "cannot read the table file");
-	for (;;) {
-		if (len + 1 >= cap) {
-			char *more = realloc(text, cap = cap ? 2 * cap : 16384);
-
-			if (!more)
-				return err_nomem(err, "table file");
-			text = more;
-		}
-		n = read(fd, text + len, cap - len - 1);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, -errno, "cannot read the table file");
-		if (!n)
-			break;
-		len += (size_t)n;
-		if (len > TABLE_MAX_LEN)
-			return err_set(err, -EINVAL, "larger than any table file");
-	}
-	text[len] = 0;
-	if (strlen(text) != len)
+	if (r == -EFBIG)
+		return err_set(err, -EINVAL, "larger than any table file");
+	if (!r && strlen(*text) != len)
 		return err_set(err, -EINVAL, "not a table file: it contains zero bytes");
-	*out = steal_ptr(&text);
-	return 0;
+	return r;
 }
 
 int table_read(const char *path, const struct pool_want *want, struct table **out, struct err *err)
@@ -389,7 +362,7 @@ int table_read(const char *path, const struct pool_want *want, struct table **ou
 	char *line, *rest;
 	int r;
 
-	if (!t || !(t->path = strdup(strcmp(path, "-") ? path : "standard input")) ||
+	if (!t || !(t->path = strdup(dev_shown(path))) ||
 	    !(folder = strndup(path, slash ? (size_t)(slash - path) + 1 : 0)))
 		return err_nomem(err, "table file");
 	p.folder = folder;

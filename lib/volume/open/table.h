@@ -12,6 +12,7 @@
  */
 #include "base/err.h"
 #include "base/units.h"
+#include "dev/dev.h"
 
 /* A word that names a device or file. */
 struct table_dev {
@@ -69,7 +70,7 @@ struct pool_want {
  * chooses the pool.  A mistake names file, line and word: -EINVAL.  -EDOM: the file has several
  * pools and @want chooses none of them.  *out by table_free().
  */
-int table_read(const char *path, const struct pool_want *want, struct table **out, struct err *err);
+DEV_ONCE int table_read(const char *path, const struct pool_want *want, struct table **out, struct err *err);
 void table_free(struct table *t);
 
 /*
@@ -100,14 +101,15 @@ struct pool_arg {
 };
 
 /*
- * Looks at @path (opened shared, read only, closed again); "-" is a table on standard input.
+ * Looks at @path (opened shared, read only, closed again); "-" is standard input,
+ * which dev_stdin_as_file() keeps where it is a pipe: a table, XML, or metadata to be read.
  * Contents that are none of them count as metadata (damaged) where the first MiB has blocks of a
  * pool; a table's mistakes are the table parser's error; anything else (a filesystem, the data
  * device) is named and refused, unless @want says damaged.  Messages for missing, non-file and too
  * small inputs are those of cli-contract.md 1.4; the codes are -ENOENT, -ENODEV and -EUCLEAN, and
  * table_read()'s.  @want may be NULL.  Undone by pool_arg_fini() when it returned 0.
  */
-int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
+DEV_ONCE int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
 		  struct err *err);
 /*
  * After salvage_new() gave @code: where nothing was found and the contents are foreign, @err says

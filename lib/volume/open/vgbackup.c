@@ -7,13 +7,13 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "dev/dev.h"
 
 #define MAX_FILE (64u << 20)
 #define MAX_DEPTH 16
@@ -180,41 +180,15 @@ static bool parse_statement(struct parser *q)
 	return true;
 }
 
-static int read_file(const char *path, char **text, size_t *len, struct err *err)
-{
-	CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	size_t cap = 1 << 16;
-
-	*len = 0;
-	if (fd < 0)
-		return err_sys(err, -errno, "cannot open '%s'", path);
-	for (;;) {
-		char *bigger = realloc(*text, cap);
-		ssize_t n;
-
-		if (!bigger)
-			return err_nomem(err, path);
-		*text = bigger;
-		n = read(fd, *text + *len, cap - *len);
-		if (n < 0)
-			return err_sys(err, -errno, "cannot read '%s'", path);
-		*len += (size_t)n;
-		if (!n)
-			return 0;
-		if (*len == cap)
-			cap *= 2;
-		if (cap > MAX_FILE)
-			return err_set(err, -EINVAL, "'%s' is no backup of a volume group: too large", path);
-	}
-}
-
 int vgbackup_read(const char *path, const char *name, struct vg_pool *out, struct err *err)
 {
 	CLEANUP(free_ptr) char *text = NULL;
 	struct parser q = { .line = 1, .want = name, .out = out };
 	size_t len;
-	int r = read_file(path, &text, &len, err);
+	int r = dev_read_text(path, MAX_FILE, &text, &len, err);
 
+	if (r == -EFBIG)
+		return err_set(err, -EINVAL, "'%s' is no backup of a volume group: too large", path);
 	if (r < 0)
 		return r;
 	q.p = text;
