@@ -340,7 +340,7 @@ static void block_signals(int how)
 static int copy(struct options *o, struct volume *v, struct output *out, struct jobs *jobs,
 		struct err *err)
 {
-	struct watch w = { .interruptible = out->temp };
+	struct watch w = { .interruptible = out->interruptible };
 	int r;
 
 	o->copy.data = v->data;
@@ -378,7 +378,7 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 	r = output_open(c->args[2], &o->output, &out, &err);
 	if (r < 0)
 		return cli_fail(c, r, &err);
-	if (!out.temp)
+	if (!out.interruptible)
 		block_signals(SIG_UNBLOCK);
 	if (o->output.dry_run) {
 		say_plan(v, out.path);

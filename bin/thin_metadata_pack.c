@@ -12,7 +12,7 @@
 #include "volume/open/table.h"
 
 static const struct opt opts[] = {
-	{ 'i', "input", ARG_REQUIRED, "DEV", "metadata device or file to pack", 'i' },
+	{ 'i', "input", ARG_REQUIRED, "DEV", "metadata device or file to pack; - is standard input", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE", "file to make; - is standard output", 'o' },
 	{ 'f', "force", ARG_NONE, NULL, "overwrite the output, whatever it holds, without asking", 'f' },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
@@ -45,7 +45,10 @@ static int pack_to(struct io *in, const char *output, struct err *err)
 
 	if (e < 0)
 		return e;
-	e = pack_into(in, out_file_fd(out), output, err);
+	e = dev_no_terminal(out_file_fd(out), err);
+	if (!e)
+		e = pack_into(in, out_file_fd(out),
+			      dev_is_standard(output) ? "standard output" : output, err);
 	if (!e)
 		return out_file_commit(out, err);
 	out_file_abort(out);
@@ -66,8 +69,7 @@ static int run(struct cli *c, const char *input, const char *output, unsigned fl
 	if (!e)
 		e = dev_open(arg.metadata, flags, &in, err);
 	if (!e)
-		e = strcmp(output, "-") ? pack_to(in, output, err) :
-					  pack_into(in, STDOUT_FILENO, "standard output", err);
+		e = pack_to(in, output, err);
 	io_free(in);
 	pool_arg_fini(&arg);
 	return e;
@@ -101,7 +103,7 @@ int main(int argc, char **argv)
 					  { "output", dev_output_path(output) } };
 	if (dev_roles_apart(roles, ARRAY_SIZE(roles), &err))
 		cli_usage_error(&cli, "%s", err.text);
-	e = force || !strcmp(output, "-") ? 0 : occupied_ask(output, FOR_PACK, cli_confirm, &err);
+	e = force || dev_is_standard(output) ? 0 : occupied_ask(output, FOR_PACK, cli_confirm, &err);
 	if (!e)
 		e = run(&cli, input, output, flags, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);

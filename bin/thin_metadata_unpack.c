@@ -16,9 +16,9 @@
 #define COUNT_SLACK 8 /* blocks by which the allocated count of old tools is wrong */
 
 static const struct opt opts[] = {
-	{ 'i', "input", ARG_REQUIRED, "FILE", "packed file", 'i' },
+	{ 'i', "input", ARG_REQUIRED, "FILE", "packed file; - is standard input", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "DEV",
-	  "device or file for the metadata; a file is made or replaced", 'o' },
+	  "device or file for the metadata; a file is made or replaced; - is standard output", 'o' },
 	{ 'f', "force", ARG_NONE, NULL, "overwrite the output, whatever it holds, without asking", 'f' },
 	{ 0 },
 };
@@ -124,18 +124,23 @@ static int run(struct job *j, const char *input, struct err *err)
 {
 	unsigned major, minor;
 	struct stat st;
-	int e = dev_open(input, DEV_SHARED | DEV_BUFFERED, &j->in, err);
+	int e = dev_is_standard(input) ? dev_stdin_as_file(err) : 0;
 
+	if (!e)
+		e = dev_open(input, DEV_SHARED | DEV_BUFFERED, &j->in, err);
 	if (e < 0)
 		return e;
 	e = pack_read_header(j->in, &j->head, err);
-	if (!e && !j->force)
-		e = occupied_ask(j->output, FOR_METADATA, cli_confirm, err);
+	if (!e && !j->force && !dev_is_standard(j->output))
+		e = occupied_ask(j->output, FOR_METADATA,
+				 dev_is_standard(input) ? NULL : cli_confirm, err);
 	if (!e) {
 		j->jobs = jobs_new(j->in->size > 1 << 20 ? 0 : 1);
 		e = j->jobs ? 0 : err_nomem(err, "threads");
 	}
-	if (!e && stat(j->output, &st))
+	if (!e && dev_is_standard(j->output))
+		e = to_file(j, false, err);
+	else if (!e && stat(j->output, &st))
 		e = dev_numbers(j->output, &major, &minor) ? to_device(j, err) : to_file(j, false, err);
 	else if (!e)
 		e = S_ISREG(st.st_mode) ? to_file(j, true, err) : to_device(j, err);
@@ -165,7 +170,7 @@ int main(int argc, char **argv)
 		cli_usage_error(&cli, "No input file provided.");
 	if (!j.output)
 		cli_usage_error(&cli, "No output file provided.");
-	const struct dev_role roles[] = { { "input", input }, { "output", j.output } };
+	const struct dev_role roles[] = { { "input", input }, { "output", dev_output_path(j.output) } };
 	if (dev_roles_apart(roles, ARRAY_SIZE(roles), &err))
 		cli_usage_error(&cli, "%s", err.text);
 	e = run(&j, input, &err);

@@ -90,4 +90,6 @@ grep -rHnE --include='*.c' '\b(pthread_create|thrd_create)\(' lib bin nbdkit | g
 result "only jobs makes threads"
 grep -rHnE --include='*.c' '\b(printf|vprintf|puts|perror|exit|abort)\(' $(ls -d lib/*/ | grep -v lib/cli) | grep -v '^lib/cli' >"$tmp/bad"
 result "libraries never print and never exit"
+grep -rHnE --include='*.c' '\b(open|openat|creat|fopen|mkostemp|mkstemp)\(' lib bin nbdkit | grep -v '^lib/dev/' >"$tmp/bad"
+result "only lib/dev opens files"
 echo "1..$n"

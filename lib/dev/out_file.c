@@ -15,9 +15,15 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd_write.h"
+#include "dev/dev.h"
+
+#define COPY_LEN ((size_t)1 << 20)
 
 struct out_file {
 	int fd;
+	int spool; /* holds what fd gets in out_file_commit(), which cannot be written anywhere; or -1 */
+	bool is_new; /* nothing may be replaced */
 	char *path; /* symbolic links resolved; NULL: written directly */
 	char *temp; /* NULL: has no name yet */
 	char *shown; /* the name as it was given, for messages */
@@ -27,6 +33,8 @@ static void out_file_free(struct out_file *f)
 {
 	if (f->fd >= 0)
 		close(f->fd);
+	if (f->spool >= 0)
+		close(f->spool);
 	free(f->path);
 	free(f->temp);
 	free(f->shown);
@@ -82,16 +90,56 @@ static int open_temp(struct out_file *f, const struct stat *old, struct err *err
 	return 0;
 }
 
+int out_file_check_new(const char *path, struct err *err)
+{
+	CLEANUP(free_ptr) char *folder = NULL;
+	struct stat st;
+
+	if (!lstat(path, &st) && S_ISLNK(st.st_mode))
+		return err_set(err, -ENOENT, "'%s' is a symbolic link that leads nowhere", path);
+	if (dev_would_be_device(path))
+		return err_set(err, -ENODEV, "'%s': no such device, and no file is made in /dev", path);
+	folder = folder_of(path);
+	if (!folder)
+		return err_nomem(err, path);
+	if (stat(folder, &st))
+		return err_sys(err, -errno, "cannot create '%s'", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_sys(err, -ENOTDIR, "cannot create '%s'", path);
+	if (!*path || path[strlen(path) - 1] == '/')
+		return err_set(err, -EISDIR, "'%s': the output needs a file name", path);
+	return 0;
+}
+
+static int open_new(struct out_file *f, const char *path, struct err *err)
+{
+	int r = out_file_check_new(path, err);
+
+	if (r < 0)
+		return r;
+	f->path = strdup(path);
+	return f->path ? open_temp(f, NULL, err) : err_nomem(err, path);
+}
+
+static int open_standard(struct out_file *f, struct err *err)
+{
+	f->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	return f->fd < 0 ? err_sys(err, -errno, "cannot write to standard output") : 0;
+}
+
 static int open_kind(struct out_file *f, const char *path, struct err *err)
 {
 	struct stat st;
 
+	if (dev_is_standard(path))
+		return open_standard(f, err);
 	if (stat(path, &st)) {
 		if (errno != ENOENT)
 			return err_sys(err, -errno, "cannot open '%s'", path);
-		f->path = strdup(path);
-		return f->path ? open_temp(f, NULL, err) : err_nomem(err, path);
+		return open_new(f, path, err);
 	}
+	if (f->is_new)
+		return err_set(err, -EEXIST, "'%s' exists", path);
 	if (S_ISDIR(st.st_mode))
 		return err_sys(err, -EISDIR, "Invalid output file: '%s'", path);
 	if (S_ISBLK(st.st_mode))
@@ -110,15 +158,16 @@ static int open_kind(struct out_file *f, const char *path, struct err *err)
 	return f->fd < 0 ? err_sys(err, -errno, "cannot open '%s'", path) : 0;
 }
 
-int out_file_open(const char *path, struct out_file **out, struct err *err)
+static int open_either(const char *path, bool is_new, struct out_file **out, struct err *err)
 {
 	struct out_file *f = calloc(1, sizeof(*f));
 	int r;
 
 	if (!f)
 		return err_nomem(err, path);
-	f->fd = -1;
-	f->shown = strdup(path);
+	f->fd = f->spool = -1;
+	f->is_new = is_new;
+	f->shown = strdup(dev_is_standard(path) ? "standard output" : path);
 	r = f->shown ? open_kind(f, path, err) : err_nomem(err, path);
 	if (r)
 		out_file_abort(f);
@@ -127,10 +176,39 @@ int out_file_open(const char *path, struct out_file **out, struct err *err)
 	return r;
 }
 
+int out_file_open(const char *path, struct out_file **out, struct err *err)
+{
+	return open_either(path, false, out, err);
+}
+
+int out_file_new(const char *path, struct out_file **out, struct err *err)
+{
+	return open_either(path, true, out, err);
+}
+
+bool out_file_is_named(const struct out_file *f)
+{
+	return f->temp;
+}
+
+/* What has no path is written in order, so it needs a file beside it. */
+static int make_spool(struct out_file *f, struct err *err)
+{
+	int r = f->path ? 0 : dev_no_terminal(f->fd, err);
+
+	if (r < 0 || f->path)
+		return r;
+	f->spool = dev_temp_file(err);
+	return MIN(f->spool, 0);
+}
+
 struct io *out_file_io(struct out_file *f, uint64_t size, struct err *err)
 {
-	int fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+	int fd = make_spool(f, err) ? -1 : fcntl(f->path ? f->fd : f->spool, F_DUPFD_CLOEXEC, 0);
 	struct io *io;
+
+	if (!f->path && f->spool < 0)
+		return NULL;
 
 	if (fd < 0 || ftruncate(fd, (off_t)size)) {
 		err_sys(err, -errno, "cannot make '%s' %llu bytes long", f->shown,
@@ -173,11 +251,43 @@ static int give_temp_name(struct out_file *f, struct err *err)
 	return err_sys(err, -errno, "cannot name '%s'", f->shown);
 }
 
+static int copy_spool(struct out_file *f, struct err *err)
+{
+	CLEANUP(free_ptr) char *buf = malloc(COPY_LEN);
+	off_t at = 0;
+	ssize_t n;
+	int r = 0;
+
+	if (!buf)
+		return err_nomem(err, f->shown);
+	while (!r && (n = pread(f->spool, buf, COPY_LEN, at))) {
+		if (n < 0)
+			return err_sys(err, -errno, "cannot read a temporary file");
+		r = fd_write(f->fd, f->shown, buf, (size_t)n, err);
+		at += n;
+	}
+	return r;
+}
+
+/* The name is given; a file that came up meanwhile is kept where nothing may be replaced. */
+static int take_name(const struct out_file *f)
+{
+	int r = renameat2(AT_FDCWD, f->temp, AT_FDCWD, f->path, f->is_new ? RENAME_NOREPLACE : 0);
+
+	if (r && f->is_new && (errno == EINVAL || errno == ENOSYS))
+		r = faccessat(AT_FDCWD, f->path, F_OK, AT_SYMLINK_NOFOLLOW) ? rename(f->temp, f->path) :
+									     (errno = EEXIST, -1);
+	return r ? -errno : 0;
+}
+
 static int commit(struct out_file *f, struct err *err)
 {
 	CLEANUP(free_ptr) char *folder = NULL;
 	int r, fd;
 
+	r = f->spool >= 0 ? copy_spool(f, err) : 0;
+	if (r < 0)
+		return r;
 	/* pipes and most devices have nothing to flush */
 	if (fsync(f->fd) && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
 		return err_sys(err, -errno, "cannot write to %s", f->shown);
@@ -188,8 +298,9 @@ static int commit(struct out_file *f, struct err *err)
 		if (r)
 			return r;
 	}
-	if (rename(f->temp, f->path))
-		return err_sys(err, -errno, "cannot replace '%s'", f->shown);
+	r = take_name(f);
+	if (r < 0)
+		return err_sys(err, r, "cannot name '%s'", f->shown);
 	free(f->temp);
 	f->temp = NULL;
 	folder = folder_of(f->path);

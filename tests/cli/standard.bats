@@ -84,3 +84,44 @@ same() {
 	run --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 4; cat meta | thin_dump -'
 	[ "$status" -eq 74 ] && [[ "$stderr" == *"temporary file in '$TMPDIR'"*"too large"* ]]
 }
+
+@test "packed files and metadata pass through pipes both ways" {
+	cat meta | thin_metadata_pack -i - -o - | cmp - pack
+	cat pack | thin_metadata_unpack -i - -o - | cmp - meta
+	thin_metadata_unpack -i - -o - <pack >new && cmp new meta
+	cat pack | thin_metadata_unpack -i - -o made && cmp made meta
+	thin_metadata_pack -i meta -o - | thin_metadata_unpack -i - -o - | thin_dump - | cmp - <(thin_dump meta)
+	# nobody can be asked while standard input is the packed file
+	run --separate-stderr bash -c 'echo y | cat pack - | thin_metadata_unpack -i - -o made'
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"made: holds "*"nothing was written (--force overwrites it)" ]]
+	# a cut one gives nothing
+	run --separate-stderr bash -c 'head -c 900 pack | thin_metadata_unpack -i - -o - >out'
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"standard input: "* ]] && [ ! -s out ]
+	# where standard output leads back to the input
+	run --separate-stderr bash -c 'thin_metadata_pack -i meta -o - 1<>meta'
+	[ "$status" -eq 64 ] && thin_check -q meta
+}
+
+@test "binary data is not written to a terminal" {
+	command -v script >/dev/null || skip "no script"
+	for c in 'thin_metadata_pack -i meta -o -' 'thin_metadata_unpack -i pack -o -' 'thin_materialize table a -' \
+		'thin_metadata_pack -i meta -o /dev/stdout'; do
+		run script -qec "$c" /dev/null </dev/null
+		[ "$status" -eq 1 ] && [[ "$output" == *"binary data is not written to a terminal: name a file, or redirect"* ]] &&
+			[ "${#output}" -lt 300 ] || { echo "$c: $status $output"; return 1; }
+	done
+}
+
+@test "a mistyped name in /dev does not become a file" {
+	for name in /dev/no-such-device /dev/no-such-vg/tmeta; do
+		for c in 'thin_dump meta -o' 'thin_metadata_pack -i meta -o' 'thin_metadata_unpack -i pack -o' \
+			'thin_shrink --no-copy --nr-blocks 90 -i xml -o' 'thin_materialize table a'; do
+			run --separate-stderr bash -c "$c $name"
+			[ "$status" -ne 0 ] && [[ "$stderr" == *"'$name': no such device"* ]] && [ ! -e "$name" ] ||
+				{ echo "$c $name: $status $stderr"; return 1; }
+		done
+	done
+	ln -s nowhere link
+	run --separate-stderr thin_dump meta -o link
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"leads nowhere"* ]] && [ -L link ]
+}
