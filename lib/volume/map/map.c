@@ -58,7 +58,7 @@ static int scan_run(struct scan *s, struct run r, struct err *err)
 	}
 	if (!block_fits(m, end))
 		return err_set(err, -EUCLEAN,
-			       "block %llu is mapped, which is beyond what a device can have: "
+			       "block %llu is mapped, which is beyond the largest possible device: "
 			       "give the device's size",
 			       (unsigned long long)(end - 1));
 	if (!block_fits(m, data_end))

@@ -336,7 +336,7 @@ int pool_arg_readable(const struct pool_arg *p, bool xml_too, struct err *err)
 		return err_set(
 			err, -ENODATA,
 			"%s: the first block is all zero: the pool was never formatted (or its "
-			"superblock was wiped: thin_repair can tell)",
+			"superblock was wiped: thin_repair --dry-run shows what is left)",
 			dev_shown(p->metadata));
 	return 0;
 }

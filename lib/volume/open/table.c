@@ -322,7 +322,7 @@ static int parse_line(struct parser *p, char *line, struct err *err)
 		if (named && nr == 3 && other_target(word[2]))
 			return 0; /* such as error and zero */
 		return line_error(p, err, p->word[p->nr_words - 1],
-				  "the line ends here: [NAME:] START LENGTH TARGET ARGS... is wanted");
+				  "the line ends here: it needs [NAME:] START LENGTH TARGET ARGS...");
 	}
 	r = word_u64(p, word[0], "START", MAX_SECTORS, &p->start, err);
 	if (!r)
@@ -347,7 +347,7 @@ static int read_text(const char *path, char **text, struct err *err)
 	int r = dev_read_text(path, TABLE_MAX_LEN, text, &len, err);
 
 	if (r == -EFBIG)
-		return err_set(err, -EINVAL, "larger than any table file");
+		return err_set(err, -EINVAL, "too large to be a table file");
 	if (!r && strlen(*text) != len)
 		return err_set(err, -EINVAL, "not a table file: it contains zero bytes");
 	return r;

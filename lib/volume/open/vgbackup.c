@@ -188,7 +188,7 @@ int vgbackup_read(const char *path, const char *name, struct vg_pool *out, struc
 	int r = dev_read_text(path, MAX_FILE, &text, &len, err);
 
 	if (r == -EFBIG)
-		return err_set(err, -EINVAL, "'%s' is no backup of a volume group: too large", path);
+		return err_set(err, -EINVAL, "'%s' is too large to be a backup of a volume group", path);
 	if (r < 0)
 		return r;
 	q.p = text;
@@ -196,7 +196,7 @@ int vgbackup_read(const char *path, const char *name, struct vg_pool *out, struc
 	for (skip_space(&q); q.p < q.end; skip_space(&q))
 		if (!parse_statement(&q))
 			return err_set(err, -EINVAL,
-				       "'%s' line %u: this is no backup of a volume group as vgcfgbackup writes it",
+				       "'%s' line %u: this is not a backup of a volume group as vgcfgbackup writes it",
 				       path, q.line);
 	if (q.depth)
 		return err_set(err, -EINVAL, "'%s' ends too early: a section is not closed", path);

@@ -29,11 +29,11 @@ static int find_line(struct volume *v, const struct volume_options *opt, struct 
 	}
 	if (parse_u64(opt->device, &id, NULL) < 0)
 		return err_set(err, -ENODATA,
-			       t ? "'%s': no device of this name in %s, and no device id" :
-				   "'%s': not a device id, and %s is no table that could name devices",
+			       t ? "'%s' is neither the name of a device in %s nor a device id" :
+				   "'%s' is not a device id; only a table file gives names, and %s is not one",
 			       opt->device, opt->pool);
 	if (id > MAX_DEV_ID)
-		return err_set(err, -ENODATA, "%llu: device ids end at %u", (ull)id, MAX_DEV_ID);
+		return err_set(err, -ENODATA, "%llu: the largest device id is %u", (ull)id, MAX_DEV_ID);
 	v->dev_id = (uint32_t)id;
 	return 0;
 }
@@ -43,11 +43,11 @@ static int check_block_size(const struct volume *v, uint64_t sectors, struct err
 	const struct table *t = v->arg.table;
 
 	if (!data_block_size_ok(sectors))
-		return err_set(err, -EUCLEAN, "%s: %llu sectors are no legal data block size",
+		return err_set(err, -EUCLEAN, "%s: %llu sectors is not a valid data block size",
 			       v->arg.metadata, (ull)sectors);
 	if (t && t->pool->data_block_size != sectors)
 		return err_set(err, -EINVAL,
-			       "%s: line %u: '%u': the metadata says that data blocks have %llu sectors",
+			       "%s: line %u: '%u' is the table's data block size in sectors, but the metadata says %llu",
 			       t->path, t->pool->line, t->pool->data_block_size, (ull)sectors);
 	return 0;
 }
@@ -59,8 +59,8 @@ static int no_device(const struct volume *v, const struct metadata_devices *d, s
 
 	if (d->nr_problems)
 		return err_set(err, -EUCLEAN,
-			       "no device %u in %s, and the list of devices is damaged (%s): thin_repair "
-			       "may find it",
+			       "device %u was not found in %s, but the list of devices is damaged (%s): "
+			       "thin_repair may find the device",
 			       v->dev_id, v->arg.metadata, d->nr_kept ? d->problem[0] : "");
 	for (i = 0; i < d->nr && len < sizeof(list) - 20; i++)
 		len += (size_t)snprintf(list + len, sizeof(list) - len, " %u", d->dev[i].info.dev_id);
@@ -285,7 +285,7 @@ int volume_open(struct volume *v, const struct volume_options *opt, struct jobs 
 	if (r < 0)
 		return r;
 	if (opt->repair && v->arg.kind != POOL_XML)
-		r = opt->snap ? err_set(err, -EINVAL, "--repair reads the live trees, no snapshot") : 0;
+		r = opt->snap ? err_set(err, -EINVAL, "--repair cannot read the metadata snapshot") : 0;
 	else
 		r = pool_arg_readable(&v->arg, true, err);
 	if (!r)

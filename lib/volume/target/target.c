@@ -97,7 +97,8 @@ int target_open(const struct pool_arg *arg, const char *data_dev, unsigned flags
 		data_dev = arg->table->pool->data.path;
 	if (!data_dev)
 		return err_set(err, -EINVAL,
-			       "'%s' is bare metadata: the data device must be given, too",
+			       "'%s' is bare metadata, which does not name the data device: give data-dev=DEV, or a "
+			       "table file",
 			       arg->metadata);
 	r = dev_open(arg->metadata, flags, &metadata, err);
 	/* unaligned requests and what clients read again make the page cache worth while for data */
