@@ -60,7 +60,7 @@ get() { dd if=data bs=65536 skip="$1" count=1 status=none | tr -d '\0'; }
 @test "thin_shrink: too few blocks are refused with the numbers, and nothing is written" {
 	run --separate-stderr thin_shrink -i tiny.xml -o out.xml --data data --nr-blocks 4
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"Insufficient free space: 5 data blocks are in use, 4 would be there"* ]]
+	[[ "$stderr" == *"Insufficient free space: 5 data blocks are in use, but the pool would have only 4"* ]]
 	[ ! -e out.xml ]
 	cmp data data.before
 	thin_shrink -q -i tiny.xml -o out.xml --data data --nr-blocks 5

@@ -383,9 +383,9 @@ static void bad_files(void)
 	h = io_mem_data(io);
 	h[2] = le64_make(512);
 	expect_refused(io, "packed: block size is not 4096");
-	expect_refused(one_stream(0, "", 0), "packed: 0 blocks are no size of metadata");
+	expect_refused(one_stream(0, "", 0), "packed: 0 blocks is not a possible metadata size");
 	expect_refused(one_stream(UINT64_MAX, "", 0),
-		       "packed: 18446744073709551615 blocks are no size of metadata");
+		       "packed: 18446744073709551615 blocks is not a possible metadata size");
 	io = one_stream(100, "", 0);
 	h = io_mem_data(io);
 	h[4] = le64_make(UINT64_MAX);

@@ -113,7 +113,7 @@ static int fix_index_leaf(struct fix *x, mblock_t at)
 	if (r)
 		return r;
 	if (node_open(&n, x->buf, at, sizeof(struct disk_index_entry)) || !n.leaf)
-		return err_set(x->err, -EUCLEAN, "block %llu has changed since it was checked",
+		return err_set(x->err, -EUCLEAN, FIX_BLOCK_CHANGED,
 			       (unsigned long long)at);
 	for (uint32_t i = 0; i < n.nr; i++) {
 		size_t off = (size_t)((const uint8_t *)node_value(&n, i) - x->buf);
@@ -216,7 +216,7 @@ int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r, stru
 	if (!buf)
 		return err_nomem(err, "block");
 	if (!r->complete || !fix_mends(r))
-		return err_set(err, -EINVAL, "nothing is fixed in place while there is damage");
+		return err_set(err, -EINVAL, "the metadata is damaged, so nothing was changed in place: use thin_repair");
 	ret = fix_times_plan(&x);
 	if (!ret)
 		ret = fix_maps(&x);

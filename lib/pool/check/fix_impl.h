@@ -5,6 +5,9 @@
 #include "pdata/block/csum.h"
 #include "pool/check/fix.h"
 
+/* The text for a block (its number is the argument) that differs from what was checked. */
+#define FIX_BLOCK_CHANGED "block %llu has changed since it was checked: run thin_check again"
+
 /* A device whose snapshotted_time has to be at least @snap_time. */
 struct raise {
 	uint32_t dev_id, snap_time;

@@ -10,7 +10,7 @@ int fix_read_block(struct fix *x, mblock_t b, enum csum_salt salt)
 	int r = io_read(x->io, x->buf, MBLOCK_SIZE, b * MBLOCK_SIZE, x->err);
 
 	if (!r && csum_verify(x->buf, b, salt))
-		r = err_set(x->err, -EUCLEAN, "block %llu has changed since it was checked",
+		r = err_set(x->err, -EUCLEAN, FIX_BLOCK_CHANGED,
 			    (unsigned long long)b);
 	return r;
 }

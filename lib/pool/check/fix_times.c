@@ -96,7 +96,7 @@ static int raise_leaf(struct fix *x, mblock_t at)
 	if (r)
 		return r;
 	if (node_open(&n, x->buf, at, sizeof(struct disk_details)) || !n.leaf)
-		return err_set(x->err, -EUCLEAN, "block %llu has changed since it was checked",
+		return err_set(x->err, -EUCLEAN, FIX_BLOCK_CHANGED,
 			       (unsigned long long)at);
 	for (uint32_t i = 0; i < n.nr; i++) {
 		uint8_t *value = x->buf + ((const uint8_t *)node_value(&n, i) - x->buf);

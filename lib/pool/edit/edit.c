@@ -53,7 +53,8 @@ static int check_superblock(const struct pool_edit *p, struct err *err)
 			       "read-only until thin_check --auto-repair (or thin_repair) has cleared it");
 	if (sb->metadata_sm.nr_blocks > p->nr_blocks)
 		return err_set(err, -EINVAL,
-			       "metadata device %s has %llu blocks, but the pool was made on %llu: is it the whole device?",
+			       "metadata device %s has %llu blocks, but the pool's metadata needs all of its %llu: "
+			       "give the whole device",
 			       p->io->name, (unsigned long long)p->nr_blocks,
 			       (unsigned long long)sb->metadata_sm.nr_blocks);
 	return 0;
@@ -198,7 +199,8 @@ int edit_grow_data(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
 		return 0;
 	if (nr_blocks < p->data.nr_blocks)
 		return err_set(err, -EINVAL,
-			       "the data device has %llu blocks, but the pool was made on %llu: a pool cannot shrink this way",
+			       "the data device has %llu blocks, but the pool has %llu: give the whole data device, "
+			       "or make the pool smaller with thin_shrink first",
 			       (unsigned long long)nr_blocks,
 			       (unsigned long long)p->data.nr_blocks);
 	if (nr_blocks > MAX_DATA_BLOCK)

@@ -81,7 +81,7 @@ static int parse_one(const char *word, struct words *w, struct message *m, struc
 		;
 	if (k == ARRAY_SIZE(forms))
 		return err_set(err, -EINVAL,
-			       "unknown message '%s': there are create_thin, create_snap, delete, "
+			       "unknown message '%s'; the messages are create_thin, create_snap, delete, "
 			       "set_transaction_id, reserve_metadata_snap and release_metadata_snap",
 			       word);
 	*m = (struct message){ .kind = (enum message_kind)k };

@@ -81,7 +81,7 @@ int edit_release_metadata_snap(struct pool_edit *p, struct err *err)
 	if (!r)
 		r = tm_read(p->tm, p->sb.held_root, SALT_SUPERBLOCK, &data, err);
 	if (!r && superblock_open(&held, data, p->sb.held_root) != SB_OK)
-		r = err_set(err, -EUCLEAN, "block %llu is no superblock",
+		r = err_set(err, -EUCLEAN, "block %llu does not hold a superblock",
 			    (unsigned long long)p->sb.held_root);
 	if (r)
 		return err_prefix(err, r, "the held metadata snapshot");

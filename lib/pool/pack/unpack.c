@@ -66,7 +66,7 @@ int pack_read_header(struct io *in, struct pack_header *h, struct err *err)
 		return err_set(err, -EINVAL, "%s: block size is not %d", in->name, MBLOCK_SIZE);
 	h->nr_blocks = le64_get(v[3]);
 	if (!h->nr_blocks || h->nr_blocks > MAX_METADATA_BLOCKS)
-		return err_set(err, -EINVAL, "%s: %llu blocks are no size of metadata", in->name,
+		return err_set(err, -EINVAL, "%s: %llu blocks is not a possible metadata size", in->name,
 			       (ull)h->nr_blocks);
 	return 0;
 }

@@ -15,6 +15,9 @@
 #include "pool/format/format.h"
 #include "pool/space/shrink_bits.h"
 
+#define POOL_CHANGED \
+	"the pool changed while it was being read: deactivate the pool and run the command again"
+
 struct shrink {
 	struct shrink_plan plan;
 	struct used_bits used;
@@ -162,7 +165,7 @@ int shrink_new(const struct shrink_source *src, uint64_t nr_blocks, struct shrin
 		p->nr_moved = p->nr_used - s->used_kept;
 		if (p->nr_used > p->nr_after)
 			r = err_set(err, -ERANGE,
-				    "Insufficient free space: %llu data blocks are in use, %llu would be there",
+				    "Insufficient free space: %llu data blocks are in use, but the pool would have only %llu",
 				    (unsigned long long)p->nr_used, (unsigned long long)p->nr_after);
 	}
 	if (r) {
@@ -233,7 +236,7 @@ static int tell_begin_pool(void *ctx, const struct pool_info *p, struct err *err
 	struct pool_info after = *p;
 
 	if (p->nr_data_blocks != t->s->plan.nr_before)
-		return err_set(err, -EUCLEAN, "the pool changed while it was being read");
+		return err_set(err, -EUCLEAN, POOL_CHANGED);
 	after.nr_data_blocks = t->s->plan.nr_after;
 	return t->to->ops->begin_pool(t->to->ctx, &after, err);
 }
@@ -257,7 +260,7 @@ static int tell_runs(void *ctx, const struct run *run, size_t nr, struct err *er
 		if (u.len > t->s->plan.nr_before || u.dbegin > t->s->plan.nr_before - u.len ||
 		    used_bits_find(&t->s->used, u.dbegin, u.dbegin + u.len, false) !=
 			    u.dbegin + u.len)
-			return err_set(err, -EUCLEAN, "the pool changed while it was being read");
+			return err_set(err, -EUCLEAN, POOL_CHANGED);
 		while (u.len) {
 			struct run *out = &t->run[t->nr++];
 

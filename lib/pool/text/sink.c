@@ -88,7 +88,7 @@ static int sink_begin_def(void *ctx, uint64_t name, struct err *err)
 	if (s->form->defs_first && s->nr_devices)
 		return err_set(
 			err, -EINVAL,
-			"shared part %llu comes after a device, which this format cannot say",
+			"shared part %llu comes after a device: this text format needs all shared parts first",
 			(unsigned long long)name);
 	if (umap_put(&s->number, name, s->nr_defs + 1))
 		return err_nomem(err, "the numbers of shared parts");
@@ -133,7 +133,7 @@ static int sink_ref(void *ctx, uint64_t name, struct err *err)
 
 	if (!number)
 		return err_set(err, -EINVAL,
-			       "a device refers to shared part %llu, which is not there",
+			       "a device refers to shared part %llu, which is not defined",
 			       (unsigned long long)name);
 	add_pending(s);
 	from = s->out.len;
