@@ -21,34 +21,12 @@
 #include "base/cleanup.h"
 #include "base/jobs.h"
 #include "base/parse.h"
-#include "dev/dev.h"
-#include "volume/open/origin.h"
-#include "volume/target/target.h"
+#include "nbdkit/exports.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 #define COMMIT_MS 1000
 
-/* A device as some name shows it. */
-struct export {
-	struct export *next;
-	char *name;
-	struct io *origin;
-	struct target_dev *dev;
-};
-
-/* nbdkit has one instance of a plugin in a process. */
-static struct {
-	char *pool, *pool_name, *data_dev, *origin, *device; /* parameters */
-	uint64_t size;
-	bool read_only, origin_raw, force, force_share;
-	struct pool_arg arg;
-	struct target *target;
-	struct ticker *ticker;
-	atomic_bool used; /* a client may have written: before that there is nothing to commit */
-	bool *missing; /* lines of the table whose device the pool has not */
-	pthread_mutex_t lock; /* exports */
-	struct export *exports;
-} thin = { .lock = PTHREAD_MUTEX_INITIALIZER };
+struct served thin = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* NBD knows few errors; damage is one of reading. */
 static int fail(int code, const struct err *err)
@@ -147,27 +125,6 @@ static int thin_config_complete(void)
 	"readonly=true    Change nothing, neither data nor metadata.\n" \
 	"force-share=true With readonly=true: read although another program is writing."
 
-/* nbdkit has no notes: what must be known also of a server in the background is an error there. */
-static void tell(void *ctx, const char *text)
-{
-	(void)ctx;
-	nbdkit_error("%s", text);
-}
-
-/* One file in two roles would be garbage, or be written over. */
-static int check_roles(const char *origin, struct err *err)
-{
-	const struct table *t = thin.arg.table;
-	const struct dev_role roles[] = {
-		{ "metadata", thin.arg.metadata },
-		{ "data device", thin.data_dev ? thin.data_dev : t ? t->pool->data.path : NULL },
-		{ "external origin", origin },
-		{ "table file", t ? thin.pool : NULL },
-	};
-
-	return dev_roles_apart(roles, ARRAY_SIZE(roles), err);
-}
-
 /* How data and metadata are opened. */
 static unsigned open_flags(void)
 {
@@ -212,15 +169,8 @@ static void thin_cleanup(void)
 
 static void thin_unload(void)
 {
-	struct export *e, *next;
-
 	thin_cleanup();
-	for (e = thin.exports; e; e = next) {
-		next = e->next;
-		io_free(e->origin);
-		free(e->name);
-		free(e);
-	}
+	exports_free();
 	pool_arg_fini(&thin.arg);
 	free(thin.missing);
 	free(thin.pool);
@@ -228,169 +178,6 @@ static void thin_unload(void)
 	free(thin.data_dev);
 	free(thin.origin);
 	free(thin.device);
-}
-
-static const struct table_thin *find_in_table(const char *name)
-{
-	return thin.arg.table ? table_find(thin.arg.table, name) : NULL;
-}
-
-static int is_served(const char *name, struct err *err)
-{
-	const struct table_thin *a, *b;
-
-	if (!thin.device || !strcmp(name, thin.device))
-		return 0;
-	a = find_in_table(name);
-	b = find_in_table(thin.device);
-	if (a && a == b)
-		return 0;
-	return err_set(err, -ENOENT, "no export '%s': device=%s is all that is served", name,
-		       thin.device);
-}
-
-/* A device without a line in the table: its size must be given, for its origin must be known. */
-static int unlisted(uint32_t id, uint64_t size, const char *origin, struct err *err)
-{
-	const struct table *t = thin.arg.table;
-	uint64_t end;
-	int r;
-
-	if (!t)
-		return 0;
-	if (size) {
-		if (!origin && table_has_origins(t))
-			tell(NULL, "warning: the device has no line in the table and is served without an "
-				   "external origin, which other devices there have; origin= gives one");
-		return 0;
-	}
-	r = target_mapped_end(thin.target, id, &end, err);
-	return r ? r : table_not_listed(t, id, end >> SECTOR_SHIFT,
-					"size=SIZE, with origin=DEV if it has one", err);
-}
-
-/* Bare metadata and no size=: what is served may be longer or shorter than the device. */
-static void tell_guess(uint32_t id, const struct target_dev *dev, const struct io *origin)
-{
-	char text[300];
-
-	snprintf(text, sizeof(text),
-		 "note: the size of device %u, %llu bytes, is a guess: %s; size= gives the size", id,
-		 (unsigned long long)target_size(dev),
-		 origin && origin->size == target_size(dev) ? "it is the size of the external origin" :
-							      "the last mapped block ends there");
-	tell(NULL, text);
-}
-
-/* What @name means: an id, a size (0: to be found out) and an origin. */
-static int resolve(const char *name, uint32_t *id, uint64_t *size, const char **origin,
-		   struct err *err)
-{
-	const struct table_thin *line;
-	int r = is_served(name, err);
-
-	if (r)
-		return r;
-	line = find_in_table(name);
-	*size = thin.size;
-	*origin = thin.origin;
-	if (!line && parse_u32(name, id, NULL))
-		return err_set(err, -ENOENT,
-			       "no export '%s': neither a name in the table nor a device id", name);
-	if (!line)
-		return unlisted(*id, *size, *origin, err);
-	*id = line->dev_id;
-	if (!*size)
-		*size = line->length << SECTOR_SHIFT;
-	if (!*origin)
-		*origin = line->origin.path;
-	return 0;
-}
-
-static int make_export(const char *name, struct export **out, struct err *err)
-{
-	struct export *e = calloc(1, sizeof(*e));
-	const char *origin;
-	uint64_t size;
-	uint32_t id;
-	int r;
-
-	if (!e || !(e->name = strdup(name))) {
-		free(e);
-		return err_nomem(err, "export");
-	}
-	r = resolve(name, &id, &size, &origin, err);
-	if (!r)
-		r = check_roles(origin, err);
-	if (!r && origin)
-		r = origin_open(origin, DEV_BUFFERED | (thin.force_share ? DEV_FORCE : 0),
-				thin.origin_raw, &e->origin, err);
-	if (!r)
-		r = target_device(thin.target, id, size, e->origin, &e->dev, err);
-	if (r) {
-		io_free(e->origin);
-		free(e->name);
-		free(e);
-		return err_prefix(err, r, "device '%s'", name);
-	}
-	if (!size)
-		tell_guess(id, e->dev, e->origin);
-	e->next = thin.exports;
-	thin.exports = e;
-	*out = e;
-	return 0;
-}
-
-/* The name that an empty export name stands for; NULL: none. */
-static const char *default_name(void)
-{
-	static char number[12];
-	const struct table *t = thin.arg.table;
-
-	if (thin.device)
-		return thin.device;
-	if (!t || t->nr_thins != 1)
-		return NULL;
-	if (t->thin[0].name)
-		return t->thin[0].name;
-	snprintf(number, sizeof(number), "%u", t->thin[0].dev_id);
-	return number;
-}
-
-static int find_export(const char *name, struct export **out, struct err *err)
-{
-	struct export *e;
-
-	if (!*name)
-		name = default_name();
-	if (!name)
-		return err_set(err, -ENOENT,
-			       "give device=DEVICE, or an export name: a device's name in the table, or its id");
-	for (e = thin.exports; e && strcmp(e->name, name); e = e->next)
-		;
-	*out = e;
-	return e ? 0 : make_export(name, out, err);
-}
-
-/* Devices of the table that the pool has not: the others are served. */
-static int find_missing(void)
-{
-	const struct table *t = thin.arg.table;
-	struct device_info d;
-	struct err err = { 0 };
-
-	if (!t || thin.device)
-		return 0;
-	thin.missing = calloc(t->nr_thins + 1, sizeof(*thin.missing));
-	if (!thin.missing)
-		return -ENOMEM;
-	for (size_t i = 0; i < t->nr_thins; i++) {
-		thin.missing[i] = edit_device(target_pool(thin.target), t->thin[i].dev_id, &d, &err);
-		if (thin.missing[i])
-			nbdkit_error("%s: device %u is not served: %s", t->path, t->thin[i].dev_id,
-				     err.text);
-	}
-	return 0;
 }
 
 static const char *advice(int code)
@@ -411,19 +198,19 @@ static int thin_get_ready(void)
 	const struct pool_want want = { .pool = thin.pool_name,
 					.device = { thin.device, NULL },
 					.write = !thin.read_only,
-					.tell = tell };
+					.tell = exports_tell };
 	int r = pool_arg_open(thin.pool, &want, &thin.arg, &err);
 
 	if (!r)
-		r = check_roles(thin.origin, &err);
+		r = exports_check_roles(thin.origin, &err);
 	if (!r && thin.arg.kind == POOL_XML)
 		r = err_set(&err, -EINVAL, "'%s' is XML: binary metadata is needed", thin.pool);
 	if (!r)
 		r = target_open(&thin.arg, thin.data_dev, open_flags(), thin.force, &thin.target, &err);
 	/* what a client gets without choosing must be there */
-	if (!r && default_name())
-		r = find_export(default_name(), &e, &err);
-	if (!r && find_missing())
+	if (!r && exports_default_name())
+		r = exports_find(exports_default_name(), &e, &err);
+	if (!r && exports_find_missing())
 		r = err_nomem(&err, "exports");
 	if (r)
 		nbdkit_error("%s%s", err.text, advice(r));
@@ -449,7 +236,7 @@ static void *thin_open(int read_only)
 		return NULL;
 	}
 	pthread_mutex_lock(&thin.lock);
-	r = find_export(name, &e, &err);
+	r = exports_find(name, &e, &err);
 	pthread_mutex_unlock(&thin.lock);
 	if (r) {
 		fail(r, &err);
@@ -485,7 +272,7 @@ static int list_table(struct nbdkit_exports *exports)
 
 static int thin_list_exports(int read_only, int is_tls, struct nbdkit_exports *exports)
 {
-	const char *name = default_name();
+	const char *name = exports_default_name();
 
 	(void)read_only;
 	(void)is_tls;
@@ -496,7 +283,7 @@ static int thin_list_exports(int read_only, int is_tls, struct nbdkit_exports *e
 
 static const char *thin_default_export(int read_only, int is_tls)
 {
-	const char *name = default_name();
+	const char *name = exports_default_name();
 
 	(void)read_only;
 	(void)is_tls;

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "nbdkit/exports.h"
+
+/* nbdkit has no notes: what must be known also of a server in the background is an error there. */
+void exports_tell(void *ctx, const char *text)
+{
+	(void)ctx;
+	nbdkit_error("%s", text);
+}
+
+/* One file in two roles would be garbage, or be written over. */
+int exports_check_roles(const char *origin, struct err *err)
+{
+	const struct table *t = thin.arg.table;
+	const struct dev_role roles[] = {
+		{ "metadata", thin.arg.metadata },
+		{ "data device", thin.data_dev ? thin.data_dev : t ? t->pool->data.path : NULL },
+		{ "external origin", origin },
+		{ "table file", t ? thin.pool : NULL },
+	};
+
+	return dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+}
+
+static const struct table_thin *find_in_table(const char *name)
+{
+	return thin.arg.table ? table_find(thin.arg.table, name) : NULL;
+}
+
+static int is_served(const char *name, struct err *err)
+{
+	const struct table_thin *a, *b;
+
+	if (!thin.device || !strcmp(name, thin.device))
+		return 0;
+	a = find_in_table(name);
+	b = find_in_table(thin.device);
+	if (a && a == b)
+		return 0;
+	return err_set(err, -ENOENT, "no export '%s': device=%s is all that is served", name,
+		       thin.device);
+}
+
+/* A device without a line in the table: its size must be given, for its origin must be known. */
+static int unlisted(uint32_t id, uint64_t size, const char *origin, struct err *err)
+{
+	const struct table *t = thin.arg.table;
+	uint64_t end;
+	int r;
+
+	if (!t)
+		return 0;
+	if (size) {
+		if (!origin && table_has_origins(t))
+			exports_tell(NULL, "warning: the device has no line in the table and is served without an "
+				   "external origin, which other devices there have; origin= gives one");
+		return 0;
+	}
+	r = target_mapped_end(thin.target, id, &end, err);
+	return r ? r : table_not_listed(t, id, end >> SECTOR_SHIFT,
+					"size=SIZE, with origin=DEV if it has one", err);
+}
+
+/* Bare metadata and no size=: what is served may be longer or shorter than the device. */
+static void tell_guess(uint32_t id, const struct target_dev *dev, const struct io *origin)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text),
+		 "note: the size of device %u, %llu bytes, is a guess: %s; size= gives the size", id,
+		 (unsigned long long)target_size(dev),
+		 origin && origin->size == target_size(dev) ? "it is the size of the external origin" :
+							      "the last mapped block ends there");
+	exports_tell(NULL, text);
+}
+
+/* What @name means: an id, a size (0: to be found out) and an origin. */
+static int resolve(const char *name, uint32_t *id, uint64_t *size, const char **origin,
+		   struct err *err)
+{
+	const struct table_thin *line;
+	int r = is_served(name, err);
+
+	if (r)
+		return r;
+	line = find_in_table(name);
+	*size = thin.size;
+	*origin = thin.origin;
+	if (!line && parse_u32(name, id, NULL))
+		return err_set(err, -ENOENT,
+			       "no export '%s': neither a name in the table nor a device id", name);
+	if (!line)
+		return unlisted(*id, *size, *origin, err);
+	*id = line->dev_id;
+	if (!*size)
+		*size = line->length << SECTOR_SHIFT;
+	if (!*origin)
+		*origin = line->origin.path;
+	return 0;
+}
+
+static int make_export(const char *name, struct export **out, struct err *err)
+{
+	struct export *e = calloc(1, sizeof(*e));
+	const char *origin;
+	uint64_t size;
+	uint32_t id;
+	int r;
+
+	if (!e || !(e->name = strdup(name))) {
+		free(e);
+		return err_nomem(err, "export");
+	}
+	r = resolve(name, &id, &size, &origin, err);
+	if (!r)
+		r = exports_check_roles(origin, err);
+	if (!r && origin)
+		r = origin_open(origin, DEV_BUFFERED | (thin.force_share ? DEV_FORCE : 0),
+				thin.origin_raw, &e->origin, err);
+	if (!r)
+		r = target_device(thin.target, id, size, e->origin, &e->dev, err);
+	if (r) {
+		io_free(e->origin);
+		free(e->name);
+		free(e);
+		return err_prefix(err, r, "device '%s'", name);
+	}
+	if (!size)
+		tell_guess(id, e->dev, e->origin);
+	e->next = thin.exports;
+	thin.exports = e;
+	*out = e;
+	return 0;
+}
+
+/* The name that an empty export name stands for; NULL: none. */
+const char *exports_default_name(void)
+{
+	static char number[12];
+	const struct table *t = thin.arg.table;
+
+	if (thin.device)
+		return thin.device;
+	if (!t || t->nr_thins != 1)
+		return NULL;
+	if (t->thin[0].name)
+		return t->thin[0].name;
+	snprintf(number, sizeof(number), "%u", t->thin[0].dev_id);
+	return number;
+}
+
+int exports_find(const char *name, struct export **out, struct err *err)
+{
+	struct export *e;
+
+	if (!*name)
+		name = exports_default_name();
+	if (!name)
+		return err_set(err, -ENOENT,
+			       "give device=DEVICE, or an export name: a device's name in the table, or its id");
+	for (e = thin.exports; e && strcmp(e->name, name); e = e->next)
+		;
+	*out = e;
+	return e ? 0 : make_export(name, out, err);
+}
+
+/* Devices of the table that the pool has not: the others are served. */
+int exports_find_missing(void)
+{
+	const struct table *t = thin.arg.table;
+	struct device_info d;
+	struct err err = { 0 };
+
+	if (!t || thin.device)
+		return 0;
+	thin.missing = calloc(t->nr_thins + 1, sizeof(*thin.missing));
+	if (!thin.missing)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->nr_thins; i++) {
+		thin.missing[i] = edit_device(target_pool(thin.target), t->thin[i].dev_id, &d, &err);
+		if (thin.missing[i])
+			nbdkit_error("%s: device %u is not served: %s", t->path, t->thin[i].dev_id,
+				     err.text);
+	}
+	return 0;
+}
+
+void exports_free(void)
+{
+	struct export *e, *next;
+
+	for (e = thin.exports; e; e = next) {
+		next = e->next;
+		io_free(e->origin);
+		free(e->name);
+		free(e);
+	}
+	thin.exports = NULL;
+}
