@@ -9,17 +9,19 @@
 #include "dev/dev.h"
 #include "pool/build/build.h"
 #include "pool/format/format.h"
-#include "volume/guard/occupied.h"
+#include "volume/guard/meta_out.h"
 #include "volume/open/pool_salvage.h"
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_DATA_DEV,
        OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT,
-       OPT_ACCEPT_LOSS, OPT_FORCE };
+       OPT_ACCEPT_LOSS, OPT_FORCE, OPT_SIZE };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "POOL", "damaged metadata device or file, or a table file", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
-	  "metadata device or file to write; it must exist and keeps its size", 'o' },
+	  "metadata device or file to write; it must exist and keeps its size; - is standard output", 'o' },
+	{ 0, "size", ARG_REQUIRED, "SIZE", "make FILE with this size; auto: as large as this pool should have it",
+	  OPT_SIZE },
 	{ 0, "dry-run", ARG_NONE, NULL, "write nothing: only say what would be saved", OPT_DRY_RUN },
 	{ 0, "accept-loss", ARG_NONE, NULL, "exit with 0 when there is a result, whatever was lost",
 	  OPT_ACCEPT_LOSS },
@@ -57,6 +59,7 @@ struct repair {
 	struct cli cli;
 	const char *input, *output;
 	bool list_roots, dry_run, json, accept_loss, force;
+	uint64_t size;
 	struct pool_salvage_options opt;
 };
 
@@ -127,6 +130,9 @@ static void parse_option(struct repair *r, int id)
 		break;
 	case OPT_ACCEPT_LOSS:
 		r->accept_loss = true;
+		break;
+	case OPT_SIZE:
+		r->size = cli_size_or_auto(c, "--size", MBLOCK_SIZE);
 		break;
 	case OPT_FORCE:
 		r->force = true;
@@ -203,12 +209,25 @@ static int list_roots(struct cli *c, struct salvage *s, struct err *err)
 	return e;
 }
 
+static int count(void *ctx, struct build_counts *n, struct err *err)
+{
+	struct events sink = { 0 };
+	int e = build_count_new(&sink, err);
+
+	if (!e)
+		e = salvage_emit(ctx, NULL, &sink, err);
+	if (!e)
+		build_count_all(&sink, n);
+	build_count_free(&sink);
+	return e;
+}
+
 /* Says that the output is too small before anything is written. */
 static int check_size(struct salvage *s, const struct io *out, struct err *err)
 {
 	uint64_t has = MIN(out->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS), needs;
-	struct events sink = { 0 };
 	struct salvage_totals t;
+	struct build_counts n;
 	int e;
 
 	salvage_totals(s, &t);
@@ -216,11 +235,8 @@ static int check_size(struct salvage *s, const struct io *out, struct err *err)
 				    t.nr_data_blocks, 0);
 	if (needs <= has)
 		return 0;
-	e = build_count_new(&sink, err);
-	if (!e)
-		e = salvage_emit(s, NULL, &sink, err);
-	needs = e ? 0 : build_count_blocks(&sink);
-	build_count_free(&sink);
+	e = count(s, &n, err);
+	needs = e ? 0 : n.nr_blocks;
 	if (!e && needs > has)
 		return err_set(err, -ERANGE,
 			       "output '%s' is too small: needs at least %llu blocks of 4096 bytes, has %llu; "
@@ -239,22 +255,20 @@ static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 {
 	const struct build_options opt = { .note = say, .ctx = &r->cli };
 	struct events sink = { 0 };
-	struct io *out = NULL;
-	int e = r->force ? 0 : occupied_check(r->output, FOR_METADATA, err);
+	const struct meta_out_options out_opt = { r->force, r->size, count, s };
+	struct meta_out out;
+	int e = meta_out_open(r->output, &out_opt, &out, err);
 
-	if (!e)
-		e = dev_open(r->output, DEV_WRITE, &out, err);
 	if (e < 0)
 		return e;
-	e = check_size(s, out, err);
+	e = check_size(s, out.io, err);
 	if (!e)
-		e = build_new(out, &opt, &sink, err);
+		e = build_new(out.io, &opt, &sink, err);
 	if (!e) {
 		e = salvage_emit(s, NULL, &sink, err);
 		build_free(&sink);
 	}
-	io_free(out);
-	return e;
+	return meta_out_close(&out, e, err);
 }
 
 /* 0: all mappings are back, or the loss is accepted; 1: mappings are lost, or may be; or -errno. */
@@ -271,7 +285,7 @@ static int repair(struct repair *r, struct err *err)
 
 	const struct dev_role roles[] = {
 		{ "input", p.arg.metadata },
-		{ "output", r->output },
+		{ "output", dev_output_path(r->output) },
 		{ "data device", r->opt.data_dev ? r->opt.data_dev :
 				 p.arg.table	 ? p.arg.table->pool->data.path :
 						   NULL },

@@ -12,16 +12,18 @@
 #include "pool/events/events_apart.h"
 #include "pool/format/format.h"
 #include "pool/text/text.h"
-#include "volume/guard/occupied.h"
+#include "volume/guard/meta_out.h"
 
 #define APART_MIN (4 << 20) /* bytes of XML */
 
-enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_FORCE };
+enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_FORCE, OPT_SIZE };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "XML to read; - is standard input", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
-	  "metadata device or file to write; it must exist and keeps its size", 'o' },
+	  "metadata device or file to write; it must exist and keeps its size; - is standard output", 'o' },
+	{ 0, "size", ARG_REQUIRED, "SIZE", "make FILE with this size; auto: as large as this pool should have it",
+	  OPT_SIZE },
 	{ 0, "force", ARG_NONE, NULL, "overwrite FILE although it holds something else than a pool",
 	  OPT_FORCE },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
@@ -50,6 +52,7 @@ struct restore {
 	struct cli cli;
 	const char *input, *output;
 	bool force;
+	uint64_t size;
 	struct pool_overrides overrides;
 };
 
@@ -68,6 +71,9 @@ static void parse_options(struct restore *r)
 			break;
 		case OPT_FORCE:
 			r->force = true;
+			break;
+		case OPT_SIZE:
+			r->size = cli_size_or_auto(c, "--size", MBLOCK_SIZE);
 			break;
 		case 'q':
 			c->quiet = true;
@@ -117,8 +123,8 @@ static int open_input(const char *path, struct err *err)
 }
 
 /* How many blocks the XML takes, by a full look at it. */
-static int count_blocks(int fd, const struct xml_options *xml, const char *name, uint64_t *nr,
-			struct err *err)
+static int count_blocks(int fd, const struct xml_options *xml, const char *name,
+			struct build_counts *n, struct err *err)
 {
 	struct events sink = { 0 };
 	int r = build_count_new(&sink, err);
@@ -126,7 +132,7 @@ static int count_blocks(int fd, const struct xml_options *xml, const char *name,
 	if (!r)
 		r = xml_read(fd, name, xml, &sink, err);
 	if (!r)
-		*nr = build_count_blocks(&sink);
+		build_count_all(&sink, n);
 	build_count_free(&sink);
 	lseek(fd, 0, SEEK_SET);
 	return r;
@@ -142,6 +148,7 @@ static int check_size(int fd, const struct xml_options *xml, const char *name, c
 {
 	const struct pool_overrides *o = xml->overrides;
 	uint64_t has = out->size / MBLOCK_SIZE, needs;
+	struct build_counts n;
 	struct xml_claims claims;
 	struct stat st;
 	int r;
@@ -156,9 +163,10 @@ static int check_size(int fd, const struct xml_options *xml, const char *name, c
 	needs = build_min_blocks(claims.nr_devices, claims.mapped_blocks, claims.nr_data_blocks, 0);
 	if (needs <= has && (!claims.has_defs || st.st_size > COUNT_MAX))
 		return 0;
-	r = count_blocks(fd, xml, name, &needs, err);
+	r = count_blocks(fd, xml, name, &n, err);
 	if (r < 0)
 		return r;
+	needs = n.nr_blocks;
 	if (needs > has)
 		return err_set(err, -ERANGE, "too small: needs at least %llu blocks, has %llu",
 			       (unsigned long long)needs, (unsigned long long)has);
@@ -186,13 +194,13 @@ static bool ends_well(int fd, off_t size)
 static int check_end(int fd, const struct xml_options *xml, const char *name, struct err *err)
 {
 	struct stat st;
-	uint64_t nr;
+	struct build_counts n;
 	int r;
 
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || lseek(fd, 0, SEEK_CUR) != 0 ||
 	    ends_well(fd, st.st_size))
 		return 0;
-	r = count_blocks(fd, xml, name, &nr, err);
+	r = count_blocks(fd, xml, name, &n, err);
 	if (r == -EINVAL || r == -EUCLEAN || r == -EBADMSG) {
 		char text[sizeof(err->text)];
 
@@ -243,42 +251,63 @@ static int read_and_build(struct text *t, const struct events *sink, struct err 
 	return e;
 }
 
+static int count_text(void *ctx, struct build_counts *n, struct err *err)
+{
+	const struct text *t = ctx;
+
+	return count_blocks(t->fd, t->xml, t->name, n, err);
+}
+
+/* What is read to choose a size must be read again to be written. */
+static int open_again(struct restore *r, struct err *err)
+{
+	bool is_stdin = dev_is_standard(r->input), counts = r->size || dev_is_standard(r->output);
+	int fd = counts && is_stdin ? dev_stdin_as_file(err) : 0;
+
+	if (!fd)
+		fd = open_input(r->input, err);
+	if (fd >= 0 && counts && lseek(fd, 0, SEEK_CUR) < 0) {
+		close(fd);
+		return err_set(err, -EINVAL,
+			       "'%s' is a pipe, which cannot be read twice to find the size: use -i -",
+			       r->input);
+	}
+	return fd;
+}
+
 static int restore(struct restore *r, struct err *err)
 {
 	const struct xml_options xml = { .overrides = &r->overrides };
 	const struct build_options opt = { .count_differs = count_differs, .note = say, .ctx = &r->cli };
-	bool is_stdin = !strcmp(r->input, "-");
-	const char *name = is_stdin ? "standard input" : r->input;
-	CLEANUP(close_fd) int fd = open_input(r->input, err);
+	const char *name = dev_shown(r->input);
+	CLEANUP(close_fd) int fd = open_again(r, err);
 	struct events sink = { 0 };
-	struct io *out = NULL;
+	struct meta_out out;
 	struct text text = { fd, name, &xml };
-	const struct dev_role roles[] = { { "input", is_stdin ? "/dev/stdin" : r->input },
-					  { "output", r->output } };
+	const struct meta_out_options out_opt = { r->force, r->size, count_text, &text };
+	const struct dev_role roles[] = { { "input", r->input },
+					  { "output", dev_output_path(r->output) } };
 	int e;
 
 	if (fd < 0)
 		return fd;
 	e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
-	if (!e && !r->force)
-		e = occupied_check(r->output, FOR_METADATA, err);
 	if (!e)
-		e = dev_open(r->output, DEV_WRITE, &out, err);
+		e = meta_out_open(r->output, &out_opt, &out, err);
 	if (e < 0)
 		return e;
 	e = check_end(fd, &xml, name, err);
 	if (!e)
-		e = check_size(fd, &xml, name, out, err);
+		e = check_size(fd, &xml, name, out.io, err);
 	if (!e)
-		e = build_new(out, &opt, &sink, err);
+		e = build_new(out.io, &opt, &sink, err);
 	if (!e) {
 		e = read_and_build(&text, &sink, err);
 		build_free(&sink);
 	}
 	if (e == -ERANGE)
 		err_prefix(err, e, "output '%s'", r->output);
-	io_free(out);
-	return e;
+	return meta_out_close(&out, e, err);
 }
 
 int main(int argc, char **argv)

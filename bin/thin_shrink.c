@@ -13,16 +13,19 @@
 #include "pool/space/shrink.h"
 #include "pool/text/text.h"
 #include "volume/guard/content.h"
-#include "volume/guard/occupied.h"
+#include "volume/guard/meta_out.h"
 #include "volume/open/pool_source.h"
 
-enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY };
+enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY, OPT_SIZE };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "the pool's metadata: XML, or with --binary a POOL",
 	  'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
-	  "the metadata afterwards: XML, or with --binary a device or file that exists", 'o' },
+	  "the metadata afterwards: XML, or with --binary a device or file that exists; - is standard output", 'o' },
+	{ 0, "size", ARG_REQUIRED, "SIZE",
+	  "with --binary: make FILE with this size; auto: as large as this pool should have it",
+	  OPT_SIZE },
 	{ 0, "data", ARG_REQUIRED, "DEV", "the data device, inside of which blocks move", OPT_DATA },
 	{ 0, "nr-blocks", ARG_REQUIRED, "N", "data blocks that the pool has afterwards",
 	  OPT_NR_BLOCKS },
@@ -54,7 +57,7 @@ struct shrink_cmd {
 	struct cli cli;
 	const char *input, *output, *data;
 	bool has_nr_blocks, no_copy, binary, dry_run, force;
-	uint64_t nr_blocks;
+	uint64_t nr_blocks, size;
 	/* the input, of either kind */
 	struct pool_source pool;
 	int xml_fd;
@@ -83,6 +86,9 @@ static void parse_options(struct shrink_cmd *s)
 		case 'q':
 			c->quiet = true;
 			break;
+		case OPT_SIZE:
+			s->size = cli_size_or_auto(c, "--size", MBLOCK_SIZE);
+			break;
 		case OPT_DATA:
 			s->data = c->arg;
 			break;
@@ -102,6 +108,8 @@ static void parse_options(struct shrink_cmd *s)
 		cli_usage_error(c, "No input file provided.");
 	if (!s->output && !s->dry_run)
 		cli_usage_error(c, "No output file provided.");
+	if (s->size && !s->binary)
+		cli_usage_error(c, "--size needs --binary: XML is as long as it is");
 	if (!s->has_nr_blocks)
 		cli_usage_error(c, "--nr-blocks: the number of data blocks is missing");
 }
@@ -215,32 +223,37 @@ static void say(void *ctx, const char *text)
 	cli_note(ctx, "%s", text);
 }
 
-static int to_binary(struct shrink_cmd *s, const struct shrink *plan,
+static int count(void *ctx, struct build_counts *n, struct err *err)
+{
+	(void)err;
+	*n = shrink_plan(ctx)->counts;
+	return 0;
+}
+
+static int to_binary(struct shrink_cmd *s, struct shrink *plan,
 		     const struct shrink_source *src, struct io *data, struct err *err)
 {
-	const uint64_t needs = shrink_plan(plan)->nr_metadata_blocks;
+	const uint64_t needs = shrink_plan(plan)->counts.nr_blocks;
 	const struct build_options opt = { .note = say, .ctx = &s->cli };
 	struct events sink = { 0 };
-	struct io *out = NULL;
-	int r = s->force ? 0 : occupied_check(s->output, FOR_METADATA, err);
+	const struct meta_out_options out_opt = { s->force, s->size, count, plan };
+	struct meta_out out;
+	int r = meta_out_open(s->output, &out_opt, &out, err);
 
-	if (!r)
-		r = dev_open(s->output, DEV_WRITE, &out, err);
 	if (r < 0)
 		return r;
-	if (out->size / MBLOCK_SIZE < needs)
+	if (out.io->size / MBLOCK_SIZE < needs)
 		r = err_set(err, -ERANGE, "output '%s': too small: needs at least %llu blocks, has %llu",
 			    s->output, (unsigned long long)needs,
-			    (unsigned long long)(out->size / MBLOCK_SIZE));
+			    (unsigned long long)(out.io->size / MBLOCK_SIZE));
 	if (!r && data)
 		r = copy_data(s, plan, data, err);
 	if (!r)
-		r = build_new(out, &opt, &sink, err);
+		r = build_new(out.io, &opt, &sink, err);
 	if (!r)
 		r = shrink_tell(plan, src, &sink, err);
 	build_free(&sink);
-	io_free(out);
-	return r;
+	return meta_out_close(&out, r, err);
 }
 
 static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct shrink_source *src,
@@ -248,7 +261,7 @@ static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct 
 {
 	struct events sink = { 0 };
 	struct out_file *out;
-	int r = content_let_text_in(s->output, s->force, err);
+	int r = content_let_text_in(s->output, s->force || dev_is_standard(s->output), err);
 
 	if (!r)
 		r = out_file_open(s->output, &out, err);
@@ -257,7 +270,8 @@ static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct 
 	if (data)
 		r = copy_data(s, plan, data, err);
 	if (!r)
-		r = text_sink_new(TEXT_XML, out_file_fd(out), s->output, &sink, err);
+		r = text_sink_new(TEXT_XML, out_file_fd(out),
+				  dev_is_standard(s->output) ? "standard output" : s->output, &sink, err);
 	if (!r) {
 		r = shrink_tell(plan, src, &sink, err);
 		text_sink_free(&sink);
@@ -273,7 +287,7 @@ static int check_names(const struct shrink_cmd *s, struct err *err)
 	const struct dev_role roles[] = {
 		{ "input", s->input },
 		{ "metadata", s->pool.arg.table ? s->pool.arg.metadata : NULL },
-		{ "output", s->output },
+		{ "output", s->output ? dev_output_path(s->output) : NULL },
 		{ "data device", s->data },
 	};
 

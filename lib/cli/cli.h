@@ -99,6 +99,8 @@ int cli_finish(struct cli *c, int code);
 /* Values of options; a mistake is a usage error that names the option. */
 uint64_t cli_u64(struct cli *c, const char *option);
 uint64_t cli_size(struct cli *c, const char *option);
+/* "auto": UINT64_MAX; else a size that is a multiple of @unit and not 0. */
+uint64_t cli_size_or_auto(struct cli *c, const char *option, uint64_t unit);
 
 /*
  * Asks "QUESTION [y/n]: " on stderr and reads a line from stdin: only y is yes, the end of

@@ -14,7 +14,7 @@ setup_file() {
 	truncate -s 6553600 data
 }
 
-# keep FILE: makes the thing that must survive
+# make_thing KIND: makes the thing that must survive
 make_thing() {
 	rm -f thing
 	truncate -s 20M thing
@@ -220,4 +220,104 @@ teardown() {
 	stratis-1-private-00112233445566778899aabbccddeeff-physical-originsub 0
 	CRYPT-LUKS2-00112233445566778899aabbccddeeff-root 1
 	EOF
+}
+
+# metadata_makers OUTPUT: the writers that can be told a size
+metadata_makers() {
+	metadata_writers "$1" | grep -v unpack
+}
+
+@test "an output that is missing: how large it must be, and how it is made" {
+	while read -r c; do
+		rm -f new
+		run --separate-stderr bash -c "$c"
+		[ "$status" -eq 74 ] && [ ! -e new ] && [[ "$stderr" == *"Couldn't find output file 'new': it must exist, "* ]] &&
+			[[ "${stderr_lines[-1]}" == "truncate -s "*" 'new'" ]] || { echo "$c: $status $stderr"; return 1; }
+		bash -c "${stderr_lines[-1]}"
+		bash -c "$c"
+		thin_check -q new
+		mv new wanted
+		# the same size and content by itself, and again over its own result
+		bash -c "$c --size auto"
+		cmp new wanted
+		bash -c "$c --size auto"
+		cmp new wanted
+	done < <(metadata_makers new)
+	run --separate-stderr thin_restore -i xml -o /dev/no-such-device
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"no such device"* ]]
+	run --separate-stderr thin_restore --size auto -i xml -o /dev/no-such-device
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"no such device"* ]] && [ ! -e /dev/no-such-device ]
+}
+
+@test "a size makes a new file of that size, and nothing where it does not fit" {
+	while read -r c; do
+		rm -f new
+		bash -c "$c --size 2m"
+		[ "$(stat -c %s new)" -eq 2097152 ] && thin_check -q new
+		run --separate-stderr bash -c "$c --size 4m"
+		[ "$status" -eq 1 ] && [[ "$stderr" == *"'new' exists and has 2097152 bytes, --size wants 4194304"* ]]
+		[ "$(stat -c %s new)" -eq 2097152 ] && thin_check -q new
+		rm new
+		run --separate-stderr bash -c "$c --size 8192"
+		[ "$status" -eq 1 ] && [[ "$stderr" == *"too small"* ]] && [ ! -e new ]
+		for bad in 0 100 4097 many; do
+			run --separate-stderr bash -c "$c --size $bad"
+			[ "$status" -eq 64 ] && [ ! -e new ]
+		done
+		[ "$(echo new*)" = 'new*' ]
+		run --separate-stderr bash -c "${c/-o new/-o /dev/null} --size 1m"
+		[ "$status" -ne 0 ] && [[ "$stderr" == *"exists and is no file"* ]]
+	done < <(metadata_makers new)
+	run --separate-stderr thin_shrink --no-copy --nr-blocks 90 -i xml -o new --size auto
+	[ "$status" -eq 64 ]
+}
+
+@test "standard output gets what a file would get, and a terminal does not" {
+	while read -r c; do
+		rm -f new
+		bash -c "$c --size auto"
+		bash -c "${c/-o new/-o -}" | cmp - new
+		command -v script >/dev/null || continue
+		run script -qec "${c/-o new/-o -}" /dev/null </dev/null
+		[ "$status" -eq 1 ] && [[ "$output" == *"binary data is not written to a terminal"* ]]
+	done < <(metadata_makers new)
+	thin_restore --size auto -i xml -o new
+	cat xml | thin_restore -i - -o - | cmp - new
+	rm new
+	cat xml | thin_restore -i - -o new --size auto
+	thin_check -q new
+	run --separate-stderr bash -c 'thin_restore -i <(cat xml) -o -'
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"is a pipe, which cannot be read twice"* ]]
+	cat xml | thin_shrink --no-copy --nr-blocks 90 -i - -o - >got
+	thin_shrink --no-copy --nr-blocks 90 -i xml -o want
+	cmp want got
+	cat meta | thin_shrink --binary --no-copy --nr-blocks 90 -i - -o - >got
+	thin_check -q got
+}
+
+@test "the size that is chosen is enough for random pools with shared parts" {
+	for i in 1 2 3 4 5 6; do
+		seed=$((RANDOM * 32768 + RANDOM))
+		echo "seed $seed"
+		awk -v seed=$seed 'BEGIN {
+			srand(seed); nd = int(rand() * 9); b = 0; n = 5000 + int(rand() * 200000)
+			printf "<superblock uuid=\"\" time=\"1\" transaction=\"1\" data_block_size=\"128\" nr_data_blocks=\"%d\">\n", n
+			for (d = 0; d < nd; d++) {
+				printf "<def name=\"%d\">\n", d
+				for (k = 0; k < 1 + int(rand() * 300); k++)
+					printf "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", d * 1000 + 2 * k, b++ % n
+				print "</def>"
+			}
+			for (t = 1; t <= 1 + int(rand() * 40); t++) {
+				printf "<device dev_id=\"%d\" mapped_blocks=\"0\" transaction=\"0\" creation_time=\"0\" snap_time=\"1\">\n", t
+				for (d = 0; d < nd; d++) if (rand() < .7) printf "<ref name=\"%d\"/>\n", d
+				print "</device>"
+			}
+			print "</superblock>" }' >random
+		thin_restore -q -i random -o new --size auto
+		thin_check -q new
+		thin_repair -q -i new -o again --size auto
+		thin_check -q again
+		rm new again
+	done
 }

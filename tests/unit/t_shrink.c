@@ -129,7 +129,7 @@ static void check_against_dumb(struct story *st, uint64_t nr)
 		dumb_read(&is, io_mem_data(after), after->size);
 		check_str(is.why, "");
 		check_eq(is.nr_underfull, 0);
-		check(shrink_plan(s)->nr_metadata_blocks <= 400);
+		check(shrink_plan(s)->counts.nr_blocks <= 400);
 		check_eq(is.nr_data, nr);
 		check_eq(is.nr_map, was.nr_map);
 		for (size_t i = 0; i < was.nr_map; i++) {

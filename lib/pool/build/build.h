@@ -66,6 +66,11 @@ uint64_t build_blocks_around(uint64_t nr_nodes, uint64_t nr_devices, uint64_t nr
  */
 int build_count_new(struct events *e, struct err *err);
 uint64_t build_count_blocks(const struct events *e);
+struct build_counts {
+	uint64_t nr_blocks; /* build_count_blocks() */
+	uint64_t nr_data_blocks, nr_devices;
+};
+void build_count_all(const struct events *e, struct build_counts *n);
 void build_count_free(struct events *e);
 
 #endif

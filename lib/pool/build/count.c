@@ -169,6 +169,13 @@ uint64_t build_count_blocks(const struct events *e)
 	return build_blocks_around(c->nr_nodes, c->nr_devices, c->nr_data_blocks, 0);
 }
 
+void build_count_all(const struct events *e, struct build_counts *n)
+{
+	const struct counter *c = e->ctx;
+
+	*n = (struct build_counts){ build_count_blocks(e), c->nr_data_blocks, c->nr_devices };
+}
+
 void build_count_free(struct events *e)
 {
 	struct counter *c = e->ctx;

@@ -23,6 +23,12 @@ static uint64_t mapping_nodes(uint64_t nr_data_blocks, uint64_t nr_thins)
 	return leaves + roots + leaves / INTERNAL_MAX;
 }
 
+/* A transaction must fit beside @blocks, and the kernel keeps back a tenth. */
+static uint64_t with_reserve(uint64_t blocks)
+{
+	return div_up((blocks + TRANSACTION_BLOCKS) * 10, 9) + 1;
+}
+
 uint64_t size_blocks_wanted(uint64_t nr_data_blocks, uint64_t nr_thins)
 {
 	uint64_t usual, least;
@@ -32,11 +38,17 @@ uint64_t size_blocks_wanted(uint64_t nr_data_blocks, uint64_t nr_thins)
 	usual = 1 + div_up(nr_data_blocks, LEAF_MAX / 2) + nr_thins;
 	least = build_blocks_around(mapping_nodes(nr_data_blocks, nr_thins), nr_thins,
 				    nr_data_blocks, 0);
-	least = div_up((least + TRANSACTION_BLOCKS) * 10, 9) + 1;
-	return MAX(usual, least);
+	return MAX(usual, with_reserve(least));
 }
 
 uint64_t size_metadata_blocks(uint64_t nr_data_blocks, uint64_t nr_thins)
 {
 	return MIN(size_blocks_wanted(nr_data_blocks, nr_thins), MAX_METADATA_BLOCKS);
+}
+
+uint64_t size_for(const struct build_counts *n)
+{
+	uint64_t advised = size_metadata_blocks(n->nr_data_blocks, n->nr_devices);
+
+	return MAX(advised, MIN(with_reserve(n->nr_blocks), MAX_METADATA_BLOCKS));
 }

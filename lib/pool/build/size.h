@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef POOL_SIZE_H
 #define POOL_SIZE_H
-#include "base/units.h"
+#include "pool/build/build.h"
 
 /*
  * How many metadata blocks to give to a pool of @nr_data_blocks and @nr_thins devices.
@@ -17,5 +17,7 @@
 uint64_t size_metadata_blocks(uint64_t nr_data_blocks, uint64_t nr_thins);
 /* The same without the format's limit of MAX_METADATA_BLOCKS. */
 uint64_t size_blocks_wanted(uint64_t nr_data_blocks, uint64_t nr_thins);
+/* The same for a pool that has content: never less than the content and its next changes take. */
+uint64_t size_for(const struct build_counts *n);
 
 #endif

@@ -137,7 +137,7 @@ static int look(struct shrink *s, const struct shrink_source *src, struct err *e
 	if (!r)
 		r = src->feed(src->ctx, &e, err);
 	if (!r)
-		s->plan.nr_metadata_blocks = build_count_blocks(&l.count);
+		build_count_all(&l.count, &s->plan.counts);
 	build_count_free(&l.count);
 	return r;
 }

@@ -15,6 +15,7 @@
  */
 #include "base/jobs.h"
 #include "dev/io.h"
+#include "pool/build/build.h"
 #include "pool/events/events.h"
 
 struct shrink;
@@ -30,7 +31,7 @@ struct shrink_plan {
 	uint64_t nr_used, nr_moved;	   /* of them */
 	uint64_t used_end;		   /* one past the highest in use */
 	uint32_t block_size;		   /* sectors */
-	uint64_t nr_metadata_blocks;	   /* that the result needs (build_count_blocks()) */
+	struct build_counts counts;	   /* of the result */
 };
 
 /*

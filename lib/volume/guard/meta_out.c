@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "volume/guard/meta_out.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dev/dev.h"
+#include "pool/format/format.h"
+#include "volume/guard/occupied.h"
+
+typedef unsigned long long ull;
+
+/* *@size: bytes of the new file. */
+static int choose_size(const struct meta_out_options *opt, uint64_t *size, struct err *err)
+{
+	struct build_counts n;
+	int r = 0;
+
+	*size = opt->size;
+	if (!opt->size || opt->size == META_OUT_AUTO) {
+		r = opt->count(opt->ctx, &n, err);
+		*size = r ? 0 : size_for(&n) * MBLOCK_SIZE;
+	}
+	return r;
+}
+
+/* It is missing, and nobody said that it is to be made. */
+static int missing(const char *path, const struct meta_out_options *opt, struct err *err)
+{
+	uint64_t size;
+
+	if (dev_would_be_device(path))
+		return err_set(err, -ENOENT, "Couldn't find output file '%s': no such device", path);
+	if (choose_size(opt, &size, NULL))
+		return err_set(err, -ENOENT,
+			       "Couldn't find output file '%s': it must exist, with the size that the metadata "
+			       "shall have; --size auto makes it",
+			       path);
+	return err_set(err, -ENOENT,
+		       "Couldn't find output file '%s': it must exist, %llu bytes large for this content: "
+		       "--size auto makes it, or:\ntruncate -s %llu '%s'",
+		       path, (ull)size, (ull)size, path);
+}
+
+static int open_new(const char *path, const struct meta_out_options *opt, struct meta_out *out,
+		    struct err *err)
+{
+	uint64_t size;
+	int r = out_file_open(path, &out->file, err);
+
+	if (!r && dev_is_standard(path))
+		r = dev_no_terminal(out_file_fd(out->file), err);
+	if (!r)
+		r = choose_size(opt, &size, err);
+	if (!r) {
+		out->io = out_file_io(out->file, size, err);
+		r = out->io ? 0 : err->code;
+	}
+	return r < 0 ? meta_out_close(out, r, err) : 0;
+}
+
+/* A file that exists may have been made by the same command before. */
+static int check_existing(const char *path, const struct meta_out_options *opt,
+			  const struct stat *st, struct err *err)
+{
+	uint64_t size;
+	int r = S_ISREG(st->st_mode) ? choose_size(opt, &size, err) : 0;
+
+	if (r)
+		return r;
+	if (!S_ISREG(st->st_mode))
+		return err_set(err, -EEXIST,
+			       "'%s' exists and is no file: --size makes new files, leave it out here; nothing "
+			       "was written",
+			       path);
+	if ((uint64_t)st->st_size == size)
+		return 0;
+	return err_set(err, -EEXIST,
+		       "'%s' exists and has %llu bytes, --size wants %llu: leave --size out or name a new "
+		       "file; nothing was written",
+		       path, (ull)st->st_size, (ull)size);
+}
+
+int meta_out_open(const char *path, const struct meta_out_options *opt, struct meta_out *out,
+		  struct err *err)
+{
+	struct meta_out_options made = *opt;
+	unsigned major, minor;
+	struct stat st;
+	int r = 0;
+
+	*out = (struct meta_out){ 0 };
+	if (dev_is_standard(path)) {
+		made.size = opt->size ? opt->size : META_OUT_AUTO;
+		return open_new(path, &made, out, err);
+	}
+	if (stat(path, &st)) {
+		if (errno != ENOENT || dev_numbers(path, &major, &minor))
+			return dev_open(path, DEV_WRITE, &out->io, err);
+		return opt->size ? open_new(path, opt, out, err) : missing(path, opt, err);
+	}
+	if (opt->size)
+		r = check_existing(path, opt, &st, err);
+	if (!r && !opt->force)
+		r = occupied_check(path, FOR_METADATA, err);
+	return r ? r : dev_open(path, DEV_WRITE, &out->io, err);
+}
+
+int meta_out_close(struct meta_out *out, int code, struct err *err)
+{
+	io_free(out->io);
+	if (out->file && !code)
+		code = out_file_commit(out->file, err);
+	else
+		out_file_abort(out->file);
+	*out = (struct meta_out){ 0 };
+	return code;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VOLUME_META_OUT_H
+#define VOLUME_META_OUT_H
+/*
+ * Where restore, repair and shrink write metadata: a device or file that exists and keeps its
+ * size, or, with a size, a new file that gets its name when it is complete, or standard output.
+ * What the output holds is judged by occupied.h.
+ */
+#include "dev/io.h"
+#include "dev/out_file.h"
+#include "pool/build/size.h"
+
+#define META_OUT_AUTO UINT64_MAX
+
+struct meta_out_options {
+	bool force;    /* whatever the output holds */
+	uint64_t size; /* of a new file: bytes, META_OUT_AUTO, or 0: the output must exist */
+	/* what will be written, for the size of a new file and for the advice when there is none */
+	int (*count)(void *ctx, struct build_counts *n, struct err *err);
+	void *ctx;
+};
+
+struct meta_out {
+	struct io *io;
+	struct out_file *file; /* NULL: it existed */
+};
+
+/*
+ * -ENOENT with the size to make and how, when it is missing and there is no size; -EEXIST when
+ * there is a size and it exists with another one; else as occupied_check(), dev_open() and
+ * out_file_open() do.
+ */
+int meta_out_open(const char *path, const struct meta_out_options *opt, struct meta_out *out,
+		  struct err *err);
+/* @code is what writing gave: 0 gives a new file its name, anything else drops it.  0 or -errno. */
+int meta_out_close(struct meta_out *out, int code, struct err *err);
+
+#endif
