@@ -25,7 +25,7 @@ enum {
 };
 
 static const struct opt opts[] = {
-	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit code", 'q' },
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
 	  "check only the metadata snapshot (of a pool that may be in use)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
@@ -36,16 +36,16 @@ static const struct opt opts[] = {
 	{ 0, "clear-needs-check-flag", ARG_NONE, NULL, "the same as --auto-repair",
 	  OPT_CLEAR_FLAG },
 	{ 0, "ignore-non-fatal-errors", ARG_NONE, NULL,
-	  "leaks and underfull nodes do not make it fail", OPT_IGNORE },
+	  "exit with 0 when only metadata leaks or underfull nodes are found", OPT_IGNORE },
 	{ 0, "skip-mappings", ARG_NONE, NULL,
 	  "look at the device lists only, not at their mappings "
 	  "or the space maps",
 	  OPT_SKIP },
 	{ 0, "super-block-only", ARG_NONE, NULL, "look at the superblock only", OPT_SB_ONLY },
-	{ 0, "override-mapping-root", ARG_REQUIRED, "BLOCK", "take this block for the mapping root",
+	{ 0, "override-mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the mapping root",
 	  OPT_MAPPING_ROOT },
 	{ 0, "override-details-root", ARG_REQUIRED, "BLOCK",
-	  "take this block for the device details root", OPT_DETAILS_ROOT },
+	  "use this block as the device details root", OPT_DETAILS_ROOT },
 	{ 0, "format", ARG_REQUIRED, "TYPE", "text or json: all findings as one document on stdout",
 	  OPT_FORMAT },
 	{ 'j', "jobs", ARG_REQUIRED, "N", NULL, 'j' },
@@ -86,7 +86,7 @@ static void set_format(struct cli *c, struct options *o)
 {
 	o->json = !strcmp(c->arg, "json");
 	if (!o->json && strcmp(c->arg, "text"))
-		cli_usage_error(c, "unknown format '%s': text or json", c->arg);
+		cli_usage_error(c, "unknown format '%s': it must be text or json", c->arg);
 }
 
 static void check_conflicts(struct cli *c, const struct options *o)
@@ -96,7 +96,7 @@ static void check_conflicts(struct cli *c, const struct options *o)
 	if (fix && o->check.snap)
 		cli_usage_error(c, "cannot perform fix within metadata snap");
 	if (fix && o->force_share)
-		cli_usage_error(c, "cannot perform fix with --force-share: who writes must be alone");
+		cli_usage_error(c, "cannot perform fix with --force-share: no other program may use the pool during a fix");
 	if (fix && (o->check.has_mapping_root || o->check.has_details_root))
 		cli_usage_error(c, "cannot perform fix with an overridden mapping root");
 	if (o->auto_repair && (o->check.skip_mappings || o->check.super_block_only))
@@ -238,7 +238,7 @@ static int fix_metadata(struct cli *c, const struct options *o, struct io *io, s
 	if (!fix_mends(r) || (!r->complete && findings_any(&r->findings, FINDING_FATAL))) {
 		cli_error(
 			c,
-			"nothing was changed: the damage above is not mended in place; thin_repair "
+			"nothing was changed: the damage above cannot be mended in place; thin_repair "
 			"can rebuild the pool into a new file or device");
 		return EXIT_DAMAGE;
 	}

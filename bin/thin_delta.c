@@ -23,14 +23,14 @@ static const struct opt opts[] = {
 	{ 0, "snap2", ARG_REQUIRED, "DEVICE", NULL, OPT_THIN + 1 },
 	{ 0, "root2", ARG_REQUIRED, "BLOCK", "right: likewise", OPT_ROOT + 1 },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "both from the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
+	  "read both devices from the metadata snapshot that a live pool holds (it must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
-	{ 0, "metadata-snap1", ARG_NONE, NULL, "only the left one from there", OPT_SNAP },
-	{ 0, "metadata-snap2", ARG_NONE, NULL, "only the right one from there", OPT_SNAP + 1 },
-	{ 0, "verbose", ARG_NONE, NULL, "give data blocks too", OPT_VERBOSE },
+	{ 0, "metadata-snap1", ARG_NONE, NULL, "read only the left device from that snapshot", OPT_SNAP },
+	{ 0, "metadata-snap2", ARG_NONE, NULL, "read only the right device from that snapshot", OPT_SNAP + 1 },
+	{ 0, "verbose", ARG_NONE, NULL, "print the data blocks, too", OPT_VERBOSE },
 	{ 0, "skip-same", ARG_NONE, NULL,
-	  "leave out what is the same; shared parts are not even read", OPT_SKIP_SAME },
+	  "leave out equal blocks; parts that both devices share are not read", OPT_SKIP_SAME },
 	{ 'f', "format", ARG_REQUIRED, "TYPE", "xml (default) or json", 'f' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
@@ -249,7 +249,7 @@ static int find_device(struct diff *d, unsigned i, struct err *err)
 		return 0;
 	if (t)
 		return err_set(err, -EINVAL, "%s has no device '%s'", t->path, s->device);
-	return err_set(err, -EINVAL, "'%s' is no device id, and without a table there are no names",
+	return err_set(err, -EINVAL, "'%s' is not a device id; only a table file gives names",
 		       s->device);
 }
 
@@ -346,7 +346,7 @@ static void parse_option(struct diff *d, int id)
 	case 'f':
 		d->json = !strcmp(c->arg, "json");
 		if (!d->json && strcmp(c->arg, "xml"))
-			cli_usage_error(c, "unknown format '%s': xml or json", c->arg);
+			cli_usage_error(c, "unknown format '%s': it must be xml or json", c->arg);
 		break;
 	case 'q':
 		c->quiet = true;

@@ -26,19 +26,19 @@ static const struct opt opts[] = {
 	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 whatever was lost",
 	  OPT_ACCEPT_LOSS },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "dump the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
+	  "dump the metadata snapshot that a live pool holds (it must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
-	{ 0, "dev-id", ARG_REQUIRED, "ID", "only this device; may be repeated", OPT_DEV_ID },
+	{ 0, "dev-id", ARG_REQUIRED, "ID", "dump only this device; may be repeated", OPT_DEV_ID },
 	{ 0, "no-shared", ARG_NONE, NULL,
 	  "write shared mappings into each device, not once as a <def>", OPT_NO_SHARED },
-	{ 0, "skip-mappings", ARG_NONE, NULL, "devices without their mappings", OPT_SKIP },
+	{ 0, "skip-mappings", ARG_NONE, NULL, "dump the devices without their mappings", OPT_SKIP },
 	{ 0, "transaction-id", ARG_REQUIRED, "N", "use N as the transaction id in the header", OPT_TRANSACTION },
 	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS",
 	  "use SECTORS as the data block size in the header", OPT_BLOCK_SIZE },
 	{ 0, "nr-data-blocks", ARG_REQUIRED, "N",
 	  "use N as the number of data blocks in the header", OPT_NR_BLOCKS },
-	{ 0, "force", ARG_NONE, NULL, "replace FILE although it holds something else than a dump",
+	{ 0, "force", ARG_NONE, NULL, "replace FILE even if it is not a dump",
 	  OPT_FORCE },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
@@ -50,8 +50,8 @@ static const struct command command = {
 	.usage = "[options] POOL",
 	.summary = "Prints the metadata of a thin pool as XML that thin_restore reads. POOL is a "
 		   "metadata device or file, or a table file.",
-	.notes = "Where something cannot be read, the rest is printed without the closing tag, what is\n"
-		 "missing is named on standard error, and the exit status is 1.",
+	.notes = "When a part of the metadata cannot be read, the rest is printed without the closing\n"
+		 "tag. Standard error names the missing part, and the exit status is 1.",
 	.opts = opts,
 	.min_args = 1,
 	.max_args = 1,
@@ -87,7 +87,7 @@ static void parse_format(struct dump *d)
 			return;
 		}
 	}
-	cli_usage_error(&d->cli, "unknown format '%s': xml, human_readable or json", d->cli.arg);
+	cli_usage_error(&d->cli, "unknown format '%s': it must be xml, human_readable or json", d->cli.arg);
 }
 
 static void add_dev_id(struct dump *d)

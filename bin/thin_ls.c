@@ -18,11 +18,11 @@ enum { OPT_NO_HEADERS = 256, OPT_SORT, OPT_JOBS };
 static const struct opt opts[] = {
 	{ 'o', "format", ARG_REQUIRED, "FIELDS|json",
 	  "columns, separated by commas; or json for the output form (can be combined with a column list)", 'o' },
-	{ 0, "sort", ARG_REQUIRED, "[-]FIELD", "sort by a field, with - from the greatest down",
+	{ 0, "sort", ARG_REQUIRED, "[-]FIELD", "sort by a field; with - the greatest comes first",
 	  OPT_SORT },
-	{ 0, "no-headers", ARG_NONE, NULL, "no line of headings", OPT_NO_HEADERS },
+	{ 0, "no-headers", ARG_NONE, NULL, "do not print the line of headings", OPT_NO_HEADERS },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "look into the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
+	  "read the metadata snapshot that a live pool holds (it must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
@@ -110,7 +110,7 @@ static const struct field *find_field(struct ls *ls, const char *name, size_t le
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (strlen(fields[i].name) == len && !memcmp(fields[i].name, name, len))
 			return &fields[i];
-	cli_usage_error(&ls->cli, "unknown field '%.*s'", (int)MIN(len, 100), name);
+	cli_usage_error(&ls->cli, "unknown field '%.*s': --help lists the fields", (int)MIN(len, 100), name);
 }
 
 static void parse_columns(struct ls *ls, const char *s)

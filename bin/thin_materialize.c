@@ -32,25 +32,25 @@ enum {
 };
 
 static const struct opt opts[] = {
-	{ 0, "origin", ARG_REQUIRED, "DEV", "external origin: what unmapped blocks read as", OPT_ORIGIN },
+	{ 0, "origin", ARG_REQUIRED, "DEV", "external origin: unmapped blocks are read from it", OPT_ORIGIN },
 	{ 0, "origin-format", ARG_REQUIRED, "raw",
-	  "the origin's bytes as they stand, also when it looks like a qcow2, vmdk, ... image",
+	  "use the origin's bytes unchanged, even if it looks like a qcow2, vmdk, ... image",
 	  OPT_ORIGIN_FORMAT },
-	{ 0, "no-origin", ARG_NONE, NULL, "leave the table's external origin out", OPT_NO_ORIGIN },
+	{ 0, "no-origin", ARG_NONE, NULL, "ignore the table's external origin", OPT_NO_ORIGIN },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "data device, when POOL is not a table", OPT_DATA_DEV },
 	{ 0, "size", ARG_REQUIRED, "SIZE", "size of the image: bytes, or 10G, 2097152s, ...", OPT_SIZE },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK", "read the held metadata snapshot of a live pool",
 	  'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
-	{ 0, "repair", ARG_NONE, NULL, "read through damaged metadata", OPT_REPAIR },
+	{ 0, "repair", ARG_NONE, NULL, "read damaged metadata, with the mappings that thin_repair would recover", OPT_REPAIR },
 	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 whatever was lost",
 	  OPT_ACCEPT_LOSS },
 	{ 0, "map", ARG_OPTIONAL, "text|json", "print the extents instead of copying them", OPT_MAP },
 	{ 0, "reflink", ARG_REQUIRED, "WHEN", "share extents with the sources: auto, always, never",
 	  OPT_REFLINK },
 	{ 0, "sparse", ARG_REQUIRED, "WHEN",
-	  "holes for what is not mapped (auto), also for zeros (always), none (never)", OPT_SPARSE },
+	  "leave holes: auto (for unmapped blocks), always (for zeros, too), never", OPT_SPARSE },
 	{ 0, "target-is-zero", ARG_NONE, NULL, "the output device reads as zeros already",
 	  OPT_TARGET_IS_ZERO },
 	{ 'j', "jobs", ARG_REQUIRED, "N", "threads (default: the CPUs)", 'j' },
@@ -60,7 +60,7 @@ static const struct opt opts[] = {
 	{ 0, "verify", ARG_NONE, NULL, "read the output back and compare", OPT_VERIFY },
 	{ 'n', "dry-run", ARG_NONE, NULL, "say what would be copied, and write nothing", 'n' },
 	{ 'f', "force", ARG_NONE, NULL,
-	  "replace a file, overwrite a device that holds something; twice: also one in use", 'f' },
+	  "replace a file, or overwrite a device that holds data; given twice, also a device in use", 'f' },
 	{ 0 },
 };
 
@@ -175,9 +175,9 @@ static void read_options(struct cli *c, struct options *o)
 		cli_usage_error(c, "--reflink=always shares holes and zeros as they are: it excludes "
 				   "--sparse=always and --sparse=never");
 	if (stream && o->verify)
-		cli_usage_error(c, "--verify cannot read a stream back");
+		cli_usage_error(c, "--verify cannot read a stream back: name a file or device as OUTPUT");
 	if (stream && o->copy.reflink == REFLINK_ALWAYS)
-		cli_usage_error(c, "--reflink=always: a stream shares nothing");
+		cli_usage_error(c, "--reflink=always: a stream cannot share extents: name a file as OUTPUT");
 }
 
 /* What --map prints. */

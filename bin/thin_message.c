@@ -14,7 +14,7 @@ static const struct opt opts[] = {
 	{ 'f', "force", ARG_NONE, NULL,
 	  "also format a device that the table names by MAJOR:MINOR", 'f' },
 	{ 'n', "dry-run", ARG_NONE, NULL, "do everything but write", 'n' },
-	{ 'q', "quiet", ARG_NONE, NULL, "print nothing; the exit code tells", 'q' },
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 0 },
 };
 
@@ -29,7 +29,7 @@ static const struct command command = {
 		 "  delete ID                   delete a thin device\n"
 		 "  set_transaction_id OLD NEW  change the pool's transaction id\n"
 		 "  reserve_metadata_snap       hold a snapshot of the metadata\n"
-		 "  release_metadata_snap       let go of it\n",
+		 "  release_metadata_snap       release that snapshot\n",
 	.opts = opts,
 	.min_args = 2,
 	.max_args = 10000,

@@ -25,22 +25,22 @@ static const struct opt opts[] = {
 	{ 0, "dry-run", ARG_NONE, NULL, "write nothing: only say what would be saved", OPT_DRY_RUN },
 	{ 0, "accept-loss", ARG_NONE, NULL, "exit with 0 when there is a result, whatever was lost",
 	  OPT_ACCEPT_LOSS },
-	{ 0, "force", ARG_NONE, NULL, "overwrite FILE although it holds something else than a pool",
+	{ 0, "force", ARG_NONE, NULL, "overwrite FILE even if it holds something other than a pool",
 	  OPT_FORCE },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
-	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
-	{ 0, "format", ARG_REQUIRED, "TYPE", "of the report: text (default), or json on stdout",
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
+	{ 0, "format", ARG_REQUIRED, "TYPE", "print the report as text (default), or as json on stdout",
 	  OPT_FORMAT },
 	{ 0, "transaction-id", ARG_REQUIRED, "N", "the pool's transaction id", OPT_TRANSACTION },
 	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "the pool's block size", OPT_BLOCK_SIZE },
 	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "the pool's number of data blocks", OPT_NR_BLOCKS },
-	{ 0, "vg-backup", ARG_REQUIRED, "FILE", "take what the superblock lost from LVM's backup",
+	{ 0, "vg-backup", ARG_REQUIRED, "FILE", "take values that the superblock lost from LVM's backup FILE",
 	  OPT_VG_BACKUP },
 	{ 0, "pool", ARG_REQUIRED, "NAME", "which thin pool of the backup, or of a table file that has several", OPT_POOL },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "take the number of data blocks from DEV", OPT_DATA_DEV },
 	{ 0, "list-roots", ARG_NONE, NULL, "list all roots that the device holds", OPT_LIST_ROOTS },
-	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this root of the mappings", OPT_MAPPING_ROOT },
-	{ 0, "details-root", ARG_REQUIRED, "BLOCK", "use this root of the details", OPT_DETAILS_ROOT },
+	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the mapping root", OPT_MAPPING_ROOT },
+	{ 0, "details-root", ARG_REQUIRED, "BLOCK", "use this block as the device details root", OPT_DETAILS_ROOT },
 	{ 0 },
 };
 
@@ -49,7 +49,7 @@ static const struct command command = {
 	.usage = "-i POOL -o FILE [options]",
 	.summary = "Saves what can be saved of a thin pool's damaged metadata into FILE.",
 	.notes = "The exit status is 0 when all mappings of all devices are back. It is 1 with a\n"
-		 "usable FILE when mappings are lost, or may be: standard error tells which. It is\n"
+		 "usable FILE when mappings are lost, or may be: standard error names them. It is\n"
 		 "1 with nothing written when nothing could be saved.",
 	.opts = opts,
 	.max_args = 1, /* LVM passes an empty word */
@@ -143,7 +143,7 @@ static void parse_option(struct repair *r, int id)
 	case OPT_FORMAT:
 		r->json = !strcmp(c->arg, "json");
 		if (!r->json && strcmp(c->arg, "text"))
-			cli_usage_error(c, "unknown format '%s': text or json", c->arg);
+			cli_usage_error(c, "unknown format '%s': it must be text or json", c->arg);
 		break;
 	default:
 		parse_override(r, id);

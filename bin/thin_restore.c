@@ -24,14 +24,14 @@ static const struct opt opts[] = {
 	  "metadata device or file to write; it must exist and keeps its size; - is standard output", 'o' },
 	{ 0, "size", ARG_REQUIRED, "SIZE", "make FILE with this size; auto: as large as this pool should have it",
 	  OPT_SIZE },
-	{ 0, "force", ARG_NONE, NULL, "overwrite FILE although it holds something else than a pool",
+	{ 0, "force", ARG_NONE, NULL, "overwrite FILE even if it holds something other than a pool",
 	  OPT_FORCE },
-	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
-	{ 0, "transaction-id", ARG_REQUIRED, "N", "instead of the transaction in the XML",
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
+	{ 0, "transaction-id", ARG_REQUIRED, "N", "use N instead of the XML's transaction id",
 	  OPT_TRANSACTION },
-	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "instead of the block size in the XML",
+	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "use SECTORS instead of the XML's block size",
 	  OPT_BLOCK_SIZE },
-	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "instead of the number in the XML",
+	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "use N instead of the XML's number of data blocks",
 	  OPT_NR_BLOCKS },
 	{ 0 },
 };
@@ -40,8 +40,8 @@ static const struct command command = {
 	.name = "thin_restore",
 	.usage = "-i FILE -o FILE [options]",
 	.summary = "Writes the metadata of a thin pool from XML as thin_dump makes it.",
-	.notes = "The output is marked invalid until it is complete: what an interrupted run\n"
-		 "leaves is refused by everything that opens pools.",
+	.notes = "The output is marked invalid until it is complete. After an interrupted run the\n"
+		 "kernel and all tools refuse the output: run the command again.",
 	.opts = opts,
 };
 

@@ -15,9 +15,9 @@ enum { OPT_REGION = 256, OPT_JOBS, OPT_MAX_KEPT };
 
 static const struct opt opts[] = {
 	{ 0, "region", ARG_REQUIRED, "A..B",
-	  "data blocks from A to before B, which -1 makes the end of the device; may be repeated", OPT_REGION },
+	  "data blocks from A up to, but without, B; a B of -1 is the end of the device; may be repeated", OPT_REGION },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "look into the held metadata snapshot of a live pool (which must be at BLOCK)", 'm' },
+	  "read the metadata snapshot that a live pool holds (it must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 'f', "format", ARG_REQUIRED, "TYPE", "text (default) or json", 'f' },
@@ -159,7 +159,7 @@ static void parse_option(struct map_args *a, int id)
 	case 'f':
 		a->json = !strcmp(c->arg, "json");
 		if (!a->json && strcmp(c->arg, "text"))
-			cli_usage_error(c, "unknown format '%s': text or json", c->arg);
+			cli_usage_error(c, "unknown format '%s': it must be text or json", c->arg);
 		break;
 	case 'q':
 		c->quiet = true;

@@ -22,33 +22,33 @@ static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "the pool's metadata: XML, or with --binary a POOL",
 	  'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
-	  "the metadata afterwards: XML, or with --binary a device or file that exists; - is standard output", 'o' },
+	  "the new metadata: XML, or with --binary an existing device or file; - is standard output", 'o' },
 	{ 0, "size", ARG_REQUIRED, "SIZE",
 	  "with --binary: make FILE with this size; auto: as large as this pool should have it",
 	  OPT_SIZE },
-	{ 0, "data", ARG_REQUIRED, "DEV", "the data device, inside of which blocks move", OPT_DATA },
-	{ 0, "nr-blocks", ARG_REQUIRED, "N", "data blocks that the pool has afterwards",
+	{ 0, "data", ARG_REQUIRED, "DEV", "the data device; blocks move inside it", OPT_DATA },
+	{ 0, "nr-blocks", ARG_REQUIRED, "N", "the pool's new number of data blocks",
 	  OPT_NR_BLOCKS },
-	{ 0, "no-copy", ARG_NONE, NULL, "change the metadata only; the data are moved otherwise",
+	{ 0, "no-copy", ARG_NONE, NULL, "change only the metadata; you move the data yourself",
 	  OPT_NO_COPY },
-	{ 0, "binary", ARG_NONE, NULL, "metadata in and out as they are on a device, not XML",
+	{ 0, "binary", ARG_NONE, NULL, "read and write binary metadata instead of XML",
 	  OPT_BINARY },
 	{ 'f', "force", ARG_NONE, NULL,
 	  "overwrite the output although it holds something else; also when the table names a device by "
 	  "MAJOR:MINOR and the pool there does not fit it",
 	  'f' },
 	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would move", 'n' },
-	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 0 },
 };
 
 static const struct command command = {
 	.name = "thin_shrink",
 	.usage = "-i FILE -o FILE --data DEV --nr-blocks N [options]",
-	.summary = "Moves the data blocks of an inactive thin pool to its first N blocks and "
-		   "writes metadata that say so. The data device is not resized.",
-	.notes = "The input metadata stay true until the output takes their place: after an\n"
-		 "interruption run the same command again.",
+	.summary = "Moves all data of an inactive thin pool into its first N data blocks and "
+		   "writes the new metadata. The data device is not resized.",
+	.notes = "The input metadata stay valid until the output replaces them. After an interruption\n"
+		 "run the same command again.",
 	.opts = opts,
 	.takes_pool = true,
 };
@@ -183,7 +183,7 @@ static int open_input(struct shrink_cmd *s, struct err *err)
 	if (r)
 		return r;
 	if (!xml)
-		return err_set(err, -EINVAL, "'%s' holds no XML; for binary metadata give --binary",
+		return err_set(err, -EINVAL, "'%s' is not XML; for binary metadata give --binary",
 			       s->input);
 	s->xml_fd = dev_open_text(s->input, err);
 	return MIN(s->xml_fd, 0);

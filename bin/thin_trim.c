@@ -21,7 +21,7 @@ static const struct opt opts[] = {
 	{ 'f', "force", ARG_NONE, NULL,
 	  "also when the table names a device by MAJOR:MINOR and the pool there does not fit it", 'f' },
 	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would be given back", 'n' },
-	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only exit", 'q' },
+	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 0 },
 };
 

@@ -47,7 +47,7 @@ static int is_served(const char *name, struct err *err)
 	b = find_in_table(thin.device);
 	if (a && a == b)
 		return 0;
-	return err_set(err, -ENOENT, "no export '%s': device=%s is all that is served", name,
+	return err_set(err, -ENOENT, "no export '%s': only device=%s is served", name,
 		       thin.device);
 }
 

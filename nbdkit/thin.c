@@ -107,7 +107,7 @@ static int thin_config_complete(void)
 		return -1;
 	}
 	if (thin.force_share && !thin.read_only) {
-		nbdkit_error("force-share=true needs readonly=true: who writes must be alone");
+		nbdkit_error("force-share=true needs readonly=true: two programs cannot write to a pool");
 		return -1;
 	}
 	return 0;
@@ -148,7 +148,7 @@ static int thin_after_fork(void)
 		return 0;
 	thin.ticker = ticker_new(COMMIT_MS, tick, NULL);
 	if (!thin.ticker)
-		nbdkit_error("no thread for the commits");
+		nbdkit_error("cannot start the thread that commits");
 	return thin.ticker ? 0 : -1;
 }
 

@@ -160,7 +160,7 @@ int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err)
 			if (!a->path || !b->path || !dev_same(a->path, b->path))
 				continue;
 			if (!strcmp(a->what, "input") && !strcmp(b->what, "output"))
-				return err_set(err, -EINVAL, "'%s' is input and output", b->path);
+				return err_set(err, -EINVAL, "'%s' is input and output: name another output", b->path);
 			if (!strcmp(a->path, b->path))
 				return err_set(err, -EINVAL, "'%s' is given as %s and as %s", b->path,
 					       a->what, b->what);

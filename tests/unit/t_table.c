@@ -144,7 +144,7 @@ static void mistakes_are_named(void)
 	refused("0 10 thin-pool meta data 2097280 0\n", "line 1: '2097280': the block size must be");
 	refused("0 10 thin-pool meta data 128 low\n", "line 1: 'low': the low water mark");
 	refused("0 10 thin-pool meta data 128 0 x\n", "line 1: 'x': the number of features");
-	refused("0 10 thin-pool meta data 128 0 2 read_only\n", "line 1: '2': more features announced");
+	refused("0 10 thin-pool meta data 128 0 2 read_only\n", "line 1: '2': the line has fewer feature words than this number");
 	refused("0 10 thin-pool meta data 128 0 1 read_only x\n", "line 1: 'x': a word too many");
 }
 

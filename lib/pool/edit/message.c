@@ -61,7 +61,7 @@ static int parse_arg(const char *word, struct message *m, unsigned i, struct err
 	int r;
 
 	if (!word)
-		return err_set(err, -EINVAL, "message '%s' is incomplete: %s", forms[m->kind].word,
+		return err_set(err, -EINVAL, "message '%s' is incomplete: it must be '%s'", forms[m->kind].word,
 			       forms[m->kind].form);
 	r = parse_u64(word, &m->arg[i], err);
 	if (r)

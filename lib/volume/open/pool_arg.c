@@ -151,8 +151,8 @@ static int kind_of_text(struct start *h, const char *path, struct pool_arg *p, s
 	if (h->all < MBLOCK_SIZE)
 		return err_set(
 			err, -EUCLEAN,
-			"%s: Metadata device/file too small.  Is this binary metadata?  (Nor is "
-			"it a table file: it has no thin-pool line.)",
+			"%s: Metadata device/file too small.  Is this binary metadata?  (It is "
+			"no table file either, since it has no thin-pool line.)",
 			path);
 	p->foreign = "text that is neither XML nor a table";
 	return err_set(

@@ -141,7 +141,7 @@ static int parse_features(struct parser *p, struct table_pool *pool, char **word
 	if (r < 0)
 		return r;
 	if (said > nr - 1)
-		return line_error(p, err, word[0], "more features announced than follow");
+		return line_error(p, err, word[0], "the line has fewer feature words than this number announces");
 	if (said < nr - 1)
 		return line_error(p, err, word[1 + said], "a word too many after the features");
 	if (said > MAX_FEATURES)
