@@ -223,13 +223,21 @@ have_plugin() {
 		printf '%s\n' 'p: 0 14336 thin-pool m data 128 0' "a: 0 2048 thin p 1 $f" >t
 		refused 1 "qemu-img" thin_materialize --map t a
 		run -0 thin_materialize --map --origin-format raw t a
-		[ ! -f "$PLUGIN" ] || ! command -v nbdkit nbdinfo >/dev/null || {
-			run ! plugin pool=t device=a
-			[[ "$output" == *"origin-format=raw"* ]]
-			run -0 plugin pool=t device=a origin-format=raw
-		}
 	done
 	refused 64 "--origin-format" thin_materialize --map --origin-format qcow2 t a
+}
+
+@test "the plugin refuses an origin that is an image of a virtual machine unless it is taken as raw" {
+	have_plugin
+	for magic in 'QFI\373\0\0\0\3' 'KDMV\1\0\0\0' vhdxfile; do
+		# shellcheck disable=SC2059 # the escapes are meant
+		printf "$magic" >image
+		truncate -s 1M image
+		printf '%s\n' 'p: 0 14336 thin-pool m data 128 0' 'a: 0 2048 thin p 1 image' >t
+		run ! plugin pool=t device=a
+		[[ "$output" == *"origin-format=raw"* ]]
+		run -0 plugin pool=t device=a origin-format=raw
+	done
 }
 
 @test "a device number of a saved table: it is said which device it is, and nothing is destroyed through it" {
