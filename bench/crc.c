@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* How fast each crc32c implementation is over 4 KiB blocks: in the cache, and from memory. */
 #include <stdio.h>
 #include <stdlib.h>

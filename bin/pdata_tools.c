@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * pdata_tools NAME ARGS..., or a link NAME to this program: starts the command NAME that lies
  * beside this program.  Callers and images of the single-binary generation of thin tools

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* thin_check: is a pool's metadata sound?  Read-only, unless asked to fix. */
 #include <errno.h>
 #include <string.h>

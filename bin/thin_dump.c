@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* thin_dump: a pool's metadata as text. */
 #include <errno.h>
 #include <stdlib.h>

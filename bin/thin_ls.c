@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* thin_ls: the devices of a pool and what they use. */
 #include <errno.h>
 #include <inttypes.h>

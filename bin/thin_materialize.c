@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* thin_materialize [options] POOL DEVICE OUTPUT: a thin device as an image of its own. */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* thin_metadata_pack: metadata into a small file, to keep or to send. */
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* thin_repair: makes whole metadata of what damaged metadata still holds. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* thin_rmap: who has which part of the data device. */
 #include <errno.h>
 #include <inttypes.h>

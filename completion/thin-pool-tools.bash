@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # bash completion for all commands: the options come from the command's own --help, so that
 # the two cannot disagree.
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A whole pool.  Nothing crashes on it; and what check calls sound can be told as events, built
  * anew, and is sound again.  What it calls fixable is sound after fixing.

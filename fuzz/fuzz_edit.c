@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A pool that is changed: random operations, which the input itself chooses, and commits.  A
  * sound pool stays sound; a damaged one may refuse, not crash.  The corpus of fuzz_check is

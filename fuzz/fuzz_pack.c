@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Packed metadata.  The first byte chooses: a whole file, or records as they are when
  * inflated (deflate is hard to get through).  What unpacks, packs again to the same blocks.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Salvage of a damaged pool: whatever it offers can be built and is sound.  The corpus of
  * fuzz_check is its corpus too.

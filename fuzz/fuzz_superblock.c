@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* Block 0, sealed here, and the judgement of metadata_open() over it. */
 #include <string.h>
 

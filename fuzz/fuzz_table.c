@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* A table file, and what a POOL argument with this content is taken for. */
 #include <sys/mman.h>
 #include <unistd.h>

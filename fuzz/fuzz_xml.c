@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * XML: the fast lane on and off, and any size of reads, give the same events and the same
  * words.  The samples of xml/ are its corpus too.

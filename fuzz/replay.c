@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Runs a fuzz target over its corpus, fuzz/corpus/NAME, as TAP: one sentence a file.  The
  * name of the program is fuzz/fuzz_NAME.  With arguments: over these files.

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # The pools that the kernel made (tests/fixtures/README.md), through our commands, against what
 # the kernel read from them.
 #

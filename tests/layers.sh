@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # The house (doc/design.md): includes and calls go downward only, between storeys and between
 # rooms, no two files call each other in a loop, and what a room keeps private stays private.
 cd "${srcdir:-.}" || exit 99

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # The dumbest way to know what thin_ls, thin_rmap and thin_delta must say: block by block, from an
 # XML dump without shared parts (thin_dump --no-shared).
 #

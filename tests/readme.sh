@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # Does README.md say the truth?  Runs the commands of its console blocks in order, in the pool that
 # ./quickstart makes, and compares what they print with what stands there.
 #   readme.sh            as a test (TAP)

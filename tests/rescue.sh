@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # Random damages of the kernel's own pools, rescued and compared with the truth (tests/rescue).
 #
 #	tests/rescue.sh [SEED TRIALS]

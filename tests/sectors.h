@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* What a story's writes put into each sector (tests/fixtures/README.md). */
 #ifndef TESTS_SECTORS_H
 #define TESTS_SECTORS_H

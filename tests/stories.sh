@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # The stories of the kernel-made pools, told to our own target: the same messages, writes and
 # discards in the same order give the same mappings, counts, times, details and bytes.
 # STORIES="plain ids" picks some; LONG=1 adds what takes long.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * tell STORY FIXTURE-DIR [METADATA [DATA]]: tells a story that the kernel's dm-thin went through
  * to this project's own target, and compares what comes out with the pool that

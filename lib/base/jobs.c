@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A crew of threads that sleep between calls.  A call opens the door (@wanted > 0,
  * a new @generation), works itself as worker 0, closes the door when it runs out of work

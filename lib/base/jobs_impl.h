@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef BASE_JOBS_IMPL_H
 #define BASE_JOBS_IMPL_H
 /* The crew of workers, for jobs.c (which has it) and jobs_pipe.c. */

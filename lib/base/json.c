@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #include "base/json.h"
 
 /* The length of the UTF-8 sequence at @s, of which @len bytes are left; 0: not one. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 /* Strings of JSON (RFC 8259), for every command that writes it. */

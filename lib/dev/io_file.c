@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Files and block devices.  With O_DIRECT the kernel wants buffer, offset and length
  * aligned to the device's logical block; other requests are rounded out and go through a

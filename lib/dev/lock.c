@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Two kinds of lock are taken, because there are two kinds of program: flock(), which scripts
  * use by flock(1), and byte ranges, which qemu uses.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * O_TMPFILE leaves nothing behind however the process dies; where the filesystem or a missing
  * /proc does not allow it, a file with a temporary name does the work.

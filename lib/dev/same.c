@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Two names mean the same bytes when they are the same file or device, and also when one stands
  * on the other: a partition on its disk, a loop device on its file.  Partitions, and loop devices

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* Standard input and output where a command wants a file that it can read or write anywhere. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Workers take batches off the list in ascending order and turn each into requests
  * of neighbouring blocks.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # The initramfs-tools hook and the dracut module, as built, over stubs of what these two offer.
 
 bats_require_minimum_version 1.5.0

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # thin_materialize: what a device reads as, where it may be written, and what happens when it cannot.
 
 bats_require_minimum_version 1.5.0

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # nbdkit-thin-plugin: thin devices of an inactive pool over NBD.
 
 bats_require_minimum_version 1.5.0

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # What stands where a writer is to write: refused and named, or overwritten.
 
 bats_require_minimum_version 1.5.0

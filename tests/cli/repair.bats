@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # thin_repair: what comes back of which damage, what is said, and when the exit status is 0.
 
 bats_require_minimum_version 1.5.0

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # The grammar and the samples of xml/: what a reader makes of them is in tests/unit/t_xml_read.c.
 
 setup() {

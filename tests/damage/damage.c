@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * damage FILE RECIPE [options]: applies one kind of damage to a pool's metadata in a file,
  * proves that it is there, and prints what it did.  The recipes bear the names of the

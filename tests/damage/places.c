@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* Finding one's way in a pool's metadata, changing it, and noting what that must lead to. */
 #include "damage.h"
 

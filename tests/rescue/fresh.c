@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Pools made afresh: a random story told to lib/pool/edit, which allocates and shadows as the kernel
  * does (tests/stories.sh proves it).  The states of the last commits are kept.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Damages copies of healthy pools by chance (seeded), rescues them and compares with the truth:
  * every mapping whose leaf is intact must come back under its device, nothing may come back that

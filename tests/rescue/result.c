@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* What a rescue brought: a sink of events that lists every mapping of every device. */
 #include <err.h>
 #include <stdlib.h>

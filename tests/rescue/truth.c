@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* The dumb reader: nothing of the library but the layout of a superblock. */
 #include "rescue.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Trees under random changes, against an array: the contents, the nodes' fill and order, the
  * counts of nodes and of values, with snapshots (shared roots) that must not change.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* What the command tests cannot see: which blocks are read, failing devices, power cuts. */
 #include <errno.h>
 

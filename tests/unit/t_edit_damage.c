@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Damaged metadata with good checksums, opened for changes: every operation ends, with or without an
  * error, and a refused message has written nothing.  What matters most here is what the

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Every power cut of a recorded run: all that was flushed, and of the writes since then each
  * prefix and many subsets.  The metadata device then holds the state of the last commit or of

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* The thin target, one behaviour at a time; t_target_model does everything in any order. */
 #include <errno.h>
 

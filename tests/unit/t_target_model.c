@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The thin target under random operations, against an array of sectors: writes, discards, zeroing,
  * flushes, messages, clean restarts, failing devices, and power cuts after which any

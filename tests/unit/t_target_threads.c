@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Many threads on one target: writers that share every block but no sector, a discarder with blocks
  * of its own, somebody who takes and deletes snapshots, and commits all the time.

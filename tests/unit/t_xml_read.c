@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The samples of xml/good and xml/bad, and what becomes of them when bytes change:
  * always the same events and the same words with and without the fast lane, and however

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * blk OP DEVICE [SECTOR COUNT [TAG]]: one line of a story done to a block device:
  * w, c, 0 write directly, d discards, z zeroes out, s flushes.

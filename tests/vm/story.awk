@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
 # A random story for the kernel (tests/fixtures/README.md):
 #
 #	awk -v seed=N -v ops=N [-v crash=1] [-v held=1] -f story.awk

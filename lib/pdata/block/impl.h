@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef PDATA_BLOCK_IMPL_H
 #define PDATA_BLOCK_IMPL_H
 /* The inside of struct refmap, for refmap.c (counting) and refmap_bits.c (searching, bitmaps). */

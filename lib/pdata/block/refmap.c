@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The two bits of a block are those of the on-disk bitmap: the lower one has weight 2, the
  * higher one weight 1, so that a bitmap is compared or written by whole words.  Counting up

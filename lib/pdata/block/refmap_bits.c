@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* What a refmap's words say without being changed: searches, and the bitmaps on disk. */
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef PDATA_SM_READ_H
 #define PDATA_SM_READ_H
 /*

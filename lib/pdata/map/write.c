@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The metadata map counts its own blocks.  Its tree of large counts comes first: only shared
  * nodes have counts above two, never a block of a space map, so that tree is complete before

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A level holds back one full node ("full") and the one being filled ("cur").  When cur
  * is full too and more comes, "full" is written and cur takes its place.  At the end

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A level of the tree is a queue of references: nodes whose parents have been read and who have
  * not been read themselves, in key order.  Reading some of a level's references appends

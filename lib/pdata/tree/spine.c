@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The spine of a forest walk: from each root down the first child that can be read, wave by wave
  * for all roots at once.  It ends at a leaf, from where heights are counted upwards.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * One wave of nodes: reading them, keeping their children, telling those what their parent says
  * (expand), and comparing a node's keys with what its parents allow (judge).

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Blocks are allocated in the order in which they are made: a def's or a device's leaves
  * and the nodes above them, then the two trees that name the devices, then the space maps.  So all

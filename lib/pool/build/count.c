@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* How many blocks build takes: by numbers alone, and by the events. */
 #include <errno.h>
 #include <stdlib.h>

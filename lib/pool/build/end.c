@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* What build writes when all devices have come, and in which order it reaches the disk. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_BUILD_PRIVATE_H
 #define POOL_BUILD_PRIVATE_H
 /* Between the parts of build: the sink (build.c), its end (build_end.c), sizes (build_count.c). */

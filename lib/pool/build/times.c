@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The rule that protects shared data: a mapping of a block that is mapped more than once, or that
  * lies in a leaf of several devices, is older than its device's snap_time.  Devices that

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The order of a check: superblock; the metadata map's bitmaps (they say which gaps may be read
  * through); device lists; all mapping trees at once; the data map; the metadata map, when all

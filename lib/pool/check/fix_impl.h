@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_CHECK_FIX_IMPL_H
 #define POOL_CHECK_FIX_IMPL_H
 /* One run of fixing in place, private to fix.c (space maps, block 0), fix_times.c and fix_io.c. */

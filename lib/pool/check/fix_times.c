@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Times that do not protect shared data, or that are later than the pool's clock, are mended by
  * raising others: the clock to the latest time there is, a device's snapshotted_time above the

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_CHECK_STATE_H
 #define POOL_CHECK_STATE_H
 /* One run of a check, private to this room. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * What the differences between a space map and the references found come to: bitmaps say one
  * thing, the tree of large counts another, and what was found a third.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* A space map's tree of large counts (3 and more): its entries against the references found. */
 #include <errno.h>
 #include <string.h>

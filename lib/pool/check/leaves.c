@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* Counting the data blocks that the leaves of mapping trees refer to: nearly all of a check's time. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* The two lists of devices, top level and details, joined by id. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Damage in the mapping forest belongs to devices: to one, or with shared nodes to many.  Nodes
  * with a fault or an issue are marked; each device's tree is searched for marks, without

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* What every part of a check uses: noting findings and issues, claiming blocks, walking trees. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The rule that protects shared data: where a data block is mapped by more than one device, each
  * mapping's time must be below its device's snapshotted_time, or else the kernel writes to

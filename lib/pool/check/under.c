@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * An empty pool may have been formatted over another one: the kernel does so at activation when block 0 is
  * zero.  What the older pool's devices were made of is then still there.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* The leaves of a batch: read in location order, decoded and rendered in key order. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A ring of batches.  The source fills one without any lock; only when it is full, or at the
  * end, the two sides meet.  Should the second thread not start, the source finds the ring

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_EVENTS_APART_H
 #define POOL_EVENTS_APART_H
 /* A source and a sink on two threads: parsing goes on while trees are built. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* What can be wrong with a pool: one row a kind. */
 #include "pool/finding/finding.h"
 

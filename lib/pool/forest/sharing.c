@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Leaves x and y belong to one def when y follows x wherever x occurs, and x precedes y wherever
  * y occurs.  All places where two leaves meet are seen by visiting each internal

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #include "pool/forest/suspects.h"
 
 #define LOW 0x5555555555555555ull /* set in a pair: two references or more */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_POOL_INFO_H
 #define POOL_POOL_INFO_H
 /* A pool, its devices and their mappings as plain values: what the events carry. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* Runs the instructions of a packed block.  Believes nothing: every read and write is bounded. */
 #include <string.h>
 

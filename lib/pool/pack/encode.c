@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The format gives instructions, not rules for using them.  What pays: keys and block
  * numbers as differences (mostly runs of equal ones), the 40 bits of data block apart from

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A stream of the file holds the blocks of one group, PACK_GROUP consecutive ones, in
  * order.  Workers read, code and deflate groups; the results are written in order, so

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Streams are found one after the other by their lengths; workers inflate them, run the
  * instructions and write the blocks.  A block may come only once, so the order in which

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Both trees are walked as one forest, so that the leaves they share are known from the internal
  * nodes.  Then two sides step through their leaves in key order.  A shared leaf stands in

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Each data block has a cell: 0 nobody so far, owner + 1 one device alone, all ones several.
  * A worker that fills an empty cell counts the mapping for the owner; one that finds another

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A run at the end of a leaf may go on in the next leaf, and which leaf is next depends on the
  * device.  So the edges of leaves are followed for each device by itself, in key order, but only

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* The lines of a round: buckets sorted and rendered by the workers, written in order. */
 #include <errno.h>
 #include <stdlib.h>

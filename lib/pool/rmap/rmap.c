@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The first reading of the leaves keeps the runs that lie inside of leaves, by buckets of the data
  * device, and notes the runs at the leaves' edges.  Where that was too much, what was kept is

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Roots that somebody names.  A superblock with a bad checksum may still name the right ones: they are
  * used when what they point to says the same.  Roots that the user gives are used as given, or refused.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The data space map as a witness, when the metadata space map is lost: the data blocks whose counts
  * are higher than the mappings found for them belong to what is missing.  An old copy of a

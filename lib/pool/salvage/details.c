@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The details of each device.  They are joined with the top level by id, never by position.
  * Lost ones are taken from an older copy of the details tree where there is one: creation time and

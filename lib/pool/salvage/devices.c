@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Which device has which root, when the top level lost it: of the orphans the one with just as many
  * mappings as the details say, and of several the one that is most akin to the device's older trees.

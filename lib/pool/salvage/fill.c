@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Fills the gaps of mapping trees with orphans.  An assignment is searched in which every orphan finds
  * all the parents it lacks and no device gets more mappings than it had; among the places for an

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Homes for orphans when the metadata space map is lost as well.  Then old copies cannot be told from
  * live ones by their counts.  What remains: the number of mappings that a device must have, older

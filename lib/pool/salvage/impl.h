@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_SALVAGE_INT_H
 #define POOL_SALVAGE_INT_H
 /* What the files of the salvage module share; nobody else includes it. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Whose was this node?  Older copies of the top level lie about on disk, each saying which root a device
  * had then.  A node that is part of such an older tree, or that has become of one of its nodes

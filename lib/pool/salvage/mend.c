@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A CRC is linear: a change e in a block changes its checksum by a value that depends on e and
  * on where it is, not on the rest.  So the difference between the stored and the computed

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * One node, read leniently.  node_open() refuses what the kernel would misread; here a node
  * whose checksum is right is believed as far as its fields agree with each other: of flags,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Which of the states that a device holds is the newest?  The kernel allocates metadata blocks upwards from
  * where it stopped: what only the newer of two states has lies between their index blocks.  At the

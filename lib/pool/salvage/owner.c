@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Takes orphans home.  An orphan is a node that lacks a parent: its count in the metadata space map is
  * higher than the number of parents that can be read.  The lost nodes are its parents, and

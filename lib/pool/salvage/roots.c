@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The roots, when the superblock is gone.  A pool that was written by the kernel holds several whole
  * states of itself: what a transaction replaces stays on disk until its place is used again.

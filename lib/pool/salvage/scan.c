@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Reading and classifying.  Why this is not btree_walk: blocks are read here before it is known
  * what they are and whose, what is found in the wrong place is taken for the block it says it is,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The metadata space map as a witness: a block with a count of zero is one of an earlier transaction,
  * however well it looks; a block with more references than parents that can be read

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The rule on which the safety of shared data rests: what more than one device maps is older than each
  * of their last snapshots.  The kernel writes in place where it does not hold.  Devices for

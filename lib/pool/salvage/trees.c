@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * From nodes to trees.  Linking gives every internal node its tree, its height and those of its
  * children that fit: of the right tree and height, with keys in the range that the parent says.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * How good is what was saved?  Either nothing was lost or invented; or all mappings of all devices are
  * back and only details or fields had to be rebuilt; or mappings are lost, or may be.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The space maps as witnesses.  The metadata map says how many parents each node of a state has, the
  * data map how many mappings each data block has (of distinct leaves; those of the held metadata

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * No table of moves is kept.  A bit for each data block says whether it is in use, and a running
  * count for each 4096 of them how many were before: so a block's place among the

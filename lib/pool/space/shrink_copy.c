@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The copying half of shrink.  Sources lie at or beyond the new end and targets before it, so no
  * copy touches what another reads, and they may run in any order, several at once.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The same pool as one JSON document: the names are those of the XML, each mapping is
  * {"origin_begin", "data_begin", "length", "time"} whatever its length, and a ref is

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* Strings from the disk, spelled so that every text form may hold them. */
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A restore spends its time reading mapping elements, nearly all of which were written by
  * some thin_dump: four fixed spellings and two to four numbers.  Numbers are read eight

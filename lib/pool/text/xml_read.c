@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * XML in.  libexpat is the authority; the fast lane (xml_fast.c) may take canonical
  * mapping elements out of the buffer in front of it.

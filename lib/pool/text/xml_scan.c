@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Looks for <device> and <def> without parsing.  Mapping elements and refs, of which
  * nearly all of a file consists, hold no letter v: so memchr() for it runs over them

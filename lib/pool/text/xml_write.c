@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The exchange format, written.  Callers parse it with scanners of their own (LVM2 takes
  * the number after transaction=" in the first line), so the order of attributes, the

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Extents come from the map in order.  Each is shared with its source at once where
  * that is possible; what is left goes, cut at the holes of its source, into a plan, which is

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Reading pieces of a plan.  Long extents are left to the kernel's own read-ahead, which announcing
  * them as well only disturbs.  Of a fragmented plan, what is in the page cache is taken from

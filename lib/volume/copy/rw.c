@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* Pieces of a plan on all workers, for outputs that can be written anywhere. */
 #include <errno.h>
 #include <fcntl.h>

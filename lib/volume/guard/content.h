@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef VOLUME_CONTENT_H
 #define VOLUME_CONTENT_H
 /* What a file or device holds, told by its first block: the kinds that this project knows. */

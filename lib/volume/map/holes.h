@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef VOLUME_HOLES_H
 #define VOLUME_HOLES_H
 /* Where a file has data and where it has holes, asked once a segment.  Threads: one at a time. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Two sources.  A mapping tree is read by a cursor, leaf by leaf.  Events need a filter: a sink
  * that lets the runs of one device through.  A device's shared parts stand in defs before

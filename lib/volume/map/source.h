@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef VOLUME_MAP_SOURCE_H
 #define VOLUME_MAP_SOURCE_H
 /* The mappings of one device out of metadata, or out of anything that speaks events.h. */

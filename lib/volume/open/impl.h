@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef VOLUME_OPEN_IMPL_H
 #define VOLUME_OPEN_IMPL_H
 /* What the room's files share. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The external origin is read as it is, byte for byte.  An image in a format of virtual machines
  * (qcow2, vmdk, ...) has its own order of bytes: as an origin it would give garbage, silently.

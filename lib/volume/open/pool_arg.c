@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * What a POOL argument is.  The first 4096 bytes tell: the magic of a superblock, the first
  * character of XML, zeros, or text.  Where they tell nothing, the first MiB is looked at: a pool

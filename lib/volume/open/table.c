@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The parser takes a copy of the file apart in place: lines, then words.  Every mistake is
  * reported by line_error(), which puts file and line in front and quotes the word.

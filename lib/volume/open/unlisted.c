@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A device that the pool has and the table does not: a snapshot made a moment ago.  Only its line
  * could tell its size and its external origin, which is that of the device it was taken from.

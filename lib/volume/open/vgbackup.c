@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The grammar is small: name { ... } and name = value, where a value is a number, a string or a
  * list.  Only the values of logical volumes' segments are looked at.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* What a range of a device consists of: data, or holes, which read as zeros. */
 #include <errno.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
 /* Opening, committing and closing: what concerns the pool as a whole. */
 #include "volume/target/target.h"
 
