@@ -430,3 +430,21 @@ try_recipe() {
 		[ "$status" -le 1 ] || { echo "seed $seed: $status" >&2; false; }
 	done
 }
+
+@test "thin_check: many devices with one tree cost its memory once" {
+	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
+	{
+		echo '<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="200000">'
+		echo '<device dev_id="0" mapped_blocks="0" transaction="0" creation_time="0" snap_time="0">'
+		awk 'BEGIN { for (i = 0; i < 150000; i++) printf "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", i, i * 7919 % 150000 }'
+		echo '</device></superblock>'
+	} >pool.xml
+	truncate -s 16M pool
+	truncate -s 12800M data
+	thin_restore -q -i pool.xml -o pool
+	echo 'p: 0 25600000 thin-pool pool data 128 0' >table
+	seq 1 10000 | sed 's/.*/create_snap & 0/' | xargs -d '\n' -n 5000 thin_message table
+	"$damage" pool shared-time >log 2>&1
+	(ulimit -v 150000 && thin_check -q --auto-repair pool)
+	thin_check -q pool
+}

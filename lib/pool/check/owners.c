@@ -3,7 +3,8 @@
 /*
  * Damage in the mapping forest belongs to devices: to one, or with shared nodes to many.  Nodes
  * with a fault or an issue are marked; each device's tree is searched for marks, without
- * entering what has none; the pairs found are joined with the faults.
+ * entering what has none; the pairs found are joined with the faults.  Devices with one root are
+ * searched once, as one group: a small file may hold any number of them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,14 +13,23 @@
 
 struct owner {
 	uint64_t block;
-	uint32_t dev; /* index in the view */
+	uint32_t group;
 };
 
 struct owner_list {
 	struct owner *o;
 	size_t nr, cap;
-	uint32_t dev; /* being searched */
+	uint32_t group; /* being searched */
+	uint32_t *dev;	/* indices in the view, those with one root beside each other */
+	uint32_t *begin; /* of each group in dev, and the end of the last */
 };
+
+static void owner_list_fini(struct owner_list *os)
+{
+	free(os->o);
+	free(os->dev);
+	free(os->begin);
+}
 
 static int note_owner(void *ctx, mblock_t block)
 {
@@ -29,7 +39,7 @@ static int note_owner(void *ctx, mblock_t block)
 	if (!p)
 		return -ENOMEM;
 	os->o = p;
-	p[os->nr++] = (struct owner) { block, os->dev };
+	p[os->nr++] = (struct owner) { block, os->group };
 	return 0;
 }
 
@@ -39,7 +49,7 @@ static int by_block(const void *a, const void *b)
 
 	if (x->block != y->block)
 		return x->block < y->block ? -1 : 1;
-	return x->dev < y->dev ? -1 : x->dev > y->dev;
+	return x->group < y->group ? -1 : x->group > y->group;
 }
 
 /* A damaged tree may lead to a node twice: an owner all the same is one owner. */
@@ -53,13 +63,45 @@ static void drop_repeated(struct owner_list *os)
 	os->nr = nr;
 }
 
+static int by_root(const void *a, const void *b, void *ctx)
+{
+	const struct view *v = ctx;
+	const struct device *x = &v->dev[*(const uint32_t *)a], *y = &v->dev[*(const uint32_t *)b];
+
+	if (x->root != y->root)
+		return x->root < y->root ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Groups the devices that have a tree by its root; returns how many groups there are. */
+static uint32_t group_devices(const struct view *v, struct owner_list *os)
+{
+	uint32_t nr = 0, groups = 0;
+
+	for (size_t i = 0; i < v->nr; i++)
+		if (v->dev[i].has_root)
+			os->dev[nr++] = (uint32_t)i;
+	if (nr)
+		qsort_r(os->dev, nr, sizeof(*os->dev), by_root, (void *)(uintptr_t)v);
+	for (uint32_t i = 0; i < nr; i++)
+		if (!i || v->dev[os->dev[i]].root != v->dev[os->dev[i - 1]].root)
+			os->begin[groups++] = i;
+	os->begin[groups] = nr;
+	return groups;
+}
+
 static int find_owners(struct check *c, const struct view *v, struct owner_list *os)
 {
-	for (size_t i = 0; i < v->nr; i++) {
-		os->dev = (uint32_t)i;
-		if (v->dev[i].has_root && walk_marked(c->devices, v->dev[i].root, note_owner, os))
+	uint32_t groups;
+
+	os->dev = malloc((v->nr + 1) * sizeof(*os->dev));
+	os->begin = malloc((v->nr + 1) * sizeof(*os->begin));
+	if (!os->dev || !os->begin)
+		return err_nomem(c->err, "owners of damaged nodes");
+	groups = group_devices(v, os);
+	for (os->group = 0; os->group < groups; os->group++)
+		if (walk_marked(c->devices, v->dev[os->dev[os->begin[os->group]]].root, note_owner, os))
 			return err_nomem(c->err, "owners of damaged nodes");
-	}
 	if (os->nr)
 		qsort(os->o, os->nr, sizeof(*os->o), by_block);
 	drop_repeated(os);
@@ -98,7 +140,15 @@ static void mark_damaged(const struct walk_fault *wf, struct view *v, const stru
 	size_t end;
 
 	for (size_t i = list_owners(os, fault_block(wf), &end); i < end; i++)
-		v->dev[os->o[i].dev].damaged = true;
+		for (uint32_t k = os->begin[os->o[i].group]; k < os->begin[os->o[i].group + 1]; k++)
+			v->dev[os->dev[k]].damaged = true;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
 }
 
 static int node_finding(struct check *c, const struct walk_fault *wf, const struct view *v,
@@ -106,9 +156,12 @@ static int node_finding(struct check *c, const struct walk_fault *wf, const stru
 {
 	struct finding f =
 		finding_make(FOUND_NODE_UNREADABLE + (wf->fault - NODE_UNREADABLE), AREA_DEVICE);
-	size_t end, first = list_owners(os, fault_block(wf), &end);
-	uint32_t *dev = malloc((end - first + 1) * sizeof(*dev));
+	size_t end, nr = 0, first = list_owners(os, fault_block(wf), &end);
+	uint32_t *dev;
 
+	for (size_t i = first; i < end; i++)
+		nr += os->begin[os->o[i].group + 1] - os->begin[os->o[i].group];
+	dev = malloc((nr + 1) * sizeof(*dev));
 	if (!dev)
 		return err_nomem(c->err, "owners of damaged nodes");
 	f.held = v->held;
@@ -120,9 +173,13 @@ static int node_finding(struct check *c, const struct walk_fault *wf, const stru
 	f.last = wf->last;
 	f.error = wf->io_error;
 	f.leaf = !walk_height(c->devices, wf->block);
+	nr = 0;
 	for (size_t i = first; i < end; i++)
-		dev[i - first] = v->dev[os->o[i].dev].id;
-	findings_add(&c->out->findings, &f, dev, end - first);
+		for (uint32_t k = os->begin[os->o[i].group]; k < os->begin[os->o[i].group + 1]; k++)
+			dev[nr++] = v->dev[os->dev[k]].id;
+	if (nr)
+		qsort(dev, nr, sizeof(*dev), by_id);
+	findings_add(&c->out->findings, &f, dev, nr);
 	free(dev);
 	return 0;
 }
@@ -158,6 +215,18 @@ static void sum_finding(struct check *c, const struct view *v, const struct devi
 	findings_add(&c->out->findings, &f, &d->id, 1);
 }
 
+/* Adds @i, of a leaf that the devices of @group own, to their sums. */
+static void add_to_group(const struct view *v, const struct owner_list *os, uint32_t group,
+			 enum finding_kind kind, const struct leaf_issue *i, struct sum *sum)
+{
+	for (uint32_t k = os->begin[group]; k < os->begin[group + 1]; k++) {
+		const struct device *d = &v->dev[os->dev[k]];
+
+		if (kind != FOUND_SHARED_TIME || (d->has_details && i->worst >= d->snap_time))
+			add_to_sum(&sum[os->dev[k]], i);
+	}
+}
+
 static int issue_findings(struct check *c, const struct view *v, const struct owner_list *os,
 			  enum finding_kind kind, const struct owner_list *before)
 {
@@ -176,10 +245,7 @@ static int issue_findings(struct check *c, const struct view *v, const struct ow
 			    list_owners(before, i->block, &live_end) != live_end)
 				continue;
 			for (; o < end; o++)
-				if (kind != FOUND_SHARED_TIME ||
-				    (v->dev[os->o[o].dev].has_details &&
-				     i->worst >= v->dev[os->o[o].dev].snap_time))
-					add_to_sum(&sum[os->o[o].dev], i);
+				add_to_group(v, os, os->o[o].group, kind, i, sum);
 		}
 	}
 	for (size_t i = 0; i < v->nr; i++)
@@ -240,7 +306,7 @@ int check_device_findings(struct check *c)
 		if (!r)
 			r = view_findings(c, &c->held, &held, &live);
 	}
-	free(live.o);
-	free(held.o);
+	owner_list_fini(&live);
+	owner_list_fini(&held);
 	return r;
 }
