@@ -23,9 +23,7 @@ static int open_error(struct err *err, int code, const char *path, unsigned flag
 	case -ENOTDIR:
 		return err_set(err, -ENOENT, "Couldn't find %s file '%s'%s",
 			       flags & DEV_WRITE ? "output" : "input", path,
-			       flags & DEV_WRITE ? ": it must exist; check the name, or make the "
-						   "output with truncate -s SIZE" :
-						   "");
+			       flags & DEV_WRITE ? ": it must exist; check the name" : "");
 	case -EBUSY:
 		return err_set(err, code,
 			       "'%s' is busy: it is mounted or held by a device-mapper device; "

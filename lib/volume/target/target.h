@@ -41,9 +41,9 @@ struct target_options {
 };
 
 /*
- * Serves @pool, which becomes the target's, with data on @data, which stays the caller's (as
- * does the metadata device under @pool).  -EINVAL when the data device is too small, unless
- * it is only read.
+ * Serves @pool with data on @data.  On success @pool is the target's; after an error @pool is
+ * still the caller's.  @data and the metadata device under @pool stay the caller's in any case.
+ * -EINVAL: the data device is too small (a target that only reads takes such a device).
  */
 int target_new(struct pool_edit *pool, struct io *data, const struct target_options *opt,
 	       struct target **out, struct err *err);
