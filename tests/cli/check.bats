@@ -431,7 +431,7 @@ try_recipe() {
 	done
 }
 
-@test "thin_check: many devices with one tree cost its memory once" {
+@test "thin_check, thin_rmap: many devices with one tree cost its memory once" {
 	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
 	{
 		echo '<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="200000">'
@@ -444,6 +444,7 @@ try_recipe() {
 	thin_restore -q -i pool.xml -o pool
 	echo 'p: 0 25600000 thin-pool pool data 128 0' >table
 	seq 1 10000 | sed 's/.*/create_snap & 0/' | xargs -d '\n' -n 5000 thin_message table
+	[ "$(ulimit -v 150000 && thin_rmap --region 0..2 pool | wc -l)" -eq 20002 ]
 	"$damage" pool shared-time >log 2>&1
 	(ulimit -v 150000 && thin_check -q --auto-repair pool)
 	thin_check -q pool

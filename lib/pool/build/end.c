@@ -28,13 +28,16 @@ static int write_device_trees(struct build *b, struct superblock *sb, struct err
 	for (size_t i = 0; !r && i < b->nr_devices; i++) {
 		const struct built_device *d = &b->device[i];
 		le64 root = le64_make(d->root);
-		struct disk_details v = {
-			.mapped_blocks = le64_make(d->mapped_blocks),
-			.transaction_id = le64_make(d->transaction),
-			.creation_time = le32_make(d->creation_time),
-			.snapshotted_time = le32_make(d->snap_time),
+		struct device_info info = {
+			.dev_id = d->dev_id,
+			.mapped_blocks = d->mapped_blocks,
+			.transaction = d->transaction,
+			.creation_time = d->creation_time,
+			.snap_time = d->snap_time,
 		};
+		struct disk_details v;
 
+		device_info_encode(&info, &v);
 		if (i && d->dev_id == d[-1].dev_id)
 			r = err_set(err, -EINVAL, "device %u is defined twice", d->dev_id);
 		if (!r)

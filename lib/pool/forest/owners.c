@@ -229,6 +229,52 @@ static int spread(struct owners *o, struct forest *f, const struct order *order,
 	return 0;
 }
 
+struct rooted {
+	mblock_t root;
+	uint32_t dev;
+};
+
+static int by_root(const void *va, const void *vb)
+{
+	const struct rooted *a = va, *b = vb;
+
+	if (a->root != b->root)
+		return a->root < b->root ? -1 : 1;
+	return a->dev < b->dev ? -1 : a->dev > b->dev;
+}
+
+/*
+ * Each root gets the set of its devices at once: adding them one by one would keep a set for
+ * each step, n * n / 2 entries for n devices with one root.
+ */
+static int own_roots(struct owners *o, struct forest *f, mblock_t nr_blocks)
+{
+	CLEANUP(free_ptr) struct rooted *dev = calloc(f->nr_devs + 1, sizeof(*dev));
+	size_t nr = 0, end;
+
+	if (!dev)
+		return -1;
+	for (size_t i = 0; i < f->nr_devs; i++) {
+		mblock_t root = f->dev[i]->root;
+
+		if (root < nr_blocks && walk_height(f->walk, root) >= 0)
+			dev[nr++] = (struct rooted){ root, (uint32_t)i };
+	}
+	qsort(dev, nr, sizeof(*dev), by_root);
+	for (size_t i = 0; i < nr; i = end) {
+		for (end = i; end < nr && dev[end].root == dev[i].root; end++)
+			;
+		if (reserve(o, end - i))
+			return -1;
+		for (size_t k = i; k < end; k++)
+			o->device[o->nr_devices + (k - i)] = dev[k].dev;
+		o->of[dev[i].root] = intern(o, (uint32_t)(end - i));
+		if (!o->of[dev[i].root])
+			return -1;
+	}
+	return 0;
+}
+
 static int fill(struct owners *o, struct forest *f, mblock_t nr_blocks)
 {
 	struct order order = { 0 };
@@ -237,13 +283,13 @@ static int fill(struct owners *o, struct forest *f, mblock_t nr_blocks)
 	order.seen = calloc(nr_blocks + 1, 1);
 	if (!order.seen)
 		return -1;
+	r = own_roots(o, f, nr_blocks);
 	for (size_t i = 0; !r && i < f->nr_devs; i++) {
 		mblock_t root = f->dev[i]->root;
 
 		if (root >= nr_blocks || walk_height(f->walk, root) < 0)
 			continue;
-		o->of[root] = unite(o, o->of[root], (uint32_t)i + 1);
-		r = o->of[root] ? collect(f, root, &order) : -1;
+		r = collect(f, root, &order);
 		height = MAX(height, walk_height(f->walk, root));
 	}
 	for (; !r && height > 0; height--)
