@@ -101,7 +101,7 @@ static void add_dev_id(struct dump *d)
 				d->cli.arg, MAX_DEV_ID);
 	ids = realloc(d->dev_ids, (d->emit.nr_dev_ids + 1) * sizeof(*ids));
 	if (!ids)
-		cli_usage_error(&d->cli, "--dev-id: out of memory");
+		cli_no_memory(&d->cli, "--dev-id");
 	ids[d->emit.nr_dev_ids++] = (uint32_t)id;
 	d->emit.dev_ids = d->dev_ids = ids;
 }

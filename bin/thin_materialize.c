@@ -411,10 +411,8 @@ int main(int argc, char **argv)
 	cli_init(&c, &command, argc, argv);
 	read_options(&c, &o);
 	jobs = jobs_new(o.jobs);
-	if (!jobs) {
-		cli_error(&c, "out of memory");
-		return EXIT_DAMAGE;
-	}
+	if (!jobs)
+		cli_no_memory(&c, "threads");
 	o.volume.want = (struct pool_want){ .pool = c.pool, .tell = cli_tell, .ctx = &c };
 	r = volume_open(&v, &o.volume, jobs, &err);
 	if (r < 0) {

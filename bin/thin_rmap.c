@@ -138,7 +138,7 @@ static void add_region(struct map_args *a)
 	if (parse_range(a->cli.arg, &begin, &end, &err))
 		cli_usage_error(&a->cli, "--region: %s", err.text);
 	if (runs_add(&a->regions, begin, end))
-		cli_usage_error(&a->cli, "--region: out of memory");
+		cli_no_memory(&a->cli, "--region");
 }
 
 static void parse_option(struct map_args *a, int id)

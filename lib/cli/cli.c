@@ -400,6 +400,12 @@ __attribute__((format(printf, 2, 0))) static void say(struct cli *c, const char 
 	fputc('\n', stderr);
 }
 
+void cli_no_memory(struct cli *c, const char *what)
+{
+	cli_error(c, "%s: out of memory", what);
+	exit(EXIT_IO);
+}
+
 void cli_usage_error(struct cli *c, const char *fmt, ...)
 {
 	va_list ap;

@@ -74,6 +74,9 @@ void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv);
 /* The next option's id, or 0 when all are read and the positionals counted. */
 int cli_next(struct cli *c);
 
+/* Says that there is no memory for @what and exits with EXIT_IO. */
+void cli_no_memory(struct cli *c, const char *what) __attribute__((noreturn));
+
 /* Exits 64 with "NAME: text" and "Try 'NAME --help' for more information." */
 void cli_usage_error(struct cli *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
