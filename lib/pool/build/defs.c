@@ -174,15 +174,9 @@ struct shared_leaf build_defs_leaf(const struct build_defs *d, uint32_t leaf)
 
 uint32_t build_defs_leaf_at(const struct build_defs *d, mblock_t at)
 {
-	size_t lo = 0, hi = d->nr_spans; /* span[lo] begins at or before the block */
+	/* the last span that begins at or before the block */
+	size_t after = search_first(i, d->nr_spans, d->span[i].at > at);
+	const struct leaf_span *s = &d->span[after ? after - 1 : 0];
 
-	while (hi - lo > 1) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (d->span[mid].at <= at)
-			lo = mid;
-		else
-			hi = mid;
-	}
-	return d->span[lo].first_leaf + (uint32_t)(at - d->span[lo].at);
+	return s->first_leaf + (uint32_t)(at - s->at);
 }

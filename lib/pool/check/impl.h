@@ -100,8 +100,6 @@ struct walk *check_walk(struct check *c, enum pool_area area, uint32_t value_siz
 void check_walk_findings(struct check *c, struct walk *w, enum pool_area area, bool held);
 /* One place that points at a metadata block which is not a tree node.  False: it is used already. */
 bool check_claim(struct check *c, mblock_t b, uint8_t as);
-/* Room for one more; NULL: no memory. */
-void *check_grow(void *array, size_t nr, size_t *cap, size_t size);
 int check_add_issue(struct map_worker *me, const struct leaf_issue *i);
 
 /* lists.c: 0 or -errno */

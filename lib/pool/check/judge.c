@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/search.h"
 #include "pool/check/map_check.h"
 
 /* --- judging the differences --- */
@@ -81,17 +82,9 @@ static const struct large *large_of(const struct joined *j, uint64_t b)
 /* The difference that covers @b, or NULL. */
 static const struct diff *diff_of(const struct joined *j, uint64_t b)
 {
-	size_t lo = 0, hi = j->nr_diffs;
+	size_t at = search_first(i, j->nr_diffs, j->diff[i].begin + j->diff[i].len > b);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (j->diff[mid].begin + j->diff[mid].len <= b)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < j->nr_diffs && j->diff[lo].begin <= b ? &j->diff[lo] : NULL;
+	return at < j->nr_diffs && j->diff[at].begin <= b ? &j->diff[at] : NULL;
 }
 
 static void flush_run(struct map_check *m, struct joined *j)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "pool/check/map_check.h"
 
 static int take_large(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
@@ -25,11 +26,10 @@ static int take_large(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
 			p->nr_good_large++;
 			continue;
 		}
-		a = check_grow(p->large, p->nr_large, &p->cap_large, sizeof(*a));
+		a = vec_add(p->large, p->nr_large, p->cap_large);
 		if (!a)
 			return -ENOMEM;
-		p->large = a;
-		a[p->nr_large++] = l;
+		*a = l;
 	}
 	return 0;
 }

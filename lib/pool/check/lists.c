@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "pool/check/impl.h"
 #include "pool/format/pool_info.h"
 
@@ -19,13 +20,11 @@ static int take_list_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t a
 
 	(void)attr;
 	for (uint32_t i = 0; i < n->nr; i++) {
-		struct list_entry *e = check_grow(me->e, me->nr, &me->cap, sizeof(*e));
+		struct list_entry *e = vec_add(me->e, me->nr, me->cap);
 		struct device_info d;
 
 		if (!e)
 			return -ENOMEM;
-		me->e = e;
-		e += me->nr++;
 		*e = (struct list_entry) { .key = node_key(n, i), .leaf = (uint32_t)block };
 		if (l->area == AREA_TOP_LEVEL) {
 			e->root = node_value64(n, i);
@@ -112,11 +111,10 @@ static int note_leaf(void *ctx, const struct walk_part *part)
 
 	if (part->fault && part->fault != NODE_BAD_RANGE)
 		return 0;
-	p = check_grow(l->block, l->nr, &l->cap, sizeof(*p));
+	p = vec_add(l->block, l->nr, l->cap);
 	if (!p)
 		return -ENOMEM;
-	l->block = p;
-	p[l->nr++] = (uint32_t)part->block;
+	*p = (uint32_t)part->block;
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "pdata/block/csum.h"
 #include "pool/check/map_check.h"
 
@@ -58,11 +59,10 @@ static int add_diff(struct map_part *p, uint64_t b, uint32_t pair, uint32_t expe
 		d->len++;
 		return 0;
 	}
-	d = check_grow(p->diff, p->nr_diffs, &p->cap_diffs, sizeof(*d));
+	d = vec_add(p->diff, p->nr_diffs, p->cap_diffs);
 	if (!d)
 		return -ENOMEM;
-	p->diff = d;
-	d[p->nr_diffs++] = (struct diff) { b, 1, pair, expected };
+	*d = (struct diff) { b, 1, pair, expected };
 	return 0;
 }
 

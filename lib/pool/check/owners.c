@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/search.h"
+#include "base/vec.h"
 #include "pool/check/impl.h"
 
 struct owner {
@@ -34,12 +36,11 @@ static void owner_list_fini(struct owner_list *os)
 static int note_owner(void *ctx, mblock_t block)
 {
 	struct owner_list *os = ctx;
-	struct owner *p = check_grow(os->o, os->nr, &os->cap, sizeof(*p));
+	struct owner *p = vec_add(os->o, os->nr, os->cap);
 
 	if (!p)
 		return -ENOMEM;
-	os->o = p;
-	p[os->nr++] = (struct owner) { block, os->group };
+	*p = (struct owner) { block, os->group };
 	return 0;
 }
 
@@ -111,19 +112,11 @@ static int find_owners(struct check *c, const struct view *v, struct owner_list 
 /* The owners of a block: os->o[first..end) */
 static size_t list_owners(const struct owner_list *os, uint64_t block, size_t *end)
 {
-	size_t lo = 0, hi = os->nr;
+	size_t first = search_first(i, os->nr, os->o[i].block >= block);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (os->o[mid].block < block)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (*end = lo; *end < os->nr && os->o[*end].block == block; ++*end)
+	for (*end = first; *end < os->nr && os->o[*end].block == block; ++*end)
 		;
-	return lo;
+	return first;
 }
 
 /* --- nodes --- */

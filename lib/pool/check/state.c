@@ -4,19 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "pool/check/impl.h"
-
-void *check_grow(void *array, size_t nr, size_t *cap, size_t size)
-{
-	void *p;
-
-	if (nr < *cap)
-		return array;
-	p = reallocarray(array, *cap ? *cap * 2 : 16, size);
-	if (p)
-		*cap = *cap ? *cap * 2 : 16;
-	return p;
-}
 
 void check_found(struct check *c, const struct finding *f)
 {
@@ -97,11 +86,10 @@ void check_walk_findings(struct check *c, struct walk *w, enum pool_area area, b
 
 int check_add_issue(struct map_worker *me, const struct leaf_issue *i)
 {
-	struct leaf_issue *p = check_grow(me->issue, me->nr_issues, &me->cap_issues, sizeof(*p));
+	struct leaf_issue *p = vec_add(me->issue, me->nr_issues, me->cap_issues);
 
 	if (!p)
 		return -ENOMEM;
-	me->issue = p;
-	p[me->nr_issues++] = *i;
+	*p = *i;
 	return 0;
 }

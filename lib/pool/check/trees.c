@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "pool/check/impl.h"
 #include "pool/forest/suspects.h"
 
@@ -35,17 +36,9 @@ static int devices_init(struct check *c, size_t nr_roots)
 /* The snapshotted_time of a device in the top level; without details no time is too late. */
 static uint32_t snap_time_of(const struct view *v, uint64_t id)
 {
-	size_t lo = 0, hi = v->nr;
+	size_t at = search_first(i, v->nr, v->dev[i].id >= id);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (v->dev[mid].id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < v->nr && v->dev[lo].id == id && v->dev[lo].has_details ? v->dev[lo].snap_time
+	return at < v->nr && v->dev[at].id == id && v->dev[at].has_details ? v->dev[at].snap_time
 									   : UINT32_MAX;
 }
 
