@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* What a command says and how it ends: messages, exit codes, standard output, refused values. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd_write.h"
+#include "base/parse.h"
+
+/* The first failure counts; errno of a later attempt may be of something else. */
+static int flush_stdout(struct cli *c)
+{
+	errno = 0;
+	if ((fflush(stdout) || ferror(stdout)) && !c->output_error)
+		c->output_error = errno ? -errno : -EIO;
+	return c->output_error;
+}
+
+__attribute__((format(printf, 2, 0))) static void say(struct cli *c, const char *fmt, va_list ap)
+{
+	flush_stdout(c);
+	fprintf(stderr, "%s: ", c->cmd->name);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
+void cli_no_memory(struct cli *c, const char *what)
+{
+	cli_error(c, "%s: out of memory", what);
+	exit(EXIT_IO);
+}
+
+void cli_usage_error(struct cli *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(c, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "Usage: %s %s\nTry '%s --help' for more information.\n", c->cmd->name,
+		c->cmd->usage, c->cmd->name);
+	exit(EXIT_BAD_USE);
+}
+
+void cli_error(struct cli *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->quiet)
+		return;
+	va_start(ap, fmt);
+	say(c, fmt, ap);
+	va_end(ap);
+}
+
+void cli_note(struct cli *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->quiet)
+		return;
+	va_start(ap, fmt);
+	say(c, fmt, ap);
+	va_end(ap);
+}
+
+void cli_tell(void *cli, const char *text)
+{
+	cli_note(cli, "%s", text);
+}
+
+int cli_exit_code(int code)
+{
+	switch (-code) {
+	case 0:
+		return EXIT_DONE;
+	case EBADMSG: /* what is in it is wrong: damage */
+	case EUCLEAN:
+	case EINVAL:
+	case ERANGE:
+	case ENODATA:
+	case EEXIST: /* refused, not failed */
+	case ENOTSUP:
+	case ENOTBLK:
+		return EXIT_DAMAGE;
+	default:
+		return EXIT_IO;
+	}
+}
+
+static bool has_option(const struct command *cmd, const char *name)
+{
+	for (const struct opt *o = cmd->opts; o->name; o++)
+		if (!strcmp(o->name, name))
+			return true;
+	return false;
+}
+
+int cli_fail(struct cli *c, int code, const struct err *err)
+{
+	if (code != -EPIPE && !c->output_error)
+		cli_error(c, "%s", err->text);
+	if (code == -ETXTBSY && has_option(c->cmd, "force-share"))
+		cli_error(c, "-U (--force-share) reads it all the same");
+	return code == -EDOM ? EXIT_BAD_USE : cli_exit_code(code);
+}
+
+int cli_write(struct cli *c, const void *data, size_t len)
+{
+	if (!flush_stdout(c))
+		c->output_error = fd_write(STDOUT_FILENO, "standard output", data, len, NULL);
+	return c->output_error;
+}
+
+int cli_finish(struct cli *c, int code)
+{
+	if (!flush_stdout(c))
+		return code;
+	if (c->output_error != -EPIPE && !c->quiet)
+		fprintf(stderr, "%s: cannot write to standard output: %s\n", c->cmd->name,
+			strerror(-c->output_error));
+	return EXIT_IO;
+}
+
+uint64_t cli_u64(struct cli *c, const char *option)
+{
+	struct err err = { 0 };
+	uint64_t v = 0;
+
+	if (parse_u64(c->arg, &v, &err))
+		cli_usage_error(c, "%s: invalid value: %s", option, err.text);
+	return v;
+}
+
+uint64_t cli_size(struct cli *c, const char *option)
+{
+	struct err err = { 0 };
+	uint64_t v = 0;
+
+	if (parse_size(c->arg, 1, true, &v, &err))
+		cli_usage_error(c, "%s: invalid value: %s", option, err.text);
+	return v;
+}
