@@ -47,8 +47,11 @@ static inline const char *dev_output_path(const char *path)
 	return path && dev_is_standard(path) ? "/proc/self/fd/1" : path;
 }
 
-/* The name of an input in messages: @path, or "standard input".  text.c */
-const char *dev_shown(const char *path);
+/* The name of an input in messages. */
+static inline const char *dev_shown(const char *path)
+{
+	return dev_is_standard(path) ? "standard input" : path;
+}
 
 /*
  * Opens what is read from its beginning to its end: a file, a pipe, or standard input ("-").  The

@@ -11,11 +11,6 @@
 
 #define FIRST_CAP ((size_t)16 << 10)
 
-const char *dev_shown(const char *path)
-{
-	return dev_is_standard(path) ? "standard input" : path;
-}
-
 int dev_open_text(const char *path, struct err *err)
 {
 	CLEANUP(close_fd) int fd = dev_is_standard(path) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) :
