@@ -21,7 +21,6 @@
 #include <time.h>
 
 #include "harsh.h"
-#include "pool/salvage/salvage.h"
 
 struct sample {
 	char name[64];
@@ -189,15 +188,8 @@ static void rescue(struct harm *h, struct jobs *jobs, bool verbose, struct verdi
 	judge(h, &result, v);
 	v->said = totals.mappings_back;
 	v->broken = result.broken;
-	if (verbose) {
-		struct outbuf out;
-
-		outbuf_init(&out);
-		if (s)
-			salvage_report(s, true, &out);
-		printf("%.*s%s\n", (int)out.len, out.data ? out.data : "", r ? e.text : "");
-		outbuf_fini(&out);
-	}
+	if (verbose)
+		print_report(s, r ? e.text : "");
 	salvage_free(s);
 	io_free(io);
 	result_free(&result);

@@ -23,7 +23,6 @@
 #include <string.h>
 
 #include "base/crc32c.h"
-#include "pool/salvage/salvage.h"
 
 enum damage { DAMAGE_ZERO, DAMAGE_RANDOM, DAMAGE_FLIP, DAMAGE_BYTE, DAMAGE_SECTOR, DAMAGE_SWAP, NR_DAMAGES };
 static const char *const damage_name[NR_DAMAGES] = { "zeroed", "overwritten", "bit flipped",
@@ -201,15 +200,8 @@ static void rescue(const struct pool *p, struct trial *t, struct jobs *jobs, boo
 	compare(p, t, &result, v);
 	v->said = totals.lossless;
 	v->lucky |= v->complete && totals.uncertain;
-	if (verbose) {
-		struct outbuf out;
-
-		outbuf_init(&out);
-		if (s)
-			salvage_report(s, true, &out);
-		printf("%.*s%s\n", (int)out.len, out.data ? out.data : "", r ? e.text : "");
-		outbuf_fini(&out);
-	}
+	if (verbose)
+		print_report(s, r ? e.text : "");
 	salvage_free(s);
 	io_free(io);
 	result_free(&result);

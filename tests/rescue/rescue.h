@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "pool/events/events.h"
+#include "pool/salvage/salvage.h"
 
 struct mapped {
 	uint32_t dev, leaf; /* leaf: the block it stands in */
@@ -81,6 +82,9 @@ struct result {
 
 extern const struct events_ops result_ops;
 void result_free(struct result *r);
+
+/* What thin_repair -v would say (@s may be NULL), and @error. */
+void print_report(struct salvage *s, const char *error);
 int by_dev_key(const void *a, const void *b); /* struct mapped */
 
 struct rng {

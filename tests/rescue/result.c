@@ -2,6 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* What a rescue brought: a sink of events that lists every mapping of every device. */
 #include <err.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "rescue.h"
@@ -132,4 +133,15 @@ int by_dev_key(const void *pa, const void *pb)
 	if (a->dev != b->dev)
 		return a->dev < b->dev ? -1 : 1;
 	return a->key < b->key ? -1 : a->key > b->key;
+}
+
+void print_report(struct salvage *s, const char *error)
+{
+	struct outbuf out;
+
+	outbuf_init(&out);
+	if (s)
+		salvage_report(s, true, &out);
+	printf("%.*s%s\n", (int)out.len, out.data ? out.data : "", error);
+	outbuf_fini(&out);
 }
