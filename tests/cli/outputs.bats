@@ -5,15 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 
-setup_file() {
-	cd "$BATS_FILE_TMPDIR"
-	truncate -s 1M meta
-	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o meta
-	cp "$abs_top_srcdir/xml/good/tiny.xml" xml
-	thin_metadata_pack -i meta -o pack
-	printf 'pool: 0 12800 thin-pool meta data 128 0\na: 0 1024 thin pool 1\n' >table
-	truncate -s 6553600 data
-}
+load things
 
 # make_thing KIND: makes the thing that must survive
 make_thing() {
