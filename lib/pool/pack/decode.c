@@ -40,19 +40,18 @@ static bool get_le(struct coder *c, unsigned width, uint64_t *v)
 
 static bool emit(struct coder *c, struct numbers *out, uint64_t count)
 {
-	size_t i;
-
 	if (count > out->max - out->nr)
 		return fail(c, "more numbers than there is room for");
-	for (i = 0; i < count; i++)
-		out->v[out->nr++] = c->base;
+	for (uint64_t *v = out->v + out->nr, *end = v + count; v < end; v++)
+		*v = c->base;
+	out->nr += count;
 	return true;
 }
 
-/* Tags 0 to 4, done @times. */
+/* Tags 0 to 4, done @times: the base is set, raised or lowered, and given each time. */
 static bool step(struct coder *c, unsigned tag, unsigned n, uint64_t times, struct numbers *out)
 {
-	uint64_t v = n;
+	uint64_t v = n, base = c->base;
 
 	if (tag > 4)
 		return fail(c, "an instruction that cannot be repeated");
@@ -60,14 +59,47 @@ static bool step(struct coder *c, unsigned tag, unsigned n, uint64_t times, stru
 		return false;
 	if (times > out->max - out->nr)
 		return fail(c, "more numbers than there is room for");
-	for (; times; times--) {
-		if (tag == 0)
-			c->base = v;
-		else
-			c->base += tag <= 2 ? v : -v;
-		out->v[out->nr++] = c->base;
+	if (tag == 0) {
+		base = v;
+		v = 0;
+	} else if (tag > 2) {
+		v = -v;
 	}
+	for (uint64_t i = 1, *to = out->v + out->nr; i <= times; i++)
+		*to++ = base + i * v;
+	out->nr += times;
+	if (times)
+		c->base = base + times * v;
 	return true;
+}
+
+/*
+ * Tags 0 to 4 one after the other, as many as come, while an instruction of any width is in the record
+ * and there is room: what is most of a pool whose blocks lie scattered.  Which tag and width come next
+ * cannot be guessed, so that nothing here branches on them.  What is left, wrong ones too, is step()'s.
+ */
+static void many_steps(struct coder *c, struct numbers *out)
+{
+	static const uint64_t mask[16] = { [1] = 0xff, [2] = 0xffff, [4] = 0xffffffff, [8] = UINT64_MAX };
+	const uint8_t *in = c->in;
+	uint64_t base = c->base, *v = out->v + out->nr, *end = out->v + out->max;
+
+	for (; v < end && c->end - in >= 9; v++) {
+		unsigned tag = *in >> 4, n = *in & 15;
+		uint64_t wide = -(uint64_t)(~tag & 1), negative = -(uint64_t)(tag > 2), by;
+		le64 le;
+
+		if (tag > 4 || !(mask[n] | ~wide))
+			break;
+		memcpy(&le, in + 1, sizeof(le));
+		by = (le64_get(le) & mask[n] & wide) | (n & ~wide);
+		base = (base & -(uint64_t)(tag > 0)) + ((by ^ negative) - negative);
+		in += 1 + (n & wide);
+		*v = base;
+	}
+	out->nr = (size_t)(v - out->v);
+	c->in = in;
+	c->base = base;
 }
 
 static bool get_tag(struct coder *c, unsigned *tag, unsigned *n)
@@ -102,7 +134,10 @@ static bool number_list(struct coder *c, uint64_t *v, size_t nr)
 	struct numbers out = { .v = v, .max = nr };
 	unsigned tag, n;
 
-	while (out.nr < nr) {
+	for (;;) {
+		many_steps(c, &out);
+		if (out.nr == nr)
+			return true;
 		if (!get_tag(c, &tag, &n))
 			return false;
 		if (tag > 8)
@@ -110,7 +145,6 @@ static bool number_list(struct coder *c, uint64_t *v, size_t nr)
 		if (!number_instruction(c, tag, n, &out))
 			return false;
 	}
-	return true;
 }
 
 static size_t put_numbers(uint8_t *to, const uint64_t *v, size_t nr)
