@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* thin_lvm: what LVM's metadata says of thin pools, read without LVM. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/outbuf.h"
+#include "cli/cli.h"
+#include "volume/lvm/list.h"
+
+enum { OPT_VG_BACKUP = 256, OPT_PV, OPT_SEQNO, OPT_LEG, OPT_LIST_TEXTS, OPT_VG };
+
+static const struct opt opts[] = {
+	{ 'l', "list", ARG_NONE, NULL, "print a tree of groups, pools, volumes and origins", 'l' },
+	{ 0, "list-texts", ARG_NONE, NULL, "list LVM's metadata texts, also older ones that are still on the disks",
+	  OPT_LIST_TEXTS },
+	{ 'f', "format", ARG_REQUIRED, "text|json", "the form of these lists", 'f' },
+	{ 0, "vg-backup", ARG_REQUIRED, "FILE",
+	  "believe this backup of LVM (from vgcfgbackup, /etc/lvm/backup, /etc/lvm/archive), not the disks' text",
+	  OPT_VG_BACKUP },
+	{ 0, "seqno", ARG_REQUIRED, "N", "take LVM's text with this sequence number, also an older one", OPT_SEQNO },
+	{ 0, "vg", ARG_REQUIRED, "NAME", "only this volume group", OPT_VG },
+	{ 0, "leg", ARG_REQUIRED, "N", "read leg N (from 0) of raid1 and mirror volumes as it is", OPT_LEG },
+	{ 0, "pv", ARG_REQUIRED, "FILE", "one more PV; can be repeated", OPT_PV },
+	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_lvm",
+	.usage = "[options] PV...",
+	.summary = "Finds LVM's thin pools on disks and in images, and prints the table file that every "
+		   "thin_* command takes as POOL. PV is a disk, a partition, an image of either, or a folder of images.",
+	.notes = "The disks are only read, and LVM and device-mapper are not needed. Give all disks of the volume "
+		 "group; what lies on a missing one has an error line in the table.\n"
+		 "\n"
+		 "  thin_lvm --list disk.img\n"
+		 "  thin_lvm disk.img >table && thin_materialize table web1 web1.img",
+	.opts = opts,
+	.min_args = 0,
+	.max_args = 10000,
+	.missing = "No PV given: name a disk, a partition or an image of one.",
+};
+
+struct thin_lvm {
+	struct cli cli;
+	struct lvm_options opt;
+	const char **path;
+	size_t nr_paths;
+	const char *vg;
+	bool list, list_texts, json;
+};
+
+static void parse_format(struct thin_lvm *t)
+{
+	t->json = !strcmp(t->cli.arg, "json");
+	if (!t->json && strcmp(t->cli.arg, "text"))
+		cli_usage_error(&t->cli, "--format: '%s' is neither text nor json", t->cli.arg);
+}
+
+static void parse_option(struct thin_lvm *t, int id)
+{
+	struct cli *c = &t->cli;
+
+	switch (id) {
+	case 'l':
+		t->list = true;
+		break;
+	case OPT_LIST_TEXTS:
+		t->list_texts = t->opt.all_texts = true;
+		break;
+	case 'f':
+		parse_format(t);
+		break;
+	case OPT_VG_BACKUP:
+		t->opt.vg_backup = c->arg;
+		break;
+	case OPT_SEQNO:
+		t->opt.has_seqno = true;
+		t->opt.seqno = cli_u64(c, "--seqno");
+		break;
+	case OPT_VG:
+		t->vg = c->arg;
+		break;
+	case OPT_LEG:
+		t->opt.leg = (unsigned)MIN(cli_u64(c, "--leg"), LVM_NO_LEG - 1);
+		break;
+	case OPT_PV:
+		t->path[t->nr_paths++] = c->arg;
+		break;
+	default:
+		c->quiet = true;
+	}
+}
+
+static void parse_options(struct thin_lvm *t, int argc, char **argv)
+{
+	struct cli *c = &t->cli;
+	int id;
+
+	cli_init(c, &command, argc, argv);
+	t->path = calloc((size_t)argc, sizeof(*t->path));
+	if (!t->path)
+		cli_no_memory(c, "the list of disks");
+	t->opt = (struct lvm_options){ .leg = LVM_NO_LEG, .tell = cli_tell, .ctx = c };
+	while ((id = cli_next(c)))
+		parse_option(t, id);
+	for (int i = 0; i < c->nr_args; i++)
+		t->path[t->nr_paths++] = c->args[i];
+	if (!t->nr_paths)
+		cli_usage_error(c, "%s", command.missing);
+	if (t->opt.vg_backup && t->opt.has_seqno)
+		cli_usage_error(c, "--vg-backup and --seqno exclude each other: a backup has one text");
+	if (t->list && t->list_texts)
+		cli_usage_error(c, "--list and --list-texts exclude each other");
+	t->opt.path = t->path;
+	t->opt.nr_paths = t->nr_paths;
+	t->opt.vg = t->vg;
+}
+
+static void print(const struct thin_lvm *t, const struct lvm *l, struct outbuf *out)
+{
+	if (t->list_texts)
+		(t->json ? lvm_list_texts_json : lvm_list_texts)(l, out);
+	else if (t->list && t->json)
+		lvm_list_json(l, NULL, NULL, out);
+	else if (t->list)
+		lvm_list(l, NULL, NULL, out);
+	else
+		lvm_write_table(l, t->opt.leg, out);
+}
+
+int main(int argc, char **argv)
+{
+	struct thin_lvm t = { 0 };
+	struct lvm *l = NULL;
+	struct err err = { 0 };
+	struct outbuf out;
+	int r;
+
+	parse_options(&t, argc, argv);
+	outbuf_init(&out);
+	r = lvm_open(&t.opt, &l, &err);
+	if (!r) {
+		print(&t, l, &out);
+		r = out.error ? err_nomem(&err, "text") : cli_write(&t.cli, out.data, out.len);
+	}
+	outbuf_fini(&out);
+	lvm_free(l);
+	free(t.path);
+	return cli_finish(&t.cli, r ? cli_fail(&t.cli, r, &err) : EXIT_DONE);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef VOLUME_LVM_LVM_H
+#define VOLUME_LVM_LVM_H
+/*
+ * Volume groups of LVM, found on disks and in images without device-mapper and without root: labels
+ * and partitions by content, the newest good text of all metadata areas, and the tables that follow
+ * from it.  Everything is opened shared, for reading, and closed again; nothing is ever written.
+ */
+#include "base/outbuf.h"
+#include "volume/lvm/vg.h"
+
+struct lvm_options {
+	const char *const *path; /* disks, partitions, images, folders of images, patterns */
+	size_t nr_paths;
+	const char *vg_backup; /* what vgcfgbackup wrote: counts instead of the disks' texts; or NULL */
+	const char *vg; /* only this group, by its name; NULL: all */
+	bool has_seqno;
+	uint64_t seqno;	 /* take this one, also an older one that is still in a ring */
+	bool all_texts; /* list the older texts too */
+	unsigned leg;	/* of raid1 and mirror, or LVM_NO_LEG */
+	void (*tell)(void *ctx, const char *text); /* takes warnings and notes; or NULL */
+	void *ctx;
+};
+
+/* A text that was found. */
+struct lvm_text {
+	const struct config_node *root;
+	const char *vg_name;
+	char vg_id[LVM_ID_LEN + 1];
+	uint64_t seqno;
+	const char *description;
+	uint64_t created;
+	const struct lvm_pv *pv; /* the first that has it; NULL: it is the file of --vg-backup */
+	unsigned area;		 /* of the PV */
+	uint64_t at;		 /* where it begins, from the area's begin */
+	size_t len;
+	uint32_t crc;
+	unsigned copies; /* areas that have it committed; 0: only left over in a ring */
+	bool taken;	 /* the VG is made from it */
+};
+
+struct lvm {
+	struct arena arena;
+	struct lvm_pv *pv;
+	size_t nr_pvs, pv_cap;
+	struct lvm_vg *vg;
+	size_t nr_vgs, vg_cap;
+	struct lvm_text *text; /* in the order in which they were found */
+	size_t nr_texts, text_cap;
+	char **path; /* what the options' paths lead to */
+	size_t nr_paths, path_cap;
+	size_t nr_named; /* of these: named one by one, not found in a folder */
+};
+
+/*
+ * Reads the groups.  -EUCLEAN: there is no PV at all, or no text that can be used; -ENOENT: a path
+ * leads nowhere, or no text has that seqno (the text names those that there are); -EINVAL: two of
+ * the disks bear one id.  *out by lvm_free().
+ */
+int lvm_open(const struct lvm_options *opt, struct lvm **out, struct err *err);
+void lvm_free(struct lvm *l);
+
+/* The member of a text that @pv is, and its group; NULL: of none. */
+const struct lvm_member *lvm_member_of(const struct lvm *l, const struct lvm_pv *pv,
+				       const struct lvm_vg **vg);
+
+/* What @a's state means, in a word or two. */
+const char *lvm_area_word(const struct lvm_area *a);
+
+/*
+ * The table file (volume/open/table.h) of all groups: a line for each segment of each LV.  LVs bear
+ * their names, behind their group's and a slash where there are several groups.  What cannot be
+ * read has an error line with a comment that says why.  lines.c
+ */
+void lvm_write_table(const struct lvm *l, unsigned leg, struct outbuf *out);
+
+#endif
