@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "dev/dev.h"
+#include "volume/lvm/backup.h"
 #include "volume/lvm/impl.h"
 #include "volume/lvm/part.h"
 
@@ -247,22 +248,8 @@ int lvm_gather(struct lvm *l, const struct lvm_options *opt, struct err *err)
 
 int lvm_add_backup(struct lvm *l, const char *path, struct err *err)
 {
-	CLEANUP(free_ptr) char *text = NULL;
-	struct config_node *root = NULL;
 	struct lvm_text t = { .copies = 1 };
-	size_t len;
-	int r = dev_read_text(path, LVM_MAX_TEXT, &text, &len, err);
+	int r = lvm_read_backup(path, &l->arena, &t.root, err);
 
-	if (r == -EFBIG)
-		return err_set(err, -EINVAL, "'%s' is too large to be a backup of a volume group", path);
-	if (r < 0)
-		return r;
-	r = config_parse(text, len, &l->arena, &root, err);
-	if (r == -EINVAL)
-		return err_prefix(err, r, "'%s' is not a backup of a volume group as vgcfgbackup writes it", path);
-	if (!r && !lvm_vg_section(root))
-		return err_set(err, -EINVAL, "'%s' is not a backup of a volume group: it describes none", path);
-	t.root = root;
-	t.len = len;
 	return r ? r : add_text(l, &t, err);
 }

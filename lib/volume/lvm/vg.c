@@ -52,6 +52,10 @@ const struct config_node *lvm_vg_section(const struct config_node *root)
 	for (const struct config_node *n = root->first; n; n = n->next)
 		if (n->is_section && config_u64(n, "seqno", &seqno) && lvm_id_plain(config_string(n, "id"), id))
 			return n;
+	/* a text that a person has shortened: what is left of it still tells of its pools */
+	for (const struct config_node *n = root->first; n; n = n->next)
+		if (config_section(n, "logical_volumes"))
+			return n;
 	return NULL;
 }
 

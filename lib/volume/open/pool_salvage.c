@@ -6,13 +6,13 @@
 
 #include "dev/dev.h"
 #include "pool/format/format.h"
-#include "volume/open/vgbackup.h"
+#include "volume/lvm/backup.h"
 
 static int hints_of_backup(const struct pool_salvage_options *opt, struct salvage_options *o,
 			   struct err *err)
 {
-	struct vg_pool vg;
-	int r = vgbackup_read(opt->vg_backup, opt->vg_pool, &vg, err);
+	struct lvm_backup_pool vg;
+	int r = lvm_backup_pool(opt->vg_backup, opt->vg_pool, &vg, err);
 
 	if (r < 0)
 		return r;

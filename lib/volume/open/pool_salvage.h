@@ -27,7 +27,7 @@ struct pool_salvage {
 	struct salvage *salvage; /* see salvage_new() for when it is there */
 };
 
-/* Fails as pool_arg_open(), vgbackup_read(), dev_open() and salvage_new() do. */
+/* Fails as pool_arg_open(), lvm_backup_pool(), dev_open() and salvage_new() do. */
 int pool_salvage_open(const char *path, const struct pool_salvage_options *opt,
 		      struct pool_salvage *out, struct err *err);
 /* The same for an argument that is open already; it passes to @out, also after a failure. */
