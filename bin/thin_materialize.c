@@ -284,17 +284,17 @@ static bool say_losses(struct cli *c, const struct options *o, struct volume *v)
 	struct outbuf text;
 	char *line, *rest;
 
-	if (!v->salvage)
+	if (!v->saved.salvage)
 		return false;
 	outbuf_init(&text);
-	salvage_report_device(v->salvage, v->dev_id, o->accept_loss, &text);
+	salvage_report_device(v->saved.salvage, v->dev_id, o->accept_loss, &text);
 	outbuf_add(&text, "", 1);
 	rest = text.data;
 	while (rest && (line = strsep(&rest, "\n")))
 		if (*line)
 			cli_error(c, "%s", line);
 	outbuf_fini(&text);
-	return !o->accept_loss && !salvage_device_is_whole(v->salvage, v->dev_id);
+	return !o->accept_loss && !salvage_device_is_whole(v->saved.salvage, v->dev_id);
 }
 
 static void say_plan(const struct volume *v, const char *output)
@@ -367,7 +367,7 @@ static int copy(struct options *o, struct volume *v, struct output *out, struct 
  */
 static int write_output(struct cli *c, struct options *o, struct volume *v, struct jobs *jobs)
 {
-	const char *sources[] = { v->data_path, v->origin_path, v->arg.metadata, o->volume.pool };
+	const char *sources[] = { v->data_path, v->origin_path, v->arg->metadata, o->volume.pool };
 	struct err err = { 0 };
 	struct output out;
 	int r;

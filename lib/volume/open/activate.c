@@ -29,17 +29,16 @@ static int data_blocks(const struct table *t, uint64_t *nr, struct err *err)
 	return 0;
 }
 
-static int grow(struct pool_edit *p, const struct table *t, struct io *metadata, struct err *err)
+static int grow(struct pool_edit *p, const struct pool_arg *arg, struct io *metadata,
+		struct err *err)
 {
-	uint32_t size = edit_superblock(p)->data_block_size;
+	const struct table *t = arg->table;
 	uint64_t nr = 0;
 	int r;
 
-	if (size != t->pool->data_block_size)
-		return err_set(err, -EINVAL,
-			       "%s: the table says blocks of %u sectors, the pool has blocks of %u",
-			       t->path, t->pool->data_block_size, size);
-	r = data_blocks(t, &nr, err);
+	r = pool_arg_fits(arg, edit_superblock(p)->data_block_size, err);
+	if (!r)
+		r = data_blocks(t, &nr, err);
 	if (!r)
 		r = edit_grow_metadata(p, metadata->size / MBLOCK_SIZE, err);
 	return r ? r : edit_grow_data(p, nr, err);
@@ -66,7 +65,7 @@ int activate_pool(const struct pool_arg *arg, struct io *metadata, bool force,
 			       arg->metadata);
 	}
 	if (!r && arg->table)
-		r = grow(p, arg->table, metadata, err);
+		r = grow(p, arg, metadata, err);
 	if (!r)
 		*out = steal_ptr(&p);
 	return r;

@@ -287,6 +287,18 @@ int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err)
 		dev_shown(p->metadata), p->foreign);
 }
 
+int pool_arg_fits(const struct pool_arg *p, uint32_t sectors, struct err *err)
+{
+	const struct table *t = p->table;
+
+	if (!t || t->pool->data_block_size == sectors)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "%s: line %u: '%u' is the table's data block size in sectors, but the metadata "
+		       "in %s says %u: this is not the table of this pool",
+		       t->path, t->pool->line, t->pool->data_block_size, p->metadata, sectors);
+}
+
 int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d, unsigned line,
 			    const struct pool_want *want, struct err *err)
 {

@@ -80,7 +80,8 @@ int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_option
 		r = dev_open(out->arg.metadata, opt->force_share ? DEV_FORCE : 0, &out->io, err);
 	if (r < 0)
 		return r;
-	out->jobs = jobs_new(opt->nr_jobs);
+	out->own_jobs = !opt->jobs;
+	out->jobs = opt->jobs ? opt->jobs : jobs_new(opt->nr_jobs);
 	if (!out->jobs)
 		return err_nomem(err, "workers");
 	r = salvage_new(out->io, out->jobs, &o, &out->salvage, err);
@@ -90,7 +91,7 @@ int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_option
 void pool_salvage_close(struct pool_salvage *p)
 {
 	salvage_free(p->salvage);
-	if (p->jobs)
+	if (p->own_jobs && p->jobs)
 		jobs_free(p->jobs);
 	io_free(p->io);
 	pool_arg_fini(&p->arg);

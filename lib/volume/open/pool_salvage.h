@@ -18,12 +18,14 @@ struct pool_salvage_options {
 	const char *data_dev;  /* NULL: not given */
 	bool force_share;      /* read although another program may be writing */
 	unsigned nr_jobs;      /* 0: as many as there are CPUs */
+	struct jobs *jobs;     /* the caller's, used in place of new ones; or NULL */
 };
 
 struct pool_salvage {
 	struct pool_arg arg;
 	struct io *io;
 	struct jobs *jobs;
+	bool own_jobs;
 	struct salvage *salvage; /* see salvage_new() for when it is there */
 };
 

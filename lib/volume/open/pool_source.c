@@ -3,21 +3,8 @@
 #include "volume/open/pool_source.h"
 
 #include <errno.h>
-#include <inttypes.h>
 
 #include "dev/dev.h"
-
-static int check_block_size(const struct pool_source *s, struct err *err)
-{
-	const struct table *t = s->arg.table;
-
-	if (!t || t->pool->data_block_size == s->md.view.data_block_size)
-		return 0;
-	return err_set(err, -EINVAL,
-		       "%s says a block size of %" PRIu32 " sectors, the metadata in %s says %" PRIu32
-		       ": this is not the table of this pool",
-		       t->path, t->pool->data_block_size, s->arg.metadata, s->md.view.data_block_size);
-}
 
 static int open_all(const struct pool_source_options *opt,
 		    struct pool_source *s, struct err *err)
@@ -29,12 +16,15 @@ static int open_all(const struct pool_source_options *opt,
 			     opt->metadata.snap || opt->force_share ? DEV_FORCE : 0, &s->io, err);
 	if (r)
 		return r;
-	s->jobs = jobs_new(opt->nr_jobs);
+	s->own_jobs = !opt->jobs;
+	s->jobs = opt->jobs ? opt->jobs : jobs_new(opt->nr_jobs);
 	if (!s->jobs)
 		return err_nomem(err, "workers");
 	stream_init(&s->stream, s->io, s->jobs);
 	r = metadata_open(s->io, &opt->metadata, &s->md, err);
-	return r || opt->metadata.any_block_size ? r : check_block_size(s, err);
+	if (r)
+		return err_prefix(err, r, "%s", s->io->name);
+	return opt->metadata.any_block_size ? 0 : pool_arg_fits(&s->arg, s->md.view.data_block_size, err);
 }
 
 int pool_source_open_arg(struct pool_arg *arg, const struct pool_source_options *opt,
@@ -63,7 +53,7 @@ int pool_source_open(const char *path, const struct pool_source_options *opt,
 
 void pool_source_close(struct pool_source *src)
 {
-	if (src->jobs)
+	if (src->own_jobs && src->jobs)
 		jobs_free(src->jobs);
 	if (src->io)
 		io_free(src->io);

@@ -15,12 +15,14 @@ struct pool_source_options {
 	bool force_share;		  /* read although another program may be writing */
 	struct pool_want want;
 	unsigned nr_jobs;		  /* 0: as many as there are CPUs */
+	struct jobs *jobs;		  /* the caller's, used in place of new ones; or NULL */
 };
 
 struct pool_source {
 	struct pool_arg arg;
 	struct io *io;
 	struct jobs *jobs;
+	bool own_jobs;
 	struct stream stream;
 	struct metadata md;
 };

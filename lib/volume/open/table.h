@@ -119,6 +119,9 @@ DEV_ONCE int pool_arg_open(const char *path, const struct pool_want *want, struc
 int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err);
 void pool_arg_fini(struct pool_arg *p);
 
+/* -EINVAL with both numbers when the table has another block size than the pool: @sectors. */
+int pool_arg_fits(const struct pool_arg *p, uint32_t sectors, struct err *err);
+
 /* Says which device @d of the table's @line is here when the word is a number; -ENOENT: none. */
 int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d, unsigned line,
 			    const struct pool_want *want, struct err *err);

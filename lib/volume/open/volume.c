@@ -19,7 +19,7 @@ static unsigned open_flags(const struct volume_options *opt, unsigned otherwise)
 
 static int find_line(struct volume *v, const struct volume_options *opt, struct err *err)
 {
-	const struct table *t = v->arg.table;
+	const struct table *t = v->arg->table;
 	uint64_t id;
 
 	if (t)
@@ -39,20 +39,6 @@ static int find_line(struct volume *v, const struct volume_options *opt, struct 
 	return 0;
 }
 
-static int check_block_size(const struct volume *v, uint64_t sectors, struct err *err)
-{
-	const struct table *t = v->arg.table;
-
-	if (!data_block_size_ok(sectors))
-		return err_set(err, -EUCLEAN, "%s: %llu sectors is not a valid data block size",
-			       v->arg.metadata, (ull)sectors);
-	if (t && t->pool->data_block_size != sectors)
-		return err_set(err, -EINVAL,
-			       "%s: line %u: '%u' is the table's data block size in sectors, but the metadata says %llu",
-			       t->path, t->pool->line, t->pool->data_block_size, (ull)sectors);
-	return 0;
-}
-
 static int no_device(const struct volume *v, const struct metadata_devices *d, struct err *err)
 {
 	char list[200] = "";
@@ -62,11 +48,11 @@ static int no_device(const struct volume *v, const struct metadata_devices *d, s
 		return err_set(err, -EUCLEAN,
 			       "device %u was not found in %s, but the list of devices is damaged (%s): "
 			       "thin_repair may find the device",
-			       v->dev_id, v->arg.metadata, d->nr_kept ? d->problem[0] : "");
+			       v->dev_id, v->arg->metadata, d->nr_kept ? d->problem[0] : "");
 	for (i = 0; i < d->nr && len < sizeof(list) - 20; i++)
 		len += (size_t)snprintf(list + len, sizeof(list) - len, " %u", d->dev[i].info.dev_id);
 	return err_set(err, -ENODATA, "no device %u in %s: there %s %zu device%s%s%s%s", v->dev_id,
-		       v->arg.metadata, d->nr == 1 ? "is" : "are", d->nr, d->nr == 1 ? "" : "s",
+		       v->arg->metadata, d->nr == 1 ? "is" : "are", d->nr, d->nr == 1 ? "" : "s",
 		       d->nr ? ":" : "", list, i < d->nr ? " ..." : "");
 }
 
@@ -74,7 +60,7 @@ static int find_tree(struct volume *v, mblock_t *root, struct err *err)
 {
 	struct metadata_devices devices = { 0 };
 	const struct metadata_device *d;
-	int r = metadata_devices_read(&v->md, &v->stream, &devices, err);
+	int r = metadata_devices_read(&v->source.md, &v->source.stream, &devices, err);
 
 	if (!r) {
 		d = metadata_devices_find(&devices, v->dev_id);
@@ -91,27 +77,38 @@ static int find_tree(struct volume *v, mblock_t *root, struct err *err)
 }
 
 static int open_metadata(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
-			 struct err *err)
+			 struct pool_arg *arg, struct err *err)
 {
-	const struct metadata_options mo = { .snap = opt->snap, .snap_block = opt->snap_block };
+	const struct pool_source_options so = {
+		.metadata = { .snap = opt->snap, .snap_block = opt->snap_block },
+		.force_share = opt->force_share,
+		.jobs = jobs,
+	};
 	mblock_t root = 0;
-	int r;
+	int r = pool_source_open_arg(arg, &so, &v->source, err);
 
-	r = dev_open(v->arg.metadata, open_flags(opt, 0), &v->metadata, err);
 	if (r < 0)
 		return r;
-	r = metadata_open(v->metadata, &mo, &v->md, err);
-	if (r < 0)
-		return err_prefix(err, r, "%s", v->arg.metadata);
-	r = check_block_size(v, v->md.view.data_block_size, err);
-	if (r < 0)
-		return r;
-	stream_init(&v->stream, v->metadata, jobs);
-	r = find_tree(v, &root, err);
+	v->arg = &v->source.arg;
+	r = find_line(v, opt, err);
+	if (!r)
+		r = find_tree(v, &root, err);
 	if (r < 0)
 		return r;
-	v->map.block_len = (uint64_t)v->md.view.data_block_size << SECTOR_SHIFT;
-	return map_source_tree(&v->stream, root, &v->map.source, err);
+	v->map.block_len = (uint64_t)v->source.md.view.data_block_size << SECTOR_SHIFT;
+	return map_source_tree(&v->source.stream, root, &v->map.source, err);
+}
+
+/* What events say of the pool.  Salvage and text bring no metadata_open(), which judges this. */
+static int take_events_info(struct volume *v, const struct map_events_info *info, struct err *err)
+{
+	const uint32_t sectors = info->pool.data_block_size;
+
+	if (!data_block_size_ok(sectors))
+		return err_set(err, -EUCLEAN, "%s: %u sectors is not a valid data block size",
+			       v->arg->metadata, sectors);
+	v->map.block_len = (uint64_t)sectors << SECTOR_SHIFT;
+	return pool_arg_fits(v->arg, sectors, err);
 }
 
 static int drive_salvage(void *ctx, const struct events *to, struct err *err)
@@ -119,78 +116,71 @@ static int drive_salvage(void *ctx, const struct events *to, struct err *err)
 	struct volume *v = ctx;
 	const struct salvage_emit_options only = { .dev_ids = &v->dev_id, .nr_dev_ids = 1 };
 
-	return salvage_emit(v->salvage, &only, to, err);
+	return salvage_emit(v->saved.salvage, &only, to, err);
 }
 
 /* Damaged metadata: what thin_repair would make of it. */
 static int open_salvage(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
-			struct err *err)
+			struct pool_arg *arg, struct err *err)
 {
-	struct salvage_options so = { 0 };
+	const struct pool_salvage_options so = { .force_share = opt->force_share, .jobs = jobs };
 	struct map_events_info info;
-	int r = dev_open(v->arg.metadata, open_flags(opt, 0), &v->metadata, err);
+	int r = pool_salvage_open_arg(arg, &so, &v->saved, err);
 
-	if (r < 0)
-		return r;
-	if (v->arg.table) {
-		so.hint.has_data_block_size = true;
-		so.hint.data_block_size = v->arg.table->pool->data_block_size;
-		so.data_sectors = v->arg.table->pool->length;
-	}
-	r = salvage_new(v->metadata, jobs, &so, &v->salvage, err);
-	r = pool_arg_nothing_found(&v->arg, r, err);
+	v->arg = &v->saved.arg;
+	if (!r)
+		r = find_line(v, opt, err);
 	if (r < 0)
 		return r;
 	r = map_source_events(drive_salvage, NULL, v, v->dev_id, &info, &v->map.source, err);
 	if (r == -ENODATA)
-		return err_prefix(err, r, "%s", v->arg.metadata);
-	if (!r)
-		r = check_block_size(v, info.pool.data_block_size, err);
-	v->map.block_len = (uint64_t)info.pool.data_block_size << SECTOR_SHIFT;
-	return r;
+		return err_prefix(err, r, "%s", v->arg->metadata);
+	return r ? r : take_events_info(v, &info, err);
 }
 
-static int open_xml(struct volume *v, const struct volume_options *opt, struct err *err)
+static int open_xml(struct volume *v, const struct volume_options *opt, struct pool_arg *arg,
+		    struct err *err)
 {
 	struct map_events_info info;
 	int r;
 
+	v->xml = *arg;
+	*arg = (struct pool_arg){ 0 };
+	v->arg = &v->xml;
 	if (opt->snap)
 		return err_set(err, -EINVAL,
 			       "%s: is XML, which has no metadata snapshot (it may be a dump of one)",
-			       v->arg.metadata);
-	r = map_source_xml(v->arg.metadata, v->dev_id, &info, &v->map.source, err);
-	if (r == -ENODATA)
-		return err_prefix(err, r, "%s", v->arg.metadata);
-	if (!r)
-		r = check_block_size(v, info.pool.data_block_size, err);
+			       v->arg->metadata);
+	r = find_line(v, opt, err);
 	if (r < 0)
 		return r;
+	r = map_source_xml(v->arg->metadata, v->dev_id, &info, &v->map.source, err);
+	if (r == -ENODATA)
+		return err_prefix(err, r, "%s", v->arg->metadata);
 	v->has_claim = true;
 	v->claimed_blocks = info.device.mapped_blocks;
-	v->map.block_len = (uint64_t)info.pool.data_block_size << SECTOR_SHIFT;
-	return 0;
+	return r ? r : take_events_info(v, &info, err);
 }
 
 /* The names of the data device and the origin.  One file in two roles would give garbage. */
 static int find_sources(struct volume *v, const struct volume_options *opt, struct err *err)
 {
-	const struct table *t = v->arg.table;
+	const struct table *t = v->arg->table;
 	const bool from_line = v->line && !opt->no_origin && !opt->origin;
 	int r = 0;
 
 	v->data_path = opt->data ? opt->data : t ? t->pool->data.path : NULL;
 	v->origin_path = opt->origin ? opt->origin : from_line ? v->line->origin.path : NULL;
 	const struct dev_role roles[] = {
-		{ "metadata", v->arg.metadata },
+		{ "metadata", v->arg->metadata },
 		{ "data device", v->data_path },
 		{ "external origin", v->origin_path },
 		{ "table file", t ? opt->pool : NULL },
 	};
 	if (t && !opt->data && !opt->map_only)
-		r = pool_arg_device_numbers(&v->arg, &t->pool->data, t->pool->line, &opt->want, err);
+		r = pool_arg_device_numbers(v->arg, &t->pool->data, t->pool->line, &opt->want, err);
 	if (!r && from_line && v->origin_path)
-		r = pool_arg_device_numbers(&v->arg, &v->line->origin, v->line->line, &opt->want, err);
+		r = pool_arg_device_numbers(v->arg, &v->line->origin, v->line->line, &opt->want, err);
 	return r ? r : dev_roles_apart(roles, ARRAY_SIZE(roles), err);
 }
 
@@ -204,7 +194,7 @@ static int open_sources(struct volume *v, const struct volume_options *opt, stru
 		return err_set(err, -EDOM,
 			       "%s is %s, which does not name the data device: give --data-dev DEV, or a "
 			       "table file",
-			       opt->pool, v->arg.kind == POOL_XML ? "XML" : "bare metadata");
+			       opt->pool, v->arg->kind == POOL_XML ? "XML" : "bare metadata");
 	if (!opt->map_only && (r = dev_open(v->data_path, open_flags(opt, DEV_SHARED), &v->data, err)) < 0)
 		return err_prefix(err, r, "data device");
 	if (!v->origin_path)
@@ -239,9 +229,9 @@ static int judge_unlisted(const struct volume *v, const struct volume_options *o
 	char text[300];
 
 	if (!opt->has_size)
-		return table_not_listed(v->arg.table, v->dev_id, v->mapped_len >> SECTOR_SHIFT,
+		return table_not_listed(v->arg->table, v->dev_id, v->mapped_len >> SECTOR_SHIFT,
 					"--size SIZE, with --origin DEV if it has one", err);
-	if (opt->origin || opt->no_origin || !opt->want.tell || !table_has_origins(v->arg.table))
+	if (opt->origin || opt->no_origin || !opt->want.tell || !table_has_origins(v->arg->table))
 		return 0;
 	snprintf(text, sizeof(text),
 		 "warning: device %u has no line in the table and is read without an external origin; other "
@@ -268,33 +258,42 @@ static int scan(struct volume *v, const struct volume_options *opt, struct err *
 	if (r < 0)
 		return err_prefix(err, r, "device %u", v->dev_id);
 	v->mapped_len = v->sum.mapped_end * m->block_len;
-	if (v->arg.table && !v->line)
+	if (v->arg->table && !v->line)
 		r = judge_unlisted(v, opt, err);
 	return r ? r : check_data_len(v, err);
+}
+
+static int open_pool(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
+		     struct err *err)
+{
+	struct pool_want want = opt->want;
+	struct pool_arg arg;
+	int r;
+
+	want.device[0] = opt->device;
+	want.damaged = opt->repair;
+	r = pool_arg_open(opt->pool, &want, &arg, err);
+	if (r < 0)
+		return r;
+	if (arg.kind == POOL_XML)
+		r = open_xml(v, opt, &arg, err);
+	else if (!opt->repair)
+		r = open_metadata(v, opt, jobs, &arg, err);
+	else if (opt->snap)
+		r = err_set(err, -EINVAL, "--repair cannot read the metadata snapshot");
+	else
+		r = open_salvage(v, opt, jobs, &arg, err);
+	pool_arg_fini(&arg);
+	return r;
 }
 
 int volume_open(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
 		struct err *err)
 {
-	struct pool_want want = opt->want;
 	int r;
 
 	*v = (struct volume){ 0 };
-	want.device[0] = opt->device;
-	want.damaged = opt->repair;
-	r = pool_arg_open(opt->pool, &want, &v->arg, err);
-	if (r < 0)
-		return r;
-	if (opt->repair && v->arg.kind != POOL_XML)
-		r = opt->snap ? err_set(err, -EINVAL, "--repair cannot read the metadata snapshot") : 0;
-	else
-		r = pool_arg_readable(&v->arg, true, err);
-	if (!r)
-		r = find_line(v, opt, err);
-	if (!r)
-		r = v->arg.kind == POOL_XML ? open_xml(v, opt, err) :
-		    opt->repair		    ? open_salvage(v, opt, jobs, err) :
-					      open_metadata(v, opt, jobs, err);
+	r = open_pool(v, opt, jobs, err);
 	if (!r)
 		r = open_sources(v, opt, err);
 	if (!r)
@@ -307,10 +306,10 @@ int volume_open(struct volume *v, const struct volume_options *opt, struct jobs 
 void volume_close(struct volume *v)
 {
 	map_source_free(&v->map.source);
-	salvage_free(v->salvage);
-	io_free(v->metadata);
+	pool_salvage_close(&v->saved);
+	pool_source_close(&v->source);
+	pool_arg_fini(&v->xml);
 	io_free(v->data);
 	io_free(v->origin);
-	pool_arg_fini(&v->arg);
 	*v = (struct volume){ 0 };
 }

@@ -8,11 +8,9 @@
  * devices with metadata exclusively, data device and origin shared, files with shared locks; nothing
  * of that for a metadata snapshot, whose pool is live, and with force_share.
  */
-#include "dev/stream.h"
-#include "pool/format/metadata.h"
-#include "pool/salvage/salvage.h"
 #include "volume/map/map.h"
-#include "volume/open/table.h"
+#include "volume/open/pool_salvage.h"
+#include "volume/open/pool_source.h"
 
 struct volume_options {
 	const char *pool;   /* metadata, XML or table file */
@@ -32,13 +30,12 @@ struct volume_options {
 };
 
 struct volume {
-	struct pool_arg arg;
-	const struct table_thin *line; /* in arg.table, or NULL */
+	struct pool_arg xml;	   /* one of these three has POOL, ... */
+	struct pool_source source;
+	struct pool_salvage saved; /* with .repair: what came back, and what did not */
+	const struct pool_arg *arg; /* ... and this is its argument */
+	const struct table_thin *line; /* in arg->table, or NULL */
 	uint32_t dev_id;
-	struct io *metadata; /* NULL with XML */
-	struct salvage *salvage; /* with .repair: what came back, and what did not */
-	struct metadata md;
-	struct stream stream;
 	struct io *data, *origin; /* NULL: none, or not opened */
 	const char *data_path, *origin_path;
 	struct map map;
