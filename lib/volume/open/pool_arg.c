@@ -242,6 +242,19 @@ static int open_from_table(struct pool_arg *p, const struct pool_want *want, str
 	return p->metadata ? 0 : err_nomem(err, "path of the metadata");
 }
 
+int pool_arg_open_table(struct table *t, const struct pool_want *want, struct pool_arg *out,
+			struct err *err)
+{
+	struct pool_arg p = { .kind = POOL_TABLE, .table = t };
+	int r = open_from_table(&p, want, err);
+
+	if (r < 0)
+		pool_arg_fini(&p);
+	else
+		*out = p;
+	return r;
+}
+
 int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
 		  struct err *err)
 {
@@ -256,20 +269,14 @@ int pool_arg_open(const char *path, const struct pool_want *want, struct pool_ar
 		return r;
 	if (p.kind == POOL_TABLE) {
 		r = table_read(path, want, &p.table, err);
-		if (!r)
-			r = open_from_table(&p, want, err);
-	} else if (want && want->pool) {
-		r = err_set(err, -EDOM, "--pool: '%s' is no table file, which could have several pools",
-			    dev_shown(path));
-	} else {
-		p.metadata = strdup(path);
-		if (!p.metadata)
-			r = err_nomem(err, "path of the metadata");
+		return r ? r : pool_arg_open_table(p.table, want, out, err);
 	}
-	if (r < 0) {
-		pool_arg_fini(&p);
-		return r;
-	}
+	if (want && want->pool)
+		return err_set(err, -EDOM, "--pool: '%s' is no table file, which could have several pools",
+			       dev_shown(path));
+	p.metadata = strdup(path);
+	if (!p.metadata)
+		return err_nomem(err, "path of the metadata");
 	*out = p;
 	return 0;
 }

@@ -354,22 +354,16 @@ static int read_text(const char *path, char **text, struct err *err)
 	return r;
 }
 
-int table_read(const char *path, const struct pool_want *want, struct table **out, struct err *err)
+int table_parse(const char *shown, const char *folder, char *text, const struct pool_want *want,
+		struct table **out, struct err *err)
 {
 	CLEANUP(table_cleanup) struct table *t = calloc(1, sizeof(*t));
-	CLEANUP(free_ptr) char *text = NULL, *folder = NULL;
-	struct parser p = { .t = t };
-	const char *slash = strrchr(path, '/');
+	struct parser p = { .t = t, .folder = folder };
 	char *line, *rest;
 	int r;
 
-	if (!t || !(t->path = strdup(dev_shown(path))) ||
-	    !(folder = strndup(path, slash ? (size_t)(slash - path) + 1 : 0)))
+	if (!t || !(t->path = strdup(shown)))
 		return err_nomem(err, "table file");
-	p.folder = folder;
-	r = read_text(path, &text, err);
-	if (r < 0)
-		return err_prefix(err, r, "%s", t->path);
 	for (rest = text; (line = strsep(&rest, "\n"));) {
 		p.line++;
 		r = parse_line(&p, line, err);
@@ -387,6 +381,21 @@ int table_read(const char *path, const struct pool_want *want, struct table **ou
 		return r;
 	*out = steal_ptr(&t);
 	return 0;
+}
+
+int table_read(const char *path, const struct pool_want *want, struct table **out, struct err *err)
+{
+	CLEANUP(free_ptr) char *text = NULL, *folder = NULL;
+	const char *slash = strrchr(path, '/');
+	int r;
+
+	folder = strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
+	if (!folder)
+		return err_nomem(err, "table file");
+	r = read_text(path, &text, err);
+	if (r < 0)
+		return err_prefix(err, r, "%s", dev_shown(path));
+	return table_parse(dev_shown(path), folder, text, want, out, err);
 }
 
 static void dev_fini(struct table_dev *d)

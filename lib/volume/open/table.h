@@ -72,6 +72,13 @@ struct pool_want {
  * pools and @want chooses none of them.  *out by table_free().
  */
 DEV_ONCE int table_read(const char *path, const struct pool_want *want, struct table **out, struct err *err);
+/*
+ * The same for a text in memory that some program wrote, such as a reader of another format; it ends
+ * in a 0 and is taken apart in place.  @shown: what messages call the table; @folder: where relative
+ * paths count from, with a slash at its end, or "".
+ */
+DEV_ONCE int table_parse(const char *shown, const char *folder, char *text,
+			 const struct pool_want *want, struct table **out, struct err *err);
 void table_free(struct table *t);
 
 /*
@@ -112,6 +119,12 @@ struct pool_arg {
  */
 DEV_ONCE int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
 		  struct err *err);
+/*
+ * The POOL argument that a table in memory describes: table_parse() made it.  @t passes to *out, and is
+ * freed when that fails.  pool_source_open_arg() and pool_salvage_open_arg() take it from there.
+ */
+DEV_ONCE int pool_arg_open_table(struct table *t, const struct pool_want *want,
+				 struct pool_arg *out, struct err *err);
 /*
  * After salvage_new() gave @code: where nothing was found and the contents are foreign, @err says
  * so and -EINVAL is returned, else @code.
