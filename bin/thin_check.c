@@ -6,6 +6,7 @@
 
 #include "base/jobs.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "dev/dev.h"
 #include "pool/check/check.h"
 #include "pool/check/fix.h"
@@ -63,6 +64,7 @@ static const struct command cmd = {
 	.max_args = 1,
 	.missing = "No input file provided.",
 	.takes_pool = true,
+	.shows_progress = true,
 };
 
 struct options {
@@ -243,6 +245,8 @@ static int fix_metadata(struct cli *c, const struct options *o, struct io *io, s
 			"can rebuild the pool into a new file or device");
 		return EXIT_DAMAGE;
 	}
+	cli_left(c, "'%s' is mended in part, which is no worse than before: run the command again",
+		 io->name);
 	if (o->check.super_block_only || o->check.skip_mappings)
 		ret = fix_clear_flag(io, &rep, &err);
 	else
@@ -277,9 +281,15 @@ static int verdict(const struct options *o, const struct check_result *r)
 static int run(struct cli *c, const struct options *o, struct io *io, struct jobs *jobs)
 {
 	struct check_result r;
+	struct progress *bar = progress_new(c, "checking", 0);
 	struct err err = { 0 };
-	int ret = check_run(io, jobs, &o->check, &r, &err), code;
+	int ret, code;
 
+	cli_left(c, "the check did not come to its end; nothing was changed");
+	io->meter = progress_meter(bar);
+	ret = check_run(io, jobs, &o->check, &r, &err);
+	io->meter = NULL;
+	progress_free(bar);
 	if (ret) {
 		code = cli_fail(c, ret, &err);
 	} else {

@@ -8,6 +8,7 @@
 
 #include "base/parse.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
 #include "pool/emit/emit.h"
@@ -58,6 +59,7 @@ static const struct command command = {
 	.max_args = 1,
 	.missing = "No input file provided.",
 	.takes_pool = true,
+	.shows_progress = true,
 };
 
 struct dump {
@@ -71,6 +73,7 @@ struct dump {
 	uint32_t *dev_ids;
 	struct pool_overrides overrides;
 	struct pool_arg arg;
+	struct progress *bar;
 };
 
 static void parse_format(struct dump *d)
@@ -197,6 +200,7 @@ static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 	struct err ignored;
 	int r;
 
+	d->source.meter = progress_meter(d->bar);
 	d->source.metadata.any_block_size = d->overrides.has_data_block_size;
 	r = pool_source_open_arg(&d->arg, &d->source, &src, err);
 	if (r)
@@ -238,7 +242,8 @@ static int dump_repaired(struct dump *d, int fd, const char *name, struct err *e
 {
 	const struct pool_salvage_options opt = { .salvage.given = d->overrides,
 						  .force_share = d->source.force_share,
-						  .nr_jobs = d->source.nr_jobs };
+						  .nr_jobs = d->source.nr_jobs,
+						  .meter = progress_meter(d->bar) };
 	const struct salvage_emit_options emit_opt = { d->emit.dev_ids, d->emit.nr_dev_ids,
 						       d->emit.no_shared, d->emit.skip_mappings };
 	struct salvage_totals totals = { 0 };
@@ -262,7 +267,13 @@ static int dump_repaired(struct dump *d, int fd, const char *name, struct err *e
 
 static int dump_any(struct dump *d, int fd, const char *name, struct err *err)
 {
-	return d->repair ? dump_repaired(d, fd, name, err) : dump_to(d, fd, name, err);
+	int r;
+
+	if (!isatty(fd))
+		d->bar = progress_new(&d->cli, "reading", 0);
+	r = d->repair ? dump_repaired(d, fd, name, err) : dump_to(d, fd, name, err);
+	progress_free(d->bar);
+	return r;
 }
 
 /* The result must not replace anything of the pool that it is made from. */
@@ -292,6 +303,7 @@ static int dump_to_file(struct dump *d, struct err *err)
 	int r;
 
 	check_output(d);
+	cli_left(&d->cli, "'%s' is as it was: no dump was made", d->output);
 	r = content_let_text_in(d->output, d->force, err);
 	if (!r)
 		r = out_file_open(d->output, &f, err);

@@ -3,8 +3,6 @@
 /* thin_materialize [options] POOL DEVICE OUTPUT: a thin device as an image of its own. */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +11,7 @@
 #include "base/outbuf.h"
 #include "base/parse.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "volume/copy/copy.h"
 #include "volume/open/volume.h"
 
@@ -28,7 +27,6 @@ enum {
 	OPT_REFLINK,
 	OPT_SPARSE,
 	OPT_TARGET_IS_ZERO,
-	OPT_PROGRESS_FD,
 	OPT_VERIFY,
 };
 
@@ -55,9 +53,8 @@ static const struct opt opts[] = {
 	{ 0, "target-is-zero", ARG_NONE, NULL, "the output device reads as zeros already",
 	  OPT_TARGET_IS_ZERO },
 	{ 'j', "jobs", ARG_REQUIRED, "N", "threads (default: the CPUs)", 'j' },
-	{ 'p', "progress", ARG_NONE, NULL, "show a bar on a terminal", 'p' },
-	{ 0, "progress-fd", ARG_REQUIRED, "N", "write \"done total\" lines to descriptor N",
-	  OPT_PROGRESS_FD },
+	{ 'p', "progress", ARG_NONE, NULL, NULL, 'p' }, /* shown without it, too */
+	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "verify", ARG_NONE, NULL, "read the output back and compare", OPT_VERIFY },
 	{ 'n', "dry-run", ARG_NONE, NULL, "say what would be copied, and write nothing", 'n' },
 	{ 'f', "force", ARG_NONE, NULL,
@@ -77,6 +74,7 @@ static const struct command command = {
 	.max_args = 3,
 	.missing = "POOL, DEVICE and OUTPUT are needed",
 	.takes_pool = true,
+	.shows_progress = true,
 };
 
 enum map_form { MAP_NONE, MAP_TEXT, MAP_JSON };
@@ -87,8 +85,7 @@ struct options {
 	struct copy_options copy;
 	struct output_options output;
 	enum map_form map;
-	bool verify, progress;
-	int progress_fd;
+	bool verify;
 	unsigned jobs;
 };
 
@@ -143,8 +140,7 @@ static void read_option(struct cli *c, int id, struct options *o)
 		if (!o->jobs)
 			cli_usage_error(c, "--jobs: at least 1 is needed");
 		break;
-	case 'p': o->progress = true; break;
-	case OPT_PROGRESS_FD: o->progress_fd = (int)MIN(cli_u64(c, "--progress-fd"), 1u << 20); break;
+	case 'q': c->quiet = true; break;
 	case OPT_VERIFY: o->verify = true; break;
 	case 'n': o->output.dry_run = true; break;
 	case 'f': o->output.force++; break;
@@ -308,63 +304,42 @@ static void say_plan(const struct volume *v, const char *output)
 	printf("  %" PRIu64 " bytes of zeros\n", v->sum.zero_bytes);
 }
 
-/* What copy_map() calls; any thread. */
-struct watch {
-	struct progress *bar;
-	bool interruptible; /* signals are blocked and asked for here */
-};
-
 static int watch_progress(void *ctx, uint64_t bytes, struct err *err)
 {
-	struct watch *w = ctx;
-	sigset_t set;
-
-	if (w->bar)
-		progress_add(w->bar, bytes);
-	if (w->interruptible && !sigpending(&set) &&
-	    (sigismember(&set, SIGINT) || sigismember(&set, SIGTERM) || sigismember(&set, SIGHUP)))
-		return err_set(err, -EINTR, "interrupted: the partial output was removed");
+	(void)err;
+	progress_add(ctx, bytes);
 	return 0;
 }
 
-static void block_signals(int how)
+static int copy(struct cli *c, struct options *o, struct volume *v, struct output *out,
+		struct jobs *jobs, struct err *err)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(how, &set, NULL);
-}
-
-static int copy(struct options *o, struct volume *v, struct output *out, struct jobs *jobs,
-		struct err *err)
-{
-	struct watch w = { .interruptible = out->interruptible };
+	struct progress *bar = progress_new(c, "copying", v->map.size);
 	int r;
 
 	o->copy.data = v->data;
 	o->copy.origin = v->origin;
 	o->copy.progress = watch_progress;
-	o->copy.progress_ctx = &w;
-	w.bar = progress_new("copying", v->map.size, true, o->progress, o->progress_fd);
+	o->copy.progress_ctx = bar;
 	r = copy_map(&v->map, out, &o->copy, jobs, err);
-	progress_free(w.bar);
+	progress_free(bar);
 	if (!r)
 		r = output_sync(out, err);
 	if (!r && o->verify) {
-		w.bar = progress_new("verifying", v->map.size, true, o->progress, o->progress_fd);
+		bar = progress_new(c, "verifying", v->map.size);
+		o->copy.progress_ctx = bar;
 		r = copy_verify(&v->map, out, &o->copy, jobs, err);
-		progress_free(w.bar);
+		progress_free(bar);
 	}
 	return r ? r : output_commit(out, err);
 }
 
-/*
- * A file without a name vanishes with the process, whatever ends it.  One that needs a name
- * must be removed, so signals wait until copying asks for them (watch_progress).
- */
+static const char *const left[] = {
+	[OUTPUT_FILE] = "is as it was: no image was made",
+	[OUTPUT_DEVICE] = "holds a part of the image",
+	[OUTPUT_STREAM] = "got a part of the image",
+};
+
 static int write_output(struct cli *c, struct options *o, struct volume *v, struct jobs *jobs)
 {
 	const char *sources[] = { v->data_path, v->origin_path, v->arg->metadata, o->volume.pool };
@@ -375,23 +350,21 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 	o->output.size = v->map.size;
 	o->output.sources = sources;
 	o->output.nr_sources = ARRAY_SIZE(sources);
-	block_signals(SIG_BLOCK);
+	cli_left(c, "no image was made");
 	r = output_open(c->args[2], &o->output, &out, &err);
 	if (r < 0)
 		return cli_fail(c, r, &err);
-	if (!out.interruptible)
-		block_signals(SIG_UNBLOCK);
 	if (o->output.dry_run) {
 		say_plan(v, out.path);
 		output_discard(&out);
 		return cli_finish(c, EXIT_DONE);
 	}
+	cli_left(c, "'%s' %s", out.path, left[out.kind]);
 	if (out.kind != OUTPUT_FILE && o->copy.reflink == REFLINK_ALWAYS)
 		r = err_set(&err, -ENOTSUP, "%s: --reflink=always: only a file shares extents", out.path);
 	else
-		r = copy(o, v, &out, jobs, &err);
+		r = copy(c, o, v, &out, jobs, &err);
 	output_discard(&out);
-	block_signals(SIG_UNBLOCK); /* a signal that waited ends us here */
 	if (r < 0) {
 		cli_fail(c, r, &err);
 		return EXIT_DAMAGE;
@@ -401,7 +374,7 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 
 int main(int argc, char **argv)
 {
-	struct options o = { .progress_fd = -1 };
+	struct options o = { 0 };
 	struct err err = { 0 };
 	struct jobs *jobs;
 	struct volume v;

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
 #include "volume/guard/occupied.h"
@@ -27,6 +28,7 @@ static const struct command command = {
 	.notes = "thin_metadata_unpack gives back the same bytes.",
 	.opts = opts,
 	.takes_pool = true,
+	.shows_progress = true,
 };
 
 static int pack_into(struct io *in, int fd, const char *name, struct err *err)
@@ -69,8 +71,14 @@ static int run(struct cli *c, const char *input, const char *output, unsigned fl
 		e = pool_arg_readable(&arg, false, err);
 	if (!e)
 		e = dev_open(arg.metadata, flags, &in, err);
-	if (!e)
+	if (!e) {
+		struct progress *bar = progress_new(c, "packing", in->size);
+
+		cli_left(c, "'%s' is as it was", output);
+		in->meter = progress_meter(bar);
 		e = pack_to(in, output, err);
+		progress_free(bar);
+	}
 	io_free(in);
 	pool_arg_fini(&arg);
 	return e;

@@ -8,6 +8,8 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/progress.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
 #include "volume/guard/occupied.h"
@@ -31,6 +33,7 @@ static const struct command command = {
 	.notes = "A file takes its name when it is complete. A device is marked invalid until then; nothing\n"
 		 "is written there before the packed file was read through.",
 	.opts = opts,
+	.shows_progress = true,
 };
 
 /*
@@ -71,6 +74,20 @@ struct job {
 	bool force;
 };
 
+/* @out NULL: reads and judges alone. */
+static int unpack(struct job *j, struct io *out, bool zeroed, struct unpack_stats *stats,
+		  struct err *err)
+{
+	struct progress *bar = progress_new(j->cli, out ? "unpacking" : "reading", j->in->size);
+	int e;
+
+	j->in->meter = progress_meter(bar);
+	e = unpack_file(j->in, &j->head, out, zeroed, j->jobs, stats, err);
+	j->in->meter = NULL;
+	progress_free(bar);
+	return e;
+}
+
 /* The new file takes the place of the old one when it is complete. */
 static int to_file(struct job *j, bool exists, struct err *err)
 {
@@ -86,7 +103,7 @@ static int to_file(struct job *j, bool exists, struct err *err)
 		return e;
 	}
 	io = out_file_io(f, j->head.nr_blocks * MBLOCK_SIZE, err);
-	e = io ? unpack_file(j->in, &j->head, io, true, j->jobs, &stats, err) : err->code;
+	e = io ? unpack(j, io, true, &stats, err) : err->code;
 	io_free(io);
 	if (!e)
 		e = judge(j->cli, &stats, j->force, err);
@@ -112,11 +129,16 @@ static int to_device(struct job *j, struct err *err)
 		e = err_set(err, -ERANGE, "'%s' is too small: needs %llu bytes, has %llu", j->output,
 			    (unsigned long long)len, (unsigned long long)io->size);
 	if (!e)
-		e = unpack_file(j->in, &j->head, NULL, true, j->jobs, &stats, err);
+		e = unpack(j, NULL, true, &stats, err);
 	if (!e)
 		e = judge(j->cli, &stats, j->force, err);
-	if (!e)
-		e = unpack_file(j->in, &j->head, io, false, j->jobs, &stats, err);
+	if (!e) {
+		cli_left(j->cli,
+			 "'%s' is marked as not complete: the kernel and all tools refuse it until the "
+			 "command has run again",
+			 j->output);
+		e = unpack(j, io, false, &stats, err);
+	}
 	io_free(io);
 	return e;
 }
@@ -131,6 +153,7 @@ static int run(struct job *j, const char *input, struct err *err)
 		e = dev_open(input, DEV_SHARED | DEV_BUFFERED, &j->in, err);
 	if (e < 0)
 		return e;
+	cli_left(j->cli, "'%s' is as it was", j->output);
 	e = pack_read_header(j->in, &j->head, err);
 	if (!e && !j->force && !dev_is_standard(j->output))
 		e = occupied_ask(j->output, FOR_METADATA,

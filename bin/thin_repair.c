@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "dev/dev.h"
 #include "pool/build/build.h"
 #include "pool/format/format.h"
@@ -54,6 +55,7 @@ static const struct command command = {
 		 "1 with nothing written when nothing could be saved.",
 	.opts = opts,
 	.max_args = 1, /* LVM passes an empty word */
+	.shows_progress = true,
 };
 
 struct repair {
@@ -257,6 +259,7 @@ static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 	const struct build_options opt = { .note = say, .ctx = &r->cli };
 	struct events sink = { 0 };
 	const struct meta_out_options out_opt = { r->force, r->size, count, s };
+	struct progress *bar;
 	struct meta_out out;
 	int e = meta_out_open(r->output, &out_opt, &out, err);
 
@@ -266,8 +269,13 @@ static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 	if (!e)
 		e = build_new(out.io, &opt, &sink, err);
 	if (!e) {
+		cli_left(&r->cli, "'%s' %s", r->output, meta_out_left(&out));
+		bar = progress_new(&r->cli, "writing", salvage_nr_nodes(s) * MBLOCK_SIZE);
+		out.io->meter = progress_meter(bar);
 		e = salvage_emit(s, NULL, &sink, err);
 		build_free(&sink);
+		out.io->meter = NULL;
+		progress_free(bar);
 	}
 	return meta_out_close(&out, e, err);
 }
@@ -277,12 +285,19 @@ static int repair(struct repair *r, struct err *err)
 {
 	struct salvage_totals totals = { 0 };
 	struct pool_salvage p;
+	struct progress *bar;
 	int e;
 
 	r->opt.want = (struct pool_want){ .pool = r->opt.vg_backup ? NULL : r->opt.vg_pool,
 					  .tell = cli_tell,
 					  .ctx = &r->cli };
+	cli_left(&r->cli, "nothing was written");
+	bar = progress_new(&r->cli, "reading", 0);
+	r->opt.meter = progress_meter(bar);
 	e = pool_salvage_open(r->input, &r->opt, &p, err);
+	if (p.io)
+		p.io->meter = NULL;
+	progress_free(bar);
 
 	const struct dev_role roles[] = {
 		{ "input", p.arg.metadata },

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "dev/dev.h"
 #include "pool/build/build.h"
 #include "pool/events/events_apart.h"
@@ -44,6 +45,7 @@ static const struct command command = {
 	.notes = "The output is marked invalid until it is complete. After an interrupted run the\n"
 		 "kernel and all tools refuse the output: run the command again.",
 	.opts = opts,
+	.shows_progress = true,
 };
 
 /* bytes of XML that are read twice in order to know sooner that they will not fit */
@@ -55,6 +57,7 @@ struct restore {
 	bool force;
 	uint64_t size;
 	struct pool_overrides overrides;
+	struct meter *written; /* NULL: nobody counts */
 };
 
 static void parse_options(struct restore *r)
@@ -276,23 +279,19 @@ static int open_again(struct restore *r, struct err *err)
 	return fd;
 }
 
-static int restore(struct restore *r, struct err *err)
+static int restore_from(struct restore *r, int fd, struct err *err)
 {
 	const struct xml_options xml = { .overrides = &r->overrides };
 	const struct build_options opt = { .count_differs = count_differs, .note = say, .ctx = &r->cli };
 	const char *name = dev_shown(r->input);
-	CLEANUP(close_fd) int fd = open_again(r, err);
 	struct events sink = { 0 };
 	struct meta_out out;
 	struct text text = { fd, name, &xml };
 	const struct meta_out_options out_opt = { r->force, r->size, count_text, &text };
 	const struct dev_role roles[] = { { "input", r->input },
 					  { "output", dev_output_path(r->output) } };
-	int e;
+	int e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
 
-	if (fd < 0)
-		return fd;
-	e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
 	if (!e)
 		e = meta_out_open(r->output, &out_opt, &out, err);
 	if (e < 0)
@@ -303,12 +302,32 @@ static int restore(struct restore *r, struct err *err)
 	if (!e)
 		e = build_new(out.io, &opt, &sink, err);
 	if (!e) {
+		out.io->meter = r->written;
+		cli_left(&r->cli, "'%s' %s", r->output, meta_out_left(&out));
 		e = read_and_build(&text, &sink, err);
 		build_free(&sink);
+		out.io->meter = NULL;
 	}
 	if (e == -ERANGE)
 		err_prefix(err, e, "output '%s'", r->output);
 	return meta_out_close(&out, e, err);
+}
+
+static int restore(struct restore *r, struct err *err)
+{
+	CLEANUP(close_fd) int fd = open_again(r, err);
+	struct progress *bar;
+	int e;
+
+	if (fd < 0)
+		return fd;
+	cli_left(&r->cli, "'%s' is as it was", r->output);
+	bar = progress_new(&r->cli, "reading", 0);
+	/* of a pipe the end is not known: what is written is counted */
+	r->written = progress_follow(bar, fd) ? NULL : progress_meter(bar);
+	e = restore_from(r, fd, err);
+	progress_free(bar);
+	return e;
 }
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
 #include "pool/build/build.h"
@@ -52,12 +53,14 @@ static const struct command command = {
 		 "run the same command again.",
 	.opts = opts,
 	.takes_pool = true,
+	.shows_progress = true,
 };
 
 struct shrink_cmd {
 	struct cli cli;
 	const char *input, *output, *data;
 	bool has_nr_blocks, no_copy, binary, dry_run, force;
+	bool feeds_output; /* the input is read for the last time */
 	uint64_t nr_blocks, size;
 	/* the input, of either kind */
 	struct pool_source pool;
@@ -126,12 +129,22 @@ static int feed(void *ctx, const struct events *to, struct err *err)
 {
 	struct shrink_cmd *s = ctx;
 	const struct emit_options opt = { .problem = tell_problem, .ctx = &s->cli };
+	struct progress *bar = progress_new(&s->cli, s->feeds_output ? "writing" : "reading", 0);
+	int r;
 
-	if (s->binary)
-		return emit_pool(&s->pool.md, &s->pool.stream, &opt, to, err);
-	if (lseek(s->xml_fd, 0, SEEK_SET) < 0)
-		return err_sys(err, -errno, "%s", s->input);
-	return xml_read(s->xml_fd, s->input, &(struct xml_options){ 0 }, to, err);
+	if (s->binary) {
+		s->pool.io->meter = progress_meter(bar);
+		superblock_meter(&s->pool.md.live, s->pool.io);
+		r = emit_pool(&s->pool.md, &s->pool.stream, &opt, to, err);
+		s->pool.io->meter = NULL;
+	} else if (lseek(s->xml_fd, 0, SEEK_SET) < 0) {
+		r = err_sys(err, -errno, "%s", s->input);
+	} else {
+		progress_follow(bar, s->xml_fd);
+		r = xml_read(s->xml_fd, s->input, &(struct xml_options){ 0 }, to, err);
+	}
+	progress_free(bar);
+	return r;
 }
 
 static struct pool_want want_of(struct shrink_cmd *s)
@@ -210,9 +223,12 @@ static void moved(void *ctx, uint64_t bytes)
 static int copy_data(struct shrink_cmd *s, const struct shrink *plan, struct io *data, struct err *err)
 {
 	const struct shrink_plan *p = shrink_plan(plan);
-	struct progress *bar = progress_new("Moving data", p->nr_moved * p->block_size * 512, true,
-					    !s->cli.quiet, -1);
-	int r = shrink_copy(plan, data, s->jobs, moved, bar, err);
+	struct progress *bar = progress_new(&s->cli, "moving data", p->nr_moved * p->block_size * 512);
+	int r;
+
+	cli_left(&s->cli, "blocks were copied to free places only: the pool is as it was, and the same command "
+			  "does it again");
+	r = shrink_copy(plan, data, s->jobs, moved, bar, err);
 
 	progress_free(bar);
 	return r;
@@ -229,6 +245,14 @@ static int count(void *ctx, struct build_counts *n, struct err *err)
 	(void)err;
 	*n = shrink_plan(ctx)->counts;
 	return 0;
+}
+
+/* What a signal leaves behind while the new metadata are written. */
+static void left_writing(struct shrink_cmd *s, const char *output)
+{
+	s->feeds_output = true;
+	cli_left(&s->cli, "'%s' %s; the input is as it was and still describes the pool", s->output,
+		 output);
 }
 
 static int to_binary(struct shrink_cmd *s, struct shrink *plan,
@@ -251,6 +275,7 @@ static int to_binary(struct shrink_cmd *s, struct shrink *plan,
 		r = copy_data(s, plan, data, err);
 	if (!r)
 		r = build_new(out.io, &opt, &sink, err);
+	left_writing(s, meta_out_left(&out));
 	if (!r)
 		r = shrink_tell(plan, src, &sink, err);
 	build_free(&sink);
@@ -273,6 +298,7 @@ static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct 
 	if (!r)
 		r = text_sink_new(TEXT_XML, out_file_fd(out),
 				  dev_is_standard(s->output) ? "standard output" : s->output, &sink, err);
+	left_writing(s, "is as it was");
 	if (!r) {
 		r = shrink_tell(plan, src, &sink, err);
 		text_sink_free(&sink);
@@ -309,6 +335,7 @@ static int run(struct shrink_cmd *s, struct err *err)
 	r = check_names(s, err);
 	if (!r && !s->no_copy && !s->dry_run)
 		r = dev_open(s->data, DEV_WRITE, &data, err);
+	cli_left(&s->cli, "nothing was written");
 	if (!r)
 		r = shrink_new(&src, s->nr_blocks, &plan, err);
 	if (!r) {

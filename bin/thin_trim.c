@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "dev/dev.h"
 #include "pool/check/check.h"
 #include "pool/space/trim.h"
@@ -33,6 +34,7 @@ static const struct command command = {
 		   "holes where it is a file. The metadata are checked first.",
 	.opts = opts,
 	.takes_pool = true,
+	.shows_progress = true,
 };
 
 struct trim_cmd {
@@ -180,7 +182,8 @@ static int trim(struct trim_cmd *t, const struct check_result *res, struct err *
 		return 0;
 	opt.dry_run = false;
 	opt.done = trimmed;
-	opt.ctx = progress_new("Discarding", rep.bytes, true, !t->cli.quiet, -1);
+	cli_left(&t->cli, "a part of the free blocks was discarded; the pool is as it was");
+	opt.ctx = progress_new(&t->cli, "discarding", rep.bytes);
 	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
 	progress_free(opt.ctx);
 	if (r)
@@ -192,11 +195,17 @@ static int run(struct trim_cmd *t, struct err *err)
 {
 	const struct check_options opt = { 0 };
 	struct check_result res;
+	struct progress *bar;
 	int r = open_devices(t, err);
 
 	if (r)
 		return r;
+	cli_left(&t->cli, "nothing was discarded");
+	bar = progress_new(&t->cli, "checking", 0);
+	t->metadata->meter = progress_meter(bar);
 	r = check_run(t->metadata, t->jobs, &opt, &res, err);
+	t->metadata->meter = NULL;
+	progress_free(bar);
 	if (!r)
 		r = judge(t, &res, err);
 	if (!r)

@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 /* Ids of the options that every command has and that are handled here. */
-enum { OPT_HELP = 1, OPT_VERSION, OPT_IO_ENGINE, OPT_VERBOSE, OPT_POOL };
+enum { OPT_HELP = 1, OPT_VERSION, OPT_IO_ENGINE, OPT_VERBOSE, OPT_POOL,
+       OPT_NO_PROGRESS, OPT_PROGRESS_FD };
 
 static const struct opt common[] = {
 	{ 'h', "help", ARG_NONE, NULL, "print this help and exit", OPT_HELP },
@@ -25,6 +26,29 @@ static const struct opt pool_opts[] = {
 	{ 0, "pool", ARG_REQUIRED, "NAME", "which pool of a table file that has several", OPT_POOL },
 	{ 0 },
 };
+
+static const struct opt progress_opts[] = {
+	{ 0, "no-progress", ARG_NONE, NULL, "show no progress on a terminal", OPT_NO_PROGRESS },
+	{ 0, "progress-fd", ARG_REQUIRED, "N", "write \"DONE TOTAL\" lines in bytes to descriptor N",
+	  OPT_PROGRESS_FD },
+	{ 0 },
+};
+
+#define NR_TABLES 4
+
+/* The tables that a command has, its own first; returns how many. */
+static size_t tables_of(const struct command *cmd, const struct opt **table)
+{
+	size_t n = 0;
+
+	table[n++] = cmd->opts;
+	if (cmd->takes_pool)
+		table[n++] = pool_opts;
+	if (cmd->shows_progress)
+		table[n++] = progress_opts;
+	table[n++] = common;
+	return n;
+}
 
 #define HELP_COLUMN 30
 #define HELP_WIDTH  79
@@ -102,6 +126,8 @@ static void print_notes(const char *text)
 
 static void print_help(const struct command *cmd)
 {
+	const struct opt *table[NR_TABLES];
+	size_t nr = tables_of(cmd, table);
 	int n;
 
 	n = printf("Usage: %s", cmd->name);
@@ -110,12 +136,9 @@ static void print_help(const struct command *cmd)
 	putchar('\n');
 	print_wrapped(cmd->summary, 0, 0);
 	printf("\nOptions:\n");
-	for (const struct opt *o = cmd->opts; o->name; o++)
-		print_option(o);
-	for (const struct opt *o = pool_opts; cmd->takes_pool && o->name; o++)
-		print_option(o);
-	for (const struct opt *o = common; o->name; o++)
-		print_option(o);
+	for (size_t t = 0; t < nr; t++)
+		for (const struct opt *o = table[t]; o->name; o++)
+			print_option(o);
 	if (cmd->notes) {
 		putchar('\n');
 		print_notes(cmd->notes);
@@ -155,10 +178,11 @@ static void add_options(struct cli *c, const struct opt *opts, bool own, size_t 
 
 static int id_of_letter(const struct cli *c, int letter)
 {
-	const struct opt *tables[] = { c->cmd->opts, common, pool_opts };
+	const struct opt *table[NR_TABLES];
+	size_t nr = tables_of(c->cmd, table);
 
-	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
-		for (const struct opt *o = tables[t]; o->name; o++)
+	for (size_t t = 0; t < nr; t++)
+		for (const struct opt *o = table[t]; o->name; o++)
 			if (o->letter == letter)
 				return o->id;
 	return 0;
@@ -166,10 +190,13 @@ static int id_of_letter(const struct cli *c, int letter)
 
 void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 {
-	size_t n = nr_opts(cmd->opts) + nr_opts(pool_opts) + nr_opts(common), nr = 0;
+	const struct opt *table[NR_TABLES];
+	size_t nr_tables = tables_of(cmd, table), n = 0, nr = 0;
 	char *shorts;
 
-	*c = (struct cli) { .cmd = cmd, .argc = argc, .argv = argv };
+	*c = (struct cli) { .cmd = cmd, .argc = argc, .argv = argv, .progress_fd = -1 };
+	for (size_t t = 0; t < nr_tables; t++)
+		n += nr_opts(table[t]);
 	/* a closed pipe and a limit on file sizes are errors of write(), not deaths */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
@@ -179,10 +206,8 @@ void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 	}
 	shorts = c->shortopts;
 	*shorts++ = ':';
-	add_options(c, cmd->opts, true, &nr, &shorts);
-	if (cmd->takes_pool)
-		add_options(c, pool_opts, false, &nr, &shorts);
-	add_options(c, common, false, &nr, &shorts);
+	for (size_t t = 0; t < nr_tables; t++)
+		add_options(c, table[t], t == 0, &nr, &shorts);
 	opterr = 0;
 	optind = 1;
 }
@@ -217,10 +242,11 @@ static const struct option *whole_name(const struct cli *c, const char *word)
 
 static const struct opt *find_option(const struct cli *c, const char *name)
 {
-	const struct opt *tables[] = { c->cmd->opts, common, pool_opts };
+	const struct opt *table[NR_TABLES];
+	size_t nr = tables_of(c->cmd, table);
 
-	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
-		for (const struct opt *o = tables[t]; o->name; o++)
+	for (size_t t = 0; t < nr; t++)
+		for (const struct opt *o = table[t]; o->name; o++)
 			if (!strcmp(o->name, name))
 				return o;
 	return NULL;
@@ -342,6 +368,12 @@ static bool take_common(struct cli *c, int id)
 		return true;
 	case OPT_POOL:
 		c->pool = c->arg;
+		return true;
+	case OPT_NO_PROGRESS:
+		c->no_progress = true;
+		return true;
+	case OPT_PROGRESS_FD:
+		c->progress_fd = (int)MIN(cli_u64(c, "--progress-fd"), 1u << 20);
 		return true;
 	}
 	return false;

@@ -41,6 +41,7 @@ struct command {
 	int min_args, max_args; /* positionals; surplus is an error (64) */
 	const char *missing;	/* message when there are fewer: "No input file provided." */
 	bool takes_pool;	/* has --pool NAME, whose value is in cli.pool */
+	bool shows_progress;	/* has --no-progress and --progress-fd N (progress.h) */
 };
 
 #define CLI_MAX_OPTIONS 64
@@ -52,6 +53,8 @@ struct cli {
 	int nr_args;	 /* positionals, once cli_next() returned 0 */
 	char **args;
 	bool quiet; /* set by the command: cli_error prints nothing */
+	bool no_progress;
+	int progress_fd; /* -1: none */
 	unsigned verbose; /* counts -v */
 	/* private */
 	int argc;
@@ -83,6 +86,16 @@ void cli_usage_error(struct cli *c, const char *fmt, ...)
 /* "NAME: text" on stderr unless quiet. */
 void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_note(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * What is left when a signal ends the command from now on; told then, unless quiet, as
+ * "NAME: interrupted: TEXT".  The signal still ends the process.  NULL: nothing is told.
+ */
+void cli_left(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * A line on stderr that is drawn over and over, and removed before anything else is said.  One
+ * write() with its control characters; @len 0: remove it.
+ */
+void cli_show_line(const char *line, size_t len);
 /* cli_note() for libraries that tell something: @cli is a struct cli. */
 void cli_tell(void *cli, const char *text);
 /* Prints err->text as cli_error does and gives the exit code that belongs to @code;
@@ -111,14 +124,5 @@ uint64_t cli_size_or_auto(struct cli *c, const char *option, uint64_t unit);
  * the input is no.
  */
 bool cli_confirm(const char *question);
-
-/*
- * Progress: a bar on stderr when it is a terminal and @wanted, and lines
- * "done total" on @fd (>= 0) for programs.  At most ten updates a second; any thread.
- */
-struct progress;
-struct progress *progress_new(const char *title, uint64_t total, bool bytes, bool wanted, int fd);
-void progress_add(struct progress *p, uint64_t n);
-void progress_free(struct progress *p);
 
 #endif

@@ -4,12 +4,30 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd_write.h"
 #include "base/parse.h"
+
+static volatile sig_atomic_t line_is_shown;
+
+void cli_show_line(const char *line, size_t len)
+{
+	static const char gone[] = "\r\033[K";
+
+	if (!len && !line_is_shown)
+		return;
+	if (!len) {
+		line = gone;
+		len = sizeof(gone) - 1;
+	}
+	line_is_shown = line != gone;
+	if (write(STDERR_FILENO, line, len) < 0)
+		line_is_shown = false; /* the terminal is gone */
+}
 
 /* The first failure counts; errno of a later attempt may be of something else. */
 static int flush_stdout(struct cli *c)
@@ -23,6 +41,7 @@ static int flush_stdout(struct cli *c)
 __attribute__((format(printf, 2, 0))) static void say(struct cli *c, const char *fmt, va_list ap)
 {
 	flush_stdout(c);
+	cli_show_line(NULL, 0);
 	fprintf(stderr, "%s: ", c->cmd->name);
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);

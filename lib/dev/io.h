@@ -12,6 +12,7 @@
  * tried in @err.  A short read (past the end) is -EIO with that text.
  */
 #include "base/err.h"
+#include "base/meter.h"
 #include "base/units.h"
 
 struct io;
@@ -38,6 +39,7 @@ struct io {
 	unsigned align;	  /* buffers, offsets and lengths: 1, or 4096 with O_DIRECT */
 	bool direct;	  /* each request waits for the device: worth more threads */
 	int fd;		  /* -1 when there is none; for reflink and in-kernel copies only */
+	struct meter *meter; /* bytes of a file that were read or written; NULL: nobody counts */
 };
 
 static inline int io_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *err)

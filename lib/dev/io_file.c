@@ -189,6 +189,7 @@ static int file_read(struct io *io, void *buf, size_t len, uint64_t at, struct e
 
 	if (r < 0)
 		return r;
+	meter_add(io->meter, len);
 	if (aligned(f, buf, len, at))
 		return pread_full(f, buf, len, len, at, err);
 	return read_bounced(f, buf, len, at, err);
@@ -201,6 +202,7 @@ static int file_write(struct io *io, const void *buf, size_t len, uint64_t at, s
 
 	if (r < 0)
 		return r;
+	meter_add(io->meter, len);
 	if (aligned(f, buf, len, at))
 		return pwrite_full(f, buf, len, at, err);
 	return write_bounced(f, buf, len, at, err);

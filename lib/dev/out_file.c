@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd_write.h"
+#include "base/leftover.h"
 #include "dev/dev.h"
 
 #define COPY_LEN ((size_t)1 << 20)
@@ -32,6 +33,7 @@ struct out_file {
 
 static void out_file_free(struct out_file *f)
 {
+	leftover_keep(f->temp);
 	if (f->fd >= 0)
 		close(f->fd);
 	if (f->spool >= 0)
@@ -58,8 +60,10 @@ static int open_named(struct out_file *f, mode_t mode)
 			return -ENOMEM;
 		}
 		f->fd = open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-		if (f->fd >= 0)
+		if (f->fd >= 0) {
+			leftover_note(f->temp);
 			return 0;
+		}
 		free(f->temp);
 		f->temp = NULL;
 		if (errno != EEXIST)
@@ -187,11 +191,6 @@ int out_file_new(const char *path, struct out_file **out, struct err *err)
 	return open_either(path, true, out, err);
 }
 
-bool out_file_is_named(const struct out_file *f)
-{
-	return f->temp;
-}
-
 /* What has no path is written in order, so it needs a file beside it. */
 static int make_spool(struct out_file *f, struct err *err)
 {
@@ -242,8 +241,10 @@ static int give_temp_name(struct out_file *f, struct err *err)
 			f->temp = NULL;
 			return err_nomem(err, f->shown);
 		}
-		if (!linkat(AT_FDCWD, fd_path, AT_FDCWD, f->temp, AT_SYMLINK_FOLLOW))
+		if (!linkat(AT_FDCWD, fd_path, AT_FDCWD, f->temp, AT_SYMLINK_FOLLOW)) {
+			leftover_note(f->temp);
 			return 0;
+		}
 		free(f->temp);
 		f->temp = NULL;
 		if (errno != EEXIST)
@@ -302,6 +303,7 @@ static int commit(struct out_file *f, struct err *err)
 	r = take_name(f);
 	if (r < 0)
 		return err_sys(err, r, "cannot name '%s'", f->shown);
+	leftover_keep(f->temp);
 	free(f->temp);
 	f->temp = NULL;
 	folder = folder_of(f->path);

@@ -7,7 +7,8 @@
  * content stands under the name, or what was there before.
  *
  * A regular file is written without a name in the same folder and takes the name when it is
- * complete and on stable storage.  Anything else (a pipe, a terminal, /dev/full) is written
+ * complete and on stable storage; a temporary name that it needs before that is noted in
+ * base/leftover.h.  Anything else (a pipe, a terminal, /dev/full) is written
  * directly.  The new file has the owner and the mode of the one that it replaces.  Refused: block
  * devices, since nothing that writes through this is meant for a disk, symbolic links that lead
  * nowhere, and new names in /dev.
@@ -28,8 +29,6 @@ int out_file_open(const char *path, struct out_file **out, struct err *err);
 int out_file_new(const char *path, struct out_file **out, struct err *err);
 /* Could out_file_new() make it?  Nothing is made. */
 int out_file_check_new(const char *path, struct err *err);
-/* Has it a name already, which somebody must remove with out_file_abort()? */
-bool out_file_is_named(const struct out_file *f);
 int out_file_fd(const struct out_file *f);
 /*
  * The file as an io of @size bytes that read as zeros, for what is not written in order; by

@@ -55,6 +55,8 @@ static int read_superblock(struct check *c, mblock_t at, struct superblock *sb,
 	if (r < 0)
 		return r;
 	*fault = superblock_open(sb, buf, at);
+	if (*fault == SB_OK && !at)
+		superblock_meter(sb, c->io);
 	buf[200] = 0;
 	if (*fault && !at && looks_like_xml(buf))
 		return err_set(c->err, -EINVAL,

@@ -124,6 +124,8 @@ int superblock_read(struct io *io, mblock_t at, struct superblock *sb, enum sb_f
 	if (r)
 		return r;
 	*fault = superblock_open(sb, block, at);
+	if (*fault == SB_OK && !at)
+		superblock_meter(sb, io);
 	return 0;
 }
 

@@ -44,6 +44,14 @@ enum sb_fault superblock_open(struct superblock *sb, const void *block, mblock_t
 int superblock_read(struct io *io, mblock_t at, struct superblock *sb, enum sb_fault *fault,
 		    struct err *err);
 
+/* Tells who counts the reads of @io how much there is to read: the blocks in use. */
+static inline void superblock_meter(const struct superblock *sb, struct io *io)
+{
+	uint64_t nr = io->size / MBLOCK_SIZE;
+
+	meter_set_total(io->meter, MIN(nr, sb->metadata_sm.nr_allocated) * MBLOCK_SIZE);
+}
+
 /* Encodes into a zeroed 4096-byte @block and seals it for location @at. */
 void superblock_seal(const struct superblock *sb, void *block, mblock_t at);
 

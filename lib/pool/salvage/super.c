@@ -130,6 +130,8 @@ int salvage_read_super(struct salvage *s, struct err *err)
 	r = io_read(s->io, buf, MBLOCK_SIZE, 0, NULL);
 	s->sb_fault = r < 0 ? SB_UNREADABLE : superblock_open(&s->sb, buf, 0);
 	s->has_sb = s->sb_fault == SB_OK;
+	if (s->has_sb)
+		superblock_meter(&s->sb, s->io);
 	s->claim = s->sb; /* decoded, whatever the fault */
 	if (!r && (s->sb_fault == SB_BAD_CSUM || s->sb_fault == SB_WRONG_PLACE ||
 		   s->sb_fault == SB_BAD_MAGIC))

@@ -39,7 +39,6 @@ static int open_file(struct output *o, const struct output_options *opt, struct 
 		return err->code;
 	o->fd = o->io->fd;
 	o->reads_zero = true;
-	o->interruptible = out_file_is_named(o->file);
 	return 0;
 }
 

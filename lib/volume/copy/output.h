@@ -8,7 +8,7 @@
  * A file is made without a name in the folder of its final one (O_TMPFILE), and gets the name
  * in output_commit(), when it is complete and on the disk: a run that is interrupted or killed
  * leaves nothing (dev/out_file.h).  Where the filesystem cannot do that it has a temporary name
- * meanwhile (output->interruptible), and who may be interrupted must call output_discard().
+ * meanwhile, which is noted in base/leftover.h for whoever handles signals.
  * Threads: one; output->io as io.h says.
  */
 #include "dev/io.h"
@@ -21,7 +21,6 @@ struct output {
 	uint64_t size;	/* bytes of the image; a device may be larger */
 	struct io *io;	/* file and device; its size is at least the image's */
 	int fd;		/* of io; of a stream: the caller's */
-	bool interruptible; /* a file that has a name before it is complete: output_discard() removes it */
 	bool reads_zero; /* what is not written reads as zeros */
 	/* private */
 	struct out_file *file;

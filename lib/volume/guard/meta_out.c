@@ -109,6 +109,13 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
 	return r ? r : dev_open(path, DEV_WRITE, &out->io, err);
 }
 
+const char *meta_out_left(const struct meta_out *out)
+{
+	return out->file ? "was not made" :
+			   "is marked as not complete: the kernel and all tools refuse it until the "
+			   "command has run again";
+}
+
 int meta_out_close(struct meta_out *out, int code, struct err *err)
 {
 	io_free(out->io);

@@ -33,6 +33,8 @@ struct meta_out {
  */
 int meta_out_open(const char *path, const struct meta_out_options *opt, struct meta_out *out,
 		  struct err *err);
+/* What the output is when the process ends while it is written: words behind its name. */
+const char *meta_out_left(const struct meta_out *out);
 /* @code is what writing gave: 0 gives a new file its name, anything else drops it.  0 or -errno. */
 int meta_out_close(struct meta_out *out, int code, struct err *err);
 

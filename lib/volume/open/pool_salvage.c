@@ -80,6 +80,7 @@ int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_option
 		r = dev_open(out->arg.metadata, opt->force_share ? DEV_FORCE : 0, &out->io, err);
 	if (r < 0)
 		return r;
+	out->io->meter = opt->meter;
 	out->own_jobs = !opt->jobs;
 	out->jobs = opt->jobs ? opt->jobs : jobs_new(opt->nr_jobs);
 	if (!out->jobs)

@@ -19,6 +19,7 @@ struct pool_salvage_options {
 	bool force_share;      /* read although another program may be writing */
 	unsigned nr_jobs;      /* 0: as many as there are CPUs */
 	struct jobs *jobs;     /* the caller's, used in place of new ones; or NULL */
+	struct meter *meter;   /* counts what is read of the metadata; may be NULL */
 };
 
 struct pool_salvage {

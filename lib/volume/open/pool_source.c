@@ -16,6 +16,7 @@ static int open_all(const struct pool_source_options *opt,
 			     opt->metadata.snap || opt->force_share ? DEV_FORCE : 0, &s->io, err);
 	if (r)
 		return r;
+	s->io->meter = opt->meter;
 	s->own_jobs = !opt->jobs;
 	s->jobs = opt->jobs ? opt->jobs : jobs_new(opt->nr_jobs);
 	if (!s->jobs)

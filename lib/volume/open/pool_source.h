@@ -16,6 +16,7 @@ struct pool_source_options {
 	struct pool_want want;
 	unsigned nr_jobs;		  /* 0: as many as there are CPUs */
 	struct jobs *jobs;		  /* the caller's, used in place of new ones; or NULL */
+	struct meter *meter;		  /* counts what is read of the metadata; may be NULL */
 };
 
 struct pool_source {

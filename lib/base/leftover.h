@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef BASE_LEFTOVER_H
+#define BASE_LEFTOVER_H
+/*
+ * Names of files that must not outlive the process when a signal ends it.  Any thread; the names
+ * belong to the caller and stay until leftover_keep().
+ */
+
+#define LEFTOVER_MAX 8 /* more are not noted */
+
+void leftover_note(const char *path);
+/* It has another name now, or is gone.  NULL is allowed. */
+void leftover_keep(const char *path);
+/* Removes what is noted; may be called by a signal's handler. */
+void leftover_remove(void);
+
+#endif

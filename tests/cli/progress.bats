@@ -1,0 +1,173 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# What people and programs see of a long command, and what Ctrl-C leaves.  Commands are made slow by
+# strace, which delays their system calls, or by a pipe that nobody reads.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return 1
+	"$abs_top_builddir/bench/mkpool" frag 0.02 meta
+	thin_dump meta -o xml
+	thin_metadata_pack -i meta -o pack
+	truncate -s 40G data
+}
+
+setup() {
+	cd "$BATS_FILE_TMPDIR" || return 1
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	! nm "$abs_top_builddir/bin/thin_check" 2>/dev/null | grep -q __tsan_init || skip "threads under strace and TSan"
+	rm -rf out && mkdir out
+}
+
+on_terminal() {
+	run timeout 50 python3 "$abs_top_srcdir/tests/on_terminal" "$@"
+}
+
+# need_strace: commands can be slowed down
+need_strace() {
+	command -v strace >/dev/null && strace -qq -o /dev/null -e inject=read:delay_exit=1 true 2>/dev/null ||
+		skip "strace does not run here"
+}
+
+# slow CALLS MICROSECONDS COMMAND...: each call but the first ones (up to FIRST) takes so long
+slow() {
+	local calls=$1 us=$2
+	shift 2
+	on_terminal $TERMINAL strace -f -qq -o /dev/null -e trace="$calls" -e inject="$calls":delay_exit="$us":when="${FIRST:-12}"+ "$@"
+}
+
+# Each long command with what slows it, its output in out/: NAME CALLS MICROSECONDS ARGUMENTS.
+long_commands() {
+	cat <<-'END'
+		thin_check pread64,preadv 150000 meta
+		thin_dump pread64,preadv 150000 -o out/xml meta
+		thin_restore read 80000 -i xml -o out/new --size auto
+		thin_repair pread64,preadv 150000 -i meta -o out/new --size auto
+		thin_materialize pwrite64 300000 --reflink=never --sparse=never --size 100M --data-dev data -j 1 meta 1 out/image
+		thin_metadata_pack pread64,preadv 300000 -i meta -o out/pack
+		thin_metadata_unpack pread64 500000 -i pack -o out/meta
+		thin_shrink pread64,preadv 150000 --binary --no-copy -i meta -o out/new --size auto --nr-blocks 3000000
+	END
+}
+
+@test "every long command shows how far it is; Ctrl-C: it says what is left, ends by the signal, leaves no file" {
+	need_strace
+	local name calls us args
+	while read -r name calls us args; do
+		rm -rf out/*
+		[ "$name" != thin_metadata_unpack ] || FIRST=3
+		TERMINAL='-w 100 -k INT -t 1.6' slow "$calls" "$us" "$name" $args
+		grep -E "^$name: [a-z ]+ +[0-9]+% \[=* *\] [0-9.]+ [KMG]?i?B of [0-9.]+ [KMG]?i?B, [0-9.]+ [KMG]?i?B/s(, [0-9:]+ left)?" <<<"$output" ||
+			{ echo "$name: $output"; return 1; }
+		grep -qE "^$name: interrupted: " <<<"$output" || { echo "$name: $output"; return 1; }
+		[ "${lines[-1]}" = "signal 2" ] || { echo "$name: $output"; return 1; }
+		[ -z "$(ls -A out)" ] || { echo "$name left $(ls -A out)"; return 1; }
+	done < <(long_commands)
+}
+
+@test "no line of progress is wider than the terminal, also after that got narrower" {
+	need_strace
+	for w in 80 40 20; do
+		TERMINAL="-w $w -k INT -t 1.5" slow pread64,preadv 150000 thin_check meta
+		! grep '^thin_check: checki' <<<"${output//^C/}" | grep -E "^.{$w}" || { echo "wider than $w"; return 1; }
+		grep -q '^thin_check: checki' <<<"$output"
+	done
+	TERMINAL="-w 100 -W 50 -t 1.3" slow pread64,preadv 90000 thin_check meta
+	# the one line that was under way may still be wide
+	! sed '1,/<resized>/d' <<<"$output" | sed 1d | grep '^thin_check: ' | grep -E '^.{50}'
+	sed '1,/<resized>/d' <<<"$output" | sed 1d | grep -q '^thin_check: checking'
+}
+
+@test "no progress with -q, with --no-progress, in less than a second, on a dumb terminal, or where stderr is a file" {
+	need_strace
+	for o in -q --no-progress; do
+		slow pread64,preadv 40000 thin_check "$o" meta
+		[[ "$output" != *checking* ]]
+	done
+	on_terminal thin_check meta
+	[[ "$output" != *checking* ]]
+	TERM=dumb slow pread64,preadv 40000 thin_check meta
+	[[ "$output" != *checking* ]]
+	slow pread64,preadv 40000 sh -c 'thin_check meta 2>out/err'
+	[ ! -s out/err ]
+}
+
+@test "a message does not stand behind a line of progress" {
+	need_strace
+	cp meta out/damaged
+	printf x | dd of=out/damaged bs=1 seek=$((4096 * 900 + 100)) conv=notrunc status=none
+	slow pread64,preadv 100000 thin_dump -o out/xml out/damaged
+	grep '^thin_dump: reading' <<<"$output"
+	grep -q '^thin_dump: .*checksum' <<<"$output"
+	[ "${lines[-1]}" = "status 1" ]
+}
+
+@test "--progress-fd of every long command gets pairs that ascend, and the last one is the end" {
+	local name calls us args
+	while read -r name calls us args; do
+		rm -rf out/*
+		run "$name" --progress-fd 7 $args 7>out/progress
+		[ "$status" -eq 0 ] || { echo "$name: $output"; return 1; }
+		awk '!/^[0-9]+ [0-9]+$/ || $1 < 0 { exit 1 } END { exit !NR || !$1 }' out/progress ||
+			{ echo "$name:"; cat out/progress; return 1; }
+		run --separate-stderr "$name" --progress-fd x $args
+		[ "$status" -eq 64 ]
+	done < <(long_commands)
+}
+
+@test "a descriptor of --progress-fd that nobody reads, or that is not open, stops nothing" {
+	thin_check --progress-fd 7 meta 7>/dev/full
+	thin_check --progress-fd 7 meta 7>&-
+}
+
+@test "thin_trim shows that it checks and tells its progress to a descriptor" {
+	need_strace
+	truncate -s 1G out/data
+	truncate -s 1M out/meta
+	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o out/meta
+	thin_trim --progress-fd 7 --metadata-dev out/meta --data-dev out/data 7>out/progress
+	[ "$(wc -l <out/progress)" -ge 2 ]
+	FIRST=3 slow pread64,preadv 500000 thin_trim -n --metadata-dev out/meta --data-dev out/data
+	grep -q '^thin_trim: checking' <<<"$output"
+}
+
+@test "thin_restore counts what it writes when the text comes through a pipe" {
+	mkfifo out/fifo
+	{ head -c 8M xml; sleep 1.5; tail -c +8388609 xml; } >out/fifo &
+	truncate -s 64M out/new
+	on_terminal thin_restore -i out/fifo -o out/new
+	[[ "$output" == *"thin_restore: reading "*" B/s"* || "$output" == *"thin_restore: reading "*"iB/s"* ]] ||
+		{ echo "$output"; return 1; }
+	[ "${lines[-1]}" = "status 0" ]
+}
+
+@test "Ctrl-C: an output that existed is refused by all, and the same command makes it good" {
+	need_strace
+	cp meta out/meta
+	TERMINAL='-k INT -t 2' slow read 80000 thin_restore -i xml -o out/meta
+	[[ "$output" == *"'out/meta' is marked as not complete"* ]] || { echo "$output"; return 1; }
+	for c in "thin_check out/meta" "thin_dump out/meta" "thin_ls out/meta"; do
+		run $c
+		[ "$status" -eq 1 ]
+	done
+	thin_restore -i xml -o out/meta
+	thin_check out/meta
+	cp meta out/device
+	on_terminal -k INT -t 2 strace -f -qq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:delay_exit=1500000 thin_repair -i meta -o out/device
+	[[ "$output" == *"'out/device' is marked as not complete"* ]] || { echo "$output"; return 1; }
+}
+
+@test "Ctrl-C says nothing with -q, and the exit is by the signal all the same" {
+	need_strace
+	TERMINAL='-k INT -t 0.8' slow pread64,preadv 300000 thin_check -q meta
+	[[ "$output" != *interrupted* ]]
+	[ "${lines[-1]}" = "signal 2" ]
+}
+
+@test "SIGHUP that was ignored from the beginning stays ignored" {
+	need_strace
+	TERMINAL='-k HUP -t 0.8' slow pread64,preadv 40000 nohup thin_check meta
+	[ "${lines[-1]}" = "status 0" ]
+}
