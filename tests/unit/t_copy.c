@@ -323,7 +323,9 @@ static struct slow *slow_source(void)
 
 	check(s);
 	s->lower = source(0, BLOCKS * BS);
-	s->io = (struct io){ &ops, "slow", BLOCKS * BS, 1, true, -1 };
+	s->io = (struct io){
+		.ops = &ops, .name = "slow", .size = BLOCKS * BS, .align = 1, .direct = true, .fd = -1
+	};
 	return s;
 }
 
