@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "cli/columns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "base/units.h"
+
+/* The names of the units, also the odd one, are those that scripts know from other tools. */
+static void add_size(struct outbuf *out, uint64_t v)
+{
+	static const char *const units[] = { "b", "KiB", "MiB", "GiB", "Tib", "PiB", "EiB" };
+	size_t u = 0;
+
+	for (; v > 8192 && u + 1 < ARRAY_SIZE(units); u++)
+		v = v / 1024 + (v % 1024 >= 512);
+	outbuf_u64(out, v);
+	outbuf_str(out, units[u]);
+}
+
+static void add_cell(const struct columns *c, size_t row, size_t column, struct outbuf *out)
+{
+	struct cell cell = c->cell(c->ctx, row, column);
+
+	if (cell.missing)
+		outbuf_str(out, "-");
+	else if (cell.text)
+		outbuf_str(out, cell.text);
+	else if (cell.size)
+		add_size(out, cell.number);
+	else
+		outbuf_u64(out, cell.number);
+}
+
+/* What was appended since @from moves to the right end of @width columns; one blank follows. */
+static void pad(struct outbuf *out, size_t from, size_t width)
+{
+	size_t len = out->len - from, blanks = width > len ? width - len : 0;
+
+	if (!outbuf_reserve(out, blanks + 1))
+		return;
+	memmove(out->data + from + blanks, out->data + from, len);
+	memset(out->data + from, ' ', blanks);
+	out->len += blanks;
+	out->data[out->len++] = ' ';
+}
+
+static void measure(const struct columns *c, bool bare, struct outbuf *out, size_t *width)
+{
+	size_t from = out->len;
+
+	for (size_t i = 0; i < c->nr_columns; i++) {
+		width[i] = bare ? 0 : strlen(c->column[i].name);
+		for (size_t row = 0; row < c->nr_rows; row++) {
+			add_cell(c, row, i, out);
+			width[i] = MAX(width[i], out->len - from);
+			out->len = from;
+		}
+	}
+}
+
+void columns_table(const struct columns *c, bool bare, struct outbuf *out)
+{
+	size_t *width = calloc(c->nr_columns + 1, sizeof(*width));
+
+	if (!width) {
+		out->error = -ENOMEM;
+		return;
+	}
+	measure(c, bare, out, width);
+	for (size_t line = bare; line <= c->nr_rows; line++) {
+		for (size_t i = 0; i < c->nr_columns; i++) {
+			size_t from = out->len;
+
+			if (line)
+				add_cell(c, line - 1, i, out);
+			else
+				outbuf_str(out, c->column[i].name);
+			pad(out, from, width[i]);
+		}
+		outbuf_str(out, "\n");
+	}
+	free(width);
+}
+
+void columns_json(const struct columns *c, const char *name, struct outbuf *out)
+{
+	outbuf_printf(out, "{\n  \"%s\": [", name);
+	for (size_t row = 0; row < c->nr_rows; row++) {
+		outbuf_str(out, row ? ",\n    { " : "\n    { ");
+		for (size_t i = 0; i < c->nr_columns; i++) {
+			struct cell cell = c->cell(c->ctx, row, i);
+
+			outbuf_printf(out, "%s\"%s\": ", i ? ", " : "", c->column[i].json);
+			if (cell.missing)
+				outbuf_str(out, "null");
+			else if (cell.text)
+				json_string(out, cell.text, strlen(cell.text));
+			else
+				outbuf_u64(out, cell.number);
+		}
+		outbuf_str(out, " }");
+	}
+	outbuf_str(out, c->nr_rows ? "\n  ]\n}\n" : "]\n}\n");
+}

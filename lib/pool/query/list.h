@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_LIST_H
+#define POOL_LIST_H
+/*
+ * The devices of a pool, and what can be told of each: the fields of thin_ls.
+ * Threads: one at a time.
+ */
+#include "pool/query/usage.h"
+
+/* What must be read. */
+enum list_depth {
+	LIST_DETAILS,	/* the details of the devices only */
+	LIST_MAPPED,	/* also the mappings: how many, and the highest */
+	LIST_EXCLUSIVE, /* also how many blocks belong to one device alone */
+};
+
+struct list_row {
+	const struct metadata_device *dev;
+	struct usage_row usage; /* with LIST_MAPPED; .exclusive with LIST_EXCLUSIVE */
+	/* From the device's line in a table: the caller fills it in. */
+	bool listed;
+	const char *name, *origin; /* NULL: the line has none */
+	sector_t length;
+};
+
+struct list {
+	struct list_row *row; /* NULL: nothing can be listed */
+	size_t nr;
+	struct forest forest;
+	/* private */
+	struct metadata_devices devices;
+};
+
+/*
+ * Reads the devices that have both a mapping tree and details.  What is wrong is told through
+ * @problem, and the result is then -EUCLEAN or -EIO.  With LIST_DETAILS the devices that could be
+ * read are listed all the same.  With more there are no rows then: an unreadable leaf may share
+ * any block, so none of the numbers would be reliable.
+ * *out by list_fini(), also after an error and when it is only zeroed.
+ */
+int list_read(const struct metadata *md, struct stream *s, enum list_depth depth,
+	      forest_problem_fn *problem, void *ctx, struct list *out, struct err *err);
+void list_fini(struct list *l);
+
+struct list_field {
+	const char *name; /* MAPPED_BLOCKS */
+	const char *json; /* mapped_blocks */
+	unsigned char what, unit; /* private */
+};
+
+/* The field with the name of @len bytes, or NULL. */
+const struct list_field *list_field(const char *name, size_t len);
+
+/* What must be read for the field. */
+enum list_depth list_field_depth(const struct list_field *f);
+/* The field is not known of a device that has no line in a table. */
+bool list_field_needs_line(const struct list_field *f);
+/* The field is a size in bytes that people read with a unit. */
+bool list_field_is_size(const struct list_field *f);
+
+/* The row has a value in this field. */
+bool list_has(const struct list_row *r, const struct list_field *f);
+/* The value, where it is a text; NULL where it is a number. */
+const char *list_text(const struct list_row *r, const struct list_field *f);
+/* The value, where it is a number.  @block_size: sectors. */
+uint64_t list_number(const struct list_row *r, const struct list_field *f, uint32_t block_size);
+
+/* Sorts by @f, then by the id of the device, which always ascends. */
+void list_sort(struct list *l, const struct list_field *f, bool descending, uint32_t block_size);
+
+#endif
