@@ -224,16 +224,11 @@ static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 static void tell_report(struct dump *d, struct salvage *s)
 {
 	struct outbuf text;
-	char *line, *rest;
 
 	outbuf_init(&text);
 	salvage_report(s, d->cli.verbose, &text);
 	salvage_report_sum(s, d->cli.verbose, d->accept_loss, &text);
-	outbuf_add(&text, "", 1);
-	rest = text.data;
-	while (rest && (line = strsep(&rest, "\n")))
-		if (*line)
-			cli_error(&d->cli, "%s", line);
+	cli_error_lines(&d->cli, text.data, text.len);
 	outbuf_fini(&text);
 }
 

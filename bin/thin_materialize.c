@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "volume/copy/copy.h"
+#include "volume/map/print.h"
 #include "volume/open/volume.h"
 
 enum {
@@ -177,118 +178,31 @@ static void read_options(struct cli *c, struct options *o)
 		cli_usage_error(c, "--reflink=always: a stream cannot share extents: name a file as OUTPUT");
 }
 
-/* What --map prints. */
-struct map_out {
-	struct cli *cli;
-	struct outbuf *text;
-	bool more; /* json: not the first extent */
-};
-
-static int print_extent(void *ctx, const struct extent *e, struct err *err)
+static int write_text(void *cli, const void *text, size_t len)
 {
-	static const char *const kinds[] = { "zero", "data", "origin" };
-	struct map_out *m = ctx;
-	struct outbuf *b = m->text;
-	int r = 0;
-
-	outbuf_printf(b, "%" PRIu64 " %" PRIu64 " %s", e->at, e->len, kinds[e->kind]);
-	if (e->kind != EXTENT_ZERO)
-		outbuf_printf(b, " %" PRIu64, e->from);
-	outbuf_str(b, "\n");
-	if (b->len >= 1 << 16) {
-		r = cli_write(m->cli, b->data, b->len);
-		outbuf_reset(b);
-	}
-	return b->error ? err_nomem(err, "text") : r;
-}
-
-static int print_json_extent(void *ctx, const struct extent *e, struct err *err)
-{
-	static const char *const kinds[] = { "zero", "data", "origin" };
-	struct map_out *m = ctx;
-	struct outbuf *b = m->text;
-	int r = 0;
-
-	outbuf_printf(b, "%s\n    { \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"kind\": \"%s\"",
-		      m->more ? "," : "", e->at, e->len, kinds[e->kind]);
-	m->more = true;
-	if (e->kind != EXTENT_ZERO)
-		outbuf_printf(b, ", \"offset\": %" PRIu64, e->from);
-	outbuf_str(b, " }");
-	if (b->len >= 1 << 16) {
-		r = cli_write(m->cli, b->data, b->len);
-		outbuf_reset(b);
-	}
-	return b->error ? err_nomem(err, "text") : r;
+	return cli_write(cli, text, len);
 }
 
 static int print_map(struct cli *c, const struct options *o, const struct volume *v)
 {
-	struct outbuf b;
-	struct map_out m = { .cli = c, .text = &b };
+	const struct map_print p = { .json = o->map == MAP_JSON, .dev_id = v->dev_id,
+				     .write = write_text, .ctx = c };
 	struct err err = { 0 };
-	int r;
+	int r = map_print(&v->map, &p, &err);
 
-	outbuf_init(&b);
-	if (o->map == MAP_JSON) {
-		outbuf_printf(&b,
-			      "{\n  \"device\": %u,\n  \"size\": %" PRIu64 ",\n  \"block_size\": %" PRIu64
-			      ",\n  \"extents\": [",
-			      v->dev_id, v->map.size, v->map.block_len);
-		r = map_walk(&v->map, print_json_extent, &m, &err);
-		outbuf_str(&b, m.more ? "\n  ]\n}\n" : "]\n}\n");
-	} else {
-		r = map_walk(&v->map, print_extent, &m, &err);
-	}
-	cli_write(c, b.data, b.len);
-	outbuf_fini(&b);
 	return cli_finish(c, r < 0 ? cli_fail(c, r, &err) : EXIT_DONE);
-}
-
-static void say_notes(struct cli *c, const struct volume *v)
-{
-	if (v->sum.nr_beyond)
-		cli_note(c, "warning: %" PRIu64 " mapped block%s beyond the size of %" PRIu64
-			    " bytes: not copied",
-			 v->sum.nr_beyond, v->sum.nr_beyond == 1 ? " lies" : "s lie", v->map.size);
-	if (v->has_claim && v->claimed_blocks != v->sum.nr_mapped)
-		cli_note(c, "warning: device %u has %" PRIu64 " mapped blocks, its details say %" PRIu64
-			    ": the metadata is inconsistent, see thin_check",
-			 v->dev_id, v->sum.nr_mapped, v->claimed_blocks);
-	if (!v->size_is_guess)
-		return;
-	if (!v->map.size)
-		cli_note(c, "note: nothing is mapped and the size is not known, so the image is empty; "
-			    "--size gives the size");
-	else if (v->map.has_origin && v->map.origin_len >= v->mapped_len)
-		cli_note(c, "note: the size of %" PRIu64 " bytes is a guess: it is the size of the external "
-			    "origin; the last mapped block ends at %" PRIu64 "; --size gives the size",
-			 v->map.size, v->mapped_len);
-	else if (v->map.has_origin)
-		cli_note(c, "note: the size of %" PRIu64 " bytes is a guess: the last mapped block ends "
-			    "there, beyond the origin's end at %" PRIu64 "; --size gives the size",
-			 v->map.size, v->map.origin_len);
-	else
-		cli_note(c, "note: the size of %" PRIu64 " bytes is a guess: the last mapped block ends "
-			    "there; --size gives the size, --origin DEV the external origin",
-			 v->map.size);
 }
 
 /* With --repair: what of the device was lost or rebuilt, before it is copied.  Is a mapping lost? */
 static bool say_losses(struct cli *c, const struct options *o, struct volume *v)
 {
 	struct outbuf text;
-	char *line, *rest;
 
 	if (!v->saved.salvage)
 		return false;
 	outbuf_init(&text);
 	salvage_report_device(v->saved.salvage, v->dev_id, o->accept_loss, &text);
-	outbuf_add(&text, "", 1);
-	rest = text.data;
-	while (rest && (line = strsep(&rest, "\n")))
-		if (*line)
-			cli_error(c, "%s", line);
+	cli_error_lines(c, text.data, text.len);
 	outbuf_fini(&text);
 	return !o->accept_loss && !salvage_device_is_whole(v->saved.salvage, v->dev_id);
 }
@@ -360,10 +274,7 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 		return cli_finish(c, EXIT_DONE);
 	}
 	cli_left(c, "'%s' %s", out.path, left[out.kind]);
-	if (out.kind != OUTPUT_FILE && o->copy.reflink == REFLINK_ALWAYS)
-		r = err_set(&err, -ENOTSUP, "%s: --reflink=always: only a file shares extents", out.path);
-	else
-		r = copy(c, o, v, &out, jobs, &err);
+	r = copy(c, o, v, &out, jobs, &err);
 	output_discard(&out);
 	if (r < 0) {
 		cli_fail(c, r, &err);
@@ -394,10 +305,10 @@ int main(int argc, char **argv)
 		bool lossy = say_losses(&c, &o, &v);
 
 		if (!o.map)
-			say_notes(&c, &v);
+			volume_notes(&v, cli_tell, &c);
 		r = o.map ? print_map(&c, &o, &v) : write_output(&c, &o, &v, jobs);
 		if (o.map && r == EXIT_DONE) /* behind the map, and not to a reader who has gone */
-			say_notes(&c, &v);
+			volume_notes(&v, cli_tell, &c);
 		if (r == EXIT_DONE && lossy)
 			r = EXIT_DAMAGE;
 		volume_close(&v);

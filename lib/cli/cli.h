@@ -85,7 +85,10 @@ void cli_usage_error(struct cli *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 /* "NAME: text" on stderr unless quiet. */
 void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void cli_note(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same for what is no failure. */
+#define cli_note cli_error
+/* cli_error() for each line of a text; empty ones say nothing. */
+void cli_error_lines(struct cli *c, const char *text, size_t len);
 /*
  * What is left when a signal ends the command from now on; told then, unless quiet, as
  * "NAME: interrupted: TEXT".  The signal still ends the process.  NULL: nothing is told.

@@ -76,15 +76,16 @@ void cli_error(struct cli *c, const char *fmt, ...)
 	va_end(ap);
 }
 
-void cli_note(struct cli *c, const char *fmt, ...)
+void cli_error_lines(struct cli *c, const char *text, size_t len)
 {
-	va_list ap;
+	for (const char *end = text + len; text < end;) {
+		const char *newline = memchr(text, '\n', (size_t)(end - text));
+		size_t n = (size_t)((newline ? newline : end) - text);
 
-	if (c->quiet)
-		return;
-	va_start(ap, fmt);
-	say(c, fmt, ap);
-	va_end(ap);
+		if (n)
+			cli_error(c, "%.*s", (int)n, text);
+		text += n + 1;
+	}
 }
 
 void cli_tell(void *cli, const char *text)

@@ -177,8 +177,11 @@ int copy_map(const struct map *m, struct output *out, const struct copy_options 
 	     struct jobs *jobs, struct err *err)
 {
 	struct copy_state c;
-	int r = state_init(&c, opt, out, jobs, err);
+	int r;
 
+	if (out->kind != OUTPUT_FILE && opt->reflink == REFLINK_ALWAYS)
+		return err_set(err, -ENOTSUP, "%s: --reflink=always: only a file shares extents", out->path);
+	r = state_init(&c, opt, out, jobs, err);
 	if (!r)
 		r = map_walk(m, take_extent, &c, err);
 	if (!r)

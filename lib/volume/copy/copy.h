@@ -42,7 +42,10 @@ struct copy_options {
 	struct copy_counts *counts; /* added to; may be NULL */
 };
 
-/* Everything of @m to @out, which was opened for m->size bytes.  Not yet on the disk: output_sync(). */
+/*
+ * Everything of @m to @out, which was opened for m->size bytes.  Not yet on the disk: output_sync().
+ * -ENOTSUP: REFLINK_ALWAYS, and an extent that cannot be shared or an @out that is no file.
+ */
 int copy_map(const struct map *m, struct output *out, const struct copy_options *opt,
 	     struct jobs *jobs, struct err *err);
 

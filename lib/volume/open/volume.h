@@ -54,6 +54,11 @@ struct volume {
  */
 int volume_open(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
 		struct err *err);
+/*
+ * Tells what the user should know before the bytes are used: mapped blocks beyond the size, details
+ * that contradict the mappings, a size that is a guess.
+ */
+void volume_notes(const struct volume *v, void (*tell)(void *ctx, const char *text), void *ctx);
 void volume_close(struct volume *v);
 
 #endif
