@@ -44,7 +44,7 @@ pool/salvage 42 salvage.h
 pool/text 42 text.h
 pool/space 43 shrink.h trim.h
 volume/guard 50 content.h head.h meta_out.h occupied.h
-volume/lvm 50 backup.h list.h lvm.h pv.h vg.h config.h part.h
+volume/lvm 50 backup.h check.h list.h lvm.h pv.h vg.h config.h part.h
 volume/map 50 holes.h map.h plan.h print.h source.h
 volume/copy 51 copy.h output.h
 volume/open 51 activate.h pool_salvage.h pool_source.h table.h volume.h origin.h

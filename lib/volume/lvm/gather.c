@@ -137,6 +137,8 @@ static void drop_doubles(struct lvm *l)
 {
 	size_t nr = 0;
 
+	if (!l->nr_texts)
+		return;
 	qsort(l->text, l->nr_texts, sizeof(*l->text), by_seqno);
 	for (size_t i = 0; i < l->nr_texts; i++)
 		if (l->text[i].copies || !nr || strcmp(l->text[nr - 1].vg_id, l->text[i].vg_id) ||
