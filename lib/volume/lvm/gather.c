@@ -36,6 +36,9 @@ void lvm_tell(const struct lvm_options *opt, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 127)
+			*p = '?';
 	opt->tell(opt->ctx, text);
 }
 
@@ -63,7 +66,7 @@ static int parse(struct lvm *l, const char *text, size_t len, const struct confi
 	int r = config_parse(text, len, &l->arena, &n, NULL);
 
 	*root = r ? NULL : n;
-	if (!r && !lvm_vg_section(n))
+	if (!r && (!lvm_vg_section(n) || !lvm_name_ok(lvm_vg_section(n)->name)))
 		return -EINVAL;
 	return r;
 }

@@ -3,7 +3,7 @@
 /* From a group to the lines of a table file. */
 #include <string.h>
 
-#include "volume/lvm/lvm.h"
+#include "volume/lvm/list.h"
 
 struct writer {
 	const struct lvm_vg *vg;
@@ -70,14 +70,13 @@ static bool is_missing(const struct lvm_place *p)
 	return p->member && !p->member->pv;
 }
 
-/* Lines of a comment's own: a name may hold anything but a newline. */
+/* A line of comment: what the text holds must not end it. */
 static void put_why(const struct writer *w, const char *why)
 {
 	outbuf_str(w->out, "# ");
 	put_lv(w, w->lv);
 	outbuf_str(w->out, ": ");
-	for (; *why; why++)
-		outbuf_add(w->out, *why == '\n' ? " " : why, 1);
+	lvm_put_plain(w->out, why);
 	outbuf_str(w->out, "\n");
 }
 

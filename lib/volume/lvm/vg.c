@@ -59,12 +59,16 @@ const struct config_node *lvm_vg_section(const struct config_node *root)
 	return NULL;
 }
 
-/* The characters that LVM lets names have: others could make a line of a table say something else. */
-static int check_name(const struct builder *b, const char *what, const char *name)
+bool lvm_name_ok(const char *name)
 {
 	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+_.-";
 
-	if (*name && strlen(name) < 128 && !name[strspn(name, good)])
+	return *name && strlen(name) < 128 && !name[strspn(name, good)];
+}
+
+static int check_name(const struct builder *b, const char *what, const char *name)
+{
+	if (lvm_name_ok(name))
 		return 0;
 	return err_set(b->err, -EINVAL, "LVM's text has a %s whose name no %s can have", what, what);
 }

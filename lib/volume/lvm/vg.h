@@ -105,6 +105,8 @@ int lvm_vg_build(const struct config_node *root, struct arena *arena, struct lvm
 
 /* The section of a parsed text that describes a volume group; NULL: none. */
 const struct config_node *lvm_vg_section(const struct config_node *root);
+/* Has @name only characters that LVM lets names have?  Others could make a table say something else. */
+bool lvm_name_ok(const char *name);
 /* @id without its dashes into @out; false: it has not the length of an id. */
 bool lvm_id_plain(const char *id, char out[LVM_ID_LEN + 1]);
 
