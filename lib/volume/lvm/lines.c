@@ -80,18 +80,18 @@ static void put_why(const struct writer *w, const char *why)
 	outbuf_str(w->out, "\n");
 }
 
-static void put_missing(const struct writer *w, const struct lvm_seg *s, const struct lvm_place *p)
+static void put_missing_why(const struct writer *w, const struct lvm_place *p)
 {
 	outbuf_str(w->out, "# ");
 	put_lv(w, w->lv);
 	outbuf_printf(w->out, ": physical volume %s (%s) is missing\n", p->name, p->member->id);
-	begin(w, s->start, s->len, "error\n");
 }
 
 static void put_linear(const struct writer *w, const struct lvm_seg *s, const struct lvm_place *p)
 {
 	if (is_missing(p)) {
-		put_missing(w, s, p);
+		put_missing_why(w, p);
+		begin(w, s->start, s->len, "error\n");
 		return;
 	}
 	begin(w, s->start, s->len, "linear");
@@ -99,33 +99,40 @@ static void put_linear(const struct writer *w, const struct lvm_seg *s, const st
 	outbuf_str(w->out, "\n");
 }
 
-/*
- * The stripes that are there can be read although another is missing: that one becomes a line of
- * its own, named after the LV, of nothing but errors.
- */
-static void put_striped(const struct writer *w, const struct lvm_seg *s)
+/* The name of a stripe that is missing: no LV can have it. */
+static void put_stripe_name(const struct writer *w, const struct lvm_seg *s, unsigned i)
 {
-	for (unsigned i = 0; i < s->nr_places; i++) {
+	put_lv(w, w->lv);
+	outbuf_printf(w->out, "@%llu.%u", (unsigned long long)s->start, i);
+}
+
+/*
+ * The stripes that are there can be read although another is missing: that one becomes a device of
+ * its own, of nothing but errors.  A device's lines stand together, so this comes before the LV's.
+ */
+static void put_missing_stripes(const struct writer *w, const struct lvm_seg *s)
+{
+	for (unsigned i = 0; s->type == LVM_STRIPED && s->nr_places > 1 && i < s->nr_places; i++) {
 		if (!is_missing(&s->place[i]))
 			continue;
-		outbuf_str(w->out, "# ");
-		put_lv(w, w->lv);
-		outbuf_printf(w->out, ": physical volume %s (%s) is missing\n", s->place[i].name,
-			      s->place[i].member->id);
-		put_lv(w, w->lv);
-		outbuf_printf(w->out, "@%llu.%u: 0 %llu error\n", (unsigned long long)s->start, i,
-			      (unsigned long long)sectors(w, s->len / s->nr_places));
+		put_missing_why(w, &s->place[i]);
+		put_stripe_name(w, s, i);
+		outbuf_printf(w->out, ": 0 %llu error\n", (unsigned long long)sectors(w, s->len / s->nr_places));
 	}
+}
+
+static void put_striped(const struct writer *w, const struct lvm_seg *s)
+{
 	begin(w, s->start, s->len, "striped ");
 	outbuf_printf(w->out, "%u %llu", s->nr_places, (unsigned long long)s->stripe_size);
 	for (unsigned i = 0; i < s->nr_places; i++) {
-		if (is_missing(&s->place[i])) {
-			outbuf_str(w->out, " ");
-			put_lv(w, w->lv);
-			outbuf_printf(w->out, "@%llu.%u 0", (unsigned long long)s->start, i);
-		} else {
+		if (!is_missing(&s->place[i])) {
 			put_place(w, &s->place[i]);
+			continue;
 		}
+		outbuf_str(w->out, " ");
+		put_stripe_name(w, s, i);
+		outbuf_str(w->out, " 0");
 	}
 	outbuf_str(w->out, "\n");
 }
@@ -206,6 +213,8 @@ static void put_lines(const struct writer *w)
 			begin(w, 0, lv->size, "error\n");
 		return;
 	}
+	for (unsigned i = 0; i < lv->nr_segs; i++)
+		put_missing_stripes(w, &lv->seg[i]);
 	for (unsigned i = 0; i < lv->nr_segs; i++)
 		put_seg(w, &lv->seg[i]);
 }

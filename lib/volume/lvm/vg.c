@@ -13,6 +13,7 @@
 
 /* Larger ones do not fit into a device. */
 #define MAX_SECTORS ((uint64_t)INT64_MAX >> SECTOR_SHIFT)
+#define LVM_MAX_STRIPES 128
 
 struct builder {
 	struct arena *arena;
@@ -189,7 +190,9 @@ static const char *read_striped(struct builder *b, const struct config_node *n, 
 	if (count != s->nr_places)
 		return "stripe_count is not the number of stripes";
 	if (count > 1 && (!config_u64(n, "stripe_size", &s->stripe_size) || !s->stripe_size ||
-			  s->stripe_size > UINT32_MAX || s->len % count))
+			  s->stripe_size > UINT32_MAX || s->len % count || count > LVM_MAX_STRIPES ||
+			  s->len / count > MAX_SECTORS / b->vg->extent_size ||
+			  s->len / count * b->vg->extent_size % s->stripe_size))
 		return "stripe_size or the length does not fit the stripes";
 	return NULL;
 }
