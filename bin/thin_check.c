@@ -48,7 +48,7 @@ static const struct opt opts[] = {
 	  OPT_MAPPING_ROOT },
 	{ 0, "override-details-root", ARG_REQUIRED, "BLOCK",
 	  "use this block as the device details root", OPT_DETAILS_ROOT },
-	{ 0, "format", ARG_REQUIRED, "TYPE", "text or json: all findings as one document on stdout",
+	{ 0, "format", ARG_REQUIRED, "text|json", "json: all findings as one document on stdout",
 	  OPT_FORMAT },
 	{ 'j', "jobs", ARG_REQUIRED, "N", NULL, 'j' },
 	{ 0 },

@@ -32,7 +32,7 @@ static const struct opt opts[] = {
 	{ 0, "verbose", ARG_NONE, NULL, "print the data blocks, too", OPT_VERBOSE },
 	{ 0, "skip-same", ARG_NONE, NULL,
 	  "leave out equal blocks; parts that both devices share are not read", OPT_SKIP_SAME },
-	{ 'f', "format", ARG_REQUIRED, "TYPE", "xml (default) or json", 'f' },
+	{ 'f', "format", ARG_REQUIRED, "xml|json", "how to print the differences", 'f' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
 	{ 0 },

@@ -23,7 +23,7 @@ enum { OPT_DEV_ID = 256, OPT_SKIP, OPT_NO_SHARED, OPT_TRANSACTION, OPT_BLOCK_SIZ
 static const struct opt opts[] = {
 	{ 'o', "output", ARG_REQUIRED, "FILE",
 	  "write to FILE, which is replaced when the dump is complete; - is standard output", 'o' },
-	{ 'f', "format", ARG_REQUIRED, "TYPE", "xml (default), human_readable or json", 'f' },
+	{ 'f', "format", ARG_REQUIRED, "xml|human_readable|json", "how to print the metadata (default: xml)", 'f' },
 	{ 'r', "repair", ARG_NONE, NULL, "dump what thin_repair would recover", 'r' },
 	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 whatever was lost",
 	  OPT_ACCEPT_LOSS },

@@ -31,7 +31,7 @@ static const struct opt opts[] = {
 	  OPT_FORCE },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
-	{ 0, "format", ARG_REQUIRED, "TYPE", "print the report as text (default), or as json on stdout",
+	{ 0, "format", ARG_REQUIRED, "text|json", "json: print the report on stdout",
 	  OPT_FORMAT },
 	{ 0, "transaction-id", ARG_REQUIRED, "N", "the pool's transaction id", OPT_TRANSACTION },
 	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "the pool's block size", OPT_BLOCK_SIZE },

@@ -21,7 +21,7 @@ static const struct opt opts[] = {
 	  "read the metadata snapshot that a live pool holds (it must be at BLOCK)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
-	{ 'f', "format", ARG_REQUIRED, "TYPE", "text (default) or json", 'f' },
+	{ 'f', "format", ARG_REQUIRED, "text|json", "how to print the ranges", 'f' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
 	{ 0, "max-kept", ARG_REQUIRED, "N", NULL, OPT_MAX_KEPT },

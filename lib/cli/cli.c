@@ -10,141 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Ids of the options that every command has and that are handled here. */
-enum { OPT_HELP = 1, OPT_VERSION, OPT_IO_ENGINE, OPT_VERBOSE, OPT_POOL,
-       OPT_NO_PROGRESS, OPT_PROGRESS_FD };
-
-static const struct opt common[] = {
-	{ 'h', "help", ARG_NONE, NULL, "print this help and exit", OPT_HELP },
-	{ 'V', "version", ARG_NONE, NULL, "print the version and exit", OPT_VERSION },
-	{ 'v', "verbose", ARG_NONE, NULL, NULL, OPT_VERBOSE },
-	{ 0, "io-engine", ARG_REQUIRED, "ENGINE", NULL, OPT_IO_ENGINE },
-	{ 0 },
-};
-
-static const struct opt pool_opts[] = {
-	{ 0, "pool", ARG_REQUIRED, "NAME", "which pool of a table file that has several", OPT_POOL },
-	{ 0 },
-};
-
-static const struct opt progress_opts[] = {
-	{ 0, "no-progress", ARG_NONE, NULL, "show no progress on a terminal", OPT_NO_PROGRESS },
-	{ 0, "progress-fd", ARG_REQUIRED, "N", "write \"DONE TOTAL\" lines in bytes to descriptor N",
-	  OPT_PROGRESS_FD },
-	{ 0 },
-};
-
-#define NR_TABLES 4
-
-/* The tables that a command has, its own first; returns how many. */
-static size_t tables_of(const struct command *cmd, const struct opt **table)
-{
-	size_t n = 0;
-
-	table[n++] = cmd->opts;
-	if (cmd->takes_pool)
-		table[n++] = pool_opts;
-	if (cmd->shows_progress)
-		table[n++] = progress_opts;
-	table[n++] = common;
-	return n;
-}
-
-#define HELP_COLUMN 30
-#define HELP_WIDTH  79
-
-/* Prints words, wrapped, at column @indent; the cursor stands at @column already. */
-static void print_wrapped(const char *text, int column, int indent)
-{
-	printf("%*s", indent - column, "");
-	column = indent;
-	while (*text) {
-		int n = (int)strcspn(text, " \n");
-
-		if (column > indent && column + 1 + n > HELP_WIDTH) {
-			printf("\n%*s", indent, "");
-			column = indent;
-		} else if (column > indent) {
-			putchar(' ');
-			column++;
-		}
-		printf("%.*s", n, text);
-		column += n;
-		text += n;
-		text += *text != 0;
-	}
-	putchar('\n');
-}
-
-static void print_option(const struct opt *o)
-{
-	char head[120], letter[6] = "    ";
-	const char *before = o->arg == ARG_OPTIONAL ? "[=" : " ";
-	int n;
-
-	if (!o->help)
-		return;
-	if (o->letter)
-		snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-	n = snprintf(head, sizeof(head), "  %s--%s%s%s%s", letter, o->name,
-		     o->arg == ARG_NONE ? "" : before, o->arg == ARG_NONE ? "" : o->value,
-		     o->arg == ARG_OPTIONAL ? "]" : "");
-	fputs(head, stdout);
-	if (n > HELP_COLUMN - 2) {
-		putchar('\n');
-		n = 0;
-	}
-	print_wrapped(o->help, n, HELP_COLUMN);
-}
-
-/* The line at @text, or the whole paragraph when it starts at the margin; both end at "\n". */
-static size_t note_length(const char *text)
-{
-	size_t n = strcspn(text, "\n");
-
-	while (*text != ' ' && n && text[n] && text[n + 1] != ' ' && text[n + 1] != '\n')
-		n += 1 + strcspn(text + n + 1, "\n");
-	return n;
-}
-
-/* Paragraphs are wrapped; indented lines are tables and stay as they are. */
-static void print_notes(const char *text)
-{
-	while (*text) {
-		size_t n = note_length(text);
-		char part[1200];
-
-		snprintf(part, sizeof(part), "%.*s", (int)n, text);
-		if (*part == ' ' || !*part)
-			puts(part);
-		else
-			print_wrapped(part, 0, 0);
-		text += n;
-		text += *text != 0;
-	}
-}
-
-static void print_help(const struct command *cmd)
-{
-	const struct opt *table[NR_TABLES];
-	size_t nr = tables_of(cmd, table);
-	int n;
-
-	n = printf("Usage: %s", cmd->name);
-
-	print_wrapped(cmd->usage, n, n + 1);
-	putchar('\n');
-	print_wrapped(cmd->summary, 0, 0);
-	printf("\nOptions:\n");
-	for (size_t t = 0; t < nr; t++)
-		for (const struct opt *o = table[t]; o->name; o++)
-			print_option(o);
-	if (cmd->notes) {
-		putchar('\n');
-		print_notes(cmd->notes);
-	}
-	printf("\nSee %s(8) for more.\n", cmd->name);
-}
+#include "cli/options.h"
 
 static size_t nr_opts(const struct opt *o)
 {
@@ -178,8 +44,8 @@ static void add_options(struct cli *c, const struct opt *opts, bool own, size_t 
 
 static int id_of_letter(const struct cli *c, int letter)
 {
-	const struct opt *table[NR_TABLES];
-	size_t nr = tables_of(c->cmd, table);
+	const struct opt *table[OPT_TABLES];
+	size_t nr = opt_tables(c->cmd, table);
 
 	for (size_t t = 0; t < nr; t++)
 		for (const struct opt *o = table[t]; o->name; o++)
@@ -190,8 +56,8 @@ static int id_of_letter(const struct cli *c, int letter)
 
 void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 {
-	const struct opt *table[NR_TABLES];
-	size_t nr_tables = tables_of(cmd, table), n = 0, nr = 0;
+	const struct opt *table[OPT_TABLES];
+	size_t nr_tables = opt_tables(cmd, table), n = 0, nr = 0;
 	char *shorts;
 
 	*c = (struct cli) { .cmd = cmd, .argc = argc, .argv = argv, .progress_fd = -1 };
@@ -240,18 +106,6 @@ static const struct option *whole_name(const struct cli *c, const char *word)
 	return NULL;
 }
 
-static const struct opt *find_option(const struct cli *c, const char *name)
-{
-	const struct opt *table[NR_TABLES];
-	size_t nr = tables_of(c->cmd, table);
-
-	for (size_t t = 0; t < nr; t++)
-		for (const struct opt *o = table[t]; o->name; o++)
-			if (!strcmp(o->name, name))
-				return o;
-	return NULL;
-}
-
 /* An unknown long option.  Names that help shows and that begin so are offered. */
 __attribute__((noreturn)) static void refuse_long(struct cli *c, const char *word)
 {
@@ -261,13 +115,16 @@ __attribute__((noreturn)) static void refuse_long(struct cli *c, const char *wor
 
 	hint[0] = 0;
 	for (const struct option *o = c->longopts; o->name && len > 2; o++)
-		if (!strncmp(o->name, word + 2, (size_t)len - 2) && find_option(c, o->name)->help &&
+		if (!strncmp(o->name, word + 2, (size_t)len - 2) && opt_find(c->cmd, o->name)->help &&
 		    n + strlen(o->name) + 12 < sizeof(hint))
 			n += (size_t)snprintf(hint + n, sizeof(hint) - n, "%s'--%s'",
 					      n ? " or " : "", o->name);
 	if (n)
 		cli_usage_error(c, "unexpected argument '%.*s' found: write the whole name, %s",
 				len, word, hint);
+	if (len > 2 && opt_nearest(c->cmd, word + 2, (size_t)len - 2))
+		cli_usage_error(c, "unexpected argument '%.*s' found: did you mean '--%s'?", len, word,
+				opt_nearest(c->cmd, word + 2, (size_t)len - 2));
 	cli_usage_error(c, "unexpected argument '%.*s' found", len, word);
 }
 
@@ -355,10 +212,13 @@ static bool take_common(struct cli *c, int id)
 {
 	switch (id) {
 	case OPT_HELP:
-		print_help(c->cmd);
+		help_print(c->cmd);
 		exit(cli_finish(c, EXIT_DONE));
 	case OPT_VERSION:
 		print_version(c);
+		exit(cli_finish(c, EXIT_DONE));
+	case OPT_LIST:
+		help_list(c->cmd);
 		exit(cli_finish(c, EXIT_DONE));
 	case OPT_VERBOSE:
 		c->verbose++;

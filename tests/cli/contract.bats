@@ -111,6 +111,18 @@ expect() {
 	done
 }
 
+@test "a slip in an option's name is told with the name that was meant" {
+	for o in --quite:--quiet --auto-repare:--auto-repair --skip_mappings:--skip-mappings --formt=json:--format; do
+		run --separate-stderr thin_check "${o%%:*}" "$DIR/meta"
+		expect 64 "thin_check $o"
+		[[ "$stderr" == *"found: did you mean '${o#*:}'?"* ]] || { echo "$o: $stderr"; return 1; }
+	done
+	for o in --zzz --no-such-option --x; do
+		run --separate-stderr thin_check "$o" "$DIR/meta"
+		[[ "$stderr" != *"did you mean"* ]] || { echo "$o: $stderr"; return 1; }
+	done
+}
+
 @test "an unknown option exits 64 and points to --help" {
 	for c in $COMMANDS; do
 		run --separate-stderr "$c" --no-such-option
@@ -335,20 +347,6 @@ alien() {
 			run --separate-stderr timeout 5 "$c" "$o" </dev/null
 			[[ "$stderr" != *"unexpected argument '$o' found"* ]] || { echo "$c: man page names $o"; return 1; }
 		done
-	done
-}
-
-@test "completion offers the options of every command" {
-	# shellcheck disable=SC1090
-	source "$abs_top_srcdir/completion/thin-pool-tools.bash"
-	for c in $COMMANDS; do
-		COMP_WORDS=("$c" --)
-		COMP_CWORD=1
-		_thin_pool_tools "$c"
-		for o in $("$c" --help | grep -oE '^  +(-[A-Za-z], )?--[a-z0-9-]+' | grep -oE -- '--[a-z][a-z0-9-]*'); do
-			[[ " ${COMPREPLY[*]} " == *" $o "* ]] || { echo "$c: $o not completed"; return 1; }
-		done
-		complete -p "$c" >/dev/null
 	done
 }
 

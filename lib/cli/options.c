@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "cli/options.h"
+
+#include <string.h>
+
+#define NAME_MAX_LEN 40
+
+static const struct opt common[] = {
+	{ 'h', "help", ARG_NONE, NULL, "print this help and exit", OPT_HELP },
+	{ 'V', "version", ARG_NONE, NULL, "print the version and exit", OPT_VERSION },
+	{ 'v', "verbose", ARG_NONE, NULL, NULL, OPT_VERBOSE },
+	{ 0, "io-engine", ARG_REQUIRED, "ENGINE", NULL, OPT_IO_ENGINE },
+	{ 0, "list-options", ARG_NONE, NULL, NULL, OPT_LIST },
+	{ 0 },
+};
+
+static const struct opt pool_opts[] = {
+	{ 0, "pool", ARG_REQUIRED, "NAME", "which pool of a table file that has several", OPT_POOL },
+	{ 0 },
+};
+
+static const struct opt progress_opts[] = {
+	{ 0, "no-progress", ARG_NONE, NULL, "show no progress on a terminal", OPT_NO_PROGRESS },
+	{ 0, "progress-fd", ARG_REQUIRED, "N", "write \"DONE TOTAL\" lines in bytes to descriptor N",
+	  OPT_PROGRESS_FD },
+	{ 0 },
+};
+
+size_t opt_tables(const struct command *cmd, const struct opt **table)
+{
+	size_t n = 0;
+
+	table[n++] = cmd->opts;
+	if (cmd->takes_pool)
+		table[n++] = pool_opts;
+	if (cmd->shows_progress)
+		table[n++] = progress_opts;
+	table[n++] = common;
+	return n;
+}
+
+const struct opt *opt_find(const struct command *cmd, const char *name)
+{
+	const struct opt *table[OPT_TABLES];
+	size_t nr = opt_tables(cmd, table);
+
+	for (size_t t = 0; t < nr; t++)
+		for (const struct opt *o = table[t]; o->name; o++)
+			if (!strcmp(o->name, name))
+				return o;
+	return NULL;
+}
+
+/* How many letters must be put in, left out or replaced to make @a of @b. */
+static size_t distance(const char *a, size_t la, const char *b, size_t lb)
+{
+	size_t row[NAME_MAX_LEN + 1];
+
+	for (size_t j = 0; j <= lb; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= la; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= lb; j++) {
+			size_t above = row[j], change = diagonal + (a[i - 1] != b[j - 1]);
+
+			row[j] = MIN(MIN(above, row[j - 1]) + 1, change);
+			diagonal = above;
+		}
+	}
+	return row[lb];
+}
+
+const char *opt_nearest(const struct command *cmd, const char *word, size_t len)
+{
+	const struct opt *table[OPT_TABLES];
+	size_t nr = opt_tables(cmd, table), best = len < 4 ? 2 : len < 8 ? 3 : 4;
+	const char *found = NULL;
+
+	if (len > NAME_MAX_LEN)
+		return NULL;
+	for (size_t t = 0; t < nr; t++) {
+		for (const struct opt *o = table[t]; o->name; o++) {
+			size_t d = !o->help || strlen(o->name) > NAME_MAX_LEN ?
+					   best :
+					   distance(word, len, o->name, strlen(o->name));
+
+			if (d < best) {
+				best = d;
+				found = o->name;
+			}
+		}
+	}
+	return found;
+}

@@ -1,0 +1,92 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# The tab key in the real shells; those that are not installed are skipped.
+
+bats_require_minimum_version 1.5.0
+
+load things
+
+setup() {
+	cd "$BATS_FILE_TMPDIR" || return 1
+	cat >pools <<-'END'
+		pool: 0 12800 thin-pool meta data 128 0
+		other: 0 12800 thin-pool meta2 data2 128 0
+		web: 0 1024 thin pool 1
+		db: 0 1024 thin pool 2
+	END
+	command -v python3 >/dev/null || skip "python3 is not installed"
+}
+
+# shown SHELL LINE: what the shell shows after the tab key, on one line
+shown() {
+	local file=$abs_top_srcdir/completion/thin-pool-tools.$1
+	command -v "$1" >/dev/null || skip "$1 is not installed"
+	[ "$1" != zsh ] || file=$abs_top_srcdir/completion/_thin-pool-tools
+	timeout 30 python3 "$abs_top_srcdir/tests/press_tab" "$1" "$file" "$2" | tr '\n' ' '
+}
+
+# expect SHELL LINE WORD...: all words are shown
+expect() {
+	local shell=$1 line=$2 out
+	out=$(shown "$shell" "$line")
+	shift 2
+	for w in "$@"; do
+		grep -qE "(^|[ =])$w([ 	=]|\$)" <<<"$out" || { echo "$shell: $line: no $w in: $out"; return 1; }
+	done
+}
+
+all_of() {
+	command -v "$1" >/dev/null || skip "$1 is not installed"
+	expect "$1" 'thin_check --aut' --auto-repair
+	expect "$1" 'thin_check --format ' text json
+	expect "$1" 'thin_dump -f h' human_readable
+	expect "$1" 'thin_materialize --reflink=al' '(--reflink=)?always'
+	expect "$1" 'thin_dump meta --dev-id ' 1 2 3
+	expect "$1" 'thin_materialize meta ' 1 2 3
+	expect "$1" 'thin_materialize xml ' 1 2 3
+	expect "$1" 'thin_materialize pools w' web
+	expect "$1" 'thin_ls pools --pool o' other
+	expect "$1" 'thin_message meta del' delete
+	expect "$1" 'thin_check poo' pools
+	expect "$1" 'thin_restore -i xm' xml
+	expect "$1" 'thin_ls -o js' json
+}
+
+@test "bash completes options, their values, device ids, names of a table, and files" {
+	all_of bash
+}
+
+@test "zsh completes options, their values, device ids, names of a table, and files" {
+	all_of zsh
+}
+
+@test "fish completes options, their values, device ids, names of a table, and files" {
+	all_of fish
+}
+
+@test "completion writes nothing to the pool and says nothing on a broken one" {
+	cp meta before
+	printf x | dd of=broken bs=1 seek=5000 conv=notrunc status=none
+	out=$(shown bash 'thin_dump broken --dev-id ')
+	[[ "$out" != *thin_ls:* ]] || { echo "$out"; return 1; }
+	cmp meta before
+}
+
+@test "bash offers every option of every command's help, and each shell knows every command" {
+	# shellcheck disable=SC1090
+	source "$abs_top_srcdir/completion/thin-pool-tools.bash"
+	for c in $(cd "$abs_top_builddir/bin" && ls thin_*); do
+		[[ $c != *.* ]] || continue
+		COMP_WORDS=("$c" --)
+		COMP_CWORD=1
+		_thin_pool_tools "$c"
+		for o in $("$c" --help | grep -oE '^  +(-[A-Za-z], )?--[a-z0-9-]+' | grep -oE -- '--[a-z][a-z0-9-]*'); do
+			[[ " ${COMPREPLY[*]} " == *" $o "* ]] || { echo "$c: $o not completed"; return 1; }
+		done
+		complete -p "$c" >/dev/null
+		for f in thin-pool-tools.bash thin-pool-tools.fish _thin-pool-tools; do
+			grep -qw "$c" "$abs_top_srcdir/completion/$f" || { echo "$c is not in $f"; return 1; }
+		done
+	done
+}
