@@ -187,11 +187,6 @@ static void apply_overrides(const struct pool_overrides *o, struct pool_info *in
 		info->nr_data_blocks = o->nr_data_blocks;
 }
 
-static void tell_problem(void *ctx, const char *text)
-{
-	cli_error(ctx, "%s", text);
-}
-
 static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 {
 	struct pool_source src;
@@ -208,7 +203,7 @@ static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 	metadata_pool_info(&src.md, &info);
 	apply_overrides(&d->overrides, &info);
 	d->emit.header = &info;
-	d->emit.problem = tell_problem;
+	d->emit.problem = cli_tell;
 	d->emit.ctx = &d->cli;
 	r = text_sink_new(d->format, fd, name, &sink, err);
 	if (!r)

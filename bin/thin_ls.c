@@ -141,11 +141,6 @@ static bool needs_lines(const struct ls *ls)
 	return asks;
 }
 
-static void tell_problem(void *cli, const char *text)
-{
-	cli_error(cli, "%s", text);
-}
-
 static const struct table_thin *line_of(const struct table *t, uint32_t dev_id)
 {
 	for (size_t i = 0; i < t->nr_thins; i++)
@@ -223,7 +218,7 @@ int main(int argc, char **argv)
 	r = pool_source_open(ls.cli.args[0], &ls.source, &src, &err);
 	if (!r) {
 		ls.block_size = src.md.view.data_block_size;
-		r = list_read(&src.md, &src.stream, depth(&ls), tell_problem, &ls.cli, &ls.list, &err);
+		r = list_read(&src.md, &src.stream, depth(&ls), cli_tell, &ls.cli, &ls.list, &err);
 	}
 	if (ls.list.row) {
 		int printed;

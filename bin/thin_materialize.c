@@ -179,15 +179,10 @@ static void read_options(struct cli *c, struct options *o)
 		cli_usage_error(c, "--reflink=always: a stream cannot share extents: name a file as OUTPUT");
 }
 
-static int write_text(void *cli, const void *text, size_t len)
-{
-	return cli_write(cli, text, len);
-}
-
 static int print_map(struct cli *c, const struct options *o, const struct volume *v)
 {
 	const struct map_print p = { .json = o->map == MAP_JSON, .dev_id = v->dev_id,
-				     .write = write_text, .ctx = c };
+				     .write = cli_take, .ctx = c };
 	struct err err = { 0 };
 	int r = map_print(&v->map, &p, &err);
 

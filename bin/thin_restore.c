@@ -221,12 +221,6 @@ static void count_differs(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t
 		 (unsigned long long)counted);
 }
 
-/* A line that the builder says about times. */
-static void say(void *ctx, const char *text)
-{
-	cli_note(ctx, "%s", text);
-}
-
 struct text {
 	int fd;
 	const char *name;
@@ -282,7 +276,7 @@ static int open_again(struct restore *r, struct err *err)
 static int restore_from(struct restore *r, int fd, struct err *err)
 {
 	const struct xml_options xml = { .overrides = &r->overrides };
-	const struct build_options opt = { .count_differs = count_differs, .note = say, .ctx = &r->cli };
+	const struct build_options opt = { .count_differs = count_differs, .note = cli_tell, .ctx = &r->cli };
 	const char *name = dev_shown(r->input);
 	struct events sink = { 0 };
 	struct meta_out out;

@@ -95,11 +95,6 @@ static int write_text(void *ctx, const struct outbuf *text, struct err *err)
 	return cli_write(&a->cli, text->data + skip, text->len - skip);
 }
 
-static void tell_problem(void *ctx, const char *text)
-{
-	cli_error(ctx, "%s", text);
-}
-
 static int map_pool(struct map_args *a, struct err *err)
 {
 	struct rmap_sink sink = {
@@ -116,7 +111,7 @@ static int map_pool(struct map_args *a, struct err *err)
 
 	if (r)
 		return r;
-	r = forest_init(&forest, &src.md, &src.stream, tell_problem, &a->cli, err);
+	r = forest_init(&forest, &src.md, &src.stream, cli_tell, &a->cli, err);
 	if (!r && a->json)
 		fputs("{\n  \"mappings\": [", stdout);
 	if (!r)

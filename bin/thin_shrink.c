@@ -120,15 +120,10 @@ static void parse_options(struct shrink_cmd *s)
 
 /* --- the input --- */
 
-static void tell_problem(void *ctx, const char *text)
-{
-	cli_error(ctx, "%s", text);
-}
-
 static int feed(void *ctx, const struct events *to, struct err *err)
 {
 	struct shrink_cmd *s = ctx;
-	const struct emit_options opt = { .problem = tell_problem, .ctx = &s->cli };
+	const struct emit_options opt = { .problem = cli_tell, .ctx = &s->cli };
 	struct progress *bar = progress_new(&s->cli, s->feeds_output ? "writing" : "reading", 0);
 	int r;
 
@@ -234,12 +229,6 @@ static int copy_data(struct shrink_cmd *s, const struct shrink *plan, struct io 
 	return r;
 }
 
-/* A line that the builder says about times. */
-static void say(void *ctx, const char *text)
-{
-	cli_note(ctx, "%s", text);
-}
-
 static int count(void *ctx, struct build_counts *n, struct err *err)
 {
 	(void)err;
@@ -259,7 +248,7 @@ static int to_binary(struct shrink_cmd *s, struct shrink *plan,
 		     const struct shrink_source *src, struct io *data, struct err *err)
 {
 	const uint64_t needs = shrink_plan(plan)->counts.nr_blocks;
-	const struct build_options opt = { .note = say, .ctx = &s->cli };
+	const struct build_options opt = { .note = cli_tell, .ctx = &s->cli };
 	struct events sink = { 0 };
 	const struct meta_out_options out_opt = { s->force, s->size, count, plan };
 	struct meta_out out;

@@ -73,6 +73,15 @@ void outbuf_u64(struct outbuf *b, uint64_t v)
 		b->len += (size_t)(fmt_u64(to, v) - to);
 }
 
+void outbuf_attr(struct outbuf *b, const char *name, uint64_t v)
+{
+	outbuf_str(b, " ");
+	outbuf_str(b, name);
+	outbuf_str(b, "=\"");
+	outbuf_u64(b, v);
+	outbuf_str(b, "\"");
+}
+
 void outbuf_printf(struct outbuf *b, const char *fmt, ...)
 {
 	va_list ap, again;

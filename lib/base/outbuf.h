@@ -32,6 +32,8 @@ char *outbuf_reserve(struct outbuf *b, size_t n);
 void outbuf_add(struct outbuf *b, const void *p, size_t n);
 void outbuf_str(struct outbuf *b, const char *s);
 void outbuf_u64(struct outbuf *b, uint64_t v);
+/* An attribute of XML: a blank, NAME="V". */
+void outbuf_attr(struct outbuf *b, const char *name, uint64_t v);
 void outbuf_printf(struct outbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*

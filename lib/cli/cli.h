@@ -111,6 +111,8 @@ int cli_exit_code(int code);
  * tells: cli_fail() says nothing more once standard output has failed.
  */
 int cli_write(struct cli *c, const void *data, size_t len);
+/* cli_write() for libraries that write text: @cli is a struct cli. */
+int cli_take(void *cli, const void *text, size_t len);
 /*
  * Flushes stdout; @code, or EXIT_IO when something could not be written there: with the one
  * message that names the cause, silently where the reader has closed the pipe.

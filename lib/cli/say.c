@@ -136,6 +136,11 @@ int cli_write(struct cli *c, const void *data, size_t len)
 	return c->output_error;
 }
 
+int cli_take(void *cli, const void *text, size_t len)
+{
+	return cli_write(cli, text, len);
+}
+
 int cli_finish(struct cli *c, int code)
 {
 	if (!flush_stdout(c))

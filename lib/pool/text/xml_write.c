@@ -10,27 +10,18 @@
 
 #define RUN_LEN 160 /* bytes of the longest mapping line, all numbers of 20 digits, and spare */
 
-static void attr(struct outbuf *out, const char *name, uint64_t v)
-{
-	outbuf_str(out, " ");
-	outbuf_str(out, name);
-	outbuf_str(out, "=\"");
-	outbuf_u64(out, v);
-	outbuf_str(out, "\"");
-}
-
 static void xml_begin_pool(struct outbuf *out, const struct pool_info *p)
 {
 	outbuf_str(out, "<superblock uuid=\"");
 	text_add_plain(out, p->uuid);
 	outbuf_str(out, "\"");
-	attr(out, "time", p->time);
-	attr(out, "transaction", p->transaction);
+	outbuf_attr(out, "time", p->time);
+	outbuf_attr(out, "transaction", p->transaction);
 	if (p->flags & THIN_NEEDS_CHECK)
-		attr(out, "flags", THIN_NEEDS_CHECK);
-	attr(out, "version", p->has_version ? p->version : THIN_VERSION);
-	attr(out, "data_block_size", p->data_block_size);
-	attr(out, "nr_data_blocks", p->nr_data_blocks);
+		outbuf_attr(out, "flags", THIN_NEEDS_CHECK);
+	outbuf_attr(out, "version", p->has_version ? p->version : THIN_VERSION);
+	outbuf_attr(out, "data_block_size", p->data_block_size);
+	outbuf_attr(out, "nr_data_blocks", p->nr_data_blocks);
 	outbuf_str(out, ">\n");
 }
 
@@ -38,7 +29,7 @@ static void xml_begin_def(struct outbuf *out, uint64_t name, size_t nr_defs)
 {
 	(void)nr_defs;
 	outbuf_str(out, "  <def");
-	attr(out, "name", name);
+	outbuf_attr(out, "name", name);
 	outbuf_str(out, ">\n");
 }
 
@@ -54,11 +45,11 @@ static void xml_begin_device(struct outbuf *out, const struct device_info *d, si
 	(void)nr_defs;
 	(void)nr_devices;
 	outbuf_str(out, "  <device");
-	attr(out, "dev_id", d->dev_id);
-	attr(out, "mapped_blocks", d->mapped_blocks);
-	attr(out, "transaction", d->transaction);
-	attr(out, "creation_time", d->creation_time);
-	attr(out, "snap_time", d->snap_time);
+	outbuf_attr(out, "dev_id", d->dev_id);
+	outbuf_attr(out, "mapped_blocks", d->mapped_blocks);
+	outbuf_attr(out, "transaction", d->transaction);
+	outbuf_attr(out, "creation_time", d->creation_time);
+	outbuf_attr(out, "snap_time", d->snap_time);
 	outbuf_str(out, ">\n");
 }
 
@@ -71,7 +62,7 @@ static void xml_end_device(struct outbuf *out, bool empty)
 static void xml_ref(struct outbuf *out, uint64_t name)
 {
 	outbuf_str(out, "    <ref");
-	attr(out, "name", name);
+	outbuf_attr(out, "name", name);
 	outbuf_str(out, "/>\n");
 }
 

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "pool/query/delta_print.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/outbuf.h"
+
+#define PIECE ((size_t)1 << 18)
+
+struct printer {
+	const struct delta_print *p;
+	struct outbuf out;
+	struct delta_range last; /* still growing; len 0: none */
+	int group;		 /* verbose XML: the kind whose element is open, -1: none */
+	bool any;
+};
+
+static const char *const kind_names[] = { "same", "different", "left_only", "right_only" };
+
+static int write_out(struct printer *d, size_t at_least, struct err *err)
+{
+	int r;
+
+	if (d->out.error)
+		return err_nomem(err, "text");
+	if (d->out.len < at_least)
+		return 0;
+	r = d->p->write(d->p->ctx, d->out.data, d->out.len);
+	outbuf_reset(&d->out);
+	return r;
+}
+
+static void xml_simple(struct printer *d, const struct delta_range *r)
+{
+	outbuf_str(&d->out, "    <");
+	outbuf_str(&d->out, kind_names[r->kind]);
+	outbuf_attr(&d->out, "begin", r->begin);
+	outbuf_attr(&d->out, "length", r->len);
+	outbuf_str(&d->out, "/>\n");
+}
+
+static void xml_end_group(struct printer *d)
+{
+	if (d->group >= 0) {
+		outbuf_str(&d->out, "    </");
+		outbuf_str(&d->out, kind_names[d->group]);
+		outbuf_str(&d->out, ">\n");
+	}
+	d->group = -1;
+}
+
+static void xml_verbose(struct printer *d, const struct delta_range *r)
+{
+	if (d->group != (int)r->kind) {
+		xml_end_group(d);
+		d->group = (int)r->kind;
+		outbuf_str(&d->out, "    <");
+		outbuf_str(&d->out, kind_names[r->kind]);
+		outbuf_str(&d->out, ">\n");
+	}
+	outbuf_str(&d->out, "      <range");
+	outbuf_attr(&d->out, "begin", r->begin);
+	if (r->kind == DELTA_DIFFERENT) {
+		outbuf_attr(&d->out, "left_data_begin", r->left);
+		outbuf_attr(&d->out, "right_data_begin", r->right);
+	} else {
+		outbuf_attr(&d->out, "data_begin", r->kind == DELTA_RIGHT_ONLY ? r->right : r->left);
+	}
+	outbuf_attr(&d->out, "length", r->len);
+	outbuf_str(&d->out, "/>\n");
+}
+
+static void json_range(struct printer *d, const struct delta_range *r)
+{
+	outbuf_printf(&d->out, "%s\n    { \"kind\": \"%s\", \"begin\": %" PRIu64 ", \"length\": %" PRIu64,
+		      d->any ? "," : "", kind_names[r->kind], r->begin, r->len);
+	if (d->p->verbose && r->kind != DELTA_RIGHT_ONLY)
+		outbuf_printf(&d->out, ", \"left_data_begin\": %" PRIu64, r->left);
+	if (d->p->verbose && r->kind != DELTA_LEFT_ONLY)
+		outbuf_printf(&d->out, ", \"right_data_begin\": %" PRIu64, r->right);
+	outbuf_str(&d->out, " }");
+	d->any = true;
+}
+
+static void end_last(struct printer *d)
+{
+	if (!d->last.len)
+		return;
+	if (d->p->json)
+		json_range(d, &d->last);
+	else if (d->p->verbose)
+		xml_verbose(d, &d->last);
+	else
+		xml_simple(d, &d->last);
+	d->last.len = 0;
+}
+
+/* Does @b go on where @a ends, and is it of the same kind? */
+static bool joins(const struct printer *d, const struct delta_range *a, const struct delta_range *b)
+{
+	if (!a->len || a->kind != b->kind || a->begin + a->len != b->begin)
+		return false;
+	return !d->p->verbose || ((a->kind == DELTA_RIGHT_ONLY || a->left + a->len == b->left) &&
+				  (a->kind == DELTA_LEFT_ONLY || a->right + a->len == b->right));
+}
+
+static int take_ranges(void *ctx, const struct delta_range *r, size_t nr, struct err *err)
+{
+	struct printer *d = ctx;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (joins(d, &d->last, &r[i])) {
+			d->last.len += r[i].len;
+			continue;
+		}
+		end_last(d);
+		d->last = r[i];
+	}
+	return write_out(d, PIECE, err);
+}
+
+static void begin(struct printer *d, const struct metadata *md)
+{
+	static const char *const names[2][2] = { { "left", "left_root" },
+						 { "right", "right_root" } };
+	struct outbuf *out = &d->out;
+	bool json = d->p->json;
+
+	if (json) {
+		outbuf_printf(out,
+			      "{\n  \"time\": %" PRIu32 ",\n  \"transaction\": %" PRIu64
+			      ",\n  \"data_block_size\": %" PRIu32 ",\n  \"nr_data_blocks\": %" PRIu64,
+			      md->view.time, md->view.transaction_id, md->view.data_block_size,
+			      md->nr_data_blocks);
+	} else {
+		outbuf_str(out, "<superblock uuid=\"\"");
+		outbuf_attr(out, "time", md->view.time);
+		outbuf_attr(out, "transaction", md->view.transaction_id);
+		outbuf_attr(out, "data_block_size", md->view.data_block_size);
+		outbuf_attr(out, "nr_data_blocks", md->nr_data_blocks);
+		outbuf_str(out, ">\n  <diff");
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		const struct delta_side *s = &d->p->side[i];
+		uint64_t v = s->by_root ? s->root : s->dev_id;
+
+		if (json)
+			outbuf_printf(out, ",\n  \"%s\": %" PRIu64, names[i][s->by_root], v);
+		else
+			outbuf_attr(out, names[i][s->by_root], v);
+	}
+	outbuf_str(out, json ? ",\n  \"ranges\": [" : ">\n");
+}
+
+static void end(struct printer *d)
+{
+	end_last(d);
+	if (d->p->json) {
+		outbuf_str(&d->out, d->any ? "\n  ]\n}\n" : "]\n}\n");
+	} else {
+		xml_end_group(d);
+		outbuf_str(&d->out, "  </diff>\n</superblock>");
+	}
+}
+
+int delta_print(const struct metadata *md, struct stream *s, const struct delta_print *p,
+		struct err *err)
+{
+	const struct delta_options opt = { .skip_same = p->skip_same,
+					   .same_by_block = !p->verbose,
+					   .problem = p->problem,
+					   .problem_ctx = p->ctx };
+	struct printer d = { .p = p, .group = -1 };
+	int r;
+
+	outbuf_init(&d.out);
+	begin(&d, md);
+	r = delta_compare(md, s, p->side[0].root, p->side[1].root, &opt, take_ranges, &d, err);
+	if (!r) {
+		end(&d);
+		r = write_out(&d, 0, err);
+	} else if (r == -EUCLEAN || r == -EIO) {
+		end_last(&d);
+		(void)write_out(&d, 0, NULL);
+	}
+	outbuf_fini(&d.out);
+	return r;
+}
+
+int delta_find_root(const struct metadata *md, struct stream *s, const struct delta_print *p,
+		    struct delta_side *side, unsigned nr, struct err *err)
+{
+	const struct metadata_device *dev;
+	struct metadata_devices list;
+	int r = side->by_root ? 0 : metadata_devices_read(md, s, &list, err);
+
+	if (r || side->by_root)
+		return r;
+	dev = metadata_devices_find(&list, side->dev_id);
+	if (dev && dev->has_root) {
+		side->root = dev->root;
+	} else {
+		for (size_t i = 0; i < list.nr_kept; i++)
+			p->problem(p->ctx, list.problem[i]);
+		r = err_set(err, -EINVAL, "Unable to find mapping tree for snap%u (%" PRIu32 ")", nr,
+			    side->dev_id);
+	}
+	metadata_devices_fini(&list);
+	return r;
+}
