@@ -251,12 +251,12 @@ static void fill(struct plan *p, const struct extent *e, size_t nr)
 
 static void neighbours_in_the_source_are_one_piece(void)
 {
-	const struct extent e[] = { { 0, 65536, 196608, EXTENT_DATA },
-				    { 65536, 65536, 0, EXTENT_DATA },
-				    { 131072, 65536, 131072, EXTENT_DATA },
-				    { 196608, 65536, 65536, EXTENT_DATA },
-				    { 262144, 65536, 262144, EXTENT_ORIGIN },
-				    { 327680, 1000, 0, EXTENT_ZERO } };
+	const struct extent e[] = { { 0, 65536, 196608, EXTENT_DATA, 0 },
+				    { 65536, 65536, 0, EXTENT_DATA, 0 },
+				    { 131072, 65536, 131072, EXTENT_DATA, 0 },
+				    { 196608, 65536, 65536, EXTENT_DATA, 0 },
+				    { 262144, 65536, 262144, EXTENT_ORIGIN, 0 },
+				    { 327680, 1000, 0, EXTENT_ZERO, 0 } };
 	struct plan p = { 0 };
 
 	fill(&p, e, 6);
@@ -273,10 +273,10 @@ static void neighbours_in_the_source_are_one_piece(void)
 
 static void long_extents_are_cut(void)
 {
-	const struct extent e[] = { { 0, 3000000, 196608, EXTENT_DATA },
-				    { 3000000, 100, 3196608, EXTENT_DATA },
-				    { 3000100, 5000000, 0, EXTENT_ZERO },
-				    { 8000100, 262144, 0, EXTENT_DATA } };
+	const struct extent e[] = { { 0, 3000000, 196608, EXTENT_DATA, 0 },
+				    { 3000000, 100, 3196608, EXTENT_DATA, 0 },
+				    { 3000100, 5000000, 0, EXTENT_ZERO, 0 },
+				    { 8000100, 262144, 0, EXTENT_DATA, 0 } };
 	bool any;
 	int i;
 

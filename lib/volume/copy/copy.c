@@ -28,7 +28,8 @@ static int execute(struct copy_state *c, struct err *err)
 	 * A device is read in its own order.  Files are written in theirs, which lays them out
 	 * well; copy_read() puts the reads of what is not cached in order.
 	 */
-	r = plan_cut(&c->plan, c->chunk, stream ? COPY_CHUNK : COPY_ZEROS, c->direct && !stream, err);
+	r = plan_cut(&c->plan, c->chunk, stream && !c->opt->frame ? COPY_CHUNK : COPY_ZEROS,
+		     c->direct && !stream, err);
 	if (!r)
 		r = stream ? copy_stream(c, err) : copy_pieces(c, err);
 	plan_reset(&c->plan);
@@ -173,8 +174,8 @@ static void state_fini(struct copy_state *c)
 	plan_fini(&c->plan);
 }
 
-int copy_map(const struct map *m, struct output *out, const struct copy_options *opt,
-	     struct jobs *jobs, struct err *err)
+int copy_extents(copy_walk_fn *walk, void *walk_ctx, struct output *out,
+		 const struct copy_options *opt, struct jobs *jobs, struct err *err)
 {
 	struct copy_state c;
 	int r;
@@ -183,9 +184,22 @@ int copy_map(const struct map *m, struct output *out, const struct copy_options 
 		return err_set(err, -ENOTSUP, "%s: --reflink=always: only a file shares extents", out->path);
 	r = state_init(&c, opt, out, jobs, err);
 	if (!r)
-		r = map_walk(m, take_extent, &c, err);
+		r = walk(walk_ctx, take_extent, &c, err);
 	if (!r)
 		r = execute(&c, err);
 	state_fini(&c);
 	return r;
+}
+
+static int walk_map(void *ctx, extent_fn *fn, void *fn_ctx, struct err *err)
+{
+	const struct map *const *m = ctx;
+
+	return map_walk(*m, fn, fn_ctx, err);
+}
+
+int copy_map(const struct map *m, struct output *out, const struct copy_options *opt,
+	     struct jobs *jobs, struct err *err)
+{
+	return copy_extents(walk_map, &m, out, opt, jobs, err);
 }

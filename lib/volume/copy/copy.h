@@ -29,6 +29,8 @@ struct copy_counts {
 	_Atomic uint64_t skipped; /* left as they are, because they read as zeros */
 };
 
+#define COPY_FRAME_MAX 32
+
 struct copy_options {
 	struct io *data, *origin; /* NULL: the map has no extent of it */
 	enum copy_reflink reflink;
@@ -40,6 +42,12 @@ struct copy_options {
 	int (*progress)(void *ctx, uint64_t bytes, struct err *err);
 	void *progress_ctx;
 	struct copy_counts *counts; /* added to; may be NULL */
+	/*
+	 * A stream only: called in order with each piece that is about to be written.  What it puts
+	 * into @head, its length returned, is written first.  Pieces of zeros then have no bytes of their
+	 * own.  NULL: the stream is the bytes alone.
+	 */
+	size_t (*frame)(uint64_t at, uint64_t len, bool zero, uint8_t head[COPY_FRAME_MAX]);
 };
 
 /*
@@ -48,6 +56,14 @@ struct copy_options {
  */
 int copy_map(const struct map *m, struct output *out, const struct copy_options *opt,
 	     struct jobs *jobs, struct err *err);
+
+/*
+ * The extents that @walk gives to its @fn, by the place in the output where each of them goes: they
+ * ascend, and what lies between them is not written.  A stream has no places: it gets them in order.
+ */
+typedef int copy_walk_fn(void *walk_ctx, extent_fn *fn, void *fn_ctx, struct err *err);
+int copy_extents(copy_walk_fn *walk, void *walk_ctx, struct output *out,
+		 const struct copy_options *opt, struct jobs *jobs, struct err *err);
 
 /*
  * Reads file or device @out back, below the page cache where that can be had, and compares it

@@ -5,15 +5,10 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <stdatomic.h>
-#include <string.h>
 
 #include "base/overflow.h"
+#include "base/zero.h"
 #include "volume/copy/impl.h"
-
-static bool is_zero(const uint8_t *p, uint64_t len)
-{
-	return !len || (!p[0] && !memcmp(p, p + 1, len - 1));
-}
 
 static int write_zeros(struct copy_state *c, uint64_t at, uint64_t len, struct err *err)
 {
@@ -62,10 +57,10 @@ static int write_sparse(struct copy_state *c, const uint8_t *data, uint64_t len,
 
 	while (begin < len && !r) {
 		n = MIN(len - begin, COPY_GRAIN - (at + begin) % COPY_GRAIN);
-		zero = is_zero(data + begin, n);
+		zero = all_zero(data + begin, n);
 		for (end = begin + n; end < len; end += n) {
 			n = MIN(len - end, COPY_GRAIN);
-			if (is_zero(data + end, n) != zero)
+			if (all_zero(data + end, n) != zero)
 				break;
 		}
 		if (zero) {

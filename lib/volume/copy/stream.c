@@ -77,15 +77,32 @@ static uint64_t splice_piece(struct copy_state *c, const struct piece *pc)
 	return done;
 }
 
+/* What stands before piece @pc.  *bytes: are its bytes to follow? */
+static int write_frame(struct copy_state *c, const struct piece *pc, bool *bytes, struct err *err)
+{
+	const bool zero = pc->kind == EXTENT_ZERO;
+	uint8_t head[COPY_FRAME_MAX];
+	uint64_t at;
+
+	*bytes = !c->opt->frame || !zero;
+	if (!c->opt->frame)
+		return 0;
+	at = c->plan.extent[pc->first].at + pc->skip;
+	return write_all(c, head, c->opt->frame(at, pc->len, zero, head), err);
+}
+
 static int stream_piece(struct copy_state *c, size_t k, struct err *err)
 {
 	struct piece *pc = &c->plan.piece[k];
 	uint64_t len = pc->len, done = 0;
 	uint8_t *buf;
-	int r;
+	bool bytes;
+	int r = write_frame(c, pc, &bytes, err);
 
+	if (r)
+		return r;
 	if (pc->kind == EXTENT_ZERO) {
-		r = write_zeros(c, len, err);
+		r = bytes ? write_zeros(c, len, err) : 0;
 		return r ? r : copy_done(c, copy_count(c, zeroed), len, err);
 	}
 	if (c->pipe && c->source[pc->kind].io->fd >= 0)
@@ -148,10 +165,11 @@ static int write_piece(void *ctx, size_t slot, struct err *err)
 	struct streaming *s = ctx;
 	struct slot *sl = &s->slot[slot];
 	const struct piece *pc = sl->piece;
-	bool zero = pc->kind == EXTENT_ZERO;
-	int r;
+	bool zero = pc->kind == EXTENT_ZERO, bytes;
+	int r = write_frame(s->c, pc, &bytes, err);
 
-	r = zero ? write_zeros(s->c, pc->len, err) : write_all(s->c, sl->buf, pc->len, err);
+	if (!r && bytes)
+		r = zero ? write_zeros(s->c, pc->len, err) : write_all(s->c, sl->buf, pc->len, err);
 	if (r)
 		return r;
 	return copy_done(s->c, zero ? copy_count(s->c, zeroed) : copy_count(s->c, copied), pc->len, err);

@@ -123,17 +123,19 @@ struct walk {
 	struct extent last; /* not yet given out: it may go on; len 0: none */
 };
 
-static int add(struct walk *w, enum extent_kind kind, uint64_t end, uint64_t from, struct err *err)
+static int add(struct walk *w, struct extent e, uint64_t end, struct err *err)
 {
-	struct extent e = { .at = w->pos, .len = end - w->pos, .from = from, .kind = kind };
 	struct extent *last = &w->last;
 	int r = 0;
 
 	if (end == w->pos)
 		return 0;
+	e.at = w->pos;
+	e.len = end - w->pos;
 	w->pos = end;
-	if (last->len && last->kind == kind &&
-	    (kind == EXTENT_ZERO || last->from + last->len == from)) {
+	if (last->len && last->kind == e.kind &&
+	    (e.kind == EXTENT_ZERO || last->from + last->len == e.from) &&
+	    (!w->m->timed || last->time == e.time)) {
 		last->len += e.len;
 		return 0;
 	}
@@ -149,10 +151,15 @@ static int add_unmapped(struct walk *w, uint64_t end, struct err *err)
 	int r = 0;
 
 	if (w->pos < origin_end)
-		r = add(w, EXTENT_ORIGIN, origin_end, w->pos, err);
+		r = add(w, (struct extent){ .kind = EXTENT_ORIGIN, .from = w->pos }, origin_end, err);
 	if (!r && w->pos < end)
-		r = add(w, EXTENT_ZERO, end, 0, err);
+		r = add(w, (struct extent){ .kind = EXTENT_ZERO }, end, err);
 	return r;
+}
+
+static struct extent data_of(const struct map *m, const struct run *r)
+{
+	return (struct extent){ .kind = EXTENT_DATA, .from = r->dbegin * m->block_len, .time = r->time };
 }
 
 static int walk_runs(void *ctx, const struct run *run, size_t nr, struct err *err)
@@ -174,7 +181,7 @@ static int walk_runs(void *ctx, const struct run *run, size_t nr, struct err *er
 				       (unsigned long long)run[i].vbegin);
 		r = add_unmapped(w, begin, err);
 		if (!r)
-			r = add(w, EXTENT_DATA, MIN(end, m->size), run[i].dbegin * m->block_len, err);
+			r = add(w, data_of(m, &run[i]), MIN(end, m->size), err);
 		if (r < 0)
 			return r;
 	}

@@ -27,6 +27,7 @@ struct extent {
 	uint64_t len;  /* bytes, not 0 */
 	uint64_t from; /* bytes, on the data device or the origin; 0 for zeros */
 	enum extent_kind kind;
+	uint32_t time; /* data: of the mapping, of the first one unless the map is timed */
 };
 
 /* Returns 0, or a negative errno that ends the walk with the same. */
@@ -35,7 +36,7 @@ typedef int map_runs_fn(void *ctx, const struct run *run, size_t nr, struct err 
 
 /* Where the mappings of one device come from. */
 struct map_source {
-	/* Gives all runs in ascending order; may be called again.  The time of runs is not set. */
+	/* Gives all runs in ascending order; may be called again. */
 	int (*walk)(void *ctx, map_runs_fn *fn, void *fn_ctx, struct err *err);
 	void (*free)(void *ctx);
 	void *ctx;
@@ -47,6 +48,7 @@ struct map {
 	uint64_t size;	     /* bytes of the device */
 	bool has_origin;
 	uint64_t origin_len; /* bytes */
+	bool timed;	     /* no extent holds mappings of different times */
 };
 
 /* What one look over all mappings tells.  Blocks from map_blocks() on are beyond the device. */

@@ -35,12 +35,14 @@ static size_t entries_to_runs(const struct btree_entries *e, struct run *run)
 	for (i = 0; i < e->nr; i++) {
 		vblock_t v = entries_key(e, i);
 		dblock_t d = mapping_block(entries_value64(e, i));
+		uint32_t time = mapping_time(entries_value64(e, i));
 		struct run *last = nr ? &run[nr - 1] : NULL;
 
-		if (last && v == last->vbegin + last->len && d == last->dbegin + last->len)
+		if (last && v == last->vbegin + last->len && d == last->dbegin + last->len &&
+		    time == last->time)
 			last->len++;
 		else
-			run[nr++] = (struct run){ .vbegin = v, .dbegin = d, .len = 1 };
+			run[nr++] = (struct run){ v, d, 1, time };
 	}
 	return nr;
 }

@@ -32,8 +32,7 @@ static const struct {
 	{ 0, "WithouFreSpacExt", 16, "parallels" },
 };
 
-/* The name that qemu-img has for the format of @io; NULL: raw. */
-static int format_of(struct io *io, const char **name, struct err *err)
+int origin_format(struct io *io, const char **name, struct err *err)
 {
 	size_t len = (size_t)MIN(io->size, HEAD_LEN);
 	CLEANUP(free_ptr) char *head = io_alloc(HEAD_LEN);
@@ -41,7 +40,7 @@ static int format_of(struct io *io, const char **name, struct err *err)
 
 	*name = NULL;
 	if (!head)
-		return err_nomem(err, "external origin");
+		return err_nomem(err, io->name);
 	memset(head, 0, HEAD_LEN);
 	r = len ? io_read(io, head, len, 0, err) : 0;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(formats); i++)
@@ -57,7 +56,7 @@ int origin_open(const char *path, unsigned flags, bool raw, struct io **out, str
 	int r = dev_open(path, DEV_SHARED | flags, &io, err);
 
 	if (!r && !raw)
-		r = format_of(io, &format, err);
+		r = origin_format(io, &format, err);
 	if (!r && format)
 		r = err_set(err, -EINVAL,
 			    "'%s' is a %s image, but an origin is read as raw bytes: convert it (qemu-img "

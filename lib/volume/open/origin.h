@@ -10,4 +10,7 @@
  */
 int origin_open(const char *path, unsigned flags, bool raw, struct io **out, struct err *err);
 
+/* The name that qemu-img has for the format that @io begins like; NULL: raw bytes. */
+int origin_format(struct io *io, const char **name, struct err *err);
+
 #endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "volume/image/digest.h"
+
+#define UNIT ((uint64_t)256 << 10)
+
+struct digesting {
+	const struct image_source *source;
+	struct feed feed;
+	struct meter *meter;
+	struct sha256 sha;
+};
+
+static int work(void *ctx, unsigned worker, const struct feed_unit *u, const struct extent *e,
+		void *slot, struct err *err)
+{
+	const struct digesting *d = ctx;
+
+	(void)worker;
+	return image_source_read(d->source, e, u->nr, slot, err);
+}
+
+static int consume(void *ctx, const struct feed_unit *u, const struct extent *e, void *slot,
+		   struct err *err)
+{
+	struct digesting *d = ctx;
+
+	(void)e;
+	(void)err;
+	sha256_add(&d->sha, slot, u->len);
+	meter_add(d->meter, u->len);
+	return 0;
+}
+
+static int take(void *ctx, const struct extent *extent, struct err *err)
+{
+	struct digesting *d = ctx;
+	struct extent e = *extent;
+	uint64_t rest = e.len;
+	int r = 0;
+
+	for (; rest && !r; rest -= e.len) {
+		e.len = MIN(rest, UNIT);
+		r = feed_add(&d->feed, &(struct feed_unit){ .at = e.at, .len = e.len, .nr = 1 }, &e, err);
+		e.at += e.len;
+		if (e.kind != EXTENT_ZERO)
+			e.from += e.len;
+	}
+	return r;
+}
+
+int image_digest(const struct map *m, const struct image_source *source, struct jobs *jobs,
+		 struct meter *meter, char text[SHA256_TEXT], struct err *err)
+{
+	struct digesting d = { .source = source, .meter = meter };
+	int r;
+
+	d.feed = (struct feed){ .jobs = jobs, .slot_len = UNIT, .work = work, .consume = consume };
+	d.feed.ctx = &d;
+	sha256_init(&d.sha);
+	r = map_walk(m, take, &d, err);
+	if (!r)
+		r = feed_flush(&d.feed, err);
+	feed_fini(&d.feed);
+	if (!r)
+		sha256_end_text(&d.sha, text);
+	return r;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * Two ways.  Clusters that are taken as they are go through copy: where each lies in the file is
+ * known before it is read, so it is one more map whose extents are shared or copied.  Where the bytes
+ * decide (compression, zeros that are to be found), clusters go through a feed and get their place
+ * in order, when it is known what becomes of them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/overflow.h"
+#include "base/zero.h"
+#include "volume/image/clusters.h"
+#include "volume/image/export.h"
+
+#define WINDOW_BITS 12 /* what QEMU's readers are made for */
+#define MEMORY_LEVEL 9
+
+struct exporting {
+	const struct diff *d;
+	const struct export_qcow2 *q;
+	const struct copy_options *opt;
+	struct output *out;
+	struct clusters clusters;
+	uint64_t cluster;
+	struct qcow2_writer *w;
+	extent_fn *fn; /* copy's */
+	void *fn_ctx;
+	struct feed feed;
+	z_stream *deflate; /* one a worker */
+	unsigned nr_deflate;
+};
+
+/* What becomes of a cluster in the feed; the cluster follows, then room for it when compressed. */
+struct slot {
+	bool zero;
+	size_t packed_len; /* 0: could not be made smaller */
+	uint8_t raw[] __attribute__((aligned(64)));
+};
+
+static int done(const struct exporting *x, uint64_t bytes, struct err *err)
+{
+	return x->opt->progress ? x->opt->progress(x->opt->progress_ctx, bytes, err) : 0;
+}
+
+static int take_zero(void *ctx, uint64_t at, uint64_t nr, struct err *err)
+{
+	struct exporting *x = ctx;
+
+	return qcow2_zero(x->w, at, nr, err);
+}
+
+/* Whole clusters whose place in the file begins at @host; the last may be cut by the device's end. */
+static int place(struct exporting *x, uint64_t host, uint64_t nr, const struct extent *e, unsigned nr_e,
+		 struct err *err)
+{
+	uint64_t end = host + nr * x->cluster;
+	struct extent rest = { .kind = EXTENT_ZERO };
+	int r = 0;
+
+	for (; nr_e && !r; nr_e--, e++) {
+		struct extent moved = *e;
+
+		moved.at = host;
+		host += e->len;
+		r = x->fn(x->fn_ctx, &moved, err);
+	}
+	rest.at = host;
+	rest.len = end - host;
+	return r || !rest.len ? r : x->fn(x->fn_ctx, &rest, err);
+}
+
+static int take_data(void *ctx, uint64_t at, uint64_t nr, const struct extent *e, unsigned nr_e,
+		     struct err *err)
+{
+	struct exporting *x = ctx;
+	struct extent part = *e;
+	uint64_t host, n;
+	int r = 0;
+
+	for (; nr && !r; nr -= n, at += n * x->cluster) {
+		n = MIN(nr, QCOW2_ALLOC_MAX);
+		r = qcow2_alloc(x->w, at, n, &host, err);
+		if (!r && nr_e > 1)
+			return place(x, host, n, e, nr_e, err);
+		part.len = MIN(n * x->cluster, e->at + e->len - part.at);
+		if (!r)
+			r = place(x, host, n, &part, 1, err);
+		part.at += part.len;
+		part.from += part.len;
+	}
+	return r;
+}
+
+static int walk(void *ctx, extent_fn *fn, void *fn_ctx, struct err *err)
+{
+	struct exporting *x = ctx;
+
+	x->fn = fn;
+	x->fn_ctx = fn_ctx;
+	return clusters_walk(&x->clusters, x->d, err);
+}
+
+static uint64_t unit_len(const struct feed_unit *u, const struct extent *e)
+{
+	uint64_t len = 0;
+
+	for (unsigned i = 0; i < u->nr; i++)
+		len += e[i].len;
+	return len;
+}
+
+/* A stream of its own for each worker, made on first use. */
+static int deflate_cluster(struct exporting *x, unsigned worker, struct slot *s, struct err *err)
+{
+	z_stream *z = &x->deflate[worker];
+	int r;
+
+	if (!z->state && deflateInit2(z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -WINDOW_BITS, MEMORY_LEVEL,
+				      Z_DEFAULT_STRATEGY) != Z_OK)
+		return err_nomem(err, "compression");
+	deflateReset(z);
+	z->next_in = s->raw;
+	z->avail_in = (uInt)x->cluster;
+	z->next_out = s->raw + x->cluster;
+	z->avail_out = (uInt)x->cluster - 1;
+	r = deflate(z, Z_FINISH);
+	s->packed_len = r == Z_STREAM_END ? x->cluster - 1 - z->avail_out : 0;
+	return 0;
+}
+
+static int work(void *ctx, unsigned worker, const struct feed_unit *u, const struct extent *e,
+		void *slot, struct err *err)
+{
+	struct exporting *x = ctx;
+	struct slot *s = slot;
+	uint64_t len = unit_len(u, e);
+	const struct image_source source = { x->opt->data, x->opt->origin };
+	int r = image_source_read(&source, e, u->nr, s->raw, err);
+
+	if (r || !u->nr)
+		return r;
+	memset(s->raw + len, 0, x->cluster - len);
+	s->packed_len = 0;
+	s->zero = all_zero(s->raw, x->cluster);
+	return s->zero || !x->q->compress ? 0 : deflate_cluster(x, worker, s, err);
+}
+
+static int consume(void *ctx, const struct feed_unit *u, const struct extent *e, void *slot,
+		   struct err *err)
+{
+	struct exporting *x = ctx;
+	struct slot *s = slot;
+	uint64_t host;
+	int r = 0;
+
+	if (!u->nr) {
+		return qcow2_zero(x->w, u->at, u->len / x->cluster, err);
+	} else if (s->zero) {
+		if (x->clusters.has_backing)
+			r = qcow2_zero(x->w, u->at, 1, err);
+	} else if (s->packed_len) {
+		r = qcow2_compressed(x->w, u->at, s->raw + x->cluster, s->packed_len, err);
+	} else {
+		r = qcow2_alloc(x->w, u->at, 1, &host, err);
+		if (!r)
+			r = io_write(x->out->io, s->raw, x->cluster, host, err);
+	}
+	return r ? r : done(x, unit_len(u, e), err);
+}
+
+static int feed_data(void *ctx, uint64_t at, uint64_t nr, const struct extent *e, unsigned nr_e,
+		     struct err *err)
+{
+	struct exporting *x = ctx;
+	struct feed_unit u = { .at = at, .nr = nr_e };
+	struct extent part = *e;
+	uint64_t end = e->at + e->len;
+	int r = 0;
+
+	if (nr_e > 1)
+		return feed_add(&x->feed, &u, e, err);
+	for (; nr && !r; nr--, u.at += x->cluster) {
+		part.len = MIN(x->cluster, end - part.at);
+		r = feed_add(&x->feed, &u, &part, err);
+		part.at += part.len;
+		part.from += part.len;
+	}
+	return r;
+}
+
+/* Zeros keep their order with what goes through the feed, since tables are written in order. */
+static int feed_zero(void *ctx, uint64_t at, uint64_t nr, struct err *err)
+{
+	struct exporting *x = ctx;
+	struct feed_unit u = { .at = at, .len = nr * x->cluster };
+
+	return feed_add(&x->feed, &u, NULL, err);
+}
+
+static int run_feed(struct exporting *x, struct jobs *jobs, struct err *err)
+{
+	int r = 0;
+
+	x->clusters.data = feed_data;
+	x->clusters.zero = feed_zero;
+	x->feed = (struct feed){ .jobs = jobs, .work = work, .consume = consume, .ctx = x };
+	x->feed.slot_len = sizeof(struct slot) + 2 * x->cluster;
+	x->nr_deflate = jobs_nr(jobs);
+	x->deflate = calloc(x->nr_deflate, sizeof(*x->deflate));
+	if (!x->deflate)
+		return err_nomem(err, "compression");
+	r = clusters_walk(&x->clusters, x->d, err);
+	if (!r)
+		r = feed_flush(&x->feed, err);
+	for (unsigned i = 0; i < x->nr_deflate; i++)
+		deflateEnd(&x->deflate[i]);
+	free(x->deflate);
+	feed_fini(&x->feed);
+	return r;
+}
+
+int export_qcow2(const struct diff *d, const struct export_qcow2 *q, struct output *out,
+		 const struct copy_options *opt, struct jobs *jobs, struct err *err)
+{
+	const struct image_source source = { opt->data, opt->origin };
+	struct qcow2_create create = q->create;
+	struct exporting x = { .d = d, .q = q, .opt = opt, .out = out };
+	uint64_t end = 0;
+	int r;
+
+	create.size = round_up(create.size, 1u << SECTOR_SHIFT);
+	x.cluster = UINT64_C(1) << create.cluster_bits;
+	x.clusters = (struct clusters){ .cluster = x.cluster,
+					.source = &source,
+					.has_backing = create.backing,
+					.backing_is_origin = q->backing_is_origin,
+					.backing_size = q->backing_size,
+					.data = take_data,
+					.zero = take_zero,
+					.ctx = &x };
+	r = qcow2_begin(out->io, &create, &x.w, err);
+	if (r)
+		return r;
+	if (q->compress || opt->sparse == SPARSE_ALWAYS)
+		r = run_feed(&x, jobs, err);
+	else
+		r = copy_extents(walk, &x, out, opt, jobs, err);
+	if (!r)
+		r = qcow2_end(x.w, &end, err);
+	qcow2_free(x.w);
+	if (!r && out->kind == OUTPUT_FILE && ftruncate(out->fd, (off_t)end))
+		r = err_sys(err, -errno, "%s: cutting it to %llu bytes", out->path,
+			    (unsigned long long)end);
+	return r ? r : output_sync(out, err);
+}

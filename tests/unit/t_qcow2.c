@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* Images written by our writer, read back by our reader, and judged by qemu-img where there is one. */
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/be.h"
+#include "tap.h"
+#include "volume/image/qcow2.h"
+#include "volume/image/qcow2_format.h"
+#include "volume/image/qcow2_read.h"
+
+static uint64_t seed;
+
+static uint32_t rnd(uint32_t n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33) % n;
+}
+
+static uint64_t first_seed(void)
+{
+	const char *s = getenv("SEED");
+
+	seed = s ? strtoull(s, NULL, 10) : (uint64_t)time(NULL) ^ (uint64_t)getpid() << 20;
+	printf("# SEED=%llu\n", (unsigned long long)seed);
+	return seed;
+}
+
+static struct io *temp(char *path, uint64_t size)
+{
+	struct io *io;
+	int fd;
+
+	snprintf(path, 100, "%s/t_qcow2.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+	fd = mkstemp(path);
+	check(fd >= 0 && !ftruncate(fd, (off_t)size));
+	io = io_file_new(fd, path, size, false);
+	check(io);
+	return io;
+}
+
+/* Deflated as QEMU does; 0: it does not become smaller than a cluster. */
+static size_t pack(const uint8_t *data, size_t len, uint8_t *out)
+{
+	z_stream z = { 0 };
+	int r;
+
+	check(deflateInit2(&z, 6, Z_DEFLATED, -12, 9, 0) == Z_OK);
+	z.next_in = (Bytef *)(uintptr_t)data;
+	z.avail_in = (uInt)len;
+	z.next_out = out;
+	z.avail_out = (uInt)len - 1;
+	r = deflate(&z, Z_FINISH);
+	deflateEnd(&z);
+	return r == Z_STREAM_END ? len - 1 - z.avail_out : 0;
+}
+
+static void fill(uint8_t *p, size_t len)
+{
+	uint32_t kind = rnd(3);
+
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)(kind == 0 ? rnd(256) : kind == 1 ? i / 64 : rnd(3));
+	p[0] |= 1;
+}
+
+/* Some clusters of data, of zeros, compressed, and none; @disk gets what must be read. */
+static void write_random(struct qcow2_writer *w, uint8_t *disk, uint64_t nr, uint64_t cluster,
+			 struct io *out, bool compress)
+{
+	uint8_t *packed = malloc(cluster);
+	uint64_t k, n, host;
+	size_t len;
+
+	for (k = 0; k < nr; k += n) {
+		n = 1 + rnd(rnd(4) ? 4 : 300);
+		n = MIN(n, nr - k);
+		switch (rnd(compress ? 6 : 3)) {
+		case 0: break;
+		case 1: check(!qcow2_zero(w, k * cluster, n, NULL)); break;
+		case 2:
+			check(!qcow2_alloc(w, k * cluster, n, &host, NULL));
+			for (uint64_t i = 0; i < n; i++)
+				fill(disk + (k + i) * cluster, cluster);
+			check(!io_write(out, disk + k * cluster, n * cluster, host, NULL));
+			break;
+		default:
+			n = 1;
+			fill(disk + k * cluster, cluster);
+			len = pack(disk + k * cluster, cluster, packed);
+			if (len)
+				check(!qcow2_compressed(w, k * cluster, packed, len, NULL));
+			else
+				memset(disk + k * cluster, 0, cluster);
+		}
+	}
+	free(packed);
+}
+
+static void read_all(struct io *io, const uint8_t *disk, uint64_t size)
+{
+	struct qcow2_spot s;
+	struct err err = { 0 };
+	struct qcow2 q;
+	uint8_t *got = malloc(size);
+	uint64_t at;
+
+	if (qcow2_open(io, &q, &err))
+		printf("# %s\n", err.text);
+	check_eq(q.size, size);
+	for (at = 0; at < size; at += s.len) {
+		if (qcow2_find(&q, at, &s, &err))
+			printf("# %s\n", err.text);
+		check(s.len && s.len <= size - at);
+		memset(got, 0, s.len);
+		if (s.kind == QCOW2_DATA || s.kind == QCOW2_COMPRESSED)
+			check(!qcow2_read(&q, &s, got, s.len, at, &err));
+		check(!memcmp(got, disk + at, s.len));
+	}
+	qcow2_close(&q);
+	free(got);
+}
+
+static void judge(const char *path, const char *what)
+{
+	char command[300];
+
+	if (system("command -v qemu-img >/dev/null"))
+		return;
+	snprintf(command, sizeof(command), "qemu-img check -q %s >&2", path);
+	if (system(command)) {
+		printf("# qemu-img check fails: %s\n", what);
+		check(0);
+	}
+}
+
+static void one_image(unsigned bits, uint64_t nr, bool compress)
+{
+	const struct qcow2_create opt = { .size = nr << bits, .cluster_bits = bits };
+	uint64_t cluster = UINT64_C(1) << bits, end;
+	struct qcow2_writer *w;
+	struct err err = { 0 };
+	char path[100], what[100];
+	uint8_t *disk = calloc(nr + 1, cluster);
+	struct io *io = temp(path, qcow2_file_max(&opt));
+
+	snprintf(what, sizeof(what), "%u bits, %llu clusters", bits, (unsigned long long)nr);
+	check(disk && !qcow2_begin(io, &opt, &w, &err));
+	write_random(w, disk, nr, cluster, io, compress);
+	check(!qcow2_end(w, &end, &err));
+	qcow2_free(w);
+	check(end <= qcow2_file_max(&opt) && !ftruncate(io->fd, (off_t)end));
+	io->size = end;
+	read_all(io, disk, opt.size);
+	judge(path, what);
+	unlink(path);
+	io_free(io);
+	free(disk);
+}
+
+static void written_and_read(void)
+{
+	first_seed();
+	for (int i = 0; i < 12; i++)
+		one_image(9, rnd(i % 2 ? 20000 : 500), i % 3);
+	for (int i = 0; i < 6; i++)
+		one_image(16 + rnd(4), 1 + rnd(60), i % 2);
+	one_image(21, 3, true);
+	one_image(16, 0, false);
+}
+
+/* An image of one data cluster, one compressed and one of zeros. */
+static struct io *small(char *path, uint64_t *end, const char *backing)
+{
+	const struct qcow2_create opt = { 8 << 16, 16, backing, "raw" };
+	uint8_t *cluster = calloc(1, 65536), packed[65536];
+	struct io *io = temp(path, qcow2_file_max(&opt));
+	struct qcow2_writer *w;
+	uint64_t host;
+	size_t len;
+
+	memset(cluster, 7, 65536);
+	len = pack(cluster, 65536, packed);
+	check(!qcow2_begin(io, &opt, &w, NULL) && !qcow2_alloc(w, 65536, 1, &host, NULL));
+	check(!io_write(io, cluster, 65536, host, NULL) && !qcow2_compressed(w, 2 << 16, packed, len, NULL));
+	check(!qcow2_zero(w, 5 << 16, 1, NULL) && !qcow2_end(w, end, NULL));
+	check(!ftruncate(io->fd, (off_t)*end));
+	io->size = *end;
+	qcow2_free(w);
+	free(cluster);
+	return io;
+}
+
+/* Changes @len bytes of the header to @value, and wants @word in the message. */
+static void refused(uint64_t at, size_t len, uint64_t value, const char *word)
+{
+	char path[100];
+	uint8_t raw[8];
+	uint64_t end;
+	struct io *io = small(path, &end, NULL);
+	struct err err = { 0 };
+	struct qcow2 q;
+
+	be64_put(raw, value);
+	check(!io_write(io, raw + 8 - len, len, at, NULL));
+	check(qcow2_open(io, &q, &err) < 0);
+	if (!strstr(err.text, word))
+		printf("# \"%s\" does not say \"%s\"\n", err.text, word);
+	check(strstr(err.text, word));
+	unlink(path);
+	io_free(io);
+}
+
+static void features(void)
+{
+	refused(H_CRYPT, 4, 1, "encrypted");
+	refused(H_CRYPT, 4, 2, "encrypted");
+	refused(H_INCOMPATIBLE, 8, 2, "marked corrupt");
+	refused(H_INCOMPATIBLE, 8, 4, "external data file");
+	refused(H_INCOMPATIBLE, 8, 16, "subclusters");
+	refused(H_INCOMPATIBLE, 8, 1 << 30, "feature 30 (without a name)");
+	refused(H_VERSION, 4, 1, "version 1");
+	refused(H_CLUSTER_BITS, 4, 22, "size of clusters");
+	refused(H_CLUSTER_BITS, 4, 8, "size of clusters");
+	refused(H_SIZE, 8, UINT64_C(1) << 63, "size");
+	refused(H_SIZE, 8, UINT64_C(1) << 50, "L1 table");
+	refused(H_REFTABLE_AT, 8, UINT64_C(1) << 30, "refcount table");
+	refused(H_L1_AT, 8, UINT64_C(1) << 40, "L1 table");
+	refused(H_LEN, 4, 100, "length");
+	refused(HEADER_MADE, 8, UINT64_C(0xe2792aca) << 32 | 0x7fffffff, "extension");
+}
+
+static void every_truncation(void)
+{
+	char path[100];
+	uint64_t end, cut, at;
+	struct io *io = small(path, &end, NULL);
+	struct qcow2_spot s;
+	struct qcow2 q;
+	bool opened;
+	int r;
+
+	for (cut = end - 512; cut; cut -= 512) {
+		io->size = cut;
+		r = qcow2_open(io, &q, NULL);
+		opened = !r;
+		for (at = 0; !r && at < q.size; at += s.len)
+			r = qcow2_find(&q, at, &s, NULL);
+		if (r == 0)
+			printf("# cut at %llu of %llu is not noticed\n", (unsigned long long)cut,
+			       (unsigned long long)end);
+		check(r);
+		if (opened)
+			qcow2_close(&q);
+	}
+	unlink(path);
+	io_free(io);
+}
+
+static void backing_names(void)
+{
+	char path[100], longest[QCOW2_MAX_NAME + 2];
+	uint64_t end;
+	struct io *io;
+	struct qcow2 q;
+
+	memset(longest, 'x', sizeof(longest));
+	longest[QCOW2_MAX_NAME] = 0;
+	check(!qcow2_check_backing(longest, NULL));
+	io = small(path, &end, longest);
+	check(!qcow2_open(io, &q, NULL));
+	check_str(q.backing, longest);
+	check_str(q.backing_format, "raw");
+	qcow2_close(&q);
+	unlink(path);
+	io_free(io);
+	longest[QCOW2_MAX_NAME] = 'x';
+	longest[QCOW2_MAX_NAME + 1] = 0;
+	check(qcow2_check_backing(longest, NULL) == -EINVAL);
+	check(qcow2_check_backing("nbd:host", NULL) == -EINVAL);
+	check(!qcow2_check_backing("./nbd:host", NULL));
+	check(qcow2_check_backing("", NULL) == -EINVAL);
+}
+
+static void sizes_of_clusters(void)
+{
+	check_eq(qcow2_cluster_bits(65536), 16);
+	check_eq(qcow2_cluster_bits(196608), 16);
+	check_eq(qcow2_cluster_bits(1 << 20), 20);
+	check_eq(qcow2_cluster_bits(2 << 20), 21);
+	check_eq(qcow2_cluster_bits(4 << 20), 16);
+}
+
+static const struct test tests[] = {
+	{ "random images are read back as they were written, and qemu-img finds no fault", written_and_read },
+	{ "features that are not understood, and impossible fields, are refused by their names", features },
+	{ "every truncation is noticed before a byte of data is read", every_truncation },
+	{ "a backing file's name has up to 1023 bytes and is no protocol", backing_names },
+	{ "a cluster is the pool's block where it can be", sizes_of_clusters },
+	{ 0 }
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(tests, argc, argv);
+}
