@@ -449,3 +449,32 @@ try_recipe() {
 	(ulimit -v 150000 && thin_check -q --auto-repair pool)
 	thin_check -q pool
 }
+
+# leaf N of a crowd is block N + 1 and has the blocks from 252 * N on; time is 6 everywhere
+@test "thin_check: what is wrong with leaves that many devices share is said of their owners, all of them" {
+	command -v jq >/dev/null || skip "jq is not installed"
+	for crowd in 'one 9 30' 'own 30 200' 'deep 20 300' 'deep 40 700'; do
+		for seed in 1 2; do
+			crowd $crowd none $seed pool
+			thin_dump --no-shared pool | awk -F'"' '
+				/<device/ { dev = $2 }
+				/_mapping/ { for (l = int($2 / 252); l * 252 < $2 + (/range/ ? $6 : 1); l++)
+					if (!((dev, l) in seen)) { seen[dev, l]; print dev, l + 1 } }' >owned
+			crowd $crowd time $seed pool
+			thin_check --format json pool >json || [ $? -eq 1 ]
+			jq -r '.findings[] | select(.kind == "shared-time") |
+				"\(.devices[0]) \(.begin) \(.last) \(.count) \(.stored) \(.expected)"' json | sort >got
+			awk 'NR == FNR { owners[$2]++; next }
+				owners[$2] < 2 { next } # only what is shared is in danger
+				{ b = ($2 - 1) * 252; if (!($1 in nr) || b < first[$1]) first[$1] = b
+				if (b + 251 > last[$1]) last[$1] = b + 251; nr[$1]++ }
+				END { for (d in nr) print d, first[d], last[d], nr[d], 6, 6 }' owned owned | sort | diff - got
+			crowd $crowd csum $seed pool
+			for jobs in 1 3; do
+				thin_check --jobs $jobs --format json pool >json || [ $? -eq 1 ]
+				jq -r '.findings[] | select(.kind == "node-csum") | .block as $b | .devices[] | "\(.) \($b)"' json |
+					sort | diff <(sort owned) -
+			done
+		done
+	done
+}

@@ -237,6 +237,70 @@ far_xml() {
 	done
 }
 
+# kinds of crowds, small enough for the oracle
+crowds='one:60:40 own:40:30 own:300:7 deep:50:400 deep:9:900'
+
+@test "thin_rmap: where many devices share many leaves, all owners are those of the oracle" {
+	for kind in $crowds; do
+		for flaw in none same; do
+			for seed in 1 2 3; do
+				IFS=: read -r name devices leaves <<<"$kind"
+				[ $flaw = none ] || leaves=$((leaves / 20 + 2)) devices=$((devices / 5 + 2))
+				crowd "$name" "$devices" "$leaves" $flaw $seed pool
+				thin_dump --no-shared pool | awk -F'"' '!/_mapping/ || $4 < 900' >flat
+				oracle -v mode=rmap -v regions=0..900 flat | numbers | sort -n -k1,1 -k2,2 -k3,3 -k4,4 >want
+				[ -s want ]
+				for how in '--jobs 1' '--jobs 4' '--max-kept 1'; do
+					thin_rmap $how --region 0..900 pool | numbers | cmp - want ||
+						{ echo "$kind $flaw $seed $how"; return 1; }
+				done
+			done
+		done
+	done
+}
+
+@test "thin_rmap, thin_ls: a node that many devices miss is one sentence, with their number" {
+	for kind in one own deep; do
+		crowd $kind 70 50 csum 1 pool
+		for c in "thin_rmap --region 0..99" thin_ls; do
+			run --separate-stderr $c pool
+			[ "$status" -eq 1 ]
+			[ "$(grep -c 'node at block' <<<"$stderr")" -le 50 ]
+			if [ $kind = deep ]; then
+				grep -qE ': devices [0-9]+, [0-9]+, [0-9]+, [0-9]+ and [0-9]+ more: node at block 7 has' <<<"$stderr"
+			else
+				grep -q ': devices 1, 2, 3, 4 and 66 more: node at block 7 has' <<<"$stderr"
+			fi
+		done
+	done
+}
+
+# The pairs of a device and a leaf are 4 to 60 millions here; the files have 7 to 60 MiB.
+@test "many devices over many leaves take neither more memory nor time than the file is large" {
+	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
+	for kind in one:63000:1000:time one:63000:1000:csum own:15000:250:late own:15000:250:none \
+		deep:8000:8000:time deep:3000:3000:csum; do
+		IFS=: read -r name devices leaves flaw <<<"$kind"
+		crowd "$name" "$devices" "$leaves" "$flaw" 1 pool
+		for c in "thin_check --jobs 2" "thin_rmap --jobs 2 --region 0..20" "thin_ls --jobs 2"; do
+			status=0
+			(ulimit -v 400000; exec timeout 60 $c pool) >out 2>err || status=$?
+			[ "$status" -le 1 ] || { echo "$kind $c: $status"; tail -3 err; return 1; }
+		done
+	done
+}
+
+@test "thin_rmap: billions of lines come out one by one" {
+	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
+	crowd one 63000 1000 same 1 pool
+	# record r of a leaf is the same block in all devices: the devices come in order
+	(ulimit -v 400000; exec timeout 60 thin_rmap --jobs 2 --region 0..20 pool) 2>err | head -600000 >got || true
+	[ ! -s err ] || { cat err; return 1; }
+	[ "$(wc -l <got)" -eq 600000 ]
+	numbers <got | sort -c -n -k1,1 -k2,2 -k3,3 -k4,4
+	grep -q 'thin(3)' got
+}
+
 @test "thin_rmap: json says the same" {
 	command -v jq >/dev/null || skip "jq is not installed"
 	thin_rmap --region 0..20000 "$DIR/random1" | numbers >want

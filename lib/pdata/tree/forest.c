@@ -259,6 +259,13 @@ static void taint(struct walk *w)
 	w->tainted = true;
 }
 
+bool walk_has_marked(struct walk *w, mblock_t block)
+{
+	if (!w->tainted)
+		taint(w);
+	return (w->flag[block] & WALK_BAD) || (w->height[block] & HEIGHT_TAINT);
+}
+
 static int marked_below(struct walk *w, uint32_t b, walk_marked_fn *fn, void *ctx)
 {
 	const uint32_t *child = NULL;

@@ -2,121 +2,64 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Damage in the mapping forest belongs to devices: to one, or with shared nodes to many.  Nodes
- * with a fault or an issue are marked; each device's tree is searched for marks, without
- * entering what has none; the pairs found are joined with the faults.  Devices with one root are
- * searched once, as one group: a small file may hold any number of them.
+ * with a fault or an issue are marked, and the sets of devices that own marked nodes are found.
+ * A small file may hold any number of pairs of a device and a marked node: all that is done for
+ * each device of a set is done once a set, however many nodes have it.
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/search.h"
 #include "base/vec.h"
 #include "pool/check/impl.h"
+#include "pool/forest/owners.h"
 
-struct owner {
-	uint64_t block;
-	uint32_t group;
+/* Where the ids of a set's devices are in the findings. */
+struct told_set {
+	size_t at;
+	uint32_t nr; /* 0: not there yet */
 };
 
-struct owner_list {
-	struct owner *o;
-	size_t nr, cap;
-	uint32_t group; /* being searched */
-	uint32_t *dev;	/* indices in the view, those with one root beside each other */
-	uint32_t *begin; /* of each group in dev, and the end of the last */
+struct view_owners {
+	struct view *view;
+	struct owners *owners; /* device i of the view has number i + 1 */
+	struct owners_list list;
+	struct told_set *told; /* by set */
+	uint8_t *damaged;      /* by set: its devices are marked so */
 };
 
-static void owner_list_fini(struct owner_list *os)
+static void view_owners_fini(struct view_owners *vo)
 {
-	free(os->o);
-	free(os->dev);
-	free(os->begin);
+	owners_free(vo->owners);
+	owners_list_fini(&vo->list);
+	free(vo->told);
+	free(vo->damaged);
 }
 
-static int note_owner(void *ctx, mblock_t block)
+static int no_memory(struct check *c)
 {
-	struct owner_list *os = ctx;
-	struct owner *p = vec_add(os->o, os->nr, os->cap);
-
-	if (!p)
-		return -ENOMEM;
-	*p = (struct owner) { block, os->group };
-	return 0;
+	return err_nomem(c->err, "owners of damaged nodes");
 }
 
-static int by_block(const void *a, const void *b)
+static int find_owners(struct check *c, struct view *v, struct view_owners *vo)
 {
-	const struct owner *x = a, *y = b;
+	CLEANUP(free_ptr) struct owners_root *root = malloc((v->nr + 1) * sizeof(*root));
+	size_t nr = 0, nr_sets;
 
-	if (x->block != y->block)
-		return x->block < y->block ? -1 : 1;
-	return x->group < y->group ? -1 : x->group > y->group;
-}
-
-/* A damaged tree may lead to a node twice: an owner all the same is one owner. */
-static void drop_repeated(struct owner_list *os)
-{
-	size_t nr = 0;
-
-	for (size_t i = 0; i < os->nr; i++)
-		if (!nr || by_block(&os->o[nr - 1], &os->o[i]))
-			os->o[nr++] = os->o[i];
-	os->nr = nr;
-}
-
-static int by_root(const void *a, const void *b, void *ctx)
-{
-	const struct view *v = ctx;
-	const struct device *x = &v->dev[*(const uint32_t *)a], *y = &v->dev[*(const uint32_t *)b];
-
-	if (x->root != y->root)
-		return x->root < y->root ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* Groups the devices that have a tree by its root; returns how many groups there are. */
-static uint32_t group_devices(const struct view *v, struct owner_list *os)
-{
-	uint32_t nr = 0, groups = 0;
-
+	if (!root)
+		return no_memory(c);
 	for (size_t i = 0; i < v->nr; i++)
 		if (v->dev[i].has_root)
-			os->dev[nr++] = (uint32_t)i;
-	if (nr)
-		qsort_r(os->dev, nr, sizeof(*os->dev), by_root, (void *)(uintptr_t)v);
-	for (uint32_t i = 0; i < nr; i++)
-		if (!i || v->dev[os->dev[i]].root != v->dev[os->dev[i - 1]].root)
-			os->begin[groups++] = i;
-	os->begin[groups] = nr;
-	return groups;
-}
-
-static int find_owners(struct check *c, const struct view *v, struct owner_list *os)
-{
-	uint32_t groups;
-
-	os->dev = malloc((v->nr + 1) * sizeof(*os->dev));
-	os->begin = malloc((v->nr + 1) * sizeof(*os->begin));
-	if (!os->dev || !os->begin)
-		return err_nomem(c->err, "owners of damaged nodes");
-	groups = group_devices(v, os);
-	for (os->group = 0; os->group < groups; os->group++)
-		if (walk_marked(c->devices, v->dev[os->dev[os->begin[os->group]]].root, note_owner, os))
-			return err_nomem(c->err, "owners of damaged nodes");
-	if (os->nr)
-		qsort(os->o, os->nr, sizeof(*os->o), by_block);
-	drop_repeated(os);
-	return 0;
-}
-
-/* The owners of a block: os->o[first..end) */
-static size_t list_owners(const struct owner_list *os, uint64_t block, size_t *end)
-{
-	size_t first = search_first(i, os->nr, os->o[i].block >= block);
-
-	for (*end = first; *end < os->nr && os->o[*end].block == block; ++*end)
-		;
-	return first;
+			root[nr++] = (struct owners_root) { v->dev[i].root, (uint32_t)i + 1 };
+	vo->view = v;
+	vo->owners = owners_new(c->devices, root, nr, (uint32_t)v->nr, c->nr_blocks, true, c->err);
+	if (!vo->owners)
+		return -ENOMEM;
+	nr_sets = owners_nr_sets(vo->owners);
+	vo->told = calloc(nr_sets + 1, sizeof(*vo->told));
+	vo->damaged = calloc(nr_sets + 1, 1);
+	return vo->told && vo->damaged ? 0 : no_memory(c);
 }
 
 /* --- nodes --- */
@@ -128,36 +71,51 @@ static uint64_t fault_block(const struct walk_fault *wf)
 }
 
 /* What can be seen of the owners' trees is not all: nobody shall count there. */
-static void mark_damaged(const struct walk_fault *wf, struct view *v, const struct owner_list *os)
+static int mark_damaged(struct check *c, struct view_owners *vo, uint32_t set)
 {
-	size_t end;
-
-	for (size_t i = list_owners(os, fault_block(wf), &end); i < end; i++)
-		for (uint32_t k = os->begin[os->o[i].group]; k < os->begin[os->o[i].group + 1]; k++)
-			v->dev[os->dev[k]].damaged = true;
+	if (vo->damaged[set])
+		return 0;
+	vo->damaged[set] = 1;
+	if (owners_devices(vo->owners, set, &vo->list))
+		return no_memory(c);
+	for (size_t i = 0; i < vo->list.nr; i++)
+		vo->view->dev[vo->list.dev[i] - 1].damaged = true;
+	return 0;
 }
 
-static int by_id(const void *a, const void *b)
+/* Adds a finding that concerns the devices of @set. */
+static int add_for_set(struct check *c, struct view_owners *vo, const struct finding *f,
+		       uint32_t set)
 {
-	const uint32_t *x = a, *y = b;
+	struct findings *fs = &c->out->findings;
+	struct told_set *told = &vo->told[set];
+	uint32_t *id;
 
-	return *x < *y ? -1 : *x > *y;
+	if (told->nr) {
+		findings_add_again(fs, f, told->at, told->nr);
+		return 0;
+	}
+	if (owners_devices(vo->owners, set, &vo->list))
+		return no_memory(c);
+	id = malloc((vo->list.nr + 1) * sizeof(*id));
+	if (!id)
+		return no_memory(c);
+	for (size_t i = 0; i < vo->list.nr; i++)
+		id[i] = vo->view->dev[vo->list.dev[i] - 1].id;
+	told->at = fs->nr_dev;
+	told->nr = (uint32_t)vo->list.nr;
+	findings_add(fs, f, id, vo->list.nr);
+	free(id);
+	return 0;
 }
 
-static int node_finding(struct check *c, const struct walk_fault *wf, const struct view *v,
-			const struct owner_list *os)
+static int node_finding(struct check *c, const struct walk_fault *wf, struct view_owners *vo,
+			uint32_t set)
 {
 	struct finding f =
 		finding_make(FOUND_NODE_UNREADABLE + (wf->fault - NODE_UNREADABLE), AREA_DEVICE);
-	size_t end, nr = 0, first = list_owners(os, fault_block(wf), &end);
-	uint32_t *dev;
 
-	for (size_t i = first; i < end; i++)
-		nr += os->begin[os->o[i].group + 1] - os->begin[os->o[i].group];
-	dev = malloc((nr + 1) * sizeof(*dev));
-	if (!dev)
-		return err_nomem(c->err, "owners of damaged nodes");
-	f.held = v->held;
+	f.held = vo->view->held;
 	f.block = wf->block;
 	if (wf->parent != WALK_NONE)
 		f.parent = wf->parent;
@@ -166,15 +124,7 @@ static int node_finding(struct check *c, const struct walk_fault *wf, const stru
 	f.last = wf->last;
 	f.error = wf->io_error;
 	f.leaf = !walk_height(c->devices, wf->block);
-	nr = 0;
-	for (size_t i = first; i < end; i++)
-		for (uint32_t k = os->begin[os->o[i].group]; k < os->begin[os->o[i].group + 1]; k++)
-			dev[nr++] = v->dev[os->dev[k]].id;
-	if (nr)
-		qsort(dev, nr, sizeof(*dev), by_id);
-	findings_add(&c->out->findings, &f, dev, nr);
-	free(dev);
-	return 0;
+	return add_for_set(c, vo, &f, set);
 }
 
 /* --- issues of leaves, one finding for each device and kind --- */
@@ -183,7 +133,14 @@ struct sum {
 	uint64_t first, last, count, worst;
 };
 
-static void add_to_sum(struct sum *s, const struct leaf_issue *i)
+/* An issue of a leaf that the devices of a set own; then the sum of it and those before it in the set. */
+struct owned_issue {
+	uint32_t set;
+	uint64_t worst; /* its own */
+	struct sum sum;
+};
+
+static void add_to_sum(struct sum *s, const struct sum *i)
 {
 	s->first = s->count ? MIN(s->first, i->first) : i->first;
 	s->last = MAX(s->last, i->last);
@@ -208,44 +165,85 @@ static void sum_finding(struct check *c, const struct view *v, const struct devi
 	findings_add(&c->out->findings, &f, &d->id, 1);
 }
 
-/* Adds @i, of a leaf that the devices of @group own, to their sums. */
-static void add_to_group(const struct view *v, const struct owner_list *os, uint32_t group,
-			 enum finding_kind kind, const struct leaf_issue *i, struct sum *sum)
+/* By set, the worst of each first. */
+static int by_set(const void *va, const void *vb)
 {
-	for (uint32_t k = os->begin[group]; k < os->begin[group + 1]; k++) {
-		const struct device *d = &v->dev[os->dev[k]];
+	const struct owned_issue *a = va, *b = vb;
 
-		if (kind != FOUND_SHARED_TIME || (d->has_details && i->worst >= d->snap_time))
-			add_to_sum(&sum[os->dev[k]], i);
-	}
+	if (a->set != b->set)
+		return a->set < b->set ? -1 : 1;
+	return a->worst > b->worst ? -1 : a->worst < b->worst;
 }
 
-static int issue_findings(struct check *c, const struct view *v, const struct owner_list *os,
-			  enum finding_kind kind, const struct owner_list *before)
+/* The issues of @kind that some device has; those that the view @before has are left out. */
+static int gather_issues(struct check *c, const struct view_owners *vo, enum finding_kind kind,
+			 const struct view_owners *before, struct owned_issue **out, size_t *nr)
 {
-	struct sum *sum = calloc(v->nr + 1, sizeof(*sum));
+	size_t cap = 0;
 
-	if (!sum)
-		return err_nomem(c->err, "findings");
 	for (unsigned w = 0; w < stream_nr_workers(&c->stream); w++) {
 		for (size_t k = 0; k < c->map_worker[w].nr_issues; k++) {
 			const struct leaf_issue *i = &c->map_worker[w].issue[k];
-			size_t end,
-				o = i->kind == kind ? list_owners(os, i->block, &end) : (end = 0);
-			size_t live_end;
+			uint32_t set = i->kind == kind ? owners_of(vo->owners, i->block) : 0;
+			struct owned_issue *to;
 
-			if (before && i->kind == kind &&
-			    list_owners(before, i->block, &live_end) != live_end)
+			if (!set || (before && owners_of(before->owners, i->block)))
 				continue;
-			for (; o < end; o++)
-				add_to_group(v, os, os->o[o].group, kind, i, sum);
+			to = vec_add(*out, *nr, cap);
+			if (!to)
+				return no_memory(c);
+			*to = (struct owned_issue) { set,
+						     i->worst,
+						     { i->first, i->last, i->count, i->worst } };
 		}
 	}
-	for (size_t i = 0; i < v->nr; i++)
+	if (*nr)
+		qsort(*out, *nr, sizeof(**out), by_set);
+	return 0;
+}
+
+/* Adds @nr issues of one set, the worst first, to the sums of its devices. */
+static int add_to_devices(struct check *c, struct view_owners *vo, enum finding_kind kind,
+			  struct owned_issue *issue, size_t nr, struct sum *sum)
+{
+	for (size_t i = 1; i < nr; i++)
+		add_to_sum(&issue[i].sum, &issue[i - 1].sum);
+	if (owners_devices(vo->owners, issue->set, &vo->list))
+		return no_memory(c);
+	for (size_t i = 0; i < vo->list.nr; i++) {
+		const uint32_t at = vo->list.dev[i] - 1;
+		const struct device *d = &vo->view->dev[at];
+		size_t n = nr;
+
+		if (kind == FOUND_SHARED_TIME)
+			n = d->has_details ? search_first(k, nr, issue[k].worst < d->snap_time) : 0;
+		if (n)
+			add_to_sum(&sum[at], &issue[n - 1].sum);
+	}
+	return 0;
+}
+
+static int issue_findings(struct check *c, struct view_owners *vo, enum finding_kind kind,
+			  const struct view_owners *before)
+{
+	const struct view *v = vo->view;
+	CLEANUP(free_ptr) struct sum *sum = calloc(v->nr + 1, sizeof(*sum));
+	CLEANUP(free_ptr) struct owned_issue *issue = NULL;
+	size_t nr = 0, end;
+	int r;
+
+	if (!sum)
+		return no_memory(c);
+	r = gather_issues(c, vo, kind, before, &issue, &nr);
+	for (size_t i = 0; i < nr && !r; i = end) {
+		for (end = i; end < nr && issue[end].set == issue[i].set; end++)
+			;
+		r = add_to_devices(c, vo, kind, issue + i, end - i, sum);
+	}
+	for (size_t i = 0; i < v->nr && !r; i++)
 		if (sum[i].count)
 			sum_finding(c, v, &v->dev[i], kind, &sum[i]);
-	free(sum);
-	return 0;
+	return r;
 }
 
 static bool nothing_wrong(struct check *c)
@@ -259,32 +257,33 @@ static bool nothing_wrong(struct check *c)
 }
 
 /* All findings of one view; those that the live view has (@before) are not repeated. */
-static int view_findings(struct check *c, struct view *v, struct owner_list *os,
-			 const struct owner_list *before)
+static int view_findings(struct check *c, struct view *v, struct view_owners *vo,
+			 const struct view_owners *before)
 {
 	static const enum finding_kind kinds[] = { FOUND_DATA_OUTSIDE, FOUND_MAPPING_TIME,
 						   FOUND_SHARED_TIME };
 	const struct walk_fault *fault;
-	size_t nr, end;
-	int r = find_owners(c, v, os);
+	size_t nr;
+	int r = find_owners(c, v, vo);
 
 	fault = walk_faults(c->devices, &nr);
 	for (size_t i = 0; i < nr && !r; i++) {
 		uint64_t key = fault_block(&fault[i]);
+		uint32_t set = owners_of(vo->owners, key);
 
-		mark_damaged(&fault[i], v, os);
-		if (before ? list_owners(before, key, &end) == end
-			   : list_owners(os, key, &end) != end || v == &c->held)
-			r = node_finding(c, &fault[i], v, os);
+		if (set)
+			r = mark_damaged(c, vo, set);
+		if (!r && (before ? !owners_of(before->owners, key) : set || v == &c->held))
+			r = node_finding(c, &fault[i], vo, set);
 	}
 	for (unsigned k = 0; k < ARRAY_SIZE(kinds) && !r; k++)
-		r = issue_findings(c, v, os, kinds[k], before);
+		r = issue_findings(c, vo, kinds[k], before);
 	return r;
 }
 
 int check_device_findings(struct check *c)
 {
-	struct owner_list live = { 0 }, held = { 0 };
+	struct view_owners live = { 0 }, held = { 0 };
 	int r = 0;
 
 	if (nothing_wrong(c))
@@ -299,7 +298,7 @@ int check_device_findings(struct check *c)
 		if (!r)
 			r = view_findings(c, &c->held, &held, &live);
 	}
-	owner_list_fini(&live);
-	owner_list_fini(&held);
+	view_owners_fini(&live);
+	view_owners_fini(&held);
 	return r;
 }

@@ -266,22 +266,34 @@ struct finding finding_make(enum finding_kind kind, enum pool_area area)
 	};
 }
 
-void findings_add(struct findings *fs, const struct finding *f, const uint32_t *dev, size_t nr_devs)
+void findings_add_again(struct findings *fs, const struct finding *f, size_t devs_at,
+			size_t nr_devs)
 {
+	struct finding *to = vec_add(fs->f, fs->nr, fs->cap);
+
 	fs->nr_by_severity[finding_severity(f)]++;
-	if (vec_reserve(fs->f, fs->cap, fs->nr + 1) ||
-	    vec_reserve(fs->dev, fs->cap_dev, fs->nr_dev + nr_devs)) {
+	fs->sorted = false;
+	if (!to) {
 		fs->failed = true;
 		return;
 	}
-	fs->f[fs->nr] = *f;
-	fs->f[fs->nr].devs_at = fs->nr_dev;
-	fs->f[fs->nr].nr_devs = (uint32_t)nr_devs;
-	fs->nr++;
+	*to = *f;
+	to->devs_at = devs_at;
+	to->nr_devs = (uint32_t)nr_devs;
+}
+
+void findings_add(struct findings *fs, const struct finding *f, const uint32_t *dev, size_t nr_devs)
+{
+	size_t at = fs->nr_dev;
+
+	if (vec_reserve(fs->dev, fs->cap_dev, at + nr_devs)) {
+		fs->failed = true;
+		nr_devs = 0;
+	}
 	if (nr_devs)
-		memcpy(fs->dev + fs->nr_dev, dev, nr_devs * sizeof(*dev));
+		memcpy(fs->dev + at, dev, nr_devs * sizeof(*dev));
 	fs->nr_dev += nr_devs;
-	fs->sorted = false;
+	findings_add_again(fs, f, at, nr_devs);
 }
 
 #define COMPARE(a, b)                              \

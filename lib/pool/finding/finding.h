@@ -138,6 +138,9 @@ void findings_fini(struct findings *fs);
 /* Adds @f (copied); @dev: the devices it concerns.  Memory errors are noted in @failed. */
 void findings_add(struct findings *fs, const struct finding *f, const uint32_t *dev,
 		  size_t nr_devs);
+/* Adds @f for the devices of an earlier finding, findings.dev[devs_at..devs_at + nr_devs). */
+void findings_add_again(struct findings *fs, const struct finding *f, size_t devs_at,
+			size_t nr_devs);
 /* What to do next, or NULL. */
 const char *finding_hint(const struct finding *f);
 /* A finding of @kind in @area with nothing else set. */

@@ -10,6 +10,8 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 
+#define NAMED_DEVICES 4 /* at most in one sentence */
+
 struct forest_worker {
 	struct forest_leaf_fault *fault;
 	size_t nr, cap;
@@ -69,7 +71,9 @@ int forest_init(struct forest *f, const struct metadata *md, struct stream *s,
 	CLEANUP(free_ptr) struct walk_root *roots = NULL;
 	int r;
 
-	*f = (struct forest){ .s = s, .problem = fn, .problem_ctx = ctx };
+	*f = (struct forest){
+		.s = s, .nr_blocks = md->nr_blocks, .problem = fn, .problem_ctx = ctx
+	};
 	r = metadata_devices_read(md, s, &f->devices, err);
 	if (!r)
 		r = choose_devices(f, err);
@@ -185,53 +189,126 @@ int forest_read_leaves(struct forest *f, forest_leaf_fn *fn, void *ctx, struct e
 	return r ? r : gather_faults(f, err);
 }
 
-struct teller {
-	struct forest *f;
-	char who[40];
+/* --- what is missing --- */
+
+struct loss {
+	uint32_t device, set; /* the first of those that have it, and all of them */
+	mblock_t block;
+	enum node_fault fault;
+	uint64_t first, last;
 };
 
-static int tell_node(void *ctx, mblock_t block)
-{
-	struct teller *t = ctx;
-	struct forest *f = t->f;
-	const struct forest_leaf_fault key = { .block = block }, *leaf;
-	const struct walk_fault *w;
-	uint64_t first, last;
-	char text[300];
-	size_t nr;
+struct losses {
+	struct owners *owners;
+	struct owners_list list;
+	struct loss *loss;
+	size_t nr, cap;
+};
 
-	leaf = f->nr_faults ? bsearch(&key, f->fault, f->nr_faults, sizeof(key), by_block) : NULL;
-	if (leaf) {
-		walk_range(f->walk, block, &first, &last);
-		forest_fault_text(text, sizeof(text), t->who, block, leaf->fault, first, last);
-		problem(f, leaf->fault == NODE_UNREADABLE, text);
+static int by_device(const void *va, const void *vb)
+{
+	const struct loss *a = va, *b = vb;
+
+	if (a->device != b->device)
+		return a->device < b->device ? -1 : 1;
+	if (a->first != b->first)
+		return a->first < b->first ? -1 : 1;
+	return a->block < b->block ? -1 : a->block > b->block;
+}
+
+/* Adds a fault that concerns the owners of @node. */
+static int add_loss(struct losses *ls, mblock_t node, const struct loss *loss)
+{
+	uint32_t set = owners_of(ls->owners, node);
+	struct loss *to;
+
+	if (!set)
+		return 0;
+	to = vec_add(ls->loss, ls->nr, ls->cap);
+	if (!to || owners_devices(ls->owners, set, &ls->list))
+		return -ENOMEM;
+	*to = *loss;
+	to->set = set;
+	to->device = ls->list.dev[0];
+	return 0;
+}
+
+static int find_losses(struct forest *f, struct losses *ls)
+{
+	const struct walk_fault *w;
+	size_t nr;
+	int r = 0;
+
+	for (size_t i = 0; i < f->nr_faults && !r; i++) {
+		struct loss l = { .block = f->fault[i].block, .fault = f->fault[i].fault };
+
+		walk_range(f->walk, l.block, &l.first, &l.last);
+		r = add_loss(ls, l.block, &l);
 	}
 	w = walk_faults(f->walk, &nr);
-	for (size_t i = 0; i < nr; i++) {
-		if (w[i].parent == WALK_NONE ? w[i].block != block : w[i].parent != block)
-			continue;
-		forest_fault_text(text, sizeof(text), t->who, w[i].block, w[i].fault, w[i].begin,
-				  w[i].last);
-		problem(f, w[i].fault == NODE_UNREADABLE, text);
+	for (size_t i = 0; i < nr && !r; i++) {
+		struct loss l = { .block = w[i].block, .fault = w[i].fault,
+				  .first = w[i].begin, .last = w[i].last };
+
+		r = add_loss(ls, w[i].parent == WALK_NONE ? w[i].block : w[i].parent, &l);
 	}
+	if (ls->nr)
+		qsort(ls->loss, ls->nr, sizeof(*ls->loss), by_device);
+	return r;
+}
+
+static int tell_loss(struct forest *f, struct losses *ls, const struct loss *loss)
+{
+	char who[100], text[400];
+	size_t len, nr;
+
+	if (owners_devices(ls->owners, loss->set, &ls->list))
+		return -ENOMEM;
+	nr = MIN(ls->list.nr, (size_t)NAMED_DEVICES);
+	len = (size_t)snprintf(who, sizeof(who), ls->list.nr > 1 ? "devices" : "device");
+	for (size_t i = 0; i < nr; i++)
+		len += (size_t)snprintf(who + len, sizeof(who) - len, "%s %" PRIu32, i ? "," : "",
+					f->dev[ls->list.dev[i] - 1]->info.dev_id);
+	if (ls->list.nr > nr)
+		snprintf(who + len, sizeof(who) - len, " and %zu more", ls->list.nr - nr);
+	forest_fault_text(text, sizeof(text), who, loss->block, loss->fault, loss->first,
+			  loss->last);
+	problem(f, loss->fault == NODE_UNREADABLE, text);
 	return 0;
+}
+
+struct owners *forest_owners(struct forest *f, bool marked, struct err *err)
+{
+	CLEANUP(free_ptr) struct owners_root *root = calloc(f->nr_devs + 1, sizeof(*root));
+
+	if (!root) {
+		err_nomem(err, "the devices' trees");
+		return NULL;
+	}
+	for (size_t i = 0; i < f->nr_devs; i++)
+		root[i] = (struct owners_root){ f->dev[i]->root, (uint32_t)i + 1 };
+	return owners_new(f->walk, root, f->nr_devs, (uint32_t)f->nr_devs, f->nr_blocks, marked,
+			  err);
 }
 
 int forest_tell_damage(struct forest *f, struct err *err)
 {
-	struct teller t = { .f = f };
+	struct losses ls = { 0 };
 	size_t nr_walk;
-	int r = 0;
+	int r;
 
 	walk_faults(f->walk, &nr_walk);
 	if (!nr_walk && !f->nr_faults)
 		return 0;
 	for (size_t i = 0; i < f->nr_faults; i++)
 		walk_mark(f->walk, f->fault[i].block);
-	for (size_t i = 0; !r && i < f->nr_devs; i++) {
-		snprintf(t.who, sizeof(t.who), "device %" PRIu32, f->dev[i]->info.dev_id);
-		r = walk_marked(f->walk, f->dev[i]->root, tell_node, &t);
-	}
+	ls.owners = forest_owners(f, true, err);
+	r = ls.owners ? find_losses(f, &ls) : -ENOMEM;
+	for (size_t i = 0; i < ls.nr && !r; i++)
+		r = tell_loss(f, &ls, &ls.loss[i]);
+	owners_free(ls.owners);
+	owners_list_fini(&ls.list);
+	free(ls.loss);
 	return r < 0 ? err_set(err, r, "damage in the mapping trees") : 0;
 }
 

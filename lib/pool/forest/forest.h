@@ -13,6 +13,7 @@
  * Threads: one owner; the leaf function runs on the stream's workers.
  */
 #include "pdata/tree/walk.h"
+#include "pool/forest/owners.h"
 #include "pool/format/metadata.h"
 
 /* One sentence for each thing that is wrong. */
@@ -33,6 +34,7 @@ struct forest {
 	void *problem_ctx;
 	uint64_t nr_problems;
 	bool not_only_io; /* some problem is damage, not a failed read */
+	mblock_t nr_blocks; /* of the metadata */
 	/* private */
 	struct forest_worker *worker;
 	struct forest_leaf_fault *fault; /* of leaves, ascending */
@@ -53,8 +55,14 @@ typedef int forest_leaf_fn(void *ctx, unsigned worker, mblock_t block, const str
 /* Gives each distinct leaf to @fn once, in any order; faulty ones are remembered. */
 int forest_read_leaves(struct forest *f, forest_leaf_fn *fn, void *ctx, struct err *err);
 
-/* Tells everything that is missing, device by device.  Once, after the leaves were read. */
+/*
+ * Tells everything that is missing, each once, whatever the number of devices that miss it; in
+ * the order of devices and their blocks.  Once, after the leaves were read.
+ */
 int forest_tell_damage(struct forest *f, struct err *err);
+
+/* The owners of nodes; device i of the list has number i + 1 there.  NULL: no memory. */
+struct owners *forest_owners(struct forest *f, bool marked, struct err *err);
 
 /* What is told when there were problems: 0, or -EUCLEAN or -EIO with the text for the end. */
 int forest_verdict(const struct forest *f, struct err *err);

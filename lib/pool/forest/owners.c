@@ -1,324 +1,226 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * Nodes are taken parents first.  Each parent leaves the number of its set at its children, in a
+ * place reserved for it; a node's turn comes when all its parents have done so.
+ *
+ * A sound tree leads to a node on one path only, so the sets of which a set consists
+ * hardly overlap, and to spell a set out takes as long as it has devices.
+ */
 #include "pool/forest/owners.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/forest/sharing.h"
+#include "base/search.h"
+#include "base/vec.h"
+#include "pool/forest/sets.h"
 
-struct set {
-	size_t at; /* in devices */
-	uint32_t nr;
-};
-
-/* Open addressing; key 0 is empty. */
-struct slot {
-	uint64_t key;
-	uint32_t set;
-};
-
-struct table {
-	struct slot *slot;
-	size_t nr, cap;
-};
+#define SPELT_A_NODE 256 /* devices in lists, more for each node */
 
 struct owners {
 	uint32_t *of; /* by metadata block */
-	struct set *set; /* set 0 is not used */
-	size_t nr_sets, cap_sets;
-	uint32_t *device;
-	size_t nr_devices, cap_devices;
-	struct table unions;   /* of two sets, by their numbers */
-	struct table contents; /* sets by a hash of what is in them */
+	mblock_t nr_blocks;
+	struct owners_root *root; /* ascending by block; device: the set of its devices */
+	size_t nr_roots;
+	struct sets sets;
 };
 
-static uint64_t mix(uint64_t x)
-{
-	x ^= x >> 32;
-	x *= 0xd6e8feb86659fd93;
-	x ^= x >> 32;
-	return x * 0xd6e8feb86659fd93;
-}
-
-static int table_grow(struct table *t)
-{
-	struct table n = { .cap = t->cap ? 2 * t->cap : 256 };
-
-	n.slot = calloc(n.cap, sizeof(*n.slot));
-	if (!n.slot)
-		return -1;
-	for (size_t i = 0; i < t->cap; i++) {
-		size_t at = mix(t->slot[i].key) & (n.cap - 1);
-
-		if (!t->slot[i].key)
-			continue;
-		while (n.slot[at].key)
-			at = (at + 1) & (n.cap - 1);
-		n.slot[at] = t->slot[i];
-		n.nr++;
-	}
-	free(t->slot);
-	*t = n;
-	return 0;
-}
-
-static int table_add(struct table *t, uint64_t key, uint32_t set)
-{
-	size_t at;
-
-	if (2 * t->nr >= t->cap && table_grow(t))
-		return -1;
-	at = mix(key) & (t->cap - 1);
-	while (t->slot[at].key)
-		at = (at + 1) & (t->cap - 1);
-	t->slot[at] = (struct slot){ key, set };
-	t->nr++;
-	return 0;
-}
-
-/* Room for @nr more devices in sets and for one more set. */
-static int reserve(struct owners *o, size_t nr)
-{
-	if (o->nr_devices + nr > o->cap_devices) {
-		size_t cap = 2 * o->cap_devices + nr;
-		uint32_t *p = realloc(o->device, cap * sizeof(*p));
-
-		if (!p)
-			return -1;
-		o->device = p;
-		o->cap_devices = cap;
-	}
-	if (o->nr_sets == o->cap_sets) {
-		size_t cap = 2 * o->cap_sets + 64;
-		struct set *p = realloc(o->set, cap * sizeof(*p));
-
-		if (!p)
-			return -1;
-		o->set = p;
-		o->cap_sets = cap;
-	}
-	return 0;
-}
-
-/* The devices of both sets, appended without becoming a set yet; returns how many. */
-static uint32_t merge(struct owners *o, uint32_t a, uint32_t b)
-{
-	const uint32_t *x = o->device + o->set[a].at, *xe = x + o->set[a].nr;
-	const uint32_t *y = o->device + o->set[b].at, *ye = y + o->set[b].nr;
-	uint32_t *to = o->device + o->nr_devices, nr = 0;
-
-	while (x < xe || y < ye) {
-		uint32_t v = y == ye || (x < xe && *x <= *y) ? *x : *y;
-
-		x += x < xe && *x == v;
-		y += y < ye && *y == v;
-		to[nr++] = v;
-	}
-	return nr;
-}
-
-static uint64_t hash_devices(const uint32_t *dev, uint32_t nr)
-{
-	uint64_t h = nr;
-
-	for (uint32_t i = 0; i < nr; i++)
-		h = mix(h ^ ((uint64_t)dev[i] + 1));
-	return h ? h : 1;
-}
-
-/* The set with the @nr devices that stand behind all others; 0: no memory. */
-static uint32_t intern(struct owners *o, uint32_t nr)
-{
-	const uint32_t *dev = o->device + o->nr_devices;
-	uint64_t key = hash_devices(dev, nr);
-	struct table *t = &o->contents;
-
-	for (size_t at = t->cap ? mix(key) & (t->cap - 1) : 0; t->cap && t->slot[at].key;
-	     at = (at + 1) & (t->cap - 1)) {
-		const struct set *s = &o->set[t->slot[at].set];
-
-		if (t->slot[at].key == key && s->nr == nr &&
-		    !memcmp(o->device + s->at, dev, nr * sizeof(*dev)))
-			return t->slot[at].set;
-	}
-	if (table_add(t, key, (uint32_t)o->nr_sets))
-		return 0;
-	o->set[o->nr_sets] = (struct set){ o->nr_devices, nr };
-	o->nr_devices += nr;
-	return (uint32_t)o->nr_sets++;
-}
-
-/* 0: no memory. */
-static uint32_t unite(struct owners *o, uint32_t a, uint32_t b)
-{
-	uint64_t key = (uint64_t)MIN(a, b) << 32 | MAX(a, b);
-	struct table *t = &o->unions;
-	uint32_t set;
-
-	if (a == b || !a || !b)
-		return a | b;
-	for (size_t at = t->cap ? mix(key) & (t->cap - 1) : 0; t->cap && t->slot[at].key;
-	     at = (at + 1) & (t->cap - 1))
-		if (t->slot[at].key == key)
-			return t->slot[at].set;
-	if (reserve(o, o->set[a].nr + (size_t)o->set[b].nr))
-		return 0;
-	set = intern(o, merge(o, a, b));
-	return set && !table_add(t, key, set) ? set : 0;
-}
+/* --- nodes --- */
 
 struct order {
-	mblock_t *node;
-	size_t nr, cap;
+	struct owners *o;
+	struct walk *w;
+	bool marked;
 	uint8_t *seen;
+	uint32_t *node; /* children before their parents */
+	size_t nr, cap;
+	uint32_t *place; /* by node: first the pointers to it, then where the next one's set goes */
+	uint32_t *at;	 /* the sets of the parents, those of one node beside each other */
+	uint64_t nr_pointers;
 };
 
-/* All internal nodes below @node that were not seen. */
-static int collect(struct forest *f, mblock_t node, struct order *o)
+/* Child @i of @node whose owners are wanted, or WALK_NONE. */
+static uint32_t child_of(const struct order *t, const uint32_t *child, uint32_t i)
+{
+	if (child[i] == WALK_NONE || (t->marked && !walk_has_marked(t->w, child[i])))
+		return (uint32_t)WALK_NONE;
+	return child[i];
+}
+
+/* The children of a node whose keys can be believed: NULL when there are none. */
+static const uint32_t *children_of(const struct order *t, mblock_t node, uint32_t *nr)
+{
+	const uint32_t *child = walk_children(t->w, node, nr);
+
+	return child && walk_fault_of(t->w, node) == NODE_OK ? child : NULL;
+}
+
+/* Adds the nodes below @node that were not seen, and then itself.  As deep as the tree. */
+static int collect(struct order *t, mblock_t node)
 {
 	const uint32_t *child;
-	uint32_t nr;
+	uint32_t nr = 0, *p;
 
-	if (walk_height(f->walk, node) <= 0 || o->seen[node])
+	if (t->seen[node])
 		return 0;
-	child = walk_children(f->walk, node, &nr);
-	if (!child)
-		return 0;
-	o->seen[node] = 1;
-	if (o->nr == o->cap) {
-		size_t cap = 2 * o->cap + 64;
-		mblock_t *p = realloc(o->node, cap * sizeof(*p));
+	t->seen[node] = 1;
+	child = children_of(t, node, &nr);
+	for (uint32_t i = child ? nr : 0; i-- > 0;) {
+		uint32_t c = child_of(t, child, i);
 
-		if (!p)
-			return -1;
-		o->node = p;
-		o->cap = cap;
+		if (c == WALK_NONE)
+			continue;
+		t->place[c]++;
+		t->nr_pointers++;
+		if (collect(t, c))
+			return -ENOMEM;
 	}
-	o->node[o->nr++] = node;
-	for (uint32_t i = 0; i < nr; i++) {
-		mblock_t c = sharing_child(f->walk, node, child, i);
-
-		if (c && collect(f, c, o))
-			return -1;
-	}
+	p = vec_add(t->node, t->nr, t->cap);
+	if (!p)
+		return -ENOMEM;
+	*p = (uint32_t)node;
 	return 0;
 }
 
-/* What the nodes of one height know goes to their children. */
-static int spread(struct owners *o, struct forest *f, const struct order *order, int height)
+/* The set of @node, whose parents left theirs at [@begin, @end); 0: no memory. */
+static uint32_t set_of(struct order *t, mblock_t node, size_t begin, size_t end)
 {
-	for (size_t k = 0; k < order->nr; k++) {
-		mblock_t node = order->node[k];
+	struct owners *o = t->o;
+	size_t nr = end - begin;
+	uint32_t *to;
+
+	to = sets_room(&o->sets, nr + 1);
+	if (!to)
+		return 0;
+	if (nr)
+		memcpy(to, t->at + begin, nr * sizeof(*to));
+	if (o->of[node]) /* its own devices' */
+		to[nr++] = o->of[node];
+	return sets_get(&o->sets, nr);
+}
+
+/* Gives each node its set, parents first. */
+static int spread(struct order *t)
+{
+	size_t place = 0;
+
+	for (size_t k = t->nr; k-- > 0;) {
+		uint32_t nr = t->place[t->node[k]];
+
+		t->place[t->node[k]] = (uint32_t)place;
+		place += nr;
+	}
+	place = 0;
+	for (size_t k = t->nr; k-- > 0;) {
+		mblock_t node = t->node[k];
+		size_t end = t->place[node];
 		const uint32_t *child;
-		uint32_t nr;
+		uint32_t nr = 0;
 
-		if (walk_height(f->walk, node) != height)
-			continue;
-		child = walk_children(f->walk, node, &nr);
-		for (uint32_t i = 0; i < nr; i++) {
-			mblock_t c = sharing_child(f->walk, node, child, i);
+		t->o->of[node] = set_of(t, node, place, end);
+		if (!t->o->of[node])
+			return -ENOMEM;
+		place = end;
+		child = children_of(t, node, &nr);
+		for (uint32_t i = 0; child && i < nr; i++) {
+			uint32_t c = child_of(t, child, i);
 
-			if (!c)
-				continue;
-			o->of[c] = unite(o, o->of[c], o->of[node]);
-			if (!o->of[c])
-				return -1;
+			if (c != WALK_NONE)
+				t->at[t->place[c]++] = t->o->of[node];
 		}
 	}
 	return 0;
 }
 
-struct rooted {
-	mblock_t root;
-	uint32_t dev;
-};
+static int fill(struct owners *o, struct walk *w, bool marked)
+{
+	struct order t = { .o = o, .w = w, .marked = marked };
+	int r = 0;
+
+	t.seen = calloc(o->nr_blocks + 1, 1);
+	t.place = calloc(o->nr_blocks + 1, sizeof(*t.place));
+	if (!t.seen || !t.place)
+		r = -ENOMEM;
+	for (size_t i = o->nr_roots; !r && i-- > 0;) {
+		mblock_t root = o->root[i].block;
+
+		if (root >= o->nr_blocks)
+			continue;
+		o->of[root] = o->root[i].device;
+		if (!marked || walk_has_marked(w, root))
+			r = collect(&t, root);
+	}
+	o->sets.to_spell = OWNERS_SPELT + SPELT_A_NODE * (uint64_t)t.nr;
+	t.at = malloc((t.nr_pointers + 1) * sizeof(*t.at));
+	if (!t.at)
+		r = -ENOMEM;
+	if (!r)
+		r = spread(&t);
+	free(t.seen);
+	free(t.place);
+	free(t.node);
+	free(t.at);
+	return r;
+}
 
 static int by_root(const void *va, const void *vb)
 {
-	const struct rooted *a = va, *b = vb;
+	const struct owners_root *a = va, *b = vb;
 
-	if (a->root != b->root)
-		return a->root < b->root ? -1 : 1;
-	return a->dev < b->dev ? -1 : a->dev > b->dev;
+	if (a->block != b->block)
+		return a->block < b->block ? -1 : 1;
+	return a->device < b->device ? -1 : a->device > b->device;
 }
 
-/*
- * Each root gets the set of its devices at once: adding them one by one would keep a set for
- * each step, n * n / 2 entries for n devices with one root.
- */
-static int own_roots(struct owners *o, struct forest *f, mblock_t nr_blocks)
+/* The distinct roots, each with the set of its devices in place of a device. */
+static int own_roots(struct owners *o, struct owners_root *root, size_t nr)
 {
-	CLEANUP(free_ptr) struct rooted *dev = calloc(f->nr_devs + 1, sizeof(*dev));
-	size_t nr = 0, end;
+	size_t end;
 
-	if (!dev)
-		return -1;
-	for (size_t i = 0; i < f->nr_devs; i++) {
-		mblock_t root = f->dev[i]->root;
-
-		if (root < nr_blocks && walk_height(f->walk, root) >= 0)
-			dev[nr++] = (struct rooted){ root, (uint32_t)i };
-	}
-	qsort(dev, nr, sizeof(*dev), by_root);
+	if (nr)
+		qsort(root, nr, sizeof(*root), by_root);
+	o->root = malloc((nr + 1) * sizeof(*o->root));
+	if (!o->root)
+		return -ENOMEM;
 	for (size_t i = 0; i < nr; i = end) {
-		for (end = i; end < nr && dev[end].root == dev[i].root; end++)
+		uint32_t *to, set;
+
+		for (end = i; end < nr && root[end].block == root[i].block; end++)
 			;
-		if (reserve(o, end - i))
-			return -1;
+		to = sets_room(&o->sets, end - i);
+		if (!to)
+			return -ENOMEM;
 		for (size_t k = i; k < end; k++)
-			o->device[o->nr_devices + (k - i)] = dev[k].dev;
-		o->of[dev[i].root] = intern(o, (uint32_t)(end - i));
-		if (!o->of[dev[i].root])
-			return -1;
+			to[k - i] = root[k].device;
+		set = sets_get(&o->sets, end - i);
+		if (!set)
+			return -ENOMEM;
+		o->root[o->nr_roots++] = (struct owners_root) { root[i].block, set };
 	}
 	return 0;
 }
 
-static int fill(struct owners *o, struct forest *f, mblock_t nr_blocks)
-{
-	struct order order = { 0 };
-	int r = 0, height = 0;
-
-	order.seen = calloc(nr_blocks + 1, 1);
-	if (!order.seen)
-		return -1;
-	r = own_roots(o, f, nr_blocks);
-	for (size_t i = 0; !r && i < f->nr_devs; i++) {
-		mblock_t root = f->dev[i]->root;
-
-		if (root >= nr_blocks || walk_height(f->walk, root) < 0)
-			continue;
-		r = collect(f, root, &order);
-		height = MAX(height, walk_height(f->walk, root));
-	}
-	for (; !r && height > 0; height--)
-		r = spread(o, f, &order, height);
-	free(order.node);
-	free(order.seen);
-	return r;
-}
-
-struct owners *owners_new(struct forest *f, mblock_t nr_blocks, struct err *err)
+struct owners *owners_new(struct walk *w, struct owners_root *roots, size_t nr, uint32_t nr_devices,
+			  mblock_t nr_blocks, bool marked, struct err *err)
 {
 	struct owners *o = calloc(1, sizeof(*o));
-	bool good = o;
+	int r = -ENOMEM;
 
-	if (good)
+	if (o) {
+		o->nr_blocks = nr_blocks;
 		o->of = calloc(nr_blocks + 1, sizeof(*o->of));
-	good = good && o->of && !reserve(o, f->nr_devs);
-	if (good)
-		o->nr_sets = 1;
-	for (size_t i = 0; good && i < f->nr_devs; i++) {
-		good = !reserve(o, 1);
-		if (!good)
-			break;
-		o->device[o->nr_devices] = (uint32_t)i;
-		good = intern(o, 1) == i + 1;
+		r = o->of ? sets_init(&o->sets, nr_devices) : -ENOMEM;
 	}
-	if (!good || fill(o, f, nr_blocks)) {
+	if (!r)
+		r = own_roots(o, roots, nr);
+	if (!r)
+		r = fill(o, w, marked);
+	if (r) {
 		owners_free(o);
-		err_nomem(err, "owners of leaves");
+		err_nomem(err, "owners of nodes");
 		return NULL;
 	}
 	return o;
@@ -329,20 +231,40 @@ void owners_free(struct owners *o)
 	if (!o)
 		return;
 	free(o->of);
-	free(o->set);
-	free(o->device);
-	free(o->unions.slot);
-	free(o->contents.slot);
+	free(o->root);
+	sets_fini(&o->sets);
 	free(o);
+}
+
+uint32_t owners_of_root(const struct owners *o, mblock_t root)
+{
+	size_t at = search_first(i, o->nr_roots, o->root[i].block >= root);
+
+	return at < o->nr_roots && o->root[at].block == root ? o->root[at].device : 0;
 }
 
 uint32_t owners_of(const struct owners *o, mblock_t node)
 {
-	return o->of[node];
+	return node < o->nr_blocks ? o->of[node] : owners_of_root(o, node);
 }
 
-const uint32_t *owners_devices(const struct owners *o, uint32_t set, uint32_t *nr)
+uint32_t owners_nr_sets(const struct owners *o)
 {
-	*nr = o->set[set].nr;
-	return o->device + o->set[set].at;
+	return (uint32_t)o->sets.nr_sets;
+}
+
+uint64_t owners_count(const struct owners *o, uint32_t set)
+{
+	return o->sets.set[set].count;
+}
+
+int owners_devices(const struct owners *o, uint32_t set, struct owners_list *list)
+{
+	return sets_devices(&o->sets, set, list);
+}
+
+void owners_list_fini(struct owners_list *list)
+{
+	free(list->own);
+	*list = (struct owners_list) { 0 };
 }

@@ -3,23 +3,54 @@
 #ifndef POOL_OWNERS_H
 #define POOL_OWNERS_H
 /*
- * Which devices reach a leaf.  Sets of devices are kept once, however many nodes have the same
- * owners, and are made from parents to children, so that the cost is linear in pointers and
- * in the sizes of the distinct sets.
+ * Which devices reach a node.  Nodes with the same owners have one set; a set is made from those of
+ * the node's parents, all of them at once.  Small sets are lists of devices.  A file of some MiB
+ * may hold more pairs of a device and a node than fit into memory: when the lists have become
+ * large, further sets are kept as the sets that they consist of, and spelt out when asked for.
  *
- * Memory: 4 bytes a metadata block that is a node, and the distinct sets.
- * Threads: owners_new() one; the rest any.
+ * Memory: for each metadata block 9 bytes, 4 bytes for each pointer to a node, and for
+ * lists at most OWNERS_SPELT + 1 KiB a node.
+ * Threads: owners_new() one; the rest any, each with an owners_list of its own.
  */
-#include "pool/forest/forest.h"
+#include "pdata/tree/walk.h"
+
+#define OWNERS_SPELT ((size_t)4 << 20) /* devices in lists */
 
 struct owners;
 
-struct owners *owners_new(struct forest *f, mblock_t nr_blocks, struct err *err);
+struct owners_root {
+	mblock_t block;
+	uint32_t device; /* the caller's number for it, from 1 on */
+};
+
+/*
+ * Owners of all nodes under @roots, sorted here; @w was walked from them and lives longer.
+ * @nr_devices: the greatest number of a device.  @marked: only of nodes that walk_has_marked().
+ * NULL: no memory.
+ */
+struct owners *owners_new(struct walk *w, struct owners_root *roots, size_t nr, uint32_t nr_devices,
+			  mblock_t nr_blocks, bool marked, struct err *err);
 void owners_free(struct owners *o);
 
-/* The set of a node's owners; 0: none.  Device i of the forest alone is the set i + 1. */
+/* The set of a node's owners; 0: none.  Device i alone is the set i. */
 uint32_t owners_of(const struct owners *o, mblock_t node);
-/* The devices of a set as indices into f->dev, ascending. */
-const uint32_t *owners_devices(const struct owners *o, uint32_t set, uint32_t *nr);
+/* The set of the devices that have @root as their root; 0: none. */
+uint32_t owners_of_root(const struct owners *o, mblock_t root);
+/* Sets are below this number. */
+uint32_t owners_nr_sets(const struct owners *o);
+/* So many devices has a set at most; exactly so many unless it was too large for a list. */
+uint64_t owners_count(const struct owners *o, uint32_t set);
+
+/* The devices of one set, ascending.  All zero at first, the end by owners_list_fini(). */
+struct owners_list {
+	const uint32_t *dev;
+	size_t nr;
+	/* private */
+	uint32_t set, *own;
+	size_t nr_own, cap;
+};
+/* 0 or -ENOMEM.  Valid until the next call with this list. */
+int owners_devices(const struct owners *o, uint32_t set, struct owners_list *list);
+void owners_list_fini(struct owners_list *list);
 
 #endif

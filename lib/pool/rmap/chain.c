@@ -2,78 +2,116 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * A run at the end of a leaf may go on in the next leaf, and which leaf is next depends on the
- * device.  So the edges of leaves are followed for each device by itself, in key order, but only
- * where an edge lies in a region: parts of a longer run outside of all regions do not matter.
+ * device.  But neighbours below one inner node are neighbours for all owners of that node.
+ * So each inner node joins the runs at the edges of its children and keeps for those above it
+ * the first and the last run of all its leaves.  Each node is looked at once, however many devices
+ * have it.  Runs outside of all regions do not matter.
  */
+#include <errno.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/search.h"
 #include "pool/rmap/impl.h"
 
 struct chain {
 	struct rmap *m;
-	struct rmap_record cur; /* len 0: none */
+	uint8_t *seen; /* by metadata block */
 	rmap_record_fn *fn;
 	void *ctx;
 };
 
-static int end_chain(struct chain *c)
-{
-	int r = c->cur.len ? rmap_clip(c->m, &c->cur, c->fn, c->ctx) : 0;
+/* The edges of a node while its children are gone through. */
+struct joint {
+	struct rmap_edges edges;
+	struct rmap_edge cur;
+	bool any, more; /* is there a cur; does something stand before it */
+	uint32_t set;
+};
 
-	c->cur.len = 0;
-	return r;
+static int tell(struct chain *c, const struct rmap_edge *e, uint32_t set)
+{
+	const struct rmap_record rec = { e->d, e->v, e->len, set };
+
+	return e->len && set ? rmap_clip(c->m, &rec, c->fn, c->ctx) : 0;
 }
 
-static int add_edge(struct chain *c, const struct rmap_edge *e)
+static int add_edge(struct chain *c, struct joint *j, const struct rmap_edge *e)
 {
-	struct rmap_record *cur = &c->cur;
-	int r;
+	struct rmap_edge *cur = &j->cur;
+	int r = 0;
 
 	if (e->len && cur->len && cur->v + cur->len == e->v && cur->d + cur->len == e->d) {
 		cur->len += e->len;
 		return 0;
 	}
-	r = end_chain(c);
-	cur->v = e->v;
-	cur->d = e->d;
-	cur->len = e->len;
+	if (j->more)
+		r = tell(c, cur, j->set);
+	else if (j->any)
+		j->edges.first = *cur;
+	j->more = j->any;
+	j->any = true;
+	*cur = *e;
 	return r;
 }
 
-static int visit_leaf(void *ctx, mblock_t block)
+/* Finds the edges of @node; the runs that lie inside of it are told.  As deep as the tree. */
+static int visit(struct chain *c, mblock_t node)
 {
-	struct chain *c = ctx;
-	const struct rmap_edges *e = &c->m->edges[block];
-	int r;
+	struct walk *w = c->m->f->walk;
+	struct joint j = { .set = owners_of(c->m->owners, node) };
+	const uint32_t *child;
+	uint32_t nr;
+	int r = 0;
 
-	if (walk_height(c->m->f->walk, block) != 0)
-		return 0; /* damage, told elsewhere */
-	r = add_edge(c, &e->first);
-	if (!e->single && !r)
-		r = add_edge(c, &e->last);
+	if (c->seen[node])
+		return 0;
+	c->seen[node] = 1;
+	child = walk_children(w, node, &nr);
+	if (!child || walk_fault_of(w, node) != NODE_OK)
+		return 0; /* a leaf, or damage, which is told elsewhere */
+	for (uint32_t i = 0; i < nr && !r; i++) {
+		const struct rmap_edges *e;
+
+		if (child[i] == WALK_NONE)
+			continue;
+		e = &c->m->edges[child[i]];
+		r = visit(c, child[i]);
+		if (!r)
+			r = add_edge(c, &j, &e->first);
+		if (!r && !e->single)
+			r = add_edge(c, &j, &e->last);
+	}
+	j.edges.single = !j.more;
+	*(j.more ? &j.edges.last : &j.edges.first) = j.cur;
+	c->m->edges[node] = j.edges;
 	return r;
 }
 
 int rmap_chains(struct rmap *m, rmap_record_fn *fn, void *ctx)
 {
-	int r = 0;
+	CLEANUP(free_ptr) uint8_t *seen = calloc(m->f->nr_blocks + 1, 1);
+	CLEANUP(free_ptr) uint8_t *told = calloc(m->f->nr_blocks + 1, 1);
+	struct chain c = { .m = m, .seen = seen, .fn = fn, .ctx = ctx };
+	int r = seen && told ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !r && i < m->f->nr_devs; i++) {
-		struct chain c = { .m = m, .fn = fn, .ctx = ctx, .cur.set = (uint32_t)i + 1 };
+		mblock_t root = m->f->dev[i]->root;
+		const struct rmap_edges *e;
+		uint32_t set;
 
-		r = walk_marked(m->f->walk, m->f->dev[i]->root, visit_leaf, &c);
+		if (root >= m->f->nr_blocks || told[root])
+			continue;
+		told[root] = 1;
+		e = &m->edges[root];
+		r = visit(&c, root);
+		set = owners_of_root(m->owners, root);
 		if (!r)
-			r = end_chain(&c);
+			r = tell(&c, &e->first, set);
+		if (!r && !e->single)
+			r = tell(&c, &e->last, set);
 	}
 	return r;
-}
-
-void rmap_mark_edges(struct rmap *m, const mblock_t *leaf, size_t nr)
-{
-	for (size_t i = 0; i < nr; i++)
-		if (m->edges[leaf[i]].first.len || m->edges[leaf[i]].last.len)
-			walk_mark(m->f->walk, leaf[i]);
 }
 
 /* The first region that ends after @d. */

@@ -3,16 +3,16 @@
 #ifndef POOL_RMAP_PRIVATE_H
 #define POOL_RMAP_PRIVATE_H
 /*
- * The parts of rmap: rmap.c reads leaves, rmap_store.c keeps their runs by buckets of data blocks,
- * rmap_chain.c joins the runs at the edges of leaves device by device, rmap_out.c
- * makes the lines of a bucket.
+ * The parts of rmap: rmap.c reads leaves, store.c keeps their runs by buckets of data blocks,
+ * chain.c joins the runs at the edges of leaves, lines.c makes the lines of a bucket, out.c writes
+ * them.
  */
 #include <stdatomic.h>
 
-#include "pool/forest/owners.h"
 #include "pool/rmap/rmap.h"
 
 #define RMAP_BUCKETS 4096u
+#define RMAP_RECORD_MIN 3u /* bytes of the shortest record in a store */
 
 /* A run that all devices of a set have. */
 struct rmap_record {
@@ -26,7 +26,10 @@ struct rmap_records {
 	size_t nr, cap;
 };
 
-/* The first and the last run of a leaf, which may go on in its neighbours; len 0: none of interest. */
+/*
+ * The first and the last run of the leaves below a node, which may go on before and behind it;
+ * len 0: none of interest.
+ */
 struct rmap_edge {
 	vblock_t v;
 	dblock_t d;
@@ -52,6 +55,7 @@ struct rmap {
 	const struct runs *regions;
 	const struct rmap_sink *sink;
 	struct owners *owners;
+	uint64_t most_owners; /* that a set has, or 1 */
 	struct rmap_edges *edges; /* by metadata block */
 	dblock_t begin, end;	  /* hull of the regions, as far as the data device goes */
 	unsigned shift;		  /* a bucket is 1 << shift data blocks */
@@ -82,10 +86,11 @@ int rmap_clip(struct rmap *m, const struct rmap_record *rec, rmap_record_fn *fn,
 /* Does any of it lie in a region? */
 bool rmap_wanted(const struct rmap *m, dblock_t d, uint64_t len);
 
-/* All runs made of edges of leaves, joined, clipped, with the set of one device. */
+/*
+ * All runs made of edges of leaves, joined and clipped, each for all devices that have it so.
+ * Needs the leaves' edges.
+ */
 int rmap_chains(struct rmap *m, rmap_record_fn *fn, void *ctx);
-/* Before the first rmap_chains(): which leaves have edges of interest. */
-void rmap_mark_edges(struct rmap *m, const mblock_t *leaf, size_t nr);
 
 int rmap_store_init(struct rmap_store *s);
 void rmap_store_fini(struct rmap_store *s);

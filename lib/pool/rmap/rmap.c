@@ -83,18 +83,11 @@ static int next_reading(void *ctx, unsigned worker, mblock_t block, const struct
 /* Reads all leaves once and tells what cannot be read. */
 static int read_all(struct rmap *m, struct err *err)
 {
-	CLEANUP(free_ptr) mblock_t *leaf = NULL;
-	size_t nr;
 	int r = forest_read_leaves(m->f, first_reading, m, err);
 
 	if (!r)
 		r = forest_tell_damage(m->f, err);
-	if (!r)
-		r = walk_leaves(m->f->walk, &leaf, &nr, err);
-	if (r)
-		return r;
-	rmap_mark_edges(m, leaf, nr);
-	return rmap_chains(m, rmap_store_put, &m->store[0]);
+	return r ? r : rmap_chains(m, rmap_store_put, &m->store[0]);
 }
 
 static int one_round(struct rmap *m, struct err *err)
@@ -134,6 +127,15 @@ static int rounds(struct rmap *m, struct err *err)
 	return r;
 }
 
+static int find_owners(struct rmap *m, struct err *err)
+{
+	m->owners = forest_owners(m->f, false, err);
+	m->most_owners = 1;
+	for (uint32_t i = 0; m->owners && i < owners_nr_sets(m->owners); i++)
+		m->most_owners = MAX(m->most_owners, owners_count(m->owners, i));
+	return m->owners ? 0 : -ENOMEM;
+}
+
 static int prepare(struct rmap *m, const struct metadata *md, struct err *err)
 {
 	const struct runs *reg = m->regions;
@@ -145,8 +147,7 @@ static int prepare(struct rmap *m, const struct metadata *md, struct err *err)
 					(uint64_t)RMAP_BUCKETS << m->shift)
 		m->shift++;
 	m->bucket_end = RMAP_BUCKETS;
-	m->owners = owners_new(m->f, md->nr_blocks, err);
-	if (!m->owners)
+	if (find_owners(m, err))
 		return -ENOMEM;
 	m->edges = calloc(md->nr_blocks, sizeof(*m->edges));
 	m->nr_workers = stream_nr_workers(m->f->s);
@@ -164,7 +165,9 @@ static int prepare(struct rmap *m, const struct metadata *md, struct err *err)
 int rmap_tell(struct forest *f, const struct metadata *md, const struct runs *regions,
 	      uint64_t max_kept, const struct rmap_sink *sink, struct err *err)
 {
-	struct rmap m = { .f = f, .regions = regions, .sink = sink };
+	struct rmap m = {
+		.f = f, .regions = regions, .sink = sink
+	};
 	int r;
 
 	m.max_kept = max_kept ? max_kept : RMAP_KEPT;

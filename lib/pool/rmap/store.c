@@ -23,7 +23,6 @@
 #define SLAB_LEN ((size_t)2 << 20) /* a huge page */
 #define SLAB_CHUNKS (SLAB_LEN / CHUNK_LEN)
 #define RECORD_LEN 24u /* bytes of the longest record; as many may be touched for any */
-#define RECORD_LEN_MIN 3u
 
 #define HEAD_BITS 3u
 #define HEAD_WIDTH 3u /* log2 of the bytes of the difference */
@@ -213,7 +212,7 @@ static int add_chunk(const uint8_t *p, const uint8_t *end, unsigned head_bytes, 
 {
 	struct rmap_record rec = *last;
 
-	if (rmap_records_reserve(out, CHUNK_LEN / RECORD_LEN_MIN))
+	if (rmap_records_reserve(out, CHUNK_LEN / RMAP_RECORD_MIN))
 		return -ENOMEM;
 	while (p < end) {
 		uint64_t head = get(p, head_bytes), step, more;
