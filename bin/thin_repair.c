@@ -16,7 +16,7 @@
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_DATA_DEV,
        OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT,
-       OPT_ACCEPT_LOSS, OPT_FORCE, OPT_SIZE };
+       OPT_ACCEPT_LOSS, OPT_FORCE, OPT_SIZE, OPT_EXPLAIN };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "POOL", "damaged metadata device or file, or a table file", 'i' },
@@ -40,6 +40,7 @@ static const struct opt opts[] = {
 	  OPT_VG_BACKUP },
 	{ 0, "pool", ARG_REQUIRED, "NAME", "which thin pool of the backup, or of a table file that has several", OPT_POOL },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "take the number of data blocks from DEV", OPT_DATA_DEV },
+	{ 0, "explain", ARG_NONE, NULL, "say why each node was put where it is", OPT_EXPLAIN },
 	{ 0, "list-roots", ARG_NONE, NULL, "list all roots that the device holds", OPT_LIST_ROOTS },
 	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the mapping root", OPT_MAPPING_ROOT },
 	{ 0, "details-root", ARG_REQUIRED, "BLOCK", "use this block as the device details root", OPT_DETAILS_ROOT },
@@ -137,6 +138,9 @@ static void parse_option(struct repair *r, int id)
 	case OPT_SIZE:
 		r->size = cli_size_or_auto(c, "--size", MBLOCK_SIZE);
 		break;
+	case OPT_EXPLAIN:
+		r->opt.salvage.explain = true;
+		break;
 	case OPT_FORCE:
 		r->force = true;
 		break;
@@ -189,6 +193,8 @@ static void print_report(struct repair *r, struct salvage *s, bool saved)
 	if (r->json) {
 		salvage_report_json(s, &out);
 	} else {
+		if (r->opt.salvage.explain)
+			salvage_explain(s, &out);
 		salvage_report(s, verbose, &out);
 		salvage_report_sum(s, verbose, r->accept_loss && saved, &out);
 	}

@@ -12,24 +12,6 @@
 #include "base/cleanup.h"
 #include "pool/salvage/impl.h"
 
-#define MIN_KIN 300 /* so much kinship is enough for a device that nothing else speaks of */
-
-struct pair {
-	uint32_t dev, orphan;
-	uint32_t score;
-};
-
-static int by_score(const void *pa, const void *pb)
-{
-	const struct pair *a = pa, *b = pb;
-
-	if (a->score != b->score)
-		return a->score > b->score ? -1 : 1;
-	if (a->dev != b->dev)
-		return a->dev < b->dev ? -1 : 1;
-	return a->orphan < b->orphan ? -1 : a->orphan > b->orphan;
-}
-
 int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err)
 {
 	size_t i = s->nr_devs;
@@ -158,23 +140,25 @@ static void drop_guesses(struct salvage *s)
 }
 
 /* Trees that nobody can be found for, when device ids are lost: rather under a new id than not at all. */
-static int invent_ids(struct salvage *s, struct vec *orphans, struct err *err)
+static int invent_ids(struct salvage *s, struct err *err)
 {
+	uint32_t nr_nodes = s->nr_nodes;
 	int r = 0;
 
-	for (size_t i = 0; i < orphans->nr && !r; i++) {
-		struct orphan *o = orphan_at(orphans, i);
-		uint32_t id = s->nr_devs ? s->dev[s->nr_devs - 1].info.dev_id + 1 : 0;
+	for (uint32_t i = 0; i < nr_nodes && !r; i++) {
+		uint32_t id = s->nr_devs ? s->dev[s->nr_devs - 1].info.dev_id + 1 : 0, refs;
 		const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE,
-					   .root = o->node, .source = DETAILS_INVENTED,
+					   .root = i, .source = DETAILS_INVENTED,
 					   .id_invented = true, .root_found = true };
 
-		if (!o->refs || !s->node[o->node].nr_mappings || id > MAX_DEV_ID)
+		if (s->node[i].flags & SN_VIRTUAL || s->node[i].tree != TREE_MAPPING)
 			continue;
-		o->refs--;
+		refs = salvage_missing_refs(s, s->node[i].block);
+		if (!refs || refs == COUNT_UNKNOWN || !s->node[i].nr_mappings || id > MAX_DEV_ID)
+			continue;
 		r = salvage_insert_device(s, &d, err);
 		if (!r)
-			r = salvage_walk_mapping(s, o->node, err);
+			r = salvage_walk_mapping(s, i, err);
 	}
 	return r;
 }
@@ -280,132 +264,27 @@ static void pair_details(struct salvage *s)
 	s->nr_devs = nr;
 }
 
-static bool needs_root(const struct sdevice *d)
+/* Devices that nothing but an older top level names, when top level and details are lost. */
+int devices_guess(struct salvage *s, struct err *err)
 {
-	return d->root == NONE;
+	return s->top_lost && s->details_lost ? add_guesses(s, err) : 0;
 }
 
-/* How well @node would do as the root of @d; 0: not at all. */
-static uint32_t root_score(struct salvage *s, const struct sdevice *d, uint32_t node)
-{
-	const struct snode *n = &s->node[node];
-	uint32_t score = 1;
-
-	if (d->source == DETAILS_LIVE) {
-		if (n->nr_mappings > d->info.mapped_blocks)
-			return 0;
-		if (n->nr_mappings < d->info.mapped_blocks && !(n->flags & SN_BROKEN))
-			return 0;
-		if (n->nr_mappings == d->info.mapped_blocks)
-			score += 5000;
-		/* a snapshot may have older mappings than itself, a new device not */
-		if (n->nr_mappings && n->min_time >= d->info.creation_time)
-			score += 10;
-	}
-	if (d->is_guess) {
-		score = kin_score(s, d->info.dev_id, node);
-		return score >= MIN_KIN ? score : 0;
-	}
-	return score + kin_score(s, d->info.dev_id, node);
-}
-
-/* Could the same tree as well be another device's, or the device have another tree? */
-static bool is_tie(const struct salvage *s, const struct vec *pairs, size_t i,
-		   const struct vec *orphans)
-{
-	const struct pair *p = (const struct pair *)pairs->data;
-	const struct pair *me = &p[i];
-
-	if (!s->node[orphan_at(orphans, me->orphan)->node].nr_mappings)
-		return false;
-	for (size_t k = i + 1; k < pairs->nr && p[k].score == me->score; k++) {
-		if (p[k].orphan == me->orphan && s->dev[p[k].dev].root == NONE &&
-		    !orphan_at(orphans, me->orphan)->refs)
-			return true;
-		if (p[k].dev == me->dev && orphan_at(orphans, p[k].orphan)->refs)
-			return true;
-	}
-	return false;
-}
-
-static int match_roots(struct salvage *s, struct vec *orphans, struct err *err)
-{
-	struct vec pairs = { 0 };
-	int r = kin_read(s, err);
-
-	for (size_t i = 0; i < s->nr_devs && !r; i++) {
-		if (!needs_root(&s->dev[i]))
-			continue;
-		for (size_t k = 0; k < orphans->nr; k++) {
-			uint32_t score = root_score(s, &s->dev[i], orphan_at(orphans, k)->node);
-			struct pair *p;
-
-			if (!score)
-				continue;
-			p = vec_push(&pairs, sizeof(*p));
-			if (!p) {
-				r = err_nomem(err, "salvage: orphans");
-				break;
-			}
-			*p = (struct pair){ (uint32_t)i, (uint32_t)k, score };
-		}
-	}
-	if (pairs.nr)
-		qsort(pairs.data, pairs.nr, sizeof(struct pair), by_score);
-	for (size_t i = 0; i < pairs.nr && !r; i++) {
-		const struct pair *p = (const struct pair *)pairs.data + i;
-		struct orphan *o = orphan_at(orphans, p->orphan);
-		struct sdevice *d = &s->dev[p->dev];
-
-		if (!o->refs || d->root != NONE)
-			continue;
-		o->refs--;
-		d->root = o->node;
-		d->root_found = true;
-		s->uncertain |= is_tie(s, &pairs, i, orphans);
-		r = salvage_walk_mapping(s, o->node, err);
-	}
-	free(pairs.data);
-	return r;
-}
-
-/* A device whose root is lost too: a gap over all keys. */
-static int add_root_gaps(struct salvage *s, struct err *err)
-{
-	for (size_t i = 0; i < s->nr_devs; i++) {
-		struct sdevice *d = &s->dev[i];
-		struct gap *g;
-
-		if (!needs_root(d))
-			continue;
-		d->root = salvage_add_virtual(s, TREE_MAPPING, -1, err);
-		g = d->root == NONE ? NULL : vec_push(&s->gaps, sizeof(*g));
-		if (!g)
-			return err_nomem(err, "salvage: list of lost nodes");
-		*g = (struct gap){ .last = UINT64_MAX, .node = d->root, .block = NONE, .height = -1,
-				   .tree = TREE_MAPPING, .why = BLOCK_JUNK };
-		s->node[d->root].last = UINT64_MAX;
-	}
-	return 0;
-}
-
-int salvage_find_devices(struct salvage *s, struct vec *orphans, struct err *err)
+/* When the roots are assigned: guesses that came to nothing go, trees that nobody claims get an id. */
+int devices_settle(struct salvage *s, struct err *err)
 {
 	bool nameless = s->top_lost && s->details_lost;
-	int r = nameless ? add_guesses(s, err) : 0;
+	int r = 0;
 
-	if (!r)
-		r = match_roots(s, orphans, err);
-	if (!r)
-		r = salvage_guess_roots(s, err);
 	drop_guesses(s);
-	if (!r && nameless)
-		r = invent_ids(s, orphans, err);
-	if (!r && nameless && (!s->has_counts || salvage_has_unknown(s)))
+	salvage_count_edges(s);
+	if (nameless)
+		r = invent_ids(s, err);
+	if (!r && nameless && salvage_has_unknown(s))
 		r = salvage_data_begin(s, err);
 	if (!r && nameless && s->data_missing)
 		r = invent_by_data(s, err);
 	if (!r)
 		pair_details(s);
-	return r ? r : add_root_gaps(s, err);
+	return r;
 }

@@ -169,6 +169,7 @@ struct salvage {
 	uint64_t nr_data_blocks;  /* UINT64_MAX: not known */
 	uint32_t max_time;	  /* newest time seen in what is kept */
 	struct pool_info info;
+	struct outbuf explained;    /* lines of --explain */
 	struct outbuf header_notes; /* what was missing from the superblock */
 	bool header_invented;
 
@@ -177,6 +178,13 @@ struct salvage {
 	uint32_t *found; /* edges found */
 	bool has_counts;
 	bool counts_searched; /* from a bitmap that no index names */
+	uint8_t *gen;	      /* by block: so many states ago it was in use already, for certain */
+	uint8_t *gen_max;     /* and at most */
+	uint8_t *seen;	      /* by block: 0 in use now, else the newest older state that used it; NEVER_SEEN */
+	uint8_t *trusted;     /* by block: an older state that is whole used it */
+	uint32_t nr_past;     /* older states that were found */
+	uint32_t past_age;    /* age of the newest of them */
+	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
 
 	struct refmap *data_missing; /* by data block: references that nothing found accounts for */
 	uint8_t *data_seen;	     /* by node, nr_seen of them: its mappings were taken off */
@@ -187,6 +195,7 @@ struct salvage {
 	struct vec gaps;		 /* struct gap */
 	struct vec old_roots;		 /* struct old_root, by device, newest first */
 	bool has_old_roots;
+	uint32_t nr_compared; /* leaves by content */
 	uint32_t cursor; /* where the newest state found without a superblock ends */
 	struct sdevice *dev;
 	size_t nr_devs, cap_devs;
@@ -341,38 +350,53 @@ bool salvage_has_unknown(const struct salvage *s);
 /* References that no parent accounts for: 0 none; COUNT_UNKNOWN. */
 uint32_t salvage_missing_refs(const struct salvage *s, uint32_t block);
 
-/* --- salvage_kin.c: which device a node belonged to --- */
+/* --- generations.c: when was a block written? --- */
+#define NEVER_SEEN   255
+#define BEHIND_INDEX 8 /* so many blocks a commit may write behind its index block */
+int generations_read(struct salvage *s, struct err *err);
+
+/* --- evidence.c: what speaks for a node under a device --- */
+enum evidence_kind {
+	EV_COUNT,
+	EV_NAMED,
+	EV_HERE,
+	EV_ONCE,
+	EV_ALIKE,
+	EV_SAME,
+	EV_NEXT,
+	EV_FRESH,
+	EV_BORN,
+	EV_SHARED,
+	EV_MAYBE_GONE,
+	EV_YOUNGER,
+	EV_FREED,
+	EV_GONE,
+	NR_EVIDENCE,
+};
+struct weight {
+	int points;
+	const char *text; /* "the node ..." */
+	const char *why;
+};
+extern const struct weight evidence[NR_EVIDENCE];
+struct voice {
+	int score;
+	uint16_t says; /* a bit a kind */
+};
+struct voice evidence_hear(struct salvage *s, const struct sdevice *d, uint32_t node,
+			   uint32_t parent, bool unknown);
+
 struct old_root {
 	uint32_t dev_id, root, top; /* top: the top-level leaf that says so */
 };
 int kin_read(struct salvage *s, struct err *err);
-/* How sure it is that @node belongs to the device: 0 nothing says so, 2000 an older top level names it. */
-unsigned kin_score(struct salvage *s, uint32_t dev_id, uint32_t node);
 /* Is @node in the tree at @root? */
 bool salvage_is_below(const struct salvage *s, uint32_t root, uint32_t node);
 /* The height of the device's newest older root, -1: there is none. */
 int kin_height(const struct salvage *s, uint32_t dev_id);
 unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b);
 
-/* --- salvage_owner.c --- */
-struct orphan {
-	uint32_t node;
-	uint32_t refs; /* parents that it lacks */
-};
-
-static inline struct orphan *orphan_at(const struct vec *v, size_t i)
-{
-	return (struct orphan *)v->data + i;
-}
-
-/* Could @n be a child of the lost node, by its keys and its height? */
-static inline bool gap_takes(const struct snode *n, const struct gap *g)
-{
-	if (g->height >= 0 && n->height >= g->height + g->astray)
-		return false;
-	return n->nr && n->first >= g->begin && n->last <= g->last;
-}
-
+/* --- places.c --- */
 int salvage_fill_gaps(struct salvage *s, struct err *err);
 /* Puts @device in place; the list is sorted by id. */
 int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err);
@@ -395,22 +419,22 @@ int salvage_agreement(struct salvage *s, struct err *err);
 /* Marks reached nodes that cannot be of this state (SN_DENIED); *nr: how many. */
 int salvage_deny(struct salvage *s, uint32_t *nr, struct err *err);
 
-/* --- salvage_devices.c: which device has which root --- */
-/* Roots among @orphans for devices that the top level lost; ids and details that do not match. */
-int salvage_find_devices(struct salvage *s, struct vec *orphans, struct err *err);
+/* --- devices.c: devices that the top level lost --- */
+int devices_guess(struct salvage *s, struct err *err);
+int devices_settle(struct salvage *s, struct err *err);
 
-/* --- salvage_fill.c: parts of mapping trees --- */
-int salvage_fill_mappings(struct salvage *s, struct vec *orphans, struct err *err);
+/* The last block that the newest commit wrote. */
+static inline uint32_t state_cursor(const struct salvage *s)
+{
+	return s->sb.metadata_sm.bitmap_root && s->sb.metadata_sm.bitmap_root < s->nr_blocks ?
+		       (uint32_t)s->sb.metadata_sm.bitmap_root :
+		       s->cursor;
+}
 
-/* --- salvage_guess.c: homes for orphans when the space map is lost --- */
-int salvage_guess_roots(struct salvage *s, struct err *err);
-int salvage_guess_mappings(struct salvage *s, struct err *err);
 /* How long ago @block was written, in blocks that were since; the kernel writes upwards, round and round. */
 static inline uint32_t block_age(const struct salvage *s, uint32_t block)
 {
-	uint32_t cursor = s->sb.metadata_sm.bitmap_root && s->sb.metadata_sm.bitmap_root < s->nr_blocks ?
-				  (uint32_t)s->sb.metadata_sm.bitmap_root :
-				  s->cursor;
+	uint32_t cursor = state_cursor(s);
 
 	return cursor >= block ? cursor - block : cursor + s->nr_blocks - block;
 }

@@ -40,6 +40,7 @@ static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs,
 	s->nr_blocks = (uint32_t)MIN(io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS);
 	stream_init(&s->stream, io, jobs);
 	outbuf_init(&s->header_notes);
+	outbuf_init(&s->explained);
 	s->kind = calloc(s->nr_blocks + 1, 1);
 	s->slot = malloc(((size_t)s->nr_blocks + 1) * sizeof(*s->slot));
 	if (!s->kind || !s->slot) {
@@ -65,11 +66,17 @@ void salvage_free(struct salvage *s)
 	free(s->moved.data);
 	free(s->count);
 	free(s->found);
+	free(s->gen);
+	free(s->gen_max);
+	free(s->seen);
+	free(s->trusted);
 	free(s->gaps.data);
 	salvage_data_end(s);
 	free(s->old_roots.data);
+	free(s->commits.data);
 	free(s->dev);
 	outbuf_fini(&s->header_notes);
+	outbuf_fini(&s->explained);
 	free(s);
 }
 
@@ -382,6 +389,7 @@ static int rescue(struct salvage *s, struct err *err)
 		r = salvage_fill_gaps(s, err);
 	if (!r && !s->from_snapshot && !has_given_roots(s) && live_trees_are_gone(s))
 		r = use_snapshot(s, err);
+	s->uncertain |= s->guessed && newer_may_be_lost(s);
 	s->newer_lost = !s->has_sb && !s->claim_used && !has_given_roots(s) &&
 			(s->rivals || newer_may_be_lost(s));
 	return r;

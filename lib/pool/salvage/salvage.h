@@ -27,6 +27,7 @@ struct salvage_options {
 	/* Roots that the user chose from salvage_list_roots(). */
 	bool has_mapping_root, has_details_root;
 	mblock_t mapping_root, details_root;
+	bool explain; /* keep why each node was put where it is: salvage_explain() */
 };
 
 struct salvage;
@@ -77,6 +78,8 @@ void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss,
 void salvage_report_device(struct salvage *s, uint32_t dev_id, bool accept_loss,
 			   struct outbuf *out);
 void salvage_report_json(struct salvage *s, struct outbuf *out);
+/* Lines: for each node that had a choice where it was put, what else could have been, and why. */
+void salvage_explain(const struct salvage *s, struct outbuf *out);
 
 /*
  * The candidates for roots, one a line: kind, block, devices, mappings, newest time.  Reads the

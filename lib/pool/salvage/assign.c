@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * The assignment.  What can only stand in one way is placed first; that leaves less room for the others, of
+ * which more can then only stand in one way.  When nothing is forced, the node is placed whose best place
+ * is better than its next one by most.  At the end nodes change places where that brings the devices nearer
+ * to the numbers of mappings that their details say.
+ *
+ * Nodes whose count is lost come last: each place takes the best of them that the data map allows.
+ */
+#include "pool/salvage/assign.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/search.h"
+#include "base/vec.h"
+
+#define FORCED	  100000 /* margin of a node that lacks as many parents as there are places */
+#define SURE	  60	 /* margin from which on a choice is believed */
+#define MAX_PAIRS ((size_t)24 << 20) /* beyond so many only those with a positive score are kept */
+#define MAX_NEAR  64 /* overlapping options that are looked at again */
+
+static const struct snode *node_at(const struct assignment *a, uint32_t cand)
+{
+	return &a->s->node[a->cand[cand].node];
+}
+
+/* --- the options that a place took: sets of bits that are searched in steps of 64 --- */
+
+static void set_bit(struct assignment *a, uint32_t i, bool on)
+{
+	for (int l = 0; l < LEVELS; l++, i /= 64) {
+		uint64_t *w = &a->set[l][i / 64], mask = (uint64_t)1 << i % 64;
+
+		*w = on ? *w | mask : *w & ~mask;
+		if (!on && *w)
+			break;
+	}
+}
+
+/* The last set bit at or before @i, or the first at or behind it: NONE when there is none. */
+static uint32_t near_bit(const struct assignment *a, uint32_t i, bool before)
+{
+	for (int l = 0; l < LEVELS; l++) {
+		uint64_t w = a->set[l][i / 64];
+
+		w &= before ? UINT64_MAX >> (63 - i % 64) : UINT64_MAX << i % 64;
+		if (w) {
+			i = i / 64 * 64 + (uint32_t)(before ? 63 - __builtin_clzll(w) : __builtin_ctzll(w));
+			while (l--) {
+				w = a->set[l][i];
+				i = i * 64 +
+				    (uint32_t)(before ? 63 - __builtin_clzll(w) : __builtin_ctzll(w));
+			}
+			return i;
+		}
+		if (before && i < 64)
+			return NONE;
+		i = before ? i / 64 - 1 : i / 64 + 1;
+	}
+	return NONE;
+}
+
+/* The taken option of the same place that overlaps option @o, or NONE. */
+static uint32_t in_the_way(const struct assignment *a, const struct choice *o)
+{
+	const struct snode *n = node_at(a, o->cand);
+	uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1];
+	uint32_t at = near_bit(a, begin + o->rank, true);
+
+	if (at != NONE && at >= begin && node_at(a, a->opt[a->of_place[at]].cand)->last >= n->first)
+		return a->of_place[at];
+	at = near_bit(a, begin + o->rank, false);
+	if (at != NONE && at < end && node_at(a, a->opt[a->of_place[at]].cand)->first <= n->last)
+		return a->of_place[at];
+	return NONE;
+}
+
+static bool has_need(const struct assignment *a, const struct choice *o)
+{
+	const struct place *p = &a->place[o->place];
+	uint64_t nr = node_at(a, o->cand)->nr_mappings;
+
+	for (uint32_t i = 0; i < p->nr_devs; i++)
+		if (a->need[p->devs[i]] != UINT64_MAX && a->need[p->devs[i]] < nr)
+			return false;
+	return true;
+}
+
+static bool may_take(const struct assignment *a, const struct choice *o)
+{
+	const struct place *p = &a->place[o->place];
+
+	if (o->taken)
+		return false;
+	if (p->one)
+		return !p->nr_taken;
+	return in_the_way(a, o) == NONE && has_need(a, o);
+}
+
+static void take(struct assignment *a, struct choice *o, bool on)
+{
+	struct place *p = &a->place[o->place];
+	uint64_t nr = node_at(a, o->cand)->nr_mappings;
+
+	o->taken = on;
+	p->nr_taken += on ? 1 : -1u;
+	if (a->cand[o->cand].refs != COUNT_UNKNOWN)
+		a->cand[o->cand].refs += on ? -1u : 1;
+	set_bit(a, a->first_of[o->place] + o->rank, on);
+	for (uint32_t i = 0; i < p->nr_devs && !p->one; i++) {
+		uint64_t *need = &a->need[p->devs[i]];
+
+		if (*need != UINT64_MAX)
+			*need += on ? -nr : nr; /* less than nothing wraps, and comes back */
+	}
+}
+
+/* --- all options --- */
+
+static bool fits(const struct assignment *a, uint32_t cand, const struct place *p)
+{
+	const struct snode *n = node_at(a, cand);
+
+	if (a->cand[cand].refs == COUNT_UNKNOWN && !p->unknown)
+		return false;
+	if (p->one)
+		return true;
+	if (p->height >= 0 && n->height >= p->height)
+		return false;
+	return n->nr && n->first >= p->begin && n->last <= p->last;
+}
+
+/* The best that a device which reaches the place has to say. */
+static struct voice hear(const struct assignment *a, uint32_t cand, const struct place *p)
+{
+	struct voice best = { INT32_MIN / 2, 0 };
+
+	for (uint32_t d = 0; d < MIN(p->nr_devs, 4u); d++) {
+		struct voice v = evidence_hear(a->s, &a->s->dev[p->devs[d]], a->cand[cand].node,
+					       p->parent, a->cand[cand].refs == COUNT_UNKNOWN);
+
+		if (v.score > best.score)
+			best = v;
+	}
+	return best;
+}
+
+/* How well a node would do as the root of a device; false: not at all. */
+static bool fits_root(const struct assignment *a, uint32_t cand, const struct place *p,
+		      struct voice *v)
+{
+	const struct sdevice *d = &a->s->dev[p->index];
+	const struct snode *n = node_at(a, cand);
+	bool unknown = a->cand[cand].refs == COUNT_UNKNOWN;
+
+	if (d->source == DETAILS_LIVE &&
+	    (n->nr_mappings > d->info.mapped_blocks ||
+	     (n->nr_mappings < d->info.mapped_blocks && (unknown || !(n->flags & SN_BROKEN)))))
+		return false;
+	if (unknown && n->height < kin_height(a->s, d->info.dev_id))
+		return false;
+	*v = hear(a, cand, p);
+	if (unknown && v->score < 0)
+		return false;
+	if (d->is_guess && v->score < evidence[EV_ALIKE].points / 5)
+		return false;
+	if (d->source == DETAILS_LIVE && n->nr_mappings == d->info.mapped_blocks) {
+		v->score += evidence[EV_COUNT].points;
+		v->says |= 1 << EV_COUNT;
+	}
+	return true;
+}
+
+static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool score)
+{
+	const struct place *p = &a->place[i];
+	uint32_t k = p->one ? 0 :
+			      search_first(x, a->nr_cands, node_at(a, x)->first >= p->begin);
+
+	for (; p->nr_devs && k < a->nr_cands; k++) {
+		struct voice v = { 0 };
+		struct choice *o;
+
+		if (!p->one && node_at(a, k)->first > p->last)
+			break;
+		if (!fits(a, k, p) || (p->one && !fits_root(a, k, p, &v)))
+			continue;
+		if (score && !p->one && (v = hear(a, k, p)).score <= 0)
+			continue;
+		o = vec_push(out, sizeof(*o));
+		if (!o)
+			return -ENOMEM;
+		*o = (struct choice){ k, i, 0, v.score, v.says, 0 };
+	}
+	return 0;
+}
+
+/*
+ * A snapshot and its origin often have the same claim to a tree and to what one of them has made of it since: the
+ * older keeps the tree, the younger gets what is new.
+ */
+static int by_cand(const void *pa, const void *pb, void *ctx)
+{
+	const struct choice *a = pa, *b = pb;
+	const struct assignment *as = ctx;
+	const struct place *p = &as->place[a->place], *q = &as->place[b->place];
+	bool kept = !(a->says & 1 << EV_ALIKE);
+
+	if (a->cand != b->cand)
+		return a->cand < b->cand ? -1 : 1;
+	if (a->score != b->score)
+		return a->score > b->score ? -1 : 1;
+	if (p->one && p->index != q->index) {
+		const struct device_info *i = &as->s->dev[p->index].info;
+		const struct device_info *k = &as->s->dev[q->index].info;
+
+		if (i->creation_time != k->creation_time)
+			return (i->creation_time < k->creation_time) == kept ? -1 : 1;
+	}
+	return a->place < b->place ? -1 : a->place > b->place;
+}
+
+/* Positions of the options, by candidate and by place. */
+static int index_options(struct assignment *a)
+{
+	size_t words = a->nr_opts / 64 + 2;
+
+	a->first_opt = calloc((size_t)a->nr_cands + 2, sizeof(*a->first_opt));
+	a->first_of = calloc((size_t)a->nr_places + 2, sizeof(*a->first_of));
+	a->of_place = malloc(((size_t)a->nr_opts + 1) * sizeof(*a->of_place));
+	for (int l = 0; l < LEVELS; l++, words = words / 64 + 2)
+		a->set[l] = calloc(words, sizeof(uint64_t));
+	if (!a->first_opt || !a->first_of || !a->of_place || !a->set[0] || !a->set[1] ||
+	    !a->set[2] || !a->set[3] || !a->set[4])
+		return -ENOMEM;
+	for (uint32_t i = 0; i < a->nr_opts; i++) {
+		a->first_opt[a->opt[i].cand + 1]++;
+		a->first_of[a->opt[i].place + 1]++;
+	}
+	for (uint32_t i = 0; i < a->nr_cands; i++)
+		a->first_opt[i + 1] += a->first_opt[i];
+	for (uint32_t i = 0; i < a->nr_places; i++)
+		a->first_of[i + 1] += a->first_of[i];
+	for (uint32_t i = 0; i < a->nr_opts; i++) {
+		struct choice *o = &a->opt[i];
+
+		o->rank = a->place[o->place].nr_taken++;
+		a->of_place[a->first_of[o->place] + o->rank] = i;
+	}
+	for (uint32_t i = 0; i < a->nr_places; i++)
+		a->place[i].nr_taken = 0;
+	return 0;
+}
+
+/* Nodes that nothing says to be in use need something that speaks for them. */
+static void drop_denied(struct assignment *a)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < a->nr_opts; i++)
+		if (!a->opt[i].taken)
+			a->opt[nr++] = a->opt[i];
+	a->nr_opts = nr;
+}
+
+static int list_options(struct assignment *a)
+{
+	struct vec out = { 0 };
+	bool score = false;
+	int r = 0;
+
+	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
+		r = add_options(a, i, &out, score);
+		if (out.nr > MAX_PAIRS && !score) { /* once more, choosier */
+			score = true;
+			out.nr = 0;
+			i = UINT32_MAX;
+		}
+	}
+	a->opt = out.data;
+	a->nr_opts = (uint32_t)out.nr;
+	if (r || !out.nr)
+		return r ? r : index_options(a);
+	qsort_r(a->opt, a->nr_opts, sizeof(*a->opt), by_cand, a);
+	for (uint32_t i = 0; i < a->nr_opts && !score; i++) {
+		struct choice *o = &a->opt[i];
+		bool alone = !(i && o[-1].cand == o->cand) &&
+			     !(i + 1 < a->nr_opts && o[1].cand == o->cand);
+		struct voice v;
+
+		if (a->place[o->place].one || (alone && a->cand[o->cand].refs != COUNT_UNKNOWN))
+			continue;
+		v = hear(a, o->cand, &a->place[o->place]);
+		o->score = v.score;
+		o->says = v.says;
+		o->taken = a->cand[o->cand].refs == COUNT_UNKNOWN && v.score < 0;
+	}
+	drop_denied(a);
+	qsort_r(a->opt, a->nr_opts, sizeof(*a->opt), by_cand, a);
+	return index_options(a);
+}
+
+/* --- nodes with a known count: by margin --- */
+
+struct entry {
+	int32_t margin;
+	uint32_t cand;
+};
+
+static bool comes_first(const struct entry *a, const struct entry *b)
+{
+	return a->margin != b->margin ? a->margin > b->margin : a->cand < b->cand;
+}
+
+struct heap {
+	struct entry *e;
+	size_t nr, cap;
+};
+
+static int heap_push(struct heap *h, struct entry e)
+{
+	size_t i;
+
+	if (vec_reserve(h->e, h->cap, h->nr + 1))
+		return -ENOMEM;
+	for (i = h->nr++; i && comes_first(&e, &h->e[(i - 1) / 2]); i = (i - 1) / 2)
+		h->e[i] = h->e[(i - 1) / 2];
+	h->e[i] = e;
+	return 0;
+}
+
+static struct entry heap_pop(struct heap *h)
+{
+	struct entry top = h->e[0], e = h->e[--h->nr];
+	size_t i = 0, c;
+
+	for (; (c = 2 * i + 1) < h->nr; i = c) {
+		c += c + 1 < h->nr && comes_first(&h->e[c + 1], &h->e[c]);
+		if (!comes_first(&h->e[c], &e))
+			break;
+		h->e[i] = h->e[c];
+	}
+	if (h->nr)
+		h->e[i] = e;
+	return top;
+}
+
+/* By how much the worst place that it would take is better than the best that it would not; *nr: places. */
+static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr)
+{
+	uint32_t refs = a->cand[cand].refs;
+	int32_t worst = 0;
+
+	*nr = 0;
+	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
+		if (!may_take(a, &a->opt[o]))
+			continue;
+		if (*nr == refs)
+			return worst - a->opt[o].score;
+		worst = a->opt[o].score;
+		++*nr;
+	}
+	return worst < -SURE ? worst : FORCED;
+}
+
+/* Nodes that overlap what was just taken have one option less. */
+static int push_near(struct assignment *a, struct heap *h, const struct choice *o)
+{
+	uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1];
+	uint32_t at = begin + o->rank, lo = at - begin > MAX_NEAR ? at - MAX_NEAR : begin, nr;
+	const struct snode *n = node_at(a, o->cand);
+
+	for (uint32_t i = lo; i < end; i++) {
+		uint32_t c = a->opt[a->of_place[i]].cand;
+
+		if (!a->place[o->place].one && node_at(a, c)->first > n->last)
+			break;
+		if (i == at || !a->cand[c].refs || a->cand[c].refs == COUNT_UNKNOWN ||
+		    node_at(a, c)->last < n->first)
+			continue;
+		if (heap_push(h, (struct entry){ margin_of(a, c, &nr), c }))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Places candidate @cand: the best options that there are. */
+static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_t margin)
+{
+	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1] && a->cand[cand].refs; o++) {
+		if (!may_take(a, &a->opt[o]))
+			continue;
+		take(a, &a->opt[o], true);
+		a->open += margin < SURE && node_at(a, cand)->nr_mappings;
+		if (push_near(a, h, &a->opt[o]))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int place_known(struct assignment *a)
+{
+	struct heap h = { 0 };
+	int r = 0;
+	uint32_t nr;
+
+	for (uint32_t c = 0; c < a->nr_cands && !r; c++)
+		if (a->cand[c].refs != COUNT_UNKNOWN && a->first_opt[c] < a->first_opt[c + 1])
+			r = heap_push(&h, (struct entry){ margin_of(a, c, &nr), c });
+	while (h.nr && !r) {
+		struct entry e = heap_pop(&h);
+		int32_t margin = a->cand[e.cand].refs ? margin_of(a, e.cand, &nr) : 0;
+
+		if (!a->cand[e.cand].refs || !nr)
+			continue;
+		if (margin < e.margin)
+			r = heap_push(&h, (struct entry){ margin, e.cand });
+		else
+			r = place_one(a, &h, e.cand, margin);
+	}
+	free(h.e);
+	return r;
+}
+
+/* --- nodes whose count is lost: the best first --- */
+
+static int best_first(const void *pa, const void *pb, void *ctx)
+{
+	const struct assignment *a = ctx;
+	const struct choice *x = &a->opt[*(const uint32_t *)pa], *y = &a->opt[*(const uint32_t *)pb];
+	uint32_t age_x = block_age(a->s, node_at(a, x->cand)->block);
+	uint32_t age_y = block_age(a->s, node_at(a, y->cand)->block);
+
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	if (age_x != age_y)
+		return age_x < age_y ? -1 : 1;
+	if (x->cand != y->cand)
+		return x->cand < y->cand ? -1 : 1;
+	/* a snapshot and its origin have the same claim: the younger is asked first */
+	if (a->place[x->place].one && x->place != y->place) {
+		const struct device_info *i = &a->s->dev[a->place[x->place].index].info;
+		const struct device_info *k = &a->s->dev[a->place[y->place].index].info;
+
+		if (i->creation_time != k->creation_time)
+			return i->creation_time > k->creation_time ? -1 : 1;
+	}
+	return x->place > y->place ? -1 : x->place < y->place;
+}
+
+static bool has_rival(const struct assignment *a, const uint32_t *list, uint32_t i, uint32_t nr)
+{
+	const struct choice *o = &a->opt[list[i]];
+
+	if (!a->place[o->place].one || !node_at(a, o->cand)->nr_mappings)
+		return false;
+	for (uint32_t k = i + 1; k < nr && a->opt[list[k]].score + 5 >= o->score; k++)
+		if (a->opt[list[k]].cand == o->cand && !a->place[a->opt[list[k]].place].nr_taken)
+			return true;
+	return false;
+}
+
+static int place_unknown(struct assignment *a)
+{
+	uint32_t *list = malloc(((size_t)a->nr_opts + 1) * sizeof(*list)), nr = 0;
+
+	if (!list)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < a->nr_opts; i++)
+		if (a->cand[a->opt[i].cand].refs == COUNT_UNKNOWN)
+			list[nr++] = i;
+	if (nr)
+		qsort_r(list, nr, sizeof(*list), best_first, a);
+	for (int again = 0; again < 2; again++)
+		for (uint32_t i = 0; i < nr; i++) {
+			struct choice *o = &a->opt[list[i]];
+			struct snode *n = &a->s->node[a->cand[o->cand].node];
+
+			/* a tree that one device has is another's only when nothing else is left */
+			if ((a->place[o->place].one && !again && n->flags & SN_TAKEN) ||
+			    (again && !a->place[o->place].one) || !may_take(a, o) ||
+			    !salvage_data_allows(a->s, a->cand[o->cand].node))
+				continue;
+			a->open += has_rival(a, list, i, nr);
+			take(a, o, true);
+			n->flags |= SN_TAKEN;
+			salvage_data_take(a->s, a->cand[o->cand].node);
+			a->s->guessed = true;
+		}
+	free(list);
+	return 0;
+}
+
+static int list_taken(struct assignment *a)
+{
+	for (uint32_t i = 0; i < a->nr_places; i++) {
+		struct place *p = &a->place[i];
+		uint32_t nr = 0;
+
+		p->taken = malloc(((size_t)p->nr_taken + 1) * sizeof(*p->taken));
+		if (!p->taken)
+			return -ENOMEM;
+		for (uint32_t k = a->first_of[i]; k < a->first_of[i + 1]; k++)
+			if (a->opt[a->of_place[k]].taken)
+				p->taken[nr++] = a->cand[a->opt[a->of_place[k]].cand].node;
+	}
+	return 0;
+}
+
+int assign(struct assignment *a)
+{
+	int r = list_options(a);
+
+	if (!r)
+		r = place_known(a);
+	if (!r)
+		r = place_unknown(a);
+	if (!r && a->s->opt.explain)
+		explain_assignment(a);
+	return r ? r : list_taken(a);
+}
+
+void assign_fini(struct assignment *a)
+{
+	for (uint32_t i = 0; a->place && i < a->nr_places; i++) {
+		free(a->place[i].devs);
+		free(a->place[i].taken);
+	}
+	free(a->cand);
+	free(a->place);
+	free(a->need);
+	free(a->opt);
+	free(a->first_opt);
+	free(a->of_place);
+	free(a->first_of);
+	for (int l = 0; l < LEVELS; l++)
+		free(a->set[l]);
+}

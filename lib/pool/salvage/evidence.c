@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * What speaks for a node under a device.  All weights stand in the table below, and nowhere else; doc/rescue.md prints
+ * the same table.
+ *
+ * Older copies of the top level lie about on the device.  Each says which root a device had then.  What was
+ * in that older tree and is still in use was this device's; what was in use then and was not in
+ * the tree cannot have come to the device since.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/search.h"
+#include "pool/salvage/impl.h"
+
+#define MAX_ROOTS    48	    /* older roots of a device that are looked at */
+#define MAX_ALIKE    6	    /* of which so many by content */
+#define MAX_STEP     4096   /* between a parent and its first child */
+#define MAX_COMPARED 400000 /* leaves that are compared by content in all */
+
+const struct weight evidence[NR_EVIDENCE] = {
+	[EV_COUNT] = { 500, "has as many mappings as the details say",
+		       "a number of mappings is seldom the same by chance" },
+	[EV_NAMED] = { 120, "is the root that an older top level names for the device",
+		       "a tree that nobody wrote to keeps its root" },
+	[EV_HERE] = { 100, "is in an older tree of the device",
+		      "a node stays in its tree until it is written anew" },
+	[EV_ONCE] = { 50, "is in an older tree that is of no older state which is whole",
+		      "it may be another pool's that was on this device before" },
+	[EV_ALIKE] = { 80, "has entries of the node that the device had there",
+		       "a node written anew keeps most of its entries; the share of them counts" },
+	[EV_SAME] = { 30, "was written by the same commit as its lost parent",
+		      "a parent is written because one of its children is" },
+	[EV_NEXT] = { 20, "was written right behind its lost parent",
+		      "the kernel allocates the parent, then the child" },
+	[EV_FRESH] = { 150, "was written by the last commit, as its lost parent was",
+		       "the newest version of a node is the one in use" },
+	[EV_BORN] = { 10, "has no mapping older than the device",
+		      "a new device has only its own; a snapshot may have older ones" },
+	[EV_SHARED] = { -90, "is shared, with mappings as new as the device's last snapshot",
+			"what is shared is older than the last snapshot of each device that has it" },
+	[EV_MAYBE_GONE] = { -70, "may have been in use when an older tree of the device did not have it",
+			    "the same, where its block may have been used twice since" },
+	[EV_YOUNGER] = { -300, "is younger than its lost parent",
+			 "a parent is written anew whenever one of its children is" },
+	[EV_FREED] = { -300, "was not in use any more in the last state before, and not written since",
+		       "what is free is no part of any tree" },
+	[EV_GONE] = { -300, "was in use when an older tree of the device did not have it",
+		      "a device gets new nodes, and never an old one of another device" },
+};
+
+static uint8_t seen(const struct salvage *s, uint32_t block)
+{
+	return s->seen ? s->seen[block] : NEVER_SEEN;
+}
+
+static int by_dev_newest(const void *pa, const void *pb, void *ctx)
+{
+	const struct old_root *a = pa, *b = pb;
+	uint32_t age_a = block_age(ctx, a->top), age_b = block_age(ctx, b->top);
+
+	if (a->dev_id != b->dev_id)
+		return a->dev_id < b->dev_id ? -1 : 1;
+	return age_a < age_b ? -1 : age_a > age_b;
+}
+
+static int by_age(const void *pa, const void *pb)
+{
+	const uint32_t *a = pa, *b = pb;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+int kin_read(struct salvage *s, struct err *err)
+{
+	if (s->has_old_roots)
+		return 0;
+	s->has_old_roots = true;
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+
+		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
+			continue;
+		for (uint32_t k = 0; k < n->nr_edges; k++) {
+			const struct edge *e = &s->edge[n->edge + k];
+			struct old_root *o;
+
+			if (e->key > MAX_DEV_ID || node_of(s, e->block) == NONE)
+				continue;
+			o = vec_push(&s->old_roots, sizeof(*o));
+			if (!o)
+				return err_nomem(err, "salvage: older roots");
+			*o = (struct old_root){ (uint32_t)e->key, e->block, n->block };
+		}
+	}
+	for (uint32_t b = 0; b < s->nr_blocks; b++) {
+		uint32_t *p = s->kind[b] != BLOCK_INDEX || !block_age(s, b) ? NULL :
+			      vec_push(&s->commits, sizeof(*p));
+
+		if (p)
+			*p = block_age(s, b);
+	}
+	if (s->commits.nr)
+		qsort(s->commits.data, s->commits.nr, sizeof(uint32_t), by_age);
+	if (s->old_roots.nr)
+		qsort_r(s->old_roots.data, s->old_roots.nr, sizeof(struct old_root), by_dev_newest, s);
+	return 0;
+}
+
+/* The first entry of device @id, or one past the end. */
+static size_t first_of(const struct salvage *s, uint32_t id)
+{
+	const struct old_root *o = s->old_roots.data;
+
+	return search_first(i, s->old_roots.nr, o[i].dev_id >= id);
+}
+
+/* The child of internal node @i that @key belongs to, or NONE. */
+static uint32_t child_for(const struct salvage *s, uint32_t i, uint64_t key)
+{
+	const struct snode *n = &s->node[i];
+	uint32_t k = search_first(x, n->nr_edges, s->edge[n->edge + x].key > key);
+
+	return k ? s->edge[n->edge + k - 1].node : NONE;
+}
+
+enum answer { NO, YES, UNKNOWN };
+
+/* Is @node in the tree at @root? */
+static enum answer contains(const struct salvage *s, uint32_t root, uint32_t node)
+{
+	const struct snode *n = &s->node[node];
+
+	for (unsigned depth = 0; depth < BTREE_MAX_DEPTH; depth++) {
+		const struct snode *r = &s->node[root];
+		uint32_t k;
+
+		if (root == node)
+			return YES;
+		if (r->flags & SN_VIRTUAL)
+			return UNKNOWN;
+		if (r->flags & SN_LEAF || r->height <= n->height)
+			return NO;
+		k = search_first(x, r->nr_edges, s->edge[r->edge + x].key > n->first);
+		if (!k)
+			return NO;
+		root = s->edge[r->edge + k - 1].node;
+		if (root == NONE)
+			return UNKNOWN;
+	}
+	return UNKNOWN;
+}
+
+bool salvage_is_below(const struct salvage *s, uint32_t root, uint32_t node)
+{
+	return contains(s, root, node) == YES;
+}
+
+static uint32_t leaf_for(const struct salvage *s, uint32_t root, uint64_t key)
+{
+	for (unsigned depth = 0; root != NONE && depth < BTREE_MAX_DEPTH; depth++) {
+		if (s->node[root].flags & SN_LEAF)
+			return root;
+		root = child_for(s, root, key);
+	}
+	return NONE;
+}
+
+/* Per mille of the entries that two leaves have in common, of the smaller. */
+unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b)
+{
+	CLEANUP(free_ptr) void *ba = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *bb = io_alloc(MBLOCK_SIZE);
+	uint32_t i = 0, k = 0, same = 0;
+	struct view va, vb;
+
+	if (!ba || !bb || salvage_get(s, s->node[a].block, ba, NULL) < 0 ||
+	    salvage_get(s, s->node[b].block, bb, NULL) < 0 || !view_open(&va, ba) ||
+	    !view_open(&vb, bb) || !va.nr || !vb.nr || va.value_size < 8 || vb.value_size < 8)
+		return 0;
+	while (i < va.nr && k < vb.nr) {
+		uint64_t ka = view_key(&va, i), kb = view_key(&vb, k);
+
+		same += ka == kb && view_value(&va, i) == view_value(&vb, k);
+		i += ka <= kb;
+		k += kb <= ka;
+	}
+	return same * 1000 / MIN(va.nr, vb.nr);
+}
+
+static unsigned common_children(const struct salvage *s, uint32_t root, uint32_t node)
+{
+	const struct snode *n = &s->node[node];
+	uint32_t same = 0;
+
+	if (n->flags & SN_LEAF)
+		return 0;
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		uint32_t c = s->edge[n->edge + k].node;
+
+		same += c != NONE && salvage_is_below(s, root, c);
+	}
+	return same * 1000 / n->nr_edges;
+}
+
+/* Per mille. */
+static unsigned likeness(struct salvage *s, uint32_t root, uint32_t node)
+{
+	unsigned same = common_children(s, root, node);
+	uint32_t a, b;
+
+	if (same || s->nr_compared >= MAX_COMPARED)
+		return same;
+	s->nr_compared++;
+	a = leaf_for(s, node, s->node[node].first);
+	b = a == NONE ? NONE : leaf_for(s, root, s->node[a].first);
+	return a == NONE || b == NONE || s->node[a].flags & SN_VIRTUAL ||
+			       s->node[b].flags & SN_VIRTUAL ?
+		       0 :
+		       kin_common(s, a, b);
+}
+
+int kin_height(const struct salvage *s, uint32_t dev_id)
+{
+	const struct old_root *o = s->old_roots.data;
+
+	for (size_t i = first_of(s, dev_id); i < s->old_roots.nr && o[i].dev_id == dev_id; i++) {
+		uint32_t root = node_of(s, o[i].root);
+
+		if (root != NONE && !(s->node[root].flags & SN_VIRTUAL))
+			return s->node[root].height;
+	}
+	return -1;
+}
+
+/* Was @node in use in the state of that older top level already? */
+static bool is_as_old(const struct salvage *s, const uint8_t *gen, uint32_t node, uint32_t top)
+{
+	uint8_t when = seen(s, top);
+
+	return gen && when && when != NEVER_SEEN && gen[s->node[node].block] >= when;
+}
+
+static void say(struct voice *v, enum evidence_kind kind, int points)
+{
+	v->score += points;
+	v->says |= (uint16_t)(1 << kind);
+}
+
+/* What the older trees of the device say. */
+static void hear_older_trees(struct salvage *s, uint32_t dev_id, uint32_t node, bool unknown,
+			     struct voice *v)
+{
+	const struct old_root *o = s->old_roots.data;
+	uint32_t last = NONE;
+	int rank = 0, alike = 0;
+
+	for (size_t i = first_of(s, dev_id); i < s->old_roots.nr && o[i].dev_id == dev_id; i++) {
+		uint32_t root = node_of(s, o[i].root);
+		enum answer has;
+
+		if (o[i].root == last || root == NONE || s->node[root].flags & SN_VIRTUAL)
+			continue;
+		last = o[i].root;
+		if (++rank > MAX_ROOTS)
+			break;
+		has = contains(s, root, node);
+		if (has == YES) {
+			enum evidence_kind kind = !s->trusted || !s->trusted[o[i].top] ? EV_ONCE :
+						  root == node			  ? EV_NAMED :
+										    EV_HERE;
+
+			say(v, kind, evidence[kind].points - MIN(rank - 1, 10));
+			return;
+		}
+		if (has == NO && is_as_old(s, s->gen, node, o[i].top)) {
+			say(v, EV_GONE, evidence[EV_GONE].points);
+			return;
+		}
+		if (!unknown && has == NO && is_as_old(s, s->gen_max, node, o[i].top) &&
+		    !(v->says & 1 << EV_MAYBE_GONE))
+			say(v, EV_MAYBE_GONE, evidence[EV_MAYBE_GONE].points);
+		if (rank <= MAX_ALIKE)
+			alike = MAX(alike, (int)likeness(s, root, node));
+	}
+	if (alike)
+		say(v, EV_ALIKE, evidence[EV_ALIKE].points * alike / 1000);
+}
+
+/* Is @next the first block behind @b that is of the same commit? */
+static bool is_next(const struct salvage *s, uint32_t b, uint32_t next)
+{
+	uint8_t gen = s->gen[b];
+
+	if (next <= b || next - b > MAX_STEP)
+		return false;
+	for (b++; b < next; b++)
+		if (s->count[b] && s->gen[b] == gen)
+			return false;
+	return true;
+}
+
+/* What the time says at which the lost parent was written. */
+static void hear_parent(const struct salvage *s, uint32_t parent, uint32_t block, struct voice *v)
+{
+	if (parent == NONE || !s->gen || !s->nr_past || !s->has_counts || !s->count[parent] ||
+	    s->count[parent] == COUNT_UNKNOWN)
+		return;
+	if (s->gen_max[block] < s->gen[parent])
+		say(v, EV_YOUNGER, evidence[EV_YOUNGER].points);
+	else if (s->gen[block] == s->gen[parent])
+		say(v, EV_SAME, evidence[EV_SAME].points);
+	if (s->gen[block] == s->gen[parent] && is_next(s, parent, block))
+		say(v, EV_NEXT, evidence[EV_NEXT].points);
+}
+
+static void hear_times(const struct salvage *s, const struct sdevice *d, const struct snode *n,
+		       struct voice *v)
+{
+	uint32_t count = s->has_counts ? s->count[n->block] : 0;
+
+	if (d->source != DETAILS_LIVE || !n->nr_mappings)
+		return;
+	if (d->info.creation_time && n->min_time >= d->info.creation_time)
+		say(v, EV_BORN, evidence[EV_BORN].points);
+	if (count > 1 && count != COUNT_UNKNOWN && !s->sb.held_root && n->max_time >= d->info.snap_time)
+		say(v, EV_SHARED, evidence[EV_SHARED].points);
+}
+
+/*
+ * A node of which nothing says that it is in use: children are as old as their parent or older, and those of
+ * the same commit are the newest there are.  Index blocks are what a commit writes last.
+ */
+static void hear_unknown(const struct salvage *s, const struct snode *n, uint32_t parent,
+			 struct voice *v)
+{
+	const uint32_t *commit = s->commits.data;
+	uint32_t age = block_age(s, n->block), nr = (uint32_t)s->commits.nr, at = 0;
+	uint32_t newest = parent == NONE ? 0 : block_age(s, parent);
+	bool here = v->says & (1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE), fresh;
+
+	at = search_first(x, nr, commit[x] > newest);
+	fresh = age < (at < nr ? commit[at] : s->nr_blocks);
+	if (n->flags & SN_LIVE || (at && parent != NONE && age < commit[at - 1])) {
+		if (!here) /* another device's, or younger than its parent */
+			say(v, EV_YOUNGER, evidence[EV_YOUNGER].points);
+	} else if (fresh && v->says & (1 << EV_ALIKE | 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE)) {
+		say(v, EV_FRESH, evidence[EV_FRESH].points);
+	}
+	if (s->nr_past && seen(s, n->block) > 1 && seen(s, n->block) != NEVER_SEEN && age > s->past_age)
+		say(v, EV_FREED, evidence[EV_FREED].points);
+}
+
+struct voice evidence_hear(struct salvage *s, const struct sdevice *d, uint32_t node,
+			   uint32_t parent, bool unknown)
+{
+	const struct snode *n = &s->node[node];
+	struct voice v = { 0 };
+
+	hear_older_trees(s, d->info.dev_id, node, unknown, &v);
+	hear_parent(s, parent, n->block, &v);
+	hear_times(s, d, n, &v);
+	if (unknown)
+		hear_unknown(s, n, parent, &v);
+	return v;
+}

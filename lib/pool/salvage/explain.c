@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* What was chosen against what, and why, in the words of the evidence table. */
+#include "pool/salvage/assign.h"
+
+#define MAX_LINES 10000
+
+static void put_option(const struct assignment *a, const struct choice *o, struct outbuf *out)
+{
+	const struct place *p = &a->place[o->place];
+	bool any = false;
+
+	outbuf_printf(out, "device %u", a->s->dev[p->devs[0]].info.dev_id);
+	if (p->nr_devs > 1)
+		outbuf_printf(out, " and %u others", p->nr_devs - 1);
+	if (!p->one && p->parent != NONE)
+		outbuf_printf(out, ", below lost block %u", p->parent);
+	outbuf_printf(out, " (%d", o->score);
+	for (int i = 0; i < NR_EVIDENCE; i++)
+		if (o->says >> i & 1) {
+			outbuf_printf(out, "%s%s", any ? ", " : ": it ", evidence[i].text);
+			any = true;
+		}
+	outbuf_str(out, ")");
+}
+
+/* The best option that was taken (or was not), or NONE. */
+static uint32_t best_option(const struct assignment *a, uint32_t cand, bool taken)
+{
+	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++)
+		if (a->opt[o].taken == taken)
+			return o;
+	return NONE;
+}
+
+void explain_assignment(const struct assignment *a)
+{
+	struct outbuf *out = &a->s->explained;
+	uint32_t lines = 0;
+
+	for (uint32_t c = 0; c < a->nr_cands && a->nr_opts; c++) {
+		const struct snode *n = &a->s->node[a->cand[c].node];
+		uint32_t best = best_option(a, c, true), other = best_option(a, c, false);
+
+		if ((best == NONE && a->cand[c].refs == COUNT_UNKNOWN) || (best == NONE && other == NONE))
+			continue;
+		if (++lines > MAX_LINES) {
+			outbuf_str(out, "and more such nodes\n");
+			return;
+		}
+		outbuf_printf(out, "block %u (%llu mapped blocks): ", n->block,
+			      (unsigned long long)n->nr_mappings);
+		if (best == NONE)
+			outbuf_str(out, "no place");
+		else
+			put_option(a, &a->opt[best], out);
+		outbuf_str(out, other == NONE ? "; no other place" : "; rather than ");
+		if (other != NONE)
+			put_option(a, &a->opt[other], out);
+		outbuf_str(out, "\n");
+	}
+}
+
+void salvage_explain(const struct salvage *s, struct outbuf *out)
+{
+	if (s->explained.len)
+		outbuf_add(out, s->explained.data, s->explained.len);
+	else
+		outbuf_str(out, "no node had a choice\n");
+}

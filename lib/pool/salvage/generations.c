@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * When was a block written?  Every commit leaves a metadata space map behind, and older ones stay on the
+ * device until their blocks are used again.  A block that is in use now and was in use in the last
+ * n older maps is at least n commits old.  A child is never younger than its parent: a parent is
+ * written anew whenever a child of it is.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/overflow.h"
+#include "pool/salvage/impl.h"
+
+#define MAX_BYTES ((uint64_t)64 << 20) /* for the sets of blocks of all older states */
+#define MAX_STATES 250		       /* a generation is a byte */
+
+struct past {
+	uint32_t index;
+	bool whole; /* nothing of it was overwritten, and it is no other pool's that was overwritten in part */
+	uint64_t common; /* blocks that are in use in this state and in the newest */
+	uint64_t *live;	 /* a bit a block */
+};
+
+static void set_live(const struct salvage *s, uint64_t *live, const struct disk_bitmap *map,
+		     uint32_t begin)
+{
+	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, s->nr_blocks - begin);
+
+	for (uint32_t i = 0; i < nr; i++)
+		if (map->bits[i / 4] >> 2 * (i % 4) & 3)
+			live[(begin + i) / 64] |= (uint64_t)1 << (begin + i) % 64;
+}
+
+/* The blocks in use by the space map whose index is @index: false when a part of it is lost. */
+static bool read_live(struct salvage *s, uint32_t index, uint64_t *live, void *buf, void *map)
+{
+	uint32_t nr = (uint32_t)div_up(s->nr_blocks, ENTRIES_PER_BITMAP);
+	const struct disk_index *d = buf;
+
+	if (salvage_get(s, index, buf, NULL) < 0)
+		return false;
+	for (uint32_t i = 0; i < nr; i++) {
+		uint64_t b = le64_get(d->entry[i].blocknr);
+
+		if (b >= s->nr_blocks || s->kind[b] != BLOCK_BITMAP ||
+		    salvage_get(s, (uint32_t)b, map, NULL) < 0)
+			return false;
+		set_live(s, live, map, i * ENTRIES_PER_BITMAP);
+	}
+	return bit(live, index);
+}
+
+static bool is_live_now(const struct salvage *s, uint32_t b)
+{
+	if (s->has_counts && s->count[b] != COUNT_UNKNOWN)
+		return s->count[b];
+	return s->slot[b] != NONE && s->node[s->slot[b]].flags & SN_LIVE;
+}
+
+/* Does a node that the state uses name a block that it does not use, or one that is something else now? */
+static bool is_whole(const struct salvage *s, const uint64_t *live)
+{
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+
+		if (n->flags & SN_VIRTUAL || !bit(live, n->block))
+			continue;
+		for (uint32_t k = 0; k < n->nr_edges; k++) {
+			const struct edge *e = &s->edge[n->edge + k];
+
+			if (e->block == NONE || !bit(live, e->block) ||
+			    (!(n->flags & SN_LEAF) && s->kind[e->block] >= BLOCK_NODE &&
+			     (e->node == NONE || s->node[e->node].block != e->block)))
+				return false;
+		}
+	}
+	return true;
+}
+
+static int newest_first(const void *pa, const void *pb, void *ctx)
+{
+	const struct past *a = pa, *b = pb;
+	uint32_t age_a = block_age(ctx, a->index), age_b = block_age(ctx, b->index);
+
+	if (a->common != b->common)
+		return a->common > b->common ? -1 : 1;
+	return age_a < age_b ? -1 : age_a > age_b;
+}
+
+static int list_past(struct salvage *s, struct vec *out)
+{
+	uint64_t words = div_up(s->nr_blocks, 64);
+	size_t max = (size_t)MIN((uint64_t)MAX_STATES, MAX_BYTES / (8 * words));
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
+
+	if (!buf || !map)
+		return -ENOMEM;
+	for (uint32_t age = 1; age < s->nr_blocks && out->nr < max; age++) {
+		uint32_t cursor = state_cursor(s);
+		uint32_t b = cursor >= age ? cursor - age : cursor + s->nr_blocks - age;
+		uint64_t *live;
+		struct past *p;
+
+		if (s->kind[b] != BLOCK_INDEX)
+			continue;
+		live = calloc(words, sizeof(*live));
+		p = live && read_live(s, b, live, buf, map) ? vec_push(out, sizeof(*p)) : NULL;
+		if (!p) {
+			free(live);
+			continue;
+		}
+		*p = (struct past){ .index = b, .live = live, .whole = is_whole(s, live) };
+		for (uint32_t i = 0; i < s->nr_blocks; i++)
+			p->common += bit(live, i) && is_live_now(s, i);
+	}
+	if (out->nr)
+		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, s);
+	return 0;
+}
+
+/*
+ * Blocks that may have been written between two states: those behind the index of the older, which its commit
+ * wrote last, up to the index of the newer.  When the newer has others that the older had not, the pool
+ * was activated between them and went on at its front: any block may have been written then.
+ */
+struct span {
+	uint32_t after, last;
+	bool any;
+};
+
+static bool in_span(const struct span *p, uint32_t b)
+{
+	if (p->any)
+		return true;
+	return p->after < p->last ? b > p->after && b <= p->last : b > p->after || b <= p->last;
+}
+
+static bool is_in_use(const struct salvage *s, const struct past *p, uint32_t b)
+{
+	return p ? bit(p->live, b) : is_live_now(s, b);
+}
+
+/* @newer: NULL for the state that is salvaged. */
+static struct span span_between(const struct salvage *s, const struct past *older,
+				const struct past *newer)
+{
+	uint32_t last = (newer ? newer->index : state_cursor(s)) + BEHIND_INDEX;
+	struct span p = { older->index, last % s->nr_blocks, false };
+	struct span front = { 0, p.last, false };
+	bool onwards = true, from_front = true;
+
+	for (uint32_t b = 1; b < s->nr_blocks; b++)
+		if (is_in_use(s, newer, b) && !bit(older->live, b)) {
+			onwards &= in_span(&p, b);
+			from_front &= in_span(&front, b);
+		}
+	if (!onwards && from_front)
+		return front;
+	p.any = !onwards;
+	return p;
+}
+
+/* How many states back the block was in use with this content: for certain, and at most. */
+static void find_age(struct salvage *s, const struct vec *past, const struct span *span, uint32_t b)
+{
+	const struct past *p = past->data;
+	size_t k = 0;
+
+	while (k < past->nr && bit(p[k].live, b) && !in_span(&span[k], b))
+		k++;
+	s->gen[b] = (uint8_t)k;
+	while (k < past->nr && bit(p[k].live, b))
+		k++;
+	s->gen_max[b] = (uint8_t)k;
+	for (k = 0; k < past->nr && !bit(p[k].live, b);)
+		k++;
+	for (size_t i = 0; i < past->nr; i++)
+		s->trusted[b] |= p[i].whole && bit(p[i].live, b);
+	s->seen[b] = is_live_now(s, b) ? 0 : k < past->nr ? (uint8_t)(k + 1) : NEVER_SEEN;
+}
+
+int generations_read(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) struct span *span = NULL;
+	struct vec past = { 0 };
+	const struct past *p;
+	int r;
+
+	free(s->gen);
+	free(s->gen_max);
+	free(s->seen);
+	s->gen = calloc(s->nr_blocks, 1);
+	s->gen_max = calloc(s->nr_blocks, 1);
+	s->seen = malloc(s->nr_blocks);
+	free(s->trusted);
+	s->trusted = calloc(s->nr_blocks, 1);
+	r = s->trusted && s->gen && s->gen_max && s->seen ? list_past(s, &past) : -ENOMEM;
+	span = calloc(past.nr + 1, sizeof(*span));
+	r = r || span ? r : -ENOMEM;
+	p = past.data;
+	for (size_t k = 0; k < past.nr && !r; k++)
+		span[k] = span_between(s, &p[k], k ? &p[k - 1] : NULL);
+	for (uint32_t b = 0; b < s->nr_blocks && !r; b++)
+		find_age(s, &past, span, b);
+	s->nr_past = (uint32_t)past.nr;
+	s->past_age = past.nr ? block_age(s, p[0].index) : 0;
+	for (size_t i = 0; i < past.nr; i++)
+		free(((struct past *)past.data)[i].live);
+	free(past.data);
+	return r ? err_nomem(err, "salvage: older states") : 0;
+}

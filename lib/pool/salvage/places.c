@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * Lists the places that lack nodes and the nodes that lack a place, has them assigned (assign.c), and puts the
+ * result into the trees: first the top level and the details, of which there is one each; then the
+ * roots of devices; then parts of the devices' trees.
+ *
+ * A node lacks a place when its count in the metadata space map is higher than the number of parents that can
+ * be read.  Where the count is lost every node that nothing reaches may lack one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pool/salvage/assign.h"
+
+static bool of_tree(const struct snode *n, uint8_t tree)
+{
+	return n->tree == tree || (n->tree == TREE_EMPTY && tree != TREE_DETAILS);
+}
+
+static bool count_is_unknown(const struct salvage *s, uint32_t block)
+{
+	return !s->has_counts || s->count[block] == COUNT_UNKNOWN;
+}
+
+static int by_first_key(const void *pa, const void *pb, void *ctx)
+{
+	const struct candidate *a = pa, *b = pb;
+	const struct snode *na = (const struct snode *)ctx + a->node;
+	const struct snode *nb = (const struct snode *)ctx + b->node;
+
+	if (na->first != nb->first)
+		return na->first < nb->first ? -1 : 1;
+	return na->block < nb->block ? -1 : na->block > nb->block;
+}
+
+enum unknown { KNOWN_ONLY, UNKNOWN_LEAVES, UNKNOWN_ALL };
+
+/* The nodes of @tree that lack parents, and those that may. */
+static int list_candidates(struct salvage *s, uint8_t tree, enum unknown how, struct vec *out)
+{
+	out->nr = 0;
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+		struct candidate *c;
+		uint32_t refs;
+
+		if (n->flags & SN_VIRTUAL || !of_tree(n, tree))
+			continue;
+		refs = salvage_missing_refs(s, n->block);
+		if (!refs || (refs == COUNT_UNKNOWN &&
+			      (how == KNOWN_ONLY || !count_is_unknown(s, n->block) ||
+			       n->flags & SN_BROKEN ||
+			       (how == UNKNOWN_LEAVES && !(n->flags & SN_LEAF && n->nr)))))
+			continue;
+		c = vec_push(out, sizeof(*c));
+		if (!c)
+			return -ENOMEM;
+		*c = (struct candidate){ i, refs };
+	}
+	if (out->nr)
+		qsort_r(out->data, out->nr, sizeof(struct candidate), by_first_key, s->node);
+	return 0;
+}
+
+/* --- top level and details: one tree each, so what fits belongs there --- */
+
+/* Then its roots look like orphans too, and nothing tells them from the live ones. */
+static bool held_is_lost(const struct salvage *s)
+{
+	return s->sb.held_root && (s->sb.held_root >= s->nr_blocks ||
+				   s->kind[s->sb.held_root] != BLOCK_SUPER);
+}
+
+/* Could @n be a child of the lost node, by its keys and its height? */
+static bool gap_takes(const struct snode *n, const struct gap *g)
+{
+	if (g->height >= 0 && n->height >= g->height + g->astray)
+		return false;
+	return n->nr && n->first >= g->begin && n->last <= g->last;
+}
+
+static int fill_tree(struct salvage *s, uint8_t tree, bool *any, struct err *err)
+{
+	struct vec list = { 0 };
+	struct candidate *c;
+	uint32_t *child;
+	int r = list_candidates(s, tree, KNOWN_ONLY, &list);
+
+	child = malloc((list.nr + 1) * sizeof(*child));
+	if (r || !child)
+		r = err_nomem(err, "salvage: orphans");
+	for (size_t i = 0; i < s->gaps.nr && !r; i++) {
+		struct gap g = *gap_at(s, i);
+		uint64_t next = g.begin;
+		uint32_t nr = 0;
+
+		if (g.tree != tree || (g.height < 0 && held_is_lost(s)))
+			continue;
+		c = list.data;
+		for (size_t k = 0; k < list.nr; k++, c++) {
+			const struct snode *n = &s->node[c->node];
+
+			if (!c->refs || !gap_takes(n, &g) || n->first < next)
+				continue;
+			child[nr++] = c->node;
+			c->refs--;
+			if (n->last == UINT64_MAX)
+				break;
+			next = n->last + 1;
+		}
+		if (!nr)
+			continue;
+		*any = true;
+		r = salvage_add_edges(s, g.node, child, nr, err);
+	}
+	free(child);
+	free(list.data);
+	return r;
+}
+
+/* --- roots of devices --- */
+
+/* The block of the top level that should have named the device, NONE when it is not known. */
+static uint32_t lost_top(const struct salvage *s, uint32_t id)
+{
+	for (size_t i = 0; i < s->gaps.nr; i++) {
+		const struct gap *g = gap_at(s, i);
+
+		if (g->tree == TREE_TOP && g->begin <= id && id <= g->last && g->block)
+			return g->block;
+	}
+	return NONE;
+}
+
+static int add_dev(struct place *p, uint32_t dev)
+{
+	if (p->nr_devs && p->devs[p->nr_devs - 1] == dev)
+		return 0;
+	if (p->nr_devs == p->cap_devs) {
+		uint32_t cap = p->cap_devs ? p->cap_devs * 2 : 4;
+		uint32_t *devs = reallocarray(p->devs, cap, sizeof(*devs));
+
+		if (!devs)
+			return -ENOMEM;
+		p->devs = devs;
+		p->cap_devs = cap;
+	}
+	p->devs[p->nr_devs++] = dev;
+	return 0;
+}
+
+static int root_places(struct assignment *a, bool unknown)
+{
+	struct salvage *s = a->s;
+	int r = 0;
+
+	a->place = calloc(s->nr_devs + 1, sizeof(*a->place));
+	if (!a->place)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->nr_devs && !r; i++) {
+		struct place *p = &a->place[a->nr_places];
+
+		if (s->dev[i].root != NONE)
+			continue;
+		*p = (struct place){ .last = UINT64_MAX,
+				     .height = -1,
+				     .one = true,
+				     .unknown = unknown,
+				     .index = (uint32_t)i,
+				     .parent = lost_top(s, s->dev[i].info.dev_id) };
+		r = add_dev(p, (uint32_t)i);
+		a->nr_places++;
+	}
+	return r;
+}
+
+static int put_roots(struct assignment *a, struct err *err)
+{
+	struct salvage *s = a->s;
+	int r = 0;
+
+	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
+		const struct place *p = &a->place[i];
+		struct sdevice *d = &s->dev[p->index];
+
+		if (!p->nr_taken)
+			continue;
+		d->root = p->taken[0];
+		d->root_found = true;
+		r = salvage_walk_mapping(s, d->root, err);
+	}
+	return r;
+}
+
+static int assign_roots(struct salvage *s, struct err *err)
+{
+	struct assignment a = { .s = s };
+	bool unknown = salvage_has_unknown(s);
+	struct vec list = { 0 };
+	int r = root_places(&a, unknown);
+
+	if (!r && a.nr_places && unknown)
+		r = salvage_data_begin(s, err);
+	if (!r && a.nr_places)
+		r = list_candidates(s, TREE_MAPPING, unknown ? UNKNOWN_ALL : KNOWN_ONLY, &list);
+	a.cand = list.data;
+	a.nr_cands = (uint32_t)list.nr;
+	if (!r && a.nr_places && list.nr)
+		r = assign(&a);
+	if (r)
+		r = err_nomem(err, "salvage: roots of devices");
+	s->uncertain |= a.open > 0;
+	if (!r)
+		r = put_roots(&a, err);
+	assign_fini(&a);
+	return r;
+}
+
+/* --- parts of the devices' trees --- */
+
+/*
+ * Finds the gaps below a node.  @clean[i]: nothing is missing below node i, so that shared
+ * subtrees are looked through once.
+ */
+static int find_places(struct assignment *a, uint32_t i, uint32_t dev, uint8_t *clean,
+		       const uint32_t *place_of, bool *any, unsigned depth)
+{
+	const struct snode *n = &a->s->node[i];
+	bool below = false;
+	int r = 0;
+
+	if (clean[i] || n->flags & SN_LEAF || depth > 2 * BTREE_MAX_DEPTH)
+		return 0;
+	if (place_of[i] != NONE) {
+		below = true;
+		r = add_dev(&a->place[place_of[i]], dev);
+	}
+	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
+		if (a->s->edge[n->edge + k].node != NONE)
+			r = find_places(a, a->s->edge[n->edge + k].node, dev, clean, place_of,
+					&below, depth + 1);
+	clean[i] = !below;
+	*any |= below;
+	return r;
+}
+
+/* A lost root that was a leaf has no children that could be found. */
+static bool was_a_leaf(const struct salvage *s, const struct gap *g, uint64_t need, uint32_t id)
+{
+	return g->height < 0 && need <= INTERNAL_MAX && kin_height(s, id) <= 0;
+}
+
+static int gap_places(struct assignment *a)
+{
+	struct salvage *s = a->s;
+	CLEANUP(free_ptr) uint8_t *clean = calloc((size_t)s->nr_nodes + 1, 1);
+	CLEANUP(free_ptr) uint32_t *place_of = malloc(((size_t)s->nr_nodes + 1) * sizeof(*place_of));
+	int r = 0;
+
+	a->place = calloc(s->gaps.nr + 1, sizeof(*a->place));
+	a->need = malloc((s->nr_devs + 1) * sizeof(*a->need));
+	if (!clean || !place_of || !a->place || !a->need)
+		return -ENOMEM;
+	memset(place_of, 0xff, ((size_t)s->nr_nodes + 1) * sizeof(*place_of));
+	for (size_t i = 0; i < s->gaps.nr; i++) {
+		const struct gap *g = gap_at(s, i);
+
+		if (g->tree != TREE_MAPPING || g->height == 0)
+			continue;
+		place_of[g->node] = a->nr_places;
+		a->place[a->nr_places++] = (struct place){
+			.begin = g->begin,
+			.last = g->last,
+			.height = g->height < 0 ? -1 : g->height + g->astray,
+			.unknown = g->block == NONE || count_is_unknown(s, g->block),
+			.index = (uint32_t)i,
+			.parent = g->astray ? NONE : g->block,
+		};
+	}
+	salvage_sum_all(s);
+	for (size_t i = 0; i < s->nr_devs && !r; i++) {
+		const struct sdevice *d = &s->dev[i];
+		uint64_t have = d->root == NONE ? 0 : s->node[d->root].nr_mappings;
+		bool any = false;
+
+		a->need[i] = UINT64_MAX;
+		if (d->source == DETAILS_LIVE)
+			a->need[i] =
+				d->info.mapped_blocks > have ? d->info.mapped_blocks - have : 0;
+		if (d->root != NONE)
+			r = find_places(a, d->root, (uint32_t)i, clean, place_of, &any, 0);
+	}
+	for (uint32_t i = 0; i < a->nr_places; i++) {
+		struct place *p = &a->place[i];
+
+		if (p->unknown && p->nr_devs &&
+		    was_a_leaf(s, gap_at(s, p->index), a->need[p->devs[0]],
+			       s->dev[p->devs[0]].info.dev_id))
+			p->unknown = false;
+	}
+	return r;
+}
+
+static int put_children(struct assignment *a, struct err *err)
+{
+	struct salvage *s = a->s;
+	int r = 0;
+
+	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
+		const struct place *p = &a->place[i];
+
+		if (!p->nr_taken)
+			continue;
+		r = salvage_add_edges(s, gap_at(s, p->index)->node, p->taken, p->nr_taken, err);
+		for (uint32_t k = 0; k < p->nr_taken && !r; k++)
+			r = salvage_walk_mapping(s, p->taken[k], err);
+	}
+	return r;
+}
+
+static int assign_parts(struct salvage *s, struct err *err)
+{
+	struct assignment a = { .s = s };
+	struct vec list = { 0 };
+	bool unknown = false;
+	int r = gap_places(&a);
+
+	for (uint32_t i = 0; i < a.nr_places && !r; i++)
+		unknown |= a.place[i].unknown;
+	if (!r && unknown)
+		r = salvage_data_begin(s, err);
+	if (!r && a.nr_places)
+		r = list_candidates(s, TREE_MAPPING, unknown ? UNKNOWN_LEAVES : KNOWN_ONLY, &list);
+	a.cand = list.data;
+	a.nr_cands = (uint32_t)list.nr;
+	if (!r && list.nr)
+		r = assign(&a);
+	if (r)
+		r = err_nomem(err, "salvage: lost nodes");
+	s->uncertain |= a.open > 0;
+	if (!r)
+		r = put_children(&a, err);
+	if (s->guessed && !salvage_data_settled(s))
+		s->uncertain = true;
+	assign_fini(&a);
+	return r;
+}
+
+/* A device whose root is lost too: a gap over all keys. */
+static int add_root_gaps(struct salvage *s, struct err *err)
+{
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		struct sdevice *d = &s->dev[i];
+		struct gap *g;
+
+		if (d->root != NONE)
+			continue;
+		d->root = salvage_add_virtual(s, TREE_MAPPING, -1, err);
+		g = d->root == NONE ? NULL : vec_push(&s->gaps, sizeof(*g));
+		if (!g)
+			return err_nomem(err, "salvage: list of lost nodes");
+		*g = (struct gap){ .last = UINT64_MAX, .node = d->root, .block = NONE, .height = -1,
+				   .tree = TREE_MAPPING, .why = BLOCK_JUNK };
+		s->node[d->root].last = UINT64_MAX;
+	}
+	return 0;
+}
+
+/* --- all of it --- */
+
+/* The same for the devices' roots, when it is the snapshot's top level that is lost. */
+static bool held_top_is_lost(struct salvage *s)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	struct superblock held;
+	uint32_t top;
+
+	if (!s->sb.held_root)
+		return false;
+	if (held_is_lost(s) || !buf || salvage_get(s, (uint32_t)s->sb.held_root, buf, NULL) < 0 ||
+	    superblock_open(&held, buf, s->sb.held_root) != SB_OK)
+		return true;
+	top = node_of(s, held.mapping_root);
+	return top == NONE || s->node[top].flags & (SN_VIRTUAL | SN_BROKEN);
+}
+
+/* Was anything put where mappings were missing? */
+static bool has_filled(const struct salvage *s)
+{
+	for (size_t i = 0; i < s->gaps.nr; i++)
+		if (gap_at(s, i)->tree == TREE_MAPPING && s->node[gap_at(s, i)->node].nr_edges)
+			return true;
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root_found)
+			return true;
+	return false;
+}
+
+static bool has_gap(const struct salvage *s, uint8_t tree)
+{
+	for (size_t i = 0; i < s->gaps.nr; i++)
+		if (gap_at(s, i)->tree == tree && !s->node[gap_at(s, i)->node].nr_edges)
+			return true;
+	return false;
+}
+
+int salvage_fill_gaps(struct salvage *s, struct err *err)
+{
+	bool any = false;
+	int r = fill_tree(s, TREE_DETAILS, &any, err);
+
+	if (!r)
+		r = fill_tree(s, TREE_TOP, &any, err);
+	if (!r && any) {
+		r = salvage_walk_devices(s, err);
+		if (!r)
+			r = salvage_join_details(s, err);
+		salvage_count_edges(s);
+	}
+	s->details_lost = has_gap(s, TREE_DETAILS);
+	s->top_lost = has_gap(s, TREE_TOP);
+	if (!r)
+		r = generations_read(s, err);
+	if (!r)
+		r = kin_read(s, err);
+	if (!r)
+		r = devices_guess(s, err);
+	if (!r)
+		r = assign_roots(s, err);
+	if (!r)
+		r = devices_settle(s, err);
+	if (!r)
+		r = add_root_gaps(s, err);
+	salvage_count_edges(s);
+	if (!r)
+		r = assign_parts(s, err);
+	s->uncertain |= has_filled(s) && held_top_is_lost(s); /* it may have been the snapshot's */
+	return r;
+}
