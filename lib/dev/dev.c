@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "dev/lock.h"
+#include "dev/named.h"
 
 #define STDIN_PATH "/proc/self/fd/0"
 
@@ -90,7 +91,14 @@ static int open_real(const char *real, int oflags, bool *direct)
 	return fd;
 }
 
-int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
+int dev_stat(const char *path, struct stat *st)
+{
+	char buf[64];
+
+	return find(real_path(path, buf, sizeof(buf)), st);
+}
+
+static int open_file(const char *path, unsigned flags, struct io **out, struct err *err)
 {
 	int oflags = O_CLOEXEC | O_NONBLOCK | (flags & DEV_WRITE ? O_RDWR : O_RDONLY);
 	char buf[64];
@@ -133,14 +141,31 @@ int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
 	return 0;
 }
 
+int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
+{
+	struct dev_named *named = dev_named_find(path);
+
+	return named ? named->open(named, flags, out, err) : open_file(path, flags, out, err);
+}
+
+static int part_in_use(void *err, const char *path, uint64_t at, uint64_t len)
+{
+	(void)at, (void)len;
+	return dev_in_use(path, err);
+}
+
 int dev_in_use(const char *path, struct err *err)
 {
+	struct dev_named *named = dev_named_find(path);
 	char buf[64];
 	const char *real = real_path(path, buf, sizeof(buf));
 	CLEANUP(close_fd) int fd = -1;
 	struct stat st;
-	int r = find(real, &st);
+	int r;
 
+	if (named)
+		return named->parts(named, 0, UINT64_MAX, part_in_use, err);
+	r = find(real, &st);
 	if (r)
 		return open_error(err, r, path, 0);
 	if (!S_ISBLK(st.st_mode))

@@ -27,13 +27,17 @@ enum dev_flags {
 };
 
 /*
- * Opens an existing file or block device ("8:16" names one too; "-" is standard input, which
- * dev_stdin_as_file() must have prepared, and which cannot be written).  *out is the caller's,
- * io_free() closes it.  -ENOENT, -ENODEV, -EBUSY (in use; for a writer also: another program has
+ * Opens an existing file or block device ("8:16" names one too, and a name of named.h a device made of
+ * parts; "-" is standard input, which dev_stdin_as_file() must have prepared, and which cannot be
+ * written).  *out is the caller's, io_free() closes it.  -ENOENT, -ENODEV, -EBUSY (in use; for a writer also: another program has
  * the file), -ETXTBSY (for a reader: another program writes the file), ...; the text
  * speaks of an output file when DEV_WRITE is given.
  */
 DEV_ONCE int dev_open(const char *path, unsigned flags, struct io **out, struct err *err);
+
+struct stat;
+/* stat() of what dev_open() opens, also by number; no name of named.h.  0 or -errno. */
+int dev_stat(const char *path, struct stat *st);
 
 /* "-": standard input where something is read, standard output where something is written. */
 static inline bool dev_is_standard(const char *path)
@@ -87,7 +91,7 @@ DEV_ONCE int dev_in_use(const char *path, struct err *err);
 
 /*
  * Would writing to one change the other?  The same file or device (also by "MAJOR:MINOR"), a
- * partition and its disk, a loop device and its file.  same.c
+ * partition and its disk, a loop device and its file, two devices with a part in common.  same.c
  */
 DEV_ONCE bool dev_same(const char *a, const char *b);
 

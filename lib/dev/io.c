@@ -13,6 +13,16 @@ void io_free(struct io *io)
 		io->ops->free(io);
 }
 
+void io_where(struct io *io, uint64_t at, uint64_t len, struct io_place *out)
+{
+	if (io->ops->where)
+		io->ops->where(io, at, len, out);
+	else if (at >= io->size)
+		*out = (struct io_place){ .kind = IO_LOST, .len = len };
+	else
+		*out = (struct io_place){ IO_STORED, io, at, MIN(len, io->size - at) };
+}
+
 void *io_alloc(size_t len)
 {
 	void *p;

@@ -17,6 +17,16 @@
 
 struct io;
 
+/* What bytes are: kept somewhere, zeros that nothing keeps, or not to be had. */
+enum io_kind { IO_STORED, IO_ZERO, IO_LOST };
+
+struct io_place {
+	enum io_kind kind;
+	struct io *io; /* IO_STORED: a file, a device or memory, and no stack */
+	uint64_t at;   /* in @io */
+	uint64_t len;  /* so far all is of one kind, in one piece */
+};
+
 struct io_ops {
 	int (*read)(struct io *io, void *buf, size_t len, uint64_t at, struct err *err);
 	int (*write)(struct io *io, const void *buf, size_t len, uint64_t at, struct err *err);
@@ -29,6 +39,8 @@ struct io_ops {
 	void (*will_need)(struct io *io, uint64_t at, uint64_t len);
 	/* Says that [at, at+len) is as it will stay and a flush will come; NULL: nothing to gain. */
 	void (*will_flush)(struct io *io, uint64_t at, uint64_t len);
+	/* Where [at, at+len) begins to lie: io_where().  NULL: the io itself keeps it. */
+	void (*where)(struct io *io, uint64_t at, uint64_t len, struct io_place *out);
 	void (*free)(struct io *io);
 };
 
@@ -38,7 +50,7 @@ struct io {
 	uint64_t size;	  /* bytes */
 	unsigned align;	  /* buffers, offsets and lengths: 1, or 4096 with O_DIRECT */
 	bool direct;	  /* each request waits for the device: worth more threads */
-	int fd;		  /* -1 when there is none; for reflink and in-kernel copies only */
+	int fd;		  /* -1 when there is none; for holes, reflink and copies in the kernel */
 	struct meter *meter; /* bytes of a file that were read or written; NULL: nobody counts */
 };
 
@@ -64,6 +76,12 @@ int io_discard(struct io *io, uint64_t at, uint64_t len, struct err *err);
 void io_will_need(struct io *io, uint64_t at, uint64_t len);
 /* A hint: the disk can begin with it while the CPU goes on, so that the flush finds less to do. */
 void io_will_flush(struct io *io, uint64_t at, uint64_t len);
+
+/*
+ * Where the bytes of [at, at+len) are, as far as they are in one place; @len is not 0.  What lies past
+ * the end of a file or device is lost.  Any thread.
+ */
+void io_where(struct io *io, uint64_t at, uint64_t len, struct io_place *out);
 
 /* Closes and frees @io.  NULL is allowed. */
 void io_free(struct io *io);

@@ -123,3 +123,11 @@ int dev_lock(int fd, const char *path, bool write, struct err *err)
 	}
 	return 0;
 }
+
+void dev_unlock(int fd)
+{
+	struct flock l = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	fcntl(fd, F_OFD_SETLK, &l);
+	flock(fd, LOCK_UN);
+}

@@ -17,5 +17,7 @@
  * program reads or writes (for a writer).
  */
 int dev_lock(int fd, const char *path, bool write, struct err *err);
+/* Gives up what dev_lock() took. */
+void dev_unlock(int fd);
 
 #endif

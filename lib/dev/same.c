@@ -4,6 +4,7 @@
  * Two names mean the same bytes when they are the same file or device, and also when one stands
  * on the other: a partition on its disk, a loop device on its file.  Partitions, and loop devices
  * with an offset, are a part of what they stand on: two parts that do not overlap are not the same.
+ * A device of a table is as many parts as it has pieces.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,8 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "dev/dev.h"
+#include "base/vec.h"
+#include "dev/named.h"
 
 struct place {
 	bool device;
@@ -134,22 +136,50 @@ static bool overlap(const struct place *a, const struct place *b)
 	       a->start < b->end && b->start < a->end;
 }
 
+/* All that a name means: its parts, and what they stand on. */
+struct places {
+	struct place *v;
+	size_t nr, cap;
+	bool no_memory;
+};
+
+static int add_part(void *ctx, const char *path, uint64_t at, uint64_t len)
+{
+	struct dev_named *named = dev_named_find(path);
+	struct places *all = ctx;
+	struct place p = { .end = UINT64_MAX }, *slot;
+
+	if (named)
+		return named->parts(named, at, len, add_part, all);
+	if (!place_of(path, &p))
+		return 0;
+	p.path = path;
+	narrow(&p, at, len == UINT64_MAX ? 0 : len);
+	do {
+		slot = vec_add(all->v, all->nr, all->cap);
+		if (!slot) {
+			all->no_memory = true;
+			return -ENOMEM;
+		}
+		*slot = p;
+	} while (step_down(&p));
+	return 0;
+}
+
 bool dev_same(const char *a, const char *b)
 {
-	struct place x = { .end = UINT64_MAX }, top = x, y;
+	struct places x = { 0 }, y = { 0 };
+	bool same;
 
-	if (!place_of(a, &x) || !place_of(b, &top))
-		return false;
-	x.path = a;
-	top.path = b;
-	do {
-		y = top;
-		do {
-			if (overlap(&x, &y))
-				return true;
-		} while (step_down(&y));
-	} while (step_down(&x));
-	return false;
+	add_part(&x, a, 0, UINT64_MAX);
+	add_part(&y, b, 0, UINT64_MAX);
+	same = x.no_memory || y.no_memory; /* not known: take care */
+	for (size_t i = 0; i < x.nr && !same; i++)
+		for (size_t k = 0; k < y.nr && !same; k++)
+			same = overlap(&x.v[i], &y.v[k]);
+	free(x.v);
+	free(y.v);
+	return same;
 }
 
 int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err)
