@@ -194,13 +194,19 @@ static bool say_losses(struct cli *c, const struct options *o, struct volume *v)
 {
 	struct outbuf text;
 
-	if (!v->saved.salvage)
+	if (!v->saved.salvage && !v->nr_lost)
 		return false;
 	outbuf_init(&text);
-	salvage_report_device(v->saved.salvage, v->dev_id, o->accept_loss, &text);
+	if (v->nr_lost) {
+		volume_tell_lost(v, &text);
+		outbuf_str(&text, ": the image has zeros there\n");
+	}
+	if (v->saved.salvage)
+		salvage_report_device(v->saved.salvage, v->dev_id, o->accept_loss, &text);
 	cli_error_lines(c, text.data, text.len);
 	outbuf_fini(&text);
-	return !o->accept_loss && !salvage_device_is_whole(v->saved.salvage, v->dev_id);
+	return !o->accept_loss && (v->nr_lost || (v->saved.salvage &&
+		!salvage_device_is_whole(v->saved.salvage, v->dev_id)));
 }
 
 static void say_plan(const struct volume *v, const char *output)

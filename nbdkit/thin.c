@@ -23,6 +23,7 @@
 #include "base/jobs.h"
 #include "base/parse.h"
 #include "nbdkit/exports.h"
+#include "volume/open/thin_io.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 #define COMMIT_MS 1000
@@ -197,6 +198,7 @@ static int thin_get_ready(void)
 	struct export *e;
 	struct err err = { 0 };
 	const struct pool_want want = { .pool = thin.pool_name,
+					.open_thin = thin_io_open,
 					.device = { thin.device, NULL },
 					.write = !thin.read_only,
 					.tell = exports_tell };

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/cpu.h"
+
 #define POLY 0x82F63B78u
 
 uint32_t crc32c_raw_slow(uint32_t crc, const void *data, size_t len)
@@ -183,21 +185,19 @@ CPU_WIDE static uint32_t crc32c_vpclmul(uint32_t crc, const void *data, size_t l
 	return finish(x, p, len);
 }
 
-/* Each asks a word that the C library filled in before main(). */
 static bool have_sse42(void)
 {
-	return __builtin_cpu_supports("sse4.2");
+	return cpu_has(CPU_HAS_SSE42);
 }
 
 static bool have_clmul(void)
 {
-	return have_sse42() && __builtin_cpu_supports("pclmul");
+	return have_sse42() && cpu_has(CPU_HAS_CLMUL);
 }
 
 static bool have_vpclmul(void)
 {
-	return have_clmul() && __builtin_cpu_supports("vpclmulqdq") &&
-	       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl");
+	return have_clmul() && cpu_has(CPU_HAS_VPCLMUL);
 }
 
 uint32_t crc32c_raw(uint32_t crc, const void *data, size_t len)

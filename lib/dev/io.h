@@ -50,6 +50,7 @@ struct io {
 	uint64_t size;	  /* bytes */
 	unsigned align;	  /* buffers, offsets and lengths: 1, or 4096 with O_DIRECT */
 	bool direct;	  /* each request waits for the device: worth more threads */
+	bool lossy;	  /* some of it is lost (io_where()): it lies on an error target, or past an end */
 	int fd;		  /* -1 when there is none; for holes, reflink and copies in the kernel */
 	struct meter *meter; /* bytes of a file that were read or written; NULL: nobody counts */
 };

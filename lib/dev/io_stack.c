@@ -232,6 +232,24 @@ static void *copy_of(const void *from, size_t nr, size_t size)
 	return to;
 }
 
+static bool is_lossy(const struct io_stack *s)
+{
+	for (size_t i = 0; i < s->nr_pieces; i++) {
+		const struct stack_piece *p = &s->piece[i];
+
+		if (p->kind == STACK_ERROR)
+			return true;
+		for (uint32_t k = 0; k < p->nr_legs; k++) {
+			const struct stack_leg *leg = &s->leg[p->first_leg + k];
+			const struct io *io = s->dev[leg->dev].io;
+
+			if (io->lossy || leg->at + p->len / p->nr_legs > io->size)
+				return true;
+		}
+	}
+	return false;
+}
+
 int io_stack_new(const struct stack *s, const char *name, const struct stack_dev *dev,
 		 struct io **out, struct err *err)
 {
@@ -260,6 +278,7 @@ int io_stack_new(const struct stack *s, const char *name, const struct stack_dev
 		n->io.align = MAX(n->io.align, dev[i].io->align);
 		n->io.direct |= dev[i].io->direct;
 	}
+	n->io.lossy = is_lossy(n);
 	*out = &n->io;
 	return 0;
 }

@@ -384,12 +384,13 @@ static void slow_devices_get_many_requests(void)
 static void holes_are_asked_once(void)
 {
 	int fd = open(file_name("sparse"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+	struct io *io = io_file_new(fd, "sparse", 1 << 24, false);
 	struct holes h;
 	bool data;
 	uint64_t len;
 
-	check(fd >= 0 && !ftruncate(fd, 1 << 24) && pwrite(fd, "x", 1, 1 << 22) == 1);
-	holes_init(&h, fd);
+	check(fd >= 0 && io && !ftruncate(fd, 1 << 24) && pwrite(fd, "x", 1, 1 << 22) == 1);
+	holes_init(&h, io);
 	len = holes_segment(&h, 0, 1 << 24, &data);
 	if (data)
 		skip("this filesystem does not tell holes");
@@ -400,8 +401,8 @@ static void holes_are_asked_once(void)
 	check(!data);
 	check_eq(holes_segment(&h, 100, 50, &data), 50);
 	check(!data);
-	close(fd);
-	holes_init(&h, -1);
+	io_free(io);
+	holes_init(&h, NULL);
 	check_eq(holes_segment(&h, 5, 7, &data), 7);
 	check(data);
 }

@@ -131,8 +131,8 @@ static void mistakes_are_named(void)
 	refused(POOL "x: 0 0 thin pool 1\n", "line 2: '0': LENGTH must not be 0");
 	refused(POOL "x: 0 ten thin pool 1\n", "line 2: 'ten': LENGTH is not");
 	refused(POOL "x: 0 36028797018963968 thin pool 1\n", "line 2: '36028797018963968': LENGTH");
-	refused(POOL "x: 0 10 thinn pool 1\n", "line 2: 'thinn': neither thin-pool nor thin");
-	refused(POOL "0 10 linear pool 1\n", "line 2: 'linear': neither thin-pool nor thin");
+	refused(POOL "x: 0 10 thinn pool 1\n", "line 2: 'thinn': none of thin-pool, thin, linear, striped, zero and error");
+	refused(POOL "0 10 linear pool 1\n", "line 2: 'linear': the line needs NAME: in front");
 	refused(POOL "x: 0 10 thin pool 1 base more\n", "line 2: 'more': a word too many");
 	refused(POOL "x: 0 10 thin pool 1 pool\n", "line 2: 'pool': the pool itself");
 	refused(POOL ": 0 10 thin pool 1\n", "line 2: ':': a name is missing");
@@ -154,7 +154,7 @@ static void long_lines_are_refused(void)
 	char text[1000] = "";
 	int i;
 
-	for (i = 0; i < 300; i++)
+	for (i = 0; i < 400; i++)
 		strcat(text, "9 ");
 	refused(text, "line 1: '9': too many words");
 }
@@ -222,7 +222,7 @@ static void put_random_table(struct random_table *r)
 		unsigned k = order[i];
 
 		if (!(rand() % 3))
-			fputs(rand() % 2 ? "# noise\n" : "vg-x: 0 100 linear 8:0 4\n\n", f);
+			fputs(rand() % 2 ? "# noise\n" : "vg-x: 0 100 raid raid1 3 0 region_size 1024\n\n", f);
 		if (k < r->nr_pools) {
 			random_word(r->pool[k], "p", k);
 			random_word(r->meta[k], "m", k);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/cpu.h"
 #include "base/search.h"
 #include "pdata/block/csum.h"
 
@@ -93,7 +94,7 @@ static bool keys_ascend(const struct disk_node *raw, uint32_t nr)
 	if (nr < 5)
 		return keys_ascend_slow(raw, nr);
 #ifdef __x86_64__
-	if (__builtin_cpu_supports("avx2"))
+	if (cpu_has(CPU_HAS_AVX2))
 		signs = keys_signs_avx2(raw->keys, nr);
 	else
 #endif

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "base/cpu.h"
 #include "pdata/block/node.h"
 #include "pool/format/format.h"
 
@@ -105,7 +106,7 @@ static inline struct leaf_scan leaf_scan(const struct node *n, uint64_t nr_data)
 		s = leaf_scan_short(n, nr_data);
 	else {
 #ifdef __x86_64__
-		if (__builtin_cpu_supports("avx2"))
+		if (cpu_has(CPU_HAS_AVX2))
 			scan_values_avx2(n, (nr_data << 24) - 1, &sum);
 		else
 #endif

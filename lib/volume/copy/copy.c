@@ -70,24 +70,46 @@ static int split_at_holes(struct copy_state *c, struct extent e, struct err *err
 	return r;
 }
 
+/* Shares the beginning of @e, which lies at @p, and takes it off @e. */
+static int share(struct copy_state *c, struct extent *e, const struct io_place *p, struct err *err)
+{
+	uint64_t len;
+	int r;
+
+	if (p->kind != IO_STORED || p->io->fd < 0)
+		return 0;
+	r = copy_reflink(c, e, p, &len, err);
+	if (!r && len)
+		r = copy_done(c, copy_count(c, shared), len, err);
+	e->at += len;
+	e->from += len;
+	e->len -= len;
+	return r;
+}
+
 static int take_extent(void *ctx, const struct extent *extent, struct err *err)
 {
 	struct copy_state *c = ctx;
+	struct copy_source *s = &c->source[extent->kind];
 	struct extent e = *extent;
-	uint64_t len = 0;
+	struct io_place place;
+	uint64_t rest = e.len;
 	int r = 0;
 
 	if (e.kind == EXTENT_ZERO)
 		return plan_extent(c, &e, err);
-	if (c->source[e.kind].reflink) {
-		r = copy_reflink(c, &e, &len, err);
-		if (!r && len)
-			r = copy_done(c, copy_count(c, shared), len, err);
-		e.at += len;
-		e.from += len;
-		e.len -= len;
+	while (rest && !r && s->reflink) {
+		io_where(s->io, e.from, rest, &place);
+		e.len = place.len;
+		rest -= place.len;
+		r = share(c, &e, &place, err);
+		if (!r && e.len)
+			r = split_at_holes(c, e, err);
+		e.at += e.len;
+		e.from += e.len;
 	}
-	return r || !e.len ? r : split_at_holes(c, e, err);
+	e.len = rest;
+	return r || !rest ? r : split_at_holes(c, e, err);
 }
 
 /*
@@ -115,17 +137,18 @@ static void source_init(struct copy_state *c, enum extent_kind kind, struct io *
 {
 	struct copy_source *s = &c->source[kind];
 	const struct copy_options *opt = c->opt;
-	bool file = c->out->kind == OUTPUT_FILE && io && io->fd >= 0;
+	bool files = io && (io->fd >= 0 || io->ops->where);
+	bool file = c->out->kind == OUTPUT_FILE && files;
 
 	s->io = io;
-	holes_init(&s->holes, io ? io->fd : -1);
+	holes_init(&s->holes, io);
 	/* to find zeros they must be read; to write zeros, nothing may be shared */
 	s->reflink = file && (opt->reflink == REFLINK_ALWAYS ||
 			      (opt->reflink == REFLINK_AUTO && opt->sparse == SPARSE_AUTO));
 	/* where a filesystem can share, so do its copies: not when that is unwanted */
 	s->kernel = file && !io->direct && opt->reflink != REFLINK_NEVER &&
 		    opt->sparse == SPARSE_AUTO && on_network(c->out->fd);
-	s->nowait = io && io->fd >= 0 && !io->direct;
+	s->nowait = files && !io->direct;
 }
 
 /*

@@ -57,11 +57,12 @@ int copy_done(struct copy_state *c, _Atomic uint64_t *count, uint64_t bytes, str
 int copy_read(struct copy_state *c, size_t k, uint8_t *buf, struct err *err);
 
 /*
- * Shares the beginning of @e with the output: *len bytes of it, which may be all or none.  When
+ * Shares the beginning of @e, which lies at @p, with the output: *len bytes of it, all or none.  When
  * the filesystem cannot, source->reflink is cleared and it is no error unless
  * REFLINK_ALWAYS.  reflink.c
  */
-int copy_reflink(struct copy_state *c, const struct extent *e, uint64_t *len, struct err *err);
+int copy_reflink(struct copy_state *c, const struct extent *e, const struct io_place *p, uint64_t *len,
+		 struct err *err);
 
 /*
  * Copies inside the kernel.  1: done; 0: cannot, source->kernel is cleared and nothing says

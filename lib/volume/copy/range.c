@@ -8,13 +8,19 @@
 int copy_range(struct copy_state *c, struct copy_source *s, uint64_t from, uint64_t at, uint64_t len,
 	       struct err *err)
 {
-	off64_t in = (off64_t)from, out = (off64_t)at;
+	off64_t in, out = (off64_t)at;
+	struct io_place p;
 	ssize_t n;
 
 	while (len) {
-		n = copy_file_range(s->io->fd, &in, c->out->fd, &out, len, 0);
+		io_where(s->io, from, len, &p);
+		in = (off64_t)p.at;
+		n = p.kind == IO_STORED && p.io->fd >= 0 ?
+			    copy_file_range(p.io->fd, &in, c->out->fd, &out, p.len, 0) :
+			    0;
 		if (n > 0) {
 			len -= (uint64_t)n;
+			from += (uint64_t)n;
 			continue;
 		}
 		if (n < 0 && errno == EINTR)

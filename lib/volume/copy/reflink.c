@@ -26,12 +26,13 @@ static bool cannot_share(int code)
 	}
 }
 
-int copy_reflink(struct copy_state *c, const struct extent *e, uint64_t *len, struct err *err)
+int copy_reflink(struct copy_state *c, const struct extent *e, const struct io_place *p, uint64_t *len,
+		 struct err *err)
 {
 	struct copy_source *s = &c->source[e->kind];
 	struct file_clone_range range = {
-		.src_fd = s->io->fd,
-		.src_offset = e->from,
+		.src_fd = p->io->fd,
+		.src_offset = p->at,
 		.src_length = e->len - e->len % c->fs_block,
 		.dest_offset = e->at,
 	};
@@ -39,7 +40,7 @@ int copy_reflink(struct copy_state *c, const struct extent *e, uint64_t *len, st
 
 	*len = 0;
 	/* the tail of the image or of the origin is copied; 0 would mean: up to the end */
-	if (!range.src_length || (e->from | e->at) % c->fs_block)
+	if (!range.src_length || (p->at | e->at) % c->fs_block)
 		return 0;
 	while (ioctl(c->out->fd, FICLONERANGE, &range)) {
 		code = errno;

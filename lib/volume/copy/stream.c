@@ -60,13 +60,17 @@ static int write_zeros(struct copy_state *c, uint64_t len, struct err *err)
 /* Passes cached pages on to a pipe; returns the bytes that it did, the rest is for read and write. */
 static uint64_t splice_piece(struct copy_state *c, const struct piece *pc)
 {
-	off64_t from = (off64_t)pc->from;
 	uint64_t done = 0;
+	struct io_place p;
+	off64_t from;
 	ssize_t n;
 
 	while (done < pc->len) {
-		n = splice(c->source[pc->kind].io->fd, &from, c->out->fd, NULL, pc->len - done,
-			   SPLICE_F_MORE);
+		io_where(c->source[pc->kind].io, pc->from + done, pc->len - done, &p);
+		if (p.kind != IO_STORED || p.io->fd < 0)
+			break;
+		from = (off64_t)p.at;
+		n = splice(p.io->fd, &from, c->out->fd, NULL, p.len, SPLICE_F_MORE);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -105,7 +109,7 @@ static int stream_piece(struct copy_state *c, size_t k, struct err *err)
 		r = bytes ? write_zeros(c, len, err) : 0;
 		return r ? r : copy_done(c, copy_count(c, zeroed), len, err);
 	}
-	if (c->pipe && c->source[pc->kind].io->fd >= 0)
+	if (c->pipe)
 		done = splice_piece(c, pc);
 	if (done < len) {
 		buf = copy_buffer(c, 0);

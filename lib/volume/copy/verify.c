@@ -126,7 +126,7 @@ int copy_verify(const struct map *m, struct output *out, const struct copy_optio
 	v.buffer = calloc(v.nr_workers, sizeof(*v.buffer));
 	if (!v.buffer)
 		return err_nomem(err, "verify buffers");
-	holes_init(&v.holes, out->fd);
+	holes_init(&v.holes, out->io);
 	posix_fadvise(out->fd, 0, 0, POSIX_FADV_DONTNEED);
 	r = map_walk(m, take_extent, &v, err);
 	if (!r)

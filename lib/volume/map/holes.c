@@ -3,44 +3,47 @@
 #include "volume/map/holes.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-void holes_init(struct holes *h, int fd)
+void holes_init(struct holes *h, struct io *io)
 {
-	struct stat st;
+	*h = (struct holes){ .io = io };
+}
 
-	*h = (struct holes){ .fd = fd };
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
-		h->fd = -1;
+/* Of @p, which lies in a file: how far it is data or hole. */
+static uint64_t ask(const struct io_place *p, bool *is_data)
+{
+	const off_t at = (off_t)p->at;
+	off_t data = lseek(p->io->fd, at, SEEK_DATA), hole;
+
+	*is_data = true;
+	if (data < 0 && errno == ENXIO) { /* a hole up to the end */
+		*is_data = false;
+	} else if (data > at) {
+		*is_data = false;
+		return MIN(p->len, (uint64_t)(data - at));
+	} else if (data == at) {
+		hole = lseek(p->io->fd, at, SEEK_HOLE);
+		if (hole > at)
+			return MIN(p->len, (uint64_t)(hole - at));
+	}
+	return p->len;
 }
 
 static void find(struct holes *h, uint64_t at)
 {
-	off_t data, hole;
+	struct io_place p;
 
+	io_where(h->io, at, UINT64_MAX - at, &p);
 	h->begin = at;
-	h->end = UINT64_MAX;
-	h->is_data = true;
-	data = lseek(h->fd, (off_t)at, SEEK_DATA);
-	if (data < 0 && errno == ENXIO) { /* a hole up to the end */
-		h->is_data = false;
-	} else if (data < 0) {
-		h->fd = -1; /* cannot say: all is data */
-	} else if ((uint64_t)data > at) {
-		h->is_data = false;
-		h->end = (uint64_t)data;
-	} else {
-		hole = lseek(h->fd, (off_t)at, SEEK_HOLE);
-		if (hole >= 0 && (uint64_t)hole > at)
-			h->end = (uint64_t)hole;
-	}
+	h->is_data = p.kind != IO_ZERO;
+	h->end = at + (p.kind == IO_STORED && p.io->fd >= 0 ? ask(&p, &h->is_data) : p.len);
 }
 
 uint64_t holes_segment(struct holes *h, uint64_t at, uint64_t len, bool *is_data)
 {
-	if (h->fd >= 0 && (at < h->begin || at >= h->end))
+	if (h->io && (at < h->begin || at >= h->end))
 		find(h, at);
-	*is_data = h->fd < 0 || h->is_data;
-	return h->fd < 0 ? len : MIN(len, h->end - at);
+	*is_data = !h->io || h->is_data;
+	return h->io ? MIN(len, h->end - at) : len;
 }

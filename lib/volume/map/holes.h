@@ -2,17 +2,17 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef VOLUME_HOLES_H
 #define VOLUME_HOLES_H
-/* Where a file has data and where it has holes, asked once a segment.  Threads: one at a time. */
-#include "base/units.h"
+/* Where an io has data and where it has holes, asked once a segment.  Threads: one at a time. */
+#include "dev/io.h"
 
 struct holes {
-	int fd; /* -1: knows of no holes; its file offset is moved */
+	struct io *io; /* NULL: all is data; its files' offsets are moved */
 	uint64_t begin, end; /* the segment known, empty at first */
 	bool is_data;
 };
 
-/* @fd stays the caller's.  Anything but a regular file has no holes that can be asked for. */
-void holes_init(struct holes *h, int fd);
+/* @io stays the caller's.  What is kept by no file has no holes that can be asked for. */
+void holes_init(struct holes *h, struct io *io);
 
 /* The length of the segment that begins at @at, at most @len, and whether it is data. */
 uint64_t holes_segment(struct holes *h, uint64_t at, uint64_t len, bool *is_data);

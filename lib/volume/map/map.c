@@ -119,9 +119,52 @@ struct walk {
 	const struct map *m;
 	extent_fn *fn;
 	void *ctx;
+	bool lost;	    /* only what is lost */
 	uint64_t pos;	    /* everything before has been given to add() */
 	struct extent last; /* not yet given out: it may go on; len 0: none */
 };
+
+/* The io under @e, if there is something to be known of its parts. */
+static struct io *parts_of(const struct walk *w, const struct extent *e)
+{
+	struct io *io = e->kind == EXTENT_DATA	 ? w->m->data :
+			e->kind == EXTENT_ORIGIN ? w->m->origin :
+						   NULL;
+
+	return io && (io->ops->where || e->from + e->len > io->size) ? io : NULL;
+}
+
+/* Gives out @e, or its parts: those that are stored together, those that are not on their own. */
+static int give(struct walk *w, const struct extent *e, struct err *err)
+{
+	struct io *io = parts_of(w, e);
+	struct extent stored = *e, part;
+	struct io_place p;
+	uint64_t done;
+	int r = 0;
+
+	stored.len = 0;
+	if (!io)
+		return w->lost ? 0 : w->fn(w->ctx, e, err);
+	for (done = 0; done < e->len && !r; done += p.len) {
+		io_where(io, e->from + done, e->len - done, &p);
+		if (p.kind == IO_STORED && !w->lost) {
+			stored.len += p.len;
+			continue;
+		}
+		if (stored.len)
+			r = w->fn(w->ctx, &stored, err);
+		part = (struct extent){ e->at + done, p.len, e->from + done, e->kind, e->time };
+		if (!w->lost)
+			part = (struct extent){ .at = part.at, .len = p.len, .kind = EXTENT_ZERO };
+		if (!r && (!w->lost || p.kind == IO_LOST))
+			r = w->fn(w->ctx, &part, err);
+		stored.at = part.at + p.len;
+		stored.from = e->from + done + p.len;
+		stored.len = 0;
+	}
+	return r || !stored.len ? r : w->fn(w->ctx, &stored, err);
+}
 
 static int add(struct walk *w, struct extent e, uint64_t end, struct err *err)
 {
@@ -140,7 +183,7 @@ static int add(struct walk *w, struct extent e, uint64_t end, struct err *err)
 		return 0;
 	}
 	if (last->len)
-		r = w->fn(w->ctx, last, err);
+		r = give(w, last, err);
 	*last = e;
 	return r;
 }
@@ -188,14 +231,27 @@ static int walk_runs(void *ctx, const struct run *run, size_t nr, struct err *er
 	return 0;
 }
 
+static int walk_all(struct walk *w, struct err *err)
+{
+	int r = w->m->source.walk(w->m->source.ctx, walk_runs, w, err);
+
+	if (!r)
+		r = add_unmapped(w, w->m->size, err);
+	if (!r && w->last.len)
+		r = give(w, &w->last, err);
+	return r;
+}
+
 int map_walk(const struct map *m, extent_fn *fn, void *ctx, struct err *err)
 {
 	struct walk w = { .m = m, .fn = fn, .ctx = ctx };
-	int r = m->source.walk(m->source.ctx, walk_runs, &w, err);
 
-	if (!r)
-		r = add_unmapped(&w, m->size, err);
-	if (!r && w.last.len)
-		r = fn(ctx, &w.last, err);
-	return r;
+	return walk_all(&w, err);
+}
+
+int map_walk_lost(const struct map *m, extent_fn *fn, void *ctx, struct err *err)
+{
+	struct walk w = { .m = m, .fn = fn, .ctx = ctx, .lost = true };
+
+	return walk_all(&w, err);
 }

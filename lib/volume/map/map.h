@@ -13,6 +13,7 @@
  * are (struct map_source) and gives out extents in order.
  * Threads: one at a time per map.
  */
+#include "dev/io.h"
 #include "pool/events/events.h"
 
 /*
@@ -49,6 +50,8 @@ struct map {
 	bool has_origin;
 	uint64_t origin_len; /* bytes */
 	bool timed;	     /* no extent holds mappings of different times */
+	/* What extents lie on, where that is open; what it does not keep (io_where()) reads as zeros. */
+	struct io *data, *origin;
 };
 
 /* What one look over all mappings tells.  Blocks from map_blocks() on are beyond the device. */
@@ -71,6 +74,12 @@ int map_scan(struct map *m, bool guess, struct map_summary *out, struct err *err
 
 /* All extents of [0, size) in order; neighbours that go on logically and physically are one. */
 int map_walk(const struct map *m, extent_fn *fn, void *ctx, struct err *err);
+
+/*
+ * Gives the extents, or parts of them, that are lost since neither m->data nor m->origin has them, by
+ * the kind that they would have had.  map_walk() gives zeros in their place.
+ */
+int map_walk_lost(const struct map *m, extent_fn *fn, void *ctx, struct err *err);
 
 void map_source_free(struct map_source *s);
 

@@ -11,4 +11,36 @@
  */
 int table_choose(struct table *t, const struct pool_want *want, struct err *err);
 
+enum table_kind { TABLE_POOL, TABLE_THIN, TABLE_DEVICE };
+
+/* A line by its name. */
+struct table_name {
+	const char *name;
+	unsigned line;
+	enum table_kind kind;
+	size_t index; /* in pools, thin or device */
+	struct table_ref *ref;
+};
+
+/* NULL: no line has this name, which may have /dev/mapper/ in front.  table_names.c */
+struct table_name *table_name_find(const struct table *t, const char *name);
+/* Sorts the names of all lines into t->names; each must stand once. */
+int table_names(struct table *t, struct err *err);
+/* The name that a line gives to the number; NULL: none. */
+const char *table_number_name(const struct table *t, unsigned major, unsigned minor);
+
+/* Behind table_choose(): words that name lines become names of named.h.  Loops are refused.  link.c */
+int table_link(struct table *t, const char *folder, struct err *err);
+
+/*
+ * The line @n as a device of named.h; NULL: no memory.  table_refs_free() undoes it.  ref.c
+ */
+const char *table_ref(struct table *t, struct table_name *n);
+void table_refs_free(struct table *t);
+struct table_name *table_ref_name(const struct table_ref *r);
+struct table_ref *table_ref_next(const struct table_ref *r);
+/* -ENOENT, with the way out, when @d is a number that no line and no device of this machine has. */
+int table_number_is_here(const struct table *t, unsigned line, const struct table_dev *d,
+			 struct err *err);
+
 #endif

@@ -18,7 +18,7 @@
 #include "pdata/block/csum.h"
 #include "pool/format/format.h"
 #include "volume/guard/head.h"
-#include "volume/open/table.h"
+#include "volume/open/impl.h"
 
 #define START_LEN ((size_t)1 << 20)
 
@@ -196,17 +196,13 @@ static int tell_number(const struct table *t, unsigned line, const struct table_
 {
 	char what[600], text[900];
 	unsigned major, minor;
+	int r;
 
 	if (!d->by_number || !dev_numbers(d->word, &major, &minor))
 		return 0;
-	if (!dev_describe_numbers(major, minor, what, sizeof(what))) {
-		if (!access(d->path, F_OK))
-			return 0;
-		return err_set(err, -ENOENT,
-			       "%s: line %u: '%s': this machine has no block device of that number; write "
-			       "the path of the device there",
-			       t->path, line, d->word);
-	}
+	r = table_number_is_here(t, line, d, err);
+	if (r || !dev_describe_numbers(major, minor, what, sizeof(what)))
+		return r;
 	snprintf(text, sizeof(text), "note: %s: line %u: %s is %s on this machine", t->path, line,
 		 d->word, what);
 	if (want && want->tell)

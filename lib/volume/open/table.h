@@ -7,19 +7,34 @@
  *
  *	[NAME:] 0 LENGTH thin-pool META DATA BLOCK_SECTORS LOW_WATER [NR FEATURE...]
  *	[NAME:] 0 LENGTH thin POOL_DEV DEV_ID [ORIGIN]
+ *	NAME: START LENGTH linear DEV OFFSET
+ *	NAME: START LENGTH striped NR STRIPE_SECTORS DEV OFFSET...
+ *	NAME: START LENGTH zero
+ *	NAME: START LENGTH error
+ *	NAME:MAJOR:MINOR			the number that NAME has in other lines
  *
- * Any number of both.  Named lines of the kernel's other targets are passed over, so that the
- * whole of "dmsetup table" is a table file.  A blank in a path is written \040, as in fstab.
+ * Any number of each; the lines of one linear, striped, zero or error device ascend without a gap.  A
+ * word that names a device may be another line's NAME, with /dev/mapper/ in front or not, or its
+ * number.  Named lines of the kernel's other targets are passed over, so that the whole of "dmsetup table"
+ * is a table file.  A blank in a path is written \040, as in fstab.  thin-pool-table(5) tells all.
  */
 #include "base/err.h"
 #include "base/units.h"
 #include "dev/dev.h"
+#include "dev/stack.h"
 
 /* A word that names a device or file. */
+struct table_ref;
+
 struct table_dev {
-	char *path;	/* what opens it, relative paths resolved against the table's folder; or NULL */
+	/*
+	 * What dev_open() opens: a path, relative ones resolved against the table's folder, or the name of a
+	 * line of the table (named.h), which holds until table_free(); or NULL.
+	 */
+	char *path;
 	char *word;	/* as it stands in the table */
-	bool by_number; /* the word is MAJOR:MINOR, which is another device after each boot */
+	struct table_ref *ref; /* the line that it names; NULL: none */
+	bool by_number; /* it, or what it stands on, is MAJOR:MINOR, which is another device after each boot */
 };
 
 struct table_pool {
@@ -46,6 +61,38 @@ struct table_thin {
 
 #define TABLE_NO_POOL SIZE_MAX
 
+/* One line of a linear, striped, zero or error device. */
+struct table_segment {
+	unsigned line;
+	sector_t start, length, stripe;
+	enum stack_kind kind;
+	uint32_t nr_legs;
+	size_t first_leg;
+	size_t next; /* the device's next segment; SIZE_MAX: none */
+};
+
+struct table_leg {
+	struct table_dev dev;
+	sector_t at;
+};
+
+/* A named line, or several of one name, that is neither a pool nor a thin device. */
+struct table_device {
+	char *name;
+	unsigned line;
+	sector_t length;
+	const char *target;   /* of a device that is passed over; NULL: it is made of segments */
+	size_t first, last; /* segments */
+};
+
+/* NAME:MAJOR:MINOR */
+struct table_number {
+	unsigned major, minor;
+	char *name;
+};
+
+struct table_name;
+
 struct table {
 	char *path; /* of the table file itself */
 	struct table_pool *pools;
@@ -54,6 +101,17 @@ struct table {
 	/* The chosen pool's devices, in the order of the file.  Behind them stand the other pools'. */
 	struct table_thin *thin;
 	size_t nr_thins, nr_all_thins;
+	struct table_device *device;
+	struct table_segment *seg;
+	struct table_leg *leg;
+	struct table_number *number;
+	size_t nr_devices, nr_segs, nr_legs, nr_numbers;
+	struct table_name *names; /* of all lines, sorted */
+	size_t nr_names;
+	struct table_ref *refs; /* the lines that other lines, or options, name */
+	/* Opens @d, of any pool of the table, for reading; NULL: no device can stand on a thin one. */
+	int (*open_thin)(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
+			 struct err *err);
 };
 
 /* How a POOL argument is to be taken.  All zero: the only pool, for reading, silently. */
@@ -61,6 +119,9 @@ struct pool_want {
 	const char *pool;      /* --pool NAME; NULL: the only one, or that of @device */
 	const char *device[2]; /* where one is the NAME of a line, that line's pool is meant; or NULL */
 	bool damaged;	    /* all of the device will be searched: foreign contents will do */
+	/* table.open_thin: thin_io_open(), for who reads external origins; or NULL */
+	int (*open_thin)(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
+			 struct err *err);
 	bool write;	    /* what the kernel would refuse in the table is an error, not a warning */
 	void (*tell)(void *ctx, const char *text); /* takes warnings and notes; or NULL */
 	void *ctx;
@@ -86,6 +147,12 @@ void table_free(struct table *t);
  * stands several times, the first line without a name, else the first.  NULL: no such line.
  */
 const struct table_thin *table_find(const struct table *t, const char *name_or_id);
+
+/*
+ * What opens the device that an option names: @word itself where that exists, else the line of that
+ * name, if there is one.  @t may be NULL.  Lives as long as both.  NULL: no memory.
+ */
+const char *table_device_path(struct table *t, const char *word);
 
 /* Has any of the chosen pool's devices an external origin? */
 bool table_has_origins(const struct table *t);

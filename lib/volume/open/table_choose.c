@@ -3,8 +3,8 @@
 /*
  * Which lines of a table belong together, and which pool is meant.
  *
- * POOL_DEV of a thin line is the name of its pool.  A number there (253:4) says nothing, for a
- * pool's own line has no number.  So where the file has one pool and no thin line names it, all
+ * POOL_DEV of a thin line is the name of its pool.  A number there (253:4) says something only where a
+ * line of the file explains it.  So where the file has one pool and no thin line names it, all
  * thin lines must have the same word; where it has several, a line belongs to the pool that
  * it names, or to none.
  */
@@ -18,68 +18,39 @@
 #include "dev/dev.h"
 #include "volume/open/impl.h"
 
-struct named {
+#define MAX_STEPS 32 /* lines between a thin line and its pool */
+
+/* The line that is below a linear device which is all of it; NULL: it is no such device. */
+static const struct table_name *step_down(const struct table *t, const struct table_name *n,
+					  const char **word)
+{
+	const struct table_device *d = n->kind == TABLE_DEVICE ? &t->device[n->index] : NULL;
+	const struct table_segment *seg = d && !d->target ? &t->seg[d->first] : NULL;
+	unsigned major, minor;
 	const char *name;
-	unsigned line;
-	size_t pool; /* index, or TABLE_NO_POOL for a thin line */
-};
 
-static int by_name(const void *a, const void *b)
-{
-	const struct named *x = a, *y = b;
-	int c = strcmp(x->name, y->name);
-
-	return c ? c : (x->line > y->line) - (x->line < y->line);
+	if (!seg || seg->next != SIZE_MAX || seg->kind != STACK_LINEAR || t->leg[seg->first_leg].at)
+		return NULL;
+	*word = t->leg[seg->first_leg].dev.word;
+	if (!dev_numbers(*word, &major, &minor))
+		return table_name_find(t, *word);
+	name = table_number_name(t, major, minor);
+	return name ? table_name_find(t, name) : NULL;
 }
 
-/* All names of the file, sorted, so that a table of many devices costs no square. */
-static int collect_names(const struct table *t, struct named **out, size_t *nr, struct err *err)
+/* The pool that @word means: its name, its number, or a linear device over it, as LVM makes it. */
+static size_t pool_of_word(const struct table *t, const char *word)
 {
-	struct named *v = calloc(t->nr_pools + t->nr_all_thins + 1, sizeof(*v));
-	size_t i;
+	const struct table_name *n;
+	unsigned major, minor;
+	int steps = 0;
 
-	*out = v;
-	*nr = 0;
-	if (!v)
-		return err_nomem(err, "table file");
-	for (i = 0; i < t->nr_pools; i++)
-		if (t->pools[i].name)
-			v[(*nr)++] = (struct named){ t->pools[i].name, t->pools[i].line, i };
-	for (i = 0; i < t->nr_all_thins; i++)
-		if (t->thin[i].name)
-			v[(*nr)++] = (struct named){ t->thin[i].name, t->thin[i].line,
-						     TABLE_NO_POOL };
-	qsort(v, *nr, sizeof(*v), by_name);
-	for (i = 1; i < *nr; i++) {
-		bool of_pool = v[i - 1].pool != TABLE_NO_POOL || v[i].pool != TABLE_NO_POOL;
-
-		if (!strcmp(v[i - 1].name, v[i].name))
-			return err_set(err, -EINVAL, "%s: line %u: '%s': %s in line %u already: %s",
-				       t->path, v[i].line, v[i].name,
-				       of_pool ? "the name of the pool, used" : "the name stands",
-				       v[i - 1].line,
-				       of_pool ? "each pool and device needs its own" :
-						 "a device has one line");
-	}
-	return 0;
-}
-
-static size_t pool_of_name(const struct named *v, size_t nr, const char *name)
-{
-	size_t low = 0, high = nr;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int c = strcmp(v[mid].name, name);
-
-		if (!c)
-			return v[mid].pool;
-		if (c < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return TABLE_NO_POOL;
+	if (dev_numbers(word, &major, &minor))
+		word = table_number_name(t, major, minor);
+	n = word ? table_name_find(t, word) : NULL;
+	while (n && n->kind != TABLE_POOL && steps++ < MAX_STEPS)
+		n = step_down(t, n, &word);
+	return n && n->kind == TABLE_POOL ? n->index : TABLE_NO_POOL;
 }
 
 /* One pool that no thin line names: then all lines are its lines, if they agree. */
@@ -111,13 +82,12 @@ static int take_all(struct table *t, const struct pool_want *want, struct err *e
 	return 0;
 }
 
-static int assign_pools(struct table *t, const struct named *v, size_t nr,
-			const struct pool_want *want, struct err *err)
+static int assign_pools(struct table *t, const struct pool_want *want, struct err *err)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < t->nr_all_thins; i++) {
-		t->thin[i].pool = pool_of_name(v, nr, t->thin[i].pool_dev);
+		t->thin[i].pool = pool_of_word(t, t->thin[i].pool_dev);
 		any |= t->thin[i].pool != TABLE_NO_POOL;
 	}
 	return any || t->nr_pools > 1 ? 0 : take_all(t, want, err);
@@ -209,18 +179,25 @@ static int choose_pool(struct table *t, const struct pool_want *want, struct err
 static int sort_thins(struct table *t, struct err *err)
 {
 	CLEANUP(free_ptr) struct table_thin *v = calloc(t->nr_all_thins + 1, sizeof(*v));
+	CLEANUP(free_ptr) size_t *place = calloc(t->nr_all_thins + 1, sizeof(*place));
 	size_t chosen = (size_t)(t->pool - t->pools), nr = 0;
 
-	if (!v)
+	if (!v || !place)
 		return err_nomem(err, "table file");
-	for (size_t i = 0; i < t->nr_all_thins; i++)
-		if (t->thin[i].pool == chosen)
+	for (int others = 0; others < 2; others++) {
+		for (size_t i = 0; i < t->nr_all_thins; i++) {
+			if ((t->thin[i].pool != chosen) != others)
+				continue;
+			place[i] = nr;
 			v[nr++] = t->thin[i];
-	t->nr_thins = nr;
-	for (size_t i = 0; i < t->nr_all_thins; i++)
-		if (t->thin[i].pool != chosen)
-			v[nr++] = t->thin[i];
+		}
+		if (!others)
+			t->nr_thins = nr;
+	}
 	memcpy(t->thin ? t->thin : v, v, nr * sizeof(*v));
+	for (size_t i = 0; i < t->nr_names; i++)
+		if (t->names[i].kind == TABLE_THIN)
+			t->names[i].index = place[t->names[i].index];
 	return 0;
 }
 
@@ -242,15 +219,10 @@ static int judge_features(const struct table_pool *pool, const struct pool_want 
 
 int table_choose(struct table *t, const struct pool_want *want, struct err *err)
 {
-	static const struct pool_want any;
-	CLEANUP(free_ptr) struct named *v = NULL;
-	size_t nr;
-	int r = collect_names(t, &v, &nr, err);
+	int r = table_names(t, err);
 
-	if (!want)
-		want = &any;
 	if (!r)
-		r = assign_pools(t, v, nr, want, err);
+		r = assign_pools(t, want, err);
 	if (!r)
 		r = choose_pool(t, want, err);
 	if (!r)

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/parse.h"
 #include "dev/dev.h"
 #include "volume/map/source.h"
 #include "volume/open/origin.h"
+#include "volume/open/thin_io.h"
 
 typedef unsigned long long ull;
 
@@ -165,12 +167,12 @@ static int open_xml(struct volume *v, const struct volume_options *opt, struct p
 /* The names of the data device and the origin.  One file in two roles would give garbage. */
 static int find_sources(struct volume *v, const struct volume_options *opt, struct err *err)
 {
-	const struct table *t = v->arg->table;
+	struct table *t = v->arg->table;
 	const bool from_line = v->line && !opt->no_origin && !opt->origin;
 	int r = 0;
 
-	v->data_path = opt->data ? opt->data : t ? t->pool->data.path : NULL;
-	v->origin_path = opt->origin ? opt->origin : from_line ? v->line->origin.path : NULL;
+	v->data_path = opt->data ? table_device_path(t, opt->data) : t ? t->pool->data.path : NULL;
+	v->origin_path = opt->origin ? table_device_path(t, opt->origin) : from_line ? v->line->origin.path : NULL;
 	const struct dev_role roles[] = {
 		{ "metadata", v->arg->metadata },
 		{ "data device", v->data_path },
@@ -197,6 +199,7 @@ static int open_sources(struct volume *v, const struct volume_options *opt, stru
 			       opt->pool, v->arg->kind == POOL_XML ? "XML" : "bare metadata");
 	if (!opt->map_only && (r = dev_open(v->data_path, open_flags(opt, DEV_SHARED), &v->data, err)) < 0)
 		return err_prefix(err, r, "data device");
+	v->map.data = v->data;
 	if (!v->origin_path)
 		return 0;
 	r = origin_open(v->origin_path, open_flags(opt, opt->map_only ? DEV_FORCE : 0),
@@ -205,22 +208,25 @@ static int open_sources(struct volume *v, const struct volume_options *opt, stru
 		return r;
 	v->map.has_origin = true;
 	v->map.origin_len = v->origin->size;
+	v->map.origin = opt->map_only ? NULL : v->origin;
 	return 0;
 }
 
-/* The data device must have every block that the image needs, whole or up to the image's end. */
-static int check_data_len(const struct volume *v, struct err *err)
+/* What the image needs and no device has is an error, unless it was asked to write the rest. */
+static int check_lost(struct volume *v, bool repair, struct err *err)
 {
-	const struct map *m = &v->map;
-	uint64_t end = v->sum.data_end * m->block_len;
+	struct outbuf text;
+	int r = volume_find_lost(v, err);
 
-	if (!v->data || end <= v->data->size)
-		return 0;
-	return err_set(err, -EIO,
-		       "data device %s has %llu bytes: block %llu of device %u is data block %llu, which "
-		       "ends at %llu",
-		       v->data_path, (ull)v->data->size, (ull)v->sum.data_end_at, v->dev_id,
-		       (ull)(v->sum.data_end - 1), (ull)end);
+	if (r || !v->nr_lost || repair)
+		return r;
+	outbuf_init(&text);
+	volume_tell_lost(v, &text);
+	outbuf_add(&text, "", 1);
+	r = text.error ? err_nomem(err, "what is lost") :
+			 err_set(err, -EIO, "%s; --repair writes the rest, with zeros there", (char *)text.data);
+	outbuf_fini(&text);
+	return r;
 }
 
 /* A device that the table does not list: only --size lets it be read, and it is said how. */
@@ -260,7 +266,7 @@ static int scan(struct volume *v, const struct volume_options *opt, struct err *
 	v->mapped_len = v->sum.mapped_end * m->block_len;
 	if (v->arg->table && !v->line)
 		r = judge_unlisted(v, opt, err);
-	return r ? r : check_data_len(v, err);
+	return r ? r : check_lost(v, opt->repair, err);
 }
 
 static int open_pool(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
@@ -271,6 +277,7 @@ static int open_pool(struct volume *v, const struct volume_options *opt, struct 
 	int r;
 
 	want.device[0] = opt->device;
+	want.open_thin = thin_io_open;
 	want.damaged = opt->repair;
 	r = pool_arg_open(opt->pool, &want, &arg, err);
 	if (r < 0)
@@ -311,5 +318,6 @@ void volume_close(struct volume *v)
 	pool_arg_fini(&v->xml);
 	io_free(v->data);
 	io_free(v->origin);
+	free(v->lost);
 	*v = (struct volume){ 0 };
 }

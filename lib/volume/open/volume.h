@@ -8,6 +8,7 @@
  * devices with metadata exclusively, data device and origin shared, files with shared locks; nothing
  * of that for a metadata snapshot, whose pool is live, and with force_share.
  */
+#include "base/outbuf.h"
 #include "volume/map/map.h"
 #include "volume/open/pool_salvage.h"
 #include "volume/open/pool_source.h"
@@ -29,6 +30,11 @@ struct volume_options {
 	bool map_only; /* the data device is not needed, nor opened */
 };
 
+/* Bytes of the device. */
+struct volume_lost {
+	uint64_t at, len;
+};
+
 struct volume {
 	struct pool_arg xml;	   /* one of these three has POOL, ... */
 	struct pool_source source;
@@ -43,12 +49,20 @@ struct volume {
 	uint64_t claimed_blocks; /* what the device's details say is mapped */
 	bool has_claim;
 	bool size_is_guess; /* neither --size nor a table: the larger of these two, in bytes */
+	/*
+	 * With .repair: what the data device or the origin has not, since it ends before or has an error
+	 * target there.  It reads as zeros.  In order.
+	 */
+	struct volume_lost *lost;
+	size_t nr_lost, cap_lost;
+	uint64_t lost_bytes;
+	bool lost_data, lost_origin;
 	uint64_t mapped_len; /* where the last mapped block ends; the other is map.origin_len */
 };
 
 /*
  * Opens and scans the map once.  What cannot be read is refused before anything is written: damage
- * of the device's mappings, a data device that ends before a mapped block.
+ * of the device's mappings, and data that is lost, unless .repair is given.
  * -ENODATA: no such device; -EDOM: no data device is known, or the table does not list the device
  * and no size is given.  @jobs must live longer.
  */
@@ -60,5 +74,10 @@ int volume_open(struct volume *v, const struct volume_options *opt, struct jobs 
  */
 void volume_notes(const struct volume *v, void (*tell)(void *ctx, const char *text), void *ctx);
 void volume_close(struct volume *v);
+
+/* Fills v->lost.  lost.c */
+int volume_find_lost(struct volume *v, struct err *err);
+/* One sentence about v->lost, without its end. */
+void volume_tell_lost(const struct volume *v, struct outbuf *to);
 
 #endif

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* What a range of a device consists of: data, or holes, which read as zeros. */
-#include <errno.h>
-#include <unistd.h>
-
+#include "volume/map/holes.h"
 #include "volume/target/impl.h"
 
 struct walk {
@@ -33,37 +31,20 @@ static int emit(struct walk *w, uint64_t len, enum extent_kind kind)
 	return r;
 }
 
-/* Where the next data (SEEK_DATA) or hole (SEEK_HOLE) of the origin begins, at most @end. */
-static uint64_t seek(const struct target_dev *d, uint64_t at, uint64_t end, int whence)
-{
-	off_t to = lseek(d->origin->fd, (off_t)at, whence);
-
-	if (to < 0)
-		return whence == SEEK_DATA && errno == ENXIO ? end : at; /* at: cannot say */
-	return (uint64_t)to < end ? (uint64_t)to : end;
-}
-
 /* An unmapped range within the origin. */
 static int emit_origin(struct walk *w, uint64_t end)
 {
-	while (w->at < end) {
-		uint64_t data = w->at, hole = end;
-		int r = 0;
+	struct holes holes;
+	bool is_data;
+	uint64_t len;
+	int r = 0;
 
-		if (w->d->origin->fd >= 0) {
-			data = seek(w->d, w->at, end, SEEK_DATA);
-			hole = data < end ? seek(w->d, data, end, SEEK_HOLE) : end;
-			if (hole <= data)
-				hole = end;
-		}
-		if (data > w->at)
-			r = emit(w, data - w->at, EXTENT_ZERO);
-		if (!r && data < end)
-			r = emit(w, hole - data, EXTENT_DATA);
-		if (r)
-			return r;
+	holes_init(&holes, w->d->origin);
+	while (w->at < end && !r) {
+		len = holes_segment(&holes, w->at, end - w->at, &is_data);
+		r = emit(w, len, is_data ? EXTENT_DATA : EXTENT_ZERO);
 	}
-	return 0;
+	return r;
 }
 
 static int emit_unmapped(struct walk *w, uint64_t end)
