@@ -120,8 +120,8 @@ int clusters_walk(struct clusters *c, const struct diff *d, struct err *err)
 	const struct image_source *s = c->source;
 	int r;
 
-	holes_init(&c->holes[EXTENT_DATA], s->data ? s->data->fd : -1);
-	holes_init(&c->holes[EXTENT_ORIGIN], s->origin ? s->origin->fd : -1);
+	holes_init(&c->holes[EXTENT_DATA], s->data);
+	holes_init(&c->holes[EXTENT_ORIGIN], s->origin);
 	r = diff_walk(d, take_part, c, err);
 	if (!r)
 		r = give_parts(c, err);

@@ -90,7 +90,7 @@ static int open_level(struct image *m, char *path, const char *format, unsigned 
 		r = qcow2_open(l->io, &l->qcow2, err);
 	if (r)
 		return r;
-	holes_init(&l->holes, l->is_qcow2 ? -1 : l->io->fd);
+	holes_init(&l->holes, l->is_qcow2 ? NULL : l->io);
 	l->size = l->is_qcow2 ? l->qcow2.size : l->io->size;
 	return 0;
 }
