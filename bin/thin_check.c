@@ -168,37 +168,17 @@ static uint64_t metadata_free(const struct superblock *sb)
 /* The two lines that callers read, and each finding as a line on stderr. */
 static void print_text(struct cli *c, const struct options *o, const struct check_result *r)
 {
-	const struct findings *fs = &r->findings;
-	size_t same = 0;
 	bool no_view = false; /* the metadata snapshot asked for cannot be read at all */
 
-	for (size_t i = 0; i < fs->nr; i++)
-		no_view |= o->check.snap && fs->f[i].kind == FOUND_HELD;
+	for (size_t i = 0; i < r->findings.nr; i++)
+		no_view |= o->check.snap && r->findings.f[i].kind == FOUND_HELD;
 	if (r->has_sb && !no_view)
 		printf("TRANSACTION_ID=%llu\nMETADATA_FREE_BLOCKS=%llu\n",
 		       ULL(r->sb.transaction_id), ULL(metadata_free(&r->sb)));
-	for (size_t i = 0; i < fs->nr; i++) {
-		const struct finding *f = &fs->f[i];
-		bool warn = finding_severity(f) == FINDING_WARN;
-		bool last = i + 1 == fs->nr || f[1].kind != f->kind || f[1].held != f->held;
-		struct outbuf text;
-
-		if (same++ < SHOWN_PER_KIND) {
-			outbuf_init(&text);
-			finding_text(fs, f, true, &text);
-			cli_error(c, "%s%.*s", warn ? "warning: " : "", (int)text.len,
-				  text.data ? text.data : "");
-			outbuf_fini(&text);
-		}
-		if (last && same > SHOWN_PER_KIND)
-			cli_error(c, "... and %zu more of this kind (--format json lists all)",
-				  same - SHOWN_PER_KIND);
-		same = last ? 0 : same;
-	}
+	findings_tell(&r->findings, SHOWN_PER_KIND, cli_tell, c);
 	if (r->has_sb && r->sb.flags & THIN_NEEDS_CHECK)
-		cli_note(c,
-			 "note: the needs_check flag is set: the kernel opens the pool read-only "
-			 "until thin_check --clear-needs-check-flag clears it");
+		cli_note(c, "note: the needs_check flag is set: the kernel opens the pool read-only "
+			    "until thin_check --clear-needs-check-flag clears it");
 }
 
 static void print_json(struct cli *c, const struct check_result *r)
@@ -230,6 +210,11 @@ static void print_json(struct cli *c, const struct check_result *r)
 	outbuf_fini(&out);
 }
 
+static bool is_partial(const struct options *o)
+{
+	return o->check.skip_mappings || o->check.super_block_only;
+}
+
 /* Fixes what may be fixed; returns the exit code. */
 static int fix_metadata(struct cli *c, const struct options *o, struct io *io, struct jobs *jobs,
 			const struct check_result *r)
@@ -238,36 +223,12 @@ static int fix_metadata(struct cli *c, const struct options *o, struct io *io, s
 	struct err err;
 	int ret;
 
-	if (!fix_mends(r) || (!r->complete && findings_any(&r->findings, FINDING_FATAL))) {
-		cli_error(
-			c,
-			"nothing was changed: the damage above cannot be mended in place; thin_repair "
-			"can rebuild the pool into a new file or device");
-		return EXIT_DAMAGE;
-	}
 	cli_left(c, "'%s' is mended in part, which is no worse than before: run the command again",
 		 io->name);
-	if (o->check.super_block_only || o->check.skip_mappings)
-		ret = fix_clear_flag(io, &rep, &err);
-	else
-		ret = fix_run(io, jobs, r, &rep, &err);
+	ret = is_partial(o) ? fix_clear_flag(io, r, &rep, &err) : fix_run(io, jobs, r, &rep, &err);
 	if (ret)
 		return cli_fail(c, ret, &err);
-	if (rep.data_leaks)
-		cli_note(c, "repaired data leaks: %llu blocks are free again", ULL(rep.data_leaks));
-	if (rep.metadata_leaks)
-		cli_note(c, "repaired metadata leaks: %llu blocks are free again",
-			 ULL(rep.metadata_leaks));
-	if (rep.totals || rep.nr_index ||
-	    (rep.nr_bitmaps && !rep.data_leaks && !rep.metadata_leaks))
-		cli_note(c, "corrected the space maps' counters");
-	if (rep.time)
-		cli_note(c, "raised the pool's time to %u", rep.time);
-	if (rep.nr_raised)
-		cli_note(c, "raised the snapshot time of %llu device%s: shared data is protected again",
-			 ULL(rep.nr_raised), rep.nr_raised == 1 ? "" : "s");
-	if (rep.flag)
-		cli_note(c, "cleared needs_check flag");
+	fix_tell(&rep, cli_tell, c);
 	return EXIT_DONE;
 }
 
@@ -298,8 +259,7 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 		else if (!c->quiet)
 			print_text(c, o, &r);
 		code = o->auto_repair || o->clear_flag ? fix_metadata(c, o, io, jobs, &r) : verdict(o, &r);
-		if (code == EXIT_DONE && o->clear_flag &&
-		    (o->check.skip_mappings || o->check.super_block_only))
+		if (code == EXIT_DONE && o->clear_flag && is_partial(o))
 			code = verdict(o, &r);
 	}
 	check_result_fini(&r);

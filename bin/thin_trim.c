@@ -6,12 +6,10 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "dev/dev.h"
-#include "pool/check/check.h"
 #include "pool/space/trim.h"
 #include "volume/open/table.h"
 
 #define ULL(v) ((unsigned long long)(v))
-#define SHOWN_FINDINGS 10
 
 enum { OPT_METADATA = 256, OPT_DATA };
 
@@ -106,52 +104,15 @@ static int open_devices(struct trim_cmd *t, struct err *err)
 	return r ? r : dev_open(t->data_arg, t->dry_run ? 0 : DEV_WRITE, &t->data, err);
 }
 
-/* Only what is known to be free may be discarded. */
-static int judge(struct trim_cmd *t, const struct check_result *res, struct err *err)
-{
-	const struct findings *fs = &res->findings;
-	struct outbuf text;
-	size_t nr = 0, leaks = 0;
-
-	for (size_t i = 0; i < fs->nr; i++) {
-		leaks += fs->f[i].kind == FOUND_LEAK;
-		if (finding_severity(&fs->f[i]) != FINDING_FATAL &&
-		    fs->f[i].kind != FOUND_LEAK)
-			continue;
-		if (nr++ >= SHOWN_FINDINGS)
-			continue;
-		outbuf_init(&text);
-		finding_text(fs, &fs->f[i], true, &text);
-		cli_error(&t->cli, "%.*s", (int)text.len, text.data ? text.data : "");
-		outbuf_fini(&text);
-	}
-	if (findings_any(fs, FINDING_FATAL) || !res->complete || !res->data.counts)
-		return err_set(err, -EUCLEAN,
-			       "metadata contains errors (run thin_check for details); nothing was "
-			       "discarded; perhaps you need to run thin_repair");
-	if (leaks)
-		return err_set(err, -EUCLEAN,
-			       "metadata contains leaked blocks; nothing was discarded; thin_check "
-			       "--auto-repair frees them");
-	return 0;
-}
-
 /* A table that is not the pool's: then its data device is not the pool's either. */
 static int check_table(const struct trim_cmd *t, const struct check_result *res, struct err *err)
 {
 	const struct pool_found found = { .data_block_size = res->sb.data_block_size,
 					  .nr_data_blocks = res->sb.data_sm.nr_blocks,
 					  .data_size = t->data->size };
-	const struct table *table = t->arg.table;
 	int r = pool_arg_trust_numbers(&t->arg, &found, t->force || t->dry_run, err);
 
-	if (r || !table || table->pool->data_block_size == found.data_block_size)
-		return r;
-	return err_set(err, -EINVAL,
-		       "%s: line %u: '%u': the metadata says that data blocks have %u sectors; nothing was "
-		       "discarded",
-		       table->path, table->pool->line, table->pool->data_block_size,
-		       found.data_block_size);
+	return r ? r : pool_arg_fits(&t->arg, found.data_block_size, err);
 }
 
 static void trimmed(void *ctx, uint64_t bytes)
@@ -207,7 +168,7 @@ static int run(struct trim_cmd *t, struct err *err)
 	t->metadata->meter = NULL;
 	progress_free(bar);
 	if (!r)
-		r = judge(t, &res, err);
+		r = trim_judge(&res, cli_tell, &t->cli, err);
 	if (!r)
 		r = check_table(t, &res, err);
 	if (!r)

@@ -206,6 +206,12 @@ static int fix_maps(struct fix *x)
 	return r;
 }
 
+static int refuse(struct err *err)
+{
+	return err_set(err, -EUCLEAN, "nothing was changed: the damage above cannot be mended in place; "
+				      "thin_repair can rebuild the pool into a new file or device");
+}
+
 int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r, struct fix_report *rep,
 	    struct err *err)
 {
@@ -217,7 +223,7 @@ int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r, stru
 	if (!buf)
 		return err_nomem(err, "block");
 	if (!r->complete || !fix_mends(r))
-		return err_set(err, -EINVAL, "the metadata is damaged, so nothing was changed in place: use thin_repair");
+		return refuse(err);
 	ret = fix_times_plan(&x);
 	if (!ret)
 		ret = fix_maps(&x);
@@ -229,11 +235,14 @@ int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r, stru
 	return ret;
 }
 
-int fix_clear_flag(struct io *io, struct fix_report *rep, struct err *err)
+int fix_clear_flag(struct io *io, const struct check_result *r, struct fix_report *rep,
+		   struct err *err)
 {
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	struct fix x = { .io = io, .rep = rep, .err = err, .buf = buf };
 
 	*rep = (struct fix_report) { 0 };
+	if (!fix_mends(r) || (!r->complete && findings_any(&r->findings, FINDING_FATAL)))
+		return refuse(err);
 	return buf ? fix_superblock(&x) : err_nomem(err, "block");
 }

@@ -27,14 +27,22 @@ struct fix_report {
 bool fix_mends(const struct check_result *r);
 
 /*
- * @r: what check_run() found, complete and such that fix_mends() (else -EINVAL).  @io: writable,
- * unchanged since.  0; -EINVAL with nothing written: the pool's clock is near its end; -EUCLEAN with nothing written: a leaked block has an entry in the tree of
- * large counts, or a block is not as it was; or an I/O error.
+ * @r: what check_run() found.  @io: writable, and unchanged since.  Nothing is written when the
+ * result is -EUCLEAN (the check is not complete, or fix_mends() says no, or a leaked block has an
+ * entry in the tree of large counts, or a block is not as it was) or -EINVAL (the pool's clock is
+ * near its end).  An I/O error may leave a part of the fixes, each valid for itself.
  */
 int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r, struct fix_report *rep,
 	    struct err *err);
 
-/* Clears needs_check alone; nothing is written when it is not set. */
-int fix_clear_flag(struct io *io, struct fix_report *rep, struct err *err);
+/*
+ * Clears needs_check alone, where @r, which need not be complete, has no other damage than
+ * fix_mends() allows; else -EUCLEAN.  Nothing is written when the flag is not set.
+ */
+int fix_clear_flag(struct io *io, const struct check_result *r, struct fix_report *rep,
+		   struct err *err);
+
+/* A sentence for each thing that was done. */
+void fix_tell(const struct fix_report *rep, void (*tell)(void *ctx, const char *text), void *ctx);
 
 #endif

@@ -156,6 +156,12 @@ bool findings_any(const struct findings *fs, enum finding_severity s);
  */
 void finding_text(const struct findings *fs, const struct finding *f, bool tool_hint,
 		  struct outbuf *out);
+/* finding_text() with @before in front of it, told to @tell. */
+void finding_tell(const struct findings *fs, const struct finding *f, const char *before,
+		  void (*tell)(void *ctx, const char *text), void *ctx);
+/* All findings, which are sorted, a line each; of one kind no more than @per_kind, and their number. */
+void findings_tell(const struct findings *fs, size_t per_kind,
+		   void (*tell)(void *ctx, const char *text), void *ctx);
 /*
  * All findings as the value of a JSON array.
  */

@@ -6,8 +6,14 @@
  * Gives the space of a pool's free data blocks back to the device below: discards on
  * block devices, holes in files.
  */
-#include "dev/io.h"
-#include "pdata/block/refmap.h"
+#include "pool/check/check.h"
+
+/*
+ * Only what is known to be free may be discarded: 0 when @res, of a whole check, has neither damage
+ * nor leaks; else -EUCLEAN, and the first findings that stand in the way are told to @tell.
+ */
+int trim_judge(const struct check_result *res, void (*tell)(void *ctx, const char *text), void *ctx,
+	       struct err *err);
 
 struct trim_options {
 	bool dry_run; /* only count */
