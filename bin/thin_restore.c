@@ -2,21 +2,16 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* thin_restore: makes metadata out of XML. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "dev/dev.h"
-#include "pool/build/build.h"
-#include "pool/events/events_apart.h"
 #include "pool/format/format.h"
-#include "pool/text/text.h"
+#include "pool/restore/restore.h"
 #include "volume/guard/meta_out.h"
-
-#define APART_MIN (4 << 20) /* bytes of XML */
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_FORCE, OPT_SIZE };
 
@@ -47,9 +42,6 @@ static const struct command command = {
 	.opts = opts,
 	.shows_progress = true,
 };
-
-/* bytes of XML that are read twice in order to know sooner that they will not fit */
-#define COUNT_MAX ((off_t)32 << 20)
 
 struct restore {
 	struct cli cli;
@@ -91,7 +83,7 @@ static void parse_options(struct restore *r)
 			r->overrides.data_block_size = cli_u64(c, "--data-block-size");
 			if (!data_block_size_ok(r->overrides.data_block_size))
 				cli_usage_error(c,
-						"--data-block-size: invalid data block size %s: a multiple of %d sectors from %d to %d",
+						"--data-block-size: '%s' is not a valid block size: it must be a multiple of %d sectors from %d to %d",
 						c->arg, DATA_BLOCK_SECTORS_MIN,
 						DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MAX);
 			break;
@@ -126,134 +118,11 @@ static int open_input(const char *path, struct err *err)
 	return fd;
 }
 
-/* How many blocks the XML takes, by a full look at it. */
-static int count_blocks(int fd, const struct xml_options *xml, const char *name,
-			struct build_counts *n, struct err *err)
-{
-	struct events sink = { 0 };
-	int r = build_count_new(&sink, err);
-
-	if (!r)
-		r = xml_read(fd, name, xml, &sink, err);
-	if (!r)
-		build_count_all(&sink, n);
-	build_count_free(&sink);
-	lseek(fd, 0, SEEK_SET);
-	return r;
-}
-
-/*
- * What the XML claims about itself shows early that it will not fit.  Claims may be wrong, so
- * they are looked into before anything is refused for them; shared parts make them
- * useless, then a file that is not large is counted.
- */
-static int check_size(int fd, const struct xml_options *xml, const char *name, const struct io *out,
-		      struct err *err)
-{
-	const struct pool_overrides *o = xml->overrides;
-	uint64_t has = out->size / MBLOCK_SIZE, needs;
-	struct build_counts n;
-	struct xml_claims claims;
-	struct stat st;
-	int r;
-
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || lseek(fd, 0, SEEK_CUR) != 0 ||
-	    xml_scan(fd, &claims, NULL) < 0)
-		return 0;
-	if (o->has_nr_data_blocks)
-		claims.nr_data_blocks = o->nr_data_blocks;
-	if (claims.nr_data_blocks > MAX_DATA_BLOCK)
-		return 0; /* the reader knows better what to say */
-	needs = build_min_blocks(claims.nr_devices, claims.mapped_blocks, claims.nr_data_blocks, 0);
-	if (needs <= has && (!claims.has_defs || st.st_size > COUNT_MAX))
-		return 0;
-	r = count_blocks(fd, xml, name, &n, err);
-	if (r < 0)
-		return r;
-	needs = n.nr_blocks;
-	if (needs > has)
-		return err_set(err, -ERANGE, "too small: needs at least %llu blocks, has %llu",
-			       (unsigned long long)needs, (unsigned long long)has);
-	return 0;
-}
-
-/* Do the last bytes that are not white space end the document? */
-static bool ends_well(int fd, off_t size)
-{
-	static const char end[] = "</superblock>";
-	char tail[4097];
-	off_t at = size > (off_t)sizeof(tail) - 1 ? size - (off_t)sizeof(tail) + 1 : 0;
-	ssize_t n = pread(fd, tail, sizeof(tail) - 1, at);
-
-	while (n > 0 && strchr(" \t\r\n", tail[n - 1]) && tail[n - 1])
-		n--;
-	return n >= (ssize_t)strlen(end) &&
-	       !memcmp(tail + n - strlen(end), end, strlen(end));
-}
-
-/*
- * A dump that has been cut off is found before the old pool goes, where it can be read twice.  What
- * ends in any other way than dumps do (a comment, another encoding) is read as a whole.
- */
-static int check_end(int fd, const struct xml_options *xml, const char *name, struct err *err)
-{
-	struct stat st;
-	struct build_counts n;
-	int r;
-
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || lseek(fd, 0, SEEK_CUR) != 0 ||
-	    ends_well(fd, st.st_size))
-		return 0;
-	r = count_blocks(fd, xml, name, &n, err);
-	if (r == -EINVAL || r == -EUCLEAN || r == -EBADMSG) {
-		char text[sizeof(err->text)];
-
-		snprintf(text, sizeof(text), "%s", err->text);
-		return err_set(err, r, "%.900s; nothing was written", text);
-	}
-	return r;
-}
-
 static void count_differs(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t counted)
 {
 	cli_note(ctx, "device %u: the XML says mapped_blocks=\"%llu\" but maps %llu; %llu is written",
 		 dev_id, (unsigned long long)claimed, (unsigned long long)counted,
 		 (unsigned long long)counted);
-}
-
-struct text {
-	int fd;
-	const char *name;
-	const struct xml_options *xml;
-};
-
-static int read_text(void *ctx, const struct events *to, struct err *err)
-{
-	const struct text *t = ctx;
-
-	return xml_read(t->fd, t->name, t->xml, to, err);
-}
-
-/* Parses and builds at the same time, unless the text is so short that a thread would not pay. */
-static int read_and_build(struct text *t, const struct events *sink, struct err *err)
-{
-	struct stat st;
-	struct jobs *jobs;
-	int e;
-
-	if (!fstat(t->fd, &st) && S_ISREG(st.st_mode) && st.st_size < APART_MIN)
-		return read_text(t, sink, err);
-	jobs = jobs_new(0);
-	e = events_apart(jobs, read_text, t, sink, err);
-	jobs_free(jobs);
-	return e;
-}
-
-static int count_text(void *ctx, struct build_counts *n, struct err *err)
-{
-	const struct text *t = ctx;
-
-	return count_blocks(t->fd, t->xml, t->name, n, err);
 }
 
 /* What is read to choose a size must be read again to be written. */
@@ -277,11 +146,9 @@ static int restore_from(struct restore *r, int fd, struct err *err)
 {
 	const struct xml_options xml = { .overrides = &r->overrides };
 	const struct build_options opt = { .count_differs = count_differs, .note = cli_tell, .ctx = &r->cli };
-	const char *name = dev_shown(r->input);
-	struct events sink = { 0 };
 	struct meta_out out;
-	struct text text = { fd, name, &xml };
-	const struct meta_out_options out_opt = { r->force, r->size, count_text, &text };
+	struct restore_text text = { fd, dev_shown(r->input), &xml };
+	const struct meta_out_options out_opt = { r->force, r->size, restore_count, &text };
 	const struct dev_role roles[] = { { "input", r->input },
 					  { "output", dev_output_path(r->output) } };
 	int e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
@@ -290,16 +157,11 @@ static int restore_from(struct restore *r, int fd, struct err *err)
 		e = meta_out_open(r->output, &out_opt, &out, err);
 	if (e < 0)
 		return e;
-	e = check_end(fd, &xml, name, err);
-	if (!e)
-		e = check_size(fd, &xml, name, out.io, err);
-	if (!e)
-		e = build_new(out.io, &opt, &sink, err);
+	e = restore_check(&text, out.io->size / MBLOCK_SIZE, err);
 	if (!e) {
 		out.io->meter = r->written;
 		cli_left(&r->cli, "'%s' %s", r->output, meta_out_left(&out));
-		e = read_and_build(&text, &sink, err);
-		build_free(&sink);
+		e = restore_build(&text, out.io, &opt, err);
 		out.io->meter = NULL;
 	}
 	if (e == -ERANGE)

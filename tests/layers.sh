@@ -42,6 +42,7 @@ pool/query 42 delta.h delta_print.h list.h usage.h
 pool/rmap 42 rmap.h
 pool/salvage 42 salvage.h
 pool/text 42 text.h
+pool/restore 43 restore.h
 pool/space 43 shrink.h trim.h
 volume/guard 50 content.h head.h meta_out.h occupied.h
 volume/lvm 50 backup.h check.h list.h lvm.h pv.h vg.h config.h part.h
