@@ -10,7 +10,6 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "dev/dev.h"
-#include "dev/out_file.h"
 #include "pool/emit/emit.h"
 #include "pool/text/text.h"
 #include "volume/guard/content.h"
@@ -294,19 +293,8 @@ static int dump_to_file(struct dump *d, struct err *err)
 
 	check_output(d);
 	cli_left(&d->cli, "'%s' is as it was: no dump was made", d->output);
-	r = content_let_text_in(d->output, d->force, err);
-	if (!r)
-		r = out_file_open(d->output, &f, err);
-	if (r)
-		return r;
-	r = dump_any(d, out_file_fd(f), d->output, err);
-	if (r >= 0) {
-		int committed = out_file_commit(f, err);
-
-		return committed < 0 ? committed : r;
-	}
-	out_file_abort(f);
-	return r;
+	r = content_open_text_out(d->output, d->force, &f, err);
+	return r ? r : out_file_close(f, dump_any(d, out_file_fd(f), d->output, err), err);
 }
 
 int main(int argc, char **argv)

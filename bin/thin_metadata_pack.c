@@ -50,12 +50,8 @@ static int pack_to(struct io *in, const char *output, struct err *err)
 		return e;
 	e = dev_no_terminal(out_file_fd(out), err);
 	if (!e)
-		e = pack_into(in, out_file_fd(out),
-			      dev_is_standard(output) ? "standard output" : output, err);
-	if (!e)
-		return out_file_commit(out, err);
-	out_file_abort(out);
-	return e;
+		e = pack_into(in, out_file_fd(out), dev_shown_output(output), err);
+	return out_file_close(out, e, err);
 }
 
 static int run(struct cli *c, const char *input, const char *output, unsigned flags, struct err *err)

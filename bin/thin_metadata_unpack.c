@@ -107,10 +107,7 @@ static int to_file(struct job *j, bool exists, struct err *err)
 	io_free(io);
 	if (!e)
 		e = judge(j->cli, &stats, j->force, err);
-	if (!e)
-		e = out_file_commit(f, err);
-	else
-		out_file_abort(f);
+	e = out_file_close(f, e, err);
 	io_free(old);
 	return e;
 }

@@ -9,14 +9,12 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "dev/dev.h"
-#include "dev/out_file.h"
 #include "pool/build/build.h"
-#include "pool/emit/emit.h"
 #include "pool/space/shrink.h"
 #include "pool/text/text.h"
 #include "volume/guard/content.h"
 #include "volume/guard/meta_out.h"
-#include "volume/open/pool_source.h"
+#include "volume/open/pool_events.h"
 
 enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY, OPT_SIZE };
 
@@ -62,9 +60,7 @@ struct shrink_cmd {
 	bool has_nr_blocks, no_copy, binary, dry_run, force;
 	bool feeds_output; /* the input is read for the last time */
 	uint64_t nr_blocks, size;
-	/* the input, of either kind */
-	struct pool_source pool;
-	int xml_fd;
+	struct pool_events in;
 	struct jobs *jobs;
 };
 
@@ -118,87 +114,55 @@ static void parse_options(struct shrink_cmd *s)
 		cli_usage_error(c, "--nr-blocks: the number of data blocks is missing");
 }
 
-/* --- the input --- */
-
 static int feed(void *ctx, const struct events *to, struct err *err)
 {
 	struct shrink_cmd *s = ctx;
-	const struct emit_options opt = { .problem = cli_tell, .ctx = &s->cli };
 	struct progress *bar = progress_new(&s->cli, s->feeds_output ? "writing" : "reading", 0);
+	struct io *io = s->in.pool.io;
 	int r;
 
-	if (s->binary) {
-		s->pool.io->meter = progress_meter(bar);
-		superblock_meter(&s->pool.md.live, s->pool.io);
-		r = emit_pool(&s->pool.md, &s->pool.stream, &opt, to, err);
-		s->pool.io->meter = NULL;
-	} else if (lseek(s->xml_fd, 0, SEEK_SET) < 0) {
-		r = err_sys(err, -errno, "%s", s->input);
+	if (io) {
+		io->meter = progress_meter(bar);
+		superblock_meter(&s->in.pool.md.live, io);
 	} else {
-		progress_follow(bar, s->xml_fd);
-		r = xml_read(s->xml_fd, s->input, &(struct xml_options){ 0 }, to, err);
+		progress_follow(bar, s->in.xml_fd);
 	}
+	r = pool_events_tell(&s->in, cli_tell, &s->cli, to, err);
+	if (io)
+		io->meter = NULL;
 	progress_free(bar);
 	return r;
 }
 
-static struct pool_want want_of(struct shrink_cmd *s)
+/* The table must be this pool's; then it also names the data device. */
+static int use_table(struct shrink_cmd *s, const struct pool_want *want, struct err *err)
 {
-	return (struct pool_want){
-		.pool = s->cli.pool, .write = !s->dry_run, .tell = cli_tell, .ctx = &s->cli
-	};
-}
-
-/* The data device of the table, if that is still the pool's. */
-static int data_of_table(struct shrink_cmd *s, struct err *err)
-{
-	const struct table_pool *t = s->pool.arg.table->pool;
-	const struct pool_want want = want_of(s);
-	const struct pool_found found = { .data_block_size = s->pool.md.view.data_block_size,
-					  .nr_data_blocks = s->pool.md.nr_data_blocks };
-	int r = pool_arg_trust_numbers(&s->pool.arg, &found, s->force || s->dry_run, err);
+	const struct pool_source *pool = &s->in.pool;
+	const struct table_pool *t = pool->arg.table->pool;
+	const struct pool_found found = { .data_block_size = pool->md.view.data_block_size,
+					  .nr_data_blocks = pool->md.nr_data_blocks };
+	int r = pool_arg_trust_numbers(&pool->arg, &found, s->force || s->dry_run, err);
 
 	if (r || s->data)
 		return r;
 	s->data = t->data.path;
-	return pool_arg_device_numbers(&s->pool.arg, &t->data, t->line, &want, err);
-}
-
-static int open_binary(struct shrink_cmd *s, struct err *err)
-{
-	const struct pool_source_options opt = { .want = want_of(s) };
-	int r = pool_source_open(s->input, &opt, &s->pool, err);
-
-	if (r)
-		return r;
-	if (s->pool.md.live.held_root)
-		return err_set(err, -EINVAL,
-			       "the pool holds a metadata snapshot, whose blocks would be overwritten: "
-			       "release it first (thin_message release_metadata_snap)");
-	return s->pool.arg.table ? data_of_table(s, err) : 0;
+	return pool_arg_device_numbers(&pool->arg, &t->data, t->line, want, err);
 }
 
 static int open_input(struct shrink_cmd *s, struct err *err)
 {
-	struct pool_arg arg = { 0 };
-	bool xml;
-	int r;
+	const struct pool_source_options opt = { .want = { .pool = s->cli.pool,
+							   .write = !s->dry_run,
+							   .tell = cli_tell,
+							   .ctx = &s->cli } };
+	int r = pool_events_open(s->input, s->binary, &opt, &s->in, err);
 
-	if (s->binary)
-		return open_binary(s, err);
-	r = pool_arg_open(s->input, NULL, &arg, err);
-	xml = !r && arg.kind == POOL_XML && !arg.table;
-	pool_arg_fini(&arg);
-	if (r)
-		return r;
-	if (!xml)
-		return err_set(err, -EINVAL, "'%s' is not XML; for binary metadata give --binary",
-			       s->input);
-	s->xml_fd = dev_open_text(s->input, err);
-	return MIN(s->xml_fd, 0);
+	if (!r && s->in.pool.md.live.held_root)
+		return err_set(err, -EINVAL,
+			       "the pool holds a metadata snapshot, whose blocks would be overwritten: "
+			       "release it first (thin_message release_metadata_snap)");
+	return !r && s->in.pool.arg.table ? use_table(s, &opt.want, err) : r;
 }
-
-/* --- the work --- */
 
 static void note_plan(struct shrink_cmd *s, const struct shrink_plan *p)
 {
@@ -276,33 +240,27 @@ static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct 
 {
 	struct events sink = { 0 };
 	struct out_file *out;
-	int r = content_let_text_in(s->output, s->force || dev_is_standard(s->output), err);
+	int r = content_open_text_out(s->output, s->force, &out, err);
 
-	if (!r)
-		r = out_file_open(s->output, &out, err);
 	if (r < 0)
 		return r;
 	if (data)
 		r = copy_data(s, plan, data, err);
 	if (!r)
-		r = text_sink_new(TEXT_XML, out_file_fd(out),
-				  dev_is_standard(s->output) ? "standard output" : s->output, &sink, err);
+		r = text_sink_new(TEXT_XML, out_file_fd(out), dev_shown_output(s->output), &sink, err);
 	left_writing(s, "is as it was");
 	if (!r) {
 		r = shrink_tell(plan, src, &sink, err);
 		text_sink_free(&sink);
 	}
-	if (!r)
-		return out_file_commit(out, err);
-	out_file_abort(out);
-	return r;
+	return out_file_close(out, r, err);
 }
 
 static int check_names(const struct shrink_cmd *s, struct err *err)
 {
 	const struct dev_role roles[] = {
 		{ "input", s->input },
-		{ "metadata", s->pool.arg.table ? s->pool.arg.metadata : NULL },
+		{ "metadata", s->in.pool.arg.table ? s->in.pool.arg.metadata : NULL },
 		{ "output", s->output ? dev_output_path(s->output) : NULL },
 		{ "data device", s->data },
 	};
@@ -340,7 +298,7 @@ static int run(struct shrink_cmd *s, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct shrink_cmd s = { .xml_fd = -1 };
+	struct shrink_cmd s = { .in.xml_fd = -1 };
 	struct err err = { 0 };
 	int r;
 
@@ -348,9 +306,7 @@ int main(int argc, char **argv)
 	parse_options(&s);
 	s.jobs = jobs_new(0);
 	r = s.jobs ? run(&s, &err) : err_nomem(&err, "workers");
-	pool_source_close(&s.pool);
-	if (s.xml_fd >= 0)
-		close(s.xml_fd);
+	pool_events_close(&s.in);
 	jobs_free(s.jobs);
 	return cli_finish(&s.cli, r < 0 ? cli_fail(&s.cli, r, &err) : EXIT_DONE);
 }

@@ -51,10 +51,16 @@ static inline const char *dev_output_path(const char *path)
 	return path && dev_is_standard(path) ? "/proc/self/fd/1" : path;
 }
 
-/* The name of an input in messages. */
+/* The name of an input in messages, ... */
 static inline const char *dev_shown(const char *path)
 {
 	return dev_is_standard(path) ? "standard input" : path;
+}
+
+/* ... and that of an output. */
+static inline const char *dev_shown_output(const char *path)
+{
+	return dev_is_standard(path) ? "standard output" : path;
 }
 
 /*

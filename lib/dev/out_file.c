@@ -172,7 +172,7 @@ static int open_either(const char *path, bool is_new, struct out_file **out, str
 		return err_nomem(err, path);
 	f->fd = f->spool = -1;
 	f->is_new = is_new;
-	f->shown = strdup(dev_is_standard(path) ? "standard output" : path);
+	f->shown = strdup(dev_shown_output(path));
 	r = f->shown ? open_kind(f, path, err) : err_nomem(err, path);
 	if (r)
 		out_file_abort(f);
@@ -333,4 +333,13 @@ void out_file_abort(struct out_file *f)
 	if (f->temp)
 		unlink(f->temp);
 	out_file_free(f);
+}
+
+int out_file_close(struct out_file *f, int code, struct err *err)
+{
+	int r = code < 0 ? code : out_file_commit(f, err);
+
+	if (code < 0)
+		out_file_abort(f);
+	return r < 0 ? r : code;
 }

@@ -38,6 +38,8 @@ int out_file_fd(const struct out_file *f);
 struct io *out_file_io(struct out_file *f, uint64_t size, struct err *err);
 /* Flushes and gives it its name; @f is gone, whatever is returned. */
 int out_file_commit(struct out_file *f, struct err *err);
+/* out_file_commit() when @code is not negative, else out_file_abort().  @code, or why it failed. */
+int out_file_close(struct out_file *f, int code, struct err *err);
 /* Drops what was written; nothing happens to what stands under the name.  NULL is taken. */
 void out_file_abort(struct out_file *f);
 

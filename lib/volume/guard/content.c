@@ -125,13 +125,15 @@ const char *content_name(enum content c)
 	return names[c];
 }
 
-int content_let_text_in(const char *path, bool force, struct err *err)
+int content_open_text_out(const char *path, bool force, struct out_file **out, struct err *err)
 {
 	enum content c = CONTENT_NOTHING;
-	int r = force ? 0 : content_of(path, &c, err);
+	int r = force || dev_is_standard(path) ? 0 : content_of(path, &c, err);
 
-	if (r || c == CONTENT_NOTHING || c == CONTENT_XML || c == CONTENT_TEXT)
+	if (r)
 		return r;
-	return err_set(err, -EEXIST, "%s: holds %s: nothing was written (--force overwrites it)", path,
-		       content_name(c));
+	if (c != CONTENT_NOTHING && c != CONTENT_XML && c != CONTENT_TEXT)
+		return err_set(err, -EEXIST, "%s: holds %s: nothing was written (--force overwrites it)",
+			       path, content_name(c));
+	return out_file_open(path, out, err);
 }

@@ -5,7 +5,7 @@
 /* What a file or device holds, told by its first block: the kinds that this project knows. */
 #include <stdbool.h>
 
-#include "base/err.h"
+#include "dev/out_file.h"
 
 enum content {
 	CONTENT_NOTHING, /* does not exist, is empty, or all zeros; also a pipe or terminal */
@@ -24,9 +24,9 @@ int content_of(const char *path, enum content *c, struct err *err);
 const char *content_name(enum content c);
 
 /*
- * May a dump replace what stands at @path?  Only nothing or text that is no table, unless
+ * out_file_open() for a dump.  It may replace only nothing, or text that is no table, unless
  * @force: 0, or -EEXIST with the sentence for the user.
  */
-int content_let_text_in(const char *path, bool force, struct err *err);
+int content_open_text_out(const char *path, bool force, struct out_file **out, struct err *err);
 
 #endif

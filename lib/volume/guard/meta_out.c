@@ -119,10 +119,8 @@ const char *meta_out_left(const struct meta_out *out)
 int meta_out_close(struct meta_out *out, int code, struct err *err)
 {
 	io_free(out->io);
-	if (out->file && !code)
-		code = out_file_commit(out->file, err);
-	else
-		out_file_abort(out->file);
+	if (out->file)
+		code = out_file_close(out->file, code, err);
 	*out = (struct meta_out){ 0 };
 	return code;
 }

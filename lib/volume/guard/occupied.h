@@ -14,7 +14,7 @@
  *	image		(a device) the same and a thin pool too; LVM's devices are looked at.
  *	pack		(a file) nothing but an older pack is replaced.
  *
- * Dumps have content_let_text_in(), since thin_dump does not link libblkid.
+ * Dumps have content_open_text_out(), since thin_dump does not link libblkid.
  */
 #include <stdbool.h>
 
