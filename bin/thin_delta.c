@@ -10,7 +10,7 @@
 #include "pool/query/delta_print.h"
 #include "volume/open/pool_source.h"
 
-enum { OPT_THIN = 256, OPT_ROOT = 258, OPT_SNAP = 260, OPT_VERBOSE = 262, OPT_SKIP_SAME, OPT_JOBS };
+enum { OPT_THIN = 256, OPT_ROOT = 258, OPT_SNAP = 260, OPT_VERBOSE = 262, OPT_SKIP_SAME };
 
 static const struct opt opts[] = {
 	{ 0, "thin1", ARG_REQUIRED, "DEVICE", "left: a device's id, or its NAME in the table",
@@ -21,18 +21,12 @@ static const struct opt opts[] = {
 	{ 0, "thin2", ARG_REQUIRED, "DEVICE", "right: likewise", OPT_THIN + 1 },
 	{ 0, "snap2", ARG_REQUIRED, "DEVICE", NULL, OPT_THIN + 1 },
 	{ 0, "root2", ARG_REQUIRED, "BLOCK", "right: likewise", OPT_ROOT + 1 },
-	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "read both devices from the metadata snapshot that a live pool holds (it must be at BLOCK)", 'm' },
-	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
-	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 0, "metadata-snap1", ARG_NONE, NULL, "read only the left device from that snapshot", OPT_SNAP },
 	{ 0, "metadata-snap2", ARG_NONE, NULL, "read only the right device from that snapshot", OPT_SNAP + 1 },
 	{ 0, "verbose", ARG_NONE, NULL, "print the data blocks, too", OPT_VERBOSE },
 	{ 0, "skip-same", ARG_NONE, NULL,
 	  "leave out equal blocks; parts that both devices share are not read", OPT_SKIP_SAME },
 	{ 'f', "format", ARG_REQUIRED, "xml|json", "how to print the differences", 'f' },
-	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
-	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
 	{ 0 },
 };
 
@@ -45,6 +39,7 @@ static const struct command command = {
 	.min_args = 1,
 	.max_args = 1,
 	.missing = "No input file provided.",
+	.reads_pool = true,
 	.takes_pool = true,
 };
 
@@ -55,7 +50,6 @@ struct side_arg {
 
 struct diff {
 	struct cli cli;
-	struct pool_source_options source;
 	struct pool_source src;
 	struct side_arg side[2];
 	struct delta_print print;
@@ -116,14 +110,6 @@ static void parse_option(struct diff *d, int id)
 	case OPT_SNAP + 1:
 		d->side[id - OPT_SNAP].snap = true;
 		break;
-	case 'U':
-		d->source.force_share = true;
-		break;
-	case 'm':
-		d->source.metadata.snap = true;
-		if (c->arg)
-			d->source.metadata.snap_block = cli_u64(c, "--metadata-snap");
-		break;
 	case OPT_VERBOSE:
 		d->print.verbose = true;
 		break;
@@ -134,12 +120,6 @@ static void parse_option(struct diff *d, int id)
 		d->print.json = !strcmp(c->arg, "json");
 		if (!d->print.json && strcmp(c->arg, "xml"))
 			cli_usage_error(c, "unknown format '%s': it must be xml or json", c->arg);
-		break;
-	case 'q':
-		c->quiet = true;
-		break;
-	case OPT_JOBS:
-		d->source.nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 256);
 		break;
 	}
 }
@@ -155,10 +135,26 @@ static void check_sides(struct diff *d)
 		if (s->device && by_root)
 			cli_usage_error(&d->cli, "--thin%u cannot be used with --root%u", i + 1,
 					i + 1);
-		if (s->snap && (by_root || d->source.metadata.snap))
+		if (s->snap && (by_root || d->cli.snap))
 			cli_usage_error(&d->cli, "--metadata-snap%u cannot be used with %s", i + 1,
 					by_root ? "a root" : "--metadata-snap");
 	}
+}
+
+static int open_pool(struct diff *d, struct err *err)
+{
+	const struct cli *c = &d->cli;
+	const struct pool_source_options opt = {
+		.metadata = { .snap = c->snap, .snap_block = c->snap_block },
+		.force_share = c->force_share,
+		.nr_jobs = c->nr_jobs,
+		.want = { .pool = c->pool,
+			  .device = { d->side[0].device, d->side[1].device },
+			  .tell = cli_tell,
+			  .ctx = &d->cli },
+	};
+
+	return pool_source_open(c->args[0], &opt, &d->src, err);
 }
 
 int main(int argc, char **argv)
@@ -171,11 +167,7 @@ int main(int argc, char **argv)
 	while ((id = cli_next(&d.cli)))
 		parse_option(&d, id);
 	check_sides(&d);
-	d.source.want = (struct pool_want){ .pool = d.cli.pool,
-					    .device = { d.side[0].device, d.side[1].device },
-					    .tell = cli_tell,
-					    .ctx = &d.cli };
-	r = pool_source_open(d.cli.args[0], &d.source, &d.src, &err);
+	r = open_pool(&d, &err);
 	d.print.write = cli_take;
 	d.print.problem = cli_tell;
 	d.print.ctx = &d.cli;

@@ -16,8 +16,7 @@
 #include "volume/open/pool_salvage.h"
 #include "volume/open/pool_source.h"
 
-enum { OPT_DEV_ID = 256, OPT_SKIP, OPT_NO_SHARED, OPT_TRANSACTION, OPT_BLOCK_SIZE, OPT_NR_BLOCKS,
-       OPT_JOBS, OPT_ACCEPT_LOSS, OPT_FORCE };
+enum { OPT_DEV_ID = 256, OPT_SKIP, OPT_NO_SHARED, OPT_TRANSACTION, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_ACCEPT_LOSS, OPT_FORCE };
 
 static const struct opt opts[] = {
 	{ 'o', "output", ARG_REQUIRED, "FILE",
@@ -26,10 +25,6 @@ static const struct opt opts[] = {
 	{ 'r', "repair", ARG_NONE, NULL, "dump what thin_repair would recover", 'r' },
 	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 whatever was lost",
 	  OPT_ACCEPT_LOSS },
-	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "dump the metadata snapshot that a live pool holds (it must be at BLOCK)", 'm' },
-	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
-	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 0, "dev-id", ARG_REQUIRED, "ID", "dump only this device; may be repeated", OPT_DEV_ID },
 	{ 0, "no-shared", ARG_NONE, NULL,
 	  "write shared mappings into each device, not once as a <def>", OPT_NO_SHARED },
@@ -41,8 +36,6 @@ static const struct opt opts[] = {
 	  "use N as the number of data blocks in the header", OPT_NR_BLOCKS },
 	{ 0, "force", ARG_NONE, NULL, "replace FILE even if it is not a dump",
 	  OPT_FORCE },
-	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
-	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
 	{ 0 },
 };
 
@@ -57,6 +50,7 @@ static const struct command command = {
 	.min_args = 1,
 	.max_args = 1,
 	.missing = "No input file provided.",
+	.reads_pool = true,
 	.takes_pool = true,
 	.shows_progress = true,
 };
@@ -67,7 +61,6 @@ struct dump {
 	bool force;
 	enum text_format format;
 	bool repair, accept_loss;
-	struct pool_source_options source;
 	struct emit_options emit;
 	uint32_t *dev_ids;
 	struct pool_overrides overrides;
@@ -136,14 +129,6 @@ static void parse_option(struct dump *d, int id)
 	case OPT_ACCEPT_LOSS:
 		d->accept_loss = true;
 		break;
-	case 'U':
-		d->source.force_share = true;
-		break;
-	case 'm':
-		d->source.metadata.snap = true;
-		if (c->arg)
-			d->source.metadata.snap_block = cli_u64(c, "--metadata-snap");
-		break;
 	case OPT_DEV_ID:
 		add_dev_id(d);
 		break;
@@ -167,12 +152,6 @@ static void parse_option(struct dump *d, int id)
 	case OPT_FORCE:
 		d->force = true;
 		break;
-	case 'q':
-		c->quiet = true;
-		break;
-	case OPT_JOBS:
-		d->source.nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 256);
-		break;
 	}
 }
 
@@ -188,15 +167,21 @@ static void apply_overrides(const struct pool_overrides *o, struct pool_info *in
 
 static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 {
+	const struct pool_source_options opt = {
+		.metadata = { .snap = d->cli.snap,
+			      .snap_block = d->cli.snap_block,
+			      .any_block_size = d->overrides.has_data_block_size },
+		.force_share = d->cli.force_share,
+		.nr_jobs = d->cli.nr_jobs,
+		.meter = progress_meter(d->bar),
+	};
 	struct pool_source src;
 	struct pool_info info;
 	struct events sink = { 0 };
 	struct err ignored;
 	int r;
 
-	d->source.meter = progress_meter(d->bar);
-	d->source.metadata.any_block_size = d->overrides.has_data_block_size;
-	r = pool_source_open_arg(&d->arg, &d->source, &src, err);
+	r = pool_source_open_arg(&d->arg, &opt, &src, err);
 	if (r)
 		return r;
 	metadata_pool_info(&src.md, &info);
@@ -230,8 +215,8 @@ static void tell_report(struct dump *d, struct salvage *s)
 static int dump_repaired(struct dump *d, int fd, const char *name, struct err *err)
 {
 	const struct pool_salvage_options opt = { .salvage.given = d->overrides,
-						  .force_share = d->source.force_share,
-						  .nr_jobs = d->source.nr_jobs,
+						  .force_share = d->cli.force_share,
+						  .nr_jobs = d->cli.nr_jobs,
 						  .meter = progress_meter(d->bar) };
 	const struct salvage_emit_options emit_opt = { d->emit.dev_ids, d->emit.nr_dev_ids,
 						       d->emit.no_shared, d->emit.skip_mappings };
@@ -300,18 +285,19 @@ static int dump_to_file(struct dump *d, struct err *err)
 int main(int argc, char **argv)
 {
 	struct dump d = { 0 };
+	struct pool_want want = { .tell = cli_tell, .ctx = &d.cli };
 	struct err err = { 0 };
 	int id, r;
 
 	cli_init(&d.cli, &command, argc, argv);
 	while ((id = cli_next(&d.cli)))
 		parse_option(&d, id);
-	if (d.repair && d.source.metadata.snap)
+	if (d.repair && d.cli.snap)
 		cli_usage_error(&d.cli, "--repair cannot be used with --metadata-snap");
 	if (d.accept_loss && !d.repair)
 		cli_usage_error(&d.cli, "--accept-loss needs --repair");
-	d.source.want = (struct pool_want){ .pool = d.cli.pool, .tell = cli_tell, .ctx = &d.cli };
-	r = pool_arg_open(d.cli.args[0], &d.source.want, &d.arg, &err);
+	want.pool = d.cli.pool;
+	r = pool_arg_open(d.cli.args[0], &want, &d.arg, &err);
 	if (!r)
 		r = d.output ? dump_to_file(&d, &err) :
 			       dump_any(&d, STDOUT_FILENO, "standard output", &err);

@@ -11,7 +11,7 @@
 #include "pool/query/list.h"
 #include "volume/open/pool_source.h"
 
-enum { OPT_NO_HEADERS = 256, OPT_SORT, OPT_JOBS };
+enum { OPT_NO_HEADERS = 256, OPT_SORT };
 
 static const struct opt opts[] = {
 	{ 'o', "format", ARG_REQUIRED, "FIELDS|json",
@@ -19,12 +19,6 @@ static const struct opt opts[] = {
 	{ 0, "sort", ARG_REQUIRED, "[-]FIELD", "sort by a field; with - the greatest comes first",
 	  OPT_SORT },
 	{ 0, "no-headers", ARG_NONE, NULL, "do not print the line of headings", OPT_NO_HEADERS },
-	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "read the metadata snapshot that a live pool holds (it must be at BLOCK)", 'm' },
-	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
-	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
-	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
-	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
 	{ 0 },
 };
 
@@ -41,6 +35,7 @@ static const struct command command = {
 	.min_args = 1,
 	.max_args = 1,
 	.missing = "No input file provided.",
+	.reads_pool = true,
 	.takes_pool = true,
 };
 
@@ -48,7 +43,6 @@ static const struct command command = {
 
 struct ls {
 	struct cli cli;
-	struct pool_source_options source;
 	const struct list_field *field[MAX_COLUMNS];
 	size_t nr_fields;
 	const struct list_field *sort;
@@ -104,20 +98,6 @@ static void parse_options(struct ls *ls)
 			break;
 		case OPT_NO_HEADERS:
 			ls->no_headers = true;
-			break;
-		case 'U':
-			ls->source.force_share = true;
-			break;
-		case 'm':
-			ls->source.metadata.snap = true;
-			if (c->arg)
-				ls->source.metadata.snap_block = cli_u64(c, "--metadata-snap");
-			break;
-		case 'q':
-			c->quiet = true;
-			break;
-		case OPT_JOBS:
-			ls->source.nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 256);
 			break;
 		}
 	}
@@ -205,6 +185,18 @@ static int print_rows(struct ls *ls, struct err *err)
 	return r;
 }
 
+static int open_pool(struct cli *c, struct pool_source *src, struct err *err)
+{
+	const struct pool_source_options opt = {
+		.metadata = { .snap = c->snap, .snap_block = c->snap_block },
+		.force_share = c->force_share,
+		.nr_jobs = c->nr_jobs,
+		.want = { .pool = c->pool, .tell = cli_tell, .ctx = c },
+	};
+
+	return pool_source_open(c->args[0], &opt, src, err);
+}
+
 int main(int argc, char **argv)
 {
 	struct ls ls = { 0 };
@@ -214,8 +206,7 @@ int main(int argc, char **argv)
 
 	cli_init(&ls.cli, &command, argc, argv);
 	parse_options(&ls);
-	ls.source.want = (struct pool_want){ .pool = ls.cli.pool, .tell = cli_tell, .ctx = &ls.cli };
-	r = pool_source_open(ls.cli.args[0], &ls.source, &src, &err);
+	r = open_pool(&ls.cli, &src, &err);
 	if (!r) {
 		ls.block_size = src.md.view.data_block_size;
 		r = list_read(&src.md, &src.stream, depth(&ls), cli_tell, &ls.cli, &ls.list, &err);

@@ -12,18 +12,12 @@
 #include "pool/rmap/rmap.h"
 #include "volume/open/pool_source.h"
 
-enum { OPT_REGION = 256, OPT_JOBS, OPT_MAX_KEPT };
+enum { OPT_REGION = 256, OPT_MAX_KEPT };
 
 static const struct opt opts[] = {
 	{ 0, "region", ARG_REQUIRED, "A..B",
 	  "data blocks from A up to, but without, B; a B of -1 is the end of the device; may be repeated", OPT_REGION },
-	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "read the metadata snapshot that a live pool holds (it must be at BLOCK)", 'm' },
-	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
-	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 'f', "format", ARG_REQUIRED, "text|json", "how to print the ranges", 'f' },
-	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
-	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
 	{ 0, "max-kept", ARG_REQUIRED, "N", NULL, OPT_MAX_KEPT },
 	{ 0 },
 };
@@ -37,12 +31,12 @@ static const struct command command = {
 	.min_args = 1,
 	.max_args = 1,
 	.missing = "No input file provided.",
+	.reads_pool = true,
 	.takes_pool = true,
 };
 
 struct map_args {
 	struct cli cli;
-	struct pool_source_options source;
 	struct runs regions;
 	bool json, any;
 	uint64_t max_kept;
@@ -102,12 +96,16 @@ static int map_pool(struct map_args *a, struct err *err)
 		.write = write_text,
 		.ctx = a,
 	};
+	const struct cli *c = &a->cli;
+	const struct pool_source_options opt = {
+		.metadata = { .snap = c->snap, .snap_block = c->snap_block },
+		.force_share = c->force_share,
+		.nr_jobs = c->nr_jobs,
+		.want = { .pool = c->pool, .tell = cli_tell, .ctx = &a->cli },
+	};
 	struct pool_source src;
 	struct forest forest = { 0 };
-	int r;
-
-	a->source.want = (struct pool_want){ .pool = a->cli.pool, .tell = cli_tell, .ctx = &a->cli };
-	r = pool_source_open(a->cli.args[0], &a->source, &src, err);
+	int r = pool_source_open(c->args[0], &opt, &src, err);
 
 	if (r)
 		return r;
@@ -144,24 +142,10 @@ static void parse_option(struct map_args *a, int id)
 	case OPT_REGION:
 		add_region(a);
 		break;
-	case 'U':
-		a->source.force_share = true;
-		break;
-	case 'm':
-		a->source.metadata.snap = true;
-		if (c->arg)
-			a->source.metadata.snap_block = cli_u64(c, "--metadata-snap");
-		break;
 	case 'f':
 		a->json = !strcmp(c->arg, "json");
 		if (!a->json && strcmp(c->arg, "text"))
 			cli_usage_error(c, "unknown format '%s': it must be text or json", c->arg);
-		break;
-	case 'q':
-		c->quiet = true;
-		break;
-	case OPT_JOBS:
-		a->source.nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 256);
 		break;
 	case OPT_MAX_KEPT:
 		a->max_kept = cli_u64(c, "--max-kept");

@@ -175,10 +175,13 @@ static bool all_digits(const char *word)
 /* "--metadata-snap 7" may stand for "--metadata-snap=7": take_late_value() will know. */
 static void note_late_value(struct cli *c, int id)
 {
+	const struct opt *table[OPT_TABLES];
+	size_t nr = opt_tables(c->cmd, table);
 	bool optional = false;
 
-	for (const struct opt *o = c->cmd->opts; o->name; o++)
-		optional |= o->id == id && o->arg == ARG_OPTIONAL;
+	for (size_t t = 0; t < nr; t++)
+		for (const struct opt *o = table[t]; o->name; o++)
+			optional |= o->id == id && o->arg == ARG_OPTIONAL;
 	if (optional && !c->arg && optind < c->argc && all_digits(c->argv[optind])) {
 		c->late_value = c->argv[optind];
 		c->late_id = id;
@@ -229,6 +232,20 @@ static bool take_common(struct cli *c, int id)
 	case OPT_POOL:
 		c->pool = c->arg;
 		return true;
+	case OPT_SNAP:
+		c->snap = true;
+		if (c->arg)
+			c->snap_block = cli_u64(c, "--metadata-snap");
+		return true;
+	case OPT_FORCE_SHARE:
+		c->force_share = true;
+		return true;
+	case OPT_QUIET:
+		c->quiet = true;
+		return true;
+	case OPT_JOBS:
+		c->nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 256);
+		return true;
 	case OPT_NO_PROGRESS:
 		c->no_progress = true;
 		return true;
@@ -255,15 +272,17 @@ int cli_next(struct cli *c)
 		if (is_letter(letter) && id_of_letter(c, letter))
 			id = id_of_letter(c, letter);
 		c->arg = without_equals(c, optarg);
-		if (take_common(c, id))
-			continue;
 		note_late_value(c, id);
-		return id;
+		if (!take_common(c, id))
+			return id;
 	}
 	c->args = c->argv + optind;
 	c->nr_args = c->argc - optind;
-	if (take_late_value(c))
-		return c->late_id;
+	if (take_late_value(c)) {
+		if (!take_common(c, c->late_id))
+			return c->late_id;
+		c->nr_args--;
+	}
 	if (c->nr_args < c->cmd->min_args)
 		cli_usage_error(c, "%s",
 				c->cmd->missing ? c->cmd->missing : "an argument is missing");

@@ -40,6 +40,7 @@ struct command {
 	const struct opt *opts;
 	int min_args, max_args; /* positionals; surplus is an error (64) */
 	const char *missing;	/* message when there are fewer: "No input file provided." */
+	bool reads_pool;	/* has --metadata-snap, --force-share, --quiet and --jobs */
 	bool takes_pool;	/* has --pool NAME, whose value is in cli.pool */
 	bool shows_progress;	/* has --no-progress and --progress-fd N (progress.h) */
 };
@@ -50,6 +51,9 @@ struct cli {
 	const struct command *cmd;
 	const char *arg; /* value of the option just returned, or NULL */
 	const char *pool; /* value of --pool, or NULL */
+	bool snap, force_share; /* with reads_pool: read the held metadata snapshot; a pool in use */
+	uint64_t snap_block;	/* where it must be, 0: anywhere */
+	unsigned nr_jobs;	/* 0: one for each CPU */
 	int nr_args;	 /* positionals, once cli_next() returned 0 */
 	char **args;
 	bool quiet; /* set by the command: cli_error prints nothing */

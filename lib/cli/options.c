@@ -20,6 +20,17 @@ static const struct opt pool_opts[] = {
 	{ 0 },
 };
 
+static const struct opt reader_opts[] = {
+	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
+	  "read the metadata snapshot that a live pool holds (it must be at BLOCK)", OPT_SNAP },
+	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, OPT_SNAP },
+	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool",
+	  OPT_FORCE_SHARE },
+	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", OPT_QUIET },
+	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
+	{ 0 },
+};
+
 static const struct opt progress_opts[] = {
 	{ 0, "no-progress", ARG_NONE, NULL, "show no progress on a terminal", OPT_NO_PROGRESS },
 	{ 0, "progress-fd", ARG_REQUIRED, "N", "write \"DONE TOTAL\" lines in bytes to descriptor N",
@@ -32,6 +43,8 @@ size_t opt_tables(const struct command *cmd, const struct opt **table)
 	size_t n = 0;
 
 	table[n++] = cmd->opts;
+	if (cmd->reads_pool)
+		table[n++] = reader_opts;
 	if (cmd->takes_pool)
 		table[n++] = pool_opts;
 	if (cmd->shows_progress)

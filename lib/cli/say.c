@@ -11,6 +11,7 @@
 
 #include "base/fd_write.h"
 #include "base/parse.h"
+#include "cli/options.h"
 
 static volatile sig_atomic_t line_is_shown;
 
@@ -112,19 +113,11 @@ int cli_exit_code(int code)
 	}
 }
 
-static bool has_option(const struct command *cmd, const char *name)
-{
-	for (const struct opt *o = cmd->opts; o->name; o++)
-		if (!strcmp(o->name, name))
-			return true;
-	return false;
-}
-
 int cli_fail(struct cli *c, int code, const struct err *err)
 {
 	if (code != -EPIPE && !c->output_error)
 		cli_error(c, "%s", err->text);
-	if (code == -ETXTBSY && has_option(c->cmd, "force-share"))
+	if (code == -ETXTBSY && opt_find(c->cmd, "force-share"))
 		cli_error(c, "-U (--force-share) reads it all the same");
 	return code == -EDOM ? EXIT_BAD_USE : cli_exit_code(code);
 }
