@@ -280,7 +280,7 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 	output_discard(&out);
 	if (r < 0) {
 		cli_fail(c, r, &err);
-		return EXIT_DAMAGE;
+		return r == -ENOMEM ? EXIT_IO : EXIT_DAMAGE;
 	}
 	return cli_finish(c, EXIT_DONE);
 }

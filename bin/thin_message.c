@@ -103,7 +103,10 @@ int main(int argc, char **argv)
 	}
 	/* dmsetup message wants a sector before the message; for a pool that is always 0 */
 	first = c.nr_args > 2 && !strcmp(c.args[1], "0") ? 2 : 1;
-	if (message_parse(c.args + first, (size_t)(c.nr_args - first), &list, &nr, &err))
+	r = message_parse(c.args + first, (size_t)(c.nr_args - first), &list, &nr, &err);
+	if (r == -ENOMEM)
+		cli_no_memory(&c, "messages");
+	if (r)
 		cli_usage_error(&c, "%s", err.text);
 	if (!nr)
 		cli_usage_error(&c, "No pool and message given.");

@@ -492,10 +492,12 @@ alien() {
 	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
 	cd "$BATS_TEST_TMPDIR"
 	truncate -s 16G big out
+	truncate -s 8M data
 	thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o big
 	for kb in 600000 250000 120000 60000 30000 16000; do
 		for c in "thin_check big" "thin_dump big" "thin_ls big" "thin_rmap --region 0..100 big" \
 			"thin_delta --thin1 1 --thin2 3 big" "thin_repair -i big -o out" \
+			"thin_trim --metadata-dev big --data-dev data" \
 			"thin_restore -i $abs_top_srcdir/xml/good/tiny.xml -o out"; do
 			status=0
 			(ulimit -v $kb; exec $c) >log 2>&1 || status=$?
@@ -506,4 +508,50 @@ alien() {
 	(ulimit -v 250000; exec thin_check big) >log 2>&1 || status=$?
 	[ "$status" -eq 74 ]
 	grep -q 'out of memory' log
+}
+
+# Down to what a program needs to start: each buffer and list is refused once.
+@test "a command that runs out of memory exits 74 with one message, and no pool is lost" {
+	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
+	truncate -s 8M pool new
+	thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o pool
+	cp "$abs_top_srcdir/xml/good/tiny.xml" .
+	thin_metadata_pack -f -i pool -o pack
+	truncate -s 8M data
+	cp pool before
+	cp new free
+	local kb=7000 failed=' '
+	while (ulimit -v $((kb - 400)); thin_materialize -V && thin_message -V && thin_restore -V &&
+		thin_metadata_pack -V) >log 2>&1; do
+		for c in 'thin_message pool create_thin\ 9' 'thin_message pool create_snap\ 9\ 1' \
+			'thin_materialize --data-dev data --size 4M -f pool 1 image' 'thin_dump pool' 'thin_ls pool' \
+			'thin_metadata_pack -f -i pool -o packed' 'thin_metadata_unpack -f -i pack -o new' \
+			'thin_shrink --binary -i pool -o new --data data --nr-blocks 80' 'thin_check pool' \
+			'thin_shrink -i tiny.xml -o new.xml --data data --nr-blocks 80' \
+			'thin_trim --metadata-dev pool --data-dev data' 'thin_repair -i pool -o new' \
+			'thin_restore -i tiny.xml -o new' 'thin_rmap --region 0..50 pool' \
+			'thin_delta --thin1 1 --thin2 2 pool'; do
+			status=0
+			(ulimit -v $kb; eval exec "$c") >log 2>err || status=$?
+			[ $status -eq 0 ] || [ $status -eq 74 ] || { echo "$c, $kb KiB: $status"; cat err; return 1; }
+			[ $status -eq 0 ] || {
+				failed+="${c%% *} "
+				[ "$(grep -c 'out of memory' err)" -eq 1 ]
+				[[ "$(tail -n 1 err)" == "${c%% *}: "*"out of memory"* ]] || { cat err; return 1; }
+			}
+			if [[ $c == thin_message* && $status -eq 0 ]]; then
+				thin_check -q pool
+				cp before pool
+			fi
+			cmp pool before
+			# what is written is the old contents, the new ones, or something that is refused
+			if ! cmp -s new free && [ $status -eq 74 ]; then
+				run thin_check new
+				[ "$status" -eq 1 ]
+			fi
+			cp free new
+		done
+		kb=$((kb - 250))
+	done
+	[ "$(tr ' ' '\n' <<<"$failed" | sort -u | grep -c .)" -gt 6 ] || { echo "only these failed: $failed"; return 1; }
 }
