@@ -110,12 +110,15 @@ static void list_pools(const struct table *t, char *buf, size_t len)
 	}
 }
 
+/* The thin device of that name, or the one below a linear device of that name, as LVM makes it. */
 static const struct table_thin *named_thin(const struct table *t, const char *name)
 {
-	for (size_t i = 0; name && i < t->nr_all_thins; i++)
-		if (t->thin[i].name && !strcmp(t->thin[i].name, name))
-			return &t->thin[i];
-	return NULL;
+	const struct table_name *n = name ? table_name_find(t, name) : NULL;
+	int steps = 0;
+
+	while (n && n->kind == TABLE_DEVICE && steps++ < MAX_STEPS)
+		n = step_down(t, n, &name);
+	return n && n->kind == TABLE_THIN ? &t->thin[n->index] : NULL;
 }
 
 /* Exactly the pool that --pool names. */
@@ -236,9 +239,10 @@ const struct table_thin *table_find(const struct table *t, const char *name_or_i
 	uint64_t id;
 	size_t i;
 
-	for (i = 0; i < t->nr_thins; i++)
-		if (t->thin[i].name && !strcmp(t->thin[i].name, name_or_id))
-			return &t->thin[i];
+	found = named_thin(t, name_or_id);
+	if (found && found < t->thin + t->nr_thins)
+		return found;
+	found = NULL;
 	if (parse_u64(name_or_id, &id, NULL) < 0)
 		return NULL;
 	for (i = 0; i < t->nr_thins; i++) {

@@ -224,7 +224,7 @@ static int check_lost(struct volume *v, bool repair, struct err *err)
 	volume_tell_lost(v, &text);
 	outbuf_add(&text, "", 1);
 	r = text.error ? err_nomem(err, "what is lost") :
-			 err_set(err, -EIO, "%s; --repair writes the rest, with zeros there", (char *)text.data);
+			 err_set(err, -EUCLEAN, "%s; --repair writes the rest, with zeros there", (char *)text.data);
 	outbuf_fini(&text);
 	return r;
 }

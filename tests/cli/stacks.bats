@@ -1,0 +1,271 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# Pools whose devices are made of pieces of others: linear, striped, zero and error lines of a table.
+
+bats_require_minimum_version 1.5.0
+
+STACK=$abs_top_srcdir/tests/cli/stack.py
+
+# A pool of chance: three devices, of which 1 is a snapshot of 0 and has its origin.
+setup() {
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	SEED=${SEED:-$RANDOM}
+	echo "# SEED=$SEED"
+	RANDOM=$SEED
+	truncate -s 256K meta
+	python3 - $SEED <<-'PY'
+	import random, sys
+	r = random.Random(int(sys.argv[1]))
+	size, blocks = 65536, 40
+	open("data", "wb").write(b"".join(r.choice([bytes(size), r.randbytes(size)]) for _ in range(blocks)))
+	open("base", "wb").write(r.randbytes(r.randint(20, 900) * 512))
+	free = r.sample(range(blocks), blocks)
+	def runs(n):
+	    keys = sorted(r.sample(range(30), n))
+	    return [(k, free.pop()) for k in keys]
+	def device(i, m, snap):
+	    print(f'<device dev_id="{i}" mapped_blocks="{len(m)}" transaction="0" creation_time="0" snap_time="{snap}">', file=f)
+	    for k, d in m:
+	        print(f'<single_mapping origin_block="{k}" data_block="{d}" time="0"/>', file=f)
+	    print("</device>", file=f)
+	with open("xml", "w") as f:
+	    print(f'<superblock uuid="" time="1" transaction="1" version="2" data_block_size="128" nr_data_blocks="{blocks}">', file=f)
+	    first = runs(r.randint(1, 9))
+	    device(0, first, 1)
+	    device(1, first + [(40, free.pop())], 1)
+	    device(2, runs(r.randint(0, 9)), 1)
+	    print("</superblock>", file=f)
+	PY
+	thin_restore -q -i xml -o meta
+	{ echo "pool: 0 5120 thin-pool meta data 128 0"; thins base; } >plain
+	"$STACK" "$SEED" meta tmeta data tdata base tbase >lines
+	{ cat lines; echo "pool: 0 5120 thin-pool tmeta /dev/mapper/tdata 128 0"; thins tbase; } >stack
+}
+
+# thins ORIGIN: the devices' lines
+thins() {
+	printf '%s\n' "t0: 0 5000 thin pool 0 $1" "t1: 0 5376 thin pool 1 $1" "t2: 0 4001 thin pool 2"
+}
+
+# Every device of the two tables reads the same.
+same_devices() {
+	local d
+	for d in t0 t1 t2; do
+		thin_materialize -f "$1" $d want
+		thin_materialize -f "${@:3}" "$2" $d got
+		cmp want got || { echo "$d differs, SEED=$SEED"; return 1; }
+	done
+}
+
+refused() {
+	run --separate-stderr "${@:3}"
+	[ "$status" -eq "$1" ] || { echo "exit $status: $output $stderr"; return 1; }
+	[[ "$stderr" == *$2* ]] || { echo "said: $stderr"; return 1; }
+}
+
+@test "each device of a pool on stacks by chance reads as that of the plain pool" {
+	for i in 1 2 3 4 5 6; do
+		rm -f disk*
+		"$STACK" $((SEED + i)) meta tmeta data tdata base tbase >lines
+		{ cat lines; echo "pool: 0 5120 thin-pool tmeta tdata 128 0"; thins tbase; } >stack
+		sha256sum disk* >sums
+		same_devices plain stack
+		same_devices plain stack --verify --sparse=always -j 3
+		thin_materialize plain t1 - >want
+		thin_materialize stack t1 - | cmp - want
+		thin_materialize stack t1 - >got
+		cmp got want
+		thin_check -q stack
+		[ "$(thin_dump stack)" = "$(thin_dump meta)" ]
+		[ "$(thin_ls --no-headers stack)" = "$(thin_ls --no-headers meta)" ]
+		thin_repair -q -i stack -o repaired --size auto
+		[ "$(thin_dump repaired)" = "$(thin_dump meta)" ]
+		thin_metadata_pack -i stack -o packed -f
+		rm repaired
+		sha256sum --quiet -c sums
+	done
+}
+
+@test "messages and trims change a pool on a stack as they change a plain one" {
+	for t in plain stack; do
+		thin_message $t 'create_thin 7' 'create_snap 8 0' 'delete 2' 'set_transaction_id 1 5'
+	done
+	thin_check -q stack
+	[ "$(thin_dump stack)" = "$(thin_dump plain)" ]
+	sed -i 's/thin pool 2$/thin pool 8/' plain stack
+	same_devices plain stack
+	thin_trim -q --metadata-dev plain
+	thin_trim -q --metadata-dev stack
+	same_devices plain stack
+	thin_shrink --binary -i plain -o smaller --size auto --nr-blocks 22
+	thin_shrink --binary -i stack -o smaller2 --size auto --nr-blocks 22
+	[ "$(thin_dump smaller2)" = "$(thin_dump smaller)" ]
+	sed -i 's/0 5120 thin-pool [^ ]* /0 2816 thin-pool smaller /' plain
+	sed -i 's/0 5120 thin-pool [^ ]* /0 2816 thin-pool smaller2 /' stack
+	same_devices plain stack
+}
+
+@test "what a guest writes through the plugin into a pool on a stack is there" {
+	PLUGIN=$abs_top_builddir/nbdkit/nbdkit-thin-plugin.so
+	[ -f "$PLUGIN" ] || skip "the plugin is not built"
+	command -v nbdkit >/dev/null && command -v qemu-io >/dev/null || skip "nbdkit and qemu-io are needed"
+	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
+	mkdir tmp
+	args=
+	for i in $(seq 1 30); do
+		where="$((RANDOM % 5000 * 512)) $((RANDOM % 100 * 512 + 512))"
+		[ $((RANDOM % 4)) -eq 0 ] && args+=" -c 'discard $where'" || args+=" -c 'write -P $((RANDOM % 256)) $where'"
+	done
+	for t in plain stack; do
+		TMPDIR=$PWD/tmp nbdkit -U - "$PLUGIN" pool=$t device=t1 --run "qemu-io -f raw \"\$uri\" $args" >/dev/null
+	done
+	thin_check -q stack
+	same_devices plain stack
+}
+
+@test "what lies on an error target is lost where a device needs it, and only there" {
+	local bs=65536
+	# the device's block 3 is data block 1, which is lost; data block 2 is lost, too, and nobody's
+	cat >x <<-'XML'
+	<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="8">
+	  <device dev_id="0" mapped_blocks="2" transaction="0" creation_time="0" snap_time="0">
+	    <single_mapping origin_block="1" data_block="0" time="0"/>
+	    <single_mapping origin_block="3" data_block="1" time="0"/>
+	  </device>
+	  <device dev_id="1" mapped_blocks="1" transaction="0" creation_time="0" snap_time="0">
+	    <single_mapping origin_block="0" data_block="4" time="0"/>
+	  </device>
+	</superblock>
+	XML
+	thin_restore -q -i x -o meta
+	cat >t <<-'TABLE'
+	td: 0 129 linear data 0
+	td: 129 256 error
+	td: 385 639 linear data 385
+	p: 0 1024 thin-pool meta td 128 0
+	a: 0 1024 thin p 0
+	b: 0 128 thin p 1
+	TABLE
+	refused 1 "device 0: 65024 bytes are lost" thin_materialize t a out
+	[[ "$stderr" == *"65024 bytes at 197120; --repair"* ]]
+	[ ! -e out ]
+	thin_materialize t b out # needs nothing of it
+	cmp -n $bs out <(tail -c +$((4 * bs + 1)) data)
+	refused 1 "65024 bytes at 197120: the image has zeros there" thin_materialize --repair t a rest
+	thin_materialize --repair --accept-loss t a rest2
+	cmp rest rest2
+	{ head -c $bs /dev/zero; head -c $bs data; head -c $bs /dev/zero; head -c $((bs + 512)) data | tail -c 512; head -c $((5 * bs - 512)) /dev/zero; } | cmp -n $((8 * bs)) - rest
+	truncate -s $((4 * bs)) data # the file ends before the table says
+	refused 1 "65536 bytes at 0" thin_materialize t b out2
+	# metadata on an error target matters where it is needed
+	printf '%s\n' 'tm: 0 400 linear meta 0' 'tm: 400 112 error' >>t
+	sed -i 's/thin-pool meta/thin-pool tm/' t
+	thin_check -q t
+	[ "$(thin_dump t)" = "$(thin_dump meta)" ]
+	sed -i 's/^tm: 0 400 linear meta 0/tm: 0 400 error/' t
+	run thin_check t
+	[ "$status" -ne 0 ] && [ "$status" -ne 2 ]
+}
+
+@test "loops, gaps and overlaps are refused, with file, line and word" {
+	p='p: 0 5120 thin-pool meta data 128 0'
+	printf '%s\n' "p: 0 5120 thin-pool m data 128 0" 'm: 0 512 linear m 0' >t
+	refused 1 "loop" thin_dump t
+	printf '%s\n' "$p" 'a: 0 8 linear b 0' 'b: 0 8 striped 1 8 /dev/mapper/c 0' 'c: 0 8 linear a 0' >t
+	refused 1 "loop" thin_dump t
+	printf '%s\n' "$p" 'a: 0 8 thin p 0 b' 'b: 0 8 thin p 1 a' >t
+	refused 1 "loop" thin_dump t
+	printf '%s\n' "$p" 'a: 0 8 linear data 0' 'a: 9 8 linear data 8' >t
+	refused 1 "t: line 3: '9': START leaves a gap" thin_dump t
+	printf '%s\n' "$p" 'a: 0 8 linear data 0' 'a: 7 8 linear data 8' >t
+	refused 1 "t: line 3: '7': START overlaps" thin_dump t
+	printf '%s\n' "$p" 'a: 8 8 linear data 0' >t
+	refused 1 "t: line 2: '8': START leaves a gap" thin_dump t
+	printf '%s\n' "$p" 'a: 0 9 striped 2 4 data 0 data 8' >t
+	refused 1 "t: line 2: '4': LENGTH is no multiple" thin_dump t
+	printf '%s\n' "p: 0 5120 thin-pool m data 128 0" 'm: 0 512 crypt aes - 0 meta 0' >t
+	refused 1 "line 2 has that name and is a crypt target" thin_dump t
+	for i in $(seq 0 25); do printf 'l%d: 0 8 linear l%d 0\nl%d: 8 8 linear l%d 0\n' $i $((i + 1)) $i $((i + 1)); done >t
+	printf '%s\n' 'l26: 0 16 zero' "p: 0 5120 thin-pool l0 data 128 0" >>t
+	refused 1 "pieces" thin_dump t
+}
+
+@test "numbers stand for lines where the file says so, else the message says how to add it" {
+	printf '%s\n' 'pool: 0 5120 thin-pool 4093:7 4093:8 128 0' "$(thins base)" 'm: 0 512 linear meta 0' 'd: 0 5120 linear data 0' >t
+	refused 74 "dmsetup info -c" thin_dump t
+	printf '%s\n' m:4093:7 d:4093:8 >>t
+	same_devices plain t
+	sed -i '/:4093:[78]$/d' t
+	printf '%s\n' 'Name Maj Min' 'm    4093 7' 'd (4093, 8)' >>t
+	same_devices plain t
+	printf '%s\n' 'pool: 0 5120 thin-pool 4093:7 data 128 0' "$(thins base)" meta:4093:7 >t # a file
+	same_devices plain t
+	printf '%s\n' 'm: 0 512 linear 4093:9 0' 'pool: 0 5120 thin-pool m data 128 0' >t
+	refused 74 "t: line 1: '4093:9'" thin_dump t
+}
+
+@test "one disk holds metadata and data, but not the same bytes twice" {
+	cat meta data base >disk
+	m=$(($(stat -c %s meta) / 512))
+	printf '%s\n' "tm: 0 $m linear disk 0" "td: 0 5120 linear disk $m" "tb: 0 $(($(stat -c %s base) / 512)) linear disk $((m + 5120))" \
+		'pool: 0 5120 thin-pool tm td 128 0' "$(thins tb)" >t
+	same_devices plain t
+	thin_message t 'create_thin 9'
+	thin_trim -q --metadata-dev t
+	thin_check -q t
+	sed "s/^td: 0 5120 linear disk $m/td: 0 5120 linear disk $((m - 1))/" t >u
+	refused 1 "same" thin_check u
+	refused 1 "same" thin_materialize u t0 out
+	refused 1 "same" thin_message u 'create_thin 10'
+	sed "s/linear disk $((m + 5120))/linear disk $((m + 5119))/" t >u
+	refused 1 "same" thin_materialize u t0 out
+	thin_materialize u t2 out # has no origin
+	refused 1 "source" thin_materialize -f t t0 disk
+	exec 9<disk
+	flock -s 9
+	refused 74 "busy" thin_message t 'create_thin 10'
+	flock -u 9
+	flock -x 9
+	refused 74 "busy" thin_materialize t t0 out3
+	thin_materialize -U t t0 out3
+}
+
+@test "an origin may be a line, or a thin device of another pool, and so on" {
+	cat >x2 <<-'XML'
+	<superblock uuid="" time="0" transaction="0" version="2" data_block_size="256" nr_data_blocks="6">
+	  <device dev_id="0" mapped_blocks="2" transaction="0" creation_time="0" snap_time="0">
+	    <single_mapping origin_block="1" data_block="2" time="0"/>
+	    <single_mapping origin_block="2" data_block="5" time="0"/>
+	  </device>
+	</superblock>
+	XML
+	truncate -s 256K meta2
+	head -c $((6 * 131072)) /dev/urandom >data2
+	thin_restore -q -i x2 -o meta2
+	printf '%s\n' 'q: 0 1536 thin-pool meta2 data2 256 0' 'mid: 0 700 thin q 0 base' >second
+	thin_materialize second mid mid.img
+	{ echo "pool: 0 5120 thin-pool meta data 128 0"; thins mid.img; } >plain2
+	{ cat stack second; } | sed 's/tbase$/mid-line/; s/ base$/ tbase/' >chain
+	echo 'mid-line: 0 700 linear /dev/mapper/mid 0' >>chain
+	thin_materialize chain mid got
+	cmp got mid.img
+	same_devices plain2 chain --pool pool
+	thin_materialize chain mid-line got2 # a device over the whole of a thin one is that
+	cmp got2 mid.img
+	sed 's/ mid-line$/ mid/' chain >direct
+	same_devices plain2 direct --pool pool
+	sed -i 's/thin-pool meta2/thin-pool mid/' second
+	refused 1 "loop" thin_materialize second mid x
+}
+
+@test "options name lines of the table where no file has that name" {
+	{ cat lines; echo "pool: 0 5120 thin-pool tmeta nowhere 128 0"; thins nowhere2; } >t
+	for d in t0 t1; do
+		thin_materialize -f plain $d want
+		thin_materialize -f --data-dev tdata --origin tbase t $d got
+		cmp want got
+	done
+	refused 74 "nowhere2" thin_materialize --data-dev tdata t t0 x
+}
