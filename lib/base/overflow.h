@@ -5,6 +5,7 @@
 /* Checked arithmetic on sizes.  Each returns true when the result did not fit. */
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 static inline bool add_overflow(uint64_t a, uint64_t b, uint64_t *r)
 {
@@ -24,6 +25,12 @@ static inline uint64_t div_up(uint64_t a, uint64_t b)
 static inline uint64_t round_up(uint64_t a, uint64_t to)
 {
 	return div_up(a, to) * to;
+}
+
+/* calloc() of a count that is no size_t: NULL, as without memory, where it cannot be addressed. */
+static inline void *calloc_u64(uint64_t nr, size_t size)
+{
+	return nr > SIZE_MAX / size ? NULL : calloc((size_t)nr, size);
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/overflow.h"
 #include "dev/io.h"
 
 struct io_mem {
@@ -83,7 +84,7 @@ struct io *io_mem_new(const char *name, uint64_t size)
 
 	if (!m)
 		return NULL;
-	m->data = calloc(1, size ? size : 1);
+	m->data = calloc_u64(size ? size : 1, 1);
 	if (!m->data) {
 		free(m);
 		return NULL;

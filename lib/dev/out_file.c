@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/fd_write.h"
 #include "base/leftover.h"
+#include "base/portable.h"
 #include "dev/dev.h"
 
 #define COPY_LEN ((size_t)1 << 20)
@@ -274,7 +275,7 @@ static int copy_spool(struct out_file *f, struct err *err)
 /* The name is given; a file that came up meanwhile is kept where nothing may be replaced. */
 static int take_name(const struct out_file *f)
 {
-	int r = renameat2(AT_FDCWD, f->temp, AT_FDCWD, f->path, f->is_new ? RENAME_NOREPLACE : 0);
+	int r = f->is_new ? rename_noreplace(f->temp, f->path) : rename(f->temp, f->path);
 
 	if (r && f->is_new && (errno == EINVAL || errno == ENOSYS))
 		r = faccessat(AT_FDCWD, f->path, F_OK, AT_SYMLINK_NOFOLLOW) ? rename(f->temp, f->path) :

@@ -13,7 +13,7 @@
 int sm_index_init(struct sm_index *x, uint64_t nr_blocks, struct err *err)
 {
 	x->nr = div_up(nr_blocks, ENTRIES_PER_BITMAP);
-	x->entry = calloc(x->nr + 1, sizeof(*x->entry));
+	x->entry = calloc_u64(x->nr + 1, sizeof(*x->entry));
 	return x->entry ? 0 : err_nomem(err, "index of a space map");
 }
 
@@ -94,8 +94,8 @@ static int read_bitmap(void *ctx, unsigned worker, size_t i, mblock_t block, con
 int sm_read_bitmaps(struct stream *s, const struct sm_index *x, sm_bitmap_fn *fn, void *ctx,
 		    struct err *err)
 {
-	CLEANUP(free_ptr) struct place *place = malloc((x->nr + 1) * sizeof(*place));
-	CLEANUP(free_ptr) mblock_t *list = malloc((x->nr + 1) * sizeof(*list));
+	CLEANUP(free_ptr) struct place *place = calloc_u64(x->nr + 1, sizeof(*place));
+	CLEANUP(free_ptr) mblock_t *list = calloc_u64(x->nr + 1, sizeof(*list));
 	struct bitmaps b = { place, fn, ctx };
 	size_t nr = 0, k = 0;
 	int r;

@@ -12,11 +12,12 @@
  */
 #include <stdlib.h>
 
+#include "base/overflow.h"
 #include "pdata/block/refmap.h"
 
 static inline uint64_t *suspects_new(uint64_t nr_data_blocks)
 {
-	return calloc(nr_data_blocks / 64 + 1, sizeof(uint64_t));
+	return calloc_u64(nr_data_blocks / 64 + 1, sizeof(uint64_t));
 }
 
 /* Blocks [@b, @b + @len), of which there is at least one, in one word of the map. */

@@ -207,7 +207,7 @@ static void *alloc_cells(size_t len)
 	/* calloc() does not touch fresh pages, so that only used ones cost memory */
 	p = calloc(len + 1, 1);
 	if (p && len > 2 * HUGE_PAGE)
-		(void)madvise((void *)round_up((uintptr_t)p, HUGE_PAGE), len - HUGE_PAGE,
+		(void)madvise((void *)(uintptr_t)round_up((uintptr_t)p, HUGE_PAGE), len - HUGE_PAGE,
 			      MADV_HUGEPAGE);
 	return p;
 }

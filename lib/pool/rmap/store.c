@@ -46,8 +46,7 @@ struct rmap_stream {
 	uint64_t nr_chunks;
 	vblock_t v; /* of the record before */
 	uint32_t set;
-	uint32_t spare[3]; /* a cache line */
-};
+} __attribute__((aligned(64)));
 static_assert(sizeof(struct rmap_stream) == 64, "one cache line");
 
 int rmap_store_init(struct rmap_store *s)

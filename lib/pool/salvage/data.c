@@ -216,7 +216,7 @@ int salvage_data_counts(struct salvage *s, struct refmap **count, uint8_t **know
 	if (index == NONE || s->nr_data_blocks > MAX_BLOCKS)
 		return 0;
 	r.count = refmap_new(s->nr_data_blocks, false);
-	r.known = calloc(div_up(s->nr_data_blocks, ENTRIES_PER_BITMAP) + 1, 1);
+	r.known = calloc_u64(div_up(s->nr_data_blocks, ENTRIES_PER_BITMAP) + 1, 1);
 	if (!buf || !map || !r.count || !r.known) {
 		if (r.count)
 			refmap_free(r.count);

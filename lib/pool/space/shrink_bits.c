@@ -19,8 +19,8 @@ static uint64_t nr_groups(const struct used_bits *u)
 int used_bits_init(struct used_bits *u, uint64_t nr, struct err *err)
 {
 	*u = (struct used_bits){ .nr = nr };
-	u->word = calloc(nr_groups(u) * GROUP_WORDS, sizeof(*u->word));
-	u->before = calloc(nr_groups(u) + 1, sizeof(*u->before));
+	u->word = calloc_u64(nr_groups(u) * GROUP_WORDS, sizeof(*u->word));
+	u->before = calloc_u64(nr_groups(u) + 1, sizeof(*u->before));
 	if (u->word && u->before)
 		return 0;
 	used_bits_fini(u);

@@ -5,18 +5,20 @@
 
 #include "volume/copy/impl.h"
 
+#define CALL_MAX ((size_t)1 << 30) /* bytes a system call is asked for; a size_t may have 32 bits */
+
 int copy_range(struct copy_state *c, struct copy_source *s, uint64_t from, uint64_t at, uint64_t len,
 	       struct err *err)
 {
-	off64_t in, out = (off64_t)at;
+	off_t in, out = (off_t)at;
 	struct io_place p;
 	ssize_t n;
 
 	while (len) {
 		io_where(s->io, from, len, &p);
-		in = (off64_t)p.at;
+		in = (off_t)p.at;
 		n = p.kind == IO_STORED && p.io->fd >= 0 ?
-			    copy_file_range(p.io->fd, &in, c->out->fd, &out, p.len, 0) :
+			    copy_file_range(p.io->fd, &in, c->out->fd, &out, MIN(p.len, CALL_MAX), 0) :
 			    0;
 		if (n > 0) {
 			len -= (uint64_t)n;

@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/uio.h>
 
+#include "base/portable.h"
 #include "volume/copy/impl.h"
 
 struct range {
@@ -74,16 +74,14 @@ int copy_read(struct copy_state *c, size_t k, uint8_t *buf, struct err *err)
 {
 	const struct piece *pc = &c->plan.piece[k];
 	struct copy_source *s = &c->source[pc->kind];
-	struct iovec iov = { buf, pc->len };
 	struct io_place p;
 	uint64_t got = 0;
 	ssize_t n;
 
 	if (s->nowait && plan_fragmented(&c->plan)) {
 		io_where(s->io, pc->from, pc->len, &p);
-		iov.iov_len = p.len;
 		n = p.kind == IO_STORED && p.io->fd >= 0 ?
-			    preadv2(p.io->fd, &iov, 1, (off_t)p.at, RWF_NOWAIT) :
+			    pread_nowait(p.io->fd, buf, p.len, (off_t)p.at) :
 			    0;
 		if (n == (ssize_t)pc->len)
 			return 0;

@@ -62,15 +62,15 @@ static uint64_t splice_piece(struct copy_state *c, const struct piece *pc)
 {
 	uint64_t done = 0;
 	struct io_place p;
-	off64_t from;
+	off_t from;
 	ssize_t n;
 
 	while (done < pc->len) {
 		io_where(c->source[pc->kind].io, pc->from + done, pc->len - done, &p);
 		if (p.kind != IO_STORED || p.io->fd < 0)
 			break;
-		from = (off64_t)p.at;
-		n = splice(p.io->fd, &from, c->out->fd, NULL, p.len, SPLICE_F_MORE);
+		from = (off_t)p.at;
+		n = splice(p.io->fd, &from, c->out->fd, NULL, MIN(p.len, (uint64_t)1 << 30), SPLICE_F_MORE);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
+#include "base/portable.h"
 #include "dev/dev.h"
 #include "volume/open/activate.h"
 #include "volume/target/impl.h"
@@ -19,7 +20,7 @@ static int init_locks(struct target *t)
 
 	pthread_rwlockattr_init(&attr);
 	/* a steady stream of requests must not keep a commit waiting */
-	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	rwlock_prefer_writer(&attr);
 	r = -pthread_rwlock_init(&t->io, &attr);
 	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&t->meta, NULL);
