@@ -30,7 +30,7 @@ static inline uint64_t round_up(uint64_t a, uint64_t to)
 /* calloc() of a count that is no size_t: NULL, as without memory, where it cannot be addressed. */
 static inline void *calloc_u64(uint64_t nr, size_t size)
 {
-	return nr > SIZE_MAX / size ? NULL : calloc((size_t)nr, size);
+	return nr > PTRDIFF_MAX / size ? NULL : calloc((size_t)nr, size);
 }
 
 #endif

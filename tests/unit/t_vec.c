@@ -76,7 +76,7 @@ static void no_memory(void)
 	item = l.item;
 	cap = l.cap;
 	check_eq(-vec_reserve(l.item, l.cap, SIZE_MAX), ENOMEM);     /* does not fit a size_t */
-	check_eq(-vec_reserve(l.item, l.cap, SIZE_MAX / 8), ENOMEM); /* nor the address space */
+	check_eq(-vec_reserve(l.item, l.cap, SIZE_MAX / 2), ENOMEM); /* nor the address space */
 	check(l.item == item && l.cap == cap && l.nr == 1 && *item == 42);
 	free(l.item);
 }
