@@ -356,6 +356,7 @@ alien() {
 		! grep -iE 'warning|error' <<<"$(man --warnings -l "$abs_top_srcdir/man/$c.8" 2>&1 >/dev/null)" ||
 			{ echo "$c"; return 1; }
 	done
+	! grep -iE 'warning|error' <<<"$(man --warnings -l "$abs_top_srcdir/man/thin-pool-table.5" 2>&1 >/dev/null)"
 }
 
 @test "output to a full disk exits 74 and says so" {
