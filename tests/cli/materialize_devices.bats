@@ -4,6 +4,7 @@
 # thin_materialize on real filesystems and block devices: what needs root, skipped without.
 
 bats_require_minimum_version 1.5.0
+load loop
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
@@ -11,27 +12,10 @@ setup() {
 	mv bs-192k/* .
 	WANT=$(awk '$1 == "thin" && $2 == "t3" { print $6 }' oracle)
 	SIZE=$((512 * $(awk '$1 == "thin" && $2 == "t3" { print $4 }' oracle)))
-	MOUNTED=
-	LOOPS=
 }
 
 teardown() {
-	[ -z "$MOUNTED" ] || umount "$MOUNTED"
-	for l in $LOOPS; do
-		partx -d "$l" 2>/dev/null || : # they would outlive the device
-		losetup -d "$l"
-	done
-}
-
-need_root() {
-	[ "$(id -u)" = 0 ] || skip "needs root"
-}
-
-# A loop device over file $1, in LOOP
-loop() {
-	need_root
-	LOOP=$(losetup -f --show "$@" 2>/dev/null) || skip "no loop devices"
-	LOOPS="$LOOPS $LOOP"
+	loops_end
 }
 
 # Mounts a new filesystem of type $1 at ./mnt with the pool in it

@@ -5,6 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 
+load loop
 load things
 
 # make_thing KIND: makes the thing that must survive
@@ -158,15 +159,9 @@ refused() {
 	grep -q superblock thing
 }
 
-loop() {
-	[ "$(id -u)" = 0 ] && command -v losetup >/dev/null || skip "loop devices need root"
-	LOOP=$(losetup -f --show "$1") || skip "no loop device"
-	echo "$LOOP" >>loops
-}
-
 teardown() {
 	cd "$BATS_TEST_TMPDIR"
-	[ ! -f loops ] || xargs -n1 losetup -d <loops
+	loops_end
 }
 
 @test "block devices are treated alike, and thin_materialize spares a thin pool too" {

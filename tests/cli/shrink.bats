@@ -4,6 +4,11 @@
 # thin_shrink: blocks move to the front, data before metadata.
 
 bats_require_minimum_version 1.5.0
+load loop
+
+teardown() {
+	loops_end
+}
 
 XML=$abs_top_srcdir/xml
 
@@ -212,15 +217,11 @@ shrinks_whole() {
 }
 
 @test "thin_shrink: a data device in use is busy, before anything is written" {
-	[ "$(id -u)" -eq 0 ] || skip "needs root for a loop device"
 	truncate -s 8M disk
 	mkfs.ext4 -q disk 2>/dev/null || skip "no mkfs.ext4"
-	loop=$(losetup -f --show disk 2>/dev/null) || skip "no loop device"
-	mkdir mnt
-	mount "$loop" mnt || { losetup -d "$loop"; skip "cannot mount"; }
-	run --separate-stderr thin_shrink --binary -i meta -o out --data "$loop" --nr-blocks 15
-	umount mnt
-	losetup -d "$loop"
+	loop disk
+	mount_loop
+	run --separate-stderr thin_shrink --binary -i meta -o out --data "$LOOP" --nr-blocks 15
 	[ "$status" -eq 74 ]
 	[[ "$stderr" == *busy* ]]
 	cmp -n 262144 out /dev/zero

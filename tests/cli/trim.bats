@@ -4,6 +4,11 @@
 # thin_trim: only what is known to be free is given back.
 
 bats_require_minimum_version 1.5.0
+load loop
+
+teardown() {
+	loops_end
+}
 
 XML=$abs_top_srcdir/xml
 
@@ -112,11 +117,10 @@ trimmed() {
 }
 
 @test "thin_trim: discards on a block device" {
-	[ "$(id -u)" -eq 0 ] || skip "needs root for a loop device"
 	cp data disk
-	loop=$(losetup -f --show disk 2>/dev/null) || skip "no loop device"
-	run --separate-stderr thin_trim --metadata-dev meta --data-dev "$loop"
-	losetup -d "$loop"
+	loop disk
+	run --separate-stderr thin_trim --metadata-dev meta --data-dev "$LOOP"
+	loops_end
 	[[ "$stderr" != *"does not take discards"* ]] || skip "the loop device takes no discards"
 	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
 	trimmed disk
@@ -124,15 +128,11 @@ trimmed() {
 }
 
 @test "thin_trim: a mounted data device is busy" {
-	[ "$(id -u)" -eq 0 ] || skip "needs root for a loop device"
 	truncate -s 8M disk
 	mkfs.ext4 -q disk 2>/dev/null || skip "no mkfs.ext4"
-	loop=$(losetup -f --show disk 2>/dev/null) || skip "no loop device"
-	mkdir mnt
-	mount "$loop" mnt || { losetup -d "$loop"; skip "cannot mount"; }
-	run --separate-stderr thin_trim --metadata-dev meta --data-dev "$loop"
-	umount mnt
-	losetup -d "$loop"
+	loop disk
+	mount_loop
+	run --separate-stderr thin_trim --metadata-dev meta --data-dev "$LOOP"
 	[ "$status" -eq 74 ]
 	[[ "$stderr" == *busy* ]]
 }
