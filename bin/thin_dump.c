@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/parse.h"
+#include "base/vec.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "dev/dev.h"
@@ -62,7 +63,8 @@ struct dump {
 	enum text_format format;
 	bool repair, accept_loss;
 	struct emit_options emit;
-	uint32_t *dev_ids;
+	uint32_t *dev_ids; /* emit.nr_dev_ids of them */
+	size_t cap_dev_ids;
 	struct pool_overrides overrides;
 	struct pool_arg arg;
 	struct progress *bar;
@@ -89,16 +91,16 @@ static void parse_format(struct dump *d)
 static void add_dev_id(struct dump *d)
 {
 	uint64_t id = cli_u64(&d->cli, "--dev-id");
-	uint32_t *ids;
+	uint32_t *new;
 
 	if (id > MAX_DEV_ID)
 		cli_usage_error(&d->cli, "--dev-id: %s is above the greatest device id, %u",
 				d->cli.arg, MAX_DEV_ID);
-	ids = realloc(d->dev_ids, (d->emit.nr_dev_ids + 1) * sizeof(*ids));
-	if (!ids)
+	new = vec_add(d->dev_ids, d->emit.nr_dev_ids, d->cap_dev_ids);
+	if (!new)
 		cli_no_memory(&d->cli, "--dev-id");
-	ids[d->emit.nr_dev_ids++] = (uint32_t)id;
-	d->emit.dev_ids = d->dev_ids = ids;
+	*new = (uint32_t)id;
+	d->emit.dev_ids = d->dev_ids;
 }
 
 static void parse_block_size(struct dump *d)
@@ -155,16 +157,6 @@ static void parse_option(struct dump *d, int id)
 	}
 }
 
-static void apply_overrides(const struct pool_overrides *o, struct pool_info *info)
-{
-	if (o->has_transaction)
-		info->transaction = o->transaction;
-	if (o->has_data_block_size)
-		info->data_block_size = (uint32_t)o->data_block_size;
-	if (o->has_nr_data_blocks)
-		info->nr_data_blocks = o->nr_data_blocks;
-}
-
 static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 {
 	const struct pool_source_options opt = {
@@ -185,7 +177,7 @@ static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 	if (r)
 		return r;
 	metadata_pool_info(&src.md, &info);
-	apply_overrides(&d->overrides, &info);
+	pool_overrides_apply(&d->overrides, &info);
 	d->emit.header = &info;
 	d->emit.problem = cli_tell;
 	d->emit.ctx = &d->cli;

@@ -23,7 +23,7 @@ void build_defs_fini(struct build_defs *d)
 	free(d->leaf_key);
 	free(d->leaf_nr);
 	free(d->def);
-	free(d->slot);
+	umap_fini(&d->by_name);
 	free(d->span);
 	*d = (struct build_defs){ 0 };
 }
@@ -77,45 +77,14 @@ static struct build_def *def_at(const struct build_defs *d, uint32_t i)
 	return &d->def[CHUNK_OF(i)][IN_CHUNK(i)];
 }
 
-/* The slot of @name: its def's, or the free one where it would go. */
-static size_t find_slot(const struct build_defs *d, uint64_t name)
-{
-	size_t i = (size_t)(name * 0x9E3779B97F4A7C15ull >> 24) & (d->nr_slots - 1);
-
-	while (d->slot[i] && def_at(d, d->slot[i] - 1)->name != name)
-		i = (i + 1) & (d->nr_slots - 1);
-	return i;
-}
-
-static int grow_slots(struct build_defs *d)
-{
-	uint32_t *old = d->slot;
-
-	d->slot = calloc(d->nr_slots ? d->nr_slots * 2 : 1024, sizeof(*d->slot));
-	if (!d->slot) {
-		d->slot = old;
-		return -ENOMEM;
-	}
-	free(old);
-	d->nr_slots = d->nr_slots ? d->nr_slots * 2 : 1024;
-	for (uint32_t i = 0; i < d->nr_defs; i++)
-		d->slot[find_slot(d, def_at(d, i)->name)] = i + 1;
-	return 0;
-}
-
 int build_defs_begin(struct build_defs *d, uint64_t name)
 {
-	size_t slot;
-
-	if (d->nr_defs == UINT32_MAX - 1 || def_chunk(d) < 0)
-		return -ENOMEM;
-	if ((uint64_t)d->nr_defs * 4 >= (uint64_t)d->nr_slots * 3 && grow_slots(d) < 0)
-		return -ENOMEM;
-	slot = find_slot(d, name);
-	if (d->slot[slot])
+	if (umap_get(&d->by_name, name))
 		return -EEXIST;
-	*def_at(d, d->nr_defs) = (struct build_def){ .name = name, .first_leaf = d->nr_leaves };
-	d->slot[slot] = ++d->nr_defs;
+	if (d->nr_defs == UINT32_MAX - 1 || def_chunk(d) < 0 ||
+	    umap_put(&d->by_name, name, d->nr_defs + 1) < 0)
+		return -ENOMEM;
+	*def_at(d, d->nr_defs++) = (struct build_def){ .first_leaf = d->nr_leaves };
 	return 0;
 }
 
@@ -147,11 +116,8 @@ void build_defs_end(struct build_defs *d, uint64_t last_key, uint32_t newest)
 const struct build_def *build_defs_find(const struct build_defs *d, uint64_t name, uint32_t *begin,
 					uint32_t *end)
 {
-	uint32_t i;
+	uint32_t i = (uint32_t)umap_get(&d->by_name, name);
 
-	if (!d->nr_slots)
-		return NULL;
-	i = d->slot[find_slot(d, name)];
 	if (!i)
 		return NULL;
 	*begin = def_at(d, i - 1)->first_leaf;

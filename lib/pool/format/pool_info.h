@@ -46,4 +46,14 @@ struct pool_overrides {
 	uint64_t nr_data_blocks;
 };
 
+static inline void pool_overrides_apply(const struct pool_overrides *o, struct pool_info *p)
+{
+	if (o->has_transaction)
+		p->transaction = o->transaction;
+	if (o->has_data_block_size)
+		p->data_block_size = (uint32_t)MIN(o->data_block_size, UINT32_MAX);
+	if (o->has_nr_data_blocks)
+		p->nr_data_blocks = o->nr_data_blocks;
+}
+
 #endif

@@ -5,70 +5,24 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define DEFS_FIRST_CAP 64
-
-static uint64_t hash(uint64_t name)
-{
-	name *= UINT64_C(0x9e3779b97f4a7c15);
-	return name ^ name >> 32;
-}
-
-static size_t defs_slot(const struct xml_defs *d, uint64_t name)
-{
-	size_t i = hash(name) & (d->cap - 1);
-
-	while (d->used[i] && d->slot[i].name != name)
-		i = (i + 1) & (d->cap - 1);
-	return i;
-}
+#include "base/vec.h"
 
 static const struct xml_def *defs_find(const struct xml_defs *d, uint64_t name)
 {
-	size_t i;
+	uint64_t at = umap_get(&d->by_name, name);
 
-	if (!d->cap)
-		return NULL;
-	i = defs_slot(d, name);
-	return d->used[i] ? &d->slot[i] : NULL;
+	return at ? &d->def[at - 1] : NULL;
 }
 
-static int defs_grow(struct xml_defs *d)
+/* There must be no def named @name yet. */
+static int defs_add(struct xml_defs *d, uint64_t name, const struct xml_def *def)
 {
-	struct xml_defs big = { .nr = d->nr, .cap = d->cap ? d->cap * 2 : DEFS_FIRST_CAP };
-	size_t i, at;
+	struct xml_def *new = vec_add(d->def, d->nr, d->cap);
 
-	big.slot = calloc(big.cap, sizeof(*big.slot));
-	big.used = calloc(big.cap, sizeof(*big.used));
-	if (!big.slot || !big.used) {
-		free(big.slot);
-		free(big.used);
+	if (!new)
 		return -ENOMEM;
-	}
-	for (i = 0; i < d->cap; i++) {
-		if (!d->used[i])
-			continue;
-		at = defs_slot(&big, d->slot[i].name);
-		big.slot[at] = d->slot[i];
-		big.used[at] = true;
-	}
-	free(d->slot);
-	free(d->used);
-	*d = big;
-	return 0;
-}
-
-/* @def's name must not be there yet. */
-static int defs_add(struct xml_defs *d, const struct xml_def *def)
-{
-	size_t i;
-
-	if (d->nr >= d->cap / 4 * 3 && defs_grow(d) < 0)
-		return -ENOMEM;
-	i = defs_slot(d, def->name);
-	d->slot[i] = *def;
-	d->used[i] = true;
-	d->nr++;
-	return 0;
+	*new = *def;
+	return umap_put(&d->by_name, name, d->nr);
 }
 
 int rules_init(struct xml_rules *r, const struct events *to, struct err *err)
@@ -81,8 +35,8 @@ int rules_init(struct xml_rules *r, const struct events *to, struct err *err)
 
 void rules_fini(struct xml_rules *r)
 {
-	free(r->defs.slot);
-	free(r->defs.used);
+	umap_fini(&r->defs.by_name);
+	free(r->defs.def);
 	free(r->seen);
 }
 
@@ -104,22 +58,12 @@ static int send_batch(struct xml_rules *r)
 	return nr ? SEND(r, runs, r->batch, nr) : 0;
 }
 
-static void apply_overrides(struct pool_info *p, const struct pool_overrides *o)
-{
-	if (o->has_transaction)
-		p->transaction = o->transaction;
-	if (o->has_nr_data_blocks)
-		p->nr_data_blocks = o->nr_data_blocks;
-	if (o->has_data_block_size)
-		p->data_block_size = (uint32_t)MIN(o->data_block_size, UINT32_MAX);
-}
-
 int rules_begin_pool(struct xml_rules *r, const struct pool_info *p,
 		     const struct pool_overrides *o)
 {
 	r->pool = *p;
 	if (o)
-		apply_overrides(&r->pool, o);
+		pool_overrides_apply(o, &r->pool);
 	p = &r->pool;
 	if (!data_block_size_ok(p->data_block_size))
 		return BROKEN(r,
@@ -186,11 +130,11 @@ int rules_end_def(struct xml_rules *r)
 	int e;
 
 	note_def_begin(r);
-	def = (struct xml_def){ r->def_name, r->def_begin, r->next };
+	def = (struct xml_def){ r->def_begin, r->next };
 	e = send_batch(r);
 	if (e < 0)
 		return e;
-	if (defs_add(&r->defs, &def) < 0)
+	if (defs_add(&r->defs, r->def_name, &def) < 0)
 		return err_nomem(r->err, "table of shared parts");
 	return SEND(r, end_def);
 }
