@@ -70,24 +70,6 @@ struct dump {
 	struct progress *bar;
 };
 
-static void parse_format(struct dump *d)
-{
-	static const struct {
-		const char *name;
-		enum text_format format;
-	} formats[] = {
-		{ "xml", TEXT_XML }, { "human_readable", TEXT_HUMAN }, { "json", TEXT_JSON },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		if (!strcmp(d->cli.arg, formats[i].name)) {
-			d->format = formats[i].format;
-			return;
-		}
-	}
-	cli_usage_error(&d->cli, "unknown format '%s': it must be xml, human_readable or json", d->cli.arg);
-}
-
 static void add_dev_id(struct dump *d)
 {
 	uint64_t id = cli_u64(&d->cli, "--dev-id");
@@ -123,7 +105,9 @@ static void parse_option(struct dump *d, int id)
 		d->output = strcmp(c->arg, "-") ? c->arg : NULL;
 		break;
 	case 'f':
-		parse_format(d);
+		if (!text_format_find(c->arg, &d->format))
+			cli_usage_error(c, "unknown format '%s': it must be xml, human_readable or json",
+					c->arg);
 		break;
 	case 'r':
 		d->repair = true;

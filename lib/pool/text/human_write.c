@@ -82,6 +82,7 @@ static void human_runs(struct outbuf *out, const struct run *run, size_t nr)
 }
 
 const struct text_form text_form_human = {
+	.name = "human_readable",
 	.begin_pool = human_begin_pool,
 	.begin_def = human_begin_def,
 	.end_def = human_end,

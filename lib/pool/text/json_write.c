@@ -96,6 +96,7 @@ static void json_runs(struct outbuf *out, const struct run *run, size_t nr)
 }
 
 const struct text_form text_form_json = {
+	.name = "json",
 	.begin_pool = json_begin_pool,
 	.begin_def = json_begin_def,
 	.end_def = json_end,

@@ -236,17 +236,21 @@ static const struct events_ops text_ops = {
 	.rendered = sink_rendered,
 };
 
-static const struct text_form *form_of(enum text_format format)
+static const struct text_form *const forms[] = {
+	[TEXT_XML] = &text_form_xml,
+	[TEXT_HUMAN] = &text_form_human,
+	[TEXT_JSON] = &text_form_json,
+};
+
+bool text_format_find(const char *name, enum text_format *format)
 {
-	switch (format) {
-	case TEXT_HUMAN:
-		return &text_form_human;
-	case TEXT_JSON:
-		return &text_form_json;
-	case TEXT_XML:
-		break;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		if (!strcmp(forms[i]->name, name)) {
+			*format = (enum text_format)i;
+			return true;
+		}
 	}
-	return &text_form_xml;
+	return false;
 }
 
 int text_sink_new(enum text_format format, int fd, const char *name, struct events *out,
@@ -261,7 +265,7 @@ int text_sink_new(enum text_format format, int fd, const char *name, struct even
 		free(s);
 		return err_nomem(err, "text output");
 	}
-	s->form = form_of(format);
+	s->form = forms[format];
 	s->fd = fd;
 	outbuf_init(&s->out);
 	umap_init(&s->number);

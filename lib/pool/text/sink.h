@@ -3,13 +3,16 @@
 #ifndef POOL_TEXT_SINK_H
 #define POOL_TEXT_SINK_H
 /*
- * What the three text forms of a pool have in common (merging of runs, buffering,
- * writing) stands in sink.c; a form only says how each thing is spelled.
+ * What the text forms of a pool have in common (merging of runs, buffering, writing) stands in
+ * sink.c.  A form only says how each thing is spelled.
+ * A new form: its struct text_form in a file of its own, its declaration below, a line in forms[]
+ * of sink.c; then the words of --format in bin/thin_dump.c and its man page.
  * Private to this room; others use text.h.
  */
 #include "pool/events/events.h"
 
 struct text_form {
+	const char *name; /* "xml" */
 	void (*begin_pool)(struct outbuf *out, const struct pool_info *p);
 	/* @nr: how many defs and devices came before */
 	void (*begin_def)(struct outbuf *out, uint64_t name, size_t nr_defs);

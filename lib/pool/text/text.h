@@ -39,6 +39,8 @@ int xml_scan(int fd, struct xml_claims *claims, struct err *err);
 
 /* Sinks that write text to @fd; *out->ctx is freed by the _free of the same kind. */
 enum text_format { TEXT_XML, TEXT_HUMAN, TEXT_JSON };
+/* The format that --format calls @name; false: there is none. */
+bool text_format_find(const char *name, enum text_format *format);
 /*
  * -EPIPE from the events when the reader closed the pipe.  All text has been
  * written to @fd when end_pool returned 0.  XML ends with a newline after </superblock>.

@@ -99,6 +99,7 @@ static void xml_runs(struct outbuf *out, const struct run *run, size_t nr)
 }
 
 const struct text_form text_form_xml = {
+	.name = "xml",
 	.begin_pool = xml_begin_pool,
 	.begin_def = xml_begin_def,
 	.end_def = xml_end_def,
