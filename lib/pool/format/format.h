@@ -7,7 +7,11 @@
 
 #define THIN_MAGIC 27022010
 #define THIN_VERSION 2
-#define THIN_NEEDS_CHECK 1u /* superblock flags, bit 0 */
+/*
+ * Superblock flags, bit 0.  Set by edit_set_needs_check() (pool/edit/edit.c), cleared in place by
+ * pool/check/fix.c, and kept or left out of rebuilt metadata by pool/build/end.c.
+ */
+#define THIN_NEEDS_CHECK 1u
 #define MAX_DEV_ID ((1u << 24) - 1)
 #define MAX_TIME ((1u << 24) - 1)
 #define TIME_MARGIN 65536 /* snapshots before the clock overflows: time to say so, and to reset it */
