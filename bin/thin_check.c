@@ -185,26 +185,25 @@ static void print_json(struct cli *c, const struct check_result *r)
 {
 	const struct findings *fs = &r->findings;
 	struct outbuf out;
+	struct json j;
 
 	outbuf_init(&out);
-	outbuf_str(&out, "{");
-	if (r->has_sb)
-		outbuf_printf(&out,
-			      "\n \"transaction_id\":%llu,\n \"metadata_free_blocks\":%llu,\n "
-			      "\"needs_check\":%s,",
-			      ULL(r->sb.transaction_id), ULL(metadata_free(&r->sb)),
-			      r->sb.flags & THIN_NEEDS_CHECK ? "true" : "false");
-	outbuf_printf(&out, "\n \"fatal\":%llu,\n \"non_fatal\":%llu,\n \"warnings\":%llu,",
-		      ULL(fs->nr_by_severity[FINDING_FATAL]),
-		      ULL(fs->nr_by_severity[FINDING_NON_FATAL]),
-		      ULL(fs->nr_by_severity[FINDING_WARN]));
-	outbuf_printf(&out,
-		      "\n \"complete\":%s,\n \"devices\":%llu,\n \"mappings\":%llu,"
-		      "\n \"blocks_read\":%llu,\n \"requests\":%llu,\n \"findings\":",
-		      r->complete ? "true" : "false", ULL(r->nr_devices), ULL(r->nr_mappings),
-		      ULL(r->nr_blocks_read), ULL(r->nr_requests));
-	findings_json(fs, &out);
-	outbuf_str(&out, "\n}\n");
+	json_begin(&j, &out);
+	if (r->has_sb) {
+		json_u64(&j, "transaction_id", r->sb.transaction_id);
+		json_u64(&j, "metadata_free_blocks", metadata_free(&r->sb));
+		json_bool(&j, "needs_check", r->sb.flags & THIN_NEEDS_CHECK);
+	}
+	json_u64(&j, "fatal", fs->nr_by_severity[FINDING_FATAL]);
+	json_u64(&j, "non_fatal", fs->nr_by_severity[FINDING_NON_FATAL]);
+	json_u64(&j, "warnings", fs->nr_by_severity[FINDING_WARN]);
+	json_bool(&j, "complete", r->complete);
+	json_u64(&j, "devices", r->nr_devices);
+	json_u64(&j, "mappings", r->nr_mappings);
+	json_u64(&j, "blocks_read", r->nr_blocks_read);
+	json_u64(&j, "requests", r->nr_requests);
+	findings_json(fs, &j, "findings");
+	json_end(&j);
 	if (!out.error)
 		cli_write(c, out.data, out.len);
 	outbuf_fini(&out);

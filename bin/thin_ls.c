@@ -10,6 +10,7 @@
 #include "cli/columns.h"
 #include "pool/query/list.h"
 #include "volume/open/pool_source.h"
+#include "volume/open/table_list.h"
 
 enum { OPT_NO_HEADERS = 256, OPT_SORT };
 
@@ -121,33 +122,12 @@ static bool needs_lines(const struct ls *ls)
 	return asks;
 }
 
-static const struct table_thin *line_of(const struct table *t, uint32_t dev_id)
-{
-	for (size_t i = 0; i < t->nr_thins; i++)
-		if (t->thin[i].dev_id == dev_id)
-			return &t->thin[i];
-	return NULL;
-}
-
 /* What the table says about each device. */
 static void use_table(struct ls *ls, const struct table *table)
 {
 	uint32_t id = 0;
-	size_t nr = 0;
+	size_t nr = table_fill_list(table, &ls->list, &id);
 
-	for (size_t i = 0; i < ls->list.nr; i++) {
-		struct list_row *r = &ls->list.row[i];
-		const struct table_thin *line = line_of(table, r->dev->info.dev_id);
-
-		if (line) {
-			r->listed = true;
-			r->name = line->name;
-			r->origin = line->origin.path;
-			r->length = line->length;
-		} else if (!nr++) {
-			id = r->dev->info.dev_id;
-		}
-	}
 	if (nr && needs_lines(ls))
 		cli_note(&ls->cli, "note: %zu device%s no line in the table (the first is %" PRIu32
 				   "), so SIZE and ORIGIN are not known",

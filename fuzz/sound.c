@@ -11,6 +11,7 @@ bool pool_sound_but(struct io *io, struct jobs *jobs, enum finding_severity from
 	const struct check_options opt = { 0 };
 	struct check_result r = { 0 };
 	struct outbuf text;
+	struct json j;
 	struct err err = { 0 };
 	bool ok = !check_run(io, jobs, &opt, &r, &err) && r.complete;
 	size_t i;
@@ -22,7 +23,9 @@ bool pool_sound_but(struct io *io, struct jobs *jobs, enum finding_severity from
 			ok = false;
 	if (!ok && tell) {
 		outbuf_init(&text);
-		findings_json(&r.findings, &text);
+		json_begin(&j, &text);
+		findings_json(&r.findings, &j, "findings");
+		json_end(&j);
 		fprintf(stderr, "%s%.*s\n", err.text, (int)text.len, text.data);
 		outbuf_fini(&text);
 	}

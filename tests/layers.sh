@@ -38,7 +38,7 @@ pool/pack 41 pack.h
 pool/build 42 build.h size.h
 pool/check 42 check.h fix.h
 pool/emit 42 emit.h
-pool/query 42 delta.h delta_print.h list.h usage.h
+pool/query 42 delta.h delta_print.h info.h list.h space_use.h usage.h
 pool/rmap 42 rmap.h
 pool/salvage 42 salvage.h
 pool/text 42 text.h
@@ -48,7 +48,7 @@ volume/guard 50 content.h head.h meta_out.h occupied.h
 volume/lvm 50 backup.h check.h list.h lvm.h pv.h vg.h config.h part.h
 volume/map 50 holes.h map.h plan.h print.h source.h
 volume/copy 51 copy.h output.h
-volume/open 51 activate.h pool_salvage.h pool_source.h table.h thin_io.h volume.h origin.h pool_events.h
+volume/open 51 activate.h pool_salvage.h pool_source.h table.h table_list.h thin_io.h volume.h origin.h pool_events.h
 volume/image 52 diff.h digest.h export.h image.h qcow2.h rbd.h
 volume/target 52 target.h
 ROOMS

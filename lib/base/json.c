@@ -38,3 +38,129 @@ void json_string(struct outbuf *out, const char *s, size_t len)
 	}
 	outbuf_add(out, "\"", 1);
 }
+
+void json_number(struct outbuf *out, uint64_t v)
+{
+	const char *quote = v > JSON_MAX_NUMBER ? "\"" : "";
+
+	outbuf_str(out, quote);
+	outbuf_u64(out, v);
+	outbuf_str(out, quote);
+}
+
+static void new_line(struct json *j)
+{
+	outbuf_str(j->out, "\n");
+	for (unsigned i = 0; i < j->depth; i++)
+		outbuf_str(j->out, "  ");
+}
+
+/* What stands before a value: comma, line, name. */
+static void member(struct json *j, const char *key)
+{
+	const uint64_t level = (uint64_t)1 << j->depth;
+
+	if (j->more & level)
+		outbuf_str(j->out, j->lines & level ? "," : ", ");
+	j->more |= level;
+	if (j->lines & level)
+		new_line(j);
+	if (!key)
+		return;
+	outbuf_str(j->out, "\"");
+	outbuf_str(j->out, key);
+	outbuf_str(j->out, "\": ");
+}
+
+static void deeper(struct json *j, bool list, unsigned flags)
+{
+	uint64_t level;
+
+	j->depth++;
+	level = (uint64_t)1 << j->depth;
+	j->more &= ~level;
+	j->lines = flags & JSON_LINES ? j->lines | level : j->lines & ~level;
+	j->list = list ? j->list | level : j->list & ~level;
+	outbuf_str(j->out, list ? "[" : "{");
+}
+
+void json_object(struct json *j, const char *key, unsigned flags)
+{
+	member(j, key);
+	deeper(j, false, flags);
+}
+
+void json_list(struct json *j, const char *key, unsigned flags)
+{
+	member(j, key);
+	deeper(j, true, flags);
+}
+
+void json_close(struct json *j)
+{
+	const uint64_t level = (uint64_t)1 << j->depth;
+
+	j->depth--;
+	if (j->more & j->lines & level)
+		new_line(j);
+	outbuf_str(j->out, j->list & level ? "]" : "}");
+}
+
+void json_begin(struct json *j, struct outbuf *out)
+{
+	*j = (struct json){ .out = out };
+	deeper(j, false, JSON_LINES);
+	json_u64(j, "format", JSON_FORMAT);
+}
+
+void json_end(struct json *j)
+{
+	json_close(j);
+	outbuf_str(j->out, "\n");
+}
+
+void json_piece(struct json *j, struct outbuf *out, unsigned depth)
+{
+	const uint64_t level = (uint64_t)1 << depth;
+
+	*j = (struct json){ .out = out, .depth = depth, .more = level, .lines = level, .list = level };
+}
+
+void json_u64(struct json *j, const char *key, uint64_t v)
+{
+	member(j, key);
+	json_number(j->out, v);
+}
+
+void json_bool(struct json *j, const char *key, bool v)
+{
+	member(j, key);
+	outbuf_str(j->out, v ? "true" : "false");
+}
+
+void json_null(struct json *j, const char *key)
+{
+	member(j, key);
+	outbuf_str(j->out, "null");
+}
+
+void json_text_len(struct json *j, const char *key, const char *text, size_t len)
+{
+	member(j, key);
+	json_string(j->out, text, len);
+}
+
+void json_text(struct json *j, const char *key, const char *text)
+{
+	if (text)
+		json_text_len(j, key, text, strlen(text));
+	else
+		json_null(j, key);
+}
+
+void json_tenths(struct json *j, const char *key, uint64_t tenths)
+{
+	member(j, key);
+	outbuf_printf(j->out, "%llu.%llu", (unsigned long long)(tenths / 10),
+		      (unsigned long long)(tenths % 10));
+}

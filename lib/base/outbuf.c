@@ -152,3 +152,16 @@ char *fmt_u64(char *p, uint64_t v)
 	v %= e8 * e8;
 	return put8(put8(p, (uint32_t)(v / e8)), (uint32_t)(v % e8));
 }
+
+void outbuf_size(struct outbuf *b, uint64_t bytes)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	unsigned u = 0;
+
+	while (u + 1 < ARRAY_SIZE(units) && bytes >> (10 * (u + 1)))
+		u++;
+	if (bytes & (((uint64_t)1 << (10 * u)) - 1))
+		outbuf_printf(b, "%.2f%s", (double)bytes / (double)((uint64_t)1 << (10 * u)), units[u]);
+	else
+		outbuf_printf(b, "%llu%s", (unsigned long long)(bytes >> (10 * u)), units[u]);
+}

@@ -34,6 +34,8 @@ void outbuf_str(struct outbuf *b, const char *s);
 void outbuf_u64(struct outbuf *b, uint64_t v);
 /* An attribute of XML: a blank, NAME="V". */
 void outbuf_attr(struct outbuf *b, const char *name, uint64_t v);
+/* A size for people: 0B, 448KiB, 3.19MiB; exact where a unit divides it. */
+void outbuf_size(struct outbuf *b, uint64_t bytes);
 void outbuf_printf(struct outbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*

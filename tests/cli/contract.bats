@@ -5,11 +5,11 @@
 
 bats_require_minimum_version 1.5.0
 
-COMMANDS='thin_check thin_delta thin_dump thin_ls thin_lvm thin_materialize thin_message
+COMMANDS='thin_check thin_delta thin_dump thin_info thin_ls thin_lvm thin_materialize thin_message
 	thin_metadata_pack thin_metadata_size thin_metadata_unpack thin_repair
 	thin_restore thin_rmap thin_shrink thin_trim'
 # those that read a pool's metadata, and those of them that do not write it
-READERS='thin_check thin_delta thin_dump thin_ls thin_materialize thin_metadata_pack thin_repair thin_rmap'
+READERS='thin_check thin_delta thin_dump thin_info thin_ls thin_materialize thin_metadata_pack thin_repair thin_rmap'
 METADATA_COMMANDS="$READERS thin_message thin_trim thin_shrink"
 
 setup_file() {
@@ -39,7 +39,7 @@ setup() {
 with_input() {
 	local in=$2
 	case $1 in
-	thin_check | thin_dump | thin_ls) run --separate-stderr timeout 20 "$1" "$in" ;;
+	thin_check | thin_dump | thin_info | thin_ls) run --separate-stderr timeout 20 "$1" "$in" ;;
 	thin_delta) run --separate-stderr timeout 20 "$1" --thin1 1 --thin2 2 "$in" ;;
 	thin_rmap) run --separate-stderr timeout 20 "$1" --region 0..64 "$in" ;;
 	thin_materialize) run --separate-stderr timeout 20 "$1" --data-dev data -f "$in" 1 image ;;
@@ -293,6 +293,7 @@ alien() {
 		thin_restore -i wide -o out
 		diff <(thin_dump out) <(thin_dump "$DIR/meta")
 		thin_materialize --data-dev data --size 4M -f wide 1 image
+		thin_info wide
 		thin_shrink --no-copy -i wide -o narrow.xml --data data --nr-blocks 20
 		grep -q 'nr_data_blocks="20"' narrow.xml
 	done
@@ -309,7 +310,7 @@ alien() {
 	cp "$DIR/meta" bad
 	printf 'x' | dd of=bad bs=1 seek=100 conv=notrunc status=none
 	truncate -s 1M zero
-	for c in thin_check thin_delta thin_dump thin_ls thin_materialize thin_rmap thin_trim thin_message; do
+	for c in thin_check thin_delta thin_dump thin_info thin_ls thin_materialize thin_rmap thin_trim thin_message; do
 		with_input "$c" bad
 		expect 1 "$c bad superblock"
 		[ "$c" = thin_message ] && continue
@@ -361,7 +362,7 @@ alien() {
 
 @test "output to a full disk exits 74 and says so" {
 	[ -c /dev/full ] || skip "no /dev/full"
-	for c in thin_dump thin_ls thin_check "thin_rmap --region 0..64" "thin_delta --thin1 1 --thin2 2"; do
+	for c in thin_dump thin_info thin_ls thin_check "thin_rmap --region 0..64" "thin_delta --thin1 1 --thin2 2"; do
 		run --separate-stderr bash -c "$c '$DIR/meta' >/dev/full"
 		expect 74 "$c"
 		[[ "$stderr" == *"No space left"* ]]
@@ -369,7 +370,7 @@ alien() {
 }
 
 @test "a closed pipe is silent" {
-	for c in thin_dump thin_ls "thin_rmap --region 0..64"; do
+	for c in thin_dump thin_info thin_ls "thin_rmap --region 0..64"; do
 		run --separate-stderr bash -c "set -o pipefail; $c '$DIR/meta' | :"
 		[ -z "$stderr" ] || { echo "$c: $stderr"; return 1; }
 		[ "$status" -ne 2 ] && [ "$status" -lt 128 ]
@@ -402,6 +403,8 @@ alien() {
 	thin_rmap -f json --region 0..1000000 big
 	thin_ls big
 	thin_ls --format json big
+	thin_info big
+	thin_info --format json big
 	thin_check big
 	thin_check --format json big
 	thin_repair --list-roots -i big
@@ -415,7 +418,7 @@ alien() {
 }
 
 @test "a closed stdout does not end up in somebody's file" {
-	for c in thin_dump thin_ls thin_check; do
+	for c in thin_dump thin_info thin_ls thin_check; do
 		run --separate-stderr bash -c "$c '$DIR/meta' >&-"
 		[ "$status" -ne 2 ] && [ "$status" -lt 128 ] || { echo "$c: $status"; return 1; }
 	done

@@ -16,7 +16,7 @@ setup() {
 
 # readers POOL: the commands that read a pool
 readers() {
-	printf "%s $1\n" thin_check thin_dump 'thin_dump --repair' 'thin_dump -f json' thin_ls \
+	printf "%s $1\n" thin_check thin_dump 'thin_dump --repair' 'thin_dump -f json' thin_ls 'thin_info --format json' \
 		'thin_rmap --region 0..-1' 'thin_delta --thin1 1 --thin2 1' 'thin_repair --dry-run -i' \
 		'thin_repair --list-roots -i' 'thin_metadata_pack -o - -i' 'thin_shrink --binary --dry-run --nr-blocks 90 -i'
 	printf '%s\n' "thin_materialize --map $1 1"

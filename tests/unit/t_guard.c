@@ -300,13 +300,14 @@ static void delta_skips_what_is_shared(void)
 
 static void usage_reads_leaves_once(void)
 {
+	const struct usage_want want = { .exclusive = true };
 	struct usage_row row[20];
 	struct reading r;
 	struct forest f;
 
 	open_reading(&r);
 	check(!forest_init(&f, &r.md, &r.s, NULL, NULL, &err));
-	check(!usage_count(&f, r.md.nr_data_blocks, true, row, &err));
+	check(!usage_count(&f, r.md.nr_data_blocks, &want, row, &err));
 	check_eq(f.nr_devs, 20);
 	for (unsigned i = 0; i < 20; i++) {
 		check_eq(row[i].mapped, 100 * PART);

@@ -9,7 +9,6 @@
 #include "base/cleanup.h"
 #include "pool/edit/impl.h"
 
-#define METADATA_RESERVE_MAX 4096
 #define WORST_PATH 24 /* blocks that one change may shadow and split, two trees together */
 
 const struct btree_type edit_details_type = {
@@ -175,7 +174,7 @@ bool edit_changed(const struct pool_edit *p)
 void edit_space(const struct pool_edit *p, struct edit_space *s)
 {
 	const struct sm_edit *map = transaction_map(p->transaction);
-	uint64_t reserve = MIN(METADATA_RESERVE_MAX, map->nr_blocks / 10);
+	uint64_t reserve = metadata_reserve(map->nr_blocks);
 	uint64_t usable = sm_edit_usable(map);
 	uint64_t pages = p->data.nr_blocks / ENTRIES_PER_BITMAP + 1;
 

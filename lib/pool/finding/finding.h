@@ -8,7 +8,7 @@
  * recipe of the same name in the damage catalogue.
  */
 #include "base/err.h"
-#include "base/outbuf.h"
+#include "base/json.h"
 #include "base/units.h"
 
 enum finding_severity {
@@ -162,9 +162,7 @@ void finding_tell(const struct findings *fs, const struct finding *f, const char
 /* All findings, which are sorted, a line each; of one kind no more than @per_kind, and their number. */
 void findings_tell(const struct findings *fs, size_t per_kind,
 		   void (*tell)(void *ctx, const char *text), void *ctx);
-/*
- * All findings as the value of a JSON array.
- */
-void findings_json(const struct findings *fs, struct outbuf *out);
+/* All findings as a list. */
+void findings_json(const struct findings *fs, struct json *j, const char *key);
 
 #endif

@@ -235,44 +235,56 @@ void finding_text(const struct findings *fs, const struct finding *f, bool tool_
 		outbuf_printf(out, "; %s", next);
 }
 
-static void put_json(const struct findings *fs, const struct finding *f, struct outbuf *out)
+/* Keys or blocks from @f->begin to @f->last.  To the end of all keys: without a length. */
+static void put_json_range(const struct finding *f, struct json *j)
+{
+	json_u64(j, "begin", f->begin);
+	if (f->last == UINT64_MAX)
+		json_null(j, "length");
+	else
+		json_u64(j, "length", f->last - f->begin + 1);
+}
+
+static void put_json(const struct findings *fs, const struct finding *f, struct json *j)
 {
 	struct outbuf text;
 
-	outbuf_printf(out, "{\"kind\":\"%s\",\"severity\":\"%s\",\"repairable\":%s,\"area\":\"%s\"",
-		      finding_name(f->kind), severity_name(finding_severity(f)),
-		      finding_repairable(f->kind) ? "true" : "false",
-		      area_name(f->area));
+	json_object(j, NULL, 0);
+	json_text(j, "kind", finding_name(f->kind));
+	json_text(j, "severity", severity_name(finding_severity(f)));
+	json_bool(j, "repairable", finding_repairable(f->kind));
+	json_text(j, "area", area_name(f->area));
 	if (f->held)
-		outbuf_str(out, ",\"metadata_snap\":true");
+		json_bool(j, "metadata_snap", true);
 	if (f->block != FINDING_NO_BLOCK)
-		outbuf_printf(out, ",\"block\":%llu", ULL(f->block));
+		json_u64(j, "block", f->block);
 	if (f->parent != FINDING_NO_BLOCK)
-		outbuf_printf(out, ",\"parent\":%llu", ULL(f->parent));
-	for (uint32_t i = 0; i < f->nr_devs; i++)
-		outbuf_printf(out, "%s%u%s", i ? "," : ",\"devices\":[", fs->dev[f->devs_at + i],
-			      i + 1 == f->nr_devs ? "]" : "");
+		json_u64(j, "parent", f->parent);
+	if (f->nr_devs) {
+		json_list(j, "devices", 0);
+		for (uint32_t i = 0; i < f->nr_devs; i++)
+			json_u64(j, NULL, fs->dev[f->devs_at + i]);
+		json_close(j);
+	}
 	if (f->has_range)
-		outbuf_printf(out, ",\"begin\":%llu,\"last\":%llu", ULL(f->begin), ULL(f->last));
+		put_json_range(f, j);
 	if (f->count)
-		outbuf_printf(out, ",\"count\":%llu", ULL(f->count));
-	if (f->has_values)
-		outbuf_printf(out, ",\"stored\":%llu,\"expected\":%llu", ULL(f->stored),
-			      ULL(f->expected));
+		json_u64(j, "count", f->count);
+	if (f->has_values) {
+		json_u64(j, "stored", f->stored);
+		json_u64(j, "expected", f->expected);
+	}
 	outbuf_init(&text);
 	finding_text(fs, f, true, &text);
-	outbuf_str(out, ",\"text\":");
-	json_string(out, text.data, text.len);
+	json_text_len(j, "text", text.data, text.len);
 	outbuf_fini(&text);
-	outbuf_str(out, "}");
+	json_close(j);
 }
 
-void findings_json(const struct findings *fs, struct outbuf *out)
+void findings_json(const struct findings *fs, struct json *j, const char *key)
 {
-	outbuf_str(out, "[");
-	for (size_t i = 0; i < fs->nr; i++) {
-		outbuf_str(out, i ? ",\n  " : "\n  ");
-		put_json(fs, &fs->f[i], out);
-	}
-	outbuf_str(out, fs->nr ? "\n]" : "]");
+	json_list(j, key, JSON_LINES);
+	for (size_t i = 0; i < fs->nr; i++)
+		put_json(fs, &fs->f[i], j);
+	json_close(j);
 }

@@ -47,6 +47,20 @@ static_assert(sizeof(struct disk_superblock) == MBLOCK_SIZE, "on-disk size");
 static_assert(offsetof(struct disk_superblock, mapping_root) == 320, "on-disk layout");
 static_assert(offsetof(struct disk_superblock, incompat_flags) == 360, "on-disk layout");
 
+/*
+ * Free metadata blocks, of @nr_blocks, at which the kernel makes a pool read-only, and at which it
+ * tells that metadata runs low.
+ */
+static inline uint64_t metadata_reserve(uint64_t nr_blocks)
+{
+	return MIN(4096, nr_blocks / 10);
+}
+
+static inline uint64_t metadata_low_water(uint64_t nr_blocks)
+{
+	return MIN(1024, nr_blocks / 4);
+}
+
 /* Leaf value of the details tree */
 struct disk_details {
 	le64 mapped_blocks; /* data blocks mapped */

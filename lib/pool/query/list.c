@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pool/query/extents.h"
+
 static int new_rows(struct list *l, size_t nr, struct err *err)
 {
 	l->row = calloc(nr + 1, sizeof(*l->row));
@@ -31,18 +33,64 @@ static int read_details(const struct metadata *md, struct stream *s, forest_prob
 	return 0;
 }
 
-static int count_usage(const struct metadata *md, bool exclusive, struct list *l, struct err *err)
+/* What LIST_ALL learns while the leaves are read. */
+struct looking {
+	struct list *list;
+	struct extents *extents;
+};
+
+static int take_leaf(void *ctx, unsigned worker, mblock_t block, const struct node *n)
+{
+	struct looking *k = ctx;
+
+	(void)worker;
+	extents_take(k->extents, block, n);
+	return 0;
+}
+
+/* Whose the data blocks are. */
+static void take_cells(void *ctx, const struct usage_cells *c)
+{
+	struct list *l = ((struct looking *)ctx)->list;
+
+	for (uint64_t i = 0; i < c->nr; i++) {
+		uint32_t owner = usage_owner(c, i);
+
+		l->nr_alone += owner && owner != USAGE_SEVERAL;
+		l->nr_shared += owner == USAGE_SEVERAL;
+	}
+}
+
+static int look(const struct metadata *md, struct looking *k, struct usage_want *want, struct err *err)
+{
+	k->extents = extents_new(md->nr_blocks);
+	want->leaf = take_leaf;
+	want->cells = take_cells;
+	return k->extents ? 0 : err_nomem(err, "the extents of the devices");
+}
+
+static int count_usage(const struct metadata *md, enum list_depth depth, struct list *l,
+		       struct err *err)
 {
 	const struct forest *f = &l->forest;
+	struct looking k = { .list = l };
+	struct usage_want want = { .exclusive = depth >= LIST_EXCLUSIVE, .ctx = &k };
 	struct usage_row *usage = calloc(f->nr_devs + 1, sizeof(*usage));
 	int r = usage ? new_rows(l, f->nr_devs, err) : err_nomem(err, "the list of devices");
 
+	if (!r && depth == LIST_ALL)
+		r = look(md, &k, &want, err);
 	if (!r)
-		r = usage_count(&l->forest, md->nr_data_blocks, exclusive, usage, err);
+		r = usage_count(&l->forest, md->nr_data_blocks, &want, usage, err);
 	if (!r)
 		r = forest_verdict(f, err);
 	for (size_t i = 0; !r && i < f->nr_devs; i++)
-		l->row[l->nr++] = (struct list_row) { .dev = f->dev[i], .usage = usage[i] };
+		l->row[l->nr++] = (struct list_row) {
+			.dev = f->dev[i],
+			.usage = usage[i],
+			.nr_extents = k.extents ? extents_count(k.extents, f->walk, f->dev[i]->root) : 0,
+		};
+	extents_free(k.extents);
 	free(usage);
 	if (r) {
 		free(l->row);
@@ -60,7 +108,7 @@ int list_read(const struct metadata *md, struct stream *s, enum list_depth depth
 	if (depth == LIST_DETAILS)
 		return read_details(md, s, problem, ctx, out, err);
 	r = forest_init(&out->forest, md, s, problem, ctx, err);
-	return r ? r : count_usage(md, depth == LIST_EXCLUSIVE, out, err);
+	return r ? r : count_usage(md, depth, out, err);
 }
 
 void list_fini(struct list *l)

@@ -13,11 +13,13 @@ enum list_depth {
 	LIST_DETAILS,	/* the details of the devices only */
 	LIST_MAPPED,	/* also the mappings: how many, and the highest */
 	LIST_EXCLUSIVE, /* also how many blocks belong to one device alone */
+	LIST_ALL,	/* also in how many extents they lie, and whose the data blocks are */
 };
 
 struct list_row {
 	const struct metadata_device *dev;
 	struct usage_row usage; /* with LIST_MAPPED; .exclusive with LIST_EXCLUSIVE */
+	uint64_t nr_extents;	/* with LIST_ALL */
 	/* From the device's line in a table: the caller fills it in. */
 	bool listed;
 	const char *name, *origin; /* NULL: the line has none */
@@ -27,6 +29,8 @@ struct list_row {
 struct list {
 	struct list_row *row; /* NULL: nothing can be listed */
 	size_t nr;
+	/* With LIST_ALL: data blocks that one device maps, and that several do. */
+	uint64_t nr_alone, nr_shared;
 	struct forest forest;
 	/* private */
 	struct metadata_devices devices;

@@ -28,6 +28,7 @@ struct tail {
 
 struct usage {
 	struct forest *f;
+	const struct usage_want *want;
 	bool exclusive, wide; /* cells of 4 bytes */
 	uint64_t begin, end;  /* the window of data blocks */
 	void *cells;
@@ -129,6 +130,12 @@ static int count_leaf(void *ctx, unsigned worker, mblock_t block, const struct n
 	uint32_t owner = walk_attr(u->f->walk, block);
 
 	note_leaf(u, block, n);
+	if (u->want->leaf && !u->begin) {
+		int r = u->want->leaf(u->want->ctx, worker, block, n);
+
+		if (r)
+			return r;
+	}
 	if (!u->exclusive)
 		return 0;
 	for (uint32_t i = 0; i < n->nr; i++) {
@@ -231,6 +238,12 @@ static int count_window(struct usage *u, struct usage_row *row, struct err *err)
 		memset(u->alone, 0, nr_workers * nr_devs * sizeof(*u->alone));
 		r = forest_read_leaves(u->f, recount_leaf, u, err);
 	}
+	if (!r && u->want->cells) {
+		const struct usage_cells cells = { u->begin, nr, u->wide ? NULL : u->cells,
+						   u->wide ? u->cells : NULL };
+
+		u->want->cells(u->want->ctx, &cells);
+	}
 	for (size_t i = 0; !r && i < nr_devs; i++)
 		for (unsigned w = 0; w < nr_workers; w++)
 			row[i].exclusive += (uint64_t)u->alone[w * nr_devs + i];
@@ -239,15 +252,20 @@ static int count_window(struct usage *u, struct usage_row *row, struct err *err)
 	return r;
 }
 
-int usage_count(struct forest *f, uint64_t nr_data_blocks, bool exclusive, struct usage_row *row,
-		struct err *err)
+int usage_count(struct forest *f, uint64_t nr_data_blocks, const struct usage_want *want,
+		struct usage_row *row, struct err *err)
 {
-	struct usage u = { .f = f, .exclusive = exclusive, .wide = f->nr_devs >= UINT16_MAX - 1 };
+	struct usage u = {
+		.f = f,
+		.want = want,
+		.exclusive = want->exclusive || want->cells,
+		.wide = f->nr_devs >= UINT16_MAX - 1,
+	};
 	/* a mapping beyond the data device is damage, for thin_check to say; it is counted as mapped */
 	uint64_t end;
 	int r = find_tails(&u);
 
-	if (f->nr_devs == 1 && !f->nr_problems)
+	if (f->nr_devs == 1 && !f->nr_problems && !want->cells)
 		u.exclusive = false; /* nobody to share with */
 	end = u.exclusive ? nr_data_blocks : 0;
 	memset(row, 0, f->nr_devs * sizeof(*row));
@@ -266,7 +284,7 @@ int usage_count(struct forest *f, uint64_t nr_data_blocks, bool exclusive, struc
 		const struct tail *t = find_tail(&u, last_leaf(f->walk, f->dev[i]->root));
 
 		row[i].mapped = walk_sum(f->walk, f->dev[i]->root, u.leaf_count);
-		if (exclusive && !u.exclusive)
+		if (want->exclusive && !u.exclusive)
 			row[i].exclusive = row[i].mapped;
 		row[i].highest = t && t->any ? t->last : 0;
 	}

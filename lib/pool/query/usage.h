@@ -21,12 +21,36 @@ struct usage_row {
 	vblock_t highest;	    /* when mapped */
 };
 
+/* Whose each data block of a window is.  owner 0: nobody's; USAGE_SEVERAL; else a device's index + 1. */
+#define USAGE_SEVERAL UINT32_MAX
+struct usage_cells {
+	dblock_t begin;
+	uint64_t nr;
+	const uint16_t *narrow; /* or NULL, and then */
+	const uint32_t *wide;
+};
+
+static inline uint32_t usage_owner(const struct usage_cells *c, uint64_t i)
+{
+	if (c->wide)
+		return c->wide[i];
+	return c->narrow[i] == UINT16_MAX ? USAGE_SEVERAL : c->narrow[i];
+}
+
+/* What is wanted of one reading of all leaves besides the counts of mapped blocks. */
+struct usage_want {
+	bool exclusive;	      /* those counts: without it they cost nothing */
+	forest_leaf_fn *leaf; /* takes each sound leaf once, as forest_read_leaves() gives it; or NULL */
+	/* takes the owners of all data blocks, window by window, in order; or NULL */
+	void (*cells)(void *ctx, const struct usage_cells *c);
+	void *ctx;
+};
+
 /*
- * Fills a row for each device of f->dev (the caller's array of f->nr_devs).  @exclusive false:
- * those counts are not wanted and cost nothing.  Damage is told through the forest; the
- * rows are then only what could be read.  0 or -errno.
+ * Fills a row for each device of f->dev (the caller's array of f->nr_devs).  Damage is told
+ * through the forest; the rows are then only what could be read.  0 or -errno.
  */
-int usage_count(struct forest *f, uint64_t nr_data_blocks, bool exclusive, struct usage_row *row,
-		struct err *err);
+int usage_count(struct forest *f, uint64_t nr_data_blocks, const struct usage_want *want,
+		struct usage_row *row, struct err *err);
 
 #endif

@@ -22,22 +22,9 @@ void lvm_put_plain(struct outbuf *out, const char *text)
 		outbuf_add(out, (unsigned char)*text < ' ' || *text == 127 ? "?" : text, 1);
 }
 
-void lvm_put_size(struct outbuf *out, uint64_t bytes)
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	unsigned u = 0;
-
-	while (u + 1 < ARRAY_SIZE(units) && bytes >> (10 * (u + 1)))
-		u++;
-	if (bytes & (((uint64_t)1 << (10 * u)) - 1))
-		outbuf_printf(out, "%.2f%s", (double)bytes / (double)((uint64_t)1 << (10 * u)), units[u]);
-	else
-		outbuf_printf(out, "%llu%s", (ull)(bytes >> (10 * u)), units[u]);
-}
-
 static void put_extents(const struct lister *k, uint64_t extents)
 {
-	lvm_put_size(k->out, extents * k->vg->extent_size << SECTOR_SHIFT);
+	outbuf_size(k->out, extents * k->vg->extent_size << SECTOR_SHIFT);
 }
 
 static void put_place(struct outbuf *out, const struct lvm_pv *pv)
@@ -130,7 +117,7 @@ static void list_pool(const struct lister *k, const struct lvm_lv *lv, const str
 	outbuf_printf(k->out, "  pool %s ", lv->name);
 	put_extents(k, lv->size);
 	outbuf_printf(k->out, ", chunks of ");
-	lvm_put_size(k->out, s->chunk_size << SECTOR_SHIFT);
+	outbuf_size(k->out, s->chunk_size << SECTOR_SHIFT);
 	outbuf_printf(k->out, ", transaction %llu", (ull)s->transaction);
 	if (s->nr_messages)
 		outbuf_printf(k->out, ", %u message%s not sent yet", s->nr_messages, s->nr_messages == 1 ? "" : "s");
@@ -182,7 +169,7 @@ static void list_vg(const struct lister *k)
 	const struct lvm_vg *vg = k->vg;
 
 	outbuf_printf(k->out, "VG %s, seqno %llu, extents of ", vg->shown, (ull)vg->seqno);
-	lvm_put_size(k->out, vg->extent_size << SECTOR_SHIFT);
+	outbuf_size(k->out, vg->extent_size << SECTOR_SHIFT);
 	outbuf_str(k->out, vg->exported ? ", exported\n" : "\n");
 	list_members(k);
 	for (unsigned i = 0; i < vg->nr_lvs; i++) {

@@ -26,7 +26,5 @@ void lvm_list_texts_json(const struct lvm *l, struct outbuf *out);
 
 /* Text of untrusted origin: what a terminal would not print becomes a question mark. */
 void lvm_put_plain(struct outbuf *out, const char *text);
-/* "96MiB", "1.5GiB" */
-void lvm_put_size(struct outbuf *out, uint64_t bytes);
 
 #endif

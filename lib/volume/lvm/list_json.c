@@ -5,219 +5,161 @@
 #include "base/json.h"
 #include "volume/lvm/list.h"
 
-/* Sizes and offsets are bytes; what is not there is null. */
-struct json {
-	const struct lvm *l;
+/* What is not there is null. */
+struct lister {
 	lvm_fill_fn *fill;
 	void *ctx;
-	struct outbuf *out;
-	bool more; /* in the list or object that is open: a comma comes first */
+	struct json json;
 };
-
-static void comma(struct json *j)
-{
-	if (j->more)
-		outbuf_str(j->out, ",");
-	j->more = true;
-}
-
-static void key(struct json *j, const char *name)
-{
-	comma(j);
-	outbuf_printf(j->out, "\"%s\":", name);
-}
-
-static void open_as(struct json *j, const char *what)
-{
-	outbuf_str(j->out, what);
-	j->more = false;
-}
-
-static void close_as(struct json *j, const char *what)
-{
-	outbuf_str(j->out, what);
-	j->more = true;
-}
-
-static void put_text(struct json *j, const char *name, const char *text)
-{
-	key(j, name);
-	if (text)
-		json_string(j->out, text, strlen(text));
-	else
-		outbuf_str(j->out, "null");
-}
-
-static void put_u64(struct json *j, const char *name, uint64_t v)
-{
-	key(j, name);
-	outbuf_u64(j->out, v);
-}
-
-static void put_bool(struct json *j, const char *name, bool v)
-{
-	key(j, name);
-	outbuf_str(j->out, v ? "true" : "false");
-}
 
 static void put_areas(struct json *j, const struct lvm_pv *pv)
 {
-	key(j, "areas");
-	open_as(j, "[");
+	json_list(j, "areas", 0);
 	for (unsigned i = 0; pv && i < pv->nr_areas; i++) {
 		const struct lvm_area *a = &pv->area[i];
 
-		comma(j);
-		open_as(j, "{");
-		put_u64(j, "offset", a->at);
-		put_u64(j, "size", a->size);
-		put_text(j, "state", lvm_area_word(a));
+		json_object(j, NULL, 0);
+		json_u64(j, "offset_bytes", a->at);
+		json_u64(j, "size_bytes", a->size);
+		json_text(j, "state", lvm_area_word(a));
 		if (a->state == LVM_AREA_GOOD)
-			put_u64(j, "seqno", a->seqno);
-		close_as(j, "}");
+			json_u64(j, "seqno", a->seqno);
+		json_close(j);
 	}
-	close_as(j, "]");
+	json_close(j);
 }
 
 static void put_pv(struct json *j, const struct lvm_pv *pv)
 {
-	put_text(j, "path", pv ? pv->path : NULL);
+	json_text(j, "path", pv ? pv->path : NULL);
 	if (pv) {
-		put_u64(j, "partition", pv->partition);
-		put_u64(j, "offset", pv->start);
+		json_u64(j, "partition", pv->partition);
+		json_u64(j, "offset_bytes", pv->start);
 	}
 	put_areas(j, pv);
 }
 
 static void put_members(struct json *j, const struct lvm_vg *vg)
 {
-	key(j, "pvs");
-	open_as(j, "[");
+	json_list(j, "pvs", 0);
 	for (unsigned i = 0; i < vg->nr_members; i++) {
-		comma(j);
-		open_as(j, "{");
-		put_text(j, "name", vg->member[i].name);
-		put_text(j, "id", vg->member[i].id);
-		put_text(j, "device", vg->member[i].device);
-		put_bool(j, "missing", !vg->member[i].pv);
+		json_object(j, NULL, 0);
+		json_text(j, "name", vg->member[i].name);
+		json_text(j, "id", vg->member[i].id);
+		json_text(j, "device", vg->member[i].device);
+		json_bool(j, "missing", !vg->member[i].pv);
 		put_pv(j, vg->member[i].pv);
-		close_as(j, "}");
+		json_close(j);
 	}
-	close_as(j, "]");
+	json_close(j);
 }
 
-static void put_pool(struct json *j, const struct lvm_vg *vg, const struct lvm_lv *lv, const struct lvm_seg *s)
+static void put_pool(struct lister *k, const struct lvm_vg *vg, const struct lvm_lv *lv, const struct lvm_seg *s)
 {
+	struct json *j = &k->json;
 	struct lvm_fill f = { 0 };
 
-	put_text(j, "metadata", s->metadata ? s->metadata->name : NULL);
-	put_text(j, "data", s->data ? s->data->name : NULL);
-	put_u64(j, "chunk_size", s->chunk_size << SECTOR_SHIFT);
-	put_u64(j, "transaction", s->transaction);
-	put_u64(j, "pending_messages", s->nr_messages);
-	if (j->fill)
-		j->fill(j->ctx, vg, lv, &f);
+	json_text(j, "metadata", s->metadata ? s->metadata->name : NULL);
+	json_text(j, "data", s->data ? s->data->name : NULL);
+	json_u64(j, "block_bytes", s->chunk_size << SECTOR_SHIFT);
+	json_u64(j, "transaction_id", s->transaction);
+	json_u64(j, "pending_messages", s->nr_messages);
+	if (k->fill)
+		k->fill(k->ctx, vg, lv, &f);
 	if (!f.known)
 		return;
-	put_u64(j, "pool_transaction", f.transaction);
-	put_u64(j, "data_blocks", f.data);
-	put_u64(j, "used_data_blocks", f.used_data);
-	put_u64(j, "metadata_blocks", f.metadata);
-	put_u64(j, "used_metadata_blocks", f.used_metadata);
+	json_u64(j, "pool_transaction_id", f.transaction);
+	json_u64(j, "nr_data_blocks", f.data);
+	json_u64(j, "used_data_blocks", f.used_data);
+	json_u64(j, "nr_metadata_blocks", f.metadata);
+	json_u64(j, "used_metadata_blocks", f.used_metadata);
 }
 
-static void put_lv(struct json *j, const struct lvm_vg *vg, const struct lvm_lv *lv)
+static void put_lv(struct lister *k, const struct lvm_vg *vg, const struct lvm_lv *lv)
 {
 	const struct lvm_seg *pool = lvm_seg_of(lv, LVM_THIN_POOL), *thin = lvm_seg_of(lv, LVM_THIN);
+	struct json *j = &k->json;
 
-	comma(j);
-	open_as(j, "{");
-	put_text(j, "name", lv->name);
-	put_text(j, "id", lv->id);
-	put_text(j, "type", lv->nr_segs ? lv->seg[0].type_name : NULL);
-	put_u64(j, "size", lv->size * vg->extent_size << SECTOR_SHIFT);
-	put_bool(j, "visible", lv->visible);
-	put_bool(j, "writable", lv->writable);
-	put_text(j, "readable", lv->why ? "no" : lv->partial ? "partly" : "yes");
-	put_text(j, "why", lv->why);
+	json_object(j, NULL, 0);
+	json_text(j, "name", lv->name);
+	json_text(j, "id", lv->id);
+	json_text(j, "type", lv->nr_segs ? lv->seg[0].type_name : NULL);
+	json_u64(j, "size_bytes", lv->size * vg->extent_size << SECTOR_SHIFT);
+	json_bool(j, "visible", lv->visible);
+	json_bool(j, "writable", lv->writable);
+	json_text(j, "readable", lv->why ? "no" : lv->partial ? "partly" : "yes");
+	json_text(j, "why", lv->why);
 	if (pool)
-		put_pool(j, vg, lv, pool);
+		put_pool(k, vg, lv, pool);
 	if (thin) {
-		put_text(j, "pool", thin->pool ? thin->pool->name : NULL);
-		put_u64(j, "device", thin->dev_id);
-		put_text(j, "origin", thin->origin);
-		put_text(j, "external_origin", thin->external_name);
+		json_text(j, "pool", thin->pool ? thin->pool->name : NULL);
+		json_u64(j, "dev_id", thin->dev_id);
+		json_text(j, "origin", thin->origin);
+		json_text(j, "external_origin", thin->external_name);
 	}
-	close_as(j, "}");
+	json_close(j);
 }
 
-static void put_vg(struct json *j, const struct lvm_vg *vg)
+static void put_vg(struct lister *k, const struct lvm_vg *vg)
 {
-	comma(j);
-	open_as(j, "{");
-	put_text(j, "name", vg->name);
-	put_text(j, "id", vg->id);
-	put_u64(j, "seqno", vg->seqno);
-	put_u64(j, "extent_size", vg->extent_size << SECTOR_SHIFT);
-	put_bool(j, "exported", vg->exported);
+	struct json *j = &k->json;
+
+	json_object(j, NULL, 0);
+	json_text(j, "name", vg->name);
+	json_text(j, "id", vg->id);
+	json_u64(j, "seqno", vg->seqno);
+	json_u64(j, "extent_bytes", vg->extent_size << SECTOR_SHIFT);
+	json_bool(j, "exported", vg->exported);
 	put_members(j, vg);
-	key(j, "lvs");
-	open_as(j, "[");
+	json_list(j, "lvs", JSON_LINES);
 	for (unsigned i = 0; i < vg->nr_lvs; i++)
-		put_lv(j, vg, &vg->lv[i]);
-	close_as(j, "]");
-	close_as(j, "}");
+		put_lv(k, vg, &vg->lv[i]);
+	json_close(j);
+	json_close(j);
 }
 
 void lvm_list_json(const struct lvm *l, lvm_fill_fn *fill, void *ctx, struct outbuf *out)
 {
-	struct json j = { l, fill, ctx, out, false };
+	struct lister k = { .fill = fill, .ctx = ctx };
 
-	open_as(&j, "{");
-	key(&j, "vgs");
-	open_as(&j, "[");
+	json_begin(&k.json, out);
+	json_list(&k.json, "vgs", JSON_LINES);
 	for (size_t i = 0; i < l->nr_vgs; i++)
-		put_vg(&j, &l->vg[i]);
-	close_as(&j, "]");
-	key(&j, "other_pvs");
-	open_as(&j, "[");
+		put_vg(&k, &l->vg[i]);
+	json_close(&k.json);
+	json_list(&k.json, "other_pvs", 0);
 	for (size_t i = 0; i < l->nr_pvs; i++) {
 		if (lvm_member_of(l, &l->pv[i], NULL))
 			continue;
-		comma(&j);
-		open_as(&j, "{");
-		put_text(&j, "id", l->pv[i].id);
-		put_pv(&j, &l->pv[i]);
-		close_as(&j, "}");
+		json_object(&k.json, NULL, 0);
+		json_text(&k.json, "id", l->pv[i].id);
+		put_pv(&k.json, &l->pv[i]);
+		json_close(&k.json);
 	}
-	close_as(&j, "]");
-	close_as(&j, "}");
-	outbuf_str(out, "\n");
+	json_close(&k.json);
+	json_end(&k.json);
 }
 
 void lvm_list_texts_json(const struct lvm *l, struct outbuf *out)
 {
-	struct json j = { l, NULL, NULL, out, false };
+	struct json j;
 
-	open_as(&j, "{");
-	key(&j, "texts");
-	open_as(&j, "[");
+	json_begin(&j, out);
+	json_list(&j, "texts", JSON_LINES);
 	for (size_t i = 0; i < l->nr_texts; i++) {
 		const struct lvm_text *t = &l->text[i];
 
-		comma(&j);
-		open_as(&j, "{");
-		put_text(&j, "vg", t->vg_name);
-		put_text(&j, "vg_id", t->vg_id);
-		put_u64(&j, "seqno", t->seqno);
-		put_u64(&j, "time", t->created);
-		put_text(&j, "description", t->description);
-		put_text(&j, "path", t->pv ? t->pv->path : NULL);
-		put_u64(&j, "copies", t->pv ? t->copies : 0);
-		put_bool(&j, "taken", t->taken);
-		close_as(&j, "}");
+		json_object(&j, NULL, 0);
+		json_text(&j, "vg", t->vg_name);
+		json_text(&j, "vg_id", t->vg_id);
+		json_u64(&j, "seqno", t->seqno);
+		json_u64(&j, "created_seconds", t->created);
+		json_text(&j, "description", t->description);
+		json_text(&j, "path", t->pv ? t->pv->path : NULL);
+		json_u64(&j, "copies", t->pv ? t->copies : 0);
+		json_bool(&j, "taken", t->taken);
+		json_close(&j);
 	}
-	close_as(&j, "]");
-	close_as(&j, "}");
-	outbuf_str(out, "\n");
+	json_close(&j);
+	json_end(&j);
 }

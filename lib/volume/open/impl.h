@@ -3,7 +3,7 @@
 #ifndef VOLUME_OPEN_IMPL_H
 #define VOLUME_OPEN_IMPL_H
 /* What the room's files share. */
-#include "volume/open/table.h"
+#include "volume/open/pool_source.h"
 
 /*
  * The second half of table_read(), over all lines: names stand once, each thin line gets its
@@ -42,5 +42,9 @@ struct table_ref *table_ref_next(const struct table_ref *r);
 /* -ENOENT, with the way out, when @d is a number that no line and no device of this machine has. */
 int table_number_is_here(const struct table *t, unsigned line, const struct table_dev *d,
 			 struct err *err);
+
+/* pool_source_open_arg() whose metadata is in @io, which passes to *out; NULL: what @arg names. */
+int pool_source_open_io(struct pool_arg *arg, struct io *io, const struct pool_source_options *opt,
+			struct pool_source *out, struct err *err);
 
 #endif

@@ -5,13 +5,14 @@
 #include <errno.h>
 
 #include "dev/dev.h"
+#include "volume/open/impl.h"
 
 static int open_all(const struct pool_source_options *opt,
 		    struct pool_source *s, struct err *err)
 {
-	int r = pool_arg_readable(&s->arg, false, err);
+	int r = pool_arg_readable(&s->arg, !!s->io, err);
 
-	if (!r)
+	if (!r && !s->io)
 		r = dev_open(s->arg.metadata,
 			     opt->metadata.snap || opt->force_share ? DEV_FORCE : 0, &s->io, err);
 	if (r)
@@ -28,17 +29,23 @@ static int open_all(const struct pool_source_options *opt,
 	return opt->metadata.any_block_size ? 0 : pool_arg_fits(&s->arg, s->md.view.data_block_size, err);
 }
 
-int pool_source_open_arg(struct pool_arg *arg, const struct pool_source_options *opt,
-			 struct pool_source *out, struct err *err)
+int pool_source_open_io(struct pool_arg *arg, struct io *io, const struct pool_source_options *opt,
+			struct pool_source *out, struct err *err)
 {
 	int r;
 
-	*out = (struct pool_source){ .arg = *arg };
+	*out = (struct pool_source){ .arg = *arg, .io = io };
 	*arg = (struct pool_arg){ 0 };
 	r = open_all(opt, out, err);
 	if (r)
 		pool_source_close(out);
 	return r;
+}
+
+int pool_source_open_arg(struct pool_arg *arg, const struct pool_source_options *opt,
+			 struct pool_source *out, struct err *err)
+{
+	return pool_source_open_io(arg, NULL, opt, out, err);
 }
 
 int pool_source_open(const char *path, const struct pool_source_options *opt,

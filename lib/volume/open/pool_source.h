@@ -38,6 +38,13 @@ int pool_source_open(const char *path, const struct pool_source_options *opt,
 /* The same for an argument that is open already; it passes to @out, also after a failure. */
 int pool_source_open_arg(struct pool_arg *arg, const struct pool_source_options *opt,
 			 struct pool_source *out, struct err *err);
+/*
+ * The same as pool_source_open(), and XML as thin_dump writes it, too.  Such a pool is made in memory
+ * as small as it can be; arg.kind is POOL_XML then, and what it uses of its metadata device is not
+ * what the device used from which the dump was made.  The caller's program needs expat.  pool_text.c
+ */
+int pool_source_open_text(const char *path, const struct pool_source_options *opt,
+			  struct pool_source *out, struct err *err);
 void pool_source_close(struct pool_source *src);
 
 #endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* thin_info: one screen about a pool, and how full it is. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/outbuf.h"
+#include "base/parse.h"
+#include "cli/cli.h"
+#include "dev/dev.h"
+#include "pool/check/check.h"
+#include "pool/query/info.h"
+#include "volume/open/pool_source.h"
+#include "volume/open/table_list.h"
+
+enum { OPT_FORMAT = 256, OPT_WARN, OPT_SB_ONLY };
+
+static const struct opt opts[] = {
+	{ 0, "format", ARG_REQUIRED, "text|json", "a screen of text (default), or one document", OPT_FORMAT },
+	{ 0, "warn", ARG_REQUIRED, "PCT",
+	  "exit with 1 when PCT per cent of metadata or data are used, or the pool is read-only", OPT_WARN },
+	{ 0, "super-block-only", ARG_NONE, NULL,
+	  "read the superblock only: how full the pool is, but nothing about devices", OPT_SB_ONLY },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_info",
+	.usage = "[options] POOL",
+	.summary = "Tells on one screen what a thin pool is and how full it is. POOL is a metadata device or "
+		   "file, a table file, or XML from thin_dump.",
+	.notes = "Exit status: 0 all is well; 1 the metadata is damaged, or --warn has something to warn of;\n"
+		 "64 wrong usage; 74 cannot read.",
+	.opts = opts,
+	.min_args = 1,
+	.max_args = 1,
+	.missing = "No input file provided.",
+	.takes_pool = true,
+	.reads_pool = true,
+};
+
+#define WARN_OFF UINT64_MAX
+
+struct thin_info {
+	struct cli cli;
+	bool json, sb_only;
+	uint64_t warn; /* per cent, or WARN_OFF */
+	struct pool_source src;
+	struct check_result check; /* of the superblock */
+	struct list list;
+	struct info info;
+};
+
+static uint64_t percent(struct cli *c)
+{
+	char digits[8] = "";
+	uint64_t v = 0;
+	size_t len = strlen(c->arg);
+
+	if (len && c->arg[len - 1] == '%')
+		len--;
+	if (len < sizeof(digits))
+		memcpy(digits, c->arg, len);
+	if (parse_u64(digits, &v, NULL) || v > 100)
+		cli_usage_error(c, "--warn: '%s' is not a percentage: it must be a whole number from 0 to 100",
+				c->arg);
+	return v;
+}
+
+static void parse_option(struct thin_info *t, int id)
+{
+	struct cli *c = &t->cli;
+
+	switch (id) {
+	case OPT_FORMAT:
+		t->json = !strcmp(c->arg, "json");
+		if (!t->json && strcmp(c->arg, "text"))
+			cli_usage_error(c, "unknown format '%s': it must be text or json", c->arg);
+		break;
+	case OPT_WARN:
+		t->warn = percent(c);
+		break;
+	case OPT_SB_ONLY:
+		t->sb_only = true;
+		break;
+	}
+}
+
+/* Opens the pool, looks at its superblock and, unless that alone is wanted, at all mappings. */
+static int read_pool(struct thin_info *t, struct err *err)
+{
+	const struct check_options check = { .super_block_only = true };
+	const struct pool_source_options opt = {
+		.metadata = { .snap = t->cli.snap, .snap_block = t->cli.snap_block },
+		.force_share = t->cli.force_share,
+		.nr_jobs = t->cli.nr_jobs,
+		.want = { .pool = t->cli.pool, .tell = cli_tell, .ctx = &t->cli },
+	};
+	const struct table *table;
+	uint32_t first;
+	int r = pool_source_open_text(t->cli.args[0], &opt, &t->src, err);
+
+	if (r)
+		return r;
+	table = t->src.arg.table;
+	t->info = (struct info){
+		.md = &t->src.md,
+		.has_metadata = t->src.arg.kind != POOL_XML,
+		.data_low_water = table ? table->pool->low_water : INFO_UNKNOWN,
+	};
+	r = check_run(t->src.io, t->src.jobs, &check, &t->check, err);
+	if (!r && !t->sb_only) {
+		r = list_read(&t->src.md, &t->src.stream, LIST_ALL, cli_tell, &t->cli, &t->list, err);
+		if (t->list.row)
+			t->info.list = &t->list;
+		if (table && t->list.row)
+			table_fill_list(table, &t->list, &first);
+	}
+	info_init(&t->info);
+	return r;
+}
+
+/* --- text --- */
+
+static void label(struct outbuf *out, const char *name)
+{
+	outbuf_printf(out, "%-14s", name);
+}
+
+static void put_pool(const struct thin_info *t, struct outbuf *out)
+{
+	const struct table *table = t->src.arg.table;
+
+	label(out, "Pool");
+	if (table && table->pool->name)
+		outbuf_printf(out, "%s in %s, metadata ", table->pool->name, table->path);
+	outbuf_printf(out, "%s%s%s\n", t->info.has_metadata ? "" : "XML ", dev_shown(t->src.arg.metadata),
+		      t->info.md->snap ? " (its metadata snapshot)" : "");
+}
+
+static void put_superblock(const struct thin_info *t, struct outbuf *out)
+{
+	const struct superblock *sb = &t->info.md->view;
+	char uuid[33];
+
+	label(out, "UUID");
+	outbuf_printf(out, "%s\n", info_uuid(&t->info, uuid) ? uuid : "none");
+	label(out, "Version");
+	outbuf_printf(out, "%" PRIu32 "\n", sb->version);
+	label(out, "Transaction");
+	outbuf_printf(out, "%" PRIu64 "\n", sb->transaction_id);
+	label(out, "Time");
+	outbuf_printf(out, "%" PRIu32 " (counts snapshots, not seconds)\n", sb->time);
+	label(out, "Flags");
+	outbuf_str(out, t->info.md->live.flags & THIN_NEEDS_CHECK ?
+				"needs_check: the pool is read-only until thin_check clears it\n" :
+				"none\n");
+	label(out, "Snapshot");
+	if (t->info.md->live.held_root)
+		outbuf_printf(out, "a metadata snapshot is held at block %" PRIu64 "\n",
+			      t->info.md->live.held_root);
+	else
+		outbuf_str(out, "no metadata snapshot is held\n");
+}
+
+static void put_findings(const struct thin_info *t, struct outbuf *out)
+{
+	const struct findings *fs = &t->check.findings;
+
+	label(out, "Superblock");
+	if (!fs->nr)
+		outbuf_str(out, "sound (only thin_check looks at all the rest)\n");
+	for (size_t i = 0; i < fs->nr; i++) {
+		if (i)
+			label(out, "");
+		outbuf_printf(out, "%s: ", severity_name(finding_severity(&fs->f[i])));
+		finding_text(fs, &fs->f[i], true, out);
+		outbuf_str(out, "\n");
+	}
+}
+
+static void put_use(const char *name, const struct space_use *u, uint64_t block_bytes, struct outbuf *out)
+{
+	const unsigned full = (u->tenths * 20 + 999) / 1000;
+
+	outbuf_str(out, "\n");
+	label(out, name);
+	outbuf_printf(out, "[%.*s%.*s] %u.%u %% used: %" PRIu64 " of %" PRIu64 " blocks of ", (int)full,
+		      "####################", (int)(20 - full), "....................", u->tenths / 10,
+		      u->tenths % 10, u->nr_blocks - u->nr_free, u->nr_blocks);
+	outbuf_size(out, block_bytes);
+	outbuf_str(out, "\n");
+	label(out, "");
+	outbuf_size(out, u->nr_used * block_bytes);
+	outbuf_str(out, " in use, ");
+	if (u->nr_reserve) {
+		outbuf_size(out, u->nr_reserve * block_bytes);
+		outbuf_str(out, " the kernel's reserve, ");
+	}
+	outbuf_size(out, u->nr_free * block_bytes);
+	outbuf_str(out, " free\n");
+}
+
+static void put_low_water(uint64_t mark, uint64_t nr_unused, struct outbuf *out)
+{
+	label(out, "");
+	if (mark)
+		outbuf_printf(out, "low-water mark: the kernel tells at %" PRIu64 " unused blocks (now %" PRIu64
+				   ")\n", mark, nr_unused);
+	else
+		outbuf_str(out, "low-water mark: 0, the kernel does not tell before all is used\n");
+}
+
+static void put_metadata(const struct info *i, struct outbuf *out)
+{
+	if (!i->has_metadata) {
+		outbuf_str(out, "\n");
+		label(out, "Metadata");
+		outbuf_str(out, "not known: XML does not tell how large the metadata device is\n");
+		return;
+	}
+	put_use("Metadata", &i->metadata, MBLOCK_SIZE, out);
+	put_low_water(i->metadata_low_water, i->metadata.nr_blocks - i->metadata.nr_used, out);
+	if (!info_at_reserve(i))
+		return;
+	label(out, "");
+	outbuf_str(out, "only the reserve is left: the kernel makes the pool read-only\n");
+}
+
+static void put_data(const struct info *i, struct outbuf *out)
+{
+	put_use("Data", &i->data, (uint64_t)i->md->view.data_block_size << SECTOR_SHIFT, out);
+	if (i->data_low_water != INFO_UNKNOWN)
+		put_low_water(i->data_low_water, i->data.nr_free, out);
+}
+
+/* "7 data blocks (448KiB)" */
+static void put_blocks(const struct info *i, uint64_t nr, const char *what, struct outbuf *out)
+{
+	outbuf_printf(out, "%" PRIu64 " %s%s (", nr, what, nr == 1 ? "" : "s");
+	outbuf_size(out, nr * i->md->view.data_block_size << SECTOR_SHIFT);
+	outbuf_str(out, ")");
+}
+
+static void put_largest(const struct info *i, struct outbuf *out)
+{
+	const struct list_row *r = i->largest;
+
+	if (!r)
+		return;
+	label(out, "Largest");
+	outbuf_printf(out, "device %" PRIu32 "%s%s%s maps ", r->dev->info.dev_id, r->name ? " (" : "",
+		      r->name ? r->name : "", r->name ? ")" : "");
+	put_blocks(i, r->usage.mapped, "block", out);
+	outbuf_printf(out, ", %" PRIu64 " of them alone\n", r->usage.exclusive);
+}
+
+static void put_devices(const struct info *i, struct outbuf *out)
+{
+	const struct list *l = i->list;
+
+	if (!l)
+		return;
+	outbuf_str(out, "\n");
+	label(out, "Devices");
+	outbuf_printf(out, "%zu, with %" PRIu64 " mapping%s in %" PRIu64 " extent%s\n", l->nr, i->nr_mappings,
+		      i->nr_mappings == 1 ? "" : "s", i->nr_extents, i->nr_extents == 1 ? "" : "s");
+	label(out, "Sharing");
+	put_blocks(i, l->nr_shared, "data block", out);
+	outbuf_str(out, " shared by several devices\n");
+	label(out, "");
+	put_blocks(i, l->nr_alone, "data block", out);
+	outbuf_str(out, " mapped by one device alone\n");
+	if (i->nr_unmapped) {
+		label(out, "");
+		put_blocks(i, i->nr_unmapped, "data block", out);
+		outbuf_printf(out, " used, but mapped by no device%s\n",
+			      i->md->snap ? " of this view" :
+			      i->md->live.held_root ? "" : ": leaked");
+		if (!i->md->snap && i->md->live.held_root) {
+			label(out, "");
+			outbuf_str(out, "(held by the metadata snapshot, or leaked: thin_check tells)\n");
+		}
+	}
+	put_largest(i, out);
+}
+
+static int print_text(struct thin_info *t, struct outbuf *out, struct err *err)
+{
+	put_pool(t, out);
+	put_superblock(t, out);
+	put_findings(t, out);
+	put_metadata(&t->info, out);
+	put_data(&t->info, out);
+	put_devices(&t->info, out);
+	return out->error ? err_nomem(err, "text") : cli_write(&t->cli, out->data, out->len);
+}
+
+static int print_json(struct thin_info *t, struct outbuf *out, struct err *err)
+{
+	struct json j;
+
+	json_begin(&j, out);
+	info_json(&t->info, &j);
+	findings_json(&t->check.findings, &j, "findings");
+	json_end(&j);
+	return out->error ? err_nomem(err, "text") : cli_write(&t->cli, out->data, out->len);
+}
+
+/* --- --warn --- */
+
+static bool warn_of(struct thin_info *t, const char *what, const struct space_use *u)
+{
+	if (!space_use_reaches(u, (unsigned)t->warn))
+		return false;
+	cli_note(&t->cli, "warning: %u.%u %% of the %s are used: that is the limit of %u %%, or more", u->tenths / 10,
+		 u->tenths % 10, what, (unsigned)t->warn);
+	return true;
+}
+
+/* Is there something that a monitoring program must hear of? */
+static bool warn(struct thin_info *t)
+{
+	bool any = false;
+
+	if (t->warn == WARN_OFF)
+		return false;
+	if (t->info.has_metadata)
+		any |= warn_of(t, "metadata blocks", &t->info.metadata);
+	any |= warn_of(t, "data blocks", &t->info.data);
+	if (info_at_reserve(&t->info)) {
+		cli_note(&t->cli, "warning: of the metadata only the kernel's reserve of %" PRIu64
+				  " blocks is left: the pool is read-only until its metadata device is made larger",
+			 t->info.metadata.nr_reserve);
+		any = true;
+	}
+	if (t->info.md->live.flags & THIN_NEEDS_CHECK) {
+		cli_note(&t->cli, "warning: needs_check is set: the pool is read-only until thin_check "
+				  "--clear-needs-check-flag was run on it");
+		any = true;
+	}
+	return any;
+}
+
+int main(int argc, char **argv)
+{
+	struct thin_info t = { .warn = WARN_OFF };
+	struct err err = { 0 }, ignored;
+	struct outbuf out;
+	int id, r, code;
+
+	cli_init(&t.cli, &command, argc, argv);
+	while ((id = cli_next(&t.cli)))
+		parse_option(&t, id);
+	outbuf_init(&out);
+	r = read_pool(&t, &err);
+	if (t.info.md) {
+		int printed = (t.json ? print_json : print_text)(&t, &out, r ? &ignored : &err);
+
+		r = r ? r : printed;
+	}
+	code = r ? cli_fail(&t.cli, r, &err) : EXIT_DONE;
+	if (t.info.md && (warn(&t) || findings_any(&t.check.findings, FINDING_FATAL)) && code == EXIT_DONE)
+		code = EXIT_DAMAGE;
+	outbuf_fini(&out);
+	list_fini(&t.list);
+	check_result_fini(&t.check);
+	pool_source_close(&t.src);
+	return cli_finish(&t.cli, code);
+}
