@@ -204,8 +204,7 @@ static void print_json(struct cli *c, const struct check_result *r)
 	json_u64(&j, "requests", r->nr_requests);
 	findings_json(fs, &j, "findings");
 	json_end(&j);
-	if (!out.error)
-		cli_write(c, out.data, out.len);
+	cli_write_text(c, &out);
 	outbuf_fini(&out);
 }
 

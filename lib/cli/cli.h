@@ -117,6 +117,9 @@ int cli_exit_code(int code);
 int cli_write(struct cli *c, const void *data, size_t len);
 /* cli_write() for libraries that write text: @cli is a struct cli. */
 int cli_take(void *cli, const void *text, size_t len);
+/* The same with a text that was put together; -ENOMEM when a part of it is missing. */
+struct outbuf;
+int cli_write_text(struct cli *c, const struct outbuf *text);
 /*
  * Flushes stdout; @code, or EXIT_IO when something could not be written there: with the one
  * message that names the cause, silently where the reader has closed the pipe.

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd_write.h"
+#include "base/outbuf.h"
 #include "base/parse.h"
 #include "cli/options.h"
 
@@ -132,6 +133,15 @@ int cli_write(struct cli *c, const void *data, size_t len)
 int cli_take(void *cli, const void *text, size_t len)
 {
 	return cli_write(cli, text, len);
+}
+
+int cli_write_text(struct cli *c, const struct outbuf *text)
+{
+	if (!text->error)
+		return cli_write(c, text->data, text->len);
+	if (!c->output_error)
+		c->output_error = text->error;
+	return c->output_error;
 }
 
 int cli_finish(struct cli *c, int code)

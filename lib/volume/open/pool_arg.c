@@ -145,7 +145,11 @@ static bool names_thin_target(const struct start *h)
 /* A table is short, lies in a file and has a line of a thin target. */
 static int kind_of_text(struct start *h, const char *path, struct pool_arg *p, struct err *err)
 {
-	if (!h->is_device && !start_fill(h, START_LEN, NULL) && names_thin_target(h)) {
+	int r = h->is_device ? 0 : start_fill(h, START_LEN, err);
+
+	if (r)
+		return r;
+	if (!h->is_device && names_thin_target(h)) {
 		p->kind = POOL_TABLE;
 		return 0;
 	}

@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# Each command with each of its calls to the system failing once (tests/faults): memory, reads, writes,
+# flushes, renames, opens.  SEED picks the pool.
+set -u
+: "${srcdir:=$(dirname "$0")/..}" "${abs_top_builddir:=.}"
+command -v python3 >/dev/null || { echo "1..0 # SKIP python3 is not installed"; exit 0; }
+if grep -qE '__(asan|tsan)_init' "$abs_top_builddir/bin/thin_check"; then
+	echo "1..0 # SKIP sanitizers have memory of their own"
+	exit 0
+fi
+work=$(mktemp -d "${TMPDIR:-/tmp}/faults.XXXXXX") || exit 99
+trap 'rm -rf "$work"' EXIT
+trap 'exit 99' HUP INT TERM
+# shellcheck disable=SC2086
+if ! ${CC:-cc} -O1 -shared -fPIC -D_GNU_SOURCE -o "$work/preload.so" "$srcdir/tests/faults/preload.c" -ldl 2>"$work/cc"; then
+	echo "1..0 # SKIP what makes calls fail cannot be built here"
+	exit 0
+fi
+d=$work/pool
+mkdir "$d" "$work/made"
+{
+	"$abs_top_builddir/tests/oracle/pools" "${SEED:-1}" 1 "$work/made" && mv "$work/made/0.img" "$d/pool" &&
+		truncate -s 1M "$d/other" && thin_restore -q -i "$srcdir/xml/good/tiny.xml" -o "$d/other" &&
+		thin_dump "$d/pool" >"$d/xml" && thin_metadata_pack -i "$d/pool" -o "$d/pack" &&
+		cp "$d/pool" "$d/leaky" && "$abs_top_builddir/tests/damage/damage" "$d/leaky" leak >/dev/null
+} || exit 99
+blocks=$(sed -n 's/.*nr_data_blocks="\([0-9]*\)".*/\1/p' "$d/xml" | head -n 1)
+truncate -s $((blocks * 65536)) "$d/data"
+{
+	echo "pool: 0 $((blocks * 128)) thin-pool pool data 128 0"
+	thin_ls --no-headers -o DEV "$d/pool" | while read -r id; do echo "t$id: 0 8192 thin pool $id"; done
+} >"$d/table"
+echo "# seed ${SEED:-1}"
+PYTHONDONTWRITEBYTECODE=1 python3 "$srcdir/tests/faults/sweep.py" "$work/preload.so" "$d"

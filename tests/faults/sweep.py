@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+"""sweep.py PRELOAD.so POOL DATA TABLE-DEVICE WORK: each command, with each call to the system failing once.
+
+The first, second, ... call of a class (memory, read, write, flush, size, name, open; preload.c) fails until
+the command runs through without reaching it.  Whatever fails, the command
+
+- ends with 0, 1 or 74 by itself, and not with 1 for want of memory,
+- says something on standard error when it does not end with 0,
+- gives the whole, right output when it ends with 0,
+- leaves of the old output the old, the new, or what thin_check refuses,
+- and never changes an input.
+
+One TAP line a command and class.
+"""
+import argparse
+import errno
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+CLASSES = {
+    "memory": [errno.ENOMEM],
+    "read": [errno.EIO, 0],
+    "write": [errno.ENOSPC, 0],
+    "flush": [errno.EIO],
+    "size": [errno.ENOSPC, errno.EOPNOTSUPP],
+    "name": [errno.EIO],
+    "open": [errno.EMFILE],
+}
+
+
+def digest(path):
+    try:
+        with open(path, "rb") as f:
+            return hashlib.sha256(f.read()).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+class Sweep:
+    def __init__(self, args):
+        self.a = args
+        self.number = 0
+        self.bad = 0
+        self.dir = args.work
+        self.hit = os.path.join(self.dir, "hit")
+        self.dumps = {}
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def run(self, argv, fault=None):
+        env = dict(os.environ)
+        if fault:
+            env.update(FAULT="%s:%d:%d" % fault, FAULT_HIT=self.hit, LD_PRELOAD=self.a.preload)
+        try:
+            p = subprocess.run(argv, env=env, cwd=self.dir, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        except subprocess.TimeoutExpired:
+            return "hangs", b"", b"hangs"
+        # How often a disk was asked is no answer: what is read again was asked for twice.
+        out = re.sub(rb'"(requests|blocks_read)": *[0-9]+', b"", p.stdout)
+        return p.returncode, out, p.stderr
+
+    def dump(self, path):
+        """What a pool holds, in words; None when it is refused."""
+        d = digest(path)
+        if d not in self.dumps:
+            rc, out, _ = self.run(["thin_dump", path])
+            sound = self.run(["thin_check", "-q", path])[0] == 0
+            self.dumps[d] = out if rc == 0 and sound else None
+        return self.dumps[d]
+
+    def sweep(self, name, argv, inputs, out=None, old=None, pool_out=False, in_place=None,
+              salvages=False):
+        """@out: the file that is written, @old: what it holds before; @in_place: a pool that is changed; @salvages: a
+        block that cannot be read is a loss, not a failure."""
+        target = out or in_place
+        source = old or in_place
+
+        def prepare():
+            for f in os.listdir(self.dir):
+                if f.startswith(("out", "hit", ".", "work")):
+                    os.unlink(self.path(f))
+            if in_place:
+                shutil.copyfile(self.path(in_place), self.path("work"))
+            elif old:
+                shutil.copyfile(self.path(old), self.path(out))
+
+        args = [a.replace("@", "work") for a in argv]
+        file = self.path("work" if in_place else out) if target else None
+        before = {f: digest(self.path(f)) for f in inputs}
+        prepare()
+        rc, right, err = self.run(args)
+        if rc != 0:
+            return self.tell(name, ["it fails without a fault: %r %s" % (rc, err)])
+        right_file = digest(file) if file else None
+        right_dump = self.dump(file) if file and (pool_out or in_place) else None
+        old_dump = self.dump(self.path(source)) if source and (pool_out or in_place) else None
+        names = set(os.listdir(self.dir))
+        for cls, errors in CLASSES.items():
+            wrong, total = [], 0
+            for error in errors:
+                for n in range(1, self.a.limit + 1):
+                    prepare()
+                    rc, got, err = self.run(args, (cls, n, error))
+                    if not os.path.exists(self.hit):
+                        break
+                    total += 1
+                    what = "call %d, error %d: " % (n, error)
+                    if rc not in (0, 1, 74):
+                        wrong.append(what + "status %s: %s" % (rc, err[-200:]))
+                    elif rc and not err.strip() and not (rc == 1 and b'"findings"' in got):
+                        wrong.append(what + "status %d without a word" % rc)
+                    elif rc == 1 and cls == "memory":
+                        wrong.append(what + "status 1 for want of memory: %s" % err[-200:])
+                    elif rc == 0 and got != right:
+                        wrong.append(what + "status 0, but another output")
+                    elif rc == 0 and file and digest(file) != right_file and (
+                            right_dump is None or self.dump(file) != right_dump):
+                        wrong.append(what + "status 0, but the file is not what it should be")
+                    elif rc and right_dump is not None and os.path.exists(file) and not (
+                            salvages and cls == "read"):
+                        d = self.dump(file)
+                        if d not in (None, old_dump, right_dump):
+                            wrong.append(what + "leaves a pool that is neither the old nor the new one")
+                    for f, d in before.items():
+                        if digest(self.path(f)) != d:
+                            wrong.append(what + "the input %s has changed" % f)
+                    stray = set(os.listdir(self.dir)) - names - {"hit"}
+                    if stray:
+                        wrong.append(what + "leaves %s" % ", ".join(sorted(stray)))
+                        for f in stray:
+                            os.unlink(self.path(f))
+            self.tell("%s: %d calls of the class %s fail one by one" % (name, total, cls), wrong)
+        return None
+
+    def tell(self, sentence, wrong):
+        self.number += 1
+        self.bad += bool(wrong)
+        print("%sok %d - %s" % ("not " if wrong else "", self.number, sentence))
+        for w in wrong[:8]:
+            print("#   " + str(w).replace("\n", " "))
+        sys.stdout.flush()
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("preload")
+    ap.add_argument("work", help="a folder with pool, other (metadata), data, table, leaky, xml, pack, old")
+    ap.add_argument("--limit", type=int, default=100000)
+    ap.add_argument("--only", help="commands whose name contains this")
+    a = ap.parse_args()
+    s = Sweep(a)
+    jobs = [
+        ("thin_check", ["thin_check", "pool"], ["pool"], {}),
+        ("thin_check --format json", ["thin_check", "--format", "json", "pool"], ["pool"], {}),
+        ("thin_dump", ["thin_dump", "pool"], ["pool"], {}),
+        ("thin_dump -o", ["thin_dump", "-o", "out", "pool"], ["pool"], {"out": "out"}),
+        ("thin_ls", ["thin_ls", "-o", "DEV,EXCLUSIVE_BLOCKS", "pool"], ["pool"], {}),
+        ("thin_rmap", ["thin_rmap", "--region", "0..500", "pool"], ["pool"], {}),
+        ("thin_delta", ["thin_delta", "--thin1", a_dev(s, 0), "--thin2", a_dev(s, 1), "pool"], ["pool"], {}),
+        ("thin_repair", ["thin_repair", "-i", "pool", "-o", "out"], ["pool"],
+         {"out": "out", "old": "other", "pool_out": True, "salvages": True}),
+        ("thin_restore", ["thin_restore", "-i", "xml", "-o", "out"], ["xml"],
+         {"out": "out", "old": "other", "pool_out": True}),
+        ("thin_metadata_pack", ["thin_metadata_pack", "-i", "pool", "-o", "out"], ["pool"], {"out": "out"}),
+        ("thin_metadata_unpack", ["thin_metadata_unpack", "-f", "-i", "pack", "-o", "out"], ["pack"],
+         {"out": "out", "old": "other", "pool_out": True}),
+        ("thin_materialize", ["thin_materialize", "table", a_dev(s, 0), "out"], ["pool", "data", "table"],
+         {"out": "out"}),
+        ("thin_materialize to standard output", ["thin_materialize", "table", a_dev(s, 0), "-"],
+         ["pool", "data", "table"], {}),
+        ("thin_message create_snap", ["thin_message", "@", "create_snap 999 " + a_dev(s, 0)], [],
+         {"in_place": "pool"}),
+        ("thin_message delete", ["thin_message", "@", "delete " + a_dev(s, 0)], [], {"in_place": "pool"}),
+        ("thin_check --auto-repair", ["thin_check", "--auto-repair", "@"], [], {"in_place": "leaky"}),
+    ]
+    for name, argv, inputs, more in jobs:
+        if not a.only or a.only in name:
+            s.sweep(name, argv, inputs, **more)
+    print("1..%d" % s.number)
+    return 0
+
+
+def a_dev(s, i):
+    out = subprocess.run(["thin_ls", "--no-headers", "-o", "DEV", s.path("pool")], stdout=subprocess.PIPE,
+                         check=True).stdout.split()
+    return out[min(i, len(out) - 1)].decode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
