@@ -97,9 +97,10 @@ DEV_ONCE int dev_in_use(const char *path, struct err *err);
 
 /*
  * Would writing to one change the other?  The same file or device (also by "MAJOR:MINOR"), a
- * partition and its disk, a loop device and its file, two devices with a part in common.  same.c
+ * partition and its disk, a loop device and its file, two devices with a part in common.  1, 0 or
+ * -ENOMEM.  same.c
  */
-DEV_ONCE bool dev_same(const char *a, const char *b);
+DEV_ONCE int dev_same(const char *a, const char *b, struct err *err);
 
 /*
  * Is @path a device-mapper device that LVM or Stratis has made (DM uuid "LVM-...", "stratis-...")?
@@ -113,7 +114,7 @@ struct dev_role {
 	const char *path; /* NULL: nothing has this role */
 };
 /*
- * -EINVAL with the two roles when one file or device (dev_same()) has two of them.  The one guard
+ * -EINVAL (or -ENOMEM) with the two roles when one file or device (dev_same()) has two of them.  The one guard
  * of all commands: metadata given as data, the input as the output.
  */
 DEV_ONCE int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err);

@@ -166,14 +166,14 @@ static int add_part(void *ctx, const char *path, uint64_t at, uint64_t len)
 	return 0;
 }
 
-bool dev_same(const char *a, const char *b)
+int dev_same(const char *a, const char *b, struct err *err)
 {
 	struct places x = { 0 }, y = { 0 };
-	bool same;
+	int same;
 
 	add_part(&x, a, 0, UINT64_MAX);
 	add_part(&y, b, 0, UINT64_MAX);
-	same = x.no_memory || y.no_memory; /* not known: take care */
+	same = x.no_memory || y.no_memory ? err_nomem(err, "what a device stands on") : 0;
 	for (size_t i = 0; i < x.nr && !same; i++)
 		for (size_t k = 0; k < y.nr && !same; k++)
 			same = overlap(&x.v[i], &y.v[k]);
@@ -187,8 +187,12 @@ int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err)
 	for (size_t i = 0; i < nr; i++) {
 		for (size_t k = i + 1; k < nr; k++) {
 			const struct dev_role *a = &role[i], *b = &role[k];
+			int r;
 
-			if (!a->path || !b->path || !dev_same(a->path, b->path))
+			r = a->path && b->path ? dev_same(a->path, b->path, err) : 0;
+			if (r < 0)
+				return r;
+			if (!r)
 				continue;
 			if (!strcmp(a->what, "input") && !strcmp(b->what, "output"))
 				return err_set(err, -EINVAL, "'%s' is input and output: name another output", b->path);

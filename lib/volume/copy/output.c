@@ -14,14 +14,18 @@
 static int refuse_sources(const char *path, const struct output_options *opt, struct err *err)
 {
 	const char *real = dev_output_path(path);
-	size_t i;
 
-	for (i = 0; i < opt->nr_sources; i++)
-		if (opt->sources[i] && dev_same(real, opt->sources[i]))
+	for (size_t i = 0; i < opt->nr_sources; i++) {
+		int same = opt->sources[i] ? dev_same(real, opt->sources[i], err) : 0;
+
+		if (same < 0)
+			return same;
+		if (same)
 			return err_set(err, -EINVAL,
 				       "%s: is a source (%s) of the image: the output must be another file "
 				       "or device; nothing was written",
 				       real == path ? path : "standard output", opt->sources[i]);
+	}
 	return 0;
 }
 

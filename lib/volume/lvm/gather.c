@@ -179,8 +179,9 @@ static int try_place(struct gather *g, const char *path, const struct part *p, u
 	for (size_t i = 0; i < l->nr_pvs; i++) {
 		if (strcmp(l->pv[i].id, pv.id))
 			continue;
-		if (l->pv[i].start == pv.start && dev_same(l->pv[i].path, path))
-			return 1;
+		r = l->pv[i].start == pv.start ? dev_same(l->pv[i].path, path, g->err) : 0;
+		if (r)
+			return r;
 		return err_set(g->err, -EINVAL,
 			       "'%s' and '%s' hold the same physical volume (%s): one is a copy of the "
 			       "other; give one of them",

@@ -25,7 +25,7 @@ struct word {
 	struct table *t;
 	const char *folder;
 	unsigned line;
-	const char *own; /* the line's own name, where that may be a file, too; or NULL */
+	const char *own; /* the line's own name: no line stands on itself, so that a file is meant */
 };
 
 static int refuse_target(const struct word *w, const struct table_dev *d,
@@ -76,7 +76,7 @@ static int link_word(const struct word *w, struct table_dev *d, struct err *err)
 	n = table_name_find(t, name);
 	if (!n)
 		return d->by_number ? number_as_path(w, d, name, err) : 0;
-	if (w->own && !strcmp(w->own, n->name) && !access(d->path, F_OK))
+	if (((w->own && !strcmp(w->own, n->name)) || n->kind == TABLE_POOL) && !access(d->path, F_OK))
 		return 0;
 	if (n->kind == TABLE_DEVICE && t->device[n->index].target) {
 		if (d->by_number || d->word[0] == '/')
@@ -91,20 +91,32 @@ static int link_word(const struct word *w, struct table_dev *d, struct err *err)
 	return d->path ? 0 : err_nomem(err, "table file");
 }
 
+static int link_segments(struct word *w, const struct table_device *d, struct err *err)
+{
+	struct table *t = w->t;
+	int r = 0;
+
+	w->own = d->name;
+	for (size_t i = d->target ? SIZE_MAX : d->first; i != SIZE_MAX && !r; i = t->seg[i].next) {
+		const struct table_segment *seg = &t->seg[i];
+
+		w->line = seg->line;
+		for (size_t k = seg->first_leg; k < seg->first_leg + seg->nr_legs && !r; k++)
+			r = link_word(w, &t->leg[k].dev, err);
+	}
+	return r;
+}
+
 static int link_words(struct table *t, const char *folder, struct err *err)
 {
 	struct word w = { .t = t, .folder = folder };
 	int r = 0;
 
-	for (size_t i = 0; i < t->nr_segs && !r; i++) {
-		const struct table_segment *seg = &t->seg[i];
-
-		w.line = seg->line;
-		for (size_t k = seg->first_leg; k < seg->first_leg + seg->nr_legs && !r; k++)
-			r = link_word(&w, &t->leg[k].dev, err);
-	}
+	for (size_t i = 0; i < t->nr_devices && !r; i++)
+		r = link_segments(&w, &t->device[i], err);
 	for (size_t i = 0; i < t->nr_pools && !r; i++) {
 		w.line = t->pools[i].line;
+		w.own = t->pools[i].name;
 		r = link_word(&w, &t->pools[i].metadata, err);
 		if (!r)
 			r = link_word(&w, &t->pools[i].data, err);
