@@ -243,8 +243,10 @@ static void check_output(struct dump *d)
 
 		r = dev_roles_apart(origin, ARRAY_SIZE(origin), &err);
 	}
-	if (r)
-		cli_usage_error(&d->cli, "-o: %s", err.text);
+	if (r) {
+		err_prefix(&err, r, "-o");
+		cli_refuse(&d->cli, r, &err);
+	}
 }
 
 static int dump_to_file(struct dump *d, struct err *err)

@@ -53,7 +53,7 @@ static int apply_all(struct pool_edit *p, const struct message *list, size_t nr,
 		message_text(&list[i], text, sizeof(text));
 		err_prefix(err, r, "%s", text);
 		/* A refusal is a failure of the work, not of a device, whatever its errno. */
-		return r == -EIO ? r : -EINVAL;
+		return r == -EIO || r == -ENOMEM ? r : -EINVAL;
 	}
 	return 0;
 }
@@ -104,10 +104,8 @@ int main(int argc, char **argv)
 	/* dmsetup message wants a sector before the message; for a pool that is always 0 */
 	first = c.nr_args > 2 && !strcmp(c.args[1], "0") ? 2 : 1;
 	r = message_parse(c.args + first, (size_t)(c.nr_args - first), &list, &nr, &err);
-	if (r == -ENOMEM)
-		cli_no_memory(&c, "messages");
 	if (r)
-		cli_usage_error(&c, "%s", err.text);
+		cli_refuse(&c, r, &err);
 	if (!nr)
 		cli_usage_error(&c, "No pool and message given.");
 	want.pool = c.pool;

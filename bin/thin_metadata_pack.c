@@ -106,8 +106,9 @@ int main(int argc, char **argv)
 		cli_usage_error(&cli, "No output file provided.");
 	const struct dev_role roles[] = { { "input", input },
 					  { "output", dev_output_path(output) } };
-	if (dev_roles_apart(roles, ARRAY_SIZE(roles), &err))
-		cli_usage_error(&cli, "%s", err.text);
+	e = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
+	if (e)
+		cli_refuse(&cli, e, &err);
 	e = force || dev_is_standard(output) ? 0 : occupied_ask(output, FOR_PACK, cli_confirm, &err);
 	if (!e)
 		e = run(&cli, input, output, flags, &err);

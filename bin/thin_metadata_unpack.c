@@ -192,8 +192,9 @@ int main(int argc, char **argv)
 	if (!j.output)
 		cli_usage_error(&cli, "No output file provided.");
 	const struct dev_role roles[] = { { "input", input }, { "output", dev_output_path(j.output) } };
-	if (dev_roles_apart(roles, ARRAY_SIZE(roles), &err))
-		cli_usage_error(&cli, "%s", err.text);
+	e = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
+	if (e)
+		cli_refuse(&cli, e, &err);
 	e = run(&j, input, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);
 }

@@ -87,6 +87,8 @@ void cli_no_memory(struct cli *c, const char *what) __attribute__((noreturn));
 /* Exits 64 with "NAME: text" and "Try 'NAME --help' for more information." */
 void cli_usage_error(struct cli *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
+/* The same for what a check of the arguments says; exits 74 when the check itself failed. */
+void cli_refuse(struct cli *c, int code, const struct err *err) __attribute__((noreturn));
 /* "NAME: text" on stderr unless quiet. */
 void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same for what is no failure. */

@@ -123,6 +123,13 @@ int cli_fail(struct cli *c, int code, const struct err *err)
 	return code == -EDOM ? EXIT_BAD_USE : cli_exit_code(code);
 }
 
+void cli_refuse(struct cli *c, int code, const struct err *err)
+{
+	if (cli_exit_code(code) == EXIT_IO)
+		exit(cli_fail(c, code, err));
+	cli_usage_error(c, "%s", err->text);
+}
+
 int cli_write(struct cli *c, const void *data, size_t len)
 {
 	if (!flush_stdout(c))

@@ -450,6 +450,6 @@ int salvage_join_details(struct salvage *s, struct err *err);
 int salvage_look_under(struct salvage *s, struct err *err);
 
 /* --- salvage_verdict.c --- */
-void salvage_judge(struct salvage *s);
+int salvage_judge(struct salvage *s, struct err *err);
 
 #endif

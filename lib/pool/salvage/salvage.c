@@ -441,7 +441,7 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 	if (!r && !whole)
 		r = salvage_agreement(s, err);
 	if (!r)
-		salvage_judge(s);
+		r = salvage_judge(s, err);
 	if (r && r != -EUCLEAN && r != -EINVAL) {
 		salvage_free(s);
 		return r;

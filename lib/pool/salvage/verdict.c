@@ -70,11 +70,9 @@ static bool device_is_back(const struct salvage *s, const struct sdevice *d, uin
 	return d->in_top && !has_holes(s, d->root, memo, 0);
 }
 
-static bool mappings_are_back(const struct salvage *s)
+static bool mappings_are_back(const struct salvage *s, uint8_t *memo)
 {
-	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)s->nr_nodes + 1, 1);
-
-	if (!memo || s->nr_bad || state_is_doubtful(s) || (s->details_lost && s->top_lost))
+	if (s->nr_bad || state_is_doubtful(s) || (s->details_lost && s->top_lost))
 		return false;
 	for (size_t i = 0; i < s->nr_devs; i++)
 		if (!device_is_back(s, &s->dev[i], memo))
@@ -90,10 +88,15 @@ static bool details_are_back(const struct salvage *s)
 	return !s->details_lost;
 }
 
-void salvage_judge(struct salvage *s)
+int salvage_judge(struct salvage *s, struct err *err)
 {
-	s->mappings_back = mappings_are_back(s);
+	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)s->nr_nodes + 1, 1);
+
+	if (!memo)
+		return err_nomem(err, "what is back");
+	s->mappings_back = mappings_are_back(s, memo);
 	s->lossless = s->mappings_back && !s->header_invented && details_are_back(s);
+	return 0;
 }
 
 bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id)
