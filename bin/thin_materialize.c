@@ -12,7 +12,8 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
-#include "volume/copy/copy.h"
+#include "volume/image/digest.h"
+#include "volume/image/make.h"
 #include "volume/map/print.h"
 #include "volume/open/volume.h"
 
@@ -29,6 +30,14 @@ enum {
 	OPT_SPARSE,
 	OPT_TARGET_IS_ZERO,
 	OPT_VERIFY,
+	OPT_SINCE,
+	OPT_SINCE_METADATA,
+	OPT_SINCE_SIZE,
+	OPT_NO_CHECK_BASE,
+	OPT_BACKING,
+	OPT_FROM_SNAP,
+	OPT_TO_SNAP,
+	OPT_DIGEST,
 };
 
 static const struct opt opts[] = {
@@ -52,6 +61,22 @@ static const struct opt opts[] = {
 	  OPT_REFLINK },
 	{ 0, "sparse", ARG_REQUIRED, "auto|always|never",
 	  "leave holes: auto for unmapped blocks, always for zeros, too", OPT_SPARSE },
+	{ 'O', "format", ARG_REQUIRED, "raw|qcow2|rbd-diff", "form of OUTPUT (default: raw)", 'O' },
+	{ 0, "backing", ARG_REQUIRED, "FILE[,FORMAT]",
+	  "qcow2: write what FILE, the image of BASE or of the external origin, does not hold", OPT_BACKING },
+	{ 'c', "compress", ARG_NONE, NULL, "qcow2: compress", 'c' },
+	{ 0, "since", ARG_REQUIRED, "BASE",
+	  "write what differs from device BASE: raw updates OUTPUT, an image of BASE", OPT_SINCE },
+	{ 0, "since-metadata", ARG_REQUIRED, "FILE", "BASE is what FILE, an older dump, says of it",
+	  OPT_SINCE_METADATA },
+	{ 0, "since-size", ARG_REQUIRED, "SIZE", "size that BASE had, where no table says it",
+	  OPT_SINCE_SIZE },
+	{ 0, "no-check-base", ARG_NONE, NULL, "do not compare the image of BASE with BASE",
+	  OPT_NO_CHECK_BASE },
+	{ 0, "from-snap", ARG_REQUIRED, "NAME", "rbd-diff: snapshot it is from (default: BASE)",
+	  OPT_FROM_SNAP },
+	{ 0, "to-snap", ARG_REQUIRED, "NAME", "rbd-diff: snapshot it is to (default: DEVICE)", OPT_TO_SNAP },
+	{ 0, "digest", ARG_NONE, NULL, "print the SHA-256 of DEVICE's content, and of BASE's", OPT_DIGEST },
 	{ 0, "target-is-zero", ARG_NONE, NULL, "the output device reads as zeros already",
 	  OPT_TARGET_IS_ZERO },
 	{ 'j', "jobs", ARG_REQUIRED, "N", "threads (default: the CPUs)", 'j' },
@@ -83,11 +108,10 @@ enum map_form { MAP_NONE, MAP_TEXT, MAP_JSON };
 
 struct options {
 	struct volume_options volume;
-	bool accept_loss;
-	struct copy_options copy;
-	struct output_options output;
+	struct since_options since;
+	struct make_options make;
+	bool accept_loss, digest;
 	enum map_form map;
-	bool verify;
 	unsigned jobs;
 };
 
@@ -104,6 +128,34 @@ static int choice(struct cli *c, const char *option, const char *const *words)
 
 static const char *const when[] = { "auto", "always", "never", NULL };
 static const char *const forms[] = { "text", "json", NULL };
+static const char *const formats[] = {
+	[MAKE_RAW] = "raw", [MAKE_QCOW2] = "qcow2", [MAKE_RBD] = "rbd-diff", NULL
+};
+
+static void read_image_option(struct cli *c, int id, struct options *o)
+{
+	switch (id) {
+	case 'O': o->make.format = (enum make_format)choice(c, "--format", formats); break;
+	case OPT_BACKING: o->make.backing = c->arg; break;
+	case 'c': o->make.compress = true; break;
+	case OPT_SINCE: o->since.base = c->arg; break;
+	case OPT_SINCE_METADATA: o->since.metadata = c->arg; break;
+	case OPT_SINCE_SIZE:
+		o->since.size = cli_size(c, "--since-size");
+		o->since.has_size = true;
+		break;
+	case OPT_NO_CHECK_BASE: o->make.no_check_base = true; break;
+	case OPT_FROM_SNAP: o->make.from_snap = c->arg; break;
+	case OPT_TO_SNAP: o->make.to_snap = c->arg; break;
+	case OPT_DIGEST: o->digest = true; break;
+	case OPT_VERIFY: o->make.verify = true; break;
+	case OPT_REFLINK: o->make.copy.reflink = (enum copy_reflink)choice(c, "--reflink", when); break;
+	case OPT_SPARSE: o->make.copy.sparse = (enum copy_sparse)choice(c, "--sparse", when); break;
+	case OPT_TARGET_IS_ZERO: o->make.output.target_is_zero = true; break;
+	case 'n': o->make.output.dry_run = true; break;
+	case 'f': o->make.output.force++; break;
+	}
+}
 
 static void read_option(struct cli *c, int id, struct options *o)
 {
@@ -134,19 +186,79 @@ static void read_option(struct cli *c, int id, struct options *o)
 	case OPT_MAP:
 		o->map = c->arg ? MAP_TEXT + (unsigned)choice(c, "--map", forms) : MAP_TEXT;
 		break;
-	case OPT_REFLINK: o->copy.reflink = (enum copy_reflink)choice(c, "--reflink", when); break;
-	case OPT_SPARSE: o->copy.sparse = (enum copy_sparse)choice(c, "--sparse", when); break;
-	case OPT_TARGET_IS_ZERO: o->output.target_is_zero = true; break;
 	case 'j':
 		o->jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 1024u);
 		if (!o->jobs)
 			cli_usage_error(c, "--jobs: at least 1 is needed");
 		break;
 	case 'q': c->quiet = true; break;
-	case OPT_VERIFY: o->verify = true; break;
-	case 'n': o->output.dry_run = true; break;
-	case 'f': o->output.force++; break;
+	default: read_image_option(c, id, o);
 	}
+}
+
+/* An option that was given and means nothing here. */
+static void refuse(struct cli *c, bool given, const char *option, const char *why)
+{
+	if (given)
+		cli_usage_error(c, "%s has no meaning %s", option, why);
+}
+
+static void check_sparse(struct cli *c, const struct copy_options *copy, bool stream)
+{
+	if (copy->reflink == REFLINK_ALWAYS && copy->sparse != SPARSE_AUTO)
+		cli_usage_error(c, "--reflink=always shares holes and zeros as they are: it excludes "
+				   "--sparse=always and --sparse=never");
+	if (stream && copy->reflink == REFLINK_ALWAYS)
+		cli_usage_error(c, "--reflink=always: a stream cannot share extents: name a file as OUTPUT");
+}
+
+/* What belongs to one form of OUTPUT alone. */
+static void check_format(struct cli *c, const struct options *o, bool stream)
+{
+	const struct make_options *m = &o->make;
+	const bool since = o->since.base || o->since.metadata, updates = since && m->format == MAKE_RAW;
+	const char *why = m->format == MAKE_RBD ? "with --format rbd-diff" :
+			  updates		? "with --since, which updates OUTPUT" :
+						  "with --format qcow2";
+
+	if (m->format != MAKE_QCOW2) {
+		refuse(c, m->backing, "--backing", "without --format qcow2");
+		refuse(c, m->compress, "--compress", "without --format qcow2");
+	}
+	refuse(c, m->from_snap && m->format != MAKE_RBD, "--from-snap", "without --format rbd-diff");
+	refuse(c, m->from_snap && !since, "--from-snap", "without --since");
+	refuse(c, m->to_snap && m->format != MAKE_RBD, "--to-snap", "without --format rbd-diff");
+	refuse(c, o->since.has_size && !since, "--since-size", "without --since");
+	refuse(c, m->no_check_base && !(since && !(m->format == MAKE_RBD)) && !m->backing, "--no-check-base",
+	       "where no image of a base is looked at");
+	if (m->format == MAKE_RAW && !updates)
+		return;
+	refuse(c, m->output.target_is_zero, "--target-is-zero", why);
+	refuse(c, m->copy.reflink == REFLINK_ALWAYS && (m->format != MAKE_QCOW2 || m->compress),
+	       "--reflink=always", m->compress ? "with --compress" : why);
+	refuse(c, m->copy.sparse == SPARSE_NEVER && !updates, "--sparse=never", why);
+	refuse(c, m->copy.sparse == SPARSE_ALWAYS && m->format == MAKE_RBD, "--sparse=always", why);
+	refuse(c, m->verify && m->format == MAKE_RBD, "--verify", why);
+	refuse(c, m->output.force && updates, "--force", why);
+	if (stream && m->format == MAKE_QCOW2)
+		cli_usage_error(c, "--format qcow2: its tables cannot be written to a stream: name a file as "
+				   "OUTPUT");
+	if (stream && updates)
+		cli_usage_error(c, "--since updates an image that exists: name it as OUTPUT, or write a stream "
+				   "with --format rbd-diff");
+	if (m->format == MAKE_QCOW2 && since && !m->backing)
+		cli_usage_error(c, "--format qcow2 with --since needs --backing FILE, the image of BASE");
+}
+
+static void check_map(struct cli *c, const struct options *o)
+{
+	const char *why = "with --map, which writes no image";
+
+	if (c->nr_args == 3)
+		cli_usage_error(c, "--map has no OUTPUT: unexpected argument '%s' found", c->args[2]);
+	refuse(c, o->make.format != MAKE_RAW, "--format", why);
+	refuse(c, o->digest, "--digest", why);
+	refuse(c, o->make.no_check_base, "--no-check-base", why);
 }
 
 static void read_options(struct cli *c, struct options *o)
@@ -162,27 +274,31 @@ static void read_options(struct cli *c, struct options *o)
 	stream = c->nr_args == 3 && !strcmp(c->args[2], "-");
 	if (!o->map && c->nr_args < 3)
 		cli_usage_error(c, "%s", command.missing);
-	if (o->map && c->nr_args == 3)
-		cli_usage_error(c, "--map has no OUTPUT: unexpected argument '%s' found", c->args[2]);
+	if (o->map)
+		check_map(c, o);
 	if (o->volume.origin && o->volume.no_origin)
 		cli_usage_error(c, "--origin and --no-origin exclude each other");
 	if (o->volume.repair && o->volume.snap)
 		cli_usage_error(c, "--repair cannot be used with --metadata-snap");
 	if (o->accept_loss && !o->volume.repair)
 		cli_usage_error(c, "--accept-loss needs --repair");
-	if (o->copy.reflink == REFLINK_ALWAYS && o->copy.sparse != SPARSE_AUTO)
-		cli_usage_error(c, "--reflink=always shares holes and zeros as they are: it excludes "
-				   "--sparse=always and --sparse=never");
-	if (stream && o->verify)
+	refuse(c, o->digest && o->make.output.dry_run, "--digest", "with --dry-run, which reads nothing");
+	if (stream && o->make.verify)
 		cli_usage_error(c, "--verify cannot read a stream back: name a file or device as OUTPUT");
-	if (stream && o->copy.reflink == REFLINK_ALWAYS)
-		cli_usage_error(c, "--reflink=always: a stream cannot share extents: name a file as OUTPUT");
+	check_sparse(c, &o->make.copy, stream);
+	check_format(c, o, stream);
 }
 
-static int print_map(struct cli *c, const struct options *o, const struct volume *v)
+static int walk_changes(void *ctx, extent_fn *fn, void *fn_ctx, struct err *err)
+{
+	return diff_changes(ctx, fn, fn_ctx, err);
+}
+
+static int print_map(struct cli *c, const struct options *o, const struct volume *v, struct since *s)
 {
 	const struct map_print p = { .json = o->map == MAP_JSON, .dev_id = v->dev_id,
-				     .write = cli_take, .ctx = c };
+				     .walk = s->name ? walk_changes : NULL, .walk_ctx = &s->diff,
+				     .since = s->name, .write = cli_take, .ctx = c };
 	struct err err = { 0 };
 	int r = map_print(&v->map, &p, &err);
 
@@ -209,45 +325,63 @@ static bool say_losses(struct cli *c, const struct options *o, struct volume *v)
 		!salvage_device_is_whole(v->saved.salvage, v->dev_id)));
 }
 
-static void say_plan(const struct volume *v, const char *output)
+static void say_plan(const struct make *m)
 {
-	printf("device %u, %" PRIu64 " bytes, to %s:\n", v->dev_id, v->map.size, output);
-	printf("  %" PRIu64 " bytes from data device %s, in %" PRIu64 " extents\n", v->sum.data_bytes,
-	       v->data_path, v->sum.nr_data_extents);
-	if (v->origin_path)
-		printf("  %" PRIu64 " bytes from external origin %s\n", v->sum.origin_bytes,
-		       v->origin_path);
-	printf("  %" PRIu64 " bytes of zeros\n", v->sum.zero_bytes);
+	const struct volume *v = m->now;
+	const struct diff_summary *d = &m->differs;
+
+	printf("device %u, %" PRIu64 " bytes, to %s:\n", v->dev_id, v->map.size, m->out.path);
+	if (m->since->name)
+		printf("  what differs from '%s':\n", m->since->name);
+	printf("  %" PRIu64 " bytes from data device %s", d->data_bytes, v->data_path);
+	if (!m->since->name)
+		printf(", in %" PRIu64 " extents", v->sum.nr_data_extents);
+	printf("\n");
+	if (v->origin_path && m->backing.is_origin)
+		printf("  %" PRIu64 " bytes of external origin %s stay in the backing file\n",
+		       d->origin_bytes, v->origin_path);
+	else if (v->origin_path)
+		printf("  %" PRIu64 " bytes from external origin %s\n", d->origin_bytes, v->origin_path);
+	printf("  %" PRIu64 " bytes of zeros\n", d->zero_bytes);
 }
 
-static int watch_progress(void *ctx, uint64_t bytes, struct err *err)
+/* The bar of the step that is under way. */
+struct watch {
+	struct cli *cli;
+	struct progress *bar;
+};
+
+static struct meter *begin_step(void *ctx, const char *title, uint64_t total)
 {
-	(void)err;
-	progress_add(ctx, bytes);
-	return 0;
+	struct watch *w = ctx;
+
+	progress_free(w->bar);
+	w->bar = progress_new(w->cli, title, total);
+	return progress_meter(w->bar);
 }
 
-static int copy(struct cli *c, struct options *o, struct volume *v, struct output *out,
-		struct jobs *jobs, struct err *err)
+/* On standard error where standard output is the image. */
+static int print_digest(struct cli *c, const char *key, const struct map *map,
+			const struct image_source *source, struct jobs *jobs, struct err *err)
 {
-	struct progress *bar = progress_new(c, "copying", v->map.size);
-	int r;
+	struct progress *bar = progress_new(c, "digesting", map->size);
+	char text[SHA256_TEXT];
+	int r = image_digest(map, source, jobs, progress_meter(bar), text, err);
 
-	o->copy.data = v->data;
-	o->copy.origin = v->origin;
-	o->copy.progress = watch_progress;
-	o->copy.progress_ctx = bar;
-	r = copy_map(&v->map, out, &o->copy, jobs, err);
 	progress_free(bar);
 	if (!r)
-		r = output_sync(out, err);
-	if (!r && o->verify) {
-		bar = progress_new(c, "verifying", v->map.size);
-		o->copy.progress_ctx = bar;
-		r = copy_verify(&v->map, out, &o->copy, jobs, err);
-		progress_free(bar);
-	}
-	return r ? r : output_commit(out, err);
+		fprintf(strcmp(c->args[2], "-") ? stdout : stderr, "%s %s\n", key, text);
+	return r;
+}
+
+static int print_digests(struct cli *c, const struct volume *v, const struct since *s, struct jobs *jobs,
+			 struct err *err)
+{
+	int r = 0;
+
+	if (s->name && s->base.data)
+		r = print_digest(c, "base-sha256", &s->base.map, &s->base_source, jobs, err);
+	return r ? r : print_digest(c, "sha256", &v->map, &s->now_source, jobs, err);
 }
 
 static const char *const left[] = {
@@ -256,33 +390,71 @@ static const char *const left[] = {
 	[OUTPUT_STREAM] = "got a part of the image",
 };
 
-static int write_output(struct cli *c, struct options *o, struct volume *v, struct jobs *jobs)
+static int write_output(struct cli *c, struct options *o, struct volume *v, struct since *s,
+			struct jobs *jobs)
 {
-	const char *sources[] = { v->data_path, v->origin_path, v->arg->metadata, o->volume.pool };
+	struct watch w = { .cli = c };
 	struct err err = { 0 };
-	struct output out;
+	struct make m;
 	int r;
 
-	o->output.size = v->map.size;
-	o->output.sources = sources;
-	o->output.nr_sources = ARRAY_SIZE(sources);
+	o->make.step = begin_step;
+	o->make.ctx = &w;
 	cli_left(c, "no image was made");
-	r = output_open(c->args[2], &o->output, &out, &err);
-	if (r < 0)
-		return cli_fail(c, r, &err);
-	if (o->output.dry_run) {
-		say_plan(v, out.path);
-		output_discard(&out);
+	r = make_open(&m, c->args[2], o->volume.pool, o->volume.device, v, s, &o->make, jobs, &err);
+	if (!r && o->make.output.dry_run) {
+		progress_free(w.bar);
+		say_plan(&m);
+		make_close(&m);
 		return cli_finish(c, EXIT_DONE);
 	}
-	cli_left(c, "'%s' %s", out.path, left[out.kind]);
-	r = copy(c, o, v, &out, jobs, &err);
-	output_discard(&out);
-	if (r < 0) {
-		cli_fail(c, r, &err);
-		return r == -ENOMEM ? EXIT_IO : EXIT_DAMAGE;
+	if (r) {
+		r = cli_fail(c, r, &err);
+	} else {
+		cli_left(c, "'%s' %s", m.out.path,
+			 m.updates ? "is partly updated: run the same again" : left[m.out.kind]);
+		r = make_run(&m, jobs, &err);
+		if (!r && o->digest)
+			r = print_digests(c, v, s, jobs, &err);
+		if (r)
+			cli_fail(c, r, &err);
+		r = !r ? EXIT_DONE : r == -ENOMEM ? EXIT_IO : EXIT_DAMAGE;
 	}
-	return cli_finish(c, EXIT_DONE);
+	progress_free(w.bar);
+	make_close(&m);
+	return r == EXIT_DONE ? cli_finish(c, r) : r;
+}
+
+static void say_notes(struct cli *c, const struct volume *v, const struct since *s)
+{
+	volume_notes(v, cli_tell, c);
+	if (s->size_is_guess)
+		cli_note(c, "note: '%s' is taken to have %" PRIu64 " bytes, which is a guess: --since-size "
+			    "gives its size",
+			 s->name, s->base.map.size);
+}
+
+/* Everything behind the command line, once the device is open. */
+static int run(struct cli *c, struct options *o, struct volume *v, struct jobs *jobs)
+{
+	bool lossy = say_losses(c, o, v);
+	struct err err = { 0 };
+	struct since s;
+	int r = since_open(&s, v, &o->volume, &o->since, jobs, &err);
+
+	if (r) {
+		r = cli_fail(c, r, &err);
+	} else {
+		if (s.name)
+			lossy |= say_losses(c, o, &s.base);
+		if (!o->map)
+			say_notes(c, v, &s);
+		r = o->map ? print_map(c, o, v, &s) : write_output(c, o, v, &s, jobs);
+		if (o->map && r == EXIT_DONE) /* behind the map, and not to a reader who has gone */
+			say_notes(c, v, &s);
+	}
+	since_close(&s);
+	return r == EXIT_DONE && lossy ? EXIT_DAMAGE : r;
 }
 
 int main(int argc, char **argv)
@@ -304,15 +476,7 @@ int main(int argc, char **argv)
 	if (r < 0) {
 		r = cli_fail(&c, r, &err);
 	} else {
-		bool lossy = say_losses(&c, &o, &v);
-
-		if (!o.map)
-			volume_notes(&v, cli_tell, &c);
-		r = o.map ? print_map(&c, &o, &v) : write_output(&c, &o, &v, jobs);
-		if (o.map && r == EXIT_DONE) /* behind the map, and not to a reader who has gone */
-			volume_notes(&v, cli_tell, &c);
-		if (r == EXIT_DONE && lossy)
-			r = EXIT_DAMAGE;
+		r = run(&c, &o, &v, jobs);
 		volume_close(&v);
 	}
 	jobs_free(jobs);

@@ -32,21 +32,11 @@ static int consume(void *ctx, const struct feed_unit *u, const struct extent *e,
 	return 0;
 }
 
-static int take(void *ctx, const struct extent *extent, struct err *err)
+static int take(void *ctx, const struct extent *e, struct err *err)
 {
 	struct digesting *d = ctx;
-	struct extent e = *extent;
-	uint64_t rest = e.len;
-	int r = 0;
 
-	for (; rest && !r; rest -= e.len) {
-		e.len = MIN(rest, UNIT);
-		r = feed_add(&d->feed, &(struct feed_unit){ .at = e.at, .len = e.len, .nr = 1 }, &e, err);
-		e.at += e.len;
-		if (e.kind != EXTENT_ZERO)
-			e.from += e.len;
-	}
-	return r;
+	return feed_cut(&d->feed, e, 1, UNIT, err);
 }
 
 int image_digest(const struct map *m, const struct image_source *source, struct jobs *jobs,

@@ -71,6 +71,31 @@ int feed_add(struct feed *f, const struct feed_unit *u, const struct extent *e, 
 	return f->nr == FEED_WINDOW ? feed_flush(f, err) : 0;
 }
 
+static void move_on(struct extent *e, uint64_t len)
+{
+	e->at += len;
+	e->from += e->kind == EXTENT_ZERO ? 0 : len;
+}
+
+int feed_cut(struct feed *f, const struct extent *e, unsigned nr, uint64_t max, struct err *err)
+{
+	struct extent part[FEED_CUT_MAX];
+	struct feed_unit u = { .at = e->at, .nr = nr };
+	const uint64_t end = e->at + e->len;
+	int r = 0;
+
+	memcpy(part, e, nr * sizeof(*e));
+	for (; u.at < end && !r; u.at += u.len) {
+		u.len = MIN(end - u.at, max - u.at % max);
+		for (unsigned i = 0; i < nr; i++)
+			part[i].len = u.len;
+		r = feed_add(f, &u, part, err);
+		for (unsigned i = 0; i < nr; i++)
+			move_on(&part[i], u.len);
+	}
+	return r;
+}
+
 void feed_fini(struct feed *f)
 {
 	for (size_t i = 0; f->slot && i < f->nr_slots; i++)

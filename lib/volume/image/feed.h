@@ -12,6 +12,7 @@
 #include "volume/map/map.h"
 
 #define FEED_WINDOW ((size_t)1 << 14)
+#define FEED_CUT_MAX 2
 
 struct feed_unit {
 	uint64_t at, len; /* bytes, in the device */
@@ -41,6 +42,8 @@ struct feed {
 
 /* Behind the units before; worked on whenever the window is full. */
 int feed_add(struct feed *f, const struct feed_unit *u, const struct extent *e, struct err *err);
+/* @nr extents of one and the same range, cut into units at the multiples of @max bytes. */
+int feed_cut(struct feed *f, const struct extent *e, unsigned nr, uint64_t max, struct err *err);
 /* Works on what is left. */
 int feed_flush(struct feed *f, struct err *err);
 void feed_fini(struct feed *f);

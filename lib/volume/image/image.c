@@ -70,18 +70,20 @@ static int judge_format(struct level *l, const char *format, bool named_elsewher
 	return 0;
 }
 
-static int open_level(struct image *m, char *path, const char *format, unsigned flags, struct err *err)
+/* @path is what opens it; NULL: its name. */
+static int open_level(struct image *m, char *name, const char *path, const char *format,
+		      unsigned flags, struct err *err)
 {
 	struct level *l = vec_add(m->level, m->nr, m->cap);
 	int r;
 
-	if (!l || !path) {
+	if (!l || !name) {
 		m->nr -= !!l;
-		free(path);
+		free(name);
 		return err_nomem(err, "image");
 	}
-	*l = (struct level){ .path = path };
-	r = dev_open(path, DEV_SHARED | flags, &l->io, err);
+	*l = (struct level){ .path = name };
+	r = dev_open(path ? path : name, DEV_SHARED | flags, &l->io, err);
 	if (!r)
 		r = check_loop(m, l, err);
 	if (!r)
@@ -123,14 +125,14 @@ int image_open(const char *path, const struct image_options *opt, struct image *
 	if (!m)
 		return err_nomem(err, "image");
 	m->top = opt->top;
-	r = open_level(m, strdup(path), opt->format, opt->flags, err);
+	r = open_level(m, strdup(opt->name ? opt->name : path), path, opt->format, opt->flags, err);
 	while (!r && !opt->top) {
 		l = &m->level[m->nr - 1];
 		if (!l->is_qcow2 || !l->qcow2.backing)
 			break;
 		r = backing_path(l, &next, err);
 		if (!r)
-			r = open_level(m, next, *l->qcow2.backing_format ? l->qcow2.backing_format : NULL,
+			r = open_level(m, next, NULL, *l->qcow2.backing_format ? l->qcow2.backing_format : NULL,
 				       opt->flags, err);
 	}
 	if (r)

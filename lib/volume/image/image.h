@@ -14,6 +14,7 @@ struct image_options {
 	const char *format; /* "raw", "qcow2"; NULL: by the first bytes */
 	bool top;	    /* leave the backing files out */
 	unsigned flags;	    /* of dev_open() */
+	const char *name;   /* what it will be called, for messages and backing files; NULL: its path */
 };
 
 struct image;

@@ -51,7 +51,4 @@ int qcow2_compressed(struct qcow2_writer *w, uint64_t at, const void *data, size
 /* Writes the rest; the header after everything has reached the disk.  *end: bytes of the file. */
 int qcow2_end(struct qcow2_writer *w, uint64_t *end, struct err *err);
 
-/* At most so many bytes does a file with @data bytes of clusters have. */
-uint64_t qcow2_file_max(const struct qcow2_create *opt);
-
 #endif

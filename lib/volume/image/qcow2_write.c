@@ -414,13 +414,3 @@ int qcow2_end(struct qcow2_writer *w, uint64_t *end, struct err *err)
 	*end = w->next * w->cluster;
 	return r;
 }
-
-uint64_t qcow2_file_max(const struct qcow2_create *opt)
-{
-	uint64_t cluster = UINT64_C(1) << opt->cluster_bits;
-	uint64_t data = div_up(opt->size, cluster), l2 = div_up(data, cluster / 8) + 1;
-	uint64_t l1 = div_up(l2 * 8, cluster) + 1, all = data + l2 + l1 + 2;
-	uint64_t counts = div_up(all, cluster / COUNT_LEN) + 2;
-
-	return (all + counts + div_up(counts * 8, cluster) + 2) * cluster;
-}

@@ -4,7 +4,7 @@
 
 #include <inttypes.h>
 
-#include "base/outbuf.h"
+#include "base/json.h"
 
 #define PIECE ((size_t)1 << 16)
 
@@ -54,9 +54,16 @@ int map_print(const struct map *m, const struct map_print *p, struct err *err)
 	if (p->json)
 		outbuf_printf(&s.text,
 			      "{\n  \"device\": %u,\n  \"size\": %" PRIu64 ",\n  \"block_size\": %" PRIu64
-			      ",\n  \"extents\": [",
+			      ",\n",
 			      p->dev_id, m->size, m->block_len);
-	r = map_walk(m, print_extent, &s, err);
+	if (p->json && p->since) {
+		outbuf_str(&s.text, "  \"since\": ");
+		json_string(&s.text, p->since, strlen(p->since));
+		outbuf_str(&s.text, ",\n");
+	}
+	if (p->json)
+		outbuf_str(&s.text, "  \"extents\": [");
+	r = p->walk ? p->walk(p->walk_ctx, print_extent, &s, err) : map_walk(m, print_extent, &s, err);
 	if (p->json && !r)
 		outbuf_str(&s.text, s.more ? "\n  ]\n}\n" : "]\n}\n");
 	w = write_text(&s, r ? NULL : err);

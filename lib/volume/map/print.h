@@ -6,7 +6,8 @@
  * The extents of a map as text, in bytes.
  *
  *	text	a line for each: START LENGTH KIND [OFFSET]
- *	JSON	{ "device": ..., "size": ..., "block_size": ..., "extents": [ ... ] }
+ *	JSON	{ "device": ..., "size": ..., "block_size": ..., "extents": [ ... ] }, of a difference
+ *		with a member "since" before the extents
  *
  * KIND is zero, data or origin; OFFSET is where the bytes are on the data device or the origin.
  * Memory: 64 KiB.  Threads: one at a time.
@@ -16,6 +17,10 @@
 struct map_print {
 	bool json;
 	uint32_t dev_id; /* for JSON */
+	/* Gives the extents in place of map_walk(): those that differ from @since.  NULL: all. */
+	int (*walk)(void *walk_ctx, extent_fn *fn, void *fn_ctx, struct err *err);
+	void *walk_ctx;
+	const char *since; /* for JSON */
 	/* Takes the text piece by piece.  0, or a negative errno that ends the printing. */
 	int (*write)(void *ctx, const void *text, size_t len);
 	void *ctx;

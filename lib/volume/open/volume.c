@@ -72,6 +72,7 @@ static int find_tree(struct volume *v, mblock_t *root, struct err *err)
 			*root = d->root;
 			v->has_claim = d->has_details;
 			v->claimed_blocks = d->info.mapped_blocks;
+			v->snap_time = d->has_details ? d->info.snap_time : 0;
 		}
 	}
 	metadata_devices_fini(&devices);
@@ -161,6 +162,7 @@ static int open_xml(struct volume *v, const struct volume_options *opt, struct p
 		return err_prefix(err, r, "%s", v->arg->metadata);
 	v->has_claim = true;
 	v->claimed_blocks = info.device.mapped_blocks;
+	v->snap_time = info.device.snap_time;
 	return r ? r : take_events_info(v, &info, err);
 }
 

@@ -48,6 +48,7 @@ struct volume {
 	struct map_summary sum;
 	uint64_t claimed_blocks; /* what the device's details say is mapped */
 	bool has_claim;
+	uint32_t snap_time; /* of its details; 0: not known.  Older mappings are never written in place */
 	bool size_is_guess; /* neither --size nor a table: the larger of these two, in bytes */
 	/*
 	 * With .repair: what the data device or the origin has not, since it ends before or has an error

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "volume/image/make.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "volume/image/export.h"
+#include "volume/image/update.h"
+
+static struct qcow2_create qcow2_options(const struct make *m)
+{
+	return (struct qcow2_create){ .size = m->now->map.size,
+				      .cluster_bits = qcow2_cluster_bits(m->now->map.block_len),
+				      .backing = m->backing.name,
+				      .backing_format = m->backing.format };
+}
+
+static struct update update_options(const struct make *m)
+{
+	return (struct update){ .diff = &m->since->diff,
+				.now = m->since->now_source,
+				.base = m->since->base_source,
+				.no_check = m->opt->no_check_base,
+				.sparse = m->opt->copy.sparse,
+				.base_name = m->since->name };
+}
+
+static struct meter *step(const struct make *m, const char *title, uint64_t total)
+{
+	return m->opt->step ? m->opt->step(m->opt->ctx, title, total) : NULL;
+}
+
+static int count(void *ctx, uint64_t bytes, struct err *err)
+{
+	(void)err;
+	meter_add(ctx, bytes);
+	return 0;
+}
+
+static uint64_t differing(const struct make *m)
+{
+	return m->differs.data_bytes + m->differs.origin_bytes + m->differs.zero_bytes;
+}
+
+static int open_backing(struct make *m, const char *path, struct jobs *jobs, struct err *err)
+{
+	int r;
+
+	if (!m->opt->backing)
+		return 0;
+	r = backing_parse(m->opt->backing, path, &m->backing, err);
+	m->backing.is_origin = !m->since->name;
+	if (!r && m->backing.is_origin && !m->now->map.has_origin)
+		return err_set(err, -EINVAL,
+			       "--backing without --since names the external origin's file, but the device "
+			       "has no external origin");
+	if (!r) {
+		step(m, "checking", differing(m));
+		r = backing_check(&m->backing, m->since, m->now, m->opt->no_check_base, jobs, err);
+	}
+	return r;
+}
+
+static int open_output(struct make *m, const char *path, const char *const *sources, size_t nr,
+		       struct err *err)
+{
+	const struct update u = update_options(m);
+	struct output_options o = m->opt->output;
+	int r;
+
+	m->updates = m->since->name && m->opt->format == MAKE_RAW;
+	if (m->updates)
+		return update_open(path, &u, sources, nr, &m->out, err);
+	o.sources = sources;
+	o.nr_sources = nr;
+	/* how much the others take turns out on the way */
+	o.size = m->opt->format == MAKE_RAW ? m->now->map.size : 0;
+	r = output_open(path, &o, &m->out, err);
+	if (!r && m->opt->format == MAKE_RBD && m->out.kind == OUTPUT_DEVICE)
+		r = err_set(err, -EINVAL,
+			    "%s: is a block device, but an rbd diff is a stream: name a file or -", path);
+	return r;
+}
+
+int make_open(struct make *m, const char *path, const char *pool, const char *device,
+	      struct volume *now, const struct since *s, const struct make_options *opt,
+	      struct jobs *jobs, struct err *err)
+{
+	int r;
+
+	*m = (struct make){ .opt = opt, .now = now, .since = s, .device = device };
+	m->out.fd = -1;
+	m->differs = (struct diff_summary){ now->sum.data_bytes, now->sum.origin_bytes, now->sum.zero_bytes };
+	r = s->name ? diff_sum(&s->diff, &m->differs, err) : 0;
+	if (!r)
+		r = open_backing(m, path, jobs, err);
+	const char *const sources[] = { now->data_path, now->origin_path, now->arg->metadata, pool,
+					s->base.data_path, s->base.origin_path,
+					s->base.arg ? s->base.arg->metadata : NULL, m->backing.path };
+	return r ? r : open_output(m, path, sources, ARRAY_SIZE(sources), err);
+}
+
+static int run_raw(struct make *m, const struct copy_options *copy, struct jobs *jobs, struct err *err)
+{
+	struct update u = update_options(m);
+
+	if (!m->updates)
+		return copy_map(&m->now->map, &m->out, copy, jobs, err);
+	u.meter = copy->progress_ctx;
+	return update_run(&u, &m->out, jobs, err);
+}
+
+static int run_qcow2(struct make *m, const struct copy_options *copy, struct jobs *jobs,
+		     struct err *err)
+{
+	const struct export_qcow2 q = { .create = qcow2_options(m),
+					.backing_is_origin = m->backing.is_origin,
+					.backing_size = m->backing.size,
+					.compress = m->opt->compress };
+
+	return export_qcow2(&m->since->diff, &q, &m->out, copy, jobs, err);
+}
+
+static int run_rbd(struct make *m, const struct copy_options *copy, struct jobs *jobs, struct err *err)
+{
+	const struct make_options *o = m->opt;
+	enum output_kind kind = m->out.kind;
+	int r;
+
+	m->out.kind = OUTPUT_STREAM; /* also into a file: in order */
+	r = export_rbd(&m->since->diff, o->from_snap ? o->from_snap : m->since->name,
+		       o->to_snap ? o->to_snap : m->device, &m->out, copy, jobs, err);
+	m->out.kind = kind;
+	return r;
+}
+
+static int verify(struct make *m, struct copy_options *copy, struct jobs *jobs, struct err *err)
+{
+	struct meter *meter = step(m, "verifying", m->now->map.size);
+
+	copy->progress_ctx = meter;
+	if (m->opt->format == MAKE_RAW)
+		return copy_verify(&m->now->map, &m->out, copy, jobs, err);
+	return backing_verify(&m->out, m->out.path, m->since, jobs, meter, err);
+}
+
+int make_run(struct make *m, struct jobs *jobs, struct err *err)
+{
+	struct copy_options copy = m->opt->copy;
+	bool whole = m->opt->format == MAKE_RAW && !m->updates;
+	int r;
+
+	copy.data = m->now->data;
+	copy.origin = m->now->origin;
+	copy.progress = count;
+	copy.progress_ctx = step(m, "copying", whole ? m->now->map.size : differing(m));
+	switch (m->opt->format) {
+	case MAKE_QCOW2: r = run_qcow2(m, &copy, jobs, err); break;
+	case MAKE_RBD: r = run_rbd(m, &copy, jobs, err); break;
+	default: r = run_raw(m, &copy, jobs, err);
+	}
+	if (!r)
+		r = output_sync(&m->out, err);
+	if (!r && m->opt->verify)
+		r = verify(m, &copy, jobs, err);
+	return r ? r : output_commit(&m->out, err);
+}
+
+void make_close(struct make *m)
+{
+	if (m->out.path || m->out.io)
+		output_discard(&m->out);
+	backing_fini(&m->backing);
+}

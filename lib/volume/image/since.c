@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "volume/image/since.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dev/dev.h"
+
+/*
+ * The size of a base that no table lists: --since-size, else the size that was given for the
+ * device, else, for older metadata, that of the device.
+ */
+static int choose_size(struct since *s, const struct volume *now, const struct volume_options *opt,
+		       const struct since_options *so, struct err *err)
+{
+	struct volume *b = &s->base;
+	uint64_t size = b->map.size;
+
+	s->size_is_guess = b->size_is_guess && !opt->has_size;
+	if (b->size_is_guess && (opt->has_size || (so->metadata && !now->size_is_guess)))
+		size = now->map.size;
+	if (size == b->map.size)
+		return 0;
+	b->map.size = size;
+	return map_scan(&b->map, false, &b->sum, err);
+}
+
+/* Older metadata knows only ids: a name is one of the device's table. */
+static void name_to_id(const struct volume *now, const struct volume_options *opt,
+		       const struct since_options *so, char id[16], struct volume_options *b)
+{
+	const struct table_thin *line = now->arg->table ? table_find(now->arg->table, b->device) : NULL;
+
+	if (!line)
+		return;
+	snprintf(id, 16, "%u", line->dev_id);
+	b->device = id;
+	/* a snapshot keeps its size; the device may have had another one then */
+	if (strcmp(so->base ? so->base : opt->device, opt->device) && !b->has_size) {
+		b->has_size = true;
+		b->size = line->length << SECTOR_SHIFT;
+	}
+}
+
+static int open_base(struct since *s, const struct volume *now, const struct volume_options *opt,
+		     const struct since_options *so, struct jobs *jobs, struct err *err)
+{
+	struct volume_options b = *opt;
+	char id[16];
+	int r;
+
+	b.device = so->base ? so->base : opt->device;
+	b.has_size = so->has_size;
+	b.size = so->size;
+	b.force_share = true; /* the device holds the locks already */
+	if (so->metadata) {
+		b.pool = so->metadata;
+		b.want.pool = NULL;
+		b.data = NULL;
+		b.map_only = true;
+		b.snap = b.repair = false;
+		b.origin = opt->no_origin ? NULL : now->origin_path;
+		name_to_id(now, opt, so, id, &b);
+	} else if (dev_is_standard(opt->pool)) {
+		lseek(STDIN_FILENO, 0, SEEK_SET); /* read once already; a pipe has become a file */
+	}
+	r = volume_open(&s->base, &b, jobs, err);
+	if (r == -EDOM && !so->has_size && opt->has_size) { /* not in the table: its size is the device's */
+		b.has_size = true;
+		b.size = opt->size;
+		r = volume_open(&s->base, &b, jobs, err);
+	}
+	return r ? err_prefix(err, r, "--since") : choose_size(s, now, opt, so, err);
+}
+
+static bool same_origin(const struct volume *a, const struct volume *b)
+{
+	if (!a->origin_path || !b->origin_path)
+		return !a->origin_path && !b->origin_path;
+	return !strcmp(a->origin_path, b->origin_path) || dev_same(a->origin_path, b->origin_path);
+}
+
+int since_open(struct since *s, struct volume *now, const struct volume_options *opt,
+	       const struct since_options *so, struct jobs *jobs, struct err *err)
+{
+	struct diff *d = &s->diff;
+	int r;
+
+	*s = (struct since){ .now_source = { now->data, now->origin } };
+	d->now = &now->map;
+	if (!so->base && !so->metadata)
+		return 0;
+	s->name = so->base ? so->base : opt->device;
+	r = open_base(s, now, opt, so, jobs, err);
+	if (r)
+		return r;
+	s->base_source = (struct image_source){ s->base.data, s->base.origin };
+	if (s->base.map.block_len != now->map.block_len)
+		return err_set(err, -EINVAL, "--since-metadata: '%s' has another block size than the pool",
+			       so->metadata);
+	d->base = &s->base.map;
+	d->same_origin = same_origin(now, &s->base);
+	d->older = so->metadata;
+	d->base_snap_time = s->base.snap_time;
+	now->map.timed = s->base.map.timed = d->older;
+	return 0;
+}
+
+void since_close(struct since *s)
+{
+	volume_close(&s->base);
+	*s = (struct since){ 0 };
+}

@@ -1,0 +1,284 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# What differs between a device and an older state of it, in each form, against the whole images.
+
+bats_require_minimum_version 1.5.0
+load increment.bash
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+# One pool with two snapshots and their images.
+small_pool() {
+	new_pool
+	change_and_snap 0
+	change_and_snap 1
+	thin_materialize pool s0 s0.img
+	thin_materialize pool s1 s1.img
+}
+
+@test "an image is brought up to date through a chain of ten random increments" {
+	new_seed 1
+	local i
+	new_pool
+	change_and_snap 0
+	thin_materialize pool s0 image
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		change_and_snap $i
+		thin_materialize pool s$i whole -f
+		thin_materialize --since s$((i - 1)) pool s$i image
+		cmp image whole
+		# again: nothing is left to do, and nothing is harmed
+		thin_materialize --since s$((i - 1)) --verify pool s$i image
+		cmp image whole
+	done
+}
+
+@test "overlays over ten random increments read as the device, and qemu-img finds no fault" {
+	new_seed 2
+	has_qemu || skip "qemu-img is not installed"
+	local i compress
+	new_pool
+	change_and_snap 0
+	thin_materialize -O qcow2 pool s0 s0.qcow2
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		change_and_snap $i
+		compress=
+		[ "$(pick 2)" -eq 0 ] || compress=-c
+		thin_materialize pool s$i whole -f
+		thin_materialize --since s$((i - 1)) -O qcow2 $compress --backing s$((i - 1)).qcow2 --verify pool s$i s$i.qcow2
+		qemu-img check -q s$i.qcow2
+		qemu-img compare -q -f raw -F qcow2 whole s$i.qcow2
+	done
+	qemu-img convert -O raw s10.qcow2 flat
+	cmp flat whole
+}
+
+@test "an overlay over the external origin holds only what the pool holds" {
+	new_seed 3
+	has_qemu || skip "qemu-img is not installed"
+	local i compress
+	for i in 1 2 3 4; do
+		new_pool
+		[ -n "$ORIGIN" ] || continue
+		change_and_snap 0
+		compress=
+		[ "$(pick 2)" -eq 0 ] || compress=-c
+		thin_materialize -f pool s0 whole
+		thin_materialize -f -O qcow2 $compress --sparse=always --backing base.img,raw --verify pool s0 o.qcow2
+		qemu-img check -q o.qcow2
+		qemu-img compare -q -f raw -F qcow2 whole o.qcow2
+		thin_materialize -f -O qcow2 $compress --backing base.img --verify pool s0 o.qcow2
+		qemu-img check -q o.qcow2
+		qemu-img compare -q -f raw -F qcow2 whole o.qcow2
+	done
+}
+
+@test "increments against an older dump are those against the snapshot of that time" {
+	new_seed 4
+	local i
+	new_pool
+	change_and_snap 0
+	thin_materialize pool s0 image
+	for i in 1 2 3; do
+		thin_dump meta.img >dump.xml
+		cp meta.img old.img
+		# the snapshot goes, and its blocks are taken again
+		thin_message pool "delete $((99 + i))"
+		change_and_snap $i
+		cp image image2
+		thin_materialize -f pool s$i whole
+		thin_materialize --since $((99 + i)) --since-metadata dump.xml --since-size "$(stat -c %s image)" --no-check-base pool s$i image
+		cmp image whole
+		thin_materialize --since $((99 + i)) --since-metadata old.img --since-size "$(stat -c %s image2)" pool s$i image2
+		cmp image2 whole
+	done
+}
+
+@test "a device that was written in place since an older dump is not taken for unchanged" {
+	printf '%s\n' 'pool: 0 131072 thin-pool meta.img data.img 128 0' 'vm: 0 8192 thin pool 0' >pool
+	truncate -s 1M meta.img
+	truncate -s 64M data.img
+	thin_message pool 'create_thin 0'
+	churn pool vm 5 30
+	thin_materialize pool vm image
+	thin_dump meta.img >dump.xml
+	churn pool vm 6 30
+	thin_materialize pool vm whole
+	thin_materialize --since-metadata dump.xml pool vm image
+	cmp image whole
+}
+
+@test "an image of something else is refused in each form, before anything behind the place is written" {
+	new_seed 5
+	local size at was
+	small_pool
+	while cmp -s s0.img s1.img; do
+		churn pool vm $RANDOM 9
+		LINES+=("again: 0 $SECTORS thin pool 101 $ORIGIN")
+		thin_message pool 'delete 101' 'create_snap 101 0'
+		thin_materialize -f pool s1 s1.img
+	done
+	size=$(stat -c %s s0.img)
+	# a byte in the first range that differs
+	at=$(thin_materialize --since s0 --map pool s1 | awk -v size="$size" '$1 < size { print $1; exit }')
+	[ -n "$at" ] || skip "only the end differs"
+	cp s0.img wrong
+	printf '\xa5\x5a' | dd of=wrong bs=1 seek="$at" conv=notrunc status=none
+	cmp -s wrong s0.img && skip "the bytes are the same by chance"
+	was=$(sha256sum <wrong)
+	run --separate-stderr thin_materialize --since s0 pool s1 wrong
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"wrong: does not hold the bytes of 's0' at offset $at"*"--no-check-base"* ]]
+	[ "$(head -c "$size" wrong | sha256sum)" = "$was" ]
+	truncate -s "$size" wrong
+	run --separate-stderr thin_materialize --since s0 -O qcow2 --backing wrong pool s1 x.qcow2
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"does not hold the bytes of 's0' at offset $at"* ]]
+	[ ! -e x.qcow2 ]
+	# another size
+	truncate -s $((size + 512 * 77)) wrong
+	[ "$(stat -c %s s1.img)" -ne $((size + 512 * 77)) ] || truncate -s $((size + 512 * 79)) wrong
+	for form in "" "-O qcow2 --backing wrong"; do
+		run --separate-stderr thin_materialize --since s0 $form pool s1 $([ -n "$form" ] && echo x.qcow2 || echo wrong)
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"it is not an image of it"* ]]
+		[ ! -e x.qcow2 ]
+	done
+}
+
+@test "the map of what differs tells bytes, merged, with what they are now" {
+	printf '%s\n' 'pool: 0 131072 thin-pool meta.img data.img 128 0' 'a: 0 2048 thin pool 1 base.img' 'b: 0 2560 thin pool 2 base.img' >pool
+	cat >pool.xml <<-'XML'
+	<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="64">
+	  <device dev_id="1" mapped_blocks="4" transaction="0" creation_time="0" snap_time="1">
+	    <range_mapping origin_begin="3" data_begin="10" length="4" time="0"/>
+	  </device>
+	  <device dev_id="2" mapped_blocks="4" transaction="1" creation_time="1" snap_time="1">
+	    <range_mapping origin_begin="3" data_begin="10" length="1" time="0"/>
+	    <range_mapping origin_begin="4" data_begin="20" length="2" time="1"/>
+	    <range_mapping origin_begin="8" data_begin="30" length="1" time="1"/>
+	  </device>
+	</superblock>
+	XML
+	truncate -s 1M meta.img
+	truncate -s 64M data.img
+	head -c 430000 /dev/zero >base.img
+	thin_restore -i pool.xml -o meta.img
+	run --separate-stderr thin_materialize --since a --map pool b
+	[ "$status" -eq 0 ]
+	[ "$output" = "262144 131072 data 1310720
+393216 36784 origin 393216
+430000 28752 zero
+524288 65536 data 1966080
+1048576 262144 zero" ]
+	thin_materialize --since a --map=json pool b >map.json
+	jq -e '.since == "a" and .device == 2 and (.extents | length == 5) and .extents[1] ==
+		{ "start": 393216, "length": 36784, "kind": "origin", "offset": 393216 }' map.json
+	run --separate-stderr thin_materialize --since a --map pool a
+	[ "$status" -eq 0 ] && [ -z "$output" ]
+}
+
+@test "digests are those of the raw images" {
+	new_seed 6
+	small_pool
+	cp s0.img image
+	thin_materialize --since s0 --digest pool s1 image >digests
+	[ "$(cat digests)" = "base-sha256 $(sha256sum <s0.img | cut -d' ' -f1)
+sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
+	# a stream on standard output keeps to itself
+	thin_materialize --since s0 --digest -O rbd-diff pool s1 - >stream 2>err
+	grep -q "^sha256 $(sha256sum <s1.img | cut -d' ' -f1)$" err
+	[ "$(head -c 11 stream)" = "rbd diff v1" ]
+}
+
+@test "options that mean nothing together are refused by their names" {
+	printf '%s\n' 'pool: 0 131072 thin-pool meta.img data.img 128 0' 'vm: 0 8192 thin pool 0' >pool
+	truncate -s 1M meta.img
+	truncate -s 64M data.img
+	thin_message pool 'create_thin 0'
+	local words name
+	while IFS='|' read -r words name; do
+		# shellcheck disable=SC2086
+		run --separate-stderr thin_materialize $words
+		[ "$status" -eq 64 ] || { echo "$words: $status $stderr"; return 1; }
+		[[ "$stderr" == *"$name"* ]] || { echo "$words: $stderr"; return 1; }
+		[ ! -e out ]
+	done <<-'WORDS'
+	--backing base pool vm out|--backing
+	-c pool vm out|--compress
+	-O rbd-diff -c pool vm out|--compress
+	-O rbd-diff --verify pool vm out|--verify
+	-O rbd-diff --sparse=always pool vm out|--sparse=always
+	-O rbd-diff --reflink=always pool vm out|--reflink=always
+	-O qcow2 --sparse=never pool vm out|--sparse=never
+	-O qcow2 -c --reflink=always pool vm out|--reflink=always
+	-O qcow2 --target-is-zero pool vm out|--target-is-zero
+	-O qcow2 pool vm -|--format qcow2
+	-O qcow2 --since vm pool vm out|--backing
+	-O vmdk pool vm out|vmdk
+	--since vm pool vm -|--since
+	--since vm -f pool vm out|--force
+	--since vm --reflink=always pool vm out|--reflink=always
+	--from-snap a pool vm out|--from-snap
+	-O rbd-diff --from-snap a pool vm out|--from-snap
+	--to-snap a pool vm out|--to-snap
+	--since-size 5M pool vm out|--since-size
+	--no-check-base pool vm out|--no-check-base
+	--digest --dry-run pool vm out|--digest
+	--map -O qcow2 pool vm|--format
+	--map --digest pool vm|--digest
+	WORDS
+}
+
+@test "a base that is not there, and an output that is not there, are named" {
+	new_seed 7
+	small_pool
+	run --separate-stderr thin_materialize --since nobody pool s1 s0.img
+	[ "$status" -ne 0 ] && [[ "$stderr" == *"--since"*"'nobody'"* ]]
+	run --separate-stderr thin_materialize --since s0 pool s1 nothing
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"nothing"* ]]
+	[ ! -e nothing ]
+	run --separate-stderr thin_materialize --since s0 pool s1 data.img
+	[ "$status" -ne 0 ] && [[ "$stderr" == *"is a source"* ]]
+	run --separate-stderr thin_materialize --since s0 -O qcow2 --backing nowhere pool s1 x.qcow2
+	[ "$status" -ne 0 ] && [[ "$stderr" == *"nowhere"* ]]
+	run --separate-stderr thin_materialize --since s0 -O qcow2 --backing nbd:x pool s1 x.qcow2
+	[ "$status" -ne 0 ] && [[ "$stderr" == *"protocol"*"./nbd:x"* ]]
+	[ ! -e x.qcow2 ]
+}
+
+@test "a backing file's name counts from the folder of the image" {
+	new_seed 8
+	small_pool
+	mkdir -p sub
+	mv s0.img sub/
+	thin_materialize --since s0 -O qcow2 --backing s0.img pool s1 sub/s1.qcow2 --verify
+	has_qemu || skip "qemu-img is not installed"
+	qemu-img compare -q -f raw -F qcow2 s1.img sub/s1.qcow2
+}
+
+@test "increments work with damaged metadata, XML, a table on standard input and another origin" {
+	new_seed 9
+	small_pool
+	cp s0.img a
+	cp s0.img b
+	cp s0.img c
+	thin_materialize --repair --since s0 pool s1 a
+	cmp a s1.img
+	thin_dump meta.img >dump.xml
+	thin_materialize --since 100 --since-size "$(stat -c %s s0.img)" --size "$(stat -c %s s1.img)" --data-dev data.img ${ORIGIN:+--origin $ORIGIN} dump.xml 101 b
+	cmp b s1.img
+	thin_materialize --since s0 - s1 c <pool
+	cmp c s1.img
+	[ -n "$ORIGIN" ] || return 0
+	# where the origins differ, all that is read from them may
+	tr i j <base.img >other.img
+	sed -i '/^s1:/s/base.img/other.img/' pool
+	thin_materialize -f pool s1 s1.img
+	cp s0.img a
+	thin_materialize --since s0 pool s1 a
+	cmp a s1.img
+}
