@@ -11,7 +11,7 @@
 #include "dev/out_file.h"
 #include "volume/guard/occupied.h"
 
-static int refuse_sources(const char *path, const struct output_options *opt, struct err *err)
+int output_refuse_sources(const char *path, const struct output_options *opt, struct err *err)
 {
 	const char *real = dev_output_path(path);
 
@@ -112,12 +112,12 @@ int output_open(const char *path, const struct output_options *opt, struct outpu
 		o.kind = OUTPUT_STREAM;
 		o.fd = STDOUT_FILENO;
 		o.path = strdup("standard output");
-		r = o.path ? refuse_sources(path, opt, err) : err_nomem(err, "output");
+		r = o.path ? output_refuse_sources(path, opt, err) : err_nomem(err, "output");
 		if (!r)
 			r = dev_no_terminal(o.fd, err);
 	} else {
 		if (!stat(path, &st)) {
-			r = refuse_sources(path, opt, err);
+			r = output_refuse_sources(path, opt, err);
 			if (!r)
 				r = existing(&o, path, opt, &st, err);
 		} else {

@@ -46,6 +46,9 @@ struct output_options {
 int output_open(const char *path, const struct output_options *opt, struct output *out,
 		struct err *err);
 
+/* -EINVAL when @path is one of opt->sources. */
+int output_refuse_sources(const char *path, const struct output_options *opt, struct err *err);
+
 /* What was written to the disk (a stream: when it can). */
 int output_sync(struct output *o, struct err *err);
 

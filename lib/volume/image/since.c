@@ -76,11 +76,12 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 	return r ? err_prefix(err, r, "--since") : choose_size(s, now, opt, so, err);
 }
 
-static bool same_origin(const struct volume *a, const struct volume *b)
+/* 1, 0 or a negative errno. */
+static int same_origin(const struct volume *a, const struct volume *b, struct err *err)
 {
 	if (!a->origin_path || !b->origin_path)
 		return !a->origin_path && !b->origin_path;
-	return !strcmp(a->origin_path, b->origin_path) || dev_same(a->origin_path, b->origin_path);
+	return !strcmp(a->origin_path, b->origin_path) ? 1 : dev_same(a->origin_path, b->origin_path, err);
 }
 
 int since_open(struct since *s, struct volume *now, const struct volume_options *opt,
@@ -102,7 +103,10 @@ int since_open(struct since *s, struct volume *now, const struct volume_options 
 		return err_set(err, -EINVAL, "--since-metadata: '%s' has another block size than the pool",
 			       so->metadata);
 	d->base = &s->base.map;
-	d->same_origin = same_origin(now, &s->base);
+	r = same_origin(now, &s->base, err);
+	if (r < 0)
+		return r;
+	d->same_origin = r;
 	d->older = so->metadata;
 	d->base_snap_time = s->base.snap_time;
 	now->map.timed = s->base.map.timed = d->older;

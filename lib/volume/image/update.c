@@ -35,16 +35,14 @@ int update_open(const char *path, const struct update *u, const char *const *sou
 		size_t nr_sources, struct output *out, struct err *err)
 {
 	const uint64_t was = u->diff->base->size, now = u->diff->now->size;
+	const struct output_options opt = { .sources = sources, .nr_sources = nr_sources };
 	struct output o = { .fd = -1, .size = now };
 	struct stat st;
 	int r;
 
-	for (size_t i = 0; i < nr_sources; i++)
-		if (sources[i] && dev_same(path, sources[i]))
-			return err_set(err, -EINVAL,
-				       "%s: is a source (%s) of the image: the output must be another "
-				       "file or device; nothing was written",
-				       path, sources[i]);
+	r = output_refuse_sources(path, &opt, err);
+	if (r)
+		return r;
 	r = dev_open(path, DEV_WRITE | DEV_BUFFERED, &o.io, err);
 	if (r)
 		return err_prefix(err, r, "--since updates an image that exists");
