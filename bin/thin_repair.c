@@ -333,6 +333,7 @@ static int repair(struct repair *r, struct err *err)
 
 int main(int argc, char **argv)
 {
+	struct table *lines = NULL;
 	struct repair r = { 0 };
 	struct err err = { 0 };
 	int id, e;
@@ -341,7 +342,10 @@ int main(int argc, char **argv)
 	while ((id = cli_next(&r.cli)))
 		parse_option(&r, id);
 	check_options(&r);
-	e = repair(&r, &err);
+	e = r.output ? table_open_line(r.output, &lines, &err) : 0;
+	if (!e)
+		e = repair(&r, &err);
+	table_free(lines);
 	if (e < 0)
 		return cli_finish(&r.cli, cli_fail(&r.cli, e, &err));
 	return cli_finish(&r.cli, e ? EXIT_DAMAGE : EXIT_DONE);

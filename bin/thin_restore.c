@@ -12,6 +12,7 @@
 #include "pool/format/format.h"
 #include "pool/restore/restore.h"
 #include "volume/guard/meta_out.h"
+#include "volume/open/table.h"
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_FORCE, OPT_SIZE };
 
@@ -173,16 +174,21 @@ static int restore(struct restore *r, struct err *err)
 {
 	CLEANUP(close_fd) int fd = open_again(r, err);
 	struct progress *bar;
+	struct table *lines;
 	int e;
 
 	if (fd < 0)
 		return fd;
+	e = table_open_line(r->output, &lines, err);
+	if (e)
+		return e;
 	cli_left(&r->cli, "'%s' is as it was", r->output);
 	bar = progress_new(&r->cli, "reading", 0);
 	/* of a pipe the end is not known: what is written is counted */
 	r->written = progress_follow(bar, fd) ? NULL : progress_meter(bar);
 	e = restore_from(r, fd, err);
 	progress_free(bar);
+	table_free(lines);
 	return e;
 }
 

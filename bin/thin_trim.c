@@ -93,6 +93,7 @@ static int open_devices(struct trim_cmd *t, struct err *err)
 	}
 	if (!t->data_arg)
 		cli_usage_error(&t->cli, "--data-dev: the data device is missing");
+	t->data_arg = table_device_path(t->arg.table, t->data_arg);
 	const struct dev_role roles[] = {
 		{ "metadata", t->arg.metadata },
 		{ "data device", t->data_arg },

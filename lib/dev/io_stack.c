@@ -97,11 +97,22 @@ static int read_part(struct io *io, const struct part *p, char *buf, struct err 
 	return 0;
 }
 
-/* A file must not grow because it is shorter than the table says. */
+static bool is_zero(const char *p, uint64_t len)
+{
+	return !p[0] && !memcmp(p, p + 1, len - 1);
+}
+
+/*
+ * A file must not grow because it is shorter than the table says.  The kernel drops what is written to
+ * a zero target; here that is an error, so that no pool believes to have what is gone.
+ */
 static int write_part(struct io *io, const struct part *p, char *buf, struct err *err)
 {
-	if (p->kind == STACK_ZERO)
+	if (p->kind == STACK_ZERO && is_zero(buf, p->len))
 		return 0;
+	if (p->kind == STACK_ZERO)
+		return err_set(err, -EIO, "%s: writing %llu bytes that lie on a zero target, which keeps nothing",
+			       io->name, (ull)p->len);
 	if (p->at > p->io->size || p->len > p->io->size - p->at)
 		return err_set(err, -EIO, "%s: writing %llu bytes at offset %llu of %s: it ends at %llu",
 			       io->name, (ull)p->len, (ull)p->at, p->io->name, (ull)p->io->size);

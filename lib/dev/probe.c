@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "dev/dev.h"
+#include "dev/signature.h"
 
 DEFINE_CLEANUP(free_probe, struct blkid_struct_probe, blkid_free_probe)
 
@@ -58,6 +59,23 @@ static int probe(int fd, const char *path, char *what, size_t len, struct err *e
 	return 1;
 }
 
+/* libblkid wants a file; of a stack of pieces we ask our own table. */
+static int probe_stack(struct io *io, char *what, size_t len, struct err *err)
+{
+	const size_t n = (size_t)MIN(io->size, SIGNATURE_LEN);
+	CLEANUP(free_ptr) void *begin = io_alloc(n);
+	const char *name;
+	int r;
+
+	if (!begin)
+		return err_nomem(err, io->name);
+	r = io_read(io, begin, n, 0, err);
+	name = r ? NULL : signature_name(begin, n);
+	if (name)
+		snprintf(what, len, "%s", name);
+	return r ? r : name != NULL;
+}
+
 int dev_probe(const char *path, char *what, size_t len, struct err *err)
 {
 	struct io *io;
@@ -65,7 +83,8 @@ int dev_probe(const char *path, char *what, size_t len, struct err *err)
 
 	if (r < 0)
 		return r;
-	r = io->size ? probe(io->fd, path, what, len, err) : 0;
+	if (io->size)
+		r = io->fd < 0 ? probe_stack(io, what, len, err) : probe(io->fd, path, what, len, err);
 	io_free(io);
 	return r;
 }

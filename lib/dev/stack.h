@@ -8,7 +8,7 @@
  * is one whole file is that file.
  *
  * What lies on an error piece, or past the end of a file that is too short, fails when it is read
- * or written, and not before.  A zero piece reads as zeros and drops what is written.
+ * or written, and not before.  A zero piece reads as zeros and takes nothing else.
  */
 #include "dev/named.h"
 

@@ -15,6 +15,7 @@ rng = random.Random(int(sys.argv[1]))
 disks = [f"disk{i}" for i in range(rng.randint(1, 4))]
 end = {d: rng.randint(0, 40) for d in disks}  # sectors in use
 numbers = {}
+zeros = "ZEROS" in os.environ  # what is zero may be a zero target, on which nobody can write
 out = []
 
 
@@ -54,7 +55,7 @@ def lines(name, data, level):
     made = []
     while at < total:
         n = min(total - at, rng.choice([1, 8, 100, 129, 1024, 5000, total]))
-        kind = rng.choice(["linear", "linear", "striped", "line", "zero"])
+        kind = rng.choice(["linear", "linear", "striped", "line"] + ["zero"] * zeros)
         piece = data[at * SECTOR:(at + n) * SECTOR]
         if kind == "zero" and piece.count(0) == len(piece):
             made.append(f"{at} {n} zero")

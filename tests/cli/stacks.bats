@@ -68,7 +68,7 @@ refused() {
 @test "each device of a pool on stacks by chance reads as that of the plain pool" {
 	for i in 1 2 3 4 5 6; do
 		rm -f disk*
-		"$STACK" $((SEED + i)) meta tmeta data tdata base tbase >lines
+		ZEROS=1 "$STACK" $((SEED + i)) meta tmeta data tdata base tbase >lines
 		{ cat lines; echo "pool: 0 5120 thin-pool tmeta tdata 128 0"; thins tbase; } >stack
 		sha256sum disk* >sums
 		same_devices plain stack
@@ -167,6 +167,19 @@ refused() {
 	sed -i 's/^tm: 0 400 linear meta 0/tm: 0 400 error/' t
 	run thin_check t
 	[ "$status" -ne 0 ] && [ "$status" -ne 2 ]
+}
+
+@test "a writer that meets a zero target fails, and leaves the old pool" {
+	printf '%s\n' 'tm: 0 240 linear meta 0' 'tm: 240 272 zero' 'p: 0 5120 thin-pool tm data 128 0' >t
+	thin_check -q t
+	thin_dump t >before
+	for i in $(seq 3 60); do
+		run --separate-stderr thin_message t "create_thin $i"
+		[ "$status" -eq 0 ] || break
+		thin_dump t >before
+	done
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"zero target"* ]]
+	[ "$(thin_dump t)" = "$(cat before)" ]
 }
 
 @test "loops, gaps and overlaps are refused, with file, line and word" {
@@ -268,4 +281,29 @@ refused() {
 		cmp want got
 	done
 	refused 74 "nowhere2" thin_materialize --data-dev tdata t t0 x
+}
+
+@test "metadata are restored and repaired into a line of a table, and read there" {
+	truncate -s 600K spare.img spare2.img
+	printf '%s\n' 'spare: 0 500 linear spare.img 7' 'spare: 500 500 linear spare2.img 1' >>stack
+	printf '%s\n' 'busy: 0 512 linear fs.img 8' >>stack
+	cp meta before
+	thin_repair -q -i stack -o stack:spare
+	[ "$(thin_dump stack:spare)" = "$(thin_dump meta)" ]
+	thin_check -q stack:spare
+	[ "$(stat -c %s spare.img spare2.img | sort -u)" = 614400 ]
+	thin_restore -q --force -i xml -o stack:spare
+	[ "$(thin_dump stack:spare)" = "$(thin_dump meta)" ]
+	thin_message stack:spare 'create_thin 5'
+	[ "$(thin_ls --no-headers -o DEV stack:spare | wc -l)" -eq 4 ]
+	refused 1 "no linear, striped, zero or error line of the name 'nothing'" thin_check stack:nothing
+	refused 1 "no linear" thin_restore -i xml -o stack:pool
+	refused 1 "input and output" thin_repair -i stack -o stack:tmeta
+	refused 1 "--size" thin_restore -i xml -o stack:spare --size 1M
+	truncate -s 1M fs.img
+	yes text | head -c 4096 | dd of=fs.img bs=512 seek=8 conv=notrunc status=none
+	! command -v mkfs.ext4 >/dev/null || { truncate -s 900K e; mkfs.ext4 -q -F e; dd if=e of=fs.img bs=512 seek=8 conv=notrunc status=none; }
+	! command -v mkfs.ext4 >/dev/null || refused 1 "holds" thin_restore -i xml -o stack:busy
+	thin_restore -q --force -i xml -o stack:busy
+	cmp meta before
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "dev/dev.h"
+#include "dev/named.h"
 #include "pdata/block/csum.h"
 #include "pool/format/format.h"
 #include "pool/pack/pack.h"
@@ -28,7 +28,7 @@ static int rest_is_zero(struct io *io, bool *zero, struct err *err)
 	if (!buf)
 		return err_nomem(err, io->name);
 	for (; !r && *zero && at < io->size; at += h.len) {
-		off_t data = lseek(io->fd, (off_t)at, SEEK_DATA);
+		off_t data = io->fd < 0 ? (off_t)at : lseek(io->fd, (off_t)at, SEEK_DATA);
 
 		if (data < 0 && errno == ENXIO)
 			break;
@@ -92,7 +92,9 @@ int content_of(const char *path, enum content *c, struct err *err)
 	int r;
 
 	*c = CONTENT_NOTHING;
-	if (stat(path, &st)) {
+	if (dev_named_find(path)) {
+		st.st_mode = S_IFBLK;
+	} else if (stat(path, &st)) {
 		if (errno != ENOENT)
 			return err_sys(err, -errno, "cannot look at '%s'", path);
 		if (!dev_numbers(path, &major, &minor))

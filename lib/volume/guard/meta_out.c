@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "dev/dev.h"
+#include "dev/named.h"
 #include "pool/format/format.h"
 #include "volume/guard/occupied.h"
 
@@ -97,7 +97,9 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
 		made.size = opt->size ? opt->size : META_OUT_AUTO;
 		return open_new(path, &made, out, err);
 	}
-	if (stat(path, &st)) {
+	if (dev_named_find(path)) {
+		st.st_mode = S_IFBLK; /* a device of a table */
+	} else if (stat(path, &st)) {
 		if (errno != ENOENT || dev_numbers(path, &major, &minor))
 			return dev_open(path, DEV_WRITE, &out->io, err);
 		return opt->size ? open_new(path, opt, out, err) : missing(path, opt, err);

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "dev/dev.h"
+#include "dev/named.h"
 #include "pdata/block/csum.h"
 #include "volume/guard/content.h"
 
@@ -41,7 +41,8 @@ int occupied_check(const char *path, enum occupied_by what, struct err *err)
 	char found[200];
 	enum content c;
 	struct stat st = { 0 };
-	bool there = !stat(path, &st), device = !S_ISREG(st.st_mode);
+	bool named = dev_named_find(path), there = named || !stat(path, &st);
+	bool device = !S_ISREG(st.st_mode);
 	unsigned major, minor;
 	int r;
 
@@ -49,7 +50,7 @@ int occupied_check(const char *path, enum occupied_by what, struct err *err)
 		return 0;
 	r = content_of(path, &c, err);
 	if (r || (!there && !dev_numbers(path, &major, &minor)) ||
-	    (there && device && !S_ISBLK(st.st_mode)))
+	    (there && !named && device && !S_ISBLK(st.st_mode)))
 		return r;
 	if (dev_in_use(path, NULL) == 1 && what == FOR_METADATA)
 		return 0; /* opening it will say so */

@@ -255,14 +255,12 @@ int pool_arg_open_table(struct table *t, const struct pool_want *want, struct po
 	return r;
 }
 
-int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
-		  struct err *err)
+static int open_path(const char *path, const struct pool_want *want, struct pool_arg *out,
+		     struct err *err)
 {
 	struct pool_arg p = { .kind = POOL_TABLE };
-	int r = dev_is_standard(path) ? dev_stdin_as_file(err) : 0;
+	int r = kind_of(path, &p, err);
 
-	if (!r)
-		r = kind_of(path, &p, err);
 	if (want && want->damaged && p.foreign)
 		r = 0;
 	if (r < 0)
@@ -279,6 +277,21 @@ int pool_arg_open(const char *path, const struct pool_want *want, struct pool_ar
 		return err_nomem(err, "path of the metadata");
 	*out = p;
 	return 0;
+}
+
+int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
+		  struct err *err)
+{
+	struct table *lines = NULL;
+	int r = dev_is_standard(path) ? dev_stdin_as_file(err) : table_open_line(path, &lines, err);
+
+	if (!r)
+		r = open_path(path, want, out, err);
+	if (r)
+		table_free(lines);
+	else
+		out->lines = lines;
+	return r;
 }
 
 int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err)
@@ -341,6 +354,7 @@ void pool_arg_fini(struct pool_arg *p)
 {
 	free(p->metadata);
 	table_free(p->table);
+	table_free(p->lines);
 	*p = (struct pool_arg) { 0 };
 }
 

@@ -118,6 +118,7 @@ struct table {
 struct pool_want {
 	const char *pool;      /* --pool NAME; NULL: the only one, or that of @device */
 	const char *device[2]; /* where one is the NAME of a line, that line's pool is meant; or NULL */
+	bool any_pool;	    /* of several the first will do, since only other lines are asked for */
 	bool damaged;	    /* all of the device will be searched: foreign contents will do */
 	/* table.open_thin: thin_io_open(), for who reads external origins; or NULL */
 	int (*open_thin)(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
@@ -140,6 +141,11 @@ DEV_ONCE int table_read(const char *path, const struct pool_want *want, struct t
  */
 DEV_ONCE int table_parse(const char *shown, const char *folder, char *text,
 			 const struct pool_want *want, struct table **out, struct err *err);
+/*
+ * Where @word is no file but TABLE:NAME: the table, after which dev_open() and the guards take @word for
+ * that line of it until table_free().  0 and NULL: it is something else.  -EINVAL: no such line.
+ */
+int table_open_line(const char *word, struct table **out, struct err *err);
 void table_free(struct table *t);
 
 /*
@@ -171,6 +177,7 @@ enum pool_kind { POOL_METADATA, POOL_XML, POOL_TABLE, POOL_UNFORMATTED };
 struct pool_arg {
 	enum pool_kind kind; /* never POOL_TABLE after pool_arg_open() */
 	char *metadata;	     /* path of the metadata device or XML file */
+	struct table *lines; /* when it was TABLE:NAME: that table; or NULL */
 	struct table *table; /* when the argument was a table (kind is then what its metadata is) */
 	const char *foreign; /* open_damaged: what is there instead, or NULL; static */
 };

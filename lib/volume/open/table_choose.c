@@ -167,7 +167,7 @@ static int choose_pool(struct table *t, const struct pool_want *want, struct err
 		r = pool_of_devices(t, want, &pool, err);
 	if (r < 0)
 		return r;
-	if (pool == TABLE_NO_POOL && t->nr_pools == 1)
+	if (pool == TABLE_NO_POOL && (t->nr_pools == 1 || want->any_pool))
 		pool = 0;
 	if (pool == TABLE_NO_POOL) {
 		list_pools(t, list, sizeof(list));
