@@ -318,6 +318,65 @@ crowds='one:60:40 own:40:30 own:300:7 deep:50:400 deep:9:900'
 	[ "${lines[1]}" = 'data 10..13 -> thin(2) 0..3' ]
 }
 
+# "device place data" for each block of thin_rmap's lines
+pairs() {
+	numbers | awk '{ for (i = 0; i < $2 - $1; i++) print $3, $4 + i, $1 + i }' | sort
+}
+
+# The blocks of leaves of mapping trees that are no root of device tree or top level
+inner_leaves() {
+	local top
+	top=$(od -An -tu8 -j320 -N8 "$1" | tr -d ' ')
+	od -An -v -tu4 -w4096 "$1" | awk -v top="$top" '
+		$2 == 2 && $6 == 252 && $7 == 8 && NR - 1 != top { print NR - 1 }'
+}
+
+@test "thin_rmap, thin_ls, thin_delta: of a damaged leaf all is lost that is named, and nothing else" {
+	local pool=$DIR/random$((RANDOM % 3 + 1)) hit=0
+	echo "$pool"
+	thin_rmap --region 0..20000 "$pool" | pairs >whole
+	thin_delta --thin1 1 --thin2 3 --verbose "$pool" >whole.delta
+	for b in $(inner_leaves "$pool" | shuf -n 8); do
+		echo "block $b"
+		cp "$pool" bad
+		spoil bad "$b"
+		run --separate-stderr thin_rmap --region 0..20000 bad
+		printf '%s\n' "$output" | pairs >got
+		[ -z "$(comm -13 whole got)" ]
+		if [ "$status" -eq 0 ]; then # a node of nobody, or the map of no region
+			cmp whole got
+			continue
+		fi
+		hit=$((hit + 1))
+		[ "$status" -eq 1 ]
+		printf '%s\n' "$stderr" | sed -n "s/.* node at block $b has a bad checksum: blocks \([0-9]*\)-\([0-9]*\) of .*/\1 \2/p" >told
+		[ "$(wc -l <told)" -eq 1 ]
+		# what is missing lies there
+		comm -23 whole got | awk 'NR == FNR { a = $1; z = $2; next } $2 < a || $2 > z { exit 1 }' told -
+		# and of the devices named nothing is left there
+		printf '%s\n' "$stderr" | sed -n "s/.*devices\{0,1\} \([0-9, ]*\)\( and [0-9]* more\)\{0,1\}: node at block $b .*/\1/p" |
+			tr -d ' ' | tr ',' '\n' >named
+		[ -s named ]
+		awk 'FILENAME == "told" { a = $1; z = $2 } FILENAME == "named" { dev[$1] }
+			FILENAME == "got" && $1 in dev && $2 >= a && $2 <= z { exit 1 }' told named got
+		run --separate-stderr thin_ls bad
+		[ "$status" -eq 1 ]
+		[ -z "$output" ]
+		[[ "$stderr" == *": node at block $b has a bad checksum: blocks "* ]]
+		[ "$(thin_ls -o DEV --no-headers bad)" = "$(thin_ls -o DEV --no-headers "$pool")" ]
+		run --separate-stderr thin_delta --thin1 1 --thin2 3 --verbose bad
+		if [ "$status" -eq 1 ]; then
+			[[ "$stderr" == *" tree"*": node at block $b has a bad checksum: blocks "* ]]
+			[[ "$output" != *"</superblock>"* ]]
+			printf '%s\n' "$output" | sed '$d' >got.delta # the last range may have been cut
+			head -n "$(wc -l <got.delta)" whole.delta | cmp - got.delta
+		else
+			[ "$output" = "$(cat whole.delta)" ]
+		fi
+	done
+	[ "$hit" -gt 0 ]
+}
+
 @test "thin_delta: the XML is token for token what callers parse" {
 	run --separate-stderr thin_delta --snap1 1 --thin2 3 "$DIR/tiny"
 	[ "$status" -eq 0 ]
