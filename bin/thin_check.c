@@ -10,6 +10,7 @@
 #include "dev/dev.h"
 #include "pool/check/check.h"
 #include "pool/check/fix.h"
+#include "volume/open/pool_lvm.h"
 #include "volume/open/table.h"
 
 #define SHOWN_PER_KIND 10 /* the rest is counted; JSON has all */
@@ -268,6 +269,7 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 static int open_metadata(struct cli *c, unsigned flags, struct io **io, struct err *err)
 {
 	const struct pool_want want = { .pool = c->pool,
+					.disk = pool_lvm_run, .lvm = &c->lvm,
 					.write = flags & DEV_WRITE,
 					.tell = cli_tell,
 					.ctx = c };

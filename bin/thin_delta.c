@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "pool/query/delta_print.h"
+#include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
 
 enum { OPT_THIN = 256, OPT_ROOT = 258, OPT_SNAP = 260, OPT_VERBOSE = 262, OPT_SKIP_SAME };
@@ -149,6 +150,8 @@ static int open_pool(struct diff *d, struct err *err)
 		.force_share = c->force_share,
 		.nr_jobs = c->nr_jobs,
 		.want = { .pool = c->pool,
+			  .disk = pool_lvm_table,
+			  .lvm = &c->lvm,
 			  .device = { d->side[0].device, d->side[1].device },
 			  .tell = cli_tell,
 			  .ctx = &d->cli },

@@ -14,6 +14,7 @@
 #include "pool/emit/emit.h"
 #include "pool/text/text.h"
 #include "volume/guard/content.h"
+#include "volume/open/pool_lvm.h"
 #include "volume/open/pool_salvage.h"
 #include "volume/open/pool_source.h"
 
@@ -275,6 +276,8 @@ int main(int argc, char **argv)
 	if (d.accept_loss && !d.repair)
 		cli_usage_error(&d.cli, "--accept-loss needs --repair");
 	want.pool = d.cli.pool;
+	want.disk = pool_lvm_run;
+	want.lvm = &d.cli.lvm;
 	r = pool_arg_open(d.cli.args[0], &want, &d.arg, &err);
 	if (!r)
 		r = d.output ? dump_to_file(&d, &err) :

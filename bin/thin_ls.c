@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "pool/query/list.h"
+#include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
 #include "volume/open/table_list.h"
 
@@ -171,7 +172,8 @@ static int open_pool(struct cli *c, struct pool_source *src, struct err *err)
 		.metadata = { .snap = c->snap, .snap_block = c->snap_block },
 		.force_share = c->force_share,
 		.nr_jobs = c->nr_jobs,
-		.want = { .pool = c->pool, .tell = cli_tell, .ctx = c },
+		.want = { .pool = c->pool, .disk = pool_lvm_table, .lvm = &c->lvm,
+			  .tell = cli_tell, .ctx = c },
 	};
 
 	return pool_source_open(c->args[0], &opt, src, err);

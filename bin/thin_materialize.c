@@ -15,6 +15,7 @@
 #include "volume/image/digest.h"
 #include "volume/image/make.h"
 #include "volume/map/print.h"
+#include "volume/open/pool_lvm.h"
 #include "volume/open/volume.h"
 
 enum {
@@ -471,7 +472,7 @@ int main(int argc, char **argv)
 	jobs = jobs_new(o.jobs);
 	if (!jobs)
 		cli_no_memory(&c, "threads");
-	o.volume.want = (struct pool_want){ .pool = c.pool, .tell = cli_tell, .ctx = &c };
+	o.volume.want = (struct pool_want){ .pool = c.pool, .disk = pool_lvm_table, .lvm = &c.lvm, .tell = cli_tell, .ctx = &c };
 	r = volume_open(&v, &o.volume, jobs, &err);
 	if (r < 0) {
 		r = cli_fail(&c, r, &err);

@@ -10,6 +10,7 @@
 #include "dev/dev.h"
 #include "pool/edit/message.h"
 #include "volume/open/activate.h"
+#include "volume/open/pool_lvm.h"
 
 static const struct opt opts[] = {
 	{ 'f', "force", ARG_NONE, NULL,
@@ -86,9 +87,9 @@ int main(int argc, char **argv)
 	CLEANUP(free_ptr) struct message *list = NULL;
 	CLEANUP(pool_arg_fini) struct pool_arg arg = { 0 };
 	bool dry_run = false, force = false;
-	struct pool_want want = { .write = true, .tell = cli_tell };
 	struct err err = { 0 };
 	struct cli c;
+	struct pool_want want = { .write = true, .disk = pool_lvm_table, .lvm = &c.lvm, .tell = cli_tell };
 	size_t nr;
 	int id, r, first;
 

@@ -10,6 +10,7 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "pool/rmap/rmap.h"
+#include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
 
 enum { OPT_REGION = 256, OPT_MAX_KEPT };
@@ -101,7 +102,8 @@ static int map_pool(struct map_args *a, struct err *err)
 		.metadata = { .snap = c->snap, .snap_block = c->snap_block },
 		.force_share = c->force_share,
 		.nr_jobs = c->nr_jobs,
-		.want = { .pool = c->pool, .tell = cli_tell, .ctx = &a->cli },
+		.want = { .pool = c->pool, .disk = pool_lvm_table, .lvm = &c->lvm,
+			  .tell = cli_tell, .ctx = &a->cli },
 	};
 	struct pool_source src;
 	struct forest forest = { 0 };

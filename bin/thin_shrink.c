@@ -15,6 +15,7 @@
 #include "volume/guard/content.h"
 #include "volume/guard/meta_out.h"
 #include "volume/open/pool_events.h"
+#include "volume/open/pool_lvm.h"
 
 enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY, OPT_SIZE };
 
@@ -152,6 +153,8 @@ static int use_table(struct shrink_cmd *s, const struct pool_want *want, struct 
 static int open_input(struct shrink_cmd *s, struct err *err)
 {
 	const struct pool_source_options opt = { .want = { .pool = s->cli.pool,
+							   .disk = pool_lvm_table,
+							   .lvm = &s->cli.lvm,
 							   .write = !s->dry_run,
 							   .tell = cli_tell,
 							   .ctx = &s->cli } };

@@ -246,6 +246,15 @@ static bool take_common(struct cli *c, int id)
 	case OPT_JOBS:
 		c->nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 256);
 		return true;
+	case OPT_PV:
+		if (c->lvm.nr_pvs == LVM_MAX_PVS)
+			cli_usage_error(c, "more than %d times --pv: a folder or a pattern names many", LVM_MAX_PVS);
+		c->lvm.pv[c->lvm.nr_pvs++] = c->arg;
+		return true;
+	case OPT_SEQNO:
+		c->lvm.has_seqno = true;
+		c->lvm.seqno = cli_u64(c, "--seqno");
+		return true;
 	case OPT_NO_PROGRESS:
 		c->no_progress = true;
 		return true;

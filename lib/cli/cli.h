@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/lvm_words.h"
 #include "base/units.h"
 
 /* Exit codes.  Never 2: LVM takes 2 from thin_check for "not installed". */
@@ -41,7 +42,7 @@ struct command {
 	int min_args, max_args; /* positionals; surplus is an error (64) */
 	const char *missing;	/* message when there are fewer: "No input file provided." */
 	bool reads_pool;	/* has --metadata-snap, --force-share, --quiet and --jobs */
-	bool takes_pool;	/* has --pool NAME, whose value is in cli.pool */
+	bool takes_pool;	/* has --pool NAME, --pv FILE and --seqno N, whose values are in cli.pool and cli.lvm */
 	bool shows_progress;	/* has --no-progress and --progress-fd N (progress.h) */
 };
 
@@ -54,6 +55,7 @@ struct cli {
 	bool snap, force_share; /* with reads_pool: read the held metadata snapshot; a pool in use */
 	uint64_t snap_block;	/* where it must be, 0: anywhere */
 	unsigned nr_jobs;	/* 0: one for each CPU */
+	struct lvm_words lvm; /* values of --pv and --seqno, with takes_pool */
 	int nr_args;	 /* positionals, once cli_next() returned 0 */
 	char **args;
 	bool quiet; /* set by the command: cli_error prints nothing */

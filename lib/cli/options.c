@@ -16,7 +16,12 @@ static const struct opt common[] = {
 };
 
 static const struct opt pool_opts[] = {
-	{ 0, "pool", ARG_REQUIRED, "NAME", "which pool of a table file that has several", OPT_POOL },
+	{ 0, "pool", ARG_REQUIRED, "NAME",
+	  "which pool, where POOL has several (LV, VG/LV, or NAME of a table file)", OPT_POOL },
+	{ 0, "pv", ARG_REQUIRED, "FILE",
+	  "POOL is a disk with LVM: one more disk of its volume group; can be repeated", OPT_PV },
+	{ 0, "seqno", ARG_REQUIRED, "N",
+	  "POOL is a disk with LVM: take LVM's text with this number, also an older one", OPT_SEQNO },
 	{ 0 },
 };
 

@@ -18,6 +18,8 @@
 #include "pdata/block/csum.h"
 #include "pool/format/format.h"
 #include "volume/guard/head.h"
+#include "volume/lvm/part.h"
+#include "volume/lvm/pv.h"
 #include "volume/open/impl.h"
 
 #define START_LEN ((size_t)1 << 20)
@@ -168,14 +170,42 @@ static int kind_of_text(struct start *h, const char *path, struct pool_arg *p, s
 		path);
 }
 
-/* Sets p->kind, and p->foreign where it fails because something else is there. */
-static int kind_of(const char *path, struct pool_arg *p, struct err *err)
+/* The label of LVM, or a partition table: of an MBR, or of a GPT without one. */
+static bool is_disk(const struct start *h)
+{
+	return h->block.len == MBLOCK_SIZE &&
+	       (lvm_has_label(h->data, h->block.len) || part_has_table(h->data) ||
+		!memcmp(h->data + 512, "EFI PART", 8));
+}
+
+/* 1: it is a disk with LVM, whose table p->table is.  0: a disk, without LVM. */
+static int kind_of_disk(const struct start *h, const char *path, const struct pool_want *want,
+			struct pool_arg *p, struct err *err)
+{
+	int r = want->disk(dev_is_standard(path) ? "/dev/stdin" : path, want, &p->table, err);
+
+	p->kind = POOL_TABLE;
+	if (r == -EUCLEAN && !lvm_has_label(h->data, h->block.len))
+		return 0;
+	return r ? r : 1;
+}
+
+/*
+ * Sets p->kind, and p->foreign where it fails because something else is there.  Of a disk with
+ * LVM the table is made, where @want says how.
+ */
+static int kind_of(const char *path, const struct pool_want *want, struct pool_arg *p, struct err *err)
 {
 	CLEANUP(start_close) struct start h = { 0 };
 	int r = start_open(path, &h, err);
 
 	if (r < 0)
 		return r;
+	if (want->disk && is_disk(&h)) {
+		r = kind_of_disk(&h, path, want, p, err);
+		if (r)
+			return MIN(r, 0);
+	}
 	path = dev_shown(path);
 	p->kind = POOL_METADATA;
 	if (h.block.len == MBLOCK_SIZE &&
@@ -217,13 +247,14 @@ static int tell_number(const struct table *t, unsigned line, const struct table_
 /* The metadata that a table names; a mistake there is one of the table's pool line. */
 static int open_from_table(struct pool_arg *p, const struct pool_want *want, struct err *err)
 {
+	static const struct pool_want no_disk;
 	const struct table *t = p->table;
 	const char *metadata = t->pool->metadata.path;
 	int r = tell_number(t, t->pool->line, &t->pool->metadata, want, err);
 
 	if (r < 0)
 		return r;
-	r = kind_of(metadata, p, err);
+	r = kind_of(metadata, &no_disk, p, err);
 	if (!r && p->kind == POOL_TABLE)
 		r = err_set(err, -EINVAL,
 			    "'%s' is text and no metadata: META of a thin-pool line must be a "
@@ -255,21 +286,37 @@ int pool_arg_open_table(struct table *t, const struct pool_want *want, struct po
 	return r;
 }
 
+/* A folder is one of images of a group's disks, or no POOL. */
+static bool is_folder_of_disks(const char *path, const struct pool_want *want, struct pool_arg *p, int *r,
+			       struct err *err)
+{
+	struct stat st;
+
+	if (!want->disk || stat(path, &st) || !S_ISDIR(st.st_mode))
+		return false;
+	*r = want->disk(path, want, &p->table, err);
+	return *r != -EUCLEAN;
+}
+
 static int open_path(const char *path, const struct pool_want *want, struct pool_arg *out,
 		     struct err *err)
 {
+	static const struct pool_want any;
 	struct pool_arg p = { .kind = POOL_TABLE };
-	int r = kind_of(path, &p, err);
+	int r = 0;
 
-	if (want && want->damaged && p.foreign)
+	want = want ?: &any;
+	if (!is_folder_of_disks(path, want, &p, &r, err))
+		r = kind_of(path, want, &p, err);
+	if (want->damaged && p.foreign)
 		r = 0;
 	if (r < 0)
 		return r;
 	if (p.kind == POOL_TABLE) {
-		r = table_read(path, want, &p.table, err);
+		r = p.table ? 0 : table_read(path, want, &p.table, err);
 		return r ? r : pool_arg_open_table(p.table, want, out, err);
 	}
-	if (want && want->pool)
+	if (want->pool)
 		return err_set(err, -EDOM, "--pool: '%s' is no table file, which could have several pools",
 			       dev_shown(path));
 	p.metadata = strdup(path);

@@ -19,6 +19,7 @@
  * is a table file.  A blank in a path is written \040, as in fstab.  thin-pool-table(5) tells all.
  */
 #include "base/err.h"
+#include "base/lvm_words.h"
 #include "base/units.h"
 #include "dev/dev.h"
 #include "dev/stack.h"
@@ -124,6 +125,9 @@ struct pool_want {
 	int (*open_thin)(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
 			 struct err *err);
 	bool write;	    /* what the kernel would refuse in the table is an error, not a warning */
+	/* makes a table of a disk with LVM: one of the functions of pool_lvm.h; NULL: disks are refused */
+	int (*disk)(const char *path, const struct pool_want *want, struct table **out, struct err *err);
+	const struct lvm_words *lvm; /* what @disk is to know; or NULL */
 	void (*tell)(void *ctx, const char *text); /* takes warnings and notes; or NULL */
 	void *ctx;
 };

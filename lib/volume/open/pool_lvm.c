@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "volume/open/pool_lvm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "volume/lvm/lvm.h"
+
+DEFINE_CLEANUP(lvm_cleanup, struct lvm, lvm_free)
+
+/* Behind the last slash, where there is one: the name of an LV that may have its group's in front. */
+static const char *lv_of(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return slash ? slash + 1 : name;
+}
+
+static const struct lvm_lv *find_lv(const struct lvm *l, const char *name)
+{
+	for (size_t i = 0; i < l->nr_vgs && name; i++) {
+		const struct lvm_lv *lv = lvm_find_lv(&l->vg[i], lv_of(name));
+
+		if (lv)
+			return lv;
+	}
+	return NULL;
+}
+
+/* Why the volume or pool that is asked for cannot be read, or not all of it. */
+static void tell_reach(const struct lvm *l, const char *name, const struct pool_want *want)
+{
+	const struct lvm_lv *lv = find_lv(l, name);
+	char text[700];
+
+	if (!lv || !want->tell || (!lv->why && !lv->partial))
+		return;
+	snprintf(text, sizeof(text), "warning: %s: %s", name,
+		 lv->why ?: "a part of it, or of what it lies upon, is on a missing physical volume");
+	want->tell(want->ctx, text);
+}
+
+static int open_groups(const char *path, const struct pool_want *want, struct lvm **l, struct err *err)
+{
+	const struct lvm_words *words = want->lvm;
+	const char *disk[1 + LVM_MAX_PVS] = { path };
+	struct lvm_options opt = { .path = disk, .nr_paths = 1, .leg = LVM_NO_LEG, .tell = want->tell,
+				   .ctx = want->ctx };
+
+	if (words) {
+		memcpy(disk + 1, words->pv, words->nr_pvs * sizeof(*disk));
+		opt.nr_paths += words->nr_pvs;
+		opt.has_seqno = words->has_seqno;
+		opt.seqno = words->seqno;
+	}
+	return lvm_open(&opt, l, err);
+}
+
+static bool has_pool(const struct lvm *l)
+{
+	for (size_t v = 0; v < l->nr_vgs; v++)
+		for (unsigned i = 0; i < l->vg[v].nr_lvs; i++)
+			if (lvm_seg_of(&l->vg[v].lv[i], LVM_THIN_POOL))
+				return true;
+	return false;
+}
+
+int pool_lvm_table(const char *path, const struct pool_want *want, struct table **out, struct err *err)
+{
+	CLEANUP(lvm_cleanup) struct lvm *l = NULL;
+	CLEANUP(outbuf_fini) struct outbuf text = { 0 };
+	char shown[300];
+	int r;
+
+	r = open_groups(path, want, &l, err);
+	if (r)
+		return r;
+	if (!has_pool(l))
+		return err_set(err, -ENODATA, "%s: volume group %s has no thin pool", path, l->vg[0].shown);
+	tell_reach(l, want->pool, want);
+	for (size_t i = 0; i < ARRAY_SIZE(want->device); i++)
+		tell_reach(l, want->device[i], want);
+	lvm_write_table(l, LVM_NO_LEG, &text);
+	outbuf_add(&text, "", 1);
+	if (text.error)
+		return err_nomem(err, "the table of LVM's volumes");
+	snprintf(shown, sizeof(shown), "%.250s (as thin_lvm shows it)", path);
+	return table_parse(shown, "/", text.data, want, out, err);
+}
