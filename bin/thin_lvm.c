@@ -7,15 +7,17 @@
 #include "base/cleanup.h"
 #include "base/outbuf.h"
 #include "cli/cli.h"
-#include "volume/lvm/list.h"
+#include "volume/open/lvm_look.h"
 
 enum { OPT_VG_BACKUP = 256, OPT_PV, OPT_SEQNO, OPT_LEG, OPT_LIST_TEXTS, OPT_VG };
 
 static const struct opt opts[] = {
 	{ 'l', "list", ARG_NONE, NULL, "print a tree of groups, pools, volumes and origins", 'l' },
+	{ 'c', "check", ARG_NONE, NULL,
+	  "compare LVM's text with the pools: transactions, devices, sizes, origins, metadata areas", 'c' },
 	{ 0, "list-texts", ARG_NONE, NULL, "list LVM's metadata texts, also older ones that are still on the disks",
 	  OPT_LIST_TEXTS },
-	{ 'f', "format", ARG_REQUIRED, "text|json", "the form of these lists", 'f' },
+	{ 'f', "format", ARG_REQUIRED, "text|json", "the form of --list, --check and --list-texts", 'f' },
 	{ 0, "vg-backup", ARG_REQUIRED, "FILE",
 	  "believe this backup of LVM (from vgcfgbackup, /etc/lvm/backup, /etc/lvm/archive), not the disks' text",
 	  OPT_VG_BACKUP },
@@ -23,6 +25,7 @@ static const struct opt opts[] = {
 	{ 0, "vg", ARG_REQUIRED, "NAME", "only this volume group", OPT_VG },
 	{ 0, "leg", ARG_REQUIRED, "N", "read leg N (from 0) of raid1 and mirror volumes as it is", OPT_LEG },
 	{ 0, "pv", ARG_REQUIRED, "FILE", "one more PV; can be repeated", OPT_PV },
+	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to a pool", 'U' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0 },
 };
@@ -49,7 +52,7 @@ struct thin_lvm {
 	const char **path;
 	size_t nr_paths;
 	const char *vg;
-	bool list, list_texts, json;
+	bool list, list_texts, check, json, force_share;
 };
 
 static void parse_format(struct thin_lvm *t)
@@ -66,6 +69,12 @@ static void parse_option(struct thin_lvm *t, int id)
 	switch (id) {
 	case 'l':
 		t->list = true;
+		break;
+	case 'c':
+		t->check = t->opt.all_texts = true;
+		break;
+	case 'U':
+		t->force_share = true;
 		break;
 	case OPT_LIST_TEXTS:
 		t->list_texts = t->opt.all_texts = true;
@@ -112,23 +121,46 @@ static void parse_options(struct thin_lvm *t, int argc, char **argv)
 		cli_usage_error(c, "%s", command.missing);
 	if (t->opt.vg_backup && t->opt.has_seqno)
 		cli_usage_error(c, "--vg-backup and --seqno exclude each other: a backup has one text");
-	if (t->list && t->list_texts)
-		cli_usage_error(c, "--list and --list-texts exclude each other");
+	if (t->list + t->list_texts + t->check > 1)
+		cli_usage_error(c, "--list, --list-texts and --check exclude each other");
 	t->opt.path = t->path;
 	t->opt.nr_paths = t->nr_paths;
 	t->opt.vg = t->vg;
 }
 
-static void print(const struct thin_lvm *t, const struct lvm *l, struct outbuf *out)
+/* What LVM and the pools do not agree upon.  *damage: a volume or pool cannot be used as it is. */
+static int check(const struct thin_lvm *t, struct lvm_look *look, struct outbuf *out, bool *damage,
+		 struct err *err)
 {
-	if (t->list_texts)
+	struct lvm_findings f = { 0 };
+	int r = lvm_look_check(look, &f, err);
+
+	if (!r)
+		(t->json ? lvm_findings_json : lvm_findings_text)(&f, out);
+	for (size_t i = 0; i < f.nr; i++)
+		*damage |= f.finding[i].severity == LVM_FAULT;
+	lvm_findings_fini(&f);
+	return r;
+}
+
+static int print(struct thin_lvm *t, const struct lvm *l, struct outbuf *out, bool *damage, struct err *err)
+{
+	CLEANUP(lvm_look_fini) struct lvm_look look = { 0 };
+	int r = t->list || t->check ? lvm_look_init(&look, l, t->force_share, err) : 0;
+
+	if (r)
+		return r;
+	if (t->check)
+		r = check(t, &look, out, damage, err);
+	else if (t->list_texts)
 		(t->json ? lvm_list_texts_json : lvm_list_texts)(l, out);
-	else if (t->list && t->json)
-		lvm_list_json(l, NULL, NULL, out);
 	else if (t->list)
-		lvm_list(l, NULL, NULL, out);
+		(t->json ? lvm_list_json : lvm_list)(l, lvm_look_fill, &look, out);
 	else
 		lvm_write_table(l, t->opt.leg, out);
+	if (!r && out->error)
+		r = err_nomem(err, "text");
+	return r ? r : cli_write(&t->cli, out->data, out->len);
 }
 
 int main(int argc, char **argv)
@@ -137,17 +169,16 @@ int main(int argc, char **argv)
 	struct lvm *l = NULL;
 	struct err err = { 0 };
 	struct outbuf out;
+	bool damage = false;
 	int r;
 
 	parse_options(&t, argc, argv);
 	outbuf_init(&out);
 	r = lvm_open(&t.opt, &l, &err);
-	if (!r) {
-		print(&t, l, &out);
-		r = out.error ? err_nomem(&err, "text") : cli_write(&t.cli, out.data, out.len);
-	}
+	if (!r)
+		r = print(&t, l, &out, &damage, &err);
 	outbuf_fini(&out);
 	lvm_free(l);
 	free(t.path);
-	return cli_finish(&t.cli, r ? cli_fail(&t.cli, r, &err) : EXIT_DONE);
+	return cli_finish(&t.cli, r ? cli_fail(&t.cli, r, &err) : damage ? EXIT_DAMAGE : EXIT_DONE);
 }

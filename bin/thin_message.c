@@ -14,7 +14,7 @@
 
 static const struct opt opts[] = {
 	{ 'f', "force", ARG_NONE, NULL,
-	  "also format a device that the table names by MAJOR:MINOR", 'f' },
+	  "also format a device that the table names by MAJOR:MINOR, and change a pool of LVM's", 'f' },
 	{ 'n', "dry-run", ARG_NONE, NULL, "do everything but write", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 0 },
@@ -55,6 +55,25 @@ static int apply_all(struct pool_edit *p, const struct message *list, size_t nr,
 		err_prefix(err, r, "%s", text);
 		/* A refusal is a failure of the work, not of a device, whatever its errno. */
 		return r == -EIO || r == -ENOMEM ? r : -EINVAL;
+	}
+	return 0;
+}
+
+/* What LVM keeps in its own records is not changed behind its back. */
+static int judge_owner(const struct pool_arg *arg, const struct message *list, size_t nr, struct err *err)
+{
+	char text[80];
+
+	for (size_t i = 0; i < nr && arg->table && arg->table->nr_groups; i++) {
+		if (list[i].kind == MSG_RESERVE_METADATA_SNAP || list[i].kind == MSG_RELEASE_METADATA_SNAP)
+			continue;
+		message_text(&list[i], text, sizeof(text));
+		return err_set(err, -EINVAL,
+			       "%s: pool %s belongs to LVM, which would not know of this: its transaction ids and "
+			       "device ids would no longer be those of the pool, and it may refuse to activate it.  "
+			       "Activate the volume group and use lvcreate or lvremove; --force does it all the "
+			       "same, and thin_lvm --check then shows what LVM does not know",
+			       text, arg->table->pool->name);
 	}
 	return 0;
 }
@@ -114,6 +133,8 @@ int main(int argc, char **argv)
 	r = pool_arg_open(c.args[0], &want, &arg, &err);
 	if (!r && arg.kind == POOL_XML)
 		r = err_set(&err, -EINVAL, "'%s' is XML: messages need binary metadata", c.args[0]);
+	if (!r && !force)
+		r = judge_owner(&arg, list, nr, &err);
 	if (!r)
 		r = run(&arg, list, nr, dry_run, force, &err);
 	return r ? cli_fail(&c, r, &err) : cli_finish(&c, EXIT_DONE);

@@ -12,9 +12,10 @@
 #include "pool/build/build.h"
 #include "pool/format/format.h"
 #include "volume/guard/meta_out.h"
+#include "volume/open/pool_lvm.h"
 #include "volume/open/pool_salvage.h"
 
-enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_DATA_DEV,
+enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_PV, OPT_SEQNO, OPT_DATA_DEV,
        OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT,
        OPT_ACCEPT_LOSS, OPT_FORCE, OPT_SIZE, OPT_EXPLAIN };
 
@@ -38,7 +39,9 @@ static const struct opt opts[] = {
 	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "the pool's number of data blocks", OPT_NR_BLOCKS },
 	{ 0, "vg-backup", ARG_REQUIRED, "FILE", "take values that the superblock lost from LVM's backup FILE",
 	  OPT_VG_BACKUP },
-	{ 0, "pool", ARG_REQUIRED, "NAME", "which thin pool of the backup, or of a table file that has several", OPT_POOL },
+	{ 0, "pool", ARG_REQUIRED, "NAME", "which thin pool of the backup, or of POOL where that has several (LV, VG/LV, or NAME of a table file)", OPT_POOL },
+	{ 0, "pv", ARG_REQUIRED, "FILE", "POOL is a disk with LVM: one more disk of its volume group; can be repeated", OPT_PV },
+	{ 0, "seqno", ARG_REQUIRED, "N", "POOL is a disk with LVM: take LVM's text with this number, also an older one", OPT_SEQNO },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "take the number of data blocks from DEV", OPT_DATA_DEV },
 	{ 0, "explain", ARG_NONE, NULL, "say why each node was put where it is", OPT_EXPLAIN },
 	{ 0, "list-roots", ARG_NONE, NULL, "list all roots that the device holds", OPT_LIST_ROOTS },
@@ -125,6 +128,14 @@ static void parse_option(struct repair *r, int id)
 		break;
 	case OPT_POOL:
 		r->opt.vg_pool = c->arg;
+		break;
+	case OPT_PV:
+		if (c->lvm.nr_pvs < LVM_MAX_PVS)
+			c->lvm.pv[c->lvm.nr_pvs++] = c->arg;
+		break;
+	case OPT_SEQNO:
+		c->lvm.has_seqno = true;
+		c->lvm.seqno = cli_u64(c, "--seqno");
 		break;
 	case OPT_DATA_DEV:
 		r->opt.data_dev = c->arg;
@@ -295,6 +306,8 @@ static int repair(struct repair *r, struct err *err)
 	int e;
 
 	r->opt.want = (struct pool_want){ .pool = r->opt.vg_backup ? NULL : r->opt.vg_pool,
+					  .disk = pool_lvm_table,
+					  .lvm = &r->cli.lvm,
 					  .tell = cli_tell,
 					  .ctx = &r->cli };
 	cli_left(&r->cli, "nothing was written");

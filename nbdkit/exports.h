@@ -25,6 +25,9 @@ struct export {
 /* nbdkit has one instance of a plugin in a process. */
 struct served {
 	char *pool, *pool_name, *data_dev, *origin, *device; /* parameters */
+	char *pv[LVM_MAX_PVS]; /* the same as in @lvm, to be freed */
+	size_t nr_pvs;
+	struct lvm_words lvm;
 	uint64_t size;
 	bool read_only, origin_raw, force, force_share;
 	struct pool_arg arg;

@@ -23,6 +23,7 @@
 #include "base/jobs.h"
 #include "base/parse.h"
 #include "nbdkit/exports.h"
+#include "volume/open/pool_lvm.h"
 #include "volume/open/thin_io.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -52,6 +53,31 @@ static int set_word(char **to, const char *value)
 	return *to ? 0 : -1;
 }
 
+static int add_pv(const char *value)
+{
+	char *path = NULL;
+
+	if (thin.lvm.nr_pvs == LVM_MAX_PVS) {
+		nbdkit_error("more than %d times pv=", LVM_MAX_PVS);
+		return -1;
+	}
+	if (set_path(&path, value))
+		return -1;
+	thin.lvm.pv[thin.lvm.nr_pvs++] = thin.pv[thin.nr_pvs] = path;
+	thin.nr_pvs++;
+	return 0;
+}
+
+static int set_seqno(const char *value)
+{
+	struct err err;
+
+	thin.lvm.has_seqno = !parse_u64(value, &thin.lvm.seqno, &err);
+	if (!thin.lvm.has_seqno)
+		nbdkit_error("seqno=: %s", err.text);
+	return thin.lvm.has_seqno ? 0 : -1;
+}
+
 static int set_bool(bool *to, const char *value)
 {
 	int r = nbdkit_parse_bool(value);
@@ -70,6 +96,10 @@ static int thin_config(const char *key, const char *value)
 		return set_word(&thin.pool, value);
 	if (!strcmp(key, "pool-name"))
 		return set_word(&thin.pool_name, value);
+	if (!strcmp(key, "pv"))
+		return add_pv(value);
+	if (!strcmp(key, "seqno"))
+		return set_seqno(value);
 	if (!strcmp(key, "data-dev"))
 		return set_path(&thin.data_dev, value);
 	if (!strcmp(key, "origin"))
@@ -116,8 +146,10 @@ static int thin_config_complete(void)
 }
 
 #define THIN_HELP                                                           \
-	"[pool=]<POOL>    (required) Table file, or metadata device.\n"     \
-	"pool-name=<NAME> Which pool, when the table file has several (pool=- is standard input).\n" \
+	"[pool=]<POOL>    (required) Table file, metadata device, or disk with LVM.\n" \
+	"pool-name=<NAME> Which pool, when POOL has several (pool=- is standard input).\n" \
+	"pv=<FILE>        POOL is a disk with LVM: one more disk of its volume group.\n" \
+	"seqno=<N>        POOL is a disk with LVM: take LVM's text with this number.\n" \
 	"device=<DEVICE>  Serve this device only: its name in the table, or its id.\n" \
 	"data-dev=<DEV>   Data device of the pool, instead of the table's.\n" \
 	"origin=<DEV>     External origin of the device, instead of the table's.\n" \
@@ -177,6 +209,8 @@ static void thin_unload(void)
 	free(thin.missing);
 	free(thin.pool);
 	free(thin.pool_name);
+	while (thin.nr_pvs)
+		free(thin.pv[--thin.nr_pvs]);
 	free(thin.data_dev);
 	free(thin.origin);
 	free(thin.device);
@@ -200,6 +234,8 @@ static int thin_get_ready(void)
 	const struct pool_want want = { .pool = thin.pool_name,
 					.open_thin = thin_io_open,
 					.device = { thin.device, NULL },
+					.disk = pool_lvm_table,
+					.lvm = &thin.lvm,
 					.write = !thin.read_only,
 					.tell = exports_tell };
 	int r = pool_arg_open(thin.pool, &want, &thin.arg, &err);

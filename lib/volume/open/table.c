@@ -132,6 +132,20 @@ static int parse_target(struct parser *p, char **word, size_t nr, bool named, st
 	return table_line_error(p, err, word[2], "none of thin-pool, thin, linear, striped, zero and error");
 }
 
+/* thin_lvm's table says of which groups it is: "# volume group NAME, seqno N". */
+static int note_group(struct table *t, const char *comment, struct err *err)
+{
+	static const char begin[] = "# volume group ";
+	const char *name = comment + strlen(begin), *end;
+
+	if (strncmp(comment, begin, strlen(begin)) || !(end = strstr(name, ", seqno ")))
+		return 0;
+	free(steal_ptr(&t->group));
+	if (!t->nr_groups++)
+		t->group = strndup(name, (size_t)(end - name));
+	return t->group || t->nr_groups > 1 ? 0 : err_nomem(err, "table file");
+}
+
 static int parse_line(struct parser *p, char *line, struct err *err)
 {
 	unsigned major, minor;
@@ -139,7 +153,7 @@ static int parse_line(struct parser *p, char *line, struct err *err)
 	int r, len;
 
 	if (line[strspn(line, " \t")] == '#')
-		return 0;
+		return note_group(p->t, line, err);
 	r = table_split_words(p, line, err);
 	if (r < 0 || !p->nr_words)
 		return r;
@@ -258,5 +272,6 @@ void table_free(struct table *t)
 	free(t->thin);
 	free(t->pools);
 	free(t->path);
+	free(t->group);
 	free(t);
 }

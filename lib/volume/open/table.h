@@ -96,6 +96,8 @@ struct table_name;
 
 struct table {
 	char *path; /* of the table file itself */
+	unsigned nr_groups; /* of LVM, which made the pools; 0: the table is not thin_lvm's */
+	char *group; /* name of the only one; or NULL */
 	struct table_pool *pools;
 	size_t nr_pools;
 	const struct table_pool *pool; /* the chosen one */
@@ -152,6 +154,11 @@ DEV_ONCE int table_parse(const char *shown, const char *folder, char *text,
 int table_open_line(const char *word, struct table **out, struct err *err);
 void table_free(struct table *t);
 
+/*
+ * Is @line the line that a person calls @name?  A volume of LVM may have its group in front, VG/LV or
+ * /dev/VG/LV; where there are several groups it may go without.
+ */
+bool table_is_called(const struct table *t, const char *line, const char *name);
 /*
  * Among the chosen pool's devices: by NAME first, then by device id in decimal.  Where an id
  * stands several times, the first line without a name, else the first.  NULL: no such line.

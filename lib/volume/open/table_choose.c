@@ -111,7 +111,7 @@ static void list_pools(const struct table *t, char *buf, size_t len)
 }
 
 /* The thin device of that name, or the one below a linear device of that name, as LVM makes it. */
-static const struct table_thin *named_thin(const struct table *t, const char *name)
+static const struct table_thin *exact_thin(const struct table *t, const char *name)
 {
 	const struct table_name *n = name ? table_name_find(t, name) : NULL;
 	int steps = 0;
@@ -121,15 +121,63 @@ static const struct table_thin *named_thin(const struct table *t, const char *na
 	return n && n->kind == TABLE_THIN ? &t->thin[n->index] : NULL;
 }
 
+bool table_is_called(const struct table *t, const char *line, const char *name)
+{
+	const char *slash;
+	size_t len;
+
+	if (!strcmp(line, name))
+		return true;
+	if (!t->nr_groups)
+		return false;
+	name += strncmp(name, "/dev/", 5) ? 0 : 5;
+	slash = strchr(line, '/');
+	if (slash && !strcmp(slash + 1, name))
+		return true;
+	len = t->group ? strlen(t->group) : 0;
+	if (len && !strncmp(name, t->group, len) && name[len] == '/')
+		name += len + 1;
+	return !strcmp(line, name);
+}
+
+static int several_groups(const struct table *t, const char *name, struct err *err)
+{
+	return err_set(err, -EDOM, "%s: '%s' is in several volume groups: write VG/%s", t->path, name, name);
+}
+
+/* The same by a name as people call volumes of LVM; *out is NULL where no thin line has it. */
+static int named_thin(const struct table *t, const char *name, const struct table_thin **out,
+		      struct err *err)
+{
+	*out = exact_thin(t, name);
+	if (*out || !name || !t->nr_groups)
+		return 0;
+	for (size_t i = 0; i < t->nr_all_thins; i++) {
+		if (!t->thin[i].name || !table_is_called(t, t->thin[i].name, name))
+			continue;
+		if (*out)
+			return several_groups(t, name, err);
+		*out = &t->thin[i];
+	}
+	return 0;
+}
+
 /* Exactly the pool that --pool names. */
 static int pool_of_option(const struct table *t, const char *name, size_t *pool, struct err *err)
 {
 	const char *plain = strncmp(name, "/dev/mapper/", 12) ? name : name + 12;
 	char list[400];
 
-	for (*pool = 0; *pool < t->nr_pools; ++*pool)
-		if (t->pools[*pool].name && !strcmp(t->pools[*pool].name, plain))
-			return 0;
+	*pool = t->nr_pools;
+	for (size_t i = 0; i < t->nr_pools; i++) {
+		if (!t->pools[i].name || !table_is_called(t, t->pools[i].name, plain))
+			continue;
+		if (*pool < t->nr_pools)
+			return several_groups(t, name, err);
+		*pool = i;
+	}
+	if (*pool < t->nr_pools)
+		return 0;
 	list_pools(t, list, sizeof(list));
 	return err_set(err, -EDOM, "--pool: no pool '%s' in %s: there is %s", name, t->path, list);
 }
@@ -139,8 +187,11 @@ static int pool_of_devices(const struct table *t, const struct pool_want *want, 
 			   struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(want->device); i++) {
-		const struct table_thin *d = named_thin(t, want->device[i]);
+		const struct table_thin *d;
+		int r = named_thin(t, want->device[i], &d, err);
 
+		if (r)
+			return r;
 		if (!d)
 			continue;
 		if (d->pool == TABLE_NO_POOL)
@@ -239,10 +290,13 @@ const struct table_thin *table_find(const struct table *t, const char *name_or_i
 	uint64_t id;
 	size_t i;
 
-	found = named_thin(t, name_or_id);
+	found = exact_thin(t, name_or_id);
 	if (found && found < t->thin + t->nr_thins)
 		return found;
 	found = NULL;
+	for (i = 0; i < t->nr_thins && t->nr_groups; i++)
+		if (t->thin[i].name && table_is_called(t, t->thin[i].name, name_or_id))
+			return &t->thin[i];
 	if (parse_u64(name_or_id, &id, NULL) < 0)
 		return NULL;
 	for (i = 0; i < t->nr_thins; i++) {
