@@ -45,7 +45,7 @@ static const struct command command = {
 	.name = "thin_dump",
 	.usage = "[options] POOL",
 	.summary = "Prints the metadata of a thin pool as XML that thin_restore reads. POOL is a "
-		   "metadata device or file, or a table file.",
+		   "metadata device or file, a table file, or a disk with LVM.",
 	.notes = "When a part of the metadata cannot be read, the rest is printed without the closing\n"
 		 "tag. Standard error names the missing part, and the exit status is 1.",
 	.opts = opts,
@@ -234,7 +234,7 @@ static void check_output(struct dump *d)
 	struct err err = { 0 };
 	const struct dev_role roles[] = { { "output", d->output },
 					  { "metadata", d->arg.metadata },
-					  { "table file", t ? d->cli.args[0] : NULL },
+					  { "table file", table_file(t, d->cli.args[0]) },
 					  { "data device", t ? t->pool->data.path : NULL } };
 	int r = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
 

@@ -27,12 +27,13 @@ static const struct opt opts[] = {
 static const struct command command = {
 	.name = "thin_ls",
 	.usage = "[options] POOL",
-	.summary = "Lists the devices of a thin pool. POOL is a metadata device or file, or a table "
-		   "file.",
+	.summary = "Lists the devices of a thin pool. POOL is a metadata device or file, a table "
+		   "file, or a disk with LVM.",
 	.notes = "Fields: DEV, TRANSACTION, CREATE_TIME, SNAP_TIME; MAPPED, EXCLUSIVE, SHARED (sizes) and\n"
 		 "the same with _BLOCKS, _SECTORS or _BYTES; HIGHEST_MAPPED, HIGHEST_BLOCK,\n"
-		 "HIGHEST_SECTOR, HIGHEST_BYTE; from a table file NAME, SIZE, ORIGIN.\n"
-		 "Without -o: DEV,MAPPED,CREATE_TIME,SNAP_TIME.",
+		 "HIGHEST_SECTOR, HIGHEST_BYTE; from a table file or LVM NAME, SIZE,\n"
+		 "ORIGIN, POOL.\n"
+		 "Without -o: DEV,MAPPED,CREATE_TIME,SNAP_TIME; of a disk with LVM DEV,NAME,SIZE,MAPPED,ORIGIN.",
 	.opts = opts,
 	.min_args = 1,
 	.max_args = 1,
@@ -48,7 +49,7 @@ struct ls {
 	const struct list_field *field[MAX_COLUMNS];
 	size_t nr_fields;
 	const struct list_field *sort;
-	bool descending, json, no_headers;
+	bool descending, json, no_headers, chosen;
 	uint32_t block_size; /* sectors */
 	struct list list;
 };
@@ -69,6 +70,7 @@ static void parse_fields(struct ls *ls, const char *s)
 		ls->json = true;
 		return;
 	}
+	ls->chosen = ls->nr_fields;
 	ls->nr_fields = 0;
 	for (;;) {
 		size_t len = strcspn(s, ",");
@@ -190,6 +192,9 @@ int main(int argc, char **argv)
 	parse_options(&ls);
 	r = open_pool(&ls.cli, &src, &err);
 	if (!r) {
+		/* nobody reads a disk's list by the columns that metadata have had for long */
+		if (!ls.chosen && src.arg.table && src.arg.table->in_memory)
+			parse_fields(&ls, "DEV,NAME,SIZE,MAPPED,ORIGIN");
 		ls.block_size = src.md.view.data_block_size;
 		r = list_read(&src.md, &src.stream, depth(&ls), cli_tell, &ls.cli, &ls.list, &err);
 	}

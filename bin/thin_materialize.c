@@ -95,7 +95,7 @@ static const struct command command = {
 	.usage = "[options] POOL DEVICE OUTPUT",
 	.summary = "Writes the full content of a thin device, its external origin merged in, as "
 		   "an image that needs no pool.",
-	.notes = "POOL is a table file, a metadata device or file, or XML from thin_dump; DEVICE an id\n"
+	.notes = "POOL is a table file, a disk with LVM or an image of one, a metadata device or file, or XML from thin_dump; DEVICE an id\n"
 		 "or a NAME of the table; OUTPUT a file, a block device, or - for a stream.",
 	.opts = opts,
 	.min_args = 2,

@@ -24,8 +24,8 @@ static const struct command command = {
 	.name = "thin_message",
 	.usage = "[options] POOL [0] MESSAGE...",
 	.summary = "Does to an inactive thin pool what 'dmsetup message' does to a live one.",
-	.notes = "POOL is a metadata device or file, or a table file. All messages are one\n"
-		 "transaction. MESSAGE:\n"
+	.notes = "POOL is a metadata device or file, a table file, or a disk with LVM. All\n"
+		 "messages are one transaction. MESSAGE:\n"
 		 "  create_thin ID              make an empty thin device\n"
 		 "  create_snap ID ORIGIN_ID    make a snapshot of a thin device\n"
 		 "  delete ID                   delete a thin device\n"

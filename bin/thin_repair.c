@@ -324,7 +324,7 @@ static int repair(struct repair *r, struct err *err)
 		{ "data device", r->opt.data_dev ? r->opt.data_dev :
 				 p.arg.table	 ? p.arg.table->pool->data.path :
 						   NULL },
-		{ "table file", p.arg.table ? r->input : NULL },
+		{ "table file", table_file(p.arg.table, r->input) },
 	};
 	if (!e)
 		e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);

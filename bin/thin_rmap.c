@@ -27,7 +27,7 @@ static const struct command command = {
 	.name = "thin_rmap",
 	.usage = "--region A..B [--region C..D]... [options] POOL",
 	.summary = "Prints which devices of a thin pool have which blocks of the data device. POOL is a "
-		   "metadata device or file, or a table file.",
+		   "metadata device or file, a table file, or a disk with LVM.",
 	.opts = opts,
 	.min_args = 1,
 	.max_args = 1,

@@ -98,7 +98,7 @@ static int open_devices(struct trim_cmd *t, struct err *err)
 	const struct dev_role roles[] = {
 		{ "metadata", t->arg.metadata },
 		{ "data device", t->data_arg },
-		{ "table file", t->arg.table ? t->metadata_arg : NULL },
+		{ "table file", table_file(t->arg.table, t->metadata_arg) },
 	};
 	r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
 	if (!r)

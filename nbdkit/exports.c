@@ -27,7 +27,7 @@ int exports_check_roles(const char *origin, struct err *err)
 		{ "metadata", thin.arg.metadata },
 		{ "data device", thin.data_dev ? thin.data_dev : t ? t->pool->data.path : NULL },
 		{ "external origin", origin },
-		{ "table file", t ? thin.pool : NULL },
+		{ "table file", table_file(t, thin.pool) },
 	};
 
 	return dev_roles_apart(roles, ARRAY_SIZE(roles), err);

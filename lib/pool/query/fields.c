@@ -10,7 +10,7 @@
 
 /* What a field tells ... */
 enum what { DEV, MAPPED, EXCLUSIVE, SHARED, HIGHEST, TRANSACTION, CREATE_TIME, SNAP_TIME, NAME,
-	    SIZE, ORIGIN };
+	    SIZE, ORIGIN, POOL };
 /* ... and in which unit. */
 enum unit { PLAIN, BLOCKS, SECTORS, BYTES, PRETTY };
 
@@ -38,6 +38,7 @@ static const struct list_field fields[] = {
 	{ "NAME", "name", NAME, PLAIN },
 	{ "SIZE", "size", SIZE, PRETTY },
 	{ "ORIGIN", "origin", ORIGIN, PLAIN },
+	{ "POOL", "pool", POOL, PLAIN },
 };
 
 const struct list_field *list_field(const char *name, size_t len)
@@ -67,7 +68,7 @@ bool list_field_is_size(const struct list_field *f)
 
 bool list_has(const struct list_row *r, const struct list_field *f)
 {
-	if (f->what == NAME || f->what == ORIGIN)
+	if (f->what == NAME || f->what == ORIGIN || f->what == POOL)
 		return list_text(r, f);
 	return f->what != SIZE || r->listed;
 }
@@ -76,6 +77,8 @@ const char *list_text(const struct list_row *r, const struct list_field *f)
 {
 	if (f->what == NAME)
 		return r->name;
+	if (f->what == POOL)
+		return r->pool;
 	return f->what == ORIGIN ? r->origin : NULL;
 }
 
@@ -125,6 +128,7 @@ uint64_t list_number(const struct list_row *r, const struct list_field *f, uint3
 		return r->length << SECTOR_SHIFT;
 	case NAME:
 	case ORIGIN:
+	case POOL:
 		break;
 	}
 	return 0;

@@ -23,6 +23,7 @@ struct list_row {
 	/* From the device's line in a table: the caller fills it in. */
 	bool listed;
 	const char *name, *origin; /* NULL: the line has none */
+	const char *pool; /* name of the pool; NULL: it has none */
 	sector_t length;
 };
 

@@ -72,7 +72,6 @@ int pool_lvm_table(const char *path, const struct pool_want *want, struct table 
 {
 	CLEANUP(lvm_cleanup) struct lvm *l = NULL;
 	CLEANUP(outbuf_fini) struct outbuf text = { 0 };
-	char shown[300];
 	int r;
 
 	r = open_groups(path, want, &l, err);
@@ -87,6 +86,8 @@ int pool_lvm_table(const char *path, const struct pool_want *want, struct table 
 	outbuf_add(&text, "", 1);
 	if (text.error)
 		return err_nomem(err, "the table of LVM's volumes");
-	snprintf(shown, sizeof(shown), "%.250s (as thin_lvm shows it)", path);
-	return table_parse(shown, "/", text.data, want, out, err);
+	r = table_parse(path, "/", text.data, want, out, err);
+	if (!r)
+		(*out)->in_memory = true;
+	return r;
 }

@@ -99,7 +99,6 @@ int pool_lvm_run(const char *path, const struct pool_want *want, struct table **
 	CLEANUP(outbuf_fini) struct outbuf text = { 0 };
 	CLEANUP(close_fd) int from = -1, to = -1;
 	int fd[2], r, status = 0;
-	char shown[300];
 	pid_t pid;
 
 	if (pipe2(fd, O_CLOEXEC))
@@ -119,6 +118,8 @@ int pool_lvm_run(const char *path, const struct pool_want *want, struct table **
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		return err_set(err, WIFEXITED(status) && WEXITSTATUS(status) == 74 ? -EIO : -EUCLEAN,
 			       "%s: thin_lvm found no volume group on it", path);
-	snprintf(shown, sizeof(shown), "%.250s (as thin_lvm shows it)", path);
-	return table_parse(shown, "/", text.data, want, out, err);
+	r = table_parse(path, "/", text.data, want, out, err);
+	if (!r)
+		(*out)->in_memory = true;
+	return r;
 }

@@ -98,6 +98,7 @@ struct table {
 	char *path; /* of the table file itself */
 	unsigned nr_groups; /* of LVM, which made the pools; 0: the table is not thin_lvm's */
 	char *group; /* name of the only one; or NULL */
+	bool in_memory; /* the POOL argument is no table file, but a disk with LVM */
 	struct table_pool *pools;
 	size_t nr_pools;
 	const struct table_pool *pool; /* the chosen one */
@@ -153,6 +154,12 @@ DEV_ONCE int table_parse(const char *shown, const char *folder, char *text,
  */
 int table_open_line(const char *word, struct table **out, struct err *err);
 void table_free(struct table *t);
+
+/* @pool, the POOL argument, where that is a table file; for struct dev_role. */
+static inline const char *table_file(const struct table *t, const char *pool)
+{
+	return t && !t->in_memory ? pool : NULL;
+}
 
 /*
  * Is @line the line that a person calls @name?  A volume of LVM may have its group in front, VG/LV or

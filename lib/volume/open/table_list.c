@@ -18,10 +18,12 @@ size_t table_fill_list(const struct table *t, struct list *l, uint32_t *first)
 		struct list_row *r = &l->row[i];
 		const struct table_thin *line = line_of(t, r->dev->info.dev_id);
 
+		r->pool = t->pool->name;
 		if (line) {
 			r->listed = true;
 			r->name = line->name;
-			r->origin = line->origin.path;
+			/* volumes of LVM are known by name */
+			r->origin = t->nr_groups ? line->origin.word : line->origin.path;
 			r->length = line->length;
 		} else if (!nr++) {
 			*first = r->dev->info.dev_id;

@@ -179,7 +179,7 @@ static int find_sources(struct volume *v, const struct volume_options *opt, stru
 		{ "metadata", v->arg->metadata },
 		{ "data device", v->data_path },
 		{ "external origin", v->origin_path },
-		{ "table file", t ? opt->pool : NULL },
+		{ "table file", table_file(t, opt->pool) },
 	};
 	if (t && !opt->data && !opt->map_only)
 		r = pool_arg_device_numbers(v->arg, &t->pool->data, t->pool->line, &opt->want, err);
