@@ -463,7 +463,7 @@ try_recipe() {
 			crowd $crowd time $seed pool
 			thin_check --format json pool >json || [ $? -eq 1 ]
 			jq -r '.findings[] | select(.kind == "shared-time") |
-				"\(.devices[0]) \(.begin) \(.last) \(.count) \(.stored) \(.expected)"' json | sort >got
+				"\(.devices[0]) \(.begin) \(.begin + .length - 1) \(.count) \(.stored) \(.expected)"' json | sort >got
 			awk 'NR == FNR { owners[$2]++; next }
 				owners[$2] < 2 { next } # only what is shared is in danger
 				{ b = ($2 - 1) * 252; if (!($1 in nr) || b < first[$1]) first[$1] = b
