@@ -10,6 +10,7 @@
 #include "dev/dev.h"
 #include "pool/check/check.h"
 #include "pool/query/info.h"
+#include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
 #include "volume/open/table_list.h"
 
@@ -94,7 +95,8 @@ static int read_pool(struct thin_info *t, struct err *err)
 		.metadata = { .snap = t->cli.snap, .snap_block = t->cli.snap_block },
 		.force_share = t->cli.force_share,
 		.nr_jobs = t->cli.nr_jobs,
-		.want = { .pool = t->cli.pool, .tell = cli_tell, .ctx = &t->cli },
+		.want = { .pool = t->cli.pool, .disk = pool_lvm_table, .lvm = &t->cli.lvm,
+			  .tell = cli_tell, .ctx = &t->cli },
 	};
 	const struct table *table;
 	uint32_t first;
