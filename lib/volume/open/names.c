@@ -71,12 +71,12 @@ static void collect(struct table *t)
 /* The first line of a device must begin it. */
 static int check_start(const struct table *t, const struct table_name *n, struct err *err)
 {
-	const struct table_device *d = &t->device[n->index];
+	const struct table_device *d = n->kind == TABLE_DEVICE ? &t->device[n->index] : NULL;
 
-	if (n->kind != TABLE_DEVICE || d->target || !t->seg[d->first].start)
+	if (!d || d->target || !t->seg[d->first].start)
 		return 0;
-	return err_set(err, -EINVAL, "%s: line %u: '%llu': START leaves a gap: the first line of '%s' must begin at 0",
-		       t->path, n->line, (unsigned long long)t->seg[d->first].start, n->name);
+	return err_set(err, -EINVAL, "%s: line %u: '%llu': START leaves a gap: the first line of '%s' must begin at "
+		       "0", t->path, n->line, (unsigned long long)t->seg[d->first].start, n->name);
 }
 
 int table_names(struct table *t, struct err *err)
