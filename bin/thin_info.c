@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "pool/check/check.h"
-#include "pool/query/info.h"
+#include "pool/query/page.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
 #include "volume/open/table_list.h"
@@ -17,7 +17,8 @@
 enum { OPT_FORMAT = 256, OPT_WARN, OPT_SB_ONLY };
 
 static const struct opt opts[] = {
-	{ 0, "format", ARG_REQUIRED, "text|json", "a screen of text (default), or one document", OPT_FORMAT },
+	{ 0, "format", ARG_REQUIRED, "text|json|html",
+	  "a screen of text (default), one document, or a page with pictures", OPT_FORMAT },
 	{ 0, "warn", ARG_REQUIRED, "PCT",
 	  "exit with 1 when PCT per cent of metadata or data are used, or the pool is read-only", OPT_WARN },
 	{ 0, "super-block-only", ARG_NONE, NULL,
@@ -44,7 +45,8 @@ static const struct command command = {
 
 struct thin_info {
 	struct cli cli;
-	bool json, sb_only;
+	void (*print)(const struct thin_info *t, struct outbuf *out);
+	bool sb_only;
 	uint64_t warn; /* per cent, or WARN_OFF */
 	struct pool_source src;
 	struct check_result check; /* of the superblock */
@@ -66,25 +68,6 @@ static uint64_t percent(struct cli *c)
 		cli_usage_error(c, "--warn: '%s' is not a percentage: it must be a whole number from 0 to 100",
 				c->arg);
 	return v;
-}
-
-static void parse_option(struct thin_info *t, int id)
-{
-	struct cli *c = &t->cli;
-
-	switch (id) {
-	case OPT_FORMAT:
-		t->json = !strcmp(c->arg, "json");
-		if (!t->json && strcmp(c->arg, "text"))
-			cli_usage_error(c, "unknown format '%s': it must be text or json", c->arg);
-		break;
-	case OPT_WARN:
-		t->warn = percent(c);
-		break;
-	case OPT_SB_ONLY:
-		t->sb_only = true;
-		break;
-	}
 }
 
 /* Opens the pool, looks at its superblock and, unless that alone is wanted, at all mappings. */
@@ -287,7 +270,7 @@ static void put_devices(const struct info *i, struct outbuf *out)
 	put_largest(i, out);
 }
 
-static int print_text(struct thin_info *t, struct outbuf *out, struct err *err)
+static void put_text(const struct thin_info *t, struct outbuf *out)
 {
 	put_pool(t, out);
 	put_superblock(t, out);
@@ -295,18 +278,48 @@ static int print_text(struct thin_info *t, struct outbuf *out, struct err *err)
 	put_metadata(&t->info, out);
 	put_data(&t->info, out);
 	put_devices(&t->info, out);
-	return out->error ? err_nomem(err, "text") : cli_write(&t->cli, out->data, out->len);
 }
 
-static int print_json(struct thin_info *t, struct outbuf *out, struct err *err)
+static void put_json(const struct thin_info *t, struct outbuf *out)
 {
 	struct json j;
 
 	json_begin(&j, out);
-	info_json(&t->info, &j);
+	info_json(&t->info, SIZE_MAX, &j);
 	findings_json(&t->check.findings, &j, "findings");
 	json_end(&j);
-	return out->error ? err_nomem(err, "text") : cli_write(&t->cli, out->data, out->len);
+}
+
+/* A page without devices would be none: what is wrong with them is on standard error. */
+static void put_html(const struct thin_info *t, struct outbuf *out)
+{
+	const struct table *table = t->src.arg.table;
+
+	if (t->info.list)
+		page_write(&t->info, table && table->pool->name ? table->pool->name :
+							      dev_shown(t->src.arg.metadata),
+			   &t->check.findings, out);
+}
+
+static void parse_option(struct thin_info *t, int id)
+{
+	struct cli *c = &t->cli;
+
+	switch (id) {
+	case OPT_FORMAT:
+		t->print = !strcmp(c->arg, "text") ? put_text :
+			   !strcmp(c->arg, "json") ? put_json :
+			   !strcmp(c->arg, "html") ? put_html : NULL;
+		if (!t->print)
+			cli_usage_error(c, "unknown format '%s': it must be text, json or html", c->arg);
+		break;
+	case OPT_WARN:
+		t->warn = percent(c);
+		break;
+	case OPT_SB_ONLY:
+		t->sb_only = true;
+		break;
+	}
 }
 
 /* --- --warn --- */
@@ -346,7 +359,7 @@ static bool warn(struct thin_info *t)
 
 int main(int argc, char **argv)
 {
-	struct thin_info t = { .warn = WARN_OFF };
+	struct thin_info t = { .warn = WARN_OFF, .print = put_text };
 	struct err err = { 0 }, ignored;
 	struct outbuf out;
 	int id, r, code;
@@ -354,11 +367,15 @@ int main(int argc, char **argv)
 	cli_init(&t.cli, &command, argc, argv);
 	while ((id = cli_next(&t.cli)))
 		parse_option(&t, id);
+	if (t.sb_only && t.print == put_html)
+		cli_usage_error(&t.cli, "--super-block-only: a page needs the devices, too");
 	outbuf_init(&out);
 	r = read_pool(&t, &err);
 	if (t.info.md) {
-		int printed = (t.json ? print_json : print_text)(&t, &out, r ? &ignored : &err);
+		int printed;
 
+		t.print(&t, &out);
+		printed = out.error ? err_nomem(r ? &ignored : &err, "text") : cli_write(&t.cli, out.data, out.len);
 		r = r ? r : printed;
 	}
 	code = r ? cli_fail(&t.cli, r, &err) : EXIT_DONE;

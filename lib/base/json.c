@@ -29,7 +29,7 @@ void json_string(struct outbuf *out, const char *s, size_t len)
 		n = utf8_len((const unsigned char *)s + i, len - i);
 		if (!n)
 			outbuf_str(out, "\\ufffd");
-		else if ((unsigned char)s[i] < ' ')
+		else if ((unsigned char)s[i] < ' ' || s[i] == '<') /* so that no HTML around it ends here */
 			outbuf_printf(out, "\\u%04x", s[i]);
 		else if (s[i] == '"' || s[i] == '\\')
 			outbuf_printf(out, "\\%c", s[i]);

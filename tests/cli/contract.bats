@@ -405,6 +405,7 @@ alien() {
 	thin_ls --format json big
 	thin_info big
 	thin_info --format json big
+	thin_info --format html big
 	thin_check big
 	thin_check --format json big
 	thin_repair --list-roots -i big

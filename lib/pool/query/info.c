@@ -3,6 +3,7 @@
 #include "pool/query/info.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 void info_init(struct info *i)
 {
@@ -79,7 +80,7 @@ static void put_data(const struct info *i, struct json *j)
 	json_close(j);
 }
 
-static void put_device(const struct list_row *r, struct json *j)
+static void put_device(const struct list *l, const struct list_row *r, struct json *j)
 {
 	const struct device_info *d = &r->dev->info;
 
@@ -97,6 +98,11 @@ static void put_device(const struct list_row *r, struct json *j)
 	else
 		json_null(j, "highest_block");
 	json_u64(j, "nr_extents", r->nr_extents);
+	if (r->kin.device == KIN_NONE)
+		json_null(j, "snapshot_of");
+	else
+		json_u64(j, "snapshot_of", l->row[r->kin.device].dev->info.dev_id);
+	json_bool(j, "snapshot_certain", r->kin.certain);
 	if (r->listed)
 		json_u64(j, "size_bytes", r->length << SECTOR_SHIFT);
 	else
@@ -105,7 +111,47 @@ static void put_device(const struct list_row *r, struct json *j)
 	json_close(j);
 }
 
-void info_json(const struct info *i, struct json *j)
+static int by_mapped(const void *va, const void *vb)
+{
+	const uint64_t *a = va, *b = vb;
+
+	return *a > *b ? -1 : *a < *b;
+}
+
+/* So many mappings has the device that is number @max by mappings. */
+static uint64_t least_mapped(const struct list *l, size_t max)
+{
+	uint64_t *mapped, least = 0;
+
+	if (l->nr <= max)
+		return 0;
+	mapped = calloc(l->nr, sizeof(*mapped));
+	for (size_t n = 0; mapped && n < l->nr; n++)
+		mapped[n] = l->row[n].usage.mapped;
+	if (mapped) {
+		qsort(mapped, l->nr, sizeof(*mapped), by_mapped);
+		least = mapped[max - 1];
+	}
+	free(mapped);
+	return least;
+}
+
+static void put_devices(const struct list *l, size_t max, struct json *j)
+{
+	const uint64_t least = least_mapped(l, max);
+	size_t equal = 0, above = 0;
+
+	for (size_t n = 0; n < l->nr; n++)
+		above += l->row[n].usage.mapped > least;
+	json_list(j, "devices", JSON_LINES);
+	for (size_t n = 0; n < l->nr; n++)
+		if (l->row[n].usage.mapped > least ||
+		    (l->row[n].usage.mapped == least && above + equal++ < max))
+			put_device(l, &l->row[n], j);
+	json_close(j);
+}
+
+void info_json(const struct info *i, size_t max, struct json *j)
 {
 	const struct superblock *sb = &i->md->view;
 	char uuid[33];
@@ -127,8 +173,5 @@ void info_json(const struct info *i, struct json *j)
 	json_u64(j, "nr_devices", i->list->nr);
 	json_u64(j, "nr_mappings", i->nr_mappings);
 	json_u64(j, "nr_extents", i->nr_extents);
-	json_list(j, "devices", JSON_LINES);
-	for (size_t n = 0; n < i->list->nr; n++)
-		put_device(&i->list->row[n], j);
-	json_close(j);
+	put_devices(i->list, max, j);
 }

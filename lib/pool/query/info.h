@@ -34,7 +34,7 @@ bool info_uuid(const struct info *i, char text[33]);
 /* Is the metadata at the kernel's reserve, where the pool becomes read-only? */
 bool info_at_reserve(const struct info *i);
 
-/* Members of the document that is open. */
-void info_json(const struct info *i, struct json *j);
+/* Members of the document that is open; of the devices those @max with the most mappings. */
+void info_json(const struct info *i, size_t max, struct json *j);
 
 #endif

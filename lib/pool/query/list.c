@@ -37,15 +37,15 @@ static int read_details(const struct metadata *md, struct stream *s, forest_prob
 struct looking {
 	struct list *list;
 	struct extents *extents;
+	struct kin *kin;
 };
 
 static int take_leaf(void *ctx, unsigned worker, mblock_t block, const struct node *n)
 {
 	struct looking *k = ctx;
 
-	(void)worker;
 	extents_take(k->extents, block, n);
-	return 0;
+	return kin_take(k->kin, worker, block, n);
 }
 
 /* Whose the data blocks are. */
@@ -53,20 +53,42 @@ static void take_cells(void *ctx, const struct usage_cells *c)
 {
 	struct list *l = ((struct looking *)ctx)->list;
 
-	for (uint64_t i = 0; i < c->nr; i++) {
-		uint32_t owner = usage_owner(c, i);
-
-		l->nr_alone += owner && owner != USAGE_SEVERAL;
-		l->nr_shared += owner == USAGE_SEVERAL;
-	}
+	picture_take(&l->picture, c);
 }
 
 static int look(const struct metadata *md, struct looking *k, struct usage_want *want, struct err *err)
 {
-	k->extents = extents_new(md->nr_blocks);
+	struct forest *f = &k->list->forest;
+
 	want->leaf = take_leaf;
 	want->cells = take_cells;
-	return k->extents ? 0 : err_nomem(err, "the extents of the devices");
+	k->extents = extents_new(md->nr_blocks);
+	k->kin = kin_new(f);
+	if (!k->extents || !k->kin || picture_init(&k->list->picture, md->nr_data_blocks, f->nr_devs))
+		return err_nomem(err, "the extents of the devices");
+	return 0;
+}
+
+/* What was learnt goes into the rows. */
+static int learn(const struct metadata *md, struct looking *k, struct err *err)
+{
+	struct list *l = k->list;
+	struct forest *f = &l->forest;
+	struct kin_origin *origin = calloc(l->nr + 1, sizeof(*origin));
+	int r = origin ? kin_origins(k->kin, md->nr_blocks, origin, err) :
+			 err_nomem(err, "the list of devices");
+
+	picture_end(&l->picture);
+	for (size_t i = 0; i < l->picture.nr_cells; i++) {
+		l->nr_alone += l->picture.cell[i].nr_alone;
+		l->nr_shared += l->picture.cell[i].nr_shared;
+	}
+	for (size_t i = 0; !r && i < l->nr; i++) {
+		l->row[i].nr_extents = extents_count(k->extents, f->walk, f->dev[i]->root);
+		l->row[i].kin = origin[i];
+	}
+	free(origin);
+	return r;
 }
 
 static int count_usage(const struct metadata *md, enum list_depth depth, struct list *l,
@@ -85,12 +107,11 @@ static int count_usage(const struct metadata *md, enum list_depth depth, struct 
 	if (!r)
 		r = forest_verdict(f, err);
 	for (size_t i = 0; !r && i < f->nr_devs; i++)
-		l->row[l->nr++] = (struct list_row) {
-			.dev = f->dev[i],
-			.usage = usage[i],
-			.nr_extents = k.extents ? extents_count(k.extents, f->walk, f->dev[i]->root) : 0,
-		};
+		l->row[l->nr++] = (struct list_row) { .dev = f->dev[i], .usage = usage[i] };
+	if (!r && depth == LIST_ALL)
+		r = learn(md, &k, err);
 	extents_free(k.extents);
+	kin_free(k.kin);
 	free(usage);
 	if (r) {
 		free(l->row);
@@ -114,6 +135,7 @@ int list_read(const struct metadata *md, struct stream *s, enum list_depth depth
 void list_fini(struct list *l)
 {
 	free(l->row);
+	picture_fini(&l->picture);
 	forest_fini(&l->forest);
 	metadata_devices_fini(&l->devices);
 }

@@ -6,20 +6,22 @@
  * The devices of a pool, and what can be told of each: the fields of thin_ls.
  * Threads: one at a time.
  */
-#include "pool/query/usage.h"
+#include "pool/query/kin.h"
+#include "pool/query/picture.h"
 
 /* What must be read. */
 enum list_depth {
 	LIST_DETAILS,	/* the details of the devices only */
 	LIST_MAPPED,	/* also the mappings: how many, and the highest */
 	LIST_EXCLUSIVE, /* also how many blocks belong to one device alone */
-	LIST_ALL,	/* also in how many extents they lie, and whose the data blocks are */
+	LIST_ALL,	/* also in how many extents they lie, what are snapshots, and a picture */
 };
 
 struct list_row {
 	const struct metadata_device *dev;
 	struct usage_row usage; /* with LIST_MAPPED; .exclusive with LIST_EXCLUSIVE */
 	uint64_t nr_extents;	/* with LIST_ALL */
+	struct kin_origin kin;	/* with LIST_ALL: the row that it is a snapshot of */
 	/* From the device's line in a table: the caller fills it in. */
 	bool listed;
 	const char *name, *origin; /* NULL: the line has none */
@@ -32,6 +34,7 @@ struct list {
 	size_t nr;
 	/* With LIST_ALL: data blocks that one device maps, and that several do. */
 	uint64_t nr_alone, nr_shared;
+	struct picture picture; /* .device there is an index of a row */
 	struct forest forest;
 	/* private */
 	struct metadata_devices devices;

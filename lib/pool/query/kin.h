@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_KIN_H
+#define POOL_KIN_H
+/*
+ * Which device is a snapshot of which.  The metadata does not say so; times and sharing tell.
+ *
+ * Creating a snapshot adds 1 to the pool's clock and writes it down twice: as the creation_time of the
+ * snapshot and as the snap_time of its origin, where the next snapshot of the origin replaces it.  So
+ * the origin is an older device with a snap_time not below the snapshot's creation_time.  Where it
+ * is equal, that is the one.
+ *
+ * Of several with a later one the mappings tell.  Those that are older than the snapshot it has from
+ * its origin.  A device that maps the same block elsewhere, and did so before the snapshot was made, is
+ * not the origin.  Of those that are left the device that shares most is taken.
+ * Where none is left there is no origin here: the device was created empty, or its origin was
+ * deleted, or all that they shared was overwritten.
+ *
+ * Of a large pool a part of the virtual blocks is looked at, by their hash: about KIN_SEEN mappings.
+ *
+ * Memory: 32 bytes a mapping that is looked at, and owners.h.
+ * Threads: kin_take() may run on all workers at once; the rest one at a time.
+ */
+#include "pool/forest/forest.h"
+
+#define KIN_SEEN ((uint64_t)1 << 20)
+#define KIN_NONE SIZE_MAX
+
+struct kin;
+
+/* For the devices of @f.  NULL: no memory. */
+struct kin *kin_new(const struct forest *f);
+void kin_free(struct kin *k);
+
+/* A leaf of a mapping tree.  0 or -ENOMEM. */
+int kin_take(struct kin *k, unsigned worker, mblock_t block, const struct node *n);
+
+struct kin_origin {
+	size_t device; /* index in f->dev, or KIN_NONE */
+	bool certain;  /* the times leave no other */
+};
+/* Fills one for each device of f->dev, after all leaves were taken. */
+int kin_origins(struct kin *k, mblock_t nr_blocks, struct kin_origin *origin, struct err *err);
+
+#endif
