@@ -223,3 +223,28 @@ told() {
 	[ -z "$output" ]
 	[[ "$stderr" == *"bad checksum in superblock"* ]]
 }
+
+@test "thin_info: each snapshot stands under the device that the kernel made it of, where that is still there" {
+	command -v jq >/dev/null || skip "jq is not installed"
+	for name in snap-tree extorigin-snaps; do
+		# the truth, and "-" where the origin was deleted or the device is no snapshot
+		tar --zstd -xOf "$abs_top_srcdir/tests/fixtures/stories.tar.zst" --wildcards "*$name.story" |
+			awk '$1 == "message" && $2 == "create_thin" { of[$3] = "-" }
+				$1 == "message" && $2 == "create_snap" { of[$3] = $4 }
+				$1 == "message" && $2 == "delete" { gone[$3] = 1 }
+				END { for (d in of) if (!(d in gone)) print d, of[d] in gone ? "-" : of[d] }' | sort -n >want
+		[ "$(wc -l <want)" -gt 4 ]
+		for jobs in 1 4; do
+			thin_info --jobs $jobs --format json "$DIR/$name/meta.img" |
+				jq -r '.devices[] | "\(.dev_id) \(.snapshot_of // "-")"' | diff want -
+		done
+	done
+}
+
+@test "thin_info: a new device is nobody's snapshot, though its times are those of one" {
+	command -v jq >/dev/null || skip "jq is not installed"
+	cp "$DIR/random" pool
+	thin_message pool 'delete 101' 'create_snap 7 2' 'create_thin 8' 'create_snap 9 7'
+	[ "$(thin_info --format json pool | jq -c '[.devices[] | [.dev_id, .snapshot_of, .snapshot_certain]]')" = \
+		'[[1,null,false],[2,null,false],[3,null,false],[4,null,false],[7,2,true],[8,null,false],[9,7,true],[102,null,false],[103,null,false]]' ]
+}

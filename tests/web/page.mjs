@@ -40,6 +40,7 @@ async function look(colorScheme, width) {
 		return [s[0] + n(1), s[1] + n(2), s[2] + n(3)];
 	}, [0, 0, 0]));
 	no(sums[0] === want.reduce((s, d) => s + d.exclusive_blocks, 0), `the map has ${sums[0]} exclusive blocks`);
+	await p.locator('#map').scrollIntoViewIfNeeded();
 	const box = await p.locator('#map').boundingBox(), text = () => p.locator('#told b').textContent();
 	await p.mouse.move(box.x + 2, box.y + 2);
 	no(/^Blocks? 0( to |$)/.test(await text()), 'the mouse finds no range: ' + await text());
