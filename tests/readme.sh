@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 The thin-pool-tools authors
-# Does README.md say the truth?  Runs the commands of its console blocks in order, in the pool that
+# Does README.md (or DOC) say the truth?  Runs the commands of its console blocks in order, in the pool that
 # ./quickstart makes, and compares what they print with what stands there.
 #   readme.sh            as a test (TAP)
 #   readme.sh --write    puts what they print into README.md
 set -u
 top=${abs_top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
 build=${abs_top_builddir:-$top/build}
+doc=${DOC:-README.md}
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
 PATH=$build/bin:$PATH
@@ -25,12 +26,7 @@ QUICKSTART_SAMPLE=$work/sample BUILD=$build "$top/quickstart" --sample >"$work/q
 	exit 0
 }
 cd "$work/sample" || exit 99
-# "nbdkit thin" means the plugin just built
-mkdir "$work/bin"
-{ echo '#!/bin/sh'; echo 'for w; do shift; [ "$w" = thin ] && w='"'$plugin'"'; set -- "$@" "$w"; done'
-	echo "exec $(command -v nbdkit) \"\$@\""; } >"$work/bin/nbdkit"
-chmod +x "$work/bin/nbdkit"
-PATH=$work/bin:$PATH
+ln -s "$build" "$work/build" # where it lies beside the sample of quickstart
 
 : >"$work/new"
 : >"$work/cmds"
@@ -56,18 +52,18 @@ while IFS= read -r line; do
 	block:*) ;; # old output
 	*) printf '%s\n' "$line" >>"$work/new" ;;
 	esac
-done <"$top/README.md"
+done <"$top/$doc"
 
 if [ "${1:-}" = --write ]; then
-	cp "$work/new" "$top/README.md"
+	cp "$work/new" "$top/$doc"
 	exit 0
 fi
 echo 1..2
-if diff -u "$top/README.md" "$work/new" >"$work/diff"; then
-	echo "ok 1 - the README's commands print what it shows"
+if diff -u "$top/$doc" "$work/new" >"$work/diff"; then
+	echo "ok 1 - $doc: the commands print what it shows"
 else
 	sed 's/^/# /' "$work/diff"
-	echo "not ok 1 - the README's commands print what it shows"
+	echo "not ok 1 - $doc: the commands print what it shows"
 fi
 if [ "$(wc -l <"$work/cmds")" -ge 10 ]; then
 	echo "ok 2 - the README has a tour"
