@@ -3,21 +3,21 @@
 #ifndef POOL_BUILD_H
 #define POOL_BUILD_H
 /*
- * The sink that makes metadata out of events: restore, repair and shrink end here, and the
- * generator of bench/ and tests/.
+ * The sink that makes metadata out of events.  Restore, repair and shrink end here, and so does
+ * the generator of pools for bench/ and tests/.
  *
- * Trees are built bottom-up in one pass: leaves filled completely and the last two balanced;
- * a def's leaves are written once and shared by the devices that refer to it, unless
- * that would leave an underfull leaf.  Space maps follow at end_pool.  mapped_blocks
- * is counted, never believed.
+ * Trees are built bottom-up in one pass.  Leaves are filled completely, and the last two of a tree
+ * are balanced.  The leaves of a def are written once and shared by the devices that refer to it,
+ * unless that would leave an underfull leaf.  Space maps follow at end_pool.  mapped_blocks is
+ * counted; what the source claims is only compared with the count.
  *
  * Order of writes: block 0 is made invalid (not zero) and flushed before the first other write;
  * all blocks, flush; block 0, flush.  On any failure block 0 stays invalid.  Nothing is
  * written before begin_pool has been checked.
  *
- * Refused, with the numbers, before anything of it is written: a block size, a time, a device id,
- * a data block or a key that the format or the pool does not allow, keys that do not
- * ascend, a device or a def twice, a ref to a def that has not come.
+ * These are refused before they are written, and the text has the numbers: a block size, a time, a
+ * device id, a data block or a key that the format or the pool does not allow; keys that do not
+ * ascend; a device or a def that comes twice; a ref to a def that has not come.
  *
  * Times: the kernel writes in place to a block whose time is not below its device's snap_time.  Where
  * such a block is mapped more than once, the device's snap_time is raised.  Near the end of the
@@ -25,7 +25,7 @@
  * low value.
  *
  * Memory: 3.25 bits a data block, 2.25 bits a metadata block (and what refmap.h says for large counts),
- * 9 bytes a shared leaf, 32 bytes a def, 40 bytes a device, 2 MiB (9 MiB with direct I/O); nothing per mapping.
+ * 9 bytes a shared leaf, 38 to 59 bytes a def, 40 bytes a device, 2 MiB (9 MiB with direct I/O); nothing per mapping.
  */
 #include "dev/io.h"
 #include "pool/events/events.h"
@@ -36,22 +36,22 @@ struct build_options {
 	/* a line of text about times that were changed; may be NULL */
 	void (*note)(void *ctx, const char *text);
 	void *ctx;
-	bool keep_flags; /* carry needs_check over from pool_info.flags; else cleared */
+	bool keep_flags; /* keep needs_check of pool_info.flags; else the flag is cleared */
 };
 
 /*
  * @out: the metadata device; its size is the metadata map's size (capped at the format's
- * limit).  Fails with -ERANGE (-ENOSPC would be a full disk below) and "too small: needs at
- * least N blocks, has M" when it turns out not to fit.  @e gets the sink; build_free() drops it, finished or not.
+ * limit).  When the pool does not fit, a later event fails with -ERANGE and the text "too small:
+ * needs at least N blocks, has M" (-ENOSPC is kept for a full disk below a file).  @e becomes the
+ * sink; build_free() frees it, whether it has come to its end or not.
  */
 int build_new(struct io *out, const struct build_options *opt, struct events *e, struct err *err);
 void build_free(struct events *e);
 
 /*
- * The least number of metadata blocks that hold so much, on a device of that minimum; with
- * @nr_metadata_blocks not 0 on a device of that size, whose own space map counts.
- * For "too small" before the first write.  Where devices share, @nr_mappings
- * must not count what is shared.
+ * The least number of metadata blocks that hold a pool, to say "too small" before the first write.
+ * @nr_metadata_blocks: the size of the device, whose own space map takes blocks too; 0: the device
+ * has only that least number.  @nr_mappings must not count what devices share.
  */
 uint64_t build_min_blocks(uint64_t nr_devices, uint64_t nr_mappings, uint64_t nr_data_blocks,
 			  uint64_t nr_metadata_blocks);
@@ -61,9 +61,8 @@ uint64_t build_blocks_around(uint64_t nr_nodes, uint64_t nr_devices, uint64_t nr
 			     uint64_t nr_metadata_blocks);
 
 /*
- * A sink that only counts.  After end_pool build_count_blocks() is the least number of metadata
- * blocks in which build could write these events: a lower bound only where small shared
- * parts have to be copied.
+ * A sink that only counts.  After end_pool build_count_blocks() is the number of metadata blocks in
+ * which build writes these events.  It may be too low where small shared parts have to be copied.
  */
 int build_count_new(struct events *e, struct err *err);
 uint64_t build_count_blocks(const struct events *e);

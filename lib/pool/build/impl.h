@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_BUILD_PRIVATE_H
 #define POOL_BUILD_PRIVATE_H
-/* Between the parts of build: the sink (build.c), its end (build_end.c), sizes (build_count.c). */
+/* What the parts of build share: the sink (build.c), its end (end.c), sizes (count.c), times (times.c). */
 #include "pool/build/build.h"
 #include "pool/build/device.h"
 #include "pool/format/superblock.h"
@@ -15,7 +15,7 @@ struct built_device {
 	uint32_t creation_time, snap_time;
 	uint32_t root;
 	uint64_t mapped_blocks, transaction;
-	uint32_t first_node; /* nodes of its own: from here to the root, if that is not before */
+	uint32_t first_node; /* its own nodes are the blocks from here to the root; none when the root is lower */
 	uint32_t newest;     /* the greatest time of its mappings, shared ones too */
 };
 static_assert(MAX_METADATA_BLOCKS < UINT32_MAX, "a root fits");
@@ -42,7 +42,7 @@ struct build {
 	mblock_t first_node; /* of the current device */
 
 	uint64_t *suspects; /* forest/suspects.h */
-	bool suspect_ref;   /* a device takes a def that is not older than its snap_time */
+	bool suspect_ref;   /* a device refers to a def whose newest time is not below the device's snap_time */
 	uint64_t *used;	    /* a bit for each time in use; only near the end of the clock */
 
 	struct built_device *device;
@@ -62,9 +62,9 @@ int build_times_begin(struct build *b, struct err *err);
 /* Before the devices' snap_times are written. */
 int build_times_end(struct build *b, struct err *err);
 
-/* @others and the metadata map for all of it. */
+/* How many blocks @others are, together with a metadata map that covers all of them. */
 uint64_t build_with_metadata_map(uint64_t others, uint64_t nr_metadata_blocks);
-/* -ERANGE, "too small: .." */
+/* -ERANGE, "too small: needs at least N blocks, has M" */
 int build_too_small(struct err *err, uint64_t needs, uint64_t has);
 
 #endif

@@ -7,18 +7,18 @@
 /*
  * How many metadata blocks to give to a pool of @nr_data_blocks and @nr_thins devices.
  *
- * What people know, and scripts compare with, is an estimate: one block for 126 data blocks
- * (leaves half full), one for each device, one for the superblock.  It forgets what
- * weighs in small pools: space maps, inner nodes, the tree of details, the blocks that a
- * transaction writes before it can free the old ones, and the tenth that the kernel keeps
- * back (a pool that gets there becomes read-only).  So: the larger of the estimate and of
- * what a pool needs whose data blocks are all mapped once, in full leaves, spread over the
- * devices in the worst way; at most what the format can use.
+ * The estimate that people and scripts know has one block for 126 data blocks (leaves half full),
+ * one for each device and one for the superblock.  It leaves out what weighs in small pools: space
+ * maps, inner nodes, the tree of details, the blocks that a transaction writes before it can free
+ * the old ones, and the tenth that the kernel keeps back (a pool that reaches it becomes
+ * read-only).  Therefore the result is the larger of two numbers: that estimate, and what a pool
+ * needs when each data block is mapped once, in full leaves, spread over the devices in the worst
+ * way.  It is at most what the format can use.
  */
 uint64_t size_metadata_blocks(uint64_t nr_data_blocks, uint64_t nr_thins);
 /* The same without the format's limit of MAX_METADATA_BLOCKS. */
 uint64_t size_blocks_wanted(uint64_t nr_data_blocks, uint64_t nr_thins);
-/* The same for a pool that has content: never less than the content and its next changes take. */
+/* The same for a pool that has content: enough at least for the content and its next changes. */
 uint64_t size_for(const struct build_counts *n);
 
 #endif

@@ -33,7 +33,10 @@ static inline void scan_load(scan_vec *v, const uint8_t *p)
 #endif
 }
 
-/* All of @n's values, five at least: what differs from a run, what is too large, all bits, common bits. */
+/*
+ * Over all values of a leaf with five entries or more.  @odd: not 0 when they are no run; @outside:
+ * the top bit is set when one is too large; @any, @all: all values ored, and anded.
+ */
 struct scan_sums {
 	uint64_t odd, outside, any, all;
 };
@@ -116,7 +119,7 @@ static inline struct leaf_scan leaf_scan(const struct node *n, uint64_t nr_data)
 		s.one_time = mapping_time(sum.any) == mapping_time(sum.all);
 		s.newest = s.one_time ? mapping_time(sum.any) : scan_newest(n);
 	}
-	/* a run that wraps around 2^64 is none */
+	/* values that wrap around 2^64 are no run */
 	s.one_run &=
 		mapping_block(node_value64(n, n->nr - 1)) - mapping_block(node_value64(n, 0)) ==
 		n->nr - 1;

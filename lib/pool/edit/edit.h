@@ -9,9 +9,9 @@
  * Opening reads block 0; everything else is read where it is touched, so that a large pool
  * opens as fast as a small one.
  *
- * Functions that change something leave it in memory until edit_commit().  When one of them
- * fails for a reason that stood in the pool before (-EEXIST, -ENOENT, -EBUSY, -EINVAL), nothing was
- * changed.  After any other error the transaction is of no use: edit_abort().
+ * Changes stay in memory until edit_commit().  A function that fails because of what is in the pool
+ * (-EEXIST, -ENOENT, -EBUSY, -EINVAL) has changed nothing.  After any other error the transaction
+ * cannot be committed: call edit_abort().
  *
  * Threads: one at a time, lookups included (they fill the cache).
  * Memory: that of map/transaction.h, and 64 bytes for each device touched.
@@ -33,33 +33,34 @@ int edit_open(struct io *io, bool write, struct pool_edit **out, struct err *err
 /* A new pool on the (zeroed) device; nothing is written before edit_commit(). */
 int edit_format(struct io *io, uint32_t data_block_sectors, struct pool_edit **out,
 		struct err *err);
-/* What was not committed is forgotten. */
+/* Frees; changes that were not committed are lost. */
 void edit_free(struct pool_edit *p);
 
 /* The superblock as it would be committed; valid until the next call. */
 const struct superblock *edit_superblock(const struct pool_edit *p);
 
-/* Can it be changed? */
+/* May the pool be changed? */
 bool edit_writable(const struct pool_edit *p);
 /* Has anything changed since the last commit? */
 bool edit_changed(const struct pool_edit *p);
 
 /*
- * Commits, in the order that map/transaction.h gives; the caller has flushed the data device.  0: it is on the
- * disk.  Else nothing is (*unsure false), or it is not known whether the superblock is
- * (*unsure true): then write no more, and open the pool again.
+ * Commits, in the order that map/transaction.h gives; the caller has flushed the data device.
+ * 0: the transaction is on the disk.  An error with *unsure false: the pool on the disk is as it was.
+ * With *unsure true nobody knows whether the superblock was written: write no more, and open the
+ * pool again.
  */
 int edit_commit(struct pool_edit *p, bool *unsure, struct err *err);
 /* Back to the last commit. */
 void edit_abort(struct pool_edit *p);
 
 /*
- * After a failure: reads the superblock again, sets needs_check in it and writes it, nothing
- * else.  The pool in memory becomes what is on disk, and takes no more changes.
+ * After a failure: reads the superblock again, sets needs_check in it, and writes it.  Nothing else
+ * is written.  The pool in memory becomes what is on the disk and takes no more changes.
  */
 int edit_set_needs_check(struct pool_edit *p, struct err *err);
 
-/* Space: data blocks, and metadata blocks beyond the kernel's reserve, min(4096, total / 10). */
+/* How much is free.  The kernel keeps back metadata_reserve() blocks (format.h). */
 struct edit_space {
 	uint64_t data_total, data_free;
 	uint64_t metadata_total, metadata_free;
@@ -70,8 +71,8 @@ struct edit_space {
 void edit_space(const struct pool_edit *p, struct edit_space *s);
 
 /*
- * To the size of devices that have grown; smaller ones are refused as the kernel does (-EINVAL).
- * Metadata beyond the format's limit is ignored.
+ * Makes the pool as large as a device that has grown.  A smaller size is refused, as the kernel does
+ * (-EINVAL).  Metadata blocks beyond the format's limit are not used.
  */
 int edit_grow_data(struct pool_edit *p, uint64_t nr_blocks, struct err *err);
 int edit_grow_metadata(struct pool_edit *p, uint64_t nr_blocks, struct err *err);
@@ -94,7 +95,7 @@ int edit_each_device(struct pool_edit *p, edit_device_fn *fn, void *ctx, struct 
 struct mapping {
 	dblock_t block;
 	uint32_t time;
-	bool shared; /* to be treated as shared: snapshotted since it was made */
+	bool shared; /* the device was snapshotted since: a write must not go to the block in place */
 };
 /* -ENOENT (without a text): not mapped. */
 int edit_lookup(struct pool_edit *p, uint32_t id, vblock_t v, struct mapping *out,
@@ -109,12 +110,12 @@ int edit_each_mapping(struct pool_edit *p, uint32_t id, vblock_t begin, vblock_t
 int edit_mapped_end(struct pool_edit *p, uint32_t id, vblock_t *end, struct err *err);
 
 /*
- * A data block for edit_map(), the next free one in the kernel's order: its content is the
- * caller's to write.  -ENOSPC.  Between this and edit_map() there must be no commit: a crash
- * would lose the block.
+ * Takes the next free data block, in the kernel's order, for edit_map(); the caller writes its
+ * content.  -ENOSPC: none is free.  No commit may come between this and edit_map(): after a crash
+ * the block would be leaked.
  */
 int edit_alloc_data(struct pool_edit *p, dblock_t *block, struct err *err);
-/* Gives it back instead. */
+/* Gives such a block back. */
 int edit_free_data(struct pool_edit *p, dblock_t block, struct err *err);
 
 /* Maps @v to @block; what was mapped there before loses its reference. */

@@ -33,9 +33,9 @@ int message_parse(char *const *args, size_t nr_args, struct message **out, size_
 void message_text(const struct message *m, char *buf, size_t len);
 
 /*
- * Does one in the pool's current transaction; see edit.h for errors.  -ENOSPC also when the
- * metadata is so full that the kernel would be out of metadata space, except for those that
- * give space back.
+ * Does one message in the pool's current transaction; edit.h has the errors.  -ENOSPC also when so
+ * little metadata is free that the kernel would stop the pool; messages that give space back are
+ * done all the same.
  */
 int message_apply(struct pool_edit *p, const struct message *m, struct err *err);
 

@@ -5,11 +5,11 @@
 /*
  * The source of events that reads metadata: dump, shrink and pack begin here.
  *
- * Only the internal nodes are read beforehand; from them it is known which leaves are
- * shared.  Those become defs, ascending by name, before all devices; then the devices follow,
- * ascending by id, with refs in key position.  Leaves are read in batches in location order,
- * decoded by the workers, and given to the sink in order; where the sink can render(), the
- * workers render too.
+ * The internal nodes are read first; they tell which leaves are shared.  Shared leaves become defs,
+ * ascending by name, before all devices.  Then the devices follow, ascending by id, with each ref
+ * where its keys belong.  Leaves are read in batches in the order of their blocks, decoded by the
+ * workers, and given to the sink in the order of keys.  Where the sink has render(), the workers
+ * call it.
  *
  * Memory: that of the walk over internal nodes (pdata/tree/walk.h) and of the shared leaves
  * (sharing.h), 4 MiB of leaves, and half a MiB a worker; nothing per mapping.
@@ -20,18 +20,18 @@
 struct emit_options {
 	const uint32_t *dev_ids; /* only these devices, in any order; -ENODATA when one is not there */
 	size_t nr_dev_ids;	 /* 0: all */
-	bool no_shared;		 /* no defs: everything inline; also implied by dev_ids */
+	bool no_shared;		 /* no defs: each device has all of its mappings; always so with dev_ids */
 	bool skip_mappings;	 /* device elements without content */
 	const struct pool_info *header; /* NULL: what metadata_pool_info() says */
 	/*
-	 * Called for each thing that cannot be told: damage with device and key range, devices
-	 * that only one tree knows.  From one thread at a time, in the order of devices.
+	 * Called for each thing that is missing in the events: damage, with device and key range, and
+	 * devices that only one of the two trees has.  From one thread at a time, in the order of devices.
 	 */
 	void (*problem)(void *ctx, const char *text);
 	void *ctx;
 };
 
-#define EMIT_MAX_PROBLEMS 1000 /* the rest is only counted */
+#define EMIT_MAX_PROBLEMS 1000 /* further ones are only counted */
 
 /*
  * Drives @to.  0: everything was told.  -EUCLEAN (-EIO when only reading failed): there were

@@ -3,8 +3,8 @@
 #ifndef POOL_EMIT_PRIVATE_H
 #define POOL_EMIT_PRIVATE_H
 /*
- * The parts of emit: emit_items.c traverses the internal nodes in memory and says what comes in
- * which order (struct emit_item); emit_leaves.c reads and decodes the leaves of a batch of
+ * The parts of emit: items.c traverses the internal nodes in memory and says what comes in which
+ * order (struct emit_item); leaves.c reads and decodes the leaves of a batch of
  * items; emit.c gives the sink its events.
  */
 #include "pdata/tree/walk.h"
@@ -22,7 +22,7 @@ enum emit_kind {
 	EMIT_BEGIN_DEVICE,
 	EMIT_END_DEVICE,
 	EMIT_REF,
-	EMIT_FAULT, /* something above the leaves that cannot be read */
+	EMIT_FAULT, /* a node above the leaves that cannot be read */
 };
 
 struct emit_item {
@@ -47,13 +47,13 @@ struct emit_frame {
 	mblock_t node;
 	const uint32_t *child;
 	uint32_t nr, i;
-	bool told; /* its bad pointers */
+	bool told; /* the problems with its pointers have been told */
 };
 
 /* Where the traversal stands. */
 struct emit_place {
 	bool in_defs; /* the defs come first */
-	mblock_t def, leaf; /* 0: between two */
+	mblock_t def, leaf; /* 0: none is being traversed */
 	size_t dev;
 	bool in_device;
 	int depth;
@@ -63,7 +63,7 @@ struct emit_place {
 /* What one worker makes of a group of leaves. */
 struct emit_lane {
 	size_t begin, nr; /* items */
-	bool leaves;	  /* sound leaves, else anything else */
+	bool leaves;	  /* the items are sound leaves; else they are of other kinds */
 	struct run *run;
 	size_t nr_runs;
 	uint64_t first_key, last_key; /* when nr_runs */
@@ -109,8 +109,9 @@ struct emitter {
 };
 
 /*
- * What comes next of the defs, or of the devices; nothing: @it is empty.  The devices may be asked
- * for when all defs have been told, as they need to know what was lost.  0 or -ENOMEM.
+ * Fills @it with what comes next of the defs, or of the devices; it stays empty when nothing does.
+ * The devices come after all defs have been told: they need to know which leaves could not be read.
+ * 0 or -ENOMEM.
  */
 int emit_items_fill(struct emitter *e, struct emit_items *it, bool defs, struct err *err);
 void emit_items_fini(struct emit_items *it);

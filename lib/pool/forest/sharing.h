@@ -37,20 +37,22 @@ mblock_t sharing_next_def(const struct sharing *s, mblock_t def);
 /* The leaf after @leaf in its def, or 0. */
 mblock_t sharing_next(const struct sharing *s, mblock_t leaf);
 
-/* Notes for the traversal of the devices, which follows that of the defs: a leaf of a def
- * could not be read; a def turned out to hold nothing, so there is nothing to refer to. */
+/*
+ * What the traversal of the defs notes for that of the devices: this leaf of a def could not be
+ * read; this def has no mappings, so no device refers to it.
+ */
 void sharing_set_lost(struct sharing *s, mblock_t leaf);
 bool sharing_lost(const struct sharing *s, mblock_t leaf);
 void sharing_set_empty(struct sharing *s, mblock_t def);
 bool sharing_empty(const struct sharing *s, mblock_t def);
 
 /*
- * Has the subtree under @node nothing to say for a device: only leaves that go on with a
- * def, all readable?  Remembered, so that shared subtrees are looked into once.
+ * Does the subtree under @node add no event to a device?  So it is when all of its leaves go on with
+ * a def and could be read.  The answer is remembered, so that a shared subtree is searched once.
  */
 bool sharing_quiet(struct sharing *s, mblock_t node);
 
-/* The child @i of a node's children, or 0 where nothing sound can follow. */
+/* The child @i of @node's @children, or 0 when no sound node can be there. */
 mblock_t sharing_child(const struct walk *w, mblock_t node, const uint32_t *children, uint32_t i);
 
 #endif

@@ -56,7 +56,7 @@ static inline void suspects_add_list(uint64_t *map, const uint64_t *b, size_t nr
 		suspects_add(map, b[i]);
 }
 
-/* Has a block of the map two references or more?  @map NULL: any block at all. */
+/* Has a block of the map two references or more?  @map NULL: all blocks count as marked. */
 bool suspects_any_shared(const uint64_t *map, const struct refmap *counts);
 
 #endif

@@ -23,7 +23,7 @@ struct superblock {
 	uint8_t uuid[16];
 };
 
-/* What makes the kernel refuse to open it, or misread it. */
+/* What makes the kernel refuse the superblock, or misread it. */
 enum sb_fault {
 	SB_OK,
 	SB_UNREADABLE,
@@ -59,8 +59,8 @@ void superblock_seal(const struct superblock *sb, void *block, mblock_t at);
 int superblock_write(const struct superblock *sb, struct io *io, struct err *err);
 
 /*
- * Writes to block 0 of @out, and flushes, what stands there while a writer is at work: neither
- * zero (the kernel and LVM would take that for an unformatted device) nor valid.
+ * Writes to block 0 of @out what stands there while a writer is at work, and flushes.  It is not
+ * valid, and not zero either: the kernel and LVM would take zeros for an unformatted device.
  */
 int superblock_invalidate(struct io *out, struct err *err);
 

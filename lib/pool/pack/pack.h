@@ -12,8 +12,8 @@
 #include "dev/io.h"
 
 /*
- * Packs block 0, be it zero, and the others that are not zero of @in (its size in whole blocks, capped at the format's limit) into @fd,
- * named @name in messages.  0 or -errno.
+ * Packs block 0 of @in, and of the other blocks those that are not all zero, into @fd, which
+ * messages call @name.  @in counts in whole blocks, at most the format's limit.  0 or -errno.
  */
 int pack_file(struct io *in, int fd, const char *name, struct jobs *jobs, struct err *err);
 
@@ -29,7 +29,7 @@ int pack_read_header(struct io *in, struct pack_header *h, struct err *err);
 struct unpack_stats {
 	uint64_t nr_blocks; /* that the file held */
 	bool has_superblock; /* block 0 is there ... */
-	bool superblock_is_zero; /* ... and the kernel would format what it stands on */
+	bool superblock_is_zero; /* ... and all zero: the kernel would format the device */
 	/* of the metadata space map, as the superblock says; 0: there is no valid one */
 	uint64_t nr_allocated;
 };

@@ -41,13 +41,13 @@ struct rmap_edges {
 	bool single;
 };
 
-/* What a worker has found: coded records by bucket (rmap_store.c). */
+/* What a worker has found: coded records by bucket (store.c). */
 struct rmap_store {
 	struct rmap_stream *stream; /* RMAP_BUCKETS */
 	uint8_t *waste;		    /* where records go that are not kept */
-	struct rmap_slab *slab;	    /* the last one that was made */
-	struct rmap_slab *spare;    /* those that can be used again */
-	size_t slab_used;	    /* chunks of it */
+	struct rmap_slab *slab;	    /* the slab that was made last */
+	struct rmap_slab *spare;    /* slabs that can be used again */
+	size_t slab_used;	    /* chunks of that slab in use */
 } __attribute__((aligned(128)));
 
 struct rmap {
@@ -55,7 +55,7 @@ struct rmap {
 	const struct runs *regions;
 	const struct rmap_sink *sink;
 	struct owners *owners;
-	uint64_t most_owners; /* that a set has, or 1 */
+	uint64_t most_owners; /* the most owners that a set has; at least 1 */
 	struct rmap_edges *edges; /* by metadata block */
 	dblock_t begin, end;	  /* hull of the regions, as far as the data device goes */
 	unsigned shift;		  /* a bucket is 1 << shift data blocks */
@@ -83,7 +83,7 @@ static inline dblock_t rmap_bucket_begin(const struct rmap *m, uint32_t bucket)
 /* Calls fn for each part of the run that lies in a region. */
 typedef int rmap_record_fn(struct rmap *m, void *ctx, const struct rmap_record *rec);
 int rmap_clip(struct rmap *m, const struct rmap_record *rec, rmap_record_fn *fn, void *ctx);
-/* Does any of it lie in a region? */
+/* Does any block of [@d, @d + @len) lie in a region? */
 bool rmap_wanted(const struct rmap *m, dblock_t d, uint64_t len);
 
 /*

@@ -8,8 +8,9 @@
  * All owners are given, also those of shared parts of trees.  Mappings that are contiguous on
  * both sides are one line, whatever their times and wherever leaves end.
  *
- * Lines are not kept: when the runs they are made of do not fit into RMAP_KEPT, they are made in
- * several rounds, each over a part of the data device and with one more reading of the leaves.
+ * Lines are written as they are made.  When the runs that they are made of take more than RMAP_KEPT,
+ * there are several rounds: each makes the lines of a part of the data device, and reads the leaves
+ * once more.
  *
  * Memory: RMAP_KEPT (4 bytes a run where single blocks lie anywhere, some 14 bytes at most), 56 bytes
  * a metadata block that is a leaf, that of the walk and of the owners, half a MiB to 2.5 MiB a worker.
@@ -35,8 +36,8 @@ struct rmap_sink {
 };
 
 /*
- * Tells the lines within @regions (runs of data blocks), sorted by begin, end, device id and
- * virtual begin.  Damage is told through the forest and does not stop it.
+ * Gives @sink the lines within @regions (runs of data blocks), sorted by begin, end, device id and
+ * virtual begin.  Damage is told through the forest; the lines that it leaves are given all the same.
  * @max_kept: bytes; 0 = RMAP_KEPT.
  */
 int rmap_tell(struct forest *f, const struct metadata *md, const struct runs *regions,

@@ -4,7 +4,7 @@
 #define POOL_XML_FAST_H
 /*
  * The fast lane: mapping elements spelled exactly as thin_dump writes them, straight
- * from the buffer.  Everything else is expat's.  Private to xml_read.
+ * from the buffer.  Everything else is left to expat.  Private to xml_read.
  */
 #include "pool/text/xml_rules.h"
 

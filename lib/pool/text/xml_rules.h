@@ -3,13 +3,12 @@
 #ifndef POOL_XML_RULES_H
 #define POOL_XML_RULES_H
 /*
- * Between whoever recognises an element (the expat handlers, the fast lane) and the
- * sink: the rules that numbers must keep whatever their spelling.  Both ways of reading
- * call the same functions, so they cannot differ in what they accept.  Private to
- * xml_read.
+ * The rules that numbers must keep, however they are spelled.  They stand between the sink and the
+ * two that recognise elements: the expat handlers and the fast lane.  Both call the same functions,
+ * so they accept the same texts.  Private to xml_read.
  *
- * A function returns 0 or a negative errno.  When a rule was broken, @broken is set and
- * the error's text wants the line in front; otherwise the error is the sink's own.
+ * A function returns 0 or a negative errno.  When a rule was broken, @broken is set, and the caller
+ * puts the number of the line in front of the text.  Other errors are the sink's own.
  */
 #include "base/umap.h"
 #include "pool/events/events.h"
@@ -17,8 +16,8 @@
 #include "pool/text/text.h"
 
 /*
- * Names of defs are block numbers in what tools write, but any text is accepted: other
- * names than canonical numbers up to this get numbers above it.
+ * Tools write block numbers as the names of defs, but any text is accepted.  A name that is not a
+ * canonical number up to this one gets a number above it.
  */
 #define XML_MAX_NUMERIC_NAME (UINT64_MAX >> 1)
 
@@ -62,7 +61,7 @@ int rules_end_def(struct xml_rules *r);
 int rules_ref(struct xml_rules *r, uint64_t name);
 int rules_end_pool(struct xml_rules *r);
 
-/* What rules_run() leaves aside: a full batch, an empty run, and each broken rule by name. */
+/* Called by rules_run() for a full batch, an empty run, and to name the rule that is broken. */
 int rules_run_slow(struct xml_rules *r, const struct run *run);
 
 static inline int rules_run(struct xml_rules *r, vblock_t vbegin, dblock_t dbegin, uint64_t len,
