@@ -3,8 +3,8 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 /*
- * What every command shares: one option table feeds getopt_long, --help, the completion
- * scripts and the tests; exit codes; messages.
+ * What every command shares: options, exit codes, messages.  One table of options feeds getopt_long,
+ * --help, the completion scripts and the tests.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -58,7 +58,7 @@ struct cli {
 	struct lvm_words lvm; /* values of --pv and --seqno, with takes_pool */
 	int nr_args;	 /* positionals, once cli_next() returned 0 */
 	char **args;
-	bool quiet; /* set by the command: cli_error prints nothing */
+	bool quiet; /* cli_error() prints nothing */
 	bool no_progress;
 	int progress_fd; /* -1: none */
 	unsigned verbose; /* counts -v */

@@ -3,9 +3,9 @@
 #ifndef CLI_UNIT_H
 #define CLI_UNIT_H
 /*
- * Units of size as thin_metadata_size takes and prints them: letters (k m g t p e z y
- * binary, capitals decimal, b, s), the short forms KiB and kB, and full names or any beginning of
- * them.  Elsewhere parse_size() is enough.
+ * Units of size as thin_metadata_size takes and prints them: letters (k m g t p e z y are binary,
+ * capitals decimal; b, s), the short forms KiB and kB, and full names or any beginning of a name.
+ * Other commands need only parse_size().
  */
 #include "base/err.h"
 #include "base/units.h"

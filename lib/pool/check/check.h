@@ -3,10 +3,10 @@
 #ifndef POOL_CHECK_H
 #define POOL_CHECK_H
 /*
- * Everything that can be known to be wrong with a pool's metadata, found without writing.
+ * Finds all damage of a pool's metadata that can be known, without writing.
  *
- * Each metadata block is read at most once (what is damaged may be read a second time, to
- * say more about it), in location order and merged requests, on all workers.
+ * Each metadata block is read once at most, in the order of the blocks, in merged requests, on all
+ * workers.  A damaged block may be read a second time, to say more about it.
  *
  * Memory, besides what is in struct check_result: a data block costs 2 bits (3 when the pool
  * has more than one device) and 1/32 byte; a metadata block 26.125 + 1.5 bytes, 2 and (several
@@ -23,7 +23,7 @@
 struct check_options {
 	bool snap;	     /* only the held metadata snapshot; the pool may be in use */
 	mblock_t snap_block; /* with @snap: it must be there; 0: wherever it is */
-	bool skip_mappings;  /* neither device trees nor space maps */
+	bool skip_mappings;  /* do not read the mapping trees and the space maps */
 	bool super_block_only;
 	bool has_mapping_root, has_details_root; /* use these instead of the superblock's */
 	mblock_t mapping_root, details_root;

@@ -3,9 +3,9 @@
 #ifndef POOL_FIX_H
 #define POOL_FIX_H
 /*
- * Fixing in place what a check has found, as far as that loses nothing and cannot fail halfway:
- * leaked blocks, the space maps' counters, bits past the end of a map, times that do not protect
- * shared data, the needs_check flag.
+ * Fixes in place what a check has found, where nothing is lost by that and an interruption does no
+ * harm: leaked blocks, the space maps' counters, bits past the end of a map, times that do not
+ * protect shared data, the needs_check flag.
  *
  * Order of writes: bitmaps (a leaked count goes down, which is a valid state after any number
  * of them), then index entries (hints of the allocator), flush; block 0 with the pool's time, flush;
@@ -23,7 +23,7 @@ struct fix_report {
 	uint64_t nr_raised;		     /* devices whose snapshot time was raised */
 };
 
-/* Has it no fatal finding but those that raising times mends? */
+/* Are all fatal findings of @r such that raising times mends them? */
 bool fix_mends(const struct check_result *r);
 
 /*

@@ -5,8 +5,7 @@
 /* One run of a check, private to this room. */
 #include "pdata/tree/walk.h"
 #include "pool/check/check.h"
-
-#define TIME_MARGIN 65536 /* snapshots before the clock overflows: time to say so */
+#include "pool/format/format.h"
 
 /* What a block is used as: walk_setup.claims */
 enum { CLAIM_SUPERBLOCK = 1, CLAIM_HELD, CLAIM_INDEX, CLAIM_BITMAP, CLAIM_TREE };
@@ -49,7 +48,7 @@ struct view {
 	size_t nr;
 };
 
-/* Something about a leaf of a mapping tree: its owners are found afterwards. */
+/* What is wrong with a leaf of a mapping tree; the devices that own it are found afterwards. */
 struct leaf_issue {
 	uint32_t block;
 	uint8_t kind;
@@ -77,16 +76,15 @@ struct check {
 	struct refmap *meta;   /* references to metadata blocks, as found */
 	struct refmap *data;   /* references to data blocks, as found */
 	struct refmap *stored; /* the metadata map's bitmaps, or NULL */
-	uint64_t nr_past_end;  /* entries set in them beyond the end */
-	bool *bitmap_known;    /* of stored */
+	uint64_t nr_past_end;  /* entries that those bitmaps have beyond the end of the map */
+	bool *bitmap_known;    /* for each bitmap of stored: it could be read */
 	struct list top, details;
 	struct walk *devices;
 	struct map_worker *map_worker;
 	uint16_t *leaf_count;
 	/* With several devices only: */
 	uint32_t *leaf_time; /* the newest mapping's of each leaf */
-	uint64_t *
-		candidate; /* a bit a data block: mapped with time >= its device's snapshotted_time */
+	uint64_t *candidate; /* a bit a data block: forest/suspects.h */
 	struct view live, held;
 	bool lost; /* parts of trees could not be read: computed counts may be too low */
 };
@@ -98,7 +96,10 @@ struct walk *check_walk(struct check *c, enum pool_area area, uint32_t value_siz
 			walk_leaf_fn *leaf, void *ctx);
 /* Findings about nodes of a tree that is not a device's. */
 void check_walk_findings(struct check *c, struct walk *w, enum pool_area area, bool held);
-/* One place that points at a metadata block which is not a tree node.  False: it is used already. */
+/*
+ * Notes that block @b, which is no node of a tree, is used as @as.  False: something else uses the
+ * block already.
+ */
 bool check_claim(struct check *c, mblock_t b, uint8_t as);
 int check_add_issue(struct map_worker *me, const struct leaf_issue *i);
 

@@ -29,7 +29,7 @@ struct map_part {
 	struct large *large; /* entries that disagree with the references; all, when @all_large */
 	size_t nr_large, cap_large;
 	uint64_t nr_good_large;
-	uint64_t nr_11; /* pairs of 11 that should be */
+	uint64_t nr_11; /* pairs of 11 that agree with the references: three or more */
 	uint64_t nr_used, nr_past_end;
 	struct hints nr_free, none_free;
 } __attribute__((aligned(64)));

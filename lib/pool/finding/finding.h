@@ -3,8 +3,8 @@
 #ifndef POOL_FINDING_H
 #define POOL_FINDING_H
 /*
- * Damage is data: what a check finds, from which messages, exit codes, fixing
- * and repair are made.  Each kind has a row in the table of finding.c and a
+ * Damage is data: a check makes findings, and messages, exit codes, fixes and repairs are made from
+ * them.  Each kind has a row in the table of finding.c and a
  * recipe of the same name in the damage catalogue.
  */
 #include "base/err.h"
@@ -13,7 +13,7 @@
 
 enum finding_severity {
 	FINDING_WARN,	   /* worth knowing; the pool is sound */
-	FINDING_NON_FATAL, /* space is lost or a rule of thumb broken; no data is in danger */
+	FINDING_NON_FATAL, /* space is lost, or a node is less full than it should be; all data is safe */
 	FINDING_FATAL, /* data is lost, cannot be reached, or is in danger when the pool is used */
 };
 
@@ -118,8 +118,8 @@ struct finding {
 };
 
 /*
- * How much it weighs: what its type says, but for leaked data blocks.  A crash leaves those behind, the
- * kernel ignores them, and a pool must start after a power cut: a warning.
+ * The severity of the finding's kind.  Leaked data blocks alone are a warning: a power cut leaves
+ * them behind, the kernel ignores them, and the pool must start afterwards.
  */
 enum finding_severity finding_severity(const struct finding *f);
 

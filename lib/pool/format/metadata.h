@@ -26,8 +26,8 @@ struct metadata {
 };
 
 /*
- * Reads block 0 (and the held copy) from @io and judges what would make everything behind
- * it unreadable or misread: place, magic, checksum, unknown incompatible features,
+ * Reads block 0 (and the held copy) from @io and refuses what would make all other blocks
+ * unreadable or misread: place, magic, checksum, unknown incompatible features,
  * data_block_size, roots outside of the device.
  * 0; -ENODATA "no current metadata snap"; -EBADMSG, -EUCLEAN; or an I/O error.
  */
@@ -67,7 +67,7 @@ int metadata_devices_read(const struct metadata *md, struct stream *s,
 			  struct metadata_devices *out, struct err *err);
 void metadata_devices_fini(struct metadata_devices *d);
 
-/* What is wrong with a device that lacks one of the two; false when nothing is. */
+/* Says what a device lacks that has only one of tree and details; false when it has both. */
 bool metadata_device_problem(const struct metadata_device *dev, char *text, size_t len);
 
 /* The device with this id, or NULL. */

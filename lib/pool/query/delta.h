@@ -5,9 +5,9 @@
 /*
  * What differs between two mapping trees of one pool.
  *
- * Leaves that both trees have are the same on both sides: they are read once, only to say which
- * blocks are the same, and with @skip_same not at all.  The others are compared mapping
- * by mapping, by data block; times are ignored.  The cost is linear in distinct nodes, and with
+ * Leaves that both trees share are read once, only to tell which blocks are the same, and with
+ * @skip_same they are not read.  Other leaves are compared mapping by mapping: by data block, whatever
+ * the times.  The cost is linear in distinct nodes, and with
  * @skip_same in what differs.
  *
  * Memory: that of the walk over internal nodes, 4 bytes a leaf of each tree, 4 MiB.
@@ -32,7 +32,7 @@ typedef int delta_fn(void *ctx, const struct delta_range *run, size_t nr, struct
 
 struct delta_options {
 	bool skip_same;
-	/* runs of DELTA_SAME may be joined over jumps of the data block (left is then the first's) */
+	/* a run of DELTA_SAME may go on where its data blocks do not; @left is then that of its begin */
 	bool same_by_block;
 	void (*problem)(void *ctx, const char *text); /* one sentence for each damage */
 	void *problem_ctx;
@@ -40,7 +40,7 @@ struct delta_options {
 
 /*
  * Compares the trees at blocks @left and @right.  -EUCLEAN or -EIO when either cannot be
- * read whole: then @fn has been told nothing beyond the first damage.
+ * read whole: then @fn got only what comes before the first damage.
  */
 int delta_compare(const struct metadata *md, struct stream *s, mblock_t left, mblock_t right,
 	      const struct delta_options *opt, delta_fn *fn, void *ctx, struct err *err);

@@ -3,7 +3,7 @@
 #ifndef POOL_USAGE_H
 #define POOL_USAGE_H
 /*
- * How many blocks each device maps, how many of them nobody else reaches, and the highest.
+ * How many blocks each device maps, how many of them no other device maps, and the highest one.
  *
  * Each distinct leaf is read once.  A data block belongs to a device alone when all leaf entries
  * that name it lie in leaves that only this device reaches.

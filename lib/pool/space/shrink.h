@@ -5,12 +5,12 @@
 /*
  * Makes a pool's data device smaller: every data block at or beyond the new end moves to a
  * free block before it.  Sources ascend, and so do the places they go to: the k-th used block
- * beyond the end goes to the k-th free one.  Mappings are redirected, times and sharing
- * stay.
+ * beyond the end goes to the k-th free one.  Mappings are redirected; times and
+ * sharing stay as they are.
  *
- * Only free blocks are written, so the old metadata describe the pool until the new
- * ones take their place; after an interruption the same is done again.  The order is
- * the caller's: shrink_copy(), which flushes, before the metadata of shrink_tell() are written.
+ * Only free blocks are written, so the old metadata describe the pool until the new ones take their
+ * place.  After an interruption the same run is done again.  The caller must keep the order: first
+ * shrink_copy(), which flushes, then the metadata that shrink_tell() gives are written.
  *
  * Memory: 1 bit a data block and 1/512 byte more.
  */

@@ -3,7 +3,7 @@
 #ifndef POOL_SHRINK_BITS_H
 #define POOL_SHRINK_BITS_H
 /*
- * A bit for each data block, with rank and select; and the moves made from it.
+ * A bit for each data block in use, with rank and select, and the moves that follow from it.
  * Private to shrink.
  */
 #include "base/err.h"
@@ -21,11 +21,11 @@ struct used_bits {
 int used_bits_init(struct used_bits *u, uint64_t nr, struct err *err);
 void used_bits_fini(struct used_bits *u);
 void used_bits_set(struct used_bits *u, uint64_t b, uint64_t len);
-/* Once, after the last set, before the functions that need counts: _before() and _nth_free(). */
+/* To be called once, after the last set, and before used_bits_before() and used_bits_nth_free(). */
 void used_bits_count(struct used_bits *u);
 /* Set bits below @b <= nr. */
 uint64_t used_bits_before(const struct used_bits *u, uint64_t b);
-/* The clear bit that @n clear ones precede; there must be such a one. */
+/* The clear bit that has @n clear bits before it; the map must have one. */
 uint64_t used_bits_nth_free(const struct used_bits *u, uint64_t n);
 /* First bit in [from, end) that is set (or, @set false, clear), or @end. */
 uint64_t used_bits_find(const struct used_bits *u, uint64_t from, uint64_t end, bool set);

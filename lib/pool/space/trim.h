@@ -17,7 +17,7 @@ int trim_judge(const struct check_result *res, void (*tell)(void *ctx, const cha
 
 struct trim_options {
 	bool dry_run; /* only count */
-	void (*done)(void *ctx, uint64_t bytes); /* NULL: not wanted */
+	void (*done)(void *ctx, uint64_t bytes); /* told what has been given back; or NULL */
 	void *ctx;
 };
 

@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_XML_H
 #define POOL_XML_H
-/* The exchange format (xml/thin-metadata.rng): reading, and writing in three forms. */
+/* The exchange format (xml/thin-metadata.rng), read; and the text formats of a dump, written. */
 #include "base/jobs.h"
 #include "pool/events/events.h"
 
@@ -27,9 +27,9 @@ int xml_read(int fd, const char *name, const struct xml_options *opt, const stru
 /*
  * A cheap look over a seekable @fd from its beginning (position kept): the number of <device>
  * elements and the sum of their mapped_blocks, and nr_data_blocks of the superblock element.
- * Claims, not facts: to say "too small" early.  When the first mebibyte holds a <def>, as that
- * of a dump with shared parts does, the claims say nothing about sizes: @has_defs is set and the
- * file not read further.  -ESPIPE when it cannot seek.
+ * They are claims, to say "too small" early.  When the first mebibyte has a <def>, as in a dump with
+ * shared parts, the claims say nothing about sizes: @has_defs is set, and the rest is not read.
+ * -ESPIPE when the file cannot seek.
  */
 struct xml_claims {
 	uint64_t nr_devices, mapped_blocks, nr_data_blocks;

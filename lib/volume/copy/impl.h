@@ -19,9 +19,9 @@
 struct copy_source {
 	struct io *io;
 	struct holes holes;
-	bool reflink;	     /* may share; cleared when it turns out that it cannot */
+	bool reflink;	     /* extents may be shared; cleared when the filesystem cannot */
 	_Atomic bool nowait; /* can say whether something is cached */
-	_Atomic bool kernel; /* the same for copies inside the kernel */
+	_Atomic bool kernel; /* the kernel may copy; cleared when it cannot */
 };
 
 struct copy_state {

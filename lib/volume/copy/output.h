@@ -49,13 +49,13 @@ int output_open(const char *path, const struct output_options *opt, struct outpu
 /* -EINVAL when @path is one of opt->sources. */
 int output_refuse_sources(const char *path, const struct output_options *opt, struct err *err);
 
-/* What was written to the disk (a stream: when it can). */
+/* Brings what was written to the disk; a stream only when it is a file or a device. */
 int output_sync(struct output *o, struct err *err);
 
 /* The file gets its name, which reaches the disk too.  After output_sync(). */
 int output_commit(struct output *o, struct err *err);
 
-/* Gives up what was not committed and frees; to be called once in any case. */
+/* Drops what was not committed, and frees; to be called once, whatever happened before. */
 void output_discard(struct output *o);
 
 #endif

@@ -11,7 +11,7 @@ struct holes {
 	bool is_data;
 };
 
-/* @io stays the caller's.  What is kept by no file has no holes that can be asked for. */
+/* @io stays the caller's.  Only a file can tell its holes; anything else counts as data. */
 void holes_init(struct holes *h, struct io *io);
 
 /* The length of the segment that begins at @at, at most @len, and whether it is data. */

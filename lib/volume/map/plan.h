@@ -3,8 +3,8 @@
 #ifndef VOLUME_PLAN_H
 #define VOLUME_PLAN_H
 /*
- * A window of extents to copy, cut into pieces: what one worker reads in one go.  A piece is
- * contiguous in its source; what it holds may belong to several places of the output.
+ * A window of extents to copy, cut into pieces.  A piece is what one worker reads at once: it is
+ * contiguous in its source, and its parts may belong to several places of the output.
  *
  * A device whose blocks lie all over the data device is copied in the order of the data
  * device, so that neighbours there become one read; the window bounds what that sorting keeps
@@ -43,7 +43,7 @@ static inline bool plan_full(const struct plan *p)
 	return p->nr >= PLAN_MAX_EXTENTS || p->bytes >= PLAN_MAX_BYTES;
 }
 
-/* Are the extents so short on average that they are worth the order of their source? */
+/* Are the extents so short on average that reading them in the order of their source pays? */
 static inline bool plan_fragmented(const struct plan *p)
 {
 	return p->nr > 1 && p->bytes / p->nr < PLAN_FRAGMENTED;

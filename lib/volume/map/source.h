@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef VOLUME_MAP_SOURCE_H
 #define VOLUME_MAP_SOURCE_H
-/* The mappings of one device out of metadata, or out of anything that speaks events.h. */
+/* The mappings of one device, from metadata or from any source of events (events.h). */
 #include "dev/stream.h"
 #include "volume/map/map.h"
 
@@ -10,10 +10,10 @@
 int map_source_tree(struct stream *s, mblock_t root, struct map_source *out, struct err *err);
 
 /*
- * Whatever drives a sink: xml_read, or salvage.  @drive must send the same pool each
- * time; it is run once here, to learn what the pool and the device say, and once for each walk,
- * in which it is ended early (with -ECANCELED) behind the device.  @drive_free may be NULL; the
- * source owns @drive_ctx when 0 is returned.
+ * From a source of events: xml_read, or salvage.  @drive must send the same pool each time.  It runs
+ * once here, to learn what the pool and the device say, and once for each walk, which ends it with
+ * -ECANCELED behind the device.  @drive_free may be NULL; when 0 is returned @drive_ctx belongs to
+ * the map_source.
  * Memory: the runs of those defs that the device refers to, 24 bytes each.
  * -ENODATA with the ids that are there: no such device.
  */

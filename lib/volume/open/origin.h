@@ -5,12 +5,13 @@
 #include "dev/io.h"
 
 /*
- * Opens an external origin for reading, shared; @flags of dev_open() besides.  Unless @raw an image
- * in a format of virtual machines is refused with the way out: -EINVAL.  Else as dev_open().
+ * Opens an external origin for reading, shared, with further @flags of dev_open().  An image in a
+ * format of virtual machines is refused unless @raw: -EINVAL, and the text says what to do.  Else as
+ * dev_open().
  */
 int origin_open(const char *path, unsigned flags, bool raw, struct io **out, struct err *err);
 
-/* The name that qemu-img has for the format that @io begins like; NULL: raw bytes. */
+/* The format that the first bytes of @io show, as qemu-img calls it; NULL: raw bytes. */
 int origin_format(struct io *io, const char **name, struct err *err);
 
 #endif

@@ -5,8 +5,8 @@
 /*
  * One thin device, found and opened: its pool (metadata, XML or a table), its map, its size, the
  * devices that its bytes come from.  Everything is opened for reading: block
- * devices with metadata exclusively, data device and origin shared, files with shared locks; nothing
- * of that for a metadata snapshot, whose pool is live, and with force_share.
+ * devices with metadata exclusively, data device and origin shared, files with shared locks.  For a
+ * metadata snapshot, whose pool is live, and with force_share, nothing is exclusive or locked.
  */
 #include "base/outbuf.h"
 #include "volume/map/map.h"
@@ -16,18 +16,18 @@
 struct volume_options {
 	const char *pool;   /* metadata, XML or table file */
 	const char *device; /* NAME of the table, or id in decimal */
-	const char *data;   /* data device: overrides the table's; NULL: that */
-	const char *origin; /* external origin: overrides the table's; NULL: that */
+	const char *data;   /* data device in place of the table's; NULL: the table's */
+	const char *origin; /* external origin in place of the table's; NULL: the table's */
 	bool origin_raw;    /* an origin that looks like an image format is read as it is */
 	struct pool_want want; /* .device is not looked at */
-	bool no_origin;	    /* leave the table's out */
+	bool no_origin;	    /* ignore the table's external origin */
 	bool has_size;
 	uint64_t size; /* bytes */
 	bool snap;     /* read the held metadata snapshot */
 	mblock_t snap_block; /* 0: wherever it is */
 	bool repair;   /* read through damaged metadata */
 	bool force_share; /* read although another program may be writing; .snap implies it */
-	bool map_only; /* the data device is not needed, nor opened */
+	bool map_only; /* the data device is not opened */
 };
 
 /* Bytes of the device. */

@@ -3,12 +3,12 @@
 #ifndef VOLUME_TARGET_IMPL_H
 #define VOLUME_TARGET_IMPL_H
 /*
- * The inside of the target, for target*.c.
+ * The inside of the target, private to this room.
  *
  * Locks, in this order:
  *   io     a request holds it shared while it runs.  Exclusive: commits, discards and messages. So
  *          a commit never sees a block that is allocated and not yet mapped (a crash would
- *          lose it), and nobody reads or writes a block while it goes away under him.
+ *          leak it), and no block is freed while a request reads or writes it.
  *   cell   one of several mutexes, chosen by device and block: who provisions a block, or breaks
  *          its sharing, holds it, so that it happens once.
  *   meta   the pool's metadata.  With io held exclusively it is not needed.
@@ -35,7 +35,7 @@ struct target {
 	struct target_options opt;
 	uint64_t block_size; /* bytes */
 	atomic_bool changed; /* there is something to commit */
-	atomic_bool failed;  /* a metadata operation or a flush: the transaction is to be given up */
+	atomic_bool failed;  /* a metadata operation or a flush failed: give up the transaction */
 	atomic_bool writable;	   /* the metadata may be changed */
 	atomic_bool data_writable; /* blocks that are mapped and unshared may be written */
 	struct runs freed;	 /* data blocks to discard after the next commit */

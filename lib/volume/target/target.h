@@ -5,8 +5,8 @@
 /*
  * dm-thin with external origins in user space: the thin devices of one pool as bytes.
  *
- * Changes to the metadata are a transaction: target_flush() commits it, and so does
- * target_tick(), which wants to be called every second.  Data reaches the disk before the
+ * Changes to the metadata are a transaction: target_flush() commits it, and so does target_tick(),
+ * which the caller calls every second.  Data reaches the disk before the
  * metadata that names it.  After a crash at any moment the pool is as it was after the last
  * commit, and everything that was flushed is there.
  *
@@ -83,7 +83,7 @@ int target_discard(struct target_dev *d, uint64_t len, uint64_t at, struct err *
  * new blocks are not zeroed: there zeros last only as data.
  */
 int target_zero(struct target_dev *d, uint64_t len, uint64_t at, bool may_unmap, struct err *err);
-/* Everything completed before is on the disk when it returns 0; never again after a failure. */
+/* 0: all that was completed before is on the disk.  After a failure all later flushes fail, too. */
 int target_flush(struct target *t, struct err *err);
 /* Commits when something has changed.  Errors stop the pool as said above. */
 int target_tick(struct target *t, struct err *err);
