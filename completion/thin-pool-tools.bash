@@ -91,7 +91,7 @@ _thin_pool_tools() {
 	done
 	kind=FILE
 	case ${1##*/}:$n in
-	thin_materialize:1) kind=DEVICE ;;
+	thin_apply:1 | thin_materialize:1) kind=DEVICE ;;
 	thin_message:0) ;;
 	thin_message:1) kind='create_thin|create_snap|delete|set_transaction_id|reserve_metadata_snap|release_metadata_snap' ;;
 	thin_message:*) kind=DEVICE ;;
@@ -100,6 +100,6 @@ _thin_pool_tools() {
 }
 
 complete -F _thin_pool_tools \
-	thin_check thin_delta thin_dump thin_info thin_ls thin_lvm thin_materialize thin_message \
+	thin_apply thin_check thin_delta thin_dump thin_info thin_ls thin_lvm thin_materialize thin_message \
 	thin_metadata_pack thin_metadata_size thin_metadata_unpack thin_repair \
 	thin_restore thin_rmap thin_shrink thin_trim

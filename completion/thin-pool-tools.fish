@@ -43,7 +43,7 @@ function __thin_pool_tools_argument
     test (count (string match -v -- '-*' (commandline -opc)[2..-1])) -ge $argv[1]
 end
 
-for command in thin_check thin_delta thin_dump thin_info thin_ls thin_lvm thin_materialize thin_message \
+for command in thin_apply thin_check thin_delta thin_dump thin_info thin_ls thin_lvm thin_materialize thin_message \
         thin_metadata_pack thin_metadata_size thin_metadata_unpack thin_repair \
         thin_restore thin_rmap thin_shrink thin_trim
     command -q $command; or continue
@@ -74,6 +74,7 @@ for command in thin_check thin_delta thin_dump thin_info thin_ls thin_lvm thin_m
         complete -c $command $spec
     end
 end
+complete -c thin_apply -n '__thin_pool_tools_argument 1' -a '(__thin_pool_tools_devices)'
 complete -c thin_materialize -n '__thin_pool_tools_argument 1' -a '(__thin_pool_tools_devices)'
 complete -c thin_message -f -n '__thin_pool_tools_argument 1' \
     -a 'create_thin create_snap delete set_transaction_id reserve_metadata_snap release_metadata_snap (__thin_pool_tools_devices)'

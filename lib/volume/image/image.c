@@ -35,7 +35,7 @@ static int check_loop(const struct image *m, const struct level *l, struct err *
 	struct stat a, b;
 
 	if (m->nr > IMAGE_MAX_CHAIN)
-		return err_set(err, -ELOOP, "%s: is file %zu of a chain of backing files; %u are read here",
+		return err_set(err, -EUCLEAN, "%s: is file %zu of a chain of backing files; %u are read here",
 			       l->path, m->nr, IMAGE_MAX_CHAIN);
 	if (fstat(l->io->fd, &a))
 		return err_sys(err, -errno, "%s", l->path);
@@ -43,7 +43,7 @@ static int check_loop(const struct image *m, const struct level *l, struct err *
 		if (!fstat(o->io->fd, &b) &&
 		    (S_ISBLK(a.st_mode) ? S_ISBLK(b.st_mode) && a.st_rdev == b.st_rdev :
 					  a.st_dev == b.st_dev && a.st_ino == b.st_ino))
-			return err_set(err, -ELOOP, "%s: is its own backing file: the chain has a loop",
+			return err_set(err, -EUCLEAN, "%s: is its own backing file: the chain has a loop",
 				       l->path);
 	return 0;
 }

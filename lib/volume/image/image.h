@@ -20,8 +20,8 @@ struct image_options {
 struct image;
 
 /*
- * The backing file's name counts from the folder of the file that names it.  -ELOOP: a file is in its
- * own chain; -ENOTSUP: a format or feature that is not understood, by its name; -EUCLEAN: damaged.
+ * The backing file's name counts from the folder of the file that names it.  -EUCLEAN: damaged, or a file
+ * is in its own chain; -ENOTSUP: a format or feature that is not understood, by its name.
  */
 int image_open(const char *path, const struct image_options *opt, struct image **out,
 	       struct err *err);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* thin_apply [options] TARGET | POOL DEVICE: the way back of thin_materialize. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/sha256.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "dev/dev.h"
+#include "volume/apply/apply.h"
+
+enum { OPT_TOP = 256, OPT_BASE_SHA256, OPT_SHA256, OPT_DATA_DEV, OPT_ORIGIN };
+
+static const struct opt opts[] = {
+	{ 'i', "input", ARG_REQUIRED, "FILE", "what is applied (default: standard input)", 'i' },
+	{ 'O', "format", ARG_REQUIRED, "raw|qcow2|rbd-diff", "form of FILE (default: as it begins)", 'O' },
+	{ 0, "top", ARG_NONE, NULL, "only the qcow2 image's own clusters: TARGET holds its backing file",
+	  OPT_TOP },
+	{ 0, "base-sha256", ARG_REQUIRED, "HEX", "SHA-256 that TARGET must have before", OPT_BASE_SHA256 },
+	{ 0, "sha256", ARG_REQUIRED, "HEX", "SHA-256 that TARGET must have afterwards", OPT_SHA256 },
+	{ 0, "data-dev", ARG_REQUIRED, "DEV", "data device, when POOL is not a table", OPT_DATA_DEV },
+	{ 0, "origin", ARG_REQUIRED, "DEV", "external origin of DEVICE (default: the table's)", OPT_ORIGIN },
+	{ 'n', "dry-run", ARG_NONE, NULL, "look at everything, and write nothing", 'n' },
+	{ 'f', "force", ARG_NONE, NULL,
+	  "overwrite a block device that holds data; format a pool's device that is named by MAJOR:MINOR",
+	  'f' },
+	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
+	{ 0 },
+};
+
+static const struct command command = {
+	.name = "thin_apply",
+	.usage = "[options] TARGET | POOL DEVICE",
+	.summary = "Applies an rbd diff, a qcow2 image or a raw image to a file, a block device or a "
+		   "thin device of an inactive pool.",
+	.notes = "TARGET is a raw image file or a block device; POOL a table file or a metadata device\n"
+		 "or file; DEVICE an id or a NAME of the table.",
+	.opts = opts,
+	.min_args = 1,
+	.max_args = 2,
+	.missing = "TARGET, or POOL and DEVICE, are needed",
+	.takes_pool = true,
+	.shows_progress = true,
+};
+
+struct options {
+	const char *input;
+	enum apply_format format;
+	bool top;
+	struct apply_options apply;
+	struct place_options place;
+};
+
+static enum apply_format read_format(struct cli *c)
+{
+	static const char *const names[] = { NULL, "raw", "qcow2", "rbd-diff" };
+
+	for (unsigned i = APPLY_RAW; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(c->arg, names[i]))
+			return (enum apply_format)i;
+	cli_usage_error(c, "--format: invalid value '%s'", c->arg);
+}
+
+static const char *read_digest(struct cli *c, const char *option)
+{
+	if (strlen(c->arg) != 2 * SHA256_LEN || strspn(c->arg, "0123456789abcdef") != 2 * SHA256_LEN)
+		cli_usage_error(c, "%s: '%s' is not a SHA-256 in 64 digits 0-9a-f", option, c->arg);
+	return c->arg;
+}
+
+static void read_options(struct cli *c, struct options *o)
+{
+	int id;
+
+	while ((id = cli_next(c)))
+		switch (id) {
+		case 'i': o->input = c->arg; break;
+		case 'O': o->format = read_format(c); break;
+		case OPT_TOP: o->top = true; break;
+		case OPT_BASE_SHA256: o->apply.base_sha256 = read_digest(c, "--base-sha256"); break;
+		case OPT_SHA256: o->apply.sha256 = read_digest(c, "--sha256"); break;
+		case OPT_DATA_DEV: o->place.data = c->arg; break;
+		case OPT_ORIGIN: o->place.origin = c->arg; break;
+		case 'n': o->apply.dry_run = true; break;
+		case 'f': o->place.force = true; break;
+		case 'q': c->quiet = true; break;
+		}
+	if (c->nr_args == 1 && (o->place.data || o->place.origin || c->pool))
+		cli_usage_error(c, "%s has no meaning without POOL and DEVICE",
+				c->pool ? "--pool" : o->place.data ? "--data-dev" : "--origin");
+	if (o->top && o->format && o->format != APPLY_QCOW2)
+		cli_usage_error(c, "--top has no meaning without a qcow2 image");
+	if (o->apply.dry_run && o->apply.sha256)
+		cli_usage_error(c, "--sha256 has no meaning with --dry-run, which has no result");
+}
+
+/* Nothing that is read is written. */
+static int check_roles(const struct apply_source *s, const char *const *written, struct err *err)
+{
+	const char *from;
+	int r = 0;
+
+	for (size_t i = 0; !r && (from = apply_source_file(s, i)); i++)
+		for (const char *const *to = written; !r && *to; to++) {
+			const struct dev_role roles[] = { { "input", from }, { "target", *to } };
+
+			r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+		}
+	return r;
+}
+
+static int apply(struct cli *c, struct options *o, struct apply_source *s, struct pool_arg *arg,
+		 struct err *err)
+{
+	struct place *p = NULL;
+	struct progress *bar;
+	int r, closed;
+
+	o->place.size = apply_source_size(s);
+	o->place.whole = apply_source_is_whole(s);
+	o->place.read_only = o->apply.dry_run;
+	r = check_roles(s, (const char *[]){ c->args[0], NULL }, err);
+	if (r)
+		return r;
+	r = c->nr_args == 2 ? place_open_thin(arg, c->args[1], &o->place, &p, err) :
+			      place_open_raw(c->args[0], &o->place, &p, err);
+	if (r)
+		return r;
+	r = check_roles(s, place_files(p), err);
+	if (!r) {
+		cli_left(c, "'%s' holds a part of it: apply the same again", place_name(p));
+		bar = progress_new(c, "applying", apply_source_len(s));
+		o->apply.meter = progress_meter(bar);
+		r = apply_run(s, p, &o->apply, err);
+		progress_free(bar);
+	}
+	closed = place_close(p, r ? NULL : err);
+	return r ? r : closed;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .input = "-" };
+	struct pool_want want = { .write = true, .tell = cli_tell };
+	struct apply_source *s = NULL;
+	struct pool_arg arg = { 0 };
+	struct err err = { 0 };
+	struct cli c;
+	int r;
+
+	cli_init(&c, &command, argc, argv);
+	read_options(&c, &o);
+	want.pool = c.pool;
+	want.ctx = &c;
+	r = apply_source_open(o.input, o.format, o.top, &s, &err);
+	if (!r && c.nr_args == 2) {
+		want.device[0] = c.args[1];
+		r = pool_arg_open(c.args[0], &want, &arg, &err);
+		if (!r && arg.kind == POOL_XML)
+			r = err_set(&err, -EINVAL, "'%s' is XML: writing needs binary metadata", c.args[0]);
+	}
+	if (!r)
+		r = apply(&c, &o, s, &arg, &err);
+	pool_arg_fini(&arg);
+	if (s)
+		apply_source_close(s);
+	return r ? cli_fail(&c, r, &err) : cli_finish(&c, EXIT_DONE);
+}

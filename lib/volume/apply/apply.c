@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "volume/apply/apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/sha256.h"
+#include "base/zero.h"
+#include "dev/dev.h"
+#include "volume/image/image.h"
+#include "volume/image/rbd.h"
+
+#define CHUNK ((size_t)1 << 20)
+#define GRAIN 4096 /* bytes of zeros in a raw stream that are worth a hole */
+
+typedef unsigned long long ull;
+
+struct apply_source {
+	enum apply_format format;
+	bool top, seekable;
+	bool named; /* the user gives the format */
+	const char *name;
+	const char *file[2];
+	int fd; /* rbd diff, raw through a pipe; or -1 */
+	uint8_t head[RBD_MAGIC_LEN]; /* of a pipe, read already */
+	size_t head_len, head_used;
+	struct image *image;
+	struct rbd_stream look; /* what a look through an rbd diff told */
+	uint64_t len;
+};
+
+/* Fills @buf unless the input ends. */
+static int read_full(struct apply_source *s, void *buf, size_t len, size_t *got, struct err *err)
+{
+	size_t n = MIN(len, s->head_len - s->head_used);
+	ssize_t r;
+
+	memcpy(buf, s->head + s->head_used, n);
+	s->head_used += n;
+	while (n < len) {
+		r = read(s->fd, (char *)buf + n, len - n);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return err_sys(err, -errno, "cannot read");
+		if (!r)
+			break;
+		n += (size_t)r;
+	}
+	*got = n;
+	return 0;
+}
+
+static int stream_read(void *ctx, void *buf, size_t len, size_t *got, struct err *err)
+{
+	return read_full(ctx, buf, len, got, err);
+}
+
+static int stream_skip(void *ctx, uint64_t len, struct err *err)
+{
+	const struct apply_source *s = ctx;
+
+	if (lseek(s->fd, (off_t)len, SEEK_CUR) < 0)
+		return err_sys(err, -errno, "cannot seek");
+	return 0;
+}
+
+static struct rbd_input input_of(struct apply_source *s)
+{
+	return (struct rbd_input){ .read = stream_read, .ctx = s, .name = s->name };
+}
+
+/* Behind the end there is nothing, or it is not known whose it is. */
+static int check_end(struct apply_source *s, const char *applied, struct err *err)
+{
+	size_t got;
+	char c;
+	int r = read_full(s, &c, 1, &got, err);
+
+	if (r || !got)
+		return r;
+	return err_set(err, -EINVAL, "%s: there are bytes behind the end of the rbd diff: %s", s->name, applied);
+}
+
+static int look_through(struct apply_source *s, struct err *err)
+{
+	const struct rbd_ops none = { 0 };
+	struct rbd_input in = input_of(s);
+	int r;
+
+	in.skip = stream_skip;
+	r = rbd_read(&in, &none, &s->look, err);
+	if (!r)
+		r = check_end(s, "nothing was applied", err);
+	else
+		err_prefix(err, r, "nothing was applied");
+	if (!r && lseek(s->fd, 0, SEEK_SET) < 0)
+		r = err_sys(err, -errno, "%s", s->name);
+	return r;
+}
+
+/* The whole of a qcow2 image's tables: every cluster must be in the file. */
+static int look_at_image(struct apply_source *s, struct err *err)
+{
+	uint64_t at, len, size = image_size(s->image);
+	enum image_kind kind;
+	int r = 0;
+
+	for (at = 0; at < size && !r; at += len)
+		r = image_find(s->image, at, size - at, &kind, &len, err);
+	return r ? err_prefix(err, r, "nothing was applied") : 0;
+}
+
+static enum apply_format looks_like(const uint8_t *head, size_t len)
+{
+	if (len == RBD_MAGIC_LEN && !memcmp(head, RBD_MAGIC, 10))
+		return APPLY_RBD;
+	if (len >= 4 && !memcmp(head, "QFI\xfb", 4))
+		return APPLY_QCOW2;
+	return APPLY_BY_LOOKS;
+}
+
+static int open_input(struct apply_source *s, const char *path, struct err *err)
+{
+	struct stat st;
+	int r;
+
+	s->fd = dev_open_text(path, err);
+	if (s->fd < 0)
+		return s->fd;
+	if (fstat(s->fd, &st))
+		return err_sys(err, -errno, "%s", s->name);
+	if (isatty(s->fd))
+		return err_set(err, -EDOM, "standard input is a terminal: give -i FILE, or pipe a stream into this");
+	s->seekable = (S_ISREG(st.st_mode) && !lseek(s->fd, 0, SEEK_CUR)) || S_ISBLK(st.st_mode);
+	s->len = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	r = read_full(s, s->head, sizeof(s->head), &s->head_len, err);
+	if (!r && s->seekable) {
+		if (lseek(s->fd, 0, SEEK_SET))
+			return err_sys(err, -errno, "%s", s->name);
+		s->head_used = s->head_len; /* it is read again */
+	}
+	return r ? err_prefix(err, r, "%s", s->name) : 0;
+}
+
+static int choose_format(struct apply_source *s, enum apply_format format, struct err *err)
+{
+	s->named = format;
+	s->format = format ? format : looks_like(s->head, s->head_len);
+	/* what was cut inside of its first bytes must not pass for a raw image */
+	if (!s->format && s->seekable && s->len >= 512 && s->head_len == sizeof(s->head))
+		s->format = APPLY_RAW;
+	if (!s->format)
+		return err_set(err, -EDOM,
+			       "%s: is neither an rbd diff nor a qcow2 image; --format raw says that it is raw bytes",
+			       s->name);
+	if (s->top && s->format != APPLY_QCOW2)
+		return err_set(err, -EDOM, "--top is for qcow2 images, and %s is not one", s->name);
+	return 0;
+}
+
+static int open_image(struct apply_source *s, const char *path, struct err *err)
+{
+	/* by its looks, so that formats of others are refused */
+	const struct image_options opt = { .format = !s->named ? NULL : s->format == APPLY_QCOW2 ? "qcow2" : "raw",
+					   .top = s->top };
+	int r;
+
+	if (dev_is_standard(path) && s->format == APPLY_QCOW2)
+		return err_set(err, -EDOM, "a qcow2 image is read at many places: name its file with -i");
+	r = image_open(dev_is_standard(path) ? "/proc/self/fd/0" : path, &opt, &s->image, err);
+	if (r)
+		return r;
+	s->len = image_size(s->image);
+	return look_at_image(s, err);
+}
+
+int apply_source_open(const char *path, enum apply_format format, bool top, struct apply_source **out,
+		      struct err *err)
+{
+	struct apply_source *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return err_nomem(err, "input");
+	s->fd = -1;
+	s->top = top;
+	s->name = dev_shown(path);
+	s->file[0] = dev_is_standard(path) ? "/proc/self/fd/0" : path;
+	r = open_input(s, path, err);
+	if (!r)
+		r = choose_format(s, format, err);
+	if (!r && s->format == APPLY_RBD)
+		r = s->seekable ? look_through(s, err) : 0;
+	else if (!r && (s->seekable || s->format == APPLY_QCOW2))
+		r = open_image(s, path, err);
+	if (r)
+		apply_source_close(s);
+	else
+		*out = s;
+	return r;
+}
+
+void apply_source_close(struct apply_source *s)
+{
+	image_free(s->image);
+	if (s->fd > 0)
+		close(s->fd);
+	free(s);
+}
+
+uint64_t apply_source_size(const struct apply_source *s)
+{
+	if (s->image)
+		return image_size(s->image);
+	return s->look.has_size ? s->look.size : s->look.high;
+}
+
+bool apply_source_is_whole(const struct apply_source *s)
+{
+	if (s->format == APPLY_RBD)
+		return s->seekable && !s->look.has_from;
+	return !s->top || !image_backing(s->image);
+}
+
+const char *apply_source_file(const struct apply_source *s, size_t i)
+{
+	return s->image ? image_file(s->image, i) : s->file[i > 0];
+}
+
+uint64_t apply_source_len(const struct apply_source *s)
+{
+	return s->len;
+}
+
+struct applying {
+	struct apply_source *s;
+	struct place *p;
+	const struct apply_options *opt;
+	uint64_t size; /* of the image; UINT64_MAX: not said */
+	uint64_t high; /* everything before this byte of the image was applied, in a stream that ascends */
+};
+
+static int on_size(void *ctx, uint64_t size, struct err *err)
+{
+	struct applying *a = ctx;
+
+	a->size = size;
+	return place_grow(a->p, size, err);
+}
+
+static int on_write(void *ctx, uint64_t at, const void *data, size_t len, struct err *err)
+{
+	struct applying *a = ctx;
+	int r = place_grow(a->p, at + len, err);
+
+	if (!r)
+		r = place_write(a->p, data, len, at, err);
+	meter_add(a->opt->meter, len);
+	a->high = at + len;
+	return r;
+}
+
+static int on_zero(void *ctx, uint64_t at, uint64_t len, struct err *err)
+{
+	struct applying *a = ctx;
+	int r = place_grow(a->p, at + len, err);
+
+	a->high = at + len;
+	return r ? r : place_zero(a->p, len, at, err);
+}
+
+static int apply_rbd(struct applying *a, struct err *err)
+{
+	const struct rbd_ops ops = { on_size, on_write, on_zero, a };
+	const struct rbd_input in = input_of(a->s);
+	struct rbd_stream told;
+	int r = rbd_read(&in, &ops, &told, err);
+
+	if (!r)
+		return check_end(a->s, "what stands before them was applied", err);
+	/* what is there is kept, and said */
+	place_sync(a->p, NULL);
+	return err_prefix(err, r,
+			  "%llu records were applied whole or in part, the last one up to byte %llu of '%s'; "
+			  "apply the whole stream again",
+			  (ull)told.nr_records, (ull)a->high, place_name(a->p));
+}
+
+/* Runs of zeros become holes: @len bytes at @at. */
+static int write_sparse(struct applying *a, const uint8_t *data, size_t len, uint64_t at, struct err *err)
+{
+	size_t begin = 0, end;
+	bool zero;
+	int r = 0;
+
+	while (begin < len && !r) {
+		zero = all_zero(data + begin, MIN(len - begin, GRAIN));
+		for (end = MIN(begin + GRAIN, len); end < len; end = MIN(end + GRAIN, len))
+			if (all_zero(data + end, MIN(len - end, GRAIN)) != zero)
+				break;
+		r = zero ? on_zero(a, at + begin, end - begin, err) :
+			   on_write(a, at + begin, data + begin, end - begin, err);
+		begin = end;
+	}
+	return r;
+}
+
+static int apply_raw_stream(struct applying *a, struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *buf = malloc(CHUNK);
+	uint64_t at = 0;
+	size_t got = CHUNK;
+	int r = buf ? 0 : err_nomem(err, "buffer");
+
+	for (; got == CHUNK && !r; at += got) {
+		r = read_full(a->s, buf, CHUNK, &got, err);
+		if (!r)
+			r = write_sparse(a, buf, got, at, err);
+	}
+	a->size = at;
+	return r;
+}
+
+static int apply_image(struct applying *a, struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *buf = io_alloc(CHUNK);
+	struct image *m = a->s->image;
+	uint64_t at = 0, len;
+	enum image_kind kind;
+	int r = buf ? 0 : err_nomem(err, "buffer");
+
+	a->size = image_size(m);
+	if (!r)
+		r = place_grow(a->p, a->size, err);
+	for (; at < a->size && !r; at += len) {
+		r = image_find(m, at, a->size - at, &kind, &len, err);
+		if (r)
+			break;
+		if (kind == IMAGE_DATA) {
+			len = MIN(len, CHUNK - at % CHUNK);
+			r = image_read(m, buf, len, at, err);
+			if (!r)
+				r = place_write(a->p, buf, len, at, err);
+		} else if (kind == IMAGE_ZERO) {
+			r = place_zero(a->p, len, at, err);
+		}
+		meter_add(a->opt->meter, len);
+	}
+	return r;
+}
+
+/* @len bytes of the place must have the digest @want. */
+static int check_digest(struct place *p, uint64_t len, const char *want, const char *what, struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *buf = io_alloc(CHUNK);
+	char text[SHA256_TEXT];
+	struct sha256 sha;
+	uint64_t at, n;
+	int r = buf ? 0 : err_nomem(err, "buffer");
+
+	sha256_init(&sha);
+	for (at = 0; at < len && !r; at += n) {
+		n = MIN(len - at, CHUNK);
+		r = place_read(p, buf, n, at, err);
+		if (!r)
+			sha256_add(&sha, buf, n);
+	}
+	sha256_end_text(&sha, text);
+	if (!r && strcmp(text, want))
+		r = err_set(err, -EBADMSG, "%s: its SHA-256 is %s, not %s: %s", place_name(p), text, want, what);
+	return r;
+}
+
+int apply_run(struct apply_source *s, struct place *p, const struct apply_options *opt,
+	      struct err *err)
+{
+	struct applying a = { .s = s, .p = p, .opt = opt, .size = UINT64_MAX };
+	uint64_t size = apply_source_size(s), held = place_size(p);
+	int r = 0;
+
+	if (!place_can_grow(p) && size > held)
+		return err_set(err, -ENOSPC, "%s: has %llu bytes, the image needs %llu: nothing was written",
+			       place_name(p), (ull)held, (ull)size);
+	/* a device may be larger than the image */
+	if (!place_can_grow(p) && size)
+		held = size;
+	if (opt->base_sha256)
+		r = check_digest(p, held, opt->base_sha256, "it is not the base, nothing was written", err);
+	if (r || opt->dry_run)
+		return r;
+	if (s->image)
+		r = apply_image(&a, err);
+	else
+		r = s->format == APPLY_RBD ? apply_rbd(&a, err) : apply_raw_stream(&a, err);
+	if (!r && a.size != UINT64_MAX)
+		r = place_cut(p, a.size, err);
+	if (!r)
+		r = place_sync(p, err);
+	if (!r && opt->sha256)
+		r = check_digest(p, a.size == UINT64_MAX ? place_size(p) : a.size, opt->sha256,
+				 "the result is not what it should be", err);
+	return r;
+}

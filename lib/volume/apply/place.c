@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "volume/apply/place.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "dev/dev.h"
+#include "pool/format/format.h"
+#include "volume/guard/occupied.h"
+#include "volume/open/origin.h"
+#include "volume/target/target.h"
+
+#define ZEROS ((size_t)1 << 20)
+#define NR_FILES 4
+
+typedef unsigned long long ull;
+
+struct place {
+	char *name;
+	const char *file[NR_FILES + 1];
+	uint64_t size;
+	struct io *io; /* file or block device */
+	bool is_file;
+	struct target *target; /* thin device */
+	struct target_dev *dev;
+	struct io *origin;
+};
+
+const char *const *place_files(const struct place *p)
+{
+	return p->file;
+}
+
+const char *place_name(const struct place *p)
+{
+	return p->name;
+}
+
+uint64_t place_size(const struct place *p)
+{
+	return p->size;
+}
+
+bool place_can_grow(const struct place *p)
+{
+	return p->is_file;
+}
+
+int place_close(struct place *p, struct err *err)
+{
+	int r = 0;
+
+	if (!p)
+		return 0;
+	if (p->target)
+		r = target_close(p->target, err);
+	io_free(p->origin);
+	io_free(p->io);
+	free(p->name);
+	free(p);
+	return r;
+}
+
+int place_open_raw(const char *path, const struct place_options *opt, struct place **out,
+		   struct err *err)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	struct stat st;
+	int r = 0;
+
+	if (p)
+		p->name = strdup(path);
+	if (!p || !p->name) {
+		free(p);
+		return err_nomem(err, "target");
+	}
+	p->file[0] = path;
+	if (!stat(path, &st) && S_ISBLK(st.st_mode) && opt->whole && !opt->force)
+		r = occupied_check(path, FOR_IMAGE, err);
+	if (!r)
+		r = dev_open(path, (opt->read_only ? DEV_SHARED : DEV_WRITE) | DEV_BUFFERED, &p->io, err);
+	if (!r) {
+		p->size = p->io->size;
+		p->is_file = !fstat(p->io->fd, &st) && S_ISREG(st.st_mode);
+	}
+	if (r)
+		place_close(p, NULL);
+	else
+		*out = p;
+	return r;
+}
+
+/* The device's id, and its line in the table if there is one. */
+static int find_device(const struct pool_arg *arg, const char *device, uint32_t *id,
+		       const struct table_thin **line, struct err *err)
+{
+	uint64_t n;
+
+	*line = arg->table ? table_find(arg->table, device) : NULL;
+	if (*line) {
+		*id = (*line)->dev_id;
+		return 0;
+	}
+	if (parse_u64(device, &n, NULL) || n > MAX_DEV_ID)
+		return err_set(err, -ENODATA, "'%s' is neither the name of a device in the table nor a device id",
+			       device);
+	*id = (uint32_t)n;
+	return 0;
+}
+
+/*
+ * Whatever the table says, new blocks are zeroed, or what an image leaves out would be old bytes
+ * of the pool; and what is zero is unmapped.
+ */
+static void choose_features(struct table *t)
+{
+	for (size_t i = 0; t && i < t->nr_pools; i++) {
+		t->pools[i].skip_block_zeroing = false;
+		t->pools[i].ignore_discard = false;
+	}
+}
+
+static int judge_size(const struct pool_arg *arg, const struct table_thin *line, const char *device,
+		      const struct place_options *opt, uint64_t *size, struct err *err)
+{
+	*size = line ? line->length << SECTOR_SHIFT : opt->size;
+	if (arg->table && !line)
+		return err_set(err, -EDOM, "device %s has no line in the table, which would say its size and origin: "
+			       "add 'NAME: 0 SECTORS thin POOL_DEV %s [ORIGIN]'",
+			       device, device);
+	if (!*size)
+		return err_set(err, -EDOM, "the size of device %s is not known: name the pool by a table", device);
+	if (opt->size > *size)
+		return err_set(err, -ENOSPC,
+			       "device %s has %llu bytes, the image has %llu: nothing was written; change its "
+			       "LENGTH in the table",
+			       device, (ull)*size, (ull)opt->size);
+	return 0;
+}
+
+int place_open_thin(struct pool_arg *arg, const char *device, const struct place_options *opt,
+		    struct place **out, struct err *err)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	const struct table_thin *line = NULL;
+	const char *data = opt->data, *origin = opt->origin;
+	uint32_t id = 0;
+	int r;
+
+	if (p)
+		p->name = strdup(device);
+	if (!p || !p->name) {
+		free(p);
+		return err_nomem(err, "target");
+	}
+	r = find_device(arg, device, &id, &line, err);
+	if (!r)
+		r = judge_size(arg, line, device, opt, &p->size, err);
+	if (!data && arg->table)
+		data = arg->table->pool->data.path;
+	if (!origin && line)
+		origin = line->origin.path;
+	p->file[0] = arg->metadata;
+	p->file[1] = data;
+	if (data)
+		p->file[2] = origin;
+	choose_features(arg->table);
+	if (!r && !data)
+		r = err_set(err, -EDOM, "%s is bare metadata, which does not name the data device: give --data-dev "
+			    "DEV, or a table file",
+			    arg->metadata);
+	if (!r && origin)
+		r = origin_open(origin, DEV_BUFFERED, false, &p->origin, err);
+	if (!r)
+		r = target_open(arg, data, opt->read_only ? DEV_SHARED : DEV_WRITE, opt->force, &p->target, err);
+	if (!r)
+		r = target_device(p->target, id, p->size, p->origin, &p->dev, err);
+	if (r)
+		place_close(p, NULL);
+	else
+		*out = p;
+	return r;
+}
+
+int place_grow(struct place *p, uint64_t size, struct err *err)
+{
+	if (size <= p->size)
+		return 0;
+	if (!p->is_file)
+		return err_set(err, -ENOSPC, "%s: has %llu bytes, the image needs %llu", p->name, (ull)p->size,
+			       (ull)size);
+	return place_cut(p, size, err);
+}
+
+int place_cut(struct place *p, uint64_t size, struct err *err)
+{
+	if (!p->is_file || size == p->size)
+		return 0;
+	if (size > INT64_MAX || ftruncate(p->io->fd, (off_t)size))
+		return err_sys(err, size > INT64_MAX ? -EFBIG : -errno, "%s: setting its size to %llu bytes",
+			       p->name, (ull)size);
+	p->size = p->io->size = size;
+	return 0;
+}
+
+int place_read(struct place *p, void *buf, size_t len, uint64_t at, struct err *err)
+{
+	return p->dev ? target_read(p->dev, buf, len, at, err) : io_read(p->io, buf, len, at, err);
+}
+
+int place_write(struct place *p, const void *buf, size_t len, uint64_t at, struct err *err)
+{
+	return p->dev ? target_write(p->dev, buf, len, at, err) : io_write(p->io, buf, len, at, err);
+}
+
+static int write_zeros(struct place *p, uint64_t len, uint64_t at, struct err *err)
+{
+	CLEANUP(free_ptr) void *zeros = io_alloc(MIN(len, ZEROS));
+	uint64_t n;
+	int r = 0;
+
+	if (!zeros)
+		return err_nomem(err, "zeros");
+	memset(zeros, 0, MIN(len, ZEROS));
+	for (; len && !r; len -= n, at += n) {
+		n = MIN(len, ZEROS);
+		r = io_write(p->io, zeros, n, at, err);
+	}
+	return r;
+}
+
+int place_zero(struct place *p, uint64_t len, uint64_t at, struct err *err)
+{
+	if (p->dev)
+		return target_zero(p->dev, len, at, true, err);
+	/* a device zeroes by giving the space back where it can */
+	return len && io_punch(p->io, at, len, NULL) ? write_zeros(p, len, at, err) : 0;
+}
+
+int place_sync(struct place *p, struct err *err)
+{
+	return p->target ? target_flush(p->target, err) : io_flush(p->io, err);
+}

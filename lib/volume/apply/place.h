@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef VOLUME_APPLY_PLACE_H
+#define VOLUME_APPLY_PLACE_H
+/* Where an image or an increment is applied: a raw file, a block device, or a device of a pool. */
+#include "dev/io.h"
+#include "volume/open/table.h"
+
+struct place;
+
+struct place_options {
+	const char *data;   /* data device of bare metadata, or NULL */
+	const char *origin; /* external origin; NULL: the table's */
+	uint64_t size;	    /* bytes that the image needs; 0: not known yet */
+	bool whole;	    /* it replaces all: what a block device holds is looked at */
+	bool read_only;	    /* only looked at */
+	bool force;	    /* overwrite that all the same; format a device named by number */
+};
+
+/* A file that exists, or a block device that is not in use. */
+int place_open_raw(const char *path, const struct place_options *opt, struct place **out,
+		   struct err *err);
+/* Device @device of the inactive pool of @arg, which is opened for writing. */
+int place_open_thin(struct pool_arg *arg, const char *device, const struct place_options *opt,
+		    struct place **out, struct err *err);
+/* Commits what can be; the error is that of the commit. */
+int place_close(struct place *p, struct err *err);
+
+/* The files and devices that it consists of; NULL behind the last. */
+const char *const *place_files(const struct place *p);
+const char *place_name(const struct place *p);
+uint64_t place_size(const struct place *p); /* bytes */
+bool place_can_grow(const struct place *p);
+
+/* A file becomes at least as long; -ENOSPC where that cannot be. */
+int place_grow(struct place *p, uint64_t size, struct err *err);
+/* A file gets this size. */
+int place_cut(struct place *p, uint64_t size, struct err *err);
+int place_read(struct place *p, void *buf, size_t len, uint64_t at, struct err *err);
+int place_write(struct place *p, const void *buf, size_t len, uint64_t at, struct err *err);
+/* Zeros that take no space where that can be had. */
+int place_zero(struct place *p, uint64_t len, uint64_t at, struct err *err);
+int place_sync(struct place *p, struct err *err);
+
+#endif
