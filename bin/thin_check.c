@@ -29,6 +29,7 @@ enum {
 
 static const struct opt opts[] = {
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
+	{ 'v', "verbose", ARG_NONE, NULL, "say what was examined", 'v' },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
 	  "check only the metadata snapshot (of a pool that may be in use)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
@@ -118,6 +119,9 @@ static void parse(struct cli *c, struct options *o, int argc, char **argv)
 		switch (id) {
 		case 'q':
 			c->quiet = true;
+			break;
+		case 'v':
+			c->verbose++;
 			break;
 		case 'U':
 			o->force_share = true;
@@ -209,6 +213,23 @@ static void print_json(struct cli *c, const struct check_result *r)
 	outbuf_fini(&out);
 }
 
+/* -v: what the verdict rests on. */
+static void tell_examined(struct cli *c, const struct options *o, const struct check_result *r)
+{
+	const char *trees = o->check.snap	   ? "the metadata snapshot's trees" :
+			    o->check.skip_mappings ? "the device lists, without mappings and space maps" :
+			    r->complete		   ? "all trees and both space maps" :
+						     "what could be read of trees and space maps";
+
+	if (o->check.super_block_only)
+		cli_note(c, "examined: the superblock alone");
+	else
+		cli_note(c, "examined: the superblock and %s: %llu devices, %llu mappings; %llu blocks were read in "
+			    "%llu requests",
+			 trees, ULL(r->nr_devices), ULL(r->nr_mappings), ULL(r->nr_blocks_read),
+			 ULL(r->nr_requests));
+}
+
 static bool is_partial(const struct options *o)
 {
 	return o->check.skip_mappings || o->check.super_block_only;
@@ -257,6 +278,8 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 			print_json(c, &r);
 		else if (!c->quiet)
 			print_text(c, o, &r);
+		if (c->verbose)
+			tell_examined(c, o, &r);
 		code = o->auto_repair || o->clear_flag ? fix_metadata(c, o, io, jobs, &r) : verdict(o, &r);
 		if (code == EXIT_DONE && o->clear_flag && is_partial(o))
 			code = verdict(o, &r);

@@ -5,6 +5,7 @@
 #include <config.h>
 #include <errno.h>
 #include <getopt.h>
+#include <link.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,9 +206,33 @@ static bool take_late_value(struct cli *c)
 	return false;
 }
 
+/* The name of a shared library that the process has loaded. */
+static int print_library(struct dl_phdr_info *info, size_t size, void *ctx)
+{
+	const char *base = strrchr(info->dlpi_name, '/');
+
+	(void)size;
+	(void)ctx;
+	if (base && !strstr(base, "/ld-"))
+		printf(" %s", base + 1);
+	return 0;
+}
+
+/* --version; with --verbose anywhere on the line also how it was built. */
 static void print_version(const struct cli *c)
 {
+	bool verbose = c->verbose;
+
 	printf("%s\n%s is part of %s\n", PACKAGE_VERSION, c->cmd->name, PACKAGE_NAME);
+	for (int i = 1; i < c->argc; i++)
+		verbose |= !strcmp(c->argv[i], "-v") || !strcmp(c->argv[i], "--verbose");
+	if (!verbose)
+		return;
+	printf("compiler: %s, %zu bits, %s endian\nprogress: %s\nlibraries:", __VERSION__,
+	       sizeof(void *) * 8, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "little" : "big",
+	       c->cmd->shows_progress ? "yes" : "no");
+	dl_iterate_phdr(print_library, NULL);
+	printf("\nreports: %s\n", PACKAGE_BUGREPORT);
 }
 
 /* The options that every command has; true when @id is one. */

@@ -40,11 +40,21 @@ static int flush_stdout(struct cli *c)
 	return c->output_error;
 }
 
+/* The command's name is bold on a terminal that can do that, unless NO_COLOR is set. */
+static bool has_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return !(no && *no) && term && strcmp(term, "dumb") && isatty(STDERR_FILENO);
+}
+
 __attribute__((format(printf, 2, 0))) static void say(struct cli *c, const char *fmt, va_list ap)
 {
+	bool bold = has_colour();
+
 	flush_stdout(c);
 	cli_show_line(NULL, 0);
-	fprintf(stderr, "%s: ", c->cmd->name);
+	fprintf(stderr, bold ? "\033[1m%s:\033[0m " : "%s: ", c->cmd->name);
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 }

@@ -478,3 +478,18 @@ try_recipe() {
 		done
 	done
 }
+
+@test "thin_check -v says what it examined" {
+	cd "$BATS_TEST_TMPDIR"
+	truncate -s 1M v.meta
+	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o v.meta
+	run --separate-stderr thin_check -v v.meta
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"examined: the superblock and all trees and both space maps: "[0-9]*" devices, "[0-9]*" mappings; "* ]]
+	run --separate-stderr thin_check -v --super-block-only v.meta
+	[[ "$stderr" == *"examined: the superblock alone"* ]]
+	run --separate-stderr thin_check -v --skip-mappings v.meta
+	[[ "$stderr" == *"without mappings and space maps"* ]]
+	run --separate-stderr thin_check -qv v.meta
+	[ -z "$stderr" ]
+}

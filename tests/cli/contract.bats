@@ -86,6 +86,29 @@ expect() {
 	done
 }
 
+@test "--version -v tells the compiler, the machine and the libraries, in either order" {
+	for c in $COMMANDS; do
+		run --separate-stderr "$c" --version -v
+		[ "$status" -eq 0 ]
+		[[ "$output" == *"compiler: "*" bits, "*" endian"* ]] || { echo "$c: $output"; return 1; }
+		[[ "$output" == *"libraries:"*"reports: "*@* ]] || { echo "$c: $output"; return 1; }
+	done
+	[ "$(thin_check -v --version)" = "$(thin_check --version -v)" ]
+	if ldd "$(command -v thin_restore)" | grep -q libexpat; then
+		[[ "$(thin_restore --version -v)" == *libexpat* ]]
+	fi
+}
+
+@test "the command's name is bold on a terminal, and plain with NO_COLOR, TERM=dumb or in a file" {
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	bold() { TERM=$1 NO_COLOR=$2 SHOW_BOLD=1 python3 "$abs_top_srcdir/tests/on_terminal" thin_check nothing; }
+	[[ "$(bold xterm '')" == "<bold>thin_check: "* ]]
+	[[ "$(bold xterm 1)" == "thin_check: "* ]]
+	[[ "$(bold dumb '')" == "thin_check: "* ]]
+	run --separate-stderr env TERM=xterm thin_check nothing
+	[[ "$stderr" == "thin_check: "* ]]
+}
+
 @test "no command takes an abbreviated long option; it names the whole one" {
 	for c in $COMMANDS; do
 		for o in $("$c" --help | grep -oE '^  +(-[A-Za-z], )?--[a-z0-9-]+' | grep -oE -- '--[a-z][a-z0-9-]*'); do
