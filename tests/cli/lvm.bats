@@ -96,11 +96,11 @@ makes() {
 	# one server a pool, which shows its volumes under their names
 	for s in $(scenarios); do
 		for pool in $(sed -n 's/^\([^:]*\): .* thin-pool .*/\1/p' "$s.table"); do
-			sed -n "s/^\\([^:]*\\): .* thin $pool .*/\\1/p" "$s.table" >names
+			sed -n "s,^\\([^:]*\\): .* thin $pool .*,\\1,p" "$s.table" >names
 			[ -s names ] && grep -qFwf <(sed 's/^/thin /' names) "$s/oracle" || continue
 			nbdkit -U - -r "$PLUGIN" pool="$s.table" pool-name="$pool" --run '
 				while read -r n; do
-					nbdcopy "nbd+unix:///${n//+/%2B}?socket=$unixsocket" - 2>/dev/null | sha256sum | sed "s,-,$n,"
+					nbdcopy "nbd+unix:///$n?socket=$unixsocket" - 2>/dev/null | sha256sum | sed "s,-,$n,"
 				done <names' >got
 			while read -r _ name _ _ _ sum; do
 				grep -qxF "$name" names || continue

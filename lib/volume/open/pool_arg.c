@@ -286,16 +286,17 @@ int pool_arg_open_table(struct table *t, const struct pool_want *want, struct po
 	return r;
 }
 
-/* A folder is one of images of a group's disks, or no POOL. */
+/* A folder is one of images of a group's disks, or no POOL; a pattern stands for such images, too. */
 static bool is_folder_of_disks(const char *path, const struct pool_want *want, struct pool_arg *p, int *r,
 			       struct err *err)
 {
 	struct stat st;
+	const bool missing = stat(path, &st);
 
-	if (!want->disk || stat(path, &st) || !S_ISDIR(st.st_mode))
+	if (!want->disk || (missing ? !strpbrk(path, "*?[") : !S_ISDIR(st.st_mode)))
 		return false;
 	*r = want->disk(path, want, &p->table, err);
-	return *r != -EUCLEAN;
+	return *r != (missing ? -ENOENT : -EUCLEAN);
 }
 
 static int open_path(const char *path, const struct pool_want *want, struct pool_arg *out,
