@@ -102,7 +102,7 @@ void cli_error_lines(struct cli *c, const char *text, size_t len)
 
 void cli_tell(void *cli, const char *text)
 {
-	cli_note(cli, "%s", text);
+	cli_error(cli, "%s", text);
 }
 
 int cli_exit_code(int code)
