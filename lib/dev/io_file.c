@@ -28,6 +28,7 @@ struct io_file {
 	struct io io;
 	bool block_device;
 	unsigned unit; /* what O_DIRECT asks for: 1 when buffered */
+	unsigned sector; /* of a block device, what it discards and zeroes: 512 to 4096 */
 	pthread_mutex_t bounce_write; /* two writers may share a block at their ends */
 	char name[];
 };
@@ -215,13 +216,8 @@ static int file_flush(struct io *io, struct err *err)
 	return 0;
 }
 
-/* Block devices too: the kernel then zeroes by unmapping where that reads as zeros. */
-static int file_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
+static int punch_whole(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
-	int r = check_range(file_of(io), len, at, err);
-
-	if (r < 0)
-		return r;
 	while (fallocate(io->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at,
 			 (off_t)len) < 0)
 		if (errno != EINTR)
@@ -230,12 +226,48 @@ static int file_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
 	return 0;
 }
 
+/* The whole sectors of a block device in [at, at+len): [*at, *end), perhaps empty. */
+static void whole_sectors(const struct io_file *f, uint64_t *at, uint64_t len, uint64_t *end)
+{
+	*end = *at + len;
+	if (!f->block_device)
+		return;
+	*end -= *end % f->sector;
+	*at = MIN(round_up(*at, f->sector), *end);
+}
+
+/* Block devices too: the kernel then zeroes by unmapping where that reads as zeros. */
+static int file_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
+{
+	static const char zeros[2 * DIRECT_ALIGN];
+	uint64_t begin = at, end;
+	int r = check_range(file_of(io), len, at, err);
+
+	if (r < 0)
+		return r;
+	whole_sectors(file_of(io), &begin, len, &end);
+	if (begin >= end) /* no whole sector, so less than two */
+		return file_write(io, zeros, len, at, err);
+	if (begin > at)
+		r = file_write(io, zeros, begin - at, at, err);
+	if (!r)
+		r = punch_whole(io, begin, end - begin, err);
+	if (!r && end < at + len)
+		r = file_write(io, zeros, at + len - end, end, err);
+	return r;
+}
+
+/* Parts of sectors at the ends keep what they have. */
 static int file_discard(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
-	uint64_t range[2] = { at, len };
+	uint64_t range[2] = { at, len }, end;
 
 	if (!file_of(io)->block_device)
 		return file_punch(io, at, len, err);
+	whole_sectors(file_of(io), &range[0], len, &end);
+	range[1] = end - range[0];
+	if (!range[1])
+		return 0;
 	if (ioctl(io->fd, BLKDISCARD, range) < 0)
 		return err_sys(err, -errno, "%s: discarding %llu bytes at offset %llu", io->name,
 			       (ull)len, (ull)at);
@@ -279,7 +311,7 @@ struct io *io_file_new(int fd, const char *name, uint64_t size, bool direct)
 	size_t len = strlen(name) + 1;
 	struct io_file *f = calloc(1, sizeof(*f) + len);
 	struct stat st;
-	int sector;
+	int sector = 0;
 
 	if (!f)
 		return NULL;
@@ -287,9 +319,12 @@ struct io *io_file_new(int fd, const char *name, uint64_t size, bool direct)
 	f->block_device = fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
 	f->unit = direct ? DIRECT_ALIGN : 1;
 	/* a device need not end on a multiple of 4096 */
-	if (direct && f->block_device && ioctl(fd, BLKSSZGET, &sector) == 0 && sector >= 512 &&
+	f->sector = DIRECT_ALIGN;
+	if (f->block_device && ioctl(fd, BLKSSZGET, &sector) == 0 && sector >= 512 &&
 	    sector <= DIRECT_ALIGN && !(sector & (sector - 1)))
-		f->unit = (unsigned)sector;
+		f->sector = (unsigned)sector;
+	if (direct && f->block_device)
+		f->unit = f->sector;
 	pthread_mutex_init(&f->bounce_write, NULL);
 	f->io = (struct io){
 		.ops = &file_ops,

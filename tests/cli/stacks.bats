@@ -59,6 +59,10 @@ same_devices() {
 	done
 }
 
+teardown() {
+	[ -z "${LOOPS:-}" ] || losetup -d $LOOPS
+}
+
 refused() {
 	run --separate-stderr "${@:3}"
 	[ "$status" -eq "$1" ] || { echo "exit $status: $output $stderr"; return 1; }
@@ -219,6 +223,21 @@ refused() {
 	refused 74 "t: line 1: '4093:9'" thin_dump t
 }
 
+@test "numbers below other lines are said once, and nothing is destroyed through them" {
+	[ "$(id -u)" -eq 0 ] && command -v losetup >/dev/null || skip "needs root and losetup"
+	cat meta data >disk
+	LOOP=$(losetup --show -f disk) || skip "no loop devices"
+	number=$((0x$(stat -c %t "$LOOP"))):$((0x$(stat -c %T "$LOOP")))
+	printf '%s\n' "m: 0 12 linear $number 0" "m: 12 500 linear n 12" "n: 0 512 linear $number 0" "d: 0 5120 linear $number 512" \
+		"pool: 0 5120 thin-pool m d 128 0" "$(thins base)" >t
+	run --separate-stderr thin_materialize t t0 got
+	losetup -d "$LOOP"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c "$number is $LOOP" <<<"$stderr")" -eq 1 ]
+	thin_materialize plain t0 want
+	cmp want got
+}
+
 @test "one disk holds metadata and data, but not the same bytes twice" {
 	cat meta data base >disk
 	m=$(($(stat -c %s meta) / 512))
@@ -306,4 +325,35 @@ refused() {
 	! command -v mkfs.ext4 >/dev/null || refused 1 "holds" thin_restore -i xml -o stack:busy
 	thin_restore -q --force -i xml -o stack:busy
 	cmp meta before
+}
+
+@test "stacks on block devices, of 512 and of 4096 bytes a sector, are read and written" {
+	[ "$(id -u)" -eq 0 ] && command -v losetup >/dev/null || skip "needs root and losetup"
+	for sector in 512 4096; do
+		cp meta plain.meta
+		cp data plain.data
+		sed 's/ meta data / plain.meta plain.data /' plain >flat
+		rm -f disk*
+		"$STACK" $((SEED + sector)) meta tmeta data tdata base tbase >lines
+		{ cat lines; echo "pool: 0 5120 thin-pool tmeta tdata 128 0"; thins tbase; } >t
+		LOOPS=
+		for d in disk*; do
+			truncate -s %4096 $d
+			loop=$(losetup --show -b $sector -f $d) || skip "no loop devices"
+			LOOPS="$LOOPS $loop"
+			sed -i "s, $d , $loop ,g; s, $d\$, $loop,; s, $d , $loop ,g" t
+		done
+		same_devices flat t
+		for p in flat t; do
+			thin_message $p 'create_thin 7' 'create_snap 8 0' 'delete 2'
+			sed -i 's/thin pool 2$/thin pool 8/' $p
+		done
+		thin_check -q t
+		same_devices flat t
+		thin_trim -q --metadata-dev t
+		same_devices flat t
+		refused 1 "source" thin_materialize -f t t0 "$(head -1 t | grep -o '/dev/loop[0-9]*' || echo $loop)"
+		losetup -d $LOOPS
+		LOOPS=
+	done
 }

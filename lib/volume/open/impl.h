@@ -39,6 +39,12 @@ const char *table_ref(struct table *t, struct table_name *n);
 void table_refs_free(struct table *t);
 struct table_name *table_ref_name(const struct table_ref *r);
 struct table_ref *table_ref_next(const struct table_ref *r);
+/*
+ * Says which devices the numbers are on which @d of @line stands, each once; -ENOENT as
+ * table_number_is_here().  numbers.c
+ */
+int table_tell_numbers(struct table *t, unsigned line, const struct table_dev *d,
+		       const struct pool_want *want, struct err *err);
 /* -ENOENT, with the way out, when @d is a number that no line and no device of this machine has. */
 int table_number_is_here(const struct table *t, unsigned line, const struct table_dev *d,
 			 struct err *err);

@@ -232,6 +232,8 @@ int table_link(struct table *t, const char *folder, struct err *err)
 		inherit_numbers(&c, &t->pools[i].metadata);
 		inherit_numbers(&c, &t->pools[i].data);
 	}
+	for (size_t i = 0; i < t->nr_all_thins && !r; i++)
+		inherit_numbers(&c, &t->thin[i].origin);
 	free(c.of);
 	return r;
 }

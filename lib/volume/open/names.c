@@ -107,15 +107,19 @@ int table_names(struct table *t, struct err *err)
 	return r;
 }
 
+static struct table_name *find(const struct table *t, const char *name)
+{
+	size_t k = search_first(i, t->nr_names, strcmp(t->names[i].name, name) >= 0);
+
+	return k < t->nr_names && !strcmp(t->names[k].name, name) ? &t->names[k] : NULL;
+}
+
 struct table_name *table_name_find(const struct table *t, const char *name)
 {
 	static const char mapper[] = "/dev/mapper/";
-	size_t k;
+	struct table_name *n = find(t, name);
 
-	if (!strncmp(name, mapper, strlen(mapper)))
-		name += strlen(mapper);
-	k = search_first(i, t->nr_names, strcmp(t->names[i].name, name) >= 0);
-	return k < t->nr_names && !strcmp(t->names[k].name, name) ? &t->names[k] : NULL;
+	return n || strncmp(name, mapper, strlen(mapper)) ? n : find(t, name + strlen(mapper));
 }
 
 const char *table_number_name(const struct table *t, unsigned major, unsigned minor)

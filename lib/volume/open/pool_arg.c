@@ -224,33 +224,13 @@ static int kind_of(const char *path, const struct pool_want *want, struct pool_a
 	return kind_of_unknown(&h, path, p, err);
 }
 
-/* A number of a saved table means whatever has it on this machine today: it is said which. */
-static int tell_number(const struct table *t, unsigned line, const struct table_dev *d,
-		       const struct pool_want *want, struct err *err)
-{
-	char what[600], text[900];
-	unsigned major, minor;
-	int r;
-
-	if (!d->by_number || !dev_numbers(d->word, &major, &minor))
-		return 0;
-	r = table_number_is_here(t, line, d, err);
-	if (r || !dev_describe_numbers(major, minor, what, sizeof(what)))
-		return r;
-	snprintf(text, sizeof(text), "note: %s: line %u: %s is %s on this machine", t->path, line,
-		 d->word, what);
-	if (want && want->tell)
-		want->tell(want->ctx, text);
-	return 0;
-}
-
 /* The metadata that a table names; a mistake there is one of the table's pool line. */
 static int open_from_table(struct pool_arg *p, const struct pool_want *want, struct err *err)
 {
 	static const struct pool_want no_disk;
-	const struct table *t = p->table;
+	struct table *t = p->table;
 	const char *metadata = t->pool->metadata.path;
-	int r = tell_number(t, t->pool->line, &t->pool->metadata, want, err);
+	int r = table_tell_numbers(t, t->pool->line, &t->pool->metadata, want, err);
 
 	if (r < 0)
 		return r;
@@ -370,7 +350,7 @@ int pool_arg_fits(const struct pool_arg *p, uint32_t sectors, struct err *err)
 int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d, unsigned line,
 			    const struct pool_want *want, struct err *err)
 {
-	return p->table && d ? tell_number(p->table, line, d, want, err) : 0;
+	return p->table && d ? table_tell_numbers(p->table, line, d, want, err) : 0;
 }
 
 int pool_arg_trust_numbers(const struct pool_arg *p, const struct pool_found *found, bool force,
@@ -393,9 +373,9 @@ int pool_arg_trust_numbers(const struct pool_arg *p, const struct pool_found *fo
 	if (!why)
 		return 0;
 	return err_set(err, -EINVAL,
-		       "%s: line %u: '%s' is a number, which may be another device since the table was "
+		       "%s: line %u: '%s' %s a number, which may be another device since the table was "
 		       "saved, and %s: write the device's path there, or give --force; nothing was changed",
-		       p->table->path, t->line, d->word, why);
+		       p->table->path, t->line, d->word, d->ref ? "stands on" : "is", why);
 }
 
 void pool_arg_fini(struct pool_arg *p)

@@ -269,6 +269,7 @@ void table_free(struct table *t)
 	free(t->seg);
 	free(t->number);
 	free(t->names);
+	free(t->told);
 	free(t->thin);
 	free(t->pools);
 	free(t->path);

@@ -112,6 +112,8 @@ struct table {
 	size_t nr_devices, nr_segs, nr_legs, nr_numbers;
 	struct table_name *names; /* of all lines, sorted */
 	size_t nr_names;
+	uint64_t *told; /* numbers that the user knows already */
+	size_t nr_told, cap_told;
 	struct table_ref *refs; /* the lines that other lines, or options, name */
 	/* Opens @d, of any pool of the table, for reading; NULL: no device can stand on a thin one. */
 	int (*open_thin)(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
