@@ -97,6 +97,20 @@ static int no_such_group(const struct lvm *l, const struct lvm_options *opt, str
 		       opt->has_seqno ? " with a text of that seqno" : "", list);
 }
 
+/* What was removed since then may be found again, and may have been written over. */
+static void tell_older(const struct lvm *l, const struct lvm_options *opt, const struct lvm_text *t)
+{
+	for (size_t i = 0; i < l->nr_texts; i++)
+		if (l->text[i].copies && l->text[i].seqno > t->seqno && !strcmp(l->text[i].vg_id, t->vg_id)) {
+			lvm_tell(opt,
+				 "note: volume group %s is read as it was at seqno %llu, the newest is %llu: extents that "
+				 "were free since then may have been written over, and the pool may no longer have a device "
+				 "(thin_lvm --check --seqno %llu compares them)",
+				 t->vg_name, (ull)t->seqno, (ull)l->text[i].seqno, (ull)t->seqno);
+			return;
+		}
+}
+
 /* Of each group one text: the first that is wanted, for they are sorted by group and descending seqno. */
 static int choose_texts(struct lvm *l, const struct lvm_options *opt, struct err *err)
 {
@@ -112,6 +126,7 @@ static int choose_texts(struct lvm *l, const struct lvm_options *opt, struct err
 			continue;
 		if (opt->has_seqno ? t->seqno != opt->seqno : !t->copies)
 			continue;
+		tell_older(l, opt, t);
 		r = add_vg(l, opt, t, err);
 		if (r)
 			return r;
