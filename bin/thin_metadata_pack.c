@@ -66,6 +66,12 @@ static int run(struct cli *c, const char *input, const char *output, unsigned fl
 		return e;
 	if (arg.kind == POOL_XML)
 		e = pool_arg_readable(&arg, false, err);
+	if (arg.kind == POOL_UNFORMATTED)
+		cli_note(c,
+			 "%s: the first block is all zero: the pool was never formatted, or its "
+			 "superblock was wiped.  thin_metadata_unpack takes the packed file with "
+			 "--force only",
+			 input);
 	if (!e)
 		e = dev_open(arg.metadata, flags, &in, err);
 	if (!e) {

@@ -11,6 +11,7 @@
 #include "dev/dev.h"
 #include "pool/format/format.h"
 #include "pool/restore/restore.h"
+#include "volume/guard/content.h"
 #include "volume/guard/meta_out.h"
 #include "volume/open/table.h"
 
@@ -102,21 +103,13 @@ static void parse_options(struct restore *r)
 
 static int open_input(const char *path, struct err *err)
 {
-	unsigned char head[64];
-	uint32_t magic;
 	int fd = dev_open_text(path, err);
+	const char *holds = fd >= 0 ? content_not_xml(fd) : NULL;
 
-	if (fd < 0)
+	if (!holds)
 		return fd;
-	if (pread(fd, head, sizeof(head), 0) == sizeof(head)) {
-		memcpy(&magic, head + offsetof(struct disk_superblock, magic), sizeof(magic));
-		if (magic == htole32(THIN_MAGIC)) {
-			close(fd);
-			return err_set(err, -EINVAL,
-				       "'%s' holds binary metadata, not XML: thin_dump makes XML of it", path);
-		}
-	}
-	return fd;
+	close(fd);
+	return err_set(err, -EINVAL, "'%s' is not XML: it holds %s", dev_shown(path), holds);
 }
 
 static void count_differs(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t counted)

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
+#include "dev/signature.h"
 #include "pool/pack/pack.h"
 #include "pool/pack/impl.h"
 #include "pool/format/superblock.h"
@@ -48,6 +49,23 @@ struct unpacker {
 	struct unpack_slot *slot;
 };
 
+/* Says what @in is, as far as its beginning tells. */
+static int not_packed(struct io *in, struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *head = io_alloc(SIGNATURE_LEN);
+	size_t len = (size_t)MIN(in->size, SIGNATURE_LEN);
+	const struct disk_superblock *sb = (const void *)head;
+	const char *name = NULL;
+	struct err ignored = { 0 };
+
+	if (head && !io_read(in, head, len, 0, &ignored))
+		name = len >= MBLOCK_SIZE && le64_get(sb->magic) == THIN_MAGIC ?
+			       "a pool's metadata, which is not packed" :
+			       signature_name(head, len);
+	return err_set(err, -EINVAL, "Not a pack file: %s%s%s", in->name, name ? " holds " : "",
+		       name ? name : "");
+}
+
 int pack_read_header(struct io *in, struct pack_header *h, struct err *err)
 {
 	le64 v[4];
@@ -59,7 +77,7 @@ int pack_read_header(struct io *in, struct pack_header *h, struct err *err)
 	if (e < 0)
 		return e;
 	if (le64_get(v[0]) != PACK_MAGIC)
-		return err_set(err, -EINVAL, "Not a pack file: %s", in->name);
+		return not_packed(in, err);
 	if (le64_get(v[1]) != PACK_VERSION)
 		return err_set(err, -EINVAL, "%s: unsupported pack file version (%llu).", in->name,
 			       (ull)le64_get(v[1]));

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "dev/named.h"
+#include "dev/signature.h"
 #include "pdata/block/csum.h"
 #include "pool/format/format.h"
 #include "pool/pack/pack.h"
@@ -125,6 +126,28 @@ const char *content_name(enum content c)
 	};
 
 	return names[c];
+}
+
+const char *content_not_xml(int fd)
+{
+	CLEANUP(free_ptr) unsigned char *data = calloc(1, SIGNATURE_LEN);
+	ssize_t len = data ? pread(fd, data, SIGNATURE_LEN, 0) : 0;
+	struct head h = { data, len > 0 ? (size_t)MIN(len, MBLOCK_SIZE) : 0 };
+	const char *name;
+	enum content c;
+
+	if (!h.len)
+		return NULL;
+	name = signature_name(data, (size_t)len);
+	if (name)
+		return name;
+	if (head_is_zero(&h))
+		return "zeros";
+	c = judge(&h);
+	if (c == CONTENT_POOL)
+		return "binary metadata: thin_dump makes XML of it";
+	/* damaged XML is named by its line */
+	return c == CONTENT_XML || memchr(data, '<', 16) ? NULL : content_name(c);
 }
 
 int content_open_text_out(const char *path, bool force, struct out_file **out, struct err *err)

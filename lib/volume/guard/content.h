@@ -24,6 +24,12 @@ int content_of(const char *path, enum content *c, struct err *err);
 const char *content_name(enum content c);
 
 /*
+ * What the open file @fd begins with, static, when that is not XML: "a gzip file: unpack it first".
+ * NULL: it may be XML, or it is empty or a pipe.
+ */
+const char *content_not_xml(int fd);
+
+/*
  * out_file_open() for a dump.  It may replace only nothing, or text that is no table, unless
  * @force: 0, or -EEXIST with the sentence for the user.
  */
