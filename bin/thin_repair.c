@@ -223,6 +223,9 @@ static int list_roots(struct cli *c, struct salvage *s, struct err *err)
 
 	outbuf_init(&out);
 	e = salvage_list_roots(s, &out, err);
+	if (!e && !out.len)
+		e = err_set(err, -ENODATA, "no root of a pool's trees was found: is this a pool's "
+					   "metadata device (LVM calls it VG/POOL_tmeta)?");
 	if (!e)
 		e = cli_write(c, out.data, out.len);
 	outbuf_fini(&out);

@@ -22,9 +22,10 @@ static int open_error(struct err *err, int code, const char *path, unsigned flag
 	switch (code) {
 	case -ENOENT:
 	case -ENOTDIR:
-		return err_set(err, -ENOENT, "Couldn't find %s file '%s'%s",
-			       flags & DEV_WRITE ? "output" : "input", path,
-			       flags & DEV_WRITE ? ": it must exist; check the name" : "");
+		return err_set(err, -ENOENT,
+			       flags & DEV_WRITE ? "Couldn't find '%s': it must exist; check the name" :
+						   "Couldn't find input file '%s'",
+			       path);
 	case -EBUSY:
 		return err_set(err, code,
 			       "'%s' is busy: it is mounted or held by a device-mapper device; "

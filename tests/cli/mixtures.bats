@@ -259,6 +259,23 @@ setup() { cp "$DIR/in/pool" "$DIR/pool.kept"; }
 	done
 }
 
+@test "a data device or origin that is missing is named, and not called an output" {
+	cd "$DIR/work"
+	truncate -s 4M data out
+	cp "$DIR/in/pool" pool
+	while read -r c; do
+		run --separate-stderr $c
+		[ "$status" -eq 74 ] && [[ "$stderr" == *"'missing'"* && "$stderr" != *output* ]] ||
+			{ echo "$c: $status $stderr"; return 1; }
+	done <<-'EOF'
+	thin_trim --metadata-dev pool --data-dev missing
+	thin_shrink --binary -i pool -o out --data missing --nr-blocks 20
+	thin_materialize --data-dev missing --size 4M pool 1 image
+	thin_materialize --data-dev data --origin missing --size 4M pool 1 image
+	EOF
+	[ ! -e image ]
+}
+
 @test "thin_rmap: --region A..-1 means to the end" {
 	thin_rmap --region 0..64 "$DIR/in/pool" >all
 	[ -s all ]

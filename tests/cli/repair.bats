@@ -291,6 +291,16 @@ fixture() {
 	[ "$(sha256sum pool)" = "$before" ]
 }
 
+@test "thin_repair: --list-roots of something without roots says so and exits 1" {
+	truncate -s 1M zeros
+	head -c 1M /dev/urandom >noise
+	for f in zeros noise; do
+		run --separate-stderr thin_repair --list-roots -i $f
+		[ "$status" -eq 1 ] && [ -z "$output" ]
+		[[ "$stderr" == "thin_repair: no root of a pool's trees was found"* ]]
+	done
+}
+
 @test "thin_repair: --list-roots shows older states, and a chosen root is used" {
 	fixture plain
 	cp plain/meta.img pool

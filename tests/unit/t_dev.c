@@ -57,7 +57,7 @@ static void missing(void)
 	check(dev_open(in_dir("nowhere"), 0, &io, &err) == -ENOENT);
 	check(strstr(err.text, "Couldn't find input file '"));
 	check(dev_open(in_dir("nowhere"), DEV_WRITE, &io, &err) == -ENOENT);
-	check(strstr(err.text, "Couldn't find output file '"));
+	check(strstr(err.text, "Couldn't find '"));
 	check(!io);
 }
 
