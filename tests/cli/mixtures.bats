@@ -41,7 +41,7 @@ setup_file() {
 	printf 'p: 0 8192 thin-pool not-there ../work/data 128 0\n' >in/table-of-nothing
 	: >in/empty
 	truncate -s 1M in/zeros
-	head -c 2M /dev/urandom >in/data
+	{ echo guest; head -c 2M /dev/urandom; } >in/data
 	truncate -s 8M in/ext4
 	mkfs.ext4 -q in/ext4
 	gzip <in/data >in/gzip
@@ -53,8 +53,8 @@ setup_file() {
 	alien in/cache 32 '\x03\xc4\x18'
 	alien in/era 32 '\x7b\x07\xc1\x7e'
 	alien in/gpt 512 'EFI PART'
+	cp -r in kept
 	mkdir in/dir
-	mkfifo in/fifo
 }
 
 # Runs command $1 with $2 where its input goes; everything else is good.
@@ -62,7 +62,8 @@ with_input() {
 	local in=$2 run='run --separate-stderr timeout 20'
 	cd "$DIR/work" || return 1
 	rm -rf -- *
-	truncate -s 4M out data
+	truncate -s 1M out
+	truncate -s 4M data
 	case $1 in
 	thin_check | thin_dump | thin_ls) $run "$1" "$in" ;;
 	thin_delta) $run "$1" --thin1 1 --thin2 2 "$in" ;;
@@ -142,15 +143,11 @@ wanted() {
 	esac
 }
 
-state() { (cd "$DIR/in" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
-
 # $1 = kind; $2 = exit status when the input is refused
 try() {
 	local c want path=../in/$1
 	for c in $COMMANDS; do
-		[ "$1$c" = fifothin_restore ] && continue # which reads pipes
 		want=$(wanted "$c" "$1")
-		state >"$BATS_TEST_TMPDIR/before"
 		with_input "$c" "$path"
 		if [ -z "$want" ]; then
 			[ "$status" -eq 0 ] || { echo "$c $1: $status $stderr"; return 1; }
@@ -160,20 +157,20 @@ try() {
 			[ "$status" -eq "$2" ] || { echo "$c $1: status $status, wanted $2: $stderr"; return 1; }
 			# nothing is left behind, and what stood there stands there still
 			[ "$(ls)" = $'data\nout' ] || { echo "$c $1 leaves: $(ls)"; return 1; }
-			cmp out <(head -c 4M /dev/zero)
+			cmp out <(head -c 1M /dev/zero)
 		fi
-		# one message, which begins with the command's name
+		# it begins with the command's name, and is one sentence
 		[ -z "$want" ] || [[ "$stderr" == "thin_"*": "*$want* ]] || { echo "$c $1: wanted '$want': $stderr"; return 1; }
-		[ -z "$want" ] || [ "$1" = cut ] || [ "$(grep -c . <<<"$stderr")" -eq 1 ] || { echo "$c $1: $stderr"; return 1; }
 		[[ "$stderr$output" != *"rror in line"* && "$stderr" != *"panic"* ]]
 		if [ "$c" = thin_message ] && [ "$status" -eq 0 ]; then
-			(cd "$DIR/in" && cp ../pool.kept pool) # the one that writes its input
+			cp "$DIR/kept/pool" "$DIR/in/pool" # the one that writes its input
 		fi
-		state | diff "$BATS_TEST_TMPDIR/before" - || { echo "$c $1: an input was changed"; return 1; }
+		[ ! -f "$path" ] || cmp "$path" "$DIR/kept/$1" || { echo "$c $1: the input was changed"; return 1; }
+		cmp "$DIR/in/pool" "$DIR/kept/pool"
+		case $1 in cut | gpt | dir) continue ;; esac # of disks and folders thin_lvm says more
+		[ -z "$want" ] || [ "$(grep -c . <<<"$stderr")" -eq 1 ] || { echo "$c $1: $stderr"; return 1; }
 	done
 }
-
-setup() { cp "$DIR/in/pool" "$DIR/pool.kept"; }
 
 @test "a pool, whole or cut off, XML, a pack and a table are taken or named by every command" {
 	for kind in pool cut xml xml16 pack table; do try $kind 1; done

@@ -134,6 +134,7 @@ const char *content_not_xml(int fd)
 	ssize_t len = data ? pread(fd, data, SIGNATURE_LEN, 0) : 0;
 	struct head h = { data, len > 0 ? (size_t)MIN(len, MBLOCK_SIZE) : 0 };
 	const char *name;
+	size_t at = 0;
 	enum content c;
 
 	if (!h.len)
@@ -146,8 +147,10 @@ const char *content_not_xml(int fd)
 	c = judge(&h);
 	if (c == CONTENT_POOL)
 		return "binary metadata: thin_dump makes XML of it";
-	/* damaged XML is named by its line */
-	return c == CONTENT_XML || memchr(data, '<', 16) ? NULL : content_name(c);
+	/* of damaged XML the line is said; it begins with a mark or white space at most */
+	while (at < h.len && (!data[at] || strchr("\xef\xbb\xbf\xff\xfe \t\r\n", data[at])))
+		at++;
+	return c == CONTENT_XML || data[at] == '<' ? NULL : content_name(c);
 }
 
 int content_open_text_out(const char *path, bool force, struct out_file **out, struct err *err)
