@@ -239,7 +239,7 @@ static void whole_sectors(const struct io_file *f, uint64_t *at, uint64_t len, u
 /* Block devices too: the kernel then zeroes by unmapping where that reads as zeros. */
 static int file_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
-	static const char zeros[2 * DIRECT_ALIGN];
+	const char zeros[2 * DIRECT_ALIGN] = { 0 };
 	uint64_t begin = at, end;
 	int r = check_range(file_of(io), len, at, err);
 
