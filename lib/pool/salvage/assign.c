@@ -366,6 +366,29 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 	return worst < -SURE ? worst : FORCED;
 }
 
+#define CERTAIN (1 << EV_NAMED | 1 << EV_HERE)
+#define DENIED	(1 << EV_GONE | 1 << EV_YOUNGER)
+
+/*
+ * Is the choice that is made now one to rely on?  Likeness alone is not: a snapshot and its origin are alike.
+ * An older tree that is the device's must have the node, or what else is possible be denied.
+ */
+static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
+{
+	uint32_t nr = 0;
+	bool has = true, others_denied = true;
+
+	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
+		if (!may_take(a, &a->opt[o]))
+			continue;
+		if (nr++ < a->cand[cand].refs)
+			has &= (a->opt[o].says & CERTAIN) != 0;
+		else
+			others_denied &= (a->opt[o].says & DENIED) != 0;
+	}
+	return margin == FORCED || (margin >= SURE && (has || others_denied));
+}
+
 /* Nodes that overlap what was just taken have one option less. */
 static int push_near(struct assignment *a, struct heap *h, const struct choice *o)
 {
@@ -390,11 +413,11 @@ static int push_near(struct assignment *a, struct heap *h, const struct choice *
 /* Places candidate @cand: the best options that there are. */
 static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_t margin)
 {
+	a->open += node_at(a, cand)->nr_mappings && !is_sure(a, cand, margin);
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1] && a->cand[cand].refs; o++) {
 		if (!may_take(a, &a->opt[o]))
 			continue;
 		take(a, &a->opt[o], true);
-		a->open += margin < SURE && node_at(a, cand)->nr_mappings;
 		if (push_near(a, h, &a->opt[o]))
 			return -ENOMEM;
 	}
@@ -457,7 +480,8 @@ static bool has_rival(const struct assignment *a, const uint32_t *list, uint32_t
 
 	if (!a->place[o->place].one || !node_at(a, o->cand)->nr_mappings)
 		return false;
-	for (uint32_t k = i + 1; k < nr && a->opt[list[k]].score + 5 >= o->score; k++)
+	for (uint32_t k = i + 1;
+	     k < nr && a->opt[list[k]].score + (o->says & CERTAIN ? 5 : SURE) >= o->score; k++)
 		if (a->opt[list[k]].cand == o->cand && !a->place[a->opt[list[k]].place].nr_taken)
 			return true;
 	return false;

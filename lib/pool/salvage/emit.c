@@ -40,6 +40,12 @@ static bool is_leaf(const struct salvage *s, uint32_t i)
 	return s->node[i].flags & SN_LEAF;
 }
 
+/* A leaf of which nothing is sent stands nowhere. */
+static bool has_content(const struct salvage *s, uint32_t i)
+{
+	return s->node[i].nr && (s->node[i].nr_mappings || s->node[i].tree != TREE_MAPPING);
+}
+
 static uint32_t child_of(const struct salvage *s, uint32_t i, uint32_t k)
 {
 	return s->edge[s->node[i].edge + k].node;
@@ -51,7 +57,7 @@ static uint32_t end_leaf(const struct salvage *s, uint32_t i, bool first)
 	uint32_t nr = s->node[i].nr_edges, leaf;
 
 	if (is_leaf(s, i))
-		return s->node[i].nr ? i : NONE;
+		return has_content(s, i) ? i : NONE;
 	for (uint32_t k = 0; k < nr; k++) {
 		uint32_t c = child_of(s, i, first ? k : nr - 1 - k);
 
@@ -95,7 +101,7 @@ static void visit(const struct salvage *s, struct sharing *sh, uint32_t i, uint3
 	}
 	sh->visits[i] = 1;
 	if (is_leaf(s, i)) {
-		if (!s->node[i].nr)
+		if (!has_content(s, i))
 			return;
 		join(sh, *prev, i);
 		*prev = i;
@@ -123,7 +129,7 @@ static uint32_t find_heads(const struct salvage *s, struct sharing *sh, uint32_t
 	if (sh->head[i] != HEADS_UNKNOWN)
 		return sh->head[i];
 	if (is_leaf(s, i)) {
-		heads = s->node[i].nr && is_head(sh, i) ? i : HEADS_NONE;
+		heads = has_content(s, i) && is_head(sh, i) ? i : HEADS_NONE;
 		if (heads == i)
 			sh->def[sh->nr_defs++] = i;
 		return sh->head[i] = heads;
@@ -171,7 +177,7 @@ static int sharing_init(const struct salvage *s, struct sharing *sh, bool wanted
 		join(sh, prev, CONFLICT);
 	}
 	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		nr += is_leaf(s, i) && s->node[i].nr && is_head(sh, i);
+		nr += is_leaf(s, i) && has_content(s, i) && is_head(sh, i);
 	sh->def = malloc(((size_t)nr + 1) * sizeof(*sh->def));
 	if (!sh->def)
 		return err_nomem(err, "salvage: shared leaves");
@@ -259,7 +265,7 @@ static void step_node(struct emission *e, struct slot *slot, uint32_t i)
 	} else if (!is_leaf(s, i)) {
 		e->stack[e->depth].node = i;
 		e->stack[e->depth++].k = 0;
-	} else if (s->node[i].nr) {
+	} else if (has_content(s, i)) {
 		add_item(slot, ITEM_LEAF, i);
 	}
 }

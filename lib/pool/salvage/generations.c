@@ -60,9 +60,13 @@ static bool is_live_now(const struct salvage *s, uint32_t b)
 	return s->slot[b] != NONE && s->node[s->slot[b]].flags & SN_LIVE;
 }
 
-/* Does a node that the state uses name a block that it does not use, or one that is something else now? */
-static bool is_whole(const struct salvage *s, const uint64_t *live)
+/*
+ * Does no node that the state uses name a block that it does not use, or one that is something else now, and
+ * has each node of mappings that it uses a parent?  @named: room for a byte a block.
+ */
+static bool is_whole(const struct salvage *s, const uint64_t *live, uint8_t *named)
 {
+	memset(named, 0, s->nr_blocks);
 	for (uint32_t i = 0; i < s->nr_nodes; i++) {
 		const struct snode *n = &s->node[i];
 
@@ -75,8 +79,13 @@ static bool is_whole(const struct salvage *s, const uint64_t *live)
 			    (!(n->flags & SN_LEAF) && s->kind[e->block] >= BLOCK_NODE &&
 			     (e->node == NONE || s->node[e->node].block != e->block)))
 				return false;
+			named[e->block] = 1;
 		}
 	}
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		if (s->node[i].tree == TREE_MAPPING && !(s->node[i].flags & SN_VIRTUAL) &&
+		    bit(live, s->node[i].block) && !named[s->node[i].block])
+			return false;
 	return true;
 }
 
@@ -96,8 +105,9 @@ static int list_past(struct salvage *s, struct vec *out)
 	size_t max = (size_t)MIN((uint64_t)MAX_STATES, MAX_BYTES / (8 * words));
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) uint8_t *named = malloc(s->nr_blocks);
 
-	if (!buf || !map)
+	if (!buf || !map || !named)
 		return -ENOMEM;
 	for (uint32_t age = 1; age < s->nr_blocks && out->nr < max; age++) {
 		uint32_t cursor = state_cursor(s);
@@ -113,7 +123,7 @@ static int list_past(struct salvage *s, struct vec *out)
 			free(live);
 			continue;
 		}
-		*p = (struct past){ .index = b, .live = live, .whole = is_whole(s, live) };
+		*p = (struct past){ .index = b, .live = live, .whole = is_whole(s, live, named) };
 		for (uint32_t i = 0; i < s->nr_blocks; i++)
 			p->common += bit(live, i) && is_live_now(s, i);
 	}

@@ -335,6 +335,8 @@ int salvage_walk_devices(struct salvage *s, struct err *err);
 int salvage_walk_mapping(struct salvage *s, uint32_t node, struct err *err);
 /* The sums of all trees that devices have, after gaps were filled. */
 void salvage_sum_all(struct salvage *s);
+/* Leaves out what would break the order of a device's keys. */
+void salvage_order(struct salvage *s);
 
 /* --- salvage_space.c: the metadata space map --- */
 int salvage_read_counts(struct salvage *s, struct err *err);

@@ -125,8 +125,10 @@ bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct
 		if (states->nr > MAX_COMPARED)
 			break;
 	}
+	/* a clock that falls, or mappings that vanish, take a deletion: rather the other order */
 	for (size_t i = 0; i < states->nr; i++)
-		if (!st[i].is_older)
+		if (!st[i].is_older || fall_between(&st[i], best).clock ||
+		    (!fall_between(best, &st[i]).clock && st[i].mapped > best->mapped && !same_roots(&st[i], best)))
 			return true;
 	return false;
 }

@@ -389,6 +389,7 @@ static int rescue(struct salvage *s, struct err *err)
 		r = salvage_fill_gaps(s, err);
 	if (!r && !s->from_snapshot && !has_given_roots(s) && live_trees_are_gone(s))
 		r = use_snapshot(s, err);
+	salvage_order(s);
 	s->uncertain |= s->guessed && newer_may_be_lost(s);
 	s->newer_lost = !s->has_sb && !s->claim_used && !has_given_roots(s) &&
 			(s->rivals || newer_may_be_lost(s));

@@ -204,6 +204,53 @@ void salvage_sum_all(struct salvage *s)
 			sum_node(s, s->dev[i].root, 0);
 }
 
+/*
+ * What stands below one node ascends.  Trees that were put together from pieces may break that, where a
+ * shared part was filled for one parent and another has less room: what comes too early is left out.
+ */
+static void order_node(struct salvage *s, uint32_t i, unsigned depth)
+{
+	struct snode *n = &s->node[i];
+	uint64_t last = 0;
+	bool any = false;
+
+	if (n->flags & (SN_LEAF | SN_LINKING) || depth > 2 * BTREE_MAX_DEPTH)
+		return;
+	n->flags |= SN_LINKING;
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		struct edge *e = &s->edge[n->edge + k];
+		const struct snode *c;
+
+		if (e->node == NONE)
+			continue;
+		order_node(s, e->node, depth + 1);
+		c = &s->node[e->node];
+		if (!c->nr_mappings)
+			continue;
+		if (any && c->first <= last) {
+			e->node = NONE;
+			s->uncertain = true;
+			continue;
+		}
+		if (!any && !(n->flags & SN_VIRTUAL))
+			n->first = c->first;
+		any = true;
+		last = c->last;
+	}
+	if (any && !(n->flags & SN_VIRTUAL))
+		n->last = last;
+}
+
+void salvage_order(struct salvage *s)
+{
+	salvage_sum_all(s);
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		s->node[i].flags &= (uint16_t)~SN_LINKING;
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root != NONE)
+			order_node(s, s->dev[i].root, 0);
+}
+
 /* --- walking --- */
 
 /*

@@ -9,6 +9,8 @@
 #include "base/cleanup.h"
 #include "pool/salvage/impl.h"
 
+#define MAX_LEAKED 64 /* data blocks that crashes may have left in use by nobody */
+
 enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
 
 /* Is something below node @i missing or dropped?  @memo: by node. */
@@ -51,7 +53,8 @@ static bool roots_are_doubtful(const struct salvage *s)
 static bool state_is_doubtful(const struct salvage *s)
 {
 	return s->from_snapshot || s->uncertain || s->newer_lost || s->over.found ||
-	       s->agrees.excess || s->agrees.strange || roots_are_doubtful(s);
+	       s->agrees.excess || s->agrees.strange || roots_are_doubtful(s) ||
+	       s->agrees.missing > (s->nr_devs ? MAX_LEAKED : 0);
 }
 
 /*
@@ -65,7 +68,7 @@ static bool device_is_back(const struct salvage *s, const struct sdevice *d, uin
 		return false;
 	if (d->source == DETAILS_LIVE && d->info.mapped_blocks == d->nr_mappings)
 		return true;
-	if ((d->source == DETAILS_LIVE && s->gaps.nr) || s->agrees.missing)
+	if ((d->source == DETAILS_LIVE && (s->gaps.nr || !s->agrees.data_whole)) || s->agrees.missing)
 		return false;
 	return d->in_top && !has_holes(s, d->root, memo, 0);
 }

@@ -222,10 +222,16 @@ static int count_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const v
 	return 0;
 }
 
-/* More mappings than references; of three and more the overflow tree may be lost. */
+/* More mappings than references; three stands for "three or more" where the overflow tree is lost. */
 static bool is_excess(uint32_t stored, uint32_t refs)
 {
-	return refs > stored && stored < 3;
+	return refs > stored && stored != 3;
+}
+
+/* Is one of the 32 counts of a word three or more? */
+static bool has_high(uint64_t word)
+{
+	return word & word >> 1 & 0x5555555555555555u;
 }
 
 static int deny_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data,
@@ -341,8 +347,9 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 	while (b < end) {
 		uint32_t stored, refs;
 
-		if (!(b % 32) && refmap_word(w->stored, b / 32) == refmap_word(w->refs, b / 32)) {
-			b += 32; /* three and more are taken for the same */
+		if (!(b % 32) && refmap_word(w->stored, b / 32) == refmap_word(w->refs, b / 32) &&
+		    !has_high(refmap_word(w->refs, b / 32))) {
+			b += 32;
 			continue;
 		}
 		stored = refmap_get(w->stored, b);
@@ -359,6 +366,42 @@ static bool is_all_known(const struct witness *w)
 		if (!w->known[i])
 			return false;
 	return true;
+}
+
+/*
+ * Does the superblock say another number of metadata blocks in use than its map?  One more or less is what an
+ * older thin_restore leaves.
+ */
+static bool is_other_map(const struct salvage *s)
+{
+	uint64_t nr = 0, says = s->sb.metadata_sm.nr_allocated;
+
+	if (!s->has_counts || s->counts_searched || salvage_has_unknown(s))
+		return false;
+	for (uint32_t b = 0; b < s->nr_blocks; b++)
+		nr += s->count[b] > 0;
+	return nr > says + 1 || nr + 1 < says;
+}
+
+/* Devices that were made in a later transaction than the superblock's. */
+static uint32_t nr_younger(const struct salvage *s)
+{
+	uint32_t nr = 0;
+
+	for (size_t i = 0; i < s->nr_devs; i++)
+		nr += s->dev[i].source == DETAILS_LIVE &&
+		      s->dev[i].info.transaction > s->sb.transaction_id;
+	return nr;
+}
+
+/* Is a tree of large counts there, or nothing that can be read? */
+static bool is_overflow(const struct salvage *s, uint64_t block)
+{
+	uint32_t i = node_of(s, block);
+
+	if (!block || block >= s->nr_blocks || s->kind[block] < BLOCK_NODE)
+		return true;
+	return i != NONE && (s->node[i].tree == TREE_OVERFLOW || s->node[i].tree == TREE_NONE);
 }
 
 /*
@@ -383,7 +426,8 @@ static uint32_t denied_by_superblock(const struct witness *w)
 	if (data < s->nr_blocks && s->kind[data] >= BLOCK_NODE &&
 	    (i == NONE || (s->node[i].tree != TREE_INDEX && s->node[i].tree != TREE_NONE)))
 		nr++;
-	return nr;
+	return nr + !is_overflow(s, sb->metadata_sm.ref_count_root) +
+	       !is_overflow(s, sb->data_sm.ref_count_root);
 }
 
 int salvage_agreement(struct salvage *s, struct err *err)
@@ -406,7 +450,7 @@ int salvage_agreement(struct salvage *s, struct err *err)
 			a->data_whole = false;
 	}
 	if (!r && s->has_sb)
-		a->strange += denied_by_superblock(&w);
+		a->strange += denied_by_superblock(&w) + is_other_map(s) + nr_younger(s);
 	if (!r && s->has_sb && !w.stored && w.refs &&
 	    s->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
 		a->missing = s->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
