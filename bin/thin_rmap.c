@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/outbuf.h"
+#include "base/json.h"
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "pool/rmap/rmap.h"
@@ -71,13 +71,17 @@ static void render_text(const struct rmap_line *line, size_t nr, struct outbuf *
 /* Each with a comma in front; the first one's is dropped. */
 static void render_json(const struct rmap_line *line, size_t nr, struct outbuf *out)
 {
-	for (size_t i = 0; i < nr; i++)
-		outbuf_printf(out,
-			      ",\n    { \"data_begin\": %" PRIu64 ", \"data_end\": %" PRIu64
-			      ", \"dev\": %" PRIu32 ", \"thin_begin\": %" PRIu64
-			      ", \"thin_end\": %" PRIu64 " }",
-			      line[i].begin, line[i].end, line[i].dev_id, line[i].vbegin,
-			      line[i].vbegin + (line[i].end - line[i].begin));
+	struct json j;
+
+	json_piece(&j, out, 2);
+	for (size_t i = 0; i < nr; i++) {
+		json_object(&j, NULL, 0);
+		json_u64(&j, "data_begin", line[i].begin);
+		json_u64(&j, "dev_id", line[i].dev_id);
+		json_u64(&j, "begin", line[i].vbegin);
+		json_u64(&j, "length", line[i].end - line[i].begin);
+		json_close(&j);
+	}
 }
 
 static int write_text(void *ctx, const struct outbuf *text, struct err *err)
@@ -113,7 +117,7 @@ static int map_pool(struct map_args *a, struct err *err)
 		return r;
 	r = forest_init(&forest, &src.md, &src.stream, cli_tell, &a->cli, err);
 	if (!r && a->json)
-		fputs("{\n  \"mappings\": [", stdout);
+		printf("{\n  \"format\": %d,\n  \"mappings\": [", JSON_FORMAT);
 	if (!r)
 		r = rmap_tell(&forest, &src.md, &a->regions, a->max_kept, &sink, err);
 	if (!r && a->json)

@@ -87,21 +87,22 @@ void columns_table(const struct columns *c, bool bare, struct outbuf *out)
 
 void columns_json(const struct columns *c, const char *name, struct outbuf *out)
 {
-	outbuf_printf(out, "{\n  \"%s\": [", name);
+	struct json j;
+
+	json_begin(&j, out);
+	json_list(&j, name, JSON_LINES);
 	for (size_t row = 0; row < c->nr_rows; row++) {
-		outbuf_str(out, row ? ",\n    { " : "\n    { ");
+		json_object(&j, NULL, 0);
 		for (size_t i = 0; i < c->nr_columns; i++) {
 			struct cell cell = c->cell(c->ctx, row, i);
 
-			outbuf_printf(out, "%s\"%s\": ", i ? ", " : "", c->column[i].json);
-			if (cell.missing)
-				outbuf_str(out, "null");
-			else if (cell.text)
-				json_string(out, cell.text, strlen(cell.text));
+			if (cell.text || cell.missing)
+				json_text(&j, c->column[i].json, cell.missing ? NULL : cell.text);
 			else
-				outbuf_u64(out, cell.number);
+				json_u64(&j, c->column[i].json, cell.number);
 		}
-		outbuf_str(out, " }");
+		json_close(&j);
 	}
-	outbuf_str(out, c->nr_rows ? "\n  ]\n}\n" : "]\n}\n");
+	json_close(&j);
+	json_end(&j);
 }

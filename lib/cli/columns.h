@@ -36,7 +36,7 @@ struct columns {
  */
 void columns_table(const struct columns *c, bool bare, struct outbuf *out);
 
-/* Appends { "NAME": [ { ... }, ... ] } with one object for each row.  Sizes are numbers of bytes. */
+/* Appends a document with one list, NAME, of one object for each row.  Sizes are numbers of bytes. */
 void columns_json(const struct columns *c, const char *name, struct outbuf *out);
 
 #endif

@@ -91,7 +91,7 @@ root_of() {
 	run --separate-stderr thin_dump -f json "$DIR/tiny"
 	[ "$status" -eq 0 ]
 	[ "$(jq -c '[.devices[].dev_id]' <<<"$output")" = '[1,2,3]' ]
-	[ "$(jq -c '.devices[0].mappings[1]' <<<"$output")" = '{"origin_begin":7,"data_begin":20,"length":1,"time":1}' ]
+	[ "$(jq -c '.devices[0].mappings[1]' <<<"$output")" = '{"begin":7,"data_begin":20,"length":1,"time":1}' ]
 	thin_dump -f json "$DIR/shared" | jq -e '.defs | length == 2' >/dev/null
 }
 

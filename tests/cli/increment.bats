@@ -175,8 +175,8 @@ small_pool() {
 524288 65536 data 1966080
 1048576 262144 zero" ]
 	thin_materialize --since a --map=json pool b >map.json
-	jq -e '.since == "a" and .device == 2 and (.extents | length == 5) and .extents[1] ==
-		{ "start": 393216, "length": 36784, "kind": "origin", "offset": 393216 }' map.json
+	jq -e '.since == "a" and .dev_id == 2 and (.extents | length == 5) and .extents[1] ==
+		{ "begin_bytes": 393216, "length_bytes": 36784, "kind": "origin", "offset_bytes": 393216 }' map.json
 	run --separate-stderr thin_materialize --since a --map pool a
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]

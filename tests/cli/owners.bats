@@ -109,8 +109,8 @@ numbers() { sed 's/[^0-9][^0-9]*/ /g; s/^ //; s/ $//'; }
 	[ "${lines[1]}" = '2   - 2048KiB ' ]
 	[ "${lines[2]}" = '3   -       - ' ]
 	thin_ls --format json -o DEV,MAPPED,NAME,SIZE,ORIGIN table >j
-	[ "$(jq -c '.devices[0] | [.dev, .mapped, .name, .size]' j)" = '[1,262144,"web",1048576]' ]
-	[ "$(jq -c '.devices[2] | [.name, .size, .origin]' j)" = '[null,null,null]' ]
+	[ "$(jq -c '.devices[0] | [.dev_id, .mapped_bytes, .name, .size_bytes]' j)" = '[1,262144,"web",1048576]' ]
+	[ "$(jq -c '.devices[2] | [.name, .size_bytes, .origin]' j)" = '[null,null,null]' ]
 	[[ "$(jq -r '.devices[0].origin' j)" == *base.img ]]
 }
 
@@ -305,8 +305,8 @@ crowds='one:60:40 own:40:30 own:300:7 deep:50:400 deep:9:900'
 	command -v jq >/dev/null || skip "jq is not installed"
 	thin_rmap --region 0..20000 "$DIR/random1" | numbers >want
 	thin_rmap -f json --region 0..20000 "$DIR/random1" |
-		jq -r '.mappings[] | "\(.data_begin) \(.data_end) \(.dev) \(.thin_begin) \(.thin_end)"' | cmp - want
-	[ "$(thin_rmap -f json --region 50..60 "$DIR/tiny" | jq -c .)" = '{"mappings":[]}' ]
+		jq -r '.mappings[] | "\(.data_begin) \(.data_begin + .length) \(.dev_id) \(.begin) \(.begin + .length)"' | cmp - want
+	[ "$(thin_rmap -f json --region 50..60 "$DIR/tiny" | jq -c .)" = '{"format":1,"mappings":[]}' ]
 }
 
 @test "thin_rmap: with damage the rest is printed and what is missing is named" {

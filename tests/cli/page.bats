@@ -64,8 +64,7 @@ fixture() { tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$1.tar.zst"; }
 	for name in extorigin-snaps snap-tree plain fresh many-thins; do
 		fixture $name
 		thin_info --format html $name/tables >page.html
-		thin_ls --format json -o DEV,MAPPED_BLOCKS,EXCLUSIVE_BLOCKS,SHARED_BLOCKS $name/tables |
-			sed 's/"dev":/"dev_id":/' >list.json
+		thin_ls --format json -o DEV,MAPPED_BLOCKS,EXCLUSIVE_BLOCKS,SHARED_BLOCKS $name/tables >list.json
 		mkdir -p "${SHOTS:-$PWD}/$name"
 		bytes=$(thin_info --format json $name/tables | jq .data.block_bytes)
 		HOME=$PWD timeout 120 node "$abs_top_srcdir/tests/web/page.mjs" "$PWD/page.html" list.json "$bytes" "$chromium" "${SHOTS:-$PWD}/$name"

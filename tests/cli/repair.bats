@@ -326,7 +326,7 @@ fixture() {
 	repair --format json
 	[ "$status" -eq 1 ]
 	[ "$(jq -c '[.lossless, .devices[0].lost, .devices[0].lost_ranges, .devices[1].kept]' <<<"$output")" = \
-		'[false,4,[[0,null]],3]' ]
+		'[false,4,[{"begin":0,"length":null}],3]' ]
 }
 
 @test "thin_repair: -q says nothing, the exit status tells" {

@@ -166,23 +166,24 @@ static void json_whole(void)
 	send_shared(&t);
 	check_str(text_end(&t),
 		  "{\n"
-		  "  \"superblock\": {\"uuid\": \"\", \"time\": 2, \"transaction\": 5, "
+		  "  \"format\": 1,\n"
+		  "  \"superblock\": {\"uuid\": \"\", \"time\": 2, \"transaction_id\": 5, "
 		  "\"needs_check\": false, \"version\": 2, \"data_block_size\": 128, "
 		  "\"nr_data_blocks\": 100},\n"
 		  "  \"defs\": [\n"
 		  "    {\"name\": 0, \"mappings\": [\n"
-		  "      {\"origin_begin\": 5, \"data_begin\": 50, \"length\": 5, \"time\": 0},\n"
-		  "      {\"origin_begin\": 20, \"data_begin\": 70, \"length\": 1, \"time\": 0}\n"
+		  "      {\"begin\": 5, \"data_begin\": 50, \"length\": 5, \"time\": 0},\n"
+		  "      {\"begin\": 20, \"data_begin\": 70, \"length\": 1, \"time\": 0}\n"
 		  "    ]}\n"
 		  "  ],\n"
 		  "  \"devices\": [\n"
-		  "    {\"dev_id\": 1, \"mapped_blocks\": 4, \"transaction\": 1, "
+		  "    {\"dev_id\": 1, \"mapped_blocks\": 4, \"transaction_id\": 1, "
 		  "\"creation_time\": 0, \"snap_time\": 1, \"mappings\": [\n"
-		  "      {\"origin_begin\": 0, \"data_begin\": 0, \"length\": 1, \"time\": 0},\n"
+		  "      {\"begin\": 0, \"data_begin\": 0, \"length\": 1, \"time\": 0},\n"
 		  "      {\"ref\": 0},\n"
-		  "      {\"origin_begin\": 21, \"data_begin\": 71, \"length\": 1, \"time\": 0}\n"
+		  "      {\"begin\": 21, \"data_begin\": 71, \"length\": 1, \"time\": 0}\n"
 		  "    ]},\n"
-		  "    {\"dev_id\": 9, \"mapped_blocks\": 0, \"transaction\": 0, "
+		  "    {\"dev_id\": 9, \"mapped_blocks\": 0, \"transaction_id\": 0, "
 		  "\"creation_time\": 0, \"snap_time\": 0, \"mappings\": []}\n"
 		  "  ]\n"
 		  "}\n");
@@ -195,7 +196,7 @@ static void json_empty(void)
 	text_begin(&t, TEXT_JSON);
 	SEND(&t, begin_pool, &tiny_pool);
 	SEND(&t, end_pool);
-	check_str(strstr(text_end(&t), ",\n"), ",\n  \"devices\": []\n}\n");
+	check_str(strstr(text_end(&t), ",\n  \"devices"), ",\n  \"devices\": []\n}\n");
 }
 
 /* The mappings of one device, given as @nr runs at a time and partly as rendered text. */
@@ -243,7 +244,7 @@ static void same_however_cut(void)
 			check_str(text_end(&cut), whole.got);
 		}
 	}
-	check(strstr(whole.got, "\"origin_begin\": 0, \"data_begin\": 10, \"length\": 6"));
+	check(strstr(whole.got, "\"begin\": 0, \"data_begin\": 10, \"length\": 6"));
 }
 
 static void same_when_rendered(void)
@@ -281,7 +282,7 @@ static void text_before_anything_else_rendered(void)
 	SEND(&t, rendered, &text);
 	SEND(&t, end_device);
 	SEND(&t, end_pool);
-	check(strstr(text_end(&t), "[\n      {\"origin_begin\": 1,"));
+	check(strstr(text_end(&t), "[\n      {\"begin\": 1,"));
 	outbuf_fini(&text);
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/json.h"
 #include "base/outbuf.h"
 
 #define PIECE ((size_t)1 << 18)
@@ -12,9 +13,9 @@
 struct printer {
 	const struct delta_print *p;
 	struct outbuf out;
+	struct json json;
 	struct delta_range last; /* still growing; len 0: none */
 	int group;		 /* verbose XML: the kind whose element is open, -1: none */
-	bool any;
 };
 
 static const char *const kind_names[] = { "same", "different", "left_only", "right_only" };
@@ -74,14 +75,17 @@ static void xml_verbose(struct printer *d, const struct delta_range *r)
 
 static void json_range(struct printer *d, const struct delta_range *r)
 {
-	outbuf_printf(&d->out, "%s\n    { \"kind\": \"%s\", \"begin\": %" PRIu64 ", \"length\": %" PRIu64,
-		      d->any ? "," : "", kind_names[r->kind], r->begin, r->len);
+	struct json *j = &d->json;
+
+	json_object(j, NULL, 0);
+	json_text(j, "kind", kind_names[r->kind]);
+	json_u64(j, "begin", r->begin);
+	json_u64(j, "length", r->len);
 	if (d->p->verbose && r->kind != DELTA_RIGHT_ONLY)
-		outbuf_printf(&d->out, ", \"left_data_begin\": %" PRIu64, r->left);
+		json_u64(j, "left_data_begin", r->left);
 	if (d->p->verbose && r->kind != DELTA_LEFT_ONLY)
-		outbuf_printf(&d->out, ", \"right_data_begin\": %" PRIu64, r->right);
-	outbuf_str(&d->out, " }");
-	d->any = true;
+		json_u64(j, "right_data_begin", r->right);
+	json_close(j);
 }
 
 static void end_last(struct printer *d)
@@ -129,11 +133,11 @@ static void begin(struct printer *d, const struct metadata *md)
 	bool json = d->p->json;
 
 	if (json) {
-		outbuf_printf(out,
-			      "{\n  \"time\": %" PRIu32 ",\n  \"transaction\": %" PRIu64
-			      ",\n  \"data_block_size\": %" PRIu32 ",\n  \"nr_data_blocks\": %" PRIu64,
-			      md->view.time, md->view.transaction_id, md->view.data_block_size,
-			      md->nr_data_blocks);
+		json_begin(&d->json, out);
+		json_u64(&d->json, "time", md->view.time);
+		json_u64(&d->json, "transaction_id", md->view.transaction_id);
+		json_u64(&d->json, "data_block_size", md->view.data_block_size);
+		json_u64(&d->json, "nr_data_blocks", md->nr_data_blocks);
 	} else {
 		outbuf_str(out, "<superblock uuid=\"\"");
 		outbuf_attr(out, "time", md->view.time);
@@ -147,18 +151,22 @@ static void begin(struct printer *d, const struct metadata *md)
 		uint64_t v = s->by_root ? s->root : s->dev_id;
 
 		if (json)
-			outbuf_printf(out, ",\n  \"%s\": %" PRIu64, names[i][s->by_root], v);
+			json_u64(&d->json, names[i][s->by_root], v);
 		else
 			outbuf_attr(out, names[i][s->by_root], v);
 	}
-	outbuf_str(out, json ? ",\n  \"ranges\": [" : ">\n");
+	if (json)
+		json_list(&d->json, "ranges", JSON_LINES);
+	else
+		outbuf_str(out, ">\n");
 }
 
 static void end(struct printer *d)
 {
 	end_last(d);
 	if (d->p->json) {
-		outbuf_str(&d->out, d->any ? "\n  ]\n}\n" : "]\n}\n");
+		json_close(&d->json);
+		json_end(&d->json);
 	} else {
 		xml_end_group(d);
 		outbuf_str(&d->out, "  </diff>\n</superblock>");

@@ -15,7 +15,7 @@ enum what { DEV, MAPPED, EXCLUSIVE, SHARED, HIGHEST, TRANSACTION, CREATE_TIME, S
 enum unit { PLAIN, BLOCKS, SECTORS, BYTES, PRETTY };
 
 static const struct list_field fields[] = {
-	{ "DEV", "dev", DEV, PLAIN },
+	{ "DEV", "dev_id", DEV, PLAIN },
 	{ "MAPPED_BLOCKS", "mapped_blocks", MAPPED, BLOCKS },
 	{ "EXCLUSIVE_BLOCKS", "exclusive_blocks", EXCLUSIVE, BLOCKS },
 	{ "SHARED_BLOCKS", "shared_blocks", SHARED, BLOCKS },
@@ -28,15 +28,15 @@ static const struct list_field fields[] = {
 	{ "EXCLUSIVE_BYTES", "exclusive_bytes", EXCLUSIVE, BYTES },
 	{ "SHARED_BYTES", "shared_bytes", SHARED, BYTES },
 	{ "HIGHEST_BYTE", "highest_byte", HIGHEST, BYTES },
-	{ "MAPPED", "mapped", MAPPED, PRETTY },
-	{ "EXCLUSIVE", "exclusive", EXCLUSIVE, PRETTY },
-	{ "SHARED", "shared", SHARED, PRETTY },
-	{ "HIGHEST_MAPPED", "highest_mapped", HIGHEST, PRETTY },
-	{ "TRANSACTION", "transaction", TRANSACTION, PLAIN },
-	{ "CREATE_TIME", "create_time", CREATE_TIME, PLAIN },
+	{ "MAPPED", "mapped_bytes", MAPPED, PRETTY },
+	{ "EXCLUSIVE", "exclusive_bytes", EXCLUSIVE, PRETTY },
+	{ "SHARED", "shared_bytes", SHARED, PRETTY },
+	{ "HIGHEST_MAPPED", "highest_mapped_bytes", HIGHEST, PRETTY },
+	{ "TRANSACTION", "transaction_id", TRANSACTION, PLAIN },
+	{ "CREATE_TIME", "creation_time", CREATE_TIME, PLAIN },
 	{ "SNAP_TIME", "snap_time", SNAP_TIME, PLAIN },
 	{ "NAME", "name", NAME, PLAIN },
-	{ "SIZE", "size", SIZE, PRETTY },
+	{ "SIZE", "size_bytes", SIZE, PRETTY },
 	{ "ORIGIN", "origin", ORIGIN, PLAIN },
 	{ "POOL", "pool", POOL, PLAIN },
 };

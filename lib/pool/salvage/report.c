@@ -424,50 +424,53 @@ void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss,
 
 /* --- JSON --- */
 
-static void json_lines(const char *name, const struct outbuf *lines, struct outbuf *out)
+static void json_lines(struct json *j, const char *name, const struct outbuf *lines)
 {
 	size_t i = 0;
 
-	outbuf_printf(out, ",\n  \"%s\": [", name);
+	json_list(j, name, JSON_LINES);
 	while (i < lines->len) {
 		const char *end = memchr(lines->data + i, '\n', lines->len - i);
 		size_t len = end ? (size_t)(end - lines->data) - i : lines->len - i;
 
-		outbuf_str(out, i ? ", " : "");
-		json_string(out, lines->data + i, len);
+		json_text_len(j, NULL, lines->data + i, len);
 		i += len + 1;
 	}
-	outbuf_str(out, "]");
+	json_close(j);
 }
 
-static void json_ranges(const char *name, const struct runs *r, struct outbuf *out)
+/* A range without an end has no length. */
+static void json_ranges(struct json *j, const char *name, const struct runs *r)
 {
-	outbuf_printf(out, ", \"%s\": [", name);
+	json_list(j, name, 0);
 	for (size_t i = 0; i < r->nr; i++) {
-		outbuf_printf(out, "%s[%llu, ", i ? ", " : "", (unsigned long long)r->run[i].begin);
+		json_object(j, NULL, 0);
+		json_u64(j, "begin", r->run[i].begin);
 		if (r->run[i].end == UINT64_MAX)
-			outbuf_str(out, "null]");
+			json_null(j, "length");
 		else
-			outbuf_printf(out, "%llu]", (unsigned long long)r->run[i].end);
+			json_u64(j, "length", r->run[i].end - r->run[i].begin);
+		json_close(j);
 	}
-	outbuf_str(out, "]");
+	json_close(j);
 }
 
-static void json_device(struct telling *t, const struct sdevice *dev, struct outbuf *out)
+static void json_device(struct telling *t, const struct sdevice *dev, struct json *j)
 {
 	static const char *const source[] = { "kept", "older copy", "invented" };
 	struct device_report d = { 0 };
 
 	report_device(t, dev, &d);
-	outbuf_printf(out,
-		      "    {\"dev_id\": %u, \"kept\": %llu, \"lost\": %llu, \"details\": \"%s\", "
-		      "\"id_invented\": %s, \"tree_found\": %s",
-		      dev->info.dev_id, (unsigned long long)dev->nr_mappings,
-		      (unsigned long long)nr_missing(dev), source[dev->source],
-		      dev->id_invented ? "true" : "false", dev->root_found ? "true" : "false");
-	json_ranges("lost_ranges", &d.lost, out);
-	json_ranges("dropped_ranges", &d.dropped, out);
-	outbuf_str(out, "}");
+	json_object(j, NULL, 0);
+	json_u64(j, "dev_id", dev->info.dev_id);
+	json_u64(j, "kept", dev->nr_mappings);
+	json_u64(j, "lost", nr_missing(dev));
+	json_text(j, "details", source[dev->source]);
+	json_bool(j, "id_invented", dev->id_invented);
+	json_bool(j, "tree_found", dev->root_found);
+	json_ranges(j, "lost_ranges", &d.lost);
+	json_ranges(j, "dropped_ranges", &d.dropped);
+	json_close(j);
 	device_report_fini(&d);
 }
 
@@ -475,25 +478,27 @@ void salvage_report_json(struct salvage *s, struct outbuf *out)
 {
 	struct outbuf lines;
 	struct telling t;
+	struct json j;
 
 	outbuf_init(&lines);
 	put_super(s, &lines);
 	put_blocks(s, true, &lines);
-	outbuf_printf(out,
-		      "{\n  \"lossless\": %s,\n  \"mappings_back\": %s,\n  \"intact\": %s,\n  \"transaction\": %llu,\n  \"time\": %u,\n"
-		      "  \"data_block_size\": %u,\n  \"nr_data_blocks\": %llu,\n  \"mapped_blocks\": %llu",
-		      s->lossless ? "true" : "false", s->mappings_back ? "true" : "false",
-		      s->intact ? "true" : "false",
-		      (unsigned long long)s->info.transaction, s->info.time, s->info.data_block_size,
-		      (unsigned long long)s->info.nr_data_blocks, (unsigned long long)s->nr_mappings);
-	json_lines("notes", &lines, out);
+	json_begin(&j, out);
+	json_bool(&j, "lossless", s->lossless);
+	json_bool(&j, "mappings_back", s->mappings_back);
+	json_bool(&j, "intact", s->intact);
+	json_u64(&j, "transaction_id", s->info.transaction);
+	json_u64(&j, "time", s->info.time);
+	json_u64(&j, "data_block_size", s->info.data_block_size);
+	json_u64(&j, "nr_data_blocks", s->info.nr_data_blocks);
+	json_u64(&j, "mapped_blocks", s->nr_mappings);
+	json_lines(&j, "notes", &lines);
 	outbuf_fini(&lines);
-	outbuf_str(out, ",\n  \"devices\": [\n");
+	json_list(&j, "devices", JSON_LINES);
 	if (!telling_init(&t, s))
-		for (size_t i = 0; i < s->nr_devs; i++) {
-			json_device(&t, &s->dev[i], out);
-			outbuf_str(out, i + 1 < s->nr_devs ? ",\n" : "\n");
-		}
+		for (size_t i = 0; i < s->nr_devs; i++)
+			json_device(&t, &s->dev[i], &j);
 	telling_fini(&t);
-	outbuf_str(out, "  ]\n}\n");
+	json_close(&j);
+	json_end(&j);
 }

@@ -166,28 +166,24 @@ void lvm_findings_text(const struct lvm_findings *f, struct outbuf *out)
 	}
 }
 
-static void put_member(struct outbuf *out, const char *key, const char *text)
-{
-	outbuf_printf(out, ",\"%s\":", key);
-	if (text)
-		json_string(out, text, strlen(text));
-	else
-		outbuf_str(out, "null");
-}
-
 void lvm_findings_json(const struct lvm_findings *f, struct outbuf *out)
 {
-	outbuf_str(out, "{\"findings\":[");
+	struct json j;
+
+	json_begin(&j, out);
+	json_list(&j, "findings", JSON_LINES);
 	for (size_t i = 0; i < f->nr; i++) {
 		const struct lvm_finding *x = &f->finding[i];
 
-		outbuf_printf(out, "%s{\"severity\":\"%s\"", i ? "," : "", lvm_severity_word(x->severity));
-		put_member(out, "kind", x->kind);
-		put_member(out, "vg", x->vg->name);
-		put_member(out, "name", x->name);
-		put_member(out, "text", x->text);
-		put_member(out, "mend", *x->mend ? x->mend : NULL);
-		outbuf_str(out, "}");
+		json_object(&j, NULL, 0);
+		json_text(&j, "severity", lvm_severity_word(x->severity));
+		json_text(&j, "kind", x->kind);
+		json_text(&j, "vg", x->vg->name);
+		json_text(&j, "name", x->name);
+		json_text(&j, "text", x->text);
+		json_text(&j, "mend", *x->mend ? x->mend : NULL);
+		json_close(&j);
 	}
-	outbuf_str(out, "]}\n");
+	json_close(&j);
+	json_end(&j);
 }

@@ -15,7 +15,7 @@ static const char *const kinds[] = {
 struct printer {
 	const struct map_print *p;
 	struct outbuf text;
-	bool more; /* JSON: not the first extent */
+	struct json json;
 };
 
 static int write_text(struct printer *s, struct err *err)
@@ -30,18 +30,22 @@ static int write_text(struct printer *s, struct err *err)
 static int print_extent(void *ctx, const struct extent *e, struct err *err)
 {
 	struct printer *s = ctx;
-	bool json = s->p->json;
+	struct json *j = &s->json;
 
-	if (json)
-		outbuf_str(&s->text, s->more ? "," : "");
-	outbuf_printf(&s->text,
-		      json ? "\n    { \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"kind\": \"%s\"" :
-			     "%" PRIu64 " %" PRIu64 " %s",
-		      e->at, e->len, kinds[e->kind]);
-	if (e->kind != EXTENT_ZERO)
-		outbuf_printf(&s->text, json ? ", \"offset\": %" PRIu64 : " %" PRIu64, e->from);
-	outbuf_str(&s->text, json ? " }" : "\n");
-	s->more = true;
+	if (s->p->json) {
+		json_object(j, NULL, 0);
+		json_u64(j, "begin_bytes", e->at);
+		json_u64(j, "length_bytes", e->len);
+		json_text(j, "kind", kinds[e->kind]);
+		if (e->kind != EXTENT_ZERO)
+			json_u64(j, "offset_bytes", e->from);
+		json_close(j);
+	} else {
+		outbuf_printf(&s->text, "%" PRIu64 " %" PRIu64 " %s", e->at, e->len, kinds[e->kind]);
+		if (e->kind != EXTENT_ZERO)
+			outbuf_printf(&s->text, " %" PRIu64, e->from);
+		outbuf_str(&s->text, "\n");
+	}
 	return s->text.len >= PIECE ? write_text(s, err) : 0;
 }
 
@@ -51,21 +55,20 @@ int map_print(const struct map *m, const struct map_print *p, struct err *err)
 	int r, w;
 
 	outbuf_init(&s.text);
-	if (p->json)
-		outbuf_printf(&s.text,
-			      "{\n  \"device\": %u,\n  \"size\": %" PRIu64 ",\n  \"block_size\": %" PRIu64
-			      ",\n",
-			      p->dev_id, m->size, m->block_len);
-	if (p->json && p->since) {
-		outbuf_str(&s.text, "  \"since\": ");
-		json_string(&s.text, p->since, strlen(p->since));
-		outbuf_str(&s.text, ",\n");
+	if (p->json) {
+		json_begin(&s.json, &s.text);
+		json_u64(&s.json, "dev_id", p->dev_id);
+		json_u64(&s.json, "size_bytes", m->size);
+		json_u64(&s.json, "block_bytes", m->block_len);
+		if (p->since)
+			json_text(&s.json, "since", p->since);
+		json_list(&s.json, "extents", JSON_LINES);
 	}
-	if (p->json)
-		outbuf_str(&s.text, "  \"extents\": [");
 	r = p->walk ? p->walk(p->walk_ctx, print_extent, &s, err) : map_walk(m, print_extent, &s, err);
-	if (p->json && !r)
-		outbuf_str(&s.text, s.more ? "\n  ]\n}\n" : "]\n}\n");
+	if (p->json && !r) {
+		json_close(&s.json);
+		json_end(&s.json);
+	}
 	w = write_text(&s, r ? NULL : err);
 	outbuf_fini(&s.text);
 	return r ? r : w;

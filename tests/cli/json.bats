@@ -1,0 +1,111 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# The JSON of every command against the schemas that are installed, and these against doc/json.md.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	python3 -c 'import jsonschema' 2>/dev/null || skip "python3-jsonschema is not installed"
+}
+
+fixture() { tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$1.tar.zst"; }
+
+valid() {
+	python3 "$abs_top_srcdir/tests/cli/json_valid.py" "$abs_top_srcdir/doc/schema/$1.schema.json" "${@:2}"
+}
+
+ALL_FIELDS=DEV,MAPPED,MAPPED_BLOCKS,MAPPED_SECTORS,MAPPED_BYTES,EXCLUSIVE,EXCLUSIVE_BLOCKS,EXCLUSIVE_SECTORS,SHARED,SHARED_BYTES,HIGHEST_BLOCK,HIGHEST_SECTOR,HIGHEST_BYTE,HIGHEST_MAPPED,TRANSACTION,CREATE_TIME,SNAP_TIME,NAME,SIZE,ORIGIN
+
+# every_reader POOL DEV: all documents that can be made of a pool, each valid
+every_reader() {
+	local ids
+	thin_check --format json "$1" >check || [ $? -eq 1 ]
+	thin_info --format json "$1" >info || [ $? -eq 1 ]
+	thin_info --format json --super-block-only "$1" >info2 || [ $? -eq 1 ]
+	thin_dump --format json "$1" >dump
+	thin_dump --format json --no-shared "$1" >dump2
+	thin_ls --format json "$1" >ls
+	thin_ls --format json -o $ALL_FIELDS "$1" >ls2
+	thin_rmap --format json --region 0..1000000 "$1" >rmap
+	valid thin_check check && valid thin_info info info2 && valid thin_dump dump dump2 &&
+		valid thin_ls ls ls2 && valid thin_rmap rmap
+	ids=$(jq -r '.devices[].dev_id' info | head -2 | xargs)
+	[[ "$ids" == *' '* ]] || return 0
+	thin_delta --format json --thin1 "${ids% *}" --thin2 "${ids#* }" "$1" >delta
+	thin_delta --format json --verbose --thin1 "${ids% *}" --thin2 "${ids#* }" "$1" >delta2
+	valid thin_delta delta delta2
+}
+
+@test "the JSON of every command that reads a pool is what its schema says" {
+	for name in metasnap ids fresh extorigin-snaps; do
+		fixture $name
+		every_reader $name/tables || { echo "$name"; return 1; }
+	done
+	thin_info -m --format json metasnap/tables >info
+	thin_dump -m --format json metasnap/tables >dump
+	valid thin_info info
+	valid thin_dump dump
+	thin_dump extorigin-snaps/meta.img >xml
+	thin_info --format json xml >info
+	valid thin_info info
+	for device in t0 t1; do
+		thin_materialize --map=json extorigin-snaps/tables $device >map
+		valid thin_materialize map
+	done
+}
+
+@test "the JSON about damage is what its schema says" {
+	fixture extorigin-snaps
+	for seed in 1 2 3 4; do
+		cp extorigin-snaps/meta.img bad
+		for i in 1 2 3 4; do
+			at=$(((seed * 7919 + i * 104729) % 14 + 1))
+			printf 'spoilt' | dd of=bad bs=1 seek=$((at * 4096 + 500)) conv=notrunc status=none
+		done
+		thin_check --format json bad >check || [ $? -eq 1 ]
+		thin_repair --dry-run --format json -i bad >repair 2>/dev/null || [ $? -eq 1 ]
+		valid thin_check check
+		cat check >>checks
+		cat repair >>repairs
+		[ ! -s repair ] || valid thin_repair repair
+	done
+	grep -q '"kind": "node-csum"' checks
+	[ -s repairs ]
+}
+
+@test "the JSON of thin_lvm is what its schema says" {
+	fixture lvm
+	thin_lvm --list -f json lvm/pv.img >list
+	thin_lvm --list-texts -f json lvm/pv.img >texts
+	thin_lvm --check -f json lvm/pv.img >check || [ $? -eq 1 ]
+	valid thin_lvm list texts check
+	[ "$(jq '.vgs | length' list)" -gt 0 ]
+}
+
+@test "a number above 2^53 - 1 is a string, and one below is a number" {
+	for n in 9007199254740991 9007199254740992 18446744073709551615; do
+		cat >xml <<-XML
+		<superblock uuid="" time="0" transaction="$n" version="2" data_block_size="128" nr_data_blocks="100">
+		  <device dev_id="1" mapped_blocks="1" transaction="$n" creation_time="0" snap_time="0">
+		    <single_mapping origin_block="$((n < 0 ? 9223372036854775807 : n))" data_block="5" time="0"/>
+		  </device>
+		</superblock>
+		XML
+		rm -f pool && truncate -s 1M pool
+		thin_restore -i xml -o pool
+		every_reader pool
+		want=$n
+		[ "$n" = 9007199254740991 ] || want="\"$n\""
+		for f in check dump info; do
+			grep -q "\"transaction_id\": $want[,}]*" $f || { echo "$f: $want"; return 1; }
+		done
+	done
+}
+
+@test "doc/json.md names every key of the schemas, and no other" {
+	jq -r '.. | .properties? // empty | keys[]' "$abs_top_srcdir"/doc/schema/*.json | sort -u >keys
+	[ "$(wc -l <keys)" -gt 80 ]
+	sed -n 's/^| \(`[^|]*`\) |.*/\1/p' "$abs_top_srcdir/doc/json.md" | grep -o '`[^`]*`' | tr -d '`' | sort -u | diff keys -
+}
