@@ -58,8 +58,10 @@ every_reader() {
 
 @test "the JSON about damage is what its schema says" {
 	fixture extorigin-snaps
+	truncate -s 1M sound
+	thin_dump extorigin-snaps/meta.img | thin_restore -q -i - -o sound
 	for seed in 1 2 3 4; do
-		cp extorigin-snaps/meta.img bad
+		cp sound bad
 		for i in 1 2 3 4; do
 			at=$(((seed * 7919 + i * 104729) % 14 + 1))
 			printf 'spoilt' | dd of=bad bs=1 seek=$((at * 4096 + 500)) conv=notrunc status=none
