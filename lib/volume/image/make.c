@@ -129,6 +129,7 @@ static int run_rbd(struct make *m, const struct copy_options *copy, struct jobs 
 	int r;
 
 	m->out.kind = OUTPUT_STREAM; /* also into a file: in order */
+	m->out.reads_zero = false;   /* zeros are records of their own */
 	r = export_rbd(&m->since->diff, o->from_snap ? o->from_snap : m->since->name,
 		       o->to_snap ? o->to_snap : m->device, &m->out, copy, jobs, err);
 	m->out.kind = kind;
