@@ -231,7 +231,7 @@ expected() {
 	rm data.img
 	run --separate-stderr thin_materialize --map=json --size 70000 pool plain
 	[ "$status" -eq 0 ]
-	[[ "$output" == *'{ "start": 65536, "length": 4464, "kind": "data", "offset": 327680 }'* ]]
+	[[ "$output" == *'{"begin_bytes": 65536, "length_bytes": 4464, "kind": "data", "offset_bytes": 327680}'* ]]
 	! command -v jq >/dev/null || [ "$(jq -r '.size_bytes, .block_bytes, .dev_id, .extents[0].kind' <<<"$output" | xargs)" = "70000 65536 0 zero" ]
 	run thin_materialize --map=yaml pool plain
 	[ "$status" -eq 64 ]
