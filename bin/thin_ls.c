@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "pool/query/list.h"
+#include "pool/query/tree.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
 #include "volume/open/table_list.h"
@@ -16,8 +17,9 @@
 enum { OPT_NO_HEADERS = 256, OPT_SORT };
 
 static const struct opt opts[] = {
-	{ 'o', "format", ARG_REQUIRED, "FIELDS|json",
-	  "columns, separated by commas; or json for the output form (can be combined with a column list)", 'o' },
+	{ 'o', "format", ARG_REQUIRED, "FIELDS|json|tree",
+	  "columns, separated by commas; json for the output form (can be combined with a column list); "
+	  "or tree: devices under what they are snapshots of", 'o' },
 	{ 0, "sort", ARG_REQUIRED, "[-]FIELD", "sort by a field; with - the greatest comes first",
 	  OPT_SORT },
 	{ 0, "no-headers", ARG_NONE, NULL, "do not print the line of headings", OPT_NO_HEADERS },
@@ -49,7 +51,7 @@ struct ls {
 	const struct list_field *field[MAX_COLUMNS];
 	size_t nr_fields;
 	const struct list_field *sort;
-	bool descending, json, no_headers, chosen;
+	bool descending, json, tree, no_headers, chosen;
 	uint32_t block_size; /* sectors */
 	struct list list;
 };
@@ -68,6 +70,10 @@ static void parse_fields(struct ls *ls, const char *s)
 {
 	if (!strcmp(s, "json")) {
 		ls->json = true;
+		return;
+	}
+	if (!strcmp(s, "tree")) {
+		ls->tree = true;
 		return;
 	}
 	ls->chosen = ls->nr_fields;
@@ -105,6 +111,9 @@ static void parse_options(struct ls *ls)
 			break;
 		}
 	}
+	if (ls->tree && (ls->json || ls->sort))
+		cli_usage_error(c, "--format tree has an order and a form of its own: leave out %s",
+				ls->json ? "json" : "--sort");
 }
 
 static enum list_depth depth(const struct ls *ls)
@@ -113,7 +122,7 @@ static enum list_depth depth(const struct ls *ls)
 
 	for (size_t i = 0; i < ls->nr_fields; i++)
 		d = MAX(d, list_field_depth(ls->field[i]));
-	return d;
+	return ls->tree ? LIST_ALL : d;
 }
 
 static bool needs_lines(const struct ls *ls)
@@ -159,7 +168,9 @@ static int print_rows(struct ls *ls, struct err *err)
 	for (size_t i = 0; i < ls->nr_fields; i++)
 		column[i] = (struct column) { ls->field[i]->name, ls->field[i]->json };
 	outbuf_init(&out);
-	if (ls->json)
+	if (ls->tree)
+		(void)list_tree(&ls->list, ls->block_size, !ls->no_headers, &out, err);
+	else if (ls->json)
 		columns_json(&columns, "devices", &out);
 	else
 		columns_table(&columns, ls->no_headers, &out);

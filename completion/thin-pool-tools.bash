@@ -35,7 +35,7 @@ _thin_pool_tools_devices() {
 _thin_pool_tools_value() {
 	local words='' pool
 	case $2 in
-	FIELDS*) words="json $("$1" --help 2>/dev/null | sed -n '/^Fields:/,/^$/p' | grep -oE '\b[A-Z]+(_[A-Z]+)*\b')" ;;
+	FIELDS*) words="json tree $("$1" --help 2>/dev/null | sed -n '/^Fields:/,/^$/p' | grep -oE '\b[A-Z]+(_[A-Z]+)*\b')" ;;
 	*\|*) words=${2//|/ } ;;
 	raw) words=raw ;;
 	*ID | DEVICE)

@@ -38,7 +38,7 @@ pool/pack 41 pack.h
 pool/build 42 build.h size.h
 pool/check 42 check.h fix.h
 pool/emit 42 emit.h
-pool/query 42 delta.h delta_print.h info.h list.h page.h space_use.h usage.h
+pool/query 42 delta.h delta_print.h info.h list.h page.h space_use.h tree.h usage.h
 pool/rmap 42 rmap.h
 pool/salvage 42 salvage.h
 pool/text 42 text.h

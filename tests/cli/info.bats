@@ -248,3 +248,22 @@ told() {
 	[ "$(thin_info --format json pool | jq -c '[.devices[] | [.dev_id, .snapshot_of, .snapshot_certain]]')" = \
 		'[[1,null,false],[2,null,false],[3,null,false],[4,null,false],[7,2,true],[8,null,false],[9,7,true],[102,null,false],[103,null,false]]' ]
 }
+
+@test "thin_ls --format tree: each device once, under what it is a snapshot of, with the sizes of the columns" {
+	command -v jq >/dev/null || skip "jq is not installed"
+	for pool in "$DIR/random" "$DIR/snap-tree/meta.img"; do
+		thin_ls --no-headers --format tree "$pool" >tree
+		# DEVICE ORIGIN of each line, by how far it stands to the right
+		awk '{ level = 0
+			while (substr($0, 1, 2) == "  ") { level++; $0 = substr($0, 3) }
+			if (/^`[-?] /) { level++; $0 = substr($0, 4) }
+			at[level] = $1
+			print $1, level ? at[level - 1] : "null" }' tree | sort -n >got
+		thin_info --format json "$pool" | jq -r '.devices[] | "\(.dev_id) \(.snapshot_of)"' | sort -n >want
+		diff want got
+	done
+	thin_ls --no-headers --format tree "$DIR/snap-tree/meta.img" | awk '$0 !~ /[#+]/ { bad = 1 } END { exit bad }'
+	run thin_ls --format tree --sort DEV "$DIR/random"
+	[ "$status" -eq 64 ]
+	[[ "$output" == *"leave out --sort"* ]]
+}
