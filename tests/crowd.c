@@ -209,6 +209,8 @@ static void make_devices(const char *kind)
 	sb->data_block_size = le32_make(128);
 	sb->metadata_block_size = le32_make(MBLOCK_SIZE / 512);
 	csum_seal(g.p, 0, SALT_SUPERBLOCK);
+	free(root);
+	free(details);
 }
 
 int main(int argc, char **argv)

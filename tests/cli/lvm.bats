@@ -93,6 +93,7 @@ makes() {
 	need nbdkit
 	need nbdcopy
 	[ -f "$PLUGIN" ] || skip "the plugin is not built"
+	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
 	# one server a pool, which shows its volumes under their names
 	for s in $(scenarios); do
 		for pool in $(sed -n 's/^\([^:]*\): .* thin-pool .*/\1/p' "$s.table"); do
