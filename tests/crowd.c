@@ -81,6 +81,7 @@ static mblock_t make_tree(const void *values, uint32_t size, uint32_t nr)
 	uint32_t max = NODE_MAX_ENTRIES(size), nr_nodes = (nr + max - 1) / max;
 	mblock_t *node = calloc(nr_nodes, sizeof(*node));
 	uint64_t span = max;
+	mblock_t root;
 
 	for (uint32_t i = 0; i < nr; i++) {
 		struct disk_node *n = i % max ? (void *)(g.p + MBLOCK_SIZE * node[i / max])
@@ -104,7 +105,9 @@ static mblock_t make_tree(const void *values, uint32_t size, uint32_t nr)
 		}
 		span *= INTERNAL_MAX;
 	}
-	return node[0];
+	root = node[0];
+	free(node);
+	return root;
 }
 
 static bool flaw(const char *name)
