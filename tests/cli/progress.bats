@@ -15,6 +15,7 @@ setup_file() {
 }
 
 setup() {
+	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitized commands are too slow for what is timed here"
 	cd "$BATS_FILE_TMPDIR" || return 1
 	command -v python3 >/dev/null || skip "python3 is not installed"
 	! nm "$abs_top_builddir/bin/thin_check" 2>/dev/null | grep -q __tsan_init || skip "threads under strace and TSan"
