@@ -236,10 +236,17 @@ static void whole_sectors(const struct io_file *f, uint64_t *at, uint64_t len, u
 	*at = MIN(round_up(*at, f->sector), *end);
 }
 
+/* Less than two sectors. */
+static int write_zeros(struct io *io, uint64_t at, uint64_t len, struct err *err)
+{
+	const char zeros[2 * DIRECT_ALIGN] = { 0 };
+
+	return len ? file_write(io, zeros, len, at, err) : 0;
+}
+
 /* Block devices too: the kernel then zeroes by unmapping where that reads as zeros. */
 static int file_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
-	const char zeros[2 * DIRECT_ALIGN] = { 0 };
 	uint64_t begin = at, end;
 	int r = check_range(file_of(io), len, at, err);
 
@@ -247,14 +254,11 @@ static int file_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
 		return r;
 	whole_sectors(file_of(io), &begin, len, &end);
 	if (begin >= end) /* no whole sector, so less than two */
-		return file_write(io, zeros, len, at, err);
-	if (begin > at)
-		r = file_write(io, zeros, begin - at, at, err);
+		return write_zeros(io, at, len, err);
+	r = write_zeros(io, at, begin - at, err);
 	if (!r)
 		r = punch_whole(io, begin, end - begin, err);
-	if (!r && end < at + len)
-		r = file_write(io, zeros, at + len - end, end, err);
-	return r;
+	return r ? r : write_zeros(io, end, at + len - end, err);
 }
 
 /* Parts of sectors at the ends keep what they have. */
