@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/search.h"
+#include "base/zero.h"
 #include "dev/part.h"
 #include "dev/stack.h"
 
@@ -97,18 +98,13 @@ static int read_part(struct io *io, const struct part *p, char *buf, struct err 
 	return 0;
 }
 
-static bool is_zero(const char *p, uint64_t len)
-{
-	return !p[0] && !memcmp(p, p + 1, len - 1);
-}
-
 /*
  * A file must not grow because it is shorter than the table says.  The kernel drops what is written to
  * a zero target; here that is an error, so that no pool believes to have what is gone.
  */
 static int write_part(struct io *io, const struct part *p, char *buf, struct err *err)
 {
-	if (p->kind == STACK_ZERO && is_zero(buf, p->len))
+	if (p->kind == STACK_ZERO && all_zero(buf, p->len))
 		return 0;
 	if (p->kind == STACK_ZERO)
 		return err_set(err, -EIO, "%s: writing %llu bytes that lie on a zero target, which keeps nothing",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/zero.h"
 #include "pdata/block/csum.h"
 
 const char *sb_fault_text(enum sb_fault f)
@@ -44,11 +45,6 @@ static struct disk_sm_root sm_root_put(const struct sm_root *r)
 		.bitmap_root = le64_make(r->bitmap_root),
 		.ref_count_root = le64_make(r->ref_count_root),
 	};
-}
-
-static bool all_zero(const uint8_t *p, size_t len)
-{
-	return !*p && !memcmp(p, p + 1, len - 1);
 }
 
 static void decode(struct superblock *sb, const struct disk_superblock *d)

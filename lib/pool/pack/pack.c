@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/fd_write.h"
 #include "base/overflow.h"
+#include "base/zero.h"
 #include "pdata/block/format.h"
 #include "pool/pack/impl.h"
 
@@ -54,11 +55,6 @@ static int write_header(const struct packer *p, struct err *err)
 	return fd_write(p->fd, p->name, h, sizeof(h), err);
 }
 
-static bool all_zero(const uint8_t *block)
-{
-	return !block[0] && !memcmp(block, block + 1, MBLOCK_SIZE - 1);
-}
-
 /* Codes the blocks of a group; *len is 0 when there is nothing in them. */
 static int code_group(struct packer *p, struct pack_worker *w, uint64_t group, size_t *len,
 		      struct err *err)
@@ -73,7 +69,7 @@ static int code_group(struct packer *p, struct pack_worker *w, uint64_t group, s
 		if (e < 0)
 			return e;
 		for (i = 0; i < n; i++)
-			if (!(b + i) || !all_zero(w->blocks + i * MBLOCK_SIZE))
+			if (!(b + i) || !all_zero(w->blocks + i * MBLOCK_SIZE, MBLOCK_SIZE))
 				*len += pack_encode(b + i, w->blocks + i * MBLOCK_SIZE,
 						    w->coded + *len);
 	}

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/crc32c.h"
+#include "base/zero.h"
 #include "pool/salvage/impl.h"
 
 void *vec_push(struct vec *v, size_t size)
@@ -43,18 +44,6 @@ struct loader {
 	struct sight *sight;
 	bool mending;
 };
-
-static bool all_zero(const void *data)
-{
-	const uint64_t *p = data;
-	uint64_t any = 0;
-
-	if (p[0] | p[1] | p[7])
-		return false;
-	for (size_t i = 0; i < MBLOCK_SIZE / 8; i++)
-		any |= p[i];
-	return !any;
-}
 
 static enum tree leaf_tree(const struct view *v, bool points_to_blocks)
 {
@@ -210,7 +199,7 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 		return 0;
 	}
 	kind = kind_of(data);
-	if (kind == BLOCK_JUNK && all_zero(data)) {
+	if (kind == BLOCK_JUNK && all_zero(data, MBLOCK_SIZE)) {
 		s->kind[at] = BLOCK_ZERO;
 		return 0;
 	}

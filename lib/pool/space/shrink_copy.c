@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
+#include "base/zero.h"
 #include "pool/space/shrink.h"
 #include "pool/space/shrink_bits.h"
 
@@ -53,11 +54,6 @@ static int copy_produce(void *ctx, size_t i, struct err *err)
 	return 1;
 }
 
-static bool all_zero(const uint8_t *p, uint64_t len)
-{
-	return !*p && !memcmp(p, p + 1, len - 1);
-}
-
 /* Writes with holes where there are zeros, so that holes of a file stay holes. */
 static int write_sparse(struct io *io, const uint8_t *buf, uint64_t len, uint64_t at, struct err *err)
 {
@@ -66,9 +62,7 @@ static int write_sparse(struct io *io, const uint8_t *buf, uint64_t len, uint64_
 	int r = 0;
 
 	for (begin = 0; !r && begin < len; begin = end) {
-		zero = all_zero(buf + begin, HOLE_LEN);
-		for (end = begin + HOLE_LEN; end < len && all_zero(buf + end, HOLE_LEN) == zero;)
-			end += HOLE_LEN;
+		end = begin + zero_run(buf + begin, len - begin, HOLE_LEN, HOLE_LEN, &zero);
 		if (zero && !io_punch(io, at + begin, end - begin, NULL))
 			continue;
 		r = io_write(io, buf + begin, end - begin, at + begin, err);

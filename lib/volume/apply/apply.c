@@ -300,10 +300,7 @@ static int write_sparse(struct applying *a, const uint8_t *data, size_t len, uin
 	int r = 0;
 
 	while (begin < len && !r) {
-		zero = all_zero(data + begin, MIN(len - begin, GRAIN));
-		for (end = MIN(begin + GRAIN, len); end < len; end = MIN(end + GRAIN, len))
-			if (all_zero(data + end, MIN(len - end, GRAIN)) != zero)
-				break;
+		end = begin + zero_run(data + begin, len - begin, GRAIN, GRAIN, &zero);
 		r = zero ? on_zero(a, at + begin, end - begin, err) :
 			   on_write(a, at + begin, data + begin, end - begin, err);
 		begin = end;

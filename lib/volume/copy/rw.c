@@ -51,18 +51,13 @@ static int zero_part(struct copy_state *c, uint64_t at, uint64_t len, struct err
 static int write_sparse(struct copy_state *c, const uint8_t *data, uint64_t len, uint64_t at,
 			struct err *err)
 {
-	uint64_t begin = 0, end, n;
+	uint64_t begin = 0, end;
 	bool zero;
 	int r = 0;
 
 	while (begin < len && !r) {
-		n = MIN(len - begin, COPY_GRAIN - (at + begin) % COPY_GRAIN);
-		zero = all_zero(data + begin, n);
-		for (end = begin + n; end < len; end += n) {
-			n = MIN(len - end, COPY_GRAIN);
-			if (all_zero(data + end, n) != zero)
-				break;
-		}
+		end = begin + zero_run(data + begin, len - begin, COPY_GRAIN - (at + begin) % COPY_GRAIN,
+				       COPY_GRAIN, &zero);
 		if (zero) {
 			r = zero_part(c, at + begin, end - begin, err);
 		} else {

@@ -5,9 +5,11 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/zero.h"
+
 bool head_is_zero(const struct head *h)
 {
-	return h->len && !h->data[0] && !memcmp(h->data, h->data + 1, h->len - 1);
+	return h->len && all_zero(h->data, h->len);
 }
 
 bool head_is_text(const struct head *h)
