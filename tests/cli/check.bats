@@ -4,6 +4,7 @@
 # thin_check: every finding of the damage catalogue, options, fixing in place.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 setup_file() {
 	export DIR=$BATS_FILE_TMPDIR FIX=$abs_top_srcdir/tests/fixtures
@@ -432,7 +433,7 @@ try_recipe() {
 }
 
 @test "thin_check, thin_rmap: many devices with one tree cost its memory once" {
-	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
+	need_plain
 	{
 		echo '<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="200000">'
 		echo '<device dev_id="0" mapped_blocks="0" transaction="0" creation_time="0" snap_time="0">'
@@ -452,7 +453,7 @@ try_recipe() {
 
 # leaf N of a crowd is block N + 1 and has the blocks from 252 * N on; time is 6 everywhere
 @test "thin_check: what is wrong with leaves that many devices share is said of their owners, all of them" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	for crowd in 'one 9 30' 'own 30 200' 'deep 20 300' 'deep 40 700'; do
 		for seed in 1 2; do
 			crowd $crowd none $seed pool

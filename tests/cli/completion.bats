@@ -4,6 +4,7 @@
 # The tab key in the real shells; those that are not installed are skipped.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 load things
 
@@ -15,13 +16,13 @@ setup() {
 		web: 0 1024 thin pool 1
 		db: 0 1024 thin pool 2
 	END
-	command -v python3 >/dev/null || skip "python3 is not installed"
+	need python3
 }
 
 # shown SHELL LINE: what the shell shows after the tab key, on one line
 shown() {
 	local file=$abs_top_srcdir/completion/thin-pool-tools.$1
-	command -v "$1" >/dev/null || skip "$1 is not installed"
+	need "$1"
 	[ "$1" != zsh ] || file=$abs_top_srcdir/completion/_thin-pool-tools
 	timeout 30 python3 "$abs_top_srcdir/tests/press_tab" "$1" "$file" "$2" | tr '\n' ' '
 }
@@ -37,7 +38,7 @@ expect() {
 }
 
 all_of() {
-	command -v "$1" >/dev/null || skip "$1 is not installed"
+	need "$1"
 	expect "$1" 'thin_check --aut' --auto-repair
 	expect "$1" 'thin_check --format ' text json
 	expect "$1" 'thin_dump -f h' human_readable

@@ -4,6 +4,8 @@
 # What holds for every command: help, version, mistakes, bad input, exit codes.
 
 bats_require_minimum_version 1.5.0
+load things
+load needs
 
 COMMANDS='thin_apply thin_check thin_delta thin_dump thin_info thin_ls thin_lvm thin_materialize thin_message
 	thin_metadata_pack thin_metadata_size thin_metadata_unpack thin_repair
@@ -14,16 +16,7 @@ METADATA_COMMANDS="$READERS thin_message thin_trim thin_shrink"
 
 setup_file() {
 	export DIR=$BATS_FILE_TMPDIR
-	cat >"$DIR/pool.xml" <<-'XML'
-	<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="64">
-	  <device dev_id="1" mapped_blocks="4" transaction="0" creation_time="0" snap_time="1">
-	    <range_mapping origin_begin="3" data_begin="10" length="4" time="0"/>
-	  </device>
-	  <device dev_id="2" mapped_blocks="4" transaction="1" creation_time="1" snap_time="1">
-	    <range_mapping origin_begin="3" data_begin="10" length="4" time="0"/>
-	  </device>
-	</superblock>
-	XML
+	two_devices >"$DIR/pool.xml"
 	truncate -s 1M "$DIR/meta"
 	truncate -s 4M "$DIR/data"
 	thin_restore -i "$DIR/pool.xml" -o "$DIR/meta"
@@ -100,7 +93,7 @@ expect() {
 }
 
 @test "the command's name is bold on a terminal, and plain with NO_COLOR, TERM=dumb or in a file" {
-	command -v python3 >/dev/null || skip "python3 is not installed"
+	need python3
 	bold() { TERM=$1 NO_COLOR=$2 SHOW_BOLD=1 python3 "$abs_top_srcdir/tests/on_terminal" thin_check nothing; }
 	[[ "$(bold xterm '')" == "<bold>thin_check: "* ]]
 	[[ "$(bold xterm 1)" == "thin_check: "* ]]
@@ -375,7 +368,7 @@ alien() {
 }
 
 @test "man pages are well formed" {
-	command -v man >/dev/null || skip "man is not installed"
+	need man
 	for c in $COMMANDS; do
 		! grep -iE 'warning|error' <<<"$(man --warnings -l "$abs_top_srcdir/man/$c.8" 2>&1 >/dev/null)" ||
 			{ echo "$c"; return 1; }
@@ -517,7 +510,7 @@ alien() {
 }
 
 @test "with ever less memory each command ends with 0, 1 or 74, never by a signal" {
-	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
+	need_plain
 	cd "$BATS_TEST_TMPDIR"
 	truncate -s 16G big out
 	truncate -s 8M data
@@ -540,7 +533,7 @@ alien() {
 
 # Down to what a program needs to start: each buffer and list is refused once.
 @test "a command that runs out of memory exits 74 with one message, and no pool is lost" {
-	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
+	need_plain
 	truncate -s 8M pool new
 	thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o pool
 	cp "$abs_top_srcdir/xml/good/tiny.xml" .

@@ -4,6 +4,7 @@
 # thin_dump: what callers parse, sharing, damage, output files.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 setup_file() {
 	export DIR=$BATS_FILE_TMPDIR TINY=$abs_top_srcdir/xml/good/tiny.xml
@@ -87,7 +88,7 @@ root_of() {
 }
 
 @test "thin_dump: json is one document with the same content" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	run --separate-stderr thin_dump -f json "$DIR/tiny"
 	[ "$status" -eq 0 ]
 	[ "$(jq -c '[.devices[].dev_id]' <<<"$output")" = '[1,2,3]' ]

@@ -4,6 +4,7 @@
 # What commands cost, counted and not timed: system calls, threads, memory, instructions.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 bench=$abs_top_builddir/bench
 
@@ -37,7 +38,7 @@ need_plain_build() {
 need_instructions() {
 	need_plain_build
 	grep -qE '^CFLAGS = .*-O[123s]' "$abs_top_builddir/Makefile" || skip "the build is not optimised"
-	command -v valgrind >/dev/null || skip "valgrind is not installed"
+	need valgrind
 	valgrind --tool=none --error-exitcode=99 true 2>/dev/null || skip "valgrind does not run here"
 }
 
@@ -49,7 +50,7 @@ instructions() {
 
 @test "thin_check: a small pool costs a few reads and no thread" {
 	need_plain_build
-	command -v strace >/dev/null || skip "strace is not installed"
+	need strace
 	strace -f -qq -e trace=clone,clone3,fork,vfork,pread64,preadv,read -o calls \
 		thin_check -q small.meta || skip "strace does not run here"
 	[ "$(grep -cE 'clone|fork' calls)" -eq 0 ]
@@ -109,7 +110,7 @@ instructions() {
 
 @test "a file is written by the one thread that reads: a second would wait for its lock" {
 	need_plain_build
-	command -v strace >/dev/null || skip "strace is not installed"
+	need strace
 	"$bench/mkpool" copy 0.02 copy.meta
 	head -c 24M /dev/urandom >copy.data
 	rm -f out.img

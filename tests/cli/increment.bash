@@ -51,7 +51,3 @@ new_seed() {
 	RANDOM=$SEED_USED
 	echo "# SEED=$SEED_USED" >&3
 }
-
-has_qemu() {
-	command -v qemu-img >/dev/null
-}

@@ -4,6 +4,7 @@
 # What differs between a device and an older state of it, in each form, against the whole images.
 
 bats_require_minimum_version 1.5.0
+load needs
 load increment.bash
 
 setup() {
@@ -38,7 +39,7 @@ small_pool() {
 
 @test "overlays over ten random increments read as the device, and qemu-img finds no fault" {
 	new_seed 2
-	has_qemu || skip "qemu-img is not installed"
+	need qemu-img
 	local i compress
 	new_pool
 	change_and_snap 0
@@ -58,7 +59,7 @@ small_pool() {
 
 @test "an overlay over the external origin holds only what the pool holds" {
 	new_seed 3
-	has_qemu || skip "qemu-img is not installed"
+	need qemu-img
 	local i compress
 	for i in 1 2 3 4; do
 		new_pool
@@ -262,7 +263,7 @@ sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
 	mkdir -p sub
 	mv s0.img sub/
 	thin_materialize --since s0 -O qcow2 --backing s0.img pool s1 sub/s1.qcow2 --verify
-	has_qemu || skip "qemu-img is not installed"
+	need qemu-img
 	qemu-img compare -q -f raw -F qcow2 s1.img sub/s1.qcow2
 }
 
@@ -364,7 +365,7 @@ sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
 }
 
 @test "qemu-img's own images, of any cluster size, compressed and chained, are applied as they read" {
-	has_qemu || skip "qemu-img is not installed"
+	need qemu-img
 	new_seed 12
 	local bits
 	small_pool
@@ -477,7 +478,7 @@ sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
 }
 
 @test "loops of backing files, formats and features that are not understood are refused by name" {
-	has_qemu || skip "qemu-img is not installed"
+	need qemu-img
 	truncate -s 1M target
 	qemu-img create -q -f qcow2 a.qcow2 1M
 	qemu-img create -q -f qcow2 -b a.qcow2 -F qcow2 b.qcow2

@@ -4,6 +4,7 @@
 # thin_info: its numbers against those of the kernel, of the other commands, and of a count by hand.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 KERNEL_MADE='extorigin-snaps metasnap metasnap-released needscheck-enospc out-of-data snap-tree fresh random-50k'
 
@@ -70,7 +71,7 @@ told() {
 }
 
 @test "thin_info: used blocks are those of the kernel's status line, the reserve among them" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	for name in $KERNEL_MADE; do
 		read -r transaction metadata data <<<"$(sed -n 's/^before pool .* thin-pool \([0-9]*\) \([0-9/]*\) \([0-9/]*\) .*/\1 \2 \3/p' "$DIR/$name/oracle")"
 		[ "$metadata" ] || { echo "$name: no status"; return 1; }
@@ -82,7 +83,7 @@ told() {
 }
 
 @test "thin_info: devices, extents and sharing are those of a count by hand, and thin_ls says the same" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	for jobs in 1 4; do
 		thin_info --jobs $jobs --format json "$DIR/random" >json
 		count_by_hand "$DIR/flat.xml" | diff - <(told <json)
@@ -99,7 +100,7 @@ told() {
 }
 
 @test "thin_info: XML tells the same of data and devices, and nothing of the metadata device" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	thin_info --format json "$DIR/random" | jq 'del(.metadata)' >want
 	thin_dump "$DIR/random" >xml
 	thin_info --format json xml | jq 'del(.metadata)' | diff want -
@@ -154,7 +155,7 @@ told() {
 }
 
 @test "thin_info: --warn is 1 from the first per cent that is reached, for metadata and data" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	for name in random extorigin-snaps/meta.img snap-tree/meta.img out-of-data/meta.img; do
 		read -r pct <<<"$(thin_info --format json "$DIR/$name" |
 			jq '[(.metadata | (.nr_blocks - .free_blocks) * 100 / .nr_blocks), (.data | .used_blocks * 100 / .nr_blocks)] | max | floor')"
@@ -192,7 +193,7 @@ told() {
 }
 
 @test "thin_info: -m reads the devices of the metadata snapshot, and how full the live pool is" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	cd "$DIR/metasnap"
 	thin_info --format json meta.img >"$BATS_TEST_TMPDIR/live"
 	thin_info -m --format json meta.img >"$BATS_TEST_TMPDIR/held"
@@ -225,7 +226,7 @@ told() {
 }
 
 @test "thin_info: each snapshot stands under the device that the kernel made it of, where that is still there" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	for name in snap-tree extorigin-snaps; do
 		# the truth, and "-" where the origin was deleted or the device is no snapshot
 		tar --zstd -xOf "$abs_top_srcdir/tests/fixtures/stories.tar.zst" --wildcards "*$name.story" |
@@ -242,7 +243,7 @@ told() {
 }
 
 @test "thin_info: a new device is nobody's snapshot, though its times are those of one" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	cp "$DIR/random" pool
 	thin_message pool 'delete 101' 'create_snap 7 2' 'create_thin 8' 'create_snap 9 7'
 	[ "$(thin_info --format json pool | jq -c '[.devices[] | [.dev_id, .snapshot_of, .snapshot_certain]]')" = \
@@ -250,7 +251,7 @@ told() {
 }
 
 @test "thin_ls --format tree: each device once, under what it is a snapshot of, with the sizes of the columns" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	for pool in "$DIR/random" "$DIR/snap-tree/meta.img"; do
 		thin_ls --no-headers --format tree "$pool" >tree
 		# DEVICE ORIGIN of each line, by how far it stands to the right

@@ -5,6 +5,7 @@
 # and hashed by the kernel; random groups are made by tests/lvm/vg.py.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 # Every image's size and times; the contents of some, since others are sparse and huge.
 sums() {
@@ -14,7 +15,7 @@ sums() {
 
 setup_file() {
 	export FIX=$abs_top_srcdir/tests/fixtures-lvm DIR=$BATS_FILE_TMPDIR
-	command -v zstd >/dev/null || skip "zstd is not installed"
+	need zstd
 	cd "$DIR"
 	for f in "$FIX"/*.tar.zst; do
 		zstd -qdc --long=27 "$f" | tar -xSf -
@@ -26,14 +27,9 @@ setup_file() {
 }
 
 setup() {
-	command -v zstd >/dev/null || skip "zstd is not installed"
+	need zstd
 	cd "$DIR" || return 1
 	mkdir -p "$BATS_TEST_TMPDIR"
-	PLUGIN=$abs_top_builddir/nbdkit/nbdkit-thin-plugin.so
-}
-
-need() {
-	command -v "$1" >/dev/null || skip "$1 is not installed"
 }
 
 scenarios() {
@@ -90,10 +86,8 @@ makes() {
 }
 
 @test "POOL is a disk: the plugin serves every thin volume with the kernel's hash" {
-	need nbdkit
+	need_plugin
 	need nbdcopy
-	[ -f "$PLUGIN" ] || skip "the plugin is not built"
-	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
 	# one server a pool, which shows its volumes under their names
 	for s in $(scenarios); do
 		for pool in $(sed -n 's/^\([^:]*\): .* thin-pool .*/\1/p' "$s.table"); do

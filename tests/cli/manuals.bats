@@ -4,18 +4,19 @@
 # The manual pages as mandoc, lexgrog and a reader take them.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 setup() {
 	cd "$abs_top_srcdir" || return 1
 }
 
 @test "mandoc finds nothing to warn of in any page" {
-	command -v mandoc >/dev/null || skip "mandoc is not installed"
+	need mandoc
 	mandoc -Tlint -W warning man/*.[578]
 }
 
 @test "lexgrog finds name and purpose of each page, so that man -k does" {
-	command -v lexgrog >/dev/null || skip "lexgrog is not installed"
+	need lexgrog
 	lexgrog man/*.[578]
 }
 

@@ -4,6 +4,8 @@
 # Each command with each kind of thing where its input goes: what it says and that nothing changes.
 
 bats_require_minimum_version 1.5.0
+load things
+load needs
 
 COMMANDS='thin_check thin_delta thin_dump thin_ls thin_materialize thin_message thin_metadata_pack
 	thin_metadata_unpack thin_repair thin_restore thin_rmap thin_shrink shrink_xml thin_trim'
@@ -20,16 +22,7 @@ setup_file() {
 	export DIR=$BATS_FILE_TMPDIR
 	cd "$DIR" || return 1
 	mkdir in work
-	cat >in/xml <<-'XML'
-	<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="64">
-	  <device dev_id="1" mapped_blocks="4" transaction="0" creation_time="0" snap_time="1">
-	    <range_mapping origin_begin="3" data_begin="10" length="4" time="0"/>
-	  </device>
-	  <device dev_id="2" mapped_blocks="4" transaction="1" creation_time="1" snap_time="1">
-	    <range_mapping origin_begin="3" data_begin="10" length="4" time="0"/>
-	  </device>
-	</superblock>
-	XML
+	two_devices >in/xml
 	iconv -t UTF-16 in/xml >in/xml16
 	truncate -s 1M in/pool
 	thin_restore -q -i in/xml -o in/pool
@@ -190,7 +183,7 @@ try() {
 }
 
 @test "what may not be read exits 74 with every command" {
-	command -v setpriv >/dev/null || skip "setpriv is not installed"
+	need setpriv
 	[ "$(id -u)" = 0 ] || skip "not root"
 	local d; d=$(mktemp -d /tmp/thin.XXXXXX)
 	chmod 755 "$d"

@@ -5,11 +5,10 @@
 
 bats_require_minimum_version 1.5.0
 
+load needs
+
 setup() {
-	PLUGIN=$abs_top_builddir/nbdkit/nbdkit-thin-plugin.so
-	[ -f "$PLUGIN" ] || skip "the plugin is not built"
-	need nbdkit
-	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
+	need_plugin
 	cd "$BATS_TEST_TMPDIR" || return 1
 	mkdir -p tmp
 	export TMPDIR=$PWD/tmp # nbdkit leaves the folder of its socket where it is killed
@@ -27,10 +26,6 @@ setup() {
 teardown() {
 	! mountpoint -q m 2>/dev/null || umount m
 	[ ! -f pid ] || kill "$(cat pid)" 2>/dev/null || true
-}
-
-need() {
-	command -v "$1" >/dev/null || skip "$1 is not installed"
 }
 
 # serve PARAMETERS... -- COMMAND: runs COMMAND with $uri set.

@@ -4,6 +4,7 @@
 # thin_ls, thin_rmap, thin_delta: what callers parse, and the truth block by block.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 oracle() { awk -f "${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/tests/oracle.awk" "$@"; }
 
@@ -100,7 +101,7 @@ numbers() { sed 's/[^0-9][^0-9]*/ /g; s/^ //; s/ $//'; }
 }
 
 @test "thin_ls: a table gives names, sizes and origins; json has bytes and nulls" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	cp "$DIR/tiny" meta
 	truncate -s 1M data
 	printf '%s\n' 'pool: 0 12800 thin-pool meta data 128 0' 'web: 0 2048 thin pool 1 base.img' '0 4096 thin pool 2' >table
@@ -277,7 +278,7 @@ crowds='one:60:40 own:40:30 own:300:7 deep:50:400 deep:9:900'
 
 # The pairs of a device and a leaf are 4 to 60 millions here; the files have 7 to 60 MiB.
 @test "many devices over many leaves take neither more memory nor time than the file is large" {
-	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
+	need_plain
 	for kind in one:63000:1000:time one:63000:1000:csum own:15000:250:late own:15000:250:none \
 		deep:8000:8000:time deep:3000:3000:csum; do
 		IFS=: read -r name devices leaves flaw <<<"$kind"
@@ -291,7 +292,7 @@ crowds='one:60:40 own:40:30 own:300:7 deep:50:400 deep:9:900'
 }
 
 @test "thin_rmap: billions of lines come out one by one" {
-	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitizers reserve all addresses"
+	need_plain
 	crowd one 63000 1000 same 1 pool
 	# record r of a leaf is the same block in all devices: the devices come in order
 	(ulimit -v 400000; exec timeout 60 thin_rmap --jobs 2 --region 0..20 pool) 2>err | head -600000 >got || true
@@ -302,7 +303,7 @@ crowds='one:60:40 own:40:30 own:300:7 deep:50:400 deep:9:900'
 }
 
 @test "thin_rmap: json says the same" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	thin_rmap --region 0..20000 "$DIR/random1" | numbers >want
 	thin_rmap -f json --region 0..20000 "$DIR/random1" |
 		jq -r '.mappings[] | "\(.data_begin) \(.data_begin + .length) \(.dev_id) \(.begin) \(.begin + .length)"' | cmp - want

@@ -3,6 +3,7 @@
 # Copyright (C) 2026 The thin-pool-tools authors
 
 bats_require_minimum_version 1.5.0
+load needs
 
 setup_file() {
 	export DIR=$BATS_FILE_TMPDIR
@@ -157,7 +158,7 @@ teardown() {
 }
 
 @test "unpack: killed at any moment, a file is the old pool or the new one" {
-	command -v strace >/dev/null || skip "strace is not installed"
+	need strace
 	strace -f -o calls true || skip "strace cannot trace"
 	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o meta
 	cp meta old

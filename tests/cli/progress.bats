@@ -5,6 +5,7 @@
 # strace, which delays their system calls, or by a pipe that nobody reads.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return 1
@@ -15,9 +16,8 @@ setup_file() {
 }
 
 setup() {
-	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "sanitized commands are too slow for what is timed here"
 	cd "$BATS_FILE_TMPDIR" || return 1
-	command -v python3 >/dev/null || skip "python3 is not installed"
+	need python3
 	! nm "$abs_top_builddir/bin/thin_check" 2>/dev/null | grep -q __tsan_init || skip "threads under strace and TSan"
 	rm -rf out && mkdir out
 }
@@ -54,6 +54,7 @@ long_commands() {
 }
 
 @test "every long command shows how far it is; Ctrl-C: it says what is left, ends by the signal, leaves no file" {
+	need_plain "sanitized commands are too slow for what is timed here"
 	need_strace
 	local name calls us args
 	while read -r name calls us args; do
@@ -82,6 +83,7 @@ long_commands() {
 }
 
 @test "no progress with -q, with --no-progress, in less than a second, on a dumb terminal, or where stderr is a file" {
+	need_plain "sanitized commands are too slow for what is timed here"
 	need_strace
 	for o in -q --no-progress; do
 		slow pread64,preadv 40000 thin_check "$o" meta
@@ -168,6 +170,7 @@ long_commands() {
 }
 
 @test "SIGHUP that was ignored from the beginning stays ignored" {
+	need_plain "sanitized commands are too slow for what is timed here"
 	need_strace
 	TERMINAL='-k HUP -t 0.8' slow pread64,preadv 40000 nohup thin_check meta
 	[ "${lines[-1]}" = "status 0" ]

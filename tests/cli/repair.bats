@@ -4,6 +4,7 @@
 # thin_repair: what comes back of which damage, what is said, and when the exit status is 0.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 DAMAGE=$abs_top_builddir/tests/damage/damage
 
@@ -33,7 +34,7 @@ sound() {
 }
 
 fixture() {
-	command -v zstd >/dev/null || skip "zstd is not installed"
+	need zstd
 	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$1.tar.zst"
 }
 
@@ -321,7 +322,7 @@ fixture() {
 }
 
 @test "thin_repair: the report is also JSON" {
-	command -v jq >/dev/null || skip "jq is not installed"
+	need jq
 	zero_block pool "$(device_root 1)"
 	repair --format json
 	[ "$status" -eq 1 ]

@@ -4,6 +4,7 @@
 # thin_repair: how its choices are told, and the table that they follow.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 setup() { cd "$BATS_TEST_TMPDIR" || return 1; }
 
@@ -11,7 +12,7 @@ u64_at() { od -An -tu8 -j"$2" -N8 "$1" | tr -d ' '; }
 zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc status=none; }
 
 @test "thin_repair --explain: names the choice, what else was possible, and what spoke for each" {
-	command -v zstd >/dev/null || skip "zstd is not installed"
+	need zstd
 	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/snap-tree.tar.zst" snap-tree/meta.img
 	m=$(u64_at snap-tree/meta.img 320)
 	root=$(u64_at snap-tree/meta.img $((m * 4096 + 2048)))

@@ -4,6 +4,7 @@
 # thin_repair: which roots are used, when the exit status is 0, and how much is told.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 setup_file() {
 	export SEED=${SEED:-$RANDOM}
@@ -36,7 +37,7 @@ mappings() { thin_dump --no-shared "$1" | sed -n 's/ mapped_blocks=.*//; /device
 last_line() { [[ "${stderr##*$'\n'}" == *"$1"* ]] || { echo "last line: ${stderr##*$'\n'}"; return 1; }; }
 
 fixture() {
-	command -v zstd >/dev/null || skip "zstd is not installed"
+	need zstd
 	for name; do
 		tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$name.tar.zst" "$name/meta.img"
 	done

@@ -4,6 +4,7 @@
 # thin_repair: what looks whole is compared with the space maps before it is called whole.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 setup() {
 	export SEED=${SEED:-$RANDOM}
@@ -22,7 +23,7 @@ mappings() { thin_dump --no-shared "$1" | sed 's/ mapped_blocks=.*//; s/ time=.*
 runs() { mappings "$1" | grep _mapping | sort; }
 
 fixture() {
-	command -v zstd >/dev/null || skip "zstd is not installed"
+	need zstd
 	for name; do
 		tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$name.tar.zst" "$name/meta.img"
 	done

@@ -4,9 +4,10 @@
 # Readers and writers of one pool at the same time.
 
 bats_require_minimum_version 1.5.0
+load needs
 
 setup() {
-	command -v python3 >/dev/null || skip "python3 is not installed"
+	need python3
 	cd "$BATS_TEST_TMPDIR" || return 1
 	truncate -s 2M meta
 	truncate -s 64M data
@@ -19,7 +20,6 @@ setup() {
 	thin_message table 'create_thin 0' 'create_thin 1' reserve_metadata_snap
 	thin_dump meta >dump.xml
 	cp meta spare
-	PLUGIN=$abs_top_builddir/nbdkit/nbdkit-thin-plugin.so
 	HOLDER=
 }
 
@@ -178,14 +178,8 @@ all_go() { # LIST
 	run -64 thin_check -U --clear-needs-check-flag meta
 }
 
-need_nbdkit() {
-	[ -f "$PLUGIN" ] || skip "the plugin is not built"
-	command -v nbdkit >/dev/null || skip "nbdkit is not installed"
-	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
-}
-
 @test "nbdkit-thin: a pool served for writing keeps readers away, read-only servers among them" {
-	need_nbdkit
+	need_plugin
 	nbdkit -P pid -U sock "$PLUGIN" pool=table
 	HOLDER=$(cat pid)
 	readers_are_refused meta "$of_metadata"$'\n'"$of_all"
@@ -197,7 +191,7 @@ need_nbdkit() {
 }
 
 @test "nbdkit-thin: read-only servers share with readers and keep writers away" {
-	need_nbdkit
+	need_plugin
 	nbdkit -P pid -U sock "$PLUGIN" pool=table readonly=true
 	HOLDER=$(cat pid)
 	all_go "$of_metadata"$'\n'"$of_all"
@@ -208,7 +202,7 @@ need_nbdkit() {
 }
 
 @test "a virtual machine that reads a base image may start beside a reader, one that writes may not" {
-	command -v qemu-io >/dev/null || skip "qemu-io is not installed"
+	need qemu-io
 	mkfifo pipe
 	thin_materialize table o - >pipe &
 	exec 9<pipe

@@ -4,6 +4,7 @@
 # thin_shrink: blocks move to the front, data before metadata.
 
 bats_require_minimum_version 1.5.0
+load needs
 load loop
 
 teardown() {
@@ -210,7 +211,7 @@ shrinks_whole() {
 }
 
 @test "thin_shrink: pools that the kernel made, shrunk as far as they go, read the same" {
-	command -v zstd >/dev/null || skip "zstd is not installed"
+	need zstd
 	for pool in fuzz-1 extorigin-snaps bs-192k ids; do
 		shrinks_whole $pool
 	done

@@ -4,10 +4,11 @@
 # Table files, and which file has which role.
 
 bats_require_minimum_version 1.5.0
+load loop
+load needs
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
-	PLUGIN=$abs_top_builddir/nbdkit/nbdkit-thin-plugin.so
 	pool m data 5
 	pool m2 data2 7
 	head -c 1M /dev/urandom >base
@@ -21,7 +22,7 @@ setup() {
 }
 
 teardown() {
-	for l in $LOOPS; do losetup -d "$l"; done
+	loops_end
 }
 
 # pool METADATA DATA AT: device 1 maps blocks 0 to 9 to data block AT and those behind it
@@ -51,8 +52,8 @@ plugin() { # PARAMETERS... : what nbdinfo says
 }
 
 have_plugin() {
-	[ -f "$PLUGIN" ] && command -v nbdkit nbdinfo >/dev/null || skip "no nbdkit, or no plugin"
-	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
+	need_plugin
+	need nbdinfo
 }
 
 @test "a table of several pools: the device's name or --pool chooses, in every command" {
@@ -196,14 +197,13 @@ have_plugin() {
 }
 
 @test "loop devices over parts of one image are two devices, and overlapping ones are one" {
-	[ "$(id -u)" -eq 0 ] && command -v losetup >/dev/null || skip "needs root and losetup"
 	cat m data >disk
-	LOOPS=$(losetup --show -f --sizelimit 1M disk) || { LOOPS=; skip "no loop devices"; }
-	meta=$LOOPS
-	data=$(losetup --show -f -o 1M disk)
-	LOOPS="$LOOPS $data"
-	all=$(losetup --show -f disk)
-	LOOPS="$LOOPS $all"
+	loop --sizelimit 1M disk
+	meta=$LOOP
+	loop -o 1M disk
+	data=$LOOP
+	loop disk
+	all=$LOOP
 	thin_materialize --size 1M --data-dev "$data" "$meta" 1 out
 	refused 1 "same file or device" thin_materialize --map --size 1M --data-dev "$all" "$meta" 1
 	refused 1 "same file or device" thin_materialize --map --size 1M --data-dev disk "$meta" 1
@@ -244,13 +244,12 @@ have_plugin() {
 @test "a device number of a saved table: it is said which device it is, and nothing is destroyed through it" {
 	printf '%s\n' 'p: 0 14336 thin-pool 4094:0 data 128 0' '0 2048 thin p 1' >t
 	refused 74 "no block device of that number" thin_dump t
-	[ "$(id -u)" -eq 0 ] && command -v losetup >/dev/null || skip "needs root and losetup"
-	LOOPS=$(losetup --show -f m) || { LOOPS=; skip "no loop devices"; }
-	number=$((0x$(stat -c %t "$LOOPS"))):$((0x$(stat -c %T "$LOOPS")))
+	loop m
+	number=$((0x$(stat -c %t "$LOOP"))):$((0x$(stat -c %T "$LOOP")))
 	echo "p: 0 14336 thin-pool $number data 128 0" >t
 	run --separate-stderr thin_dump t
 	[ "$status" -eq 0 ]
-	[[ "$stderr" == *"$number is $LOOPS"* ]]
+	[[ "$stderr" == *"$number is $LOOP"* ]]
 	thin_trim -q -n --metadata-dev t
 	thin_trim -q --metadata-dev t # the pool there is the table's
 	echo "p: 0 12800 thin-pool $number data 256 0" >t
@@ -261,7 +260,7 @@ have_plugin() {
 	refused 1 "--force" thin_shrink --binary -i t -o m2 --nr-blocks 20
 	thin_trim -q -f --metadata-dev t
 	echo "p: 0 14336 thin-pool $number data 128 0" >t
-	dd if=/dev/zero of="$LOOPS" bs=4k count=1 conv=fsync status=none
+	dd if=/dev/zero of="$LOOP" bs=4k count=1 conv=fsync status=none
 	refused 1 "--force" thin_message t 'create_thin 1'
 	thin_message --force t 'create_thin 1'
 }

@@ -3,8 +3,10 @@
 # Copyright (C) 2026 The thin-pool-tools authors
 # The grammar and the samples of xml/: what a reader makes of them is in tests/unit/t_xml_read.c.
 
+load needs
+
 setup() {
-	command -v xmllint >/dev/null || skip "xmllint is not installed"
+	need xmllint
 	xml=$abs_top_srcdir/xml
 }
 
