@@ -140,7 +140,6 @@ static bool overlap(const struct place *a, const struct place *b)
 struct places {
 	struct place *v;
 	size_t nr, cap;
-	bool no_memory;
 };
 
 static int add_part(void *ctx, const char *path, uint64_t at, uint64_t len)
@@ -157,10 +156,8 @@ static int add_part(void *ctx, const char *path, uint64_t at, uint64_t len)
 	narrow(&p, at, len == UINT64_MAX ? 0 : len);
 	do {
 		slot = vec_add(all->v, all->nr, all->cap);
-		if (!slot) {
-			all->no_memory = true;
+		if (!slot)
 			return -ENOMEM;
-		}
 		*slot = p;
 	} while (step_down(&p));
 	return 0;
@@ -169,11 +166,11 @@ static int add_part(void *ctx, const char *path, uint64_t at, uint64_t len)
 int dev_same(const char *a, const char *b, struct err *err)
 {
 	struct places x = { 0 }, y = { 0 };
-	int same;
+	int r = add_part(&x, a, 0, UINT64_MAX), same;
 
-	add_part(&x, a, 0, UINT64_MAX);
-	add_part(&y, b, 0, UINT64_MAX);
-	same = x.no_memory || y.no_memory ? err_nomem(err, "what a device stands on") : 0;
+	if (r != -ENOMEM)
+		r = add_part(&y, b, 0, UINT64_MAX);
+	same = r == -ENOMEM ? err_nomem(err, "what a device stands on") : 0;
 	for (size_t i = 0; i < x.nr && !same; i++)
 		for (size_t k = 0; k < y.nr && !same; k++)
 			same = overlap(&x.v[i], &y.v[k]);
