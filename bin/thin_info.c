@@ -360,7 +360,7 @@ static bool warn(struct thin_info *t)
 int main(int argc, char **argv)
 {
 	struct thin_info t = { .warn = WARN_OFF, .print = put_text };
-	struct err err = { 0 }, ignored;
+	struct err err = { 0 };
 	struct outbuf out;
 	int id, r, code;
 
@@ -375,7 +375,7 @@ int main(int argc, char **argv)
 		int printed;
 
 		t.print(&t, &out);
-		printed = out.error ? err_nomem(r ? &ignored : &err, "text") : cli_write(&t.cli, out.data, out.len);
+		printed = cli_write_text(&t.cli, &out);
 		r = r ? r : printed;
 	}
 	code = r ? cli_fail(&t.cli, r, &err) : EXIT_DONE;

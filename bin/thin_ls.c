@@ -158,7 +158,7 @@ static struct cell cell(void *ctx, size_t row, size_t column)
 			       .missing = !list_has(r, f) };
 }
 
-static int print_rows(struct ls *ls, struct err *err)
+static int print_rows(struct ls *ls)
 {
 	struct column column[MAX_COLUMNS];
 	struct columns columns = { column, ls->nr_fields, ls->list.nr, cell, ls };
@@ -169,12 +169,12 @@ static int print_rows(struct ls *ls, struct err *err)
 		column[i] = (struct column) { ls->field[i]->name, ls->field[i]->json };
 	outbuf_init(&out);
 	if (ls->tree)
-		(void)list_tree(&ls->list, ls->block_size, !ls->no_headers, &out, err);
+		list_tree(&ls->list, ls->block_size, !ls->no_headers, &out);
 	else if (ls->json)
 		columns_json(&columns, "devices", &out);
 	else
 		columns_table(&columns, ls->no_headers, &out);
-	r = out.error ? err_nomem(err, "text") : cli_write(&ls->cli, out.data, out.len);
+	r = cli_write_text(&ls->cli, &out);
 	outbuf_fini(&out);
 	return r;
 }
@@ -196,7 +196,7 @@ int main(int argc, char **argv)
 {
 	struct ls ls = { 0 };
 	struct pool_source src = { 0 };
-	struct err err = { 0 }, ignored;
+	struct err err = { 0 };
 	int r;
 
 	cli_init(&ls.cli, &command, argc, argv);
@@ -216,7 +216,7 @@ int main(int argc, char **argv)
 			use_table(&ls, src.arg.table);
 		if (ls.sort)
 			list_sort(&ls.list, ls.sort, ls.descending, ls.block_size);
-		printed = print_rows(&ls, r ? &ignored : &err);
+		printed = print_rows(&ls);
 		r = r ? r : printed;
 	}
 	list_fini(&ls.list);

@@ -82,6 +82,17 @@ void outbuf_attr(struct outbuf *b, const char *name, uint64_t v)
 	outbuf_str(b, "\"");
 }
 
+void outbuf_right(struct outbuf *b, size_t from, size_t width)
+{
+	size_t len = b->len - from, blanks = width > len ? width - len : 0;
+
+	if (!outbuf_reserve(b, blanks))
+		return;
+	memmove(b->data + from + blanks, b->data + from, len);
+	memset(b->data + from, ' ', blanks);
+	b->len += blanks;
+}
+
 void outbuf_printf(struct outbuf *b, const char *fmt, ...)
 {
 	va_list ap, again;

@@ -34,19 +34,6 @@ static void add_cell(const struct columns *c, size_t row, size_t column, struct 
 		outbuf_u64(out, cell.number);
 }
 
-/* What was appended since @from moves to the right end of @width columns; one blank follows. */
-static void pad(struct outbuf *out, size_t from, size_t width)
-{
-	size_t len = out->len - from, blanks = width > len ? width - len : 0;
-
-	if (!outbuf_reserve(out, blanks + 1))
-		return;
-	memmove(out->data + from + blanks, out->data + from, len);
-	memset(out->data + from, ' ', blanks);
-	out->len += blanks;
-	out->data[out->len++] = ' ';
-}
-
 static void measure(const struct columns *c, bool bare, struct outbuf *out, size_t *width)
 {
 	size_t from = out->len;
@@ -78,7 +65,8 @@ void columns_table(const struct columns *c, bool bare, struct outbuf *out)
 				add_cell(c, line - 1, i, out);
 			else
 				outbuf_str(out, c->column[i].name);
-			pad(out, from, width[i]);
+			outbuf_right(out, from, width[i]);
+			outbuf_str(out, " ");
 		}
 		outbuf_str(out, "\n");
 	}

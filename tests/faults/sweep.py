@@ -163,6 +163,8 @@ def main():
         ("thin_dump", ["thin_dump", "pool"], ["pool"], {}),
         ("thin_dump -o", ["thin_dump", "-o", "out", "pool"], ["pool"], {"out": "out"}),
         ("thin_ls", ["thin_ls", "-o", "DEV,EXCLUSIVE_BLOCKS", "pool"], ["pool"], {}),
+        ("thin_ls --format tree", ["thin_ls", "--format", "tree", "pool"], ["pool"], {}),
+        ("thin_info", ["thin_info", "pool"], ["pool"], {}),
         ("thin_rmap", ["thin_rmap", "--region", "0..500", "pool"], ["pool"], {}),
         ("thin_delta", ["thin_delta", "--thin1", a_dev(s, 0), "--thin2", a_dev(s, 1), "pool"], ["pool"], {}),
         ("thin_repair", ["thin_repair", "-i", "pool", "-o", "out"], ["pool"],

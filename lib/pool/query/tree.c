@@ -12,6 +12,7 @@
 
 #define BAR 20	 /* characters of the device that maps most */
 #define LEVELS 20 /* deeper ones are as far to the right as these, and say their level */
+#define NUMBER_WIDTH 10
 #define NONE SIZE_MAX
 
 /* A device's place: indices of rows, or NONE. */
@@ -79,21 +80,12 @@ static void add_blanks(struct outbuf *out, size_t nr)
 		outbuf_str(out, " ");
 }
 
-static size_t add_right(struct outbuf *out, uint64_t bytes, size_t width)
+static void add_size(struct outbuf *out, uint64_t bytes)
 {
-	struct outbuf text;
-	size_t len;
+	size_t from = out->len;
 
-	outbuf_init(&text);
-	outbuf_size(&text, bytes);
-	len = text.len;
-	if (width > len)
-		add_blanks(out, width - len);
-	outbuf_add(out, text.data, len);
-	if (text.error)
-		out->error = text.error;
-	outbuf_fini(&text);
-	return len;
+	outbuf_size(out, bytes);
+	outbuf_right(out, from, NUMBER_WIDTH);
 }
 
 /* # what would be free without the device, + what others have too. */
@@ -112,21 +104,23 @@ static void add_bar(const struct list_row *r, uint64_t most, struct outbuf *out)
 		outbuf_str(out, i < alone ? "#" : "+");
 }
 
-#define NUMBER_WIDTH 10
-
-int list_tree(const struct list *l, uint32_t block_size, bool headings, struct outbuf *out, struct err *err)
+void list_tree(const struct list *l, uint32_t block_size, bool headings, struct outbuf *out)
 {
 	CLEANUP(free_ptr) struct place *p = calloc(l->nr + 1, sizeof(*p));
 	CLEANUP(free_ptr) size_t *order = calloc(2 * l->nr + 1, sizeof(*order));
 	size_t width = strlen("DEVICE"), at = out->len;
 	uint64_t most = 0, unit = (uint64_t)block_size << SECTOR_SHIFT;
 
-	if (!p || !order)
-		return err_nomem(err, "tree of devices");
+	if (!p || !order) {
+		out->error = -ENOMEM;
+		return;
+	}
 	sort_rows(l, p, order);
 	for (size_t i = 0; i < l->nr; i++) {
-		width = MAX(width, add_name(&l->row[i], &p[i], out));
+		size_t len = add_name(&l->row[i], &p[i], out);
+
 		out->len = at; /* only measured */
+		width = MAX(width, len);
 		most = MAX(most, l->row[i].usage.mapped);
 	}
 	if (headings) {
@@ -140,14 +134,13 @@ int list_tree(const struct list *l, uint32_t block_size, bool headings, struct o
 
 		add_blanks(out, width - add_name(r, &p[order[i]], out));
 		outbuf_str(out, " ");
-		add_right(out, r->usage.mapped * unit, NUMBER_WIDTH);
+		add_size(out, r->usage.mapped * unit);
 		outbuf_str(out, " ");
-		add_right(out, r->usage.exclusive * unit, NUMBER_WIDTH);
+		add_size(out, r->usage.exclusive * unit);
 		outbuf_str(out, " ");
-		add_right(out, (r->usage.mapped - r->usage.exclusive) * unit, NUMBER_WIDTH);
+		add_size(out, (r->usage.mapped - r->usage.exclusive) * unit);
 		outbuf_str(out, "  ");
 		add_bar(r, most, out);
 		outbuf_str(out, "\n");
 	}
-	return out->error ? err_nomem(err, "tree of devices") : 0;
 }

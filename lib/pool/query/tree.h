@@ -10,8 +10,7 @@
 
 /*
  * Adds the lines to @out.  @l: read with LIST_ALL, its rows not sorted again.  @block_size: sectors.
- * 0 or -ENOMEM.
  */
-int list_tree(const struct list *l, uint32_t block_size, bool headings, struct outbuf *out, struct err *err);
+void list_tree(const struct list *l, uint32_t block_size, bool headings, struct outbuf *out);
 
 #endif
