@@ -126,7 +126,7 @@ static void check_twins(const struct lvm *l, const struct lvm_vg *vg, struct lvm
 	unsigned nr = 0;
 
 	for (size_t i = 0; i < l->nr_texts; i++)
-		nr += l->text[i].pv && l->text[i].copies && !strcmp(l->text[i].vg_id, vg->id) && l->text[i].seqno == vg->seqno;
+		nr += l->text[i].pv != LVM_FILE && l->text[i].copies && !strcmp(l->text[i].vg_id, vg->id) && l->text[i].seqno == vg->seqno;
 	snprintf(mend, sizeof(mend), "vgcfgrestore -f FILE %s with the right text", vg->name);
 	if (nr > 1)
 		lvm_found(f, LVM_FAULT, "texts-differ", vg, NULL, mend,

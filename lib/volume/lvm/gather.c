@@ -83,7 +83,7 @@ static struct lvm_text *known(struct lvm *l, const struct lvm_area *a)
 static int read_committed(struct gather *g, struct lvm_area *a)
 {
 	struct lvm *l = g->l;
-	struct lvm_text t = { .area = g->area, .at = a->text_at, .len = (size_t)a->text_len,
+	struct lvm_text t = { .pv = g->pv, .area = g->area, .at = a->text_at, .len = (size_t)a->text_len,
 			      .crc = a->text_crc, .copies = 1 };
 	struct lvm_text *same;
 	char *text;
@@ -102,8 +102,6 @@ static int read_committed(struct gather *g, struct lvm_area *a)
 		a->state = LVM_AREA_BAD_TEXT;
 		return 0;
 	}
-	/* an index for now: the array of PVs may move yet */
-	t.pv = (const void *)(uintptr_t)(g->pv + 1);
 	r = r ? err_nomem(g->err, "LVM's metadata text") : add_text(l, &t, g->err);
 	a->seqno = t.seqno;
 	return r;
@@ -115,7 +113,7 @@ static int found_text(void *ctx, const char *text, size_t len, uint64_t at)
 	struct gather *g = ctx;
 	struct lvm *l = g->l;
 	struct lvm_text t = { .area = g->area, .at = at, .len = len + 1,
-			      .pv = (const void *)(uintptr_t)(g->pv + 1) };
+			      .pv = g->pv };
 	int r = parse(l, text, len, &t.root);
 
 	if (r)
@@ -245,8 +243,6 @@ int lvm_gather(struct lvm *l, const struct lvm_options *opt, struct err *err)
 
 	for (size_t i = 0; i < l->nr_paths && !r; i++)
 		r = read_disk(&g, l->path[i], i < l->nr_named);
-	for (size_t i = 0; i < l->nr_texts; i++)
-		l->text[i].pv = &l->pv[(uintptr_t)l->text[i].pv - 1];
 	if (!r)
 		drop_doubles(l);
 	return r;
@@ -254,7 +250,7 @@ int lvm_gather(struct lvm *l, const struct lvm_options *opt, struct err *err)
 
 int lvm_add_backup(struct lvm *l, const char *path, struct err *err)
 {
-	struct lvm_text t = { .copies = 1 };
+	struct lvm_text t = { .pv = LVM_FILE, .copies = 1 };
 	int r = lvm_read_backup(path, &l->arena, &t.root, err);
 
 	return r ? r : add_text(l, &t, err);

@@ -228,15 +228,15 @@ void lvm_list_texts(const struct lvm *l, struct outbuf *out)
 
 		outbuf_printf(out, "%s seqno %llu ", t->vg_name, (ull)t->seqno);
 		put_time(out, t->created);
-		if (t->pv) {
+		if (t->pv != LVM_FILE) {
 			outbuf_str(out, " ");
-			put_place(out, t->pv);
+			put_place(out, &l->pv[t->pv]);
 			outbuf_printf(out, " area %u", t->area);
 		}
-		if (t->pv && t->copies)
+		if (t->pv != LVM_FILE && t->copies)
 			outbuf_printf(out, ", committed in %u area%s", t->copies, t->copies == 1 ? "" : "s");
 		else
-			outbuf_str(out, t->pv ? ", left over" : " the given backup");
+			outbuf_str(out, t->pv != LVM_FILE ? ", left over" : " the given backup");
 		outbuf_str(out, t->taken ? ", taken: " : ": ");
 		lvm_put_plain(out, t->description ?: "-");
 		outbuf_str(out, "\n");

@@ -155,8 +155,8 @@ void lvm_list_texts_json(const struct lvm *l, struct outbuf *out)
 		json_u64(&j, "seqno", t->seqno);
 		json_u64(&j, "created_seconds", t->created);
 		json_text(&j, "description", t->description);
-		json_text(&j, "path", t->pv ? t->pv->path : NULL);
-		json_u64(&j, "copies", t->pv ? t->copies : 0);
+		json_text(&j, "path", t->pv != LVM_FILE ? l->pv[t->pv].path : NULL);
+		json_u64(&j, "copies", t->pv != LVM_FILE ? t->copies : 0);
 		json_bool(&j, "taken", t->taken);
 		json_close(&j);
 	}

@@ -23,6 +23,8 @@ struct lvm_options {
 	void *ctx;
 };
 
+#define LVM_FILE SIZE_MAX
+
 /* A text that was found. */
 struct lvm_text {
 	const struct config_node *root;
@@ -31,9 +33,9 @@ struct lvm_text {
 	uint64_t seqno;
 	const char *description;
 	uint64_t created;
-	const struct lvm_pv *pv; /* the first that has it; NULL: it is the file of --vg-backup */
-	unsigned area;		 /* of the PV */
-	uint64_t at;		 /* where it begins, from the area's begin */
+	size_t pv;     /* index of the first that has it, or LVM_FILE: it is the file of --vg-backup */
+	unsigned area; /* of the PV */
+	uint64_t at;   /* where it begins, from the area's begin */
 	size_t len;
 	uint32_t crc;
 	unsigned copies; /* areas that have it committed; 0: only left over in a ring */
