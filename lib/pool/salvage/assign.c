@@ -27,52 +27,18 @@ static const struct snode *node_at(const struct assignment *a, uint32_t cand)
 	return &a->s->node[a->cand[cand].node];
 }
 
-/* --- the options that a place took: sets of bits that are searched in steps of 64 --- */
-
-static void set_bit(struct assignment *a, uint32_t i, bool on)
-{
-	for (int l = 0; l < LEVELS; l++, i /= 64) {
-		uint64_t *w = &a->set[l][i / 64], mask = (uint64_t)1 << i % 64;
-
-		*w = on ? *w | mask : *w & ~mask;
-		if (!on && *w)
-			break;
-	}
-}
-
-/* The last set bit at or before @i, or the first at or behind it: NONE when there is none. */
-static uint32_t near_bit(const struct assignment *a, uint32_t i, bool before)
-{
-	for (int l = 0; l < LEVELS; l++) {
-		uint64_t w = a->set[l][i / 64];
-
-		w &= before ? UINT64_MAX >> (63 - i % 64) : UINT64_MAX << i % 64;
-		if (w) {
-			i = i / 64 * 64 + (uint32_t)(before ? 63 - __builtin_clzll(w) : __builtin_ctzll(w));
-			while (l--) {
-				w = a->set[l][i];
-				i = i * 64 +
-				    (uint32_t)(before ? 63 - __builtin_clzll(w) : __builtin_ctzll(w));
-			}
-			return i;
-		}
-		if (before && i < 64)
-			return NONE;
-		i = before ? i / 64 - 1 : i / 64 + 1;
-	}
-	return NONE;
-}
+/* --- the options that a place took --- */
 
 /* The taken option of the same place that overlaps option @o, or NONE. */
 static uint32_t in_the_way(const struct assignment *a, const struct choice *o)
 {
 	const struct snode *n = node_at(a, o->cand);
 	uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1];
-	uint32_t at = near_bit(a, begin + o->rank, true);
+	uint32_t at = near_set_find(&a->taken, begin + o->rank, true);
 
 	if (at != NONE && at >= begin && node_at(a, a->opt[a->of_place[at]].cand)->last >= n->first)
 		return a->of_place[at];
-	at = near_bit(a, begin + o->rank, false);
+	at = near_set_find(&a->taken, begin + o->rank, false);
 	if (at != NONE && at < end && node_at(a, a->opt[a->of_place[at]].cand)->first <= n->last)
 		return a->of_place[at];
 	return NONE;
@@ -109,7 +75,7 @@ static void take(struct assignment *a, struct choice *o, bool on)
 	p->nr_taken += on ? 1 : -1u;
 	if (a->cand[o->cand].refs != COUNT_UNKNOWN)
 		a->cand[o->cand].refs += on ? -1u : 1;
-	set_bit(a, a->first_of[o->place] + o->rank, on);
+	near_set_put(&a->taken, a->first_of[o->place] + o->rank, on);
 	for (uint32_t i = 0; i < p->nr_devs && !p->one; i++) {
 		uint64_t *need = &a->need[p->devs[i]];
 
@@ -226,15 +192,10 @@ static int by_cand(const void *pa, const void *pb, void *ctx)
 /* Positions of the options, by candidate and by place. */
 static int index_options(struct assignment *a)
 {
-	size_t words = a->nr_opts / 64 + 2;
-
 	a->first_opt = calloc((size_t)a->nr_cands + 2, sizeof(*a->first_opt));
 	a->first_of = calloc((size_t)a->nr_places + 2, sizeof(*a->first_of));
 	a->of_place = malloc(((size_t)a->nr_opts + 1) * sizeof(*a->of_place));
-	for (int l = 0; l < LEVELS; l++, words = words / 64 + 2)
-		a->set[l] = calloc(words, sizeof(uint64_t));
-	if (!a->first_opt || !a->first_of || !a->of_place || !a->set[0] || !a->set[1] ||
-	    !a->set[2] || !a->set[3] || !a->set[4])
+	if (!a->first_opt || !a->first_of || !a->of_place || near_set_init(&a->taken, a->nr_opts))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < a->nr_opts; i++) {
 		a->first_opt[a->opt[i].cand + 1]++;
@@ -305,49 +266,6 @@ static int list_options(struct assignment *a)
 
 /* --- nodes with a known count: by margin --- */
 
-struct entry {
-	int32_t margin;
-	uint32_t cand;
-};
-
-static bool comes_first(const struct entry *a, const struct entry *b)
-{
-	return a->margin != b->margin ? a->margin > b->margin : a->cand < b->cand;
-}
-
-struct heap {
-	struct entry *e;
-	size_t nr, cap;
-};
-
-static int heap_push(struct heap *h, struct entry e)
-{
-	size_t i;
-
-	if (vec_reserve(h->e, h->cap, h->nr + 1))
-		return -ENOMEM;
-	for (i = h->nr++; i && comes_first(&e, &h->e[(i - 1) / 2]); i = (i - 1) / 2)
-		h->e[i] = h->e[(i - 1) / 2];
-	h->e[i] = e;
-	return 0;
-}
-
-static struct entry heap_pop(struct heap *h)
-{
-	struct entry top = h->e[0], e = h->e[--h->nr];
-	size_t i = 0, c;
-
-	for (; (c = 2 * i + 1) < h->nr; i = c) {
-		c += c + 1 < h->nr && comes_first(&h->e[c + 1], &h->e[c]);
-		if (!comes_first(&h->e[c], &e))
-			break;
-		h->e[i] = h->e[c];
-	}
-	if (h->nr)
-		h->e[i] = e;
-	return top;
-}
-
 /* By how much the worst place that it would take is better than the best that it would not; *nr: places. */
 static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr)
 {
@@ -404,7 +322,7 @@ static int push_near(struct assignment *a, struct heap *h, const struct choice *
 		if (i == at || !a->cand[c].refs || a->cand[c].refs == COUNT_UNKNOWN ||
 		    node_at(a, c)->last < n->first)
 			continue;
-		if (heap_push(h, (struct entry){ margin_of(a, c, &nr), c }))
+		if (heap_push(h, (struct heap_entry){ margin_of(a, c, &nr), c }))
 			return -ENOMEM;
 	}
 	return 0;
@@ -432,19 +350,19 @@ static int place_known(struct assignment *a)
 
 	for (uint32_t c = 0; c < a->nr_cands && !r; c++)
 		if (a->cand[c].refs != COUNT_UNKNOWN && a->first_opt[c] < a->first_opt[c + 1])
-			r = heap_push(&h, (struct entry){ margin_of(a, c, &nr), c });
+			r = heap_push(&h, (struct heap_entry){ margin_of(a, c, &nr), c });
 	while (h.nr && !r) {
-		struct entry e = heap_pop(&h);
+		struct heap_entry e = heap_pop(&h);
 		int32_t margin = a->cand[e.cand].refs ? margin_of(a, e.cand, &nr) : 0;
 
 		if (!a->cand[e.cand].refs || !nr)
 			continue;
 		if (margin < e.margin)
-			r = heap_push(&h, (struct entry){ margin, e.cand });
+			r = heap_push(&h, (struct heap_entry){ margin, e.cand });
 		else
 			r = place_one(a, &h, e.cand, margin);
 	}
-	free(h.e);
+	heap_fini(&h);
 	return r;
 }
 
@@ -560,6 +478,5 @@ void assign_fini(struct assignment *a)
 	free(a->first_opt);
 	free(a->of_place);
 	free(a->first_of);
-	for (int l = 0; l < LEVELS; l++)
-		free(a->set[l]);
+	near_set_fini(&a->taken);
 }

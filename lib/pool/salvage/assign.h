@@ -7,8 +7,7 @@
  * children are looked for, or a device whose root is.
  */
 #include "pool/salvage/impl.h"
-
-#define LEVELS 5 /* of 64 each: more than there are options */
+#include "pool/salvage/lookup.h"
 
 struct candidate {
 	uint32_t node;
@@ -48,7 +47,7 @@ struct assignment {
 	uint32_t *first_opt; /* by candidate, and one more */
 	uint32_t *of_place;  /* options by place, in the order of keys */
 	uint32_t *first_of;  /* by place, and one more */
-	uint64_t *set[LEVELS];   /* taken options by position in @of_place, and which words are not zero */
+	struct near_set taken; /* options, by position in @of_place */
 	uint32_t open;	     /* choices with too small a margin */
 };
 
