@@ -8,15 +8,7 @@
 # Without arguments: those of "make check", in which every trial must be perfect.  LONG=1: 4000.
 set -u
 : "${srcdir:=$(dirname "$0")/..}" "${abs_top_builddir:=.}"
-command -v zstd >/dev/null || { echo "1..0 # SKIP zstd is not installed"; exit 0; }
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/rescue.XXXXXX") || exit 99
-trap 'rm -rf "$work"' EXIT
-trap 'exit 99' HUP INT TERM
-for f in "$srcdir"/tests/fixtures/*.tar.zst; do
-	name=$(basename "$f" .tar.zst)
-	[ "$name" = stories ] || tar --zstd -C "$work" -xf "$f" "$name/meta.img" || exit 99
-done
+. "$srcdir/tests/kernel_pools.sh"
 [ $# -eq 2 ] || [ -z "${LONG:-}" ] || set -- 1 4000
 if [ $# -eq 2 ]; then
 	set -- -l -s "$1" -n "$2"

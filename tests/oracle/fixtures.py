@@ -5,7 +5,7 @@
 import random
 import sys
 
-from mutate import check_delta, check_dump, check_ls, check_rmap, run
+from mutate import check_listings, run
 from thinpool import Pool
 
 wrong = 0
@@ -16,8 +16,7 @@ for path in sys.argv[1:]:
     if (rc == 0) != pool.sound:
         said = "thin_check ends with %d (%s), the second opinion is %s" % (rc, err, pool.findings[:3])
     elif pool.sound:
-        said = (check_dump(path, pool) or check_ls(path, pool) or check_rmap(path, pool)
-                or check_delta(path, pool, random.Random(1)))
+        said = check_listings(path, pool, random.Random(1))
     else:
         said = None
     if said:

@@ -299,6 +299,12 @@ def check_delta(path, pool, rng):
     return None if got == want else "thin_delta of %d and %d differs" % (a, b)
 
 
+def check_listings(path, pool, rng):
+    """Of a sound pool: what all commands tell of it, or None when that is what it holds."""
+    return (check_dump(path, pool) or check_ls(path, pool) or check_rmap(path, pool)
+            or check_delta(path, pool, rng))
+
+
 def check_repair(path, pool, before):
     """What is repaired is sound, and no device whose tree is as it was has lost a mapping."""
     out = path + ".out"
@@ -347,8 +353,7 @@ def trial(seed, number, paths, work, keep):
         wrong = "thin_check ends with %d, the second opinion is %s; thin_check said: %s" % (
             rc, mine[:3] or "sound", err.strip()[:400])
     elif new.sound:
-        wrong = (check_dump(path, new) or check_ls(path, new) or check_rmap(path, new)
-                 or check_delta(path, new, rng))
+        wrong = check_listings(path, new, rng)
     else:
         wrong = check_repair(path, new, pool)
     with open(path, "rb") as f:
