@@ -350,7 +350,10 @@ inner_leaves() {
 		fi
 		hit=$((hit + 1))
 		[ "$status" -eq 1 ]
-		printf '%s\n' "$stderr" | sed -n "s/.* node at block $b has a bad checksum: blocks \([0-9]*\)-\([0-9]*\) of .*/\1 \2/p" >told
+		printf '%s\n' "$stderr" | sed -n "/ node at block $b has a bad checksum: /{
+			s/.*: blocks \([0-9]*\)-\([0-9]*\) of .*/\1 \2/p
+			s/.*: blocks from \([0-9]*\) on of .*/\1 1e18/p
+		}" >told
 		[ "$(wc -l <told)" -eq 1 ]
 		# what is missing lies there
 		comm -23 whole got | awk 'NR == FNR { a = $1; z = $2; next } $2 < a || $2 > z { exit 1 }' told -
