@@ -3,7 +3,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 /*
- * Memory for many small things that all go at once.  Zeroed, aligned for any type.
+ * Memory for many small things that are freed together.  It is zeroed and aligned for any type.
  * Threads: one at a time.  A zeroed struct arena is an empty one.
  */
 #include <stddef.h>

@@ -7,7 +7,10 @@ unsigned cpu_features;
 #ifdef __x86_64__
 #include <cpuid.h>
 
-/* Which registers the kernel saves for each thread: bits 1 and 2 for AVX, 5 to 7 besides for AVX-512. */
+/*
+ * The registers that the kernel saves for each thread: bits 1 and 2 for AVX, also 5 to 7 for
+ * AVX-512.
+ */
 #define SAVES_AVX    0x06u
 #define SAVES_AVX512 0xe6u
 

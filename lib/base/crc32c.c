@@ -22,7 +22,7 @@ uint32_t crc32c_raw_slow(uint32_t crc, const void *data, size_t len)
 	return crc;
 }
 
-/* Half a byte at a time: a table that needs no making and fits two cache lines. */
+/* Half a byte at a time: the table is a constant and fits into one cache line. */
 static uint32_t crc32c_nibbles(uint32_t crc, const void *data, size_t len)
 {
 	static const uint32_t table[16] = {
@@ -94,7 +94,7 @@ CPU_CLMUL static inline __m128i fold(__m128i a, __m128i k, __m128i onto)
 			     onto);
 }
 
-/* Four neighbouring lanes and then the rest of the data. */
+/* Folds four neighbouring lanes into one, then takes in the rest of the data. */
 CPU_CLMUL static inline uint32_t finish(const __m128i x[4], const uint8_t *p, size_t len)
 {
 	__m128i k = constant(FOLD_128);
@@ -241,7 +241,7 @@ static uint32_t crc32c_arm(uint32_t crc, const void *data, size_t len)
 	return crc;
 }
 
-/* HWCAP_CRC32; the auxiliary vector is in memory, so that asking costs little */
+/* HWCAP_CRC32; the auxiliary vector is in memory, so asking costs little */
 static bool have_crc(void)
 {
 	return getauxval(AT_HWCAP) & (1 << 7);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * A crew of threads that sleep between calls.  A call opens the door (@wanted > 0,
- * a new @generation), works itself as worker 0, closes the door when it runs out of work
- * and waits only for those who came in: a worker that wakes up late costs nothing.
+ * A crew of threads that sleep between calls.  A call opens the door (@wanted > 0, a new
+ * @generation), and its caller works as worker 0.  It closes the door when no work is left, and
+ * waits only for the workers that came in: a worker that wakes up late costs nothing.
  *
  * Errors are those of the earliest piece or slot that failed, so that the outcome does
  * not depend on the number of threads: work is handed out in ascending order and
@@ -147,7 +147,7 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-/* One more thread; false when there is no memory or no thread: the work goes on without. */
+/* Starts one more thread.  False: there was no memory or no thread; the work goes on with fewer. */
 static bool start_worker(struct jobs *j)
 {
 	struct worker *w = calloc(1, sizeof(*w));

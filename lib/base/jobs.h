@@ -24,9 +24,10 @@ void jobs_free(struct jobs *j);
 unsigned jobs_nr(const struct jobs *j);
 
 /*
- * Memory of worker @worker's own, at least @len bytes, aligned to 4096, that stays from call to call
- * until jobs_free(): buffers of bulk reads are not mapped and cleared over and over.  Belongs to
- * the one who runs the workers (stream_read), not to functions called by that.  NULL: no memory.
+ * Memory of worker @worker's own, at least @len bytes, aligned to 4096, that stays from call to
+ * call until jobs_free(): buffers of bulk reads are not mapped and cleared over and over. It
+ * belongs to the function that runs the workers (stream_read()), not to functions that this one
+ * calls.  NULL: no memory.
  */
 void *jobs_scratch(struct jobs *j, unsigned worker, size_t len);
 

@@ -8,11 +8,11 @@
 typedef void jobs_body_fn(void *arg, unsigned worker);
 
 /*
- * Lets up to @nr workers, the owner counted, into @body; threads that cannot be started are done
- * without.  The owner then calls @body itself, as worker 0, and jobs_close_door().
+ * Lets up to @nr workers, the owner counted, into @body; when a thread cannot be started, fewer
+ * workers come in.  The owner then calls @body itself, as worker 0, and jobs_close_door().
  */
 void jobs_open_door(struct jobs *j, unsigned nr, jobs_body_fn *body, void *arg);
-/* Lets nobody in any more and waits for those who are inside. */
+/* Closes the door and waits for the workers inside. */
 void jobs_close_door(struct jobs *j);
 
 #endif

@@ -3,9 +3,8 @@
 /*
  * The ordered pipeline.
  *
- * Items are numbered from 0 and live in slot (number % nr_slots).  A failure of
- * item k, and the end of the input, set @limit: what is before is finished and consumed, the
- * rest is dropped.
+ * Items are numbered from 0 and live in slot (number % nr_slots).  A failure of item k, or the end
+ * of the input, sets @limit: items before it are finished and consumed, the rest is dropped.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -124,7 +123,7 @@ static void pipe_body(void *arg, unsigned worker)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* The first two items on the owner alone: is there work for more than one? */
+/* Takes the first two items on the owner's thread alone.  True: there is work for more threads. */
 static bool pipe_prime(struct pipe_call *c)
 {
 	struct err err = { 0 };

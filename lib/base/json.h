@@ -13,13 +13,13 @@
  *	json_close(&j);				]
  *	json_end(&j);				} and a line feed
  *
- * A @key of NULL is for what stands in a list.  Commas, lines and indentation are the writer's
- * affair.  Errors of memory are the outbuf's.  Threads: one at a time.
+ * @key is NULL for a member of a list. The writer puts commas, line ends and indentation. Want of
+ * memory is noted in the outbuf.  Threads: one at a time.
  */
 #include "base/outbuf.h"
 #include "base/units.h"
 
-/* The version of the vocabulary, which every document begins with.  doc/json.md */
+/* The version of the vocabulary; every document begins with it.  doc/json.md */
 #define JSON_FORMAT 1
 /* The greatest whole number that every reader of JSON takes exactly: 2^53 - 1. */
 #define JSON_MAX_NUMBER (((uint64_t)1 << 53) - 1)
@@ -54,7 +54,7 @@ void json_text_len(struct json *j, const char *key, const char *text, size_t len
 void json_tenths(struct json *j, const char *key, uint64_t tenths);
 
 /*
- * A list of lines at @depth that has members already: for text that is made in pieces and put
+ * Begins in the middle of a list of lines at @depth: for text that is made in pieces and put
  * together afterwards.  Each member begins with a comma.
  */
 void json_piece(struct json *j, struct outbuf *out, unsigned depth);

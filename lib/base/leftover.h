@@ -10,9 +10,9 @@
 #define LEFTOVER_MAX 8 /* more are not noted */
 
 void leftover_note(const char *path);
-/* It has another name now, or is gone.  NULL is allowed. */
+/* Forgets @path: the file is complete, renamed or gone. NULL is allowed. */
 void leftover_keep(const char *path);
-/* Removes what is noted; may be called by a signal's handler. */
+/* Removes the files noted. A signal's handler may call it. */
 void leftover_remove(void);
 
 #endif

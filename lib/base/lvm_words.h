@@ -2,7 +2,10 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef BASE_LVM_WORDS_H
 #define BASE_LVM_WORDS_H
-/* What a command line says besides POOL where POOL is a disk with LVM.  All zero: nothing. */
+/*
+ * The options that a command line has besides POOL when POOL is a disk with LVM.  All zero:
+ * nothing.
+ */
 #include "base/units.h"
 
 #define LVM_MAX_PVS 256
@@ -11,7 +14,7 @@ struct lvm_words {
 	const char *pv[LVM_MAX_PVS]; /* --pv FILE: more disks of the group */
 	size_t nr_pvs;
 	bool has_seqno;
-	uint64_t seqno; /* --seqno N: LVM's text of that number, also an older one */
+	uint64_t seqno; /* --seqno N: use LVM's text of that number, also an older one */
 };
 
 #endif

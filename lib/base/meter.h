@@ -2,7 +2,10 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef BASE_METER_H
 #define BASE_METER_H
-/* How far a piece of work is: whoever does it counts, whoever shows it looks, on any thread. */
+/*
+ * How far a piece of work is.  The code that does the work counts; the progress display reads.  Any
+ * thread.
+ */
 #include <stdatomic.h>
 #include <stdint.h>
 

@@ -136,7 +136,7 @@ static inline char *put8(char *p, uint32_t v)
 	return p + 8;
 }
 
-/* Without a branch on the number of digits, which is hard to predict. */
+/* No branch on the number of digits, because such a branch is hard to predict. */
 static inline char *put_short(char *p, uint32_t v)
 {
 	uint64_t digits = digits8(v), text;
@@ -151,7 +151,7 @@ char *fmt_u64(char *p, uint64_t v)
 {
 	const uint64_t e8 = 100000000;
 
-	if (v < 10) { /* times and flags: always or never, so that it is foreseen */
+	if (v < 10) { /* times and flags: all or none are short, so the branch is predicted */
 		*p = (char)('0' + v);
 		return p + 1;
 	}

@@ -36,7 +36,7 @@ void outbuf_u64(struct outbuf *b, uint64_t v);
 void outbuf_attr(struct outbuf *b, const char *name, uint64_t v);
 /* A size for people: 0B, 448KiB, 3.19MiB; exact where a unit divides it. */
 void outbuf_size(struct outbuf *b, uint64_t bytes);
-/* What was added since @from moves to the right end of @width characters. */
+/* Aligns what was added since @from to the right in a field of @width characters. */
 void outbuf_right(struct outbuf *b, size_t from, size_t width);
 void outbuf_printf(struct outbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -27,7 +27,7 @@ static inline uint64_t round_up(uint64_t a, uint64_t to)
 	return div_up(a, to) * to;
 }
 
-/* calloc() of a count that is no size_t: NULL, as without memory, where it cannot be addressed. */
+/* calloc() for a 64-bit count.  NULL: no memory, or the count does not fit a size_t. */
 static inline void *calloc_u64(uint64_t nr, size_t size)
 {
 	return nr > PTRDIFF_MAX / size ? NULL : calloc((size_t)nr, size);

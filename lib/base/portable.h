@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef BASE_PORTABLE_H
 #define BASE_PORTABLE_H
-/* What the C library may lack (musl, old glibc), as configure found out. */
+/* Functions that some C libraries lack (musl, old glibc); configure finds out which. */
 #include <config.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,10 @@
 #define RENAME_NOREPLACE 1
 #endif
 
-/* rename() that replaces nothing: -1 with EEXIST, or with ENOSYS or EINVAL where that cannot be had. */
+/*
+ * rename() that never replaces a file: -1 with EEXIST, or ENOSYS or EINVAL when the system has no
+ * such call.
+ */
 static inline int rename_noreplace(const char *from, const char *to)
 {
 #if defined(HAVE_RENAMEAT2)
@@ -29,7 +32,10 @@ static inline int rename_noreplace(const char *from, const char *to)
 #endif
 }
 
-/* What of [@at, ...) can be read without waiting for a device; -1 with EOPNOTSUPP: not known. */
+/*
+ * Reads what the page cache holds of [@at, @at + @len), without waiting for a device; -1 with
+ * EOPNOTSUPP: not known.
+ */
 static inline ssize_t pread_nowait(int fd, void *buf, size_t len, off_t at)
 {
 #ifdef HAVE_PREADV2
@@ -46,7 +52,7 @@ static inline ssize_t pread_nowait(int fd, void *buf, size_t len, off_t at)
 #endif
 }
 
-/* Readers do not keep a writer waiting, where the C library can do that. */
+/* New readers wait behind a waiting writer, where the C library supports that. */
 static inline void rwlock_prefer_writer(pthread_rwlockattr_t *attr)
 {
 #ifdef HAVE_PTHREAD_RWLOCKATTR_SETKIND_NP

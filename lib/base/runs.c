@@ -55,7 +55,7 @@ bool runs_has(const struct runs *r, uint64_t v)
 {
 	size_t i;
 
-	if (v == UINT64_MAX) /* an end is one past, so the last number is in no run */
+	if (v == UINT64_MAX) /* @end is one past the last number, so UINT64_MAX is in no run */
 		return false;
 	i = first_reaching(r, v + 1);
 	return i < r->nr && r->run[i].begin <= v;

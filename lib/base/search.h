@@ -11,7 +11,7 @@
  * The condition is an expression of @i, the name of a variable that exists only in it.  It must
  * be false up to some index and true from there on.  @i has the type of @nr, unsigned.
  *
- * What one looks for, in an array that ascends:
+ * In an ascending array:
  *	the first element >= w			search_first(i, nr, a[i] >= w)
  *	the first element > w			search_first(i, nr, a[i] > w)
  *	how many elements are < w		search_first(i, nr, a[i] >= w)

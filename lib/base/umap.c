@@ -69,7 +69,7 @@ uint64_t umap_get(const struct umap *m, uint64_t key)
 	return m->nr ? m->slot[find(m, key)].value : 0;
 }
 
-/* Closes the gap, so that no probe chain is cut and no tombstones pile up. */
+/* Moves later entries into the gap: every probe chain stays whole, and no tombstones are needed. */
 void umap_del(struct umap *m, uint64_t key)
 {
 	size_t mask = m->cap - 1, gap, i;

@@ -4,7 +4,7 @@
 #define BASE_UMAP_H
 /*
  * The hash table: from any u64 to a u64 other than 0.  Keys are block numbers, device ids, names;
- * values are what is known of them: a count, an index plus one, a pointer.
+ * values are a count, an index plus one, or a pointer.
  *
  * Open addressing, at most three quarters full: 22 to 43 bytes an entry.  An empty map holds no
  * memory, so { 0 } is one and umap_init() is optional.

@@ -20,8 +20,8 @@
 #include <stddef.h>
 
 /*
- * Behind the macros: @array, which has room for *@cap elements of @size bytes, with room for at
- * least @want, and in *@cap for how many.  NULL: no memory, nothing changed.
+ * For the macros below. Grows @array, which has room for *@cap elements of @size bytes, to at least
+ * @want elements and stores the new capacity in *@cap.  NULL: no memory, nothing changed.
  */
 void *vec_grown(void *array, size_t *cap, size_t want, size_t size);
 

@@ -8,7 +8,7 @@
 
 #include "base/units.h"
 
-/* Are all @len bytes 0?  So are no bytes. */
+/* Are all @len bytes 0? True when @len is 0. */
 static inline bool all_zero(const void *data, size_t len)
 {
 	const unsigned char *p = data;
@@ -17,8 +17,9 @@ static inline bool all_zero(const void *data, size_t len)
 }
 
 /*
- * The length of the run that begins @data: of grains that are all zeros, or of grains that are not
- * (*@zero).  The first grain has @first bytes, the others @grain, the last what is left of @len.
+ * The length of the run of grains at the start of @data that are alike: all zeros (*@zero is true),
+ * or none of them all zeros.  The first grain has @first bytes, the others @grain, the last what is
+ * left of @len.
  */
 static inline size_t zero_run(const void *data, size_t len, size_t first, size_t grain, bool *zero)
 {
