@@ -2,8 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * pdata_tools NAME ARGS..., or a link NAME to this program: starts the command NAME that lies
- * beside this program.  Callers and images of the single-binary generation of thin tools
- * go on working.
+ * beside this program.  Callers that use the single binary of older thin tools go on working.
  */
 #include <config.h>
 #include <errno.h>

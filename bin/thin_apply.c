@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* thin_apply [options] TARGET | POOL DEVICE: the way back of thin_materialize. */
+/* thin_apply [options] TARGET | POOL DEVICE: the reverse of thin_materialize. */
 #include <errno.h>
 #include <string.h>
 
@@ -95,7 +95,7 @@ static void read_options(struct cli *c, struct options *o)
 		cli_usage_error(c, "--sha256 has no meaning with --dry-run, which has no result");
 }
 
-/* Nothing that is read is written. */
+/* No file that is read may be one that is written. */
 static int check_roles(const struct apply_source *s, const char *const *written, struct err *err)
 {
 	const char *from;

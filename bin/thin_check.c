@@ -75,7 +75,7 @@ struct options {
 	unsigned nr_jobs;
 };
 
-/* "-m", "-m7", "-m=7"; and, as flags may be bundled, "-mq". */
+/* "-m", "-m7", "-m=7"; also "-mq", because flags may be bundled. */
 static void set_snap(struct cli *c, struct options *o)
 {
 	o->check.snap = true;
@@ -213,7 +213,7 @@ static void print_json(struct cli *c, const struct check_result *r)
 	outbuf_fini(&out);
 }
 
-/* -v: what the verdict rests on. */
+/* -v: says what was examined. */
 static void tell_examined(struct cli *c, const struct options *o, const struct check_result *r)
 {
 	const char *trees = o->check.snap	   ? "the metadata snapshot's trees" :
@@ -288,7 +288,7 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 	return code;
 }
 
-/* The metadata that POOL is, or that the table file POOL names. */
+/* Opens POOL: metadata, or a table file that names metadata. */
 static int open_metadata(struct cli *c, unsigned flags, struct io **io, struct err *err)
 {
 	const struct pool_want want = { .pool = c->pool,

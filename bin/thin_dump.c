@@ -169,7 +169,7 @@ static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 	r = text_sink_new(d->format, fd, name, &sink, err);
 	if (!r)
 		r = emit_pool(&src.md, &src.stream, &d->emit, &sink, err);
-	if (r == -EUCLEAN || r == -EIO) /* what could be read */
+	if (r == -EUCLEAN || r == -EIO) /* the parts that could be read */
 		(void)text_sink_flush(&sink, &ignored);
 	text_sink_free(&sink);
 	pool_source_close(&src);
@@ -188,7 +188,9 @@ static void tell_report(struct dump *d, struct salvage *s)
 	outbuf_fini(&text);
 }
 
-/* What thin_repair would write, as text.  1: mappings are lost, or may be, and it is told. */
+/*
+ * Dumps what thin_repair would write.  1: mappings are lost, or may be lost, and a message says so.
+ */
 static int dump_repaired(struct dump *d, int fd, const char *name, struct err *err)
 {
 	const struct pool_salvage_options opt = { .salvage.given = d->overrides,
@@ -227,7 +229,7 @@ static int dump_any(struct dump *d, int fd, const char *name, struct err *err)
 	return r;
 }
 
-/* The result must not replace anything of the pool that it is made from. */
+/* The output must not replace a file of the pool from which it is made. */
 static void check_output(struct dump *d)
 {
 	const struct table *t = d->arg.table;

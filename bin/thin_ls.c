@@ -134,7 +134,7 @@ static bool needs_lines(const struct ls *ls)
 	return asks;
 }
 
-/* What the table says about each device. */
+/* Takes name, size and origin of each device from the table. */
 static void use_table(struct ls *ls, const struct table *table)
 {
 	uint32_t id = 0;
@@ -203,7 +203,10 @@ int main(int argc, char **argv)
 	parse_options(&ls);
 	r = open_pool(&ls.cli, &src, &err);
 	if (!r) {
-		/* nobody reads a disk's list by the columns that metadata have had for long */
+		/*
+		 * no old script reads a disk's list, so its default columns may differ from those
+		 * of metadata
+		 */
 		if (!ls.chosen && src.arg.table && src.arg.table->in_memory)
 			parse_fields(&ls, "DEV,NAME,SIZE,MAPPED,ORIGIN");
 		ls.block_size = src.md.view.data_block_size;

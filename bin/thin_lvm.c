@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* thin_lvm: what LVM's metadata says of thin pools, read without LVM. */
+/* thin_lvm: what LVM's metadata says about thin pools, read without LVM. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,7 +128,7 @@ static void parse_options(struct thin_lvm *t, int argc, char **argv)
 	t->opt.vg = t->vg;
 }
 
-/* What LVM and the pools do not agree upon.  *damage: a volume or pool cannot be used as it is. */
+/* Says where LVM and the pools disagree.  *damage: a volume or pool cannot be used as it is. */
 static int check(const struct thin_lvm *t, struct lvm_look *look, struct outbuf *out, bool *damage,
 		 struct err *err)
 {

@@ -81,7 +81,7 @@ static const struct opt opts[] = {
 	{ 0, "target-is-zero", ARG_NONE, NULL, "the output device reads as zeros already",
 	  OPT_TARGET_IS_ZERO },
 	{ 'j', "jobs", ARG_REQUIRED, "N", "threads (default: the CPUs)", 'j' },
-	{ 'p', "progress", ARG_NONE, NULL, NULL, 'p' }, /* shown without it, too */
+	{ 'p', "progress", ARG_NONE, NULL, NULL, 'p' }, /* has no effect: it is shown anyway */
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "verify", ARG_NONE, NULL, "read the output back and compare", OPT_VERIFY },
 	{ 'n', "dry-run", ARG_NONE, NULL, "say what would be copied, and write nothing", 'n' },
@@ -116,7 +116,7 @@ struct options {
 	unsigned jobs;
 };
 
-/* The position of the option's value in @words, which NULL ends. */
+/* The position of the option's value in @words.  NULL ends @words. */
 static int choice(struct cli *c, const char *option, const char *const *words)
 {
 	int i;
@@ -197,7 +197,7 @@ static void read_option(struct cli *c, int id, struct options *o)
 	}
 }
 
-/* An option that was given and means nothing here. */
+/* Refuses an option that was given and has no meaning here. */
 static void refuse(struct cli *c, bool given, const char *option, const char *why)
 {
 	if (given)
@@ -213,7 +213,7 @@ static void check_sparse(struct cli *c, const struct copy_options *copy, bool st
 		cli_usage_error(c, "--reflink=always: a stream cannot share extents: name a file as OUTPUT");
 }
 
-/* What belongs to one form of OUTPUT alone. */
+/* Refuses options that belong to another form of OUTPUT. */
 static void check_format(struct cli *c, const struct options *o, bool stream)
 {
 	const struct make_options *m = &o->make;
@@ -306,7 +306,10 @@ static int print_map(struct cli *c, const struct options *o, const struct volume
 	return cli_finish(c, r < 0 ? cli_fail(c, r, &err) : EXIT_DONE);
 }
 
-/* With --repair: what of the device was lost or rebuilt, before it is copied.  Is a mapping lost? */
+/*
+ * With --repair: says before the copy what of the device was lost or rebuilt.  True: a mapping is
+ * lost.
+ */
 static bool say_losses(struct cli *c, const struct options *o, struct volume *v)
 {
 	struct outbuf text;
@@ -361,7 +364,7 @@ static struct meter *begin_step(void *ctx, const char *title, uint64_t total)
 	return progress_meter(w->bar);
 }
 
-/* On standard error where standard output is the image. */
+/* Prints the digest: to standard error where standard output is the image. */
 static int print_digest(struct cli *c, const char *key, const struct map *map,
 			const struct image_source *source, struct jobs *jobs, struct err *err)
 {
@@ -435,7 +438,7 @@ static void say_notes(struct cli *c, const struct volume *v, const struct since 
 			 s->name, s->base.map.size);
 }
 
-/* Everything behind the command line, once the device is open. */
+/* Does the work, once the command line is read and the device is open. */
 static int run(struct cli *c, struct options *o, struct volume *v, struct jobs *jobs)
 {
 	bool lossy = say_losses(c, o, v);
@@ -451,7 +454,7 @@ static int run(struct cli *c, struct options *o, struct volume *v, struct jobs *
 		if (!o->map)
 			say_notes(c, v, &s);
 		r = o->map ? print_map(c, o, v, &s) : write_output(c, o, v, &s, jobs);
-		if (o->map && r == EXIT_DONE) /* behind the map, and not to a reader who has gone */
+		if (o->map && r == EXIT_DONE) /* after the map, unless its reader is gone */
 			say_notes(c, v, &s);
 	}
 	since_close(&s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* thin_message: messages to a pool that is not active. */
+/* thin_message: sends messages to a pool that is not active. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,7 @@ static int apply_all(struct pool_edit *p, const struct message *list, size_t nr,
 	return 0;
 }
 
-/* What LVM keeps in its own records is not changed behind its back. */
+/* Refuses messages that change what LVM keeps in its own metadata. */
 static int judge_owner(const struct pool_arg *arg, const struct message *list, size_t nr, struct err *err)
 {
 	char text[80];

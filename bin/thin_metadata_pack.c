@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* thin_metadata_pack: metadata into a small file, to keep or to send. */
+/* thin_metadata_pack: packs metadata into a small file, to keep or to send. */
 #include <errno.h>
 #include <string.h>
 
@@ -34,7 +34,7 @@ static const struct command command = {
 
 static int pack_into(struct io *in, int fd, const char *name, struct err *err)
 {
-	/* a group is a job: smaller metadata starts no thread */
+	/* each group of blocks is a job; metadata of one group starts no thread */
 	struct jobs *jobs = jobs_new(in->size > 4 << 20 ? 0 : 1);
 	int e = jobs ? pack_file(in, fd, name, jobs, err) : err_nomem(err, "threads");
 

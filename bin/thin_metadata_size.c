@@ -54,7 +54,7 @@ static void parse_size_option(struct cli *c, const char *option, struct size *s)
 		cli_usage_error(c, "%s: %s", option, err.text);
 }
 
-/* A count, which may have a unit's letter for its factor: 1k devices are 1024. */
+/* A count.  It may end with a unit's letter, which multiplies it: 1k devices are 1024. */
 static void parse_thins(struct cli *c, struct request *r)
 {
 	const struct unit *unit;
@@ -123,7 +123,7 @@ static void check_request(struct cli *c, const struct request *r)
 		cli_usage_error(c, "pool size must be larger than block size");
 }
 
-/* More than the kernel can use is of no use; that the pool may fill it up is worth a word. */
+/* The size printed never exceeds the kernel's limit.  Says so when the pool could need more. */
 static void note_limit(struct cli *c, const struct request *r)
 {
 	uint64_t wanted = size_blocks_wanted(r->pool.bytes / r->block.bytes, r->nr_thins);

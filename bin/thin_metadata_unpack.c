@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* thin_metadata_unpack: the metadata that thin_metadata_pack packed. */
+/* thin_metadata_unpack: unpacks what thin_metadata_pack packed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -37,8 +37,8 @@ static const struct command command = {
 };
 
 /*
- * Is it worth to give up what the output holds?  -EINVAL: no.  Other tools have packed with losses;
- * with @force such a file is taken too.
+ * Is the packed file good enough to replace the output's contents?  -EINVAL: no.  Some files of
+ * other tools were packed with losses; with @force such a file is taken, too.
  */
 static int judge(struct cli *cli, const struct unpack_stats *st, bool force, struct err *err)
 {
@@ -74,7 +74,7 @@ struct job {
 	bool force;
 };
 
-/* @out NULL: reads and judges alone. */
+/* @out NULL: reads and judges, writes nothing. */
 static int unpack(struct job *j, struct io *out, bool zeroed, struct unpack_stats *stats,
 		  struct err *err)
 {
@@ -94,7 +94,7 @@ static int to_file(struct job *j, bool exists, struct err *err)
 	struct unpack_stats stats;
 	struct io *old = NULL, *io;
 	struct out_file *f;
-	int e = exists ? dev_open(j->output, DEV_WRITE, &old, err) : 0; /* nobody else writes it */
+	int e = exists ? dev_open(j->output, DEV_WRITE, &old, err) : 0; /* keeps writers out */
 
 	if (!e)
 		e = out_file_open(j->output, &f, err);
@@ -112,7 +112,10 @@ static int to_file(struct job *j, bool exists, struct err *err)
 	return e;
 }
 
-/* A device cannot be written beside: the packed file is read through before the first write. */
+/*
+ * A device cannot be replaced at the end as a file can: the packed file is read through before the
+ * first write.
+ */
 static int to_device(struct job *j, struct err *err)
 {
 	const uint64_t len = j->head.nr_blocks * MBLOCK_SIZE;

@@ -51,7 +51,7 @@ struct restore {
 	bool force;
 	uint64_t size;
 	struct pool_overrides overrides;
-	struct meter *written; /* NULL: nobody counts */
+	struct meter *written; /* NULL: progress is not counted here */
 };
 
 static void parse_options(struct restore *r)
@@ -119,7 +119,7 @@ static void count_differs(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t
 		 (unsigned long long)counted);
 }
 
-/* What is read to choose a size must be read again to be written. */
+/* Opens the input again: reading it once gave the size, reading it again gives the metadata. */
 static int open_again(struct restore *r, struct err *err)
 {
 	bool is_stdin = dev_is_standard(r->input), counts = r->size || dev_is_standard(r->output);
@@ -177,7 +177,7 @@ static int restore(struct restore *r, struct err *err)
 		return e;
 	cli_left(&r->cli, "'%s' is as it was", r->output);
 	bar = progress_new(&r->cli, "reading", 0);
-	/* of a pipe the end is not known: what is written is counted */
+	/* the length of a pipe is not known: then what is written is counted */
 	r->written = progress_follow(bar, fd) ? NULL : progress_meter(bar);
 	e = restore_from(r, fd, err);
 	progress_free(bar);

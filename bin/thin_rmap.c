@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* thin_rmap: who has which part of the data device. */
+/* thin_rmap: which devices own which part of the data device. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ static void render_text(const struct rmap_line *line, size_t nr, struct outbuf *
 	out->len += (size_t)(p - begin);
 }
 
-/* Each with a comma in front; the first one's is dropped. */
+/* Each line begins with a comma; the first comma is dropped. */
 static void render_json(const struct rmap_line *line, size_t nr, struct outbuf *out)
 {
 	struct json j;
@@ -90,7 +90,7 @@ static int write_text(void *ctx, const struct outbuf *text, struct err *err)
 	size_t skip = a->json && !a->any && text->len ? 1 : 0;
 
 	a->any |= text->len > 0;
-	(void)err; /* cli_finish() tells */
+	(void)err; /* cli_finish() reports it */
 	return cli_write(&a->cli, text->data + skip, text->len - skip);
 }
 

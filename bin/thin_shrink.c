@@ -203,7 +203,10 @@ static int count(void *ctx, struct build_counts *n, struct err *err)
 	return 0;
 }
 
-/* What a signal leaves behind while the new metadata are written. */
+/*
+ * Sets what is said about the output when a signal ends the command while the new metadata is
+ * written.
+ */
 static void left_writing(struct shrink_cmd *s, const char *output)
 {
 	s->feeds_output = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* thin_trim: gives the space of a pool's free data blocks back. */
+/* thin_trim: discards a pool's free data blocks. */
 #include <errno.h>
 
 #include "cli/cli.h"
@@ -106,7 +106,7 @@ static int open_devices(struct trim_cmd *t, struct err *err)
 	return r ? r : dev_open(t->data_arg, t->dry_run ? 0 : DEV_WRITE, &t->data, err);
 }
 
-/* A table that is not the pool's: then its data device is not the pool's either. */
+/* Refuses a table that does not fit the metadata: its data device is not the pool's either. */
 static int check_table(const struct trim_cmd *t, const struct check_result *res, struct err *err)
 {
 	const struct pool_found found = { .data_block_size = res->sb.data_block_size,
@@ -134,7 +134,7 @@ static int trim(struct trim_cmd *t, const struct check_result *res, struct err *
 	struct trim_report rep;
 	int r;
 
-	/* how much it is, and whether the device is long enough for it */
+	/* finds how much is free, and whether the device is long enough */
 	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
 	if (r)
 		return r;

@@ -12,14 +12,14 @@
 #include "base/parse.h"
 #include "nbdkit/exports.h"
 
-/* nbdkit has no notes: what must be known also of a server in the background is an error there. */
+/* nbdkit logs only errors when it runs in the background, so a note is logged as an error. */
 void exports_tell(void *ctx, const char *text)
 {
 	(void)ctx;
 	nbdkit_error("%s", text);
 }
 
-/* One file in two roles would be garbage, or be written over. */
+/* One file in two roles would be read as garbage, or be overwritten. */
 int exports_check_roles(const char *origin, struct err *err)
 {
 	const struct table *t = thin.arg.table;
@@ -52,7 +52,9 @@ static int is_served(const char *name, struct err *err)
 		       thin.device);
 }
 
-/* A device without a line in the table: its size must be given, for its origin must be known. */
+/*
+ * A device without a line in the table: the size must be given, because nothing tells its origin.
+ */
 static int unlisted(uint32_t id, uint64_t size, const char *origin, struct err *err)
 {
 	const struct table *t = thin.arg.table;
@@ -72,7 +74,7 @@ static int unlisted(uint32_t id, uint64_t size, const char *origin, struct err *
 					"size=SIZE, with origin=DEV if it has one", err);
 }
 
-/* Bare metadata and no size=: what is served may be longer or shorter than the device. */
+/* Bare metadata and no size=: the export may be longer or shorter than the device. */
 static void tell_guess(uint32_t id, const struct target_dev *dev, const struct io *origin)
 {
 	char text[300];
@@ -85,7 +87,7 @@ static void tell_guess(uint32_t id, const struct target_dev *dev, const struct i
 	exports_tell(NULL, text);
 }
 
-/* What @name means: an id, a size (0: to be found out) and an origin. */
+/* Finds what @name means: an id, a size (0: not given) and an origin. */
 static int resolve(const char *name, uint32_t *id, uint64_t *size, const char **origin,
 		   struct err *err)
 {
@@ -144,7 +146,7 @@ static int make_export(const char *name, struct export **out, struct err *err)
 	return 0;
 }
 
-/* The name that an empty export name stands for; NULL: none. */
+/* The export that an empty name selects; NULL: none. */
 const char *exports_default_name(void)
 {
 	static char number[12];
@@ -175,7 +177,7 @@ int exports_find(const char *name, struct export **out, struct err *err)
 	return e ? 0 : make_export(name, out, err);
 }
 
-/* Devices of the table that the pool has not: the others are served. */
+/* Finds the devices of the table that are not in the pool.  The others are served. */
 int exports_find_missing(void)
 {
 	const struct table *t = thin.arg.table;

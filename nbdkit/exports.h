@@ -3,9 +3,9 @@
 #ifndef NBDKIT_EXPORTS_H
 #define NBDKIT_EXPORTS_H
 /*
- * Devices of the pool under the names that clients ask for.  A device is opened when a client asks
- * for it first, and stays until the end; connections to the same name share it.
- * Threads: with thin.lock held, but before the first connection and after the last.
+ * Devices of the pool under the names that clients ask for.  A device is opened when a client first
+ * asks for it, and stays open until the end; connections to the same name share it.  Threads: with
+ * thin.lock held, but before the first connection and after the last.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,7 +14,7 @@
 #include "volume/open/origin.h"
 #include "volume/target/target.h"
 
-/* A device as some name shows it. */
+/* A device under one name. */
 struct export {
 	struct export *next;
 	char *name;
@@ -33,22 +33,22 @@ struct served {
 	struct pool_arg arg;
 	struct target *target;
 	struct ticker *ticker;
-	atomic_bool used; /* a client may have written: before that there is nothing to commit */
-	bool *missing; /* lines of the table whose device the pool has not */
+	atomic_bool used; /* a client may have written; until then there is nothing to commit */
+	bool *missing; /* lines of the table whose device is not in the pool */
 	pthread_mutex_t lock; /* exports */
 	struct export *exports;
 };
 extern struct served thin;
 
-/* Logs what must be known also of a server in the background.  @ctx is not used. */
+/* Logs a note as an error, since nbdkit logs nothing else in the background.  @ctx is not used. */
 void exports_tell(void *ctx, const char *text);
 /* -EINVAL with a text: @origin (NULL: none) or another file stands in two roles. */
 int exports_check_roles(const char *origin, struct err *err);
-/* The name that an empty export name stands for; NULL: none. */
+/* The export that an empty name selects; NULL: none. */
 const char *exports_default_name(void);
 /* The device that @name ("" for the default) shows, opened; -ENOENT with a text. */
 int exports_find(const char *name, struct export **out, struct err *err);
-/* Notes which devices of the table the pool has not, and says so: the others are served. */
+/* Notes and logs which devices of the table are not in the pool.  The others are served. */
 int exports_find_missing(void);
 void exports_free(void);
 

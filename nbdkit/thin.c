@@ -3,8 +3,8 @@
 /*
  * nbdkit-thin-plugin: thin devices of an inactive pool over NBD.
  *
- * The pool is opened once, before the first connection.  Devices are opened when a client
- * asks for them by name, and stay; connections to the same name share one.
+ * The pool is opened once, before the first connection.  A device is opened when a client first
+ * asks for it by name, and stays open; connections to the same name share it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -31,7 +31,7 @@
 
 struct served thin = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* NBD knows few errors; damage is one of reading. */
+/* NBD has few error codes: damage becomes EIO. */
 static int fail(int code, const struct err *err)
 {
 	nbdkit_error("%s", err->text);
@@ -193,7 +193,7 @@ static void thin_cleanup(void)
 
 	ticker_free(thin.ticker);
 	thin.ticker = NULL;
-	/* nbdkit -r: what activation would change in memory is not for the disk */
+	/* nbdkit -r: activation changes metadata in memory, which must not be written */
 	if (!thin.used)
 		target_drop(thin.target);
 	else if (thin.target && target_close(thin.target, &err))
@@ -246,7 +246,7 @@ static int thin_get_ready(void)
 		r = err_set(&err, -EINVAL, "'%s' is XML: binary metadata is needed", thin.pool);
 	if (!r)
 		r = target_open(&thin.arg, thin.data_dev, open_flags(), thin.force, &thin.target, &err);
-	/* what a client gets without choosing must be there */
+	/* the default export must exist */
 	if (!r && exports_default_name())
 		r = exports_find(exports_default_name(), &e, &err);
 	if (!r && exports_find_missing())
@@ -435,7 +435,9 @@ static int add_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind kin
 	struct extents_ctx *c = ctx;
 	uint32_t type = 0;
 
-	/* A client that is told of zeros may leave out its own: qemu does when it mirrors. */
+	/*
+	 * A client may skip writing zeros where zeros are reported: qemu does so when it mirrors.
+	 */
 	if (kind == EXTENT_ZERO || (kind == EXTENT_STALE && c->zeros_stay))
 		type = NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO;
 	else if (kind == EXTENT_STALE)

@@ -22,7 +22,7 @@ static size_t nr_opts(const struct opt *o)
 	return n;
 }
 
-/* A letter that the command uses for itself hides the common one. */
+/* A command may use the letter of a common option for an option of its own. */
 static bool letter_taken(const struct command *cmd, char letter)
 {
 	for (const struct opt *o = cmd->opts; o->name; o++)
@@ -67,7 +67,7 @@ void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 	/* a closed pipe and a limit on file sizes are errors of write(), not deaths */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	if (n >= CLI_MAX_OPTIONS) { /* seen by the first test that starts the command */
+	if (n >= CLI_MAX_OPTIONS) { /* the first test that starts the command sees this */
 		fprintf(stderr, "%s: its option table is too long\n", cmd->name);
 		exit(EXIT_IO);
 	}
@@ -95,7 +95,7 @@ static const char *refused_word(struct cli *c)
 	return c->refused;
 }
 
-/* The long option of which @word (with its dashes, and "=VALUE" perhaps) is the whole name. */
+/* The long option whose whole name is @word (with its dashes, and perhaps "=VALUE"). */
 static const struct option *whole_name(const struct cli *c, const char *word)
 {
 	const char *name = word + 2;
@@ -107,7 +107,7 @@ static const struct option *whole_name(const struct cli *c, const char *word)
 	return NULL;
 }
 
-/* An unknown long option.  Names that help shows and that begin so are offered. */
+/* Refuses an unknown long option and offers those options of --help that begin with @word. */
 __attribute__((noreturn)) static void refuse_long(struct cli *c, const char *word)
 {
 	int len = (int)strcspn(word, "=");
@@ -158,7 +158,7 @@ static void check_engine(struct cli *c)
 		cli_usage_error(c, "unknown io engine type '%s'", c->arg);
 }
 
-/* In "-m=7" getopt takes "=7" for the value. */
+/* getopt takes the "=7" of "-m=7" for the value. */
 static const char *without_equals(const struct cli *c, const char *arg)
 {
 	const char *word = c->argv[optind - 1];
@@ -173,7 +173,7 @@ static bool all_digits(const char *word)
 	return *word && !word[strspn(word, "0123456789")];
 }
 
-/* "--metadata-snap 7" may stand for "--metadata-snap=7": take_late_value() will know. */
+/* "--metadata-snap 7" may mean "--metadata-snap=7": take_late_value() decides. */
 static void note_late_value(struct cli *c, int id)
 {
 	const struct opt *table[OPT_TABLES];
@@ -189,7 +189,7 @@ static void note_late_value(struct cli *c, int id)
 	}
 }
 
-/* The number behind such an option is its value when it is one positional argument too many. */
+/* The number behind such an option is its value if there is one positional argument too many. */
 static bool take_late_value(struct cli *c)
 {
 	if (!c->late_value || c->nr_args != c->cmd->max_args + 1)
@@ -218,7 +218,7 @@ static int print_library(struct dl_phdr_info *info, size_t size, void *ctx)
 	return 0;
 }
 
-/* --version; with --verbose anywhere on the line also how it was built. */
+/* --version; with --verbose anywhere on the line it also says how the command was built. */
 static void print_version(const struct cli *c)
 {
 	bool verbose = c->verbose;

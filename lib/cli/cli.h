@@ -32,7 +32,10 @@ struct opt {
 	int id;		   /* what cli_next() returns; letters and ids must differ: use >= 256 or the letter */
 };
 
-/* -h, -V and the hidden options that the rivals take everywhere (--io-engine, -v); handled inside. */
+/*
+ * What a command is.  -h, -V and the hidden options that callers of other tools pass to every
+ * command (--io-engine, -v) are handled here.
+ */
 struct command {
 	const char *name;	/* thin_check */
 	const char *usage;	/* "[options] POOL": one line after the name */
@@ -89,44 +92,50 @@ void cli_no_memory(struct cli *c, const char *what) __attribute__((noreturn));
 /* Exits 64 with "NAME: text" and "Try 'NAME --help' for more information." */
 void cli_usage_error(struct cli *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
-/* The same for what a check of the arguments says; exits 74 when the check itself failed. */
+/*
+ * The same with the text of @err, from a check of the arguments.  Exits 74 when the check itself
+ * failed.
+ */
 void cli_refuse(struct cli *c, int code, const struct err *err) __attribute__((noreturn));
 /* "NAME: text" on stderr unless quiet. */
 void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The same for what is no failure. */
+/* The same, for a text that is no failure. */
 #define cli_note cli_error
 /* cli_error() for each line of a text; empty ones say nothing. */
 void cli_error_lines(struct cli *c, const char *text, size_t len);
 /*
- * What is left when a signal ends the command from now on; told then, unless quiet, as
- * "NAME: interrupted: TEXT".  The signal still ends the process.  NULL: nothing is told.
+ * Sets what is said when a signal ends the command from now on: "NAME: interrupted: TEXT", unless
+ * quiet.  TEXT says what is left of the output.  The signal still ends the process.  NULL: nothing
+ * is said.
  */
 void cli_left(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /*
- * A line on stderr that is drawn over and over, and removed before anything else is said.  One
- * write() with its control characters; @len 0: remove it.
+ * Draws a line on stderr in place of the one drawn before.  The line is removed before any other
+ * message.  One write() with its control characters; @len 0: remove the line.
  */
 void cli_show_line(const char *line, size_t len);
-/* cli_note() for libraries that tell something: @cli is a struct cli. */
+/* cli_note() as a function pointer for libraries: @cli is a struct cli. */
 void cli_tell(void *cli, const char *text);
-/* Prints err->text as cli_error does and gives the exit code that belongs to @code;
- * -EDOM: the command line must say more, EXIT_BAD_USE. */
+/*
+ * Prints err->text as cli_error() does and returns the exit code that belongs to @code.  -EDOM
+ * means that the command line must say more: EXIT_BAD_USE.
+ */
 int cli_fail(struct cli *c, int code, const struct err *err);
-/* The exit code for a negative errno: EXIT_IO for what devices and files say, else EXIT_DAMAGE. */
+/* The exit code for a negative errno: EXIT_IO for errors of devices and files, else EXIT_DAMAGE. */
 int cli_exit_code(int code);
 /*
- * Writes to standard output, after what printf() has buffered.  0 or -errno, which cli_finish()
- * tells: cli_fail() says nothing more once standard output has failed.
+ * Writes to standard output, after what printf() has buffered.  0 or -errno. cli_finish() reports
+ * the error; cli_fail() prints nothing once standard output has failed.
  */
 int cli_write(struct cli *c, const void *data, size_t len);
-/* cli_write() for libraries that write text: @cli is a struct cli. */
+/* cli_write() as a function pointer for libraries that write text: @cli is a struct cli. */
 int cli_take(void *cli, const void *text, size_t len);
-/* The same with a text that was put together; -ENOMEM when a part of it is missing. */
+/* The same with the text of an outbuf; -ENOMEM when a part of the text is missing. */
 struct outbuf;
 int cli_write_text(struct cli *c, const struct outbuf *text);
 /*
- * Flushes stdout; @code, or EXIT_IO when something could not be written there: with the one
- * message that names the cause, silently where the reader has closed the pipe.
+ * Flushes stdout and returns @code, or EXIT_IO when stdout could not be written.  It prints one
+ * message that names the cause, and none where the reader has closed the pipe.
  */
 int cli_finish(struct cli *c, int code);
 /* Values of options; a mistake is a usage error that names the option. */
@@ -136,8 +145,8 @@ uint64_t cli_size(struct cli *c, const char *option);
 uint64_t cli_size_or_auto(struct cli *c, const char *option, uint64_t unit);
 
 /*
- * Asks "QUESTION [y/n]: " on stderr and reads a line from stdin: only y is yes, the end of
- * the input is no.
+ * Asks "QUESTION [y/n]: " on stderr and reads a line from stdin.  Only y is yes; the end of the
+ * input is no.
  */
 bool cli_confirm(const char *question);
 

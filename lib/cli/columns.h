@@ -15,7 +15,7 @@ struct column {
 	const char *json; /* the key of a JSON object */
 };
 
-/* What stands in one column of one row. */
+/* The value in one column of one row. */
 struct cell {
 	const char *text; /* or NULL: a number */
 	uint64_t number;

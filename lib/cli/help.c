@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What the option tables look like: for people, and for completion. */
+/* Prints the option tables: for people, and for completion. */
 #include <string.h>
 
 #include "cli/options.h"
@@ -8,7 +8,7 @@
 #define HELP_COLUMN 30
 #define HELP_WIDTH  79
 
-/* Prints words, wrapped, at column @indent; the cursor stands at @column already. */
+/* Prints @text wrapped, its lines at column @indent.  The cursor stands at @column. */
 static void print_wrapped(const char *text, int column, int indent)
 {
 	printf("%*s", indent - column, "");

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* Ctrl-C and its siblings: what is left is told, then the signal does what it does. */
+/*
+ * Ctrl-C and other signals that end a command: a message says what is left, then the signal ends
+ * the process.
+ */
 #include "cli/cli.h"
 
 #include <signal.h>
@@ -24,7 +27,7 @@ static void interrupted(int sig)
 	leftover_remove();
 	cli_show_line(NULL, 0);
 	if (say && write(STDERR_FILENO, say, strlen(say)) < 0)
-		say = NULL; /* nobody reads it */
+		say = NULL; /* stderr does not take it: nothing more can be done */
 	raise(sig); /* SA_RESETHAND: this time it ends the process */
 }
 

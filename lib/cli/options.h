@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
-/* The option tables of a command: its own and the common ones.  Nothing here is freed. */
+/* The option tables of a command: its own and the common ones.  The caller frees nothing. */
 #include "cli/cli.h"
 
 /* Ids of the options that every command has. */
@@ -15,7 +15,9 @@ enum { OPT_HELP = 1, OPT_VERSION, OPT_IO_ENGINE, OPT_VERBOSE, OPT_POOL, OPT_PV, 
 size_t opt_tables(const struct command *cmd, const struct opt **table);
 /* By the whole name without dashes, or NULL. */
 const struct opt *opt_find(const struct command *cmd, const char *name);
-/* The name among those of --help that @word of @len bytes may be a slip of; NULL: none is near. */
+/*
+ * The option of --help that @word of @len bytes may be a typing error for; NULL: no name is near.
+ */
 const char *opt_nearest(const struct command *cmd, const char *word, size_t len);
 
 /* --help. */

@@ -15,7 +15,7 @@
 #include "base/outbuf.h"
 
 #define MS_BETWEEN 100
-#define MS_BEFORE  1000 /* what is done sooner needs no line */
+#define MS_BEFORE  1000 /* work that ends sooner shows no line */
 #define MAX_WIDTH  120
 #define MIN_BAR	   8
 
@@ -60,7 +60,7 @@ static void put_time(struct outbuf *out, uint64_t s)
 
 enum detail { ALL_NUMBERS, NO_RATE, ONLY_TIME, NR_DETAILS };
 
-/* Behind the bar: what is done, how fast, how long yet. */
+/* The numbers behind the bar: done so far, speed, time left. */
 static void put_numbers(struct outbuf *out, uint64_t done, uint64_t total, uint64_t spent_ms,
 			enum detail d)
 {
@@ -86,7 +86,10 @@ static void put_numbers(struct outbuf *out, uint64_t done, uint64_t total, uint6
 	}
 }
 
-/* A line that fits @width columns: the bar goes first, then the numbers. */
+/*
+ * A line that fits into @width columns.  Where space is short the bar is left out, then the
+ * numbers.
+ */
 static size_t put_line(const struct progress *p, uint64_t done, uint64_t total, uint64_t spent_ms,
 		       size_t width, char *line)
 {
@@ -121,7 +124,7 @@ static size_t put_line(const struct progress *p, uint64_t done, uint64_t total, 
 	return n;
 }
 
-/* A job in the background does not write over what stands in the foreground. */
+/* A job in the background must not write over the lines of one in the foreground. */
 static bool in_foreground(void)
 {
 	pid_t group = tcgetpgrp(STDERR_FILENO);
@@ -173,7 +176,7 @@ static void show(struct progress *p, uint64_t done, uint64_t total)
 	n = snprintf(line, sizeof(line), "%llu %llu\n", (unsigned long long)done,
 		     (unsigned long long)total);
 	if (write(p->fd, line, (size_t)n) < 0)
-		p->fd = -1; /* nobody listens */
+		p->fd = -1; /* the reader is gone */
 }
 
 static void tick(void *ctx)
@@ -182,11 +185,11 @@ static void tick(void *ctx)
 	uint64_t done, total, ms = now_ms();
 
 	look(p, &done, &total);
-	if (done < p->last) /* it is read once more, from the beginning */
+	if (done < p->last) /* the input is read once more from its beginning */
 		p->start_ms = ms;
 	p->last = done;
 	show(p, done, total);
-	/* more than was expected, as in a search through the whole device: how long, nobody knows */
+	/* more than expected, as in a search through the whole device: the rest is not known */
 	if (p->line)
 		show_line(p, done, done > total ? 0 : total, ms);
 }
@@ -202,7 +205,7 @@ struct progress *progress_new(struct cli *c, const char *title, uint64_t total)
 		return NULL;
 	p = calloc(1, sizeof(*p));
 	if (!p)
-		return NULL; /* no line is no reason to fail */
+		return NULL; /* a missing line is no failure */
 	p->cli = c;
 	p->title = title;
 	p->meter.total = total;

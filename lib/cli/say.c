@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What a command says and how it ends: messages, exit codes, standard output, refused values. */
+/* Messages, exit codes, standard output, and values that are refused. */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -28,10 +28,10 @@ void cli_show_line(const char *line, size_t len)
 	}
 	line_is_shown = line != gone;
 	if (write(STDERR_FILENO, line, len) < 0)
-		line_is_shown = false; /* the terminal is gone */
+		line_is_shown = false; /* the terminal does not take it */
 }
 
-/* The first failure counts; errno of a later attempt may be of something else. */
+/* The first failure counts: errno of a later attempt may have another cause. */
 static int flush_stdout(struct cli *c)
 {
 	errno = 0;
@@ -110,7 +110,7 @@ int cli_exit_code(int code)
 	switch (-code) {
 	case 0:
 		return EXIT_DONE;
-	case EBADMSG: /* what is in it is wrong: damage */
+	case EBADMSG: /* the contents are wrong: damage */
 	case EUCLEAN:
 	case EINVAL:
 	case ERANGE:

@@ -21,8 +21,8 @@ struct unit {
 const struct unit *unit_find(const char *word);
 
 /*
- * Digits and a unit without a blank between; @fallback without a unit.  -EINVAL or -ERANGE.
- * *@unit: the one that was used.
+ * Digits and a unit without a blank between; @fallback without a unit.  -EINVAL or -ERANGE.  *@unit
+ * is the unit that was used.
  */
 int unit_parse(const char *s, const struct unit *fallback, uint64_t *number,
 	       const struct unit **unit, struct err *err);
@@ -31,8 +31,8 @@ int unit_parse(const char *s, const struct unit *fallback, uint64_t *number,
 int unit_to_bytes(uint64_t number, const struct unit *unit, uint64_t *bytes, struct err *err);
 
 /*
- * @bytes in @unit: whole numbers as they are, others with two decimals, below one with as
- * many digits as tell it from every other double.  @out: at least 64 bytes.
+ * @bytes in @unit: whole numbers as they are, others with two decimals; numbers below one with as
+ * many digits as distinguish them from every other double.  @out: at least 64 bytes.
  */
 void unit_format(uint64_t bytes, const struct unit *unit, char *out);
 
