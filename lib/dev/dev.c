@@ -51,7 +51,7 @@ static const char *real_path(const char *path, char *buf, size_t len)
 	unsigned major, minor;
 
 	if (dev_is_standard(path))
-		return STDIN_PATH; /* opened anew, a device gets the flags of the policy */
+		return STDIN_PATH; /* opened anew, so that a device gets the flags of the policy */
 	if (dev_numbers(path, &major, &minor) && access(path, F_OK)) {
 		snprintf(buf, len, "/dev/block/%u:%u", major, minor);
 		return buf;
@@ -59,7 +59,10 @@ static const char *real_path(const char *path, char *buf, size_t len)
 	return path;
 }
 
-/* fifos and terminals would block in open(), so the kind is looked at first and again after. */
+/*
+ * Checks the kind of file. open() would block on a fifo or terminal, so the kind is checked before
+ * open() and again after.
+ */
 static int check_kind(const struct stat *st, const char *path, unsigned flags, struct err *err)
 {
 	if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
@@ -75,7 +78,7 @@ static int find(const char *real, struct stat *st)
 	return (strcmp(real, STDIN_PATH) ? stat(real, st) : fstat(STDIN_FILENO, st)) ? -errno : 0;
 }
 
-/* *@direct: whether O_DIRECT is wanted, and whether it was possible. */
+/* *@direct: in, whether O_DIRECT is wanted; out, whether it is in use. */
 static int open_real(const char *real, int oflags, bool *direct)
 {
 	int fd = open(real, oflags | (*direct ? O_DIRECT : 0));
@@ -84,7 +87,7 @@ static int open_real(const char *real, int oflags, bool *direct)
 		*direct = false; /* a driver without O_DIRECT */
 		fd = open(real, oflags);
 	}
-	/* who was given standard input may read it, though perhaps not open it anew */
+	/* a process may read its standard input even where it may not open it anew */
 	if (fd < 0 && (errno == EACCES || errno == ENOENT) && !strcmp(real, STDIN_PATH)) {
 		*direct = false;
 		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);

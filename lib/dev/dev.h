@@ -16,36 +16,39 @@
 
 #include "dev/io.h"
 
-/* Called a few times in a run: small is better than fast. */
+/* For functions that run a few times: small code matters more than fast code. */
 #define DEV_ONCE __attribute__((cold))
 
 enum dev_flags {
 	DEV_WRITE = 1,	 /* read and write; else read only */
 	DEV_SHARED = 2,	 /* no O_EXCL: a device that others may hold, too (data, origins) */
 	DEV_BUFFERED = 4, /* no O_DIRECT, also on a block device */
-	DEV_FORCE = 8,	 /* no O_EXCL and no lock: the pool is live, or the user wants it so */
+	DEV_FORCE = 8,	 /* no O_EXCL and no lock: the pool is live, or the user demands it */
 };
 
 /*
- * Opens an existing file or block device ("8:16" names one too, and a name of named.h a device made of
- * parts; "-" is standard input, which dev_stdin_as_file() must have prepared, and which cannot be
- * written).  *out is the caller's, io_free() closes it.  -ENOENT, -ENODEV, -EBUSY (in use; for a writer also: another program has
- * the file), -ETXTBSY (for a reader: another program writes the file), ...; the text
- * speaks of an output file when DEV_WRITE is given.
+ * Opens an existing file or block device ("8:16" names a block device, too, and a name of named.h a
+ * device made of parts; "-" is standard input, which dev_stdin_as_file() must have prepared, and
+ * which cannot be written).  *out is the caller's, io_free() closes it.  -ENOENT, -ENODEV, -EBUSY
+ * (in use; for a writer also: another program has the file), -ETXTBSY (for a reader: another
+ * program writes the file), ...; the text speaks of an output file when DEV_WRITE is given.
  */
 DEV_ONCE int dev_open(const char *path, unsigned flags, struct io **out, struct err *err);
 
 struct stat;
-/* stat() of what dev_open() opens, also by number; no name of named.h.  0 or -errno. */
+/*
+ * stat() of the file or device that dev_open() opens, also by number, but not of a name of named.h.
+ * 0 or -errno.
+ */
 int dev_stat(const char *path, struct stat *st);
 
-/* "-": standard input where something is read, standard output where something is written. */
+/* "-": standard input for a reader, standard output for a writer. */
 static inline bool dev_is_standard(const char *path)
 {
 	return !strcmp(path, "-");
 }
 
-/* What opens an output: @path, or where standard output leads, which a shell may have opened anywhere. */
+/* The path of an output: @path, or for "-" the file that standard output is. */
 static inline const char *dev_output_path(const char *path)
 {
 	return path && dev_is_standard(path) ? "/proc/self/fd/1" : path;
@@ -64,32 +67,44 @@ static inline const char *dev_shown_output(const char *path)
 }
 
 /*
- * Opens what is read from its beginning to its end: a file, a pipe, or standard input ("-").  The
- * caller's descriptor, or -errno: -ENOENT, -EISDIR, ...  text.c
+ * Opens a file, a pipe or standard input ("-") to be read once from its beginning to its end.
+ * Returns a descriptor that the caller owns, or -errno: -ENOENT, -EISDIR, ...  text.c
  */
 DEV_ONCE int dev_open_text(const char *path, struct err *err);
-/* All of it, with a 0 behind the *@len bytes; free() releases it.  -EFBIG: more than @max bytes. */
+/*
+ * Reads all of it and puts a 0 behind the *@len bytes; free() releases the text.  -EFBIG: more than
+ * @max bytes.
+ */
 DEV_ONCE int dev_read_text(const char *path, size_t max, char **text, size_t *len, struct err *err);
 
-/* A file without a name in $TMPDIR, /var/tmp or /tmp: the caller's descriptor, or -errno.  standard.c */
+/*
+ * Makes a file without a name in $TMPDIR, /var/tmp or /tmp.  Returns a descriptor that the caller
+ * owns, or -errno.  standard.c
+ */
 DEV_ONCE int dev_temp_file(struct err *err);
 /*
- * Makes standard input something that can be read anywhere and again: what comes through a pipe or
- * from a terminal goes into a temporary file, which becomes standard input.  Reads to its end; threads
- * must not use standard input meanwhile.
+ * Makes standard input readable at any offset: the data of a pipe or terminal is copied to a
+ * temporary file, which becomes standard input.  Reads to the end of the input.  No other thread
+ * may use standard input meanwhile.
  */
 DEV_ONCE int dev_stdin_as_file(struct err *err);
-/* -EINVAL when @fd is a terminal: for what writes binary data. */
+/* -EINVAL when @fd is a terminal.  Writers of binary data ask first. */
 int dev_no_terminal(int fd, struct err *err);
-/* @path does not exist: would it stand among the device nodes of /dev, where no file is to be made? */
+/*
+ * Would @path, which does not exist, be a file among the device nodes of /dev?  No file should be
+ * made there.
+ */
 bool dev_would_be_device(const char *path);
 
 /* Is @name of the form MAJOR:MINOR, which means a block device where no file has that name? */
 bool dev_numbers(const char *name, unsigned *major, unsigned *minor);
 
-/* What opens the block device of that number here; the caller's.  NULL: no memory.  numbers.c */
+/*
+ * A path that opens the block device of that number on this machine; the caller frees it.  NULL: no
+ * memory.  numbers.c
+ */
 DEV_ONCE char *dev_path_of_numbers(unsigned major, unsigned minor);
-/* What the device of that number is on this machine, as "/dev/mapper/web (/dev/dm-3)". */
+/* Names the device of that number on this machine, as "/dev/mapper/web (/dev/dm-3)". */
 DEV_ONCE bool dev_describe_numbers(unsigned major, unsigned minor, char *buf, size_t len);
 
 /* Is @path a block device that is mounted or otherwise in use? 1, 0 or -errno. */
@@ -104,18 +119,19 @@ DEV_ONCE int dev_same(const char *a, const char *b, struct err *err);
 
 /*
  * Is @path a device-mapper device that LVM or Stratis has made (DM uuid "LVM-...", "stratis-...")?
- * They hand such devices to our commands with whatever bytes they held before.  dm.c
+ * They call our commands on such devices, which still hold the bytes of earlier use.  dm.c
  */
 bool dev_is_handed_over(const char *path);
 
-/* What a file or device is used as: "metadata", "data device", "output", ... */
+/* A file or device and what it is used as: "metadata", "data device", "output", ... */
 struct dev_role {
 	const char *what;
 	const char *path; /* NULL: nothing has this role */
 };
 /*
- * -EINVAL (or -ENOMEM) with the two roles when one file or device (dev_same()) has two of them.  The one guard
- * of all commands: metadata given as data, the input as the output.
+ * -EINVAL, with both roles in the text, when one file or device (dev_same()) has two roles;
+ * -ENOMEM.  This is the one guard of all commands against metadata given as data, or an output that
+ * is the input.
  */
 DEV_ONCE int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err);
 

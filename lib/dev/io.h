@@ -17,14 +17,14 @@
 
 struct io;
 
-/* What bytes are: kept somewhere, zeros that nothing keeps, or not to be had. */
+/* What bytes are: stored somewhere, zeros that are stored nowhere, or lost. */
 enum io_kind { IO_STORED, IO_ZERO, IO_LOST };
 
 struct io_place {
 	enum io_kind kind;
-	struct io *io; /* IO_STORED: a file, a device or memory, and no stack */
+	struct io *io; /* IO_STORED: a file, a device or memory, never a stack */
 	uint64_t at;   /* in @io */
-	uint64_t len;  /* so far all is of one kind, in one piece */
+	uint64_t len;  /* bytes from @at on that are of this kind and in one piece */
 };
 
 struct io_ops {
@@ -37,9 +37,9 @@ struct io_ops {
 	int (*discard)(struct io *io, uint64_t at, uint64_t len, struct err *err);
 	/* Says that [at, at+len) will be read soon; NULL: nothing to gain. */
 	void (*will_need)(struct io *io, uint64_t at, uint64_t len);
-	/* Says that [at, at+len) is as it will stay and a flush will come; NULL: nothing to gain. */
+	/* Says that [at, at+len) is final and that a flush will come; NULL: nothing to gain. */
 	void (*will_flush)(struct io *io, uint64_t at, uint64_t len);
-	/* Where [at, at+len) begins to lie: io_where().  NULL: the io itself keeps it. */
+	/* Finds the place of [at, at+len), see io_where().  NULL: the io itself stores it. */
 	void (*where)(struct io *io, uint64_t at, uint64_t len, struct io_place *out);
 	void (*free)(struct io *io);
 };
@@ -49,10 +49,10 @@ struct io {
 	const char *name; /* for messages; lives as long as the io */
 	uint64_t size;	  /* bytes */
 	unsigned align;	  /* buffers, offsets and lengths: 1, or 4096 with O_DIRECT */
-	bool direct;	  /* each request waits for the device: worth more threads */
-	bool lossy;	  /* some of it is lost (io_where()): it lies on an error target, or past an end */
+	bool direct;	  /* each request waits for the device, so more threads help */
+	bool lossy;	  /* io_where() has a part that is lost: on an error target, or past an end */
 	int fd;		  /* -1 when there is none; for holes, reflink and copies in the kernel */
-	struct meter *meter; /* bytes of a file that were read or written; NULL: nobody counts */
+	struct meter *meter; /* counts bytes of a file read or written; NULL: not counted */
 };
 
 static inline int io_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *err)
@@ -73,14 +73,14 @@ static inline int io_flush(struct io *io, struct err *err)
 /* -EOPNOTSUPP, with a text, where the device does not support it. */
 int io_punch(struct io *io, uint64_t at, uint64_t len, struct err *err);
 int io_discard(struct io *io, uint64_t at, uint64_t len, struct err *err);
-/* A hint; costs a system call at most. */
+/* Says that [at, at+len) will be read soon.  A hint that costs one system call at most. */
 void io_will_need(struct io *io, uint64_t at, uint64_t len);
-/* A hint: the disk can begin with it while the CPU goes on, so that the flush finds less to do. */
+/* A hint: the disk may begin to write [at, at+len) now, so that the flush has less to do. */
 void io_will_flush(struct io *io, uint64_t at, uint64_t len);
 
 /*
- * Where the bytes of [at, at+len) are, as far as they are in one place; @len is not 0.  What lies past
- * the end of a file or device is lost.  Any thread.
+ * Finds where the bytes of [at, at+len) are, up to the end of the first place; @len is not 0.
+ * Bytes past the end of a file or device are lost.  Any thread.
  */
 void io_where(struct io *io, uint64_t at, uint64_t len, struct io_place *out);
 

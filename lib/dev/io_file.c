@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Files and block devices.  With O_DIRECT the kernel wants buffer, offset and length
- * aligned to the device's logical block; other requests are rounded out and go through a
- * bounce buffer, a write then as read, change, write of the blocks at its ends.
+ * Files and block devices.  With O_DIRECT the kernel wants buffer, offset and length aligned to the
+ * device's logical block; other requests are rounded out and go through a bounce buffer, a write
+ * then reads, changes and writes the blocks at its ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +27,8 @@ typedef unsigned long long ull;
 struct io_file {
 	struct io io;
 	bool block_device;
-	unsigned unit; /* what O_DIRECT asks for: 1 when buffered */
-	unsigned sector; /* of a block device, what it discards and zeroes: 512 to 4096 */
+	unsigned unit; /* alignment that O_DIRECT demands: 1 when buffered */
+	unsigned sector; /* of a block device, its unit of discards and zeroing: 512 to 4096 */
 	pthread_mutex_t bounce_write; /* two writers may share a block at their ends */
 	char name[];
 };
@@ -43,7 +43,7 @@ static bool aligned(const struct io_file *f, const void *buf, size_t len, uint64
 	return (((uintptr_t)buf | len | at) & (f->unit - 1)) == 0;
 }
 
-/* At least @need of @len bytes: what lies past the end may be missing.  */
+/* Reads at least @need of @len bytes: bytes past the end may be missing. */
 static int pread_full(struct io_file *f, void *buf, size_t len, size_t need, uint64_t at,
 		      struct err *err)
 {
@@ -84,7 +84,7 @@ static int pwrite_full(struct io_file *f, const void *buf, size_t len, uint64_t 
 	return 0;
 }
 
-/* The whole blocks around a part of a request that fits the bounce buffer. */
+/* The whole blocks around one part of a request.  They fit into the bounce buffer. */
 struct window {
 	uint64_t begin, end; /* rounded out */
 	size_t skip, len;    /* the part of the request within */
@@ -172,7 +172,7 @@ static int write_bounced(struct io_file *f, const void *buf, size_t len, uint64_
 	return r;
 }
 
-/* Offsets are off_t below here, and a range must not wrap. */
+/* Refuses a range that wraps, or that does not fit an off_t, as system calls take it. */
 static int check_range(const struct io_file *f, uint64_t len, uint64_t at, struct err *err)
 {
 	uint64_t end;
@@ -236,7 +236,7 @@ static void whole_sectors(const struct io_file *f, uint64_t *at, uint64_t len, u
 	*at = MIN(round_up(*at, f->sector), *end);
 }
 
-/* Less than two sectors. */
+/* Writes zeros.  @len is less than two sectors. */
 static int write_zeros(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
 	const char zeros[2 * DIRECT_ALIGN] = { 0 };
@@ -244,7 +244,7 @@ static int write_zeros(struct io *io, uint64_t at, uint64_t len, struct err *err
 	return len ? file_write(io, zeros, len, at, err) : 0;
 }
 
-/* Block devices too: the kernel then zeroes by unmapping where that reads as zeros. */
+/* Works on block devices, too: the kernel unmaps the range where unmapped sectors read as zeros. */
 static int file_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
 	uint64_t begin = at, end;
@@ -261,7 +261,7 @@ static int file_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
 	return r ? r : write_zeros(io, end, at + len - end, err);
 }
 
-/* Parts of sectors at the ends keep what they have. */
+/* Parts of sectors at both ends keep their contents. */
 static int file_discard(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
 	uint64_t range[2] = { at, len }, end;

@@ -99,8 +99,8 @@ static int read_part(struct io *io, const struct part *p, char *buf, struct err 
 }
 
 /*
- * A file must not grow because it is shorter than the table says.  The kernel drops what is written to
- * a zero target; here that is an error, so that no pool believes to have what is gone.
+ * A file must not grow because it is shorter than the table says.  The kernel drops what is written
+ * to a zero target; here that is an error, so that no pool maps a block whose data is gone.
  */
 static int write_part(struct io *io, const struct part *p, char *buf, struct err *err)
 {

@@ -10,7 +10,7 @@
  */
 #include "dev/dev.h"
 
-/* Takes [at, at+len) of the file or device at @path. */
+/* Is given [at, at+len) of the file or device at @path. */
 typedef int dev_part_fn(void *fn_ctx, const char *path, uint64_t at, uint64_t len);
 
 struct dev_named {
@@ -18,10 +18,10 @@ struct dev_named {
 	int (*open)(struct dev_named *d, unsigned flags, struct io **out, struct err *err);
 	/*
 	 * Calls @fn for each part of other files and devices that [at, at+len) stands on, until it
-	 * does not return 0; a part may have a name, too.
+	 * does not return 0.  @path of a part may be a name of this list, too.
 	 */
 	int (*parts)(struct dev_named *d, uint64_t at, uint64_t len, dev_part_fn *fn, void *fn_ctx);
-	struct dev_named *next; /* the list's own */
+	struct dev_named *next; /* for the list alone */
 };
 
 /* @d stays the caller's and does not move in memory until dev_named_remove(). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* Block devices by MAJOR:MINOR: what opens them, and what they are on this machine. */
+/* Block devices by MAJOR:MINOR: paths that open them, and their names on this machine. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * O_TMPFILE leaves nothing behind however the process dies; where the filesystem or a missing
- * /proc does not allow it, a file with a temporary name does the work.
+ * A file made with O_TMPFILE vanishes however the process dies.  Where the filesystem or a missing
+ * /proc does not allow it, a file with a temporary name takes its place.
  */
 #include "dev/out_file.h"
 
@@ -28,7 +28,7 @@ struct out_file {
 	int spool; /* holds what fd gets in out_file_commit(), which cannot be written anywhere; or -1 */
 	bool is_new; /* nothing may be replaced */
 	char *path; /* symbolic links resolved; NULL: written directly */
-	char *temp; /* NULL: has no name yet */
+	char *temp; /* NULL: the file has no name yet */
 	char *shown; /* the name as it was given, for messages */
 };
 
@@ -52,7 +52,7 @@ static char *folder_of(const char *path)
 	return copy ? strdup(dirname(copy)) : NULL;
 }
 
-/* A file with a temporary name, where one without a name cannot be had. */
+/* Opens a file with a temporary name, where the filesystem has no files without a name. */
 static int open_named(struct out_file *f, mode_t mode)
 {
 	for (unsigned i = 0; i < 1000; i++) {
@@ -73,7 +73,9 @@ static int open_named(struct out_file *f, mode_t mode)
 	return -errno;
 }
 
-/* @old: what will be replaced, whose owner and mode the new file gets; NULL: nothing. */
+/*
+ * @old: the file that will be replaced; the new file gets its owner and mode.  NULL: there is none.
+ */
 static int open_temp(struct out_file *f, const struct stat *old, struct err *err)
 {
 	CLEANUP(free_ptr) char *folder = folder_of(f->path);
@@ -192,7 +194,9 @@ int out_file_new(const char *path, struct out_file **out, struct err *err)
 	return open_either(path, true, out, err);
 }
 
-/* What has no path is written in order, so it needs a file beside it. */
+/*
+ * An output without a path (a pipe) takes bytes in order only, so a temporary file collects them.
+ */
 static int make_spool(struct out_file *f, struct err *err)
 {
 	int r = f->path ? 0 : dev_no_terminal(f->fd, err);
@@ -231,7 +235,7 @@ int out_file_fd(const struct out_file *f)
 	return f->fd;
 }
 
-/* Gives a nameless file a temporary name, free at this moment. */
+/* Gives a file without a name a temporary name that is not in use. */
 static int give_temp_name(struct out_file *f, struct err *err)
 {
 	char fd_path[40];
@@ -272,7 +276,7 @@ static int copy_spool(struct out_file *f, struct err *err)
 	return r;
 }
 
-/* The name is given; a file that came up meanwhile is kept where nothing may be replaced. */
+/* Renames the file to its path.  With @is_new a file that was made there meanwhile is kept. */
 static int take_name(const struct out_file *f)
 {
 	int r = f->is_new ? rename_noreplace(f->temp, f->path) : rename(f->temp, f->path);

@@ -3,8 +3,8 @@
 #ifndef DEV_OUT_FILE_H
 #define DEV_OUT_FILE_H
 /*
- * A file that a command writes as its result (a dump, a pack): either the whole new
- * content stands under the name, or what was there before.
+ * A file that a command writes as its result (a dump, a pack): afterwards the name stands for the
+ * whole new content or for the old file.
  *
  * A regular file is written without a name in the same folder and takes the name when it is
  * complete and on stable storage; a temporary name that it needs before that is noted in
@@ -18,29 +18,32 @@
 struct out_file;
 
 /*
- * Creates or will replace @path; "-" is standard output.  -EISDIR, -ENOTBLK for a block device,
- * -ENODEV for a new name in /dev, or what open() says.
+ * Begins a file that out_file_commit() will put at @path; "-" is standard output.  -EISDIR,
+ * -ENOTBLK for a block device, -ENODEV for a new name in /dev, or what open() says.
  */
 int out_file_open(const char *path, struct out_file **out, struct err *err);
 /*
- * The same for what must not exist: a file that comes up meanwhile is kept, and
+ * The same for a path that must not exist.  If a file is made there meanwhile, it is kept, and
  * out_file_commit() returns -EEXIST.
  */
 int out_file_new(const char *path, struct out_file **out, struct err *err);
-/* Could out_file_new() make it?  Nothing is made. */
+/* Checks whether out_file_new() would succeed, and makes nothing. */
 int out_file_check_new(const char *path, struct err *err);
 int out_file_fd(const struct out_file *f);
 /*
- * The file as an io of @size bytes that read as zeros, for what is not written in order; by
- * io_free() before the file is committed or aborted.  What is no regular file gets the bytes from a
- * temporary one when it is committed; a terminal is refused.  NULL: err->code says why.
+ * The file as an io of @size bytes that read as zeros, for contents not written in order.  Call
+ * io_free() before the file is committed or aborted.  An output that is not a regular file gets its
+ * bytes from a temporary file at the commit; a terminal is refused.  NULL: err->code says why.
  */
 struct io *out_file_io(struct out_file *f, uint64_t size, struct err *err);
-/* Flushes and gives it its name; @f is gone, whatever is returned. */
+/* Flushes the file and gives it its name.  Frees @f, also on failure. */
 int out_file_commit(struct out_file *f, struct err *err);
-/* out_file_commit() when @code is not negative, else out_file_abort().  @code, or why it failed. */
+/*
+ * out_file_commit() when @code is not negative, else out_file_abort().  Returns @code, or the error
+ * of the commit.
+ */
 int out_file_close(struct out_file *f, int code, struct err *err);
-/* Drops what was written; nothing happens to what stands under the name.  NULL is taken. */
+/* Drops what was written; the file at the path stays as it was.  NULL is allowed. */
 void out_file_abort(struct out_file *f);
 
 #endif

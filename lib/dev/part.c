@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Who asks for no more than an open part gives shares it.  Who wants to write a part that is open for
- * reading gets a second descriptor: the lock of the first is released before, since a writer must be
- * alone; a block device needs none, the first descriptor's O_EXCL holds for both.  The one that
- * keeps others out is then kept as long as the other.
+ * A file that is open already is shared with a caller that asks for no more rights.  A caller that
+ * wants to write a file that is open for reading gets a second descriptor.  The read lock of a file
+ * is released before that, because a writer's lock must be the only one.  On a block device the
+ * first descriptor's O_EXCL keeps other programs out for both.  The descriptor that keeps others
+ * out stays open as long as the other one.
  */
 #include "dev/part.h"
 
@@ -21,8 +22,8 @@ struct dev_part {
 	unsigned flags, refs;
 	bool device;
 	dev_t dev; /* the block device, or where the file is */
-	ino_t ino; /* of the file */
-	struct dev_part *keeps; /* is put when this one is */
+	ino_t ino; /* of the file; not used for a device */
+	struct dev_part *keeps; /* put together with this one */
 	struct dev_part *next;
 };
 
@@ -35,7 +36,7 @@ static bool same_file(const struct dev_part *p, const struct stat *st)
 	       (p->device ? p->dev == st->st_rdev : p->dev == st->st_dev && p->ino == st->st_ino);
 }
 
-/* Does @has, of an open part, give what @want asks for? */
+/* Do the flags @has of an open part cover the flags @want? */
 static bool gives(unsigned has, unsigned want)
 {
 	return (has & DEV_WRITE || !(want & DEV_WRITE)) && (!(has & DEV_FORCE) || want & DEV_FORCE) &&
@@ -51,7 +52,7 @@ static struct dev_part *find(const struct stat *st, unsigned flags)
 	return p;
 }
 
-/* The part that keeps a writer out: a reader of our own. */
+/* Our own read-only part of the file, which would keep a writer out. */
 static struct dev_part *find_reader(const struct stat *st, unsigned flags)
 {
 	struct dev_part *p;
@@ -124,7 +125,7 @@ int dev_part_open(const char *path, unsigned flags, struct dev_part **out, struc
 	return r;
 }
 
-/* With the lock held. */
+/* Called with the lock held. */
 static struct dev_part *put(struct dev_part *p)
 {
 	struct dev_part *keeps = NULL, **at;

@@ -59,7 +59,7 @@ static int probe(int fd, const char *path, char *what, size_t len, struct err *e
 	return 1;
 }
 
-/* libblkid wants a file; of a stack of pieces we ask our own table. */
+/* libblkid needs a file; a stack of pieces is looked up in our own table of signatures. */
 static int probe_stack(struct io *io, char *what, size_t len, struct err *err)
 {
 	const size_t n = (size_t)MIN(io->size, SIGNATURE_LEN);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Two names mean the same bytes when they are the same file or device, and also when one stands
- * on the other: a partition on its disk, a loop device on its file.  Partitions, and loop devices
- * with an offset, are a part of what they stand on: two parts that do not overlap are not the same.
- * A device of a table is as many parts as it has pieces.
+ * Two names mean the same bytes when they are the same file or device, and also when one stands on
+ * the other: a partition on its disk, a loop device on its file.  A partition, or a loop device
+ * with an offset, is a part of the device below: parts that do not overlap are not the same.  A
+ * device of a table is as many parts as it has pieces.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +27,8 @@ struct place {
 	bool device;
 	dev_t dev; /* the block device, or where the file is */
 	ino_t ino; /* of the file; 0 for a device */
-	uint64_t start, end; /* the bytes that are meant; end UINT64_MAX: all the rest */
-	const char *path; /* that opens it, or NULL */
+	uint64_t start, end; /* the range of bytes; end UINT64_MAX: up to the end */
+	const char *path; /* opens it; or NULL */
 };
 
 static bool place_of(const char *path, struct place *p)
@@ -79,7 +79,7 @@ static uint64_t sys_number(const struct place *p, const char *name)
 	return sys_line(p, name, line, sizeof(line)) ? strtoull(line, NULL, 10) : 0;
 }
 
-/* @p is the part of @len bytes at @at of what it stands on; @len 0: up to its end. */
+/* Narrows @p to its part of @len bytes at @at of the device below; @len 0: up to the end. */
 static void narrow(struct place *p, uint64_t at, uint64_t len)
 {
 	uint64_t end = len ? len : UINT64_MAX;
@@ -107,7 +107,7 @@ static bool loop_backing(struct place *p)
 	return true;
 }
 
-/* Replaces @p by what it stands on; false: by nothing that we know. */
+/* Replaces @p by the device or file below it.  False: none is known. */
 static bool step_down(struct place *p)
 {
 	char line[PATH_MAX + 2];
@@ -136,7 +136,7 @@ static bool overlap(const struct place *a, const struct place *b)
 	       a->start < b->end && b->start < a->end;
 }
 
-/* All that a name means: its parts, and what they stand on. */
+/* All places that a name means: its parts, and the devices below them. */
 struct places {
 	struct place *v;
 	size_t nr, cap;

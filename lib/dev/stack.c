@@ -23,7 +23,7 @@ size_t stack_device(struct stack *s, const char *path)
 	return i;
 }
 
-/* Does a linear piece go on where the last one ends? */
+/* Does the linear piece @p continue where the last piece ends? */
 static bool goes_on(const struct stack *s, const struct stack_piece *p, const struct stack_leg *leg)
 {
 	const struct stack_piece *last = s->nr_pieces ? &s->piece[s->nr_pieces - 1] : NULL;
@@ -86,7 +86,7 @@ static int open_one(const char *path, unsigned flags, struct stack_dev *dev, str
 	return r;
 }
 
-/* The path whose file is all of the device; NULL: it is more or less than that. */
+/* The path of the file that is the whole device; NULL: the device is not exactly one file. */
 static const char *whole_file(const struct stack *s, struct stack_dev *dev)
 {
 	const struct stack_piece *p = s->piece;
@@ -128,7 +128,7 @@ int stack_open(const struct stack *s, const char *name, unsigned flags, struct i
 	return r;
 }
 
-/* [@from, @from + @len) of piece @p.  Of stripes, each as a whole. */
+/* Reports [@from, @from + @len) of piece @p.  Stripes are reported as a whole. */
 static int piece_parts(const struct stack *s, const struct stack_piece *p, uint64_t from,
 		       uint64_t len, dev_part_fn *fn, void *fn_ctx)
 {

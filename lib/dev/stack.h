@@ -8,7 +8,8 @@
  * is one whole file is that file.
  *
  * What lies on an error piece, or past the end of a file that is too short, fails when it is read
- * or written, and not before.  A zero piece reads as zeros and takes nothing else.
+ * or written, and not before.  A zero piece reads as zeros; writing anything but zeros to it is an
+ * error.
  */
 #include "dev/named.h"
 
@@ -38,9 +39,11 @@ struct stack {
 	size_t nr_legs, cap_legs;
 };
 
-/* The index of the device, which is added where @path is new; SIZE_MAX: no memory. */
+/* Returns the index of the device at @path, and adds it if it is new; SIZE_MAX: no memory. */
 size_t stack_device(struct stack *s, const char *path);
-/* Adds a piece behind the others, or makes the last one longer where it goes on there. 0 or -ENOMEM. */
+/*
+ * Adds a piece behind the others, or lengthens the last one if @piece continues it.  0 or -ENOMEM.
+ */
 int stack_add(struct stack *s, const struct stack_piece *piece, const struct stack_leg *leg,
 	      struct err *err);
 void stack_fini(struct stack *s);
@@ -55,7 +58,7 @@ int stack_open(const struct stack *s, const char *name, unsigned flags, struct i
 /* For dev_named.parts. */
 int stack_parts(const struct stack *s, uint64_t at, uint64_t len, dev_part_fn *fn, void *fn_ctx);
 
-/* In io_stack.c: the io over devices that are open.  Takes over @part on success, where not NULL. */
+/* In io_stack.c: the io over open devices.  Takes over each @part that is not NULL, on success. */
 struct dev_part;
 struct stack_dev {
 	struct io *io;

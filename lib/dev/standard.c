@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* Standard input and output where a command wants a file that it can read or write anywhere. */
+/* Turns standard input and output into files that can be read or written at any offset. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -42,7 +42,7 @@ int dev_temp_file(struct err *err)
 	return fd;
 }
 
-/* Writes a piece at @at, unless it is zeros, which are a hole. */
+/* Writes a piece at @at.  A piece of zeros stays a hole. */
 static int put(int fd, const char *p, size_t len, uint64_t at, struct err *err)
 {
 	ssize_t n;
@@ -98,7 +98,7 @@ int dev_no_terminal(int fd, struct err *err)
 		       "to a file or a pipe");
 }
 
-/* Is the folder that @path would be made in one of device nodes?  Not /dev/shm, where files are. */
+/* Is the folder of @path one of device nodes? /dev/shm is not: it holds files. */
 bool dev_would_be_device(const char *path)
 {
 	CLEANUP(free_ptr) char *folder = NULL, *real = NULL;

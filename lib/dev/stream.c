@@ -100,7 +100,10 @@ static bool take(struct call *c, size_t *begin, size_t *end)
 	return any;
 }
 
-/* Keeps the kernel's own read-ahead busy, by one worker at a time: it may wait for a full queue. */
+/*
+ * Announces reads to the kernel.  Only one worker at a time does so, because a full queue makes it
+ * wait.
+ */
 static void announce(struct call *c, size_t from)
 {
 	size_t to = MIN(from + AHEAD, c->nr), i, end;
@@ -127,7 +130,10 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* Out of the page cache a request takes some microseconds and 0.1 ns a byte. */
+/*
+ * Was the request slower than one from the page cache, which takes some microseconds and 0.1 ns a
+ * byte?
+ */
 static bool is_slow(uint64_t ns, size_t bytes)
 {
 	return ns > 60000 + bytes / 2;
@@ -149,7 +155,10 @@ static int hand_over(struct call *c, unsigned worker, size_t i, const void *data
 	return r < 0 ? r : 0;
 }
 
-/* Entries [begin, end) with one read; should it fail, block by block to find the bad ones. */
+/*
+ * Reads entries [begin, end) with one request.  If it fails, reads block by block to find the bad
+ * ones.
+ */
 static int do_request(struct call *c, unsigned worker, char *buf, size_t begin, size_t end)
 {
 	mblock_t first = c->list[begin];
@@ -181,7 +190,10 @@ static int do_batch(struct call *c, unsigned worker, char *buf, size_t begin, si
 
 		to = request_end(c, i, end, c->batch);
 		r = do_request(c, worker, buf, i, to);
-		/* the callbacks' time is in it: cold then is found a little early, which is cheap */
+		/*
+		 * this time includes the callbacks: announcing begins a little early then, which
+		 * costs little
+		 */
 		if (watch && is_slow(now_ns() - t, (c->list[to - 1] - c->list[i] + 1) * 4096) &&
 		    !atomic_exchange(&c->s->cold, true))
 			announce(c, to);

@@ -20,7 +20,7 @@ struct stream {
 	 */
 	bool (*may_skip)(void *ctx, mblock_t b);
 	void *may_skip_ctx;
-	_Atomic bool cold; /* a read was slow: the kernel is told what comes */
+	_Atomic bool cold; /* a read was slow: reads are announced to the kernel */
 	/* Counters, for tests and --debug; any thread, relaxed atomics. */
 	_Atomic uint64_t nr_requests, nr_blocks_read;
 };
@@ -28,7 +28,7 @@ struct stream {
 /* @io and @jobs stay the caller's.  @jobs NULL: everything runs in the calling thread. */
 void stream_init(struct stream *s, struct io *io, struct jobs *jobs);
 
-/* The number of workers that stream_read() may call @fn on: size of per-worker state. */
+/* The number of workers on which stream_read() may call @fn: the size of per-worker state. */
 unsigned stream_nr_workers(const struct stream *s);
 
 /*

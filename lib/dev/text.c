@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What is read from its beginning to its end: tables, XML, backups of volume groups. */
+/* Files read from beginning to end: tables, XML, backups of volume groups. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -149,7 +149,7 @@ static int verify(const struct block *b, uint32_t leaf_value_size, struct err *e
 	return 0;
 }
 
-/* A block that is already here must be of the kind that is wanted now. */
+/* A block that is in the cache must be of the kind that is wanted now. */
 static int verify_again(const struct block *b, enum csum_salt salt, uint32_t leaf_value_size,
 			struct err *err)
 {

@@ -6,9 +6,8 @@
  * The block cache under a transaction: each block is read and verified once, changed in
  * memory, and written in location order when the transaction commits.
  *
- * A pointer to a block's bytes stays good until the next bcache_trim() (or until the block is
- * made anew, or all is dropped), so blocks need no pinning.  Trim only where nobody holds such a
- * pointer.
+ * A pointer to a block's bytes stays good until the next bcache_trim() (or until the block is made
+ * anew, or all is dropped), so blocks need no pinning.  Trim only when no such pointer is in use.
  *
  * Memory: @max_clean clean blocks after a trim, and the dirty ones: 4096 bytes and about 100
  * bytes each.  Threads: one at a time.
@@ -34,7 +33,10 @@ int bcache_read(struct bcache *c, mblock_t b, enum csum_salt salt, uint32_t leaf
 /* A block whose old contents are not needed: zeroed and dirty.  0 or -ENOMEM. */
 int bcache_make(struct bcache *c, mblock_t b, enum csum_salt salt, void **data, struct err *err);
 
-/* The bytes of @b, which bcache_read() has just given, are about to change. */
+/*
+ * The bytes of @b, which bcache_read() has just given, are about to change: the next bcache_write()
+ * writes them.
+ */
 void bcache_dirty(struct bcache *c, mblock_t b);
 
 /* @b is free again: its contents will not be written. */

@@ -10,7 +10,9 @@ uint32_t csum_compute(const void *block, enum csum_salt salt);
 /* Sets the own block number (u64@8) and then the checksum (u32@0). */
 void csum_seal(void *block, mblock_t at, enum csum_salt salt);
 
-/* What a block is by its checksum.  CSUM_FOREIGN: it belongs to another dm target. */
+/*
+ * The kind of block that a checksum shows.  CSUM_FOREIGN: the block belongs to another dm target.
+ */
 enum csum_kind {
 	CSUM_NONE,
 	CSUM_IS_SUPERBLOCK,

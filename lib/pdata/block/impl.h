@@ -21,13 +21,13 @@ struct refmap {
 	uint64_t nr_blocks;
 	uint64_t nr_words;
 	uint64_t *word; /* whole bitmaps; entries past nr_blocks stay 0 */
-	void *mapped;	/* where word[] lies when it is large, mapped_len bytes; else NULL */
+	void *mapped;	/* the mapping that holds a large word[], mapped_len bytes; else NULL */
 	size_t mapped_len;
 	uint8_t **page; /* by block >> PAGE_SHIFT; NULL until needed */
 	bool shared;
 	_Atomic bool has_pages, failed;
 	pthread_mutex_t lock; /* of large */
-	struct umap large;    /* more than 258 references, which is rare: block -> count beyond that */
+	struct umap large;    /* for counts above 258, which are rare: block -> count beyond 258 */
 };
 
 /* The pairs [from, to) of a word */

@@ -68,7 +68,7 @@ static inline __attribute__((always_inline)) uint64_t keys_signs(const le64 *key
 	uint64_t first = le64_get(*key);
 	keys_vec sign = { 0 }, v, next;
 
-	/* the last ones are looked at twice rather than one by one */
+	/* the last keys are looked at twice rather than one by one */
 	for (;; key = key + 4 < last ? key + 4 : last) {
 		load_keys(&v, key);
 		load_keys(&next, key + 1);
@@ -86,7 +86,10 @@ static __attribute__((target("avx2"), noinline)) uint64_t keys_signs_avx2(const 
 }
 #endif
 
-/* Do the keys strictly increase?  Without comparing, which not every vector unit can do with 64 bits. */
+/*
+ * Do the keys strictly increase?  It does not compare them, because some vector units cannot
+ * compare 64-bit numbers.
+ */
 static bool keys_ascend(const struct disk_node *raw, uint32_t nr)
 {
 	uint64_t signs;

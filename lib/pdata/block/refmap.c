@@ -9,10 +9,10 @@
  *
  * and 11 stays, which lets a word of 32 pairs be counted up in a few instructions.
  *
- * A pair of 11 is "3 and what the overflow says".  The overflow is a byte a block in pages
- * of 256 blocks, made when first needed, and beyond 255 a list under a lock.  As it only
- * counts what comes after the third reference, going from 2 to 3 is one atomic
- * step on one word, and nothing needs to be moved from one place to another.
+ * A pair of 11 is "3 and what the overflow says".  The overflow is a byte a block in pages of 256
+ * blocks, made when first needed, and beyond 255 a list under a lock.  As it only counts references
+ * after the third, going from 2 to 3 is one atomic step on one word, and nothing needs to be moved
+ * from one place to another.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -272,9 +272,9 @@ void refmap_inc_run(struct refmap *m, uint64_t b, uint64_t len)
 }
 
 /*
- * Random blocks miss the cache.  An atomic operation waits for its line and lets nothing
- * overtake it, and plain ones overtake each other less than one should think: so the lines are
- * asked for some way ahead.
+ * Random blocks miss the cache.  An atomic operation waits for its cache line and no other
+ * operation overtakes it; plain operations overtake each other less than expected.  So the lines
+ * are prefetched.
  */
 #define PREFETCH_AHEAD 64 /* measured: 24 is slower by a fifth, a whole leaf too */
 
@@ -356,7 +356,7 @@ uint32_t refmap_get(const struct refmap *m, uint64_t b)
 	p = m->page[b >> PAGE_SHIFT];
 	if (!p || p[b & (PAGE_LEN - 1)] < UINT8_MAX)
 		return 3 + (p ? p[b & (PAGE_LEN - 1)] : 0);
-	/* taking the lock changes nothing that a reader could see */
+	/* taking the lock changes nothing that a reader sees, so casting away const is right */
 	return PAGE_TOP + large_get((struct refmap *)(uintptr_t)m, b);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What a refmap's words say without being changed: searches, and the bitmaps on disk. */
+/* Searches in a refmap's words, and the bitmaps on disk. */
 #include <errno.h>
 #include <string.h>
 
@@ -58,7 +58,7 @@ void refmap_to_bitmap(const struct refmap *m, uint64_t index, uint8_t bits[4080]
 
 		memcpy(bits + (size_t)i * 8, &v, 8);
 		used += (unsigned)__builtin_popcountll(any);
-		/* only inside of this bitmap: a full map has none far and wide */
+		/* search only this bitmap: in a full map the next free block may be far away */
 		if (any != LOW && free_at == ENTRIES_PER_BITMAP)
 			free_at = i * WORD_ENTRIES + (uint32_t)__builtin_ctzll(~any & LOW) / 2;
 	}

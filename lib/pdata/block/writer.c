@@ -48,7 +48,7 @@ static int write_some(void *ctx, unsigned worker, size_t begin, size_t end, stru
 			(w->batch_begin + begin) * MBLOCK_SIZE, err);
 }
 
-/* Writes what fits of the batch and starts the next. */
+/* Writes those blocks of the batch that fit onto the device and starts the next batch. */
 static int write_batch(struct block_writer *w, struct err *err)
 {
 	mblock_t end = MIN(w->next, w->nr_blocks);

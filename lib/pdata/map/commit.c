@@ -3,11 +3,11 @@
 /*
  * A space map's changes, from memory into metadata blocks.
  *
- * Every changed bitmap needs a new place, and taking or freeing a place changes the metadata
- * map.  For the data map that is somebody else's map.  The metadata map may change bitmaps of
- * its own by it, so it goes round until every changed bitmap has a place; there are at most 255
- * bitmaps and each gets one place, so it ends.  Only then are the bitmaps copied out: what
- * is written counts the places of all that is written.
+ * Every changed bitmap needs a new place, and taking or freeing a place changes the metadata map.
+ * For the data map that is another map.  The metadata map changes its own bitmaps by it, so the
+ * loop runs until every changed bitmap has a place.  It ends, because there are at most 255 bitmaps
+ * and each gets one place.  Only then are the bitmaps copied out: so they count the places of all
+ * that is written.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static int flush_overflows(struct sm_edit *sm, struct err *err)
 		else
 			r = btree_remove(&sm->overflow, keys[i], err);
 		if (r == -ENOENT)
-			r = 0; /* it rose above two and fell again within the transaction */
+			r = 0; /* the count rose above two and fell again within the transaction */
 	}
 	umap_fini(&todo);
 	return r;
@@ -117,7 +117,7 @@ static int load_index(struct sm_edit *sm, struct err *err)
 {
 	uint32_t count;
 
-	/* Any count will do: it makes sure that the index has been read. */
+	/* Asking for any count makes sure that the index has been read. */
 	return sm->index_known ? 0 : sm_edit_count(sm, sm->bitmap_root, &count, err);
 }
 

@@ -62,7 +62,7 @@ int sm_edit_format(struct sm_edit *sm, struct tm *tm, bool self, struct err *err
 	sm->formatting = sm->changed = true;
 	sm->index_known = true;
 	if (self)
-		return 0; /* its trees wait until it has blocks to give: transaction_format() */
+		return 0; /* transaction_format() makes its trees */
 	r = btree_make(&sm->index_tree, err);
 	return r ? r : btree_make(&sm->overflow, err);
 }
@@ -108,7 +108,7 @@ static int read_index(struct sm_edit *sm, struct err *err)
 		return r;
 	disk = data;
 	memset(sm->index, 0, sizeof(disk->entry));
-	memcpy(sm->index, disk->entry, nr * sizeof(*disk->entry)); /* what follows may be junk */
+	memcpy(sm->index, disk->entry, nr * sizeof(*disk->entry)); /* the rest may be junk */
 	sm->index_known = true;
 	return 0;
 }
@@ -301,7 +301,7 @@ int sm_edit_is_fresh(struct sm_edit *sm, uint64_t b, struct err *err)
 	return r ? r : !sm_page_was_used(p, i);
 }
 
-/* Does the index say that bitmap @i has nothing to give? */
+/* Does the index say that bitmap @i has no free block? */
 static int is_full(struct sm_edit *sm, uint64_t i, struct err *err)
 {
 	struct disk_index_entry e;
@@ -399,7 +399,10 @@ int sm_edit_grow(struct sm_edit *sm, uint64_t nr_blocks, struct err *err)
 			       sm->what, (unsigned long long)sm->nr_blocks,
 			       (unsigned long long)nr_blocks);
 	if (sm->nr_blocks % ENTRIES_PER_BITMAP) {
-		/* Loading it cleared what stands behind the old end; that must reach the disk now. */
+		/*
+		 * Loading the page cleared the bits behind the old end; the cleared bits must reach
+		 * the disk now.
+		 */
 		r = get_page(sm, have - 1, &p, err);
 		if (r)
 			return r;

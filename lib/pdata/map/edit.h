@@ -5,11 +5,10 @@
 /*
  * A space map that is being changed: the reference counts of data blocks or of metadata blocks.
  *
- * Counts are changed in memory, bitmap by bitmap as they are touched, with those above two in
- * a table beside; a commit puts them into blocks and trees.  That is what makes the metadata
- * map, which counts the blocks it is itself made of, no special case: while it allocates
- * places for its bitmaps it changes bitmaps in memory, and is done when no changed
- * bitmap is left without a place.
+ * Counts are changed in memory, bitmap by bitmap as they are touched, with counts above two in a
+ * separate table; a commit puts them into blocks and trees.  So the metadata map, which counts the
+ * blocks of which it is made, is like any other: while it allocates places for its bitmaps it
+ * changes bitmaps in memory, and it is done when every changed bitmap has a place.
  *
  * Functions that can fail return 0 or a negative errno with a text in @err: -EUCLEAN for counts
  * that cannot be (below zero, a pair of 3 without its count, a bitmap missing from the index),
@@ -43,7 +42,7 @@ struct sm_edit {
 	struct disk_index_entry *index; /* self: MAX_METADATA_BITMAPS of them */
 };
 
-/* The map at @root; nothing is read yet.  @tm must live longer.  0 or -ENOMEM. */
+/* Opens the map at @root and reads nothing yet.  @tm must live longer.  0 or -ENOMEM. */
 int sm_edit_init(struct sm_edit *sm, struct tm *tm, bool self, const struct sm_root *root,
 		 struct err *err);
 /* A new map of 0 blocks; sm_edit_grow() gives it some. */
@@ -52,7 +51,7 @@ void sm_edit_fini(struct sm_edit *sm);
 
 /* The references to block @b. */
 int sm_edit_count(struct sm_edit *sm, uint64_t b, uint32_t *count, struct err *err);
-/* One more, or one less; *left: those that remain. */
+/* Adds one reference, or removes one; *left: those that remain. */
 int sm_edit_inc(struct sm_edit *sm, uint64_t b, struct err *err);
 int sm_edit_dec(struct sm_edit *sm, uint64_t b, uint32_t *left, struct err *err);
 
@@ -71,7 +70,7 @@ uint64_t sm_edit_usable(const struct sm_edit *sm);
 /* Free blocks once the transaction is committed. */
 uint64_t sm_edit_free_blocks(const struct sm_edit *sm);
 
-/* To a larger number of blocks; the new ones are free. */
+/* Enlarges the map to @nr_blocks; the new blocks are free. */
 int sm_edit_grow(struct sm_edit *sm, uint64_t nr_blocks, struct err *err);
 
 /*
@@ -85,8 +84,7 @@ void sm_edit_abort(struct sm_edit *sm, const struct sm_root *root);
 
 /*
  * Bounds the memory: unchanged bitmaps are dropped when there are more than 4096, changed counts
- * move to their tree when there are more than 262144.  Only while nobody holds a pointer to a
- * block.
+ * move to their tree when there are more than 262144.  Only when no pointer to a block is in use.
  */
 int sm_edit_trim(struct sm_edit *sm, struct err *err);
 

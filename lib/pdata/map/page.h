@@ -3,8 +3,8 @@
 #ifndef PDATA_SM_PAGE_H
 #define PDATA_SM_PAGE_H
 /*
- * One bitmap of a space map in memory, with what it takes to allocate from it: which of its
- * blocks were in use when the transaction began, and which are in use now.
+ * One bitmap of a space map in memory.  To allocate from it, it also keeps which of its blocks were
+ * in use when the transaction began, and which are in use now.
  */
 #include "pdata/block/format.h"
 
@@ -12,7 +12,7 @@
 
 struct sm_page {
 	uint64_t index; /* covers blocks from index * ENTRIES_PER_BITMAP on */
-	mblock_t at;	/* where it is on disk; 0: nowhere yet */
+	mblock_t at;	/* its place on disk; 0: it has none yet */
 	mblock_t to;	/* its place in the commit that is being prepared; 0: none yet */
 	bool dirty;
 	uint32_t nr_used;
@@ -25,7 +25,7 @@ struct sm_page {
 struct sm_page *sm_page_new(uint64_t index);
 void sm_page_free(struct sm_page *p);
 
-/* Takes over what stands in p->disk; entries from @end on do not exist and become 0. */
+/* Call it when p->disk has been read.  Entries from @end on do not exist and become 0. */
 void sm_page_loaded(struct sm_page *p, uint32_t end);
 
 /* 0, 1, 2, or 3 for "more than two". */

@@ -79,7 +79,7 @@ static int write_node(struct btree_build *b, unsigned l, struct disk_node *n, ui
 	return add_child(b, l + 1, le64_get(n->keys[0]), at, err);
 }
 
-/* cur is full: makes room for more. */
+/* Makes room in a level whose cur is full. */
 static int level_turn(struct btree_build *b, unsigned l, struct err *err)
 {
 	struct build_level *v = &b->level[l];

@@ -10,8 +10,8 @@
  * Two nodes of each level are held back: one that is full and one being filled.
  * Memory: 8 KiB a level, whatever the number of entries.
  *
- * The caller sees to it, and nothing here checks it, that keys ascend strictly, also across
- * children.
+ * Keys must ascend strictly, also across children.  The caller makes sure of that; nothing here
+ * checks it.
  *
  * Functions that can fail return 0 or a negative errno with a text in @err.
  * Threads: one at a time.
@@ -36,8 +36,8 @@ struct btree_build {
 	unsigned nr_levels;  /* that have memory */
 	struct build_level level[BTREE_BUILD_LEVELS];
 	/*
-	 * When set, leaves do not join the tree: they are written with a count of zero and
-	 * told here, in order.  For parts that several trees will share.
+	 * When set, leaves do not join the tree: they are written with a count of zero and reported
+	 * here, in order.  For parts that several trees will share.
 	 */
 	int (*on_leaf)(void *ctx, uint64_t first_key, uint32_t nr, mblock_t at, struct err *err);
 	void *ctx;

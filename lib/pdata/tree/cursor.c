@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * A level of the tree is a queue of references: nodes whose parents have been read and who have
- * not been read themselves, in key order.  Reading some of a level's references appends
- * their children to the queue below; the leaves' queue is kept longer than the next batch
- * by reading from the queues above.  What cannot be read travels down in the queues as a
- * reference with a fault, so that damage comes out at its place in key order.
+ * A level of the tree is a queue of references: nodes whose parents have been read and who have not
+ * been read themselves, in key order.  Reading some of a level's references appends their children
+ * to the queue below; the leaves' queue is kept longer than the next batch by reading from the
+ * queues above.  A node that cannot be read travels down in the queues as a reference with a fault,
+ * so that damage is reported at its place in key order.
  *
  * How deep the leaves lie is learned from the first sound leaf; until then one reference at a
  * time is read and at most one queue is not empty.
@@ -25,7 +25,7 @@
 
 struct ref {
 	mblock_t block;
-	uint64_t first, last; /* what the parents allow, clipped to what was sought */
+	uint64_t first, last; /* the keys that the parents allow, clipped to the range sought */
 	enum node_fault fault;
 };
 

@@ -157,7 +157,7 @@ int btree_each(const struct btree *t, uint64_t begin, uint64_t end, btree_each_f
 	return 0;
 }
 
-/* All that the shadowed node @n points at has one more holder. */
+/* Adds one reference to everything that the shadowed node @n points at. */
 static int inc_children(const struct btree *t, const struct disk_node *n, struct err *err)
 {
 	int r = 0;
@@ -303,7 +303,7 @@ static int look_at(const struct btree *t, const struct disk_node *parent, uint32
 	return 0;
 }
 
-/* Room in the full child @i of @parent, which is not full itself. */
+/* Makes room in the full child @i of @parent; @parent is not full. */
 static int make_room(const struct btree *t, struct disk_node *parent, uint32_t i, struct err *err)
 {
 	struct neighbour left = { 0 }, right = { 0 };
@@ -378,7 +378,7 @@ static int walk_down(struct btree *t, uint64_t key, bool room, struct disk_node 
 	return r ? r : too_deep(t, err);
 }
 
-/* Replaces entry @i and gives up what it meant, unless that stays the same. */
+/* Replaces the value of entry @i.  The old value loses its reference, unless both mean the same. */
 static int replace(const struct btree *t, struct disk_node *n, uint32_t i, const void *value,
 		   struct err *err)
 {

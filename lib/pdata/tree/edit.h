@@ -21,8 +21,8 @@ struct btree_type {
 	const char *name; /* "mapping tree of device 7" */
 	uint32_t value_size;
 	/*
-	 * One reference more, or less, to whatever each of the @nr @values means; NULL: they
-	 * mean nothing.  @dec may trim the cache and change other trees.
+	 * Adds, or removes, one reference to what each of the @nr @values means; NULL: values mean
+	 * nothing.  @dec may trim the cache and change other trees.
 	 */
 	int (*inc)(void *ctx, const void *values, uint32_t nr, struct err *err);
 	int (*dec)(void *ctx, const void *values, uint32_t nr, struct err *err);

@@ -34,7 +34,7 @@ static int by_block(const void *a, const void *b)
 	return x->begin < y->begin ? -1 : x->begin > y->begin;
 }
 
-/* Brings the workers' faults together; what is missing of a lost node is known only now. */
+/* Joins the workers' faults.  Only now is it known which keys a lost node should have had. */
 static void sort_faults(struct walk *w)
 {
 	size_t nr = 0;
@@ -82,7 +82,7 @@ enum node_fault walk_fault_of(struct walk *w, mblock_t block)
 	for (at = search_first(i, nr, f[i].block >= block); at < nr && f[at].block == block; at++)
 		if (f[at].parent == WALK_NONE)
 			return f[at].fault;
-	return NODE_UNREADABLE; /* only when memory for the list ran out */
+	return NODE_UNREADABLE; /* happens only when memory for the list ran out */
 }
 
 int walk_height(const struct walk *w, mblock_t block)
@@ -234,7 +234,7 @@ void walk_mark(struct walk *w, mblock_t block)
 	w->flag[block] |= WALK_MARK;
 }
 
-/* Has the internal node a bad pointer, or a child with something in it? */
+/* Has the internal node a bad pointer, or a child that is tainted? */
 static void taint_inner(struct walk *w, uint64_t b)
 {
 	const uint32_t *in = walk_inner(w, b);

@@ -3,9 +3,9 @@
 #ifndef PDATA_TREE_IMPL_H
 #define PDATA_TREE_IMPL_H
 /*
- * What a forest walk knows, private to the four files of the walk: walk.c makes it and goes
- * through the levels, spine.c learns the heights, wave.c handles the nodes of one wave, forest.c
- * answers questions afterwards.
+ * The state of a forest walk, private to its four files: walk.c makes it and goes through the
+ * levels, spine.c learns the heights, wave.c handles the nodes of one wave, forest.c answers
+ * questions afterwards.
  *
  * Everything about a node is in arrays indexed by its block number: no hashing, no small
  * objects, and pages of the arrays that are never touched cost nothing.
@@ -19,8 +19,8 @@ enum {
 	WALK_REACHED = 1,
 	WALK_MULTI = 2,	  /* by two pointers or more */
 	WALK_INHERIT = 4, /* some node above is WALK_MULTI */
-	WALK_READ = 8,	  /* or not to be read, being lost */
-	WALK_LOST = 16,	  /* its contents cannot be used */
+	WALK_READ = 8,	  /* or lost, so that it will not be read */
+	WALK_LOST = 16,	  /* its contents are unusable */
 	WALK_RANGED = 32, /* has keys that its parents do not allow */
 	WALK_DONE = 64,	  /* first[] and nlast[] are its own keys, no longer what is allowed */
 	WALK_MARK = 128,  /* walk_mark() */
@@ -86,7 +86,7 @@ static inline uint32_t *walk_inner(const struct walk *w, mblock_t b)
 
 /* wave.c.  Those that return an int return 0 or -ENOMEM, without a text. */
 void walk_raise_u32(uint32_t *p, uint32_t v);
-/* Does the block belong to something else than these trees? */
+/* Is the block used by something other than these trees? */
 bool walk_foreign(const struct walk *w, uint64_t b);
 int walk_add_fault(struct walk_worker *me, const struct walk_fault *f);
 /* The contents of @b are lost. */
@@ -94,7 +94,9 @@ int walk_lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_faul
 	      int io_error);
 /* One more pointer to @b.  False: the block belongs to another kind of tree. */
 bool walk_reach(struct walk *w, uint64_t b, uint32_t nattr, bool inherit);
-/* Tells the children of @b, a node of @level with record @in, all that @b has to say. */
+/*
+ * Passes the keys, owners and sharing of @b, a node of @level with record @in, on to its children.
+ */
 int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in,
 		const le64 *keys, int level);
 /*
@@ -104,7 +106,7 @@ int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in
 int walk_judge(struct walk *w, struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last);
 /* @b was read before its parents were known; its keys are from @first to @last. */
 int walk_note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last);
-/* Brings the workers' bounds of the blocks reached together in @w. */
+/* Joins in @w the workers' bounds of the blocks reached. */
 void walk_merge_bounds(struct walk *w);
 /*
  * Reads all nodes with this height[] that have not been read.  @level: their height, or -1 when
@@ -116,7 +118,7 @@ int walk_read_height(struct walk *w, uint8_t height, int level, bool *none, stru
 /* spine.c: learns the heights of all trees whose roots have HEIGHT_UNKNOWN.  0 or -errno. */
 int walk_spine(struct walk *w, struct err *err);
 
-/* forest.c: forgets what was derived from the trees so far. */
+/* forest.c: forgets results derived from the trees so far. */
 void walk_forget(struct walk *w);
 
 /*

@@ -9,7 +9,7 @@
  * neighbours become one when they have fewer than 2 * (max / 3 + 1) entries together, three
  * become two below 4 * (max / 3) + 1; otherwise they share evenly.
  *
- * Merging frees nodes without giving up what their entries mean: the entries moved.
+ * Merging frees nodes, but the values of their entries keep their references: the entries moved.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ static int spread(const struct btree *t, struct disk_node *parent, uint32_t firs
 	return 0;
 }
 
-/* Child @i of @parent has too few entries to lose one. */
+/* Gives child @i of @parent, which has too few entries to lose one, more entries. */
 static int fill_up(const struct btree *t, struct disk_node *parent, uint32_t i, struct err *err)
 {
 	struct disk_node *n[3];

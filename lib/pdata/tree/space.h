@@ -3,7 +3,7 @@
 #ifndef PDATA_TREE_SPACE_H
 #define PDATA_TREE_SPACE_H
 /*
- * Where metadata blocks come from: what trees need to know of the metadata space map.
+ * Where metadata blocks come from: the functions of the metadata space map that trees call.
  *
  * The map counts references to metadata blocks, and keeps its own counts above two in a tree of
  * such blocks.  So trees stand below maps, and reach the one map that they allocate from through
@@ -23,14 +23,14 @@ struct space_ops {
 	 * becomes 1.  -ENOSPC.
 	 */
 	int (*alloc)(struct space *s, mblock_t *b, struct err *err);
-	/* One reference more. */
+	/* Adds one reference. */
 	int (*inc)(struct space *s, mblock_t b, struct err *err);
-	/* One reference less; *left: those that remain. */
+	/* Removes one reference; *left: those that remain. */
 	int (*dec)(struct space *s, mblock_t b, uint32_t *left, struct err *err);
 	int (*count)(struct space *s, mblock_t b, uint32_t *count, struct err *err);
 	/* 1: the block was allocated in this transaction; 0: it was not. */
 	int (*is_fresh)(struct space *s, mblock_t b, struct err *err);
-	/* Bounds the memory of the map.  Only while nobody holds a pointer to a block. */
+	/* Bounds the memory of the map.  Only when no pointer to a block is in use. */
 	int (*trim)(struct space *s, struct err *err);
 };
 

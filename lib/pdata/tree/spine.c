@@ -50,7 +50,7 @@ static bool spine_resolve(struct walk *w, uint32_t b)
 				spine_child(w, b, in[INNER_CHILDREN + i]);
 		return false;
 	}
-	/* No child can be read: as good as any height. */
+	/* No child can be read: any height will do. */
 	w->height[b] = 2;
 	return true;
 }
@@ -121,7 +121,7 @@ int walk_spine(struct walk *w, struct err *err)
 		r = walk_read_height(w, HEIGHT_UNKNOWN, -1, &none, err);
 		if (r < 0)
 			return r;
-		if (none) /* then those that wait, wait for themselves */
+		if (none) /* then the nodes that wait form a circle */
 			spine_other_child(w);
 		if (spine_gather(w))
 			return err_nomem(err, "tree walk");
@@ -129,7 +129,7 @@ int walk_spine(struct walk *w, struct err *err)
 		if (open == SIZE_MAX)
 			return err_nomem(err, "tree walk");
 	}
-	/* What still has no height is far too deep. */
+	/* A node that still has no height is far too deep. */
 	for (size_t k = 0; k < all->nr_spine; k++)
 		if (spine_open(w, all->spine[k].block) &&
 		    walk_lose(w, all, all->spine[k].block, NODE_BAD_DEPTH, 0))

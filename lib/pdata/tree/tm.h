@@ -20,13 +20,13 @@ struct tm *tm_make(struct io *io, struct space *space);
 /* Forgets all blocks, dirty ones as well. */
 void tm_free(struct tm *tm);
 
-/* A node to look at; bcache.h says how long *n is good. */
+/* Reads a node. bcache.h says how long *n is valid. */
 int tm_read_node(struct tm *tm, mblock_t b, uint32_t leaf_value_size, const struct disk_node **n,
 		 struct err *err);
-/* A block that is no node, likewise. */
+/* Reads a block that is no node, likewise. */
 int tm_read(struct tm *tm, mblock_t b, enum csum_salt salt, const void **data, struct err *err);
 
-/* Verified bytes of a block into @buf (4096, from io_alloc()), past the cache. */
+/* Reads and verifies a block into @buf (4096 bytes, from io_alloc()), past the cache. */
 int tm_read_uncached(struct tm *tm, mblock_t b, enum csum_salt salt, void *buf, struct err *err);
 
 /* A new block with one reference: zeroed and dirty. */
@@ -36,22 +36,22 @@ int tm_new(struct tm *tm, enum csum_salt salt, mblock_t *b, void **data, struct 
 int tm_put_block(struct tm *tm, mblock_t b, enum csum_salt salt, const void *from, struct err *err);
 
 /*
- * A node to change.  *b is where it is and becomes where it will be; whoever points at it must
- * be changed when that differs.  *was_shared: somebody else still points at the old place, so
- * all that the node points at has gained a reference, which the caller must count.
+ * Gives a node to change.  *b is its place and becomes its new place; if that differs, the caller
+ * must change the pointer to the node.  *was_shared: something else still points at the old place,
+ * so all that the node points at has gained a reference, which the caller must count.
  */
 int tm_shadow(struct tm *tm, mblock_t *b, uint32_t leaf_value_size, struct disk_node **n,
 	      bool *was_shared, struct err *err);
 
-/* One reference to @b more. */
+/* Adds one reference to @b. */
 int tm_inc(struct tm *tm, mblock_t b, struct err *err);
-/* One less; *left: those that remain.  At 0 the block is free, from the next transaction on. */
+/* Removes one; *left: those that remain.  At 0 the block is free from the next transaction on. */
 int tm_dec(struct tm *tm, mblock_t b, uint32_t *left, struct err *err);
 int tm_count(struct tm *tm, mblock_t b, uint32_t *count, struct err *err);
 
 /*
- * Bounds the memory of the cache and of the space; only where nobody holds a pointer to a block.
- * May write dirty blocks early (nothing reaches them yet).
+ * Bounds the memory of the cache and of the space; only when no pointer to a block is in use.  May
+ * write dirty blocks early (nothing reaches them yet).
  */
 int tm_trim(struct tm *tm, struct err *err);
 
@@ -60,7 +60,7 @@ void tm_set_limits(struct tm *tm, size_t clean, size_t dirty);
 
 /* For map/transaction.c.  Writes all dirty blocks in location order, then flushes. */
 int tm_write(struct tm *tm, struct err *err);
-/* The transaction is over: evicts what the limits do not allow. */
+/* Call it at the end of a transaction: evicts blocks above the limits. */
 void tm_end(struct tm *tm);
 /* Forgets all blocks, dirty ones as well. */
 void tm_drop(struct tm *tm);

@@ -30,8 +30,8 @@ struct walk;
 struct walk_root {
 	mblock_t block;
 	/*
-	 * Anything for which the least over all owners of a node is of interest (for mapping
-	 * trees the device's snapshotted_time); 0 when unused.
+	 * A number of which the walk finds the least over all owners of a node (for mapping trees
+	 * the device's snapshotted_time); 0 when unused.
 	 */
 	uint32_t attr;
 };
@@ -60,7 +60,7 @@ struct walk_setup {
 	uint8_t kind;
 };
 
-/* A part that cannot be reached, or (NODE_BAD_RANGE) not be believed. */
+/* A part that cannot be reached, or (NODE_BAD_RANGE) must not be believed. */
 struct walk_fault {
 	mblock_t block; /* the node, ... */
 	mblock_t
@@ -75,10 +75,9 @@ struct walk *walk_new(const struct walk_setup *setup, struct err *err);
 void walk_free(struct walk *w);
 
 /*
- * Walks the trees under @roots.  May be called again with more roots: what is known already
- * is not read again and its leaves do not go to the leaf function again; the later roots'
- * attr and sharing do not spread into it either.
- * Faults in the trees are not errors here.  0 or -errno.
+ * Walks the trees under @roots.  May be called again with more roots.  Nodes that are known already
+ * are not read again, and their leaves do not go to the leaf function again; the later roots' attr
+ * and sharing do not spread into them.  Faults in the trees are not errors here.  0 or -errno.
  */
 int walk_add(struct walk *w, const struct walk_root *roots, size_t nr, struct err *err);
 
@@ -100,8 +99,8 @@ bool walk_shared(const struct walk *w, mblock_t block);
 /* The least attr of the node's owners. */
 uint32_t walk_attr(const struct walk *w, mblock_t block);
 /*
- * The keys that may be in a node by all its parents, both inclusive; for a node that was read,
- * those that are in it (empty: *first > *last).
+ * The keys that all parents of a node allow in it, both inclusive.  For a node that was read: the
+ * keys that are in it (empty: *first > *last).
  */
 void walk_range(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *last);
 
@@ -128,9 +127,9 @@ int walk_each(struct walk *w, mblock_t block, walk_part_fn *fn, void *ctx);
 int walk_leaves(struct walk *w, mblock_t **list, size_t *nr, struct err *err);
 
 /*
- * The sum over all leaves below @block of what @leaf_count (indexed by block: the number of entries,
- * as the leaf function noted it) says; leaves with a fault count 0.  The first call
- * sums up the whole forest, linear in pointers; walk_add() forgets the sums.
+ * The number of entries in all leaves below @block.  @leaf_count, indexed by block, has the number
+ * of each leaf as the leaf function noted it; leaves with a fault count 0.  The first call sums up
+ * the whole forest, linear in pointers; walk_add() forgets the sums.
  */
 uint64_t walk_sum(struct walk *w, mblock_t block, const uint16_t *leaf_count);
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * One wave of nodes: reading them, keeping their children, telling those what their parent says
- * (expand), and comparing a node's keys with what its parents allow (judge).
+ * One wave of nodes: reading them, keeping their children, passing keys and owners on to the
+ * children (expand), and comparing a node's keys with those that its parents allow (judge).
  *
  * A node on the spine is read before all of its parents are known.  It is not read again: its
- * children and keys go to the arena at once, and it is expanded (its children are told what
- * their parent says) and judged when its level comes.  All other nodes are read, judged and expanded in one go.
+ * children and keys go to the arena at once, and it is expanded and judged when its level comes.
+ * All other nodes are read, judged and expanded in one go.
  *
- * Workers meet only in the arrays: bits are set and ranges narrowed by atomic operations that
- * give the same result in any order, so the walk's outcome does not depend on their number.
- * Mostly they only look, as a shared node's second parent has nothing new to say.
+ * Workers meet only in the arrays: bits are set and ranges narrowed by atomic operations that give
+ * the same result in any order, so the walk's outcome does not depend on their number.  Mostly they
+ * only read, because a shared node's second parent adds nothing new.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -61,7 +61,7 @@ void walk_raise_u32(uint32_t *p, uint32_t v)
 		;
 }
 
-/* Does the block belong to something else than these trees? */
+/* Is the block used by something other than these trees? */
 bool walk_foreign(const struct walk *w, uint64_t b)
 {
 	uint8_t kind = w->s.claims ? __atomic_load_n(&w->s.claims[b], __ATOMIC_RELAXED) : 0;
@@ -115,7 +115,7 @@ static enum node_fault reach_child(struct walk *w, struct walk_worker *me, uint3
 	return NODE_LOOP;
 }
 
-/* Tells a child which keys it may have; one that is read and judged already is judged again. */
+/* Narrows the keys that a child may have; a child that was judged already is judged again. */
 static enum node_fault narrow(struct walk *w, uint32_t b, uint64_t first, uint64_t last)
 {
 	if (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_DONE)
@@ -184,7 +184,7 @@ static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
 	return in;
 }
 
-/* Tells the children of @b, a node of @level, all that @b has to say. */
+/* Passes the keys, owners and sharing of @b, a node of @level, on to its children. */
 int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in, const le64 *keys,
 		int level)
 {
