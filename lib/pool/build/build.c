@@ -113,7 +113,7 @@ static int do_begin_device(struct build *b, const struct device_info *d, struct 
 	return 0;
 }
 
-/* Says what run_ok() did not like, and where. */
+/* Says why run_ok() refused the run, and where. */
 static int bad_run(const struct build *b, const struct run *r, struct err *err)
 {
 	unsigned long long v = r->vbegin, d = r->dbegin, n = r->len;
@@ -149,7 +149,7 @@ static inline bool run_ok(const struct build *b, const struct run *r)
 
 static int do_runs(struct build *b, const struct run *run, size_t nr, struct err *err)
 {
-	/* a def has no snap_time: it is looked at where a device takes it */
+	/* a def has no snap_time: each device that takes it checks it */
 	const uint64_t suspect = b->state == IN_DEVICE ? b->dev.snap_time : UINT64_MAX;
 	uint64_t list[COUNT_LIST], total = 0;
 	size_t nr_list = 0;
@@ -252,7 +252,7 @@ static int do_end_device(struct build *b, struct err *err)
 	return 0;
 }
 
-/* The grammar of events.h; after a failure nothing is taken any more. */
+/* The grammar of events.h; after a failure no more events are taken. */
 static int enter(struct build *b, enum build_state from, struct err *err)
 {
 	if (b->state == from)

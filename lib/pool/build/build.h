@@ -9,7 +9,7 @@
  * Trees are built bottom-up in one pass.  Leaves are filled completely, and the last two of a tree
  * are balanced.  The leaves of a def are written once and shared by the devices that refer to it,
  * unless that would leave an underfull leaf.  Space maps follow at end_pool.  mapped_blocks is
- * counted; what the source claims is only compared with the count.
+ * counted; the source's own number is only compared with the count.
  *
  * Order of writes: block 0 is made invalid (not zero) and flushed before the first other write;
  * all blocks, flush; block 0, flush.  On any failure block 0 stays invalid.  Nothing is

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * What has come is, in key order: leaves in the tree; then perhaps one shared leaf held back;
- * then pending entries, which are fewer than a third of a leaf as long as a leaf is held.  (A
- * held leaf that is itself too small is the device's first, and nothing is pending behind it.)
+ * The events so far are, in key order: leaves in the tree; then perhaps one shared leaf held back;
+ * then pending entries, which are fewer than a third of a leaf as long as a leaf is held.  (A held
+ * leaf that is itself too small is the device's first, and nothing is pending behind it.)
  */
 #include "pool/build/device.h"
 

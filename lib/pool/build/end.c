@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What build writes when all devices have come, and in which order it reaches the disk. */
+/* Writes what follows the last device, in the order in which it must reach the disk. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -54,7 +54,7 @@ static int write_device_trees(struct build *b, struct superblock *sb, struct err
 	return r;
 }
 
-/* Leaves of defs that no tree has taken hold nothing. */
+/* Takes back the counts of leaves of defs that no tree has taken. */
 static int uncount_unused(struct build *b, struct err *err)
 {
 	CLEANUP(free_ptr) void *block = io_alloc(MBLOCK_SIZE);

@@ -267,7 +267,7 @@ int build_times_end(struct build *b, struct err *err)
 	int r;
 
 	if (block_writer_full(&b->w) || (!broken && !b->used))
-		return 0; /* what does not fit fails soon, and cannot be read back */
+		return 0; /* a pool that does not fit fails soon, and cannot be read back */
 	t.chunk = chunk = io_alloc((size_t)CHUNK * MBLOCK_SIZE);
 	if (!chunk)
 		return err_nomem(err, "times");

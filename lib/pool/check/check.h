@@ -3,7 +3,7 @@
 #ifndef POOL_CHECK_H
 #define POOL_CHECK_H
 /*
- * Finds all damage of a pool's metadata that can be known, without writing.
+ * Finds all damage of a pool's metadata that can be found without writing.
  *
  * Each metadata block is read once at most, in the order of the blocks, in merged requests, on all
  * workers.  A damaged block may be read a second time, to say more about it.
@@ -49,9 +49,9 @@ struct check_result {
 };
 
 /*
- * 0: *out says what was found, which may be nothing.  -ENODATA: "no current metadata snap";
- * -EINVAL: this is no metadata at all (too small, XML); -EIO..: block 0 cannot be read; -ENOMEM.
- * *out by check_result_fini() in any case.
+ * 0: *out has the findings, or none.  -ENODATA: "no current metadata snap"; -EINVAL: this is no
+ * metadata at all (too small, XML); -EIO..: block 0 cannot be read; -ENOMEM.  *out by
+ * check_result_fini() in any case.
  */
 int check_run(struct io *io, struct jobs *jobs, const struct check_options *opt,
 	      struct check_result *out, struct err *err);

@@ -62,7 +62,7 @@ static int fix_bitmaps(struct fix *x, const struct check_map *m, uint64_t *leaks
 	return r;
 }
 
-/* Makes an index entry right, when it is not; both ways of counting the last bitmap are. */
+/* Corrects an index entry.  Both ways of counting the last bitmap's free entries are right. */
 static bool fix_entry(const struct check_map *m, uint64_t i, struct disk_index_entry *d)
 {
 	uint64_t begin = i * ENTRIES_PER_BITMAP;

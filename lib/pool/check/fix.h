@@ -7,11 +7,10 @@
  * harm: leaked blocks, the space maps' counters, bits past the end of a map, times that do not
  * protect shared data, the needs_check flag.
  *
- * Order of writes: bitmaps (a leaked count goes down, which is a valid state after any number
- * of them), then index entries (hints of the allocator), flush; block 0 with the pool's time, flush;
- * leaves of the details tree with raised snapshot times, flush; then block 0 with the totals
- * and the flag, one sector, flush.  Blocks that are right already are not written, and
- * when nothing is wrong nothing is.
+ * Order of writes: bitmaps (a leaked count goes down, which is a valid state after any number of
+ * them), then index entries (hints of the allocator), flush; block 0 with the pool's time, flush;
+ * leaves of the details tree with raised snapshot times, flush; then block 0 with the totals and
+ * the flag, one sector, flush.  Blocks that are right already are not written.
  */
 #include "pool/check/check.h"
 

@@ -21,7 +21,7 @@ struct fix {
 	struct fix_report *rep;
 	struct err *err;
 	uint8_t *buf; /* one block */
-	bool write;   /* false: the first pass, which only looks whether all can be done */
+	bool write;   /* false: the first pass, which only checks whether everything can be fixed */
 	/* times, from fix_times_plan() */
 	struct raise *raise; /* ascending by device */
 	size_t nr_raises, cap_raises;

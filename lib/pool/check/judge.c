@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * What the differences between a space map and the references found come to: bitmaps say one
- * thing, the tree of large counts another, and what was found a third.
+ * Makes findings of the differences between three counts of each block: that in the bitmap, that in
+ * the tree of large counts, and the references found.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -94,13 +94,13 @@ static void flush_run(struct map_check *m, struct joined *j)
 	j->run.count = 0;
 }
 
-/* Blocks with a wrong count; neighbours with the same story become one finding. */
+/* Blocks with a wrong count; neighbours that are wrong in the same way become one finding. */
 static void found_count(struct map_check *m, struct joined *j, enum finding_kind kind,
 			uint64_t begin, uint64_t len, uint64_t stored, uint64_t expected)
 {
 	struct finding *f = &j->run;
 
-	/* what a lost part of a tree refers to looks like this, too */
+	/* blocks that a lost part of a tree refers to look the same */
 	if (m->c->lost && (kind == FOUND_LEAK || kind == FOUND_COUNT_HIGH))
 		return;
 	j->leaked |= kind == FOUND_LEAK;
@@ -150,7 +150,7 @@ static void judge_diffs(struct map_check *m, struct joined *j, bool tree_sound)
 	flush_run(m, j);
 }
 
-/* Is it known what the bitmap says about @b?  Nothing is set beyond the map's end. */
+/* Could the bitmap of @b be read?  Beyond the map's end no bits are set. */
 static bool bitmap_read(const struct map_check *m, uint64_t b)
 {
 	return b >= m->nr_blocks || m->out->index.entry[b / ENTRIES_PER_BITMAP].present;

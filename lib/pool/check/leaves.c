@@ -23,7 +23,7 @@ static inline uint32_t run_end(const struct node *n, uint32_t i)
 
 #define SHORT_RUN 4 /* up to here block by block, with their cache lines asked for beforehand */
 
-/* What a leaf has to say, gathered before the counts are touched. */
+/* The blocks of a leaf, gathered before the counts are touched. */
 struct leaf_blocks {
 	uint64_t single[252], suspect[252];
 	uint32_t nr_singles, nr_suspects;
@@ -31,7 +31,7 @@ struct leaf_blocks {
 	uint64_t nr_outside, first_outside, last_outside, far;
 };
 
-/* A run of which something may be beyond the device or unprotected. */
+/* Takes a run that may reach beyond the device or be unprotected. */
 static void take_run(struct check *c, struct refmap *counts, struct leaf_blocks *lb,
 		     const struct node *n, uint32_t i, uint32_t len, uint32_t snap_time)
 {
@@ -59,7 +59,9 @@ static void take_run(struct check *c, struct refmap *counts, struct leaf_blocks 
 	}
 }
 
-/* A leaf of which nothing is beyond the device, and @suspect holds for all of it or nothing. */
+/*
+ * Takes a leaf with no block beyond the device.  @suspect holds for all of its blocks or for none.
+ */
 static void take_plain(struct check *c, struct refmap *counts, struct leaf_blocks *lb,
 		       const struct node *n, bool suspect)
 {

@@ -218,7 +218,7 @@ static int read_bitmaps(struct map_check *m, int (*good)(struct map_check *, str
 		if (!status[i])
 			continue;
 		bad_bitmap(m, i, status[i]);
-		x->entry[i].present = false; /* from here on as if it were not there */
+		x->entry[i].present = false; /* from here on treated as missing */
 	}
 	m->out->all_read = !m->bad_bitmap;
 	return r;
@@ -299,7 +299,7 @@ static int keep_bitmap(struct map_check *m, struct map_part *p, uint64_t index, 
 
 	refmap_from_bitmap(m->c->stored, index, bits);
 	m->c->bitmap_known[index] = true;
-	/* what is set beyond the end is counted here: the map in memory does not have it */
+	/* bits set beyond the end are counted here: the map in memory does not hold them */
 	for (uint64_t i = m->root->nr_blocks - begin; i < ENTRIES_PER_BITMAP; i++)
 		p->nr_past_end += (bits[i / 4] >> 2 * (i % 4) & 3) != 0;
 	return 0;

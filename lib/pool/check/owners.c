@@ -70,7 +70,10 @@ static uint64_t fault_block(const struct walk_fault *wf)
 	return wf->parent != WALK_NONE ? wf->parent : wf->block;
 }
 
-/* What can be seen of the owners' trees is not all: nobody shall count there. */
+/*
+ * Marks the devices of the set as damaged: their trees are incomplete, so their mappings must not
+ * be counted.
+ */
 static int mark_damaged(struct check *c, struct view_owners *vo, uint32_t set)
 {
 	if (vo->damaged[set])

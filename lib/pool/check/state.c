@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What every part of a check uses: noting findings and issues, claiming blocks, walking trees. */
+/* Functions that every part of a check uses: note findings and issues, claim blocks, walk trees. */
 #include <errno.h>
 #include <stdlib.h>
 

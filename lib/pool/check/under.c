@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * An empty pool may have been formatted over another one: the kernel does so at activation when block 0 is
- * zero.  What the older pool's devices were made of is then still there.
+ * An empty pool may have been formatted over another one: the kernel does so at activation when
+ * block 0 is zero.  The older pool's trees are then still there.
  */
 #include "pdata/block/csum.h"
 #include "pool/check/impl.h"
@@ -25,7 +25,7 @@ __attribute__((cold)) static int look(void *ctx, unsigned worker, size_t i, mblo
 	return 0;
 }
 
-/* In this thread alone: such a pool is rare, and the code shall be small. */
+/* Runs in this thread alone: such a pool is rare, and small code matters more than speed. */
 __attribute__((cold)) int check_under(struct check *c)
 {
 	struct finding f = finding_make(FOUND_OLDER_POOL, AREA_SUPERBLOCK);

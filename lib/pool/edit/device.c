@@ -56,7 +56,7 @@ static int data_dec(void *ctx, const void *values, uint32_t nr, struct err *err)
 	return r ? r : sm_edit_trim(&p->data, err);
 }
 
-/* The time of a mapping says nothing about what it refers to. */
+/* Do two mappings refer to the same data block?  Their times may differ. */
 static bool same_block(const void *a, const void *b)
 {
 	return mapping_block(value64(a, 0)) == mapping_block(value64(b, 0));
@@ -305,7 +305,7 @@ int edit_create_snap(struct pool_edit *p, uint32_t id, uint32_t origin, struct e
 	if (!r && p->sb.time >= MAX_TIME)
 		return err_set(err, -EINVAL, "the pool's snapshot clock has reached its end (%u)",
 			       p->sb.time);
-	/* Its path first: until that is ours alone, its root may have fewer references than users. */
+	/* Shadow its path first: until then its root may have fewer references than users. */
 	if (!r)
 		r = edit_dev_touch(p, origin, &o, err);
 	if (!r)

@@ -281,7 +281,7 @@ void edit_abort(struct pool_edit *p)
 	edit_dev_forget_all(p);
 	p->changed = false;
 	if (!p->formatted) {
-		p->write = false; /* there is nothing to go back to */
+		p->write = false; /* there is no committed state to return to */
 		return;
 	}
 	transaction_abort(p->transaction, &p->committed.metadata_sm);

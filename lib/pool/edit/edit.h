@@ -9,9 +9,9 @@
  * Opening reads block 0; everything else is read where it is touched, so that a large pool
  * opens as fast as a small one.
  *
- * Changes stay in memory until edit_commit().  A function that fails because of what is in the pool
- * (-EEXIST, -ENOENT, -EBUSY, -EINVAL) has changed nothing.  After any other error the transaction
- * cannot be committed: call edit_abort().
+ * Changes stay in memory until edit_commit().  A function that refuses a change (-EEXIST, -ENOENT,
+ * -EBUSY, -EINVAL) has changed nothing.  After any other error the transaction cannot be committed:
+ * call edit_abort().
  *
  * Threads: one at a time, lookups included (they fill the cache).
  * Memory: that of map/transaction.h, and 64 bytes for each device touched.
@@ -45,18 +45,18 @@ bool edit_writable(const struct pool_edit *p);
 bool edit_changed(const struct pool_edit *p);
 
 /*
- * Commits, in the order that map/transaction.h gives; the caller has flushed the data device.
- * 0: the transaction is on the disk.  An error with *unsure false: the pool on the disk is as it was.
- * With *unsure true nobody knows whether the superblock was written: write no more, and open the
+ * Commits, in the order that map/transaction.h gives; the caller has flushed the data device.  0:
+ * the transaction is on the disk.  An error with *unsure false: the pool on the disk is as it was.
+ * With *unsure true the superblock may or may not have been written: write no more, and open the
  * pool again.
  */
 int edit_commit(struct pool_edit *p, bool *unsure, struct err *err);
-/* Back to the last commit. */
+/* Drops all changes since the last commit. */
 void edit_abort(struct pool_edit *p);
 
 /*
  * After a failure: reads the superblock again, sets needs_check in it, and writes it.  Nothing else
- * is written.  The pool in memory becomes what is on the disk and takes no more changes.
+ * is written.  Afterwards the pool in memory is that on the disk and takes no more changes.
  */
 int edit_set_needs_check(struct pool_edit *p, struct err *err);
 
@@ -65,8 +65,8 @@ struct edit_space {
 	uint64_t data_total, data_free;
 	uint64_t metadata_total, metadata_free;
 	uint64_t metadata_usable; /* can still be taken in this transaction, reserve left alone */
-	uint64_t metadata_left;	  /* the same with the reserve: for what gives space back */
-	uint64_t metadata_wanted; /* what one more change and the commit may need at worst */
+	uint64_t metadata_left;	  /* the same with the reserve: for changes that give space back */
+	uint64_t metadata_wanted; /* blocks that one more change and the commit need at worst */
 };
 void edit_space(const struct pool_edit *p, struct edit_space *s);
 
@@ -77,7 +77,7 @@ void edit_space(const struct pool_edit *p, struct edit_space *s);
 int edit_grow_data(struct pool_edit *p, uint64_t nr_blocks, struct err *err);
 int edit_grow_metadata(struct pool_edit *p, uint64_t nr_blocks, struct err *err);
 
-/* What the messages do. */
+/* The changes that messages ask for. */
 int edit_create_thin(struct pool_edit *p, uint32_t id, struct err *err);
 int edit_create_snap(struct pool_edit *p, uint32_t id, uint32_t origin, struct err *err);
 int edit_delete(struct pool_edit *p, uint32_t id, struct err *err);
@@ -95,7 +95,7 @@ int edit_each_device(struct pool_edit *p, edit_device_fn *fn, void *ctx, struct 
 struct mapping {
 	dblock_t block;
 	uint32_t time;
-	bool shared; /* the device was snapshotted since: a write must not go to the block in place */
+	bool shared; /* the device was snapshotted since: a write must go to a new block */
 };
 /* -ENOENT (without a text): not mapped. */
 int edit_lookup(struct pool_edit *p, uint32_t id, vblock_t v, struct mapping *out,
@@ -110,15 +110,15 @@ int edit_each_mapping(struct pool_edit *p, uint32_t id, vblock_t begin, vblock_t
 int edit_mapped_end(struct pool_edit *p, uint32_t id, vblock_t *end, struct err *err);
 
 /*
- * Takes the next free data block, in the kernel's order, for edit_map(); the caller writes its
- * content.  -ENOSPC: none is free.  No commit may come between this and edit_map(): after a crash
- * the block would be leaked.
+ * Takes the next free data block, in the kernel's order, for edit_map(); the caller writes the
+ * block's contents.  -ENOSPC: none is free.  No commit may come between this and edit_map(): after
+ * a crash the block would be leaked.
  */
 int edit_alloc_data(struct pool_edit *p, dblock_t *block, struct err *err);
-/* Gives such a block back. */
+/* Gives back a block that edit_alloc_data() gave. */
 int edit_free_data(struct pool_edit *p, dblock_t block, struct err *err);
 
-/* Maps @v to @block; what was mapped there before loses its reference. */
+/* Maps @v to @block; the block mapped there before loses its reference. */
 int edit_map(struct pool_edit *p, uint32_t id, vblock_t v, dblock_t block, struct err *err);
 
 /* Unmaps [begin, end) (a discard); *nr (may be NULL) were mapped. */
@@ -126,8 +126,8 @@ int edit_unmap(struct pool_edit *p, uint32_t id, vblock_t begin, vblock_t end, u
 	       struct err *err);
 
 /*
- * From now on data blocks whose count falls to zero are added to @freed (NULL: no more): they
- * may be discarded once the transaction is committed.
+ * From now on data blocks whose count falls to zero are added to @freed (NULL ends this): they may
+ * be discarded once the transaction is committed.
  */
 void edit_collect_freed(struct pool_edit *p, struct runs *freed);
 

@@ -19,7 +19,7 @@ struct edit_dev {
 	 * from the root's count.
 	 */
 	bool touched;
-	bool root_changed; /* map.root is not what the top level says */
+	bool root_changed; /* map.root differs from the root in the top level */
 	bool info_changed;
 };
 
@@ -52,7 +52,7 @@ int edit_sync(struct pool_edit *p, struct err *err);
 void edit_top_type(struct pool_edit *p);
 extern const struct btree_type edit_details_type;
 
-/* Refuses changes where there must be none. */
+/* Begins a change: refuses it where the pool must not be changed, and trims the caches. */
 int edit_begin(struct pool_edit *p, struct err *err);
 
 #endif

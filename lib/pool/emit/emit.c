@@ -73,7 +73,7 @@ static int close_def(struct emitter *e, struct err *err)
 	tell_outside(e);
 	if (e->def_told)
 		r = e->to->ops->end_def(e->to->ctx, err);
-	else /* an empty leaf that devices share: nothing to refer to */
+	else /* an empty leaf that devices share has no entries to refer to */
 		sharing_set_empty(e->sharing, e->def_name);
 	e->in_def = e->def_told = false;
 	return r;
@@ -116,7 +116,7 @@ static int tell_leaves(struct emitter *e, const struct emit_lane *l, struct err 
 
 	if (!l->nr_runs)
 		return 0;
-	/* cannot be while ranges are checked; never let it through */
+	/* impossible as long as ranges are checked; refused all the same */
 	if (l->disorder || (e->has_last && l->first_key <= e->last_key))
 		return err_set(err, -EUCLEAN,
 			       "keys go backwards at block %" PRIu64
@@ -251,7 +251,7 @@ static bool wanted(const struct emitter *e, uint32_t id)
 	return !e->opt->nr_dev_ids;
 }
 
-/* Those that can be told; says what is wrong with the others and with the trees. */
+/* Chooses the devices that can be dumped; says what is wrong with the others and with the trees. */
 static int choose_devices(struct emitter *e, const struct metadata_devices *devices,
 			  struct err *err)
 {
@@ -275,7 +275,7 @@ static int choose_devices(struct emitter *e, const struct metadata_devices *devi
 	return 0;
 }
 
-/* A device that is asked for and not there is a mistake, or was lost: nothing is told then. */
+/* A device that was asked for but is missing is a mistake, or was lost: then nothing is dumped. */
 static int check_wanted(struct emitter *e, const struct metadata_devices *devices, struct err *err)
 {
 	for (size_t i = 0; i < e->opt->nr_dev_ids; i++)

@@ -24,8 +24,9 @@ struct emit_options {
 	bool skip_mappings;	 /* device elements without content */
 	const struct pool_info *header; /* NULL: what metadata_pool_info() says */
 	/*
-	 * Called for each thing that is missing in the events: damage, with device and key range, and
-	 * devices that only one of the two trees has.  From one thread at a time, in the order of devices.
+	 * Called for each thing that the events lack: damage, with device and key range, and
+	 * devices that only one of the two trees has.  From one thread at a time, in the order of
+	 * devices.
 	 */
 	void (*problem)(void *ctx, const char *text);
 	void *ctx;
@@ -35,8 +36,8 @@ struct emit_options {
 
 /*
  * Drives @to.  0: everything was told.  -EUCLEAN (-EIO when only reading failed): there were
- * problems; all that could be read was told, but end_pool was not, so that the result is not
- * taken for the whole.  Another negative errno: the sink's, or no memory.
+ * problems; all that could be read was told, but end_pool was not, so that nothing takes the result
+ * for the whole pool.  Another negative errno: the sink's, or no memory.
  */
 int emit_pool(const struct metadata *md, struct stream *s, const struct emit_options *opt,
 	      const struct events *to, struct err *err);

@@ -34,7 +34,7 @@ struct emit_item {
 	uint64_t first, last;  /* keys */
 };
 
-/* What comes next, as far as one read goes. */
+/* The next items, as many as one read takes. */
 struct emit_items {
 	struct emit_item *item;
 	size_t nr, cap;

@@ -66,7 +66,7 @@ static int add_faults(struct emitter *e, struct emit_items *it, mblock_t block, 
 			return -1;
 		any = true;
 	}
-	if (!any) { /* never silently: a fault of a sort that is not listed */
+	if (!any) { /* a fault that is not listed is still reported */
 		struct walk_fault other = { .block = block, .fault = NODE_BAD_DEPTH };
 
 		walk_range(e->walk, block, &other.begin, &other.last);
@@ -110,7 +110,7 @@ static int take_leaf(struct emitter *e, struct emit_items *it, mblock_t leaf)
 	return 0;
 }
 
-/* Goes to a node: a leaf is told, an internal one entered. */
+/* Goes to a node: adds a leaf to the items, enters an internal node. */
 static int enter(struct emitter *e, struct emit_items *it, mblock_t node)
 {
 	struct emit_place *p = &e->place;

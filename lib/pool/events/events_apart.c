@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * A ring of batches.  The source fills one without any lock; only when it is full, or at the
- * end, the two sides meet.  Should the second thread not start, the source finds the ring
- * full with nobody to empty it, and delivers a batch itself.
+ * A ring of batches.  The source fills one without any lock; only when it is full, or at the end,
+ * the two sides meet.  If the second thread does not start, the source finds the ring full and
+ * delivers a batch itself.
  */
 #include "pool/events/events_apart.h"
 
@@ -41,7 +41,7 @@ struct queue {
 	const struct events *to;
 	struct pool_info pool; /* of the one BEGIN_POOL */
 	struct batch *batch;
-	struct batch *open; /* the source's own until it is handed over */
+	struct batch *open; /* belongs to the source until it is handed over */
 	int source_code;
 	struct err source_err;
 

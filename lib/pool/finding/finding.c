@@ -25,7 +25,7 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
 #define NODE(X, kind, name) X(kind, name, FATAL, false, "{node}: {loss}", REST)
 
 /*
- * One row a kind, in the order of the enum: name, severity, is nothing lost by repairing it, the
+ * One row a kind, in the order of the enum: name, severity, whether repairing it loses nothing, the
  * sentence (text.c fills it in), what to do next.
  */
 #define FINDINGS(X)                                                                                 \

@@ -93,7 +93,7 @@ const char *area_text(enum pool_area a); /* "device details tree" */
 const char *area_name(enum pool_area a); /* "details", for JSON */
 
 const char *finding_name(enum finding_kind k); /* "node-csum" */
-bool finding_repairable(enum finding_kind k); /* nothing is lost by repairing it */
+bool finding_repairable(enum finding_kind k); /* repairing it loses nothing */
 const char *finding_sentence(enum finding_kind k); /* with {words}, which finding_text() fills in */
 const char *severity_name(enum finding_severity s);
 
@@ -103,9 +103,9 @@ struct finding {
 	enum finding_kind kind;
 	enum pool_area area;
 	bool held;	 /* in the held metadata snapshot only */
-	mblock_t block;	 /* the metadata block it is about, or FINDING_NO_BLOCK */
+	mblock_t block;	 /* the metadata block concerned, or FINDING_NO_BLOCK */
 	mblock_t parent; /* the node with the bad pointer, or FINDING_NO_BLOCK */
-	/* What range is concerned: keys of a tree, or blocks of a space map; inclusive. */
+	/* The range concerned: keys of a tree, or blocks of a space map; inclusive. */
 	uint64_t begin, last;
 	bool has_range;
 	uint64_t count; /* how many entries or blocks (0: just one thing) */
@@ -156,7 +156,7 @@ bool findings_any(const struct findings *fs, enum finding_severity s);
  */
 void finding_text(const struct findings *fs, const struct finding *f, bool tool_hint,
 		  struct outbuf *out);
-/* finding_text() with @before in front of it, told to @tell. */
+/* Passes finding_text(), with @before in front of it, to @tell. */
 void finding_tell(const struct findings *fs, const struct finding *f, const char *before,
 		  void (*tell)(void *ctx, const char *text), void *ctx);
 /* All findings, which are sorted, a line each; of one kind no more than @per_kind, and their number. */

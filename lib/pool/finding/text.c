@@ -235,7 +235,7 @@ void finding_text(const struct findings *fs, const struct finding *f, bool tool_
 		outbuf_printf(out, "; %s", next);
 }
 
-/* Keys or blocks from @f->begin to @f->last.  To the end of all keys: without a length. */
+/* Keys or blocks from @f->begin to @f->last.  A range up to the last possible key has no length. */
 static void put_json_range(const struct finding *f, struct json *j)
 {
 	json_u64(j, "begin", f->begin);

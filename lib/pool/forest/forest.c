@@ -170,7 +170,7 @@ static int gather_faults(struct forest *f, struct err *err)
 		me->nr = 0;
 	}
 	qsort(all, f->nr_faults, sizeof(*all), by_block);
-	for (size_t i = 0; i < f->nr_faults; i++) /* one that was read twice counts once */
+	for (size_t i = 0; i < f->nr_faults; i++) /* a leaf that was read twice counts once */
 		if (!k || all[k - 1].block != all[i].block)
 			all[k++] = all[i];
 	f->nr_faults = k;

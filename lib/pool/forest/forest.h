@@ -7,8 +7,7 @@
  * stand on.  The internal nodes are read at once; leaves as the caller asks for them,
  * each distinct one once, however many devices have it.
  *
- * What cannot be read is named per device and with its blocks through a callback, never dropped
- * in silence.
+ * A callback hears of each part that cannot be read, with its devices and their blocks.
  *
  * Threads: one owner; the leaf function runs on the stream's workers.
  */

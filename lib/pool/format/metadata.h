@@ -13,12 +13,12 @@
 struct metadata_options {
 	bool snap;	     /* the held metadata snapshot instead of the live trees */
 	mblock_t snap_block; /* 0: wherever it is; else it must be there */
-	bool any_block_size; /* an illegal data_block_size is no error (the caller overrides it) */
+	bool any_block_size; /* accept an illegal data_block_size (the caller overrides it) */
 };
 
 struct metadata {
 	struct superblock live; /* block 0 */
-	struct superblock view; /* what is read: the same, or the held copy */
+	struct superblock view; /* the one that is read: the same, or the held copy */
 	mblock_t snap;		/* where the held copy is, 0: live */
 	uint64_t nr_blocks;	/* of the metadata device, at most MAX_METADATA_BLOCKS */
 	uint64_t nr_data_blocks; /* from the live superblock: the held copy has none */
@@ -34,7 +34,7 @@ struct metadata {
 int metadata_open(struct io *io, const struct metadata_options *opt, struct metadata *out,
 		  struct err *err);
 
-/* For the header of a dump: what view and nr_data_blocks say. */
+/* Fills in the header of a dump from view and nr_data_blocks. */
 void metadata_pool_info(const struct metadata *md, struct pool_info *out);
 
 struct metadata_device {

@@ -149,7 +149,7 @@ int superblock_invalidate(struct io *out, struct err *err)
 	memset(d, 0, MBLOCK_SIZE);
 	d->magic = le64_make(THIN_MAGIC);
 	memcpy(d->unused, why, sizeof(why));
-	/* A checksum that cannot be right, whatever the bytes. */
+	/* A checksum that is always wrong, whatever the bytes are. */
 	d->csum = le32_make(~csum_compute(d, SALT_SUPERBLOCK));
 	r = io_write(out, d, MBLOCK_SIZE, 0, err);
 	return r < 0 ? r : io_flush(out, err);

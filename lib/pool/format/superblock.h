@@ -23,7 +23,7 @@ struct superblock {
 	uint8_t uuid[16];
 };
 
-/* What makes the kernel refuse the superblock, or misread it. */
+/* Reasons for which the kernel refuses the superblock, or misreads it. */
 enum sb_fault {
 	SB_OK,
 	SB_UNREADABLE,
@@ -44,7 +44,7 @@ enum sb_fault superblock_open(struct superblock *sb, const void *block, mblock_t
 int superblock_read(struct io *io, mblock_t at, struct superblock *sb, enum sb_fault *fault,
 		    struct err *err);
 
-/* Tells who counts the reads of @io how much there is to read: the blocks in use. */
+/* Tells the meter of @io how much will be read: the blocks in use. */
 static inline void superblock_meter(const struct superblock *sb, struct io *io)
 {
 	uint64_t nr = io->size / MBLOCK_SIZE;
@@ -55,12 +55,12 @@ static inline void superblock_meter(const struct superblock *sb, struct io *io)
 /* Encodes into a zeroed 4096-byte @block and seals it for location @at. */
 void superblock_seal(const struct superblock *sb, void *block, mblock_t at);
 
-/* Writes @sb to block 0 and flushes: from then on it is what the pool is. */
+/* Writes @sb to block 0 and flushes: from then on @sb describes the pool. */
 int superblock_write(const struct superblock *sb, struct io *io, struct err *err);
 
 /*
- * Writes to block 0 of @out what stands there while a writer is at work, and flushes.  It is not
- * valid, and not zero either: the kernel and LVM would take zeros for an unformatted device.
+ * Makes block 0 of @out invalid while a writer is at work, and flushes.  The block is never zero:
+ * the kernel and LVM take zeros for an unformatted device.
  */
 int superblock_invalidate(struct io *out, struct err *err);
 

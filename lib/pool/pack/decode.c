@@ -74,9 +74,10 @@ static bool step(struct coder *c, unsigned tag, unsigned n, uint64_t times, stru
 }
 
 /*
- * Tags 0 to 4 one after the other, as many as come, while an instruction of any width is in the record
- * and there is room: what is most of a pool whose blocks lie scattered.  Which tag and width come next
- * cannot be guessed, so that nothing here branches on them.  What is left, wrong ones too, is step()'s.
+ * Tags 0 to 4 one after the other, as long as an instruction of any width fits into the record and
+ * there is room.  A pool whose blocks lie scattered consists mostly of these.  The next tag and
+ * width cannot be predicted, so no branch depends on them. step() does the rest, and finds the
+ * wrong ones.
  */
 static void many_steps(struct coder *c, struct numbers *out)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * The format gives instructions, not rules for using them.  What pays: keys and block
- * numbers as differences (mostly runs of equal ones), the 40 bits of data block apart from
- * the 24 bits of time, and plain bytes for the rest.  A number without a near neighbour
- * is set afresh rather than as a difference of the same width: then the instruction
- * byte is always the same, and deflate's codes for it get shorter.
+ * The format gives instructions, not rules for using them.  These pay off: keys and block numbers
+ * as differences (mostly runs of equal ones), the 40 bits of data block apart from the 24 bits of
+ * time, and plain bytes for the rest.  A number without a near neighbour is set afresh rather than
+ * as a difference of the same width: then the instruction byte is always the same, and deflate's
+ * codes for it get shorter.
  *
- * Whatever looks like a node is coded as one, its checksum does not matter: the
- * instructions give back exactly these bytes in any case.
+ * A block that looks like a node is coded as one, even with a bad checksum: the instructions give
+ * back exactly its bytes in any case.
  */
 #include <string.h>
 

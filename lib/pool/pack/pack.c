@@ -20,7 +20,7 @@
 #include "pdata/block/format.h"
 #include "pool/pack/impl.h"
 
-#define LEVEL 6 /* more takes longer and buys little: what is left are random numbers and runs */
+#define LEVEL 6 /* higher ones take longer and gain little: the rest is random */
 #define READ_BLOCKS 64
 
 struct pack_worker {

@@ -43,13 +43,13 @@ struct unpacker {
 	uint64_t nr_blocks, at;
 	uint8_t *seen; /* a bit a block; set atomically */
 	_Atomic uint64_t nr_seen;
-	uint8_t superblock[MBLOCK_SIZE]; /* written by whoever sets its bit in seen */
+	uint8_t superblock[MBLOCK_SIZE]; /* written by the worker that sets its bit in seen */
 	struct unpack_worker *worker;
 	unsigned nr_workers;
 	struct unpack_slot *slot;
 };
 
-/* Says what @in is, as far as its beginning tells. */
+/* Says what @in is, judging by its beginning. */
 static int not_packed(struct io *in, struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *head = io_alloc(SIGNATURE_LEN);

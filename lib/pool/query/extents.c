@@ -17,7 +17,7 @@ struct edge {
 
 struct leaf {
 	struct edge first, last;
-	uint64_t nr; /* extents; 0: nothing is mapped here, or nothing is known */
+	uint64_t nr; /* extents; 0: no mappings, or the node was not read */
 };
 
 struct sum {

@@ -140,7 +140,7 @@ struct order {
 	uint32_t block_size;
 };
 
-/* The order of texts, where what is missing counts as "-", and of numbers. */
+/* Compares texts, where a missing one counts as "-", or numbers. */
 static int compare(const struct list_row *a, const struct list_row *b, const struct order *o)
 {
 	uint64_t x = list_number(a, o->f, o->block_size), y = list_number(b, o->f, o->block_size);

@@ -3,8 +3,8 @@
 #ifndef POOL_INFO_H
 #define POOL_INFO_H
 /*
- * What can be said of a pool on one screen: what thin_info prints as text and JSON.
- * Threads: one at a time.
+ * The facts about a pool that thin_info prints on one screen, as text and JSON.  Threads: one at a
+ * time.
  */
 #include "base/json.h"
 #include "pool/query/list.h"
@@ -17,7 +17,7 @@ struct info {
 	bool has_metadata;	   /* the metadata device is known: the pool is not out of XML */
 	uint64_t data_low_water;   /* free data blocks at which the kernel tells; INFO_UNKNOWN */
 	const struct list *list;   /* of LIST_ALL; NULL: the mappings were not read */
-	/* from here on info_init() */
+	/* info_init() computes the rest */
 	struct space_use metadata, data;
 	uint64_t metadata_low_water;	/* unused blocks, the reserve among them, at which the kernel tells */
 	uint64_t nr_mappings, nr_extents;
@@ -28,7 +28,10 @@ struct info {
 /* Computes the rest from the fields before it. */
 void info_init(struct info *i);
 
-/* The pool's uuid as 32 hexadecimal digits; false: it has none, as all that the kernel makes. */
+/*
+ * The pool's uuid as 32 hexadecimal digits; false: it has none; pools that the kernel makes have
+ * none.
+ */
 bool info_uuid(const struct info *i, char text[33]);
 
 /* Is the metadata at the kernel's reserve, where the pool becomes read-only? */

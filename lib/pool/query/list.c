@@ -48,7 +48,7 @@ static int take_leaf(void *ctx, unsigned worker, mblock_t block, const struct no
 	return kin_take(k->kin, worker, block, n);
 }
 
-/* Whose the data blocks are. */
+/* Takes the owners of data blocks. */
 static void take_cells(void *ctx, const struct usage_cells *c)
 {
 	struct list *l = ((struct looking *)ctx)->list;
@@ -69,7 +69,7 @@ static int look(const struct metadata *md, struct looking *k, struct usage_want 
 	return 0;
 }
 
-/* What was learnt goes into the rows. */
+/* Puts into the rows what was learnt. */
 static int learn(const struct metadata *md, struct looking *k, struct err *err)
 {
 	struct list *l = k->list;

@@ -3,8 +3,7 @@
 #ifndef POOL_LIST_H
 #define POOL_LIST_H
 /*
- * The devices of a pool, and what can be told of each: the fields of thin_ls.
- * Threads: one at a time.
+ * The devices of a pool and the facts about each: the fields of thin_ls.  Threads: one at a time.
  */
 #include "pool/query/kin.h"
 #include "pool/query/picture.h"
@@ -14,7 +13,7 @@ enum list_depth {
 	LIST_DETAILS,	/* the details of the devices only */
 	LIST_MAPPED,	/* also the mappings: how many, and the highest */
 	LIST_EXCLUSIVE, /* also how many blocks belong to one device alone */
-	LIST_ALL,	/* also in how many extents they lie, what are snapshots, and a picture */
+	LIST_ALL,	/* also the number of extents, which devices are snapshots, and a picture */
 };
 
 struct list_row {
@@ -62,12 +61,12 @@ const struct list_field *list_field(const char *name, size_t len);
 
 /* What must be read for the field. */
 enum list_depth list_field_depth(const struct list_field *f);
-/* The field is not known of a device that has no line in a table. */
+/* Is the field known only for a device that has a line in a table? */
 bool list_field_needs_line(const struct list_field *f);
-/* The field is a size in bytes that people read with a unit. */
+/* Is the field a size in bytes that people read with a unit? */
 bool list_field_is_size(const struct list_field *f);
 
-/* The row has a value in this field. */
+/* Has the row a value in this field? */
 bool list_has(const struct list_row *r, const struct list_field *f);
 /* The value, where it is a text; NULL where it is a number. */
 const char *list_text(const struct list_row *r, const struct list_field *f);

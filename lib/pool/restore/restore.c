@@ -42,9 +42,9 @@ static bool is_file(const struct restore_text *t, off_t *size)
 }
 
 /*
- * What the XML claims about itself shows early that it will not fit.  Claims may be wrong, so
- * nothing is refused for them alone: the blocks are counted first.  Shared parts make the claims
- * useless; then a file that is not large is counted.
+ * The XML's own counts show early that it will not fit.  They may be wrong, so the blocks are
+ * counted before the text is refused.  Shared parts make these counts useless; then the blocks of a
+ * file that is not large are counted in any case.
  */
 static int check_size(struct restore_text *t, off_t size, uint64_t has, struct err *err)
 {
@@ -59,7 +59,7 @@ static int check_size(struct restore_text *t, off_t size, uint64_t has, struct e
 	if (o && o->has_nr_data_blocks)
 		claims.nr_data_blocks = o->nr_data_blocks;
 	if (claims.nr_data_blocks > MAX_DATA_BLOCK)
-		return 0; /* the reader knows better what to say */
+		return 0; /* the reader has the better message */
 	needs = build_min_blocks(claims.nr_devices, claims.mapped_blocks, claims.nr_data_blocks, 0);
 	if (needs <= has && (!claims.has_defs || size > COUNT_MAX))
 		return 0;
@@ -85,8 +85,8 @@ static bool ends_well(int fd, off_t size)
 }
 
 /*
- * A dump that has been cut off is found before the old pool goes.  What ends in any other way than
- * dumps do (a comment, another encoding) is read as a whole.
+ * Finds a dump that was cut off before the old pool is overwritten.  A text that ends in another
+ * way than dumps do (a comment, another encoding) is read as a whole.
  */
 static int check_end(struct restore_text *t, off_t size, struct err *err)
 {

@@ -3,9 +3,9 @@
 #ifndef POOL_RESTORE_H
 #define POOL_RESTORE_H
 /*
- * Metadata made from XML.  What can be known to be wrong is found before the output is written:
- * first restore_check(), then restore_build().
- * Threads: restore_build() makes its own when the text is long; else one at a time.
+ * Metadata made from XML.  Faults that can be found before the output is written are found first:
+ * first restore_check(), then restore_build().  Threads: restore_build() makes its own when the
+ * text is long; else one at a time.
  */
 #include "pool/build/build.h"
 #include "pool/text/text.h"

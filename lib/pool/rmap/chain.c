@@ -69,7 +69,7 @@ static int visit(struct chain *c, mblock_t node)
 	c->seen[node] = 1;
 	child = walk_children(w, node, &nr);
 	if (!child || walk_fault_of(w, node) != NODE_OK)
-		return 0; /* a leaf, or damage, which is told elsewhere */
+		return 0; /* a leaf, or damage, which is reported elsewhere */
 	for (uint32_t i = 0; i < nr && !r; i++) {
 		const struct rmap_edges *e;
 

@@ -2,9 +2,9 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The first reading of the leaves keeps the runs that lie inside of leaves, by buckets of the data
- * device, and notes the runs at the leaves' edges.  Where that was too much, what was kept is
- * dropped and rounds follow, each over as many buckets as fit into memory: the leaves
- * are read again for each.
+ * device, and notes the runs at the leaves' edges.  When the runs take too much memory, they are
+ * dropped and rounds follow, each over as many buckets as fit into memory: the leaves are read
+ * again for each.
  */
 #include "pool/rmap/rmap.h"
 
@@ -113,7 +113,7 @@ static int rounds(struct rmap *m, struct err *err)
 		return -ENOMEM;
 	for (uint32_t b = 0; b < RMAP_BUCKETS; b++)
 		bytes[b] = rmap_bucket_bytes(m, b);
-	m->max_kept = UINT64_MAX; /* whatever the round's records turn out to need */
+	m->max_kept = UINT64_MAX; /* a round keeps all of its records */
 	while (!r && end < RMAP_BUCKETS) {
 		uint64_t total = bytes[end];
 

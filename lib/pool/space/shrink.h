@@ -9,8 +9,8 @@
  * sharing stay as they are.
  *
  * Only free blocks are written, so the old metadata describe the pool until the new ones take their
- * place.  After an interruption the same run is done again.  The caller must keep the order: first
- * shrink_copy(), which flushes, then the metadata that shrink_tell() gives are written.
+ * place.  After an interruption the same run is done again.  The caller must keep this order: call
+ * shrink_copy(), which flushes, before the metadata that shrink_tell() gives is written.
  *
  * Memory: 1 bit a data block and 1/512 byte more.
  */
@@ -48,8 +48,8 @@ const struct shrink_plan *shrink_plan(const struct shrink *s);
 dblock_t shrink_where(const struct shrink *s, dblock_t b);
 
 /*
- * Copies what moves inside of @data and flushes it.  @done, which may be NULL, is told bytes, from
- * one thread at a time.  -ERANGE: the device is shorter than what is in use.
+ * Copies the blocks that move within @data and flushes @data.  @done, which may be NULL, is told
+ * bytes, from one thread at a time.  -ERANGE: the device is shorter than what is in use.
  */
 int shrink_copy(const struct shrink *s, struct io *data, struct jobs *jobs,
 		void (*done)(void *ctx, uint64_t bytes), void *ctx, struct err *err);

@@ -269,7 +269,10 @@ int text_sink_new(enum text_format format, int fd, const char *name, struct even
 	s->fd = fd;
 	outbuf_init(&s->out);
 	umap_init(&s->number);
-	/* a bigger pipe means fewer switches between us and its reader; no matter if refused */
+	/*
+	 * a larger pipe means fewer switches between this process and the reader; a refusal does no
+	 * harm
+	 */
 	if (!fstat(fd, &st) && S_ISFIFO(st.st_mode))
 		(void)fcntl(fd, F_SETPIPE_SZ, PIPE_LEN);
 	out->ops = &text_ops;

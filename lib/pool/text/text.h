@@ -47,7 +47,7 @@ bool text_format_find(const char *name, enum text_format *format);
  */
 int text_sink_new(enum text_format format, int fd, const char *name, struct events *out,
 		  struct err *err);
-/* Writes what was told so far: for a source that had to stop before end_pool. */
+/* Writes the text of the events so far: for a source that had to stop before end_pool. */
 int text_sink_flush(struct events *e, struct err *err);
 void text_sink_free(struct events *e);
 

@@ -31,7 +31,7 @@ static int broken(struct xml_grammar *g, int code)
 
 #define BROKEN(g, ...) broken((g), err_set((g)->err, -EINVAL, __VA_ARGS__))
 
-/* What somebody wrote, fit for a message. */
+/* A word of the input, made fit for a message. */
 struct quoted {
 	char s[41];
 };

@@ -257,7 +257,7 @@ static int parse_all(struct reader *r)
 	}
 }
 
-/* Before expat says "not well-formed" about something that is no XML at all. */
+/* Names an input that is no XML at all, before expat calls it "not well-formed". */
 static int look_at_start(struct reader *r)
 {
 	struct disk_superblock sb;
@@ -307,7 +307,7 @@ static void reader_free(struct reader *r)
 	free(r);
 }
 
-/* Here and not where the element is read, because it is no line's fault. */
+/* Checked here and not where the element is read, because no line of the input is wrong. */
 static int check_overrides(const struct pool_overrides *o, struct err *err)
 {
 	if (o && o->has_data_block_size && !data_block_size_ok(o->data_block_size))
