@@ -38,3 +38,36 @@ quickstart() {
 	grep -q thin-pool s/pool
 	cmp s/expected.img s/out.img
 }
+
+# A copy whose packages come from commands of ours, which tell what they were asked for in the file "asked".
+# Those that the file "refused" names are not to be had.
+pretended() {
+	mkdir -p bin top/tests/web build
+	cp "$abs_top_srcdir/quickstart" top/
+	touch build/Makefile top/configure refused
+	chmod +x top/configure
+	printf '#!/bin/sh\n[ "$1" = install ] || exit 0\necho "$@" >>%s/asked\nfor p; do ! grep -qx -e "$p" %s/refused || exit 100; done\n' "$PWD" "$PWD" >bin/apt-get
+	printf '#!/bin/sh\necho npm "$@" >>%s/asked\n! grep -qx registry %s/refused || { echo no registry; exit 1; }\nmkdir -p node_modules/playwright-core\n' "$PWD" "$PWD" >bin/npm
+	printf '#!/bin/sh\ncase $4 in python3-jsonschema) exit 1;; esac\necho install ok installed\n' >bin/dpkg-query
+	printf '#!/bin/sh\nexec "$@"\n' >bin/sudo
+	printf '#!/bin/sh\necho "# PASS:  3"\n' >bin/make
+	chmod +x bin/*
+	BUILD=$PWD/build PATH=$PWD/bin:$PATH run top/quickstart "$@"
+}
+
+@test "quickstart --test installs what validates JSON, and drives the browser, and does without where it cannot" {
+	pretended --test
+	[ "$status" -eq 0 ]
+	grep -q '^install.* python3-jsonschema' asked
+	grep -q '^npm ci' asked
+	[ -d top/tests/web/node_modules/playwright-core ] && [ ! -e top/tests/web/npm.log ]
+	rm -r asked top/tests/web/node_modules
+	printf 'python3-jsonschema\nregistry\n' >refused
+	pretended --test
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"the tests that want them are skipped"*"no registry"*"the test in a browser is skipped"*"3 passed"* ]]
+	[ ! -e top/tests/web/node_modules ]
+	rm asked
+	pretended --build
+	[ "$status" -eq 0 ] && [ ! -e asked ]
+}

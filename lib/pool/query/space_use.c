@@ -2,10 +2,21 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "pool/query/space_use.h"
 
-/* @a * @b / @c, rounded down.  @a is at most @c. */
-static uint64_t share(uint64_t a, uint64_t b, uint64_t c)
+/* @nr * @part / @whole, rounded down, where the product may not fit.  @part is at most @whole. */
+static unsigned share(unsigned nr, uint64_t part, uint64_t whole)
 {
-	return (uint64_t)((unsigned __int128)a * b / c);
+	unsigned result = 0;
+	uint64_t rest = 0; /* below @whole */
+
+	while (nr--) {
+		if (rest >= whole - part) {
+			rest -= whole - part;
+			result++;
+		} else {
+			rest += part;
+		}
+	}
+	return result;
 }
 
 struct space_use space_use_of(const struct sm_root *root, uint64_t reserve)
@@ -18,7 +29,7 @@ struct space_use space_use_of(const struct sm_root *root, uint64_t reserve)
 	u.nr_free = unused > reserve ? unused - reserve : 0;
 	if (u.nr_free == u.nr_blocks)
 		return u;
-	u.tenths = (unsigned)((share(u.nr_blocks - u.nr_free, 10000, u.nr_blocks) + 5) / 10);
+	u.tenths = (share(10000, u.nr_blocks - u.nr_free, u.nr_blocks) + 5) / 10;
 	u.tenths = MAX(u.tenths, 1u);
 	if (u.nr_free)
 		u.tenths = MIN(u.tenths, 999u);
@@ -27,8 +38,5 @@ struct space_use space_use_of(const struct sm_root *root, uint64_t reserve)
 
 bool space_use_reaches(const struct space_use *u, unsigned percent)
 {
-	const uint64_t taken = u->nr_blocks - u->nr_free;
-
-	return u->nr_blocks &&
-	       (unsigned __int128)taken * 100 >= (unsigned __int128)u->nr_blocks * percent;
+	return u->nr_blocks && share(100, u->nr_blocks - u->nr_free, u->nr_blocks) >= percent;
 }
