@@ -30,7 +30,7 @@ struct apply_source {
 	uint8_t head[RBD_MAGIC_LEN]; /* of a pipe, read already */
 	size_t head_len, head_used;
 	struct image *image;
-	struct rbd_stream look; /* what a look through an rbd diff told */
+	struct rbd_stream look; /* the facts found while reading through an rbd diff */
 	uint64_t len;
 };
 
@@ -75,7 +75,7 @@ static struct rbd_input input_of(struct apply_source *s)
 	return (struct rbd_input){ .read = stream_read, .ctx = s, .name = s->name };
 }
 
-/* Behind the end there is nothing, or it is not known whose it is. */
+/* Checks that nothing follows the end of the stream. */
 static int check_end(struct apply_source *s, const char *applied, struct err *err)
 {
 	size_t got;
@@ -104,7 +104,7 @@ static int look_through(struct apply_source *s, struct err *err)
 	return r;
 }
 
-/* The whole of a qcow2 image's tables: every cluster must be in the file. */
+/* Checks all tables of a qcow2 image: every cluster must be in the file. */
 static int look_at_image(struct apply_source *s, struct err *err)
 {
 	uint64_t at, len, size = image_size(s->image);
@@ -152,7 +152,7 @@ static int choose_format(struct apply_source *s, enum apply_format format, struc
 {
 	s->named = format;
 	s->format = format ? format : looks_like(s->head, s->head_len);
-	/* what was cut inside of its first bytes must not pass for a raw image */
+	/* a file cut within its first bytes must not pass for a raw image */
 	if (!s->format && s->seekable && s->len >= 512 && s->head_len == sizeof(s->head))
 		s->format = APPLY_RAW;
 	if (!s->format)
@@ -166,7 +166,7 @@ static int choose_format(struct apply_source *s, enum apply_format format, struc
 
 static int open_image(struct apply_source *s, const char *path, struct err *err)
 {
-	/* by its looks, so that formats of others are refused */
+	/* recognized by its contents, so that other formats are refused */
 	const struct image_options opt = { .format = !s->named ? NULL : s->format == APPLY_QCOW2 ? "qcow2" : "raw",
 					   .top = s->top };
 	int r;
@@ -284,7 +284,7 @@ static int apply_rbd(struct applying *a, struct err *err)
 
 	if (!r)
 		return check_end(a->s, "what stands before them was applied", err);
-	/* what is there is kept, and said */
+	/* the applied part is kept, and the message says so */
 	place_sync(a->p, NULL);
 	return err_prefix(err, r,
 			  "%llu records were applied whole or in part, the last one up to byte %llu of '%s'; "
@@ -352,7 +352,7 @@ static int apply_image(struct applying *a, struct err *err)
 	return r;
 }
 
-/* @len bytes of the place must have the digest @want. */
+/* Checks that the first @len bytes of the place have the digest @want. */
 static int check_digest(struct place *p, uint64_t len, const char *want, const char *what, struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *buf = io_alloc(CHUNK);

@@ -116,8 +116,8 @@ static int find_device(const struct pool_arg *arg, const char *device, uint32_t 
 }
 
 /*
- * Whatever the table says, new blocks are zeroed, or what an image leaves out would be old bytes
- * of the pool; and what is zero is unmapped.
+ * Zeroes new blocks and unmaps zeros, whatever the table says: otherwise parts that an image leaves
+ * out would show old bytes of the pool.
  */
 static void choose_features(struct table *t)
 {
@@ -240,7 +240,7 @@ int place_zero(struct place *p, uint64_t len, uint64_t at, struct err *err)
 {
 	if (p->dev)
 		return target_zero(p->dev, len, at, true, err);
-	/* a device zeroes by giving the space back where it can */
+	/* punching frees the space where the device supports it */
 	return len && io_punch(p->io, at, len, NULL) ? write_zeros(p, len, at, err) : 0;
 }
 

@@ -12,9 +12,9 @@ struct place_options {
 	const char *data;   /* data device of bare metadata, or NULL */
 	const char *origin; /* external origin; NULL: the table's */
 	uint64_t size;	    /* bytes that the image needs; 0: not known yet */
-	bool whole;	    /* it replaces all: what a block device holds is looked at */
-	bool read_only;	    /* only looked at */
-	bool force;	    /* overwrite that all the same; format a device named by number */
+	bool whole;	    /* it replaces all: a block device is checked for contents */
+	bool read_only;	    /* opened only to be read */
+	bool force;	    /* overwrite other contents; format a device named by number */
 };
 
 /* A file that exists, or a block device that is not in use. */
@@ -23,7 +23,7 @@ int place_open_raw(const char *path, const struct place_options *opt, struct pla
 /* Device @device of the inactive pool of @arg, which is opened for writing. */
 int place_open_thin(struct pool_arg *arg, const char *device, const struct place_options *opt,
 		    struct place **out, struct err *err);
-/* Commits what can be; the error is that of the commit. */
+/* Commits and closes.  The error is that of the commit. */
 int place_close(struct place *p, struct err *err);
 
 /* The files and devices that it consists of; NULL behind the last. */
@@ -32,13 +32,13 @@ const char *place_name(const struct place *p);
 uint64_t place_size(const struct place *p); /* bytes */
 bool place_can_grow(const struct place *p);
 
-/* A file becomes at least as long; -ENOSPC where that cannot be. */
+/* Makes a file at least this long; -ENOSPC where the place cannot grow. */
 int place_grow(struct place *p, uint64_t size, struct err *err);
-/* A file gets this size. */
+/* Gives a file this size. */
 int place_cut(struct place *p, uint64_t size, struct err *err);
 int place_read(struct place *p, void *buf, size_t len, uint64_t at, struct err *err);
 int place_write(struct place *p, const void *buf, size_t len, uint64_t at, struct err *err);
-/* Zeros that take no space where that can be had. */
+/* Writes zeros, without taking space where the place supports it. */
 int place_zero(struct place *p, uint64_t len, uint64_t at, struct err *err);
 int place_sync(struct place *p, struct err *err);
 

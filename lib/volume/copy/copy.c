@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Extents come from the map in order.  Each is shared with its source at once where
- * that is possible; what is left goes, cut at the holes of its source, into a plan, which is
- * executed whenever it is full.
+ * Extents come from the map in order.  Each is shared with its source at once where that is
+ * possible; the rest is cut at the holes of its source and goes into a plan, which is executed
+ * whenever it is full.
  */
 #include "volume/copy/copy.h"
 
@@ -26,7 +26,7 @@ static int execute(struct copy_state *c, struct err *err)
 	c->announced = 0;
 	/*
 	 * A device is read in its own order.  Files are written in theirs, which lays them out
-	 * well; copy_read() puts the reads of what is not cached in order.
+	 * well; copy_read() sorts the reads of bytes that are not cached.
 	 */
 	r = plan_cut(&c->plan, c->chunk, stream && !c->opt->frame ? COPY_CHUNK : COPY_ZEROS,
 		     c->direct && !stream, err);
@@ -113,8 +113,8 @@ static int take_extent(void *ctx, const struct extent *extent, struct err *err)
 }
 
 /*
- * Copies inside the kernel pay where the server does them.  On a local filesystem they are
- * no faster than reading and writing, and read more behind our back.
+ * Copies inside the kernel pay off where a server makes them.  On a local filesystem they are no
+ * faster than reading and writing.
  */
 static bool on_network(int fd)
 {
@@ -145,7 +145,7 @@ static void source_init(struct copy_state *c, enum extent_kind kind, struct io *
 	/* to find zeros they must be read; to write zeros, nothing may be shared */
 	s->reflink = file && (opt->reflink == REFLINK_ALWAYS ||
 			      (opt->reflink == REFLINK_AUTO && opt->sparse == SPARSE_AUTO));
-	/* where a filesystem can share, so do its copies: not when that is unwanted */
+	/* copies inside the kernel may share extents: not used when sharing is unwanted */
 	s->kernel = file && !io->direct && opt->reflink != REFLINK_NEVER &&
 		    opt->sparse == SPARSE_AUTO && on_network(c->out->fd);
 	s->nowait = files && !io->direct;

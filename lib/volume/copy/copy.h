@@ -6,9 +6,9 @@
  * Writes the bytes of a map to an output, and compares them with it afterwards.
  *
  * The cheapest way is taken for each part: sharing extents with the source (reflink), copying
- * inside the kernel, reading and writing on all workers; what reads as zeros in an output that is
- * zero already costs nothing.  A stream gets everything in order.
- * Memory: one plan window (plan.h), and COPY_CHUNK (COPY_CHUNK_DIRECT) a worker.
+ * inside the kernel, reading and writing on all workers; zeros in an output that is zero already
+ * are skipped.  A stream gets everything in order.  Memory: one plan window (plan.h), and
+ * COPY_CHUNK (COPY_CHUNK_DIRECT) a worker.
  */
 #include "base/jobs.h"
 #include "volume/map/map.h"
@@ -37,37 +37,37 @@ struct copy_options {
 	enum copy_sparse sparse;
 	/*
 	 * Called with the bytes of the image done since the last call, from any thread, several at
-	 * once.  Negative: stop with this code.  NULL: nobody asks.
+	 * once.  Negative: stop with this code.  NULL: not called.
 	 */
 	int (*progress)(void *ctx, uint64_t bytes, struct err *err);
 	void *progress_ctx;
 	struct copy_counts *counts; /* added to; may be NULL */
 	/*
-	 * A stream only: called in order with each piece that is about to be written.  What it puts
-	 * into @head, its length returned, is written first.  Pieces of zeros then have no bytes of their
-	 * own.  NULL: the stream is the bytes alone.
+	 * A stream only: called in order with each piece that is about to be written.  It puts
+	 * bytes into @head and returns their number; these are written first.  Pieces of zeros then
+	 * have no bytes of their own.  NULL: the stream is the bytes alone.
 	 */
 	size_t (*frame)(uint64_t at, uint64_t len, bool zero, uint8_t head[COPY_FRAME_MAX]);
 };
 
 /*
- * Everything of @m to @out, which was opened for m->size bytes.  Not yet on the disk: output_sync().
- * -ENOTSUP: REFLINK_ALWAYS, and an extent that cannot be shared or an @out that is no file.
+ * Copies all of @m to @out, which was opened for m->size bytes. output_sync() then brings it to the
+ * disk.  -ENOTSUP: REFLINK_ALWAYS, and an extent that cannot be shared or an @out that is no file.
  */
 int copy_map(const struct map *m, struct output *out, const struct copy_options *opt,
 	     struct jobs *jobs, struct err *err);
 
 /*
  * The extents that @walk gives to its @fn, by the place in the output where each of them goes: they
- * ascend, and what lies between them is not written.  A stream has no places: it gets them in order.
+ * ascend, and bytes between them are not written.  A stream has no places: it gets them in order.
  */
 typedef int copy_walk_fn(void *walk_ctx, extent_fn *fn, void *fn_ctx, struct err *err);
 int copy_extents(copy_walk_fn *walk, void *walk_ctx, struct output *out,
 		 const struct copy_options *opt, struct jobs *jobs, struct err *err);
 
 /*
- * Reads file or device @out back, below the page cache where that can be had, and compares it
- * with the sources.  -EBADMSG with the offset of the first difference found.
+ * Reads file or device @out back, below the page cache where possible, and compares it with the
+ * sources.  -EBADMSG with the offset of the first difference found.
  */
 int copy_verify(const struct map *m, struct output *out, const struct copy_options *opt,
 		struct jobs *jobs, struct err *err);

@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef VOLUME_COPY_STATE_H
 #define VOLUME_COPY_STATE_H
-/* What the parts of copy share: copy.c decides, the others do. */
+/* Shared by the parts of copy: copy.c decides, the other files do the work. */
 #include "volume/copy/copy.h"
 #include "volume/map/holes.h"
 #include "volume/map/plan.h"

@@ -75,7 +75,7 @@ static int open_device(struct output *o, const struct output_options *opt, struc
 	return 0;
 }
 
-/* A symbolic link is followed: what it leads to is what will be replaced. */
+/* A symbolic link is followed: the file it leads to will be replaced. */
 static int existing(struct output *o, const char *path, const struct output_options *opt,
 		    const struct stat *st, struct err *err)
 {

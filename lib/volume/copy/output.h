@@ -33,7 +33,7 @@ struct output_options {
 	 * 2: also a device that is in use.
 	 */
 	unsigned force;
-	const char *const *sources; /* paths that must not be written to, whatever the force */
+	const char *const *sources; /* paths that must not be written to, with any force */
 	size_t nr_sources;
 	bool target_is_zero; /* of a device */
 	bool dry_run; /* only the refusals; out->io stays NULL */
@@ -49,13 +49,13 @@ int output_open(const char *path, const struct output_options *opt, struct outpu
 /* -EINVAL when @path is one of opt->sources. */
 int output_refuse_sources(const char *path, const struct output_options *opt, struct err *err);
 
-/* Brings what was written to the disk; a stream only when it is a file or a device. */
+/* Brings all written bytes to the disk; of a stream only if it is a file or a device. */
 int output_sync(struct output *o, struct err *err);
 
-/* The file gets its name, which reaches the disk too.  After output_sync(). */
+/* Gives the file its name, which reaches the disk too.  Call output_sync() before. */
 int output_commit(struct output *o, struct err *err);
 
-/* Drops what was not committed, and frees; to be called once, whatever happened before. */
+/* Drops what was not committed, and frees.  Call it once, also after an error or a commit. */
 void output_discard(struct output *o);
 
 #endif

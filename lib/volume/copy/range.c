@@ -27,7 +27,10 @@ int copy_range(struct copy_state *c, struct copy_source *s, uint64_t from, uint6
 		}
 		if (n < 0 && errno == EINTR)
 			continue;
-		/* A full disk stays full; for all else reading and writing say what is wrong. */
+		/*
+		 * A full disk is an error here; after other errors reading and writing find the
+		 * cause.
+		 */
 		if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
 			return err_sys(err, -errno, "%s: cannot write %llu bytes at offset %llu",
 				       c->out->path, (unsigned long long)len,

@@ -2,10 +2,10 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Reading pieces of a plan.  Long extents are left to the kernel's own read-ahead, which announcing
- * them as well only disturbs.  Of a fragmented plan, what is in the page cache is taken from
- * there without ado; at the first byte that is not, the next COPY_AHEAD bytes of the plan are
- * announced to the kernel, sorted by where they are: the device is then read in the order of
- * its disk, many requests at once, and still written in the order of the image.
+ * them as well only disturbs.  Of a fragmented plan, bytes in the page cache are taken from there.
+ * At the first byte that is not cached, the next COPY_AHEAD bytes of the plan are announced to the
+ * kernel, sorted by where they are: the device is then read in the order of its disk, many requests
+ * at once, and still written in the order of the image.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -34,7 +34,7 @@ static void announce(struct copy_state *c, size_t begin, size_t end)
 	size_t k, nr = 0, i, n;
 
 	if (!range)
-		return; /* only slower */
+		return; /* the copy is only slower */
 	for (k = begin; k < end; k++) {
 		const struct piece *pc = &c->plan.piece[k];
 		struct io *io = c->source[pc->kind].io;

@@ -7,7 +7,7 @@
 
 #include "volume/copy/impl.h"
 
-/* Does it say that these two files never share, and not that something broke? */
+/* Does @code mean that these two files can never share extents?  Other codes are failures. */
 static bool cannot_share(int code)
 {
 	switch (code) {

@@ -47,7 +47,7 @@ static int zero_part(struct copy_state *c, uint64_t at, uint64_t len, struct err
 	return r ? r : copy_done(c, copy_count(c, zeroed), len, err);
 }
 
-/* What is not zero of @len bytes at @data; runs of zeros become holes, or zeros of the device. */
+/* Writes the bytes that are not zeros; runs of zeros become holes, or zeros of the device. */
 static int write_sparse(struct copy_state *c, const uint8_t *data, uint64_t len, uint64_t at,
 			struct err *err)
 {
@@ -126,8 +126,8 @@ static int copy_piece(struct copy_state *c, unsigned worker, size_t k, struct er
 }
 
 /*
- * Lets the disk begin while we copy: what it has by the end need not be waited for.  Not when
- * the order is that of the source: the file would be laid out in that order.
+ * Makes the disk begin to write while the copy goes on, so that the flush at the end is short.  Not
+ * when the order is that of the source: the file would be laid out in that order.
  */
 static void start_writeback(struct copy_state *c, uint64_t len)
 {

@@ -37,7 +37,7 @@ static int write_all(struct copy_state *c, const uint8_t *data, uint64_t len, st
 	return 0;
 }
 
-/* The zero pages themselves go into a pipe: nobody will ever write to them. */
+/* The zero pages themselves go into a pipe: they are never written to. */
 static int write_zeros(struct copy_state *c, uint64_t len, struct err *err)
 {
 	while (c->pipe && len) {
@@ -74,14 +74,14 @@ static uint64_t splice_piece(struct copy_state *c, const struct piece *pc)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			break; /* reading and writing will say what is wrong */
+			break; /* reading and writing will find the cause */
 		done += (uint64_t)n;
 		c->stream_at += (uint64_t)n;
 	}
 	return done;
 }
 
-/* What stands before piece @pc.  *bytes: are its bytes to follow? */
+/* Writes the head of piece @pc.  *bytes: do its bytes follow? */
 static int write_frame(struct copy_state *c, const struct piece *pc, bool *bytes, struct err *err)
 {
 	const bool zero = pc->kind == EXTENT_ZERO;

@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef VOLUME_HEAD_H
 #define VOLUME_HEAD_H
-/* What the first bytes of a file or device look like. */
+/* Judges the first bytes of a file or device. */
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -27,7 +27,7 @@ static int choose_size(const struct meta_out_options *opt, uint64_t *size, struc
 	return r;
 }
 
-/* It is missing, and nobody said that it is to be made. */
+/* The error when the output is missing and no size is given. */
 static int missing(const char *path, const struct meta_out_options *opt, struct err *err)
 {
 	uint64_t size;

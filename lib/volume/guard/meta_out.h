@@ -14,9 +14,12 @@
 #define META_OUT_AUTO UINT64_MAX
 
 struct meta_out_options {
-	bool force;    /* whatever the output holds */
+	bool force;    /* overwrite the output whatever it holds */
 	uint64_t size; /* of a new file: bytes, META_OUT_AUTO, or 0: the output must exist */
-	/* what will be written, for the size of a new file and for the advice when there is none */
+	/*
+	 * counts what will be written: for the size of a new file, and for the advice when the
+	 * output is missing
+	 */
 	int (*count)(void *ctx, struct build_counts *n, struct err *err);
 	void *ctx;
 };
@@ -33,7 +36,9 @@ struct meta_out {
  */
 int meta_out_open(const char *path, const struct meta_out_options *opt, struct meta_out *out,
 		  struct err *err);
-/* What the output is when the process ends while it is written: words behind its name. */
+/*
+ * Says what state the output is in when a signal ends the process: words to stand after its name.
+ */
 const char *meta_out_left(const struct meta_out *out);
 /* @code is what writing gave: 0 gives a new file its name, anything else drops it.  0 or -errno. */
 int meta_out_close(struct meta_out *out, int code, struct err *err);

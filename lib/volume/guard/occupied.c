@@ -17,7 +17,7 @@ static int refuse(const char *path, const char *what, struct err *err)
 		       what);
 }
 
-/* Is it something to be kept, whatever a search for signatures would say?  1: yes; 0: search. */
+/* Is it something to keep, even if no signature is found?  1: yes; 0: search for signatures. */
 static bool refused(enum content c, enum occupied_by what, bool device)
 {
 	switch (c) {
@@ -29,7 +29,7 @@ static bool refused(enum content c, enum occupied_by what, bool device)
 		return what != FOR_PACK;
 	case CONTENT_POOL:
 		return what == FOR_IMAGE;
-	case CONTENT_TEXT: /* on a device it may be anything's rest */
+	case CONTENT_TEXT: /* on a device it may be left over from anything */
 		return !device;
 	default:
 		return false;
@@ -53,10 +53,10 @@ int occupied_check(const char *path, enum occupied_by what, struct err *err)
 	    (there && !named && device && !S_ISBLK(st.st_mode)))
 		return r;
 	if (dev_in_use(path, NULL) == 1 && what == FOR_METADATA)
-		return 0; /* opening it will say so */
+		return 0; /* opening it will report that */
 	if (refused(c, what, device))
 		return refuse(path, content_name(c), err);
-	/* signatures may have survived where a pool or a pack, which fill their place, have been since */
+	/* old signatures may have survived in a device that now holds a pool or a pack */
 	if (c == CONTENT_POOL || c == CONTENT_PACK || (c == CONTENT_NOTHING && !device))
 		return 0;
 	r = dev_probe(path, found, sizeof(found), err);

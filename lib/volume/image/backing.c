@@ -86,7 +86,7 @@ int backing_check(struct backing *b, const struct since *s, const struct volume 
 	int r = image_open(b->path, &opt, &m, err);
 
 	if (r && no_check && b->format)
-		return 0; /* it need not be here */
+		return 0; /* the backing file need not be on this machine */
 	if (r)
 		return err_prefix(err, r, "--backing (a relative name counts from the image's folder)");
 	b->format = image_is_qcow2(m) ? "qcow2" : "raw";

@@ -19,8 +19,8 @@ int backing_parse(const char *word, const char *output, struct backing *b, struc
 void backing_fini(struct backing *b);
 
 /*
- * Opens it, which tells its format and size.  Unless @no_check it must have the size of the base (the
- * origin) and its bytes: all of those that the image covers, and places of those that shine through.
+ * Opens it, which tells its format and size.  Unless @no_check it must have the size of the base
+ * (the origin) and its bytes: all that the image covers, and samples of those that shine through.
  */
 int backing_check(struct backing *b, const struct since *s, const struct volume *now, bool no_check,
 		  struct jobs *jobs, struct err *err);

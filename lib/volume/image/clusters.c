@@ -29,7 +29,9 @@ static int give_parts(struct clusters *c, struct err *err)
 	enum need need = c->any_data ? DATA : c->any_zero ? ZERO : KEEP;
 	int r = 0;
 
-	/* zeros of the image and bytes of the backing file in one cluster: both must be in the image */
+	/*
+	 * a cluster with zeros and with bytes of the backing file must be in the image as a whole
+	 */
 	for (size_t i = 0; need == ZERO && i < c->nr; i++)
 		if (c->part[i].kind != EXTENT_ZERO)
 			need = DATA;

@@ -34,9 +34,9 @@ struct diff {
 	const struct map *base; /* NULL: everything is new */
 	bool same_origin;	/* both read the same external origin */
 	/*
-	 * The base comes from older metadata.  A data block may have been freed and taken again since,
-	 * or been written in place: only mappings with the same time, which is below the base's
-	 * snap_time, are still what they were.
+	 * The base comes from older metadata.  A data block may have been freed and taken again
+	 * since, or been written in place: only mappings with the same time, which is below the
+	 * base's snap_time, are certain to be unchanged.
 	 */
 	bool older;
 	uint32_t base_snap_time;
@@ -50,7 +50,7 @@ struct diff_summary {
 };
 int diff_sum(const struct diff *d, struct diff_summary *out, struct err *err);
 
-/* What differs, as extents of the device; those that go on in each other are one. */
+/* Gives the parts that differ as extents of the device; adjoining ones are joined. */
 int diff_changes(const struct diff *d, extent_fn *fn, void *ctx, struct err *err);
 
 #endif

@@ -35,7 +35,7 @@ struct exporting {
 	unsigned nr_deflate;
 };
 
-/* What becomes of a cluster in the feed; the cluster follows, then room for it when compressed. */
+/* A cluster in the feed; the cluster follows, then room for it when compressed. */
 struct slot {
 	bool zero;
 	size_t packed_len; /* 0: could not be made smaller */

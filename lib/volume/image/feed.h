@@ -3,8 +3,8 @@
 #ifndef VOLUME_FEED_H
 #define VOLUME_FEED_H
 /*
- * Units of a device, each of a few extents, worked on by all CPUs and handed on in order: what
- * every form uses in which the order or the bytes themselves matter.
+ * Units of a device, each of a few extents, worked on by all CPUs and handed on in order: for forms
+ * of images in which the order or the bytes themselves matter.
  *
  * Memory: FEED_WINDOW units (32 bytes each, and 40 an extent), and a slot for each worker and four more.
  */

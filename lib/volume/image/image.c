@@ -48,7 +48,10 @@ static int check_loop(const struct image *m, const struct level *l, struct err *
 	return 0;
 }
 
-/* What the bytes look like must fit what is said, and raw bytes that look like an image must be named. */
+/*
+ * The contents must fit the format given, and raw bytes that look like an image need the format
+ * given.
+ */
 static int judge_format(struct level *l, const char *format, bool named_elsewhere, struct err *err)
 {
 	const char *looks = NULL;
@@ -175,7 +178,9 @@ const char *image_file(const struct image *m, size_t i)
 	return i < m->nr ? m->level[i].path : NULL;
 }
 
-/* What byte @at is in one file of the chain: absent, or as image_find() tells; lowers *len. */
+/*
+ * Finds what byte @at is in one file of the chain: absent, or as image_find() tells; lowers *len.
+ */
 static int find_in(struct level *l, uint64_t at, enum image_kind *kind, uint64_t *len,
 		   struct qcow2_spot *s, struct err *err)
 {

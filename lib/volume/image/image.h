@@ -14,7 +14,7 @@ struct image_options {
 	const char *format; /* "raw", "qcow2"; NULL: by the first bytes */
 	bool top;	    /* leave the backing files out */
 	unsigned flags;	    /* of dev_open() */
-	const char *name;   /* what it will be called, for messages and backing files; NULL: its path */
+	const char *name;   /* its later name, for messages and backing files; NULL: its path */
 };
 
 struct image;
@@ -37,7 +37,10 @@ const char *image_file(const struct image *m, size_t i);
 /* IMAGE_ABSENT only with .top: there the backing file would shine through. */
 enum image_kind { IMAGE_ABSENT, IMAGE_ZERO, IMAGE_DATA };
 
-/* What is at @at, and for how many bytes, at most @max.  Checks that they are in the file. */
+/*
+ * Finds the kind of the byte @at and how many bytes follow of the same kind, at most @max.  Checks
+ * that they are in the file.
+ */
 int image_find(struct image *m, uint64_t at, uint64_t max, enum image_kind *kind, uint64_t *len,
 	       struct err *err);
 /* Absent bytes read as zeros. */

@@ -74,7 +74,7 @@ static int open_output(struct make *m, const char *path, const char *const *sour
 		return update_open(path, &u, sources, nr, &m->out, err);
 	o.sources = sources;
 	o.nr_sources = nr;
-	/* how much the others take turns out on the way */
+	/* the size of other formats is known only at the end */
 	o.size = m->opt->format == MAKE_RAW ? m->now->map.size : 0;
 	r = output_open(path, &o, &m->out, err);
 	if (!r && m->opt->format == MAKE_RBD && m->out.kind == OUTPUT_DEVICE)

@@ -3,9 +3,8 @@
 #ifndef VOLUME_MAKE_H
 #define VOLUME_MAKE_H
 /*
- * An image of a thin device in any form: raw, qcow2, rbd diff; whole, or what differs from a
- * base.  In three steps: open, which refuses what must be refused before anything is written; run;
- * close.
+ * An image of a thin device in any form: raw, qcow2, rbd diff; whole, or what differs from a base.
+ * In three steps: open, which makes all refusals before the first write; run; close.
  */
 #include "volume/copy/copy.h"
 #include "volume/image/backing.h"
@@ -40,7 +39,7 @@ struct make {
 int make_open(struct make *m, const char *path, const char *pool, const char *device,
 	      struct volume *now, const struct since *s, const struct make_options *opt,
 	      struct jobs *jobs, struct err *err);
-/* All of it, to the disk and under its name when it returns 0. */
+/* Makes the image.  When it returns 0, the image is on the disk and has its name. */
 int make_run(struct make *m, struct jobs *jobs, struct err *err);
 void make_close(struct make *m);
 

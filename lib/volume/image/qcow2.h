@@ -3,9 +3,9 @@
 #ifndef VOLUME_QCOW2_H
 #define VOLUME_QCOW2_H
 /*
- * Writing a qcow2 image, version 3: clusters in ascending order, each once.  Nothing is read back: a
- * table is written when the last of its entries is known, and the header last of all, so that what is
- * interrupted is no image.
+ * Writing a qcow2 image, version 3: clusters in ascending order, each once.  Nothing is read back:
+ * a table is written when the last of its entries is known, and the header last of all, so that an
+ * interrupted run leaves no valid image.
  *
  * Memory: one L2 table and the L1 table (8 bytes for 2^(2 * bits - 3) bytes of the disk), the
  * refcounts of one or two refcount blocks, 8 bytes for each refcount block.
@@ -25,7 +25,7 @@ struct qcow2_writer;
 /* 16 to 21: the pool's block where it is a power of two up to 2 MiB, else 64 KiB. */
 unsigned qcow2_cluster_bits(uint64_t block_len);
 
-/* -EINVAL: a name that the header has no room for, or that others would take for a protocol. */
+/* -EINVAL: the name is too long for the header, or looks like a protocol. */
 int qcow2_check_backing(const char *name, struct err *err);
 
 /*
@@ -42,13 +42,13 @@ void qcow2_free(struct qcow2_writer *w);
  */
 #define QCOW2_ALLOC_MAX 512
 int qcow2_alloc(struct qcow2_writer *w, uint64_t at, uint64_t nr, uint64_t *host, struct err *err);
-/* They read as zeros whatever the backing file says. */
+/* Makes @nr clusters read as zeros, whatever the backing file holds. */
 int qcow2_zero(struct qcow2_writer *w, uint64_t at, uint64_t nr, struct err *err);
 /* One cluster, compressed to @len bytes, fewer than a cluster.  Written here. */
 int qcow2_compressed(struct qcow2_writer *w, uint64_t at, const void *data, size_t len,
 		     struct err *err);
 
-/* Writes the rest; the header after everything has reached the disk.  *end: bytes of the file. */
+/* Writes the rest, flushes, and then writes the header.  *end: bytes of the file. */
 int qcow2_end(struct qcow2_writer *w, uint64_t *end, struct err *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* The header of a qcow2 file, and what of it is understood. */
+/* Reads the header of a qcow2 file and refuses features that are not supported. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,9 @@
 #ifndef VOLUME_QCOW2_READ_H
 #define VOLUME_QCOW2_READ_H
 /*
- * Reading one qcow2 file, version 2 or 3, that nobody vouches for.  Nothing is believed before it was
- * checked; reference counts are not looked at.  What is not understood (encryption, an external
- * data file, subclusters, zstd, unknown features, a file marked corrupt) is refused by its name.
+ * Reads one untrusted qcow2 file, version 2 or 3.  Every field is checked before it is used;
+ * reference counts are ignored.  A feature that is not supported (encryption, an external data
+ * file, subclusters, zstd, unknown features, a file marked corrupt) is refused by its name.
  *
  * Memory: the L1 table (at most QCOW2_MAX_L1 bytes), one L2 table, one cluster twice.
  * Threads: one at a time.
@@ -18,7 +18,7 @@ struct qcow2 {
 	struct io *io; /* the caller's */
 	uint64_t size; /* bytes of the disk */
 	unsigned cluster_bits;
-	char *backing;	      /* name as it stands there, or NULL */
+	char *backing;	      /* name as the header gives it, or NULL */
 	char backing_format[16]; /* "" when it is not said */
 	/* private */
 	unsigned version;

@@ -119,8 +119,8 @@ static void count(struct qcow2_writer *w, uint64_t first, uint64_t nr)
 }
 
 /*
- * What nobody will count any more is written: clusters before @keep, but for the one that has room
- * for compressed data.  That is given up when it lies too far behind.
+ * Writes the refcount blocks of clusters before @keep, whose counts are final, except that of the
+ * cluster with room for compressed data.  That cluster is given up when it lies too far behind.
  */
 static int close_blocks(struct qcow2_writer *w, uint64_t keep, struct err *err)
 {

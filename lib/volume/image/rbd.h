@@ -32,7 +32,7 @@ struct rbd_input {
 	const char *name;
 };
 
-/* What a stream says, in its order.  Any of them may be NULL. */
+/* Called for the records of a stream, in order.  Any of them may be NULL. */
 struct rbd_ops {
 	int (*size)(void *ctx, uint64_t size, struct err *err);
 	/* @len bytes at @at of the image; one record may come in several pieces. */
@@ -52,8 +52,8 @@ struct rbd_stream {
 };
 
 /*
- * Reads one stream up to its end record.  -EINVAL: it is none, or says what no stream can say;
- * -ENODATA: it ends before its end record.  Both name the place.  Memory: 1 MiB.
+ * Reads one stream up to its end record.  -EINVAL: it is not an rbd diff, or has an impossible
+ * record; -ENODATA: it ends before its end record.  Both name the place.  Memory: 1 MiB.
  */
 int rbd_read(const struct rbd_input *in, const struct rbd_ops *ops, struct rbd_stream *s,
 	     struct err *err);

@@ -90,7 +90,7 @@ static int read_size(struct reading *r, struct err *err)
 	return r->ops->size ? r->ops->size(r->ops->ctx, s->size, err) : 0;
 }
 
-/* Nobody wants the bytes: they are passed over, but for the last, which tells that they are there. */
+/* Passes over bytes that are not wanted.  The last one is read, to see that all are there. */
 static int skip_bytes(struct reading *r, uint64_t len, struct err *err)
 {
 	int e = r->in->skip(r->in->ctx, len - 1, err);

@@ -23,8 +23,8 @@ struct since {
 };
 
 /*
- * The difference of @now, which was opened with @opt, to what @so names; @so may name nothing.
- * As volume_open() fails.  @now must live longer.
+ * Prepares the difference of @now, which was opened with @opt, to the base that @so names; @so may
+ * name none.  As volume_open() fails.  @now must live longer.
  */
 int since_open(struct since *s, struct volume *now, const struct volume_options *opt,
 	       const struct since_options *so, struct jobs *jobs, struct err *err);

@@ -113,7 +113,7 @@ static int write_some(struct updating *x, const struct slot *s, const struct fee
 	uint64_t at = u->at + s->begin, len = s->end - s->begin;
 	bool zero = x->u->sparse != SPARSE_NEVER && all_zero(s->bytes + s->begin, len);
 
-	/* whatever cannot be punched is written */
+	/* zeros are written where they cannot be punched */
 	if (zero && !io_punch(x->out->io, at, len, NULL))
 		return 0;
 	return io_write(x->out->io, s->bytes + s->begin, len, at, err);
@@ -135,7 +135,7 @@ static int consume(void *ctx, const struct feed_unit *u, const struct extent *e,
 	return r;
 }
 
-/* What differs; but zeros over holes of the output need nothing. */
+/* Takes a part that differs.  Zeros over holes of the output need no write. */
 static int take(void *ctx, const struct diff_part *p, struct err *err)
 {
 	struct updating *x = ctx;

@@ -3,12 +3,12 @@
 #ifndef VOLUME_UPDATE_H
 #define VOLUME_UPDATE_H
 /*
- * An image of a device's base, a raw file or block device, brought up to what the device is now.
+ * Updates an image of a device's base, a raw file or block device, to the device as it is now.
  *
- * Only what differs is written, in ascending order.  Before it is, each sector must hold the bytes of
- * the base or already those of now; so a run that was interrupted is run again, and an image of
- * something else is noticed.  A few places that do not differ are compared before all.
- * Memory: that of feed.h with 768 KiB a slot, and that of diff.h.
+ * Only what differs is written, in ascending order.  Before that, each sector must hold the bytes
+ * of the base or already those of now; so an interrupted run can be repeated, and an image of
+ * something else is noticed.  First of all a few places that do not differ are compared.  Memory:
+ * that of feed.h with 768 KiB a slot, and that of diff.h.
  */
 #include "base/meter.h"
 #include "volume/copy/copy.h"

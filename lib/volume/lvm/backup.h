@@ -3,8 +3,8 @@
 #ifndef VOLUME_LVM_BACKUP_H
 #define VOLUME_LVM_BACKUP_H
 /*
- * What LVM remembers of its thin pools: the text that vgcfgbackup writes and that lies under
- * /etc/lvm/backup and /etc/lvm/archive.
+ * LVM's backups of a group's metadata, and the thin pools in them: the text that vgcfgbackup
+ * writes, as it lies under /etc/lvm/backup and /etc/lvm/archive.
  */
 #include "volume/lvm/vg.h"
 

@@ -3,15 +3,15 @@
 #ifndef VOLUME_LVM_CHECK_H
 #define VOLUME_LVM_CHECK_H
 /*
- * LVM's view of thin pools against the pools' own: two records of one thing, which part when a
- * power cut, an older backup or a repair touches only one of them.
+ * Compares LVM's records of thin pools with the pools' own metadata.  They differ when a power cut,
+ * an older backup or a repair touched only one of them.
  */
 #include "pool/format/pool_info.h"
 #include "volume/lvm/lvm.h"
 
 enum lvm_severity {
 	LVM_NOTE,    /* worth knowing */
-	LVM_WARNING, /* works, but something is lost or will go wrong */
+	LVM_WARNING, /* usable, but something is lost or will go wrong */
 	LVM_FAULT,   /* a volume or the pool cannot be used as it is */
 };
 

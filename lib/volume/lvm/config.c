@@ -50,7 +50,7 @@ static void skip_space(struct parser *q)
 	}
 }
 
-/* Goes over @c, if that is what comes. */
+/* Steps over @c if it comes next. */
 static bool take(struct parser *q, char c)
 {
 	skip_space(q);

@@ -133,7 +133,7 @@ static int by_seqno(const void *a, const void *b)
 	return c ? c : (x->copies < y->copies) - (x->copies > y->copies);
 }
 
-/* What is left over in a ring and is what is committed too, or stands in another ring as well. */
+/* Drops old texts of a ring that are equal to a committed text or to one in another ring. */
 static void drop_doubles(struct lvm *l)
 {
 	size_t nr = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Which LVs can be read from the given disks.  An LV is judged after everything below it: what
- * cannot be followed makes all above it unreadable, extents on a missing PV make it partial.
+ * Which LVs can be read from the given disks.  An LV is judged after everything below it: an LV
+ * whose type is not supported makes all above it unreadable, extents on a missing PV make it
+ * partial.
  */
 #include <errno.h>
 #include <string.h>
@@ -50,7 +51,7 @@ static const char *type_hint(const char *name)
 	return "activate the VG with LVM";
 }
 
-/* What LVM's text has wrong with @lv itself counts before what is wrong below it. */
+/* A fault of @lv itself counts before faults below it. */
 static void blame(struct lvm_lv *lv, const char *why, bool upon)
 {
 	if (lv->why && (upon || !lv->upon))

@@ -201,7 +201,7 @@ static void put_seg(const struct writer *w, const struct lvm_seg *s)
 	}
 }
 
-/* What lies upon an LV that cannot be read keeps its lines: what they lead to is an error there. */
+/* An LV above one that cannot be read keeps its lines: below them lie error lines. */
 static void put_lines(const struct writer *w)
 {
 	const struct lvm_lv *lv = w->lv;

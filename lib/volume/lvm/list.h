@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef VOLUME_LVM_LIST_H
 #define VOLUME_LVM_LIST_H
-/* What was found, for people: a tree of groups, pools and volumes; and the same in JSON. */
+/* Lists groups, pools and volumes: as a tree for people, or in JSON. */
 #include "volume/lvm/lvm.h"
 
 /* How full a pool is, in blocks.  The caller knows, since it can open the pool. */
@@ -16,7 +16,7 @@ struct lvm_fill {
 typedef void lvm_fill_fn(void *ctx, const struct lvm_vg *vg, const struct lvm_lv *pool,
 			 struct lvm_fill *fill);
 
-/* @fill may be NULL: nothing is said of it then. */
+/* @fill may be NULL: then the list does not say how full pools are. */
 void lvm_list(const struct lvm *l, lvm_fill_fn *fill, void *ctx, struct outbuf *out);
 void lvm_list_json(const struct lvm *l, lvm_fill_fn *fill, void *ctx, struct outbuf *out);
 

@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "volume/lvm/list.h"
 
-/* What is not there is null. */
+/* A missing value is null. */
 struct lister {
 	lvm_fill_fn *fill;
 	void *ctx;

@@ -97,7 +97,7 @@ static int no_such_group(const struct lvm *l, const struct lvm_options *opt, str
 		       opt->has_seqno ? " with a text of that seqno" : "", list);
 }
 
-/* What was removed since then may be found again, and may have been written over. */
+/* Warns about an older text: volumes removed since then may have been overwritten. */
 static void tell_older(const struct lvm *l, const struct lvm_options *opt, const struct lvm_text *t)
 {
 	for (size_t i = 0; i < l->nr_texts; i++)

@@ -67,13 +67,13 @@ void lvm_free(struct lvm *l);
 const struct lvm_member *lvm_member_of(const struct lvm *l, const struct lvm_pv *pv,
 				       const struct lvm_vg **vg);
 
-/* What @a's state means, in a word or two. */
+/* The state of @a in a word or two. */
 const char *lvm_area_word(const struct lvm_area *a);
 
 /*
  * The table file (volume/open/table.h) of all groups: a line for each segment of each LV.  LVs bear
- * their names, behind their group's and a slash where there are several groups.  What cannot be
- * read has an error line with a comment that says why.  lines.c
+ * their names, behind their group's and a slash where there are several groups.  An LV that cannot
+ * be read gets an error line, with a comment that says why.  lines.c
  */
 void lvm_write_table(const struct lvm *l, unsigned leg, struct outbuf *out);
 

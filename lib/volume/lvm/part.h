@@ -3,8 +3,8 @@
 #ifndef VOLUME_LVM_PART_H
 #define VOLUME_LVM_PART_H
 /*
- * Partition tables, for the place of each partition alone.  What they hold is seen from the
- * contents, never from a partition's type.
+ * Reads from partition tables where each partition lies.  The type of a partition is ignored: its
+ * contents tell what it holds.
  */
 #include "dev/io.h"
 
@@ -19,8 +19,9 @@ struct part {
 bool part_has_table(const void *data);
 
 /*
- * The partitions of @io for logical sectors of @sector bytes (512 or 4096), which an image does
- * not tell.  A GPT counts before an MBR.  Returns how many; what is damaged or cannot be read has none.
+ * The partitions of @io for logical sectors of @sector bytes (512 or 4096), which an image does not
+ * tell.  A GPT counts before an MBR.  Returns how many; a table that is damaged or unreadable has
+ * none.
  */
 unsigned part_read(struct io *io, unsigned sector, struct part part[PART_MAX]);
 

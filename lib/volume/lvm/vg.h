@@ -4,8 +4,8 @@
 #define VOLUME_LVM_VG_H
 /*
  * A volume group as LVM's text describes it.  Sizes are extents where nothing else is said, sectors
- * are of 512 bytes.  Names lead to what they name; what they do not lead to is NULL.
- * Everything is of the arena that lvm_vg_build() was given.
+ * are of 512 bytes.  Names are resolved to pointers; a name that leads nowhere is NULL.  All memory
+ * is of the arena that lvm_vg_build() was given.
  */
 #include "volume/lvm/config.h"
 #include "volume/lvm/pv.h"
@@ -30,7 +30,9 @@ struct lvm_member {
 	const struct lvm_pv *pv; /* NULL: no disk or image with this id was given */
 };
 
-/* What a stripe or a leg lies on: extents of a PV or of an LV.  Both NULL: the text names neither. */
+/*
+ * The place of a stripe or a leg: extents of a PV or of an LV.  Both NULL: the text names neither.
+ */
 struct lvm_place {
 	const struct lvm_member *member;
 	struct lvm_lv *lv;
@@ -105,7 +107,9 @@ int lvm_vg_build(const struct config_node *root, struct arena *arena, struct lvm
 
 /* The section of a parsed text that describes a volume group; NULL: none. */
 const struct config_node *lvm_vg_section(const struct config_node *root);
-/* Has @name only characters that LVM lets names have?  Others could make a table say something else. */
+/*
+ * Has @name only characters that LVM lets names have?  Other characters could add lines to a table.
+ */
 bool lvm_name_ok(const char *name);
 /* @id without its dashes into @out; false: it has not the length of an id. */
 bool lvm_id_plain(const char *id, char out[LVM_ID_LEN + 1]);
@@ -118,7 +122,7 @@ static inline const struct lvm_seg *lvm_seg_of(const struct lvm_lv *lv, enum lvm
 	return lv && lv->nr_segs && lv->seg[0].type == type ? &lv->seg[0] : NULL;
 }
 
-/* What is said of legs when none is chosen. */
+/* The value for "no leg is chosen". */
 #define LVM_NO_LEG UINT32_MAX
 
 /*

@@ -124,7 +124,7 @@ struct walk {
 	struct extent last; /* not yet given out: it may go on; len 0: none */
 };
 
-/* The io under @e, if there is something to be known of its parts. */
+/* The io under @e, if that io can tell its parts. */
 static struct io *parts_of(const struct walk *w, const struct extent *e)
 {
 	struct io *io = e->kind == EXTENT_DATA	 ? w->m->data :
@@ -134,7 +134,7 @@ static struct io *parts_of(const struct walk *w, const struct extent *e)
 	return io && (io->ops->where || e->from + e->len > io->size) ? io : NULL;
 }
 
-/* Gives out @e, or its parts: those that are stored together, those that are not on their own. */
+/* Gives out @e, or its parts: stored bytes together, zeros and lost parts each on their own. */
 static int give(struct walk *w, const struct extent *e, struct err *err)
 {
 	struct io *io = parts_of(w, e);

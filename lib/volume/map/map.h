@@ -19,7 +19,7 @@
 /*
  * EXTENT_STALE is told by the target alone (target_extents()): an unmapped range that reads as
  * zeros, in a pool that does not zero new blocks.  A write to one part of such a block lets old
- * bytes shine through in the rest, so nobody may take its zeros for written.
+ * bytes shine through in the rest, so its zeros must not be taken for written ones.
  */
 enum extent_kind { EXTENT_ZERO, EXTENT_DATA, EXTENT_ORIGIN, EXTENT_STALE };
 
@@ -50,11 +50,17 @@ struct map {
 	bool has_origin;
 	uint64_t origin_len; /* bytes */
 	bool timed;	     /* no extent holds mappings of different times */
-	/* What extents lie on, where that is open; what it does not keep (io_where()) reads as zeros. */
+	/*
+	 * The devices under the extents, where they are open.  Parts that they do not store
+	 * (io_where()) read as zeros.
+	 */
 	struct io *data, *origin;
 };
 
-/* What one look over all mappings tells.  Blocks from map_blocks() on are beyond the device. */
+/*
+ * The facts found by one walk over all mappings.  Blocks from map_blocks() on are beyond the
+ * device.
+ */
 struct map_summary {
 	uint64_t nr_mapped;    /* all blocks */
 	uint64_t nr_beyond;    /* of them beyond the device's size */
@@ -67,8 +73,8 @@ struct map_summary {
 };
 
 /*
- * @m->size 0 and @guess: the size becomes the larger of the origin's and the end of the last
- * mapped block.  Refuses keys that no device can have (-EUCLEAN) and whatever the source refuses.
+ * @m->size 0 and @guess: the size becomes the larger of the origin's and the end of the last mapped
+ * block.  Refuses keys that no device can have (-EUCLEAN), and fails as the source does.
  */
 int map_scan(struct map *m, bool guess, struct map_summary *out, struct err *err);
 
@@ -76,8 +82,8 @@ int map_scan(struct map *m, bool guess, struct map_summary *out, struct err *err
 int map_walk(const struct map *m, extent_fn *fn, void *ctx, struct err *err);
 
 /*
- * Gives the extents, or parts of them, that are lost since neither m->data nor m->origin has them, by
- * the kind that they would have had.  map_walk() gives zeros in their place.
+ * Gives the extents, or parts of them, that are lost because m->data or m->origin does not have
+ * them, each with the kind that it would have had.  map_walk() gives zeros in their place.
  */
 int map_walk_lost(const struct map *m, extent_fn *fn, void *ctx, struct err *err);
 

@@ -3,7 +3,7 @@
 #ifndef VOLUME_ACTIVATE_H
 #define VOLUME_ACTIVATE_H
 /*
- * What loading a pool's table and resuming it does in the kernel: open the metadata, format it
+ * Does what the kernel does when a pool's table is loaded and resumed: open the metadata, format it
  * when its first block is zero, let the space maps grow with their devices.
  */
 #include "dev/io.h"

@@ -20,7 +20,7 @@
 #define MAX_PIECES (1u << 20)
 #define MAX_LEVELS 100
 
-/* What is being linked: a word of @line. */
+/* The word of @line that is being linked. */
 struct word {
 	struct table *t;
 	const char *folder;
@@ -208,7 +208,10 @@ static int count_line(struct count *c, struct table_name *n, unsigned level, str
 	return r;
 }
 
-/* A pool on lines that end in numbers is as little to be trusted as one that has them itself. */
+/*
+ * A pool on lines that end in MAJOR:MINOR is no more trustworthy than one that names MAJOR:MINOR
+ * itself.
+ */
 static void inherit_numbers(const struct count *c, struct table_dev *d)
 {
 	if (d->ref)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What of a device is lost because its data device or origin has it not. */
+/* Finds the parts of a device that its data device or origin does not have. */
 #include <errno.h>
 #include <stdio.h>
 

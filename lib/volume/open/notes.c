@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What the user should know of a volume that was opened. */
+/* Tells the user what to know about a volume that was opened. */
 #include "volume/open/volume.h"
 
 #include <inttypes.h>

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* A number of a saved table means whatever has it on this machine today: it is said which, once. */
+/*
+ * A MAJOR:MINOR of a saved table means whichever device has it on this machine now.  A message says
+ * which, once.
+ */
 #include <errno.h>
 #include <stdio.h>
 

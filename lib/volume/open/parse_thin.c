@@ -23,7 +23,7 @@ static const struct {
 	{ "error_if_no_space", offsetof(struct table_pool, error_if_no_space) },
 };
 
-/* Why the kernel would refuse the features, for whom it concerns: readers go on. */
+/* Notes why the kernel would refuse the features.  Writers stop, readers go on. */
 static int feature_fault(const struct parser *p, struct table_pool *pool, const char *word,
 			 const char *what, struct err *err)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * What a POOL argument is.  The first 4096 bytes tell: the magic of a superblock, the first
- * character of XML, zeros, or text.  Where they tell nothing, the first MiB is looked at: a pool
- * whose block 0 is damaged has other blocks there, anything else is named and refused.
+ * Finds out what a POOL argument is, by its first 4096 bytes: the magic of a superblock, the first
+ * character of XML, zeros, or text.  If these do not decide, the first MiB does: a pool whose block
+ * 0 is damaged has other blocks there.  Anything else is named and refused.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -103,7 +103,7 @@ static bool start_has_pool_blocks(const struct start *h)
 /* Block 0 is no superblock of a pool.  Damaged, unformatted, or something else? */
 static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p, struct err *err)
 {
-	/* what cannot be read does not help to tell */
+	/* a read error leaves the question to the bytes at hand */
 	if (start_fill(h, START_LEN, err) == -ENOMEM)
 		return err_nomem(err, "the first blocks");
 	p->kind = head_is_zero(&h->block) ? POOL_UNFORMATTED : POOL_METADATA;
@@ -266,7 +266,10 @@ int pool_arg_open_table(struct table *t, const struct pool_want *want, struct po
 	return r;
 }
 
-/* A folder is one of images of a group's disks, or no POOL; a pattern stands for such images, too. */
+/*
+ * A folder must hold images of a group's disks, or it is no POOL.  A pattern may name such images,
+ * too.
+ */
 static bool is_folder_of_disks(const char *path, const struct pool_want *want, struct pool_arg *p, int *r,
 			       struct err *err)
 {

@@ -3,8 +3,8 @@
 #ifndef VOLUME_POOL_EVENTS_H
 #define VOLUME_POOL_EVENTS_H
 /*
- * A pool as events, which can be told again: from binary metadata, or from XML.
- * Threads: one at a time.
+ * A pool as events, which can be repeated: from binary metadata, or from XML.  Threads: one at a
+ * time.
  */
 #include "pool/events/events.h"
 #include "volume/open/pool_source.h"
@@ -21,7 +21,9 @@ struct pool_events {
  */
 int pool_events_open(const char *path, bool binary, const struct pool_source_options *opt,
 		     struct pool_events *out, struct err *err);
-/* Tells the whole pool to @to; problem() is told what cannot be read of binary metadata. */
+/*
+ * Tells the whole pool to @to; problem() hears of the parts of binary metadata that cannot be read.
+ */
 int pool_events_tell(struct pool_events *p, void (*problem)(void *ctx, const char *text), void *ctx,
 		     const struct events *to, struct err *err);
 void pool_events_close(struct pool_events *p);

@@ -11,7 +11,7 @@
 
 DEFINE_CLEANUP(lvm_cleanup, struct lvm, lvm_free)
 
-/* Behind the last slash, where there is one: the name of an LV that may have its group's in front. */
+/* The part behind the last slash, if there is one: the name of an LV without its group. */
 static const char *lv_of(const char *name)
 {
 	const char *slash = strrchr(name, '/');

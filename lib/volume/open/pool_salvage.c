@@ -26,7 +26,7 @@ static int hints_of_backup(const struct pool_salvage_options *opt, struct salvag
 	return 0;
 }
 
-/* Later ones know better. */
+/* A later source overrides an earlier one. */
 static int collect_hints(const struct pool_salvage_options *opt, const struct table *t,
 			 struct salvage_options *o, struct err *err)
 {

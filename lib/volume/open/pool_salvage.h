@@ -3,9 +3,9 @@
 #ifndef VOLUME_POOL_SALVAGE_H
 #define VOLUME_POOL_SALVAGE_H
 /*
- * A POOL argument whose metadata may be damaged, opened and judged: what pool_source.h is for sound
- * metadata.  What the superblock has lost is taken from the table when the argument is one, from
- * LVM's backup, and from the size of the data device.
+ * A POOL argument whose metadata may be damaged, opened and searched: the counterpart of
+ * pool_source.h, which is for sound metadata.  Values that the superblock has lost are taken from
+ * the table (when the argument is one), from LVM's backup, and from the size of the data device.
  */
 #include "pool/salvage/salvage.h"
 #include "volume/open/table.h"

@@ -3,8 +3,8 @@
 #ifndef VOLUME_POOL_SOURCE_H
 #define VOLUME_POOL_SOURCE_H
 /*
- * A POOL argument opened for reading its metadata: what every command that only reads begins
- * with.  The argument is a metadata device or file, or a table file that names one.
+ * A POOL argument opened for reading its metadata: every command that only reads begins with it.
+ * The argument is a metadata device or file, or a table file that names one.
  */
 #include "base/jobs.h"
 #include "pool/format/metadata.h"
@@ -39,9 +39,9 @@ int pool_source_open(const char *path, const struct pool_source_options *opt,
 int pool_source_open_arg(struct pool_arg *arg, const struct pool_source_options *opt,
 			 struct pool_source *out, struct err *err);
 /*
- * The same as pool_source_open(), and XML as thin_dump writes it, too.  Such a pool is made in memory
- * as small as it can be; arg.kind is POOL_XML then, and what it uses of its metadata device is not
- * what the device used from which the dump was made.  The caller's program needs expat.  pool_text.c
+ * The same as pool_source_open(), and XML as thin_dump writes it, too.  Such a pool is made in
+ * memory as small as it can be; arg.kind is POOL_XML then, and it uses fewer metadata blocks than
+ * the pool from which the dump was made.  The caller's program needs expat.  pool_text.c
  */
 int pool_source_open_text(const char *path, const struct pool_source_options *opt,
 			  struct pool_source *out, struct err *err);

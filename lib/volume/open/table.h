@@ -35,7 +35,7 @@ struct table_dev {
 	char *path;
 	char *word;	/* as it stands in the table */
 	struct table_ref *ref; /* the line that it names; NULL: none */
-	bool by_number; /* it, or what it stands on, is MAJOR:MINOR, which is another device after each boot */
+	bool by_number; /* it, or a device below, is MAJOR:MINOR: another device after a boot */
 };
 
 struct table_pool {
@@ -115,24 +115,26 @@ struct table {
 	uint64_t *told; /* numbers that the user knows already */
 	size_t nr_told, cap_told;
 	struct table_ref *refs; /* the lines that other lines, or options, name */
-	/* Opens @d, of any pool of the table, for reading; NULL: no device can stand on a thin one. */
+	/*
+	 * Opens @d, of any pool of the table, for reading; NULL: no device may stand on a thin one.
+	 */
 	int (*open_thin)(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
 			 struct err *err);
 };
 
-/* How a POOL argument is to be taken.  All zero: the only pool, for reading, silently. */
+/* How to take a POOL argument.  All zero: the only pool, for reading, silently. */
 struct pool_want {
 	const char *pool;      /* --pool NAME; NULL: the only one, or that of @device */
 	const char *device[2]; /* where one is the NAME of a line, that line's pool is meant; or NULL */
-	bool any_pool;	    /* of several the first will do, since only other lines are asked for */
-	bool damaged;	    /* all of the device will be searched: foreign contents will do */
+	bool any_pool;	    /* any pool will do, since only other lines are asked for */
+	bool damaged;	    /* the whole device will be searched: foreign contents are accepted */
 	/* table.open_thin: thin_io_open(), for who reads external origins; or NULL */
 	int (*open_thin)(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
 			 struct err *err);
-	bool write;	    /* what the kernel would refuse in the table is an error, not a warning */
+	bool write;	    /* features that the kernel refuses are an error, not a warning */
 	/* makes a table of a disk with LVM: one of the functions of pool_lvm.h; NULL: disks are refused */
 	int (*disk)(const char *path, const struct pool_want *want, struct table **out, struct err *err);
-	const struct lvm_words *lvm; /* what @disk is to know; or NULL */
+	const struct lvm_words *lvm; /* options for @disk; or NULL */
 	void (*tell)(void *ctx, const char *text); /* takes warnings and notes; or NULL */
 	void *ctx;
 };
@@ -175,8 +177,8 @@ bool table_is_called(const struct table *t, const char *line, const char *name);
 const struct table_thin *table_find(const struct table *t, const char *name_or_id);
 
 /*
- * What opens the device that an option names: @word itself where that exists, else the line of that
- * name, if there is one.  @t may be NULL.  Lives as long as both.  NULL: no memory.
+ * The path that opens the device that an option names: @word itself where that exists, else the
+ * line of that name, if there is one.  @t may be NULL.  Lives as long as both.  NULL: no memory.
  */
 const char *table_device_path(struct table *t, const char *word);
 
@@ -184,14 +186,14 @@ const char *table_device_path(struct table *t, const char *word);
 bool table_has_origins(const struct table *t);
 
 /*
- * -EDOM, with a text for who asks for a device that the pool has and the table does not list: the
- * line to add, @ways (the options that say the same), and the origins that there are.
- * @mapped_end: sector where its last mapped block ends.
+ * -EDOM, with a text for a user who asks for a device that is in the pool but not in the table: the
+ * line to add, @ways (the options that do the same), and the origins in the table.  @mapped_end:
+ * sector where its last mapped block ends.
  */
 int table_not_listed(const struct table *t, uint32_t dev_id, sector_t mapped_end, const char *ways,
 		     struct err *err);
 
-/* What a POOL argument is, told apart by content. */
+/* What a POOL argument is, judged by its contents. */
 enum pool_kind { POOL_METADATA, POOL_XML, POOL_TABLE, POOL_UNFORMATTED };
 
 struct pool_arg {
@@ -203,13 +205,13 @@ struct pool_arg {
 };
 
 /*
- * Looks at @path (opened shared, read only, closed again); "-" is standard input,
- * which dev_stdin_as_file() keeps where it is a pipe: a table, XML, or metadata to be read.
- * Contents that are none of them count as metadata (damaged) where the first MiB has blocks of a
- * pool; a table's mistakes are the table parser's error; anything else (a filesystem, the data
- * device) is named and refused, unless @want says damaged.  Messages for missing, non-file and too
- * small inputs are those of cli-contract.md 1.4; the codes are -ENOENT, -ENODEV and -EUCLEAN, and
- * table_read()'s.  @want may be NULL.  Undone by pool_arg_fini() when it returned 0.
+ * Looks at @path (opened shared, read only, closed again); "-" is standard input, which
+ * dev_stdin_as_file() keeps where it is a pipe: a table, XML, or metadata to be read.  Contents
+ * that are none of them count as metadata (damaged) where the first MiB has blocks of a pool; a
+ * table's mistakes are the table parser's error; anything else (a filesystem, the data device) is
+ * named and refused, unless @want says damaged.  Messages for missing, non-file and too small
+ * inputs are those that callers of such tools know; the codes are -ENOENT, -ENODEV and -EUCLEAN,
+ * and table_read()'s.  @want may be NULL.  Undone by pool_arg_fini() when it returned 0.
  */
 DEV_ONCE int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
 		  struct err *err);
@@ -233,23 +235,23 @@ int pool_arg_fits(const struct pool_arg *p, uint32_t sectors, struct err *err);
 int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d, unsigned line,
 			    const struct pool_want *want, struct err *err);
 
-/* What stands on the devices that a table names. */
+/* The pool found on the devices that a table names. */
 struct pool_found {
 	uint32_t data_block_size; /* sectors */
 	uint64_t nr_data_blocks;
 	uint64_t data_size; /* bytes of the data device; 0: not known */
 };
 /*
- * For what cannot be undone (formatting, discarding, moving): when the table names metadata or data
- * by MAJOR:MINOR, the pool found there must fit the table, unless @force.  @found NULL: none is
- * there.  0 or -EINVAL.
+ * For actions that cannot be undone (formatting, discarding, moving): when the table names metadata
+ * or data by MAJOR:MINOR, the pool found there must fit the table, unless @force.  @found NULL:
+ * none is there.  0 or -EINVAL.
  */
 int pool_arg_trust_numbers(const struct pool_arg *p, const struct pool_found *found, bool force,
 			   struct err *err);
 
 /*
- * For commands that read a pool: says why XML (unless @xml_too) or an unformatted pool
- * will not do.  0 or -EINVAL, -ENODATA.
+ * For commands that read a pool: refuses XML (unless @xml_too) and an unformatted pool, and says
+ * why.  0 or -EINVAL, -ENODATA.
  */
 int pool_arg_readable(const struct pool_arg *p, bool xml_too, struct err *err);
 

@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef VOLUME_TABLE_LIST_H
 #define VOLUME_TABLE_LIST_H
-/* What a table says of the devices of a list: names, lengths, external origins. */
+/* Takes from a table what it says about the devices of a list: names, lengths, external origins. */
 #include "pool/query/list.h"
 #include "volume/open/table.h"
 

@@ -102,7 +102,10 @@ static int open_metadata(struct volume *v, const struct volume_options *opt, str
 	return map_source_tree(&v->source.stream, root, &v->map.source, err);
 }
 
-/* What events say of the pool.  Salvage and text bring no metadata_open(), which judges this. */
+/*
+ * Takes and checks the pool's facts from events.  For salvage and text there is no metadata_open()
+ * to check them.
+ */
 static int take_events_info(struct volume *v, const struct map_events_info *info, struct err *err)
 {
 	const uint32_t sectors = info->pool.data_block_size;
@@ -122,7 +125,7 @@ static int drive_salvage(void *ctx, const struct events *to, struct err *err)
 	return salvage_emit(v->saved.salvage, &only, to, err);
 }
 
-/* Damaged metadata: what thin_repair would make of it. */
+/* Opens damaged metadata as thin_repair would rebuild it. */
 static int open_salvage(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
 			struct pool_arg *arg, struct err *err)
 {
@@ -166,7 +169,7 @@ static int open_xml(struct volume *v, const struct volume_options *opt, struct p
 	return r ? r : take_events_info(v, &info, err);
 }
 
-/* The names of the data device and the origin.  One file in two roles would give garbage. */
+/* The names of the data device and the origin.  One file in two roles would be read as garbage. */
 static int find_sources(struct volume *v, const struct volume_options *opt, struct err *err)
 {
 	struct table *t = v->arg->table;
@@ -214,7 +217,7 @@ static int open_sources(struct volume *v, const struct volume_options *opt, stru
 	return 0;
 }
 
-/* What the image needs and no device has is an error, unless it was asked to write the rest. */
+/* Bytes that the image needs and no device has are an error, unless --repair asks for the rest. */
 static int check_lost(struct volume *v, bool repair, struct err *err)
 {
 	struct outbuf text;

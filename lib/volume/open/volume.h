@@ -46,13 +46,13 @@ struct volume {
 	const char *data_path, *origin_path;
 	struct map map;
 	struct map_summary sum;
-	uint64_t claimed_blocks; /* what the device's details say is mapped */
+	uint64_t claimed_blocks; /* mapped blocks according to the device's details */
 	bool has_claim;
 	uint32_t snap_time; /* of its details; 0: not known.  Older mappings are never written in place */
 	bool size_is_guess; /* neither --size nor a table: the larger of these two, in bytes */
 	/*
-	 * With .repair: what the data device or the origin has not, since it ends before or has an error
-	 * target there.  It reads as zeros.  In order.
+	 * With .repair: parts that the data device or the origin does not have, because it ends
+	 * before or has an error target there.  It reads as zeros.  In order.
 	 */
 	struct volume_lost *lost;
 	size_t nr_lost, cap_lost;
@@ -62,10 +62,10 @@ struct volume {
 };
 
 /*
- * Opens and scans the map once.  What cannot be read is refused before anything is written: damage
- * of the device's mappings, and data that is lost, unless .repair is given.
- * -ENODATA: no such device; -EDOM: no data device is known, or the table does not list the device
- * and no size is given.  @jobs must live longer.
+ * Opens and scans the map once.  Damage of the device's mappings and lost data are refused here,
+ * before anything is written, unless .repair is given.  -ENODATA: no such device; -EDOM: no data
+ * device is known, or the table does not list the device and no size is given.  @jobs must live
+ * longer.
  */
 int volume_open(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
 		struct err *err);

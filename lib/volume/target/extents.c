@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What a range of a device consists of: data, or holes, which read as zeros. */
+/* Finds what a range of a device consists of: data, or holes, which read as zeros. */
 #include "volume/map/holes.h"
 #include "volume/target/impl.h"
 
@@ -8,7 +8,7 @@ struct walk {
 	struct target_dev *d;
 	target_extent_fn *fn;
 	void *ctx;
-	uint64_t at, end; /* what is still to be said */
+	uint64_t at, end; /* the range still to be reported */
 	/* the extent being joined */
 	uint64_t from, len;
 	enum extent_kind kind;

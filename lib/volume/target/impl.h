@@ -6,16 +6,14 @@
  * The inside of the target, private to this room.
  *
  * Locks, in this order:
- *   io     a request holds it shared while it runs.  Exclusive: commits, discards and messages. So
- *          a commit never sees a block that is allocated and not yet mapped (a crash would
- *          leak it), and no block is freed while a request reads or writes it.
+ *   io     a request holds it shared while it runs.  Exclusive: commits, discards and messages. So a commit never sees a block that is allocated and not yet mapped (a crash would leak it).  A block is freed only while no request reads or writes it.
  *   cell   one of several mutexes, chosen by device and block: who provisions a block, or breaks
  *          its sharing, holds it, so that it happens once.
  *   meta   the pool's metadata.  With io held exclusively it is not needed.
  *
- * What a block is mapped to changes under io held shared only from unmapped or shared to
- * mapped and unshared.  So once seen mapped and unshared it stays so until somebody holds io
- * exclusively: that is what the devices' caches remember, without a lock.
+ * What a block is mapped to changes under io held shared only from unmapped or shared to mapped and
+ * unshared.  So a block once seen mapped and unshared stays so until io is held exclusively: that
+ * is what the devices' caches remember, without a lock.
  */
 #include <pthread.h>
 #include <stdatomic.h>

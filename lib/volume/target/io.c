@@ -71,7 +71,7 @@ int target_read(struct target_dev *d, void *buf, size_t len, uint64_t at, struct
 	return r;
 }
 
-/* As much as can be written at once; *n: how much. */
+/* Writes as much as can be written at once; *n: how much. */
 static int write_piece(struct target_dev *d, const uint8_t *p, size_t len, uint64_t at,
 		       bool last, uint64_t *n, struct err *err)
 {
@@ -152,7 +152,7 @@ static int unmap_space(struct target *t, uint64_t *nr, struct err *err)
 	return s.metadata_left >= s.metadata_wanted ? 0 : target_space(t, true, err);
 }
 
-/* One step: *begin moves on.  io is held exclusively. */
+/* Does one step and moves *begin on.  io is held exclusively. */
 static int unmap_some(struct target_dev *d, vblock_t *begin, vblock_t end, struct err *err)
 {
 	struct target *t = d->t;

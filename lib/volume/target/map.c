@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* Where blocks are, and how they come to be somewhere. */
+/* Finds blocks, and provisions them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ static _Atomic uint64_t *slot(struct target_dev *d, vblock_t v)
 	return &d->cache[v & ((1 << CACHE_BITS) - 1)];
 }
 
-/* Whoever sees the entry sees the block's contents, too. */
+/* A thread that sees the entry also sees the block's contents. */
 void target_remember(struct target_dev *d, vblock_t v, dblock_t block)
 {
 	if (can_remember(v))
@@ -137,7 +137,7 @@ struct fill {
 	uint64_t start; /* of the block in the device, bytes */
 };
 
-/* What the block held so far. */
+/* Reads the old contents of the block. */
 static int read_old(const struct fill *f, uint8_t *to, size_t len, uint64_t at, struct err *err)
 {
 	if (f->from.kind == SPOT_SHARED)
@@ -164,7 +164,10 @@ static int fill_piece(const struct fill *f, uint8_t *piece, size_t len, uint64_t
 	return io_write(f->d->t->data, piece, len, to, err);
 }
 
-/* How much of the block must be filled: without zeroing what the origin does not reach stays. */
+/*
+ * How much of the block must be filled: without zeroing, the part behind the origin's end keeps old
+ * bytes.
+ */
 static uint64_t fill_len(const struct fill *f)
 {
 	const struct target_dev *d = f->d;

@@ -103,7 +103,7 @@ int target_open(const struct pool_arg *arg, const char *data_dev, unsigned flags
 			       "table file",
 			       arg->metadata);
 	r = dev_open(arg->metadata, flags, &metadata, err);
-	/* unaligned requests and what clients read again make the page cache worth while for data */
+	/* the page cache helps with unaligned requests and repeated reads of data */
 	if (!r)
 		r = dev_open(data_dev, flags | DEV_BUFFERED, &data, err);
 	if (!r)
@@ -227,7 +227,9 @@ int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origi
 static void give_up_locked(struct target *t)
 {
 	t->writable = false;
-	/* if even that fails, nobody knows what the disk says, and whose the data blocks are */
+	/*
+	 * if even that fails, the state on the disk, and the owner of each data block, are unknown
+	 */
 	if (edit_set_needs_check(t->pool, NULL))
 		t->data_writable = false;
 	target_forget_all(t);
@@ -254,7 +256,7 @@ static uint64_t alike(struct target *t, dblock_t b, dblock_t end, bool *in_use)
 
 	for (; b < end; b++, nr++) {
 		if (edit_data_count(t->pool, b, &count, NULL))
-			count = 1; /* cannot say: leave it alone */
+			count = 1; /* not known: leave the block alone */
 		if (nr && *in_use != (count > 0))
 			break;
 		*in_use = count > 0;
@@ -322,7 +324,7 @@ int target_flush(struct target *t, struct err *err)
 	/* Most of the data goes to the disk here, while other requests run. */
 	int r = io_flush(t->data, err);
 
-	if (r) { /* a device tells only once that it has lost something: no commit any more */
+	if (r) { /* a device reports lost writes only once: never commit again */
 		t->failed = true;
 		target_give_up(t);
 		return err_prefix(err, r, "the pool is read-only from now on");
@@ -340,7 +342,7 @@ int target_message(struct target *t, const struct message *list, size_t nr, stru
 	int r;
 
 	pthread_rwlock_wrlock(&t->io);
-	/* what came before is not to be lost when a message is refused */
+	/* earlier changes must survive when a message is refused */
 	r = target_commit_locked(t, err);
 	if (!r && !t->writable)
 		r = err_set(err, -EROFS, "the pool is read-only");

@@ -10,16 +10,16 @@
  * metadata that names it.  After a crash at any moment the pool is as it was after the last
  * commit, and everything that was flushed is there.
  *
- * Threads: all I/O functions, target_flush() and target_tick() may run on any number of threads
- * at once.  Reads, and writes to blocks that are mapped and not shared, run in parallel;
- * so does the copying when blocks are provisioned or their sharing is broken.  Overlapping
- * requests in flight at the same time are the callers' affair, as on any disk.
+ * Threads: all I/O functions, target_flush() and target_tick() may run on any number of threads at
+ * once.  Reads, and writes to blocks that are mapped and not shared, run in parallel; so does the
+ * copying when blocks are provisioned or their sharing is broken.  The order of overlapping
+ * requests in flight is undefined, as on any disk.
  *
  * Errors: -ENOSPC out of data or metadata space, nothing is broken; -EROFS the pool is read-only,
  * because it was opened so or because a metadata operation or a flush failed (then needs_check is
- * set and what was not committed is lost; reads, and writes to unshared mapped blocks, go on,
- * the latter only when it is known what the superblock says); -EIO, -EUCLEAN, -EBADMSG for
- * devices and damage; -EINVAL for a range outside of the device.
+ * set and what was not committed is lost; reads go on, and so do writes to unshared mapped blocks
+ * if the state of the superblock is known); -EIO, -EUCLEAN, -EBADMSG for devices and damage;
+ * -EINVAL for a range outside of the device.
  *
  * Memory: that of edit.h, 512 KiB for each device opened, and a block (at most 1 MiB) for each
  * request that copies.
@@ -94,8 +94,8 @@ int target_tick(struct target *t, struct err *err);
  */
 typedef int target_extent_fn(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind);
 /*
- * What [at, at+len) consists of, ascending, neighbours of one kind joined: EXTENT_DATA, EXTENT_ZERO,
- * or EXTENT_STALE where the pool is writable and does not zero new blocks.
+ * Reports the parts of [at, at+len), ascending, neighbours of one kind joined: EXTENT_DATA,
+ * EXTENT_ZERO, or EXTENT_STALE where the pool is writable and does not zero new blocks.
  */
 int target_extents(struct target_dev *d, uint64_t len, uint64_t at, target_extent_fn *fn,
 		   void *ctx, struct err *err);
