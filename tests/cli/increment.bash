@@ -9,10 +9,11 @@ pick() {
 
 # write_table LINES...: the table of the pool, which this file's functions keep in $TABLE
 write_table() {
-	printf '%s\n' "pool: 0 $((64 * 2048)) thin-pool meta.img data.img $BLOCK 0${SKIP_ZEROING:+ 1 skip_block_zeroing}" "$@" >pool
+	printf '%s\n' "pool: 0 $((512 * 2048)) thin-pool meta.img data.img $BLOCK 0${SKIP_ZEROING:+ 1 skip_block_zeroing}" "$@" >pool
 }
 
-# new_pool: block size, origin and first size at random.  LINES has the devices' lines.
+# new_pool: block size, origin and first size at random.  LINES has the devices' lines, VM the id of the one
+# that is changed.
 new_pool() {
 	local blocks=(128 256 384 512 2048)
 	BLOCK=${BLOCK:-${blocks[$(pick 5)]}}
@@ -25,23 +26,30 @@ new_pool() {
 	esac
 	rm -f meta.img data.img
 	truncate -s 2M meta.img
-	truncate -s 64M data.img
-	LINES=("vm: 0 $SECTORS thin pool 0 $ORIGIN")
+	truncate -s 512M data.img
+	VM=0
+	LINES=("vm: 0 $SECTORS thin pool $VM $ORIGIN")
 	write_table "${LINES[@]}"
 	thin_message pool 'create_thin 0'
 }
 
-# change_and_snap N: some changes to the device, perhaps another size, and snapshot N of it
+# change_and_snap N: some changes to the device, perhaps another size, and snapshot N of it; perhaps what is
+# changed from then on is a snapshot of that
 change_and_snap() {
 	case $(pick 4) in
 	0) SECTORS=$((SECTORS + $(pick 5000))) ;;
 	1) SECTORS=$((SECTORS - $(pick 2000))) ;;
 	esac
-	LINES[0]="vm: 0 $SECTORS thin pool 0 $ORIGIN"
+	LINES[0]="vm: 0 $SECTORS thin pool $VM $ORIGIN"
 	LINES+=("s$1: 0 $SECTORS thin pool $((100 + $1)) $ORIGIN")
 	write_table "${LINES[@]}"
 	churn pool vm "$RANDOM" $((1 + $(pick 12)))
-	thin_message pool "create_snap $((100 + $1)) 0"
+	thin_message pool "create_snap $((100 + $1)) $VM"
+	[ "$(pick 3)" -eq 0 ] || return 0
+	VM=$((300 + $1))
+	thin_message pool "create_snap $VM $((100 + $1))"
+	LINES[0]="vm: 0 $SECTORS thin pool $VM $ORIGIN"
+	write_table "${LINES[@]}"
 }
 
 # new_seed: from SEED, or another one each time; printed

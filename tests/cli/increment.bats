@@ -119,7 +119,7 @@ small_pool() {
 	while cmp -s s0.img s1.img; do
 		churn pool vm $RANDOM 9
 		LINES+=("again: 0 $SECTORS thin pool 101 $ORIGIN")
-		thin_message pool 'delete 101' 'create_snap 101 0'
+		thin_message pool 'delete 101' "create_snap 101 $VM"
 		thin_materialize -f pool s1 s1.img
 	done
 	size=$(stat -c %s s0.img)

@@ -4,7 +4,8 @@
  * Preloaded into a command: makes one call to the system fail.
  *
  *	FAULT=CLASS:N:ERRNO  the N-th call of that class fails with that error (a number); 0: it does
- *	                     half of what was asked, or is interrupted
+ *	                     half of what was asked, or is interrupted; -1: the command is killed
+ *	                     before it; -2: after half of what was to be written
  *	FAULT_HIT=FILE       made when that call came
  *
  * Classes: memory, read, write, flush, name (rename, unlink), open, size (ftruncate, fallocate).
@@ -12,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -51,6 +53,8 @@ static bool fails(const char *class)
 	if (!fault.on || strcmp(class, fault.class) || atomic_fetch_add(&fault.seen, 1) + 1 != fault.nr)
 		return false;
 	hit();
+	if (fault.error == -1)
+		raise(SIGKILL);
 	errno = fault.error ? fault.error : EINTR;
 	return true;
 }
@@ -96,9 +100,11 @@ int posix_memalign(void **p, size_t align, size_t len)
 	return 0;
 }
 
-/* Error 0 with what can be done by halves: the first half. */
+/* Error 0 or -2 with what can be done by halves: the first half; of a killed write whole sectors, as on a disk. */
 static size_t less(size_t len)
 {
+	if (fault.error == -2)
+		return len / 1024 * 512;
 	return len > 1 ? len / 2 : len;
 }
 
@@ -106,7 +112,12 @@ static size_t less(size_t len)
 	do {                                       \
 		if (!fails(class))                 \
 			return call;               \
-		return fault.error ? (ret)-1 : half; \
+		if (fault.error > 0)               \
+			return -1;                 \
+		ret did = half;                    \
+		if (fault.error == -2)             \
+			raise(SIGKILL);            \
+		return did;                        \
 	} while (0)
 
 ssize_t read(int fd, void *buf, size_t len)

@@ -79,9 +79,16 @@ static int put(struct clusters *c, enum need need, struct extent e, struct err *
 	return r;
 }
 
+/*
+ * Behind the end of the base, too: whoever applies the image alone to a copy of the base cannot tell
+ * where that ended.  A base image of guests is often far smaller than their disks: there the backing
+ * file tells (image.h).
+ */
 static enum need need_of_zeros(const struct clusters *c, const struct extent *e)
 {
-	return c->has_backing && e->at < c->backing_size ? ZERO : KEEP;
+	if (!c->has_backing)
+		return KEEP;
+	return !c->backing_is_origin || e->at < c->backing_size ? ZERO : KEEP;
 }
 
 static int put_data(struct clusters *c, struct extent e, struct err *err)

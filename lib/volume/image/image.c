@@ -28,6 +28,7 @@ struct image {
 	struct level *level; /* the first file first */
 	size_t nr, cap;
 	bool top;
+	uint64_t below; /* with .top: bytes of the backing file; UINT64_MAX: not known */
 };
 
 static int check_loop(const struct image *m, const struct level *l, struct err *err)
@@ -117,27 +118,47 @@ static int backing_path(const struct level *l, char **path, struct err *err)
 	return 0;
 }
 
+static void close_level(struct level *l)
+{
+	qcow2_close(&l->qcow2);
+	io_free(l->io);
+	free(l->path);
+}
+
+/* The first file of the chain below, or an error. */
+static int open_below(struct image *m, unsigned flags, struct err *err)
+{
+	const struct level *l = &m->level[m->nr - 1];
+	char *next = NULL;
+	int r = backing_path(l, &next, err);
+
+	return r ? r : open_level(m, next, NULL, *l->qcow2.backing_format ? l->qcow2.backing_format : NULL, flags, err);
+}
+
+/* Behind the end of the backing file zeros are meant.  It need not be here. */
+static void learn_below(struct image *m, unsigned flags)
+{
+	if (!open_below(m, flags | DEV_FORCE, NULL))
+		m->below = m->level[m->nr - 1].size;
+	while (m->nr > 1)
+		close_level(&m->level[--m->nr]);
+}
+
 int image_open(const char *path, const struct image_options *opt, struct image **out,
 	       struct err *err)
 {
 	struct image *m = calloc(1, sizeof(*m));
-	const struct level *l;
-	char *next = NULL;
 	int r;
 
 	if (!m)
 		return err_nomem(err, "image");
 	m->top = opt->top;
+	m->below = UINT64_MAX;
 	r = open_level(m, strdup(opt->name ? opt->name : path), path, opt->format, opt->flags, err);
-	while (!r && !opt->top) {
-		l = &m->level[m->nr - 1];
-		if (!l->is_qcow2 || !l->qcow2.backing)
-			break;
-		r = backing_path(l, &next, err);
-		if (!r)
-			r = open_level(m, next, NULL, *l->qcow2.backing_format ? l->qcow2.backing_format : NULL,
-				       opt->flags, err);
-	}
+	if (!r && opt->top && image_backing(m))
+		learn_below(m, opt->flags);
+	while (!r && !opt->top && m->level[m->nr - 1].qcow2.backing)
+		r = open_below(m, opt->flags, err);
 	if (r)
 		image_free(m);
 	else
@@ -149,11 +170,8 @@ void image_free(struct image *m)
 {
 	if (!m)
 		return;
-	for (size_t i = 0; i < m->nr; i++) {
-		qcow2_close(&m->level[i].qcow2);
-		io_free(m->level[i].io);
-		free(m->level[i].path);
-	}
+	for (size_t i = 0; i < m->nr; i++)
+		close_level(&m->level[i]);
 	free(m->level);
 	free(m);
 }
@@ -217,8 +235,10 @@ static int find(struct image *m, uint64_t at, enum image_kind *kind, uint64_t *l
 		*in = &m->level[i];
 		r = find_in(*in, at, kind, len, s, err);
 	}
-	if (*kind == IMAGE_ABSENT && (!m->top || !image_backing(m)))
+	if (*kind == IMAGE_ABSENT && (!m->top || !image_backing(m) || at >= m->below))
 		*kind = IMAGE_ZERO;
+	else if (*kind == IMAGE_ABSENT)
+		*len = MIN(*len, m->below - at);
 	return r;
 }
 

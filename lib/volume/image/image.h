@@ -12,7 +12,7 @@
 
 struct image_options {
 	const char *format; /* "raw", "qcow2"; NULL: by the first bytes */
-	bool top;	    /* leave the backing files out */
+	bool top;	    /* leave the backing files out; only the size of the first one is asked for */
 	unsigned flags;	    /* of dev_open() */
 	const char *name;   /* its later name, for messages and backing files; NULL: its path */
 };
@@ -34,7 +34,10 @@ const char *image_backing(const struct image *m);
 /* The files of the chain, the first one first; NULL behind the last. */
 const char *image_file(const struct image *m, size_t i);
 
-/* IMAGE_ABSENT only with .top: there the backing file would shine through. */
+/*
+ * IMAGE_ABSENT only with .top: there the backing file would shine through.  Behind its end are zeros, where
+ * its size can be learnt.
+ */
 enum image_kind { IMAGE_ABSENT, IMAGE_ZERO, IMAGE_DATA };
 
 /*

@@ -1,0 +1,192 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# Increments on block devices; overlays larger than what they lie over.
+
+bats_require_minimum_version 1.5.0
+load needs
+load loop.bash
+load increment.bash
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+teardown() {
+	cd /
+	loops_end
+}
+
+# two_states: snapshots s0 and s1 of a pool, their images and the increment in each form
+two_states() {
+	new_pool
+	change_and_snap 0
+	change_and_snap 1
+	thin_materialize pool s0 s0.img
+	thin_materialize pool s1 s1.img
+	thin_materialize --since s0 -O rbd-diff pool s1 inc.rbd
+	thin_materialize --since s0 -O qcow2 --backing s0.img pool s1 inc.qcow2
+}
+
+# disk FILE [SECTOR]: a loop device over a file of 32 MiB of junk, which becomes s0
+disk() {
+	rm -f "$1"
+	yes junk | head -c 32M >"$1"
+	loop ${2:+-b $2} "$1"
+	thin_apply -f -i s0.img "$LOOP"
+	cmp -n "$(stat -c %s s0.img)" s0.img "$LOOP"
+}
+
+# What lies behind the image is nobody's
+junk_behind() {
+	cmp -i "$1:$1" "$2" <(yes junk | head -c 32M)
+}
+
+@test "a block device is brought up to date by an increment of each form, and what lies behind the image stays" {
+	need_root
+	new_seed 31
+	two_states
+	local sector size form
+	size=$(stat -c %s s1.img)
+	[ "$size" -ge "$(stat -c %s s0.img)" ] || size=$(stat -c %s s0.img)
+	for sector in 512 4096; do
+		for form in since rbd pipe qcow2 raw; do
+			disk "disk.$form$sector" $sector
+			case $form in
+			since) thin_materialize --since s0 pool s1 "$LOOP" ;;
+			rbd) thin_apply -i inc.rbd "$LOOP" ;;
+			pipe) thin_apply "$LOOP" <inc.rbd ;;
+			qcow2) thin_apply -i inc.qcow2 --top "$LOOP" ;;
+			raw) thin_apply -i s1.img -f "$LOOP" ;;
+			esac
+			cmp -n "$(stat -c %s s1.img)" s1.img "$LOOP"
+			junk_behind "$size" "$LOOP"
+			rm -f "disk.$form$sector"
+		done
+	done
+}
+
+@test "zeros give a block device's space back" {
+	need_root
+	need qemu-img
+	new_seed 32
+	head -c 3M /dev/urandom >s0.img
+	truncate -s 8M s0.img
+	: >zero.img
+	truncate -s 8M zero.img
+	{ printf 'rbd diff v1\ns\0\0\200\0\0\0\0\0z\0\0\0\0\0\0\0\0\0\0\200\0\0\0\0\0e'; } >zero.rbd
+	qemu-img convert -f raw -O qcow2 zero.img zero.qcow2
+	for form in rbd qcow2 img; do
+		disk disk
+		[ "$(stat -c %b disk)" -ge $((26 * 2048)) ]
+		thin_apply -f -i zero.$form "$LOOP"
+		cmp -n 8M zero.img "$LOOP"
+		sync disk
+		[ "$(stat -c %b disk)" -le $((25 * 2048)) ]
+	done
+}
+
+@test "a device that is too small, in use, read-only or holds a filesystem is refused, and is what it was" {
+	need_root
+	need mkfs.ext4
+	new_seed 33
+	two_states
+	local small
+	truncate -s 1M small.img
+	loop small.img
+	small=$LOOP
+	for command in "thin_apply -i inc.rbd" "thin_apply -i inc.qcow2 --top" "thin_apply -i s1.img" "thin_materialize --since s0 pool s1"; do
+		run --separate-stderr $command "$small"
+		[ "$status" -eq 74 ] || { echo "$command: $status $stderr"; return 1; }
+		[[ "$stderr" == *"has 1048576 bytes"*"nothing was written"* ]] || { echo "$command: $stderr"; return 1; }
+		cmp small.img <(head -c 1M /dev/zero)
+	done
+	cp --sparse=never s0.img ro.img
+	truncate -s 32M ro.img
+	loop -r ro.img
+	for command in "thin_apply -i inc.rbd" "thin_apply -i s1.img" "thin_materialize --since s0 pool s1"; do
+		run --separate-stderr $command "$LOOP"
+		[ "$status" -eq 74 ] || [ "$status" -eq 1 ] || { echo "$command: $status $stderr"; return 1; }
+		[[ "$stderr" == *"$LOOP"* ]]
+	done
+	truncate -s 32M fs.img
+	mkfs.ext4 -q fs.img
+	loop fs.img
+	cp fs.img was
+	run --separate-stderr thin_apply -i s1.img "$LOOP"
+	[ "$status" -ne 0 ]
+	[[ "$stderr" == *ext4* ]]
+	cmp fs.img was
+	mount_loop
+	for command in "thin_apply -i inc.rbd" "thin_apply -f -i s1.img" "thin_materialize --since s0 pool s1"; do
+		run --separate-stderr $command "$LOOP"
+		[ "$status" -eq 74 ] || [ "$status" -eq 1 ] || { echo "$command: $status $stderr"; return 1; }
+		[[ "$stderr" == *"$LOOP"* ]]
+	done
+}
+
+@test "a qcow2 image can be made on a block device, and is applied from one" {
+	need_root
+	need qemu-img
+	new_seed 34
+	two_states
+	truncate -s 48M disk
+	loop disk
+	for options in "" "-c" "--since s0 --backing $PWD/s0.img"; do
+		thin_materialize -f -O qcow2 $options pool s1 "$LOOP"
+		qemu-img check -q -f qcow2 "$LOOP"
+		qemu-img compare -q -f raw -F qcow2 s1.img "$LOOP"
+		: >out
+		thin_apply -i "$LOOP" out
+		cmp out s1.img
+	done
+	run --separate-stderr thin_materialize -f -O rbd-diff pool s1 "$LOOP"
+	[ "$status" -ne 0 ]
+	[[ "$stderr" == *"rbd diff is a stream"* ]]
+}
+
+# Where a base ended cannot be told from a device that holds it
+@test "an overlay larger than what it lies over says that the rest is zeros, also alone" {
+	need qemu-img
+	new_seed 35
+	local target
+	BLOCK=128
+	new_pool
+	change_and_snap 0
+	SECTORS=$((SECTORS + 9000))
+	LINES+=("s1: 0 $SECTORS thin pool 101 $ORIGIN")
+	write_table "${LINES[@]}"
+	thin_message pool "create_snap 101 $VM"
+	thin_materialize pool s0 s0.img
+	thin_materialize pool s1 s1.img
+	truncate -s 2M meta2
+	yes junk | head -c 64M >data2
+	yes "another base" | head -c 30M >origin2
+	printf '%s\n' "pool: 0 131072 thin-pool meta2 data2 128 0" "d: 0 $SECTORS thin pool 1 origin2" >pool2
+	for compress in "" -c; do
+		thin_materialize -f --since s0 -O qcow2 $compress --backing s0.img pool s1 inc.qcow2
+		qemu-img compare -q -f raw -F qcow2 s1.img inc.qcow2
+		mkdir -p away
+		cp inc.qcow2 away # its backing file is not there
+		for from in inc.qcow2 away/inc.qcow2; do
+			yes junk | head -c 40M >target
+			dd if=s0.img of=target conv=notrunc status=none
+			thin_apply -i $from --top target
+			cmp target s1.img
+			rm -f meta2
+			truncate -s 2M meta2
+			thin_message pool2 'create_thin 1'
+			thin_apply -i s0.img pool2 d
+			thin_apply -i $from --top pool2 d
+			thin_materialize -f pool2 d out
+			cmp out s1.img
+		done
+	done
+	# over a base image of guests: its file tells where it ends
+	[ -n "$ORIGIN" ] || return 0
+	thin_materialize -f -O qcow2 --backing base.img pool s1 inc.qcow2
+	yes junk | head -c 40M >target
+	dd if=base.img of=target conv=notrunc status=none
+	thin_apply -i inc.qcow2 --top target
+	cmp target s1.img
+}
