@@ -8,8 +8,8 @@
  * Besides the pools in the files -f of them are made afresh from the seed.  One line a kind of damage:
  * "back": of the mappings whose leaf is intact somewhere on the device, those that are back under their
  * device; "of all": of all mappings; "wrong": mappings that the pool did not have, and in how many
- * trials; "new ids": mappings under an id that is told to be invented; "lies": trials called lossless although a mapping differs; "doubted": trials called lossy
- * though all is back.  Exit status 1 with more lies than -L, more than -W wrong mappings in a
+ * trials; "new ids": mappings under an id that is told to be invented; "lies": trials called lossless although a mapping differs; "doubt": trials called lossy
+ * though all is back; "needless": those for which no other pool with this image is found (other.c).  Exit status 1 with more lies than -L, more than -W wrong mappings in a
  * million, or less than -B per mille back.
  */
 #include <err.h>
@@ -30,7 +30,7 @@ struct sample {
 
 struct score {
 	uint64_t trials, mappings, intact, back, back_all, wrong, wrong_trials, renamed, lies,
-		doubted, whole;
+		doubted, undecided, whole;
 	double seconds;
 };
 
@@ -218,16 +218,17 @@ static void keep_image(const struct harm *h, const struct pool *p, const char *p
 		err(1, "%s", name);
 }
 
-static void run_trial(const struct sample *s, const struct sample *other, uint64_t seed,
+static void run_trial(const struct sample *s, const struct sample *rests, uint64_t seed,
 		      uint64_t nr, int kind, struct jobs *jobs, const char *keep, bool verbose,
 		      struct score *score)
 {
 	struct harm h = { .rng = { seed * 1000003 + nr * 7 },
 			  .pool = &s->pool,
-			  .other = &other->pool,
+			  .other = &rests->pool,
 			  .history = &s->history,
 			  .nr_blocks = s->pool.nr_blocks };
 	struct verdict v;
+	const char *other;
 	double begin;
 
 	h.image = malloc((size_t)h.nr_blocks * 4096);
@@ -251,12 +252,15 @@ static void run_trial(const struct sample *s, const struct sample *other, uint64
 		score->lies += v.said && !v.same;
 		score->whole += v.same;
 		score->doubted += v.same && !v.said;
-		if (v.broken || (v.said && !v.same) || v.wrong || v.back < v.intact || verbose)
+		other = v.same && !v.said ? other_pool(&h) : NULL;
+		score->undecided += other != NULL;
+		if (v.broken || (v.said && !v.same) || v.wrong || v.back < v.intact || verbose || (v.same && !v.said && !other))
 			printf("# trial %" PRIu64 " %s %s: back %" PRIu64 " of %" PRIu64
-			       " intact, %" PRIu64 " wrong%s%s%s\n",
+			       " intact, %" PRIu64 " wrong%s%s%s%s\n",
 			       nr, kinds[kind].name, s->name, v.back, v.intact, v.wrong,
 			       v.said && !v.same ? ", LIE" : "",
-			       v.same && !v.said ? ", doubted" : "",
+			       v.same && !v.said ? ", doubted; another pool has other " : "",
+			       v.same && !v.said ? other ? other : "... none" : "",
 			       v.broken ? ", BROKEN EVENTS" : "");
 	}
 	free(h.image);
@@ -271,10 +275,10 @@ static void print_score(const char *name, const struct score *s)
 {
 	if (s->trials)
 		printf("%-21s %6" PRIu64 " %8.2f %8.2f %8" PRIu64 " (%3" PRIu64 ") %8" PRIu64 " %5" PRIu64
-		       " %5" PRIu64 " of %5" PRIu64 " %8.2f\n",
+		       " %5" PRIu64 " %5" PRIu64 " of %5" PRIu64 " %8.2f\n",
 		       name, s->trials, percent(s->back, s->intact),
 		       percent(s->back_all, s->mappings), s->wrong, s->wrong_trials, s->renamed, s->lies,
-		       s->doubted, s->whole, 1000 * s->seconds / (double)s->trials);
+		       s->doubted, s->doubted - s->undecided, s->whole, 1000 * s->seconds / (double)s->trials);
 }
 
 struct config {
@@ -367,8 +371,8 @@ int main(int argc, char **argv)
 			run_trial(&sample[i], &sample[(i + 1 + t % 3) % nr], c.seed, t, kind, jobs,
 				  c.keep, c.verbose, &score[kind]);
 	}
-	printf("%-21s %6s %8s %8s %8s %5s %8s %5s %14s %8s\n", "damage", "trials", "back %", "of all %",
-	       "wrong", "in", "new ids", "lies", "doubted", "ms");
+	printf("%-21s %6s %8s %8s %8s %5s %8s %5s %5s %14s %8s\n", "damage", "trials", "back %", "of all %",
+	       "wrong", "in", "new ids", "lies", "doubt", "needless", "ms");
 	for (int k = 0; k < nr_kinds; k++) {
 		const uint64_t *from = (const uint64_t *)&score[k];
 		uint64_t *to = (uint64_t *)&all;

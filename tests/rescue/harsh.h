@@ -27,6 +27,12 @@ struct harm {
 		older; /* another state of the history that is right as well: its index + 1, or 0 */
 };
 
+/*
+ * Proves that the damaged image cannot tell which mappings the pool had: makes another healthy pool that differs
+ * from it in nothing but blocks that the damage changed.  What differs in it, or NULL when none is found.
+ */
+const char *other_pool(const struct harm *h);
+
 struct kind {
 	const char *name;
 	/* Damages the image; false when this pool cannot be damaged so. */

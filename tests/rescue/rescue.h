@@ -13,6 +13,16 @@
 #include "pool/events/events.h"
 #include "pool/salvage/salvage.h"
 
+static inline uint32_t u32(const uint8_t *p, size_t at)
+{
+	return p[at] | p[at + 1] << 8 | p[at + 2] << 16 | (uint32_t)p[at + 3] << 24;
+}
+
+static inline uint64_t u64(const uint8_t *p, size_t at)
+{
+	return u32(p, at) | (uint64_t)u32(p, at + 4) << 32;
+}
+
 struct mapped {
 	uint32_t dev, leaf; /* leaf: the block it stands in */
 	uint64_t key, value;

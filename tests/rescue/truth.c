@@ -13,16 +13,6 @@ const char *const role_name[NR_ROLES] = {
 	"metadata index", "metadata bitmap", "data space map", "overflow", "held snapshot", "free",
 };
 
-static uint32_t u32(const uint8_t *p, size_t at)
-{
-	return p[at] | p[at + 1] << 8 | p[at + 2] << 16 | (uint32_t)p[at + 3] << 24;
-}
-
-static uint64_t u64(const uint8_t *p, size_t at)
-{
-	return u32(p, at) | (uint64_t)u32(p, at + 4) << 32;
-}
-
 static const uint8_t *block(const struct pool *p, uint64_t b)
 {
 	if (b >= p->nr_blocks)

@@ -129,7 +129,11 @@ struct agreement {
 	bool data_whole;  /* all of it */
 	uint64_t missing; /* data blocks with more references than mappings found */
 	uint64_t excess;  /* data blocks with more mappings than references */
-	uint64_t strange; /* nodes that are not in use, or have more parents than references */
+	uint64_t unsure;  /* data blocks with many, of which the exact count is lost */
+	bool data_exact;  /* each data block has just as many mappings as it counts, and the superblock agrees */
+	uint64_t orphans; /* nodes of mappings that have fewer parents than the metadata map counts */
+	uint64_t strange; /* pointers and numbers of the superblock that contradict what they are about */
+	uint64_t strange_map; /* the same of the metadata map, and nodes that it denies */
 };
 
 struct salvage {
@@ -207,6 +211,7 @@ struct salvage {
 	bool newer_lost;    /* the roots were looked for, and newer ones may be lost */
 	bool rivals;	    /* of two states found without a superblock each may be the newer */
 	bool uncertain;	    /* choices were made that nothing confirms */
+	bool unconfirmed;   /* nodes were chosen that only the data map can confirm */
 	bool times_raised;
 	bool count_differs; /* a device's details have another number than its tree */
 	struct agreement agrees;

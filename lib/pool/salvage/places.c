@@ -344,7 +344,7 @@ static int assign_parts(struct salvage *s, struct err *err)
 	if (!r)
 		r = put_children(&a, err);
 	if (s->guessed && !salvage_data_settled(s))
-		s->uncertain = true;
+		s->unconfirmed = true;
 	assign_fini(&a);
 	return r;
 }

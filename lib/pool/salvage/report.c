@@ -258,11 +258,11 @@ static void put_agreement(const struct salvage *s, struct outbuf *out)
 		outbuf_printf(out,
 			      "%llu data blocks are in use by the data space map, and no mapping to them was found\n",
 			      (unsigned long long)a->missing);
-	if (a->strange)
+	if (a->strange || (a->strange_map && !s->mappings_back))
 		outbuf_printf(out,
 			      "the superblock or the metadata space map contradicts %llu blocks of the trees: they may "
 			      "be of another state of the pool\n",
-			      (unsigned long long)a->strange);
+			      (unsigned long long)(a->strange + a->strange_map));
 }
 
 static void put_super(const struct salvage *s, struct outbuf *out)
@@ -305,7 +305,7 @@ static void put_super(const struct salvage *s, struct outbuf *out)
 	put_agreement(s, out);
 	if (s->newer_lost)
 		outbuf_str(out, "blocks are lost that a newer state may have used: devices may be as they were before\n");
-	if (s->uncertain)
+	if (s->uncertain || (s->unconfirmed && !s->mappings_back))
 		outbuf_str(out, "some parts could have belonged to more than one device: look at them before use\n");
 }
 

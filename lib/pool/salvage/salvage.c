@@ -390,7 +390,7 @@ static int rescue(struct salvage *s, struct err *err)
 	if (!r && !s->from_snapshot && !has_given_roots(s) && live_trees_are_gone(s))
 		r = use_snapshot(s, err);
 	salvage_order(s);
-	s->uncertain |= s->guessed && newer_may_be_lost(s);
+	s->unconfirmed |= s->guessed && newer_may_be_lost(s);
 	s->newer_lost = !s->has_sb && !s->claim_used && !has_given_roots(s) &&
 			(s->rivals || newer_may_be_lost(s));
 	return r;
@@ -419,7 +419,8 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 			r = salvage_read_counts(s, err);
 		if (whole && !r)
 			r = salvage_agreement(s, err);
-		whole &= !s->agrees.excess && !(s->agrees.strange && !counts_agree(s)) &&
+		whole &= !s->agrees.excess &&
+			 !((s->agrees.strange || s->agrees.strange_map) && !counts_agree(s)) &&
 			 !(s->agrees.missing && !counts_agree(s));
 		s->intact = whole && !s->chosen && s->sb_fault == SB_OK && !was_mended(s);
 	}

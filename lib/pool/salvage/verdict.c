@@ -49,11 +49,39 @@ static bool roots_are_doubtful(const struct salvage *s)
 	return s->counts_searched || salvage_has_unknown(s);
 }
 
+/* Is the last snapshot among the devices?  It has the superblock's time, and so has its origin. */
+static bool has_last_snapshot(const struct salvage *s)
+{
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].source == DETAILS_LIVE && s->dev[i].info.snap_time == s->info.time)
+			return true;
+	return !s->info.time;
+}
+
+/* Has each node all its parents, by a metadata map all of which is there? */
+static bool is_proved_by_metadata(const struct salvage *s)
+{
+	return s->has_counts && !s->counts_searched && !salvage_has_unknown(s) &&
+	       !s->agrees.orphans;
+}
+
+/*
+ * Does the data map of the superblock's own state prove that the trees are complete?  Each data block has
+ * just as many mappings as it counts, and so an older or another copy of a leaf is not among them.  That a
+ * snapshot is missing, which has leaves of its origin only, the data map cannot see.
+ */
+static bool is_proved_by_data(const struct salvage *s)
+{
+	return s->has_sb && s->agrees.data_exact &&
+	       (has_last_snapshot(s) || is_proved_by_metadata(s));
+}
+
 /* The pool may be another than that of the last moment. */
 static bool state_is_doubtful(const struct salvage *s)
 {
 	return s->from_snapshot || s->uncertain || s->newer_lost || s->over.found ||
 	       s->agrees.excess || s->agrees.strange || roots_are_doubtful(s) ||
+	       ((s->agrees.strange_map || s->unconfirmed) && !is_proved_by_data(s)) ||
 	       s->agrees.missing > (s->nr_devs ? MAX_LEAKED : 0);
 }
 
@@ -66,9 +94,13 @@ static bool device_is_back(const struct salvage *s, const struct sdevice *d, uin
 {
 	if (d->id_invented || d->has_other_id || d->root == NONE)
 		return false;
-	if (d->source == DETAILS_LIVE && d->info.mapped_blocks == d->nr_mappings)
+	if (d->source == DETAILS_LIVE ?
+		    d->info.mapped_blocks == d->nr_mappings :
+		    d->in_top && is_proved_by_data(s) && is_proved_by_metadata(s))
 		return true;
-	if ((d->source == DETAILS_LIVE && (s->gaps.nr || !s->agrees.data_whole)) || s->agrees.missing)
+	if ((d->source == DETAILS_LIVE &&
+	     (s->gaps.nr || !s->agrees.data_whole || s->agrees.orphans)) ||
+	    s->agrees.missing)
 		return false;
 	return d->in_top && !has_holes(s, d->root, memo, 0);
 }
@@ -118,5 +150,6 @@ void salvage_totals(const struct salvage *s, struct salvage_totals *out)
 					 .intact = s->intact,
 					 .lossless = s->lossless,
 					 .mappings_back = s->mappings_back,
-					 .uncertain = s->uncertain || s->newer_lost };
+					 .uncertain = s->uncertain || s->newer_lost ||
+						      (s->unconfirmed && !s->mappings_back) };
 }

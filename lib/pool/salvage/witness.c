@@ -356,6 +356,7 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 		refs = refmap_get(w->refs, b);
 		a->missing += stored > refs;
 		a->excess += is_excess(stored, refs);
+		a->unsure += refs > stored && stored == 3;
 		b++;
 	}
 }
@@ -405,14 +406,29 @@ static bool is_overflow(const struct salvage *s, uint64_t block)
 }
 
 /*
- * Where the data map cannot be asked the superblock still says how many data blocks are in use.  And what
- * its pointers lead to can be lost, but is nothing else than it should be.
+ * What the superblock's pointers to the metadata map and to large counts of the data map lead to can be lost, but
+ * is nothing else than it should be.
+ */
+static uint32_t denied_pointers(const struct salvage *s)
+{
+	const struct sm_root *sm = &s->sb.metadata_sm;
+	uint64_t index = sm->bitmap_root;
+
+	return (index < s->nr_blocks && s->kind[index] >= BLOCK_NODE &&
+		s->kind[index] != BLOCK_INDEX) +
+	       !is_overflow(s, sm->ref_count_root) +
+	       !is_overflow(s, s->sb.data_sm.ref_count_root);
+}
+
+/*
+ * Where the data map cannot be asked the superblock still says how many data blocks are in use.  The same
+ * goes for its pointer to the data map.
  */
 static uint32_t denied_by_superblock(const struct witness *w)
 {
 	const struct salvage *s = w->s;
 	const struct superblock *sb = &s->sb;
-	uint64_t index = sb->metadata_sm.bitmap_root, data = sb->data_sm.bitmap_root;
+	uint64_t data = sb->data_sm.bitmap_root;
 	uint32_t nr = 0, i = node_of(s, data);
 
 	if (w->stored && is_all_known(w) &&
@@ -421,13 +437,24 @@ static uint32_t denied_by_superblock(const struct witness *w)
 	if (w->stored ? !s->nr_devs && sb->data_sm.nr_allocated
 		      : w->refs && refmap_nr_allocated(w->refs) > sb->data_sm.nr_allocated)
 		nr++;
-	if (index < s->nr_blocks && s->kind[index] >= BLOCK_NODE && s->kind[index] != BLOCK_INDEX)
-		nr++;
 	if (data < s->nr_blocks && s->kind[data] >= BLOCK_NODE &&
 	    (i == NONE || (s->node[i].tree != TREE_INDEX && s->node[i].tree != TREE_NONE)))
 		nr++;
-	return nr + !is_overflow(s, sb->metadata_sm.ref_count_root) +
-	       !is_overflow(s, sb->data_sm.ref_count_root);
+	return nr;
+}
+
+/* Have the nodes as many parents as the metadata map counts? */
+static void ask_metadata_map(const struct salvage *s, struct agreement *a)
+{
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+
+		if (n->flags & SN_VIRTUAL || !count_is_known(s, n->block))
+			continue;
+		if (n->flags & SN_LIVE)
+			a->strange_map += s->count[n->block] < MAX(s->found[n->block], 1);
+		a->orphans += n->tree == TREE_MAPPING && s->count[n->block] > s->found[n->block];
+	}
 }
 
 int salvage_agreement(struct salvage *s, struct err *err)
@@ -449,17 +476,17 @@ int salvage_agreement(struct salvage *s, struct err *err)
 		else
 			a->data_whole = false;
 	}
-	if (!r && s->has_sb)
+	if (!r && s->has_sb) {
 		a->strange += denied_by_superblock(&w) + is_other_map(s) + nr_younger(s);
+		a->strange_map += denied_pointers(s);
+		a->data_exact = a->data_whole && !a->missing && !a->excess && !a->unsure &&
+				!a->strange;
+	}
 	if (!r && s->has_sb && !w.stored && w.refs &&
 	    s->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
 		a->missing = s->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
-	for (uint32_t i = 0; i < s->nr_nodes && !r; i++) {
-		const struct snode *n = &s->node[i];
-
-		if (n->flags & SN_LIVE && !(n->flags & SN_VIRTUAL) && count_is_known(s, n->block))
-			a->strange += s->count[n->block] < MAX(s->found[n->block], 1);
-	}
+	if (!r)
+		ask_metadata_map(s, a);
 	witness_fini(&w);
 	return r;
 }
