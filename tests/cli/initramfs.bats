@@ -60,7 +60,17 @@ module dm-thin-pool" ]
 
 @test "initramfs: the hook says what it needs first, and takes nothing then" {
 	run -0 sh ./hook prereqs
-	[ -z "$output" ]
+	[ "$output" = thin-provisioning-tools ]
+}
+
+@test "initramfs: thin_check that another hook made a link in the ram disk gives way, and what is a file stays" {
+	mkdir -p "ram$sbin"
+	ln -s pdata_tools "ram$sbin/thin_check"
+	echo kept >"ram$sbin/pdata_tools"
+	echo kept >"ram$sbin/thin_dump"
+	DESTDIR=$PWD/ram run -0 sh ./hook
+	[[ "$output" == "exec $sbin/thin_check"* ]]
+	[ ! -L "ram$sbin/thin_check" ] && [ "$(cat "ram$sbin/pdata_tools" "ram$sbin/thin_dump")" = $'kept\nkept' ]
 }
 
 @test "initramfs: the hook does without what is not there" {

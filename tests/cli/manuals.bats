@@ -30,7 +30,7 @@ setup() {
 
 @test "each command's page has the sections that a reader looks for" {
 	for p in man/thin_*.8; do
-		for s in NAME SYNOPSIS DESCRIPTION OPTIONS 'EXIT STATUS' BUGS 'SEE ALSO'; do
+		for s in NAME SYNOPSIS DESCRIPTION OPTIONS 'EXIT STATUS' SIGNALS FILES EXAMPLES BUGS 'SEE ALSO'; do
 			grep -qx "\.SH $s" "$p" || { echo "$p has no $s"; return 1; }
 		done
 		grep -q 'thin\\-pool\\-tools (7)' "$p"

@@ -1,0 +1,6 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# The EXAMPLES of each command's manual page, run as README.md's commands are (readme.sh [--write]).
+top=${abs_top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
+DOC=$(cd "$top" && echo man/thin_*.8) exec sh "$top/tests/readme.sh" "$@"
