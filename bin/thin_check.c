@@ -14,6 +14,7 @@
 #include "volume/open/table.h"
 
 #define SHOWN_PER_KIND 10 /* the rest is counted; JSON has all */
+#define JSON_PIECE     ((size_t)1 << 20) /* bytes that are written at once */
 #define ULL(v)	       ((unsigned long long)(v))
 
 enum {
@@ -186,6 +187,18 @@ static void print_text(struct cli *c, const struct options *o, const struct chec
 			    "until thin_check --clear-needs-check-flag clears it");
 }
 
+/* The findings can be larger than the memory: each may name all devices. */
+static void print_findings(struct cli *c, const struct findings *fs, struct json *j)
+{
+	json_list(j, "findings", JSON_LINES);
+	for (size_t i = 0; i < fs->nr && !c->output_error; i++) {
+		finding_json(fs, &fs->f[i], j);
+		if (j->out->len >= JSON_PIECE && !cli_write_text(c, j->out))
+			outbuf_reset(j->out);
+	}
+	json_close(j);
+}
+
 static void print_json(struct cli *c, const struct check_result *r)
 {
 	const struct findings *fs = &r->findings;
@@ -207,7 +220,7 @@ static void print_json(struct cli *c, const struct check_result *r)
 	json_u64(&j, "mappings", r->nr_mappings);
 	json_u64(&j, "blocks_read", r->nr_blocks_read);
 	json_u64(&j, "requests", r->nr_requests);
-	findings_json(fs, &j, "findings");
+	print_findings(c, fs, &j);
 	json_end(&j);
 	cli_write_text(c, &out);
 	outbuf_fini(&out);

@@ -260,13 +260,14 @@ crowds='one:60:40 own:40:30 own:300:7 deep:50:400 deep:9:900'
 	done
 }
 
-@test "thin_rmap, thin_ls: a node that many devices miss is one sentence, with their number" {
+@test "thin_rmap, thin_ls, thin_dump: a node that many devices miss is one sentence, with their number" {
 	for kind in one own deep; do
 		crowd $kind 70 50 csum 1 pool
-		for c in "thin_rmap --region 0..99" thin_ls; do
+		for c in "thin_rmap --region 0..99" thin_ls thin_dump "thin_dump --no-shared"; do
 			run --separate-stderr $c pool
 			[ "$status" -eq 1 ]
 			[ "$(grep -c 'node at block' <<<"$stderr")" -le 50 ]
+			[ -z "$(grep -o 'node at block [0-9]*' <<<"$stderr" | sort | uniq -d)" ]
 			if [ $kind = deep ]; then
 				grep -qE ': devices [0-9]+, [0-9]+, [0-9]+, [0-9]+ and [0-9]+ more: node at block 7 has' <<<"$stderr"
 			else
@@ -283,10 +284,12 @@ crowds='one:60:40 own:40:30 own:300:7 deep:50:400 deep:9:900'
 		deep:8000:8000:time deep:3000:3000:csum; do
 		IFS=: read -r name devices leaves flaw <<<"$kind"
 		crowd "$name" "$devices" "$leaves" "$flaw" 1 pool
-		for c in "thin_check --jobs 2" "thin_rmap --jobs 2 --region 0..20" "thin_ls --jobs 2"; do
+		for c in "thin_check --jobs 2" "thin_check --jobs 2 --format json" "thin_rmap --jobs 2 --region 0..20" \
+			"thin_ls --jobs 2" "thin_dump --jobs 2"; do
 			status=0
-			(ulimit -v 400000; exec timeout 60 $c pool) >out 2>err || status=$?
+			(ulimit -v 400000; exec timeout 100 $c pool) >out 2>err || status=$?
 			[ "$status" -le 1 ] || { echo "$kind $c: $status"; tail -3 err; return 1; }
+			[[ "$c" != *json ]] || tail -c 3 out | grep -q '^}' || { echo "$kind $c: cut"; return 1; }
 		done
 	done
 }

@@ -8,53 +8,40 @@
 #include <stdlib.h>
 
 #include "pool/emit/impl.h"
-#include "pool/forest/forest.h"
 
 #define LANES_SPARE 3 /* above one a worker: one being filled, one being told, one between */
 
-static void add_problem(struct emitter *e, bool io_error, const char *text)
+static void tell_problem(void *ctx, const char *text)
 {
-	if (!io_error)
-		e->not_only_io = true;
+	struct emitter *e = ctx;
+
 	if (e->nr_problems++ < EMIT_MAX_PROBLEMS && e->opt->problem)
 		e->opt->problem(e->opt->ctx, text);
 }
 
-/* "device 7", or the shared part by its name. */
-static const char *whose(const struct emitter *e, bool in_def, uint64_t def, size_t dev, char *buf,
-			 size_t len)
+/* "device 7", or the shared part by its first leaf. */
+static const char *whose(const struct emitter *e, char *buf, size_t len)
 {
-	if (in_def)
-		snprintf(buf, len, "shared part %" PRIu64, def);
-	else
-		snprintf(buf, len, "device %" PRIu32, e->dev[dev]->info.dev_id);
-	return buf;
-}
-
-static void tell_fault(struct emitter *e, const struct emit_item *item)
-{
-	char who[64], text[400];
-
-	forest_fault_text(text, sizeof(text),
-			  whose(e, e->in_def, e->def_name, item->dev, who, sizeof(who)),
-			  item->block, item->fault, item->first, item->last);
-	add_problem(e, item->fault == NODE_UNREADABLE, text);
 	if (e->in_def)
-		sharing_set_lost(e->sharing, item->block);
+		snprintf(buf, len, "several devices (they share the leaf at block %" PRIu64 ")",
+			 e->def_name);
+	else
+		snprintf(buf, len, "device %" PRIu32, e->forest.dev[e->cur_dev]->info.dev_id);
+	return buf;
 }
 
 static void tell_outside(struct emitter *e)
 {
-	char who[64], text[400];
+	char who[100], text[400];
 
 	if (!e->nr_outside)
 		return;
 	snprintf(text, sizeof(text),
 		 "%s: %" PRIu64 " mappings lead beyond the pool's %" PRIu64
 		 " data blocks, the first from block %" PRIu64 " to data block %" PRIu64,
-		 whose(e, e->in_def, e->def_name, e->cur_dev, who, sizeof(who)), e->nr_outside,
+		 whose(e, who, sizeof(who)), e->nr_outside,
 		 e->md->nr_data_blocks, e->outside.vbegin, e->outside.dbegin);
-	add_problem(e, false, text);
+	forest_problem(&e->forest, false, text);
 	e->nr_outside = 0;
 }
 
@@ -94,16 +81,14 @@ static int tell_item(struct emitter *e, const struct emit_item *item, struct err
 	case EMIT_BEGIN_DEVICE:
 		e->cur_dev = item->dev;
 		e->has_last = false;
-		return to->ops->begin_device(to->ctx, &e->dev[item->dev]->info, err);
+		return to->ops->begin_device(to->ctx, &e->forest.dev[item->dev]->info, err);
 	case EMIT_END_DEVICE:
 		tell_outside(e);
 		return to->ops->end_device(to->ctx, err);
 	case EMIT_REF:
 		return to->ops->ref(to->ctx, item->block, err);
 	case EMIT_LEAF:
-	case EMIT_FAULT:
-		tell_fault(e, item);
-		return 0;
+		return forest_add_fault(&e->forest, item->block, item->fault, err);
 	}
 	return 0;
 }
@@ -218,74 +203,40 @@ static int tell_phase(struct emitter *e, bool defs, struct err *err)
 /* Reads the internal nodes and finds what is shared. */
 static int walk_devices(struct emitter *e, struct err *err)
 {
-	struct walk_setup setup = {
-		.stream = e->s,
-		.nr_blocks = e->md->nr_blocks,
-		.leaf_value_size = sizeof(le64),
-	};
-	struct walk_root *roots = calloc(e->nr_devs + 1, sizeof(*roots));
-	mblock_t *blocks = calloc(e->nr_devs + 1, sizeof(*blocks));
-	int r = 0;
+	struct forest *f = &e->forest;
+	mblock_t *root;
+	int r = forest_walk(f, false, err);
 
-	if (!roots || !blocks)
-		r = err_nomem(err, "the devices' roots");
-	for (size_t i = 0; !r && i < e->nr_devs; i++)
-		/* the greatest attr is what costs the walk no memory at the leaves */
-		roots[i] = (struct walk_root) { blocks[i] = e->dev[i]->root, UINT32_MAX };
-	if (!r) {
-		e->walk = walk_new(&setup, err);
-		r = e->walk ? walk_add(e->walk, roots, e->nr_devs, err) : -ENOMEM;
-	}
-	if (!r && e->nr_devs > 1 && !e->opt->no_shared && !e->opt->nr_dev_ids)
-		r = sharing_new(e->walk, blocks, e->nr_devs, e->md->nr_blocks, &e->sharing, err);
-	free(roots);
-	free(blocks);
+	if (r || f->nr_devs < 2 || e->opt->no_shared || e->opt->nr_dev_ids)
+		return r;
+	root = calloc(f->nr_devs, sizeof(*root));
+	if (!root)
+		return err_nomem(err, "the devices' roots");
+	for (size_t i = 0; i < f->nr_devs; i++)
+		root[i] = f->dev[i]->root;
+	r = sharing_new(f->walk, root, f->nr_devs, e->md->nr_blocks, &e->sharing, err);
+	free(root);
 	return r;
 }
 
-static bool wanted(const struct emitter *e, uint32_t id)
+/* What is missing in the events that were told: 0 if nothing is. */
+static int verdict(struct emitter *e, struct err *err)
 {
-	for (size_t i = 0; i < e->opt->nr_dev_ids; i++)
-		if (e->opt->dev_ids[i] == id)
-			return true;
-	return !e->opt->nr_dev_ids;
-}
+	struct forest *f = &e->forest;
+	char more[100];
+	int r = f->walk ? forest_tell_damage(f, err) : 0;
 
-/* Chooses the devices that can be dumped; says what is wrong with the others and with the trees. */
-static int choose_devices(struct emitter *e, const struct metadata_devices *devices,
-			  struct err *err)
-{
-	char text[200];
-
-	e->dev = calloc(devices->nr + 1, sizeof(*e->dev));
-	if (!e->dev)
-		return err_nomem(err, "the list of devices");
-	for (size_t i = 0; i < devices->nr_tree_problems; i++)
-		add_problem(e, false, devices->problem[i]);
-	for (size_t i = 0; i < devices->nr; i++) {
-		const struct metadata_device *d = &devices->dev[i];
-
-		if (!wanted(e, d->info.dev_id))
-			continue;
-		if (metadata_device_problem(d, text, sizeof(text)))
-			add_problem(e, false, text);
-		else
-			e->dev[e->nr_devs++] = d;
+	if (r)
+		return r;
+	if (e->skipped && !f->nr_problems) /* never silently */
+		forest_problem(f, false, "a part of the mapping trees cannot be read");
+	if (e->nr_problems > EMIT_MAX_PROBLEMS && e->opt->problem) {
+		snprintf(more, sizeof(more),
+			 "... and %" PRIu64 " more problems (thin_check --format json lists all)",
+			 e->nr_problems - EMIT_MAX_PROBLEMS);
+		e->opt->problem(e->opt->ctx, more);
 	}
-	return 0;
-}
-
-/* A device that was asked for but is missing is a mistake, or was lost: then nothing is dumped. */
-static int check_wanted(struct emitter *e, const struct metadata_devices *devices, struct err *err)
-{
-	for (size_t i = 0; i < e->opt->nr_dev_ids; i++)
-		if (!metadata_devices_find(devices, e->opt->dev_ids[i]))
-			return err_set(err, -ENODATA, "device %" PRIu32 " is not in this pool%s",
-				       e->opt->dev_ids[i],
-				       devices->nr_tree_problems
-					       ? ", or is in a part of the list that cannot be read"
-					       : "; thin_ls lists its devices");
-	return 0;
+	return forest_verdict(f, err);
 }
 
 static int tell_pool(struct emitter *e, struct err *err)
@@ -305,12 +256,9 @@ static int tell_pool(struct emitter *e, struct err *err)
 		r = tell_phase(e, true, err);
 	if (!r)
 		r = tell_phase(e, false, err);
-	if (r)
-		return r;
-	if (e->nr_problems)
-		return err_set(err, e->not_only_io ? -EUCLEAN : -EIO,
-			       "metadata contains errors (run thin_check for details)");
-	return e->to->ops->end_pool(e->to->ctx, err);
+	if (!r)
+		r = verdict(e, err);
+	return r ? r : e->to->ops->end_pool(e->to->ctx, err);
 }
 
 static void emitter_fini(struct emitter *e)
@@ -326,25 +274,17 @@ static void emitter_fini(struct emitter *e)
 	emit_items_fini(&e->items[0]);
 	emit_items_fini(&e->items[1]);
 	sharing_free(e->sharing);
-	if (e->walk)
-		walk_free(e->walk);
-	free(e->dev);
+	forest_fini(&e->forest);
 }
 
 int emit_pool(const struct metadata *md, struct stream *s, const struct emit_options *opt,
 	      const struct events *to, struct err *err)
 {
 	struct emitter e = { .md = md, .s = s, .opt = opt, .to = to };
-	struct metadata_devices devices;
-	int r = metadata_devices_read(md, s, &devices, err);
+	int r = forest_list(&e.forest, md, s, opt->dev_ids, opt->nr_dev_ids, tell_problem, &e, err);
 
-	if (!r)
-		r = choose_devices(&e, &devices, err);
-	if (!r)
-		r = check_wanted(&e, &devices, err);
 	if (!r)
 		r = tell_pool(&e, err);
 	emitter_fini(&e);
-	metadata_devices_fini(&devices);
 	return r;
 }

@@ -24,15 +24,15 @@ struct emit_options {
 	bool skip_mappings;	 /* device elements without content */
 	const struct pool_info *header; /* NULL: what metadata_pool_info() says */
 	/*
-	 * Called for each thing that the events lack: damage, with device and key range, and
-	 * devices that only one of the two trees has.  From one thread at a time, in the order of
-	 * devices.
+	 * Called once for each thing that the events lack: damage, with its devices and key
+	 * range, and devices that only one of the two trees has.  From one thread at a time; damage of
+	 * trees comes in the end, in the order of devices.
 	 */
 	void (*problem)(void *ctx, const char *text);
 	void *ctx;
 };
 
-#define EMIT_MAX_PROBLEMS 1000 /* further ones are only counted */
+#define EMIT_MAX_PROBLEMS 1000 /* further ones are told by their number */
 
 /*
  * Drives @to.  0: everything was told.  -EUCLEAN (-EIO when only reading failed): there were

@@ -9,6 +9,7 @@
  */
 #include "pdata/tree/walk.h"
 #include "pool/emit/emit.h"
+#include "pool/forest/forest.h"
 #include "pool/forest/sharing.h"
 
 #define EMIT_BATCH_LEAVES 1024
@@ -22,7 +23,6 @@ enum emit_kind {
 	EMIT_BEGIN_DEVICE,
 	EMIT_END_DEVICE,
 	EMIT_REF,
-	EMIT_FAULT, /* a node above the leaves that cannot be read */
 };
 
 struct emit_item {
@@ -30,7 +30,7 @@ struct emit_item {
 	enum node_fault fault; /* of a leaf: known once it was read */
 	uint32_t slot;	       /* of a leaf, in the batch's bytes */
 	size_t dev;	       /* index of the device */
-	mblock_t block;	       /* leaf, node, or a def's name */
+	mblock_t block;	       /* leaf, or a def's name */
 	uint64_t first, last;  /* keys */
 };
 
@@ -47,7 +47,6 @@ struct emit_frame {
 	mblock_t node;
 	const uint32_t *child;
 	uint32_t nr, i;
-	bool told; /* the problems with its pointers have been told */
 };
 
 /* Where the traversal stands. */
@@ -78,9 +77,7 @@ struct emitter {
 	struct stream *s;
 	const struct emit_options *opt;
 	const struct events *to;
-	const struct metadata_device **dev; /* those that are told, ascending */
-	size_t nr_devs;
-	struct walk *walk;
+	struct forest forest; /* its devices are told */
 	struct sharing *sharing; /* NULL: everything inline */
 
 	struct emit_place place;
@@ -104,8 +101,8 @@ struct emitter {
 	uint64_t nr_outside;
 	struct run outside;
 
+	bool skipped; /* a node, or a pointer to one */
 	uint64_t nr_problems;
-	bool not_only_io;
 };
 
 /*

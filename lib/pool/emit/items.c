@@ -32,46 +32,8 @@ static int add_leaf(struct emitter *e, struct emit_items *it, size_t dev, mblock
 	if (!item)
 		return -1;
 	item->block = leaf;
-	walk_range(e->walk, leaf, &item->first, &item->last);
+	walk_range(e->forest.walk, leaf, &item->first, &item->last);
 	it->nr_leaves++;
-	return 0;
-}
-
-static int add_fault(struct emit_items *it, size_t dev, const struct walk_fault *f)
-{
-	struct emit_item *item = add(it, EMIT_FAULT, dev);
-
-	if (!item)
-		return -1;
-	item->block = f->block;
-	item->fault = f->fault;
-	item->first = f->begin;
-	item->last = f->last;
-	return 0;
-}
-
-/* The faults of the node @block itself, or of the pointers in it. */
-static int add_faults(struct emitter *e, struct emit_items *it, mblock_t block, bool pointers)
-{
-	size_t nr;
-	const struct walk_fault *f = walk_faults(e->walk, &nr);
-	bool any = false;
-
-	for (size_t i = 0; i < nr; i++) {
-		bool is_pointer = f[i].parent != WALK_NONE;
-
-		if (is_pointer != pointers || (pointers ? f[i].parent : f[i].block) != block)
-			continue;
-		if (add_fault(it, e->place.dev, &f[i]))
-			return -1;
-		any = true;
-	}
-	if (!any) { /* a fault that is not listed is still reported */
-		struct walk_fault other = { .block = block, .fault = NODE_BAD_DEPTH };
-
-		walk_range(e->walk, block, &other.begin, &other.last);
-		return add_fault(it, e->place.dev, &other);
-	}
 	return 0;
 }
 
@@ -101,12 +63,17 @@ static int take_leaf(struct emitter *e, struct emit_items *it, mblock_t leaf)
 {
 	enum share sh = e->sharing ? sharing_of(e->sharing, leaf) : SHARE_NONE;
 
-	/* a shared leaf that could not be read: once more, so that each device names it */
-	if ((sh == SHARE_NONE || sharing_lost(e->sharing, leaf)) &&
-	    add_leaf(e, it, e->place.dev, leaf))
-		return -1;
+	if (sh == SHARE_NONE)
+		return add_leaf(e, it, e->place.dev, leaf);
 	if (sh == SHARE_FIRST && !sharing_empty(e->sharing, leaf))
 		return add_block(it, EMIT_REF, e->place.dev, leaf);
+	return 0;
+}
+
+/* What cannot be read here is told in the end, with all devices that miss it. */
+static int skip(struct emitter *e)
+{
+	e->skipped = true;
 	return 0;
 }
 
@@ -114,18 +81,19 @@ static int take_leaf(struct emitter *e, struct emit_items *it, mblock_t leaf)
 static int enter(struct emitter *e, struct emit_items *it, mblock_t node)
 {
 	struct emit_place *p = &e->place;
+	struct walk *w = e->forest.walk;
 	struct emit_frame *f;
 
-	if (walk_fault_of(e->walk, node) != NODE_OK || walk_height(e->walk, node) < 0)
-		return add_faults(e, it, node, false);
-	if (walk_height(e->walk, node) == 0)
+	if (walk_fault_of(w, node) != NODE_OK || walk_height(w, node) < 0)
+		return skip(e);
+	if (walk_height(w, node) == 0)
 		return take_leaf(e, it, node);
 	if (e->sharing && sharing_quiet(e->sharing, node))
 		return 0;
 	f = &p->frame[p->depth++]; /* the height of a sound tree is at most BTREE_MAX_DEPTH */
 	*f = (struct emit_frame){ .node = node };
-	f->child = walk_children(e->walk, node, &f->nr);
-	return f->child ? 0 : add_faults(e, it, node, false);
+	f->child = walk_children(w, node, &f->nr);
+	return f->child ? 0 : skip(e);
 }
 
 static int next_of_device(struct emitter *e, struct emit_items *it)
@@ -133,13 +101,12 @@ static int next_of_device(struct emitter *e, struct emit_items *it)
 	struct emit_place *p = &e->place;
 	struct emit_frame *f;
 	mblock_t c;
-	uint32_t i;
 
 	if (!p->in_device) {
 		p->in_device = true;
 		if (!add(it, EMIT_BEGIN_DEVICE, p->dev))
 			return -1;
-		return e->opt->skip_mappings ? 0 : enter(e, it, e->dev[p->dev]->root);
+		return e->opt->skip_mappings ? 0 : enter(e, it, e->forest.dev[p->dev]->root);
 	}
 	if (!p->depth) {
 		p->in_device = false;
@@ -150,16 +117,8 @@ static int next_of_device(struct emitter *e, struct emit_items *it)
 		p->depth--;
 		return 0;
 	}
-	i = f->i++;
-	c = sharing_child(e->walk, f->node, f->child, i);
-	if (c)
-		return enter(e, it, c);
-	if (f->child[i] != WALK_NONE && walk_fault_of(e->walk, f->child[i]) != NODE_OK)
-		return add_faults(e, it, f->child[i], false);
-	if (f->told) /* all bad pointers of a node at once */
-		return 0;
-	f->told = true;
-	return add_faults(e, it, f->node, true);
+	c = sharing_child(e->forest.walk, f->node, f->child, f->i++);
+	return c ? enter(e, it, c) : skip(e);
 }
 
 static int by_block(const void *va, const void *vb)
@@ -205,7 +164,7 @@ int emit_items_fill(struct emitter *e, struct emit_items *it, bool defs, struct 
 	while (!r && it->nr_leaves < EMIT_BATCH_LEAVES && it->nr < EMIT_BATCH_ITEMS) {
 		if (defs && p->in_defs)
 			r = next_of_defs(e, it);
-		else if (!defs && p->dev < e->nr_devs)
+		else if (!defs && p->dev < e->forest.nr_devs)
 			r = next_of_device(e, it);
 		else
 			break;

@@ -162,7 +162,8 @@ void finding_tell(const struct findings *fs, const struct finding *f, const char
 /* All findings, which are sorted, a line each; of one kind no more than @per_kind, and their number. */
 void findings_tell(const struct findings *fs, size_t per_kind,
 		   void (*tell)(void *ctx, const char *text), void *ctx);
-/* All findings as a list. */
+/* One finding as a member of a list; all of them as a list. */
+void finding_json(const struct findings *fs, const struct finding *f, struct json *j);
 void findings_json(const struct findings *fs, struct json *j, const char *key);
 
 #endif

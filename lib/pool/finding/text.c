@@ -245,7 +245,7 @@ static void put_json_range(const struct finding *f, struct json *j)
 		json_u64(j, "length", f->last - f->begin + 1);
 }
 
-static void put_json(const struct findings *fs, const struct finding *f, struct json *j)
+void finding_json(const struct findings *fs, const struct finding *f, struct json *j)
 {
 	struct outbuf text;
 
@@ -285,6 +285,6 @@ void findings_json(const struct findings *fs, struct json *j, const char *key)
 {
 	json_list(j, key, JSON_LINES);
 	for (size_t i = 0; i < fs->nr; i++)
-		put_json(fs, &fs->f[i], j);
+		finding_json(fs, &fs->f[i], j);
 	json_close(j);
 }

@@ -32,7 +32,7 @@ void forest_fault_text(char *text, size_t len, const char *who, mblock_t block,
 		 who, block, node_fault_text(fault), keys);
 }
 
-static void problem(struct forest *f, bool io_error, const char *text)
+void forest_problem(struct forest *f, bool io_error, const char *text)
 {
 	f->nr_problems++;
 	f->not_only_io |= !io_error;
@@ -40,7 +40,16 @@ static void problem(struct forest *f, bool io_error, const char *text)
 		f->problem(f->problem_ctx, text);
 }
 
-static int choose_devices(struct forest *f, struct err *err)
+static bool wanted(const uint32_t *ids, size_t nr_ids, uint32_t id)
+{
+	for (size_t i = 0; i < nr_ids; i++)
+		if (ids[i] == id)
+			return true;
+	return !nr_ids;
+}
+
+/* Those that can be walked; says what is wrong with the others and with the trees. */
+static int choose_devices(struct forest *f, const uint32_t *ids, size_t nr_ids, struct err *err)
 {
 	char text[200];
 
@@ -48,27 +57,36 @@ static int choose_devices(struct forest *f, struct err *err)
 	if (!f->dev)
 		return err_nomem(err, "the list of devices");
 	for (size_t i = 0; i < f->devices.nr_tree_problems; i++)
-		problem(f, false, f->devices.problem[i]);
+		forest_problem(f, false, f->devices.problem[i]);
 	for (size_t i = 0; i < f->devices.nr; i++) {
 		const struct metadata_device *d = &f->devices.dev[i];
 
+		if (!wanted(ids, nr_ids, d->info.dev_id))
+			continue;
 		if (metadata_device_problem(d, text, sizeof(text)))
-			problem(f, false, text);
+			forest_problem(f, false, text);
 		else
 			f->dev[f->nr_devs++] = d;
 	}
 	return 0;
 }
 
-int forest_init(struct forest *f, const struct metadata *md, struct stream *s,
-		forest_problem_fn *fn, void *ctx, struct err *err)
+/* A device that is asked for and not there is a mistake, or was lost. */
+static int check_wanted(const struct forest *f, const uint32_t *ids, size_t nr_ids, struct err *err)
 {
-	struct walk_setup setup = {
-		.stream = s,
-		.nr_blocks = md->nr_blocks,
-		.leaf_value_size = sizeof(le64),
-	};
-	CLEANUP(free_ptr) struct walk_root *roots = NULL;
+	for (size_t i = 0; i < nr_ids; i++)
+		if (!metadata_devices_find(&f->devices, ids[i]))
+			return err_set(err, -ENODATA, "device %" PRIu32 " is not in this pool%s",
+				       ids[i],
+				       f->devices.nr_tree_problems
+					       ? ", or is in a part of the list that cannot be read"
+					       : "; thin_ls lists its devices");
+	return 0;
+}
+
+int forest_list(struct forest *f, const struct metadata *md, struct stream *s, const uint32_t *ids,
+		size_t nr_ids, forest_problem_fn *fn, void *ctx, struct err *err)
+{
 	int r;
 
 	*f = (struct forest){
@@ -76,18 +94,36 @@ int forest_init(struct forest *f, const struct metadata *md, struct stream *s,
 	};
 	r = metadata_devices_read(md, s, &f->devices, err);
 	if (!r)
-		r = choose_devices(f, err);
-	if (r)
-		return r;
-	roots = calloc(f->nr_devs + 1, sizeof(*roots));
-	f->worker = aligned_alloc(128, stream_nr_workers(s) * sizeof(*f->worker));
+		r = choose_devices(f, ids, nr_ids, err);
+	return r ? r : check_wanted(f, ids, nr_ids, err);
+}
+
+int forest_walk(struct forest *f, bool numbered, struct err *err)
+{
+	struct walk_setup setup = {
+		.stream = f->s,
+		.nr_blocks = f->nr_blocks,
+		.leaf_value_size = sizeof(le64),
+	};
+	CLEANUP(free_ptr) struct walk_root *roots = calloc(f->nr_devs + 1, sizeof(*roots));
+
+	f->worker = aligned_alloc(128, stream_nr_workers(f->s) * sizeof(*f->worker));
 	if (!roots || !f->worker)
 		return err_nomem(err, "the devices' trees");
-	memset(f->worker, 0, stream_nr_workers(s) * sizeof(*f->worker));
+	memset(f->worker, 0, stream_nr_workers(f->s) * sizeof(*f->worker));
 	for (size_t i = 0; i < f->nr_devs; i++)
-		roots[i] = (struct walk_root){ f->dev[i]->root, (uint32_t)i };
+		/* the greatest attr is what costs the walk no memory at the leaves */
+		roots[i] = (struct walk_root){ f->dev[i]->root, numbered ? (uint32_t)i : UINT32_MAX };
 	f->walk = walk_new(&setup, err);
 	return f->walk ? walk_add(f->walk, roots, f->nr_devs, err) : -ENOMEM;
+}
+
+int forest_init(struct forest *f, const struct metadata *md, struct stream *s,
+		forest_problem_fn *fn, void *ctx, struct err *err)
+{
+	int r = forest_list(f, md, s, NULL, 0, fn, ctx, err);
+
+	return r ? r : forest_walk(f, true, err);
 }
 
 void forest_fini(struct forest *f)
@@ -186,7 +222,7 @@ int forest_read_leaves(struct forest *f, forest_leaf_fn *fn, void *ctx, struct e
 
 	if (!r && nr)
 		r = stream_read(f->s, list, nr, take_leaf, &p, err);
-	return r ? r : gather_faults(f, err);
+	return r;
 }
 
 /* --- what is missing --- */
@@ -242,6 +278,8 @@ static int find_losses(struct forest *f, struct losses *ls)
 	for (size_t i = 0; i < f->nr_faults && !r; i++) {
 		struct loss l = { .block = f->fault[i].block, .fault = f->fault[i].fault };
 
+		if (walk_fault_of(f->walk, l.block) != NODE_OK) /* it comes with the walk's */
+			continue;
 		walk_range(f->walk, l.block, &l.first, &l.last);
 		r = add_loss(ls, l.block, &l);
 	}
@@ -273,7 +311,7 @@ static int tell_loss(struct forest *f, struct losses *ls, const struct loss *los
 		snprintf(who + len, sizeof(who) - len, " and %zu more", ls->list.nr - nr);
 	forest_fault_text(text, sizeof(text), who, loss->block, loss->fault, loss->first,
 			  loss->last);
-	problem(f, loss->fault == NODE_UNREADABLE, text);
+	forest_problem(f, loss->fault == NODE_UNREADABLE, text);
 	return 0;
 }
 
@@ -291,12 +329,20 @@ struct owners *forest_owners(struct forest *f, bool marked, struct err *err)
 			  err);
 }
 
+int forest_add_fault(struct forest *f, mblock_t block, enum node_fault fault, struct err *err)
+{
+	return add_fault(&f->worker[0], block, fault) ? err_nomem(err, "damaged leaves") : 0;
+}
+
 int forest_tell_damage(struct forest *f, struct err *err)
 {
 	struct losses ls = { 0 };
 	size_t nr_walk;
 	int r;
 
+	r = gather_faults(f, err);
+	if (r)
+		return r;
 	walk_faults(f->walk, &nr_walk);
 	if (!nr_walk && !f->nr_faults)
 		return 0;

@@ -28,7 +28,7 @@ struct forest {
 	struct metadata_devices devices;
 	const struct metadata_device **dev; /* those that both trees know, ascending */
 	size_t nr_devs;
-	struct walk *walk; /* attr of a root: the device's index in dev */
+	struct walk *walk;
 	forest_problem_fn *problem;
 	void *problem_ctx;
 	uint64_t nr_problems;
@@ -46,13 +46,27 @@ struct forest {
  */
 int forest_init(struct forest *f, const struct metadata *md, struct stream *s,
 		forest_problem_fn *problem, void *ctx, struct err *err);
+/*
+ * The same in two steps.  Only the @nr_ids devices at @ids are listed (0: all); -ENODATA names one
+ * that is not there.  Without forest_walk() there are no nodes.  @numbered: attr of a root is its
+ * device's index; else it is UINT32_MAX, which takes less memory.
+ */
+int forest_list(struct forest *f, const struct metadata *md, struct stream *s, const uint32_t *ids,
+		size_t nr_ids, forest_problem_fn *problem, void *ctx, struct err *err);
+int forest_walk(struct forest *f, bool numbered, struct err *err);
 void forest_fini(struct forest *f);
+
+/* One more sentence, for the caller's own kinds of damage. */
+void forest_problem(struct forest *f, bool io_error, const char *text);
 
 /* A sound leaf with keys that its parents allow.  0, or -errno ends the reading. */
 typedef int forest_leaf_fn(void *ctx, unsigned worker, mblock_t block, const struct node *n);
 
-/* Gives each distinct leaf to @fn once, in any order; faulty ones are remembered. */
+/* Gives each distinct leaf to @fn once, in any order; faulty ones are remembered for forest_tell_damage(). */
 int forest_read_leaves(struct forest *f, forest_leaf_fn *fn, void *ctx, struct err *err);
+
+/* Remembers a leaf with a fault that the caller has read for itself.  One thread.  0 or -ENOMEM. */
+int forest_add_fault(struct forest *f, mblock_t block, enum node_fault fault, struct err *err);
 
 /*
  * Tells everything that is missing, each once, whatever the number of devices that miss it; in

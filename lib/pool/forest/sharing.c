@@ -16,11 +16,10 @@
 enum {		  /* of a metadata block */
        SEEN = 1,  /* its neighbourhoods are known */
        FIRST = 2, /* a leaf that begins a def */
-       LOST = 4,
-       EMPTY = 8,
-       QUIET_KNOWN = 16,
-       QUIET = 32,
-       LISTED = 64, /* the defs that begin in it are in the list */
+       EMPTY = 4,
+       QUIET_KNOWN = 8,
+       QUIET = 16,
+       LISTED = 32, /* the defs that begin in it are in the list */
 };
 
 struct sharing {
@@ -193,16 +192,6 @@ mblock_t sharing_next(const struct sharing *s, mblock_t leaf)
 	return n && n != VARIES && !(s->state[n] & FIRST) && s->prev[n] == leaf ? n : 0;
 }
 
-void sharing_set_lost(struct sharing *s, mblock_t leaf)
-{
-	s->state[leaf] |= LOST;
-}
-
-bool sharing_lost(const struct sharing *s, mblock_t leaf)
-{
-	return s->state[leaf] & LOST;
-}
-
 void sharing_set_empty(struct sharing *s, mblock_t def)
 {
 	s->state[def] |= EMPTY;
@@ -221,7 +210,7 @@ static bool find_quiet(struct sharing *s, mblock_t node)
 	if (walk_fault_of(s->w, node) != NODE_OK)
 		return false;
 	if (walk_height(s->w, node) == 0)
-		return sharing_of(s, node) == SHARE_NEXT && !sharing_lost(s, node);
+		return sharing_of(s, node) == SHARE_NEXT;
 	child = walk_children(s->w, node, &nr);
 	for (uint32_t i = 0; child && i < nr; i++) {
 		mblock_t c = sharing_child(s->w, node, child, i);

@@ -38,17 +38,15 @@ mblock_t sharing_next_def(const struct sharing *s, mblock_t def);
 mblock_t sharing_next(const struct sharing *s, mblock_t leaf);
 
 /*
- * What the traversal of the defs notes for that of the devices: this leaf of a def could not be
- * read; this def has no mappings, so no device refers to it.
+ * What the traversal of the defs notes for that of the devices: this def has no mappings, so no
+ * device refers to it.
  */
-void sharing_set_lost(struct sharing *s, mblock_t leaf);
-bool sharing_lost(const struct sharing *s, mblock_t leaf);
 void sharing_set_empty(struct sharing *s, mblock_t def);
 bool sharing_empty(const struct sharing *s, mblock_t def);
 
 /*
  * Does the subtree under @node add no event to a device?  So it is when all of its leaves go on with
- * a def and could be read.  The answer is remembered, so that a shared subtree is searched once.
+ * a def.  The answer is remembered, so that a shared subtree is searched once.
  */
 bool sharing_quiet(struct sharing *s, mblock_t node);
 
