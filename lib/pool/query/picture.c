@@ -65,18 +65,19 @@ static void take_owner(struct picture *p, uint32_t owner)
 
 void picture_take(struct picture *p, const struct usage_cells *c)
 {
-	uint64_t end = 0; /* in @c, of the cell's blocks */
+	uint64_t end = 0; /* of the cell's blocks */
 
 	for (uint64_t i = 0; i < c->nr; i++) {
+		const uint64_t block = c->list ? c->list[i] : c->begin + i;
 		uint32_t owner;
 
-		if (i == end) {
-			const size_t at = (size_t)((c->begin + i) / p->cell_blocks);
+		if (block >= end) {
+			const size_t at = (size_t)(block / p->cell_blocks);
 
 			if (at != p->at)
 				picture_end(p);
 			p->at = at;
-			end = (at + 1) * p->cell_blocks - c->begin;
+			end = (at + 1) * p->cell_blocks;
 		}
 		owner = usage_owner(c, i);
 		if (owner)

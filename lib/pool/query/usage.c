@@ -6,6 +6,10 @@
  * owner there turns the cell over and takes the count back.  That is exact while a device maps a
  * block once, as the kernel does; a device that maps a block twice is noticed and
  * makes a second pass count by the cells as they finally stand.
+ *
+ * A data device that is large for its metadata would have far more cells than mappings.  Then
+ * only the mapped blocks have cells, in their order: a list of them is made first, and a search
+ * finds the cell.
  */
 #include "pool/query/usage.h"
 
@@ -19,6 +23,7 @@
 #include "pool/format/format.h"
 
 #define PREFETCH 24 /* mappings ahead */
+#define SPARSE_BLOCKS ((uint64_t)1 << 23) /* so many cells are always given */
 
 struct tail {
 	mblock_t leaf; /* the last one of some device */
@@ -30,7 +35,10 @@ struct usage {
 	struct forest *f;
 	const struct usage_want *want;
 	bool exclusive, wide; /* cells of 4 bytes */
-	uint64_t begin, end;  /* the window of data blocks */
+	uint64_t begin, end;  /* the window of data blocks; with a list, of its indices */
+	dblock_t *list;       /* of the mapped blocks, ascending; or NULL: each block has a cell */
+	uint64_t nr_data_blocks;
+	_Atomic uint64_t nr_listed;
 	void *cells;
 	_Atomic uint16_t *cell16; /* the same, or NULL */
 	_Atomic uint32_t *cell32; /* the same, or NULL */
@@ -106,9 +114,20 @@ static void prefetch_cell(const struct usage *u, dblock_t block)
 	__builtin_prefetch((const char *)u->cells + b * (u->wide ? 4 : 2), 1);
 }
 
+/* The index of its cell in the window; not less than the number of cells when it has none there. */
+static uint64_t cell_of(const struct usage *u, dblock_t block)
+{
+	uint64_t at;
+
+	if (!u->list)
+		return block - u->begin;
+	at = search_first(i, u->end, u->list[i] >= block);
+	return at < u->end && u->list[at] == block ? at : u->end;
+}
+
 static void touch(struct usage *u, dblock_t block, bool shared, uint32_t owner, int64_t *alone)
 {
-	uint64_t b = block - u->begin;
+	uint64_t b = cell_of(u, block);
 
 	if (b >= u->end - u->begin)
 		return;
@@ -140,7 +159,7 @@ static int count_leaf(void *ctx, unsigned worker, mblock_t block, const struct n
 		return 0;
 	for (uint32_t i = 0; i < n->nr; i++) {
 		/* the cells of a fragmented leaf lie anywhere: ask for them early */
-		if (i + PREFETCH < n->nr)
+		if (i + PREFETCH < n->nr && !u->list)
 			prefetch_cell(u, mapping_block(node_value64(n, i + PREFETCH)));
 		touch(u, mapping_block(node_value64(n, i)), shared, owner, alone);
 	}
@@ -157,7 +176,7 @@ static int recount_leaf(void *ctx, unsigned worker, mblock_t block, const struct
 	if (walk_shared(u->f->walk, block))
 		return 0;
 	for (uint32_t i = 0; i < n->nr; i++) {
-		uint64_t b = mapping_block(node_value64(n, i)) - u->begin;
+		uint64_t b = cell_of(u, mapping_block(node_value64(n, i)));
 
 		if (b < u->end - u->begin &&
 		    owner + 1 == (u->wide ? u->cell32[b] : (uint32_t)u->cell16[b]))
@@ -239,7 +258,7 @@ static int count_window(struct usage *u, struct usage_row *row, struct err *err)
 		r = forest_read_leaves(u->f, recount_leaf, u, err);
 	}
 	if (!r && u->want->cells) {
-		const struct usage_cells cells = { u->begin, nr, u->wide ? NULL : u->cells,
+		const struct usage_cells cells = { u->begin, nr, u->list, u->wide ? NULL : u->cells,
 						   u->wide ? u->cells : NULL };
 
 		u->want->cells(u->want->ctx, &cells);
@@ -250,6 +269,71 @@ static int count_window(struct usage *u, struct usage_row *row, struct err *err)
 	free(u->cells);
 	free(u->alone);
 	return r;
+}
+
+static int count_mapped(void *ctx, unsigned worker, mblock_t block, const struct node *n)
+{
+	struct usage *u = ctx;
+
+	(void)worker;
+	(void)block;
+	u->nr_listed += n->nr;
+	return 0;
+}
+
+static int list_mapped(void *ctx, unsigned worker, mblock_t block, const struct node *n)
+{
+	struct usage *u = ctx;
+
+	(void)worker;
+	(void)block;
+	for (uint32_t i = 0; i < n->nr; i++) {
+		dblock_t b = mapping_block(node_value64(n, i));
+
+		/* the device may be written to meanwhile: no more than were counted */
+		if (b < u->nr_data_blocks) {
+			uint64_t at = atomic_fetch_add(&u->nr_listed, 1);
+
+			if (at < u->end)
+				u->list[at] = b;
+		}
+	}
+	return 0;
+}
+
+static int by_block(const void *va, const void *vb)
+{
+	const dblock_t *a = va, *b = vb;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+/* Makes the list where cells for all blocks would cost much more than the metadata is large. */
+static int list_blocks(struct usage *u, struct err *err)
+{
+	uint64_t nr, nr_distinct = 0;
+	int r;
+
+	if (u->nr_data_blocks <= SPARSE_BLOCKS || u->nr_data_blocks / 2 <= u->f->s->io->size)
+		return 0;
+	r = forest_read_leaves(u->f, count_mapped, u, err);
+	if (r)
+		return r;
+	u->end = u->nr_listed;
+	u->nr_listed = 0;
+	u->list = calloc_u64(u->end + 1, sizeof(*u->list));
+	if (!u->list)
+		return err_nomem(err, "mapped blocks");
+	r = forest_read_leaves(u->f, list_mapped, u, err);
+	if (r)
+		return r;
+	nr = MIN(u->end, u->nr_listed);
+	qsort(u->list, nr, sizeof(*u->list), by_block);
+	for (uint64_t i = 0; i < nr; i++)
+		if (!i || u->list[i] != u->list[i - 1])
+			u->list[nr_distinct++] = u->list[i];
+	u->nr_listed = nr_distinct;
+	return 0;
 }
 
 int usage_count(struct forest *f, uint64_t nr_data_blocks, const struct usage_want *want,
@@ -263,17 +347,20 @@ int usage_count(struct forest *f, uint64_t nr_data_blocks, const struct usage_wa
 	};
 	/* a mapping beyond the data device is damage, for thin_check to say; it is counted as mapped */
 	uint64_t end;
-	int r = find_tails(&u);
+	int r = find_tails(&u) ? err_nomem(err, "leaves") : 0;
 
 	if (f->nr_devs == 1 && !f->nr_problems && !want->cells)
 		u.exclusive = false; /* nobody to share with */
-	end = u.exclusive ? nr_data_blocks : 0;
+	u.nr_data_blocks = nr_data_blocks;
+	if (!r && u.exclusive)
+		r = list_blocks(&u, err);
+	end = !u.exclusive ? 0 : u.list ? u.nr_listed : nr_data_blocks;
 	memset(row, 0, f->nr_devs * sizeof(*row));
 	u.leaf_count = calloc(MIN(f->s->io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS) + 1, sizeof(*u.leaf_count));
-	if (r || !u.leaf_count)
+	if (!r && !u.leaf_count)
 		r = err_nomem(err, "leaves");
 	do {
-		u.end = MIN(end, u.begin + USAGE_WINDOW);
+		u.end = u.list ? end : MIN(end, u.begin + USAGE_WINDOW);
 		if (!r)
 			r = count_window(&u, row, err);
 		u.begin = u.end;
@@ -288,6 +375,7 @@ int usage_count(struct forest *f, uint64_t nr_data_blocks, const struct usage_wa
 			row[i].exclusive = row[i].mapped;
 		row[i].highest = t && t->any ? t->last : 0;
 	}
+	free(u.list);
 	free(u.leaf_count);
 	free(u.tail);
 	return r;

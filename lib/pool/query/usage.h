@@ -10,7 +10,8 @@
  *
  * Memory: 2 bytes a data block (4 when there are more than 65,000 devices), touched only where
  * blocks are mapped and at most USAGE_WINDOW blocks at a time (a pool larger than that is read
- * once for each window); 2 bytes a metadata block; 8 bytes a device and worker.
+ * once for each window); where the data device is large for its metadata, 10 bytes a mapping
+ * instead; 2 bytes a metadata block; 8 bytes a device and worker.
  */
 #include "pool/forest/forest.h"
 
@@ -24,8 +25,9 @@ struct usage_row {
 /* Whose each data block of a window is.  owner 0: nobody's; USAGE_SEVERAL; else a device's index + 1. */
 #define USAGE_SEVERAL UINT32_MAX
 struct usage_cells {
-	dblock_t begin;
+	dblock_t begin; /* cell i is block begin + i, */
 	uint64_t nr;
+	const dblock_t *list; /* or, when there is a list, block list[i]: the others are nobody's */
 	const uint16_t *narrow; /* or NULL, and then */
 	const uint32_t *wide;
 };
