@@ -9,6 +9,7 @@
 
 #define COPY_CHUNK (256u << 10)		/* through the page cache: stays in the CPU's cache */
 #define COPY_CHUNK_DIRECT (1u << 20)	/* each request waits for the device */
+#define COPY_CHUNK_FRAMED (4u << 20)	/* a record of its own into a pipe: its head costs the reader a turn */
 #define COPY_ZEROS ((uint64_t)256 << 20) /* a piece of zeros */
 #define COPY_WIDE 16			/* requests in flight on a device */
 #define COPY_SMALL (4u << 20)		/* bytes: less than this wakes no thread */

@@ -209,6 +209,8 @@ void copy_stream_init(struct copy_state *c)
 	c->pipe = !fstat(c->out->fd, &st) && S_ISFIFO(st.st_mode);
 	if (c->pipe)
 		fcntl(c->out->fd, F_SETPIPE_SZ, PIPE_LEN);
+	if (c->pipe && c->opt->frame && !c->direct)
+		c->chunk = COPY_CHUNK_FRAMED;
 }
 
 int copy_stream(struct copy_state *c, struct err *err)
