@@ -13,7 +13,7 @@
 enum { OPT_TOP = 256, OPT_BASE_SHA256, OPT_SHA256, OPT_DATA_DEV, OPT_ORIGIN };
 
 static const struct opt opts[] = {
-	{ 'i', "input", ARG_REQUIRED, "FILE", "what is applied (default: standard input)", 'i' },
+	{ 'i', "input", ARG_REQUIRED, "FILE", "the input (default: standard input)", 'i' },
 	{ 'O', "format", ARG_REQUIRED, "raw|qcow2|rbd-diff", "form of FILE (default: as it begins)", 'O' },
 	{ 0, "top", ARG_NONE, NULL, "only the qcow2 image's own clusters: TARGET holds its backing file",
 	  OPT_TOP },

@@ -36,7 +36,7 @@ static const struct command command = {
 	.summary = "Finds LVM's thin pools on disks and in images, and prints the table file that every "
 		   "thin_* command takes as POOL. PV is a disk, a partition, an image of either, or a folder of images.",
 	.notes = "The disks are only read, and LVM and device-mapper are not needed. Give all disks of the volume "
-		 "group; what lies on a missing one has an error line in the table.\n"
+		 "group; parts on a missing disk have error lines in the table.\n"
 		 "\n"
 		 "  thin_lvm --list disk.img\n"
 		 "  thin_lvm disk.img >table && thin_materialize table web1 web1.img",

@@ -68,7 +68,7 @@ static const struct opt opts[] = {
 	{ 'c', "compress", ARG_NONE, NULL, "qcow2: compress", 'c' },
 	{ 0, "since", ARG_REQUIRED, "BASE",
 	  "write what differs from device BASE: raw updates OUTPUT, an image of BASE", OPT_SINCE },
-	{ 0, "since-metadata", ARG_REQUIRED, "FILE", "BASE is what FILE, an older dump, says of it",
+	{ 0, "since-metadata", ARG_REQUIRED, "FILE", "compare with BASE as FILE, an older dump, describes it",
 	  OPT_SINCE_METADATA },
 	{ 0, "since-size", ARG_REQUIRED, "SIZE", "size that BASE had, where no table says it",
 	  OPT_SINCE_SIZE },

@@ -15,7 +15,7 @@
 static const struct opt opts[] = {
 	{ 'f', "force", ARG_NONE, NULL,
 	  "also format a device that the table names by MAJOR:MINOR, and change a pool of LVM's", 'f' },
-	{ 'n', "dry-run", ARG_NONE, NULL, "do everything but write", 'n' },
+	{ 'n', "dry-run", ARG_NONE, NULL, "check the messages, and write nothing", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 0 },
 };

@@ -35,7 +35,7 @@ static const struct opt opts[] = {
 	{ 0, "binary", ARG_NONE, NULL, "read and write binary metadata instead of XML",
 	  OPT_BINARY },
 	{ 'f', "force", ARG_NONE, NULL,
-	  "overwrite the output although it holds something else; also when the table names a device by "
+	  "overwrite the output even if it holds something else; also when the table names a device by "
 	  "MAJOR:MINOR and the pool there does not fit it",
 	  'f' },
 	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would move", 'n' },
@@ -48,7 +48,7 @@ static const struct command command = {
 	.usage = "-i FILE -o FILE --data DEV --nr-blocks N [options]",
 	.summary = "Moves all data of an inactive thin pool into its first N data blocks and "
 		   "writes the new metadata. The data device is not resized.",
-	.notes = "The input metadata stay valid until the output replaces them. After an interruption\n"
+	.notes = "The input metadata stays valid until the output replaces it. After an interruption\n"
 		 "run the same command again.",
 	.opts = opts,
 	.takes_pool = true,

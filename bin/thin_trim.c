@@ -21,7 +21,7 @@ static const struct opt opts[] = {
 	  OPT_DATA },
 	{ 'f', "force", ARG_NONE, NULL,
 	  "also when the table names a device by MAJOR:MINOR and the pool there does not fit it", 'f' },
-	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would be given back", 'n' },
+	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would be discarded", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 0 },
 };
@@ -30,7 +30,7 @@ static const struct command command = {
 	.name = "thin_trim",
 	.usage = "--metadata-dev POOL --data-dev DEV [options]",
 	.summary = "Discards the free blocks of an inactive thin pool's data device, or punches "
-		   "holes where it is a file. The metadata are checked first.",
+		   "holes where it is a file. The metadata is checked first.",
 	.opts = opts,
 	.takes_pool = true,
 	.shows_progress = true,

@@ -159,7 +159,7 @@ static int thin_config_complete(void)
 	"readonly=true    Change nothing, neither data nor metadata.\n" \
 	"force-share=true With readonly=true: read although another program is writing."
 
-/* How data and metadata are opened. */
+/* The flags with which data and metadata are opened. */
 static unsigned open_flags(void)
 {
 	if (!thin.read_only)

@@ -8,7 +8,7 @@
  * beyond the end goes to the k-th free one.  Mappings are redirected; times and
  * sharing stay as they are.
  *
- * Only free blocks are written, so the old metadata describe the pool until the new ones take their
+ * Only free blocks are written, so the old metadata describes the pool until the new ones take their
  * place.  After an interruption the same run is done again.  The caller must keep this order: call
  * shrink_copy(), which flushes, before the metadata that shrink_tell() gives is written.
  *

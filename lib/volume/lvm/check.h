@@ -32,7 +32,7 @@ struct lvm_findings {
 	bool no_memory;
 };
 
-/* A pool as its metadata describe it; the caller can open it. */
+/* A pool as its metadata describes it; the caller can open it. */
 struct lvm_pool_seen {
 	const char *error; /* why it could not be opened; NULL: it was */
 	uint64_t transaction;
