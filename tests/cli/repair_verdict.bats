@@ -334,6 +334,67 @@ fixture() {
 	done
 }
 
+# What the kernel writes at an activation with a zeroed block 0: all blocks of a pool that it only formatted.
+format_over() {
+	dd if=fresh/meta.img of=pool bs=4k count=12 conv=notrunc status=none
+}
+
+@test "thin_check, thin_repair: what the kernel formatted over is told, and comes back whole where its nodes are" {
+	local whole=0 names='bs-192k crash-1 crash-2 discards empty extorigin-snaps fuzz-1 fuzz-2 ids many-thins metasnap
+		needscheck-ioerror origin-short powercut-1 powercut-2 thin-short'
+	fixture fresh $names
+	for name in $names; do
+		cp "$name/meta.img" pool
+		format_over
+		run --separate-stderr thin_check pool
+		[ "$status" -eq 0 ]
+		[[ "$stderr" == *"warning: the pool is empty, but block "*" still holds details of devices"*"thin_repair"* ]]
+		repair
+		[ "$status" -eq 1 ]
+		last_line "0 devices, 0 mapped blocks"
+		read -ra given < <(grep -oE -- '--mapping-root [0-9]+ --details-root [0-9]+' <<<"$stderr")
+		[ "${#given[@]}" -eq 4 ] || { echo "$name: $stderr"; return 1; }
+		repair "${given[@]}"
+		if [ "$status" -eq 0 ]; then # nothing of it lay in those blocks
+			diff <(content "$name/meta.img") <(content out) || { echo "$name"; return 1; }
+			thin_check -q out
+			whole=$((whole + 1))
+		else
+			[ "$status" -eq 1 ]
+			[ "$(thin_dump out | grep -c '<device')" -gt 0 ]
+		fi
+	done
+	[ "$whole" -ge 8 ]
+}
+
+@test "thin_check, thin_repair: a restored pool that the kernel formatted over is never called empty and sound" {
+	fixture fresh
+	for i in 1 2 3 4 5; do
+		{
+			echo '<superblock uuid="" time="1" transaction="7" version="2" data_block_size="128" nr_data_blocks="90000">'
+			nr=$((200 + RANDOM % 200))
+			for ((d = 1; d <= nr; d++)); do
+				echo "<device dev_id=\"$d\" mapped_blocks=\"9\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
+				for ((k = 0; k < 1 + RANDOM % 4; k++)); do
+					echo "<single_mapping origin_block=\"$((k * 7))\" data_block=\"$((d * 8 + k))\" time=\"0\"/>"
+				done
+				echo '</device>'
+			done
+			echo '</superblock>'
+		} >r.xml
+		rm -f pool
+		truncate -s 4M pool
+		thin_restore -q -i r.xml -o pool
+		format_over
+		run --separate-stderr thin_check pool
+		[ "$status" -eq 0 ]
+		[[ "$stderr" == *"warning: the pool is empty, but "* ]] || { echo "$stderr"; return 1; }
+		repair
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"the pool is empty, but lies over parts of an older one"* ]] || { echo "$stderr"; return 1; }
+	done
+}
+
 @test "thin_check, thin_repair: a pool that never held a device is not suspected" {
 	fixture fresh
 	run --separate-stderr thin_check fresh/meta.img

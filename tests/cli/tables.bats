@@ -265,6 +265,31 @@ have_plugin() {
 	thin_message --force t 'create_thin 1'
 }
 
+@test "the plugin takes a device that a table names by number for a new pool only with force=true" {
+	have_plugin
+	loop m
+	number=$((0x$(stat -c %t "$LOOP"))):$((0x$(stat -c %T "$LOOP")))
+	printf '%s\n' "p: 0 14336 thin-pool $number data 128 0" 'a: 0 2048 thin p 1' >t
+	run -0 plugin pool=t device=a readonly=true # what is there is the table's pool
+	[[ "$output" == *"$number is $LOOP"* ]]
+	run -0 plugin pool=t device=a
+	printf '%s\n' "p: 0 14336 thin-pool $number data 256 0" 'a: 0 2048 thin p 1' >t2
+	for more in "" force=true readonly=true; do # another pool is refused, with force as well
+		refused 1 "this is not the table of this pool" timeout 20 nbdkit -U - "$PLUGIN" pool=t2 device=a $more --run true
+	done
+	for zeros in 1 255; do # block 0 alone; the whole metadata
+		dd if=/dev/zero of="$LOOP" bs=4k count=$zeros conv=fsync status=none
+		for more in "" force=false; do
+			refused 1 "force=true" timeout 20 nbdkit -U - "$PLUGIN" pool=t $more --run true
+			[[ "$stderr" == *"$LOOP"* ]]
+		done
+	done
+	# with force the number is trusted; but a pool that is new has no device to serve
+	refused 1 "device 1 does not exist" timeout 20 nbdkit -U - "$PLUGIN" pool=t force=true --run true
+	thin_message -f t 'create_thin 1'
+	run -0 plugin pool=t device=a
+}
+
 @test "thin_message: the sector that dmsetup message wants is passed over" {
 	thin_message m 0 'create_thin 4'
 	thin_message m 0 create_thin 5

@@ -109,6 +109,8 @@ int target_open(const struct pool_arg *arg, const char *data_dev, unsigned flags
 	if (!r)
 		r = write ? activate_pool(arg, metadata, force, &pool, err) :
 			    edit_open(metadata, false, &pool, err);
+	if (!r && !write)
+		r = pool_arg_fits(arg, edit_superblock(pool)->data_block_size, err);
 	if (!r)
 		r = target_new(pool, data, &opt, out, err);
 	if (r)
