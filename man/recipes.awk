@@ -26,7 +26,7 @@ NR == 1 {
 	fresh = 1
 	next
 }
-/^```console/ { print (fresh ? "" : ".PP\n") ".nf\n.RS 4"; code = 1; fresh = 0; next }
+/^```(console|sh)/ { print (fresh ? "" : ".PP\n") ".nf\n.RS 4"; code = 1; fresh = 0; next }
 /^```$/ { print ".RE\n.fi"; code = 0; pp = 1; next }
 code { gsub(/\\/, "\\e"); gsub(/-/, "\\-"); gsub(/^[.']/, "\\\\\\&&"); print; next }
 /^## / { print ".SH " toupper(text(substr($0, 4))); pp = 0; fresh = 1; next }
