@@ -29,14 +29,9 @@ peak() {
 	echo "$kib"
 }
 
-need_plain_build() {
-	! nm "$abs_top_builddir/bin/thin_check" 2>/dev/null | grep -q __asan_init ||
-		skip "sanitizers have memory of their own"
-}
-
 # A skip inside of $(instructions) would end the inner shell alone, so this comes before.
 need_instructions() {
-	need_plain_build
+	need_plain "sanitizers have memory of their own"
 	grep -qE '^CFLAGS = .*-O[123s]' "$abs_top_builddir/Makefile" || skip "the build is not optimised"
 	need valgrind
 	valgrind --tool=none --error-exitcode=99 true 2>/dev/null || skip "valgrind does not run here"
@@ -49,7 +44,7 @@ instructions() {
 }
 
 @test "thin_check: a small pool costs a few reads and no thread" {
-	need_plain_build
+	need_plain "sanitizers have memory of their own"
 	need strace
 	strace -f -qq -e trace=clone,clone3,fork,vfork,pread64,preadv,read -o calls \
 		thin_check -q small.meta || skip "strace does not run here"
@@ -57,8 +52,19 @@ instructions() {
 	[ "$(grep -c 'pread' calls)" -le 24 ]
 }
 
+@test "thin_check: stripped it has at most 146 KiB, for the initial ram disk" {
+	need_plain "sanitizers are part of the program"
+	need strip
+	grep -qE '^CFLAGS = .*-O[23]' "$abs_top_builddir/Makefile" || skip "the build is not optimised"
+	grep -q '^COMPACT_LDFLAGS = .*relocs' "$abs_top_builddir/Makefile" || skip "relocations are not packed here"
+	[ "$(uname -m)" = x86_64 ] || skip "code of this machine has another size"
+	! ldd "$abs_top_builddir/bin/thin_check" 2>&1 | grep -q 'not a dynamic' || skip "the C library is part of the program"
+	strip -o stripped "$abs_top_builddir/bin/thin_check"
+	[ "$(stat -c %s stripped)" -le $((146 * 1024)) ]
+}
+
 @test "thin_check: peak memory is a few MiB and some bytes a metadata block" {
-	need_plain_build
+	need_plain "sanitizers have memory of their own"
 	small=$(peak thin_check -q small.meta)
 	frag=$(peak thin_check -q frag.meta)
 	snap=$(peak thin_check -q snap.meta)
@@ -69,7 +75,7 @@ instructions() {
 }
 
 @test "thin_dump, thin_restore: peak memory does not follow the number of mappings" {
-	need_plain_build
+	need_plain "sanitizers have memory of their own"
 	truncate -s 64M out
 	dump=$(peak thin_dump frag.meta)
 	restore=$(peak thin_restore -i frag.xml -o out)
@@ -109,7 +115,7 @@ instructions() {
 }
 
 @test "a file is written by the one thread that reads: a second would wait for its lock" {
-	need_plain_build
+	need_plain "sanitizers have memory of their own"
 	need strace
 	"$bench/mkpool" copy 0.02 copy.meta
 	head -c 24M /dev/urandom >copy.data

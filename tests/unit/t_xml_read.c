@@ -12,104 +12,8 @@
 #include <unistd.h>
 
 #include "pool/text/text.h"
+#include "record.h"
 #include "tap.h"
-
-/* A sink that writes down what it is told. */
-struct record {
-	struct outbuf out;
-	unsigned fail_at; /* the nth call fails, counted down; 0: none */
-};
-
-static int noted(struct record *r, struct err *err)
-{
-	if (r->fail_at && !--r->fail_at)
-		return err_set(err, -ENOSPC, "the sink is full");
-	return 0;
-}
-
-static int rec_begin_pool(void *ctx, const struct pool_info *p, struct err *err)
-{
-	struct record *r = ctx;
-
-	outbuf_printf(&r->out, "pool %s %u %llu %u %u %d %u %llu %llu\n", p->uuid, p->time,
-		      (unsigned long long)p->transaction, p->flags, p->version, p->has_version,
-		      p->data_block_size, (unsigned long long)p->nr_data_blocks,
-		      (unsigned long long)p->metadata_snap);
-	return noted(r, err);
-}
-
-static int rec_begin_def(void *ctx, uint64_t name, struct err *err)
-{
-	struct record *r = ctx;
-
-	outbuf_printf(&r->out, "def %llu\n", (unsigned long long)name);
-	return noted(r, err);
-}
-
-static int rec_end_def(void *ctx, struct err *err)
-{
-	struct record *r = ctx;
-
-	outbuf_str(&r->out, "end def\n");
-	return noted(r, err);
-}
-
-static int rec_begin_device(void *ctx, const struct device_info *d, struct err *err)
-{
-	struct record *r = ctx;
-
-	outbuf_printf(&r->out, "device %u %llu %llu %u %u\n", d->dev_id,
-		      (unsigned long long)d->mapped_blocks, (unsigned long long)d->transaction,
-		      d->creation_time, d->snap_time);
-	return noted(r, err);
-}
-
-static int rec_runs(void *ctx, const struct run *run, size_t nr, struct err *err)
-{
-	struct record *r = ctx;
-	size_t i;
-
-	for (i = 0; i < nr; i++)
-		outbuf_printf(&r->out, "%llu %llu %llu %u\n", (unsigned long long)run[i].vbegin,
-			      (unsigned long long)run[i].dbegin, (unsigned long long)run[i].len,
-			      run[i].time);
-	return noted(r, err);
-}
-
-static int rec_ref(void *ctx, uint64_t name, struct err *err)
-{
-	struct record *r = ctx;
-
-	outbuf_printf(&r->out, "ref %llu\n", (unsigned long long)name);
-	return noted(r, err);
-}
-
-static int rec_end_device(void *ctx, struct err *err)
-{
-	struct record *r = ctx;
-
-	outbuf_str(&r->out, "end device\n");
-	return noted(r, err);
-}
-
-static int rec_end_pool(void *ctx, struct err *err)
-{
-	struct record *r = ctx;
-
-	outbuf_str(&r->out, "end pool\n");
-	return noted(r, err);
-}
-
-static const struct events_ops record_ops = {
-	.begin_pool = rec_begin_pool,
-	.begin_def = rec_begin_def,
-	.end_def = rec_end_def,
-	.begin_device = rec_begin_device,
-	.runs = rec_runs,
-	.ref = rec_ref,
-	.end_device = rec_end_device,
-	.end_pool = rec_end_pool,
-};
 
 struct outcome {
 	struct record rec;
@@ -493,80 +397,6 @@ static void unreadable(void)
 	close(fd);
 }
 
-static void scan_counts_devices(void)
-{
-	static const char text[] = "<superblock nr_data_blocks=\"77\">"
-				   "<device dev_id=\"1\" mapped_blocks=\"40\" snap_time=\"0\"/>\n"
-				   "<device dev_id='2' mapped_blocks='2'>"
-				   "<single_mapping origin_block=\"1\"/></device></superblock>";
-	struct xml_claims c;
-	struct err err = { 0 };
-	int fd = memfd_create("xml", 0);
-
-	check(write(fd, text, sizeof(text) - 1) == sizeof(text) - 1);
-	check_eq(lseek(fd, 7, SEEK_SET), 7);
-	check_eq(xml_scan(fd, &c, &err), 0);
-	check_eq(c.nr_devices, 2);
-	check_eq(c.mapped_blocks, 42);
-	check_eq(c.nr_data_blocks, 77);
-	check(!c.has_defs);
-	check_eq(lseek(fd, 0, SEEK_CUR), 7);
-	close(fd);
-}
-
-/* A tag at each distance from the places where the scan's buffer begins anew. */
-static void scan_across_buffers(void)
-{
-	static const char tag[] = "<device dev_id=\"1\" mapped_blocks=\"40\" snap_time=\"0\">";
-	size_t len = 3 << 20, at, i;
-	char *text = malloc(len);
-	struct err err = { 0 };
-	struct xml_claims c;
-	int fd;
-
-	check(text);
-	for (i = 0; i < 100; i++) {
-		memset(text, 'v', len);
-		at = (2 << 20) - 80 + i;
-		memcpy(text + at, tag, sizeof(tag) - 1);
-		fd = memfd_create("xml", 0);
-		check(write(fd, text, len) == (ssize_t)len);
-		check_eq(xml_scan(fd, &c, &err), 0);
-		check_eq(c.nr_devices, 1);
-		check_eq(c.mapped_blocks, 40);
-		close(fd);
-	}
-	free(text);
-}
-
-static void scan_sees_defs(void)
-{
-	struct xml_claims c;
-	struct sample s = { 0 };
-	struct err err = { 0 };
-	int fd;
-
-	sample_load(&s, "good", "shared.xml");
-	fd = open(s.name, O_RDONLY);
-	check(fd >= 0);
-	check_eq(xml_scan(fd, &c, &err), 0);
-	check(c.has_defs);
-	close(fd);
-	free(s.text);
-}
-
-static void scan_needs_a_file(void)
-{
-	struct xml_claims c;
-	struct err err = { 0 };
-	int fd[2];
-
-	check_eq(pipe(fd), 0);
-	check(xml_scan(fd[0], &c, &err) == -ESPIPE);
-	close(fd[0]);
-	close(fd[1]);
-}
-
 static const struct test tests[] = {
 	{ "every good sample is read", good_samples },
 	{ "every bad sample is refused with the line and words it names", bad_samples },
@@ -582,10 +412,6 @@ static const struct test tests[] = {
 	{ "binary metadata is named as such", binary_is_named },
 	{ "an endless tag is refused", endless_tag },
 	{ "a read error is returned", unreadable },
-	{ "the scan counts devices and their claims and keeps the position", scan_counts_devices },
-	{ "the scan finds a tag wherever its buffer ends", scan_across_buffers },
-	{ "the scan tells when parts are shared", scan_sees_defs },
-	{ "the scan refuses a pipe", scan_needs_a_file },
 	{ 0 }
 };
 
