@@ -316,12 +316,88 @@ static void random_plans_are_whole(void)
 	}
 }
 
+/* A data device in parts of 1000 bytes: two stored, one of zeros, one stored, one lost, and again. */
+static void parts_where(struct io *io, uint64_t at, uint64_t len, struct io_place *out)
+{
+	static const enum io_kind kind[] = { IO_STORED, IO_STORED, IO_ZERO, IO_STORED, IO_LOST };
+
+	*out = (struct io_place){ .kind = kind[at / 1000 % 5], .io = io, .at = at, .len = MIN(len, 1000 - at % 1000) };
+}
+
+static struct map map_in_parts(struct fixed *f, struct io *io)
+{
+	static const struct io_ops ops = { .where = parts_where };
+
+	*io = (struct io){ .ops = &ops, .name = "parts", .size = 1 << 20, .align = 1, .fd = -1 };
+	return (struct map){ .source = { .walk = fixed_walk, .ctx = f }, .block_len = 10000, .size = 15000, .data = io };
+}
+
+static void zeros_and_lost_parts_of_a_device_are_given_out_apart(void)
+{
+	const struct run runs[] = { { 0, 1, 1, 0 } };
+	struct fixed f = { runs, 1 };
+	struct io io;
+	struct map m = map_in_parts(&f, &io);
+	struct err err = { 0 };
+
+	seen[0] = 0;
+	check_eq(map_walk(&m, print, NULL, &err), 0);
+	check_str(seen, "0+2000d10000 2000+1000z0 3000+1000d13000 4000+1000z0 5000+2000d15000 7000+1000z0 "
+			"8000+1000d18000 9000+1000z0 10000+5000z0 ");
+	seen[0] = 0;
+	check_eq(map_walk_lost(&m, print, NULL, &err), 0);
+	check_str(seen, "4000+1000d14000 9000+1000d19000 ");
+}
+
+static void stored_bytes_at_the_end_of_a_part_are_given_out_too(void)
+{
+	const struct run runs[] = { { 0, 1, 1, 0 } };
+	struct fixed f = { runs, 1 };
+	struct io io;
+	struct map m = map_in_parts(&f, &io);
+	struct err err = { 0 };
+
+	m.size = 8500;
+	seen[0] = 0;
+	check_eq(map_walk(&m, print, NULL, &err), 0);
+	check_str(seen, "0+2000d10000 2000+1000z0 3000+1000d13000 4000+1000z0 5000+2000d15000 7000+1000z0 "
+			"8000+500d18000 ");
+}
+
+static int refuse(void *ctx, const struct extent *e, struct err *err)
+{
+	unsigned *left = ctx;
+
+	(void)e;
+	return (*left)-- ? 0 : err_set(err, -EIO, "refused");
+}
+
+static void a_refusal_ends_the_walk_wherever_it_comes(void)
+{
+	const struct run runs[] = { { 0, 1, 1, 0 } };
+	struct fixed f = { runs, 1 };
+	struct io io;
+	struct map m = map_in_parts(&f, &io);
+
+	for (unsigned n = 0; n < 9; n++) {
+		struct err err = { 0 };
+		unsigned left = n;
+
+		check_eq(map_walk(&m, refuse, &left, &err), -EIO);
+		check_eq(left, -1U);
+	}
+}
+
 static const struct test tests[] = {
 	{ "an unmapped block reads the origin as far as it reaches, then zeros",
 	  holes_read_the_origin_then_zeros },
 	{ "extents join only when they go on logically and physically",
 	  neighbours_join_only_when_both_go_on },
 	{ "the size may cut the last block; blocks beyond it are counted", the_size_cuts_the_last_block },
+	{ "zeros and lost parts of a device are given out apart",
+	  zeros_and_lost_parts_of_a_device_are_given_out_apart },
+	{ "stored bytes at the end of a part are given out too", stored_bytes_at_the_end_of_a_part_are_given_out_too },
+	{ "a refusal ends the walk wherever it comes", a_refusal_ends_the_walk_wherever_it_comes },
 	{ "a guessed size is the larger of origin and last mapped block", a_guess_is_the_larger_of_both },
 	{ "mappings that no device can have are refused", impossible_mappings_are_refused },
 	{ "mappings that do not ascend are refused", descending_mappings_are_refused },
