@@ -58,23 +58,6 @@ struct diff {
 	struct delta_print print;
 };
 
-/* Finds the device's id: by its name in the table, or a number. */
-static int find_device(struct diff *d, const char *device, uint32_t *dev_id, struct err *err)
-{
-	const struct table *t = d->src.arg.table;
-	const struct table_thin *thin = t ? table_find(t, device) : NULL;
-
-	if (thin) {
-		*dev_id = thin->dev_id;
-		return 0;
-	}
-	if (!parse_u32(device, dev_id, NULL))
-		return 0;
-	if (t)
-		return err_set(err, -EINVAL, "%s has no device '%s'", t->path, device);
-	return err_set(err, -EINVAL, "'%s' is not a device id; only a table file gives names", device);
-}
-
 static int diff_pool(struct diff *d, struct err *err)
 {
 	struct metadata_options held_opt = { .snap = true };
@@ -85,9 +68,11 @@ static int diff_pool(struct diff *d, struct err *err)
 		r = metadata_open(d->src.io, &held_opt, &held, err);
 	for (unsigned i = 0; !r && i < 2; i++) {
 		struct delta_side *s = &d->print.side[i];
+		const struct table_thin *line;
 
 		if (!s->by_root)
-			r = find_device(d, d->side[i].device, &s->dev_id, err);
+			r = table_device(d->src.arg.table, d->side[i].device, d->cli.args[0],
+					 &s->dev_id, &line, err);
 		if (!r)
 			r = delta_find_root(d->side[i].snap ? &held : &d->src.md, &d->src.stream,
 					    &d->print, s, i + 1, err);

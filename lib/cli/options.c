@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define NAME_MAX_LEN 40
+#include "base/similar.h"
 
 static const struct opt common[] = {
 	{ 'h', "help", ARG_NONE, NULL, "print this help and exit", OPT_HELP },
@@ -70,46 +70,16 @@ const struct opt *opt_find(const struct command *cmd, const char *name)
 	return NULL;
 }
 
-/* How many letters must be put in, left out or replaced to make @a of @b. */
-static size_t distance(const char *a, size_t la, const char *b, size_t lb)
-{
-	size_t row[NAME_MAX_LEN + 1];
-
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t above = row[j], change = diagonal + (a[i - 1] != b[j - 1]);
-
-			row[j] = MIN(MIN(above, row[j - 1]) + 1, change);
-			diagonal = above;
-		}
-	}
-	return row[lb];
-}
-
 const char *opt_nearest(const struct command *cmd, const char *word, size_t len)
 {
 	const struct opt *table[OPT_TABLES];
-	size_t nr = opt_tables(cmd, table), best = len < 4 ? 2 : len < 8 ? 3 : 4;
-	const char *found = NULL;
+	size_t nr = opt_tables(cmd, table);
+	struct similar s;
 
-	if (len > NAME_MAX_LEN)
-		return NULL;
-	for (size_t t = 0; t < nr; t++) {
-		for (const struct opt *o = table[t]; o->name; o++) {
-			size_t d = !o->help || strlen(o->name) > NAME_MAX_LEN ?
-					   best :
-					   distance(word, len, o->name, strlen(o->name));
-
-			if (d < best) {
-				best = d;
-				found = o->name;
-			}
-		}
-	}
-	return found;
+	similar_init(&s, word, len);
+	for (size_t t = 0; t < nr; t++)
+		for (const struct opt *o = table[t]; o->name; o++)
+			if (o->help)
+				similar_offer(&s, o->name);
+	return s.found;
 }

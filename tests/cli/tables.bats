@@ -307,3 +307,32 @@ have_plugin() {
 @test "no device of that id in XML: the message lists those there are" {
 	refused 1 "no device 2: it has 1 device: 1" thin_materialize --map x.xml 2
 }
+
+@test "a name that no device has: the one that was meant is offered, by every command that takes a name" {
+	tar --zstd --strip-components=1 -xf "$abs_top_srcdir/tests/fixtures/extorigin-snaps.tar.zst"
+	cp tables names
+	sed -i 's/^t0:/webserver:/; s/^t1:/database:/' names
+	: >out.img
+	for word in webservr wbeserver Webserver dataase data-base; do
+		meant=webserver
+		[[ "$word" != da* ]] || meant=database
+		for c in "thin_materialize --map names $word" "thin_delta --thin1 $word --thin2 0 names" \
+			"thin_apply --format raw -i out.img names $word"; do
+			run $c
+			[ "$status" -eq 1 ]
+			[[ "$output" == *"'$word' is neither the name of a device in names nor a device id: did you mean '$meant'?"* ]] || { echo "$c: $output"; return 1; }
+		done
+	done
+	for word in x nothing-like-it; do
+		run thin_materialize --map names $word
+		[ "$status" -eq 1 ]
+		[[ "$output" != *"did you mean"* ]]
+	done
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/lvm.tar.zst"
+	run thin_materialize --map lvm/pv.img thn1
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"did you mean 'thin1'?"* ]]
+	run thin_materialize --map meta.img web
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"'web' is not a device id; only a table file gives names, and meta.img is not one"* ]]
+}

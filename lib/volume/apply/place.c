@@ -97,24 +97,6 @@ int place_open_raw(const char *path, const struct place_options *opt, struct pla
 	return r;
 }
 
-/* The device's id, and its line in the table if there is one. */
-static int find_device(const struct pool_arg *arg, const char *device, uint32_t *id,
-		       const struct table_thin **line, struct err *err)
-{
-	uint64_t n;
-
-	*line = arg->table ? table_find(arg->table, device) : NULL;
-	if (*line) {
-		*id = (*line)->dev_id;
-		return 0;
-	}
-	if (parse_u64(device, &n, NULL) || n > MAX_DEV_ID)
-		return err_set(err, -ENODATA, "'%s' is neither the name of a device in the table nor a device id",
-			       device);
-	*id = (uint32_t)n;
-	return 0;
-}
-
 /*
  * Zeroes new blocks and unmaps zeros, whatever the table says: otherwise parts that an image leaves
  * out would show old bytes of the pool.
@@ -160,7 +142,8 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 		free(p);
 		return err_nomem(err, "target");
 	}
-	r = find_device(arg, device, &id, &line, err);
+	r = table_device(arg->table, device, arg->table ? arg->table->path : arg->metadata, &id, &line,
+			 err);
 	if (!r)
 		r = judge_size(arg, line, device, opt, &p->size, err);
 	if (!data && arg->table)

@@ -175,6 +175,12 @@ bool table_is_called(const struct table *t, const char *line, const char *name);
  * stands several times, the first line without a name, else the first.  NULL: no such line.
  */
 const struct table_thin *table_find(const struct table *t, const char *name_or_id);
+/*
+ * The id of the device that a person calls @device, and its line, NULL when it has none.  @t may be
+ * NULL, where @pool, the word for messages, is no table.  -ENODATA: it is neither a name nor an id.
+ */
+int table_device(const struct table *t, const char *device, const char *pool, uint32_t *id,
+		 const struct table_thin **line, struct err *err);
 
 /*
  * The path that opens the device that an option names: @word itself where that exists, else the

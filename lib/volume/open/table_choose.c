@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "base/similar.h"
 #include "dev/dev.h"
 #include "volume/open/impl.h"
 
@@ -308,4 +309,46 @@ const struct table_thin *table_find(const struct table *t, const char *name_or_i
 			found = &t->thin[i];
 	}
 	return found;
+}
+
+/* The device's name that is most like @name, for the message; NULL: none is like it. */
+static const char *similar_name(const struct table *t, const char *name)
+{
+	struct similar s;
+
+	similar_init(&s, name, strlen(name));
+	for (size_t i = 0; i < t->nr_thins; i++)
+		if (t->thin[i].name)
+			similar_offer(&s, t->thin[i].name);
+	return s.found;
+}
+
+int table_device(const struct table *t, const char *device, const char *pool, uint32_t *id,
+		 const struct table_thin **line, struct err *err)
+{
+	const char *meant;
+	uint64_t n;
+
+	*line = t ? table_find(t, device) : NULL;
+	if (*line) {
+		*id = (*line)->dev_id;
+		return 0;
+	}
+	if (parse_u64(device, &n, NULL) < 0) {
+		if (!t)
+			return err_set(err, -ENODATA,
+				       "'%s' is not a device id; only a table file gives names, and "
+				       "%s is not one",
+				       device, pool);
+		meant = similar_name(t, device);
+		return err_set(err, -ENODATA,
+			       "'%s' is neither the name of a device in %s nor a device id%s%s%s",
+			       device, pool, meant ? ": did you mean '" : "", meant ? meant : "",
+			       meant ? "'?" : "");
+	}
+	if (n > MAX_DEV_ID)
+		return err_set(err, -ENODATA, "%llu: the largest device id is %u",
+			       (unsigned long long)n, MAX_DEV_ID);
+	*id = (uint32_t)n;
+	return 0;
 }

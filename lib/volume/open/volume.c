@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/parse.h"
 #include "dev/dev.h"
 #include "volume/map/source.h"
 #include "volume/open/origin.h"
@@ -17,28 +16,6 @@ typedef unsigned long long ull;
 static unsigned open_flags(const struct volume_options *opt, unsigned otherwise)
 {
 	return opt->snap || opt->force_share ? DEV_FORCE : otherwise;
-}
-
-static int find_line(struct volume *v, const struct volume_options *opt, struct err *err)
-{
-	const struct table *t = v->arg->table;
-	uint64_t id;
-
-	if (t)
-		v->line = table_find(t, opt->device);
-	if (v->line) {
-		v->dev_id = v->line->dev_id;
-		return 0;
-	}
-	if (parse_u64(opt->device, &id, NULL) < 0)
-		return err_set(err, -ENODATA,
-			       t ? "'%s' is neither the name of a device in %s nor a device id" :
-				   "'%s' is not a device id; only a table file gives names, and %s is not one",
-			       opt->device, opt->pool);
-	if (id > MAX_DEV_ID)
-		return err_set(err, -ENODATA, "%llu: the largest device id is %u", (ull)id, MAX_DEV_ID);
-	v->dev_id = (uint32_t)id;
-	return 0;
 }
 
 static int no_device(const struct volume *v, const struct metadata_devices *d, struct err *err)
@@ -93,7 +70,7 @@ static int open_metadata(struct volume *v, const struct volume_options *opt, str
 	if (r < 0)
 		return r;
 	v->arg = &v->source.arg;
-	r = find_line(v, opt, err);
+	r = table_device(v->arg->table, opt->device, opt->pool, &v->dev_id, &v->line, err);
 	if (!r)
 		r = find_tree(v, &root, err);
 	if (r < 0)
@@ -135,7 +112,7 @@ static int open_salvage(struct volume *v, const struct volume_options *opt, stru
 
 	v->arg = &v->saved.arg;
 	if (!r)
-		r = find_line(v, opt, err);
+		r = table_device(v->arg->table, opt->device, opt->pool, &v->dev_id, &v->line, err);
 	if (r < 0)
 		return r;
 	r = map_source_events(drive_salvage, NULL, v, v->dev_id, &info, &v->map.source, err);
@@ -157,7 +134,7 @@ static int open_xml(struct volume *v, const struct volume_options *opt, struct p
 		return err_set(err, -EINVAL,
 			       "%s: is XML, which has no metadata snapshot (it may be a dump of one)",
 			       v->arg->metadata);
-	r = find_line(v, opt, err);
+	r = table_device(v->arg->table, opt->device, opt->pool, &v->dev_id, &v->line, err);
 	if (r < 0)
 		return r;
 	r = map_source_xml(v->arg->metadata, v->dev_id, &info, &v->map.source, err);
