@@ -5,7 +5,8 @@
  *
  *	FAULT=CLASS:N:ERRNO  the N-th call of that class fails with that error (a number); 0: it does
  *	                     half of what was asked, or is interrupted; -1: the command is killed
- *	                     before it; -2: after half of what was to be written
+ *	                     before it; -2: after half of what was to be written; -3: interrupted by
+ *	                     SIGINT before it
  *	FAULT_HIT=FILE       made when that call came
  *
  * Classes: memory, read, write, flush, name (rename, unlink), open, size (ftruncate, fallocate).
@@ -55,6 +56,8 @@ static bool fails(const char *class)
 	hit();
 	if (fault.error == -1)
 		raise(SIGKILL);
+	if (fault.error == -3)
+		raise(SIGINT);
 	errno = fault.error ? fault.error : EINTR;
 	return true;
 }
