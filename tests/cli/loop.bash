@@ -8,11 +8,16 @@ need_root() {
 	[ "$(id -u)" = 0 ] || skip "needs root"
 }
 
-# A loop device over a file, with losetup's other arguments, in LOOP
+# A loop device over a file, with losetup's other arguments, in LOOP.  Fails where there is none
+try_loop() {
+	LOOP=$(losetup -f --show "$@" 2>/dev/null) || return 1
+	LOOPS="$LOOPS $LOOP"
+}
+
+# The same; the test is skipped where there is none
 loop() {
 	need_root
-	LOOP=$(losetup -f --show "$@" 2>/dev/null) || skip "no loop devices"
-	LOOPS="$LOOPS $LOOP"
+	try_loop "$@" || skip "no loop devices"
 }
 
 # Mounts $LOOP at ./mnt

@@ -4,6 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 load needs
+load loop
 
 setup_file() {
 	export DIR=$BATS_FILE_TMPDIR
@@ -116,8 +117,7 @@ setup() {
 }
 
 @test "unpack: a cut-off file or one without content destroys nothing, in a file and on a device" {
-	command -v losetup >/dev/null && dev=$(losetup -f --show meta 2>/dev/null) || dev=
-	[ -z "$dev" ] || echo "$dev" >loops
+	try_loop meta && dev=$LOOP || dev=
 	size=$(stat -c %s pack)
 	for n in 32 36 40 2000 $((size / 2)) $((size - 1)); do
 		head -c "$n" pack >cut
@@ -132,7 +132,7 @@ setup() {
 }
 
 teardown() {
-	[ ! -f "$BATS_TEST_TMPDIR/loops" ] || xargs -n1 losetup -d <"$BATS_TEST_TMPDIR/loops"
+	loops_end
 }
 
 @test "unpack: a pack that ends behind a whole stream is found to lack blocks" {
@@ -227,18 +227,16 @@ teardown() {
 }
 
 @test "unpack: a block device is asked about, must be large enough, and gets zeros" {
-	[ "$(id -u)" = 0 ] && command -v losetup >/dev/null || skip "loop devices need root"
 	yes | head -c 3M >disk
-	dev=$(losetup -f --show disk) || skip "no loop device"
-	thin_metadata_unpack -i pack -o "$dev" && cmp -n 2097152 meta "$dev" && [ "$(tail -c 2 disk | head -c 1)" = y ] && ok=1
-	run --separate-stderr thin_metadata_unpack -i pack -o "$dev" <<<n
-	losetup -d "$dev"
-	[ "$ok" = 1 ]
+	loop disk
+	thin_metadata_unpack -i pack -o "$LOOP"
+	cmp -n 2097152 meta "$LOOP"
+	[ "$(tail -c 2 disk | head -c 1)" = y ]
+	run --separate-stderr thin_metadata_unpack -i pack -o "$LOOP" <<<n
 	[ "$status" -eq 1 ]
 	truncate -s 1M little
-	dev=$(losetup -f --show little)
-	run --separate-stderr thin_metadata_unpack -i pack -o "$dev"
-	losetup -d "$dev"
+	loop little
+	run --separate-stderr thin_metadata_unpack -i pack -o "$LOOP"
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"too small: needs 2097152 bytes, has 1048576"* ]]
 }

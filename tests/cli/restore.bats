@@ -4,9 +4,14 @@
 # thin_restore: what it takes, what it makes, what it leaves when it cannot.
 
 bats_require_minimum_version 1.5.0
+load loop
 
 XML=$abs_top_srcdir/xml
 PDATA=/usr/sbin/thin_check # the 0.9.0 generation, when it is installed
+
+teardown() {
+	loops_end
+}
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
@@ -283,18 +288,13 @@ make_xml() {
 }
 
 @test "thin_restore: a block device in use is refused, a free one is written" {
-	[ "$(id -u)" -eq 0 ] || skip "needs root for a loop device"
 	truncate -s 4M disk
-	loop=$(losetup -f --show disk 2>/dev/null) || skip "no loop device"
-	thin_restore -i "$XML/good/tiny.xml" -o "$loop" || { losetup -d "$loop"; return 1; }
-	thin_dump "$loop" >on-disk.xml || true
-	mkfs.ext4 -q "$loop" 2>/dev/null && mkdir mnt && mount "$loop" mnt || {
-		losetup -d "$loop"
-		skip "cannot mount a loop device"
-	}
-	run --separate-stderr thin_restore -i "$XML/good/tiny.xml" -o "$loop"
-	umount mnt
-	losetup -d "$loop"
+	loop disk
+	thin_restore -i "$XML/good/tiny.xml" -o "$LOOP"
+	thin_dump "$LOOP" >on-disk.xml
+	mkfs.ext4 -q "$LOOP" 2>/dev/null || skip "no mkfs.ext4"
+	mount_loop
+	run --separate-stderr thin_restore -i "$XML/good/tiny.xml" -o "$LOOP"
 	[ "$status" -eq 74 ]
 	[[ "$stderr" == *busy* ]]
 	thin_restore -i "$XML/good/tiny.xml" -o out

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* What things cost, counted and not timed: requests, bytes, threads. */
-#include <dirent.h>
 #include <stdatomic.h>
 
 #include "pool/build/build.h"
@@ -10,6 +9,7 @@
 #include "pool/emit/emit.h"
 #include "pool/query/usage.h"
 #include "tap.h"
+#include "tasks.h"
 
 #define LEAF 252
 #define PART (4 * LEAF) /* mappings that devices share or do not */
@@ -101,18 +101,6 @@ static unsigned most_reads(const struct counted *c)
 	for (b = 0; b < c->io.size / MBLOCK_SIZE; b++)
 		most = MAX(most, c->reads[b]);
 	return most;
-}
-
-static unsigned nr_tasks(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	unsigned n = 0;
-
-	check(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
 }
 
 /* --- what they cost --- */

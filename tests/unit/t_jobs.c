@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -9,18 +8,7 @@
 #include "base/jobs.h"
 #include "base/units.h"
 #include "tap.h"
-
-static unsigned nr_tasks(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	unsigned n = 0;
-
-	check(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
-}
+#include "tasks.h"
 
 struct tally {
 	_Atomic unsigned char hits[10007];

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
 
 #include "dev/stream.h"
 #include "io_fault.h"
 #include "tap.h"
+#include "tasks.h"
 
 #define NR 5000 /* blocks of the device */
 
@@ -68,18 +68,6 @@ static void all_seen(const struct seen *s, int but_last)
 		check(s->hits[i] == 1);
 	for (i = 0; i < s->nr - (size_t)but_last; i++)
 		check(s->status[i] == 0);
-}
-
-static unsigned nr_tasks(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	unsigned n = 0;
-
-	check(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
 }
 
 static size_t make_list(mblock_t *list, size_t nr, mblock_t from, mblock_t step)
