@@ -64,7 +64,10 @@ play() {
 n=0
 for file in $doc; do
 	page=no least=10
-	case $file in *.[578]) page=yes least=1 ;; esac
+	case $file in
+	*.[578]) page=yes least=1 ;;
+	doc/pictures/*) least=1 ;;
+	esac
 	rm -rf "$work/sample" && cp -a "$work/made" "$work/sample" && cd "$work/sample" || exit 99
 	: >"$work/new"
 	play "$file"

@@ -48,3 +48,7 @@ setup() {
 	date=$(sed -n 's/^\.TH .* 7 "\([0-9-]*\)".*/\1/p' man/thin-pool-recipes.7)
 	awk -v date="$date" -f man/recipes.awk doc/recipes.md | diff - man/thin-pool-recipes.7
 }
+
+@test "the picture of a terminal is what its text makes" {
+	awk -f doc/pictures/terminal.awk doc/pictures/terminal.md | diff - doc/pictures/terminal.svg
+}
