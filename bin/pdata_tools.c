@@ -16,7 +16,7 @@
 
 static const char *const names[] = {
 	"thin_apply", "thin_check", "thin_delta", "thin_dump", "thin_info", "thin_ls", "thin_lvm", "thin_materialize",
-	"thin_message", "thin_metadata_pack", "thin_metadata_size", "thin_metadata_unpack", "thin_repair",
+	"thin_message", "thin_metadata_pack", "thin_metadata_size", "thin_metadata_unpack", "thin_migrate", "thin_repair",
 	"thin_restore", "thin_rmap", "thin_shrink", "thin_trim",
 };
 

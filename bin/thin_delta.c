@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "pool/query/delta_print.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
 
@@ -44,6 +45,7 @@ static const struct command command = {
 	.missing = "No input file provided.",
 	.reads_pool = true,
 	.takes_pool = true,
+	.takes_active = true,
 };
 
 struct side_arg {
@@ -138,6 +140,7 @@ static int open_pool(struct diff *d, struct err *err)
 		.nr_jobs = c->nr_jobs,
 		.want = { .pool = c->pool,
 			  .disk = pool_lvm_table,
+			  .live = pool_live_table,
 			  .lvm = &c->lvm,
 			  .device = { d->side[0].device, d->side[1].device },
 			  .tell = cli_tell,

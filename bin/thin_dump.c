@@ -14,6 +14,7 @@
 #include "pool/emit/emit.h"
 #include "pool/text/text.h"
 #include "volume/guard/content.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/pool_salvage.h"
 #include "volume/open/pool_source.h"
@@ -54,6 +55,7 @@ static const struct command command = {
 	.missing = "No input file provided.",
 	.reads_pool = true,
 	.takes_pool = true,
+	.takes_active = true,
 	.shows_progress = true,
 };
 
@@ -279,6 +281,7 @@ int main(int argc, char **argv)
 		cli_usage_error(&d.cli, "--accept-loss needs --repair");
 	want.pool = d.cli.pool;
 	want.disk = pool_lvm_run;
+	want.live = pool_live_table;
 	want.lvm = &d.cli.lvm;
 	r = pool_arg_open(d.cli.args[0], &want, &d.arg, &err);
 	if (!r)

@@ -10,6 +10,7 @@
 #include "dev/dev.h"
 #include "pool/check/check.h"
 #include "pool/query/page.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
 #include "volume/open/table_list.h"
@@ -38,6 +39,7 @@ static const struct command command = {
 	.max_args = 1,
 	.missing = "No input file provided.",
 	.takes_pool = true,
+	.takes_active = true,
 	.reads_pool = true,
 };
 
@@ -78,7 +80,7 @@ static int read_pool(struct thin_info *t, struct err *err)
 		.metadata = { .snap = t->cli.snap, .snap_block = t->cli.snap_block },
 		.force_share = t->cli.force_share,
 		.nr_jobs = t->cli.nr_jobs,
-		.want = { .pool = t->cli.pool, .disk = pool_lvm_table, .lvm = &t->cli.lvm,
+		.want = { .pool = t->cli.pool, .disk = pool_lvm_table, .live = pool_live_table, .lvm = &t->cli.lvm,
 			  .tell = cli_tell, .ctx = &t->cli },
 	};
 	const struct table *table;

@@ -10,6 +10,7 @@
 #include "cli/columns.h"
 #include "pool/query/list.h"
 #include "pool/query/tree.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
 #include "volume/open/table_list.h"
@@ -42,6 +43,7 @@ static const struct command command = {
 	.missing = "No input file provided.",
 	.reads_pool = true,
 	.takes_pool = true,
+	.takes_active = true,
 };
 
 #define MAX_COLUMNS 256
@@ -185,7 +187,7 @@ static int open_pool(struct cli *c, struct pool_source *src, struct err *err)
 		.metadata = { .snap = c->snap, .snap_block = c->snap_block },
 		.force_share = c->force_share,
 		.nr_jobs = c->nr_jobs,
-		.want = { .pool = c->pool, .disk = pool_lvm_table, .lvm = &c->lvm,
+		.want = { .pool = c->pool, .disk = pool_lvm_table, .live = pool_live_table, .lvm = &c->lvm,
 			  .tell = cli_tell, .ctx = c },
 	};
 

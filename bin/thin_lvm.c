@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* thin_lvm: what LVM's metadata says about thin pools, read without LVM. */
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/outbuf.h"
 #include "cli/cli.h"
+#include "volume/live/live.h"
 #include "volume/open/lvm_look.h"
 
-enum { OPT_VG_BACKUP = 256, OPT_PV, OPT_SEQNO, OPT_LEG, OPT_LIST_TEXTS, OPT_VG };
+enum { OPT_VG_BACKUP = 256, OPT_PV, OPT_SEQNO, OPT_LEG, OPT_LIST_TEXTS, OPT_VG, OPT_ACTIVE, OPT_TAKE_SNAP };
 
 static const struct opt opts[] = {
 	{ 'l', "list", ARG_NONE, NULL, "print a tree of groups, pools, volumes and origins", 'l' },
@@ -25,6 +29,10 @@ static const struct opt opts[] = {
 	{ 0, "vg", ARG_REQUIRED, "NAME", "only this volume group", OPT_VG },
 	{ 0, "leg", ARG_REQUIRED, "N", "read leg N (from 0) of raid1 and mirror volumes as it is", OPT_LEG },
 	{ 0, "pv", ARG_REQUIRED, "FILE", "one more PV; can be repeated", OPT_PV },
+	{ 0, "active", ARG_NONE, NULL,
+	  "PV is an active pool or thin device instead: print its table as the kernel has it", OPT_ACTIVE },
+	{ 0, "take-metadata-snap", ARG_NONE, NULL,
+	  "--active, and reserve its metadata snapshot until standard input ends", OPT_TAKE_SNAP },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to a pool", 'U' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0 },
@@ -52,8 +60,11 @@ struct thin_lvm {
 	const char **path;
 	size_t nr_paths;
 	const char *vg;
-	bool list, list_texts, check, json, force_share;
+	bool list, list_texts, check, json, force_share, active, take_snap;
 };
+
+DEFINE_CLEANUP(lvm_cleanup, struct lvm, lvm_free)
+DEFINE_CLEANUP(live_cleanup, struct live, live_free)
 
 static void parse_format(struct thin_lvm *t)
 {
@@ -95,6 +106,12 @@ static void parse_option(struct thin_lvm *t, int id)
 	case OPT_LEG:
 		t->opt.leg = (unsigned)MIN(cli_u64(c, "--leg"), LVM_NO_LEG - 1);
 		break;
+	case OPT_ACTIVE:
+		t->active = true;
+		break;
+	case OPT_TAKE_SNAP:
+		t->active = t->take_snap = true;
+		break;
 	case OPT_PV:
 		t->path[t->nr_paths++] = c->arg;
 		break;
@@ -123,6 +140,10 @@ static void parse_options(struct thin_lvm *t, int argc, char **argv)
 		cli_usage_error(c, "--vg-backup and --seqno exclude each other: a backup has one text");
 	if (t->list + t->list_texts + t->check > 1)
 		cli_usage_error(c, "--list, --list-texts and --check exclude each other");
+	if (t->active && t->nr_paths > 1)
+		cli_usage_error(c, "--active takes one pool or thin device");
+	if (t->active && (t->list + t->list_texts + t->check || t->opt.vg_backup || t->opt.has_seqno || t->vg))
+		cli_usage_error(c, "--active asks the kernel: options about LVM's metadata have no meaning with it");
 	t->opt.path = t->path;
 	t->opt.nr_paths = t->nr_paths;
 	t->opt.vg = t->vg;
@@ -163,10 +184,53 @@ static int print(struct thin_lvm *t, const struct lvm *l, struct outbuf *out, bo
 	return r ? r : cli_write(&t->cli, out->data, out->len);
 }
 
+/* Until whoever needs the snapshot has closed the other end, or has ended in whatever way. */
+static void wait_for_end(void)
+{
+	char buf[64];
+	ssize_t n;
+
+	close(STDOUT_FILENO);
+	do
+		n = read(STDIN_FILENO, buf, sizeof(buf));
+	while (n > 0 || (n < 0 && errno == EINTR));
+}
+
+static int print_active(struct thin_lvm *t, struct outbuf *out, struct err *err)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	CLEANUP(live_cleanup) struct live *l = NULL;
+	int r = live_open(t->path[0], &l, err), done;
+
+	/* a signal to the whole job does not leave the snapshot behind */
+	for (size_t i = 0; i < ARRAY_SIZE(ends) && t->take_snap; i++)
+		signal(ends[i], SIG_IGN);
+	if (!r && t->take_snap)
+		r = live_reserve(l, err);
+	if (r)
+		return r;
+	r = live_write_table(l, out, err);
+	if (!r)
+		r = cli_write(&t->cli, out->data, out->len);
+	if (!t->take_snap)
+		return r;
+	if (!r)
+		wait_for_end();
+	done = live_release(l, r ? NULL : err);
+	return r ? r : done;
+}
+
+static int print_groups(struct thin_lvm *t, struct outbuf *out, bool *damage, struct err *err)
+{
+	CLEANUP(lvm_cleanup) struct lvm *l = NULL;
+	int r = lvm_open(&t->opt, &l, err);
+
+	return r ? r : print(t, l, out, damage, err);
+}
+
 int main(int argc, char **argv)
 {
 	struct thin_lvm t = { 0 };
-	struct lvm *l = NULL;
 	struct err err = { 0 };
 	struct outbuf out;
 	bool damage = false;
@@ -174,11 +238,8 @@ int main(int argc, char **argv)
 
 	parse_options(&t, argc, argv);
 	outbuf_init(&out);
-	r = lvm_open(&t.opt, &l, &err);
-	if (!r)
-		r = print(&t, l, &out, &damage, &err);
+	r = t.active ? print_active(&t, &out, &err) : print_groups(&t, &out, &damage, &err);
 	outbuf_fini(&out);
-	lvm_free(l);
 	free(t.path);
 	return cli_finish(&t.cli, r ? cli_fail(&t.cli, r, &err) : damage ? EXIT_DAMAGE : EXIT_DONE);
 }

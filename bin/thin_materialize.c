@@ -15,6 +15,7 @@
 #include "volume/image/digest.h"
 #include "volume/image/make.h"
 #include "volume/map/print.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/volume.h"
 
@@ -98,10 +99,11 @@ static const struct command command = {
 	.notes = "POOL is a table file, a disk with LVM or an image of one, a metadata device or file, or XML from thin_dump; DEVICE an id\n"
 		 "or a NAME of the table; OUTPUT a file, a block device, or - for a stream.",
 	.opts = opts,
-	.min_args = 2,
+	.min_args = 1,
 	.max_args = 3,
 	.missing = "POOL, DEVICE and OUTPUT are needed",
 	.takes_pool = true,
+	.takes_active = true,
 	.shows_progress = true,
 };
 
@@ -111,6 +113,7 @@ struct options {
 	struct volume_options volume;
 	struct since_options since;
 	struct make_options make;
+	const char *to; /* OUTPUT */
 	bool accept_loss, digest;
 	enum map_form map;
 	unsigned jobs;
@@ -262,6 +265,22 @@ static void check_map(struct cli *c, const struct options *o)
 	refuse(c, o->make.no_check_base, "--no-check-base", why);
 }
 
+/* POOL DEVICE OUTPUT; without DEVICE where POOL is the device itself, which is active. */
+static void read_arguments(struct cli *c, struct options *o)
+{
+	const int needed = o->map ? 2 : 3;
+
+	o->volume.active = c->nr_args == needed - 1 && pool_live_may_be(c->args[0]);
+	o->volume.active_force = o->make.output.force;
+	if (c->nr_args < needed && !o->volume.active)
+		cli_usage_error(c, "%s", command.missing);
+	o->volume.pool = c->args[0];
+	o->volume.device = o->volume.active ? NULL : c->args[1];
+	o->to = o->map ? NULL : c->args[c->nr_args - 1];
+	o->volume.map_only = o->map;
+	o->volume.snap |= c->snap;
+}
+
 static void read_options(struct cli *c, struct options *o)
 {
 	int id;
@@ -269,12 +288,8 @@ static void read_options(struct cli *c, struct options *o)
 
 	while ((id = cli_next(c)))
 		read_option(c, id, o);
-	o->volume.pool = c->args[0];
-	o->volume.device = c->args[1];
-	o->volume.map_only = o->map;
-	stream = c->nr_args == 3 && !strcmp(c->args[2], "-");
-	if (!o->map && c->nr_args < 3)
-		cli_usage_error(c, "%s", command.missing);
+	read_arguments(c, o);
+	stream = o->to && !strcmp(o->to, "-");
 	if (o->map)
 		check_map(c, o);
 	if (o->volume.origin && o->volume.no_origin)
@@ -374,7 +389,7 @@ static int print_digest(struct cli *c, const char *key, const struct map *map,
 
 	progress_free(bar);
 	if (!r)
-		fprintf(strcmp(c->args[2], "-") ? stdout : stderr, "%s %s\n", key, text);
+		fprintf(strcmp(c->args[c->nr_args - 1], "-") ? stdout : stderr, "%s %s\n", key, text);
 	return r;
 }
 
@@ -405,7 +420,7 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 	o->make.step = begin_step;
 	o->make.ctx = &w;
 	cli_left(c, "no image was made");
-	r = make_open(&m, c->args[2], o->volume.pool, o->volume.device, v, s, &o->make, jobs, &err);
+	r = make_open(&m, o->to, o->volume.pool, o->volume.device, v, s, &o->make, jobs, &err);
 	if (!r && o->make.output.dry_run) {
 		progress_free(w.bar);
 		say_plan(&m);
@@ -475,11 +490,13 @@ int main(int argc, char **argv)
 	jobs = jobs_new(o.jobs);
 	if (!jobs)
 		cli_no_memory(&c, "threads");
-	o.volume.want = (struct pool_want){ .pool = c.pool, .disk = pool_lvm_table, .lvm = &c.lvm, .tell = cli_tell, .ctx = &c };
+	o.volume.want = (struct pool_want){ .pool = c.pool, .disk = pool_lvm_table, .live = pool_live_table, .lvm = &c.lvm, .tell = cli_tell, .ctx = &c };
 	r = volume_open(&v, &o.volume, jobs, &err);
 	if (r < 0) {
 		r = cli_fail(&c, r, &err);
 	} else {
+		if (!o.volume.device)
+			o.volume.device = v.line->name;
 		r = run(&c, &o, &v, jobs);
 		volume_close(&v);
 	}

@@ -10,6 +10,7 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "pool/rmap/rmap.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
 
@@ -34,6 +35,7 @@ static const struct command command = {
 	.missing = "No input file provided.",
 	.reads_pool = true,
 	.takes_pool = true,
+	.takes_active = true,
 };
 
 struct map_args {
@@ -106,7 +108,7 @@ static int map_pool(struct map_args *a, struct err *err)
 		.metadata = { .snap = c->snap, .snap_block = c->snap_block },
 		.force_share = c->force_share,
 		.nr_jobs = c->nr_jobs,
-		.want = { .pool = c->pool, .disk = pool_lvm_table, .lvm = &c->lvm,
+		.want = { .pool = c->pool, .disk = pool_lvm_table, .live = pool_live_table, .lvm = &c->lvm,
 			  .tell = cli_tell, .ctx = &a->cli },
 	};
 	struct pool_source src;

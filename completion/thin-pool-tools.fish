@@ -44,7 +44,7 @@ function __thin_pool_tools_argument
 end
 
 for command in thin_apply thin_check thin_delta thin_dump thin_info thin_ls thin_lvm thin_materialize thin_message \
-        thin_metadata_pack thin_metadata_size thin_metadata_unpack thin_repair \
+        thin_metadata_pack thin_metadata_size thin_metadata_unpack thin_migrate thin_repair \
         thin_restore thin_rmap thin_shrink thin_trim
     command -q $command; or continue
     $command --list-options 2>/dev/null | while read -d \t name letter arg value help

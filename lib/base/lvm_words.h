@@ -3,7 +3,7 @@
 #ifndef BASE_LVM_WORDS_H
 #define BASE_LVM_WORDS_H
 /*
- * The options that a command line has besides POOL when POOL is a disk with LVM.  All zero:
+ * The options that a command line has besides POOL when POOL is a disk with LVM, or active.  All zero:
  * nothing.
  */
 #include "base/units.h"
@@ -15,6 +15,7 @@ struct lvm_words {
 	size_t nr_pvs;
 	bool has_seqno;
 	uint64_t seqno; /* --seqno N: use LVM's text of that number, also an older one */
+	bool take_snap; /* --take-metadata-snap: POOL is active, and its metadata snapshot is reserved */
 };
 
 #endif

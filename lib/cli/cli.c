@@ -262,6 +262,9 @@ static bool take_common(struct cli *c, int id)
 		if (c->arg)
 			c->snap_block = cli_u64(c, "--metadata-snap");
 		return true;
+	case OPT_TAKE_SNAP:
+		c->snap = c->lvm.take_snap = true;
+		return true;
 	case OPT_FORCE_SHARE:
 		c->force_share = true;
 		return true;

@@ -46,6 +46,7 @@ struct command {
 	const char *missing;	/* message when there are fewer: "No input file provided." */
 	bool reads_pool;	/* has --metadata-snap, --force-share, --quiet and --jobs */
 	bool takes_pool;	/* has --pool NAME, --pv FILE and --seqno N, whose values are in cli.pool and cli.lvm */
+	bool takes_active;	/* has --take-metadata-snap, which sets cli.snap and cli.lvm.take_snap */
 	bool shows_progress;	/* has --no-progress and --progress-fd N (progress.h) */
 };
 
@@ -58,7 +59,7 @@ struct cli {
 	bool snap, force_share; /* with reads_pool: read the held metadata snapshot; a pool in use */
 	uint64_t snap_block;	/* where it must be, 0: anywhere */
 	unsigned nr_jobs;	/* 0: one for each CPU */
-	struct lvm_words lvm; /* values of --pv and --seqno, with takes_pool */
+	struct lvm_words lvm; /* --pv and --seqno, with takes_pool; --take-metadata-snap */
 	int nr_args;	 /* positionals, once cli_next() returned 0 */
 	char **args;
 	bool quiet; /* cli_error() prints nothing */

@@ -36,6 +36,12 @@ static const struct opt reader_opts[] = {
 	{ 0 },
 };
 
+static const struct opt active_opts[] = {
+	{ 0, "take-metadata-snap", ARG_NONE, NULL,
+	  "POOL is active: reserve its metadata snapshot, read that, and release it at the end", OPT_TAKE_SNAP },
+	{ 0 },
+};
+
 static const struct opt progress_opts[] = {
 	{ 0, "no-progress", ARG_NONE, NULL, "show no progress on a terminal", OPT_NO_PROGRESS },
 	{ 0, "progress-fd", ARG_REQUIRED, "N", "write \"DONE TOTAL\" lines in bytes to descriptor N",
@@ -50,6 +56,8 @@ size_t opt_tables(const struct command *cmd, const struct opt **table)
 	table[n++] = cmd->opts;
 	if (cmd->reads_pool)
 		table[n++] = reader_opts;
+	if (cmd->takes_active)
+		table[n++] = active_opts;
 	if (cmd->takes_pool)
 		table[n++] = pool_opts;
 	if (cmd->shows_progress)

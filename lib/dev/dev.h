@@ -122,6 +122,9 @@ DEV_ONCE int dev_same(const char *a, const char *b, struct err *err);
  * They call our commands on such devices, which still hold the bytes of earlier use.  dm.c
  */
 bool dev_is_handed_over(const char *path);
+/* Is it a device of device-mapper?  Is it the pool itself that LVM has activated ("LVM-...-tpool")? */
+bool dev_is_mapped(const char *path);
+bool dev_is_lvm_pool(const char *path);
 
 /* A file or device and what it is used as: "metadata", "data device", "output", ... */
 struct dev_role {

@@ -8,7 +8,7 @@ load things
 load needs
 
 COMMANDS='thin_apply thin_check thin_delta thin_dump thin_info thin_ls thin_lvm thin_materialize thin_message
-	thin_metadata_pack thin_metadata_size thin_metadata_unpack thin_repair
+	thin_metadata_pack thin_metadata_size thin_metadata_unpack thin_migrate thin_repair
 	thin_restore thin_rmap thin_shrink thin_trim'
 # those that read a pool's metadata, and those of them that do not write it
 READERS='thin_check thin_delta thin_dump thin_info thin_ls thin_materialize thin_metadata_pack thin_repair thin_rmap'

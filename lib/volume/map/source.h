@@ -29,4 +29,10 @@ int map_source_events(map_drive_fn *drive, void (*drive_free)(void *drive_ctx), 
 int map_source_xml(const char *path, uint32_t dev_id, struct map_events_info *info,
 		   struct map_source *out, struct err *err);
 
+/*
+ * The same mappings with each block's data at its own place in the device: for who reads through the
+ * device.  @s is changed, and freed as before.
+ */
+int map_source_through(struct map_source *s, struct err *err);
+
 #endif

@@ -201,16 +201,24 @@ static int kind_of(const char *path, const struct pool_want *want, struct pool_a
 
 	if (r < 0)
 		return r;
-	if (want->disk && is_disk(&h)) {
-		r = kind_of_disk(&h, path, want, p, err);
-		if (r)
-			return MIN(r, 0);
-	}
-	path = dev_shown(path);
 	p->kind = POOL_METADATA;
 	if (h.block.len == MBLOCK_SIZE &&
 	    le64_get(((const struct disk_superblock *)h.data)->magic) == THIN_MAGIC)
 		return 0;
+	if (want->live && h.is_device) {
+		p->kind = POOL_TABLE;
+		r = want->live(path, want, true, &p->table, err);
+		if (r || p->table)
+			return r;
+		p->kind = POOL_METADATA;
+	}
+	if (want->disk && is_disk(&h)) {
+		r = kind_of_disk(&h, path, want, p, err);
+		if (r)
+			return MIN(r, 0);
+		p->kind = POOL_METADATA;
+	}
+	path = dev_shown(path);
 	if (head_is_xml(&h.block)) {
 		p->kind = POOL_XML;
 		return 0;
@@ -290,7 +298,8 @@ static int open_path(const char *path, const struct pool_want *want, struct pool
 	int r = 0;
 
 	want = want ?: &any;
-	if (!is_folder_of_disks(path, want, &p, &r, err))
+	r = want->live ? want->live(path, want, false, &p.table, err) : 0;
+	if (!r && !p.table && !is_folder_of_disks(path, want, &p, &r, err))
 		r = kind_of(path, want, &p, err);
 	if (want->damaged && p.foreign)
 		r = 0;

@@ -274,5 +274,7 @@ void table_free(struct table *t)
 	free(t->pools);
 	free(t->path);
 	free(t->group);
+	free(t->active.thin);
+	free(t->active.path);
 	free(t);
 }

@@ -92,13 +92,24 @@ struct table_number {
 	char *name;
 };
 
+/* A pool that the kernel has active, and what it says of the thin device that POOL is, if it is one. */
+struct table_active {
+	bool is;
+	char *thin; /* the device's line; NULL: POOL is the pool */
+	char *path; /* what opens the device */
+	unsigned open_count;
+	bool writable;
+	sector_t mapped;
+};
+
 struct table_name;
 
 struct table {
 	char *path; /* of the table file itself */
 	unsigned nr_groups; /* of LVM, which made the pools; 0: the table is not thin_lvm's */
 	char *group; /* name of the only one; or NULL */
-	bool in_memory; /* the POOL argument is no table file, but a disk with LVM */
+	bool in_memory; /* the POOL argument is no table file, but a disk with LVM, or active */
+	struct table_active active;
 	struct table_pool *pools;
 	size_t nr_pools;
 	const struct table_pool *pool; /* the chosen one */
@@ -134,7 +145,14 @@ struct pool_want {
 	bool write;	    /* features that the kernel refuses are an error, not a warning */
 	/* makes a table of a disk with LVM: one of the functions of pool_lvm.h; NULL: disks are refused */
 	int (*disk)(const char *path, const struct pool_want *want, struct table **out, struct err *err);
-	const struct lvm_words *lvm; /* options for @disk; or NULL */
+	const struct lvm_words *lvm; /* options for @disk and @live; or NULL */
+	/*
+	 * pool_live_table(), which makes a table of an active pool; or NULL.  It is called twice: at first,
+	 * and when the file or device is there and its content is @unknown.
+	 */
+	int (*live)(const char *path, const struct pool_want *want, bool unknown, struct table **out,
+		    struct err *err);
+	bool active_thin; /* POOL is an active thin device, whose pool is meant */
 	void (*tell)(void *ctx, const char *text); /* takes warnings and notes; or NULL */
 	void *ctx;
 };

@@ -10,6 +10,7 @@
 #include "volume/map/source.h"
 #include "volume/open/origin.h"
 #include "volume/open/thin_io.h"
+#include "volume/open/volume_active.h"
 
 typedef unsigned long long ull;
 
@@ -76,7 +77,9 @@ static int open_metadata(struct volume *v, const struct volume_options *opt, str
 	if (r < 0)
 		return r;
 	v->map.block_len = (uint64_t)v->source.md.view.data_block_size << SECTOR_SHIFT;
-	return map_source_tree(&v->source.stream, root, &v->map.source, err);
+	r = map_source_tree(&v->source.stream, root, &v->map.source, err);
+	v->through = opt->active && v->line && !strcmp(v->line->name, v->arg->table->active.thin);
+	return r || !v->through ? r : volume_open_active(v, opt, err);
 }
 
 /*
@@ -153,7 +156,8 @@ static int find_sources(struct volume *v, const struct volume_options *opt, stru
 	const bool from_line = v->line && !opt->no_origin && !opt->origin;
 	int r = 0;
 
-	v->data_path = opt->data ? table_device_path(t, opt->data) : t ? t->pool->data.path : NULL;
+	if (!v->through)
+		v->data_path = opt->data ? table_device_path(t, opt->data) : t ? t->pool->data.path : NULL;
 	v->origin_path = opt->origin ? table_device_path(t, opt->origin) : from_line ? v->line->origin.path : NULL;
 	const struct dev_role roles[] = {
 		{ "metadata", v->arg->metadata },
@@ -161,11 +165,18 @@ static int find_sources(struct volume *v, const struct volume_options *opt, stru
 		{ "external origin", v->origin_path },
 		{ "table file", table_file(t, opt->pool) },
 	};
-	if (t && !opt->data && !opt->map_only)
+	if (t && !opt->data && !opt->map_only && !v->through)
 		r = pool_arg_device_numbers(v->arg, &t->pool->data, t->pool->line, &opt->want, err);
 	if (!r && from_line && v->origin_path)
 		r = pool_arg_device_numbers(v->arg, &v->line->origin, v->line->line, &opt->want, err);
 	return r ? r : dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+}
+
+static int open_data(struct volume *v, const struct volume_options *opt, struct err *err)
+{
+	unsigned flags = v->through ? volume_active_flags(v, opt) : open_flags(opt, DEV_SHARED);
+
+	return dev_open(v->data_path, flags, &v->data, err);
 }
 
 static int open_sources(struct volume *v, const struct volume_options *opt, struct err *err)
@@ -179,7 +190,7 @@ static int open_sources(struct volume *v, const struct volume_options *opt, stru
 			       "%s is %s, which does not name the data device: give --data-dev DEV, or a "
 			       "table file",
 			       opt->pool, v->arg->kind == POOL_XML ? "XML" : "bare metadata");
-	if (!opt->map_only && (r = dev_open(v->data_path, open_flags(opt, DEV_SHARED), &v->data, err)) < 0)
+	if (!opt->map_only && (r = open_data(v, opt, err)) < 0)
 		return err_prefix(err, r, "data device");
 	v->map.data = v->data;
 	if (!v->origin_path)
@@ -251,7 +262,7 @@ static int scan(struct volume *v, const struct volume_options *opt, struct err *
 	return r ? r : check_lost(v, opt->repair, err);
 }
 
-static int open_pool(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
+static int open_pool(struct volume *v, struct volume_options *opt, struct jobs *jobs,
 		     struct err *err)
 {
 	struct pool_want want = opt->want;
@@ -261,9 +272,12 @@ static int open_pool(struct volume *v, const struct volume_options *opt, struct 
 	want.device[0] = opt->device;
 	want.open_thin = thin_io_open;
 	want.damaged = opt->repair;
+	want.active_thin = opt->active;
 	r = pool_arg_open(opt->pool, &want, &arg, err);
 	if (r < 0)
 		return r;
+	if (opt->active && !opt->device)
+		opt->device = arg.table->active.thin;
 	if (arg.kind == POOL_XML)
 		r = open_xml(v, opt, &arg, err);
 	else if (!opt->repair)
@@ -279,14 +293,15 @@ static int open_pool(struct volume *v, const struct volume_options *opt, struct 
 int volume_open(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
 		struct err *err)
 {
+	struct volume_options o = *opt;
 	int r;
 
 	*v = (struct volume){ 0 };
-	r = open_pool(v, opt, jobs, err);
+	r = open_pool(v, &o, jobs, err);
 	if (!r)
-		r = open_sources(v, opt, err);
+		r = open_sources(v, &o, err);
 	if (!r)
-		r = scan(v, opt, err);
+		r = scan(v, &o, err);
 	if (r < 0)
 		volume_close(v);
 	return r;

@@ -15,7 +15,10 @@
 
 struct volume_options {
 	const char *pool;   /* metadata, XML or table file */
-	const char *device; /* NAME of the table, or id in decimal */
+	const char *device; /* NAME of the table, or id in decimal; with .active NULL: POOL itself */
+	bool active; /* POOL is an active thin device; what is read of that comes through it */
+	bool active_force; /* although it is writable and in use */
+	bool active_read_only; /* it must not be writable at all */
 	const char *data;   /* data device in place of the table's; NULL: the table's */
 	const char *origin; /* external origin in place of the table's; NULL: the table's */
 	bool origin_raw;    /* an origin that looks like an image format is read as it is */
@@ -44,6 +47,7 @@ struct volume {
 	uint32_t dev_id;
 	struct io *data, *origin; /* NULL: none, or not opened */
 	const char *data_path, *origin_path;
+	bool through; /* data is the active device itself, and data_path its path */
 	struct map map;
 	struct map_summary sum;
 	uint64_t claimed_blocks; /* mapped blocks according to the device's details */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef VOLUME_POOL_LIVE_H
+#define VOLUME_POOL_LIVE_H
+/*
+ * A POOL argument that is active: thin_lvm asks the kernel for its table, and keeps a metadata
+ * snapshot reserved while it is needed.  That is a process of its own, since a snapshot which
+ * stays behind costs the pool space for ever: thin_lvm releases it as soon as this process ends,
+ * however that ends.
+ */
+#include "volume/open/table.h"
+
+/*
+ * pool_want.live.  *out is NULL where @path is no active pool or, without want->active_thin, where it
+ * is a thin device; an error where an active one is needed: -EINVAL.
+ */
+int pool_live_table(const char *path, const struct pool_want *want, bool unknown, struct table **out,
+		    struct err *err);
+/* Can @path mean something active?  For a command line that means other things, too. */
+bool pool_live_may_be(const char *path);
+
+#endif
