@@ -144,8 +144,12 @@ static int use_table(struct shrink_cmd *s, const struct pool_want *want, struct 
 					  .nr_data_blocks = pool->md.nr_data_blocks };
 	int r = pool_arg_trust_numbers(&pool->arg, &found, s->force || s->dry_run, err);
 
-	if (r || s->data)
+	if (r)
 		return r;
+	if (s->data) {
+		s->data = table_device_path(pool->arg.table, s->data);
+		return s->data ? 0 : err_nomem(err, "--data");
+	}
 	s->data = t->data.path;
 	return pool_arg_device_numbers(&pool->arg, &t->data, t->line, want, err);
 }

@@ -20,6 +20,21 @@ void exports_tell(void *ctx, const char *text)
 }
 
 /* One file in two roles would be read as garbage, or be overwritten. */
+int exports_find_path(char **word, struct err *err)
+{
+	const char *path = *word ? table_device_path(thin.arg.table, *word) : NULL;
+	char *found;
+
+	if (!*word)
+		return 0;
+	found = !path ? NULL : path == *word ? nbdkit_absolute_path(path) : strdup(path);
+	if (!found)
+		return err_nomem(err, *word);
+	free(*word);
+	*word = found;
+	return 0;
+}
+
 int exports_check_roles(const char *origin, struct err *err)
 {
 	const struct table *t = thin.arg.table;

@@ -42,6 +42,11 @@ extern struct served thin;
 
 /* Logs a note as an error, since nbdkit logs nothing else in the background.  @ctx is not used. */
 void exports_tell(void *ctx, const char *text);
+/*
+ * Makes of a parameter's word what opens it from any folder: a file's path or, where there is no file,
+ * the name of the table's line.  NULL stays.
+ */
+int exports_find_path(char **word, struct err *err);
 /* -EINVAL with a text: @origin (NULL: none) or another file stands in two roles. */
 int exports_check_roles(const char *origin, struct err *err);
 /* The export that an empty name selects; NULL: none. */

@@ -101,9 +101,9 @@ static int thin_config(const char *key, const char *value)
 	if (!strcmp(key, "seqno"))
 		return set_seqno(value);
 	if (!strcmp(key, "data-dev"))
-		return set_path(&thin.data_dev, value);
+		return set_word(&thin.data_dev, value);
 	if (!strcmp(key, "origin"))
-		return set_path(&thin.origin, value);
+		return set_word(&thin.origin, value);
 	if (!strcmp(key, "device"))
 		return set_word(&thin.device, value);
 	if (!strcmp(key, "origin-format")) {
@@ -240,6 +240,10 @@ static int thin_get_ready(void)
 					.tell = exports_tell };
 	int r = pool_arg_open(thin.pool, &want, &thin.arg, &err);
 
+	if (!r)
+		r = exports_find_path(&thin.data_dev, &err);
+	if (!r)
+		r = exports_find_path(&thin.origin, &err);
 	if (!r)
 		r = exports_check_roles(thin.origin, &err);
 	if (!r && thin.arg.kind == POOL_XML)

@@ -299,6 +299,31 @@ refused() {
 		cmp want got
 	done
 	refused 74 "nowhere2" thin_materialize --data-dev tdata t t0 x
+	# moved by the line's name, as by the file's
+	cp meta meta0 && cp data data0 && truncate -s 256K out1 out2
+	thin_shrink -q --binary -i plain -o out1 --data data --nr-blocks 38
+	cp data moved && cp data0 data && cp meta0 meta
+	thin_shrink -q --binary -i t -o out2 --data tdata --nr-blocks 38
+	thin_dump out1 | diff - <(thin_dump out2)
+	head -n 3 plain | sed 's/ meta data / out1 moved /' >plain1
+	{ grep -v '^pool:\|^t[0-9]:' stack; echo "pool: 0 5120 thin-pool out2 tdata 128 0"; thins tbase; } >stack1
+	sed -i 's/5120 thin-pool/4864 thin-pool/' plain1 stack1
+	thins base | tail -n +3 >>plain1
+	same_devices plain1 stack1
+}
+
+@test "the plugin's data-dev and origin name lines of the table, or files seen from where nbdkit is started" {
+	need_plugin
+	need nbdcopy
+	{ cat lines; echo "pool: 0 5120 thin-pool tmeta nowhere 128 0"; thins nowhere2; } >t
+	thin_materialize plain t1 want
+	for how in 'data-dev=tdata origin=tbase' 'data-dev=/dev/mapper/tdata origin=tbase' 'data-dev=data origin=./base'; do
+		nbdkit -r -U - "$PLUGIN" pool=t readonly=true device=t1 $how --run 'nbdcopy "$uri" got'
+		cmp want got
+	done
+	run nbdkit -r -U - "$PLUGIN" pool=t readonly=true device=t1 data-dev=nothing origin=tbase --run true
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"$PWD/nothing"* ]]
 }
 
 @test "metadata are restored and repaired into a line of a table, and read there" {
