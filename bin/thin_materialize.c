@@ -114,7 +114,7 @@ struct options {
 	struct since_options since;
 	struct make_options make;
 	const char *to; /* OUTPUT */
-	bool accept_loss, digest;
+	bool accept_loss;
 	enum map_form map;
 	unsigned jobs;
 };
@@ -151,7 +151,7 @@ static void read_image_option(struct cli *c, int id, struct options *o)
 	case OPT_NO_CHECK_BASE: o->make.no_check_base = true; break;
 	case OPT_FROM_SNAP: o->make.from_snap = c->arg; break;
 	case OPT_TO_SNAP: o->make.to_snap = c->arg; break;
-	case OPT_DIGEST: o->digest = true; break;
+	case OPT_DIGEST: o->make.digest = true; break;
 	case OPT_VERIFY: o->make.verify = true; break;
 	case OPT_REFLINK: o->make.copy.reflink = (enum copy_reflink)choice(c, "--reflink", when); break;
 	case OPT_SPARSE: o->make.copy.sparse = (enum copy_sparse)choice(c, "--sparse", when); break;
@@ -261,7 +261,7 @@ static void check_map(struct cli *c, const struct options *o)
 	if (c->nr_args == 3)
 		cli_usage_error(c, "--map has no OUTPUT: unexpected argument '%s' found", c->args[2]);
 	refuse(c, o->make.format != MAKE_RAW, "--format", why);
-	refuse(c, o->digest, "--digest", why);
+	refuse(c, o->make.digest, "--digest", why);
 	refuse(c, o->make.no_check_base, "--no-check-base", why);
 }
 
@@ -298,7 +298,7 @@ static void read_options(struct cli *c, struct options *o)
 		cli_usage_error(c, "--repair cannot be used with --metadata-snap");
 	if (o->accept_loss && !o->volume.repair)
 		cli_usage_error(c, "--accept-loss needs --repair");
-	refuse(c, o->digest && o->make.output.dry_run, "--digest", "with --dry-run, which reads nothing");
+	refuse(c, o->make.digest && o->make.output.dry_run, "--digest", "with --dry-run, which reads nothing");
 	if (stream && o->make.verify)
 		cli_usage_error(c, "--verify cannot read a stream back: name a file or device as OUTPUT");
 	check_sparse(c, &o->make.copy, stream);
@@ -379,9 +379,14 @@ static struct meter *begin_step(void *ctx, const char *title, uint64_t total)
 	return progress_meter(w->bar);
 }
 
-/* Prints the digest: to standard error where standard output is the image. */
-static int print_digest(struct cli *c, const char *key, const struct map *map,
-			const struct image_source *source, struct jobs *jobs, struct err *err)
+/* Prints a digest: to standard error where standard output is the image. */
+static void print_digest(struct cli *c, const char *key, const char *text)
+{
+	fprintf(strcmp(c->args[c->nr_args - 1], "-") ? stdout : stderr, "%s %s\n", key, text);
+}
+
+static int digest(struct cli *c, const char *key, const struct map *map, const struct image_source *source,
+		  struct jobs *jobs, struct err *err)
 {
 	struct progress *bar = progress_new(c, "digesting", map->size);
 	char text[SHA256_TEXT];
@@ -389,18 +394,23 @@ static int print_digest(struct cli *c, const char *key, const struct map *map,
 
 	progress_free(bar);
 	if (!r)
-		fprintf(strcmp(c->args[c->nr_args - 1], "-") ? stdout : stderr, "%s %s\n", key, text);
+		print_digest(c, key, text);
 	return r;
 }
 
-static int print_digests(struct cli *c, const struct volume *v, const struct since *s, struct jobs *jobs,
-			 struct err *err)
+/* Reads what make_run() did not see whole. */
+static int print_digests(struct cli *c, const struct make *m, struct jobs *jobs, struct err *err)
 {
+	const struct since *s = m->since;
 	int r = 0;
 
+	if (*m->sha256) {
+		print_digest(c, "sha256", m->sha256);
+		return 0;
+	}
 	if (s->name && s->base.data)
-		r = print_digest(c, "base-sha256", &s->base.map, &s->base_source, jobs, err);
-	return r ? r : print_digest(c, "sha256", &v->map, &s->now_source, jobs, err);
+		r = digest(c, "base-sha256", &s->base.map, &s->base_source, jobs, err);
+	return r ? r : digest(c, "sha256", &m->now->map, &s->now_source, jobs, err);
 }
 
 static const char *const left[] = {
@@ -433,8 +443,8 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 		cli_left(c, "'%s' %s", m.out.path,
 			 m.updates ? "is partly updated: run the same again" : left[m.out.kind]);
 		r = make_run(&m, jobs, &err);
-		if (!r && o->digest)
-			r = print_digests(c, v, s, jobs, &err);
+		if (!r && o->make.digest)
+			r = print_digests(c, &m, jobs, &err);
 		if (r)
 			cli_fail(c, r, &err);
 		r = !r ? EXIT_DONE : r == -ENOMEM ? EXIT_IO : EXIT_DAMAGE;

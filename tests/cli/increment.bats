@@ -196,6 +196,35 @@ sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
 	[ "$(head -c 11 stream)" = "rbd diff v1" ]
 }
 
+@test "the digest of a whole image in any form is taken while it is copied" {
+	new_seed 61
+	local form want read plain
+	new_pool
+	change_and_snap 0
+	head -c "$((SECTORS * 512))" /dev/urandom | head -c 6000000 | thin_apply --format raw pool s0 2>/dev/null || skip "too small"
+	thin_materialize pool s0 s0.img
+	want="sha256 $(sha256sum <s0.img | cut -d' ' -f1)"
+	for form in "pool s0 out" "--sparse=always pool s0 out" "--sparse=never pool s0 out" "-O qcow2 pool s0 out" "-O qcow2 -c pool s0 out" \
+		"-O qcow2 --sparse=always pool s0 out" "-O rbd-diff pool s0 out" "-O rbd-diff pool s0 -" "pool s0 -"; do
+		[ "$(thin_materialize -f --digest --reflink=never $form 2>&1 >out2 | cat - out2 | tr -d '\0' | grep -a -o 'sha256 [0-9a-f]*$')" = "$want" ] || { echo "$form"; return 1; }
+		[ "$(thin_materialize -f --digest $form 2>&1 >out2 | cat - out2 | tr -d '\0' | grep -a -o 'sha256 [0-9a-f]*$')" = "$want" ] || { echo "$form"; return 1; }
+		plain=$(sh -c "thin_materialize -f --reflink=never $form >/dev/null 2>&1; sed -n 's/rchar: //p' /proc/\$\$/io")
+		read=$(sh -c "thin_materialize -f --digest --reflink=never $form >/dev/null 2>&1; sed -n 's/rchar: //p' /proc/\$\$/io")
+		[ "$read" -lt $((plain + plain / 4)) ] || { echo "$form: $read bytes read, $plain without"; return 1; }
+	done
+	thin_materialize -f pool s0 out
+	cmp out s0.img
+	thin_materialize -f --digest --sparse=always pool s0 out >/dev/null
+	cmp out s0.img
+	thin_materialize --digest pool s0 - 2>/dev/null | cmp - s0.img
+	: >out
+	thin_materialize --digest -O rbd-diff pool s0 - 2>/dev/null | thin_apply out
+	cmp out s0.img
+	thin_materialize -f --digest -O qcow2 pool s0 q.qcow2 >/dev/null
+	thin_apply -i q.qcow2 out
+	cmp out s0.img
+}
+
 @test "options that mean nothing together are refused by their names" {
 	printf '%s\n' 'pool: 0 131072 thin-pool meta.img data.img 128 0' 'vm: 0 8192 thin pool 0' >pool
 	truncate -s 1M meta.img

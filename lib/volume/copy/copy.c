@@ -29,7 +29,7 @@ static int execute(struct copy_state *c, struct err *err)
 	 * well; copy_read() sorts the reads of bytes that are not cached.
 	 */
 	r = plan_cut(&c->plan, c->chunk, stream && !c->opt->frame ? COPY_CHUNK : COPY_ZEROS,
-		     c->direct && !stream, err);
+		     c->direct && !stream && !c->opt->seen, err);
 	if (!r)
 		r = stream ? copy_stream(c, err) : copy_pieces(c, err);
 	plan_reset(&c->plan);
@@ -40,7 +40,8 @@ static int plan_extent(struct copy_state *c, const struct extent *e, struct err 
 {
 	int r;
 
-	if (e->kind == EXTENT_ZERO && c->out->reads_zero && c->opt->sparse != SPARSE_NEVER)
+	/* in order with the others when somebody looks */
+	if (e->kind == EXTENT_ZERO && c->out->reads_zero && c->opt->sparse != SPARSE_NEVER && !c->opt->seen)
 		return copy_done(c, copy_count(c, skipped), e->len, err);
 	r = plan_add(&c->plan, e, err);
 	return !r && plan_full(&c->plan) ? execute(c, err) : r;
@@ -133,12 +134,21 @@ static bool on_network(int fd)
 	}
 }
 
+bool copy_may_share(const struct io *source, const struct output *out)
+{
+	struct statfs fs;
+
+	if (!source || out->kind != OUTPUT_FILE || out->fd < 0 || fstatfs(out->fd, &fs))
+		return false;
+	return (uint32_t)fs.f_type != EXT4_SUPER_MAGIC && (uint32_t)fs.f_type != TMPFS_MAGIC;
+}
+
 static void source_init(struct copy_state *c, enum extent_kind kind, struct io *io)
 {
 	struct copy_source *s = &c->source[kind];
 	const struct copy_options *opt = c->opt;
 	bool files = io && (io->fd >= 0 || io->ops->where);
-	bool file = c->out->kind == OUTPUT_FILE && files;
+	bool file = c->out->kind == OUTPUT_FILE && files && !opt->seen;
 
 	s->io = io;
 	holes_init(&s->holes, io);
@@ -158,6 +168,8 @@ static void source_init(struct copy_state *c, enum extent_kind kind, struct io *
  */
 static unsigned nr_copiers(const struct copy_state *c)
 {
+	if (c->opt->seen && c->out->kind != OUTPUT_STREAM)
+		return 1;
 	if (c->direct)
 		return MAX(jobs_nr(c->jobs), COPY_WIDE);
 	return c->out->kind == OUTPUT_FILE && !on_network(c->out->fd) ? 1 : jobs_nr(c->jobs);

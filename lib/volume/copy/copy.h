@@ -43,6 +43,12 @@ struct copy_options {
 	void *progress_ctx;
 	struct copy_counts *counts; /* added to; may be NULL */
 	/*
+	 * Called in order with all bytes that are copied, NULL for zeros.  Then one thread copies, and
+	 * nothing is shared or copied by the kernel.  NULL: nobody looks.
+	 */
+	void (*seen)(void *ctx, const void *bytes, uint64_t len);
+	void *seen_ctx;
+	/*
 	 * A stream only: called in order with each piece that is about to be written.  It puts
 	 * bytes into @head and returns their number; these are written first.  Pieces of zeros then
 	 * have no bytes of their own.  NULL: the stream is the bytes alone.
@@ -56,6 +62,9 @@ struct copy_options {
  */
 int copy_map(const struct map *m, struct output *out, const struct copy_options *opt,
 	     struct jobs *jobs, struct err *err);
+
+/* May extents of @source be shared with @out?  Not when it is known that the filesystem cannot. */
+bool copy_may_share(const struct io *source, const struct output *out);
 
 /*
  * The extents that @walk gives to its @fn, by the place in the output where each of them goes: they

@@ -49,6 +49,8 @@ uint8_t *copy_buffer(struct copy_state *c, unsigned worker);
 
 /* Tells opt->progress and adds to one of opt->counts (NULL: none). */
 int copy_done(struct copy_state *c, _Atomic uint64_t *count, uint64_t bytes, struct err *err);
+/* Shows bytes to opt->seen. */
+void copy_seen(struct copy_state *c, const void *bytes, uint64_t len);
 #define copy_count(c, field) ((c)->opt->counts ? &(c)->opt->counts->field : NULL)
 
 /*

@@ -109,6 +109,8 @@ static int copy_piece(struct copy_state *c, unsigned worker, size_t k, struct er
 	int r;
 
 	if (pc->kind == EXTENT_ZERO)
+		copy_seen(c, NULL, pc->len);
+	if (pc->kind == EXTENT_ZERO)
 		return zero_part(c, c->plan.extent[pc->first].at + pc->skip, pc->len, err);
 	r = copy_in_kernel(c, pc, err);
 	if (r)
@@ -117,6 +119,8 @@ static int copy_piece(struct copy_state *c, unsigned worker, size_t k, struct er
 	if (!buf)
 		return err_nomem(err, "copy buffer");
 	r = copy_read(c, k, buf, err);
+	if (!r)
+		copy_seen(c, buf, pc->len);
 	for (i = 0; i < pc->nr && !r; i++) {
 		struct piece_part part = piece_part(&c->plan, pc, i);
 

@@ -106,10 +106,11 @@ static int stream_piece(struct copy_state *c, size_t k, struct err *err)
 	if (r)
 		return r;
 	if (pc->kind == EXTENT_ZERO) {
+		copy_seen(c, NULL, len);
 		r = bytes ? write_zeros(c, len, err) : 0;
 		return r ? r : copy_done(c, copy_count(c, zeroed), len, err);
 	}
-	if (c->pipe)
+	if (c->pipe && !c->opt->seen)
 		done = splice_piece(c, pc);
 	if (done < len) {
 		buf = copy_buffer(c, 0);
@@ -118,6 +119,8 @@ static int stream_piece(struct copy_state *c, size_t k, struct err *err)
 		pc->from += done;
 		pc->len -= done;
 		r = copy_read(c, k, buf, err);
+		if (!r)
+			copy_seen(c, buf, pc->len);
 		if (!r)
 			r = write_all(c, buf, pc->len, err);
 		if (r)
@@ -172,6 +175,8 @@ static int write_piece(void *ctx, size_t slot, struct err *err)
 	bool zero = pc->kind == EXTENT_ZERO, bytes;
 	int r = write_frame(s->c, pc, &bytes, err);
 
+	if (!r)
+		copy_seen(s->c, zero ? NULL : sl->buf, pc->len);
 	if (!r && bytes)
 		r = zero ? write_zeros(s->c, pc->len, err) : write_all(s->c, sl->buf, pc->len, err);
 	if (r)

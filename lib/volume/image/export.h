@@ -16,7 +16,7 @@ struct export_qcow2 {
 
 /*
  * @d as a qcow2 image into file or device @out.  A file is cut to what it has become.  With opt->sparse SPARSE_ALWAYS
- * clusters of zeros are found by reading.  On the disk when it returns 0.
+ * clusters of zeros are found by reading.  opt->seen: only without a backing file.  On the disk when it returns 0.
  * Memory: that of copy.h or feed.h and of qcow2.h; with compression two clusters and 270 KiB a CPU.
  */
 int export_qcow2(const struct diff *d, const struct export_qcow2 *q, struct output *out,

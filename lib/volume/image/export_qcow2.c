@@ -31,6 +31,7 @@ struct exporting {
 	extent_fn *fn; /* copy's */
 	void *fn_ctx;
 	struct feed feed;
+	uint64_t seen; /* bytes of the device that opt->seen was shown */
 	z_stream *deflate; /* one a worker */
 	unsigned nr_deflate;
 };
@@ -146,8 +147,25 @@ static int work(void *ctx, unsigned worker, const struct feed_unit *u, const str
 		return r;
 	memset(s->raw + len, 0, x->cluster - len);
 	s->packed_len = 0;
-	s->zero = all_zero(s->raw, x->cluster);
+	s->zero = (x->q->compress || x->opt->sparse == SPARSE_ALWAYS) && all_zero(s->raw, x->cluster);
 	return s->zero || !x->q->compress ? 0 : deflate_cluster(x, worker, s, err);
+}
+
+/* Up to @at come clusters that the image does not have. */
+static void show_zeros(struct exporting *x, uint64_t at)
+{
+	if (x->opt->seen && at > x->seen)
+		x->opt->seen(x->opt->seen_ctx, NULL, at - x->seen);
+	x->seen = MAX(x->seen, at);
+}
+
+static void show(struct exporting *x, const struct feed_unit *u, const struct extent *e, const struct slot *s)
+{
+	if (!x->opt->seen || !u->nr)
+		return;
+	show_zeros(x, u->at);
+	x->opt->seen(x->opt->seen_ctx, s->raw, unit_len(u, e));
+	x->seen += unit_len(u, e);
 }
 
 static int consume(void *ctx, const struct feed_unit *u, const struct extent *e, void *slot,
@@ -158,6 +176,7 @@ static int consume(void *ctx, const struct feed_unit *u, const struct extent *e,
 	uint64_t host;
 	int r = 0;
 
+	show(x, u, e, s);
 	if (!u->nr) {
 		return qcow2_zero(x->w, u->at, u->len / x->cluster, err);
 	} else if (s->zero) {
@@ -246,10 +265,11 @@ int export_qcow2(const struct diff *d, const struct export_qcow2 *q, struct outp
 	r = qcow2_begin(out->io, &create, &x.w, err);
 	if (r)
 		return r;
-	if (q->compress || opt->sparse == SPARSE_ALWAYS)
+	if (q->compress || opt->sparse == SPARSE_ALWAYS || opt->seen)
 		r = run_feed(&x, jobs, err);
 	else
 		r = copy_extents(walk, &x, out, opt, jobs, err);
+	show_zeros(&x, d->now->size);
 	if (!r)
 		r = qcow2_end(x.w, &end, err);
 	qcow2_free(x.w);

@@ -136,6 +136,36 @@ static int run_rbd(struct make *m, const struct copy_options *copy, struct jobs 
 	return r;
 }
 
+static void digest_bytes(void *ctx, const void *bytes, uint64_t len)
+{
+	static const uint8_t zeros[4096];
+	uint64_t n;
+
+	if (bytes)
+		sha256_add(ctx, bytes, len);
+	for (; !bytes && len; len -= n) {
+		n = MIN(len, sizeof(zeros));
+		sha256_add(ctx, zeros, n);
+	}
+}
+
+/*
+ * The digest on the way, where all bytes pass and the image does not lose more by that than a second reading
+ * costs: extents that could be shared.
+ */
+static void choose_digest(struct make *m, struct copy_options *copy)
+{
+	const bool shares = m->opt->format != MAKE_RBD && !m->opt->compress && copy->reflink != REFLINK_NEVER &&
+			    (copy->reflink == REFLINK_ALWAYS || copy_may_share(m->now->data, &m->out) ||
+			     copy_may_share(m->now->origin, &m->out));
+
+	if (!m->opt->digest || m->since->name || m->opt->backing || shares)
+		return;
+	sha256_init(&m->sha);
+	copy->seen = digest_bytes;
+	copy->seen_ctx = &m->sha;
+}
+
 static int verify(struct make *m, struct copy_options *copy, struct jobs *jobs, struct err *err)
 {
 	struct meter *meter = step(m, "verifying", m->now->map.size);
@@ -156,11 +186,14 @@ int make_run(struct make *m, struct jobs *jobs, struct err *err)
 	copy.origin = m->now->origin;
 	copy.progress = count;
 	copy.progress_ctx = step(m, "copying", whole ? m->now->map.size : differing(m));
+	choose_digest(m, &copy);
 	switch (m->opt->format) {
 	case MAKE_QCOW2: r = run_qcow2(m, &copy, jobs, err); break;
 	case MAKE_RBD: r = run_rbd(m, &copy, jobs, err); break;
 	default: r = run_raw(m, &copy, jobs, err);
 	}
+	if (copy.seen)
+		sha256_end_text(&m->sha, m->sha256);
 	if (!r)
 		r = output_sync(&m->out, err);
 	if (!r && m->opt->verify)

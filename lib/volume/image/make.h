@@ -6,6 +6,7 @@
  * An image of a thin device in any form: raw, qcow2, rbd diff; whole, or what differs from a base.
  * In three steps: open, which makes all refusals before the first write; run; close.
  */
+#include "base/sha256.h"
 #include "volume/copy/copy.h"
 #include "volume/image/backing.h"
 #include "volume/image/since.h"
@@ -15,7 +16,7 @@ enum make_format { MAKE_RAW, MAKE_QCOW2, MAKE_RBD };
 struct make_options {
 	enum make_format format;
 	const char *backing; /* FILE[,FORMAT]; NULL: none */
-	bool compress, no_check_base, verify;
+	bool compress, no_check_base, verify, digest;
 	const char *from_snap, *to_snap; /* of an rbd diff; NULL: the base's name, the device's */
 	struct copy_options copy;     /* .reflink and .sparse */
 	struct output_options output; /* .force, .target_is_zero, .dry_run */
@@ -33,6 +34,8 @@ struct make {
 	struct backing backing;
 	bool updates; /* an image that exists */
 	struct diff_summary differs;
+	struct sha256 sha;
+	char sha256[SHA256_TEXT]; /* with .digest: of the device; "" when the way there did not pass all its bytes */
 };
 
 /* @pool and @device: the words of the user.  To be closed also after a failure. */
