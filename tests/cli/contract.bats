@@ -108,7 +108,7 @@ expect() {
 			local short=${o%??}
 			[ "${#short}" -gt 2 ] || continue
 			"$c" --help | grep -qE -- " $short( |\[|\$)" && continue
-			run --separate-stderr timeout 5 "$c" "$short" </dev/null
+			run --separate-stderr timeout 60 "$c" "$short" </dev/null
 			expect 64 "$c $short"
 			[[ "$stderr" == *"unexpected argument '$short' found: write the whole name, "*"'$o'"* ]] ||
 				{ echo "$c $short: $stderr"; return 1; }
@@ -361,7 +361,7 @@ alien() {
 	for c in $COMMANDS; do
 		for o in $(sed 's/\\-/-/g; s/\\f[BIRP]//g' "$abs_top_srcdir/man/$c.8" |
 			awk '/^\.TP/ { getline; print }' | grep -oE -- '(^|[ ,])--[a-z0-9-]+' | tr -d ' ,'); do
-			run --separate-stderr timeout 5 "$c" "$o" </dev/null
+			run --separate-stderr timeout 60 "$c" "$o" </dev/null
 			[[ "$stderr" != *"unexpected argument '$o' found"* ]] || { echo "$c: man page names $o"; return 1; }
 		done
 	done

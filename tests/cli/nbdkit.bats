@@ -297,7 +297,7 @@ patchy_image() {
 	mkdir m
 	nbdkit -U sock -P pid "$PLUGIN" pool=table device=t
 	nbdfuse m/disk "nbd+unix:///?socket=sock" &
-	for i in $(seq 50); do [ -f m/disk ] && break; sleep 0.1; done
+	for i in $(seq 600); do [ -f m/disk ] && break; sleep 0.1; done
 	[ -f m/disk ] || { kill "$(cat pid)"; skip "nbdfuse cannot mount here"; }
 	mke2fs -q -F -t ext4 m/disk
 	e2fsck -fn m/disk
@@ -308,7 +308,7 @@ patchy_image() {
 	umount m 2>/dev/null || fusermount3 -u m 2>/dev/null || fusermount -u m
 	wait
 	kill "$(cat pid)"
-	for i in $(seq 50); do [ -f pid ] || break; sleep 0.1; done
+	for i in $(seq 600); do [ -f pid ] || break; sleep 0.1; done
 	thin_check -q meta
 	thin_materialize table t flat
 	[[ "$(blkid -p flat)" == *xfs* || "$(blkid -p flat)" == *ext4* ]]

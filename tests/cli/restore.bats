@@ -231,7 +231,7 @@ make_xml() {
 	mkfifo ff
 	thin_restore -i ff -o out &
 	exec 7>ff
-	for ((i = 0; i < 50; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		run --separate-stderr thin_restore -i "$XML/good/tiny.xml" -o out
 		[ "$status" -eq 0 ] || break
 		sleep 0.05
@@ -244,6 +244,7 @@ make_xml() {
 
 @test "thin_restore: killed half way it leaves neither a pool nor zeros, whatever was there" {
 	thin_restore -i "$XML/good/tiny.xml" -o out
+	cp out before
 	make_xml 2 20000 >big.xml
 	mkfifo ff
 	for signal in KILL INT TERM; do
@@ -252,9 +253,9 @@ make_xml() {
 		(set -m; thin_restore -i ff -o out & echo $! >new; mv new pid; wait $! 2>/dev/null) &
 		exec 7>ff
 		# the reader opens the fifo before the shell has written its number down
-		for ((i = 0; i < 200; i++)); do [ -s pid ] && break; sleep 0.05; done
+		for ((i = 0; i < 1200; i++)); do [ -s pid ] && break; sleep 0.05; done
 		head -c 1500000 big.xml >&7
-		sleep 0.2
+		for ((i = 0; i < 600; i++)); do sleep 0.05; cmp -s -n 4096 out before || break; done
 		kill -$signal "$(cat pid)"
 		exec 7>&-
 		wait || true

@@ -48,7 +48,7 @@ hold() {
 	time.sleep(60)
 	EOT
 	HOLDER=$!
-	for _ in $(seq 100); do [ -e ready ] && return; sleep 0.05; done
+	for _ in $(seq 1200); do [ -e ready ] && return; sleep 0.05; done
 	return 1
 }
 
