@@ -12,7 +12,6 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
-#include "volume/image/digest.h"
 #include "volume/image/make.h"
 #include "volume/map/print.h"
 #include "volume/open/pool_live.h"
@@ -379,38 +378,15 @@ static struct meter *begin_step(void *ctx, const char *title, uint64_t total)
 	return progress_meter(w->bar);
 }
 
-/* Prints a digest: to standard error where standard output is the image. */
-static void print_digest(struct cli *c, const char *key, const char *text)
+/* Prints the digests: to standard error where standard output is the image. */
+static void print_digests(struct cli *c, const struct make *m)
 {
-	fprintf(strcmp(c->args[c->nr_args - 1], "-") ? stdout : stderr, "%s %s\n", key, text);
-}
+	FILE *to = strcmp(c->args[c->nr_args - 1], "-") ? stdout : stderr;
 
-static int digest(struct cli *c, const char *key, const struct map *map, const struct image_source *source,
-		  struct jobs *jobs, struct err *err)
-{
-	struct progress *bar = progress_new(c, "digesting", map->size);
-	char text[SHA256_TEXT];
-	int r = image_digest(map, source, jobs, progress_meter(bar), text, err);
-
-	progress_free(bar);
-	if (!r)
-		print_digest(c, key, text);
-	return r;
-}
-
-/* Reads what make_run() did not see whole. */
-static int print_digests(struct cli *c, const struct make *m, struct jobs *jobs, struct err *err)
-{
-	const struct since *s = m->since;
-	int r = 0;
-
-	if (*m->sha256) {
-		print_digest(c, "sha256", m->sha256);
-		return 0;
-	}
-	if (s->name && s->base.data)
-		r = digest(c, "base-sha256", &s->base.map, &s->base_source, jobs, err);
-	return r ? r : digest(c, "sha256", &m->now->map, &s->now_source, jobs, err);
+	if (*m->base_sha256)
+		fprintf(to, "base-sha256 %s\n", m->base_sha256);
+	if (*m->sha256)
+		fprintf(to, "sha256 %s\n", m->sha256);
 }
 
 static const char *const left[] = {
@@ -443,8 +419,7 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 		cli_left(c, "'%s' %s", m.out.path,
 			 m.updates ? "is partly updated: run the same again" : left[m.out.kind]);
 		r = make_run(&m, jobs, &err);
-		if (!r && o->make.digest)
-			r = print_digests(c, &m, jobs, &err);
+		print_digests(c, &m);
 		if (r)
 			cli_fail(c, r, &err);
 		r = !r ? EXIT_DONE : r == -ENOMEM ? EXIT_IO : EXIT_DAMAGE;

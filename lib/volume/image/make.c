@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "volume/image/digest.h"
 #include "volume/image/export.h"
 #include "volume/image/update.h"
 
@@ -176,6 +177,20 @@ static int verify(struct make *m, struct copy_options *copy, struct jobs *jobs, 
 	return backing_verify(&m->out, m->out.path, m->since, jobs, meter, err);
 }
 
+/* Reads what was not seen whole on the way. */
+static int read_digests(struct make *m, struct jobs *jobs, struct err *err)
+{
+	const struct since *s = m->since;
+	const struct map *now = &m->now->map, *base = &s->base.map;
+	int r = 0;
+
+	if (s->name && s->base.data)
+		r = image_digest(base, &s->base_source, jobs, step(m, "digesting", base->size), m->base_sha256, err);
+	if (!r && !*m->sha256)
+		r = image_digest(now, &s->now_source, jobs, step(m, "digesting", now->size), m->sha256, err);
+	return r;
+}
+
 int make_run(struct make *m, struct jobs *jobs, struct err *err)
 {
 	struct copy_options copy = m->opt->copy;
@@ -192,13 +207,15 @@ int make_run(struct make *m, struct jobs *jobs, struct err *err)
 	case MAKE_RBD: r = run_rbd(m, &copy, jobs, err); break;
 	default: r = run_raw(m, &copy, jobs, err);
 	}
-	if (copy.seen)
+	if (copy.seen && !r)
 		sha256_end_text(&m->sha, m->sha256);
 	if (!r)
 		r = output_sync(&m->out, err);
 	if (!r && m->opt->verify)
 		r = verify(m, &copy, jobs, err);
-	return r ? r : output_commit(&m->out, err);
+	if (!r)
+		r = output_commit(&m->out, err);
+	return r || !m->opt->digest ? r : read_digests(m, jobs, err);
 }
 
 void make_close(struct make *m)

@@ -20,7 +20,7 @@ struct make_options {
 	const char *from_snap, *to_snap; /* of an rbd diff; NULL: the base's name, the device's */
 	struct copy_options copy;     /* .reflink and .sparse */
 	struct output_options output; /* .force, .target_is_zero, .dry_run */
-	/* A step begins: "checking", "copying", "verifying".  Returns what counts its bytes, or NULL. */
+	/* A step begins: "checking", "copying", "verifying", "digesting".  Returns what counts its bytes, or NULL. */
 	struct meter *(*step)(void *ctx, const char *title, uint64_t total);
 	void *ctx;
 };
@@ -35,7 +35,7 @@ struct make {
 	bool updates; /* an image that exists */
 	struct diff_summary differs;
 	struct sha256 sha;
-	char sha256[SHA256_TEXT]; /* with .digest: of the device; "" when the way there did not pass all its bytes */
+	char base_sha256[SHA256_TEXT], sha256[SHA256_TEXT]; /* with .digest, after make_run(); "": not known */
 };
 
 /* @pool and @device: the words of the user.  To be closed also after a failure. */
