@@ -49,7 +49,7 @@ static int take_leaf(void *ctx, unsigned worker, mblock_t block, const struct no
 }
 
 /* Takes the owners of data blocks. */
-static void take_cells(void *ctx, const struct usage_cells *c)
+static void take_cells(void *ctx, const struct cells *c)
 {
 	struct list *l = ((struct looking *)ctx)->list;
 

@@ -54,7 +54,7 @@ static void take_owner(struct picture *p, uint32_t owner)
 {
 	struct picture_cell *c = &p->cell[p->at];
 
-	if (owner == USAGE_SEVERAL) {
+	if (owner == CELLS_SEVERAL) {
 		c->nr_shared++;
 		return;
 	}
@@ -63,7 +63,7 @@ static void take_owner(struct picture *p, uint32_t owner)
 		p->touched[p->nr_touched++] = owner - 1;
 }
 
-void picture_take(struct picture *p, const struct usage_cells *c)
+void picture_take(struct picture *p, const struct cells *c)
 {
 	uint64_t end = 0; /* of the cell's blocks */
 
@@ -79,7 +79,7 @@ void picture_take(struct picture *p, const struct usage_cells *c)
 			p->at = at;
 			end = (at + 1) * p->cell_blocks;
 		}
-		owner = usage_owner(c, i);
+		owner = cells_owner(c, i);
 		if (owner)
 			take_owner(p, owner);
 	}

@@ -37,7 +37,7 @@ int picture_init(struct picture *p, uint64_t nr_data_blocks, size_t nr_devices);
 void picture_fini(struct picture *p);
 
 /* Takes the windows in order, as usage_count() gives them. */
-void picture_take(struct picture *p, const struct usage_cells *c);
+void picture_take(struct picture *p, const struct cells *c);
 /* After the last one. */
 void picture_end(struct picture *p);
 

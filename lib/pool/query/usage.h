@@ -8,12 +8,12 @@
  * Each distinct leaf is read once.  A data block belongs to a device alone when all leaf entries
  * that name it lie in leaves that only this device reaches.
  *
- * Memory: 2 bytes a data block (4 when there are more than 65,000 devices), touched only where
- * blocks are mapped and at most USAGE_WINDOW blocks at a time (a pool larger than that is read
- * once for each window); where the data device is large for its metadata, 10 bytes a mapping
+ * Memory: that of the cells (cells.h) of USAGE_WINDOW data blocks (a larger pool is read once for
+ * each window); where the data device is large for its metadata, 9 bytes or more a mapping
  * instead; 2 bytes a metadata block; 8 bytes a device and worker.
  */
 #include "pool/forest/forest.h"
+#include "pool/query/cells.h"
 
 #define USAGE_WINDOW ((uint64_t)1 << 28) /* data blocks */
 
@@ -22,29 +22,12 @@ struct usage_row {
 	vblock_t highest;	    /* when mapped */
 };
 
-/* Whose each data block of a window is.  owner 0: nobody's; USAGE_SEVERAL; else a device's index + 1. */
-#define USAGE_SEVERAL UINT32_MAX
-struct usage_cells {
-	dblock_t begin; /* cell i is block begin + i, */
-	uint64_t nr;
-	const dblock_t *list; /* or, when there is a list, block list[i]: the others are nobody's */
-	const uint16_t *narrow; /* or NULL, and then */
-	const uint32_t *wide;
-};
-
-static inline uint32_t usage_owner(const struct usage_cells *c, uint64_t i)
-{
-	if (c->wide)
-		return c->wide[i];
-	return c->narrow[i] == UINT16_MAX ? USAGE_SEVERAL : c->narrow[i];
-}
-
 /* What is wanted of one reading of all leaves besides the counts of mapped blocks. */
 struct usage_want {
 	bool exclusive;	      /* those counts: without it they cost nothing */
 	forest_leaf_fn *leaf; /* takes each sound leaf once, as forest_read_leaves() gives it; or NULL */
 	/* takes the owners of all data blocks, window by window, in order; or NULL */
-	void (*cells)(void *ctx, const struct usage_cells *c);
+	void (*cells)(void *ctx, const struct cells *c);
 	void *ctx;
 };
 

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "pool/query/cells.h"
+#include "tap.h"
+
+#define BEGIN	1000
+#define NR	10000
+#define ENTRIES 100
+
+static unsigned seed = 1;
+
+static unsigned rnd(unsigned below)
+{
+	seed = seed * 1103515245 + 12345;
+	return (seed >> 8) % below;
+}
+
+/* What a slow reader knows of a block: its only owner + 1, or that there are several. */
+static uint32_t truth[NR];
+
+static void tell(uint64_t block, uint32_t owner)
+{
+	uint32_t *t;
+
+	if (block < BEGIN || block >= BEGIN + NR)
+		return;
+	t = &truth[block - BEGIN];
+	*t = *t && *t != owner + 1 ? CELLS_SEVERAL : owner + 1;
+}
+
+/* A leaf that maps blocks in and around the window. */
+static void make_leaf(struct node *n, uint64_t *value)
+{
+	*n = (struct node) {
+		.values = (const uint8_t *)value, .nr = ENTRIES, .value_size = 8, .leaf = true
+	};
+	for (uint32_t i = 0; i < ENTRIES; i++) {
+		uint64_t v = (uint64_t)rnd(BEGIN + NR + 500) << 24 | rnd(5);
+
+		for (unsigned k = 0; k < 8; k++)
+			((uint8_t *)&value[i])[k] = (uint8_t)(v >> 8 * k);
+	}
+}
+
+/* One set of cells is for all blocks of the window, the other for each third one. */
+static void equal_to_truth(size_t nr_owners, unsigned width)
+{
+	uint64_t *alone = calloc(nr_owners, sizeof(*alone)),
+		 *want = calloc(nr_owners, sizeof(*want));
+	static dblock_t list[NR / 3];
+	struct cells c, few;
+	uint64_t value[ENTRIES], entries = 0;
+	struct node n;
+
+	check(alone && want);
+	memset(truth, 0, sizeof(truth));
+	for (size_t i = 0; i < NR / 3; i++)
+		list[i] = BEGIN + 3 * i;
+	check(!cells_init(&c, BEGIN, NR, NULL, nr_owners));
+	check(!cells_init(&few, 0, NR / 3, list, nr_owners));
+	check_eq(c.width, width);
+	for (unsigned round = 0; round < 150; round++) {
+		const bool shared = !rnd(4);
+		/* the first and the last index are what a narrow cell could take for something else */
+		const uint32_t owner = rnd(3)	? rnd((unsigned)nr_owners)
+				       : rnd(2) ? 0
+						: (uint32_t)nr_owners - 1;
+		bool twice = false;
+
+		make_leaf(&n, value);
+		for (uint32_t i = 0; i < ENTRIES; i++) {
+			const uint64_t b = node_value64(&n, i) >> 24, at = b - BEGIN;
+
+			twice |= !shared && at < NR && truth[at] == owner + 1;
+			tell(b, owner);
+			if (shared && at < NR)
+				truth[at] = CELLS_SEVERAL;
+		}
+		if (shared) {
+			cells_share(&c, &n);
+			cells_share(&few, &n);
+		} else {
+			check_eq(cells_own(&c, &n, owner), twice);
+			(void)cells_own(&few, &n, owner);
+		}
+	}
+	for (size_t i = 0; i < NR / 3; i++)
+		check_eq(cells_owner(&few, i), truth[3 * i]);
+	for (uint64_t i = 0; i < NR; i++) {
+		check_eq(cells_owner(&c, i), truth[i]);
+		if (truth[i] && truth[i] != CELLS_SEVERAL)
+			want[truth[i] - 1]++;
+	}
+	cells_count(&c, alone);
+	for (size_t i = 0; i < nr_owners; i++)
+		check_eq(alone[i], want[i]);
+	/* the last leaf's entries that its blocks' owners have alone */
+	for (size_t i = 0; i < nr_owners; i += nr_owners / 5 + 1)
+		entries += cells_count_leaf(&c, &n, (uint32_t)i);
+	for (uint32_t i = 0; i < ENTRIES; i++) {
+		const uint64_t at = (node_value64(&n, i) >> 24) - BEGIN;
+
+		if (at < NR && truth[at] && truth[at] != CELLS_SEVERAL &&
+		    !((truth[at] - 1) % (nr_owners / 5 + 1)))
+			entries--;
+	}
+	check_eq(entries, 0);
+	cells_fini(&c);
+	cells_fini(&few);
+	free(alone);
+	free(want);
+}
+
+static void narrow(void)
+{
+	equal_to_truth(1, 1);
+	equal_to_truth(3, 1);
+	equal_to_truth(254, 1);
+}
+
+static void middle(void)
+{
+	equal_to_truth(255, 2);
+	equal_to_truth(65534, 2);
+}
+
+static void wide(void)
+{
+	equal_to_truth(65535, 4);
+	equal_to_truth(100000, 4);
+}
+
+static const struct test tests[] = {
+	{ "cells of one byte tell the owners of up to 254 devices", narrow },
+	{ "cells of two bytes tell the owners of up to 65,534 devices", middle },
+	{ "cells of four bytes tell the owners of more devices", wide },
+	{ NULL, NULL },
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(tests, argc, argv);
+}
