@@ -3,4 +3,5 @@
 # Copyright (C) 2026 The thin-pool-tools authors
 # The EXAMPLES of each command's manual page, run as README.md's commands are (readme.sh [--write]).
 top=${abs_top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-DOC=$(cd "$top" && echo man/thin_*.8) exec sh "$top/tests/readme.sh" "$@"
+# thin_migrate works on active devices alone: make check-vm runs it (tests/vm/live)
+DOC=$(cd "$top" && ls man/thin_*.8 | grep -v thin_migrate | tr '\n' ' ') exec sh "$top/tests/readme.sh" "$@"
