@@ -60,7 +60,8 @@ class Mutant:
         """One change, and what it was in words."""
         how = self.rng.choice([self.flip, self.header, self.keys, self.value, self.value, self.swap,
                                self.superblock, self.superblock, self.details, self.counts, self.counts,
-                               self.overflow, self.transplant, self.drop_entry, self.index])
+                               self.overflow, self.transplant, self.drop_entry, self.index, self.zero,
+                               self.exchange, self.second_way, self.roots])
         done = how()
         if not done:
             return None
@@ -229,6 +230,52 @@ class Mutant:
         return b, use, "holds block %d (was %s)" % (a, was)
 
 
+    def zero(self):
+        """A block is all zeros, or its first or second half is."""
+        n, use = self.pick(*self.by_use)
+        begin, end = self.rng.choice([(0, BLOCK), (0, BLOCK // 2), (BLOCK // 2, BLOCK)])
+        self.b[n * BLOCK + begin : n * BLOCK + end] = bytes(end - begin)
+        return n, use, "bytes %d to %d are zeros" % (begin, end)
+
+    def exchange(self):
+        """Two blocks have each other's content; each says that it is where it is."""
+        trees = [u for u in self.by_use if u in self.TREES]
+        a, use = self.pick(*trees)
+        c, was = self.pick(*trees)
+        if a is None or a == c:
+            return None
+        at, to = slice(a * BLOCK, (a + 1) * BLOCK), slice(c * BLOCK, (c + 1) * BLOCK)
+        self.b[at], self.b[to] = self.b[to], self.b[at]
+        self.put(a, 8, "Q", a)
+        self.put(c, 8, "Q", c)
+        self.seal(c, was)
+        return a, use, "content exchanged with block %d (%s)" % (c, was)
+
+    def second_way(self):
+        """An entry's value is another entry's: two ways lead to one child, mapping or bitmap."""
+        n, use, at, nr, room, size = self.node()
+        if n is None or nr < 2 or size not in (8, 16, 24):
+            return None
+        i, j = self.rng.sample(range(nr), 2)
+        to, of = at + 32 + 8 * room + size * i, at + 32 + 8 * room + size * j
+        if self.b[to : to + size] == self.b[of : of + size]:
+            return None
+        self.b[to : to + size] = self.b[of : of + size]
+        return n, use, "entry %d has the value of entry %d" % (i, j)
+
+    def roots(self):
+        """A root names a block of another tree, or two roots have changed places."""
+        places = [80, 88, 208, 216, 320, 328]
+        i, j = self.rng.sample(places, 2)
+        a, c = u64(self.b, i), u64(self.b, j)
+        if self.rng.random() < 0.5:
+            self.put(0, j, "Q", a)
+        else:
+            c = self.rng.choice(list(self.pool.use))
+        self.put(0, i, "Q", c)
+        return 0, "superblock", "root at %d is %d (was %d)" % (i, c, a)
+
+
 def parse_dump(text):
     """What a dump says: {device: ((mapped, transaction, created, snapped), [(block, data, time)])}"""
     defs, devices, into = {}, {}, None
@@ -299,10 +346,68 @@ def check_delta(path, pool, rng):
     return None if got == want else "thin_delta of %d and %d differs" % (a, b)
 
 
+def check_map(path, pool, rng):
+    """Where thin_materialize would read each byte of a device."""
+    small = [d for d in sorted(pool.devices) if not pool.devices[d][0] or pool.devices[d][0][-1][0] < 1 << 30]
+    bs = pool.sb.data_block_size * 512
+    if not small or pool.sb.data_map[0] * bs >= 1 << 43:
+        return None  # explained: a sparse file of that size cannot be made
+    dev = rng.choice(small)
+    entries = pool.devices[dev][0]
+    size = (entries[-1][0] + 1) * bs if entries else bs
+    data = path + ".data"
+    with open(data, "wb") as f:
+        f.truncate(pool.sb.data_map[0] * bs)
+    rc, out, err = run("thin_materialize", "--size", "%dB" % size, "--data-dev", data, "--map", path, str(dev))
+    os.unlink(data)
+    if rc:
+        return "thin_materialize --map of %d fails on a sound pool: %s" % (dev, err.strip())
+    got, at = set(), 0
+    for line in out.splitlines():
+        word = line.split()
+        begin, n = int(word[0]), int(word[1])
+        if begin != at:
+            return "thin_materialize --map of %d leaves a gap at %d" % (dev, at)
+        at += n
+        if word[2] == "data":
+            got |= {((begin + i) // bs, (int(word[3]) + i) // bs) for i in range(0, n, bs)}
+    if at != size:
+        return "thin_materialize --map of %d ends at %d of %d" % (dev, at, size)
+    return None if got == {(v, d) for v, d, _ in entries} else "thin_materialize --map of %d names other blocks" % dev
+
+
+def check_shrink(path, pool, rng):
+    """The metadata of a pool made smaller: sound, the same devices, shares and times, no block beyond the end."""
+    used = len(pool.owners())
+    if not used or any(v > 1 for v in pool.data_refs.values()) and pool.sb.held_root:
+        return None  # a held snapshot is not kept: thin_shrink says so, and how many mappings go with it
+    end = rng.randrange(used, pool.sb.data_map[0] + 1) if pool.sb.data_map[0] < 1 << 20 else used + 1000
+    out = path + ".small"
+    rc, _, err = run("thin_shrink", "-q", "--binary", "-i", path, "-o", out, "--size", "auto", "--no-copy", "--nr-blocks", str(end))
+    if rc:
+        return "thin_shrink to %d blocks fails on a sound pool with %d in use: %s" % (end, used, err.strip())
+    with open(out, "rb") as f:
+        new = Pool(f.read())
+    os.unlink(out)
+    if not new.sound:
+        return "thin_shrink makes a pool that is not sound: %s" % (new.findings[:3],)
+    if new.sb.data_map[0] != end:
+        return "thin_shrink to %d blocks makes a pool of %d" % (end, new.sb.data_map[0])
+    moved = {}
+    for dev, (entries, details) in pool.devices.items():
+        now, its = new.devices.get(dev, ((), None))
+        if its != details or [(v, t) for v, _, t in now] != [(v, t) for v, _, t in entries]:
+            return "thin_shrink changes device %d" % dev
+        for (_, d, _), (_, to, _) in zip(entries, now):
+            if moved.setdefault(d, to) != to or (d < end and to != d) or to >= end:
+                return "thin_shrink moves block %d to %d" % (d, to)
+    return None if len(set(moved.values())) == len(moved) else "thin_shrink puts two blocks into one place"
+
+
 def check_listings(path, pool, rng):
     """Of a sound pool: what all commands tell of it, or None when that is what it holds."""
     return (check_dump(path, pool) or check_ls(path, pool) or check_rmap(path, pool)
-            or check_delta(path, pool, rng))
+            or check_delta(path, pool, rng) or check_map(path, pool, rng) or check_shrink(path, pool, rng))
 
 
 def check_repair(path, pool, before):
