@@ -100,15 +100,19 @@ static void check_conflicts(struct cli *c, const struct options *o)
 	bool fix = o->auto_repair || o->clear_flag;
 
 	if (fix && o->check.snap)
-		cli_usage_error(c, "cannot perform fix within metadata snap");
+		cli_usage_error(c, "cannot perform fix within metadata snap: leave out "
+				   "--metadata-snap to fix the pool");
 	if (fix && o->force_share)
 		cli_usage_error(c, "cannot perform fix with --force-share: no other program may use the pool during a fix");
 	if (fix && (o->check.has_mapping_root || o->check.has_details_root))
-		cli_usage_error(c, "cannot perform fix with an overridden mapping root");
+		cli_usage_error(c, "cannot perform fix with an overridden mapping root: "
+				   "thin_repair takes --mapping-root and --details-root");
 	if (o->auto_repair && (o->check.skip_mappings || o->check.super_block_only))
-		cli_usage_error(c, "cannot perform fix without a full examination");
+		cli_usage_error(c, "cannot perform fix without a full examination: leave out "
+				   "--skip-mappings and --super-block-only");
 	if (o->auto_repair && o->ignore_non_fatal)
-		cli_usage_error(c, "cannot perform fix by ignoring non-fatal errors");
+		cli_usage_error(c, "cannot perform fix by ignoring non-fatal errors: leave out "
+				   "--ignore-non-fatal-errors");
 }
 
 static void parse(struct cli *c, struct options *o, int argc, char **argv)

@@ -28,6 +28,10 @@ make_thing() {
 	xml) cp xml thing ;;
 	pack) cp pack thing ;;
 	text) yes 'what I wrote down' | head -c 30000 >thing ;;
+	qcow2) printf 'QFI\373\0\0\0\3' | dd of=thing conv=notrunc status=none ;;
+	gzip) head -c 300000 /dev/urandom | gzip >thing ;;
+	tar) tar -cf thing xml pack meta ;;
+	cache) printf '\3\304\30' | dd of=thing bs=1 seek=32 conv=notrunc status=none ;;
 	esac <<-'EOF'
 	import struct
 	t = []
@@ -45,8 +49,8 @@ make_thing() {
 }
 
 things() {
-	echo luks:LUKS table:'table file' xml:XML pack:packed text:text |
-		sed 's/table:table file/table:table/'
+	echo luks:LUKS table:table xml:XML pack:packed text:text
+	echo qcow2:qcow2 gzip:gzip tar:tar cache:cache
 	command -v mkfs.ext4 >/dev/null && echo ext4:ext4
 	command -v mkfs.xfs >/dev/null && echo xfs:xfs
 	command -v mkswap >/dev/null && echo swap:swap

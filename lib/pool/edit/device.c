@@ -135,7 +135,7 @@ void edit_dev_forget_all(struct pool_edit *p)
 
 static int no_such_device(uint32_t id, struct err *err)
 {
-	return err_set(err, -ENOENT, "device %u does not exist", id);
+	return err_set(err, -ENOENT, "device %u does not exist; thin_ls lists those there are", id);
 }
 
 static int add_dev(struct pool_edit *p, const struct device_info *info, mblock_t root,
@@ -174,7 +174,9 @@ int edit_dev_get(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct
 	if (!r)
 		r = btree_lookup(&p->top, id, &root, err);
 	if (r == -ENOENT)
-		return err_set(err, -EUCLEAN, "device %u has details but no mapping tree", id);
+		return err_set(err, -EUCLEAN,
+			       "device %u has details but no mapping tree (thin_check says more)",
+			       id);
 	if (r)
 		return r;
 	device_info_decode(&info, id, &disk);
@@ -194,7 +196,8 @@ int edit_dev_touch(struct pool_edit *p, uint32_t id, struct edit_dev **out, stru
 		return 0;
 	r = btree_touch(&p->top, id, err);
 	if (r == -ENOENT)
-		return err_set(err, -EUCLEAN, "device %u has no mapping tree", id);
+		return err_set(err, -EUCLEAN,
+			       "device %u has no mapping tree (thin_check says more)", id);
 	d->touched = !r;
 	return r;
 }
@@ -303,7 +306,10 @@ int edit_create_snap(struct pool_edit *p, uint32_t id, uint32_t origin, struct e
 	if (r == -ENOENT)
 		return err_set(err, r, "origin device %u does not exist", origin);
 	if (!r && p->sb.time >= MAX_TIME)
-		return err_set(err, -EINVAL, "the pool's snapshot clock has reached its end (%u)",
+		return err_set(err, -EINVAL,
+			       "the pool's snapshot clock has reached its end (%u): thin_dump and "
+			       "thin_restore number "
+			       "all times anew",
 			       p->sb.time);
 	/* Shadow its path first: until then its root may have fewer references than users. */
 	if (!r)

@@ -36,10 +36,14 @@ static int check_superblock(const struct pool_edit *p, struct err *err)
 
 	if (sb->incompat_flags)
 		return err_set(err, -EINVAL,
-			       "the pool has incompatible features (0x%x) that this program does not know",
+			       "the pool has incompatible features (0x%x) that this program does "
+			       "not know: a newer kernel or tool made it; use that one",
 			       sb->incompat_flags);
 	if (!data_block_size_ok(sb->data_block_size))
-		return err_set(err, -EUCLEAN, "the pool's data block size is impossible: %u sectors",
+		return err_set(err, -EUCLEAN,
+			       "the pool's data block size is impossible: %u sectors; thin_repair "
+			       "--data-block-size sets "
+			       "it right",
 			       sb->data_block_size);
 	if (!p->write)
 		return 0;

@@ -34,7 +34,8 @@ int edit_lookup(struct pool_edit *p, uint32_t id, vblock_t v, struct mapping *ou
 	*out = unpack(d, &value);
 	if (out->block >= p->data.nr_blocks)
 		return err_set(err, -EUCLEAN,
-			       "device %u: block %llu is mapped to data block %llu, beyond the pool's %llu",
+			       "device %u: block %llu is mapped to data block %llu, beyond the "
+			       "pool's %llu (thin_check says more)",
 			       id, (unsigned long long)v, (unsigned long long)out->block,
 			       (unsigned long long)p->data.nr_blocks);
 	return 0;
@@ -103,7 +104,10 @@ int edit_map(struct pool_edit *p, uint32_t id, vblock_t v, dblock_t block, struc
 	int r = edit_begin(p, err);
 
 	if (!r && p->sb.time > MAX_TIME)
-		r = err_set(err, -EUCLEAN, "the pool's snapshot clock is past its end (%u)",
+		r = err_set(err, -EUCLEAN,
+			    "the pool's snapshot clock is past its end (%u): thin_dump and "
+			    "thin_restore number all "
+			    "times anew",
 			    p->sb.time);
 	if (!r)
 		r = edit_dev_touch(p, id, &d, err);

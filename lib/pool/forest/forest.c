@@ -355,7 +355,7 @@ int forest_tell_damage(struct forest *f, struct err *err)
 	owners_free(ls.owners);
 	owners_list_fini(&ls.list);
 	free(ls.loss);
-	return r < 0 ? err_set(err, r, "damage in the mapping trees") : 0;
+	return r < 0 ? err_nomem(err, "the damage in the mapping trees") : 0;
 }
 
 int forest_verdict(const struct forest *f, struct err *err)

@@ -38,7 +38,9 @@ static int open_held(struct io *io, const struct metadata_options *opt, struct m
 	int r;
 
 	if (!held)
-		return err_set(err, -ENODATA, "no current metadata snap");
+		return err_set(err, -ENODATA,
+			       "no current metadata snap: the pool holds none; without "
+			       "--metadata-snap the pool itself is read");
 	if (opt->snap_block && opt->snap_block != held)
 		return err_set(err, -ENODATA,
 			       "metadata snapshot does not match that in superblock: asked for block "

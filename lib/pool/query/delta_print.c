@@ -212,8 +212,10 @@ int delta_find_root(const struct metadata *md, struct stream *s, const struct de
 	} else {
 		for (size_t i = 0; i < list.nr_kept; i++)
 			p->problem(p->ctx, list.problem[i]);
-		r = err_set(err, -EINVAL, "Unable to find mapping tree for snap%u (%" PRIu32 ")", nr,
-			    side->dev_id);
+		r = err_set(err, -EINVAL,
+			    "Unable to find mapping tree for snap%u (%" PRIu32
+			    "): thin_ls lists the devices",
+			    nr, side->dev_id);
 	}
 	metadata_devices_fini(&list);
 	return r;

@@ -3,6 +3,7 @@
 #include "volume/guard/content.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #include "volume/guard/head.h"
 
 #define PIECE ((size_t)1 << 20)
+#define LOOK_BLOCKS 1024 /* in which a pool would show */
 
 /* Past the first block, holes left out. */
 static int rest_is_zero(struct io *io, bool *zero, struct err *err)
@@ -126,6 +128,49 @@ const char *content_name(enum content c)
 	};
 
 	return names[c];
+}
+
+static bool any_pool_block(const unsigned char *data, size_t len)
+{
+	for (size_t b = 0; (b + 1) * MBLOCK_SIZE <= len; b++) {
+		const void *block = data + b * MBLOCK_SIZE;
+
+		if (block_own_nr(block) != b)
+			continue;
+		switch (csum_classify(block, NULL)) {
+		case CSUM_NONE:
+		case CSUM_FOREIGN:
+			break;
+		default:
+			return true;
+		}
+	}
+	return false;
+}
+
+int content_signature(const char *path, char *name, size_t len, struct err *err)
+{
+	CLEANUP(free_ptr) unsigned char *data = io_alloc(LOOK_BLOCKS * MBLOCK_SIZE);
+	const char *found;
+	struct io *io;
+	size_t nr;
+	int r;
+
+	*name = 0;
+	if (!data)
+		return err_nomem(err, path);
+	r = dev_open(path, DEV_FORCE | DEV_BUFFERED, &io, err);
+	if (r < 0)
+		return r;
+	nr = (size_t)MIN(io->size, (uint64_t)LOOK_BLOCKS * MBLOCK_SIZE);
+	r = io_read(io, data, nr, 0, err);
+	io_free(io);
+	if (r || any_pool_block(data, nr))
+		return r;
+	found = signature_name(data, MIN(nr, (size_t)SIGNATURE_LEN));
+	if (found) /* without its advice */
+		snprintf(name, len, "%.*s", (int)strcspn(found, ":"), found);
+	return 0;
 }
 
 const char *content_not_xml(int fd)

@@ -27,6 +27,12 @@ int content_of(const char *path, enum content *c, struct err *err);
 const char *content_name(enum content c);
 
 /*
+ * The known signature (qcow2, gzip, cache metadata, ...) of a file or device of CONTENT_OTHER.  @name is
+ * empty when there is none, or when blocks of a pool's metadata are among the first.
+ */
+int content_signature(const char *path, char *name, size_t len, struct err *err);
+
+/*
  * Names the beginning of the open file @fd, static, when it is not XML: "a gzip file: unpack it
  * first".  NULL: it may be XML, or it is empty or a pipe.
  */

@@ -64,7 +64,12 @@ int occupied_check(const char *path, enum occupied_by what, struct err *err)
 		return r;
 	if (r)
 		return refuse(path, found, err);
-	return c == CONTENT_OTHER && what == FOR_PACK ? refuse(path, content_name(c), err) : 0;
+	if (c != CONTENT_OTHER)
+		return 0;
+	r = content_signature(path, found, sizeof(found), err);
+	if (!r && what == FOR_PACK && !*found)
+		return refuse(path, content_name(c), err);
+	return !r && *found ? refuse(path, found, err) : r;
 }
 
 /* Is there a superblock with a good checksum, of a thin pool, a cache or an era?  1, 0, -errno. */

@@ -8,8 +8,9 @@
  *
  *	metadata	a thin pool or a device without any known content is overwritten, as callers
  *			expect.  Refused: what libblkid finds (filesystem, partition table, PV,
- *			LUKS, RAID, swap), cache or era metadata, packed metadata, XML, a table
- *			file, and a file of any other text.  A device-mapper device of LVM or Stratis is
+ *			LUKS, RAID, swap), images of virtual machines, archives, programs, cache or
+ *			era metadata, packed metadata, XML, a table file, and a file of any other
+ *			text.  A device-mapper device of LVM or Stratis is
  *			free: they hand over spare devices with stale bytes.
  *	image		(a device) the same and a thin pool too; LVM's devices are looked at.
  *	pack		(a file) nothing but an older pack is replaced.

@@ -22,7 +22,9 @@ static int data_blocks(const struct table *t, uint64_t *nr, struct err *err)
 		return err_prefix(err, r, "data device");
 	if (data->size >> SECTOR_SHIFT < t->pool->length)
 		return err_set(err, -EINVAL,
-			       "data device '%s' has %llu sectors, but the table gives the pool %llu",
+			       "data device '%s' has %llu sectors, but the table gives the pool "
+			       "%llu: give it that size "
+			       "again, or correct the LENGTH in the table",
 			       t->pool->data.path, (unsigned long long)(data->size >> SECTOR_SHIFT),
 			       (unsigned long long)t->pool->length);
 	*nr = t->pool->length / t->pool->data_block_size;
@@ -51,7 +53,8 @@ int activate_pool(const struct pool_arg *arg, struct io *metadata, bool force,
 	int r;
 
 	if (arg->table && arg->table->pool->read_only)
-		return err_set(err, -EROFS, "%s: the table makes the pool read_only",
+		return err_set(err, -EROFS,
+			       "%s: the table makes the pool read_only; nothing was changed",
 			       arg->table->path);
 	r = edit_open(metadata, true, &p, err);
 	if (r == -ENODATA && arg->table) {

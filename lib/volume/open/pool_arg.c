@@ -245,7 +245,7 @@ static int open_from_table(struct pool_arg *p, const struct pool_want *want, str
 	r = kind_of(metadata, &no_disk, p, err);
 	if (!r && p->kind == POOL_TABLE)
 		r = err_set(err, -EINVAL,
-			    "'%s' is text and no metadata: META of a thin-pool line must be a "
+			    "'%s' is text, not metadata: META of a thin-pool line must be a "
 			    "metadata device, or a file that holds one",
 			    metadata);
 	if (want && want->damaged && p->foreign)

@@ -36,13 +36,15 @@ static int find_map(struct pool_source *s, const struct table_pool *pool, const 
 
 	if (sectors != pool->data_block_size)
 		return err_set(err, -EINVAL,
-			       "line %u: '%u' is the table's data block size in sectors, but the metadata in %s "
-			       "says %u",
+			       "line %u: '%u' is the table's data block size in sectors, but the "
+			       "metadata in %s "
+			       "says %u: this is not the table of this pool",
 			       pool->line, pool->data_block_size, pool->metadata.path, sectors);
 	r = metadata_devices_read(&s->md, &s->stream, &devices, err);
 	found = r ? NULL : metadata_devices_find(&devices, d->dev_id);
 	if (!r && (!found || !found->has_root))
-		r = err_set(err, -ENODATA, "no device %u in %s", d->dev_id, pool->metadata.path);
+		r = err_set(err, -ENODATA, "no device %u in %s; thin_ls lists those there are",
+			    d->dev_id, pool->metadata.path);
 	m->block_len = (uint64_t)sectors << SECTOR_SHIFT;
 	m->size = d->length << SECTOR_SHIFT;
 	if (!r)

@@ -91,7 +91,10 @@ static int take_events_info(struct volume *v, const struct map_events_info *info
 	const uint32_t sectors = info->pool.data_block_size;
 
 	if (!data_block_size_ok(sectors))
-		return err_set(err, -EUCLEAN, "%s: %u sectors is not a valid data block size",
+		return err_set(err, -EUCLEAN,
+			       "%s: %u sectors is not a valid data block size: it must be a "
+			       "multiple of 128 up to "
+			       "2097152; thin_repair --data-block-size sets it right",
 			       v->arg->metadata, sectors);
 	v->map.block_len = (uint64_t)sectors << SECTOR_SHIFT;
 	return pool_arg_fits(v->arg, sectors, err);
