@@ -147,14 +147,53 @@ static inline bool run_ok(const struct build *b, const struct run *r)
 /* Scattered data blocks are counted in lists, which hides what the memory costs. */
 #define COUNT_LIST 512
 
+/* Blocks that lie anywhere: counted, or marked as suspects, together, so that the cache is asked early. */
+struct scattered {
+	uint64_t block[COUNT_LIST];
+	size_t nr;
+};
+
+static void count_scattered(struct build *b, struct scattered *s)
+{
+	refmap_inc_list(b->data_counts, s->block, s->nr);
+	s->nr = 0;
+}
+
+static void suspect_scattered(struct build *b, struct scattered *s)
+{
+	suspects_add_list(b->suspects, s->block, s->nr);
+	s->nr = 0;
+}
+
+/* Counts the references of a run. */
+static inline void count_run(struct build *b, const struct run *u, bool suspect, struct scattered *all,
+			     struct scattered *suspects)
+{
+	if (u->len == 1) {
+		all->block[all->nr++] = u->dbegin;
+		if (all->nr == COUNT_LIST)
+			count_scattered(b, all);
+	} else {
+		refmap_inc_run(b->data_counts, u->dbegin, u->len);
+	}
+	if (suspect && u->len == 1) {
+		suspects->block[suspects->nr++] = u->dbegin;
+		if (suspects->nr == COUNT_LIST)
+			suspect_scattered(b, suspects);
+	} else if (suspect) {
+		suspects_add_run(b->suspects, u->dbegin, u->len);
+	}
+}
+
 static int do_runs(struct build *b, const struct run *run, size_t nr, struct err *err)
 {
 	/* a def has no snap_time: each device that takes it checks it */
 	const uint64_t suspect = b->state == IN_DEVICE ? b->dev.snap_time : UINT64_MAX;
-	uint64_t list[COUNT_LIST], total = 0;
-	size_t nr_list = 0;
+	struct scattered all, suspects;
+	uint64_t total = 0;
 	int r = 0;
 
+	all.nr = suspects.nr = 0;
 	for (const struct run *u = run; !r && u < run + nr; u++) {
 		if (!u->len)
 			continue;
@@ -165,16 +204,7 @@ static int do_runs(struct build *b, const struct run *run, size_t nr, struct err
 		total += u->len;
 		b->newest = MAX(b->newest, u->time);
 		build_use_time(b, u->time);
-		if (u->len == 1)
-			list[nr_list++] = u->dbegin;
-		else
-			refmap_inc_run(b->data_counts, u->dbegin, u->len);
-		if (u->time >= suspect)
-			suspects_add_run(b->suspects, u->dbegin, u->len);
-		if (nr_list == COUNT_LIST) {
-			refmap_inc_list(b->data_counts, list, nr_list);
-			nr_list = 0;
-		}
+		count_run(b, u, u->time >= suspect, &all, &suspects);
 		if (b->state == IN_DEF)
 			r = btree_build_add_run(&b->def_tree, u->vbegin, u->len,
 						mapping_pack(u->dbegin, u->time), mapping_pack(1, 0),
@@ -184,7 +214,8 @@ static int do_runs(struct build *b, const struct run *run, size_t nr, struct err
 					     mapping_pack(u->dbegin, u->time), mapping_pack(1, 0),
 					     err);
 	}
-	refmap_inc_list(b->data_counts, list, nr_list);
+	count_scattered(b, &all);
+	suspect_scattered(b, &suspects);
 	if (b->state == IN_DEVICE)
 		b->dev.mapped_blocks += total;
 	return r;

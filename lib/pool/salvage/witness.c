@@ -22,6 +22,7 @@
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* of data; beyond that the data map is not asked */
 
+#define COUNT_LIST 256 /* scattered blocks that are counted at once */
 struct place {
 	uint32_t at, node;
 };
@@ -206,7 +207,9 @@ static int count_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const v
 {
 	const struct witness *w = ctx;
 	const struct snode *n = &w->s->node[w->place[i].node];
+	uint64_t list[COUNT_LIST];
 	uint8_t mended[MBLOCK_SIZE];
+	size_t nr = 0;
 	struct view v;
 
 	(void)worker;
@@ -217,8 +220,13 @@ static int count_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const v
 		uint64_t b = entry_block(w, n, &v, k);
 
 		if (b != UINT64_MAX)
-			refmap_inc(w->refs, b);
+			list[nr++] = b;
+		if (nr == COUNT_LIST) {
+			refmap_inc_list(w->refs, list, nr);
+			nr = 0;
+		}
 	}
+	refmap_inc_list(w->refs, list, nr);
 	return 0;
 }
 
