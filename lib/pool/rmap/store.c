@@ -104,7 +104,8 @@ static int next_slab(struct rmap_store *s)
 			free(slab);
 			return -ENOMEM;
 		}
-		(void)madvise(slab->chunks, SLAB_LEN, MADV_HUGEPAGE);
+		/* a small pool touches little of its one slab: a huge page would be cleared whole */
+		(void)madvise(slab->chunks, SLAB_LEN, s->slab ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	}
 	slab->next = s->slab;
 	s->slab = slab;
