@@ -439,9 +439,7 @@ static int add_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind kin
 	struct extents_ctx *c = ctx;
 	uint32_t type = 0;
 
-	/*
-	 * A client may skip writing zeros where zeros are reported: qemu does so when it mirrors.
-	 */
+	/* A client may skip writing zeros where zeros are reported: qemu does when it mirrors. */
 	if (kind == EXTENT_ZERO || (kind == EXTENT_STALE && c->zeros_stay))
 		type = NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO;
 	else if (kind == EXTENT_STALE)

@@ -247,11 +247,6 @@ const char *severity_name(enum finding_severity s)
 	return names[s];
 }
 
-void findings_init(struct findings *fs)
-{
-	*fs = (struct findings) { 0 };
-}
-
 void findings_fini(struct findings *fs)
 {
 	free(fs->f);

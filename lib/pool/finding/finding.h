@@ -133,7 +133,7 @@ struct findings {
 	bool failed; /* no memory for some of them: the counts still hold */
 };
 
-void findings_init(struct findings *fs);
+/* A zeroed struct findings is an empty one. */
 void findings_fini(struct findings *fs);
 /* Adds @f (copied); @dev: the devices it concerns.  Memory errors are noted in @failed. */
 void findings_add(struct findings *fs, const struct finding *f, const uint32_t *dev,

@@ -160,11 +160,6 @@ uint64_t target_block_size(const struct target *t)
 	return t->block_size;
 }
 
-bool target_writable(const struct target *t)
-{
-	return t->writable && !t->failed;
-}
-
 uint64_t target_size(const struct target_dev *d)
 {
 	return d->size;
