@@ -3,9 +3,11 @@
 /* thin_repair: makes whole metadata of what damaged metadata still holds. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "dev/dev.h"
@@ -17,7 +19,7 @@
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_PV, OPT_SEQNO, OPT_DATA_DEV,
        OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT,
-       OPT_ACCEPT_LOSS, OPT_FORCE, OPT_SIZE, OPT_EXPLAIN };
+       OPT_ACCEPT_LOSS, OPT_FORCE, OPT_SIZE, OPT_EXPLAIN, OPT_TAKE };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "POOL", "damaged metadata device or file, or a table file", 'i' },
@@ -47,6 +49,8 @@ static const struct opt opts[] = {
 	{ 0, "list-roots", ARG_NONE, NULL, "list all roots that the device holds", OPT_LIST_ROOTS },
 	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the mapping root", OPT_MAPPING_ROOT },
 	{ 0, "details-root", ARG_REQUIRED, "BLOCK", "use this block as the device details root", OPT_DETAILS_ROOT },
+	{ 0, "take", ARG_REQUIRED, "DEV=BLOCK",
+	  "the tree at this block is device DEV's, whatever else says so; can be repeated", OPT_TAKE },
 	{ 0 },
 };
 
@@ -67,8 +71,33 @@ struct repair {
 	const char *input, *output;
 	bool list_roots, dry_run, json, accept_loss, force;
 	uint64_t size;
+	struct salvage_take *take; /* room for as many as there are arguments */
 	struct pool_salvage_options opt;
 };
+
+static void parse_take(struct repair *r)
+{
+	struct salvage_options *o = &r->opt.salvage;
+	const char *equal = strchr(r->cli.arg, '=');
+	struct salvage_take t = { 0 };
+	char id[16];
+	int e = -EINVAL;
+
+	if (equal && (size_t)(equal - r->cli.arg) < sizeof(id)) {
+		snprintf(id, sizeof(id), "%.*s", (int)(equal - r->cli.arg), r->cli.arg);
+		e = parse_u32(id, &t.dev_id, NULL);
+		e = e ? e : parse_u64(equal + 1, &t.block, NULL);
+	}
+	if (e || t.dev_id > MAX_DEV_ID)
+		cli_usage_error(&r->cli, "--take: '%s' must be DEV=BLOCK: a device id up to %u and the block of "
+				"its tree",
+				r->cli.arg, MAX_DEV_ID);
+	for (size_t i = 0; i < o->nr_take; i++)
+		if (r->take[i].dev_id == t.dev_id)
+			cli_usage_error(&r->cli, "--take: device %u is given twice", t.dev_id);
+	r->take[o->nr_take++] = t;
+	o->take = r->take;
+}
 
 static void parse_override(struct repair *r, int id)
 {
@@ -148,6 +177,9 @@ static void parse_option(struct repair *r, int id)
 		break;
 	case OPT_SIZE:
 		r->size = cli_size_or_auto(c, "--size", MBLOCK_SIZE);
+		break;
+	case OPT_TAKE:
+		parse_take(r);
 		break;
 	case OPT_EXPLAIN:
 		r->opt.salvage.explain = true;
@@ -355,6 +387,11 @@ int main(int argc, char **argv)
 	int id, e;
 
 	cli_init(&r.cli, &command, argc, argv);
+	r.take = calloc((size_t)argc + 1, sizeof(*r.take));
+	if (!r.take) {
+		err_nomem(&err, "arguments");
+		return cli_finish(&r.cli, cli_fail(&r.cli, -ENOMEM, &err));
+	}
 	while ((id = cli_next(&r.cli)))
 		parse_option(&r, id);
 	check_options(&r);
@@ -362,6 +399,7 @@ int main(int argc, char **argv)
 	if (!e)
 		e = repair(&r, &err);
 	table_free(lines);
+	free(r.take);
 	if (e < 0)
 		return cli_finish(&r.cli, cli_fail(&r.cli, e, &err));
 	return cli_finish(&r.cli, e ? EXIT_DAMAGE : EXIT_DONE);

@@ -26,6 +26,57 @@ zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc st
 	[[ "$stderr" != *"; no other place"* && "$stderr" != *"; rather than"* ]]
 }
 
+@test "thin_repair --take: the tree at the block is the device's, also where the top level says otherwise" {
+	need zstd
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/snap-tree.tar.zst" snap-tree/meta.img
+	m=$(u64_at snap-tree/meta.img 320)
+	for i in 0 1 2; do
+		dev[i]=$(u64_at snap-tree/meta.img $((m * 4096 + 32 + 8 * i)))
+		root[i]=$(u64_at snap-tree/meta.img $((m * 4096 + 2048 + 8 * i)))
+	done
+	maps() { thin_dump --repair --dev-id "$2" "$1" | grep -E '<(single|range)_mapping'; }
+	maps snap-tree/meta.img "${dev[0]}" >first
+	maps snap-tree/meta.img "${dev[1]}" >second
+	! cmp -s first second
+	# the two devices have each other's tree
+	run --separate-stderr thin_repair -i snap-tree/meta.img -o out --size auto \
+		--take "${dev[0]}=${root[1]}" --take "${dev[1]}=${root[0]}"
+	[ "$status" -le 1 ]
+	[[ "$stderr" == *"device ${dev[0]}: the tree at block ${root[1]} is taken, as --take says"* ]]
+	thin_check -q out
+	maps out "${dev[0]}" | cmp - second
+	maps out "${dev[1]}" | cmp - first
+	# with the top level lost, and for a device that nothing names
+	zero_block snap-tree/meta.img "$m"
+	run --separate-stderr thin_repair --accept-loss -i snap-tree/meta.img -o out2 --size auto \
+		--take "${dev[0]}=${root[1]}" --take "16000000=${root[0]}"
+	[ "$status" -eq 0 ]
+	thin_check -q out2
+	maps out2 "${dev[0]}" | cmp - second
+	maps out2 16000000 | cmp - first
+}
+
+@test "thin_repair --take: what is no tree of a device is refused, with the reason and nothing written" {
+	need zstd
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/snap-tree.tar.zst" snap-tree/meta.img
+	refused() {
+		run --separate-stderr thin_repair -i snap-tree/meta.img -o out --size auto --take "$1"
+		[ "$status" -eq "$2" ]
+		[[ "$stderr" == *"$3"* ]]
+		[ ! -e out ]
+	}
+	refused "1=$(u64_at snap-tree/meta.img 320)" 1 "belongs to a tree of devices"
+	refused "1=$(u64_at snap-tree/meta.img 328)" 1 "belongs to a tree of device details"
+	refused 1=0 1 "is a superblock"
+	refused 1=99999999 1 "has only"
+	for bad in 1 1= =1 16777216=5 1=x -1=5 x=5; do
+		refused "$bad" 64 "must be DEV=BLOCK"
+	done
+	run --separate-stderr thin_repair -i snap-tree/meta.img -o out --take 1=5 --take 1=6
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"device 1 is given twice"* ]]
+}
+
 @test "doc/rescue.md: prints the table of evidence as the code has it" {
 	code() {
 		sed -n '/evidence\[NR_EVIDENCE\] = {/,/^};/p' "$abs_top_srcdir/lib/pool/salvage/evidence.c" |

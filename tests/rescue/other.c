@@ -234,8 +234,8 @@ static bool can_swap_group(const struct harm *h, const struct group *g, const ui
 		for (uint32_t end = k + 1; end <= nr_of(m) && end <= k + MAX_GROUP; end++) {
 			const struct group to = { m, k, end };
 
-			if (nr_mappings(h, &to) == nr && are_own(h, &to, g->n) &&
-			    fits(h, g, &to) && fits(h, &to, g))
+			if (nr_mappings(h, &to) == nr && are_own(h, &to, g->n) && fits(h, g, &to) &&
+			    fits(h, &to, g))
 				return true;
 		}
 	return false;
@@ -270,9 +270,9 @@ static bool other_leaf(const struct harm *h)
 
 const char *other_pool(const struct harm *h)
 {
-	return other_state(h) ? "a state before" :
-	       other_id(h)    ? "ids" :
-	       other_root(h)  ? "roots" :
-	       other_leaf(h)  ? "leaves" :
-				NULL;
+	return other_state(h)  ? "a state before"
+	       : other_id(h)   ? "ids"
+	       : other_root(h) ? "roots"
+	       : other_leaf(h) ? "leaves"
+			       : NULL;
 }

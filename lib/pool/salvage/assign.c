@@ -2,9 +2,8 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The assignment.  What can only stand in one way is placed first; that leaves less room for the others, of
- * which more can then only stand in one way.  When nothing is forced, the node is placed whose best place
- * is better than its next one by most.  At the end nodes change places where that brings the devices nearer
- * to the numbers of mappings that their details say.
+ * which more can then only stand in one way.  When nothing is forced, the numbers of mappings and of parents are
+ * asked (solve.c).  Of what they leave the node is placed whose best place is better than its next one by most.
  *
  * Nodes whose count is lost come last: each place takes the best of them that the data map allows.
  */
@@ -18,7 +17,6 @@
 #include "base/vec.h"
 
 #define FORCED	  100000 /* margin of a node that lacks as many parents as there are places */
-#define SURE	  60	 /* margin from which on a choice is believed */
 #define MAX_PAIRS ((size_t)24 << 20) /* beyond so many only those with a positive score are kept */
 #define MAX_NEAR  64 /* overlapping options that are looked at again */
 
@@ -55,7 +53,7 @@ static bool has_need(const struct assignment *a, const struct choice *o)
 	return true;
 }
 
-static bool may_take(const struct assignment *a, const struct choice *o)
+bool assign_may_take(const struct assignment *a, const struct choice *o)
 {
 	const struct place *p = &a->place[o->place];
 
@@ -66,7 +64,7 @@ static bool may_take(const struct assignment *a, const struct choice *o)
 	return in_the_way(a, o) == NONE && has_need(a, o);
 }
 
-static void take(struct assignment *a, struct choice *o, bool on)
+void assign_take(struct assignment *a, struct choice *o, bool on)
 {
 	struct place *p = &a->place[o->place];
 	uint64_t nr = node_at(a, o->cand)->nr_mappings;
@@ -274,18 +272,15 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 
 	*nr = 0;
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
-		if (!may_take(a, &a->opt[o]))
+		if (!assign_may_take(a, &a->opt[o]))
 			continue;
 		if (*nr == refs)
 			return worst - a->opt[o].score;
 		worst = a->opt[o].score;
 		++*nr;
 	}
-	return worst < -SURE ? worst : FORCED;
+	return worst < -SURE_MARGIN ? worst : FORCED;
 }
-
-#define CERTAIN (1 << EV_NAMED | 1 << EV_HERE)
-#define DENIED	(1 << EV_GONE | 1 << EV_YOUNGER)
 
 /*
  * Is the choice that is made now one to rely on?  Likeness alone is not: a snapshot and its origin are alike.
@@ -297,14 +292,14 @@ static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 	bool has = true, others_denied = true;
 
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
-		if (!may_take(a, &a->opt[o]))
+		if (!assign_may_take(a, &a->opt[o]))
 			continue;
 		if (nr++ < a->cand[cand].refs)
-			has &= (a->opt[o].says & CERTAIN) != 0;
+			has &= (a->opt[o].says & SAYS_CERTAIN) != 0;
 		else
-			others_denied &= (a->opt[o].says & DENIED) != 0;
+			others_denied &= (a->opt[o].says & SAYS_DENIED) != 0;
 	}
-	return margin == FORCED || (margin >= SURE && (has || others_denied));
+	return margin == FORCED || (margin >= SURE_MARGIN && (has || others_denied));
 }
 
 /* Nodes that overlap what was just taken have one option less. */
@@ -333,9 +328,9 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 {
 	a->open += node_at(a, cand)->nr_mappings && !is_sure(a, cand, margin);
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1] && a->cand[cand].refs; o++) {
-		if (!may_take(a, &a->opt[o]))
+		if (!assign_may_take(a, &a->opt[o]))
 			continue;
-		take(a, &a->opt[o], true);
+		assign_take(a, &a->opt[o], true);
 		if (push_near(a, h, &a->opt[o]))
 			return -ENOMEM;
 	}
@@ -344,6 +339,7 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 
 static int place_known(struct assignment *a)
 {
+	bool solved = !a->need;
 	struct heap h = { 0 };
 	int r = 0;
 	uint32_t nr;
@@ -357,7 +353,11 @@ static int place_known(struct assignment *a)
 
 		if (!a->cand[e.cand].refs || !nr)
 			continue;
-		if (margin < e.margin)
+		if (margin < FORCED && !solved) {
+			solved = true;
+			r = assign_solve(a);
+			r = r ? r : heap_push(&h, e);
+		} else if (margin < e.margin)
 			r = heap_push(&h, (struct heap_entry){ margin, e.cand });
 		else
 			r = place_one(a, &h, e.cand, margin);
@@ -399,7 +399,7 @@ static bool has_rival(const struct assignment *a, const uint32_t *list, uint32_t
 	if (!a->place[o->place].one || !node_at(a, o->cand)->nr_mappings)
 		return false;
 	for (uint32_t k = i + 1;
-	     k < nr && a->opt[list[k]].score + (o->says & CERTAIN ? 5 : SURE) >= o->score; k++)
+	     k < nr && a->opt[list[k]].score + (o->says & SAYS_CERTAIN ? 5 : SURE_MARGIN) >= o->score; k++)
 		if (a->opt[list[k]].cand == o->cand && !a->place[a->opt[list[k]].place].nr_taken)
 			return true;
 	return false;
@@ -423,11 +423,11 @@ static int place_unknown(struct assignment *a)
 
 			/* a tree that one device has is another's only when nothing else is left */
 			if ((a->place[o->place].one && !again && n->flags & SN_TAKEN) ||
-			    (again && !a->place[o->place].one) || !may_take(a, o) ||
+			    (again && !a->place[o->place].one) || !assign_may_take(a, o) ||
 			    !salvage_data_allows(a->s, a->cand[o->cand].node))
 				continue;
 			a->open += has_rival(a, list, i, nr);
-			take(a, o, true);
+			assign_take(a, o, true);
 			n->flags |= SN_TAKEN;
 			salvage_data_take(a->s, a->cand[o->cand].node);
 			a->s->guessed = true;

@@ -51,6 +51,14 @@ struct assignment {
 	uint32_t open;	     /* choices with too small a margin */
 };
 
+#define SURE_MARGIN  60 /* from which on a choice is believed */
+#define SAYS_CERTAIN (1 << EV_NAMED | 1 << EV_HERE)
+#define SAYS_DENIED  (1 << EV_GONE | 1 << EV_YOUNGER)
+
+bool assign_may_take(const struct assignment *a, const struct choice *o);
+void assign_take(struct assignment *a, struct choice *o, bool on);
+/* Places the nodes for which the numbers of mappings and of parents leave only some ways.  0 or -ENOMEM. */
+int assign_solve(struct assignment *a);
 /* Fills in @taken of each place.  0 or -ENOMEM. */
 int assign(struct assignment *a);
 void assign_fini(struct assignment *a);

@@ -78,6 +78,63 @@ int salvage_try_claim(struct salvage *s, struct err *err)
 	return r;
 }
 
+/* Roots of both trees that are there, and say the same. */
+static bool roots_agree(struct salvage *s)
+{
+	const struct superblock *sb = &s->sb;
+
+	return root_stands(s, sb->mapping_root, TREE_TOP) == STANDS &&
+	       root_stands(s, sb->details_root, TREE_DETAILS) == STANDS &&
+	       salvage_roots_agree(s, s->slot[sb->mapping_root], s->slot[sb->details_root]);
+}
+
+/* How many of the superblock's pointers lead to something whole that they cannot mean? */
+static int nr_contradicted(const struct salvage *s)
+{
+	const struct superblock *sb = &s->sb;
+	uint64_t index = sb->metadata_sm.bitmap_root;
+
+	return (root_stands(s, sb->mapping_root, TREE_TOP) == CONTRADICTED) +
+	       (root_stands(s, sb->details_root, TREE_DETAILS) == CONTRADICTED) +
+	       (root_stands(s, sb->data_sm.bitmap_root, TREE_INDEX) == CONTRADICTED) +
+	       (root_stands(s, sb->data_sm.ref_count_root, TREE_OVERFLOW) == CONTRADICTED) +
+	       (root_stands(s, sb->metadata_sm.ref_count_root, TREE_OVERFLOW) == CONTRADICTED) +
+	       (index < s->nr_blocks && s->kind[index] >= BLOCK_NODE &&
+		s->kind[index] != BLOCK_INDEX);
+}
+
+/*
+ * One pointer that is contradicted is a block that was overwritten.  Several, while a whole state lies beside, are a
+ * superblock that is older or newer than the nodes: nothing is filled into its trees from another state.
+ */
+int salvage_try_other_state(struct salvage *s, struct err *err)
+{
+	const struct superblock own = s->sb;
+	bool uncertain = s->uncertain;
+	int r;
+
+	if (roots_agree(s) || nr_contradicted(s) < 2)
+		return 0;
+	s->sb = (struct superblock) { .time = own.time };
+	r = salvage_find_roots(s, err);
+	if (!r)
+		r = salvage_read_counts(s, err);
+	s->other_state = !r && roots_agree(s);
+	if (!s->other_state) {
+		s->sb = own;
+		s->uncertain = uncertain;
+		return r;
+	}
+	s->has_sb = false;
+	s->likely = (struct pool_overrides) { .has_transaction = true,
+					      .transaction = own.transaction_id,
+					      .has_data_block_size = true,
+					      .data_block_size = own.data_block_size,
+					      .has_nr_data_blocks = true,
+					      .nr_data_blocks = own.data_sm.nr_blocks };
+	return 0;
+}
+
 static const char *what_is_at(const struct salvage *s, uint32_t block)
 {
 	uint32_t i = s->slot[block];
@@ -133,6 +190,51 @@ static int check_root(const struct salvage *s, const char *option, uint64_t bloc
 		       "thin_repair --list-roots names the roots that can be given",
 		       option, block, block, tree == TREE_TOP ? "devices" : "device details",
 		       what_is_at(s, (uint32_t)block));
+}
+
+int salvage_check_taken(const struct salvage *s, struct err *err)
+{
+	for (size_t k = 0; k < s->opt.nr_take; k++) {
+		const struct salvage_take *t = &s->opt.take[k];
+		uint32_t i = node_of(s, t->block);
+
+		if (t->block >= s->nr_blocks)
+			return err_set(err, -EINVAL,
+				       "--take %u=%" PRIu64 ": the metadata device has only %u blocks",
+				       t->dev_id, t->block, s->nr_blocks);
+		if (i == NONE || s->node[i].flags & SN_VIRTUAL ||
+		    (s->node[i].tree != TREE_MAPPING && s->node[i].tree != TREE_EMPTY))
+			return err_set(err, -EINVAL,
+				       "--take %u=%" PRIu64 ": block %" PRIu64
+				       " is no tree of a device: it %s; thin_repair --explain names the blocks "
+				       "that could be",
+				       t->dev_id, t->block, t->block,
+				       what_is_at(s, (uint32_t)t->block));
+	}
+	return 0;
+}
+
+int salvage_take_given(struct salvage *s, struct err *err)
+{
+	int r = 0;
+
+	for (size_t k = 0; k < s->opt.nr_take && !r; k++) {
+		const struct salvage_take *t = &s->opt.take[k];
+		const struct sdevice none = { .info = { .dev_id = t->dev_id },
+					      .root = NONE,
+					      .source = DETAILS_INVENTED };
+		struct sdevice *d = salvage_find_device(s, t->dev_id);
+
+		if (!d) {
+			r = salvage_insert_device(s, &none, err);
+			d = salvage_find_device(s, t->dev_id);
+		}
+		if (!r) {
+			d->root_block = (uint32_t)MIN(t->block, NONE);
+			d->root_given = d->root_found = true;
+		}
+	}
+	return r;
 }
 
 int salvage_check_given(const struct salvage *s, struct err *err)

@@ -149,6 +149,18 @@ struct sdevice *salvage_find_device(const struct salvage *s, uint32_t id)
 	return lo < s->nr_devs && s->dev[lo].info.dev_id == id ? &s->dev[lo] : NULL;
 }
 
+int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err)
+{
+	size_t i = s->nr_devs;
+
+	if (!push_device(&s->dev, &s->nr_devs, &s->cap_devs))
+		return err_nomem(err, "salvage: list of devices");
+	for (; i && s->dev[i - 1].info.dev_id > device->info.dev_id; i--)
+		s->dev[i] = s->dev[i - 1];
+	s->dev[i] = *device;
+	return 0;
+}
+
 /* Is the older entry @b of the same device a better one than @a? */
 static bool is_better(const struct sdevice *d, const struct device_info *a,
 		      const struct device_info *b)

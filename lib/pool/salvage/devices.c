@@ -12,27 +12,6 @@
 #include "base/cleanup.h"
 #include "pool/salvage/impl.h"
 
-int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err)
-{
-	size_t i = s->nr_devs;
-
-	if (s->nr_devs == s->cap_devs) {
-		size_t cap = s->cap_devs ? s->cap_devs * 2 : 64;
-		struct sdevice *dev = reallocarray(s->dev, cap, sizeof(*dev));
-
-		if (!dev)
-			return err_nomem(err, "salvage: list of devices");
-		s->dev = dev;
-		s->cap_devs = cap;
-	}
-	while (i && s->dev[i - 1].info.dev_id > device->info.dev_id)
-		i--;
-	memmove(&s->dev[i + 1], &s->dev[i], (s->nr_devs - i) * sizeof(*s->dev));
-	s->dev[i] = *device;
-	s->nr_devs++;
-	return 0;
-}
-
 static bool in_lost_top(const struct salvage *s, uint32_t id)
 {
 	for (size_t i = 0; i < s->gaps.nr; i++)

@@ -102,6 +102,7 @@ struct sdevice {
 	bool has_other_id; /* its details stood under this one: */
 	uint32_t other_id;
 	bool root_found; /* the root was brought home */
+	bool root_given; /* the user chose it */
 	uint64_t nr_mappings;
 };
 
@@ -168,6 +169,7 @@ struct salvage {
 		uint32_t map_root, details_root; /* 0: not found */
 		uint64_t nr_devices, nr_mappings;
 	} over; /* an older pool that this empty one was formatted over */
+	bool other_state; /* the superblock is whole, and of another state than the nodes */
 	bool chosen; /* the user's roots are others than the superblock's */
 	bool has_sb;		  /* fields below come from a superblock, else from search */
 	uint64_t nr_data_blocks;  /* UINT64_MAX: not known */
@@ -320,10 +322,16 @@ bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct
 /* --- salvage_claim.c: the roots that block 0 or the user names --- */
 /* Uses the roots that a damaged superblock names, when nothing contradicts them. */
 int salvage_try_claim(struct salvage *s, struct err *err);
+/* Where a whole superblock is of another state than the nodes: uses the newest state that is whole. */
+int salvage_try_other_state(struct salvage *s, struct err *err);
 static inline bool has_given_roots(const struct salvage *s)
 {
 	return s->opt.has_mapping_root || s->opt.has_details_root;
 }
+/* The same for the trees of devices that the user gave. */
+int salvage_check_taken(const struct salvage *s, struct err *err);
+/* Gives the devices the trees that the user chose for them. */
+int salvage_take_given(struct salvage *s, struct err *err);
 /* -EINVAL: a root that the user gave is none; the text says what is there. */
 int salvage_check_given(const struct salvage *s, struct err *err);
 
@@ -405,8 +413,6 @@ unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b);
 
 /* --- places.c --- */
 int salvage_fill_gaps(struct salvage *s, struct err *err);
-/* Puts @device in place; the list is sorted by id. */
-int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err);
 
 /* --- salvage_data.c: the data space map as a witness --- */
 int salvage_data_begin(struct salvage *s, struct err *err);
@@ -451,6 +457,8 @@ int salvage_read_details(struct salvage *s, uint32_t node, struct vec *out, stru
 struct sdevice *salvage_find_device(const struct salvage *s, uint32_t id);
 int salvage_complete_details(struct salvage *s, struct err *err);
 int salvage_join_details(struct salvage *s, struct err *err);
+/* Puts @device in place; the list is sorted by id. */
+int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err);
 
 /* --- salvage_under.c --- */
 /* Looks for the pool that this empty one may lie over: s->over. */

@@ -186,6 +186,9 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 	report_device(t, dev, &d);
 	if (dev->id_invented)
 		outbuf_printf(out, "device %u: its id is lost; this number is invented\n", id);
+	else if (dev->root_given)
+		outbuf_printf(out, "device %u: the tree at block %u is taken, as --take says\n", id,
+			      s->node[dev->root].block);
 	else if (dev->root_found)
 		outbuf_printf(out, "device %u: lost from the top level; its tree was found at block %u\n",
 			      id, s->node[dev->root].block);
@@ -282,6 +285,12 @@ static void put_super(const struct salvage *s, struct outbuf *out)
 							   "the newest state was looked for",
 				      (unsigned long long)s->sb.mapping_root,
 				      (unsigned long long)s->sb.details_root);
+	} else if (s->other_state) {
+		outbuf_printf(out,
+			      "superblock (block 0): it is of another state of the pool than the nodes; the newest "
+			      "whole state is used: mapping root %llu, details root %llu\n",
+			      (unsigned long long)s->sb.mapping_root,
+			      (unsigned long long)s->sb.details_root);
 	} else if (s->chosen) {
 		outbuf_printf(out, "the roots that were given are used: mapping root %llu, details root %llu\n",
 			      (unsigned long long)s->sb.mapping_root,

@@ -334,9 +334,9 @@ static int settle_roots(struct salvage *s, struct err *err)
 {
 	int r = 0;
 
-	if (s->has_sb && !has_given_roots(s))
-		return 0;
 	salvage_link(s);
+	if (s->has_sb && !has_given_roots(s))
+		return s->opt.nr_take ? 0 : salvage_try_other_state(s, err);
 	if (has_given_roots(s))
 		r = salvage_check_given(s, err);
 	else
@@ -376,6 +376,8 @@ static int rescue(struct salvage *s, struct err *err)
 	if (!r)
 		r = settle_roots(s, err);
 	if (!r)
+		r = salvage_check_taken(s, err);
+	if (!r)
 		r = salvage_bound(s, err);
 	if (!r)
 		r = walk_trees(s, err);
@@ -413,7 +415,7 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 			r = salvage_bound(s, err);
 		if (!r)
 			r = walk_trees(s, err);
-		whole = !r && is_whole(s) &&
+		whole = !r && is_whole(s) && !opt->nr_take &&
 			!(s->chosen && !(opt->has_mapping_root && opt->has_details_root));
 		if (whole)
 			r = salvage_read_counts(s, err);

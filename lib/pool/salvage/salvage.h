@@ -18,6 +18,12 @@
 #include "dev/io.h"
 #include "pool/events/events.h"
 
+/* The tree of one device, as the user chose it. */
+struct salvage_take {
+	uint32_t dev_id;
+	mblock_t block;
+};
+
 struct salvage_options {
 	/* Fields that the caller knows; they win over what the superblock says. */
 	struct pool_overrides given;
@@ -27,6 +33,8 @@ struct salvage_options {
 	/* Roots that the user chose from salvage_list_roots(). */
 	bool has_mapping_root, has_details_root;
 	mblock_t mapping_root, details_root;
+	const struct salvage_take *take; /* each device once; stays the caller's until salvage_free() */
+	size_t nr_take;
 	bool explain; /* keep why each node was put where it is: salvage_explain() */
 };
 

@@ -486,6 +486,8 @@ int salvage_walk_devices(struct salvage *s, struct err *err)
 
 	s->nr_devs = 0;
 	r = list_devices(s, s->map_root, err);
+	if (!r)
+		r = salvage_take_given(s, err);
 	for (size_t i = 0; i < s->nr_devs && !r; i++) {
 		s->dev[i].root = open_root(s, TREE_MAPPING, s->dev[i].root_block, UINT64_MAX, err);
 		r = s->dev[i].root == NONE ? -ENOMEM : salvage_walk_mapping(s, s->dev[i].root, err);

@@ -168,7 +168,7 @@ static int witness_init(struct witness *w, struct salvage *s, struct err *err)
 	if (!r)
 		r = mark_held(w);
 	for (size_t i = 0; i < s->nr_devs && !r; i++)
-		if (has_its_count(s, &s->dev[i]))
+		if (has_its_count(s, &s->dev[i]) || s->dev[i].root_given)
 			r = each_node(w, s->dev[i].root, visit_vouched);
 	if (!r)
 		r = list_leaves(w);

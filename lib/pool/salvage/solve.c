@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * What the numbers alone decide.  Each node must get as many parents as it lacks, and each device as many mappings
+ * as it lacks.  Often only one way of placing the nodes does both: then it is proved, and no evidence is
+ * weighed.  Of several ways the one is taken for which most speaks; what is different in another way is a choice.
+ *
+ * Nodes and devices that have nothing to do with each other are solved apart.  The search gives up after so many
+ * steps, and leaves a part to the margins (assign.c).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pool/salvage/assign.h"
+
+#define MAX_STEPS   1000000  /* of one part */
+#define MAX_TOTAL   10000000 /* of all */
+#define MAX_OPTIONS 2000     /* of one part: the search is as deep */
+#define MAX_WAYS    64
+
+struct solver {
+	struct assignment *a;
+	uint32_t *part;	     /* by device: the part that it is in, as a tree of indices */
+	uint64_t *potential; /* by device: mappings that the options ahead could bring */
+	uint32_t *list;	     /* options that are open, by part; then by candidate */
+	uint32_t nr, end;    /* the part that is searched: list[begin..end) */
+	uint8_t *best;	     /* by option: taken in the best way */
+	uint8_t *other;	     /* by option: taken in a way that is not the best, or not in all */
+	uint64_t steps, total;
+	uint32_t ways;
+	int64_t score, best_score;
+	bool gave_up;
+};
+
+static struct choice *option(const struct solver *v, uint32_t k)
+{
+	return &v->a->opt[v->list[k]];
+}
+
+static const struct place *place_of(const struct solver *v, const struct choice *o)
+{
+	return &v->a->place[o->place];
+}
+
+static uint64_t nr_mappings(const struct solver *v, const struct choice *o)
+{
+	return v->a->s->node[v->a->cand[o->cand].node].nr_mappings;
+}
+
+static uint32_t part_of(const struct solver *v, uint32_t dev)
+{
+	while (v->part[dev] != dev)
+		dev = v->part[dev] = v->part[v->part[dev]];
+	return dev;
+}
+
+/* --- the parts --- */
+
+static bool is_open(const struct assignment *a, const struct choice *o)
+{
+	uint32_t refs = a->cand[o->cand].refs;
+
+	return refs && refs != COUNT_UNKNOWN && a->place[o->place].nr_devs && assign_may_take(a, o);
+}
+
+/* Devices that the options of one candidate reach are one part. */
+static void join_devices(struct solver *v)
+{
+	for (uint32_t k = 0; k < v->nr; k++) {
+		const struct choice *o = option(v, k);
+		const struct place *p = place_of(v, o);
+		uint32_t first = part_of(v, p->devs[0]);
+
+		if (k && option(v, k - 1)->cand == o->cand)
+			v->part[first] = part_of(v, place_of(v, option(v, k - 1))->devs[0]);
+		for (uint32_t d = 1; d < p->nr_devs; d++)
+			v->part[part_of(v, p->devs[d])] = part_of(v, p->devs[0]);
+	}
+}
+
+static uint32_t nr_options(const struct solver *v, uint32_t i)
+{
+	uint32_t c = v->a->opt[i].cand;
+
+	return v->a->first_opt[c + 1] - v->a->first_opt[c];
+}
+
+/* What has fewer options is decided first. */
+static int by_part(const void *pa, const void *pb, void *ctx)
+{
+	const struct solver *v = ctx;
+	uint32_t x = *(const uint32_t *)pa, y = *(const uint32_t *)pb;
+	uint32_t part_x = part_of(v, place_of(v, &v->a->opt[x])->devs[0]);
+	uint32_t part_y = part_of(v, place_of(v, &v->a->opt[y])->devs[0]);
+
+	if (part_x != part_y)
+		return part_x < part_y ? -1 : 1;
+	if (v->a->opt[x].cand != v->a->opt[y].cand && nr_options(v, x) != nr_options(v, y))
+		return nr_options(v, x) < nr_options(v, y) ? -1 : 1;
+	return x < y ? -1 : x > y; /* by candidate, and the best first */
+}
+
+static int solver_init(struct solver *v, struct assignment *a)
+{
+	size_t nr_devs = a->s->nr_devs + 1, nr_opts = (size_t)a->nr_opts + 1;
+
+	*v = (struct solver) { .a = a };
+	v->part = calloc(nr_devs, sizeof(*v->part));
+	v->potential = calloc(nr_devs, sizeof(*v->potential));
+	v->list = calloc(nr_opts, sizeof(*v->list));
+	v->best = calloc(nr_opts, 1);
+	v->other = calloc(nr_opts, 1);
+	if (!v->part || !v->potential || !v->list || !v->best || !v->other)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < nr_devs; i++)
+		v->part[i] = i;
+	for (uint32_t i = 0; i < a->nr_opts; i++)
+		if (is_open(a, &a->opt[i]))
+			v->list[v->nr++] = i;
+	join_devices(v);
+	if (v->nr)
+		qsort_r(v->list, v->nr, sizeof(*v->list), by_part, v);
+	return 0;
+}
+
+static void solver_fini(struct solver *v)
+{
+	free(v->part);
+	free(v->potential);
+	free(v->list);
+	free(v->best);
+	free(v->other);
+}
+
+/* --- the search --- */
+
+static void count_ahead(struct solver *v, const struct choice *o, bool on)
+{
+	const struct place *p = place_of(v, o);
+
+	for (uint32_t d = 0; d < p->nr_devs; d++)
+		v->potential[p->devs[d]] += on ? nr_mappings(v, o) : -nr_mappings(v, o);
+}
+
+/* Can the devices that reach the option's place still get what they lack? */
+static bool is_reachable(const struct solver *v, const struct choice *o)
+{
+	const struct place *p = place_of(v, o);
+
+	for (uint32_t d = 0; d < p->nr_devs; d++)
+		if (v->potential[p->devs[d]] < v->a->need[p->devs[d]])
+			return false;
+	return true;
+}
+
+static void keep_way(struct solver *v, uint32_t begin)
+{
+	bool better = !v->ways || v->score > v->best_score;
+
+	for (uint32_t k = begin; k < v->end; k++) {
+		uint32_t i = v->list[k];
+
+		if (v->ways && v->best[i] != v->a->opt[i].taken)
+			v->other[i] = 1;
+		if (better)
+			v->best[i] = v->a->opt[i].taken;
+	}
+	if (better)
+		v->best_score = v->score;
+	v->gave_up |= ++v->ways == MAX_WAYS;
+}
+
+/* Decides option @k and those behind it in each possible way. */
+static void search(struct solver *v, uint32_t begin, uint32_t k)
+{
+	struct choice *o = k < v->end ? option(v, k) : NULL;
+	uint32_t left = 0;
+
+	v->gave_up |= ++v->steps > MAX_STEPS || ++v->total > MAX_TOTAL;
+	if (v->gave_up)
+		return;
+	if (!o) {
+		keep_way(v, begin);
+		return;
+	}
+	for (uint32_t i = k + 1; i < v->end && option(v, i)->cand == o->cand; i++)
+		left++;
+	if (v->a->cand[o->cand].refs && assign_may_take(v->a, o)) {
+		assign_take(v->a, o, true);
+		count_ahead(v, o, false);
+		v->score += o->score;
+		if (is_reachable(v, o))
+			search(v, begin, k + 1);
+		v->score -= o->score;
+		count_ahead(v, o, true);
+		assign_take(v->a, o, false);
+	}
+	if (v->a->cand[o->cand].refs > left)
+		return;
+	count_ahead(v, o, false);
+	if (is_reachable(v, o))
+		search(v, begin, k + 1);
+	count_ahead(v, o, true);
+}
+
+/* --- the result --- */
+
+/* Does one of the best way's options of a candidate differ from another way's, and can it not be relied on? */
+static bool is_choice(const struct solver *v, uint32_t begin, uint32_t end)
+{
+	int32_t worst = INT32_MAX, rival = INT32_MIN;
+	bool named = true, others_denied = true, differs = false;
+
+	for (uint32_t k = begin; k < end; k++) {
+		const struct choice *o = option(v, k);
+		bool other = v->other[v->list[k]] || v->gave_up;
+
+		differs |= other;
+		if (v->best[v->list[k]]) {
+			worst = o->score < worst ? o->score : worst;
+			named &= (o->says & SAYS_CERTAIN) != 0;
+		} else if (other) {
+			rival = o->score > rival ? o->score : rival;
+			others_denied &= (o->says & SAYS_DENIED) != 0;
+		}
+	}
+	return differs && ((int64_t)worst - rival < SURE_MARGIN || !(named || others_denied));
+}
+
+static void take_best(struct solver *v, uint32_t begin)
+{
+	for (uint32_t k = begin, end; k < v->end; k = end) {
+		uint32_t cand = option(v, k)->cand;
+
+		for (end = k; end < v->end && option(v, end)->cand == cand; end++)
+			if (v->best[v->list[end]])
+				assign_take(v->a, option(v, end), true);
+		v->a->open +=
+			v->a->s->node[v->a->cand[cand].node].nr_mappings && is_choice(v, k, end);
+	}
+}
+
+/* Is it known of each device of the part how much it lacks? */
+static bool has_numbers(const struct solver *v, uint32_t begin)
+{
+	for (uint32_t k = begin; k < v->end; k++) {
+		const struct place *p = place_of(v, option(v, k));
+
+		for (uint32_t d = 0; d < p->nr_devs; d++)
+			if (v->a->need[p->devs[d]] == UINT64_MAX)
+				return false;
+	}
+	return true;
+}
+
+static void solve_part(struct solver *v, uint32_t begin)
+{
+	if (v->end - begin > MAX_OPTIONS || !has_numbers(v, begin))
+		return;
+	v->steps = v->ways = 0;
+	v->score = 0;
+	v->gave_up = false;
+	for (uint32_t k = begin; k < v->end; k++)
+		count_ahead(v, option(v, k), true);
+	search(v, begin, begin);
+	if (v->ways)
+		take_best(v, begin);
+}
+
+int assign_solve(struct assignment *a)
+{
+	struct solver v;
+	int r = solver_init(&v, a);
+
+	for (uint32_t begin = 0; !r && begin < v.nr; begin = v.end) {
+		uint32_t part = part_of(&v, place_of(&v, option(&v, begin))->devs[0]);
+
+		for (v.end = begin;
+		     v.end < v.nr && part_of(&v, place_of(&v, option(&v, v.end))->devs[0]) == part;
+		     v.end++)
+			;
+		solve_part(&v, begin);
+	}
+	solver_fini(&v);
+	return r;
+}
