@@ -20,73 +20,11 @@
 #define MAX_PAIRS ((size_t)24 << 20) /* beyond so many only those with a positive score are kept */
 #define MAX_NEAR  64 /* overlapping options that are looked at again */
 
-static const struct snode *node_at(const struct assignment *a, uint32_t cand)
-{
-	return &a->s->node[a->cand[cand].node];
-}
-
-/* --- the options that a place took --- */
-
-/* The taken option of the same place that overlaps option @o, or NONE. */
-static uint32_t in_the_way(const struct assignment *a, const struct choice *o)
-{
-	const struct snode *n = node_at(a, o->cand);
-	uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1];
-	uint32_t at = near_set_find(&a->taken, begin + o->rank, true);
-
-	if (at != NONE && at >= begin && node_at(a, a->opt[a->of_place[at]].cand)->last >= n->first)
-		return a->of_place[at];
-	at = near_set_find(&a->taken, begin + o->rank, false);
-	if (at != NONE && at < end && node_at(a, a->opt[a->of_place[at]].cand)->first <= n->last)
-		return a->of_place[at];
-	return NONE;
-}
-
-static bool has_need(const struct assignment *a, const struct choice *o)
-{
-	const struct place *p = &a->place[o->place];
-	uint64_t nr = node_at(a, o->cand)->nr_mappings;
-
-	for (uint32_t i = 0; i < p->nr_devs; i++)
-		if (a->need[p->devs[i]] != UINT64_MAX && a->need[p->devs[i]] < nr)
-			return false;
-	return true;
-}
-
-bool assign_may_take(const struct assignment *a, const struct choice *o)
-{
-	const struct place *p = &a->place[o->place];
-
-	if (o->taken)
-		return false;
-	if (p->one)
-		return !p->nr_taken;
-	return in_the_way(a, o) == NONE && has_need(a, o);
-}
-
-void assign_take(struct assignment *a, struct choice *o, bool on)
-{
-	struct place *p = &a->place[o->place];
-	uint64_t nr = node_at(a, o->cand)->nr_mappings;
-
-	o->taken = on;
-	p->nr_taken += on ? 1 : -1u;
-	if (a->cand[o->cand].refs != COUNT_UNKNOWN)
-		a->cand[o->cand].refs += on ? -1u : 1;
-	near_set_put(&a->taken, a->first_of[o->place] + o->rank, on);
-	for (uint32_t i = 0; i < p->nr_devs && !p->one; i++) {
-		uint64_t *need = &a->need[p->devs[i]];
-
-		if (*need != UINT64_MAX)
-			*need += on ? -nr : nr; /* less than nothing wraps, and comes back */
-	}
-}
-
 /* --- all options --- */
 
 static bool fits(const struct assignment *a, uint32_t cand, const struct place *p)
 {
-	const struct snode *n = node_at(a, cand);
+	const struct snode *n = assign_node(a, cand);
 
 	if (a->cand[cand].refs == COUNT_UNKNOWN && !p->unknown)
 		return false;
@@ -117,7 +55,7 @@ static bool fits_root(const struct assignment *a, uint32_t cand, const struct pl
 		      struct voice *v)
 {
 	const struct sdevice *d = &a->s->dev[p->index];
-	const struct snode *n = node_at(a, cand);
+	const struct snode *n = assign_node(a, cand);
 	bool unknown = a->cand[cand].refs == COUNT_UNKNOWN;
 
 	if (d->source == DETAILS_LIVE &&
@@ -142,13 +80,13 @@ static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool s
 {
 	const struct place *p = &a->place[i];
 	uint32_t k = p->one ? 0 :
-			      search_first(x, a->nr_cands, node_at(a, x)->first >= p->begin);
+			      search_first(x, a->nr_cands, assign_node(a, x)->first >= p->begin);
 
 	for (; p->nr_devs && k < a->nr_cands; k++) {
 		struct voice v = { 0 };
 		struct choice *o;
 
-		if (!p->one && node_at(a, k)->first > p->last)
+		if (!p->one && assign_node(a, k)->first > p->last)
 			break;
 		if (!fits(a, k, p) || (p->one && !fits_root(a, k, p, &v)))
 			continue;
@@ -307,15 +245,15 @@ static int push_near(struct assignment *a, struct heap *h, const struct choice *
 {
 	uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1];
 	uint32_t at = begin + o->rank, lo = at - begin > MAX_NEAR ? at - MAX_NEAR : begin, nr;
-	const struct snode *n = node_at(a, o->cand);
+	const struct snode *n = assign_node(a, o->cand);
 
 	for (uint32_t i = lo; i < end; i++) {
 		uint32_t c = a->opt[a->of_place[i]].cand;
 
-		if (!a->place[o->place].one && node_at(a, c)->first > n->last)
+		if (!a->place[o->place].one && assign_node(a, c)->first > n->last)
 			break;
 		if (i == at || !a->cand[c].refs || a->cand[c].refs == COUNT_UNKNOWN ||
-		    node_at(a, c)->last < n->first)
+		    assign_node(a, c)->last < n->first)
 			continue;
 		if (heap_push(h, (struct heap_entry){ margin_of(a, c, &nr), c }))
 			return -ENOMEM;
@@ -326,7 +264,13 @@ static int push_near(struct assignment *a, struct heap *h, const struct choice *
 /* Places candidate @cand: the best options that there are. */
 static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_t margin)
 {
-	a->open += node_at(a, cand)->nr_mappings && !is_sure(a, cand, margin);
+	bool open = assign_node(a, cand)->nr_mappings && !is_sure(a, cand, margin);
+
+	a->open += open;
+	assign_mark(a, cand,
+		    open		       ? CERTAINTY_OPEN :
+		    a->need && margin == FORCED ? CERTAINTY_PROVED :
+						  CERTAINTY_LIKELY);
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1] && a->cand[cand].refs; o++) {
 		if (!assign_may_take(a, &a->opt[o]))
 			continue;
@@ -372,8 +316,8 @@ static int best_first(const void *pa, const void *pb, void *ctx)
 {
 	const struct assignment *a = ctx;
 	const struct choice *x = &a->opt[*(const uint32_t *)pa], *y = &a->opt[*(const uint32_t *)pb];
-	uint32_t age_x = block_age(a->s, node_at(a, x->cand)->block);
-	uint32_t age_y = block_age(a->s, node_at(a, y->cand)->block);
+	uint32_t age_x = block_age(a->s, assign_node(a, x->cand)->block);
+	uint32_t age_y = block_age(a->s, assign_node(a, y->cand)->block);
 
 	if (x->score != y->score)
 		return x->score > y->score ? -1 : 1;
@@ -396,7 +340,7 @@ static bool has_rival(const struct assignment *a, const uint32_t *list, uint32_t
 {
 	const struct choice *o = &a->opt[list[i]];
 
-	if (!a->place[o->place].one || !node_at(a, o->cand)->nr_mappings)
+	if (!a->place[o->place].one || !assign_node(a, o->cand)->nr_mappings)
 		return false;
 	for (uint32_t k = i + 1;
 	     k < nr && a->opt[list[k]].score + (o->says & SAYS_CERTAIN ? 5 : SURE_MARGIN) >= o->score; k++)
@@ -419,6 +363,7 @@ static int place_unknown(struct assignment *a)
 	for (int again = 0; again < 2; again++)
 		for (uint32_t i = 0; i < nr; i++) {
 			struct choice *o = &a->opt[list[i]];
+			bool open;
 			struct snode *n = &a->s->node[a->cand[o->cand].node];
 
 			/* a tree that one device has is another's only when nothing else is left */
@@ -426,7 +371,9 @@ static int place_unknown(struct assignment *a)
 			    (again && !a->place[o->place].one) || !assign_may_take(a, o) ||
 			    !salvage_data_allows(a->s, a->cand[o->cand].node))
 				continue;
-			a->open += has_rival(a, list, i, nr);
+			open = has_rival(a, list, i, nr);
+			a->open += open;
+			assign_mark(a, o->cand, open ? CERTAINTY_OPEN : CERTAINTY_LIKELY);
 			assign_take(a, o, true);
 			n->flags |= SN_TAKEN;
 			salvage_data_take(a->s, a->cand[o->cand].node);

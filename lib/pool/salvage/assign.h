@@ -55,10 +55,21 @@ struct assignment {
 #define SAYS_CERTAIN (1 << EV_NAMED | 1 << EV_HERE)
 #define SAYS_DENIED  (1 << EV_GONE | 1 << EV_YOUNGER)
 
+/* --- option.c --- */
+static inline const struct snode *assign_node(const struct assignment *a, uint32_t cand)
+{
+	return &a->s->node[a->cand[cand].node];
+}
+static inline void assign_mark(const struct assignment *a, uint32_t cand, enum certainty c)
+{
+	a->s->node[a->cand[cand].node].certainty = (uint8_t)c;
+}
 bool assign_may_take(const struct assignment *a, const struct choice *o);
 void assign_take(struct assignment *a, struct choice *o, bool on);
+/* --- solve.c --- */
 /* Places the nodes for which the numbers of mappings and of parents leave only some ways.  0 or -ENOMEM. */
 int assign_solve(struct assignment *a);
+/* --- assign.c --- */
 /* Fills in @taken of each place.  0 or -ENOMEM. */
 int assign(struct assignment *a);
 void assign_fini(struct assignment *a);

@@ -52,6 +52,13 @@ enum snode_flags {
 	SN_HELD = 2048,	  /* reached from the held metadata snapshot */
 };
 
+/* How sure is the place of a node that had lost its parent? */
+enum certainty {
+	CERTAINTY_PROVED, /* pointers, or numbers that leave one way only */
+	CERTAINTY_LIKELY, /* won by evidence, with a margin */
+	CERTAINTY_OPEN,	  /* a tie, or nearly one */
+};
+
 /* A node, in brief.  Its content stays on disk. */
 struct snode {
 	uint64_t first, last; /* keys; once linked, @last is the subtree's */
@@ -65,6 +72,7 @@ struct snode {
 	uint16_t nr_bad;	     /* leaf: mappings that cannot be */
 	uint16_t flags;
 	uint8_t tree, height;
+	uint8_t certainty; /* enum certainty: that it belongs where it was put */
 };
 
 struct edge {

@@ -8,143 +8,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/json.h"
-#include "base/runs.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/report.h"
 
 #define MAX_RANGES 24 /* told of one device; the rest is counted */
 #define MAX_BLOCKS 40 /* likewise bad blocks, unless all are wanted */
-
-struct device_report {
-	struct runs lost;    /* keys that had or may have had mappings */
-	struct runs dropped; /* keys whose mappings could not be */
-};
-
-struct telling {
-	struct salvage *s;
-	uint8_t *holes; /* by node: 1 nothing missing below, 2 something */
-	uint8_t *buf;
-};
-
-static bool has_holes(struct telling *t, uint32_t i, unsigned depth)
-{
-	const struct snode *n = &t->s->node[i];
-	bool any = n->flags & SN_VIRTUAL || n->nr_bad;
-
-	if (t->holes[i])
-		return t->holes[i] == 2;
-	t->holes[i] = 1; /* also when met again below itself */
-	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges && depth < 200; k++)
-		if (t->s->edge[n->edge + k].node != NONE)
-			any |= has_holes(t, t->s->edge[n->edge + k].node, depth + 1);
-	t->holes[i] = any ? 2 : 1;
-	return any;
-}
-
-static void add_range(struct runs *r, uint64_t begin, uint64_t last)
-{
-	if (begin <= last)
-		(void)runs_add(r, begin, last == UINT64_MAX ? last : last + 1);
-}
-
-/* The keys that a lost node was for, less those of the children that were found. */
-static void tell_gap(struct telling *t, const struct snode *n, uint64_t begin, uint64_t last,
-		     struct device_report *d)
-{
-	const struct salvage *s = t->s;
-
-	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		const struct snode *c = &s->node[s->edge[n->edge + k].node];
-
-		if (c->first > begin)
-			add_range(&d->lost, begin, c->first - 1);
-		if (c->last >= last)
-			return;
-		begin = MAX(begin, c->last + 1);
-	}
-	add_range(&d->lost, begin, last);
-}
-
-static void tell_dropped(struct telling *t, uint32_t i, struct device_report *d)
-{
-	const struct snode *n = &t->s->node[i];
-	struct run run[INTERNAL_MAX];
-	struct runs kept;
-	struct view v;
-	uint32_t nr;
-
-	if (salvage_get(t->s, n->block, t->buf, NULL) < 0 || !view_open(&v, t->buf))
-		return;
-	nr = view_runs(&v, t->s->nr_data_blocks, run);
-	if (n->flags & SN_CLIPPED)
-		nr = runs_clip(run, nr, n->first, n->last);
-	runs_init(&kept);
-	for (uint32_t k = 0; k < nr; k++)
-		(void)runs_add(&kept, run[k].vbegin, run[k].vbegin + run[k].len);
-	for (uint32_t k = 0; k < v.nr; k++)
-		if (!runs_has(&kept, view_key(&v, k)))
-			add_range(&d->dropped, view_key(&v, k), view_key(&v, k));
-	runs_fini(&kept);
-}
-
-static void walk(struct telling *t, uint32_t i, uint64_t begin, uint64_t last,
-		 struct device_report *d, unsigned depth)
-{
-	const struct salvage *s = t->s;
-	const struct snode *n = &s->node[i];
-
-	if (!has_holes(t, i, 0) || depth > 200)
-		return;
-	if (n->flags & SN_LEAF) {
-		tell_dropped(t, i, d);
-		return;
-	}
-	if (n->flags & SN_VIRTUAL)
-		tell_gap(t, n, MAX(begin, n->first), MIN(last, n->last), d);
-	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		const struct edge *e = &s->edge[n->edge + k];
-		uint64_t end = k + 1 < n->nr_edges ? s->edge[n->edge + k + 1].key - 1 : last;
-
-		if (e->node != NONE)
-			walk(t, e->node, MAX(begin, e->key), MIN(last, end), d, depth + 1);
-	}
-}
-
-static int telling_init(struct telling *t, struct salvage *s)
-{
-	*t = (struct telling){ .s = s, .holes = calloc((size_t)s->nr_nodes + 1, 1),
-			       .buf = io_alloc(MBLOCK_SIZE) };
-	return t->holes && t->buf ? 0 : -1;
-}
-
-static void telling_fini(struct telling *t)
-{
-	free(t->holes);
-	free(t->buf);
-}
-
-static void report_device(struct telling *t, const struct sdevice *dev, struct device_report *d)
-{
-	runs_init(&d->lost);
-	runs_init(&d->dropped);
-	if (dev->root != NONE)
-		walk(t, dev->root, 0, UINT64_MAX, d, 0);
-	if (dev->source == DETAILS_LIVE && dev->info.mapped_blocks == dev->nr_mappings)
-		runs_fini(&d->lost);
-}
-
-static void device_report_fini(struct device_report *d)
-{
-	runs_fini(&d->lost);
-	runs_fini(&d->dropped);
-}
-
-static uint64_t nr_missing(const struct sdevice *d)
-{
-	return d->source == DETAILS_LIVE && d->info.mapped_blocks > d->nr_mappings ?
-		       d->info.mapped_blocks - d->nr_mappings :
-		       0;
-}
 
 /* --- text --- */
 
@@ -228,6 +95,9 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 	put_ranges(s, dev, &d.lost, missing ? "what was lost lies in" : "something may be lost in",
 		   out);
 	put_ranges(s, dev, &d.dropped, "dropped, because they cannot be right:", out);
+	put_ranges(s, dev, &d.open, "open, could be another device's as well:", out);
+	if (!s->mappings_back || verbose)
+		put_ranges(s, dev, &d.likely, "likely, found by evidence:", out);
 	device_report_fini(&d);
 }
 
@@ -268,7 +138,7 @@ static void put_agreement(const struct salvage *s, struct outbuf *out)
 			      (unsigned long long)(a->strange + a->strange_map));
 }
 
-static void put_super(const struct salvage *s, struct outbuf *out)
+void put_super(const struct salvage *s, struct outbuf *out)
 {
 	if (s->sb_fault != SB_OK) {
 		outbuf_printf(out, "superblock (block 0): %s; ", sb_fault_text(s->sb_fault));
@@ -341,7 +211,7 @@ static bool is_told(size_t *told, bool verbose)
 	return ++*told <= MAX_BLOCKS || verbose;
 }
 
-static void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
+void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 {
 	const struct mend *m = s->mends.data;
 	const struct stray *st = s->moved.data;
@@ -429,85 +299,4 @@ void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss,
 			      "not all of the pool could be saved, or known; %s. Keep the damaged metadata, and "
 			      "check the content of each device before use\n",
 			      loss_text(accept_loss));
-}
-
-/* --- JSON --- */
-
-static void json_lines(struct json *j, const char *name, const struct outbuf *lines)
-{
-	size_t i = 0;
-
-	json_list(j, name, JSON_LINES);
-	while (i < lines->len) {
-		const char *end = memchr(lines->data + i, '\n', lines->len - i);
-		size_t len = end ? (size_t)(end - lines->data) - i : lines->len - i;
-
-		json_text_len(j, NULL, lines->data + i, len);
-		i += len + 1;
-	}
-	json_close(j);
-}
-
-/* A range without an end has no length. */
-static void json_ranges(struct json *j, const char *name, const struct runs *r)
-{
-	json_list(j, name, 0);
-	for (size_t i = 0; i < r->nr; i++) {
-		json_object(j, NULL, 0);
-		json_u64(j, "begin", r->run[i].begin);
-		if (r->run[i].end == UINT64_MAX)
-			json_null(j, "length");
-		else
-			json_u64(j, "length", r->run[i].end - r->run[i].begin);
-		json_close(j);
-	}
-	json_close(j);
-}
-
-static void json_device(struct telling *t, const struct sdevice *dev, struct json *j)
-{
-	static const char *const source[] = { "kept", "older copy", "invented" };
-	struct device_report d = { 0 };
-
-	report_device(t, dev, &d);
-	json_object(j, NULL, 0);
-	json_u64(j, "dev_id", dev->info.dev_id);
-	json_u64(j, "kept", dev->nr_mappings);
-	json_u64(j, "lost", nr_missing(dev));
-	json_text(j, "details", source[dev->source]);
-	json_bool(j, "id_invented", dev->id_invented);
-	json_bool(j, "tree_found", dev->root_found);
-	json_ranges(j, "lost_ranges", &d.lost);
-	json_ranges(j, "dropped_ranges", &d.dropped);
-	json_close(j);
-	device_report_fini(&d);
-}
-
-void salvage_report_json(struct salvage *s, struct outbuf *out)
-{
-	struct outbuf lines;
-	struct telling t;
-	struct json j;
-
-	outbuf_init(&lines);
-	put_super(s, &lines);
-	put_blocks(s, true, &lines);
-	json_begin(&j, out);
-	json_bool(&j, "lossless", s->lossless);
-	json_bool(&j, "mappings_back", s->mappings_back);
-	json_bool(&j, "intact", s->intact);
-	json_u64(&j, "transaction_id", s->info.transaction);
-	json_u64(&j, "time", s->info.time);
-	json_u64(&j, "data_block_size", s->info.data_block_size);
-	json_u64(&j, "nr_data_blocks", s->info.nr_data_blocks);
-	json_u64(&j, "mapped_blocks", s->nr_mappings);
-	json_lines(&j, "notes", &lines);
-	outbuf_fini(&lines);
-	json_list(&j, "devices", JSON_LINES);
-	if (!telling_init(&t, s))
-		for (size_t i = 0; i < s->nr_devs; i++)
-			json_device(&t, &s->dev[i], &j);
-	telling_fini(&t);
-	json_close(&j);
-	json_end(&j);
 }

@@ -44,7 +44,7 @@ static const struct place *place_of(const struct solver *v, const struct choice 
 
 static uint64_t nr_mappings(const struct solver *v, const struct choice *o)
 {
-	return v->a->s->node[v->a->cand[o->cand].node].nr_mappings;
+	return assign_node(v->a, o->cand)->nr_mappings;
 }
 
 static uint32_t part_of(const struct solver *v, uint32_t dev)
@@ -227,16 +227,30 @@ static bool is_choice(const struct solver *v, uint32_t begin, uint32_t end)
 	return differs && ((int64_t)worst - rival < SURE_MARGIN || !(named || others_denied));
 }
 
+/* Is the candidate placed in the same way whatever else is done? */
+static bool is_one_way(const struct solver *v, uint32_t begin, uint32_t end)
+{
+	for (uint32_t k = begin; k < end; k++)
+		if (v->other[v->list[k]])
+			return false;
+	return !v->gave_up;
+}
+
 static void take_best(struct solver *v, uint32_t begin)
 {
 	for (uint32_t k = begin, end; k < v->end; k = end) {
 		uint32_t cand = option(v, k)->cand;
+		bool open;
 
 		for (end = k; end < v->end && option(v, end)->cand == cand; end++)
 			if (v->best[v->list[end]])
 				assign_take(v->a, option(v, end), true);
-		v->a->open +=
-			v->a->s->node[v->a->cand[cand].node].nr_mappings && is_choice(v, k, end);
+		open = assign_node(v->a, cand)->nr_mappings && is_choice(v, k, end);
+		v->a->open += open;
+		assign_mark(v->a, cand,
+			    open		    ? CERTAINTY_OPEN
+			    : is_one_way(v, k, end) ? CERTAINTY_PROVED
+						    : CERTAINTY_LIKELY);
 	}
 }
 

@@ -67,12 +67,12 @@ static bool is_proved_by_metadata(const struct salvage *s)
 
 /*
  * Does the data map of the superblock's own state prove that the trees are complete?  Each data block has
- * just as many mappings as it counts, and so an older or another copy of a leaf is not among them.  That a
- * snapshot is missing, which has leaves of its origin only, the data map cannot see.
+ * just as many mappings as it counts, and so an older or another copy of a leaf is not among them.  What the
+ * data map cannot see is a snapshot with leaves of its origin only, missing or in another device's place.
  */
 static bool is_proved_by_data(const struct salvage *s)
 {
-	return s->has_sb && s->agrees.data_exact &&
+	return s->has_sb && s->agrees.data_exact && !s->count_differs &&
 	       (has_last_snapshot(s) || is_proved_by_metadata(s));
 }
 
@@ -81,7 +81,7 @@ static bool state_is_doubtful(const struct salvage *s)
 {
 	return s->from_snapshot || s->uncertain || s->newer_lost || s->over.found ||
 	       s->agrees.excess || s->agrees.strange || roots_are_doubtful(s) ||
-	       ((s->agrees.strange_map || s->unconfirmed) && !is_proved_by_data(s)) ||
+	       s->agrees.strange_map || (s->unconfirmed && !is_proved_by_data(s)) ||
 	       s->agrees.missing > (s->nr_devs ? MAX_LEAKED : 0);
 }
 

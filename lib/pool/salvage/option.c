@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * One option: may the node go to that place as things are, and what changes when it does?
+ */
+#include "pool/salvage/assign.h"
+
+/* The taken option of the same place that overlaps option @o, or NONE. */
+static uint32_t in_the_way(const struct assignment *a, const struct choice *o)
+{
+	const struct snode *n = assign_node(a, o->cand);
+	uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1];
+	uint32_t at = near_set_find(&a->taken, begin + o->rank, true);
+
+	if (at != NONE && at >= begin &&
+	    assign_node(a, a->opt[a->of_place[at]].cand)->last >= n->first)
+		return a->of_place[at];
+	at = near_set_find(&a->taken, begin + o->rank, false);
+	if (at != NONE && at < end &&
+	    assign_node(a, a->opt[a->of_place[at]].cand)->first <= n->last)
+		return a->of_place[at];
+	return NONE;
+}
+
+static bool has_need(const struct assignment *a, const struct choice *o)
+{
+	const struct place *p = &a->place[o->place];
+	uint64_t nr = assign_node(a, o->cand)->nr_mappings;
+
+	for (uint32_t i = 0; i < p->nr_devs; i++)
+		if (a->need[p->devs[i]] != UINT64_MAX && a->need[p->devs[i]] < nr)
+			return false;
+	return true;
+}
+
+bool assign_may_take(const struct assignment *a, const struct choice *o)
+{
+	const struct place *p = &a->place[o->place];
+
+	if (o->taken)
+		return false;
+	if (p->one)
+		return !p->nr_taken;
+	return in_the_way(a, o) == NONE && has_need(a, o);
+}
+
+void assign_take(struct assignment *a, struct choice *o, bool on)
+{
+	struct place *p = &a->place[o->place];
+	uint64_t nr = assign_node(a, o->cand)->nr_mappings;
+
+	o->taken = on;
+	p->nr_taken += on ? 1 : -1u;
+	if (a->cand[o->cand].refs != COUNT_UNKNOWN)
+		a->cand[o->cand].refs += on ? -1u : 1;
+	near_set_put(&a->taken, a->first_of[o->place] + o->rank, on);
+	for (uint32_t i = 0; i < p->nr_devs && !p->one; i++) {
+		uint64_t *need = &a->need[p->devs[i]];
+
+		if (*need != UINT64_MAX)
+			*need += on ? -nr : nr; /* less than nothing wraps, and comes back */
+	}
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * Which keys of a device are lost, dropped, likely or open.  A gap whose device has all the mappings that its
+ * details promise has lost nothing and is not told.
+ */
+#include <stdlib.h>
+
+#include "pool/salvage/report.h"
+
+static bool has_holes(struct telling *t, uint32_t i, unsigned depth)
+{
+	const struct snode *n = &t->s->node[i];
+	bool any = n->flags & SN_VIRTUAL || n->nr_bad;
+
+	if (t->holes[i])
+		return t->holes[i] == 2;
+	t->holes[i] = 1; /* also when met again below itself */
+	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges && depth < 200; k++)
+		if (t->s->edge[n->edge + k].node != NONE)
+			any |= has_holes(t, t->s->edge[n->edge + k].node, depth + 1);
+	t->holes[i] = any ? 2 : 1;
+	return any;
+}
+
+static void add_range(struct runs *r, uint64_t begin, uint64_t last)
+{
+	if (begin <= last)
+		(void)runs_add(r, begin, last == UINT64_MAX ? last : last + 1);
+}
+
+/* The keys that a lost node was for, less those of the children that were found. */
+static void tell_gap(struct telling *t, const struct snode *n, uint64_t begin, uint64_t last,
+		     struct device_report *d)
+{
+	const struct salvage *s = t->s;
+
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const struct snode *c = &s->node[s->edge[n->edge + k].node];
+
+		if (c->first > begin)
+			add_range(&d->lost, begin, c->first - 1);
+		if (c->last >= last)
+			return;
+		begin = MAX(begin, c->last + 1);
+	}
+	add_range(&d->lost, begin, last);
+}
+
+static void tell_dropped(struct telling *t, uint32_t i, struct device_report *d)
+{
+	const struct snode *n = &t->s->node[i];
+	struct run run[INTERNAL_MAX];
+	struct runs kept;
+	struct view v;
+	uint32_t nr;
+
+	if (salvage_get(t->s, n->block, t->buf, NULL) < 0 || !view_open(&v, t->buf))
+		return;
+	nr = view_runs(&v, t->s->nr_data_blocks, run);
+	if (n->flags & SN_CLIPPED)
+		nr = runs_clip(run, nr, n->first, n->last);
+	runs_init(&kept);
+	for (uint32_t k = 0; k < nr; k++)
+		(void)runs_add(&kept, run[k].vbegin, run[k].vbegin + run[k].len);
+	for (uint32_t k = 0; k < v.nr; k++)
+		if (!runs_has(&kept, view_key(&v, k)))
+			add_range(&d->dropped, view_key(&v, k), view_key(&v, k));
+	runs_fini(&kept);
+}
+
+/* How sure is it that a node which had lost its parent belongs here? */
+static void tell_certainty(const struct telling *t, uint32_t i, struct device_report *d)
+{
+	const struct snode *n = &t->s->node[i];
+
+	if (n->certainty != CERTAINTY_PROVED && n->nr_mappings)
+		add_range(n->certainty == CERTAINTY_OPEN ? &d->open : &d->likely, n->first,
+			  n->last);
+}
+
+static void walk(struct telling *t, uint32_t i, uint64_t begin, uint64_t last,
+		 struct device_report *d, unsigned depth)
+{
+	const struct salvage *s = t->s;
+	const struct snode *n = &s->node[i];
+
+	if (!has_holes(t, i, 0) || depth > 200)
+		return;
+	if (n->flags & SN_LEAF) {
+		tell_dropped(t, i, d);
+		return;
+	}
+	if (n->flags & SN_VIRTUAL)
+		tell_gap(t, n, MAX(begin, n->first), MIN(last, n->last), d);
+	for (uint32_t k = 0; n->flags & SN_VIRTUAL && k < n->nr_edges; k++)
+		if (s->edge[n->edge + k].node != NONE)
+			tell_certainty(t, s->edge[n->edge + k].node, d);
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const struct edge *e = &s->edge[n->edge + k];
+		uint64_t end = k + 1 < n->nr_edges ? s->edge[n->edge + k + 1].key - 1 : last;
+
+		if (e->node != NONE)
+			walk(t, e->node, MAX(begin, e->key), MIN(last, end), d, depth + 1);
+	}
+}
+
+int telling_init(struct telling *t, struct salvage *s)
+{
+	*t = (struct telling) { .s = s,
+				.holes = calloc((size_t)s->nr_nodes + 1, 1),
+				.buf = io_alloc(MBLOCK_SIZE) };
+	return t->holes && t->buf ? 0 : -1;
+}
+
+void telling_fini(struct telling *t)
+{
+	free(t->holes);
+	free(t->buf);
+}
+
+void report_device(struct telling *t, const struct sdevice *dev, struct device_report *d)
+{
+	runs_init(&d->lost);
+	runs_init(&d->dropped);
+	runs_init(&d->likely);
+	runs_init(&d->open);
+	if (dev->root != NONE)
+		tell_certainty(t, dev->root, d);
+	if (dev->root != NONE)
+		walk(t, dev->root, 0, UINT64_MAX, d, 0);
+	if (dev->source == DETAILS_LIVE && dev->info.mapped_blocks == dev->nr_mappings)
+		runs_fini(&d->lost);
+}
+
+void device_report_fini(struct device_report *d)
+{
+	runs_fini(&d->lost);
+	runs_fini(&d->dropped);
+	runs_fini(&d->likely);
+	runs_fini(&d->open);
+}
+
+uint64_t nr_missing(const struct sdevice *d)
+{
+	return d->source == DETAILS_LIVE && d->info.mapped_blocks > d->nr_mappings
+		       ? d->info.mapped_blocks - d->nr_mappings
+		       : 0;
+}
+
+const char *certainty_text(const struct sdevice *dev, const struct device_report *d)
+{
+	return nr_missing(dev) || d->lost.nr || d->dropped.nr	     ? "lost"
+	       : d->open.nr || dev->id_invented || dev->has_other_id ? "open"
+	       : d->likely.nr || (dev->root_found && !dev->root_given && !d->likely.nr &&
+				  dev->source != DETAILS_LIVE)
+		       ? "likely"
+		       : "proved";
+}

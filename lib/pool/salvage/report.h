@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_REPORT_H
+#define POOL_SALVAGE_REPORT_H
+/* What the report tells, as text and as JSON. */
+#include "base/outbuf.h"
+#include "base/runs.h"
+#include "pool/salvage/impl.h"
+
+/* Keys of one device. */
+struct device_report {
+	struct runs lost;    /* that had or may have had mappings */
+	struct runs dropped; /* whose mappings could not be */
+	struct runs likely;  /* of nodes that evidence put there */
+	struct runs open;    /* of nodes that could stand elsewhere as well */
+};
+
+struct telling {
+	struct salvage *s;
+	uint8_t *holes; /* by node: 1 nothing missing below, 2 something */
+	uint8_t *buf;
+};
+
+/* --- ranges.c --- */
+int telling_init(struct telling *t,
+		 struct salvage *s); /* -1: no memory; telling_fini() in both cases */
+void telling_fini(struct telling *t);
+void report_device(struct telling *t, const struct sdevice *dev, struct device_report *d);
+void device_report_fini(struct device_report *d);
+/* Mappings that the details promise and the tree has not. */
+uint64_t nr_missing(const struct sdevice *d);
+/* "proved", "likely", "open" or "lost": the worst that holds for a part of the device. */
+const char *certainty_text(const struct sdevice *dev, const struct device_report *d);
+
+/* --- report.c --- */
+void put_super(const struct salvage *s, struct outbuf *out);
+void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out);
+
+#endif
