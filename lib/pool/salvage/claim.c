@@ -104,16 +104,18 @@ static int nr_contradicted(const struct salvage *s)
 }
 
 /*
- * One pointer that is contradicted is a block that was overwritten.  Several, while a whole state lies beside, are a
- * superblock that is older or newer than the nodes: nothing is filled into its trees from another state.
+ * One pointer that is contradicted is a block that was overwritten, two beside a mapping root that stands are two
+ * blocks that were exchanged.  More, while a whole state lies beside, are a superblock that is older or newer than
+ * the nodes: nothing is filled into its trees from another state.
  */
 int salvage_try_other_state(struct salvage *s, struct err *err)
 {
 	const struct superblock own = s->sb;
+	int enough = root_stands(s, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
 	bool uncertain = s->uncertain;
 	int r;
 
-	if (roots_agree(s) || nr_contradicted(s) < 2)
+	if (roots_agree(s) || nr_contradicted(s) < enough)
 		return 0;
 	s->sb = (struct superblock) { .time = own.time };
 	r = salvage_find_roots(s, err);
