@@ -5,14 +5,7 @@
 # flushes, renames, opens.  SEED picks the pool.
 set -u
 : "${srcdir:=$(dirname "$0")/..}" "${abs_top_builddir:=.}"
-command -v python3 >/dev/null || { echo "1..0 # SKIP python3 is not installed"; exit 0; }
-if grep -qE '__(asan|tsan)_init' "$abs_top_builddir/bin/thin_check"; then
-	echo "1..0 # SKIP sanitizers have memory of their own"
-	exit 0
-fi
-work=$(mktemp -d "${TMPDIR:-/tmp}/faults.XXXXXX") || exit 99
-trap 'rm -rf "$work"' EXIT
-trap 'exit 99' HUP INT TERM
+. "$srcdir/tests/unsanitized.sh"
 # shellcheck disable=SC2086
 if ! ${CC:-cc} -O1 -shared -fPIC -D_GNU_SOURCE -o "$work/preload.so" "$srcdir/tests/faults/preload.c" -ldl 2>"$work/cc"; then
 	echo "1..0 # SKIP what makes calls fail cannot be built here"

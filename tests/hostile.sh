@@ -4,14 +4,7 @@
 # Inputs that are made to cost time and memory, and what the commands need for them (tests/hostile).
 set -u
 : "${srcdir:=$(dirname "$0")/..}" "${abs_top_builddir:=.}"
-command -v python3 >/dev/null || { echo "1..0 # SKIP python3 is not installed"; exit 0; }
-if grep -qE '__(asan|tsan)_init' "$abs_top_builddir/bin/thin_check"; then
-	echo "1..0 # SKIP sanitizers have memory of their own"
-	exit 0
-fi
-work=$(mktemp -d "${TMPDIR:-/tmp}/hostile.XXXXXX") || exit 99
-trap 'rm -rf "$work"' EXIT
-trap 'exit 99' HUP INT TERM
+. "$srcdir/tests/unsanitized.sh"
 
 pool() { # DATA-BLOCKS: three devices; two share blocks 1000 to 1999, one maps a block twice
 	cat <<-EOF

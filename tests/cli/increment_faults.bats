@@ -37,6 +37,12 @@ tiny_pool() {
 	thin_materialize pool s1 s1.img
 }
 
+# From the first to the second as inc.rbd and inc.qcow2
+tiny_increments() {
+	thin_materialize --since s0 -O rbd-diff pool s1 inc.rbd
+	thin_materialize --since s0 -O qcow2 --backing s0.img pool s1 inc.qcow2
+}
+
 need_preload() {
 	need_plain
 	[ -f "$BATS_FILE_TMPDIR/preload.so" ] || skip "what makes calls fail cannot be built here"
@@ -125,8 +131,7 @@ is_applied() {
 	new_seed 23
 	need_preload
 	tiny_pool
-	thin_materialize --since s0 -O rbd-diff pool s1 inc.rbd
-	thin_materialize --since s0 -O qcow2 --backing s0.img pool s1 inc.qcow2
+	tiny_increments
 	interrupt base_image is_updated thin_apply -i inc.rbd image
 	interrupt base_image is_updated thin_apply -i inc.qcow2 --top image
 	interrupt base_image is_updated thin_apply -i s1.img image
@@ -136,8 +141,7 @@ is_applied() {
 	new_seed 24
 	need_preload
 	tiny_pool
-	thin_materialize --since s0 -O rbd-diff pool s1 inc.rbd
-	thin_materialize --since s0 -O qcow2 --backing s0.img pool s1 inc.qcow2
+	tiny_increments
 	LINES+=("copy: 0 40000 thin pool 201 $ORIGIN" "keep: 0 40000 thin pool 202 $ORIGIN")
 	write_table "${LINES[@]}"
 	thin_message pool 'create_thin 201'

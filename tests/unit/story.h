@@ -9,6 +9,7 @@
 #include "pool/build/build.h"
 #include "pool/format/format.h"
 #include "tap.h"
+#include "random.h"
 
 #define NR_DATA 60000
 #define MAX_MAP 40000
@@ -22,10 +23,7 @@ static uint64_t seed;
 
 static uint64_t rnd(uint64_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (seed >> 11) % below;
+	return (random_next(&seed) >> 11) % below;
 }
 
 static const struct pool_info info = {

@@ -12,6 +12,7 @@
 #include "pdata/block/node_edit.h"
 #include "pdata/map/transaction.h"
 #include "tap.h"
+#include "random.h"
 
 #define KEYS 6000
 #define NR_SNAPS 4
@@ -37,17 +38,7 @@ static uint64_t rng_state;
 
 static uint64_t rng(void)
 {
-	rng_state ^= rng_state << 13;
-	rng_state ^= rng_state >> 7;
-	rng_state ^= rng_state << 17;
-	return rng_state;
-}
-
-static uint64_t env(const char *name, uint64_t otherwise)
-{
-	const char *s = getenv(name);
-
-	return s ? strtoull(s, NULL, 0) : otherwise;
+	return random_next(&rng_state);
 }
 
 static uint64_t value_at(const void *values, uint32_t size, uint32_t i)

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "tap.h"
+#include "random.h"
 #include "pdata/block/csum.h"
 #include "volume/target/target.h"
 
@@ -21,17 +22,7 @@ static uint64_t rng_state;
 
 static uint64_t rng(void)
 {
-	rng_state ^= rng_state << 13;
-	rng_state ^= rng_state >> 7;
-	rng_state ^= rng_state << 17;
-	return rng_state >> 9;
-}
-
-static uint64_t env(const char *name, uint64_t otherwise)
-{
-	const char *s = getenv(name);
-
-	return s ? strtoull(s, NULL, 0) : otherwise;
+	return random_next(&rng_state) >> 9;
 }
 
 static int give(struct target *t, enum message_kind kind, uint64_t a, uint64_t b)

@@ -13,14 +13,7 @@
 #include "pool/format/superblock.h"
 #include "io_fault.h"
 #include "tap.h"
-
-static uint64_t random_next(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
+#include "random.h"
 
 static void decodes_to_itself(const void *block)
 {

@@ -11,6 +11,7 @@
 #include "pool/check/check.h"
 #include "io_fault.h"
 #include "tap.h"
+#include "random.h"
 #include "volume/target/target.h"
 
 #define BS (128u * 512)
@@ -34,10 +35,7 @@ static uint64_t rng_state = 88172645463325252ull;
 
 static uint64_t rng(void)
 {
-	rng_state ^= rng_state << 13;
-	rng_state ^= rng_state >> 7;
-	rng_state ^= rng_state << 17;
-	return rng_state >> 9;
+	return random_next(&rng_state) >> 9;
 }
 
 static void mix(uint64_t *h, uint64_t v)

@@ -7,6 +7,7 @@
 #include "pool/space/shrink.h"
 #include "io_fault.h"
 #include "tap.h"
+#include "random.h"
 
 /* --- a random pool as a list of events --- */
 
@@ -20,10 +21,7 @@ static uint64_t seed;
 
 static uint64_t rnd(uint64_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (seed >> 11) % below;
+	return (random_next(&seed) >> 11) % below;
 }
 
 struct story {

@@ -11,6 +11,7 @@
 #include "base/jobs.h"
 #include "pool/check/check.h"
 #include "tap.h"
+#include "random.h"
 #include "volume/target/target.h"
 
 #define BS (128u * 512)
@@ -37,10 +38,7 @@ struct thread {
 
 static uint64_t rng(struct thread *t)
 {
-	t->rng ^= t->rng << 13;
-	t->rng ^= t->rng >> 7;
-	t->rng ^= t->rng << 17;
-	return t->rng >> 9;
+	return random_next(&t->rng) >> 9;
 }
 
 static void bad(const char *what, const struct err *err)

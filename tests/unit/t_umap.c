@@ -2,18 +2,11 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "base/umap.h"
 #include "tap.h"
+#include "random.h"
 
 #include <unistd.h>
 
 #define WORLD 3000
-
-static uint64_t rnd(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
 
 static void check_all(const struct umap *m, const uint64_t *key, const uint64_t *value)
 {
@@ -46,14 +39,14 @@ static void equal_to_array(void)
 		memset(value, 0, sizeof(value));
 		for (uint64_t i = 0; i < WORLD; i++)
 			key[i] = kind == 0   ? i
-				 : kind == 1 ? rnd(&seed) << 12 | i
+				 : kind == 1 ? random_next(&seed) << 12 | i
 				 : kind == 2 ? i << 32 | 7
 					     : UINT64_MAX - i;
 		for (unsigned round = 0; round < 40000; round++) {
-			size_t i = rnd(&seed) % WORLD;
+			size_t i = random_next(&seed) % WORLD;
 
-			if (rnd(&seed) % 3) {
-				value[i] = rnd(&seed) | 1;
+			if (random_next(&seed) % 3) {
+				value[i] = random_next(&seed) | 1;
 				check_eq(umap_put(&m, key[i], value[i]), 0);
 			} else {
 				value[i] = 0;

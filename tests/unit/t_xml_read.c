@@ -14,6 +14,7 @@
 #include "pool/text/text.h"
 #include "record.h"
 #include "tap.h"
+#include "random.h"
 
 struct outcome {
 	struct record rec;
@@ -207,14 +208,6 @@ static void cut_one(const struct sample *s)
 static void cut_anywhere(void)
 {
 	each_sample("good", cut_one);
-}
-
-static uint64_t random_next(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
 }
 
 /* Changes @text (room for twice @len and 64 bytes) a little; returns the new length. */

@@ -10,6 +10,7 @@
 #include "pool/check/check.h"
 #include "io_fault.h"
 #include "tap.h"
+#include "random.h"
 #include "volume/target/target.h"
 
 #define BLOCK_SECTORS 128u
@@ -58,17 +59,7 @@ static uint8_t buf[DEV_SECTORS * 512];
 
 static uint64_t rng(void)
 {
-	rng_state ^= rng_state << 13;
-	rng_state ^= rng_state >> 7;
-	rng_state ^= rng_state << 17;
-	return rng_state >> 11;
-}
-
-static uint64_t env(const char *name, uint64_t otherwise)
-{
-	const char *s = getenv(name);
-
-	return s ? strtoull(s, NULL, 0) : otherwise;
+	return random_next(&rng_state) >> 11;
 }
 
 static void fill_sector(uint8_t *p, uint32_t tag)
