@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Sends what was found to a sink, with leaves that several devices reach as defs.
- *
- * Sharing is found without looking at a shared subtree more than twice: a node reached for the
- * second time marks all below it as shared, later times only join its first and last
- * leaf to their neighbours there.  A def is a maximal chain of shared leaves that always stand
- * together in this order.
+ * Sends what was found to a sink.  Leaves that several devices reach are sent once, as defs (defs.c).
  *
  * Leaves are read and decoded on the workers, a slot of them at a time, while the sink
  * takes those of earlier slots; the pipeline keeps the order.
@@ -17,175 +12,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/defs.h"
 
-#define SLOT_LEAVES   128
-#define CONFLICT      (UINT32_MAX - 1) /* different neighbours in different places */
-#define MAX_STACK     (3 * BTREE_MAX_DEPTH)
-
-#define HEADS_UNKNOWN UINT32_MAX
-#define HEADS_NONE    (UINT32_MAX - 1)
-#define HEADS_SEVERAL (UINT32_MAX - 2)
-
-struct sharing {
-	uint32_t *next, *prev; /* by node, leaves only: the neighbour, NONE: not seen, CONFLICT */
-	uint32_t *head;	       /* by node: the one def that begins in it, or HEADS_ */
-	uint8_t *visits;       /* 0, 1, 2: shared */
-	uint32_t *def;	       /* first leaves of defs, as devices and keys come to them */
-	uint32_t nr_defs;
-};
-
-static bool is_leaf(const struct salvage *s, uint32_t i)
-{
-	return s->node[i].flags & SN_LEAF;
-}
-
-/* A leaf of which nothing is sent stands nowhere. */
-static bool has_content(const struct salvage *s, uint32_t i)
-{
-	return s->node[i].nr && (s->node[i].nr_mappings || s->node[i].tree != TREE_MAPPING);
-}
-
-static uint32_t child_of(const struct salvage *s, uint32_t i, uint32_t k)
-{
-	return s->edge[s->node[i].edge + k].node;
-}
-
-/* The first or (@first false) last leaf with entries below @i, or NONE. */
-static uint32_t end_leaf(const struct salvage *s, uint32_t i, bool first)
-{
-	uint32_t nr = s->node[i].nr_edges, leaf;
-
-	if (is_leaf(s, i))
-		return has_content(s, i) ? i : NONE;
-	for (uint32_t k = 0; k < nr; k++) {
-		uint32_t c = child_of(s, i, first ? k : nr - 1 - k);
-
-		leaf = c == NONE ? NONE : end_leaf(s, c, first);
-		if (leaf != NONE)
-			return leaf;
-	}
-	return NONE;
-}
-
-static void join(struct sharing *sh, uint32_t a, uint32_t b)
-{
-	if (a != NONE)
-		sh->next[a] = sh->next[a] == NONE || sh->next[a] == b ? b : CONFLICT;
-	if (b != NONE && b != CONFLICT)
-		sh->prev[b] = sh->prev[b] == NONE || sh->prev[b] == a ? (a == NONE ? CONFLICT : a)
-								      : CONFLICT;
-}
-
-static void mark_shared(const struct salvage *s, struct sharing *sh, uint32_t i)
-{
-	if (sh->visits[i] == 2)
-		return;
-	sh->visits[i] = 2;
-	for (uint32_t k = 0; !is_leaf(s, i) && k < s->node[i].nr_edges; k++)
-		if (child_of(s, i, k) != NONE)
-			mark_shared(s, sh, child_of(s, i, k));
-}
-
-static void visit(const struct salvage *s, struct sharing *sh, uint32_t i, uint32_t *prev)
-{
-	if (sh->visits[i]) {
-		uint32_t first = end_leaf(s, i, true);
-
-		mark_shared(s, sh, i);
-		if (first != NONE) {
-			join(sh, *prev, first);
-			*prev = end_leaf(s, i, false);
-		}
-		return;
-	}
-	sh->visits[i] = 1;
-	if (is_leaf(s, i)) {
-		if (!has_content(s, i))
-			return;
-		join(sh, *prev, i);
-		*prev = i;
-		return;
-	}
-	for (uint32_t k = 0; k < s->node[i].nr_edges; k++)
-		if (child_of(s, i, k) != NONE)
-			visit(s, sh, child_of(s, i, k), prev);
-}
-
-static bool is_head(const struct sharing *sh, uint32_t leaf)
-{
-	uint32_t p = sh->prev[leaf];
-
-	if (sh->visits[leaf] != 2)
-		return false;
-	return p >= CONFLICT || sh->visits[p] != 2 || sh->next[p] != leaf;
-}
-
-/* Which defs begin below a node (and lists them in the order of keys): so that a device can step over it with one look. */
-static uint32_t find_heads(const struct salvage *s, struct sharing *sh, uint32_t i)
-{
-	uint32_t heads = HEADS_NONE;
-
-	if (sh->head[i] != HEADS_UNKNOWN)
-		return sh->head[i];
-	if (is_leaf(s, i)) {
-		heads = has_content(s, i) && is_head(sh, i) ? i : HEADS_NONE;
-		if (heads == i)
-			sh->def[sh->nr_defs++] = i;
-		return sh->head[i] = heads;
-	}
-	for (uint32_t k = 0; k < s->node[i].nr_edges; k++) {
-		uint32_t c = child_of(s, i, k), h = c == NONE ? HEADS_NONE : find_heads(s, sh, c);
-
-		if (h != HEADS_NONE)
-			heads = heads == HEADS_NONE ? h : HEADS_SEVERAL;
-	}
-	return sh->head[i] = heads;
-}
-
-static void sharing_fini(struct sharing *sh)
-{
-	free(sh->next);
-	free(sh->prev);
-	free(sh->head);
-	free(sh->visits);
-	free(sh->def);
-}
-
-static int sharing_init(const struct salvage *s, struct sharing *sh, bool wanted, struct err *err)
-{
-	size_t n = (size_t)s->nr_nodes + 1;
-	uint32_t nr = 0;
-
-	sh->next = malloc(n * sizeof(*sh->next));
-	sh->prev = malloc(n * sizeof(*sh->prev));
-	sh->head = malloc(n * sizeof(*sh->head));
-	sh->visits = calloc(n, 1);
-	if (!sh->next || !sh->prev || !sh->head || !sh->visits)
-		return err_nomem(err, "salvage: shared leaves");
-	memset(sh->next, 0xff, n * sizeof(*sh->next));
-	memset(sh->prev, 0xff, n * sizeof(*sh->prev));
-	memset(sh->head, 0xff, n * sizeof(*sh->head));
-	if (!wanted)
-		return 0;
-	for (size_t i = 0; i < s->nr_devs; i++) {
-		uint32_t prev = NONE;
-
-		if (s->dev[i].root == NONE)
-			continue;
-		visit(s, sh, s->dev[i].root, &prev);
-		join(sh, prev, CONFLICT);
-	}
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		nr += is_leaf(s, i) && has_content(s, i) && is_head(sh, i);
-	sh->def = malloc(((size_t)nr + 1) * sizeof(*sh->def));
-	if (!sh->def)
-		return err_nomem(err, "salvage: shared leaves");
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root != NONE)
-			find_heads(s, sh, s->dev[i].root);
-	return 0;
-}
+#define SLOT_LEAVES 128
+#define MAX_STACK   (3 * BTREE_MAX_DEPTH)
 
 /* --- the sequence of leaves, as an iterator --- */
 
@@ -207,7 +37,7 @@ struct slot {
 
 struct emission {
 	struct salvage *s;
-	struct sharing sh;
+	struct defs defs;
 	const struct salvage_emit_options *opt;
 	const struct events *to;
 	struct slot *slot;
@@ -234,20 +64,17 @@ static bool slot_is_full(const struct slot *slot)
 
 static void fill_defs(struct emission *e, struct slot *slot)
 {
-	const struct sharing *sh = &e->sh;
+	const struct defs *d = &e->defs;
 
 	while (!slot_is_full(slot)) {
-		uint32_t n;
-
 		if (e->in_def == NONE) {
-			if (e->next_def == sh->nr_defs)
+			if (e->next_def == d->nr)
 				return;
-			e->in_def = sh->def[e->next_def++];
+			e->in_def = d->list[e->next_def++];
 			add_item(slot, ITEM_DEF, e->in_def);
 		}
 		add_item(slot, ITEM_LEAF, e->in_def);
-		n = sh->next[e->in_def];
-		e->in_def = n < CONFLICT && sh->visits[n] == 2 && !is_head(sh, n) ? n : NONE;
+		e->in_def = defs_next(d, e->in_def);
 		if (e->in_def == NONE)
 			add_item(slot, ITEM_END_DEF, 0);
 	}
@@ -257,15 +84,15 @@ static void fill_defs(struct emission *e, struct slot *slot)
 static void step_node(struct emission *e, struct slot *slot, uint32_t i)
 {
 	const struct salvage *s = e->s;
-	const struct sharing *sh = &e->sh;
+	const struct defs *d = &e->defs;
 
-	if (sh->visits[i] == 2 && sh->head[i] != HEADS_SEVERAL) {
-		if (sh->head[i] != HEADS_NONE)
-			add_item(slot, ITEM_REF, sh->head[i]);
-	} else if (!is_leaf(s, i)) {
+	if (defs_is_shared(d, i) && d->head[i] != DEFS_HEAD_SEVERAL) {
+		if (d->head[i] != DEFS_HEAD_NONE)
+			add_item(slot, ITEM_REF, d->head[i]);
+	} else if (!node_is_leaf(s, i)) {
 		e->stack[e->depth].node = i;
 		e->stack[e->depth++].k = 0;
-	} else if (has_content(s, i)) {
+	} else if (leaf_has_content(s, i)) {
 		add_item(slot, ITEM_LEAF, i);
 	}
 }
@@ -307,7 +134,7 @@ static void fill_devices(struct emission *e, struct slot *slot)
 			e->depth--;
 			continue;
 		}
-		c = child_of(s, e->stack[e->depth - 1].node, e->stack[e->depth - 1].k++);
+		c = node_child(s, e->stack[e->depth - 1].node, e->stack[e->depth - 1].k++);
 		if (c != NONE && e->depth < MAX_STACK)
 			step_node(e, slot, c);
 	}
@@ -455,7 +282,7 @@ static void emission_free(struct emission *e, size_t nr)
 		free(e->slot[i].buf);
 	}
 	free(e->slot);
-	sharing_fini(&e->sh);
+	defs_fini(&e->defs);
 	free(e);
 }
 
@@ -495,9 +322,9 @@ int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, cons
 	e->opt = opt ? opt : &all;
 	r = check_wanted(e, err);
 	if (!r)
-		r = sharing_init(
-			s, &e->sh,
-			!e->opt->no_shared && !e->opt->nr_dev_ids && !e->opt->skip_mappings, err);
+		r = defs_init(s, &e->defs,
+			      !e->opt->no_shared && !e->opt->nr_dev_ids && !e->opt->skip_mappings,
+			      err);
 	if (!r)
 		r = slots_init(e, pipe.nr_slots, err);
 	if (!r)

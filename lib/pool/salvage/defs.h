@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_DEFS_H
+#define POOL_SALVAGE_DEFS_H
+/*
+ * Which leaves do several devices reach?  A def is a maximal chain of shared leaves that always stand
+ * together in this order.
+ */
+#include "pool/salvage/impl.h"
+
+#define DEFS_CONFLICT	  (UINT32_MAX - 1) /* different neighbours in different places */
+#define DEFS_HEAD_NONE	  (UINT32_MAX - 1)
+#define DEFS_HEAD_SEVERAL (UINT32_MAX - 2)
+
+struct defs {
+	uint32_t *next,
+		*prev;	 /* by node, leaves only: the neighbour, NONE: not seen, or DEFS_CONFLICT */
+	uint32_t *head;	 /* by node: the one def that begins in it, or DEFS_HEAD_ */
+	uint8_t *visits; /* 0, 1, 2: shared */
+	uint32_t *list;	 /* first leaves of defs, as devices and keys come to them */
+	uint32_t nr;
+};
+
+/* @wanted false: no leaf counts as shared.  0 or -ENOMEM; defs_fini() in both cases. */
+int defs_init(const struct salvage *s, struct defs *d, bool wanted, struct err *err);
+void defs_fini(struct defs *d);
+/* The leaf behind @leaf in the same def, or NONE. */
+uint32_t defs_next(const struct defs *d, uint32_t leaf);
+
+static inline bool defs_is_shared(const struct defs *d, uint32_t node)
+{
+	return d->visits[node] == 2;
+}
+
+static inline bool node_is_leaf(const struct salvage *s, uint32_t i)
+{
+	return s->node[i].flags & SN_LEAF;
+}
+
+/* A leaf without mappings that can be sent is left out. */
+static inline bool leaf_has_content(const struct salvage *s, uint32_t i)
+{
+	return s->node[i].nr && (s->node[i].nr_mappings || s->node[i].tree != TREE_MAPPING);
+}
+
+/* Child @k of node @i, NONE: it is lost. */
+static inline uint32_t node_child(const struct salvage *s, uint32_t i, uint32_t k)
+{
+	return s->edge[s->node[i].edge + k].node;
+}
+
+#endif
