@@ -15,6 +15,8 @@
 
 #include "base/search.h"
 #include "base/vec.h"
+#include "pool/salvage/explain.h"
+#include "pool/salvage/solve.h"
 
 #define FORCED	  100000 /* margin of a node that lacks as many parents as there are places */
 #define MAX_PAIRS ((size_t)24 << 20) /* beyond so many only those with a positive score are kept */

@@ -3,7 +3,7 @@
 /*
  * One option: may the node go to that place as things are, and what changes when it does?
  */
-#include "pool/salvage/assign.h"
+#include "pool/salvage/option.h"
 
 /* The taken option of the same place that overlaps option @o, or NONE. */
 static uint32_t in_the_way(const struct assignment *a, const struct choice *o)

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pool/salvage/assign.h"
+#include "pool/salvage/solve.h"
 
 #define MAX_STEPS   1000000  /* of one part */
 #define MAX_TOTAL   10000000 /* of all */

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_EXPLAIN_H
+#define POOL_SALVAGE_EXPLAIN_H
+#include "pool/salvage/option.h"
+
+/* Tells of each node that had a choice what was chosen against what, and why: s->explained. */
+void explain_assignment(const struct assignment *a);
+
+#endif

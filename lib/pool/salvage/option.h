@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_OPTION_H
+#define POOL_SALVAGE_OPTION_H
+/*
+ * Places that lack nodes, nodes that lack a place, and the options: which node could go to which place?  A place
+ * is a lost node, whose children are looked for, or a device whose root is.
+ */
+#include "pool/salvage/impl.h"
+#include "pool/salvage/lookup.h"
+
+struct candidate {
+	uint32_t node;
+	uint32_t refs; /* parents that it lacks; COUNT_UNKNOWN: its count is lost */
+};
+
+struct place {
+	uint64_t begin, last; /* keys */
+	int height;	      /* of the lost node, -1: not known */
+	bool one;	 /* takes one node: a device's root; else any number that do not overlap */
+	bool unknown;	 /* may take nodes whose count is lost */
+	uint32_t index;	 /* gap, or device when @one */
+	uint32_t parent; /* block of the lost node, NONE: not known */
+	uint32_t *devs;	 /* indices of the devices that reach it */
+	uint32_t nr_devs, cap_devs;
+	uint32_t *taken; /* the result: nodes in the order of keys */
+	uint32_t nr_taken;
+};
+
+struct choice {
+	uint32_t cand, place;
+	uint32_t rank; /* among the options of its place, in the order of keys */
+	int32_t score;
+	uint16_t says;
+	uint8_t taken;
+};
+
+struct assignment {
+	struct salvage *s;
+	struct candidate *cand; /* sorted by first key */
+	uint32_t nr_cands;
+	struct place *place;
+	uint32_t nr_places;
+	uint64_t *need;	    /* by device: mappings that are missing; UINT64_MAX: not known */
+	struct choice *opt; /* by candidate */
+	uint32_t nr_opts;
+	uint32_t *first_opt;   /* by candidate, and one more */
+	uint32_t *of_place;    /* options by place, in the order of keys */
+	uint32_t *first_of;    /* by place, and one more */
+	struct near_set taken; /* options, by position in @of_place */
+	uint32_t open;	       /* choices with too small a margin */
+};
+
+#define SURE_MARGIN  60 /* from which on a choice is believed */
+#define SAYS_CERTAIN (1 << EV_NAMED | 1 << EV_HERE)
+#define SAYS_DENIED  (1 << EV_GONE | 1 << EV_YOUNGER)
+
+static inline const struct snode *assign_node(const struct assignment *a, uint32_t cand)
+{
+	return &a->s->node[a->cand[cand].node];
+}
+
+static inline void assign_mark(const struct assignment *a, uint32_t cand, enum certainty c)
+{
+	a->s->node[a->cand[cand].node].certainty = (uint8_t)c;
+}
+
+/* May the option be taken beside those that are taken? */
+bool assign_may_take(const struct assignment *a, const struct choice *o);
+/* Takes the option, or (@on false) gives it back. */
+void assign_take(struct assignment *a, struct choice *o, bool on);
+
+#endif
