@@ -6,11 +6,19 @@
  *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-v] POOL...
  *
  * Besides the pools in the files -f of them are made afresh from the seed.  One line a kind of damage:
- * "back": of the mappings whose leaf is intact somewhere on the device, those that are back under their
- * device; "of all": of all mappings; "wrong": mappings that the pool did not have, and in how many
- * trials; "new ids": mappings under an id that is told to be invented; "lies": trials called lossless although a mapping differs; "doubt": trials called lossy
- * though all is back; "needless": those for which no other pool with this image is found (other.c).  Exit status 1 with more lies than -L, more than -W wrong mappings in a
- * million, or less than -B per mille back.
+ *
+ *	back		of the mappings whose leaf is intact somewhere on the device, those that are back
+ *			under their device
+ *	decided		the same over the trials for which no other pool with this image is found (other.c)
+ *	of all		of all mappings, intact or not
+ *	wrong		mappings that the pool did not have, and in how many trials
+ *	new ids		mappings under an id that is told to be invented
+ *	lies		trials called lossless although a mapping differs
+ *	doubt		trials called lossy though all is back
+ *	needless	those of them for which no other pool with this image is found
+ *
+ * Exit status 1 with more lies than -L, more than -W wrong mappings in a million, or less than -B per
+ * mille back.
  */
 #include <err.h>
 #include <getopt.h>
@@ -30,7 +38,7 @@ struct sample {
 
 struct score {
 	uint64_t trials, mappings, intact, back, back_all, wrong, wrong_trials, renamed, lies,
-		doubted, undecided, whole;
+		doubted, undecided, whole, decided_intact, decided_back;
 	double seconds;
 };
 
@@ -252,15 +260,23 @@ static void run_trial(const struct sample *s, const struct sample *rests, uint64
 		score->lies += v.said && !v.same;
 		score->whole += v.same;
 		score->doubted += v.same && !v.said;
-		other = v.same && !v.said ? other_pool(&h) : NULL;
-		score->undecided += other != NULL;
+		other = v.said ? NULL : other_pool(&h);
+		score->undecided += v.same && other != NULL;
+		if (!other) {
+			score->decided_intact += v.intact;
+			score->decided_back += v.back;
+		}
 		if (v.broken || (v.said && !v.same) || v.wrong || v.back < v.intact || verbose || (v.same && !v.said && !other))
 			printf("# trial %" PRIu64 " %s %s: back %" PRIu64 " of %" PRIu64
 			       " intact, %" PRIu64 " wrong%s%s%s%s\n",
 			       nr, kinds[kind].name, s->name, v.back, v.intact, v.wrong,
 			       v.said && !v.same ? ", LIE" : "",
-			       v.same && !v.said ? ", doubted; another pool has other " : "",
-			       v.same && !v.said ? other ? other : "... none" : "",
+			       v.said	? ""
+			       : v.same ? ", doubted; another pool has other "
+					: ", another pool has other ",
+			       v.said  ? ""
+			       : other ? other
+				       : "... none",
 			       v.broken ? ", BROKEN EVENTS" : "");
 	}
 	free(h.image);
@@ -274,11 +290,13 @@ static double percent(uint64_t a, uint64_t of)
 static void print_score(const char *name, const struct score *s)
 {
 	if (s->trials)
-		printf("%-21s %6" PRIu64 " %8.2f %8.2f %8" PRIu64 " (%3" PRIu64 ") %8" PRIu64 " %5" PRIu64
-		       " %5" PRIu64 " %5" PRIu64 " of %5" PRIu64 " %8.2f\n",
+		printf("%-21s %6" PRIu64 " %8.2f %8.2f %8.2f %8" PRIu64 " (%3" PRIu64 ") %8" PRIu64
+		       " %5" PRIu64 " %5" PRIu64 " %5" PRIu64 " of %5" PRIu64 " %8.2f\n",
 		       name, s->trials, percent(s->back, s->intact),
-		       percent(s->back_all, s->mappings), s->wrong, s->wrong_trials, s->renamed, s->lies,
-		       s->doubted, s->doubted - s->undecided, s->whole, 1000 * s->seconds / (double)s->trials);
+		       percent(s->decided_back, s->decided_intact),
+		       percent(s->back_all, s->mappings), s->wrong, s->wrong_trials, s->renamed,
+		       s->lies, s->doubted, s->doubted - s->undecided, s->whole,
+		       1000 * s->seconds / (double)s->trials);
 }
 
 struct config {
@@ -371,8 +389,8 @@ int main(int argc, char **argv)
 			run_trial(&sample[i], &sample[(i + 1 + t % 3) % nr], c.seed, t, kind, jobs,
 				  c.keep, c.verbose, &score[kind]);
 	}
-	printf("%-21s %6s %8s %8s %8s %5s %8s %5s %5s %14s %8s\n", "damage", "trials", "back %", "of all %",
-	       "wrong", "in", "new ids", "lies", "doubt", "needless", "ms");
+	printf("%-21s %6s %8s %8s %8s %8s %5s %8s %5s %5s %14s %8s\n", "damage", "trials", "back %",
+	       "decided", "of all %", "wrong", "in", "new ids", "lies", "doubt", "needless", "ms");
 	for (int k = 0; k < nr_kinds; k++) {
 		const uint64_t *from = (const uint64_t *)&score[k];
 		uint64_t *to = (uint64_t *)&all;

@@ -81,14 +81,15 @@ struct reading {
 	void *buf, *map;
 };
 
-static void read_bitmap(struct reading *r, uint64_t index, uint64_t block)
+static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint32_t nr_free)
 {
 	const struct disk_bitmap *map = r->map;
 	struct salvage *s = r->s;
 
 	if (index >= div_up(refmap_nr_blocks(r->count), ENTRIES_PER_BITMAP) || r->known[index] ||
 	    block >= s->nr_blocks || s->kind[block] != BLOCK_BITMAP ||
-	    salvage_get(s, (uint32_t)block, r->map, NULL) < 0)
+	    salvage_get(s, (uint32_t)block, r->map, NULL) < 0 ||
+	    !salvage_bitmap_fits(map, nr_free, index, refmap_nr_blocks(r->count)))
 		return;
 	refmap_from_bitmap(r->count, index, map->bits);
 	r->known[index] = 1;
@@ -105,8 +106,13 @@ static void read_index(struct reading *r, uint32_t node, unsigned depth)
 	if (!(n->flags & SN_LEAF) || salvage_get(r->s, n->block, r->buf, NULL) < 0 ||
 	    !view_open(&v, r->buf) || v.value_size != 16)
 		return;
-	for (uint32_t i = 0; i < v.nr; i++)
-		read_bitmap(r, view_key(&v, i), view_value(&v, i));
+	for (uint32_t i = 0; i < v.nr; i++) {
+		le32 nr_free;
+
+		memcpy(&nr_free, v.values + (size_t)i * v.value_size + sizeof(le64),
+		       sizeof(nr_free));
+		read_bitmap(r, view_key(&v, i), view_value(&v, i), le32_get(nr_free));
+	}
 }
 
 static void read_overflow(struct reading *r, uint32_t node, unsigned depth)

@@ -362,6 +362,12 @@ void salvage_order(struct salvage *s);
 /* --- salvage_space.c: the metadata space map --- */
 int salvage_read_counts(struct salvage *s, struct err *err);
 void salvage_count_edges(struct salvage *s);
+/*
+ * Does the bitmap have as many free entries as the index says of it?  Another number is that of an older copy.
+ * One more or less, or entries past the end of the map that are not counted, is what other programs wrote.
+ */
+bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
+			 uint64_t nr_blocks);
 static inline bool block_is_free(const struct salvage *s, uint32_t b)
 {
 	return s->has_counts && s->count[b] == 0;

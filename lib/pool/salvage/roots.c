@@ -394,14 +394,37 @@ static void free_states(struct vec *states)
 	free(states->data);
 }
 
+/*
+ * Are there whole blocks right behind the state's index block that no state has?  A later commit wrote them,
+ * and its index block is lost; or it never came to its end.
+ */
+static bool something_follows(const struct salvage *s, const struct state *st, const uint64_t *used)
+{
+	uint32_t b = st->index + 1;
+
+	while (b < s->nr_blocks && s->kind[b] != BLOCK_INDEX &&
+	       (bit(used, b) || (s->kind[b] != BLOCK_NODE && s->kind[b] != BLOCK_BITMAP)))
+		b++;
+	return b < s->nr_blocks && s->kind[b] != BLOCK_INDEX;
+}
+
 /* Roots that nobody names: those of the newest state. */
 static int use_newest(struct salvage *s, struct vec *states, struct err *err)
 {
-	const struct state *best = salvage_newest(s, states);
+	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(s->nr_blocks, 64), sizeof(*used));
 	struct state newer = { .map_root = NONE, .details_root = NONE };
-	int r = look_for_newer(s, best, &newer, err);
+	const struct state *best;
+	int r;
 
-	s->rivals = best && salvage_has_rival(s, states, best);
+	if (!used)
+		return err_nomem(err, "salvage: states of the pool");
+	for (size_t i = 0; i < states->nr; i++)
+		for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64; w++)
+			used[w] |= ((struct state *)states->data)[i].live[w];
+	best = salvage_newest(s, states);
+	r = look_for_newer(s, best, &newer, err);
+	s->rivals = best && (salvage_has_rival(s, states, best) ||
+			     (newer.map_root == NONE && something_follows(s, best, used)));
 	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
 	s->cursor = best ? best->index : s->nr_blocks - 1;
 	if (!r && best)

@@ -21,6 +21,22 @@ static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
 	return (pair & 1) << 1 | pair >> 1; /* the lower bit weighs two */
 }
 
+bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
+			 uint64_t nr_blocks)
+{
+	int64_t past = (int64_t)((index + 1) * ENTRIES_PER_BITMAP - nr_blocks);
+	uint32_t free = ENTRIES_PER_BITMAP;
+	int64_t off;
+	uint64_t w;
+
+	for (size_t i = 0; i < sizeof(map->bits); i += sizeof(w)) {
+		memcpy(&w, map->bits + i, sizeof(w));
+		free -= (uint32_t)__builtin_popcountll((w | w >> 1) & 0x5555555555555555u);
+	}
+	off = (int64_t)free - nr_free;
+	return (off >= -1 && off <= 1) || (off >= past - 1 && off <= past + 1);
+}
+
 static bool is_kind(const struct salvage *s, uint64_t block, enum block_kind kind)
 {
 	return block < s->nr_blocks && s->kind[block] == kind;
@@ -231,7 +247,9 @@ static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk
 		uint64_t b = has_index ? le64_get(index->entry[i].blocknr) : NONE;
 
 		if (is_kind(s, b, BLOCK_BITMAP)) {
-			if (!salvage_get(s, (uint32_t)b, map, err))
+			if (!salvage_get(s, (uint32_t)b, map, err) &&
+			    salvage_bitmap_fits(map, le32_get(index->entry[i].nr_free), i,
+						s->nr_blocks))
 				take_bitmap(s, map, i);
 			continue;
 		}

@@ -29,24 +29,33 @@ static bool has_holes(const struct salvage *s, uint32_t i, uint8_t *memo, unsign
 	return any;
 }
 
+/* Something whole stands where another block should be: a write was lost, or went to a wrong place. */
+static bool was_replaced(const struct gap *g)
+{
+	return g->why == BLOCK_STRAY || g->why >= BLOCK_NODE;
+}
+
 /*
  * A part of the details is lost, so they do not say how many mappings there were; or what was put into the
  * lost top level was chosen by a metadata map that is not the state's own.  Then the data map must agree.
+ * Without a data map the metadata map must: it does not see that a leaf is an older copy of itself.
  */
 static bool roots_are_doubtful(const struct salvage *s)
 {
 	const struct agreement *a = &s->agrees;
-	bool details = false, top = false;
+	bool details = false, top = false, replaced = false;
 
 	for (size_t i = 0; i < s->gaps.nr; i++) {
 		details |= gap_at(s, i)->tree == TREE_DETAILS;
 		top |= gap_at(s, i)->tree == TREE_TOP;
+		replaced |= was_replaced(gap_at(s, i));
 	}
 	if (!details && !(top && (s->counts_searched || !s->has_counts)))
 		return false;
 	if (a->has_data && a->data_whole)
 		return a->missing && details;
-	return s->counts_searched || salvage_has_unknown(s);
+	return s->counts_searched || salvage_has_unknown(s) ||
+	       (details && (a->orphans || replaced));
 }
 
 /* Is the last snapshot among the devices?  It has the superblock's time, and so has its origin. */
