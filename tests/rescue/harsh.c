@@ -350,6 +350,23 @@ static void parse(struct config *c, int argc, char **argv)
 	}
 }
 
+/* The pools of the command line, and @c->fresh new ones; returns how many there are. */
+static size_t read_samples(struct sample *sample, const struct config *c, int argc, char **argv)
+{
+	size_t nr = 0;
+
+	for (int i = optind; i < argc; i++, nr++) {
+		snprintf(sample[nr].name, sizeof(sample[nr].name), "%s", argv[i]);
+		pool_read(&sample[nr].pool, argv[i]);
+	}
+	for (uint64_t i = 0; i < c->fresh; i++, nr++) {
+		snprintf(sample[nr].name, sizeof(sample[nr].name), "fresh-%" PRIu64,
+			 c->seed * 1000 + i);
+		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i);
+	}
+	return nr;
+}
+
 int main(int argc, char **argv)
 {
 	struct config c = { .seed = 1,
@@ -362,22 +379,14 @@ int main(int argc, char **argv)
 	struct jobs *jobs = jobs_new(1);
 	struct score *score, all = { 0 };
 	struct sample *sample;
-	size_t nr = 0;
+	size_t nr;
 
 	parse(&c, argc, argv);
 	sample = calloc((size_t)(argc - optind) + c.fresh + 1, sizeof(*sample));
 	score = calloc((size_t)nr_kinds, sizeof(*score));
 	if (!sample || !score || !jobs)
 		err(1, "memory");
-	for (int i = optind; i < argc; i++, nr++) {
-		snprintf(sample[nr].name, sizeof(sample[nr].name), "%s", argv[i]);
-		pool_read(&sample[nr].pool, argv[i]);
-	}
-	for (uint64_t i = 0; i < c.fresh; i++, nr++) {
-		snprintf(sample[nr].name, sizeof(sample[nr].name), "fresh-%" PRIu64,
-			 c.seed * 1000 + i);
-		fresh_pool(&sample[nr].pool, &sample[nr].history, c.seed * 1000 + i);
-	}
+	nr = read_samples(sample, &c, argc, argv);
 	if (!nr)
 		errx(64, "no pools");
 	printf("# seed %" PRIu64 ", %zu pools\n", c.seed, nr);

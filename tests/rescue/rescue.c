@@ -283,41 +283,53 @@ static int find_role(const char *name)
 	errx(64, "unknown role %s", name);
 }
 
+struct config {
+	uint64_t seed, trials, only;
+	int role;
+	bool verbose, lenient, claims;
+};
+
+static void parse(struct config *c, int argc, char **argv)
+{
+	int o;
+
+	while ((o = getopt(argc, argv, "s:n:t:r:lcv")) != -1) {
+		switch (o) {
+		case 's':
+			c->seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'n':
+			c->trials = strtoull(optarg, NULL, 10);
+			break;
+		case 't':
+			c->only = strtoull(optarg, NULL, 10);
+			break;
+		case 'r':
+			c->role = find_role(optarg);
+			break;
+		case 'l':
+			c->lenient = true;
+			break;
+		case 'c':
+			c->claims = true;
+			break;
+		case 'v':
+			c->verbose = true;
+			break;
+		default:
+			exit(64);
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct score by_role[NR_ROLES] = { 0 }, by_damage[NR_DAMAGES] = { 0 }, all = { 0 };
-	uint64_t seed = 1, trials = 100, only = UINT64_MAX;
+	struct config c = { .seed = 1, .trials = 100, .only = UINT64_MAX, .role = -1 };
 	struct jobs *jobs = jobs_new(1);
-	int c, role = -1;
-	bool verbose = false, lenient = false, claims = false, good = true;
+	bool good = true;
 
-	while ((c = getopt(argc, argv, "s:n:t:r:lcv")) != -1) {
-		switch (c) {
-		case 's':
-			seed = strtoull(optarg, NULL, 10);
-			break;
-		case 'n':
-			trials = strtoull(optarg, NULL, 10);
-			break;
-		case 't':
-			only = strtoull(optarg, NULL, 10);
-			break;
-		case 'r':
-			role = find_role(optarg);
-			break;
-		case 'l':
-			lenient = true;
-			break;
-		case 'c':
-			claims = true;
-			break;
-		case 'v':
-			verbose = true;
-			break;
-		default:
-			return 64;
-		}
-	}
+	parse(&c, argc, argv);
 	if (optind == argc || !jobs)
 		errx(64, "usage: rescue [-s SEED] [-n TRIALS] [-t TRIAL] [-r ROLE] [-l] [-c] [-v] POOL...");
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -325,11 +337,11 @@ int main(int argc, char **argv)
 		struct pool p;
 
 		pool_read(&p, argv[i]);
-		for (uint64_t nr = (uint64_t)(i - optind); nr < trials;
+		for (uint64_t nr = (uint64_t)(i - optind); nr < c.trials;
 		     nr += (uint64_t)(argc - optind))
-			if (only == UINT64_MAX || only == nr)
-				good &= run_trial(&p, argv[i], seed, nr, role, jobs, verbose, by_role,
-						  by_damage, &all);
+			if (c.only == UINT64_MAX || c.only == nr)
+				good &= run_trial(&p, argv[i], c.seed, nr, c.role, jobs, c.verbose,
+						  by_role, by_damage, &all);
 		pool_free(&p);
 	}
 	printf("%-18s %6s %6s %8s %8s %10s %9s\n", "damage", "trials", "short", "status?",
@@ -340,10 +352,10 @@ int main(int argc, char **argv)
 		print_score(damage_name[i], &by_damage[i]);
 	print_score("all", &all);
 	jobs_free(jobs);
-	if (lenient)
+	if (c.lenient)
 		good = all.back * 1000 >= all.intact * 999 && all.invented * 1000 <= all.intact &&
 		       !all.wrong_status;
-	if (claims)
+	if (c.claims)
 		good = all.trials && !all.wrong_status;
 	return good ? 0 : 1;
 }

@@ -42,6 +42,33 @@ static void make_leaf(struct node *n, uint64_t *value)
 	}
 }
 
+/* A random leaf is one owner's, or shared. */
+static void one_leaf(struct cells *c, struct cells *few, unsigned nr_owners, struct node *n,
+		     uint64_t *value)
+{
+	const bool shared = !rnd(4);
+	/* the first and the last index are what a narrow cell could take for something else */
+	const uint32_t owner = rnd(3) ? rnd(nr_owners) : rnd(2) ? 0 : nr_owners - 1;
+	bool twice = false;
+
+	make_leaf(n, value);
+	for (uint32_t i = 0; i < ENTRIES; i++) {
+		const uint64_t b = node_value64(n, i) >> 24, at = b - BEGIN;
+
+		twice |= !shared && at < NR && truth[at] == owner + 1;
+		tell(b, owner);
+		if (shared && at < NR)
+			truth[at] = CELLS_SEVERAL;
+	}
+	if (shared) {
+		cells_share(c, n);
+		cells_share(few, n);
+	} else {
+		check_eq(cells_own(c, n, owner), twice);
+		(void)cells_own(few, n, owner);
+	}
+}
+
 /* One set of cells is for all blocks of the window, the other for each third one. */
 static void equal_to_truth(size_t nr_owners, unsigned width)
 {
@@ -59,31 +86,8 @@ static void equal_to_truth(size_t nr_owners, unsigned width)
 	check(!cells_init(&c, BEGIN, NR, NULL, nr_owners));
 	check(!cells_init(&few, 0, NR / 3, list, nr_owners));
 	check_eq(c.width, width);
-	for (unsigned round = 0; round < 150; round++) {
-		const bool shared = !rnd(4);
-		/* the first and the last index are what a narrow cell could take for something else */
-		const uint32_t owner = rnd(3)	? rnd((unsigned)nr_owners)
-				       : rnd(2) ? 0
-						: (uint32_t)nr_owners - 1;
-		bool twice = false;
-
-		make_leaf(&n, value);
-		for (uint32_t i = 0; i < ENTRIES; i++) {
-			const uint64_t b = node_value64(&n, i) >> 24, at = b - BEGIN;
-
-			twice |= !shared && at < NR && truth[at] == owner + 1;
-			tell(b, owner);
-			if (shared && at < NR)
-				truth[at] = CELLS_SEVERAL;
-		}
-		if (shared) {
-			cells_share(&c, &n);
-			cells_share(&few, &n);
-		} else {
-			check_eq(cells_own(&c, &n, owner), twice);
-			(void)cells_own(&few, &n, owner);
-		}
-	}
+	for (unsigned round = 0; round < 150; round++)
+		one_leaf(&c, &few, (unsigned)nr_owners, &n, value);
 	for (size_t i = 0; i < NR / 3; i++)
 		check_eq(cells_owner(&few, i), truth[3 * i]);
 	for (uint64_t i = 0; i < NR; i++) {
