@@ -52,16 +52,6 @@ struct options {
 	struct place_options place;
 };
 
-static enum apply_format read_format(struct cli *c)
-{
-	static const char *const names[] = { NULL, "raw", "qcow2", "rbd-diff" };
-
-	for (unsigned i = APPLY_RAW; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(c->arg, names[i]))
-			return (enum apply_format)i;
-	cli_usage_error(c, "--format: invalid value '%s'", c->arg);
-}
-
 static const char *read_digest(struct cli *c, const char *option)
 {
 	if (strlen(c->arg) != 2 * SHA256_LEN || strspn(c->arg, "0123456789abcdef") != 2 * SHA256_LEN)
@@ -76,7 +66,9 @@ static void read_options(struct cli *c, struct options *o)
 	while ((id = cli_next(c)))
 		switch (id) {
 		case 'i': o->input = c->arg; break;
-		case 'O': o->format = read_format(c); break;
+		case 'O':
+			o->format = APPLY_RAW + cli_choice(c, "--format");
+			break;
 		case OPT_TOP: o->top = true; break;
 		case OPT_BASE_SHA256: o->apply.base_sha256 = read_digest(c, "--base-sha256"); break;
 		case OPT_SHA256: o->apply.sha256 = read_digest(c, "--sha256"); break;

@@ -88,13 +88,6 @@ static void set_snap(struct cli *c, struct options *o)
 		o->check.snap_block = cli_u64(c, "--metadata-snap");
 }
 
-static void set_format(struct cli *c, struct options *o)
-{
-	o->json = !strcmp(c->arg, "json");
-	if (!o->json && strcmp(c->arg, "text"))
-		cli_usage_error(c, "unknown format '%s': it must be text or json", c->arg);
-}
-
 static void check_conflicts(struct cli *c, const struct options *o)
 {
 	bool fix = o->auto_repair || o->clear_flag;
@@ -158,7 +151,7 @@ static void parse(struct cli *c, struct options *o, int argc, char **argv)
 			o->check.details_root = cli_u64(c, "--override-details-root");
 			break;
 		case OPT_FORMAT:
-			set_format(c, o);
+			o->json = cli_choice(c, "--format");
 			break;
 		case 'j':
 			o->nr_jobs = (unsigned)MIN(cli_u64(c, "--jobs"), (uint64_t)1024);

@@ -107,9 +107,7 @@ static void parse_option(struct diff *d, int id)
 		d->print.skip_same = true;
 		break;
 	case 'f':
-		d->print.json = !strcmp(c->arg, "json");
-		if (!d->print.json && strcmp(c->arg, "xml"))
-			cli_usage_error(c, "unknown format '%s': it must be xml or json", c->arg);
+		d->print.json = cli_choice(c, "--format");
 		break;
 	}
 }

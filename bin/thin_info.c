@@ -303,17 +303,17 @@ static void put_html(const struct thin_info *t, struct outbuf *out)
 			   &t->check.findings, out);
 }
 
+/* In the order of the words of --format. */
+static void (*const forms[])(const struct thin_info *, struct outbuf *) = { put_text, put_json,
+									    put_html };
+
 static void parse_option(struct thin_info *t, int id)
 {
 	struct cli *c = &t->cli;
 
 	switch (id) {
 	case OPT_FORMAT:
-		t->print = !strcmp(c->arg, "text") ? put_text :
-			   !strcmp(c->arg, "json") ? put_json :
-			   !strcmp(c->arg, "html") ? put_html : NULL;
-		if (!t->print)
-			cli_usage_error(c, "unknown format '%s': it must be text, json or html", c->arg);
+		t->print = forms[cli_choice(c, "--format")];
 		break;
 	case OPT_WARN:
 		t->warn = percent(c);

@@ -66,13 +66,6 @@ struct thin_lvm {
 DEFINE_CLEANUP(lvm_cleanup, struct lvm, lvm_free)
 DEFINE_CLEANUP(live_cleanup, struct live, live_free)
 
-static void parse_format(struct thin_lvm *t)
-{
-	t->json = !strcmp(t->cli.arg, "json");
-	if (!t->json && strcmp(t->cli.arg, "text"))
-		cli_usage_error(&t->cli, "--format: '%s' is neither text nor json", t->cli.arg);
-}
-
 static void parse_option(struct thin_lvm *t, int id)
 {
 	struct cli *c = &t->cli;
@@ -91,7 +84,7 @@ static void parse_option(struct thin_lvm *t, int id)
 		t->list_texts = t->opt.all_texts = true;
 		break;
 	case 'f':
-		parse_format(t);
+		t->json = cli_choice(c, "--format");
 		break;
 	case OPT_VG_BACKUP:
 		t->opt.vg_backup = c->arg;

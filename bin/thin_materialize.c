@@ -118,27 +118,12 @@ struct options {
 	unsigned jobs;
 };
 
-/* The position of the option's value in @words.  NULL ends @words. */
-static int choice(struct cli *c, const char *option, const char *const *words)
-{
-	int i;
-
-	for (i = 0; words[i]; i++)
-		if (!strcmp(c->arg, words[i]))
-			return i;
-	cli_usage_error(c, "%s: invalid value '%s'", option, c->arg);
-}
-
-static const char *const when[] = { "auto", "always", "never", NULL };
-static const char *const forms[] = { "text", "json", NULL };
-static const char *const formats[] = {
-	[MAKE_RAW] = "raw", [MAKE_QCOW2] = "qcow2", [MAKE_RBD] = "rbd-diff", NULL
-};
-
 static void read_image_option(struct cli *c, int id, struct options *o)
 {
 	switch (id) {
-	case 'O': o->make.format = (enum make_format)choice(c, "--format", formats); break;
+	case 'O':
+		o->make.format = (enum make_format)cli_choice(c, "--format");
+		break;
 	case OPT_BACKING: o->make.backing = c->arg; break;
 	case 'c': o->make.compress = true; break;
 	case OPT_SINCE: o->since.base = c->arg; break;
@@ -152,8 +137,12 @@ static void read_image_option(struct cli *c, int id, struct options *o)
 	case OPT_TO_SNAP: o->make.to_snap = c->arg; break;
 	case OPT_DIGEST: o->make.digest = true; break;
 	case OPT_VERIFY: o->make.verify = true; break;
-	case OPT_REFLINK: o->make.copy.reflink = (enum copy_reflink)choice(c, "--reflink", when); break;
-	case OPT_SPARSE: o->make.copy.sparse = (enum copy_sparse)choice(c, "--sparse", when); break;
+	case OPT_REFLINK:
+		o->make.copy.reflink = (enum copy_reflink)cli_choice(c, "--reflink");
+		break;
+	case OPT_SPARSE:
+		o->make.copy.sparse = (enum copy_sparse)cli_choice(c, "--sparse");
+		break;
 	case OPT_TARGET_IS_ZERO: o->make.output.target_is_zero = true; break;
 	case 'n': o->make.output.dry_run = true; break;
 	case 'f': o->make.output.force++; break;
@@ -187,7 +176,7 @@ static void read_option(struct cli *c, int id, struct options *o)
 	case OPT_REPAIR: o->volume.repair = true; break;
 	case OPT_ACCEPT_LOSS: o->accept_loss = true; break;
 	case OPT_MAP:
-		o->map = c->arg ? MAP_TEXT + (unsigned)choice(c, "--map", forms) : MAP_TEXT;
+		o->map = c->arg ? MAP_TEXT + cli_choice(c, "--map") : MAP_TEXT;
 		break;
 	case 'j':
 		o->jobs = (unsigned)MIN(cli_u64(c, "--jobs"), 1024u);

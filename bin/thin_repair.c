@@ -17,40 +17,62 @@
 #include "volume/open/pool_lvm.h"
 #include "volume/open/pool_salvage.h"
 
-enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_VG_BACKUP, OPT_POOL, OPT_PV, OPT_SEQNO, OPT_DATA_DEV,
-       OPT_LIST_ROOTS, OPT_MAPPING_ROOT, OPT_DETAILS_ROOT, OPT_DRY_RUN, OPT_FORMAT,
-       OPT_ACCEPT_LOSS, OPT_FORCE, OPT_SIZE, OPT_EXPLAIN, OPT_TAKE };
+enum {
+	OPT_TRANSACTION = 256,
+	OPT_BLOCK_SIZE,
+	OPT_NR_BLOCKS,
+	OPT_VG_BACKUP,
+	OPT_DATA_DEV,
+	OPT_LIST_ROOTS,
+	OPT_MAPPING_ROOT,
+	OPT_DETAILS_ROOT,
+	OPT_DRY_RUN,
+	OPT_FORMAT,
+	OPT_ACCEPT_LOSS,
+	OPT_FORCE,
+	OPT_SIZE,
+	OPT_EXPLAIN,
+	OPT_TAKE
+};
 
 static const struct opt opts[] = {
-	{ 'i', "input", ARG_REQUIRED, "POOL", "damaged metadata device or file, or a table file", 'i' },
+	{ 'i', "input", ARG_REQUIRED, "POOL", "damaged metadata device or file, or a table file",
+	  'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
-	  "metadata device or file to write; it must exist and keeps its size; - is standard output", 'o' },
-	{ 0, "size", ARG_REQUIRED, "SIZE", "make FILE with this size; auto: as large as this pool should have it",
-	  OPT_SIZE },
-	{ 0, "dry-run", ARG_NONE, NULL, "write nothing: only say what would be saved", OPT_DRY_RUN },
+	  "metadata device or file to write; it must exist and keeps its size; - is standard "
+	  "output",
+	  'o' },
+	{ 0, "size", ARG_REQUIRED, "SIZE",
+	  "make FILE with this size; auto: as large as this pool should have it", OPT_SIZE },
+	{ 0, "dry-run", ARG_NONE, NULL, "write nothing: only say what would be saved",
+	  OPT_DRY_RUN },
 	{ 0, "accept-loss", ARG_NONE, NULL, "exit with 0 when there is a result, whatever was lost",
 	  OPT_ACCEPT_LOSS },
 	{ 0, "force", ARG_NONE, NULL, "overwrite FILE even if it holds something other than a pool",
 	  OPT_FORCE },
-	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
+	{ 'U', "force-share", ARG_NONE, NULL,
+	  "read although another program is writing to the pool", 'U' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
-	{ 0, "format", ARG_REQUIRED, "text|json", "json: print the report on stdout",
-	  OPT_FORMAT },
+	{ 0, "format", ARG_REQUIRED, "text|json", "json: print the report on stdout", OPT_FORMAT },
 	{ 0, "transaction-id", ARG_REQUIRED, "N", "the pool's transaction id", OPT_TRANSACTION },
 	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "the pool's block size", OPT_BLOCK_SIZE },
-	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "the pool's number of data blocks", OPT_NR_BLOCKS },
-	{ 0, "vg-backup", ARG_REQUIRED, "FILE", "take values that the superblock lost from LVM's backup FILE",
+	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "the pool's number of data blocks",
+	  OPT_NR_BLOCKS },
+	{ 0, "vg-backup", ARG_REQUIRED, "FILE",
+	  "take values that the superblock lost from LVM's backup FILE (of the pool that --pool "
+	  "names)",
 	  OPT_VG_BACKUP },
-	{ 0, "pool", ARG_REQUIRED, "NAME", "which thin pool of the backup, or of POOL where that has several (LV, VG/LV, or NAME of a table file)", OPT_POOL },
-	{ 0, "pv", ARG_REQUIRED, "FILE", "POOL is a disk with LVM: one more disk of its volume group; can be repeated", OPT_PV },
-	{ 0, "seqno", ARG_REQUIRED, "N", "POOL is a disk with LVM: take LVM's text with this number, also an older one", OPT_SEQNO },
-	{ 0, "data-dev", ARG_REQUIRED, "DEV", "take the number of data blocks from DEV", OPT_DATA_DEV },
+	{ 0, "data-dev", ARG_REQUIRED, "DEV", "take the number of data blocks from DEV",
+	  OPT_DATA_DEV },
 	{ 0, "explain", ARG_NONE, NULL, "say why each node was put where it is", OPT_EXPLAIN },
 	{ 0, "list-roots", ARG_NONE, NULL, "list all roots that the device holds", OPT_LIST_ROOTS },
-	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the mapping root", OPT_MAPPING_ROOT },
-	{ 0, "details-root", ARG_REQUIRED, "BLOCK", "use this block as the device details root", OPT_DETAILS_ROOT },
+	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the mapping root",
+	  OPT_MAPPING_ROOT },
+	{ 0, "details-root", ARG_REQUIRED, "BLOCK", "use this block as the device details root",
+	  OPT_DETAILS_ROOT },
 	{ 0, "take", ARG_REQUIRED, "DEV=BLOCK",
-	  "the tree at this block is device DEV's, whatever else says so; can be repeated", OPT_TAKE },
+	  "the tree at this block is device DEV's, whatever else says so; can be repeated",
+	  OPT_TAKE },
 	{ 0 },
 };
 
@@ -63,6 +85,7 @@ static const struct command command = {
 		 "1 with nothing written when nothing could be saved.",
 	.opts = opts,
 	.max_args = 1, /* LVM passes an empty word */
+	.takes_pool = true,
 	.shows_progress = true,
 };
 
@@ -155,17 +178,6 @@ static void parse_option(struct repair *r, int id)
 	case OPT_VG_BACKUP:
 		r->opt.vg_backup = c->arg;
 		break;
-	case OPT_POOL:
-		r->opt.vg_pool = c->arg;
-		break;
-	case OPT_PV:
-		if (c->lvm.nr_pvs < LVM_MAX_PVS)
-			c->lvm.pv[c->lvm.nr_pvs++] = c->arg;
-		break;
-	case OPT_SEQNO:
-		c->lvm.has_seqno = true;
-		c->lvm.seqno = cli_u64(c, "--seqno");
-		break;
 	case OPT_DATA_DEV:
 		r->opt.data_dev = c->arg;
 		break;
@@ -191,9 +203,7 @@ static void parse_option(struct repair *r, int id)
 		r->dry_run = true;
 		break;
 	case OPT_FORMAT:
-		r->json = !strcmp(c->arg, "json");
-		if (!r->json && strcmp(c->arg, "text"))
-			cli_usage_error(c, "unknown format '%s': it must be text or json", c->arg);
+		r->json = cli_choice(c, "--format");
 		break;
 	default:
 		parse_override(r, id);
@@ -340,11 +350,12 @@ static int repair(struct repair *r, struct err *err)
 	struct progress *bar;
 	int e;
 
-	r->opt.want = (struct pool_want){ .pool = r->opt.vg_backup ? NULL : r->opt.vg_pool,
-					  .disk = pool_lvm_table,
-					  .lvm = &r->cli.lvm,
-					  .tell = cli_tell,
-					  .ctx = &r->cli };
+	r->opt.vg_pool = r->cli.pool;
+	r->opt.want = (struct pool_want) { .pool = r->opt.vg_backup ? NULL : r->cli.pool,
+					   .disk = pool_lvm_table,
+					   .lvm = &r->cli.lvm,
+					   .tell = cli_tell,
+					   .ctx = &r->cli };
 	cli_left(&r->cli, "nothing was written");
 	bar = progress_new(&r->cli, "reading", 0);
 	r->opt.meter = progress_meter(bar);

@@ -151,9 +151,7 @@ static void parse_option(struct map_args *a, int id)
 		add_region(a);
 		break;
 	case 'f':
-		a->json = !strcmp(c->arg, "json");
-		if (!a->json && strcmp(c->arg, "text"))
-			cli_usage_error(c, "unknown format '%s': it must be text or json", c->arg);
+		a->json = cli_choice(c, "--format");
 		break;
 	case OPT_MAX_KEPT:
 		a->max_kept = cli_u64(c, "--max-kept");

@@ -144,6 +144,11 @@ uint64_t cli_u64(struct cli *c, const char *option);
 uint64_t cli_size(struct cli *c, const char *option);
 /* "auto": UINT64_MAX; else a size that is a multiple of @unit and not 0. */
 uint64_t cli_size_or_auto(struct cli *c, const char *option, uint64_t unit);
+/*
+ * For an option whose table names the words that it takes ("text|json"): the position of the value
+ * among them.  @option: "--format".
+ */
+unsigned cli_choice(struct cli *c, const char *option);
 
 /*
  * Asks "QUESTION [y/n]: " on stderr and reads a line from stdin.  Only y is yes; the end of the

@@ -190,3 +190,32 @@ uint64_t cli_size(struct cli *c, const char *option)
 		cli_usage_error(c, "%s: invalid value: %s", option, err.text);
 	return v;
 }
+
+/* "text|json|html" -> "text, json or html" */
+static void put_words(struct outbuf *out, const char *words)
+{
+	for (const char *p = words; *p; p++) {
+		if (*p != '|')
+			outbuf_add(out, p, 1);
+		else
+			outbuf_str(out, strchr(p + 1, '|') ? ", " : " or ");
+	}
+}
+
+unsigned cli_choice(struct cli *c, const char *option)
+{
+	const char *words = opt_find(c->cmd, option + 2)->value, *p = words;
+	struct outbuf out;
+
+	for (unsigned i = 0; *p; i++) {
+		size_t len = strcspn(p, "|");
+
+		if (strlen(c->arg) == len && !memcmp(p, c->arg, len))
+			return i;
+		p += len + (p[len] == '|');
+	}
+	outbuf_init(&out);
+	put_words(&out, words);
+	cli_usage_error(c, "%s: invalid value '%s': it must be %.*s", option, c->arg, (int)out.len,
+			out.data);
+}

@@ -15,6 +15,7 @@ static const struct opt opts[] = {
 	{ 'o', "output", ARG_REQUIRED, "FILE", "write to FILE", 'o' },
 	{ 0, "size", ARG_REQUIRED, "SIZE",
 	  "a help text that is long enough that it has to be wrapped onto a second line", 256 },
+	{ 0, "form", ARG_REQUIRED, "text|json|html", "how to print", 257 },
 	{ 0 },
 };
 
@@ -65,6 +66,8 @@ static struct result run(int argc, const char *const *args)
 		while ((id = cli_next(&c))) {
 			if (id == 256)
 				printf("size=%llu ", (unsigned long long)cli_size(&c, "--size"));
+			else if (id == 257)
+				printf("form=%u ", cli_choice(&c, "--form"));
 			else
 				printf("%c=%s ", id, c.arg ? c.arg : "-");
 		}
@@ -168,6 +171,16 @@ static void mistakes(void)
 	refuses("--size: invalid value: '1x' has an unknown unit 'x'", "--size=1x", "p");
 }
 
+static void choices(void)
+{
+	accepts("form=0 form=1 form=2 [p]", "--form", "text", "--form=json", "p", "--form=html");
+	refuses("--form: invalid value 'jso': it must be text, json or html\n", "--form=jso", "p");
+	refuses("--form: invalid value 'html2': it must be text", "--form=html2", "p");
+	refuses("--form: invalid value 'text|json': it must be text", "--form=text|json", "p");
+	refuses("--form: invalid value 'json|': it must be text", "--form=json|", "p");
+	refuses("--form: invalid value '': it must be text", "--form=", "p");
+}
+
 static void help(void)
 {
 	struct result r = RUN("--help");
@@ -203,6 +216,7 @@ static const struct test tests[] = {
 	{ "long options have no abbreviations, and the whole name is offered", abbreviations },
 	{ "every command has -h, -V, -v and --io-engine", common_options },
 	{ "a mistake exits 64 and names the word", mistakes },
+	{ "a value that is none of the words is refused, and the words are named", choices },
 	{ "help fits into 80 columns and leaves out aliases", help },
 	{ "no error becomes exit status 2", exit_codes },
 	{ 0 }
