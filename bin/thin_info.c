@@ -41,6 +41,7 @@ static const struct command command = {
 	.takes_pool = true,
 	.takes_active = true,
 	.reads_pool = true,
+	.shows_sizes = true,
 };
 
 #define WARN_OFF UINT64_MAX
@@ -372,6 +373,7 @@ int main(int argc, char **argv)
 	if (t.sb_only && t.print == put_html)
 		cli_usage_error(&t.cli, "--super-block-only: a page needs the devices, too");
 	outbuf_init(&out);
+	out.exact = t.cli.bytes;
 	r = read_pool(&t, &err);
 	if (t.info.md) {
 		int printed;

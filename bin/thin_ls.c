@@ -44,6 +44,7 @@ static const struct command command = {
 	.reads_pool = true,
 	.takes_pool = true,
 	.takes_active = true,
+	.shows_sizes = true,
 };
 
 #define MAX_COLUMNS 256
@@ -156,7 +157,7 @@ static struct cell cell(void *ctx, size_t row, size_t column)
 
 	return (struct cell) { .text = list_text(r, f),
 			       .number = list_number(r, f, ls->block_size),
-			       .size = list_field_is_size(f),
+			       .size = list_field_is_size(f) && !ls->cli.bytes,
 			       .missing = !list_has(r, f) };
 }
 
@@ -170,6 +171,7 @@ static int print_rows(struct ls *ls)
 	for (size_t i = 0; i < ls->nr_fields; i++)
 		column[i] = (struct column) { ls->field[i]->name, ls->field[i]->json };
 	outbuf_init(&out);
+	out.exact = ls->cli.bytes;
 	if (ls->tree)
 		list_tree(&ls->list, ls->block_size, !ls->no_headers, &out);
 	else if (ls->json)

@@ -52,6 +52,7 @@ static const struct command command = {
 	.min_args = 0,
 	.max_args = 10000,
 	.missing = "No PV given: name a disk, a partition or an image of one.",
+	.shows_sizes = true,
 };
 
 struct thin_lvm {
@@ -231,6 +232,7 @@ int main(int argc, char **argv)
 
 	parse_options(&t, argc, argv);
 	outbuf_init(&out);
+	out.exact = t.cli.bytes;
 	r = t.active ? print_active(&t, &out, &err) : print_groups(&t, &out, &damage, &err);
 	outbuf_fini(&out);
 	free(t.path);

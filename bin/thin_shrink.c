@@ -53,6 +53,7 @@ static const struct command command = {
 	.opts = opts,
 	.takes_pool = true,
 	.shows_progress = true,
+	.shows_sizes = true,
 };
 
 struct shrink_cmd {
@@ -173,12 +174,12 @@ static int open_input(struct shrink_cmd *s, struct err *err)
 
 static void note_plan(struct shrink_cmd *s, const struct shrink_plan *p)
 {
-	const double mib = (double)p->nr_moved * p->block_size * 512 / (1 << 20);
+	char size[CLI_SIZE_LEN];
 
-	cli_note(&s->cli, "%llu data blocks become %llu; %llu are in use, %llu of them (%.1f MiB) %s",
+	cli_note(&s->cli, "%llu data blocks become %llu; %llu are in use, %llu of them (%s) %s",
 		 (unsigned long long)p->nr_before, (unsigned long long)p->nr_after,
 		 (unsigned long long)p->nr_used, (unsigned long long)p->nr_moved,
-		 mib, s->dry_run ? "would move" : "move");
+		 cli_shown_size(&s->cli, p->nr_moved * p->block_size * 512, size), s->dry_run ? "would move" : "move");
 }
 
 static void moved(void *ctx, uint64_t bytes)

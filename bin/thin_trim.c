@@ -34,6 +34,7 @@ static const struct command command = {
 	.opts = opts,
 	.takes_pool = true,
 	.shows_progress = true,
+	.shows_sizes = true,
 };
 
 struct trim_cmd {
@@ -122,25 +123,21 @@ static void trimmed(void *ctx, uint64_t bytes)
 	progress_add(ctx, bytes);
 }
 
-static double mib(uint64_t bytes)
-{
-	return (double)bytes / (1 << 20);
-}
-
 static int trim(struct trim_cmd *t, const struct check_result *res, struct err *err)
 {
 	struct trim_options opt = { .dry_run = true };
 	const uint32_t block_size = res->sb.data_block_size;
 	struct trim_report rep;
+	char size[CLI_SIZE_LEN];
 	int r;
 
 	/* finds how much is free, and whether the device is long enough */
 	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
 	if (r)
 		return r;
-	cli_note(&t->cli, "%llu of %llu data blocks are free: %.1f MiB in %llu runs%s",
-		 ULL(rep.nr_free), ULL(rep.nr_blocks), mib(rep.bytes), ULL(rep.nr_runs),
-		 t->dry_run ? " would be discarded" : "");
+	cli_note(&t->cli, "%llu of %llu data blocks are free: %s in %llu runs%s",
+		 ULL(rep.nr_free), ULL(rep.nr_blocks), cli_shown_size(&t->cli, rep.bytes, size),
+		 ULL(rep.nr_runs), t->dry_run ? " would be discarded" : "");
 	if (t->dry_run)
 		return 0;
 	opt.dry_run = false;
@@ -150,7 +147,7 @@ static int trim(struct trim_cmd *t, const struct check_result *res, struct err *
 	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
 	progress_free(opt.ctx);
 	if (r)
-		return err_prefix(err, r, "after %.1f MiB", mib(rep.bytes));
+		return err_prefix(err, r, "after %s", cli_shown_size(&t->cli, rep.bytes, size));
 	return 0;
 }
 

@@ -169,7 +169,7 @@ void outbuf_size(struct outbuf *b, uint64_t bytes)
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	unsigned u = 0;
 
-	while (u + 1 < ARRAY_SIZE(units) && bytes >> (10 * (u + 1)))
+	while (!b->exact && u + 1 < ARRAY_SIZE(units) && bytes >> (10 * (u + 1)))
 		u++;
 	if (bytes & (((uint64_t)1 << (10 * u)) - 1))
 		outbuf_printf(b, "%.2f%s", (double)bytes / (double)((uint64_t)1 << (10 * u)), units[u]);

@@ -9,6 +9,7 @@
  * not check every step.
  */
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct outbuf {
 	char *data;
 	size_t len, cap;
 	int error;
+	bool exact; /* outbuf_size() writes bytes */
 };
 
 /* Empty; outbuf_fini() gives the memory back.  Threads: one at a time. */
@@ -34,7 +36,10 @@ void outbuf_str(struct outbuf *b, const char *s);
 void outbuf_u64(struct outbuf *b, uint64_t v);
 /* An attribute of XML: a blank, NAME="V". */
 void outbuf_attr(struct outbuf *b, const char *name, uint64_t v);
-/* A size for people: 0B, 448KiB, 3.19MiB; exact where a unit divides it. */
+/*
+ * A size for people: 0B, 448KiB, 3.19MiB; exact where a unit divides it.  With @exact in bytes,
+ * whatever it is: 458752B.
+ */
 void outbuf_size(struct outbuf *b, uint64_t bytes);
 /* Aligns what was added since @from to the right in a field of @width characters. */
 void outbuf_right(struct outbuf *b, size_t from, size_t width);

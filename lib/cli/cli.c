@@ -286,6 +286,9 @@ static bool take_common(struct cli *c, int id)
 	case OPT_NO_PROGRESS:
 		c->no_progress = true;
 		return true;
+	case OPT_BYTES:
+		c->bytes = true;
+		return true;
 	case OPT_PROGRESS_FD:
 		c->progress_fd = (int)MIN(cli_u64(c, "--progress-fd"), 1u << 20);
 		return true;

@@ -48,6 +48,7 @@ struct command {
 	bool takes_pool;	/* has --pool NAME, --pv FILE and --seqno N, whose values are in cli.pool and cli.lvm */
 	bool takes_active;	/* has --take-metadata-snap, which sets cli.snap and cli.lvm.take_snap */
 	bool shows_progress;	/* has --no-progress and --progress-fd N (progress.h) */
+	bool shows_sizes;	/* has --bytes */
 };
 
 #define CLI_MAX_OPTIONS 64
@@ -64,6 +65,7 @@ struct cli {
 	char **args;
 	bool quiet; /* cli_error() prints nothing */
 	bool no_progress;
+	bool bytes; /* sizes are shown as numbers of bytes */
 	int progress_fd; /* -1: none */
 	unsigned verbose; /* counts -v */
 	/* private */
@@ -98,6 +100,9 @@ void cli_usage_error(struct cli *c, const char *fmt, ...)
  * failed.
  */
 void cli_refuse(struct cli *c, int code, const struct err *err) __attribute__((noreturn));
+#define CLI_SIZE_LEN 32
+/* A size in a sentence: "3.6 MiB", with --bytes "3735552 bytes".  Returns @text, of CLI_SIZE_LEN bytes. */
+const char *cli_shown_size(const struct cli *c, uint64_t bytes, char *text);
 /* "NAME: text" on stderr unless quiet. */
 void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, for a text that is no failure. */

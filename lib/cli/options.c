@@ -42,6 +42,11 @@ static const struct opt active_opts[] = {
 	{ 0 },
 };
 
+static const struct opt size_opts[] = {
+	{ 0, "bytes", ARG_NONE, NULL, "show sizes as numbers of bytes, without a larger unit", OPT_BYTES },
+	{ 0 },
+};
+
 static const struct opt progress_opts[] = {
 	{ 0, "no-progress", ARG_NONE, NULL, "show no progress on a terminal", OPT_NO_PROGRESS },
 	{ 0, "progress-fd", ARG_REQUIRED, "N", "write \"DONE TOTAL\" lines in bytes to descriptor N",
@@ -60,6 +65,8 @@ size_t opt_tables(const struct command *cmd, const struct opt **table)
 		table[n++] = active_opts;
 	if (cmd->takes_pool)
 		table[n++] = pool_opts;
+	if (cmd->shows_sizes)
+		table[n++] = size_opts;
 	if (cmd->shows_progress)
 		table[n++] = progress_opts;
 	table[n++] = common;

@@ -7,9 +7,10 @@
 
 /* Ids of the options that every command has. */
 enum { OPT_HELP = 1, OPT_VERSION, OPT_IO_ENGINE, OPT_VERBOSE, OPT_POOL, OPT_PV, OPT_SEQNO,
-       OPT_NO_PROGRESS, OPT_PROGRESS_FD, OPT_LIST, OPT_SNAP, OPT_FORCE_SHARE, OPT_QUIET, OPT_JOBS, OPT_TAKE_SNAP };
+       OPT_NO_PROGRESS, OPT_PROGRESS_FD, OPT_LIST, OPT_SNAP, OPT_FORCE_SHARE, OPT_QUIET, OPT_JOBS, OPT_TAKE_SNAP,
+       OPT_BYTES };
 
-#define OPT_TABLES 6
+#define OPT_TABLES 7
 
 /* The tables that @cmd has, its own first; returns how many. */
 size_t opt_tables(const struct command *cmd, const struct opt **table);

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,15 @@ void cli_error_lines(struct cli *c, const char *text, size_t len)
 			cli_error(c, "%.*s", (int)n, text);
 		text += n + 1;
 	}
+}
+
+const char *cli_shown_size(const struct cli *c, uint64_t bytes, char *text)
+{
+	if (c->bytes)
+		snprintf(text, CLI_SIZE_LEN, "%" PRIu64 " bytes", bytes);
+	else
+		snprintf(text, CLI_SIZE_LEN, "%.1f MiB", (double)bytes / (1 << 20));
+	return text;
 }
 
 void cli_tell(void *cli, const char *text)

@@ -12,7 +12,8 @@
 
 #define BAR 20	 /* characters of the device that maps most */
 #define LEVELS 20 /* deeper ones are as far to the right as these, and say their level */
-#define NUMBER_WIDTH 10
+#define NUMBER_WIDTH 10 /* of 9.99EiB and the like */
+#define BYTES_WIDTH  20
 #define NONE SIZE_MAX
 
 /* A device's place: indices of rows, or NONE. */
@@ -80,12 +81,20 @@ static void add_blanks(struct outbuf *out, size_t nr)
 		outbuf_str(out, " ");
 }
 
+static int number_width(const struct outbuf *out)
+{
+	return out->exact ? BYTES_WIDTH : NUMBER_WIDTH;
+}
+
 static void add_size(struct outbuf *out, uint64_t bytes)
 {
 	size_t from = out->len;
 
-	outbuf_size(out, bytes);
-	outbuf_right(out, from, NUMBER_WIDTH);
+	if (out->exact)
+		outbuf_u64(out, bytes);
+	else
+		outbuf_size(out, bytes);
+	outbuf_right(out, from, number_width(out));
 }
 
 /* # what would be free without the device, + what others have too. */
@@ -124,10 +133,12 @@ void list_tree(const struct list *l, uint32_t block_size, bool headings, struct 
 		most = MAX(most, l->row[i].usage.mapped);
 	}
 	if (headings) {
+		const int size = number_width(out);
+
 		outbuf_str(out, "DEVICE");
 		add_blanks(out, width - strlen("DEVICE"));
-		outbuf_printf(out, " %*s %*s %*s  # exclusive, + shared\n", NUMBER_WIDTH, "MAPPED", NUMBER_WIDTH,
-			      "EXCLUSIVE", NUMBER_WIDTH, "SHARED");
+		outbuf_printf(out, " %*s %*s %*s  # exclusive, + shared\n", size, "MAPPED", size, "EXCLUSIVE",
+			      size, "SHARED");
 	}
 	for (size_t i = 0; i < l->nr; i++) {
 		const struct list_row *r = &l->row[order[i]];

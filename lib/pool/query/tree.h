@@ -9,7 +9,8 @@
 #include "pool/query/list.h"
 
 /*
- * Adds the lines to @out.  @l: read with LIST_ALL, its rows not sorted again.  @block_size: sectors.
+ * Adds the lines to @out.  @l: read with LIST_ALL, its rows not sorted again.  @block_size: sectors.  With out->exact sizes are
+ * numbers of bytes.
  */
 void list_tree(const struct list *l, uint32_t block_size, bool headings, struct outbuf *out);
 
