@@ -14,6 +14,7 @@ setup_file() {
 	"$bench/mkpool" frag 0.01 frag.meta
 	"$bench/mkpool" frag 0.01 frag.xml xml
 	"$bench/mkpool" snap 0.1 snap.meta
+	"$bench/mkpool" dense 0.01 dense.meta
 }
 
 setup() {
@@ -104,6 +105,17 @@ instructions() {
 	n=$(instructions thin_restore -i frag.xml -o out)
 	echo "$((n / 200000)) instructions a mapping" >&2
 	[ "$((n / 200000))" -lt 650 ]
+}
+
+@test "thin_metadata_unpack: instructions of a mapping, alone and in a run, stay within their band" {
+	need_instructions
+	thin_metadata_pack -i frag.meta -o frag.pack
+	thin_metadata_pack -i dense.meta -o dense.pack
+	frag=$(instructions thin_metadata_unpack -f -i frag.pack -o unpacked)
+	dense=$(instructions thin_metadata_unpack -f -i dense.pack -o unpacked)
+	echo "$((frag / 200000)), $((dense / 1000000)) instructions a mapping" >&2
+	[ "$((frag / 200000))" -lt 180 ]
+	[ "$((dense / 1000000))" -lt 20 ]
 }
 
 @test "thin_check: snapshots cost what they do not share" {

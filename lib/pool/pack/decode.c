@@ -12,10 +12,14 @@ struct coder {
 	const char *fault;
 };
 
+/* What becomes of a number: eight bytes, their upper 40 bits, or their lower 24 beside these. */
+enum part { WHOLE, HIGH, LOW };
+
 /* Where numbers go: @nr of at most @max so far. */
 struct numbers {
-	uint64_t *v;
+	uint8_t *to; /* of any alignment */
 	size_t nr, max;
+	enum part part;
 };
 
 static bool fail(struct coder *c, const char *fault)
@@ -38,12 +42,61 @@ static bool get_le(struct coder *c, unsigned width, uint64_t *v)
 	return true;
 }
 
-static bool emit(struct coder *c, struct numbers *out, uint64_t count)
+static inline void put(uint8_t *to, enum part part, uint64_t v)
 {
+	le64 le = le64_make(part == HIGH ? v << 24 : v);
+
+	if (part == LOW) {
+		memcpy(&le, to, sizeof(le));
+		le = le64_make(le64_get(le) | (v & 0xffffff));
+	}
+	memcpy(to, &le, sizeof(le));
+}
+
+typedef uint64_t pair __attribute__((vector_size(16)));
+
+/* Puts two numbers; @LOW sets bits of those that stand there. */
+static inline void put_pair(uint8_t *to, enum part part, pair v)
+{
+	pair old = { 0 };
+
+	v = (pair){ htole64(v[0]), htole64(v[1]) };
+	if (part == LOW) {
+		memcpy(&old, to, sizeof(old));
+		v |= old;
+	}
+	memcpy(to, &v, sizeof(v));
+}
+
+/* @first, @first + @by and so on, @count of them. */
+static inline void fill(uint8_t *to, enum part part, uint64_t first, uint64_t by, size_t count)
+{
+	/* shifted, the sums stay sums; of lower bits this is true of equal numbers only */
+	unsigned shift = part == HIGH ? 24 : 0;
+	uint64_t step = by << shift;
+	pair v = (pair){ first, first + by } << shift;
+
+	if (part == LOW)
+		v &= 0xffffff;
+	if (part != LOW || !by) {
+		for (; count >= 4; count -= 4, to += 32, v += 4 * step) {
+			put_pair(to, part, v);
+			put_pair(to + 16, part, v + 2 * step);
+		}
+		first = v[0] >> shift;
+	}
+	for (; count; count--, to += 8, first += by)
+		put(to, part, first);
+}
+
+static bool put_run(struct coder *c, struct numbers *out, uint64_t first, uint64_t by,
+		    uint64_t count)
+{
+	uint8_t *to = out->to + out->nr * 8;
+
 	if (count > out->max - out->nr)
 		return fail(c, "more numbers than there is room for");
-	for (uint64_t *v = out->v + out->nr, *end = v + count; v < end; v++)
-		*v = c->base;
+	fill(to, out->part, first, by, count);
 	out->nr += count;
 	return true;
 }
@@ -57,50 +110,17 @@ static bool step(struct coder *c, unsigned tag, unsigned n, uint64_t times, stru
 		return fail(c, "an instruction that cannot be repeated");
 	if (tag % 2 == 0 && !get_le(c, n, &v))
 		return false;
-	if (times > out->max - out->nr)
-		return fail(c, "more numbers than there is room for");
 	if (tag == 0) {
 		base = v;
 		v = 0;
 	} else if (tag > 2) {
 		v = -v;
 	}
-	for (uint64_t i = 1, *to = out->v + out->nr; i <= times; i++)
-		*to++ = base + i * v;
-	out->nr += times;
+	if (!put_run(c, out, base + v, v, times))
+		return false;
 	if (times)
 		c->base = base + times * v;
 	return true;
-}
-
-/*
- * Tags 0 to 4 one after the other, as long as an instruction of any width fits into the record and
- * there is room.  A pool whose blocks lie scattered consists mostly of these.  The next tag and
- * width cannot be predicted, so no branch depends on them. step() does the rest, and finds the
- * wrong ones.
- */
-static void many_steps(struct coder *c, struct numbers *out)
-{
-	static const uint64_t mask[16] = { [1] = 0xff, [2] = 0xffff, [4] = 0xffffffff, [8] = UINT64_MAX };
-	const uint8_t *in = c->in;
-	uint64_t base = c->base, *v = out->v + out->nr, *end = out->v + out->max;
-
-	for (; v < end && c->end - in >= 9; v++) {
-		unsigned tag = *in >> 4, n = *in & 15;
-		uint64_t wide = -(uint64_t)(~tag & 1), negative = -(uint64_t)(tag > 2), by;
-		le64 le;
-
-		if (tag > 4 || !(mask[n] | ~wide))
-			break;
-		memcpy(&le, in + 1, sizeof(le));
-		by = (le64_get(le) & mask[n] & wide) | (n & ~wide);
-		base = (base & -(uint64_t)(tag > 0)) + ((by ^ negative) - negative);
-		in += 1 + (n & wide);
-		*v = base;
-	}
-	out->nr = (size_t)(v - out->v);
-	c->in = in;
-	c->base = base;
 }
 
 static bool get_tag(struct coder *c, unsigned *tag, unsigned *n)
@@ -123,20 +143,121 @@ static bool number_instruction(struct coder *c, unsigned tag, unsigned n, struct
 		count = (uint64_t)n << 8 | low;
 	}
 	if (tag == 5 || tag == 6)
-		return emit(c, out, count);
+		return put_run(c, out, c->base, 0, count);
 	if (tag == 7 || tag == 8)
 		return get_tag(c, &tag, &n) && step(c, tag, n, count, out);
 	return step(c, tag, n, 1, out);
 }
 
-/* Exactly @nr numbers. */
-static bool number_list(struct coder *c, uint64_t *v, size_t nr)
+#define LONGEST (2 + 1 + 8) /* bytes of an instruction that gives numbers */
+
+/*
+ * One of tags 0 to 4 at @in.  Which it is cannot be predicted where blocks lie scattered, so no
+ * branch depends on it.  False: none of them, or a wrong width.
+ */
+static inline bool read_step(const uint8_t **in, uint64_t *base, uint64_t *step)
 {
-	struct numbers out = { .v = v, .max = nr };
+	static const uint64_t mask[16] = { [1] = 0xff, [2] = 0xffff, [4] = 0xffffffff,
+					   [8] = UINT64_MAX };
+	unsigned tag = **in >> 4, n = **in & 15;
+	uint64_t wide = -(uint64_t)(~tag & 1), negative = -(uint64_t)(tag > 2), by;
+	le64 le;
+
+	if (tag > 4 || !(mask[n] | ~wide))
+		return false;
+	memcpy(&le, *in + 1, sizeof(le));
+	by = (le64_get(le) & mask[n] & wide) | (n & ~wide);
+	*base &= -(uint64_t)(tag > 0);
+	*step = (by ^ negative) - negative;
+	*in += 1 + (n & wide);
+	return true;
+}
+
+/* Four times "set to a number of 4 bytes", which is most of a pool whose blocks lie scattered. */
+static inline bool read_four(const uint8_t **in, enum part part, uint8_t *to, uint64_t *base)
+{
+	const uint8_t *p = *in;
+	le32 le[4];
+
+	if ((p[0] ^ 4) | (p[5] ^ 4) | (p[10] ^ 4) | (p[15] ^ 4))
+		return false;
+	for (unsigned i = 0; i < 4; i++) {
+		memcpy(&le[i], p + 1 + i * 5, sizeof(le[i]));
+		put(to + i * 8, part, le32_get(le[i]));
+	}
+	*base = le32_get(le[3]);
+	*in += 20;
+	return true;
+}
+
+/*
+ * Runs instructions that give numbers as long as any would fit into what is left of the input, they
+ * are right, and there is room.  number_instruction() does the rest, and says what is wrong.
+ */
+static inline __attribute__((always_inline)) void run_part(struct coder *c, struct numbers *out,
+							   enum part part)
+{
+	const uint8_t *in = c->in, *p;
+	uint64_t base = c->base, by, count;
+	size_t nr = out->nr;
+
+	while (nr < out->max && c->end - in >= 2 * LONGEST) {
+		uint8_t *to = out->to + nr * 8;
+		unsigned tag = *in >> 4, n = *in & 15;
+
+		if (out->max - nr >= 4 && read_four(&in, part, to, &base)) {
+			nr += 4;
+			continue;
+		}
+		if (read_step(&in, &base, &by)) {
+			base += by;
+			put(to, part, base);
+			nr++;
+			continue;
+		}
+		if (tag < 5 || tag > 8)
+			break;
+		p = in + 1;
+		count = tag % 2 ? n : (uint64_t)n << 8 | *p++;
+		if (!count || count > out->max - nr)
+			break;
+		by = 0;
+		if (tag > 6) {
+			bool set = *p >> 4 == 0;
+
+			if (!read_step(&p, &base, &by))
+				break;
+			base += by;
+			by &= set - (uint64_t)1;
+		}
+		fill(to, part, base, by, count);
+		base += (count - 1) * by;
+		in = p;
+		nr += count;
+	}
+	out->nr = nr;
+	c->in = in;
+	c->base = base;
+}
+
+static void run_many(struct coder *c, struct numbers *out)
+{
+	if (out->part == WHOLE)
+		run_part(c, out, WHOLE);
+	else if (out->part == HIGH)
+		run_part(c, out, HIGH);
+	else
+		run_part(c, out, LOW);
+}
+
+/* Exactly @nr numbers. */
+static bool number_list(struct coder *c, uint8_t *to, size_t nr, enum part part)
+{
+	struct numbers out = { .to = to, .max = nr, .part = part };
 	unsigned tag, n;
 
 	for (;;) {
-		many_steps(c, &out);
+		run_many(c, &out);
 		if (out.nr == nr)
 			return true;
 		if (!get_tag(c, &tag, &n))
@@ -148,34 +269,17 @@ static bool number_list(struct coder *c, uint64_t *v, size_t nr)
 	}
 }
 
-static size_t put_numbers(uint8_t *to, const uint64_t *v, size_t nr)
-{
-	size_t i;
-
-	for (i = 0; i < nr; i++) {
-		le64 le = le64_make(v[i]);
-
-		memcpy(to + i * 8, &le, 8);
-	}
-	return nr * 8;
-}
-
 static bool shifted(struct coder *c, unsigned n, uint8_t *to, size_t room, size_t *done)
 {
-	uint64_t high[MBLOCK_SIZE / 8], low[MBLOCK_SIZE / 8], count;
-	size_t i;
+	uint64_t count;
 
 	if (!get_le(c, 1, &count))
 		return false;
 	count |= (uint64_t)n << 8;
 	if (count > room / 8)
 		return fail(c, "more bytes than a block has");
-	if (!number_list(c, high, count) || !number_list(c, low, count))
-		return false;
-	for (i = 0; i < count; i++)
-		high[i] = high[i] << 24 | (low[i] & 0xffffff);
-	*done = put_numbers(to, high, count);
-	return true;
+	*done = count * 8;
+	return number_list(c, to, count, HIGH) && number_list(c, to, count, LOW);
 }
 
 static bool literal(struct coder *c, unsigned tag, unsigned n, uint8_t *to, size_t room,
@@ -195,13 +299,16 @@ static bool literal(struct coder *c, unsigned tag, unsigned n, uint8_t *to, size
 	return true;
 }
 
-/* One instruction; *@done bytes of at most @room were made at @to. */
-static bool instruction(struct coder *c, uint8_t *to, size_t room, size_t *done)
+/* Numbers as long as there are any, or one other instruction, which make *@done bytes of @room. */
+static bool instructions(struct coder *c, uint8_t *to, size_t room, size_t *done)
 {
-	uint64_t v[MBLOCK_SIZE / 8];
-	struct numbers out = { .v = v, .max = room / 8 };
+	struct numbers out = { .to = to, .max = room / 8, .part = WHOLE };
 	unsigned tag, n;
 
+	run_many(c, &out);
+	*done = out.nr * 8;
+	if (*done)
+		return true;
 	if (!get_tag(c, &tag, &n))
 		return false;
 	if (tag == 11)
@@ -212,7 +319,7 @@ static bool instruction(struct coder *c, uint8_t *to, size_t room, size_t *done)
 		return literal(c, tag, n, to, room, done);
 	if (!number_instruction(c, tag, n, &out))
 		return false;
-	*done = put_numbers(to, v, out.nr);
+	*done = out.nr * 8;
 	return true;
 }
 
@@ -225,7 +332,7 @@ const char *pack_decode(const uint8_t **in, const uint8_t *end, mblock_t *nr, vo
 		return c.fault;
 	for (; at < MBLOCK_SIZE; at += done) {
 		done = 0;
-		if (!instruction(&c, (uint8_t *)block + at, MBLOCK_SIZE - at, &done))
+		if (!instructions(&c, (uint8_t *)block + at, MBLOCK_SIZE - at, &done))
 			return c.fault;
 	}
 	*in = c.in;
