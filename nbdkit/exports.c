@@ -102,6 +102,17 @@ static void tell_guess(uint32_t id, const struct target_dev *dev, const struct i
 	exports_tell(NULL, text);
 }
 
+static int no_such_name(const char *name, struct err *err)
+{
+	const struct table *t = thin.arg.table;
+	const char *meant = t ? table_similar_name(t, name) : NULL;
+
+	return err_set(err, -ENOENT, "no export '%s': %s%s%s%s", name,
+		       t ? "neither a name in the table nor a device id" :
+			   "not a device id; only a table gives names",
+		       meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+}
+
 /* Finds what @name means: an id, a size (0: not given) and an origin. */
 static int resolve(const char *name, uint32_t *id, uint64_t *size, const char **origin,
 		   struct err *err)
@@ -115,8 +126,7 @@ static int resolve(const char *name, uint32_t *id, uint64_t *size, const char **
 	*size = thin.size;
 	*origin = thin.origin;
 	if (!line && parse_u32(name, id, NULL))
-		return err_set(err, -ENOENT,
-			       "no export '%s': neither a name in the table nor a device id", name);
+		return no_such_name(name, err);
 	if (!line)
 		return unlisted(*id, *size, *origin, err);
 	*id = line->dev_id;

@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/jobs.h"
 #include "base/parse.h"
+#include "base/similar.h"
 #include "nbdkit/exports.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/thin_io.h"
@@ -86,6 +87,20 @@ static int set_bool(bool *to, const char *value)
 	return r < 0 ? -1 : 0;
 }
 
+static int unknown(const char *key)
+{
+	static const char *const keys[] = { "pool", "pool-name", "pv", "seqno", "device", "data-dev", "origin",
+					    "origin-format", "size", "readonly", "force", "force-share" };
+	struct similar s;
+
+	similar_init(&s, key, strlen(key));
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		similar_offer(&s, keys[i]);
+	nbdkit_error("unknown parameter '%s'%s%s%s", key, s.found ? "; did you mean '" : "", s.found ? s.found : "",
+		     s.found ? "='?" : "");
+	return -1;
+}
+
 static int thin_config(const char *key, const char *value)
 {
 	struct err err = { 0 };
@@ -124,8 +139,7 @@ static int thin_config(const char *key, const char *value)
 		return set_bool(&thin.force, value);
 	if (!strcmp(key, "force-share"))
 		return set_bool(&thin.force_share, value);
-	nbdkit_error("unknown parameter '%s'", key);
-	return -1;
+	return unknown(key);
 }
 
 static int thin_config_complete(void)

@@ -29,8 +29,10 @@ setup() {
 }
 
 @test "each command's page has the sections that a reader looks for" {
-	for p in man/thin_*.8; do
-		for s in NAME SYNOPSIS DESCRIPTION OPTIONS 'EXIT STATUS' SIGNALS FILES EXAMPLES BUGS 'SEE ALSO'; do
+	for p in man/thin_*.8 man/nbdkit-thin-plugin.*; do
+		options=OPTIONS
+		[[ $p != *plugin* ]] || options=PARAMETERS
+		for s in NAME SYNOPSIS DESCRIPTION $options 'EXIT STATUS' SIGNALS FILES EXAMPLES BUGS 'SEE ALSO'; do
 			grep -qx "\.SH $s" "$p" || { echo "$p has no $s"; return 1; }
 		done
 		grep -q 'thin\\-pool\\-tools (7)' "$p"

@@ -397,5 +397,20 @@ busy_writer() {
 	run nbdkit "$PLUGIN" pool=no-such-file device=0
 	[[ "$status" -ne 0 && "$output" == *no-such-file* ]]
 	run nbdkit "$PLUGIN" pool=table bogus=1
-	[[ "$status" -ne 0 && "$output" == *bogus* ]]
+	[[ "$status" -ne 0 && "$output" == *bogus* && "$output" != *"did you mean"* ]]
+	run nbdkit "$PLUGIN" pool=table datadev=x
+	[[ "$status" -ne 0 && "$output" == *"'datadev'; did you mean 'data-dev='?"* ]]
+}
+
+@test "nbdkit-thin: of a name that is mistyped the message says which one was meant" {
+	need nbdinfo
+	sed 's/^t0:/webserver:/' table >named
+	run timeout 20 nbdkit -U - "$PLUGIN" pool=named device=websever --run 'echo started'
+	[[ "$status" -ne 0 && "$output" == *"'websever'"*"did you mean 'webserver'?"* ]]
+	run timeout 20 nbdkit -U - "$PLUGIN" pool=named --run 'nbdinfo "nbd+unix:///webservr?socket=$unixsocket"'
+	[[ "$status" -ne 0 && "$output" == *"no export 'webservr': neither a name in the table nor a device id; did you mean 'webserver'?"* ]]
+	run timeout 20 nbdkit -U - "$PLUGIN" pool=named --run 'nbdinfo "nbd+unix:///zzzzzzzzzzzz?socket=$unixsocket"'
+	[[ "$status" -ne 0 && "$output" == *"no export"* && "$output" != *"did you mean"* ]]
+	run timeout 20 nbdkit -U - "$PLUGIN" pool=meta data-dev=data --run 'nbdinfo "nbd+unix:///webserver?socket=$unixsocket"'
+	[[ "$status" -ne 0 && "$output" == *"not a device id; only a table gives names"* ]]
 }

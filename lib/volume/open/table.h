@@ -193,6 +193,8 @@ bool table_is_called(const struct table *t, const char *line, const char *name);
  * stands several times, the first line without a name, else the first.  NULL: no such line.
  */
 const struct table_thin *table_find(const struct table *t, const char *name_or_id);
+/* The name of a device that @name may be a typing error for, of the table; NULL: none is like it. */
+const char *table_similar_name(const struct table *t, const char *name);
 /*
  * The id of the device that a person calls @device, and its line, NULL when it has none.  @t may be
  * NULL, where @pool, the word for messages, is no table.  -ENODATA: it is neither a name nor an id.

@@ -311,8 +311,7 @@ const struct table_thin *table_find(const struct table *t, const char *name_or_i
 	return found;
 }
 
-/* The device's name that is most like @name, for the message; NULL: none is like it. */
-static const char *similar_name(const struct table *t, const char *name)
+const char *table_similar_name(const struct table *t, const char *name)
 {
 	struct similar s;
 
@@ -340,7 +339,7 @@ int table_device(const struct table *t, const char *device, const char *pool, ui
 				       "'%s' is not a device id; only a table file gives names, and "
 				       "%s is not one",
 				       device, pool);
-		meant = similar_name(t, device);
+		meant = table_similar_name(t, device);
 		return err_set(err, -ENODATA,
 			       "'%s' is neither the name of a device in %s nor a device id%s%s%s",
 			       device, pool, meant ? ": did you mean '" : "", meant ? meant : "",
