@@ -65,7 +65,7 @@ static const struct opt opts[] = {
 	{ 'O', "format", ARG_REQUIRED, "raw|qcow2|rbd-diff", "form of OUTPUT (default: raw)", 'O' },
 	{ 0, "backing", ARG_REQUIRED, "FILE[,FORMAT]",
 	  "qcow2: write what FILE, the image of BASE or of the external origin, does not hold", OPT_BACKING },
-	{ 'c', "compress", ARG_NONE, NULL, "qcow2: compress", 'c' },
+	{ 'c', "compress", ARG_OPTIONAL, "deflate|zstd", "qcow2: compress (default: deflate)", 'c' },
 	{ 0, "since", ARG_REQUIRED, "BASE",
 	  "write what differs from device BASE: raw updates OUTPUT, an image of BASE", OPT_SINCE },
 	{ 0, "since-metadata", ARG_REQUIRED, "FILE", "compare with BASE as FILE, an older dump, describes it",
@@ -118,6 +118,15 @@ struct options {
 	unsigned jobs;
 };
 
+static enum compression read_compression(struct cli *c)
+{
+	enum compression kind = COMPRESS_DEFLATE + (c->arg ? cli_choice(c, "--compress") : 0);
+
+	if (!compression_is_linked(kind))
+		cli_usage_error(c, "--compress=zstd: this program was built without libzstd: use deflate");
+	return kind;
+}
+
 static void read_image_option(struct cli *c, int id, struct options *o)
 {
 	switch (id) {
@@ -125,7 +134,7 @@ static void read_image_option(struct cli *c, int id, struct options *o)
 		o->make.format = (enum make_format)cli_choice(c, "--format");
 		break;
 	case OPT_BACKING: o->make.backing = c->arg; break;
-	case 'c': o->make.compress = true; break;
+	case 'c': o->make.compress = read_compression(c); break;
 	case OPT_SINCE: o->since.base = c->arg; break;
 	case OPT_SINCE_METADATA: o->since.metadata = c->arg; break;
 	case OPT_SINCE_SIZE:

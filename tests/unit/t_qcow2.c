@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <time.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/be.h"
 #include "tap.h"
@@ -42,20 +41,18 @@ static struct io *temp(char *path, uint64_t size)
 	return io;
 }
 
-/* Deflated as QEMU does; 0: it does not become smaller than a cluster. */
+static enum compression compression = COMPRESS_DEFLATE;
+
+/* 0: it does not become smaller than a cluster. */
 static size_t pack(const uint8_t *data, size_t len, uint8_t *out)
 {
-	z_stream z = { 0 };
-	int r;
+	struct compressor *c = compressor_new(compression);
+	size_t packed;
 
-	check(deflateInit2(&z, 6, Z_DEFLATED, -12, 9, 0) == Z_OK);
-	z.next_in = (Bytef *)(uintptr_t)data;
-	z.avail_in = (uInt)len;
-	z.next_out = out;
-	z.avail_out = (uInt)len - 1;
-	r = deflate(&z, Z_FINISH);
-	deflateEnd(&z);
-	return r == Z_STREAM_END ? len - 1 - z.avail_out : 0;
+	check(c);
+	packed = compressor_run(c, data, len, out, len - 1);
+	compressor_free(c);
+	return packed;
 }
 
 static void fill(uint8_t *p, size_t len)
@@ -139,7 +136,7 @@ static void judge(const char *path, const char *what)
 
 static void one_image(unsigned bits, uint64_t nr, bool compress)
 {
-	const struct qcow2_create opt = { .size = nr << bits, .cluster_bits = bits };
+	struct qcow2_create opt = { .size = nr << bits, .cluster_bits = bits };
 	uint64_t cluster = UINT64_C(1) << bits, end;
 	struct qcow2_writer *w;
 	struct err err = { 0 };
@@ -147,7 +144,9 @@ static void one_image(unsigned bits, uint64_t nr, bool compress)
 	uint8_t *disk = calloc(nr + 1, cluster);
 	struct io *io = temp(path, 0);
 
-	snprintf(what, sizeof(what), "%u bits, %llu clusters", bits, (unsigned long long)nr);
+	compression = opt.compression = rnd(2) && compression_is_linked(COMPRESS_ZSTD) ? COMPRESS_ZSTD : COMPRESS_DEFLATE;
+	snprintf(what, sizeof(what), "%u bits, %llu clusters, compression %d", bits, (unsigned long long)nr,
+		 (int)compression);
 	check(disk && !qcow2_begin(io, &opt, &w, &err));
 	write_random(w, disk, nr, cluster, io, compress);
 	check(!qcow2_end(w, &end, &err));
@@ -173,20 +172,21 @@ static void written_and_read(void)
 }
 
 /* An image of one data cluster, one compressed and one of zeros. */
-static struct io *small(char *path, uint64_t *end, const char *backing)
+static struct io *small(char *path, uint64_t *end, const char *backing, unsigned bits)
 {
-	const struct qcow2_create opt = { 8 << 16, 16, backing, "raw" };
+	const struct qcow2_create opt = { .size = 8ull << bits, .cluster_bits = bits, .backing = backing, .backing_format = "raw" };
 	uint8_t *cluster = calloc(1, 65536), packed[65536];
 	struct io *io = temp(path, 0);
 	struct qcow2_writer *w;
 	uint64_t host;
 	size_t len;
 
+	compression = COMPRESS_DEFLATE;
 	memset(cluster, 7, 65536);
-	len = pack(cluster, 65536, packed);
-	check(!qcow2_begin(io, &opt, &w, NULL) && !qcow2_alloc(w, 65536, 1, &host, NULL));
-	check(!io_write(io, cluster, 65536, host, NULL) && !qcow2_compressed(w, 2 << 16, packed, len, NULL));
-	check(!qcow2_zero(w, 5 << 16, 1, NULL) && !qcow2_end(w, end, NULL));
+	len = pack(cluster, 1 << bits, packed);
+	check(!qcow2_begin(io, &opt, &w, NULL) && !qcow2_alloc(w, 1 << bits, 1, &host, NULL));
+	check(!io_write(io, cluster, 1 << bits, host, NULL) && !qcow2_compressed(w, 2 << bits, packed, len, NULL));
+	check(!qcow2_zero(w, 5 << bits, 1, NULL) && !qcow2_end(w, end, NULL));
 	check(!ftruncate(io->fd, (off_t)*end));
 	io->size = *end;
 	qcow2_free(w);
@@ -200,7 +200,7 @@ static void refused(uint64_t at, size_t len, uint64_t value, const char *word)
 	char path[100];
 	uint8_t raw[8];
 	uint64_t end;
-	struct io *io = small(path, &end, NULL);
+	struct io *io = small(path, &end, NULL, 16);
 	struct err err = { 0 };
 	struct qcow2 q;
 
@@ -233,17 +233,17 @@ static void features(void)
 	refused(HEADER_MADE, 8, UINT64_C(0xe2792aca) << 32 | 0x7fffffff, "extension");
 }
 
-static void every_truncation(void)
+static void truncations(unsigned bits, uint64_t step)
 {
 	char path[100];
 	uint64_t end, cut, at;
-	struct io *io = small(path, &end, NULL);
+	struct io *io = small(path, &end, NULL, bits);
 	struct qcow2_spot s;
 	struct qcow2 q;
 	bool opened;
 	int r;
 
-	for (cut = end - 512; cut; cut -= 512) {
+	for (cut = end - step; cut; cut -= step) {
 		io->size = cut;
 		r = qcow2_open(io, &q, NULL);
 		opened = !r;
@@ -260,6 +260,12 @@ static void every_truncation(void)
 	io_free(io);
 }
 
+static void every_truncation(void)
+{
+	truncations(9, 1);
+	truncations(16, 512);
+}
+
 static void backing_names(void)
 {
 	char path[100], longest[QCOW2_MAX_NAME + 2];
@@ -270,7 +276,7 @@ static void backing_names(void)
 	memset(longest, 'x', sizeof(longest));
 	longest[QCOW2_MAX_NAME] = 0;
 	check(!qcow2_check_backing(longest, NULL));
-	io = small(path, &end, longest);
+	io = small(path, &end, longest, 16);
 	check(!qcow2_open(io, &q, NULL));
 	check_str(q.backing, longest);
 	check_str(q.backing_format, "raw");

@@ -11,13 +11,12 @@ struct export_qcow2 {
 	struct qcow2_create create; /* .size is rounded up to whole sectors here */
 	bool backing_is_origin; /* the backing file is the external origin; else it is the base */
 	uint64_t backing_size;	/* bytes; UINT64_MAX: not known */
-	bool compress;		/* deflate; several CPUs */
 };
 
 /*
  * @d as a qcow2 image into file or device @out.  A file is cut to what it has become.  With opt->sparse SPARSE_ALWAYS
  * clusters of zeros are found by reading.  opt->seen: only without a backing file.  On the disk when it returns 0.
- * Memory: that of copy.h or feed.h and of qcow2.h; with compression two clusters and 270 KiB a CPU.
+ * Memory: that of copy.h or feed.h and of qcow2.h; with compression two clusters and DEFLATE_MEMORY a CPU (zstd: 2 MiB).
  */
 int export_qcow2(const struct diff *d, const struct export_qcow2 *q, struct output *out,
 		 const struct copy_options *opt, struct jobs *jobs, struct err *err);

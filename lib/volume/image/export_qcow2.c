@@ -10,15 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/overflow.h"
 #include "base/zero.h"
 #include "volume/image/clusters.h"
 #include "volume/image/export.h"
-
-#define WINDOW_BITS 12 /* what QEMU's readers are made for */
-#define MEMORY_LEVEL 9
 
 struct exporting {
 	const struct diff *d;
@@ -32,8 +28,8 @@ struct exporting {
 	void *fn_ctx;
 	struct feed feed;
 	uint64_t seen; /* bytes of the device that opt->seen was shown */
-	z_stream *deflate; /* one a worker */
-	unsigned nr_deflate;
+	struct compressor **compressor; /* one a worker, made on first use */
+	unsigned nr_compressors;
 };
 
 /* A cluster in the feed; the cluster follows, then room for it when compressed. */
@@ -115,22 +111,15 @@ static uint64_t unit_len(const struct feed_unit *u, const struct extent *e)
 	return len;
 }
 
-/* A stream of its own for each worker, made on first use. */
-static int deflate_cluster(struct exporting *x, unsigned worker, struct slot *s, struct err *err)
+static int compress(struct exporting *x, unsigned worker, struct slot *s, struct err *err)
 {
-	z_stream *z = &x->deflate[worker];
-	int r;
+	struct compressor **c = &x->compressor[worker];
 
-	if (!z->state && deflateInit2(z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -WINDOW_BITS, MEMORY_LEVEL,
-				      Z_DEFAULT_STRATEGY) != Z_OK)
+	if (!*c)
+		*c = compressor_new(x->q->create.compression);
+	if (!*c)
 		return err_nomem(err, "compression");
-	deflateReset(z);
-	z->next_in = s->raw;
-	z->avail_in = (uInt)x->cluster;
-	z->next_out = s->raw + x->cluster;
-	z->avail_out = (uInt)x->cluster - 1;
-	r = deflate(z, Z_FINISH);
-	s->packed_len = r == Z_STREAM_END ? x->cluster - 1 - z->avail_out : 0;
+	s->packed_len = compressor_run(*c, s->raw, x->cluster, s->raw + x->cluster, x->cluster - 1);
 	return 0;
 }
 
@@ -147,8 +136,8 @@ static int work(void *ctx, unsigned worker, const struct feed_unit *u, const str
 		return r;
 	memset(s->raw + len, 0, x->cluster - len);
 	s->packed_len = 0;
-	s->zero = (x->q->compress || x->opt->sparse == SPARSE_ALWAYS) && all_zero(s->raw, x->cluster);
-	return s->zero || !x->q->compress ? 0 : deflate_cluster(x, worker, s, err);
+	s->zero = (x->q->create.compression || x->opt->sparse == SPARSE_ALWAYS) && all_zero(s->raw, x->cluster);
+	return s->zero || !x->q->create.compression ? 0 : compress(x, worker, s, err);
 }
 
 /* Up to @at come clusters that the image does not have. */
@@ -229,16 +218,16 @@ static int run_feed(struct exporting *x, struct jobs *jobs, struct err *err)
 	x->clusters.zero = feed_zero;
 	x->feed = (struct feed){ .jobs = jobs, .work = work, .consume = consume, .ctx = x };
 	x->feed.slot_len = sizeof(struct slot) + 2 * x->cluster;
-	x->nr_deflate = jobs_nr(jobs);
-	x->deflate = calloc(x->nr_deflate, sizeof(*x->deflate));
-	if (!x->deflate)
+	x->nr_compressors = jobs_nr(jobs);
+	x->compressor = calloc(x->nr_compressors, sizeof(struct compressor *));
+	if (!x->compressor)
 		return err_nomem(err, "compression");
 	r = clusters_walk(&x->clusters, x->d, err);
 	if (!r)
 		r = feed_flush(&x->feed, err);
-	for (unsigned i = 0; i < x->nr_deflate; i++)
-		deflateEnd(&x->deflate[i]);
-	free(x->deflate);
+	for (unsigned i = 0; i < x->nr_compressors; i++)
+		compressor_free(x->compressor[i]);
+	free(x->compressor);
 	feed_fini(&x->feed);
 	return r;
 }
@@ -265,7 +254,7 @@ int export_qcow2(const struct diff *d, const struct export_qcow2 *q, struct outp
 	r = qcow2_begin(out->io, &create, &x.w, err);
 	if (r)
 		return r;
-	if (q->compress || opt->sparse == SPARSE_ALWAYS || opt->seen)
+	if (create.compression || opt->sparse == SPARSE_ALWAYS || opt->seen)
 		r = run_feed(&x, jobs, err);
 	else
 		r = copy_extents(walk, &x, out, opt, jobs, err);

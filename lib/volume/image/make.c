@@ -14,7 +14,8 @@ static struct qcow2_create qcow2_options(const struct make *m)
 	return (struct qcow2_create){ .size = m->now->map.size,
 				      .cluster_bits = qcow2_cluster_bits(m->now->map.block_len),
 				      .backing = m->backing.name,
-				      .backing_format = m->backing.format };
+				      .backing_format = m->backing.format,
+				      .compression = m->opt->compress };
 }
 
 static struct update update_options(const struct make *m)
@@ -117,8 +118,7 @@ static int run_qcow2(struct make *m, const struct copy_options *copy, struct job
 {
 	const struct export_qcow2 q = { .create = qcow2_options(m),
 					.backing_is_origin = m->backing.is_origin,
-					.backing_size = m->backing.size,
-					.compress = m->opt->compress };
+					.backing_size = m->backing.size };
 
 	return export_qcow2(&m->since->diff, &q, &m->out, copy, jobs, err);
 }

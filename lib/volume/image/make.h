@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "volume/copy/copy.h"
 #include "volume/image/backing.h"
+#include "volume/image/compress.h"
 #include "volume/image/since.h"
 
 enum make_format { MAKE_RAW, MAKE_QCOW2, MAKE_RBD };
@@ -16,7 +17,8 @@ enum make_format { MAKE_RAW, MAKE_QCOW2, MAKE_RBD };
 struct make_options {
 	enum make_format format;
 	const char *backing; /* FILE[,FORMAT]; NULL: none */
-	bool compress, no_check_base, verify, digest;
+	enum compression compress; /* qcow2 */
+	bool no_check_base, verify, digest;
 	const char *from_snap, *to_snap; /* of an rbd diff; NULL: the base's name, the device's */
 	struct copy_options copy;     /* .reflink and .sparse */
 	struct output_options output; /* .force, .target_is_zero, .dry_run */

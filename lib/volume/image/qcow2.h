@@ -12,12 +12,14 @@
  * Threads: one at a time.
  */
 #include "dev/io.h"
+#include "volume/image/compress.h"
 
 struct qcow2_create {
 	uint64_t size;	       /* bytes of the disk, a multiple of 512 */
 	unsigned cluster_bits; /* 9 to 21 */
 	const char *backing;   /* name of the backing file as it is to be written; NULL: none */
 	const char *backing_format; /* "raw", "qcow2" */
+	enum compression compression; /* of the clusters that qcow2_compressed() gets */
 };
 
 struct qcow2_writer;

@@ -59,7 +59,7 @@ static const char *feature_name(const struct head *d, unsigned bit, char name[FE
 	return NULL;
 }
 
-static int check_features(const struct head *d, struct err *err)
+static int check_features(struct qcow2 *q, const struct head *d, struct err *err)
 {
 	uint64_t bits = be64_get(d->h + H_INCOMPATIBLE), rest;
 	char name[FEATURE_NAME_LEN + 1];
@@ -74,8 +74,10 @@ static int check_features(const struct head *d, struct err *err)
 	if (bits & INCOMPATIBLE_COMPRESSION &&
 	    (d->q->header_len <= H_COMPRESSION || d->h[H_COMPRESSION] > 1))
 		return refuse(d, err, "is compressed in an unknown way");
-	if (bits & INCOMPATIBLE_COMPRESSION && d->h[H_COMPRESSION] == 1)
-		return refuse(d, err, "is compressed with zstd, which is not read here");
+	q->compression = bits & INCOMPATIBLE_COMPRESSION && d->h[H_COMPRESSION] ? COMPRESS_ZSTD : COMPRESS_DEFLATE;
+	if (!compression_is_linked(q->compression))
+		return refuse(d, err, "is compressed with zstd, but this program was built without libzstd: "
+				      "build it where libzstd-dev is installed, or convert the image with qemu-img");
 	rest = bits & ~(uint64_t)(INCOMPATIBLE_DIRTY | INCOMPATIBLE_COMPRESSION);
 	if (!rest)
 		return 0;
@@ -167,7 +169,8 @@ static int read_fields(struct qcow2 *q, struct head *d, struct err *err)
 		return bad(d, err, "gives a size that no disk can have");
 	if (be32_get(d->h + H_CRYPT))
 		return refuse(d, err, "is encrypted, which is not read here");
-	return q->version == 3 ? check_features(d, err) : 0;
+	q->compression = COMPRESS_DEFLATE;
+	return q->version == 3 ? check_features(q, d, err) : 0;
 }
 
 int qcow2_open(struct io *io, struct qcow2 *q, struct err *err)

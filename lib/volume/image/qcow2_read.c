@@ -5,13 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/be.h"
 #include "base/overflow.h"
 #include "volume/image/qcow2_format.h"
-
-#define WINDOW_BITS 15 /* any stream that can be */
 
 typedef unsigned long long ull;
 
@@ -137,9 +134,8 @@ int qcow2_find(struct qcow2 *q, uint64_t at, struct qcow2_spot *s, struct err *e
 }
 
 /* The cluster that @entry names, decompressed, into q->cluster. */
-static int inflate_cluster(struct qcow2 *q, uint64_t entry, uint64_t disk_at, struct err *err)
+static int unpack_cluster(struct qcow2 *q, uint64_t entry, uint64_t disk_at, struct err *err)
 {
-	z_stream z = { 0 };
 	uint64_t at, len;
 	int r;
 
@@ -157,16 +153,10 @@ static int inflate_cluster(struct qcow2 *q, uint64_t entry, uint64_t disk_at, st
 	r = io_read(q->io, q->packed, len, at, err);
 	if (r)
 		return r;
-	z.next_in = q->packed;
-	z.avail_in = (uInt)len;
-	z.next_out = q->cluster;
-	z.avail_out = (uInt)cluster_len(q);
-	if (inflateInit2(&z, -WINDOW_BITS) != Z_OK)
+	r = decompress(q->compression, q->packed, len, q->cluster, cluster_len(q));
+	if (r == -ENOMEM)
 		return err_nomem(err, "decompression");
-	r = inflate(&z, Z_FINISH);
-	inflateEnd(&z);
-	/* the stream's end need not be there once the cluster is full */
-	if (z.avail_out || (r != Z_STREAM_END && r != Z_BUF_ERROR && r != Z_OK))
+	if (r)
 		return damaged(q, disk_at, "its compressed cluster cannot be decompressed", at, err);
 	q->cluster_entry = entry;
 	return 0;
@@ -180,7 +170,7 @@ int qcow2_read(struct qcow2 *q, const struct qcow2_spot *s, void *buf, size_t le
 
 	if (s->kind == QCOW2_DATA)
 		return io_read(q->io, buf, len, s->host + skip, err);
-	r = inflate_cluster(q, s->host, at, err);
+	r = unpack_cluster(q, s->host, at, err);
 	if (!r)
 		memcpy(buf, q->cluster + skip, len);
 	return r;

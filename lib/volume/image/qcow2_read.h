@@ -5,12 +5,13 @@
 /*
  * Reads one untrusted qcow2 file, version 2 or 3.  Every field is checked before it is used;
  * reference counts are ignored.  A feature that is not supported (encryption, an external data
- * file, subclusters, zstd, unknown features, a file marked corrupt) is refused by its name.
+ * file, subclusters, zstd where it is not linked, unknown features, a file marked corrupt) is refused by its name.
  *
  * Memory: the L1 table (at most QCOW2_MAX_L1 bytes), one L2 table, one cluster twice.
  * Threads: one at a time.
  */
 #include "dev/io.h"
+#include "volume/image/compress.h"
 
 #define QCOW2_MAX_L1 (32u << 20)
 
@@ -23,6 +24,7 @@ struct qcow2 {
 	/* private */
 	unsigned version;
 	uint64_t header_len;
+	enum compression compression;
 	uint8_t *l1, *l2;
 	uint64_t nr_l1, l2_at; /* offset of the table in @l2; 0: none */
 	uint8_t *cluster, *packed;

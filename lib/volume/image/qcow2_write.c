@@ -325,6 +325,10 @@ static int write_header(struct qcow2_writer *w, uint64_t l1_at, uint64_t table_a
 	be32_put(h + H_MAGIC, QCOW2_MAGIC);
 	be32_put(h + H_VERSION, 3);
 	be32_put(h + H_CLUSTER_BITS, o->cluster_bits);
+	if (o->compression == COMPRESS_ZSTD) {
+		be64_put(h + H_INCOMPATIBLE, INCOMPATIBLE_COMPRESSION);
+		h[H_COMPRESSION] = 1;
+	}
 	be64_put(h + H_SIZE, o->size);
 	be32_put(h + H_L1_NR, (uint32_t)w->nr_l1);
 	be64_put(h + H_L1_AT, l1_at);

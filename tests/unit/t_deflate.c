@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* Our deflate streams, read by zlib with the window of 4 KiB that readers of qcow2 have. */
+#include <time.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/units.h"
+#include "random.h"
+#include "tap.h"
+#include "volume/image/deflate.h"
+#include "volume/image/huffman.h"
+
+#define MAX_LEN DEFLATE_MAX_INPUT
+#define STEP	1000 /* bytes that zlib may give out at once, so that it needs its window */
+#define MARK	0xa5
+
+static uint64_t state;
+static uint8_t in[MAX_LEN], out[MAX_LEN + 1024], back[MAX_LEN];
+
+static uint32_t rnd(uint32_t n)
+{
+	return (uint32_t)(random_next(&state) % n);
+}
+
+static void seed(void)
+{
+	state = env("SEED", (uint64_t)time(NULL) ^ (uint64_t)getpid() << 20) | 1;
+	printf("# SEED=%llu\n", (unsigned long long)state);
+}
+
+/* Bytes by chance of a few values, runs, and repetitions from near and far: also 4095, 4096 and 4097. */
+static void fill(size_t len)
+{
+	uint32_t values = 1 + rnd(256), literals = rnd(12), n, distance;
+	size_t at = 0;
+
+	while (at < len) {
+		n = MIN(1 + rnd(rnd(8) ? 20 : 600), (uint32_t)(len - at));
+		distance = rnd(4) ? 1 + rnd(5000) : rnd(4) ? 4094 + rnd(4) : 1;
+		for (; n; n--, at++)
+			in[at] = rnd(12) < literals || distance > at ? (uint8_t)(rnd(values) * 37)
+								     : in[at - distance];
+	}
+}
+
+static void read_back(size_t packed, size_t len)
+{
+	z_stream z = { 0 };
+	int r = Z_OK;
+
+	check(inflateInit2(&z, -12) == Z_OK);
+	z.next_in = out;
+	z.avail_in = (uInt)packed;
+	z.next_out = back;
+	while (r == Z_OK) {
+		z.avail_out = (uInt)MIN(len - z.total_out, (size_t)STEP);
+		r = inflate(&z, Z_SYNC_FLUSH);
+		if (r == Z_BUF_ERROR && z.total_out < len)
+			break;
+	}
+	if (r != Z_STREAM_END)
+		printf("# %zu bytes: %d %s after %lu\n", len, r, z.msg ? z.msg : "", z.total_out);
+	check(r == Z_STREAM_END);
+	check_eq(z.total_out, len);
+	check_eq(z.avail_in, 0);
+	inflateEnd(&z);
+	check(!memcmp(in, back, len));
+}
+
+static void one(struct deflate *d, size_t len)
+{
+	size_t packed = deflate_compress(d, in, len, out, sizeof(out)), room;
+
+	check(packed && packed <= len + len / 65535 * 5 + 64);
+	read_back(packed, len);
+	room = rnd(4) ? rnd((uint32_t)packed + 40) : packed - rnd(20) % packed;
+	memset(out, MARK, sizeof(out));
+	packed = deflate_compress(d, in, len, out, room);
+	check(packed <= room);
+	for (size_t i = room; i < sizeof(out); i++)
+		check(out[i] == MARK);
+	if (packed)
+		read_back(packed, len);
+}
+
+static void random_bytes(void)
+{
+	static const size_t lengths[] = { 0,   1,   2,	  3,	4,    5,     257,
+					  258, 259, 4095, 4096, 4097, 65536, MAX_LEN };
+	struct deflate *d = deflate_new();
+	uint64_t rounds = env("ROUNDS", 300);
+	size_t len;
+
+	check(d);
+	seed();
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		fill(lengths[i]);
+		one(d, lengths[i]);
+	}
+	for (; rounds; rounds--) {
+		len = rnd(8) ? 65536 : rnd(MAX_LEN);
+		fill(len);
+		one(d, len);
+	}
+	deflate_free(d);
+}
+
+static void incompressible(void)
+{
+	struct deflate *d = deflate_new();
+
+	check(d);
+	seed();
+	for (size_t i = 0; i < 65536; i++)
+		in[i] = (uint8_t)rnd(256);
+	check_eq(deflate_compress(d, in, 65536, out, 65535), 0);
+	/* the half that can be compressed is */
+	memset(in + 32768, 0, 32768);
+	check(deflate_compress(d, in, 65536, out, 65535) < 33500);
+	deflate_free(d);
+}
+
+static size_t zlib_length(const uint8_t *bytes, size_t len)
+{
+	z_stream z = { 0 };
+	size_t n;
+
+	check(deflateInit2(&z, 6, Z_DEFLATED, -12, 9, 0) == Z_OK);
+	z.next_in = (Bytef *)(uintptr_t)bytes;
+	z.avail_in = (uInt)len;
+	z.next_out = out;
+	z.avail_out = sizeof(out);
+	check(deflate(&z, Z_FINISH) == Z_STREAM_END);
+	n = z.total_out;
+	deflateEnd(&z);
+	return n;
+}
+
+/* A program's own bytes, in clusters: what images are full of. */
+static void as_small_as_zlib(void)
+{
+	struct deflate *d = deflate_new();
+	FILE *f = fopen("/proc/self/exe", "rb");
+	size_t ours = 0, theirs = 0, n;
+
+	if (!f)
+		skip("/proc/self/exe is not there");
+	check(d);
+	while ((n = fread(in, 1, 65536, f)) == 65536) {
+		theirs += zlib_length(in, n);
+		ours += deflate_compress(d, in, n, out, sizeof(out));
+	}
+	fclose(f);
+	printf("# %zu bytes, zlib %zu\n", ours, theirs);
+	check(ours <= theirs + theirs / 100);
+	deflate_free(d);
+}
+
+/* Fibonacci's numbers make the deepest trees. */
+static void codes(void)
+{
+	struct huffman_code code;
+	uint32_t count[HUFFMAN_MAX], fibonacci[2];
+	unsigned max, nr, used;
+
+	seed();
+	for (int round = 0; round < 2000; round++) {
+		bool deep = rnd(2);
+
+		max = rnd(2) ? 7 : 15;
+		nr = max == 7 ? 19 : 286;
+		fibonacci[0] = fibonacci[1] = 1;
+		memset(count, 0, sizeof(count));
+		for (unsigned i = 0, n = rnd(nr + 1); i < n; i++) {
+			count[rnd(nr)] =
+				deep && fibonacci[1] < 20000 ? fibonacci[1] : rnd(1 + rnd(200));
+			fibonacci[1] += fibonacci[0];
+			fibonacci[0] = fibonacci[1] - fibonacci[0];
+		}
+		huffman_make(&code, count, nr, max);
+		used = 0;
+		for (unsigned i = 0; i < nr; i++) {
+			check(code.length[i] <= max && (code.length[i] || !count[i]));
+			used += code.length[i] ? 1u << (max - code.length[i]) : 0;
+			for (unsigned k = 0; k < nr; k++)
+				check(count[i] <= count[k] || !count[k] ||
+				      code.length[i] <= code.length[k]);
+		}
+		check_eq(used, 1u << max);
+	}
+}
+
+static const struct test tests[] = {
+	{ "what is compressed comes back through a window of 4 KiB, and stays within its room",
+	  random_bytes },
+	{ "bytes by chance do not fit into less, and those beside them are compressed",
+	  incompressible },
+	{ "a program is no larger than zlib makes it", as_small_as_zlib },
+	{ "codes are complete, within their limit, and shorter for what is more frequent", codes },
+	{ 0 }
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(tests, argc, argv);
+}
