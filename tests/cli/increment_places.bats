@@ -66,6 +66,51 @@ junk_behind() {
 	done
 }
 
+@test "a device proves its base, whether the image has grown or shrunk since, and another base is refused" {
+	need_root
+	new_seed 35
+	local base now form
+	two_states
+	# snapshots of every size: s0 as it is, and cut or grown by their lines
+	for now in $((SECTORS - 1500)) $((SECTORS + 1500)); do
+		sed -i "s/^s1: 0 [0-9]*/s1: 0 $now/" pool
+		thin_materialize -f pool s1 s1.img
+		thin_materialize -f --since s0 -O rbd-diff pool s1 inc.rbd
+		thin_materialize -f --since s0 -O qcow2 --backing s0.img pool s1 inc.qcow2
+		base=$(sha256sum <s0.img | cut -d' ' -f1)
+		for form in "-i inc.rbd" "-i inc.qcow2 --top" pipe; do
+			rm -f disk
+			yes junk | head -c 32M >disk
+			loop disk
+			dd if=s0.img of="$LOOP" bs=64k conv=notrunc status=none
+			if [ "$form" = pipe ]; then
+				thin_apply --base-sha256 "$base" --sha256 "$(sha256sum <s1.img | cut -d' ' -f1)" "$LOOP" <inc.rbd
+			else
+				thin_apply $form --base-sha256 "$base" "$LOOP"
+			fi
+			cmp -n "$(stat -c %s s1.img)" s1.img "$LOOP"
+			printf x | dd of="$LOOP" bs=1 seek=700 conv=notrunc status=none
+			sha256sum <"$LOOP" >was
+			run --separate-stderr thin_apply -i inc.rbd --base-sha256 "$base" "$LOOP"
+			[ "$status" -eq 1 ]
+			[[ "$stderr" == *"it is not the base, nothing was written"* ]]
+			sha256sum <"$LOOP" | cmp - was
+			loops_end
+		done
+	done
+	# a thin device whose line has grown
+	LINES[0]="vm: 0 $((SECTORS + 3000)) thin pool 900"
+	mkdir other
+	(cd other && truncate -s 2M meta.img && truncate -s 512M data.img && write_table "${LINES[0]}" && thin_message pool 'create_thin 900')
+	thin_apply -i s0.img other/pool vm
+	sed -i "s/^s1: 0 [0-9]*/s1: 0 $((SECTORS + 1500))/" pool
+	thin_materialize --since s0 -O rbd-diff -f pool s1 inc.rbd
+	thin_materialize -f pool s1 s1.img
+	thin_apply -i inc.rbd --base-sha256 "$base" other/pool vm
+	thin_materialize other/pool vm back
+	cmp -n "$(stat -c %s s1.img)" s1.img back
+}
+
 @test "zeros give a block device's space back" {
 	need_root
 	need qemu-img

@@ -16,6 +16,7 @@
 #include "volume/image/rbd.h"
 
 #define CHUNK ((size_t)1 << 20)
+#define SECTOR (UINT64_C(1) << SECTOR_SHIFT)
 #define GRAIN 4096 /* bytes of zeros in a raw stream that are worth a hole */
 
 typedef unsigned long long ull;
@@ -374,6 +375,49 @@ static int check_digest(struct place *p, uint64_t len, const char *want, const c
 	return r;
 }
 
+static bool is_digest(struct sha256 sha, const char *want)
+{
+	char text[SHA256_TEXT];
+
+	sha256_end_text(&sha, text);
+	return !strcmp(text, want);
+}
+
+/*
+ * A device may be larger than the base, which may be larger or smaller than the image: the digest must be that of
+ * the device's first bytes up to the end of some sector, or to that of the image.
+ */
+static int check_device_base(struct place *p, uint64_t image, const char *want, struct err *err)
+{
+	CLEANUP(free_ptr) uint8_t *buf = io_alloc(CHUNK);
+	uint64_t size = place_size(p), at, n, step, end = image < size ? image : size;
+	struct sha256 sha;
+	int r = buf ? 0 : err_nomem(err, "buffer");
+
+	sha256_init(&sha);
+	for (at = 0; at < size && !r; at += n) {
+		n = MIN(size - at, CHUNK);
+		r = place_read(p, buf, n, at, err);
+		for (uint64_t i = 0; i < n && !r; i += step) {
+			step = MIN(n - i, SECTOR - (at + i) % SECTOR);
+			if (at + i < end)
+				step = MIN(step, end - at - i);
+			sha256_add(&sha, buf + i, step);
+			if (is_digest(sha, want))
+				return 0;
+		}
+	}
+	return r ? r : err_set(err, -EBADMSG, "%s: does not begin with bytes of the SHA-256 %s: it is not the base, "
+			       "nothing was written", place_name(p), want);
+}
+
+static int check_base(const struct apply_source *s, struct place *p, const char *want, struct err *err)
+{
+	if (!place_can_grow(p))
+		return check_device_base(p, apply_source_size(s), want, err);
+	return check_digest(p, place_size(p), want, "it is not the base, nothing was written", err);
+}
+
 int apply_run(struct apply_source *s, struct place *p, const struct apply_options *opt,
 	      struct err *err)
 {
@@ -384,11 +428,8 @@ int apply_run(struct apply_source *s, struct place *p, const struct apply_option
 	if (!place_can_grow(p) && size > held)
 		return err_set(err, -ENOSPC, "%s: has %llu bytes, the image needs %llu: nothing was written",
 			       place_name(p), (ull)held, (ull)size);
-	/* a device may be larger than the image */
-	if (!place_can_grow(p) && size)
-		held = size;
 	if (opt->base_sha256)
-		r = check_digest(p, held, opt->base_sha256, "it is not the base, nothing was written", err);
+		r = check_base(s, p, opt->base_sha256, err);
 	if (r || opt->dry_run)
 		return r;
 	if (s->image)
