@@ -65,7 +65,7 @@ n=0
 for file in $doc; do
 	page=no least=10
 	case $file in
-	*.[578]) page=yes least=1 ;;
+	*.[1578]) page=yes least=1 ;;
 	doc/pictures/*) least=1 ;;
 	esac
 	rm -rf "$work/sample" && cp -a "$work/made" "$work/sample" && cd "$work/sample" || exit 99
