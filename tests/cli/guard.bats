@@ -85,6 +85,15 @@ instructions() {
 	[ "$restore" -lt 10240 ]
 }
 
+@test "thin_metadata_pack, thin_metadata_unpack: peak memory is a few MiB" {
+	need_plain "sanitizers have memory of their own"
+	pack=$(peak thin_metadata_pack -i frag.meta -o frag.pack)
+	unpack=$(peak thin_metadata_unpack -f -i frag.pack -o unpacked)
+	echo "$pack, $unpack KiB" >&2
+	[ "$pack" -lt 4000 ]
+	[ "$unpack" -lt 3000 ]
+}
+
 @test "thin_check: instructions of a fragmented mapping stay within their band" {
 	need_instructions
 	n=$(instructions thin_check -q frag.meta)

@@ -258,7 +258,7 @@ static int unpack_onto(struct io *in, struct io *out, bool zeroed, unsigned nr_j
 
 static void round_trip(void)
 {
-	static const uint64_t sizes[] = { 1, 2, 12, 127, 128, 1000, 1024, 1025, 5000 };
+	static const uint64_t sizes[] = { 1, 2, 12, 127, 128, 255, 256, 257, 1000, 5000 };
 	struct unpack_stats st;
 	struct err err = { 0 };
 	size_t i;

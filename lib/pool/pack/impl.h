@@ -11,7 +11,7 @@
 
 #define PACK_VERSION 3
 #define PACK_HEADER_LEN 32	/* four u64: magic, version, block size, number of blocks */
-#define PACK_GROUP 1024		/* blocks that go into one stream, at most */
+#define PACK_GROUP 256 /* blocks that go into one stream, at most; records that stay in the cache */
 #define PACK_RECORD_MAX (8 + 3 + MBLOCK_SIZE) /* bytes of a record that we write */
 
 /* Writes the record of @block at @out (PACK_RECORD_MAX bytes of room); returns its length. */

@@ -6,7 +6,8 @@
  * Metadata, packed: every block that is not all zero, coded by kind and deflated.  The
  * file is the same for any number of jobs.  Needs libdeflate.
  *
- * Memory: at most 10 MiB a job and 10 MiB; half of it when the metadata packs well.
+ * Memory: at most 3 MiB a job and 3 MiB to pack.  To unpack a job needs what one stream holds, deflated
+ * and inflated, and 1 MiB: 2 MiB for streams of ours, up to 64 MiB for those of others.
  */
 #include "base/jobs.h"
 #include "dev/io.h"

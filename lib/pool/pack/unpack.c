@@ -21,7 +21,7 @@
 typedef unsigned long long ull;
 
 #define STREAM_MAX ((size_t)32 << 20)  /* bytes of a stream, deflated or inflated */
-#define FIRST_CAP ((size_t)5 << 20)	/* what a group of our own needs at most */
+#define FIRST_CAP ((size_t)5 << 20)	/* what the streams of all packers so far inflate to, at most */
 #define WRITE_BLOCKS 64
 
 struct unpack_worker {
