@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "dev/dev.h"
 #include "volume/apply/apply.h"
+#include "volume/open/pool_lvm.h"
 
 enum { OPT_TOP = 256, OPT_BASE_SHA256, OPT_SHA256, OPT_DATA_DEV, OPT_ORIGIN };
 
@@ -34,8 +35,8 @@ static const struct command command = {
 	.usage = "[options] TARGET | POOL DEVICE",
 	.summary = "Applies an rbd diff, a qcow2 image or a raw image to a file, a block device or a "
 		   "thin device of an inactive pool.",
-	.notes = "TARGET is a raw image file or a block device; POOL a table file or a metadata device\n"
-		 "or file; DEVICE an id or a NAME of the table.",
+	.notes = "TARGET is a raw image file or a block device; POOL a table file, a metadata device or\n"
+		 "file, or a disk with LVM; DEVICE an id or a NAME of the table.",
 	.opts = opts,
 	.min_args = 1,
 	.max_args = 2,
@@ -134,11 +135,11 @@ static int apply(struct cli *c, struct options *o, struct apply_source *s, struc
 int main(int argc, char **argv)
 {
 	struct options o = { .input = "-" };
-	struct pool_want want = { .write = true, .tell = cli_tell };
+	struct cli c;
+	struct pool_want want = { .write = true, .disk = pool_lvm_table, .lvm = &c.lvm, .tell = cli_tell };
 	struct apply_source *s = NULL;
 	struct pool_arg arg = { 0 };
 	struct err err = { 0 };
-	struct cli c;
 	int r;
 
 	cli_init(&c, &command, argc, argv);

@@ -319,6 +319,30 @@ makes() {
 	thin_lvm pv0.img | cmp - table
 }
 
+@test "thin_apply writes into a thin volume of a disk: it reads as the image, and the others as before" {
+	cp --sparse=always lvm-repaired-older/pv0.img "$BATS_TEST_TMPDIR/pv0.img"
+	cd "$BATS_TEST_TMPDIR"
+	local names first name
+	names=$(thin_ls --no-headers -o NAME pv0.img | tr -d ' ')
+	first=${names%%$'\n'*}
+	for name in $names; do thin_materialize -q pv0.img "$name" - | hash >"$name.before"; done
+	thin_lvm pv0.img >table
+	# as a disk, and with the data device by its name in LVM
+	for more in '' '--data-dev pool_tdata'; do
+		thin_materialize -qf pv0.img "$first" image
+		head -c 300000 /dev/urandom | dd of=image bs=64K seek=1 conv=notrunc status=none
+		thin_apply $more -O raw -i image pv0.img "$first"
+		thin_materialize -q pv0.img "$first" - | cmp - image
+	done
+	for name in $names; do
+		[ "$name" = "$first" ] || [ "$(thin_materialize -q pv0.img "$name" - | hash)" = "$(<"$name.before")" ]
+	done
+	thin_check -q pv0.img
+	thin_lvm pv0.img | cmp - table # LVM's text is not changed
+	run --separate-stderr thin_apply -O raw -i image pv0.img nobody
+	[ "$status" -ne 0 ] && [[ "$stderr" == *nobody* ]]
+}
+
 @test "a disk in standard input, a pattern and --pv are the same as the disks by name" {
 	want=$(thin_ls --pool pool2 -o DEV,NAME,SIZE lvm-multi)
 	[ "$(thin_ls --pool pool2 -o DEV,NAME,SIZE lvm-multi/pv0.img --pv lvm-multi/pv1.img --pv lvm-multi/pv2.img)" = "$want" ]

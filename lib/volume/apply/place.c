@@ -146,9 +146,13 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 			 err);
 	if (!r)
 		r = judge_size(arg, line, device, opt, &p->size, err);
-	if (!data && arg->table)
+	if (data)
+		data = table_device_path(arg->table, data);
+	else if (arg->table)
 		data = arg->table->pool->data.path;
-	if (!origin && line)
+	if (origin)
+		origin = table_device_path(arg->table, origin);
+	else if (line)
 		origin = line->origin.path;
 	p->file[0] = arg->metadata;
 	p->file[1] = data;
