@@ -15,6 +15,7 @@
 
 #include "base/search.h"
 #include "base/vec.h"
+#include "pool/salvage/cover.h"
 #include "pool/salvage/explain.h"
 #include "pool/salvage/solve.h"
 
@@ -154,17 +155,6 @@ static int index_options(struct assignment *a)
 	return 0;
 }
 
-/* Nodes that nothing says to be in use need something that speaks for them. */
-static void drop_denied(struct assignment *a)
-{
-	uint32_t nr = 0;
-
-	for (uint32_t i = 0; i < a->nr_opts; i++)
-		if (!a->opt[i].taken)
-			a->opt[nr++] = a->opt[i];
-	a->nr_opts = nr;
-}
-
 static int list_options(struct assignment *a)
 {
 	struct vec out = { 0 };
@@ -195,9 +185,7 @@ static int list_options(struct assignment *a)
 		v = hear(a, o->cand, &a->place[o->place]);
 		o->score = v.score;
 		o->says = v.says;
-		o->taken = a->cand[o->cand].refs == COUNT_UNKNOWN && v.score < 0;
 	}
-	drop_denied(a);
 	qsort_r(a->opt, a->nr_opts, sizeof(*a->opt), by_cand, a);
 	return index_options(a);
 }
@@ -358,7 +346,7 @@ static int place_unknown(struct assignment *a)
 	if (!list)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < a->nr_opts; i++)
-		if (a->cand[a->opt[i].cand].refs == COUNT_UNKNOWN)
+		if (a->cand[a->opt[i].cand].refs == COUNT_UNKNOWN && a->opt[i].score >= 0)
 			list[nr++] = i;
 	if (nr)
 		qsort_r(list, nr, sizeof(*list), best_first, a);
@@ -407,6 +395,8 @@ int assign(struct assignment *a)
 
 	if (!r)
 		r = place_known(a);
+	if (!r)
+		r = assign_cover(a);
 	if (!r)
 		r = place_unknown(a);
 	if (!r && a->s->opt.explain)

@@ -20,21 +20,23 @@
 
 typedef int leaf_fn(struct salvage *s, uint32_t leaf, void *ctx);
 
-/* Each leaf below @i once: @seen by node. */
-static int each_leaf(struct salvage *s, uint32_t i, uint8_t *seen, leaf_fn *fn, void *ctx,
+#define TAKEN UINT32_MAX
+
+/* Each leaf below @i once, but for those that were taken.  @mark: TAKEN, or one that was not used before. */
+static int each_leaf(struct salvage *s, uint32_t i, uint32_t mark, leaf_fn *fn, void *ctx,
 		     unsigned depth)
 {
 	const struct snode *n = &s->node[i];
 	int r = 0;
 
-	if (seen[i] || depth > 2 * BTREE_MAX_DEPTH)
+	if (s->data_seen[i] == TAKEN || s->data_seen[i] == mark || depth > 2 * BTREE_MAX_DEPTH)
 		return 0;
-	seen[i] = 1;
+	s->data_seen[i] = mark;
 	if (n->flags & SN_LEAF)
 		return n->tree == TREE_MAPPING ? fn(s, i, ctx) : 0;
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
 		if (s->edge[n->edge + k].node != NONE)
-			r = each_leaf(s, s->edge[n->edge + k].node, seen, fn, ctx, depth + 1);
+			r = each_leaf(s, s->edge[n->edge + k].node, mark, fn, ctx, depth + 1);
 	return r;
 }
 
@@ -167,7 +169,7 @@ static uint32_t find_index(const struct salvage *s)
 }
 
 /* The leaves of the held snapshot's devices: their mappings count, too. */
-static void take_held(struct salvage *s, uint8_t *seen, void *buf)
+static void take_held(struct salvage *s, void *buf)
 {
 	struct superblock held;
 	uint32_t root;
@@ -189,7 +191,7 @@ static void take_held(struct salvage *s, uint8_t *seen, void *buf)
 			uint32_t c = node_of(s, s->edge[n->edge + k].block);
 
 			if (c != NONE)
-				(void)each_leaf(s, c, seen, take_leaf, buf, 0);
+				(void)each_leaf(s, c, TAKEN, take_leaf, buf, 0);
 		}
 	}
 }
@@ -197,14 +199,14 @@ static void take_held(struct salvage *s, uint8_t *seen, void *buf)
 /* Nodes may have come since. */
 static bool grow_seen(struct salvage *s)
 {
-	uint8_t *p;
+	uint32_t *p;
 
 	if (s->nr_seen > s->nr_nodes)
 		return true;
-	p = realloc(s->data_seen, (size_t)s->nr_nodes + 1);
+	p = reallocarray(s->data_seen, (size_t)s->nr_nodes + 1, sizeof(*p));
 	if (!p)
 		return false;
-	memset(p + s->nr_seen, 0, (size_t)s->nr_nodes + 1 - s->nr_seen);
+	memset(p + s->nr_seen, 0, ((size_t)s->nr_nodes + 1 - s->nr_seen) * sizeof(*p));
 	s->data_seen = p;
 	s->nr_seen = s->nr_nodes + 1;
 	return true;
@@ -261,23 +263,21 @@ int salvage_data_begin(struct salvage *s, struct err *err)
 		}
 	for (size_t i = 0; i < s->nr_devs; i++)
 		if (s->dev[i].root != NONE)
-			(void)each_leaf(s, s->dev[i].root, s->data_seen, take_leaf, buf, 0);
-	take_held(s, s->data_seen, buf);
+			(void)each_leaf(s, s->dev[i].root, TAKEN, take_leaf, buf, 0);
+	take_held(s, buf);
 	return 0;
 }
 
 bool salvage_data_allows(struct salvage *s, uint32_t node)
 {
-	CLEANUP(free_ptr) uint8_t *seen = NULL;
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *buf = NULL;
 
 	if (!s->data_missing)
 		return true;
-	seen = malloc((size_t)s->nr_nodes + 1);
-	if (!buf || !seen || !grow_seen(s))
+	buf = io_alloc(MBLOCK_SIZE);
+	if (!buf || !grow_seen(s))
 		return false;
-	memcpy(seen, s->data_seen, s->nr_nodes);
-	return !each_leaf(s, node, seen, check_leaf, buf, 0);
+	return !each_leaf(s, node, ++s->data_mark, check_leaf, buf, 0);
 }
 
 void salvage_data_take(struct salvage *s, uint32_t node)
@@ -285,7 +285,7 @@ void salvage_data_take(struct salvage *s, uint32_t node)
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 
 	if (s->data_missing && buf && grow_seen(s))
-		(void)each_leaf(s, node, s->data_seen, take_leaf, buf, 0);
+		(void)each_leaf(s, node, TAKEN, take_leaf, buf, 0);
 }
 
 bool salvage_data_settled(const struct salvage *s)
@@ -301,6 +301,6 @@ void salvage_data_end(struct salvage *s)
 	free(s->data_seen);
 	s->data_missing = NULL;
 	s->data_seen = NULL;
-	s->nr_seen = 0;
+	s->nr_seen = s->data_mark = 0;
 	s->data_begun = false;
 }

@@ -201,8 +201,9 @@ struct salvage {
 	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
 
 	struct refmap *data_missing; /* by data block: references that nothing found accounts for */
-	uint8_t *data_seen;	     /* by node, nr_seen of them: its mappings were taken off */
-	uint32_t nr_seen;
+	/* by node, nr_seen of them: its mappings were taken off; else which question met it last */
+	uint32_t *data_seen;
+	uint32_t nr_seen, data_mark; /* the last question */
 	bool data_begun;
 
 	uint32_t map_root, details_root; /* nodes */

@@ -89,6 +89,14 @@ uint32_t salvage_last_transaction(const struct salvage *s)
 	return least;
 }
 
+/* How long ago a bitmap was written, when it may be of the state's own commit: that writes a few blocks behind its index. */
+static uint32_t bitmap_age(const struct salvage *s, uint32_t block)
+{
+	uint32_t cursor = state_cursor(s);
+
+	return block > cursor && block <= cursor + BEHIND_INDEX ? 0 : block_age(s, block);
+}
+
 /*
  * The bitmap of blocks [index * 16320, ...), when the index is lost: the newest that denies nothing.
  * That of the index block itself was written by the last transaction, or it is none.
@@ -104,7 +112,7 @@ static int search_bitmap(struct salvage *s, uint32_t index, const uint8_t *of_da
 	for (uint32_t b = 0; b < s->nr_blocks; b++) {
 		int r;
 
-		if (s->kind[b] != BLOCK_BITMAP || of_data[b] || block_age(s, b) >= limit)
+		if (s->kind[b] != BLOCK_BITMAP || of_data[b] || bitmap_age(s, b) >= limit)
 			continue;
 		r = salvage_get(s, b, map, err);
 		if (r < 0)
@@ -114,10 +122,10 @@ static int search_bitmap(struct salvage *s, uint32_t index, const uint8_t *of_da
 		    !bitmap_count(map->bits, b % ENTRIES_PER_BITMAP))
 			continue;
 		if (bitmap_denies(s, map, index, &dead) || dead > best_dead ||
-		    (dead == best_dead && block_age(s, b) > best_age))
+		    (dead == best_dead && bitmap_age(s, b) > best_age))
 			continue;
 		best_dead = dead;
-		best_age = block_age(s, b);
+		best_age = bitmap_age(s, b);
 		memcpy(best, map, sizeof(*best));
 	}
 	if (best_age != UINT32_MAX)

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * What only one leaf accounts for.  Where the metadata map is lost the data map still counts the mappings of
+ * each data block.  A leaf is needed when it maps a block for which no more leaves are left than mappings are
+ * missing.  Once it is placed, older copies of it are denied, since nothing is missing for what they map; and so
+ * other leaves become the only ones.
+ */
+#include "pool/salvage/cover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "pdata/block/refmap.h"
+
+#define MAX_ROUNDS 32
+
+struct cover {
+	struct assignment *a;
+	struct refmap *nr;  /* by data block: leaves in the race that map it */
+	uint8_t *in;	    /* by candidate: it is in the race */
+	void *buf;
+};
+
+/* The best option that the candidate still has, or NULL. */
+static struct choice *best_option(const struct assignment *a, uint32_t cand)
+{
+	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++)
+		if (!a->place[a->opt[o].place].one && assign_may_take(a, &a->opt[o]))
+			return &a->opt[o];
+	return NULL;
+}
+
+static bool open_leaf(const struct cover *c, uint32_t cand, struct view *v)
+{
+	return salvage_get(c->a->s, assign_node(c->a, cand)->block, c->buf, NULL) >= 0 &&
+	       view_open(v, c->buf);
+}
+
+/* Has each block that the leaf maps a mapping missing?  *needed: and one of them no more than leaves are left. */
+static bool is_allowed(const struct cover *c, const struct view *v, bool *needed)
+{
+	const struct refmap *missing = c->a->s->data_missing;
+
+	*needed = false;
+	for (uint32_t i = 0; i < v->nr; i++) {
+		uint64_t b = mapping_block(view_value(v, i));
+		uint32_t nr = b < refmap_nr_blocks(missing) ? refmap_get(missing, b) : 0;
+
+		if (!nr)
+			return false;
+		*needed |= refmap_get(c->nr, b) <= nr;
+	}
+	return true;
+}
+
+static void leave(struct cover *c, uint32_t cand, const struct view *v)
+{
+	for (uint32_t i = 0; i < v->nr; i++) {
+		uint64_t b = mapping_block(view_value(v, i));
+
+		if (b < refmap_nr_blocks(c->nr) && refmap_get(c->nr, b))
+			refmap_set(c->nr, b, refmap_get(c->nr, b) - 1);
+	}
+	c->in[cand] = 0;
+}
+
+static void enter(struct cover *c, uint32_t cand)
+{
+	struct view v;
+	bool needed;
+
+	if (c->a->cand[cand].refs != COUNT_UNKNOWN || !(assign_node(c->a, cand)->flags & SN_LEAF) ||
+	    !best_option(c->a, cand) || !open_leaf(c, cand, &v) || !is_allowed(c, &v, &needed))
+		return;
+	for (uint32_t i = 0; i < v.nr; i++)
+		refmap_inc(c->nr, mapping_block(view_value(&v, i)));
+	c->in[cand] = 1;
+}
+
+/* Takes what is needed, and drops what cannot be any more.  Was anything taken? */
+static bool run_round(struct cover *c)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < c->a->nr_cands; i++) {
+		struct choice *o;
+		struct view v;
+		bool needed;
+
+		if (!c->in[i] || !open_leaf(c, i, &v))
+			continue;
+		o = best_option(c->a, i);
+		if (o && is_allowed(c, &v, &needed)) {
+			if (!needed)
+				continue;
+			assign_mark(c->a, i, CERTAINTY_LIKELY);
+			assign_take(c->a, o, true);
+			salvage_data_take(c->a->s, c->a->cand[i].node);
+			c->a->s->node[c->a->cand[i].node].flags |= SN_TAKEN;
+			c->a->s->guessed = any = true;
+		}
+		leave(c, i, &v);
+	}
+	return any;
+}
+
+int assign_cover(struct assignment *a)
+{
+	CLEANUP(free_ptr) uint8_t *in = NULL;
+	CLEANUP(free_ptr) void *buf = NULL;
+	struct cover c = { .a = a };
+	int round = 0;
+
+	if (!a->s->data_missing)
+		return 0;
+	c.nr = refmap_new(refmap_nr_blocks(a->s->data_missing), false);
+	c.in = in = calloc((size_t)a->nr_cands + 1, 1);
+	c.buf = buf = io_alloc(MBLOCK_SIZE);
+	if (c.nr && in && buf) {
+		for (uint32_t i = 0; i < a->nr_cands; i++)
+			enter(&c, i);
+		while (run_round(&c) && ++round < MAX_ROUNDS)
+			;
+	}
+	refmap_free(c.nr);
+	return c.nr && in && buf ? 0 : -ENOMEM;
+}
