@@ -121,14 +121,18 @@ def qcow2(bench):
         return
     if not os.path.exists(raw):
         subprocess.run(command + [table, "d3", raw], check=True)
+    zstd = command + ["-czstd", "-O", "qcow2", table, "d3", bench.path("zstd.qcow2")]
+    linked = "libzstd" in subprocess.run([zstd[0], "--version", "-v"], capture_output=True, text=True).stdout
     bench.compare("inc-qcow2-c", [
         {"who": "ours", "cmd": command + ["-c", "-O", "qcow2", table, "d3", ours], "before": gone(ours)},
+        {"who": "ours, zstd", "cmd": zstd if linked else [None], "before": gone(zstd[-1])},
         {"who": "qemu-img -c", "cmd": ["qemu-img", "convert", "-c", "-m", "16", "-f", "raw", "-O", "qcow2", raw,
                                        theirs], "before": gone(theirs)},
     ])
-    print("%-16s %.1f MiB, qemu-img's %.1f MiB" % ("", os.path.getsize(ours) / 1048576,
-                                                   os.path.getsize(theirs) / 1048576))
-    gone(ours, theirs, raw)()
+    for who, path in (("ours", ours), ("ours, zstd", zstd[-1]), ("qemu-img", theirs)):
+        if os.path.exists(path):
+            print("%-16s %s: %.1f MiB" % ("", who, os.path.getsize(path) / 1048576))
+    gone(ours, zstd[-1], theirs, raw)()
 
 
 def rbd(bench):

@@ -33,7 +33,7 @@ OPERATORS = [
     (r" 1;", [" 2;", " 0;"]), (r" 0;", [" 1;"]), (r" \* ", [" / "]), (r"MIN\(", ["MAX("]), (r"MAX\(", ["MIN("]),
     (r"\bcontinue;", ["break;"]), (r"\bbreak;", [";"]),
 ]
-LIBS = "-lexpat -ldeflate -lz -lblkid -lpthread".split()
+LIBS = "-lexpat -ldeflate -lblkid -lpthread".split()
 FLAGS = "-std=gnu17 -O1 -fPIC -fvisibility=hidden -pthread -w -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DHAVE_CONFIG_H".split()
 
 
@@ -58,6 +58,12 @@ def places(lines):
                     yield n, m.start(), m.end(), new
 
 
+def zlib_libs():
+    """As configure found them: perhaps with libzstd"""
+    with open("Makefile") as f:
+        return next(line.split("=", 1)[1].split() for line in f if line.startswith("ZLIB_LIBS ="))
+
+
 def sh(argv, timeout, env=None):
     try:
         p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, env=env)
@@ -79,7 +85,7 @@ class Room:
                 self.all += [(f, lines) + p for p in places(lines)]
 
     def link(self, obj, main, out, more=()):
-        return sh(["cc", "-pthread", "-o", out, main, *more, obj, "libthin.a", *LIBS], 600)[0] == 0
+        return sh(["cc", "-pthread", "-o", out, main, *more, obj, "libthin.a", *LIBS, *zlib_libs()], 600)[0] == 0
 
     def killed_by(self, obj):
         """The first test that notices, or None."""

@@ -197,6 +197,29 @@ small_pool() {
 	done
 }
 
+@test "a file that is refused as the base keeps its size" {
+	new_seed 32
+	ORIGIN= BLOCK=128
+	new_pool
+	churn pool vm 7 30
+	LINES+=("s0: 0 $SECTORS thin pool 101 $ORIGIN")
+	write_table "${LINES[@]}"
+	thin_message pool 'create_snap 101 0'
+	SECTORS=$((SECTORS + 1000))
+	LINES[0]="vm: 0 $SECTORS thin pool 0 $ORIGIN"
+	write_table "${LINES[@]}"
+	churn pool vm 8 30
+	# another state of the same size, whose difference is found only where the devices differ
+	thin_materialize pool s0 wrong
+	at=$(thin_materialize --since s0 --map pool vm | awk 'NR == 1 { print $1 }')
+	printf '\245\132\001' | dd of=wrong bs=1 seek="$at" conv=notrunc status=none
+	sha256sum <wrong >was
+	run --separate-stderr thin_materialize --since s0 pool vm wrong
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"nothing was written"* ]]
+	sha256sum <wrong | cmp - was
+}
+
 @test "the map of what differs tells bytes, merged, with what they are now" {
 	printf '%s\n' 'pool: 0 131072 thin-pool meta.img data.img 128 0' 'a: 0 2048 thin pool 1 base.img' 'b: 0 2560 thin pool 2 base.img' >pool
 	cat >pool.xml <<-'XML'

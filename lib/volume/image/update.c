@@ -22,6 +22,7 @@ struct updating {
 	struct output *out;
 	struct feed feed;
 	struct holes holes; /* of the output */
+	bool written;	    /* at least tried */
 };
 
 /* What is to be done with a unit, and three buffers of UNIT: now, output, base. */
@@ -113,6 +114,7 @@ static int write_some(struct updating *x, const struct slot *s, const struct fee
 	uint64_t at = u->at + s->begin, len = s->end - s->begin;
 	bool zero = x->u->sparse != SPARSE_NEVER && all_zero(s->bytes + s->begin, len);
 
+	x->written = true;
 	/* zeros are written where they cannot be punched */
 	if (zero && !io_punch(x->out->io, at, len, NULL))
 		return 0;
@@ -174,7 +176,7 @@ static int set_size(struct output *out, uint64_t size, struct err *err)
 
 int update_run(const struct update *u, struct output *out, struct jobs *jobs, struct err *err)
 {
-	const uint64_t size = u->diff->now->size;
+	const uint64_t size = u->diff->now->size, had = out->io->size;
 	const struct base_check check = { .diff = u->diff, .now = u->now, .base = u->base,
 					  .read = read_output, .ctx = out->io,
 					  .path = out->path, .base_name = u->base_name };
@@ -193,6 +195,9 @@ int update_run(const struct update *u, struct output *out, struct jobs *jobs, st
 	if (!r)
 		r = feed_flush(&x.feed, err);
 	feed_fini(&x.feed);
+	/* a file that turns out to be no image of the base stays as it was */
+	if (r && !x.written && out->kind == OUTPUT_FILE && out->io->size > had)
+		set_size(out, had, NULL);
 	/* what is cut off would be missing from the base if it had to be compared again */
 	if (!r && out->kind == OUTPUT_FILE && out->io->size > size)
 		r = set_size(out, size, err);
