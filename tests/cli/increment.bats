@@ -197,6 +197,41 @@ small_pool() {
 	done
 }
 
+@test "of a table with several pools the base is one of the device's pool, and another pool's is refused" {
+	cat >pools <<-'TABLE'
+	pa: 0 65536 thin-pool a.meta a.data 128 0
+	pb: 0 65536 thin-pool b.meta b.data 128 0
+	a1: 0 4096 thin pa 1
+	a2: 0 4096 thin pa 2
+	b1: 0 4096 thin pb 1
+	TABLE
+	truncate -s 1M a.meta b.meta
+	truncate -s 32M a.data b.data
+	thin_message --pool pa pools 'create_thin 1'
+	thin_message --pool pb pools 'create_thin 1'
+	# churn takes a table of one pool
+	sed '/^pb:/d; / pb /d' pools >only-a
+	sed '/^pa:/d; / pa /d' pools >only-b
+	churn only-a a1 1 9
+	churn only-b b1 2 9
+	thin_message --pool pa pools 'create_snap 2 1'
+	thin_materialize pools a1 image
+	churn only-a a2 3 9
+	thin_materialize pools a2 a2.img
+	cp image id
+	thin_materialize --since a1 pools a2 image
+	cmp image a2.img
+	thin_materialize --since 1 pools a2 id
+	cmp id a2.img
+	# both pools have blocks of one size and times that agree: only the table tells them apart
+	thin_materialize pools b1 b1.img
+	cp b1.img was
+	run --separate-stderr thin_materialize --since b1 pools a2 b1.img
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"--since: "*"'b1' is a device of pool 'pb', not of 'pa'"* ]]
+	cmp b1.img was
+}
+
 @test "a file that is refused as the base keeps its size" {
 	new_seed 32
 	ORIGIN= BLOCK=128

@@ -49,6 +49,7 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 		     const struct since_options *so, struct jobs *jobs, struct err *err)
 {
 	struct volume_options b = *opt;
+	const struct table *t = now->arg->table;
 	char id[16];
 	int r;
 
@@ -64,8 +65,11 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 		b.snap = b.repair = false;
 		b.origin = opt->no_origin ? NULL : now->origin_path;
 		name_to_id(now, opt, so, id, &b);
-	} else if (dev_is_standard(opt->pool)) {
-		lseek(STDIN_FILENO, 0, SEEK_SET); /* read once already; a pipe has become a file */
+	} else {
+		if (t && t->nr_pools > 1) /* the base is a device of the same pool */
+			b.want.pool = t->pool->name;
+		if (dev_is_standard(opt->pool))
+			lseek(STDIN_FILENO, 0, SEEK_SET); /* read once already; a pipe has become a file */
 	}
 	r = volume_open(&s->base, &b, jobs, err);
 	if (r == -EDOM && !so->has_size && opt->has_size) { /* not in the table: its size is the device's */
