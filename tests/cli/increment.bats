@@ -604,7 +604,11 @@ sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
 	cmp meta.img meta.was
 	run --separate-stderr thin_apply -i s1.img nowhere
 	[ "$status" -eq 74 ]
-	[[ "$stderr" == *"nowhere"* ]]
+	[[ "$stderr" == *"Couldn't find 'nowhere'"*"truncate -s 0 'nowhere'" ]]
+	# a difference needs what it is from
+	run --separate-stderr thin_apply -i inc nowhere
+	[ "$status" -eq 74 ]
+	[[ "$stderr" == *"Couldn't find 'nowhere'"* && "$stderr" != *truncate* ]]
 	[ ! -e nowhere ]
 	run --separate-stderr thin_apply -n --base-sha256 "$digest" -i inc was
 	[ "$status" -eq 1 ]

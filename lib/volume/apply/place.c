@@ -86,6 +86,9 @@ int place_open_raw(const char *path, const struct place_options *opt, struct pla
 		r = occupied_check(path, FOR_IMAGE, err);
 	if (!r)
 		r = dev_open(path, (opt->read_only ? DEV_SHARED : DEV_WRITE) | DEV_BUFFERED, &p->io, err);
+	if (r == -ENOENT && opt->whole)
+		err_set(err, r, "Couldn't find '%s': check the name; for a new image make an empty file before: "
+			"truncate -s 0 '%s'", path, path);
 	if (!r) {
 		p->size = p->io->size;
 		p->is_file = !fstat(p->io->fd, &st) && S_ISREG(st.st_mode);
