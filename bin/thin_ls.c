@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/overflow.h"
+#include "base/similar.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "pool/query/list.h"
@@ -59,14 +60,22 @@ struct ls {
 	struct list list;
 };
 
-static const struct list_field *find_field(struct ls *ls, const char *name, size_t len)
+/* @or_form: "json" and "tree" could stand here, too. */
+static const struct list_field *find_field(struct ls *ls, const char *name, size_t len, bool or_form)
 {
 	const struct list_field *f = list_field(name, len);
+	struct similar s;
 
-	if (!f)
-		cli_usage_error(&ls->cli, "unknown field '%.*s': --help lists the fields",
-				(int)MIN(len, 100), name);
-	return f;
+	if (f)
+		return f;
+	similar_init(&s, name, len);
+	list_field_offer(&s);
+	if (or_form) {
+		similar_offer(&s, "json");
+		similar_offer(&s, "tree");
+	}
+	cli_usage_error(&ls->cli, "unknown field '%.*s'%s%s%s: --help lists the fields", (int)MIN(len, 100), name,
+			s.found ? "; did you mean '" : "", s.found ? s.found : "", s.found ? "'?" : "");
 }
 
 static void parse_fields(struct ls *ls, const char *s)
@@ -86,7 +95,7 @@ static void parse_fields(struct ls *ls, const char *s)
 
 		if (ls->nr_fields == MAX_COLUMNS)
 			cli_usage_error(&ls->cli, "more than %d fields", MAX_COLUMNS);
-		ls->field[ls->nr_fields++] = find_field(ls, s, len);
+		ls->field[ls->nr_fields++] = find_field(ls, s, len, true);
 		if (!s[len])
 			return;
 		s += len + 1;
@@ -107,7 +116,7 @@ static void parse_options(struct ls *ls)
 		case OPT_SORT:
 			ls->descending = *c->arg == '-';
 			ls->sort = find_field(ls, c->arg + ls->descending,
-					      strlen(c->arg + ls->descending));
+					      strlen(c->arg + ls->descending), false);
 			break;
 		case OPT_NO_HEADERS:
 			ls->no_headers = true;

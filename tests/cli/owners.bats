@@ -91,7 +91,14 @@ numbers() { sed 's/[^0-9][^0-9]*/ /g; s/^ //; s/ $//'; }
 	[ "${lines[0]}" = '7 1023 524287 512KiB 1 1 ' ]
 	run --separate-stderr thin_ls -o DEV,FOO "$DIR/tiny"
 	[ "$status" -eq 64 ]
-	[[ "$stderr" == *"unknown field 'FOO'"* ]]
+	[[ "$stderr" == *"unknown field 'FOO'"* && "$stderr" != *"did you mean"* ]]
+	run --separate-stderr thin_ls -o DEV,MAPPD_BLOCKS meta
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"unknown field 'MAPPD_BLOCKS'; did you mean 'MAPPED_BLOCKS'?"* ]]
+	run --separate-stderr thin_ls -o jsn meta
+	[[ "$stderr" == *"unknown field 'jsn'; did you mean 'json'?"* ]]
+	run --separate-stderr thin_ls --sort jsn meta
+	[[ "$status" -eq 64 && "$stderr" != *"did you mean"* ]]
 }
 
 @test "thin_ls: sorts by any field, also downwards and by one that is not shown" {

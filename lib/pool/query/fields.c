@@ -49,6 +49,12 @@ const struct list_field *list_field(const char *name, size_t len)
 	return NULL;
 }
 
+void list_field_offer(struct similar *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		similar_offer(s, fields[i].name);
+}
+
 enum list_depth list_field_depth(const struct list_field *f)
 {
 	if (f->what == EXCLUSIVE || f->what == SHARED)

@@ -5,6 +5,7 @@
 /*
  * The devices of a pool and the facts about each: the fields of thin_ls.  Threads: one at a time.
  */
+#include "base/similar.h"
 #include "pool/query/kin.h"
 #include "pool/query/picture.h"
 
@@ -58,6 +59,8 @@ struct list_field {
 
 /* The field with the name of @len bytes, or NULL. */
 const struct list_field *list_field(const char *name, size_t len);
+/* Offers the names of all fields. */
+void list_field_offer(struct similar *s);
 
 /* What must be read for the field. */
 enum list_depth list_field_depth(const struct list_field *f);
