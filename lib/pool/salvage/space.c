@@ -21,20 +21,38 @@ static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
 	return (pair & 1) << 1 | pair >> 1; /* the lower bit weighs two */
 }
 
-bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
-			 uint64_t nr_blocks)
+static uint32_t nr_used(const struct disk_bitmap *map)
 {
-	int64_t past = (int64_t)((index + 1) * ENTRIES_PER_BITMAP - nr_blocks);
-	uint32_t free = ENTRIES_PER_BITMAP;
-	int64_t off;
+	uint32_t nr = 0;
 	uint64_t w;
 
 	for (size_t i = 0; i < sizeof(map->bits); i += sizeof(w)) {
 		memcpy(&w, map->bits + i, sizeof(w));
-		free -= (uint32_t)__builtin_popcountll((w | w >> 1) & 0x5555555555555555u);
+		nr += (uint32_t)__builtin_popcountll((w | w >> 1) & 0x5555555555555555u);
 	}
-	off = (int64_t)free - nr_free;
-	return (off >= -1 && off <= 1) || (off >= past - 1 && off <= past + 1);
+	return nr;
+}
+
+static bool is_about(int64_t a, int64_t b)
+{
+	return a - b <= 1 && b - a <= 1;
+}
+
+bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
+			 uint64_t nr_blocks)
+{
+	int64_t past = (int64_t)((index + 1) * ENTRIES_PER_BITMAP - nr_blocks);
+	int64_t free = (int64_t)ENTRIES_PER_BITMAP - nr_used(map);
+
+	return is_about(free, nr_free) || is_about(free, nr_free + past);
+}
+
+/* Does the superblock say another number of metadata blocks in use than @nr?  Older programs wrote one more or less. */
+static bool is_denied_by_superblock(const struct salvage *s, uint64_t nr)
+{
+	uint64_t says = s->sb.metadata_sm.nr_allocated;
+
+	return s->has_sb && says && !is_about((int64_t)nr, (int64_t)says);
 }
 
 static bool is_kind(const struct salvage *s, uint64_t block, enum block_kind kind)
@@ -120,6 +138,8 @@ static int search_bitmap(struct salvage *s, uint32_t index, const uint8_t *of_da
 		/* it counts itself */
 		if (b / ENTRIES_PER_BITMAP == index &&
 		    !bitmap_count(map->bits, b % ENTRIES_PER_BITMAP))
+			continue;
+		if (s->nr_blocks <= ENTRIES_PER_BITMAP && is_denied_by_superblock(s, nr_used(map)))
 			continue;
 		if (bitmap_denies(s, map, index, &dead) || dead > best_dead ||
 		    (dead == best_dead && bitmap_age(s, b) > best_age))
@@ -273,6 +293,21 @@ static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk
 	return 0;
 }
 
+/* Bitmaps that were searched and are not those of the superblock's state. */
+static void drop_other_map(struct salvage *s)
+{
+	uint64_t nr = 0;
+
+	if (!s->counts_searched || salvage_has_unknown(s))
+		return;
+	for (uint32_t b = 0; b < s->nr_blocks; b++)
+		nr += s->count[b] > 0;
+	if (!is_denied_by_superblock(s, nr))
+		return;
+	memset(s->count, 0xff, s->nr_blocks * sizeof(*s->count));
+	s->has_counts = false;
+}
+
 int salvage_read_counts(struct salvage *s, struct err *err)
 {
 	CLEANUP(free_ptr) void *index = io_alloc(MBLOCK_SIZE);
@@ -292,6 +327,7 @@ int salvage_read_counts(struct salvage *s, struct err *err)
 	r = read_bitmaps(s, index, map, best, err);
 	if (r < 0)
 		return r;
+	drop_other_map(s);
 	if (s->sb.metadata_sm.ref_count_root &&
 	    node_of(s, s->sb.metadata_sm.ref_count_root) != NONE) {
 		uint32_t root = s->slot[s->sb.metadata_sm.ref_count_root];
