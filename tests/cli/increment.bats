@@ -639,6 +639,16 @@ sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
 	run --separate-stderr thin_apply -i v.vmdk target
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"vmdk"* ]]
+	# a chain as long as it may be, and one longer
+	qemu-img create -q -f qcow2 000.qcow2 1M
+	qemu-img create -q -u -f qcow2 -b 000.qcow2 -F qcow2 one.qcow2 1M
+	for n in $(seq 128); do
+		LC_ALL=C sed "s/000\.qcow2/$(printf %03d $((n - 1))).qcow2/" one.qcow2 >"$(printf %03d.qcow2 "$n")"
+	done
+	thin_apply -i 127.qcow2 target
+	run --separate-stderr thin_apply -i 128.qcow2 target
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"chain of backing files; 128 are read here"* ]]
 	# bytes that nobody has named
 	run --separate-stderr thin_apply target < <(head -c 100000 /dev/urandom)
 	[ "$status" -eq 64 ]

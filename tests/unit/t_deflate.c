@@ -36,7 +36,8 @@ static void fill(size_t len)
 	size_t at = 0;
 
 	while (at < len) {
-		n = MIN(1 + rnd(rnd(8) ? 20 : 600), (uint32_t)(len - at));
+		n = 1 + rnd(rnd(8) ? 20 : 600);
+		n = MIN(n, (uint32_t)(len - at));
 		distance = rnd(4) ? 1 + rnd(5000) : rnd(4) ? 4094 + rnd(4) : 1;
 		for (; n; n--, at++)
 			in[at] = rnd(12) < literals || distance > at ? (uint8_t)(rnd(values) * 37)

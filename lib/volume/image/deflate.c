@@ -286,6 +286,7 @@ size_t deflate_compress(struct deflate *d, const void *bytes, size_t len, void *
 /* n * log2(n) without floating point: the fraction of log2 by squaring. */
 static void fill_costs(struct deflate *d)
 {
+	d->cost[0] = 0;
 	for (uint32_t n = 1; n < ARRAY_SIZE(d->cost); n++) {
 		uint32_t whole = log2_of(n), bits = whole;
 		uint64_t x =
