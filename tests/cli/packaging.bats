@@ -1,0 +1,36 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# What debian/ and packaging/ say of what is installed.
+
+setup() {
+	cd "$abs_top_srcdir" || return 1
+}
+
+commands() { ls man/thin_*.8 | sed 's,man/,,; s/\.8$//'; }
+
+@test "debian: for each command that is installed, thin-provisioning-tools' one steps aside, and comes back on removal" {
+	[ -d debian ] || skip "not in the archive"
+	for script in debian/thin-pool-tools.preinst debian/thin-pool-tools.postrm; do
+		sh -n $script
+		sed -n "/^diverted='/,/'\$/p" $script | tr -s "'\t\n " '\n' | grep '^thin_' | sort | diff <(commands | sort) -
+	done
+}
+
+@test "packaging: each file names the version of configure.ac" {
+	version=$(sed -n 's/^AC_INIT(\[[^]]*\], *\[\([0-9.]*\)\].*/\1/p' configure.ac)
+	[ "$version" ]
+	grep -qx "Version: *$version" packaging/thin-pool-tools.spec
+	grep -qx "pkgver=$version" packaging/PKGBUILD
+	grep -qx "pkgver=$version" packaging/APKBUILD
+	[ ! -d debian ] || [[ "$(head -n 1 debian/changelog)" == "thin-pool-tools ($version"* ]]
+}
+
+@test "packaging: the drafts are well formed, and take all pages of the manual" {
+	sh -n packaging/APKBUILD
+	bash -n packaging/PKGBUILD
+	grep -q 'mandir}/man1/nbdkit-thin-plugin' packaging/thin-pool-tools.spec
+	for page in man/*.[1578]; do
+		[ "$page" = man/nbdkit-thin-plugin.1 ] || grep -q "mandir}/man${page##*.}/thin[-_]" packaging/thin-pool-tools.spec
+	done
+}
