@@ -161,7 +161,7 @@ static int check(const struct thin_lvm *t, struct lvm_look *look, struct outbuf 
 static int print(struct thin_lvm *t, const struct lvm *l, struct outbuf *out, bool *damage, struct err *err)
 {
 	CLEANUP(lvm_look_fini) struct lvm_look look = { 0 };
-	int r = t->list || t->check ? lvm_look_init(&look, l, t->force_share, err) : 0;
+	int r = t->list || t->check ? lvm_look_init(&look, l, t->opt.leg, t->force_share, err) : 0;
 
 	if (r)
 		return r;

@@ -130,6 +130,13 @@ makes() {
 	done < <(oracle lost)
 }
 
+@test "--list says which disk is cut off, and whose extents lie behind its end" {
+	run -0 thin_lvm --list lvm-damaged-truncated
+	[[ "$output" == *"PV pv2 "*"79MiB, CUT OFF"* && "$output" != *"PV pv0 "*"87MiB, CUT OFF"* ]]
+	[[ "$output" == *"pool pool "*"PARTLY READABLE"* && "$output" == *"pool pool2 8MiB, "*"metadata 2.1% full"$'\n'* ]]
+	[[ "$output" == *"[pool_tdata] 45MiB, PARTLY READABLE: 3MiB lie behind the end"* && "$output" == *"linear lc 5MiB"$'\n'* ]]
+}
+
 @test "a device that no LV names is read by its id; an LV whose device is gone is told" {
 	while read -r s _ dev sectors sum; do
 		[ "$(thin_materialize -q --size "${sectors}s" "$s" "$dev" - | hash)" = "$sum" ] || { echo "$s: $dev"; return 1; }
@@ -159,6 +166,15 @@ makes() {
 	printf '\125\252' | dd of="$BATS_TEST_TMPDIR/disk" bs=1 seek=510 conv=notrunc status=none
 	run --separate-stderr thin_lvm "$BATS_TEST_TMPDIR/disk"
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"no label of LVM was found"* ]]
+	run --separate-stderr thin_lvm lvm-multi/vg.txt
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"not a disk: thin_lvm --vg-backup FILE PV..."* ]]
+	mkdir "$BATS_TEST_TMPDIR/folder" && cp lvm-multi/oracle lvm-multi/story "$BATS_TEST_TMPDIR/folder"
+	run --separate-stderr thin_lvm "$BATS_TEST_TMPDIR/folder"
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"/folder: none of 2 files has a label of LVM"* ]]
+	for o in "--vg none" "--seqno 999"; do
+		run --separate-stderr thin_lvm $o lvm-multi
+		[ "$status" -eq 1 ] && [[ "$stderr" == *" there "* ]]
+	done
 	run --separate-stderr thin_lvm nothing-there.img
 	[ "$status" -eq 74 ]
 }
@@ -200,6 +216,9 @@ makes() {
 	[ "$(thin_materialize "$BATS_TEST_TMPDIR/table" rt - | hash)" = "$sum" ]
 	run -0 thin_lvm --leg 7 lvm-other
 	[[ "$output" == *"# r1: raid1 has legs 0 to 1, and no leg 7"* ]]
+	run -0 thin_lvm --list --leg 0 lvm-other
+	[[ "$output" == *"  raid1 r1 6MiB"$'\n'* && "$output" == *"pool rpool 10MiB"*"data 16.9% full"* ]]
+	run -0 thin_lvm --check --leg 1 lvm-other
 }
 
 @test "lists are valid JSON, and an image in two copies is refused" {

@@ -88,7 +88,7 @@ static void check_member(const struct lvm_vg *vg, const struct lvm_member *m, st
 			  m->name, m->id, m->device ?: "an unknown device");
 		return;
 	}
-	if (m->pv->there >> SECTOR_SHIFT < m->pe_start + m->pe_count * vg->extent_size)
+	if (lvm_member_is_cut(vg, m))
 		lvm_found(f, LVM_FAULT, "pv-truncated", vg, m->name, "copy the disk again, to its end",
 			  "%s ends after %llu bytes of physical volume %s, whose extents end at %llu: what lies behind "
 			  "is lost",
@@ -116,7 +116,7 @@ static void check_lv(const struct lvm_vg *vg, const struct lvm_lv *lv, struct lv
 	if (s->external->why || s->external->partial)
 		lvm_found(f, LVM_WARNING, "origin-unreadable", vg, lv->name, "",
 			  "its external origin %s cannot be read whole: %s", s->external->name,
-			  s->external->why ?: "a part lies on a missing PV");
+			  s->external->why ?: "a part lies on a PV that is missing or cut off");
 }
 
 /* Two different texts with one number: LVM was run on two halves of a group. */

@@ -2,8 +2,8 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Which LVs can be read from the given disks.  An LV is judged after everything below it: an LV
- * whose type is not supported makes all above it unreadable, extents on a missing PV make it
- * partial.
+ * whose type is not supported makes all above it unreadable, extents on a missing PV, or behind the
+ * end of an image that is cut off, make it partial.
  */
 #include <errno.h>
 #include <string.h>
@@ -71,6 +71,15 @@ static void rely_on(struct judge *j, struct lvm_lv *lv, struct lvm_lv *below)
 		blame(lv, below->upon ? below->why : say(j, "upon LV %s: %s", below->name, below->why), true);
 }
 
+/* How many of the @len extents lie, at least in part, behind the end of what is there of the PV. */
+static uint64_t extents_cut(const struct judge *j, const struct lvm_place *p, uint64_t len)
+{
+	const uint64_t there = p->member->pv->there >> SECTOR_SHIFT, begin = p->member->pe_start;
+	uint64_t whole = there > begin ? (there - begin) / j->vg->extent_size : 0;
+
+	return len - MIN(len, whole - MIN(whole, p->extent));
+}
+
 /* @len extents of a PV or LV. */
 static void judge_place(struct judge *j, struct lvm_lv *lv, const struct lvm_place *p, uint64_t len)
 {
@@ -79,6 +88,7 @@ static void judge_place(struct judge *j, struct lvm_lv *lv, const struct lvm_pla
 
 	if (p->member) {
 		lv->missing += p->member->pv ? 0 : len;
+		lv->cut += p->member->pv ? extents_cut(j, p, len) : 0;
 		wild |= end > p->member->pe_count;
 	} else if (p->lv) {
 		wild |= end > p->lv->size;
@@ -149,7 +159,7 @@ static void judge_lv(struct judge *j, struct lvm_lv *lv)
 			      lv->cow_of), false);
 	for (unsigned i = 0; i < lv->nr_segs && !lv->fault; i++)
 		judge_seg(j, lv, &lv->seg[i]);
-	lv->partial |= lv->missing != 0;
+	lv->partial |= lv->missing || lv->cut;
 	j->level--;
 	lv->state = DONE;
 }

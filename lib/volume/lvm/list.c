@@ -56,6 +56,8 @@ static void list_members(const struct lister *k)
 			put_place(k->out, m->pv);
 			outbuf_str(k->out, ", ");
 			put_extents(k, m->pe_count);
+			if (lvm_member_is_cut(k->vg, m))
+				outbuf_str(k->out, ", CUT OFF: the image ends before the last extent");
 			list_areas(k, m->pv);
 		} else {
 			outbuf_str(k->out, "MISSING, last seen as ");
@@ -76,8 +78,11 @@ static void put_reach(const struct lister *k, const struct lvm_lv *lv)
 		if (lv->missing) {
 			put_extents(k, lv->missing);
 			outbuf_str(k->out, " lie on a missing PV");
+		} else if (lv->cut) {
+			put_extents(k, lv->cut);
+			outbuf_str(k->out, " lie behind the end of an image that is cut off");
 		} else {
-			outbuf_str(k->out, "a volume below lies in part on a missing PV");
+			outbuf_str(k->out, "a volume below lies in part on a PV that is missing or cut off");
 		}
 	}
 	if (!lv->writable)

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "volume/lvm/backup.h"
 #include "volume/lvm/impl.h"
 
 DEFINE_CLEANUP(lvm_cleanup, struct lvm, lvm_free)
@@ -81,7 +82,7 @@ static int no_such_seqno(const struct lvm *l, const struct lvm_options *opt, str
 
 	for (size_t i = 0; i < l->nr_texts && len + 22 < sizeof(list); i++)
 		len += (size_t)snprintf(list + len, sizeof(list) - len, " %llu", (ull)l->text[i].seqno);
-	return err_set(err, -ENOENT, "no text of LVM with seqno %llu is left on the disks; there %s:%s",
+	return err_set(err, -ENODATA, "no text of LVM with seqno %llu is left on the disks; there %s:%s",
 		       (ull)opt->seqno, l->nr_texts == 1 ? "is" : "are", list);
 }
 
@@ -93,7 +94,7 @@ static int no_such_group(const struct lvm *l, const struct lvm_options *opt, str
 	for (size_t i = 0; i < l->nr_texts && len + 150 < sizeof(list); i++)
 		if (!i || strcmp(l->text[i].vg_id, l->text[i - 1].vg_id))
 			len += (size_t)snprintf(list + len, sizeof(list) - len, " %s", l->text[i].vg_name);
-	return err_set(err, -ENOENT, "no volume group '%s'%s on the given disks; there is:%s", opt->vg,
+	return err_set(err, -ENODATA, "no volume group '%s'%s on the given disks; there is:%s", opt->vg,
 		       opt->has_seqno ? " with a text of that seqno" : "", list);
 }
 
@@ -187,6 +188,23 @@ static int no_group(const struct lvm *l, struct err *err)
 		       l->pv[0].path);
 }
 
+/* None of the paths has a PV. */
+static int no_pv(struct lvm *l, const struct lvm_options *opt, struct err *err)
+{
+	const char *path = l->nr_paths ? l->path[0] : opt->path[0];
+	const struct config_node *root;
+
+	if (l->nr_paths == 1 && l->nr_named == 1 && !lvm_read_backup(path, &l->arena, &root, NULL))
+		return err_set(err, -EUCLEAN,
+			       "%s: is LVM's text of a volume group, not a disk: thin_lvm --vg-backup FILE PV... reads "
+			       "the group's disks with it",
+			       path);
+	if (l->nr_paths == l->nr_named && l->nr_paths == 1)
+		return err_set(err, -EUCLEAN, "%s: no label of LVM was found, on the disk itself or in a partition", path);
+	return err_set(err, -EUCLEAN, "%s: none of %zu file%s has a label of LVM, on the disk itself or in a partition",
+		       opt->path[0], l->nr_paths, l->nr_paths == 1 ? "" : "s");
+}
+
 static int find_groups(struct lvm *l, const struct lvm_options *opt, struct err *err)
 {
 	int r = lvm_find_paths(l, opt, err);
@@ -196,8 +214,7 @@ static int find_groups(struct lvm *l, const struct lvm_options *opt, struct err 
 	if (r)
 		return r;
 	if (!l->nr_pvs)
-		return err_set(err, -EUCLEAN, "%s: no label of LVM was found, on the disk itself or in a partition",
-			       l->nr_paths ? l->path[0] : opt->path[0]);
+		return no_pv(l, opt, err);
 	r = opt->vg_backup ? choose_backup(l, opt, err) : choose_texts(l, opt, err);
 	if (!r && !l->nr_vgs && !opt->all_texts)
 		r = no_group(l, err);

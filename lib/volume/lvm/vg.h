@@ -79,7 +79,8 @@ struct lvm_lv {
 	bool upon;	 /* because of another LV below it */
 	bool loop;	 /* it lies upon itself */
 	uint64_t missing; /* extents of its own that lie on PVs that are not there */
-	bool partial; /* it, or something below it, has missing extents */
+	uint64_t cut;	  /* extents of its own that lie behind the end of an image that is cut off */
+	bool partial; /* it, or something below it, has such extents */
 	unsigned char state;
 };
 
@@ -104,6 +105,12 @@ struct lvm_vg {
  */
 int lvm_vg_build(const struct config_node *root, struct arena *arena, struct lvm_vg *out,
 		 struct err *err);
+
+/* Does the image or partition of the member, which is there, end before its last extent? */
+static inline bool lvm_member_is_cut(const struct lvm_vg *vg, const struct lvm_member *m)
+{
+	return m->pv->there >> SECTOR_SHIFT < m->pe_start + m->pe_count * vg->extent_size;
+}
 
 /* The section of a parsed text that describes a volume group; NULL: none. */
 const struct config_node *lvm_vg_section(const struct config_node *root);

@@ -10,10 +10,10 @@
 #include "base/cleanup.h"
 #include "volume/open/pool_source.h"
 
-int lvm_look_init(struct lvm_look *k, const struct lvm *l, bool force_share, struct err *err)
+int lvm_look_init(struct lvm_look *k, const struct lvm *l, unsigned leg, bool force_share, struct err *err)
 {
 	*k = (struct lvm_look){ .l = l, .force_share = force_share };
-	lvm_write_table(l, LVM_NO_LEG, &k->table);
+	lvm_write_table(l, leg, &k->table);
 	outbuf_add(&k->table, "", 1);
 	return k->table.error ? err_nomem(err, "the table of LVM's volumes") : 0;
 }

@@ -12,8 +12,8 @@ struct lvm_look {
 	bool force_share; /* read although another program may be writing */
 };
 
-/* 0 or -ENOMEM; undone by lvm_look_fini() in either case. */
-int lvm_look_init(struct lvm_look *k, const struct lvm *l, bool force_share, struct err *err);
+/* @leg: what lvm_open() was given.  0 or -ENOMEM; undone by lvm_look_fini() in either case. */
+int lvm_look_init(struct lvm_look *k, const struct lvm *l, unsigned leg, bool force_share, struct err *err);
 void lvm_look_fini(struct lvm_look *k);
 
 /* An lvm_fill_fn; @look is a struct lvm_look.  A pool that cannot be opened is left unknown. */
