@@ -10,6 +10,7 @@
 #include "dev/dev.h"
 #include "pool/check/check.h"
 #include "pool/check/fix.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/table.h"
 
@@ -67,6 +68,7 @@ static const struct command cmd = {
 	.max_args = 1,
 	.missing = "No input file provided.",
 	.takes_pool = true,
+	.takes_active = true,
 	.shows_progress = true,
 };
 
@@ -158,6 +160,7 @@ static void parse(struct cli *c, struct options *o, int argc, char **argv)
 			break;
 		}
 	}
+	o->check.snap |= c->snap; /* --take-metadata-snap */
 	check_conflicts(c, o);
 }
 
@@ -302,7 +305,9 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 static int open_metadata(struct cli *c, unsigned flags, struct io **io, struct err *err)
 {
 	const struct pool_want want = { .pool = c->pool,
-					.disk = pool_lvm_run, .lvm = &c->lvm,
+					.disk = pool_lvm_run,
+					.live = pool_live_table,
+					.lvm = &c->lvm,
 					.write = flags & DEV_WRITE,
 					.tell = cli_tell,
 					.ctx = c };
@@ -314,7 +319,7 @@ static int open_metadata(struct cli *c, unsigned flags, struct io **io, struct e
 	if (arg.kind == POOL_XML)
 		r = pool_arg_readable(&arg, false, err);
 	if (!r)
-		r = dev_open(arg.metadata, flags, io, err);
+		r = pool_arg_open_metadata(&arg, flags, io, err);
 	pool_arg_fini(&arg);
 	return r;
 }

@@ -10,6 +10,7 @@
 #include "dev/dev.h"
 #include "pool/edit/message.h"
 #include "volume/open/activate.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 
 static const struct opt opts[] = {
@@ -108,7 +109,7 @@ int main(int argc, char **argv)
 	bool dry_run = false, force = false;
 	struct err err = { 0 };
 	struct cli c;
-	struct pool_want want = { .write = true, .disk = pool_lvm_table, .lvm = &c.lvm, .tell = cli_tell };
+	struct pool_want want = { .write = true, .disk = pool_lvm_table, .live = pool_live_refuse, .lvm = &c.lvm, .tell = cli_tell };
 	size_t nr;
 	int id, r, first;
 

@@ -14,6 +14,7 @@
 #include "pool/build/build.h"
 #include "pool/format/format.h"
 #include "volume/guard/meta_out.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/pool_salvage.h"
 
@@ -353,6 +354,7 @@ static int repair(struct repair *r, struct err *err)
 	r->opt.vg_pool = r->cli.pool;
 	r->opt.want = (struct pool_want) { .pool = r->opt.vg_backup ? NULL : r->cli.pool,
 					   .disk = pool_lvm_table,
+					   .live = pool_live_refuse,
 					   .lvm = &r->cli.lvm,
 					   .tell = cli_tell,
 					   .ctx = &r->cli };

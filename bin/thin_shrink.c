@@ -15,6 +15,7 @@
 #include "volume/guard/content.h"
 #include "volume/guard/meta_out.h"
 #include "volume/open/pool_events.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 
 enum { OPT_DATA = 256, OPT_NR_BLOCKS, OPT_NO_COPY, OPT_BINARY, OPT_SIZE };
@@ -159,6 +160,7 @@ static int open_input(struct shrink_cmd *s, struct err *err)
 {
 	const struct pool_source_options opt = { .want = { .pool = s->cli.pool,
 							   .disk = pool_lvm_table,
+							   .live = pool_live_refuse,
 							   .lvm = &s->cli.lvm,
 							   .write = !s->dry_run,
 							   .tell = cli_tell,

@@ -7,6 +7,7 @@
 #include "cli/progress.h"
 #include "dev/dev.h"
 #include "pool/space/trim.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/table.h"
 
@@ -77,7 +78,7 @@ static void parse_options(struct trim_cmd *t)
 static int open_devices(struct trim_cmd *t, struct err *err)
 {
 	const struct pool_want want = {
-		.pool = t->cli.pool, .disk = pool_lvm_table, .lvm = &t->cli.lvm, .write = !t->dry_run, .tell = cli_tell, .ctx = &t->cli
+		.pool = t->cli.pool, .disk = pool_lvm_table, .live = pool_live_refuse, .lvm = &t->cli.lvm, .write = !t->dry_run, .tell = cli_tell, .ctx = &t->cli
 	};
 	int r = pool_arg_open(t->metadata_arg, &want, &t->arg, err);
 

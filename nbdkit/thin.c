@@ -21,9 +21,9 @@
 
 #include "base/cleanup.h"
 #include "base/jobs.h"
-#include "base/parse.h"
-#include "base/similar.h"
 #include "nbdkit/exports.h"
+#include "nbdkit/params.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/thin_io.h"
 
@@ -39,139 +39,6 @@ static int fail(int code, const struct err *err)
 	nbdkit_set_error(code == -EUCLEAN || code == -EBADMSG || code == -ENODATA ? EIO : -code);
 	return -1;
 }
-
-static int set_path(char **to, const char *value)
-{
-	free(*to);
-	*to = nbdkit_absolute_path(value);
-	return *to ? 0 : -1;
-}
-
-static int set_word(char **to, const char *value)
-{
-	free(*to);
-	*to = strdup(value);
-	return *to ? 0 : -1;
-}
-
-static int add_pv(const char *value)
-{
-	char *path = NULL;
-
-	if (thin.lvm.nr_pvs == LVM_MAX_PVS) {
-		nbdkit_error("more than %d times pv=", LVM_MAX_PVS);
-		return -1;
-	}
-	if (set_path(&path, value))
-		return -1;
-	thin.lvm.pv[thin.lvm.nr_pvs++] = thin.pv[thin.nr_pvs] = path;
-	thin.nr_pvs++;
-	return 0;
-}
-
-static int set_seqno(const char *value)
-{
-	struct err err;
-
-	thin.lvm.has_seqno = !parse_u64(value, &thin.lvm.seqno, &err);
-	if (!thin.lvm.has_seqno)
-		nbdkit_error("seqno=: %s", err.text);
-	return thin.lvm.has_seqno ? 0 : -1;
-}
-
-static int set_bool(bool *to, const char *value)
-{
-	int r = nbdkit_parse_bool(value);
-
-	*to = r > 0;
-	return r < 0 ? -1 : 0;
-}
-
-static int unknown(const char *key)
-{
-	static const char *const keys[] = { "pool", "pool-name", "pv", "seqno", "device", "data-dev", "origin",
-					    "origin-format", "size", "readonly", "force", "force-share" };
-	struct similar s;
-
-	similar_init(&s, key, strlen(key));
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		similar_offer(&s, keys[i]);
-	nbdkit_error("unknown parameter '%s'%s%s%s", key, s.found ? "; did you mean '" : "", s.found ? s.found : "",
-		     s.found ? "='?" : "");
-	return -1;
-}
-
-static int thin_config(const char *key, const char *value)
-{
-	struct err err = { 0 };
-
-	if (!strcmp(key, "pool") && strcmp(value, "-"))
-		return set_path(&thin.pool, value);
-	if (!strcmp(key, "pool"))
-		return set_word(&thin.pool, value);
-	if (!strcmp(key, "pool-name"))
-		return set_word(&thin.pool_name, value);
-	if (!strcmp(key, "pv"))
-		return add_pv(value);
-	if (!strcmp(key, "seqno"))
-		return set_seqno(value);
-	if (!strcmp(key, "data-dev"))
-		return set_word(&thin.data_dev, value);
-	if (!strcmp(key, "origin"))
-		return set_word(&thin.origin, value);
-	if (!strcmp(key, "device"))
-		return set_word(&thin.device, value);
-	if (!strcmp(key, "origin-format")) {
-		thin.origin_raw = !strcmp(value, "raw");
-		if (!thin.origin_raw)
-			nbdkit_error("origin-format=%s: only raw origins are read", value);
-		return thin.origin_raw ? 0 : -1;
-	}
-	if (!strcmp(key, "size")) {
-		if (!parse_size(value, 1, true, &thin.size, &err) && thin.size)
-			return 0;
-		nbdkit_error("size=%s: %s", value, err.text[0] ? err.text : "must not be zero");
-		return -1;
-	}
-	if (!strcmp(key, "readonly"))
-		return set_bool(&thin.read_only, value);
-	if (!strcmp(key, "force"))
-		return set_bool(&thin.force, value);
-	if (!strcmp(key, "force-share"))
-		return set_bool(&thin.force_share, value);
-	return unknown(key);
-}
-
-static int thin_config_complete(void)
-{
-	if (!thin.pool) {
-		nbdkit_error("pool=FILE is missing: a table file, or the metadata device of a thin pool");
-		return -1;
-	}
-	if ((thin.origin || thin.size) && !thin.device) {
-		nbdkit_error("origin= and size= belong to one device: device=ID is missing");
-		return -1;
-	}
-	if (thin.force_share && !thin.read_only) {
-		nbdkit_error("force-share=true needs readonly=true: two programs cannot write to a pool");
-		return -1;
-	}
-	return 0;
-}
-
-#define THIN_HELP                                                           \
-	"[pool=]<POOL>    (required) Table file, metadata device, or disk with LVM.\n" \
-	"pool-name=<NAME> Which pool, when POOL has several (pool=- is standard input).\n" \
-	"pv=<FILE>        POOL is a disk with LVM: one more disk of its volume group.\n" \
-	"seqno=<N>        POOL is a disk with LVM: take LVM's text with this number.\n" \
-	"device=<DEVICE>  Serve this device only: its name in the table, or its id.\n" \
-	"data-dev=<DEV>   Data device of the pool, instead of the table's.\n" \
-	"origin=<DEV>     External origin of the device, instead of the table's.\n" \
-	"origin-format=raw  Take the origin's bytes as they stand, also of a qcow2 image.\n" \
-	"force=true       Also format a device that the table names by MAJOR:MINOR.\n" \
-	"size=<SIZE>      Size of the device, instead of the table's.\n"     \
-	"readonly=true    Change nothing, neither data nor metadata.\n" \
-	"force-share=true With readonly=true: read although another program is writing."
 
 /* The flags with which data and metadata are opened. */
 static unsigned open_flags(void)
@@ -249,6 +116,7 @@ static int thin_get_ready(void)
 					.open_thin = thin_io_open,
 					.device = { thin.device, NULL },
 					.disk = pool_lvm_table,
+					.live = pool_live_refuse,
 					.lvm = &thin.lvm,
 					.write = !thin.read_only,
 					.tell = exports_tell };
@@ -480,9 +348,9 @@ static struct nbdkit_plugin plugin = {
 	.longname = "thin pool",
 	.version = PACKAGE_VERSION,
 	.description = "thin devices of an inactive dm-thin pool, with external origins",
-	.config = thin_config,
-	.config_complete = thin_config_complete,
-	.config_help = THIN_HELP,
+	.config = params_set,
+	.config_complete = params_complete,
+	.config_help = PARAMS_HELP,
 	.magic_config_key = "pool",
 	.get_ready = thin_get_ready,
 	.after_fork = thin_after_fork,

@@ -9,7 +9,8 @@ static int none(const char *word, struct err *err)
 {
 	return err_set(err, -ENOTSUP,
 		       "%s: this thin_lvm was built without libdevmapper, so it cannot ask the kernel for active "
-		       "pools; './configure --with-libdevmapper' builds it in",
+		       "pools: './configure --with-libdevmapper' builds it in; 'dmsetup table POOL >FILE' makes a table file, "
+		       "which is read with -m while a metadata snapshot is held",
 		       word);
 }
 

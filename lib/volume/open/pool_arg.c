@@ -334,6 +334,18 @@ int pool_arg_open(const char *path, const struct pool_want *want, struct pool_ar
 	return r;
 }
 
+int pool_arg_open_metadata(const struct pool_arg *p, unsigned flags, struct io **out, struct err *err)
+{
+	int r = dev_open(p->metadata, flags, out, err);
+
+	if (r != -EBUSY || !p->table || !p->table->active.is)
+		return r;
+	return err_set(err, r,
+		       "%s: the pool is active: nothing can be written, and only a metadata snapshot can be read: "
+		       "--take-metadata-snap takes one for the time of reading, -m reads the one that is held",
+		       p->table->path);
+}
+
 int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err)
 {
 	if (code != -EUCLEAN || !p->foreign)

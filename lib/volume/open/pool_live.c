@@ -77,7 +77,12 @@ static int start(struct keeper *k, const char *path, bool take_snap, struct err 
 	k->run = (struct run_lvm){ .argv = argv, .in = fd[0], .errors = k->errors };
 	r = run_lvm_start(&k->run, err);
 	close(fd[0]);
-	return r ? err_prefix(err, r, "%s: thin_lvm asks the kernel for active pools", path) : 0;
+	if (!r)
+		return 0;
+	return err_set(err, r == -ENOENT ? -EINVAL : r,
+		       "%s: thin_lvm, which asks the kernel for active pools, cannot be started; 'dmsetup table POOL "
+		       ">FILE' makes a table file, which is read with -m while a metadata snapshot is held",
+		       path);
 }
 
 /* "# active thin device NAME: PATH, open N, writable, mapped SECTORS" */
@@ -172,7 +177,7 @@ int pool_live_table(const char *path, const struct pool_want *want, bool unknown
 		return 0;
 	r = read_active(path, want, out, err);
 	/* what is on a thin device counts before the pool that it is in: a guest's disk */
-	if (r ? !must && r != -ENOMEM : !must && (*out)->active.thin) {
+	if (r ? !must && r != -ENOMEM && !dev_is_lvm_pool(path) : !must && (*out)->active.thin) {
 		table_free(steal_ptr(out));
 		return 0;
 	}
@@ -181,4 +186,22 @@ int pool_live_table(const char *path, const struct pool_want *want, bool unknown
 	if (r)
 		table_free(steal_ptr(out));
 	return r;
+}
+
+int pool_live_refuse(const char *path, const struct pool_want *want, bool unknown, struct table **out,
+		     struct err *err)
+{
+	const struct pool_want only = { .any_pool = want->any_pool };
+	struct table *t;
+	int r = pool_live_table(path, &only, unknown, &t, err);
+
+	*out = NULL;
+	if (r || !t)
+		return r;
+	table_free(t);
+	return err_set(err, -EBUSY,
+		       "'%s' is an active thin pool, which the kernel alone may change: deactivate it first (vgchange -an "
+		       "VG).  Commands that only read take the active pool with --take-metadata-snap: thin_check, thin_ls, "
+		       "thin_dump, thin_materialize",
+		       path);
 }

@@ -16,6 +16,12 @@
  */
 int pool_live_table(const char *path, const struct pool_want *want, bool unknown, struct table **out,
 		    struct err *err);
+/*
+ * pool_want.live of what cannot read an active pool: -EBUSY, with the ways out, where @path is one.
+ * *out is NULL.
+ */
+int pool_live_refuse(const char *path, const struct pool_want *want, bool unknown, struct table **out,
+		     struct err *err);
 /* Can @path mean something active?  For a command line that means other things, too. */
 bool pool_live_may_be(const char *path);
 

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-#include "dev/dev.h"
 #include "volume/open/impl.h"
 
 static int open_all(const struct pool_source_options *opt,
@@ -13,13 +12,7 @@ static int open_all(const struct pool_source_options *opt,
 	int r = pool_arg_readable(&s->arg, !!s->io, err);
 
 	if (!r && !s->io)
-		r = dev_open(s->arg.metadata,
-			     opt->metadata.snap || opt->force_share ? DEV_FORCE : 0, &s->io, err);
-	if (r == -EBUSY && s->arg.table && s->arg.table->active.is)
-		return err_set(err, r,
-			       "%s: the pool is active, so only a metadata snapshot can be read: --take-metadata-snap takes "
-			       "one for the time of reading, -m reads the one that is held",
-			       s->arg.table->path);
+		r = pool_arg_open_metadata(&s->arg, opt->metadata.snap || opt->force_share ? DEV_FORCE : 0, &s->io, err);
 	if (r)
 		return r;
 	s->io->meter = opt->meter;

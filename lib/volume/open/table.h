@@ -241,6 +241,8 @@ struct pool_arg {
  */
 DEV_ONCE int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
 		  struct err *err);
+/* dev_open() of p->metadata.  -EBUSY of an active pool has a text that says what to do. */
+int pool_arg_open_metadata(const struct pool_arg *p, unsigned flags, struct io **out, struct err *err);
 /*
  * The POOL argument that a table in memory describes: table_parse() made it.  @t passes to *out, and is
  * freed when that fails.  pool_source_open_arg() and pool_salvage_open_arg() take it from there.
