@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "dev/dev.h"
 #include "volume/apply/apply.h"
+#include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 
 enum { OPT_TOP = 256, OPT_BASE_SHA256, OPT_SHA256, OPT_DATA_DEV, OPT_ORIGIN };
@@ -136,7 +137,7 @@ int main(int argc, char **argv)
 {
 	struct options o = { .input = "-" };
 	struct cli c;
-	struct pool_want want = { .write = true, .disk = pool_lvm_table, .lvm = &c.lvm, .tell = cli_tell };
+	struct pool_want want = { .write = true, .disk = pool_lvm_table, .live = pool_live_refuse, .lvm = &c.lvm, .tell = cli_tell };
 	struct apply_source *s = NULL;
 	struct pool_arg arg = { 0 };
 	struct err err = { 0 };

@@ -346,10 +346,13 @@ static void say_plan(const struct make *m)
 	const struct volume *v = m->now;
 	const struct diff_summary *d = &m->differs;
 
-	printf("device %u, %" PRIu64 " bytes, to %s:\n", v->dev_id, v->map.size, m->out.path);
+	if (v->other)
+		printf("volume %s, %" PRIu64 " bytes, to %s:\n", v->other, v->map.size, m->out.path);
+	else
+		printf("device %u, %" PRIu64 " bytes, to %s:\n", v->dev_id, v->map.size, m->out.path);
 	if (m->since->name)
 		printf("  what differs from '%s':\n", m->since->name);
-	printf("  %" PRIu64 " bytes from data device %s", d->data_bytes, v->data_path);
+	printf("  %" PRIu64 " bytes from %s %s", d->data_bytes, v->other ? "volume" : "data device", v->data_path);
 	if (!m->since->name)
 		printf(", in %" PRIu64 " extents", v->sum.nr_data_extents);
 	printf("\n");
@@ -473,7 +476,7 @@ int main(int argc, char **argv)
 	jobs = jobs_new(o.jobs);
 	if (!jobs)
 		cli_no_memory(&c, "threads");
-	o.volume.want = (struct pool_want){ .pool = c.pool, .disk = pool_lvm_table, .live = pool_live_table, .lvm = &c.lvm, .tell = cli_tell, .ctx = &c };
+	o.volume.want = (struct pool_want){ .pool = c.pool, .disk = pool_lvm_table, .live = pool_live_table, .other = table_other_line, .lvm = &c.lvm, .tell = cli_tell, .ctx = &c };
 	r = volume_open(&v, &o.volume, jobs, &err);
 	if (r < 0) {
 		r = cli_fail(&c, r, &err);

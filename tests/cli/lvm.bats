@@ -239,17 +239,66 @@ makes() {
 		d=$BATS_TEST_TMPDIR/g$seed
 		makes "$d" "$seed"
 		thin_lvm "$d"/pv*.img >"$d.table"
-		while read -r kind name _ _ sum _; do
+		while read -r kind name _ sum other _; do
 			case $kind in
 			thin) got=$(thin_materialize -q "$d" "$name" - | hash)
+				sum=$other
 				[ "$got" = "$(thin_materialize -q "$d.table" "$name" - | hash)" ] ;;
+			lv) got=$(thin_materialize -q "$d" "$name" - | hash) ;;
 			*) continue ;;
 			esac
 			[ "$got" = "$sum" ] || { echo "seed $seed: $name"; return 1; }
 		done <"$d/oracle"
-		read -r _ old _ < <(grep ^old "$d/oracle")
-		! thin_lvm --list-texts "$d" | grep -q "seqno $old " || thin_lvm --seqno "$old" "$d" | grep -q ^removed:
+		read -r _ old _ sum < <(grep ^old "$d/oracle")
+		! thin_lvm --list-texts "$d" | grep -q "seqno $old " ||
+			[ "$(thin_materialize -q --seqno "$old" "$d" removed - | hash)" = "$sum" ] || { echo "seed $seed: removed"; return 1; }
 		rm -rf "$d" "$d.table"
+	done
+}
+
+@test "a volume beside the pool is written as an image, without the pool" {
+	while read -r s name _ sum; do
+		[ "$(thin_materialize -q "$s" "$name" - | hash)" = "$sum" ] || { echo "$s: $name"; return 1; }
+		[ "$(thin_materialize -q "$s.table" "$name" - | hash)" = "$sum" ] || { echo "$s.table: $name"; return 1; }
+	done < <(oracle lv)
+	while read -r s name _; do
+		[ "$name" = nothing ] && continue # of type zero: its zeros are what the kernel reads
+		run --separate-stderr thin_materialize "$s" "$name" "$BATS_TEST_TMPDIR/out"
+		[ "$status" -eq 1 ] && [ ! -e "$BATS_TEST_TMPDIR/out" ] || { echo "$s: $name: $status $stderr"; return 1; }
+	done < <(oracle hardlv)
+	for o in --map --metadata-snap --origin=/dev/null --data-dev=/dev/null; do
+		[ $o = --map ] && out= || out=$BATS_TEST_TMPDIR/out
+		run --separate-stderr thin_materialize $o lvm-multi la $out
+		[ "$status" -eq 64 ] && [[ "$stderr" == *"'la' is no thin device, so $(echo $o | sed 's/=.*//') has no meaning"* ]] || {
+			echo "$o: $status $stderr"
+			return 1
+		}
+	done
+	run --separate-stderr thin_materialize --since t1 lvm-multi la "$BATS_TEST_TMPDIR/out"
+	[ "$status" -eq 64 ] && [[ "$stderr" == *"'la' is no thin device"* ]]
+	run --separate-stderr thin_materialize lvm-multi nothing "$BATS_TEST_TMPDIR/out"
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"no device of lvm-multi is called 'nothing'; its pools: pool, pool2"* ]]
+	thin_materialize -q lvm-multi vg/la "$BATS_TEST_TMPDIR/la"
+	thin_materialize -q --format qcow2 lvm-multi /dev/vg/la "$BATS_TEST_TMPDIR/la.qcow2"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	echo "la: 0 $(($(stat -c %s la) / 512)) linear la 0" >one # a table without a pool
+	thin_materialize one la copy && cmp la copy
+	command -v qemu-img >/dev/null || return 0
+	qemu-img compare -q la la.qcow2
+}
+
+@test "thin_apply writes an image into a thin volume on a disk" {
+	cp --sparse=always lvm-exported/pv0.img "$BATS_TEST_TMPDIR/pv0.img"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	thin_materialize -q pv0.img t2 old
+	head -c "$(stat -c %s old)" /dev/urandom >new
+	run --separate-stderr thin_apply -i new pv0.img t2
+	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
+	thin_materialize -q pv0.img t2 - | cmp - new
+	thin_check -q pv0.img
+	for v in t1 s1 skipped tiny; do
+		sum=$(sed -n "s/^thin $v .* //p" "$DIR/lvm-exported/oracle")
+		[ "$(thin_materialize -q pv0.img $v - | hash)" = "$sum" ]
 	done
 }
 

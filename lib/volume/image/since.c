@@ -53,6 +53,7 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 	char id[16];
 	int r;
 
+	b.want.other = NULL;
 	b.device = so->base ? so->base : opt->device;
 	b.has_size = so->has_size;
 	b.size = so->size;
@@ -98,6 +99,9 @@ int since_open(struct since *s, struct volume *now, const struct volume_options 
 	d->now = &now->map;
 	if (!so->base && !so->metadata)
 		return 0;
+	if (now->other)
+		return err_set(err, -EDOM, "--since: '%s' is no thin device, so what has changed in it is not known",
+			       now->other);
 	s->name = so->base ? so->base : opt->device;
 	r = open_base(s, now, opt, so, jobs, err);
 	if (r)

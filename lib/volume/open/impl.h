@@ -45,6 +45,8 @@ struct table_ref *table_ref_next(const struct table_ref *r);
  */
 int table_tell_numbers(struct table *t, unsigned line, const struct table_dev *d,
 		       const struct pool_want *want, struct err *err);
+/* The same of all devices that the lines of @d name. */
+int table_tell_device(struct table *t, const struct table_device *d, const struct pool_want *want, struct err *err);
 /* -ENOENT, with the way out, when @d is a number that no line and no device of this machine has. */
 int table_number_is_here(const struct table *t, unsigned line, const struct table_dev *d,
 			 struct err *err);

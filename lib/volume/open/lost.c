@@ -48,9 +48,13 @@ static void tell_where(struct outbuf *to, const char *what, const char *path, co
 
 void volume_tell_lost(const struct volume *v, struct outbuf *to)
 {
-	outbuf_printf(to, "device %u: %llu bytes are lost:", v->dev_id, (ull)v->lost_bytes);
+	if (v->other)
+		outbuf_str(to, v->other);
+	else
+		outbuf_printf(to, "device %u", v->dev_id);
+	outbuf_printf(to, ": %llu bytes are lost:", (ull)v->lost_bytes);
 	if (v->lost_data)
-		tell_where(to, "data device", v->data_path, v->data);
+		tell_where(to, v->other ? "volume" : "data device", v->data_path, v->data);
 	if (v->lost_origin)
 		tell_where(to, "external origin", v->origin_path, v->origin);
 	outbuf_str(to, " in the device they are");

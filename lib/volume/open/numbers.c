@@ -46,7 +46,7 @@ static int tell_number(struct table *t, unsigned line, const struct table_dev *d
 	return 0;
 }
 
-static int tell_device(struct table *t, const struct table_device *device,
+int table_tell_device(struct table *t, const struct table_device *device,
 		       const struct pool_want *want, struct err *err)
 {
 	int r = 0;
@@ -78,7 +78,7 @@ int table_tell_numbers(struct table *t, unsigned line, const struct table_dev *d
 	if (!n)
 		return tell_number(t, line, d, want, err);
 	if (n->kind == TABLE_DEVICE)
-		return tell_device(t, &t->device[n->index], want, err);
+		return table_tell_device(t, &t->device[n->index], want, err);
 	if (n->kind == TABLE_POOL)
 		return tell_pool(t, &t->pools[n->index], want, err);
 	thin = &t->thin[n->index];

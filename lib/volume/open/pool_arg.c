@@ -237,9 +237,15 @@ static int open_from_table(struct pool_arg *p, const struct pool_want *want, str
 {
 	static const struct pool_want no_disk;
 	struct table *t = p->table;
-	const char *metadata = t->pool->metadata.path;
-	int r = table_tell_numbers(t, t->pool->line, &t->pool->metadata, want, err);
+	const char *metadata;
+	int r;
 
+	if (t->other) {
+		p->kind = POOL_LINE;
+		return 0;
+	}
+	metadata = t->pool->metadata.path;
+	r = table_tell_numbers(t, t->pool->line, &t->pool->metadata, want, err);
 	if (r < 0)
 		return r;
 	r = kind_of(metadata, &no_disk, p, err);

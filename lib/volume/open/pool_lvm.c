@@ -77,7 +77,7 @@ int pool_lvm_table(const char *path, const struct pool_want *want, struct table 
 	r = open_groups(path, want, &l, err);
 	if (r)
 		return r;
-	if (!has_pool(l))
+	if (!has_pool(l) && !(want->other && find_lv(l, want->device[0])))
 		return err_set(err, -ENODATA, "%s: volume group %s has no thin pool", path, l->vg[0].shown);
 	tell_reach(l, want->pool, want);
 	for (size_t i = 0; i < ARRAY_SIZE(want->device); i++)

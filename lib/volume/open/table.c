@@ -201,15 +201,15 @@ int table_parse(const char *shown, const char *folder, char *text, const struct 
 		if (r < 0)
 			return r;
 	}
-	if (!t->nr_pools)
-		return err_set(err, -EINVAL,
-			       "%s: no thin-pool line (0 LENGTH thin-pool META DATA BLOCK_SECTORS "
-			       "LOW_WATER_BLOCKS) in %u lines",
-			       t->path, p.line);
 	if (!want)
 		want = &any;
 	t->open_thin = want->open_thin;
 	r = table_choose(t, want, err);
+	if (!r && !t->pool && !t->other)
+		return err_set(err, -EINVAL,
+			       "%s: no thin-pool line (0 LENGTH thin-pool META DATA BLOCK_SECTORS "
+			       "LOW_WATER_BLOCKS) in %u lines",
+			       t->path, p.line);
 	if (!r)
 		r = table_link(t, folder, err);
 	if (r < 0)

@@ -112,7 +112,8 @@ struct table {
 	struct table_active active;
 	struct table_pool *pools;
 	size_t nr_pools;
-	const struct table_pool *pool; /* the chosen one */
+	const struct table_pool *pool; /* the chosen one; NULL: there is none, and .other is there */
+	struct table_name *other; /* pool_want.other's; or NULL */
 	/* The chosen pool's devices, in the order of the file.  Behind them stand the other pools'. */
 	struct table_thin *thin;
 	size_t nr_thins, nr_all_thins;
@@ -153,6 +154,11 @@ struct pool_want {
 	int (*live)(const char *path, const struct pool_want *want, bool unknown, struct table **out,
 		    struct err *err);
 	bool active_thin; /* POOL is an active thin device, whose pool is meant */
+	/*
+	 * table_other_line(): where no thin device is called @device[0], another line may be, which becomes
+	 * table.other and POOL_LINE, and then no pool is needed; or NULL.
+	 */
+	struct table_name *(*other)(const struct table *t, const char *word);
 	void (*tell)(void *ctx, const char *text); /* takes warnings and notes; or NULL */
 	void *ctx;
 };
@@ -208,6 +214,9 @@ int table_device(const struct table *t, const char *device, const char *pool, ui
  */
 const char *table_device_path(struct table *t, const char *word);
 
+/* The line of @t, neither a pool nor a thin device, that a person calls @word; NULL: there is none. */
+struct table_name *table_other_line(const struct table *t, const char *word);
+
 /* Has any of the chosen pool's devices an external origin? */
 bool table_has_origins(const struct table *t);
 
@@ -220,11 +229,11 @@ int table_not_listed(const struct table *t, uint32_t dev_id, sector_t mapped_end
 		     struct err *err);
 
 /* What a POOL argument is, judged by its contents. */
-enum pool_kind { POOL_METADATA, POOL_XML, POOL_TABLE, POOL_UNFORMATTED };
+enum pool_kind { POOL_METADATA, POOL_XML, POOL_TABLE, POOL_UNFORMATTED, POOL_LINE };
 
 struct pool_arg {
 	enum pool_kind kind; /* never POOL_TABLE after pool_arg_open() */
-	char *metadata;	     /* path of the metadata device or XML file */
+	char *metadata;	     /* path of the metadata device or XML file; POOL_LINE: NULL */
 	struct table *lines; /* when it was TABLE:NAME: that table; or NULL */
 	struct table *table; /* when the argument was a table (kind is then what its metadata is) */
 	const char *foreign; /* open_damaged: what is there instead, or NULL; static */

@@ -91,7 +91,7 @@ static int assign_pools(struct table *t, const struct pool_want *want, struct er
 		t->thin[i].pool = pool_of_word(t, t->thin[i].pool_dev);
 		any |= t->thin[i].pool != TABLE_NO_POOL;
 	}
-	return any || t->nr_pools > 1 ? 0 : take_all(t, want, err);
+	return any || t->nr_pools != 1 ? 0 : take_all(t, want, err);
 }
 
 /* " a, b, c" */
@@ -213,16 +213,24 @@ static int choose_pool(struct table *t, const struct pool_want *want, struct err
 {
 	size_t pool = TABLE_NO_POOL;
 	char list[400];
+	uint64_t id;
 	int r = want->pool ? pool_of_option(t, want->pool, &pool, err) : 0;
 
 	if (!r)
 		r = pool_of_devices(t, want, &pool, err);
 	if (r < 0)
 		return r;
-	if (pool == TABLE_NO_POOL && (t->nr_pools == 1 || want->any_pool))
+	if (want->other && want->device[0] && pool == TABLE_NO_POOL)
+		t->other = want->other(t, want->device[0]);
+	if (pool == TABLE_NO_POOL && (t->nr_pools == 1 || want->any_pool || t->other))
 		pool = 0;
+	if (!t->nr_pools)
+		return 0;
 	if (pool == TABLE_NO_POOL) {
 		list_pools(t, list, sizeof(list));
+		if (want->device[0] && parse_u64(want->device[0], &id, NULL) < 0)
+			return err_set(err, -ENODATA, "no device of %s is called '%s'; its pools: %s", t->path,
+				       want->device[0], list);
 		return err_set(err, -EDOM, "%s has %zu pools: --pool NAME says which: %s", t->path,
 			       t->nr_pools, list);
 	}
@@ -280,8 +288,9 @@ int table_choose(struct table *t, const struct pool_want *want, struct err *err)
 		r = assign_pools(t, want, err);
 	if (!r)
 		r = choose_pool(t, want, err);
-	if (!r)
-		r = sort_thins(t, err);
+	if (r || !t->pool)
+		return r;
+	r = sort_thins(t, err);
 	return r ? r : judge_features(t->pool, want, err);
 }
 

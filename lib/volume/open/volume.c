@@ -11,6 +11,7 @@
 #include "volume/open/origin.h"
 #include "volume/open/thin_io.h"
 #include "volume/open/volume_active.h"
+#include "volume/open/volume_line.h"
 
 typedef unsigned long long ull;
 
@@ -159,7 +160,7 @@ static int find_sources(struct volume *v, const struct volume_options *opt, stru
 	const bool from_line = v->line && !opt->no_origin && !opt->origin;
 	int r = 0;
 
-	if (!v->through)
+	if (!v->through && !v->other)
 		v->data_path = opt->data ? table_device_path(t, opt->data) : t ? t->pool->data.path : NULL;
 	v->origin_path = opt->origin ? table_device_path(t, opt->origin) : from_line ? v->line->origin.path : NULL;
 	const struct dev_role roles[] = {
@@ -168,7 +169,7 @@ static int find_sources(struct volume *v, const struct volume_options *opt, stru
 		{ "external origin", v->origin_path },
 		{ "table file", table_file(t, opt->pool) },
 	};
-	if (t && !opt->data && !opt->map_only && !v->through)
+	if (t && !opt->data && !opt->map_only && !v->through && !v->other)
 		r = pool_arg_device_numbers(v->arg, &t->pool->data, t->pool->line, &opt->want, err);
 	if (!r && from_line && v->origin_path)
 		r = pool_arg_device_numbers(v->arg, &v->line->origin, v->line->line, &opt->want, err);
@@ -252,7 +253,7 @@ static int scan(struct volume *v, const struct volume_options *opt, struct err *
 		m->size = opt->size;
 	else if (v->line)
 		m->size = v->line->length << SECTOR_SHIFT;
-	else
+	else if (!v->other)
 		v->size_is_guess = true;
 	if (m->size > INT64_MAX)
 		return err_set(err, -ERANGE, "%llu bytes are more than any device has", (ull)m->size);
@@ -260,7 +261,7 @@ static int scan(struct volume *v, const struct volume_options *opt, struct err *
 	if (r < 0)
 		return err_prefix(err, r, "device %u", v->dev_id);
 	v->mapped_len = v->sum.mapped_end * m->block_len;
-	if (v->arg->table && !v->line)
+	if (v->arg->table && !v->line && !v->other)
 		r = judge_unlisted(v, opt, err);
 	return r ? r : check_lost(v, opt->repair, err);
 }
@@ -281,7 +282,9 @@ static int open_pool(struct volume *v, struct volume_options *opt, struct jobs *
 		return r;
 	if (opt->active && !opt->device)
 		opt->device = arg.table->active.thin;
-	if (arg.kind == POOL_XML)
+	if (arg.kind == POOL_LINE)
+		r = volume_open_line(v, opt, &arg, err);
+	else if (arg.kind == POOL_XML)
 		r = open_xml(v, opt, &arg, err);
 	else if (!opt->repair)
 		r = open_metadata(v, opt, jobs, &arg, err);

@@ -47,6 +47,7 @@ struct volume {
 	uint32_t dev_id;
 	struct io *data, *origin; /* NULL: none, or not opened */
 	const char *data_path, *origin_path;
+	const char *other; /* the line that it is, which is no thin device: data is that device; or NULL */
 	bool through; /* data is the active device itself, and data_path its path */
 	struct map map;
 	struct map_summary sum;
@@ -66,7 +67,8 @@ struct volume {
 };
 
 /*
- * Opens and scans the map once.  Damage of the device's mappings and lost data are refused here,
+ * Opens and scans the map once.  With .want.other a line of the table that is no thin device is read as
+ * it stands, without the pool.  Damage of the device's mappings and lost data are refused here,
  * before anything is written, unless .repair is given.  -ENODATA: no such device; -EDOM: no data
  * device is known, or the table does not list the device and no size is given.  @jobs must live
  * longer.
