@@ -287,21 +287,6 @@ makes() {
 	qemu-img compare -q la la.qcow2
 }
 
-@test "thin_apply writes an image into a thin volume on a disk" {
-	cp --sparse=always lvm-exported/pv0.img "$BATS_TEST_TMPDIR/pv0.img"
-	cd "$BATS_TEST_TMPDIR" || return 1
-	thin_materialize -q pv0.img t2 old
-	head -c "$(stat -c %s old)" /dev/urandom >new
-	run --separate-stderr thin_apply -i new pv0.img t2
-	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
-	thin_materialize -q pv0.img t2 - | cmp - new
-	thin_check -q pv0.img
-	for v in t1 s1 skipped tiny; do
-		sum=$(sed -n "s/^thin $v .* //p" "$DIR/lvm-exported/oracle")
-		[ "$(thin_materialize -q pv0.img $v - | hash)" = "$sum" ]
-	done
-}
-
 @test "random groups: with a disk missing, what lies elsewhere is whole and the rest is refused" {
 	need python3
 	for seed in ${SEED:-$(seq 101 "$((100 + ${SEEDS:-6}))")}; do
