@@ -182,6 +182,9 @@ class Pool:
             if kind == "device":
                 for v in values:
                     self.data_refs[u64(v, 0) >> 24] += 1
+            if kind == "top":  # one reference an entry, however many roots reach this leaf
+                for v in values:
+                    self.edge(u64(v, 0), "device", None, None, (), root=True)
             return node
         heights = set()
         for i, v in enumerate(values):
@@ -238,7 +241,8 @@ class Pool:
         for key, value in top or ():
             if key >= 1 << 24:
                 self.found(FATAL, "device-id", id=key)
-            entries = self.tree(u64(value, 0), "device")
+            node = self.nodes.get(u64(value, 0)) if self.use.get(u64(value, 0)) == "device" else None
+            entries = node.entries if node and node.height is not None else None
             if details is not None and key not in det:
                 self.found(FATAL, "no-details", id=key)
             if entries is None:
