@@ -136,13 +136,10 @@ static uint32_t large_get(struct refmap *m, uint64_t b)
 	return (uint32_t)more;
 }
 
-static uint8_t *page_at(struct refmap *m, uint64_t b)
+static __attribute__((noinline)) uint8_t *new_page(struct refmap *m, uint64_t b)
 {
-	uint8_t **slot = &m->page[b >> PAGE_SHIFT];
-	uint8_t *p = __atomic_load_n(slot, __ATOMIC_ACQUIRE), *mine;
+	uint8_t **slot = &m->page[b >> PAGE_SHIFT], *p = NULL, *mine;
 
-	if (p)
-		return p;
 	m->has_pages = true;
 	mine = calloc(1, PAGE_LEN);
 	if (!mine) {
@@ -153,6 +150,13 @@ static uint8_t *page_at(struct refmap *m, uint64_t b)
 		return mine;
 	free(mine);
 	return p;
+}
+
+static inline uint8_t *page_at(struct refmap *m, uint64_t b)
+{
+	uint8_t *p = __atomic_load_n(&m->page[b >> PAGE_SHIFT], __ATOMIC_ACQUIRE);
+
+	return p ? p : new_page(m, b);
 }
 
 /* One more reference to a block whose pair is 11 already. */
@@ -223,9 +227,15 @@ static inline unsigned inc_one_alone(struct refmap *m, uint64_t b)
 static inline unsigned inc_one(struct refmap *m, uint64_t b, bool shared)
 {
 	unsigned shift = 2 * (unsigned)(b % WORD_ENTRIES), pair;
+	uint64_t *word = &m->word[b / WORD_ENTRIES];
 
 	if (!shared)
 		return inc_one_alone(m, b);
+	/* a pair of 11 stays: nothing is to be changed there */
+	if ((__atomic_load_n(word, __ATOMIC_RELAXED) >> shift & 3) == 3) {
+		overflow_inc(m, b);
+		return 3;
+	}
 	pair = word_inc(m, b / WORD_ENTRIES, 3ull << shift, true) >> shift & 3;
 
 	if (unlikely(pair == 3))

@@ -200,6 +200,19 @@ static uint64_t sum_of(const struct walk *w, uint32_t b, const uint16_t *leaf_co
 	return in ? inner_sum(in) : 0;
 }
 
+/* The same for the sum over the children of @in, a node above leaves: a lost leaf counts 0. */
+static uint64_t sum_leaves(const uint32_t *in, const uint16_t *leaf_count)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < in[INNER_NR]; i++) {
+		uint32_t c = in[INNER_CHILDREN + i];
+
+		sum += c == EDGE_NONE ? 0 : leaf_count[c];
+	}
+	return sum;
+}
+
 static void sum_up(struct walk *w, const uint16_t *leaf_count)
 {
 	uint64_t b, sum;
@@ -208,8 +221,8 @@ static void sum_up(struct walk *w, const uint16_t *leaf_count)
 		for (b = w->min; (b = walk_next(w, b, w->max, h, WALK_LOST)) <= w->max; b++) {
 			uint32_t *in = walk_inner(w, b);
 
-			sum = 0;
-			for (uint32_t i = 0; in && i < in[INNER_NR]; i++)
+			sum = in && h == 2 ? sum_leaves(in, leaf_count) : 0;
+			for (uint32_t i = 0; in && h > 2 && i < in[INNER_NR]; i++)
 				sum += sum_of(w, in[INNER_CHILDREN + i], leaf_count);
 			if (in) {
 				in[INNER_SUM_LOW] = (uint32_t)sum;

@@ -184,33 +184,73 @@ static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
 	return in;
 }
 
+/* What a node passes on to a child, besides the child's keys. */
+struct bequest {
+	uint32_t nattr;
+	uint8_t height, flags;
+};
+
+/*
+ * Does one more pointer to @b change nothing but its number of references?  So it is with most
+ * pointers where snapshots share their nodes.  What is looked at only ever grows, so a false answer
+ * is never wrong: it costs the long way.
+ */
+static inline bool adds_nothing(const struct walk *w, uint32_t b, const struct bequest *q,
+				uint64_t first, uint64_t last)
+{
+	uint8_t flag = __atomic_load_n(&w->flag[b], __ATOMIC_RELAXED);
+
+	return (flag & (q->flags | WALK_DONE | WALK_LOST)) == q->flags &&
+	       __atomic_load_n(&w->height[b], __ATOMIC_RELAXED) == q->height &&
+	       __atomic_load_n(&w->nattr[b], __ATOMIC_RELAXED) >= q->nattr &&
+	       __atomic_load_n(&w->first[b], __ATOMIC_RELAXED) >= first &&
+	       __atomic_load_n(&w->nlast[b], __ATOMIC_RELAXED) >= ~last &&
+	       (!w->s.claims || __atomic_load_n(&w->s.claims[b], __ATOMIC_RELAXED) == w->s.kind);
+}
+
+/* The long way: one pointer from @b, of @level, to @c, which may have the keys [first, last]. */
+static __attribute__((noinline)) int expand_edge(struct walk *w, struct walk_worker *me, uint32_t b,
+						 int level, bool shared, uint32_t *c, uint64_t first,
+						 uint64_t last)
+{
+	struct walk_fault f = { .block = *c, .parent = b, .begin = first, .last = last };
+
+	f.fault = reach_child(w, me, b, level, *c, shared);
+	if (!f.fault)
+		f.fault = narrow(w, *c, first, last);
+	if (!f.fault)
+		return 0;
+	*c = EDGE_NONE;
+	return walk_add_fault(me, &f);
+}
+
 /* Passes the keys, owners and sharing of @b, a node of @level, on to its children. */
 int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in, const le64 *keys,
 		int level)
 {
-	uint32_t nr = in[INNER_NR];
+	uint32_t nr = in[INNER_NR], *c = &in[INNER_CHILDREN];
 	bool shared = w->flag[b] & (WALK_MULTI | WALK_INHERIT);
-	uint64_t last = ~w->nlast[b];
+	const struct bequest q = { w->nattr[b], (uint8_t)level,
+				   WALK_REACHED | WALK_MULTI | (shared ? WALK_INHERIT : 0) };
+	struct refmap *const refs = w->s.refs;
+	const struct walk copy = *w;
+	uint64_t first, next = le64_get(keys[0]), last = ~w->nlast[b], to;
 
 	/* a node with keys out of its range would make all of its children faulty as well */
 	if (last < le64_get(keys[nr - 1]))
 		last = UINT64_MAX;
-	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t *c = &in[INNER_CHILDREN + i];
-		struct walk_fault f = { .block = *c, .parent = b };
-
+	for (uint32_t i = 0; i < nr; i++, c++) {
+		first = next;
+		next = i + 1 < nr ? le64_get(keys[i + 1]) : 0;
+		to = i + 1 < nr ? MIN(next - 1, last) : last;
 		if (*c == EDGE_NONE)
 			continue;
-		f.begin = le64_get(keys[i]);
-		f.last = child_last(keys, i, nr, last);
-		f.fault = reach_child(w, me, b, level, *c, shared);
-		if (!f.fault)
-			f.fault = narrow(w, *c, f.begin, f.last);
-		if (!f.fault)
-			continue;
-		*c = EDGE_NONE;
-		if (walk_add_fault(me, &f))
-			return -ENOMEM;
+		if (!adds_nothing(&copy, *c, &q, first, to)) {
+			if (expand_edge(w, me, b, level, shared, c, first, to))
+				return -ENOMEM;
+		} else if (refs) {
+			refmap_inc(refs, *c);
+		}
 	}
 	return 0;
 }

@@ -51,7 +51,8 @@ static inline uint64_t place(const struct node *n, uint32_t i, const struct cell
 		const struct cells w = { .begin = c->begin, .nr = c->nr, .list = list };           \
 		const struct node n = *leaf;                                                       \
                                                                                                    \
-		for (uint32_t i = 0; i < n.nr; i++) {                                              \
+		_Pragma("GCC unroll 4") for (uint32_t i = 0; i < n.nr; i++)                        \
+		{                                                                                  \
 			const uint64_t at = place(&n, i, &w);                                      \
                                                                                                    \
 			if (at < w.nr)                                                             \
