@@ -55,6 +55,21 @@ volume/target 52 target.h
 volume/apply 53 apply.h place.h
 ROOMS
 
+# --- sizes: of what a reader takes in at once ---
+find lib bin nbdkit fuzz bench tests -type f \( -name '*.[ch]' -o -name '*.ba[ts]*' -o -name '*.sh' -o -name '*.py' -o -name '*.awk' -o -name '*.mjs' \
+	-o -path bench/run \) -exec awk 'FNR == 501 { print FILENAME ": more than 500 lines" }' {} + >"$tmp/bad"
+result "no file has more than 500 lines"
+find lib bin nbdkit fuzz bench tests -name '*.c' -exec awk '
+	FNR == 1 || !inside && /^$/ { begin = 0 }
+	!inside && !begin && /^[A-Za-z_].*[^;]$/ { begin = FNR }
+	/^{/ { inside = 1 }
+	/^}/ {
+		if (inside && begin && FNR - begin >= 60)
+			print FILENAME ":" begin ": a function of " FNR - begin + 1 " lines"
+		inside = begin = 0
+	}' {} + >"$tmp/bad"
+result "no function has more than 60 lines"
+
 # --- includes ---
 # However they are spelled: "pool/x.h", <pool/x.h>, # include.
 grep -rHn --include='*.[ch]' -E '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<]' lib bin nbdkit |

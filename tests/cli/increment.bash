@@ -59,3 +59,25 @@ new_seed() {
 	RANDOM=$SEED_USED
 	echo "# SEED=$SEED_USED" >&3
 }
+
+# look_for_zstd: sets ZSTD to yes or nothing
+look_for_zstd() {
+	ZSTD=yes
+	[[ "$(thin_materialize -O qcow2 -czstd nowhere 0 x 2>&1)" != *"without libzstd"* ]] || ZSTD=
+}
+
+# An option by chance that compresses, or none.
+pick_compression() {
+	local options=("" -c ${ZSTD:+-czstd})
+
+	echo "${options[$(pick ${#options[@]})]}"
+}
+
+# One pool with two snapshots and their images.
+small_pool() {
+	new_pool
+	change_and_snap 0
+	change_and_snap 1
+	thin_materialize pool s0 s0.img
+	thin_materialize pool s1 s1.img
+}

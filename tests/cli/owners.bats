@@ -1,75 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 The thin-pool-tools authors
-# thin_ls, thin_rmap, thin_delta: what callers parse, and the truth block by block.
+# thin_ls, thin_rmap: what callers parse, and the truth block by block.
 
 bats_require_minimum_version 1.5.0
 load needs
-
-oracle() { awk -f "${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/tests/oracle.awk" "$@"; }
-
-setup_file() {
-	export DIR=$BATS_FILE_TMPDIR
-	truncate -s 256K "$DIR/tiny"
-	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o "$DIR/tiny"
-	for seed in 1 2 3; do
-		random_xml $seed >"$DIR/random$seed.xml"
-		truncate -s 4M "$DIR/random$seed"
-		thin_restore -q -i "$DIR/random$seed.xml" -o "$DIR/random$seed"
-		# snapshots share whole trees, and snapshots of snapshots as well
-		thin_message "$DIR/random$seed" 'create_snap 101 3' >"$DIR/log" 2>&1
-		thin_message "$DIR/random$seed" 'create_snap 102 101' >"$DIR/log" 2>&1
-		thin_dump --no-shared "$DIR/random$seed" >"$DIR/random$seed.flat"
-	done
-}
-
-# Devices made of shared and of own parts; runs of all lengths, many that go on over leaves.
-random_xml() {
-	awk -v seed="$1" '
-	function rnd(n) { return int(rand() * n) }
-	function part(key, nr, data,   i, len) {
-		for (i = 0; i < nr; i += len) {
-			len = rnd(3) ? 1 : 1 + rnd(40)
-			if (len > nr - i) len = nr - i
-			if (!rnd(4)) data += rnd(7)
-			printf "<range_mapping origin_begin=\"%d\" data_begin=\"%d\" length=\"%d\" time=\"0\"/>\n",
-				key + i, data, len
-			data += len
-		}
-	}
-	BEGIN {
-		srand(seed)
-		print "<superblock uuid=\"\" time=\"1\" transaction=\"0\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"20000\">"
-		for (d = 0; d < 8; d++) {
-			printf "<def name=\"%d\">\n", d + 1
-			part(d * 1000, 260 + rnd(600), rnd(9000))
-			print "</def>"
-		}
-		for (n = 1; n <= 6; n++) {
-			printf "<device dev_id=\"%d\" mapped_blocks=\"0\" transaction=\"0\" creation_time=\"0\" snap_time=\"1\">\n", n
-			for (d = 0; d < 8; d++) {
-				if (rnd(3)) printf "<ref name=\"%d\"/>\n", d + 1
-				else if (rnd(2)) part(d * 1000, 1 + rnd(900), rnd(12000))
-			}
-			print "</device>"
-		}
-		print "</superblock>"
-	}'
-}
-
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return 1
-}
-
-# Turns every byte of block $2 of file $1 over, the root of device 1 if not given.
-spoil() {
-	local top root
-	top=$(($(od -An -tu8 -j320 -N8 "$1" | tr -d ' ') * 4096))
-	root=$(od -An -tu8 -j$((top + 2048)) -N8 "$1" | tr -d ' ')
-	printf 'spoilt' | dd of="$1" bs=1 seek=$((${2:-$root} * 4096 + 1000)) conv=notrunc status=none
-}
-
-numbers() { sed 's/[^0-9][^0-9]*/ /g; s/^ //; s/ $//'; }
+load owners.bash
 
 @test "thin_ls: the default table is right-aligned with a blank after each column" {
 	run --separate-stderr thin_ls "$DIR/tiny"
@@ -391,127 +327,6 @@ inner_leaves() {
 	[ "$hit" -gt 0 ]
 }
 
-@test "thin_delta: the XML is token for token what callers parse" {
-	run --separate-stderr thin_delta --snap1 1 --thin2 3 "$DIR/tiny"
-	[ "$status" -eq 0 ]
-	diff - <(echo "$output") <<-'XML'
-	<superblock uuid="" time="2" transaction="5" data_block_size="128" nr_data_blocks="100">
-	  <diff left="1" right="3">
-	    <same begin="0" length="1"/>
-	    <left_only begin="1" length="2"/>
-	    <left_only begin="7" length="1"/>
-	    <right_only begin="9" length="1"/>
-	  </diff>
-	</superblock>
-	XML
-	[ "$(thin_delta --thin1 1 --thin2 3 "$DIR/tiny" | tail -c 13)" = '</superblock>' ]
-	[ "$(thin_delta --thin1 1 --thin2 3 "$DIR/tiny" | wc -l)" -eq 7 ] # no newline at the end
-}
-
-@test "thin_delta: --verbose groups ranges that are contiguous in data as well" {
-	cat >d.xml <<-'XML'
-	<superblock uuid="" time="1" transaction="0" version="2" data_block_size="128" nr_data_blocks="1000">
-	  <device dev_id="1" mapped_blocks="6" transaction="0" creation_time="0" snap_time="1">
-	    <single_mapping origin_block="0" data_block="100" time="0"/>
-	    <single_mapping origin_block="1" data_block="500" time="0"/>
-	    <range_mapping origin_begin="2" data_begin="600" length="2" time="0"/>
-	    <range_mapping origin_begin="8" data_begin="700" length="2" time="0"/>
-	  </device>
-	  <device dev_id="2" mapped_blocks="5" transaction="0" creation_time="0" snap_time="1">
-	    <single_mapping origin_block="2" data_block="800" time="0"/>
-	    <single_mapping origin_block="3" data_block="300" time="0"/>
-	    <range_mapping origin_begin="8" data_begin="700" length="3" time="0"/>
-	  </device>
-	</superblock>
-	XML
-	truncate -s 256K d
-	thin_restore -i d.xml -o d
-	run --separate-stderr thin_delta --verbose --thin1 1 --thin2 2 d
-	diff - <(echo "$output") <<-'XML'
-	<superblock uuid="" time="1" transaction="0" data_block_size="128" nr_data_blocks="1000">
-	  <diff left="1" right="2">
-	    <left_only>
-	      <range begin="0" data_begin="100" length="1"/>
-	      <range begin="1" data_begin="500" length="1"/>
-	    </left_only>
-	    <different>
-	      <range begin="2" left_data_begin="600" right_data_begin="800" length="1"/>
-	      <range begin="3" left_data_begin="601" right_data_begin="300" length="1"/>
-	    </different>
-	    <same>
-	      <range begin="8" data_begin="700" length="2"/>
-	    </same>
-	    <right_only>
-	      <range begin="10" data_begin="702" length="1"/>
-	    </right_only>
-	  </diff>
-	</superblock>
-	XML
-}
-
-# The kinds of all blocks, a line each, from the XML.
-blocks() {
-	awk -F'"' '/ begin="/ { split($1, w, /[< ]+/); for (i = 0; i < $4; i++) print w[2], $2 + i }' | sort
-}
-
-@test "thin_delta: every block has the kind that the oracle says, with deep sharing" {
-	for seed in 1 2 3; do
-		for pair in '1 2' '3 101' '101 102' '2 5' '6 3'; do
-			set -- $pair
-			oracle -v mode=delta -v left="$1" -v right="$2" "$DIR/random$seed.flat" | sort >want
-			thin_delta --thin1 "$1" --thin2 "$2" "$DIR/random$seed" | blocks | cmp - want
-			thin_delta --skip-same --thin1 "$1" --thin2 "$2" "$DIR/random$seed" | blocks >got
-			{ grep -v same want || true; } | cmp - got
-			thin_delta --verbose --jobs 1 --thin1 "$1" --thin2 "$2" "$DIR/random$seed" >a
-			thin_delta --verbose --jobs 8 --thin1 "$1" --thin2 "$2" "$DIR/random$seed" | cmp - a
-		done
-	done
-}
-
-@test "thin_delta: roots and names choose sides, mistakes are told" {
-	top=$(($(od -An -tu8 -j320 -N8 "$DIR/tiny" | tr -d ' ') * 4096))
-	root=$(od -An -tu8 -j$((top + 2048)) -N8 "$DIR/tiny" | tr -d ' ')
-	run --separate-stderr thin_delta --root1 "$root" --thin2 3 "$DIR/tiny"
-	[ "${lines[1]}" = "  <diff left_root=\"$root\" right=\"3\">" ]
-	[ "${lines[3]}" = '    <left_only begin="1" length="2"/>' ]
-	cp "$DIR/tiny" meta
-	truncate -s 1M data
-	printf '%s\n' 'pool: 0 12800 thin-pool meta data 128 0' 'web: 0 2048 thin pool 1' >table
-	run --separate-stderr thin_delta --thin1 web --thin2 3 table
-	[ "${lines[1]}" = '  <diff left="1" right="3">' ]
-	run --separate-stderr thin_delta --thin1 nobody --thin2 3 table
-	[ "$status" -eq 1 ]
-	run --separate-stderr thin_delta --thin1 1 --snap2 9 "$DIR/tiny"
-	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"Unable to find mapping tree for snap2 (9)"* ]]
-	run --separate-stderr thin_delta --thin1 1 "$DIR/tiny"
-	[ "$status" -eq 64 ]
-	[[ "$stderr" == *"--thin2 or --root2 not specified"* ]]
-	run --separate-stderr thin_delta --thin1 1 --root1 7 --thin2 1 "$DIR/tiny"
-	[ "$status" -eq 64 ]
-}
-
-@test "thin_delta: a metadata snapshot can be compared with the live trees" {
-	cp "$DIR/random1" p
-	thin_message p reserve_metadata_snap
-	thin_message p 'delete 2'
-	thin_message p 'create_snap 2 1'
-	thin_delta --metadata-snap1 --thin1 2 --thin2 2 p >got
-	blocks <got | cmp - <(oracle -v mode=delta -v left=2 -v right=1 "$DIR/random1.flat" | sort)
-	thin_delta -m --thin1 2 --thin2 1 p | blocks | cmp - <(blocks <got)
-	thin_ls -m --no-headers -o DEV,EXCLUSIVE_BLOCKS p | cmp - <(thin_ls --no-headers -o DEV,EXCLUSIVE_BLOCKS "$DIR/random1")
-	thin_rmap -m --region 0..20000 p | cmp - <(thin_rmap --region 0..20000 "$DIR/random1")
-}
-
-@test "thin_delta: damage is named and the output does not end as if it were whole" {
-	cp "$DIR/tiny" bad
-	spoil bad
-	run --separate-stderr thin_delta --thin1 1 --thin2 3 bad
-	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"bad checksum"* ]]
-	[[ "$output" != *"</superblock>"* ]]
-}
-
 @test "callers: cAdvisor and device-mapper's own tests read two numbers a line from the snapshot" {
 	cp "$DIR/tiny" live
 	thin_message live reserve_metadata_snap 2>log
@@ -523,21 +338,4 @@ blocks() {
 	done
 	run --separate-stderr thin_ls -m9 live
 	[ "$status" -eq 1 ]
-}
-
-@test "callers: thin-send-recv, wyng and OpenNebula find the words that they know and no others" {
-	cp "$DIR/random1" live
-	thin_message live reserve_metadata_snap 2>log
-	thin_delta -m --snap1 3 --snap2 5 live >got
-	for word in $(tr -c 'a-z_' '\n' <got | sort -u); do
-		case $word in
-		diff | left | right | uuid | time | same | begin | length | different | left_only | right_only) ;;
-		superblock | transaction | nr_data_blocks | data_block_size) ;;
-		*) echo "'$word'"; return 1 ;;
-		esac
-	done
-	# one element a line, attributes in double quotes, begin before length
-	sed '1,2d; $d' got | sed '$d' | { ! grep -vE '^    <(same|different|left_only|right_only) begin="[0-9]+" length="[0-9]+"/>$'; }
-	thin_delta --thin2=5 -m --thin1=3 live | cmp - got
-	thin_delta live --thin2 5 --metadata-snap --thin1 3 | cmp - got
 }

@@ -1,0 +1,243 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# thin_apply: what it takes, and what it refuses before the first write.
+
+bats_require_minimum_version 1.5.0
+load needs
+load increment.bash
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	look_for_zstd
+}
+
+@test "an image of each form, and increments of each form, become a thin device of another pool" {
+	new_seed 11
+	local i
+	new_pool
+	change_and_snap 0
+	change_and_snap 1
+	thin_materialize pool s0 s0.img
+	thin_materialize pool s1 s1.img
+	thin_materialize -O qcow2 -c pool s0 s0.qcow2
+	thin_materialize -O rbd-diff pool s0 s0.rbd
+	thin_materialize --since s0 -O qcow2 --backing s0.qcow2 pool s1 s1.qcow2
+	thin_materialize --since s0 -O rbd-diff pool s1 s1.rbd
+	truncate -s 2M meta2
+	truncate -s 128M data2
+	local origin=
+	[ "$(pick 2)" -eq 0 ] || { origin=base2; head -c $((1000000 + $(pick 3000000))) /dev/urandom >base2; }
+	{
+		echo "pool: 0 262144 thin-pool meta2 data2 $BLOCK 0 1 skip_block_zeroing"
+		for i in 1 2 3 4 5; do echo "d$i: 0 40000 thin pool $i $origin"; done
+	} >pool2
+	yes junk | head -c 128M | dd of=data2 conv=notrunc status=none
+	thin_message pool2 'create_thin 1' 'create_thin 2' 'create_thin 3' 'create_thin 4' 'create_thin 5'
+	thin_apply -i s0.img pool2 d1
+	thin_apply -i s0.qcow2 pool2 d2
+	thin_apply -i s0.rbd pool2 d3
+	thin_message pool2 'create_snap 9 3'
+	for i in 1 2 3; do
+		thin_materialize -f --size "$(stat -c %s s0.img)" pool2 d$i out
+		cmp out s0.img
+	done
+	thin_apply -i s1.qcow2 pool2 d4
+	thin_apply -i s1.qcow2 --top pool2 d2
+	thin_apply pool2 d3 <s1.rbd
+	for i in 2 3 4; do
+		thin_materialize -f --size "$(stat -c %s s1.img)" pool2 d$i out
+		cmp out s1.img
+	done
+	thin_check -q meta2
+	# the snapshot is what it was
+	thin_materialize -f --size "$(stat -c %s s0.img)" ${origin:+--origin $origin} pool2 9 out
+	cmp out s0.img
+	# what is zero takes no space where no origin shines through
+	[ -n "$origin" ] || [ "$(thin_ls --no-headers -o MAPPED_BLOCKS pool2 | head -1)" -le $(($(stat -c %s s0.img) / 512 / BLOCK + 1)) ]
+}
+
+@test "qemu-img's own images, of any cluster size, compressed and chained, are applied as they read" {
+	need qemu-img
+	new_seed 12
+	local bits kind
+	small_pool
+	for bits in 512 4096 65536 2097152; do
+		for kind in "" "-c" ${ZSTD:+"-c -o compression_type=zstd"}; do
+			[ "$bits" -ge 4096 ] || [[ "$kind" != *zstd* ]] || continue # qemu-img wants that
+			qemu-img convert $kind -f raw -O qcow2 -o cluster_size=$bits s1.img q.qcow2
+			truncate -s 0 out
+			thin_apply -i q.qcow2 out
+			qemu-img compare -q -f raw -F raw out s1.img
+		done
+	done
+	qemu-img convert -f raw -O qcow2 -o compat=0.10 s0.img v2.qcow2
+	mkdir -p sub
+	qemu-img create -q -f qcow2 -b ../v2.qcow2 -F qcow2 sub/o.qcow2 20M
+	qemu-io -c 'write -P 7 100k 300k' -c 'write -z 1M 1M' -c 'discard 2M 1M' sub/o.qcow2 >/dev/null
+	qemu-img convert -O raw sub/o.qcow2 want
+	truncate -s 0 out
+	thin_apply -i sub/o.qcow2 out
+	cmp out want
+	cp s0.img out
+	thin_apply -i sub/o.qcow2 --top out
+	cmp out want
+}
+
+@test "every truncation of a stream is refused or says what was applied and that it can be run again" {
+	new_seed 13
+	local size cut was n
+	small_pool
+	thin_materialize --since s0 -O rbd-diff pool s1 inc
+	size=$(stat -c %s inc)
+	for ((n = 0; n < 40; n++)); do
+		if [ "$n" -lt 30 ]; then cut=$n; else cut=$(($(pick 32768) * 32768 % size)); fi
+		[ "$n" -ne 39 ] || cut=$((size - 1))
+		head -c "$cut" inc >short
+		cp s0.img image
+		run --separate-stderr thin_apply -i short image
+		[ "$status" -eq 1 ] || [ "$status" -eq 64 ]
+		[[ "$stderr" == *"short"* ]]
+		cmp image s0.img
+		run --separate-stderr thin_apply image < <(cat short)
+		[ "$status" -eq 1 ] || [ "$status" -eq 64 ]
+		[ "$cut" -lt 12 ] || [[ "$stderr" == *"apply the whole stream again"* ]] || { echo "$cut: $stderr"; return 1; }
+		thin_apply -i inc image
+		cmp image s1.img
+	done
+	{ cat inc; echo more; } >long
+	cp s0.img image
+	run --separate-stderr thin_apply -i long image
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"bytes behind the end"* ]]
+	cmp image s0.img
+}
+
+@test "every truncation of a qcow2 image is refused before the first write" {
+	new_seed 14
+	local size n cut
+	small_pool
+	thin_materialize -O qcow2 -c pool s1 q.qcow2
+	size=$(stat -c %s q.qcow2)
+	cp s0.img image
+	for ((n = 0; n < 30; n++)); do
+		cut=$(($(pick 32768) * 32768 % size + $(pick 32768)))
+		[ "$cut" -lt "$size" ] || continue
+		head -c $cut q.qcow2 >short.qcow2
+		run --separate-stderr thin_apply --format qcow2 -i short.qcow2 image
+		[ "$status" -eq 1 ] || { echo "$cut of $size: $status $stderr"; return 1; }
+		cmp image s0.img
+	done
+}
+
+@test "a wrong base, a wrong result, a small target and a target that is the input are refused" {
+	new_seed 15
+	local digest
+	small_pool
+	digest=$(sha256sum <s0.img | cut -d' ' -f1)
+	thin_materialize --since s0 -O rbd-diff pool s1 inc
+	cp s0.img image
+	printf x | dd of=image bs=1 seek=5000 conv=notrunc status=none
+	cp image was
+	run --separate-stderr thin_apply --base-sha256 "$digest" -i inc image
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"it is not the base, nothing was written"* ]]
+	cmp image was
+	cp s0.img image
+	thin_apply --base-sha256 "$digest" --sha256 "$(sha256sum <s1.img | cut -d' ' -f1)" -i inc image
+	cmp image s1.img
+	run --separate-stderr thin_apply --sha256 "$digest" -i inc image
+	cmp -s s0.img s1.img || { [ "$status" -eq 1 ] && [[ "$stderr" == *"not what it should be"* ]]; }
+	run --separate-stderr thin_apply -i s1.img s1.img
+	[ "$status" -ne 0 ]
+	[[ "$stderr" == *"s1.img"* ]]
+	thin_materialize -O qcow2 --since s0 --backing s0.img pool s1 o.qcow2
+	run --separate-stderr thin_apply -i o.qcow2 s0.img
+	[ "$status" -ne 0 ]
+	# a device with a smaller LENGTH
+	sed -i 's/^s0: 0 [0-9]*/s0: 0 1024/' pool
+	cp meta.img meta.was
+	run --separate-stderr thin_apply -i s1.img pool s0
+	[ "$status" -ne 0 ]
+	[[ "$stderr" == *"LENGTH"* ]]
+	cmp meta.img meta.was
+	run --separate-stderr thin_apply -i s1.img nowhere
+	[ "$status" -eq 74 ]
+	[[ "$stderr" == *"Couldn't find 'nowhere'"*"truncate -s 0 'nowhere'" ]]
+	# a difference needs what it is from
+	run --separate-stderr thin_apply -i inc nowhere
+	[ "$status" -eq 74 ]
+	[[ "$stderr" == *"Couldn't find 'nowhere'"* && "$stderr" != *truncate* ]]
+	[ ! -e nowhere ]
+	run --separate-stderr thin_apply -n --base-sha256 "$digest" -i inc was
+	[ "$status" -eq 1 ]
+}
+
+@test "loops of backing files, formats and features that are not understood are refused by name" {
+	need qemu-img
+	truncate -s 1M target
+	qemu-img create -q -f qcow2 a.qcow2 1M
+	qemu-img create -q -f qcow2 -b a.qcow2 -F qcow2 b.qcow2
+	qemu-img rebase -u -b b.qcow2 -F qcow2 a.qcow2
+	run --separate-stderr timeout 20 thin_apply -i a.qcow2 target
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"loop"* ]]
+	qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=64k sub.qcow2 1M
+	run --separate-stderr thin_apply -i sub.qcow2 target
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"subclusters"* ]]
+	qemu-img create -q -f qcow2 -o data_file=d.raw ext.qcow2 1M
+	run --separate-stderr thin_apply -i ext.qcow2 target
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"external data file"* ]]
+	qemu-img create -q -f vmdk v.vmdk 1M
+	qemu-img create -q -f qcow2 -b v.vmdk -F vmdk c.qcow2
+	run --separate-stderr thin_apply -i c.qcow2 target
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"vmdk"* ]]
+	run --separate-stderr thin_apply -i v.vmdk target
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"vmdk"* ]]
+	# a chain as long as it may be, and one longer
+	qemu-img create -q -f qcow2 000.qcow2 1M
+	qemu-img create -q -u -f qcow2 -b 000.qcow2 -F qcow2 one.qcow2 1M
+	for n in $(seq 128); do
+		LC_ALL=C sed "s/000\.qcow2/$(printf %03d $((n - 1))).qcow2/" one.qcow2 >"$(printf %03d.qcow2 "$n")"
+	done
+	thin_apply -i 127.qcow2 target
+	run --separate-stderr thin_apply -i 128.qcow2 target
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"chain of backing files; 128 are read here"* ]]
+	# bytes that nobody has named
+	run --separate-stderr thin_apply target < <(head -c 100000 /dev/urandom)
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"--format raw"* ]]
+	cmp target <(head -c 1M /dev/zero)
+}
+
+@test "a raw stream is applied with --format raw, its zeros as holes" {
+	head -c 3000000 /dev/urandom >part
+	{ cat part; head -c 5000000 /dev/zero; cat part; } >want
+	truncate -s 0 out
+	cat want | thin_apply --format raw out
+	cmp out want
+	[ "$(stat -c %b out)" -lt $((7000000 / 512)) ]
+}
+
+@test "an update that was interrupted anywhere is completed by the same command" {
+	new_seed 16
+	local n at len size
+	small_pool
+	size=$(stat -c %s s1.img)
+	for n in 1 2 3 4 5 6; do
+		# any part of what an update writes may have reached the disk, in any order
+		cp s0.img image
+		[ "$(stat -c %s image)" -ge "$size" ] || truncate -s "$size" image
+		thin_materialize --since s0 --map pool s1 | while read -r at len _; do
+			[ "$(pick 3)" -gt 0 ] || continue
+			dd if=s1.img of=image bs=512 skip=$((at / 512)) seek=$((at / 512)) count=$(($(pick $((len / 512 + 1))))) conv=notrunc status=none
+		done
+		thin_materialize --since s0 pool s1 image
+		cmp image s1.img
+	done
+}
