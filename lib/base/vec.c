@@ -18,3 +18,13 @@ void *vec_grown(void *array, size_t *cap, size_t want, size_t size)
 		*cap = more;
 	return p;
 }
+
+void *vec_push(struct vec *v, size_t size)
+{
+	void *data = v->nr < v->cap ? v->data : vec_grown(v->data, &v->cap, v->nr + 1, size);
+
+	if (!data)
+		return NULL;
+	v->data = data;
+	return (char *)data + size * v->nr++;
+}

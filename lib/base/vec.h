@@ -45,4 +45,13 @@ void *vec_grown(void *array, size_t *cap, size_t want, size_t size);
 /* Appends one element, its contents undefined, and gives a pointer to it.  NULL: no memory. */
 #define vec_add(array, nr, cap) (vec_reserve(array, cap, (nr) + 1) ? NULL : &(array)[(nr)++])
 
+/* The same for an array that is passed on without the type of its elements.  All zero: empty; free(data). */
+struct vec {
+	void *data;
+	size_t nr, cap;
+};
+
+/* Appends one element of @size bytes, its contents undefined.  NULL: no memory. */
+void *vec_push(struct vec *v, size_t size);
+
 #endif

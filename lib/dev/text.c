@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "dev/dev.h"
 
 #define FIRST_CAP ((size_t)16 << 10)
@@ -39,13 +40,8 @@ int dev_read_text(const char *path, size_t max, char **text, size_t *len, struct
 	for (*len = 0; n; *len += n > 0 ? (size_t)n : 0) {
 		if (*len > max)
 			return err_set(err, -EFBIG, "'%s' is larger than %zu bytes", dev_shown(path), max);
-		if (*len + 1 >= cap) {
-			char *more = realloc(buf, cap = cap ? 2 * cap : FIRST_CAP);
-
-			if (!more)
-				return err_nomem(err, dev_shown(path));
-			buf = more;
-		}
+		if (vec_reserve(buf, cap, MAX(*len + 2, FIRST_CAP)))
+			return err_nomem(err, dev_shown(path));
 		n = read(fd, buf + *len, cap - *len - 1);
 		if (n < 0 && errno != EINTR)
 			return err_sys(err, -errno, "cannot read '%s'", dev_shown(path));

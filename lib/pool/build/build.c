@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "pool/build/impl.h"
 #include "pool/forest/suspects.h"
 
@@ -259,16 +260,10 @@ static int do_end_device(struct build *b, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (b->nr_devices == b->cap_devices) {
-		size_t cap = b->cap_devices ? b->cap_devices + b->cap_devices / 2 : 64;
-
-		d = reallocarray(b->device, cap, sizeof(*d));
-		if (!d)
-			return err_nomem(err, "devices");
-		b->device = d;
-		b->cap_devices = cap;
-	}
-	b->device[b->nr_devices++] = (struct built_device){
+	d = vec_add(b->device, b->nr_devices, b->cap_devices);
+	if (!d)
+		return err_nomem(err, "devices");
+	*d = (struct built_device){
 		.dev_id = b->dev.dev_id,
 		.creation_time = b->dev.creation_time,
 		.snap_time = b->dev.snap_time,

@@ -40,7 +40,7 @@ struct emit_items {
 	size_t nr, cap;
 	size_t nr_leaves; /* items of kind EMIT_LEAF */
 	mblock_t *list;	  /* their blocks, ascending, each once */
-	size_t nr_list;
+	size_t nr_list, cap_list;
 };
 
 struct emit_frame {

@@ -131,11 +131,11 @@ static int by_block(const void *va, const void *vb)
 static int make_list(struct emit_items *it)
 {
 	size_t n = 0;
-	mblock_t *list = realloc(it->list, (it->nr_leaves + 1) * sizeof(*list));
+	mblock_t *list;
 
-	if (!list)
+	if (vec_reserve(it->list, it->cap_list, it->nr_leaves + 1))
 		return -1;
-	it->list = list;
+	list = it->list;
 	for (size_t i = 0; i < it->nr; i++)
 		if (it->item[i].kind == EMIT_LEAF)
 			list[n++] = it->item[i].block;

@@ -40,55 +40,31 @@ static size_t in_order(uint32_t *v, size_t nr)
 	return k;
 }
 
-static int slots_grow(struct sets *s)
-{
-	size_t cap = s->cap_slots ? 2 * s->cap_slots : 256;
-	struct set_slot *slot = calloc(cap, sizeof(*slot));
-
-	if (!slot)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->cap_slots; i++) {
-		size_t at = s->slot[i].key & (cap - 1);
-
-		if (!s->slot[i].key)
-			continue;
-		while (slot[at].key)
-			at = (at + 1) & (cap - 1);
-		slot[at] = s->slot[i];
-	}
-	free(s->slot);
-	s->slot = slot;
-	s->cap_slots = cap;
-	return 0;
-}
-
 static uint64_t hash_list(const uint32_t *v, size_t nr)
 {
 	uint64_t h = nr;
 
 	for (size_t i = 0; i < nr; i++)
 		h = mix(h ^ v[i]);
-	return h ? h : 1;
+	return h;
 }
 
-/* The slot of the list part[at..at + nr), a free one when it was not seen.  NULL: no memory. */
-static struct set_slot *find_list(struct sets *s, size_t at, size_t nr)
+/* The list part[at..at + nr), a new one without a set when it was not seen.  NULL: no memory. */
+static struct set_list *find_list(struct sets *s, size_t at, size_t nr)
 {
-	uint64_t key = hash_list(s->part + at, nr);
-	size_t k;
+	uint64_t key = hash_list(s->part + at, nr), same = umap_get(&s->by_hash, key);
+	struct set_list *l;
 
-	if (2 * s->nr_slots >= s->cap_slots && slots_grow(s))
-		return NULL;
-	for (k = key & (s->cap_slots - 1); s->slot[k].key; k = (k + 1) & (s->cap_slots - 1)) {
-		const struct set_slot *t = &s->slot[k];
-
-		if (t->key == key && t->nr == nr &&
-		    !memcmp(s->part + t->at, s->part + at, nr * sizeof(*s->part)))
-			break;
+	for (uint64_t i = same; i; i = l->next) {
+		l = &s->list[i - 1];
+		if (l->nr == nr && !memcmp(s->part + l->at, s->part + at, nr * sizeof(*s->part)))
+			return l;
 	}
-	if (!s->slot[k].key)
-		s->slot[k] = (struct set_slot) { .key = key, .at = at, .nr = (uint32_t)nr };
-	return &s->slot[k];
+	l = vec_add(s->list, s->nr_lists, s->cap_lists);
+	if (!l || umap_put(&s->by_hash, key, s->nr_lists))
+		return NULL;
+	*l = (struct set_list) { .at = at, .nr = (uint32_t)nr, .next = (uint32_t)same };
+	return l;
 }
 
 /* Is each part a device? */
@@ -98,7 +74,7 @@ static bool spelt(const struct sets *s, const uint32_t *part, size_t nr)
 }
 
 /* The set that the last @nr parts are.  0: no memory. */
-static uint32_t add_set(struct sets *s, struct set_slot *slot, size_t at, size_t nr)
+static uint32_t add_set(struct sets *s, struct set_list *list, size_t at, size_t nr)
 {
 	struct set *set = vec_add(s->set, s->nr_sets, s->cap_sets);
 
@@ -107,9 +83,8 @@ static uint32_t add_set(struct sets *s, struct set_slot *slot, size_t at, size_t
 	*set = (struct set){ at, (uint32_t)nr, 0 };
 	for (size_t i = at; i < at + nr; i++)
 		set->count += s->part[i] <= s->nr_devices ? 1 : s->set[s->part[i]].count;
-	slot->set = (uint32_t)(s->nr_sets - 1);
-	s->nr_slots++;
-	return slot->set;
+	list->set = (uint32_t)(s->nr_sets - 1);
+	return list->set;
 }
 
 /* The list of devices of the list part[at..at + nr), appended to part; returns its length or -ENOMEM. */
@@ -153,27 +128,25 @@ static bool may_spell(const struct sets *s, size_t at, size_t nr, uint64_t *len)
 static uint32_t intern(struct sets *s, size_t nr)
 {
 	size_t at = s->nr_parts;
-	struct set_slot *slot = find_list(s, at, nr);
+	struct set_list *list = find_list(s, at, nr);
 	uint64_t len;
 	ssize_t n;
 	uint32_t set;
 
-	if (!slot)
+	if (!list)
 		return 0;
-	if (slot->set)
-		return slot->set;
+	if (list->set)
+		return list->set;
 	s->nr_parts += nr;
 	if (spelt(s, s->part + at, nr) || !may_spell(s, at, nr, &len))
-		return add_set(s, slot, at, nr);
-	s->nr_slots++;
-	slot->set = UINT32_MAX; /* taken, should the table grow */
+		return add_set(s, list, at, nr);
 	s->to_spell -= len;
 	n = spell_list(s, at, nr, (size_t)len);
 	set = n < 0 ? 0 : intern(s, (size_t)n);
-	slot = find_list(s, at, nr);
-	if (slot)
-		slot->set = set;
-	return slot ? set : 0;
+	list = find_list(s, at, nr); /* it may have moved */
+	if (list)
+		list->set = set;
+	return list ? set : 0;
 }
 
 uint32_t *sets_room(struct sets *s, size_t nr)
@@ -206,7 +179,8 @@ void sets_fini(struct sets *s)
 {
 	free(s->set);
 	free(s->part);
-	free(s->slot);
+	free(s->list);
+	umap_fini(&s->by_hash);
 }
 
 static int add_devices_of(const struct sets *s, uint32_t set, struct owners_list *list)

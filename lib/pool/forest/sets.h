@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/umap.h"
+
 struct owners_list;
 
 struct set {
@@ -20,10 +22,10 @@ struct set {
 };
 
 /* A list of sets that was seen, and the set that it makes. */
-struct set_slot {
-	uint64_t key; /* its hash; 0: the slot is free */
-	size_t at;    /* in part */
+struct set_list {
+	size_t at; /* in part */
 	uint32_t nr, set;
+	uint32_t next; /* another list with the same hash, plus one */
 };
 
 struct sets {
@@ -33,8 +35,9 @@ struct sets {
 	uint32_t *part; /* sets; up to nr_devices: a device */
 	size_t nr_parts, cap_parts;
 	uint64_t to_spell; /* so many devices may still be put into lists */
-	struct set_slot *slot;
-	size_t nr_slots, cap_slots;
+	struct set_list *list;
+	size_t nr_lists, cap_lists;
+	struct umap by_hash; /* of a list, to its index plus one */
 };
 
 /* 0 or -ENOMEM; sets_fini() in both cases. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "pool/salvage/impl.h"
 
 static int by_id(const void *pa, const void *pb)
@@ -71,20 +72,6 @@ int salvage_read_details(struct salvage *s, uint32_t node, struct vec *out, stru
 	return r;
 }
 
-static struct sdevice *push_device(struct sdevice **dev, size_t *nr, size_t *cap)
-{
-	if (*nr == *cap) {
-		size_t want = *cap ? *cap * 2 : 64;
-		struct sdevice *p = reallocarray(*dev, want, sizeof(*p));
-
-		if (!p)
-			return NULL;
-		*dev = p;
-		*cap = want;
-	}
-	return &(*dev)[(*nr)++];
-}
-
 /* Joins what the details say with the devices of the top level. */
 static int merge(struct salvage *s, const struct vec *details, struct err *err)
 {
@@ -100,7 +87,7 @@ static int merge(struct salvage *s, const struct vec *details, struct err *err)
 			k++; /* the same id twice: a details tree put together from pieces */
 			continue;
 		}
-		d = push_device(&out, &nr, &cap);
+		d = vec_add(out, nr, cap);
 		if (!d) {
 			free(out);
 			return err_nomem(err, "salvage: list of devices");
@@ -136,24 +123,17 @@ int salvage_join_details(struct salvage *s, struct err *err)
 
 struct sdevice *salvage_find_device(const struct salvage *s, uint32_t id)
 {
-	size_t lo = 0, hi = s->nr_devs;
+	size_t at = search_first(i, s->nr_devs, s->dev[i].info.dev_id >= id);
 
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (s->dev[mid].info.dev_id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < s->nr_devs && s->dev[lo].info.dev_id == id ? &s->dev[lo] : NULL;
+	return at < s->nr_devs && s->dev[at].info.dev_id == id ? &s->dev[at] : NULL;
 }
 
 int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err)
 {
-	size_t i = s->nr_devs;
+	struct sdevice *end = vec_add(s->dev, s->nr_devs, s->cap_devs);
+	size_t i = s->nr_devs - 1;
 
-	if (!push_device(&s->dev, &s->nr_devs, &s->cap_devs))
+	if (!end)
 		return err_nomem(err, "salvage: list of devices");
 	for (; i && s->dev[i - 1].info.dev_id > device->info.dev_id; i--)
 		s->dev[i] = s->dev[i - 1];

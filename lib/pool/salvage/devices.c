@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "pool/salvage/impl.h"
 
 static bool in_lost_top(const struct salvage *s, uint32_t id)
@@ -32,17 +33,10 @@ static int youngest_first(const void *pa, const void *pb, void *ctx)
 
 static bool has_key(const struct salvage *s, const struct snode *n, uint64_t key)
 {
-	uint32_t lo = n->edge, hi = n->edge + n->nr_edges;
+	const struct edge *e = s->edge + n->edge;
+	uint32_t at = search_first(i, n->nr_edges, e[i].key >= key);
 
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-
-		if (s->edge[mid].key < key)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < n->edge + n->nr_edges && s->edge[lo].key == key;
+	return at < n->nr_edges && e[at].key == key;
 }
 
 /* Older copies of top-level leaves, the youngest first. */

@@ -3,6 +3,7 @@
 #ifndef POOL_SALVAGE_INT_H
 #define POOL_SALVAGE_INT_H
 /* What the files of the salvage module share; nobody else includes it. */
+#include "base/vec.h"
 #include "dev/stream.h"
 #include "pdata/block/csum.h"
 #include "pool/salvage/salvage.h"
@@ -124,13 +125,6 @@ struct gap {
 	uint8_t tree;
 	uint8_t why; /* enum block_kind of what stands there now */
 };
-
-struct vec {
-	void *data;
-	size_t nr, cap;
-};
-/* Room for one more element of @size at the end: NULL when there is no memory. */
-void *vec_push(struct vec *v, size_t size);
 
 /* What both space maps say of all that the devices' trees reach now. */
 struct agreement {

@@ -9,6 +9,7 @@
  * block must make sense afterwards and before, apart from what was changed.
  */
 #include "base/crc32c.h"
+#include "base/search.h"
 #include "pool/salvage/impl.h"
 
 #define POLY 0x82F63B78u
@@ -108,16 +109,8 @@ bool mend_block(uint8_t *block, uint32_t at, struct mend *m)
 void salvage_apply_mends(const struct salvage *s, uint32_t at, void *buf)
 {
 	const struct mend *m = s->mends.data;
-	size_t lo = 0, hi = s->mends.nr;
+	size_t k = search_first(i, s->mends.nr, m[i].at >= at);
 
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (m[mid].at < at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo < s->mends.nr && m[lo].at == at)
-		((uint8_t *)buf)[m[lo].byte] ^= m[lo].mask;
+	if (k < s->mends.nr && m[k].at == at)
+		((uint8_t *)buf)[m[k].byte] ^= m[k].mask;
 }

@@ -22,7 +22,8 @@ struct place {
 	uint32_t index;	 /* gap, or device when @one */
 	uint32_t parent; /* block of the lost node, NONE: not known */
 	uint32_t *devs;	 /* indices of the devices that reach it */
-	uint32_t nr_devs, cap_devs;
+	uint32_t nr_devs;
+	size_t cap_devs;
 	uint32_t *taken; /* the result: nodes in the order of keys */
 	uint32_t nr_taken;
 };

@@ -137,18 +137,14 @@ static uint32_t lost_top(const struct salvage *s, uint32_t id)
 
 static int add_dev(struct place *p, uint32_t dev)
 {
+	uint32_t *last;
+
 	if (p->nr_devs && p->devs[p->nr_devs - 1] == dev)
 		return 0;
-	if (p->nr_devs == p->cap_devs) {
-		uint32_t cap = p->cap_devs ? p->cap_devs * 2 : 4;
-		uint32_t *devs = reallocarray(p->devs, cap, sizeof(*devs));
-
-		if (!devs)
-			return -ENOMEM;
-		p->devs = devs;
-		p->cap_devs = cap;
-	}
-	p->devs[p->nr_devs++] = dev;
+	last = vec_add(p->devs, p->nr_devs, p->cap_devs);
+	if (!last)
+		return -ENOMEM;
+	*last = dev;
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
+#include "base/search.h"
 #include "pool/salvage/impl.h"
 
 #define MAX_STATES 4096
@@ -98,17 +99,9 @@ static void look_at_root(struct salvage *s, uint32_t b, struct state *st)
 static const struct device_info *find_info(const struct vec *details, uint64_t id)
 {
 	const struct device_info *d = details->data;
-	size_t lo = 0, hi = details->nr;
+	size_t at = search_first(i, details->nr, d[i].dev_id >= id);
 
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (d[mid].dev_id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < details->nr && d[lo].dev_id == id ? &d[lo] : NULL;
+	return at < details->nr && d[at].dev_id == id ? &d[at] : NULL;
 }
 
 /* Devices with another number of mappings than their details say, though nothing is lost there. */

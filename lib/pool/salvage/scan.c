@@ -18,20 +18,6 @@
 #include "base/zero.h"
 #include "pool/salvage/impl.h"
 
-void *vec_push(struct vec *v, size_t size)
-{
-	if (v->nr == v->cap) {
-		size_t cap = v->cap ? v->cap * 2 : 64;
-		void *data = reallocarray(v->data, cap, size);
-
-		if (!data)
-			return NULL;
-		v->data = data;
-		v->cap = cap;
-	}
-	return (char *)v->data + size * v->nr++;
-}
-
 /* What one worker saw. */
 struct sight {
 	struct vec nodes, edges, mends, strays;
@@ -247,17 +233,17 @@ static int grow(void *p, uint32_t *cap, uint32_t nr, size_t n, size_t size, stru
 {
 	uint64_t want = (uint64_t)nr + n;
 	void **data = p, *bigger;
+	size_t more = *cap;
 
 	if (want >= NONE)
 		return err_set(err, -EFBIG, "salvage: too many children of internal nodes");
 	if (want <= *cap)
 		return 0;
-	want = MIN(MAX(want, (uint64_t)*cap * 2), (uint64_t)NONE - 1);
-	bigger = reallocarray(*data, want, size);
+	bigger = vec_grown(*data, &more, want, size);
 	if (!bigger)
 		return err_nomem(err, "salvage: summaries of nodes");
 	*data = bigger;
-	*cap = (uint32_t)want;
+	*cap = (uint32_t)MIN(more, NONE - 1);
 	return 0;
 }
 

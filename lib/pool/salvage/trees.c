@@ -442,18 +442,10 @@ int salvage_walk_mapping(struct salvage *s, uint32_t node, struct err *err)
 
 static int add_device(struct salvage *s, uint64_t id, uint32_t root_block, struct err *err)
 {
-	struct sdevice *d;
+	struct sdevice *d = vec_add(s->dev, s->nr_devs, s->cap_devs);
 
-	if (s->nr_devs == s->cap_devs) {
-		size_t cap = s->cap_devs ? s->cap_devs * 2 : 64;
-
-		d = reallocarray(s->dev, cap, sizeof(*d));
-		if (!d)
-			return err_nomem(err, "salvage: list of devices");
-		s->dev = d;
-		s->cap_devs = cap;
-	}
-	d = &s->dev[s->nr_devs++];
+	if (!d)
+		return err_nomem(err, "salvage: list of devices");
 	*d = (struct sdevice){ .info = { .dev_id = (uint32_t)id },
 			       .root_block = root_block, .root = NONE,
 			       .source = DETAILS_INVENTED, .in_top = true };
