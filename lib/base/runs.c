@@ -60,13 +60,3 @@ bool runs_has(const struct runs *r, uint64_t v)
 	i = first_reaching(r, v + 1);
 	return i < r->nr && r->run[i].begin <= v;
 }
-
-uint64_t runs_total(const struct runs *r)
-{
-	uint64_t sum = 0;
-	size_t i;
-
-	for (i = 0; i < r->nr; i++)
-		sum += r->run[i].end - r->run[i].begin;
-	return sum;
-}

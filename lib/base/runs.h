@@ -23,7 +23,5 @@ void runs_fini(struct runs *r);
 int runs_add(struct runs *r, uint64_t begin, uint64_t end);
 /* Is @v in the set?  O(log nr). */
 bool runs_has(const struct runs *r, uint64_t v);
-/* Sum of the lengths. */
-uint64_t runs_total(const struct runs *r);
 
 #endif

@@ -19,7 +19,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 
-#define FIRST_WINDOW 4	/* leaves of the first batch after a seek */
+#define FIRST_WINDOW 4	/* leaves of the first batch */
 #define HINT_WINDOW 64	/* from this size on the next batch is announced while this one is used */
 #define HINT_GAP 16	/* blocks that an announcement may include needlessly */
 
@@ -51,9 +51,8 @@ struct batch {
 
 struct btree_cursor {
 	struct stream *s;
-	mblock_t root, nr_blocks;
+	mblock_t nr_blocks;
 	uint32_t leaf_value_size;
-	uint64_t first, last;
 	int leaf_level; /* -1: not known yet */
 	size_t window;
 	bool has_damage;
@@ -120,37 +119,24 @@ static int queue_reserve(struct queue *q, size_t more)
 	return vec_reserve(q->ref, q->cap, q->nr + more);
 }
 
-static int restart(struct btree_cursor *c)
-{
-	struct queue *q = &c->level[0];
-
-	for (int l = 0; l < BTREE_MAX_DEPTH; l++)
-		c->level[l].pos = c->level[l].nr = 0;
-	c->leaves.pos = c->leaves.nr = 0;
-	c->leaf_level = -1;
-	c->window = FIRST_WINDOW;
-	c->has_damage = false;
-	if (queue_reserve(q, 1))
-		return -ENOMEM;
-	q->ref[q->nr++] = (struct ref){ .block = c->root, .first = 0, .last = UINT64_MAX };
-	return 0;
-}
-
 struct btree_cursor *btree_cursor_new(struct stream *s, mblock_t root, uint32_t leaf_value_size)
 {
 	struct btree_cursor *c = calloc(1, sizeof(*c));
+	struct queue *q;
 
 	if (!c)
 		return NULL;
 	c->s = s;
 	c->nr_blocks = MIN(s->io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS);
 	c->leaf_value_size = leaf_value_size;
-	c->root = root;
-	c->last = UINT64_MAX;
-	if (restart(c)) {
+	c->leaf_level = -1;
+	c->window = FIRST_WINDOW;
+	q = &c->level[0];
+	if (queue_reserve(q, 1)) {
 		btree_cursor_free(c);
 		return NULL;
 	}
+	q->ref[q->nr++] = (struct ref) { .block = root, .first = 0, .last = UINT64_MAX };
 	return c;
 }
 
@@ -163,14 +149,6 @@ void btree_cursor_free(struct btree_cursor *c)
 	batch_fini(&c->leaves);
 	batch_fini(&c->inner);
 	free(c);
-}
-
-/* restart() cannot fail here: the first queue has had its room since btree_cursor_new(). */
-void btree_cursor_seek(struct btree_cursor *c, uint64_t first, uint64_t last)
-{
-	c->first = first;
-	c->last = last;
-	restart(c);
 }
 
 static int by_block(const void *va, const void *vb)
@@ -245,23 +223,18 @@ static int batch_read(struct btree_cursor *c, struct batch *b, struct queue *q, 
 }
 
 /* Appends the children of an internal node, or a reference with a fault as it is, to @q. */
-static void push_below(struct btree_cursor *c, struct queue *q, const struct ref *r,
-		       const struct node *n)
+static void push_below(struct queue *q, const struct ref *r, const struct node *n)
 {
 	if (r->fault != NODE_OK) {
 		q->ref[q->nr++] = *r;
 		return;
 	}
-	for (uint32_t i = 0; i < n->nr; i++) {
-		struct ref child = {
+	for (uint32_t i = 0; i < n->nr; i++)
+		q->ref[q->nr++] = (struct ref) {
 			.block = node_value64(n, i),
 			.first = node_key(n, i),
 			.last = i + 1 < n->nr ? node_key(n, i + 1) - 1 : r->last,
 		};
-
-		if (child.last >= c->first && child.first <= c->last)
-			q->ref[q->nr++] = child;
-	}
 }
 
 static bool all_faulty(const struct batch *b)
@@ -297,7 +270,7 @@ static int expand(struct btree_cursor *c, int l, size_t nr, struct err *err)
 		return r;
 	judge_depth(b, l, c->leaf_level);
 	for (size_t i = 0; i < b->nr; i++)
-		push_below(c, &c->level[l + 1], &b->ref[i], &b->node[i]);
+		push_below(&c->level[l + 1], &b->ref[i], &b->node[i]);
 	return 0;
 }
 
@@ -352,7 +325,7 @@ static int find_depth(struct btree_cursor *c, struct err *err)
 			b->nr = 0;
 			return err_nomem(err, "reading ahead in a btree");
 		}
-		push_below(c, &c->level[l + 1], &b->ref[0], &b->node[0]);
+		push_below(&c->level[l + 1], &b->ref[0], &b->node[0]);
 		b->nr = 0;
 	}
 }
@@ -410,8 +383,8 @@ static int tell_damage(struct btree_cursor *c, const struct ref *r, struct err *
 	*d = (struct btree_damage){
 		.fault = r->fault,
 		.block = r->block,
-		.first = MAX(r->first, c->first),
-		.last = MIN(r->last, c->last),
+		.first = r->first,
+		.last = r->last,
 	};
 	c->has_damage = true;
 	if (d->last == UINT64_MAX && !d->first)
@@ -425,24 +398,17 @@ static int tell_damage(struct btree_cursor *c, const struct ref *r, struct err *
 		       node_fault_text(r->fault), keys);
 }
 
-/* The entries of @n between c->first and c->last. */
-static bool give(const struct btree_cursor *c, const struct ref *r, const struct node *n,
-		 struct btree_entries *out)
+/* False: the leaf is empty. */
+static bool give(const struct ref *r, const struct node *n, struct btree_entries *out)
 {
-	uint32_t begin = 0, end = n->nr;
-
-	if (n->nr && node_key(n, 0) < c->first)
-		begin = (uint32_t)node_search(n, c->first - 1) + 1;
-	if (n->nr && node_key(n, n->nr - 1) > c->last)
-		end = (uint32_t)(node_search(n, c->last) + 1);
-	if (begin >= end)
+	if (!n->nr)
 		return false;
 	*out = (struct btree_entries){
 		.block = r->block,
-		.keys = n->raw->keys + begin,
-		.values = node_value(n, begin),
+		.keys = n->raw->keys,
+		.values = node_value(n, 0),
 		.value_size = n->value_size,
-		.nr = end - begin,
+		.nr = n->nr,
 	};
 	return true;
 }
@@ -458,7 +424,7 @@ int btree_cursor_next(struct btree_cursor *c, struct btree_entries *out, struct 
 
 			if (c->leaves.ref[i].fault != NODE_OK)
 				return tell_damage(c, &c->leaves.ref[i], err);
-			if (give(c, &c->leaves.ref[i], &c->leaves.node[i], out))
+			if (give(&c->leaves.ref[i], &c->leaves.node[i], out))
 				return 1;
 		}
 		r = refill(c, err);

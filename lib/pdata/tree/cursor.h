@@ -7,7 +7,7 @@
  *
  * The cursor reads ahead through the stream: the coming leaves in batches of up to
  * CURSOR_BATCH, each batch in location order with merged requests, and the levels above
- * them likewise.  The first batches after a seek are small and double, so that a few
+ * them likewise.  The first batches are small and double, so that a few
  * entries cost a few reads.  Every node is verified by node_open(), must hold only keys
  * that its parents allow, and all leaves must lie at one depth.
  *
@@ -67,9 +67,6 @@ static inline uint64_t entries_value64(const struct btree_entries *e, uint32_t i
  */
 struct btree_cursor *btree_cursor_new(struct stream *s, mblock_t root, uint32_t leaf_value_size);
 void btree_cursor_free(struct btree_cursor *c);
-
-/* Before the first entry with a key in [@first, @last]; nothing outside is given or read ahead. */
-void btree_cursor_seek(struct btree_cursor *c, uint64_t first, uint64_t last);
 
 /*
  * The next entries.  Returns 1, 0 at the end, or a negative errno with block and key range

@@ -278,38 +278,3 @@ bool walk_has_marked(struct walk *w, mblock_t block)
 		taint(w);
 	return (w->flag[block] & WALK_BAD) || (w->height[block] & HEIGHT_TAINT);
 }
-
-static int marked_below(struct walk *w, uint32_t b, walk_marked_fn *fn, void *ctx)
-{
-	const uint32_t *child = NULL;
-	uint32_t nr = 0;
-	bool say = w->flag[b] & WALK_BAD;
-	int r;
-
-	if (w->height[b] & HEIGHT_TAINT && !(w->flag[b] & WALK_RANGED))
-		child = walk_children(w, b, &nr);
-	for (uint32_t i = 0; i < nr; i++)
-		say |= child[i] == EDGE_NONE;
-	if (say) {
-		r = fn(ctx, b);
-		if (r < 0)
-			return r;
-	}
-	for (uint32_t i = 0; i < nr; i++) {
-		if (child[i] == EDGE_NONE)
-			continue;
-		r = marked_below(w, child[i], fn, ctx);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int walk_marked(struct walk *w, mblock_t block, walk_marked_fn *fn, void *ctx)
-{
-	if (block >= w->s.nr_blocks)
-		return fn(ctx, block);
-	if (!w->tainted)
-		taint(w);
-	return marked_below(w, (uint32_t)block, fn, ctx);
-}

@@ -134,14 +134,10 @@ int walk_leaves(struct walk *w, mblock_t **list, size_t *nr, struct err *err);
 uint64_t walk_sum(struct walk *w, mblock_t block, const uint16_t *leaf_count);
 
 /*
- * Finding owners.  walk_mark() marks a node; after that walk_marked() calls fn for each
- * node below @block (itself included) that is marked, faulty or has a bad pointer, without
- * visiting subtrees that contain none.  Linear in what it finds.  walk_has_marked(): is there such a
- * node at or below @block, which was reached?
+ * Finding owners.  walk_mark() marks a node.  walk_has_marked(): is @block, which was reached, or a
+ * node below it marked or faulty, or does one have a bad pointer?
  */
 void walk_mark(struct walk *w, mblock_t block);
 bool walk_has_marked(struct walk *w, mblock_t block);
-typedef int walk_marked_fn(void *ctx, mblock_t block);
-int walk_marked(struct walk *w, mblock_t block, walk_marked_fn *fn, void *ctx);
 
 #endif
