@@ -45,7 +45,7 @@ pool/text 42 text.h
 pool/restore 43 restore.h
 pool/space 43 shrink.h trim.h
 volume/guard 50 content.h head.h meta_out.h occupied.h
-volume/lvm 50 backup.h check.h list.h lvm.h pv.h vg.h config.h part.h
+volume/lvm 50 backup.h check.h list.h lvm.h pv.h vg.h conf.h part.h
 volume/map 50 holes.h map.h plan.h print.h source.h
 volume/copy 51 copy.h output.h
 volume/live 50 live.h
@@ -69,6 +69,13 @@ find lib bin nbdkit fuzz bench tests -name '*.c' -exec awk '
 		inside = begin = 0
 	}' {} + >"$tmp/bad"
 result "no function has more than 60 lines"
+
+# --- names of files in comments ---
+find lib bin nbdkit tests fuzz bench -name '*.c' | sed 's,.*/,,' | sort -u >"$tmp/names"
+grep -rHnoE --include='*.[ch]' '(^|[^-./A-Za-z_0-9])[a-z_0-9]+\.c\b' lib bin nbdkit |
+	awk -F: 'FNR == NR { is[$0]; next } { name = $3; sub(/^[^a-z_0-9]/, "", name) }
+		!(name in is) { print $1 ":" $2 ": there is no file " name }' "$tmp/names" - >"$tmp/bad"
+result "a comment names only files that exist"
 
 # --- includes ---
 # However they are spelled: "pool/x.h", <pool/x.h>, # include.

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "tap.h"
-#include "volume/lvm/config.h"
+#include "volume/lvm/conf.h"
 
 static struct arena arena;
 

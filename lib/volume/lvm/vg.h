@@ -7,7 +7,7 @@
  * are of 512 bytes.  Names are resolved to pointers; a name that leads nowhere is NULL.  All memory
  * is of the arena that lvm_vg_build() was given.
  */
-#include "volume/lvm/config.h"
+#include "volume/lvm/conf.h"
 #include "volume/lvm/pv.h"
 
 enum lvm_type {

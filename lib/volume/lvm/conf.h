@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef VOLUME_LVM_CONFIG_H
-#define VOLUME_LVM_CONFIG_H
+#ifndef VOLUME_LVM_CONF_H
+#define VOLUME_LVM_CONF_H
 /*
  * LVM's configuration language as a tree: the text of a metadata area, and what vgcfgbackup
  * writes.

@@ -4,7 +4,7 @@
  * One pass over the text, one level of recursion a section.  When a section ends, its entries are
  * sorted by name: so names that stand twice are found, and so they are looked up later.
  */
-#include "volume/lvm/config.h"
+#include "volume/lvm/conf.h"
 
 #include <errno.h>
 #include <stdlib.h>
