@@ -72,7 +72,7 @@ static const struct opt opts[] = {
 	{ 0, "details-root", ARG_REQUIRED, "BLOCK", "use this block as the device details root",
 	  OPT_DETAILS_ROOT },
 	{ 0, "take", ARG_REQUIRED, "DEV=BLOCK",
-	  "the tree at this block is device DEV's, whatever else says so; can be repeated",
+	  "use the tree at this block for device DEV, whatever else is known of it; can be repeated",
 	  OPT_TAKE },
 	{ 0 },
 };

@@ -42,7 +42,7 @@ zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc st
 	run --separate-stderr thin_repair -i snap-tree/meta.img -o out --size auto \
 		--take "${dev[0]}=${root[1]}" --take "${dev[1]}=${root[0]}"
 	[ "$status" -le 1 ]
-	[[ "$stderr" == *"device ${dev[0]}: the tree at block ${root[1]} is taken, as --take says"* ]]
+	[[ "$stderr" == *"device ${dev[0]}: the tree at block ${root[1]} is used because of --take"* ]]
 	thin_check -q out
 	maps out "${dev[0]}" | cmp - second
 	maps out "${dev[1]}" | cmp - first

@@ -136,7 +136,7 @@ fixture() {
 		while read -r option block reason; do
 			repair --data-block-size 128 "$option" "$block"
 			[ "$status" -eq 1 ]
-			[[ "$stderr" == *"$option $block: "*"$reason"*"thin_repair --list-roots names the roots"* ]] ||
+			[[ "$stderr" == *"$option $block: "*"$reason"*"thin_repair --list-roots lists the roots"* ]] ||
 				{ echo "$lost $option $block: $stderr"; return 1; }
 		done <<-END
 			--mapping-root $d it belongs to a tree of device details
@@ -241,10 +241,10 @@ fixture() {
 	[ "$status" -eq 0 ]
 	run --separate-stderr thin_materialize -f --repair --size 4M --data-dev data pool 1 image
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"device 1: not all of it could be saved, or known; --accept-loss takes"* ]]
+	[[ "$stderr" == *"device 1: mappings are lost, or may be; --accept-loss takes"* ]]
 	run --separate-stderr thin_materialize -f --repair --accept-loss --size 4M --data-dev data pool 1 image
 	[ "$status" -eq 0 ]
-	[[ "$stderr" == *"device 1: not all of it could be saved, or known; the loss is accepted"* ]]
+	[[ "$stderr" == *"device 1: mappings are lost, or may be; the loss is accepted"* ]]
 }
 
 @test "thin_repair: at most some tens of bad blocks are listed, all of them with -v" {

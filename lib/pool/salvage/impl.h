@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef POOL_SALVAGE_INT_H
-#define POOL_SALVAGE_INT_H
-/* What the files of the salvage module share; nobody else includes it. */
+#ifndef POOL_SALVAGE_IMPL_H
+#define POOL_SALVAGE_IMPL_H
+/* What the files of the room share. */
 #include "base/vec.h"
 #include "dev/stream.h"
 #include "pdata/block/csum.h"
@@ -234,27 +234,28 @@ static inline uint32_t node_of(const struct salvage *s, uint64_t block)
 	return block < s->nr_blocks ? s->slot[block] : NONE;
 }
 
-/* --- salvage_scan.c: reading and classifying --- */
+/* --- scan.c: reading and classifying --- */
 int salvage_load(struct salvage *s, mblock_t *list, size_t nr, struct err *err);
 /* Takes what is at @at for @block: 1, 0 when it is not of any use, or -errno. */
 int salvage_take_content(struct salvage *s, uint32_t block, uint32_t at, uint8_t kind,
 			 struct err *err);
-/* --- salvage_place.c: where the content of a block is --- */
+/* A node that stands in for a lost one.  NONE: no memory. */
+uint32_t salvage_add_virtual(struct salvage *s, uint8_t tree, int height, struct err *err);
+/* Gives @node the @nr children.  0 or -errno. */
+int salvage_add_edges(struct salvage *s, uint32_t node, const uint32_t *child, uint32_t nr,
+		      struct err *err);
+
+/* --- place.c: where the content of a block is --- */
 /* Everything that has not been read yet. */
 int salvage_scan_all(struct salvage *s, struct err *err);
 /* Counts the mappings to data blocks that do not exist (nr_data_blocks), leaf by leaf. */
 int salvage_bound(struct salvage *s, struct err *err);
-/* The content of @block, wherever it is, mended: 0 or -errno (-ENODATA: lost). */
+/* The content of @block, wherever it is, mended.  0, or -errno when it cannot be read. */
 int salvage_get(struct salvage *s, uint32_t block, void *buf, struct err *err);
 /* Where the content of @block is. */
 uint32_t salvage_where(const struct salvage *s, uint32_t block);
-/* Puts mended bits right in a buffer read from @at. */
-void salvage_apply_mends(const struct salvage *s, uint32_t at, void *buf);
-uint32_t salvage_add_virtual(struct salvage *s, uint8_t tree, int height, struct err *err);
-int salvage_add_edges(struct salvage *s, uint32_t node, const uint32_t *child, uint32_t nr,
-		      struct err *err);
 
-/* --- salvage_node.c: one node, leniently --- */
+/* --- node.c: one node, leniently --- */
 struct view {
 	const uint8_t *keys, *values;
 	uint32_t nr, value_size;
@@ -277,26 +278,28 @@ static inline uint64_t view_value(const struct view *v, uint32_t i)
 }
 /*
  * The runs of a mapping leaf in key order, without those whose data block is not below
- * @nr_data_blocks and without keys out of order.  @run: room for 252.
+ * @nr_data_blocks and without keys out of order.  @run: room for 252.  Returns how many runs there are.
  */
+uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *run);
 /* Leaves out what is not in [@begin, @last]; returns how many runs are left. */
 uint32_t runs_clip(struct run *run, uint32_t nr, uint64_t begin, uint64_t last);
-uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *run);
 
-/* --- salvage_mend.c --- */
+/* --- mend.c --- */
 /*
  * Can one flipped bit or one changed byte explain why the checksum of @block (at @at) does not
  * match?  Corrects @block in place and fills @m.  Only blocks whose header otherwise makes sense.
  */
 bool mend_block(uint8_t *block, uint32_t at, struct mend *m);
+/* Puts mended bits right in a buffer read from @at. */
+void salvage_apply_mends(const struct salvage *s, uint32_t at, void *buf);
 
-/* --- salvage_super.c --- */
+/* --- super.c --- */
 int salvage_read_super(struct salvage *s, struct err *err);
 /* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
 int salvage_read_super_again(struct salvage *s, struct err *err);
 int salvage_make_header(struct salvage *s, struct err *err);
 
-/* --- salvage_roots.c --- */
+/* --- roots.c --- */
 /* Without a superblock: looks for the newest roots, or for the state that the user's roots belong to. */
 int salvage_find_roots(struct salvage *s, struct err *err);
 /* Do the details at node @details tell of the devices at node @top, and of as many mappings each? */
@@ -322,7 +325,7 @@ const struct state *salvage_newest(const struct salvage *s, struct vec *states);
 /* Are there states that cannot be told to be older than @best? */
 bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct state *best);
 
-/* --- salvage_claim.c: the roots that block 0 or the user names --- */
+/* --- claim.c: the roots that block 0 or the user names --- */
 /* Uses the roots that a damaged superblock names, when nothing contradicts them. */
 int salvage_try_claim(struct salvage *s, struct err *err);
 /* Where a whole superblock is of another state than the nodes: uses the newest state that is whole. */
@@ -341,7 +344,7 @@ int salvage_check_given(const struct salvage *s, struct err *err);
 /* Sets is_child[i] of each node that an internal node refers to. */
 void salvage_mark_children(const struct salvage *s, uint8_t *is_child);
 
-/* --- salvage_trees.c: linking and walking --- */
+/* --- trees.c: linking and walking --- */
 void salvage_link(struct salvage *s);
 int salvage_walk_top(struct salvage *s, struct err *err);
 /* Raises snap_times that are too low for mappings which devices share. */
@@ -354,7 +357,7 @@ void salvage_sum_all(struct salvage *s);
 /* Leaves out what would break the order of a device's keys. */
 void salvage_order(struct salvage *s);
 
-/* --- salvage_space.c: the metadata space map --- */
+/* --- space.c: the metadata space map --- */
 int salvage_read_counts(struct salvage *s, struct err *err);
 void salvage_count_edges(struct salvage *s);
 /*
@@ -423,7 +426,7 @@ unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b);
 /* --- places.c --- */
 int salvage_fill_gaps(struct salvage *s, struct err *err);
 
-/* --- salvage_data.c: the data space map as a witness --- */
+/* --- data.c: the data space map as a witness --- */
 int salvage_data_begin(struct salvage *s, struct err *err);
 /* Is something missing for all that the leaves below @node map, or is that not known? */
 bool salvage_data_allows(struct salvage *s, uint32_t node);
@@ -461,7 +464,7 @@ static inline uint32_t block_age(const struct salvage *s, uint32_t block)
 	return cursor >= block ? cursor - block : cursor + s->nr_blocks - block;
 }
 
-/* --- salvage_details.c --- */
+/* --- details.c --- */
 int salvage_read_details(struct salvage *s, uint32_t node, struct vec *out, struct err *err);
 struct sdevice *salvage_find_device(const struct salvage *s, uint32_t id);
 int salvage_complete_details(struct salvage *s, struct err *err);
@@ -469,11 +472,11 @@ int salvage_join_details(struct salvage *s, struct err *err);
 /* Puts @device in place; the list is sorted by id. */
 int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err);
 
-/* --- salvage_under.c --- */
+/* --- under.c --- */
 /* Looks for the pool that this empty one may lie over: s->over. */
 int salvage_look_under(struct salvage *s, struct err *err);
 
-/* --- salvage_verdict.c --- */
+/* --- verdict.c --- */
 int salvage_judge(struct salvage *s, struct err *err);
 
 #endif

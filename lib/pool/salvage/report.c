@@ -54,15 +54,15 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 	if (dev->id_invented)
 		outbuf_printf(out, "device %u: its id is lost; this number is invented\n", id);
 	else if (dev->root_given)
-		outbuf_printf(out, "device %u: the tree at block %u is taken, as --take says\n", id,
+		outbuf_printf(out, "device %u: the tree at block %u is used because of --take\n", id,
 			      s->node[dev->root].block);
 	else if (dev->root_found)
 		outbuf_printf(out, "device %u: lost from the top level; its tree was found at block %u\n",
 			      id, s->node[dev->root].block);
 	if (dev->has_other_id)
 		outbuf_printf(out,
-			      "device %u: its details stood under id %u: one of the two trees has a wrong id, and "
-			      "which is not known\n",
+			      "device %u: its details were found under id %u: one of the two trees has a wrong id, "
+			      "and it is not known which one\n",
 			      id, dev->other_id);
 	if (dev->source == DETAILS_OLDER)
 		outbuf_printf(out,
@@ -183,7 +183,7 @@ void put_super(const struct salvage *s, struct outbuf *out)
 		outbuf_add(out, s->header_notes.data, s->header_notes.len);
 	put_agreement(s, out);
 	if (s->newer_lost)
-		outbuf_str(out, "blocks are lost that a newer state may have used: devices may be as they were before\n");
+		outbuf_str(out, "blocks are lost that a newer state may have used: devices may be in an older state\n");
 	if (s->uncertain || (s->unconfirmed && !s->mappings_back))
 		outbuf_str(out, "some parts could have belonged to more than one device: look at them before use\n");
 }
@@ -265,7 +265,7 @@ void salvage_report_device(struct salvage *s, uint32_t dev_id, bool accept_loss,
 	telling_fini(&t);
 	if (!whole)
 		outbuf_printf(out,
-			      "device %u: not all of it could be saved, or known; %s. Keep the damaged "
+			      "device %u: mappings are lost, or may be; %s. Keep the damaged "
 			      "metadata, and check the image before use\n",
 			      dev_id, loss_text(accept_loss));
 }
@@ -296,7 +296,7 @@ void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss,
 		outbuf_str(out, "all mappings are back; the details and fields named above were rebuilt\n");
 	else
 		outbuf_printf(out,
-			      "not all of the pool could be saved, or known; %s. Keep the damaged metadata, and "
+			      "mappings are lost, or may be; %s. Keep the damaged metadata, and "
 			      "check the content of each device before use\n",
 			      loss_text(accept_loss));
 }

@@ -3,19 +3,20 @@
 /*
  * How damaged metadata becomes a pool again.
  *
- *  1. Block 0 (salvage_super.c).
- *  2. The trees it names are read level by level, and joined.  When all of them are whole, that is
- *     all: nothing else is read.
- *  3. Otherwise the whole device is read once, in order, and every block classified
- *     (salvage_scan.c); a flipped bit is put right (salvage_mend.c), a block in the wrong
- *     place taken for the one it is.  The trees are linked and walked anew (salvage_trees.c): what
- *     cannot be read leaves gaps.
- *  4. The metadata space map says which blocks are in use, and how many parents each has
- *     (salvage_space.c); it is looked for when the superblock (salvage_roots.c) or its index are lost.
- *  5. Gaps are filled with the nodes that lack a parent (salvage_owner.c, salvage_devices.c,
- *     salvage_fill.c; by kinship, salvage_kin.c; without a space map salvage_guess.c, salvage_data.c).
- *  6. Details are joined, and those that were lost made (salvage_details.c, salvage_times.c).
- *  7. How good it is (salvage_verdict.c).  salvage_emit() sends what is there (salvage_emit.c); salvage_report() says what is not.
+ *  1. Block 0 is read (super.c).
+ *  2. The trees that it names are read level by level, and joined.  When all of them are whole, nothing else
+ *     is read.
+ *  3. Otherwise the whole device is read once, in order, and every block is classified (scan.c).  A flipped bit
+ *     is put right (mend.c); a block in the wrong place is taken for the one that it is (place.c).  The trees are
+ *     linked and walked anew (trees.c): a node that cannot be read leaves a gap.
+ *  4. The metadata space map says which blocks are in use, and how many parents each has (space.c).  When the
+ *     superblock or the map's index is lost, the map is looked for (roots.c, order.c).
+ *  5. Gaps are filled with the nodes that lack a parent (places.c, assign.c; devices.c for roots of devices).
+ *     The numbers decide first (solve.c), then the older states (generations.c, evidence.c); without a metadata
+ *     space map the data space map helps (data.c).
+ *  6. Details are joined with the devices, and lost ones are rebuilt (details.c, times.c).
+ *  7. The space maps are asked whether they agree (witness.c), and the result is judged (verdict.c).
+ *     salvage_emit() sends what is there (emit.c); salvage_report() says what is not (report.c).
  */
 #include "pool/salvage/salvage.h"
 

@@ -198,7 +198,7 @@ static int header_block_size(struct salvage *s, struct err *err)
 	}
 	if (!data_block_size_ok(size))
 		return err_set(err, -EINVAL,
-			       "a data block size of %llu sectors is impossible: it is a multiple of 128 from "
+			       "a data block size of %llu sectors is impossible: it must be a multiple of 128 from "
 			       "128 to 2097152",
 			       (unsigned long long)size);
 	s->info.data_block_size = (uint32_t)size;
@@ -236,8 +236,8 @@ static void header_transaction(struct salvage *s)
 		s->info.transaction = any ? newest + 1 : 0;
 		s->header_invented = true;
 		outbuf_printf(&s->header_notes,
-			      "the transaction id is lost; %llu follows the newest device's. LVM wants its own: "
-			      "transaction_id in /etc/lvm/backup, --transaction-id N\n",
+			      "the transaction id is lost; %llu follows the newest device's. LVM accepts its own only: "
+			      "--transaction-id N sets it, /etc/lvm/backup has it as transaction_id\n",
 			      (unsigned long long)s->info.transaction);
 	}
 }
@@ -283,7 +283,7 @@ int salvage_make_header(struct salvage *s, struct err *err)
 	s->info.time = MAX(s->sb.time, s->max_time);
 	if (s->info.time > MAX_TIME) {
 		outbuf_printf(&s->header_notes,
-			      "time %u is impossible: a mapping has 24 bits for it; %u is taken\n",
+			      "time %u is impossible: a mapping has 24 bits for it; %u is used\n",
 			      s->info.time, MAX_TIME);
 		s->info.time = MAX_TIME;
 	}

@@ -22,7 +22,7 @@ struct table_name {
 	struct table_ref *ref;
 };
 
-/* NULL: no line has this name, which may have /dev/mapper/ in front.  table_names.c */
+/* NULL: no line has this name, which may have /dev/mapper/ in front.  names.c */
 struct table_name *table_name_find(const struct table *t, const char *name);
 /* Sorts the names of all lines into t->names; each must stand once. */
 int table_names(struct table *t, struct err *err);
