@@ -65,7 +65,10 @@ put_both() { put_theirs && add_ours; }
 ram_disk() {
 	"put_$2" && case $1 in
 	initramfs-tools) inside mkinitramfs -o /tmp/ram.img "$version" ;;
-	dracut) inside dracut --force --no-hostonly --compress 'zstd -3 -q -T0' --kver "$version" --add lvm --tmpdir /tmp /tmp/ram.img ;;
+	dracut)
+		inside dracut --force --no-hostonly --compress 'zstd -3 -q -T0' --kver "$version" --add lvm \
+			--install /etc/lvm/lvm.conf --tmpdir /tmp /tmp/ram.img
+		;;
 	esac >"$1-$2.log" 2>&1 || return
 	rm -rf "$BOOT_ROOT/tmp/ram" && inside unmkinitramfs /tmp/ram.img /tmp/ram >/dev/null 2>&1
 	mv "$BOOT_ROOT/tmp/ram.img" "$1-$2.img"
