@@ -287,6 +287,76 @@ makes() {
 	qemu-img compare -q la la.qcow2
 }
 
+@test "a thin volume that was removed is read by an older text and an older tree of the pool" {
+	s=lvm-repaired-older
+	[ -d $s ]
+	run --separate-stderr thin_materialize $s deleted "$BATS_TEST_TMPDIR/out"
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"LVM's text has this volume"*"thin_repair --list-roots"*"hold their data"* ]]
+	# the newest tree that has as many devices and the removed one among them
+	truncate -s 4M "$BATS_TEST_TMPDIR/older"
+	found=
+	for root in $(thin_repair --list-roots -i $s | awk '/^mapping root/ { sub(":", "", $3); print $3 }' | tac); do
+		thin_repair -q --mapping-root "$root" -i $s -o "$BATS_TEST_TMPDIR/older" || continue
+		! thin_dump -q --dev-id 4 "$BATS_TEST_TMPDIR/older" >"$BATS_TEST_TMPDIR/xml" 2>/dev/null || { found=$root && break; }
+	done
+	[ -n "$found" ] && grep -q mapped_blocks=.10 "$BATS_TEST_TMPDIR/xml"
+	thin_lvm -q $s | sed "s, thin-pool pool_tmeta , thin-pool $BATS_TEST_TMPDIR/older ," >"$BATS_TEST_TMPDIR/table"
+	[ "$(thin_materialize -q "$BATS_TEST_TMPDIR/table" deleted - | wc -c)" = $((4 << 20)) ]
+	# what was not written to since then reads as ever
+	[ "$(thin_materialize -q "$BATS_TEST_TMPDIR/table" t1 - | hash)" = "$(sed -n 's/^thin t1 .* //p' $s/oracle)" ]
+}
+
+# edited PYTHON: the text of lvm-exported, changed by statements on s, as a backup
+edited() {
+	python3 - "$1" >"$BATS_TEST_TMPDIR/vg.txt" <<-'PY' 3<lvm-exported/vg.txt
+	import os, re, sys
+	s = os.fdopen(3).read()
+	scope = {"s": s, "re": re}
+	exec(sys.argv[1], scope)
+	print(scope["s"])
+	PY
+}
+
+@test "a group of other hosts is told, an interrupted pvmove is followed, historical volumes and tags are passed over" {
+	need python3
+	sum=$(sed -n 's/^lv plain .* //p' lvm-exported/oracle)
+	edited "$(cat <<-'PY'
+	s = s.replace('status = ["', 'status = ["CLUSTERED", "', 1).replace("max_lv = 0", 'max_lv = 0\nsystem_id = "node 7"\ntags = ["a b", "x#{y"]', 1)
+	i = s.index("\t\tplain {")
+	at = re.search(r'"pv0", (\d+)', s[i:])
+	s = s[:i] + s[i:].replace(at.group(0), '"pvmove0", 0', 1).replace('"VISIBLE"', '"VISIBLE", "LOCKED"', 1)
+	move = 'pvmove0 { id = "%s" status = ["READ", "WRITE", "PVMOVE", "LOCKED"] flags = [] segment_count = 1 segment1 {\n' % "-".join(["aaaaaa"] + ["aaaa"] * 5 + ["aaaaaa"])
+	move += 'start_extent = 0 extent_count = 4 type = "mirror" mirror_count = 2 extents_moved = 2 mirrors = ["pv0", %s, "pv0", 60] } }\n' % at.group(1)
+	s = s[:i] + move + s[i:]
+	k = s.rindex("}")
+	s = s[:k] + 'historical_logical_volumes { old { id = "x" name = "old" creation_time = 1 removal_time = 2 descendants = ["s1"] } }\n' + s[k:]
+	PY
+	)"
+	run -0 --separate-stderr thin_lvm --list --vg-backup "$BATS_TEST_TMPDIR/vg.txt" lvm-exported
+	[[ "${lines[0]}" == *", owned by host node 7, shared by hosts with locks of clvm" ]]
+	[[ "$output" == *"mirror [pvmove0] 4MiB, pvmove is not finished"* && "$output" == *"linear plain 4MiB, read-only"* ]]
+	thin_lvm -q --vg-backup "$BATS_TEST_TMPDIR/vg.txt" lvm-exported >"$BATS_TEST_TMPDIR/table"
+	[ "$(thin_materialize -q "$BATS_TEST_TMPDIR/table" plain - | hash)" = "$sum" ]
+	thin_lvm -q --leg 1 --vg-backup "$BATS_TEST_TMPDIR/vg.txt" lvm-exported >"$BATS_TEST_TMPDIR/table"
+	[ "$(thin_materialize -q "$BATS_TEST_TMPDIR/table" plain - | hash)" != "$sum" ]
+}
+
+@test "two groups of one name are told apart by the begin of their ids" {
+	mkdir -p "$BATS_TEST_TMPDIR/two"
+	ln -s "$DIR/lvm-exported/pv0.img" "$BATS_TEST_TMPDIR/two/a.img"
+	ln -s "$DIR/lvm-vdo/pv0.img" "$BATS_TEST_TMPDIR/two/b.img"
+	run --separate-stderr thin_ls "$BATS_TEST_TMPDIR/two"
+	[ "$status" -eq 64 ] && [[ "$stderr" == *"2 pools: --pool NAME says which: vg@"*"/pool, vg@"*"/pool" ]]
+	run --separate-stderr thin_materialize "$BATS_TEST_TMPDIR/two" t1 "$BATS_TEST_TMPDIR/out"
+	[ "$status" -eq 64 ] && [[ "$stderr" == *"'t1' is in several volume groups"* ]]
+	for s in lvm-exported lvm-vdo; do
+		id=$(sed -n 's/^\tid = "\(......\).*/\1/p' $s/vg.txt)
+		[ "$(thin_materialize -q "$BATS_TEST_TMPDIR/two" "vg@$id/t1" - | hash)" = "$(sed -n 's/^thin t1 .* //p' $s/oracle)" ]
+		[ "$(thin_materialize -q "$BATS_TEST_TMPDIR/two" "vg@$id/plain" - | hash)" = "$(sed -n 's/^lv plain .* //p' $s/oracle)" ]
+		[ "$(thin_ls --no-headers -o NAME --pool "vg@$id/pool" "$BATS_TEST_TMPDIR/two" | wc -l)" = "$(grep -c ^thin $s/oracle)" ]
+	done
+}
+
 @test "random groups: with a disk missing, what lies elsewhere is whole and the rest is refused" {
 	need python3
 	for seed in ${SEED:-$(seq 101 "$((100 + ${SEEDS:-6}))")}; do

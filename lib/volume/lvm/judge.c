@@ -102,14 +102,16 @@ static void judge_place(struct judge *j, struct lvm_lv *lv, const struct lvm_pla
 
 static void judge_legs(struct judge *j, struct lvm_lv *lv, const struct lvm_seg *s)
 {
-	if (j->leg == LVM_NO_LEG)
+	const unsigned leg = lvm_leg_of(lv, j->leg);
+
+	if (leg == LVM_NO_LEG)
 		blame(lv, say(j, "%s: LVM's text does not say which leg is in sync; --leg N takes leg N (0 to %u) as it is",
 			      s->type_name, s->nr_places - 1), false);
-	else if (j->leg >= s->nr_places)
-		blame(lv, say(j, "%s has legs 0 to %u, and no leg %u", s->type_name, s->nr_places - 1, j->leg),
+	else if (leg >= s->nr_places)
+		blame(lv, say(j, "%s has legs 0 to %u, and no leg %u", s->type_name, s->nr_places - 1, leg),
 		      false);
 	else
-		judge_place(j, lv, &s->place[j->leg], s->len);
+		judge_place(j, lv, &s->place[leg], s->len);
 }
 
 static void judge_seg(struct judge *j, struct lvm_lv *lv, const struct lvm_seg *s)

@@ -184,7 +184,7 @@ static void put_seg(const struct writer *w, const struct lvm_seg *s)
 			put_striped(w, s);
 		break;
 	case LVM_LEGS:
-		put_linear(w, s, &s->place[w->leg]);
+		put_linear(w, s, &s->place[lvm_leg_of(w->lv, w->leg)]);
 		break;
 	case LVM_THIN_POOL:
 		put_pool(w, s);

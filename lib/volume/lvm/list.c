@@ -166,7 +166,18 @@ static void list_plain(const struct lister *k, const struct lvm_lv *lv)
 	put_types(k, lv);
 	outbuf_printf(k->out, lv->visible ? " %s " : " [%s] ", lv->name);
 	put_extents(k, lv->size);
+	if (lv->moving)
+		outbuf_str(k->out, ", pvmove is not finished: leg 0 is read, which is whole");
 	put_reach(k, lv);
+}
+
+/* Another host may have the group active. */
+static void put_owner(struct outbuf *out, const char *what, const char *who)
+{
+	if (!who || !*who || !strcmp(who, "none"))
+		return;
+	outbuf_str(out, what);
+	lvm_put_plain(out, who);
 }
 
 static void list_vg(const struct lister *k)
@@ -175,7 +186,11 @@ static void list_vg(const struct lister *k)
 
 	outbuf_printf(k->out, "VG %s, seqno %llu, extents of ", vg->shown, (ull)vg->seqno);
 	outbuf_size(k->out, vg->extent_size << SECTOR_SHIFT);
-	outbuf_str(k->out, vg->exported ? ", exported\n" : "\n");
+	if (vg->exported)
+		outbuf_str(k->out, ", exported");
+	put_owner(k->out, ", owned by host ", vg->system_id);
+	put_owner(k->out, ", shared by hosts with locks of ", vg->lock_type);
+	outbuf_str(k->out, "\n");
 	list_members(k);
 	for (unsigned i = 0; i < vg->nr_lvs; i++) {
 		const struct lvm_seg *s = lvm_seg_of(&vg->lv[i], LVM_THIN_POOL);

@@ -330,6 +330,7 @@ static int build_lvs(struct builder *b, const struct config_node *section)
 		lv->name = n->name;
 		lv->id = config_string(n, "id");
 		lv->visible = config_has_word(n, "status", "VISIBLE");
+		lv->moving = config_has_word(n, "status", "PVMOVE");
 		lv->writable = config_has_word(n, "status", "WRITE");
 		lv->skip_activation = config_has_word(n, "flags", "ACTIVATION_SKIP");
 		lv->error_when_full = config_has_word(n, "flags", "ERROR_WHEN_FULL");
@@ -356,6 +357,8 @@ int lvm_vg_build(const struct config_node *root, struct arena *arena, struct lvm
 	(void)lvm_id_plain(config_string(n, "id"), out->id);
 	(void)config_u64(n, "seqno", &out->seqno);
 	out->exported = config_has_word(n, "status", "EXPORTED");
+	out->lock_type = config_has_word(n, "status", "CLUSTERED") ? "clvm" : config_string(n, "lock_type");
+	out->system_id = config_string(n, "system_id");
 	out->description = config_string(root, "description");
 	(void)config_u64(root, "creation_time", &out->created);
 	if (!config_u64(n, "extent_size", &out->extent_size) || !out->extent_size ||

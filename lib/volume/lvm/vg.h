@@ -69,6 +69,7 @@ struct lvm_seg {
 struct lvm_lv {
 	const char *name, *id;
 	bool visible, writable, skip_activation, error_when_full;
+	bool moving; /* by a pvmove that was interrupted: a mirror whose first leg is always in sync */
 	uint64_t size; /* extents */
 	struct lvm_seg *seg;
 	unsigned nr_segs;
@@ -90,6 +91,8 @@ struct lvm_vg {
 	char id[LVM_ID_LEN + 1];
 	uint64_t seqno, extent_size; /* sectors */
 	bool exported;
+	const char *lock_type; /* hosts share the group through these locks; or NULL */
+	const char *system_id; /* the host that owns the group; or NULL */
 	const char *description; /* the command that wrote the text; or NULL */
 	uint64_t created;	 /* seconds since 1970; 0: not known */
 	struct lvm_member *member;
@@ -131,6 +134,12 @@ static inline const struct lvm_seg *lvm_seg_of(const struct lvm_lv *lv, enum lvm
 
 /* The value for "no leg is chosen". */
 #define LVM_NO_LEG UINT32_MAX
+
+/* The leg of @lv that is read where @leg is chosen. */
+static inline unsigned lvm_leg_of(const struct lvm_lv *lv, unsigned leg)
+{
+	return leg == LVM_NO_LEG && lv->moving ? 0 : leg;
+}
 
 /*
  * Once the members' PVs are set: which LVs can be read, and why others cannot.  @leg: of raid1 and

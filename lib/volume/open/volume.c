@@ -20,6 +20,14 @@ static unsigned open_flags(const struct volume_options *opt, unsigned otherwise)
 	return opt->snap || opt->force_share ? DEV_FORCE : otherwise;
 }
 
+/* LVM's text has the volume and the pool has not: lvremove sends the pool a message that deletes it. */
+static const char lvm_ways[] =
+	".  LVM's text has this volume: the pool has deleted it, or never made it.  An older tree of the pool may still "
+	"have it: 'thin_repair --list-roots -i POOL' lists them, 'thin_repair --mapping-root BLOCK -i POOL -o FILE' writes "
+	"one as metadata, and FILE in the place of POOL_tmeta in the thin-pool line of 'thin_lvm PV...' makes a table with "
+	"which it is read.  Data blocks that the pool gave to other devices since then hold their data ('thin_rmap' shows "
+	"whose they are)";
+
 static int no_device(const struct volume *v, const struct metadata_devices *d, struct err *err)
 {
 	char list[200] = "";
@@ -32,9 +40,10 @@ static int no_device(const struct volume *v, const struct metadata_devices *d, s
 			       v->dev_id, v->arg->metadata, d->nr_kept ? d->problem[0] : "");
 	for (i = 0; i < d->nr && len < sizeof(list) - 20; i++)
 		len += (size_t)snprintf(list + len, sizeof(list) - len, " %u", d->dev[i].info.dev_id);
-	return err_set(err, -ENODATA, "no device %u in %s: there %s %zu device%s%s%s%s", v->dev_id,
+	return err_set(err, -ENODATA, "no device %u in %s: there %s %zu device%s%s%s%s%s", v->dev_id,
 		       v->arg->metadata, d->nr == 1 ? "is" : "are", d->nr, d->nr == 1 ? "" : "s",
-		       d->nr ? ":" : "", list, i < d->nr ? " ..." : "");
+		       d->nr ? ":" : "", list, i < d->nr ? " ..." : "",
+		       v->line && v->arg->table->nr_groups ? lvm_ways : "");
 }
 
 static int find_tree(struct volume *v, mblock_t *root, struct err *err)
