@@ -277,7 +277,7 @@ makes() {
 	run --separate-stderr thin_materialize --since t1 lvm-multi la "$BATS_TEST_TMPDIR/out"
 	[ "$status" -eq 64 ] && [[ "$stderr" == *"'la' is no thin device"* ]]
 	run --separate-stderr thin_materialize lvm-multi nothing "$BATS_TEST_TMPDIR/out"
-	[ "$status" -eq 1 ] && [[ "$stderr" == *"no device of lvm-multi is called 'nothing'; its pools: pool, pool2"* ]]
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"no device is called 'nothing': lvm-multi has 2 pools: --pool NAME says which: pool, pool2"* ]]
 	thin_materialize -q lvm-multi vg/la "$BATS_TEST_TMPDIR/la"
 	thin_materialize -q --format qcow2 lvm-multi /dev/vg/la "$BATS_TEST_TMPDIR/la.qcow2"
 	cd "$BATS_TEST_TMPDIR" || return 1

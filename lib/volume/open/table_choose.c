@@ -228,11 +228,9 @@ static int choose_pool(struct table *t, const struct pool_want *want, struct err
 		return 0;
 	if (pool == TABLE_NO_POOL) {
 		list_pools(t, list, sizeof(list));
-		if (want->device[0] && parse_u64(want->device[0], &id, NULL) < 0)
-			return err_set(err, -ENODATA, "no device of %s is called '%s'; its pools: %s", t->path,
-				       want->device[0], list);
-		return err_set(err, -EDOM, "%s has %zu pools: --pool NAME says which: %s", t->path,
-			       t->nr_pools, list);
+		err_set(err, -EDOM, "%s has %zu pools: --pool NAME says which: %s", t->path, t->nr_pools, list);
+		return want->device[0] && parse_u64(want->device[0], &id, NULL) ?
+			       err_prefix(err, -ENODATA, "no device is called '%s'", want->device[0]) : -EDOM;
 	}
 	t->pool = &t->pools[pool];
 	return 0;
