@@ -237,11 +237,12 @@ static void print_lines(struct repair *r, const struct outbuf *text)
 	}
 }
 
-/* @saved: there is a result. */
-static void print_report(struct repair *r, struct salvage *s, bool saved)
+/* @saved: there is a result.  A report without memory for all of it is a failure, also when the pool is saved. */
+static int print_report(struct repair *r, struct salvage *s, bool saved, struct err *err)
 {
 	bool verbose = r->cli.verbose || r->dry_run;
 	struct outbuf out;
+	int e = 0;
 
 	outbuf_init(&out);
 	if (r->json) {
@@ -252,11 +253,14 @@ static void print_report(struct repair *r, struct salvage *s, bool saved)
 		salvage_report(s, verbose, &out);
 		salvage_report_sum(s, verbose, r->accept_loss && saved, &out);
 	}
-	if (r->json && !r->cli.quiet)
+	if (out.error)
+		e = err_nomem(err, "the report of what was saved");
+	else if (r->json && !r->cli.quiet)
 		cli_write(&r->cli, out.data, out.len);
 	else if (out.len)
 		print_lines(r, &out);
 	outbuf_fini(&out);
+	return e;
 }
 
 static int list_roots(struct cli *c, struct salvage *s, struct err *err)
@@ -384,9 +388,9 @@ static int repair(struct repair *r, struct err *err)
 			e = write_pool(r, p.salvage, err);
 		salvage_totals(p.salvage, &totals);
 		if (!e)
-			print_report(r, p.salvage, true);
+			e = print_report(r, p.salvage, true, err);
 	} else if (p.salvage && e == -EUCLEAN) {
-		print_report(r, p.salvage, false);
+		print_report(r, p.salvage, false, &(struct err){ 0 });
 	}
 	pool_salvage_close(&p);
 	return e ? e : !totals.mappings_back && !r->accept_loss;

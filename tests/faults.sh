@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 The thin-pool-tools authors
 # Each command with each of its calls to the system failing once (tests/faults): memory, reads, writes,
-# flushes, renames, opens.  SEED picks the pool.
+# flushes, renames, opens, locks; killed there; its input cut off.  SEED picks the pool; LONG=1: at each call.
 set -u
 : "${srcdir:=$(dirname "$0")/..}" "${abs_top_builddir:=.}"
 . "$srcdir/tests/unsanitized.sh"
@@ -16,10 +16,18 @@ mkdir "$d" "$work/made"
 		cp "$d/pool" "$d/leaky" && "$abs_top_builddir/tests/damage/damage" "$d/leaky" leak >/dev/null
 } || exit 99
 blocks=$(sed -n 's/.*nr_data_blocks="\([0-9]*\)".*/\1/p' "$d/xml" | head -n 1)
-truncate -s $((blocks * 65536)) "$d/data"
+seq -f 'the pool has line %012.0f in its data' 1 99999999 | head -c $((blocks * 65536)) >"$d/data"
 {
 	echo "pool: 0 $((blocks * 128)) thin-pool pool data 128 0"
 	thin_ls --no-headers -o DEV "$d/pool" | while read -r id; do echo "t$id: 0 8192 thin pool $id"; done
 } >"$d/table"
+sed 's/ pool data / work data2 /' "$d/table" >"$d/table2"
+cp --sparse=always "$d/data" "$d/data2"
+set -- $(thin_ls --no-headers -o DEV "$d/pool")
+{
+	thin_materialize -q -f "$d/table" "${2:-$1}" "$d/image" && thin_materialize -q -O qcow2 "$d/table" "$1" "$d/qcow2" &&
+		thin_materialize -q --since "${2:-$1}" -O rbd-diff "$d/table" "$1" "$d/diff" &&
+		PYTHONDONTWRITEBYTECODE=1 python3 "$srcdir/tests/mixtures/world.py" "$work/made" && mv "$work/made/pv0.img" "$d/pv"
+} || exit 99
 echo "# seed ${SEED:-1}"
-PYTHONDONTWRITEBYTECODE=1 python3 "$srcdir/tests/faults/sweep.py" "$work/preload.so" "$d"
+PYTHONDONTWRITEBYTECODE=1 python3 "$srcdir/tests/faults/sweep.py" "$work/preload.so" "$d" ${LONG:+--all}

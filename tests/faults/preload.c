@@ -6,10 +6,10 @@
  *	FAULT=CLASS:N:ERRNO  the N-th call of that class fails with that error (a number); 0: it does
  *	                     half of what was asked, or is interrupted; -1: the command is killed
  *	                     before it; -2: after half of what was to be written; -3: interrupted by
- *	                     SIGINT before it
+ *	                     SIGINT before it; -4: the file that is to be read loses its second half first
  *	FAULT_HIT=FILE       made when that call came
  *
- * Classes: memory, read, write, flush, name (rename, unlink), open, size (ftruncate, fallocate).
+ * Classes: memory, read, write, flush, name (rename), open, size (ftruncate, fallocate), lock.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,6 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -111,10 +113,25 @@ static size_t less(size_t len)
 	return len > 1 ? len / 2 : len;
 }
 
+/* Another program cuts the file off, as the owner of a log or an image may. */
+static void shrink(int fd)
+{
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && truncate(path, st.st_size / 8192 * 4096))
+		abort();
+}
+
 #define SOME(ret, class, call, half)               \
 	do {                                       \
 		if (!fails(class))                 \
 			return call;               \
+		if (fault.error == -4) {           \
+			shrink(fd);                \
+			return call;               \
+		}                                  \
 		if (fault.error > 0)               \
 			return -1;                 \
 		ret did = half;                    \
@@ -180,6 +197,7 @@ PWRITEV(pwritev64)
 
 ssize_t copy_file_range(int in, off_t *in_at, int out, off_t *out_at, size_t len, unsigned flags)
 {
+	const int fd = in;
 	REAL(ssize_t, copy_file_range, int, off_t *, int, off_t *, size_t, unsigned);
 	SOME(ssize_t, "write", real(in, in_at, out, out_at, len, flags),
 	     real(in, in_at, out, out_at, less(len), flags));
@@ -202,6 +220,7 @@ WHOLE("size", int, ftruncate, (int fd, off_t len), (fd, len))
 WHOLE("size", int, ftruncate64, (int fd, off_t len), (fd, len))
 WHOLE("size", int, fallocate, (int fd, int mode, off_t at, off_t len), (fd, mode, at, len))
 WHOLE("size", int, fallocate64, (int fd, int mode, off_t at, off_t len), (fd, mode, at, len))
+WHOLE("lock", int, flock, (int fd, int how), (fd, how))
 WHOLE("name", int, rename, (const char *a, const char *b), (a, b))
 WHOLE("name", int, renameat2, (int da, const char *a, int db, const char *b, unsigned flags),
       (da, a, db, b, flags))
@@ -219,3 +238,17 @@ WHOLE("name", int, renameat2, (int da, const char *a, int db, const char *b, uns
 	}
 OPEN(open)
 OPEN(open64)
+
+#define FCNTL(name)                                                                            \
+	int name(int fd, int command, ...)                                                     \
+	{                                                                                      \
+		va_list ap;                                                                    \
+		void *arg;                                                                     \
+		REAL(int, name, int, int, ...);                                                \
+		va_start(ap, command);                                                         \
+		arg = va_arg(ap, void *);                                                      \
+		va_end(ap);                                                                    \
+		return command == F_OFD_SETLK && fails("lock") ? -1 : real(fd, command, arg);  \
+	}
+FCNTL(fcntl)
+FCNTL(fcntl64)

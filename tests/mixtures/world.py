@@ -349,3 +349,8 @@ def loops_work():
         return bool(out)
     except (OSError, RuntimeError):
         return False
+
+
+if __name__ == "__main__":  # FOLDER: a disk with LVM, pv0.img
+    import random
+    Disk(make("plain", random.Random(1), sys.argv[1], 0), sys.argv[1])

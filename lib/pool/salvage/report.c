@@ -4,6 +4,7 @@
  * What was found, kept, lost and invented, per device with ranges of blocks and bytes.  A gap whose
  * device has all the mappings that its details promise has lost nothing and is not told.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -257,8 +258,12 @@ void salvage_report_device(struct salvage *s, uint32_t dev_id, bool accept_loss,
 	bool whole = salvage_device_is_whole(s, dev_id);
 	struct telling t;
 
-	if (!dev || telling_init(&t, s))
+	if (!dev)
 		return;
+	if (telling_init(&t, s)) {
+		out->error = -ENOMEM;
+		return;
+	}
 	if (!whole)
 		put_super(s, out);
 	put_device(&t, dev, false, out);
@@ -278,9 +283,10 @@ void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 		return;
 	put_super(s, out);
 	put_blocks(s, verbose, out);
-	if (!telling_init(&t, s))
-		for (size_t i = 0; i < s->nr_devs; i++)
-			put_device(&t, &s->dev[i], verbose, out);
+	if (telling_init(&t, s))
+		out->error = -ENOMEM;
+	for (size_t i = 0; i < s->nr_devs && !out->error; i++)
+		put_device(&t, &s->dev[i], verbose, out);
 	telling_fini(&t);
 }
 

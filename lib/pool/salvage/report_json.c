@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* The report as JSON. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -78,11 +79,14 @@ void salvage_report_json(struct salvage *s, struct outbuf *out)
 	json_u64(&j, "nr_data_blocks", s->info.nr_data_blocks);
 	json_u64(&j, "mapped_blocks", s->nr_mappings);
 	json_lines(&j, "notes", &lines);
+	if (lines.error)
+		out->error = lines.error;
 	outbuf_fini(&lines);
 	json_list(&j, "devices", JSON_LINES);
-	if (!telling_init(&t, s))
-		for (size_t i = 0; i < s->nr_devs; i++)
-			json_device(&t, &s->dev[i], &j);
+	if (telling_init(&t, s))
+		out->error = -ENOMEM;
+	for (size_t i = 0; i < s->nr_devs && !out->error; i++)
+		json_device(&t, &s->dev[i], &j);
 	telling_fini(&t);
 	json_close(&j);
 	json_end(&j);

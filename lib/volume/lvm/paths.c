@@ -16,9 +16,10 @@
 static int add_path(struct lvm *l, const char *path, struct err *err)
 {
 	char *real = realpath(path, NULL);
+	const bool no_memory = errno == ENOMEM;
 	char **p = vec_add(l->path, l->nr_paths, l->path_cap);
 
-	if (!p) {
+	if (!p || (!real && no_memory)) {
 		free(real);
 		return err_nomem(err, "the list of disks");
 	}
