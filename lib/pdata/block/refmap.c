@@ -77,7 +77,7 @@ struct refmap *refmap_new(uint64_t nr_blocks, bool shared)
  * Pages exist only where a pair is 11, so the bits say where to look; a map without
  * pages is not looked at (it may be large and never touched).
  */
-static void free_pages(struct refmap *m)
+static __attribute__((cold)) void free_pages(struct refmap *m)
 {
 	if (!m->has_pages)
 		return;
@@ -115,7 +115,7 @@ bool refmap_failed(const struct refmap *m)
 	return m->failed;
 }
 
-static void large_add(struct refmap *m, uint64_t b, uint32_t n)
+static __attribute__((cold)) void large_add(struct refmap *m, uint64_t b, uint32_t n)
 {
 	uint64_t more;
 
@@ -126,7 +126,7 @@ static void large_add(struct refmap *m, uint64_t b, uint32_t n)
 	pthread_mutex_unlock(&m->lock);
 }
 
-static uint32_t large_get(struct refmap *m, uint64_t b)
+static __attribute__((cold)) uint32_t large_get(struct refmap *m, uint64_t b)
 {
 	uint64_t more;
 
@@ -311,7 +311,7 @@ void refmap_inc_list(struct refmap *m, const uint64_t *b, size_t nr)
 }
 
 /* @n more references to a block whose pair is 11. */
-static void overflow_add(struct refmap *m, uint64_t b, uint32_t n)
+static __attribute__((cold)) void overflow_add(struct refmap *m, uint64_t b, uint32_t n)
 {
 	uint8_t *p = n ? page_at(m, b) : NULL;
 	uint32_t fits;

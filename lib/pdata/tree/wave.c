@@ -27,7 +27,7 @@ struct wave {
 	int level; /* height of the nodes in it; -1: the spine, unknown */
 };
 
-int walk_add_fault(struct walk_worker *me, const struct walk_fault *f)
+__attribute__((cold)) int walk_add_fault(struct walk_worker *me, const struct walk_fault *f)
 {
 	struct walk_fault *p = vec_add(me->fault, me->nr_faults, me->cap_faults);
 
@@ -256,8 +256,8 @@ int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in
 }
 
 /* The contents of @b are lost. */
-int walk_lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_fault fault,
-	      int io_error)
+__attribute__((cold)) int walk_lose(struct walk *w, struct walk_worker *me, uint32_t b,
+				    enum node_fault fault, int io_error)
 {
 	struct walk_fault f = {
 		.block = b, .parent = WALK_NONE, .fault = fault, .io_error = io_error
@@ -293,7 +293,7 @@ int walk_note_spine(struct walk_worker *me, uint32_t b, uint64_t first, uint64_t
 	return 0;
 }
 
-static int note_underfull(struct walk *w, struct walk_worker *me, uint32_t b)
+static __attribute__((cold)) int note_underfull(struct walk *w, struct walk_worker *me, uint32_t b)
 {
 	uint32_t *p;
 

@@ -99,8 +99,9 @@ static void take_singles(struct check *c, struct refmap *counts, const struct le
 		suspects_add_list(c->candidate, suspect, nr);
 }
 
-static int leaf_issues(struct check *c, struct map_worker *me, uint32_t block, const struct node *n,
-		       const struct leaf_blocks *lb, uint32_t newest)
+static __attribute__((cold)) int leaf_issues(struct check *c, struct map_worker *me, uint32_t block,
+					     const struct node *n, const struct leaf_blocks *lb,
+					     uint32_t newest)
 {
 	struct leaf_issue issue = { .block = block, .kind = FOUND_DATA_OUTSIDE };
 	int r = 0;
