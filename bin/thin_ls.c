@@ -20,8 +20,8 @@ enum { OPT_NO_HEADERS = 256, OPT_SORT };
 
 static const struct opt opts[] = {
 	{ 'o', "format", ARG_REQUIRED, "FIELDS|json|tree",
-	  "columns, separated by commas; json for the output form (can be combined with a column list); "
-	  "or tree: devices under what they are snapshots of", 'o' },
+	  "columns, separated by commas; json among them prints them as JSON; "
+	  "tree: devices under what they are snapshots of", 'o' },
 	{ 0, "sort", ARG_REQUIRED, "[-]FIELD", "sort by a field; with - the greatest comes first",
 	  OPT_SORT },
 	{ 0, "no-headers", ARG_NONE, NULL, "do not print the line of headings", OPT_NO_HEADERS },
@@ -35,7 +35,7 @@ static const struct command command = {
 		   "file, or a disk with LVM.",
 	.notes = "Fields: DEV, TRANSACTION, CREATE_TIME, SNAP_TIME; MAPPED, EXCLUSIVE, SHARED (sizes) and\n"
 		 "the same with _BLOCKS, _SECTORS or _BYTES; HIGHEST_MAPPED, HIGHEST_BLOCK,\n"
-		 "HIGHEST_SECTOR, HIGHEST_BYTE; from a table file or LVM NAME, SIZE,\n"
+		 "HIGHEST_SECTOR, HIGHEST_BYTE; from a table file or LVM: NAME, SIZE,\n"
 		 "ORIGIN, POOL.\n"
 		 "Without -o: DEV,MAPPED,CREATE_TIME,SNAP_TIME; of a disk with LVM DEV,NAME,SIZE,MAPPED,ORIGIN.",
 	.opts = opts,
@@ -78,24 +78,33 @@ static const struct list_field *find_field(struct ls *ls, const char *name, size
 			s.found ? "; did you mean '" : "", s.found ? s.found : "", s.found ? "'?" : "");
 }
 
+static bool is_word(const char *s, size_t len, const char *word)
+{
+	return len == strlen(word) && !memcmp(s, word, len);
+}
+
+/* A list of columns, in which json and tree say in what form they are printed. */
 static void parse_fields(struct ls *ls, const char *s)
 {
-	if (!strcmp(s, "json")) {
-		ls->json = true;
-		return;
-	}
-	if (!strcmp(s, "tree")) {
-		ls->tree = true;
-		return;
-	}
-	ls->chosen = ls->nr_fields;
-	ls->nr_fields = 0;
+	bool first = true;
+
 	for (;;) {
 		size_t len = strcspn(s, ",");
 
-		if (ls->nr_fields == MAX_COLUMNS)
-			cli_usage_error(&ls->cli, "more than %d fields", MAX_COLUMNS);
-		ls->field[ls->nr_fields++] = find_field(ls, s, len, true);
+		if (is_word(s, len, "json")) {
+			ls->json = true;
+		} else if (is_word(s, len, "tree")) {
+			ls->tree = true;
+		} else {
+			if (first) {
+				ls->chosen = ls->nr_fields;
+				ls->nr_fields = 0;
+				first = false;
+			}
+			if (ls->nr_fields == MAX_COLUMNS)
+				cli_usage_error(&ls->cli, "more than %d fields", MAX_COLUMNS);
+			ls->field[ls->nr_fields++] = find_field(ls, s, len, true);
+		}
 		if (!s[len])
 			return;
 		s += len + 1;

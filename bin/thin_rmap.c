@@ -18,7 +18,7 @@ enum { OPT_REGION = 256, OPT_MAX_KEPT };
 
 static const struct opt opts[] = {
 	{ 0, "region", ARG_REQUIRED, "A..B",
-	  "data blocks from A up to, but without, B; a B of -1 is the end of the device; may be repeated", OPT_REGION },
+	  "data blocks from A up to but not including B; a B of -1 is the end of the device; may be repeated", OPT_REGION },
 	{ 'f', "format", ARG_REQUIRED, "text|json", "how to print the ranges", 'f' },
 	{ 0, "max-kept", ARG_REQUIRED, "N", NULL, OPT_MAX_KEPT },
 	{ 0 },

@@ -339,3 +339,15 @@ inner_leaves() {
 	run --separate-stderr thin_ls -m9 live
 	[ "$status" -eq 1 ]
 }
+
+@test "thin_ls: json among the columns prints these columns as JSON, in whatever order and by one -o or two" {
+	cd "$DIR"
+	thin_ls --format json -o DEV,MAPPED tiny >two
+	thin_ls -o DEV,json,MAPPED tiny >among
+	thin_ls -o json,DEV,MAPPED tiny >before
+	cmp two among
+	cmp two before
+	run thin_ls -o DEV,jsno tiny
+	[ "$status" -eq 64 ]
+	[[ "$output" = *"did you mean 'json'?"* ]]
+}

@@ -11,7 +11,7 @@
 
 #include "pdata/block/format.h"
 
-/* What can be wrong with a node by itself; each has a sentence (node_fault_text). */
+/* What can be wrong with a node, by itself or where it stands in its tree; each has a sentence (node_fault_text). */
 enum node_fault {
 	NODE_OK,
 	NODE_UNREADABLE, /* I/O error */

@@ -18,10 +18,10 @@ struct space_use {
 	unsigned tenths;
 };
 
-/* A root that claims more used blocks than there are counts as full. */
+/* A root that claims more used blocks than the device has is treated as full. */
 struct space_use space_use_of(const struct sm_root *root, uint64_t reserve);
 
-/* Is @percent of it not free, or more?  A device of no blocks is never full. */
+/* Is at least @percent of it not free?  A device of no blocks is never full. */
 bool space_use_reaches(const struct space_use *u, unsigned percent);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Roots that somebody names.  A superblock with a bad checksum may still name the right ones: they are
- * used when what they point to says the same.  Roots that the user gives are used as given, or refused.
+ * Whose roots are used: salvage_settle_roots(), at the end.  Roots that the user gives are used as given, or refused.
+ * A superblock with a bad checksum may still name the right ones: they are used when what they point to
+ * says the same.  What nobody names is looked for in roots.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -62,7 +63,7 @@ static bool claim_stands(struct salvage *s)
 	return votes >= 3;
 }
 
-int salvage_try_claim(struct salvage *s, struct err *err)
+static int try_claim(struct salvage *s, struct err *err)
 {
 	const struct superblock found = s->sb;
 	int r;
@@ -108,7 +109,7 @@ static int nr_contradicted(const struct salvage *s)
  * blocks that were exchanged.  More, while a whole state lies beside, are a superblock that is older or newer than
  * the nodes: nothing is filled into its trees from another state.
  */
-int salvage_try_other_state(struct salvage *s, struct err *err)
+static int try_other_state(struct salvage *s, struct err *err)
 {
 	const struct superblock own = s->sb;
 	int enough = root_stands(s, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
@@ -239,7 +240,7 @@ int salvage_take_given(struct salvage *s, struct err *err)
 	return r;
 }
 
-int salvage_check_given(const struct salvage *s, struct err *err)
+static int check_given(const struct salvage *s, struct err *err)
 {
 	const struct salvage_options *o = &s->opt;
 	int r = 0;
@@ -248,5 +249,21 @@ int salvage_check_given(const struct salvage *s, struct err *err)
 		r = check_root(s, "--mapping-root", o->mapping_root, TREE_TOP, err);
 	if (!r && o->has_details_root)
 		r = check_root(s, "--details-root", o->details_root, TREE_DETAILS, err);
+	return r;
+}
+
+/* Whose roots are used: the user's, the superblock's, those a damaged one names, or the newest found. */
+int salvage_settle_roots(struct salvage *s, struct err *err)
+{
+	int r = 0;
+
+	if (s->has_sb && !has_given_roots(s))
+		return s->opt.nr_take ? 0 : try_other_state(s, err);
+	if (has_given_roots(s))
+		r = check_given(s, err);
+	else
+		r = try_claim(s, err);
+	if (!r && !s->claim_used && (!s->has_sb || s->chosen))
+		r = salvage_find_roots(s, err);
 	return r;
 }

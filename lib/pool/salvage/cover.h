@@ -5,8 +5,8 @@
 #include "pool/salvage/option.h"
 
 /*
- * Places the leaves of lost counts that the data map needs: a data block in use has as many mappings as it
- * counts, and no other leaf has them.  0 or -ENOMEM.
+ * Places the leaves whose reference counts are lost, where only they have the mappings that the data map
+ * counts for a data block.  0 or -ENOMEM.
  */
 int assign_cover(struct assignment *a);
 

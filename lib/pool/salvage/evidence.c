@@ -42,7 +42,7 @@ const struct weight evidence[NR_EVIDENCE] = {
 	[EV_SHARED] = { -90, "is shared, with mappings as new as the device's last snapshot",
 			"what is shared is older than the last snapshot of each device that has it" },
 	[EV_MAYBE_GONE] = { -70, "may have been in use when an older tree of the device did not have it",
-			    "the same, where its block may have been used twice since" },
+			    "as one that was in use then, but its block may have been used anew since" },
 	[EV_YOUNGER] = { -300, "is younger than its lost parent",
 			 "a parent is written anew whenever one of its children is" },
 	[EV_FREED] = { -300, "was not in use any more in the last state before, and not written since",

@@ -325,11 +325,13 @@ const struct state *salvage_newest(const struct salvage *s, struct vec *states);
 /* Are there states that cannot be told to be older than @best? */
 bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct state *best);
 
-/* --- claim.c: the roots that block 0 or the user names --- */
-/* Uses the roots that a damaged superblock names, when nothing contradicts them. */
-int salvage_try_claim(struct salvage *s, struct err *err);
-/* Where a whole superblock is of another state than the nodes: uses the newest state that is whole. */
-int salvage_try_other_state(struct salvage *s, struct err *err);
+/* --- claim.c: whose roots are used --- */
+/*
+ * The user's; those of a whole superblock, unless the nodes are of another state; those that a damaged superblock
+ * names, when nothing contradicts them; or the newest that are found.
+ * -EINVAL: a root that the user gave is none; the text says what is there.
+ */
+int salvage_settle_roots(struct salvage *s, struct err *err);
 static inline bool has_given_roots(const struct salvage *s)
 {
 	return s->opt.has_mapping_root || s->opt.has_details_root;
@@ -338,9 +340,6 @@ static inline bool has_given_roots(const struct salvage *s)
 int salvage_check_taken(const struct salvage *s, struct err *err);
 /* Gives the devices the trees that the user chose for them. */
 int salvage_take_given(struct salvage *s, struct err *err);
-/* -EINVAL: a root that the user gave is none; the text says what is there. */
-int salvage_check_given(const struct salvage *s, struct err *err);
-
 /* Sets is_child[i] of each node that an internal node refers to. */
 void salvage_mark_children(const struct salvage *s, uint8_t *is_child);
 

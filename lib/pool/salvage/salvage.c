@@ -3,20 +3,23 @@
 /*
  * How damaged metadata becomes a pool again.
  *
- *  1. Block 0 is read (super.c).
- *  2. The trees that it names are read level by level, and joined.  When all of them are whole, nothing else
- *     is read.
- *  3. Otherwise the whole device is read once, in order, and every block is classified (scan.c).  A flipped bit
- *     is put right (mend.c); a block in the wrong place is taken for the one that it is (place.c).  The trees are
- *     linked and walked anew (trees.c): a node that cannot be read leaves a gap.
- *  4. The metadata space map says which blocks are in use, and how many parents each has (space.c).  When the
- *     superblock or the map's index is lost, the map is looked for (roots.c, order.c).
- *  5. Gaps are filled with the nodes that lack a parent (places.c, assign.c; devices.c for roots of devices).
- *     The numbers decide first (solve.c), then the older states (generations.c, evidence.c); without a metadata
- *     space map the data space map helps (data.c).
- *  6. Details are joined with the devices, and lost ones are rebuilt (details.c, times.c).
- *  7. The space maps are asked whether they agree (witness.c), and the result is judged (verdict.c).
- *     salvage_emit() sends what is there (emit.c); salvage_report() says what is not (report.c).
+ *  1. Block 0 (super.c).
+ *  2. The trees it names are read level by level, and joined.  When all of them are whole, that is
+ *     all: nothing else is read.
+ *  3. Otherwise the whole device is read once, in order, and every block classified (scan.c, node.c).
+ *     A flipped bit is put right (mend.c); a block in the wrong place is taken for the one it is
+ *     (place.c).
+ *  4. It is settled whose roots are used (claim.c): the user's, the superblock's, or the newest
+ *     that are found (roots.c, order.c).  The trees are linked and walked anew (trees.c): what cannot
+ *     be read leaves gaps.
+ *  5. The metadata space map says which blocks are in use, and how many parents each has (space.c).
+ *     Nodes that it or the data map denies are left out (witness.c).
+ *  6. Nodes that lack a parent are assigned to the gaps (places.c, option.c, assign.c, solve.c), by what
+ *     speaks for them (evidence.c, generations.c, lookup.c).  Where their counts are lost the data map
+ *     decides (data.c, cover.c).  Devices that the top level lost: devices.c.
+ *  7. Details are joined, and those that were lost made (details.c, times.c).
+ *  8. How good it is (verdict.c).  salvage_emit() sends what is there (emit.c, defs.c); salvage_report()
+ *     says what is not (report.c, ranges.c), salvage_list_roots() what else there was (list.c, under.c).
  */
 #include "pool/salvage/salvage.h"
 
@@ -330,23 +333,6 @@ static bool snapshot_is_best(const struct salvage *s)
 	       n[s->details_root].flags & SN_VIRTUAL && salvage_has_unknown(s);
 }
 
-/* Whose roots are used: the user's, the superblock's, those a damaged one names, or the newest found. */
-static int settle_roots(struct salvage *s, struct err *err)
-{
-	int r = 0;
-
-	salvage_link(s);
-	if (s->has_sb && !has_given_roots(s))
-		return s->opt.nr_take ? 0 : salvage_try_other_state(s, err);
-	if (has_given_roots(s))
-		r = salvage_check_given(s, err);
-	else
-		r = salvage_try_claim(s, err);
-	if (!r && !s->claim_used && (!s->has_sb || s->chosen))
-		r = salvage_find_roots(s, err);
-	return r;
-}
-
 /* Walks again without the nodes that the space maps deny. */
 static int walk_without_denied(struct salvage *s, struct err *err)
 {
@@ -375,7 +361,7 @@ static int rescue(struct salvage *s, struct err *err)
 	if (!r)
 		r = salvage_read_super_again(s, err);
 	if (!r)
-		r = settle_roots(s, err);
+		r = salvage_settle_roots(s, err);
 	if (!r)
 		r = salvage_check_taken(s, err);
 	if (!r)

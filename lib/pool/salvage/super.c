@@ -39,7 +39,7 @@ static void set_bound(struct salvage *s)
 		s->nr_data_blocks = MIN(s->nr_data_blocks, MAX_DATA_BLOCK + 1);
 }
 
-static void choose_roots(struct salvage *s)
+static void apply_given_roots(struct salvage *s)
 {
 	const struct salvage_options *o = &s->opt;
 	struct superblock *sb = &s->sb;
@@ -141,7 +141,7 @@ int salvage_read_super(struct salvage *s, struct err *err)
 		if (!r)
 			keep_likely_fields(s, buf);
 	}
-	choose_roots(s);
+	apply_given_roots(s);
 	set_bound(s);
 	return 0;
 }
@@ -159,7 +159,7 @@ int salvage_read_super_again(struct salvage *s, struct err *err)
 	s->has_sb = true;
 	s->sb_found = salvage_where(s, 0) != 0;
 	s->sb_mended = !s->sb_found;
-	choose_roots(s);
+	apply_given_roots(s);
 	set_bound(s);
 	return 0;
 }

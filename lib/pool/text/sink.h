@@ -5,8 +5,9 @@
 /*
  * What the text forms of a pool have in common (merging of runs, buffering, writing) stands in
  * sink.c.  A form only says how each thing is spelled.
- * A new form: its struct text_form in a file of its own, its declaration below, a line in forms[]
- * of sink.c; then the words of --format in bin/thin_dump.c and its man page.
+ * A new form: its struct text_form in a file of its own, which lib/pool/module.am lists; its declaration
+ * below; a line in forms[] of sink.c; its name in enum text_format of text.h; then the words of --format in
+ * bin/thin_dump.c and its man page.
  * Private to this room; others use text.h.
  */
 #include "pool/events/events.h"
@@ -14,7 +15,7 @@
 struct text_form {
 	const char *name; /* "xml" */
 	void (*begin_pool)(struct outbuf *out, const struct pool_info *p);
-	/* @nr: how many defs and devices came before */
+	/* @nr_defs, @nr_devices: how many came before */
 	void (*begin_def)(struct outbuf *out, uint64_t name, size_t nr_defs);
 	void (*end_def)(struct outbuf *out, bool empty);
 	void (*begin_device)(struct outbuf *out, const struct device_info *d, size_t nr_defs,

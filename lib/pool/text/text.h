@@ -37,7 +37,7 @@ struct xml_claims {
 };
 int xml_scan(int fd, struct xml_claims *claims, struct err *err);
 
-/* Sinks that write text to @fd; *out->ctx is freed by the _free of the same kind. */
+/* Sinks that write text to @fd; *out->ctx is freed by text_sink_free(). */
 enum text_format { TEXT_XML, TEXT_HUMAN, TEXT_JSON };
 /* The format that --format calls @name; false: there is none. */
 bool text_format_find(const char *name, enum text_format *format);

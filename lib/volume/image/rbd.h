@@ -26,7 +26,7 @@ size_t rbd_put_record(uint64_t at, uint64_t len, bool zero, uint8_t *head);
 struct rbd_input {
 	/* The next @len bytes.  *got: how many there were before the end. */
 	int (*read)(void *ctx, void *buf, size_t len, size_t *got, struct err *err);
-	/* Passes over @len bytes without a look at them; NULL: they are read. */
+	/* Passes over @len bytes without reading them.  @skip may be NULL: then they are read and thrown away. */
 	int (*skip)(void *ctx, uint64_t len, struct err *err);
 	void *ctx;
 	const char *name;

@@ -6,13 +6,15 @@
  * The inside of the target, private to this room.
  *
  * Locks, in this order:
- *   io     a request holds it shared while it runs.  Exclusive: commits, discards and messages. So a commit never sees a block that is allocated and not yet mapped (a crash would leak it).  A block is freed only while no request reads or writes it.
+ *   io     a request holds it shared while it runs; commits, discards and messages hold it exclusively.
+ *          So a commit never sees a block that is allocated and not yet mapped (a crash would leak
+ *          it).  A block is freed only while no request reads or writes it.
  *   cell   one of several mutexes, chosen by device and block: who provisions a block, or breaks
  *          its sharing, holds it, so that it happens once.
  *   meta   the pool's metadata.  With io held exclusively it is not needed.
  *
- * What a block is mapped to changes under io held shared only from unmapped or shared to mapped and
- * unshared.  So a block once seen mapped and unshared stays so until io is held exclusively: that
+ * While io is held shared, what a block is mapped to changes in one way only: from nothing, or from a
+ * data block that another device has as well, to a data block of its own.  So a block once seen mapped and unshared stays so until io is held exclusively: that
  * is what the devices' caches remember, without a lock.
  */
 #include <pthread.h>
@@ -47,7 +49,7 @@ struct target_dev {
 	uint64_t size;
 	struct io *origin;
 	uint64_t origin_size; /* bytes; need not be whole sectors */
-	/* valid bit, the block's number above CACHE_BITS, 40 bits of data block */
+	/* bit 63: valid; then the thin block's number >> CACHE_BITS; the low 40 bits: its data block */
 	_Atomic uint64_t cache[1 << CACHE_BITS];
 };
 
@@ -57,7 +59,7 @@ struct spot {
 	dblock_t block;
 };
 
-/* Where block @v is; io is held. */
+/* Where block @v is.  io is held; meta is not, it is taken here. */
 int target_lookup(struct target_dev *d, vblock_t v, struct spot *s, struct err *err);
 /* Remembers that @v is mapped to @block, unshared. */
 void target_remember(struct target_dev *d, vblock_t v, dblock_t block);
