@@ -20,18 +20,22 @@ enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_FORCE, OPT_SIZE
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "XML to read; - is standard input", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
-	  "metadata device or file to write; it must exist and keeps its size; - is standard output", 'o' },
-	{ 0, "size", ARG_REQUIRED, "SIZE", "make FILE with this size; auto: as large as this pool should have it",
+	  "metadata device or file to write; it must exist and keeps its size; - is standard "
+	  "output",
+	  'o' },
+	{ 0, "size", ARG_REQUIRED, "SIZE",
+	  "make FILE with this size; auto, also where FILE is missing: as large as this pool "
+	  "should have it",
 	  OPT_SIZE },
 	{ 0, "force", ARG_NONE, NULL, "overwrite FILE even if it holds something other than a pool",
 	  OPT_FORCE },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 0, "transaction-id", ARG_REQUIRED, "N", "use N instead of the XML's transaction id",
 	  OPT_TRANSACTION },
-	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS", "use SECTORS instead of the XML's block size",
-	  OPT_BLOCK_SIZE },
-	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "use N instead of the XML's number of data blocks",
-	  OPT_NR_BLOCKS },
+	{ 0, "data-block-size", ARG_REQUIRED, "SECTORS",
+	  "use SECTORS instead of the XML's block size", OPT_BLOCK_SIZE },
+	{ 0, "nr-data-blocks", ARG_REQUIRED, "N",
+	  "use N instead of the XML's number of data blocks", OPT_NR_BLOCKS },
 	{ 0 },
 };
 
@@ -48,7 +52,7 @@ static const struct command command = {
 struct restore {
 	struct cli cli;
 	const char *input, *output;
-	bool force;
+	bool force, makes; /* makes: the output was missing, and no size was given */
 	uint64_t size;
 	struct pool_overrides overrides;
 	struct meter *written; /* NULL: progress is not counted here */
@@ -146,6 +150,7 @@ static int restore_from(struct restore *r, int fd, struct err *err)
 	const struct dev_role roles[] = { { "input", r->input },
 					  { "output", dev_output_path(r->output) } };
 	int e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	uint64_t size;
 
 	if (!e)
 		e = meta_out_open(r->output, &out_opt, &out, err);
@@ -160,21 +165,34 @@ static int restore_from(struct restore *r, int fd, struct err *err)
 	}
 	if (e == -ERANGE)
 		err_prefix(err, e, "output '%s'", r->output);
-	return meta_out_close(&out, e, err);
+	size = out.io->size;
+	e = meta_out_close(&out, e, err);
+	if (!e && r->makes)
+		cli_note(&r->cli,
+			 "made '%s' with %llu bytes, as thin_metadata_size advises; --size gives "
+			 "it another size",
+			 r->output, (unsigned long long)size);
+	return e;
 }
 
 static int restore(struct restore *r, struct err *err)
 {
-	CLEANUP(close_fd) int fd = open_again(r, err);
+	CLEANUP(close_fd) int fd = -1;
 	struct progress *bar;
 	struct table *lines;
-	int e;
+	int e = table_open_line(r->output, &lines, err);
 
-	if (fd < 0)
-		return fd;
-	e = table_open_line(r->output, &lines, err);
 	if (e)
 		return e;
+	if (!r->size && meta_out_is_missing(r->output)) {
+		r->size = META_OUT_AUTO;
+		r->makes = true;
+	}
+	fd = open_again(r, err);
+	if (fd < 0) {
+		table_free(lines);
+		return fd;
+	}
 	cli_left(&r->cli, "'%s' is as it was", r->output);
 	bar = progress_new(&r->cli, "reading", 0);
 	/* the length of a pipe is not known: then what is written is counted */

@@ -234,11 +234,34 @@ metadata_makers() {
 		cmp new wanted
 		bash -c "$c --size auto"
 		cmp new wanted
-	done < <(metadata_makers new)
+	done < <(metadata_makers new | grep -v thin_restore)
 	run --separate-stderr thin_restore -i xml -o /dev/no-such-device
 	[ "$status" -eq 74 ] && [[ "$stderr" == *"no such device"* ]]
 	run --separate-stderr thin_restore --size auto -i xml -o /dev/no-such-device
 	[ "$status" -eq 74 ] && [[ "$stderr" == *"no such device"* ]] && [ ! -e /dev/no-such-device ]
+}
+
+@test "thin_restore makes a file that is missing, as large as --size auto does, and says so" {
+	rm -f new wanted
+	thin_restore --size auto -i xml -o wanted
+	run --separate-stderr thin_restore -i xml -o new
+	[ "$status" -eq 0 ] && [[ "$stderr" == *"made 'new' with $(stat -c %s wanted) bytes"* ]]
+	cmp new wanted
+	# what exists keeps its size, and nothing is said of it
+	run --separate-stderr thin_restore -i xml -o new
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+	cmp new wanted
+	rm new
+	thin_restore -q -i - -o new <xml
+	cmp new wanted
+	for bad in no-such-folder/new new/; do
+		rm -f new
+		run --separate-stderr thin_restore -i xml -o $bad
+		[ "$status" -eq 74 ] && [ ! -e new ]
+	done
+	sed '/<\/superblock>/d' xml >cut
+	run --separate-stderr thin_restore -i cut -o new
+	[ "$status" -eq 1 ] && [ ! -e new ] && [ "$(echo new*)" = 'new*' ]
 }
 
 @test "a size makes a new file of that size, and nothing where it does not fit" {

@@ -27,6 +27,15 @@ static int choose_size(const struct meta_out_options *opt, uint64_t *size, struc
 	return r;
 }
 
+bool meta_out_is_missing(const char *path)
+{
+	unsigned major, minor;
+	struct stat st;
+
+	return !dev_is_standard(path) && !dev_named_find(path) && stat(path, &st) &&
+	       errno == ENOENT && !dev_numbers(path, &major, &minor) && !dev_would_be_device(path);
+}
+
 /* The error when the output is missing and no size is given. */
 static int missing(const char *path, const struct meta_out_options *opt, struct err *err)
 {

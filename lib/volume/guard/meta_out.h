@@ -29,6 +29,8 @@ struct meta_out {
 	struct out_file *file; /* NULL: it existed */
 };
 
+/* Is there nothing at @path, neither there nor as a line of a table, and would it be a file, not a device? */
+bool meta_out_is_missing(const char *path);
 /*
  * -ENOENT with the size to make and how, when it is missing and there is no size; -EEXIST when
  * there is a size and it exists with another one; else as occupied_check(), dev_open() and
