@@ -30,4 +30,4 @@ set -- $(thin_ls --no-headers -o DEV "$d/pool")
 		PYTHONDONTWRITEBYTECODE=1 python3 "$srcdir/tests/mixtures/world.py" "$work/made" && mv "$work/made/pv0.img" "$d/pv"
 } || exit 99
 echo "# seed ${SEED:-1}"
-PYTHONDONTWRITEBYTECODE=1 python3 "$srcdir/tests/faults/sweep.py" "$work/preload.so" "$d" ${LONG:+--all}
+PYTHONDONTWRITEBYTECODE=1 python3 "$srcdir/tests/faults/sweep.py" "$work/preload.so" "$d" --blocks "$blocks" ${LONG:+--all}

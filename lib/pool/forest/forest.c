@@ -108,9 +108,10 @@ int forest_walk(struct forest *f, bool numbered, struct err *err)
 	CLEANUP(free_ptr) struct walk_root *roots = calloc(f->nr_devs + 1, sizeof(*roots));
 
 	f->worker = aligned_alloc(128, stream_nr_workers(f->s) * sizeof(*f->worker));
+	if (f->worker) /* before anything fails: forest_fini() frees what stands there */
+		memset(f->worker, 0, stream_nr_workers(f->s) * sizeof(*f->worker));
 	if (!roots || !f->worker)
 		return err_nomem(err, "the devices' trees");
-	memset(f->worker, 0, stream_nr_workers(f->s) * sizeof(*f->worker));
 	for (size_t i = 0; i < f->nr_devs; i++)
 		/* the greatest attr is what costs the walk no memory at the leaves */
 		roots[i] = (struct walk_root){ f->dev[i]->root, numbered ? (uint32_t)i : UINT32_MAX };
