@@ -54,7 +54,7 @@ static const struct space_ops metadata_space = {
 	.trim = space_trim,
 };
 
-static struct transaction *make(struct io *io)
+static struct transaction *new_transaction(struct io *io)
 {
 	struct transaction *t = calloc(1, sizeof(*t));
 
@@ -72,7 +72,7 @@ static struct transaction *make(struct io *io)
 int transaction_open(struct io *io, const struct sm_root *root, struct transaction **out,
 		     struct err *err)
 {
-	struct transaction *t = make(io);
+	struct transaction *t = new_transaction(io);
 	int r;
 
 	if (!t)
@@ -88,7 +88,7 @@ int transaction_open(struct io *io, const struct sm_root *root, struct transacti
 
 int transaction_format(struct io *io, uint64_t nr_blocks, struct transaction **out, struct err *err)
 {
-	struct transaction *t = make(io);
+	struct transaction *t = new_transaction(io);
 	uint64_t zero;
 	int r;
 

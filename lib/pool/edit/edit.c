@@ -71,7 +71,7 @@ static void take_trees(struct pool_edit *p)
 	p->details = (struct btree){ p->tm, &edit_details_type, p->sb.details_root };
 }
 
-static struct pool_edit *make(struct io *io, bool write)
+static struct pool_edit *new_edit(struct io *io, bool write)
 {
 	struct pool_edit *p = calloc(1, sizeof(*p));
 
@@ -89,7 +89,7 @@ DEFINE_CLEANUP(edit_cleanup, struct pool_edit, edit_free)
 
 int edit_open(struct io *io, bool write, struct pool_edit **out, struct err *err)
 {
-	CLEANUP(edit_cleanup) struct pool_edit *p = make(io, write);
+	CLEANUP(edit_cleanup) struct pool_edit *p = new_edit(io, write);
 	int r;
 
 	if (!p)
@@ -115,7 +115,7 @@ int edit_open(struct io *io, bool write, struct pool_edit **out, struct err *err
 int edit_format(struct io *io, uint32_t data_block_sectors, struct pool_edit **out,
 		struct err *err)
 {
-	CLEANUP(edit_cleanup) struct pool_edit *p = make(io, true);
+	CLEANUP(edit_cleanup) struct pool_edit *p = new_edit(io, true);
 	int r;
 
 	if (!p)

@@ -360,8 +360,10 @@ static int rescue(struct salvage *s, struct err *err)
 	r = salvage_scan_all(s, err);
 	if (!r)
 		r = salvage_read_super_again(s, err);
-	if (!r)
+	if (!r) {
+		salvage_link(s);
 		r = salvage_settle_roots(s, err);
+	}
 	if (!r)
 		r = salvage_check_taken(s, err);
 	if (!r)
