@@ -49,7 +49,7 @@ long_commands() {
 		thin_restore read 80000 -i xml -o out/new --size auto
 		thin_repair pread64,preadv 150000 -i meta -o out/new --size auto
 		thin_materialize pwrite64 300000 --reflink=never --sparse=never --size 100M --data-dev data -j 1 meta 1 out/image
-		thin_metadata_pack pread64,preadv 300000 -i meta -o out/pack
+		thin_metadata_pack pread64,preadv 700000 -i meta -o out/pack
 		thin_metadata_unpack pread64 500000 -i pack -o out/meta
 		thin_shrink pread64,preadv 150000 --binary --no-copy -i meta -o out/new --size auto --nr-blocks 3000000
 	END
