@@ -60,7 +60,7 @@ static bool fails(const char *class)
 		raise(SIGKILL);
 	if (fault.error == -3)
 		raise(SIGINT);
-	errno = fault.error ? fault.error : EINTR;
+	errno = fault.error > 0 ? fault.error : EINTR; /* -3 comes here where SIGINT is ignored */
 	return true;
 }
 

@@ -16,6 +16,7 @@ import itertools
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -95,8 +96,10 @@ def judge(row, command, failure, preload):
         env.update(FAULT=row.fault, FAULT_HIT=hit, LD_PRELOAD=preload)
     row.argv = argv
     try:
+        # a shell's job in the background ignores SIGINT, and so would the command
         r = subprocess.run(argv, env=env, cwd=row.work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, timeout=300)
+                           stderr=subprocess.PIPE, timeout=300,
+                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     except subprocess.TimeoutExpired:
         raise Wrong("it hangs")
     disturbed = failure != "none" and os.path.exists(hit)
