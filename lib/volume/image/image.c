@@ -129,10 +129,12 @@ static void close_level(struct level *l)
 static int open_below(struct image *m, unsigned flags, struct err *err)
 {
 	const struct level *l = &m->level[m->nr - 1];
+	char format[sizeof(l->qcow2.backing_format)]; /* @l moves when the list of levels grows */
 	char *next = NULL;
 	int r = backing_path(l, &next, err);
 
-	return r ? r : open_level(m, next, NULL, *l->qcow2.backing_format ? l->qcow2.backing_format : NULL, flags, err);
+	memcpy(format, l->qcow2.backing_format, sizeof(format));
+	return r ? r : open_level(m, next, NULL, *format ? format : NULL, flags, err);
 }
 
 /* Behind the end of the backing file zeros are meant.  It need not be here. */
