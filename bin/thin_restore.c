@@ -20,8 +20,8 @@ enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_FORCE, OPT_SIZE
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "XML to read; - is standard input", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
-	  "metadata device or file to write; it must exist and keeps its size; - is standard "
-	  "output",
+	  "metadata device or file to write, which keeps its size; a file that is missing is made; "
+	  "- is standard output",
 	  'o' },
 	{ 0, "size", ARG_REQUIRED, "SIZE",
 	  "make FILE with this size; auto, also where FILE is missing: as large as this pool "
