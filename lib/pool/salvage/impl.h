@@ -371,6 +371,8 @@ static inline bool block_is_free(const struct salvage *s, uint32_t b)
 }
 /* What is younger than so (block_age()) was written by the last transaction. */
 uint32_t salvage_last_transaction(const struct salvage *s);
+/* Does the superblock say another number of metadata blocks in use than the counts do?  All must be known. */
+bool salvage_counts_differ(const struct salvage *s);
 /* Are there blocks whose count is not known? */
 bool salvage_has_unknown(const struct salvage *s);
 /* References that no parent accounts for: 0 none; COUNT_UNKNOWN. */

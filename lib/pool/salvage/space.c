@@ -48,11 +48,29 @@ bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64
 }
 
 /* Does the superblock say another number of metadata blocks in use than @nr?  Older programs wrote one more or less. */
+static bool differs_from_superblock(const struct salvage *s, uint64_t nr)
+{
+	return !is_about((int64_t)nr, (int64_t)s->sb.metadata_sm.nr_allocated);
+}
+
+/* The same of a map that was searched, when there is a superblock that can be asked. */
 static bool is_denied_by_superblock(const struct salvage *s, uint64_t nr)
 {
-	uint64_t says = s->sb.metadata_sm.nr_allocated;
+	return s->has_sb && s->sb.metadata_sm.nr_allocated && differs_from_superblock(s, nr);
+}
 
-	return s->has_sb && says && !is_about((int64_t)nr, (int64_t)says);
+static uint64_t nr_counted(const struct salvage *s)
+{
+	uint64_t nr = 0;
+
+	for (uint32_t b = 0; b < s->nr_blocks; b++)
+		nr += s->count[b] > 0;
+	return nr;
+}
+
+bool salvage_counts_differ(const struct salvage *s)
+{
+	return differs_from_superblock(s, nr_counted(s));
 }
 
 static bool is_kind(const struct salvage *s, uint64_t block, enum block_kind kind)
@@ -296,13 +314,8 @@ static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk
 /* Bitmaps that were searched and are not those of the superblock's state. */
 static void drop_other_map(struct salvage *s)
 {
-	uint64_t nr = 0;
-
-	if (!s->counts_searched || salvage_has_unknown(s))
-		return;
-	for (uint32_t b = 0; b < s->nr_blocks; b++)
-		nr += s->count[b] > 0;
-	if (!is_denied_by_superblock(s, nr))
+	if (!s->counts_searched || salvage_has_unknown(s) ||
+	    !is_denied_by_superblock(s, nr_counted(s)))
 		return;
 	memset(s->count, 0xff, s->nr_blocks * sizeof(*s->count));
 	s->has_counts = false;

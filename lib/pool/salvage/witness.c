@@ -377,19 +377,11 @@ static bool is_all_known(const struct witness *w)
 	return true;
 }
 
-/*
- * Does the superblock say another number of metadata blocks in use than its map?  One more or less is what an
- * older thin_restore leaves.
- */
+/* Does the superblock say another number of metadata blocks in use than its own map? */
 static bool is_other_map(const struct salvage *s)
 {
-	uint64_t nr = 0, says = s->sb.metadata_sm.nr_allocated;
-
-	if (!s->has_counts || s->counts_searched || salvage_has_unknown(s))
-		return false;
-	for (uint32_t b = 0; b < s->nr_blocks; b++)
-		nr += s->count[b] > 0;
-	return nr > says + 1 || nr + 1 < says;
+	return s->has_counts && !s->counts_searched && !salvage_has_unknown(s) &&
+	       salvage_counts_differ(s);
 }
 
 /* Devices that were made in a later transaction than the superblock's. */
