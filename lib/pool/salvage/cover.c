@@ -57,12 +57,8 @@ static bool is_allowed(const struct cover *c, const struct view *v, bool *needed
 
 static void leave(struct cover *c, uint32_t cand, const struct view *v)
 {
-	for (uint32_t i = 0; i < v->nr; i++) {
-		uint64_t b = mapping_block(view_value(v, i));
-
-		if (b < refmap_nr_blocks(c->nr) && refmap_get(c->nr, b))
-			refmap_set(c->nr, b, refmap_get(c->nr, b) - 1);
-	}
+	for (uint32_t i = 0; i < v->nr; i++)
+		data_take_block(c->nr, mapping_block(view_value(v, i)));
 	c->in[cand] = 0;
 }
 

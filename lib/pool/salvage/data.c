@@ -40,7 +40,7 @@ static int each_leaf(struct salvage *s, uint32_t i, uint32_t mark, leaf_fn *fn, 
 	return r;
 }
 
-static void take_block(struct refmap *m, uint64_t b)
+void data_take_block(struct refmap *m, uint64_t b)
 {
 	uint32_t count = b < refmap_nr_blocks(m) ? refmap_get(m, b) : 0;
 
@@ -55,7 +55,7 @@ static int take_leaf(struct salvage *s, uint32_t leaf, void *ctx)
 	if (salvage_get(s, s->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
 		return 0;
 	for (uint32_t i = 0; i < v.nr; i++)
-		take_block(s->data_missing, mapping_block(view_value(&v, i)));
+		data_take_block(s->data_missing, mapping_block(view_value(&v, i)));
 	return 0;
 }
 

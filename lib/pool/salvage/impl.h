@@ -429,6 +429,9 @@ int salvage_fill_gaps(struct salvage *s, struct err *err);
 
 /* --- data.c: the data space map as a witness --- */
 int salvage_data_begin(struct salvage *s, struct err *err);
+/* One reference less to @b, if it has any. */
+struct refmap;
+void data_take_block(struct refmap *m, uint64_t b);
 /* Is something missing for all that the leaves below @node map, or is that not known? */
 bool salvage_data_allows(struct salvage *s, uint32_t node);
 void salvage_data_take(struct salvage *s, uint32_t node);
@@ -437,7 +440,6 @@ bool salvage_data_settled(const struct salvage *s);
 void salvage_data_end(struct salvage *s);
 
 /* The counts of the data map, NULL when it is lost; *known: by bitmap.  Both are the caller's. */
-struct refmap;
 int salvage_data_counts(struct salvage *s, struct refmap **count, uint8_t **known, struct err *err);
 
 /* --- witness.c: do the space maps agree with the trees? --- */
