@@ -160,7 +160,7 @@ static inline uint8_t *page_at(struct refmap *m, uint64_t b)
 }
 
 /* One more reference to a block whose pair is 11 already. */
-static void overflow_inc(struct refmap *m, uint64_t b)
+static __attribute__((noinline)) void overflow_inc(struct refmap *m, uint64_t b)
 {
 	uint8_t *p = page_at(m, b), old;
 
@@ -212,7 +212,7 @@ static inline uint64_t word_inc(struct refmap *m, uint64_t i, uint64_t mask, boo
 /* Going up, the pairs 00, 01, 10, 11 change by 10, 10, 11, 00. */
 #define PAIR_CHANGES 0x3A
 
-static inline unsigned inc_one_alone(struct refmap *m, uint64_t b)
+static inline __attribute__((always_inline)) unsigned inc_one_alone(struct refmap *m, uint64_t b)
 {
 	unsigned shift = 2 * (unsigned)(b % WORD_ENTRIES);
 	uint64_t *p = &m->word[b / WORD_ENTRIES];
@@ -224,7 +224,9 @@ static inline unsigned inc_one_alone(struct refmap *m, uint64_t b)
 	return pair_count[pair];
 }
 
-static inline unsigned inc_one(struct refmap *m, uint64_t b, bool shared)
+/* A call for each block costs check a fifth of its time. */
+static inline __attribute__((always_inline)) unsigned inc_one(struct refmap *m, uint64_t b,
+							      bool shared)
 {
 	unsigned shift = 2 * (unsigned)(b % WORD_ENTRIES), pair;
 	uint64_t *word = &m->word[b / WORD_ENTRIES];
