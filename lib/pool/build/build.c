@@ -192,6 +192,7 @@ static int do_runs(struct build *b, const struct run *run, size_t nr, struct err
 	const uint64_t suspect = b->state == IN_DEVICE ? b->dev.snap_time : UINT64_MAX;
 	struct scattered all, suspects;
 	uint64_t total = 0;
+	bool is_suspect;
 	int r = 0;
 
 	all.nr = suspects.nr = 0;
@@ -205,7 +206,14 @@ static int do_runs(struct build *b, const struct run *run, size_t nr, struct err
 		total += u->len;
 		b->newest = MAX(b->newest, u->time);
 		build_use_time(b, u->time);
-		count_run(b, u, u->time >= suspect, &all, &suspects);
+		is_suspect = u->time >= suspect;
+		if (unlikely(!is_suspect && !b->suspects)) {
+			count_scattered(b, &all);
+			r = build_times_mark(b, err);
+			if (r)
+				break;
+		}
+		count_run(b, u, is_suspect && b->suspects, &all, &suspects);
 		if (b->state == IN_DEF)
 			r = btree_build_add_run(&b->def_tree, u->vbegin, u->len,
 						mapping_pack(u->dbegin, u->time), mapping_pack(1, 0),

@@ -24,7 +24,8 @@
  * 24-bit clock all times of the pool are renumbered in their order, so that the clock goes on from a
  * low value.
  *
- * Memory: 3.25 bits a data block, 2.25 bits a metadata block (and what refmap.h says for large counts),
+ * Memory: 3.25 bits a data block (2.25 in a pool without snapshots), 2.25 bits a metadata block (and
+ * what refmap.h says for large counts),
  * 9 bytes a shared leaf, 38 to 59 bytes a def, 40 bytes a device, 2 MiB (9 MiB with direct I/O); nothing per mapping.
  */
 #include "dev/io.h"

@@ -41,7 +41,7 @@ struct build {
 	uint32_t newest;   /* time in the current def or device */
 	mblock_t first_node; /* of the current device */
 
-	uint64_t *suspects; /* forest/suspects.h */
+	uint64_t *suspects; /* forest/suspects.h; NULL: all blocks so far are suspects */
 	bool suspect_ref;   /* a device refers to a def whose newest time is not below the device's snap_time */
 	uint64_t *used;	    /* a bit for each time in use; only near the end of the clock */
 
@@ -59,6 +59,8 @@ static inline void build_use_time(struct build *b, uint32_t time)
 		b->used[time / 64] |= 1ull << time % 64;
 }
 int build_times_begin(struct build *b, struct err *err);
+/* Before the first block that is no suspect is counted: makes build.suspects. */
+int build_times_mark(struct build *b, struct err *err);
 /* Before the devices' snap_times are written. */
 int build_times_end(struct build *b, struct err *err);
 

@@ -7,7 +7,8 @@
  *
  * Which blocks are shared is known only when all devices have come, and their leaves are written by
  * then.  What came with a time that the rule would not protect has left a bit behind
- * (forest/suspects.h).  Where none of these bits is a shared block's, nothing more is done; else the
+ * (forest/suspects.h; no bits are needed as long as that holds for all blocks, as in a pool without
+ * snapshots).  Where none of these bits is a shared block's, nothing more is done; else the
  * leaves of the devices in question are read back, to find how far their snap_times have to go.
  */
 #include <errno.h>
@@ -251,12 +252,16 @@ static int renumber(struct times *t)
 
 int build_times_begin(struct build *b, struct err *err)
 {
-	b->suspects = suspects_new(b->pool.nr_data_blocks);
-	if (b->suspects && b->pool.time >= MAX_TIME - TIME_MARGIN)
-		b->used = calloc(NR_WORDS, sizeof(*b->used));
-	if (!b->suspects || (!b->used && b->pool.time >= MAX_TIME - TIME_MARGIN))
-		return err_nomem(err, "times");
-	return 0;
+	if (b->pool.time < MAX_TIME - TIME_MARGIN)
+		return 0;
+	b->used = calloc(NR_WORDS, sizeof(*b->used));
+	return b->used ? 0 : err_nomem(err, "times");
+}
+
+int build_times_mark(struct build *b, struct err *err)
+{
+	b->suspects = suspects_of_counted(b->data_counts);
+	return b->suspects ? 0 : err_nomem(err, "times");
 }
 
 int build_times_end(struct build *b, struct err *err)

@@ -20,6 +20,9 @@ static inline uint64_t *suspects_new(uint64_t nr_data_blocks)
 	return calloc_u64(nr_data_blocks / 64 + 1, sizeof(uint64_t));
 }
 
+/* Marks all blocks that have a reference.  NULL: no memory. */
+uint64_t *suspects_of_counted(const struct refmap *counts);
+
 /* Blocks [@b, @b + @len), of which there is at least one, in one word of the map. */
 static inline void suspects_add_word(uint64_t *map, uint64_t b, uint64_t len)
 {
