@@ -29,7 +29,7 @@ dev 20 *
 pdata/block 30 bcache.h csum.h format.h node.h node_edit.h refmap.h writer.h
 pdata/tree 31 build.h cursor.h edit.h space.h tm.h walk.h
 pdata/map 32 edit.h read.h transaction.h write.h
-pool/format 40 format.h metadata.h pool_info.h superblock.h
+pool/format 40 format.h leaf_runs.h metadata.h pool_info.h superblock.h
 pool/edit 41 edit.h message.h
 pool/events 41 events.h events_apart.h
 pool/finding 41 finding.h

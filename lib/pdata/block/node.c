@@ -6,6 +6,7 @@
 
 #include "base/cpu.h"
 #include "base/search.h"
+#include "base/u64x4.h"
 #include "pdata/block/csum.h"
 
 const char *node_fault_text(enum node_fault f)
@@ -41,17 +42,6 @@ const char *node_fault_text(enum node_fault f)
 	return "is bad";
 }
 
-typedef uint64_t keys_vec __attribute__((vector_size(32)));
-
-static inline void load_keys(keys_vec *v, const le64 *k)
-{
-	memcpy(v, k, sizeof(*v));
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-	for (int i = 0; i < 4; i++)
-		(*v)[i] = le64toh((*v)[i]);
-#endif
-}
-
 static bool keys_ascend_slow(const struct disk_node *raw, uint32_t nr)
 {
 	bool bad = false;
@@ -66,12 +56,12 @@ static inline __attribute__((always_inline)) uint64_t keys_signs(const le64 *key
 {
 	const le64 *last = key + nr - 5;
 	uint64_t first = le64_get(*key);
-	keys_vec sign = { 0 }, v, next;
+	u64x4 sign = { 0 }, v, next;
 
 	/* the last keys are looked at twice rather than one by one */
 	for (;; key = key + 4 < last ? key + 4 : last) {
-		load_keys(&v, key);
-		load_keys(&next, key + 1);
+		u64x4_load(&v, key);
+		u64x4_load(&next, key + 1);
 		sign |= (next - v - 1) | next;
 		if (key == last)
 			return sign[0] | sign[1] | sign[2] | sign[3] | first;

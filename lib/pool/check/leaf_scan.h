@@ -6,16 +6,13 @@
  * The values of a mapping leaf, looked at all at once: in vectors of four, with operations
  * that every vector unit has (no 64-bit comparison: signs tell).
  */
-#include <string.h>
-
 #include "base/cpu.h"
+#include "base/u64x4.h"
 #include "pdata/block/node.h"
 #include "pool/format/format.h"
 
 /* What a mapping value grows by from one data block to the next, at the same time */
 #define MAPPING_STEP ((uint64_t)1 << 24)
-
-typedef uint64_t scan_vec __attribute__((vector_size(32)));
 
 struct leaf_scan {
 	bool one_run;	 /* consecutive data blocks, one time */
@@ -23,15 +20,6 @@ struct leaf_scan {
 	bool one_time;	 /* all times are the same; false may be too cautious */
 	uint32_t newest; /* the greatest time */
 };
-
-static inline void scan_load(scan_vec *v, const uint8_t *p)
-{
-	memcpy(v, p, sizeof(*v));
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-	for (int i = 0; i < 4; i++)
-		(*v)[i] = le64toh((*v)[i]);
-#endif
-}
 
 /*
  * Over all values of a leaf with five entries or more.  @odd: not 0 when they are no run; @outside:
@@ -44,16 +32,16 @@ struct scan_sums {
 static inline __attribute__((always_inline)) void scan_values(const struct node *n, uint64_t limit,
 							      struct scan_sums *sum)
 {
-	scan_vec odd = { 0 }, outside = { 0 }, any = { 0 }, all, v, next;
+	u64x4 odd = { 0 }, outside = { 0 }, any = { 0 }, all, v, next;
 	const uint8_t *p = n->values, *last = p + (size_t)(n->nr - 5) * 8;
 
-	scan_load(&all, p);
+	u64x4_load(&all, p);
 	any |= all;
 	outside |= (limit - all) | all;
 	/* the last entries are looked at twice rather than one by one */
 	for (;; p = p + 32 < last ? p + 32 : last) {
-		scan_load(&v, p);
-		scan_load(&next, p + 8);
+		u64x4_load(&v, p);
+		u64x4_load(&next, p + 8);
 		odd |= (next - v) ^ MAPPING_STEP;
 		outside |= (limit - next) | next;
 		any |= next;

@@ -269,8 +269,7 @@ static void emitter_fini(struct emitter *e)
 	}
 	free(e->lane);
 	free(e->data);
-	free(e->node);
-	free(e->fault);
+	free(e->slot);
 	emit_items_fini(&e->items[0]);
 	emit_items_fini(&e->items[1]);
 	sharing_free(e->sharing);

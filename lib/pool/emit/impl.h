@@ -59,6 +59,14 @@ struct emit_place {
 	struct emit_frame frame[BTREE_MAX_DEPTH];
 };
 
+/* A leaf of the batch, at its place among the bytes: as its runs when they fit there, else as it was read. */
+struct emit_slot {
+	uint32_t nr_runs; /* 0: as it was read */
+	struct node node; /* its values are there only when it was kept as it was read */
+	uint64_t first_key, last_key; /* when node.nr */
+	enum node_fault fault;
+};
+
 /* What one worker makes of a group of leaves. */
 struct emit_lane {
 	size_t begin, nr; /* items */
@@ -86,8 +94,7 @@ struct emitter {
 
 	/* the bytes of now's leaves */
 	uint8_t *data;
-	struct node *node;
-	uint8_t *fault;
+	struct emit_slot *slot;
 	size_t data_cap;
 	struct emit_lane *lane;
 	size_t nr_lanes;

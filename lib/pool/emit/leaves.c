@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 #include "pool/emit/impl.h"
+#include "pool/format/leaf_runs.h"
 
+#define RUNS_IN_BLOCK (MBLOCK_SIZE / sizeof(struct run))
 #define HINT_GAP 16 /* blocks that an announcement may include needlessly */
 
 static int reserve(struct emitter *e, size_t nr)
@@ -13,33 +15,64 @@ static int reserve(struct emitter *e, size_t nr)
 	if (nr <= e->data_cap)
 		return 0;
 	free(e->data);
-	free(e->node);
-	free(e->fault);
+	free(e->slot);
 	e->data = io_alloc(nr * MBLOCK_SIZE);
-	e->node = calloc(nr, sizeof(*e->node));
-	e->fault = calloc(nr, 1);
+	e->slot = calloc(nr, sizeof(*e->slot));
 	e->data_cap = nr;
-	if (e->data && e->node && e->fault)
+	if (e->data && e->slot)
 		return 0;
 	e->data_cap = 0;
 	return -ENOMEM;
+}
+
+static struct run run_of(const struct node *n, uint32_t i, uint32_t end)
+{
+	uint64_t v = node_value64(n, i);
+
+	return (struct run) { node_key(n, i), mapping_block(v), end - i, mapping_time(v) };
+}
+
+/* Keeps a leaf: copying one of long runs would cost more than making its runs. */
+static void keep_leaf(struct emit_slot *slot, uint8_t *to, const void *data)
+{
+	struct node *n = &slot->node;
+	struct run *run = (struct run *)to;
+	struct leaf_runs runs;
+
+	slot->nr_runs = 0;
+	if (!n->nr)
+		return;
+	slot->first_key = node_key(n, 0);
+	slot->last_key = node_key(n, n->nr - 1);
+	leaf_runs_find(&runs, n, RUNS_ONE_TIME);
+	if (leaf_runs_nr(&runs) > RUNS_IN_BLOCK) {
+		memcpy(to, data, MBLOCK_SIZE);
+		n->values = to + (n->values - (const uint8_t *)n->raw);
+		n->raw = (const struct disk_node *)to;
+		return;
+	}
+	for (uint32_t i = 0, end; i < n->nr; i = end) {
+		end = leaf_runs_end(&runs, i);
+		run[slot->nr_runs++] = run_of(n, i, end);
+	}
 }
 
 static int take_leaf(void *ctx, unsigned worker, size_t i, mblock_t block, const void *data,
 		     int status)
 {
 	struct emitter *e = ctx;
-	uint8_t *copy = e->data + i * MBLOCK_SIZE;
+	struct emit_slot *slot = &e->slot[i];
 
 	(void)worker;
 	if (status < 0) {
-		e->fault[i] = node_read_fault(status);
+		slot->fault = node_read_fault(status);
 		return 0;
 	}
-	memcpy(copy, data, MBLOCK_SIZE);
-	e->fault[i] = node_open(&e->node[i], copy, block, sizeof(le64));
-	if (e->fault[i] == NODE_OK && !e->node[i].leaf)
-		e->fault[i] = NODE_BAD_DEPTH;
+	slot->fault = node_open(&slot->node, data, block, sizeof(le64));
+	if (slot->fault == NODE_OK && !slot->node.leaf)
+		slot->fault = NODE_BAD_DEPTH;
+	if (slot->fault == NODE_OK)
+		keep_leaf(slot, e->data + i * MBLOCK_SIZE, data);
 	return 0;
 }
 
@@ -55,14 +88,15 @@ int emit_leaves_read(struct emitter *e, struct err *err)
 		return r;
 	for (size_t i = 0; i < it->nr; i++) {
 		struct emit_item *item = &it->item[i];
-		const struct node *n;
+		const struct emit_slot *slot;
 
 		if (item->kind != EMIT_LEAF)
 			continue;
-		n = &e->node[item->slot];
-		item->fault = e->fault[item->slot];
-		if (item->fault == NODE_OK)
-			item->fault = node_check_range(n, item->first, item->last);
+		slot = &e->slot[item->slot];
+		item->fault = slot->fault;
+		if (item->fault == NODE_OK && slot->node.nr &&
+		    !node_keys_fit(slot->first_key, slot->last_key, item->first, item->last))
+			item->fault = NODE_BAD_RANGE;
 	}
 	return 0;
 }
@@ -115,34 +149,51 @@ static void note_outside(struct emit_lane *l, const struct run *r, uint64_t nr_d
 	l->nr_outside += r->len - inside;
 }
 
-static void decode_leaf(struct emit_lane *l, const struct node *n)
+/* Adds @nr runs of which each but the first begins where the one before cannot go on. */
+static void add_runs(struct emit_lane *l, const struct run *run, size_t nr)
 {
-	struct run *run = l->run, cur = { 0 };
-	size_t nr = l->nr_runs;
+	struct run *last = l->nr_runs ? &l->run[l->nr_runs - 1] : NULL;
 
-	if (!n->nr)
-		return;
-	if (nr && node_key(n, 0) <= l->last_key)
-		l->disorder = true;
-	if (!nr)
-		l->first_key = node_key(n, 0);
-	else
-		cur = run[--nr]; /* may go on */
-	for (uint32_t i = 0; i < n->nr; i++) {
-		uint64_t key = node_key(n, i), v = node_value64(n, i);
-
-		if (cur.len && key == cur.vbegin + cur.len &&
-		    mapping_block(v) == cur.dbegin + cur.len && mapping_time(v) == cur.time) {
-			cur.len++;
-			continue;
-		}
-		if (cur.len)
-			run[nr++] = cur;
-		cur = (struct run){ key, mapping_block(v), 1, mapping_time(v) };
+	if (last && run->vbegin == last->vbegin + last->len &&
+	    run->dbegin == last->dbegin + last->len && run->time == last->time) {
+		last->len += run->len;
+		run++;
+		nr--;
 	}
-	run[nr++] = cur;
-	l->last_key = node_key(n, n->nr - 1);
-	l->nr_runs = nr;
+	memcpy(&l->run[l->nr_runs], run, nr * sizeof(*run));
+	l->nr_runs += nr;
+}
+
+/* Adds the runs of a leaf that was kept as it was read. */
+static void add_entries(struct emit_lane *l, const struct node *n)
+{
+	struct leaf_runs runs;
+	struct run first;
+	uint32_t end;
+
+	leaf_runs_find(&runs, n, RUNS_ONE_TIME);
+	end = leaf_runs_end(&runs, 0);
+	first = run_of(n, 0, end);
+	add_runs(l, &first, 1);
+	for (uint32_t i = end; i < n->nr; i = end) {
+		end = leaf_runs_end(&runs, i);
+		l->run[l->nr_runs++] = run_of(n, i, end);
+	}
+}
+
+static void decode_leaf(struct emit_lane *l, const struct emit_slot *slot, const void *data)
+{
+	if (!slot->node.nr)
+		return;
+	if (!l->nr_runs)
+		l->first_key = slot->first_key;
+	else if (slot->first_key <= l->last_key)
+		l->disorder = true;
+	if (slot->nr_runs)
+		add_runs(l, data, slot->nr_runs);
+	else
+		add_entries(l, &slot->node);
+	l->last_key = slot->last_key;
 }
 
 int emit_lane_decode(const struct emitter *e, struct emit_lane *l, struct err *err)
@@ -156,7 +207,8 @@ int emit_lane_decode(const struct emitter *e, struct emit_lane *l, struct err *e
 	if (!l->leaves)
 		return 0;
 	for (size_t i = 0; i < l->nr; i++)
-		decode_leaf(l, &e->node[item[i].slot]);
+		decode_leaf(l, &e->slot[item[i].slot],
+			    e->data + (size_t)item[i].slot * MBLOCK_SIZE);
 	for (size_t i = 0; i < l->nr_runs; i++)
 		if (unlikely(l->run[i].dbegin + l->run[i].len > nr_data_blocks))
 			note_outside(l, &l->run[i], nr_data_blocks);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef BASE_U64X4_H
+#define BASE_U64X4_H
+/* Four little-endian numbers of 64 bits as one vector, in the CPU's byte order. */
+#include <endian.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint64_t u64x4 __attribute__((vector_size(32)));
+
+/* @p: 32 bytes anywhere in memory */
+static inline void u64x4_load(u64x4 *v, const void *p)
+{
+	memcpy(v, p, sizeof(*v));
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+	for (int i = 0; i < 4; i++)
+		(*v)[i] = le64toh((*v)[i]);
+#endif
+}
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_LEAF_RUNS_H
+#define POOL_LEAF_RUNS_H
+/*
+ * The runs of a mapping leaf: entries one after the other whose virtual blocks and data blocks both
+ * follow one another.
+ */
+#include "pdata/block/node.h"
+
+/* A bit for each entry that begins a run, and one behind the last entry. */
+struct leaf_runs {
+	uint64_t begins[NODE_MAX_ENTRIES(8) / 64 + 1];
+};
+
+enum leaf_runs_by {
+	RUNS_ONE_TIME, /* the times of a run's entries are the same */
+	RUNS_ANY_TIME,
+};
+
+/* @n: an opened leaf of a mapping tree. */
+void leaf_runs_find(struct leaf_runs *r, const struct node *n, enum leaf_runs_by by);
+
+/* The end of the run that begins at entry @i, below the number of entries. */
+static inline uint32_t leaf_runs_end(const struct leaf_runs *r, uint32_t i)
+{
+	uint32_t word = ++i / 64;
+	uint64_t bits = r->begins[word] & ~0ull << i % 64;
+
+	while (!bits)
+		bits = r->begins[++word];
+	return word * 64 + (uint32_t)__builtin_ctzll(bits);
+}
+
+/* How many runs the leaf has. */
+static inline uint32_t leaf_runs_nr(const struct leaf_runs *r)
+{
+	uint32_t nr = 0;
+
+	for (size_t i = 0; i < sizeof(r->begins) / sizeof(*r->begins); i++)
+		nr += (uint32_t)__builtin_popcountll(r->begins[i]);
+	return nr - 1;
+}
+
+#endif
