@@ -174,10 +174,7 @@ static void take_held(struct salvage *s, void *buf)
 	struct superblock held;
 	uint32_t root;
 
-	if (!s->sb.held_root || s->sb.held_root >= s->nr_blocks ||
-	    s->kind[s->sb.held_root] != BLOCK_SUPER ||
-	    salvage_get(s, (uint32_t)s->sb.held_root, buf, NULL) < 0 ||
-	    superblock_open(&held, buf, s->sb.held_root) != SB_OK)
+	if (!salvage_read_copy(s, s->sb.held_root, &held))
 		return;
 	root = node_of(s, held.mapping_root);
 	for (uint32_t i = 0; root != NONE && i < s->nr_nodes; i++) {
@@ -277,7 +274,7 @@ bool salvage_data_allows(struct salvage *s, uint32_t node)
 	buf = io_alloc(MBLOCK_SIZE);
 	if (!buf || !grow_seen(s))
 		return false;
-	return !each_leaf(s, node, ++s->data_mark, check_leaf, buf, 0);
+	return !each_leaf(s, node, ++s->data_asked, check_leaf, buf, 0);
 }
 
 void salvage_data_take(struct salvage *s, uint32_t node)
@@ -301,6 +298,6 @@ void salvage_data_end(struct salvage *s)
 	free(s->data_seen);
 	s->data_missing = NULL;
 	s->data_seen = NULL;
-	s->nr_seen = s->data_mark = 0;
+	s->nr_seen = s->data_asked = 0;
 	s->data_begun = false;
 }

@@ -53,12 +53,8 @@ enum snode_flags {
 	SN_HELD = 2048,	  /* reached from the held metadata snapshot */
 };
 
-/* How sure is the place of a node that had lost its parent? */
-enum certainty {
-	CERTAINTY_PROVED, /* pointers, or numbers that leave one way only */
-	CERTAINTY_LIKELY, /* won by evidence, with a margin */
-	CERTAINTY_OPEN,	  /* a tie, or nearly one */
-};
+/* How sure is the place of a node that had lost its parent: by numbers that leave one way only, by evidence, not? */
+enum certainty { CERTAINTY_PROVED, CERTAINTY_LIKELY, CERTAINTY_OPEN };
 
 /* A node, in brief.  Its content stays on disk. */
 struct snode {
@@ -194,10 +190,11 @@ struct salvage {
 	uint32_t past_age;    /* age of the newest of them */
 	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
 
+	uint64_t mapped_sum; /* of data_mark() of the mappings of all leaves that were read */
 	struct refmap *data_missing; /* by data block: references that nothing found accounts for */
 	/* by node, nr_seen of them: its mappings were taken off; else which question met it last */
 	uint32_t *data_seen;
-	uint32_t nr_seen, data_mark; /* the last question */
+	uint32_t nr_seen, data_asked; /* the last question */
 	bool data_begun;
 
 	uint32_t map_root, details_root; /* nodes */
@@ -251,7 +248,7 @@ int salvage_scan_all(struct salvage *s, struct err *err);
 /* Counts the mappings to data blocks that do not exist (nr_data_blocks), leaf by leaf. */
 int salvage_bound(struct salvage *s, struct err *err);
 /* The content of @block, wherever it is, mended.  0, or -errno when it cannot be read. */
-int salvage_get(struct salvage *s, uint32_t block, void *buf, struct err *err);
+int salvage_get(const struct salvage *s, uint32_t block, void *buf, struct err *err);
 /* Where the content of @block is. */
 uint32_t salvage_where(const struct salvage *s, uint32_t block);
 
@@ -284,6 +281,15 @@ uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *ru
 /* Leaves out what is not in [@begin, @last]; returns how many runs are left. */
 uint32_t runs_clip(struct run *run, uint32_t nr, uint64_t begin, uint64_t last);
 
+/* --- leaves.c --- */
+/*
+ * Calls @fn for each of the leaves of mappings that can be read: of many workers at once.  @list: uint32_t nodes,
+ * which are sorted by where they are.
+ */
+typedef void salvage_leaf_fn(void *ctx, uint32_t node, const struct view *v);
+int salvage_read_leaves(struct salvage *s, struct vec *list, salvage_leaf_fn *fn, void *ctx,
+			struct err *err);
+
 /* --- mend.c --- */
 /*
  * Can one flipped bit or one changed byte explain why the checksum of @block (at @at) does not
@@ -294,6 +300,8 @@ bool mend_block(uint8_t *block, uint32_t at, struct mend *m);
 void salvage_apply_mends(const struct salvage *s, uint32_t at, void *buf);
 
 /* --- super.c --- */
+/* The copy of the superblock in @block, a held metadata snapshot's: false when none can be read there. */
+bool salvage_read_copy(const struct salvage *s, uint64_t block, struct superblock *out);
 int salvage_read_super(struct salvage *s, struct err *err);
 /* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
 int salvage_read_super_again(struct salvage *s, struct err *err);
@@ -342,7 +350,6 @@ int salvage_check_taken(const struct salvage *s, struct err *err);
 int salvage_take_given(struct salvage *s, struct err *err);
 /* Sets is_child[i] of each node that an internal node refers to. */
 void salvage_mark_children(const struct salvage *s, uint8_t *is_child);
-
 /* --- trees.c: linking and walking --- */
 void salvage_link(struct salvage *s);
 int salvage_walk_top(struct salvage *s, struct err *err);
@@ -438,6 +445,14 @@ void salvage_data_take(struct salvage *s, uint32_t node);
 /* Do all counts agree now? */
 bool salvage_data_settled(const struct salvage *s);
 void salvage_data_end(struct salvage *s);
+
+/* Two sets of references to data blocks that are not the same have different sums of these, but by a freak chance. */
+static inline uint64_t data_mark(uint64_t block)
+{
+	uint64_t x = (block + 1) * 0x9e3779b97f4a7c15u;
+
+	return x * (x >> 32 | 1);
+}
 
 /* The counts of the data map, NULL when it is lost; *known: by bitmap.  Both are the caller's. */
 int salvage_data_counts(struct salvage *s, struct refmap **count, uint8_t **known, struct err *err);

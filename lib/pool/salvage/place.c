@@ -128,7 +128,7 @@ uint32_t salvage_where(const struct salvage *s, uint32_t block)
 	return st ? st->at : block;
 }
 
-int salvage_get(struct salvage *s, uint32_t block, void *buf, struct err *err)
+int salvage_get(const struct salvage *s, uint32_t block, void *buf, struct err *err)
 {
 	uint32_t at = salvage_where(s, block);
 	int r = io_read(s->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);

@@ -370,14 +370,12 @@ static int add_root_gaps(struct salvage *s, struct err *err)
 /* The same for the devices' roots, when it is the snapshot's top level that is lost. */
 static bool held_top_is_lost(struct salvage *s)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	struct superblock held;
 	uint32_t top;
 
 	if (!s->sb.held_root)
 		return false;
-	if (held_is_lost(s) || !buf || salvage_get(s, (uint32_t)s->sb.held_root, buf, NULL) < 0 ||
-	    superblock_open(&held, buf, s->sb.held_root) != SB_OK)
+	if (!salvage_read_copy(s, s->sb.held_root, &held))
 		return true;
 	top = node_of(s, held.mapping_root);
 	return top == NONE || s->node[top].flags & (SN_VIRTUAL | SN_BROKEN);

@@ -142,17 +142,15 @@ static int want_witnesses(struct salvage *s, struct vec *list)
 
 static int want_more(struct salvage *s, struct vec *list, bool first)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
-	uint64_t index = s->sb.metadata_sm.bitmap_root, at = s->sb.held_root;
+	uint64_t index = s->sb.metadata_sm.bitmap_root;
 	struct superblock held;
 	int r = 0;
 
-	if (!first || !buf)
-		return buf ? 0 : -ENOMEM;
+	if (!first)
+		return 0;
 	if (index < s->nr_blocks && s->kind[index] == BLOCK_INDEX)
 		r = want_bitmaps(s, list, (uint32_t)index);
-	if (!r && at && at < s->nr_blocks && s->kind[at] == BLOCK_SUPER &&
-	    !salvage_get(s, (uint32_t)at, buf, NULL) && superblock_open(&held, buf, at) == SB_OK) {
+	if (!r && salvage_read_copy(s, s->sb.held_root, &held)) {
 		r = want(s, list, held.mapping_root);
 		if (!r)
 			r = want(s, list, held.details_root);
@@ -303,15 +301,10 @@ static bool live_trees_are_gone(struct salvage *s)
 /* The held metadata snapshot's trees, where the live ones are gone. */
 static int use_snapshot(struct salvage *s, struct err *err)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
-	mblock_t at = s->sb.held_root;
 	struct superblock held;
 	int r;
 
-	if (!buf)
-		return err_nomem(err, "salvage: a block");
-	if (!at || at >= s->nr_blocks || s->kind[at] != BLOCK_SUPER ||
-	    salvage_get(s, (uint32_t)at, buf, NULL) < 0 || superblock_open(&held, buf, at) != SB_OK)
+	if (!salvage_read_copy(s, s->sb.held_root, &held))
 		return 0;
 	s->from_snapshot = true;
 	salvage_data_end(s);

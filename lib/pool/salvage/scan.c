@@ -23,6 +23,7 @@ struct sight {
 	struct vec nodes, edges, mends, strays;
 	uint8_t *buf; /* a block being mended */
 	struct run *runs;
+	uint64_t mapped_sum;
 };
 
 struct loader {
@@ -66,7 +67,7 @@ static bool points_to_blocks(const struct salvage *s, const struct view *v)
 
 static void sum_leaf(struct sight *g, const struct view *v, struct snode *n)
 {
-	uint64_t kept = v->nr;
+	uint64_t kept = v->nr, sum = 0;
 	uint32_t nr;
 
 	if (v->unsorted) {
@@ -84,7 +85,9 @@ static void sum_leaf(struct sight *g, const struct view *v, struct snode *n)
 		n->min_time = MIN(n->min_time, mapping_time(value));
 		n->max_time = MAX(n->max_time, mapping_time(value));
 		n->max_data = MAX(n->max_data, mapping_block(value));
+		sum += data_mark(mapping_block(value));
 	}
+	g->mapped_sum += sum;
 	n->nr_mappings = kept;
 	n->nr_bad = (uint16_t)(v->nr - kept);
 }
@@ -291,6 +294,7 @@ static int join_sight(struct salvage *s, const struct sight *g, struct err *err)
 	if (g->edges.nr)
 		memcpy(s->edge + edges, g->edges.data, g->edges.nr * sizeof(*s->edge));
 	s->nr_edges += (uint32_t)g->edges.nr;
+	s->mapped_sum += g->mapped_sum;
 	for (size_t i = 0; i < g->nodes.nr; i++) {
 		s->node[s->nr_nodes] = from[i];
 		s->node[s->nr_nodes++].edge += edges;

@@ -208,14 +208,13 @@ static void add_ref(struct salvage *s, uint64_t block)
 /* The copies of the superblock that are in use: the held metadata snapshot. */
 static void add_held_refs(struct salvage *s)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	struct superblock held;
 
-	for (uint32_t b = 1; buf && b < s->nr_blocks; b++) {
-		if (s->kind[b] != BLOCK_SUPER || salvage_get(s, b, buf, NULL) < 0 ||
-		    superblock_open(&held, buf, b) != SB_OK)
-			continue;
-		if (b != s->sb.held_root && !(s->has_counts && s->count[b] && s->count[b] < COUNT_MANY))
+	for (uint32_t b = 1; b < s->nr_blocks; b++) {
+		if (s->kind[b] != BLOCK_SUPER ||
+		    (b != s->sb.held_root &&
+		     !(s->has_counts && s->count[b] && s->count[b] < COUNT_MANY)) ||
+		    !salvage_read_copy(s, b, &held))
 			continue;
 		add_ref(s, held.mapping_root);
 		add_ref(s, held.details_root);

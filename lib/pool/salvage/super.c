@@ -103,15 +103,24 @@ static void keep_likely_fields(struct salvage *s, void *block)
 					       s->nr_blocks;
 }
 
+bool salvage_read_copy(const struct salvage *s, uint64_t block, struct superblock *out)
+{
+	CLEANUP(free_ptr) void *buf = NULL;
+
+	if (!block || block >= s->nr_blocks || s->kind[block] != BLOCK_SUPER)
+		return false;
+	buf = io_alloc(MBLOCK_SIZE);
+	return buf && !salvage_get(s, (uint32_t)block, buf, NULL) &&
+	       superblock_open(out, buf, block) == SB_OK;
+}
+
 /* Copies of the superblock that metadata snapshots left: a pool's block size never changes. */
 static void look_for_copies(struct salvage *s)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	struct superblock copy;
 
-	for (uint32_t b = 1; buf && b < s->nr_blocks && !s->likely.has_data_block_size; b++) {
-		if (s->kind[b] != BLOCK_SUPER || salvage_get(s, b, buf, NULL) < 0 ||
-		    superblock_open(&copy, buf, b) != SB_OK || !data_block_size_ok(copy.data_block_size))
+	for (uint32_t b = 1; b < s->nr_blocks && !s->likely.has_data_block_size; b++) {
+		if (!salvage_read_copy(s, b, &copy) || !data_block_size_ok(copy.data_block_size))
 			continue;
 		s->likely.has_data_block_size = true;
 		s->likely.data_block_size = copy.data_block_size;

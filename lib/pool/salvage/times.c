@@ -12,9 +12,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/cleanup.h"
 #include "pdata/block/refmap.h"
 #include "pool/salvage/impl.h"
 
@@ -26,7 +24,7 @@ struct times {
 	uint8_t *reached;    /* by node: 1, or 2 by more than one device */
 	_Atomic uint64_t nr_entries;
 	/* the leaves that one device is looked at for */
-	struct vec leaves; /* mblock_t */
+	struct vec leaves; /* uint32_t: nodes */
 	uint32_t snap_time;
 	_Atomic uint32_t newest; /* of its shared mappings that are too new, plus one */
 };
@@ -46,80 +44,37 @@ static void reach(struct times *t, uint32_t i, uint8_t how)
 			reach(t, s->edge[n->edge + k].node, how);
 }
 
-/* Locations are handed to the stream in order; blocks that moved are too few to matter. */
-static int by_number(const void *pa, const void *pb)
-{
-	const mblock_t *a = pa, *b = pb;
-
-	return *a < *b ? -1 : *a > *b;
-}
-
 static int add_leaf(struct times *t, uint32_t i)
 {
-	mblock_t *p = vec_push(&t->leaves, sizeof(*p));
+	uint32_t *p = vec_push(&t->leaves, sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
-	*p = salvage_where(t->s, t->s->node[i].block);
+	*p = i;
 	return 0;
 }
 
-static int read_leaves(struct times *t, stream_fn *fn, struct err *err)
-{
-	if (!t->leaves.nr)
-		return 0;
-	qsort(t->leaves.data, t->leaves.nr, sizeof(mblock_t), by_number);
-	return stream_read(&t->s->stream, t->leaves.data, t->leaves.nr, fn, t, err);
-}
-
-/* The leaf in @data; @mended: 4096 bytes for one that has to be put right first. */
-static bool open_leaf(const struct times *t, mblock_t at, const void *data, int status,
-		      uint8_t *mended, struct view *v)
-{
-	if (status < 0)
-		return false;
-	if (t->s->mends.nr) {
-		memcpy(mended, data, MBLOCK_SIZE);
-		salvage_apply_mends(t->s, (uint32_t)at, mended);
-		data = mended;
-	}
-	return view_open(v, data) && v->leaf && v->value_size == 8;
-}
-
-static int count_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data,
-		      int status)
+static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 {
 	struct times *t = ctx;
-	uint8_t mended[MBLOCK_SIZE];
-	struct view v;
 
-	(void)worker;
-	(void)i;
-	if (!open_leaf(t, at, data, status, mended, &v))
-		return 0;
-	for (uint32_t k = 0; k < v.nr; k++) {
-		uint64_t b = mapping_block(view_value(&v, k));
+	(void)node;
+	for (uint32_t k = 0; k < v->nr; k++) {
+		uint64_t b = mapping_block(view_value(v, k));
 
 		if (b < refmap_nr_blocks(t->refs))
 			refmap_inc(t->refs, b);
 	}
-	atomic_fetch_add(&t->nr_entries, v.nr);
-	return 0;
+	atomic_fetch_add(&t->nr_entries, v->nr);
 }
 
-static int check_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data,
-		      int status)
+static void check_leaf(void *ctx, uint32_t node, const struct view *v)
 {
 	struct times *t = ctx;
-	uint8_t mended[MBLOCK_SIZE];
-	struct view v;
 
-	(void)worker;
-	(void)i;
-	if (!open_leaf(t, at, data, status, mended, &v))
-		return 0;
-	for (uint32_t k = 0; k < v.nr; k++) {
-		uint64_t value = view_value(&v, k), b = mapping_block(value);
+	(void)node;
+	for (uint32_t k = 0; k < v->nr; k++) {
+		uint64_t value = view_value(v, k), b = mapping_block(value);
 		uint32_t time = mapping_time(value), old = atomic_load(&t->newest);
 
 		if (time < t->snap_time || b >= refmap_nr_blocks(t->refs) ||
@@ -128,7 +83,6 @@ static int check_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const v
 		while (old < time + 1 && !atomic_compare_exchange_weak(&t->newest, &old, time + 1))
 			;
 	}
-	return 0;
 }
 
 /* The leaves below @i with mappings that are too new, unless they are not shared. */
@@ -164,7 +118,7 @@ static int check_device(struct times *t, struct sdevice *d, bool blocks_shared, 
 	if (r < 0)
 		return err_nomem(err, "salvage: times");
 	if (blocks_shared)
-		r = read_leaves(t, check_leaf, err);
+		r = salvage_read_leaves(t->s, &t->leaves, check_leaf, t, err);
 	/* at the end of the clock nothing is above: the writer of metadata renumbers all times */
 	if (t->newest <= d->info.snap_time || t->newest > MAX_TIME)
 		return r;
@@ -183,7 +137,7 @@ static int count_all(struct times *t, struct err *err)
 		if (t->reached[i] && s->node[i].flags & SN_LEAF && s->node[i].nr_mappings &&
 		    add_leaf(t, i) < 0)
 			return err_nomem(err, "salvage: times");
-	return read_leaves(t, count_leaf, err);
+	return salvage_read_leaves(s, &t->leaves, count_leaf, t, err);
 }
 
 /* Could anything be shared and too new? */

@@ -11,9 +11,7 @@
  * two that agree are not.
  */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
@@ -23,9 +21,6 @@
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* of data; beyond that the data map is not asked */
 
 #define COUNT_LIST 256 /* scattered blocks that are counted at once */
-struct place {
-	uint32_t at, node;
-};
 
 struct witness {
 	struct salvage *s;
@@ -33,8 +28,7 @@ struct witness {
 		*refs;	     /* stored: NULL when the data map is lost, both for a huge pool */
 	uint8_t *known;	     /* by bitmap of the data map */
 	uint8_t *vouched;    /* by node: a device whose count is right reaches it */
-	struct place *place; /* the leaves that are reached, by location */
-	uint32_t nr_places;
+	struct vec leaves;   /* uint32_t: nodes that are reached */
 };
 
 static void witness_fini(struct witness *w)
@@ -45,7 +39,7 @@ static void witness_fini(struct witness *w)
 		refmap_free(w->refs);
 	free(w->known);
 	free(w->vouched);
-	free(w->place);
+	free(w->leaves.data);
 }
 
 /* Calls @visit once for each node below @root for which it returns true: those are gone into. */
@@ -101,17 +95,12 @@ static bool visit_vouched(struct witness *w, uint32_t node)
 
 static int mark_held(struct witness *w)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	struct salvage *s = w->s;
-	uint64_t at = s->sb.held_root;
 	struct superblock held;
 
 	for (uint32_t i = 0; i < s->nr_nodes; i++)
 		s->node[i].flags &= (uint16_t)~SN_HELD;
-	if (!buf)
-		return -ENOMEM;
-	if (!at || at >= s->nr_blocks || s->kind[at] != BLOCK_SUPER ||
-	    salvage_get(s, (uint32_t)at, buf, NULL) < 0 || superblock_open(&held, buf, at) != SB_OK)
+	if (!salvage_read_copy(s, s->sb.held_root, &held))
 		return 0;
 	return each_node(w, node_of(s, held.mapping_root), visit_held);
 }
@@ -123,13 +112,6 @@ static bool has_its_count(const struct salvage *s, const struct sdevice *d)
 	       s->node[d->root].nr_mappings == d->info.mapped_blocks;
 }
 
-static int by_place(const void *pa, const void *pb)
-{
-	const struct place *a = pa, *b = pb;
-
-	return a->at < b->at ? -1 : a->at > b->at;
-}
-
 static bool is_reached_leaf(const struct snode *n)
 {
 	return n->flags & (SN_LIVE | SN_HELD) && n->flags & SN_LEAF && n->tree == TREE_MAPPING;
@@ -139,57 +121,21 @@ static int list_leaves(struct witness *w)
 {
 	const struct salvage *s = w->s;
 
-	w->place = malloc(((size_t)s->nr_nodes + 1) * sizeof(*w->place));
-	if (!w->place)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		if (is_reached_leaf(&s->node[i]) && !(s->node[i].flags & SN_VIRTUAL))
-			w->place[w->nr_places++] =
-				(struct place) { salvage_where(s, s->node[i].block), i };
-	if (w->nr_places)
-		qsort(w->place, w->nr_places, sizeof(*w->place), by_place);
+	w->leaves.nr = 0;
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		uint32_t *p;
+
+		if (!is_reached_leaf(&s->node[i]) || s->node[i].flags & SN_VIRTUAL)
+			continue;
+		p = vec_push(&w->leaves, sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		*p = i;
+	}
 	return 0;
 }
 
-static int witness_init(struct witness *w, struct salvage *s, struct err *err)
-{
-	int r;
-
-	*w = (struct witness) { .s = s };
-	salvage_sum_all(s);
-	r = salvage_data_counts(s, &w->stored, &w->known, err);
-	if (r < 0)
-		return r;
-	w->vouched = calloc((size_t)s->nr_nodes + 1, 1);
-	if (s->nr_data_blocks <= MAX_BLOCKS)
-		w->refs = refmap_new(s->nr_data_blocks, true);
-	if (!w->vouched || (s->nr_data_blocks <= MAX_BLOCKS && !w->refs))
-		r = -ENOMEM;
-	if (!r)
-		r = mark_held(w);
-	for (size_t i = 0; i < s->nr_devs && !r; i++)
-		if (has_its_count(s, &s->dev[i]) || s->dev[i].root_given)
-			r = each_node(w, s->dev[i].root, visit_vouched);
-	if (!r)
-		r = list_leaves(w);
-	return r ? err_nomem(err, "salvage: witnesses") : 0;
-}
-
 /* --- the leaves' mappings --- */
-
-/* The leaf of place @i in @data; @mended: room for a block. */
-static bool open_leaf(const struct witness *w, size_t i, const void *data, int status,
-		      uint8_t *mended, struct view *v)
-{
-	if (status < 0)
-		return false;
-	if (w->s->mends.nr) {
-		memcpy(mended, data, MBLOCK_SIZE);
-		salvage_apply_mends(w->s, w->place[i].at, mended);
-		data = mended;
-	}
-	return view_open(v, data) && v->leaf && v->value_size == 8;
-}
 
 /* The data block of entry @k, or UINT64_MAX when it is not used, or not of that map. */
 static uint64_t entry_block(const struct witness *w, const struct snode *n, const struct view *v,
@@ -202,22 +148,15 @@ static uint64_t entry_block(const struct witness *w, const struct snode *n, cons
 	return b < refmap_nr_blocks(w->refs) ? b : UINT64_MAX;
 }
 
-static int count_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data,
-		      int status)
+static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 {
 	const struct witness *w = ctx;
-	const struct snode *n = &w->s->node[w->place[i].node];
+	const struct snode *n = &w->s->node[node];
 	uint64_t list[COUNT_LIST];
-	uint8_t mended[MBLOCK_SIZE];
 	size_t nr = 0;
-	struct view v;
 
-	(void)worker;
-	(void)at;
-	if (!open_leaf(w, i, data, status, mended, &v))
-		return 0;
-	for (uint32_t k = 0; k < v.nr; k++) {
-		uint64_t b = entry_block(w, n, &v, k);
+	for (uint32_t k = 0; k < v->nr; k++) {
+		uint64_t b = entry_block(w, n, v, k);
 
 		if (b != UINT64_MAX)
 			list[nr++] = b;
@@ -227,7 +166,6 @@ static int count_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const v
 		}
 	}
 	refmap_inc_list(w->refs, list, nr);
-	return 0;
 }
 
 /* More mappings than references; three stands for "three or more" where the overflow tree is lost. */
@@ -242,40 +180,48 @@ static bool has_high(uint64_t word)
 	return word & word >> 1 & 0x5555555555555555u;
 }
 
-static int deny_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data,
-		     int status)
+static void deny_leaf(void *ctx, uint32_t node, const struct view *v)
 {
 	struct witness *w = ctx;
-	struct snode *n = &w->s->node[w->place[i].node];
-	uint8_t mended[MBLOCK_SIZE];
+	struct snode *n = &w->s->node[node];
 	uint32_t nr = 0;
-	struct view v;
 
-	(void)worker;
-	(void)at;
-	if (w->vouched[w->place[i].node] || !open_leaf(w, i, data, status, mended, &v))
-		return 0;
-	for (uint32_t k = 0; k < v.nr; k++) {
-		uint64_t b = entry_block(w, n, &v, k);
+	if (w->vouched[node])
+		return;
+	for (uint32_t k = 0; k < v->nr; k++) {
+		uint64_t b = entry_block(w, n, v, k);
 
 		if (b != UINT64_MAX && w->known[b / ENTRIES_PER_BITMAP])
 			nr += is_excess(refmap_get(w->stored, b), refmap_get(w->refs, b));
 	}
-	if (v.nr && nr * 2 > v.nr)
+	if (v->nr && nr * 2 > v->nr)
 		n->flags |= SN_DENIED;
-	return 0;
 }
 
-static int read_leaves(struct witness *w, stream_fn *fn, struct err *err)
+static int witness_init(struct witness *w, struct salvage *s, struct err *err)
 {
-	CLEANUP(free_ptr) mblock_t *list = malloc(((size_t)w->nr_places + 1) * sizeof(*list));
+	int r;
 
-	if (!list)
+	*w = (struct witness) { .s = s };
+	salvage_sum_all(s);
+	r = salvage_data_counts(s, &w->stored, &w->known, err);
+	if (!r && s->nr_data_blocks <= MAX_BLOCKS) {
+		w->refs = refmap_new(s->nr_data_blocks, true);
+		r = w->refs ? 0 : err_nomem(err, "salvage: witnesses");
+	}
+	return r;
+}
+
+/* Reads the leaves that are reached, and counts their references. */
+static int count_references(struct witness *w, struct err *err)
+{
+	int r = mark_held(w);
+
+	if (!r)
+		r = list_leaves(w);
+	if (r)
 		return err_nomem(err, "salvage: witnesses");
-	for (uint32_t i = 0; i < w->nr_places; i++)
-		list[i] = w->place[i].at;
-	return w->nr_places && w->refs ? stream_read(&w->s->stream, list, w->nr_places, fn, w, err)
-				       : 0;
+	return w->refs ? salvage_read_leaves(w->s, &w->leaves, count_leaf, w, err) : 0;
 }
 
 /* --- the metadata map --- */
@@ -327,6 +273,21 @@ static void deny_parents(struct witness *w)
 	}
 }
 
+/* Marks what the devices reach whose count is right. */
+static int vouch(struct witness *w, struct err *err)
+{
+	const struct salvage *s = w->s;
+	int r = 0;
+
+	w->vouched = calloc((size_t)s->nr_nodes + 1, 1);
+	if (!w->vouched)
+		r = -ENOMEM;
+	for (size_t i = 0; i < s->nr_devs && !r; i++)
+		if (has_its_count(s, &s->dev[i]) || s->dev[i].root_given)
+			r = each_node(w, s->dev[i].root, visit_vouched);
+	return r ? err_nomem(err, "salvage: witnesses") : 0;
+}
+
 int salvage_deny(struct salvage *s, uint32_t *nr, struct err *err)
 {
 	struct witness w;
@@ -334,11 +295,13 @@ int salvage_deny(struct salvage *s, uint32_t *nr, struct err *err)
 
 	*nr = 0;
 	if (!r)
+		r = vouch(&w, err);
+	if (!r)
 		deny_parents(&w);
 	if (!r)
-		r = read_leaves(&w, count_leaf, err);
+		r = count_references(&w, err);
 	if (!r && w.stored)
-		r = read_leaves(&w, deny_leaf, err);
+		r = salvage_read_leaves(s, &w.leaves, deny_leaf, &w, err);
 	for (uint32_t i = 0; i < s->nr_nodes; i++)
 		*nr += (s->node[i].flags & SN_DENIED) != 0;
 	witness_fini(&w);
@@ -457,6 +420,38 @@ static void ask_metadata_map(const struct salvage *s, struct agreement *a)
 	}
 }
 
+/*
+ * Are the mappings of all leaves that were read just those that the data map counts?  Then the superblock's trees
+ * are whole, and their leaves need not be read once more.
+ */
+static bool is_sum_right(const struct witness *w)
+{
+	uint64_t sum = w->s->mapped_sum;
+
+	for (uint64_t i = 0; i * 32 < refmap_nr_blocks(w->stored); i++) {
+		uint64_t word = refmap_word(w->stored, i), two = word & 0x5555555555555555u;
+
+		for (uint64_t one = (word >> 1 & ~two) & 0x5555555555555555u; one; one &= one - 1)
+			sum -= data_mark(i * 32 + (uint64_t)__builtin_ctzll(one) / 2);
+		for (; two; two &= two - 1) {
+			uint64_t b = i * 32 + (uint64_t)__builtin_ctzll(two) / 2;
+
+			sum -= refmap_get(w->stored, b) * data_mark(b);
+		}
+	}
+	return !sum;
+}
+
+static void compare_data(const struct witness *w, struct agreement *a)
+{
+	for (uint64_t i = 0; i * ENTRIES_PER_BITMAP < refmap_nr_blocks(w->stored); i++) {
+		if (w->known[i])
+			compare_bitmap(w, i, a);
+		else
+			a->data_whole = false;
+	}
+}
+
 int salvage_agreement(struct salvage *s, struct err *err)
 {
 	struct agreement *a = &s->agrees;
@@ -467,14 +462,10 @@ int salvage_agreement(struct salvage *s, struct err *err)
 		return 0; /* the space maps are those of another state */
 	r = witness_init(&w, s, err);
 	*a = (struct agreement) { .has_data = w.stored, .data_whole = w.stored };
-	if (!r)
-		r = read_leaves(&w, count_leaf, err);
-	for (uint64_t i = 0; !r && w.stored && i * ENTRIES_PER_BITMAP < refmap_nr_blocks(w.stored);
-	     i++) {
-		if (w.known[i])
-			compare_bitmap(&w, i, a);
-		else
-			a->data_whole = false;
+	if (!r && (s->scanned || !w.stored || !is_all_known(&w) || !is_sum_right(&w))) {
+		r = count_references(&w, err);
+		if (!r && w.stored)
+			compare_data(&w, a);
 	}
 	if (!r && s->has_sb) {
 		a->strange += denied_by_superblock(&w) + is_other_map(s) + nr_younger(s);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* Reads leaves of mappings once more, mended, in the order of the device. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "pool/salvage/impl.h"
+
+struct reading {
+	struct salvage *s;
+	const uint32_t *node;
+	salvage_leaf_fn *fn;
+	void *ctx;
+};
+
+static int by_place(const void *pa, const void *pb, void *ctx)
+{
+	const struct salvage *s = ctx;
+	uint32_t a = salvage_where(s, s->node[*(const uint32_t *)pa].block);
+	uint32_t b = salvage_where(s, s->node[*(const uint32_t *)pb].block);
+
+	return a < b ? -1 : a > b;
+}
+
+static int open_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data, int status)
+{
+	const struct reading *r = ctx;
+	uint8_t mended[MBLOCK_SIZE];
+	struct view v;
+
+	(void)worker;
+	if (status < 0)
+		return 0;
+	if (r->s->mends.nr) {
+		memcpy(mended, data, MBLOCK_SIZE);
+		salvage_apply_mends(r->s, (uint32_t)at, mended);
+		data = mended;
+	}
+	if (view_open(&v, data) && v.leaf && v.value_size == 8)
+		r->fn(r->ctx, r->node[i], &v);
+	return 0;
+}
+
+int salvage_read_leaves(struct salvage *s, struct vec *list, salvage_leaf_fn *fn, void *ctx,
+			struct err *err)
+{
+	CLEANUP(free_ptr) mblock_t *at = malloc((list->nr + 1) * sizeof(*at));
+	struct reading r = { s, list->data, fn, ctx };
+
+	if (!at)
+		return err_nomem(err, "salvage: leaves");
+	if (!list->nr)
+		return 0;
+	qsort_r(list->data, list->nr, sizeof(uint32_t), by_place, s);
+	for (size_t i = 0; i < list->nr; i++)
+		at[i] = salvage_where(s, s->node[r.node[i]].block);
+	return stream_read(&s->stream, at, list->nr, open_leaf, &r, err);
+}
