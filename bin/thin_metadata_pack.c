@@ -13,7 +13,7 @@
 #include "pool/pack/pack.h"
 #include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
-#include "volume/open/table.h"
+#include "volume/open/pool_arg.h"
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "DEV", "metadata device or file to pack; - is standard input", 'i' },

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "volume/open/table.h"
+#include "volume/open/pool_arg.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -10,7 +10,7 @@
 
 #include "dev/dev.h"
 #include "volume/open/origin.h"
-#include "volume/open/table.h"
+#include "volume/open/pool_arg.h"
 #include "volume/target/target.h"
 
 static uint64_t seed;

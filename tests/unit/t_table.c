@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "pool/format/format.h"
 #include "tap.h"
-#include "volume/open/table.h"
+#include "volume/open/pool_arg.h"
 
 static char folder[] = "/tmp/t_table.XXXXXX";
 

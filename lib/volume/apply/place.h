@@ -4,7 +4,7 @@
 #define VOLUME_APPLY_PLACE_H
 /* Where an image or an increment is applied: a raw file, a block device, or a device of a pool. */
 #include "dev/io.h"
-#include "volume/open/table.h"
+#include "volume/open/pool_arg.h"
 
 struct place;
 

@@ -8,7 +8,7 @@
  */
 #include "dev/io.h"
 #include "pool/edit/edit.h"
-#include "volume/open/table.h"
+#include "volume/open/pool_arg.h"
 
 /*
  * Opens the pool of @arg on @metadata (the caller's) for changes, with the table's sizes when there

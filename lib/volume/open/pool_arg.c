@@ -20,7 +20,7 @@
 #include "volume/guard/head.h"
 #include "volume/lvm/part.h"
 #include "volume/lvm/pv.h"
-#include "volume/open/impl.h"
+#include "volume/open/pool_arg.h"
 
 #define START_LEN ((size_t)1 << 20)
 

@@ -8,7 +8,7 @@
  * the table (when the argument is one), from LVM's backup, and from the size of the data device.
  */
 #include "pool/salvage/salvage.h"
-#include "volume/open/table.h"
+#include "volume/open/pool_arg.h"
 
 struct pool_salvage_options {
 	struct salvage_options salvage;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-#include "volume/open/impl.h"
 
 static int open_all(const struct pool_source_options *opt,
 		    struct pool_source *s, struct err *err)

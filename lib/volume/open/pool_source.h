@@ -8,7 +8,7 @@
  */
 #include "base/jobs.h"
 #include "pool/format/metadata.h"
-#include "volume/open/table.h"
+#include "volume/open/pool_arg.h"
 
 struct pool_source_options {
 	struct metadata_options metadata; /* .snap: the pool is live, and force_share is implied */
@@ -38,6 +38,9 @@ int pool_source_open(const char *path, const struct pool_source_options *opt,
 /* The same for an argument that is open already; it passes to @out, also after a failure. */
 int pool_source_open_arg(struct pool_arg *arg, const struct pool_source_options *opt,
 			 struct pool_source *out, struct err *err);
+/* pool_source_open_arg() whose metadata is in @io, which passes to *out; NULL: what @arg names. */
+int pool_source_open_io(struct pool_arg *arg, struct io *io, const struct pool_source_options *opt,
+			struct pool_source *out, struct err *err);
 /*
  * The same as pool_source_open(), and XML as thin_dump writes it, too.  Such a pool is made in
  * memory as small as it can be; arg.kind is POOL_XML then, and it uses fewer metadata blocks than

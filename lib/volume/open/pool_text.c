@@ -7,7 +7,7 @@
 #include "dev/dev.h"
 #include "pool/build/build.h"
 #include "pool/text/text.h"
-#include "volume/open/impl.h"
+#include "volume/open/pool_source.h"
 
 static int read_into(const char *path, const struct events *to, struct err *err)
 {

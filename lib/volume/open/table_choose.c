@@ -17,6 +17,7 @@
 #include "base/parse.h"
 #include "base/similar.h"
 #include "dev/dev.h"
+#include "pool/format/format.h"
 #include "volume/open/impl.h"
 
 #define MAX_STEPS 32 /* lines between a thin line and its pool */
@@ -139,6 +140,16 @@ bool table_is_called(const struct table *t, const char *line, const char *name)
 	if (len && !strncmp(name, t->group, len) && name[len] == '/')
 		name += len + 1;
 	return !strcmp(line, name);
+}
+
+struct table_name *table_other_line(const struct table *t, const char *word)
+{
+	struct table_name *n = table_name_find(t, word);
+
+	for (size_t i = 0; i < t->nr_names && !n && t->nr_groups; i++)
+		if (table_is_called(t, t->names[i].name, word))
+			n = &t->names[i];
+	return n && n->kind == TABLE_DEVICE && !t->device[n->index].target ? n : NULL;
 }
 
 static int several_groups(const struct table *t, const char *name, struct err *err)

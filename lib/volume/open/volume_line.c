@@ -10,19 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "volume/open/impl.h"
-
 #define BLOCK_LEN 65536u
-
-struct table_name *table_other_line(const struct table *t, const char *word)
-{
-	struct table_name *n = table_name_find(t, word);
-
-	for (size_t i = 0; i < t->nr_names && !n && t->nr_groups; i++)
-		if (table_is_called(t, t->names[i].name, word))
-			n = &t->names[i];
-	return n && n->kind == TABLE_DEVICE && !t->device[n->index].target ? n : NULL;
-}
 
 static int walk(void *ctx, map_runs_fn *fn, void *fn_ctx, struct err *err)
 {

@@ -28,7 +28,7 @@
 #include "pool/edit/edit.h"
 #include "pool/edit/message.h"
 #include "volume/map/map.h"
-#include "volume/open/table.h"
+#include "volume/open/pool_arg.h"
 
 struct target;
 struct target_dev;
