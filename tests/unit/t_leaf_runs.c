@@ -33,16 +33,19 @@ static bool goes_on(uint32_t i, enum leaf_runs_by by)
 static void compare_by(enum leaf_runs_by by)
 {
 	struct leaf_runs r;
-	uint32_t nr = 0, end;
+	uint32_t nr = 0, end, last = 0;
 
 	memset(&r, 0xa5, sizeof(r));
 	leaf_runs_find(&r, &leaf, by);
 	for (uint32_t i = 0; i < leaf.nr; i = end, nr++) {
+		last = i;
 		for (end = i + 1; end < leaf.nr && goes_on(end, by); end++)
 			;
 		check_eq(leaf_runs_end(&r, i), end);
 	}
 	check_eq(leaf_runs_nr(&r), nr);
+	if (leaf.nr)
+		check_eq(leaf_runs_last(&r, leaf.nr), last);
 }
 
 /* By vectors of the CPU, and by those that every CPU has. */
@@ -107,10 +110,47 @@ static void by_chance(void)
 	}
 }
 
+static void compare_any(dblock_t begin, dblock_t end)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < leaf.nr; i++)
+		any |= mapping_block(node_value64(&leaf, i)) >= begin &&
+		       mapping_block(node_value64(&leaf, i)) < end;
+	check_eq(leaf_maps_any(&leaf, begin, end), any);
+}
+
+static void ranges(void)
+{
+	const unsigned has = cpu_features;
+	uint64_t seed = env("SEED", 1), state = seed * 2654435761u + 3;
+
+	printf("# SEED=%llu\n", (unsigned long long)seed);
+	for (int round = 0; round < 4000; round++) {
+		const uint64_t among = 1ull << random_next(&state) % 41;
+
+		cpu_features = round % 2 ? has : 0;
+		leaf.nr = (uint32_t)(random_next(&state) % (round % 4 ? 9 : LEAF_MAX + 1));
+		for (uint32_t i = 0; i < leaf.nr; i++)
+			put(i, i, mapping_pack(random_next(&state) % among, 0xffffff));
+		for (int k = 0; k < 20; k++) {
+			uint64_t begin = random_next(&state) % among;
+
+			compare_any(begin, begin + random_next(&state) % among);
+			compare_any(begin, begin + 1);
+			compare_any(begin, UINT64_MAX);
+			compare_any(begin << 24, UINT64_MAX - 1);
+			compare_any(begin, begin);
+		}
+	}
+	cpu_features = has;
+}
+
 static const struct test tests[] = {
 	{ "one entry out of line is seen at each place of a leaf of any size", one_odd_entry },
 	{ "the highest block and the lowest are no run", highest_numbers },
 	{ "leaves by chance", by_chance },
+	{ "a leaf names a block of a range, wherever the range lies", ranges },
 	{ 0 }
 };
 

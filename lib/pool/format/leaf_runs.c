@@ -3,9 +3,11 @@
 #include "pool/format/leaf_runs.h"
 
 #include "base/cpu.h"
+#include "base/overflow.h"
 #include "base/u64x4.h"
 #include "pool/format/format.h"
 
+#define MAPPING_BLOCKS ((dblock_t)1 << 40) /* that a value can name */
 #define NR_WORDS (sizeof(((struct leaf_runs *)0)->begins) / sizeof(uint64_t))
 
 /*
@@ -60,4 +62,46 @@ void leaf_runs_find(struct leaf_runs *r, const struct node *n, enum leaf_runs_by
 	for (size_t i = end / 64 + 1; i < NR_WORDS; i++)
 		r->begins[i] = 0;
 	r->begins[end / 64] |= 1ull << end % 64;
+}
+
+/* The sign is clear in the result when a block of an entry is neither below @first nor above @last. */
+#define DEFINE_MISSES(name, attributes)                                                      \
+	static attributes uint64_t name(const struct node *n, dblock_t first, dblock_t last) \
+	{                                                                                    \
+		u64x4 miss = { 0 }, v;                                                       \
+		uint32_t i = 0;                                                              \
+                                                                                             \
+		miss = ~miss;                                                                \
+		for (; i + 4 <= n->nr; i += 4) {                                             \
+			u64x4_load(&v, n->values + (size_t)i * 8);                           \
+			v >>= 24;                                                            \
+			miss &= (v - first) | (last - v);                                    \
+		}                                                                            \
+		for (; i < n->nr; i++) {                                                     \
+			const dblock_t b = mapping_block(node_value64(n, i));                \
+                                                                                             \
+			miss[0] &= (b - first) | (last - b);                                 \
+		}                                                                            \
+		return miss[0] & miss[1] & miss[2] & miss[3];                                \
+	}
+
+DEFINE_MISSES(misses, )
+#ifdef __x86_64__
+DEFINE_MISSES(misses_avx2, __attribute__((target("avx2"))))
+#endif
+
+bool leaf_maps_any(const struct node *n, dblock_t begin, dblock_t end)
+{
+	const dblock_t first = MIN(begin, MAPPING_BLOCKS), last = MIN(end, MAPPING_BLOCKS) - 1;
+	uint64_t miss;
+
+	if (begin >= end)
+		return false;
+#ifdef __x86_64__
+	if (cpu_has(CPU_HAS_AVX2))
+		miss = misses_avx2(n, first, last);
+	else
+#endif
+		miss = misses(n, first, last);
+	return !(miss >> 63);
 }

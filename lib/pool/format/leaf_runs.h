@@ -21,6 +21,9 @@ enum leaf_runs_by {
 /* @n: an opened leaf of a mapping tree. */
 void leaf_runs_find(struct leaf_runs *r, const struct node *n, enum leaf_runs_by by);
 
+/* Does a mapping leaf name any of the data blocks [@begin, @end)? */
+bool leaf_maps_any(const struct node *n, dblock_t begin, dblock_t end);
+
 /* The end of the run that begins at entry @i, below the number of entries. */
 static inline uint32_t leaf_runs_end(const struct leaf_runs *r, uint32_t i)
 {
@@ -30,6 +33,17 @@ static inline uint32_t leaf_runs_end(const struct leaf_runs *r, uint32_t i)
 	while (!bits)
 		bits = r->begins[++word];
 	return word * 64 + (uint32_t)__builtin_ctzll(bits);
+}
+
+/* Where the last run of a leaf of @nr entries, 1 at least, begins. */
+static inline uint32_t leaf_runs_last(const struct leaf_runs *r, uint32_t nr)
+{
+	uint32_t word = --nr / 64;
+	uint64_t bits = r->begins[word] & ~0ull >> (63 - nr % 64);
+
+	while (!bits)
+		bits = r->begins[--word];
+	return word * 64 + 63 - (uint32_t)__builtin_clzll(bits);
 }
 
 /* How many runs the leaf has. */

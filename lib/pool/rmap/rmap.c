@@ -14,40 +14,31 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pool/format/format.h"
+#include "pool/format/leaf_runs.h"
 #include "pool/rmap/impl.h"
 
-/* The runs of a leaf, whatever their times; returns how many. */
-static uint32_t decode(const struct node *n, struct rmap_edge *run)
+static struct rmap_edge edge_of(const struct node *n, uint32_t i, uint32_t end)
 {
-	uint32_t nr = 0;
-
-	for (uint32_t i = 0; i < n->nr; i++) {
-		uint64_t key = node_key(n, i);
-		dblock_t d = mapping_block(node_value64(n, i));
-		struct rmap_edge *last = nr ? &run[nr - 1] : NULL;
-
-		if (last && last->v + last->len == key && last->d + last->len == d)
-			last->len++;
-		else
-			run[nr++] = (struct rmap_edge){ key, d, 1 };
-	}
-	return nr;
+	return (struct rmap_edge) { node_key(n, i), mapping_block(node_value64(n, i)), end - i };
 }
 
-/* Keeps the runs of a leaf without the first and the last. */
+/* Keeps the runs of a leaf without the first and the last, which are entries [@i, @last). */
 static int inner_runs(struct rmap *m, struct rmap_store *store, mblock_t block,
-		      const struct rmap_edge *run, uint32_t nr)
+		      const struct node *n, const struct leaf_runs *runs, uint32_t i, uint32_t last)
 {
-	const struct runs *reg = m->regions;
-	uint32_t set = owners_of(m->owners, block);
+	const bool all = m->regions->nr == 1;
+	const uint32_t set = owners_of(m->owners, block);
 	int r = 0;
 
-	for (uint32_t i = 1; !r && i + 1 < nr; i++) {
-		struct rmap_record rec = { run[i].d, run[i].v, run[i].len, set };
+	for (uint32_t end; !r && i < last; i = end) {
+		struct rmap_record rec = { mapping_block(node_value64(n, i)), 0, 0, set };
 
+		end = leaf_runs_end(runs, i);
+		rec.len = end - i;
 		if (rec.d >= m->end || rec.d + rec.len <= m->begin)
 			continue;
-		if (reg->nr == 1 && rec.d >= m->begin && rec.d + rec.len <= m->end)
+		rec.v = node_key(n, i);
+		if (all && rec.d >= m->begin && rec.d + rec.len <= m->end)
 			r = rmap_store_put(m, store, &rec);
 		else
 			r = rmap_clip(m, &rec, rmap_store_put, store);
@@ -58,26 +49,36 @@ static int inner_runs(struct rmap *m, struct rmap_store *store, mblock_t block,
 static int first_reading(void *ctx, unsigned worker, mblock_t block, const struct node *n)
 {
 	struct rmap *m = ctx;
-	struct rmap_edge run[INTERNAL_MAX];
 	struct rmap_edges *e = &m->edges[block];
-	uint32_t nr = decode(n, run);
+	struct leaf_runs runs;
+	struct rmap_edge edge;
+	uint32_t end, last;
 
-	if (!nr)
+	if (!leaf_maps_any(n, m->begin, m->end))
 		return 0;
-	e->single = nr == 1;
-	if (rmap_wanted(m, run[0].d, run[0].len))
-		e->first = run[0];
-	if (rmap_wanted(m, run[nr - 1].d, run[nr - 1].len))
-		e->last = run[nr - 1];
-	return inner_runs(m, &m->store[worker], block, run, nr);
+	leaf_runs_find(&runs, n, RUNS_ANY_TIME);
+	end = leaf_runs_end(&runs, 0);
+	last = leaf_runs_last(&runs, n->nr);
+	e->single = !last;
+	edge = edge_of(n, 0, end);
+	if (rmap_wanted(m, edge.d, edge.len))
+		e->first = edge;
+	edge = edge_of(n, last, n->nr);
+	if (rmap_wanted(m, edge.d, edge.len))
+		e->last = edge;
+	return inner_runs(m, &m->store[worker], block, n, &runs, end, last);
 }
 
 static int next_reading(void *ctx, unsigned worker, mblock_t block, const struct node *n)
 {
 	struct rmap *m = ctx;
-	struct rmap_edge run[INTERNAL_MAX];
+	struct leaf_runs runs;
 
-	return inner_runs(m, &m->store[worker], block, run, decode(n, run));
+	if (!leaf_maps_any(n, m->begin, m->end))
+		return 0;
+	leaf_runs_find(&runs, n, RUNS_ANY_TIME);
+	return inner_runs(m, &m->store[worker], block, n, &runs, leaf_runs_end(&runs, 0),
+			  leaf_runs_last(&runs, n->nr));
 }
 
 /* Reads all leaves once and tells what cannot be read. */
