@@ -13,7 +13,7 @@
 #include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/pool_source.h"
-#include "volume/open/table_list.h"
+#include "volume/table/list.h"
 
 enum { OPT_FORMAT = 256, OPT_WARN, OPT_SB_ONLY };
 

@@ -13,7 +13,7 @@
 #include "pool/restore/restore.h"
 #include "volume/guard/content.h"
 #include "volume/guard/meta_out.h"
-#include "volume/open/table.h"
+#include "volume/table/table.h"
 
 enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_FORCE, OPT_SIZE };
 

@@ -9,7 +9,7 @@
 
 #include "dev/named.h"
 #include "fuzz.h"
-#include "volume/open/table.h"
+#include "volume/table/table.h"
 
 #define SECTOR_SIZE  512
 #define NR_DISKS     3

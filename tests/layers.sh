@@ -49,10 +49,11 @@ volume/lvm 50 backup.h check.h list.h lvm.h pv.h vg.h conf.h part.h
 volume/map 50 holes.h map.h plan.h print.h source.h
 volume/copy 51 copy.h output.h
 volume/live 50 live.h
-volume/open 51 activate.h lvm_look.h origin.h pool_arg.h pool_events.h pool_live.h pool_lvm.h pool_salvage.h pool_source.h table.h table_list.h thin_io.h volume.h
-volume/image 52 backing.h compress.h diff.h digest.h export.h feed.h image.h make.h qcow2.h rbd.h since.h update.h
-volume/target 52 target.h
-volume/apply 53 apply.h place.h
+volume/table 51 list.h table.h
+volume/open 52 activate.h lvm_look.h origin.h pool_arg.h pool_events.h pool_live.h pool_lvm.h pool_salvage.h pool_source.h thin_io.h volume.h
+volume/image 53 backing.h compress.h diff.h digest.h export.h feed.h image.h make.h qcow2.h rbd.h since.h update.h
+volume/target 53 target.h
+volume/apply 54 apply.h place.h
 ROOMS
 
 # --- sizes: of what a reader takes in at once ---

@@ -8,7 +8,7 @@
  * stays behind costs the pool space for ever: thin_lvm releases it as soon as this process ends,
  * however that ends.
  */
-#include "volume/open/table.h"
+#include "volume/table/table.h"
 
 /*
  * pool_want.live.  *out is NULL where @path is no active pool or, without want->active_thin, where it

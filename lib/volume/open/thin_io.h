@@ -6,7 +6,7 @@
  * A thin device as an io that others stand on: the external origin of a device of another pool.  Its
  * extents become the pieces of a stack, 56 bytes each, so reading it costs no look at its metadata.
  */
-#include "volume/open/table.h"
+#include "volume/table/table.h"
 
 /* For pool_want.open_thin.  Fails as pool_source_open_arg() and dev_open() do; -ENODATA: no such device. */
 int thin_io_open(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "volume/open/table_list.h"
+#include "volume/table/list.h"
 
 static const struct table_thin *line_of(const struct table *t, uint32_t dev_id)
 {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "volume/open/impl.h"
+#include "volume/table/impl.h"
 
 struct table_ref {
 	struct dev_named named; /* first: dev_named's functions get no other pointer */

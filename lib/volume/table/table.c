@@ -4,7 +4,7 @@
  * The parser takes a copy of the file apart in place: lines, then words.  Every mistake is
  * reported by table_line_error(), which puts file and line in front and quotes the word.
  */
-#include "volume/open/table.h"
+#include "volume/table/table.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,8 +15,8 @@
 #include "base/parse.h"
 #include "base/vec.h"
 #include "dev/dev.h"
-#include "volume/open/impl.h"
-#include "volume/open/parse.h"
+#include "volume/table/impl.h"
+#include "volume/table/parse.h"
 
 #define TABLE_MAX_LEN (256u << 20) /* bytes: 2^24 devices in short lines */
 

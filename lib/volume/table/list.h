@@ -4,7 +4,7 @@
 #define VOLUME_TABLE_LIST_H
 /* Takes from a table what it says about the devices of a list: names, lengths, external origins. */
 #include "pool/query/list.h"
-#include "volume/open/table.h"
+#include "volume/table/table.h"
 
 /*
  * Fills it into @l.  Gives the number of devices that have no line in @t, and in *@first the id of the

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "volume/open/impl.h"
+#include "volume/table/impl.h"
 
 #define MAX_PIECES (1u << 20)
 #define MAX_LEVELS 100

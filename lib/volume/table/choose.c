@@ -18,7 +18,7 @@
 #include "base/similar.h"
 #include "dev/dev.h"
 #include "pool/format/format.h"
-#include "volume/open/impl.h"
+#include "volume/table/impl.h"
 
 #define MAX_STEPS 32 /* lines between a thin line and its pool */
 

@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-#include "volume/open/parse.h"
+#include "volume/table/parse.h"
 
 /* A line of @name is a part of the device of the line before, or begins one. */
 struct table_device *table_device_of_line(struct parser *p, const char *target)

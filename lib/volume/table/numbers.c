@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "base/vec.h"
-#include "volume/open/impl.h"
+#include "volume/table/impl.h"
 
 static int is_told(struct table *t, unsigned major, unsigned minor, struct err *err)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/search.h"
-#include "volume/open/impl.h"
+#include "volume/table/impl.h"
 
 static int by_name(const void *a, const void *b)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "volume/open/parse.h"
+#include "volume/table/parse.h"
 
 int table_line_error(const struct parser *p, struct err *err, const char *word, const char *what)
 {

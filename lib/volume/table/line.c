@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "volume/guard/content.h"
-#include "volume/open/impl.h"
+#include "volume/table/impl.h"
 
 DEFINE_CLEANUP(table_cleanup, struct table, table_free)
 

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "pool/format/format.h"
-#include "volume/open/parse.h"
+#include "volume/table/parse.h"
 
 #define MAX_FEATURES 4		   /* what the kernel takes */
 

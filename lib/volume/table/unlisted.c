@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "volume/open/table.h"
+#include "volume/table/table.h"
 
 #define MAX_SHOWN 4 /* origins, and devices of each */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef VOLUME_OPEN_PARSE_H
-#define VOLUME_OPEN_PARSE_H
+#ifndef VOLUME_TABLE_PARSE_H
+#define VOLUME_TABLE_PARSE_H
 /* A table's text, line by line: what the parsers of its targets share. */
-#include "volume/open/table.h"
+#include "volume/table/table.h"
 
 #define MAX_WORDS 300		   /* in a line, such as 147 stripes: more is a mistake */
 #define MAX_SECTORS ((uint64_t)INT64_MAX >> SECTOR_SHIFT)
