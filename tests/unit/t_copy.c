@@ -8,25 +8,13 @@
 #include <unistd.h>
 
 #include "dev/dev.h"
+#include "folder.h"
 #include "io_fault.h"
-#include "tap.h"
 #include "volume/copy/copy.h"
 #include "volume/copy/impl.h"
 
 #define BS 65536u
 #define BLOCKS 200u
-
-static char folder[] = "/tmp/t_copy.XXXXXX";
-
-static const char *file_name(const char *name)
-{
-	static char path[4][200];
-	static int next;
-	char *p = path[next++ % 4];
-
-	snprintf(p, sizeof(path[0]), "%s/%s", folder, name);
-	return p;
-}
 
 /* Every second block is mapped, each somewhere else. */
 static int walk(void *ctx, map_runs_fn *fn, void *fn_ctx, struct err *err)
@@ -423,12 +411,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	char cmd[100];
-	int r;
-
-	if (!mkdtemp(folder))
-		return 1;
-	r = tap_main(tests, argc, argv);
-	snprintf(cmd, sizeof(cmd), "rm -r %s", folder);
-	return system(cmd) ? 1 : r;
+	return folder_main(tests, argc, argv);
 }
