@@ -64,6 +64,7 @@ struct ls {
 static const struct list_field *find_field(struct ls *ls, const char *name, size_t len, bool or_form)
 {
 	const struct list_field *f = list_field(name, len);
+	char question[SIMILAR_QUESTION];
 	struct similar s;
 
 	if (f)
@@ -74,8 +75,8 @@ static const struct list_field *find_field(struct ls *ls, const char *name, size
 		similar_offer(&s, "json");
 		similar_offer(&s, "tree");
 	}
-	cli_usage_error(&ls->cli, "unknown field '%.*s'%s%s%s: --help lists the fields", (int)MIN(len, 100), name,
-			s.found ? "; did you mean '" : "", s.found ? s.found : "", s.found ? "'?" : "");
+	cli_usage_error(&ls->cli, "unknown field '%.*s'%s: --help lists the fields", (int)MIN(len, 100), name,
+			similar_question(question, s.found, ""));
 }
 
 static bool is_word(const char *s, size_t len, const char *word)

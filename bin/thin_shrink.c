@@ -117,7 +117,7 @@ static void parse_options(struct shrink_cmd *s)
 		cli_usage_error(c, "--nr-blocks: the number of data blocks is missing");
 }
 
-static int feed(void *ctx, const struct events *to, struct err *err)
+static int produce(void *ctx, const struct events *to, struct err *err)
 {
 	struct shrink_cmd *s = ctx;
 	struct progress *bar = progress_new(&s->cli, s->feeds_output ? "writing" : "reading", 0);
@@ -283,7 +283,7 @@ static int check_names(const struct shrink_cmd *s, struct err *err)
 
 static int run(struct shrink_cmd *s, struct err *err)
 {
-	const struct shrink_source src = { .feed = feed, .ctx = s };
+	const struct shrink_source src = { .produce = produce, .ctx = s };
 	struct shrink *plan = NULL;
 	struct io *data = NULL;
 	int r = open_input(s, err);

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "base/similar.h"
 #include "nbdkit/exports.h"
 
 /* nbdkit logs only errors when it runs in the background, so a note is logged as an error. */
@@ -106,11 +107,12 @@ static int no_such_name(const char *name, struct err *err)
 {
 	const struct table *t = thin.arg.table;
 	const char *meant = t ? table_similar_name(t, name) : NULL;
+	char question[SIMILAR_QUESTION];
 
-	return err_set(err, -ENOENT, "no export '%s': %s%s%s%s", name,
+	return err_set(err, -ENOENT, "no export '%s': %s%s", name,
 		       t ? "neither a name in the table nor a device id" :
 			   "not a device id; only a table gives names",
-		       meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+		       similar_question(question, meant, ""));
 }
 
 /* Finds what @name means: an id, a size (0: not given) and an origin. */

@@ -65,6 +65,7 @@ static int unknown(const char *key)
 {
 	static const char *const keys[] = { "pool", "pool-name", "pv", "seqno", "device", "data-dev", "origin",
 					    "origin-format", "size", "readonly", "force", "force-share" };
+	char question[SIMILAR_QUESTION];
 	struct similar s;
 
 	if (!strcmp(key, "metadata-snap") || !strcmp(key, "take-metadata-snap")) {
@@ -77,8 +78,7 @@ static int unknown(const char *key)
 	similar_init(&s, key, strlen(key));
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		similar_offer(&s, keys[i]);
-	nbdkit_error("unknown parameter '%s'%s%s%s", key, s.found ? "; did you mean '" : "", s.found ? s.found : "",
-		     s.found ? "='?" : "");
+	nbdkit_error("unknown parameter '%s'%s", key, similar_question(question, s.found, "="));
 	return -1;
 }
 

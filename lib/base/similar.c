@@ -2,6 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "base/similar.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/units.h"
@@ -46,4 +47,12 @@ void similar_offer(struct similar *s, const char *name)
 		s->distance = d;
 		s->found = name;
 	}
+}
+
+const char *similar_question(char buf[SIMILAR_QUESTION], const char *found, const char *end)
+{
+	buf[0] = 0;
+	if (found)
+		snprintf(buf, SIMILAR_QUESTION, "; did you mean '%s%s'?", found, end);
+	return buf;
 }

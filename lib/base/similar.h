@@ -7,6 +7,7 @@
 
 /* Longer words resemble none. */
 #define SIMILAR_MAX_LEN 128
+#define SIMILAR_QUESTION (SIMILAR_MAX_LEN + 24)
 
 struct similar {
 	const char *word; /* as typed; not terminated */
@@ -18,5 +19,10 @@ struct similar {
 void similar_init(struct similar *s, const char *word, size_t len);
 /* Offers @name, which must live as long as @s. */
 void similar_offer(struct similar *s, const char *name);
+/*
+ * Asks about @found, which was offered, at the end of a message: "; did you mean 'FOUND'?".  @end: what is typed behind
+ * the word, such as a parameter's "=".  @found NULL: "".  The text is in @buf.
+ */
+const char *similar_question(char buf[SIMILAR_QUESTION], const char *found, const char *end);
 
 #endif

@@ -7,11 +7,6 @@ bats_require_minimum_version 1.5.0
 load needs
 load increment.bash
 
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return 1
-	look_for_zstd
-}
-
 @test "an image of each form, and increments of each form, become a thin device of another pool" {
 	new_seed 11
 	local i

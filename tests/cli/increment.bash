@@ -1,6 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 The thin-pool-tools authors
-# For load: random pools with a chain of snapshots, between which a device was changed.
+# For load: random pools with a chain of snapshots, between which a device was changed, in the test's own folder.
+load loop
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	look_for_zstd
+}
+
+teardown() {
+	cd /
+	loops_end
+}
 
 # pick N: a random number below N
 pick() {

@@ -7,11 +7,6 @@ bats_require_minimum_version 1.5.0
 load needs
 load increment.bash
 
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return 1
-	look_for_zstd
-}
-
 @test "an image is brought up to date through a chain of ten random increments" {
 	new_seed 1
 	local i

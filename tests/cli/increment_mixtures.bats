@@ -5,17 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 load needs
-load loop.bash
 load increment.bash
-
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return 1
-}
-
-teardown() {
-	cd /
-	loops_end
-}
 
 # each_form BASE-IMAGE IMAGE ARGUMENTS...: with --since BASE in the arguments, in each form, against IMAGE
 each_form() {

@@ -5,17 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 load needs
-load loop.bash
 load increment.bash
-
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return 1
-}
-
-teardown() {
-	cd /
-	loops_end
-}
 
 # two_states: snapshots s0 and s1 of a pool, their images and the increment in each form
 two_states() {

@@ -7,10 +7,6 @@ bats_require_minimum_version 1.5.0
 load needs
 load increment.bash
 
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return 1
-}
-
 # script NAME: that block of the recipes
 script() {
 	sed -n "/^\`\`\`sh $1\$/,/^\`\`\`\$/p" "$abs_top_srcdir/doc/recipes.md" | sed '1d;$d' >"$1"

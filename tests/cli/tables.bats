@@ -320,7 +320,7 @@ have_plugin() {
 			"thin_apply --format raw -i out.img names $word"; do
 			run $c
 			[ "$status" -eq 1 ]
-			[[ "$output" == *"'$word' is neither the name of a device in names nor a device id: did you mean '$meant'?"* ]] || { echo "$c: $output"; return 1; }
+			[[ "$output" == *"'$word' is neither the name of a device in names nor a device id; did you mean '$meant'?"* ]] || { echo "$c: $output"; return 1; }
 		done
 	done
 	for word in x nothing-like-it; do

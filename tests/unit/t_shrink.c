@@ -94,7 +94,7 @@ static struct io *built(const struct shrink *s, const struct shrink_source *src)
 	struct events e = { 0 };
 
 	check_eq(build_new(io, NULL, &e, &err), 0);
-	check_eq(s ? shrink_tell(s, src, &e, &err) : src->feed(src->ctx, &e, &err), 0);
+	check_eq(s ? shrink_tell(s, src, &e, &err) : src->produce(src->ctx, &e, &err), 0);
 	build_free(&e);
 	return io;
 }
@@ -102,7 +102,7 @@ static struct io *built(const struct shrink *s, const struct shrink_source *src)
 static void check_against_dumb(struct story *st, uint64_t nr)
 {
 	static uint64_t where[NR_DATA];
-	const struct shrink_source src = { .feed = tell, .ctx = st };
+	const struct shrink_source src = { .produce = tell, .ctx = st };
 	struct io *before = built(NULL, &src), *after;
 	struct shrink *s = NULL;
 	struct dumb was, is;
@@ -208,7 +208,7 @@ static struct io *data_device(const struct dumb *was)
 static void data_follow(void)
 {
 	struct story st = { .seed = 77, .nr_data = SMALL, .density = 2, .part = 6 };
-	const struct shrink_source src = { .feed = tell, .ctx = &st };
+	const struct shrink_source src = { .produce = tell, .ctx = &st };
 	struct io *before = built(NULL, &src), *data;
 	struct jobs *jobs = jobs_new(2);
 	struct shrink *s = NULL;
@@ -242,7 +242,7 @@ static void data_follow(void)
 static void interrupted(void)
 {
 	struct story st = { .seed = 77, .nr_data = SMALL, .density = 2, .part = 6 };
-	const struct shrink_source src = { .feed = tell, .ctx = &st };
+	const struct shrink_source src = { .produce = tell, .ctx = &st };
 	struct io *before = built(NULL, &src), *data, *fault;
 	struct jobs *jobs = jobs_new(2);
 	struct shrink *s = NULL;
@@ -285,7 +285,7 @@ static void interrupted(void)
 static void changed_source(void)
 {
 	struct story st = { .seed = 5, .nr_data = NR_DATA, .density = 3 };
-	const struct shrink_source src = { .feed = tell, .ctx = &st };
+	const struct shrink_source src = { .produce = tell, .ctx = &st };
 	struct io *io = io_mem_new("metadata", 400 * 4096);
 	struct shrink *s = NULL;
 	struct events e = { 0 };

@@ -136,7 +136,7 @@ static int look(struct shrink *s, const struct shrink_source *src, struct err *e
 	int r = build_count_new(&l.count, err);
 
 	if (!r)
-		r = src->feed(src->ctx, &e, err);
+		r = src->produce(src->ctx, &e, err);
 	if (!r)
 		build_count_all(&l.count, &s->plan.counts);
 	build_count_free(&l.count);
@@ -342,7 +342,7 @@ int shrink_tell(const struct shrink *s, const struct shrink_source *src, const s
 		return err_nomem(err, "runs");
 	t->s = s;
 	t->to = to;
-	r = src->feed(src->ctx, &e, err);
+	r = src->produce(src->ctx, &e, err);
 	free(t);
 	return r;
 }

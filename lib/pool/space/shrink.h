@@ -23,7 +23,7 @@ struct shrink;
 
 /* Where the pool comes from: tells the same events each time it is called. */
 struct shrink_source {
-	int (*feed)(void *ctx, const struct events *to, struct err *err);
+	int (*produce)(void *ctx, const struct events *to, struct err *err);
 	void *ctx;
 };
 

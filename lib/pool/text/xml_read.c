@@ -179,7 +179,7 @@ static int expat_error(struct reader *r, bool final)
 }
 
 /* Gives the next @n bytes of the buffer to expat; @final: they are the last. */
-static int feed(struct reader *r, size_t n, bool final)
+static int give_expat(struct reader *r, size_t n, bool final)
 {
 	XML_Index at;
 
@@ -240,7 +240,7 @@ static int parse_all(struct reader *r)
 			continue;
 		}
 		if (r->pos == r->len)
-			return feed(r, 0, true);
+			return give_expat(r, 0, true);
 		if (r->lane && in_content(r)) {
 			e = take_lane(r);
 			if (e < 0)
@@ -250,7 +250,7 @@ static int parse_all(struct reader *r)
 		}
 		n = piece_len(r);
 		r->no_place = r->pos + n < r->len;
-		e = feed(r, n, false);
+		e = give_expat(r, n, false);
 		if (e < 0)
 			return e;
 		r->no_place = r->no_place && !in_content(r);

@@ -343,7 +343,7 @@ const char *table_similar_name(const struct table *t, const char *name)
 int table_device(const struct table *t, const char *device, const char *pool, uint32_t *id,
 		 const struct table_thin **line, struct err *err)
 {
-	const char *meant;
+	char question[SIMILAR_QUESTION];
 	uint64_t n;
 
 	*line = t ? table_find(t, device) : NULL;
@@ -357,11 +357,9 @@ int table_device(const struct table *t, const char *device, const char *pool, ui
 				       "'%s' is not a device id; only a table file gives names, and "
 				       "%s is not one",
 				       device, pool);
-		meant = table_similar_name(t, device);
 		return err_set(err, -ENODATA,
-			       "'%s' is neither the name of a device in %s nor a device id%s%s%s",
-			       device, pool, meant ? ": did you mean '" : "", meant ? meant : "",
-			       meant ? "'?" : "");
+			       "'%s' is neither the name of a device in %s nor a device id%s", device, pool,
+			       similar_question(question, table_similar_name(t, device), ""));
 	}
 	if (n > MAX_DEV_ID)
 		return err_set(err, -ENODATA, "%llu: the largest device id is %u",
