@@ -11,7 +11,8 @@
 
 #include "pool/rmap/rmap.h"
 
-#define RMAP_BUCKETS 4096u
+#define RMAP_BUCKETS	4096u /* at most, of the data device */
+#define RMAP_SHIFT_MIN	6u    /* a small device has fewer, each of 64 blocks */
 #define RMAP_RECORD_MIN 3u /* bytes of the shortest record in a store */
 
 /* A run that all devices of a set have. */
@@ -43,7 +44,7 @@ struct rmap_edges {
 
 /* What a worker has found: coded records by bucket (store.c). */
 struct rmap_store {
-	struct rmap_stream *stream; /* RMAP_BUCKETS */
+	struct rmap_stream *stream; /* one a bucket */
 	uint8_t *waste;		    /* where records go that are not kept */
 	struct rmap_slab *slab;	    /* the slab that was made last */
 	struct rmap_slab *spare;    /* slabs that can be used again */
@@ -59,6 +60,7 @@ struct rmap {
 	struct rmap_edges *edges; /* by metadata block */
 	dblock_t begin, end;	  /* hull of the regions, as far as the data device goes */
 	unsigned shift;		  /* a bucket is 1 << shift data blocks */
+	uint32_t nr_buckets;	  /* the last is of what lies behind the others */
 	struct rmap_store *store; /* of each worker */
 	unsigned nr_workers;
 	uint64_t max_kept; /* bytes, of all workers together */
@@ -72,7 +74,7 @@ static inline uint32_t rmap_bucket(const struct rmap *m, dblock_t d)
 {
 	uint64_t b = (d - m->begin) >> m->shift;
 
-	return b < RMAP_BUCKETS ? (uint32_t)b : RMAP_BUCKETS - 1;
+	return b < m->nr_buckets ? (uint32_t)b : m->nr_buckets - 1;
 }
 
 static inline dblock_t rmap_bucket_begin(const struct rmap *m, uint32_t bucket)
@@ -92,10 +94,10 @@ bool rmap_wanted(const struct rmap *m, dblock_t d, uint64_t len);
  */
 int rmap_chains(struct rmap *m, rmap_record_fn *fn, void *ctx);
 
-int rmap_store_init(struct rmap_store *s);
+int rmap_store_init(const struct rmap *m, struct rmap_store *s);
 void rmap_store_fini(struct rmap_store *s);
 /* Forgets all records but not the memory. */
-void rmap_store_clear(struct rmap_store *s);
+void rmap_store_clear(const struct rmap *m, struct rmap_store *s);
 /* Keeps a record of the round's buckets, as an rmap_record_fn with the store as its ctx. */
 int rmap_store_put(struct rmap *m, void *store, const struct rmap_record *rec);
 /* Bytes of a bucket's records in all stores, whether there was room to keep them or not. */

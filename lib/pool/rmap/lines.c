@@ -57,7 +57,7 @@ static int sort_bucket(const struct rmap *m, struct rmap_lines *l, uint32_t b)
 	if (!l->found.nr)
 		return 0;
 	rec = l->found.rec;
-	if (span > COUNTED_SPAN || b == RMAP_BUCKETS - 1 || l->found.nr < 16) {
+	if (span > COUNTED_SPAN || b == m->nr_buckets - 1 || l->found.nr < 16) {
 		qsort(l->found.rec, l->found.nr, sizeof(*rec), by_block);
 		swap = l->sorted;
 		l->sorted = l->found;

@@ -96,7 +96,7 @@ static int one_round(struct rmap *m, struct err *err)
 	int r;
 
 	for (unsigned w = 0; w < m->nr_workers; w++)
-		rmap_store_clear(&m->store[w]);
+		rmap_store_clear(m, &m->store[w]);
 	r = forest_read_leaves(m->f, next_reading, m, err);
 	if (!r)
 		r = rmap_chains(m, rmap_store_put, &m->store[0]);
@@ -105,21 +105,21 @@ static int one_round(struct rmap *m, struct err *err)
 
 static int rounds(struct rmap *m, struct err *err)
 {
-	CLEANUP(free_ptr) uint64_t *bytes = calloc(RMAP_BUCKETS, sizeof(*bytes));
+	CLEANUP(free_ptr) uint64_t *bytes = calloc(m->nr_buckets, sizeof(*bytes));
 	const uint64_t max = m->max_kept;
 	uint32_t end = 0;
 	int r = 0;
 
 	if (!bytes)
 		return -ENOMEM;
-	for (uint32_t b = 0; b < RMAP_BUCKETS; b++)
+	for (uint32_t b = 0; b < m->nr_buckets; b++)
 		bytes[b] = rmap_bucket_bytes(m, b);
 	m->max_kept = UINT64_MAX; /* a round keeps all of its records */
-	while (!r && end < RMAP_BUCKETS) {
+	while (!r && end < m->nr_buckets) {
 		uint64_t total = bytes[end];
 
 		m->bucket_begin = end++;
-		while (end < RMAP_BUCKETS && total + bytes[end] <= max)
+		while (end < m->nr_buckets && total + bytes[end] <= max)
 			total += bytes[end++];
 		m->bucket_end = end;
 		if (total)
@@ -140,14 +140,17 @@ static int find_owners(struct rmap *m, struct err *err)
 static int prepare(struct rmap *m, const struct metadata *md, struct err *err)
 {
 	const struct runs *reg = m->regions;
+	uint64_t span;
 
 	m->begin = reg->run[0].begin;
 	m->end = reg->run[reg->nr - 1].end;
 	/* what is beyond the data device (damage) goes to the last bucket */
-	while (m->shift < 40 && MIN(m->end, MAX(md->nr_data_blocks, m->begin + 1)) - m->begin >
-					(uint64_t)RMAP_BUCKETS << m->shift)
+	span = MIN(m->end, MAX(md->nr_data_blocks, m->begin + 1)) - m->begin;
+	m->shift = RMAP_SHIFT_MIN;
+	while (m->shift < 40 && span > (uint64_t)RMAP_BUCKETS << m->shift)
 		m->shift++;
-	m->bucket_end = RMAP_BUCKETS;
+	m->nr_buckets = (uint32_t)MIN((span - 1) >> m->shift, (uint64_t)RMAP_BUCKETS - 1) + 2;
+	m->bucket_end = m->nr_buckets;
 	if (find_owners(m, err))
 		return -ENOMEM;
 	m->edges = calloc(md->nr_blocks, sizeof(*m->edges));
@@ -158,7 +161,7 @@ static int prepare(struct rmap *m, const struct metadata *md, struct err *err)
 	if (!m->edges || !m->store)
 		return -ENOMEM;
 	for (unsigned i = 0; i < m->nr_workers; i++)
-		if (rmap_store_init(&m->store[i]))
+		if (rmap_store_init(m, &m->store[i]))
 			return -ENOMEM;
 	return 0;
 }

@@ -49,12 +49,12 @@ struct rmap_stream {
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct rmap_stream) == 64, "one cache line");
 
-int rmap_store_init(struct rmap_store *s)
+int rmap_store_init(const struct rmap *m, struct rmap_store *s)
 {
-	s->stream = aligned_alloc(64, RMAP_BUCKETS * sizeof(*s->stream));
+	s->stream = aligned_alloc(64, m->nr_buckets * sizeof(*s->stream));
 	s->waste = malloc(CHUNK_LEN);
 	if (s->stream)
-		memset(s->stream, 0, RMAP_BUCKETS * sizeof(*s->stream));
+		memset(s->stream, 0, m->nr_buckets * sizeof(*s->stream));
 	return s->stream && s->waste ? 0 : -ENOMEM;
 }
 
@@ -77,9 +77,9 @@ void rmap_store_fini(struct rmap_store *s)
 	free_slabs(s->spare);
 }
 
-void rmap_store_clear(struct rmap_store *s)
+void rmap_store_clear(const struct rmap *m, struct rmap_store *s)
 {
-	memset(s->stream, 0, RMAP_BUCKETS * sizeof(*s->stream));
+	memset(s->stream, 0, m->nr_buckets * sizeof(*s->stream));
 	while (s->slab) {
 		struct rmap_slab *slab = s->slab;
 
@@ -160,7 +160,7 @@ static uint64_t get(const uint8_t *p, unsigned width)
 /* What lies beyond the data device (damage) is in the last bucket, however far. */
 static unsigned head_len(const struct rmap *m, uint32_t bucket)
 {
-	return m->shift > NARROW_SHIFT || bucket == RMAP_BUCKETS - 1 ? 8 : 2;
+	return m->shift > NARROW_SHIFT || bucket == m->nr_buckets - 1 ? 8 : 2;
 }
 
 int rmap_store_put(struct rmap *m, void *store, const struct rmap_record *rec)
