@@ -28,30 +28,34 @@ static void tell(uint64_t block, uint32_t owner)
 	*t = *t && *t != owner + 1 ? CELLS_SEVERAL : owner + 1;
 }
 
-/* A leaf that maps blocks in and around the window. */
-static void make_leaf(struct node *n, uint64_t *value)
+/* A leaf that maps blocks in and around the window, alone or in runs. */
+static void make_leaf(struct node *n, struct disk_node *raw)
 {
-	*n = (struct node) {
-		.values = (const uint8_t *)value, .nr = ENTRIES, .value_size = 8, .leaf = true
-	};
-	for (uint32_t i = 0; i < ENTRIES; i++) {
-		uint64_t v = (uint64_t)rnd(BEGIN + NR + 500) << 24 | rnd(5);
+	const bool runs = rnd(2);
+	uint64_t b = 0;
 
-		for (unsigned k = 0; k < 8; k++)
-			((uint8_t *)&value[i])[k] = (uint8_t)(v >> 8 * k);
+	*n = (struct node) { .raw = raw,
+			     .values = (const uint8_t *)&raw->keys[ENTRIES],
+			     .nr = ENTRIES,
+			     .value_size = 8,
+			     .leaf = true };
+	for (uint32_t i = 0; i < ENTRIES; i++) {
+		b = i && runs && rnd(20) ? b + 1 : rnd(BEGIN + NR + 500);
+		raw->keys[i] = le64_make(i);
+		raw->keys[ENTRIES + i] = le64_make(b << 24 | rnd(5));
 	}
 }
 
 /* A random leaf is one owner's, or shared. */
 static void one_leaf(struct cells *c, struct cells *few, unsigned nr_owners, struct node *n,
-		     uint64_t *value)
+		     struct disk_node *raw)
 {
 	const bool shared = !rnd(4);
 	/* the first and the last index are what a narrow cell could take for something else */
 	const uint32_t owner = rnd(3) ? rnd(nr_owners) : rnd(2) ? 0 : nr_owners - 1;
 	bool twice = false;
 
-	make_leaf(n, value);
+	make_leaf(n, raw);
 	for (uint32_t i = 0; i < ENTRIES; i++) {
 		const uint64_t b = node_value64(n, i) >> 24, at = b - BEGIN;
 
@@ -76,18 +80,19 @@ static void equal_to_truth(size_t nr_owners, unsigned width)
 		 *want = calloc(nr_owners, sizeof(*want));
 	static dblock_t list[NR / 3];
 	struct cells c, few;
-	uint64_t value[ENTRIES], entries = 0;
+	static struct disk_node raw;
+	uint64_t entries = 0;
 	struct node n;
 
 	check(alone && want);
 	memset(truth, 0, sizeof(truth));
 	for (size_t i = 0; i < NR / 3; i++)
 		list[i] = BEGIN + 3 * i;
-	check(!cells_init(&c, BEGIN, NR, NULL, nr_owners));
-	check(!cells_init(&few, 0, NR / 3, list, nr_owners));
+	check(!cells_init(&c, BEGIN, NR, NULL, nr_owners, false));
+	check(!cells_init(&few, 0, NR / 3, list, nr_owners, true));
 	check_eq(c.width, width);
 	for (unsigned round = 0; round < 150; round++)
-		one_leaf(&c, &few, (unsigned)nr_owners, &n, value);
+		one_leaf(&c, &few, (unsigned)nr_owners, &n, &raw);
 	for (size_t i = 0; i < NR / 3; i++)
 		check_eq(cells_owner(&few, i), truth[3 * i]);
 	for (uint64_t i = 0; i < NR; i++) {

@@ -162,7 +162,7 @@ static void count_scattered(struct build *b, struct scattered *s)
 
 static void suspect_scattered(struct build *b, struct scattered *s)
 {
-	suspects_add_list(b->suspects, s->block, s->nr);
+	bits_set_list(b->suspects, s->block, s->nr);
 	s->nr = 0;
 }
 
@@ -182,7 +182,7 @@ static inline void count_run(struct build *b, const struct run *u, bool suspect,
 		if (suspects->nr == COUNT_LIST)
 			suspect_scattered(b, suspects);
 	} else if (suspect) {
-		suspects_add_run(b->suspects, u->dbegin, u->len);
+		bits_set_run(b->suspects, u->dbegin, u->len);
 	}
 }
 

@@ -51,7 +51,7 @@ static void take_run(struct check *c, struct refmap *counts, struct leaf_blocks 
 	if (fits >= SHORT_RUN)
 		refmap_inc_run(counts, b, fits);
 	if (fits >= SHORT_RUN && suspect)
-		suspects_add_run(c->candidate, b, fits);
+		bits_set_run(c->candidate, b, fits);
 	for (uint64_t k = 0; k < fits && fits < SHORT_RUN; k++) {
 		lb->single[lb->nr_singles++] = b + k;
 		if (suspect)
@@ -79,7 +79,7 @@ static void take_plain(struct check *c, struct refmap *counts, struct leaf_block
 		if (end - i >= SHORT_RUN) {
 			refmap_inc_run(counts, mapping_block(v), end - i);
 			if (suspect)
-				suspects_add_run(c->candidate, mapping_block(v), end - i);
+				bits_set_run(c->candidate, mapping_block(v), end - i);
 			i = end;
 		}
 		for (; i < end; i++)
@@ -96,7 +96,7 @@ static void take_singles(struct check *c, struct refmap *counts, const struct le
 
 	refmap_inc_list(counts, lb->single, lb->nr_singles);
 	if (nr)
-		suspects_add_list(c->candidate, suspect, nr);
+		bits_set_list(c->candidate, suspect, nr);
 }
 
 static __attribute__((cold)) int leaf_issues(struct check *c, struct map_worker *me, uint32_t block,
@@ -152,7 +152,7 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
 	} else if (scan.one_run) {
 		refmap_inc_run(counts, mapping_block(value_at(n, 0)), n->nr);
 		if (suspect)
-			suspects_add_run(c->candidate, mapping_block(value_at(n, 0)), n->nr);
+			bits_set_run(c->candidate, mapping_block(value_at(n, 0)), n->nr);
 	} else {
 		take_plain(c, counts, &lb, n, suspect);
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * A cell holds 0 (nobody), owner + 1, or all ones (several).  It only ever goes from left to right
- * in that list, so that a leaf of several owners stores all ones without a look at what is there.
+ * A cell holds 0 (nobody), owner + 1, or all ones (several), and only ever goes from left to right
+ * in that list.  What leaves of several owners map has a bit besides: most blocks of a pool with many
+ * snapshots need no more, and a bit is an eighth of a cell.
  */
 #include "pool/query/cells.h"
 
@@ -11,9 +12,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/bits.h"
 #include "base/overflow.h"
 #include "base/search.h"
 #include "pool/format/format.h"
+#include "pool/format/leaf_runs.h"
 
 #define PREFETCH   24 /* entries ahead: the cells of a fragmented leaf lie anywhere */
 #define PAGE_SHIFT 12 /* cells of a page */
@@ -44,31 +47,6 @@ static inline uint64_t place(const struct node *n, uint32_t i, const struct cell
  * the compiler must take it that a store into a cell of one byte changes the originals.
  */
 #define DEFINE_CELLS(bits)                                                                         \
-	static inline __attribute__((always_inline)) void share_in##bits(                          \
-		const struct cells *c, const struct node *leaf, const dblock_t *list)              \
-	{                                                                                          \
-		_Atomic uint##bits##_t *const cell = c->cell;                                      \
-		const struct cells w = { .begin = c->begin, .nr = c->nr, .list = list };           \
-		const struct node n = *leaf;                                                       \
-                                                                                                   \
-		_Pragma("GCC unroll 4") for (uint32_t i = 0; i < n.nr; i++)                        \
-		{                                                                                  \
-			const uint64_t at = place(&n, i, &w);                                      \
-                                                                                                   \
-			if (at < w.nr)                                                             \
-				atomic_store_explicit(&cell[at], UINT##bits##_MAX,                 \
-						      memory_order_relaxed);                       \
-		}                                                                                  \
-	}                                                                                          \
-                                                                                                   \
-	static void share##bits(const struct cells *c, const struct node *leaf)                    \
-	{                                                                                          \
-		if (c->list)                                                                       \
-			share_in##bits(c, leaf, c->list);                                          \
-		else /* the usual case: a loop without a question */                               \
-			share_in##bits(c, leaf, NULL);                                             \
-	}                                                                                          \
-                                                                                                   \
 	static bool own##bits(struct cells *c, const struct node *leaf, uint32_t owner)            \
 	{                                                                                          \
 		_Atomic uint##bits##_t *const cell = c->cell;                                      \
@@ -92,7 +70,7 @@ static inline uint64_t place(const struct node *n, uint32_t i, const struct cell
 									  memory_order_relaxed))   \
 				set_owned(c, at);                                                  \
 			else if (v == me)                                                          \
-				twice = true;                                                      \
+				twice |= !bits_get(w.shared, at);                                  \
 			else                                                                       \
 				atomic_store_explicit(&cell[at], UINT##bits##_MAX,                 \
 						      memory_order_relaxed);                       \
@@ -105,7 +83,7 @@ static inline uint64_t place(const struct node *n, uint32_t i, const struct cell
 		const uint##bits##_t *cell = c->cell;                                              \
                                                                                                    \
 		for (; at < end; at++)                                                             \
-			if (cell[at] && cell[at] != UINT##bits##_MAX)                              \
+			if (cell[at] && cell[at] != UINT##bits##_MAX && !bits_get(c->shared, at))  \
 				alone[cell[at] - 1]++;                                             \
 	}
 
@@ -113,20 +91,21 @@ DEFINE_CELLS(8)
 DEFINE_CELLS(16)
 DEFINE_CELLS(32)
 
-/* Zeroed; in huge pages when it is worth it, as the cells are touched in no order. */
-static void *alloc_cells(size_t len)
+/* Zeroed; in huge pages when many are touched, which is in no order. */
+static void *alloc_cells(size_t len, bool many)
 {
 	void *p;
 
 	/* calloc() does not touch fresh pages, so that only used ones cost memory */
 	p = calloc(len + 4, 1); /* a cell more, which a prefetch may name */
-	if (p && len > 2 * HUGE_PAGE)
+	if (p && many && len > 2 * HUGE_PAGE)
 		(void)madvise((void *)(uintptr_t)round_up((uintptr_t)p, HUGE_PAGE), len - HUGE_PAGE,
 			      MADV_HUGEPAGE);
 	return p;
 }
 
-int cells_init(struct cells *c, dblock_t begin, uint64_t nr, const dblock_t *list, size_t nr_owners)
+int cells_init(struct cells *c, dblock_t begin, uint64_t nr, const dblock_t *list, size_t nr_owners,
+	       bool many_owned)
 {
 	*c = (struct cells) {
 		.begin = begin,
@@ -136,25 +115,42 @@ int cells_init(struct cells *c, dblock_t begin, uint64_t nr, const dblock_t *lis
 			 : nr_owners < UINT16_MAX ? 2
 						  : 4,
 	};
-	c->cell = alloc_cells((size_t)nr * c->width);
+	c->cell = alloc_cells((size_t)nr * c->width, many_owned);
 	c->owned = calloc((size_t)(nr >> PAGE_SHIFT) + 1, 1);
-	return c->cell && c->owned ? 0 : -ENOMEM;
+	c->shared = calloc((size_t)(nr / 64) + 1, sizeof(*c->shared));
+	return c->cell && c->owned && c->shared ? 0 : -ENOMEM;
 }
 
 void cells_fini(struct cells *c)
 {
 	free(c->cell);
 	free(c->owned);
+	free(c->shared);
 }
 
 void cells_share(struct cells *c, const struct node *leaf)
 {
-	if (c->width == 1)
-		share8(c, leaf);
-	else if (c->width == 2)
-		share16(c, leaf);
-	else
-		share32(c, leaf);
+	struct leaf_runs runs;
+
+	if (!c->list) {
+		leaf_runs_find(&runs, leaf, RUNS_ANY_TIME);
+		for (uint32_t i = 0, end; i < leaf->nr; i = end) {
+			uint64_t from = mapping_block(node_value64(leaf, i)), to;
+
+			end = leaf_runs_end(&runs, i);
+			to = MIN(from + (end - i), c->begin + c->nr);
+			from = MAX(from, c->begin);
+			if (from < to)
+				bits_set_run(c->shared, from - c->begin, to - from);
+		}
+		return;
+	}
+	for (uint32_t i = 0; i < leaf->nr; i++) {
+		const uint64_t at = place(leaf, i, c);
+
+		if (at < c->nr)
+			bits_set_word(c->shared, at, 1);
+	}
 }
 
 bool cells_own(struct cells *c, const struct node *leaf, uint32_t owner)
@@ -166,6 +162,8 @@ bool cells_own(struct cells *c, const struct node *leaf, uint32_t owner)
 
 uint32_t cells_owner(const struct cells *c, uint64_t i)
 {
+	if (bits_get(c->shared, i))
+		return CELLS_SEVERAL;
 	if (c->width == 1)
 		return ((uint8_t *)c->cell)[i] == UINT8_MAX ? CELLS_SEVERAL
 							    : ((uint8_t *)c->cell)[i];

@@ -9,7 +9,7 @@
  * Several workers may fill cells at once; the outcome does not depend on their order.  An owner is
  * an index below the number of owners that cells_init() was given.
  *
- * Memory: 1 byte a data block; 2 for more than 254 owners, 4 for more than 65,534.  Only the parts
+ * Memory: 9 bits a data block; 17 for more than 254 owners, 33 for more than 65,534.  Only the parts
  * that are used are ever touched.
  */
 #include "pdata/block/node.h"
@@ -20,15 +20,17 @@ struct cells {
 	const dblock_t *list; /* or, when there is a list, block list[i]; the caller's */
 	unsigned width;	      /* bytes of a cell */
 	void *cell;
+	uint64_t *shared; /* a bit for each cell: a leaf of several owners maps the block */
 	uint8_t *owned; /* a byte for each page of cells: one of them was given to an owner */
 };
 
 /*
  * @list: NULL, or @nr blocks in ascending order; @begin is then 0.  0 or -ENOMEM.  cells_fini()
- * frees; it may be called after a failure as well.
+ * frees; it may be called after a failure as well.  @many_owned: cells_own() will be called for more
+ * than a few of the blocks; this is about speed only.
  */
-int cells_init(struct cells *c, dblock_t begin, uint64_t nr, const dblock_t *list,
-	       size_t nr_owners);
+int cells_init(struct cells *c, dblock_t begin, uint64_t nr, const dblock_t *list, size_t nr_owners,
+	       bool many_owned);
 void cells_fini(struct cells *c);
 
 /* The blocks that a leaf of several owners maps.  Blocks without a cell are passed over. */

@@ -129,13 +129,24 @@ static int find_tails(struct usage *u)
 	return 0;
 }
 
+/* Will leaves of one owner touch an eighth of @nr_cells, more or less? */
+static bool many_owned(const struct usage *u, uint64_t nr_cells)
+{
+	uint64_t nr = 0;
+
+	for (mblock_t b = 0; b < u->f->nr_blocks; b++)
+		nr += walk_height(u->f->walk, b) == 0 && !walk_shared(u->f->walk, b);
+	return nr * INTERNAL_MAX / 2 > nr_cells / 8;
+}
+
 /* One window, from @begin to @end, of data blocks or of the list; their cells live as long as it takes. */
 static int count_window(struct usage *u, uint64_t begin, uint64_t end, struct usage_row *row,
 			struct err *err)
 {
 	size_t nr_devs = u->f->nr_devs;
 	unsigned nr_workers = stream_nr_workers(u->f->s);
-	int r = cells_init(&u->cells, begin, end - begin, u->list, nr_devs);
+	int r = cells_init(&u->cells, begin, end - begin, u->list, nr_devs,
+			   many_owned(u, end - begin));
 
 	u->alone = calloc(nr_workers * (nr_devs + 1), sizeof(*u->alone));
 	u->twice = false;
