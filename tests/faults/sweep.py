@@ -32,6 +32,7 @@ CLASSES = {
     "name": [errno.EIO, -1],
     "open": [errno.EMFILE],
     "lock": [errno.EWOULDBLOCK, errno.ENOLCK],
+    "thread": [errno.EAGAIN],
 }
 SHRINKS = -4  # the input is cut off: it is put back afterwards
 
@@ -65,7 +66,9 @@ class Sweep:
     def run(self, argv, fault=None):
         env = dict(os.environ)
         if fault:
-            env.update(FAULT="%s:%d:%d" % fault, FAULT_HIT=self.hit, LD_PRELOAD=self.a.preload)
+            env.update(FAULT="%s:%d:%d" % fault, FAULT_HIT=self.hit)
+            if self.a.preload:
+                env["LD_PRELOAD"] = self.a.preload
         try:
             p = subprocess.run(argv, env=env, cwd=self.dir, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
@@ -112,6 +115,8 @@ class Sweep:
         old_dump = self.dump(self.path(source)) if source and (pool_out or in_place) and not raw else None
         names = set(os.listdir(self.dir))
         for cls, errors in CLASSES.items():
+            if cls not in self.a.classes:
+                continue
             wrong, total = [], 0
             for error in errors:
                 if error == SHRINKS and in_place and not inputs:
@@ -171,11 +176,12 @@ class Sweep:
 
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("preload")
+    ap.add_argument("preload", help="empty: the commands have it within them")
     ap.add_argument("work", help="a folder with pool, other (metadata), data, table, leaky, xml, pack, old")
     ap.add_argument("--limit", type=int, default=100000)
     ap.add_argument("--blocks", default="1000", help="to how many the pool is shrunk")
     ap.add_argument("--all", action="store_true", help="killed and cut off at each call")
+    ap.add_argument("--classes", nargs="+", choices=list(CLASSES), default=list(CLASSES))
     ap.add_argument("--only", help="commands whose name contains this")
     a = ap.parse_args()
     s = Sweep(a)

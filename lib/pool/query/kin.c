@@ -175,15 +175,13 @@ static int judge_alone(struct counting *c, const struct seen *seen, struct alone
 		if (!r)
 			r = judge_all(c, weight);
 	}
-	umap_fini(&a->weight);
-	umap_fini(&a->first);
 	return r;
 }
 
 static int count(struct counting *c, const struct seen *seen, size_t nr)
 {
 	struct alone alone = { 0 };
-	int r = 0, last;
+	int r = 0;
 
 	for (size_t i = 0, next; !r && i < nr; i = next) {
 		for (next = i + 1; next < nr && seen[next].hash == seen[i].hash; next++)
@@ -202,8 +200,11 @@ static int count(struct counting *c, const struct seen *seen, size_t nr)
 		if (!r)
 			r = judge_all(c, 1);
 	}
-	last = judge_alone(c, seen, &alone);
-	return r ? r : last;
+	if (!r)
+		r = judge_alone(c, seen, &alone);
+	umap_fini(&alone.weight);
+	umap_fini(&alone.first);
+	return r;
 }
 
 /* Is @a the better origin of @snap than @b? */
