@@ -366,6 +366,17 @@ busy_writer() {
 	[ "$(grep -c '^read 40960/40960' <<<"$output")" = "$(wc -l <acknowledged)" ]
 }
 
+# More with STORY_SESSIONS and STORY_SEEDS.
+@test "nbdkit-thin: a long random story on devices with origins, with snapshots between, is that of a model" {
+	need python3
+	for seed in ${STORY_SEEDS:-1 $RANDOM}; do
+		mkdir "story-$seed"
+		(cd "story-$seed" && PYTHONDONTWRITEBYTECODE=1 timeout 600 python3 "$BATS_TEST_DIRNAME/nbd_story.py" "$PLUGIN" "$seed" \
+			"${STORY_SESSIONS:-5}" 120) || { cat "story-$seed/server.log"; false; }
+		rm -r "story-$seed"
+	done
+}
+
 @test "nbdkit-thin: a device that the pool has not is refused at the start" {
 	for d in nope 77 16777216 ''; do
 		run timeout 20 nbdkit -U - "$PLUGIN" pool=table "device=$d" --run 'echo started'
