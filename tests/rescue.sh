@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..13
+echo 1..16
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -48,10 +48,12 @@ done <<EOF
 401 17273 all and of a snapshot of a snapshot too
 EOF
 
-# Single trials of harsh: SEED FRESH TRIAL BACK, of which none may lie, and BACK per mille must be back.
-while read -r seed fresh trial back sentence; do
+# Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
+# only with DOUBT 1 may it be doubted that all is.
+while read -r seed fresh trial back doubt sentence; do
 	n=$((n + 1))
 	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 4000 -f "$fresh" -t "$trial" -v -L 0 -B "$back" \
+		-D "$doubt" \
 		"$work"/*/meta.img >"$work/out"; then
 		echo "ok $n - $sentence"
 	else
@@ -59,11 +61,14 @@ while read -r seed fresh trial back sentence; do
 		sed 's/^#* *//; s/^/# /' "$work/out"
 	fi
 done <<EOF
-901 60 1646 0 without details and data map a tree that left nodes without a parent is not called whole
-2102 120 3726 0 an older state is not called whole when a later commit's blocks lie behind it
-901 60 1794 1000 a commit writes its bitmaps behind its index block too
-2105 100 1039 0 an older bitmap behind the lost index block is not this state's: the superblock counts other blocks
-901 60 1623 1000 an older bitmap of the data map, in its own place, denies nothing
+901 60 1646 0 1 without details and data map a tree that left nodes without a parent is not called whole
+2102 120 3726 0 1 an older state is not called whole when a later commit's blocks lie behind it
+901 60 1794 1000 1 a commit writes its bitmaps behind its index block too
+2105 100 1039 0 1 an older bitmap behind the lost index block is not this state's: the superblock counts other blocks
+901 60 1623 1000 1 an older bitmap of the data map, in its own place, denies nothing
+3001 20 320 1000 0 a strange block of the metadata map is no doubt where the data map proves all trees
+3001 20 67 1000 0 a node that is not of this state has no children that could have too many parents
+3001 20 140 1000 0 details without a device say that a pool is empty, also when its top level is lost
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

@@ -3,7 +3,7 @@
 /*
  * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
  *
- *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-v] POOL...
+ *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT] [-v] POOL...
  *
  * Besides the pools in the files -f of them are made afresh from the seed.  One line a kind of damage:
  *
@@ -17,8 +17,8 @@
  *	doubt		trials called lossy though all is back
  *	needless	those of them for which no other pool with this image is found
  *
- * Exit status 1 with more lies than -L, more than -W wrong mappings in a million, or less than -B per
- * mille back.
+ * Exit status 1 with more lies than -L, more than -W wrong mappings in a million, less than -B per mille
+ * back, or more needless doubts than -D.
  */
 #include <err.h>
 #include <getopt.h>
@@ -300,7 +300,7 @@ static void print_score(const char *name, const struct score *s)
 }
 
 struct config {
-	uint64_t seed, trials, fresh, only, lies, wrong, back;
+	uint64_t seed, trials, fresh, only, lies, wrong, back, needless;
 	int kind;
 	const char *keep;
 	bool verbose;
@@ -310,7 +310,7 @@ static void parse(struct config *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:n:f:k:t:L:W:B:o:v")) != -1) {
+	while ((o = getopt(argc, argv, "s:n:f:k:t:L:W:B:D:o:v")) != -1) {
 		uint64_t n = optarg ? strtoull(optarg, NULL, 10) : 0;
 
 		switch (o) {
@@ -337,6 +337,9 @@ static void parse(struct config *c, int argc, char **argv)
 			break;
 		case 'B':
 			c->back = n;
+			break;
+		case 'D':
+			c->needless = n;
 			break;
 		case 'o':
 			c->keep = optarg;
@@ -375,6 +378,7 @@ int main(int argc, char **argv)
 			    .only = UINT64_MAX,
 			    .lies = UINT64_MAX,
 			    .wrong = UINT64_MAX,
+			    .needless = UINT64_MAX,
 			    .kind = -1 };
 	struct jobs *jobs = jobs_new(1);
 	struct score *score, all = { 0 };
@@ -418,5 +422,6 @@ int main(int argc, char **argv)
 	free(score);
 	jobs_free(jobs);
 	return all.lies > c.lies || all.back * 1000 < all.intact * c.back ||
+	       all.doubted - all.undecided > c.needless ||
 	       (c.wrong != UINT64_MAX && all.wrong * 1000000 > all.mappings * c.wrong);
 }

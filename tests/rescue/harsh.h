@@ -33,6 +33,9 @@ struct harm {
  */
 const char *other_pool(const struct harm *h);
 
+/* Does an older state that has not the @same mappings stand in the image of @p? */
+bool other_standing(const struct pool *p, bool (*same)(const struct pool *, const struct pool *));
+
 struct kind {
 	const char *name;
 	/* Damages the image; false when this pool cannot be damaged so. */

@@ -68,7 +68,7 @@ static bool other_state(const struct harm *h)
 		found = stands(h, &older) && !same_maps(&older, h->pool);
 		pool_free(&older);
 	}
-	return found;
+	return found || (!y->nr && is_lost(h, 0) && other_standing(h->pool, same_maps));
 }
 
 /* --- devices --- */

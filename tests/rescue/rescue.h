@@ -70,6 +70,8 @@ struct pool {
 void pool_read(struct pool *p, const char *path);
 /* The same of an image in memory, which it copies. */
 void pool_take(struct pool *p, const void *image, uint32_t nr_blocks);
+/* With another superblock. */
+void pool_take_with(struct pool *p, const void *super, const void *image, uint32_t nr_blocks);
 void pool_free(struct pool *p);
 
 /* What a rescue brought.  A sink: { &result_ops, RESULT }; all zero at first. */

@@ -188,13 +188,19 @@ static void read_pool(struct pool *p)
 	list_roles(p);
 }
 
-void pool_take(struct pool *p, const void *image, uint32_t nr_blocks)
+void pool_take_with(struct pool *p, const void *super, const void *image, uint32_t nr_blocks)
 {
 	*p = (struct pool){ .nr_blocks = nr_blocks, .image = malloc((size_t)nr_blocks * 4096) };
 	if (!p->image)
 		err(1, "memory");
 	memcpy(p->image, image, (size_t)nr_blocks * 4096);
+	memcpy(p->image, super, 4096);
 	read_pool(p);
+}
+
+void pool_take(struct pool *p, const void *image, uint32_t nr_blocks)
+{
+	pool_take_with(p, image, image, nr_blocks);
 }
 
 void pool_read(struct pool *p, const char *path)

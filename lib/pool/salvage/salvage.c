@@ -380,6 +380,14 @@ static int rescue(struct salvage *s, struct err *err)
 	return r;
 }
 
+/* Do the details say that there is no device? */
+static bool has_empty_details(const struct salvage *s)
+{
+	const struct snode *n = &s->node[s->details_root];
+
+	return n->tree == TREE_DETAILS && n->flags & SN_LEAF && !n->nr;
+}
+
 int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options *opt,
 		struct salvage **out, struct err *err)
 {
@@ -414,7 +422,7 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		r = salvage_look_under(s, err);
 	if (!r) {
 		sum_devices(s);
-		r = s->nr_devs || !s->gaps.nr ?
+		r = s->nr_devs || !s->gaps.nr || has_empty_details(s) ?
 			    salvage_make_header(s, err) :
 			    err_set(err, -EUCLEAN,
 				    "%s: nothing could be saved: no device and no metadata snapshot was found",

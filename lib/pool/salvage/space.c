@@ -242,7 +242,8 @@ void salvage_count_edges(struct salvage *s)
 		const struct snode *n = &s->node[i];
 		bool live = n->flags & SN_LIVE;
 
-		if (n->flags & SN_VIRTUAL)
+		/* what was found not to be of this state has no children here */
+		if (n->flags & (SN_VIRTUAL | SN_DENIED))
 			continue;
 		if (s->has_counts && s->count[n->block] != COUNT_UNKNOWN)
 			live |= s->count[n->block] > 0;

@@ -90,7 +90,7 @@ static bool state_is_doubtful(const struct salvage *s)
 {
 	return s->from_snapshot || s->uncertain || s->newer_lost || s->over.found ||
 	       s->agrees.excess || s->agrees.strange || roots_are_doubtful(s) ||
-	       s->agrees.strange_map || (s->unconfirmed && !is_proved_by_data(s)) ||
+	       ((s->agrees.strange_map || s->unconfirmed) && !is_proved_by_data(s)) ||
 	       s->agrees.missing > (s->nr_devs ? MAX_LEAKED : 0);
 }
 
