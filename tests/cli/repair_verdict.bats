@@ -403,3 +403,28 @@ format_over() {
 	repair
 	[ "$status" -eq 0 ] && [ -z "$stderr" ]
 }
+
+@test "thin_check names thin_repair where the pool's clock nears its end or is past it, and thin_repair sets it back" {
+	need python3
+	for time in 16777205 16777216 4294967295; do
+		PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$abs_top_srcdir/tests/oracle python3 - "$time" <<-'EOT'
+		import struct, sys
+		from thinpool import BLOCK, SALT_SUPER, crc
+		with open("pool", "r+b") as f:
+		    b = bytearray(f.read(BLOCK))
+		    struct.pack_into("<I", b, 44, int(sys.argv[1]))
+		    struct.pack_into("<I", b, 0, crc(b) ^ SALT_SUPER)
+		    f.seek(0)
+		    f.write(b)
+		EOT
+		run -0 thin_check pool
+		[[ "$output" == *"time $time nears 16777215"*'thin_repair renumbers all times'* ]]
+		rm out && truncate -s 8M out
+		thin_repair -i pool -o out
+		run -0 thin_check out
+		[[ "$output" != *nears* ]]
+		diff <(thin_dump pool | grep mapping | sed 's/ time=.*//') <(thin_dump out | grep mapping | sed 's/ time=.*//')
+	done
+	run -1 thin_shrink --binary -i pool -o small --size auto --no-copy --nr-blocks 1000
+	[[ "$output" == *'thin_repair renumbers all times'* ]]
+}

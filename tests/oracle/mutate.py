@@ -80,7 +80,10 @@ class Mutant:
         if n is None:
             return None
         at = n * BLOCK
-        return n, use, at, self.u32(at + 16), self.u32(at + 20), self.u32(at + 24)
+        nr, room, size = self.u32(at + 16), self.u32(at + 20), self.u32(at + 24)
+        # an earlier change may have made these larger than the block
+        nr = min(nr, max(0, BLOCK - 32 - 8 * room) // size) if size else 0
+        return n, use, at, nr, room, size
 
     def header(self):
         n, use, at, *_ = self.node()

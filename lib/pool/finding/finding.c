@@ -54,7 +54,7 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
 	  "superblock: metadata block size is {stored} sectors, not {expected}", NOTHING)           \
 	X(SB_TIME_LIMIT, "superblock-time-limit", WARN, false,                                      \
 	  "superblock: time {stored} nears {expected}: after that many snapshots mappings would be " \
-	  "corrupted; dump and restore resets it", NOTHING)                                         \
+	  "corrupted; thin_repair renumbers all times", NOTHING)                                     \
 	X(OLDER_POOL, "older-pool", WARN, false,                                                    \
 	  "the pool is empty, but block {block} still holds details of devices: they were deleted, or " \
 	  "the pool was formatted over an older one", OLDER)                                        \
