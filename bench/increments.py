@@ -101,13 +101,18 @@ def since(bench):
     gone(image, whole)()
 
 
+def nbdkit(bench):
+    """nbdkit, up to its options; the folder that it makes for -U - would stay in /tmp."""
+    return ["sh", "-c", 'rm -f "$0" && exec nbdkit -U "$0" "$@"', bench.path("nbd.socket")]
+
+
 def qcow2(bench):
     """Against raw, and qemu-img through the plugin; compressed, against qemu-img."""
     table, out, raw = make_pool(bench), bench.path("out.qcow2"), bench.path("raw")
     ours, theirs = bench.path("out.qcow2"), bench.path("theirs.qcow2")
     command = [bench.ours("thin_materialize"), "-q", "--reflink=never"]
     plugin = os.path.join(bench.args.build, "nbdkit", "nbdkit-thin-plugin.so")
-    through = ["nbdkit", "-U", "-", plugin, "pool=" + table, "device=d3", "--run",
+    through = nbdkit(bench) + [plugin, "pool=" + table, "device=d3", "--run",
                'qemu-img convert -f raw -O qcow2 "$uri" ' + theirs]
     if not (os.path.exists(plugin) and shutil.which("nbdkit") and shutil.which("qemu-img")):
         through = [None]

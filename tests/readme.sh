@@ -46,7 +46,8 @@ play() {
 		block:'$ '*)
 			printf '%s\n' "$line" >>"$work/new"
 			count=$((count + 1))
-			sh -c "$(printf '%s\n' "${line#??}" | plain)" >"$work/out" 2>&1 </dev/null
+			rm -f "$work/socket" # the folder that nbdkit makes for -U - would stay in /tmp
+			sh -c "$(printf '%s\n' "${line#??}" | plain | sed "s,nbdkit -U - ,nbdkit -U '$work/socket' ,")" >"$work/out" 2>&1 </dev/null
 			marked <"$work/out" >>"$work/new"
 			# thin_delta, as callers know it, does not end its last line
 			[ -z "$(tail -c 1 "$work/new")" ] || echo >>"$work/new"

@@ -108,7 +108,7 @@ stand_in() {
 @test "the plugin serves no metadata snapshot, and says what does" {
 	need_plugin
 	for p in metadata-snap=held take-metadata-snap=true; do
-		run nbdkit -U - "$PLUGIN" pool=table $p --run true
+		run nbd "$PLUGIN" pool=table $p --run true
 		[ "$status" -ne 0 ] && [[ "$output" == *"a metadata snapshot is not served"*"nbdkit file /dev/VG/LV"* ]] || {
 			echo "$p: $status $output"
 			return 1
@@ -116,6 +116,6 @@ stand_in() {
 	done
 	[ -e /dev/mapper/control ] || return 0
 	stand_in # nbdkit looks for it in the PATH
-	PATH=$PWD/bin:$PATH run nbdkit -U - "$PLUGIN" pool=/dev/vg-none/pool --run true
+	PATH=$PWD/bin:$PATH run nbd "$PLUGIN" pool=/dev/vg-none/pool --run true
 	[ "$status" -ne 0 ] && [[ "$output" == *"/dev/vg-none/pool"* ]]
 }

@@ -93,7 +93,7 @@ makes() {
 		for pool in $(sed -n 's/^\([^:]*\): .* thin-pool .*/\1/p' "$s.table"); do
 			sed -n "s,^\\([^:]*\\): .* thin $pool .*,\\1,p" "$s.table" >names
 			[ -s names ] && grep -qFwf <(sed 's/^/thin /' names) "$s/oracle" || continue
-			nbdkit -U - -r "$PLUGIN" pool="$s.table" pool-name="$pool" --run '
+			nbd -r "$PLUGIN" pool="$s.table" pool-name="$pool" --run '
 				while read -r n; do
 					nbdcopy "nbd+unix:///$n?socket=$unixsocket" - 2>/dev/null | sha256sum | sed "s,-,$n,"
 				done <names' >got
@@ -106,7 +106,7 @@ makes() {
 	done
 	[ "$(wc -l <served)" -eq "$(oracle thin | wc -l)" ]
 	read -r s name _ _ _ sum < <(oracle thin | grep ^lvm-4kn-whole)
-	[ "$(nbdkit -U - -r "$PLUGIN" pool="$s/pv0.img" device="$name" --run 'nbdcopy "$uri" -' | hash)" = "$sum" ]
+	[ "$(nbd -r "$PLUGIN" pool="$s/pv0.img" device="$name" --run 'nbdcopy "$uri" -' | hash)" = "$sum" ]
 }
 
 @test "what cannot be followed is refused, and nothing of it is printed as if it were content" {

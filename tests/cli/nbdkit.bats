@@ -10,8 +10,6 @@ load needs
 setup() {
 	need_plugin
 	cd "$BATS_TEST_TMPDIR" || return 1
-	mkdir -p tmp
-	export TMPDIR=$PWD/tmp # nbdkit leaves the folder of its socket where it is killed
 	truncate -s 2M meta
 	truncate -s 64M data
 	for i in $(seq 1 5000); do printf 'origin %06d...\n' $i; done >base
@@ -33,7 +31,7 @@ serve() {
 	local params=()
 	while [ "$1" != -- ]; do params+=("$1"); shift; done
 	shift
-	timeout 60 nbdkit -U - "$PLUGIN" "${params[@]}" --run "$*"
+	nbd "$PLUGIN" "${params[@]}" --run "$*"
 }
 
 io() { # [device] qemu-io command...
@@ -92,16 +90,16 @@ io() { # [device] qemu-io command...
 	need nbdinfo
 	run -0 serve pool=table -- 'nbdinfo --list "$uri"'
 	[[ "$output" == *'export="t0"'* && "$output" == *'export="o"'* ]]
-	run -0 timeout 20 nbdkit -U - -e o "$PLUGIN" pool=table --run 'nbdinfo --size "$uri"'
+	run -0 nbd -e o "$PLUGIN" pool=table --run 'nbdinfo --size "$uri"'
 	[ "$output" = 524288 ]
-	run timeout 20 nbdkit -U - -e nosuch "$PLUGIN" pool=table --run 'nbdinfo --size "$uri"'
+	run nbd -e nosuch "$PLUGIN" pool=table --run 'nbdinfo --size "$uri"'
 	[ "$status" -ne 0 ]
 	[[ "$output" == *nosuch* ]]
 }
 
 @test "nbdkit-thin: with device= nothing else is served" {
 	need nbdinfo
-	run timeout 20 nbdkit -U - -e o "$PLUGIN" pool=table device=t0 --run 'nbdinfo --size "$uri"'
+	run nbd -e o "$PLUGIN" pool=table device=t0 --run 'nbdinfo --size "$uri"'
 	[ "$status" -ne 0 ]
 }
 
@@ -122,7 +120,7 @@ io() { # [device] qemu-io command...
 	io t0 'write -P 7 0 64k' >/dev/null
 	before=$(sha256sum meta data)
 	run -0 serve pool=table device=t0 readonly=true -- \
-		"nbdkit -U - '$PLUGIN' pool=table device=o readonly=true --run 'nbdinfo \"\$uri\"' && qemu-io -r -f raw \"\$uri\" -c 'read -P 7 0 64k'"
+		"nbdkit -U other '$PLUGIN' pool=table device=o readonly=true --run 'nbdinfo \"\$uri\"' && qemu-io -r -f raw \"\$uri\" -c 'read -P 7 0 64k'"
 	[[ "$output" == *"is_read_only: true"* ]]
 	[ "$before" = "$(sha256sum meta data)" ]
 }
@@ -131,7 +129,7 @@ io() { # [device] qemu-io command...
 	need nbdinfo
 	truncate -s 4M meta
 	before=$(sha256sum meta data)
-	timeout 20 nbdkit -r -U - "$PLUGIN" pool=table device=t0 --run 'nbdinfo "$uri"'
+	nbd -r "$PLUGIN" pool=table device=t0 --run 'nbdinfo "$uri"'
 	[ "$before" = "$(sha256sum meta data)" ]
 	serve pool=table device=t0 -- 'nbdinfo "$uri"'
 	[ "$before" != "$(sha256sum meta data)" ]
@@ -259,7 +257,7 @@ patchy_image() {
 	[ "$(awk '{ print $1, $2, $3 }' <<<"$output")" = "0 2097152 1" ]
 	run -0 serve pool=table device=t0 readonly=true -- 'nbdinfo --map "$uri"'
 	[ "$(awk '{ print $1, $2, $3 }' <<<"$output")" = "0 2097152 3" ]
-	run -0 timeout 20 nbdkit -r -U - "$PLUGIN" pool=table device=t0 --run 'nbdinfo --map "$uri"'
+	run -0 nbd -r "$PLUGIN" pool=table device=t0 --run 'nbdinfo --map "$uri"'
 	[ "$(awk '{ print $1, $2, $3 }' <<<"$output")" = "0 2097152 3" ]
 }
 
@@ -379,14 +377,14 @@ busy_writer() {
 
 @test "nbdkit-thin: a device that the pool has not is refused at the start" {
 	for d in nope 77 16777216 ''; do
-		run timeout 20 nbdkit -U - "$PLUGIN" pool=table "device=$d" --run 'echo started'
+		run nbd "$PLUGIN" pool=table "device=$d" --run 'echo started'
 		[[ "$status" -ne 0 && "$output" != *started* && "$output" == *"$d"* ]]
 	done
 	sed -i 's/pool 1 base/pool 1 no-such-base/' table
-	run timeout 20 nbdkit -U - "$PLUGIN" pool=table device=o --run 'echo started'
+	run nbd "$PLUGIN" pool=table device=o --run 'echo started'
 	[[ "$status" -ne 0 && "$output" != *started* && "$output" == *no-such-base* ]]
 	sed -i '/^o:/d; s/pool 0$/pool 9/' table
-	run timeout 20 nbdkit -U - "$PLUGIN" pool=table --run 'echo started'
+	run nbd "$PLUGIN" pool=table --run 'echo started'
 	[[ "$status" -ne 0 && "$output" != *started* && "$output" == *"device 9 does not exist"* ]]
 }
 
@@ -416,12 +414,17 @@ busy_writer() {
 @test "nbdkit-thin: of a name that is mistyped the message says which one was meant" {
 	need nbdinfo
 	sed 's/^t0:/webserver:/' table >named
-	run timeout 20 nbdkit -U - "$PLUGIN" pool=named device=websever --run 'echo started'
+	run nbd "$PLUGIN" pool=named device=websever --run 'echo started'
 	[[ "$status" -ne 0 && "$output" == *"'websever'"*"did you mean 'webserver'?"* ]]
-	run timeout 20 nbdkit -U - "$PLUGIN" pool=named --run 'nbdinfo "nbd+unix:///webservr?socket=$unixsocket"'
+	run nbd "$PLUGIN" pool=named --run 'nbdinfo "nbd+unix:///webservr?socket=$unixsocket"'
 	[[ "$status" -ne 0 && "$output" == *"no export 'webservr': neither a name in the table nor a device id; did you mean 'webserver'?"* ]]
-	run timeout 20 nbdkit -U - "$PLUGIN" pool=named --run 'nbdinfo "nbd+unix:///zzzzzzzzzzzz?socket=$unixsocket"'
+	run nbd "$PLUGIN" pool=named --run 'nbdinfo "nbd+unix:///zzzzzzzzzzzz?socket=$unixsocket"'
 	[[ "$status" -ne 0 && "$output" == *"no export"* && "$output" != *"did you mean"* ]]
-	run timeout 20 nbdkit -U - "$PLUGIN" pool=meta data-dev=data --run 'nbdinfo "nbd+unix:///webserver?socket=$unixsocket"'
+	run nbd "$PLUGIN" pool=meta data-dev=data --run 'nbdinfo "nbd+unix:///webserver?socket=$unixsocket"'
 	[[ "$status" -ne 0 && "$output" == *"not a device id; only a table gives names"* ]]
+}
+
+@test "no test and no benchmark lets nbdkit make a folder in /tmp, where it would stay" {
+	cd "$abs_top_srcdir"
+	! grep -rnE 'nbdkit( -[a-z]+)* -U - [^,]|"-U", "[-]"' tests/cli tests/*.sh bench
 }

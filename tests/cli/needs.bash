@@ -21,3 +21,12 @@ need_plugin() {
 	need nbdkit
 	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
 }
+
+# nbd ARGUMENTS...: nbdkit with a socket in the current folder.  The folder that it makes for -U - stays in /tmp.
+nbd() {
+	local socket status=0
+	socket=$(mktemp -u nbd.XXXXXX)
+	timeout 300 nbdkit -U "$socket" "$@" || status=$?
+	rm -f "$socket"
+	return $status
+}

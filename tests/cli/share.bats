@@ -183,10 +183,10 @@ all_go() { # LIST
 	nbdkit -P pid -U sock "$PLUGIN" pool=table
 	HOLDER=$(cat pid)
 	readers_are_refused meta "$of_metadata"$'\n'"$of_all"
-	run timeout 20 nbdkit -U - "$PLUGIN" pool=table readonly=true --run true
+	run nbd "$PLUGIN" pool=table readonly=true --run true
 	[[ "$status" -ne 0 && "$output" == *"is being written by another program"*"force-share=true"* ]]
-	run -0 timeout 20 nbdkit -U - "$PLUGIN" pool=table readonly=true force-share=true --run true
-	run timeout 20 nbdkit -U - "$PLUGIN" pool=table force-share=true --run true
+	run -0 nbd "$PLUGIN" pool=table readonly=true force-share=true --run true
+	run nbd "$PLUGIN" pool=table force-share=true --run true
 	[[ "$status" -ne 0 && "$output" == *readonly=true* ]]
 }
 
@@ -195,9 +195,9 @@ all_go() { # LIST
 	nbdkit -P pid -U sock "$PLUGIN" pool=table readonly=true
 	HOLDER=$(cat pid)
 	all_go "$of_metadata"$'\n'"$of_all"
-	run -0 timeout 20 nbdkit -U - "$PLUGIN" pool=table readonly=true --run true
+	run -0 nbd "$PLUGIN" pool=table readonly=true --run true
 	run -74 thin_message table 'create_thin 7'
-	run timeout 20 nbdkit -U - "$PLUGIN" pool=table --run true
+	run nbd "$PLUGIN" pool=table --run true
 	[[ "$status" -ne 0 && "$output" == *"is being read by another program"* ]]
 }
 

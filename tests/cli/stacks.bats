@@ -116,7 +116,6 @@ refused() {
 @test "what a guest writes through the plugin into a pool on a stack is there" {
 	need_plugin
 	need qemu-io
-	mkdir tmp
 	args=
 	for i in $(seq 1 30); do
 		# blocks 0 to 19, 40 and 41: of the pool's 40 blocks at least 21 are free
@@ -124,7 +123,7 @@ refused() {
 		[ $((RANDOM % 4)) -eq 0 ] && args+=" -c 'discard $where'" || args+=" -c 'write -P $((RANDOM % 256)) $where'"
 	done
 	for t in plain stack; do
-		TMPDIR=$PWD/tmp nbdkit -U - "$PLUGIN" pool=$t device=t1 --run "qemu-io -f raw \"\$uri\" $args" >/dev/null
+		nbd "$PLUGIN" pool=$t device=t1 --run "qemu-io -f raw \"\$uri\" $args" >/dev/null
 	done
 	thin_check -q stack
 	same_devices plain stack
@@ -318,10 +317,10 @@ refused() {
 	{ cat lines; echo "pool: 0 5120 thin-pool tmeta nowhere 128 0"; thins nowhere2; } >t
 	thin_materialize plain t1 want
 	for how in 'data-dev=tdata origin=tbase' 'data-dev=/dev/mapper/tdata origin=tbase' 'data-dev=data origin=./base'; do
-		nbdkit -r -U - "$PLUGIN" pool=t readonly=true device=t1 $how --run 'nbdcopy "$uri" got'
+		nbd -r "$PLUGIN" pool=t readonly=true device=t1 $how --run 'nbdcopy "$uri" got'
 		cmp want got
 	done
-	run nbdkit -r -U - "$PLUGIN" pool=t readonly=true device=t1 data-dev=nothing origin=tbase --run true
+	run nbd -r "$PLUGIN" pool=t readonly=true device=t1 data-dev=nothing origin=tbase --run true
 	[ "$status" -ne 0 ]
 	[[ "$output" == *"$PWD/nothing"* ]]
 }

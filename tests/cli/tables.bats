@@ -48,7 +48,7 @@ refused() {
 }
 
 plugin() { # PARAMETERS... : what nbdinfo says
-	timeout 20 nbdkit -U - "$PLUGIN" "$@" --run 'nbdinfo --size "$uri"'
+	nbd "$PLUGIN" "$@" --run 'nbdinfo --size "$uri"'
 }
 
 have_plugin() {
@@ -275,17 +275,17 @@ have_plugin() {
 	run -0 plugin pool=t device=a
 	printf '%s\n' "p: 0 14336 thin-pool $number data 256 0" 'a: 0 2048 thin p 1' >t2
 	for more in "" force=true readonly=true; do # another pool is refused, with force as well
-		refused 1 "this is not the table of this pool" timeout 20 nbdkit -U - "$PLUGIN" pool=t2 device=a $more --run true
+		refused 1 "this is not the table of this pool" nbd "$PLUGIN" pool=t2 device=a $more --run true
 	done
 	for zeros in 1 255; do # block 0 alone; the whole metadata
 		dd if=/dev/zero of="$LOOP" bs=4k count=$zeros conv=fsync status=none
 		for more in "" force=false; do
-			refused 1 "force=true" timeout 20 nbdkit -U - "$PLUGIN" pool=t $more --run true
+			refused 1 "force=true" nbd "$PLUGIN" pool=t $more --run true
 			[[ "$stderr" == *"$LOOP"* ]]
 		done
 	done
 	# with force the number is trusted; but a pool that is new has no device to serve
-	refused 1 "device 1 does not exist" timeout 20 nbdkit -U - "$PLUGIN" pool=t force=true --run true
+	refused 1 "device 1 does not exist" nbd "$PLUGIN" pool=t force=true --run true
 	thin_message -f t 'create_thin 1'
 	run -0 plugin pool=t device=a
 }
