@@ -41,7 +41,7 @@ static int add_edge(struct chain *c, struct joint *j, const struct rmap_edge *e)
 	struct rmap_edge *cur = &j->cur;
 	int r = 0;
 
-	if (e->len && cur->len && cur->v + cur->len == e->v && cur->d + cur->len == e->d) {
+	if (e->len && cur->len && cur->v + cur->len == e->v && (dblock_t)cur->d + cur->len == e->d) {
 		cur->len += e->len;
 		return 0;
 	}

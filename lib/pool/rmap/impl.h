@@ -29,18 +29,19 @@ struct rmap_records {
 
 /*
  * The first and the last run of the leaves below a node, which may go on before and behind it;
- * len 0: none of interest.
+ * len 0: none of interest.  Packed, as each metadata block has two; to be widened before it is added
+ * to, as a sum of 40 bits wraps around.
  */
 struct rmap_edge {
 	vblock_t v;
-	dblock_t d;
+	dblock_t d : 40;
 	uint32_t len;
-};
+} __attribute__((packed));
 
 struct rmap_edges {
 	struct rmap_edge first, last; /* the same when @single */
 	bool single;
-};
+} __attribute__((packed));
 
 /* What a worker has found: coded records by bucket (store.c). */
 struct rmap_store {
