@@ -48,24 +48,59 @@ struct map_args {
 #define LINE_LEN 160 /* bytes of the longest line, all numbers of 20 digits, and spare */
 #define ADD(p, lit) (memcpy((p), "" lit, sizeof(lit) - 1), (p) + (sizeof(lit) - 1))
 
+#define PART_LEN    64 /* the data blocks of a line, or the blocks of the device, are no longer */
+
+/* The text of @len bytes at @from once more; as many as PART_LEN may be touched. */
+static char *again(char *p, const char *from, size_t len)
+{
+	char part[PART_LEN];
+
+	memcpy(part, from, sizeof(part));
+	memcpy(p, part, sizeof(part));
+	return p + len;
+}
+
+static char *render_data(char *p, const struct rmap_line *line)
+{
+	p = ADD(p, "data ");
+	p = fmt_u64(p, line->begin);
+	p = ADD(p, "..");
+	p = fmt_u64(p, line->end);
+	return ADD(p, " -> thin(");
+}
+
+static char *render_blocks(char *p, const struct rmap_line *line)
+{
+	p = ADD(p, ") ");
+	p = fmt_u64(p, line->vbegin);
+	p = ADD(p, "..");
+	p = fmt_u64(p, line->vbegin + (line->end - line->begin));
+	*p++ = '\n';
+	return p;
+}
+
+/* Devices that share blocks have them in lines that differ in the device alone. */
 static void render_text(const struct rmap_line *line, size_t nr, struct outbuf *out)
 {
-	char *p = outbuf_reserve(out, nr * LINE_LEN), *begin = p;
+	char *p = outbuf_reserve(out, nr * LINE_LEN), *begin = p, *data = p, *blocks = p, *from;
+	size_t data_len = 0, blocks_len = 0;
 
 	if (!p)
 		return;
 	for (size_t i = 0; i < nr; i++) {
-		p = ADD(p, "data ");
-		p = fmt_u64(p, line[i].begin);
-		p = ADD(p, "..");
-		p = fmt_u64(p, line[i].end);
-		p = ADD(p, " -> thin(");
+		const bool same =
+			i && line[i].begin == line[i - 1].begin && line[i].end == line[i - 1].end;
+
+		from = p;
+		p = same ? again(p, data, data_len) : render_data(p, &line[i]);
+		data = from;
+		data_len = (size_t)(p - from);
 		p = fmt_u64(p, line[i].dev_id);
-		p = ADD(p, ") ");
-		p = fmt_u64(p, line[i].vbegin);
-		p = ADD(p, "..");
-		p = fmt_u64(p, line[i].vbegin + (line[i].end - line[i].begin));
-		*p++ = '\n';
+		from = p;
+		p = same && line[i].vbegin == line[i - 1].vbegin ? again(p, blocks, blocks_len)
+								 : render_blocks(p, &line[i]);
+		blocks = from;
+		blocks_len = (size_t)(p - from);
 	}
 	out->len += (size_t)(p - begin);
 }

@@ -137,6 +137,25 @@ instructions() {
 	[ "$((ls / 250000))" -lt 40 ]
 }
 
+@test "thin_rmap: instructions of a line of shared blocks stay within their band" {
+	need_instructions
+	lines=$(thin_rmap --region 0..-1 snap.meta | wc -l)
+	n=$(instructions thin_rmap --region 0..-1 snap.meta)
+	echo "$lines lines, $((n / lines)) instructions a line" >&2
+	[ "$lines" -gt 500000 ]
+	[ "$((n / lines))" -lt 230 ]
+}
+
+@test "thin_dump, thin_rmap: instructions of a mapping in a long run stay within their band" {
+	need_instructions
+	# a million mappings
+	dump=$(instructions thin_dump dense.meta)
+	rmap=$(instructions thin_rmap --region 0..-1 dense.meta)
+	echo "$((dump / 1000000)), $((rmap / 1000000)) instructions a mapping" >&2
+	[ "$((dump / 1000000))" -lt 26 ]
+	[ "$((rmap / 1000000))" -lt 30 ]
+}
+
 @test "a file is written by the one thread that reads: a second would wait for its lock" {
 	need_plain "sanitizers have memory of their own"
 	need strace

@@ -105,6 +105,17 @@ static int by_line(const void *va, const void *vb)
 	return a->vbegin < b->vbegin ? -1 : a->vbegin > b->vbegin;
 }
 
+/* The lines of one record come sorted, and those of several often do. */
+static void sort_lines(struct rmap_line *line, size_t nr)
+{
+	for (size_t i = 1; i < nr; i++) {
+		if (by_line(&line[i - 1], &line[i]) > 0) {
+			qsort(line, nr, sizeof(*line), by_line);
+			return;
+		}
+	}
+}
+
 static int render(const struct rmap *m, struct rmap_lines *l, struct err *err)
 {
 	int r = 0;
@@ -173,8 +184,7 @@ static int add_crowd(const struct rmap *m, struct rmap_lines *l, const struct rm
 		for (size_t i = single; i < nr; i++)
 			if (add_lines(m, l, &rec[i], begin, end))
 				return err_nomem(err, "lines");
-		if (l->nr)
-			qsort(l->line, l->nr, sizeof(*l->line), by_line);
+		sort_lines(l->line, l->nr);
 		r = render(m, l, err);
 	}
 	return r;
@@ -194,8 +204,8 @@ static int add_group(const struct rmap *m, struct rmap_lines *l, struct rmap_rec
 		for (size_t i = 0; i < nr; i++)
 			if (add_lines(m, l, &rec[i], 0, UINT32_MAX))
 				return err_nomem(err, "lines");
-		if (l->nr - before > 1)
-			qsort(l->line + before, l->nr - before, sizeof(*l->line), by_line);
+		if (nr > 1)
+			sort_lines(l->line + before, l->nr - before);
 		return l->nr >= RENDER_LINES ? render(m, l, err) : 0;
 	}
 	r = render(m, l, err);
