@@ -134,7 +134,7 @@ static bool many_owned(const struct usage *u, uint64_t nr_cells)
 {
 	uint64_t nr = 0;
 
-	for (mblock_t b = 0; b < u->f->nr_blocks; b++)
+	for (mblock_t b = 0; nr_cells && b < u->f->nr_blocks; b++)
 		nr += walk_height(u->f->walk, b) == 0 && !walk_shared(u->f->walk, b);
 	return nr * INTERNAL_MAX / 2 > nr_cells / 8;
 }
