@@ -66,6 +66,23 @@ make_xml() {
 	done
 }
 
+@test "thin_restore: damage inside of the XML is found after the old pool went, and that is said" {
+	sed 's/<single_mapping/<other_mapping/' "$XML/good/tiny.xml" >bad.xml
+	thin_restore -i "$XML/good/tiny.xml" -o out
+	for input in "-i bad.xml" "-i -"; do
+		run --separate-stderr thin_restore $input -o out <bad.xml
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"'out' holds no pool now"* ]] || { echo "$stderr"; return 1; }
+		run thin_check out
+		[ "$status" -eq 1 ]
+		thin_restore -i "$XML/good/tiny.xml" -o out
+	done
+	run --separate-stderr thin_restore -i bad.xml -o new
+	[ "$status" -eq 1 ]
+	[[ "$stderr" != *"holds no pool now"* ]]
+	[ ! -e new ]
+}
+
 @test "thin_restore: 0.9.0 accepts what it makes and dumps the same mappings" {
 	need_rival
 	for f in "$XML"/good/{tiny,many,shared,no-mappings,empty}.xml; do

@@ -137,20 +137,29 @@ int superblock_write(const struct superblock *sb, struct io *io, struct err *err
 	return r ? r : io_flush(io, err);
 }
 
+/* Stands in the unused bytes of an invalidated superblock. */
+static const char why_invalid[] = "a thin pool tool was interrupted while it wrote this metadata";
+
 int superblock_invalidate(struct io *out, struct err *err)
 {
 	CLEANUP(free_ptr) struct disk_superblock *d = io_alloc(MBLOCK_SIZE);
-	static const char why[] = "a thin pool tool was interrupted while it wrote this metadata";
-
 	int r;
 
 	if (!d)
 		return err_nomem(err, "superblock");
 	memset(d, 0, MBLOCK_SIZE);
 	d->magic = le64_make(THIN_MAGIC);
-	memcpy(d->unused, why, sizeof(why));
+	memcpy(d->unused, why_invalid, sizeof(why_invalid));
 	/* A checksum that is always wrong, whatever the bytes are. */
 	d->csum = le32_make(~csum_compute(d, SALT_SUPERBLOCK));
 	r = io_write(out, d, MBLOCK_SIZE, 0, err);
 	return r < 0 ? r : io_flush(out, err);
+}
+
+bool superblock_is_invalidated(struct io *io)
+{
+	CLEANUP(free_ptr) struct disk_superblock *d = io_alloc(MBLOCK_SIZE);
+
+	return d && io_read(io, d, MBLOCK_SIZE, 0, NULL) >= 0 &&
+	       !memcmp(d->unused, why_invalid, sizeof(why_invalid));
 }

@@ -64,4 +64,7 @@ int superblock_write(const struct superblock *sb, struct io *io, struct err *err
  */
 int superblock_invalidate(struct io *out, struct err *err);
 
+/* Is block 0 of @io as superblock_invalidate() leaves it?  false, too, when it cannot be read. */
+bool superblock_is_invalidated(struct io *io);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "dev/named.h"
 #include "pool/format/format.h"
+#include "pool/format/superblock.h"
 #include "volume/guard/occupied.h"
 
 typedef unsigned long long ull;
@@ -101,7 +102,7 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
 	struct stat st;
 	int r = 0;
 
-	*out = (struct meta_out){ 0 };
+	*out = (struct meta_out){ .path = path };
 	if (dev_is_standard(path)) {
 		made.size = opt->size ? opt->size : META_OUT_AUTO;
 		return open_new(path, &made, out, err);
@@ -127,8 +128,24 @@ const char *meta_out_left(const struct meta_out *out)
 			   "command has run again";
 }
 
+/* The output existed, and writing failed: does it still hold what it held? */
+static void say_left(const struct meta_out *out, int code, struct err *err)
+{
+	char text[sizeof(err->text)];
+
+	if (!err || !superblock_is_invalidated(out->io))
+		return;
+	snprintf(text, sizeof(text), "%s", err->text);
+	err_set(err, code,
+		"%.700s; '%.100s' holds no pool now: the kernel and all tools refuse it until a good "
+		"one is written to it",
+		text, out->path);
+}
+
 int meta_out_close(struct meta_out *out, int code, struct err *err)
 {
+	if (code < 0 && out->io && !out->file)
+		say_left(out, code, err);
 	io_free(out->io);
 	if (out->file)
 		code = out_file_close(out->file, code, err);

@@ -27,6 +27,7 @@ struct meta_out_options {
 struct meta_out {
 	struct io *io;
 	struct out_file *file; /* NULL: it existed */
+	const char *path;      /* the caller's */
 };
 
 /* Is there nothing at @path, neither there nor as a line of a table, and would it be a file, not a device? */
@@ -42,7 +43,10 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
  * Says what state the output is in when a signal ends the process: words to stand after its name.
  */
 const char *meta_out_left(const struct meta_out *out);
-/* @code is what writing gave: 0 gives a new file its name, anything else drops it.  0 or -errno. */
+/*
+ * @code is what writing gave: 0 gives a new file its name, anything else drops it.  Where a failed
+ * writer had begun to overwrite what existed, @err says that it holds no pool now.  0 or -errno.
+ */
 int meta_out_close(struct meta_out *out, int code, struct err *err);
 
 #endif
