@@ -116,10 +116,18 @@ void cli_error_lines(struct cli *c, const char *text, size_t len);
  */
 void cli_left(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /*
- * Draws a line on stderr in place of the one drawn before.  The line is removed before any other
- * message.  One write() with its control characters; @len 0: remove the line.
+ * Draws a line on stderr in place of the one drawn before.  One write() with its control
+ * characters; nothing while lines are held.
  */
 void cli_show_line(const char *line, size_t len);
+/*
+ * Another thread may draw lines while a message is written.  @hold true: none is drawn from now on.
+ * true: one was drawn, and the message begins with CLI_NO_LINE, which removes it.
+ */
+bool cli_hold_line(bool hold);
+#define CLI_NO_LINE "\r\033[K"
+/* Holds the lines, and removes the one that was drawn. */
+void cli_remove_line(void);
 /* cli_note() as a function pointer for libraries: @cli is a struct cli. */
 void cli_tell(void *cli, const char *text);
 /*

@@ -25,8 +25,11 @@ static void interrupted(int sig)
 	const char *say = atomic_load(&text);
 
 	leftover_remove();
-	cli_show_line(NULL, 0);
-	if (say && write(STDERR_FILENO, say, strlen(say)) < 0)
+	if (!say)
+		say = CLI_NO_LINE;
+	if (!cli_hold_line(true))
+		say += strlen(CLI_NO_LINE);
+	if (write(STDERR_FILENO, say, strlen(say)) < 0)
 		say = NULL; /* stderr does not take it: nothing more can be done */
 	raise(sig); /* SA_RESETHAND: this time it ends the process */
 }
@@ -53,7 +56,7 @@ void cli_left(struct cli *c, const char *fmt, ...)
 		atomic_store(&text, NULL);
 		return;
 	}
-	n = (size_t)snprintf(to, TEXT_MAX, "%s: interrupted: ", c->cmd->name);
+	n = (size_t)snprintf(to, TEXT_MAX, CLI_NO_LINE "%s: interrupted: ", c->cmd->name);
 	va_start(ap, fmt);
 	vsnprintf(to + n, TEXT_MAX - n - 1, fmt, ap);
 	va_end(ap);

@@ -246,7 +246,8 @@ void progress_free(struct progress *p)
 	if (!p)
 		return;
 	ticker_free(p->ticker);
-	cli_show_line(NULL, 0);
+	cli_remove_line();
+	cli_hold_line(false);
 	look(p, &done, &total);
 	show(p, done, total);
 	free(p);

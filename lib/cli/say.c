@@ -5,7 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,21 +15,28 @@
 #include "base/parse.h"
 #include "cli/options.h"
 
-static volatile sig_atomic_t line_is_shown;
+/* Another thread and a signal handler use them, too. */
+static atomic_bool line_is_shown, line_is_held;
 
 void cli_show_line(const char *line, size_t len)
 {
-	static const char gone[] = "\r\033[K";
-
-	if (!len && !line_is_shown)
+	if (line_is_held)
 		return;
-	if (!len) {
-		line = gone;
-		len = sizeof(gone) - 1;
-	}
-	line_is_shown = line != gone;
+	line_is_shown = true;
 	if (write(STDERR_FILENO, line, len) < 0)
 		line_is_shown = false; /* the terminal does not take it */
+}
+
+bool cli_hold_line(bool hold)
+{
+	line_is_held = hold;
+	return atomic_exchange(&line_is_shown, false);
+}
+
+void cli_remove_line(void)
+{
+	if (cli_hold_line(true) && write(STDERR_FILENO, CLI_NO_LINE, strlen(CLI_NO_LINE)) < 0)
+		return; /* the terminal does not take it */
 }
 
 /* The first failure counts: errno of a later attempt may have another cause. */
@@ -54,10 +61,11 @@ __attribute__((format(printf, 2, 0))) static void say(struct cli *c, const char 
 	bool bold = has_colour();
 
 	flush_stdout(c);
-	cli_show_line(NULL, 0);
+	cli_remove_line();
 	fprintf(stderr, bold ? "\033[1m%s:\033[0m " : "%s: ", c->cmd->name);
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
+	cli_hold_line(false);
 }
 
 void cli_no_memory(struct cli *c, const char *what)
@@ -136,6 +144,8 @@ int cli_exit_code(int code)
 
 int cli_fail(struct cli *c, int code, const struct err *err)
 {
+	if (code == -EDOM)
+		c->quiet = false; /* a bad command line is always told */
 	if (code != -EPIPE && !c->output_error)
 		cli_error(c, "%s", err->text);
 	if (code == -ETXTBSY && opt_find(c->cmd, "force-share"))

@@ -362,3 +362,27 @@ load contract.bash
 	done
 	[ "$(tr ' ' '\n' <<<"$failed" | sort -u | grep -c .)" -gt 6 ] || { echo "only these failed: $failed"; return 1; }
 }
+
+@test "a bad command line is told with -q, too, also where it shows only when the pool was opened" {
+	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o meta
+	printf 'rbd diff v1\ne' >diff
+	truncate -s 64K target
+	while read -r line; do
+		run --separate-stderr $line
+		[ "$status" -eq 64 ] || { echo "$line: $status"; return 1; }
+		[ -n "$stderr" ] || { echo "$line says nothing"; return 1; }
+		[ -z "$output" ]
+	done <<-'END'
+		thin_check -q --bogus meta
+		thin_check -q --pool p meta
+		thin_dump -q -f bogus meta
+		thin_materialize -q meta 1 out
+		thin_apply -q --top -i diff target
+		thin_message -q --pool p meta release_metadata_snap
+		thin_repair -q --pool p -i meta -o out
+	END
+	# what is no fault of the command line stays silent
+	run thin_dump -q -m meta
+	[ "$status" -eq 1 ]
+	[ -z "$output" ]
+}

@@ -172,6 +172,13 @@ long_commands() {
 	[ "${lines[-1]}" = "signal 2" ]
 }
 
+@test "Ctrl-C: no line of progress comes between, however slow the terminal is" {
+	need_strace
+	FIRST=1 TERMINAL='-k INT -t 2.5' slow pread64,preadv,write 150000 thin_check meta
+	grep -q '^thin_check: checking' <<<"$output" || { echo "$output"; return 1; }
+	grep -q '^thin_check: interrupted: ' <<<"$output" || { echo "$output"; return 1; }
+}
+
 @test "SIGHUP that was ignored from the beginning stays ignored" {
 	need_plain "sanitized commands are too slow for what is timed here"
 	need_strace
