@@ -77,6 +77,53 @@ every_reader() {
 	[ -s repairs ]
 }
 
+# The ranges of a repair, a line each: of the text in FILE, and of the JSON in FILE
+text_ranges() {
+	sed -nE 's/^.*(device [0-9]+): (likely|open)[^:]*: blocks ([^(]*[^ (]).*/\1 \2 \3/p
+		s/^.*(device [0-9]+): (what was lost lies|something may be lost) in blocks ([^(]*[^ (]).*/\1 lost \3/p' "$1" | sort
+}
+json_ranges() {
+	jq -r '.devices[] | .dev_id as $d | ("likely", "open", "lost") as $k | .[$k + "_ranges"][] |
+		"device \($d) \($k) " + (if .length then "\(.begin)-\(.begin + .length - 1)" else "from \(.begin) on" end)' "$1" | sort
+}
+
+@test "thin_repair: text and JSON say the same of what is proved, likely, open and lost" {
+	fixture snap-tree
+	RANDOM=${SEED:=11}
+	echo "SEED=$SEED"
+	for round in {1..4}; do
+		cp snap-tree/meta.img bad
+		list=
+		for ((i = RANDOM % 16; i >= 0; i--)); do
+			list+=" $((1 + RANDOM % 800))"
+		done
+		# the top level, the details, the index of the metadata map, that of the data map
+		for at in 320 328 208 80; do
+			[ $((RANDOM % 2)) = 0 ] || list+=" $(od -An -tu8 -j$at -N8 bad)"
+		done
+		for block in $list; do
+			dd if=/dev/zero of=bad bs=4096 seek="$block" count=1 conv=notrunc status=none
+		done
+		thin_repair --dry-run -v -i bad 2>text >/dev/null || [ $? -eq 1 ]
+		thin_repair --dry-run --format json -i bad >repair 2>/dev/null || [ $? -eq 1 ]
+		[ -s repair ] || continue
+		valid thin_repair repair
+		text_ranges text >told
+		json_ranges repair >listed
+		grep -q ' more such ranges' text || diff told listed
+		cat listed >>all
+		# the worst that holds for a part of the device
+		jq -e 'all(.devices[]; .certainty == (
+			if .lost > 0 or (.lost_ranges + .dropped_ranges | length) > 0 then "lost"
+			elif (.open_ranges | length) > 0 or .id_invented then "open"
+			elif (.likely_ranges | length) > 0 or (.tree_found and .details != "kept") then "likely"
+			else "proved" end))' repair
+		! jq -e '.intact or .lossless' repair >/dev/null ||
+			jq -e 'all(.devices[]; .certainty == "proved" or .certainty == "likely")' repair
+	done
+	[ -s all ]
+}
+
 @test "the JSON of thin_lvm is what its schema says" {
 	fixture lvm
 	thin_lvm --list -f json lvm/pv.img >list
