@@ -25,7 +25,7 @@ bool failing_end(void);
 			failing_begin("memory", n_, ENOMEM);                            \
 			r_ = (call);                                                    \
 			hit_ = failing_end();                                           \
-			if (r_ && (r_ != -ENOMEM || !hit_))                             \
+			if (r_ && (r_ != -ENOMEM || !hit_ || !(err)->text[0]))                             \
 				printf("# request %ld: %d, %s\n", n_, r_, (err)->text); \
 			check(!r_ || (hit_ && r_ == -ENOMEM));                          \
 			check(!r_ || (err)->text[0]);                                   \

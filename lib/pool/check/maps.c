@@ -376,7 +376,8 @@ int check_metadata_map(struct check *c)
 		if (!c->bitmap_known[i])
 			continue;
 		refmap_to_bitmap(c->stored, i, bits, &used, &first_free);
-		r = compare_bitmap(&m, &m.part[0], i, bits);
+		if (compare_bitmap(&m, &m.part[0], i, bits))
+			r = err_nomem(c->err, "metadata space map");
 	}
 	m.bad_bitmap = !m.out->all_read;
 	if (!r && c->stored) {
