@@ -114,7 +114,7 @@ static void forget(struct edit_dev *d)
 	free(d);
 }
 
-void edit_dev_forget(struct pool_edit *p, uint32_t id)
+static void edit_dev_forget(struct pool_edit *p, uint32_t id)
 {
 	struct edit_dev *d = umap_get_ptr(&p->devs, id);
 

@@ -43,7 +43,6 @@ struct pool_edit {
 int edit_dev_get(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct err *err);
 /* The device, with its path in the top level made this transaction's own. */
 int edit_dev_touch(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct err *err);
-void edit_dev_forget(struct pool_edit *p, uint32_t id);
 void edit_dev_forget_all(struct pool_edit *p);
 /* Roots and details of all changed devices into their trees. */
 int edit_sync(struct pool_edit *p, struct err *err);

@@ -13,7 +13,7 @@
 
 typedef unsigned long long ull;
 
-const char *lvm_severity_word(enum lvm_severity s)
+static const char *lvm_severity_word(enum lvm_severity s)
 {
 	static const char *const words[] = { "note", "warning", "fault" };
 

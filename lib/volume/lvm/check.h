@@ -51,7 +51,6 @@ void lvm_check_pool(const struct lvm *l, const struct lvm_vg *vg, const struct l
 		    const struct lvm_pool_seen *seen, struct lvm_findings *f);
 
 void lvm_findings_fini(struct lvm_findings *f);
-const char *lvm_severity_word(enum lvm_severity s);
 /* A finding for the lists of the two functions above: @text and @mend are printf formats made by. */
 struct lvm_finding *lvm_found(struct lvm_findings *f, enum lvm_severity severity, const char *kind,
 			      const struct lvm_vg *vg, const char *name, const char *mend, const char *fmt,

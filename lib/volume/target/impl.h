@@ -61,8 +61,6 @@ struct spot {
 
 /* Where block @v is.  io is held; meta is not, it is taken here. */
 int target_lookup(struct target_dev *d, vblock_t v, struct spot *s, struct err *err);
-/* Remembers that @v is mapped to @block, unshared. */
-void target_remember(struct target_dev *d, vblock_t v, dblock_t block);
 /* [begin, end) of device @id, under all names; io is held exclusively. */
 void target_forget(struct target *t, uint32_t id, vblock_t begin, vblock_t end);
 void target_forget_all(struct target *t);
@@ -82,8 +80,6 @@ int target_space(struct target *t, bool last, struct err *err);
 
 /* Commits; io is held exclusively. */
 int target_commit_locked(struct target *t, struct err *err);
-/* Commits, without a lock held. */
-int target_commit(struct target *t, struct err *err);
 /* A metadata operation failed: gives up the transaction, sets needs_check. Without a lock held. */
 void target_give_up(struct target *t);
 

@@ -28,8 +28,8 @@ static _Atomic uint64_t *slot(struct target_dev *d, vblock_t v)
 	return &d->cache[v & ((1 << CACHE_BITS) - 1)];
 }
 
-/* A thread that sees the entry also sees the block's contents. */
-void target_remember(struct target_dev *d, vblock_t v, dblock_t block)
+/* Remembers that @v is mapped to @block, unshared.  A thread that sees the entry also sees the block's contents. */
+static void target_remember(struct target_dev *d, vblock_t v, dblock_t block)
 {
 	if (can_remember(v))
 		atomic_store_explicit(slot(d, v), tag(v) | block, memory_order_release);

@@ -306,7 +306,8 @@ int target_commit_locked(struct target *t, struct err *err)
 	return 0;
 }
 
-int target_commit(struct target *t, struct err *err)
+/* Commits, without a lock held. */
+static int target_commit(struct target *t, struct err *err)
 {
 	int r;
 
