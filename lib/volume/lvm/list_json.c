@@ -100,6 +100,12 @@ static void put_lv(struct lister *k, const struct lvm_vg *vg, const struct lvm_l
 	json_close(j);
 }
 
+/* What names a host or a kind of locks, or null */
+static void put_owner(struct json *j, const char *key, const char *who)
+{
+	json_text(j, key, who && *who && strcmp(who, "none") ? who : NULL);
+}
+
 static void put_vg(struct lister *k, const struct lvm_vg *vg)
 {
 	struct json *j = &k->json;
@@ -110,6 +116,8 @@ static void put_vg(struct lister *k, const struct lvm_vg *vg)
 	json_u64(j, "seqno", vg->seqno);
 	json_u64(j, "extent_bytes", vg->extent_size << SECTOR_SHIFT);
 	json_bool(j, "exported", vg->exported);
+	put_owner(j, "system_id", vg->system_id);
+	put_owner(j, "lock_type", vg->lock_type);
 	put_members(j, vg);
 	json_list(j, "lvs", JSON_LINES);
 	for (unsigned i = 0; i < vg->nr_lvs; i++)
