@@ -101,7 +101,7 @@ static void check_conflicts(struct cli *c, const struct options *o)
 		cli_usage_error(c, "cannot perform fix with --force-share: no other program may use the pool during a fix");
 	if (fix && (o->check.has_mapping_root || o->check.has_details_root))
 		cli_usage_error(c, "cannot perform fix with an overridden mapping root: "
-				   "thin_repair takes --mapping-root and --details-root");
+				   "'thin_repair --mapping-root BLOCK --details-root BLOCK -i POOL -o FILE' takes them");
 	if (o->auto_repair && (o->check.skip_mappings || o->check.super_block_only))
 		cli_usage_error(c, "cannot perform fix without a full examination: leave out "
 				   "--skip-mappings and --super-block-only");
@@ -184,7 +184,7 @@ static void print_text(struct cli *c, const struct options *o, const struct chec
 	findings_tell(&r->findings, SHOWN_PER_KIND, cli_tell, c);
 	if (r->has_sb && r->sb.flags & THIN_NEEDS_CHECK)
 		cli_note(c, "note: the needs_check flag is set: the kernel opens the pool read-only "
-			    "until thin_check --clear-needs-check-flag clears it");
+			    "until 'thin_check --clear-needs-check-flag POOL' clears it");
 }
 
 /* The findings can be larger than the memory: each may name all devices. */

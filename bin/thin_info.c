@@ -141,7 +141,7 @@ static void put_superblock(const struct thin_info *t, struct outbuf *out)
 	outbuf_printf(out, "%" PRIu32 " (counts snapshots, not seconds)\n", sb->time);
 	label(out, "Flags");
 	outbuf_str(out, t->info.md->live.flags & THIN_NEEDS_CHECK ?
-				"needs_check: the pool is read-only until thin_check clears it\n" :
+				"needs_check: the pool is read-only until 'thin_check --clear-needs-check-flag POOL' clears it\n" :
 				"none\n");
 	label(out, "Snapshot");
 	if (t->info.md->live.held_root)
@@ -157,7 +157,7 @@ static void put_findings(const struct thin_info *t, struct outbuf *out)
 
 	label(out, "Superblock");
 	if (!fs->nr)
-		outbuf_str(out, "sound (only thin_check looks at all the rest)\n");
+		outbuf_str(out, "sound (only 'thin_check POOL' looks at all the rest)\n");
 	for (size_t i = 0; i < fs->nr; i++) {
 		if (i)
 			label(out, "");
@@ -267,7 +267,7 @@ static void put_devices(const struct info *i, struct outbuf *out)
 			      i->md->live.held_root ? "" : ": leaked");
 		if (!i->md->snap && i->md->live.held_root) {
 			label(out, "");
-			outbuf_str(out, "(held by the metadata snapshot, or leaked: thin_check tells)\n");
+			outbuf_str(out, "(held by the metadata snapshot, or leaked: 'thin_check POOL' tells)\n");
 		}
 	}
 	put_largest(i, out);
@@ -353,11 +353,21 @@ static bool warn(struct thin_info *t)
 		any = true;
 	}
 	if (t->info.md->live.flags & THIN_NEEDS_CHECK) {
-		cli_note(&t->cli, "warning: needs_check is set: the pool is read-only until thin_check "
-				  "--clear-needs-check-flag was run on it");
+		cli_note(&t->cli, "warning: needs_check is set: the pool is read-only until 'thin_check "
+				  "--clear-needs-check-flag POOL' was run");
 		any = true;
 	}
 	return any;
+}
+
+/* The text, with the POOL that was given in its command lines. */
+static void print_advice(struct cli *c, struct outbuf *out)
+{
+	outbuf_add(out, "", 1);
+	if (out->error)
+		return;
+	cli_put_advice(c, out->data, stdout);
+	outbuf_reset(out);
 }
 
 int main(int argc, char **argv)
@@ -379,6 +389,8 @@ int main(int argc, char **argv)
 		int printed;
 
 		t.print(&t, &out);
+		if (t.print == put_text)
+			print_advice(&t.cli, &out);
 		printed = cli_write_text(&t.cli, &out);
 		r = r ? r : printed;
 	}

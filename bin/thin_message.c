@@ -73,7 +73,7 @@ static int judge_owner(const struct pool_arg *arg, const struct message *list, s
 			       "%s: pool %s belongs to LVM, which would not know of this: its transaction ids and "
 			       "device ids would no longer be those of the pool, and it may refuse to activate it.  "
 			       "Activate the volume group and use lvcreate or lvremove; --force does it all the "
-			       "same, and thin_lvm --check then shows what LVM does not know",
+			       "same, and 'thin_lvm --check PV...' then shows what LVM does not know",
 			       text, arg->table->pool->name);
 	}
 	return 0;
@@ -98,7 +98,7 @@ static int run(const struct pool_arg *arg, const struct message *list, size_t nr
 	r = edit_commit(p, &unsure, err);
 	if (r && unsure)
 		return err_prefix(err, r,
-				  "the superblock could not be written for sure: run thin_check");
+				  "the superblock could not be written for sure: run 'thin_check POOL'");
 	return r ? err_prefix(err, r, "nothing was changed") : 0;
 }
 

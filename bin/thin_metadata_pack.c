@@ -70,8 +70,8 @@ static int run(struct cli *c, const char *input, const char *output, unsigned fl
 	if (arg.kind == POOL_UNFORMATTED)
 		cli_note(c,
 			 "%s: the first block is all zero: the pool was never formatted, or its "
-			 "superblock was wiped.  thin_metadata_unpack takes the packed file with "
-			 "--force only",
+			 "superblock was wiped.  'thin_metadata_unpack --force -i FILE -o DEV' "
+			 "alone takes the packed file",
 			 input);
 	if (!e)
 		e = dev_open(arg.metadata, flags, &in, err);

@@ -66,7 +66,8 @@ static void parse_option(struct migrate *m, int id)
 			cli_usage_error(c, "--buffer-size-meg: must not be 0");
 		break;
 	case OPT_DELTA:
-		cli_usage_error(c, "--delta-id: thin_materialize --since BASE writes what differs from a device");
+		cli_usage_error(c, "--delta-id: 'thin_materialize --since BASE POOL DEVICE OUTPUT' writes what differs "
+				   "from device BASE");
 	case 'f':
 		m->make.output.force++;
 		break;

@@ -71,7 +71,7 @@ static int unknown(const char *key)
 	if (!strcmp(key, "metadata-snap") || !strcmp(key, "take-metadata-snap")) {
 		nbdkit_error("%s: a metadata snapshot is not served, since the active pool may give its data blocks "
 			     "to other devices meanwhile: 'nbdkit file /dev/VG/LV' serves the active device itself, and "
-			     "thin_materialize %s /dev/VG/LV OUTPUT writes an image",
+			     "'thin_materialize %s /dev/VG/LV OUTPUT' writes an image",
 			     key, *key == 'm' ? "-m" : "--take-metadata-snap");
 		return -1;
 	}

@@ -296,6 +296,14 @@ static bool take_common(struct cli *c, int id)
 	return false;
 }
 
+/* POOL is the value of an option that says so, else the first argument. */
+static void note_pool(struct cli *c, int id)
+{
+	for (const struct opt *o = c->cmd->opts; o->name; o++)
+		if (o->id == id && o->value && !strcmp(o->value, "POOL"))
+			c->about = c->arg;
+}
+
 int cli_next(struct cli *c)
 {
 	for (;;) {
@@ -313,6 +321,7 @@ int cli_next(struct cli *c)
 			id = id_of_letter(c, letter);
 		c->arg = without_equals(c, optarg);
 		note_late_value(c, id);
+		note_pool(c, id);
 		if (!take_common(c, id))
 			return id;
 	}
@@ -323,6 +332,8 @@ int cli_next(struct cli *c)
 			return c->late_id;
 		c->nr_args--;
 	}
+	if (!c->about && c->nr_args)
+		c->about = c->args[0];
 	if (c->nr_args < c->cmd->min_args)
 		cli_usage_error(c, "%s",
 				c->cmd->missing ? c->cmd->missing : "an argument is missing");

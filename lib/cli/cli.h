@@ -63,6 +63,7 @@ struct cli {
 	struct lvm_words lvm; /* --pv and --seqno, with takes_pool; --take-metadata-snap */
 	int nr_args;	 /* positionals, once cli_next() returned 0 */
 	char **args;
+	const char *about; /* the POOL that was given, or NULL; cli_next() sets it */
 	bool quiet; /* cli_error() prints nothing */
 	bool no_progress;
 	bool bytes; /* sizes are shown as numbers of bytes */
@@ -103,6 +104,11 @@ void cli_refuse(struct cli *c, int code, const struct err *err) __attribute__((n
 #define CLI_SIZE_LEN 32
 /* A size in a sentence: "3.6 MiB", with --bytes "3735552 bytes".  Returns @text, of CLI_SIZE_LEN bytes. */
 const char *cli_shown_size(const struct cli *c, uint64_t bytes, char *text);
+/*
+ * Prints @text.  In the command lines that it quotes, such as 'thin_check POOL', the POOL that was given
+ * stands for the word POOL, with --pool, --pv and --seqno; messages are written like that.
+ */
+void cli_put_advice(const struct cli *c, const char *text, FILE *to);
 /* "NAME: text" on stderr unless quiet. */
 void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, for a text that is no failure. */

@@ -59,11 +59,15 @@ static bool has_colour(void)
 __attribute__((format(printf, 2, 0))) static void say(struct cli *c, const char *fmt, va_list ap)
 {
 	bool bold = has_colour();
+	char *text;
 
 	flush_stdout(c);
 	cli_remove_line();
 	fprintf(stderr, bold ? "\033[1m%s:\033[0m " : "%s: ", c->cmd->name);
-	vfprintf(stderr, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	cli_put_advice(c, text ? text : "out of memory", stderr);
+	free(text);
 	fputc('\n', stderr);
 	cli_hold_line(false);
 }

@@ -181,10 +181,10 @@ try_recipe() {
 	hurt snap-tree node-csum --device 5 --leaf 1
 	run --separate-stderr thin_check pool
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == "thin_check: device"*" 5"*": leaf at block "*" has a bad checksum: blocks 210 and up of the device are unreadable; thin_repair can recover the rest" ]]
+	[[ "$stderr" == "thin_check: device"*" 5"*": leaf at block "*" has a bad checksum: blocks 210 and up of the device are unreadable; 'thin_repair -i pool -o FILE' can recover the rest" ]]
 	hurt plain node-csum --device 1
 	run --separate-stderr thin_check pool
-	[[ "$stderr" == "thin_check: device 1: root at block "*" has a bad checksum: all blocks of the device are unreadable; thin_repair can recover the rest" ]]
+	[[ "$stderr" == "thin_check: device 1: root at block "*" has a bad checksum: all blocks of the device are unreadable; 'thin_repair -i pool -o FILE' can recover the rest" ]]
 }
 
 @test "thin_check: a leaf shared by many devices is reported once, with all of them" {

@@ -126,7 +126,7 @@ told() {
 	Time          5 (counts snapshots, not seconds)
 	Flags         none
 	Snapshot      no metadata snapshot is held
-	Superblock    sound (only thin_check looks at all the rest)
+	Superblock    sound (only 'thin_check tables' looks at all the rest)
 
 	Metadata      [###.................] 11.3 % used: 116 of 1024 blocks of 4KiB
 	              56KiB in use, 408KiB the kernel's reserve, 3.55MiB free

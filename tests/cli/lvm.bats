@@ -167,7 +167,7 @@ makes() {
 	run --separate-stderr thin_lvm "$BATS_TEST_TMPDIR/disk"
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"no label of LVM was found"* ]]
 	run --separate-stderr thin_lvm lvm-multi/vg.txt
-	[ "$status" -eq 1 ] && [[ "$stderr" == *"not a disk: thin_lvm --vg-backup FILE PV..."* ]]
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"not a disk: 'thin_lvm --vg-backup lvm-multi/vg.txt PV...' reads"* ]]
 	mkdir "$BATS_TEST_TMPDIR/folder" && cp lvm-multi/oracle lvm-multi/story "$BATS_TEST_TMPDIR/folder"
 	run --separate-stderr thin_lvm "$BATS_TEST_TMPDIR/folder"
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"/folder: none of 2 files has a label of LVM"* ]]
@@ -334,6 +334,9 @@ edited() {
 	)"
 	run -0 --separate-stderr thin_lvm --list --vg-backup "$BATS_TEST_TMPDIR/vg.txt" lvm-exported
 	[[ "${lines[0]}" == *", owned by host node 7, shared by hosts with locks of clvm" ]]
+	thin_lvm --list --format json --vg-backup "$BATS_TEST_TMPDIR/vg.txt" lvm-exported >"$BATS_TEST_TMPDIR/json"
+	[ "$(jq -c '.vgs[] | [.system_id, .lock_type]' "$BATS_TEST_TMPDIR/json")" = '["node 7","clvm"]' ]
+	[ "$(thin_lvm --list --format json lvm-exported | jq -c '.vgs[] | [.system_id, .lock_type]')" = '[null,null]' ]
 	[[ "$output" == *"mirror [pvmove0] 4MiB, pvmove is not finished"* && "$output" == *"linear plain 4MiB, read-only"* ]]
 	thin_lvm -q --vg-backup "$BATS_TEST_TMPDIR/vg.txt" lvm-exported >"$BATS_TEST_TMPDIR/table"
 	[ "$(thin_materialize -q "$BATS_TEST_TMPDIR/table" plain - | hash)" = "$sum" ]

@@ -136,7 +136,7 @@ fixture() {
 		while read -r option block reason; do
 			repair --data-block-size 128 "$option" "$block"
 			[ "$status" -eq 1 ]
-			[[ "$stderr" == *"$option $block: "*"$reason"*"thin_repair --list-roots lists the roots"* ]] ||
+			[[ "$stderr" == *"$option $block: "*"$reason"*"'thin_repair --list-roots -i "*"' lists the roots"* ]] ||
 				{ echo "$lost $option $block: $stderr"; return 1; }
 		done <<-END
 			--mapping-root $d it belongs to a tree of device details

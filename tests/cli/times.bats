@@ -158,7 +158,7 @@ without_times() { thin_dump "$@" | sed -E 's/ (snap_)?time="[0-9]+"( transaction
 	without_times -m pool >held
 	"$damage" pool shared-time >log 2>&1
 	run -1 --separate-stderr thin_check pool
-	[[ "$stderr" == *"--auto-repair corrects it"* ]]
+	[[ "$stderr" == *"'thin_check --auto-repair pool' corrects it"* ]]
 	run thin_check --auto-repair pool
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"raised the snapshot time of "*": shared data is protected again"* ]]
@@ -174,7 +174,7 @@ without_times() { thin_dump "$@" | sed -E 's/ (snap_)?time="[0-9]+"( transaction
 	"$damage" out device-time --value 16777000 >log 2>&1
 	cp out before
 	run -1 --separate-stderr thin_check --auto-repair out
-	[[ "$stderr" == *"nothing was changed"*"thin_repair corrects them without loss"* ]]
+	[[ "$stderr" == *"nothing was changed"*"'thin_repair -i out -o FILE' corrects them without loss"* ]]
 	cmp out before
 	truncate -s 4M repaired
 	thin_repair -i out -o repaired
@@ -187,7 +187,7 @@ without_times() { thin_dump "$@" | sed -E 's/ (snap_)?time="[0-9]+"( transaction
 	"$damage" out device-time --value 16777216 >log 2>&1
 	cp out before
 	run -1 --separate-stderr thin_check --auto-repair out
-	[[ "$stderr" == *"nothing was changed"*"thin_dump and thin_restore number all times anew"* ]]
+	[[ "$stderr" == *"nothing was changed"*"'thin_dump out -o FILE' and 'thin_restore -i FILE -o NEW' number all times anew"* ]]
 	cmp out before
 }
 

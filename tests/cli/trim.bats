@@ -66,7 +66,7 @@ trimmed() {
 	run --separate-stderr thin_trim --metadata-dev meta --data-dev data
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"device 1"*"bad checksum"* ]]
-	[[ "$stderr" == *"metadata contains errors (run thin_check for details)"* ]]
+	[[ "$stderr" == *"metadata contains errors (run thin_check for details: 'thin_check "*"')"* ]]
 	[[ "$stderr" == *"thin_repair"* ]]
 	cmp data before
 }

@@ -15,6 +15,7 @@ static const struct opt opts[] = {
 	{ 'o', "output", ARG_REQUIRED, "FILE", "write to FILE", 'o' },
 	{ 0, "size", ARG_REQUIRED, "SIZE",
 	  "a help text that is long enough that it has to be wrapped onto a second line", 256 },
+	{ 0, "say", ARG_REQUIRED, "TEXT", "a message", 258 },
 	{ 0, "form", ARG_REQUIRED, "text|json|html", "how to print", 257 },
 	{ 0 },
 };
@@ -54,6 +55,7 @@ static struct result run(int argc, const char *const *args)
 	pid = fork();
 	if (!pid) {
 		char *argv[20];
+		const char *said = NULL;
 		struct cli c;
 		int id;
 
@@ -66,11 +68,15 @@ static struct result run(int argc, const char *const *args)
 		while ((id = cli_next(&c))) {
 			if (id == 256)
 				printf("size=%llu ", (unsigned long long)cli_size(&c, "--size"));
+			else if (id == 258)
+				said = c.arg;
 			else if (id == 257)
 				printf("form=%u ", cli_choice(&c, "--form"));
 			else
 				printf("%c=%s ", id, c.arg ? c.arg : "-");
 		}
+		if (said)
+			cli_error(&c, "%s", said);
 		for (int i = 0; i < c.nr_args; i++)
 			printf("[%s]", c.args[i]);
 		fflush(stdout);
@@ -156,6 +162,18 @@ static void common_options(void)
 	accepts("1.0.0\nthin_test is part of thin-pool-tools\n", "--version", "--nonsense");
 }
 
+static void advice(void)
+{
+	accepts("thin_test: try 'thin_check p'\n[p]", "--say", "try 'thin_check POOL'", "p");
+	accepts("thin_test: 'thin_a -i a\\ b\\'c -o F' or 'thin_b a\\ b\\'c', POOL\n[a b'c]", "--say",
+		"'thin_a -i POOL -o F' or 'thin_b POOL', POOL", "a b'c");
+	/* other words, no command line, a pool that cannot be given again */
+	accepts("thin_test: 'thin_a POOL_tmeta VG/POOL' POOL\n[p]", "--say", "'thin_a POOL_tmeta VG/POOL' POOL", "p");
+	accepts("thin_test: 'thin_a POOL\n[p]", "--say", "'thin_a POOL", "p");
+	accepts("thin_test: 'thin_a POOL'\n[-]", "--say", "'thin_a POOL'", "-");
+	accepts("thin_test: 'thin_a POOL'\n[a\nb]", "--say", "'thin_a POOL'", "a\nb");
+}
+
 static void mistakes(void)
 {
 	refuses("unexpected argument '--nonsense' found", "--nonsense", "p");
@@ -213,6 +231,7 @@ static const struct test tests[] = {
 	{ "both generations' spellings of options are taken", both_spellings },
 	{ "a number behind an option is its value where it would be an argument too many",
 	  optional_value_as_a_word },
+	{ "in a command line that a message quotes, POOL is the one that was given", advice },
 	{ "long options have no abbreviations, and the whole name is offered", abbreviations },
 	{ "every command has -h, -V, -v and --io-engine", common_options },
 	{ "a mistake exits 64 and names the word", mistakes },

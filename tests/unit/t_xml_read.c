@@ -358,7 +358,7 @@ static void binary_is_named(void)
 
 	memcpy(block + 32, "\xba\x52\x9c\x01\0\0\0\0", 8);
 	read_text(block, sizeof(block), NULL, &o);
-	check_str(o.err.text, "in.xml is binary metadata, not XML: thin_dump makes XML of it");
+	check_str(o.err.text, "in.xml is binary metadata, not XML: 'thin_dump POOL -o FILE' makes XML of it");
 	outcome_fini(&o);
 }
 

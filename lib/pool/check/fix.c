@@ -26,7 +26,7 @@ static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uin
 			return err_set(
 				x->err, -EUCLEAN,
 				"leaked blocks with large reference counts cannot be freed in "
-				"place; thin_repair rebuilds the space maps");
+				"place; 'thin_repair -i POOL -o FILE' rebuilds the space maps");
 		++*leaks;
 	}
 	return 0;
@@ -209,7 +209,7 @@ static int fix_maps(struct fix *x)
 static int refuse(struct err *err)
 {
 	return err_set(err, -EUCLEAN, "nothing was changed: the damage above cannot be mended in place; "
-				      "thin_repair can rebuild the pool into a new file or device");
+				      "'thin_repair -i POOL -o FILE' can rebuild the pool into a new file or device");
 }
 
 int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r, struct fix_report *rep,

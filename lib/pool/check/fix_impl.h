@@ -7,7 +7,7 @@
 #include "pool/check/fix.h"
 
 /* The text for a block (its number is the argument) that differs from what was checked. */
-#define FIX_BLOCK_CHANGED "block %llu has changed since it was checked: run thin_check again"
+#define FIX_BLOCK_CHANGED "block %llu has changed since it was checked: run 'thin_check POOL' again"
 
 /* A device whose snapshotted_time has to be at least @snap_time. */
 struct raise {

@@ -66,8 +66,8 @@ int fix_times_plan(struct fix *x)
 			       "to %" PRIu64 ", too near to its end (%u); %s",
 			       time, MAX_TIME,
 			       x->r->sb.time > MAX_TIME - TIME_MARGIN ?
-				       "thin_dump and thin_restore number all times anew" :
-				       "thin_repair corrects them without loss");
+				       "'thin_dump POOL -o FILE' and 'thin_restore -i FILE -o NEW' number all times anew" :
+				       "'thin_repair -i POOL -o FILE' corrects them without loss");
 	x->time = (uint32_t)time;
 	if (x->nr_raises)
 		qsort(x->raise, x->nr_raises, sizeof(*x->raise), by_device);

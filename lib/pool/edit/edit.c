@@ -41,9 +41,8 @@ static int check_superblock(const struct pool_edit *p, struct err *err)
 			       sb->incompat_flags);
 	if (!data_block_size_ok(sb->data_block_size))
 		return err_set(err, -EUCLEAN,
-			       "the pool's data block size is impossible: %u sectors; thin_repair "
-			       "--data-block-size sets "
-			       "it right",
+			       "the pool's data block size is impossible: %u sectors; 'thin_repair "
+			       "--data-block-size SECTORS -i POOL -o FILE' sets it right",
 			       sb->data_block_size);
 	if (!p->write)
 		return 0;
@@ -54,7 +53,8 @@ static int check_superblock(const struct pool_edit *p, struct err *err)
 	if (sb->flags & THIN_NEEDS_CHECK)
 		return err_set(err, -EROFS,
 			       "needs_check is set: a metadata operation has failed on this pool, it is "
-			       "read-only until thin_check --auto-repair (or thin_repair) has cleared it");
+			       "read-only until 'thin_check --auto-repair POOL' has cleared it, or 'thin_repair -i POOL "
+			       "-o FILE' has written it anew");
 	if (sb->metadata_sm.nr_blocks > p->nr_blocks)
 		return err_set(err, -EINVAL,
 			       "metadata device %s has %llu blocks, but the pool's metadata needs all of its %llu: "
@@ -204,7 +204,7 @@ int edit_grow_data(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
 	if (nr_blocks < p->data.nr_blocks)
 		return err_set(err, -EINVAL,
 			       "the data device has %llu blocks, but the pool has %llu: give the whole data device, "
-			       "or make the pool smaller with thin_shrink first",
+			       "or make the pool smaller with 'thin_shrink -i POOL -o FILE --data DEV --nr-blocks N' first",
 			       (unsigned long long)nr_blocks,
 			       (unsigned long long)p->data.nr_blocks);
 	if (nr_blocks > MAX_DATA_BLOCK)

@@ -105,7 +105,7 @@ static int tell_leaves(struct emitter *e, const struct emit_lane *l, struct err 
 	if (l->disorder || (e->has_last && l->first_key <= e->last_key))
 		return err_set(err, -EUCLEAN,
 			       "keys go backwards at block %" PRIu64
-			       " (run thin_check for details)",
+			       " (run thin_check for details: 'thin_check POOL')",
 			       e->now->item[l->begin].block);
 	e->has_last = true;
 	e->last_key = l->last_key;
@@ -232,7 +232,7 @@ static int verdict(struct emitter *e, struct err *err)
 		forest_problem(f, false, "a part of the mapping trees cannot be read");
 	if (e->nr_problems > EMIT_MAX_PROBLEMS && e->opt->problem) {
 		snprintf(more, sizeof(more),
-			 "... and %" PRIu64 " more problems (thin_check --format json lists all)",
+			 "... and %" PRIu64 " more problems ('thin_check --format json POOL' lists all)",
 			 e->nr_problems - EMIT_MAX_PROBLEMS);
 		e->opt->problem(e->opt->ctx, more);
 	}

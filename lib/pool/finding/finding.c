@@ -54,7 +54,7 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
 	  "superblock: metadata block size is {stored} sectors, not {expected}", NOTHING)           \
 	X(SB_TIME_LIMIT, "superblock-time-limit", WARN, false,                                      \
 	  "superblock: time {stored} nears {expected}: after that many snapshots mappings would be " \
-	  "corrupted; thin_repair renumbers all times", NOTHING)                                     \
+	  "corrupted; 'thin_repair -i POOL -o FILE' renumbers all times", NOTHING)                   \
 	X(OLDER_POOL, "older-pool", WARN, false,                                                    \
 	  "the pool is empty, but block {block} still holds details of devices: they were deleted, or " \
 	  "the pool was formatted over an older one", OLDER)                                        \
@@ -194,19 +194,19 @@ const char *finding_hint(const struct finding *f)
 		h = CORRECT;
 	switch (h) {
 	case REBUILD:
-		return "thin_repair can rebuild it";
+		return "'thin_repair -i POOL -o FILE' can rebuild it";
 	case CORRECT:
-		return "thin_repair corrects it without loss";
+		return "'thin_repair -i POOL -o FILE' corrects it without loss";
 	case REST:
-		return "thin_repair can recover the rest";
+		return "'thin_repair -i POOL -o FILE' can recover the rest";
 	case AUTO:
-		return "thin_check --auto-repair corrects it";
+		return "'thin_check --auto-repair POOL' corrects it";
 	case RESIZE:
 		return "give the device its size back";
 	case RELEASE:
-		return "releasing the metadata snapshot, or thin_repair, removes it";
+		return "'thin_message POOL release_metadata_snap' removes it, or 'thin_repair -i POOL -o FILE'";
 	case OLDER:
-		return "should there be devices, do not use the pool: thin_repair --dry-run names the "
+		return "should there be devices, do not use the pool: 'thin_repair --dry-run -i POOL' names the "
 		       "options that bring them back";
 	case NOTHING:
 		break;

@@ -80,7 +80,7 @@ static int check_wanted(const struct forest *f, const uint32_t *ids, size_t nr_i
 				       ids[i],
 				       f->devices.nr_tree_problems
 					       ? ", or is in a part of the list that cannot be read"
-					       : "; thin_ls lists its devices");
+					       : "; 'thin_ls POOL' lists its devices");
 	return 0;
 }
 
@@ -364,5 +364,5 @@ int forest_verdict(const struct forest *f, struct err *err)
 	if (!f->nr_problems)
 		return 0;
 	return err_set(err, f->not_only_io ? -EUCLEAN : -EIO,
-		       "metadata contains errors (run thin_check for details)");
+		       "metadata contains errors (run thin_check for details: 'thin_check POOL')");
 }

@@ -59,8 +59,8 @@ static int open_held(struct io *io, const struct metadata_options *opt, struct m
 }
 
 #define NO_ROOT \
-	"when the device was cut short, give it its old size again; else thin_repair can look for " \
-	"the root"
+	"when the device was cut short, give it its old size again; else 'thin_repair --dry-run -i POOL' " \
+	"looks for the root"
 
 static int judge(const struct metadata *md, const struct metadata_options *opt, struct err *err)
 {
@@ -75,7 +75,7 @@ static int judge(const struct metadata *md, const struct metadata_options *opt, 
 		return err_set(err, -EUCLEAN,
 			       "superblock: %" PRIu32
 			       " sectors is not a valid data block size: it must be a multiple of 128 up to 2097152; "
-			       "thin_repair --data-block-size sets it right",
+			       "'thin_repair --data-block-size SECTORS -i POOL -o FILE' sets it right",
 			       v->data_block_size);
 	if (!v->mapping_root || v->mapping_root >= md->nr_blocks)
 		return err_set(err, -EUCLEAN,

@@ -77,7 +77,7 @@ static int verdict(const struct delta *d, struct err *err)
 	if (!d->damage && !d->io_error)
 		return 0;
 	return err_set(err, d->damage ? -EUCLEAN : -EIO,
-		       "metadata contains errors (run thin_check for details)");
+		       "metadata contains errors (run thin_check for details: 'thin_check POOL')");
 }
 
 static int add_leaf(void *ctx, const struct walk_part *part)
@@ -341,7 +341,7 @@ static int compare(struct delta *d, struct err *err)
 			if (l->pos == l->nr || r->pos == r->nr || l->leaf[l->pos] != r->leaf[r->pos])
 				return err_set(err, -EUCLEAN,
 					       "the two trees share leaves in different orders "
-					       "(run thin_check for details)");
+					       "(run thin_check for details: 'thin_check POOL')");
 			ret = tell_shared(d, err);
 			l->pos++;
 			r->pos++;

@@ -214,7 +214,7 @@ int delta_find_root(const struct metadata *md, struct stream *s, const struct de
 			p->problem(p->ctx, list.problem[i]);
 		r = err_set(err, -EINVAL,
 			    "Unable to find mapping tree for snap%u (%" PRIu32
-			    "): thin_ls lists the devices",
+			    "): 'thin_ls POOL' lists the devices",
 			    nr, side->dev_id);
 	}
 	metadata_devices_fini(&list);

@@ -184,13 +184,13 @@ static int check_root(const struct salvage *s, const char *option, uint64_t bloc
 	if (block >= s->nr_blocks)
 		return err_set(err, -EINVAL,
 			       "%s %" PRIu64 ": the metadata device has only %u blocks; "
-			       "thin_repair --list-roots lists the roots that can be given",
+			       "'thin_repair --list-roots -i POOL' lists the roots that can be given",
 			       option, block, s->nr_blocks);
 	if (block && i != NONE && !(s->node[i].flags & SN_VIRTUAL) && of_tree(&s->node[i], tree))
 		return 0;
 	return err_set(err, -EINVAL,
 		       "%s %" PRIu64 ": block %" PRIu64 " is no root of the tree of %s: it %s; "
-		       "thin_repair --list-roots lists the roots that can be given",
+		       "'thin_repair --list-roots -i POOL' lists the roots that can be given",
 		       option, block, block, tree == TREE_TOP ? "devices" : "device details",
 		       what_is_at(s, (uint32_t)block));
 }
@@ -209,7 +209,7 @@ int salvage_check_taken(const struct salvage *s, struct err *err)
 		    (s->node[i].tree != TREE_MAPPING && s->node[i].tree != TREE_EMPTY))
 			return err_set(err, -EINVAL,
 				       "--take %u=%" PRIu64 ": block %" PRIu64
-				       " is no tree of a device: it %s; thin_repair --explain names the blocks "
+				       " is no tree of a device: it %s; 'thin_repair --explain -i POOL' names the blocks "
 				       "that could be",
 				       t->dev_id, t->block, t->block,
 				       what_is_at(s, (uint32_t)t->block));

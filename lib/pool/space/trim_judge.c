@@ -22,11 +22,11 @@ int trim_judge(const struct check_result *res, void (*tell)(void *ctx, const cha
 	}
 	if (findings_any(fs, FINDING_FATAL) || !res->complete || !res->data.counts)
 		return err_set(err, -EUCLEAN,
-			       "metadata contains errors (run thin_check for details); nothing was "
-			       "discarded; perhaps you need to run thin_repair");
+			       "metadata contains errors (run thin_check for details: 'thin_check POOL'); nothing was "
+			       "discarded; perhaps you need to run thin_repair: 'thin_repair -i POOL -o FILE'");
 	if (leaks)
 		return err_set(err, -EUCLEAN,
-			       "metadata contains leaked blocks; nothing was discarded; thin_check "
-			       "--auto-repair frees them");
+			       "metadata contains leaked blocks; nothing was discarded; 'thin_check "
+			       "--auto-repair POOL' frees them");
 	return 0;
 }

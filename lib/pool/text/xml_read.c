@@ -273,7 +273,7 @@ static int look_at_start(struct reader *r)
 		memcpy(&sb, r->buf, 64);
 		if (le64_get(sb.magic) == THIN_MAGIC)
 			return err_set(r->err, -EINVAL,
-				       "%s is binary metadata, not XML: thin_dump makes XML of it",
+				       "%s is binary metadata, not XML: 'thin_dump POOL -o FILE' makes XML of it",
 				       r->name);
 	}
 	if (r->len < 2 || !u[0] || !u[1] || u[0] >= 0xfe || u[1] >= 0xfe)

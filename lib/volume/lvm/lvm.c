@@ -106,7 +106,7 @@ static void tell_older(const struct lvm *l, const struct lvm_options *opt, const
 			lvm_tell(opt,
 				 "note: volume group %s is read as it was at seqno %llu, the newest is %llu: extents that "
 				 "were free since then may have been written over, and the pool may no longer have a device "
-				 "(thin_lvm --check --seqno %llu compares them)",
+				 "('thin_lvm --check --seqno %llu PV...' compares them)",
 				 t->vg_name, (ull)t->seqno, (ull)l->text[i].seqno, (ull)t->seqno);
 			return;
 		}
@@ -179,8 +179,8 @@ static int no_group(const struct lvm *l, struct err *err)
 			if (l->pv[i].area[k].state != LVM_AREA_EMPTY)
 				return err_set(err, -EUCLEAN,
 					       "%s: no metadata area of LVM on the given disks has a good text (%s: %s).  "
-					       "Give more of the group's disks (--pv FILE), or LVM's backup (thin_lvm "
-					       "--vg-backup FILE); thin_lvm --list-texts shows older texts",
+					       "Give more of the group's disks (--pv FILE), or LVM's backup ('thin_lvm "
+					       "--vg-backup FILE PV...'); 'thin_lvm --list-texts PV...' shows older texts",
 					       l->pv[i].path, l->pv[i].path, lvm_area_word(&l->pv[i].area[k]));
 	return err_set(err, -EUCLEAN,
 		       "%s: this physical volume of LVM has no text of a volume group: it is in none, or the text is on "
@@ -196,9 +196,9 @@ static int no_pv(struct lvm *l, const struct lvm_options *opt, struct err *err)
 
 	if (l->nr_paths == 1 && l->nr_named == 1 && !lvm_read_backup(path, &l->arena, &root, NULL))
 		return err_set(err, -EUCLEAN,
-			       "%s: is LVM's text of a volume group, not a disk: thin_lvm --vg-backup FILE PV... reads "
+			       "%s: is LVM's text of a volume group, not a disk: 'thin_lvm --vg-backup %s PV...' reads "
 			       "the group's disks with it",
-			       path);
+			       path, path);
 	if (l->nr_paths == l->nr_named && l->nr_paths == 1)
 		return err_set(err, -EUCLEAN, "%s: no label of LVM was found, on the disk itself or in a partition", path);
 	return err_set(err, -EUCLEAN, "%s: none of %zu file%s has a label of LVM, on the disk itself or in a partition",

@@ -75,8 +75,8 @@ static void check_transaction(struct pool_check *c)
 	}
 	t = text_of_transaction(c);
 	if (t)
-		mend(c, "thin_lvm --seqno %llu reads the group with the text of that transaction, which is still on the "
-			"disks; or thin_message --force --pool %s/%s PV 'set_transaction_id %llu %llu'",
+		mend(c, "'thin_lvm --seqno %llu PV...' reads the group with the text of that transaction, which is still on "
+			"the disks; or thin_message --force --pool %s/%s PV 'set_transaction_id %llu %llu'",
 		     (ull)t->seqno, c->vg->name, c->lv->name, (ull)pool, (ull)text);
 	else
 		mend(c, "vgcfgrestore %s with a text of transaction %llu (/etc/lvm/archive); or thin_message --force --pool "
@@ -147,7 +147,8 @@ static void name_without_device(struct pool_check *c, const struct lvm_lv *lv, c
 			  s->dev_id, (ull)s->transaction, (ull)c->seen->transaction);
 	else
 		lvm_found(c->f, LVM_FAULT, "device-deleted", c->vg, lv->name,
-			  mend(c, "lvremove %s/%s; thin_repair may find its older tree", c->vg->name, lv->name),
+			  mend(c, "lvremove %s/%s; 'thin_repair --list-roots --pool %s/%s -i PV' may find its older tree",
+			       c->vg->name, lv->name, c->vg->name, c->lv->name),
 			  "the pool has no device %u, which was made in transaction %llu of %llu: it was deleted after "
 			  "this text was written",
 			  s->dev_id, (ull)s->transaction, (ull)c->seen->transaction);

@@ -68,7 +68,7 @@ static int read_devices(struct pool_source *src, struct device_info **out, size_
 		r = err_nomem(err, "the list of devices");
 	if (!r && devices.nr_problems)
 		r = err_set(err, -EUCLEAN,
-			    "the list of devices is damaged: %s; thin_repair may save the rest",
+			    "the list of devices is damaged: %s; 'thin_repair --dry-run -i POOL' may save the rest",
 			    devices.nr_kept ? devices.problem[0] : "");
 	for (*nr = 0; !r && *nr < devices.nr; ++*nr)
 		(*out)[*nr] = devices.dev[*nr].info;

@@ -52,7 +52,7 @@ void volume_notes(const struct volume *v, void (*tell)(void *ctx, const char *te
 		     v->sum.nr_beyond, v->sum.nr_beyond == 1 ? " lies" : "s lie", v->map.size);
 	if (v->has_claim && v->claimed_blocks != v->sum.nr_mapped)
 		note(&n, "warning: device %u has %" PRIu64 " mapped blocks, its details say %" PRIu64
-			 ": the metadata is inconsistent, see thin_check",
+			 ": the metadata is inconsistent, see 'thin_check POOL'",
 		     v->dev_id, v->sum.nr_mapped, v->claimed_blocks);
 	if (v->size_is_guess)
 		note_guess(v, &n);

@@ -123,7 +123,7 @@ static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p
 		"%s: this does not look like a thin pool's metadata: none of its first %zu "
 		"blocks belongs to a pool.  Is it the data device, or a thin device? Give the "
 		"pool's metadata device (LVM calls it VG/POOL_tmeta).  If the beginning of the "
-		"metadata was overwritten, thin_repair looks at all of the rest",
+		"metadata was overwritten, 'thin_repair --dry-run -i POOL' looks at all of the rest",
 		path, h->all / MBLOCK_SIZE);
 }
 
@@ -428,7 +428,7 @@ int pool_arg_readable(const struct pool_arg *p, bool xml_too, struct err *err)
 		return err_set(
 			err, -ENODATA,
 			"%s: the first block is all zero: the pool was never formatted (or its "
-			"superblock was wiped: thin_repair --dry-run shows what is left)",
+			"superblock was wiped: 'thin_repair --dry-run -i POOL' shows what is left)",
 			dev_shown(p->metadata));
 	return 0;
 }

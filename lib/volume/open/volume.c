@@ -25,8 +25,8 @@ static const char lvm_ways[] =
 	".  LVM's text has this volume: the pool has deleted it, or never made it.  An older tree of the pool may still "
 	"have it: 'thin_repair --list-roots -i POOL' lists them, 'thin_repair --mapping-root BLOCK -i POOL -o FILE' writes "
 	"one as metadata, and FILE in the place of POOL_tmeta in the thin-pool line of 'thin_lvm PV...' makes a table with "
-	"which it is read.  Data blocks that the pool gave to other devices since then hold their data ('thin_rmap' shows "
-	"whose they are)";
+	"which it is read.  Data blocks that the pool gave to other devices since then hold their data "
+	"('thin_rmap --region A..B POOL' shows whose they are)";
 
 static int no_device(const struct volume *v, const struct metadata_devices *d, struct err *err)
 {
@@ -36,7 +36,7 @@ static int no_device(const struct volume *v, const struct metadata_devices *d, s
 	if (d->nr_problems)
 		return err_set(err, -EUCLEAN,
 			       "device %u was not found in %s, but the list of devices is damaged (%s): "
-			       "thin_repair may find the device",
+			       "'thin_repair --dry-run -i POOL' may find the device",
 			       v->dev_id, v->arg->metadata, d->nr_kept ? d->problem[0] : "");
 	for (i = 0; i < d->nr && len < sizeof(list) - 20; i++)
 		len += (size_t)snprintf(list + len, sizeof(list) - len, " %u", d->dev[i].info.dev_id);
@@ -104,7 +104,7 @@ static int take_events_info(struct volume *v, const struct map_events_info *info
 		return err_set(err, -EUCLEAN,
 			       "%s: %u sectors is not a valid data block size: it must be a "
 			       "multiple of 128 up to "
-			       "2097152; thin_repair --data-block-size sets it right",
+			       "2097152; 'thin_repair --data-block-size SECTORS -i POOL -o FILE' sets it right",
 			       v->arg->metadata, sectors);
 	v->map.block_len = (uint64_t)sectors << SECTOR_SHIFT;
 	return pool_arg_fits(v->arg, sectors, err);

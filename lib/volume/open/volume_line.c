@@ -33,7 +33,7 @@ static int refuse_options(const struct volume_options *opt, const struct table_n
 	return err_set(err, -EDOM,
 		       "'%s' is no thin device, so %s has no meaning; the table shows where it "
 		       "lies (of a disk, "
-		       "thin_lvm prints it)",
+		       "'thin_lvm PV...' prints it)",
 		       n->name, option);
 }
 

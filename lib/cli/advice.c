@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* Command lines in messages, so that they can be copied into a shell. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+#define PLACE " POOL"
+
+/* " OPTION WORD" for a shell. */
+static void put_word(const char *option, const char *word, FILE *to)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:,@%+=-";
+
+	for (fputs(option, to); *word; fputc(*word++, to))
+		if (!strchr(plain, *word) && !(*word & 0x80))
+			fputc('\\', to);
+}
+
+static void put_pool(const struct cli *c, FILE *to)
+{
+	put_word(" ", c->about, to);
+	if (c->pool)
+		put_word(" --pool ", c->pool, to);
+	for (size_t i = 0; i < c->lvm.nr_pvs; i++)
+		put_word(" --pv ", c->lvm.pv[i], to);
+	if (c->lvm.has_seqno)
+		fprintf(to, " --seqno %llu", (unsigned long long)c->lvm.seqno);
+}
+
+void cli_put_advice(const struct cli *c, const char *text, FILE *to)
+{
+	const char *p = text;
+
+	/* standard input cannot be read again, and a backslash does not quote a new line */
+	if (!c->about || *c->about == '-' || strchr(c->about, '\n'))
+		p = "";
+	while ((p = strstr(p, "'thin_"))) {
+		const char *end = p + 1 + strcspn(p + 1, "'");
+
+		while ((p = strstr(p, PLACE)) && p < end) {
+			fwrite(text, 1, (size_t)(p - text), to);
+			text = p;
+			p += strlen(PLACE);
+			if (*p == ' ' || *p == '\'') {
+				put_pool(c, to);
+				text = p;
+			}
+		}
+		p = end + (*end != 0);
+	}
+	fputs(text, to);
+}
