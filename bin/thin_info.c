@@ -140,9 +140,13 @@ static void put_superblock(const struct thin_info *t, struct outbuf *out)
 	label(out, "Time");
 	outbuf_printf(out, "%" PRIu32 " (counts snapshots, not seconds)\n", sb->time);
 	label(out, "Flags");
-	outbuf_str(out, t->info.md->live.flags & THIN_NEEDS_CHECK ?
-				"needs_check: the pool is read-only until 'thin_check --clear-needs-check-flag POOL' clears it\n" :
-				"none\n");
+	if (t->info.md->live.flags & THIN_NEEDS_CHECK) {
+		outbuf_str(out, "needs_check: the pool is read-only until this has cleared it:\n");
+		label(out, "");
+		outbuf_str(out, "'thin_check --clear-needs-check-flag POOL'\n");
+	} else {
+		outbuf_str(out, "none\n");
+	}
 	label(out, "Snapshot");
 	if (t->info.md->live.held_root)
 		outbuf_printf(out, "a metadata snapshot is held at block %" PRIu64 "\n",
@@ -267,7 +271,7 @@ static void put_devices(const struct info *i, struct outbuf *out)
 			      i->md->live.held_root ? "" : ": leaked");
 		if (!i->md->snap && i->md->live.held_root) {
 			label(out, "");
-			outbuf_str(out, "(held by the metadata snapshot, or leaked: 'thin_check POOL' tells)\n");
+			outbuf_str(out, "(held by the snapshot, or leaked: 'thin_check POOL' tells)\n");
 		}
 	}
 	put_largest(i, out);

@@ -133,6 +133,10 @@ static int to_device(struct job *j, struct err *err)
 	if (!e)
 		e = judge(j->cli, &stats, j->force, err);
 	if (!e) {
+		cli_left(j->cli, "'%s' is as it was, or is marked as not complete", j->output);
+		e = superblock_invalidate(io, err);
+	}
+	if (!e) {
 		cli_left(j->cli,
 			 "'%s' is marked as not complete: the kernel and all tools refuse it until the "
 			 "command has run again",

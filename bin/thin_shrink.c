@@ -65,6 +65,7 @@ struct shrink_cmd {
 	uint64_t nr_blocks, size;
 	struct pool_events in;
 	struct jobs *jobs;
+	struct meta_out out;
 };
 
 static void parse_options(struct shrink_cmd *s)
@@ -75,7 +76,7 @@ static void parse_options(struct shrink_cmd *s)
 	while ((id = cli_next(c))) {
 		switch (id) {
 		case 'i':
-			s->input = c->arg;
+			s->input = c->about = c->arg;
 			break;
 		case 'o':
 			s->output = c->arg;
@@ -170,7 +171,7 @@ static int open_input(struct shrink_cmd *s, struct err *err)
 	if (!r && s->in.pool.md.live.held_root)
 		return err_set(err, -EINVAL,
 			       "the pool holds a metadata snapshot, whose blocks would be overwritten: "
-			       "release it first (thin_message release_metadata_snap)");
+			       "release it first ('thin_message POOL release_metadata_snap')");
 	return !r && s->in.pool.arg.table ? use_table(s, &opt.want, err) : r;
 }
 
@@ -221,31 +222,45 @@ static void left_writing(struct shrink_cmd *s, const char *output)
 		 output);
 }
 
+static void note(void *ctx, const char *text)
+{
+	struct shrink_cmd *s = ctx;
+
+	cli_note(&s->cli, "%s", text);
+}
+
+static void mark(void *ctx, bool stands)
+{
+	struct shrink_cmd *s = ctx;
+
+	left_writing(s, meta_out_left(&s->out, stands ? META_OUT_MARKED : META_OUT_ENDS));
+}
+
 static int to_binary(struct shrink_cmd *s, struct shrink *plan,
 		     const struct shrink_source *src, struct io *data, struct err *err)
 {
 	const uint64_t needs = shrink_plan(plan)->counts.nr_blocks;
-	const struct build_options opt = { .note = cli_tell, .ctx = &s->cli };
+	const struct build_options opt = { .note = note, .mark = mark, .ctx = s };
 	struct events sink = { 0 };
 	const struct meta_out_options out_opt = { s->force, s->size, count, plan };
-	struct meta_out out;
-	int r = meta_out_open(s->output, &out_opt, &out, err);
+	struct meta_out *out = &s->out;
+	int r = meta_out_open(s->output, &out_opt, out, err);
 
 	if (r < 0)
 		return r;
-	if (out.io->size / MBLOCK_SIZE < needs)
+	if (out->io->size / MBLOCK_SIZE < needs)
 		r = err_set(err, -ERANGE, "output '%s': too small: needs at least %llu blocks, has %llu",
 			    s->output, (unsigned long long)needs,
-			    (unsigned long long)(out.io->size / MBLOCK_SIZE));
+			    (unsigned long long)(out->io->size / MBLOCK_SIZE));
 	if (!r && data)
 		r = copy_data(s, plan, data, err);
 	if (!r)
-		r = build_new(out.io, &opt, &sink, err);
-	left_writing(s, meta_out_left(&out));
+		r = build_new(out->io, &opt, &sink, err);
+	left_writing(s, meta_out_left(out, META_OUT_BEGINS));
 	if (!r)
 		r = shrink_tell(plan, src, &sink, err);
 	build_free(&sink);
-	return meta_out_close(&out, r, err);
+	return meta_out_close(out, r, err);
 }
 
 static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct shrink_source *src,

@@ -92,7 +92,7 @@ setup() {
 @test "unpack: an output that holds metadata is asked about" {
 	run --separate-stderr thin_metadata_unpack -i pack -o meta <<<n
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"already contain metadata, are you sure? [y/n]: "*"Output file not overwritten"* ]]
+	[[ "$stderr" == *"already contain metadata, are you sure? [y/n]: "*"Output file not overwritten: 'meta' holds the metadata"*"answer y, or give --force"* ]]
 	cmp "$DIR/meta" meta
 	head -c 1000000 meta >short
 	thin_metadata_unpack -i pack -o short <<<y

@@ -71,6 +71,31 @@ long_commands() {
 	done < <(long_commands)
 }
 
+@test "Ctrl-C around the moment when the output is marked: what is said of it is true" {
+	need_strace
+	local c call n said
+	while read -r c; do
+		for call in openat pwrite64 fdatasync; do
+			for n in 1 2 3; do
+				cp --sparse=always meta out/old
+				strace -f -qq -o out/calls -e trace=$call -e inject=$call:signal=INT:when=$n \
+					bash -c "exec $c" 2>out/said || [ $? -eq 130 ] || { echo "$c: $(cat out/said)"; return 1; }
+				said=$(grep interrupted out/said) || continue # it was over, or had not begun
+				if cmp -s out/old meta; then
+					[[ "$said" == *"'out/old' is as it was"* || "$said" == *"'out/old' is complete, or"* ]]
+				else
+					# the mark stands, or the command is just setting or removing it
+					[[ "$said" == *"'out/old' is marked as not complete"* ]] && ! thin_check -q out/old ||
+						[[ "$said" == *"or marked as not complete"* ]]
+				fi || { echo "$c, $call $n: $said"; return 1; }
+			done
+		done
+	done <<-END
+		thin_restore -i xml -o out/old
+		thin_repair -i meta -o out/old
+	END
+}
+
 @test "no line of progress is wider than the terminal, also after that got narrower" {
 	need_strace
 	for w in 80 40 20; do

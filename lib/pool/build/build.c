@@ -34,7 +34,7 @@ static int check_pool(const struct build *b, const struct pool_info *p, struct e
 			       (unsigned long long)p->nr_data_blocks,
 			       (unsigned long long)MAX_DATA_BLOCK + 1);
 	if (p->time > MAX_TIME)
-		return err_set(err, -EINVAL, "time %u of the pool, the format's limit is %u: thin_repair renumbers all times", p->time,
+		return err_set(err, -EINVAL, "time %u of the pool, the format's limit is %u: 'thin_repair -i POOL -o FILE' renumbers all times", p->time,
 			       MAX_TIME);
 	needs = build_min_blocks(0, 0, p->nr_data_blocks, 0);
 	return b->nr_blocks < needs ? build_too_small(err, needs, b->nr_blocks) : 0;
@@ -69,7 +69,11 @@ static int do_begin_pool(struct build *b, const struct pool_info *p, struct err 
 		r = build_times_begin(b, err);
 	b->def_tree.on_leaf = def_leaf;
 	b->def_tree.ctx = b;
-	return r ? r : superblock_invalidate(b->out, err);
+	if (!r)
+		r = superblock_invalidate(b->out, err);
+	if (!r && b->opt.mark)
+		b->opt.mark(b->opt.ctx, true);
+	return r;
 }
 
 static int do_begin_def(struct build *b, uint64_t name, struct err *err)

@@ -116,5 +116,7 @@ int build_end(struct build *b, struct err *err)
 	r = block_writer_finish(&b->w, err);
 	if (!r)
 		r = io_flush(b->out, err);
+	if (!r && b->opt.mark)
+		b->opt.mark(b->opt.ctx, false);
 	return r ? r : superblock_write(&sb, b->out, err);
 }

@@ -121,11 +121,17 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
 	return r ? r : dev_open(path, DEV_WRITE, &out->io, err);
 }
 
-const char *meta_out_left(const struct meta_out *out)
+#define REFUSED "marked as not complete: the kernel and all tools refuse it until the command has run again"
+
+const char *meta_out_left(const struct meta_out *out, enum meta_out_state state)
 {
-	return out->file ? "was not made" :
-			   "is marked as not complete: the kernel and all tools refuse it until the "
-			   "command has run again";
+	static const char *const left[] = {
+		[META_OUT_BEGINS] = "is as it was, or " REFUSED,
+		[META_OUT_MARKED] = "is " REFUSED,
+		[META_OUT_ENDS] = "is complete, or " REFUSED,
+	};
+
+	return out->file ? "was not made" : left[state];
 }
 
 /* The output existed, and writing failed: does it still hold what it held? */

@@ -39,10 +39,12 @@ bool meta_out_is_missing(const char *path);
  */
 int meta_out_open(const char *path, const struct meta_out_options *opt, struct meta_out *out,
 		  struct err *err);
+enum meta_out_state { META_OUT_BEGINS, META_OUT_MARKED, META_OUT_ENDS };
 /*
- * Says what state the output is in when a signal ends the process: words to stand after its name.
+ * Says what is left of the output when a signal ends the process: words to stand after its name.  META_OUT_MARKED:
+ * the builder's mark stands there (build_options.mark); before and after that it may or may not.
  */
-const char *meta_out_left(const struct meta_out *out);
+const char *meta_out_left(const struct meta_out *out, enum meta_out_state state);
 /*
  * @code is what writing gave: 0 gives a new file its name, anything else drops it.  Where a failed
  * writer had begun to overwrite what existed, @err says that it holds no pool now.  0 or -errno.

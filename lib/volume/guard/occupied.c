@@ -110,5 +110,8 @@ int occupied_ask(const char *path, enum occupied_by what, bool (*sure)(const cha
 		return refuse(path, "the metadata of a pool, a cache or an era", err);
 	if (sure("The destination appears to already contain metadata, are you sure?"))
 		return 0;
-	return err_set(err, -EINVAL, "Output file not overwritten");
+	return err_set(err, -EINVAL,
+		       "Output file not overwritten: '%s' holds the metadata of a pool, a cache or an era; answer y, or "
+		       "give --force, to overwrite it",
+		       path);
 }
