@@ -56,6 +56,19 @@ have_plugin() {
 	need nbdinfo
 }
 
+@test "--pv and --seqno are refused of what is no disk with LVM: they would change nothing" {
+	for pool in m x.xml two; do
+		for word in --pv=data --seqno=3; do
+			for command in thin_dump thin_ls thin_info thin_check 'thin_rmap --region 0..9'; do
+				[[ "$pool $command" != *xml*thin_[lcr]* ]] || continue
+				pools='' && [ $pool != two ] || pools='--pool a-tpool'
+				# shellcheck disable=SC2086
+				refused 64 "${word%=*}: '$pool' is no disk with LVM" $command $pools $word $pool
+			done
+		done
+	done
+}
+
 @test "a table of several pools: the device's name or --pool chooses, in every command" {
 	[ "$(thin_materialize --map two root | head -n 1)" = "0 655360 data $((5 * 65536))" ]
 	[ "$(thin_materialize --map two work | head -n 1)" = "0 655360 data $((7 * 65536))" ]

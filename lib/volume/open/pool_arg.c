@@ -296,6 +296,18 @@ static bool is_folder_of_disks(const char *path, const struct pool_want *want, s
 	return *r != (missing ? -ENOENT : -EUCLEAN);
 }
 
+/* What only a disk with LVM has was asked of something else. */
+static int refuse_lvm_words(const char *path, const struct pool_want *want, struct err *err)
+{
+	const struct lvm_words *lvm = want->lvm;
+
+	if (!lvm || !(lvm->nr_pvs || lvm->has_seqno))
+		return 0;
+	return err_set(err, -EDOM, "%s: '%s' is no disk with LVM, which alone has %s; leave the option out",
+		       lvm->nr_pvs ? "--pv" : "--seqno", dev_shown(path),
+		       lvm->nr_pvs ? "other disks of its group" : "several texts");
+}
+
 static int open_path(const char *path, const struct pool_want *want, struct pool_arg *out,
 		     struct err *err)
 {
@@ -312,12 +324,15 @@ static int open_path(const char *path, const struct pool_want *want, struct pool
 	if (r < 0)
 		return r;
 	if (p.kind == POOL_TABLE) {
-		r = p.table ? 0 : table_read(path, want, &p.table, err);
+		r = p.table ? 0 : refuse_lvm_words(path, want, err) ?: table_read(path, want, &p.table, err);
 		return r ? r : pool_arg_open_table(p.table, want, out, err);
 	}
 	if (want->pool)
 		return err_set(err, -EDOM, "--pool: '%s' is no table file, which could have several pools",
 			       dev_shown(path));
+	r = refuse_lvm_words(path, want, err);
+	if (r)
+		return r;
 	p.metadata = strdup(path);
 	if (!p.metadata)
 		return err_nomem(err, "path of the metadata");
