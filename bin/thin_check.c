@@ -256,7 +256,7 @@ static int fix_metadata(struct cli *c, const struct options *o, struct io *io, s
 	struct err err;
 	int ret;
 
-	cli_left(c, "'%s' is mended in part, which is no worse than before: run the command again",
+	cli_left(c, "only part of '%s' is mended, and it is no worse than before: run the command again",
 		 io->name);
 	ret = is_partial(o) ? fix_clear_flag(io, r, &rep, &err) : fix_run(io, jobs, r, &rep, &err);
 	if (ret)

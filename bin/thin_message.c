@@ -98,7 +98,8 @@ static int run(const struct pool_arg *arg, const struct message *list, size_t nr
 	r = edit_commit(p, &unsure, err);
 	if (r && unsure)
 		return err_prefix(err, r,
-				  "the superblock could not be written for sure: run 'thin_check POOL'");
+				  "whether the messages took effect is not known, since writing the superblock "
+				  "failed: run 'thin_check POOL'");
 	return r ? err_prefix(err, r, "nothing was changed") : 0;
 }
 

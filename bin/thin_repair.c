@@ -44,7 +44,7 @@ static const struct opt opts[] = {
 	  "output",
 	  'o' },
 	{ 0, "size", ARG_REQUIRED, "SIZE",
-	  "make FILE with this size; auto: as large as this pool should have it", OPT_SIZE },
+	  "make FILE with this size; auto: the size that is recommended for this pool", OPT_SIZE },
 	{ 0, "dry-run", ARG_NONE, NULL, "write nothing: only say what would be saved",
 	  OPT_DRY_RUN },
 	{ 0, "accept-loss", ARG_NONE, NULL, "exit with 0 when there is a result, whatever was lost",

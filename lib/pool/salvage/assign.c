@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * The assignment.  What can only stand in one way is placed first; that leaves less room for the others, of
- * which more can then only stand in one way.  When nothing is forced, the numbers of mappings and of parents are
- * asked (solve.c).  Of what they leave the node is placed whose best place is better than its next one by most.
+ * The assignment.  A node with only one possible place is placed first.  That takes places from other
+ * nodes, some of which then have only one.  When no node is left with only one place, the numbers of mappings
+ * and of parents are compared (solve.c).  Of the nodes that are still left, the one goes next whose best place is
+ * better than its second best by most.
  *
  * Nodes whose count is lost come last: each place takes the best of them that the data map allows.
  */
@@ -211,8 +212,8 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 }
 
 /*
- * Is the choice that is made now one to rely on?  Likeness alone is not: a snapshot and its origin are alike.
- * An older tree that is the device's must have the node, or what else is possible be denied.
+ * Is the choice that is made now one to rely on?  Likeness is not enough, since a snapshot is like its origin.
+ * A choice is sure when an older tree of the same device has the node, or when all other places are ruled out.
  */
 static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 {

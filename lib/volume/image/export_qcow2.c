@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Two ways.  Clusters that are taken as they are go through copy: where each lies in the file is
- * known before it is read, so it is one more map whose extents are shared or copied.  Where the bytes
- * decide (compression, zeros that are to be found), clusters go through a feed and get their place
- * in order, when it is known what becomes of them.
+ * Two ways.  Where clusters are taken as they are, the place of each in the file is known before it is
+ * read, so copy handles them as it does any map.  With compression, or a search for zeros, the place
+ * depends on the bytes: these clusters go through a feed, which gives out places in order.
  */
 #include <errno.h>
 #include <stdlib.h>

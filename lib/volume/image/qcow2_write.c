@@ -352,7 +352,9 @@ static int write_header(struct qcow2_writer *w, uint64_t l1_at, uint64_t table_a
 	return r;
 }
 
-/* The table of the refcount blocks.  It and what counts it may need one more block, so it has room. */
+/* The table of the refcount blocks.  It has room for one block more,
+ * which the table itself and the blocks that count it may need.
+ */
 static int write_table(struct qcow2_writer *w, uint64_t *at, uint64_t *clusters, struct err *err)
 {
 	uint64_t per_block = counts_per_block(w), first;

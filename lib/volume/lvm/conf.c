@@ -160,7 +160,7 @@ static int by_name(const void *a, const void *b)
 
 static int end_section(struct parser *q, struct config_node *s);
 
-/* @run: @nr entries of one name, in the text's order.  The first becomes what all of them mean. */
+/* @run: @nr entries of one name, in the text's order.  They become one: the last value counts, sections are joined. */
 static int merge_run(struct parser *q, struct config_node **run, size_t nr)
 {
 	const bool section = run[nr - 1]->is_section;

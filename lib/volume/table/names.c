@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* The names of a table's lines, sorted, so that a table of many devices costs no square. */
+/* The names of a table's lines, sorted: a name that stands twice is found without comparing all pairs. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static int by_name(const void *a, const void *b)
 	return c ? c : (x->line > y->line) - (x->line < y->line);
 }
 
-/* A device of several lines stands in the file once or in pieces. */
+/* Joins the lines of a device, which need not stand together in the file. */
 static int join_lines(struct table *t, const struct table_name *a, const struct table_name *b,
 		      struct err *err)
 {
