@@ -99,6 +99,34 @@ have_plugin() {
 	refused 64 "no table file" thin_ls --pool a-tpool m
 }
 
+@test "an origin may be another thin device of the same pool, which is read and never written" {
+	cat >x.xml <<-'EOT'
+	<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="100">
+	<device dev_id="1" mapped_blocks="2" transaction="0" creation_time="0" snap_time="0">
+	<range_mapping origin_begin="3" data_begin="20" length="2" time="0"/></device>
+	<device dev_id="2" mapped_blocks="1" transaction="0" creation_time="0" snap_time="0">
+	<single_mapping origin_block="1" data_block="7" time="0"/></device></superblock>
+	EOT
+	truncate -s 1M two-devices
+	thin_restore -q -i x.xml -o two-devices
+	head -c 7M /dev/urandom >data
+	printf '%s\n' 'p: 0 12800 thin-pool two-devices data 128 0' 'below: 0 1024 thin p 1 base' \
+		'above: 0 1280 thin p 2 below' >t
+	thin_materialize t below below.img
+	thin_materialize --origin below.img --data-dev data --size 640K two-devices 2 want
+	thin_materialize t above got
+	cmp want got
+	thin_materialize --origin below t 2 got2
+	cmp want got2
+	[[ "$(thin_ls --no-headers -o NAME,ORIGIN t)" == *above*below* ]]
+}
+
+@test "the plugin, which may write, serves no device whose origin is a device of the same pool" {
+	have_plugin
+	printf '%s\n' 'p: 0 12800 thin-pool m data 128 0' 'below: 0 1024 thin p 1' 'above: 0 1280 thin p 2 below' >t
+	refused 1 "same file or device" plugin t device=above
+}
+
 @test "a thin line is not taken for another pool's" {
 	grep -v b-tpool: two >t # the line of its pool is gone
 	refused 1 "the pool of 'work' is not known" thin_materialize --map t work

@@ -172,10 +172,11 @@ static int find_sources(struct volume *v, const struct volume_options *opt, stru
 	if (!v->through && !v->other)
 		v->data_path = opt->data ? table_device_path(t, opt->data) : t ? t->pool->data.path : NULL;
 	v->origin_path = opt->origin ? table_device_path(t, opt->origin) : from_line ? v->line->origin.path : NULL;
+	/* the kernel takes another thin device of the pool, too; it stands on the same metadata and data */
 	const struct dev_role roles[] = {
 		{ "metadata", v->arg->metadata },
 		{ "data device", v->data_path },
-		{ "external origin", v->origin_path },
+		{ "external origin", table_is_own_thin(t, v->origin_path) ? NULL : v->origin_path },
 		{ "table file", table_file(t, opt->pool) },
 	};
 	if (t && !opt->data && !opt->map_only && !v->through && !v->other)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "volume/table/impl.h"
@@ -153,6 +154,16 @@ const char *table_ref(struct table *t, struct table_name *n)
 	n->ref = ref;
 	dev_named_add(&ref->named);
 	return name;
+}
+
+bool table_is_own_thin(const struct table *t, const char *path)
+{
+	const struct table_ref *r = t && path ? t->refs : NULL;
+
+	while (r && strcmp(r->named.name, path))
+		r = r->next;
+	return r && r->line->kind == TABLE_THIN && t->pool &&
+	       t->thin[r->line->index].pool == (size_t)(t->pool - t->pools);
 }
 
 struct table_name *table_ref_name(const struct table_ref *r)

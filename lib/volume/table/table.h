@@ -230,6 +230,8 @@ struct table_name *table_other_line(const struct table *t, const char *word);
  * The line @n as a device of named.h; NULL: no memory.  Lives as long as @t.
  */
 const char *table_ref(struct table *t, struct table_name *n);
+/* Is @path, as table_ref() gives it, a thin device of the chosen pool? */
+bool table_is_own_thin(const struct table *t, const char *path);
 /*
  * Says which devices the numbers are on which @d of @line stands, each once; -ENOENT when
  * one is a number that no line and no device of this machine has.
