@@ -167,7 +167,7 @@ makes() {
 	run --separate-stderr thin_lvm "$BATS_TEST_TMPDIR/disk"
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"no label of LVM was found"* ]]
 	run --separate-stderr thin_lvm lvm-multi/vg.txt
-	[ "$status" -eq 1 ] && [[ "$stderr" == *"not a disk: 'thin_lvm --vg-backup lvm-multi/vg.txt PV...' reads"* ]]
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"not a disk: 'thin_lvm --vg-backup $PWD/lvm-multi/vg.txt PV...' reads"* ]]
 	mkdir "$BATS_TEST_TMPDIR/folder" && cp lvm-multi/oracle lvm-multi/story "$BATS_TEST_TMPDIR/folder"
 	run --separate-stderr thin_lvm "$BATS_TEST_TMPDIR/folder"
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"/folder: none of 2 files has a label of LVM"* ]]
