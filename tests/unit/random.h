@@ -4,6 +4,7 @@
 #define UNIT_RANDOM_H
 /* Numbers by chance, the same for the same seed. */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The next state of a generator (xorshift64) whose state is not 0. */
@@ -21,6 +22,17 @@ static inline uint64_t env(const char *name, uint64_t otherwise)
 	const char *s = getenv(name);
 
 	return s ? strtoull(s, NULL, 0) : otherwise;
+}
+
+/* Calls @fn for seeds 1 to 12, or for SEED alone. */
+static inline void each_seed(void (*fn)(uint64_t seed))
+{
+	uint64_t first = env("SEED", 1), last = getenv("SEED") ? first : 12;
+
+	for (uint64_t i = first; i <= last; i++) {
+		printf("# SEED=%llu\n", (unsigned long long)i);
+		fn(i);
+	}
 }
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/outbuf.h"
-#include "pdata/block/csum.h"
+#include "node_damage.h"
 #include "pool/forest/forest.h"
 #include "story.h"
 #include "tap.h"
@@ -62,35 +62,6 @@ static void look(struct io *io, unsigned nr_jobs, struct seen *s)
 	check(!s->text.error);
 }
 
-/* Damages the leaf in block @b in one of five ways. */
-static void damage(uint8_t *block, mblock_t b)
-{
-	struct disk_node *n = (struct disk_node *)block;
-	uint32_t nr = le32_get(n->h.nr_entries);
-
-	switch (rnd(5)) {
-	case 0:
-		block[rnd(4096)] ^= (uint8_t)(1 + rnd(255));
-		return;
-	case 1:
-		memset(block, 0, 4096);
-		return;
-	case 2: /* of another place */
-		csum_seal(block, b + 1, SALT_NODE);
-		return;
-	case 3: /* too many entries */
-		n->h.nr_entries = le32_make(253);
-		break;
-	case 4: /* keys that do not ascend; a leaf and an internal node in one */
-		if (nr > 1)
-			n->keys[nr - 1] = n->keys[0];
-		else
-			n->h.flags = le32_make(NODE_LEAF | NODE_INTERNAL);
-		break;
-	}
-	csum_seal(block, b, SALT_NODE);
-}
-
 static void one_pool(uint64_t the_seed)
 {
 	static struct seen sound, one, four;
@@ -101,7 +72,6 @@ static void one_pool(uint64_t the_seed)
 	uint64_t nr_bad = 0;
 	char word[40];
 
-	printf("# SEED=%llu\n", (unsigned long long)the_seed);
 	check_eq(tell(&e, the_seed, &m), 0);
 	build_free(&e);
 	look(io, 1, &sound);
@@ -112,7 +82,7 @@ static void one_pool(uint64_t the_seed)
 		if (!sound.leaf[b] || rnd(6))
 			continue;
 		bad[b] = true;
-		damage((uint8_t *)io_mem_data(io) + b * 4096, b);
+		damage_node((uint8_t *)io_mem_data(io) + b * 4096, b, random_next(&seed));
 		nr_bad++;
 	}
 	look(io, 1, &one);
@@ -143,10 +113,7 @@ static void one_pool(uint64_t the_seed)
 
 static void damaged_leaves(void)
 {
-	const char *s = getenv("SEED");
-
-	for (uint64_t i = 1; i <= (s ? 1 : 12); i++)
-		one_pool(s ? strtoull(s, NULL, 10) : i);
+	each_seed(one_pool);
 }
 
 static const struct test tests[] = {
