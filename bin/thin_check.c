@@ -10,9 +10,9 @@
 #include "dev/dev.h"
 #include "pool/check/check.h"
 #include "pool/check/fix.h"
+#include "volume/open/pool_arg.h"
 #include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
-#include "volume/open/pool_arg.h"
 
 #define SHOWN_PER_KIND 10 /* the rest is counted; JSON has all */
 #define JSON_PIECE     ((size_t)1 << 20) /* bytes that are written at once */

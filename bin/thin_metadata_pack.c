@@ -9,11 +9,11 @@
 #include "cli/progress.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
-#include "volume/guard/occupied.h"
 #include "pool/pack/pack.h"
+#include "volume/guard/occupied.h"
+#include "volume/open/pool_arg.h"
 #include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
-#include "volume/open/pool_arg.h"
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "DEV", "metadata device or file to pack; - is standard input", 'i' },

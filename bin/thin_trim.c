@@ -7,9 +7,9 @@
 #include "cli/progress.h"
 #include "dev/dev.h"
 #include "pool/space/trim.h"
+#include "volume/open/pool_arg.h"
 #include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
-#include "volume/open/pool_arg.h"
 
 #define ULL(v) ((unsigned long long)(v))
 

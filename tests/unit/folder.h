@@ -6,13 +6,13 @@
 
 #include "tap.h"
 
-static char folder[] = "/tmp/unit.XXXXXX";
+static char folder[400];
 
 /* Holds until the fourth call after it. */
 static const char *file_name(const char *name)
 {
-	static char path[4][200];
-	static int next;
+	static char path[4][500];
+	static unsigned next;
 	char *p = path[next++ % 4];
 
 	snprintf(p, sizeof(path[0]), "%s/%s", folder, name);
@@ -28,12 +28,14 @@ static inline void put(const char *name, const void *data, size_t len)
 
 static int folder_main(const struct test *tests, int argc, char **argv)
 {
-	char cmd[100];
+	const char *tmp = getenv("TMPDIR");
+	char cmd[500];
 	int r;
 
+	snprintf(folder, sizeof(folder), "%s/unit.XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(folder))
-		return 1;
+		return 99;
 	r = tap_main(tests, argc, argv);
-	snprintf(cmd, sizeof(cmd), "rm -r %s", folder);
-	return system(cmd) ? 1 : r;
+	snprintf(cmd, sizeof(cmd), "rm -r '%s'", folder);
+	return system(cmd) ? 99 : r;
 }

@@ -48,7 +48,7 @@ static struct err err;
 
 static uint64_t rnd(uint64_t below)
 {
-	return (random_next(&seed) >> 11) % below;
+	return random_below(&seed, below);
 }
 
 static int world_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *e)

@@ -16,6 +16,12 @@ static inline uint64_t random_next(uint64_t *state)
 	return *state;
 }
 
+/* A number from 0 to @below - 1. */
+static inline uint64_t random_below(uint64_t *state, uint64_t below)
+{
+	return (random_next(state) >> 11) % below;
+}
+
 /* The number in an environment variable, a seed or a count of rounds. */
 static inline uint64_t env(const char *name, uint64_t otherwise)
 {

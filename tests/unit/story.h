@@ -23,7 +23,7 @@ static uint64_t seed;
 
 static uint64_t rnd(uint64_t below)
 {
-	return (random_next(&seed) >> 11) % below;
+	return random_below(&seed, below);
 }
 
 static const struct pool_info info = {

@@ -6,23 +6,12 @@
 #include <unistd.h>
 
 #include "dev/dev.h"
+#include "folder.h"
 #include "tap.h"
-
-static char dir[400];
-
-static const char *in_dir(const char *name)
-{
-	static char path[4][500];
-	static unsigned turn;
-	char *p = path[turn++ % 4];
-
-	snprintf(p, sizeof(path[0]), "%s/%s", dir, name);
-	return p;
-}
 
 static const char *make_file(const char *name, off_t size)
 {
-	const char *path = in_dir(name);
+	const char *path = file_name(name);
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 
 	check(fd >= 0 && !ftruncate(fd, size));
@@ -54,25 +43,25 @@ static void missing(void)
 	struct io *io = NULL;
 	struct err err;
 
-	check(dev_open(in_dir("nowhere"), 0, &io, &err) == -ENOENT);
+	check(dev_open(file_name("nowhere"), 0, &io, &err) == -ENOENT);
 	check(strstr(err.text, "Couldn't find input file '"));
-	check(dev_open(in_dir("nowhere"), DEV_WRITE, &io, &err) == -ENOENT);
+	check(dev_open(file_name("nowhere"), DEV_WRITE, &io, &err) == -ENOENT);
 	check(strstr(err.text, "Couldn't find '"));
 	check(!io);
 }
 
 static void other_kinds(void)
 {
-	const char *fifo = in_dir("fifo");
+	const char *fifo = file_name("fifo");
 	struct io *io = NULL;
 	struct err err;
 
 	check(!mkfifo(fifo, 0600));
 	check(dev_open(fifo, 0, &io, &err) == -ENODEV);
 	check(strstr(err.text, "Not a block device or regular file '"));
-	check(dev_open(dir, 0, &io, &err) == -ENODEV);
+	check(dev_open(folder, 0, &io, &err) == -ENODEV);
 	check(dev_open("/dev/null", 0, &io, &err) == -ENODEV);
-	check(dev_open(dir, DEV_WRITE, &io, &err) == -ENODEV);
+	check(dev_open(folder, DEV_WRITE, &io, &err) == -ENODEV);
 	check(strstr(err.text, "Invalid output file: "));
 	check(!io);
 }
@@ -104,15 +93,15 @@ static void one_writer(void)
 
 static void same(void)
 {
-	const char *a = make_file("a", 10), *b = make_file("b", 10), *l = in_dir("link");
+	const char *a = make_file("a", 10), *b = make_file("b", 10), *l = file_name("link");
 	struct err err = { 0 };
 
 	check(!link(a, l));
 	check(dev_same(a, a, &err) == 1 && dev_same(a, l, &err) == 1);
 	check(!dev_same(a, b, &err));
-	check(!dev_same(a, in_dir("nowhere"), &err));
+	check(!dev_same(a, file_name("nowhere"), &err));
 	check(!dev_in_use(a, NULL));
-	check(dev_in_use(in_dir("nowhere"), NULL) == -ENOENT);
+	check(dev_in_use(file_name("nowhere"), NULL) == -ENOENT);
 }
 
 static void probes(void)
@@ -142,7 +131,7 @@ static void probes(void)
 	check(dev_probe(path, what, sizeof(what), &err) == 1);
 	check(strstr(what, "swap"));
 	io_free(io);
-	check(dev_probe(in_dir("nowhere"), what, sizeof(what), &err) < 0);
+	check(dev_probe(file_name("nowhere"), what, sizeof(what), &err) < 0);
 }
 
 static const struct test tests[] = {
@@ -157,16 +146,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	const char *tmp = getenv("TMPDIR");
-	char cmd[500];
-	int r;
-
-	snprintf(dir, sizeof(dir), "%s/t_dev.XXXXXX", tmp ? tmp : "/tmp");
-	if (!mkdtemp(dir))
-		return 99;
-	r = tap_main(tests, argc, argv);
-	snprintf(cmd, sizeof(cmd), "rm -r '%s'", dir);
-	if (system(cmd))
-		return 99;
-	return r;
+	return folder_main(tests, argc, argv);
 }

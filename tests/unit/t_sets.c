@@ -13,7 +13,7 @@ static struct err err;
 
 static uint64_t rnd(uint64_t below)
 {
-	return (random_next(&seed) >> 11) % below;
+	return random_below(&seed, below);
 }
 
 /* --- sets --- */

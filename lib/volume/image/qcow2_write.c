@@ -352,8 +352,9 @@ static int write_header(struct qcow2_writer *w, uint64_t l1_at, uint64_t table_a
 	return r;
 }
 
-/* The table of the refcount blocks.  It has room for one block more,
- * which the table itself and the blocks that count it may need.
+/*
+ * The table of the refcount blocks.  It has room for one block more, which the table itself and the blocks
+ * that count it may need.
  */
 static int write_table(struct qcow2_writer *w, uint64_t *at, uint64_t *clusters, struct err *err)
 {
