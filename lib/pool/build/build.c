@@ -34,8 +34,10 @@ static int check_pool(const struct build *b, const struct pool_info *p, struct e
 			       (unsigned long long)p->nr_data_blocks,
 			       (unsigned long long)MAX_DATA_BLOCK + 1);
 	if (p->time > MAX_TIME)
-		return err_set(err, -EINVAL, "time %u of the pool, the format's limit is %u: 'thin_repair -i POOL -o FILE' renumbers all times", p->time,
-			       MAX_TIME);
+		return err_set(err, -EINVAL,
+			       "time %u of the pool, the format's limit is %u: 'thin_repair -i POOL -o FILE' "
+			       "renumbers all times",
+			       p->time, MAX_TIME);
 	needs = build_min_blocks(0, 0, p->nr_data_blocks, 0);
 	return b->nr_blocks < needs ? build_too_small(err, needs, b->nr_blocks) : 0;
 }
