@@ -3,6 +3,7 @@
 #include "base/fd_write.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -24,4 +25,40 @@ int fd_write(int fd, const char *name, const void *data, size_t len, struct err 
 		}
 	}
 	return 0;
+}
+
+int fd_copy(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+int fd_not_standard(int fd)
+{
+	int copy, error;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	copy = fd_copy(fd);
+	error = errno;
+	close(fd);
+	errno = error;
+	return copy;
+}
+
+int fd_pipe(int fd[2])
+{
+	int error;
+
+	if (pipe2(fd, O_CLOEXEC))
+		return -errno;
+	fd[0] = fd_not_standard(fd[0]);
+	error = errno;
+	fd[1] = fd_not_standard(fd[1]);
+	if (fd[0] >= 0 && fd[1] >= 0)
+		return 0;
+	error = fd[0] < 0 ? error : errno;
+	for (int i = 0; i < 2; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
+	return -error;
 }

@@ -13,4 +13,15 @@
  */
 int fd_write(int fd, const char *name, const void *data, size_t len, struct err *err);
 
+/*
+ * Gives the file that was opened as @fd a number above 2, and returns that, or -1 with errno.  When a
+ * command starts with standard input, output or error closed, the next file that it opens gets that
+ * number: messages would be written into it.
+ */
+int fd_not_standard(int fd);
+/* pipe() with such numbers, closed by exec.  0 or -errno. */
+int fd_pipe(int fd[2]);
+/* A copy of @fd with a number above 2 that is closed by exec, or -1 with errno. */
+int fd_copy(int fd);
+
 #endif

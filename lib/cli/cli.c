@@ -4,6 +4,7 @@
 
 #include <config.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <link.h>
 #include <signal.h>
@@ -291,6 +292,9 @@ static bool take_common(struct cli *c, int id)
 		return true;
 	case OPT_PROGRESS_FD:
 		c->progress_fd = (int)MIN(cli_u64(c, "--progress-fd"), 1u << 20);
+		/* A file that is opened later could get this number, and the lines would go there. */
+		if (fcntl(c->progress_fd, F_GETFD) < 0)
+			c->progress_fd = -1;
 		return true;
 	}
 	return false;

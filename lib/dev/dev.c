@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd_write.h"
 #include "dev/lock.h"
 #include "dev/named.h"
 
@@ -81,16 +82,16 @@ static int find(const char *real, struct stat *st)
 /* *@direct: in, whether O_DIRECT is wanted; out, whether it is in use. */
 static int open_real(const char *real, int oflags, bool *direct)
 {
-	int fd = open(real, oflags | (*direct ? O_DIRECT : 0));
+	int fd = fd_not_standard(open(real, oflags | (*direct ? O_DIRECT : 0)));
 
 	if (fd < 0 && errno == EINVAL && *direct) {
 		*direct = false; /* a driver without O_DIRECT */
-		fd = open(real, oflags);
+		fd = fd_not_standard(open(real, oflags));
 	}
 	/* a process may read its standard input even where it may not open it anew */
 	if (fd < 0 && (errno == EACCES || errno == ENOENT) && !strcmp(real, STDIN_PATH)) {
 		*direct = false;
-		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+		fd = fd_copy(STDIN_FILENO);
 	}
 	return fd;
 }

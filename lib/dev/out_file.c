@@ -63,7 +63,8 @@ static int open_named(struct out_file *f, mode_t mode)
 		f->fd = open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 		if (f->fd >= 0) {
 			leftover_note(f->temp);
-			return 0;
+			f->fd = fd_not_standard(f->fd);
+			return f->fd < 0 ? -errno : 0;
 		}
 		free(f->temp);
 		f->temp = NULL;
@@ -85,7 +86,7 @@ static int open_temp(struct out_file *f, const struct stat *old, struct err *err
 	if (!folder)
 		return err_nomem(err, f->shown);
 	if (!access("/proc/self/fd", X_OK))
-		f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+		f->fd = fd_not_standard(open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
 	if (f->fd < 0)
 		r = open_named(f, mode);
 	if (r)
@@ -131,7 +132,7 @@ static int open_new(struct out_file *f, const char *path, struct err *err)
 
 static int open_standard(struct out_file *f, struct err *err)
 {
-	f->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	f->fd = fd_copy(STDOUT_FILENO);
 	return f->fd < 0 ? err_sys(err, -errno, "cannot write to standard output") : 0;
 }
 
@@ -162,7 +163,7 @@ static int open_kind(struct out_file *f, const char *path, struct err *err)
 			return err_sys(err, -errno, "cannot open '%s'", path);
 		return open_temp(f, &st, err);
 	}
-	f->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	f->fd = fd_not_standard(open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY));
 	return f->fd < 0 ? err_sys(err, -errno, "cannot open '%s'", path) : 0;
 }
 
@@ -209,7 +210,7 @@ static int make_spool(struct out_file *f, struct err *err)
 
 struct io *out_file_io(struct out_file *f, uint64_t size, struct err *err)
 {
-	int fd = make_spool(f, err) ? -1 : fcntl(f->path ? f->fd : f->spool, F_DUPFD_CLOEXEC, 0);
+	int fd = make_spool(f, err) ? -1 : fd_copy(f->path ? f->fd : f->spool);
 	struct io *io;
 
 	if (!f->path && f->spool < 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd_write.h"
 #include "dev/dev.h"
 
 #define PIECE 65536
@@ -36,10 +37,10 @@ int dev_temp_file(struct err *err)
 
 	snprintf(name, sizeof(name), "%s/thin.XXXXXX", temp_folder());
 	fd = mkostemp(name, O_CLOEXEC);
-	if (fd < 0)
-		return temp_error(err);
-	unlink(name);
-	return fd;
+	if (fd >= 0)
+		unlink(name);
+	fd = fd_not_standard(fd);
+	return fd < 0 ? temp_error(err) : fd;
 }
 
 /* Writes a piece at @at.  A piece of zeros stays a hole. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd_write.h"
 #include "base/vec.h"
 #include "dev/dev.h"
 
@@ -14,8 +15,8 @@
 
 int dev_open_text(const char *path, struct err *err)
 {
-	CLEANUP(close_fd) int fd = dev_is_standard(path) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) :
-							   open(path, O_RDONLY | O_CLOEXEC);
+	CLEANUP(close_fd) int fd = dev_is_standard(path) ? fd_copy(STDIN_FILENO) :
+							   fd_not_standard(open(path, O_RDONLY | O_CLOEXEC));
 	struct stat st;
 
 	if (fd < 0 && errno == ENOENT)

@@ -249,6 +249,75 @@ try() {
 	done
 }
 
+# Files that the commands below read and write, each time the same.
+fresh_work() {
+	cd "$DIR/work" || return 1
+	rm -rf -- *
+	truncate -s 4M out data
+	cp "$DIR/in/pool" "$DIR/in/pack" "$DIR/in/xml" .
+	cp "$DIR/in/table" table
+	sed -i 's,\.\./work/,,' table
+	echo 'nine: 0 256 thin p 9' >>table
+	head -c 128K /dev/zero | tr '\0' A >raw
+	thin_message -q pool 'create_thin 9'
+}
+
+@test "a standard descriptor that is closed, any of them, is never the number of a file: what writes makes the same bytes" {
+	while read -r line; do
+		fresh_work
+		bash -c "$line" >/dev/null 2>&1 || :
+		sha256sum -- * >"$BATS_TEST_TMPDIR/wanted"
+		for how in '<&-' '>&-' '2>&-' '<&- 2>&-' '<&- >&- 2>&-'; do
+			fresh_work
+			run bash -c "exec timeout 20 $line $how"
+			case $status in 0 | 1 | 74) ;; *) echo "$line $how: $status $output"; return 1 ;; esac
+			sha256sum -- * | cmp - "$BATS_TEST_TMPDIR/wanted" || { echo "$line $how"; return 1; }
+		done
+	done <<-'EOF'
+	thin_check -v --auto-repair pool
+	thin_message table 'create_thin 9'
+	thin_message pool 'create_thin 7' 'delete 9'
+	thin_restore -v -i xml -o out
+	thin_repair -i pool -o out
+	thin_shrink --binary -i pool -o out --data data --nr-blocks 20
+	thin_shrink -i xml -o new --data data --nr-blocks 20
+	thin_trim --metadata-dev pool --data-dev data
+	thin_dump -v -o new pool
+	thin_metadata_pack -i pool -o new
+	thin_metadata_unpack -i pack -o new
+	thin_materialize --data-dev data pool 1 new
+	thin_materialize --data-dev data -O qcow2 pool 1 new
+	thin_apply -i raw data
+	thin_apply -i raw table 9
+	EOF
+}
+
+@test "lines of --progress-fd for a descriptor that is not open do not get into a file that is opened later" {
+	while read -r line; do
+		fresh_work
+		bash -c "$line" >/dev/null 2>&1 || :
+		sha256sum -- * >"$BATS_TEST_TMPDIR/wanted"
+		for fd in 3 4 5 6; do
+			fresh_work
+			run bash -c "exec timeout 20 $line --progress-fd $fd $fd>&-"
+			[ "$status" -eq 0 ] || { echo "$line, $fd: $status $output"; return 1; }
+			sha256sum -- * | cmp - "$BATS_TEST_TMPDIR/wanted" || { echo "$line, $fd"; return 1; }
+		done
+	done <<-'EOF'
+	thin_check --auto-repair pool
+	thin_restore -i xml -o out
+	thin_repair -i pool -o out
+	thin_shrink --binary -i pool -o out --data data --nr-blocks 20
+	thin_trim --metadata-dev pool --data-dev data
+	thin_dump -o new pool
+	thin_metadata_pack -i pool -o new
+	thin_metadata_unpack -i pack -o new
+	thin_materialize --data-dev data pool 1 new
+	thin_apply -i raw data
+	thin_apply -i raw table 9
+	EOF
+}
+
 @test "a data device or origin that is missing is named, and not called an output" {
 	cd "$DIR/work"
 	truncate -s 4M data out

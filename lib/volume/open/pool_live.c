@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd_write.h"
 #include "dev/dev.h"
 #include "volume/open/run_lvm.h"
 
@@ -71,8 +72,9 @@ static int start(struct keeper *k, const char *path, bool take_snap, struct err 
 	k->errors = dev_temp_file(err);
 	if (k->errors < 0)
 		return k->errors;
-	if (pipe2(fd, O_CLOEXEC))
-		return err_sys(err, -errno, "a pipe for thin_lvm");
+	r = fd_pipe(fd);
+	if (r)
+		return err_sys(err, r, "a pipe for thin_lvm");
 	k->keep = fd[1];
 	k->run = (struct run_lvm){ .argv = argv, .in = fd[0], .errors = k->errors };
 	r = run_lvm_start(&k->run, err);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd_write.h"
 #include "base/units.h"
 
 #define MAX_TABLE ((size_t)256 << 20)
@@ -40,8 +41,9 @@ int run_lvm_start(struct run_lvm *run, struct err *err)
 	CLEANUP(close_fd) int to = -1;
 	int fd[2], r;
 
-	if (pipe2(fd, O_CLOEXEC))
-		return err_sys(err, -errno, "a pipe for thin_lvm");
+	r = fd_pipe(fd);
+	if (r)
+		return err_sys(err, r, "a pipe for thin_lvm");
 	run->out = fd[0];
 	to = fd[1];
 	find_command(command);
