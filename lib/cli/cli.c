@@ -236,6 +236,14 @@ static void print_version(const struct cli *c)
 	printf("\nreports: %s\n", PACKAGE_BUGREPORT);
 }
 
+/* -1 where the descriptor is not open: a file that is opened later could get its number, and the lines. */
+static int progress_descriptor(struct cli *c)
+{
+	int fd = (int)MIN(cli_u64(c, "--progress-fd"), 1u << 20);
+
+	return fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+}
+
 /* The options that every command has; true when @id is one. */
 static bool take_common(struct cli *c, int id)
 {
@@ -291,10 +299,7 @@ static bool take_common(struct cli *c, int id)
 		c->bytes = true;
 		return true;
 	case OPT_PROGRESS_FD:
-		c->progress_fd = (int)MIN(cli_u64(c, "--progress-fd"), 1u << 20);
-		/* A file that is opened later could get this number, and the lines would go there. */
-		if (fcntl(c->progress_fd, F_GETFD) < 0)
-			c->progress_fd = -1;
+		c->progress_fd = progress_descriptor(c);
 		return true;
 	}
 	return false;
