@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Block devices by MAJOR:MINOR: paths that open them, and their names on this machine. */
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -38,19 +42,43 @@ static bool sys_value(unsigned major, unsigned minor, const char *file, const ch
 	return true;
 }
 
+/* The node of that device in @folder.  NULL: there is none, or no memory. */
+static char *find_node(const char *folder, dev_t number)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *e;
+	char *path = NULL;
+	struct stat st;
+
+	while (dir && !path && (e = readdir(dir))) {
+		if (asprintf(&path, "%s/%s", folder, e->d_name) < 0) {
+			path = NULL;
+		} else if (stat(path, &st) || !S_ISBLK(st.st_mode) || st.st_rdev != number) {
+			free(path);
+			path = NULL;
+		}
+	}
+	if (dir)
+		closedir(dir);
+	return path;
+}
+
+/* udev's link.  Without udev the node is looked for, which needs no /sys either, as in a chroot. */
 char *dev_path_of_numbers(unsigned major, unsigned minor)
 {
-	char *path = NULL, name[256];
+	char *path = NULL, *node;
 
 	if (asprintf(&path, "/dev/block/%u:%u", major, minor) < 0)
 		return NULL;
-	/* without udev there is no /dev/block; the kernel knows the name */
-	if (access(path, F_OK) && sys_value(major, minor, "uevent", "DEVNAME=", name, sizeof(name))) {
-		free(path);
-		if (asprintf(&path, "/dev/%s", name) < 0)
-			return NULL;
-	}
-	return path;
+	if (!access(path, F_OK))
+		return path;
+	node = find_node("/dev", makedev(major, minor));
+	if (!node)
+		node = find_node("/dev/mapper", makedev(major, minor));
+	if (!node)
+		return path;
+	free(path);
+	return node;
 }
 
 bool dev_describe_numbers(unsigned major, unsigned minor, char *buf, size_t len)

@@ -89,6 +89,18 @@ stand_in() {
 	[[ "$output" == *'dev_id="3"'* ]]
 }
 
+@test "a device is found by its number where there is neither /sys nor udev" {
+	loop meta
+	unshare -m true 2>/dev/null || skip "no mount name spaces"
+	number=$(printf '%d:%d' "0x$(stat -Lc %t "$LOOP")" "0x$(stat -Lc %T "$LOOP")")
+	echo "pool: 0 131072 thin-pool $number 255:254 128 0" >kernel
+	run -0 unshare -m sh -c 'umount -l /sys 2>/dev/null; [ ! -d /dev/block ] || mount -t tmpfs none /dev/block
+		[ ! -e /sys/dev ] && exec thin_check kernel'
+	[[ "$output" == *TRANSACTION_ID=0* ]]
+	run --separate-stderr unshare -m sh -c 'umount -l /sys; thin_materialize kernel 3 -'
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"255:254"* ]]
+}
+
 @test "writers refuse an active pool, and say what to do" {
 	[ -e /dev/mapper/control ] || skip "without device-mapper, VG/POOL is no name of anything"
 	stand_in
