@@ -40,10 +40,11 @@ void outbuf_attr(struct outbuf *b, const char *name, uint64_t v);
  * A size for people: 0B, 448KiB, 3.19MiB; exact where a unit divides it.  With @exact in bytes,
  * whatever it is: 458752B.
  */
-void outbuf_size(struct outbuf *b, uint64_t bytes);
+__attribute__((cold)) void outbuf_size(struct outbuf *b, uint64_t bytes);
 /* Aligns what was added since @from to the right in a field of @width characters. */
-void outbuf_right(struct outbuf *b, size_t from, size_t width);
-void outbuf_printf(struct outbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+__attribute__((cold)) void outbuf_right(struct outbuf *b, size_t from, size_t width);
+void outbuf_printf(struct outbuf *b, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), cold));
 
 /*
  * Decimal digits of @v at @p; returns one past the last.  There must be room for 20 bytes: what

@@ -20,9 +20,10 @@ bool dev_numbers(const char *name, unsigned *major, unsigned *minor)
 	       !name[n];
 }
 
+#define VALUE_SIZE 256
+
 /* The value of the line of @file in sysfs that begins with @key; the first line when @key is "". */
-static bool sys_value(unsigned major, unsigned minor, const char *file, const char *key, char *buf,
-		      int len)
+static bool sys_value(unsigned major, unsigned minor, const char *file, const char *key, char *buf)
 {
 	char path[100];
 	bool found = false;
@@ -32,7 +33,7 @@ static bool sys_value(unsigned major, unsigned minor, const char *file, const ch
 	f = fopen(path, "re");
 	if (!f)
 		return false;
-	while (!found && fgets(buf, len, f))
+	while (!found && fgets(buf, VALUE_SIZE, f))
 		found = !strncmp(buf, key, strlen(key));
 	fclose(f);
 	if (!found)
@@ -47,20 +48,18 @@ static char *find_node(const char *folder, dev_t number)
 {
 	DIR *dir = opendir(folder);
 	struct dirent *e;
-	char *path = NULL;
+	char path[300], *found = NULL;
 	struct stat st;
 
-	while (dir && !path && (e = readdir(dir))) {
-		if (asprintf(&path, "%s/%s", folder, e->d_name) < 0) {
-			path = NULL;
-		} else if (stat(path, &st) || !S_ISBLK(st.st_mode) || st.st_rdev != number) {
-			free(path);
-			path = NULL;
-		}
+	if (!dir)
+		return NULL;
+	while (!found && (e = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+		if (!stat(path, &st) && S_ISBLK(st.st_mode) && st.st_rdev == number)
+			found = strdup(path);
 	}
-	if (dir)
-		closedir(dir);
-	return path;
+	closedir(dir);
+	return found;
 }
 
 /* udev's link.  Without udev the node is looked for, which needs no /sys either, as in a chroot. */
@@ -83,13 +82,13 @@ char *dev_path_of_numbers(unsigned major, unsigned minor)
 
 bool dev_describe_numbers(unsigned major, unsigned minor, char *buf, size_t len)
 {
-	char name[256], more[256];
+	char name[VALUE_SIZE], more[VALUE_SIZE];
 
-	if (!sys_value(major, minor, "uevent", "DEVNAME=", name, sizeof(name)))
+	if (!sys_value(major, minor, "uevent", "DEVNAME=", name))
 		return false;
-	if (sys_value(major, minor, "dm/name", "", more, sizeof(more)))
+	if (sys_value(major, minor, "dm/name", "", more))
 		snprintf(buf, len, "/dev/mapper/%s (/dev/%s)", more, name);
-	else if (sys_value(major, minor, "loop/backing_file", "", more, sizeof(more)))
+	else if (sys_value(major, minor, "loop/backing_file", "", more))
 		snprintf(buf, len, "/dev/%s (of %s)", name, more);
 	else
 		snprintf(buf, len, "/dev/%s", name);

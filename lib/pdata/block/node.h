@@ -27,7 +27,7 @@ enum node_fault {
 	NODE_BAD_DEPTH,	 /* a leaf where the others are internal, or the reverse */
 	NODE_LOOP,	 /* reached again from below itself, or used by two trees of different kinds */
 };
-const char *node_fault_text(enum node_fault f);
+__attribute__((cold)) const char *node_fault_text(enum node_fault f);
 
 struct node {
 	const struct disk_node *raw;

@@ -120,9 +120,9 @@ void check_found_device(struct check *c, const struct view *v, enum finding_kind
 int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr,
 		    const struct node *n);
 /* Before and after each walk: c->data has all counts when it is over. */
-int check_counts_begin(struct check *c);
-int check_counts_end(struct check *c);
-void check_counts_drop(struct check *c);
+__attribute__((cold)) int check_counts_begin(struct check *c);
+__attribute__((cold)) int check_counts_end(struct check *c);
+__attribute__((cold)) void check_counts_drop(struct check *c);
 
 /* trees.c: 0 or -errno */
 int check_trees(struct check *c);
