@@ -9,12 +9,11 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
-#include "cli/progress.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
-#include "volume/guard/occupied.h"
 #include "pool/pack/pack.h"
-#include "pool/format/superblock.h"
+#include "volume/guard/meta_out.h"
+#include "volume/guard/occupied.h"
 
 #define COUNT_SLACK 8 /* blocks by which the allocated count of old tools is wrong */
 
@@ -74,15 +73,14 @@ struct job {
 	bool force;
 };
 
-/* @out NULL: reads and judges, writes nothing. */
-static int unpack(struct job *j, struct io *out, bool zeroed, struct unpack_stats *stats,
+static int unpack(struct job *j, const struct unpack_output *out, struct unpack_stats *stats,
 		  struct err *err)
 {
-	struct progress *bar = progress_new(j->cli, out ? "unpacking" : "reading", j->in->size);
+	struct progress *bar = progress_new(j->cli, out->io ? "unpacking" : "reading", j->in->size);
 	int e;
 
 	j->in->meter = progress_meter(bar);
-	e = unpack_file(j->in, &j->head, out, zeroed, j->jobs, stats, err);
+	e = unpack_file(j->in, &j->head, out, j->jobs, stats, err);
 	j->in->meter = NULL;
 	progress_free(bar);
 	return e;
@@ -103,7 +101,7 @@ static int to_file(struct job *j, bool exists, struct err *err)
 		return e;
 	}
 	io = out_file_io(f, j->head.nr_blocks * MBLOCK_SIZE, err);
-	e = io ? unpack(j, io, true, &stats, err) : err->code;
+	e = io ? unpack(j, &(struct unpack_output){ io, .zeroed = true }, &stats, err) : err->code;
 	io_free(io);
 	if (!e)
 		e = judge(j->cli, &stats, j->force, err);
@@ -118,33 +116,29 @@ static int to_file(struct job *j, bool exists, struct err *err)
  */
 static int to_device(struct job *j, struct err *err)
 {
+	const struct meta_out_options opt = { .left = cli_take_left, .left_ctx = j->cli };
 	const uint64_t len = j->head.nr_blocks * MBLOCK_SIZE;
+	struct unpack_output to = { 0 };
 	struct unpack_stats stats;
-	struct io *io;
-	int e = dev_open(j->output, DEV_WRITE, &io, err);
+	struct meta_out out;
+	int e = meta_out_open_existing(j->output, &opt, &out, err);
 
 	if (e < 0)
 		return e;
-	if (io->size < len)
+	if (out.io->size < len)
 		e = err_set(err, -ERANGE, "'%s' is too small: needs %llu bytes, has %llu", j->output,
-			    (unsigned long long)len, (unsigned long long)io->size);
+			    (unsigned long long)len, (unsigned long long)out.io->size);
 	if (!e)
-		e = unpack(j, NULL, true, &stats, err);
+		e = unpack(j, &to, &stats, err);
 	if (!e)
 		e = judge(j->cli, &stats, j->force, err);
 	if (!e) {
-		cli_left(j->cli, "'%s' is as it was, or is marked as not complete", j->output);
-		e = superblock_invalidate(io, err);
+		to.io = out.io;
+		to.mark = meta_out_mark(&out);
+		meta_out_begins(&out);
+		e = unpack(j, &to, &stats, err);
 	}
-	if (!e) {
-		cli_left(j->cli,
-			 "'%s' is marked as not complete: the kernel and all tools refuse it until the "
-			 "command has run again",
-			 j->output);
-		e = unpack(j, io, false, &stats, err);
-	}
-	io_free(io);
-	return e;
+	return meta_out_close(&out, e, err);
 }
 
 static int run(struct job *j, const char *input, struct err *err)

@@ -97,7 +97,6 @@ struct repair {
 	uint64_t size;
 	struct salvage_take *take; /* room for as many as there are arguments */
 	struct pool_salvage_options opt;
-	struct meta_out out;
 };
 
 static void parse_take(struct repair *r)
@@ -316,45 +315,35 @@ static int check_size(struct salvage *s, const struct io *out, struct err *err)
 	return e;
 }
 
-/* A line that the builder says about times. */
-static void say(void *ctx, const char *text)
-{
-	struct repair *r = ctx;
-
-	cli_note(&r->cli, "%s", text);
-}
-
-static void mark(void *ctx, bool stands)
-{
-	struct repair *r = ctx;
-
-	cli_left(&r->cli, "'%s' %s", r->output, meta_out_left(&r->out, stands ? META_OUT_MARKED : META_OUT_ENDS));
-}
-
 static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 {
-	const struct build_options opt = { .note = say, .mark = mark, .ctx = r };
+	struct meta_out out;
+	const struct build_options opt = { .note = cli_tell, .ctx = &r->cli, .mark = meta_out_mark(&out) };
+	const struct meta_out_options out_opt = { .force = r->force,
+						  .size = r->size,
+						  .count = count,
+						  .ctx = s,
+						  .left = cli_take_left,
+						  .left_ctx = &r->cli };
 	struct events sink = { 0 };
-	const struct meta_out_options out_opt = { r->force, r->size, count, s };
 	struct progress *bar;
-	struct meta_out *out = &r->out;
-	int e = meta_out_open(r->output, &out_opt, out, err);
+	int e = meta_out_open(r->output, &out_opt, &out, err);
 
 	if (e < 0)
 		return e;
-	e = check_size(s, out->io, err);
+	e = check_size(s, out.io, err);
 	if (!e)
-		e = build_new(out->io, &opt, &sink, err);
+		e = build_new(out.io, &opt, &sink, err);
 	if (!e) {
-		cli_left(&r->cli, "'%s' %s", r->output, meta_out_left(out, META_OUT_BEGINS));
+		meta_out_begins(&out);
 		bar = progress_new(&r->cli, "writing", salvage_nr_nodes(s) * MBLOCK_SIZE);
-		out->io->meter = progress_meter(bar);
+		out.io->meter = progress_meter(bar);
 		e = salvage_emit(s, NULL, &sink, err);
 		build_free(&sink);
-		out->io->meter = NULL;
+		out.io->meter = NULL;
 		progress_free(bar);
 	}
-	return meta_out_close(out, e, err);
+	return meta_out_close(&out, e, err);
 }
 
 /* 0: all mappings are back, or the loss is accepted; 1: mappings are lost, or may be; or -errno. */

@@ -56,7 +56,6 @@ struct restore {
 	uint64_t size;
 	struct pool_overrides overrides;
 	struct meter *written; /* NULL: progress is not counted here */
-	struct meta_out out;
 };
 
 static void parse_options(struct restore *r)
@@ -117,27 +116,11 @@ static int open_input(const char *path, struct err *err)
 	return err_set(err, -EINVAL, "'%s' is not XML: it holds %s", dev_shown(path), holds);
 }
 
-static void count_differs(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t counted)
+static void count_differs(void *cli, uint32_t dev_id, uint64_t claimed, uint64_t counted)
 {
-	struct restore *r = ctx;
-
-	cli_note(&r->cli, "device %u: the XML says mapped_blocks=\"%llu\" but maps %llu; %llu is written",
+	cli_note(cli, "device %u: the XML says mapped_blocks=\"%llu\" but maps %llu; %llu is written",
 		 dev_id, (unsigned long long)claimed, (unsigned long long)counted,
 		 (unsigned long long)counted);
-}
-
-static void note(void *ctx, const char *text)
-{
-	struct restore *r = ctx;
-
-	cli_note(&r->cli, "%s", text);
-}
-
-static void mark(void *ctx, bool stands)
-{
-	struct restore *r = ctx;
-
-	cli_left(&r->cli, "'%s' %s", r->output, meta_out_left(&r->out, stands ? META_OUT_MARKED : META_OUT_ENDS));
 }
 
 /* Opens the input again: reading it once gave the size, reading it again gives the metadata. */
@@ -160,30 +143,38 @@ static int open_again(struct restore *r, struct err *err)
 static int restore_from(struct restore *r, int fd, struct err *err)
 {
 	const struct xml_options xml = { .overrides = &r->overrides };
-	const struct build_options opt = { .count_differs = count_differs, .note = note, .mark = mark, .ctx = r };
-	struct meta_out *out = &r->out;
+	struct meta_out out;
+	const struct build_options opt = { .count_differs = count_differs,
+					   .note = cli_tell,
+					   .ctx = &r->cli,
+					   .mark = meta_out_mark(&out) };
 	struct restore_text text = { fd, dev_shown(r->input), &xml };
-	const struct meta_out_options out_opt = { r->force, r->size, restore_count, &text };
+	const struct meta_out_options out_opt = { .force = r->force,
+						  .size = r->size,
+						  .count = restore_count,
+						  .ctx = &text,
+						  .left = cli_take_left,
+						  .left_ctx = &r->cli };
 	const struct dev_role roles[] = { { "input", r->input },
 					  { "output", dev_output_path(r->output) } };
 	int e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
 	uint64_t size;
 
 	if (!e)
-		e = meta_out_open(r->output, &out_opt, out, err);
+		e = meta_out_open(r->output, &out_opt, &out, err);
 	if (e < 0)
 		return e;
-	e = restore_check(&text, out->io->size / MBLOCK_SIZE, err);
+	e = restore_check(&text, out.io->size / MBLOCK_SIZE, err);
 	if (!e) {
-		out->io->meter = r->written;
-		cli_left(&r->cli, "'%s' %s", r->output, meta_out_left(out, META_OUT_BEGINS));
-		e = restore_build(&text, out->io, &opt, err);
-		out->io->meter = NULL;
+		out.io->meter = r->written;
+		meta_out_begins(&out);
+		e = restore_build(&text, out.io, &opt, err);
+		out.io->meter = NULL;
 	}
 	if (e == -ERANGE)
 		err_prefix(err, e, "output '%s'", r->output);
-	size = out->io->size;
-	e = meta_out_close(out, e, err);
+	size = out.io->size;
+	e = meta_out_close(&out, e, err);
 	if (!e && r->makes)
 		cli_note(&r->cli,
 			 "made '%s' with %llu bytes, as thin_metadata_size advises; --size gives "

@@ -65,7 +65,6 @@ struct shrink_cmd {
 	uint64_t nr_blocks, size;
 	struct pool_events in;
 	struct jobs *jobs;
-	struct meta_out out;
 };
 
 static void parse_options(struct shrink_cmd *s)
@@ -211,56 +210,40 @@ static int count(void *ctx, struct build_counts *n, struct err *err)
 	return 0;
 }
 
-/*
- * Sets what is said about the output when a signal ends the command while the new metadata is
- * written.
- */
-static void left_writing(struct shrink_cmd *s, const char *output)
-{
-	s->feeds_output = true;
-	cli_left(&s->cli, "'%s' %s; the input is as it was and still describes the pool", s->output,
-		 output);
-}
-
-static void note(void *ctx, const char *text)
-{
-	struct shrink_cmd *s = ctx;
-
-	cli_note(&s->cli, "%s", text);
-}
-
-static void mark(void *ctx, bool stands)
-{
-	struct shrink_cmd *s = ctx;
-
-	left_writing(s, meta_out_left(&s->out, stands ? META_OUT_MARKED : META_OUT_ENDS));
-}
+#define INPUT_IS_LEFT "; the input is as it was and still describes the pool"
 
 static int to_binary(struct shrink_cmd *s, struct shrink *plan,
 		     const struct shrink_source *src, struct io *data, struct err *err)
 {
 	const uint64_t needs = shrink_plan(plan)->counts.nr_blocks;
-	const struct build_options opt = { .note = note, .mark = mark, .ctx = s };
+	struct meta_out out;
+	const struct build_options opt = { .note = cli_tell, .ctx = &s->cli, .mark = meta_out_mark(&out) };
+	const struct meta_out_options out_opt = { .force = s->force,
+						  .size = s->size,
+						  .count = count,
+						  .ctx = plan,
+						  .left = cli_take_left,
+						  .left_ctx = &s->cli,
+						  .also = INPUT_IS_LEFT };
 	struct events sink = { 0 };
-	const struct meta_out_options out_opt = { s->force, s->size, count, plan };
-	struct meta_out *out = &s->out;
-	int r = meta_out_open(s->output, &out_opt, out, err);
+	int r = meta_out_open(s->output, &out_opt, &out, err);
 
 	if (r < 0)
 		return r;
-	if (out->io->size / MBLOCK_SIZE < needs)
+	if (out.io->size / MBLOCK_SIZE < needs)
 		r = err_set(err, -ERANGE, "output '%s': too small: needs at least %llu blocks, has %llu",
 			    s->output, (unsigned long long)needs,
-			    (unsigned long long)(out->io->size / MBLOCK_SIZE));
+			    (unsigned long long)(out.io->size / MBLOCK_SIZE));
 	if (!r && data)
 		r = copy_data(s, plan, data, err);
 	if (!r)
-		r = build_new(out->io, &opt, &sink, err);
-	left_writing(s, meta_out_left(out, META_OUT_BEGINS));
+		r = build_new(out.io, &opt, &sink, err);
+	meta_out_begins(&out);
+	s->feeds_output = true;
 	if (!r)
 		r = shrink_tell(plan, src, &sink, err);
 	build_free(&sink);
-	return meta_out_close(out, r, err);
+	return meta_out_close(&out, r, err);
 }
 
 static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct shrink_source *src,
@@ -276,7 +259,8 @@ static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct 
 		r = copy_data(s, plan, data, err);
 	if (!r)
 		r = text_sink_new(TEXT_XML, out_file_fd(out), dev_shown_output(s->output), &sink, err);
-	left_writing(s, "is as it was");
+	cli_left(&s->cli, "'%s' is as it was" INPUT_IS_LEFT, s->output);
+	s->feeds_output = true;
 	if (!r) {
 		r = shrink_tell(plan, src, &sink, err);
 		text_sink_free(&sink);

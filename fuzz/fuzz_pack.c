@@ -45,7 +45,7 @@ static struct io *unpack_all(struct io *in)
 	jobs = jobs_new(1);
 	out = io_mem_new("out", h.nr_blocks * MBLOCK_SIZE);
 	MUST(jobs && out);
-	e = unpack_file(in, &h, out, true, jobs, &st, &err);
+	e = unpack_file(in, &h, &(struct unpack_output){ out, .zeroed = true }, jobs, &st, &err);
 	jobs_free(jobs);
 	if (!e)
 		return out;

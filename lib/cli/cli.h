@@ -121,6 +121,8 @@ void cli_error_lines(struct cli *c, const char *text, size_t len);
  * is said.
  */
 void cli_left(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* cli_left() as a function pointer for libraries: @cli is a struct cli. */
+void cli_take_left(void *cli, const char *text);
 /*
  * Draws a line on stderr in place of the one drawn before.  One write() with its control
  * characters; nothing while lines are held.

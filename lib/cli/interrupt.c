@@ -63,3 +63,8 @@ void cli_left(struct cli *c, const char *fmt, ...)
 	strcat(to, "\n");
 	atomic_store(&text, to);
 }
+
+void cli_take_left(void *cli, const char *left)
+{
+	cli_left(cli, "%s", left);
+}

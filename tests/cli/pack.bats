@@ -240,3 +240,29 @@ teardown() {
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"too small: needs 2097152 bytes, has 1048576"* ]]
 }
+
+# failing_unpack N: unpacks onto $LOOP, and write N fails (N+: each from N on)
+failing_unpack() {
+	run --separate-stderr strace -f -qq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:error=EIO:when="$1" \
+		thin_metadata_unpack -f -i pack -o "$LOOP"
+}
+
+@test "unpack: a device that fails half-way is refused by all and named, one that failed at once is as it was" {
+	need_plain "strace"
+	strace -qq -o /dev/null true 2>/dev/null || skip "strace does not run here"
+	truncate -s 2M disk
+	loop disk
+	thin_metadata_unpack -i pack -o "$LOOP"
+	failing_unpack 1
+	[ "$status" -eq 74 ] && [[ "$stderr" != *"holds no pool now"* ]] || { echo "$stderr"; return 1; }
+	cmp meta "$LOOP"
+	failing_unpack 2+
+	[ "$status" -eq 74 ]
+	[[ "$stderr" == *"'$LOOP' holds no pool now: the kernel and all tools refuse it"* ]] || { echo "$stderr"; return 1; }
+	run thin_check "$LOOP"
+	[ "$status" -eq 1 ]
+	# Ctrl-C once block 0 is invalid
+	run timeout -s INT -k 30 3 strace -f -qq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:delay_exit=9000000:when=2+ \
+		thin_metadata_unpack -f -i pack -o "$LOOP"
+	[[ "$output" == *"'$LOOP' is marked as not complete: the kernel and all tools refuse it"* ]] || { echo "$output"; return 1; }
+}

@@ -251,7 +251,7 @@ static int unpack_onto(struct io *in, struct io *out, bool zeroed, unsigned nr_j
 	if (!e && h.nr_blocks * MBLOCK_SIZE > out->size)
 		e = -ERANGE;
 	if (!e)
-		e = unpack_file(in, &h, out, zeroed, jobs, st, err);
+		e = unpack_file(in, &h, &(struct unpack_output){ out, .zeroed = zeroed }, jobs, st, err);
 	jobs_free(jobs);
 	return e;
 }

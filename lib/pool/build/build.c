@@ -72,9 +72,7 @@ static int do_begin_pool(struct build *b, const struct pool_info *p, struct err 
 	b->def_tree.on_leaf = def_leaf;
 	b->def_tree.ctx = b;
 	if (!r)
-		r = superblock_invalidate(b->out, err);
-	if (!r && b->opt.mark)
-		b->opt.mark(b->opt.ctx, true);
+		r = superblock_invalidate(b->out, &b->opt.mark, err);
 	return r;
 }
 

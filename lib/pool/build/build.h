@@ -30,18 +30,15 @@
  */
 #include "dev/io.h"
 #include "pool/events/events.h"
+#include "pool/format/superblock.h"
 
 struct build_options {
 	/* called for each device whose mapped_blocks claim differs from the count; may be NULL */
 	void (*count_differs)(void *ctx, uint32_t dev_id, uint64_t claimed, uint64_t counted);
 	/* a line of text about times that were changed; may be NULL */
 	void (*note)(void *ctx, const char *text);
-	/*
-	 * Called with true once block 0 is invalid and flushed, before the first other write; with false before
-	 * it is written for good.  May be NULL.
-	 */
-	void (*mark)(void *ctx, bool stands);
 	void *ctx;
+	struct superblock_mark mark;
 	bool keep_flags; /* keep needs_check of pool_info.flags; else the flag is cleared */
 };
 

@@ -116,7 +116,8 @@ int build_end(struct build *b, struct err *err)
 	r = block_writer_finish(&b->w, err);
 	if (!r)
 		r = io_flush(b->out, err);
-	if (!r && b->opt.mark)
-		b->opt.mark(b->opt.ctx, false);
-	return r ? r : superblock_write(&sb, b->out, err);
+	if (r)
+		return r;
+	superblock_mark_ends(&b->opt.mark);
+	return superblock_write(&sb, b->out, err);
 }

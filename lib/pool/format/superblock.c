@@ -140,7 +140,7 @@ int superblock_write(const struct superblock *sb, struct io *io, struct err *err
 /* Stands in the unused bytes of an invalidated superblock. */
 static const char why_invalid[] = "a thin pool tool was interrupted while it wrote this metadata";
 
-int superblock_invalidate(struct io *out, struct err *err)
+int superblock_invalidate(struct io *out, const struct superblock_mark *mark, struct err *err)
 {
 	CLEANUP(free_ptr) struct disk_superblock *d = io_alloc(MBLOCK_SIZE);
 	int r;
@@ -153,7 +153,17 @@ int superblock_invalidate(struct io *out, struct err *err)
 	/* A checksum that is always wrong, whatever the bytes are. */
 	d->csum = le32_make(~csum_compute(d, SALT_SUPERBLOCK));
 	r = io_write(out, d, MBLOCK_SIZE, 0, err);
-	return r < 0 ? r : io_flush(out, err);
+	if (r >= 0)
+		r = io_flush(out, err);
+	if (r >= 0 && mark->hear)
+		mark->hear(mark->ctx, true);
+	return r;
+}
+
+void superblock_mark_ends(const struct superblock_mark *mark)
+{
+	if (mark->hear)
+		mark->hear(mark->ctx, false);
 }
 
 bool superblock_is_invalidated(struct io *io)

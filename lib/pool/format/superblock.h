@@ -59,10 +59,21 @@ void superblock_seal(const struct superblock *sb, void *block, mblock_t at);
 int superblock_write(const struct superblock *sb, struct io *io, struct err *err);
 
 /*
- * Makes block 0 of @out invalid while a writer is at work, and flushes.  The block is never zero:
- * the kernel and LVM take zeros for an unformatted device.
+ * Hears how far a writer of whole metadata is: true once block 0 is invalid and flushed, before the first
+ * other write; false before block 0 is written for good.  @hear may be NULL.
  */
-int superblock_invalidate(struct io *out, struct err *err);
+struct superblock_mark {
+	void (*hear)(void *ctx, bool stands);
+	void *ctx;
+};
+
+/*
+ * Makes block 0 of @out invalid while a writer is at work, flushes, and tells @mark.  The block is never
+ * zero: the kernel and LVM take zeros for an unformatted device.
+ */
+int superblock_invalidate(struct io *out, const struct superblock_mark *mark, struct err *err);
+/* To be called before block 0 is written again. */
+void superblock_mark_ends(const struct superblock_mark *mark);
 
 /* Is block 0 of @io as superblock_invalidate() leaves it?  false, too, when it cannot be read. */
 bool superblock_is_invalidated(struct io *io);

@@ -11,6 +11,7 @@
  */
 #include "base/jobs.h"
 #include "dev/io.h"
+#include "pool/format/superblock.h"
 
 /*
  * Packs block 0 of @in, and of the other blocks those that are not all zero, into @fd, which
@@ -35,14 +36,18 @@ struct unpack_stats {
 	uint64_t nr_allocated;
 };
 
+struct unpack_output {
+	struct io *io; /* has room for the header's nr_blocks; NULL: reads and judges only, writes nothing */
+	bool zeroed;   /* it reads as zeros already (a new file) */
+	struct superblock_mark mark;
+};
+
 /*
- * Unpacks @in onto @out, which has room for h->nr_blocks.  @zeroed: @out reads as zeros
- * already (a new file).  Block 0 is made invalid first and written last, after a
+ * Unpacks @in onto @out.  Block 0 is made invalid first and written last, after a
  * flush, so that no part of the metadata can be taken for the whole.  Fails with -EBADMSG for
  * a damaged or cut-off file, naming the stream's place, and then leaves block 0 invalid.
- * @out NULL: the same reading and judging, and nothing is written.
  */
-int unpack_file(struct io *in, const struct pack_header *h, struct io *out, bool zeroed,
+int unpack_file(struct io *in, const struct pack_header *h, const struct unpack_output *out,
 		struct jobs *jobs, struct unpack_stats *stats, struct err *err);
 
 #endif

@@ -40,6 +40,7 @@ struct unpack_slot {
 
 struct unpacker {
 	struct io *in, *out;
+	struct superblock_mark mark;
 	uint64_t nr_blocks, at;
 	uint8_t *seen; /* a bit a block; set atomically */
 	_Atomic uint64_t nr_seen;
@@ -268,6 +269,7 @@ static int write_superblock(struct unpacker *u, struct err *err)
 	if (!block)
 		return err_nomem(err, "superblock");
 	memcpy(block, u->superblock, MBLOCK_SIZE);
+	superblock_mark_ends(&u->mark);
 	e = io_write(u->out, block, MBLOCK_SIZE, 0, err);
 	return e < 0 ? e : io_flush(u->out, err);
 }
@@ -312,7 +314,7 @@ static void unpacker_free(struct unpacker *u)
 	free(u);
 }
 
-int unpack_file(struct io *in, const struct pack_header *h, struct io *out, bool zeroed,
+int unpack_file(struct io *in, const struct pack_header *h, const struct unpack_output *out,
 		struct jobs *jobs, struct unpack_stats *stats, struct err *err)
 {
 	struct unpacker *u = calloc(1, sizeof(*u));
@@ -322,18 +324,19 @@ int unpack_file(struct io *in, const struct pack_header *h, struct io *out, bool
 	if (!u)
 		return err_nomem(err, "unpacking");
 	u->in = in;
-	u->out = out;
+	u->out = out->io;
+	u->mark = out->mark;
 	u->nr_blocks = h->nr_blocks;
 	u->at = PACK_HEADER_LEN;
 	e = unpacker_init(u, jobs, err);
 	pipe.nr_slots = u->nr_workers + 2;
-	if (!e && out)
-		e = superblock_invalidate(out, err);
+	if (!e && u->out)
+		e = superblock_invalidate(u->out, &u->mark, err);
 	if (!e)
 		e = jobs_pipe(jobs, &pipe, err);
-	if (!e && out && !zeroed)
+	if (!e && u->out && !out->zeroed)
 		e = zero_gaps(u, err);
-	if (!e && out)
+	if (!e && u->out)
 		e = write_superblock(u, err);
 	if (!e)
 		fill_stats(u, stats);

@@ -9,7 +9,6 @@
 
 #include "dev/named.h"
 #include "pool/format/format.h"
-#include "pool/format/superblock.h"
 #include "volume/guard/occupied.h"
 
 typedef unsigned long long ull;
@@ -102,7 +101,7 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
 	struct stat st;
 	int r = 0;
 
-	*out = (struct meta_out){ .path = path };
+	*out = (struct meta_out){ .path = path, .opt = *opt };
 	if (dev_is_standard(path)) {
 		made.size = opt->size ? opt->size : META_OUT_AUTO;
 		return open_new(path, &made, out, err);
@@ -121,17 +120,39 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
 	return r ? r : dev_open(path, DEV_WRITE, &out->io, err);
 }
 
+int meta_out_open_existing(const char *path, const struct meta_out_options *opt, struct meta_out *out,
+			   struct err *err)
+{
+	*out = (struct meta_out){ .path = path, .opt = *opt };
+	return dev_open(path, DEV_WRITE, &out->io, err);
+}
+
 #define REFUSED "marked as not complete: the kernel and all tools refuse it until the command has run again"
 
-const char *meta_out_left(const struct meta_out *out, enum meta_out_state state)
+static void say_state(const struct meta_out *out, const char *state)
 {
-	static const char *const left[] = {
-		[META_OUT_BEGINS] = "is as it was, or " REFUSED,
-		[META_OUT_MARKED] = "is " REFUSED,
-		[META_OUT_ENDS] = "is complete, or " REFUSED,
-	};
+	char text[600];
 
-	return out->file ? "was not made" : left[state];
+	if (!out->opt.left)
+		return;
+	snprintf(text, sizeof(text), "'%s' %s%s", out->path, out->file ? "was not made" : state,
+		 out->opt.also ? out->opt.also : "");
+	out->opt.left(out->opt.left_ctx, text);
+}
+
+void meta_out_begins(const struct meta_out *out)
+{
+	say_state(out, "is as it was, or " REFUSED);
+}
+
+static void hear_mark(void *ctx, bool stands)
+{
+	say_state(ctx, stands ? "is " REFUSED : "is complete, or " REFUSED);
+}
+
+struct superblock_mark meta_out_mark(struct meta_out *out)
+{
+	return (struct superblock_mark){ hear_mark, out };
 }
 
 /* The output existed, and writing failed: does it still hold what it held? */

@@ -10,6 +10,7 @@
 #include "dev/io.h"
 #include "dev/out_file.h"
 #include "pool/build/size.h"
+#include "pool/format/superblock.h"
 
 #define META_OUT_AUTO UINT64_MAX
 
@@ -22,12 +23,20 @@ struct meta_out_options {
 	 */
 	int (*count)(void *ctx, struct build_counts *n, struct err *err);
 	void *ctx;
+	/*
+	 * hears what is left of the output when a signal ends the process: a sentence that names it, with @also
+	 * behind it, or NULL
+	 */
+	void (*left)(void *left_ctx, const char *text);
+	void *left_ctx;
+	const char *also;
 };
 
 struct meta_out {
 	struct io *io;
 	struct out_file *file; /* NULL: it existed */
 	const char *path;      /* the caller's */
+	struct meta_out_options opt;
 };
 
 /* Is there nothing at @path, neither there nor as a line of a table, and would it be a file, not a device? */
@@ -39,12 +48,13 @@ bool meta_out_is_missing(const char *path);
  */
 int meta_out_open(const char *path, const struct meta_out_options *opt, struct meta_out *out,
 		  struct err *err);
-enum meta_out_state { META_OUT_BEGINS, META_OUT_MARKED, META_OUT_ENDS };
-/*
- * Says what is left of the output when a signal ends the process: words to stand after its name.  META_OUT_MARKED:
- * the builder's mark stands there (build_options.mark); before and after that it may or may not.
- */
-const char *meta_out_left(const struct meta_out *out, enum meta_out_state state);
+/* The same for a file or device that exists, is judged already and has the size that it shall have. */
+int meta_out_open_existing(const char *path, const struct meta_out_options *opt, struct meta_out *out,
+			   struct err *err);
+/* Tells left() that writing begins: from now on the output may be marked as not complete. */
+void meta_out_begins(const struct meta_out *out);
+/* Tells left() when the writer's mark stands there for sure, and when it may go. */
+struct superblock_mark meta_out_mark(struct meta_out *out);
 /*
  * @code is what writing gave: 0 gives a new file its name, anything else drops it.  Where a failed
  * writer had begun to overwrite what existed, @err says that it holds no pool now.  0 or -errno.
