@@ -141,19 +141,11 @@ static int produce(void *ctx, const struct events *to, struct err *err)
 static int use_table(struct shrink_cmd *s, const struct pool_want *want, struct err *err)
 {
 	const struct pool_source *pool = &s->in.pool;
-	const struct table_pool *t = pool->arg.table->pool;
 	const struct pool_found found = { .data_block_size = pool->md.view.data_block_size,
 					  .nr_data_blocks = pool->md.nr_data_blocks };
 	int r = pool_arg_trust_numbers(&pool->arg, &found, s->force || s->dry_run, err);
 
-	if (r)
-		return r;
-	if (s->data) {
-		s->data = table_device_path(pool->arg.table, s->data);
-		return s->data ? 0 : err_nomem(err, "--data");
-	}
-	s->data = t->data.path;
-	return pool_arg_device_numbers(&pool->arg, &t->data, t->line, want, err);
+	return r ? r : pool_arg_data_path(&pool->arg, s->data, want, &s->data, err);
 }
 
 static int open_input(struct shrink_cmd *s, struct err *err)

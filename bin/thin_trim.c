@@ -78,25 +78,24 @@ static void parse_options(struct trim_cmd *t)
 static int open_devices(struct trim_cmd *t, struct err *err)
 {
 	const struct pool_want want = {
-		.pool = t->cli.pool, .disk = pool_lvm_table, .live = pool_live_refuse, .lvm = &t->cli.lvm, .write = !t->dry_run, .tell = cli_tell, .ctx = &t->cli
+		.pool = t->cli.pool,
+		.disk = pool_lvm_table,
+		.live = pool_live_refuse,
+		.lvm = &t->cli.lvm,
+		.write = !t->dry_run,
+		.tell = cli_tell,
+		.ctx = &t->cli,
 	};
 	int r = pool_arg_open(t->metadata_arg, &want, &t->arg, err);
 
 	if (!r)
 		r = pool_arg_readable(&t->arg, false, err);
+	if (!r)
+		r = pool_arg_data_path(&t->arg, t->data_arg, &want, &t->data_arg, err);
 	if (r)
 		return r;
-	if (!t->data_arg && t->arg.table) {
-		const struct table_pool *pool = t->arg.table->pool;
-
-		t->data_arg = pool->data.path;
-		r = pool_arg_device_numbers(&t->arg, &pool->data, pool->line, &want, err);
-		if (r)
-			return r;
-	}
 	if (!t->data_arg)
 		cli_usage_error(&t->cli, "--data-dev: the data device is missing");
-	t->data_arg = table_device_path(t->arg.table, t->data_arg);
 	const struct dev_role roles[] = {
 		{ "metadata", t->arg.metadata },
 		{ "data device", t->data_arg },

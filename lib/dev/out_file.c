@@ -52,26 +52,42 @@ static char *folder_of(const char *path)
 	return copy ? strdup(dirname(copy)) : NULL;
 }
 
-/* Opens a file with a temporary name, where the filesystem has no files without a name. */
-static int open_named(struct out_file *f, mode_t mode)
+/* Finds a temporary name with which @make succeeds, which returns -EEXIST where the name is in use. */
+static int find_temp_name(struct out_file *f, int (*make)(struct out_file *f, mode_t mode), mode_t mode)
 {
-	for (unsigned i = 0; i < 1000; i++) {
+	int r = -EEXIST;
+
+	for (unsigned i = 0; i < 1000 && r == -EEXIST; i++) {
 		if (asprintf(&f->temp, "%s.%d.%u", f->path, (int)getpid(), i) < 0) {
 			f->temp = NULL;
 			return -ENOMEM;
 		}
-		f->fd = open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-		if (f->fd >= 0) {
+		r = make(f, mode);
+		if (!r) {
 			leftover_note(f->temp);
-			f->fd = fd_not_standard(f->fd);
-			return f->fd < 0 ? -errno : 0;
+		} else {
+			free(f->temp);
+			f->temp = NULL;
 		}
-		free(f->temp);
-		f->temp = NULL;
-		if (errno != EEXIST)
-			break;
 	}
-	return -errno;
+	return r;
+}
+
+static int open_temp_name(struct out_file *f, mode_t mode)
+{
+	f->fd = open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	return f->fd < 0 ? -errno : 0;
+}
+
+/* Opens a file with a temporary name, where the filesystem has no files without a name. */
+static int open_named(struct out_file *f, mode_t mode)
+{
+	int r = find_temp_name(f, open_temp_name, mode);
+
+	if (r)
+		return r;
+	f->fd = fd_not_standard(f->fd);
+	return f->fd < 0 ? -errno : 0;
 }
 
 /*
@@ -236,27 +252,21 @@ int out_file_fd(const struct out_file *f)
 	return f->fd;
 }
 
-/* Gives a file without a name a temporary name that is not in use. */
-static int give_temp_name(struct out_file *f, struct err *err)
+static int link_temp_name(struct out_file *f, mode_t mode)
 {
 	char fd_path[40];
 
+	(void)mode;
 	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", f->fd);
-	for (unsigned i = 0; i < 1000; i++) {
-		if (asprintf(&f->temp, "%s.%d.%u", f->path, (int)getpid(), i) < 0) {
-			f->temp = NULL;
-			return err_nomem(err, f->shown);
-		}
-		if (!linkat(AT_FDCWD, fd_path, AT_FDCWD, f->temp, AT_SYMLINK_FOLLOW)) {
-			leftover_note(f->temp);
-			return 0;
-		}
-		free(f->temp);
-		f->temp = NULL;
-		if (errno != EEXIST)
-			break;
-	}
-	return err_sys(err, -errno, "cannot name '%s'", f->shown);
+	return linkat(AT_FDCWD, fd_path, AT_FDCWD, f->temp, AT_SYMLINK_FOLLOW) ? -errno : 0;
+}
+
+/* Gives a file without a name a temporary name that is not in use. */
+static int give_temp_name(struct out_file *f, struct err *err)
+{
+	int r = find_temp_name(f, link_temp_name, 0);
+
+	return r ? err_sys(err, r, "cannot name '%s'", f->shown) : 0;
 }
 
 static int copy_spool(struct out_file *f, struct err *err)

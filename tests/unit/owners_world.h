@@ -43,13 +43,7 @@ struct world {
 	bool keep_ranges; /* the keys of inner nodes stay where their parents allow them */
 };
 
-static uint64_t seed;
 static struct err err;
-
-static uint64_t rnd(uint64_t below)
-{
-	return random_below(&seed, below);
-}
 
 static int world_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *e)
 {
@@ -144,7 +138,7 @@ static struct world *world_new(uint64_t the_seed)
 	struct world *w = calloc(1, sizeof(*w));
 	struct events e = { 0 };
 
-	seed = the_seed * 0x9E3779B97F4A7C15ull + 1;
+	rnd_begin(the_seed);
 	check(w);
 	w->mem = io_mem_new("mem", (uint64_t)NR_BLOCKS * MBLOCK_SIZE);
 	w->io = (struct io) {
@@ -204,7 +198,7 @@ static void damage(struct world *w, mblock_t b, bool only_io)
 		csum_seal(n, b, SALT_NODE);
 		return;
 	}
-	damage_node(n, b, random_next(&seed));
+	damage_node(n, b, random_next(&rnd_state));
 }
 
 static void reach(struct world *w, mblock_t b, size_t dev)

@@ -19,13 +19,6 @@ struct model {
 	size_t nr;
 };
 
-static uint64_t seed;
-
-static uint64_t rnd(uint64_t below)
-{
-	return random_below(&seed, below);
-}
-
 static const struct pool_info info = {
 	.time = 9, .data_block_size = 128, .nr_data_blocks = NR_DATA
 };
@@ -144,7 +137,7 @@ static int tell(struct events *e, uint64_t the_seed, struct model *m)
 	static struct def_model defs[NR_DEFS];
 	int r = begin(e);
 
-	seed = the_seed * 0x9E3779B97F4A7C15ull + 1;
+	rnd_begin(the_seed);
 	m->nr = 0;
 	for (uint64_t k = 0; !r && k < NR_DEFS; k++) {
 		defs[k].nr = some_length();
@@ -172,7 +165,7 @@ __attribute__((unused)) static void check_good(struct io *io, const struct model
 	struct dumb d;
 
 	if (!dumb_read(&d, io_mem_data(io), io->size))
-		printf("# seed %llu: %s\n", (unsigned long long)seed, d.why);
+		printf("# %s\n", d.why);
 	check_str(d.why, "");
 	check_eq(d.nr_underfull, 0);
 	check_eq(d.nr_map, m->nr);

@@ -34,12 +34,6 @@ struct world {
 	uint64_t idle; /* metadata blocks of an empty world */
 };
 
-static uint64_t rng_state;
-
-static uint64_t rng(void)
-{
-	return random_next(&rng_state);
-}
 
 static uint64_t value_at(const void *values, uint32_t size, uint32_t i)
 {
@@ -237,7 +231,7 @@ static void random_changes(uint32_t value_size, uint64_t rounds, bool little_mem
 	uint64_t seed = env("SEED", 20 + value_size);
 
 	printf("# SEED=%llu value_size=%u\n", (unsigned long long)seed, value_size);
-	rng_state = seed * 2654435761u + 1;
+	rnd_state = seed * 2654435761u + 1;
 	world_init(&w, value_size);
 	if (little_memory)
 		tm_set_limits(w.tm, 3, 2);

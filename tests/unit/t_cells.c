@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "pool/query/cells.h"
+#include "random.h"
 #include "tap.h"
 
 #define BEGIN	1000
 #define NR	10000
 #define ENTRIES 100
-
-static unsigned seed = 1;
-
-static unsigned rnd(unsigned below)
-{
-	seed = seed * 1103515245 + 12345;
-	return (seed >> 8) % below;
-}
 
 /* What a slow reader knows of a block: its only owner + 1, or that there are several. */
 static uint32_t truth[NR];

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "base/crc32c.h"
+#include "random.h"
 #include "tap.h"
 
 static void fill(uint8_t *p, size_t len)
 {
-	uint64_t seed = 42;
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		seed = seed * 6364136223846793005u + 1442695040888963407u;
-		p[i] = (uint8_t)(seed >> 56);
-	}
+	rnd_begin(42);
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)rnd(256);
 }
 
 static void known_values(void)

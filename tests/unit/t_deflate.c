@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Our deflate streams, read by zlib with the window of 4 KiB that readers of qcow2 have. */
-#include <time.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "base/units.h"
@@ -15,19 +13,7 @@
 #define STEP	1000 /* bytes that zlib may give out at once, so that it needs its window */
 #define MARK	0xa5
 
-static uint64_t state;
 static uint8_t in[MAX_LEN], out[MAX_LEN + 1024], back[MAX_LEN];
-
-static uint32_t rnd(uint32_t n)
-{
-	return (uint32_t)(random_next(&state) % n);
-}
-
-static void seed(void)
-{
-	state = env("SEED", (uint64_t)time(NULL) ^ (uint64_t)getpid() << 20) | 1;
-	printf("# SEED=%llu\n", (unsigned long long)state);
-}
 
 /* Bytes by chance of a few values, runs, and repetitions from near and far: also 4095, 4096 and 4097. */
 static void fill(size_t len)
@@ -94,7 +80,7 @@ static void random_bytes(void)
 	size_t len;
 
 	check(d);
-	seed();
+	rnd_begin_any();
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
 		fill(lengths[i]);
 		one(d, lengths[i]);
@@ -112,7 +98,7 @@ static void incompressible(void)
 	struct deflate *d = deflate_new();
 
 	check(d);
-	seed();
+	rnd_begin_any();
 	for (size_t i = 0; i < 65536; i++)
 		in[i] = (uint8_t)rnd(256);
 	check_eq(deflate_compress(d, in, 65536, out, 65535), 0);
@@ -165,7 +151,7 @@ static void codes(void)
 	uint32_t count[HUFFMAN_MAX], fibonacci[2];
 	unsigned max, nr, used;
 
-	seed();
+	rnd_begin_any();
 	for (int round = 0; round < 2000; round++) {
 		bool deep = rnd(2);
 

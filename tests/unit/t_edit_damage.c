@@ -18,12 +18,6 @@
 #define DEV_BYTES (150ull * BS)
 
 static struct err err;
-static uint64_t rng_state;
-
-static uint64_t rng(void)
-{
-	return random_next(&rng_state) >> 9;
-}
 
 static int give(struct target *t, enum message_kind kind, uint64_t a, uint64_t b)
 {
@@ -153,10 +147,10 @@ static void any_damage(void)
 	struct target *t;
 	void *good;
 
-	rng_state = 88172645463325252ull;
+	rnd_state = 88172645463325252ull;
 	good = make_pool(data);
 	for (uint64_t i = 0; i < rounds; i++) {
-		rng_state = (seed * 1000003 + i) * 0x9E3779B97F4A7C15ull + 1;
+		rnd_state = (seed * 1000003 + i) * 0x9E3779B97F4A7C15ull + 1;
 		memcpy(io_mem_data(meta), good, NR_META * 4096);
 		for (uint64_t k = 1 + rng() % 4; k; k--)
 			damage(io_mem_data(meta));
@@ -192,7 +186,7 @@ static void refusals_write_nothing(void)
 	struct pool_edit *pool;
 	void *good;
 
-	rng_state = 88172645463325252ull;
+	rnd_state = 88172645463325252ull;
 	good = make_pool(data);
 	memcpy(io_mem_data(meta), good, NR_META * 4096);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {

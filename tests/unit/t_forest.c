@@ -82,7 +82,7 @@ static void one_pool(uint64_t the_seed)
 		if (!sound.leaf[b] || rnd(6))
 			continue;
 		bad[b] = true;
-		damage_node((uint8_t *)io_mem_data(io) + b * 4096, b, random_next(&seed));
+		damage_node((uint8_t *)io_mem_data(io) + b * 4096, b, random_next(&rnd_state));
 		nr_bad++;
 	}
 	look(io, 1, &one);

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/outbuf.h"
+#include "random.h"
 #include "tap.h"
 
 static void same_as_printf(uint64_t v)
@@ -18,7 +19,7 @@ static void same_as_printf(uint64_t v)
 
 static void numbers_as_printf(void)
 {
-	uint64_t p = 1, v, seed = 1;
+	uint64_t p = 1, v;
 	int i;
 
 	for (v = 0; v < 30000; v++)
@@ -29,8 +30,7 @@ static void numbers_as_printf(void)
 		same_as_printf(p + 1);
 	}
 	for (i = 0; i < 100000; i++) {
-		seed = seed * 6364136223846793005u + 1442695040888963407u;
-		same_as_printf(seed >> (i % 64));
+		same_as_printf(random_next(&rnd_state) >> (i % 64));
 	}
 	same_as_printf(UINT64_MAX);
 }

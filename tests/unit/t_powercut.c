@@ -31,12 +31,6 @@ struct outcome {
 
 static struct outcome run;
 static struct err err;
-static uint64_t rng_state = 88172645463325252ull;
-
-static uint64_t rng(void)
-{
-	return random_next(&rng_state) >> 9;
-}
 
 static void mix(uint64_t *h, uint64_t v)
 {

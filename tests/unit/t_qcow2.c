@@ -2,31 +2,14 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Images written by our writer, read back by our reader, and judged by qemu-img where there is one. */
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/be.h"
+#include "random.h"
 #include "tap.h"
 #include "volume/image/qcow2.h"
 #include "volume/image/qcow2_format.h"
 #include "volume/image/qcow2_read.h"
-
-static uint64_t seed;
-
-static uint32_t rnd(uint32_t n)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(seed >> 33) % n;
-}
-
-static uint64_t first_seed(void)
-{
-	const char *s = getenv("SEED");
-
-	seed = s ? strtoull(s, NULL, 10) : (uint64_t)time(NULL) ^ (uint64_t)getpid() << 20;
-	printf("# SEED=%llu\n", (unsigned long long)seed);
-	return seed;
-}
 
 static struct io *temp(char *path, uint64_t size)
 {
@@ -162,7 +145,7 @@ static void one_image(unsigned bits, uint64_t nr, bool compress)
 
 static void written_and_read(void)
 {
-	first_seed();
+	rnd_begin_any();
 	for (int i = 0; i < 12; i++)
 		one_image(9, rnd(i % 2 ? 20000 : 500), i % 3);
 	for (int i = 0; i < 6; i++)

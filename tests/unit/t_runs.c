@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "base/runs.h"
+#include "random.h"
 #include "tap.h"
 
 static void is(const struct runs *r, size_t i, uint64_t begin, uint64_t end)
@@ -44,7 +45,7 @@ static void empty_run(void)
 
 static void equal_to_flags(void)
 {
-	unsigned seed = 1, round, i, v;
+	unsigned round, i, v;
 	bool flag[WORLD + 1];
 	struct runs r;
 
@@ -52,12 +53,8 @@ static void equal_to_flags(void)
 		memset(flag, 0, sizeof(flag));
 		runs_init(&r);
 		for (i = 0; i < 40; i++) {
-			unsigned begin, end;
+			unsigned begin = (unsigned)rnd(WORLD), end = MIN(begin + (unsigned)rnd(12), WORLD);
 
-			seed = seed * 1103515245 + 12345;
-			begin = (seed >> 8) % WORLD;
-			seed = seed * 1103515245 + 12345;
-			end = MIN(begin + (seed >> 8) % 12, WORLD);
 			check(!runs_add(&r, begin, end));
 			for (v = begin; v < end; v++)
 				flag[v] = true;

@@ -8,13 +8,7 @@
 #include "random.h"
 #include "tap.h"
 
-static uint64_t seed;
 static struct err err;
-
-static uint64_t rnd(uint64_t below)
-{
-	return random_below(&seed, below);
-}
 
 /* --- sets --- */
 
@@ -29,7 +23,7 @@ static int random_sets(uint64_t the_seed, uint64_t to_spell)
 	struct sets s;
 	int r = sets_init(&s, SET_DEVS) ? err_nomem(&err, "sets") : 0;
 
-	seed = the_seed * 0x9E3779B97F4A7C15ull + 1;
+	rnd_begin(the_seed);
 	s.to_spell = to_spell;
 	mask[0] = 0;
 	for (uint32_t i = 1; i <= SET_DEVS; i++)
@@ -88,7 +82,7 @@ static void suspects_of_map(uint64_t the_seed)
 	uint64_t nr, *all, *some;
 	bool any = false, any_shared = false;
 
-	seed = the_seed * 0x9E3779B97F4A7C15ull + 1;
+	rnd_begin(the_seed);
 	nr = 1 + rnd(1000);
 	counts = refmap_new(nr, false);
 	some = suspects_new(nr);

@@ -17,13 +17,6 @@
 #define BLOCK_LEN 65536ull
 
 static struct err err;
-static uint64_t seed;
-
-static uint64_t rnd(uint64_t below)
-{
-	return random_below(&seed, below);
-}
-
 struct story {
 	uint64_t seed, nr_data;
 	unsigned density; /* parts of a device, of 2 * NR_DEFS */
@@ -54,7 +47,7 @@ static int tell(void *ctx, const struct events *e, struct err *ignored)
 	int r = e->ops->begin_pool(e->ctx, &p, &err);
 
 	(void)ignored;
-	seed = s->seed * 0x9E3779B97F4A7C15ull + 1;
+	rnd_begin(s->seed);
 	for (uint64_t k = 0; !r && k < NR_DEFS; k++)
 		r = e->ops->begin_def(e->ctx, k, &err) ?: tell_part(e, k * 2 * (PART + 40), s) ?:
 			e->ops->end_def(e->ctx, &err);
@@ -154,7 +147,7 @@ static void random_pools(void)
 	for (uint64_t i = 1; i <= 150; i++) {
 		struct story st = { .seed = i, .nr_data = NR_DATA, .density = 1 + (unsigned)(i % 12) };
 
-		seed = i;
+		rnd_begin(i);
 		check_against_dumb(&st, rnd(3) ? NR_DATA / 4 + rnd(NR_DATA * 3 / 4) : rnd(NR_DATA + 700));
 	}
 }

@@ -397,7 +397,7 @@ static void random_story(uint64_t seed, uint64_t rounds)
 	printf("# SEED=%llu ROUNDS=%llu\n", (unsigned long long)seed, (unsigned long long)rounds);
 	memset(&w, 0, sizeof(w));
 	memset(&pending, 0, sizeof(pending));
-	rng_state = seed * 0x9E3779B97F4A7C15ull + 12345;
+	rnd_state = seed * 0x9E3779B97F4A7C15ull + 12345;
 	w.meta = faulty(io_mem_new("metadata", (uint64_t)NR_META * 4096));
 	w.data = make_data();
 	w.origin[1] = make_origin(ORIGIN_SECTORS);

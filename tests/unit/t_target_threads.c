@@ -36,7 +36,7 @@ struct thread {
 	uint32_t value[2][SLOTS]; /* what this writer wrote last, in its own slots */
 };
 
-static uint64_t rng(struct thread *t)
+static uint64_t thread_rng(struct thread *t)
 {
 	return random_next(&t->rng) >> 9;
 }
@@ -68,10 +68,10 @@ static void *writer(void *arg)
 	struct err err = { 0 };
 
 	for (uint32_t i = 1; i <= ROUNDS && !failed; i++) {
-		unsigned d = rng(t) % 2, slot = (unsigned)(rng(t) % SLOTS);
+		unsigned d = thread_rng(t) % 2, slot = (unsigned)(thread_rng(t) % SLOTS);
 
 		slot = slot / NR_WRITERS * NR_WRITERS + t->index;
-		if (rng(t) % 3) {
+		if (thread_rng(t) % 3) {
 			fill(page, i);
 			if (target_write(dev[d], page, 4096, slot * 4096ull, &err))
 				bad("write", &err);
@@ -94,7 +94,7 @@ static void *discarder(void *arg)
 
 	memset(block, 0x5a, sizeof(block));
 	while (!stop && !failed) {
-		uint64_t at = (SHARED_BLOCKS + rng(t) % OWN_BLOCKS) * BS;
+		uint64_t at = (SHARED_BLOCKS + thread_rng(t) % OWN_BLOCKS) * BS;
 
 		if (target_write(dev[0], block, BS, at, &err))
 			bad("write a block", &err);
@@ -116,7 +116,7 @@ static void *snapper(void *arg)
 	struct err err = { 0 };
 
 	while (!stop && !failed) {
-		struct message m = { MSG_CREATE_SNAP, { 10, rng(t) % 2 } };
+		struct message m = { MSG_CREATE_SNAP, { 10, thread_rng(t) % 2 } };
 
 		if (target_message(target, &m, 1, &err))
 			bad("create_snap", &err);

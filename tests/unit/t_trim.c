@@ -5,18 +5,13 @@
 
 #include "pool/space/trim.h"
 #include "io_fault.h"
+#include "random.h"
 #include "tap.h"
 
 #define BLOCK_LEN 65536ull
 #define NR 200
 
 static struct err err;
-
-static uint64_t rnd(uint64_t *seed, uint64_t below)
-{
-	*seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (*seed >> 33) % below;
-}
 
 static void add(void *ctx, uint64_t bytes)
 {
@@ -26,7 +21,9 @@ static void add(void *ctx, uint64_t bytes)
 static void only_free(void)
 {
 	for (uint64_t s = 1; s < 40; s++) {
-		uint64_t seed = s, nr = rnd(&seed, NR), used = 0, runs = 0, told = 0;
+		rnd_begin(s);
+
+		uint64_t nr = rnd(NR), used = 0, runs = 0, told = 0;
 		struct trim_options opt = { .done = add, .ctx = &told };
 		struct refmap *m = refmap_new(nr, false);
 		struct io *io = io_mem_new("data", (NR + 1) * BLOCK_LEN);
@@ -35,7 +32,7 @@ static void only_free(void)
 
 		memset(p, 0x55, io->size);
 		for (uint64_t b = 0; b < nr; b++)
-			refmap_set(m, b, rnd(&seed, 3) ? (uint32_t)rnd(&seed, 5) : 0);
+			refmap_set(m, b, rnd(3) ? (uint32_t)rnd(5) : 0);
 		check_eq(trim_run(m, 128, io, &opt, &rep, &err), 0);
 		for (uint64_t b = 0; b <= NR; b++) {
 			bool is_free = b < nr && !refmap_get(m, b);

@@ -4,7 +4,6 @@
 #include "tap.h"
 #include "random.h"
 
-#include <unistd.h>
 
 #define WORLD 3000
 
@@ -28,25 +27,23 @@ static void check_all(const struct umap *m, const uint64_t *key, const uint64_t 
 /* Keys of several kinds: in a row, far apart, alike in their low or in their high half. */
 static void equal_to_array(void)
 {
-	uint64_t seed =
-		getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : (uint64_t)getpid() + 1;
 	static uint64_t key[WORLD], value[WORLD];
 
-	printf("# SEED=%llu\n", (unsigned long long)seed);
+	rnd_begin_any();
 	for (unsigned kind = 0; kind < 4; kind++) {
 		struct umap m = { 0 };
 
 		memset(value, 0, sizeof(value));
 		for (uint64_t i = 0; i < WORLD; i++)
 			key[i] = kind == 0   ? i
-				 : kind == 1 ? random_next(&seed) << 12 | i
+				 : kind == 1 ? rng() << 12 | i
 				 : kind == 2 ? i << 32 | 7
 					     : UINT64_MAX - i;
 		for (unsigned round = 0; round < 40000; round++) {
-			size_t i = random_next(&seed) % WORLD;
+			size_t i = rnd(WORLD);
 
-			if (random_next(&seed) % 3) {
-				value[i] = random_next(&seed) | 1;
+			if (rnd(3)) {
+				value[i] = rng() | 1;
 				check_eq(umap_put(&m, key[i], value[i]), 0);
 			} else {
 				value[i] = 0;

@@ -54,13 +54,7 @@ struct world {
 
 static struct world w;
 static struct err err;
-static uint64_t rng_state;
 static uint8_t buf[DEV_SECTORS * 512];
-
-static uint64_t rng(void)
-{
-	return random_next(&rng_state) >> 11;
-}
 
 static void fill_sector(uint8_t *p, uint32_t tag)
 {

@@ -135,7 +135,7 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 {
 	struct place *p = calloc(1, sizeof(*p));
 	const struct table_thin *line = NULL;
-	const char *data = opt->data, *origin = opt->origin;
+	const char *data = NULL, *origin = opt->origin;
 	uint32_t id = 0;
 	int r;
 
@@ -149,10 +149,8 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 			 err);
 	if (!r)
 		r = judge_size(arg, line, device, opt, &p->size, err);
-	if (data)
-		data = table_device_path(arg->table, data);
-	else if (arg->table)
-		data = arg->table->pool->data.path;
+	if (!r)
+		r = pool_arg_data_path(arg, opt->data, NULL, &data, err);
 	if (origin)
 		origin = table_device_path(arg->table, origin);
 	else if (line)

@@ -398,6 +398,17 @@ int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d,
 	return p->table && d ? table_tell_numbers(p->table, line, d, want, err) : 0;
 }
 
+int pool_arg_data_path(const struct pool_arg *p, const char *given, const struct pool_want *want,
+		       const char **path, struct err *err)
+{
+	const struct table_pool *pool = p->table ? p->table->pool : NULL;
+
+	*path = given ? table_device_path(p->table, given) : pool ? pool->data.path : NULL;
+	if (given && !*path)
+		return err_nomem(err, given);
+	return given || !pool || !want ? 0 : pool_arg_device_numbers(p, &pool->data, pool->line, want, err);
+}
+
 int pool_arg_trust_numbers(const struct pool_arg *p, const struct pool_found *found, bool force,
 			   struct err *err)
 {

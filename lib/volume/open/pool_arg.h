@@ -50,6 +50,14 @@ int pool_arg_fits(const struct pool_arg *p, uint32_t sectors, struct err *err);
 int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d, unsigned line,
 			    const struct pool_want *want, struct err *err);
 
+/*
+ * The path that opens the pool's data device: the one that an option names (@given, table_device_path()), or
+ * the table's, of which @want is told as above, unless @want is NULL.  *path NULL: there is neither.
+ * 0, -ENOENT or -ENOMEM.
+ */
+int pool_arg_data_path(const struct pool_arg *p, const char *given, const struct pool_want *want,
+		       const char **path, struct err *err);
+
 /* The pool found on the devices that a table names. */
 struct pool_found {
 	uint32_t data_block_size; /* sectors */

@@ -170,7 +170,7 @@ static int find_sources(struct volume *v, const struct volume_options *opt, stru
 	int r = 0;
 
 	if (!v->through && !v->other)
-		v->data_path = opt->data ? table_device_path(t, opt->data) : t ? t->pool->data.path : NULL;
+		r = pool_arg_data_path(v->arg, opt->data, opt->map_only ? NULL : &opt->want, &v->data_path, err);
 	v->origin_path = opt->origin ? table_device_path(t, opt->origin) : from_line ? v->line->origin.path : NULL;
 	/* the kernel takes another thin device of the pool, too; it stands on the same metadata and data */
 	const struct dev_role roles[] = {
@@ -179,8 +179,6 @@ static int find_sources(struct volume *v, const struct volume_options *opt, stru
 		{ "external origin", table_is_own_thin(t, v->origin_path) ? NULL : v->origin_path },
 		{ "table file", table_file(t, opt->pool) },
 	};
-	if (t && !opt->data && !opt->map_only && !v->through && !v->other)
-		r = pool_arg_device_numbers(v->arg, &t->pool->data, t->pool->line, &opt->want, err);
 	if (!r && from_line && v->origin_path)
 		r = pool_arg_device_numbers(v->arg, &v->line->origin, v->line->line, &opt->want, err);
 	return r ? r : dev_roles_apart(roles, ARRAY_SIZE(roles), err);
