@@ -44,6 +44,7 @@ pool/salvage 42 salvage.h
 pool/text 42 text.h
 pool/restore 43 restore.h
 pool/space 43 shrink.h trim.h
+volume/compress 50 compress.h
 volume/guard 50 content.h head.h meta_out.h occupied.h
 volume/lvm 50 backup.h check.h list.h lvm.h pv.h vg.h conf.h part.h
 volume/map 50 holes.h map.h plan.h print.h source.h
@@ -51,7 +52,7 @@ volume/copy 51 copy.h output.h
 volume/live 50 live.h
 volume/table 51 list.h table.h
 volume/open 52 activate.h lvm_look.h origin.h pool_arg.h pool_events.h pool_live.h pool_lvm.h pool_salvage.h pool_source.h thin_io.h volume.h
-volume/image 53 backing.h compress.h diff.h digest.h export.h feed.h image.h make.h qcow2.h rbd.h since.h update.h
+volume/image 53 backing.h diff.h digest.h export.h feed.h image.h make.h qcow2.h rbd.h since.h update.h
 volume/target 53 target.h
 volume/apply 54 apply.h place.h
 ROOMS

@@ -6,8 +6,8 @@
 #include "base/units.h"
 #include "random.h"
 #include "tap.h"
-#include "volume/image/deflate.h"
-#include "volume/image/huffman.h"
+#include "volume/compress/deflate.h"
+#include "volume/compress/huffman.h"
 
 #define MAX_LEN DEFLATE_MAX_INPUT
 #define STEP	1000 /* bytes that zlib may give out at once, so that it needs its window */

@@ -9,7 +9,7 @@
 #include "base/sha256.h"
 #include "volume/copy/copy.h"
 #include "volume/image/backing.h"
-#include "volume/image/compress.h"
+#include "volume/compress/compress.h"
 #include "volume/image/since.h"
 
 enum make_format { MAKE_RAW, MAKE_QCOW2, MAKE_RBD };

@@ -12,7 +12,7 @@
  * Threads: one at a time.
  */
 #include "dev/io.h"
-#include "volume/image/compress.h"
+#include "volume/compress/compress.h"
 
 struct qcow2_create {
 	uint64_t size;	       /* bytes of the disk, a multiple of 512 */

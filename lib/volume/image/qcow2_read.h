@@ -11,7 +11,7 @@
  * Threads: one at a time.
  */
 #include "dev/io.h"
-#include "volume/image/compress.h"
+#include "volume/compress/compress.h"
 
 #define QCOW2_MAX_L1 (32u << 20)
 

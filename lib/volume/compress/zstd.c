@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "volume/image/zstd.h"
+#include "volume/compress/zstd.h"
 
 #include <errno.h>
 #include <zstd.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "volume/image/deflate_block.h"
+#include "volume/compress/deflate_block.h"
 
 #include <string.h>
 
 #include "base/le.h"
 #include "base/units.h"
-#include "volume/image/huffman.h"
+#include "volume/compress/huffman.h"
 
 #define END_OF_BLOCK 256
 #define FIRST_LENGTH 257

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "volume/image/huffman.h"
+#include "volume/compress/huffman.h"
 
 #include <string.h>
 

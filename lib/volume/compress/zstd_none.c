@@ -3,7 +3,7 @@
 /* In the place of zstd.c where libzstd is missing: nobody gets here who asks compression_is_linked(). */
 #include <errno.h>
 
-#include "volume/image/zstd.h"
+#include "volume/compress/zstd.h"
 
 const bool zstd_is_linked = false;
 

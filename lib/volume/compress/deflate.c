@@ -5,7 +5,7 @@
  * first; of three bytes the last place alone is known.  A match waits until it is known that the next
  * byte does not begin a better one.
  */
-#include "volume/image/deflate.h"
+#include "volume/compress/deflate.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #include "base/le.h"
 #include "base/units.h"
-#include "volume/image/deflate_block.h"
+#include "volume/compress/deflate_block.h"
 
 #define WINDOW	     4096u
 #define MAX_DISTANCE (WINDOW - 1)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "volume/image/compress.h"
+#include "volume/compress/compress.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #define ZLIB_CONST
 #include <zlib.h>
 
-#include "volume/image/deflate.h"
-#include "volume/image/zstd.h"
+#include "volume/compress/deflate.h"
+#include "volume/compress/zstd.h"
 
 #define WINDOW_BITS 15 /* any stream that can be */
 
