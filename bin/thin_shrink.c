@@ -262,11 +262,12 @@ static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct 
 
 static int check_names(const struct shrink_cmd *s, struct err *err)
 {
+	const struct pool_arg *arg = &s->in.pool.arg;
 	const struct dev_role roles[] = {
-		{ "input", s->input },
-		{ "metadata", s->in.pool.arg.table ? s->in.pool.arg.metadata : NULL },
+		{ "input", arg->table ? arg->metadata : s->input },
 		{ "output", s->output ? dev_output_path(s->output) : NULL },
 		{ "data device", s->data },
+		{ "table file", table_file(arg->table, s->input) },
 	};
 
 	return dev_roles_apart(roles, ARRAY_SIZE(roles), err);

@@ -16,6 +16,17 @@
 
 #include "volume/copy/impl.h"
 
+/* headers of Linux before 5.16 do not have these */
+#ifndef SMB2_SUPER_MAGIC
+#define SMB2_SUPER_MAGIC 0xfe534d42
+#endif
+#ifndef CIFS_SUPER_MAGIC
+#define CIFS_SUPER_MAGIC 0xff534d42
+#endif
+#ifndef CEPH_SUPER_MAGIC
+#define CEPH_SUPER_MAGIC 0x00c36400
+#endif
+
 static int execute(struct copy_state *c, struct err *err)
 {
 	bool stream = c->out->kind == OUTPUT_STREAM;
