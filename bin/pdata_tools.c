@@ -60,8 +60,8 @@ static int start(const char *name, char **argv)
 	strcpy(strrchr(path, '/') + 1, name);
 	if (!stat("/proc/self/exe", &me) && !stat(path, &it) && me.st_dev == it.st_dev &&
 	    me.st_ino == it.st_ino) {
-		fprintf(stderr, "pdata_tools: %s is a link to this program, which only starts it: the "
-			"command itself must lie beside this program\n", path);
+		fprintf(stderr, "pdata_tools: %s is only a link to pdata_tools: the command "
+				"itself must be in the same folder as pdata_tools\n", path);
 		return EXIT_IO;
 	}
 	execv(path, argv);

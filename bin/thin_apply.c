@@ -16,16 +16,19 @@ enum { OPT_TOP = 256, OPT_BASE_SHA256, OPT_SHA256, OPT_DATA_DEV, OPT_ORIGIN };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "the input (default: standard input)", 'i' },
-	{ 'O', "format", ARG_REQUIRED, "raw|qcow2|rbd-diff", "form of FILE (default: as it begins)", 'O' },
-	{ 0, "top", ARG_NONE, NULL, "only the qcow2 image's own clusters: TARGET holds its backing file",
+	{ 'O', "format", ARG_REQUIRED, "raw|qcow2|rbd-diff",
+	  "format of FILE (default: recognized from its first bytes)", 'O' },
+	{ 0, "top", ARG_NONE, NULL,
+	  "qcow2: write only the image's own clusters; TARGET already holds its backing file",
 	  OPT_TOP },
-	{ 0, "base-sha256", ARG_REQUIRED, "HEX", "SHA-256 that TARGET must have before", OPT_BASE_SHA256 },
-	{ 0, "sha256", ARG_REQUIRED, "HEX", "SHA-256 that TARGET must have afterwards", OPT_SHA256 },
+	{ 0, "base-sha256", ARG_REQUIRED, "HEX", "SHA-256 of TARGET before anything is written", OPT_BASE_SHA256 },
+	{ 0, "sha256", ARG_REQUIRED, "HEX", "SHA-256 of TARGET afterwards", OPT_SHA256 },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "data device, when POOL is not a table", OPT_DATA_DEV },
 	{ 0, "origin", ARG_REQUIRED, "DEV", "external origin of DEVICE (default: the table's)", OPT_ORIGIN },
-	{ 'n', "dry-run", ARG_NONE, NULL, "look at everything, and write nothing", 'n' },
+	{ 'n', "dry-run", ARG_NONE, NULL, "check everything, write nothing", 'n' },
 	{ 'f', "force", ARG_NONE, NULL,
-	  "overwrite a block device that holds data; format a pool's device that is named by MAJOR:MINOR",
+	  "overwrite a block device that holds data; format a pool that the table names by "
+	  "MAJOR:MINOR",
 	  'f' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0 },
@@ -81,12 +84,13 @@ static void read_options(struct cli *c, struct options *o)
 		case 'q': c->quiet = true; break;
 		}
 	if (c->nr_args == 1 && (o->place.data || o->place.origin || c->pool))
-		cli_usage_error(c, "%s has no meaning without POOL and DEVICE",
+		cli_usage_error(c, "%s needs POOL and DEVICE",
 				c->pool ? "--pool" : o->place.data ? "--data-dev" : "--origin");
 	if (o->top && o->format && o->format != APPLY_QCOW2)
-		cli_usage_error(c, "--top has no meaning without a qcow2 image");
+		cli_usage_error(c, "--top needs a qcow2 image");
 	if (o->apply.dry_run && o->apply.sha256)
-		cli_usage_error(c, "--sha256 has no meaning with --dry-run, which has no result");
+		cli_usage_error(c, "--sha256 cannot be used with --dry-run, which writes no "
+				   "result");
 }
 
 /* No file that is read may be one that is written. */
@@ -123,7 +127,7 @@ static int apply(struct cli *c, struct options *o, struct apply_source *s, struc
 		return r;
 	r = check_roles(s, place_files(p), err);
 	if (!r) {
-		cli_left(c, "'%s' holds a part of it: apply the same again", place_name(p));
+		cli_left(c, "'%s' is partly written: run the same command again", place_name(p));
 		bar = progress_new(c, "applying", apply_source_len(s));
 		o->apply.meter = progress_meter(bar);
 		r = apply_run(s, p, &o->apply, err);

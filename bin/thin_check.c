@@ -31,9 +31,9 @@ enum {
 
 static const struct opt opts[] = {
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
-	{ 'v', "verbose", ARG_NONE, NULL, "say what was examined", 'v' },
+	{ 'v', "verbose", ARG_NONE, NULL, "report what was examined", 'v' },
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "check only the metadata snapshot (of a pool that may be in use)", 'm' },
+	  "check only the metadata snapshot (the pool may be in use)", 'm' },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 0, "auto-repair", ARG_NONE, NULL,
@@ -44,10 +44,9 @@ static const struct opt opts[] = {
 	{ 0, "ignore-non-fatal-errors", ARG_NONE, NULL,
 	  "exit with 0 when only metadata leaks or underfull nodes are found", OPT_IGNORE },
 	{ 0, "skip-mappings", ARG_NONE, NULL,
-	  "look at the device lists only, not at their mappings "
-	  "or the space maps",
+	  "check only the lists of devices, not mappings or space maps",
 	  OPT_SKIP },
-	{ 0, "super-block-only", ARG_NONE, NULL, "look at the superblock only", OPT_SB_ONLY },
+	{ 0, "super-block-only", ARG_NONE, NULL, "check only the superblock", OPT_SB_ONLY },
 	{ 0, "override-mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the mapping root",
 	  OPT_MAPPING_ROOT },
 	{ 0, "override-details-root", ARG_REQUIRED, "BLOCK",
@@ -101,7 +100,8 @@ static void check_conflicts(struct cli *c, const struct options *o)
 		cli_usage_error(c, "cannot perform fix with --force-share: no other program may use the pool during a fix");
 	if (fix && (o->check.has_mapping_root || o->check.has_details_root))
 		cli_usage_error(c, "cannot perform fix with an overridden mapping root: "
-				   "'thin_repair --mapping-root BLOCK --details-root BLOCK -i POOL -o FILE' takes them");
+				   "'thin_repair --mapping-root BLOCK --details-root BLOCK -i "
+				   "POOL -o FILE' uses them");
 	if (o->auto_repair && (o->check.skip_mappings || o->check.super_block_only))
 		cli_usage_error(c, "cannot perform fix without a full examination: leave out "
 				   "--skip-mappings and --super-block-only");
@@ -232,7 +232,7 @@ static void tell_examined(struct cli *c, const struct options *o, const struct c
 	const char *trees = o->check.snap	   ? "the metadata snapshot's trees" :
 			    o->check.skip_mappings ? "the device lists, without mappings and space maps" :
 			    r->complete		   ? "all trees and both space maps" :
-						     "what could be read of trees and space maps";
+						     "the readable parts of trees and space maps";
 
 	if (o->check.super_block_only)
 		cli_note(c, "examined: the superblock alone");
@@ -256,7 +256,8 @@ static int fix_metadata(struct cli *c, const struct options *o, struct io *io, s
 	struct err err;
 	int ret;
 
-	cli_left(c, "only part of '%s' is mended, and it is no worse than before: run the command again",
+	cli_left(c, "'%s' is only partly repaired, and no worse than before: run the command "
+		    "again",
 		 io->name);
 	ret = is_partial(o) ? fix_clear_flag(io, r, &rep, &err) : fix_run(io, jobs, r, &rep, &err);
 	if (ret)
@@ -279,7 +280,7 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 	struct err err = { 0 };
 	int ret, code;
 
-	cli_left(c, "the check did not come to its end; nothing was changed");
+	cli_left(c, "the check was not completed; nothing was changed");
 	io->meter = progress_meter(bar);
 	ret = check_run(io, jobs, &o->check, &r, &err);
 	io->meter = NULL;

@@ -25,10 +25,10 @@ static const struct opt opts[] = {
 	{ 'o', "output", ARG_REQUIRED, "FILE",
 	  "write to FILE, which is replaced when the dump is complete; - is standard output", 'o' },
 	{ 'f', "format", ARG_REQUIRED, "xml|human_readable|json", "how to print the metadata (default: xml)", 'f' },
-	{ 'r', "repair", ARG_NONE, NULL, "dump what thin_repair would recover", 'r' },
-	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 whatever was lost",
+	{ 'r', "repair", ARG_NONE, NULL, "dump damaged metadata as thin_repair would recover it", 'r' },
+	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 even if mappings are lost",
 	  OPT_ACCEPT_LOSS },
-	{ 0, "dev-id", ARG_REQUIRED, "ID", "dump only this device; may be repeated", OPT_DEV_ID },
+	{ 0, "dev-id", ARG_REQUIRED, "ID", "dump only this device; can be repeated", OPT_DEV_ID },
 	{ 0, "no-shared", ARG_NONE, NULL,
 	  "write shared mappings into each device, not once as a <def>", OPT_NO_SHARED },
 	{ 0, "skip-mappings", ARG_NONE, NULL, "dump the devices without their mappings", OPT_SKIP },
@@ -260,7 +260,7 @@ static int dump_to_file(struct dump *d, struct err *err)
 	int r;
 
 	check_output(d);
-	cli_left(&d->cli, "'%s' is as it was: no dump was made", d->output);
+	cli_left(&d->cli, "'%s' is unchanged: no dump was made", d->output);
 	r = content_open_text_out(d->output, d->force, &f, err);
 	return r ? r : out_file_close(f, dump_any(d, out_file_fd(f), d->output, err), err);
 }

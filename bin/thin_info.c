@@ -19,9 +19,9 @@ enum { OPT_FORMAT = 256, OPT_WARN, OPT_SB_ONLY };
 
 static const struct opt opts[] = {
 	{ 0, "format", ARG_REQUIRED, "text|json|html",
-	  "a screen of text (default), one document, or a page with pictures", OPT_FORMAT },
+	  "text for a screen (default), one JSON document, or an HTML page with charts", OPT_FORMAT },
 	{ 0, "warn", ARG_REQUIRED, "PCT",
-	  "exit with 1 when PCT per cent of metadata or data are used, or the pool is read-only", OPT_WARN },
+	  "exit with 1 when PCT percent of metadata or data are used, or the pool is read-only", OPT_WARN },
 	{ 0, "super-block-only", ARG_NONE, NULL,
 	  "read the superblock only: how full the pool is, but nothing about devices", OPT_SB_ONLY },
 	{ 0 },
@@ -30,10 +30,10 @@ static const struct opt opts[] = {
 static const struct command command = {
 	.name = "thin_info",
 	.usage = "[options] POOL",
-	.summary = "Tells on one screen what a thin pool is and how full it is. POOL is a metadata device or "
-		   "file, a table file, or XML from thin_dump.",
-	.notes = "Exit status: 0 all is well; 1 the metadata is damaged, or --warn has something to warn of;\n"
-		 "64 wrong usage; 74 cannot read.",
+	.summary = "Shows on one screen what is in a thin pool and how full it is. POOL is a "
+		   "metadata device or file, a table file, or XML from thin_dump.",
+	.notes = "Exit status: 0 all is well; 1 the metadata is damaged, or a limit of --warn is "
+		 "reached;\n64 wrong usage; 74 cannot read.",
 	.opts = opts,
 	.min_args = 1,
 	.max_args = 1,
@@ -141,7 +141,8 @@ static void put_superblock(const struct thin_info *t, struct outbuf *out)
 	outbuf_printf(out, "%" PRIu32 " (counts snapshots, not seconds)\n", sb->time);
 	label(out, "Flags");
 	if (t->info.md->live.flags & THIN_NEEDS_CHECK) {
-		outbuf_str(out, "needs_check: the pool is read-only until this has cleared it:\n");
+		outbuf_str(out, "needs_check: the pool is read-only until this command clears "
+				"it:\n");
 		label(out, "");
 		outbuf_str(out, "'thin_check --clear-needs-check-flag POOL'\n");
 	} else {
@@ -161,7 +162,7 @@ static void put_findings(const struct thin_info *t, struct outbuf *out)
 
 	label(out, "Superblock");
 	if (!fs->nr)
-		outbuf_str(out, "sound (only 'thin_check POOL' looks at all the rest)\n");
+		outbuf_str(out, "sound ('thin_check POOL' checks everything else)\n");
 	for (size_t i = 0; i < fs->nr; i++) {
 		if (i)
 			label(out, "");
@@ -197,10 +198,10 @@ static void put_low_water(uint64_t mark, uint64_t nr_unused, struct outbuf *out)
 {
 	label(out, "");
 	if (mark)
-		outbuf_printf(out, "low-water mark: the kernel tells at %" PRIu64 " unused blocks (now %" PRIu64
-				   ")\n", mark, nr_unused);
+		outbuf_printf(out, "low-water mark: kernel event at %" PRIu64 " free blocks (now %"
+				   PRIu64 ")\n", mark, nr_unused);
 	else
-		outbuf_str(out, "low-water mark: 0, the kernel does not tell before all is used\n");
+		outbuf_str(out, "low-water mark: 0, so no kernel event before all is used\n");
 }
 
 static void put_metadata(const struct info *i, struct outbuf *out)
@@ -208,7 +209,7 @@ static void put_metadata(const struct info *i, struct outbuf *out)
 	if (!i->has_metadata) {
 		outbuf_str(out, "\n");
 		label(out, "Metadata");
-		outbuf_str(out, "not known: XML does not tell how large the metadata device is\n");
+		outbuf_str(out, "not known: XML does not say how large the metadata device is\n");
 		return;
 	}
 	put_use("Metadata", &i->metadata, MBLOCK_SIZE, out);
@@ -216,7 +217,8 @@ static void put_metadata(const struct info *i, struct outbuf *out)
 	if (!info_at_reserve(i))
 		return;
 	label(out, "");
-	outbuf_str(out, "only the reserve is left: the kernel makes the pool read-only\n");
+	outbuf_str(out, "only the kernel's reserve is left: the kernel makes the pool "
+			"read-only\n");
 }
 
 static void put_data(const struct info *i, struct outbuf *out)
@@ -271,7 +273,7 @@ static void put_devices(const struct info *i, struct outbuf *out)
 			      i->md->live.held_root ? "" : ": leaked");
 		if (!i->md->snap && i->md->live.held_root) {
 			label(out, "");
-			outbuf_str(out, "(held by the snapshot, or leaked: 'thin_check POOL' tells)\n");
+			outbuf_str(out, "(held by the snapshot, or leaked: see 'thin_check POOL')\n");
 		}
 	}
 	put_largest(i, out);
@@ -351,14 +353,15 @@ static bool warn(struct thin_info *t)
 		any |= warn_of(t, "metadata blocks", &t->info.metadata);
 	any |= warn_of(t, "data blocks", &t->info.data);
 	if (info_at_reserve(&t->info)) {
-		cli_note(&t->cli, "warning: of the metadata only the kernel's reserve of %" PRIu64
-				  " blocks is left: the pool is read-only until its metadata device is made larger",
+		cli_note(&t->cli, "warning: only the kernel's reserve of %" PRIu64 " metadata "
+				  "blocks is left: the pool is read-only until its metadata "
+				  "device is made larger",
 			 t->info.metadata.nr_reserve);
 		any = true;
 	}
 	if (t->info.md->live.flags & THIN_NEEDS_CHECK) {
-		cli_note(&t->cli, "warning: needs_check is set: the pool is read-only until 'thin_check "
-				  "--clear-needs-check-flag POOL' was run");
+		cli_note(&t->cli, "warning: needs_check is set: the pool is read-only until "
+				  "'thin_check --clear-needs-check-flag POOL' clears it");
 		any = true;
 	}
 	return any;
@@ -385,7 +388,8 @@ int main(int argc, char **argv)
 	while ((id = cli_next(&t.cli)))
 		parse_option(&t, id);
 	if (t.sb_only && t.print == put_html)
-		cli_usage_error(&t.cli, "--super-block-only: a page needs the devices, too");
+		cli_usage_error(&t.cli, "--super-block-only cannot be used with --format html, "
+					"which shows the devices");
 	outbuf_init(&out);
 	out.exact = t.cli.bytes;
 	r = read_pool(&t, &err);

@@ -20,9 +20,9 @@ enum { OPT_NO_HEADERS = 256, OPT_SORT };
 
 static const struct opt opts[] = {
 	{ 'o', "format", ARG_REQUIRED, "FIELDS|json|tree",
-	  "columns, separated by commas; json among them prints them as JSON; "
-	  "tree: devices under what they are snapshots of", 'o' },
-	{ 0, "sort", ARG_REQUIRED, "[-]FIELD", "sort by a field; with - the greatest comes first",
+	  "columns, separated by commas; json: print them as JSON; tree: each snapshot below its "
+	  "origin", 'o' },
+	{ 0, "sort", ARG_REQUIRED, "[-]FIELD", "sort by a field; with - the greatest first",
 	  OPT_SORT },
 	{ 0, "no-headers", ARG_NONE, NULL, "do not print the line of headings", OPT_NO_HEADERS },
 	{ 0 },
@@ -134,7 +134,7 @@ static void parse_options(struct ls *ls)
 		}
 	}
 	if (ls->tree && (ls->json || ls->sort))
-		cli_usage_error(c, "--format tree has an order and a form of its own: leave out %s",
+		cli_usage_error(c, "--format tree has its own order and columns: leave out %s",
 				ls->json ? "json" : "--sort");
 }
 

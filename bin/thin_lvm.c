@@ -21,13 +21,16 @@ static const struct opt opts[] = {
 	  "compare LVM's text with the pools: transactions, devices, sizes, origins, metadata areas", 'c' },
 	{ 0, "list-texts", ARG_NONE, NULL, "list LVM's metadata texts, also older ones that are still on the disks",
 	  OPT_LIST_TEXTS },
-	{ 'f', "format", ARG_REQUIRED, "text|json", "the form of --list, --check and --list-texts", 'f' },
+	{ 'f', "format", ARG_REQUIRED, "text|json", "format of --list, --check and --list-texts", 'f' },
 	{ 0, "vg-backup", ARG_REQUIRED, "FILE",
-	  "believe this backup of LVM (from vgcfgbackup, /etc/lvm/backup, /etc/lvm/archive), not the disks' text",
+	  "use this backup of LVM (from vgcfgbackup, /etc/lvm/backup, /etc/lvm/archive) instead "
+	  "of the text on the disks",
 	  OPT_VG_BACKUP },
-	{ 0, "seqno", ARG_REQUIRED, "N", "take LVM's text with this sequence number, also an older one", OPT_SEQNO },
+	{ 0, "seqno", ARG_REQUIRED, "N",
+	  "use LVM's text with this sequence number, even an older one", OPT_SEQNO },
 	{ 0, "vg", ARG_REQUIRED, "NAME", "only this volume group", OPT_VG },
-	{ 0, "leg", ARG_REQUIRED, "N", "read leg N (from 0) of raid1 and mirror volumes as it is", OPT_LEG },
+	{ 0, "leg", ARG_REQUIRED, "N",
+	  "read leg N (from 0) of raid1 and mirror volumes, in sync or not", OPT_LEG },
 	{ 0, "pv", ARG_REQUIRED, "FILE", "one more PV; can be repeated", OPT_PV },
 	{ 0, "active", ARG_NONE, NULL,
 	  "PV is an active pool or thin device instead: print its table as the kernel has it", OPT_ACTIVE },
@@ -131,13 +134,15 @@ static void parse_options(struct thin_lvm *t, int argc, char **argv)
 	if (!t->nr_paths)
 		cli_usage_error(c, "%s", command.missing);
 	if (t->opt.vg_backup && t->opt.has_seqno)
-		cli_usage_error(c, "--vg-backup and --seqno exclude each other: a backup has one text");
+		cli_usage_error(c, "--vg-backup cannot be used with --seqno: a backup holds one "
+				   "text");
 	if (t->list + t->list_texts + t->check > 1)
-		cli_usage_error(c, "--list, --list-texts and --check exclude each other");
+		cli_usage_error(c, "--list, --list-texts and --check cannot be used together");
 	if (t->active && t->nr_paths > 1)
 		cli_usage_error(c, "--active takes one pool or thin device");
 	if (t->active && (t->list + t->list_texts + t->check || t->opt.vg_backup || t->opt.has_seqno || t->vg))
-		cli_usage_error(c, "--active asks the kernel: options about LVM's metadata have no meaning with it");
+		cli_usage_error(c, "--active reads the kernel's tables: it cannot be used with "
+				   "options about LVM's metadata");
 	t->opt.path = t->path;
 	t->opt.nr_paths = t->nr_paths;
 	t->opt.vg = t->vg;

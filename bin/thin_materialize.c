@@ -54,37 +54,38 @@ static const struct opt opts[] = {
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, 'm' },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 0, "repair", ARG_NONE, NULL, "read damaged metadata, with the mappings that thin_repair would recover", OPT_REPAIR },
-	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 whatever was lost",
+	{ 0, "accept-loss", ARG_NONE, NULL, "with --repair: exit with 0 even if mappings are lost",
 	  OPT_ACCEPT_LOSS },
 	{ 0, "map", ARG_OPTIONAL, "text|json", "print the extents instead of copying them", OPT_MAP },
 	{ 0, "reflink", ARG_REQUIRED, "auto|always|never",
-	  "share extents with the sources",
+	  "share extents with the sources (reflink)",
 	  OPT_REFLINK },
 	{ 0, "sparse", ARG_REQUIRED, "auto|always|never",
-	  "leave holes: auto for unmapped blocks, always for zeros, too", OPT_SPARSE },
-	{ 'O', "format", ARG_REQUIRED, "raw|qcow2|rbd-diff", "form of OUTPUT (default: raw)", 'O' },
+	  "leave holes: auto for unmapped blocks, always also for zeros", OPT_SPARSE },
+	{ 'O', "format", ARG_REQUIRED, "raw|qcow2|rbd-diff", "format of OUTPUT (default: raw)", 'O' },
 	{ 0, "backing", ARG_REQUIRED, "FILE[,FORMAT]",
-	  "qcow2: write what FILE, the image of BASE or of the external origin, does not hold", OPT_BACKING },
+	  "qcow2: write only what differs from FILE, the image of BASE or of the external origin", OPT_BACKING },
 	{ 'c', "compress", ARG_OPTIONAL, "deflate|zstd", "qcow2: compress (default: deflate)", 'c' },
 	{ 0, "since", ARG_REQUIRED, "BASE",
 	  "write what differs from device BASE: raw updates OUTPUT, an image of BASE", OPT_SINCE },
-	{ 0, "since-metadata", ARG_REQUIRED, "FILE", "take BASE's mappings from FILE, an older dump",
+	{ 0, "since-metadata", ARG_REQUIRED, "FILE",
+	  "read BASE's mappings from FILE, an older dump",
 	  OPT_SINCE_METADATA },
-	{ 0, "since-size", ARG_REQUIRED, "SIZE", "size that BASE had, where no table says it",
+	{ 0, "since-size", ARG_REQUIRED, "SIZE", "size of BASE, if no table gives it",
 	  OPT_SINCE_SIZE },
-	{ 0, "no-check-base", ARG_NONE, NULL, "do not compare the image of BASE with BASE",
+	{ 0, "no-check-base", ARG_NONE, NULL, "do not check that the image of BASE matches BASE",
 	  OPT_NO_CHECK_BASE },
 	{ 0, "from-snap", ARG_REQUIRED, "NAME", "rbd-diff: name of the first snapshot (default: BASE)",
 	  OPT_FROM_SNAP },
 	{ 0, "to-snap", ARG_REQUIRED, "NAME", "rbd-diff: name of the last snapshot (default: DEVICE)", OPT_TO_SNAP },
 	{ 0, "digest", ARG_NONE, NULL, "print the SHA-256 of DEVICE's content, and of BASE's", OPT_DIGEST },
-	{ 0, "target-is-zero", ARG_NONE, NULL, "the output device reads as zeros already",
+	{ 0, "target-is-zero", ARG_NONE, NULL, "the output device already reads as zeros",
 	  OPT_TARGET_IS_ZERO },
 	{ 'j', "jobs", ARG_REQUIRED, "N", "threads (default: the CPUs)", 'j' },
 	{ 'p', "progress", ARG_NONE, NULL, NULL, 'p' }, /* has no effect: it is shown anyway */
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0, "verify", ARG_NONE, NULL, "read the output back and compare", OPT_VERIFY },
-	{ 'n', "dry-run", ARG_NONE, NULL, "say what would be copied, and write nothing", 'n' },
+	{ 'n', "dry-run", ARG_NONE, NULL, "print what would be copied, write nothing", 'n' },
 	{ 'f', "force", ARG_NONE, NULL,
 	  "replace a file, or overwrite a device that holds data; given twice, also a device in use", 'f' },
 	{ 0 },
@@ -201,14 +202,14 @@ static void read_option(struct cli *c, int id, struct options *o)
 static void refuse(struct cli *c, bool given, const char *option, const char *why)
 {
 	if (given)
-		cli_usage_error(c, "%s has no meaning %s", option, why);
+		cli_usage_error(c, "%s %s", option, why);
 }
 
 static void check_sparse(struct cli *c, const struct copy_options *copy, bool stream)
 {
 	if (copy->reflink == REFLINK_ALWAYS && copy->sparse != SPARSE_AUTO)
-		cli_usage_error(c, "--reflink=always shares holes and zeros as they are: it excludes "
-				   "--sparse=always and --sparse=never");
+		cli_usage_error(c, "--reflink=always cannot be used with --sparse=always or "
+				   "--sparse=never: shared holes and zeros stay as they are");
 	if (stream && copy->reflink == REFLINK_ALWAYS)
 		cli_usage_error(c, "--reflink=always: a stream cannot share extents: name a file as OUTPUT");
 }
@@ -218,25 +219,25 @@ static void check_format(struct cli *c, const struct options *o, bool stream)
 {
 	const struct make_options *m = &o->make;
 	const bool since = o->since.base || o->since.metadata, updates = since && m->format == MAKE_RAW;
-	const char *why = m->format == MAKE_RBD ? "with --format rbd-diff" :
-			  updates		? "with --since, which updates OUTPUT" :
-						  "with --format qcow2";
+	const char *why = m->format == MAKE_RBD ? "cannot be used with --format rbd-diff" :
+			  updates		? "cannot be used with --since, which updates OUTPUT" :
+						  "cannot be used with --format qcow2";
 
 	if (m->format != MAKE_QCOW2) {
-		refuse(c, m->backing, "--backing", "without --format qcow2");
-		refuse(c, m->compress, "--compress", "without --format qcow2");
+		refuse(c, m->backing, "--backing", "needs --format qcow2");
+		refuse(c, m->compress, "--compress", "needs --format qcow2");
 	}
-	refuse(c, m->from_snap && m->format != MAKE_RBD, "--from-snap", "without --format rbd-diff");
-	refuse(c, m->from_snap && !since, "--from-snap", "without --since");
-	refuse(c, m->to_snap && m->format != MAKE_RBD, "--to-snap", "without --format rbd-diff");
-	refuse(c, o->since.has_size && !since, "--since-size", "without --since");
+	refuse(c, m->from_snap && m->format != MAKE_RBD, "--from-snap", "needs --format rbd-diff");
+	refuse(c, m->from_snap && !since, "--from-snap", "needs --since");
+	refuse(c, m->to_snap && m->format != MAKE_RBD, "--to-snap", "needs --format rbd-diff");
+	refuse(c, o->since.has_size && !since, "--since-size", "needs --since");
 	refuse(c, m->no_check_base && !(since && !(m->format == MAKE_RBD)) && !m->backing, "--no-check-base",
-	       "where no image of a base is looked at");
+	       "needs --since or --backing, which check an image");
 	if (m->format == MAKE_RAW && !updates)
 		return;
 	refuse(c, m->output.target_is_zero, "--target-is-zero", why);
 	refuse(c, m->copy.reflink == REFLINK_ALWAYS && (m->format != MAKE_QCOW2 || m->compress),
-	       "--reflink=always", m->compress ? "with --compress" : why);
+	       "--reflink=always", m->compress ? "cannot be used with --compress" : why);
 	refuse(c, m->copy.sparse == SPARSE_NEVER && !updates, "--sparse=never", why);
 	refuse(c, m->copy.sparse == SPARSE_ALWAYS && m->format == MAKE_RBD, "--sparse=always", why);
 	refuse(c, m->verify && m->format == MAKE_RBD, "--verify", why);
@@ -245,15 +246,15 @@ static void check_format(struct cli *c, const struct options *o, bool stream)
 		cli_usage_error(c, "--format qcow2: its tables cannot be written to a stream: name a file as "
 				   "OUTPUT");
 	if (stream && updates)
-		cli_usage_error(c, "--since updates an image that exists: name it as OUTPUT, or write a stream "
-				   "with --format rbd-diff");
+		cli_usage_error(c, "--since updates an image that exists: name it as OUTPUT, or "
+				   "write a stream with --format rbd-diff");
 	if (m->format == MAKE_QCOW2 && since && !m->backing)
 		cli_usage_error(c, "--format qcow2 with --since needs --backing FILE, the image of BASE");
 }
 
 static void check_map(struct cli *c, const struct options *o)
 {
-	const char *why = "with --map, which writes no image";
+	const char *why = "cannot be used with --map, which writes no image";
 
 	if (c->nr_args == 3)
 		cli_usage_error(c, "--map has no OUTPUT: unexpected argument '%s' found", c->args[2]);
@@ -290,12 +291,13 @@ static void read_options(struct cli *c, struct options *o)
 	if (o->map)
 		check_map(c, o);
 	if (o->volume.origin && o->volume.no_origin)
-		cli_usage_error(c, "--origin and --no-origin exclude each other");
+		cli_usage_error(c, "--origin cannot be used with --no-origin");
 	if (o->volume.repair && o->volume.snap)
 		cli_usage_error(c, "--repair cannot be used with --metadata-snap");
 	if (o->accept_loss && !o->volume.repair)
 		cli_usage_error(c, "--accept-loss needs --repair");
-	refuse(c, o->make.digest && o->make.output.dry_run, "--digest", "with --dry-run, which reads nothing");
+	refuse(c, o->make.digest && o->make.output.dry_run, "--digest",
+	       "cannot be used with --dry-run, which reads no data");
 	if (stream && o->make.verify)
 		cli_usage_error(c, "--verify cannot read a stream back: name a file or device as OUTPUT");
 	check_sparse(c, &o->make.copy, stream);
@@ -391,9 +393,9 @@ static void print_digests(struct cli *c, const struct make *m)
 }
 
 static const char *const left[] = {
-	[OUTPUT_FILE] = "is as it was: no image was made",
-	[OUTPUT_DEVICE] = "holds a part of the image",
-	[OUTPUT_STREAM] = "got a part of the image",
+	[OUTPUT_FILE] = "is unchanged: no image was made",
+	[OUTPUT_DEVICE] = "holds only a part of the image",
+	[OUTPUT_STREAM] = "got only a part of the image",
 };
 
 static int write_output(struct cli *c, struct options *o, struct volume *v, struct since *s,
@@ -418,7 +420,7 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 		r = cli_fail(c, r, &err);
 	} else {
 		cli_left(c, "'%s' %s", m.out.path,
-			 m.updates ? "is partly updated: run the same again" : left[m.out.kind]);
+			 m.updates ? "is partly updated: run the same command again" : left[m.out.kind]);
 		r = make_run(&m, jobs, &err);
 		print_digests(c, &m);
 		if (r)
@@ -434,7 +436,7 @@ static void say_notes(struct cli *c, const struct volume *v, const struct since 
 {
 	volume_notes(v, cli_tell, c);
 	if (s->size_is_guess)
-		cli_note(c, "note: '%s' is taken to have %" PRIu64 " bytes, which is a guess: --since-size "
+		cli_note(c, "note: the size of '%s' is a guess, %" PRIu64 " bytes: --since-size "
 			    "gives its size",
 			 s->name, s->base.map.size);
 }

@@ -15,7 +15,8 @@
 
 static const struct opt opts[] = {
 	{ 'f', "force", ARG_NONE, NULL,
-	  "also format a device that the table names by MAJOR:MINOR, and change a pool of LVM's", 'f' },
+	  "also format a pool that the table names by MAJOR:MINOR, and change a pool that belongs "
+	  "to LVM", 'f' },
 	{ 'n', "dry-run", ARG_NONE, NULL, "check the messages, and write nothing", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 0 },
@@ -24,7 +25,8 @@ static const struct opt opts[] = {
 static const struct command command = {
 	.name = "thin_message",
 	.usage = "[options] POOL [0] MESSAGE...",
-	.summary = "Does to an inactive thin pool what 'dmsetup message' does to a live one.",
+	.summary = "Sends messages to an inactive thin pool, as 'dmsetup message' does to an "
+		   "active one.",
 	.notes = "POOL is a metadata device or file, a table file, or a disk with LVM. All\n"
 		 "messages are one transaction. MESSAGE:\n"
 		 "  create_thin ID              make an empty thin device\n"
@@ -70,10 +72,10 @@ static int judge_owner(const struct pool_arg *arg, const struct message *list, s
 			continue;
 		message_text(&list[i], text, sizeof(text));
 		return err_set(err, -EINVAL,
-			       "%s: pool %s belongs to LVM, which would not know of this: its transaction ids and "
-			       "device ids would no longer be those of the pool, and it may refuse to activate it.  "
-			       "Activate the volume group and use lvcreate or lvremove; --force does it all the "
-			       "same, and 'thin_lvm --check PV...' then shows what LVM does not know",
+			       "%s: pool %s belongs to LVM, whose metadata would no longer match "
+			       "the pool: LVM may refuse to activate it.  Activate the volume "
+			       "group and use lvcreate or lvremove.  --force changes the pool all "
+			       "the same; 'thin_lvm --check PV...' then shows what differs",
 			       text, arg->table->pool->name);
 	}
 	return 0;
@@ -98,8 +100,8 @@ static int run(const struct pool_arg *arg, const struct message *list, size_t nr
 	r = edit_commit(p, &unsure, err);
 	if (r && unsure)
 		return err_prefix(err, r,
-				  "whether the messages took effect is not known, since writing the superblock "
-				  "failed: run 'thin_check POOL'");
+				  "writing the superblock failed, so it is not known whether the "
+				  "messages took effect: run 'thin_check POOL'");
 	return r ? err_prefix(err, r, "nothing was changed") : 0;
 }
 

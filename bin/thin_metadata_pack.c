@@ -18,7 +18,7 @@
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "DEV", "metadata device or file to pack; - is standard input", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE", "file to make; - is standard output", 'o' },
-	{ 'f', "force", ARG_NONE, NULL, "overwrite the output, whatever it holds, without asking", 'f' },
+	{ 'f', "force", ARG_NONE, NULL, "overwrite the output without asking", 'f' },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool", 'U' },
 	{ 0 },
 };
@@ -26,7 +26,7 @@ static const struct opt opts[] = {
 static const struct command command = {
 	.name = "thin_metadata_pack",
 	.usage = "-i DEV -o FILE [-f] [-U]",
-	.summary = "Packs a thin pool's metadata into a small file, block by block and damage included.",
+	.summary = "Packs a thin pool's metadata, damaged blocks included, into a small file.",
 	.notes = "thin_metadata_unpack gives back the same bytes.",
 	.opts = opts,
 	.takes_pool = true,
@@ -70,15 +70,15 @@ static int run(struct cli *c, const char *input, const char *output, unsigned fl
 	if (arg.kind == POOL_UNFORMATTED)
 		cli_note(c,
 			 "%s: the first block is all zero: the pool was never formatted, or its "
-			 "superblock was wiped.  'thin_metadata_unpack --force -i FILE -o DEV' "
-			 "alone takes the packed file",
+			 "superblock was wiped.  Only 'thin_metadata_unpack --force -i FILE -o "
+			 "DEV' unpacks the packed file",
 			 input);
 	if (!e)
 		e = dev_open(arg.metadata, flags, &in, err);
 	if (!e) {
 		struct progress *bar = progress_new(c, "packing", in->size);
 
-		cli_left(c, "'%s' is as it was", output);
+		cli_left(c, "'%s' is unchanged", output);
 		in->meter = progress_meter(bar);
 		e = pack_to(in, output, err);
 		progress_free(bar);

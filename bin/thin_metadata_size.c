@@ -12,17 +12,17 @@
 static const struct opt opts[] = {
 	{ 'b', "block-size", ARG_REQUIRED, "SIZE", "data block size: a multiple of 64 KiB", 'b' },
 	{ 's', "pool-size", ARG_REQUIRED, "SIZE", "size of the data device", 's' },
-	{ 'm', "max-thins", ARG_REQUIRED, "N", "thin devices and snapshots, at most", 'm' },
-	{ 'u', "unit", ARG_REQUIRED, "UNIT", "unit of the result; sectors when not given", 'u' },
+	{ 'm', "max-thins", ARG_REQUIRED, "N", "greatest number of thin devices and snapshots", 'm' },
+	{ 'u', "unit", ARG_REQUIRED, "UNIT", "unit of the result (default: sectors)", 'u' },
 	{ 'n', "numeric-only", ARG_OPTIONAL, "FORM",
-	  "print only the number; short: with the unit's letter, long: with its name", 'n' },
+	  "print only the number; short: followed by the unit's letter, long: by its name", 'n' },
 	{ 0 },
 };
 
 static const struct command command = {
 	.name = "thin_metadata_size",
 	.usage = "-b SIZE -s SIZE -m N [options]",
-	.summary = "Says how large the metadata device of a thin pool should be.",
+	.summary = "Estimates how large the metadata device of a thin pool should be.",
 	.notes = "Sizes are whole numbers of sectors (512 bytes) or have a unit: b, s, k m g t p e\n"
 		 "(powers of 1024), K M G T P E (powers of 1000), KiB, kB, kibibytes, ...",
 	.opts = opts,
@@ -76,7 +76,7 @@ static enum form parse_form(struct cli *c)
 		return FORM_SHORT;
 	if (!strcmp(c->arg, "long"))
 		return FORM_LONG;
-	cli_usage_error(c, "-n invalid option argument '%s': short or long", c->arg);
+	cli_usage_error(c, "-n invalid option argument '%s': it must be short or long", c->arg);
 }
 
 static void parse_options(struct cli *c, struct request *r)
@@ -130,9 +130,9 @@ static void note_limit(struct cli *c, const struct request *r)
 
 	if (wanted > MAX_METADATA_BLOCKS)
 		cli_note(c,
-			 "note: this is the largest metadata device that the format allows; the pool "
-			 "may need %.1f GiB and then becomes read-only when it is full: take larger "
-			 "blocks or fewer devices",
+			 "note: this is the largest metadata device that the format allows; the "
+			 "pool may need %.1f GiB, and becomes read-only when its metadata is "
+			 "full: use larger blocks or fewer devices",
 			 (double)wanted * MBLOCK_SIZE / (1 << 30));
 }
 

@@ -20,17 +20,18 @@
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "packed file; - is standard input", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "DEV",
-	  "device or file for the metadata; a file is made or replaced; - is standard output", 'o' },
-	{ 'f', "force", ARG_NONE, NULL, "overwrite the output, whatever it holds, without asking", 'f' },
+	  "device or file for the metadata; a file is created or replaced; - is standard output", 'o' },
+	{ 'f', "force", ARG_NONE, NULL, "overwrite the output without asking", 'f' },
 	{ 0 },
 };
 
 static const struct command command = {
 	.name = "thin_metadata_unpack",
 	.usage = "-i FILE -o DEV [-f]",
-	.summary = "Unpacks a thin pool's metadata that thin_metadata_pack has packed.",
-	.notes = "A file takes its name when it is complete. A device is marked invalid until then; nothing\n"
-		 "is written there before the packed file was read through.",
+	.summary = "Unpacks a thin pool's metadata from a file made by thin_metadata_pack.",
+	.notes = "A file gets its name when it is complete. A device is marked invalid until it "
+		 "is complete;\nnothing is written to it before the whole packed file has been "
+		 "read.",
 	.opts = opts,
 	.shows_progress = true,
 };

@@ -17,23 +17,26 @@ enum { OPT_SOURCE = 256, OPT_DEST_DEV, OPT_DEST_FILE, OPT_BUFFER, OPT_ZERO, OPT_
 static const struct opt opts[] = {
 	{ 0, "source-dev", ARG_REQUIRED, "DEV", "the thin device: active and read-only", OPT_SOURCE },
 	{ 0, "dest-dev", ARG_REQUIRED, "DEV", "copy to this block device, which must have the same size", OPT_DEST_DEV },
-	{ 0, "dest-file", ARG_REQUIRED, "FILE", "copy to this file, which is made or replaced", OPT_DEST_FILE },
-	{ 'm', "metadata-snap", ARG_NONE, NULL, "read the held metadata snapshot (done without it, too)", 'm' },
-	{ 0, "buffer-size-meg", ARG_REQUIRED, "N", "accepted: memory is bounded without it", OPT_BUFFER },
-	{ 0, "zero-dest", ARG_NONE, NULL, "accepted: what is not mapped is always zeroed", OPT_ZERO },
+	{ 0, "dest-file", ARG_REQUIRED, "FILE", "copy to this file, which is created or replaced", OPT_DEST_FILE },
+	{ 'm', "metadata-snap", ARG_NONE, NULL,
+	  "accepted: the held metadata snapshot is always read", 'm' },
+	{ 0, "buffer-size-meg", ARG_REQUIRED, "N", "accepted: memory is bounded anyway", OPT_BUFFER },
+	{ 0, "zero-dest", ARG_NONE, NULL, "accepted: unmapped ranges are always zeroed", OPT_ZERO },
 	{ 0, "delta-id", ARG_REQUIRED, "ID", NULL, OPT_DELTA },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 'f', "force", ARG_NONE, NULL,
-	  "read a writable device, and overwrite a device that holds data; given twice, also one in use", 'f' },
+	  "read a writable source; overwrite a device that holds data; given twice, also a device "
+	  "in use", 'f' },
 	{ 0 },
 };
 
 static const struct command command = {
 	.name = "thin_migrate",
 	.usage = "[options] --source-dev DEV {--dest-dev DEV | --dest-file FILE}",
-	.summary = "Copies an active thin device to another device, of any kind and pool, or into a file.",
-	.notes = "Only what is mapped is read, which a metadata snapshot of its pool tells: the one that is held, or\n"
-		 "with --take-metadata-snap one for the time of the copy. thin_materialize does the same, and more.",
+	.summary = "Copies an active thin device to another block device or into a file.",
+	.notes = "Only mapped blocks are read. The mappings come from a metadata snapshot of the "
+		 "pool: the one that\nis held, or with --take-metadata-snap one that is held "
+		 "during the copy. thin_materialize does the\nsame, and more.",
 	.opts = opts,
 	.takes_active = true,
 	.shows_progress = true,
@@ -90,7 +93,7 @@ static void parse(struct migrate *m, int argc, char **argv)
 	if (!m->dest_dev && !m->dest_file)
 		cli_usage_error(c, "You must specify a dest: --dest-dev DEV or --dest-file FILE");
 	if (m->dest_dev && m->dest_file)
-		cli_usage_error(c, "--dest-dev and --dest-file exclude each other");
+		cli_usage_error(c, "--dest-dev cannot be used with --dest-file");
 	m->volume.snap = m->volume.active = true;
 	m->volume.active_force = m->make.output.force;
 	m->volume.active_read_only = true;
@@ -108,7 +111,7 @@ static int check_devices(const struct migrate *m, struct err *err)
 	if (!dev_stat(m->volume.pool, &st) && !S_ISBLK(st.st_mode))
 		return err_set(err, -EINVAL, "%s: the source is not a block device", m->volume.pool);
 	if (!dev_stat(m->volume.pool, &st) && !dev_is_mapped(m->volume.pool))
-		return err_set(err, -EINVAL, "%s: not a dm device, so it is no thin device", m->volume.pool);
+		return err_set(err, -EINVAL, "%s: not a dm device, so not a thin device", m->volume.pool);
 	if (!m->dest_dev)
 		return 0;
 	if (dev_stat(m->dest_dev, &st))
@@ -156,7 +159,8 @@ static int copy(struct migrate *m, struct volume *v, struct jobs *jobs, struct e
 	o->output.force += m->dest_file && !o->output.force;
 	if (!r) {
 		r = make_open(&k, to, m->volume.pool, v->line->name, v, &s, o, jobs, err);
-		cli_left(&m->cli, m->dest_dev ? "'%s' holds a part of the copy" : "'%s' is as it was", to);
+		cli_left(&m->cli, m->dest_dev ? "'%s' holds only a part of the copy" : "'%s' is "
+										       "unchanged", to);
 		if (!r)
 			r = make_run(&k, jobs, err);
 		make_close(&k);

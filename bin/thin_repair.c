@@ -44,12 +44,14 @@ static const struct opt opts[] = {
 	  "output",
 	  'o' },
 	{ 0, "size", ARG_REQUIRED, "SIZE",
-	  "make FILE with this size; auto: the size that is recommended for this pool", OPT_SIZE },
-	{ 0, "dry-run", ARG_NONE, NULL, "write nothing: only say what would be saved",
+	  "create FILE with this size; auto: the size recommended for this pool", OPT_SIZE },
+	{ 0, "dry-run", ARG_NONE, NULL, "print what would be recovered, write nothing",
 	  OPT_DRY_RUN },
-	{ 0, "accept-loss", ARG_NONE, NULL, "exit with 0 when there is a result, whatever was lost",
+	{ 0, "accept-loss", ARG_NONE, NULL,
+	  "exit with 0 when a result was written, even if mappings are lost",
 	  OPT_ACCEPT_LOSS },
-	{ 0, "force", ARG_NONE, NULL, "overwrite FILE even if it holds something other than a pool",
+	{ 0, "force", ARG_NONE, NULL,
+	  "overwrite FILE even if it holds something other than a pool",
 	  OPT_FORCE },
 	{ 'U', "force-share", ARG_NONE, NULL,
 	  "read although another program is writing to the pool", 'U' },
@@ -60,19 +62,20 @@ static const struct opt opts[] = {
 	{ 0, "nr-data-blocks", ARG_REQUIRED, "N", "the pool's number of data blocks",
 	  OPT_NR_BLOCKS },
 	{ 0, "vg-backup", ARG_REQUIRED, "FILE",
-	  "take values that the superblock lost from LVM's backup FILE (of the pool that --pool "
-	  "names)",
+	  "take values that the superblock lost from LVM's backup FILE (--pool names the pool in "
+	  "it)",
 	  OPT_VG_BACKUP },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "take the number of data blocks from DEV",
 	  OPT_DATA_DEV },
-	{ 0, "explain", ARG_NONE, NULL, "say why each node was put where it is", OPT_EXPLAIN },
-	{ 0, "list-roots", ARG_NONE, NULL, "list all roots that the device holds", OPT_LIST_ROOTS },
+	{ 0, "explain", ARG_NONE, NULL, "explain why each orphaned node was put where it is", OPT_EXPLAIN },
+	{ 0, "list-roots", ARG_NONE, NULL, "list all roots found on the device", OPT_LIST_ROOTS },
 	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the mapping root",
 	  OPT_MAPPING_ROOT },
 	{ 0, "details-root", ARG_REQUIRED, "BLOCK", "use this block as the device details root",
 	  OPT_DETAILS_ROOT },
 	{ 0, "take", ARG_REQUIRED, "DEV=BLOCK",
-	  "use the tree at this block for device DEV, whatever else is known of it; can be repeated",
+	  "use the tree at this block for device DEV, even against other evidence; can be "
+	  "repeated",
 	  OPT_TAKE },
 	{ 0 },
 };
@@ -80,10 +83,10 @@ static const struct opt opts[] = {
 static const struct command command = {
 	.name = "thin_repair",
 	.usage = "-i POOL -o FILE [options]",
-	.summary = "Saves what can be saved of a thin pool's damaged metadata into FILE.",
-	.notes = "The exit status is 0 when all mappings of all devices are back. It is 1 with a\n"
-		 "usable FILE when mappings are lost, or may be: standard error names them. It is\n"
-		 "1 with nothing written when nothing could be saved.",
+	.summary = "Recovers a thin pool's damaged metadata and writes the result into FILE.",
+	.notes = "The exit status is 0 when all mappings of all devices are back. It is 1 with "
+		 "a\nusable FILE when mappings are lost, or may be: standard error names them. It "
+		 "is\n1 with nothing written when nothing could be recovered.",
 	.opts = opts,
 	.max_args = 1, /* LVM passes an empty word */
 	.takes_pool = true,
@@ -113,8 +116,8 @@ static void parse_take(struct repair *r)
 		e = e ? e : parse_u64(equal + 1, &t.block, NULL);
 	}
 	if (e || t.dev_id > MAX_DEV_ID)
-		cli_usage_error(&r->cli, "--take: '%s' must be DEV=BLOCK: a device id up to %u and the block of "
-				"its tree",
+		cli_usage_error(&r->cli, "--take: '%s' must be DEV=BLOCK: a device id up to %u "
+					 "and the block of its tree's root",
 				r->cli.arg, MAX_DEV_ID);
 	for (size_t i = 0; i < o->nr_take; i++)
 		if (r->take[i].dev_id == t.dev_id)
@@ -138,7 +141,8 @@ static void parse_override(struct repair *r, int id)
 		o->data_block_size = cli_u64(c, "--data-block-size");
 		if (!data_block_size_ok(o->data_block_size))
 			cli_usage_error(c,
-					"--data-block-size: invalid data block size %s: a multiple of %d sectors from %d to %d",
+					"--data-block-size: '%s' is not a valid block size: it "
+					"must be a multiple of %d sectors from %d to %d",
 					c->arg, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
 					DATA_BLOCK_SECTORS_MAX);
 		break;

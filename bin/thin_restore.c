@@ -20,12 +20,12 @@ enum { OPT_TRANSACTION = 256, OPT_BLOCK_SIZE, OPT_NR_BLOCKS, OPT_FORCE, OPT_SIZE
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "XML to read; - is standard input", 'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
-	  "metadata device or file to write, which keeps its size; a file that is missing is made; "
-	  "- is standard output",
+	  "metadata device or file to write; it keeps its size, and a missing file is created; - "
+	  "is standard output",
 	  'o' },
 	{ 0, "size", ARG_REQUIRED, "SIZE",
-	  "make FILE with this size; auto, also where FILE is missing: as large as this pool "
-	  "should have it",
+	  "create FILE with this size; auto: the size recommended for this pool (default for a "
+	  "missing FILE)",
 	  OPT_SIZE },
 	{ 0, "force", ARG_NONE, NULL, "overwrite FILE even if it holds something other than a pool",
 	  OPT_FORCE },
@@ -42,7 +42,7 @@ static const struct opt opts[] = {
 static const struct command command = {
 	.name = "thin_restore",
 	.usage = "-i FILE -o FILE [options]",
-	.summary = "Writes the metadata of a thin pool from XML as thin_dump makes it.",
+	.summary = "Writes the metadata of a thin pool from XML that thin_dump made.",
 	.notes = "The output is marked invalid until it is complete. After an interrupted run the\n"
 		 "kernel and all tools refuse the output: run the command again.",
 	.opts = opts,
@@ -118,7 +118,7 @@ static int open_input(const char *path, struct err *err)
 
 static void count_differs(void *cli, uint32_t dev_id, uint64_t claimed, uint64_t counted)
 {
-	cli_note(cli, "device %u: the XML says mapped_blocks=\"%llu\" but maps %llu; %llu is written",
+	cli_note(cli, "device %u: the XML says mapped_blocks=\"%llu\", but maps %llu blocks; %llu is written",
 		 dev_id, (unsigned long long)claimed, (unsigned long long)counted,
 		 (unsigned long long)counted);
 }
@@ -177,8 +177,8 @@ static int restore_from(struct restore *r, int fd, struct err *err)
 	e = meta_out_close(&out, e, err);
 	if (!e && r->makes)
 		cli_note(&r->cli,
-			 "made '%s' with %llu bytes, as thin_metadata_size advises; --size gives "
-			 "it another size",
+			 "created '%s' with %llu bytes, as thin_metadata_size recommends; --size "
+			 "sets another size",
 			 r->output, (unsigned long long)size);
 	return e;
 }
@@ -201,7 +201,7 @@ static int restore(struct restore *r, struct err *err)
 		table_free(lines);
 		return fd;
 	}
-	cli_left(&r->cli, "'%s' is as it was", r->output);
+	cli_left(&r->cli, "'%s' is unchanged", r->output);
 	bar = progress_new(&r->cli, "reading", 0);
 	/* the length of a pipe is not known: then what is written is counted */
 	r->written = progress_follow(bar, fd) ? NULL : progress_meter(bar);

@@ -18,7 +18,8 @@ enum { OPT_REGION = 256, OPT_MAX_KEPT };
 
 static const struct opt opts[] = {
 	{ 0, "region", ARG_REQUIRED, "A..B",
-	  "data blocks from A up to but not including B; a B of -1 is the end of the device; may be repeated", OPT_REGION },
+	  "data blocks from A up to but not including B; a B of -1 is the end of the device; can "
+	  "be repeated", OPT_REGION },
 	{ 'f', "format", ARG_REQUIRED, "text|json", "how to print the ranges", 'f' },
 	{ 0, "max-kept", ARG_REQUIRED, "N", NULL, OPT_MAX_KEPT },
 	{ 0 },
@@ -27,8 +28,8 @@ static const struct opt opts[] = {
 static const struct command command = {
 	.name = "thin_rmap",
 	.usage = "--region A..B [--region C..D]... [options] POOL",
-	.summary = "Prints which devices of a thin pool have which blocks of the data device. POOL is a "
-		   "metadata device or file, a table file, or a disk with LVM.",
+	.summary = "Prints which devices of a thin pool map which blocks of the data device. POOL "
+		   "is a metadata device or file, a table file, or a disk with LVM.",
 	.opts = opts,
 	.min_args = 1,
 	.max_args = 1,

@@ -26,7 +26,7 @@ static const struct opt opts[] = {
 	{ 'o', "output", ARG_REQUIRED, "FILE",
 	  "the new metadata: XML, or with --binary an existing device or file; - is standard output", 'o' },
 	{ 0, "size", ARG_REQUIRED, "SIZE",
-	  "with --binary: make FILE with this size; auto: as large as this pool should have it",
+	  "with --binary: create FILE with this size; auto: the size recommended for this pool",
 	  OPT_SIZE },
 	{ 0, "data", ARG_REQUIRED, "DEV", "the data device; blocks move inside it", OPT_DATA },
 	{ 0, "nr-blocks", ARG_REQUIRED, "N", "the pool's new number of data blocks",
@@ -36,10 +36,10 @@ static const struct opt opts[] = {
 	{ 0, "binary", ARG_NONE, NULL, "read and write binary metadata instead of XML",
 	  OPT_BINARY },
 	{ 'f', "force", ARG_NONE, NULL,
-	  "overwrite the output even if it holds something else; also when the table names a device by "
-	  "MAJOR:MINOR and the pool there does not fit it",
+	  "overwrite the output even if it holds something else; also proceed when the table "
+	  "names a device by MAJOR:MINOR and the pool there does not match",
 	  'f' },
-	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would move", 'n' },
+	{ 'n', "dry-run", ARG_NONE, NULL, "print how much would be moved, write nothing", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 0 },
 };
@@ -112,7 +112,7 @@ static void parse_options(struct shrink_cmd *s)
 	if (!s->output && !s->dry_run)
 		cli_usage_error(c, "No output file provided.");
 	if (s->size && !s->binary)
-		cli_usage_error(c, "--size needs --binary: XML is as long as it is");
+		cli_usage_error(c, "--size needs --binary: XML has no fixed size");
 	if (!s->has_nr_blocks)
 		cli_usage_error(c, "--nr-blocks: the number of data blocks is missing");
 }
@@ -187,8 +187,8 @@ static int copy_data(struct shrink_cmd *s, const struct shrink *plan, struct io 
 	struct progress *bar = progress_new(&s->cli, "moving data", p->nr_moved * p->block_size * 512);
 	int r;
 
-	cli_left(&s->cli, "blocks were copied to free places only: the pool is as it was, and the same command "
-			  "does it again");
+	cli_left(&s->cli, "blocks were copied to free places only, and the pool is unchanged: run "
+			  "the same command again");
 	r = shrink_copy(plan, data, s->jobs, moved, bar, err);
 
 	progress_free(bar);
@@ -202,7 +202,7 @@ static int count(void *ctx, struct build_counts *n, struct err *err)
 	return 0;
 }
 
-#define INPUT_IS_LEFT "; the input is as it was and still describes the pool"
+#define INPUT_IS_LEFT "; the input is unchanged and still describes the pool"
 
 static int to_binary(struct shrink_cmd *s, struct shrink *plan,
 		     const struct shrink_source *src, struct io *data, struct err *err)
@@ -251,7 +251,7 @@ static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct 
 		r = copy_data(s, plan, data, err);
 	if (!r)
 		r = text_sink_new(TEXT_XML, out_file_fd(out), dev_shown_output(s->output), &sink, err);
-	cli_left(&s->cli, "'%s' is as it was" INPUT_IS_LEFT, s->output);
+	cli_left(&s->cli, "'%s' is unchanged" INPUT_IS_LEFT, s->output);
 	s->feeds_output = true;
 	if (!r) {
 		r = shrink_tell(plan, src, &sink, err);

@@ -21,8 +21,9 @@ static const struct opt opts[] = {
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "the data device or file (a table file names it)",
 	  OPT_DATA },
 	{ 'f', "force", ARG_NONE, NULL,
-	  "also when the table names a device by MAJOR:MINOR and the pool there does not fit it", 'f' },
-	{ 'n', "dry-run", ARG_NONE, NULL, "only say how much would be discarded", 'n' },
+	  "proceed also when the table names a device by MAJOR:MINOR and the pool there does not "
+	  "match", 'f' },
+	{ 'n', "dry-run", ARG_NONE, NULL, "print how much would be discarded, write nothing", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
 	{ 0 },
 };
@@ -142,7 +143,7 @@ static int trim(struct trim_cmd *t, const struct check_result *res, struct err *
 		return 0;
 	opt.dry_run = false;
 	opt.done = trimmed;
-	cli_left(&t->cli, "a part of the free blocks was discarded; the pool is as it was");
+	cli_left(&t->cli, "only a part of the free blocks was discarded; the pool is unchanged");
 	opt.ctx = progress_new(&t->cli, "discarding", rep.bytes);
 	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
 	progress_free(opt.ctx);

@@ -81,8 +81,9 @@ static int unlisted(uint32_t id, uint64_t size, const char *origin, struct err *
 		return 0;
 	if (size) {
 		if (!origin && table_has_origins(t))
-			exports_tell(NULL, "warning: the device has no line in the table and is served without an "
-				   "external origin, which other devices there have; origin= gives one");
+			exports_tell(NULL, "warning: the device has no line in the table and is "
+					   "served without an external origin, but other devices "
+					   "in the table have one: origin= names it");
 		return 0;
 	}
 	r = target_mapped_end(thin.target, id, &end, err);

@@ -33,7 +33,7 @@ static int add_pv(const char *value)
 	char *path = NULL;
 
 	if (thin.lvm.nr_pvs == LVM_MAX_PVS) {
-		nbdkit_error("more than %d times pv=", LVM_MAX_PVS);
+		nbdkit_error("pv= is given more than %d times", LVM_MAX_PVS);
 		return -1;
 	}
 	if (set_path(&path, value))
@@ -69,9 +69,10 @@ static int unknown(const char *key)
 	struct similar s;
 
 	if (!strcmp(key, "metadata-snap") || !strcmp(key, "take-metadata-snap")) {
-		nbdkit_error("%s: a metadata snapshot is not served, since the active pool may give its data blocks "
-			     "to other devices meanwhile: 'nbdkit file /dev/VG/LV' serves the active device itself, and "
-			     "'thin_materialize %s /dev/VG/LV OUTPUT' writes an image",
+		nbdkit_error("%s: a metadata snapshot is not served, because the active pool may "
+			     "give its data blocks to other devices meanwhile: 'nbdkit file "
+			     "/dev/VG/LV' serves the active device itself, and 'thin_materialize "
+			     "%s /dev/VG/LV OUTPUT' writes an image",
 			     key, *key == 'm' ? "-m" : "--take-metadata-snap");
 		return -1;
 	}

@@ -103,7 +103,7 @@ static const char *advice(int code)
 	case -EROFS:
 		return "; serve it with readonly=true";
 	case -ETXTBSY:
-		return "; force-share=true reads it all the same";
+		return "; force-share=true reads it anyway";
 	}
 	return "";
 }

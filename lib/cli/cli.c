@@ -285,7 +285,8 @@ static bool take_common(struct cli *c, int id)
 		return true;
 	case OPT_PV:
 		if (c->lvm.nr_pvs == LVM_MAX_PVS)
-			cli_usage_error(c, "more than %d times --pv: a folder or a pattern names many", LVM_MAX_PVS);
+			cli_usage_error(c, "--pv is given more than %d times: a folder or a "
+					   "pattern names many disks", LVM_MAX_PVS);
 		c->lvm.pv[c->lvm.nr_pvs++] = c->arg;
 		return true;
 	case OPT_SEQNO:

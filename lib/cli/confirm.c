@@ -9,7 +9,8 @@ uint64_t cli_size_or_auto(struct cli *c, const char *option, uint64_t unit)
 	uint64_t size = strcmp(c->arg, "auto") ? cli_size(c, option) : UINT64_MAX;
 
 	if (size != UINT64_MAX && (!size || size % unit))
-		cli_usage_error(c, "%s: '%s' must be auto, or a multiple of %llu bytes", option, c->arg,
+		cli_usage_error(c, "%s: invalid value '%s': it must be auto, or a multiple of "
+				   "%llu bytes", option, c->arg,
 				(unsigned long long)unit);
 	return size;
 }

@@ -17,17 +17,17 @@ static const struct opt common[] = {
 
 static const struct opt pool_opts[] = {
 	{ 0, "pool", ARG_REQUIRED, "NAME",
-	  "which pool, where POOL has several (LV, VG/LV, or NAME of a table file)", OPT_POOL },
+	  "the pool to use, if POOL has several (LV, VG/LV, or NAME of a table file)", OPT_POOL },
 	{ 0, "pv", ARG_REQUIRED, "FILE",
 	  "POOL is a disk with LVM: one more disk of its volume group; can be repeated", OPT_PV },
 	{ 0, "seqno", ARG_REQUIRED, "N",
-	  "POOL is a disk with LVM: take LVM's text with this number, also an older one", OPT_SEQNO },
+	  "POOL is a disk with LVM: use LVM's text with this sequence number, even an older one", OPT_SEQNO },
 	{ 0 },
 };
 
 static const struct opt reader_opts[] = {
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "read the metadata snapshot that a live pool holds (it must be at BLOCK)", OPT_SNAP },
+	  "read the held metadata snapshot of a live pool (it must be at BLOCK)", OPT_SNAP },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, OPT_SNAP },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool",
 	  OPT_FORCE_SHARE },
@@ -38,17 +38,17 @@ static const struct opt reader_opts[] = {
 
 static const struct opt active_opts[] = {
 	{ 0, "take-metadata-snap", ARG_NONE, NULL,
-	  "POOL is active: reserve its metadata snapshot, read that, and release it at the end", OPT_TAKE_SNAP },
+	  "POOL is active: reserve a metadata snapshot, read it, and release it at the end", OPT_TAKE_SNAP },
 	{ 0 },
 };
 
 static const struct opt size_opts[] = {
-	{ 0, "bytes", ARG_NONE, NULL, "show sizes as numbers of bytes, without a larger unit", OPT_BYTES },
+	{ 0, "bytes", ARG_NONE, NULL, "show sizes in bytes", OPT_BYTES },
 	{ 0 },
 };
 
 static const struct opt progress_opts[] = {
-	{ 0, "no-progress", ARG_NONE, NULL, "show no progress on a terminal", OPT_NO_PROGRESS },
+	{ 0, "no-progress", ARG_NONE, NULL, "show no progress bar", OPT_NO_PROGRESS },
 	{ 0, "progress-fd", ARG_REQUIRED, "N", "write \"DONE TOTAL\" lines in bytes to descriptor N",
 	  OPT_PROGRESS_FD },
 	{ 0 },

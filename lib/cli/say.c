@@ -153,7 +153,7 @@ int cli_fail(struct cli *c, int code, const struct err *err)
 	if (code != -EPIPE && !c->output_error)
 		cli_error(c, "%s", err->text);
 	if (code == -ETXTBSY && opt_find(c->cmd, "force-share"))
-		cli_error(c, "-U (--force-share) reads it all the same");
+		cli_error(c, "-U (--force-share) reads it anyway");
 	return code == -EDOM ? EXIT_BAD_USE : cli_exit_code(code);
 }
 

@@ -80,7 +80,8 @@ static int for_parts(struct io *io, void *buf, uint64_t len, uint64_t at, const 
 
 		if (p.kind == STACK_ERROR)
 			r = err_set(err, -EIO,
-				    "%s: %s %llu bytes at offset %llu: they lie on an error target",
+				    "%s: %s %llu bytes at offset %llu: an error target covers "
+				    "them",
 				    s->name, what, (ull)p.len, (ull)(at + done));
 		else
 			r = fn(io, &p, buf ? (char *)buf + done : NULL, err);

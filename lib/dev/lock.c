@@ -101,13 +101,13 @@ static int say_who(int fd, const char *path, bool write, bool use_flock, struct 
 {
 	if (!write)
 		return err_set(err, -ETXTBSY,
-			       "'%s' is busy: it is being written by another program, and what is read "
-			       "now could be a mixture of old and new; try again when that program has "
-			       "ended",
+			       "'%s' is busy: it is being written by another program, so what is "
+			       "read now could mix old and new data; try again when that program "
+			       "has ended",
 			       path);
 	return err_set(err, -EBUSY,
-		       "'%s' is busy: it is being %s by another program, and a writer must be alone; try "
-		       "again when that program has ended",
+		       "'%s' is busy: it is being %s by another program, and a writer needs it "
+		       "alone; try again when that program has ended",
 		       path, is_written(fd, use_flock) ? "written" : "read");
 }
 

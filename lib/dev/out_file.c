@@ -121,9 +121,10 @@ int out_file_check_new(const char *path, struct err *err)
 	struct stat st;
 
 	if (!lstat(path, &st) && S_ISLNK(st.st_mode))
-		return err_set(err, -ENOENT, "'%s' is a symbolic link that leads nowhere", path);
+		return err_set(err, -ENOENT, "'%s' is a symbolic link whose target does not exist", path);
 	if (dev_would_be_device(path))
-		return err_set(err, -ENODEV, "'%s': no such device, and no file is made in /dev", path);
+		return err_set(err, -ENODEV, "'%s': no such device, and no file is created in "
+					     "/dev", path);
 	folder = folder_of(path);
 	if (!folder)
 		return err_nomem(err, path);
@@ -233,7 +234,7 @@ struct io *out_file_io(struct out_file *f, uint64_t size, struct err *err)
 		return NULL;
 
 	if (fd < 0 || ftruncate(fd, (off_t)size)) {
-		err_sys(err, -errno, "cannot make '%s' %llu bytes long", f->shown,
+		err_sys(err, -errno, "cannot set the size of '%s' to %llu bytes", f->shown,
 			(unsigned long long)size);
 		if (fd >= 0)
 			close(fd);
@@ -266,7 +267,7 @@ static int give_temp_name(struct out_file *f, struct err *err)
 {
 	int r = find_temp_name(f, link_temp_name, 0);
 
-	return r ? err_sys(err, r, "cannot name '%s'", f->shown) : 0;
+	return r ? err_sys(err, r, "cannot make a temporary name for '%s'", f->shown) : 0;
 }
 
 static int copy_spool(struct out_file *f, struct err *err)
@@ -318,7 +319,7 @@ static int commit(struct out_file *f, struct err *err)
 	}
 	r = take_name(f);
 	if (r < 0)
-		return err_sys(err, r, "cannot name '%s'", f->shown);
+		return err_sys(err, r, "cannot rename the finished file to '%s'", f->shown);
 	leftover_keep(f->temp);
 	free(f->temp);
 	f->temp = NULL;

@@ -170,7 +170,7 @@ int dev_same(const char *a, const char *b, struct err *err)
 
 	if (r != -ENOMEM)
 		r = add_part(&y, b, 0, UINT64_MAX);
-	same = r == -ENOMEM ? err_nomem(err, "what a device stands on") : 0;
+	same = r == -ENOMEM ? err_nomem(err, "devices below a device") : 0;
 	for (size_t i = 0; i < x.nr && !same; i++)
 		for (size_t k = 0; k < y.nr && !same; k++)
 			same = overlap(&x.v[i], &y.v[k]);
@@ -192,9 +192,10 @@ int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err)
 			if (!r)
 				continue;
 			if (!strcmp(a->what, "input") && !strcmp(b->what, "output"))
-				return err_set(err, -EINVAL, "'%s' is input and output: name another output", b->path);
+				return err_set(err, -EINVAL, "'%s' is both input and output: name "
+							     "another output", b->path);
 			if (!strcmp(a->path, b->path))
-				return err_set(err, -EINVAL, "'%s' is given as %s and as %s", b->path,
+				return err_set(err, -EINVAL, "'%s' is given both as %s and as %s", b->path,
 					       a->what, b->what);
 			return err_set(err, -EINVAL,
 				       "'%s' (%s) and '%s' (%s) are the same file or device, or parts of it",

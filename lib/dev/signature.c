@@ -14,7 +14,7 @@ static const struct {
 	{ 32, 8, "\x03\xc4\x18\x00\0\0\0\0", "the metadata of a dm-cache device" },
 	{ 32, 8, "\x7b\x07\xc1\x7e\0\0\0\0", "the metadata of a dm-era device" },
 	{ 0, 8, "\x77\xef\x09\x63\xaa\xa0\x37\xa5",
-	  "packed metadata: 'thin_metadata_unpack -i FILE -o DEV' makes a pool's metadata of it" },
+	  "packed metadata: 'thin_metadata_unpack -i FILE -o DEV' unpacks it" },
 	{ 0, 6, "LUKS\xba\xbe", "an encrypted (LUKS) volume" },
 	{ 24, 8, "LVM2 001", "an LVM physical volume" },
 	{ 512 + 24, 8, "LVM2 001", "an LVM physical volume" },

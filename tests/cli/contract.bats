@@ -276,7 +276,7 @@ load contract.bash
 	[ "$status" -eq 74 ]
 	run --separate-stderr timeout 10 beside/thin_ls "$DIR/meta"
 	[ "$status" -eq 74 ]
-	[[ "$stderr" == *"must lie beside this program"* ]]
+	[[ "$stderr" == *"must be in the same folder as pdata_tools"* ]]
 	run --separate-stderr beside/pdata_tools thin_check
 	[ "$status" -eq 74 ]
 	[[ "$stderr" == *"cannot start"*"beside/thin_check"* ]]

@@ -107,7 +107,7 @@ told() {
 	thin_info --format json - <xml | jq 'del(.metadata)' | diff want -
 	thin_dump "$DIR/random" | thin_info --format json - | jq 'del(.metadata)' | diff want -
 	[ "$(thin_info --format json xml | jq .metadata)" = null ]
-	thin_info xml | grep -q 'Metadata *not known: XML does not tell'
+	thin_info xml | grep -q 'Metadata *not known: XML does not say'
 	run --separate-stderr thin_info -m xml
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"is XML, which has no metadata snapshot"* ]]
@@ -126,15 +126,15 @@ told() {
 	Time          5 (counts snapshots, not seconds)
 	Flags         none
 	Snapshot      no metadata snapshot is held
-	Superblock    sound (only 'thin_check tables' looks at all the rest)
+	Superblock    sound ('thin_check tables' checks everything else)
 
 	Metadata      [###.................] 11.3 % used: 116 of 1024 blocks of 4KiB
 	              56KiB in use, 408KiB the kernel's reserve, 3.55MiB free
-	              low-water mark: the kernel tells at 256 unused blocks (now 1010)
+	              low-water mark: kernel event at 256 free blocks (now 1010)
 
 	Data          [###.................] 12.7 % used: 130 of 1024 blocks of 64KiB
 	              8.12MiB in use, 55.88MiB free
-	              low-water mark: 0, the kernel does not tell before all is used
+	              low-water mark: 0, so no kernel event before all is used
 
 	Devices       5, with 248 mappings in 248 extents
 	Sharing       50 data blocks (3.12MiB) shared by several devices
@@ -149,7 +149,7 @@ told() {
 		! grep -nE '.{81}' text || { echo "$name"; return 1; }
 	done
 	printf '0 2304000 thin-pool %s data 256 77\n' "$DIR/random" >table
-	thin_info table | grep -q 'low-water mark: the kernel tells at 77 unused blocks'
+	thin_info table | grep -q 'low-water mark: kernel event at 77 free blocks'
 	[ "$(thin_info --format json table | jq .data.low_water_blocks)" = 77 ]
 	[ "$(thin_info --format json "$DIR/random" | jq .data.low_water_blocks)" = null ]
 }
@@ -189,7 +189,7 @@ told() {
 	run --separate-stderr thin_info --warn 100 tight
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"only the kernel's reserve"* ]]
-	[[ "$output" == *"only the reserve is left"* ]]
+	[[ "$output" == *"only the kernel's reserve is left"* ]]
 }
 
 @test "thin_info: -m reads the devices of the metadata snapshot, and how full the live pool is" {

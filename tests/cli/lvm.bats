@@ -134,7 +134,7 @@ makes() {
 	run -0 thin_lvm --list lvm-damaged-truncated
 	[[ "$output" == *"PV pv2 "*"79MiB, CUT OFF"* && "$output" != *"PV pv0 "*"87MiB, CUT OFF"* ]]
 	[[ "$output" == *"pool pool "*"PARTLY READABLE"* && "$output" == *"pool pool2 8MiB, "*"metadata 2.1% full"$'\n'* ]]
-	[[ "$output" == *"[pool_tdata] 45MiB, PARTLY READABLE: 3MiB lie behind the end"* && "$output" == *"linear lc 5MiB"$'\n'* ]]
+	[[ "$output" == *"[pool_tdata] 45MiB, PARTLY READABLE: 3MiB beyond the end"* && "$output" == *"linear lc 5MiB"$'\n'* ]]
 }
 
 @test "a device that no LV names is read by its id; an LV whose device is gone is told" {
@@ -165,12 +165,12 @@ makes() {
 	truncate -s 1M "$BATS_TEST_TMPDIR/disk"
 	printf '\125\252' | dd of="$BATS_TEST_TMPDIR/disk" bs=1 seek=510 conv=notrunc status=none
 	run --separate-stderr thin_lvm "$BATS_TEST_TMPDIR/disk"
-	[ "$status" -eq 1 ] && [[ "$stderr" == *"no label of LVM was found"* ]]
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"no LVM label was found"* ]]
 	run --separate-stderr thin_lvm lvm-multi/vg.txt
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"not a disk: 'thin_lvm --vg-backup $PWD/lvm-multi/vg.txt PV...' reads"* ]]
 	mkdir "$BATS_TEST_TMPDIR/folder" && cp lvm-multi/oracle lvm-multi/story "$BATS_TEST_TMPDIR/folder"
 	run --separate-stderr thin_lvm "$BATS_TEST_TMPDIR/folder"
-	[ "$status" -eq 1 ] && [[ "$stderr" == *"/folder: none of 2 files has a label of LVM"* ]]
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"/folder: none of 2 files has an LVM label"* ]]
 	for o in "--vg none" "--seqno 999"; do
 		run --separate-stderr thin_lvm $o lvm-multi
 		[ "$status" -eq 1 ] && [[ "$stderr" == *" there "* ]]
@@ -269,7 +269,7 @@ makes() {
 	for o in --map --metadata-snap --origin=/dev/null --data-dev=/dev/null; do
 		[ $o = --map ] && out= || out=$BATS_TEST_TMPDIR/out
 		run --separate-stderr thin_materialize $o lvm-multi la $out
-		[ "$status" -eq 64 ] && [[ "$stderr" == *"'la' is no thin device, so $(echo $o | sed 's/=.*//') has no meaning"* ]] || {
+		[ "$status" -eq 64 ] && [[ "$stderr" == *"'la' is not a thin device, so $(echo $o | sed 's/=.*//') cannot be used"* ]] || {
 			echo "$o: $status $stderr"
 			return 1
 		}

@@ -274,7 +274,7 @@ expected() {
 	ln -s nowhere dangling
 	run --separate-stderr thin_materialize -f pool zero dangling
 	[ "$status" -eq 74 ]
-	[[ "$stderr" == *"leads nowhere"* ]]
+	[[ "$stderr" == *"whose target does not exist"* ]]
 	[ ! -e nowhere ]
 }
 

@@ -245,7 +245,7 @@ metadata_makers() {
 	rm -f new wanted
 	thin_restore --size auto -i xml -o wanted
 	run --separate-stderr thin_restore -i xml -o new
-	[ "$status" -eq 0 ] && [[ "$stderr" == *"made 'new' with $(stat -c %s wanted) bytes"* ]]
+	[ "$status" -eq 0 ] && [[ "$stderr" == *"created 'new' with $(stat -c %s wanted) bytes"* ]]
 	cmp new wanted
 	# what exists keeps its size, and nothing is said of it
 	run --separate-stderr thin_restore -i xml -o new
@@ -270,7 +270,7 @@ metadata_makers() {
 		bash -c "$c --size 2m"
 		[ "$(stat -c %s new)" -eq 2097152 ] && thin_check -q new
 		run --separate-stderr bash -c "$c --size 4m"
-		[ "$status" -eq 1 ] && [[ "$stderr" == *"'new' exists and has 2097152 bytes, --size wants 4194304"* ]]
+		[ "$status" -eq 1 ] && [[ "$stderr" == *"'new' exists and has 2097152 bytes, but --size asks for 4194304"* ]]
 		[ "$(stat -c %s new)" -eq 2097152 ] && thin_check -q new
 		rm new
 		run --separate-stderr bash -c "$c --size 8192"
@@ -281,7 +281,7 @@ metadata_makers() {
 		done
 		[ "$(echo new*)" = 'new*' ]
 		run --separate-stderr bash -c "${c/-o new/-o /dev/null} --size 1m"
-		[ "$status" -ne 0 ] && [[ "$stderr" == *"exists and is no file"* ]]
+		[ "$status" -ne 0 ] && [[ "$stderr" == *"exists and is not a file"* ]]
 	done < <(metadata_makers new)
 	run --separate-stderr thin_shrink --no-copy --nr-blocks 90 -i xml -o new --size auto
 	[ "$status" -eq 64 ]

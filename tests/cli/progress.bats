@@ -83,7 +83,7 @@ long_commands() {
 					bash -c "exec $c" 2>out/said || [ $? -eq 130 ] || { echo "$c: $(cat out/said)"; return 1; }
 				said=$(grep interrupted out/said) || continue # it was over, or had not begun
 				if cmp -s out/old meta; then
-					[[ "$said" == *"'out/old' is as it was"* || "$said" == *"'out/old' is complete, or"* ]]
+					[[ "$said" == *"'out/old' is unchanged"* || "$said" == *"'out/old' is complete, or"* ]]
 				else
 					# the mark stands, or the command is just setting or removing it
 					[[ "$said" == *"'out/old' is marked as not complete"* ]] && ! thin_check -q out/old ||

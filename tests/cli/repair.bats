@@ -61,7 +61,7 @@ fixture() {
 	repair
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"thin_repair: device 1: 0 mapped blocks kept, 4 lost"* ]]
-	[[ "$stderr" == *"what was lost lies in blocks from 0 on (from byte 0)"* ]]
+	[[ "$stderr" == *"the lost blocks are in blocks from 0 on (from byte 0)"* ]]
 	[[ "$stderr" != *"device 2"* ]]
 	diff <(sed -n '/dev_id="2"/,$p' <(dump "$BATS_FILE_TMPDIR/tiny")) \
 		<(sed -n '/dev_id="2"/,$p' <(dump out))
@@ -84,7 +84,7 @@ fixture() {
 	zero_block pool "$(mapping_root)"
 	repair
 	[ "$status" -eq 0 ]
-	[[ "$stderr" == *"device 2: lost from the top level; its tree was found at block"* ]]
+	[[ "$stderr" == *"device 2: missing from the top level; its tree was found at block"* ]]
 	[[ "$stderr" == *"nothing was lost"* ]]
 	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
 	sound out
@@ -102,7 +102,7 @@ fixture() {
 	"$DAMAGE" pool device-without-mappings
 	repair
 	[ "$status" -eq 0 ]
-	[[ "$stderr" == *"lost from the top level"* ]]
+	[[ "$stderr" == *"missing from the top level"* ]]
 	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
 	sound out
 }
@@ -149,7 +149,7 @@ fixture() {
 	for ((b = held + 1; b < 100; b++)); do zero_block pool $b; done
 	repair
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"this is the pool as the held metadata snapshot has it"* ]]
+	[[ "$stderr" == *"the result is the pool as in the held metadata snapshot"* ]]
 	diff <(sed 1d snap.xml) <(dump out | sed 1d)
 	[[ "$(dump out)" == *'transaction="42"'* ]] # the live one: LVM knows it
 	sound out
@@ -196,7 +196,7 @@ fixture() {
 	sound out
 	repair --vg-backup lvm/vg.txt --pool nosuch
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"no thin pool 'nosuch', but: pool"* ]]
+	[[ "$stderr" == *"no thin pool 'nosuch'; it has: pool"* ]]
 	echo 'vg { x = ' >broken
 	repair --vg-backup broken
 	[ "$status" -eq 1 ]
@@ -275,7 +275,7 @@ fixture() {
 	before=$(sha256sum out)
 	repair --data-block-size 128
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"nothing could be saved"* ]]
+	[[ "$stderr" == *"nothing could be recovered"* ]]
 	head -c 262144 /dev/urandom >pool
 	repair --data-block-size 128
 	[ "$status" -eq 1 ]
@@ -288,7 +288,7 @@ fixture() {
 	repair
 	run --separate-stderr thin_repair -i pool -o pool
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"is input and output"* ]]
+	[[ "$stderr" == *"is both input and output"* ]]
 	[ "$(sha256sum pool)" = "$before" ]
 }
 

@@ -72,7 +72,7 @@ fixture() {
 	copy_block plain/meta.img 17 25 # an empty leaf that block 25 replaced
 	repair
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"97 data blocks are in use by the data space map, and no mapping to them was found"* ]]
+	[[ "$stderr" == *"97 data blocks are in use according to the data space map, but no mapping to them was found"* ]]
 	[[ "$stderr" == *"0 mapped blocks kept, 97 lost"* ]]
 	[[ "$stderr" != *"corrected"* ]]
 }

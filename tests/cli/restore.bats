@@ -168,7 +168,7 @@ make_xml() {
 	truncate -s $((12 * 4096)) fits
 	run --separate-stderr thin_restore -i liar.xml -o fits
 	[ "$status" -eq 0 ]
-	[[ "$stderr" == *"device 1: the XML says mapped_blocks=\"999999\" but maps 4"* ]]
+	[[ "$stderr" == *"device 1: the XML says mapped_blocks=\"999999\", but maps 4 blocks"* ]]
 	thin_restore -i "$XML/good/tiny.xml" -o out
 	[[ "$(thin_dump fits | sha256sum)" == "$(thin_dump out | sha256sum)" ]]
 }
@@ -205,7 +205,7 @@ make_xml() {
 	for o in same.xml other.xml ./same.xml; do
 		run --separate-stderr thin_restore -i same.xml -o $o
 		[ "$status" -eq 1 ]
-		[[ "$stderr" == *"is input and output"* ]]
+		[[ "$stderr" == *"is both input and output"* ]]
 		run --separate-stderr thin_restore -i - -o $o <same.xml
 		[ "$status" -eq 1 ]
 	done

@@ -201,7 +201,7 @@ refused() {
 	printf '%s\n' "$p" 'a: 8 8 linear data 0' >t
 	refused 1 "t: line 2: '8': START leaves a gap" thin_dump t
 	printf '%s\n' "$p" 'a: 0 9 striped 2 4 data 0 data 8' >t
-	refused 1 "t: line 2: '4': LENGTH is no multiple" thin_dump t
+	refused 1 "t: line 2: '4': LENGTH is not a multiple" thin_dump t
 	printf '%s\n' "p: 0 5120 thin-pool m data 128 0" 'm: 0 512 crypt aes - 0 meta 0' >t
 	refused 1 "line 2 has that name and is a crypt target" thin_dump t
 	for i in $(seq 0 25); do printf 'l%d: 0 8 linear l%d 0\nl%d: 8 8 linear l%d 0\n' $i $((i + 1)) $i $((i + 1)); done >t

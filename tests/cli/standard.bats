@@ -116,5 +116,5 @@ same() {
 	done
 	ln -s nowhere link
 	run --separate-stderr thin_dump meta -o link
-	[ "$status" -eq 74 ] && [[ "$stderr" == *"leads nowhere"* ]] && [ -L link ]
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"whose target does not exist"* ]] && [ -L link ]
 }

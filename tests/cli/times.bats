@@ -187,7 +187,7 @@ without_times() { thin_dump "$@" | sed -E 's/ (snap_)?time="[0-9]+"( transaction
 	"$damage" out device-time --value 16777216 >log 2>&1
 	cp out before
 	run -1 --separate-stderr thin_check --auto-repair out
-	[[ "$stderr" == *"nothing was changed"*"'thin_dump out -o FILE' and 'thin_restore -i FILE -o NEW' number all times anew"* ]]
+	[[ "$stderr" == *"nothing was changed"*"'thin_dump out -o FILE' and 'thin_restore -i FILE -o NEW' renumber all times"* ]]
 	cmp out before
 }
 

@@ -276,7 +276,7 @@ static void refusals(void)
 	refused(r_wrap, -EINVAL, "highest number");
 	refused(r_time, -EINVAL, "time 10 is above the pool's time 9");
 	refused(r_dev_time, -EINVAL, "device 1: its snapshot time 10");
-	refused(r_dev_id, -EINVAL, "highest id is 16777215");
+	refused(r_dev_id, -EINVAL, "ids go up to 16777215");
 	refused(r_twice, -EINVAL, "device 1 is defined twice");
 	refused(r_def_twice, -EINVAL, "def 1 is defined twice");
 	refused(r_no_def, -EINVAL, "ref to undefined def 8");

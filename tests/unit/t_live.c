@@ -255,10 +255,10 @@ static void lvm_names(void)
 	}
 	kernel();
 	device[2].name = NULL;
-	refused("vg/pool", -ENODATA, "is no active thin pool");
-	refused("vg/none", -ENOENT, "there is no such device");
-	refused("/nowhere/at/all", -ENOENT, "there is no such device");
-	refused("none", -ENOENT, "there is no such device");
+	refused("vg/pool", -ENODATA, "is neither an active thin pool");
+	refused("vg/none", -ENOENT, "no such device or active volume");
+	refused("/nowhere/at/all", -ENOENT, "no such device or active volume");
+	refused("none", -ENOENT, "no such device or active volume");
 	live_free(NULL);
 }
 
@@ -277,7 +277,7 @@ static void thin_device(void)
 	check_eq(live_write_table(l, &out, &err), -EIO);
 	device[4].name = NULL;
 	check_eq(live_write_table(l, &out, &err), -ENOENT);
-	check(strstr(err.text, "is active no longer"));
+	check(strstr(err.text, "is no longer active"));
 	live_free(l);
 	outbuf_fini(&out);
 }
@@ -319,7 +319,7 @@ static void nodes(void)
 		}
 	}
 	rmdir(dir);
-	refused("/tmp", -ENODATA, "is no block device");
+	refused("/tmp", -ENODATA, "is not a block device");
 }
 
 static void snapshots(void)

@@ -88,9 +88,9 @@ static void names_twice(void)
 static void mistakes(void)
 {
 	check_str(mistake("a {"), "line 1: the text ends inside a section");
-	check_str(mistake("a = 1\n}"), "line 2: } stands where no section is open");
+	check_str(mistake("a = 1\n}"), "line 2: there is a } without an open section");
 	check_str(mistake("a = \"x"), "line 1: a string is not closed");
-	check_str(mistake("a"), "line 1: = or { is missing behind a name");
+	check_str(mistake("a"), "line 1: = or { is missing after a name");
 	check_str(mistake("a ="), "line 1: the text ends where a value is missing");
 	check(parse("") && parse("# only this"));
 	for (unsigned depth = 30; depth < 36; depth++) {

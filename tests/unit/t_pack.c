@@ -359,7 +359,7 @@ static void bad_files(void)
 
 		memcpy(twice + 12, twice, 12);
 		expect_refused(one_stream(100, twice, 24), "packed: the stream at byte 32 is "
-							   "damaged: block 3 is there twice");
+							   "damaged: block 3 occurs twice");
 		twice[0] = 100;
 		expect_refused(one_stream(100, twice, 12),
 			       "packed: the stream at byte 32 is damaged: block 100 is beyond the "

@@ -206,8 +206,8 @@ static void features(void)
 	refused(H_INCOMPATIBLE, 8, 16, "subclusters");
 	refused(H_INCOMPATIBLE, 8, 1 << 30, "feature 30 (without a name)");
 	refused(H_VERSION, 4, 1, "version 1");
-	refused(H_CLUSTER_BITS, 4, 22, "size of clusters");
-	refused(H_CLUSTER_BITS, 4, 8, "size of clusters");
+	refused(H_CLUSTER_BITS, 4, 22, "impossible cluster size");
+	refused(H_CLUSTER_BITS, 4, 8, "impossible cluster size");
 	refused(H_SIZE, 8, UINT64_C(1) << 63, "size");
 	refused(H_SIZE, 8, UINT64_C(1) << 50, "L1 table");
 	refused(H_REFTABLE_AT, 8, UINT64_C(1) << 30, "refcount table");

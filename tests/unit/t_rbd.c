@@ -161,7 +161,7 @@ static void malformed(void)
 	wants("longer name");
 	begin();
 	add("s\xff\xff\xff\xff\xff\xff\xff\xff", 9);
-	wants("size that nothing can have");
+	wants("an impossible size");
 	begin();
 	add(SIZE_1000, 9);
 	add_record(990, 11, "hello world");
@@ -172,7 +172,7 @@ static void malformed(void)
 	begin();
 	add_record(0, 2, "ab");
 	add(SIZE_1000, 9);
-	wants("behind the first data");
+	wants("after the first data");
 }
 
 static const struct test tests[] = {

@@ -111,12 +111,12 @@ static void mistakes_are_named(void)
 	refused(POOL "x: 0 0 thin pool 1\n", "line 2: '0': LENGTH must not be 0");
 	refused(POOL "x: 0 ten thin pool 1\n", "line 2: 'ten': LENGTH is not");
 	refused(POOL "x: 0 36028797018963968 thin pool 1\n", "line 2: '36028797018963968': LENGTH");
-	refused(POOL "x: 0 10 thinn pool 1\n", "line 2: 'thinn': none of thin-pool, thin, linear, striped, zero and error");
+	refused(POOL "x: 0 10 thinn pool 1\n", "line 2: 'thinn': unknown target; the targets are thin-pool, thin, linear, striped, zero and error");
 	refused(POOL "0 10 linear pool 1\n", "line 2: 'linear': the line needs NAME: in front");
-	refused(POOL "x: 0 10 thin pool 1 base more\n", "line 2: 'more': a word too many");
+	refused(POOL "x: 0 10 thin pool 1 base more\n", "line 2: 'more': there is an extra word");
 	refused(POOL "x: 0 10 thin pool 1 pool\n", "line 2: 'pool': the pool itself");
 	refused(POOL ": 0 10 thin pool 1\n", "line 2: ':': a name is missing");
-	refused(POOL "a: 0 10 thin pool 1\n\na: 0 10 thin pool 2\n", "line 4: 'a': the name stands in line 2");
+	refused(POOL "a: 0 10 thin pool 1\n\na: 0 10 thin pool 2\n", "line 4: 'a': the name is used in line 2");
 	refused(POOL "pool: 0 10 thin pool 1\n", "line 2: 'pool': the name of the pool");
 	refused(POOL POOL, "line 2: 'pool': the name of the pool, used in line 1 already");
 	refused("0 10 thin-pool meta data 128\n", "line 1: '128': the line ends here");
@@ -126,7 +126,7 @@ static void mistakes_are_named(void)
 	refused("0 10 thin-pool meta data 128 low\n", "line 1: 'low': the low water mark");
 	refused("0 10 thin-pool meta data 128 0 x\n", "line 1: 'x': the number of features");
 	refused("0 10 thin-pool meta data 128 0 2 read_only\n", "line 1: '2': the line has fewer feature words than this number");
-	refused("0 10 thin-pool meta data 128 0 1 read_only x\n", "line 1: 'x': a word too many");
+	refused("0 10 thin-pool meta data 128 0 1 read_only x\n", "line 1: 'x': there is an extra word");
 }
 
 static void long_lines_are_refused(void)

@@ -326,7 +326,7 @@ static void overrides(void)
 	ov.data_block_size = 100;
 	read_text(s.text, s.len, &opt, &odd);
 	check_str(odd.err.text, "data block size of 100 sectors: it must be a multiple of 128 "
-				"sectors, 128 to 2097152");
+				"sectors from 128 to 2097152");
 	check_eq(odd.rec.out.len, 1);
 	outcome_fini(&o);
 	outcome_fini(&small);
@@ -358,7 +358,7 @@ static void binary_is_named(void)
 
 	memcpy(block + 32, "\xba\x52\x9c\x01\0\0\0\0", 8);
 	read_text(block, sizeof(block), NULL, &o);
-	check_str(o.err.text, "in.xml is binary metadata, not XML: 'thin_dump POOL -o FILE' makes XML of it");
+	check_str(o.err.text, "in.xml is binary metadata, not XML: 'thin_dump POOL -o FILE' converts it to XML");
 	outcome_fini(&o);
 }
 
@@ -372,7 +372,7 @@ static void endless_tag(void)
 	memset(text, 'a', len);
 	memcpy(text, "<superblock uuid=\"", 18);
 	read_text(text, len, NULL, &o);
-	check_str(o.err.text, "in.xml: line 1, byte 0: a tag, comment or the like of more than 16 MiB");
+	check_str(o.err.text, "in.xml: line 1, byte 0: a tag, a comment or other item of more than 16 MiB");
 	outcome_fini(&o);
 	free(text);
 }

@@ -27,15 +27,15 @@ const char *node_fault_text(enum node_fault f)
 	case NODE_BAD_VALUE_SIZE:
 		return "has values of the wrong size for its tree";
 	case NODE_BAD_MAX:
-		return "has a wrong maximum of entries";
+		return "has a wrong maximum number of entries";
 	case NODE_BAD_NR:
 		return "has an impossible number of entries";
 	case NODE_BAD_ORDER:
 		return "has keys out of order";
 	case NODE_BAD_RANGE:
-		return "has keys outside of what its parent allows";
+		return "has keys outside of its parent's range";
 	case NODE_BAD_DEPTH:
-		return "stands at another depth than its siblings";
+		return "is at another depth than its siblings";
 	case NODE_LOOP:
 		return "is already in use elsewhere in the trees";
 	}

@@ -145,7 +145,7 @@ static int remove_some(struct btree *t, uint64_t begin, uint64_t end, uint64_t *
 		return r;
 	at = ne_search(n, begin);
 	if (at < 0 || ne_key(n, (uint32_t)at) != begin)
-		return err_set(err, -EUCLEAN, "%s: keys outside of what their parent allows",
+		return err_set(err, -EUCLEAN, "%s: keys outside of their parent's range",
 			       t->type->name);
 	i = (uint32_t)at;
 	most = is_root ? ne_nr(n) : MAX(ne_nr(n), third(n) + 1) - third(n);

@@ -30,13 +30,14 @@ static int check_pool(const struct build *b, const struct pool_info *p, struct e
 			       p->data_block_size, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
 			       DATA_BLOCK_SECTORS_MAX);
 	if (p->nr_data_blocks > MAX_DATA_BLOCK + 1)
-		return err_set(err, -EINVAL, "%llu data blocks, the format's limit is %llu",
+		return err_set(err, -EINVAL, "%llu data blocks are too many: the format's limit "
+					     "is %llu",
 			       (unsigned long long)p->nr_data_blocks,
 			       (unsigned long long)MAX_DATA_BLOCK + 1);
 	if (p->time > MAX_TIME)
 		return err_set(err, -EINVAL,
-			       "time %u of the pool, the format's limit is %u: 'thin_repair -i POOL -o FILE' "
-			       "renumbers all times",
+			       "the pool's time %u is too large: the format's limit is %u; "
+			       "'thin_repair -i POOL -o FILE' renumbers all times",
 			       p->time, MAX_TIME);
 	needs = build_min_blocks(0, 0, p->nr_data_blocks, 0);
 	return b->nr_blocks < needs ? build_too_small(err, needs, b->nr_blocks) : 0;
@@ -102,7 +103,7 @@ static int do_begin_device(struct build *b, const struct device_info *d, struct 
 {
 
 	if (d->dev_id > MAX_DEV_ID)
-		return err_set(err, -EINVAL, "device %u: the highest id is %u", d->dev_id, MAX_DEV_ID);
+		return err_set(err, -EINVAL, "device id %u is too large: ids go up to %u", d->dev_id, MAX_DEV_ID);
 	if (d->creation_time > b->pool.time || d->snap_time > b->pool.time)
 		return err_set(err, -EINVAL, "device %u: its %s time %u is above the pool's time %u",
 			       d->dev_id, d->snap_time > b->pool.time ? "snapshot" : "creation",

@@ -173,9 +173,9 @@ static int raise_all(struct times *t)
 		if (r || t->least <= d->snap_time)
 			continue;
 		snprintf(text, sizeof(text),
-			 "device %u: snap_time %u is raised to %u: the device has data blocks that "
-			 "are "
-			 "mapped more than once, and the kernel would overwrite them in place",
+			 "device %u: snap_time %u is raised to %u: the device has data blocks "
+			 "that are mapped more than once, which the kernel would overwrite in "
+			 "place",
 			 d->dev_id, d->snap_time, t->least);
 		if (nr++ < NOTED_DEVICES)
 			note(b, text);
@@ -242,8 +242,8 @@ static int renumber(struct times *t)
 	}
 	b->pool.time = rank_of(t, before);
 	snprintf(text, sizeof(text),
-		 "the pool's clock stood at %u, near its end at %u: all times are renumbered in "
-		 "their order, and the clock stands at %u now",
+		 "the pool's snapshot clock was at %u, near its end (%u): all times are "
+		 "renumbered in order, and the clock is at %u now",
 		 MIN(before, MAX_TIME), MAX_TIME, b->pool.time);
 	if (!r)
 		note(b, text);

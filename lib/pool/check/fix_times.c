@@ -57,16 +57,17 @@ int fix_times_plan(struct fix *x)
 		time = MAX(time, f->stored + 1);
 		r = vec_add(x->raise, x->nr_raises, x->cap_raises);
 		if (!r)
-			return err_nomem(x->err, "devices to mend");
+			return err_nomem(x->err, "devices to repair");
 		*r = (struct raise) { fs->dev[f->devs_at], (uint32_t)f->stored + 1 };
 	}
 	if (time > x->r->sb.time && time > MAX_TIME - TIME_MARGIN)
 		return err_set(x->err, -EINVAL,
-			       "nothing was changed: to raise the times, the pool's clock would have to go "
-			       "to %" PRIu64 ", too near to its end (%u); %s",
+			       "nothing was changed: raising the times would set the pool's "
+			       "snapshot clock to %" PRIu64 ", too near its end (%u); %s",
 			       time, MAX_TIME,
 			       x->r->sb.time > MAX_TIME - TIME_MARGIN ?
-				       "'thin_dump POOL -o FILE' and 'thin_restore -i FILE -o NEW' number all times anew" :
+				       "'thin_dump POOL -o FILE' and 'thin_restore -i FILE -o "
+				       "NEW' renumber all times" :
 				       "'thin_repair -i POOL -o FILE' corrects them without loss");
 	x->time = (uint32_t)time;
 	if (x->nr_raises)

@@ -135,7 +135,7 @@ void edit_dev_forget_all(struct pool_edit *p)
 
 static int no_such_device(uint32_t id, struct err *err)
 {
-	return err_set(err, -ENOENT, "device %u does not exist; 'thin_ls POOL' lists those there are", id);
+	return err_set(err, -ENOENT, "device %u does not exist; 'thin_ls POOL' lists the devices", id);
 }
 
 static int add_dev(struct pool_edit *p, const struct device_info *info, mblock_t root,
@@ -175,7 +175,8 @@ int edit_dev_get(struct pool_edit *p, uint32_t id, struct edit_dev **out, struct
 		r = btree_lookup(&p->top, id, &root, err);
 	if (r == -ENOENT)
 		return err_set(err, -EUCLEAN,
-			       "device %u has details but no mapping tree ('thin_check POOL' says more)",
+			       "device %u has details but no mapping tree (run 'thin_check POOL' "
+			       "for details)",
 			       id);
 	if (r)
 		return r;
@@ -197,7 +198,7 @@ int edit_dev_touch(struct pool_edit *p, uint32_t id, struct edit_dev **out, stru
 	r = btree_touch(&p->top, id, err);
 	if (r == -ENOENT)
 		return err_set(err, -EUCLEAN,
-			       "device %u has no mapping tree ('thin_check POOL' says more)", id);
+			       "device %u has no mapping tree (run 'thin_check POOL' for details)", id);
 	d->touched = !r;
 	return r;
 }
@@ -307,8 +308,9 @@ int edit_create_snap(struct pool_edit *p, uint32_t id, uint32_t origin, struct e
 		return err_set(err, r, "origin device %u does not exist", origin);
 	if (!r && p->sb.time >= MAX_TIME)
 		return err_set(err, -EINVAL,
-			       "the pool's snapshot clock has reached its end (%u): 'thin_dump POOL -o FILE' and "
-			       "'thin_restore -i FILE -o NEW' number all times anew",
+			       "the pool's snapshot clock has reached its end (%u): 'thin_dump "
+			       "POOL -o FILE' and 'thin_restore -i FILE -o NEW' renumber all "
+			       "times",
 			       p->sb.time);
 	/* Shadow its path first: until then its root may have fewer references than users. */
 	if (!r)

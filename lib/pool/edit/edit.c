@@ -37,12 +37,14 @@ static int check_superblock(const struct pool_edit *p, struct err *err)
 	if (sb->incompat_flags)
 		return err_set(err, -EINVAL,
 			       "the pool has incompatible features (0x%x) that this program does "
-			       "not know: a newer kernel or tool made it; use that one",
+			       "not know: a newer kernel or tool made it; use a version that "
+			       "knows them",
 			       sb->incompat_flags);
 	if (!data_block_size_ok(sb->data_block_size))
 		return err_set(err, -EUCLEAN,
-			       "the pool's data block size is impossible: %u sectors; 'thin_repair "
-			       "--data-block-size SECTORS -i POOL -o FILE' sets it right",
+			       "the pool's data block size is impossible: %u sectors; "
+			       "'thin_repair --data-block-size SECTORS -i POOL -o FILE' corrects "
+			       "it",
 			       sb->data_block_size);
 	if (!p->write)
 		return 0;
@@ -52,13 +54,13 @@ static int check_superblock(const struct pool_edit *p, struct err *err)
 			       sb->compat_ro_flags);
 	if (sb->flags & THIN_NEEDS_CHECK)
 		return err_set(err, -EROFS,
-			       "needs_check is set: a metadata operation has failed on this pool, it is "
-			       "read-only until 'thin_check --auto-repair POOL' has cleared it, or 'thin_repair -i POOL "
-			       "-o FILE' has written it anew");
+			       "needs_check is set: a metadata operation failed on this pool, "
+			       "which is read-only until 'thin_check --auto-repair POOL' clears "
+			       "the flag, or 'thin_repair -i POOL -o FILE' rebuilds the metadata");
 	if (sb->metadata_sm.nr_blocks > p->nr_blocks)
 		return err_set(err, -EINVAL,
-			       "metadata device %s has %llu blocks, but the pool's metadata needs all of its %llu: "
-			       "give the whole device",
+			       "metadata device %s has %llu blocks, but the pool's metadata has "
+			       "%llu: give the whole device",
 			       p->io->name, (unsigned long long)p->nr_blocks,
 			       (unsigned long long)sb->metadata_sm.nr_blocks);
 	return 0;

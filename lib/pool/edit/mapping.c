@@ -35,7 +35,7 @@ int edit_lookup(struct pool_edit *p, uint32_t id, vblock_t v, struct mapping *ou
 	if (out->block >= p->data.nr_blocks)
 		return err_set(err, -EUCLEAN,
 			       "device %u: block %llu is mapped to data block %llu, beyond the "
-			       "pool's %llu ('thin_check POOL' says more)",
+			       "pool's %llu (run 'thin_check POOL' for details)",
 			       id, (unsigned long long)v, (unsigned long long)out->block,
 			       (unsigned long long)p->data.nr_blocks);
 	return 0;
@@ -105,8 +105,8 @@ int edit_map(struct pool_edit *p, uint32_t id, vblock_t v, dblock_t block, struc
 
 	if (!r && p->sb.time > MAX_TIME)
 		r = err_set(err, -EUCLEAN,
-			    "the pool's snapshot clock is past its end (%u): 'thin_dump POOL -o FILE' and "
-			    "'thin_restore -i FILE -o NEW' number all times anew",
+			    "the pool's snapshot clock is past its end (%u): 'thin_dump POOL -o "
+			    "FILE' and 'thin_restore -i FILE -o NEW' renumber all times",
 			    p->sb.time);
 	if (!r)
 		r = edit_dev_touch(p, id, &d, err);

@@ -129,8 +129,8 @@ static int check_space(const struct pool_edit *p, struct err *err)
 	if (s.metadata_usable)
 		return 0;
 	return err_set(err, -ENOSPC,
-		       "out of metadata space: %llu of %llu blocks are free, and those are kept in reserve; "
-		       "delete devices or make the metadata device larger",
+		       "out of metadata space: %llu of %llu blocks are free, and the kernel keeps "
+		       "them in reserve; delete devices or make the metadata device larger",
 		       (unsigned long long)s.metadata_free, (unsigned long long)s.metadata_total);
 }
 

@@ -37,8 +37,8 @@ static void tell_outside(struct emitter *e)
 	if (!e->nr_outside)
 		return;
 	snprintf(text, sizeof(text),
-		 "%s: %" PRIu64 " mappings lead beyond the pool's %" PRIu64
-		 " data blocks, the first from block %" PRIu64 " to data block %" PRIu64,
+		 "%s: %" PRIu64 " mappings point beyond the pool's %" PRIu64 " data blocks, the "
+		 "first from block %" PRIu64 " to data block %" PRIu64,
 		 whose(e, who, sizeof(who)), e->nr_outside,
 		 e->md->nr_data_blocks, e->outside.vbegin, e->outside.dbegin);
 	forest_problem(&e->forest, false, text);
@@ -104,8 +104,8 @@ static int tell_leaves(struct emitter *e, const struct emit_lane *l, struct err 
 	/* impossible as long as ranges are checked; refused all the same */
 	if (l->disorder || (e->has_last && l->first_key <= e->last_key))
 		return err_set(err, -EUCLEAN,
-			       "keys go backwards at block %" PRIu64
-			       " (run thin_check for details: 'thin_check POOL')",
+			       "keys out of order at block %" PRIu64 " (run thin_check for "
+			       "details: 'thin_check POOL')",
 			       e->now->item[l->begin].block);
 	e->has_last = true;
 	e->last_key = l->last_key;
@@ -229,7 +229,7 @@ static int verdict(struct emitter *e, struct err *err)
 	if (r)
 		return r;
 	if (e->skipped && !f->nr_problems) /* never silently */
-		forest_problem(f, false, "a part of the mapping trees cannot be read");
+		forest_problem(f, false, "parts of the mapping trees cannot be read");
 	if (e->nr_problems > EMIT_MAX_PROBLEMS && e->opt->problem) {
 		snprintf(more, sizeof(more),
 			 "... and %" PRIu64 " more problems ('thin_check --format json POOL' lists all)",

@@ -54,7 +54,7 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
 	  "superblock: metadata block size is {stored} sectors, not {expected}", NOTHING)           \
 	X(SB_TIME_LIMIT, "superblock-time-limit", WARN, false,                                      \
 	  "superblock: time {stored} nears {expected}: after that many snapshots mappings would be " \
-	  "corrupted; 'thin_repair -i POOL -o FILE' renumbers all times", NOTHING)                   \
+	  "corrupted; 'thin_repair -i POOL -o FILE' renumbers all times", NOTHING)                  \
 	X(OLDER_POOL, "older-pool", WARN, false,                                                    \
 	  "the pool is empty, but block {block} still holds details of devices: they were deleted, or " \
 	  "the pool was formatted over an older one", OLDER)                                        \
@@ -62,7 +62,7 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
 	  "{area}: a size of {stored} blocks is impossible (at most {expected}): " CLOSED, REBUILD) \
 	X(DEVICE_TOO_SMALL, "device-too-small", FATAL, false,                                       \
 	  "the metadata device has {stored} blocks, but its space map describes {expected}: the "   \
-	  "kernel will not open the pool; the rest may be missing", RESIZE)                         \
+	  "kernel will not open the pool, and metadata may be missing", RESIZE)                     \
 	X(HELD, "held-superblock", FATAL, false,                                                    \
 	  "{held} at block {block}: the snapshot cannot be read; the live pool is not affected", RELEASE) \
 	NODE(X, NODE_UNREADABLE, "node-unreadable")                                                 \
@@ -91,7 +91,7 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
 	  "wrong", CORRECT)                                                                         \
 	X(DATA_OUTSIDE, "data-outside", FATAL, false,                                               \
 	  "{count} {mapping|mappings} in {blocks} {points|point} beyond the data device (to block " \
-	  "{stored} of {expected}): what they held is unreadable", REST)                            \
+	  "{stored} of {expected}): their data is unreadable", REST)                                \
 	X(MAPPING_TIME, "mapping-time", FATAL, true,                                                \
 	  "mapping times up to {stored} in {count} {leaf|leaves} (blocks {begin}-{last}) are later " \
 	  "than the superblock's time {expected}: after the next snapshot the kernel may overwrite " \
@@ -116,7 +116,7 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
 	  "{area}: block {block}, used as bitmap {stored}, is already in use elsewhere", CORRECT)   \
 	X(BITS_PAST_END, "bits-past-end", WARN, true,                                               \
 	  "{area}: bits beyond the end of the map are set for {count} {block|blocks}, which would " \
-	  "be in use when the device grows", AUTO)                                                  \
+	  "count as in use when the device grows", AUTO)                                            \
 	X(COUNT_LOW, "count-low", FATAL, true,                                                      \
 	  COUNTS "the kernel may overwrite what is in use", CORRECT)                                \
 	X(COUNT_HIGH, "count-high", FATAL, true,                                                    \
@@ -124,11 +124,11 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
 	X(LEAK, "leak", NON_FATAL, true,                                                            \
 	  COUNTS "{leaked}", AUTO)                                                                  \
 	X(OVERFLOW_MISSING, "overflow-missing", FATAL, true,                                        \
-	  "{area}: {blocks} should have a large reference count ({expected}), but no entry says "   \
-	  "how large: the kernel fails when it changes", CORRECT)                                   \
+	  "{area}: {blocks} should have a large reference count ({expected}), but its entry "       \
+	  "is missing: the kernel fails when it changes", CORRECT)                                  \
 	X(OVERFLOW_STALE, "overflow-stale", FATAL, true,                                            \
 	  "{area}: an entry gives block {begin} the large reference count {stored}, but its bitmap " \
-	  "does not say so", CORRECT)                                                               \
+	  "has another count", CORRECT)                                                             \
 	X(NR_ALLOCATED, "nr-allocated", WARN, true,                                                 \
 	  "{area}: the superblock says {stored} blocks are allocated, the bitmaps say {expected}: " \
 	  "the pool's status is wrong", AUTO)                                                       \
@@ -206,7 +206,7 @@ const char *finding_hint(const struct finding *f)
 	case RELEASE:
 		return "'thin_message POOL release_metadata_snap' removes it, or 'thin_repair -i POOL -o FILE'";
 	case OLDER:
-		return "should there be devices, do not use the pool: 'thin_repair --dry-run -i POOL' names the "
+		return "if the pool should have devices, do not use it: 'thin_repair --dry-run -i POOL' names the "
 		       "options that bring them back";
 	case NOTHING:
 		break;

@@ -86,7 +86,7 @@ static const char *block_error(int error)
 static void put_loss(const struct finding *f, struct outbuf *out)
 {
 	if (f->begin > f->last) {
-		outbuf_str(out, "no key can be in it, as its parents contradict each other");
+		outbuf_str(out, "no key fits into it, because its parents contradict each other");
 		return;
 	}
 	switch (f->area) {

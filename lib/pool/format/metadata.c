@@ -39,8 +39,8 @@ static int open_held(struct io *io, const struct metadata_options *opt, struct m
 
 	if (!held)
 		return err_set(err, -ENODATA,
-			       "no current metadata snap: the pool holds none; without "
-			       "--metadata-snap the pool itself is read");
+			       "no current metadata snap: the pool holds none; leave out "
+			       "--metadata-snap to read the pool itself");
 	if (opt->snap_block && opt->snap_block != held)
 		return err_set(err, -ENODATA,
 			       "metadata snapshot does not match that in superblock: asked for block "
@@ -59,8 +59,8 @@ static int open_held(struct io *io, const struct metadata_options *opt, struct m
 }
 
 #define NO_ROOT \
-	"when the device was cut short, give it its old size again; else 'thin_repair --dry-run -i POOL' " \
-	"looks for the root"
+	"if the device was cut short, give it back its old size; otherwise " \
+	"'thin_repair --dry-run -i POOL' looks for the root"
 
 static int judge(const struct metadata *md, const struct metadata_options *opt, struct err *err)
 {
@@ -73,9 +73,9 @@ static int judge(const struct metadata *md, const struct metadata_options *opt, 
 			       md->live.incompat_flags);
 	if (!opt->any_block_size && !data_block_size_ok(v->data_block_size))
 		return err_set(err, -EUCLEAN,
-			       "superblock: %" PRIu32
-			       " sectors is not a valid data block size: it must be a multiple of 128 up to 2097152; "
-			       "'thin_repair --data-block-size SECTORS -i POOL -o FILE' sets it right",
+			       "superblock: %" PRIu32 " sectors is not a valid data block size: "
+			       "it must be a multiple of 128 up to 2097152; 'thin_repair "
+			       "--data-block-size SECTORS -i POOL -o FILE' corrects it",
 			       v->data_block_size);
 	if (!v->mapping_root || v->mapping_root >= md->nr_blocks)
 		return err_set(err, -EUCLEAN,
@@ -183,8 +183,8 @@ static int take_entries(struct half *h, const struct btree_entries *e, bool deta
 
 		if (key > MAX_DEV_ID) {
 			r = problemf(d,
-				     "%s: device id %" PRIu64
-				     " (block %" PRIu64 ") is above the limit of %u: left out",
+				     "%s: device id %" PRIu64 " (block %" PRIu64 ") is above the "
+				     "limit of %u: the device is left out",
 				     details ? "device details tree" : "mapping tree's top level", key,
 				     e->block, MAX_DEV_ID);
 		} else {
@@ -232,12 +232,12 @@ bool metadata_device_problem(const struct metadata_device *dev, char *text, size
 {
 	if (!dev->has_root)
 		snprintf(text, len,
-			 "device %" PRIu32 ": stands in the details tree but has no mapping tree",
+			 "device %" PRIu32 ": is in the details tree but has no mapping tree",
 			 dev->info.dev_id);
 	else if (!dev->has_details)
 		snprintf(text, len,
-			 "device %" PRIu32 ": has a mapping tree (block %" PRIu64
-			 ") but does not stand in the details tree",
+			 "device %" PRIu32 ": has a mapping tree (block %" PRIu64 ") but is not "
+			 "in the details tree",
 			 dev->info.dev_id, dev->root);
 	else
 		return false;

@@ -110,7 +110,7 @@ static int unpack_produce(void *ctx, size_t slot, struct err *err)
 		return 0;
 	s->at = u->at;
 	if (left < sizeof(len))
-		return bad_stream(u, s, err, "the file ends in its length");
+		return bad_stream(u, s, err, "the file ends inside the stream's length");
 	e = io_read(u->in, &len, sizeof(len), u->at, err);
 	if (e < 0)
 		return e;
@@ -185,7 +185,7 @@ static int take_block(struct unpacker *u, struct unpack_worker *w, const struct 
 
 	if (b >= u->nr_blocks || (__atomic_fetch_or(&u->seen[b / 8], bit, __ATOMIC_RELAXED) & bit)) {
 		snprintf(what, sizeof(what),
-			 b < u->nr_blocks ? "block %llu is there twice" :
+			 b < u->nr_blocks ? "block %llu occurs twice" :
 					    "block %llu is beyond the end of the metadata",
 			 (ull)b);
 		return bad_stream(u, s, err, what);

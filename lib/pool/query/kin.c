@@ -287,5 +287,5 @@ int kin_origins(struct kin *k, mblock_t nr_blocks, struct kin_origin *origin, st
 	free(c.side);
 	free(seen);
 	free(root);
-	return r ? err_nomem(err, "what devices are snapshots of") : 0;
+	return r ? err_nomem(err, "origins of snapshots") : 0;
 }

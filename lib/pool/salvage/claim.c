@@ -144,7 +144,7 @@ static const char *what_is_at(const struct salvage *s, uint32_t block)
 
 	switch (s->kind[block]) {
 	case BLOCK_ZERO:
-		return "is zero";
+		return "is all zeros";
 	case BLOCK_IO_ERROR:
 		return "cannot be read";
 	case BLOCK_STRAY:
@@ -189,7 +189,7 @@ static int check_root(const struct salvage *s, const char *option, uint64_t bloc
 	if (block && i != NONE && !(s->node[i].flags & SN_VIRTUAL) && of_tree(&s->node[i], tree))
 		return 0;
 	return err_set(err, -EINVAL,
-		       "%s %" PRIu64 ": block %" PRIu64 " is no root of the tree of %s: it %s; "
+		       "%s %" PRIu64 ": block %" PRIu64 " is not the root of a tree of %s: it %s; "
 		       "'thin_repair --list-roots -i POOL' lists the roots that can be given",
 		       option, block, block, tree == TREE_TOP ? "devices" : "device details",
 		       what_is_at(s, (uint32_t)block));
@@ -208,9 +208,9 @@ int salvage_check_taken(const struct salvage *s, struct err *err)
 		if (i == NONE || s->node[i].flags & SN_VIRTUAL ||
 		    (s->node[i].tree != TREE_MAPPING && s->node[i].tree != TREE_EMPTY))
 			return err_set(err, -EINVAL,
-				       "--take %u=%" PRIu64 ": block %" PRIu64
-				       " is no tree of a device: it %s; 'thin_repair --explain -i POOL' names the blocks "
-				       "that could be",
+				       "--take %u=%" PRIu64 ": block %" PRIu64 " is not the root "
+				       "of a device's tree: it %s; 'thin_repair --explain -i "
+				       "POOL' names possible blocks",
 				       t->dev_id, t->block, t->block,
 				       what_is_at(s, (uint32_t)t->block));
 	}

@@ -295,8 +295,8 @@ static int check_wanted(const struct emission *e, struct err *err)
 			k++;
 		if (k == e->s->nr_devs)
 			return err_set(err, -ENODATA,
-				       "device %" PRIu32
-				       " is not among the %zu devices that were found",
+				       "device %" PRIu32 " is not among the %zu devices that were "
+				       "found",
 				       e->opt->dev_ids[i], (size_t)e->s->nr_devs);
 	}
 	return 0;

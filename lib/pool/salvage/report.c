@@ -58,7 +58,8 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 		outbuf_printf(out, "device %u: the tree at block %u is used because of --take\n", id,
 			      s->node[dev->root].block);
 	else if (dev->root_found)
-		outbuf_printf(out, "device %u: lost from the top level; its tree was found at block %u\n",
+		outbuf_printf(out, "device %u: missing from the top level; its tree was found at "
+				   "block %u\n",
 			      id, s->node[dev->root].block);
 	if (dev->has_other_id)
 		outbuf_printf(out,
@@ -67,14 +68,14 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 			      id, dev->other_id);
 	if (dev->source == DETAILS_OLDER)
 		outbuf_printf(out,
-			      "device %u: details lost; transaction %llu and creation time %u from an older copy, "
-			      "snap_time %u invented\n",
+			      "device %u: details lost; transaction %llu and creation time %u "
+			      "from an older copy, snap_time %u invented\n",
 			      id, (unsigned long long)dev->info.transaction, dev->info.creation_time,
 			      dev->info.snap_time);
 	if (dev->source == DETAILS_INVENTED)
 		outbuf_printf(out,
-			      "device %u: details lost; transaction %llu, creation time %u and snap_time %u "
-			      "invented\n",
+			      "device %u: details lost; transaction %llu, creation time %u and "
+			      "snap_time %u invented\n",
 			      id, (unsigned long long)dev->info.transaction, dev->info.creation_time,
 			      dev->info.snap_time);
 	if (missing && (d.lost.nr || d.dropped.nr || !dev->in_top || s->agrees.missing))
@@ -93,12 +94,12 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 		outbuf_printf(out,
 			      "device %u: snap_time raised to %u, above the times of mappings it shares\n", id,
 			      dev->info.snap_time);
-	put_ranges(s, dev, &d.lost, missing ? "what was lost lies in" : "something may be lost in",
+	put_ranges(s, dev, &d.lost, missing ? "the lost blocks are in" : "blocks may be lost in",
 		   out);
 	put_ranges(s, dev, &d.dropped, "dropped, because they cannot be right:", out);
-	put_ranges(s, dev, &d.open, "open, could be another device's as well:", out);
+	put_ranges(s, dev, &d.open, "uncertain, could also be another device's:", out);
 	if (!s->mappings_back || verbose)
-		put_ranges(s, dev, &d.likely, "likely, found by evidence:", out);
+		put_ranges(s, dev, &d.likely, "likely, judged by evidence:", out);
 	device_report_fini(&d);
 }
 
@@ -114,7 +115,7 @@ static const char *kind_text(uint8_t kind)
 	case BLOCK_STRAY:
 		return "carries another block's number";
 	default:
-		return "is not what it should be";
+		return "has other content than expected";
 	}
 }
 
@@ -125,12 +126,14 @@ static void put_agreement(const struct salvage *s, struct outbuf *out)
 
 	if (a->excess)
 		outbuf_printf(out,
-			      "%llu data blocks have more mappings than the data space map counts: a block of the "
-			      "trees was replaced by another one's content, or is of another state\n",
+			      "%llu data blocks have more mappings than the data space map "
+			      "counts: a block of the trees holds another block's content, or is "
+			      "of another state of the pool\n",
 			      (unsigned long long)a->excess);
 	if (a->missing && !s->mappings_back)
 		outbuf_printf(out,
-			      "%llu data blocks are in use by the data space map, and no mapping to them was found\n",
+			      "%llu data blocks are in use according to the data space map, but "
+			      "no mapping to them was found\n",
 			      (unsigned long long)a->missing);
 	if (a->strange || (a->strange_map && !s->mappings_back))
 		outbuf_printf(out,
@@ -152,14 +155,16 @@ void put_super(const struct salvage *s, struct outbuf *out)
 		else
 			outbuf_printf(out, "%s: mapping root %llu, details root %llu\n",
 				      has_given_roots(s) ? "the roots that were given are used" :
-				      s->claim_used	 ? "the roots that it names stand, and are used" :
-							   "the newest state was looked for",
+				      s->claim_used	 ? "the roots that it names are intact "
+							   "and are used" :
+							   "the newest state was searched for",
 				      (unsigned long long)s->sb.mapping_root,
 				      (unsigned long long)s->sb.details_root);
 	} else if (s->other_state) {
 		outbuf_printf(out,
-			      "superblock (block 0): it is of another state of the pool than the nodes; the newest "
-			      "whole state is used: mapping root %llu, details root %llu\n",
+			      "superblock (block 0): it is of another state of the pool than the "
+			      "nodes; the newest complete state is used: mapping root %llu, "
+			      "details root %llu\n",
 			      (unsigned long long)s->sb.mapping_root,
 			      (unsigned long long)s->sb.details_root);
 	} else if (s->chosen) {
@@ -169,24 +174,29 @@ void put_super(const struct salvage *s, struct outbuf *out)
 	}
 	if (s->over.map_root)
 		outbuf_printf(out,
-			      "the pool is empty, but lies over the trees of an older one with %llu devices and %llu "
-			      "mapped blocks; these options bring it back: --mapping-root %u --details-root %u "
+			      "the pool is empty, but trees of an older pool with %llu devices "
+			      "and %llu mapped blocks are still on the device; these options "
+			      "bring it back: --mapping-root %u --details-root %u "
 			      "--transaction-id N (transaction_id in /etc/lvm/backup)\n",
 			      (unsigned long long)s->over.nr_devices,
 			      (unsigned long long)s->over.nr_mappings, s->over.map_root,
 			      s->over.details_root);
 	else if (s->over.found)
-		outbuf_str(out, "the pool is empty, but lies over parts of an older one: --list-roots lists its "
-				"roots, --mapping-root and --details-root bring one back\n");
+		outbuf_str(out, "the pool is empty, but parts of an older pool are still on the "
+				"device: --list-roots lists its roots, --mapping-root and "
+				"--details-root bring one back\n");
 	if (s->from_snapshot)
-		outbuf_str(out, "the live trees are lost: this is the pool as the held metadata snapshot has it\n");
+		outbuf_str(out, "the live trees are lost: the result is the pool as in the held "
+				"metadata snapshot\n");
 	if (s->header_notes.len)
 		outbuf_add(out, s->header_notes.data, s->header_notes.len);
 	put_agreement(s, out);
 	if (s->newer_lost)
-		outbuf_str(out, "blocks are lost that a newer state may have used: devices may be in an older state\n");
+		outbuf_str(out, "blocks of a newer state may be lost: devices may be in an older "
+				"state\n");
 	if (s->uncertain || (s->unconfirmed && !s->mappings_back))
-		outbuf_str(out, "some parts could have belonged to more than one device: look at them before use\n");
+		outbuf_str(out, "some parts could belong to more than one device: check them "
+				"before use\n");
 }
 
 static const char *tree_text(uint8_t tree)

@@ -425,7 +425,8 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		r = s->nr_devs || !s->gaps.nr || has_empty_details(s) ?
 			    salvage_make_header(s, err) :
 			    err_set(err, -EUCLEAN,
-				    "%s: nothing could be saved: no device and no metadata snapshot was found",
+				    "%s: nothing could be recovered: no device and no metadata "
+				    "snapshot was found",
 				    meta->name);
 	}
 	if (!r)

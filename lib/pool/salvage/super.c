@@ -245,8 +245,9 @@ static void header_transaction(struct salvage *s)
 		s->info.transaction = any ? newest + 1 : 0;
 		s->header_invented = true;
 		outbuf_printf(&s->header_notes,
-			      "the transaction id is lost; %llu follows the newest device's. LVM accepts its own only: "
-			      "--transaction-id N sets it, /etc/lvm/backup has it as transaction_id\n",
+			      "the transaction id is lost; %llu follows the newest device's. LVM "
+			      "accepts only its own: --transaction-id N sets it; it is "
+			      "transaction_id in /etc/lvm/backup\n",
 			      (unsigned long long)s->info.transaction);
 	}
 }
@@ -292,7 +293,8 @@ int salvage_make_header(struct salvage *s, struct err *err)
 	s->info.time = MAX(s->sb.time, s->max_time);
 	if (s->info.time > MAX_TIME) {
 		outbuf_printf(&s->header_notes,
-			      "time %u is impossible: a mapping has 24 bits for it; %u is used\n",
+			      "time %u does not fit into the 24 bits of a mapping's time; %u is "
+			      "used\n",
 			      s->info.time, MAX_TIME);
 		s->info.time = MAX_TIME;
 	}

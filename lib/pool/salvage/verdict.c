@@ -137,7 +137,7 @@ int salvage_judge(struct salvage *s, struct err *err)
 	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)s->nr_nodes + 1, 1);
 
 	if (!memo)
-		return err_nomem(err, "what is back");
+		return err_nomem(err, "recovered mappings");
 	s->mappings_back = mappings_are_back(s, memo);
 	s->lossless = s->mappings_back && !s->header_invented && details_are_back(s);
 	return 0;

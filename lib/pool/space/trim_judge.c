@@ -26,7 +26,7 @@ int trim_judge(const struct check_result *res, void (*tell)(void *ctx, const cha
 			       "discarded; perhaps you need to run thin_repair: 'thin_repair -i POOL -o FILE'");
 	if (leaks)
 		return err_set(err, -EUCLEAN,
-			       "metadata contains leaked blocks; nothing was discarded; 'thin_check "
-			       "--auto-repair POOL' frees them");
+			       "metadata contains leaked blocks; nothing was discarded; "
+			       "'thin_check --auto-repair POOL' frees them");
 	return 0;
 }

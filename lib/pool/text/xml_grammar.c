@@ -81,7 +81,7 @@ static int read_attrs(struct xml_grammar *g, const char *element, const char *co
 				a[i].given = atts[1];
 	for (i = 0; i < nr; i++) {
 		if (!a[i].given && !a[i].optional)
-			return BROKEN(g, "<%s> lacks the attribute %s", element, a[i].name);
+			return BROKEN(g, "<%s> has no attribute %s", element, a[i].name);
 		if (!a[i].given || a[i].text)
 			continue;
 		e = attr_number(g, element, &a[i]);
@@ -178,7 +178,7 @@ static int number_of_name(struct xml_grammar *g, const char *element, const char
 	for (i = 0; i < g->names.nr && strcmp(g->names.name[i], s) != 0; i++)
 		;
 	if (i == NAMES_MAX)
-		return BROKEN(g, "<%s>: more than %d names that are no numbers", element, NAMES_MAX);
+		return BROKEN(g, "<%s>: more than %d names that are not numbers", element, NAMES_MAX);
 	if (i == g->names.nr && add_name(g, s) < 0)
 		return err_nomem(g->err, "names of shared parts");
 	*number = UINT64_MAX - i;
@@ -275,11 +275,11 @@ int grammar_start(struct xml_grammar *g, const char *element, const char *const 
 	if (i == ARRAY_SIZE(elements))
 		return BROKEN(g, "<%s> is not an element of thin-pool metadata", quote(element).s);
 	if (el->where == XML_IN_POOL && g->pool_seen)
-		return BROKEN(g, "a second <superblock>");
+		return BROKEN(g, "there is a second <superblock>");
 	if (g->where == XML_OUTSIDE && el->where != XML_IN_POOL)
 		return BROKEN(g, "<%s> without <superblock> around it", el->name);
 	if (!(el->inside & IN(g->where)))
-		return BROKEN(g, "<%s> may not stand inside of <%s>", el->name, where_text(g));
+		return BROKEN(g, "<%s> is not allowed inside <%s>", el->name, where_text(g));
 	if (el->where == XML_IN_MAPPING) {
 		g->above = g->where;
 		g->mapping = el->name;

@@ -174,7 +174,7 @@ static int expat_error(struct reader *r, bool final)
 		      e == XML_ERROR_UNCLOSED_CDATA_SECTION || e == XML_ERROR_PARTIAL_CHAR))
 		return parse_failed(r, "the XML ends before </superblock>: it has been cut off");
 	if (e == XML_ERROR_JUNK_AFTER_DOC_ELEMENT)
-		return parse_failed(r, "something follows </superblock>");
+		return parse_failed(r, "there is more after </superblock>");
 	return parse_failed(r, XML_ErrorString(e));
 }
 
@@ -191,7 +191,7 @@ static int give_expat(struct reader *r, size_t n, bool final)
 	r->pos += n;
 	at = XML_GetCurrentByteIndex(r->parser);
 	if (r->fed - MAX(at, 0) > TOKEN_MAX)
-		return parse_failed(r, "a tag, comment or the like of more than 16 MiB");
+		return parse_failed(r, "a tag, a comment or other item of more than 16 MiB");
 	return 0;
 }
 
@@ -273,7 +273,8 @@ static int look_at_start(struct reader *r)
 		memcpy(&sb, r->buf, 64);
 		if (le64_get(sb.magic) == THIN_MAGIC)
 			return err_set(r->err, -EINVAL,
-				       "%s is binary metadata, not XML: 'thin_dump POOL -o FILE' makes XML of it",
+				       "%s is binary metadata, not XML: 'thin_dump POOL -o FILE' "
+				       "converts it to XML",
 				       r->name);
 	}
 	if (r->len < 2 || !u[0] || !u[1] || u[0] >= 0xfe || u[1] >= 0xfe)
@@ -313,7 +314,7 @@ static int check_overrides(const struct pool_overrides *o, struct err *err)
 	if (o && o->has_data_block_size && !data_block_size_ok(o->data_block_size))
 		return err_set(err, -EINVAL,
 			       "data block size of %llu sectors: it must be a multiple of %d "
-			       "sectors, %d to %d",
+			       "sectors from %d to %d",
 			       (unsigned long long)o->data_block_size, DATA_BLOCK_SECTORS_MIN,
 			       DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MAX);
 	return 0;

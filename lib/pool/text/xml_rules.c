@@ -67,12 +67,12 @@ int rules_begin_pool(struct xml_rules *r, const struct pool_info *p,
 	p = &r->pool;
 	if (!data_block_size_ok(p->data_block_size))
 		return BROKEN(r,
-			      "data block size of %u sectors: it must be a multiple of %d sectors, "
-			      "%d to %d",
+			      "data block size of %u sectors: it must be a multiple of %d sectors "
+			      "from %d to %d",
 			      p->data_block_size, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
 			      DATA_BLOCK_SECTORS_MAX);
 	if (p->time > MAX_TIME)
-		return BROKEN(r, "time %u does not fit into the 24 bits that a mapping has for it",
+		return BROKEN(r, "time %u does not fit into the 24 bits of a mapping's time",
 			      p->time);
 	if (p->nr_data_blocks > MAX_DATA_BLOCK + 1)
 		return BROKEN(r, "nr_data_blocks %llu does not fit into 40 bits",
@@ -87,7 +87,7 @@ int rules_begin_device(struct xml_rules *r, const struct device_info *d)
 	if (d->dev_id > MAX_DEV_ID)
 		return BROKEN(r, "device id %u does not fit into 24 bits", d->dev_id);
 	if (r->seen[d->dev_id / 8] & bit)
-		return BROKEN(r, "device %u is there already", d->dev_id);
+		return BROKEN(r, "device %u is defined twice", d->dev_id);
 	r->seen[d->dev_id / 8] |= bit;
 	if (d->creation_time > r->pool.time || d->snap_time > r->pool.time)
 		return BROKEN(r, "device %u: %s %u is later than the pool's time %u", d->dev_id,
@@ -107,7 +107,7 @@ int rules_end_device(struct xml_rules *r)
 int rules_begin_def(struct xml_rules *r, uint64_t name)
 {
 	if (defs_find(&r->defs, name))
-		return BROKEN(r, "a second <def> of this name");
+		return BROKEN(r, "this <def> is defined twice");
 	r->def_name = name;
 	r->def_empty = true;
 	r->def_begin = 0;
@@ -145,11 +145,11 @@ int rules_ref(struct xml_rules *r, uint64_t name)
 	int e;
 
 	if (!def)
-		return BROKEN(r, "<ref> to a <def> that does not stand before it");
+		return BROKEN(r, "<ref> to a <def> that is not defined before it");
 	if (def->begin < def->end && def->begin < r->next)
 		return BROKEN(r,
-			      "the <def> referred to begins at virtual block %llu, but block %llu "
-			      "has been mapped before: keys must ascend and not overlap",
+			      "the <def> of this <ref> begins at virtual block %llu, but block "
+			      "%llu is already mapped: keys must ascend and not overlap",
 			      (unsigned long long)def->begin, (unsigned long long)(r->next - 1));
 	if (def->begin < def->end)
 		r->next = def->end;
@@ -176,7 +176,8 @@ int rules_run_slow(struct xml_rules *r, const struct run *run)
 			      "not overlap",
 			      v, (unsigned long long)(r->next - 1));
 	if (__builtin_add_overflow(run->vbegin, run->len, &end))
-		return BROKEN(r, "mapping of %llu blocks from virtual block %llu does not fit", len,
+		return BROKEN(r, "mapping of %llu blocks from virtual block %llu runs past the "
+				 "highest block number", len,
 			      v);
 	if (run->dbegin > r->pool.nr_data_blocks ||
 	    run->len > r->pool.nr_data_blocks - run->dbegin)

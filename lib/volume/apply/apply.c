@@ -85,7 +85,7 @@ static int check_end(struct apply_source *s, const char *applied, struct err *er
 
 	if (r || !got)
 		return r;
-	return err_set(err, -EINVAL, "%s: there are bytes behind the end of the rbd diff: %s", s->name, applied);
+	return err_set(err, -EINVAL, "%s: there is more data after the end of the rbd diff: %s", s->name, applied);
 }
 
 static int look_through(struct apply_source *s, struct err *err)
@@ -158,10 +158,11 @@ static int choose_format(struct apply_source *s, enum apply_format format, struc
 		s->format = APPLY_RAW;
 	if (!s->format)
 		return err_set(err, -EDOM,
-			       "%s: is neither an rbd diff nor a qcow2 image; --format raw says that it is raw bytes",
+			       "%s: is neither an rbd diff nor a qcow2 image; --format raw reads "
+			       "it as raw bytes",
 			       s->name);
 	if (s->top && s->format != APPLY_QCOW2)
-		return err_set(err, -EDOM, "--top is for qcow2 images, and %s is not one", s->name);
+		return err_set(err, -EDOM, "--top needs a qcow2 image, and %s is not one", s->name);
 	return 0;
 }
 
@@ -173,7 +174,8 @@ static int open_image(struct apply_source *s, const char *path, struct err *err)
 	int r;
 
 	if (dev_is_standard(path) && s->format == APPLY_QCOW2)
-		return err_set(err, -EDOM, "a qcow2 image is read at many places: name its file with -i");
+		return err_set(err, -EDOM, "a qcow2 image cannot be read from a stream: name its "
+					   "file with -i");
 	r = image_open(dev_is_standard(path) ? "/proc/self/fd/0" : path, &opt, &s->image, err);
 	if (r)
 		return r;
@@ -284,7 +286,7 @@ static int apply_rbd(struct applying *a, struct err *err)
 	int r = rbd_read(&in, &ops, &told, err);
 
 	if (!r)
-		return check_end(a->s, "what stands before them was applied", err);
+		return check_end(a->s, "the diff itself was applied", err);
 	/* the applied part is kept, and the message says so */
 	place_sync(a->p, NULL);
 	return err_prefix(err, r,
@@ -407,8 +409,9 @@ static int check_device_base(struct place *p, uint64_t image, const char *want, 
 				return 0;
 		}
 	}
-	return r ? r : err_set(err, -EBADMSG, "%s: does not begin with bytes of the SHA-256 %s: it is not the base, "
-			       "nothing was written", place_name(p), want);
+	return r ? r : err_set(err, -EBADMSG, "%s: no length of data from its start has the "
+					      "SHA-256 %s: it is not the base, nothing was written",
+				place_name(p), want);
 }
 
 static int check_base(const struct apply_source *s, struct place *p, const char *want, struct err *err)
@@ -442,6 +445,6 @@ int apply_run(struct apply_source *s, struct place *p, const struct apply_option
 		r = place_sync(p, err);
 	if (!r && opt->sha256)
 		r = check_digest(p, a.size == UINT64_MAX ? place_size(p) : a.size, opt->sha256,
-				 "the result is not what it should be", err);
+				 "the result is wrong", err);
 	return r;
 }

@@ -87,8 +87,8 @@ int place_open_raw(const char *path, const struct place_options *opt, struct pla
 	if (!r)
 		r = dev_open(path, (opt->read_only ? DEV_SHARED : DEV_WRITE) | DEV_BUFFERED, &p->io, err);
 	if (r == -ENOENT && opt->whole)
-		err_set(err, r, "Couldn't find '%s': check the name; for a new image make an empty file before: "
-			"truncate -s 0 '%s'", path, path);
+		err_set(err, r, "Couldn't find '%s': check the name; for a new image create an "
+				"empty file first: truncate -s 0 '%s'", path, path);
 	if (!r) {
 		p->size = p->io->size;
 		p->is_file = !fstat(p->io->fd, &st) && S_ISREG(st.st_mode);
@@ -117,8 +117,9 @@ static int judge_size(const struct pool_arg *arg, const struct table_thin *line,
 {
 	*size = line ? line->length << SECTOR_SHIFT : opt->size;
 	if (arg->table && !line)
-		return err_set(err, -EDOM, "device %s has no line in the table, which would say its size and origin: "
-			       "add 'NAME: 0 SECTORS thin POOL_DEV %s [ORIGIN]'",
+		return err_set(err, -EDOM, "device %s has no line in the table, so its size and "
+					   "origin are not known: add 'NAME: 0 SECTORS thin "
+					   "POOL_DEV %s [ORIGIN]'",
 			       device, device);
 	if (!*size)
 		return err_set(err, -EDOM, "the size of device %s is not known: name the pool by a table", device);

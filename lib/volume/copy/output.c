@@ -22,8 +22,8 @@ int output_refuse_sources(const char *path, const struct output_options *opt, st
 			return same;
 		if (same)
 			return err_set(err, -EINVAL,
-				       "%s: is a source (%s) of the image: the output must be another file "
-				       "or device; nothing was written",
+				       "%s: is a source (%s) of the image: name another output; "
+				       "nothing was written",
 				       real == path ? path : "standard output", opt->sources[i]);
 	}
 	return 0;
@@ -56,7 +56,8 @@ static int open_device(struct output *o, const struct output_options *opt, struc
 		return r;
 	if (r && opt->force < 2)
 		return err_set(err, -EBUSY,
-			       "%s: is mounted or in use: nothing was written (-f -f writes in spite of it)",
+			       "%s: is mounted or in use: nothing was written (-f -f writes all "
+			       "the same)",
 			       o->path);
 	if (r)
 		flags |= DEV_SHARED;
@@ -142,7 +143,7 @@ int output_sync(struct output *o, struct err *err)
 		return io_flush(o->io, err);
 	/* pipes and terminals cannot, and need not */
 	if (fsync(o->fd) && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
-		return err_sys(err, -errno, "%s: bringing it to the disk", o->path);
+		return err_sys(err, -errno, "%s: flushing it to disk", o->path);
 	return 0;
 }
 

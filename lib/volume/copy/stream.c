@@ -31,7 +31,7 @@ static int write_all(struct copy_state *c, const uint8_t *data, uint64_t len, st
 	int r = fd_write(c->out->fd, c->out->path, data, len, err);
 
 	if (r)
-		return err_sys(err, r, "%s: cannot write, at offset %llu or behind it", c->out->path,
+		return err_sys(err, r, "%s: cannot write at or after offset %llu", c->out->path,
 			       (unsigned long long)c->stream_at);
 	c->stream_at += len;
 	return 0;

@@ -22,12 +22,12 @@ struct verify {
 static int differs(const struct verify *v, uint64_t at, const uint8_t *a, const uint8_t *b,
 		   struct err *err)
 {
-	const char *why = "the disk or its path does not keep what it is given";
+	const char *why = "the disk, or the path to it, returns other data than was written";
 
 	while (*a == *b)
 		a++, b++, at++;
 	if (!*a && v->out->kind == OUTPUT_DEVICE && v->out->reads_zero)
-		why = "the device did not read as zeros, as --target-is-zero says";
+		why = "the device did not read as zeros, although --target-is-zero was given";
 	return err_set(err, -EBADMSG,
 		       "%s: differs from the image at offset %llu: 0x%02x instead of 0x%02x: %s",
 		       v->out->path, (unsigned long long)at, *b, *a, why);

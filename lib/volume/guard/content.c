@@ -191,7 +191,7 @@ const char *content_not_xml(int fd)
 		return "zeros";
 	c = judge(&h);
 	if (c == CONTENT_POOL)
-		return "binary metadata: 'thin_dump POOL -o FILE' makes XML of it";
+		return "binary metadata: 'thin_dump POOL -o FILE' converts it to XML";
 	/* of damaged XML the line is said; it begins with a mark or white space at most */
 	while (at < h.len && (!data[at] || strchr("\xef\xbb\xbf\xff\xfe \t\r\n", data[at])))
 		at++;

@@ -45,12 +45,12 @@ static int missing(const char *path, const struct meta_out_options *opt, struct 
 		return err_set(err, -ENOENT, "Couldn't find output file '%s': no such device", path);
 	if (choose_size(opt, &size, NULL))
 		return err_set(err, -ENOENT,
-			       "Couldn't find output file '%s': it must exist, with the size that the metadata "
-			       "shall have; --size auto makes it",
+			       "Couldn't find output file '%s': it must exist, with the size of "
+			       "the new metadata; --size auto creates it",
 			       path);
 	return err_set(err, -ENOENT,
-		       "Couldn't find output file '%s': it must exist, %llu bytes large for this content: "
-		       "--size auto makes it, or:\ntruncate -s %llu '%s'",
+		       "Couldn't find output file '%s': it must exist, with %llu bytes for "
+		       "this content: --size auto creates it, or:\ntruncate -s %llu '%s'",
 		       path, (ull)size, (ull)size, path);
 }
 
@@ -82,14 +82,14 @@ static int check_existing(const char *path, const struct meta_out_options *opt,
 		return r;
 	if (!S_ISREG(st->st_mode))
 		return err_set(err, -EEXIST,
-			       "'%s' exists and is no file: --size makes new files, leave it out here; nothing "
-			       "was written",
+			       "'%s' exists and is not a file: leave out --size, which creates "
+			       "new files; nothing was written",
 			       path);
 	if ((uint64_t)st->st_size == size)
 		return 0;
 	return err_set(err, -EEXIST,
-		       "'%s' exists and has %llu bytes, --size wants %llu: leave --size out or name a new "
-		       "file; nothing was written",
+		       "'%s' exists and has %llu bytes, but --size asks for %llu: leave out "
+		       "--size, or name a new file; nothing was written",
 		       path, (ull)st->st_size, (ull)size);
 }
 
@@ -135,14 +135,14 @@ static void say_state(const struct meta_out *out, const char *state)
 
 	if (!out->opt.left)
 		return;
-	snprintf(text, sizeof(text), "'%s' %s%s", out->path, out->file ? "was not made" : state,
+	snprintf(text, sizeof(text), "'%s' %s%s", out->path, out->file ? "was not created" : state,
 		 out->opt.also ? out->opt.also : "");
 	out->opt.left(out->opt.left_ctx, text);
 }
 
 void meta_out_begins(const struct meta_out *out)
 {
-	say_state(out, "is as it was, or " REFUSED);
+	say_state(out, "is unchanged, or " REFUSED);
 }
 
 static void hear_mark(void *ctx, bool stands)
@@ -164,8 +164,8 @@ static void say_left(const struct meta_out *out, int code, struct err *err)
 		return;
 	snprintf(text, sizeof(text), "%s", err->text);
 	err_set(err, code,
-		"%.700s; '%.100s' holds no pool now: the kernel and all tools refuse it until a good "
-		"one is written to it",
+		"%.700s; '%.100s' holds no pool now: the kernel and all tools refuse it until a "
+		"complete pool is written to it",
 		text, out->path);
 }
 

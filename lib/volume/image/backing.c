@@ -73,8 +73,8 @@ static int check_size(const struct backing *b, uint64_t want, const char *of, st
 	if (b->size == want || b->size == round_up(want, 1u << SECTOR_SHIFT))
 		return 0;
 	return err_set(err, -EBADMSG,
-		       "%s: has %llu bytes, but '%s' has %llu: it is not an image of it; nothing was "
-		       "written (--no-check-base goes without this check)",
+		       "%s: has %llu bytes, but '%s' has %llu: it is not an image of it; nothing "
+		       "was written (--no-check-base skips this check)",
 		       b->path, (ull)b->size, of, (ull)want);
 }
 
@@ -132,8 +132,9 @@ static int consume(void *ctx, const struct feed_unit *u, const struct extent *e,
 	while (want[i] == got[i])
 		i++;
 	return err_set(err, -EBADMSG,
-		       "%s: differs from the device at offset %llu: 0x%02x instead of 0x%02x: its backing "
-		       "file is not an image of the base, or the disk does not keep what it is given",
+		       "%s: differs from the device at offset %llu: 0x%02x instead of 0x%02x: its "
+		       "backing file is not an image of the base, or the disk returns other data "
+		       "than was written",
 		       image_file(v->m, 0), (ull)(u->at + i), got[i], want[i]);
 }
 

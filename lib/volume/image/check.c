@@ -11,8 +11,9 @@
 int check_failed(const char *path, const char *base_name, uint64_t at, struct err *err)
 {
 	return err_set(err, -EBADMSG,
-		       "%s: does not hold the bytes of '%s' at offset %llu: it is not an image of it; nothing "
-		       "was written there or behind (--no-check-base goes without this check)",
+		       "%s: does not hold the bytes of '%s' at offset %llu: it is not an image of "
+		       "it; nothing was written at or after that offset (--no-check-base skips "
+		       "this check)",
 		       path, base_name, (unsigned long long)at);
 }
 

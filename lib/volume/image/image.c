@@ -36,7 +36,8 @@ static int check_loop(const struct image *m, const struct level *l, struct err *
 	struct stat a, b;
 
 	if (m->nr > IMAGE_MAX_CHAIN)
-		return err_set(err, -EUCLEAN, "%s: is file %zu of a chain of backing files; %u are read here",
+		return err_set(err, -EUCLEAN, "%s: is file %zu of a chain of backing files, but "
+					      "at most %u are read",
 			       l->path, m->nr, IMAGE_MAX_CHAIN);
 	if (fstat(l->io->fd, &a))
 		return err_sys(err, -errno, "%s", l->path);
@@ -61,14 +62,17 @@ static int judge_format(struct level *l, const char *format, bool named_elsewher
 	if (r)
 		return r;
 	if (format && strcmp(format, "raw") && strcmp(format, "qcow2"))
-		return err_set(err, -ENOTSUP, "%s: has the format '%s'; raw and qcow2 are read here", l->path,
+		return err_set(err, -ENOTSUP, "%s: has the format '%s', but only raw and qcow2 "
+					      "are read", l->path,
 			       format);
 	if (!format && looks && (named_elsewhere || strcmp(looks, "qcow2")))
 		return err_set(err, -ENOTSUP,
 			       named_elsewhere ?
-				       "%s: looks like a %s image, but the image that names it as its backing "
-				       "file does not say its format (qemu-img rebase -u -F FORMAT does)" :
-				       "%s: is a %s image; raw and qcow2 are read here (qemu-img convert)",
+				       "%s: looks like a %s image, but the image above it does "
+				       "not record its backing file's format (qemu-img rebase -u "
+				       "-F FORMAT records it)" :
+				       "%s: is a %s image, but only raw and qcow2 are read "
+				       "(qemu-img convert converts it)",
 			       l->path, looks);
 	l->is_qcow2 = format ? !strcmp(format, "qcow2") : looks != NULL;
 	return 0;
@@ -108,8 +112,8 @@ static int backing_path(const struct level *l, char **path, struct err *err)
 	size_t word = strcspn(name, ":/");
 
 	if (name[word] == ':')
-		return err_set(err, -ENOTSUP, "%s: its backing file '%s' is not a file's name: only files and "
-			       "block devices are read here",
+		return err_set(err, -ENOTSUP, "%s: its backing file '%s' is not the name of a "
+					      "file: only files and block devices are read",
 			       l->path, name);
 	if (*name == '/' || !slash)
 		*path = strdup(name);

@@ -66,18 +66,21 @@ static int check_features(struct qcow2 *q, const struct head *d, struct err *err
 	const char *known;
 
 	if (bits & INCOMPATIBLE_CORRUPT)
-		return refuse(d, err, "is marked corrupt: qemu-img check says more");
+		return refuse(d, err, "is marked corrupt: run qemu-img check for details");
 	if (bits & INCOMPATIBLE_EXTERNAL)
-		return refuse(d, err, "keeps its data in an external data file, which is not read here");
+		return refuse(d, err, "keeps its data in an external data file, which cannot be "
+				      "read");
 	if (bits & INCOMPATIBLE_SUBCLUSTERS)
-		return refuse(d, err, "has subclusters (extended L2 entries), which are not read here");
+		return refuse(d, err, "has subclusters (extended L2 entries), which cannot be "
+				      "read");
 	if (bits & INCOMPATIBLE_COMPRESSION &&
 	    (d->q->header_len <= H_COMPRESSION || d->h[H_COMPRESSION] > 1))
 		return refuse(d, err, "is compressed in an unknown way");
 	q->compression = bits & INCOMPATIBLE_COMPRESSION && d->h[H_COMPRESSION] ? COMPRESS_ZSTD : COMPRESS_DEFLATE;
 	if (!compression_is_linked(q->compression))
-		return refuse(d, err, "is compressed with zstd, but this program was built without libzstd: "
-				      "build it where libzstd-dev is installed, or convert the image with qemu-img");
+		return refuse(d, err, "is compressed with zstd, but this program was built "
+				      "without libzstd: convert the image with qemu-img, or build "
+				      "with libzstd");
 	rest = bits & ~(uint64_t)(INCOMPATIBLE_DIRTY | INCOMPATIBLE_COMPRESSION);
 	if (!rest)
 		return 0;
@@ -93,10 +96,11 @@ static int read_extensions(struct qcow2 *q, const struct head *d, struct err *er
 	while (at + 8 <= d->len && be32_get(d->h + at) != EXT_END) {
 		len = be32_get(d->h + at + 4);
 		if (len > d->len - at - 8)
-			return bad(d, err, "has an extension that does not end within the first cluster");
+			return bad(d, err, "has an extension that runs past the first cluster");
 		if (be32_get(d->h + at) == EXT_BACKING_FORMAT) {
 			if (len >= sizeof(q->backing_format))
-				return bad(d, err, "gives the backing file's format too long a name");
+				return bad(d, err, "has too long a name of the backing file's "
+						   "format");
 			memcpy(q->backing_format, d->h + at + 8, len);
 			q->backing_format[len] = 0;
 		}
@@ -113,7 +117,8 @@ static int read_backing(struct qcow2 *q, const struct head *d, struct err *err)
 	if (!at || !len)
 		return 0;
 	if (len > QCOW2_MAX_NAME || at > d->len || len > d->len - at || memchr(d->h + at, 0, len))
-		return bad(d, err, "names the backing file outside of the first cluster, or too long");
+		return bad(d, err, "has the backing file's name outside of the first cluster, or "
+				   "too long");
 	q->backing = strndup((const char *)d->h + at, len);
 	return q->backing ? 0 : err_nomem(err, "name of the backing file");
 }
@@ -138,7 +143,7 @@ static int read_l1(struct qcow2 *q, const struct head *d, struct err *err)
 	if (q->nr_l1 > be32_get(d->h + H_L1_NR))
 		return bad(d, err, "has an L1 table that is too short for the size of the disk");
 	if (q->nr_l1 * 8 > QCOW2_MAX_L1)
-		return bad(d, err, "has a larger L1 table than is read here (32 MiB)");
+		return bad(d, err, "has an L1 table above the limit of 32 MiB");
 	if (at % cluster || add_overflow(at, q->nr_l1 * 8, &end) || end > q->io->size)
 		return bad(d, err, "has an L1 table outside of the file or between clusters");
 	q->l1 = malloc(q->nr_l1 * 8 + 1);
@@ -155,20 +160,20 @@ static int read_fields(struct qcow2 *q, struct head *d, struct err *err)
 	if (be32_get(d->h + H_MAGIC) != QCOW2_MAGIC)
 		return refuse(d, err, "is not a qcow2 image");
 	if (q->version != 2 && q->version != 3)
-		return err_set(err, -ENOTSUP, "%s: is qcow version %u; 2 and 3 are read here", q->io->name,
+		return err_set(err, -ENOTSUP, "%s: is qcow version %u, but only 2 and 3 are read", q->io->name,
 			       q->version);
 	q->cluster_bits = be32_get(d->h + H_CLUSTER_BITS);
 	if (q->cluster_bits < QCOW2_MIN_BITS || q->cluster_bits > QCOW2_MAX_BITS)
-		return bad(d, err, "gives an impossible size of clusters");
+		return bad(d, err, "has an impossible cluster size");
 	d->len = UINT64_C(1) << q->cluster_bits;
 	q->header_len = q->version == 2 ? H_LEN_V2 : be32_get(d->h + H_LEN);
 	if (q->version == 3 && (q->header_len < H_LEN_V3 || q->header_len > d->len))
-		return bad(d, err, "gives itself an impossible length");
+		return bad(d, err, "has an impossible length");
 	q->size = be64_get(d->h + H_SIZE);
 	if (q->size > INT64_MAX)
-		return bad(d, err, "gives a size that no disk can have");
+		return bad(d, err, "has a disk size that is too large");
 	if (be32_get(d->h + H_CRYPT))
-		return refuse(d, err, "is encrypted, which is not read here");
+		return refuse(d, err, "is for an encrypted image, which cannot be read");
 	q->compression = COMPRESS_DEFLATE;
 	return q->version == 3 ? check_features(q, d, err) : 0;
 }

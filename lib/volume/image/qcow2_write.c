@@ -56,7 +56,8 @@ int qcow2_check_backing(const char *name, struct err *err)
 		return err_set(err, -EINVAL, "a backing file's name has 1 to %u bytes", QCOW2_MAX_NAME);
 	if (name[word] == ':')
 		return err_set(err, -EINVAL,
-			       "'%s': what stands before the colon would be taken for a protocol: write ./%s",
+			       "'%s': qemu takes the part before the colon for a protocol: write "
+			       "./%s",
 			       name, name);
 	return 0;
 }

@@ -65,7 +65,7 @@ static int read_name(struct reading *r, char *name, bool *has, struct err *err)
 		return e;
 	len = le32_get(raw);
 	if (*has)
-		return bad(r, err, "gives a second name to the same snapshot");
+		return bad(r, err, "gives the same snapshot a second name");
 	if (len > RBD_MAX_NAME)
 		return bad(r, err, "has a longer name than a snapshot can have");
 	*has = true;
@@ -83,9 +83,9 @@ static int read_size(struct reading *r, struct err *err)
 	if (s->has_size)
 		return bad(r, err, "gives a second size");
 	if (s->nr_records)
-		return bad(r, err, "gives the size behind the first data");
+		return bad(r, err, "gives the size after the first data");
 	if (s->size > INT64_MAX)
-		return bad(r, err, "gives a size that nothing can have");
+		return bad(r, err, "gives an impossible size");
 	s->has_size = true;
 	return r->ops->size ? r->ops->size(r->ops->ctx, s->size, err) : 0;
 }
@@ -155,7 +155,7 @@ static int read_record(struct reading *r, struct err *err)
 	case 'z': return read_range(r, true, err);
 	case 'e': s->ended = true; return 0;
 	}
-	return err_set(err, -EINVAL, "%s: at byte %llu stands 0x%02x, which begins no record", r->in->name,
+	return err_set(err, -EINVAL, "%s: byte %llu is 0x%02x, which is not the type of a record", r->in->name,
 		       (ull)s->record_at, tag);
 }
 

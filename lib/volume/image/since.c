@@ -100,7 +100,8 @@ int since_open(struct since *s, struct volume *now, const struct volume_options 
 	if (!so->base && !so->metadata)
 		return 0;
 	if (now->other)
-		return err_set(err, -EDOM, "--since: '%s' is no thin device, so what has changed in it is not known",
+		return err_set(err, -EDOM, "--since: '%s' is not a thin device, so its changes "
+					   "cannot be found",
 			       now->other);
 	s->name = so->base ? so->base : opt->device;
 	r = open_base(s, now, opt, so, jobs, err);

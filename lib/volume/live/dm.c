@@ -27,8 +27,8 @@ static int failed(struct dm_task *task, const char *what, struct err *err)
 		return -ENXIO;
 	if (!code)
 		return err_set(err, -ENODEV,
-			       "device-mapper cannot be asked for %s: root must ask, and the kernel must have the "
-			       "module dm-mod loaded",
+			       "device-mapper cannot be asked for %s: run as root, and load the "
+			       "kernel module dm-mod",
 			       what);
 	return err_sys(err, -code, "device-mapper cannot be asked for %s", what);
 }
@@ -90,7 +90,7 @@ static int ask(int type, const char *name, dev_t dev, struct dm_device *out, str
 
 	*out = (struct dm_device){ 0 };
 	if (!task || !dm_task_no_flush(task) || !dm_task_run(task))
-		return failed(task, "a table", err);
+		return failed(task, "table of a device", err);
 	return take_device(task, out, err);
 }
 
@@ -132,7 +132,7 @@ int dm_each(int (*fn)(void *ctx, dev_t dev, struct err *err), void *ctx, struct 
 	int r = 0;
 
 	if (!task || !dm_task_run(task))
-		return failed(task, "its devices", err);
+		return failed(task, "list of devices", err);
 	n = dm_task_get_names(task);
 	if (!n || !n->dev)
 		return 0;

@@ -74,7 +74,7 @@ static int find_by_lvm_name(const char *word, dev_t *dev, struct err *err)
 		r = dm_table(whole, 0, &d, err);
 	}
 	if (r == -ENXIO)
-		return err_set(err, -ENOENT, "%s: there is no such device or active volume", word);
+		return err_set(err, -ENOENT, "%s: no such device or active volume", word);
 	if (!r) {
 		*dev = d.dev;
 		dm_device_fini(&d);
@@ -89,7 +89,7 @@ static int find(const char *word, dev_t *dev, struct err *err)
 	if (dev_stat(word, &st))
 		return find_by_lvm_name(word, dev, err);
 	*dev = st.st_rdev;
-	return S_ISBLK(st.st_mode) ? 0 : err_set(err, -ENODATA, "%s: is no block device", word);
+	return S_ISBLK(st.st_mode) ? 0 : err_set(err, -ENODATA, "%s: is not a block device", word);
 }
 
 /* The pool whose metadata device has the number .metadata. */
@@ -175,7 +175,8 @@ int live_open(const char *word, struct live **out, struct err *err)
 		return 0;
 	}
 	dm_device_fini(&l->thin);
-	return r ? r : err_set(err, -ENODATA, "%s: is no active thin pool and no active thin device", word);
+	return r ? r : err_set(err, -ENODATA, "%s: is neither an active thin pool nor an active "
+					      "thin device", word);
 }
 
 void live_free(struct live *l)
@@ -193,8 +194,8 @@ int live_reserve(const struct live *l, struct err *err)
 
 	if (r == -EBUSY)
 		return err_set(err, r,
-			       "%s: a metadata snapshot is held already: -m reads that one, and 'dmsetup message %s 0 "
-			       "release_metadata_snap' gives it up",
+			       "%s: a metadata snapshot is held already: -m reads it, and "
+			       "'dmsetup message %s 0 release_metadata_snap' releases it",
 			       l->pool.name, l->pool.name);
 	return r ? err_prefix(err, r, "%s", l->pool.name) : 0;
 }
@@ -329,7 +330,7 @@ static int write_use(const struct dm_device *thin, struct outbuf *out, struct er
 	int r = dm_status(thin->dev, &d, err);
 
 	if (r)
-		return r == -ENXIO ? err_set(err, -ENOENT, "%s: is active no longer", thin->name) : r;
+		return r == -ENXIO ? err_set(err, -ENOENT, "%s: is no longer active", thin->name) : r;
 	known = has_type(&d, "thin") && sscanf(d.params, "%llu", &mapped) == 1;
 	if (known)
 		outbuf_printf(out, "# active thin device %s: /dev/mapper/%s, open %u, %s, mapped %llu\n",

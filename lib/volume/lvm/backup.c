@@ -64,7 +64,7 @@ static int choose(const struct lvm_vg *vg, const char *path, const char *name, c
 	if (!nr)
 		return err_set(err, -ENODATA, "'%s' has no thin pool", path);
 	if (!taken)
-		return err_set(err, -ENODATA, "'%s' has no thin pool '%s', but: %s", path, name, names);
+		return err_set(err, -ENODATA, "'%s' has no thin pool '%s'; it has: %s", path, name, names);
 	if (taken > 1)
 		return err_set(err, -EINVAL, "'%s' has several thin pools: %s; name one with --pool NAME", path,
 			       names);

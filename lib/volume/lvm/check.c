@@ -58,8 +58,8 @@ static void check_area(const struct lvm_vg *vg, const struct lvm_member *m, unsi
 	snprintf(mend, sizeof(mend), "vgck --updatemetadata %s", vg->name);
 	if (a->state == LVM_AREA_GOOD && a->seqno < vg->seqno)
 		lvm_found(f, LVM_WARNING, "area-stale", vg, m->name, mend,
-			  "metadata area %u on %s has an older text (seqno %llu, the newest is %llu): should the "
-			  "newer copies be lost, LVM goes back to it",
+			  "metadata area %u on %s has an older text (seqno %llu, the newest is "
+			  "%llu): if the newer copies are lost, LVM goes back to it",
 			  nr, m->pv->path, (ull)a->seqno, (ull)vg->seqno);
 	else if (a->state == LVM_AREA_BAD_HEADER || a->state == LVM_AREA_BAD_TEXT || a->state == LVM_AREA_CUT)
 		lvm_found(f, LVM_WARNING, "area-damaged", vg, m->name, mend,
@@ -70,8 +70,9 @@ static void check_area(const struct lvm_vg *vg, const struct lvm_member *m, unsi
 			  "metadata area %u on %s has no text, although the PV belongs to the group", nr, m->pv->path);
 	if (a->has_pending)
 		lvm_found(f, LVM_NOTE, "area-pending", vg, m->name, mend,
-			  "metadata area %u on %s holds a text that was written and not committed: a command of LVM "
-			  "was interrupted, and what it was about did not happen",
+			  "metadata area %u on %s holds a text that was written and not "
+			  "committed: an LVM command was interrupted before its change took "
+			  "effect",
 			  nr, m->pv->path);
 }
 
@@ -83,15 +84,15 @@ static void check_member(const struct lvm_vg *vg, const struct lvm_member *m, st
 		snprintf(mend, sizeof(mend), "give the disk too (--pv FILE); where it is lost for good, vgreduce --removemissing %s",
 			 vg->name);
 		lvm_found(f, LVM_FAULT, "pv-missing", vg, m->name, mend,
-			  "physical volume %s (%s, last seen as %s) is not there: what lies on it cannot be read, and LVM "
-			  "activates no pool with a part on it",
+			  "physical volume %s (%s, last seen as %s) is missing: data on it cannot "
+			  "be read, and LVM does not activate a pool with a part on it",
 			  m->name, m->id, m->device ?: "an unknown device");
 		return;
 	}
 	if (lvm_member_is_cut(vg, m))
 		lvm_found(f, LVM_FAULT, "pv-truncated", vg, m->name, "copy the disk again, to its end",
-			  "%s ends after %llu bytes of physical volume %s, whose extents end at %llu: what lies behind "
-			  "is lost",
+			  "%s ends after %llu bytes of physical volume %s, whose extents end at "
+			  "%llu: the data after that is lost",
 			  m->pv->path, (ull)m->pv->there, m->name,
 			  (ull)((m->pe_start + m->pe_count * vg->extent_size) << SECTOR_SHIFT));
 	for (unsigned i = 0; i < m->pv->nr_areas; i++)
@@ -110,7 +111,8 @@ static void check_lv(const struct lvm_vg *vg, const struct lvm_lv *lv, struct lv
 	if (s->external->writable) {
 		snprintf(mend, sizeof(mend), "lvchange -pr %s/%s", vg->name, s->external->name);
 		lvm_found(f, LVM_WARNING, "origin-writable", vg, lv->name, mend,
-			  "its external origin %s is writable: what is written there changes this volume too",
+			  "its external origin %s is writable: writes to it also change this "
+			  "volume",
 			  s->external->name);
 	}
 	if (s->external->why || s->external->partial)
@@ -130,8 +132,8 @@ static void check_twins(const struct lvm *l, const struct lvm_vg *vg, struct lvm
 	snprintf(mend, sizeof(mend), "vgcfgrestore -f FILE %s with the right text", vg->name);
 	if (nr > 1)
 		lvm_found(f, LVM_FAULT, "texts-differ", vg, NULL, mend,
-			  "%u different texts bear the newest seqno %llu: parts of the group were changed apart from "
-			  "each other",
+			  "%u different texts have the newest seqno %llu: parts of the group were "
+			  "changed separately",
 			  nr, (ull)vg->seqno);
 }
 

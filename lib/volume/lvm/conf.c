@@ -237,7 +237,7 @@ static int read_entry(struct parser *q, struct config_node *n)
 		return r;
 	}
 	if (!take(q, '='))
-		return mistake(q, "= or { is missing behind a name");
+		return mistake(q, "= or { is missing after a name");
 	n->is_array = take(q, '[');
 	return n->is_array ? read_array(q, &n->value) : read_value(q, &n->value);
 }
@@ -257,7 +257,7 @@ static int read_entries(struct parser *q, struct config_node *section)
 	}
 	if ((q->p == q->end) != !q->depth)
 		return mistake(q, q->depth ? "the text ends inside a section" :
-					     "} stands where no section is open");
+					     "there is a } without an open section");
 	q->p += q->depth != 0;
 	return end_section(q, section);
 }

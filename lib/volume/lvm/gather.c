@@ -181,8 +181,8 @@ static int try_place(struct gather *g, const char *path, const struct part *p, u
 		if (r)
 			return r;
 		return err_set(g->err, -EINVAL,
-			       "'%s' and '%s' hold the same physical volume (%s): one is a copy of the "
-			       "other; give one of them",
+			       "'%s' and '%s' hold the same physical volume (%s): one is a copy "
+			       "of the other; give only one of them",
 			       l->pv[i].path, path, pv.id);
 	}
 	to = vec_add(l->pv, l->nr_pvs, l->pv_cap);
@@ -231,7 +231,8 @@ static int read_disk(struct gather *g, const char *path, bool named)
 	if (r < 0)
 		return named || r == -ENOMEM || r == -EINVAL ? r : 0;
 	if (!r && named && g->l->nr_named > 1)
-		lvm_tell(g->opt, "warning: '%s' has no label of LVM, on itself or in a partition: it is left out",
+		lvm_tell(g->opt, "warning: '%s' has no LVM label, neither at its start nor in a "
+				 "partition: it is left out",
 			 path);
 	return 0;
 }

@@ -25,7 +25,7 @@ struct judge {
 static const char *text(struct judge *j, const char *made)
 {
 	j->no_memory |= !made;
-	return made ?: "no memory";
+	return made ?: "out of memory";
 }
 
 #define say(j, ...) text(j, arena_printf((j)->arena, __VA_ARGS__))
@@ -36,10 +36,13 @@ static const char *type_hint(const char *name)
 	static const struct {
 		const char *begin, *hint;
 	} hints[] = {
-		{ "cache", "newer data may lie in the cache alone; let LVM write it back: lvconvert --uncache" },
-		{ "writecache", "newer data may lie in the cache alone; let LVM write it back: lvconvert --uncache" },
+		{ "cache", "newer data may be in the cache only; let LVM write it back: lvconvert "
+			   "--uncache" },
+		{ "writecache", "newer data may be in the cache only; let LVM write it back: "
+				"lvconvert --uncache" },
 		{ "raid", "the data are computed from several devices; activate the VG with LVM" },
-		{ "snapshot", "an old snapshot is made of its origin and its store; activate the VG with LVM" },
+		{ "snapshot", "a non-thin snapshot needs its origin and its COW store; activate the "
+			      "VG with LVM" },
 		{ "vdo", "the data are deduplicated and compressed; activate the VG with LVM" },
 		{ "integrity", "checksums lie between the data; activate the VG with LVM" },
 		{ "crypt", "the data are encrypted" },
@@ -68,7 +71,7 @@ static void rely_on(struct judge *j, struct lvm_lv *lv, struct lvm_lv *below)
 	judge_lv(j, below);
 	lv->partial |= below->partial;
 	if (below->why)
-		blame(lv, below->upon ? below->why : say(j, "upon LV %s: %s", below->name, below->why), true);
+		blame(lv, below->upon ? below->why : say(j, "it is on LV %s: %s", below->name, below->why), true);
 }
 
 /* How many of the @len extents lie, at least in part, behind the end of what is there of the PV. */
@@ -94,7 +97,7 @@ static void judge_place(struct judge *j, struct lvm_lv *lv, const struct lvm_pla
 		wild |= end > p->lv->size;
 		rely_on(j, lv, p->lv);
 	} else {
-		blame(lv, say(j, "LVM's text has no PV and no LV '%s'", p->name), false);
+		blame(lv, say(j, "LVM's text has neither a PV nor an LV '%s'", p->name), false);
 	}
 	if (wild)
 		blame(lv, say(j, "an extent lies beyond the end of %s", p->name), false);
@@ -108,7 +111,7 @@ static void judge_legs(struct judge *j, struct lvm_lv *lv, const struct lvm_seg 
 		blame(lv, say(j, "%s: LVM's text does not say which leg is in sync; --leg N takes leg N (0 to %u) as it is",
 			      s->type_name, s->nr_places - 1), false);
 	else if (leg >= s->nr_places)
-		blame(lv, say(j, "%s has legs 0 to %u, and no leg %u", s->type_name, s->nr_places - 1, leg),
+		blame(lv, say(j, "%s has legs 0 to %u, but no leg %u", s->type_name, s->nr_places - 1, leg),
 		      false);
 	else
 		judge_place(j, lv, &s->place[leg], s->len);
@@ -149,7 +152,8 @@ static void judge_lv(struct judge *j, struct lvm_lv *lv)
 		return;
 	if (lv->state == BEGUN || j->level == MAX_LEVELS) {
 		lv->loop |= lv->state == BEGUN;
-		blame(lv, lv->loop ? "it lies upon itself" : "too many volumes lie upon each other", false);
+		blame(lv, lv->loop ? "it is stacked on itself" : "too many volumes are stacked on "
+								 "each other", false);
 		return;
 	}
 	lv->state = BEGUN;
@@ -157,7 +161,8 @@ static void judge_lv(struct judge *j, struct lvm_lv *lv)
 	if (lv->fault)
 		blame(lv, lv->fault, false);
 	if (lv->cow_of)
-		blame(lv, say(j, "it is the store of an old snapshot of LV %s, not the snapshot's content",
+		blame(lv, say(j, "it is the COW store of a non-thin snapshot of LV %s, not the "
+				 "snapshot's content",
 			      lv->cow_of), false);
 	for (unsigned i = 0; i < lv->nr_segs && !lv->fault; i++)
 		judge_seg(j, lv, &lv->seg[i]);

@@ -77,12 +77,13 @@ static void put_reach(const struct lister *k, const struct lvm_lv *lv)
 		outbuf_str(k->out, ", PARTLY READABLE: ");
 		if (lv->missing) {
 			put_extents(k, lv->missing);
-			outbuf_str(k->out, " lie on a missing PV");
+			outbuf_str(k->out, " on a missing PV");
 		} else if (lv->cut) {
 			put_extents(k, lv->cut);
-			outbuf_str(k->out, " lie behind the end of an image that is cut off");
+			outbuf_str(k->out, " beyond the end of an image that is cut off");
 		} else {
-			outbuf_str(k->out, "a volume below lies in part on a PV that is missing or cut off");
+			outbuf_str(k->out, "a part of a volume below is on a PV that is missing "
+					   "or cut off");
 		}
 	}
 	if (!lv->writable)
@@ -223,7 +224,7 @@ void lvm_list(const struct lvm *l, lvm_fill_fn *fill, void *ctx, struct outbuf *
 	for (size_t i = 0; i < l->nr_pvs; i++) {
 		if (lvm_member_of(l, &l->pv[i], NULL))
 			continue;
-		outbuf_str(out, "PV of no volume group ");
+		outbuf_str(out, "PV in no volume group ");
 		put_place(out, &l->pv[i]);
 		list_areas(&k, &l->pv[i]);
 		outbuf_str(out, "\n");
@@ -256,7 +257,8 @@ void lvm_list_texts(const struct lvm *l, struct outbuf *out)
 		if (t->pv != LVM_FILE && t->copies)
 			outbuf_printf(out, ", committed in %u area%s", t->copies, t->copies == 1 ? "" : "s");
 		else
-			outbuf_str(out, t->pv != LVM_FILE ? ", left over" : " the given backup");
+			outbuf_str(out, t->pv != LVM_FILE ? ", left over" : " from the given "
+									    "backup");
 		outbuf_str(out, t->taken ? ", taken: " : ": ");
 		lvm_put_plain(out, t->description ?: "-");
 		outbuf_str(out, "\n");

@@ -53,8 +53,8 @@ static void bind_members(const struct lvm *l, const struct lvm_options *opt, str
 				m->pv = &l->pv[k];
 		if (!m->pv)
 			lvm_tell(opt,
-				 "warning: volume group %s: physical volume %s (%s, last seen as %s) is on none of "
-				 "the given disks: what lies on it cannot be read",
+				 "warning: volume group %s: physical volume %s (%s, last seen as "
+				 "%s) is on none of the given disks: data on it cannot be read",
 				 vg->name, m->name, m->id, m->device ?: "an unknown device");
 	}
 }
@@ -82,7 +82,8 @@ static int no_such_seqno(const struct lvm *l, const struct lvm_options *opt, str
 
 	for (size_t i = 0; i < l->nr_texts && len + 22 < sizeof(list); i++)
 		len += (size_t)snprintf(list + len, sizeof(list) - len, " %llu", (ull)l->text[i].seqno);
-	return err_set(err, -ENODATA, "no text of LVM with seqno %llu is left on the disks; there %s:%s",
+	return err_set(err, -ENODATA, "no text of LVM with seqno %llu is left on the disks; there "
+				      "%s:%s",
 		       (ull)opt->seqno, l->nr_texts == 1 ? "is" : "are", list);
 }
 
@@ -104,9 +105,10 @@ static void tell_older(const struct lvm *l, const struct lvm_options *opt, const
 	for (size_t i = 0; i < l->nr_texts; i++)
 		if (l->text[i].copies && l->text[i].seqno > t->seqno && !strcmp(l->text[i].vg_id, t->vg_id)) {
 			lvm_tell(opt,
-				 "note: volume group %s is read as it was at seqno %llu, the newest is %llu: extents that "
-				 "were free since then may have been written over, and the pool may no longer have a device "
-				 "('thin_lvm --check --seqno %llu PV...' compares them)",
+				 "note: volume group %s is read as it was at seqno %llu, the "
+				 "newest is %llu: extents freed since then may have been "
+				 "overwritten, and devices may be gone from the pool ('thin_lvm "
+				 "--check --seqno %llu PV...' compares them)",
 				 t->vg_name, (ull)t->seqno, (ull)l->text[i].seqno, (ull)t->seqno);
 			return;
 		}
@@ -183,8 +185,8 @@ static int no_group(const struct lvm *l, struct err *err)
 					       "--vg-backup FILE PV...'); 'thin_lvm --list-texts PV...' shows older texts",
 					       l->pv[i].path, l->pv[i].path, lvm_area_word(&l->pv[i].area[k]));
 	return err_set(err, -EUCLEAN,
-		       "%s: this physical volume of LVM has no text of a volume group: it is in none, or the text is on "
-		       "other disks of the group (--pv FILE)",
+		       "%s: this physical volume has no text of a volume group: it is in no "
+		       "group, or the text is on other disks of the group (--pv FILE)",
 		       l->pv[0].path);
 }
 
@@ -200,8 +202,10 @@ static int no_pv(struct lvm *l, const struct lvm_options *opt, struct err *err)
 			       "the group's disks with it",
 			       path, path);
 	if (l->nr_paths == l->nr_named && l->nr_paths == 1)
-		return err_set(err, -EUCLEAN, "%s: no label of LVM was found, on the disk itself or in a partition", path);
-	return err_set(err, -EUCLEAN, "%s: none of %zu file%s has a label of LVM, on the disk itself or in a partition",
+		return err_set(err, -EUCLEAN, "%s: no LVM label was found, neither at the start "
+					      "of the disk nor in a partition", path);
+	return err_set(err, -EUCLEAN, "%s: none of %zu file%s has an LVM label, neither at its "
+				      "start nor in a partition",
 		       opt->path[0], l->nr_paths, l->nr_paths == 1 ? "" : "s");
 }
 

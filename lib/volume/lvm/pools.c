@@ -68,15 +68,17 @@ static void check_transaction(struct pool_check *c)
 	if (text == pool + 1) {
 		lvm_found(c->f, LVM_WARNING, "transaction-behind", c->vg, c->lv->name,
 			  mend(c, "vgchange -ay %s", c->vg->name),
-			  "the text is at transaction %llu, the pool at %llu: LVM was interrupted before the pool had "
-			  "its last message%s; LVM activates the pool and goes on from there",
+			  "the text is at transaction %llu, the pool at %llu: LVM was interrupted "
+			  "before it sent the pool its last message%s; LVM activates the pool and "
+			  "sends it then",
 			  (ull)text, (ull)pool, c->seg->nr_messages ? ", which is still pending" : "");
 		return;
 	}
 	t = text_of_transaction(c);
 	if (t)
-		mend(c, "'thin_lvm --seqno %llu PV...' reads the group with the text of that transaction, which is still on "
-			"the disks; or thin_message --force --pool %s/%s PV 'set_transaction_id %llu %llu'",
+		mend(c, "'thin_lvm --seqno %llu PV...' reads the group with the text of that "
+			"transaction, which is still on the disks; or thin_message --force --pool "
+			"%s/%s PV 'set_transaction_id %llu %llu'",
 		     (ull)t->seqno, c->vg->name, c->lv->name, (ull)pool, (ull)text);
 	else
 		mend(c, "vgcfgrestore %s with a text of transaction %llu (/etc/lvm/archive); or thin_message --force --pool "
@@ -89,8 +91,8 @@ static void check_transaction(struct pool_check *c)
 			  (ull)pool, (ull)text);
 	else
 		lvm_found(c->f, LVM_FAULT, "transaction-lost", c->vg, c->lv->name, c->mend,
-			  "the text is at transaction %llu, the pool only at %llu: the pool's metadata are older than the "
-			  "text, and LVM refuses to activate it",
+			  "the text is at transaction %llu, the pool only at %llu: the pool's "
+			  "metadata is older than the text, and LVM refuses to activate it",
 			  (ull)text, (ull)pool);
 }
 
@@ -103,14 +105,14 @@ static void check_sizes(struct pool_check *c)
 
 	if (s->data_block_size != c->seg->chunk_size) {
 		lvm_found(c->f, LVM_FAULT, "chunk-size", c->vg, name, "",
-			  "the text says chunks of %llu sectors, the pool has blocks of %u: these are the metadata of "
-			  "another pool, and data blocks would be taken from wrong places",
+			  "the text says chunks of %llu sectors, the pool has blocks of %u: this "
+			  "is the metadata of another pool, and wrong data would be read",
 			  (ull)c->seg->chunk_size, s->data_block_size);
 		return;
 	}
 	if (s->nr_data_blocks > data / s->data_block_size)
 		lvm_found(c->f, LVM_FAULT, "data-small", c->vg, name,
-			  mend(c, "lvextend the pool to %llu sectors at least", (ull)(s->nr_data_blocks * s->data_block_size)),
+			  mend(c, "lvextend the pool to at least %llu sectors", (ull)(s->nr_data_blocks * s->data_block_size)),
 			  "the pool has %llu data blocks, its volume has room for %llu: the kernel refuses it",
 			  (ull)s->nr_data_blocks, (ull)(data / s->data_block_size));
 	else if (s->nr_data_blocks < data / s->data_block_size)
@@ -122,7 +124,8 @@ static void check_sizes(struct pool_check *c)
 			  "the data LV is smaller than its pool %s", name);
 	if (s->nr_metadata_blocks > metadata / 8)
 		lvm_found(c->f, LVM_FAULT, "metadata-small", c->vg, c->seg->metadata->name, "",
-			  "the metadata have %llu blocks, their volume has room for %llu: the kernel refuses them",
+			  "the metadata has %llu blocks, its volume has room for %llu: the kernel "
+			  "refuses it",
 			  (ull)s->nr_metadata_blocks, (ull)(metadata / 8));
 }
 
@@ -142,12 +145,14 @@ static void name_without_device(struct pool_check *c, const struct lvm_lv *lv, c
 	if (never)
 		lvm_found(c->f, LVM_FAULT, "device-never-made", c->vg, lv->name,
 			  mend(c, "lvremove %s/%s, then create it again", c->vg->name, lv->name),
-			  "the pool has no device %u: it was to be made in transaction %llu, and the pool is at %llu, so "
-			  "the message did not reach it; the volume has never held data",
+			  "the pool has no device %u: transaction %llu was to create it, but the "
+			  "pool is at %llu and never got the message; the volume has never held "
+			  "data",
 			  s->dev_id, (ull)s->transaction, (ull)c->seen->transaction);
 	else
 		lvm_found(c->f, LVM_FAULT, "device-deleted", c->vg, lv->name,
-			  mend(c, "lvremove %s/%s; 'thin_repair --list-roots --pool %s/%s -i PV' may find its older tree",
+			  mend(c, "lvremove %s/%s; 'thin_repair --list-roots --pool %s/%s -i PV' "
+				  "may find an older tree of it",
 			       c->vg->name, lv->name, c->vg->name, c->lv->name),
 			  "the pool has no device %u, which was made in transaction %llu of %llu: it was deleted after "
 			  "this text was written",
@@ -195,13 +200,14 @@ static void device_without_name(struct pool_check *c, const struct device_info *
 		 d->dev_id);
 	if (d->transaction >= c->seg->transaction)
 		lvm_found(c->f, LVM_WARNING, "device-newer", c->vg, c->lv->name, c->mend,
-			  "no LV has device %u (%llu blocks mapped): it was made in transaction %llu, after this text "
-			  "(transaction %llu) was written; %s",
+			  "no LV has device %u (%llu blocks mapped): it was created in "
+			  "transaction %llu, after this text (transaction %llu) was written; %s",
 			  d->dev_id, (ull)d->mapped_blocks, (ull)d->transaction, (ull)c->seg->transaction, known);
 	else
 		lvm_found(c->f, LVM_WARNING, "device-unnamed", c->vg, c->lv->name, c->mend,
-			  "no LV has device %u (%llu blocks mapped), which was made in transaction %llu: its LV was "
-			  "removed, and the pool was not told or is older than that; %s",
+			  "no LV has device %u (%llu blocks mapped), created in transaction %llu: "
+			  "its LV was removed, but the pool did not get the message, or is older; "
+			  "%s",
 			  d->dev_id, (ull)d->mapped_blocks, (ull)d->transaction, known);
 }
 
@@ -235,7 +241,7 @@ static void check_devices(struct pool_check *c)
 	for (size_t i = 0; i + 1 < nr; i++)
 		if (id[i] == id[i + 1])
 			lvm_found(c->f, LVM_FAULT, "device-twice", c->vg, c->lv->name, "",
-				  "two LVs have device %u: what one writes changes the other", id[i]);
+				  "two LVs have device %u: writes to one change the other", id[i]);
 	for (size_t i = 0; i < c->seen->nr_devices; i++) {
 		size_t at = search_first(k, nr, id[k] >= c->seen->device[i].dev_id);
 
@@ -257,7 +263,7 @@ void lvm_check_pool(const struct lvm *l, const struct lvm_vg *vg, const struct l
 				      mend(&c, "thin_repair --dry-run --pool %s/%s -i PV shows what can be saved; lvconvert "
 					       "--repair %s/%s",
 					   vg->name, pool->name, vg->name, pool->name),
-			  "the pool's metadata cannot be read, so they are not compared: %s", seen->error);
+			  "the pool's metadata cannot be read, so it is not compared: %s", seen->error);
 		return;
 	}
 	check_transaction(&c);
@@ -266,5 +272,6 @@ void lvm_check_pool(const struct lvm *l, const struct lvm_vg *vg, const struct l
 	if (seen->needs_check)
 		lvm_found(f, LVM_WARNING, "needs-check", vg, pool->name,
 			  mend(&c, "thin_check --pool %s/%s --clear-needs-check-flag PV", vg->name, pool->name),
-			  "the pool's needs_check flag is set: the kernel activates it read-only until it was checked");
+			  "the pool's needs_check flag is set: the kernel keeps it read-only "
+			  "until the flag is cleared");
 }

@@ -71,7 +71,7 @@ static int check_name(const struct builder *b, const char *what, const char *nam
 {
 	if (lvm_name_ok(name))
 		return 0;
-	return err_set(b->err, -EINVAL, "LVM's text has a %s whose name no %s can have", what, what);
+	return err_set(b->err, -EINVAL, "LVM's text has a %s with a name that is invalid for a %s", what, what);
 }
 
 struct lvm_lv *lvm_find_lv(const struct lvm_vg *vg, const char *name)
@@ -112,7 +112,8 @@ static int build_members(struct builder *b, const struct config_node *section)
 		    !config_u64(n, "pe_count", &m->pe_count) ||
 		    mul_overflow(m->pe_count, vg->extent_size, &end) || m->pe_start > MAX_SECTORS ||
 		    end > MAX_SECTORS)
-			return err_set(b->err, -EINVAL, "physical volume '%s' has no id, pe_start or pe_count that can be",
+			return err_set(b->err, -EINVAL, "physical volume '%s' has no valid id, "
+							"pe_start or pe_count",
 				       m->name);
 		vg->nr_members++;
 	}
@@ -157,7 +158,8 @@ static const char *read_places(struct builder *b, const struct config_node *list
 		const struct config_value *extent = v->next;
 
 		if (v->kind != CONFIG_STRING || !extent || extent->kind != CONFIG_NUMBER || extent->number < 0)
-			return "a list of stripes or legs is not of names and numbers";
+			return "a list of stripes or legs holds something other than names and "
+			       "numbers";
 		set_place(b, &s->place[s->nr_places++], v->text, (uint64_t)extent->number);
 		v = extent;
 	}
@@ -211,7 +213,7 @@ static const char *read_pool(struct builder *b, const struct config_node *n, str
 	if (!config_u64(n, "transaction_id", &s->transaction))
 		return "the pool has no transaction_id";
 	if (!config_u64(n, "chunk_size", &s->chunk_size) || !data_block_size_ok(s->chunk_size))
-		return "the pool's chunk_size is missing, or no pool can have it";
+		return "the pool's chunk_size is missing or invalid";
 	if (!s->metadata || !s->data)
 		return "the pool's metadata or data LV does not exist";
 	return NULL;
@@ -227,7 +229,7 @@ static const char *read_thin(struct builder *b, const struct config_node *n, str
 	s->external = lvm_find_lv(b->vg, s->external_name);
 	s->pool = lvm_find_lv(b->vg, config_string(n, "thin_pool"));
 	if (!config_u64(n, "device_id", &id) || id > MAX_DEV_ID)
-		return "the thin volume has no device_id that can be";
+		return "the thin volume has no valid device_id";
 	s->dev_id = (uint32_t)id;
 	if (!s->pool)
 		return "its thin pool does not exist";
@@ -290,7 +292,7 @@ static void build_segs(struct builder *b, const struct config_node *n, struct lv
 		if (section && s->type == LVM_OTHER)
 			note_snapshot(b, section, lv);
 		if (!fault && s->start != lv->size)
-			fault = "its segments do not follow each other";
+			fault = "its segments leave a gap or overlap";
 		if (!lv->fault)
 			lv->fault = fault;
 		if (add_overflow(lv->size, s->len, &lv->size))
@@ -363,7 +365,7 @@ int lvm_vg_build(const struct config_node *root, struct arena *arena, struct lvm
 	(void)config_u64(root, "creation_time", &out->created);
 	if (!config_u64(n, "extent_size", &out->extent_size) || !out->extent_size ||
 	    out->extent_size > MAX_SECTORS)
-		return err_set(err, -EINVAL, "volume group '%s' has no extent_size that can be", n->name);
+		return err_set(err, -EINVAL, "volume group '%s' has no valid extent_size", n->name);
 	r = check_name(&b, "volume group", n->name);
 	if (!r)
 		r = build_members(&b, config_section(n, "physical_volumes"));

@@ -44,11 +44,13 @@ static int scan_run(struct scan *s, struct run r, struct err *err)
 	if (!r.len || add_overflow(r.vbegin, r.len, &end) ||
 	    add_overflow(r.dbegin, r.len, &data_end))
 		return err_set(err, -EUCLEAN,
-			       "impossible mapping of block %llu ('thin_check POOL' says more)",
+			       "impossible mapping of block %llu (run 'thin_check POOL' for "
+			       "details)",
 			       (unsigned long long)r.vbegin);
 	if (s->sum.mapped_end > r.vbegin)
 		return err_set(err, -EUCLEAN,
-			       "block %llu: mappings do not ascend ('thin_check POOL' says more)",
+			       "block %llu: mappings do not ascend (run 'thin_check POOL' for "
+			       "details)",
 			       (unsigned long long)r.vbegin);
 	s->sum.nr_mapped += r.len;
 	s->sum.mapped_end = end;
@@ -61,13 +63,14 @@ static int scan_run(struct scan *s, struct run r, struct err *err)
 	}
 	if (!block_fits(m, end))
 		return err_set(err, -EUCLEAN,
-			       "block %llu is mapped, which is beyond the largest possible device: "
-			       "give the device's size",
+			       "block %llu is mapped, beyond the end of the largest possible "
+			       "device: give the device's size",
 			       (unsigned long long)(end - 1));
 	if (!block_fits(m, data_end))
 		return err_set(
 			err, -EUCLEAN,
-			"block %llu is mapped to impossible data block %llu ('thin_check POOL' says more)",
+			"block %llu is mapped to impossible data block %llu (run 'thin_check "
+			"POOL' for details)",
 			(unsigned long long)(end - 1), (unsigned long long)(data_end - 1));
 	if (data_end > s->sum.data_end) {
 		s->sum.data_end = data_end;
@@ -225,7 +228,8 @@ static int walk_runs(void *ctx, const struct run *run, size_t nr, struct err *er
 		end = (run[i].vbegin + MIN(run[i].len, limit - run[i].vbegin)) * m->block_len;
 		if (begin < w->pos)
 			return err_set(err, -EUCLEAN,
-				       "block %llu: mappings do not ascend ('thin_check POOL' says more)",
+				       "block %llu: mappings do not ascend (run 'thin_check POOL' "
+				       "for details)",
 				       (unsigned long long)run[i].vbegin);
 		r = add_unmapped(w, begin, err);
 		if (!r)

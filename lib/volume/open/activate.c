@@ -63,8 +63,8 @@ int activate_pool(const struct pool_arg *arg, struct io *metadata, bool force,
 			r = edit_format(metadata, arg->table->pool->data_block_size, &p, err);
 	} else if (r == -ENODATA) {
 		return err_set(err, r,
-			       "'%s' is unformatted (its first block is zero): give a table file, which "
-			       "says the block size, and it will be formatted",
+			       "'%s' is unformatted (its first block is zero): give a table file "
+			       "with the block size, and it is formatted",
 			       arg->metadata);
 	}
 	if (!r && arg->table)

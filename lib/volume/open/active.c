@@ -15,14 +15,16 @@ static int judge_use(const struct volume *v, const struct volume_options *opt, s
 		return 0;
 	if (opt->active_read_only)
 		return err_set(err, -EINVAL,
-			       "%s: not a read-only device: what is written meanwhile would be copied in part; take a "
-			       "read-only snapshot, or make it read-only ('lvchange --permission r VG/LV')",
+			       "%s: not a read-only device: the copy would mix data from before "
+			       "and after a write; use a read-only snapshot, or make it read-only "
+			       "('lvchange --permission r VG/LV')",
 			       opt->pool);
 	if (!a->open_count)
 		return 0;
 	return err_set(err, -EBUSY,
-		       "%s: the device is writable and in use (opened %u times): what is written meanwhile would be "
-		       "copied in part; read a read-only snapshot of it, or give --force",
+		       "%s: the device is writable and in use (opened %u times): the copy would "
+		       "mix data from before and after a write; use a read-only snapshot, or give "
+		       "--force",
 		       opt->pool, a->open_count);
 }
 
@@ -36,8 +38,9 @@ int volume_open_active(struct volume *v, const struct volume_options *opt, struc
 		return r;
 	if (v->has_claim && mapped != a->mapped)
 		return err_set(err, -EBUSY,
-			       "%s: the metadata snapshot has %llu sectors of the device mapped, and the kernel has %llu: "
-			       "it was written to since the snapshot was taken, so blocks would be missing; release that "
+			       "%s: the metadata snapshot maps %llu sectors of the device, the "
+			       "kernel now maps %llu: the device was written to after the "
+			       "snapshot was taken, so blocks would be missing; release that "
 			       "snapshot, and give --take-metadata-snap",
 			       opt->pool, (unsigned long long)mapped, (unsigned long long)a->mapped);
 	v->data_path = a->path;

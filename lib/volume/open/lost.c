@@ -25,7 +25,7 @@ static int add_lost(void *ctx, const struct extent *e, struct err *err)
 	}
 	last = vec_add(v->lost, v->nr_lost, v->cap_lost);
 	if (!last)
-		return err_nomem(err, "what is lost");
+		return err_nomem(err, "lost ranges");
 	*last = (struct volume_lost){ e->at, e->len };
 	return 0;
 }
@@ -42,7 +42,7 @@ int volume_find_lost(struct volume *v, struct err *err)
 
 static void tell_where(struct outbuf *to, const char *what, const char *path, const struct io *io)
 {
-	outbuf_printf(to, " in %s %s (%llu bytes) they lie beyond the end or on an error target;", what,
+	outbuf_printf(to, " in %s %s (%llu bytes) they are beyond the end or on an error target;", what,
 		      path, (ull)io->size);
 }
 
@@ -57,7 +57,7 @@ void volume_tell_lost(const struct volume *v, struct outbuf *to)
 		tell_where(to, v->other ? "volume" : "data device", v->data_path, v->data);
 	if (v->lost_origin)
 		tell_where(to, "external origin", v->origin_path, v->origin);
-	outbuf_str(to, " in the device they are");
+	outbuf_str(to, " in the device:");
 	for (size_t i = 0; i < v->nr_lost && i < MAX_SHOWN; i++)
 		outbuf_printf(to, "%s %llu bytes at %llu", i ? "," : "", (ull)v->lost[i].len,
 			      (ull)v->lost[i].at);

@@ -47,12 +47,13 @@ void volume_notes(const struct volume *v, void (*tell)(void *ctx, const char *te
 	struct notes n = { tell, ctx };
 
 	if (v->sum.nr_beyond)
-		note(&n, "warning: %" PRIu64 " mapped block%s beyond the size of %" PRIu64
-			 " bytes: not copied",
+		note(&n, "warning: %" PRIu64 " mapped block%s beyond the size of %" PRIu64 " "
+			 "bytes: not copied",
 		     v->sum.nr_beyond, v->sum.nr_beyond == 1 ? " lies" : "s lie", v->map.size);
 	if (v->has_claim && v->claimed_blocks != v->sum.nr_mapped)
-		note(&n, "warning: device %u has %" PRIu64 " mapped blocks, its details say %" PRIu64
-			 ": the metadata is inconsistent, see 'thin_check POOL'",
+		note(&n, "warning: device %u has %" PRIu64 " mapped blocks, its details say %"
+			 PRIu64 ": the metadata is inconsistent (run 'thin_check POOL' for "
+			 "details)",
 		     v->dev_id, v->sum.nr_mapped, v->claimed_blocks);
 	if (v->size_is_guess)
 		note_guess(v, &n);

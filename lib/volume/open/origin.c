@@ -59,10 +59,10 @@ int origin_open(const char *path, unsigned flags, bool raw, struct io **out, str
 		r = origin_format(io, &format, err);
 	if (!r && format)
 		r = err_set(err, -EINVAL,
-			    "'%s' is a %s image, but an origin is read as raw bytes: convert it (qemu-img "
-			    "convert -f %s -O raw), or attach it (qemu-nbd -r -f %s) and give that device; "
-			    "if its bytes are the origin as they stand, say so: --origin-format raw "
-			    "(nbdkit: origin-format=raw)",
+			    "'%s' is a %s image, but an origin is read as raw bytes: convert it "
+			    "(qemu-img convert -f %s -O raw), or attach it (qemu-nbd -r -f %s) "
+			    "and give that device; if its raw bytes are the origin: "
+			    "--origin-format raw (nbdkit: origin-format=raw)",
 			    path, format, format, format);
 	if (r) {
 		io_free(io);

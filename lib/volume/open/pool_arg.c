@@ -117,13 +117,13 @@ static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p
 		p->foreign = "zeros";
 		return 0;
 	}
-	p->foreign = "something unknown";
+	p->foreign = "unknown data";
 	return err_set(
 		err, -EUCLEAN,
-		"%s: this does not look like a thin pool's metadata: none of its first %zu "
-		"blocks belongs to a pool.  Is it the data device, or a thin device? Give the "
-		"pool's metadata device (LVM calls it VG/POOL_tmeta).  If the beginning of the "
-		"metadata was overwritten, 'thin_repair --dry-run -i POOL' looks at all of the rest",
+		"%s: this does not look like a thin pool's metadata: none of its first %zu blocks "
+		"belongs to a pool.  Is it the data device, or a thin device? Give the pool's "
+		"metadata device (LVM calls it VG/POOL_tmeta).  If the beginning of the metadata "
+		"was overwritten, 'thin_repair --dry-run -i POOL' searches the rest",
 		path, h->all / MBLOCK_SIZE);
 }
 
@@ -303,7 +303,8 @@ static int refuse_lvm_words(const char *path, const struct pool_want *want, stru
 
 	if (!lvm || !(lvm->nr_pvs || lvm->has_seqno))
 		return 0;
-	return err_set(err, -EDOM, "%s: '%s' is no disk with LVM, which alone has %s; leave the option out",
+	return err_set(err, -EDOM, "%s: '%s' is not a disk with LVM, and only that has %s: leave "
+				   "out the option",
 		       lvm->nr_pvs ? "--pv" : "--seqno", dev_shown(path),
 		       lvm->nr_pvs ? "other disks of its group" : "several texts");
 }
@@ -328,7 +329,8 @@ static int open_path(const char *path, const struct pool_want *want, struct pool
 		return r ? r : pool_arg_open_table(p.table, want, out, err);
 	}
 	if (want->pool)
-		return err_set(err, -EDOM, "--pool: '%s' is no table file, which could have several pools",
+		return err_set(err, -EDOM, "--pool: '%s' is not a table file and has only one "
+					   "pool: leave out the option",
 			       dev_shown(path));
 	r = refuse_lvm_words(path, want, err);
 	if (r)
@@ -362,8 +364,9 @@ int pool_arg_open_metadata(const struct pool_arg *p, unsigned flags, struct io *
 	if (r != -EBUSY || !p->table || !p->table->active.is)
 		return r;
 	return err_set(err, r,
-		       "%s: the pool is active: nothing can be written, and only a metadata snapshot can be read: "
-		       "--take-metadata-snap takes one for the time of reading, -m reads the one that is held",
+		       "%s: the pool is active: it cannot be written, and only a metadata "
+		       "snapshot can be read: --take-metadata-snap reserves one while it is read, "
+		       "-m reads the one that is held",
 		       p->table->path);
 }
 
@@ -373,10 +376,9 @@ int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err)
 		return code;
 	return err_set(
 		err, -EINVAL,
-		"%s: nothing could be saved: nothing of a thin pool's metadata was found; it holds "
-		"%s.  Give the pool's "
-		"metadata device (LVM calls it VG/POOL_tmeta), not its data device or a thin "
-		"device",
+		"%s: nothing could be recovered: no block of a thin pool's metadata was found; it "
+		"holds %s.  Give the pool's metadata device (LVM calls it VG/POOL_tmeta), not its "
+		"data device or a thin device",
 		dev_shown(p->metadata), p->foreign);
 }
 
@@ -421,11 +423,11 @@ int pool_arg_trust_numbers(const struct pool_arg *p, const struct pool_found *fo
 	if (!found)
 		why = "there is no pool on the metadata device yet";
 	else if (found->data_block_size != t->data_block_size)
-		why = "the pool found there has another block size than the table says";
+		why = "the pool there has another block size than the table says";
 	else if (found->nr_data_blocks > t->length / t->data_block_size)
-		why = "the pool found there is larger than the table says";
+		why = "the pool there is larger than the table says";
 	else if (found->data_size && found->data_size >> SECTOR_SHIFT < t->length)
-		why = "the data device found there is smaller than the table says";
+		why = "the data device there is smaller than the table says";
 	if (!why)
 		return 0;
 	return err_set(err, -EINVAL,
@@ -454,7 +456,8 @@ int pool_arg_readable(const struct pool_arg *p, bool xml_too, struct err *err)
 		return err_set(
 			err, -ENODATA,
 			"%s: the first block is all zero: the pool was never formatted (or its "
-			"superblock was wiped: 'thin_repair --dry-run -i POOL' shows what is left)",
+			"superblock was wiped: 'thin_repair --dry-run -i POOL' shows what can be "
+			"recovered)",
 			dev_shown(p->metadata));
 	return 0;
 }

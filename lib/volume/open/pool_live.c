@@ -82,8 +82,9 @@ static int start(struct keeper *k, const char *path, bool take_snap, struct err 
 	if (!r)
 		return 0;
 	return err_set(err, r == -ENOENT ? -EINVAL : r,
-		       "%s: thin_lvm, which asks the kernel for active pools, cannot be started; 'dmsetup table POOL "
-		       ">FILE' makes a table file, which is read with -m while a metadata snapshot is held",
+		       "%s: thin_lvm, which asks the kernel for active pools, cannot be started; "
+		       "'dmsetup table POOL >FILE' makes a table file, which is read with -m "
+		       "while a metadata snapshot is held",
 		       path);
 }
 
@@ -149,7 +150,7 @@ static int read_active(const char *path, const struct pool_want *want, struct ta
 	if (!r && take_snap) {
 		keeper = k;
 		has_keeper = true;
-		return atexit(end_keeper) ? err_nomem(err, "what is done at the end") : 0;
+		return atexit(end_keeper) ? err_nomem(err, "work for the end") : 0;
 	}
 	end(&k);
 	if (k.errors >= 0)
@@ -184,7 +185,7 @@ int pool_live_table(const char *path, const struct pool_want *want, bool unknown
 		return 0;
 	}
 	if (!r && want->active_thin && !(*out)->active.thin)
-		r = err_set(err, -EINVAL, "%s: is an active thin pool: name the DEVICE that is to be read", path);
+		r = err_set(err, -EINVAL, "%s: is an active thin pool: name the DEVICE to read", path);
 	if (r)
 		table_free(steal_ptr(out));
 	return r;
@@ -202,8 +203,8 @@ int pool_live_refuse(const char *path, const struct pool_want *want, bool unknow
 		return r;
 	table_free(t);
 	return err_set(err, -EBUSY,
-		       "'%s' is an active thin pool, which the kernel alone may change: deactivate it first (vgchange -an "
-		       "VG).  Commands that only read take the active pool with --take-metadata-snap: thin_check, thin_ls, "
-		       "thin_dump, thin_materialize",
+		       "'%s' is an active thin pool, which only the kernel may change: deactivate "
+		       "it first (vgchange -an VG).  These commands read an active pool with "
+		       "--take-metadata-snap: thin_check, thin_ls, thin_dump, thin_materialize",
 		       path);
 }

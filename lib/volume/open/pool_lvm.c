@@ -39,7 +39,8 @@ static void tell_reach(const struct lvm *l, const char *name, const struct pool_
 	if (!lv || !want->tell || (!lv->why && !lv->partial))
 		return;
 	snprintf(text, sizeof(text), "warning: %s: %s", name,
-		 lv->why ?: "a part of it, or of what it lies upon, is on a physical volume that is missing or cut off");
+		 lv->why ?: "a part of it, or of a volume below it, is on a physical volume that "
+			    "is missing or cut off");
 	want->tell(want->ctx, text);
 }
 

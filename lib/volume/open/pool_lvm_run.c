@@ -38,8 +38,8 @@ static int start(const char *path, const struct lvm_words *words, bool quiet, st
 	if (!r)
 		return 0;
 	return err_set(err, r == -ENOENT ? -EINVAL : r,
-		       "%s is a disk with LVM, which thin_lvm reads, and thin_lvm cannot be started; "
-		       "'thin_lvm %s' prints a table file that can be given here",
+		       "%s is a disk with LVM, and thin_lvm, which reads it, cannot be started; "
+		       "'thin_lvm %s' prints a table file that can be given instead",
 		       path, path);
 }
 

@@ -43,7 +43,7 @@ static int find_map(struct pool_source *s, const struct table_pool *pool, const 
 	r = metadata_devices_read(&s->md, &s->stream, &devices, err);
 	found = r ? NULL : metadata_devices_find(&devices, d->dev_id);
 	if (!r && (!found || !found->has_root))
-		r = err_set(err, -ENODATA, "no device %u in %s; 'thin_ls POOL' lists those there are",
+		r = err_set(err, -ENODATA, "no device %u in %s; 'thin_ls POOL' lists the devices",
 			    d->dev_id, pool->metadata.path);
 	m->block_len = (uint64_t)sectors << SECTOR_SHIFT;
 	m->size = d->length << SECTOR_SHIFT;

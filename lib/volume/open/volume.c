@@ -22,11 +22,12 @@ static unsigned open_flags(const struct volume_options *opt, unsigned otherwise)
 
 /* LVM's text has the volume and the pool has not: lvremove sends the pool a message that deletes it. */
 static const char lvm_ways[] =
-	".  LVM's text has this volume: the pool has deleted it, or never made it.  An older tree of the pool may still "
-	"have it: 'thin_repair --list-roots -i POOL' lists them, 'thin_repair --mapping-root BLOCK -i POOL -o FILE' writes "
-	"one as metadata, and FILE in the place of POOL_tmeta in the thin-pool line of 'thin_lvm PV...' makes a table with "
-	"which it is read.  Data blocks that the pool gave to other devices since then hold their data "
-	"('thin_rmap --region A..B POOL' shows whose they are)";
+	".  LVM's text has this volume, but the pool deleted the device or never created it.  An "
+	"older tree may still have it: 'thin_repair --list-roots -i POOL' lists the roots, and "
+	"'thin_repair --mapping-root BLOCK -i POOL -o FILE' writes the metadata of one into "
+	"FILE.  In the table that 'thin_lvm PV...' prints, replace POOL_tmeta in the thin-pool "
+	"line by FILE, and read the device with that table.  Data blocks that other devices got "
+	"since then hold their data ('thin_rmap --region A..B POOL' shows which)";
 
 static int no_device(const struct volume *v, const struct metadata_devices *d, struct err *err)
 {
@@ -103,8 +104,8 @@ static int take_events_info(struct volume *v, const struct map_events_info *info
 	if (!data_block_size_ok(sectors))
 		return err_set(err, -EUCLEAN,
 			       "%s: %u sectors is not a valid data block size: it must be a "
-			       "multiple of 128 up to "
-			       "2097152; 'thin_repair --data-block-size SECTORS -i POOL -o FILE' sets it right",
+			       "multiple of 128 up to 2097152; 'thin_repair --data-block-size "
+			       "SECTORS -i POOL -o FILE' corrects it",
 			       v->arg->metadata, sectors);
 	v->map.block_len = (uint64_t)sectors << SECTOR_SHIFT;
 	return pool_arg_fits(v->arg, sectors, err);
@@ -228,8 +229,9 @@ static int check_lost(struct volume *v, bool repair, struct err *err)
 	outbuf_init(&text);
 	volume_tell_lost(v, &text);
 	outbuf_add(&text, "", 1);
-	r = text.error ? err_nomem(err, "what is lost") :
-			 err_set(err, -EUCLEAN, "%s; --repair writes the rest, with zeros there", (char *)text.data);
+	r = text.error ? err_nomem(err, "lost ranges") :
+			 err_set(err, -EUCLEAN, "%s; --repair writes the rest, with zeros in the "
+						"lost places", (char *)text.data);
 	outbuf_fini(&text);
 	return r;
 }
@@ -245,8 +247,9 @@ static int judge_unlisted(const struct volume *v, const struct volume_options *o
 	if (opt->origin || opt->no_origin || !opt->want.tell || !table_has_origins(v->arg->table))
 		return 0;
 	snprintf(text, sizeof(text),
-		 "warning: device %u has no line in the table and is read without an external origin; other "
-		 "devices there have one: --origin DEV gives it, --no-origin says that there is none",
+		 "warning: device %u has no line in the table and is read without an external "
+		 "origin, but other devices in the table have one: --origin DEV names it, "
+		 "--no-origin confirms that there is none",
 		 v->dev_id);
 	opt->want.tell(opt->want.ctx, text);
 	return 0;
@@ -264,7 +267,7 @@ static int scan(struct volume *v, const struct volume_options *opt, struct err *
 	else if (!v->other)
 		v->size_is_guess = true;
 	if (m->size > INT64_MAX)
-		return err_set(err, -ERANGE, "%llu bytes are more than any device has", (ull)m->size);
+		return err_set(err, -ERANGE, "%llu bytes are too large a size for a device", (ull)m->size);
 	r = map_scan(m, v->size_is_guess, &v->sum, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %u", v->dev_id);

@@ -31,9 +31,8 @@ static int refuse_options(const struct volume_options *opt, const struct table_n
 	if (!option)
 		return 0;
 	return err_set(err, -EDOM,
-		       "'%s' is no thin device, so %s has no meaning; the table shows where it "
-		       "lies (of a disk, "
-		       "'thin_lvm PV...' prints it)",
+		       "'%s' is not a thin device, so %s cannot be used; its table shows where it "
+		       "is (for a disk with LVM, 'thin_lvm PV...' prints the table)",
 		       n->name, option);
 }
 

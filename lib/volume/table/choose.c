@@ -281,8 +281,8 @@ static int judge_features(const struct table_pool *pool, const struct pool_want 
 	if (!pool->feature_fault)
 		return 0;
 	if (want->write)
-		return err_set(err, -EINVAL, "%s: this feature would be ignored, so the pool was not "
-					     "changed", pool->feature_fault);
+		return err_set(err, -EINVAL, "%s: this feature would be ignored, so the pool was "
+					     "not changed", pool->feature_fault);
 	snprintf(text, sizeof(text), "warning: %s", pool->feature_fault);
 	if (want->tell)
 		want->tell(want->ctx, text);

@@ -33,7 +33,7 @@ static int refuse_target(const struct word *w, const struct table_dev *d,
 {
 	return err_set(err, -EINVAL,
 		       "%s: line %u: '%s': line %u has that name and is a %s target, which is not "
-		       "followed here: activate it, and write the path of its device",
+		       "supported: activate it, and write the path of its device",
 		       w->t->path, w->line, d->word, device->line, device->target);
 }
 
@@ -162,7 +162,8 @@ static int count_dev(struct count *c, struct table_name *from, struct table_dev 
 	c->of[i].pieces += more;
 	if (c->of[i].pieces <= MAX_PIECES)
 		return 0;
-	return err_set(err, -EINVAL, "%s: line %u: '%s' stands on more than %u pieces of other lines",
+	return err_set(err, -EINVAL, "%s: line %u: '%s' consists of more than %u pieces of other "
+				     "lines",
 		       c->t->path, from->line, from->name, MAX_PIECES);
 }
 
@@ -194,12 +195,14 @@ static int count_line(struct count *c, struct table_name *n, unsigned level, str
 
 	if (c->of[i].open)
 		return err_set(err, -EINVAL,
-			       "%s: line %u: '%s': a loop: the line stands on itself, perhaps through others",
+			       "%s: line %u: '%s': a loop: the line is stacked on itself, "
+			       "directly or through others",
 			       c->t->path, n->line, n->name);
 	if (c->of[i].pieces)
 		return 0;
 	if (level > MAX_LEVELS)
-		return err_set(err, -EINVAL, "%s: line %u: '%s': more than %u lines stand on each other",
+		return err_set(err, -EINVAL, "%s: line %u: '%s': more than %u lines are stacked "
+					     "on each other",
 			       c->t->path, n->line, n->name, MAX_LEVELS);
 	c->of[i].open = true;
 	c->of[i].pieces = 1;

@@ -47,7 +47,7 @@ static int refuse_twice(const struct table *t, const struct table_name *a,
 	return err_set(err, -EINVAL, "%s: line %u: '%s': %s in line %u already: %s", t->path, b->line,
 		       b->name,
 		       a->kind == TABLE_POOL || b->kind == TABLE_POOL ? "the name of the pool, used" :
-									"the name stands",
+									"the name is used",
 		       a->line, of_pool ? "each pool and device needs its own" : "a device has one line");
 }
 

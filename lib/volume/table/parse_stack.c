@@ -69,7 +69,8 @@ int table_parse_linear(struct parser *p, char **arg, size_t nr, struct err *err)
 	int r;
 
 	if (nr != 2)
-		return table_line_error(p, err, arg[nr - 1], "linear has DEV OFFSET behind it, and no more");
+		return table_line_error(p, err, arg[nr - 1], "linear needs DEV OFFSET, and no "
+							     "more");
 	r = parse_leg(p, arg, p->length, err);
 	return r ? r : add_segment(p, (struct table_segment){ .kind = STACK_LINEAR, .nr_legs = 1,
 							      .first_leg = p->t->nr_legs - 1 }, err);
@@ -87,13 +88,15 @@ int table_parse_striped(struct parser *p, char **arg, size_t nr, struct err *err
 				  "the line ends here: striped needs NR STRIPE_SECTORS DEV OFFSET...");
 	r = table_word_u64(p, arg[0], "the number of stripes", MAX_WORDS, &legs, err);
 	if (!r)
-		r = table_word_u64(p, arg[1], "the stripes' size", UINT32_MAX, &stripe, err);
+		r = table_word_u64(p, arg[1], "the stripe size", UINT32_MAX, &stripe, err);
 	if (r)
 		return r;
 	if (!legs || nr != 2 + 2 * legs)
-		return table_line_error(p, err, arg[0], "the line has not that number of DEV OFFSET pairs");
+		return table_line_error(p, err, arg[0], "the line has another number of DEV "
+							"OFFSET pairs");
 	if (!stripe || p->length % (legs * stripe))
-		return table_line_error(p, err, arg[1], "LENGTH is no multiple of all stripes together");
+		return table_line_error(p, err, arg[1], "LENGTH is not a multiple of the size of "
+							"all stripes together");
 	seg.nr_legs = (uint32_t)legs;
 	seg.stripe = stripe;
 	for (size_t i = 2; i < nr && !r; i += 2)
@@ -104,7 +107,7 @@ int table_parse_striped(struct parser *p, char **arg, size_t nr, struct err *err
 int table_parse_zero(struct parser *p, char **arg, size_t nr, struct err *err)
 {
 	if (nr)
-		return table_line_error(p, err, arg[0], "a word too many after zero");
+		return table_line_error(p, err, arg[0], "zero takes no arguments");
 	return add_segment(p, (struct table_segment){ .kind = STACK_ZERO }, err);
 }
 

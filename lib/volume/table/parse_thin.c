@@ -49,8 +49,9 @@ static int one_feature(const struct parser *p, struct table_pool *pool, const ch
 		}
 	}
 	return feature_fault(p, pool, word,
-			     "unknown pool feature; known are skip_block_zeroing, ignore_discard, "
-			     "no_discard_passdown, read_only and error_if_no_space",
+			     "unknown pool feature; the features are skip_block_zeroing, "
+			     "ignore_discard, no_discard_passdown, read_only and "
+			     "error_if_no_space",
 			     err);
 }
 
@@ -67,9 +68,11 @@ static int parse_features(struct parser *p, struct table_pool *pool, char **word
 	if (r < 0)
 		return r;
 	if (said > nr - 1)
-		return table_line_error(p, err, word[0], "the line has fewer feature words than this number announces");
+		return table_line_error(p, err, word[0], "the line has fewer feature words than "
+							 "this number says");
 	if (said < nr - 1)
-		return table_line_error(p, err, word[1 + said], "a word too many after the features");
+		return table_line_error(p, err, word[1 + said], "there is an extra word after the "
+								"features");
 	if (said > MAX_FEATURES)
 		r = feature_fault(p, pool, word[0], "a pool has at most four feature words", err);
 	for (i = 1; !r && i < nr; i++) {
@@ -135,7 +138,8 @@ int table_parse_thin(struct parser *p, char **arg, size_t nr, struct err *err)
 		return table_line_error(p, err, arg[nr - 1],
 				  "the line ends here: thin needs POOL_DEV DEV_ID [ORIGIN]");
 	if (nr > 3)
-		return table_line_error(p, err, arg[3], "a word too many after thin POOL_DEV DEV_ID ORIGIN");
+		return table_line_error(p, err, arg[3], "there is an extra word after thin "
+							"POOL_DEV DEV_ID ORIGIN");
 	r = table_word_u64(p, arg[1], "the device id", MAX_DEV_ID, &id, err);
 	if (r < 0)
 		return r;

@@ -35,7 +35,7 @@ int table_word_u64(const struct parser *p, const char *word, const char *what, u
 	char text[120];
 
 	if (parse_u64(word, out, NULL) < 0) {
-		snprintf(text, sizeof(text), "%s is not a decimal number that fits", what);
+		snprintf(text, sizeof(text), "%s is not a decimal number below 2^64", what);
 		return table_line_error(p, err, word, text);
 	}
 	if (*out > max) {

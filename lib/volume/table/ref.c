@@ -77,7 +77,7 @@ static int open_thin(struct table_ref *ref, unsigned flags, struct io **out, str
 	int r;
 
 	if (flags & DEV_WRITE)
-		return err_set(err, -EROFS, "%s is a thin device, which is only read here", ref->named.name);
+		return err_set(err, -EROFS, "%s is a thin device, which can only be read", ref->named.name);
 	if (!ref->t->open_thin)
 		return err_set(err, -EINVAL,
 			       "%s is a thin device: it can be an external origin, but no part of a pool's "

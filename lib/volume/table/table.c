@@ -121,7 +121,8 @@ static int parse_target(struct parser *p, char **word, size_t nr, bool named, st
 	if (other)
 		return table_device_of_line(p, other) ? 0 : err_nomem(err, "table file");
 	if (t && t->pieces && !named)
-		return table_line_error(p, err, word[2], "the line needs NAME: in front, by which others name it");
+		return table_line_error(p, err, word[2], "the line needs NAME: in front, so that "
+							 "other lines can refer to it");
 	if (p->start && !(t && t->pieces))
 		return table_line_error(p, err, word[0],
 				  "START must be 0: a pool or thin device has one line");
@@ -129,7 +130,8 @@ static int parse_target(struct parser *p, char **word, size_t nr, bool named, st
 		return table_line_error(p, err, word[1], "LENGTH must not be 0");
 	if (t)
 		return t->parse(p, word + 3, nr - 3, err);
-	return table_line_error(p, err, word[2], "none of thin-pool, thin, linear, striped, zero and error");
+	return table_line_error(p, err, word[2], "unknown target; the targets are thin-pool, "
+						 "thin, linear, striped, zero and error");
 }
 
 /* thin_lvm's table says of which groups it is: "# volume group NAME, seqno N". */

@@ -101,7 +101,8 @@ int target_space(struct target *t, bool last, struct err *err)
 	if (!last)
 		return -EAGAIN;
 	return err_set(err, -ENOSPC,
-		       "out of metadata space: %llu of %llu blocks are free, and some are kept in reserve",
+		       "out of metadata space: %llu of %llu blocks are free, and the kernel keeps "
+		       "some of them in reserve",
 		       (unsigned long long)s.metadata_free, (unsigned long long)s.metadata_total);
 }
 

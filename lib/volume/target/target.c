@@ -289,9 +289,9 @@ int target_commit_locked(struct target *t, struct err *err)
 
 	if (t->failed)
 		return err_set(err, -EIO,
-			       "a commit or a flush has failed: what was not committed before is lost, "
-			       "and the pool is read-only until 'thin_check --clear-needs-check-flag POOL' has cleared "
-			       "needs_check");
+			       "a commit or a flush has failed: writes after the last commit are "
+			       "lost, and the pool is read-only until 'thin_check "
+			       "--clear-needs-check-flag POOL' clears needs_check");
 	if (!edit_changed(t->pool))
 		return 0;
 	r = io_flush(t->data, err);
