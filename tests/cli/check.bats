@@ -139,7 +139,7 @@ try_recipe() {
 @test "thin_check: a leaf that stands twice in a device concerns it once, and no range is turned round" {
 	hurt random-50k node-twice
 	finds node-key-range 1
-	[[ "$stderr" == *"no key can be in it"* ]]
+	[[ "$stderr" == *"no key fits into it"* ]]
 	[[ "$stderr" != *"devices "*": leaf"* ]]
 }
 

@@ -63,7 +63,7 @@ have_plugin() {
 				[[ "$pool $command" != *xml*thin_[lcr]* ]] || continue
 				pools='' && [ $pool != two ] || pools='--pool a-tpool'
 				# shellcheck disable=SC2086
-				refused 64 "${word%=*}: '$pool' is no disk with LVM" $command $pools $word $pool
+				refused 64 "${word%=*}: '$pool' is not a disk with LVM" $command $pools $word $pool
 			done
 		done
 	done
@@ -96,7 +96,7 @@ have_plugin() {
 	refused 64 "a-tpool, b-tpool" thin_materialize --map two 1
 	refused 64 "a-tpool, b-tpool" thin_materialize --map --pool nope two 1
 	refused 64 "not of 'a-tpool'" thin_materialize --map --pool a-tpool two work
-	refused 64 "no table file" thin_ls --pool a-tpool m
+	refused 64 "not a table file" thin_ls --pool a-tpool m
 }
 
 @test "an origin may be another thin device of the same pool, which is read and never written" {

@@ -34,7 +34,7 @@ int edit_reserve_metadata_snap(struct pool_edit *p, struct err *err)
 
 	if (!r && p->sb.held_root)
 		return err_set(err, -EBUSY,
-			       "a metadata snapshot is already held, at block %llu: release it "
+			       "a metadata snapshot is held already, at block %llu: release it "
 			       "first",
 			       (unsigned long long)p->sb.held_root);
 	if (!r)
