@@ -152,7 +152,7 @@ static int run(struct job *j, const char *input, struct err *err)
 		e = dev_open(input, DEV_SHARED | DEV_BUFFERED, &j->in, err);
 	if (e < 0)
 		return e;
-	cli_left(j->cli, "'%s' is as it was", j->output);
+	cli_left(j->cli, "'%s' is unchanged", j->output);
 	e = pack_read_header(j->in, &j->head, err);
 	if (!e && !j->force && !dev_is_standard(j->output))
 		e = occupied_ask(j->output, FOR_METADATA,
