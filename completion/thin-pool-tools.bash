@@ -11,22 +11,34 @@ _thin_pool_tools_pool() {
 	for w in "${COMP_WORDS[@]:1}"; do
 		w=${w#--*=}
 		w=${w/#\~\//$HOME/}
-		[[ -f $w || -b $w ]] && { printf '%s\n' "$w"; return; }
+		[[ -f $w || -b $w || -d $w ]] && { printf '%s\n' "$w"; return; }
 	done
 }
 
-# _thin_pool_tools_names POOL thin|thin-pool: the names of such lines of a table file
+# _thin_pool_tools_names COMMAND POOL thin|thin-pool: the names of such lines of a table file, or of what is on a disk with
+# LVM; as VG/LV, too, where the word has a slash
 _thin_pool_tools_names() {
-	[[ -f $1 ]] && head -c 65536 -- "$1" 2>/dev/null | tr -d '\0' |
-		sed -n "s/^\([^:# ]*\): *[0-9][0-9]* [0-9][0-9]* $2 .*/\1/p"
+	local folder=''
+	[[ $1 == */* ]] && folder=${1%/*}/
+	{
+		[[ -f $2 ]] && head -c 65536 -- "$2" 2>/dev/null | tr -d '\0'
+		timeout 2 "${folder}thin_lvm" -q -- "$2" 2>/dev/null
+	} | LC_ALL=C awk -v kind="$3" -v word="$cur" '
+		/^# volume group / { vg = $4; sub(/,.*/, "", vg) }
+		$1 ~ /^[^:#]+:$/ && $2 $3 ~ /^[0-9]+$/ && $4 == kind {
+			name = substr($1, 1, length($1) - 1)
+			print name
+			if (vg != "" && index(word, "/"))
+				print vg "/" name
+		}'
 }
 
-# _thin_pool_tools_devices COMMAND POOL: ids, and names of a table file
+# _thin_pool_tools_devices COMMAND POOL: ids, and names of a table file or of LVM
 _thin_pool_tools_devices() {
-	local ls=thin_ls
-	[[ $1 == */* ]] && ls=${1%/*}/thin_ls
-	_thin_pool_tools_names "$2" thin
-	timeout 2 "$ls" --no-headers -o DEV "$2" 2>/dev/null | tr -d ' '
+	local folder=''
+	[[ $1 == */* ]] && folder=${1%/*}/
+	_thin_pool_tools_names "$1" "$2" thin
+	timeout 2 "${folder}thin_ls" --no-headers -o DEV "$2" 2>/dev/null | tr -d ' '
 	[[ -f $2 ]] && head -c 1048576 -- "$2" 2>/dev/null | tr -d '\0' |
 		sed -n 's/.*<device dev_id="\([0-9]*\)".*/\1/p'
 }
@@ -44,7 +56,7 @@ _thin_pool_tools_value() {
 		;;
 	NAME)
 		pool=$(_thin_pool_tools_pool)
-		[[ $pool ]] && words=$(_thin_pool_tools_names "$pool" thin-pool)
+		[[ $pool ]] && words=$(_thin_pool_tools_names "$1" "$pool" thin-pool)
 		;;
 	FILE | DEV | POOL | METADATA | OUTPUT | PV*)
 		compopt -o filenames 2>/dev/null

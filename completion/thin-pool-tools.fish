@@ -8,25 +8,44 @@ function __thin_pool_tools_pool
     for w in (commandline -opc)[2..-1]
         set w (string replace -r '^--[^=]*=' '' -- $w)
         set w (string replace -r '^~/' "$HOME/" -- $w)
-        if test -f "$w" -o -b "$w"
+        if test -f "$w" -o -b "$w" -o -d "$w"
             echo $w
             return
         end
     end
 end
 
-# names of table lines: POOL thin|thin-pool
+# a command from the folder of the one on the line
+function __thin_pool_tools_command
+    set -l command (commandline -opc)[1]
+    if string match -q '*/*' -- $command
+        string replace -r '[^/]*$' $argv[1] -- $command
+    else
+        echo $argv[1]
+    end
+end
+
+# names of the lines of a table file, or of what is on a disk with LVM, as VG/LV, too, where the word has a slash:
+# POOL thin|thin-pool
 function __thin_pool_tools_names
-    test -f "$argv[1]"; and head -c 65536 -- $argv[1] 2>/dev/null | tr -d '\0' |
-        sed -n "s/^\([^:# ]*\): *[0-9][0-9]* [0-9][0-9]* $argv[2] .*/\1/p"
+    set -l lvm (__thin_pool_tools_command thin_lvm)
+    begin
+        test -f "$argv[1]"; and head -c 65536 -- $argv[1] 2>/dev/null | tr -d '\0'
+        timeout 2 $lvm -q -- $argv[1] 2>/dev/null
+    end | LC_ALL=C awk -v kind=$argv[2] -v word=(commandline -ct) '
+        /^# volume group / { vg = $4; sub(/,.*/, "", vg) }
+        $1 ~ /^[^:#]+:$/ && $2 $3 ~ /^[0-9]+$/ && $4 == kind {
+            name = substr($1, 1, length($1) - 1)
+            print name
+            if (vg != "" && index(word, "/"))
+                print vg "/" name
+        }'
 end
 
 function __thin_pool_tools_devices
     set -l pool (__thin_pool_tools_pool)
     test -n "$pool"; or return
-    set -l command (commandline -opc)[1]
-    set -l ls thin_ls
-    string match -q '*/*' -- $command; and set ls (string replace -r '[^/]*$' thin_ls -- $command)
+    set -l ls (__thin_pool_tools_command thin_ls)
     __thin_pool_tools_names $pool thin
     timeout 2 $ls --no-headers -o DEV $pool 2>/dev/null | tr -d ' '
     test -f "$pool"; and head -c 1048576 -- $pool 2>/dev/null | tr -d '\0' |

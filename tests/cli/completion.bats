@@ -16,7 +16,9 @@ setup() {
 		web: 0 1024 thin pool 1
 		db: 0 1024 thin pool 2
 	END
-	need python3
+	need_terminal
+	[ -d lvm-multi ] || ! command -v zstd >/dev/null || # two pools on three disks
+		zstd -qdc "$abs_top_srcdir/tests/fixtures-lvm/lvm-multi.tar.zst" | tar -xSf -
 }
 
 # shown SHELL LINE: what the shell shows after the tab key, on one line
@@ -52,6 +54,15 @@ all_of() {
 	expect "$1" 'thin_check poo' pools
 	expect "$1" 'thin_restore -i xm' xml
 	expect "$1" 'thin_ls -o js' json
+	[ ! -d lvm-multi ] || expect_lvm "$1"
+}
+
+# what LVM calls it, with and without the volume group
+expect_lvm() {
+	expect "$1" 'thin_materialize lvm-multi ' t1 t2 s1 u1
+	expect "$1" 'thin_materialize lvm-multi vg/s' vg/s1 vg/s2 vg/s3
+	expect "$1" 'thin_ls lvm-multi --pool p' pool pool2
+	expect "$1" 'thin_check lvm-multi --pool vg/' vg/pool vg/pool2
 }
 
 @test "bash completes options, their values, device ids, names of a table, and files" {

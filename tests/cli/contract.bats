@@ -49,7 +49,7 @@ load contract.bash
 }
 
 @test "the command's name is bold on a terminal, and plain with NO_COLOR, TERM=dumb or in a file" {
-	need python3
+	need_terminal
 	bold() { TERM=$1 NO_COLOR=$2 SHOW_BOLD=1 python3 "$abs_top_srcdir/tests/on_terminal" thin_check nothing; }
 	[[ "$(bold xterm '')" == "<bold>thin_check: "* ]]
 	[[ "$(bold xterm 1)" == "thin_check: "* ]]

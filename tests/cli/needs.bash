@@ -10,6 +10,12 @@ need() {
 	done
 }
 
+# A pseudo-terminal, which a chroot without /dev/pts does not have
+need_terminal() {
+	need python3
+	python3 -c 'import pty; pty.openpty()' 2>/dev/null || skip "no pseudo-terminal (/dev/pts)"
+}
+
 # Commands without a sanitizer's memory, addresses and time
 need_plain() {
 	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "${1:-sanitizers reserve all addresses}"

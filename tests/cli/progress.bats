@@ -17,7 +17,7 @@ setup_file() {
 
 setup() {
 	cd "$BATS_FILE_TMPDIR" || return 1
-	need python3
+	need_terminal
 	! nm "$abs_top_builddir/bin/thin_check" 2>/dev/null | grep -q __tsan_init || skip "threads under strace and TSan"
 	rm -rf out && mkdir out
 }

@@ -96,7 +96,8 @@ same() {
 }
 
 @test "binary data is not written to a terminal" {
-	command -v script >/dev/null || skip "no script"
+	need script
+	need_terminal
 	for c in 'thin_metadata_pack -i meta -o -' 'thin_metadata_unpack -i pack -o -' 'thin_materialize table a -' \
 		'thin_metadata_pack -i meta -o /dev/stdout'; do
 		run script -qec "$c" /dev/null </dev/null
