@@ -469,42 +469,6 @@ edited() {
 	[ "$status" -ne 0 ] && [[ "$stderr" == *nobody* ]]
 }
 
-@test "thin_shrink and thin_trim take a disk: data moves on it, and each volume reads as before with old and new metadata" {
-	need jq
-	local s pool bs nr moved=0 name
-	for s in lvm-multi:vg/pool lvm-partition:debian-vg/data-pool lvm-ring:new.vg_1+a-b/0day; do
-		pool=${s#*:}
-		s=${s%:*}
-		cp -r --sparse=always "$s" "$BATS_TEST_TMPDIR/"
-		cd "$BATS_TEST_TMPDIR"
-		# a gap, which data moves into
-		thin_message -q --force --pool "$pool" "$s" 'delete 1'
-		thin_lvm -q "$s" >table
-		thin_ls --no-headers -o NAME --pool "$pool" "$s" | tr -d ' ' >names
-		for name in $(<names); do thin_materialize -q "$s" "$name" - | hash >"before-$name"; done
-		read -r bs nr < <(thin_info --format json --pool "$pool" "$s" | jq -r '"\(.data.block_bytes / 512) \(.data.used_blocks)"')
-		rm -f small
-		thin_shrink --binary --pool "$pool" -i "$s" -o small --size 8M --nr-blocks "$nr" 2>said
-		grep -q ' 0 of them' said || moved=$((moved + 1))
-		thin_check -q small
-		# as it is when LVM has swapped the metadata in
-		awk -v pool="${pool#*/}" -v len=$((nr * bs)) '$1 == pool ":" { $3 = len; $5 = "small" } { print }' table >swapped
-		grep -q ' thin-pool small ' swapped
-		for name in $(<names); do
-			[ "$(thin_materialize -q swapped "$name" - | hash)" = "$(<"before-$name")" ] || { echo "$s: $name, new metadata"; return 1; }
-		done
-		thin_trim -q --metadata-dev "$s" --pool "$pool"
-		for name in $(<names); do
-			[ "$(thin_materialize -q "$s" "$name" - | hash)" = "$(<"before-$name")" ] || { echo "$s: $name, old metadata"; return 1; }
-		done
-		thin_lvm -q "$s" | cmp - table # LVM's text is not changed
-		run --separate-stderr thin_shrink --binary --pool "$pool" -i "$s" -o "$s/pv0.img" --nr-blocks "$nr"
-		[ "$status" -eq 1 ] && [[ "$stderr" == *"$s/pv0.img"* ]] || { echo "$stderr"; return 1; }
-		cd "$DIR"
-	done
-	[ "$moved" -gt 0 ]
-}
-
 @test "a disk in standard input, a pattern and --pv are the same as the disks by name" {
 	want=$(thin_ls --pool pool2 -o DEV,NAME,SIZE lvm-multi)
 	[ "$(thin_ls --pool pool2 -o DEV,NAME,SIZE lvm-multi/pv0.img --pv lvm-multi/pv1.img --pv lvm-multi/pv2.img)" = "$want" ]

@@ -37,6 +37,9 @@ setup() {
 		done
 		grep -q 'thin\\-pool\\-tools (7)' "$p"
 	done
+	for c in check repair materialize shrink; do
+		grep -qx '\.SH LVM' "man/thin_$c.8" || { echo "thin_$c has no LVM"; return 1; }
+	done
 }
 
 @test "thin-pool-tools(7) names every command" {

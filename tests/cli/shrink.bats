@@ -227,3 +227,63 @@ shrinks_whole() {
 	[[ "$stderr" == *busy* ]]
 	cmp -n 262144 out /dev/zero
 }
+
+@test "thin_shrink and thin_trim take a disk: data moves on it, and each volume reads as before with old and new metadata" {
+	need jq zstd
+	hash() { sha256sum | cut -d' ' -f1; }
+	local s pool bs nr moved=0 name
+	for s in lvm-multi:vg/pool lvm-partition:debian-vg/data-pool lvm-ring:new.vg_1+a-b/0day; do
+		pool=${s#*:}
+		s=${s%:*}
+		zstd -qdc --long=27 "$abs_top_srcdir/tests/fixtures-lvm/$s.tar.zst" | tar -xSf -
+		# a gap, which data moves into
+		thin_message -q --force --pool "$pool" "$s" 'delete 1'
+		thin_lvm -q "$s" >table
+		thin_ls --no-headers -o NAME --pool "$pool" "$s" | tr -d ' ' >names
+		for name in $(<names); do thin_materialize -q "$s" "$name" - | hash >"before-$name"; done
+		read -r bs nr < <(thin_info --format json --pool "$pool" "$s" | jq -r '"\(.data.block_bytes / 512) \(.data.used_blocks)"')
+		rm -f small
+		thin_shrink --binary --pool "$pool" -i "$s" -o small --size 8M --nr-blocks "$nr" 2>said
+		grep -q ' 0 of them' said || moved=$((moved + 1))
+		thin_check -q small
+		# as it is when LVM has swapped the metadata in
+		awk -v pool="${pool#*/}" -v len=$((nr * bs)) '$1 == pool ":" { $3 = len; $5 = "small" } { print }' table >swapped
+		grep -q ' thin-pool small ' swapped
+		for name in $(<names); do
+			[ "$(thin_materialize -q swapped "$name" - | hash)" = "$(<"before-$name")" ] || { echo "$s: $name, new metadata"; return 1; }
+		done
+		thin_trim -q --metadata-dev "$s" --pool "$pool"
+		for name in $(<names); do
+			[ "$(thin_materialize -q "$s" "$name" - | hash)" = "$(<"before-$name")" ] || { echo "$s: $name, old metadata"; return 1; }
+		done
+		thin_lvm -q "$s" | cmp - table # LVM's text is not changed
+		run --separate-stderr thin_shrink --binary --pool "$pool" -i "$s" -o "$s/pv0.img" --nr-blocks "$nr"
+		[ "$status" -eq 1 ] && [[ "$stderr" == *"$s/pv0.img"* ]] || { echo "$stderr"; return 1; }
+	done
+	[ "$moved" -gt 0 ]
+}
+
+@test "thin_shrink: LVM takes its text with the smaller pool, and the disk agrees with it, as the manual says" {
+	need lvm
+	PATH=$abs_top_builddir/bin:$PATH BUILD=$abs_top_builddir QUICKSTART_SAMPLE=$PWD/sample "$abs_top_srcdir/quickstart" --sample >/dev/null
+	cp sample/disk.img before.img
+	loop sample/disk.img
+	thin_shrink -q --binary -i "$LOOP" --pool sample/pool -o small --size 1M --nr-blocks 32
+	dd if=small of="$LOOP" bs=1M seek=1 conv=notrunc,fsync status=none # where LVM would have swapped it in
+	mkdir lvm
+	printf '%s\n' 'devices { use_devicesfile = 0' "filter = [ \"a|^$LOOP\$|\", \"r|.*|\" ] }" \
+		'activation { monitoring = 0' 'udev_sync = 0' 'udev_rules = 0 }' >lvm/lvm.conf
+	export LVM_SYSTEM_DIR=$PWD/lvm LVM_SUPPRESS_FD_WARNINGS=1
+	lvm vgcfgbackup --driverloaded n -f text sample >said 2>&1 || { cat said; return 1; }
+	# 4 extents of 1 MiB become 2, which are 32 blocks of 64 KiB
+	awk '/^\t\t(pool|pool_tdata) \{/ { in_pool = 1 } in_pool { sub(/extent_count = 4/, "extent_count = 2") } /^\t\t\}/ { in_pool = 0 } { print }' text >new
+	[ "$(diff text new | grep -c '^>')" -eq 2 ]
+	run thin_lvm --check "$LOOP"
+	[[ "$output" == *"it grows when it is activated"* ]]
+	lvm vgcfgrestore --driverloaded n --force -f new sample >said 2>&1 || { cat said; return 1; }
+	run -0 thin_lvm --check "$LOOP"
+	[ -z "$output" ] || { echo "$output"; return 1; }
+	for v in web0 web1; do
+		thin_materialize "$LOOP" $v - | cmp - <(thin_materialize before.img $v -)
+	done
+}
