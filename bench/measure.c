@@ -2,15 +2,17 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * measure [-n TIMES] [-c FILE]... COMMAND ARG...
+ * measure --optimised
  *
  * Runs the command with input and outputs at /dev/null and prints one line: wall seconds and CPU seconds
  * (of one run, the mean of TIMES), peak KiB, exit status.  -c drops FILE from the page cache
- * first.  This program is small and forks with vfork, so that what it weighs itself does not
+ * first.  --optimised: exit status 0 where the compiler optimised this build.  This program is small and forks with vfork, so that what it weighs itself does not
  * count as the command's peak.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,12 @@
 #include <unistd.h>
 
 extern char **environ;
+
+#ifdef __OPTIMIZE__
+#define IS_OPTIMISED true
+#else
+#define IS_OPTIMISED false
+#endif
 
 static double now(void)
 {
@@ -73,6 +81,8 @@ int main(int argc, char **argv)
 	struct rusage use;
 	long peak = 0;
 
+	if (argc == 2 && !strcmp(argv[1], "--optimised"))
+		return IS_OPTIMISED ? 0 : 1;
 	while ((opt = getopt(argc, argv, "+n:c:")) != -1) {
 		if (opt == 'n')
 			times = atoi(optarg);

@@ -55,6 +55,7 @@ int main(int argc, char **argv)
 	struct target_dev *d;
 	struct pool_arg arg;
 	struct target *t;
+	uint64_t block;
 	uint8_t *buf;
 	long n;
 	int r;
@@ -69,10 +70,11 @@ int main(int argc, char **argv)
 	    target_open(&arg, NULL, DEV_WRITE, false, &t, &err) ||
 	    target_device(t, line->dev_id, line->length << SECTOR_SHIFT, origin, &d, &err))
 		return fail(&err);
-	buf = malloc(4 * target_block_size(t) + 200 * 512);
+	block = (uint64_t)arg.table->pool->data_block_size << SECTOR_SHIFT;
+	buf = malloc(4 * block + 200 * 512);
 	r = buf ? 0 : -1;
 	for (n = strtol(argv[4], NULL, 10); n > 0 && !r; n--)
-		r = change(d, buf, target_block_size(t), &err);
+		r = change(d, buf, block, &err);
 	free(buf);
 	if (r || target_close(t, &err))
 		return fail(&err);

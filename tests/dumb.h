@@ -4,8 +4,8 @@
 #define DUMB_H
 /*
  * The dumbest possible reader of a pool's metadata in memory, which shares nothing with the
- * library but one checksum function: it decodes by byte offsets, visits every path,
- * counts every edge in plain arrays, and compares.  For small pools in tests.
+ * library: it decodes by byte offsets, visits every path, counts every edge in plain arrays,
+ * and compares.  For small pools in tests.
  */
 #include <stdarg.h>
 #include <stdbool.h>
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crc32c.h"
+#include "crc_slow.h"
 
 struct dumb_mapping {
 	uint32_t dev;
@@ -75,7 +75,7 @@ static inline const uint8_t *dumb_block(struct dumb *d, uint64_t b, uint32_t sal
 	const uint8_t *p = d->img + b * 4096;
 
 	if (b >= d->nr || dumb_u64(p + 8) != b ||
-	    dumb_u32(p) != (crc32c_raw_slow(0xFFFFFFFF, p + 4, 4092) ^ salt)) {
+	    dumb_u32(p) != (crc_slow(0xFFFFFFFF, p + 4, 4092) ^ salt)) {
 		dumb_bad(d, "block %llu is not a good block of its kind", (unsigned long long)b);
 		return NULL;
 	}

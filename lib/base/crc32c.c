@@ -9,19 +9,6 @@
 
 #define POLY 0x82F63B78u
 
-uint32_t crc32c_raw_slow(uint32_t crc, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-	int k;
-
-	while (len--) {
-		crc ^= *p++;
-		for (k = 0; k < 8; k++)
-			crc = crc >> 1 ^ (crc & 1 ? POLY : 0);
-	}
-	return crc;
-}
-
 /* Half a byte at a time: the table is a constant and fits into one cache line. */
 static uint32_t crc32c_nibbles(uint32_t crc, const void *data, size_t len)
 {

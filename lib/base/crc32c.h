@@ -12,9 +12,6 @@
  */
 uint32_t crc32c_raw(uint32_t crc, const void *data, size_t len);
 
-/* The same, bit by bit: tests compare with it. */
-uint32_t crc32c_raw_slow(uint32_t crc, const void *data, size_t len);
-
 /* Every implementation this CPU can run, by name, ended by a NULL name: for tests and bench. */
 struct crc32c_impl {
 	const char *name;

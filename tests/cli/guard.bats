@@ -30,10 +30,16 @@ peak() {
 	echo "$kib"
 }
 
+# need_optimised LEVELS: as configure was told and as make was: make CFLAGS=-O0
+need_optimised() {
+	grep -qE "^CFLAGS = .*-O[$1]" "$abs_top_builddir/Makefile" && "$bench/measure" --optimised ||
+		skip "the build is not optimised"
+}
+
 # A skip inside of $(instructions) would end the inner shell alone, so this comes before.
 need_instructions() {
 	need_plain "sanitizers have memory of their own"
-	grep -qE '^CFLAGS = .*-O[123s]' "$abs_top_builddir/Makefile" || skip "the build is not optimised"
+	need_optimised 123s
 	need valgrind
 	valgrind --tool=none --error-exitcode=99 true 2>/dev/null || skip "valgrind does not run here"
 }
@@ -56,7 +62,7 @@ instructions() {
 @test "thin_check: stripped it has at most 146 KiB, for the initial ram disk" {
 	need_plain "sanitizers are part of the program"
 	need strip
-	grep -qE '^CFLAGS = .*-O[23]' "$abs_top_builddir/Makefile" || skip "the build is not optimised"
+	need_optimised 23
 	grep -q '^COMPACT_LDFLAGS = .*relocs' "$abs_top_builddir/Makefile" || skip "relocations are not packed here"
 	[ "$(uname -m)" = x86_64 ] || skip "code of this machine has another size"
 	! ldd "$abs_top_builddir/bin/thin_check" 2>&1 | grep -q 'not a dynamic' || skip "the C library is part of the program"

@@ -35,12 +35,6 @@ static void opens(void)
 	check_eq(node_open(&n, &block, 7, 8), NODE_OK);
 	check(n.leaf);
 	check_eq(n.nr, 100);
-	check_eq(node_search(&n, 0), 0);
-	check_eq(node_search(&n, 2), 0);
-	check_eq(node_search(&n, 3), 1);
-	check_eq(node_search(&n, 1000), 99);
-	n.nr = 0;
-	check_eq((uint64_t)node_search(&n, 5), (uint64_t)-1);
 }
 
 /* The leaf has the keys 0, 3, ... 297. */

@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "base/cpu.h"
-#include "base/search.h"
 #include "base/u64x4.h"
 #include "pdata/block/csum.h"
 
@@ -127,11 +126,6 @@ enum node_fault node_open(struct node *n, const void *block, mblock_t at, uint32
 		return NODE_BAD_ORDER;
 	n->values = (const uint8_t *)&raw->keys[max];
 	return NODE_OK;
-}
-
-int node_search(const struct node *n, uint64_t key)
-{
-	return (int)search_first(i, n->nr, node_key(n, i) > key) - 1;
 }
 
 void node_init(struct disk_node *block, bool leaf, uint32_t value_size)

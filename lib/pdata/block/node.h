@@ -87,9 +87,6 @@ static inline enum node_fault node_read_fault(int status)
 	return status == -ENXIO ? NODE_OUTSIDE : NODE_UNREADABLE;
 }
 
-/* Index of the last key <= @key, or -1. */
-int node_search(const struct node *n, uint64_t key);
-
 /* A node under construction in @block (4096 bytes): zeroed, header set, no entries. */
 void node_init(struct disk_node *block, bool leaf, uint32_t value_size);
 

@@ -237,31 +237,48 @@ static int split_beneath(const struct btree *t, struct disk_node *root, struct e
 	return 0;
 }
 
-/* The @nr children of @parent from @i on share their entries evenly. */
-static int even_out(const struct btree *t, struct disk_node *parent, uint32_t i, unsigned nr,
-		    struct err *err)
+int btree_shadow_children(const struct btree *t, struct disk_node *parent, uint32_t first, unsigned nr,
+			  struct disk_node **n, uint32_t *total, struct err *err)
 {
-	struct disk_node *n[3];
-	uint32_t want[3], total = 0;
-
+	*total = 0;
 	for (unsigned k = 0; k < nr; k++) {
-		int r = btree_shadow_child(t, parent, i + k, &n[k], err);
+		int r = btree_shadow_child(t, parent, first + k, &n[k], err);
 
 		if (r)
 			return r;
 		if (!ne_alike(n[0], n[k]))
 			return err_set(err, -EUCLEAN, "%s: leaves at different depths",
 				       t->type->name);
-		total += ne_nr(n[k]);
+		*total += ne_nr(n[k]);
 	}
-	for (unsigned k = 0; k < nr; k++) {
-		want[k] = total / (nr - k);
+	return 0;
+}
+
+void btree_spread(struct disk_node *parent, uint32_t first, unsigned nr, unsigned keep,
+		  struct disk_node **n, uint32_t total)
+{
+	uint32_t want[3] = { 0 };
+
+	for (unsigned k = 0; k < keep; k++) {
+		want[k] = total / (keep - k);
 		total -= want[k];
 	}
 	ne_spread(n, nr, want);
-	for (unsigned k = 1; k < nr; k++)
-		parent->keys[i + k] = le64_make(ne_key(n[k], 0));
-	return 0;
+	for (unsigned k = 1; k < keep; k++)
+		parent->keys[first + k] = le64_make(ne_key(n[k], 0));
+}
+
+/* The @nr children of @parent from @i on share their entries evenly. */
+static int even_out(const struct btree *t, struct disk_node *parent, uint32_t i, unsigned nr,
+		    struct err *err)
+{
+	struct disk_node *n[3];
+	uint32_t total;
+	int r = btree_shadow_children(t, parent, i, nr, n, &total, err);
+
+	if (!r)
+		btree_spread(parent, i, nr, nr, n, total);
+	return r;
 }
 
 /* A new node after child @at of @parent; children [first, first + nr) then share evenly. */

@@ -23,37 +23,12 @@ static uint32_t third(const struct disk_node *n)
 	return ne_max(n) / 3;
 }
 
-static int shadow_children(const struct btree *t, struct disk_node *parent, uint32_t first,
-			   unsigned nr, struct disk_node **n, uint32_t *total, struct err *err)
+/* The @nr children of @parent from @first on lose those behind the first @keep. */
+static int drop_empty(const struct btree *t, struct disk_node *parent, uint32_t first, unsigned nr,
+		      unsigned keep, struct err *err)
 {
-	*total = 0;
-	for (unsigned k = 0; k < nr; k++) {
-		int r = btree_shadow_child(t, parent, first + k, &n[k], err);
+	uint32_t left;
 
-		if (r)
-			return r;
-		*total += ne_nr(n[k]);
-	}
-	for (unsigned k = 1; k < nr; k++)
-		if (!ne_alike(n[0], n[k]))
-			return err_set(err, -EUCLEAN, "%s: leaves at different depths",
-				       t->type->name);
-	return 0;
-}
-
-/* Puts the @total entries of the @nr children from @first on into @keep of them. */
-static int spread(const struct btree *t, struct disk_node *parent, uint32_t first, unsigned nr,
-		  unsigned keep, struct disk_node **n, uint32_t total, struct err *err)
-{
-	uint32_t want[3] = { 0 }, left;
-
-	for (unsigned k = 0; k < keep; k++) {
-		want[k] = total / (keep - k);
-		total -= want[k];
-	}
-	ne_spread(n, nr, want);
-	for (unsigned k = 1; k < keep; k++)
-		parent->keys[first + k] = le64_make(ne_key(n[k], 0));
 	for (unsigned k = keep; k < nr; k++) {
 		int r = tm_dec(t->tm, ne_child(parent, first + keep), &left, err);
 
@@ -71,7 +46,7 @@ static int fill_up(const struct btree *t, struct disk_node *parent, uint32_t i, 
 	uint32_t total, first = i > 0 ? i - 1 : 0;
 	unsigned nr = i > 0 && i + 1 < ne_nr(parent) ? 3 : 2;
 	unsigned keep = nr;
-	int r = shadow_children(t, parent, first, nr, n, &total, err);
+	int r = btree_shadow_children(t, parent, first, nr, n, &total, err);
 
 	if (r)
 		return r;
@@ -79,7 +54,8 @@ static int fill_up(const struct btree *t, struct disk_node *parent, uint32_t i, 
 		keep = 2;
 	if (keep == 2 && total < 2 * (third(n[0]) + 1))
 		keep = 1;
-	return spread(t, parent, first, nr, keep, n, total, err);
+	btree_spread(parent, first, nr, keep, n, total);
+	return drop_empty(t, parent, first, nr, keep, err);
 }
 
 /* The root takes over its only child's contents. */

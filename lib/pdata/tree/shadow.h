@@ -17,5 +17,11 @@ int btree_shadow_root(struct btree *t, struct disk_node **n, struct err *err);
  */
 int btree_shadow_child(const struct btree *t, struct disk_node *parent, uint32_t i,
 		       struct disk_node **child, struct err *err);
+/* The @nr children of @parent from @first on, at most 3, which are alike; *@total: the entries in them. */
+int btree_shadow_children(const struct btree *t, struct disk_node *parent, uint32_t first, unsigned nr,
+			  struct disk_node **n, uint32_t *total, struct err *err);
+/* Puts their @total entries evenly into the first @keep of them; the others are left empty. */
+void btree_spread(struct disk_node *parent, uint32_t first, unsigned nr, unsigned keep,
+		  struct disk_node **n, uint32_t total);
 
 #endif

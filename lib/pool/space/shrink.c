@@ -198,13 +198,6 @@ static dblock_t where_run(const struct shrink *s, dblock_t b, uint64_t *len)
 	return to;
 }
 
-dblock_t shrink_where(const struct shrink *s, dblock_t b)
-{
-	uint64_t one = 1;
-
-	return where_run(s, b, &one);
-}
-
 bool shrink_next_move(const struct shrink *s, struct shrink_move *m)
 {
 	dblock_t b = MAX(m->from + m->len, s->plan.nr_after), end = s->plan.used_end;

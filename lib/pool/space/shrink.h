@@ -44,9 +44,6 @@ int shrink_new(const struct shrink_source *src, uint64_t nr_blocks, struct shrin
 void shrink_free(struct shrink *s);
 const struct shrink_plan *shrink_plan(const struct shrink *s);
 
-/* Where a used block is afterwards. */
-dblock_t shrink_where(const struct shrink *s, dblock_t b);
-
 /*
  * Copies the blocks that move within @data and flushes @data.  @done, which may be NULL, is told
  * bytes, from one thread at a time.  -ERANGE: the device is shorter than what is in use.

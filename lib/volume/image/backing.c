@@ -108,29 +108,19 @@ struct verifying {
 	struct meter *meter;
 };
 
-static int work(void *ctx, unsigned worker, const struct feed_unit *u, const struct extent *e,
-		void *slot, struct err *err)
-{
-	const struct verifying *v = ctx;
-
-	(void)worker;
-	return image_source_read(&v->s->now_source, e, u->nr, slot, err);
-}
-
 static int consume(void *ctx, const struct feed_unit *u, const struct extent *e, void *slot,
 		   struct err *err)
 {
 	const struct verifying *v = ctx;
 	uint8_t *want = slot, *got = want + UNIT;
-	uint64_t i = 0;
+	uint64_t i;
 	int r = image_read(v->m, got, u->len, u->at, err);
 
 	(void)e;
 	meter_add(v->meter, u->len);
 	if (r || !memcmp(want, got, u->len))
 		return r;
-	while (want[i] == got[i])
-		i++;
+	i = check_first_difference(want, got);
 	return err_set(err, -EBADMSG,
 		       "%s: differs from the device at offset %llu: 0x%02x instead of 0x%02x: its "
 		       "backing file is not an image of the base, or the disk returns other data "
@@ -156,7 +146,7 @@ int backing_verify(const struct output *out, const char *name, const struct sinc
 	/* it has no name yet */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", out->fd);
 	r = image_open(path, &opt, &v.m, err);
-	v.feed = (struct feed){ .jobs = jobs, .slot_len = 2 * UNIT, .work = work, .consume = consume };
+	v.feed = (struct feed){ .jobs = jobs, .slot_len = 2 * UNIT, .source = &s->now_source, .consume = consume };
 	v.feed.ctx = &v;
 	if (!r)
 		r = map_walk(s->diff.now, take, &v, err);

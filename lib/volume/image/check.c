@@ -47,7 +47,7 @@ static int note_place(void *ctx, const struct diff_part *p, struct err *err)
 	return 0;
 }
 
-static uint64_t first_difference(const uint8_t *a, const uint8_t *b)
+uint64_t check_first_difference(const uint8_t *a, const uint8_t *b)
 {
 	uint64_t i = 0;
 
@@ -69,7 +69,7 @@ int check_unchanged(const struct base_check *c, struct err *err)
 		if (!r)
 			r = c->read(c->ctx, got, e->len, e->at, err);
 		if (!r && memcmp(want, got, e->len))
-			r = check_failed(c->path, c->base_name, e->at + first_difference(want, got), err);
+			r = check_failed(c->path, c->base_name, e->at + check_first_difference(want, got), err);
 	}
 	return r;
 }
@@ -78,15 +78,6 @@ struct checking {
 	const struct base_check *c;
 	struct feed feed;
 };
-
-static int work(void *ctx, unsigned worker, const struct feed_unit *u, const struct extent *e,
-		void *slot, struct err *err)
-{
-	const struct checking *k = ctx;
-
-	(void)worker;
-	return image_source_read(&k->c->base, e, u->nr, slot, err);
-}
 
 static int consume(void *ctx, const struct feed_unit *u, const struct extent *e, void *slot,
 		   struct err *err)
@@ -97,7 +88,7 @@ static int consume(void *ctx, const struct feed_unit *u, const struct extent *e,
 
 	(void)e;
 	if (!r && memcmp(slot, got, u->len))
-		r = check_failed(k->c->path, k->c->base_name, u->at + first_difference(slot, got), err);
+		r = check_failed(k->c->path, k->c->base_name, u->at + check_first_difference(slot, got), err);
 	return r;
 }
 
@@ -115,7 +106,7 @@ int check_changed(const struct base_check *c, struct jobs *jobs, struct err *err
 	struct checking k = { .c = c };
 	int r;
 
-	k.feed = (struct feed){ .jobs = jobs, .slot_len = 2 * UNIT, .work = work, .consume = consume };
+	k.feed = (struct feed){ .jobs = jobs, .slot_len = 2 * UNIT, .source = &c->base, .consume = consume };
 	k.feed.ctx = &k;
 	r = diff_walk(c->diff, take, &k, err);
 	if (!r)

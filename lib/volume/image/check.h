@@ -28,6 +28,9 @@ int check_unchanged(const struct base_check *c, struct err *err);
 /* Compares all that differs with the base's bytes. */
 int check_changed(const struct base_check *c, struct jobs *jobs, struct err *err);
 
+/* Where @a and @b differ first, which do differ. */
+uint64_t check_first_difference(const uint8_t *a, const uint8_t *b);
+
 /* Makes the error for byte @at. */
 int check_failed(const char *path, const char *base_name, uint64_t at, struct err *err);
 

@@ -5,20 +5,10 @@
 #define UNIT ((uint64_t)256 << 10)
 
 struct digesting {
-	const struct image_source *source;
 	struct feed feed;
 	struct meter *meter;
 	struct sha256 sha;
 };
-
-static int work(void *ctx, unsigned worker, const struct feed_unit *u, const struct extent *e,
-		void *slot, struct err *err)
-{
-	const struct digesting *d = ctx;
-
-	(void)worker;
-	return image_source_read(d->source, e, u->nr, slot, err);
-}
 
 static int consume(void *ctx, const struct feed_unit *u, const struct extent *e, void *slot,
 		   struct err *err)
@@ -42,10 +32,10 @@ static int take(void *ctx, const struct extent *e, struct err *err)
 int image_digest(const struct map *m, const struct image_source *source, struct jobs *jobs,
 		 struct meter *meter, char text[SHA256_TEXT], struct err *err)
 {
-	struct digesting d = { .source = source, .meter = meter };
+	struct digesting d = { .meter = meter };
 	int r;
 
-	d.feed = (struct feed){ .jobs = jobs, .slot_len = UNIT, .work = work, .consume = consume };
+	d.feed = (struct feed){ .jobs = jobs, .slot_len = UNIT, .source = source, .consume = consume };
 	d.feed.ctx = &d;
 	sha256_init(&d.sha);
 	r = map_walk(m, take, &d, err);

@@ -27,7 +27,9 @@ static int work(void *ctx, unsigned worker, size_t slot, struct err *err)
 	struct feed *f = ctx;
 	const struct feed_unit *u = f->in_slot[slot];
 
-	return f->work ? f->work(f->ctx, worker, u, f->extent + u->first, f->slot[slot], err) : 0;
+	if (f->work)
+		return f->work(f->ctx, worker, u, f->extent + u->first, f->slot[slot], err);
+	return f->source ? image_source_read(f->source, f->extent + u->first, u->nr, f->slot[slot], err) : 0;
 }
 
 static int consume(void *ctx, size_t slot, struct err *err)

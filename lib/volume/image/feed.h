@@ -20,16 +20,25 @@ struct feed_unit {
 	unsigned nr;
 };
 
+/* Where extents' bytes come from, by kind. */
+struct image_source {
+	struct io *data, *origin; /* NULL: no extent of it */
+};
+
 struct feed {
 	struct jobs *jobs;
 	size_t slot_len; /* bytes of memory for each unit in work */
-	/* On any thread, several at once; @slot is the unit's own until it has been consumed.  NULL: nothing. */
+	/*
+	 * On any thread, several at once; @slot is the unit's own until it has been consumed.  NULL: the bytes of
+	 * @source are read into it, if there is one.
+	 */
 	int (*work)(void *ctx, unsigned worker, const struct feed_unit *u, const struct extent *e,
 		    void *slot, struct err *err);
 	/* One at a time, in order. */
 	int (*consume)(void *ctx, const struct feed_unit *u, const struct extent *e, void *slot,
 		       struct err *err);
 	void *ctx;
+	const struct image_source *source;
 	/* private; zero at first */
 	struct feed_unit *unit;
 	size_t nr, cap, next;
@@ -48,10 +57,6 @@ int feed_cut(struct feed *f, const struct extent *e, unsigned nr, uint64_t max, 
 int feed_flush(struct feed *f, struct err *err);
 void feed_fini(struct feed *f);
 
-/* Where extents' bytes come from, by kind. */
-struct image_source {
-	struct io *data, *origin; /* NULL: no extent of it */
-};
 /* The bytes of @nr extents, one behind the other; zeros for EXTENT_ZERO.  Any thread. */
 int image_source_read(const struct image_source *s, const struct extent *e, unsigned nr, uint8_t *buf,
 		      struct err *err);

@@ -123,7 +123,11 @@ static const struct table_thin *exact_thin(const struct table *t, const char *na
 	return n && n->kind == TABLE_THIN ? &t->thin[n->index] : NULL;
 }
 
-bool table_is_called(const struct table *t, const char *line, const char *name)
+/*
+ * Is @line the line that a person calls @name?  A volume of LVM may have its group in front, VG/LV or
+ * /dev/VG/LV; where there are several groups it may go without.
+ */
+static bool is_called(const struct table *t, const char *line, const char *name)
 {
 	const char *slash;
 	size_t len;
@@ -147,7 +151,7 @@ struct table_name *table_other_line(const struct table *t, const char *word)
 	struct table_name *n = table_name_find(t, word);
 
 	for (size_t i = 0; i < t->nr_names && !n && t->nr_groups; i++)
-		if (table_is_called(t, t->names[i].name, word))
+		if (is_called(t, t->names[i].name, word))
 			n = &t->names[i];
 	return n && n->kind == TABLE_DEVICE && !t->device[n->index].target ? n : NULL;
 }
@@ -165,7 +169,7 @@ static int named_thin(const struct table *t, const char *name, const struct tabl
 	if (*out || !name || !t->nr_groups)
 		return 0;
 	for (size_t i = 0; i < t->nr_all_thins; i++) {
-		if (!t->thin[i].name || !table_is_called(t, t->thin[i].name, name))
+		if (!t->thin[i].name || !is_called(t, t->thin[i].name, name))
 			continue;
 		if (*out)
 			return several_groups(t, name, err);
@@ -182,7 +186,7 @@ static int pool_of_option(const struct table *t, const char *name, size_t *pool,
 
 	*pool = t->nr_pools;
 	for (size_t i = 0; i < t->nr_pools; i++) {
-		if (!t->pools[i].name || !table_is_called(t, t->pools[i].name, plain))
+		if (!t->pools[i].name || !is_called(t, t->pools[i].name, plain))
 			continue;
 		if (*pool < t->nr_pools)
 			return several_groups(t, name, err);
@@ -314,7 +318,7 @@ const struct table_thin *table_find(const struct table *t, const char *name_or_i
 		return found;
 	found = NULL;
 	for (i = 0; i < t->nr_thins && t->nr_groups; i++)
-		if (t->thin[i].name && table_is_called(t, t->thin[i].name, name_or_id))
+		if (t->thin[i].name && is_called(t, t->thin[i].name, name_or_id))
 			return &t->thin[i];
 	if (parse_u64(name_or_id, &id, NULL) < 0)
 		return NULL;

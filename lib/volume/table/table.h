@@ -199,11 +199,6 @@ static inline const char *table_file(const struct table *t, const char *pool)
 }
 
 /*
- * Is @line the line that a person calls @name?  A volume of LVM may have its group in front, VG/LV or
- * /dev/VG/LV; where there are several groups it may go without.
- */
-bool table_is_called(const struct table *t, const char *line, const char *name);
-/*
  * Among the chosen pool's devices: by NAME first, then by device id in decimal.  Where an id
  * stands several times, the first line without a name, else the first.  NULL: no such line.
  */

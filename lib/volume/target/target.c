@@ -155,11 +155,6 @@ struct pool_edit *target_pool(struct target *t)
 	return t->pool;
 }
 
-uint64_t target_block_size(const struct target *t)
-{
-	return t->block_size;
-}
-
 uint64_t target_size(const struct target_dev *d)
 {
 	return d->size;

@@ -70,7 +70,6 @@ int target_device(struct target *t, uint32_t id, uint64_t size, struct io *origi
 /* Bytes up to the end of the last mapped block of device @id.  As target_device() when it fails. */
 int target_mapped_end(struct target *t, uint32_t id, uint64_t *end, struct err *err);
 uint64_t target_size(const struct target_dev *d);
-uint64_t target_block_size(const struct target *t); /* bytes */
 
 int target_read(struct target_dev *d, void *buf, size_t len, uint64_t at, struct err *err);
 int target_write(struct target_dev *d, const void *buf, size_t len, uint64_t at, struct err *err);
