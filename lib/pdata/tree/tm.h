@@ -55,7 +55,8 @@ int tm_count(struct tm *tm, mblock_t b, uint32_t *count, struct err *err);
  */
 int tm_trim(struct tm *tm, struct err *err);
 
-/* How many clean and dirty blocks of 4 KiB a trim leaves; 8192 and 16384 unless told. */
+/* How many clean and dirty blocks of 4 KiB a trim leaves; 8192 and 16384 unless told.  Tests
+ * make them small. */
 void tm_set_limits(struct tm *tm, size_t clean, size_t dirty);
 
 /* For map/transaction.c.  Writes all dirty blocks in location order, then flushes. */

@@ -14,7 +14,7 @@
  * call edit_abort().
  *
  * Threads: one at a time, lookups included (they fill the cache).
- * Memory: that of map/transaction.h, and 64 bytes for each device touched.
+ * Memory: that of map/transaction.h, and 160 bytes for each device touched.
  */
 #include "base/runs.h"
 #include "dev/io.h"
@@ -88,7 +88,7 @@ int edit_release_metadata_snap(struct pool_edit *p, struct err *err);
 /* -ENOENT with a text when there is no such device. */
 int edit_device(struct pool_edit *p, uint32_t id, struct device_info *out, struct err *err);
 
-/* All devices, ascending by id; a return other than 0 stops and is returned. */
+/* All devices, ascending by id: by it tests compare pools.  A return other than 0 stops and is returned. */
 typedef int edit_device_fn(void *ctx, const struct device_info *d);
 int edit_each_device(struct pool_edit *p, edit_device_fn *fn, void *ctx, struct err *err);
 

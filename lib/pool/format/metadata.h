@@ -61,7 +61,7 @@ struct metadata_devices {
 /*
  * Reads both trees and joins them by id.  Damage does not make it fail: it is listed, and
  * the devices that could be read are there.  *out by metadata_devices_fini(), also after
- * an error.  Memory: 64 bytes a device.
+ * an error.  Memory: 48 bytes a device, and up to 192 more while it reads.
  */
 int metadata_devices_read(const struct metadata *md, struct stream *s,
 			  struct metadata_devices *out, struct err *err);

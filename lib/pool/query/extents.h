@@ -8,7 +8,7 @@
  *
  * Each leaf is looked at once, and each node is summed up once, however many devices share it.
  *
- * Memory: 40 bytes a metadata block that is a leaf, 24 bytes one that is an internal node.
+ * Memory: 72 bytes a metadata block that is a leaf, 32 bytes one that is an internal node.
  * Threads: extents_take() may run for different leaves at once; the rest one at a time.
  */
 #include "pdata/tree/walk.h"

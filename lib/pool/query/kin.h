@@ -20,7 +20,7 @@
  * In a large pool only some virtual blocks are looked at, chosen by their hash: about KIN_SEEN
  * mappings.
  *
- * Memory: 32 bytes a mapping that is looked at, and owners.h.
+ * Memory: 64 bytes a mapping that is looked at, and owners.h.
  * Threads: kin_take() may run on all workers at once; the rest one at a time.
  */
 #include "pool/forest/forest.h"

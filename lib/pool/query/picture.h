@@ -4,7 +4,7 @@
 #define POOL_PICTURE_H
 /*
  * The data device as a picture of at most PICTURE_CELLS cells: who has how much of each range.
- * Memory: 104 bytes a cell and 8 bytes a device.  Threads: one at a time.
+ * Memory: 88 bytes a cell and 12 bytes a device.  Threads: one at a time.
  */
 #include "pool/query/usage.h"
 

@@ -20,7 +20,7 @@ struct place_options {
 /* A file that exists, or a block device that is not in use. */
 int place_open_raw(const char *path, const struct place_options *opt, struct place **out,
 		   struct err *err);
-/* Device @device of the inactive pool of @arg, which is opened for writing. */
+/* Device @device of the inactive pool of @arg, which is opened for writing unless .read_only. */
 int place_open_thin(struct pool_arg *arg, const char *device, const struct place_options *opt,
 		    struct place **out, struct err *err);
 /* Commits and closes.  The error is that of the commit. */

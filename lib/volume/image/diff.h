@@ -6,7 +6,7 @@
  * Two maps side by side: where a device differs from an older state of it (its base), told by what
  * its bytes are mapped to.  No data are read.
  *
- * Memory: 40 bytes an extent of the base, of DIFF_WINDOW extents at a time; a base with more of them
+ * Memory: 32 bytes an extent of the base, of DIFF_WINDOW extents at a time; a base with more of them
  * costs one more walk of both maps for each window.  Threads: one at a time.
  */
 #include "volume/map/map.h"

@@ -6,7 +6,7 @@
  * Units of a device, each of a few extents, worked on by all CPUs and handed on in order: for forms
  * of images in which the order or the bytes themselves matter.
  *
- * Memory: FEED_WINDOW units (32 bytes each, and 40 an extent), and a slot for each worker and four more.
+ * Memory: FEED_WINDOW units (32 bytes each, and 32 an extent), and a slot for each worker and four more.
  */
 #include "base/jobs.h"
 #include "volume/map/map.h"

@@ -25,7 +25,7 @@ struct update {
 };
 
 /*
- * Opens the image at @path for update_run(): it must exist, and be none of @role's.  A file has the size
+ * Opens the image at @path for update_run(): it must exist, and be none of @sources.  A file has the size
  * of the base or of now, a device is large enough.  To be closed by output_discard().
  */
 int update_open(const char *path, const struct update *u, const char *const *sources,

@@ -6,8 +6,8 @@
  * The extents of a map as text, in bytes.
  *
  *	text	a line for each: START LENGTH KIND [OFFSET]
- *	JSON	{ "device": ..., "size": ..., "block_size": ..., "extents": [ ... ] }, of a difference
- *		with a member "since" before the extents
+ *	JSON	{ "dev_id": ..., "size_bytes": ..., "block_bytes": ..., "extents": [ ... ] }, of a difference
+ *		with a member "since" before the extents (doc/json.md)
  *
  * KIND is zero, data or origin; OFFSET is where the bytes are on the data device or the origin.
  * Memory: 64 KiB.  Threads: one at a time.

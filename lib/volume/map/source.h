@@ -13,7 +13,7 @@ int map_source_tree(struct stream *s, mblock_t root, struct map_source *out, str
  * From a source of events: xml_read, or salvage.  @drive must send the same pool each time.  It
  * runs once here, to learn the facts of the pool and the device, and once for each walk, which ends
  * it with -ECANCELED behind the device.  @drive_free may be NULL; when 0 is returned @drive_ctx
- * belongs to the map_source.  Memory: the runs of those defs that the device refers to, 24 bytes
+ * belongs to the map_source.  Memory: the runs of those defs that the device refers to, 32 bytes
  * each.  -ENODATA with the ids that are there: no such device.
  */
 typedef int map_drive_fn(void *drive_ctx, const struct events *to, struct err *err);

@@ -97,7 +97,10 @@ typedef int target_extent_fn(void *ctx, uint64_t at, uint64_t len, enum extent_k
 int target_extents(struct target_dev *d, uint64_t len, uint64_t at, target_extent_fn *fn,
 		   void *ctx, struct err *err);
 
-/* All of the messages and a commit, or none of them. */
+/*
+ * All of the messages and a commit, or none of them.  No program of ours sends messages to a pool that it serves;
+ * tests do, to hold the target against the kernel.
+ */
 int target_message(struct target *t, const struct message *list, size_t nr, struct err *err);
 
 /* For the caller's questions about devices and space; not while I/O is running. */
