@@ -52,8 +52,8 @@ static char *folder_of(const char *path)
 	return copy ? strdup(dirname(copy)) : NULL;
 }
 
-/* Finds a temporary name with which @make succeeds, which returns -EEXIST where the name is in use. */
-static int find_temp_name(struct out_file *f, int (*make)(struct out_file *f, mode_t mode), mode_t mode)
+/* Finds a temporary name with which @attempt succeeds, which returns -EEXIST where the name is in use. */
+static int find_temp_name(struct out_file *f, int (*attempt)(struct out_file *f, mode_t mode), mode_t mode)
 {
 	int r = -EEXIST;
 
@@ -62,7 +62,7 @@ static int find_temp_name(struct out_file *f, int (*make)(struct out_file *f, mo
 			f->temp = NULL;
 			return -ENOMEM;
 		}
-		r = make(f, mode);
+		r = attempt(f, mode);
 		if (!r) {
 			leftover_note(f->temp);
 		} else {
