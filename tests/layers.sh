@@ -79,6 +79,17 @@ grep -rHnoE --include='*.[ch]' '(^|[^-./A-Za-z_0-9])[a-z_0-9]+\.c\b' lib bin nbd
 		!(name in is) { print $1 ":" $2 ": there is no file " name }' "$tmp/names" - >"$tmp/bad"
 result "a comment names only files that exist"
 
+# --- names in the documents ---
+find lib bin nbdkit -name '*.[ch]' -exec cat {} + | sed 's,/\*.*\*/,,' | grep -vE '^[[:space:]]*/?\*' |
+	grep -oE '[A-Za-z_][A-Za-z_0-9]*' | sort -u >"$tmp/words"
+find . -path ./.git -prune -o -type f -print | sed 's,^\./,,' >"$tmp/files"
+{ grep -HnoE '`[a-z_0-9]+\(\)`' doc/design.md | tr -d '`()'; } |
+	awk -F: 'FNR == NR { is[$0]; next } !($3 in is) { print $1 ":" $2 ": there is no function " $3 }' "$tmp/words" - >"$tmp/bad"
+grep -HnoE '`[a-z_0-9/]+\.[ch]`' doc/design.md | tr -d '`' |
+	awk -F: 'FNR == NR { n = split($0, part, "/"); for (i = n; i > 0; i--) { end = i == n ? part[n] : part[i] "/" end; is[end] }; next }
+		!($3 in is) { print $1 ":" $2 ": there is no file " $3 }' "$tmp/files" - >>"$tmp/bad"
+result "doc/design.md names only functions and files that exist"
+
 # --- includes ---
 # However they are spelled: "pool/x.h", <pool/x.h>, # include.
 grep -rHn --include='*.[ch]' -E '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<]' lib bin nbdkit |

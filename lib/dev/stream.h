@@ -21,7 +21,7 @@ struct stream {
 	bool (*may_skip)(void *ctx, mblock_t b);
 	void *may_skip_ctx;
 	_Atomic bool cold; /* a read was slow: reads are announced to the kernel */
-	/* Counters, for tests and --debug; any thread, relaxed atomics. */
+	/* Counters, for tests and --verbose; any thread, relaxed atomics. */
 	_Atomic uint64_t nr_requests, nr_blocks_read;
 };
 

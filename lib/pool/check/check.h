@@ -45,7 +45,7 @@ struct check_result {
 	struct check_map data, metadata;
 	bool complete; /* all trees and both space maps were examined */
 	uint64_t nr_devices, nr_mappings;
-	uint64_t nr_requests, nr_blocks_read; /* for tests and --debug */
+	uint64_t nr_requests, nr_blocks_read; /* for tests and --verbose */
 };
 
 /*

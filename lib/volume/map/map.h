@@ -58,8 +58,8 @@ struct map {
 };
 
 /*
- * The facts found by one walk over all mappings.  Blocks from map_blocks() on are beyond the
- * device.
+ * The facts found by one walk over all mappings.  A block that begins at the end of the device or
+ * behind it is beyond the device.
  */
 struct map_summary {
 	uint64_t nr_mapped;    /* all blocks */
