@@ -20,6 +20,7 @@ setup() {
 	need_terminal
 	! nm "$abs_top_builddir/bin/thin_check" 2>/dev/null | grep -q __tsan_init || skip "threads under strace and TSan"
 	rm -rf out && mkdir out
+	export TERM=xterm # a build machine may have none, or a dumb one
 }
 
 on_terminal() {
