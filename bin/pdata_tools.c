@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * pdata_tools NAME ARGS..., or a link NAME to this program: starts the command NAME that lies
- * beside this program.  Callers that use the single binary of older thin tools go on working.
+ * beside this program.  Callers that use the single binary of older thin tools keep working.
  */
 #include <config.h>
 #include <errno.h>

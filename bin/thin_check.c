@@ -174,7 +174,7 @@ static uint64_t metadata_free(const struct superblock *sb)
 /* The two lines that callers read, and each finding as a line on stderr. */
 static void print_text(struct cli *c, const struct options *o, const struct check_result *r)
 {
-	bool no_view = false; /* the metadata snapshot asked for cannot be read at all */
+	bool no_view = false; /* the requested metadata snapshot cannot be read at all */
 
 	for (size_t i = 0; i < r->findings.nr; i++)
 		no_view |= o->check.snap && r->findings.f[i].kind == FOUND_HELD;

@@ -73,7 +73,7 @@ static uint64_t percent(struct cli *c)
 	return v;
 }
 
-/* Opens the pool, looks at its superblock and, unless that alone is wanted, at all mappings. */
+/* Opens the pool, checks its superblock and, unless only that is wanted, reads all mappings. */
 static int read_pool(struct thin_info *t, struct err *err)
 {
 	const struct check_options check = { .super_block_only = true };
@@ -299,7 +299,7 @@ static void put_json(const struct thin_info *t, struct outbuf *out)
 	json_end(&j);
 }
 
-/* A page without devices would be none: what is wrong with them is on standard error. */
+/* A page needs the devices; if they cannot be read, standard error says why. */
 static void put_html(const struct thin_info *t, struct outbuf *out)
 {
 	const struct table *table = t->src.arg.table;
@@ -342,7 +342,7 @@ static bool warn_of(struct thin_info *t, const char *what, const struct space_us
 	return true;
 }
 
-/* Is there something that a monitoring program must hear of? */
+/* Is there something that a monitoring program must know? */
 static bool warn(struct thin_info *t)
 {
 	bool any = false;

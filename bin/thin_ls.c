@@ -84,7 +84,7 @@ static bool is_word(const char *s, size_t len, const char *word)
 	return len == strlen(word) && !memcmp(s, word, len);
 }
 
-/* A list of columns, in which json and tree say in what form they are printed. */
+/* A list of columns, in which json and tree select the format. */
 static void parse_fields(struct ls *ls, const char *s)
 {
 	bool first = true;
@@ -226,10 +226,7 @@ int main(int argc, char **argv)
 	parse_options(&ls);
 	r = open_pool(&ls.cli, &src, &err);
 	if (!r) {
-		/*
-		 * no old script reads a disk's list, so its default columns may differ from those
-		 * of metadata
-		 */
+		/* no old script lists a disk with LVM, so its default columns may differ */
 		if (!ls.chosen && src.arg.table && src.arg.table->in_memory)
 			parse_fields(&ls, "DEV,NAME,SIZE,MAPPED,ORIGIN");
 		ls.block_size = src.md.view.data_block_size;

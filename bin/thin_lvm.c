@@ -183,7 +183,7 @@ static int print(struct thin_lvm *t, const struct lvm *l, struct outbuf *out, bo
 	return r ? r : cli_write(&t->cli, out->data, out->len);
 }
 
-/* Until whoever needs the snapshot has closed the other end, or has ended in whatever way. */
+/* Waits until the command that needs the snapshot has closed the other end, or has ended. */
 static void wait_for_end(void)
 {
 	char buf[64];
@@ -201,7 +201,7 @@ static int print_active(struct thin_lvm *t, struct outbuf *out, struct err *err)
 	CLEANUP(live_cleanup) struct live *l = NULL;
 	int r = live_open(t->path[0], &l, err), done;
 
-	/* a signal to the whole job does not leave the snapshot behind */
+	/* so that a signal to the whole job does not leave the snapshot held */
 	for (size_t i = 0; i < ARRAY_SIZE(ends) && t->take_snap; i++)
 		signal(ends[i], SIG_IGN);
 	if (!r && t->take_snap)

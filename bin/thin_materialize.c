@@ -198,7 +198,7 @@ static void read_option(struct cli *c, int id, struct options *o)
 	}
 }
 
-/* Refuses an option that was given and has no meaning here. */
+/* Refuses an option that cannot be used here. */
 static void refuse(struct cli *c, bool given, const char *option, const char *why)
 {
 	if (given)
@@ -214,7 +214,7 @@ static void check_sparse(struct cli *c, const struct copy_options *copy, bool st
 		cli_usage_error(c, "--reflink=always: a stream cannot share extents: name a file as OUTPUT");
 }
 
-/* Refuses options that belong to another form of OUTPUT. */
+/* Refuses options that belong to another format of OUTPUT. */
 static void check_format(struct cli *c, const struct options *o, bool stream)
 {
 	const struct make_options *m = &o->make;

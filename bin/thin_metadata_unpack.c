@@ -15,7 +15,7 @@
 #include "volume/guard/meta_out.h"
 #include "volume/guard/occupied.h"
 
-#define COUNT_SLACK 8 /* blocks by which the allocated count of old tools is wrong */
+#define COUNT_SLACK 8 /* blocks by which the allocated count of old tools may be wrong */
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "packed file; - is standard input", 'i' },

@@ -101,7 +101,7 @@ static void parse(struct migrate *m, int argc, char **argv)
 					     .tell = cli_tell, .ctx = c };
 }
 
-/* What callers test for before anything is opened. */
+/* Checks with the messages that callers know, before anything is opened. */
 static int check_devices(const struct migrate *m, struct err *err)
 {
 	struct stat st;
@@ -155,7 +155,7 @@ static int copy(struct migrate *m, struct volume *v, struct jobs *jobs, struct e
 
 	o->step = begin_step;
 	o->ctx = m;
-	/* an existing file is a destination like another, and replaced when the copy is whole */
+	/* an existing file is replaced when the copy is complete */
 	o->output.force += m->dest_file && !o->output.force;
 	if (!r) {
 		r = make_open(&k, to, m->volume.pool, v->line->name, v, &s, o, jobs, err);

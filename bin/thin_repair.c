@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* thin_repair: makes whole metadata of what damaged metadata still holds. */
+/* thin_repair: makes sound metadata from damaged metadata. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

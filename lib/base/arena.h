@@ -15,7 +15,7 @@ struct arena {
 	char *at, *end;
 };
 
-/* NULL: no memory. */
+/* NULL when there is no memory. */
 void *arena_alloc(struct arena *a, size_t size);
 /* @len bytes with a 0 behind them. */
 char *arena_strndup(struct arena *a, const char *s, size_t len);

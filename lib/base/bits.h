@@ -3,8 +3,8 @@
 #ifndef BASE_BITS_H
 #define BASE_BITS_H
 /*
- * Setting bits of a map of words of 64 bits; any number of threads may do so at once.  Bits that are
- * set already are only looked at.
+ * Setting bits of a map of words of 64 bits; any number of threads may do so at once.  Bits that
+ * are already set are not written again.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ static inline void bits_set_run(uint64_t *map, uint64_t b, uint64_t len)
 		bits_set_word(map, b, len);
 }
 
-/* Bits that lie anywhere; the fastest way. */
+/* Bits in any order; the fastest way. */
 static inline void bits_set_list(uint64_t *map, const uint64_t *b, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++)

@@ -24,7 +24,7 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 int err_sys(struct err *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Puts "fmt: " in front of what is there; returns @code. */
+/* Puts "fmt: " in front of the text; returns @code. */
 int err_prefix(struct err *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -159,7 +159,7 @@ static bool start_worker(struct jobs *j)
 	w->j = j;
 	w->index = j->nr_started + 1;
 	w->seen = j->generation;
-	/* signals are the main thread's affair */
+	/* only the main thread handles signals */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = pthread_create(&w->thread, NULL, worker_main, w);
@@ -277,7 +277,7 @@ int jobs_for(struct jobs *j, size_t n, size_t grain, jobs_for_fn *fn, void *ctx,
 	return jobs_for_wide(j, j->nr, n, grain, fn, ctx, err);
 }
 
-/* --- something that happens every so often --- */
+/* --- tickers --- */
 
 struct ticker {
 	pthread_t thread;

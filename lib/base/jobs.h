@@ -8,9 +8,9 @@
  * needs one worker never starts a thread.  All calls below are made by one
  * thread, the owner; they return when the work is done.
  *
- * Work functions return 0 or a negative errno; the first negative one stops the
- * hand-out of more work and is returned.  They accumulate into state of their
- * own worker (index @worker < jobs_nr()) and never print.
+ * Work functions return 0 or a negative errno; after the first negative one no more work is handed
+ * out, and it is returned.  They accumulate into state of their own worker (index @worker <
+ * jobs_nr()) and never print.
  */
 #include <stddef.h>
 #include <stdint.h>

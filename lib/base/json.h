@@ -13,8 +13,8 @@
  *	json_close(&j);				]
  *	json_end(&j);				} and a line feed
  *
- * @key is NULL for a member of a list. The writer puts commas, line ends and indentation. Want of
- * memory is noted in the outbuf.  Threads: one at a time.
+ * @key is NULL for a member of a list. The writer puts commas, line ends and indentation. The
+ * outbuf notes a failed allocation.  Threads: one at a time.
  */
 #include "base/outbuf.h"
 #include "base/units.h"

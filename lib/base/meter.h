@@ -14,7 +14,7 @@ struct meter {
 	_Atomic uint64_t total; /* 0: not known */
 };
 
-/* @m may be NULL: nobody looks. */
+/* @m may be NULL: progress is not shown. */
 static inline void meter_add(struct meter *m, uint64_t n)
 {
 	if (m)

@@ -7,7 +7,7 @@
 
 #include "base/units.h"
 
-/* How many letters must be put in, left out or replaced to make @a of @b. */
+/* The number of letters to insert, delete or replace to turn @b into @a. */
 static size_t distance(const char *a, size_t la, const char *b, size_t lb)
 {
 	size_t row[SIMILAR_MAX_LEN + 1];

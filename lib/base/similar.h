@@ -2,10 +2,10 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef BASE_SIMILAR_H
 #define BASE_SIMILAR_H
-/* Which of many words was meant by one that is none of them? */
+/* Finds the word that is most similar to a mistyped one. */
 #include <stddef.h>
 
-/* Longer words resemble none. */
+/* Longer words are not compared. */
 #define SIMILAR_MAX_LEN 128
 #define SIMILAR_QUESTION (SIMILAR_MAX_LEN + 24)
 
@@ -13,7 +13,7 @@ struct similar {
 	const char *word; /* as typed; not terminated */
 	size_t len;
 	const char *found; /* the nearest of the words offered; NULL: none is near enough */
-	size_t distance;   /* what is nearer than this is near enough, or nearer than found */
+	size_t distance;   /* a word is a better match only if its distance is below this */
 };
 
 void similar_init(struct similar *s, const char *word, size_t len);

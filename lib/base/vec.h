@@ -8,9 +8,9 @@
  *	struct run64 *run;	its elements, from malloc(), NULL while there are none
  *	size_t nr, cap;		elements in use, elements that there is room for
  *
- * All three begin as zero; free(run) gives the memory back.  The capacity at least doubles
- * whenever the array grows, so n additions copy O(n) elements.  Growing may move the elements:
- * pointers to them are then void.  When there is no memory the array stays as it was.
+ * All three begin as zero; free(run) gives the memory back.  The capacity at least doubles whenever
+ * the array grows, so n additions copy O(n) elements.  Growing may move the elements: pointers to
+ * them are then void.  When there is no memory the array is unchanged.
  *
  * vec_reserve() and vec_add() are macros over the pointer and the capacity themselves, so that
  * elements keep their type.  They evaluate an argument more than once.

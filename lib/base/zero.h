@@ -17,8 +17,8 @@ static inline bool all_zero(const void *data, size_t len)
 }
 
 /*
- * The length of the run of grains at the start of @data that are alike: all zeros (*@zero is true),
- * or none of them all zeros.  The first grain has @first bytes, the others @grain, the last what is
+ * The length of the run of grains at the start of @data that are all zeros (*@zero is true) or that
+ * all hold something else.  The first grain has @first bytes, the others @grain, the last what is
  * left of @len.
  */
 static inline size_t zero_run(const void *data, size_t len, size_t first, size_t grain, bool *zero)

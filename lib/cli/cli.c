@@ -65,10 +65,13 @@ void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 	*c = (struct cli) { .cmd = cmd, .argc = argc, .argv = argv, .progress_fd = -1 };
 	for (size_t t = 0; t < nr_tables; t++)
 		n += nr_opts(table[t]);
-	/* a closed pipe and a limit on file sizes are errors of write(), not deaths */
+	/*
+	 * a closed pipe and a limit on file sizes are errors of write(), and do not kill the
+	 * process
+	 */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	if (n >= CLI_MAX_OPTIONS) { /* the first test that starts the command sees this */
+	if (n >= CLI_MAX_OPTIONS) { /* the first test that runs the command fails with this */
 		fprintf(stderr, "%s: its option table is too long\n", cmd->name);
 		exit(EXIT_IO);
 	}

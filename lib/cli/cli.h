@@ -116,9 +116,9 @@ void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf
 /* cli_error() for each line of a text; empty ones say nothing. */
 void cli_error_lines(struct cli *c, const char *text, size_t len);
 /*
- * Sets what is said when a signal ends the command from now on: "NAME: interrupted: TEXT", unless
- * quiet.  TEXT says what is left of the output.  The signal still ends the process.  NULL: nothing
- * is said.
+ * Sets the message that is printed when a signal ends the command from now on: "NAME: interrupted:
+ * TEXT", unless quiet.  TEXT says what state the output is in.  The signal still ends the process.
+ * NULL: no message.
  */
 void cli_left(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* cli_left() as a function pointer for libraries: @cli is a struct cli. */

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/units.h"
 
-/* Scripts know these names of units, also the odd one, from other tools. */
+/* Scripts know these names of units, including the odd one, from other tools. */
 static void add_size(struct outbuf *out, uint64_t v)
 {
 	static const char *const units[] = { "b", "KiB", "MiB", "GiB", "Tib", "PiB", "EiB" };

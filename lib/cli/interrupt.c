@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Ctrl-C and other signals that end a command: a message says what is left, then the signal ends
- * the process.
+ * Ctrl-C and other signals that end a command: a message says what state the output is in, then the
+ * signal ends the process.
  */
 #include "cli/cli.h"
 

@@ -23,7 +23,7 @@ struct progress {
 	struct cli *cli;
 	const char *title;
 	struct meter meter;
-	bool line;    /* somebody looks at a terminal */
+	bool line;    /* standard error is a terminal */
 	int fd;	      /* --progress-fd, or -1 */
 	_Atomic int followed; /* descriptor, or -1 */
 	uint64_t start_ms, last;

@@ -88,7 +88,7 @@ static int open_real(const char *real, int oflags, bool *direct)
 		*direct = false; /* a driver without O_DIRECT */
 		fd = fd_not_standard(open(real, oflags));
 	}
-	/* a process may read its standard input even where it may not open it anew */
+	/* a process may read its standard input even if it may not open it again */
 	if (fd < 0 && (errno == EACCES || errno == ENOENT) && !strcmp(real, STDIN_PATH)) {
 		*direct = false;
 		fd = fd_copy(STDIN_FILENO);

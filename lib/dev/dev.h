@@ -16,7 +16,7 @@
 
 #include "dev/io.h"
 
-/* For functions that run a few times: small code matters more than fast code. */
+/* For functions that run only a few times: compiled for size. */
 #define DEV_ONCE __attribute__((cold))
 
 enum dev_flags {
@@ -119,7 +119,7 @@ DEV_ONCE int dev_same(const char *a, const char *b, struct err *err);
 
 /*
  * Is @path a device-mapper device that LVM or Stratis has made (DM uuid "LVM-...", "stratis-...")?
- * They call our commands on such devices, which still hold the bytes of earlier use.  dm.c
+ * They call our commands on such devices, which still hold old data.  dm.c
  */
 bool dev_is_handed_over(const char *path);
 /* Is it a device of device-mapper?  Is it the pool itself that LVM has activated ("LVM-...-tpool")? */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Two kinds of lock are taken, because there are two kinds of program: flock(), which scripts
- * use by flock(1), and byte ranges, which qemu uses.
+ * Two kinds of locks are taken, because other programs use two kinds: flock(), which scripts use by
+ * flock(1), and byte ranges, which qemu uses.
  *
  * A writer locks all bytes.  A reader locks, shared, the bytes by which qemu says "nobody may write or
  * resize this": so a virtual machine that only reads a base image may start beside a reader, and
@@ -27,13 +27,13 @@
 #define QEMU_FIRST	  100
 #define QEMU_END	  200
 
-/* Whoever cannot lock goes without: only a lock that somebody else holds counts. */
+/* If locking is not possible, the file is used without: only a lock of another program counts. */
 static bool is_held(int code)
 {
 	return code == EAGAIN || code == EACCES;
 }
 
-/* There flock() is made of a lock on all bytes, which would stand in the way of our own. */
+/* On such a filesystem flock() locks all bytes, which would conflict with our own locks. */
 static bool flock_is_ranges(int fd)
 {
 	struct statfs fs;
@@ -74,7 +74,7 @@ static bool range_held(int fd, bool write)
 	return fcntl(fd, F_OFD_SETLK, &l) && is_held(errno);
 }
 
-/* A lock on all bytes is somebody else's way to say "I read". */
+/* A lock on all bytes is the way in which other programs mark that they read. */
 static bool qemu_writes(int fd)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = QEMU_WRITES,
@@ -89,7 +89,7 @@ static bool is_written(int fd, bool use_flock)
 	return (use_flock && flock_held(fd, false)) || range_held(fd, false) || qemu_writes(fd);
 }
 
-/* Does somebody have the file who keeps us out? */
+/* Does another program hold a lock that excludes us? */
 static bool is_taken(int fd, bool write, bool use_flock)
 {
 	if (!write)

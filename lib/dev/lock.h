@@ -3,9 +3,10 @@
 #ifndef DEV_LOCK_H
 #define DEV_LOCK_H
 /*
- * Locks on regular files, so that a writer is alone and readers see that somebody writes.  They belong
- * to the open file description: fork() keeps them, close() or the end of the program releases them, and
- * two dev_open() of one file in one process are strangers to each other.
+ * Locks on regular files, so that a writer is alone and readers see that somebody writes.  They
+ * belong to the open file description: fork() keeps them, close() or the end of the program
+ * releases them, and two dev_open() of one file in one process exclude each other like two
+ * programs.
  */
 #include <stdbool.h>
 
@@ -17,7 +18,7 @@
  * program reads or writes (for a writer).
  */
 int dev_lock(int fd, const char *path, bool write, struct err *err);
-/* Gives up what dev_lock() took. */
+/* Releases the locks of dev_lock(). */
 void dev_unlock(int fd);
 
 #endif

@@ -3,9 +3,9 @@
 #ifndef DEV_NAMED_H
 #define DEV_NAMED_H
 /*
- * Devices that are no files: whoever knows how one is made, as a table file does, gives it a name.
- * dev_open(), dev_same() and dev_in_use() then take that name in place of a path, and so does
- * every command.  The names hold for the whole process.
+ * Devices that are not files: code that knows their pieces, such as the reader of a table file,
+ * gives each a name.  dev_open(), dev_same() and dev_in_use() then take that name in place of a
+ * path, and so does every command.  The names hold for the whole process.
  * Threads: any; a device must not be removed while another thread opens it.
  */
 #include "dev/dev.h"
@@ -17,7 +17,7 @@ struct dev_named {
 	const char *name; /* lives as long as the struct */
 	int (*open)(struct dev_named *d, unsigned flags, struct io **out, struct err *err);
 	/*
-	 * Calls @fn for each part of other files and devices that [at, at+len) stands on, until it
+	 * Calls @fn for each part of other files and devices that stores [at, at+len), until it
 	 * does not return 0.  @path of a part may be a name of this list, too.
 	 */
 	int (*parts)(struct dev_named *d, uint64_t at, uint64_t len, dev_part_fn *fn, void *fn_ctx);

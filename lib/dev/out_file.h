@@ -8,10 +8,10 @@
  *
  * A regular file is written without a name in the same folder and takes the name when it is
  * complete and on stable storage; a temporary name that it needs before that is noted in
- * base/leftover.h.  Anything else (a pipe, a terminal, /dev/full) is written
- * directly.  The new file has the owner and the mode of the one that it replaces.  Refused: block
- * devices, since nothing that writes through this is meant for a disk, symbolic links that lead
- * nowhere, and new names in /dev.
+ * base/leftover.h.  Anything else (a pipe, a terminal, /dev/full) is written directly.  The new
+ * file has the owner and the mode of the one that it replaces.  Refused: block devices, because
+ * nothing that is written through this is meant for a disk, symbolic links without a target, and
+ * new names in /dev.
  */
 #include "dev/io.h"
 
@@ -43,7 +43,7 @@ int out_file_commit(struct out_file *f, struct err *err);
  * of the commit.
  */
 int out_file_close(struct out_file *f, int code, struct err *err);
-/* Drops what was written; the file at the path stays as it was.  NULL is allowed. */
+/* Drops what was written; the file at the path is unchanged.  NULL is allowed. */
 void out_file_abort(struct out_file *f);
 
 #endif

@@ -52,7 +52,7 @@ static struct dev_part *find(const struct stat *st, unsigned flags)
 	return p;
 }
 
-/* Our own read-only part of the file, which would keep a writer out. */
+/* Our own read-only part of the file, whose lock would exclude a writer. */
 static struct dev_part *find_reader(const struct stat *st, unsigned flags)
 {
 	struct dev_part *p;

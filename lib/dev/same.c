@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Two names mean the same bytes when they are the same file or device, and also when one stands on
- * the other: a partition on its disk, a loop device on its file.  A partition, or a loop device
+ * Two names mean the same bytes when they are the same file or device, and also when one is stacked
+ * on the other: a partition on its disk, a loop device on its file.  A partition, or a loop device
  * with an offset, is a part of the device below: parts that do not overlap are not the same.  A
  * device of a table is as many parts as it has pieces.
  */

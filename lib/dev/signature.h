@@ -3,8 +3,8 @@
 #ifndef DEV_SIGNATURE_H
 #define DEV_SIGNATURE_H
 /*
- * Recognizes the contents of a device or file by magic numbers.  A small table of what people give
- * by mistake, for commands that link libc alone; dev_probe() knows far more.
+ * Recognizes the contents of a device or file by magic numbers.  A small table of contents that
+ * people give by mistake, for commands that link only libc; dev_probe() knows many more.
  */
 #include "base/units.h"
 

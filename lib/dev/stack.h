@@ -3,13 +3,12 @@
 #ifndef DEV_STACK_H
 #define DEV_STACK_H
 /*
- * A device made of pieces of files and other devices: the kernel's targets linear, striped, zero and error,
- * one behind the other.  Requests go to the pieces' devices as they are, without a copy; a device that
- * is one whole file is that file.
+ * A device made of pieces of files and other devices: the kernel's targets linear, striped, zero
+ * and error, one after the other.  Requests go to the pieces' devices as they are, without a copy;
+ * a device that is one whole file is that file.
  *
- * What lies on an error piece, or past the end of a file that is too short, fails when it is read
- * or written, and not before.  A zero piece reads as zeros; writing anything but zeros to it is an
- * error.
+ * Bytes on an error piece, or past the end of a file that is too short, fail only when they are
+ * read or written.  A zero piece reads as zeros; writing anything but zeros to it is an error.
  */
 #include "dev/named.h"
 
@@ -42,7 +41,7 @@ struct stack {
 /* Returns the index of the device at @path, and adds it if it is new; SIZE_MAX: no memory. */
 size_t stack_device(struct stack *s, const char *path);
 /*
- * Adds a piece behind the others, or lengthens the last one if @piece continues it.  0 or -ENOMEM.
+ * Adds a piece after the others, or lengthens the last one if @piece continues it.  0 or -ENOMEM.
  */
 int stack_add(struct stack *s, const struct stack_piece *piece, const struct stack_leg *leg,
 	      struct err *err);

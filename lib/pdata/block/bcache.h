@@ -6,8 +6,9 @@
  * The block cache under a transaction: each block is read and verified once, changed in
  * memory, and written in location order when the transaction commits.
  *
- * A pointer to a block's bytes stays good until the next bcache_trim() (or until the block is made
- * anew, or all is dropped), so blocks need no pinning.  Trim only when no such pointer is in use.
+ * A pointer to a block's bytes stays valid until the next bcache_trim() (or until the block is made
+ * anew, or all blocks are dropped), so blocks need no pinning.  Trim only when no such pointer is
+ * in use.
  *
  * Memory: @max_clean clean blocks after a trim, and the dirty ones: 4096 bytes and about 100
  * bytes each.  Threads: one at a time.

@@ -11,7 +11,9 @@
 
 #include "pdata/block/format.h"
 
-/* What can be wrong with a node, by itself or where it stands in its tree; each has a sentence (node_fault_text). */
+/*
+ * What can be wrong with a node, by itself or in its tree; each has a sentence (node_fault_text).
+ */
 enum node_fault {
 	NODE_OK,
 	NODE_UNREADABLE, /* I/O error */
@@ -23,7 +25,7 @@ enum node_fault {
 	NODE_BAD_MAX,	 /* max_entries not that of the table in doc/format.md */
 	NODE_BAD_NR,	 /* nr_entries > max_entries, or an empty internal node */
 	NODE_BAD_ORDER,	 /* keys do not strictly increase */
-	NODE_BAD_RANGE,	 /* keys outside of what the parent allows */
+	NODE_BAD_RANGE,	 /* keys outside of the parent's range */
 	NODE_BAD_DEPTH,	 /* a leaf where the others are internal, or the reverse */
 	NODE_LOOP,	 /* reached again from below itself, or used by two trees of different kinds */
 };
@@ -64,8 +66,8 @@ static inline uint64_t node_value64(const struct node *n, uint32_t i)
 }
 
 /*
- * Are a node's keys among those that its parents allow, which are [@first, @last]?  The node's own
- * are from @own_first to @own_last; @own_first > @own_last: it has none, which fits any range.
+ * Are a node's keys within the range of its parents, [@first, @last]?  The node's own are from
+ * @own_first to @own_last; @own_first > @own_last: it has none, which fits any range.
  */
 static inline bool node_keys_fit(uint64_t own_first, uint64_t own_last, uint64_t first,
 				 uint64_t last)

@@ -10,8 +10,8 @@
  * blocks and 256 bytes more for such a page when one of its blocks has a count above 3;
  * 22 to 43 bytes for each block with a count above 258.
  *
- * Threads: refmap_inc* may run on any number of threads at once when the map was
- * made with @shared (lock-free up to a count of 258); everything else needs the map to itself.
+ * Threads: refmap_inc* may run on any number of threads at once when the map was made with @shared
+ * (lock-free up to a count of 258); all other functions need exclusive access to the map.
  *
  * Block numbers must be below nr_blocks.  Counting reports no errors: when memory for large
  * counts runs out, refmap_failed() says so.

@@ -3,9 +3,8 @@
 #ifndef PDATA_BLOCK_WRITER_H
 #define PDATA_BLOCK_WRITER_H
 /*
- * Writes a whole metadata device from nothing: blocks are allocated one after the other,
- * from 1 (block 0 is the caller's), gathered into large buffers, sealed there and
- * written in ascending order.
+ * Writes a whole new metadata device: blocks are allocated one after the other, from 1 (block 0 is
+ * the caller's), gathered into large buffers, sealed there and written in ascending order.
  *
  * When the device is full, allocation goes on without writing, so that the caller can
  * say at the end how many blocks were needed; block_writer_full() tells whether that happened.

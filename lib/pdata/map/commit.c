@@ -4,7 +4,7 @@
  * A space map's changes, from memory into metadata blocks.
  *
  * Every changed bitmap needs a new place, and taking or freeing a place changes the metadata map.
- * For the data map that is another map.  The metadata map changes its own bitmaps by it, so the
+ * For the data map that is a different map.  The metadata map changes its own bitmaps by it, so the
  * loop runs until every changed bitmap has a place.  It ends, because there are at most 255 bitmaps
  * and each gets one place.  Only then are the bitmaps copied out: so they count the places of all
  * that is written.

@@ -6,13 +6,13 @@
  * A space map that is being changed: the reference counts of data blocks or of metadata blocks.
  *
  * Counts are changed in memory, bitmap by bitmap as they are touched, with counts above two in a
- * separate table; a commit puts them into blocks and trees.  So the metadata map, which counts the
- * blocks of which it is made, is like any other: while it allocates places for its bitmaps it
- * changes bitmaps in memory, and it is done when every changed bitmap has a place.
+ * separate table; a commit puts them into blocks and trees.  The metadata map, which counts its own
+ * blocks, works in the same way: allocating places for its bitmaps changes bitmaps in memory, and
+ * it is done when every changed bitmap has a place.
  *
- * Functions that can fail return 0 or a negative errno with a text in @err: -EUCLEAN for counts
- * that cannot be (below zero, a pair of 3 without its count, a bitmap missing from the index),
- * -ENOSPC, -ENOMEM, -EIO.  Threads: one at a time.
+ * Functions that can fail return 0 or a negative errno with a text in @err: -EUCLEAN for impossible
+ * counts (below zero, a pair of 3 without its count, a bitmap missing from the index), -ENOSPC,
+ * -ENOMEM, -EIO.  Threads: one at a time.
  */
 #include "pdata/tree/edit.h"
 #include "pdata/tree/tm.h"
@@ -56,9 +56,9 @@ int sm_edit_inc(struct sm_edit *sm, uint64_t b, struct err *err);
 int sm_edit_dec(struct sm_edit *sm, uint64_t b, uint32_t *left, struct err *err);
 
 /*
- * Takes the first block from the cursor on, then from the start, that is free now and was free
- * when the transaction began; its count becomes 1.  The cursor then stands behind it and stays
- * where it is across commits.
+ * Takes the first block from the cursor on, then from the start, that is free now and was free when
+ * the transaction began; its count becomes 1.  The cursor is then after that block, and stays there
+ * across commits.
  */
 int sm_edit_alloc(struct sm_edit *sm, uint64_t *b, struct err *err);
 

@@ -3,8 +3,8 @@
 #ifndef PDATA_SM_READ_H
 #define PDATA_SM_READ_H
 /*
- * Reading space maps: the index of bitmaps, and the bitmaps.  Counts above two stand in a tree
- * that a walk reads (tree/walk.h).
+ * Reading space maps: the index of bitmaps, and the bitmaps.  Counts above two are in a tree, which
+ * a walk reads (tree/walk.h).
  */
 #include "dev/stream.h"
 #include "pdata/block/node.h"

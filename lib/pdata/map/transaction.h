@@ -22,8 +22,8 @@
  *   5. the caller writes the superblock, and flushes;
  *   6. transaction_end().
  * Up to and including 4 a failure costs only the transaction: transaction_abort(), and the device
- * is as it was.  Between 3 and 6 nothing may allocate, shadow or free.  When 5 fails nobody knows
- * which state the device is in: read the superblock again, and do not write to anything that
+ * is unchanged.  Between 3 and 6 nothing may allocate, shadow or free.  When 5 fails it is not
+ * known which state the device is in: read the superblock again, and do not write to anything that
  * either state reaches.
  *
  * Functions that can fail return 0 or a negative errno with a text in @err.

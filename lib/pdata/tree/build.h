@@ -3,9 +3,9 @@
 #ifndef PDATA_BTREE_BUILD_H
 #define PDATA_BTREE_BUILD_H
 /*
- * Builds a btree bottom-up from entries in ascending order: leaves are filled completely
- * and the last two share what they hold evenly, the same on every level above.
- * Existing leaves can be taken whole as children between runs of entries.
+ * Builds a btree bottom-up from entries in ascending order: leaves are filled completely and the
+ * last two are balanced; so are the nodes of every level above.  Existing leaves can be taken whole
+ * as children between runs of entries.
  *
  * Two nodes of each level are held back: one that is full and one being filled.
  * Memory: 8 KiB a level, whatever the number of entries.

@@ -5,15 +5,14 @@
 /*
  * One btree in key order, from its root, leaf by leaf.
  *
- * The cursor reads ahead through the stream: the coming leaves in batches of up to
- * CURSOR_BATCH, each batch in location order with merged requests, and the levels above
- * them likewise.  The first batches are small and double, so that a few
- * entries cost a few reads.  Every node is verified by node_open(), must hold only keys
- * that its parents allow, and all leaves must lie at one depth.
+ * The cursor reads ahead through the stream: the coming leaves in batches of up to CURSOR_BATCH,
+ * each batch in location order with merged requests, and the levels above them likewise.  The first
+ * batches are small and double, so that a few entries cost a few reads.  Every node is verified by
+ * node_open(), must hold only keys of its parents' range, and all leaves must lie at one depth.
  *
- * No tree, however it is damaged, makes the cursor run for ever: a node is taken only
- * with keys inside the range its parent gives, ranges of siblings do not overlap, and the
- * depth is at most BTREE_MAX_DEPTH.
+ * No tree, however it is damaged, makes the cursor loop: a node is taken only with keys inside the
+ * range its parent gives, ranges of siblings do not overlap, and the depth is at most
+ * BTREE_MAX_DEPTH.
  *
  * Memory: CURSOR_BATCH * 4 KiB for leaves, and 32 bytes for each of at most
  * 2 * CURSOR_BATCH + CURSOR_INNER * 252 children a level.

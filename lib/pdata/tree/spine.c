@@ -4,9 +4,9 @@
  * The spine of a forest walk: from each root down the first child that can be read, wave by wave
  * for all roots at once.  It ends at a leaf, from where heights are counted upwards.
  *
- * Where the first child is lost the next one is tried, and after that all of them in one wave.
- * Damaged trees can send the spine round in circles or ever deeper: nodes that wait only for each
- * other try other children, and the number of waves is limited.
+ * Where the first child is lost the next one is tried, and after that all of them in one wave.  In
+ * damaged trees the spine could run in circles or ever deeper: nodes that wait only for each other
+ * try other children, and the number of waves is limited.
  */
 #include <errno.h>
 
@@ -121,7 +121,7 @@ int walk_spine(struct walk *w, struct err *err)
 		r = walk_read_height(w, HEIGHT_UNKNOWN, -1, &none, err);
 		if (r < 0)
 			return r;
-		if (none) /* then the nodes that wait form a circle */
+		if (none) /* then the waiting nodes form a circle */
 			spine_other_child(w);
 		if (spine_gather(w))
 			return err_nomem(err, "tree walk");

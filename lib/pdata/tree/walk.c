@@ -78,7 +78,7 @@ void walk_free(struct walk *w)
 	free(w);
 }
 
-/* Expands and judges a spine node, now that all of its parents have had their say. */
+/* Expands and judges a spine node, now that all of its parents are known. */
 static int spine_expand(struct walk *w, const struct spine_node *sp, int level)
 {
 	struct walk_worker *me = &w->worker[0];

@@ -6,11 +6,11 @@
  * The forest walk: reads the nodes of any number of trees of one kind, shared
  * subtrees once, each block at most once, in location order and merged requests.
  *
- * It goes by height.  A first pass down the leftmost children of all roots (the
- * spine) learns how high each tree is; then nodes are taken level by level, the highest
- * first, so that all parents of a node are known before the node; leaves come last, in one
- * sweep over the device.  What is damaged becomes a struct walk_fault and does not
- * stop the walk; loops and nodes met at two heights are faults, never hangs.
+ * It goes by height.  A first pass down the leftmost children of all roots (the spine) learns how
+ * high each tree is; then nodes are taken level by level, the highest first, so that all parents of
+ * a node are known before the node; leaves come last, in one sweep over the device.  Damage becomes
+ * a struct walk_fault and does not stop the walk; loops and nodes met at two heights are faults,
+ * never hangs.
  *
  * The internal nodes' children stay in memory (4 bytes an entry), so that counts can be summed
  * bottom-up and trees be traversed in key order without reading them again.
@@ -60,7 +60,7 @@ struct walk_setup {
 	uint8_t kind;
 };
 
-/* A part that cannot be reached, or (NODE_BAD_RANGE) must not be believed. */
+/* A part that cannot be reached, or (NODE_BAD_RANGE) that must not be used. */
 struct walk_fault {
 	mblock_t block; /* the node, ... */
 	mblock_t

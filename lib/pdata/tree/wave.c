@@ -108,7 +108,7 @@ static enum node_fault reach_child(struct walk *w, struct walk_worker *me, uint3
 	if (had == want)
 		return NODE_OK;
 	if (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_LOST) {
-		if (had == HEIGHT_UNKNOWN) /* lost on the spine: its parent knows better */
+		if (had == HEIGHT_UNKNOWN) /* lost on the spine: its parent has noted that */
 			__atomic_store_n(&w->height[b], want, __ATOMIC_RELAXED);
 		return NODE_OK;
 	}

@@ -5,9 +5,9 @@
  * and the nodes above them, then the two trees that name the devices, then the space maps.  So all
  * writes ascend, and what has been allocated is known exactly when the space maps are made.
  *
- * Counts follow the edges that are written.  A private node counts one from its birth.  A def's
- * leaf is born with zero and counts one for each tree that takes it; its entries
- * are counted at birth, and taken back at the end in the rare case that nobody took it.
+ * Counts follow the edges that are written.  A private node has the count one when it is made.  A
+ * def's leaf has zero then, and one more for each tree that takes it; its entries are counted when
+ * it is made, and subtracted at the end in the rare case that no tree took it.
  */
 #include "pool/build/build.h"
 
@@ -142,7 +142,7 @@ static int bad_run(const struct build *b, const struct run *r, struct err *err)
 	return err_prefix(err, -EINVAL, "device %u", b->dev.dev_id);
 }
 
-/* Ascending, inside of the data device, not from the future. */
+/* Ascending, inside of the data device, and not later than the pool's time. */
 static inline bool run_ok(const struct build *b, const struct run *r)
 {
 	return (!b->has_key || r->vbegin > b->last_key) && r->vbegin + (r->len - 1) >= r->vbegin &&

@@ -17,7 +17,7 @@
  *
  * These are refused before they are written, and the text has the numbers: a block size, a time, a
  * device id, a data block or a key that the format or the pool does not allow; keys that do not
- * ascend; a device or a def that comes twice; a ref to a def that has not come.
+ * ascend; a device or a def that comes twice; a ref to a def that has not come yet.
  *
  * Times: the kernel writes in place to a block whose time is not below its device's snap_time.  Where
  * such a block is mapped more than once, the device's snap_time is raised.  Near the end of the

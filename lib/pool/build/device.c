@@ -44,7 +44,7 @@ static int read_leaf(struct build_device *d, const struct shared_leaf *l, void *
 	return 0;
 }
 
-/* Puts the held leaf into the tree as it is. */
+/* Adds the held leaf to the tree without a copy. */
 static int commit_held(struct build_device *d, struct err *err)
 {
 	if (!d->held)
@@ -97,7 +97,7 @@ static int copy_leaf(struct build_device *d, const struct shared_leaf *l, struct
 	return r;
 }
 
-/* A small leaf can stay only as long as it is alone. */
+/* A small leaf can stay only as long as it is the device's only leaf. */
 static int no_longer_alone(struct build_device *d, struct err *err)
 {
 	struct shared_leaf l = d->leaf;

@@ -15,7 +15,7 @@ struct built_device {
 	uint32_t creation_time, snap_time;
 	uint32_t root;
 	uint64_t mapped_blocks, transaction;
-	uint32_t first_node; /* its own nodes are the blocks from here to the root; none when the root is lower */
+	uint32_t first_node; /* its own nodes are from here to the root; none if the root is lower */
 	uint32_t newest;     /* the greatest time of its mappings, shared ones too */
 };
 static_assert(MAX_METADATA_BLOCKS < UINT32_MAX, "a root fits");

@@ -6,10 +6,10 @@
  * break it get a higher snap_time: then the kernel copies more than it must, which is harmless.
  *
  * Which blocks are shared is known only when all devices have come, and their leaves are written by
- * then.  What came with a time that the rule would not protect has left a bit behind
- * (forest/suspects.h; no bits are needed as long as that holds for all blocks, as in a pool without
- * snapshots).  Where none of these bits is a shared block's, nothing more is done; else the
- * leaves of the devices in question are read back, to find how far their snap_times have to go.
+ * then.  A block whose time the rule would not protect has a bit set (forest/suspects.h; no bits
+ * are needed as long as that holds for all blocks, as in a pool without snapshots).  Where none of
+ * these bits is a shared block's, nothing more is done; else the leaves of the devices in question
+ * are read back, to find how far their snap_times have to go.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
  * Order of writes: bitmaps (a leaked count goes down, which is a valid state after any number of
  * them), then index entries (hints of the allocator), flush; block 0 with the pool's time, flush;
  * leaves of the details tree with raised snapshot times, flush; then block 0 with the totals and
- * the flag, one sector, flush.  Blocks that are right already are not written.
+ * the flag, one sector, flush.  Correct blocks are not written.
  */
 #include "pool/check/check.h"
 
@@ -22,7 +22,7 @@ struct fix_report {
 	uint64_t nr_raised;		     /* devices whose snapshot time was raised */
 };
 
-/* Are all fatal findings of @r such that raising times mends them? */
+/* Can all fatal findings of @r be repaired by raising times? */
 bool fix_mends(const struct check_result *r);
 
 /*

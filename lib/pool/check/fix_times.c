@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Times that do not protect shared data, or that are later than the pool's clock, are mended by
+ * Times that do not protect shared data, or that are later than the pool's clock, are corrected by
  * raising others: the clock to the latest time there is, a device's snapshotted_time above the
  * times of its shared mappings.  Nothing is lost: a mapping that is now older than the last
  * snapshot is copied before it is written to, which at worst is one copy too many.

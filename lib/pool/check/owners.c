@@ -71,8 +71,8 @@ static uint64_t fault_block(const struct walk_fault *wf)
 }
 
 /*
- * Marks the devices of the set as damaged: their trees are incomplete, so their mappings must not
- * be counted.
+ * Marks the devices of the set as damaged: their trees are incomplete, so their mappings are not
+ * counted.
  */
 static int mark_damaged(struct check *c, struct view_owners *vo, uint32_t set)
 {

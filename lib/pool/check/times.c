@@ -6,10 +6,10 @@
  * the block in place.
  *
  * A leaf that several devices share breaks it when its newest time reaches the least
- * snapshotted_time of its owners: both are known once the forest has been walked.  In a leaf of
- * one device only, entries that the rule would not protect have left a bit in the candidate map:
- * it is broken where such a data block turns out to have two references.  A single device
- * needs no map: it has no block with two references at all.
+ * snapshotted_time of its owners: both are known once the forest has been walked.  In a leaf of one
+ * device only, entries that the rule would not protect have a bit set in the candidate map: it is
+ * broken where such a data block turns out to have two references.  A single device needs no map:
+ * it has no block with two references at all.
  *
  * Only when something is broken are the leaves in question read again, to say where.
  */

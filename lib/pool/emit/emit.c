@@ -228,7 +228,7 @@ static int verdict(struct emitter *e, struct err *err)
 
 	if (r)
 		return r;
-	if (e->skipped && !f->nr_problems) /* never silently */
+	if (e->skipped && !f->nr_problems) /* a part that is missing is never passed over silently */
 		forest_problem(f, false, "parts of the mapping trees cannot be read");
 	if (e->nr_problems > EMIT_MAX_PROBLEMS && e->opt->problem) {
 		snprintf(more, sizeof(more),

@@ -70,7 +70,7 @@ static int take_leaf(struct emitter *e, struct emit_items *it, mblock_t leaf)
 	return 0;
 }
 
-/* What cannot be read here is told in the end, with all devices that miss it. */
+/* Parts that cannot be read are reported at the end, with all devices that lack them. */
 static int skip(struct emitter *e)
 {
 	e->skipped = true;

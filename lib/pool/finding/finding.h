@@ -12,7 +12,7 @@
 #include "base/units.h"
 
 enum finding_severity {
-	FINDING_WARN,	   /* worth knowing; the pool is sound */
+	FINDING_WARN,	   /* for information; the pool is sound */
 	FINDING_NON_FATAL, /* space is lost, or a node is less full than it should be; all data is safe */
 	FINDING_FATAL, /* data is lost, cannot be reached, or is in danger when the pool is used */
 };
@@ -130,7 +130,7 @@ struct findings {
 	size_t nr_dev, cap_dev;
 	uint64_t nr_by_severity[3];
 	bool sorted;
-	bool failed; /* no memory for some of them: the counts still hold */
+	bool failed; /* no memory for some of them: the numbers are still right */
 };
 
 /* A zeroed struct findings is an empty one. */

@@ -3,9 +3,9 @@
 #ifndef POOL_FOREST_H
 #define POOL_FOREST_H
 /*
- * The mapping trees of a pool's devices as one forest with shared parts: what ls, rmap and delta
- * stand on.  The internal nodes are read at once; leaves as the caller asks for them,
- * each distinct one once, however many devices have it.
+ * The mapping trees of a pool's devices as one forest with shared parts, for ls, rmap and delta.
+ * The internal nodes are read at once; leaves as the caller asks for them, each distinct one once,
+ * however many devices have it.
  *
  * A callback hears of each part that cannot be read, with its devices and their blocks.
  *

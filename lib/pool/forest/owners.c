@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Nodes are taken parents first.  Each parent leaves the number of its set at its children, in a
- * place reserved for it; a node's turn comes when all its parents have done so.
+ * Nodes are taken parents first.  Each parent writes the number of its set into a place of each
+ * child that is reserved for it; a node is handled when all its parents have done so.
  *
- * A sound tree leads to a node on one path only, so the sets of which a set consists
- * hardly overlap, and to spell a set out takes as long as it has devices.
+ * A sound tree leads to a node on one path only, so the sets of which a set consists hardly
+ * overlap, and expanding a set takes time in proportion to its devices.
  */
 #include "pool/forest/owners.h"
 

@@ -6,7 +6,7 @@
  * Which devices reach a node.  Nodes with the same owners have one set; a set is made from those of
  * the node's parents, all of them at once.  Small sets are lists of devices.  A file of some MiB
  * may hold more pairs of a device and a node than fit into memory: when the lists have become
- * large, further sets are kept as the sets that they consist of, and spelt out when asked for.
+ * large, further sets are kept as lists of other sets, and expanded when they are asked for.
  *
  * Memory: for each metadata block 9 bytes, 4 bytes for each pointer to a node, and for
  * lists at most OWNERS_SPELT + 1 KiB a node.
@@ -38,7 +38,10 @@ uint32_t owners_of(const struct owners *o, mblock_t node);
 uint32_t owners_of_root(const struct owners *o, mblock_t root);
 /* Sets are below this number. */
 uint32_t owners_nr_sets(const struct owners *o);
-/* So many devices has a set at most; exactly so many unless it was too large for a list. */
+/*
+ * The number of devices of a set: exact unless the set was too large for a list, otherwise an upper
+ * bound.
+ */
 uint64_t owners_count(const struct owners *o, uint32_t set);
 
 /* The devices of one set, ascending.  All zero at first, the end by owners_list_fini(). */

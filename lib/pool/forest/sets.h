@@ -4,7 +4,7 @@
 #define POOL_SETS_H
 /*
  * Sets of devices, each kept once and known by a number; private to owners.c.  A set is a list of
- * other sets, or of devices as long as to_spell allows it.
+ * devices while to_spell allows that, otherwise a list of other sets.
  * Threads: one makes sets; reading them any.
  */
 #include <stdbool.h>
@@ -34,7 +34,7 @@ struct sets {
 	size_t nr_sets, cap_sets;
 	uint32_t *part; /* sets; up to nr_devices: a device */
 	size_t nr_parts, cap_parts;
-	uint64_t to_spell; /* so many devices may still be put into lists */
+	uint64_t to_spell; /* number of devices that may still be put into lists */
 	struct set_list *list;
 	size_t nr_lists, cap_lists;
 	struct umap by_hash; /* of a list, to its index plus one */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Leaves x and y belong to one def when y follows x wherever x occurs, and x precedes y wherever
- * y occurs.  All places where two leaves meet are seen by visiting each internal
- * node once: between two neighbouring children, the last leaf under the left one meets the first
- * leaf under the right one; the outermost leaves of a root meet nothing.  So for each
- * shared leaf two words suffice: who comes next and who came before, or that it varies.
+ * Leaves x and y belong to one def when y follows x wherever x occurs, and x precedes y wherever y
+ * occurs.  All pairs of adjacent leaves are found by visiting each internal node once: between two
+ * neighbouring children, the last leaf under the left one meets the first leaf under the right one;
+ * the outermost leaves of a root have no neighbour.  So for each shared leaf two words suffice: the
+ * next and the previous leaf, or that these vary.
  */
 #include "pool/forest/sharing.h"
 
@@ -152,7 +152,7 @@ int sharing_new(struct walk *w, const mblock_t *roots, size_t nr, mblock_t nr_bl
 		meet(s, 0, outermost(s, roots[i], true));
 		meet(s, outermost(s, roots[i], false), 0);
 	}
-	/* Every shared leaf has met somebody; the others' words are untouched. */
+	/* Every shared leaf has noted a neighbour; the words of other leaves are untouched. */
 	for (mblock_t b = 0; b < nr_blocks; b++)
 		if (walk_height(w, b) == 0 && walk_shared(w, b) && begins_def(s, b))
 			s->state[b] |= FIRST;

@@ -14,7 +14,7 @@
 #define THIN_NEEDS_CHECK 1u
 #define MAX_DEV_ID ((1u << 24) - 1)
 #define MAX_TIME ((1u << 24) - 1)
-#define TIME_MARGIN 65536 /* so many snapshots before the clock overflows users are told, and it is reset */
+#define TIME_MARGIN 65536 /* snapshots before the clock's end at which users are warned */
 #define MAX_DATA_BLOCK (((uint64_t)1 << 40) - 1)
 #define DATA_BLOCK_SECTORS_MIN 128
 #define DATA_BLOCK_SECTORS_MAX 2097152
@@ -48,8 +48,8 @@ static_assert(offsetof(struct disk_superblock, mapping_root) == 320, "on-disk la
 static_assert(offsetof(struct disk_superblock, incompat_flags) == 360, "on-disk layout");
 
 /*
- * Of @nr_blocks metadata blocks: with so many free ones left the kernel makes the pool read-only,
- * and with so many it sends the event that metadata runs low.
+ * Of @nr_blocks metadata blocks: the number of free ones at which the kernel makes the pool
+ * read-only, and the number at which it sends the event that metadata runs low.
  */
 static inline uint64_t metadata_reserve(uint64_t nr_blocks)
 {
@@ -86,7 +86,7 @@ static inline uint64_t mapping_pack(dblock_t block, uint32_t time)
 	return block << 24 | time;
 }
 
-/* Does dm-thin take this block size? */
+/* Does dm-thin accept this block size? */
 static inline bool data_block_size_ok(uint64_t sectors)
 {
 	return sectors >= DATA_BLOCK_SECTORS_MIN && sectors <= DATA_BLOCK_SECTORS_MAX &&

@@ -25,7 +25,7 @@ static int read_superblock(struct io *io, mblock_t at, struct superblock *sb, st
 		return err_prefix(err, r, "superblock");
 	if (f == SB_OK)
 		return 0;
-	/* The words that callers of today's tools know for the most frequent one. */
+	/* For the most frequent fault, the words that callers of other tools know. */
 	if (f == SB_BAD_CSUM)
 		return err_set(err, -EBADMSG, "bad checksum in superblock");
 	return err_set(err, sb_fault_errno(f), "superblock %s", sb_fault_text(f));

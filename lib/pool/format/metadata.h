@@ -67,7 +67,7 @@ int metadata_devices_read(const struct metadata *md, struct stream *s,
 			  struct metadata_devices *out, struct err *err);
 void metadata_devices_fini(struct metadata_devices *d);
 
-/* Says what a device lacks that has only one of tree and details; false when it has both. */
+/* Describes a device that has only one of tree and details; false when it has both. */
 bool metadata_device_problem(const struct metadata_device *dev, char *text, size_t len);
 
 /* The device with this id, or NULL. */

@@ -75,7 +75,7 @@ int superblock_invalidate(struct io *out, const struct superblock_mark *mark, st
 /* To be called before block 0 is written again. */
 void superblock_mark_ends(const struct superblock_mark *mark);
 
-/* Is block 0 of @io as superblock_invalidate() leaves it?  false, too, when it cannot be read. */
+/* Was block 0 of @io written by superblock_invalidate()?  Also false when it cannot be read. */
 bool superblock_is_invalidated(struct io *io);
 
 #endif

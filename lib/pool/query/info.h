@@ -14,12 +14,12 @@
 
 struct info {
 	const struct metadata *md;
-	bool has_metadata;	   /* the metadata device is known: the pool is not out of XML */
-	uint64_t data_low_water;   /* free data blocks at which the kernel tells; INFO_UNKNOWN */
+	bool has_metadata;	   /* the metadata device is known; false for a pool from XML */
+	uint64_t data_low_water;   /* free data blocks at which the kernel sends an event; INFO_UNKNOWN */
 	const struct list *list;   /* of LIST_ALL; NULL: the mappings were not read */
 	/* info_init() computes the rest */
 	struct space_use metadata, data;
-	uint64_t metadata_low_water;	/* unused blocks, the reserve among them, at which the kernel tells */
+	uint64_t metadata_low_water;	/* unused blocks at which the kernel sends an event */
 	uint64_t nr_mappings, nr_extents;
 	uint64_t nr_unmapped;		/* data blocks in use that no device of the list maps */
 	const struct list_row *largest; /* the device with the most mappings; NULL: none has any */

@@ -30,7 +30,7 @@ struct kin {
 	uint64_t limit; /* hashes above it are left out */
 };
 
-/* Pairs of devices that are compared at most: what was counted until then decides. */
+/* The greatest number of compared pairs of devices; the counts up to then decide. */
 #define MAX_PAIRS ((uint64_t)200 << 20)
 
 /* One device's mapping of the virtual block that is being looked at. */
@@ -135,7 +135,7 @@ static int add(struct umap *m, uint64_t key, uint64_t n)
 	return umap_put(m, key, umap_get(m, key) + n);
 }
 
-/* What the two mappings of one virtual block say of @o as the origin of @s. */
+/* Judges from the two mappings of one virtual block whether @o can be the origin of @s. */
 static int judge(struct counting *c, const struct side *s, const struct side *o, uint64_t weight)
 {
 	const struct device_info *snap = &c->f->dev[s->device]->info;

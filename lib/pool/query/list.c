@@ -33,7 +33,7 @@ static int read_details(const struct metadata *md, struct stream *s, forest_prob
 	return 0;
 }
 
-/* What LIST_ALL learns while the leaves are read. */
+/* What LIST_ALL collects while the leaves are read. */
 struct looking {
 	struct list *list;
 	struct extents *extents;
@@ -69,7 +69,7 @@ static int look(const struct metadata *md, struct looking *k, struct usage_want 
 	return 0;
 }
 
-/* Puts into the rows what was learnt. */
+/* Puts the collected facts into the rows. */
 static int learn(const struct metadata *md, struct looking *k, struct err *err)
 {
 	struct list *l = k->list;

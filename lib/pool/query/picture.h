@@ -3,7 +3,7 @@
 #ifndef POOL_PICTURE_H
 #define POOL_PICTURE_H
 /*
- * The data device as a picture of at most PICTURE_CELLS cells: who has how much of each range.
+ * The data device as a picture of at most PICTURE_CELLS cells: which devices have how much of each range.
  * Memory: 88 bytes a cell and 12 bytes a device.  Threads: one at a time.
  */
 #include "pool/query/usage.h"

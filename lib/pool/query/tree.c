@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* The devices of a pool under what they are snapshots of. */
+/* The devices of a pool, each snapshot below its origin. */
 #include "pool/query/tree.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "base/overflow.h"
 
 #define BAR 20	 /* characters of the device that maps most */
-#define LEVELS 20 /* deeper ones are as far to the right as these, and say their level */
+#define LEVELS 20 /* deeper ones are indented like these, and name their level */
 #define NUMBER_WIDTH 10 /* of 9.99EiB and the like */
 #define BYTES_WIDTH  20
 #define NONE SIZE_MAX

@@ -3,7 +3,8 @@
 #ifndef POOL_TREE_H
 #define POOL_TREE_H
 /*
- * The devices of a pool under what they are snapshots of: one line a device, with its sizes and a bar.
+ * The devices of a pool, each snapshot below its origin: one line for each device, with its sizes
+ * and a bar.
  */
 #include "base/outbuf.h"
 #include "pool/query/list.h"

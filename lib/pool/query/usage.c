@@ -185,7 +185,7 @@ static int list_mapped(void *ctx, unsigned worker, mblock_t block, const struct 
 	for (uint32_t i = 0; i < n->nr; i++) {
 		dblock_t b = mapping_block(node_value64(n, i));
 
-		/* the device may be written to meanwhile: no more than were counted */
+		/* the device may change meanwhile: take no more blocks than were counted */
 		if (b < u->nr_data_blocks) {
 			uint64_t at = atomic_fetch_add(&u->nr_listed, 1);
 
@@ -244,7 +244,7 @@ int usage_count(struct forest *f, uint64_t nr_data_blocks, const struct usage_wa
 	int r = find_tails(&u) ? err_nomem(err, "leaves") : 0;
 
 	if (f->nr_devs == 1 && !f->nr_problems && !want->cells)
-		u.exclusive = false; /* nobody to share with */
+		u.exclusive = false; /* no other device to share with */
 	u.nr_data_blocks = nr_data_blocks;
 	if (!r && u.exclusive)
 		r = list_blocks(&u, err);

@@ -42,7 +42,7 @@ static bool is_file(const struct restore_text *t, off_t *size)
 }
 
 /*
- * The XML's own counts show early that it will not fit.  They may be wrong, so the blocks are
+ * The XML's own counts show early that the pool will not fit.  They may be wrong, so the blocks are
  * counted before the text is refused.  Shared parts make these counts useless; then the blocks of a
  * file that is not large are counted in any case.
  */
@@ -59,7 +59,7 @@ static int check_size(struct restore_text *t, off_t size, uint64_t has, struct e
 	if (o && o->has_nr_data_blocks)
 		claims.nr_data_blocks = o->nr_data_blocks;
 	if (claims.nr_data_blocks > MAX_DATA_BLOCK)
-		return 0; /* the reader has the better message */
+		return 0; /* the reader gives a better message */
 	needs = build_min_blocks(claims.nr_devices, claims.mapped_blocks, claims.nr_data_blocks, 0);
 	if (needs <= has && (!claims.has_defs || size > COUNT_MAX))
 		return 0;

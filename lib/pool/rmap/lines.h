@@ -20,7 +20,7 @@ struct rmap_lines {
 int rmap_lines_init(struct rmap_lines *l);
 void rmap_lines_fini(struct rmap_lines *l);
 
-/* So many lines has the bucket at most.  0 or -errno. */
+/* The greatest number of lines of the bucket, in l.  0 or -errno. */
 int rmap_lines_count(const struct rmap *m, struct rmap_lines *l, uint32_t bucket, uint64_t *nr,
 		     struct err *err);
 /*

@@ -9,8 +9,8 @@
  * where bucket and bits fit into them.  Most runs of a fragmented pool take four bytes.
  *
  * The bytes of a bucket are a chain of chunks, chunks are cut from slabs.  When all workers
- * together have used what they may, records go on being coded into one chunk that nobody
- * reads: so it is known in the end how much each bucket would have needed.
+ * together have used their limit, further records are coded into one chunk that is never read: so
+ * the space that each bucket would have needed is known at the end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -104,7 +104,10 @@ static int next_slab(struct rmap_store *s)
 			free(slab);
 			return -ENOMEM;
 		}
-		/* a small pool touches little of its one slab: a huge page would be cleared whole */
+		/*
+		 * a small pool uses little of its one slab, but a huge page would be cleared
+		 * completely
+		 */
 		(void)madvise(slab->chunks, SLAB_LEN, s->slab ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	}
 	slab->next = s->slab;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * The assignment.  A node with only one possible place is placed first.  That takes places from other
- * nodes, some of which then have only one.  When no node is left with only one place, the numbers of mappings
- * and of parents are compared (solve.c).  Of the nodes that are still left, the one goes next whose best place is
- * better than its second best by most.
+ * The assignment.  A node with only one possible place is placed first.  That takes places from
+ * other nodes, some of which then have only one.  When no node is left with only one place, the
+ * numbers of mappings and of parents are compared (solve.c).  Of the nodes that are still left, the
+ * one whose best place has the largest lead over its second best is next.
  *
  * Nodes whose count is lost come last: each place takes the best of them that the data map allows.
  */
@@ -39,7 +39,7 @@ static bool fits(const struct assignment *a, uint32_t cand, const struct place *
 	return n->nr && n->first >= p->begin && n->last <= p->last;
 }
 
-/* The best that a device which reaches the place has to say. */
+/* The strongest evidence of the devices that reach the place. */
 static struct voice hear(const struct assignment *a, uint32_t cand, const struct place *p)
 {
 	struct voice best = { INT32_MIN / 2, 0 };
@@ -105,8 +105,8 @@ static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool s
 }
 
 /*
- * A snapshot and its origin often have the same claim to a tree and to what one of them has made of it since: the
- * older keeps the tree, the younger gets what is new.
+ * A snapshot and its origin often have equal evidence for a tree and for its newer version: the
+ * older device keeps the tree, the younger gets the newer version.
  */
 static int by_cand(const void *pa, const void *pb, void *ctx)
 {
@@ -164,7 +164,7 @@ static int list_options(struct assignment *a)
 
 	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
 		r = add_options(a, i, &out, score);
-		if (out.nr > MAX_PAIRS && !score) { /* once more, choosier */
+		if (out.nr > MAX_PAIRS && !score) { /* once more, with a higher limit */
 			score = true;
 			out.nr = 0;
 			i = UINT32_MAX;
@@ -212,8 +212,9 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 }
 
 /*
- * Is the choice that is made now one to rely on?  Likeness is not enough, since a snapshot is like its origin.
- * A choice is sure when an older tree of the same device has the node, or when all other places are ruled out.
+ * Is this choice reliable?  Similarity is not enough, because a snapshot is similar to its origin.
+ * A choice is sure when an older tree of the same device has the node, or when all other places are
+ * ruled out.
  */
 static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 {
@@ -231,7 +232,7 @@ static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 	return margin == FORCED || (margin >= SURE_MARGIN && (has || others_denied));
 }
 
-/* Nodes that overlap what was just taken have one option less. */
+/* Nodes that overlap the node just placed have one option less. */
 static int push_near(struct assignment *a, struct heap *h, const struct choice *o)
 {
 	uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1];
@@ -316,7 +317,7 @@ static int best_first(const void *pa, const void *pb, void *ctx)
 		return age_x < age_y ? -1 : 1;
 	if (x->cand != y->cand)
 		return x->cand < y->cand ? -1 : 1;
-	/* a snapshot and its origin have the same claim: the younger is asked first */
+	/* a snapshot and its origin have equal evidence: the younger is tried first */
 	if (a->place[x->place].one && x->place != y->place) {
 		const struct device_info *i = &a->s->dev[a->place[x->place].index].info;
 		const struct device_info *k = &a->s->dev[a->place[y->place].index].info;
@@ -357,7 +358,7 @@ static int place_unknown(struct assignment *a)
 			bool open;
 			struct snode *n = &a->s->node[a->cand[o->cand].node];
 
-			/* a tree that one device has is another's only when nothing else is left */
+			/* a tree of one device is given to another only if nothing else is left */
 			if ((a->place[o->place].one && !again && n->flags & SN_TAKEN) ||
 			    (again && !a->place[o->place].one) || !assign_may_take(a, o) ||
 			    !salvage_data_allows(a->s, a->cand[o->cand].node))

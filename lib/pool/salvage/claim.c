@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Whose roots are used: salvage_settle_roots(), at the end.  Roots that the user gives are used as given, or refused.
- * A superblock with a bad checksum may still name the right ones: they are used when what they point to
- * says the same.  What nobody names is looked for in roots.c.
+ * Whose roots are used: salvage_settle_roots(), at the end.  Roots that the user gives are used as
+ * given, or refused.  A superblock with a bad checksum may still name the right ones: they are used
+ * when what they point to says the same.  Roots that nothing names are searched for in roots.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -42,7 +42,7 @@ static bool is_whole(const struct salvage *s, uint64_t block)
 	return i != NONE && !(s->node[i].flags & (SN_BROKEN | SN_VIRTUAL));
 }
 
-/* Whether the roots of s->sb, whose counts have been read, stand. */
+/* Are the roots of s->sb, whose counts have been read, intact? */
 static bool claim_stands(struct salvage *s)
 {
 	const struct superblock *sb = &s->sb;
@@ -79,7 +79,7 @@ static int try_claim(struct salvage *s, struct err *err)
 	return r;
 }
 
-/* Roots of both trees that are there, and say the same. */
+/* Are both roots there, and do they agree? */
 static bool roots_agree(struct salvage *s)
 {
 	const struct superblock *sb = &s->sb;
@@ -89,7 +89,7 @@ static bool roots_agree(struct salvage *s)
 	       salvage_roots_agree(s, s->slot[sb->mapping_root], s->slot[sb->details_root]);
 }
 
-/* How many of the superblock's pointers lead to something whole that they cannot mean? */
+/* How many of the superblock's pointers lead to an intact block of a wrong kind? */
 static int nr_contradicted(const struct salvage *s)
 {
 	const struct superblock *sb = &s->sb;
@@ -105,9 +105,10 @@ static int nr_contradicted(const struct salvage *s)
 }
 
 /*
- * One pointer that is contradicted is a block that was overwritten, two beside a mapping root that stands are two
- * blocks that were exchanged.  More, while a whole state lies beside, are a superblock that is older or newer than
- * the nodes: nothing is filled into its trees from another state.
+ * One contradicted pointer means a block that was overwritten; two beside an intact mapping root
+ * mean two blocks that were exchanged.  More of them, while there is another intact state, mean a
+ * superblock that is older or newer than the nodes: then its trees are not filled from another
+ * state.
  */
 static int try_other_state(struct salvage *s, struct err *err)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * What only one leaf accounts for.  Where the metadata map is lost the data map still counts the mappings of
- * each data block.  A leaf is needed when it maps a block for which no more leaves are left than mappings are
- * missing.  Once it is placed, older copies of it are denied, since nothing is missing for what they map; and so
- * other leaves become the only ones.
+ * Places leaves that alone account for a data block.  Where the metadata map is lost the data map
+ * still counts the mappings of each data block.  A leaf is needed when it maps a block for which no
+ * more leaves are left than mappings are missing.  Once it is placed, older copies of it are
+ * excluded, because no mapping is missing for their blocks; so other leaves become the only ones.
  */
 #include "pool/salvage/cover.h"
 
@@ -18,8 +18,8 @@
 
 struct cover {
 	struct assignment *a;
-	struct refmap *nr;  /* by data block: leaves in the race that map it */
-	uint8_t *in;	    /* by candidate: it is in the race */
+	struct refmap *nr;  /* by data block: number of remaining candidates that map it */
+	uint8_t *in;	    /* by candidate: it is still a candidate */
 	void *buf;
 };
 
@@ -38,7 +38,10 @@ static bool open_leaf(const struct cover *c, uint32_t cand, struct view *v)
 	       view_open(v, c->buf);
 }
 
-/* Has each block that the leaf maps a mapping missing?  *needed: and one of them no more than leaves are left. */
+/*
+ * Is a mapping missing for each block that the leaf maps?  *needed: for one of them no more leaves
+ * are left than mappings are missing.
+ */
 static bool is_allowed(const struct cover *c, const struct view *v, bool *needed)
 {
 	const struct refmap *missing = c->a->s->data_missing;
@@ -75,7 +78,7 @@ static void enter(struct cover *c, uint32_t cand)
 	c->in[cand] = 1;
 }
 
-/* Takes what is needed, and drops what cannot be any more.  Was anything taken? */
+/* Takes the needed leaves, and drops the impossible ones.  Was any taken? */
 static bool run_round(struct cover *c)
 {
 	bool any = false;

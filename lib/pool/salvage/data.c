@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * The data space map as a witness, when the metadata space map is lost: the data blocks whose counts
- * are higher than the mappings found for them belong to what is missing.  An old copy of a
- * leaf betrays itself by mappings to blocks that nothing is missing for.
+ * The data space map as a witness, when the metadata space map is lost: the data blocks whose
+ * counts are higher than the mappings found for them belong to what is missing.  An old copy of a
+ * leaf is recognized by mappings to blocks for which no mapping is missing.
  *
  * Counts are those of distinct leaves, of the live trees and those of the held snapshot.
  */
@@ -16,7 +16,7 @@
 #include "pdata/block/refmap.h"
 #include "pool/salvage/impl.h"
 
-#define MAX_BLOCKS ((uint64_t)1 << 31) /* 512 MiB of counts: beyond that we do without */
+#define MAX_BLOCKS ((uint64_t)1 << 31) /* 512 MiB of counts: a larger map is not used */
 
 typedef int leaf_fn(struct salvage *s, uint32_t leaf, void *ctx);
 
@@ -59,7 +59,7 @@ static int take_leaf(struct salvage *s, uint32_t leaf, void *ctx)
 	return 0;
 }
 
-/* 1 when the leaf maps a block that nothing is missing for. */
+/* 1 when the leaf maps a block for which no mapping is missing. */
 static int check_leaf(struct salvage *s, uint32_t leaf, void *ctx)
 {
 	struct view v;
@@ -193,7 +193,7 @@ static void take_held(struct salvage *s, void *buf)
 	}
 }
 
-/* Nodes may have come since. */
+/* Nodes may have been added since. */
 static bool grow_seen(struct salvage *s)
 {
 	uint32_t *p;

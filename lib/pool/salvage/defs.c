@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Finds shared leaves without looking at a shared subtree more than twice.  A node that is reached for the
- * second time marks all nodes below it as shared.  Each later time only joins its first and last leaf to their
- * neighbours in that place.
+ * Finds shared leaves without looking at a shared subtree more than twice.  A node that is reached
+ * for the second time marks all nodes below it as shared.  Each later visit only joins its first
+ * and last leaf to their neighbours in that place.
  */
 #include <stdlib.h>
 #include <string.h>

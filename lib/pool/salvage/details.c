@@ -84,7 +84,7 @@ static int merge(struct salvage *s, const struct vec *details, struct err *err)
 					      s->dev[i].info.dev_id <= info[k].dev_id);
 
 		if (!top && nr && out[nr - 1].info.dev_id == info[k].dev_id) {
-			k++; /* the same id twice: a details tree put together from pieces */
+			k++; /* the same id twice: the details tree was put together from pieces */
 			continue;
 		}
 		d = vec_add(out, nr, cap);

@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Which device has which root, when the top level lost it: of the orphans the one with just as many
- * mappings as the details say, and of several the one that is most akin to the device's older trees.
+ * mappings as the details say, and of several the one most similar to the device's older trees.
  * Where the details are lost too, devices of the youngest older top level are tried.
  */
 #include <errno.h>
@@ -58,7 +58,7 @@ static int list_old_tops(struct salvage *s, struct vec *tops)
 	return 0;
 }
 
-/* Did the youngest of the older top levels that has a place for the device name it? */
+/* Did the youngest of the older top levels that could name the device name it? */
 static bool was_there_last(const struct salvage *s, const struct vec *tops,
 			   const uint8_t *is_child, uint32_t id)
 {
@@ -112,7 +112,10 @@ static void drop_guesses(struct salvage *s)
 	s->nr_devs = nr;
 }
 
-/* Trees that nobody can be found for, when device ids are lost: rather under a new id than not at all. */
+/*
+ * Trees whose device is not known, when device ids are lost: they get a new id rather than being
+ * dropped.
+ */
 static int invent_ids(struct salvage *s, struct err *err)
 {
 	uint32_t nr_nodes = s->nr_nodes;
@@ -150,8 +153,8 @@ static int highest_newest(const void *pa, const void *pb, void *ctx)
 }
 
 /*
- * Trees for which the data map still misses every mapping, where the metadata map is lost: they were a
- * device's, too, and which one's is not known.
+ * Trees of which the data map still misses every mapping, when the metadata map is lost: they
+ * belonged to a device that is not known.
  */
 static int invent_by_data(struct salvage *s, struct err *err)
 {
@@ -243,7 +246,10 @@ int devices_guess(struct salvage *s, struct err *err)
 	return s->top_lost && s->details_lost ? add_guesses(s, err) : 0;
 }
 
-/* When the roots are assigned: guesses that came to nothing go, trees that nobody claims get an id. */
+/*
+ * After the roots are assigned: guessed devices without a tree are dropped, trees without a device
+ * get an id.
+ */
 int devices_settle(struct salvage *s, struct err *err)
 {
 	bool nameless = s->top_lost && s->details_lost;

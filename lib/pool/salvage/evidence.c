@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * What speaks for a node under a device.  All weights stand in the table below, and nowhere else; doc/rescue.md prints
- * the same table.
+ * Evidence that a node belongs to a device.  All weights stand in the table below, and nowhere
+ * else; doc/rescue.md prints the same table.
  *
- * Older copies of the top level lie about on the device.  Each says which root a device had then.  What was
- * in that older tree and is still in use was this device's; what was in use then and was not in
- * the tree cannot have come to the device since.
+ * Older copies of the top level are still on the metadata device.  Each says which root a device
+ * had then.  A node that was in that older tree and is still in use was this device's; a node that
+ * was in use then but not in the tree cannot be the device's now.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #include "pool/salvage/impl.h"
 
 #define MAX_ROOTS    48	    /* older roots of a device that are looked at */
-#define MAX_ALIKE    6	    /* of which so many by content */
+#define MAX_ALIKE    6	    /* number of them that are compared by content */
 #define MAX_STEP     4096   /* between a parent and its first child */
 #define MAX_COMPARED 400000 /* leaves that are compared by content in all */
 
@@ -304,7 +304,7 @@ static bool is_next(const struct salvage *s, uint32_t b, uint32_t next)
 	return true;
 }
 
-/* What the time says at which the lost parent was written. */
+/* Evidence from the time at which the lost parent was written. */
 static void hear_parent(const struct salvage *s, uint32_t parent, uint32_t block, struct voice *v)
 {
 	if (parent == NONE || !s->gen || !s->nr_past || !s->has_counts || !s->count[parent] ||
@@ -332,8 +332,8 @@ static void hear_times(const struct salvage *s, const struct sdevice *d, const s
 }
 
 /*
- * A node of which nothing says that it is in use: children are as old as their parent or older, and those of
- * the same commit are the newest there are.  Index blocks are what a commit writes last.
+ * A node that may not be in use: children are as old as their parent or older, and those of the
+ * same commit are the newest ones.  A commit writes index blocks last.
  */
 static void hear_unknown(const struct salvage *s, const struct snode *n, uint32_t parent,
 			 struct voice *v)

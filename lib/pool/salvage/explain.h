@@ -4,7 +4,10 @@
 #define POOL_SALVAGE_EXPLAIN_H
 #include "pool/salvage/option.h"
 
-/* Tells of each node that had a choice what was chosen against what, and why: s->explained. */
+/*
+ * For each node that had several possible places, writes the choice, the alternatives and the
+ * reasons to s->explained.
+ */
 void explain_assignment(const struct assignment *a);
 
 #endif

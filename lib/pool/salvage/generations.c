@@ -19,7 +19,7 @@
 
 struct past {
 	uint32_t index;
-	bool whole; /* nothing of it was overwritten, and it is no other pool's that was overwritten in part */
+	bool whole; /* nothing was overwritten, and it is not of another pool */
 	uint64_t common; /* blocks that are in use in this state and in the newest */
 	uint64_t *live;	 /* a bit a block */
 };

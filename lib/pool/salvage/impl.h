@@ -40,36 +40,36 @@ enum tree {
 
 enum snode_flags {
 	SN_LEAF = 1,
-	SN_VIRTUAL = 2,	  /* stands in for a lost node: its children are what was found */
+	SN_VIRTUAL = 2,	  /* takes the place of a lost node; its children are those that were found */
 	SN_LIVE = 4,	  /* reached from the roots */
 	SN_UNSORTED = 8,  /* keys out of order: sorted when decoded */
 	SN_LINKING = 16,  /* being linked: reached again means a loop */
 	SN_LINKED = 32,
 	SN_MENDED = 64,	  /* header or bits were corrected */
-	SN_TAKEN = 128,	  /* an orphan that found its parent */
+	SN_TAKEN = 128,	  /* an orphan that was given to a parent */
 	SN_BROKEN = 256,  /* not all of its subtree can be read */
 	SN_CLIPPED = 512, /* only what lies between first and last belongs there */
-	SN_DENIED = 1024, /* the space maps say that it is no part of this state */
+	SN_DENIED = 1024, /* the space maps say that it is not part of this state */
 	SN_HELD = 2048,	  /* reached from the held metadata snapshot */
 };
 
-/* How sure is the place of a node that had lost its parent: by numbers that leave one way only, by evidence, not? */
+/* Is an orphan's place proved by numbers, likely by evidence, or open? */
 enum certainty { CERTAINTY_PROVED, CERTAINTY_LIKELY, CERTAINTY_OPEN };
 
 /* A node, in brief.  Its content stays on disk. */
 struct snode {
 	uint64_t first, last; /* keys; once linked, @last is the subtree's */
 	uint64_t nr_mappings; /* of the subtree, the impossible ones not counted */
-	uint64_t max_data;    /* largest data block of the subtree's mappings */
+	uint64_t max_data;    /* greatest data block of the subtree's mappings */
 	uint32_t block;	      /* NONE: a virtual node that nothing names */
 	uint32_t edge;	      /* internal nodes and top-level leaves: first of nr_edges */
 	uint32_t nr_edges;
 	uint32_t min_time, max_time; /* of the subtree's mappings; 0 when there are none */
 	uint16_t nr;		     /* entries */
-	uint16_t nr_bad;	     /* leaf: mappings that cannot be */
+	uint16_t nr_bad;	     /* leaf: impossible mappings */
 	uint16_t flags;
 	uint8_t tree, height;
-	uint8_t certainty; /* enum certainty: that it belongs where it was put */
+	uint8_t certainty; /* enum certainty of its place */
 };
 
 struct edge {
@@ -78,7 +78,7 @@ struct edge {
 	uint32_t node;	/* index of the child when it fits, else NONE */
 };
 
-/* A bit or byte that a checksum let us put right. */
+/* A bit or byte that was corrected by means of the checksum. */
 struct mend {
 	uint32_t at;
 	uint16_t byte;
@@ -86,11 +86,11 @@ struct mend {
 	bool bit;     /* a single bit */
 };
 
-/* A whole block found in another place than its own. */
+/* An intact block found in another place than its own. */
 struct stray {
 	uint32_t own, at;
 	uint8_t kind;
-	bool used; /* it stands in for the block it belongs to */
+	bool used; /* it is used as the block whose number it carries */
 };
 
 enum details_source { DETAILS_LIVE, DETAILS_OLDER, DETAILS_INVENTED };
@@ -101,25 +101,25 @@ struct sdevice {
 	uint32_t root;	     /* node */
 	uint8_t source;	     /* enum details_source */
 	bool in_top;	     /* the top level named it */
-	bool is_guess; /* only an older top level names it: forgotten when no tree is found */
+	bool is_guess; /* only an older top level names it: dropped when no tree is found */
 	bool id_invented;
 	bool snap_time_raised;
 	bool has_other_id; /* its details stood under this one: */
 	uint32_t other_id;
-	bool root_found; /* the root was brought home */
+	bool root_found; /* its lost root was found */
 	bool root_given; /* the user chose it */
 	uint64_t nr_mappings;
 };
 
-/* A part of a tree that cannot be read: the virtual node that stands there. */
+/* A part of a tree that cannot be read, and the virtual node in its place. */
 struct gap {
 	uint64_t begin, last; /* keys that belong there, inclusive */
 	uint32_t node;
 	uint32_t block; /* the lost block, or NONE */
 	int height;	/* of the lost node, -1: not known */
-	bool astray;	/* the node may be there: it is its parent that points elsewhere */
+	bool astray;	/* the node may exist: its parent points to a wrong block */
 	uint8_t tree;
-	uint8_t why; /* enum block_kind of what stands there now */
+	uint8_t why; /* enum block_kind of the block's present content */
 };
 
 /* What both space maps say of all that the devices' trees reach now. */
@@ -131,7 +131,7 @@ struct agreement {
 	uint64_t unsure;  /* data blocks with many, of which the exact count is lost */
 	bool data_exact;  /* each data block has just as many mappings as it counts, and the superblock agrees */
 	uint64_t orphans; /* nodes of mappings that have fewer parents than the metadata map counts */
-	uint64_t strange; /* pointers and numbers of the superblock that contradict what they are about */
+	uint64_t strange; /* superblock pointers and numbers that contradict the blocks */
 	uint64_t strange_map; /* the same of the metadata map, and nodes that it denies */
 };
 
@@ -156,18 +156,18 @@ struct salvage {
 	struct superblock sb;
 	enum sb_fault sb_fault;
 	bool sb_mended, sb_found; /* found elsewhere */
-	bool sb_fields;		  /* junk around its fields, which are right */
+	bool sb_fields;		  /* its fields are right, only the bytes around them are damaged */
 	struct pool_overrides likely; /* what the damaged superblock seems to say */
-	struct superblock claim; /* all of a damaged superblock that looks like one */
+	struct superblock claim; /* all fields of a damaged superblock that looks like one */
 	bool has_claim;
-	bool claim_used; /* the roots that it names stand, and are used */
+	bool claim_used; /* the roots that it names are intact, and are used */
 	uint32_t own_index; /* an index block that is not looked at in the search for states; 0: none */
 	struct {
 		bool found;
 		uint32_t map_root, details_root; /* 0: not found */
 		uint64_t nr_devices, nr_mappings;
 	} over; /* an older pool that this empty one was formatted over */
-	bool other_state; /* the superblock is whole, and of another state than the nodes */
+	bool other_state; /* the superblock is intact, but of another state than the nodes */
 	bool chosen; /* the user's roots are others than the superblock's */
 	bool has_sb;		  /* fields below come from a superblock, else from search */
 	uint64_t nr_data_blocks;  /* UINT64_MAX: not known */
@@ -182,17 +182,17 @@ struct salvage {
 	uint32_t *found; /* edges found */
 	bool has_counts;
 	bool counts_searched; /* from a bitmap that no index names */
-	uint8_t *gen;	      /* by block: so many states ago it was in use already, for certain */
+	uint8_t *gen;	      /* by block: number of states for which it has certainly been in use */
 	uint8_t *gen_max;     /* and at most */
 	uint8_t *seen;	      /* by block: 0 in use now, else the newest older state that used it; NEVER_SEEN */
-	uint8_t *trusted;     /* by block: an older state that is whole used it */
+	uint8_t *trusted;     /* by block: an intact older state used it */
 	uint32_t nr_past;     /* older states that were found */
 	uint32_t past_age;    /* age of the newest of them */
 	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
 
-	uint64_t mapped_sum; /* of data_mark() of the mappings of all leaves that were read */
+	uint64_t mapped_sum; /* sum of data_mark() over the mappings of all leaves that were read */
 	struct refmap *data_missing; /* by data block: references that nothing found accounts for */
-	/* by node, nr_seen of them: its mappings were taken off; else which question met it last */
+	/* by node, nr_seen of them: its mappings were subtracted; else the last question about it */
 	uint32_t *data_seen;
 	uint32_t nr_seen, data_asked; /* the last question */
 	bool data_begun;
@@ -209,9 +209,9 @@ struct salvage {
 	bool details_lost; /* a part of the details tree is missing */
 	bool top_lost;
 	bool from_snapshot; /* the held snapshot's trees had to be used */
-	bool guessed;	    /* the metadata space map could not tell */
-	bool newer_lost;    /* the roots were looked for, and newer ones may be lost */
-	bool rivals;	    /* of two states found without a superblock each may be the newer */
+	bool guessed;	    /* the metadata space map could not decide */
+	bool newer_lost;    /* the roots were searched for, and newer ones may be lost */
+	bool rivals;	    /* of two states found without a superblock either may be the newer */
 	bool uncertain;	    /* choices were made that nothing confirms */
 	bool unconfirmed;   /* nodes were chosen that only the data map can confirm */
 	bool times_raised;
@@ -233,10 +233,10 @@ static inline uint32_t node_of(const struct salvage *s, uint64_t block)
 
 /* --- scan.c: reading and classifying --- */
 int salvage_load(struct salvage *s, mblock_t *list, size_t nr, struct err *err);
-/* Takes what is at @at for @block: 1, 0 when it is not of any use, or -errno. */
+/* Uses the content at @at as @block: 1, 0 when it is of no use, or -errno. */
 int salvage_take_content(struct salvage *s, uint32_t block, uint32_t at, uint8_t kind,
 			 struct err *err);
-/* A node that stands in for a lost one.  NONE: no memory. */
+/* A node in the place of a lost one.  NONE: no memory. */
 uint32_t salvage_add_virtual(struct salvage *s, uint8_t tree, int height, struct err *err);
 /* Gives @node the @nr children.  0 or -errno. */
 int salvage_add_edges(struct salvage *s, uint32_t node, const uint32_t *child, uint32_t nr,
@@ -292,8 +292,8 @@ int salvage_read_leaves(struct salvage *s, struct vec *list, salvage_leaf_fn *fn
 
 /* --- mend.c --- */
 /*
- * Can one flipped bit or one changed byte explain why the checksum of @block (at @at) does not
- * match?  Corrects @block in place and fills @m.  Only blocks whose header otherwise makes sense.
+ * Can one flipped bit or one changed byte explain the bad checksum of @block (at @at)?  Corrects
+ * @block in place and fills @m.  Only blocks whose header otherwise makes sense.
  */
 bool mend_block(uint8_t *block, uint32_t at, struct mend *m);
 /* Puts mended bits right in a buffer read from @at. */
@@ -316,9 +316,9 @@ bool salvage_roots_agree(struct salvage *s, uint32_t top, uint32_t details);
 /* --- order.c: states found without a superblock --- */
 struct state {
 	uint32_t index, map_root, details_root, overflow_root, held;
-	uint32_t reused;  /* blocks that were used again since, or should have been: not the newest */
-	uint32_t orphans; /* nodes of mappings in use that nothing leads to: another pool's rests */
-	bool is_older;	  /* than the one that was chosen, or that one */
+	uint32_t reused;  /* blocks reused since, or that should have been: not the newest */
+	uint32_t orphans; /* nodes of mappings in use that nothing points to: remains of another pool */
+	bool is_older;	  /* it is older than the chosen state, or is the chosen one */
 	bool dated;	  /* its details could be read, which tell: */
 	uint32_t time;
 	uint64_t transaction, mapped;
@@ -328,16 +328,16 @@ static inline bool bit(const uint64_t *set, uint32_t b)
 {
 	return set[b / 64] >> b % 64 & 1;
 }
-/* Of the states in which nothing was used again, the newest; the others leave the list. */
+/* The newest of the states in which nothing was reused; the others are removed from the list. */
 const struct state *salvage_newest(const struct salvage *s, struct vec *states);
-/* Are there states that cannot be told to be older than @best? */
+/* Are there states that may be newer than @best? */
 bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct state *best);
 
 /* --- claim.c: whose roots are used --- */
 /*
- * The user's; those of a whole superblock, unless the nodes are of another state; those that a damaged superblock
- * names, when nothing contradicts them; or the newest that are found.
- * -EINVAL: a root that the user gave is none; the text says what is there.
+ * The user's; those of a whole superblock, unless the nodes are of another state; those that a
+ * damaged superblock names, when nothing contradicts them; or the newest that are found.  -EINVAL:
+ * a block that the user gave is not a root; the text says what it is.
  */
 int salvage_settle_roots(struct salvage *s, struct err *err);
 static inline bool has_given_roots(const struct salvage *s)
@@ -382,15 +382,15 @@ uint32_t salvage_last_transaction(const struct salvage *s);
 bool salvage_counts_differ(const struct salvage *s);
 /* Are there blocks whose count is not known? */
 bool salvage_has_unknown(const struct salvage *s);
-/* References that no parent accounts for: 0 none; COUNT_UNKNOWN. */
+/* The number of references without a parent; or COUNT_UNKNOWN. */
 uint32_t salvage_missing_refs(const struct salvage *s, uint32_t block);
 
 /* --- generations.c: when was a block written? --- */
 #define NEVER_SEEN   255
-#define BEHIND_INDEX 8 /* so many blocks a commit may write behind its index block */
+#define BEHIND_INDEX 8 /* number of blocks that a commit may write after its index block */
 int generations_read(struct salvage *s, struct err *err);
 
-/* --- evidence.c: what speaks for a node under a device --- */
+/* --- evidence.c: evidence for a node below a device --- */
 enum evidence_kind {
 	EV_COUNT,
 	EV_NAMED,
@@ -439,14 +439,14 @@ int salvage_data_begin(struct salvage *s, struct err *err);
 /* One reference less to @b, if it has any. */
 struct refmap;
 void data_take_block(struct refmap *m, uint64_t b);
-/* Is something missing for all that the leaves below @node map, or is that not known? */
+/* Do all data blocks that the leaves below @node map lack a mapping?  Also true if not known. */
 bool salvage_data_allows(struct salvage *s, uint32_t node);
 void salvage_data_take(struct salvage *s, uint32_t node);
 /* Do all counts agree now? */
 bool salvage_data_settled(const struct salvage *s);
 void salvage_data_end(struct salvage *s);
 
-/* Two sets of references to data blocks that are not the same have different sums of these, but by a freak chance. */
+/* Two different sets of references to data blocks almost certainly have different sums of these. */
 static inline uint64_t data_mark(uint64_t block)
 {
 	uint64_t x = (block + 1) * 0x9e3779b97f4a7c15u;
@@ -474,7 +474,7 @@ static inline uint32_t state_cursor(const struct salvage *s)
 		       s->cursor;
 }
 
-/* How long ago @block was written, in blocks that were since; the kernel writes upwards, round and round. */
+/* How many blocks were written since @block; the kernel writes upwards, then from the front. */
 static inline uint32_t block_age(const struct salvage *s, uint32_t block)
 {
 	uint32_t cursor = state_cursor(s);
@@ -491,7 +491,7 @@ int salvage_join_details(struct salvage *s, struct err *err);
 int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err);
 
 /* --- under.c --- */
-/* Looks for the pool that this empty one may lie over: s->over. */
+/* Searches for an older pool that this empty one may have been formatted over: s->over. */
 int salvage_look_under(struct salvage *s, struct err *err);
 
 /* --- verdict.c --- */

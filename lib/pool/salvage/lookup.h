@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_SALVAGE_LOOKUP_H
 #define POOL_SALVAGE_LOOKUP_H
-/* What the assignment looks things up in: the nearest member of a set, and the next one by margin. */
+/* Lookups of the assignment: the nearest member of a set, and the next candidate by margin. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

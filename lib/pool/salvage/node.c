@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * One node, read leniently.  node_open() refuses what the kernel would misread; here a node
- * whose checksum is right is believed as far as its fields agree with each other: of flags,
- * value_size and max_entries one may be wrong, since any two tell the third.
+ * One node, read leniently.  node_open() refuses what the kernel would misread; here a node with a
+ * right checksum is used as far as its fields agree: of flags, value_size and max_entries one may
+ * be wrong, because any two determine the third.
  */
 #include "pool/salvage/impl.h"
 
@@ -82,8 +82,9 @@ static uint32_t add_run(struct run *run, uint32_t nr, uint64_t key, uint64_t val
 }
 
 /*
- * Where keys are out of order, nothing tells which of the key and its value is in the wrong place: of
- * such a leaf those entries are believed that all keys before are below and all after above.
+ * Where keys are out of order it is not known whether the key or the value is in the wrong place:
+ * of such a leaf only those entries are used whose key is above all keys before and below all keys
+ * after.
  */
 static uint32_t runs_in_order(const struct view *v, uint64_t nr_data_blocks, struct run *run)
 {

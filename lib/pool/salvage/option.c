@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/*
- * One option: may the node go to that place as things are, and what changes when it does?
- */
+/* One option: can the node go to that place now, and what changes when it does? */
 #include "pool/salvage/option.h"
 
 /* The taken option of the same place that overlaps option @o, or NONE. */
@@ -58,6 +56,6 @@ void assign_take(struct assignment *a, struct choice *o, bool on)
 		uint64_t *need = &a->need[p->devs[i]];
 
 		if (*need != UINT64_MAX)
-			*need += on ? -nr : nr; /* less than nothing wraps, and comes back */
+			*need += on ? -nr : nr; /* below zero it wraps, and comes back */
 	}
 }

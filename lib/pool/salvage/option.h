@@ -52,7 +52,7 @@ struct assignment {
 	uint32_t open;	       /* choices with too small a margin */
 };
 
-#define SURE_MARGIN  60 /* from which on a choice is believed */
+#define SURE_MARGIN  60 /* margin from which a choice is believed */
 #define SAYS_CERTAIN (1 << EV_NAMED | 1 << EV_HERE)
 #define SAYS_DENIED  (1 << EV_GONE | 1 << EV_YOUNGER)
 
@@ -66,7 +66,7 @@ static inline void assign_mark(const struct assignment *a, uint32_t cand, enum c
 	a->s->node[a->cand[cand].node].certainty = (uint8_t)c;
 }
 
-/* May the option be taken beside those that are taken? */
+/* May the option be taken in addition to those that are already taken? */
 bool assign_may_take(const struct assignment *a, const struct choice *o);
 /* Takes the option, or (@on false) gives it back. */
 void assign_take(struct assignment *a, struct choice *o, bool on);

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Which of the states that a device holds is the newest?  The kernel allocates metadata blocks upwards from
- * where it stopped: what only the newer of two states has lies between their index blocks.  At the
- * device's end, and when the pool is activated, it goes on at the front.  Where that says nothing, somewhere in
- * the round the newest is followed by the oldest that is left: there the pool's clock, its transactions and
- * what is mapped fall back the most.
+ * Which of the states that a device holds is the newest?  The kernel allocates metadata blocks
+ * upwards from where it stopped: what only the newer of two states has lies between their index
+ * blocks.  At the device's end, and when the pool is activated, it continues at the front.  Where
+ * that does not decide, the newest state is followed in this cycle by the oldest one left: there
+ * the pool's clock, its transactions and the number of mappings fall back the most.
  */
 #include <stdlib.h>
 
 #include "pool/salvage/impl.h"
 
-#define MAX_COMPARED 128 /* so many states are compared each with each */
+#define MAX_COMPARED 128 /* number of states that are compared with each other */
 
 struct fall {
 	uint64_t clock, mapped;
 };
 
-/* How far the pool's clock and what is mapped fall back from one state to the next. */
+/* How far the pool's clock and the number of mappings fall back from one state to the next. */
 static struct fall fall_between(const struct state *a, const struct state *b)
 {
 	struct fall f = { 0 };
@@ -51,9 +51,9 @@ static bool has_untouched(const struct salvage *s, const struct state *st)
 }
 
 /*
- * Did @b come after @a, soon?  What only @b has was written after @a's index block, the last that a
- * commit writes, and up to its own: round the end of the device only when that has been written to; or
- * from the first block that @a left free, when the pool had been activated again.
+ * Did @b follow @a after a short time?  What only @b has was written after @a's index block, the
+ * last that a commit writes, and up to its own: round the end of the device only when that has been
+ * written to; or from the first block that @a left free, when the pool had been activated again.
  */
 static bool follows(const struct salvage *s, const struct state *a, const struct state *b,
 		    bool strict)
@@ -85,7 +85,9 @@ static bool same_roots(const struct state *a, const struct state *b)
 	return a->map_root == b->map_root && a->details_root == b->details_root;
 }
 
-/* Do two states have a node of mappings in common?  Unrelated ones have not, unless one is empty. */
+/*
+ * Do two states have a node of mappings in common?  Unrelated ones have none, unless one is empty.
+ */
 static bool has_common(const struct salvage *s, const struct state *a, const struct state *b)
 {
 	for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64; w++)
@@ -98,7 +100,7 @@ static bool has_common(const struct salvage *s, const struct state *a, const str
 	return !a->mapped || !b->mapped;
 }
 
-/* Are there states that cannot be told to be older than @best? */
+/* Are there states that may be newer than @best? */
 bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct state *best)
 {
 	const struct pool_overrides *hint = &s->opt.hint;
@@ -111,7 +113,7 @@ bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct
 
 	for (size_t i = 0; i < states->nr; i++)
 		st[i].is_older = &st[i] == best;
-	while (any) { /* older than one that is known to be older */
+	while (any) { /* older than a state that is known to be older */
 		any = false;
 		for (size_t i = 0; i < states->nr; i++)
 			for (size_t k = 0; k < states->nr && !st[i].is_older; k++)
@@ -125,7 +127,9 @@ bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct
 		if (states->nr > MAX_COMPARED)
 			break;
 	}
-	/* a clock that falls, or mappings that vanish, take a deletion: rather the other order */
+	/*
+	 * a falling clock, or fewer mappings, would need a deletion: the other order is more likely
+	 */
 	for (size_t i = 0; i < states->nr; i++)
 		if (!st[i].is_older || fall_between(&st[i], best).clock ||
 		    (!fall_between(best, &st[i]).clock && st[i].mapped > best->mapped && !same_roots(&st[i], best)))
@@ -133,7 +137,7 @@ bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct
 	return false;
 }
 
-/* Of the states in which nothing was used again, the newest. */
+/* The newest of the states in which nothing was reused. */
 const struct state *salvage_newest(const struct salvage *s, struct vec *states)
 {
 	struct state *st = states->data;

@@ -23,10 +23,10 @@ static bool is_whole(uint8_t kind)
 }
 
 /*
- * A whole block at the wrong place stands in for the block it says it is, when that is not
- * whole itself (two blocks swapped, or one written to the wrong place).  Otherwise, what
- * stands at that place may have a wrong number only: it is believed to be what its place
- * says, unless it is a copy of the block it names.
+ * An intact block at the wrong place is used as the block whose number it carries, if that block is
+ * not intact itself (two blocks swapped, or one written to the wrong place).  Otherwise only its
+ * number may be wrong: it is used as the block of its place, unless it is a copy of the block it
+ * names.
  */
 static int place_strays(struct salvage *s, struct err *err)
 {

@@ -67,7 +67,7 @@ static int list_candidates(struct salvage *s, uint8_t tree, enum unknown how, st
 
 /* --- top level and details: one tree each, so what fits belongs there --- */
 
-/* Then its roots look like orphans too, and nothing tells them from the live ones. */
+/* Then its roots look like orphans too, and cannot be told from the live ones. */
 static bool held_is_lost(const struct salvage *s)
 {
 	return s->sb.held_root && (s->sb.held_root >= s->nr_blocks ||
@@ -381,7 +381,7 @@ static bool held_top_is_lost(struct salvage *s)
 	return top == NONE || s->node[top].flags & (SN_VIRTUAL | SN_BROKEN);
 }
 
-/* Was anything put where mappings were missing? */
+/* Was any node placed where mappings were missing? */
 static bool has_filled(const struct salvage *s)
 {
 	for (size_t i = 0; i < s->gaps.nr; i++)
@@ -431,6 +431,6 @@ int salvage_fill_gaps(struct salvage *s, struct err *err)
 	salvage_count_edges(s);
 	if (!r)
 		r = assign_parts(s, err);
-	s->uncertain |= has_filled(s) && held_top_is_lost(s); /* it may have been the snapshot's */
+	s->uncertain |= has_filled(s) && held_top_is_lost(s); /* the node may have been the snapshot's */
 	return r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Which keys of a device are lost, dropped, likely or open.  A gap whose device has all the mappings that its
- * details promise has lost nothing and is not told.
+ * Which keys of a device are lost, dropped, likely or open.  A gap whose device has all the
+ * mappings that its details promise has lost nothing and is not reported.
  */
 #include <stdlib.h>
 
@@ -69,7 +69,7 @@ static void tell_dropped(struct telling *t, uint32_t i, struct device_report *d)
 	runs_fini(&kept);
 }
 
-/* How sure is it that a node which had lost its parent belongs here? */
+/* How certain is it that a node which had lost its parent belongs here? */
 static void tell_certainty(const struct telling *t, uint32_t i, struct device_report *d)
 {
 	const struct snode *n = &t->s->node[i];

@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * What was found, kept, lost and invented, per device with ranges of blocks and bytes.  A gap whose
- * device has all the mappings that its details promise has lost nothing and is not told.
+ * device has all the mappings that its details promise has lost nothing and is not reported.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "pool/salvage/report.h"
 
-#define MAX_RANGES 24 /* told of one device; the rest is counted */
+#define MAX_RANGES 24 /* shown for one device; the rest is counted */
 #define MAX_BLOCKS 40 /* likewise bad blocks, unless all are wanted */
 
 /* --- text --- */
@@ -119,7 +119,7 @@ static const char *kind_text(uint8_t kind)
 	}
 }
 
-/* What the space maps say against the trees. */
+/* Contradictions between the space maps and the trees. */
 static void put_agreement(const struct salvage *s, struct outbuf *out)
 {
 	const struct agreement *a = &s->agrees;

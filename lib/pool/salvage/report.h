@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_SALVAGE_REPORT_H
 #define POOL_SALVAGE_REPORT_H
-/* What the report tells, as text and as JSON. */
+/* The content of the report, as text and as JSON. */
 #include "base/outbuf.h"
 #include "base/runs.h"
 #include "pool/salvage/impl.h"
@@ -12,7 +12,7 @@ struct device_report {
 	struct runs lost;    /* that had or may have had mappings */
 	struct runs dropped; /* whose mappings could not be */
 	struct runs likely;  /* of nodes that evidence put there */
-	struct runs open;    /* of nodes that could stand elsewhere as well */
+	struct runs open;    /* of nodes that could also belong elsewhere */
 };
 
 struct telling {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * The roots, when the superblock is gone.  A pool that was written by the kernel holds several whole
- * states of itself: what a transaction replaces stays on disk until its place is used again.
- * Each state has its metadata space map, found by its index block; the nodes that it counts as
- * in use but that nobody refers to are its roots.  order.c tells which is the newest.
+ * The roots, when the superblock is gone.  A pool that was written by the kernel holds several
+ * intact states of itself: blocks that a transaction replaces stay on disk until they are reused.
+ * Each state has its metadata space map, found by its index block; the nodes that it counts as in
+ * use but that nobody refers to are its roots.  order.c tells which is the newest.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #define MAX_STATES 4096
 #define MAX_REUSED 64 /* in a state that is still taken for one */
 
-/* Edges to blocks that are whole, but not what the parent says: they were used again since. */
+/* Pointers to intact blocks that do not match the parent: the blocks were reused since. */
 static uint32_t contradictions(const struct salvage *s, const struct snode *n)
 {
 	uint32_t nr = 0;
@@ -219,7 +219,10 @@ static bool list_devices(const struct salvage *s, uint32_t i, const struct state
 		if (c == NONE || s->node[c].flags & SN_BROKEN ||
 		    (s->node[c].tree != TREE_MAPPING && s->node[c].tree != TREE_EMPTY))
 			return false;
-		/* what follows a state keeps most of it, and has the rest right behind it */
+		/*
+		 * a state that follows keeps most of the older one, and has its new blocks right
+		 * after it
+		 */
 		if (last && !bit(last->live, e->block) &&
 		    (e->block <= last->index || e->block >= end))
 			return false;
@@ -388,8 +391,8 @@ static void free_states(struct vec *states)
 }
 
 /*
- * Are there whole blocks right behind the state's index block that no state has?  A later commit wrote them,
- * and its index block is lost; or it never came to its end.
+ * Are there intact blocks right after the state's index block that no state has?  A later commit
+ * wrote them, and its index block is lost, or it was never completed.
  */
 static bool something_follows(const struct salvage *s, const struct state *st, const uint64_t *used)
 {
@@ -401,7 +404,7 @@ static bool something_follows(const struct salvage *s, const struct state *st, c
 	return b < s->nr_blocks && s->kind[b] != BLOCK_INDEX;
 }
 
-/* Roots that nobody names: those of the newest state. */
+/* When nothing names the roots: uses those of the newest state. */
 static int use_newest(struct salvage *s, struct vec *states, struct err *err)
 {
 	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(s->nr_blocks, 64), sizeof(*used));

@@ -268,7 +268,7 @@ static void sum_devices(struct salvage *s)
 
 /*
  * Roots that were looked for are those of the newest state that can be found.  A newer one may have
- * been in a block that is lost and that this state has no use for.
+ * been in a lost block that this state does not use.
  */
 static bool newer_may_be_lost(const struct salvage *s)
 {
@@ -283,7 +283,7 @@ static bool newer_may_be_lost(const struct salvage *s)
 	return false;
 }
 
-/* Is there not one mapping, though there should be some or nothing is known? */
+/* Is there no mapping at all, although there should be some, or the number is not known? */
 static bool live_trees_are_gone(struct salvage *s)
 {
 	if (!s->gaps.nr)
@@ -298,7 +298,7 @@ static bool live_trees_are_gone(struct salvage *s)
 	return !s->nr_devs;
 }
 
-/* The held metadata snapshot's trees, where the live ones are gone. */
+/* Uses the held metadata snapshot's trees when the live ones are lost. */
 static int use_snapshot(struct salvage *s, struct err *err)
 {
 	struct superblock held;
@@ -317,7 +317,7 @@ static int use_snapshot(struct salvage *s, struct err *err)
 	return r ? r : salvage_fill_gaps(s, err);
 }
 
-/* Both roots are lost, and so is what would tell which of the nodes are live. */
+/* Both roots are lost, and so is the information which nodes are live. */
 static bool snapshot_is_best(const struct salvage *s)
 {
 	const struct snode *n = s->node;

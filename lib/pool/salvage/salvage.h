@@ -3,8 +3,8 @@
 #ifndef POOL_SALVAGE_H
 #define POOL_SALVAGE_H
 /*
- * Damaged metadata as events: every device, subtree and leaf that can still be read comes
- * back under the device it belonged to, and nothing that the pool no longer had.
+ * Damaged metadata as events: every device, subtree and leaf that can still be read is returned
+ * below the device it belonged to, and nothing that the pool had deleted.
  *
  * salvage_new() looks (salvage.c tells how); salvage_emit() then drives a sink.  The input is only
  * read.  All functions: one thread, the owner of @jobs.

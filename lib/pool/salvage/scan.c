@@ -2,9 +2,9 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Reading and classifying.  Why this is not btree_walk: blocks are read here before it is known
- * what they are and whose, what is found in the wrong place is taken for the block it says it is,
- * and a bad checksum is not the end.  On a whole pool it reads level by level like
- * the walker, so that nothing but the trees is read.
+ * what they are and which device has them, a block in the wrong place is used as the block whose
+ * number it carries, and a bad checksum does not end the search.  On a whole pool it reads level by
+ * level like the walker, so that nothing but the trees is read.
  *
  * Workers note what they see in lists of their own, which are joined and sorted by
  * block when a load is done.
@@ -219,7 +219,7 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 		return 0;
 	}
 	if (!at && kind != BLOCK_SUPER)
-		kind = BLOCK_JUNK; /* whatever it is, it is no part of the pool there */
+		kind = BLOCK_JUNK; /* whatever it is, it is not part of the pool there */
 	if (kind == BLOCK_NODE) {
 		r = note_node(s, g, (uint32_t)at, data, mended);
 		if (r < 0)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * What the numbers alone decide.  Each node must get as many parents as it lacks, and each device as many mappings
- * as it lacks.  Often only one way of placing the nodes does both: then it is proved, and no evidence is
- * weighed.  Of several ways the one is taken for which most speaks; what is different in another way is a choice.
+ * Decides what the numbers alone determine.  Each node must get as many parents as it lacks, and
+ * each device as many mappings as it lacks.  Often only one way of placing the nodes does both:
+ * then it is proved, and no evidence is weighed.  Of several ways the one with the strongest
+ * evidence is taken; where another way differs, the result is a choice.
  *
- * Nodes and devices that have nothing to do with each other are solved apart.  The search gives up after so many
- * steps, and leaves a part to the margins (assign.c).
+ * Independent groups of nodes and devices are solved separately.  The search gives up after a
+ * limited number of steps, and leaves the group to the margins (assign.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 
 #define MAX_STEPS   1000000  /* of one part */
 #define MAX_TOTAL   10000000 /* of all */
-#define MAX_OPTIONS 2000     /* of one part: the search is as deep */
+#define MAX_OPTIONS 2000     /* of one group: the search is as deep as this */
 #define MAX_WAYS    64
 
 struct solver {
@@ -85,7 +86,7 @@ static uint32_t nr_options(const struct solver *v, uint32_t i)
 	return v->a->first_opt[c + 1] - v->a->first_opt[c];
 }
 
-/* What has fewer options is decided first. */
+/* Candidates with fewer options are decided first. */
 static int by_part(const void *pa, const void *pb, void *ctx)
 {
 	const struct solver *v = ctx;
@@ -205,7 +206,7 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 
 /* --- the result --- */
 
-/* Does one of the best way's options of a candidate differ from another way's, and can it not be relied on? */
+/* Does an option of the best solution differ from another solution's, and is it unreliable? */
 static bool is_choice(const struct solver *v, uint32_t begin, uint32_t end)
 {
 	int32_t worst = INT32_MAX, rival = INT32_MIN;
@@ -227,7 +228,7 @@ static bool is_choice(const struct solver *v, uint32_t begin, uint32_t end)
 	return differs && ((int64_t)worst - rival < SURE_MARGIN || !(named || others_denied));
 }
 
-/* Is the candidate placed in the same way whatever else is done? */
+/* Is the candidate placed in the same way in all solutions? */
 static bool is_one_way(const struct solver *v, uint32_t begin, uint32_t end)
 {
 	for (uint32_t k = begin; k < end; k++)

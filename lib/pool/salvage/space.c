@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * The metadata space map as a witness: a block with a count of zero is one of an earlier transaction,
- * however well it looks; a block with more references than parents that can be read
- * has lost one.  Bitmaps whose index is lost are recognised by what they must say about
- * the blocks that the trees reach.
+ * The metadata space map as a witness: a block with a count of zero is of an earlier transaction,
+ * even if it is intact; a block with more references than parents that can be read has lost one.
+ * Bitmaps whose index is lost are recognised by what they must say about the blocks that the trees
+ * reach.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -79,8 +79,8 @@ static bool is_kind(const struct salvage *s, uint64_t block, enum block_kind kin
 }
 
 /*
- * A bitmap of the data map, or of an earlier transaction, denies blocks that are in use.  *dead: blocks
- * that it counts although nothing is there, a few of which damage may explain.
+ * A bitmap of the data map, or of an earlier transaction, denies blocks that are in use.  *dead:
+ * blocks that it counts although they hold nothing; damage may explain a few of them.
  */
 static bool bitmap_denies(const struct salvage *s, const struct disk_bitmap *map, uint32_t index,
 			  uint32_t *dead)
@@ -134,8 +134,9 @@ static uint32_t bitmap_age(const struct salvage *s, uint32_t block)
 }
 
 /*
- * The bitmap of blocks [index * 16320, ...), when the index is lost: the newest that denies nothing.
- * That of the index block itself was written by the last transaction, or it is none.
+ * The bitmap of blocks [index * 16320, ...), when the index is lost: the newest that denies no
+ * block in use.  The bitmap of the index block itself must have been written by the last
+ * transaction.
  */
 static int search_bitmap(struct salvage *s, uint32_t index, const uint8_t *of_data,
 			 struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
@@ -242,7 +243,7 @@ void salvage_count_edges(struct salvage *s)
 		const struct snode *n = &s->node[i];
 		bool live = n->flags & SN_LIVE;
 
-		/* what was found not to be of this state has no children here */
+		/* nodes that are not of this state have no children here */
 		if (n->flags & (SN_VIRTUAL | SN_DENIED))
 			continue;
 		if (s->has_counts && s->count[n->block] != COUNT_UNKNOWN)
@@ -250,7 +251,7 @@ void salvage_count_edges(struct salvage *s)
 		for (uint32_t k = 0; live && k < n->nr_edges; k++) {
 			const struct edge *e = &s->edge[n->edge + k];
 
-			/* what stands under an id that no device can have lacks a parent */
+			/* a tree under an impossible device id lacks a parent */
 			if (!(n->flags & SN_LEAF) || e->key <= MAX_DEV_ID)
 				add_ref(s, e->block);
 		}

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/*
- * The superblock, or what can be known without it.
- */
+/* Reads the superblock, or finds its values elsewhere. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +9,7 @@
 #include "base/overflow.h"
 #include "pool/salvage/impl.h"
 
-#define LIKELY_TRANSACTIONS 1000000 /* so far above the newest device's is a damaged one still believed */
+#define LIKELY_TRANSACTIONS 1000000 /* greatest distance of a damaged one to the newest device's */
 
 /* The bound for data blocks, as soon as it is known. */
 static void set_bound(struct salvage *s)
@@ -73,8 +71,8 @@ static bool recover_fields(struct salvage *s, void *block)
 }
 
 /*
- * Fields of a superblock with a bad checksum, for what nobody else knows: not believed, but likelier than
- * anything else where enough of the constant ones around them are right.
+ * Fields of a superblock with a bad checksum, for values with no other source: they are not
+ * certain, but the likeliest values if enough constant fields around them are right.
  */
 static void keep_likely_fields(struct salvage *s, void *block)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * The rule on which the safety of shared data rests: what more than one device maps is older than each
- * of their last snapshots.  The kernel writes in place where it does not hold.  Devices for
+ * The rule that protects shared data: a block that several devices map is older than the last
+ * snapshot of each of them.  Where the rule does not hold, the kernel writes in place.  Devices for
  * which it does not get a higher snap_time: then too much is copied before it is written, which is
  * harmless.
  *
@@ -119,7 +119,7 @@ static int check_device(struct times *t, struct sdevice *d, bool blocks_shared, 
 		return err_nomem(err, "salvage: times");
 	if (blocks_shared)
 		r = salvage_read_leaves(t->s, &t->leaves, check_leaf, t, err);
-	/* at the end of the clock nothing is above: the writer of metadata renumbers all times */
+	/* no time is above the end of the clock: the writer of metadata renumbers all times */
 	if (t->newest <= d->info.snap_time || t->newest > MAX_TIME)
 		return r;
 	d->info.snap_time = t->newest;

@@ -53,8 +53,8 @@ static void vote(const struct salvage *s, struct snode *n)
 }
 
 /*
- * A leaf whose one value is both a block of this device and a mapping to data block 0: taken for
- * the top level's when read, it turns out to be a mapping by where it stands.
+ * A leaf whose only value can be a block of this device or a mapping to data block 0: it is read as
+ * a leaf of the top level, and its position shows when it is a mapping.
  */
 static bool may_be_mapping(const struct snode *n)
 {
@@ -69,7 +69,7 @@ static void make_mapping(struct salvage *s, struct snode *n)
 	n->nr_edges = 0;
 }
 
-/* What a leaf of the top level names is a device's root, and no other such leaf. */
+/* A leaf of the top level names roots of devices, never another leaf of the top level. */
 static void make_named_mappings(struct salvage *s)
 {
 	for (uint32_t i = 0; i < s->nr_nodes; i++) {
@@ -205,8 +205,9 @@ void salvage_sum_all(struct salvage *s)
 }
 
 /*
- * What stands below one node ascends.  Trees that were put together from pieces may break that, where a
- * shared part was filled for one parent and another has less room: what comes too early is left out.
+ * Keys below a node ascend.  Trees that were put together from pieces may break that, if a shared
+ * part was filled for one parent and another parent has less room: keys that come too early are
+ * left out.
  */
 static void order_node(struct salvage *s, uint32_t i, unsigned depth)
 {
@@ -300,7 +301,7 @@ static uint32_t make_gap(struct salvage *s, uint8_t tree, uint32_t block, int he
 	return v;
 }
 
-/* An internal node none of whose children is good is what its place says. */
+/* An internal node without a good child is what its position says. */
 static bool adopt(struct snode *n, uint8_t tree, int height)
 {
 	if (n->tree != TREE_NONE)
@@ -319,8 +320,8 @@ struct walk {
 };
 
 /*
- * A leaf of which most lies where its parent says: a key in it is wrong.  What lies outside is left
- * out.  Returns @i, or NONE when the leaf is something else altogether.
+ * A leaf most of whose keys are in its parent's range has a wrong key: entries outside are left
+ * out.  Returns @i, or NONE when the leaf belongs somewhere else.
  */
 static uint32_t clip_leaf(const struct walk *w, uint32_t i, int height, uint64_t begin,
 			  uint64_t last)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * An empty pool that may have been formatted over another one.  The kernel does that at activation when
- * block 0 is zero; the older pool's trees are then still there.  They are not taken unasked: the
- * devices may as well have been deleted.  What brings them back is told.
+ * An empty pool that may have been formatted over another one.  The kernel does that at activation
+ * when block 0 is zero; the older pool's trees are then still there.  They are not used by default,
+ * because the devices may have been deleted.  The report names the options that bring them back.
  */
 #include <stdlib.h>
 

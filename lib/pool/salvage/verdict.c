@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * How good is what was saved?  Either nothing was lost or invented; or all mappings of all devices are
- * back and only details or fields had to be rebuilt; or mappings are lost, or may be.
+ * Judges the result.  Either nothing was lost or invented; or all mappings of all devices are back
+ * and only details or fields had to be rebuilt; or mappings are lost, or may be.
  */
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "pool/salvage/impl.h"
 
-#define MAX_LEAKED 64 /* data blocks that crashes may have left in use by nobody */
+#define MAX_LEAKED 64 /* data blocks that crashes may have leaked */
 
 enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
 
@@ -29,7 +29,7 @@ static bool has_holes(const struct salvage *s, uint32_t i, uint8_t *memo, unsign
 	return any;
 }
 
-/* Something whole stands where another block should be: a write was lost, or went to a wrong place. */
+/* An intact block is in another block's place: a write was lost, or went to a wrong place. */
 static bool was_replaced(const struct gap *g)
 {
 	return g->why == BLOCK_STRAY || g->why >= BLOCK_NODE;
@@ -85,7 +85,7 @@ static bool is_proved_by_data(const struct salvage *s)
 	       (has_last_snapshot(s) || is_proved_by_metadata(s));
 }
 
-/* The pool may be another than that of the last moment. */
+/* The result may not be the last state of the pool. */
 static bool state_is_doubtful(const struct salvage *s)
 {
 	return s->from_snapshot || s->uncertain || s->newer_lost || s->over.found ||
@@ -95,9 +95,9 @@ static bool state_is_doubtful(const struct salvage *s)
 }
 
 /*
- * A device whose count is what its details say is whole, gaps or not.  Another count is a wrong count only
- * where no tree has a gap: else it may have got the wrong tree.  Without details its tree must be the
- * one that the top level names, and whole.
+ * A device with as many mappings as its details say is complete, even with gaps.  Another count is
+ * a wrong count only where no tree has a gap: else it may have got the wrong tree.  Without details
+ * its tree must be the one that the top level names, and whole.
  */
 static bool device_is_back(const struct salvage *s, const struct sdevice *d, uint8_t *memo)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * The space maps as witnesses.  The metadata map says how many parents each node of a state has, the
- * data map how many mappings each data block has (of distinct leaves; those of the held metadata
- * snapshot count, too).  Trees that were put together rightly agree with both.
+ * The space maps as witnesses.  The metadata map says how many parents each node of a state has,
+ * the data map how many mappings each data block has (of distinct leaves; those of the held
+ * metadata snapshot count, too).  Trees that were put together correctly agree with both.
  *
- * A leaf that a misdirected write or an older copy replaced looks well in itself.  It betrays
- * itself here: it maps data blocks that are free, or that another leaf has.  It is only denied when also no
- * device that reaches it has the number of mappings that its details say: one witness can be wrong,
- * two that agree are not.
+ * A leaf that replaced another one (a misdirected write, an older copy) is intact in itself.  It is
+ * recognized here: it maps data blocks that are free, or that another leaf maps.  It is only denied
+ * when also no device that reaches it has the number of mappings that its details say: one witness
+ * can be wrong; two that agree are believed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,7 +42,10 @@ static void witness_fini(struct witness *w)
 	free(w->leaves.data);
 }
 
-/* Calls @visit once for each node below @root for which it returns true: those are gone into. */
+/*
+ * Calls @visit once for each node below @root for which it returns true: the walk goes on below
+ * those.
+ */
 typedef bool visit_fn(struct witness *w, uint32_t node);
 
 static int each_node(struct witness *w, uint32_t root, visit_fn *visit)
@@ -232,7 +235,10 @@ static bool count_is_known(const struct salvage *s, uint32_t block)
 	       s->count[block] < COUNT_MANY;
 }
 
-/* Is the metadata map of the state that the trees are of?  Nearly all of what they reach is in use. */
+/*
+ * Is the metadata map of the same state as the trees?  Then nearly all blocks that they reach are
+ * in use.
+ */
 static bool map_is_credible(const struct salvage *s)
 {
 	uint32_t known = 0, unused = 0;
@@ -369,8 +375,8 @@ static bool is_overflow(const struct salvage *s, uint64_t block)
 }
 
 /*
- * What the superblock's pointers to the metadata map and to large counts of the data map lead to can be lost, but
- * is nothing else than it should be.
+ * The blocks of the superblock's pointers to the metadata map and to large counts of the data map
+ * may be lost, but must not be of another kind.
  */
 static uint32_t denied_pointers(const struct salvage *s)
 {
@@ -384,8 +390,8 @@ static uint32_t denied_pointers(const struct salvage *s)
 }
 
 /*
- * Where the data map cannot be asked the superblock still says how many data blocks are in use.  The same
- * goes for its pointer to the data map.
+ * Without the data map the superblock still says how many data blocks are in use.  The same holds
+ * for its pointer to the data map.
  */
 static uint32_t denied_by_superblock(const struct witness *w)
 {

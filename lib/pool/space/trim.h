@@ -9,8 +9,9 @@
 #include "pool/check/check.h"
 
 /*
- * Only what is known to be free may be discarded: 0 when @res, of a whole check, has neither damage
- * nor leaks; else -EUCLEAN, and the first findings that stand in the way are told to @tell.
+ * Only blocks that are known to be free may be discarded: 0 when @res, of a whole check, has
+ * neither damage nor leaks; else -EUCLEAN, and the first findings that prevent it are told to
+ * @tell.
  */
 int trim_judge(const struct check_result *res, void (*tell)(void *ctx, const char *text), void *ctx,
 	       struct err *err);

@@ -3,8 +3,8 @@
 #ifndef POOL_TEXT_SINK_H
 #define POOL_TEXT_SINK_H
 /*
- * What the text forms of a pool have in common (merging of runs, buffering, writing) stands in
- * sink.c.  A form only says how each thing is spelled.
+ * The common part of a pool's text formats (merging of runs, buffering, writing) is in sink.c.  A
+ * form only says how each thing is spelled.
  * A new form: its struct text_form in a file of its own, which lib/pool/module.am lists; its declaration
  * below; a line in forms[] of sink.c; its name in enum text_format of text.h; then the words of --format in
  * bin/thin_dump.c and its man page.

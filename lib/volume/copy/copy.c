@@ -51,7 +51,7 @@ static int plan_extent(struct copy_state *c, const struct extent *e, struct err 
 {
 	int r;
 
-	/* in order with the others when somebody looks */
+	/* in order with the others when opt->seen is set */
 	if (e->kind == EXTENT_ZERO && c->out->reads_zero && c->opt->sparse != SPARSE_NEVER && !c->opt->seen)
 		return copy_done(c, copy_count(c, skipped), e->len, err);
 	r = plan_add(&c->plan, e, err);

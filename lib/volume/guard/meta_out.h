@@ -24,8 +24,8 @@ struct meta_out_options {
 	int (*count)(void *ctx, struct build_counts *n, struct err *err);
 	void *ctx;
 	/*
-	 * hears what is left of the output when a signal ends the process: a sentence that names it, with @also
-	 * behind it, or NULL
+	 * told what state the output is in when a signal ends the process: a sentence that names
+	 * it, followed by @also; or NULL
 	 */
 	void (*left)(void *left_ctx, const char *text);
 	void *left_ctx;

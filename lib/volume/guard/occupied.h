@@ -3,8 +3,8 @@
 #ifndef VOLUME_OCCUPIED_H
 #define VOLUME_OCCUPIED_H
 /*
- * The one place that decides what a writer may overwrite.  Contents that somebody may miss are named,
- * and the write is refused unless the user gives --force.
+ * The one place that decides what a writer may overwrite.  Contents that somebody may need are
+ * named, and the write is refused unless the user gives --force.
  *
  *	metadata	a thin pool or a device without any known content is overwritten, as callers
  *			expect.  Refused: what libblkid finds (filesystem, partition table, PV,

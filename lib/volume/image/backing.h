@@ -20,7 +20,8 @@ void backing_fini(struct backing *b);
 
 /*
  * Opens it, which tells its format and size.  Unless @no_check it must have the size of the base
- * (the origin) and its bytes: all that the image covers, and samples of those that shine through.
+ * (the origin) and its bytes: all that the image covers, and samples of those that are read through
+ * it.
  */
 int backing_check(struct backing *b, const struct since *s, const struct volume *now, bool no_check,
 		  struct jobs *jobs, struct err *err);

@@ -80,9 +80,9 @@ static int put(struct clusters *c, enum need need, struct extent e, struct err *
 }
 
 /*
- * Zeros behind the end of the base are written, too: who applies the image alone to a copy of the base
- * does not know where the base ended.  A base image of guests is often far smaller than their disks: there
- * the backing file tells (image.h).
+ * Zeros behind the end of the base are written, too: a user who applies only the image to a copy of
+ * the base does not know where the base ended.  A base image of guests is often far smaller than
+ * their disks: there the backing file tells (image.h).
  */
 static enum need need_of_zeros(const struct clusters *c, const struct extent *e)
 {

@@ -10,7 +10,7 @@
 struct clusters {
 	uint64_t cluster;   /* bytes */
 	const struct image_source *source; /* its holes are zeros */
-	bool has_backing;   /* a file shines through where nothing is in the image */
+	bool has_backing;   /* the backing file is read where the image has nothing */
 	bool backing_is_origin; /* it is the external origin; else what the difference is to */
 	uint64_t backing_size; /* bytes; behind them it reads as zeros.  UINT64_MAX: not known */
 	/*

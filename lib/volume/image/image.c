@@ -51,8 +51,8 @@ static int check_loop(const struct image *m, const struct level *l, struct err *
 }
 
 /*
- * The contents must fit the format given, and raw bytes that look like an image need the format
- * given.
+ * The contents must match the given format; raw bytes that look like an image are accepted only if
+ * the format is given.
  */
 static int judge_format(struct level *l, const char *format, bool named_elsewhere, struct err *err)
 {

@@ -35,8 +35,8 @@ const char *image_backing(const struct image *m);
 const char *image_file(const struct image *m, size_t i);
 
 /*
- * IMAGE_ABSENT only with .top: there the backing file would shine through.  Behind its end are zeros, where
- * its size can be learnt.
+ * IMAGE_ABSENT only with .top: the backing file would be read there.  Behind its end are zeros,
+ * where its size can be learnt.
  */
 enum image_kind { IMAGE_ABSENT, IMAGE_ZERO, IMAGE_DATA };
 

@@ -12,7 +12,7 @@
 
 DEFINE_CLEANUP(task_cleanup, struct dm_task, dm_task_destroy)
 
-/* What libdevmapper would print stands in the errors of this room. */
+/* libdevmapper prints nothing; this room's errors have the text. */
 __attribute__((format(printf, 5, 6))) static void be_silent(int level, const char *file, int line, int code,
 							      const char *fmt, ...)
 {

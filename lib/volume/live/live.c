@@ -106,7 +106,7 @@ static int is_pool_of(void *ctx, dev_t dev, struct err *err)
 	int r = dm_table(NULL, dev, &d, err);
 
 	if (r)
-		return r == -ENXIO ? 0 : r; /* it is gone meanwhile */
+		return r == -ENXIO ? 0 : r; /* it was removed meanwhile */
 	if (has_type(&d, "thin-pool") && device_word(d.params, &metadata) && metadata == s->metadata) {
 		*s->out = d;
 		return 1;

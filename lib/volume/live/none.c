@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What stands in for the room where libdevmapper was not there to build with. */
+/* Takes the place of live.c and dm.c in a build without libdevmapper. */
 #include <errno.h>
 
 #include "volume/live/live.h"

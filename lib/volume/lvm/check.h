@@ -10,12 +10,14 @@
 #include "volume/lvm/lvm.h"
 
 enum lvm_severity {
-	LVM_NOTE,    /* worth knowing */
+	LVM_NOTE,    /* for information */
 	LVM_WARNING, /* usable, but something is lost or will go wrong */
 	LVM_FAULT,   /* a volume or the pool cannot be used as it is */
 };
 
-/* One mismatch: what it is, what it means, and the command that mends it ("" where none does). */
+/*
+ * One mismatch: what it is, what it means, and the command that repairs it ("" if there is none).
+ */
 struct lvm_finding {
 	enum lvm_severity severity;
 	const char *kind; /* "transaction-behind": a word for programs */

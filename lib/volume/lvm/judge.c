@@ -65,7 +65,7 @@ static void blame(struct lvm_lv *lv, const char *why, bool upon)
 
 static void judge_lv(struct judge *j, struct lvm_lv *lv);
 
-/* @lv lies upon @below. */
+/* @lv is stacked on @below. */
 static void rely_on(struct judge *j, struct lvm_lv *lv, struct lvm_lv *below)
 {
 	judge_lv(j, below);

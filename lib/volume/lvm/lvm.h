@@ -71,8 +71,8 @@ const struct lvm_member *lvm_member_of(const struct lvm *l, const struct lvm_pv 
 const char *lvm_area_word(const struct lvm_area *a);
 
 /*
- * The table file (volume/table/table.h) of all groups: a line for each segment of each LV.  LVs bear
- * their names, behind their group's and a slash where there are several groups.  An LV that cannot
+ * The table file (volume/table/table.h) of all groups: a line for each segment of each LV.  LVs
+ * have their names; with several groups the group's name and a slash come first.  An LV that cannot
  * be read gets an error line, with a comment that says why.  lines.c
  */
 void lvm_write_table(const struct lvm *l, unsigned leg, struct outbuf *out);

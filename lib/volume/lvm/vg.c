@@ -120,7 +120,7 @@ static int build_members(struct builder *b, const struct config_node *section)
 	return 0;
 }
 
-/* The type decides only where nothing stands behind it: an unknown flag may change everything. */
+/* A type with unknown flags after it is not supported: a flag may change everything. */
 static enum lvm_type type_of(const char *name)
 {
 	static const struct {
@@ -258,7 +258,9 @@ static const char *read_seg(struct builder *b, const struct config_node *n, stru
 	}
 }
 
-/* An old snapshot is an LV of its own; the LV that it names is not content, but the snapshot's store. */
+/*
+ * A non-thin snapshot is a separate LV; the LV that it names is not its content, but its COW store.
+ */
 static void note_snapshot(struct builder *b, const struct config_node *n, const struct lvm_lv *snapshot)
 {
 	static const char *const stores[] = { "cow_store", "merging_store" };

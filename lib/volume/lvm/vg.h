@@ -4,8 +4,8 @@
 #define VOLUME_LVM_VG_H
 /*
  * A volume group as LVM's text describes it.  Sizes are extents where nothing else is said, sectors
- * are of 512 bytes.  Names are resolved to pointers; a name that leads nowhere is NULL.  All memory
- * is of the arena that lvm_vg_build() was given.
+ * are of 512 bytes.  Names are resolved to pointers; an unknown name becomes NULL.  All memory is
+ * of the arena that lvm_vg_build() was given.
  */
 #include "volume/lvm/conf.h"
 #include "volume/lvm/pv.h"
@@ -74,11 +74,11 @@ struct lvm_lv {
 	struct lvm_seg *seg;
 	unsigned nr_segs;
 	const char *fault; /* what is wrong in the text; or NULL */
-	const char *cow_of; /* the old snapshot whose store it is; or NULL */
+	const char *cow_of; /* the non-thin snapshot whose COW store it is; or NULL */
 	/* lvm_judge() */
 	const char *why; /* it cannot be read; NULL: it can */
 	bool upon;	 /* because of another LV below it */
-	bool loop;	 /* it lies upon itself */
+	bool loop;	 /* it is stacked on itself */
 	uint64_t missing; /* extents of its own that lie on PVs that are not there */
 	uint64_t cut;	  /* extents of its own that lie behind the end of an image that is cut off */
 	bool partial; /* it, or something below it, has such extents */

@@ -18,8 +18,8 @@
 
 /*
  * EXTENT_STALE is told by the target alone (target_extents()): an unmapped range that reads as
- * zeros, in a pool that does not zero new blocks.  A write to one part of such a block lets old
- * bytes shine through in the rest, so its zeros must not be taken for written ones.
+ * zeros, in a pool that does not zero new blocks.  After a write to one part of such a block the
+ * rest shows old bytes, so its zeros must not be taken for written ones.
  */
 enum extent_kind { EXTENT_ZERO, EXTENT_DATA, EXTENT_ORIGIN, EXTENT_STALE };
 

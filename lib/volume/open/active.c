@@ -49,6 +49,6 @@ int volume_open_active(struct volume *v, const struct volume_options *opt, struc
 
 unsigned volume_active_flags(const struct volume *v, const struct volume_options *opt)
 {
-	/* nobody mounts it while it is read */
+	/* so that it is not mounted while it is read */
 	return v->arg->table->active.writable && !opt->active_force ? 0 : DEV_FORCE;
 }

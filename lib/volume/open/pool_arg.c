@@ -232,7 +232,7 @@ static int kind_of(const char *path, const struct pool_want *want, struct pool_a
 	return kind_of_unknown(&h, path, p, err);
 }
 
-/* The metadata that a table names; a mistake there is one of the table's pool line. */
+/* Opens the metadata that a table names; an error there names the table's pool line. */
 static int open_from_table(struct pool_arg *p, const struct pool_want *want, struct err *err)
 {
 	static const struct pool_want no_disk;
@@ -296,7 +296,7 @@ static bool is_folder_of_disks(const char *path, const struct pool_want *want, s
 	return *r != (missing ? -ENOENT : -EUCLEAN);
 }
 
-/* What only a disk with LVM has was asked of something else. */
+/* An option for a disk with LVM was given for something else. */
 static int refuse_lvm_words(const char *path, const struct pool_want *want, struct err *err)
 {
 	const struct lvm_words *lvm = want->lvm;

@@ -15,7 +15,7 @@
 
 /*
  * The thin_lvm that keeps this process's snapshot: one, however often POOL is opened, until the
- * process ends.  Nobody waits for it where a signal ends the process: it sees that by itself.
+ * process ends.  When a signal ends the process, it is not waited for: it notices that by itself.
  */
 static struct keeper {
 	struct run_lvm run;
@@ -179,7 +179,7 @@ int pool_live_table(const char *path, const struct pool_want *want, bool unknown
 	if (!must && !(unknown ? dev_is_mapped(path) : dev_is_lvm_pool(path) || may_be_lvm_name(path)))
 		return 0;
 	r = read_active(path, want, out, err);
-	/* what is on a thin device counts before the pool that it is in: a guest's disk */
+	/* contents of a thin device (a guest's disk) come before the pool that it is in */
 	if (r ? !must && r != -ENOMEM && !dev_is_lvm_pool(path) : !must && (*out)->active.thin) {
 		table_free(steal_ptr(out));
 		return 0;

@@ -4,9 +4,9 @@
 #define VOLUME_POOL_LIVE_H
 /*
  * A POOL argument that is active: thin_lvm asks the kernel for its table, and keeps a metadata
- * snapshot reserved while it is needed.  That is a process of its own, since a snapshot which
- * stays behind costs the pool space for ever: thin_lvm releases it as soon as this process ends,
- * however that ends.
+ * snapshot reserved while it is needed.  A separate process does this, because a snapshot that is
+ * never released costs the pool space for ever: thin_lvm releases it as soon as this process ends,
+ * however that happens.
  */
 #include "volume/table/table.h"
 

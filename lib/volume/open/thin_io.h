@@ -3,7 +3,7 @@
 #ifndef VOLUME_THIN_IO_H
 #define VOLUME_THIN_IO_H
 /*
- * A thin device as an io that others stand on: the external origin of a device of another pool.  Its
+ * A thin device as an io below other devices: the external origin of a device of another pool.  Its
  * extents become the pieces of a stack, 56 bytes each, so reading it costs no look at its metadata.
  */
 #include "volume/table/table.h"

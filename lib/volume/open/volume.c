@@ -236,7 +236,7 @@ static int check_lost(struct volume *v, bool repair, struct err *err)
 	return r;
 }
 
-/* A device that the table does not list: only --size lets it be read, and it is said how. */
+/* A device that the table does not list can only be read with --size; the message says so. */
 static int judge_unlisted(const struct volume *v, const struct volume_options *opt, struct err *err)
 {
 	char text[300];

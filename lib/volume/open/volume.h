@@ -17,7 +17,7 @@ struct volume_options {
 	const char *pool;   /* metadata, XML or table file */
 	const char *device; /* NAME of the table, or id in decimal; with .active NULL: POOL itself */
 	bool active; /* POOL is an active thin device; what is read of that comes through it */
-	bool active_force; /* although it is writable and in use */
+	bool active_force; /* even if it is writable and in use */
 	bool active_read_only; /* it must not be writable at all */
 	const char *data;   /* data device in place of the table's; NULL: the table's */
 	const char *origin; /* external origin in place of the table's; NULL: the table's */
@@ -28,7 +28,7 @@ struct volume_options {
 	uint64_t size; /* bytes */
 	bool snap;     /* read the held metadata snapshot */
 	mblock_t snap_block; /* 0: wherever it is */
-	bool repair;   /* read through damaged metadata */
+	bool repair;   /* read damaged metadata */
 	bool force_share; /* read although another program may be writing; .snap implies it */
 	bool map_only; /* the data device is not opened */
 };

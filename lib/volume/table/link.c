@@ -3,9 +3,9 @@
 /*
  * Words of a table that name other lines of it.
  *
- * What lines stand on is a graph without loops; but two lines that each name the next one twice, and
- * so on, are 2^n pieces.  So each line's pieces are counted, all that is below them included, and a
- * line with too many of them is refused.
+ * Lines and the lines below them are a graph without loops; but a chain of lines that each name the
+ * next one twice has 2^n pieces.  So the pieces of each line are counted, with all below them, and
+ * a line with too many is refused.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -22,7 +22,7 @@ static int join_lines(struct table *t, const struct table_name *a, const struct 
 {
 	struct table_device *x = &t->device[a->index], *y = &t->device[b->index];
 
-	if (x->target || y->target) { /* passed over: nobody looks at its lines */
+	if (x->target || y->target) { /* ignored: its lines are not read */
 		x->target = x->target ? x->target : y->target;
 		return 0;
 	}

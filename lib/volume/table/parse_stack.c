@@ -113,6 +113,6 @@ int table_parse_zero(struct parser *p, char **arg, size_t nr, struct err *err)
 
 int table_parse_error(struct parser *p, char **arg, size_t nr, struct err *err)
 {
-	(void)arg, (void)nr; /* some write words behind it, and none counts */
+	(void)arg, (void)nr; /* some users write words after it; they are ignored */
 	return add_segment(p, (struct table_segment){ .kind = STACK_ERROR }, err);
 }

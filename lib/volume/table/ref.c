@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Lines of a table as devices that others stand on.  Each has the name "TABLE:NAME" in named.h, under
- * which dev_open() finds it.
+ * Lines of a table as devices below other devices.  Each has the name "TABLE:NAME" in named.h,
+ * under which dev_open() finds it.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -13,10 +13,10 @@
  *	NAME: START LENGTH error
  *	NAME:MAJOR:MINOR			the number that NAME has in other lines
  *
- * Any number of each; the lines of one linear, striped, zero or error device ascend without a gap.  A
- * word that names a device may be another line's NAME, with /dev/mapper/ in front or not, or its
- * number.  Named lines of the kernel's other targets are passed over, so that the whole of "dmsetup table"
- * is a table file.  A blank in a path is written \040, as in fstab.  thin-pool-table(5) tells all.
+ * Any number of each; the lines of one linear, striped, zero or error device ascend without a gap.
+ * A word that names a device may be another line's NAME, with /dev/mapper/ in front or not, or its
+ * number.  Named lines of the kernel's other targets are passed over, so that the whole of "dmsetup
+ * table" is a table file.  A blank in a path is written \040, as in fstab.  See thin-pool-table(5).
  */
 #include "base/err.h"
 #include "base/lvm_words.h"
@@ -33,7 +33,7 @@ struct table_dev {
 	 * line of the table (named.h), which holds until table_free(); or NULL.
 	 */
 	char *path;
-	char *word;	/* as it stands in the table */
+	char *word;	/* as written in the table */
 	struct table_ref *ref; /* the line that it names; NULL: none */
 	bool by_number; /* it, or a device below, is MAJOR:MINOR: another device after a boot */
 };
@@ -147,9 +147,9 @@ struct table {
 struct pool_want {
 	const char *pool;      /* --pool NAME; NULL: the only one, or that of @device */
 	const char *device[2]; /* where one is the NAME of a line, that line's pool is meant; or NULL */
-	bool any_pool;	    /* any pool will do, since only other lines are asked for */
+	bool any_pool;	    /* any pool is accepted, because only other lines are used */
 	bool damaged;	    /* the whole device will be searched: foreign contents are accepted */
-	/* table.open_thin: thin_io_open(), for who reads external origins; or NULL */
+	/* table.open_thin: thin_io_open(), for readers of external origins; or NULL */
 	int (*open_thin)(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
 			 struct err *err);
 	bool write;	    /* features that the kernel refuses are an error, not a warning */

@@ -318,7 +318,7 @@ int target_flush(struct target *t, struct err *err)
 	/* Most of the data goes to the disk here, while other requests run. */
 	int r = io_flush(t->data, err);
 
-	if (r) { /* a device reports lost writes only once: never commit again */
+	if (r) { /* a device reports lost writes only once, so no later commit can be trusted */
 		t->failed = true;
 		target_give_up(t);
 		return err_prefix(err, r, "the pool is read-only from now on");

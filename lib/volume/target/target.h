@@ -58,7 +58,7 @@ int target_open(const struct pool_arg *arg, const char *data_dev, unsigned flags
 
 /* Commits, and closes what it owns.  The error is that of the commit. */
 int target_close(struct target *t, struct err *err);
-/* As after a crash: without a commit. */
+/* Closes without a commit, as after a crash. */
 void target_drop(struct target *t);
 
 /*
