@@ -39,6 +39,7 @@ static uint32_t crc32c_nibbles(uint32_t crc, const void *data, size_t len)
  * crc32 instruction.  The start value is exclusive-ored to the first four bytes.
  */
 #define FOLD_128 0xf20c0dfe, 0x14cd00bd6
+#define FOLD_384 0x1c291d04, 0x1d82c63da
 #define FOLD_512 0x740eef02, 0x9e4addf8
 #define FOLD_2048 0xdcb17aa4, 0xb9e02b86
 
@@ -82,7 +83,7 @@ CPU_CLMUL static inline __m128i fold(__m128i a, __m128i k, __m128i onto)
 }
 
 /* Folds four neighbouring lanes into one, then takes in the rest of the data. */
-CPU_CLMUL static inline uint32_t finish(const __m128i x[4], const uint8_t *p, size_t len)
+CPU_CLMUL static __attribute__((noinline)) uint32_t finish(const __m128i x[4], const uint8_t *p, size_t len)
 {
 	__m128i k = constant(FOLD_128);
 	__m128i a = fold(fold(fold(x[0], k, x[1]), k, x[2]), k, x[3]);
@@ -94,38 +95,56 @@ CPU_CLMUL static inline uint32_t finish(const __m128i x[4], const uint8_t *p, si
 }
 
 /*
- * The crc32 instruction takes three cycles but one may begin in each: three lanes of a
- * metadata block at a time.  The first two remainders then move on by two lanes and
- * by one: times x^(8 * bytes - 33) mod P, reflected.
+ * The crc32 instruction takes three cycles but one may begin in each, and folding uses other units
+ * of the CPU.  So a metadata block is taken in four parts side by side: three are lanes for the
+ * instruction, the last one is folded.  The remainders of the lanes then move on to the end of the
+ * block: times x^(8 * bytes - 33) mod P, reflected.
  */
-#define LANE ((size_t)1360) /* three are a block less its checksum, but for 12 bytes */
-#define SHIFT_1_LANE 0x3f70cc6f
-#define SHIFT_2_LANES 0x5aa1f3cf
+#define ROUNDS	21
+#define LANE	((size_t)ROUNDS * 48)
+#define FOLDED	((size_t)ROUNDS * 48)
+#define PARTS	(3 * LANE + FOLDED) /* a block less its checksum, but for 60 bytes */
+#define SHIFT_C 0xe0ac139e	    /* by FOLDED */
+#define SHIFT_B 0x45cddf4e	    /* by LANE + FOLDED */
+#define SHIFT_A 0x47972100	    /* by 2 * LANE + FOLDED */
+
+CPU_CLMUL static inline __m128i moved(uint64_t crc, uint64_t shift)
+{
+	return _mm_clmulepi64_si128(constant(crc, 0), constant(shift, 0), 0);
+}
 
 CPU_CLMUL static uint32_t crc32c_lanes(uint32_t crc, const void *data, size_t len)
 {
-	const uint8_t *p = data;
+	const __m128i k = constant(FOLD_384);
+	const uint8_t *p = data, *q, *end;
 	uint64_t a, b, c, v[3];
-	__m128i moved;
-	size_t i;
+	__m128i x[4], onto;
 
-	while (len >= 3 * LANE) {
+	for (; len >= PARTS; len -= PARTS, p = q) {
+		memset(x, 0, sizeof(x));
 		a = crc;
 		b = c = 0;
-		for (i = 0; i < LANE; i += 8) {
-			memcpy(&v[0], p + i, 8);
-			memcpy(&v[1], p + i + LANE, 8);
-			memcpy(&v[2], p + i + 2 * LANE, 8);
-			a = _mm_crc32_u64(a, v[0]);
-			b = _mm_crc32_u64(b, v[1]);
-			c = _mm_crc32_u64(c, v[2]);
+		end = p + PARTS;
+		for (q = p + 3 * LANE; q < end;) {
+#pragma GCC unroll 3
+			for (int i = 1; i < 4; i++, q += 16) {
+				memcpy(&onto, q, 16);
+				x[i] = fold(x[i], k, onto);
+			}
+#pragma GCC unroll 6
+			for (int i = 0; i < 6; i++, p += 8) {
+				memcpy(&v[0], p, 8);
+				memcpy(&v[1], p + LANE, 8);
+				memcpy(&v[2], p + 2 * LANE, 8);
+				a = _mm_crc32_u64(a, v[0]);
+				b = _mm_crc32_u64(b, v[1]);
+				c = _mm_crc32_u64(c, v[2]);
+			}
 		}
-		moved = _mm_xor_si128(
-			_mm_clmulepi64_si128(constant(a, 0), constant(SHIFT_2_LANES, 0), 0),
-			_mm_clmulepi64_si128(constant(b, 0), constant(SHIFT_1_LANE, 0), 0));
-		crc = (uint32_t)(_mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(moved)) ^ c);
-		p += 3 * LANE;
-		len -= 3 * LANE;
+		onto = _mm_xor_si128(_mm_xor_si128(moved(a, SHIFT_A), moved(b, SHIFT_B)),
+				     moved(c, SHIFT_C));
+		crc = (uint32_t)_mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(onto)) ^
+		      finish(x, q, 0);
 	}
 	return crc32c_sse42(crc, p, len);
 }

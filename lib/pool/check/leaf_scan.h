@@ -63,6 +63,12 @@ scan_values_avx2(const struct node *n, uint64_t limit, struct scan_sums *sum)
 }
 #endif
 
+static __attribute__((noinline)) void scan_values_plain(const struct node *n, uint64_t limit,
+							struct scan_sums *sum)
+{
+	scan_values(n, limit, sum);
+}
+
 static inline uint32_t scan_newest(const struct node *n)
 {
 	uint32_t newest = 0;
@@ -101,7 +107,7 @@ static inline struct leaf_scan leaf_scan(const struct node *n, uint64_t nr_data)
 			scan_values_avx2(n, (nr_data << 24) - 1, &sum);
 		else
 #endif
-			scan_values(n, (nr_data << 24) - 1, &sum);
+			scan_values_plain(n, (nr_data << 24) - 1, &sum);
 		s.one_run = !sum.odd;
 		s.all_inside = !(sum.outside >> 63);
 		s.one_time = mapping_time(sum.any) == mapping_time(sum.all);

@@ -32,8 +32,9 @@ struct leaf_blocks {
 };
 
 /* Takes a run that may reach beyond the device or be unprotected. */
-static void take_run(struct check *c, struct refmap *counts, struct leaf_blocks *lb,
-		     const struct node *n, uint32_t i, uint32_t len, uint32_t snap_time)
+static __attribute__((noinline)) void take_run(struct check *c, struct refmap *counts,
+					       struct leaf_blocks *lb, const struct node *n,
+					       uint32_t i, uint32_t len, uint32_t snap_time)
 {
 	uint64_t value = value_at(n, i), b = mapping_block(value), fits = len;
 	bool suspect = c->candidate && mapping_time(value) >= snap_time;
