@@ -14,6 +14,7 @@
  * after the third, going from 2 to 3 is one atomic step on one word, and nothing needs to be moved
  * from one place to another.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,7 @@ static bool words_new(struct refmap *m)
 	return true;
 }
 
-struct refmap *refmap_new(uint64_t nr_blocks, bool shared)
+__attribute__((cold)) struct refmap *refmap_new(uint64_t nr_blocks, bool shared)
 {
 	struct refmap *m = calloc(1, sizeof(*m));
 
@@ -89,7 +90,7 @@ static __attribute__((cold)) void free_pages(struct refmap *m)
 	}
 }
 
-void refmap_free(struct refmap *m)
+__attribute__((cold)) void refmap_free(struct refmap *m)
 {
 	if (!m)
 		return;
@@ -250,25 +251,56 @@ unsigned refmap_inc(struct refmap *m, uint64_t b)
 	return inc_one(m, b, m->shared);
 }
 
-static inline void overflow_word(struct refmap *m, uint64_t i, uint64_t old, uint64_t mask)
+/* A bit in each second place becomes one in each byte, in the order of the CPU's memory. */
+static inline uint64_t bits_to_bytes(uint64_t bits)
 {
-	uint64_t full = old & (old >> 1) & LOW & mask;
+	bits = (bits & 0x55) | (bits & 0x5500) << 24;
+	bits = (bits & 0x0000000500000005) | (bits & 0x0000005000000050) << 12;
+	bits = (bits & 0x0001000100010001) | (bits & 0x0004000400040004) << 6;
+	return htole64(bits);
+}
 
-	while (unlikely(full)) {
-		overflow_inc(m, i * WORD_ENTRIES + (unsigned)__builtin_ctzll(full) / 2);
-		full &= full - 1;
+/* Adds @add, which is 0 or 1 in each byte, to eight bytes.  False: one of them is full. */
+static inline bool bytes_add(uint64_t *p, uint64_t add)
+{
+	const uint64_t tops = 0x8080808080808080;
+	uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
+
+	do {
+		if (unlikely(((old & ~tops) + add) & old & tops))
+			return false;
+	} while (!__atomic_compare_exchange_n(p, &old, old + add, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return true;
+}
+
+/* One more reference to those blocks inside @mask of which the pair was 11 in @old, word @i. */
+static __attribute__((noinline)) void overflow_word(struct refmap *m, uint64_t i, uint64_t old,
+						    uint64_t mask)
+{
+	uint64_t full = old & (old >> 1) & LOW & mask, b = i * WORD_ENTRIES, eight;
+	uint8_t *p = page_at(m, b);
+
+	for (; p && full; full >>= 16, b += 8) {
+		eight = full & 0xFFFF;
+		if (!eight || bytes_add((void *)&p[b & (PAGE_LEN - 1)], bits_to_bytes(eight)))
+			continue;
+		for (; eight; eight &= eight - 1)
+			overflow_inc(m, b + (unsigned)__builtin_ctzll(eight) / 2);
 	}
 }
 
 static inline void inc_run(struct refmap *m, uint64_t b, uint64_t len, bool shared)
 {
-	uint64_t i = b / WORD_ENTRIES, mask;
+	uint64_t i = b / WORD_ENTRIES, mask, old;
 	unsigned from = b % WORD_ENTRIES, to;
 
 	while (len) {
 		to = (unsigned)MIN((uint64_t)WORD_ENTRIES, from + len);
 		mask = pairs_mask(from, to);
-		overflow_word(m, i, word_inc(m, i, mask, shared), mask);
+		old = word_inc(m, i, mask, shared);
+		if (unlikely(old & (old >> 1) & LOW & mask))
+			overflow_word(m, i, old, mask);
 		len -= to - from;
 		from = 0;
 		i++;

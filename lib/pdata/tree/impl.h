@@ -128,12 +128,15 @@ void walk_forget(struct walk *w);
 static inline uint64_t walk_next(const struct walk *w, uint64_t from, uint64_t last, uint8_t want,
 				 uint8_t unwanted)
 {
-	uint64_t b, zero = 0;
+	uint64_t b, eight;
 
 	for (b = from; b <= last; b++) {
 		/* most of a device that is mostly free is skipped eight blocks at a time */
-		while (b + 8 <= last && !memcmp(w->height + b, &zero, 8))
-			b += 8;
+		for (; b + 8 <= last; b += 8) {
+			memcpy(&eight, w->height + b, sizeof(eight));
+			if (eight)
+				break;
+		}
 		if ((w->height[b] & HEIGHT_MASK) == want && !(w->flag[b] & unwanted))
 			return b;
 	}

@@ -56,15 +56,15 @@ static inline __attribute__((always_inline)) void scan_values(const struct node 
 }
 
 #ifdef __x86_64__
-static __attribute__((target("avx2"), noinline)) void
-scan_values_avx2(const struct node *n, uint64_t limit, struct scan_sums *sum)
-{
-	scan_values(n, limit, sum);
-}
+/* A CPU without AVX2 takes one value at a time: vectors of two are hardly faster there. */
+#define SCAN_TARGET	__attribute__((target("avx2"), noinline))
+#define HAS_SCAN_VECTOR cpu_has(CPU_HAS_AVX2)
+#else
+#define SCAN_TARGET
+#define HAS_SCAN_VECTOR true
 #endif
 
-static __attribute__((noinline)) void scan_values_plain(const struct node *n, uint64_t limit,
-							struct scan_sums *sum)
+static SCAN_TARGET void scan_vectors(const struct node *n, uint64_t limit, struct scan_sums *sum)
 {
 	scan_values(n, limit, sum);
 }
@@ -78,8 +78,8 @@ static inline uint32_t scan_newest(const struct node *n)
 	return newest;
 }
 
-/* Fewer than five entries */
-static inline struct leaf_scan leaf_scan_short(const struct node *n, uint64_t nr_data)
+/* One value at a time: fewer than five entries, or a CPU without the vectors */
+static inline struct leaf_scan leaf_scan_singly(const struct node *n, uint64_t nr_data)
 {
 	struct leaf_scan s = { .one_run = true, .all_inside = true, .newest = scan_newest(n) };
 
@@ -99,15 +99,10 @@ static inline struct leaf_scan leaf_scan(const struct node *n, uint64_t nr_data)
 	struct leaf_scan s;
 
 	/* signs tell only as long as there is room for them */
-	if (n->nr < 5 || !nr_data || nr_data >= 1ull << 39)
-		s = leaf_scan_short(n, nr_data);
+	if (n->nr < 5 || !nr_data || nr_data >= 1ull << 39 || !HAS_SCAN_VECTOR)
+		s = leaf_scan_singly(n, nr_data);
 	else {
-#ifdef __x86_64__
-		if (cpu_has(CPU_HAS_AVX2))
-			scan_values_avx2(n, (nr_data << 24) - 1, &sum);
-		else
-#endif
-			scan_values_plain(n, (nr_data << 24) - 1, &sum);
+		scan_vectors(n, (nr_data << 24) - 1, &sum);
 		s.one_run = !sum.odd;
 		s.all_inside = !(sum.outside >> 63);
 		s.one_time = mapping_time(sum.any) == mapping_time(sum.all);

@@ -171,7 +171,7 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
  */
 #define PRIVATE_MAPS_MAX ((uint64_t)64 << 20) /* bytes, all together */
 
-int check_counts_begin(struct check *c)
+__attribute__((cold)) int check_counts_begin(struct check *c)
 {
 	unsigned nr = stream_nr_workers(&c->stream);
 	bool private = c->nr_data / 4 * nr <= PRIVATE_MAPS_MAX;
@@ -204,7 +204,7 @@ static int merge_piece(void *ctx, unsigned worker, size_t begin, size_t end, str
 	return 0;
 }
 
-void check_counts_drop(struct check *c)
+__attribute__((cold)) void check_counts_drop(struct check *c)
 {
 	for (unsigned i = 0; c->map_worker && i < stream_nr_workers(&c->stream); i++) {
 		if (c->map_worker[i].counts != c->data)
@@ -213,7 +213,7 @@ void check_counts_drop(struct check *c)
 	}
 }
 
-int check_counts_end(struct check *c)
+__attribute__((cold)) int check_counts_end(struct check *c)
 {
 	bool failed = refmap_failed(c->data), private = false;
 	int r = 0;
