@@ -8,7 +8,7 @@
 #include "base/u64x4.h"
 #include "pdata/block/csum.h"
 
-const char *node_fault_text(enum node_fault f)
+__attribute__((cold)) const char *node_fault_text(enum node_fault f)
 {
 	switch (f) {
 	case NODE_OK:
