@@ -34,7 +34,7 @@ stand_in() {
 	cat >bin/thin_lvm <<-EOT
 	#!/bin/sh
 	echo "\$*" >>$PWD/asked
-	case \$3 in vg/pool | */vg-pool-tpool) ;; *) echo "thin_lvm: \$3: there is no such device or active volume" >&2; exit 74 ;; esac
+	case \$3 in vg/pool | */vg-pool-tpool) ;; *) echo "thin_lvm: \$3: no such device or active volume" >&2; exit 74 ;; esac
 	[ "\$1" = --active ] || thin_message $PWD/plain reserve_metadata_snap || exit 74
 	cat $PWD/table
 	exec >&-
@@ -59,9 +59,9 @@ stand_in() {
 @test "--take-metadata-snap of what is no active pool fails and says so" {
 	stand_in
 	run --separate-stderr bin/thin_check --take-metadata-snap vg/other
-	[ "$status" -eq 74 ] && [[ "$stderr" == *"vg/other: there is no such device or active volume"* ]]
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"vg/other: no such device or active volume"* ]]
 	run --separate-stderr bin/thin_check --take-metadata-snap meta
-	[ "$status" -eq 74 ] && [[ "$stderr" == *"meta: there is no such device"* ]]
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"meta: no such device"* ]]
 	run --separate-stderr bin/thin_check --take-metadata-snap --auto-repair vg/pool
 	[ "$status" -eq 64 ]
 }

@@ -275,7 +275,7 @@ makes() {
 		}
 	done
 	run --separate-stderr thin_materialize --since t1 lvm-multi la "$BATS_TEST_TMPDIR/out"
-	[ "$status" -eq 64 ] && [[ "$stderr" == *"'la' is no thin device"* ]]
+	[ "$status" -eq 64 ] && [[ "$stderr" == *"'la' is not a thin device"* ]]
 	run --separate-stderr thin_materialize lvm-multi nothing "$BATS_TEST_TMPDIR/out"
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"no device is called 'nothing': lvm-multi has 2 pools: --pool NAME says which: pool, pool2"* ]]
 	thin_materialize -q lvm-multi vg/la "$BATS_TEST_TMPDIR/la"
