@@ -50,7 +50,7 @@ struct thin_info {
 	struct cli cli;
 	void (*print)(const struct thin_info *t, struct outbuf *out);
 	bool sb_only;
-	uint64_t warn; /* per cent, or WARN_OFF */
+	uint64_t warn; /* percent, or WARN_OFF */
 	struct pool_source src;
 	struct check_result check; /* of the superblock */
 	struct list list;

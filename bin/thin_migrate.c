@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* thin_migrate: an active thin device into a device or a file; thin_materialize by its other name. */
+/* thin_migrate: copies an active thin device to a device or a file, as thin_materialize does. */
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>

@@ -11,9 +11,9 @@ struct space_use {
 	uint64_t nr_reserve; /* unused blocks that the kernel keeps in reserve; 0 on the data device */
 	uint64_t nr_free;    /* blocks that can still be used */
 	/*
-	 * What is not free, in tenths of a per cent: the reserve counts as used, as in the kernel's
-	 * status and in lvs.  Rounded to the nearest, but for this: 0 only where nothing is used, 1000
-	 * only where nothing is free.
+	 * What is not free, in tenths of a percent: the reserve counts as used, as in the kernel's
+	 * status and in lvs.  Rounded to the nearest, but for this: 0 only where nothing is used,
+	 * 1000 only where nothing is free.
 	 */
 	unsigned tenths;
 };

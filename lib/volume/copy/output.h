@@ -5,10 +5,10 @@
 /*
  * Where an image goes: a new file, a block device, or a stream.
  *
- * A file is made without a name in the folder of its final one (O_TMPFILE), and gets the name
- * in output_commit(), when it is complete and on the disk: a run that is interrupted or killed
- * leaves nothing (dev/out_file.h).  Where the filesystem cannot do that it has a temporary name
- * meanwhile, which is noted in base/leftover.h for whoever handles signals.
+ * A file is made without a name in the folder of its final one (O_TMPFILE), and gets the name in
+ * output_commit(), when it is complete and on the disk: a run that is interrupted or killed leaves
+ * nothing (dev/out_file.h).  Where the filesystem cannot do that it has a temporary name meanwhile,
+ * which is noted in base/leftover.h for the handler of signals.
  * Threads: one; output->io as io.h says.
  */
 #include "dev/io.h"

@@ -57,8 +57,8 @@ struct lvm {
 
 /*
  * Reads the groups.  -EUCLEAN: there is no PV at all, or no text that can be used; -ENOENT: a path
- * leads nowhere; -ENODATA: no text has that seqno, or no group that name (the text names those that
- * there are); -EINVAL: two of the disks bear one id.  *out by lvm_free().
+ * does not exist; -ENODATA: no text has that seqno, or no group has that name (the text lists
+ * the existing ones); -EINVAL: two of the disks have the same id.  *out by lvm_free().
  */
 int lvm_open(const struct lvm_options *opt, struct lvm **out, struct err *err);
 void lvm_free(struct lvm *l);

@@ -16,7 +16,7 @@ static int data_blocks(const struct table *t, uint64_t *nr, struct err *err)
 	CLEANUP(io_cleanup) struct io *data = NULL;
 	int r;
 
-	/* for its size only; and whoever serves the pool holds it already */
+	/* only for its size; a program that serves the pool holds it already */
 	r = dev_open(t->pool->data.path, DEV_FORCE | DEV_BUFFERED, &data, err);
 	if (r)
 		return err_prefix(err, r, "data device");
