@@ -34,4 +34,9 @@ fi
 
 pool 100000 >"$work/xml" && thin_restore -q -i "$work/xml" -o "$work/BASE" --size 1M && truncate -s 6553600000 "$work/DATA" ||
 	exit 99
+"$abs_top_builddir/tests/crowd" one 1000000 20 none 1 "$work/CROWD" >/dev/null || exit 99
+plugin=$abs_top_builddir/nbdkit/nbdkit-thin-plugin.so
+if [ -f "$plugin" ] && command -v nbdkit && command -v nbdinfo; then
+	export PLUGIN="$plugin" TMPDIR="$work"
+fi >/dev/null
 PYTHONDONTWRITEBYTECODE=1 python3 "$srcdir/tests/hostile/hostile.py" "$work" "$@"

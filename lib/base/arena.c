@@ -65,13 +65,20 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return p;
 }
 
-void arena_fini(struct arena *a)
+void arena_rewind(struct arena *a, const struct arena *mark)
 {
-	while (a->chunk) {
+	while (a->chunk != mark->chunk) {
 		struct arena_chunk *before = a->chunk->before;
 
 		free(a->chunk);
 		a->chunk = before;
 	}
-	*a = (struct arena){ 0 };
+	*a = *mark;
+	if (a->chunk)
+		memset(a->at, 0, (size_t)(a->end - a->at));
+}
+
+void arena_fini(struct arena *a)
+{
+	arena_rewind(a, &(const struct arena) { 0 });
 }

@@ -20,6 +20,8 @@ void *arena_alloc(struct arena *a, size_t size);
 /* @len bytes with a 0 behind them. */
 char *arena_strndup(struct arena *a, const char *s, size_t len);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Gives back what was got since @mark, a copy that was made of *a then. */
+void arena_rewind(struct arena *a, const struct arena *mark);
 void arena_fini(struct arena *a);
 
 #endif

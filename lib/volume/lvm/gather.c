@@ -24,6 +24,8 @@ struct gather {
 	struct io *io;
 	size_t pv;
 	unsigned area;
+	/* Bytes that old texts of this area may still have: a forged area could have a text begin in each sector. */
+	uint64_t old_room;
 };
 
 void lvm_tell(const struct lvm_options *opt, const char *fmt, ...)
@@ -59,15 +61,18 @@ static int add_text(struct lvm *l, struct lvm_text *t, struct err *err)
 	return 0;
 }
 
-/* Whether the text is one and has a group; anything else is no text. */
+/* Whether the text is one and has a group; anything else is no text, and gives its memory back. */
 static int parse(struct lvm *l, const char *text, size_t len, const struct config_node **root)
 {
+	const struct arena mark = l->arena;
 	struct config_node *n = NULL;
 	int r = config_parse(text, len, &l->arena, &n, NULL);
 
-	*root = r ? NULL : n;
 	if (!r && (!lvm_vg_section(n) || !lvm_name_ok(lvm_vg_section(n)->name)))
-		return -EINVAL;
+		r = -EINVAL;
+	*root = r ? NULL : n;
+	if (r)
+		arena_rewind(&l->arena, &mark);
 	return r;
 }
 
@@ -85,9 +90,9 @@ static int read_committed(struct gather *g, struct lvm_area *a)
 	struct lvm *l = g->l;
 	struct lvm_text t = { .pv = g->pv, .area = g->area, .at = a->text_at, .len = (size_t)a->text_len,
 			      .crc = a->text_crc, .copies = 1 };
+	CLEANUP(free_ptr) char *text = NULL;
 	struct lvm_text *same;
-	char *text;
-	int r = lvm_area_text(g->io, &l->pv[g->pv], a, &l->arena, &text, g->err);
+	int r = lvm_area_text(g->io, &l->pv[g->pv], a, &text, g->err);
 
 	if (r || !text)
 		return r;
@@ -114,12 +119,16 @@ static int found_text(void *ctx, const char *text, size_t len, uint64_t at)
 	struct lvm *l = g->l;
 	struct lvm_text t = { .area = g->area, .at = at, .len = len + 1,
 			      .pv = g->pv };
-	int r = parse(l, text, len, &t.root);
+	const struct arena mark = l->arena;
+	int r = len > g->old_room ? -EINVAL : parse(l, text, len, &t.root);
 
 	if (r)
 		return r == -ENOMEM ? r : 0;
-	if (!config_string(t.root, "contents"))
-		return 0; /* its end was overwritten */
+	if (!config_string(t.root, "contents")) { /* its end was overwritten */
+		arena_rewind(&l->arena, &mark);
+		return 0;
+	}
+	g->old_room -= len;
 	return add_text(l, &t, g->err);
 }
 
@@ -148,6 +157,38 @@ static void drop_doubles(struct lvm *l)
 	l->nr_texts = nr;
 }
 
+/* Where the area ends on the disk. */
+static uint64_t area_end(const struct lvm_pv *pv, const struct lvm_area *a)
+{
+	return pv->start + a->at + MIN(a->size, pv->there - a->at);
+}
+
+static bool areas_meet(const struct lvm_pv *p, const struct lvm_area *a, const struct lvm_pv *q,
+		       const struct lvm_area *b)
+{
+	return a->at < p->there && b->at < q->there && p->start + a->at < area_end(q, b) &&
+	       q->start + b->at < area_end(p, a);
+}
+
+/*
+ * Does this area of the last PV lie on one that was read before?  LVM makes no such area: the disk is forged, so
+ * that reading the same bytes again for each of hundreds of areas would cost hours and all memory.
+ */
+static bool lies_on_another(const struct lvm *l, unsigned area)
+{
+	const struct lvm_pv *pv = &l->pv[l->nr_pvs - 1];
+
+	for (size_t i = 0; i < l->nr_pvs; i++) {
+		const struct lvm_pv *q = &l->pv[i];
+		unsigned nr = q == pv ? area : q->nr_areas;
+
+		for (unsigned k = 0; q->path == pv->path && k < nr; k++)
+			if (areas_meet(pv, &pv->area[area], q, &q->area[k]))
+				return true;
+	}
+	return false;
+}
+
 static int read_areas(struct gather *g)
 {
 	int r = 0;
@@ -155,8 +196,13 @@ static int read_areas(struct gather *g)
 	for (g->area = 0; g->area < g->l->pv[g->pv].nr_areas && !r; g->area++) {
 		struct lvm_area *a = &g->l->pv[g->pv].area[g->area];
 
+		if (lies_on_another(g->l, g->area)) {
+			a->state = LVM_AREA_BAD_HEADER;
+			a->size = 0;
+		}
 		if (a->state == LVM_AREA_GOOD)
 			r = read_committed(g, a);
+		g->old_room = 2 * a->size;
 		if (!r && (g->opt->has_seqno || g->opt->all_texts))
 			r = lvm_area_scan(g->io, &g->l->pv[g->pv], a, found_text, g, g->err);
 	}

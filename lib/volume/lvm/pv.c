@@ -3,6 +3,7 @@
 #include "volume/lvm/pv.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -153,10 +154,10 @@ static int read_ring(struct io *io, const struct lvm_pv *pv, const struct lvm_ar
 	return r;
 }
 
-int lvm_area_text(struct io *io, const struct lvm_pv *pv, struct lvm_area *area, struct arena *arena,
-		  char **text, struct err *err)
+int lvm_area_text(struct io *io, const struct lvm_pv *pv, struct lvm_area *area, char **text,
+		  struct err *err)
 {
-	char *buf = arena_alloc(arena, (size_t)area->text_len + 1);
+	CLEANUP(free_ptr) char *buf = calloc(1, (size_t)area->text_len + 1);
 
 	*text = NULL;
 	if (!buf)
@@ -165,8 +166,10 @@ int lvm_area_text(struct io *io, const struct lvm_pv *pv, struct lvm_area *area,
 		area->state = LVM_AREA_CUT;
 	else if (crc32_raw(CRC_BEGIN, buf, (size_t)area->text_len) != area->text_crc)
 		area->state = LVM_AREA_BAD_TEXT;
-	else
+	else {
 		*text = buf;
+		buf = NULL;
+	}
 	return 0;
 }
 

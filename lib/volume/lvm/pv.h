@@ -7,7 +7,6 @@
  * areas and their texts.  All of it is untrusted, and nothing is ever written.
  * Offsets are bytes, from the PV's begin unless something else is said.
  */
-#include "base/arena.h"
 #include "dev/io.h"
 
 #define LVM_ID_LEN    32 /* characters of a UUID without its dashes */
@@ -57,11 +56,11 @@ int lvm_pv_read(struct io *io, uint64_t start, uint64_t len, struct lvm_pv *out,
 
 /*
  * Reads the committed text of an area whose state is good, and checks it.  *text is NULL where the
- * area turns out to be damaged, which its state says then; it is of @arena, text_len bytes with a 0
- * behind them.  0 or -ENOMEM.
+ * area turns out to be damaged, which its state says then; else text_len bytes with a 0 behind them,
+ * which the caller frees.  0 or -ENOMEM.
  */
-int lvm_area_text(struct io *io, const struct lvm_pv *pv, struct lvm_area *area, struct arena *arena,
-		  char **text, struct err *err);
+int lvm_area_text(struct io *io, const struct lvm_pv *pv, struct lvm_area *area, char **text,
+		  struct err *err);
 
 /*
  * Calls @found with every text in the ring that begins like a VG's and has its end, also of
