@@ -9,6 +9,7 @@ coverage-zero`.  A branch here is one outcome of one condition: `if (a && b)` ha
 --list prints what has never run in the files whose name matches one of the patterns, but for what
 tests/coverage.known explains.  --bare leaves the explanations aside.
 --lines N, --branches N: it ends with 1 below these percentages, which the explained count against.
+It also ends with 1 where an entry of tests/coverage.known explains nothing: all that it is about has run, or is gone.
 """
 import argparse
 import concurrent.futures
@@ -68,7 +69,7 @@ class Known:
     """FILE-PATTERN | PATTERN OF THE LINE'S TEXT OR FUNCTION() | REASON"""
 
     def __init__(self, path):
-        self.rows = []
+        self.rows, self.where = [], []
         with open(path) as f:
             for n, line in enumerate(f, 1):
                 if line.strip() and not line.startswith("#"):
@@ -76,7 +77,12 @@ class Known:
                     if len(row) != 3:
                         sys.exit("%s:%d: it takes FILE | TEXT | REASON" % (path, n))
                     self.rows.append(row)
+                    self.where.append("%s:%d" % (path, n))
         self.used = set()
+
+    def needless(self):
+        return ["%s: '%s' in %s explains nothing" % (self.where[i], row[1], row[0])
+                for i, row in enumerate(self.rows) if i not in self.used]
 
     def explains(self, name, text, function):
         for i, (f, t, _) in enumerate(self.rows):
@@ -132,8 +138,10 @@ def main():
     for name, n, count, lost, of, text in missing:
         if any(fnmatch.fnmatch(name, p) or name.startswith(p) for p in args.list):
             print("%s:%d: %s: %s" % (name, n, "%d of %d ways" % (lost, of) if count else "never", text))
+    for text in known.needless():
+        print(text)
     r = rooms["all of lib"]
-    return r[0] * 100 < args.lines * r[1] or r[2] * 100 < args.branches * r[3]
+    return bool(known.needless()) or r[0] * 100 < args.lines * r[1] or r[2] * 100 < args.branches * r[3]
 
 
 if __name__ == "__main__":

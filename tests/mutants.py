@@ -21,7 +21,7 @@ TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "
 ROOMS = {
     "lib/pool/check": ("t_check t_leaf_scan", "thin_check", "check"),
     "lib/pool/build": ("t_build t_xml_read", "thin_restore thin_dump", "restore"),
-    "lib/pool/edit": ("t_edit_damage t_powercut t_target", "thin_message", "message"),
+    "lib/pool/edit": ("t_edit_damage t_edit_faults t_powercut t_target", "thin_message", "message"),
     "lib/volume/target": ("t_target t_target_model", "", ""),
     "lib/volume/map": ("t_map t_copy", "thin_materialize", "materialize"),
 }
