@@ -16,6 +16,11 @@ need_terminal() {
 	python3 -c 'import pty; pty.openpty()' 2>/dev/null || skip "no pseudo-terminal (/dev/pts)"
 }
 
+# The kernel's names of devices, which a chroot without /sys does not have
+need_sys() {
+	[ -d /sys/dev/block ] || skip "no /sys"
+}
+
 # Commands without a sanitizer's memory, addresses and time
 need_plain() {
 	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "${1:-sanitizers reserve all addresses}"

@@ -224,6 +224,7 @@ refused() {
 }
 
 @test "numbers below other lines are said once, and nothing is destroyed through them" {
+	need_sys
 	cat meta data >disk
 	loop disk
 	number=$((0x$(stat -c %t "$LOOP"))):$((0x$(stat -c %T "$LOOP")))

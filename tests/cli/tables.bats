@@ -283,6 +283,7 @@ have_plugin() {
 }
 
 @test "a device number of a saved table: it is said which device it is, and nothing is destroyed through it" {
+	need_sys
 	printf '%s\n' 'p: 0 14336 thin-pool 4094:0 data 128 0' '0 2048 thin p 1' >t
 	refused 74 "no block device of that number" thin_dump t
 	loop m
@@ -307,6 +308,7 @@ have_plugin() {
 }
 
 @test "the plugin takes a device that a table names by number for a new pool only with force=true" {
+	need_sys
 	have_plugin
 	loop m
 	number=$((0x$(stat -c %t "$LOOP"))):$((0x$(stat -c %T "$LOOP")))
