@@ -63,11 +63,7 @@ static const struct command cmd = {
 	.summary = "Checks the metadata of a thin pool: a file or an inactive metadata device.",
 	.notes = "Exit status: 0 sound, 1 damaged, 64 wrong usage, 74 cannot read or write.",
 	.opts = opts,
-	.min_args = 1,
-	.max_args = 1,
-	.missing = "No input file provided.",
-	.takes_pool = true,
-	.takes_active = true,
+	CLI_ONE_POOL,
 	.shows_progress = true,
 };
 

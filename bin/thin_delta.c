@@ -42,12 +42,8 @@ static const struct command command = {
 	.summary = "Prints the differences between the mappings of two devices of a thin pool. POOL is "
 		   "a metadata device or file, or a table file.",
 	.opts = opts,
-	.min_args = 1,
-	.max_args = 1,
-	.missing = "No input file provided.",
+	CLI_ONE_POOL,
 	.reads_pool = true,
-	.takes_pool = true,
-	.takes_active = true,
 };
 
 struct side_arg {

@@ -50,12 +50,8 @@ static const struct command command = {
 	.notes = "When a part of the metadata cannot be read, the rest is printed without the closing\n"
 		 "tag. Standard error names the missing part, and the exit status is 1.",
 	.opts = opts,
-	.min_args = 1,
-	.max_args = 1,
-	.missing = "No input file provided.",
+	CLI_ONE_POOL,
 	.reads_pool = true,
-	.takes_pool = true,
-	.takes_active = true,
 	.shows_progress = true,
 };
 

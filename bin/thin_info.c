@@ -35,11 +35,7 @@ static const struct command command = {
 	.notes = "Exit status: 0 all is well; 1 the metadata is damaged, or a limit of --warn is "
 		 "reached;\n64 wrong usage; 74 cannot read.",
 	.opts = opts,
-	.min_args = 1,
-	.max_args = 1,
-	.missing = "No input file provided.",
-	.takes_pool = true,
-	.takes_active = true,
+	CLI_ONE_POOL,
 	.reads_pool = true,
 	.shows_sizes = true,
 };

@@ -39,12 +39,8 @@ static const struct command command = {
 		 "ORIGIN, POOL.\n"
 		 "Without -o: DEV,MAPPED,CREATE_TIME,SNAP_TIME; of a disk with LVM DEV,NAME,SIZE,MAPPED,ORIGIN.",
 	.opts = opts,
-	.min_args = 1,
-	.max_args = 1,
-	.missing = "No input file provided.",
+	CLI_ONE_POOL,
 	.reads_pool = true,
-	.takes_pool = true,
-	.takes_active = true,
 	.shows_sizes = true,
 };
 

@@ -31,12 +31,8 @@ static const struct command command = {
 	.summary = "Prints which devices of a thin pool map which blocks of the data device. POOL "
 		   "is a metadata device or file, a table file, or a disk with LVM.",
 	.opts = opts,
-	.min_args = 1,
-	.max_args = 1,
-	.missing = "No input file provided.",
+	CLI_ONE_POOL,
 	.reads_pool = true,
-	.takes_pool = true,
-	.takes_active = true,
 };
 
 struct map_args {

@@ -51,6 +51,11 @@ struct command {
 	bool shows_sizes;	/* has --bytes */
 };
 
+/* What a command says that is about one POOL, which may be active. */
+#define CLI_ONE_POOL                                                                      \
+	.min_args = 1, .max_args = 1, .missing = "No input file provided.", .takes_pool = true, \
+	.takes_active = true
+
 #define CLI_MAX_OPTIONS 64
 
 struct cli {
