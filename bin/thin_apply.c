@@ -27,8 +27,8 @@ static const struct opt opts[] = {
 	{ 0, "origin", ARG_REQUIRED, "DEV", "external origin of DEVICE (default: the table's)", OPT_ORIGIN },
 	{ 'n', "dry-run", ARG_NONE, NULL, "check everything, write nothing", 'n' },
 	{ 'f', "force", ARG_NONE, NULL,
-	  "overwrite a block device that holds data; format a pool that the table names by "
-	  "MAJOR:MINOR",
+	  "overwrite a block device that holds data, or a file that is not the bytes of a disk; format a pool "
+	  "that the table names by MAJOR:MINOR",
 	  'f' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0 },
@@ -108,6 +108,15 @@ static int check_roles(const struct apply_source *s, const char *const *written,
 	return r;
 }
 
+/* Before they are locked: our own lock on the input would look like another program's. */
+static int check_pool_roles(const struct apply_source *s, struct pool_arg *arg, const char *data, struct err *err)
+{
+	struct table *t = arg->table;
+	const char *found = data ? table_device_path(t, data) : t ? t->pool->data.path : NULL;
+
+	return check_roles(s, (const char *[]){ arg->metadata, found, NULL }, err);
+}
+
 static int apply(struct cli *c, struct options *o, struct apply_source *s, struct pool_arg *arg,
 		 struct err *err)
 {
@@ -119,6 +128,8 @@ static int apply(struct cli *c, struct options *o, struct apply_source *s, struc
 	o->place.whole = apply_source_is_whole(s);
 	o->place.read_only = o->apply.dry_run;
 	r = check_roles(s, (const char *[]){ c->args[0], NULL }, err);
+	if (!r && c->nr_args == 2)
+		r = check_pool_roles(s, arg, o->place.data, err);
 	if (r)
 		return r;
 	r = c->nr_args == 2 ? place_open_thin(arg, c->args[1], &o->place, &p, err) :

@@ -230,20 +230,10 @@ static int dump_any(struct dump *d, int fd, const char *name, struct err *err)
 /* The output must not replace a file of the pool from which it is made. */
 static void check_output(struct dump *d)
 {
-	const struct table *t = d->arg.table;
 	struct err err = { 0 };
-	const struct dev_role roles[] = { { "output", d->output },
-					  { "metadata", d->arg.metadata },
-					  { "table file", table_file(t, d->cli.args[0]) },
-					  { "data device", t ? t->pool->data.path : NULL } };
-	int r = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
+	int r = pool_arg_apart(&d->arg, d->cli.args[0], &(struct dev_role) { "output", d->output },
+			       &err);
 
-	for (size_t i = 0; !r && t && i < t->nr_all_thins; i++) {
-		const struct dev_role origin[] = { { "output", d->output },
-						   { "external origin", t->thin[i].origin.path } };
-
-		r = dev_roles_apart(origin, ARRAY_SIZE(origin), &err);
-	}
 	if (r) {
 		err_prefix(&err, r, "-o");
 		cli_refuse(&d->cli, r, &err);
@@ -279,7 +269,7 @@ int main(int argc, char **argv)
 	want.disk = pool_lvm_run;
 	want.live = pool_live_table;
 	want.lvm = &d.cli.lvm;
-	r = pool_arg_open(d.cli.args[0], &want, &d.arg, &err);
+	r = pool_arg_open_to_print(d.cli.args[0], &want, &d.arg, &err);
 	if (!r)
 		r = d.output ? dump_to_file(&d, &err) :
 			       dump_any(&d, STDOUT_FILENO, "standard output", &err);

@@ -74,6 +74,9 @@ static int run(struct cli *c, const char *input, const char *output, unsigned fl
 			 "DEV' unpacks the packed file",
 			 input);
 	if (!e)
+		e = pool_arg_apart(&arg, input,
+				   &(struct dev_role) { "output", dev_output_path(output) }, err);
+	if (!e)
 		e = dev_open(arg.metadata, flags, &in, err);
 	if (!e) {
 		struct progress *bar = progress_new(c, "packing", in->size);

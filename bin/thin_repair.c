@@ -383,6 +383,10 @@ static int repair(struct repair *r, struct err *err)
 	};
 	if (!e)
 		e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	if (!e && r->output)
+		e = pool_arg_apart(&p.arg, r->input,
+				   &(struct dev_role) { "output", dev_output_path(r->output) },
+				   err);
 	if (p.salvage && r->list_roots) {
 		e = list_roots(&r->cli, p.salvage, err);
 		totals.mappings_back = true;

@@ -270,7 +270,16 @@ static int check_names(const struct shrink_cmd *s, struct err *err)
 		{ "table file", table_file(arg->table, s->input) },
 	};
 
-	return dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	int r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+
+	if (!r && s->output)
+		r = pool_arg_apart(&s->in.pool.arg, s->input,
+				   &(struct dev_role) { "output", dev_output_path(s->output) },
+				   err);
+	if (!r && s->data)
+		r = pool_arg_apart(&s->in.pool.arg, s->input,
+				   &(struct dev_role) { "data device", s->data }, err);
+	return r;
 }
 
 static int run(struct shrink_cmd *s, struct err *err)

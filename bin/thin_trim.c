@@ -97,12 +97,8 @@ static int open_devices(struct trim_cmd *t, struct err *err)
 		return r;
 	if (!t->data_arg)
 		cli_usage_error(&t->cli, "--data-dev: the data device is missing");
-	const struct dev_role roles[] = {
-		{ "metadata", t->arg.metadata },
-		{ "data device", t->data_arg },
-		{ "table file", table_file(t->arg.table, t->metadata_arg) },
-	};
-	r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	r = pool_arg_apart(&t->arg, t->metadata_arg,
+			   &(struct dev_role) { "data device", t->data_arg }, err);
 	if (!r)
 		r = dev_open(t->arg.metadata, 0, &t->metadata, err);
 	return r ? r : dev_open(t->data_arg, t->dry_run ? 0 : DEV_WRITE, &t->data, err);

@@ -318,6 +318,31 @@ fresh_work() {
 	EOF
 }
 
+@test "standard output that is a file of the pool is refused before anything is printed" {
+	fresh_work
+	cp -r . ../kept-work
+	while read -r line; do
+		for how in '1<>pool' '>>pool' '>>data' '>>table'; do
+			run --separate-stderr bash -c "exec timeout 20 $line $how"
+			[ "$status" -ne 0 ] && [[ "$stderr" == *"standard output"* || "$stderr" == */proc/self/fd/1* ]] || { echo "$line $how: $status $stderr"; return 1; }
+			diff -r . ../kept-work || { echo "$line $how"; return 1; }
+		done
+	done <<-'EOF'
+	thin_dump table
+	thin_dump -f json table
+	thin_ls table
+	thin_info table
+	thin_rmap --region 0..64 table
+	thin_delta --thin1 1 --thin2 2 table
+	thin_materialize --map table nine
+	thin_materialize table nine -
+	thin_metadata_pack -i table -o -
+	thin_repair -i table -o -
+	thin_shrink --binary -i table -o - --nr-blocks 20
+	EOF
+	rm -rf ../kept-work
+}
+
 @test "a data device or origin that is missing is named, and not called an output" {
 	cd "$DIR/work"
 	truncate -s 4M data out

@@ -237,6 +237,51 @@ have_plugin() {
 	run ! plugin pool=t device=a
 }
 
+@test "a file of the pool, or an origin of any device of its table, is no output and no data device" {
+	local file
+	printf '%s\n' 'p: 0 14336 thin-pool m data 128 0' 'a: 0 2048 thin p 1' 'b: 0 2048 thin p 2 base' >t
+	thin_dump m -o x
+	head -c 1M base >raw
+	mkdir kept
+	cp m data base t x raw kept
+	for file in m data base t; do
+		refused $([ $file = t ] && echo 64 || echo 1) "'$file' is" thin_metadata_pack -f -i t -o $file
+		refused 1 "'$file' is" thin_repair --force -i t -o $file
+		refused 64 "'$file' is" thin_dump --force -o $file t
+		refused 1 "'$file' is" thin_shrink -f --binary --no-copy --nr-blocks 100 -i t -o $file
+		[ $file = base ] || refused 1 "'$file' is" thin_apply -O raw -i $file t a
+		[ $file = base ] || refused 1 "'$file' is" thin_apply -O raw -i raw --origin $file t a
+		[ $file = data ] || refused 1 "'$file' is" thin_apply -O raw -i raw --data-dev $file t a
+		[ $file = data ] || refused 1 "'$file' is" thin_trim --metadata-dev t --data-dev $file
+		[ $file = data ] || refused 1 "'$file' is" thin_shrink --binary --nr-blocks 100 -i t -o new --size auto --data $file
+	done
+	for file in *; do [ ! -e kept/$file ] || cmp $file kept/$file; done
+}
+
+@test "an image is not applied to a file that is no disk: whoever names a pool has forgotten the DEVICE" {
+	local file name format
+	thin_dump m -o x
+	thin_metadata_pack -i m -o pack
+	head -c 1M base >raw
+	mkdir kept
+	cp one m x pack kept
+	for file in one m x pack; do
+		case $file in one) name='a table file' ;; m) name='thin pool metadata' ;; x) name=XML ;; pack) name='packed metadata' ;; esac
+		refused 1 "$file: holds $name" thin_apply -O raw -i raw $file
+		refused 1 "$file: holds $name" thin_apply -n -O raw -i raw $file
+		cmp $file kept/$file
+	done
+	for format in qcow2 vmdk vdi; do
+		command -v qemu-img >/dev/null || continue
+		qemu-img create -q -f $format image 4M
+		cp image kept
+		refused 1 "a $format image" thin_apply -O raw -i raw image
+		cmp image kept/image
+	done
+	thin_apply -f -O raw -i raw one
+	cmp raw one
+}
+
 @test "loop devices over parts of one image are two devices, and overlapping ones are one" {
 	cat m data >disk
 	loop --sizelimit 1M disk

@@ -68,6 +68,24 @@ int place_close(struct place *p, struct err *err)
 	return r;
 }
 
+/* A file that is not the bytes of a disk. */
+static int refuse_file(const char *path, struct io *io, struct err *err)
+{
+	const char *format;
+	int r = occupied_check(path, FOR_UPDATE, err);
+
+	if (r)
+		return r;
+	r = origin_format(io, &format, err);
+	if (r || !format)
+		return r;
+	return err_set(err, -EEXIST,
+		       "%s: is a %s image, and only the raw bytes of a disk can be changed: "
+		       "nothing was written (--force "
+		       "overwrites it)",
+		       path, format);
+}
+
 int place_open_raw(const char *path, const struct place_options *opt, struct place **out,
 		   struct err *err)
 {
@@ -92,6 +110,8 @@ int place_open_raw(const char *path, const struct place_options *opt, struct pla
 	if (!r) {
 		p->size = p->io->size;
 		p->is_file = !fstat(p->io->fd, &st) && S_ISREG(st.st_mode);
+		if (p->is_file && !opt->force)
+			r = refuse_file(path, p->io, err);
 	}
 	if (r)
 		place_close(p, NULL);
@@ -131,6 +151,20 @@ static int judge_size(const struct pool_arg *arg, const struct table_thin *line,
 	return 0;
 }
 
+static int roles_apart(const struct pool_arg *arg, const char *data, const char *origin, struct err *err)
+{
+	const char *pool = arg->table ? arg->table->path : arg->metadata;
+	const struct dev_role roles[] = {
+		{ "metadata", arg->metadata },
+		{ "data device", data },
+		{ "external origin", table_is_own_thin(arg->table, origin) ? NULL : origin },
+		{ "table file", table_file(arg->table, pool) },
+	};
+	int r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+
+	return r ?: pool_arg_apart(arg, pool, &(struct dev_role){ "data device", data }, err);
+}
+
 int place_open_thin(struct pool_arg *arg, const char *device, const struct place_options *opt,
 		    struct place **out, struct err *err)
 {
@@ -165,6 +199,8 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 		r = err_set(err, -EDOM, "%s is bare metadata, which does not name the data device: give --data-dev "
 			    "DEV, or a table file",
 			    arg->metadata);
+	if (!r)
+		r = roles_apart(arg, data, origin, err);
 	if (!r && origin)
 		r = origin_open(origin, DEV_BUFFERED, false, &p->origin, err);
 	if (!r)

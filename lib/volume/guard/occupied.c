@@ -17,6 +17,15 @@ static int refuse(const char *path, const char *what, struct err *err)
 		       what);
 }
 
+static int refuse_update(const char *path, const char *what, struct err *err)
+{
+	return err_set(err, -EEXIST,
+		       "%s: holds %s, not the bytes of a disk: nothing was written (to write into "
+		       "a thin device, give "
+		       "POOL and DEVICE; --force overwrites the file)",
+		       path, what);
+}
+
 /* Is it something to keep, even if no signature is found?  1: yes; 0: search for signatures. */
 static bool refused(enum content c, enum occupied_by what, bool device)
 {
@@ -28,9 +37,9 @@ static bool refused(enum content c, enum occupied_by what, bool device)
 	case CONTENT_PACK:
 		return what != FOR_PACK;
 	case CONTENT_POOL:
-		return what == FOR_IMAGE;
+		return what == FOR_IMAGE || what == FOR_UPDATE;
 	case CONTENT_TEXT: /* on a device it may be left over from anything */
-		return !device;
+		return !device && what != FOR_UPDATE;
 	default:
 		return false;
 	}
@@ -54,6 +63,8 @@ int occupied_check(const char *path, enum occupied_by what, struct err *err)
 		return r;
 	if (dev_in_use(path, NULL) == 1 && what == FOR_METADATA)
 		return 0; /* opening it will report that */
+	if (what == FOR_UPDATE)
+		return refused(c, what, device) ? refuse_update(path, content_name(c), err) : 0;
 	if (refused(c, what, device))
 		return refuse(path, content_name(c), err);
 	/* old signatures may have survived in a device that now holds a pool or a pack */

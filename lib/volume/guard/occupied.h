@@ -13,6 +13,8 @@
  *			text.  A device-mapper device of LVM or Stratis is
  *			free: they hand over spare devices with stale bytes.
  *	image		(a device) the same and a thin pool too; LVM's devices are looked at.
+ *	update		(a file) it holds the bytes of a disk, which may be anything.  Refused: a pool, a
+ *			table file, XML, packed metadata: whoever names these forgot the DEVICE.
  *	pack		(a file) nothing but an older pack is replaced.
  *
  * Dumps have content_open_text_out(), since thin_dump does not link libblkid.
@@ -21,7 +23,7 @@
 
 #include "base/err.h"
 
-enum occupied_by { FOR_METADATA, FOR_IMAGE, FOR_PACK };
+enum occupied_by { FOR_METADATA, FOR_IMAGE, FOR_UPDATE, FOR_PACK };
 
 /* 0, -EEXIST with the sentence for the user, or another errno. */
 int occupied_check(const char *path, enum occupied_by what, struct err *err);

@@ -342,6 +342,27 @@ static int open_path(const char *path, const struct pool_want *want, struct pool
 	return 0;
 }
 
+int pool_arg_apart(const struct pool_arg *p, const char *pool, const struct dev_role *role,
+		   struct err *err)
+{
+	const struct table *t = p->table;
+	const bool data = t && t->pool && strcmp(role->what, "data device");
+	const struct dev_role roles[] = { *role,
+					  { "metadata", p->metadata },
+					  { "data device", data ? t->pool->data.path : NULL },
+					  { "table file", table_file(t, pool) } };
+	int r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+
+	for (size_t i = 0; !r && t && i < t->nr_all_thins; i++) {
+		const char *origin = t->thin[i].origin.path;
+		const struct dev_role pair[] = { *role,
+						 { "external origin", table_is_own_thin(t, origin) ? NULL : origin } };
+
+		r = dev_roles_apart(pair, ARRAY_SIZE(pair), err);
+	}
+	return r;
+}
+
 int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
 		  struct err *err)
 {
@@ -354,6 +375,19 @@ int pool_arg_open(const char *path, const struct pool_want *want, struct pool_ar
 		table_free(lines);
 	else
 		out->lines = lines;
+	return r;
+}
+
+int pool_arg_open_to_print(const char *path, const struct pool_want *want, struct pool_arg *out,
+			   struct err *err)
+{
+	int r = pool_arg_open(path, want, out, err);
+
+	if (r)
+		return r;
+	r = pool_arg_apart(out, path, &(struct dev_role) { "standard output", dev_output_path("-") }, err);
+	if (r)
+		pool_arg_fini(out);
 	return r;
 }
 

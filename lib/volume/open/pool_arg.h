@@ -43,6 +43,19 @@ DEV_ONCE int pool_arg_open_table(struct table *t, const struct pool_want *want,
 int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err);
 void pool_arg_fini(struct pool_arg *p);
 
+/*
+ * dev_roles_apart() for one more file or device, such as the output: it must be none that the pool or an
+ * external origin of its table is made of.  @pool: the POOL argument.
+ */
+int pool_arg_apart(const struct pool_arg *p, const char *pool, const struct dev_role *role,
+		   struct err *err);
+/*
+ * pool_arg_open() for commands that print; standard output must be none of the pool's files.
+ * "thin_dump POOL >POOL": the shell does not empty a device, and the text would lie over its pool.
+ */
+int pool_arg_open_to_print(const char *path, const struct pool_want *want, struct pool_arg *out,
+			   struct err *err);
+
 /* -EINVAL with both numbers when the table has another block size than the pool: @sectors. */
 int pool_arg_fits(const struct pool_arg *p, uint32_t sectors, struct err *err);
 

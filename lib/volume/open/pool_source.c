@@ -52,7 +52,7 @@ int pool_source_open(const char *path, const struct pool_source_options *opt,
 	int r;
 
 	*out = (struct pool_source){ 0 };
-	r = pool_arg_open(path, &opt->want, &arg, err);
+	r = pool_arg_open_to_print(path, &opt->want, &arg, err);
 	return r ? r : pool_source_open_arg(&arg, opt, out, err);
 }
 

@@ -88,7 +88,7 @@ int pool_source_open_text(const char *path, const struct pool_source_options *op
 	int r;
 
 	*out = (struct pool_source){ 0 };
-	r = pool_arg_open(path, &opt->want, &arg, err);
+	r = pool_arg_open_to_print(path, &opt->want, &arg, err);
 	if (r)
 		return r;
 	if (arg.kind != POOL_XML)

@@ -288,7 +288,7 @@ static int open_pool(struct volume *v, struct volume_options *opt, struct jobs *
 	want.open_thin = thin_io_open;
 	want.damaged = opt->repair;
 	want.active_thin = opt->active;
-	r = pool_arg_open(opt->pool, &want, &arg, err);
+	r = pool_arg_open_to_print(opt->pool, &want, &arg, err);
 	if (r < 0)
 		return r;
 	if (opt->active && !opt->device)
