@@ -57,14 +57,14 @@ static int choose_devices(struct forest *f, const uint32_t *ids, size_t nr_ids, 
 	if (!f->dev)
 		return err_nomem(err, "the list of devices");
 	for (size_t i = 0; i < f->devices.nr_tree_problems; i++)
-		forest_problem(f, false, f->devices.problem[i]);
+		forest_problem(f, !f->devices.damage, f->devices.problem[i]);
 	for (size_t i = 0; i < f->devices.nr; i++) {
 		const struct metadata_device *d = &f->devices.dev[i];
 
 		if (!wanted(ids, nr_ids, d->info.dev_id))
 			continue;
 		if (metadata_device_problem(d, text, sizeof(text)))
-			forest_problem(f, false, text);
+			forest_problem(f, !f->devices.damage, text);
 		else
 			f->dev[f->nr_devs++] = d;
 	}

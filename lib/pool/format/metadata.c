@@ -182,6 +182,7 @@ static int take_entries(struct half *h, const struct btree_entries *e, bool deta
 		int r;
 
 		if (key > MAX_DEV_ID) {
+			d->damage = true;
 			r = problemf(d,
 				     "%s: device id %" PRIu64 " (block %" PRIu64 ") is above the "
 				     "limit of %u: the device is left out",
@@ -215,12 +216,14 @@ static int read_half(struct stream *s, mblock_t root, bool details, struct half 
 	if (!c)
 		return err_nomem(err, "the list of devices");
 	while ((r = btree_cursor_next(c, &e, err))) {
-		if (r == 1)
+		if (r == 1) {
 			r = take_entries(h, &e, details, d);
-		else if (btree_cursor_damage(c))
+		} else if (btree_cursor_damage(c)) {
+			d->damage |= btree_cursor_damage(c)->fault != NODE_UNREADABLE;
 			r = problemf(d, "%s: %s",
 				     details ? "device details tree" : "mapping tree's top level",
 				     err->text);
+		}
 		if (r < 0)
 			break;
 	}
@@ -267,7 +270,10 @@ static int join(struct metadata_devices *d, const struct half *det, const struct
 			out->has_root = true;
 			out->root = top->dev[j++].root;
 		}
-		if (metadata_device_problem(out, text, sizeof(text)) && add_problem(d, text))
+		if (!metadata_device_problem(out, text, sizeof(text)))
+			continue;
+		d->damage |= !d->nr_tree_problems; /* else it may stand in what could not be read */
+		if (add_problem(d, text))
 			return -ENOMEM;
 	}
 	return 0;

@@ -55,6 +55,7 @@ struct metadata_devices {
 	 */
 	char **problem;
 	size_t nr_problems, nr_kept, nr_tree_problems;
+	bool damage; /* not all of it comes of reads that failed */
 };
 #define METADATA_MAX_PROBLEMS 100
 

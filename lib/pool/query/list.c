@@ -29,7 +29,7 @@ static int read_details(const struct metadata *md, struct stream *s, forest_prob
 	for (size_t i = 0; i < d->nr_kept; i++)
 		problem(ctx, d->problem[i]);
 	if (d->nr_problems)
-		return err_set(err, -EUCLEAN, "metadata contains errors (run thin_check for details: 'thin_check POOL')");
+		return err_set(err, d->damage ? -EUCLEAN : -EIO, "metadata contains errors (run thin_check for details: 'thin_check POOL')");
 	return 0;
 }
 

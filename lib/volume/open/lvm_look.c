@@ -67,7 +67,7 @@ static int read_devices(struct pool_source *src, struct device_info **out, size_
 	if (!r && !*out)
 		r = err_nomem(err, "the list of devices");
 	if (!r && devices.nr_problems)
-		r = err_set(err, -EUCLEAN,
+		r = err_set(err, devices.damage ? -EUCLEAN : -EIO,
 			    "the list of devices is damaged: %s; 'thin_repair --dry-run -i POOL' may save the rest",
 			    devices.nr_kept ? devices.problem[0] : "");
 	for (*nr = 0; !r && *nr < devices.nr; ++*nr)

@@ -35,7 +35,7 @@ static int no_device(const struct volume *v, const struct metadata_devices *d, s
 	size_t i, len = 0;
 
 	if (d->nr_problems)
-		return err_set(err, -EUCLEAN,
+		return err_set(err, d->damage ? -EUCLEAN : -EIO,
 			       "device %u was not found in %s, but the list of devices is damaged (%s): "
 			       "'thin_repair --dry-run -i POOL' may find the device",
 			       v->dev_id, v->arg->metadata, d->nr_kept ? d->problem[0] : "");
