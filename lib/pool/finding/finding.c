@@ -30,7 +30,7 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
  */
 #define FINDINGS(X)                                                                                 \
 	X(SB_ALL_ZERO, "superblock-all-zero", FATAL, false,                                         \
-	  "the superblock {superblock}: " CLOSED, NOTHING)                                          \
+	  "the superblock {superblock}: " CLOSED, OLDER)                                          \
 	X(SB_WRONG_PLACE, "superblock-wrong-place", FATAL, false,                                   \
 	  "the superblock {superblock}: " CLOSED, REBUILD)                                          \
 	X(SB_MAGIC, "superblock-magic", FATAL, false,                                               \
