@@ -354,6 +354,25 @@ static void memory(void)
 	sweep(MEMORY);
 }
 
+static void read_only(void)
+{
+	struct io *mem;
+	struct pool_edit *p;
+
+	make_old(env("SEED", 1));
+	mem = old_pool();
+	check_eq(edit_open(mem, false, &p, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		err.text[0] = 0;
+		check_eq(-changes[i].make(p), changes[i].make == look ? 0 : EROFS);
+		check(changes[i].make == look || err.text[0]);
+		check(!edit_changed(p));
+	}
+	edit_free(p);
+	check(!memcmp(io_mem_data(mem), old_image, sizeof(old_image)));
+	io_free(mem);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -362,6 +381,7 @@ int main(int argc, char **argv)
 		{ "a flush that fails in a commit leaves the old pool or the new one", flushes },
 		{ "a change without memory is told, leaves the old pool and can be made again",
 		  memory },
+		{ "a pool that was opened to be read takes no change", read_only },
 		{ 0 },
 	};
 
