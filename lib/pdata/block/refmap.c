@@ -225,6 +225,32 @@ static inline __attribute__((always_inline)) unsigned inc_one_alone(struct refma
 	return pair_count[pair];
 }
 
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* A byte of four pairs with one of them counted up, by that pair and the byte as it was. */
+static uint8_t byte_up[4][256];
+
+static __attribute__((cold, constructor)) void make_byte_up(void)
+{
+	for (unsigned i = 0; i < 4 * 256; i++)
+		byte_up[i / 256][i % 256] =
+			(uint8_t)(i ^ (PAIR_CHANGES >> 2 * (i % 256 >> 2 * (i / 256) & 3) & 3)
+					      << 2 * (i / 256));
+}
+
+/* The same as inc_one_alone() in fewer instructions: nothing is shifted by a number that varies. */
+static inline __attribute__((always_inline)) void inc_listed_alone(struct refmap *m, uint8_t *bytes,
+								   uint64_t b)
+{
+	uint8_t old = bytes[b / 4], new = byte_up[b % 4][old];
+
+	bytes[b / 4] = new;
+	if (unlikely(new == old))
+		overflow_inc(m, b);
+}
+#else
+#define inc_listed_alone(m, bytes, b) inc_one_alone(m, b)
+#endif
+
 /* A call for each block costs check a fifth of its time. */
 static inline __attribute__((always_inline)) unsigned inc_one(struct refmap *m, uint64_t b,
 							      bool shared)
@@ -324,16 +350,17 @@ void refmap_inc_run(struct refmap *m, uint64_t b, uint64_t len)
 
 static inline void inc_list(struct refmap *m, const uint64_t *b, size_t nr, bool shared)
 {
+	uint8_t *const bytes = (uint8_t *)m->word;
 	size_t i = 0, ahead;
 
 	for (ahead = 0; ahead < MIN(nr, (size_t)PREFETCH_AHEAD); ahead++)
-		__builtin_prefetch(&m->word[b[ahead] / WORD_ENTRIES], 1);
+		__builtin_prefetch(&bytes[b[ahead] / 4], 1);
 	for (; ahead < nr; ahead++) {
-		__builtin_prefetch(&m->word[b[ahead] / WORD_ENTRIES], 1);
-		inc_one(m, b[i++], shared);
+		__builtin_prefetch(&bytes[b[ahead] / 4], 1);
+		shared ? (void)inc_one(m, b[i++], true) : inc_listed_alone(m, bytes, b[i++]);
 	}
 	while (i < nr)
-		inc_one(m, b[i++], shared);
+		shared ? (void)inc_one(m, b[i++], true) : inc_listed_alone(m, bytes, b[i++]);
 }
 
 void refmap_inc_list(struct refmap *m, const uint64_t *b, size_t nr)
