@@ -50,6 +50,7 @@ struct io {
 	uint64_t size;	  /* bytes */
 	unsigned align;	  /* buffers, offsets and lengths: 1, or 4096 with O_DIRECT */
 	bool direct;	  /* each request waits for the device, so more threads help */
+	bool nameless;	  /* a file whose name comes after a flush of its own: io_flush() is nothing */
 	bool lossy;	  /* io_where() has a part that is lost: on an error target, or past an end */
 	int fd;		  /* -1 when there is none; for holes, reflink and copies in the kernel */
 	struct meter *meter; /* counts bytes of a file read or written; NULL: not counted */

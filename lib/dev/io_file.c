@@ -211,7 +211,7 @@ static int file_write(struct io *io, const void *buf, size_t len, uint64_t at, s
 
 static int file_flush(struct io *io, struct err *err)
 {
-	if (fdatasync(io->fd) < 0)
+	if (!io->nameless && fdatasync(io->fd) < 0)
 		return err_sys(err, -errno, "%s: flushing what was written", io->name);
 	return 0;
 }

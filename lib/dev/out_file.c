@@ -244,7 +244,9 @@ struct io *out_file_io(struct out_file *f, uint64_t size, struct err *err)
 	if (!io) {
 		close(fd);
 		err_nomem(err, f->shown);
+		return NULL;
 	}
+	io->nameless = true; /* commit() flushes it, once, before anybody can find it */
 	return io;
 }
 
