@@ -104,7 +104,7 @@ instructions() {
 	need_instructions
 	n=$(instructions thin_check -q frag.meta)
 	echo "$((n / 200000)) instructions a mapping" >&2
-	[ "$((n / 200000))" -lt 170 ]
+	[ "$((n / 200000))" -lt 110 ]
 }
 
 @test "thin_dump: instructions of a fragmented mapping stay within their band" {
