@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..16
+echo 1..20
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -52,7 +52,7 @@ EOF
 # only with DOUBT 1 may it be doubted that all is.
 while read -r seed fresh trial back doubt sentence; do
 	n=$((n + 1))
-	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 4000 -f "$fresh" -t "$trial" -v -L 0 -B "$back" \
+	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 7000 -f "$fresh" -t "$trial" -v -L 0 -B "$back" \
 		-D "$doubt" \
 		"$work"/*/meta.img >"$work/out"; then
 		echo "ok $n - $sentence"
@@ -69,6 +69,10 @@ done <<EOF
 3001 20 320 1000 0 a strange block of the metadata map is no doubt where the data map proves all trees
 3001 20 67 1000 0 a node that is not of this state has no children that could have too many parents
 3001 20 140 1000 0 details without a device say that a pool is empty, also when its top level is lost
+5002 200 4944 1000 1 a root that an older copy of itself replaced gives its place to the nodes that lack a parent
+5002 200 3357 1000 1 also when the older copy is a leaf
+6101 200 988 0 1 a device that an older top level names and no details have is not called whole
+5003 200 599 0 1 a state whose commit wrote a bitmap behind its index block may be the newest
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

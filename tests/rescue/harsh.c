@@ -10,6 +10,7 @@
  *	back		of the mappings whose leaf is intact somewhere on the device, those that are back
  *			under their device
  *	decided		the same over the trials for which no other pool with this image is found (other.c)
+ *	missed		intact mappings that are not back in those trials, and in how many of them
  *	of all		of all mappings, intact or not
  *	wrong		mappings that the pool did not have, and in how many trials
  *	new ids		mappings under an id that is told to be invented
@@ -38,7 +39,7 @@ struct sample {
 
 struct score {
 	uint64_t trials, mappings, intact, back, back_all, wrong, wrong_trials, renamed, lies,
-		doubted, undecided, whole, decided_intact, decided_back;
+		doubted, undecided, whole, decided_intact, decided_back, missed_trials;
 	double seconds;
 };
 
@@ -265,6 +266,7 @@ static void run_trial(const struct sample *s, const struct sample *rests, uint64
 		if (!other) {
 			score->decided_intact += v.intact;
 			score->decided_back += v.back;
+			score->missed_trials += v.back < v.intact;
 		}
 		if (v.broken || (v.said && !v.same) || v.wrong || v.back < v.intact || verbose || (v.same && !v.said && !other))
 			printf("# trial %" PRIu64 " %s %s: back %" PRIu64 " of %" PRIu64
@@ -290,10 +292,12 @@ static double percent(uint64_t a, uint64_t of)
 static void print_score(const char *name, const struct score *s)
 {
 	if (s->trials)
-		printf("%-21s %6" PRIu64 " %8.2f %8.2f %8.2f %8" PRIu64 " (%3" PRIu64 ") %8" PRIu64
-		       " %5" PRIu64 " %5" PRIu64 " %5" PRIu64 " of %5" PRIu64 " %8.2f\n",
+		printf("%-21s %6" PRIu64 " %8.2f %8.2f %7" PRIu64 " (%2" PRIu64 ") %8.2f %8" PRIu64
+		       " (%3" PRIu64 ") %8" PRIu64 " %5" PRIu64 " %5" PRIu64 " %5" PRIu64 " of %5" PRIu64
+		       " %8.2f\n",
 		       name, s->trials, percent(s->back, s->intact),
 		       percent(s->decided_back, s->decided_intact),
+		       s->decided_intact - s->decided_back, s->missed_trials,
 		       percent(s->back_all, s->mappings), s->wrong, s->wrong_trials, s->renamed,
 		       s->lies, s->doubted, s->doubted - s->undecided, s->whole,
 		       1000 * s->seconds / (double)s->trials);
@@ -353,16 +357,32 @@ static void parse(struct config *c, int argc, char **argv)
 	}
 }
 
-/* The pools of the command line, and @c->fresh new ones; returns how many there are. */
+/* The pool of trial @t of @nr, and the one whose rests lie about there. */
+static size_t pool_of(uint64_t t, size_t nr)
+{
+	return (t * 2654435761u >> 7) % nr;
+}
+
+static size_t rests_of(uint64_t t, size_t nr)
+{
+	return (pool_of(t, nr) + 1 + t % 3) % nr;
+}
+
+/*
+ * The pools of the command line, and @c->fresh new ones; returns how many there are.  For a single trial only its own
+ * two are made.
+ */
 static size_t read_samples(struct sample *sample, const struct config *c, int argc, char **argv)
 {
-	size_t nr = 0;
+	size_t nr = 0, all = (size_t)(argc - optind) + c->fresh;
 
 	for (int i = optind; i < argc; i++, nr++) {
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "%s", argv[i]);
 		pool_read(&sample[nr].pool, argv[i]);
 	}
 	for (uint64_t i = 0; i < c->fresh; i++, nr++) {
+		if (c->only != UINT64_MAX && nr != pool_of(c->only, all) && nr != rests_of(c->only, all))
+			continue;
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "fresh-%" PRIu64,
 			 c->seed * 1000 + i);
 		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i);
@@ -396,14 +416,14 @@ int main(int argc, char **argv)
 	printf("# seed %" PRIu64 ", %zu pools\n", c.seed, nr);
 	for (uint64_t t = 0; t < c.trials; t++) {
 		int kind = (int)(t % (uint64_t)nr_kinds);
-		uint64_t i = (t * 2654435761u >> 7) % nr;
 
 		if ((c.only == UINT64_MAX || c.only == t) && (c.kind < 0 || c.kind == kind))
-			run_trial(&sample[i], &sample[(i + 1 + t % 3) % nr], c.seed, t, kind, jobs,
+			run_trial(&sample[pool_of(t, nr)], &sample[rests_of(t, nr)], c.seed, t, kind, jobs,
 				  c.keep, c.verbose, &score[kind]);
 	}
-	printf("%-21s %6s %8s %8s %8s %8s %5s %8s %5s %5s %14s %8s\n", "damage", "trials", "back %",
-	       "decided", "of all %", "wrong", "in", "new ids", "lies", "doubt", "needless", "ms");
+	printf("%-21s %6s %8s %8s %7s %4s %8s %8s %5s %8s %5s %5s %14s %8s\n", "damage", "trials",
+	       "back %", "decided", "missed", "in", "of all %", "wrong", "in", "new ids", "lies",
+	       "doubt", "needless", "ms");
 	for (int k = 0; k < nr_kinds; k++) {
 		const uint64_t *from = (const uint64_t *)&score[k];
 		uint64_t *to = (uint64_t *)&all;

@@ -171,7 +171,7 @@ static uint32_t leaf_for(const struct salvage *s, uint32_t root, uint64_t key)
 }
 
 /* Per mille of the entries that two leaves have in common, of the smaller. */
-unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b)
+static unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b)
 {
 	CLEANUP(free_ptr) void *ba = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *bb = io_alloc(MBLOCK_SIZE);

@@ -372,12 +372,6 @@ void salvage_count_edges(struct salvage *s);
  */
 bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
 			 uint64_t nr_blocks);
-static inline bool block_is_free(const struct salvage *s, uint32_t b)
-{
-	return s->has_counts && s->count[b] == 0;
-}
-/* What is younger than so (block_age()) was written by the last transaction. */
-uint32_t salvage_last_transaction(const struct salvage *s);
 /* Does the superblock say another number of metadata blocks in use than the counts do?  All must be known. */
 bool salvage_counts_differ(const struct salvage *s);
 /* Are there blocks whose count is not known? */
@@ -429,7 +423,6 @@ int kin_read(struct salvage *s, struct err *err);
 bool salvage_is_below(const struct salvage *s, uint32_t root, uint32_t node);
 /* The height of the device's newest older root, -1: there is none. */
 int kin_height(const struct salvage *s, uint32_t dev_id);
-unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b);
 
 /* --- places.c --- */
 int salvage_fill_gaps(struct salvage *s, struct err *err);
@@ -496,5 +489,7 @@ int salvage_look_under(struct salvage *s, struct err *err);
 
 /* --- verdict.c --- */
 int salvage_judge(struct salvage *s, struct err *err);
+/* Is something below node @i missing or dropped?  @memo: a byte a node, all zero at first. */
+bool salvage_has_holes(const struct salvage *s, uint32_t i, uint8_t *memo, unsigned depth);
 
 #endif

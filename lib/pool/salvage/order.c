@@ -51,14 +51,15 @@ static bool has_untouched(const struct salvage *s, const struct state *st)
 }
 
 /*
- * Did @b follow @a after a short time?  What only @b has was written after @a's index block, the
- * last that a commit writes, and up to its own: round the end of the device only when that has been
- * written to; or from the first block that @a left free, when the pool had been activated again.
+ * Did @b follow @a after a short time?  What only @b has was written after @a's index block, and up to
+ * its own, or so many blocks @behind it: a commit writes its index block last, but for a few bitmaps.
+ * It goes round the end of the device only when that has been written to.  It begins at the first block
+ * that @a left free, when the pool had been activated again.
  */
 static bool follows(const struct salvage *s, const struct state *a, const struct state *b,
-		    bool strict)
+		    bool strict, uint32_t behind)
 {
-	uint32_t free = first_free(s, a);
+	uint32_t free = first_free(s, a), last = b->index + behind;
 	bool wrapped = b->index < a->index;
 	bool onwards = !strict || !wrapped || !has_untouched(s, a);
 	bool from_front = !strict || (free < s->nr_blocks && bit(b->live, free));
@@ -67,17 +68,17 @@ static bool follows(const struct salvage *s, const struct state *a, const struct
 		for (uint64_t only = b->live[w] & ~a->live[w]; only; only &= only - 1) {
 			uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(only);
 
-			onwards &= wrapped ? at > a->index || at <= b->index
-					   : at > a->index && at <= b->index;
-			from_front &= at <= b->index;
+			onwards &= wrapped ? at > a->index || at <= last
+					   : at > a->index && at <= last;
+			from_front &= at <= last;
 		}
 	return onwards || from_front;
 }
 
-/* Is @b newer than @a by where they were written? */
-static bool is_newer(const struct salvage *s, const struct state *a, const struct state *b)
+/* Did @b come after @a, and cannot @a have come after @b, by where they were written? */
+static bool is_newer(const struct salvage *s, const struct state *a, const struct state *b, bool strict)
 {
-	return follows(s, a, b, false) && !follows(s, b, a, false);
+	return follows(s, a, b, strict, 0) && !follows(s, b, a, strict, BEHIND_INDEX);
 }
 
 static bool same_roots(const struct state *a, const struct state *b)
@@ -120,10 +121,9 @@ bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct
 				any |= st[i].is_older = st[k].is_older &&
 							(!st[k].orphans || &st[k] == best) &&
 							(dated || has_common(s, &st[i], &st[k])) &&
-							(is_newer(s, &st[i], &st[k]) ||
+							(is_newer(s, &st[i], &st[k], false) ||
 							 same_roots(&st[i], &st[k]) ||
-							 (follows(s, &st[i], &st[k], true) &&
-							  !follows(s, &st[k], &st[i], true)));
+							 is_newer(s, &st[i], &st[k], true));
 		if (states->nr > MAX_COMPARED)
 			break;
 	}
@@ -174,7 +174,7 @@ const struct state *salvage_newest(const struct salvage *s, struct vec *states)
 		}
 	}
 	for (size_t i = 0; i < nr; i++)
-		if (i != best && is_newer(s, &st[best], &st[i]))
+		if (i != best && is_newer(s, &st[best], &st[i], false))
 			best = i;
 	return &st[best];
 }

@@ -8,21 +8,6 @@
 
 #include "pool/salvage/report.h"
 
-static bool has_holes(struct telling *t, uint32_t i, unsigned depth)
-{
-	const struct snode *n = &t->s->node[i];
-	bool any = n->flags & SN_VIRTUAL || n->nr_bad;
-
-	if (t->holes[i])
-		return t->holes[i] == 2;
-	t->holes[i] = 1; /* also when met again below itself */
-	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges && depth < 200; k++)
-		if (t->s->edge[n->edge + k].node != NONE)
-			any |= has_holes(t, t->s->edge[n->edge + k].node, depth + 1);
-	t->holes[i] = any ? 2 : 1;
-	return any;
-}
-
 static void add_range(struct runs *r, uint64_t begin, uint64_t last)
 {
 	if (begin <= last)
@@ -85,7 +70,7 @@ static void walk(struct telling *t, uint32_t i, uint64_t begin, uint64_t last,
 	const struct salvage *s = t->s;
 	const struct snode *n = &s->node[i];
 
-	if (!has_holes(t, i, 0) || depth > 200)
+	if (!salvage_has_holes(s, i, t->holes, 0) || depth > 200)
 		return;
 	if (n->flags & SN_LEAF) {
 		tell_dropped(t, i, d);

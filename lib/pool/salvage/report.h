@@ -17,7 +17,7 @@ struct device_report {
 
 struct telling {
 	struct salvage *s;
-	uint8_t *holes; /* by node: 1 nothing missing below, 2 something */
+	uint8_t *holes; /* by node: salvage_has_holes() */
 	uint8_t *buf;
 };
 

@@ -115,7 +115,8 @@ static void take_bitmap(struct salvage *s, const struct disk_bitmap *map, uint32
 	s->has_counts = true;
 }
 
-uint32_t salvage_last_transaction(const struct salvage *s)
+/* What is younger than so (block_age()) was written by the last transaction. */
+static uint32_t last_transaction(const struct salvage *s)
 {
 	uint32_t least = s->nr_blocks;
 
@@ -143,7 +144,7 @@ static int search_bitmap(struct salvage *s, uint32_t index, const uint8_t *of_da
 {
 	uint32_t cursor = (uint32_t)s->sb.metadata_sm.bitmap_root, best_dead = UINT32_MAX;
 	uint32_t best_age = UINT32_MAX, dead;
-	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? salvage_last_transaction(s) :
+	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? last_transaction(s) :
 								s->nr_blocks;
 
 	for (uint32_t b = 0; b < s->nr_blocks; b++) {

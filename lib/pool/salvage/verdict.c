@@ -13,8 +13,7 @@
 
 enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
 
-/* Is something below node @i missing or dropped?  @memo: by node. */
-static bool has_holes(const struct salvage *s, uint32_t i, uint8_t *memo, unsigned depth)
+bool salvage_has_holes(const struct salvage *s, uint32_t i, uint8_t *memo, unsigned depth)
 {
 	const struct snode *n = &s->node[i];
 	bool any = n->flags & SN_VIRTUAL || n->nr_bad || depth > 2 * BTREE_MAX_DEPTH;
@@ -24,7 +23,7 @@ static bool has_holes(const struct salvage *s, uint32_t i, uint8_t *memo, unsign
 	memo[i] = HOLES_NONE; /* also when met again below itself */
 	for (uint32_t k = 0; !any && !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
 		any = s->edge[n->edge + k].node == NONE ||
-		      has_holes(s, s->edge[n->edge + k].node, memo, depth + 1);
+		      salvage_has_holes(s, s->edge[n->edge + k].node, memo, depth + 1);
 	memo[i] = any ? HOLES_SOME : HOLES_NONE;
 	return any;
 }
@@ -105,13 +104,13 @@ static bool device_is_back(const struct salvage *s, const struct sdevice *d, uin
 		return false;
 	if (d->source == DETAILS_LIVE ?
 		    d->info.mapped_blocks == d->nr_mappings :
-		    d->in_top && is_proved_by_data(s) && is_proved_by_metadata(s))
+		    d->in_top && d->nr_mappings && is_proved_by_data(s) && is_proved_by_metadata(s))
 		return true;
 	if ((d->source == DETAILS_LIVE &&
 	     (s->gaps.nr || !s->agrees.data_whole || s->agrees.orphans)) ||
 	    s->agrees.missing)
 		return false;
-	return d->in_top && !has_holes(s, d->root, memo, 0);
+	return d->in_top && !salvage_has_holes(s, d->root, memo, 0);
 }
 
 static bool mappings_are_back(const struct salvage *s, uint8_t *memo)

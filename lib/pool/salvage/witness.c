@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pdata/block/refmap.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/outdated.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* of data; beyond that the data map is not asked */
 
@@ -229,12 +229,6 @@ static int count_references(struct witness *w, struct err *err)
 
 /* --- the metadata map --- */
 
-static bool count_is_known(const struct salvage *s, uint32_t block)
-{
-	return s->has_counts && !s->counts_searched && block < s->nr_blocks &&
-	       s->count[block] < COUNT_MANY;
-}
-
 /*
  * Is the metadata map of the same state as the trees?  Then nearly all blocks that they reach are
  * in use.
@@ -246,7 +240,7 @@ static bool map_is_credible(const struct salvage *s)
 	for (uint32_t i = 0; i < s->nr_nodes; i++) {
 		const struct snode *n = &s->node[i];
 
-		if (!(n->flags & SN_LIVE) || n->flags & SN_VIRTUAL || !count_is_known(s, n->block))
+		if (!(n->flags & SN_LIVE) || n->flags & SN_VIRTUAL || !witness_knows(s, n->block))
 			continue;
 		known++;
 		unused += !s->count[n->block];
@@ -257,7 +251,7 @@ static bool map_is_credible(const struct salvage *s)
 static bool names_unused(const struct salvage *s, const struct snode *n)
 {
 	for (uint32_t k = 0; k < n->nr_edges; k++)
-		if (count_is_known(s, s->edge[n->edge + k].block) &&
+		if (witness_knows(s, s->edge[n->edge + k].block) &&
 		    !s->count[s->edge[n->edge + k].block])
 			return true;
 	return false;
@@ -304,6 +298,8 @@ int salvage_deny(struct salvage *s, uint32_t *nr, struct err *err)
 		r = vouch(&w, err);
 	if (!r)
 		deny_parents(&w);
+	if (!r && deny_outdated(s, w.vouched))
+		r = err_nomem(err, "salvage: witnesses");
 	if (!r)
 		r = count_references(&w, err);
 	if (!r && w.stored)
@@ -418,7 +414,7 @@ static void ask_metadata_map(const struct salvage *s, struct agreement *a)
 	for (uint32_t i = 0; i < s->nr_nodes; i++) {
 		const struct snode *n = &s->node[i];
 
-		if (n->flags & SN_VIRTUAL || !count_is_known(s, n->block))
+		if (n->flags & SN_VIRTUAL || !witness_knows(s, n->block))
 			continue;
 		if (n->flags & SN_LIVE)
 			a->strange_map += s->count[n->block] < MAX(s->found[n->block], 1);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * Nodes that were replaced by an older copy of themselves.  Then a device lacks mappings though its tree looks whole,
+ * and what the older copy did not have yet is left without a parent.
+ */
+#include "pool/salvage/outdated.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/search.h"
+
+/*
+ * Where in the tree at @root an orphan should hang: the node that would be its parent, or a root that is too low for
+ * one.  NONE: in a part that is lost.
+ */
+static uint32_t host_of(const struct salvage *s, uint32_t root, const struct snode *orphan)
+{
+	uint32_t i = root;
+
+	for (unsigned depth = 0; i != NONE && depth < BTREE_MAX_DEPTH; depth++) {
+		const struct snode *n = &s->node[i];
+		uint32_t k;
+
+		if (n->flags & SN_VIRTUAL)
+			return NONE;
+		if (n->flags & SN_LEAF || n->height <= orphan->height + 1)
+			return i;
+		k = search_first(x, n->nr_edges, s->edge[n->edge + x].key > orphan->first);
+		if (!k)
+			return i;
+		i = s->edge[n->edge + k - 1].node;
+	}
+	return NONE;
+}
+
+static bool knows_children(const struct salvage *s, const struct snode *n)
+{
+	for (uint32_t k = 0; k < n->nr_edges; k++)
+		if (!witness_knows(s, s->edge[n->edge + k].block))
+			return false;
+	return true;
+}
+
+int deny_outdated(struct salvage *s, const uint8_t *vouched)
+{
+	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)s->nr_nodes + 1, 1);
+
+	if (!memo)
+		return -ENOMEM;
+	for (size_t k = 0; k < s->nr_devs; k++) {
+		const struct sdevice *d = &s->dev[k];
+		uint64_t have = d->root == NONE ? 0 : s->node[d->root].nr_mappings;
+
+		if (d->root == NONE || d->source != DETAILS_LIVE || d->root_given ||
+		    have >= d->info.mapped_blocks || salvage_has_holes(s, d->root, memo, 0))
+			continue;
+		for (uint32_t i = 0; i < s->nr_nodes; i++) {
+			const struct snode *n = &s->node[i];
+			uint32_t host;
+
+			if (n->tree != TREE_MAPPING || n->flags & SN_VIRTUAL || !n->nr_mappings ||
+			    n->nr_mappings > d->info.mapped_blocks - have || !witness_knows(s, n->block) ||
+			    s->count[n->block] <= s->found[n->block])
+				continue;
+			host = host_of(s, d->root, n);
+			if (host != NONE && !vouched[host] && knows_children(s, &s->node[host]))
+				s->node[host].flags |= SN_DENIED;
+		}
+	}
+	return 0;
+}
