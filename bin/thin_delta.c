@@ -91,7 +91,7 @@ static void parse_option(struct diff *d, int id)
 		break;
 	case OPT_ROOT:
 	case OPT_ROOT + 1:
-		d->print.side[id - OPT_ROOT].root = cli_u64(c, "--root");
+		d->print.side[id - OPT_ROOT].root = cli_u64(c, id == OPT_ROOT ? "--root1" : "--root2");
 		d->print.side[id - OPT_ROOT].by_root = true;
 		break;
 	case OPT_SNAP:

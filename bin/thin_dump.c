@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "dev/dev.h"
 #include "pool/emit/emit.h"
+#include "pool/format/format.h"
 #include "pool/text/text.h"
 #include "volume/guard/content.h"
 #include "volume/open/pool_live.h"
@@ -132,7 +133,7 @@ static void parse_option(struct dump *d, int id)
 		break;
 	case OPT_NR_BLOCKS:
 		d->overrides.has_nr_data_blocks = true;
-		d->overrides.nr_data_blocks = cli_u64(c, "--nr-data-blocks");
+		d->overrides.nr_data_blocks = cli_u64_at_most(c, "--nr-data-blocks", MAX_DATA_BLOCK + 1);
 		break;
 	case OPT_FORCE:
 		d->force = true;

@@ -167,6 +167,7 @@ int cli_write_text(struct cli *c, const struct outbuf *text);
 int cli_finish(struct cli *c, int code);
 /* Values of options; a mistake is a usage error that names the option. */
 uint64_t cli_u64(struct cli *c, const char *option);
+uint64_t cli_u64_at_most(struct cli *c, const char *option, uint64_t max);
 uint64_t cli_size(struct cli *c, const char *option);
 /* "auto": UINT64_MAX; else a size that is a multiple of @unit and not 0. */
 uint64_t cli_size_or_auto(struct cli *c, const char *option, uint64_t unit);

@@ -205,6 +205,15 @@ uint64_t cli_u64(struct cli *c, const char *option)
 	return v;
 }
 
+uint64_t cli_u64_at_most(struct cli *c, const char *option, uint64_t max)
+{
+	uint64_t v = cli_u64(c, option);
+
+	if (v > max)
+		cli_usage_error(c, "%s: %" PRIu64 " is above the greatest value, %" PRIu64, option, v, max);
+	return v;
+}
+
 uint64_t cli_size(struct cli *c, const char *option)
 {
 	struct err err = { 0 };

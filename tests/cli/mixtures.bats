@@ -343,6 +343,25 @@ fresh_work() {
 	rm -rf ../kept-work
 }
 
+@test "a number on the command line that no pool can have is a wrong command line, and nothing is written" {
+	fresh_work
+	cp -r . ../kept-work
+	while read -r word line; do
+		run --separate-stderr timeout 20 $line
+		[ "$status" -eq 64 ] && [[ "$stderr" == *"$word"* ]] || { echo "$line: $status $stderr"; return 1; }
+	done <<-'EOF'
+	--nr-data-blocks thin_restore -i xml -o out --nr-data-blocks 18446744073709551615
+	--nr-data-blocks thin_repair -i pool -o out --nr-data-blocks 1099511627777
+	--nr-data-blocks thin_dump --nr-data-blocks 1099511627777 pool
+	16777215 thin_delta --thin1 16777216 --thin2 1 pool
+	16777215 thin_materialize --data-dev data --size 4M pool 16777216 image
+	bytes thin_materialize --data-dev data --size 18446744073709551615 pool 1 image
+	--root2 thin_delta --thin1 1 --root2 x pool
+	EOF
+	diff -r . ../kept-work
+	rm -rf ../kept-work
+}
+
 @test "a data device or origin that is missing is named, and not called an output" {
 	cd "$DIR/work"
 	truncate -s 4M data out

@@ -267,7 +267,7 @@ static int scan(struct volume *v, const struct volume_options *opt, struct err *
 	else if (!v->other)
 		v->size_is_guess = true;
 	if (m->size > INT64_MAX)
-		return err_set(err, -ERANGE, "%llu bytes are too large a size for a device", (ull)m->size);
+		return err_set(err, opt->has_size ? -EDOM : -ERANGE, "%llu bytes are too large a size for a device", (ull)m->size);
 	r = map_scan(m, v->size_is_guess, &v->sum, err);
 	if (r < 0)
 		return err_prefix(err, r, "device %u", v->dev_id);

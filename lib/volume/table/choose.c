@@ -366,7 +366,7 @@ int table_device(const struct table *t, const char *device, const char *pool, ui
 			       similar_question(question, table_similar_name(t, device), ""));
 	}
 	if (n > MAX_DEV_ID)
-		return err_set(err, -ENODATA, "%llu: the largest device id is %u",
+		return err_set(err, -EDOM, "%llu: the largest device id is %u",
 			       (unsigned long long)n, MAX_DEV_ID);
 	*id = (uint32_t)n;
 	return 0;
