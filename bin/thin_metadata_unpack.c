@@ -72,8 +72,16 @@ struct job {
 	struct jobs *jobs;
 	const char *output;
 	bool force;
+	bool (*sure)(const char *question); /* NULL: nobody can be asked */
 };
 
+/* May what is open at @io be overwritten?  The user may be asked. */
+static int may_overwrite(struct job *j, struct io *io, struct err *err)
+{
+	return j->force ? 0 : occupied_ask(j->output, io, FOR_METADATA, j->sure, err);
+}
+
+/* Without an output it reads and judges, and writes nothing. */
 static int unpack(struct job *j, const struct unpack_output *out, struct unpack_stats *stats,
 		  struct err *err)
 {
@@ -95,6 +103,8 @@ static int to_file(struct job *j, bool exists, struct err *err)
 	struct out_file *f;
 	int e = exists ? dev_open(j->output, DEV_WRITE, &old, err) : 0; /* keeps writers out */
 
+	if (!e && old)
+		e = may_overwrite(j, old, err);
 	if (!e)
 		e = out_file_open(j->output, &f, err);
 	if (e < 0) {
@@ -126,7 +136,8 @@ static int to_device(struct job *j, struct err *err)
 
 	if (e < 0)
 		return e;
-	if (out.io->size < len)
+	e = may_overwrite(j, out.io, err);
+	if (!e && out.io->size < len)
 		e = err_set(err, -ERANGE, "'%s' is too small: needs %llu bytes, has %llu", j->output,
 			    (unsigned long long)len, (unsigned long long)out.io->size);
 	if (!e)
@@ -153,10 +164,8 @@ static int run(struct job *j, const char *input, struct err *err)
 	if (e < 0)
 		return e;
 	cli_left(j->cli, "'%s' is unchanged", j->output);
+	j->sure = dev_is_standard(input) ? NULL : cli_confirm;
 	e = pack_read_header(j->in, &j->head, err);
-	if (!e && !j->force && !dev_is_standard(j->output))
-		e = occupied_ask(j->output, FOR_METADATA,
-				 dev_is_standard(input) ? NULL : cli_confirm, err);
 	if (!e) {
 		j->jobs = jobs_new(j->in->size > 1 << 20 ? 0 : 1);
 		e = j->jobs ? 0 : err_nomem(err, "threads");

@@ -152,31 +152,3 @@ int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
 
 	return named ? named->open(named, flags, out, err) : open_file(path, flags, out, err);
 }
-
-static int part_in_use(void *err, const char *path, uint64_t at, uint64_t len)
-{
-	(void)at, (void)len;
-	return dev_in_use(path, err);
-}
-
-int dev_in_use(const char *path, struct err *err)
-{
-	struct dev_named *named = dev_named_find(path);
-	char buf[64];
-	const char *real = real_path(path, buf, sizeof(buf));
-	CLEANUP(close_fd) int fd = -1;
-	struct stat st;
-	int r;
-
-	if (named)
-		return named->parts(named, 0, UINT64_MAX, part_in_use, err);
-	r = find(real, &st);
-	if (r)
-		return open_error(err, r, path, 0);
-	if (!S_ISBLK(st.st_mode))
-		return 0;
-	fd = open(real, O_RDONLY | O_EXCL | O_CLOEXEC);
-	if (fd >= 0)
-		return 0;
-	return errno == EBUSY ? 1 : open_error(err, -errno, path, 0);
-}

@@ -107,9 +107,6 @@ DEV_ONCE char *dev_path_of_numbers(unsigned major, unsigned minor);
 /* Names the device of that number on this machine, as "/dev/mapper/web (/dev/dm-3)". */
 DEV_ONCE bool dev_describe_numbers(unsigned major, unsigned minor, char *buf, size_t len);
 
-/* Is @path a block device that is mounted or otherwise in use? 1, 0 or -errno. */
-DEV_ONCE int dev_in_use(const char *path, struct err *err);
-
 /*
  * Would writing to one change the other?  The same file or device (also by "MAJOR:MINOR"), a
  * partition and its disk, a loop device and its file, two devices with a part in common.  1, 0 or
@@ -138,8 +135,8 @@ struct dev_role {
  */
 DEV_ONCE int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err);
 
-/* What libblkid finds on @path ("ext4 filesystem", "LVM2_member", "dos partition table"):
- * 1 and the text in @what, 0 when nothing is found, or -errno.  probe.c */
-int dev_probe(const char *path, char *what, size_t len, struct err *err);
+/* What libblkid finds in @io ("ext4 filesystem", "LVM2_member", "dos partition table"):
+ * 1 and the text in @what, 0 when nothing is found, or -errno.  It reads through the descriptor of @io.  probe.c */
+int dev_probe(struct io *io, char *what, size_t len, struct err *err);
 
 #endif

@@ -4,8 +4,8 @@
 #define DEV_NAMED_H
 /*
  * Devices that are not files: code that knows their pieces, such as the reader of a table file,
- * gives each a name.  dev_open(), dev_same() and dev_in_use() then take that name in place of a
- * path, and so does every command.  The names hold for the whole process.
+ * gives each a name.  dev_open() and dev_same() then take that name in place of a path,
+ * and so does every command.  The names hold for the whole process.
  * Threads: any; a device must not be removed while another thread opens it.
  */
 #include "dev/dev.h"

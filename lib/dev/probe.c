@@ -2,6 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include <blkid/blkid.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,15 +77,20 @@ static int probe_stack(struct io *io, char *what, size_t len, struct err *err)
 	return r ? r : name != NULL;
 }
 
-int dev_probe(const char *path, char *what, size_t len, struct err *err)
+int dev_probe(struct io *io, char *what, size_t len, struct err *err)
 {
-	struct io *io;
-	int r = dev_open(path, DEV_FORCE | DEV_BUFFERED, &io, err);
+	int flags, r;
 
-	if (r < 0)
-		return r;
-	if (io->size)
-		r = io->fd < 0 ? probe_stack(io, what, len, err) : probe(io->fd, path, what, len, err);
-	io_free(io);
+	if (!io->size)
+		return 0;
+	if (io->fd < 0)
+		return probe_stack(io, what, len, err);
+	/* libblkid reads into buffers that O_DIRECT does not take */
+	flags = fcntl(io->fd, F_GETFL);
+	if (flags >= 0 && flags & O_DIRECT)
+		fcntl(io->fd, F_SETFL, flags & ~O_DIRECT);
+	r = probe(io->fd, io->name, what, len, err);
+	if (flags >= 0 && flags & O_DIRECT)
+		fcntl(io->fd, F_SETFL, flags);
 	return r;
 }

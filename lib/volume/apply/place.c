@@ -72,7 +72,7 @@ int place_close(struct place *p, struct err *err)
 static int refuse_file(const char *path, struct io *io, struct err *err)
 {
 	const char *format;
-	int r = occupied_check(path, FOR_UPDATE, err);
+	int r = occupied_check(path, io, FOR_UPDATE, err);
 
 	if (r)
 		return r;
@@ -91,7 +91,7 @@ int place_open_raw(const char *path, const struct place_options *opt, struct pla
 {
 	struct place *p = calloc(1, sizeof(*p));
 	struct stat st;
-	int r = 0;
+	int r;
 
 	if (p)
 		p->name = strdup(path);
@@ -100,10 +100,9 @@ int place_open_raw(const char *path, const struct place_options *opt, struct pla
 		return err_nomem(err, "target");
 	}
 	p->file[0] = path;
-	if (!stat(path, &st) && S_ISBLK(st.st_mode) && opt->whole && !opt->force)
-		r = occupied_check(path, FOR_IMAGE, err);
-	if (!r)
-		r = dev_open(path, (opt->read_only ? DEV_SHARED : DEV_WRITE) | DEV_BUFFERED, &p->io, err);
+	r = dev_open(path, (opt->read_only ? DEV_SHARED : DEV_WRITE) | DEV_BUFFERED, &p->io, err);
+	if (!r && opt->whole && !opt->force && !fstat(p->io->fd, &st) && S_ISBLK(st.st_mode))
+		r = occupied_check(path, p->io, FOR_IMAGE, err);
 	if (r == -ENOENT && opt->whole)
 		err_set(err, r, "Couldn't find '%s': check the name; for a new image create an "
 				"empty file first: truncate -s 0 '%s'", path, path);

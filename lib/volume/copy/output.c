@@ -48,23 +48,17 @@ static int open_file(struct output *o, const struct output_options *opt, struct 
 
 static int open_device(struct output *o, const struct output_options *opt, struct err *err)
 {
-	unsigned flags = DEV_BUFFERED | (opt->dry_run ? DEV_SHARED : DEV_WRITE);
-	int r;
+	const unsigned flags = DEV_BUFFERED | (opt->dry_run ? 0 : DEV_WRITE);
+	int r = dev_open(o->path, flags, &o->io, err);
 
-	r = dev_in_use(o->path, err);
-	if (r < 0)
-		return r;
-	if (r && opt->force < 2)
-		return err_set(err, -EBUSY,
-			       "%s: is mounted or in use: nothing was written (-f -f writes all "
-			       "the same)",
-			       o->path);
-	if (r)
-		flags |= DEV_SHARED;
-	r = opt->force ? 0 : occupied_check(o->path, FOR_IMAGE, err);
-	if (r < 0)
-		return r;
-	r = dev_open(o->path, flags, &o->io, err);
+	if (r == -EBUSY && opt->force >= 2)
+		r = dev_open(o->path, flags | DEV_SHARED, &o->io, err);
+	else if (r == -EBUSY)
+		err_set(err, r,
+			"%s: is mounted or in use: nothing was written (-f -f writes all the same)",
+			o->path);
+	if (!r && !opt->force)
+		r = occupied_check(o->path, o->io, FOR_IMAGE, err);
 	if (r < 0)
 		return r;
 	if (o->io->size < o->size)

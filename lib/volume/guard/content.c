@@ -66,19 +66,27 @@ static enum content judge(const struct head *h)
 	return head_is_text(&text) ? CONTENT_TEXT : CONTENT_OTHER;
 }
 
-static int look(struct io *io, bool device, enum content *c, struct err *err)
+bool content_is_device(const struct io *io)
+{
+	struct stat st;
+
+	return io->fd < 0 || fstat(io->fd, &st) || !S_ISREG(st.st_mode);
+}
+
+int content_of_io(struct io *io, enum content *c, struct err *err)
 {
 	CLEANUP(free_ptr) unsigned char *block = io_alloc(MBLOCK_SIZE);
 	struct head h = { block, (size_t)MIN(io->size, MBLOCK_SIZE) };
 	bool zero;
 	int r;
 
+	*c = CONTENT_NOTHING;
 	if (!block)
 		return err_nomem(err, io->name);
 	memset(block, 0, MBLOCK_SIZE);
 	r = io_read(io, block, h.len, 0, err);
 	zero = !h.len || head_is_zero(&h);
-	if (!r && zero && !device)
+	if (!r && zero && !content_is_device(io))
 		r = rest_is_zero(io, &zero, err);
 	if (zero)
 		*c = CONTENT_NOTHING;
@@ -109,7 +117,7 @@ int content_of(const char *path, enum content *c, struct err *err)
 	r = dev_open(path, DEV_FORCE | DEV_BUFFERED, &io, err);
 	if (r < 0)
 		return r;
-	r = look(io, S_ISBLK(st.st_mode), c, err);
+	r = content_of_io(io, c, err);
 	io_free(io);
 	return r;
 }
@@ -148,23 +156,18 @@ static bool any_pool_block(const unsigned char *data, size_t len)
 	return false;
 }
 
-int content_signature(const char *path, char *name, size_t len, struct err *err)
+int content_signature(struct io *io, char *name, size_t len, struct err *err)
 {
 	CLEANUP(free_ptr) unsigned char *data = io_alloc(LOOK_BLOCKS * MBLOCK_SIZE);
 	const char *found;
-	struct io *io;
 	size_t nr;
 	int r;
 
 	*name = 0;
 	if (!data)
-		return err_nomem(err, path);
-	r = dev_open(path, DEV_FORCE | DEV_BUFFERED, &io, err);
-	if (r < 0)
-		return r;
+		return err_nomem(err, io->name);
 	nr = (size_t)MIN(io->size, (uint64_t)LOOK_BLOCKS * MBLOCK_SIZE);
 	r = io_read(io, data, nr, 0, err);
-	io_free(io);
 	if (r || any_pool_block(data, nr))
 		return r;
 	found = signature_name(data, MIN(nr, (size_t)SIGNATURE_LEN));

@@ -8,6 +8,7 @@
  */
 #include <stdbool.h>
 
+#include "dev/io.h"
 #include "dev/out_file.h"
 
 enum content {
@@ -23,14 +24,17 @@ enum content {
 
 /* Of a device only the first block is read; a file counts as zeros only if all of it is zeros. */
 int content_of(const char *path, enum content *c, struct err *err);
+int content_of_io(struct io *io, enum content *c, struct err *err);
+/* Is it a block device, or made of pieces, and not a file? */
+bool content_is_device(const struct io *io);
 /* "a table file" */
 const char *content_name(enum content c);
 
 /*
- * The known signature (qcow2, gzip, cache metadata, ...) of a file or device of CONTENT_OTHER.  @name is
+ * The known signature (qcow2, gzip, cache metadata, ...) of @io, a file or device of CONTENT_OTHER.  @name is
  * empty when there is none, or when blocks of a pool's metadata are among the first.
  */
-int content_signature(const char *path, char *name, size_t len, struct err *err);
+int content_signature(struct io *io, char *name, size_t len, struct err *err);
 
 /*
  * Names the beginning of the open file @fd, static, when it is not XML: "a gzip file: unpack it

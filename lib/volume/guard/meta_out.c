@@ -115,9 +115,15 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
 	}
 	if (opt->size)
 		r = check_existing(path, opt, &st, err);
+	if (!r)
+		r = dev_open(path, DEV_WRITE, &out->io, err);
 	if (!r && !opt->force)
-		r = occupied_check(path, FOR_METADATA, err);
-	return r ? r : dev_open(path, DEV_WRITE, &out->io, err);
+		r = occupied_check(path, out->io, FOR_METADATA, err);
+	if (r && out->io) {
+		io_free(out->io);
+		out->io = NULL;
+	}
+	return r;
 }
 
 int meta_out_open_existing(const char *path, const struct meta_out_options *opt, struct meta_out *out,

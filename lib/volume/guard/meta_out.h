@@ -48,7 +48,7 @@ bool meta_out_is_missing(const char *path);
  */
 int meta_out_open(const char *path, const struct meta_out_options *opt, struct meta_out *out,
 		  struct err *err);
-/* The same for a file or device that exists, is judged already and has the size that it shall have. */
+/* The same for a file or device that exists and has the size that it shall have; the caller judges what it holds. */
 int meta_out_open_existing(const char *path, const struct meta_out_options *opt, struct meta_out *out,
 			   struct err *err);
 /* Tells left() that writing begins: from now on the output may be marked as not complete. */

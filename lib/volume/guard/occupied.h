@@ -17,22 +17,26 @@
  *			table file, XML, packed metadata: whoever names these forgot the DEVICE.
  *	pack		(a file) nothing but an older pack is replaced.
  *
+ * The output is open already, for writing and for us alone: what is looked at is what will be
+ * written to, whatever becomes of its name.
+ *
  * Dumps have content_open_text_out(), since thin_dump does not link libblkid.
  */
 #include <stdbool.h>
 
-#include "base/err.h"
+#include "dev/io.h"
 
 enum occupied_by { FOR_METADATA, FOR_IMAGE, FOR_UPDATE, FOR_PACK };
 
-/* 0, -EEXIST with the sentence for the user, or another errno. */
-int occupied_check(const char *path, enum occupied_by what, struct err *err);
+/* @io: what @path has opened.  0, -EEXIST with the sentence for the user, or another errno. */
+int occupied_check(const char *path, struct io *io, enum occupied_by what, struct err *err);
 
 /*
  * The same for commands that ask before they overwrite a superblock whose checksum is good: of a thin
  * pool, a cache or an era.  @sure NULL: nobody can be asked, it is refused.  -EINVAL: the answer is no.
+ * @io NULL: a new file will take the place of what is at @path, if anything.
  */
-int occupied_ask(const char *path, enum occupied_by what, bool (*sure)(const char *question),
+int occupied_ask(const char *path, struct io *io, enum occupied_by what, bool (*sure)(const char *question),
 		 struct err *err);
 
 #endif
