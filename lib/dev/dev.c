@@ -111,8 +111,8 @@ static int open_file(const char *path, unsigned flags, struct io **out, struct e
 	bool direct = false;
 	CLEANUP(close_fd) int fd = -1;
 	struct stat st;
+	int r, read_only;
 	uint64_t size;
-	int r;
 
 	if (dev_is_standard(path) && flags & DEV_WRITE)
 		return err_set(err, -EDOM,
@@ -132,6 +132,9 @@ static int open_file(const char *path, unsigned flags, struct io **out, struct e
 	if (fd < 0 || fstat(fd, &st))
 		return open_error(err, -errno, path, flags);
 	r = check_kind(&st, path, flags, err);
+	/* some drivers let a read-only device be opened for writing, and fail each write */
+	if (!r && flags & DEV_WRITE && !ioctl(fd, BLKROGET, &read_only) && read_only)
+		r = err_set(err, -EACCES, "'%s' is read-only", path);
 	if (!r && !(flags & DEV_FORCE) && S_ISREG(st.st_mode))
 		r = dev_lock(fd, path, flags & DEV_WRITE, err);
 	if (r)
