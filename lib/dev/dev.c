@@ -116,7 +116,7 @@ static int open_file(const char *path, unsigned flags, struct io **out, struct e
 
 	if (dev_is_standard(path) && flags & DEV_WRITE)
 		return err_set(err, -EDOM,
-			       "standard input cannot be changed in place: give the name of the device or file");
+			       "standard input cannot be changed in place: name the device or file");
 	path = dev_shown(path);
 	r = find(real, &st);
 	if (r)

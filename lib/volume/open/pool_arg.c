@@ -100,6 +100,9 @@ static bool start_has_pool_blocks(const struct start *h)
 	return false;
 }
 
+static const char which_device[] = ".  Is it the data device, or a thin device? Give the pool's metadata "
+				   "device (LVM calls it VG/POOL_tmeta)";
+
 /* Block 0 is no superblock of a pool.  Damaged, unformatted, or something else? */
 static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p, struct err *err)
 {
@@ -121,10 +124,9 @@ static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p
 	return err_set(
 		err, -EUCLEAN,
 		"%s: this does not look like a thin pool's metadata: none of its first %zu blocks "
-		"belongs to a pool.  Is it the data device, or a thin device? Give the pool's "
-		"metadata device (LVM calls it VG/POOL_tmeta).  If the beginning of the metadata "
+		"belongs to a pool%s.  If the beginning of the metadata "
 		"was overwritten, 'thin_repair --dry-run -i POOL' searches the rest",
-		path, h->all / MBLOCK_SIZE);
+		path, h->all / MBLOCK_SIZE, which_device);
 }
 
 /* A thin target's name as a word; "something" has none. */
@@ -165,9 +167,8 @@ static int kind_of_text(struct start *h, const char *path, struct pool_arg *p, s
 	return err_set(
 		err, -EUCLEAN,
 		"%s: this is not a thin pool's metadata; it begins with text that is neither XML "
-		"nor a table.  Is it the data device, or a thin device? Give the pool's metadata "
-		"device (LVM calls it VG/POOL_tmeta)",
-		path);
+		"nor a table%s",
+		path, which_device);
 }
 
 /* The label of LVM, or a partition table: of an MBR, or of a GPT without one. */
