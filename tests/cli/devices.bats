@@ -212,5 +212,5 @@ aliases() {
 		loops_end
 	done
 	# the other way round an offset shows other bytes, which are no input
-	! grep ' there ' told | grep -vE 'the same file or device|is input and output|is a source|the same device|is given as|[Bb]lock device|no file is made|sectors, but the table' >&2
+	! grep ' there ' told | grep -vE 'the same file or device|both|is input and output|is a source|the same device|is given as|[Bb]lock device|no file is made|sectors, but the table' >&2
 }

@@ -63,7 +63,7 @@ same() {
 		for how in "$c <meta" "cat meta | $c"; do
 			run --separate-stderr bash -c "$how"
 			[ "$status" -eq 64 ] &&
-				[[ "$stderr" == *"standard input cannot be changed in place: give the name of the device or file"* ]] ||
+				[[ "$stderr" == *"standard input cannot be changed in place: name the device or file"* ]] ||
 				{ echo "$how: $status $stderr"; return 1; }
 		done
 	done
