@@ -159,7 +159,7 @@ makes() {
 
 @test "a disk without LVM, and LVM without a thin pool, are told" {
 	run --separate-stderr thin_ls lvm-empty/pv0.img
-	[ "$status" -eq 1 ] && [[ "$stderr" == *"is in none"* ]]
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"it is in no group"* ]]
 	run --separate-stderr thin_ls lvm-empty/pv1.img
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"has no thin pool"* ]]
 	truncate -s 1M "$BATS_TEST_TMPDIR/disk"
@@ -215,7 +215,7 @@ makes() {
 	sum=$(oracle hardthin | sed -n 's/^lvm-other rt .* //p')
 	[ "$(thin_materialize "$BATS_TEST_TMPDIR/table" rt - | hash)" = "$sum" ]
 	run -0 thin_lvm --leg 7 lvm-other
-	[[ "$output" == *"# r1: raid1 has legs 0 to 1, and no leg 7"* ]]
+	[[ "$output" == *"# r1: raid1 has legs 0 to 1, but no leg 7"* ]]
 	run -0 thin_lvm --list --leg 0 lvm-other
 	[[ "$output" == *"  raid1 r1 6MiB"$'\n'* && "$output" == *"pool rpool 10MiB"*"data 16.9% full"* ]]
 	run -0 thin_lvm --check --leg 1 lvm-other
@@ -389,11 +389,11 @@ edited() {
 	lvm-extorigin|0|
 	lvm-repaired-tid-ahead|1|fault: vg/pool: the pool is at transaction 4, the text at 3
 	lvm-repaired-tid-ahead|1|set_transaction_id 4 3
-	lvm-repaired-tid-ahead|1|no LV has device 4 (15 blocks mapped): it was made in transaction 3, after this text
+	lvm-repaired-tid-ahead|1|no LV has device 4 (15 blocks mapped): it was created in transaction 3, after this text
 	lvm-repaired-tid-behind|1|warning: vg/pool: the text is at transaction 4, the pool at 3
-	lvm-repaired-tid-behind|1|fault: vg/late: the pool has no device 4: it was to be made in transaction 3
+	lvm-repaired-tid-behind|1|fault: vg/late: the pool has no device 4: transaction 3 was to create it
 	lvm-repaired-tid-pending|1|which is still pending
-	lvm-repaired-older|1|fault: vg/deleted: the pool has no device 4, which was made in transaction 3 of 7: it was deleted
+	lvm-repaired-older|1|fault: vg/deleted: the pool has no device 4, which was created in transaction 3 of 7: it was deleted
 	lvm-repaired-older|1|the text of seqno 19 calls it orphan
 	lvm-damaged-oldtext|0|warning: vg/pv1: metadata area 1 on
 	lvm-damaged-oldtext|0|vgck --updatemetadata vg

@@ -154,7 +154,7 @@ static void name_without_device(struct pool_check *c, const struct lvm_lv *lv, c
 			  mend(c, "lvremove %s/%s; 'thin_repair --list-roots --pool %s/%s -i PV' "
 				  "may find an older tree of it",
 			       c->vg->name, lv->name, c->vg->name, c->lv->name),
-			  "the pool has no device %u, which was made in transaction %llu of %llu: it was deleted after "
+			  "the pool has no device %u, which was created in transaction %llu of %llu: it was deleted after "
 			  "this text was written",
 			  s->dev_id, (ull)s->transaction, (ull)c->seen->transaction);
 }
