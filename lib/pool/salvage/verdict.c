@@ -96,11 +96,13 @@ static bool state_is_doubtful(const struct salvage *s)
 /*
  * A device with as many mappings as its details say is complete, even with gaps.  Another count is
  * a wrong count only where no tree has a gap: else it may have got the wrong tree.  Without details
- * its tree must be the one that the top level names, and whole.
+ * its tree must be the one that the top level names, and whole. Where the details are intact, they
+ * have every device of the pool: one that they do not have comes from an older top level.
  */
 static bool device_is_back(const struct salvage *s, const struct sdevice *d, uint8_t *memo)
 {
-	if (d->id_invented || d->has_other_id || d->root == NONE)
+	if (d->id_invented || d->has_other_id || d->root == NONE ||
+	    (d->source != DETAILS_LIVE && !s->details_lost))
 		return false;
 	if (d->source == DETAILS_LIVE ?
 		    d->info.mapped_blocks == d->nr_mappings :
