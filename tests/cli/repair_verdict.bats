@@ -428,3 +428,37 @@ format_over() {
 	run -1 thin_shrink --binary -i pool -o small --size auto --no-copy --nr-blocks 1000
 	[[ "$output" == *"thin_repair -i "*" -o FILE' renumbers all times"* ]]
 }
+
+@test "thin_repair: a leaf of the top level in the place of an empty device's tree is seen, though its only value reads as data block 0" {
+	need python3
+	for devices in '100' '5 100'; do
+		{
+			echo '<superblock uuid="" time="5" transaction="3" version="2" data_block_size="128" nr_data_blocks="100">'
+			for dev in $devices; do
+				echo "<device dev_id=\"$dev\" mapped_blocks=\"$((dev / 100 * 20))\" transaction=\"0\" creation_time=\"0\" snap_time=\"5\">"
+				[ "$dev" = 5 ] || echo '<range_mapping origin_begin="0" data_begin="0" length="20" time="1"/>'
+				echo '</device>'
+			done
+			echo '</superblock>'
+		} >xml
+		truncate -s 1M "pool.${devices// /.}"
+		thin_restore -q -i xml -o "pool.${devices// /.}"
+	done
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$abs_top_srcdir/tests/oracle python3 - <<-'EOT'
+	import struct
+	from thinpool import BLOCK, SALT_NODE, crc, u64
+	alone, both = (bytearray(open(name, "rb").read()) for name in ("pool.100", "pool.5.100"))
+	old, top = (u64(b, 320) * BLOCK for b in (alone, both))
+	empty = u64(both, top + 32 + 8 * 252)  # the root of device 5, by the first value of the leaf
+	b = alone[old:old + BLOCK]
+	struct.pack_into("<Q", b, 8, empty)
+	struct.pack_into("<I", b, 0, crc(b) ^ SALT_NODE)
+	both[empty * BLOCK:(empty + 1) * BLOCK] = b
+	open("pool", "wb").write(both)
+	EOT
+	run --separate-stderr thin_check pool
+	[[ "$stderr" == *"device 5: details say 0 mapped blocks, but 1 are"* ]]
+	truncate -s 1M out
+	repair
+	[ "$status" -eq 1 ] || diff <(mappings out) <(mappings pool.5.100)
+}

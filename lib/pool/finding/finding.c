@@ -14,7 +14,7 @@
 #define WARN	  FINDING_WARN
 
 /* What to do next. */
-enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
+enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEASE, OLDER };
 
 #define CLOSED "the pool cannot be opened"
 #define IDLE   "the device cannot be activated"
@@ -118,7 +118,7 @@ enum hint { NOTHING, REBUILD, CORRECT, REST, AUTO, RESIZE, RELEASE, OLDER };
 	  "{area}: bits beyond the end of the map are set for {count} {block|blocks}, which would " \
 	  "count as in use when the device grows", AUTO)                                            \
 	X(COUNT_LOW, "count-low", FATAL, true,                                                      \
-	  COUNTS "the kernel may overwrite what is in use", CORRECT)                                \
+	  COUNTS "the kernel may overwrite what is in use", CORRECT_COUNT)                              \
 	X(COUNT_HIGH, "count-high", FATAL, true,                                                    \
 	  COUNTS "they will never be freed", CORRECT)                                               \
 	X(LEAK, "leak", NON_FATAL, true,                                                            \
@@ -197,6 +197,8 @@ const char *finding_hint(const struct finding *f)
 		return "'thin_repair -i POOL -o FILE' can rebuild it";
 	case CORRECT:
 		return "'thin_repair -i POOL -o FILE' corrects it without loss";
+	case CORRECT_COUNT: /* or a tree has a node of another state, and then there may be a loss */
+		return "'thin_repair -i POOL -o FILE' corrects it";
 	case REST:
 		return "'thin_repair -i POOL -o FILE' can recover the rest";
 	case AUTO:

@@ -65,6 +65,7 @@ static void make_mapping(struct salvage *s, struct snode *n)
 {
 	n->tree = TREE_MAPPING;
 	n->nr_mappings = 1;
+	s->mapped_sum += data_mark(0);
 	n->min_time = n->max_time = s->edge[n->edge].block;
 	n->nr_edges = 0;
 }
