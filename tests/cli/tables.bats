@@ -255,6 +255,8 @@ have_plugin() {
 		[ $file = data ] || refused 1 "'$file' is" thin_trim --metadata-dev t --data-dev $file
 		[ $file = data ] || refused 1 "'$file' is" thin_shrink --binary --nr-blocks 100 -i t -o new --size auto --data $file
 	done
+	refused 1 "base: is a source" thin_materialize -f t a base
+	refused 1 "base: is a source" thin_materialize -f -O qcow2 t a base
 	for file in *; do [ ! -e kept/$file ] || cmp $file kept/$file; done
 }
 

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/cleanup.h"
 #include "volume/image/digest.h"
 #include "volume/image/export.h"
 #include "volume/image/update.h"
@@ -85,22 +88,52 @@ static int open_output(struct make *m, const char *path, const char *const *sour
 	return r;
 }
 
+#define NR_SOURCES 8 /* besides the origins of the tables' other devices */
+
+/* All external origins of the table: that of another device is no output either.  Returns how many. */
+static size_t add_origins(const struct pool_arg *arg, const char **list)
+{
+	const struct table *t = arg ? arg->table : NULL;
+	size_t nr = 0;
+
+	for (size_t i = 0; t && i < t->nr_all_thins; i++) {
+		const char *origin = t->thin[i].origin.path;
+
+		if (origin && !(nr && !strcmp(list[nr - 1], origin)) && !table_is_own_thin(t, origin))
+			list[nr++] = origin;
+	}
+	return nr;
+}
+
+static size_t nr_lines(const struct pool_arg *arg)
+{
+	return arg && arg->table ? arg->table->nr_all_thins : 0;
+}
+
 int make_open(struct make *m, const char *path, const char *pool, const char *device,
 	      struct volume *now, const struct since *s, const struct make_options *opt,
 	      struct jobs *jobs, struct err *err)
 {
+	const struct pool_arg *base = s->base.arg;
+	CLEANUP(free_ptr) const char **list = calloc(NR_SOURCES + nr_lines(now->arg) + nr_lines(base), sizeof(*list));
+	size_t nr = NR_SOURCES;
 	int r;
 
 	*m = (struct make){ .opt = opt, .now = now, .since = s, .device = device };
 	m->out.fd = -1;
 	m->differs = (struct diff_summary){ now->sum.data_bytes, now->sum.origin_bytes, now->sum.zero_bytes };
+	if (!list)
+		return err_nomem(err, "sources");
 	r = s->name ? diff_sum(&s->diff, &m->differs, err) : 0;
 	if (!r)
 		r = open_backing(m, path, jobs, err);
-	const char *const sources[] = { now->data_path, now->origin_path, now->arg->metadata, pool,
+	const char *const sources[NR_SOURCES] = { now->data_path, now->origin_path, now->arg->metadata, pool,
 					s->base.data_path, s->base.origin_path,
-					s->base.arg ? s->base.arg->metadata : NULL, m->backing.path };
-	return r ? r : open_output(m, path, sources, ARRAY_SIZE(sources), err);
+					base ? base->metadata : NULL, m->backing.path };
+	memcpy(list, sources, sizeof(sources));
+	nr += add_origins(now->arg, list + nr);
+	nr += add_origins(base, list + nr);
+	return r ? r : open_output(m, path, list, nr, err);
 }
 
 static int run_raw(struct make *m, const struct copy_options *copy, struct jobs *jobs, struct err *err)

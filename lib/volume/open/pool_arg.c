@@ -359,6 +359,8 @@ int pool_arg_apart(const struct pool_arg *p, const char *pool, const struct dev_
 		const struct dev_role pair[] = { *role,
 						 { "external origin", table_is_own_thin(t, origin) ? NULL : origin } };
 
+		if (i && origin && t->thin[i - 1].origin.path && !strcmp(origin, t->thin[i - 1].origin.path))
+			continue;
 		r = dev_roles_apart(pair, ARRAY_SIZE(pair), err);
 	}
 	return r;
