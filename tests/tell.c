@@ -122,6 +122,7 @@ static void load_pool(struct teller *t, const char *args)
 		return;
 	}
 	opt.skip_zeroing = strstr(args, "skip_block_zeroing");
+	opt.ignore_discard = strstr(args, "ignore_discard");
 	opt.no_passdown = strstr(args, "no_discard_passdown");
 	t->block_sectors = bs;
 	must(t, edit_format(t->meta, bs, &pool, &err));

@@ -2,7 +2,7 @@
 # Copyright (C) 2026 The thin-pool-tools authors
 # A random story for the kernel (tests/fixtures/README.md):
 #
-#	awk -v seed=N -v ops=N [-v crash=1] [-v held=1] -f story.awk
+#	awk -v seed=N -v ops=N [-v crash=1] [-v held=1] [-v words="FEATURE..."] -f story.awk
 #
 # Thin devices with and without an external origin, snapshots of snapshots, writes, discards and
 # deletions.  crash: the machine is reset in the midst.  held: a metadata snapshot is taken; the
@@ -67,6 +67,7 @@ BEGIN {
 	print "# file base.img", size - below(1500), "sectors, filled at the start"
 	features = held || below(2) ? " 1 no_discard_passdown" : ""
 	if (!features && below(2)) features = " 1 skip_block_zeroing"
+	if (words) features = " " split(words, word) " " words
 	print "table pool 0 131072 thin-pool meta.img data.img", block, 0 features
 	create()
 	for (i = 0; i < ops; i++) {

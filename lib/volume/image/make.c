@@ -99,7 +99,8 @@ static size_t add_origins(const struct pool_arg *arg, const char **list)
 	for (size_t i = 0; t && i < t->nr_all_thins; i++) {
 		const char *origin = t->thin[i].origin.path;
 
-		if (origin && !(nr && !strcmp(list[nr - 1], origin)) && !table_is_own_thin(t, origin))
+		if (origin && !(nr && !strcmp(list[nr - 1], origin)) &&
+		    !table_is_own_thin(t, origin))
 			list[nr++] = origin;
 	}
 	return nr;
@@ -115,7 +116,8 @@ int make_open(struct make *m, const char *path, const char *pool, const char *de
 	      struct jobs *jobs, struct err *err)
 {
 	const struct pool_arg *base = s->base.arg;
-	CLEANUP(free_ptr) const char **list = calloc(NR_SOURCES + nr_lines(now->arg) + nr_lines(base), sizeof(*list));
+	const size_t most = NR_SOURCES + nr_lines(now->arg) + nr_lines(base);
+	CLEANUP(free_ptr) const char **list = calloc(most, sizeof(*list));
 	size_t nr = NR_SOURCES;
 	int r;
 
