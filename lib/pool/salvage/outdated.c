@@ -13,6 +13,12 @@
 #include "base/search.h"
 
 /*
+ * Devices times orphans, of which a pool with a damage has few, and a disk made to cost time many.  Beyond that older copies
+ * stay, and the devices that lack mappings are told.
+ */
+#define MAX_LOOKS ((size_t)50 << 20)
+
+/*
  * Where in the tree at @root an orphan should hang: the node that would be its parent, or a root that is too low for
  * one.  NONE: in a part that is lost.
  */
@@ -44,28 +50,44 @@ static bool knows_children(const struct salvage *s, const struct snode *n)
 	return true;
 }
 
+/* The nodes of mappings that are in use and have fewer parents than the metadata map counts.  Returns how many. */
+static size_t find_orphans(const struct salvage *s, uint32_t *list)
+{
+	size_t nr = 0;
+
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+
+		if (n->tree == TREE_MAPPING && !(n->flags & SN_VIRTUAL) && n->nr_mappings &&
+		    witness_knows(s, n->block) && s->count[n->block] > s->found[n->block])
+			list[nr++] = i;
+	}
+	return nr;
+}
+
 int deny_outdated(struct salvage *s, const uint8_t *vouched)
 {
 	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)s->nr_nodes + 1, 1);
+	CLEANUP(free_ptr) uint32_t *orphan = calloc((size_t)s->nr_nodes + 1, sizeof(*orphan));
+	size_t nr, looks = 0;
 
-	if (!memo)
+	if (!memo || !orphan)
 		return -ENOMEM;
-	for (size_t k = 0; k < s->nr_devs; k++) {
+	nr = find_orphans(s, orphan);
+	for (size_t k = 0; nr && k < s->nr_devs && looks < MAX_LOOKS; k++) {
 		const struct sdevice *d = &s->dev[k];
 		uint64_t have = d->root == NONE ? 0 : s->node[d->root].nr_mappings;
 
 		if (d->root == NONE || d->source != DETAILS_LIVE || d->root_given ||
 		    have >= d->info.mapped_blocks || salvage_has_holes(s, d->root, memo, 0))
 			continue;
-		for (uint32_t i = 0; i < s->nr_nodes; i++) {
-			const struct snode *n = &s->node[i];
-			uint32_t host;
+		looks += nr;
+		for (size_t i = 0; i < nr; i++) {
+			const struct snode *n = &s->node[orphan[i]];
+			uint32_t host = n->nr_mappings > d->info.mapped_blocks - have ?
+						NONE :
+						host_of(s, d->root, n);
 
-			if (n->tree != TREE_MAPPING || n->flags & SN_VIRTUAL || !n->nr_mappings ||
-			    n->nr_mappings > d->info.mapped_blocks - have || !witness_knows(s, n->block) ||
-			    s->count[n->block] <= s->found[n->block])
-				continue;
-			host = host_of(s, d->root, n);
 			if (host != NONE && !vouched[host] && knows_children(s, &s->node[host]))
 				s->node[host].flags |= SN_DENIED;
 		}
