@@ -257,7 +257,8 @@ void salvage_order(struct salvage *s)
 
 /*
  * A virtual node for what should be in @block.  Two parents that name the same lost block get the
- * same node; the keys that can be in it are those that both allow.
+ * same node; the keys that can be in it are those that both allow. Parents of other heights do not:
+ * one of them is wrong, and a node that gets the place of its own child would be a loop.
  */
 static uint32_t make_gap(struct salvage *s, uint8_t tree, uint32_t block, int height,
 			 uint64_t begin, uint64_t last, struct err *err)
@@ -268,7 +269,7 @@ static uint32_t make_gap(struct salvage *s, uint8_t tree, uint32_t block, int he
 	if (v != NONE && s->node[v].flags & SN_VIRTUAL && s->node[v].tree == tree) {
 		for (size_t i = 0; i < s->gaps.nr; i++) {
 			g = gap_at(s, i);
-			if (g->node != v)
+			if (g->node != v || g->height != height)
 				continue;
 			if (MAX(g->begin, begin) <= MIN(g->last, last)) {
 				g->begin = MAX(g->begin, begin);
