@@ -212,6 +212,40 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 }
 
 /*
+ * A device that is younger than the older top levels began with the root of its origin, which these may name for
+ * another device.  When that one has another root to go to, the older name does not decide between the two.
+ */
+static bool may_be_inherited(const struct assignment *a, uint32_t cand)
+{
+	const struct choice *best = NULL;
+	bool rival = false;
+
+	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
+		const struct choice *c = &a->opt[o];
+		const struct place *p = &a->place[c->place];
+
+		if (!p->one || !assign_may_take(a, c))
+			continue;
+		if (!best)
+			best = c;
+		else
+			rival |= !(c->says & SAYS_DENIED) &&
+				 kin_height(a->s, a->s->dev[p->index].info.dev_id) < 0 &&
+				 c->score + evidence[EV_NAMED].points + SURE_MARGIN > best->score;
+	}
+	if (!rival)
+		return false;
+	for (uint32_t k = a->first_of[best->place]; k < a->first_of[best->place + 1]; k++) {
+		const struct choice *c = &a->opt[a->of_place[k]];
+
+		if (c->cand != cand && a->cand[c->cand].refs && c->score >= evidence[EV_COUNT].points &&
+		    assign_may_take(a, c))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Is this choice reliable?  Similarity is not enough, because a snapshot is similar to its origin.
  * A choice is sure when an older tree of the same device has the node, or when all other places are
  * ruled out.
@@ -229,7 +263,8 @@ static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 		else
 			others_denied &= (a->opt[o].says & SAYS_DENIED) != 0;
 	}
-	return margin == FORCED || (margin >= SURE_MARGIN && (has || others_denied));
+	return margin == FORCED ||
+	       (margin >= SURE_MARGIN && (others_denied || (has && !may_be_inherited(a, cand))));
 }
 
 /* Nodes that overlap the node just placed have one option less. */
