@@ -93,6 +93,18 @@ static int check_existing(const char *path, const struct meta_out_options *opt,
 		       path, (ull)st->st_size, (ull)size);
 }
 
+/* Whoever cuts the file off while it is looked at gets no pool that is larger than the file. */
+static int check_size(const struct meta_out *out, struct err *err)
+{
+	struct stat st;
+
+	if (out->io->fd < 0 || fstat(out->io->fd, &st) || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size >= out->io->size)
+		return 0;
+	return err_set(err, -EIO, "'%s' became smaller while it was examined: nothing was written",
+		       out->path);
+}
+
 int meta_out_open(const char *path, const struct meta_out_options *opt, struct meta_out *out,
 		  struct err *err)
 {
@@ -119,6 +131,8 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
 		r = dev_open(path, DEV_WRITE, &out->io, err);
 	if (!r && !opt->force)
 		r = occupied_check(path, out->io, FOR_METADATA, err);
+	if (!r)
+		r = check_size(out, err);
 	if (r && out->io) {
 		io_free(out->io);
 		out->io = NULL;
