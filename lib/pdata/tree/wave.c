@@ -274,6 +274,8 @@ static inline uint32_t expand_run(const struct walk *w, const uint32_t *c, const
 #ifdef __x86_64__
 	if (i + 4 < nr && c[1] - *c == 1 && cpu_has(CPU_HAS_AVX2))
 		run = run_adds_nothing(w, c, q, keys + i, nr - i);
+#else
+	(void)q, (void)keys, (void)i, (void)nr;
 #endif
 	if (run && w->s.refs)
 		refmap_inc_run(w->s.refs, *c, run);
