@@ -118,7 +118,7 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 	  "{area}: bits beyond the end of the map are set for {count} {block|blocks}, which would " \
 	  "count as in use when the device grows", AUTO)                                            \
 	X(COUNT_LOW, "count-low", FATAL, true,                                                      \
-	  COUNTS "the kernel may overwrite what is in use", CORRECT_COUNT)                              \
+	  COUNTS "the kernel may overwrite what is in use", CORRECT_COUNT)                          \
 	X(COUNT_HIGH, "count-high", FATAL, true,                                                    \
 	  COUNTS "they will never be freed", CORRECT)                                               \
 	X(LEAK, "leak", NON_FATAL, true,                                                            \

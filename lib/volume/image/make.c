@@ -93,16 +93,11 @@ static int open_output(struct make *m, const char *path, const char *const *sour
 /* All external origins of the table: that of another device is no output either.  Returns how many. */
 static size_t add_origins(const struct pool_arg *arg, const char **list)
 {
-	const struct table *t = arg ? arg->table : NULL;
+	const char *origin;
 	size_t nr = 0;
 
-	for (size_t i = 0; t && i < t->nr_all_thins; i++) {
-		const char *origin = t->thin[i].origin.path;
-
-		if (origin && !(nr && !strcmp(list[nr - 1], origin)) &&
-		    !table_is_own_thin(t, origin))
-			list[nr++] = origin;
-	}
+	for (size_t i = 0; (origin = table_next_origin(arg ? arg->table : NULL, &i));)
+		list[nr++] = origin;
 	return nr;
 }
 

@@ -353,14 +353,11 @@ int pool_arg_apart(const struct pool_arg *p, const char *pool, const struct dev_
 					  { "data device", data ? t->pool->data.path : NULL },
 					  { "table file", table_file(t, pool) } };
 	int r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	const char *origin;
 
-	for (size_t i = 0; !r && t && i < t->nr_all_thins; i++) {
-		const char *origin = t->thin[i].origin.path;
-		const struct dev_role pair[] = { *role,
-						 { "external origin", table_is_own_thin(t, origin) ? NULL : origin } };
+	for (size_t i = 0; !r && (origin = table_next_origin(t, &i));) {
+		const struct dev_role pair[] = { *role, { "external origin", origin } };
 
-		if (i && origin && t->thin[i - 1].origin.path && !strcmp(origin, t->thin[i - 1].origin.path))
-			continue;
 		r = dev_roles_apart(pair, ARRAY_SIZE(pair), err);
 	}
 	return r;
@@ -385,8 +382,10 @@ int pool_arg_open_to_print(const char *path, const struct pool_want *want, struc
 			   struct err *err)
 {
 	int r = pool_arg_open(path, want, out, err);
+	struct stat st;
 
-	if (r)
+	/* a pipe or a terminal is no part of a pool, whose table may name very many origins */
+	if (r || (!fstat(STDOUT_FILENO, &st) && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)))
 		return r;
 	r = pool_arg_apart(out, path, &(struct dev_role) { "standard output", dev_output_path("-") }, err);
 	if (r)

@@ -166,6 +166,19 @@ bool table_is_own_thin(const struct table *t, const char *path)
 	       t->thin[r->line->index].pool == (size_t)(t->pool - t->pools);
 }
 
+const char *table_next_origin(const struct table *t, size_t *i)
+{
+	for (size_t n = t ? t->nr_all_thins : 0; *i < n;) {
+		const char *origin = t->thin[*i].origin.path;
+		const char *before = *i ? t->thin[*i - 1].origin.path : NULL;
+
+		++*i;
+		if (origin && !(before && !strcmp(origin, before)) && !table_is_own_thin(t, origin))
+			return origin;
+	}
+	return NULL;
+}
+
 struct table_name *table_ref_name(const struct table_ref *r)
 {
 	return r->line;

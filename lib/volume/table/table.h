@@ -228,6 +228,12 @@ const char *table_ref(struct table *t, struct table_name *n);
 /* Is @path, as table_ref() gives it, a thin device of the chosen pool? */
 bool table_is_own_thin(const struct table *t, const char *path);
 /*
+ * The next external origin of a thin line, from line *@i on; *@i becomes the line after it.
+ * NULL: there are no more, or no @t.  Thin devices of the chosen pool are left out, and lines in
+ * a row that have the same origin give it once.
+ */
+const char *table_next_origin(const struct table *t, size_t *i);
+/*
  * Says which devices the numbers are on which @d of @line stands, each once; -ENOENT when
  * one is a number that no line and no device of this machine has.
  */
