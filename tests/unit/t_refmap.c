@@ -165,7 +165,7 @@ static void merging_adds(void)
 	srand(7);
 	for (unsigned k = 0; k < 4000; k++) {
 		uint64_t at = (uint64_t)rand() % MODEL_LEN % (1 + (unsigned)rand() % MODEL_LEN);
-		uint64_t len = MIN((uint64_t)rand() % 9, MODEL_LEN - at);
+		uint64_t length = (uint64_t)rand() % 9, len = MIN(length, MODEL_LEN - at);
 
 		refmap_inc_run(rand() % 2 ? a : b, at, len);
 		refmap_inc_run(all, at, len);

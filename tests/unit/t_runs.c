@@ -53,7 +53,8 @@ static void equal_to_flags(void)
 		memset(flag, 0, sizeof(flag));
 		runs_init(&r);
 		for (i = 0; i < 40; i++) {
-			unsigned begin = (unsigned)rnd(WORLD), end = MIN(begin + (unsigned)rnd(12), WORLD);
+			unsigned begin = (unsigned)rnd(WORLD), length = (unsigned)rnd(12);
+			unsigned end = MIN(begin + length, WORLD);
 
 			check(!runs_add(&r, begin, end));
 			for (v = begin; v < end; v++)
