@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/crc32c.h"
+#include "base/sum/crc32c.h"
 
 static double now(void)
 {

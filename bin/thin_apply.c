@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/sha256.h"
+#include "base/sum/sha256.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "dev/dev.h"

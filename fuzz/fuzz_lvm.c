@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/crc32.h"
 #include "base/le.h"
+#include "base/sum/crc32.h"
 #include "dev/named.h"
 #include "fuzz.h"
 #include "volume/lvm/backup.h"

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crc32c.h"
+#include "base/sum/crc32c.h"
 
 enum damage { DAMAGE_ZERO, DAMAGE_RANDOM, DAMAGE_FLIP, DAMAGE_BYTE, DAMAGE_SECTOR, DAMAGE_SWAP, NR_DAMAGES };
 static const char *const damage_name[NR_DAMAGES] = { "zeroed", "overwritten", "bit flipped",

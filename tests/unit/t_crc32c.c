@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "base/crc32c.h"
+#include "base/sum/crc32c.h"
 #include "crc_slow.h"
 #include "random.h"
 #include "tap.h"

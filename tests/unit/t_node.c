@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include <errno.h>
 
-#include "base/crc32c.h"
+#include "base/sum/crc32c.h"
 #include "pdata/block/csum.h"
 #include "pdata/block/node.h"
 #include "pool/format/superblock.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "base/sha256.h"
+#include "base/sum/sha256.h"
 #include "tap.h"
 
 static void known(const char *data, size_t len, const char *want)

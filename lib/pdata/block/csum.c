@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "base/crc32c.h"
+#include "base/sum/crc32c.h"
 
 #define CSUM_AT 4 /* the checksum covers everything that follows its own four bytes */
 

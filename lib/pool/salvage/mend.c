@@ -8,8 +8,8 @@
  * other damages look like one); one changed byte nearly so (2 * 10^-4), which is why the
  * block must make sense afterwards and before, apart from what was changed.
  */
-#include "base/crc32c.h"
 #include "base/search.h"
+#include "base/sum/crc32c.h"
 #include "pool/salvage/impl.h"
 
 #define POLY 0x82F63B78u

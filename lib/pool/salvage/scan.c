@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/crc32c.h"
+#include "base/sum/crc32c.h"
 #include "base/zero.h"
 #include "pool/salvage/impl.h"
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/sha256.h"
+#include "base/sum/sha256.h"
 #include "base/zero.h"
 #include "dev/dev.h"
 #include "volume/image/image.h"

@@ -3,7 +3,7 @@
 #ifndef VOLUME_DIGEST_H
 #define VOLUME_DIGEST_H
 #include "base/meter.h"
-#include "base/sha256.h"
+#include "base/sum/sha256.h"
 #include "volume/image/feed.h"
 
 /* The SHA-256 of the device as raw bytes, all of them read.  @meter may be NULL. */

@@ -6,7 +6,7 @@
  * An image of a thin device in any form: raw, qcow2, rbd diff; whole, or what differs from a base.
  * In three steps: open, which makes all refusals before the first write; run; close.
  */
-#include "base/sha256.h"
+#include "base/sum/sha256.h"
 #include "volume/copy/copy.h"
 #include "volume/image/backing.h"
 #include "volume/compress/compress.h"

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/crc32.h"
 #include "base/le.h"
+#include "base/sum/crc32.h"
 
 #define MBR_ENTRIES 446
 #define MAX_LOGICAL 128

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/crc32.h"
 #include "base/le.h"
+#include "base/sum/crc32.h"
 
 #define SECTOR	      512
 #define LABEL_SECTORS 4

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef BASE_SHA256_H
-#define BASE_SHA256_H
+#ifndef BASE_SUM_SHA256_H
+#define BASE_SUM_SHA256_H
 /* SHA-256 (FIPS 180-4), by the CPU's own instructions where it has them.  Threads: one per struct. */
 #include <stddef.h>
 #include <stdint.h>

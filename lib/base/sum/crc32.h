@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef BASE_CRC32_H
-#define BASE_CRC32_H
+#ifndef BASE_SUM_CRC32_H
+#define BASE_SUM_CRC32_H
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "base/crc32.h"
+#include "base/sum/crc32.h"
 
 /* The remainder of each value of four bits followed by four zero bits. */
 static const uint32_t step[16] = {
