@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/parse.h"
+#include "base/text/parse.h"
 #include "cli/cli.h"
 #include "pool/query/delta_print.h"
 #include "volume/open/pool_live.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/parse.h"
+#include "base/text/parse.h"
 #include "base/vec.h"
 #include "cli/cli.h"
 #include "cli/progress.h"

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/outbuf.h"
-#include "base/parse.h"
+#include "base/text/outbuf.h"
+#include "base/text/parse.h"
 #include "cli/cli.h"
 #include "dev/dev.h"
 #include "pool/check/check.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/overflow.h"
-#include "base/similar.h"
+#include "base/text/similar.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "pool/query/list.h"

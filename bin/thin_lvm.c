@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "cli/cli.h"
 #include "volume/live/live.h"
 #include "volume/open/lvm_look.h"

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/jobs.h"
-#include "base/outbuf.h"
-#include "base/parse.h"
+#include "base/text/outbuf.h"
+#include "base/text/parse.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "volume/image/make.h"

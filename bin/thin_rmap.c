@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
-#include "base/parse.h"
+#include "base/text/json.h"
+#include "base/text/parse.h"
 #include "cli/cli.h"
 #include "pool/rmap/rmap.h"
 #include "volume/open/pool_live.h"

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "fuzz.h"
 #include "pdata/block/csum.h"
 

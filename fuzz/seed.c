@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* "seed < metadata > corpus/check/name": the patches that make the first blocks of metadata. */
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "fuzz.h"
 #include "image.h"
 

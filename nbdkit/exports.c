@@ -9,8 +9,8 @@
 #include <nbdkit-plugin.h>
 
 #include "base/cleanup.h"
-#include "base/parse.h"
-#include "base/similar.h"
+#include "base/text/parse.h"
+#include "base/text/similar.h"
 #include "nbdkit/exports.h"
 
 /* nbdkit logs only errors when it runs in the background, so a note is logged as an error. */

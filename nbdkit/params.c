@@ -10,8 +10,8 @@
 
 #include "config.h"
 
-#include "base/parse.h"
-#include "base/similar.h"
+#include "base/text/parse.h"
+#include "base/text/similar.h"
 #include "nbdkit/exports.h"
 
 static int set_path(char **to, const char *value)

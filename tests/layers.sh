@@ -25,7 +25,8 @@ result() {
 cat >"$tmp/rooms" <<'ROOMS'
 base 10 *
 base/sum 11 *
-cli 11 *
+base/text 11 *
+cli 12 *
 dev 20 *
 pdata/block 30 bcache.h csum.h format.h node.h node_edit.h refmap.h writer.h
 pdata/tree 31 build.h cursor.h edit.h space.h tm.h walk.h

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "base/text/json.h"
 #include "base/units.h"
 
 /* Scripts know these names of units, including the odd one, from other tools. */

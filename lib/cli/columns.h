@@ -8,7 +8,7 @@
  */
 #include <stdbool.h>
 
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 
 struct column {
 	const char *name; /* the heading of a table */

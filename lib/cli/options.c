@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "base/similar.h"
+#include "base/text/similar.h"
 
 static const struct opt common[] = {
 	{ 'h', "help", ARG_NONE, NULL, "print this help and exit", OPT_HELP },

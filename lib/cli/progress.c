@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/jobs.h"
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 
 #define MS_BETWEEN 100
 #define MS_BEFORE  1000 /* work that ends sooner shows no line */

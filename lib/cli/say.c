@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/fd_write.h"
-#include "base/outbuf.h"
-#include "base/parse.h"
+#include "base/text/outbuf.h"
+#include "base/text/parse.h"
 #include "cli/options.h"
 
 /* Another thread and a signal handler use them, too. */

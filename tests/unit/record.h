@@ -4,7 +4,7 @@
 #define UNIT_RECORD_H
 #include <errno.h>
 
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "pool/events/events.h"
 
 /* A sink that writes down what it is told. */

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "pool/events/events_apart.h"
 #include "tap.h"
 

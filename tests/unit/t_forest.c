@@ -7,7 +7,7 @@
  */
 #include <stdatomic.h>
 
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "node_damage.h"
 #include "pool/forest/forest.h"
 #include "story.h"

@@ -7,7 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "base/units.h"
 #include "tap.h"
 #include "unit/failing.h"

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "base/json.h"
-#include "base/outbuf.h"
+#include "base/text/json.h"
+#include "base/text/outbuf.h"
 #include "random.h"
 #include "tap.h"
 

@@ -4,7 +4,7 @@
  * Who owns which nodes and which leaves stand together, compared with dumb models, in
  * random pools that share nodes of all heights and are damaged at random.  SEED=n replays one pool.
  */
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "failing.h"
 #include "owners_world.h"
 #include "pool/forest/forest.h"

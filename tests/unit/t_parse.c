@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include <errno.h>
 
-#include "base/parse.h"
+#include "base/text/parse.h"
 #include "tap.h"
 
 static void numbers(void)

@@ -16,7 +16,7 @@
  * a negative errno with @err set, which ends the source with the same value.
  */
 #include "base/err.h"
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "pool/format/pool_info.h"
 
 struct events_ops {

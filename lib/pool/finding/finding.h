@@ -8,7 +8,7 @@
  * recipe of the same name in the damage catalogue.
  */
 #include "base/err.h"
-#include "base/json.h"
+#include "base/text/json.h"
 #include "base/units.h"
 
 enum finding_severity {

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/json.h"
+#include "base/text/json.h"
 #include "pdata/block/node.h"
 #include "pool/finding/finding.h"
 #include "pool/format/superblock.h"

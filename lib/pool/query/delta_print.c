@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "base/json.h"
-#include "base/outbuf.h"
+#include "base/text/json.h"
+#include "base/text/outbuf.h"
 
 #define PIECE ((size_t)1 << 18)
 

@@ -6,7 +6,7 @@
  * The facts about a pool that thin_info prints on one screen, as text and JSON.  Threads: one at a
  * time.
  */
-#include "base/json.h"
+#include "base/text/json.h"
 #include "pool/query/list.h"
 #include "pool/query/space_use.h"
 

@@ -5,7 +5,7 @@
 /*
  * The devices of a pool and the facts about each: the fields of thin_ls.  Threads: one at a time.
  */
-#include "base/similar.h"
+#include "base/text/similar.h"
 #include "pool/query/kin.h"
 #include "pool/query/picture.h"
 

@@ -6,7 +6,7 @@
  * The devices of a pool, each snapshot below its origin: one line for each device, with its sizes
  * and a bar.
  */
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "pool/query/list.h"
 
 /*

@@ -15,8 +15,8 @@
  * Memory: RMAP_KEPT (4 bytes a run where single blocks lie anywhere, some 14 bytes at most), 35 bytes
  * a metadata block that is a leaf, that of the walk and of the owners, half a MiB to 2.5 MiB a worker.
  */
-#include "base/outbuf.h"
 #include "base/runs.h"
+#include "base/text/outbuf.h"
 #include "pool/forest/forest.h"
 
 #define RMAP_KEPT ((uint64_t)160 << 20) /* bytes */

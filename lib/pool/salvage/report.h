@@ -3,8 +3,8 @@
 #ifndef POOL_SALVAGE_REPORT_H
 #define POOL_SALVAGE_REPORT_H
 /* The content of the report, as text and as JSON. */
-#include "base/outbuf.h"
 #include "base/runs.h"
+#include "base/text/outbuf.h"
 #include "pool/salvage/impl.h"
 
 /* Keys of one device. */

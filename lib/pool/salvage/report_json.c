@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/json.h"
+#include "base/text/json.h"
 #include "pool/salvage/report.h"
 
 static void json_lines(struct json *j, const char *name, const struct outbuf *lines)

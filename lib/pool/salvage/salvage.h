@@ -14,7 +14,7 @@
  * data block where the space maps are needed to decide.  Nothing per mapping.
  */
 #include "base/jobs.h"
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "dev/io.h"
 #include "pool/events/events.h"
 

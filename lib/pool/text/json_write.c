@@ -5,7 +5,7 @@
  * {"begin", "data_begin", "length", "time"} whatever its length, and a ref is
  * {"ref": NAME}.  "defs" is there only when something is shared.
  */
-#include "base/json.h"
+#include "base/text/json.h"
 #include "pool/format/format.h"
 #include "pool/text/sink.h"
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/parse.h"
+#include "base/text/parse.h"
 #include "dev/dev.h"
 #include "pool/format/format.h"
 #include "volume/guard/occupied.h"

@@ -9,7 +9,7 @@
  * Built without libdevmapper, live_open() says so: none.c.
  */
 #include "base/err.h"
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 
 struct live;
 

@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include <string.h>
 
-#include "base/json.h"
+#include "base/text/json.h"
 #include "volume/lvm/list.h"
 
 /* A missing value is null. */

@@ -7,7 +7,7 @@
  * and partitions by content, the newest good text of all metadata areas, and the tables that follow
  * from it.  Everything is opened shared, for reading, and closed again; nothing is ever written.
  */
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "volume/lvm/vg.h"
 
 struct lvm_options {

@@ -4,7 +4,7 @@
 
 #include <inttypes.h>
 
-#include "base/json.h"
+#include "base/text/json.h"
 
 #define PIECE ((size_t)1 << 16)
 

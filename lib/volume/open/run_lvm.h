@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 
 struct run_lvm {
 	const char *const *argv; /* with "thin_lvm" in front and NULL behind */

@@ -8,7 +8,7 @@
  * devices with metadata exclusively, data device and origin shared, files with shared locks.  For a
  * metadata snapshot, whose pool is live, and with force_share, nothing is exclusive or locked.
  */
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "volume/map/map.h"
 #include "volume/open/pool_salvage.h"
 #include "volume/open/pool_source.h"

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/parse.h"
-#include "base/similar.h"
+#include "base/text/parse.h"
+#include "base/text/similar.h"
 #include "dev/dev.h"
 #include "pool/format/format.h"
 #include "volume/table/impl.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/parse.h"
+#include "base/text/parse.h"
 #include "volume/table/parse.h"
 
 int table_line_error(const struct parser *p, struct err *err, const char *word, const char *what)

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/parse.h"
+#include "base/text/parse.h"
 #include "base/vec.h"
 #include "dev/dev.h"
 #include "volume/table/impl.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef BASE_PARSE_H
-#define BASE_PARSE_H
+#ifndef BASE_TEXT_PARSE_H
+#define BASE_TEXT_PARSE_H
 /*
  * Numbers and sizes as people type them.  All return 0, -EINVAL (not of the form)
  * or -ERANGE (does not fit), and set @err to a text that quotes the word.

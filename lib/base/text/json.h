@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef BASE_JSON_H
-#define BASE_JSON_H
+#ifndef BASE_TEXT_JSON_H
+#define BASE_TEXT_JSON_H
 /*
  * Writing JSON (RFC 8259): the one writer of all commands.
  *
@@ -16,7 +16,7 @@
  * @key is NULL for a member of a list. The writer puts commas, line ends and indentation. The
  * outbuf notes a failed allocation.  Threads: one at a time.
  */
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 #include "base/units.h"
 
 /* The version of the vocabulary; every document begins with it.  doc/json.md */

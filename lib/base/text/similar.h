@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef BASE_SIMILAR_H
-#define BASE_SIMILAR_H
+#ifndef BASE_TEXT_SIMILAR_H
+#define BASE_TEXT_SIMILAR_H
 /* Finds the word that is most similar to a mistyped one. */
 #include <stddef.h>
 

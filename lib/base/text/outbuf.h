@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef BASE_OUTBUF_H
-#define BASE_OUTBUF_H
+#ifndef BASE_TEXT_OUTBUF_H
+#define BASE_TEXT_OUTBUF_H
 /*
  * A growing byte buffer with fast formatting of decimal numbers: text output is
  * made in big buffers and written whole.  After a failed allocation the buffer

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "base/json.h"
+#include "base/text/json.h"
 
 /* The length of the UTF-8 sequence at @s, of which @len bytes are left; 0: not one. */
 static size_t utf8_len(const unsigned char *s, size_t len)

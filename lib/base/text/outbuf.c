@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "base/outbuf.h"
+#include "base/text/outbuf.h"
 
 #include <endian.h>
 #include <errno.h>
