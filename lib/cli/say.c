@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "base/text/outbuf.h"
 #include "base/text/parse.h"
 #include "cli/options.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "dev/lock.h"
 #include "dev/named.h"
 

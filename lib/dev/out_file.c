@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "base/leftover.h"
 #include "base/portable.h"
 #include "dev/dev.h"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "dev/dev.h"
 
 #define PIECE 65536

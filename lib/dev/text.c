@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "base/vec.h"
 #include "dev/dev.h"
 

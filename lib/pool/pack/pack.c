@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "base/overflow.h"
 #include "base/zero.h"
 #include "pdata/block/format.h"

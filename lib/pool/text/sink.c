@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "base/umap.h"
 #include "pool/text/text.h"
 

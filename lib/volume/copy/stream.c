@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "volume/copy/impl.h"
 
 #define PIPE_LEN (1 << 20)

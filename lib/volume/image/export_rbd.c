@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "base/le.h"
 #include "volume/image/export.h"
 #include "volume/image/rbd.h"

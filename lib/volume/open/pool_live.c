@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "dev/dev.h"
 #include "volume/open/run_lvm.h"
 

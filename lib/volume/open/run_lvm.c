@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/fd_write.h"
+#include "base/fd.h"
 #include "base/units.h"
 
 #define MAX_TABLE ((size_t)256 << 20)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "base/fd_write.h"
+#include "base/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef BASE_FD_WRITE_H
-#define BASE_FD_WRITE_H
+#ifndef BASE_FD_H
+#define BASE_FD_H
 #include <stddef.h>
 
 #include "base/err.h"
