@@ -4,7 +4,7 @@
 """mutants.py SEED COUNT [ROOM...]: are there tests that notice when one operator of the code is wrong?
 
 In a build folder, after `make check TESTS=`.  Each mutant is one change to one line of a room (lib/pool/check, build,
-edit, lib/volume/target, map, unless others are named).  It is linked into the room's unit tests, and where these
+edit, lib/pdata/map, lib/volume/target, map, unless others are named).  It is linked into the room's unit tests, and where these
 notice nothing into the commands for the room's command tests (--bats).  The survivors are listed: each is a test
 that is missing, or code that does not matter (an early exit, a hint, a capacity).
 """
@@ -19,9 +19,10 @@ import tempfile
 TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 # room: unit tests, commands, command tests
 ROOMS = {
-    "lib/pool/check": ("t_check t_leaf_scan", "thin_check", "check"),
+    "lib/pdata/map": ("t_target t_build t_powercut t_edit_faults", "", ""),
+    "lib/pool/check": ("t_check t_leaf_scan t_memory t_owners", "thin_check", "check"),
     "lib/pool/build": ("t_build t_xml_read", "thin_restore thin_dump", "restore"),
-    "lib/pool/edit": ("t_edit_damage t_edit_faults t_powercut t_target", "thin_message", "message"),
+    "lib/pool/edit": ("t_message t_edit_damage t_edit_faults t_powercut t_target", "thin_message", "message"),
     "lib/volume/target": ("t_target t_target_model", "", ""),
     "lib/volume/map": ("t_map t_copy", "thin_materialize", "materialize"),
 }
@@ -58,10 +59,11 @@ def places(lines):
                     yield n, m.start(), m.end(), new
 
 
-def zlib_libs():
-    """As configure found them: perhaps with libzstd"""
-    with open("Makefile") as f:
-        return next(line.split("=", 1)[1].split() for line in f if line.startswith("ZLIB_LIBS ="))
+def of_make(text):
+    """The words of @text with the variables that the Makefile gives"""
+    rule = "include Makefile\nwords-of-make:\n\t@echo '%s'\n" % text
+    return subprocess.run(["make", "-s", "-f", "-", "words-of-make"], input=rule.encode(), stdout=subprocess.PIPE,
+                          check=True).stdout.decode().split()
 
 
 def sh(argv, timeout, env=None):
@@ -77,6 +79,9 @@ class Room:
         self.name, self.args, self.work = name, args, work
         units, commands, bats = ROOMS[name]
         self.units, self.commands, self.bats = units.split(), commands.split(), bats.split()
+        self.zlib = of_make("$(ZLIB_LIBS)")  # perhaps with libzstd
+        # the objects of each unit test, and what makes its calls fail
+        self.parts = {t: of_make("$(tests_unit_%s_OBJECTS) $(tests_unit_%s_LDFLAGS) -ldl" % (t, t)) for t in self.units}
         self.all = []
         for f in sorted(os.listdir(os.path.join(TOP, name))):
             if f.endswith(".c"):
@@ -84,15 +89,14 @@ class Room:
                     lines = h.readlines()
                 self.all += [(f, lines) + p for p in places(lines)]
 
-    def link(self, obj, main, out, more=()):
-        return sh(["cc", "-pthread", "-o", out, main, *more, obj, "libthin.a", *LIBS, *zlib_libs()], 600)[0] == 0
+    def link(self, obj, parts, out):
+        return sh(["cc", "-pthread", "-o", out, *parts, obj, "libthin.a", *LIBS, *self.zlib], 600)[0] == 0
 
     def killed_by(self, obj):
         """The first test that notices, or None."""
         for t in self.units:
             out = os.path.join(self.work, t)
-            main, fault = "tests/unit/%s.o" % t, "tests/io_fault.o"
-            if not self.link(obj, main, out, [fault] if os.path.exists(fault) else []):
+            if not self.link(obj, self.parts[t], out):
                 return "linker"
             rc, said = sh([out], self.args.timeout)
             if rc or b"\nnot ok" in said:
@@ -102,7 +106,7 @@ class Room:
                        abs_top_srcdir=TOP, abs_top_builddir=os.getcwd())
             for c in self.commands:
                 cli = [f for f in ("libthincli.a", "libcli.a") if os.path.exists(f)]
-                if not self.link(obj, "bin/%s.o" % c, os.path.join(self.work, c), cli):
+                if not self.link(obj, ["bin/%s.o" % c, *cli], os.path.join(self.work, c)):
                     return "linker"
             for b in self.bats:
                 rc, _ = sh(["sh", os.path.join(TOP, "tests/run-bats"), os.path.join(TOP, "tests/cli/%s.bats" % b)],

@@ -2,7 +2,10 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef UNIT_OLD_POOL_H
 #define UNIT_OLD_POOL_H
-/* For tests of what fails: a pool of five devices that share most of their blocks, with a held snapshot. */
+/*
+ * For tests of what fails: a pool of five devices that share most of their blocks, three snapshots
+ * of the last that nothing was written to, and a held snapshot.
+ */
 #include "pool/edit/edit.h"
 #include "random.h"
 #include "tap.h"
@@ -47,6 +50,8 @@ static void make_old(uint64_t seed)
 		for (unsigned i = 0; i < 40; i++)
 			check_eq(map_new(p, id, rnd(5000)), 0);
 	}
+	for (uint32_t id = 11; id < 14; id++) /* its root has a count of 4, in the overflow tree */
+		check_eq(edit_create_snap(p, id, 5, &err), 0);
 	commit(p);
 	check_eq(edit_reserve_metadata_snap(p, &err), 0);
 	commit(p);

@@ -103,8 +103,8 @@ static int delete_all(struct pool_edit *p)
 {
 	int r = 0;
 
-	for (uint32_t id = 1; !r && id < 6; id++)
-		r = edit_delete(p, id, &err);
+	for (uint32_t id = 1; !r && id < 14; id++)
+		r = id > 5 && id < 11 ? 0 : edit_delete(p, id, &err);
 	return r;
 }
 
