@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-#include "base/parse.h"
 #include "pool/format/format.h"
 #include "tap.h"
 
