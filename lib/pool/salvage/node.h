@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_NODE_H
+#define POOL_SALVAGE_NODE_H
+/* One node, read leniently: what a block holds that node_open() may refuse. */
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/le.h"
+#include "pool/format/pool_info.h"
+
+/* An opened node; it points into the block. */
+struct view {
+	const uint8_t *keys, *values;
+	uint32_t nr, value_size;
+	bool leaf, unsorted, mended;
+};
+
+/* False: the block is no node that could be used. */
+bool view_open(struct view *v, const void *block);
+
+static inline uint64_t view_key(const struct view *v, uint32_t i)
+{
+	le64 k;
+
+	memcpy(&k, v->keys + (size_t)i * 8, 8);
+	return le64_get(k);
+}
+
+static inline uint64_t view_value(const struct view *v, uint32_t i)
+{
+	le64 k;
+
+	memcpy(&k, v->values + (size_t)i * v->value_size, 8);
+	return le64_get(k);
+}
+
+/*
+ * The runs of a mapping leaf in key order, without those whose data block is not below
+ * @nr_data_blocks and without keys out of order.  @run: room for 252.  Returns how many runs there are.
+ */
+uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *run);
+
+/* Leaves out what is not in [@begin, @last]; returns how many runs are left. */
+uint32_t runs_clip(struct run *run, uint32_t nr, uint64_t begin, uint64_t last);
+
+#endif
