@@ -13,6 +13,7 @@
 #include "dev/dev.h"
 #include "pool/emit/emit.h"
 #include "pool/format/format.h"
+#include "pool/report/report.h"
 #include "pool/text/text.h"
 #include "volume/guard/content.h"
 #include "volume/open/pool_live.h"

@@ -12,6 +12,7 @@
 #include "base/text/parse.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "pool/report/report.h"
 #include "volume/image/make.h"
 #include "volume/map/print.h"
 #include "volume/open/pool_live.h"

@@ -13,6 +13,7 @@
 #include "dev/dev.h"
 #include "pool/build/build.h"
 #include "pool/format/format.h"
+#include "pool/report/report.h"
 #include "volume/guard/meta_out.h"
 #include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"

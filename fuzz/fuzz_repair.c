@@ -9,6 +9,7 @@
 #include "fuzz.h"
 #include "image.h"
 #include "pool/build/build.h"
+#include "pool/report/report.h"
 #include "pool/salvage/salvage.h"
 #include "sound.h"
 

@@ -42,8 +42,9 @@ pool/check 42 check.h fix.h
 pool/emit 42 emit.h
 pool/query 42 delta.h delta_print.h info.h list.h page.h space_use.h tree.h usage.h
 pool/rmap 42 rmap.h
-pool/salvage 42 salvage.h
+pool/salvage 42 node.h salvage.h state.h
 pool/text 42 text.h
+pool/report 43 report.h
 pool/restore 43 restore.h
 pool/space 43 shrink.h trim.h
 volume/compress 50 compress.h

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "rescue.h"
+#include "pool/report/report.h"
 
 #define PUSH(arr, nr, cap)                                              \
 	({                                                              \

@@ -18,8 +18,8 @@
  *     speaks for them (evidence.c, generations.c, lookup.c).  Where their counts are lost the data map
  *     decides (data.c, cover.c).  Devices that the top level lost: devices.c.
  *  7. Details are joined, and those that were lost made (details.c, times.c).
- *  8. How good it is (verdict.c).  salvage_emit() sends what is there (emit.c, defs.c); salvage_report()
- *     says what is not (report.c, ranges.c), salvage_list_roots() what else there was (list.c, under.c).
+ *  8. How good it is (verdict.c).  salvage_emit() sends what is there (emit.c, defs.c); the room
+ *     above, pool/report, says what is not; salvage_list_roots() what else there was (list.c, under.c).
  */
 #include "pool/salvage/salvage.h"
 

@@ -76,16 +76,6 @@ int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, cons
 /* Is this device there, and are all its mappings back (as far as it is known)? */
 bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id);
 
-/*
- * What was found, kept, lost and invented: lines of text, or one JSON object.  @verbose: also
- * devices that came back whole.
- */
-void salvage_report(struct salvage *s, bool verbose, struct outbuf *out);
-/* The report's last line: the sum, and what to do.  @accept_loss: the user takes the result as it is. */
-void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss, struct outbuf *out);
-void salvage_report_device(struct salvage *s, uint32_t dev_id, bool accept_loss,
-			   struct outbuf *out);
-void salvage_report_json(struct salvage *s, struct outbuf *out);
 /* Lines: for each node that had a choice where it was put, what else could have been, and why. */
 void salvage_explain(const struct salvage *s, struct outbuf *out);
 

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "pool/salvage/report.h"
+#include "pool/report/impl.h"
 
 static void add_range(struct runs *r, uint64_t begin, uint64_t last)
 {

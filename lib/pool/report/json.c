@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/text/json.h"
-#include "pool/salvage/report.h"
+#include "pool/report/impl.h"
 
 static void json_lines(struct json *j, const char *name, const struct outbuf *lines)
 {

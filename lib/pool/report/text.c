@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage/report.h"
+#include "pool/report/impl.h"
 
 #define MAX_RANGES 24 /* shown for one device; the rest is counted */
 #define MAX_BLOCKS 40 /* likewise bad blocks, unless all are wanted */

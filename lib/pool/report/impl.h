@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef POOL_SALVAGE_REPORT_H
-#define POOL_SALVAGE_REPORT_H
+#ifndef POOL_REPORT_IMPL_H
+#define POOL_REPORT_IMPL_H
 /* The content of the report, as text and as JSON. */
 #include "base/runs.h"
 #include "base/text/outbuf.h"
-#include "pool/salvage/impl.h"
+#include "pool/report/report.h"
+#include "pool/salvage/node.h"
+#include "pool/salvage/state.h"
 
 /* Keys of one device. */
 struct device_report {
@@ -32,7 +34,7 @@ uint64_t nr_missing(const struct sdevice *d);
 /* "proved", "likely", "open" or "lost": the worst that holds for a part of the device. */
 const char *certainty_text(const struct sdevice *dev, const struct device_report *d);
 
-/* --- report.c --- */
+/* --- text.c --- */
 void put_super(const struct salvage *s, struct outbuf *out);
 void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out);
 
