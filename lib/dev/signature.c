@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define UNPACK ": unpack it first"
+
 static const struct {
 	uint32_t offset;
 	uint8_t len;
@@ -45,16 +47,16 @@ static const struct {
 	  "\x7f"
 	  "ELF",
 	  "a program (ELF)" },
-	{ 0, 3, "\x1f\x8b\x08", "a gzip file: unpack it first" },
+	{ 0, 3, "\x1f\x8b\x08", "a gzip file" UNPACK },
 	{ 0, 6,
 	  "\xfd"
 	  "7zXZ\0",
-	  "an xz file: unpack it first" },
-	{ 0, 4, "\x28\xb5\x2f\xfd", "a zstd file: unpack it first" },
-	{ 0, 4, "\x04\x22\x4d\x18", "an lz4 file: unpack it first" },
-	{ 0, 3, "BZh", "a bzip2 file: unpack it first" },
-	{ 0, 4, "PK\x03\x04", "a zip file: unpack it first" },
-	{ 257, 5, "ustar", "a tar archive: unpack it first" },
+	  "an xz file" UNPACK },
+	{ 0, 4, "\x28\xb5\x2f\xfd", "a zstd file" UNPACK },
+	{ 0, 4, "\x04\x22\x4d\x18", "an lz4 file" UNPACK },
+	{ 0, 3, "BZh", "a bzip2 file" UNPACK },
+	{ 0, 4, "PK\x03\x04", "a zip file" UNPACK },
+	{ 257, 5, "ustar", "a tar archive" UNPACK },
 	{ 512, 8, "EFI PART", "a partition table (GPT): a whole disk, not a device of a pool" },
 	{ 4096, 8, "EFI PART", "a partition table (GPT): a whole disk, not a device of a pool" },
 	/* last: boot sectors of filesystems end with it too */
@@ -68,4 +70,11 @@ const char *signature_name(const void *data, size_t len)
 		    !memcmp((const char *)data + table[i].offset, table[i].magic, table[i].len))
 			return table[i].name;
 	return NULL;
+}
+
+bool signature_is_packed(const char *name)
+{
+	size_t len = strlen(name), end = strlen(UNPACK);
+
+	return len > end && !strcmp(name + len - end, UNPACK);
 }

@@ -16,4 +16,7 @@
  */
 const char *signature_name(const void *data, size_t len);
 
+/* @name, of signature_name(), is of a file that must be unpacked before it is the bytes of a device. */
+bool signature_is_packed(const char *name);
+
 #endif

@@ -316,6 +316,36 @@ have_plugin() {
 	refused 64 "--origin-format" thin_materialize --map --origin-format qcow2 t a
 }
 
+# packed NAME: makes NAME.gzip and so on of it by each tool that is here
+packed() {
+	local tool
+	for tool in gzip xz zstd bzip2 lz4; do
+		! command -v $tool >/dev/null || $tool -qc "$1" >"$1.$tool"
+	done
+	tar -cf "$1.tar" "$1"
+	[ -s "$1.gzip" ]
+}
+
+@test "a compressed origin, input or target is refused unless it is taken as raw" {
+	head -c 1M /dev/urandom >disk
+	truncate -s 4M image
+	packed disk
+	for f in disk.*; do
+		refused 1 "'$f' is a" thin_materialize --map --data-dev data --origin "$f" --size 1M m 1
+		[[ "$stderr" == *"${f#*.} "*": unpack it first; "*"--origin-format raw"* ]]
+		run -0 --separate-stderr thin_materialize --map --data-dev data --origin-format raw --origin "$f" --size 1M m 1
+		refused 1 "unpack it first" thin_apply -i "$f" image
+		cmp image <(head -c 4M /dev/zero)
+		cp image raw
+		thin_apply -q -O raw -i "$f" raw
+		cmp -n "$(stat -c %s "$f")" raw "$f"
+		cp raw kept
+		refused 1 "nothing was written" thin_apply -O raw -i disk raw
+		cmp raw kept
+		thin_apply -qf -O raw -i disk raw
+	done
+}
+
 @test "the plugin refuses an origin that is an image of a virtual machine unless it is taken as raw" {
 	have_plugin
 	for magic in 'QFI\373\0\0\0\3' 'KDMV\1\0\0\0' vhdxfile; do

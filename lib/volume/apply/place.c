@@ -71,14 +71,16 @@ int place_close(struct place *p, struct err *err)
 /* A file that is not the bytes of a disk. */
 static int refuse_file(const char *path, struct io *io, struct err *err)
 {
-	const char *format;
+	const char *format, *packed;
 	int r = occupied_check(path, io, FOR_UPDATE, err);
 
 	if (r)
 		return r;
-	r = origin_format(io, &format, err);
-	if (r || !format)
+	r = origin_format(io, &format, &packed, err);
+	if (r || (!format && !packed))
 		return r;
+	if (packed)
+		return err_set(err, -EEXIST, "%s: is %s; nothing was written (--force overwrites it)", path, packed);
 	return err_set(err, -EEXIST,
 		       "%s: is a %s image, and only the raw bytes of a disk can be changed: "
 		       "nothing was written (--force "

@@ -56,8 +56,8 @@ static int check_loop(const struct image *m, const struct level *l, struct err *
  */
 static int judge_format(struct level *l, const char *format, bool named_elsewhere, struct err *err)
 {
-	const char *looks = NULL;
-	int r = origin_format(l->io, &looks, err);
+	const char *looks, *packed;
+	int r = origin_format(l->io, &looks, &packed, err);
 
 	if (r)
 		return r;
@@ -74,6 +74,8 @@ static int judge_format(struct level *l, const char *format, bool named_elsewher
 				       "%s: is a %s image, but only raw and qcow2 are read "
 				       "(qemu-img convert converts it)",
 			       l->path, looks);
+	if (!format && packed)
+		return err_set(err, -ENOTSUP, "%s: is %s", l->path, packed);
 	l->is_qcow2 = format ? !strcmp(format, "qcow2") : looks != NULL;
 	return 0;
 }

@@ -2,7 +2,8 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * The external origin is read as it is, byte for byte.  An image in a format of virtual machines
- * (qcow2, vmdk, ...) has its own order of bytes: as an origin it would give garbage, silently.
+ * (qcow2, vmdk, ...) has its own order of bytes, and so has a compressed file: as an origin it would
+ * give garbage, silently.
  */
 #include "volume/open/origin.h"
 
@@ -11,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "dev/dev.h"
+#include "dev/signature.h"
 
 #define HEAD_LEN 4096
 
@@ -32,13 +34,14 @@ static const struct {
 	{ 0, "WithouFreSpacExt", 16, "parallels" },
 };
 
-int origin_format(struct io *io, const char **name, struct err *err)
+int origin_format(struct io *io, const char **name, const char **packed, struct err *err)
 {
+	const char *found;
 	size_t len = (size_t)MIN(io->size, HEAD_LEN);
 	CLEANUP(free_ptr) char *head = io_alloc(HEAD_LEN);
 	int r;
 
-	*name = NULL;
+	*name = *packed = NULL;
 	if (!head)
 		return err_nomem(err, io->name);
 	memset(head, 0, HEAD_LEN);
@@ -46,17 +49,20 @@ int origin_format(struct io *io, const char **name, struct err *err)
 	for (size_t i = 0; !r && i < ARRAY_SIZE(formats); i++)
 		if (!memcmp(head + formats[i].at, formats[i].magic, formats[i].len))
 			*name = formats[i].name;
+	found = r || *name ? NULL : signature_name(head, HEAD_LEN);
+	if (found && signature_is_packed(found))
+		*packed = found;
 	return r;
 }
 
 int origin_open(const char *path, unsigned flags, bool raw, struct io **out, struct err *err)
 {
-	const char *format = NULL;
+	const char *format = NULL, *packed = NULL;
 	struct io *io = NULL;
 	int r = dev_open(path, DEV_SHARED | flags, &io, err);
 
 	if (!r && !raw)
-		r = origin_format(io, &format, err);
+		r = origin_format(io, &format, &packed, err);
 	if (!r && format)
 		r = err_set(err, -EINVAL,
 			    "'%s' is a %s image, but an origin is read as raw bytes: convert it "
@@ -64,6 +70,11 @@ int origin_open(const char *path, unsigned flags, bool raw, struct io **out, str
 			    "and give that device; if its raw bytes are the origin: "
 			    "--origin-format raw (nbdkit: origin-format=raw)",
 			    path, format, format, format);
+	if (!r && packed)
+		r = err_set(err, -EINVAL,
+			    "'%s' is %s; if its raw bytes are the origin: --origin-format raw "
+			    "(nbdkit: origin-format=raw)",
+			    path, packed);
 	if (r) {
 		io_free(io);
 		return err_prefix(err, r, "external origin");

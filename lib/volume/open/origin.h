@@ -6,12 +6,15 @@
 
 /*
  * Opens an external origin for reading, shared, with further @flags of dev_open().  An image in a
- * format of virtual machines is refused unless @raw: -EINVAL, and the text says what to do.  Else as
- * dev_open().
+ * format of virtual machines and a compressed file are refused unless @raw: -EINVAL, and the text says
+ * what to do.  Else as dev_open().
  */
 int origin_open(const char *path, unsigned flags, bool raw, struct io **out, struct err *err);
 
-/* The format that the first bytes of @io show, as qemu-img calls it; NULL: raw bytes. */
-int origin_format(struct io *io, const char **name, struct err *err);
+/*
+ * What the first bytes of @io show that is not the raw bytes of a disk: either @name, a format as
+ * qemu-img calls it, or @packed, "a gzip file: unpack it first"; both static.  Both NULL: raw bytes.
+ */
+int origin_format(struct io *io, const char **name, const char **packed, struct err *err);
 
 #endif
