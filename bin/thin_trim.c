@@ -139,7 +139,8 @@ static int trim(struct trim_cmd *t, const struct check_result *res, struct err *
 		return 0;
 	opt.dry_run = false;
 	opt.done = trimmed;
-	cli_left(&t->cli, "only a part of the free blocks was discarded; the pool is unchanged");
+	cli_left(&t->cli, "only a part of the free blocks was discarded, and the pool is unchanged: run "
+			  "the same command again");
 	opt.ctx = progress_new(&t->cli, "discarding", rep.bytes);
 	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
 	progress_free(opt.ctx);

@@ -58,7 +58,7 @@ static void put_time(struct outbuf *out, uint64_t s)
 		outbuf_printf(out, "%u:%02u", (unsigned)(s / 60), (unsigned)(s % 60));
 }
 
-enum detail { ALL_NUMBERS, NO_RATE, ONLY_TIME, NR_DETAILS };
+enum detail { ALL_NUMBERS, NO_RATE, ONLY_TIME };
 
 /* The numbers behind the bar: done so far, speed, time left. */
 static void put_numbers(struct outbuf *out, uint64_t done, uint64_t total, uint64_t spent_ms,
@@ -94,7 +94,7 @@ static size_t put_line(const struct progress *p, uint64_t done, uint64_t total, 
 		       size_t width, char *line)
 {
 	struct outbuf head, tail;
-	size_t n = 0, bar, i, filled;
+	size_t n, bar, filled;
 	enum detail d;
 
 	outbuf_init(&head);
@@ -102,18 +102,20 @@ static size_t put_line(const struct progress *p, uint64_t done, uint64_t total, 
 	outbuf_printf(&head, "%s: %s ", p->cli->cmd->name, p->title);
 	if (total)
 		outbuf_printf(&head, "%3u%% ", (unsigned)((double)done * 100 / (double)total));
-	for (d = ALL_NUMBERS; d < NR_DETAILS; d++) {
+	for (d = ALL_NUMBERS;; d++) {
 		put_numbers(&tail, done, total, spent_ms, d);
 		n = head.len + tail.len;
-		if (n <= width)
+		if (n <= width || d == ONLY_TIME)
 			break;
 	}
-	if (total && n + MIN_BAR + 3 <= width) {
+	if (n > width) {
+		tail.len = 0; /* a number that is cut off is a wrong one */
+	} else if (total && n + MIN_BAR + 3 <= width) {
 		bar = MIN(width - n - 3, 40);
 		filled = (size_t)((double)done / (double)total * (double)bar);
 		outbuf_str(&head, "[");
-		for (i = 0; i < bar; i++)
-			outbuf_str(&head, i < filled ? "=" : " ");
+		for (; bar--; filled -= !!filled)
+			outbuf_str(&head, filled ? "=" : " ");
 		outbuf_str(&head, "] ");
 	}
 	outbuf_add(&head, tail.data, tail.len);

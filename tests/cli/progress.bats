@@ -45,8 +45,8 @@ slow() {
 # Each long command with what slows it, its output in out/: NAME CALLS MICROSECONDS ARGUMENTS.
 long_commands() {
 	cat <<-'END'
-		thin_check pread64,preadv 150000 meta
-		thin_dump pread64,preadv 150000 -o out/xml meta
+		thin_check pread64,preadv 250000 meta
+		thin_dump pread64,preadv 250000 -o out/xml meta
 		thin_restore read 80000 -i xml -o out/new --size auto
 		thin_repair pread64,preadv 150000 -i meta -o out/new --size auto
 		thin_materialize pwrite64 300000 --reflink=never --sparse=never --size 100M --data-dev data -j 1 meta 1 out/image
@@ -63,7 +63,7 @@ long_commands() {
 	while read -r name calls us args; do
 		rm -rf out/*
 		[ "$name" != thin_metadata_unpack ] || FIRST=3
-		TERMINAL='-w 100 -k INT -t 1.6' slow "$calls" "$us" "$name" $args
+		TERMINAL='-w 100 -k INT -s % -t 0.5' slow "$calls" "$us" "$name" $args
 		grep -E "^$name: [a-z ]+ +[0-9]+% \[=* *\] [0-9.]+ [KMG]?i?B of [0-9.]+ [KMG]?i?B, [0-9.]+ [KMG]?i?B/s(, [0-9:]+ left)?" <<<"$output" ||
 			{ echo "$name: $output"; return 1; }
 		grep -qE "^$name: interrupted: " <<<"$output" || { echo "$name: $output"; return 1; }
@@ -101,14 +101,33 @@ long_commands() {
 @test "no line of progress is wider than the terminal, also after that got narrower" {
 	need_strace
 	for w in 80 40 20; do
-		TERMINAL="-w $w -k INT -t 1.5" slow pread64,preadv 150000 thin_check meta
+		TERMINAL="-w $w -k INT -s checki -t 0.3" slow pread64,preadv 150000 thin_check meta
 		! grep '^thin_check: checki' <<<"${output//^C/}" | grep -E "^.{$w}" || { echo "wider than $w"; return 1; }
 		grep -q '^thin_check: checki' <<<"$output"
 	done
-	TERMINAL="-w 100 -W 50 -t 1.3" slow pread64,preadv 90000 thin_check meta
+	TERMINAL="-w 100 -W 50 -s % -t 0.3" slow pread64,preadv 90000 thin_check meta
 	# the one line that was under way may still be wide
 	! sed '1,/<resized>/d' <<<"$output" | sed 1d | grep '^thin_check: ' | grep -E '^.{50}'
 	sed '1,/<resized>/d' <<<"$output" | sed 1d | grep -q '^thin_check: checking'
+}
+
+@test "each long command's line of progress follows its terminal when that gets narrower" {
+	need_plain "sanitized commands are too slow for what is timed here"
+	need_strace
+	local name calls us args
+	while read -r name calls us args; do
+		rm -rf out/*
+		[ "$name" != thin_metadata_unpack ] || FIRST=3
+		TERMINAL='-w 100 -W 40 -k INT -s % -t 0.5' slow "$calls" "$us" "$name" $args
+		[ "${lines[-1]}" = "signal 2" ] || { echo "$name: $output"; return 1; }
+		sed '/<resized>/,$d' <<<"$output" | grep -E "^$name: .{60}" || { echo "$name: $output"; return 1; }
+		! sed '/<resized>/,$d' <<<"$output" | grep -E '^.{100}' || { echo "$name is wider than 100"; return 1; }
+		# the one line that was under way may still be wide
+		sed '1,/<resized>/d' <<<"$output" | sed '1d; s/\^C//; /interrupted/,$d' >out/narrow
+		grep "^$name: .*[0-9]%" out/narrow || { echo "$name: $output"; return 1; }
+		! grep -vE '(%| left|[0-9] ([KMG]i)?B(/s)?) ?$' out/narrow || { echo "$name: a number is cut off"; return 1; }
+		! grep -E '^.{40}' out/narrow || { echo "$name is wider than 40"; return 1; }
+	done < <(long_commands)
 }
 
 @test "no progress with -q, with --no-progress, in less than a second, on a dumb terminal, or where stderr is a file" {
@@ -163,6 +182,39 @@ long_commands() {
 	[ "$(wc -l <out/progress)" -ge 2 ]
 	FIRST=3 slow pread64,preadv 500000 thin_trim -n --metadata-dev out/meta --data-dev out/data
 	grep -q '^thin_trim: checking' <<<"$output"
+}
+
+@test "Ctrl-C: thin_trim says that a part is discarded, mapped blocks are as before, and the same command does the rest" {
+	need_strace
+	truncate -s 256K out/meta
+	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o out/meta # maps 10, 11, 12, 20, 30 of 100
+	yes 'every sector has something' | head -c $((100 * 65536)) >out/before
+	cp out/before out/data
+	cp out/meta out/meta.before
+	FIRST=1 TERMINAL='-w 100 -k INT -s % -t 0.5' slow fallocate 1200000 thin_trim --metadata-dev out/meta --data-dev out/data
+	grep -E '^thin_trim: discarding +[0-9]+% ' <<<"$output" || { echo "$output"; return 1; }
+	grep 'thin_trim: interrupted: only a part of the free blocks was discarded, and the pool is unchanged: run the same command again$' <<<"$output" ||
+		{ echo "$output"; return 1; }
+	[ "${lines[-1]}" = "signal 2" ]
+	cmp out/meta out/meta.before
+	cmp -n 65536 out/data /dev/zero                               # the first run of four is gone,
+	cmp -i $((31 * 65536)) out/data out/before                     # the last one is not
+	for b in 10 11 12 20 30; do
+		cmp -n 65536 -i $((b * 65536)) out/data out/before
+	done
+	thin_trim --metadata-dev out/meta --data-dev out/data
+	cmp -n $((69 * 65536)) -i $((31 * 65536)):0 out/data /dev/zero
+	for b in 10 11 12 20 30; do
+		cmp -n 65536 -i $((b * 65536)) out/data out/before
+	done
+}
+
+@test "Ctrl-C: thin_trim says that nothing is discarded while it checks" {
+	need_strace
+	TERMINAL='-k INT -s % -t 0.2' slow pread64,preadv 300000 thin_trim --metadata-dev meta --data-dev data
+	grep 'thin_trim: interrupted: nothing was discarded$' <<<"$output" || { echo "$output"; return 1; }
+	[ "${lines[-1]}" = "signal 2" ]
+	[[ "$output" != *"are free"* ]]
 }
 
 @test "thin_restore counts what it writes when the text comes through a pipe" {
