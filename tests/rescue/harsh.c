@@ -14,7 +14,8 @@
  *	of all		of all mappings, intact or not
  *	wrong		mappings that the pool did not have, and in how many trials
  *	new ids		mappings under an id that is told to be invented
- *	lies		trials called lossless although a mapping differs
+ *	lies		trials called lossless although a mapping differs, but for images that are themselves another
+ *			healthy pool
  *	doubt		trials called lossy though all is back
  *	needless	those of them for which no other pool with this image is found
  *
@@ -258,10 +259,11 @@ static void run_trial(const struct sample *s, const struct sample *rests, uint64
 		score->wrong += v.wrong;
 		score->wrong_trials += v.wrong > 0;
 		score->renamed += v.renamed;
-		score->lies += v.said && !v.same;
+		other = v.same ? NULL : is_other_pool(&h) ? "mappings" : NULL;
+		score->lies += v.said && !v.same && !other;
 		score->whole += v.same;
 		score->doubted += v.same && !v.said;
-		other = v.said ? NULL : other_pool(&h);
+		other = other || v.said ? other : other_pool(&h);
 		score->undecided += v.same && other != NULL;
 		if (!other) {
 			score->decided_intact += v.intact;
@@ -272,13 +274,11 @@ static void run_trial(const struct sample *s, const struct sample *rests, uint64
 			printf("# trial %" PRIu64 " %s %s: back %" PRIu64 " of %" PRIu64
 			       " intact, %" PRIu64 " wrong%s%s%s%s\n",
 			       nr, kinds[kind].name, s->name, v.back, v.intact, v.wrong,
-			       v.said && !v.same ? ", LIE" : "",
-			       v.said	? ""
-			       : v.same ? ", doubted; another pool has other "
-					: ", another pool has other ",
-			       v.said  ? ""
-			       : other ? other
-				       : "... none",
+			       v.said && !v.same && !other ? ", LIE" : "",
+			       v.said && !other ? ""
+			       : v.same		? ", doubted; another pool has other "
+						: ", another pool has other ",
+			       other ? other : v.said ? "" : "... none",
 			       v.broken ? ", BROKEN EVENTS" : "");
 	}
 	free(h.image);

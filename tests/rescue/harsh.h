@@ -33,8 +33,18 @@ struct harm {
  */
 const char *other_pool(const struct harm *h);
 
+/* The same where the image is itself such a pool, so that it must be called whole. */
+bool is_other_pool(const struct harm *h);
+
 /* Does an older state that has not the @same mappings stand in the image of @p? */
 bool other_standing(const struct pool *p, bool (*same)(const struct pool *, const struct pool *));
+
+/*
+ * Is a damaged @image of @p, of the same size, itself a healthy pool without @same mappings, in which not even a
+ * block outside of the trees tells of a later state?
+ */
+bool other_itself(const struct pool *p, uint8_t *image,
+		  bool (*same)(const struct pool *, const struct pool *));
 
 struct kind {
 	const char *name;

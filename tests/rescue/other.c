@@ -276,3 +276,8 @@ const char *other_pool(const struct harm *h)
 	       : other_leaf(h) ? "leaves"
 			       : NULL;
 }
+
+bool is_other_pool(const struct harm *h)
+{
+	return h->nr_blocks == h->pool->nr_blocks && other_itself(h->pool, h->image, same_maps);
+}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * An older state of a pool that still stands whole in its image: an index block of the metadata map, whose bitmaps
- * count just the references of the trees below roots that they have in use.  With a superblock that names
- * these roots the image is a healthy pool.
+ * Whole pools in an image.  An older state of a pool that still stands whole in its image: an index block of
+ * the metadata map, whose bitmaps count just the references of the trees below roots that they have in use.
+ * With a superblock that names these roots the image is a healthy pool.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -193,6 +193,128 @@ bool other_standing(const struct pool *p, bool (*same)(const struct pool *, cons
 		pool_take_with(&older, sb, p->image, p->nr_blocks);
 		found = is_healthy(&older) && !same(&older, p);
 		pool_free(&older);
+	}
+	free(o.count);
+	free(o.refs);
+	free(is_child);
+	return found;
+}
+
+/* --- a damaged image that is a healthy pool of its own --- */
+
+/* What the data map counts, up to three, of the bitmaps below @b. */
+static void add_data_counts(const struct pool *p, uint64_t b, uint8_t *count)
+{
+	const uint8_t *n = p->image + b * 4096;
+
+	for (uint32_t i = 0; i < u32(n, 16); i++) {
+		uint64_t at = u64(n, 32 + 8 * (size_t)i) * BITMAP_ENTRIES;
+		const uint8_t *map;
+
+		if (u32(n, 4) & 1) {
+			add_data_counts(p, u64(n, 2048 + 8 * (size_t)i), count);
+			continue;
+		}
+		map = p->image + u64(n, 1376 + 16 * (size_t)i) * 4096;
+		for (uint32_t k = 0; k < BITMAP_ENTRIES && at < p->nr_data_blocks; k++, at++) {
+			unsigned pair = map[16 + k / 4] >> 2 * (k % 4) & 3;
+
+			count[at] = (uint8_t)((pair & 1) << 1 | pair >> 1);
+		}
+	}
+}
+
+/* Has each data block as many mappings, of distinct leaves, as the data map counts, and the superblock? */
+static bool data_counts_match(const struct pool *p)
+{
+	uint8_t *count = calloc(p->nr_data_blocks + 1, 1), *refs = calloc(p->nr_data_blocks + 1, 1);
+	uint32_t *owner = calloc(p->nr_blocks, sizeof(*owner));
+	uint64_t used = 0;
+	bool same = count && refs && owner;
+
+	if (same)
+		add_data_counts(p, u64(p->image, 80), count);
+	for (size_t i = 0; i < p->nr_maps && same; i++) {
+		const struct mapped *m = &p->map[i];
+
+		owner[m->leaf] = owner[m->leaf] ? owner[m->leaf] : m->dev + 1;
+		same = m->value >> 24 < p->nr_data_blocks;
+		if (same && owner[m->leaf] == m->dev + 1)
+			refs[m->value >> 24] += refs[m->value >> 24] < 3;
+	}
+	for (uint64_t b = 0; b < p->nr_data_blocks && same; b++)
+		used += count[b] > 0;
+	same = same && !memcmp(count, refs, p->nr_data_blocks) && used == u64(p->image, 72);
+	free(count);
+	free(refs);
+	free(owner);
+	return same;
+}
+
+/* Is none of the devices younger than the superblock?  *newest: their latest time. */
+static bool times_fit(const struct pool *p, uint32_t *newest)
+{
+	*newest = 0;
+	for (size_t i = 0; i < p->nr_details; i++) {
+		*newest = p->details[i].snapped > *newest ? p->details[i].snapped : *newest;
+		if (p->details[i].transaction > p->transaction)
+			return false;
+	}
+	return *newest <= p->time;
+}
+
+/* Do the details in @n know of a later snapshot than @newest of one of the devices, not after the superblock? */
+static bool is_newer(const struct pool *p, const uint8_t *n, uint32_t newest)
+{
+	for (uint32_t i = 0; i < u32(n, 16) && i < 126; i++) {
+		uint32_t created = u32(n, 1056 + 24 * (size_t)i), snapped = u32(n, 1060 + 24 * (size_t)i);
+
+		for (size_t k = 0; k < p->nr_details; k++)
+			if (p->details[k].dev == u64(n, 32 + 8 * (size_t)i) &&
+			    p->details[k].created == created && snapped > newest &&
+			    snapped <= p->time)
+				return true;
+	}
+	return false;
+}
+
+static bool has_newer_details(const struct pool *p, uint32_t newest)
+{
+	for (uint32_t b = 1; b < p->nr_blocks; b++) {
+		const uint8_t *n = p->image + (size_t)b * 4096;
+
+		if (csum_classify(n, NULL) == CSUM_IS_NODE && u32(n, 24) == 24 && is_newer(p, n, newest))
+			return true;
+	}
+	return false;
+}
+
+bool other_itself(const struct pool *p, uint8_t *image,
+		  bool (*same)(const struct pool *, const struct pool *))
+{
+	struct pool is = { .image = image,
+			   .nr_blocks = p->nr_blocks,
+			   .nr_data_blocks = u64(image, 64) };
+	struct older o = { .pool = &is,
+			   .count = calloc(p->nr_blocks, 1),
+			   .refs = calloc(p->nr_blocks, 1) };
+	uint8_t *is_child = calloc(p->nr_blocks, 1), sb[4096];
+	uint64_t index = u64(image, 208), used = 0;
+	bool found = o.count && o.refs && is_child && csum_classify(image, NULL) == CSUM_IS_SUPERBLOCK &&
+		     is.nr_data_blocks && is.nr_data_blocks <= p->nr_data_blocks && index < p->nr_blocks;
+
+	memcpy(sb, image, sizeof(sb));
+	found = found && try_index(&o, (uint32_t)index, is_child, sb) && !memcmp(sb, image, sizeof(sb));
+	for (uint32_t b = 0; b < p->nr_blocks && found; b++)
+		used += o.count[b] > 0;
+	found = found && used == u64(image, 200);
+	if (found) {
+		uint32_t newest;
+
+		pool_take(&is, image, p->nr_blocks);
+		found = is_healthy(&is) && data_counts_match(&is) && times_fit(&is, &newest) &&
+			!has_newer_details(&is, newest) && !same(&is, p);
+		pool_free(&is);
 	}
 	free(o.count);
 	free(o.refs);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Nodes that were replaced by an older copy of themselves.  Then a device lacks mappings though its tree looks whole,
- * and what the older copy did not have yet is left without a parent.
+ * Older copies.  A node may have been replaced by an older copy of itself.  Then a device lacks mappings though its
+ * tree looks whole, and what the older copy did not have yet is left without a parent.  Or all nodes are older than
+ * the superblock; their times tell.
  */
 #include "pool/salvage/outdated.h"
 
@@ -93,4 +94,56 @@ int deny_outdated(struct salvage *s, const uint8_t *vouched)
 		}
 	}
 	return 0;
+}
+
+uint32_t nr_younger(const struct salvage *s)
+{
+	uint32_t nr = 0;
+
+	for (size_t i = 0; i < s->nr_devs; i++)
+		nr += s->dev[i].source == DETAILS_LIVE &&
+		      s->dev[i].info.transaction > s->sb.transaction_id;
+	return nr;
+}
+
+uint32_t newest_time(const struct salvage *s)
+{
+	uint32_t time = 0;
+
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].source == DETAILS_LIVE)
+			time = MAX(time, MAX(s->dev[i].info.creation_time, s->dev[i].info.snap_time));
+	return time;
+}
+
+/* Is it the same device, after a snapshot of it that the superblock's state has and the present trees have not? */
+static bool was_snapped_since(const struct salvage *s, const struct device_info *then, uint32_t newest)
+{
+	const struct sdevice *d = salvage_find_device(s, then->dev_id);
+
+	return d && d->source == DETAILS_LIVE && d->info.creation_time == then->creation_time &&
+	       d->info.transaction == then->transaction && then->snap_time > newest &&
+	       then->snap_time <= s->sb.time;
+}
+
+bool has_newer_details(struct salvage *s)
+{
+	uint32_t newest = newest_time(s);
+	struct vec details = { 0 };
+	bool found = false;
+
+	for (uint32_t i = 0; i < s->nr_nodes && !found; i++) {
+		const struct device_info *d;
+
+		if (s->node[i].tree != TREE_DETAILS || !(s->node[i].flags & SN_LEAF) ||
+		    s->node[i].flags & (SN_LIVE | SN_VIRTUAL))
+			continue;
+		details.nr = 0;
+		(void)salvage_read_details(s, i, &details, NULL);
+		d = details.data;
+		for (size_t k = 0; k < details.nr; k++)
+			found |= was_snapped_since(s, &d[k], newest);
+	}
+	free(details.data);
+	return found;
 }

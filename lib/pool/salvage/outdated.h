@@ -17,4 +17,16 @@ static inline bool witness_knows(const struct salvage *s, uint32_t block)
  */
 int deny_outdated(struct salvage *s, const uint8_t *vouched);
 
+/* How many devices were made in a later transaction than the superblock's? */
+uint32_t nr_younger(const struct salvage *s);
+
+/* The newest time in the details of the devices. */
+uint32_t newest_time(const struct salvage *s);
+
+/*
+ * Are there details on the device that are newer than those of the devices, and not newer than the superblock?  A
+ * snapshot of a device raises its time and the pool's together: then the superblock is of a later state than the trees.
+ */
+bool has_newer_details(struct salvage *s);
+
 #endif

@@ -29,7 +29,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/outdated.h"
 
 static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs,
 				     const struct salvage_options *opt)
@@ -388,6 +388,21 @@ static bool has_empty_details(const struct salvage *s)
 	return n->tree == TREE_DETAILS && n->flags & SN_LEAF && !n->nr;
 }
 
+/*
+ * The last snapshot and its origin are both gone.  They were deleted; or the nodes are of an older state than the
+ * superblock, whose own nodes may still be somewhere.
+ */
+static int look_for_newer(struct salvage *s, struct err *err)
+{
+	int r = salvage_scan_all(s, err);
+
+	if (!r && has_newer_details(s)) {
+		s->agrees.strange++;
+		s->intact = false;
+	}
+	return r;
+}
+
 int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options *opt,
 		struct salvage **out, struct err *err)
 {
@@ -420,6 +435,8 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		r = rescue(s, err);
 	if (!r && whole && !s->nr_devs && !s->sb.transaction_id && !has_given_roots(s))
 		r = salvage_look_under(s, err);
+	else if (!r && whole && newest_time(s) < s->sb.time && !has_given_roots(s))
+		r = look_for_newer(s, err);
 	if (!r) {
 		sum_devices(s);
 		r = s->nr_devs || !s->gaps.nr || has_empty_details(s) ?

@@ -349,14 +349,18 @@ static bool is_other_map(const struct salvage *s)
 	       salvage_counts_differ(s);
 }
 
-/* Devices that were made in a later transaction than the superblock's. */
-static uint32_t nr_younger(const struct salvage *s)
+/* How many of the blocks that the superblock names are free by its own metadata map? */
+static uint32_t nr_free_roots(const struct salvage *s)
 {
+	const struct superblock *sb = &s->sb;
+	const uint64_t root[] = { sb->mapping_root,	      sb->details_root,
+				  sb->data_sm.bitmap_root,    sb->data_sm.ref_count_root,
+				  sb->metadata_sm.bitmap_root, sb->metadata_sm.ref_count_root };
 	uint32_t nr = 0;
 
-	for (size_t i = 0; i < s->nr_devs; i++)
-		nr += s->dev[i].source == DETAILS_LIVE &&
-		      s->dev[i].info.transaction > s->sb.transaction_id;
+	for (size_t i = 0; i < ARRAY_SIZE(root); i++)
+		nr += root[i] < s->nr_blocks && witness_knows(s, (uint32_t)root[i]) &&
+		      !s->count[root[i]];
 	return nr;
 }
 
@@ -470,7 +474,8 @@ int salvage_agreement(struct salvage *s, struct err *err)
 			compare_data(&w, a);
 	}
 	if (!r && s->has_sb) {
-		a->strange += denied_by_superblock(&w) + is_other_map(s) + nr_younger(s);
+		a->strange += denied_by_superblock(&w) + is_other_map(s) + nr_younger(s) +
+			      nr_free_roots(s) + (s->scanned && has_newer_details(s));
 		a->strange_map += denied_pointers(s);
 		a->data_exact = a->data_whole && !a->missing && !a->excess && !a->unsure &&
 				!a->strange;
