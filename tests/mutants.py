@@ -19,7 +19,7 @@ import tempfile
 TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 # room: unit tests, commands, command tests
 ROOMS = {
-    "lib/pdata/map": ("t_target t_build t_powercut t_edit_faults", "", ""),
+    "lib/pdata/map": ("t_space_map t_space_whole t_build t_check t_powercut", "", ""),
     "lib/pool/check": ("t_check t_leaf_scan t_memory t_owners", "thin_check", "check"),
     "lib/pool/build": ("t_build t_xml_read", "thin_restore thin_dump", "restore"),
     "lib/pool/edit": ("t_message t_edit_damage t_edit_faults t_powercut t_target", "thin_message", "message"),

@@ -25,8 +25,6 @@ struct sm_page *sm_page_new(uint64_t index)
 
 void sm_page_free(struct sm_page *p)
 {
-	if (!p)
-		return;
 	free(p->disk);
 	free(p);
 }
