@@ -114,6 +114,10 @@ awk "$rooms_awk"' { r = room_of($3) } r != room_of($1) && (r in level) && !((r "
 result "no file includes a private header of another room"
 find lib -name '*.[ch]' | awk "$rooms_awk"' !(room_of($1) in level) { print $1 " is in no room of the table" }' "$tmp/rooms" - >"$tmp/bad"
 result "every file of the library is in a room"
+find . -name .git -prune -o -name module.am -exec grep -ohE '[A-Za-z_0-9/]+\.[ch]\b' {} + | sort -u >"$tmp/listed"
+{ find lib bin nbdkit -name '*.[ch]'; find tests fuzz bench -name '*.h'; } | sort | comm -23 - "$tmp/listed" |
+	sed 's/$/ is in no module.am: archives lack it/' >"$tmp/bad"
+result "every file of the library, and every header, is listed in a module.am"
 awk '$1 ~ /^(bin|nbdkit)\// && $3 ~ /^(bin|tests)\// || $1 !~ /^nbdkit\// && $3 ~ /^nbdkit\//  { print $1 ":" $2 ": includes " $3 }
 	$3 ~ /^tests\// { print $1 ":" $2 ": includes " $3 }' "$tmp/includes" >"$tmp/bad"
 result "no command includes another one, and nothing includes tests"
