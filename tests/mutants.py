@@ -24,7 +24,7 @@ ROOMS = {
     "lib/pool/build": ("t_build t_xml_read", "thin_restore thin_dump", "restore"),
     "lib/pool/edit": ("t_message t_edit_damage t_edit_faults t_powercut t_target", "thin_message", "message"),
     "lib/volume/target": ("t_target t_target_model", "", ""),
-    "lib/volume/map": ("t_map t_copy", "thin_materialize", "materialize"),
+    "lib/volume/map": ("t_map t_map_sources t_copy", "thin_materialize", "materialize"),
 }
 OPERATORS = [
     (r" < ", [" <= ", " >= "]), (r" > ", [" >= ", " <= "]), (r" <= ", [" < "]), (r" >= ", [" > "]),
