@@ -12,7 +12,7 @@ const size = n => {
 	const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 	let u = 0, v = n * Number(blockBytes);
 	for (; v >= 1024 && u < 4; u++) v /= 1024;
-	return (v % 1 ? v.toFixed(v < 10 ? 2 : 1) : v) + ' ' + units[u];
+	return (v % 1 ? v.toFixed(v < 10 ? 2 : 1) : v) + '\u00a0' + units[u];
 };
 
 // in a container there is neither a sandbox nor much of /dev/shm
