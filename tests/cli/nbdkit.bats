@@ -321,6 +321,7 @@ patchy_image() {
 }
 
 @test "nbdkit-thin: what was flushed survives kill -9" {
+	need_daemon
 	need qemu-io
 	nbdkit -U sock -P pid "$PLUGIN" pool=table device=t0
 	qemu-io -f raw "nbd+unix:///?socket=sock" -c 'write -P 4 0 300k' -c flush -c 'write -P 5 1M 300k' >/dev/null
@@ -342,6 +343,7 @@ busy_writer() {
 }
 
 @test "nbdkit-thin: a busy server is killed again and again, and nothing acknowledged is lost" {
+	need_daemon
 	need qemu-io
 	: >acknowledged
 	next=0

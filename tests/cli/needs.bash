@@ -30,7 +30,32 @@ need_plain() {
 need_plugin() {
 	[ -f "$PLUGIN" ] || skip "the plugin is not built"
 	need nbdkit
-	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
+	! nm -D "$PLUGIN" 2>/dev/null | grep -qE '__(asan|ubsan)' || skip "a sanitized plugin needs a sanitized nbdkit"
+	! nm -D "$PLUGIN" 2>/dev/null | grep -q __tsan || nbdkit_with_tsan
+}
+
+# Puts an nbdkit into the PATH that loads the runtime of ThreadSanitizer before the plugin.  A shell cannot be run with
+# it, so that what --run starts goes without.  A race ends the server.
+nbdkit_with_tsan() {
+	local at=$BATS_FILE_TMPDIR/tsan real runtime
+	[ "${PATH%%:*}" != "$at" ] || return 0
+	real=$(command -v nbdkit)
+	runtime=$("${CC:-cc}" -print-file-name=libtsan.so)
+	[ -f "$runtime" ] || skip "the plugin needs libtsan"
+	mkdir -p "$at"
+	"${CC:-cc}" -shared -fPIC -x c -o "$at/forget.so" - <<-C
+	#include <stdlib.h>
+	__attribute__((constructor)) static void forget(void) { unsetenv("LD_PRELOAD"); }
+	C
+	printf '#!/bin/sh\nTSAN_OPTIONS=halt_on_error=1 LD_PRELOAD="%s %s" exec %s "$@"\n' "$runtime" "$at/forget.so" "$real" >"$at/nbdkit"
+	chmod +x "$at/nbdkit"
+	PATH=$at:$PATH
+}
+
+# A server in the background
+need_daemon() {
+	need_plugin
+	! nm -D "$PLUGIN" 2>/dev/null | grep -q __tsan || skip "a server that forks stops under ThreadSanitizer"
 }
 
 # nbd ARGUMENTS...: nbdkit with a socket in the current folder.  The folder that it makes for -U - stays in /tmp.

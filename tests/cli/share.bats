@@ -179,7 +179,7 @@ all_go() { # LIST
 }
 
 @test "nbdkit-thin: a pool served for writing keeps readers away, read-only servers among them" {
-	need_plugin
+	need_daemon
 	nbdkit -P pid -U sock "$PLUGIN" pool=table
 	HOLDER=$(cat pid)
 	readers_are_refused meta "$of_metadata"$'\n'"$of_all"
@@ -191,7 +191,7 @@ all_go() { # LIST
 }
 
 @test "nbdkit-thin: read-only servers share with readers and keep writers away" {
-	need_plugin
+	need_daemon
 	nbdkit -P pid -U sock "$PLUGIN" pool=table readonly=true
 	HOLDER=$(cat pid)
 	all_go "$of_metadata"$'\n'"$of_all"
