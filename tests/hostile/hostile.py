@@ -262,6 +262,8 @@ CROWD = [
     ["thin_check", "CROWD"],
     ["thin_ls", "-o", "DEV,EXCLUSIVE_BLOCKS", "CROWD"],
     ["thin_info", "CROWD"],
+    ["thin_ls", "-o", "DEV,NAME", "TABLE"],
+    ["thin_info", "TABLE"],
     ["thin_rmap", "--region", "0..1", "CROWD"],
     ["thin_delta", "--thin1", "1", "--thin2", "1000000", "CROWD"],
     ["thin_dump", "--dev-id", "5", "CROWD"],
@@ -345,7 +347,7 @@ def main():
     m = Measure(work)
     with open(path("TARGET"), "wb") as f:
         f.truncate(1 << 20)
-    files = {n: path(n) for n in ("POOL", "COPY", "DATA", "OUT", "IN", "BASE", "TARGET", "CROWD")}
+    files = {n: path(n) for n in ("POOL", "COPY", "DATA", "OUT", "IN", "BASE", "TARGET", "CROWD", "TABLE")}
     if os.environ.get("PLUGIN"):
         READERS.append(["nbdkit", "-U", "-", os.environ["PLUGIN"], "pool=" + files["COPY"], "data-dev=" + files["DATA"], "device=0",
                         "size=1M", "--run", 'nbdinfo --size "$uri"'])
@@ -371,6 +373,9 @@ def main():
         if os.path.exists(path("OUT")):
             os.unlink(path("OUT"))
         m.one(name, argv, files, len(data))
+    with open(path("TABLE"), "w", encoding="ascii") as f:
+        f.write("pool: 0 8192 thin-pool CROWD DATA 128 0\n")
+        f.writelines("t%d: 0 8192 thin pool %d\n" % (n, n) for n in range(100000))
     for argv in CROWD:
         if not only or argv[0] in only or "crowd" in only:
             m.one("a crowd of devices", argv, files, os.path.getsize(path("CROWD")))
