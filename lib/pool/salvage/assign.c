@@ -181,7 +181,7 @@ static int list_options(struct assignment *a)
 			     !(i + 1 < a->nr_opts && o[1].cand == o->cand);
 		struct voice v;
 
-		if (a->place[o->place].one || (alone && a->cand[o->cand].refs != COUNT_UNKNOWN))
+		if (a->place[o->place].one || (alone && is_counted(a, o->cand)))
 			continue;
 		v = hear(a, o->cand, &a->place[o->place]);
 		o->score = v.score;
@@ -279,7 +279,7 @@ static int push_near(struct assignment *a, struct heap *h, const struct choice *
 
 		if (!a->place[o->place].one && assign_node(a, c)->first > n->last)
 			break;
-		if (i == at || !a->cand[c].refs || a->cand[c].refs == COUNT_UNKNOWN ||
+		if (i == at || !a->cand[c].refs || !is_counted(a, c) ||
 		    assign_node(a, c)->last < n->first)
 			continue;
 		if (heap_push(h, (struct heap_entry){ margin_of(a, c, &nr), c }))
@@ -316,7 +316,7 @@ static int place_known(struct assignment *a)
 	uint32_t nr;
 
 	for (uint32_t c = 0; c < a->nr_cands && !r; c++)
-		if (a->cand[c].refs != COUNT_UNKNOWN && a->first_opt[c] < a->first_opt[c + 1])
+		if (is_counted(a, c) && a->first_opt[c] < a->first_opt[c + 1])
 			r = heap_push(&h, (struct heap_entry){ margin_of(a, c, &nr), c });
 	while (h.nr && !r) {
 		struct heap_entry e = heap_pop(&h);
@@ -333,6 +333,8 @@ static int place_known(struct assignment *a)
 		else
 			r = place_one(a, &h, e.cand, margin);
 	}
+	if (!r && !solved)
+		r = assign_solve(a);
 	heap_fini(&h);
 	return r;
 }
@@ -383,7 +385,7 @@ static int place_unknown(struct assignment *a)
 	if (!list)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < a->nr_opts; i++)
-		if (a->cand[a->opt[i].cand].refs == COUNT_UNKNOWN && a->opt[i].score >= 0)
+		if (!is_counted(a, a->opt[i].cand) && a->opt[i].score >= 0)
 			list[nr++] = i;
 	if (nr)
 		qsort_r(list, nr, sizeof(*list), best_first, a);

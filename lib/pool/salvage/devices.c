@@ -130,7 +130,7 @@ static int invent_ids(struct salvage *s, struct err *err)
 		if (s->node[i].flags & SN_VIRTUAL || s->node[i].tree != TREE_MAPPING)
 			continue;
 		refs = salvage_missing_refs(s, s->node[i].block);
-		if (!refs || refs == COUNT_UNKNOWN || !s->node[i].nr_mappings || id > MAX_DEV_ID)
+		if (!refs || refs >= COUNT_MANY || !s->node[i].nr_mappings || id > MAX_DEV_ID)
 			continue;
 		r = salvage_insert_device(s, &d, err);
 		if (!r)
@@ -266,4 +266,104 @@ int devices_settle(struct salvage *s, struct err *err)
 	if (!r)
 		pair_details(s);
 	return r;
+}
+
+/* --- devices whose root is lost too --- */
+
+static uint64_t mapped_of(const struct sdevice *d)
+{
+	return d->source == DETAILS_LIVE ? d->info.mapped_blocks : UINT64_MAX;
+}
+
+static int by_mapped(const void *pa, const void *pb, void *ctx)
+{
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+	uint64_t nr_a = mapped_of((const struct sdevice *)ctx + a);
+	uint64_t nr_b = mapped_of((const struct sdevice *)ctx + b);
+
+	if (nr_a != nr_b)
+		return nr_a < nr_b ? -1 : 1;
+	return a < b ? -1 : a > b;
+}
+
+/* The first device behind @dev[@i] whose details say another number of mappings, or none. */
+static uint32_t end_of_group(const struct salvage *s, const uint32_t *dev, uint32_t i, uint32_t nr)
+{
+	uint64_t mapped = mapped_of(&s->dev[dev[i++]]);
+
+	while (i < nr && mapped != UINT64_MAX && mapped_of(&s->dev[dev[i]]) == mapped)
+		i++;
+	return i;
+}
+
+/*
+ * Did those of the devices without a root that have as many mappings as another have one root together?  They did if
+ * the lost blocks lack just one reference for each of the devices, and as many of each size as there are such groups.
+ */
+static bool had_common_roots(const struct salvage *s, const uint32_t *dev, uint32_t nr)
+{
+	CLEANUP(free_ptr) uint32_t *lost = calloc((size_t)nr + 2, sizeof(*lost));
+	uint64_t sum = 0;
+
+	for (uint32_t b = 1; lost && s->has_counts && b < s->nr_blocks; b++) {
+		uint32_t lacks = s->count[b] < COUNT_MANY && s->count[b] > s->found[b] &&
+						 s->kind[b] <= BLOCK_IO_ERROR ?
+					 s->count[b] - s->found[b] :
+					 0;
+
+		sum += lacks;
+		lost[MIN(lacks, nr + 1)]++;
+	}
+	if (sum != nr || !nr)
+		return false;
+	for (uint32_t i = 0, end; i < nr; i = end) {
+		end = end_of_group(s, dev, i, nr);
+		if (!lost[end - i]--)
+			return false;
+	}
+	return true;
+}
+
+/* A device whose root is lost too: a gap over all keys. */
+static uint32_t add_gap(struct salvage *s, struct err *err)
+{
+	uint32_t v = salvage_add_virtual(s, TREE_MAPPING, -1, err);
+	struct gap *g = v == NONE ? NULL : vec_push(&s->gaps, sizeof(*g));
+
+	if (!g)
+		return NONE;
+	*g = (struct gap){ .last = UINT64_MAX, .node = v, .block = NONE, .height = -1,
+			   .tree = TREE_MAPPING, .why = BLOCK_JUNK };
+	s->node[v].last = UINT64_MAX;
+	return v;
+}
+
+int devices_add_gaps(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) uint32_t *dev = malloc((s->nr_devs + 1) * sizeof(*dev));
+	CLEANUP(free_ptr) uint32_t *twin = malloc((s->nr_devs + 1) * sizeof(*twin));
+	uint32_t nr = 0;
+	bool common;
+
+	if (!dev || !twin)
+		return err_nomem(err, "salvage: devices");
+	for (size_t i = 0; i < s->nr_devs; i++)
+		if (s->dev[i].root == NONE)
+			dev[nr++] = (uint32_t)i;
+	if (!nr)
+		return 0;
+	qsort_r(dev, nr, sizeof(*dev), by_mapped, s->dev);
+	common = had_common_roots(s, dev, nr);
+	for (uint32_t i = 0, end; i < nr; i = end) {
+		end = common ? end_of_group(s, dev, i, nr) : i + 1;
+		for (uint32_t k = i; k < end; k++)
+			twin[dev[k]] = dev[i];
+	}
+	for (uint32_t i = 0; i < s->nr_devs; i++) {
+		if (s->dev[i].root == NONE)
+			s->dev[i].root = twin[i] == i ? add_gap(s, err) : s->dev[twin[i]].root;
+		if (s->dev[i].root == NONE)
+			return err_nomem(err, "salvage: list of lost nodes");
+	}
+	return 0;
 }

@@ -42,7 +42,7 @@ void explain_assignment(const struct assignment *a)
 		const struct snode *n = &a->s->node[a->cand[c].node];
 		uint32_t best = best_option(a, c, true), other = best_option(a, c, false);
 
-		if ((best == NONE && a->cand[c].refs == COUNT_UNKNOWN) || (best == NONE && other == NONE))
+		if ((best == NONE && !is_counted(a, c)) || (best == NONE && other == NONE))
 			continue;
 		if (++lines > MAX_LINES) {
 			outbuf_str(out, "and more such nodes\n");

@@ -114,7 +114,7 @@ bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64
 bool salvage_counts_differ(const struct salvage *s);
 /* Are there blocks whose count is not known? */
 bool salvage_has_unknown(const struct salvage *s);
-/* The number of references without a parent; or COUNT_UNKNOWN. */
+/* The number of references without a parent; COUNT_UNKNOWN; or COUNT_MANY: it has three, and may have had more. */
 uint32_t salvage_missing_refs(const struct salvage *s, uint32_t block);
 
 /* --- generations.c: when was a block written? --- */
@@ -196,6 +196,7 @@ int salvage_deny(struct salvage *s, uint32_t *nr, struct err *err);
 /* --- devices.c: devices that the top level lost --- */
 int devices_guess(struct salvage *s, struct err *err);
 int devices_settle(struct salvage *s, struct err *err);
+int devices_add_gaps(struct salvage *s, struct err *err);
 
 /* The last block that the newest commit wrote. */
 static inline uint32_t state_cursor(const struct salvage *s)

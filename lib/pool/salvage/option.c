@@ -49,7 +49,7 @@ void assign_take(struct assignment *a, struct choice *o, bool on)
 
 	o->taken = on;
 	p->nr_taken += on ? 1 : -1u;
-	if (a->cand[o->cand].refs != COUNT_UNKNOWN)
+	if (is_counted(a, o->cand))
 		a->cand[o->cand].refs += on ? -1u : 1;
 	near_set_put(&a->taken, a->first_of[o->place] + o->rank, on);
 	for (uint32_t i = 0; i < p->nr_devs && !p->one; i++) {

@@ -11,7 +11,8 @@
 
 struct candidate {
 	uint32_t node;
-	uint32_t refs; /* parents that it lacks; COUNT_UNKNOWN: its count is lost */
+	/* parents that it lacks; COUNT_UNKNOWN: its count is lost; COUNT_MANY: it has three, and may have had more */
+	uint32_t refs;
 };
 
 struct place {
@@ -59,6 +60,12 @@ struct assignment {
 static inline const struct snode *assign_node(const struct assignment *a, uint32_t cand)
 {
 	return &a->s->node[a->cand[cand].node];
+}
+
+/* Is it known how many parents the node lacks? */
+static inline bool is_counted(const struct assignment *a, uint32_t cand)
+{
+	return a->cand[cand].refs < COUNT_MANY;
 }
 
 static inline void assign_mark(const struct assignment *a, uint32_t cand, enum certainty c)

@@ -38,6 +38,17 @@ static int by_first_key(const void *pa, const void *pb, void *ctx)
 
 enum unknown { KNOWN_ONLY, UNKNOWN_LEAVES, UNKNOWN_ALL };
 
+/* Does the node lack @refs parents, or may it? */
+static bool may_lack(const struct snode *n, uint32_t refs, uint8_t tree, enum unknown how)
+{
+	if (refs == COUNT_MANY)
+		return tree == TREE_MAPPING && !(n->flags & SN_BROKEN);
+	if (refs != COUNT_UNKNOWN)
+		return refs;
+	return !(n->flags & SN_BROKEN) &&
+	       (how == UNKNOWN_ALL || (how == UNKNOWN_LEAVES && n->flags & SN_LEAF && n->nr));
+}
+
 /* The nodes of @tree that lack parents, and those that may. */
 static int list_candidates(struct salvage *s, uint8_t tree, enum unknown how, struct vec *out)
 {
@@ -50,10 +61,7 @@ static int list_candidates(struct salvage *s, uint8_t tree, enum unknown how, st
 		if (n->flags & SN_VIRTUAL || !of_tree(n, tree))
 			continue;
 		refs = salvage_missing_refs(s, n->block);
-		if (!refs || (refs == COUNT_UNKNOWN &&
-			      (how == KNOWN_ONLY || !count_is_unknown(s, n->block) ||
-			       n->flags & SN_BROKEN ||
-			       (how == UNKNOWN_LEAVES && !(n->flags & SN_LEAF && n->nr)))))
+		if (!may_lack(n, refs, tree, how))
 			continue;
 		c = vec_push(out, sizeof(*c));
 		if (!c)
@@ -345,26 +353,6 @@ static int assign_parts(struct salvage *s, struct err *err)
 	return r;
 }
 
-/* A device whose root is lost too: a gap over all keys. */
-static int add_root_gaps(struct salvage *s, struct err *err)
-{
-	for (size_t i = 0; i < s->nr_devs; i++) {
-		struct sdevice *d = &s->dev[i];
-		struct gap *g;
-
-		if (d->root != NONE)
-			continue;
-		d->root = salvage_add_virtual(s, TREE_MAPPING, -1, err);
-		g = d->root == NONE ? NULL : vec_push(&s->gaps, sizeof(*g));
-		if (!g)
-			return err_nomem(err, "salvage: list of lost nodes");
-		*g = (struct gap){ .last = UINT64_MAX, .node = d->root, .block = NONE, .height = -1,
-				   .tree = TREE_MAPPING, .why = BLOCK_JUNK };
-		s->node[d->root].last = UINT64_MAX;
-	}
-	return 0;
-}
-
 /* --- all of it --- */
 
 /* The same for the devices' roots, when it is the snapshot's top level that is lost. */
@@ -426,9 +414,9 @@ int salvage_fill_gaps(struct salvage *s, struct err *err)
 		r = assign_roots(s, err);
 	if (!r)
 		r = devices_settle(s, err);
-	if (!r)
-		r = add_root_gaps(s, err);
 	salvage_count_edges(s);
+	if (!r)
+		r = devices_add_gaps(s, err);
 	if (!r)
 		r = assign_parts(s, err);
 	s->uncertain |= has_filled(s) && held_top_is_lost(s); /* the node may have been the snapshot's */

@@ -196,7 +196,7 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 		count_ahead(v, o, true);
 		assign_take(v->a, o, false);
 	}
-	if (v->a->cand[o->cand].refs > left)
+	if (is_counted(v->a, o->cand) && v->a->cand[o->cand].refs > left)
 		return;
 	count_ahead(v, o, false);
 	if (is_reachable(v, o))

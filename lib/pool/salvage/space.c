@@ -363,7 +363,7 @@ uint32_t salvage_missing_refs(const struct salvage *s, uint32_t block)
 	count = s->count[block];
 	found = s->found[block];
 	if (count == COUNT_MANY)
-		return found < 3 ? 3 - found : COUNT_UNKNOWN;
+		return found < 3 ? 3 - found : COUNT_MANY;
 	return count > found ? count - found : 0;
 }
 

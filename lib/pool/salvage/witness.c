@@ -229,14 +229,38 @@ static int count_references(struct witness *w, struct err *err)
 
 /* --- the metadata map --- */
 
+/* Does the superblock say another number of metadata blocks in use than its own map? */
+static bool is_other_map(const struct salvage *s)
+{
+	return s->has_counts && !s->counts_searched && !salvage_has_unknown(s) &&
+	       salvage_counts_differ(s);
+}
+
+/* How many of the blocks that the superblock names are free by its own metadata map? */
+static uint32_t nr_free_roots(const struct salvage *s)
+{
+	const struct superblock *sb = &s->sb;
+	const uint64_t root[] = { sb->mapping_root,	      sb->details_root,
+				  sb->data_sm.bitmap_root,    sb->data_sm.ref_count_root,
+				  sb->metadata_sm.bitmap_root, sb->metadata_sm.ref_count_root };
+	uint32_t nr = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(root); i++)
+		nr += root[i] < s->nr_blocks && witness_knows(s, (uint32_t)root[i]) &&
+		      !s->count[root[i]];
+	return nr;
+}
+
 /*
- * Is the metadata map of the same state as the trees?  Then nearly all blocks that they reach are
- * in use.
+ * Is the metadata map of the superblock's state?  It has its roots in use, and as many blocks.  If that is not known,
+ * nearly all blocks that the trees reach must be in use.
  */
 static bool map_is_credible(const struct salvage *s)
 {
 	uint32_t known = 0, unused = 0;
 
+	if (s->has_sb && s->has_counts && !s->counts_searched && !salvage_has_unknown(s))
+		return !is_other_map(s) && !nr_free_roots(s);
 	for (uint32_t i = 0; i < s->nr_nodes; i++) {
 		const struct snode *n = &s->node[i];
 
@@ -288,24 +312,33 @@ static int vouch(struct witness *w, struct err *err)
 	return r ? err_nomem(err, "salvage: witnesses") : 0;
 }
 
+static uint32_t nr_denied(const struct salvage *s)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < s->nr_nodes; i++)
+		nr += (s->node[i].flags & SN_DENIED) != 0;
+	return nr;
+}
+
+/* What a denied node names is of another state: its children are judged when it is out of the way. */
 int salvage_deny(struct salvage *s, uint32_t *nr, struct err *err)
 {
+	uint32_t before = nr_denied(s);
 	struct witness w;
 	int r = witness_init(&w, s, err);
 
-	*nr = 0;
 	if (!r)
 		r = vouch(&w, err);
 	if (!r)
 		deny_parents(&w);
-	if (!r && deny_outdated(s, w.vouched))
+	if (!r && nr_denied(s) == before && deny_outdated(s, w.vouched))
 		r = err_nomem(err, "salvage: witnesses");
-	if (!r)
+	if (!r && nr_denied(s) == before)
 		r = count_references(&w, err);
-	if (!r && w.stored)
+	if (!r && nr_denied(s) == before && w.stored)
 		r = salvage_read_leaves(s, &w.leaves, deny_leaf, &w, err);
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		*nr += (s->node[i].flags & SN_DENIED) != 0;
+	*nr = nr_denied(s);
 	witness_fini(&w);
 	return r;
 }
@@ -340,28 +373,6 @@ static bool is_all_known(const struct witness *w)
 		if (!w->known[i])
 			return false;
 	return true;
-}
-
-/* Does the superblock say another number of metadata blocks in use than its own map? */
-static bool is_other_map(const struct salvage *s)
-{
-	return s->has_counts && !s->counts_searched && !salvage_has_unknown(s) &&
-	       salvage_counts_differ(s);
-}
-
-/* How many of the blocks that the superblock names are free by its own metadata map? */
-static uint32_t nr_free_roots(const struct salvage *s)
-{
-	const struct superblock *sb = &s->sb;
-	const uint64_t root[] = { sb->mapping_root,	      sb->details_root,
-				  sb->data_sm.bitmap_root,    sb->data_sm.ref_count_root,
-				  sb->metadata_sm.bitmap_root, sb->metadata_sm.ref_count_root };
-	uint32_t nr = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(root); i++)
-		nr += root[i] < s->nr_blocks && witness_knows(s, (uint32_t)root[i]) &&
-		      !s->count[root[i]];
-	return nr;
 }
 
 /* Is a tree of large counts there, or nothing that can be read? */
