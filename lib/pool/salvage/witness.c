@@ -19,13 +19,11 @@
 #include "pool/salvage/outdated.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* of data; beyond that the data map is not asked */
-
 #define COUNT_LIST 256 /* scattered blocks that are counted at once */
 
 struct witness {
 	struct salvage *s;
-	struct refmap *stored,
-		*refs;	     /* stored: NULL when the data map is lost, both for a huge pool */
+	struct refmap *stored, *refs; /* stored: NULL when the data map is lost, both for a huge pool */
 	uint8_t *known;	     /* by bitmap of the data map */
 	uint8_t *vouched;    /* by node: a device whose count is right reaches it */
 	struct vec leaves;   /* uint32_t: nodes that are reached */
