@@ -200,7 +200,7 @@ static bool grow_seen(struct salvage *s)
 
 	if (s->nr_seen > s->nr_nodes)
 		return true;
-	p = reallocarray(s->data_seen, (size_t)s->nr_nodes + 1, sizeof(*p));
+	p = salvage_noted(s, reallocarray(s->data_seen, (size_t)s->nr_nodes + 1, sizeof(*p)));
 	if (!p)
 		return false;
 	memset(p + s->nr_seen, 0, ((size_t)s->nr_nodes + 1 - s->nr_seen) * sizeof(*p));
@@ -271,7 +271,7 @@ bool salvage_data_allows(struct salvage *s, uint32_t node)
 
 	if (!s->data_missing)
 		return true;
-	buf = io_alloc(MBLOCK_SIZE);
+	buf = salvage_noted(s, io_alloc(MBLOCK_SIZE));
 	if (!buf || !grow_seen(s))
 		return false;
 	return !each_leaf(s, node, ++s->data_asked, check_leaf, buf, 0);
@@ -279,7 +279,7 @@ bool salvage_data_allows(struct salvage *s, uint32_t node)
 
 void salvage_data_take(struct salvage *s, uint32_t node)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *buf = salvage_noted(s, io_alloc(MBLOCK_SIZE));
 
 	if (s->data_missing && buf && grow_seen(s))
 		(void)each_leaf(s, node, TAKEN, take_leaf, buf, 0);

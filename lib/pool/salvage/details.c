@@ -61,12 +61,13 @@ static int read_tree(struct salvage *s, uint32_t node, struct vec *out, void *bu
 
 int salvage_read_details(struct salvage *s, uint32_t node, struct vec *out, struct err *err)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *buf = salvage_noted(s, io_alloc(MBLOCK_SIZE));
 	int r;
 
 	if (!buf)
 		return err_nomem(err, "salvage: a block");
 	r = read_tree(s, node, out, buf, 0, err);
+	s->no_memory |= r == -ENOMEM;
 	if (out->nr)
 		qsort(out->data, out->nr, sizeof(struct device_info), by_id);
 	return r;

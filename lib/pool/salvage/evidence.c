@@ -98,9 +98,11 @@ int kin_read(struct salvage *s, struct err *err)
 		}
 	}
 	for (uint32_t b = 0; b < s->nr_blocks; b++) {
-		uint32_t *p = s->kind[b] != BLOCK_INDEX || !block_age(s, b) ? NULL :
-			      vec_push(&s->commits, sizeof(*p));
+		uint32_t *p;
 
+		if (s->kind[b] != BLOCK_INDEX || !block_age(s, b))
+			continue;
+		p = salvage_noted(s, vec_push(&s->commits, sizeof(*p)));
 		if (p)
 			*p = block_age(s, b);
 	}
@@ -173,8 +175,8 @@ static uint32_t leaf_for(const struct salvage *s, uint32_t root, uint64_t key)
 /* Per mille of the entries that two leaves have in common, of the smaller. */
 static unsigned kin_common(struct salvage *s, uint32_t a, uint32_t b)
 {
-	CLEANUP(free_ptr) void *ba = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) void *bb = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *ba = salvage_noted(s, io_alloc(MBLOCK_SIZE));
+	CLEANUP(free_ptr) void *bb = salvage_noted(s, io_alloc(MBLOCK_SIZE));
 	uint32_t i = 0, k = 0, same = 0;
 	struct view va, vb;
 

@@ -67,4 +67,6 @@ void salvage_explain(const struct salvage *s, struct outbuf *out)
 		outbuf_add(out, s->explained.data, s->explained.len);
 	else
 		outbuf_str(out, "no node had a choice\n");
+	if (s->explained.error)
+		out->error = s->explained.error;
 }

@@ -117,8 +117,10 @@ static int list_past(struct salvage *s, struct vec *out)
 
 		if (s->kind[b] != BLOCK_INDEX)
 			continue;
-		live = calloc(words, sizeof(*live));
-		p = live && read_live(s, b, live, buf, map) ? vec_push(out, sizeof(*p)) : NULL;
+		live = salvage_noted(s, calloc(words, sizeof(*live)));
+		p = live && read_live(s, b, live, buf, map) ?
+			    salvage_noted(s, vec_push(out, sizeof(*p))) :
+			    NULL;
 		if (!p) {
 			free(live);
 			continue;

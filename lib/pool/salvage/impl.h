@@ -43,7 +43,7 @@ void salvage_apply_mends(const struct salvage *s, uint32_t at, void *buf);
 
 /* --- super.c --- */
 /* The copy of the superblock in @block, a held metadata snapshot's: false when none can be read there. */
-bool salvage_read_copy(const struct salvage *s, uint64_t block, struct superblock *out);
+bool salvage_read_copy(struct salvage *s, uint64_t block, struct superblock *out);
 int salvage_read_super(struct salvage *s, struct err *err);
 /* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
 int salvage_read_super_again(struct salvage *s, struct err *err);

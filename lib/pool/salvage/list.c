@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* The roots that a user can choose from. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -54,8 +55,10 @@ int salvage_list_roots(struct salvage *s, struct outbuf *out, struct err *err)
 	int r = salvage_scan_all(s, err);
 
 	is_child = calloc((size_t)s->nr_nodes + 1, 1);
-	if (r < 0 || !is_child)
-		return r < 0 ? r : err_nomem(err, "salvage: roots");
+	if (r == -ENOMEM || !is_child)
+		return err_nomem(err, "salvage: roots");
+	if (r < 0)
+		return r;
 	salvage_link(s);
 	salvage_mark_children(s, is_child);
 	for (uint32_t b = 0; b < s->nr_blocks; b++) {
@@ -76,5 +79,5 @@ int salvage_list_roots(struct salvage *s, struct outbuf *out, struct err *err)
 			      sum.time, s->node[i].flags & SN_BROKEN ? ", parts missing" : "",
 			      b == s->sb.mapping_root || b == s->sb.details_root ? ", used" : "");
 	}
-	return 0;
+	return s->no_memory ? err_nomem(err, "salvage: roots") : 0;
 }

@@ -55,7 +55,7 @@ static void newest_details(struct salvage *s, uint32_t node, struct state *st)
 /* The metadata map's overflow tree, of two: all its keys are blocks that the bitmaps leave to it. */
 static bool is_metadata_overflow(struct salvage *s, uint32_t node)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *buf = salvage_noted(s, io_alloc(MBLOCK_SIZE));
 	struct view v;
 
 	while (!(s->node[node].flags & SN_LEAF)) {

@@ -454,6 +454,8 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		r = salvage_agreement(s, err);
 	if (!r)
 		r = salvage_judge(s, err);
+	if (s->no_memory || r == -ENOMEM)
+		r = err_nomem(err, "salvage");
 	if (r && r != -EUCLEAN && r != -EINVAL) {
 		salvage_free(s);
 		return r;

@@ -141,6 +141,7 @@ struct salvage {
 	struct stream stream;
 	struct salvage_options opt;
 	uint32_t nr_blocks;
+	bool no_memory; /* for a look at something: nothing may be concluded, salvage_new() ends with -ENOMEM */
 
 	uint8_t *kind;	/* enum block_kind, by block */
 	uint32_t *slot; /* node of a block, or NONE */
@@ -220,6 +221,13 @@ struct salvage {
 	bool mappings_back; /* all mappings of all devices; details or fields may be rebuilt */
 	bool lossless, intact;
 };
+
+/* @p; notes that there is none. */
+static inline void *salvage_noted(struct salvage *s, void *p)
+{
+	s->no_memory |= !p;
+	return p;
+}
 
 static inline struct gap *gap_at(const struct salvage *s, size_t i)
 {

@@ -101,13 +101,13 @@ static void keep_likely_fields(struct salvage *s, void *block)
 					       s->nr_blocks;
 }
 
-bool salvage_read_copy(const struct salvage *s, uint64_t block, struct superblock *out)
+bool salvage_read_copy(struct salvage *s, uint64_t block, struct superblock *out)
 {
 	CLEANUP(free_ptr) void *buf = NULL;
 
 	if (!block || block >= s->nr_blocks || s->kind[block] != BLOCK_SUPER)
 		return false;
-	buf = io_alloc(MBLOCK_SIZE);
+	buf = salvage_noted(s, io_alloc(MBLOCK_SIZE));
 	return buf && !salvage_get(s, (uint32_t)block, buf, NULL) &&
 	       superblock_open(out, buf, block) == SB_OK;
 }

@@ -338,7 +338,7 @@ static uint32_t clip_leaf(const struct walk *w, uint32_t i, int height, uint64_t
 	if (i == NONE || height || w->tree != TREE_MAPPING)
 		return NONE;
 	n = &w->s->node[i];
-	buf = io_alloc(MBLOCK_SIZE);
+	buf = salvage_noted(w->s, io_alloc(MBLOCK_SIZE));
 	if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) ||
 	    n->flags & (SN_LIVE | SN_CLIPPED | SN_DENIED) ||
 	    !buf || salvage_get(w->s, n->block, buf, NULL) < 0 || !view_open(&v, buf))
