@@ -126,12 +126,27 @@ static bool was_snapped_since(const struct salvage *s, const struct device_info 
 	       then->snap_time <= s->sb.time;
 }
 
+/* Has each device the number of mappings that its details say?  If not, the details alone are older. */
+static bool details_fit(const struct salvage *s)
+{
+	for (size_t i = 0; i < s->nr_devs; i++) {
+		const struct sdevice *d = &s->dev[i];
+
+		if (d->source != DETAILS_LIVE || d->root == NONE ||
+		    s->node[d->root].nr_mappings != d->info.mapped_blocks)
+			return false;
+	}
+	return true;
+}
+
 bool has_newer_details(struct salvage *s)
 {
 	uint32_t newest = newest_time(s);
 	struct vec details = { 0 };
 	bool found = false;
 
+	if (!details_fit(s))
+		return false;
 	for (uint32_t i = 0; i < s->nr_nodes && !found; i++) {
 		const struct device_info *d;
 
