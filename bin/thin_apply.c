@@ -152,7 +152,7 @@ int main(int argc, char **argv)
 {
 	struct options o = { .input = "-" };
 	struct cli c;
-	struct pool_want want = { .write = true, .disk = pool_lvm_table, .live = pool_live_refuse, .lvm = &c.lvm, .tell = cli_tell };
+	struct pool_want want;
 	struct apply_source *s = NULL;
 	struct pool_arg arg = { 0 };
 	struct err err = { 0 };
@@ -160,8 +160,7 @@ int main(int argc, char **argv)
 
 	cli_init(&c, &command, argc, argv);
 	read_options(&c, &o);
-	want.pool = c.pool;
-	want.ctx = &c;
+	want = (struct pool_want) { CLI_WANT(&c), .write = true, .disk = pool_lvm_table, .live = pool_live_refuse };
 	r = apply_source_open(o.input, o.format, o.top, &s, &err);
 	if (!r && c.nr_args == 2) {
 		want.device[0] = c.args[1];

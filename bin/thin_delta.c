@@ -131,16 +131,9 @@ static int open_pool(struct diff *d, struct err *err)
 {
 	const struct cli *c = &d->cli;
 	const struct pool_source_options opt = {
-		.metadata = { .snap = c->snap, .snap_block = c->snap_block },
-		.force_share = c->force_share,
-		.nr_jobs = c->nr_jobs,
-		.want = { .pool = c->pool,
-			  .disk = pool_lvm_table,
-			  .live = pool_live_table,
-			  .lvm = &c->lvm,
-			  .device = { d->side[0].device, d->side[1].device },
-			  .tell = cli_tell,
-			  .ctx = &d->cli },
+		CLI_READER(&d->cli),
+		.want = { CLI_WANT(&d->cli), .disk = pool_lvm_table, .live = pool_live_table,
+			  .device = { d->side[0].device, d->side[1].device } },
 	};
 
 	return pool_source_open(c->args[0], &opt, &d->src, err);

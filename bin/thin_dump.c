@@ -256,7 +256,7 @@ static int dump_to_file(struct dump *d, struct err *err)
 int main(int argc, char **argv)
 {
 	struct dump d = { 0 };
-	struct pool_want want = { .tell = cli_tell, .ctx = &d.cli };
+	struct pool_want want;
 	struct err err = { 0 };
 	int id, r;
 
@@ -267,10 +267,7 @@ int main(int argc, char **argv)
 		cli_usage_error(&d.cli, "--repair cannot be used with --metadata-snap");
 	if (d.accept_loss && !d.repair)
 		cli_usage_error(&d.cli, "--accept-loss needs --repair");
-	want.pool = d.cli.pool;
-	want.disk = pool_lvm_run;
-	want.live = pool_live_table;
-	want.lvm = &d.cli.lvm;
+	want = (struct pool_want) { CLI_WANT(&d.cli), .disk = pool_lvm_run, .live = pool_live_table };
 	r = pool_arg_open_to_print(d.cli.args[0], &want, &d.arg, &err);
 	if (!r)
 		r = d.output ? dump_to_file(&d, &err) :

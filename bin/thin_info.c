@@ -74,11 +74,8 @@ static int read_pool(struct thin_info *t, struct err *err)
 {
 	const struct check_options check = { .super_block_only = true };
 	const struct pool_source_options opt = {
-		.metadata = { .snap = t->cli.snap, .snap_block = t->cli.snap_block },
-		.force_share = t->cli.force_share,
-		.nr_jobs = t->cli.nr_jobs,
-		.want = { .pool = t->cli.pool, .disk = pool_lvm_table, .live = pool_live_table, .lvm = &t->cli.lvm,
-			  .tell = cli_tell, .ctx = &t->cli },
+		CLI_READER(&t->cli),
+		.want = { CLI_WANT(&t->cli), .disk = pool_lvm_table, .live = pool_live_table },
 	};
 	const struct table *table;
 	uint32_t first;

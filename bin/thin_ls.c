@@ -201,11 +201,8 @@ static int print_rows(struct ls *ls)
 static int open_pool(struct cli *c, struct pool_source *src, struct err *err)
 {
 	const struct pool_source_options opt = {
-		.metadata = { .snap = c->snap, .snap_block = c->snap_block },
-		.force_share = c->force_share,
-		.nr_jobs = c->nr_jobs,
-		.want = { .pool = c->pool, .disk = pool_lvm_table, .live = pool_live_table, .lvm = &c->lvm,
-			  .tell = cli_tell, .ctx = c },
+		CLI_READER(c),
+		.want = { CLI_WANT(c), .disk = pool_lvm_table, .live = pool_live_table },
 	};
 
 	return pool_source_open(c->args[0], &opt, src, err);

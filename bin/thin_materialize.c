@@ -479,7 +479,8 @@ int main(int argc, char **argv)
 	jobs = jobs_new(o.jobs);
 	if (!jobs)
 		cli_no_memory(&c, "threads");
-	o.volume.want = (struct pool_want){ .pool = c.pool, .disk = pool_lvm_table, .live = pool_live_table, .other = table_other_line, .lvm = &c.lvm, .tell = cli_tell, .ctx = &c };
+	o.volume.want = (struct pool_want) { CLI_WANT(&c), .disk = pool_lvm_table, .live = pool_live_table,
+					     .other = table_other_line };
 	r = volume_open(&v, &o.volume, jobs, &err);
 	if (r < 0) {
 		r = cli_fail(&c, r, &err);

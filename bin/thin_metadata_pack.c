@@ -58,7 +58,7 @@ static int pack_to(struct io *in, const char *output, struct err *err)
 
 static int run(struct cli *c, const char *input, const char *output, unsigned flags, struct err *err)
 {
-	const struct pool_want want = { .pool = c->pool, .disk = pool_lvm_table, .live = pool_live_refuse, .lvm = &c->lvm, .tell = cli_tell, .ctx = c };
+	const struct pool_want want = { CLI_WANT(c), .disk = pool_lvm_table, .live = pool_live_refuse };
 	struct pool_arg arg;
 	struct io *in = NULL;
 	int e = pool_arg_open(input, &want, &arg, err);

@@ -97,8 +97,7 @@ static void parse(struct migrate *m, int argc, char **argv)
 	m->volume.snap = m->volume.active = true;
 	m->volume.active_force = m->make.output.force;
 	m->volume.active_read_only = true;
-	m->volume.want = (struct pool_want){ .live = pool_live_table, .lvm = &c->lvm,
-					     .tell = cli_tell, .ctx = c };
+	m->volume.want = (struct pool_want) { CLI_WANT(c), .live = pool_live_table };
 }
 
 /* Checks with the messages that callers know, before anything is opened. */

@@ -137,11 +137,8 @@ static int map_pool(struct map_args *a, struct err *err)
 	};
 	const struct cli *c = &a->cli;
 	const struct pool_source_options opt = {
-		.metadata = { .snap = c->snap, .snap_block = c->snap_block },
-		.force_share = c->force_share,
-		.nr_jobs = c->nr_jobs,
-		.want = { .pool = c->pool, .disk = pool_lvm_table, .live = pool_live_table, .lvm = &c->lvm,
-			  .tell = cli_tell, .ctx = &a->cli },
+		CLI_READER(&a->cli),
+		.want = { CLI_WANT(&a->cli), .disk = pool_lvm_table, .live = pool_live_table },
 	};
 	struct pool_source src;
 	struct forest forest = { 0 };

@@ -79,13 +79,10 @@ static void parse_options(struct trim_cmd *t)
 static int open_devices(struct trim_cmd *t, struct err *err)
 {
 	const struct pool_want want = {
-		.pool = t->cli.pool,
+		CLI_WANT(&t->cli),
 		.disk = pool_lvm_table,
 		.live = pool_live_refuse,
-		.lvm = &t->cli.lvm,
 		.write = !t->dry_run,
-		.tell = cli_tell,
-		.ctx = &t->cli,
 	};
 	int r = pool_arg_open(t->metadata_arg, &want, &t->arg, err);
 

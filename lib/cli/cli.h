@@ -144,6 +144,14 @@ void cli_remove_line(void);
 /* cli_note() as a function pointer for libraries: @cli is a struct cli. */
 void cli_tell(void *cli, const char *text);
 /*
+ * What the command line said, as initialisers for the structs of lib/volume/open: of POOL (struct pool_want),
+ * and of how a command with reads_pool reads it (struct pool_source_options).
+ */
+#define CLI_WANT(c)   .pool = (c)->pool, .lvm = &(c)->lvm, .tell = cli_tell, .ctx = (c)
+#define CLI_READER(c)                                                                          \
+	.metadata = { .snap = (c)->snap, .snap_block = (c)->snap_block },                      \
+	.force_share = (c)->force_share, .nr_jobs = (c)->nr_jobs
+/*
  * Prints err->text as cli_error() does and returns the exit code that belongs to @code.  -EDOM
  * means that the command line must say more: EXIT_BAD_USE.
  */
