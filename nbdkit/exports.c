@@ -36,6 +36,7 @@ int exports_find_path(char **word, struct err *err)
 	return 0;
 }
 
+/* Unlike pool_arg_parts_apart() it refuses an origin that is a device of the pool: a client may write to that one, too. */
 int exports_check_roles(const char *origin, struct err *err)
 {
 	const struct table *t = thin.arg.table;

@@ -155,13 +155,7 @@ static int judge_size(const struct pool_arg *arg, const struct table_thin *line,
 static int roles_apart(const struct pool_arg *arg, const char *data, const char *origin, struct err *err)
 {
 	const char *pool = arg->table ? arg->table->path : arg->metadata;
-	const struct dev_role roles[] = {
-		{ "metadata", arg->metadata },
-		{ "data device", data },
-		{ "external origin", table_is_own_thin(arg->table, origin) ? NULL : origin },
-		{ "table file", table_file(arg->table, pool) },
-	};
-	int r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	int r = pool_arg_parts_apart(arg, pool, data, origin, err);
 
 	return r ?: pool_arg_apart(arg, pool, &(struct dev_role){ "data device", data }, err);
 }

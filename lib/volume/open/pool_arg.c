@@ -343,26 +343,6 @@ static int open_path(const char *path, const struct pool_want *want, struct pool
 	return 0;
 }
 
-int pool_arg_apart(const struct pool_arg *p, const char *pool, const struct dev_role *role,
-		   struct err *err)
-{
-	const struct table *t = p->table;
-	const bool data = t && t->pool && strcmp(role->what, "data device");
-	const struct dev_role roles[] = { *role,
-					  { "metadata", p->metadata },
-					  { "data device", data ? t->pool->data.path : NULL },
-					  { "table file", table_file(t, pool) } };
-	int r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
-	const char *origin;
-
-	for (size_t i = 0; !r && (origin = table_next_origin(t, &i));) {
-		const struct dev_role pair[] = { *role, { "external origin", origin } };
-
-		r = dev_roles_apart(pair, ARRAY_SIZE(pair), err);
-	}
-	return r;
-}
-
 int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
 		  struct err *err)
 {

@@ -44,6 +44,13 @@ int pool_arg_nothing_found(const struct pool_arg *p, int code, struct err *err);
 void pool_arg_fini(struct pool_arg *p);
 
 /*
+ * dev_roles_apart() for the parts that a thin device is read from: the metadata, @data, the external @origin (each
+ * may be NULL) and the table file.  Another thin device of the pool as @origin stands on the same parts.
+ */
+int pool_arg_parts_apart(const struct pool_arg *p, const char *pool, const char *data, const char *origin,
+			 struct err *err);
+
+/*
  * dev_roles_apart() for one more file or device, such as the output: it must be none that the pool or an
  * external origin of its table is made of.  @pool: the POOL argument.
  */

@@ -173,16 +173,9 @@ static int find_sources(struct volume *v, const struct volume_options *opt, stru
 	if (!v->through && !v->other)
 		r = pool_arg_data_path(v->arg, opt->data, opt->map_only ? NULL : &opt->want, &v->data_path, err);
 	v->origin_path = opt->origin ? table_device_path(t, opt->origin) : from_line ? v->line->origin.path : NULL;
-	/* the kernel takes another thin device of the pool, too; it stands on the same metadata and data */
-	const struct dev_role roles[] = {
-		{ "metadata", v->arg->metadata },
-		{ "data device", v->data_path },
-		{ "external origin", table_is_own_thin(t, v->origin_path) ? NULL : v->origin_path },
-		{ "table file", table_file(t, opt->pool) },
-	};
 	if (!r && from_line && v->origin_path)
 		r = pool_arg_device_numbers(v->arg, &v->line->origin, v->line->line, &opt->want, err);
-	return r ? r : dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	return r ? r : pool_arg_parts_apart(v->arg, opt->pool, v->data_path, v->origin_path, err);
 }
 
 static int open_data(struct volume *v, const struct volume_options *opt, struct err *err)
