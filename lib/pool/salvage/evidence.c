@@ -124,10 +124,9 @@ static size_t first_of(const struct salvage *s, uint32_t id)
 /* The child of internal node @i that @key belongs to, or NONE. */
 static uint32_t child_for(const struct salvage *s, uint32_t i, uint64_t key)
 {
-	const struct snode *n = &s->node[i];
-	uint32_t k = search_first(x, n->nr_edges, s->edge[n->edge + x].key > key);
+	uint32_t e = edge_for(s, &s->node[i], key);
 
-	return k ? s->edge[n->edge + k - 1].node : NONE;
+	return e == NONE ? NONE : s->edge[e].node;
 }
 
 enum answer { NO, YES, UNKNOWN };
@@ -139,7 +138,7 @@ static enum answer contains(const struct salvage *s, uint32_t root, uint32_t nod
 
 	for (unsigned depth = 0; depth < BTREE_MAX_DEPTH; depth++) {
 		const struct snode *r = &s->node[root];
-		uint32_t k;
+		uint32_t e;
 
 		if (root == node)
 			return YES;
@@ -147,10 +146,10 @@ static enum answer contains(const struct salvage *s, uint32_t root, uint32_t nod
 			return UNKNOWN;
 		if (r->flags & SN_LEAF || r->height <= n->height)
 			return NO;
-		k = search_first(x, r->nr_edges, s->edge[r->edge + x].key > n->first);
-		if (!k)
+		e = edge_for(s, r, n->first);
+		if (e == NONE)
 			return NO;
-		root = s->edge[r->edge + k - 1].node;
+		root = s->edge[e].node;
 		if (root == NONE)
 			return UNKNOWN;
 	}

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "base/search.h"
 
 /*
  * Devices times orphans, of which a pool with a damage has few, and a disk made to cost time many.  Beyond that older copies
@@ -29,16 +28,16 @@ static uint32_t host_of(const struct salvage *s, uint32_t root, const struct sno
 
 	for (unsigned depth = 0; i != NONE && depth < BTREE_MAX_DEPTH; depth++) {
 		const struct snode *n = &s->node[i];
-		uint32_t k;
+		uint32_t e;
 
 		if (n->flags & SN_VIRTUAL)
 			return NONE;
 		if (n->flags & SN_LEAF || n->height <= orphan->height + 1)
 			return i;
-		k = search_first(x, n->nr_edges, s->edge[n->edge + x].key > orphan->first);
-		if (!k)
+		e = edge_for(s, n, orphan->first);
+		if (e == NONE)
 			return i;
-		i = s->edge[n->edge + k - 1].node;
+		i = s->edge[e].node;
 	}
 	return NONE;
 }

@@ -3,6 +3,7 @@
 #ifndef POOL_SALVAGE_STATE_H
 #define POOL_SALVAGE_STATE_H
 /* What is known of the damaged metadata: blocks, nodes, devices, gaps, and how far all of it agrees. */
+#include "base/search.h"
 #include "base/vec.h"
 #include "dev/stream.h"
 #include "pdata/block/csum.h"
@@ -237,6 +238,14 @@ static inline struct gap *gap_at(const struct salvage *s, size_t i)
 static inline uint32_t node_of(const struct salvage *s, uint64_t block)
 {
 	return block < s->nr_blocks ? s->slot[block] : NONE;
+}
+
+/* The edge of internal node @n whose keys @key is one of; NONE: it lies before all of them. */
+static inline uint32_t edge_for(const struct salvage *s, const struct snode *n, uint64_t key)
+{
+	uint32_t k = search_first(x, n->nr_edges, s->edge[n->edge + x].key > key);
+
+	return k ? n->edge + k - 1 : NONE;
 }
 
 static inline bool has_given_roots(const struct salvage *s)
