@@ -12,16 +12,9 @@
 #include "image.h"
 #include "pool/edit/edit.h"
 #include "sound.h"
+#include "../tests/unit/random.h"
 
 #define NR_OPERATIONS 24
-
-static uint64_t random_next(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
 
 static int map_one(struct pool_edit *p, uint32_t id, vblock_t v, struct err *err)
 {
