@@ -33,7 +33,7 @@ each_form() {
 	new_seed 51
 	local kind round=0
 	for kind in none short long; do
-		# what new_pool picks is tried until it is that
+		# pools are made until one has this kind of origin
 		until new_pool; case $ORIGIN:$kind in
 			:none) true ;;
 			base.img:short) [ "$(stat -c %s base.img)" -lt $((SECTORS * 512)) ] ;;
@@ -148,11 +148,7 @@ full() {
 	${CC:-cc} -O1 -shared -fPIC -D_GNU_SOURCE -o preload.so "$abs_top_srcdir/tests/faults/preload.c" -ldl ||
 		skip "what makes calls fail cannot be built here"
 	BLOCK=128
-	new_pool
-	change_and_snap 0
-	change_and_snap 1
-	thin_materialize pool s0 s0.img
-	thin_materialize pool s1 s1.img
+	small_pool
 	thin_materialize --since s0 -O rbd-diff pool s1 inc.rbd
 	for form in "thin_materialize --since s0 pool s1 image" "thin_materialize -O qcow2 --since s0 --backing s0.img pool s1 out" \
 		"thin_materialize -O qcow2 -c pool s1 out" "thin_materialize --since s0 -O rbd-diff pool s1 out" \

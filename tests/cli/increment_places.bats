@@ -9,11 +9,7 @@ load increment.bash
 
 # two_states: snapshots s0 and s1 of a pool, their images and the increment in each form
 two_states() {
-	new_pool
-	change_and_snap 0
-	change_and_snap 1
-	thin_materialize pool s0 s0.img
-	thin_materialize pool s1 s1.img
+	small_pool
 	thin_materialize --since s0 -O rbd-diff pool s1 inc.rbd
 	thin_materialize --since s0 -O qcow2 --backing s0.img pool s1 inc.qcow2
 }
@@ -27,7 +23,7 @@ disk() {
 	cmp -n "$(stat -c %s s0.img)" s0.img "$LOOP"
 }
 
-# What lies behind the image is nobody's
+# What lies behind the image is still the junk that lay there
 junk_behind() {
 	cmp -i "$1:$1" "$2" <(yes junk | head -c 32M)
 }
@@ -180,7 +176,7 @@ junk_behind() {
 	[[ "$stderr" == *"rbd diff is a stream"* ]]
 }
 
-# Where a base ended cannot be told from a device that holds it
+# A device that holds the base does not tell where that ends
 @test "an overlay larger than what it lies over says that the rest is zeros, also alone" {
 	need qemu-img
 	new_seed 35
@@ -217,7 +213,7 @@ junk_behind() {
 			cmp out s1.img
 		done
 	done
-	# over a base image of guests: its file tells where it ends
+	# over a base image in a file, which tells where that ends
 	[ -n "$ORIGIN" ] || return 0
 	thin_materialize -f -O qcow2 --backing base.img pool s1 inc.qcow2
 	yes junk | head -c 40M >target
