@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 The thin-pool-tools authors
-"""sweep.py PRELOAD.so POOL DATA TABLE-DEVICE WORK: each command, with each call to the system failing once.
+"""sweep.py PRELOAD.so WORK: each command, with each call to the system failing once.
 
 The first, second, ... call of a class (memory, read, write, flush, size, name, open, lock; preload.c) fails until
 the command runs through without reaching it; or the command is killed there, or its input is cut off.  The command
@@ -56,6 +56,77 @@ def keep(source, target):
     subprocess.run(["cp", "--preserve=timestamps", "--sparse=auto", source, target], check=True)
 
 
+class Case:
+    """A command and what it does when nothing fails.  @out: the file that it writes, @old: what that holds before;
+    @in_place: the file that it changes, "@" on the command line; @pool_out: @out is a pool; @raw: @in_place is none;
+    @salvages: a block that cannot be read is a loss, not a failure; @served: its output tells times, and what
+    fails sets needs_check."""
+
+    def __init__(self, s, argv, inputs, out=None, old=None, pool_out=False, in_place=None, salvages=False, raw=False,
+                 served=False):
+        self.s, self.out, self.old, self.in_place = s, out, old, in_place
+        self.salvages, self.raw, self.served = salvages, raw, served
+        self.is_pool = (pool_out or in_place) and not raw
+        self.argv = [a.replace("@", "work") for a in argv]
+        self.file = s.path("work" if in_place else out) if out or in_place else None
+        self.before = {f: mark(s.path(f)) for f in inputs}
+
+    def prepare(self):
+        for f in os.listdir(self.s.dir):
+            if f.startswith(("out", "hit", ".", "work")):
+                os.unlink(self.s.path(f))
+        if self.in_place:
+            shutil.copyfile(self.s.path(self.in_place), self.file)
+        elif self.old:
+            shutil.copyfile(self.s.path(self.old), self.file)
+
+    def learn(self):
+        """Runs it without a fault.  Returns what is wrong then, or None."""
+        self.prepare()
+        rc, right, err = self.s.run(self.argv)
+        if rc != 0:
+            return "it fails without a fault: %r %s" % (rc, err)
+        source = self.old or self.in_place
+        self.right = None if self.served else right
+        self.right_file = digest(self.file) if self.file else None
+        self.right_dump = self.s.dump(self.file, self.served) if self.file and self.is_pool else None
+        self.old_dump = self.s.dump(self.s.path(source), self.served) if source and self.is_pool else None
+        self.names = set(os.listdir(self.s.dir))
+        return None
+
+    def judge(self, cls, rc, got, err, killed, cut):
+        """What is wrong with its end and its output when a call failed, or None."""
+        lossy = self.salvages and cls == "read"
+        if rc == 124 and b"nbdkit: error: " in err:
+            rc = 1  # the client waits for a server that did not start
+        if rc not in (0, 1, 74) and not killed and not cut:
+            return "status %s: %s" % (rc, err[-200:])
+        if rc and not killed and not err.strip() and not (rc == 1 and got and got != self.right):
+            return "status %d without a word" % rc
+        if rc == 1 and cls == "memory" and self.argv[0] != "nbdkit":  # which ends with 1 whatever the plugin says
+            return "status 1 for want of memory: %s" % err[-200:]
+        if rc == 0 and not cut:
+            if self.right is not None and got != self.right and not lossy:
+                return "status 0, but another output"
+            if self.file and digest(self.file) != self.right_file and (
+                    self.right_dump is None or self.s.dump(self.file, self.served) != self.right_dump):
+                return "status 0, but the file is not what it should be"
+        if rc and self.right_dump is not None and os.path.exists(self.file) and not lossy:
+            if self.s.dump(self.file, self.served) not in (None, self.old_dump, self.right_dump):
+                return "leaves a pool that is neither the old nor the new one"
+        return None
+
+    def traces(self, killed):
+        """Inputs that have changed, and files that stay: these are removed."""
+        wrong = ["the input %s has changed" % f for f, d in self.before.items() if mark(self.s.path(f)) != d]
+        stray = set(os.listdir(self.s.dir)) - self.names - {"hit"}
+        if stray and not killed:
+            wrong.append("leaves %s" % ", ".join(sorted(stray)))
+        for f in stray:
+            os.unlink(self.s.path(f))
+        return wrong
+
+
 class Sweep:
     def __init__(self, args):
         self.a = args
@@ -74,7 +145,8 @@ class Sweep:
             env.update(FAULT="%s:%d:%d" % fault, FAULT_HIT=self.hit)
             if self.a.preload:
                 env["LD_PRELOAD"] = self.a.preload
-            for word in ("nbdkit-thin-plugin", "thin_migrate"):  # not in the programs that they run or are run by
+            # of the plugin's server and of what thin_migrate runs no calls fail
+            for word in ("nbdkit-thin-plugin", "thin_migrate"):
                 if word in " ".join(argv):
                     env["FAULT_FROM"] = word
         try:
@@ -82,7 +154,7 @@ class Sweep:
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         except subprocess.TimeoutExpired:
             return "hangs", b"", b"hangs"
-        # How often a disk was asked is no answer: what is read again was asked for twice.
+        # Counts of requests are not compared: a block that is read again counts twice.
         out = re.sub(rb'"(requests|blocks_read)": *[0-9]+', b"", p.stdout)
         return p.returncode, out, p.stderr
 
@@ -105,88 +177,42 @@ class Sweep:
             if (was.st_size, was.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
                 keep(self.path("kept/" + f), self.path(f))
 
-    def sweep(self, name, argv, inputs, out=None, old=None, pool_out=False, in_place=None,
-              salvages=False, raw=False, served=False):
-        """@raw: the file that is changed in place is no pool; @out: the file that is written, @old: what it holds before; @in_place: a pool that is changed; @salvages: a
-        block that cannot be read is a loss, not a failure; @served: its output tells times,
-        and what fails sets needs_check."""
-        target = out or in_place
-        source = old or in_place
-
-        def prepare():
-            for f in os.listdir(self.dir):
-                if f.startswith(("out", "hit", ".", "work")):
-                    os.unlink(self.path(f))
-            if in_place:
-                shutil.copyfile(self.path(in_place), self.path("work"))
-            elif old:
-                shutil.copyfile(self.path(old), self.path(out))
-
-        args = [a.replace("@", "work") for a in argv]
-        file = self.path("work" if in_place else out) if target else None
-        before = {f: mark(self.path(f)) for f in inputs}
-        prepare()
-        rc, right, err = self.run(args)
-        right = None if served else right
-        if rc != 0:
-            return self.tell(name, ["it fails without a fault: %r %s" % (rc, err)])
-        right_file = digest(file) if file else None
-        right_dump = self.dump(file, served) if file and (pool_out or in_place) and not raw else None
-        old_dump = self.dump(self.path(source), served) if source and (pool_out or in_place) and not raw else None
-        names = set(os.listdir(self.dir))
+    def sweep(self, name, argv, inputs, **more):
+        case = Case(self, argv, inputs, **more)
+        failed = case.learn()
+        if failed:
+            return self.tell(name, [failed])
         for cls, errors in CLASSES.items():
             if cls not in self.a.classes:
                 continue
             wrong, total = [], 0
             for error in errors:
-                if error == SHRINKS and in_place and not inputs:
+                if error == SHRINKS and case.in_place and not inputs:
                     continue  # nobody cuts off a pool that is being written
-                n = 0
-                while n < self.a.limit:
-                    # killed or cut off: also the 1st, 2nd, 3rd, 5th, 8th, 12th ... only
-                    n = n + 1 if error >= 0 or self.a.all else max(n + 1, n * 3 // 2)
-                    prepare()
-                    rc, got, err = self.run(args, (cls, n, error))
-                    if error == SHRINKS:
-                        self.put_back()
-                    if not os.path.exists(self.hit):
-                        if rc:
-                            wrong.append("status %s before call %d: %s" % (rc, n, err[-200:]))
-                        break
-                    total += 1
-                    what = "call %d, error %d: " % (n, error)
-                    killed = error in (-1, -2) and rc in (-9, 137)  # 137: nbdkit runs the plugin in a process of its own
-                    cut = error == SHRINKS and (raw or rc == 64 or n == 1)  # before it was looked at: another input
-                    if rc == 124 and b"nbdkit: error: " in err:
-                        rc = 1  # the client waits for a server that did not start
-                    if rc not in (0, 1, 74) and not killed and not cut:
-                        wrong.append(what + "status %s: %s" % (rc, err[-200:]))
-                    elif rc and not killed and not err.strip() and not (rc == 1 and got and got != right):
-                        wrong.append(what + "status %d without a word" % rc)
-                    elif rc == 1 and cls == "memory" and argv[0] != "nbdkit":  # which ends with 1 whatever the plugin says
-                        wrong.append(what + "status 1 for want of memory: %s" % err[-200:])
-                    elif rc == 0 and cut:
-                        pass
-                    elif rc == 0 and right is not None and got != right and not (salvages and cls == "read"):
-                        wrong.append(what + "status 0, but another output")
-                    elif rc == 0 and file and digest(file) != right_file and (
-                            right_dump is None or self.dump(file, served) != right_dump):
-                        wrong.append(what + "status 0, but the file is not what it should be")
-                    elif rc and right_dump is not None and os.path.exists(file) and not (
-                            salvages and cls == "read"):
-                        d = self.dump(file, served)
-                        if d not in (None, old_dump, right_dump):
-                            wrong.append(what + "leaves a pool that is neither the old nor the new one")
-                    for f, d in before.items():
-                        if mark(self.path(f)) != d:
-                            wrong.append(what + "the input %s has changed" % f)
-                    stray = set(os.listdir(self.dir)) - names - {"hit"}
-                    if stray and not killed:
-                        wrong.append(what + "leaves %s" % ", ".join(sorted(stray)))
-                    for f in stray:
-                        os.unlink(self.path(f))
+                total += self.fail_each(case, cls, error, wrong)
             self.tell("%s: %d calls of the class %s fail one by one" % (name, total, cls), wrong)
         return None
+
+    def fail_each(self, case, cls, error, wrong):
+        """Each call of the class fails once.  Returns how many there are."""
+        n = total = 0
+        while n < self.a.limit:
+            # killed or cut off only at the 1st, 2nd, 3rd, 5th, 8th, 12th ... call
+            n = n + 1 if error >= 0 or self.a.all else max(n + 1, n * 3 // 2)
+            case.prepare()
+            rc, got, err = self.run(case.argv, (cls, n, error))
+            if error == SHRINKS:
+                self.put_back()
+            if not os.path.exists(self.hit):
+                if rc:
+                    wrong.append("status %s before call %d: %s" % (rc, n, err[-200:]))
+                break
+            total += 1
+            killed = error in (-1, -2) and rc in (-9, 137)  # 137: nbdkit runs the plugin in a process of its own
+            cut = error == SHRINKS and (case.raw or rc == 64 or n == 1)  # before it was looked at: another input
+            found = [case.judge(cls, rc, got, err, killed, cut)] + case.traces(killed)
+            wrong += ["call %d, error %d: %s" % (n, error, w) for w in found if w]
+        return total
 
     def tell(self, sentence, wrong):
         self.number += 1
@@ -197,22 +223,8 @@ class Sweep:
         sys.stdout.flush()
 
 
-def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("preload", help="empty: the commands have it within them")
-    ap.add_argument("work", help="a folder with pool, other (metadata), data, table, leaky, xml, pack, old")
-    ap.add_argument("--limit", type=int, default=100000)
-    ap.add_argument("--blocks", default="1000", help="to how many the pool is shrunk")
-    ap.add_argument("--all", action="store_true", help="killed and cut off at each call")
-    ap.add_argument("--classes", nargs="+", choices=list(CLASSES), default=list(CLASSES))
-    ap.add_argument("--only", help="commands whose name contains this")
-    a = ap.parse_args()
-    s = Sweep(a)
-    os.mkdir(s.path("kept"))
-    for f in os.listdir(a.work):
-        if os.path.isfile(s.path(f)):
-            keep(s.path(f), s.path("kept/" + f))
-    dev, other = a_dev(s, 0), a_dev(s, 1)
+def commands(a, dev, other):
+    """(name, command line, inputs, words for Case) of each command."""
     jobs = [
         ("thin_check", ["thin_check", "pool"], ["pool"], {}),
         ("thin_check --format json", ["thin_check", "--format", "json", "pool"], ["pool"], {}),
@@ -269,7 +281,25 @@ def main():
             ("the plugin, one write", serve + ["pool=table2", "--run", "timeout 20 qemu-io -f raw -c 'write -P 7 8k 4k' -c flush \"$uri\""],
              [], {"in_place": "pool", "served": True}),
         ]
-    for name, argv, inputs, more in jobs:
+    return jobs
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("preload", help="empty: the commands have it within them")
+    ap.add_argument("work", help="a folder with pool, other (metadata), data, table, leaky, xml, pack, old")
+    ap.add_argument("--limit", type=int, default=100000)
+    ap.add_argument("--blocks", default="1000", help="to how many the pool is shrunk")
+    ap.add_argument("--all", action="store_true", help="killed and cut off at each call")
+    ap.add_argument("--classes", nargs="+", choices=list(CLASSES), default=list(CLASSES))
+    ap.add_argument("--only", help="commands whose name contains this")
+    a = ap.parse_args()
+    s = Sweep(a)
+    os.mkdir(s.path("kept"))
+    for f in os.listdir(a.work):
+        if os.path.isfile(s.path(f)):
+            keep(s.path(f), s.path("kept/" + f))
+    for name, argv, inputs, more in commands(a, a_dev(s, 0), a_dev(s, 1)):
         if not a.only or a.only in name:
             s.sweep(name, argv, inputs, **more)
     print("1..%d" % s.number)
