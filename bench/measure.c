@@ -6,8 +6,8 @@
  *
  * Runs the command with input and outputs at /dev/null and prints one line: wall seconds and CPU seconds
  * (of one run, the mean of TIMES), peak KiB, exit status.  -c drops FILE from the page cache
- * first.  --optimised: exit status 0 where the compiler optimised this build.  This program is small and forks with vfork, so that what it weighs itself does not
- * count as the command's peak.
+ * first.  --optimised: exit status 0 where the compiler optimised this build.  This program is small
+ * and forks with vfork, so that its own memory does not count as the command's peak.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -118,7 +118,7 @@ static int map_range(struct maker *m, vblock_t v, vblock_t end, uint32_t time)
 	return r < 0 ? r : flush_runs(m);
 }
 
-/* What a data device must have so that map_range() never runs out of it. */
+/* Data blocks with which map_range() never runs out of free ones. */
 static uint64_t data_blocks_needed(const struct maker *m, uint64_t mapped)
 {
 	if (!m->shape->run_len)

@@ -15,7 +15,7 @@
 #include "sound.h"
 
 #define BUILT_BLOCKS 512
-#define DATA_BLOCKS_MAX (1 << 20) /* of pools that are built anew: the rest is the same, slower */
+#define DATA_BLOCKS_MAX (1 << 20) /* larger pools are not built anew: that would only take longer */
 
 static int skip_runs(void *ctx, const struct run *run, size_t nr, struct err *err)
 {

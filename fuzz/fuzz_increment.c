@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * What thin_apply reads.  The first byte chooses: an rbd diff, once told and once only looked
- * through, which must agree; or a qcow2 file, whose spots cover the disk and can be read or say why not.
+ * What thin_apply reads.  The first byte chooses between an rbd diff and a qcow2 file.  The diff is read
+ * twice, the second time without its data, and both must agree.  The spots of the qcow2 file must cover its
+ * disk, and stored clusters can be read.
  */
 #include <string.h>
 

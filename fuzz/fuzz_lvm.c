@@ -111,7 +111,7 @@ static void check_table(const struct outbuf *out)
 	const char *at = out->data, *end;
 
 	if (!out->len)
-		return; /* older texts alone are left */
+		return; /* there is no text but older ones */
 	end = at + out->len;
 	for (size_t i = 0; i < out->len; i++)
 		MUST((unsigned char)out->data[i] >= ' ' || out->data[i] == '\n');

@@ -15,7 +15,7 @@ struct load {
 	struct sm_index index;
 	struct refmap *map;
 	_Atomic uint64_t bad; /* index of a bad bitmap + 1 */
-	bool overflow;	      /* the tree being walked is that of the larger counts */
+	bool overflow;	      /* the tree of counts above two is being walked */
 };
 
 static int load_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr,

@@ -14,8 +14,8 @@
 #define SECTOR_SIZE  512
 #define NR_DISKS     3
 #define DISK_SECTORS 96
-#define MAX_SECTORS  512 /* of a device that is looked at */
-#define MAX_STEPS    200000 /* of all searches: some tables are slow on purpose */
+#define MAX_SECTORS  512 /* larger devices are not compared */
+#define MAX_STEPS    200000 /* of all searches together: some tables of the corpus are made to cost time */
 
 enum { ZERO = -1, LOST = -2, UNKNOWN = -3 };
 

@@ -201,7 +201,7 @@ static inline bool dumb_details_leaf(struct dumb *d, void *ctx, uint64_t key, co
 /* A space map: stored counts, by block. */
 struct dumb_map {
 	uint64_t nr;
-	uint32_t *count; /* 3 means: see the tree */
+	uint32_t *count; /* 3: the count stands in the tree */
 	uint64_t nr_index;
 };
 

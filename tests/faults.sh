@@ -56,7 +56,7 @@ if [ -e /dev/mapper/control ]; then
 	EOT
 	chmod +x "$work/bin/thin_lvm"
 fi
-# The plugin's own calls fail, not those of nbdkit, which leaves the folder of its socket behind where it is killed.
+# Only the plugin's own calls fail.  Where nbdkit is killed, it leaves the folder of its socket behind.
 plugin=$abs_top_builddir/nbdkit/nbdkit-thin-plugin.so
 if [ -f "$plugin" ] && command -v nbdkit && command -v nbdcopy && command -v qemu-io && [ -z "$sanitizer" ]; then
 	export PLUGIN="$plugin"

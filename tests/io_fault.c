@@ -191,7 +191,7 @@ struct io *io_fault_new(struct io *lower)
 		return NULL;
 	f->io = *lower;
 	f->io.ops = &fault_ops;
-	f->io.fd = -1; /* nothing goes past the counters */
+	f->io.fd = -1; /* no request can pass by the counters */
 	f->lower = lower;
 	f->cut_at = UINT64_MAX;
 	pthread_mutex_init(&f->lock, NULL);
@@ -257,7 +257,7 @@ void io_fault_record(struct io *io)
 	fault_of(io)->recording = true;
 }
 
-/* What was written after the last flush is a group too: its flush never came. */
+/* The writes after the last flush are a group, too, although no flush ends it. */
 static size_t group_begin(const struct io_fault *f, uint64_t group)
 {
 	return group ? f->group_end[group - 1] : 0;

@@ -26,7 +26,7 @@ uint64_t io_fault_bytes_read(const struct io *io);
  */
 void io_fault_record(struct io *io);
 uint64_t io_fault_nr_groups(const struct io *io);
-/* Those of them that a successful flush has ended: all, or all but the last. */
+/* The groups that a successful flush ended: all, or all but the last one. */
 uint64_t io_fault_nr_flushed_groups(const struct io *io);
 uint64_t io_fault_group_len(const struct io *io, uint64_t group);
 int io_fault_replay(const struct io *io, uint64_t nr_whole, uint64_t mask, struct io *target,

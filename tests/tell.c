@@ -82,7 +82,7 @@ static void make_file(struct teller *t, const char *name, uint64_t sectors, bool
 	if (fd < 0 || ftruncate(fd, (off_t)(sectors * 512)))
 		die(t, name);
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
-	if (filled) { /* old bytes, which skip_block_zeroing lets shine through */
+	if (filled) { /* the old bytes that the device held: skip_block_zeroing leaves them visible */
 		snprintf(cmd, sizeof(cmd), "cat '%s/%s' >%s", t->fixture, name, path);
 		must(t, system(cmd));
 	}

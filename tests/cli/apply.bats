@@ -59,7 +59,7 @@ load increment.bash
 	small_pool
 	for bits in 512 4096 65536 2097152; do
 		for kind in "" "-c" ${ZSTD:+"-c -o compression_type=zstd"}; do
-			[ "$bits" -ge 4096 ] || [[ "$kind" != *zstd* ]] || continue # qemu-img wants that
+			[ "$bits" -ge 4096 ] || [[ "$kind" != *zstd* ]] || continue # qemu-img compresses no smaller clusters with zstd
 			qemu-img convert $kind -f raw -O qcow2 -o cluster_size=$bits s1.img q.qcow2
 			truncate -s 0 out
 			thin_apply -i q.qcow2 out
@@ -159,7 +159,7 @@ load increment.bash
 	run --separate-stderr thin_apply -i s1.img nowhere
 	[ "$status" -eq 74 ]
 	[[ "$stderr" == *"Couldn't find 'nowhere'"*"truncate -s 0 'nowhere'" ]]
-	# a difference needs what it is from
+	# a difference needs the file that it is a difference to
 	run --separate-stderr thin_apply -i inc nowhere
 	[ "$status" -eq 74 ]
 	[[ "$stderr" == *"Couldn't find 'nowhere'"* && "$stderr" != *truncate* ]]
@@ -203,7 +203,7 @@ load increment.bash
 	run --separate-stderr thin_apply -i 128.qcow2 target
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"chain of backing files, but at most 128 are read"* ]]
-	# bytes that nobody has named
+	# without --format, noise is in no form that is known
 	run --separate-stderr thin_apply target < <(head -c 100000 /dev/urandom)
 	[ "$status" -eq 64 ]
 	[[ "$stderr" == *"--format raw"* ]]

@@ -27,8 +27,8 @@ hurt() { pool "$1" && shift && "$damage" pool "$@"; }
 
 kinds() { jq -r '.findings[].kind' <<<"$output"; }
 
-# finds KIND STATUS: the JSON has the finding, the exit status is right, the text form says something,
-# and the file is not written to.
+# finds KIND STATUS: thin_check prints the finding in its JSON, exits with this status, has a message,
+# and does not write to the file.
 finds() {
 	chmod a-w pool
 	touch -d @1 pool
@@ -39,7 +39,7 @@ finds() {
 	run --separate-stderr thin_check pool
 	[ "$status" -eq "$2" ]
 	[[ "$stderr" == "thin_check: "* ]]
-	[ "$(stat -c %Y pool)" = 1 ] # nobody has written
+	[ "$(stat -c %Y pool)" = 1 ] # the file was not written to
 	chmod u+w pool
 }
 
@@ -136,7 +136,7 @@ try_recipe() {
 	done
 }
 
-@test "thin_check: a leaf that stands twice in a device concerns it once, and no range is turned round" {
+@test "thin_check: a leaf that stands twice in a device is told once, and no range ends before it begins" {
 	hurt random-50k node-twice
 	finds node-key-range 1
 	[[ "$stderr" == *"no key fits into it"* ]]
@@ -333,7 +333,7 @@ try_recipe() {
 	cmp pool before
 }
 
-@test "thin_check: what it repaired is sound to the other generation" {
+@test "thin_check: thin-provisioning-tools 0.9.0 finds no fault in what it repaired" {
 	[ -x /usr/sbin/thin_check ] && [ "$(/usr/sbin/thin_check -V)" = 0.9.0 ] || skip "version 0.9.0 is not installed"
 	pool crash-1
 	thin_check -q --auto-repair pool
@@ -466,7 +466,7 @@ try_recipe() {
 			jq -r '.findings[] | select(.kind == "shared-time") |
 				"\(.devices[0]) \(.begin) \(.begin + .length - 1) \(.count) \(.stored) \(.expected)"' json | sort >got
 			awk 'NR == FNR { owners[$2]++; next }
-				owners[$2] < 2 { next } # only what is shared is in danger
+				owners[$2] < 2 { next } # blocks of one device alone are in no danger
 				{ b = ($2 - 1) * 252; if (!($1 in nr) || b < first[$1]) first[$1] = b
 				if (b + 251 > last[$1]) last[$1] = b + 251; nr[$1]++ }
 				END { for (d in nr) print d, first[d], last[d], nr[d], 6, 6 }' owned owned | sort | diff - got

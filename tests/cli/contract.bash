@@ -39,7 +39,7 @@ with_input() {
 	esac
 }
 
-# $1 = wanted status; the message names the command and is there.
+# $1 = wanted status; there is a message, and it begins with the command's name.
 expect() {
 	local what=$2
 	[ "$status" -eq "$1" ] || { echo "$what: status $status, wanted $1: $stderr" >&2; return 1; }

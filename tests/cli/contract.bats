@@ -179,7 +179,7 @@ load contract.bash
 	done
 }
 
-# much output, which stdio passes on in pieces, as well as little
+# large outputs, which are written in pieces, and small ones
 @test "a closed pipe is silent and a full disk is named once, in every form of output" {
 	[ -c /dev/full ] || skip "no /dev/full"
 	cd "$BATS_TEST_TMPDIR"
@@ -317,7 +317,7 @@ load contract.bash
 	grep -q 'out of memory' log
 }
 
-# Down to what a program needs to start: each buffer and list is refused once.
+# The limit goes down to what a program needs to start, so that each buffer and list is refused once.
 @test "a command that runs out of memory exits 74 with one message, and no pool is lost" {
 	need_plain
 	truncate -s 8M pool new
@@ -381,7 +381,7 @@ load contract.bash
 		thin_message -q --pool p meta release_metadata_snap
 		thin_repair -q --pool p -i meta -o out
 	END
-	# what is no fault of the command line stays silent
+	# a failure that is no mistake on the command line stays silent
 	run thin_dump -q -m meta
 	[ "$status" -eq 1 ]
 	[ -z "$output" ]

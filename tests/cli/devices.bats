@@ -27,7 +27,7 @@ teardown() {
 	loops_end
 }
 
-# holds NAME: the file disk, 8 MiB, begins with what writer NAME needs there
+# holds NAME: fills the file disk, 8 MiB, with what writer NAME expects on its device
 holds() {
 	local what
 	what=$(held_by "$1")
@@ -201,7 +201,7 @@ aliases() {
 		while read -r a; do
 			for way in there back; do
 				if [ $way = there ]; then run --separate-stderr pair "$name" "$first" "$a"; else run --separate-stderr pair "$name" "$a" "$first"; fi
-				[ "$a" != "$numbers" ] || [ ! -e "$numbers" ] || { rm "$numbers"; continue; } # that is a new file
+				[ "$a" != "$numbers" ] || [ ! -e "$numbers" ] || { rm "$numbers"; continue; } # the command took the name for that of a new file
 				[ "$status" -ne 0 ] || { echo "$name $first $a $way: done" >&2; return 1; }
 				[ -n "$stderr" ] || { echo "$name $first $a $way: no word" >&2; return 1; }
 				sync src
@@ -211,6 +211,6 @@ aliases() {
 		done <aliases
 		loops_end
 	done
-	# the other way round an offset shows other bytes, which are no input
+	# the other way round the command may refuse its input instead: at an offset the device holds other bytes
 	! grep ' there ' told | grep -vE 'the same file or device|both|is input and output|is a source|the same device|is given as|[Bb]lock device|no file is made|sectors, but the table' >&2
 }

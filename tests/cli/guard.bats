@@ -30,13 +30,13 @@ peak() {
 	echo "$kib"
 }
 
-# need_optimised LEVELS: as configure was told and as make was: make CFLAGS=-O0
+# need_optimised LEVELS: configure was told one of these levels, and make was not told another (CFLAGS=-O0)
 need_optimised() {
 	grep -qE "^CFLAGS = .*-O[$1]" "$abs_top_builddir/Makefile" && "$bench/measure" --optimised ||
 		skip "the build is not optimised"
 }
 
-# A skip inside of $(instructions) would end the inner shell alone, so this comes before.
+# Called before $(instructions), because a skip inside of $( ) would end the inner shell alone.
 need_instructions() {
 	need_plain "sanitizers have memory of their own"
 	need_optimised 123s

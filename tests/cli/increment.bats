@@ -18,7 +18,7 @@ load increment.bash
 		thin_materialize pool s$i whole -f
 		thin_materialize --since s$((i - 1)) pool s$i image
 		cmp image whole
-		# again: nothing is left to do, and nothing is harmed
+		# a second time there is nothing to do, and the image stays right
 		thin_materialize --since s$((i - 1)) --verify pool s$i image
 		cmp image whole
 	done
@@ -73,7 +73,7 @@ load increment.bash
 	[ "$status" -eq 64 ]
 	[[ "$stderr" == *"built without libzstd"* ]]
 	[ ! -e x.qcow2 ]
-	# an image says so by a feature (bit 3) and a byte
+	# an image says how it is compressed by a feature (bit 3) and a byte
 	thin_materialize -O qcow2 -c pool s0 x.qcow2
 	printf '\010' | dd of=x.qcow2 bs=1 seek=79 conv=notrunc status=none
 	printf '\001' | dd of=x.qcow2 bs=1 seek=104 conv=notrunc status=none
@@ -273,7 +273,7 @@ load increment.bash
 	thin_materialize --since s0 --digest pool s1 image >digests
 	[ "$(cat digests)" = "base-sha256 $(sha256sum <s0.img | cut -d' ' -f1)
 sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
-	# a stream on standard output keeps to itself
+	# of a stream on standard output the digest is printed to standard error
 	thin_materialize --since s0 --digest -O rbd-diff pool s1 - >stream 2>err
 	grep -q "^sha256 $(sha256sum <s1.img | cut -d' ' -f1)$" err
 	[ "$(head -c 11 stream)" = "rbd diff v1" ]
@@ -393,7 +393,7 @@ sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
 	thin_materialize --since s0 - s1 c <pool
 	cmp c s1.img
 	[ -n "$ORIGIN" ] || return 0
-	# where the origins differ, all that is read from them may
+	# where the origins differ, each block that is read from them may differ
 	tr i j <base.img >other.img
 	sed -i '/^s1:/s/base.img/other.img/' pool
 	thin_materialize -f pool s1 s1.img

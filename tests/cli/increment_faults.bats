@@ -13,7 +13,7 @@ setup_file() {
 	${CC:-cc} -O1 -shared -fPIC -D_GNU_SOURCE -o "$BATS_FILE_TMPDIR/preload.so" "$abs_top_srcdir/tests/faults/preload.c" -ldl || :
 }
 
-# In memory, where that can be had: there are hundreds of flushes
+# In memory where that is possible, because there are hundreds of flushes
 setup() {
 	WORK=$(mktemp -d -p /dev/shm 2>/dev/null) || WORK=$(mktemp -d)
 	cd "$WORK" || return 1
@@ -47,7 +47,7 @@ need_preload() {
 	[ -f "$BATS_FILE_TMPDIR/preload.so" ] || skip "what makes calls fail cannot be built here"
 }
 
-# The same command; where the pool's metadata could not be written, after what it says then
+# again COMMAND...: runs it; where the pool must be repaired first, does that as the message says, and runs it then
 again() {
 	"$@" >told 2>&1 && return
 	grep -q 'needs_check.*thin_check --auto-repair' told && thin_check -q --auto-repair meta.img && "$@" >told 2>&1
@@ -87,7 +87,7 @@ no_output() {
 	rm -f out
 }
 
-# Nothing, or under its name the whole of it
+# There is no file of that name, or the whole overlay
 is_overlay() {
 	[ "$1" = left ] && [ ! -e out ] || { thin_apply -q --format qcow2 -i out again && cmp again s1.img; }
 }

@@ -25,7 +25,7 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 
-# Four devices that share some blocks; runs of the same data in pieces and of several times.
+# Four devices that share some blocks.  Runs of data are cut into pieces, and have several times.
 random_xml() {
 	awk -v seed="$1" 'BEGIN {
 		srand(seed)
@@ -181,7 +181,7 @@ told() {
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"needs_check is set"* ]]
 	thin_info "$DIR/needscheck-enospc/meta.img" | grep -q 'Flags *needs_check'
-	# a pool that fits exactly has no reserve left
+	# metadata that just fit leave no reserve
 	blocks=20
 	until truncate -s $((++blocks * 4096)) tight && thin_restore -q --force -i "$DIR/random.xml" -o tight; do
 		[ $blocks -lt 200 ]
@@ -254,7 +254,7 @@ told() {
 	need jq
 	for pool in "$DIR/random" "$DIR/snap-tree/meta.img"; do
 		thin_ls --no-headers --format tree "$pool" >tree
-		# DEVICE ORIGIN of each line, by how far it stands to the right
+		# DEVICE ORIGIN of each line, by its indentation
 		awk '{ level = 0
 			while (substr($0, 1, 2) == "  ") { level++; $0 = substr($0, 3) }
 			if (/^`[-?] /) { level++; $0 = substr($0, 4) }

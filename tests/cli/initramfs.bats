@@ -19,7 +19,7 @@ setup() {
 	sed "s|^sbin=.*|sbin='$sbin'|" "$abs_top_builddir/initramfs/module-setup.sh" >module-setup.sh
 }
 
-# dracut's part: its functions, then what it calls of the module.  POOL is major:minor of a thin pool.
+# dracut: defines the functions that the module uses, and calls the module's.  POOL is major:minor of a thin pool.
 dracut() {
 	require_binaries() { [ -x "$1" ]; }
 	inst_multiple() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 The thin-pool-tools authors
-# What every command says to an input that is none: missing, unreadable, too small, of another kind.
+# What every command says of a wrong input: missing, unreadable, too small, of another kind.
 
 bats_require_minimum_version 1.5.0
 load things

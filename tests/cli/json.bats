@@ -112,7 +112,7 @@ json_ranges() {
 		json_ranges repair >listed
 		grep -q ' more such ranges' text || diff told listed
 		cat listed >>all
-		# the worst that holds for a part of the device
+		# a device is as certain as its least certain part
 		jq -e 'all(.devices[]; .certainty == (
 			if .lost > 0 or (.lost_ranges + .dropped_ranges | length) > 0 then "lost"
 			elif (.open_ranges | length) > 0 or .id_invented then "open"

@@ -7,7 +7,7 @@
 bats_require_minimum_version 1.5.0
 load needs
 
-# Every image's size and times; the contents of some, since others are sparse and huge.
+# The size and times of every image; the contents of those that are not sparse and huge.
 sums() {
 	stat -c '%n %s %y %z' -- */pv*.img
 	sha256sum -- lvm-ring*/pv*.img lvm-repaired-*/pv*.img lvm-exported/pv*.img
@@ -292,7 +292,7 @@ makes() {
 	[ -d $s ]
 	run --separate-stderr thin_materialize $s deleted "$BATS_TEST_TMPDIR/out"
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"LVM's text has this volume"*"thin_repair --list-roots"*"hold their data"* ]]
-	# the newest tree that has as many devices and the removed one among them
+	# the newest tree with as many devices, of which the removed one is one
 	truncate -s 4M "$BATS_TEST_TMPDIR/older"
 	found=
 	for root in $(thin_repair --list-roots -i $s | awk '/^mapping root/ { sub(":", "", $3); print $3 }' | tac); do
@@ -372,7 +372,7 @@ edited() {
 			[ "$kind" = thin ] || continue
 			got=$(thin_materialize -q "$d.table" "$name" - 2>/dev/null | hash)
 			case $pvs in
-			*pv1.img*) ;; # whole only where it maps nothing there
+			*pv1.img*) ;; # complete only where the volume has nothing on the missing disk
 			*) [ "$got" = "$sum" ] || { echo "seed $seed: $name"; return 1; } ;;
 			esac
 		done <"$d/oracle"

@@ -59,7 +59,7 @@ setup() {
 	WANT=$BATS_FILE_TMPDIR
 }
 
-# The image of device 0 over origin $2, of $1 bytes, made in the dumbest way.
+# The image of device 0 over origin $2, of $1 bytes, made block by block.
 expected() {
 	local v d
 	rm -f image.want

@@ -49,7 +49,7 @@ check_reflink() {
 	done
 	filefrag -v never.img >map
 	! grep -q shared map
-	# what is shared changes with nobody
+	# an image that shares its extents does not change when another one is written
 	dd if=/dev/zero of=always.img bs=4096 count=300 conv=notrunc status=none
 	[ "$(hash_of auto.img)" = "$WANT" ]
 	for o in --sparse=always --sparse=never --verify; do
@@ -195,7 +195,7 @@ check_reflink() {
 		[[ "$stderr" == *"is a source"* ]]
 	done
 	thin_materialize -n -f --origin "${LOOP}p1" tables t3 "${LOOP}p2"
-	# as for every other command that writes beside what it reads
+	# the same holds for other commands that read and write
 	run --separate-stderr thin_dump "$LOOP" -o disk.img
 	[ "$status" -ne 0 ]
 	[ "$(stat -c %s disk.img)" -eq 67108864 ]

@@ -63,7 +63,7 @@ refused() {
 	refused meta 'delete 3'
 }
 
-@test "thin_message: set_transaction_id wants the old one right" {
+@test "thin_message: set_transaction_id is refused when the old id is wrong" {
 	thin_message table 'create_thin 3' set_transaction_id 0 41
 	[ "$(field 48)" = 41 ]
 	refused meta 'set_transaction_id 40 42'

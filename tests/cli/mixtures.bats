@@ -72,7 +72,7 @@ with_input() {
 	esac
 }
 
-# What the message must have in it when command $1 gets kind $2; nothing: the command takes it.
+# The words that the message of command $1 must have for kind $2; none when the command accepts it.
 wanted() {
 	case $2 in
 	pool | cut)
@@ -148,7 +148,7 @@ try() {
 			[ "$status" -eq 0 ]
 		else
 			[ "$status" -eq "$2" ] || { echo "$c $1: status $status, wanted $2: $stderr"; return 1; }
-			# nothing is left behind, and what stood there stands there still
+			# there are no new files, and the old ones are unchanged
 			[ "$(ls)" = $'data\nout' ] || { echo "$c $1 leaves: $(ls)"; return 1; }
 			cmp out <(head -c 1M /dev/zero)
 		fi
@@ -156,7 +156,7 @@ try() {
 		[ -z "$want" ] || [[ "$stderr" == "thin_"*": "*$want* ]] || { echo "$c $1: wanted '$want': $stderr"; return 1; }
 		[[ "$stderr$output" != *"rror in line"* && "$stderr" != *"panic"* ]]
 		if [ "$c" = thin_message ] && [ "$status" -eq 0 ]; then
-			cp "$DIR/kept/pool" "$DIR/in/pool" # the one that writes its input
+			cp "$DIR/kept/pool" "$DIR/in/pool" # it is the only one here that writes its input
 		fi
 		[ ! -f "$path" ] || cmp "$path" "$DIR/kept/$1" || { echo "$c $1: the input was changed"; return 1; }
 		cmp "$DIR/in/pool" "$DIR/kept/pool"

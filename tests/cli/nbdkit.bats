@@ -190,7 +190,7 @@ io() { # [device] qemu-io command...
 	[[ "$output" == *'dev_id="0" mapped_blocks="0"'* ]]
 }
 
-# A device of 2 MiB in a pool over old bytes, which the words at the end of the line ask for.
+# old_bytes FEATURE...: a pool with these feature words, whose data device is full of old bytes, and a device of 2 MiB
 old_bytes() {
 	head -c 64M /dev/zero | tr '\0' Z >data
 	printf '%s\n' "pool: 0 131072 thin-pool meta data 128 0 $#${*:+ $*}" 't0: 0 4096 thin pool 0' >table

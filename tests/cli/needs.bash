@@ -21,7 +21,7 @@ need_sys() {
 	[ -d /sys/dev/block ] || skip "no /sys"
 }
 
-# Commands without a sanitizer's memory, addresses and time
+# Commands without sanitizers, which need more memory, addresses and time
 need_plain() {
 	! grep -qE "__(asan|tsan)_init" "$abs_top_builddir/bin/thin_check" || skip "${1:-sanitizers reserve all addresses}"
 }

@@ -65,7 +65,7 @@ setup() {
 	cp --sparse=always "$BATS_FILE_TMPDIR"/* .
 }
 
-# metadata_writers OUTPUT: lines that write metadata there, with no word of force
+# metadata_writers OUTPUT: command lines that write metadata there, without --force
 metadata_writers() {
 	cat <<-EOF
 	thin_restore -i xml -o $1

@@ -270,7 +270,7 @@ pairs() {
 	numbers | awk '{ for (i = 0; i < $2 - $1; i++) print $3, $4 + i, $1 + i }' | sort
 }
 
-# The blocks of leaves of mapping trees that are no root of device tree or top level
+# The blocks of leaves of mapping trees that are not roots of a tree
 inner_leaves() {
 	local top
 	top=$(od -An -tu8 -j320 -N8 "$1" | tr -d ' ')
@@ -290,7 +290,7 @@ inner_leaves() {
 		run --separate-stderr thin_rmap --region 0..20000 bad
 		printf '%s\n' "$output" | pairs >got
 		[ -z "$(comm -13 whole got)" ]
-		if [ "$status" -eq 0 ]; then # a node of nobody, or the map of no region
+		if [ "$status" -eq 0 ]; then # the damaged node is in no tree that is printed
 			cmp whole got
 			continue
 		fi
@@ -301,9 +301,9 @@ inner_leaves() {
 			s/.*: blocks from \([0-9]*\) on of .*/\1 1e18/p
 		}" >told
 		[ "$(wc -l <told)" -eq 1 ]
-		# what is missing lies there
+		# the lines that are missing lie in that range
 		comm -23 whole got | awk 'NR == FNR { a = $1; z = $2; next } $2 < a || $2 > z { exit 1 }' told -
-		# and of the devices named nothing is left there
+		# and in that range no line of these devices is left
 		printf '%s\n' "$stderr" | sed -n "s/.*devices\{0,1\} \([0-9, ]*\)\( and [0-9]* more\)\{0,1\}: node at block $b .*/\1/p" |
 			tr -d ' ' | tr ',' '\n' >named
 		[ -s named ]

@@ -38,7 +38,7 @@ slow() {
 	local calls=$1 us=$2
 	shift 2
 	on_terminal $TERMINAL strace -f -qq -o /dev/null -e trace="$calls" -e inject="$calls":delay_exit="$us":when="${FIRST:-12}"+ "$@"
-	# strace tells on the same terminal, seldom, that two threads stopped at once
+	# now and then strace itself writes to the terminal, when two threads stop at once
 	output=$(sed 's/strace: dispatch_event: .*//' <<<"$output")
 }
 
@@ -74,7 +74,7 @@ long_commands() {
 
 @test "Ctrl-C around the moment when the output is marked: what is said of it is true" {
 	need_strace
-	local -x ASAN_OPTIONS=detect_leaks=0 # the search for leaks and strace exclude each other
+	local -x ASAN_OPTIONS=detect_leaks=0 # LeakSanitizer does not work under strace
 	local c call n said
 	while read -r c; do
 		for call in openat pwrite64 fdatasync; do
@@ -82,11 +82,11 @@ long_commands() {
 				cp --sparse=always meta out/old
 				strace -f -qq -o out/calls -e trace=$call -e inject=$call:signal=INT:when=$n \
 					bash -c "exec $c" 2>out/said || [ $? -eq 130 ] || { echo "$c: $(cat out/said)"; return 1; }
-				said=$(grep interrupted out/said) || continue # it was over, or had not begun
+				said=$(grep interrupted out/said) || continue # the signal came before the beginning, or after the end
 				if cmp -s out/old meta; then
 					[[ "$said" == *"'out/old' is unchanged"* || "$said" == *"'out/old' is complete, or"* ]]
 				else
-					# the mark stands, or the command is just setting or removing it
+					# the output is marked, or the command was just setting or removing the mark
 					[[ "$said" == *"'out/old' is marked as not complete"* ]] && ! thin_check -q out/old ||
 						[[ "$said" == *"or marked as not complete"* ]]
 				fi || { echo "$c, $call $n: $said"; return 1; }

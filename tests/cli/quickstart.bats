@@ -39,8 +39,8 @@ quickstart() {
 	cmp s/expected.img s/out.img
 }
 
-# A copy whose packages come from commands of ours, which tell what they were asked for in the file "asked".
-# Those that the file "refused" names are not to be had.
+# A copy in which stand-ins install packages: they write what they were asked for to the file "asked",
+# and fail for the packages in the file "refused".
 pretended() {
 	mkdir -p bin top/tests/web build
 	cp "$abs_top_srcdir/quickstart" top/

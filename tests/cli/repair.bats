@@ -27,7 +27,7 @@ details_root() { u64_at pool 328; }
 device_root() { u64_at pool $(($(mapping_root) * 4096 + 2048 + 8 * ($1 - 1))); }
 dump() { thin_dump --no-shared "$1"; }
 repair() { run --separate-stderr thin_repair -i pool -o out "$@"; }
-# The result is as good as new, and the other generation thinks so too.
+# The result has no fault, also for thin-provisioning-tools 0.9.0 where that is installed.
 sound() {
 	thin_check -q "$1"
 	if [ -x /usr/sbin/thin_check ]; then /usr/sbin/thin_check -q "$1"; fi

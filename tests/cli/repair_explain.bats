@@ -21,7 +21,7 @@ zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc st
 	run --separate-stderr thin_repair --dry-run --explain -i snap-tree/meta.img
 	echo "$stderr" | grep -E "thin_repair: block $root \([0-9]+ mapped blocks\): device $dev \([0-9]+: it has as many mappings as the details say"
 	echo "$stderr" | grep -E "; (rather than device [0-9]+ \(|no other place)"
-	# without the option, and on a whole pool, there is nothing of that
+	# without the option there are no such lines, nor for a whole pool
 	run --separate-stderr thin_repair --dry-run -i snap-tree/meta.img
 	[[ "$stderr" != *"; no other place"* && "$stderr" != *"; rather than"* ]]
 }
@@ -46,7 +46,7 @@ zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc st
 	thin_check -q out
 	maps out "${dev[0]}" | cmp - second
 	maps out "${dev[1]}" | cmp - first
-	# with the top level lost, and for a device that nothing names
+	# when the top level is lost, and for a device that nothing names
 	zero_block snap-tree/meta.img "$m"
 	run --separate-stderr thin_repair --accept-loss -i snap-tree/meta.img -o out2 --size auto \
 		--take "${dev[0]}=${root[1]}" --take "16000000=${root[0]}"

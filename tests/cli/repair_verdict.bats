@@ -334,7 +334,7 @@ fixture() {
 	done
 }
 
-# What the kernel writes at an activation with a zeroed block 0: all blocks of a pool that it only formatted.
+# Writes what the kernel writes when it activates a pool with a zeroed block 0: the blocks of a new, empty pool.
 format_over() {
 	dd if=fresh/meta.img of=pool bs=4k count=12 conv=notrunc status=none
 }
@@ -355,7 +355,7 @@ format_over() {
 		read -ra given < <(grep -oE -- '--mapping-root [0-9]+ --details-root [0-9]+' <<<"$stderr")
 		[ "${#given[@]}" -eq 4 ] || { echo "$name: $stderr"; return 1; }
 		repair "${given[@]}"
-		if [ "$status" -eq 0 ]; then # nothing of it lay in those blocks
+		if [ "$status" -eq 0 ]; then # the old pool did not use those blocks
 			diff <(content "$name/meta.img") <(content out) || { echo "$name"; return 1; }
 			thin_check -q out
 			whole=$((whole + 1))

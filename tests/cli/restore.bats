@@ -22,7 +22,7 @@ need_rival() {
 	[[ "$($PDATA -V 2>/dev/null)" == 0.9.0 ]] || skip "thin-provisioning-tools 0.9.0 is not installed"
 }
 
-# Is block 0 of $1 neither zero nor a superblock that opens?
+# Is block 0 of $1 marked: neither zero nor a valid superblock?
 marked_invalid() {
 	[ "$(head -c 4096 "$1" | tr -d '\0' | wc -c)" -gt 0 ]
 	run thin_dump "$1"
@@ -100,7 +100,7 @@ make_xml() {
 		truncate -s 4M theirs
 		/usr/sbin/thin_restore -i "$f" -o theirs >/dev/null
 		thin_restore -i "$f" -o out
-		# the clock of pools whose shared blocks were not protected goes on
+		# where shared blocks are not protected, the pool's time and snap_times are raised
 		thin_dump theirs | sed 's/snap_time="[0-9]*"//; /<superblock/s/ time="[0-9]*"//' >theirs.xml
 		thin_dump out | sed 's/snap_time="[0-9]*"//; /<superblock/s/ time="[0-9]*"//' | cmp - theirs.xml
 	done

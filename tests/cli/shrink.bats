@@ -100,7 +100,7 @@ get() { dd if=data bs=65536 skip="$1" count=1 status=none | tr -d '\0'; }
 	cmp data data.before
 }
 
-@test "thin_shrink: the kind of the input is looked at" {
+@test "thin_shrink: an input that is not of the kind that --binary says is refused" {
 	run --separate-stderr thin_shrink -i meta -o out.xml --data data --nr-blocks 15
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"--binary"* ]]
@@ -236,7 +236,7 @@ shrinks_whole() {
 		pool=${s#*:}
 		s=${s%:*}
 		zstd -qdc --long=27 "$abs_top_srcdir/tests/fixtures-lvm/$s.tar.zst" | tar -xSf -
-		# a gap, which data moves into
+		# makes a gap into which data moves
 		thin_message -q --force --pool "$pool" "$s" 'delete 1'
 		thin_lvm -q "$s" >table
 		thin_ls --no-headers -o NAME --pool "$pool" "$s" | tr -d ' ' >names
@@ -246,7 +246,7 @@ shrinks_whole() {
 		thin_shrink --binary --pool "$pool" -i "$s" -o small --size 8M --nr-blocks "$nr" 2>said
 		grep -q ' 0 of them' said || moved=$((moved + 1))
 		thin_check -q small
-		# as it is when LVM has swapped the metadata in
+		# the table as it is after LVM has swapped the metadata in
 		awk -v pool="${pool#*/}" -v len=$((nr * bs)) '$1 == pool ":" { $3 = len; $5 = "small" } { print }' table >swapped
 		grep -q ' thin-pool small ' swapped
 		for name in $(<names); do
@@ -269,7 +269,7 @@ shrinks_whole() {
 	cp sample/disk.img before.img
 	loop sample/disk.img
 	thin_shrink -q --binary -i "$LOOP" --pool sample/pool -o small --size 1M --nr-blocks 32
-	dd if=small of="$LOOP" bs=1M seek=1 conv=notrunc,fsync status=none # where LVM would have swapped it in
+	dd if=small of="$LOOP" bs=1M seek=1 conv=notrunc,fsync status=none # where LVM swaps it in
 	mkdir lvm
 	printf '%s\n' 'devices { use_devicesfile = 0' "filter = [ \"a|^$LOOP\$|\", \"r|.*|\" ] }" \
 		'activation { monitoring = 0' 'udev_sync = 0' 'udev_rules = 0 }' >lvm/lvm.conf

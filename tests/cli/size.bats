@@ -21,12 +21,12 @@ refuses() {
 		{ echo "$*: status $status, $stderr"; return 1; }
 }
 
-@test "size: the sentence that programs look for" {
+@test "size: prints the sentence that programs look for" {
 	gives 'thin_metadata_size - 1073232 sectors estimated metadata area size for "--block-size=64kibibytes --pool-size=1tebibytes --max-thins=1000"' -b64k -s1t -m1000
 	gives 'thin_metadata_size - 1064 sectors estimated metadata area size for "--block-size=128sectors --pool-size=2097152sectors --max-thins=1"' -b128 -s2097152 -m1
 }
 
-@test "size: numbers alone, with letter, with name, in both ways of writing the option" {
+@test "size: prints the number alone, with a letter or with a name, in both spellings of the option" {
 	gives 1073232 -b64k -s1t -m1000 -n
 	gives 524.04 -b64k -s1t -m1000 -u m -n
 	for n in -nshort -n=short --numeric-only=short; do gives 524.04m -b64k -s1t -m1000 -um $n; done
@@ -38,7 +38,7 @@ refuses() {
 	gives 549494784b -b64k -s1t -m1000 -u b -nshort
 }
 
-@test "size: units of both generations" {
+@test "size: takes the units of the old tools and of the new ones" {
 	for b in 65536b 128s 64KiB 64kibibyte 64kibibytes 64kib 128 128sectors 65536bytes; do
 		for s in 1t 1TiB 1tebibyte 1024g 1tebi 1099511627776b 2147483648; do
 			gives 1073232 -b $b -s $s -m 1000 -n
@@ -62,7 +62,7 @@ refuses() {
 		sectors=$(thin_metadata_size -b64k -s $(($1 * 64))k -m $2 -n)
 		rm -f meta
 		truncate -s $((sectors * 512)) "$BATS_TEST_TMPDIR/meta"
-		# device 1 maps what the others, with a block each, leave
+		# the other devices map a block each, device 1 all that are left
 		awk -v nb="$1" -v thins="$2" 'BEGIN {
 			print "<superblock uuid=\"\" time=\"0\" transaction=\"0\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"" nb "\">"
 			for (d = 1; d <= thins; d++) {
@@ -81,7 +81,7 @@ refuses() {
 	done
 }
 
-@test "size: mistakes are named" {
+@test "size: names mistakes in its options" {
 	refuses 'block size required!' -s1t -m1
 	refuses 'pool size required!' -b64k -m1
 	refuses 'max thins required!' -b64k -s1t

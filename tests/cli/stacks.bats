@@ -131,7 +131,7 @@ refused() {
 
 @test "what lies on an error target is lost where a device needs it, and only there" {
 	local bs=65536
-	# the device's block 3 is data block 1, which is lost; data block 2 is lost, too, and nobody's
+	# block 3 of the device is data block 1, which is lost; data block 2 is lost, too, but no device has it
 	cat >x <<-'XML'
 	<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="8">
 	  <device dev_id="0" mapped_blocks="2" transaction="0" creation_time="0" snap_time="0">
@@ -155,7 +155,7 @@ refused() {
 	refused 1 "device 0: 65024 bytes are lost" thin_materialize t a out
 	[[ "$stderr" == *"65024 bytes at 197120; --repair"* ]]
 	[ ! -e out ]
-	thin_materialize t b out # needs nothing of it
+	thin_materialize t b out # has no lost block
 	cmp -n $bs out <(tail -c +$((4 * bs + 1)) data)
 	refused 1 "65024 bytes at 197120: the image has zeros there" thin_materialize --repair t a rest
 	thin_materialize --repair --accept-loss t a rest2
@@ -252,7 +252,7 @@ refused() {
 	refused 1 "same" thin_message u 'create_thin 10'
 	sed "s/linear disk $((m + 5120))/linear disk $((m + 5119))/" t >u
 	refused 1 "same" thin_materialize u t0 out
-	thin_materialize u t2 out # has no origin
+	thin_materialize u t2 out # t2 has no origin
 	refused 1 "source" thin_materialize -f t t0 disk
 	exec 9<disk
 	flock -s 9
@@ -283,7 +283,7 @@ refused() {
 	thin_materialize chain mid got
 	cmp got mid.img
 	same_devices plain2 chain --pool pool
-	thin_materialize chain mid-line got2 # a device over the whole of a thin one is that
+	thin_materialize chain mid-line got2 # a line over a whole thin device reads as that
 	cmp got2 mid.img
 	sed 's/ mid-line$/ mid/' chain >direct
 	same_devices plain2 direct --pool pool
@@ -299,7 +299,7 @@ refused() {
 		cmp want got
 	done
 	refused 74 "nowhere2" thin_materialize --data-dev tdata t t0 x
-	# moved by the line's name, as by the file's
+	# data moves alike when --data names the line and when it names the file
 	cp meta meta0 && cp data data0 && truncate -s 256K out1 out2
 	thin_shrink -q --binary -i plain -o out1 --data data --nr-blocks 38
 	cp data moved && cp data0 data && cp meta0 meta

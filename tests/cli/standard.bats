@@ -23,7 +23,7 @@ readers() {
 	printf '%s\n' "thin_materialize --map $1 1"
 }
 
-# what a command says names its input
+# the messages differ only in the name of the input
 same() {
 	sed "s/'*\<meta\>'*/standard input/g" "$1" | cmp - <(sed "s/'standard input'/standard input/g" "$2")
 }

@@ -181,7 +181,7 @@ have_plugin() {
 	[ "$status" -eq 0 ] && [ -z "$stderr" ]
 	run --separate-stderr thin_ls -o DEV,SIZE,ORIGIN one
 	[[ "$stderr" == *"no line in the table"* ]]
-	echo '0 2048 thin p 1 base' >>one # what the message said
+	echo '0 2048 thin p 1 base' >>one # as the message says
 	run --separate-stderr thin_materialize -f one 1 out
 	[ "$status" -eq 0 ] && [ -z "$stderr" ]
 }
@@ -370,7 +370,7 @@ packed() {
 	[ "$status" -eq 0 ]
 	[[ "$stderr" == *"$number is $LOOP"* ]]
 	thin_trim -q -n --metadata-dev t
-	thin_trim -q --metadata-dev t # the pool there is the table's
+	thin_trim -q --metadata-dev t # the pool on that device is the one of the table
 	echo "p: 0 12800 thin-pool $number data 256 0" >t
 	refused 1 "--force" thin_trim --metadata-dev t
 	refused 1 "says" thin_shrink --binary -i t -o m2 --nr-blocks 20
@@ -404,7 +404,7 @@ packed() {
 			[[ "$stderr" == *"$LOOP"* ]]
 		done
 	done
-	# with force the number is trusted; but a pool that is new has no device to serve
+	# with force the number is trusted, but the new pool has no device to serve
 	refused 1 "device 1 does not exist" nbd "$PLUGIN" pool=t force=true --run true
 	thin_message -f t 'create_thin 1'
 	run -0 plugin pool=t device=a

@@ -134,7 +134,7 @@ without_times() { thin_dump "$@" | sed -E 's/ (snap_)?time="[0-9]+"( transaction
 		for recipe in shared-time device-time mapping-time; do
 			cp out pool
 			"$damage" pool $recipe >log 2>&1 || continue
-			! thin_check -q pool || continue # nothing is shared there
+			! thin_check -q pool || continue # the recipe did no harm, because nothing is shared
 			cp pool before
 			hurt=$((hurt + 1))
 			option=--auto-repair

@@ -116,7 +116,7 @@ trimmed() {
 	cmp -n 65536 -i $((10 * 65536)) data before
 }
 
-@test "thin_trim: discards on a block device" {
+@test "thin_trim: free blocks of a block device are discarded" {
 	cp data disk
 	loop disk
 	run --separate-stderr thin_trim --metadata-dev meta --data-dev "$LOOP"

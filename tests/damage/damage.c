@@ -109,7 +109,7 @@ static void prove(void)
 		uint64_t v = 0;
 		bool later = false;
 
-		/* only the last word on a place counts */
+		/* of several notes about one place the last one holds */
 		for (unsigned k = i + 1; k < g.nr_expect; k++)
 			later |= g.expect[k].at == e->at;
 		if (later)

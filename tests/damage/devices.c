@@ -83,7 +83,7 @@ static void mapping_time_late(void)
 	change_mapping(UINT64_MAX, value_or(le32_get(sb()->time) + 1));
 }
 
-/* Data blocks of two devices: whose mapping is it, first come. */
+/* By data block: the first device found to map it, and whether a second one does, too. */
 static uint32_t *first_owner;
 static bool any_shared;
 

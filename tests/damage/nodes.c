@@ -122,7 +122,7 @@ static void node_loop(void)
 	set_pointer(&l->leaf[g.leaf ? g.leaf : 1], l->inner[0].block);
 }
 
-/* Two neighbours become one: what one key range allows, the other forbids. */
+/* Two neighbouring pointers lead to one node: no keys can suit both ranges. */
 static void node_twice(void)
 {
 	struct layout *l = tree(2, 1, 0);

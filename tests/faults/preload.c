@@ -245,7 +245,7 @@ CALL(ssize_t, read, (int fd, void *buf, size_t len))
 PREAD(pread)
 PREAD(pread64)
 
-/* These ask for what is in memory already: not to be found there is no fault. */
+/* These may be asked for cached data only (RWF_NOWAIT): that it is not cached is no fault. */
 #define PREADV2(name)                                                                       \
 	CALL(ssize_t, name, (int fd, const struct iovec *iov, int nr, off_t at, int flags)) \
 	{                                                                                   \

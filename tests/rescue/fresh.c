@@ -49,7 +49,7 @@ static void commit(struct story *s)
 	keep(s);
 	if (below(&s->rng, 6))
 		return;
-	edit_free(s->pool); /* as when the pool is activated again */
+	edit_free(s->pool); /* the next open is like a new activation */
 	if (edit_open(s->io, true, &s->pool, &e))
 		errx(1, "a story: %s", e.text);
 }
@@ -72,7 +72,7 @@ static bool write_block(struct story *s, uint32_t id, vblock_t v)
 	if (r && r != -ENOENT)
 		errx(1, "a story: %s", e.text);
 	r = edit_alloc_data(s->pool, &b, &e);
-	if (r == -ENOSPC) /* what was freed is free after the commit */
+	if (r == -ENOSPC) /* freed blocks can be used only after a commit */
 		return false;
 	if (r || edit_map(s->pool, id, v, b, &e))
 		errx(1, "a story: %s", e.text);

@@ -65,7 +65,7 @@ static int by_hash(const void *pa, const void *pb)
 	return *a < *b ? -1 : *a > *b;
 }
 
-/* 0: the block's content is there, but for a byte; 2: it is gone. */
+/* By block: 0: its content is there, but for at most a byte; 2: it is gone. */
 static uint8_t *find_lost(const struct pool *p, const struct harm *h)
 {
 	uint8_t *lost = calloc(p->nr_blocks, 1);
@@ -357,12 +357,13 @@ static void parse(struct config *c, int argc, char **argv)
 	}
 }
 
-/* The pool of trial @t of @nr, and the one whose rests lie about there. */
+/* Which of @nr pools trial @t damages. */
 static size_t pool_of(uint64_t t, size_t nr)
 {
 	return (t * 2654435761u >> 7) % nr;
 }
 
+/* And the one whose leftovers stand in its free blocks. */
 static size_t rests_of(uint64_t t, size_t nr)
 {
 	return (pool_of(t, nr) + 1 + t % 3) % nr;

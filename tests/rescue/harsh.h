@@ -19,7 +19,7 @@ void history_free(struct history *h);
 
 struct harm {
 	struct rng rng;
-	const struct pool *pool, *other; /* other: one whose leftovers can lie about */
+	const struct pool *pool, *other; /* other: a pool that the device held before, for its leftovers */
 	const struct history *history;
 	uint8_t *image;
 	uint32_t nr_blocks; /* of the image: less than the pool's when it was cut */

@@ -193,7 +193,7 @@ static bool fits(const struct harm *h, const struct group *g, const struct group
 {
 	uint64_t first = key_of(child(h, g->n, g->begin), 0), last = last_key(h, g->n, g->end - 1);
 
-	/* the node's own parent names its first key, and has a limit for its last one */
+	/* the parent of the lost node has its first key, and limits its last one */
 	if (to->begin ? first <= last_key(h, to->n, to->begin - 1) : first != key_of(to->n, 0))
 		return false;
 	return to->end == nr_of(to->n) ? last <= last_key(h, to->n, to->end - 1)
@@ -253,7 +253,7 @@ static bool can_swap(const struct harm *h, const uint8_t *n, const uint8_t *m)
 	return false;
 }
 
-/* Two lost nodes with leaves of each other's: as many mappings, and each group fits among the other's leaves. */
+/* Two lost nodes whose groups of leaves can be exchanged: they have as many mappings, and each fits in the other's place. */
 static bool other_leaf(const struct harm *h)
 {
 	const struct pool *p = h->pool;

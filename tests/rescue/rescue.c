@@ -115,7 +115,7 @@ struct verdict {
 	uint64_t intact, back, invented, extra_back;
 	bool complete; /* result equals the truth, details and header too */
 	bool said;     /* the rescue said so */
-	bool lucky;    /* complete, but by luck, or with made up details: not knowing so is right */
+	bool lucky;    /* complete by luck, or with invented details: the rescue need not call it complete */
 	bool broken;
 };
 

@@ -15,8 +15,8 @@
 
 struct older {
 	const struct pool *pool;
-	uint8_t *count; /* by block: as the bitmaps have it, three for more */
-	uint8_t *refs;	/* by block: found, up to three */
+	uint8_t *count; /* by block: its count in the bitmaps; 3: three or more */
+	uint8_t *refs;	/* by block: references found, at most three */
 	uint64_t root[25][3]; /* by size of values: nodes without a parent */
 	int nr_roots[25];
 	uint64_t nr_data_bitmaps;
@@ -68,7 +68,7 @@ static bool read_counts(struct older *o, uint32_t index)
 
 static bool walk(struct older *o, uint64_t b, uint32_t value_size, unsigned depth);
 
-/* What a node names, with their trees: false when something is not there. */
+/* Counts the blocks that a node names, and the trees below them.  False: one is missing. */
 static bool walk_below(struct older *o, uint64_t b, uint32_t value_size, unsigned depth)
 {
 	const uint8_t *n = at(o, b);

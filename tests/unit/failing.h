@@ -7,7 +7,7 @@
 
 /* From now on the @nr-th call of @class fails with @error, as in preload.c. */
 void failing_begin(const char *class, long nr, int error);
-/* No call fails any more.  Has one? */
+/* Ends that.  Did a call fail? */
 bool failing_end(void);
 
 /*

@@ -8,7 +8,7 @@
 
 static char folder[400];
 
-/* Holds until the fourth call after it. */
+/* The path of @name in the folder.  It stays valid for the next three calls. */
 static const char *file_name(const char *name)
 {
 	static char path[4][500];

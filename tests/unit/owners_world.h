@@ -26,7 +26,7 @@ struct model_node {
 	bool used, bad;
 	int height;
 	uint64_t
-		lo; /* its first key may be; 0: it is the first node of a tree, from which heights are learnt */
+		lo; /* its least possible first key; 0: the first node of a tree, from which heights are learnt */
 	unsigned nr;
 	mblock_t child[FANOUT];
 };

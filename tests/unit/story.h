@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef UNIT_STORY_H
 #define UNIT_STORY_H
-/* A story of events, told to the sink that builds metadata, and what it should come to. */
+/* A random story of events for the sink that builds metadata, and what the result must be. */
 #include <errno.h>
 
 #include "dumb.h"

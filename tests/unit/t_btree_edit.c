@@ -249,7 +249,7 @@ static void random_changes(uint32_t value_size, uint64_t rounds, bool little_mem
 	end_transaction(&w);
 	for (int i = 0; i < KEYS * 2; i++)
 		check_eq(w.held[i], 0);
-	/* the bitmaps of the map, its index and its overflow tree have places now */
+	/* left are the space map's bitmaps, its index and its overflow tree */
 	check_eq(transaction_map(w.transaction)->nr_allocated, w.idle + 1 + div_up(NR_BLOCKS, ENTRIES_PER_BITMAP));
 	world_fini(&w);
 }

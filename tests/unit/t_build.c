@@ -100,7 +100,7 @@ static void small_defs(void)
 	struct events e = sink(io);
 	struct dumb d;
 
-	/* alone: shared though small; beside others: copied */
+	/* a def alone in its devices is shared though it is small; beside others it is copied */
 	check_eq(begin(&e) ?: one_def(&e, 1, 0, 3) ?: one_def(&e, 2, 3, 130), 0);
 	for (uint32_t id = 1; id <= 4; id++) {
 		check_eq(begin_device(&e, id) ?: e.ops->ref(e.ctx, 1, &err), 0);
@@ -334,7 +334,7 @@ static void too_small(void)
 			break;
 		last = n;
 	}
-	/* the last word was exact */
+	/* the number that the last message named is exact */
 	check_eq(needs(last, &m), 0);
 	check_eq(needs(last - 1, &m), last);
 	free(m.map);

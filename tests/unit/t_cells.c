@@ -8,7 +8,7 @@
 #define NR	10000
 #define ENTRIES 100
 
-/* What a slow reader knows of a block: its only owner + 1, or that there are several. */
+/* By block, as a simple count has it: its only owner + 1, or that there are several. */
 static uint32_t truth[NR];
 
 static void tell(uint64_t block, uint32_t owner)
@@ -44,7 +44,7 @@ static void one_leaf(struct cells *c, struct cells *few, unsigned nr_owners, str
 		     struct disk_node *raw)
 {
 	const bool shared = !rnd(4);
-	/* the first and the last index are what a narrow cell could take for something else */
+	/* often the first or the last index: a narrow cell could take these for its marks */
 	const uint32_t owner = rnd(3) ? rnd(nr_owners) : rnd(2) ? 0 : nr_owners - 1;
 	bool twice = false;
 
@@ -66,7 +66,7 @@ static void one_leaf(struct cells *c, struct cells *few, unsigned nr_owners, str
 	}
 }
 
-/* One set of cells is for all blocks of the window, the other for each third one. */
+/* Two sets of cells: for all blocks of the window, and for every third one. */
 static void equal_to_truth(size_t nr_owners, unsigned width)
 {
 	uint64_t *alone = calloc(nr_owners, sizeof(*alone)),

@@ -167,7 +167,7 @@ static void advice(void)
 	accepts("thin_test: try 'thin_check p'\n[p]", "--say", "try 'thin_check POOL'", "p");
 	accepts("thin_test: 'thin_a -i a\\ b\\'c -o F' or 'thin_b a\\ b\\'c', POOL\n[a b'c]", "--say",
 		"'thin_a -i POOL -o F' or 'thin_b POOL', POOL", "a b'c");
-	/* other words, no command line, a pool that cannot be given again */
+	/* left as they are: longer words with POOL in them, text that is no command line, and a pool that cannot be named */
 	accepts("thin_test: 'thin_a POOL_tmeta VG/POOL' POOL\n[p]", "--say", "'thin_a POOL_tmeta VG/POOL' POOL", "p");
 	accepts("thin_test: 'thin_a POOL\n[p]", "--say", "'thin_a POOL", "p");
 	accepts("thin_test: 'thin_a POOL'\n[-]", "--say", "'thin_a POOL'", "-");

@@ -356,7 +356,7 @@ static void slow_devices_get_many_requests(void)
 	free(got);
 	output_discard(&out);
 
-	/* a stream has to come in its own order, but not one after the other */
+	/* a stream is written in its order, but several requests may read for it at once */
 	slow->nr = slow->most = 0;
 	out = (struct output){ .kind = OUTPUT_STREAM, .path = (char[]){ "null" }, .size = m.size };
 	out.fd = open("/dev/null", O_WRONLY);

@@ -102,7 +102,7 @@ static void incompressible(void)
 	for (size_t i = 0; i < 65536; i++)
 		in[i] = (uint8_t)rnd(256);
 	check_eq(deflate_compress(d, in, 65536, out, 65535), 0);
-	/* the half that can be compressed is */
+	/* only one half can be compressed: the output is little more than the other half */
 	memset(in + 32768, 0, 32768);
 	check(deflate_compress(d, in, 65536, out, 65535) < 33500);
 	deflate_free(d);

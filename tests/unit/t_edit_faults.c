@@ -16,7 +16,7 @@
 
 /* --- what a pool is: devices, mappings, counts --- */
 
-/* @loose: without the places of the data. */
+/* A sum of all that a pool holds; @loose: without the places of the data. */
 struct sum {
 	struct pool_edit *pool;
 	uint64_t hash, loose;
@@ -252,7 +252,7 @@ static bool was_hit(struct io *io, enum failing what, uint64_t nth)
 	}
 }
 
-/* The change is made again by one who opens the pool anew. */
+/* Opens the pool anew and makes the change again. */
 static void make_again(struct io *mem, const struct change *c, struct sum new_sum)
 {
 	struct pool_edit *p;

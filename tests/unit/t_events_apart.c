@@ -133,7 +133,7 @@ static const struct plan plans[] = {
 	{ 9000, 0, 0, 8000 },
 };
 
-/* Both ways of going must agree in result, text of the error, and what the sink had. */
+/* With and without threads: the result, the text of the error and what the sink got must be the same. */
 static void compare(struct plan p, unsigned nr_workers, uint64_t fail_at, unsigned pause)
 {
 	struct diary plain = { .fail_at = fail_at }, apart = { .fail_at = fail_at, .pause = pause };

@@ -48,7 +48,7 @@ static void compare_by(enum leaf_runs_by by)
 		check_eq(leaf_runs_last(&r, leaf.nr), last);
 }
 
-/* By vectors of the CPU, and by those that every CPU has. */
+/* Once with the vectors of this CPU, once with those that every CPU has. */
 static void compare(void)
 {
 	const unsigned has = cpu_features;

@@ -15,7 +15,7 @@ static void put(uint32_t i, uint64_t value)
 	block.keys[252 + i] = le64_make(value);
 }
 
-/* What the scan should say, one value after the other; nr_inside: may it be too cautious? */
+/* Compares the scan with a loop over the values.  Of fewer than 5 values it need not see that they have one time. */
 static void compare(void)
 {
 	struct leaf_scan s = leaf_scan(&leaf, NR_DATA);

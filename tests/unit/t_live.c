@@ -73,7 +73,7 @@ void dm_log_with_errno_init(dm_log_with_errno_fn fn)
 	fn(0, "", 0, 0, "%s", "nothing of this is seen");
 }
 
-/* A list of devices and a question about one of them; not from malloc(), as requests of the library's own do not fail here. */
+/* A list of devices and a question about one of them.  Not from malloc(): only our own requests are to fail. */
 static struct dm_task task[2];
 
 struct dm_task *dm_task_create(int type)

@@ -101,7 +101,7 @@ static void short_text(void)
 	}
 }
 
-/* A heap block one byte too small, or smaller by two bytes an argument, is seen by malloc() or a sanitizer. */
+/* If the buffer were too small, by one byte or by two bytes an argument, malloc() or a sanitizer would see it. */
 static void many_arguments(void)
 {
 	enum { NR = 200000, SPACES = 2040 - 22 };

@@ -323,7 +323,7 @@ static bool goes_on(const struct walk *w, const struct neighbours *n, mblock_t l
 	return before != VARIES && walk_shared(w, before) && n->next[before] == leaf;
 }
 
-/* The defs of the devices in their order, and what is quiet. */
+/* Compares the defs, in the order of the devices, and which of them are quiet. */
 static void compare_sharing(struct walk *walk, struct sharing *s, const struct world *w,
 			    const struct parts *part, const struct neighbours *n)
 {

@@ -114,7 +114,7 @@ static void io(unsigned nr)
 		else
 			check_eq(target_discard(d, (1 + rng() % 10) * BS, MIN(v, 190) * BS, &err), 0);
 	}
-	check_eq(io_fault_nr_groups(run.meta), commits); /* none came unasked */
+	check_eq(io_fault_nr_groups(run.meta), commits); /* there was no flush but those of the commits */
 	check_eq(target_flush(run.t, &err), 0);
 	note_commit();
 }

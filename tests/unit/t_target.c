@@ -63,7 +63,7 @@ static uint64_t mapped(void)
 	return d.mapped_blocks;
 }
 
-/* A device that has lost writes says so once: the next flush of it succeeds. */
+/* A device that lost writes fails one flush; its next flush succeeds. */
 static void lost_data(void)
 {
 	setup();
@@ -119,7 +119,7 @@ static void lost_superblock(void)
 static void zeros_over_nothing(void)
 {
 	setup();
-	check_eq(target_zero(w.dev, BS, BS / 2, true, &err), 0); /* no block is whole */
+	check_eq(target_zero(w.dev, BS, BS / 2, true, &err), 0); /* these ranges hold no whole block */
 	check_eq(target_zero(w.dev, 4 * BS, BS / 2, true, &err), 0);
 	check_eq(target_zero(w.dev, 100, 7, true, &err), 0);
 	check_eq(mapped(), 0);

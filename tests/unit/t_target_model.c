@@ -155,7 +155,7 @@ static void may_shine(struct dev *d, uint32_t begin, uint32_t end)
 			d->s[k].wild = true;
 }
 
-/* An error that nothing explains ends the test; @begin.. may hold @tag now. */
+/* An operation failed with @r: it must have a known reason.  Sectors from @begin on may hold @tag now. */
 static void failed(int r, struct dev *d, uint32_t begin, uint32_t end, uint32_t tag)
 {
 	if (r == -ENOSPC) {

@@ -29,7 +29,7 @@ struct sector {
 	uint32_t now;
 	uint32_t maybe[MAYBE_MAX]; /* what a power cut may bring back */
 	uint8_t nr_maybe;
-	bool wild; /* old bytes: a power cut may bring back others */
+	bool wild; /* it holds old bytes, which after a power cut may be others */
 };
 
 struct dev {
@@ -143,7 +143,7 @@ static void shine(struct dev *d, uint32_t k)
 	w.nr_shone++;
 }
 
-/* [begin, end) was written, or with @done false a part of it: old bytes may show around it. */
+/* [begin, end) was written (@done false: or only a part of it).  In the rest of its blocks old bytes may show. */
 static void written(struct dev *d, uint32_t begin, uint32_t end, bool done)
 {
 	for (uint32_t v = begin / BLOCK_SECTORS; v <= (end - 1) / BLOCK_SECTORS; v++) {

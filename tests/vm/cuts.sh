@@ -95,7 +95,7 @@ cut_into_kernel() {
 	result $? "cuts-$seed: each of $(wc -l <theirs) devices reads as thin_materialize wrote it"
 }
 
-# What it leaves, by tables that stand on these disks.
+# After the second start: what the devices hold, read through tables of these disks.
 cut_after() {
 	r=0
 	sed -n 's/^last //p' told | sort >theirs
