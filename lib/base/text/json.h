@@ -23,11 +23,11 @@
 #define JSON_FORMAT 1
 /* The greatest whole number that every reader of JSON takes exactly: 2^53 - 1. */
 #define JSON_MAX_NUMBER (((uint64_t)1 << 53) - 1)
-#define JSON_MAX_DEPTH 60
 
 /* Each member stands on a line of its own; without it all are on one line. */
 #define JSON_LINES 1u
 
+/* Objects and lists in each other, at most 63 deep. */
 struct json {
 	struct outbuf *out;
 	unsigned depth;

@@ -29,7 +29,6 @@ struct sight {
 struct loader {
 	struct salvage *s;
 	struct sight *sight;
-	bool mending;
 };
 
 static enum tree leaf_tree(const struct view *v, bool points_to_blocks)
