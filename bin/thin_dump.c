@@ -86,17 +86,6 @@ static void add_dev_id(struct dump *d)
 	d->emit.dev_ids = d->dev_ids;
 }
 
-static void parse_block_size(struct dump *d)
-{
-	d->overrides.has_data_block_size = true;
-	d->overrides.data_block_size = cli_u64(&d->cli, "--data-block-size");
-	if (!data_block_size_ok(d->overrides.data_block_size))
-		cli_usage_error(&d->cli,
-				"--data-block-size: '%s' is not a valid block size: it must be a multiple of %d sectors from %d to %d",
-				d->cli.arg, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
-				DATA_BLOCK_SECTORS_MAX);
-}
-
 static void parse_option(struct dump *d, int id)
 {
 	struct cli *c = &d->cli;
@@ -130,7 +119,9 @@ static void parse_option(struct dump *d, int id)
 		d->overrides.transaction = cli_u64(c, "--transaction-id");
 		break;
 	case OPT_BLOCK_SIZE:
-		parse_block_size(d);
+		d->overrides.has_data_block_size = true;
+		d->overrides.data_block_size =
+			cli_block_size(c, "--data-block-size", DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MAX);
 		break;
 	case OPT_NR_BLOCKS:
 		d->overrides.has_nr_data_blocks = true;

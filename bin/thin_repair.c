@@ -139,13 +139,8 @@ static void parse_override(struct repair *r, int id)
 		break;
 	case OPT_BLOCK_SIZE:
 		o->has_data_block_size = true;
-		o->data_block_size = cli_u64(c, "--data-block-size");
-		if (!data_block_size_ok(o->data_block_size))
-			cli_usage_error(c,
-					"--data-block-size: '%s' is not a valid block size: it "
-					"must be a multiple of %d sectors from %d to %d",
-					c->arg, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
-					DATA_BLOCK_SECTORS_MAX);
+		o->data_block_size =
+			cli_block_size(c, "--data-block-size", DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MAX);
 		break;
 	case OPT_NR_BLOCKS:
 		o->has_nr_data_blocks = true;

@@ -177,6 +177,8 @@ int cli_finish(struct cli *c, int code);
 uint64_t cli_u64(struct cli *c, const char *option);
 uint64_t cli_u64_at_most(struct cli *c, const char *option, uint64_t max);
 uint64_t cli_size(struct cli *c, const char *option);
+/* A block size in sectors: a multiple of @step, @max at most. */
+uint32_t cli_block_size(struct cli *c, const char *option, uint32_t step, uint32_t max);
 /* "auto": UINT64_MAX; else a size that is a multiple of @unit and not 0. */
 uint64_t cli_size_or_auto(struct cli *c, const char *option, uint64_t unit);
 /*
