@@ -97,42 +97,38 @@ static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint3
 	r->known[index] = 1;
 }
 
-static void read_index(struct reading *r, uint32_t node, unsigned depth)
+/* Calls @fn for each leaf of the tree at @node whose values have @value_size bytes. */
+static void each_map_leaf(struct reading *r, uint32_t node, uint32_t value_size,
+		      void (*fn)(struct reading *r, const struct view *v), unsigned depth)
 {
 	const struct snode *n = &r->s->node[node];
 	struct view v;
 
 	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
 		if (r->s->edge[n->edge + k].node != NONE && depth < BTREE_MAX_DEPTH)
-			read_index(r, r->s->edge[n->edge + k].node, depth + 1);
-	if (!(n->flags & SN_LEAF) || salvage_get(r->s, n->block, r->buf, NULL) < 0 ||
-	    !view_open(&v, r->buf) || v.value_size != 16)
-		return;
-	for (uint32_t i = 0; i < v.nr; i++) {
+			each_map_leaf(r, r->s->edge[n->edge + k].node, value_size, fn, depth + 1);
+	if (n->flags & SN_LEAF && salvage_get(r->s, n->block, r->buf, NULL) >= 0 && view_open(&v, r->buf) &&
+	    v.value_size == value_size)
+		fn(r, &v);
+}
+
+static void read_index(struct reading *r, const struct view *v)
+{
+	for (uint32_t i = 0; i < v->nr; i++) {
 		le32 nr_free;
 
-		memcpy(&nr_free, v.values + (size_t)i * v.value_size + sizeof(le64),
-		       sizeof(nr_free));
-		read_bitmap(r, view_key(&v, i), view_value(&v, i), le32_get(nr_free));
+		memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64), sizeof(nr_free));
+		read_bitmap(r, view_key(v, i), view_value(v, i), le32_get(nr_free));
 	}
 }
 
-static void read_overflow(struct reading *r, uint32_t node, unsigned depth)
+static void read_overflow(struct reading *r, const struct view *v)
 {
-	const struct snode *n = &r->s->node[node];
-	struct view v;
-
-	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
-		if (r->s->edge[n->edge + k].node != NONE && depth < BTREE_MAX_DEPTH)
-			read_overflow(r, r->s->edge[n->edge + k].node, depth + 1);
-	if (!(n->flags & SN_LEAF) || salvage_get(r->s, n->block, r->buf, NULL) < 0 ||
-	    !view_open(&v, r->buf) || v.value_size != 4)
-		return;
-	for (uint32_t i = 0; i < v.nr; i++) {
-		uint64_t b = view_key(&v, i);
+	for (uint32_t i = 0; i < v->nr; i++) {
+		uint64_t b = view_key(v, i);
 		le32 count;
 
-		memcpy(&count, v.values + (size_t)i * 4, 4);
+		memcpy(&count, v->values + (size_t)i * v->value_size, sizeof(count));
 		if (b < refmap_nr_blocks(r->count) && refmap_get(r->count, b) == 3)
 			refmap_set(r->count, b, le32_get(count));
 	}
@@ -228,10 +224,10 @@ int salvage_data_counts(struct salvage *s, struct refmap **count, uint8_t **know
 		free(r.known);
 		return err_nomem(err, "salvage: data space map");
 	}
-	read_index(&r, index, 0);
+	each_map_leaf(&r, index, 16, read_index, 0);
 	over = node_of(s, s->sb.data_sm.ref_count_root);
 	if (s->sb.data_sm.ref_count_root && over != NONE && s->node[over].tree == TREE_OVERFLOW)
-		read_overflow(&r, over, 0);
+		each_map_leaf(&r, over, 4, read_overflow, 0);
 	*count = r.count;
 	*known = r.known;
 	return 0;
