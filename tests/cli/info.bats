@@ -99,7 +99,7 @@ told() {
 	done
 }
 
-@test "thin_info: XML tells the same of data and devices, and nothing of the metadata device" {
+@test "thin_info: of XML it says the same about data and devices, and nothing about the metadata device" {
 	need jq
 	thin_info --format json "$DIR/random" | jq 'del(.metadata)' >want
 	thin_dump "$DIR/random" >xml
@@ -242,7 +242,7 @@ told() {
 	done
 }
 
-@test "thin_info: a new device is nobody's snapshot, though its times are those of one" {
+@test "thin_info: a new device is not called a snapshot, though it has the times of one" {
 	need jq
 	cp "$DIR/random" pool
 	thin_message pool 'delete 101' 'create_snap 7 2' 'create_thin 8' 'create_snap 9 7'

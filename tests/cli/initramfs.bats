@@ -58,12 +58,12 @@ exec $sbin/thin_restore
 module dm-thin-pool" ]
 }
 
-@test "initramfs: the hook says what it needs first, and takes nothing then" {
+@test "initramfs: asked for its prerequisites, the hook prints them and takes nothing" {
 	run -0 sh ./hook prereqs
 	[ "$output" = thin-provisioning-tools ]
 }
 
-@test "initramfs: thin_check that another hook made a link in the ram disk gives way, and what is a file stays" {
+@test "initramfs: a thin_check in the ram disk that is a link of another hook is replaced, and one that is a file stays" {
 	mkdir -p "ram$sbin"
 	ln -s pdata_tools "ram$sbin/thin_check"
 	echo kept >"ram$sbin/pdata_tools"
@@ -88,7 +88,7 @@ module dm-thin-pool" ]]
 	run ! sh ./hook
 }
 
-@test "initramfs: the dracut module takes the same" {
+@test "initramfs: the dracut module takes the same programs and module" {
 	run -0 dracut install
 	[ "$output" = "exec $sbin/thin_check
 exec $sbin/thin_dump

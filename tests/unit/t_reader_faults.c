@@ -260,7 +260,7 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		{ "a read that fails in a listing, a comparison or a dump is told", reads },
 		{ "what has no memory for a listing, a comparison or a dump says so", memory },
-		{ "so it does with several workers", memory_of_workers },
+		{ "several workers say so, too, when there is no memory", memory_of_workers },
 		{ 0 },
 	};
 
