@@ -6,8 +6,8 @@
 Each trial takes a pool, changes one to three things in it (most with the checksum put right) and asks
 thin_check and thinpool.py whether it is sound.  Of a sound one thin_dump, thin_ls, thin_rmap and
 thin_delta must tell what thinpool.py reads; what thin_repair makes of one that is not must be sound,
-with every mapping of every device whose tree is whole.  The last line is the score; each disagreement
-is a line "trial N ..."; with --keep DIR its image stays there.
+with every mapping of every device whose tree is whole.  The last two lines are the score, and that of 0.9.0 (theirs.py);
+each disagreement is a line "trial N ..."; with --keep DIR its image stays there.
 """
 import argparse
 import os
@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 from answers import check_listings, check_repair, run
+from theirs import Theirs
 from thinpool import BLOCK, SALT_BITMAP, SALT_INDEX, SALT_NODE, SALT_SUPER, Pool, crc, u32, u64
 
 SALT = {"superblock": SALT_SUPER, "held": SALT_SUPER, "index": SALT_INDEX, "bitmap": SALT_BITMAP}
@@ -273,7 +274,7 @@ class Mutant:
         return 0, "superblock", "root at %d is %d (was %d)" % (i, c, a)
 
 
-def trial(seed, number, paths, work, keep):
+def trial(seed, number, paths, work, keep, theirs):
     rng = random.Random("%d/%d" % (seed, number))
     source = rng.choice(paths)
     image, pool = load(source)
@@ -303,6 +304,7 @@ def trial(seed, number, paths, work, keep):
     with open(path, "rb") as f:
         if f.read() != m.b:
             wrong = "a reader changed its input"
+    wrong = wrong or theirs.judge(path, new)
     if wrong:
         print("trial %d, %s: %s: %s" % (number, os.path.basename(source), "; ".join(words), wrong))
         if keep:
@@ -337,14 +339,16 @@ def main():
     ap.add_argument("--losses", type=int, default=0, help="so many trials may end with a LOSS")
     args = ap.parse_args()
     sound = wrong = losses = 0
+    theirs = Theirs()
     with tempfile.TemporaryDirectory() as work:
         for number in range(args.count) if args.only is None else [args.only]:
-            s, w = trial(args.seed, number, args.pools, work, args.keep)
+            s, w = trial(args.seed, number, args.pools, work, args.keep, theirs)
             sound += s
             wrong += bool(w)
             losses += bool(w and w.startswith("LOSS"))
     print("seed %d: %d changed pools, %d of them sound, %d disagreements, %d of them losses"
           % (args.seed, args.count, sound, wrong, losses))
+    print(theirs.score())
     return 1 if wrong > losses or losses > args.losses else 0
 
 
