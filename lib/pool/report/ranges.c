@@ -43,8 +43,6 @@ static void tell_dropped(struct telling *t, uint32_t i, struct device_report *d)
 	if (salvage_get(t->s, n->block, t->buf, NULL) < 0 || !view_open(&v, t->buf))
 		return;
 	nr = view_runs(&v, t->s->nr_data_blocks, run);
-	if (n->flags & SN_CLIPPED)
-		nr = runs_clip(run, nr, n->first, n->last);
 	runs_init(&kept);
 	for (uint32_t k = 0; k < nr; k++)
 		(void)runs_add(&kept, run[k].vbegin, run[k].vbegin + run[k].len);

@@ -354,14 +354,6 @@ static int best_first(const void *pa, const void *pb, void *ctx)
 		return age_x < age_y ? -1 : 1;
 	if (x->cand != y->cand)
 		return x->cand < y->cand ? -1 : 1;
-	/* a snapshot and its origin have equal evidence: the younger is tried first */
-	if (a->place[x->place].one && x->place != y->place) {
-		const struct device_info *i = &a->s->dev[a->place[x->place].index].info;
-		const struct device_info *k = &a->s->dev[a->place[y->place].index].info;
-
-		if (i->creation_time != k->creation_time)
-			return i->creation_time > k->creation_time ? -1 : 1;
-	}
 	return x->place > y->place ? -1 : x->place < y->place;
 }
 

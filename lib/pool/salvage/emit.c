@@ -179,9 +179,6 @@ static int decode(const struct emission *e, struct slot *slot, const struct plac
 			       s->io->name, p->at);
 	item->first_run = n * INTERNAL_MAX;
 	item->nr_runs = view_runs(&v, s->nr_data_blocks, slot->run + item->first_run);
-	if (s->node[item->i].flags & SN_CLIPPED)
-		item->nr_runs = runs_clip(slot->run + item->first_run, item->nr_runs,
-					  s->node[item->i].first, s->node[item->i].last);
 	return 0;
 }
 

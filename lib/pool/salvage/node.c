@@ -119,23 +119,3 @@ uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *ru
 	}
 	return nr;
 }
-
-uint32_t runs_clip(struct run *run, uint32_t nr, uint64_t begin, uint64_t last)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < nr; i++) {
-		struct run r = run[i];
-		uint64_t skip = r.vbegin < begin ? MIN(begin - r.vbegin, r.len) : 0;
-
-		r.vbegin += skip;
-		r.dbegin += skip;
-		r.len -= skip;
-		if (!r.len || r.vbegin > last)
-			continue;
-		if (r.len - 1 > last - r.vbegin)
-			r.len = last - r.vbegin + 1;
-		run[kept++] = r;
-	}
-	return kept;
-}

@@ -41,7 +41,4 @@ static inline uint64_t view_value(const struct view *v, uint32_t i)
  */
 uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *run);
 
-/* Leaves out what is not in [@begin, @last]; returns how many runs are left. */
-uint32_t runs_clip(struct run *run, uint32_t nr, uint64_t begin, uint64_t last);
-
 #endif

@@ -49,9 +49,8 @@ enum snode_flags {
 	SN_MENDED = 64,	  /* header or bits were corrected */
 	SN_TAKEN = 128,	  /* an orphan that was given to a parent */
 	SN_BROKEN = 256,  /* not all of its subtree can be read */
-	SN_CLIPPED = 512, /* only what lies between first and last belongs there */
-	SN_DENIED = 1024, /* the space maps say that it is not part of this state */
-	SN_HELD = 2048,	  /* reached from the held metadata snapshot */
+	SN_DENIED = 512,  /* the space maps say that it is not part of this state */
+	SN_HELD = 1024,	  /* reached from the held metadata snapshot */
 };
 
 /* Is an orphan's place proved by numbers, likely by evidence, or open? */

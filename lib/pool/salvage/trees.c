@@ -321,42 +321,6 @@ struct walk {
 	struct err *err;
 };
 
-/*
- * A leaf most of whose keys are in its parent's range has a wrong key: entries outside are left
- * out.  Returns @i, or NONE when the leaf belongs somewhere else.
- */
-static uint32_t clip_leaf(const struct walk *w, uint32_t i, int height, uint64_t begin,
-			  uint64_t last)
-{
-	CLEANUP(free_ptr) void *buf = NULL;
-	struct snode *n;
-	struct run run[INTERNAL_MAX];
-	struct view v;
-	uint64_t kept = 0;
-	uint32_t nr;
-
-	if (i == NONE || height || w->tree != TREE_MAPPING)
-		return NONE;
-	n = &w->s->node[i];
-	buf = salvage_noted(w->s, io_alloc(MBLOCK_SIZE));
-	if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) ||
-	    n->flags & (SN_LIVE | SN_CLIPPED | SN_DENIED) ||
-	    !buf || salvage_get(w->s, n->block, buf, NULL) < 0 || !view_open(&v, buf))
-		return NONE;
-	nr = view_runs(&v, w->s->nr_data_blocks, run);
-	nr = runs_clip(run, nr, begin, last);
-	for (uint32_t k = 0; k < nr; k++)
-		kept += run[k].len;
-	if (kept * 4 < (uint64_t)v.nr * 3)
-		return NONE;
-	n->first = run[0].vbegin;
-	n->last = run[nr - 1].vbegin + run[nr - 1].len - 1;
-	n->nr_mappings = kept;
-	n->nr_bad = (uint16_t)(v.nr - kept);
-	n->flags |= SN_CLIPPED;
-	return i;
-}
-
 static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t last,
 		     unsigned depth)
 {
@@ -384,8 +348,6 @@ static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t 
 		    (s->node[c].first < key || s->node[c].last > end ||
 		     !adopt(&s->node[c], w->tree, s->node[i].height - 1)))
 			c = NONE;
-		if (c == NONE)
-			c = clip_leaf(w, node_of(s, e->block), s->node[i].height - 1, key, end);
 		if (c == NONE) {
 			c = make_gap(s, w->tree, e->block, s->node[i].height - 1, key, end, w->err);
 			if (c == NONE)

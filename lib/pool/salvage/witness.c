@@ -138,26 +138,23 @@ static int list_leaves(struct witness *w)
 
 /* --- the leaves' mappings --- */
 
-/* The data block of entry @k, or UINT64_MAX when it is not used, or not of that map. */
-static uint64_t entry_block(const struct witness *w, const struct snode *n, const struct view *v,
-			    uint32_t k)
+/* The data block of entry @k, or UINT64_MAX when it is not of that map. */
+static uint64_t entry_block(const struct witness *w, const struct view *v, uint32_t k)
 {
-	uint64_t key = view_key(v, k), b = mapping_block(view_value(v, k));
+	uint64_t b = mapping_block(view_value(v, k));
 
-	if (n->flags & SN_CLIPPED && (key < n->first || key > n->last))
-		return UINT64_MAX;
 	return b < refmap_nr_blocks(w->refs) ? b : UINT64_MAX;
 }
 
 static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 {
 	const struct witness *w = ctx;
-	const struct snode *n = &w->s->node[node];
 	uint64_t list[COUNT_LIST];
 	size_t nr = 0;
 
+	(void)node;
 	for (uint32_t k = 0; k < v->nr; k++) {
-		uint64_t b = entry_block(w, n, v, k);
+		uint64_t b = entry_block(w, v, k);
 
 		if (b != UINT64_MAX)
 			list[nr++] = b;
@@ -190,7 +187,7 @@ static void deny_leaf(void *ctx, uint32_t node, const struct view *v)
 	if (w->vouched[node])
 		return;
 	for (uint32_t k = 0; k < v->nr; k++) {
-		uint64_t b = entry_block(w, n, v, k);
+		uint64_t b = entry_block(w, v, k);
 
 		if (b != UINT64_MAX && w->known[b / ENTRIES_PER_BITMAP])
 			nr += is_excess(refmap_get(w->stored, b), refmap_get(w->refs, b));
