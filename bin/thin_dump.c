@@ -125,7 +125,7 @@ static void parse_option(struct dump *d, int id)
 		break;
 	case OPT_NR_BLOCKS:
 		d->overrides.has_nr_data_blocks = true;
-		d->overrides.nr_data_blocks = cli_u64_at_most(c, "--nr-data-blocks", MAX_DATA_BLOCK + 1);
+		d->overrides.nr_data_blocks = cli_u64_at_most(c, "--nr-data-blocks", MAX_NR_DATA_BLOCKS);
 		break;
 	case OPT_FORCE:
 		d->force = true;

@@ -144,9 +144,7 @@ static void parse_override(struct repair *r, int id)
 		break;
 	case OPT_NR_BLOCKS:
 		o->has_nr_data_blocks = true;
-		o->nr_data_blocks = cli_u64_at_most(c, "--nr-data-blocks", MAX_DATA_BLOCK + 1);
-		if (o->nr_data_blocks > MAX_DATA_BLOCK)
-			cli_usage_error(c, "--nr-data-blocks: %s is more than the format can hold", c->arg);
+		o->nr_data_blocks = cli_u64_at_most(c, "--nr-data-blocks", MAX_NR_DATA_BLOCKS);
 		break;
 	case OPT_MAPPING_ROOT:
 		r->opt.salvage.has_mapping_root = true;

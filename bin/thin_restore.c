@@ -91,7 +91,7 @@ static void parse_options(struct restore *r)
 			break;
 		case OPT_NR_BLOCKS:
 			r->overrides.has_nr_data_blocks = true;
-			r->overrides.nr_data_blocks = cli_u64_at_most(c, "--nr-data-blocks", MAX_DATA_BLOCK + 1);
+			r->overrides.nr_data_blocks = cli_u64_at_most(c, "--nr-data-blocks", MAX_NR_DATA_BLOCKS);
 			break;
 		}
 	}

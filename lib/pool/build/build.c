@@ -29,11 +29,11 @@ static int check_pool(const struct build *b, const struct pool_info *p, struct e
 			       "invalid data block size: %u sectors, must be a multiple of %u from %u to %u",
 			       p->data_block_size, DATA_BLOCK_SECTORS_MIN, DATA_BLOCK_SECTORS_MIN,
 			       DATA_BLOCK_SECTORS_MAX);
-	if (p->nr_data_blocks > MAX_DATA_BLOCK + 1)
+	if (p->nr_data_blocks > MAX_NR_DATA_BLOCKS)
 		return err_set(err, -EINVAL, "%llu data blocks are too many: the format's limit "
 					     "is %llu",
 			       (unsigned long long)p->nr_data_blocks,
-			       (unsigned long long)MAX_DATA_BLOCK + 1);
+			       (unsigned long long)MAX_NR_DATA_BLOCKS);
 	if (p->time > MAX_TIME)
 		return err_set(err, -EINVAL,
 			       "the pool's time %u is too large: the format's limit is %u; "

@@ -35,7 +35,7 @@ uint64_t size_blocks_wanted(uint64_t nr_data_blocks, uint64_t nr_thins)
 	uint64_t usual, least;
 
 	nr_thins = MIN(nr_thins, (uint64_t)UINT32_MAX);
-	nr_data_blocks = MIN(nr_data_blocks, MAX_DATA_BLOCK);
+	nr_data_blocks = MIN(nr_data_blocks, MAX_NR_DATA_BLOCKS);
 	usual = 1 + div_up(nr_data_blocks, LEAF_MAX / 2) + nr_thins;
 	least = build_blocks_around(mapping_nodes(nr_data_blocks, nr_thins), nr_thins,
 				    nr_data_blocks, 0);

@@ -121,7 +121,7 @@ static void check_sizes(struct check *c)
 			    sb->metadata_sm.nr_blocks);
 	}
 	c->nr_data = sb->data_sm.nr_blocks;
-	if (c->nr_data > most || c->nr_data > MAX_DATA_BLOCK + 1) {
+	if (c->nr_data > most || c->nr_data > MAX_NR_DATA_BLOCKS) {
 		found_value(c, FOUND_SB_MAP_SIZE, AREA_DATA_MAP, c->nr_data, most);
 		c->nr_data = 0;
 		c->data_unknown = true;

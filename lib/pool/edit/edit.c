@@ -209,7 +209,7 @@ int edit_grow_data(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
 			       "or make the pool smaller with 'thin_shrink -i POOL -o FILE --data DEV --nr-blocks N' first",
 			       (unsigned long long)nr_blocks,
 			       (unsigned long long)p->data.nr_blocks);
-	if (nr_blocks > MAX_DATA_BLOCK)
+	if (nr_blocks > MAX_NR_DATA_BLOCKS)
 		return err_set(err, -EINVAL, "the data device has too many blocks: %llu",
 			       (unsigned long long)nr_blocks);
 	r = edit_begin(p, err);

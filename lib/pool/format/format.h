@@ -16,6 +16,7 @@
 #define MAX_TIME ((1u << 24) - 1)
 #define TIME_MARGIN 65536 /* snapshots before the clock's end at which users are warned */
 #define MAX_DATA_BLOCK (((uint64_t)1 << 40) - 1)
+#define MAX_NR_DATA_BLOCKS (MAX_DATA_BLOCK + 1)
 #define DATA_BLOCK_SECTORS_MIN 128
 #define DATA_BLOCK_SECTORS_MAX 2097152
 

@@ -58,7 +58,7 @@ static int check_size(struct restore_text *t, off_t size, uint64_t has, struct e
 		return 0;
 	if (o && o->has_nr_data_blocks)
 		claims.nr_data_blocks = o->nr_data_blocks;
-	if (claims.nr_data_blocks > MAX_DATA_BLOCK)
+	if (claims.nr_data_blocks > MAX_NR_DATA_BLOCKS)
 		return 0; /* the reader gives a better message */
 	needs = build_min_blocks(claims.nr_devices, claims.mapped_blocks, claims.nr_data_blocks, 0);
 	if (needs <= has && (!claims.has_defs || size > COUNT_MAX))

@@ -34,7 +34,7 @@ static void set_bound(struct salvage *s)
 		s->nr_data_blocks = UINT64_MAX;
 	}
 	if (s->nr_data_blocks != UINT64_MAX)
-		s->nr_data_blocks = MIN(s->nr_data_blocks, MAX_DATA_BLOCK + 1);
+		s->nr_data_blocks = MIN(s->nr_data_blocks, MAX_NR_DATA_BLOCKS);
 }
 
 static void apply_given_roots(struct salvage *s)
@@ -275,7 +275,7 @@ static void header_nr_data(struct salvage *s)
 		      "takes the rest of the data device when the pool is activated); --nr-data-blocks N or "
 		      "--data-dev DEV sets it\n",
 		      (unsigned long long)need);
-	s->nr_data_blocks = MIN(need, MAX_DATA_BLOCK + 1);
+	s->nr_data_blocks = MIN(need, MAX_NR_DATA_BLOCKS);
 }
 
 int salvage_make_header(struct salvage *s, struct err *err)

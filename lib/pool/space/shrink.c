@@ -154,7 +154,7 @@ int shrink_new(const struct shrink_source *src, uint64_t nr_blocks, struct shrin
 		return err_nomem(err, "plan");
 	p = &s->plan;
 	p->nr_after = nr_blocks;
-	if (nr_blocks > MAX_DATA_BLOCK + 1)
+	if (nr_blocks > MAX_NR_DATA_BLOCKS)
 		r = err_set(err, -ERANGE, "%llu data blocks are more than the format can count",
 			    (unsigned long long)nr_blocks);
 	else

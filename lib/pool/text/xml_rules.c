@@ -74,7 +74,7 @@ int rules_begin_pool(struct xml_rules *r, const struct pool_info *p,
 	if (p->time > MAX_TIME)
 		return BROKEN(r, "time %u does not fit into the 24 bits of a mapping's time",
 			      p->time);
-	if (p->nr_data_blocks > MAX_DATA_BLOCK + 1)
+	if (p->nr_data_blocks > MAX_NR_DATA_BLOCKS)
 		return BROKEN(r, "nr_data_blocks %llu does not fit into 40 bits",
 			      (unsigned long long)p->nr_data_blocks);
 	return SEND(r, begin_pool, p);
