@@ -111,8 +111,9 @@ static int to_file(struct job *j, bool exists, struct err *err)
 		io_free(old);
 		return e;
 	}
-	io = out_file_io(f, j->head.nr_blocks * MBLOCK_SIZE, err);
-	e = io ? unpack(j, &(struct unpack_output){ io, .zeroed = true }, &stats, err) : err->code;
+	e = out_file_io(f, j->head.nr_blocks * MBLOCK_SIZE, &io, err);
+	if (!e)
+		e = unpack(j, &(struct unpack_output){ io, .zeroed = true }, &stats, err);
 	io_free(io);
 	if (!e)
 		e = judge(j->cli, &stats, j->force, err);

@@ -225,29 +225,23 @@ static int make_spool(struct out_file *f, struct err *err)
 	return MIN(f->spool, 0);
 }
 
-struct io *out_file_io(struct out_file *f, uint64_t size, struct err *err)
+int out_file_io(struct out_file *f, uint64_t size, struct io **out, struct err *err)
 {
-	int fd = make_spool(f, err) ? -1 : fd_copy(f->path ? f->fd : f->spool);
-	struct io *io;
+	int r = make_spool(f, err);
+	CLEANUP(close_fd) int fd = r ? -1 : fd_copy(f->path ? f->fd : f->spool);
 
-	if (!f->path && f->spool < 0)
-		return NULL;
-
-	if (fd < 0 || ftruncate(fd, (off_t)size)) {
-		err_sys(err, -errno, "cannot set the size of '%s' to %llu bytes", f->shown,
-			(unsigned long long)size);
-		if (fd >= 0)
-			close(fd);
-		return NULL;
-	}
-	io = io_file_new(fd, f->shown, size, false);
-	if (!io) {
-		close(fd);
-		err_nomem(err, f->shown);
-		return NULL;
-	}
-	io->nameless = true; /* commit() flushes it, once, before anybody can find it */
-	return io;
+	*out = NULL;
+	if (r)
+		return r;
+	if (fd < 0 || ftruncate(fd, (off_t)size))
+		return err_sys(err, -errno, "cannot set the size of '%s' to %llu bytes", f->shown,
+			       (unsigned long long)size);
+	*out = io_file_new(fd, f->shown, size, false);
+	if (!*out)
+		return err_nomem(err, f->shown);
+	steal_fd(&fd);
+	(*out)->nameless = true; /* commit() flushes it, once, before anybody can find it */
+	return 0;
 }
 
 int out_file_fd(const struct out_file *f)

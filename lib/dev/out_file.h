@@ -33,9 +33,9 @@ int out_file_fd(const struct out_file *f);
 /*
  * The file as an io of @size bytes that read as zeros, for contents not written in order.  Call
  * io_free() before the file is committed or aborted.  An output that is not a regular file gets its
- * bytes from a temporary file at the commit; a terminal is refused.  NULL: err->code says why.
+ * bytes from a temporary file at the commit; a terminal is refused.  @out is NULL on failure.
  */
-struct io *out_file_io(struct out_file *f, uint64_t size, struct err *err);
+int out_file_io(struct out_file *f, uint64_t size, struct io **out, struct err *err);
 /* Flushes the file and gives it its name.  Frees @f, also on failure. */
 int out_file_commit(struct out_file *f, struct err *err);
 /*

@@ -38,9 +38,9 @@ static int open_file(struct output *o, const struct output_options *opt, struct 
 	r = opt->force ? out_file_open(o->path, &o->file, err) : out_file_new(o->path, &o->file, err);
 	if (r < 0)
 		return r;
-	o->io = out_file_io(o->file, o->size, err);
-	if (!o->io)
-		return err->code;
+	r = out_file_io(o->file, o->size, &o->io, err);
+	if (r)
+		return r;
 	o->fd = o->io->fd;
 	o->reads_zero = true;
 	return 0;

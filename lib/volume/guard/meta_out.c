@@ -64,10 +64,8 @@ static int open_new(const char *path, const struct meta_out_options *opt, struct
 		r = dev_no_terminal(out_file_fd(out->file), err);
 	if (!r)
 		r = choose_size(opt, &size, err);
-	if (!r) {
-		out->io = out_file_io(out->file, size, err);
-		r = out->io ? 0 : err->code;
-	}
+	if (!r)
+		r = out_file_io(out->file, size, &out->io, err);
 	return r < 0 ? meta_out_close(out, r, err) : 0;
 }
 
