@@ -3,7 +3,6 @@
 #include "pool/query/info.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 void info_init(struct info *i)
 {
@@ -111,29 +110,29 @@ static void put_device(const struct list *l, const struct list_row *r, struct js
 	json_close(j);
 }
 
-static int by_mapped(const void *va, const void *vb)
+static size_t count_mapped(const struct list *l, uint64_t at_least)
 {
-	const uint64_t *a = va, *b = vb;
+	size_t nr = 0;
 
-	return *a > *b ? -1 : *a < *b;
+	for (size_t n = 0; n < l->nr; n++)
+		nr += l->row[n].usage.mapped >= at_least;
+	return nr;
 }
 
-/* So many mappings has the device that is number @max by mappings. */
+/* The number of mappings of the device in place @max, most mappings first; 0: there are no more. */
 static uint64_t least_mapped(const struct list *l, size_t max)
 {
-	uint64_t *mapped, least = 0;
+	uint64_t low = 0, high = MAX_NR_DATA_BLOCKS;
 
-	if (l->nr <= max)
-		return 0;
-	mapped = calloc(l->nr, sizeof(*mapped));
-	for (size_t n = 0; mapped && n < l->nr; n++)
-		mapped[n] = l->row[n].usage.mapped;
-	if (mapped) {
-		qsort(mapped, l->nr, sizeof(*mapped), by_mapped);
-		least = mapped[max - 1];
+	while (l->nr > max && low < high) {
+		uint64_t middle = high - (high - low) / 2;
+
+		if (count_mapped(l, middle) >= max)
+			low = middle;
+		else
+			high = middle - 1;
 	}
-	free(mapped);
-	return least;
+	return low;
 }
 
 static void put_devices(const struct list *l, size_t max, struct json *j)

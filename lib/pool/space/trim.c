@@ -18,10 +18,8 @@ static int trim_bytes(struct io *data, uint64_t at, uint64_t len, const struct t
 		n = MIN(len, REQUEST_LEN);
 		r = opt->dry_run ? 0 : io_discard(data, at, n, err);
 		if (r == -EOPNOTSUPP)
-			return err_set(
-				err, r,
-				"%s: the device does not take discards; nothing was discarded",
-				data->name);
+			return err_set(err, r, "%s: the device does not take discards; %llu bytes were discarded before",
+				       data->name, (unsigned long long)out->bytes);
 		if (r < 0)
 			return r;
 		out->bytes += n;
