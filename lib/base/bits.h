@@ -3,8 +3,8 @@
 #ifndef BASE_BITS_H
 #define BASE_BITS_H
 /*
- * Setting bits of a map of words of 64 bits; any number of threads may do so at once.  Bits that
- * are already set are not written again.
+ * Setting bits of a map of words of 64 bits; any number of threads may do so at once.  A word
+ * whose bits are already set is not written again, except a whole one of bits_set_run().
  */
 #include <stdbool.h>
 #include <stddef.h>

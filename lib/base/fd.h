@@ -19,7 +19,7 @@ int fd_write(int fd, const char *name, const void *data, size_t len, struct err 
  * number: messages would be written into it.
  */
 int fd_not_standard(int fd);
-/* pipe() with such numbers, closed by exec.  0 or -errno. */
+/* pipe() whose two descriptors are above 2 and closed by exec.  0 or -errno. */
 int fd_pipe(int fd[2]);
 /* A copy of @fd with a number above 2 that is closed by exec, or -1 with errno. */
 int fd_copy(int fd);

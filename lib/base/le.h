@@ -4,7 +4,7 @@
 #define BASE_LE_H
 /*
  * Little-endian integers as types of their own, so that a value from disk
- * cannot be used undecoded.  The only byte swapping of the project.
+ * cannot be used undecoded.  base/be.h has the big-endian ones of qcow2.
  */
 #include <endian.h>
 #include <stdint.h>

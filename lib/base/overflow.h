@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef BASE_OVERFLOW_H
 #define BASE_OVERFLOW_H
-/* Checked arithmetic on sizes.  Each returns true when the result did not fit. */
+/* Arithmetic on sizes.  add_overflow() and mul_overflow() return true when the result does not fit. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -48,7 +48,7 @@ static bool everything(const struct finding *f)
 	return f->has_range && f->begin == 0 && f->last == UINT64_MAX;
 }
 
-/* "metadata snapshot: device 7: " */
+/* "metadata snap: device 7: " */
 static void put_subject(const struct findings *fs, const struct finding *f, struct outbuf *out)
 {
 	uint32_t nr = MIN(f->nr_devs, (uint32_t)MAX_DEVS);

@@ -12,7 +12,7 @@
 #define PICTURE_OWNERS 4 /* devices of a cell that are named */
 
 struct picture_owner {
-	uint32_t device; /* index in f->dev */
+	uint32_t device; /* index of its row in the list */
 	uint64_t nr;	 /* blocks that it alone maps */
 };
 

@@ -24,7 +24,7 @@ struct usage_row {
 
 /* What is wanted of one reading of all leaves besides the counts of mapped blocks. */
 struct usage_want {
-	bool exclusive;	      /* those counts: without it they cost nothing */
+	bool exclusive;	      /* count exclusive blocks too; without it they cost no time */
 	forest_leaf_fn *leaf; /* takes each sound leaf once, as forest_read_leaves() gives it; or NULL */
 	/* takes the owners of all data blocks, window by window, in order; or NULL */
 	void (*cells)(void *ctx, const struct cells *c);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef POOL_XML_H
-#define POOL_XML_H
+#ifndef POOL_TEXT_H
+#define POOL_TEXT_H
 /* The exchange format (xml/thin-metadata.rng), read; and the text formats of a dump, written. */
 #include "base/jobs.h"
 #include "pool/events/events.h"
 
 /*
  * Parses the XML on @fd (file, pipe, terminal), named @name in messages, into @to.
- * libexpat is the authority; @fast_lane (normally true) takes runs of canonical mapping
- * elements straight from the buffer, with the same events.  Refuses, with line number: bad or
+ * libexpat is the authority; unless @no_fast_lane, runs of canonical mapping elements are taken
+ * straight from the buffer, with the same events.  Refuses, with line number: bad or
  * missing attributes, numbers that do not fit, unknown elements, wrong nesting, duplicate device
  * ids, keys that do not ascend, overlapping ranges, refs to unknown defs, dev_id > 24 bit,
  * data blocks >= nr_data_blocks, a mapping time > the pool's time or >= 2^24, illegal data_block_size.

@@ -377,7 +377,7 @@ int pool_arg_open_metadata(const struct pool_arg *p, unsigned flags, struct io *
 {
 	int r = dev_open(p->metadata, flags, out, err);
 
-	if (r != -EBUSY || !p->table || !p->table->active.is)
+	if (r != -EBUSY || !p->table || !p->table->active.is_active)
 		return r;
 	return err_set(err, r,
 		       "%s: the pool is active: it cannot be written, and only a metadata "

@@ -14,7 +14,7 @@ struct pool_arg {
 	char *metadata;	     /* path of the metadata device or XML file; POOL_LINE: NULL */
 	struct table *lines; /* when it was TABLE:NAME: that table; or NULL */
 	struct table *table; /* when the argument was a table (kind is then what its metadata is) */
-	const char *foreign; /* open_damaged: what is there instead, or NULL; static */
+	const char *foreign; /* with pool_want.damaged: what is there instead of a pool, static; or NULL */
 };
 
 /*
@@ -72,7 +72,7 @@ int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d,
 
 /*
  * The path that opens the pool's data device: the one that an option names (@given, table_device_path()), or
- * the table's, of which @want is told as above, unless @want is NULL.  *path NULL: there is neither.
+ * the table's; @want, unless NULL, is told which device a number is.  *path NULL: there is neither.
  * 0, -ENOENT or -ENOMEM.
  */
 int pool_arg_data_path(const struct pool_arg *p, const char *given, const struct pool_want *want,

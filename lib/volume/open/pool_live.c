@@ -112,7 +112,7 @@ static int read_table(struct keeper *k, const char *path, const struct pool_want
 		      struct err *err)
 {
 	CLEANUP(outbuf_fini) struct outbuf text = { 0 };
-	struct table_active active = { .is = true };
+	struct table_active active = { .is_active = true };
 	struct pool_want only = *want;
 	char said[800];
 	int r = run_lvm_read(&k->run, &text, err);

@@ -11,8 +11,8 @@
 #include "volume/table/table.h"
 
 /*
- * pool_want.live.  *out is NULL where @path is no active pool or, without want->active_thin, where it
- * is a thin device; an error where an active one is needed: -EINVAL.
+ * pool_want.live.  *out is NULL when @path is not active, or is a thin device and want->active_thin is
+ * not set.  -EINVAL: it must be active and is not.  @unknown: pool_want.live says.
  */
 int pool_live_table(const char *path, const struct pool_want *want, bool unknown, struct table **out,
 		    struct err *err);

@@ -54,7 +54,7 @@ struct volume {
 	uint64_t claimed_blocks; /* mapped blocks according to the device's details */
 	bool has_claim;
 	uint32_t snap_time; /* of its details; 0: not known.  Older mappings are never written in place */
-	bool size_is_guess; /* neither --size nor a table: the larger of these two, in bytes */
+	bool size_is_guess; /* neither --size nor a table: the larger of mapped_len and map.origin_len */
 	/*
 	 * With .repair: parts that the data device or the origin does not have, because it ends
 	 * before or has an error target there.  It reads as zeros.  In order.
@@ -63,7 +63,7 @@ struct volume {
 	size_t nr_lost, cap_lost;
 	uint64_t lost_bytes;
 	bool lost_data, lost_origin;
-	uint64_t mapped_len; /* where the last mapped block ends; the other is map.origin_len */
+	uint64_t mapped_len; /* bytes: where the last mapped block ends */
 };
 
 /*

@@ -6,7 +6,7 @@
 #include "volume/open/volume.h"
 
 /*
- * Behind the metadata: sets v->data_path and turns the map.  -EBUSY: it is in use, or has other
+ * Call it when the metadata is open.  Sets v->data_path, and bytes of the map are read through the device.  -EBUSY: it is in use, or has other
  * mappings by now; -EINVAL: it is writable.
  */
 int volume_open_active(struct volume *v, const struct volume_options *opt, struct err *err);

@@ -92,9 +92,9 @@ struct table_number {
 	char *name;
 };
 
-/* A pool that the kernel has active, and what it says of the thin device that POOL is, if it is one. */
+/* What the kernel says of an active pool; where POOL is a thin device of it, also of that device. */
 struct table_active {
-	bool is;
+	bool is_active;
 	char *thin; /* the device's line; NULL: POOL is the pool */
 	char *path; /* what opens the device */
 	unsigned open_count;
@@ -122,7 +122,7 @@ struct table {
 	struct table_pool *pools;
 	size_t nr_pools;
 	const struct table_pool *pool; /* the chosen one; NULL: there is none, and .other is there */
-	struct table_name *other; /* pool_want.other's; or NULL */
+	struct table_name *other; /* the line that POOL names, which is no thin device (pool_want.other); or NULL */
 	/* The chosen pool's devices, in the order of the file.  Behind them stand the other pools'. */
 	struct table_thin *thin;
 	size_t nr_thins, nr_all_thins;
