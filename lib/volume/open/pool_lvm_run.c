@@ -55,10 +55,11 @@ int pool_lvm_run(const char *path, const struct pool_want *want, struct table **
 	code = run_lvm_wait(&run);
 	if (r)
 		return r;
-	if (code != 0 && code != 1 && code != 74)
-		return err_set(err, -EUCLEAN, "%s: thin_lvm did not end well, so this disk with LVM was not read", path);
 	if (code)
-		return err_set(err, code == 74 ? -EIO : -EUCLEAN, "%s: thin_lvm found no volume group on it", path);
+		return err_set(err, code == 74 ? -EIO : -EUCLEAN,
+			       code == 1 || code == 74 ? "%s: thin_lvm found no volume group on it" :
+							 "%s: thin_lvm failed",
+			       path);
 	r = table_parse(path, "/", text.data, want, out, err);
 	if (!r)
 		(*out)->in_memory = true;

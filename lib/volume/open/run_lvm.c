@@ -43,7 +43,7 @@ int run_lvm_start(struct run_lvm *run, struct err *err)
 
 	r = fd_pipe(fd);
 	if (r)
-		return err_sys(err, r, "cannot make a pipe to thin_lvm");
+		return err_sys(err, r, "a pipe for thin_lvm");
 	run->out = fd[0];
 	to = fd[1];
 	find_command(command);
@@ -80,7 +80,7 @@ int run_lvm_read(struct run_lvm *run, struct outbuf *text, struct err *err)
 		text->len += n > 0 ? (size_t)n : 0;
 	} while (n > 0 || (n < 0 && errno == EINTR));
 	if (n < 0)
-		return err_sys(err, -errno, "reading what thin_lvm prints");
+		return err_sys(err, -errno, "thin_lvm");
 	outbuf_add(text, "", 1);
 	close(steal_fd(&run->out));
 	return text->error ? err_nomem(err, "the table of LVM's volumes") : 0;
