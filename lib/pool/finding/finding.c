@@ -97,12 +97,12 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 	  "than the superblock's time {expected}: after the next snapshot the kernel may overwrite " \
 	  "shared data", AUTO)                                                                      \
 	X(DEVICE_TIME, "device-time", FATAL, true,                                                  \
-	  "its time {stored} is later than the superblock's time {expected}: the next snapshot may " \
-	  "break the protection of shared data", AUTO)                                              \
+	  "its time {stored} is later than the superblock's time {expected}: after the next " \
+	  "snapshot shared data may be overwritten", AUTO)                                          \
 	X(SHARED_TIME, "shared-time", FATAL, true,                                                  \
 	  "shared data mapped in blocks {begin}-{last} ({count} {leaf|leaves}) with times up to "   \
-	  "{stored}, but the device's snapshot time is {expected}: a write would go to the shared " \
-	  "blocks in place and corrupt the other owner", AUTO)                                      \
+	  "{stored}, but the device's snapshot time is {expected}: a write would change what " \
+	  "the other owner reads", AUTO)                                                            \
 	X(INDEX_BLOCK, "index-block", FATAL, true,                                                  \
 	  "{area}: index block {block} {error}: " CLOSED, CORRECT)                                  \
 	X(INDEX_MISSING, "index-missing", FATAL, true,                                              \
@@ -115,8 +115,8 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 	X(BITMAP_IN_USE, "bitmap-in-use", FATAL, true,                                              \
 	  "{area}: block {block}, used as bitmap {stored}, is already in use elsewhere", CORRECT)   \
 	X(BITS_PAST_END, "bits-past-end", WARN, true,                                               \
-	  "{area}: bits beyond the end of the map are set for {count} {block|blocks}, which would " \
-	  "count as in use when the device grows", AUTO)                                            \
+	  "{area}: bits beyond the end of the map are set for {count} {block|blocks}, which count " \
+	  "as in use when the device grows", AUTO)                                                  \
 	X(COUNT_LOW, "count-low", FATAL, true,                                                      \
 	  COUNTS "the kernel may overwrite what is in use", CORRECT_COUNT)                          \
 	X(COUNT_HIGH, "count-high", FATAL, true,                                                    \

@@ -124,8 +124,8 @@ static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p
 	return err_set(
 		err, -EUCLEAN,
 		"%s: this does not look like a thin pool's metadata: none of its first %zu blocks "
-		"belongs to a pool%s.  If the beginning of the metadata "
-		"was overwritten, 'thin_repair --dry-run -i POOL' searches the rest",
+		"belongs to a pool%s.  If its beginning was overwritten, "
+		"'thin_repair --dry-run -i POOL' searches the rest",
 		path, h->all / MBLOCK_SIZE, which_device);
 }
 

@@ -39,7 +39,7 @@ static int start(const char *path, const struct lvm_words *words, bool quiet, st
 		return 0;
 	return err_set(err, r == -ENOENT ? -EINVAL : r,
 		       "%s is a disk with LVM, and thin_lvm, which reads it, cannot be started; "
-		       "'thin_lvm %s' prints a table file that can be given instead",
+		       "'thin_lvm %s' prints a table file to give instead",
 		       path, path);
 }
 
