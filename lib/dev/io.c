@@ -52,6 +52,12 @@ void io_will_need(struct io *io, uint64_t at, uint64_t len)
 		io->ops->will_need(io, at, len);
 }
 
+void io_will_write(struct io *io, uint64_t at, uint64_t len)
+{
+	if (io->ops->will_write)
+		io->ops->will_write(io, at, len);
+}
+
 void io_will_flush(struct io *io, uint64_t at, uint64_t len)
 {
 	if (io->ops->will_flush)

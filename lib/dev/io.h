@@ -37,6 +37,8 @@ struct io_ops {
 	int (*discard)(struct io *io, uint64_t at, uint64_t len, struct err *err);
 	/* Says that [at, at+len) will be read soon; NULL: nothing to gain. */
 	void (*will_need)(struct io *io, uint64_t at, uint64_t len);
+	/* Says that [at, at+len) will be written soon; NULL: nothing to gain. */
+	void (*will_write)(struct io *io, uint64_t at, uint64_t len);
 	/* Says that [at, at+len) is final and that a flush will come; NULL: nothing to gain. */
 	void (*will_flush)(struct io *io, uint64_t at, uint64_t len);
 	/* Finds the place of [at, at+len), see io_where().  NULL: the io itself stores it. */
@@ -76,6 +78,11 @@ int io_punch(struct io *io, uint64_t at, uint64_t len, struct err *err);
 int io_discard(struct io *io, uint64_t at, uint64_t len, struct err *err);
 /* Says that [at, at+len) will be read soon.  A hint that costs one system call at most. */
 void io_will_need(struct io *io, uint64_t at, uint64_t len);
+/*
+ * A hint: most of [at, at+len) will be written.  A new file gets its space here at once, which costs
+ * the kernel less than block by block; io_punch() gives back what was not written.
+ */
+void io_will_write(struct io *io, uint64_t at, uint64_t len);
 /* A hint: the disk may begin to write [at, at+len) now, so that the flush has less to do. */
 void io_will_flush(struct io *io, uint64_t at, uint64_t len);
 

@@ -284,6 +284,13 @@ static void file_will_need(struct io *io, uint64_t at, uint64_t len)
 		posix_fadvise(io->fd, (off_t)at, (off_t)len, POSIX_FADV_WILLNEED);
 }
 
+/* Where it fails (no space, not supported), the writes find out what is true. */
+static void file_will_write(struct io *io, uint64_t at, uint64_t len)
+{
+	if (io->nameless && at + len <= INT64_MAX)
+		(void)fallocate(io->fd, FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len);
+}
+
 static void file_will_flush(struct io *io, uint64_t at, uint64_t len)
 {
 	if (!io->direct && at + len <= INT64_MAX)
@@ -306,6 +313,7 @@ static const struct io_ops file_ops = {
 	.punch = file_punch,
 	.discard = file_discard,
 	.will_need = file_will_need,
+	.will_write = file_will_write,
 	.will_flush = file_will_flush,
 	.free = file_free,
 };

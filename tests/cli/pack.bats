@@ -108,6 +108,21 @@ setup() {
 	[ "$(stat -c %b out)" -lt "$(($(stat -c %s out) / 512 / 4))" ] || skip "the filesystem has no holes"
 }
 
+@test "unpack: blocks here and there take no more space in the new file than they did in the old one" {
+	local i
+
+	truncate -s 40M meta
+	for i in $(seq 3000 37 7000) 9900; do
+		printf 'block %d' "$i" | dd of=meta bs=4096 seek="$i" conv=notrunc status=none
+	done
+	cp --sparse=always meta sparse
+	thin_metadata_pack -f -i meta -o pack
+	thin_metadata_unpack -i pack -o new
+	cmp meta new
+	echo "$(stat -c %b sparse) and $(stat -c %b new)" >&2
+	[ "$(stat -c %b new)" -le $(($(stat -c %b sparse) + 64)) ]
+}
+
 @test "unpack: a cut-off file is refused and leaves no new file" {
 	head -c 2000 pack >cut
 	run --separate-stderr thin_metadata_unpack -i cut -o new

@@ -23,6 +23,7 @@ typedef unsigned long long ull;
 #define STREAM_MAX ((size_t)32 << 20)  /* bytes of a stream, deflated or inflated */
 #define FIRST_CAP ((size_t)5 << 20)	/* what the streams of all packers so far inflate to, at most */
 #define WRITE_BLOCKS 64
+#define RESERVE_BLOCKS ((mblock_t)1024) /* for which a new file gets space at a time */
 
 struct unpack_worker {
 	struct libdeflate_decompressor *inflate;
@@ -41,9 +42,12 @@ struct unpack_slot {
 struct unpacker {
 	struct io *in, *out;
 	struct superblock_mark mark;
+	bool zeroed; /* @out reads as zeros already */
 	uint64_t nr_blocks, at;
 	uint8_t *seen; /* a bit a block; set atomically */
 	_Atomic uint64_t nr_seen;
+	uint8_t *reserved; /* a bit for RESERVE_BLOCKS blocks; set atomically */
+	_Atomic uint64_t nr_reserved; /* blocks */
 	uint8_t superblock[MBLOCK_SIZE]; /* written by the worker that sets its bit in seen */
 	struct unpack_worker *worker;
 	unsigned nr_workers;
@@ -168,22 +172,48 @@ static int inflate(struct unpacker *u, struct unpack_worker *w, const struct unp
 	return 0;
 }
 
+static bool set_bit(uint8_t *bits, uint64_t i)
+{
+	uint8_t bit = (uint8_t)(1u << i % 8);
+
+	return !(__atomic_fetch_or(&bits[i / 8], bit, __ATOMIC_RELAXED) & bit);
+}
+
+/*
+ * Reserves space for the blocks around @b, as long as most of what was reserved got written: a pool
+ * with a few blocks here and there shall not need much more space than its blocks, not even for a while.
+ */
+static void reserve_space(struct unpacker *u, mblock_t b)
+{
+	mblock_t begin = b - b % RESERVE_BLOCKS, len = MIN(RESERVE_BLOCKS, u->nr_blocks - begin);
+
+	if (u->nr_reserved > u->nr_seen + u->nr_seen / 4 + RESERVE_BLOCKS ||
+	    !set_bit(u->reserved, b / RESERVE_BLOCKS))
+		return;
+	u->nr_reserved += len;
+	io_will_write(u->out, begin * MBLOCK_SIZE, len * MBLOCK_SIZE);
+}
+
 static int flush_blocks(struct unpacker *u, struct unpack_worker *w, struct err *err)
 {
 	size_t nr = w->nr;
 
 	w->nr = 0;
-	return nr && u->out ? io_write(u->out, w->blocks, nr * MBLOCK_SIZE, w->first * MBLOCK_SIZE, err) : 0;
+	if (!nr || !u->out)
+		return 0;
+	reserve_space(u, w->first);
+	reserve_space(u, w->first + nr - 1);
+	return io_write(u->out, w->blocks, nr * MBLOCK_SIZE, w->first * MBLOCK_SIZE, err);
 }
 
 static int take_block(struct unpacker *u, struct unpack_worker *w, const struct unpack_slot *s,
 		      mblock_t b, struct err *err)
 {
-	uint8_t *data = w->blocks + w->nr * MBLOCK_SIZE, bit = (uint8_t)(1u << b % 8);
+	uint8_t *data = w->blocks + w->nr * MBLOCK_SIZE;
 	char what[80];
 	int e;
 
-	if (b >= u->nr_blocks || (__atomic_fetch_or(&u->seen[b / 8], bit, __ATOMIC_RELAXED) & bit)) {
+	if (b >= u->nr_blocks || !set_bit(u->seen, b)) {
 		snprintf(what, sizeof(what),
 			 b < u->nr_blocks ? "block %llu occurs twice" :
 					    "block %llu is beyond the end of the metadata",
@@ -233,7 +263,32 @@ static int unpack_work(void *ctx, unsigned worker, size_t slot, struct err *err)
 	return flush_blocks(u, w, err);
 }
 
-/* Blocks that the file does not hold read as zeros, whatever the device held before. */
+static bool has_bit(const uint8_t *bits, uint64_t i)
+{
+	return bits[i / 8] >> i % 8 & 1;
+}
+
+/* Makes the blocks [b, end) read as zeros.  @zeros: made when first needed. */
+static int zero_blocks(struct unpacker *u, mblock_t b, mblock_t end, uint8_t **zeros,
+		       struct err *err)
+{
+	uint64_t at = b * MBLOCK_SIZE, len = (end - b) * MBLOCK_SIZE;
+
+	if (!io_punch(u->out, at, len, NULL) || u->zeroed)
+		return 0;
+	if (!*zeros) {
+		*zeros = io_alloc((size_t)PACK_GROUP * MBLOCK_SIZE);
+		if (!*zeros)
+			return err_nomem(err, "zeros");
+		memset(*zeros, 0, (size_t)PACK_GROUP * MBLOCK_SIZE);
+	}
+	return io_write(u->out, *zeros, len, at, err);
+}
+
+/*
+ * Blocks that the file does not hold read as zeros, whatever the device held before, and take no
+ * space in a new file.
+ */
 static int zero_gaps(struct unpacker *u, struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *zeros = NULL;
@@ -241,20 +296,15 @@ static int zero_gaps(struct unpacker *u, struct err *err)
 	int e = 0;
 
 	for (b = 1; b < u->nr_blocks && !e; b = end) {
-		bool there = u->seen[b / 8] >> b % 8 & 1;
+		bool there = has_bit(u->seen, b);
+		bool spaced = has_bit(u->reserved, b / RESERVE_BLOCKS);
 
 		for (end = b + 1; end < u->nr_blocks && end - b < PACK_GROUP; end++)
-			if ((u->seen[end / 8] >> end % 8 & 1) != there)
+			if (has_bit(u->seen, end) != there ||
+			    has_bit(u->reserved, end / RESERVE_BLOCKS) != spaced)
 				break;
-		if (there || !io_punch(u->out, b * MBLOCK_SIZE, (end - b) * MBLOCK_SIZE, NULL))
-			continue;
-		if (!zeros) {
-			zeros = io_alloc((size_t)PACK_GROUP * MBLOCK_SIZE);
-			if (!zeros)
-				return err_nomem(err, "zeros");
-			memset(zeros, 0, (size_t)PACK_GROUP * MBLOCK_SIZE);
-		}
-		e = io_write(u->out, zeros, (end - b) * MBLOCK_SIZE, b * MBLOCK_SIZE, err);
+		if (!there && (spaced || !u->zeroed))
+			e = zero_blocks(u, b, end, &zeros, err);
 	}
 	return e;
 }
@@ -294,7 +344,8 @@ static int unpacker_init(struct unpacker *u, struct jobs *jobs, struct err *err)
 	u->worker = calloc(u->nr_workers, sizeof(*u->worker));
 	u->slot = calloc(u->nr_workers + 2, sizeof(*u->slot));
 	u->seen = calloc(u->nr_blocks / 8 + 1, 1);
-	return u->worker && u->slot && u->seen ? 0 : err_nomem(err, "unpacking");
+	u->reserved = calloc(u->nr_blocks / RESERVE_BLOCKS / 8 + 1, 1);
+	return u->worker && u->slot && u->seen && u->reserved ? 0 : err_nomem(err, "unpacking");
 }
 
 static void unpacker_free(struct unpacker *u)
@@ -311,6 +362,7 @@ static void unpacker_free(struct unpacker *u)
 	free(u->worker);
 	free(u->slot);
 	free(u->seen);
+	free(u->reserved);
 	free(u);
 }
 
@@ -326,6 +378,7 @@ int unpack_file(struct io *in, const struct pack_header *h, const struct unpack_
 	u->in = in;
 	u->out = out->io;
 	u->mark = out->mark;
+	u->zeroed = out->zeroed;
 	u->nr_blocks = h->nr_blocks;
 	u->at = PACK_HEADER_LEN;
 	e = unpacker_init(u, jobs, err);
@@ -334,7 +387,7 @@ int unpack_file(struct io *in, const struct pack_header *h, const struct unpack_
 		e = superblock_invalidate(u->out, &u->mark, err);
 	if (!e)
 		e = jobs_pipe(jobs, &pipe, err);
-	if (!e && u->out && !out->zeroed)
+	if (!e && u->out)
 		e = zero_gaps(u, err);
 	if (!e && u->out)
 		e = write_superblock(u, err);
