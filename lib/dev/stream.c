@@ -123,8 +123,8 @@ static void announce(struct call *c, size_t from)
 		io_will_need(c->s->io, c->list[i] * MBLOCK_SIZE,
 			     (c->list[end - 1] - c->list[i] + 1) * MBLOCK_SIZE);
 	}
-	c->announced = to;
-	c->announcing = false;
+	atomic_store_explicit(&c->announced, to, memory_order_relaxed);
+	atomic_store_explicit(&c->announcing, false, memory_order_release);
 }
 
 /* Two calls are smaller than two copies of it. */
