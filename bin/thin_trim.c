@@ -30,7 +30,7 @@ static const struct opt opts[] = {
 
 static const struct command command = {
 	.name = "thin_trim",
-	.usage = "--metadata-dev POOL --data-dev DEV [options]",
+	.usage = "--metadata-dev POOL [--data-dev DEV] [options]",
 	.summary = "Discards the free blocks of an inactive thin pool's data device, or punches "
 		   "holes where it is a file. The metadata is checked first.",
 	.opts = opts,

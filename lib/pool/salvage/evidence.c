@@ -198,7 +198,7 @@ static unsigned common_children(const struct salvage *s, uint32_t root, uint32_t
 	const struct snode *n = &s->node[node];
 	uint32_t same = 0;
 
-	if (n->flags & SN_LEAF)
+	if (n->flags & SN_LEAF || !n->nr_edges)
 		return 0;
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
 		uint32_t c = s->edge[n->edge + k].node;

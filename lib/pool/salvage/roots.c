@@ -26,11 +26,8 @@ static uint32_t contradictions(const struct salvage *s, const struct snode *n)
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
 		const struct edge *e = &s->edge[n->edge + k];
 
-		if (e->block == NONE || !s->count[e->block])
-			nr++;
-		else if (!(n->flags & SN_LEAF) && e->node == NONE &&
-			 s->kind[e->block] >= BLOCK_NODE)
-			nr++;
+		nr += e->block == NONE || !s->count[e->block] ||
+		      (!(n->flags & SN_LEAF) && e->node == NONE && s->kind[e->block] >= BLOCK_NODE);
 	}
 	return nr;
 }
