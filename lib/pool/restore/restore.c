@@ -61,6 +61,8 @@ static int check_size(struct restore_text *t, off_t size, uint64_t has, struct e
 	if (claims.nr_data_blocks > MAX_NR_DATA_BLOCKS)
 		return 0; /* the reader gives a better message */
 	needs = build_min_blocks(claims.nr_devices, claims.mapped_blocks, claims.nr_data_blocks, 0);
+	if (needs > MAX_METADATA_BLOCKS)
+		return 0; /* the builder says that the format cannot hold it */
 	if (needs <= has && (!claims.has_defs || size > COUNT_MAX))
 		return 0;
 	r = restore_count(t, &n, err);
