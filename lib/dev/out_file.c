@@ -121,7 +121,7 @@ int out_file_check_new(const char *path, struct err *err)
 	struct stat st;
 
 	if (!lstat(path, &st) && S_ISLNK(st.st_mode))
-		return err_set(err, -ENOENT, "'%s' is a symbolic link whose target does not exist", path);
+		return err_set(err, -ENOENT, "'%s' is a symbolic link whose target does not exist; nothing was written", path);
 	if (dev_would_be_device(path))
 		return err_set(err, -ENODEV, "'%s': no such device, and no file is created in "
 					     "/dev", path);
@@ -170,7 +170,7 @@ static int open_kind(struct out_file *f, const char *path, struct err *err)
 		return err_sys(err, -EISDIR, "Invalid output file: '%s'", path);
 	if (S_ISBLK(st.st_mode))
 		return err_set(err, -ENOTBLK,
-			       "Invalid output file: '%s' is a block device, this would be written to a file",
+			       "Invalid output file: '%s' is a block device: name a file",
 			       path);
 	if (S_ISREG(st.st_mode)) {
 		if (access(path, W_OK))
@@ -315,7 +315,7 @@ static int commit(struct out_file *f, struct err *err)
 	}
 	r = take_name(f);
 	if (r < 0)
-		return err_sys(err, r, "cannot rename the finished file to '%s'", f->shown);
+		return err_sys(err, r, "cannot rename the finished file to '%s', which is unchanged", f->shown);
 	leftover_keep(f->temp);
 	free(f->temp);
 	f->temp = NULL;

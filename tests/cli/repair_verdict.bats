@@ -279,7 +279,7 @@ fixture() {
 	run --separate-stderr bash -c 'ulimit -t 60 -s 2048; thin_repair --dry-run -i pool'
 	rm pool
 	[ "$status" -eq 0 ]
-	[[ "$stderr" == *" of its children were found"*"1 devices, 50000000 mapped blocks: nothing was lost" ]]
+	[[ "$stderr" == *" of its children were found"*"1 device, 50000000 mapped blocks: nothing was lost" ]]
 }
 
 @test "thin_repair: leaves that could be either device's are not called back" {

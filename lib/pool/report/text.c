@@ -304,8 +304,8 @@ void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss,
 {
 	if (s->intact && s->lossless && !verbose)
 		return;
-	outbuf_printf(out, "%zu devices, %llu mapped blocks: ", s->nr_devs,
-		      (unsigned long long)s->nr_mappings);
+	outbuf_printf(out, "%zu device%s, %llu mapped block%s: ", s->nr_devs, s->nr_devs == 1 ? "" : "s",
+		      (unsigned long long)s->nr_mappings, s->nr_mappings == 1 ? "" : "s");
 	if (s->lossless)
 		outbuf_str(out, "nothing was lost\n");
 	else if (s->mappings_back)

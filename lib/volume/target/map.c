@@ -102,7 +102,7 @@ int target_space(struct target *t, bool last, struct err *err)
 		return -EAGAIN;
 	return err_set(err, -ENOSPC,
 		       "out of metadata space: %llu of %llu blocks are free, and the kernel keeps "
-		       "some of them in reserve",
+		       "some of them in reserve: delete snapshots, or give the pool a larger metadata device",
 		       (unsigned long long)s.metadata_free, (unsigned long long)s.metadata_total);
 }
 
