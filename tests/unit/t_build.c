@@ -262,7 +262,7 @@ static int r_big(struct events *e)
 {
 	struct pool_info p = info;
 
-	p.nr_data_blocks = MAX_DATA_BLOCK + 1;
+	p.nr_data_blocks = MAX_NR_DATA_BLOCKS;
 	return e->ops->begin_pool(e->ctx, &p, &err);
 }
 

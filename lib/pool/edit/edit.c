@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/overflow.h"
 #include "pool/edit/impl.h"
 
 #define WORST_PATH 24 /* blocks that one change may shadow and split, two trees together */
@@ -197,6 +198,22 @@ void edit_space(const struct pool_edit *p, struct edit_space *s)
 	};
 }
 
+/* Before a page is made for each bitmap: their number has no limit but the size of a sparse file. */
+static int check_room_for_bitmaps(const struct pool_edit *p, uint64_t nr_blocks, struct err *err)
+{
+	uint64_t more = div_up(nr_blocks, ENTRIES_PER_BITMAP) - div_up(p->data.nr_blocks, ENTRIES_PER_BITMAP);
+	struct edit_space s;
+
+	edit_space(p, &s);
+	if (more <= s.metadata_free)
+		return 0;
+	return err_set(err, -ENOSPC,
+		       "the data device has %llu blocks, whose space map needs %llu metadata blocks more, but %llu of %llu are "
+		       "free: make the metadata device larger, or give another data device",
+		       (unsigned long long)nr_blocks, (unsigned long long)more,
+		       (unsigned long long)s.metadata_free, (unsigned long long)s.metadata_total);
+}
+
 int edit_grow_data(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
 {
 	int r;
@@ -213,6 +230,8 @@ int edit_grow_data(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
 		return err_set(err, -EINVAL, "the data device has too many blocks: %llu",
 			       (unsigned long long)nr_blocks);
 	r = edit_begin(p, err);
+	if (!r)
+		r = check_room_for_bitmaps(p, nr_blocks, err);
 	if (r)
 		return r;
 	p->changed = true;
