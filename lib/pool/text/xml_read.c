@@ -33,6 +33,12 @@
 #define LONG_PIECE ((size_t)64 << 10) /* after a piece that did not end in content */
 #define PADDING 64
 
+#if XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION < 9 /* before these names */
+#define XML_GetCurrentByteIndex64 XML_GetCurrentByteIndex
+#define XML_GetCurrentByteCount64 XML_GetCurrentByteCount
+#define XML_GetCurrentLineNumber64 XML_GetCurrentLineNumber
+#endif
+
 struct reader {
 	int fd;
 	const char *name;
@@ -48,8 +54,8 @@ struct reader {
 
 	bool lane;	/* wanted, and the encoding is one in which ASCII is ASCII */
 	bool no_place;	/* the last piece did not end in content */
-	XML_Index fed;	/* bytes given to expat */
-	XML_Index tag_end; /* where the last tag ended, in those */
+	int64_t fed;	/* bytes given to expat */
+	int64_t tag_end; /* where the last tag ended, in those */
 	uint64_t lines_fed, lines_taken; /* line ends that expat and the lane had */
 	uint64_t taken;	/* bytes that the lane had */
 	bool cr;	/* the last byte fed was a carriage return */
@@ -64,9 +70,9 @@ static int at_place(struct reader *r, uint64_t line, uint64_t byte)
 
 static int at_expat(struct reader *r)
 {
-	XML_Index byte = XML_GetCurrentByteIndex(r->parser); /* -1: it had nothing yet */
+	int64_t byte = XML_GetCurrentByteIndex64(r->parser); /* -1: it had nothing yet */
 
-	return at_place(r, XML_GetCurrentLineNumber(r->parser) + r->lines_taken,
+	return at_place(r, XML_GetCurrentLineNumber64(r->parser) + r->lines_taken,
 			(uint64_t)MAX(byte, 0) + r->taken);
 }
 
@@ -79,7 +85,7 @@ static int parse_failed(struct reader *r, const char *what)
 /* After a handler: keeps where the tag ends, or stops expat. */
 static void handled(struct reader *r, int code)
 {
-	r->tag_end = XML_GetCurrentByteIndex(r->parser) + XML_GetCurrentByteCount(r->parser);
+	r->tag_end = XML_GetCurrentByteIndex64(r->parser) + XML_GetCurrentByteCount64(r->parser);
 	if (code >= 0)
 		return;
 	r->code = r->rules.broken ? at_expat(r) : code;
@@ -181,15 +187,15 @@ static int expat_error(struct reader *r, bool final)
 /* Gives the next @n bytes of the buffer to expat; @final: they are the last. */
 static int give_expat(struct reader *r, size_t n, bool final)
 {
-	XML_Index at;
+	int64_t at;
 
 	if (r->lane)
 		r->lines_fed += count_lines(r->buf + r->pos, n, &r->cr);
-	r->fed += (XML_Index)n;
+	r->fed += (int64_t)n;
 	if (XML_Parse(r->parser, r->buf + r->pos, (int)n, final) != XML_STATUS_OK)
 		return r->code ? r->code : expat_error(r, final);
 	r->pos += n;
-	at = XML_GetCurrentByteIndex(r->parser);
+	at = XML_GetCurrentByteIndex64(r->parser);
 	if (r->fed - MAX(at, 0) > TOKEN_MAX)
 		return parse_failed(r, "a tag, a comment or other item of more than 16 MiB");
 	return 0;
