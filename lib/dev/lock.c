@@ -102,12 +102,11 @@ static int say_who(int fd, const char *path, bool write, bool use_flock, struct 
 	if (!write)
 		return err_set(err, -ETXTBSY,
 			       "'%s' is busy: it is being written by another program, so what is "
-			       "read now could mix old and new data; try again when that program "
-			       "has ended",
+			       "read now could mix old and new data; try again when that has ended",
 			       path);
 	return err_set(err, -EBUSY,
 		       "'%s' is busy: it is being %s by another program, and a writer needs it "
-		       "alone; try again when that program has ended",
+		       "alone; try again when that has ended",
 		       path, is_written(fd, use_flock) ? "written" : "read");
 }
 

@@ -21,7 +21,7 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 #define COUNTS "{area}: {counted} {has/have} reference count {stored}, but {references}: "
 #define INDEX_ENTRY(what) \
 	"{area}: the index entry of {count} {bitmap|bitmaps} (the first is {begin}) has a wrong " \
-	what " ({stored} instead of {expected}): free space may not be found"
+	what " ({stored} instead of {expected}): free space may be missed"
 #define NODE(X, kind, name) X(kind, name, FATAL, false, "{node}: {loss}", REST)
 
 /*
@@ -53,8 +53,8 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 	X(SB_METADATA_BLOCK_SIZE, "superblock-metadata-block-size", WARN, true,                     \
 	  "superblock: metadata block size is {stored} sectors, not {expected}", NOTHING)           \
 	X(SB_TIME_LIMIT, "superblock-time-limit", WARN, false,                                      \
-	  "superblock: time {stored} nears {expected}: after that many snapshots mappings would be " \
-	  "corrupted; 'thin_repair -i POOL -o FILE' renumbers all times", NOTHING)                  \
+	  "superblock: time {stored} nears {expected}: snapshots past that corrupt mappings; " \
+	  "'thin_repair -i POOL -o FILE' renumbers all times", NOTHING)                  \
 	X(OLDER_POOL, "older-pool", WARN, false,                                                    \
 	  "the pool is empty, but block {block} still holds details of devices: they were deleted, or " \
 	  "the pool was formatted over an older one", OLDER)                                        \
@@ -78,8 +78,8 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 	NODE(X, NODE_DEPTH, "node-depth")                                                           \
 	NODE(X, NODE_IN_USE, "node-in-use")                                                         \
 	X(NODE_UNDERFULL, "node-underfull", NON_FATAL, true,                                        \
-	  "{area}: {count} {node|nodes} (the first at block {block}) {holds|hold} fewer entries "   \
-	  "than a third of what fits: space is wasted", CORRECT)                                    \
+	  "{area}: {count} {node|nodes} (the first at block {block}) {holds|hold} less than a third "   \
+	  "of what fits: space is wasted", CORRECT)                                    \
 	X(NO_DETAILS, "device-without-details", FATAL, false,                                       \
 	  "has mappings, but no details: " IDLE, REST)                                              \
 	X(NO_MAPPINGS, "device-without-mappings", FATAL, false,                                     \
@@ -101,8 +101,8 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 	  "snapshot shared data may be overwritten", AUTO)                                          \
 	X(SHARED_TIME, "shared-time", FATAL, true,                                                  \
 	  "shared data mapped in blocks {begin}-{last} ({count} {leaf|leaves}) with times up to "   \
-	  "{stored}, but the device's snapshot time is {expected}: a write would change what " \
-	  "the other owner reads", AUTO)                                                            \
+	  "{stored}, but the device's snapshot time is {expected}: a write would change the " \
+	  "other owner's data", AUTO)                                                            \
 	X(INDEX_BLOCK, "index-block", FATAL, true,                                                  \
 	  "{area}: index block {block} {error}: " CLOSED, CORRECT)                                  \
 	X(INDEX_MISSING, "index-missing", FATAL, true,                                              \

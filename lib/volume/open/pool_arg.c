@@ -102,6 +102,7 @@ static bool start_has_pool_blocks(const struct start *h)
 
 static const char which_device[] = ".  Is it the data device, or a thin device? Give the pool's metadata "
 				   "device (LVM calls it VG/POOL_tmeta)";
+static const char not_metadata[] = "%s: this is not a thin pool's metadata; it holds %s%s";
 
 /* Block 0 is no superblock of a pool.  Damaged, unformatted, or something else? */
 static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p, struct err *err)
@@ -114,8 +115,7 @@ static int kind_of_unknown(struct start *h, const char *path, struct pool_arg *p
 		return 0;
 	p->foreign = signature_name(h->data, MIN(h->all, (size_t)SIGNATURE_LEN));
 	if (p->foreign)
-		return err_set(err, -EUCLEAN, "%s: this is not a thin pool's metadata; it holds %s",
-			       path, p->foreign);
+		return err_set(err, -EUCLEAN, not_metadata, path, p->foreign, "");
 	if (p->kind == POOL_UNFORMATTED) {
 		p->foreign = "zeros";
 		return 0;
@@ -161,14 +161,10 @@ static int kind_of_text(struct start *h, const char *path, struct pool_arg *p, s
 		return err_set(
 			err, -EUCLEAN,
 			"%s: Metadata device/file too small.  Is this binary metadata?  (It is "
-			"no table file either, since it has no thin-pool line.)",
+			"no table file either: no thin-pool line.)",
 			path);
 	p->foreign = "text that is neither XML nor a table";
-	return err_set(
-		err, -EUCLEAN,
-		"%s: this is not a thin pool's metadata; it begins with text that is neither XML "
-		"nor a table%s",
-		path, which_device);
+	return err_set(err, -EUCLEAN, not_metadata, path, p->foreign, which_device);
 }
 
 /* The label of LVM, or a partition table: of an MBR, or of a GPT without one. */
@@ -380,9 +376,8 @@ int pool_arg_open_metadata(const struct pool_arg *p, unsigned flags, struct io *
 	if (r != -EBUSY || !p->table || !p->table->active.is_active)
 		return r;
 	return err_set(err, r,
-		       "%s: the pool is active: it cannot be written, and only a metadata "
-		       "snapshot can be read: --take-metadata-snap reserves one while it is read, "
-		       "-m reads the one that is held",
+		       "%s: the pool is active: only a metadata snapshot can be read; "
+		       "--take-metadata-snap reserves one for that time, -m reads the one that is held",
 		       p->table->path);
 }
 
@@ -471,9 +466,8 @@ int pool_arg_readable(const struct pool_arg *p, bool xml_too, struct err *err)
 	if (p->kind == POOL_UNFORMATTED)
 		return err_set(
 			err, -ENODATA,
-			"%s: the first block is all zero: the pool was never formatted (or its "
-			"superblock was wiped: 'thin_repair --dry-run -i POOL' shows what can be "
-			"recovered)",
+			"%s: the first block is all zero: the pool was never formatted, or its "
+			"superblock was wiped: 'thin_repair --dry-run -i POOL' shows what comes back",
 			dev_shown(p->metadata));
 	return 0;
 }

@@ -82,7 +82,7 @@ static int start(struct keeper *k, const char *path, bool take_snap, struct err 
 	if (!r)
 		return 0;
 	return err_set(err, r == -ENOENT ? -EINVAL : r,
-		       "%s: thin_lvm, which asks the kernel for active pools, cannot be started; "
+		       "%s: thin_lvm, which reads active pools, cannot be started; "
 		       "'dmsetup table POOL >FILE' makes a table file, which is read with -m "
 		       "while a metadata snapshot is held",
 		       path);

@@ -66,9 +66,9 @@ static int take_all(struct table *t, const struct pool_want *want, struct err *e
 	for (i = 1; i < t->nr_all_thins; i++)
 		if (strcmp(t->thin[i].pool_dev, first->pool_dev))
 			return err_set(err, -EINVAL,
-				       "%s: line %u: '%s': line %u has '%s': two pools, and the file has "
-				       "one thin-pool line; add the other, give each a name (NAME: in "
-				       "front), and write the pool's name in the thin lines",
+				       "%s: line %u: '%s': line %u has '%s': two pools, but one "
+				       "thin-pool line; add the other, give each a name (NAME: in front), and "
+				       "write that name in the thin lines",
 				       t->path, t->thin[i].line, t->thin[i].pool_dev, first->line,
 				       first->pool_dev);
 	for (i = 0; i < t->nr_all_thins; i++)
@@ -212,7 +212,7 @@ static int pool_of_devices(const struct table *t, const struct pool_want *want, 
 			continue;
 		if (d->pool == TABLE_NO_POOL)
 			return err_set(err, -EINVAL,
-				       "%s: line %u: '%s': no thin-pool line of this file has that name, so "
+				       "%s: line %u: '%s': no thin-pool line has that name, so "
 				       "the pool of '%s' is not known: write the NAME of its pool there",
 				       t->path, d->line, d->pool_dev, d->name);
 		if (*pool != TABLE_NO_POOL && *pool != d->pool)

@@ -195,8 +195,7 @@ static int count_line(struct count *c, struct table_name *n, unsigned level, str
 
 	if (c->of[i].open)
 		return err_set(err, -EINVAL,
-			       "%s: line %u: '%s': a loop: the line is stacked on itself, "
-			       "directly or through others",
+			       "%s: line %u: '%s': a loop: the line is stacked on itself",
 			       c->t->path, n->line, n->name);
 	if (c->of[i].pieces)
 		return 0;

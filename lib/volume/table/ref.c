@@ -212,8 +212,8 @@ int table_number_is_here(const struct table *t, unsigned line, const struct tabl
 	    dev_describe_numbers(major, minor, what, sizeof(what)))
 		return 0;
 	return err_set(err, -ENOENT,
-		       "%s: line %u: '%s': this machine has no block device of that number, and no line of "
-		       "the file has it; write the path of the device there, or add what 'dmsetup info -c "
-		       "--noheadings -o name,major,minor' printed where the table was saved",
+		       "%s: line %u: '%s': no block device of that number is here, and no line has it; write "
+		       "the device's path there, or add what 'dmsetup info -c --noheadings -o "
+		       "name,major,minor' printed where the table was saved",
 		       t->path, line, d->word);
 }
