@@ -308,6 +308,8 @@ class Measure:
 
     def one(self, name, argv, files, size):
         argv = [files.get(a, a) for a in argv]
+        if os.path.exists(os.path.join(self.work, "socket")):  # of an nbdkit that ended early
+            os.unlink(os.path.join(self.work, "socket"))
         out = open(os.path.join(self.work, "words"), "wb")
         p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=self.work, preexec_fn=limit)
         _, status, use = os.wait4(p.pid, 0)
@@ -349,7 +351,7 @@ def main():
         f.truncate(1 << 20)
     files = {n: path(n) for n in ("POOL", "COPY", "DATA", "OUT", "IN", "BASE", "TARGET", "CROWD", "TABLE")}
     if os.environ.get("PLUGIN"):
-        READERS.append(["nbdkit", "-U", "-", os.environ["PLUGIN"], "pool=" + files["COPY"], "data-dev=" + files["DATA"], "device=0",
+        READERS.append(["nbdkit", "-U", path("socket"), os.environ["PLUGIN"], "pool=" + files["COPY"], "data-dev=" + files["DATA"], "device=0",
                         "size=1M", "--run", 'nbdinfo --size "$uri"'])
     for make in POOLS:
         i = Image(base)
