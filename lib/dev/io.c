@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/portable.h"
+
 #define IO_ALIGN 4096
 
 void io_free(struct io *io)
@@ -50,6 +52,13 @@ void io_will_need(struct io *io, uint64_t at, uint64_t len)
 {
 	if (io->ops->will_need)
 		io->ops->will_need(io, at, len);
+}
+
+bool io_is_cached(const struct io *io, uint64_t at)
+{
+	char byte;
+
+	return io->fd >= 0 && pread_nowait(io->fd, &byte, 1, (off_t)at) == 1;
 }
 
 void io_will_write(struct io *io, uint64_t at, uint64_t len)

@@ -83,6 +83,8 @@ void io_will_need(struct io *io, uint64_t at, uint64_t len);
  * the kernel less than block by block; io_punch() gives back what was not written.
  */
 void io_will_write(struct io *io, uint64_t at, uint64_t len);
+/* Is the byte at @at in the page cache?  False also when that cannot be asked. */
+bool io_is_cached(const struct io *io, uint64_t at);
 /* A hint: the disk may begin to write [at, at+len) now, so that the flush has less to do. */
 void io_will_flush(struct io *io, uint64_t at, uint64_t len);
 

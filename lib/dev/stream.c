@@ -24,7 +24,6 @@
 #include <time.h>
 
 #include "base/cleanup.h"
-#include "base/portable.h"
 #include "base/search.h"
 
 #define GAP_MAX 16		/* blocks read in vain to save a request */
@@ -109,12 +108,11 @@ static bool take(struct call *c, size_t *begin, size_t *end)
 static void announce(struct call *c, size_t from)
 {
 	size_t to = MIN(from + AHEAD, c->nr), i = c->announced, end;
-	char byte;
 
 	if ((i + AHEAD / 4 > to && to < c->nr) || atomic_exchange(&c->announcing, true))
 		return;
 	i = MAX(i, from);
-	if (pread_nowait(c->s->io->fd, &byte, 1, (off_t)(c->list[to - 1] * MBLOCK_SIZE)) == 1) {
+	if (io_is_cached(c->s->io, c->list[to - 1] * MBLOCK_SIZE)) {
 		c->s->cold = false; /* it was slow for another reason: what is far ahead is cached */
 		i = to;
 	}

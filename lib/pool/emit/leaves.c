@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/portable.h"
 #include "pool/emit/impl.h"
 #include "pool/format/leaf_runs.h"
 
@@ -109,10 +108,8 @@ int emit_leaves_read(struct emitter *e, struct err *err)
  */
 static bool seems_cached(const struct io *io, uint64_t at, uint64_t len)
 {
-	char byte;
-
 	for (unsigned i = 0; i < 5; i++)
-		if (pread_nowait(io->fd, &byte, 1, (off_t)(at + (len - 1) / 4 * i)) != 1)
+		if (!io_is_cached(io, at + (len - 1) / 4 * i))
 			return false;
 	return true;
 }
@@ -121,7 +118,7 @@ static void hint(struct io *io, mblock_t begin, mblock_t end)
 {
 	uint64_t at = begin * MBLOCK_SIZE, len = (end - begin) * MBLOCK_SIZE;
 
-	if (end - begin < LONG_HINT || io->fd < 0 || !seems_cached(io, at, len))
+	if (end - begin < LONG_HINT || !seems_cached(io, at, len))
 		io->ops->will_need(io, at, len);
 }
 
