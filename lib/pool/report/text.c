@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/*
- * What was found, kept, lost and invented, per device with ranges of blocks and bytes.  A gap whose
- * device has all the mappings that its details promise has lost nothing and is not reported.
- */
+/* What was found, kept, lost and invented, per device with ranges of blocks and bytes. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pool/salvage/impl.h"
@@ -50,7 +51,7 @@ static bool read_live(struct salvage *s, uint32_t index, uint64_t *live, void *b
 			return false;
 		set_live(s, live, map, i * ENTRIES_PER_BITMAP);
 	}
-	return bit(live, index);
+	return bits_get(live, index);
 }
 
 static bool is_live_now(const struct salvage *s, uint32_t b)
@@ -70,12 +71,12 @@ static bool is_whole(const struct salvage *s, const uint64_t *live, uint8_t *nam
 	for (uint32_t i = 0; i < s->nr_nodes; i++) {
 		const struct snode *n = &s->node[i];
 
-		if (n->flags & SN_VIRTUAL || !bit(live, n->block))
+		if (n->flags & SN_VIRTUAL || !bits_get(live, n->block))
 			continue;
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
 			const struct edge *e = &s->edge[n->edge + k];
 
-			if (e->block == NONE || !bit(live, e->block) ||
+			if (e->block == NONE || !bits_get(live, e->block) ||
 			    (!(n->flags & SN_LEAF) && s->kind[e->block] >= BLOCK_NODE &&
 			     (e->node == NONE || s->node[e->node].block != e->block)))
 				return false;
@@ -84,7 +85,7 @@ static bool is_whole(const struct salvage *s, const uint64_t *live, uint8_t *nam
 	}
 	for (uint32_t i = 0; i < s->nr_nodes; i++)
 		if (s->node[i].tree == TREE_MAPPING && !(s->node[i].flags & SN_VIRTUAL) &&
-		    bit(live, s->node[i].block) && !named[s->node[i].block])
+		    bits_get(live, s->node[i].block) && !named[s->node[i].block])
 			return false;
 	return true;
 }
@@ -127,7 +128,7 @@ static int list_past(struct salvage *s, struct vec *out)
 		}
 		*p = (struct past){ .index = b, .live = live, .whole = is_whole(s, live, named) };
 		for (uint32_t i = 0; i < s->nr_blocks; i++)
-			p->common += bit(live, i) && is_live_now(s, i);
+			p->common += bits_get(live, i) && is_live_now(s, i);
 	}
 	if (out->nr)
 		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, s);
@@ -153,7 +154,7 @@ static bool in_span(const struct span *p, uint32_t b)
 
 static bool is_in_use(const struct salvage *s, const struct past *p, uint32_t b)
 {
-	return p ? bit(p->live, b) : is_live_now(s, b);
+	return p ? bits_get(p->live, b) : is_live_now(s, b);
 }
 
 /* @newer: NULL for the state that is salvaged. */
@@ -166,7 +167,7 @@ static struct span span_between(const struct salvage *s, const struct past *olde
 	bool onwards = true, from_front = true;
 
 	for (uint32_t b = 1; b < s->nr_blocks; b++)
-		if (is_in_use(s, newer, b) && !bit(older->live, b)) {
+		if (is_in_use(s, newer, b) && !bits_get(older->live, b)) {
 			onwards &= in_span(&p, b);
 			from_front &= in_span(&front, b);
 		}
@@ -182,16 +183,16 @@ static void find_age(struct salvage *s, const struct vec *past, const struct spa
 	const struct past *p = past->data;
 	size_t k = 0;
 
-	while (k < past->nr && bit(p[k].live, b) && !in_span(&span[k], b))
+	while (k < past->nr && bits_get(p[k].live, b) && !in_span(&span[k], b))
 		k++;
 	s->gen[b] = (uint8_t)k;
-	while (k < past->nr && bit(p[k].live, b))
+	while (k < past->nr && bits_get(p[k].live, b))
 		k++;
 	s->gen_max[b] = (uint8_t)k;
-	for (k = 0; k < past->nr && !bit(p[k].live, b);)
+	for (k = 0; k < past->nr && !bits_get(p[k].live, b);)
 		k++;
 	for (size_t i = 0; i < past->nr; i++)
-		s->trusted[b] |= p[i].whole && bit(p[i].live, b);
+		s->trusted[b] |= p[i].whole && bits_get(p[i].live, b);
 	s->seen[b] = is_live_now(s, b) ? 0 : k < past->nr ? (uint8_t)(k + 1) : NEVER_SEEN;
 }
 

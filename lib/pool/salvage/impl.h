@@ -66,10 +66,6 @@ struct state {
 	uint64_t transaction, mapped;
 	uint64_t *live; /* a bit a block */
 };
-static inline bool bit(const uint64_t *set, uint32_t b)
-{
-	return set[b / 64] >> b % 64 & 1;
-}
 /* The newest of the states in which nothing was reused; the others are removed from the list. */
 const struct state *salvage_newest(const struct salvage *s, struct vec *states);
 /* Are there states that may be newer than @best? */

@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "base/bits.h"
 #include "pool/salvage/impl.h"
 
 #define MAX_COMPARED 128 /* number of states that are compared with each other */
@@ -36,7 +37,7 @@ static uint32_t first_free(const struct salvage *s, const struct state *st)
 {
 	uint32_t b = 0;
 
-	while (b < s->nr_blocks && bit(st->live, b))
+	while (b < s->nr_blocks && bits_get(st->live, b))
 		b++;
 	return b;
 }
@@ -45,7 +46,7 @@ static uint32_t first_free(const struct salvage *s, const struct state *st)
 static bool has_untouched(const struct salvage *s, const struct state *st)
 {
 	for (uint32_t b = s->nr_blocks; b-- > st->index;)
-		if (s->kind[b] == BLOCK_ZERO && !bit(st->live, b))
+		if (s->kind[b] == BLOCK_ZERO && !bits_get(st->live, b))
 			return true;
 	return false;
 }
@@ -62,7 +63,7 @@ static bool follows(const struct salvage *s, const struct state *a, const struct
 	uint32_t free = first_free(s, a), last = b->index + behind;
 	bool wrapped = b->index < a->index;
 	bool onwards = !strict || !wrapped || !has_untouched(s, a);
-	bool from_front = !strict || (free < s->nr_blocks && bit(b->live, free));
+	bool from_front = !strict || (free < s->nr_blocks && bits_get(b->live, free));
 
 	for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64 && (onwards || from_front); w++)
 		for (uint64_t only = b->live[w] & ~a->live[w]; only; only &= only - 1) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "base/search.h"
@@ -220,7 +221,7 @@ static bool list_devices(const struct salvage *s, uint32_t i, const struct state
 		 * a state that follows keeps most of the older one, and has its new blocks right
 		 * after it
 		 */
-		if (last && !bit(last->live, e->block) &&
+		if (last && !bits_get(last->live, e->block) &&
 		    (e->block <= last->index || e->block >= end))
 			return false;
 		d = vec_push(devs, sizeof(*d));
@@ -396,7 +397,7 @@ static bool something_follows(const struct salvage *s, const struct state *st, c
 	uint32_t b = st->index + 1;
 
 	while (b < s->nr_blocks && s->kind[b] != BLOCK_INDEX &&
-	       (bit(used, b) || (s->kind[b] != BLOCK_NODE && s->kind[b] != BLOCK_BITMAP)))
+	       (bits_get(used, b) || (s->kind[b] != BLOCK_NODE && s->kind[b] != BLOCK_BITMAP)))
 		b++;
 	return b < s->nr_blocks && s->kind[b] != BLOCK_INDEX;
 }
