@@ -56,14 +56,19 @@ long_commands() {
 	END
 }
 
+# long_command TERMINAL: one line of long_commands, in name, calls, us and args, in such a terminal
+long_command() {
+	rm -rf out/*
+	[ "$name" != thin_metadata_unpack ] || FIRST=3
+	TERMINAL=$1 slow "$calls" "$us" "$name" $args
+}
+
 @test "every long command shows how far it is; Ctrl-C: it says what is left, ends by the signal, leaves no file" {
 	need_plain "sanitized commands are too slow for what is timed here"
 	need_strace
 	local name calls us args
 	while read -r name calls us args; do
-		rm -rf out/*
-		[ "$name" != thin_metadata_unpack ] || FIRST=3
-		TERMINAL='-w 100 -k INT -s % -t 0.5' slow "$calls" "$us" "$name" $args
+		long_command '-w 100 -k INT -s % -t 0.5'
 		grep -E "^$name: [a-z ]+ +[0-9]+% \[=* *\] [0-9.]+ [KMG]?i?B of [0-9.]+ [KMG]?i?B, [0-9.]+ [KMG]?i?B/s(, [0-9:]+ left)?" <<<"$output" ||
 			{ echo "$name: $output"; return 1; }
 		grep -qE "^$name: interrupted: " <<<"$output" || { echo "$name: $output"; return 1; }
@@ -116,9 +121,7 @@ long_commands() {
 	need_strace
 	local name calls us args
 	while read -r name calls us args; do
-		rm -rf out/*
-		[ "$name" != thin_metadata_unpack ] || FIRST=3
-		TERMINAL='-w 100 -W 40 -k INT -s % -t 0.5' slow "$calls" "$us" "$name" $args
+		long_command '-w 100 -W 40 -k INT -s % -t 0.5'
 		[ "${lines[-1]}" = "signal 2" ] || { echo "$name: $output"; return 1; }
 		sed '/<resized>/,$d' <<<"$output" | grep -E "^$name: .{60}" || { echo "$name: $output"; return 1; }
 		! sed '/<resized>/,$d' <<<"$output" | grep -E '^.{100}' || { echo "$name is wider than 100"; return 1; }
