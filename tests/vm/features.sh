@@ -43,3 +43,38 @@ vm_read_only() {
 	! thin_message tables 'create_thin 9000' 2>words && [ -s words ] && cmp -s meta.img was.img
 	result $? "read_only-$1: thin_message refuses it, too"
 }
+
+# The kernel fills the metadata up to its last block: by writes, which sets needs_check, or by snapshots, which does not.
+# The pool then goes on in a larger device: grown, with the flag cleared, or repaired into it.
+vm_full() { # KIB:GROWN|REPAIRED
+	size=${1%:*} way=${1#*:} name=full-$way
+	enter "$name"
+	truncate -s "${size}K" meta.img && truncate -s 64M data.img
+	cat >"$dir/$name.story" <<-STORY
+	table pool 0 131072 thin-pool meta.img data.img 128 0
+	message create_thin 1
+	table t1 0 40000 thin pool 1
+	w t1 0 40000 full.1
+	s t1
+	script full 40000
+	STORY
+	mkdir more && cp "$here/full" more/
+	boot "$dir/$name.story" meta.img data.img
+	ended
+	result $? "$name: the machine plays to its end"
+	sed -n 's/^room /# /p' told
+	grep -q '^room ended by [cw]' told
+	result $? "$name: the kernel has no room for another snapshot or write"
+	judge "$name"
+	grep -q '^room .* needs_check' told && flag=0 || flag=1
+	thin_check meta.img >words 2>&1 && { grep -q needs_check words && found=0 || found=1; } && [ $found = $flag ]
+	result $? "$name: thin_check finds the pool sound, and the needs_check flag when the kernel has set it"
+	sed -n 's/^table pool /pool: /p' "$dir/$name.story" >tables
+	awk '$1 == "thin" && n++ < 12 { print $2 ": 0 " $4 " thin pool " $3 }' told >>tables
+	case $way in
+	grown) truncate -s 4M meta.img && thin_check -q --clear-needs-check-flag meta.img ;;
+	repaired) mv meta.img full.img && truncate -s 4M meta.img && thin_repair -q -i full.img -o meta.img ;;
+	esac && thin_check -q meta.img
+	result $? "$name: the pool is sound in a larger device"
+	use "$name-on"
+}
