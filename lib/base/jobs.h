@@ -12,6 +12,7 @@
  * out, and it is returned.  They accumulate into state of their own worker (index @worker <
  * jobs_nr()) and never print.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,6 +64,7 @@ struct jobs_pipe {
 	int (*work)(void *ctx, unsigned worker, size_t slot, struct err *err);
 	int (*consume)(void *ctx, size_t slot, struct err *err);
 	void *ctx;
+	bool alone; /* so little work that everything runs in the calling thread */
 };
 int jobs_pipe(struct jobs *j, const struct jobs_pipe *p, struct err *err);
 

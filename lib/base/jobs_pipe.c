@@ -148,7 +148,7 @@ int jobs_pipe(struct jobs *j, const struct jobs_pipe *p, struct err *err)
 		return err_nomem(err, "pipeline");
 	pthread_mutex_init(&c.lock, NULL);
 	pthread_cond_init(&c.change, NULL);
-	crowd = jobs_nr(j) > 1 && pipe_prime(&c);
+	crowd = !p->alone && jobs_nr(j) > 1 && pipe_prime(&c);
 	if (crowd)
 		jobs_open_door(j, jobs_nr(j), pipe_body, &c);
 	pipe_body(&c, 0);

@@ -178,7 +178,7 @@ static int line_consume(void *ctx, size_t slot, struct err *err)
 static int run_line(struct line *l, unsigned nr, struct err *err)
 {
 	struct jobs *j = jobs_new(nr);
-	struct jobs_pipe p = { nr + 2, line_produce, line_work, line_consume, l };
+	struct jobs_pipe p = { nr + 2, line_produce, line_work, line_consume, l, false };
 	int r;
 
 	l->nr_workers = nr;
@@ -235,12 +235,19 @@ static void pipe_fails_in_order(void)
 static void short_pipe_starts_none(void)
 {
 	struct line l = { .n = 1, .fail_produce = NEVER, .fail_work = NEVER, .fail_consume = NEVER };
-	struct jobs_pipe p = { 10, line_produce, NULL, NULL, &l };
+	struct line many = l;
+	struct jobs_pipe p = { 10, line_produce, NULL, NULL, &l, false };
+	struct jobs_pipe alone = { 10, line_produce, line_work, line_consume, &many, true };
 	struct jobs *j = jobs_new(8);
 	unsigned before = nr_tasks();
 
+	many.n = 100;
+	many.nr_workers = 1;
 	check(!jobs_pipe(j, &p, NULL));
 	check_eq(l.next_in, 1);
+	check(!jobs_pipe(j, &alone, NULL));
+	check(!many.bad);
+	check_eq(many.next_out, 100);
 	check_eq(nr_tasks(), before);
 	jobs_free(j);
 }
@@ -262,7 +269,7 @@ static const struct test tests[] = {
 	{ "the error is that of the earliest piece, whoever fails first", earliest_error },
 	{ "a pipeline consumes in the order of production", pipe_in_order },
 	{ "a pipeline that fails has consumed exactly what came before", pipe_fails_in_order },
-	{ "a pipeline of one item starts no thread", short_pipe_starts_none },
+	{ "a pipeline of one item, or told to be alone, starts no thread", short_pipe_starts_none },
 	{ "there is at least one worker, and freeing nothing is fine", at_least_one },
 	{ 0 }
 };

@@ -35,6 +35,7 @@ enum {
 #define CHUNK_SHIFT    16
 #define CHUNK_LEN      (1u << CHUNK_SHIFT)
 #define NR_CHUNKS      65535
+#define CHUNK_NODES    (CHUNK_LEN / (INNER_CHILDREN + 3 * INTERNAL_MAX) - 1)
 
 /* An internal node in the arena: head, then its children */
 enum { INNER_NR, INNER_PICK, INNER_SUM_LOW, INNER_SUM_HIGH, INNER_CHILDREN };
@@ -67,6 +68,7 @@ struct walk {
 	uint32_t *at;	 /* internal nodes: place in the arena + 1 */
 	uint32_t **chunk;
 	_Atomic uint32_t nr_chunks;
+	uint32_t max_chunks;
 	struct walk_worker *worker;
 	unsigned nr_workers;
 	uint32_t min, max;	  /* blocks reached */

@@ -38,7 +38,9 @@ struct walk *walk_new(const struct walk_setup *setup, struct err *err)
 	w->nattr = calloc(nr, sizeof(*w->nattr));
 	w->root = calloc(nr / 8 + 1, 1);
 	w->at = calloc(nr, sizeof(*w->at));
-	w->chunk = calloc(NR_CHUNKS, sizeof(*w->chunk));
+	/* a full chunk holds so many internal nodes at least; each worker leaves one that is not full */
+	w->max_chunks = (uint32_t)MIN(nr / CHUNK_NODES + w->nr_workers + 1, (size_t)NR_CHUNKS);
+	w->chunk = calloc(w->max_chunks, sizeof(*w->chunk));
 	w->worker = aligned_alloc(128, w->nr_workers * sizeof(*w->worker));
 	if (w->worker)
 		memset(w->worker, 0, w->nr_workers * sizeof(*w->worker));
@@ -63,7 +65,7 @@ void walk_free(struct walk *w)
 		free(w->worker[i].spine);
 		free(w->worker[i].underfull);
 	}
-	for (uint32_t i = 0; w->chunk && i < MIN(w->nr_chunks, (uint32_t)NR_CHUNKS); i++)
+	for (uint32_t i = 0; w->chunk && i < MIN(w->nr_chunks, w->max_chunks); i++)
 		free(w->chunk[i]);
 	free(w->height);
 	free(w->flag);

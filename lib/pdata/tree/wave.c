@@ -134,7 +134,7 @@ static uint32_t *arena_get(struct walk *w, struct walk_worker *me, uint32_t len,
 
 	if (me->used + len > CHUNK_LEN) {
 		c = atomic_fetch_add_explicit(&w->nr_chunks, 1, memory_order_relaxed);
-		if (c >= NR_CHUNKS)
+		if (c >= w->max_chunks)
 			return NULL;
 		w->chunk[c] = malloc(CHUNK_LEN * sizeof(uint32_t));
 		if (!w->chunk[c])

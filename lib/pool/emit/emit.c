@@ -10,6 +10,8 @@
 #include "pool/emit/impl.h"
 
 #define LANES_SPARE 3 /* above one a worker: one being filled, one being told, one between */
+#define LANE_RUNS   (EMIT_GROUP * INTERNAL_MAX)
+#define FEW_LEAVES  64 /* telling them takes less time than starting a thread */
 
 static void tell_problem(void *ctx, const char *text)
 {
@@ -160,13 +162,13 @@ static int make_lanes(struct emitter *e, struct err *err)
 		e->nr_lanes = 0;
 		return err_nomem(err, "runs of mappings");
 	}
+	e->run = malloc(e->nr_lanes * LANE_RUNS * sizeof(*e->run));
 	for (size_t i = 0; i < e->nr_lanes; i++) {
 		outbuf_init(&e->lane[i].text);
-		e->lane[i].run = calloc(EMIT_GROUP * INTERNAL_MAX, sizeof(*e->lane[i].run));
-		if (!e->lane[i].run)
-			return err_nomem(err, "runs of mappings");
+		if (e->run)
+			e->lane[i].run = e->run + i * LANE_RUNS;
 	}
-	return 0;
+	return e->run ? 0 : err_nomem(err, "runs of mappings");
 }
 
 /* Tells all defs, or all devices: reads a batch while the next one is already announced. */
@@ -194,6 +196,7 @@ static int tell_phase(struct emitter *e, bool defs, struct err *err)
 		if (!r) {
 			if (next->nr_list)
 				emit_leaves_hint(e, next);
+			pipe.alone = !next->nr && e->now->nr_list <= FEW_LEAVES;
 			r = jobs_pipe(e->s->jobs, &pipe, err);
 		}
 	}
@@ -263,11 +266,10 @@ static int tell_pool(struct emitter *e, struct err *err)
 
 static void emitter_fini(struct emitter *e)
 {
-	for (size_t i = 0; i < e->nr_lanes; i++) {
+	for (size_t i = 0; i < e->nr_lanes; i++)
 		outbuf_fini(&e->lane[i].text);
-		free(e->lane[i].run);
-	}
 	free(e->lane);
+	free(e->run);
 	free(e->data);
 	free(e->slot);
 	emit_items_fini(&e->items[0]);

@@ -71,7 +71,7 @@ struct emit_slot {
 struct emit_lane {
 	size_t begin, nr; /* items */
 	bool leaves;	  /* the items are sound leaves; else they are of other kinds */
-	struct run *run;
+	struct run *run;  /* part of emitter.run */
 	size_t nr_runs;
 	uint64_t first_key, last_key; /* when nr_runs */
 	uint64_t nr_outside;	      /* mappings beyond the data device */
@@ -97,6 +97,7 @@ struct emitter {
 	struct emit_slot *slot;
 	size_t data_cap;
 	struct emit_lane *lane;
+	struct run *run; /* of all lanes */
 	size_t nr_lanes;
 
 	/* the def or device being told */

@@ -178,7 +178,7 @@ int content_signature(struct io *io, char *name, size_t len, struct err *err)
 
 const char *content_not_xml(int fd)
 {
-	CLEANUP(free_ptr) unsigned char *data = calloc(1, SIGNATURE_LEN);
+	CLEANUP(free_ptr) unsigned char *data = malloc(SIGNATURE_LEN);
 	ssize_t len = data ? pread(fd, data, SIGNATURE_LEN, 0) : 0;
 	struct head h = { data, len > 0 ? (size_t)MIN(len, MBLOCK_SIZE) : 0 };
 	const char *name;
@@ -198,7 +198,7 @@ const char *content_not_xml(int fd)
 	/* of damaged XML the line is said; it begins with a mark or white space at most */
 	while (at < h.len && (!data[at] || strchr("\xef\xbb\xbf\xff\xfe \t\r\n", data[at])))
 		at++;
-	return c == CONTENT_XML || data[at] == '<' ? NULL : content_name(c);
+	return c == CONTENT_XML || (at < h.len && data[at] == '<') ? NULL : content_name(c);
 }
 
 int content_open_text_out(const char *path, bool force, struct out_file **out, struct err *err)
