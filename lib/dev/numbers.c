@@ -43,7 +43,7 @@ static bool sys_value(unsigned major, unsigned minor, const char *file, const ch
 	return true;
 }
 
-/* The node of that device in @folder.  NULL: there is none, or no memory. */
+/* The node of that device in @folder, not a link to it.  NULL: there is none, or no memory. */
 static char *find_node(const char *folder, dev_t number)
 {
 	DIR *dir = opendir(folder);
@@ -55,7 +55,7 @@ static char *find_node(const char *folder, dev_t number)
 		return NULL;
 	while (!found && (e = readdir(dir))) {
 		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
-		if (!stat(path, &st) && S_ISBLK(st.st_mode) && st.st_rdev == number)
+		if (e->d_type != DT_LNK && !stat(path, &st) && S_ISBLK(st.st_mode) && st.st_rdev == number)
 			found = strdup(path);
 	}
 	closedir(dir);
