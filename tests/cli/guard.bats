@@ -157,8 +157,8 @@ instructions() {
 	check=$(instructions thin_check -q snap.meta)
 	ls=$(instructions thin_ls -o DEV,EXCLUSIVE snap.meta)
 	echo "$((check / 250000)), $((ls / 250000)) instructions a distinct mapping" >&2
-	[ "$((check / 250000))" -lt 80 ]
-	[ "$((ls / 250000))" -lt 40 ]
+	[ "$((check / 250000))" -lt 66 ]
+	[ "$((ls / 250000))" -lt 37 ]
 }
 
 @test "thin_rmap: instructions of a line of shared blocks stay within their band" {
@@ -176,8 +176,8 @@ instructions() {
 	dump=$(instructions thin_dump dense.meta)
 	rmap=$(instructions thin_rmap --region 0..-1 dense.meta)
 	echo "$((dump / 1000000)), $((rmap / 1000000)) instructions a mapping" >&2
-	[ "$((dump / 1000000))" -lt 26 ]
-	[ "$((rmap / 1000000))" -lt 30 ]
+	[ "$((dump / 1000000))" -lt 22 ]
+	[ "$((rmap / 1000000))" -lt 25 ]
 }
 
 @test "a file is written by the one thread that reads: a second would wait for its lock" {

@@ -153,6 +153,26 @@ static uint64_t child_last(const le64 *keys, uint32_t i, uint32_t nr, uint64_t l
 	return i + 1 < nr ? MIN(le64_get(keys[i + 1]) - 1, last) : last;
 }
 
+/* Notes the children of @b beyond the device, and leaves them out of its record @in. */
+static __attribute__((cold)) int drop_outside(struct walk *w, struct walk_worker *me, uint32_t b,
+					      const struct node *n, uint32_t *in)
+{
+	for (uint32_t i = 0; i < n->nr; i++) {
+		struct walk_fault f = { .block = node_value64(n, i),
+					.parent = b,
+					.fault = NODE_OUTSIDE,
+					.begin = node_key(n, i) };
+
+		if (f.block < w->s.nr_blocks)
+			continue;
+		in[INNER_CHILDREN + i] = EDGE_NONE;
+		f.last = child_last(n->raw->keys, i, n->nr, ~w->nlast[b]);
+		if (walk_add_fault(me, &f))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /*
  * Keeps the children of an internal node in the arena; with @keys (for a node on the spine, where
  * they are needed once more) the keys behind them.  NULL: no memory.
@@ -160,7 +180,9 @@ static uint64_t child_last(const le64 *keys, uint32_t i, uint32_t nr, uint64_t l
 static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
 			    const struct node *n, bool keys)
 {
+	const uint64_t end = w->s.nr_blocks;
 	uint32_t at, *in = arena_get(w, me, INNER_CHILDREN + n->nr * (keys ? 3 : 1), &at);
+	bool outside = false;
 
 	if (!in)
 		return NULL;
@@ -169,19 +191,13 @@ static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
 	if (keys)
 		memcpy(in + INNER_CHILDREN + n->nr, n->raw->keys, n->nr * sizeof(le64));
 	for (uint32_t i = 0; i < n->nr; i++) {
-		struct walk_fault f = { .block = node_value64(n, i),
-					.parent = b,
-					.fault = NODE_OUTSIDE,
-					.begin = node_key(n, i) };
+		const uint64_t child = node_value64(n, i);
 
-		in[INNER_CHILDREN + i] = (uint32_t)f.block;
-		if (f.block < w->s.nr_blocks)
-			continue;
-		in[INNER_CHILDREN + i] = EDGE_NONE;
-		f.last = child_last(n->raw->keys, i, n->nr, ~w->nlast[b]);
-		if (walk_add_fault(me, &f))
-			return NULL;
+		in[INNER_CHILDREN + i] = (uint32_t)child;
+		outside |= child >= end;
 	}
+	if (unlikely(outside) && drop_outside(w, me, b, n, in))
+		return NULL;
 	w->at[b] = at;
 	return in;
 }

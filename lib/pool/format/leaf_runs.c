@@ -8,73 +8,81 @@
 #include "pool/format/format.h"
 
 #define MAPPING_BLOCKS ((dblock_t)1 << 40) /* that a value can name */
-#define NR_WORDS (sizeof(((struct leaf_runs *)0)->begins) / sizeof(uint64_t))
+#define NR_WORDS       (sizeof(((struct leaf_runs *)0)->begins) / sizeof(uint64_t))
 
 /*
  * Bit i: entry i + 1 does not go on where entry i ends.  @look_at_keys: false when all keys follow one
  * another.  @times: the bits of a value that have to be the same.  Up to 3 entries behind the last are
  * looked at, which lie in the block as well.
  */
-#define DEFINE_BREAKS(name, attributes, not_zero, look_at_keys)                            \
-	static attributes void name(uint64_t *bit, const struct node *n, uint64_t times)   \
-	{                                                                                  \
-		const uint8_t *key = (const uint8_t *)n->raw->keys, *value = n->values;    \
-                                                                                           \
-		for (uint32_t i = 0; i + 1 < n->nr; i += 4, key += 32, value += 32) {      \
-			u64x4 k, next_k, v, next_v, odd;                                   \
-                                                                                           \
-			u64x4_load(&v, value);                                             \
-			u64x4_load(&next_v, value + 8);                                    \
-			odd = (((next_v >> 24) - (v >> 24)) ^ 1) | ((next_v ^ v) & times); \
-			if (look_at_keys) {                                                \
-				u64x4_load(&k, key);                                       \
-				u64x4_load(&next_k, key + 8);                              \
-				odd |= (next_k - k) ^ 1;                                   \
-			}                                                                  \
-			bit[i / 64] |= (uint64_t)(not_zero(odd)) << i % 64;                \
-		}                                                                          \
+#define DEFINE_BREAKS(name, attributes, signs, look_at_keys, times)                     \
+	static attributes void name(uint64_t *bit, const struct node *n)                \
+	{                                                                               \
+		const uint8_t *key = (const uint8_t *)n->raw->keys, *value = n->values; \
+                                                                                        \
+		for (uint32_t from = 0, end; from + 1 < n->nr; from += 64) {            \
+			uint64_t goes_on = 0;                                           \
+                                                                                        \
+			end = MIN(n->nr - 1 - from, 64u);                               \
+			for (uint32_t i = 0; i < end; i += 4, key += 32, value += 32) { \
+				u64x4 k, next_k, v, next_v;                             \
+				i64x4 yes;                                              \
+                                                                                        \
+				u64x4_load(&v, value);                                  \
+				u64x4_load(&next_v, value + 8);                         \
+				yes = (next_v >> 24) - (v >> 24) == 1;                  \
+				if (times)                                              \
+					yes &= ((next_v ^ v) & (times)) == 0;           \
+				if (look_at_keys) {                                     \
+					u64x4_load(&k, key);                            \
+					u64x4_load(&next_k, key + 8);                   \
+					yes &= next_k - k == 1;                         \
+				}                                                       \
+				goes_on |= (uint64_t)(signs(yes)) << i;                 \
+			}                                                               \
+			bit[from / 64] = ~goes_on;                                      \
+		}                                                                       \
 	}
 
-#define EACH_NOT_ZERO(v) \
-	((v)[0] != 0) | ((v)[1] != 0) << 1 | ((v)[2] != 0) << 2 | ((v)[3] != 0) << 3
-DEFINE_BREAKS(breaks, , EACH_NOT_ZERO, true)
-DEFINE_BREAKS(value_breaks, , EACH_NOT_ZERO, false)
+typedef int64_t i64x4 __attribute__((vector_size(32)));
+#define ALL_TIMES    (mapping_pack(1, 0) - 1)
+#define EACH_SIGN(v) (((v)[0] & 1) | ((v)[1] & 2) | ((v)[2] & 4) | ((v)[3] & 8))
+DEFINE_BREAKS(breaks, , EACH_SIGN, true, 0)
+DEFINE_BREAKS(timed_breaks, , EACH_SIGN, true, ALL_TIMES)
 
 #ifdef __x86_64__
 typedef double f64x4 __attribute__((vector_size(32)));
-#define AVX2		  __attribute__((target("avx2")))
-#define SIGNS_NOT_ZERO(v) (__builtin_ia32_movmskpd256((f64x4)((v) == 0)) ^ 15)
-DEFINE_BREAKS(breaks_avx2, AVX2, SIGNS_NOT_ZERO, true)
-DEFINE_BREAKS(value_breaks_avx2, AVX2, SIGNS_NOT_ZERO, false)
+#define AVX2	 __attribute__((target("avx2")))
+#define SIGNS(v) __builtin_ia32_movmskpd256((f64x4)(v))
+DEFINE_BREAKS(breaks_avx2, AVX2, SIGNS, true, 0)
+DEFINE_BREAKS(timed_breaks_avx2, AVX2, SIGNS, true, ALL_TIMES)
+DEFINE_BREAKS(value_breaks_avx2, AVX2, SIGNS, false, 0)
+DEFINE_BREAKS(timed_value_breaks_avx2, AVX2, SIGNS, false, ALL_TIMES)
 #endif
 
-static void find_breaks(uint64_t *bit, const struct node *n, uint64_t times)
+static void find_breaks(uint64_t *bit, const struct node *n, bool timed)
 {
-	/* they ascend */
+#ifdef __x86_64__
+	/* keys ascend */
 	const bool follow = n->nr && node_key(n, n->nr - 1) - node_key(n, 0) == n->nr - 1;
 
-#ifdef __x86_64__
 	if (cpu_has(CPU_HAS_AVX2)) {
 		if (follow)
-			value_breaks_avx2(bit, n, times);
+			(timed ? timed_value_breaks_avx2 : value_breaks_avx2)(bit, n);
 		else
-			breaks_avx2(bit, n, times);
+			(timed ? timed_breaks_avx2 : breaks_avx2)(bit, n);
 		return;
 	}
 #endif
-	if (follow)
-		value_breaks(bit, n, times);
-	else
-		breaks(bit, n, times);
+	(timed ? timed_breaks : breaks)(bit, n);
 }
 
 void leaf_runs_find(struct leaf_runs *r, const struct node *n, enum leaf_runs_by by)
 {
-	const uint64_t times = by == RUNS_ONE_TIME ? mapping_pack(1, 0) - 1 : 0;
 	const uint32_t end = n->nr;
 	uint64_t bit[NR_WORDS] = { 0 };
 
-	find_breaks(bit, n, times);
+	find_breaks(bit, n, by == RUNS_ONE_TIME);
 	/* the first entry begins a run; behind the last there is nothing */
 	for (size_t i = NR_WORDS - 1; i; i--)
 		r->begins[i] = bit[i] << 1 | bit[i - 1] >> 63;

@@ -22,12 +22,47 @@
 #define PAGE_SHIFT 12 /* cells of a page */
 #define HUGE_PAGE  ((size_t)2 << 20)
 
+/*
+ * Pages are written before they are read: the kernel would map its page of zeros for the first
+ * reading, and take that away from all CPUs for the first writing.
+ */
+static inline bool is_owned(const struct cells *c, uint64_t at)
+{
+	return __atomic_load_n(&c->owned[at >> PAGE_SHIFT], __ATOMIC_RELAXED);
+}
+
 static inline void set_owned(struct cells *c, uint64_t at)
 {
-	uint8_t *p = &c->owned[at >> PAGE_SHIFT];
+	if (!is_owned(c, at))
+		__atomic_store_n(&c->owned[at >> PAGE_SHIFT], 1, __ATOMIC_RELAXED);
+}
 
-	if (!__atomic_load_n(p, __ATOMIC_RELAXED))
-		__atomic_store_n(p, 1, __ATOMIC_RELAXED);
+/* For the page of the bits that has @at. */
+static inline uint8_t *mark_of(const struct cells *c, uint64_t at)
+{
+	return &c->marked[at >> (PAGE_SHIFT + 3)];
+}
+
+/* Several own the blocks of these cells. */
+static inline void share(struct cells *c, uint64_t at, uint64_t len)
+{
+	uint8_t *const mark = mark_of(c, at);
+
+	if (unlikely(!__atomic_load_n(mark, __ATOMIC_RELAXED))) {
+		__atomic_fetch_or(&c->shared[at / 64], 1ull << at % 64, __ATOMIC_RELAXED);
+		__atomic_store_n(mark, 1, __ATOMIC_RELAXED);
+	}
+	bits_set_run(c->shared, at, len);
+}
+
+/* The same for data blocks of which some are outside of the window. */
+static __attribute__((cold)) void share_clipped(struct cells *c, dblock_t from, uint64_t len)
+{
+	const dblock_t to = MIN(from + len, c->begin + c->nr);
+
+	from = MAX(from, c->begin);
+	if (from < to)
+		share(c, from - c->begin, to - from);
 }
 
 /* The cell of the block that entry @i of @n names; without one: at least c->nr. */
@@ -57,14 +92,15 @@ static inline uint64_t place(const struct node *n, uint32_t i, const struct cell
                                                                                                    \
 		for (uint32_t i = 0; i < n.nr; i++) {                                              \
 			const uint64_t at = place(&n, i, &w);                                      \
-			uint##bits##_t v;                                                          \
+			uint##bits##_t v = 0;                                                      \
                                                                                                    \
 			if (!w.list && i + PREFETCH < n.nr)                                        \
 				__builtin_prefetch(&cell[MIN(place(&n, i + PREFETCH, &w), w.nr)],  \
 						   1);                                             \
 			if (at >= w.nr)                                                            \
 				continue;                                                          \
-			v = atomic_load_explicit(&cell[at], memory_order_relaxed);                 \
+			if (is_owned(c, at))                                                       \
+				v = atomic_load_explicit(&cell[at], memory_order_relaxed);         \
 			if (!v && atomic_compare_exchange_strong_explicit(&cell[at], &v, me,       \
 									  memory_order_relaxed,    \
 									  memory_order_relaxed))   \
@@ -81,9 +117,11 @@ static inline uint64_t place(const struct node *n, uint32_t i, const struct cell
 	static void count##bits(const struct cells *c, uint64_t at, uint64_t end, uint64_t *alone) \
 	{                                                                                          \
 		const uint##bits##_t *cell = c->cell;                                              \
+		const bool any = *mark_of(c, at);                                                  \
                                                                                                    \
 		for (; at < end; at++)                                                             \
-			if (cell[at] && cell[at] != UINT##bits##_MAX && !bits_get(c->shared, at))  \
+			if (cell[at] && cell[at] != UINT##bits##_MAX &&                            \
+			    !(any && bits_get(c->shared, at)))                                     \
 				alone[cell[at] - 1]++;                                             \
 	}
 
@@ -91,17 +129,20 @@ DEFINE_CELLS(8)
 DEFINE_CELLS(16)
 DEFINE_CELLS(32)
 
-/* Zeroed; in huge pages when many are touched, which is in no order. */
-static void *alloc_cells(size_t len, bool many)
+/* Zeroed and at the beginning of a page; *memory is to be freed. */
+static void *alloc_pages(size_t len, void **memory)
 {
-	void *p;
-
 	/* calloc() does not touch fresh pages, so that only used ones cost memory */
-	p = calloc(len + 4, 1); /* a cell more, which a prefetch may name */
-	if (p && many && len > 2 * HUGE_PAGE)
-		(void)madvise((void *)(uintptr_t)round_up((uintptr_t)p, HUGE_PAGE), len - HUGE_PAGE,
-			      MADV_HUGEPAGE);
-	return p;
+	*memory = calloc(len + ((size_t)1 << PAGE_SHIFT), 1);
+	return *memory ? (void *)round_up((uintptr_t)*memory, (uintptr_t)1 << PAGE_SHIFT) : NULL;
+}
+
+/* In huge pages when many are touched, which is in no order. */
+static void prefer_huge_pages(void *cells, size_t len)
+{
+	if (len > 2 * HUGE_PAGE)
+		(void)madvise((void *)(uintptr_t)round_up((uintptr_t)cells, HUGE_PAGE),
+			      len - HUGE_PAGE, MADV_HUGEPAGE);
 }
 
 int cells_init(struct cells *c, dblock_t begin, uint64_t nr, const dblock_t *list, size_t nr_owners,
@@ -115,17 +156,45 @@ int cells_init(struct cells *c, dblock_t begin, uint64_t nr, const dblock_t *lis
 			 : nr_owners < UINT16_MAX ? 2
 						  : 4,
 	};
-	c->cell = alloc_cells((size_t)nr * c->width, many_owned);
+	/* a cell more, which a prefetch may name */
+	c->cell = alloc_pages((size_t)nr * c->width + 4, &c->memory[0]);
+	if (c->cell && many_owned)
+		prefer_huge_pages(c->cell, (size_t)nr * c->width);
 	c->owned = calloc((size_t)(nr >> PAGE_SHIFT) + 1, 1);
-	c->shared = calloc((size_t)(nr / 64) + 1, sizeof(*c->shared));
-	return c->cell && c->owned && c->shared ? 0 : -ENOMEM;
+	c->shared = alloc_pages((size_t)(nr / 64 + 1) * sizeof(*c->shared), &c->memory[1]);
+	c->marked = calloc((size_t)(nr >> (PAGE_SHIFT + 3)) + 1, 1);
+	return c->cell && c->owned && c->shared && c->marked ? 0 : -ENOMEM;
 }
 
 void cells_fini(struct cells *c)
 {
-	free(c->cell);
+	free(c->memory[0]);
 	free(c->owned);
-	free(c->shared);
+	free(c->memory[1]);
+	free(c->marked);
+}
+
+static void share_runs(struct cells *cells, const struct node *leaf, const struct leaf_runs *runs)
+{
+	struct cells c = *cells;
+	uint32_t begin = 0;
+
+	/* the first run begins at entry 0, and what is behind the last entry ends the last run */
+	for (uint32_t i = 1; i <= leaf->nr; i = (i / 64 + 1) * 64) {
+		uint64_t ends = runs->begins[i / 64] & ~0ull << i % 64;
+
+		for (; ends; ends &= ends - 1) {
+			const uint32_t end = i / 64 * 64 + (uint32_t)__builtin_ctzll(ends);
+			const uint64_t block = mapping_block(node_value64(leaf, begin));
+			const uint64_t at = block - c.begin, len = end - begin;
+
+			begin = end;
+			if (likely(at < c.nr && len <= c.nr - at))
+				share(&c, at, len);
+			else
+				share_clipped(&c, block, len);
+		}
+	}
 }
 
 void cells_share(struct cells *c, const struct node *leaf)
@@ -134,22 +203,14 @@ void cells_share(struct cells *c, const struct node *leaf)
 
 	if (!c->list) {
 		leaf_runs_find(&runs, leaf, RUNS_ANY_TIME);
-		for (uint32_t i = 0, end; i < leaf->nr; i = end) {
-			uint64_t from = mapping_block(node_value64(leaf, i)), to;
-
-			end = leaf_runs_end(&runs, i);
-			to = MIN(from + (end - i), c->begin + c->nr);
-			from = MAX(from, c->begin);
-			if (from < to)
-				bits_set_run(c->shared, from - c->begin, to - from);
-		}
+		share_runs(c, leaf, &runs);
 		return;
 	}
 	for (uint32_t i = 0; i < leaf->nr; i++) {
 		const uint64_t at = place(leaf, i, c);
 
 		if (at < c->nr)
-			bits_set_word(c->shared, at, 1);
+			share(c, at, 1);
 	}
 }
 

@@ -21,7 +21,9 @@ struct cells {
 	unsigned width;	      /* bytes of a cell */
 	void *cell;
 	uint64_t *shared; /* a bit for each cell: a leaf of several owners maps the block */
-	uint8_t *owned; /* a byte for each page of cells: one of them was given to an owner */
+	uint8_t *owned;	 /* a byte for each page of cells: one of them was given to an owner */
+	uint8_t *marked; /* a byte for each page of bits: one of them was set */
+	void *memory[2]; /* in which the cells and the bits are */
 };
 
 /*
