@@ -52,9 +52,9 @@ EOF
 # only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools.
 while read -r seed fresh trial back doubt sentence; do
 	n=$((n + 1))
-	pools=$work/*/meta.img
+	pools="$work/*/meta.img"
 	[ "$fresh" = "${fresh#+}" ] || pools=
-	# shellcheck disable=SC2086 # many files
+	# shellcheck disable=SC2086 # a pattern of files
 	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 7000 -f "${fresh#+}" -t "$trial" -v -L 0 -B "$back" \
 		-D "$doubt" $pools >"$work/out"; then
 		echo "ok $n - $sentence"
