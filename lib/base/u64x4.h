@@ -19,4 +19,14 @@ static inline void u64x4_load(u64x4 *v, const void *p)
 #endif
 }
 
+/* What a comparison of two vectors gives: 0 or -1 each. */
+typedef int64_t i64x4 __attribute__((vector_size(32)));
+
+/* Bit i of the result: comparison i was true.  The second is for functions of the target avx2. */
+#define I64X4_BITS(v) (((v)[0] & 1) | ((v)[1] & 2) | ((v)[2] & 4) | ((v)[3] & 8))
+#ifdef __x86_64__
+typedef double f64x4 __attribute__((vector_size(32)));
+#define I64X4_BITS_AVX2(v) __builtin_ia32_movmskpd256((f64x4)(v))
+#endif
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "pool/check/leaf_scan.h"
+#include "random.h"
 #include "tap.h"
 
 #define NR_DATA 5000
@@ -15,13 +16,29 @@ static void put(uint32_t i, uint64_t value)
 	block.keys[252 + i] = le64_make(value);
 }
 
+/* The ends of the runs, one after the other; and there are none within when it says so. */
+static void compare_runs(const struct leaf_scan *s)
+{
+	bool none = true;
+
+	for (uint32_t i = 0, end; i < leaf.nr; i = end) {
+		for (end = i + 1; end < leaf.nr; end++)
+			if (node_value64(&leaf, end) - node_value64(&leaf, end - 1) != MAPPING_STEP)
+				break;
+		check_eq(leaf_scan_end(s, i), end);
+		none &= end == i + 1;
+	}
+	check_eq(s->no_run, none && leaf.nr >= 5);
+}
+
 /* Compares the scan with a loop over the values.  Of fewer than 5 values it need not see that they have one time. */
 static void compare(void)
 {
-	struct leaf_scan s = leaf_scan(&leaf, NR_DATA);
+	struct leaf_scan s;
 	bool run = true, inside = true;
 	uint32_t newest = 0, oldest = UINT32_MAX;
 
+	leaf_scan(&leaf, NR_DATA, &s);
 	for (uint32_t i = 0; i < leaf.nr; i++) {
 		uint64_t v = node_value64(&leaf, i);
 
@@ -36,6 +53,8 @@ static void compare(void)
 	check_eq(s.one_run, run);
 	check_eq(s.all_inside, inside);
 	check_eq(s.newest, newest);
+	if (!run)
+		compare_runs(&s);
 }
 
 /* One value differs from a run, at each place of a leaf of each size. */
@@ -79,13 +98,35 @@ static void runs(void)
 	}
 }
 
+static void runs_of_any_length(void)
+{
+	for (unsigned round = 0; round < 20; round++) {
+		for (leaf.nr = 1; leaf.nr <= 252; leaf.nr++) {
+			const uint64_t longest = 1 + random_below(&rnd_state, 70);
+			uint64_t v = 0, left = 0;
+
+			for (uint32_t i = 0; i < leaf.nr; i++, v += MAPPING_STEP) {
+				if (!left--) {
+					v = mapping_pack(random_below(&rnd_state, NR_DATA - 70),
+							 (uint32_t)random_below(&rnd_state, 2));
+					left = random_below(&rnd_state, longest);
+				}
+				put(i, v);
+			}
+			compare();
+		}
+	}
+}
+
 static const struct test tests[] = {
 	{ "one value out of line is seen at each place of a leaf of any size", one_odd_value },
 	{ "runs up to the last data block, one beyond it, and scattered blocks", runs },
+	{ "the end of each run is found", runs_of_any_length },
 	{ 0 }
 };
 
 int main(int argc, char **argv)
 {
+	rnd_begin(env("SEED", 1));
 	return tap_main(tests, argc, argv);
 }

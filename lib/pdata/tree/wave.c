@@ -153,24 +153,17 @@ static uint64_t child_last(const le64 *keys, uint32_t i, uint32_t nr, uint64_t l
 	return i + 1 < nr ? MIN(le64_get(keys[i + 1]) - 1, last) : last;
 }
 
-/* Notes the children of @b beyond the device, and leaves them out of its record @in. */
-static __attribute__((cold)) int drop_outside(struct walk *w, struct walk_worker *me, uint32_t b,
-					      const struct node *n, uint32_t *in)
+/* Child @i of @b lies beyond the device. */
+static __attribute__((cold)) int note_outside(struct walk *w, struct walk_worker *me, uint32_t b,
+					      const struct node *n, uint32_t i)
 {
-	for (uint32_t i = 0; i < n->nr; i++) {
-		struct walk_fault f = { .block = node_value64(n, i),
-					.parent = b,
-					.fault = NODE_OUTSIDE,
-					.begin = node_key(n, i) };
+	const struct walk_fault f = { .block = node_value64(n, i),
+				      .parent = b,
+				      .fault = NODE_OUTSIDE,
+				      .begin = node_key(n, i),
+				      .last = child_last(n->raw->keys, i, n->nr, ~w->nlast[b]) };
 
-		if (f.block < w->s.nr_blocks)
-			continue;
-		in[INNER_CHILDREN + i] = EDGE_NONE;
-		f.last = child_last(n->raw->keys, i, n->nr, ~w->nlast[b]);
-		if (walk_add_fault(me, &f))
-			return -ENOMEM;
-	}
-	return 0;
+	return walk_add_fault(me, &f);
 }
 
 /*
@@ -182,7 +175,6 @@ static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
 {
 	const uint64_t end = w->s.nr_blocks;
 	uint32_t at, *in = arena_get(w, me, INNER_CHILDREN + n->nr * (keys ? 3 : 1), &at);
-	bool outside = false;
 
 	if (!in)
 		return NULL;
@@ -193,11 +185,10 @@ static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
 	for (uint32_t i = 0; i < n->nr; i++) {
 		const uint64_t child = node_value64(n, i);
 
-		in[INNER_CHILDREN + i] = (uint32_t)child;
-		outside |= child >= end;
+		in[INNER_CHILDREN + i] = child < end ? (uint32_t)child : EDGE_NONE;
+		if (unlikely(child >= end) && note_outside(w, me, b, n, i))
+			return NULL;
 	}
-	if (unlikely(outside) && drop_outside(w, me, b, n, in))
-		return NULL;
 	w->at[b] = at;
 	return in;
 }

@@ -13,14 +13,6 @@ static inline uint64_t value_at(const struct node *n, uint32_t i)
 	return node_value64(n, i);
 }
 
-/* The end of the run of consecutive data blocks with one time that begins at entry @i. */
-static inline uint32_t run_end(const struct node *n, uint32_t i)
-{
-	while (++i < n->nr && value_at(n, i) - value_at(n, i - 1) == MAPPING_STEP)
-		;
-	return i;
-}
-
 #define SHORT_RUN 4 /* up to here block by block, with their cache lines asked for beforehand */
 
 /* The blocks of a leaf, gathered before the counts are touched. */
@@ -64,27 +56,24 @@ static __attribute__((noinline)) void take_run(struct check *c, struct refmap *c
  * Takes a leaf with no block beyond the device.  @suspect holds for all of its blocks or for none.
  */
 static void take_plain(struct check *c, struct refmap *counts, struct leaf_blocks *lb,
-		       const struct node *n, bool suspect)
+		       const struct node *n, const struct leaf_scan *scan, bool suspect)
 {
 	uint32_t i = 0, nr = 0, end;
 
+	for (; scan->no_run && i < n->nr; i++)
+		lb->single[nr++] = mapping_block(value_at(n, i));
 	while (i < n->nr) {
-		uint64_t v = value_at(n, i);
+		uint64_t b = mapping_block(value_at(n, i));
 
-		if (i + 1 == n->nr || value_at(n, i + 1) - v != MAPPING_STEP) {
-			lb->single[nr++] = mapping_block(v);
-			i++;
-			continue;
-		}
-		end = run_end(n, i);
+		end = leaf_scan_end(scan, i);
 		if (end - i >= SHORT_RUN) {
-			refmap_inc_run(counts, mapping_block(v), end - i);
+			refmap_inc_run(counts, b, end - i);
 			if (suspect)
-				bits_set_run(c->candidate, mapping_block(v), end - i);
+				bits_set_run(c->candidate, b, end - i);
 			i = end;
 		}
 		for (; i < end; i++)
-			lb->single[nr++] = mapping_block(value_at(n, i));
+			lb->single[nr++] = b++;
 	}
 	lb->nr_singles = nr;
 	lb->all_suspect = suspect;
@@ -138,7 +127,7 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
 	if (!n->nr)
 		return 0;
 	me->nr_mappings += n->nr;
-	scan = leaf_scan(n, c->nr_data);
+	leaf_scan(n, c->nr_data, &scan);
 	if (c->leaf_time)
 		c->leaf_time[block] = scan.newest;
 	suspect = c->candidate && scan.newest >= attr;
@@ -147,7 +136,7 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
 	lb.nr_outside = lb.far = 0;
 	if (!scan.all_inside || (suspect && !scan.one_time)) {
 		for (uint32_t i = 0, end; i < n->nr; i = end) {
-			end = scan.one_run ? n->nr : run_end(n, i);
+			end = scan.one_run ? n->nr : leaf_scan_end(&scan, i);
 			take_run(c, counts, &lb, n, i, end - i, attr);
 		}
 	} else if (scan.one_run) {
@@ -155,7 +144,7 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
 		if (suspect)
 			bits_set_run(c->candidate, mapping_block(value_at(n, 0)), n->nr);
 	} else {
-		take_plain(c, counts, &lb, n, suspect);
+		take_plain(c, counts, &lb, n, &scan, suspect);
 	}
 	take_singles(c, counts, &lb);
 	if (unlikely(lb.nr_outside || scan.newest > c->out->sb.time))

@@ -15,7 +15,7 @@
  * another.  @times: the bits of a value that have to be the same.  Up to 3 entries behind the last are
  * looked at, which lie in the block as well.
  */
-#define DEFINE_BREAKS(name, attributes, signs, look_at_keys, times)                     \
+#define DEFINE_BREAKS(name, attributes, bits_of, look_at_keys, times)                   \
 	static attributes void name(uint64_t *bit, const struct node *n)                \
 	{                                                                               \
 		const uint8_t *key = (const uint8_t *)n->raw->keys, *value = n->values; \
@@ -38,26 +38,22 @@
 					u64x4_load(&next_k, key + 8);                   \
 					yes &= next_k - k == 1;                         \
 				}                                                       \
-				goes_on |= (uint64_t)(signs(yes)) << i;                 \
+				goes_on |= (uint64_t)(bits_of(yes)) << i;               \
 			}                                                               \
 			bit[from / 64] = ~goes_on;                                      \
 		}                                                                       \
 	}
 
-typedef int64_t i64x4 __attribute__((vector_size(32)));
-#define ALL_TIMES    (mapping_pack(1, 0) - 1)
-#define EACH_SIGN(v) (((v)[0] & 1) | ((v)[1] & 2) | ((v)[2] & 4) | ((v)[3] & 8))
-DEFINE_BREAKS(breaks, , EACH_SIGN, true, 0)
-DEFINE_BREAKS(timed_breaks, , EACH_SIGN, true, ALL_TIMES)
+#define ALL_TIMES (mapping_pack(1, 0) - 1)
+DEFINE_BREAKS(breaks, , I64X4_BITS, true, 0)
+DEFINE_BREAKS(timed_breaks, , I64X4_BITS, true, ALL_TIMES)
 
 #ifdef __x86_64__
-typedef double f64x4 __attribute__((vector_size(32)));
-#define AVX2	 __attribute__((target("avx2")))
-#define SIGNS(v) __builtin_ia32_movmskpd256((f64x4)(v))
-DEFINE_BREAKS(breaks_avx2, AVX2, SIGNS, true, 0)
-DEFINE_BREAKS(timed_breaks_avx2, AVX2, SIGNS, true, ALL_TIMES)
-DEFINE_BREAKS(value_breaks_avx2, AVX2, SIGNS, false, 0)
-DEFINE_BREAKS(timed_value_breaks_avx2, AVX2, SIGNS, false, ALL_TIMES)
+#define AVX2 __attribute__((target("avx2")))
+DEFINE_BREAKS(breaks_avx2, AVX2, I64X4_BITS_AVX2, true, 0)
+DEFINE_BREAKS(timed_breaks_avx2, AVX2, I64X4_BITS_AVX2, true, ALL_TIMES)
+DEFINE_BREAKS(value_breaks_avx2, AVX2, I64X4_BITS_AVX2, false, 0)
+DEFINE_BREAKS(timed_value_breaks_avx2, AVX2, I64X4_BITS_AVX2, false, ALL_TIMES)
 #endif
 
 static void find_breaks(uint64_t *bit, const struct node *n, bool timed)
