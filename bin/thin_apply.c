@@ -160,10 +160,10 @@ int main(int argc, char **argv)
 
 	cli_init(&c, &command, argc, argv);
 	read_options(&c, &o);
-	want = (struct pool_want) { CLI_WANT(&c), .write = true, .disk = pool_lvm_table, .live = pool_live_refuse };
+	want = (struct pool_want) { CLI_WANT(&c), .table.write = true, .disk = pool_lvm_table, .live = pool_live_refuse };
 	r = apply_source_open(o.input, o.format, o.top, &s, &err);
 	if (!r && c.nr_args == 2) {
-		want.device[0] = c.args[1];
+		want.table.device[0] = c.args[1];
 		r = pool_arg_open(c.args[0], &want, &arg, &err);
 		if (!r && arg.kind == POOL_XML)
 			r = err_set(&err, -EINVAL, "'%s' is XML: writing needs binary metadata", c.args[0]);

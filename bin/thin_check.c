@@ -302,7 +302,7 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 static int open_metadata(struct cli *c, unsigned flags, struct io **io, struct err *err)
 {
 	const struct pool_want want = { CLI_WANT(c), .disk = pool_lvm_run, .live = pool_live_table,
-					.write = flags & DEV_WRITE };
+					.table.write = flags & DEV_WRITE };
 	struct pool_arg arg;
 	int r = pool_arg_open(c->args[0], &want, &arg, err);
 

@@ -133,7 +133,7 @@ static int open_pool(struct diff *d, struct err *err)
 	const struct pool_source_options opt = {
 		CLI_READER(&d->cli),
 		.want = { CLI_WANT(&d->cli), .disk = pool_lvm_table, .live = pool_live_table,
-			  .device = { d->side[0].device, d->side[1].device } },
+			  .table.device = { d->side[0].device, d->side[1].device } },
 	};
 
 	return pool_source_open(c->args[0], &opt, &d->src, err);

@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 		cli_refuse(&c, r, &err);
 	if (!nr)
 		cli_usage_error(&c, "No pool and message given.");
-	want = (struct pool_want) { CLI_WANT(&c), .write = true, .disk = pool_lvm_table, .live = pool_live_refuse };
+	want = (struct pool_want) { CLI_WANT(&c), .table.write = true, .disk = pool_lvm_table, .live = pool_live_refuse };
 	r = pool_arg_open(c.args[0], &want, &arg, &err);
 	if (!r && arg.kind == POOL_XML)
 		r = err_set(&err, -EINVAL, "'%s' is XML: messages need binary metadata", c.args[0]);

@@ -82,7 +82,7 @@ static int open_devices(struct trim_cmd *t, struct err *err)
 		CLI_WANT(&t->cli),
 		.disk = pool_lvm_table,
 		.live = pool_live_refuse,
-		.write = !t->dry_run,
+		.table.write = !t->dry_run,
 	};
 	int r = pool_arg_open(t->metadata_arg, &want, &t->arg, err);
 

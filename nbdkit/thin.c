@@ -112,14 +112,14 @@ static int thin_get_ready(void)
 {
 	struct export *e;
 	struct err err = { 0 };
-	const struct pool_want want = { .pool = thin.pool_name,
-					.open_thin = thin_io_open,
-					.device = { thin.device, NULL },
+	const struct pool_want want = { .table.pool = thin.pool_name,
+					.table.open_thin = thin_io_open,
+					.table.device = { thin.device, NULL },
 					.disk = pool_lvm_table,
 					.live = pool_live_refuse,
 					.lvm = &thin.lvm,
-					.write = !thin.read_only,
-					.tell = exports_tell };
+					.table.write = !thin.read_only,
+					.table.tell = exports_tell };
 	int r = pool_arg_open(thin.pool, &want, &thin.arg, &err);
 
 	if (!r)

@@ -54,7 +54,7 @@ volume/map 50 holes.h map.h plan.h print.h source.h
 volume/copy 51 copy.h output.h
 volume/live 50 live.h
 volume/table 51 list.h table.h
-volume/open 52 activate.h lvm_look.h origin.h pool_arg.h pool_events.h pool_live.h pool_lvm.h pool_salvage.h pool_source.h thin_io.h volume.h
+volume/open 52 activate.h lvm_look.h origin.h pool_arg.h pool_events.h pool_live.h pool_lvm.h pool_salvage.h pool_source.h pool_want.h thin_io.h volume.h
 volume/image 53 backing.h diff.h digest.h export.h feed.h image.h make.h qcow2.h rbd.h since.h update.h
 volume/target 53 target.h
 volume/apply 54 apply.h place.h

@@ -147,7 +147,8 @@ void cli_tell(void *cli, const char *text);
  * What the command line said, as initialisers for the structs of lib/volume/open: of POOL (struct pool_want),
  * and of how a command with reads_pool reads it (struct pool_source_options).
  */
-#define CLI_WANT(c)   .pool = (c)->pool, .lvm = &(c)->lvm, .tell = cli_tell, .ctx = (c)
+#define CLI_WANT(c)                                                                            \
+	.lvm = &(c)->lvm, .table.pool = (c)->pool, .table.tell = cli_tell, .table.ctx = (c)
 #define CLI_READER(c)                                                                          \
 	.metadata = { .snap = (c)->snap, .snap_block = (c)->snap_block },                      \
 	.force_share = (c)->force_share, .nr_jobs = (c)->nr_jobs

@@ -272,7 +272,7 @@ static void random_tables_are_taken_apart(void)
 	for (round = 0; round < 200; round++) {
 		put_random_table(&r);
 		for (pool = 0; pool < r.nr_pools; pool++) {
-			const struct pool_want want = { .pool = r.pool[pool] };
+			const struct table_want want = { .pool = r.pool[pool] };
 
 			if (table_read(file_name("table"), &want, &t, &err))
 				printf("# %s\n", err.text);
@@ -280,7 +280,7 @@ static void random_tables_are_taken_apart(void)
 			table_free(t);
 		}
 		for (i = 0; i < r.nr_thins; i++) {
-			const struct pool_want want = { .device = { r.thin[i].name } };
+			const struct table_want want = { .device = { r.thin[i].name } };
 
 			check(!table_read(file_name("table"), &want, &t, &err));
 			check_str(t->pool->name, r.pool[r.thin[i].pool]);

@@ -53,14 +53,14 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 	char id[16];
 	int r;
 
-	b.want.other = NULL;
+	b.want.table.other = NULL;
 	b.device = so->base ? so->base : opt->device;
 	b.has_size = so->has_size;
 	b.size = so->size;
 	b.force_share = true; /* the device holds the locks already */
 	if (so->metadata) {
 		b.pool = so->metadata;
-		b.want.pool = NULL;
+		b.want.table.pool = NULL;
 		b.data = NULL;
 		b.map_only = true;
 		b.snap = b.repair = false;
@@ -68,7 +68,7 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 		name_to_id(now, opt, so, id, &b);
 	} else {
 		if (t && t->nr_pools > 1) /* the base is a device of the same pool */
-			b.want.pool = t->pool->name;
+			b.want.table.pool = t->pool->name;
 		if (dev_is_standard(opt->pool))
 			lseek(STDIN_FILENO, 0, SEEK_SET); /* read once already; a pipe has become a file */
 	}

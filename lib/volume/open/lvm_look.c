@@ -37,8 +37,8 @@ static int open_pool(const struct lvm_look *k, const struct lvm_vg *vg, const st
 	*src = (struct pool_source){ 0 };
 	if (!text || asprintf(&name, k->l->nr_vgs > 1 ? "%s/%s" : "%.0s%s", vg->shown, pool->name) < 0)
 		return err_nomem(err, "the table of LVM's volumes");
-	opt.want.pool = name;
-	r = table_parse("thin_lvm's table", "/", text, &opt.want, &t, err);
+	opt.want.table.pool = name;
+	r = table_parse("thin_lvm's table", "/", text, &opt.want.table, &t, err);
 	if (!r)
 		r = pool_arg_open_table(t, &opt.want, &arg, err);
 	return r ? r : pool_source_open_arg(&arg, &opt, src, err);

@@ -242,7 +242,7 @@ static int open_from_table(struct pool_arg *p, const struct pool_want *want, str
 		return 0;
 	}
 	metadata = t->pool->metadata.path;
-	r = table_tell_numbers(t, t->pool->line, &t->pool->metadata, want, err);
+	r = table_tell_numbers(t, t->pool->line, &t->pool->metadata, want ? &want->table : NULL, err);
 	if (r < 0)
 		return r;
 	r = kind_of(metadata, &no_disk, p, err);
@@ -322,10 +322,10 @@ static int open_path(const char *path, const struct pool_want *want, struct pool
 	if (r < 0)
 		return r;
 	if (p.kind == POOL_TABLE) {
-		r = p.table ? 0 : refuse_lvm_words(path, want, err) ?: table_read(path, want, &p.table, err);
+		r = p.table ? 0 : refuse_lvm_words(path, want, err) ?: table_read(path, &want->table, &p.table, err);
 		return r ? r : pool_arg_open_table(p.table, want, out, err);
 	}
-	if (want->pool)
+	if (want->table.pool)
 		return err_set(err, -EDOM, "--pool: '%s' is not a table file and has only one "
 					   "pool: leave out the option",
 			       dev_shown(path));
@@ -408,7 +408,7 @@ int pool_arg_fits(const struct pool_arg *p, uint32_t sectors, struct err *err)
 int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d, unsigned line,
 			    const struct pool_want *want, struct err *err)
 {
-	return p->table && d ? table_tell_numbers(p->table, line, d, want, err) : 0;
+	return p->table && d ? table_tell_numbers(p->table, line, d, want ? &want->table : NULL, err) : 0;
 }
 
 int pool_arg_data_path(const struct pool_arg *p, const char *given, const struct pool_want *want,

@@ -4,7 +4,7 @@
 #define VOLUME_POOL_ARG_H
 /* The POOL argument of a command: metadata, XML, a table, a disk with LVM, or an active pool. */
 #include "dev/io.h"
-#include "volume/table/table.h"
+#include "volume/open/pool_want.h"
 
 /* What a POOL argument is, judged by its contents. */
 enum pool_kind { POOL_METADATA, POOL_XML, POOL_TABLE, POOL_UNFORMATTED, POOL_LINE };

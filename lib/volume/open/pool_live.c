@@ -113,7 +113,7 @@ static int read_table(struct keeper *k, const char *path, const struct pool_want
 {
 	CLEANUP(outbuf_fini) struct outbuf text = { 0 };
 	struct table_active active = { .is_active = true };
-	struct pool_want only = *want;
+	struct table_want only = want->table;
 	char said[800];
 	int r = run_lvm_read(&k->run, &text, err);
 
@@ -142,7 +142,7 @@ static int read_table(struct keeper *k, const char *path, const struct pool_want
 static int read_active(const char *path, const struct pool_want *want, struct table **out, struct err *err)
 {
 	const bool take_snap = want->lvm && want->lvm->take_snap && !has_keeper;
-	struct keeper k = { .keep = -1, .errors = -1, .run.out = -1, .tell = want->tell, .ctx = want->ctx };
+	struct keeper k = { .keep = -1, .errors = -1, .run.out = -1, .tell = want->table.tell, .ctx = want->table.ctx };
 	int r = start(&k, path, take_snap, err);
 
 	if (!r)
@@ -194,7 +194,7 @@ int pool_live_table(const char *path, const struct pool_want *want, bool unknown
 int pool_live_refuse(const char *path, const struct pool_want *want, bool unknown, struct table **out,
 		     struct err *err)
 {
-	const struct pool_want only = { .any_pool = want->any_pool };
+	const struct pool_want only = { .table.any_pool = want->table.any_pool };
 	struct table *t;
 	int r = pool_live_table(path, &only, unknown, &t, err);
 

@@ -8,7 +8,7 @@
  * never released costs the pool space for ever: thin_lvm releases it as soon as this process ends,
  * however that happens.
  */
-#include "volume/table/table.h"
+#include "volume/open/pool_want.h"
 
 /*
  * pool_want.live.  *out is NULL when @path is not active, or is a thin device and want->active_thin is

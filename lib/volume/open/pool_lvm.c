@@ -36,20 +36,20 @@ static void tell_reach(const struct lvm *l, const char *name, const struct pool_
 	const struct lvm_lv *lv = find_lv(l, name);
 	char text[700];
 
-	if (!lv || !want->tell || (!lv->why && !lv->partial))
+	if (!lv || !want->table.tell || (!lv->why && !lv->partial))
 		return;
 	snprintf(text, sizeof(text), "warning: %s: %s", name,
 		 lv->why ?: "a part of it, or of a volume below it, is on a physical volume that "
 			    "is missing or cut off");
-	want->tell(want->ctx, text);
+	want->table.tell(want->table.ctx, text);
 }
 
 static int open_groups(const char *path, const struct pool_want *want, struct lvm **l, struct err *err)
 {
 	const struct lvm_words *words = want->lvm;
 	const char *disk[1 + LVM_MAX_PVS] = { path };
-	struct lvm_options opt = { .path = disk, .nr_paths = 1, .leg = LVM_NO_LEG, .tell = want->tell,
-				   .ctx = want->ctx };
+	struct lvm_options opt = { .path = disk, .nr_paths = 1, .leg = LVM_NO_LEG, .tell = want->table.tell,
+				   .ctx = want->table.ctx };
 
 	if (words) {
 		memcpy(disk + 1, words->pv, words->nr_pvs * sizeof(*disk));
@@ -78,16 +78,16 @@ int pool_lvm_table(const char *path, const struct pool_want *want, struct table 
 	r = open_groups(path, want, &l, err);
 	if (r)
 		return r;
-	if (!has_pool(l) && !(want->other && find_lv(l, want->device[0])))
+	if (!has_pool(l) && !(want->table.other && find_lv(l, want->table.device[0])))
 		return err_set(err, -ENODATA, "%s: volume group %s has no thin pool", path, l->vg[0].shown);
-	tell_reach(l, want->pool, want);
-	for (size_t i = 0; i < ARRAY_SIZE(want->device); i++)
-		tell_reach(l, want->device[i], want);
+	tell_reach(l, want->table.pool, want);
+	for (size_t i = 0; i < ARRAY_SIZE(want->table.device); i++)
+		tell_reach(l, want->table.device[i], want);
 	lvm_write_table(l, LVM_NO_LEG, &text);
 	outbuf_add(&text, "", 1);
 	if (text.error)
 		return err_nomem(err, "the table of LVM's volumes");
-	r = table_parse(path, "/", text.data, want, out, err);
+	r = table_parse(path, "/", text.data, &want->table, out, err);
 	if (!r)
 		(*out)->in_memory = true;
 	return r;

@@ -7,7 +7,7 @@
  * of images: its groups become a table in memory, the same that thin_lvm prints.  A command chooses
  * one of these functions as pool_want.disk.
  */
-#include "volume/table/table.h"
+#include "volume/open/pool_want.h"
 
 /*
  * Reads LVM's metadata here.  -EUCLEAN: there is no PV, or no good text; else as lvm_open() and

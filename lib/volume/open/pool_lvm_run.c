@@ -47,7 +47,7 @@ int pool_lvm_run(const char *path, const struct pool_want *want, struct table **
 {
 	CLEANUP(outbuf_fini) struct outbuf text = { 0 };
 	struct run_lvm run = { .in = -1, .errors = -1 };
-	int r = start(path, want->lvm, !want->tell, &run, err), code;
+	int r = start(path, want->lvm, !want->table.tell, &run, err), code;
 
 	if (r)
 		return r;
@@ -60,7 +60,7 @@ int pool_lvm_run(const char *path, const struct pool_want *want, struct table **
 			       code == 1 || code == 74 ? "%s: thin_lvm found no volume group on it" :
 							 "%s: thin_lvm failed",
 			       path);
-	r = table_parse(path, "/", text.data, want, out, err);
+	r = table_parse(path, "/", text.data, &want->table, out, err);
 	if (!r)
 		(*out)->in_memory = true;
 	return r;

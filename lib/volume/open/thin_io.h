@@ -8,7 +8,7 @@
  */
 #include "volume/table/table.h"
 
-/* For pool_want.open_thin.  Fails as pool_source_open_arg() and dev_open() do; -ENODATA: no such device. */
+/* For table_want.open_thin.  Fails as pool_source_open_arg() and dev_open() do; -ENODATA: no such device. */
 int thin_io_open(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
 		 struct err *err);
 

@@ -237,14 +237,14 @@ static int judge_unlisted(const struct volume *v, const struct volume_options *o
 	if (!opt->has_size)
 		return table_not_listed(v->arg->table, v->dev_id, v->mapped_len >> SECTOR_SHIFT,
 					"--size SIZE, with --origin DEV if it has one", err);
-	if (opt->origin || opt->no_origin || !opt->want.tell || !table_has_origins(v->arg->table))
+	if (opt->origin || opt->no_origin || !opt->want.table.tell || !table_has_origins(v->arg->table))
 		return 0;
 	snprintf(text, sizeof(text),
 		 "warning: device %u has no line in the table and is read without an external "
 		 "origin, but other devices in the table have one: --origin DEV names it, "
 		 "--no-origin confirms that there is none",
 		 v->dev_id);
-	opt->want.tell(opt->want.ctx, text);
+	opt->want.table.tell(opt->want.table.ctx, text);
 	return 0;
 }
 
@@ -277,8 +277,8 @@ static int open_pool(struct volume *v, struct volume_options *opt, struct jobs *
 	struct pool_arg arg;
 	int r;
 
-	want.device[0] = opt->device;
-	want.open_thin = thin_io_open;
+	want.table.device[0] = opt->device;
+	want.table.open_thin = thin_io_open;
 	want.damaged = opt->repair;
 	want.active_thin = opt->active;
 	r = pool_arg_open_to_print(opt->pool, &want, &arg, err);

@@ -67,7 +67,7 @@ struct volume {
 };
 
 /*
- * Opens and scans the map once.  With .want.other a line of the table that is no thin device is read as
+ * Opens and scans the map once.  With .want.table.other a line of the table that is no thin device is read as
  * it stands, without the pool.  Damage of the device's mappings and lost data are refused here,
  * before anything is written, unless .repair is given.  -ENODATA: no such device; -EDOM: no data
  * device is known, or the table does not list the device and no size is given.  @jobs must live

@@ -49,7 +49,7 @@ int volume_open_line(struct volume *v, const struct volume_options *opt, struct 
 	v->arg = &v->xml;
 	r = refuse_options(opt, n, err);
 	if (!r)
-		r = table_tell_device(t, &t->device[n->index], &opt->want, err);
+		r = table_tell_device(t, &t->device[n->index], &opt->want.table, err);
 	if (r)
 		return r;
 	all = calloc(1, sizeof(*all));

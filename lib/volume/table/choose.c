@@ -56,7 +56,7 @@ static size_t pool_of_word(const struct table *t, const char *word)
 }
 
 /* One pool that no thin line names: then all lines are its lines, if they agree. */
-static int take_all(struct table *t, const struct pool_want *want, struct err *err)
+static int take_all(struct table *t, const struct table_want *want, struct err *err)
 {
 	const struct table_thin *first = t->thin;
 	unsigned major, minor;
@@ -84,7 +84,7 @@ static int take_all(struct table *t, const struct pool_want *want, struct err *e
 	return 0;
 }
 
-static int assign_pools(struct table *t, const struct pool_want *want, struct err *err)
+static int assign_pools(struct table *t, const struct table_want *want, struct err *err)
 {
 	bool any = false;
 
@@ -199,7 +199,7 @@ static int pool_of_option(const struct table *t, const char *name, size_t *pool,
 }
 
 /* TABLE_NO_POOL in *pool: the devices' names do not choose. */
-static int pool_of_devices(const struct table *t, const struct pool_want *want, size_t *pool,
+static int pool_of_devices(const struct table *t, const struct table_want *want, size_t *pool,
 			   struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(want->device); i++) {
@@ -224,7 +224,7 @@ static int pool_of_devices(const struct table *t, const struct pool_want *want, 
 	return 0;
 }
 
-static int choose_pool(struct table *t, const struct pool_want *want, struct err *err)
+static int choose_pool(struct table *t, const struct table_want *want, struct err *err)
 {
 	size_t pool = TABLE_NO_POOL;
 	char list[400];
@@ -277,7 +277,7 @@ static int sort_thins(struct table *t, struct err *err)
 	return 0;
 }
 
-static int judge_features(const struct table_pool *pool, const struct pool_want *want,
+static int judge_features(const struct table_pool *pool, const struct table_want *want,
 			  struct err *err)
 {
 	char text[600];
@@ -293,7 +293,7 @@ static int judge_features(const struct table_pool *pool, const struct pool_want 
 	return 0;
 }
 
-int table_choose(struct table *t, const struct pool_want *want, struct err *err)
+int table_choose(struct table *t, const struct table_want *want, struct err *err)
 {
 	int r = table_names(t, err);
 

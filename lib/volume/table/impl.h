@@ -9,7 +9,7 @@
  * The second half of table_read(), over all lines: names stand once, each thin line gets its
  * pool, one pool is chosen, its devices come first.  choose.c
  */
-int table_choose(struct table *t, const struct pool_want *want, struct err *err);
+int table_choose(struct table *t, const struct table_want *want, struct err *err);
 
 /* NULL: no line has this name, which may have /dev/mapper/ in front.  names.c */
 struct table_name *table_name_find(const struct table *t, const char *name);

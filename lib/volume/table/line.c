@@ -40,7 +40,7 @@ static char *split(const char *word, const char **name)
 
 int table_open_line(const char *word, struct table **out, struct err *err)
 {
-	const struct pool_want want = { .any_pool = true };
+	const struct table_want want = { .any_pool = true };
 	CLEANUP(table_cleanup) struct table *t = NULL;
 	CLEANUP(free_ptr) char *path = NULL;
 	struct table_name *n;

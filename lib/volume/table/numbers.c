@@ -26,7 +26,7 @@ static int is_told(struct table *t, unsigned major, unsigned minor, struct err *
 }
 
 static int tell_number(struct table *t, unsigned line, const struct table_dev *d,
-		       const struct pool_want *want, struct err *err)
+		       const struct table_want *want, struct err *err)
 {
 	char what[600], text[900];
 	unsigned major, minor;
@@ -47,7 +47,7 @@ static int tell_number(struct table *t, unsigned line, const struct table_dev *d
 }
 
 int table_tell_device(struct table *t, const struct table_device *device,
-		       const struct pool_want *want, struct err *err)
+		       const struct table_want *want, struct err *err)
 {
 	int r = 0;
 
@@ -58,7 +58,7 @@ int table_tell_device(struct table *t, const struct table_device *device,
 	return r;
 }
 
-static int tell_pool(struct table *t, const struct table_pool *pool, const struct pool_want *want,
+static int tell_pool(struct table *t, const struct table_pool *pool, const struct table_want *want,
 		     struct err *err)
 {
 	int r = table_tell_numbers(t, pool->line, &pool->metadata, want, err);
@@ -67,7 +67,7 @@ static int tell_pool(struct table *t, const struct table_pool *pool, const struc
 }
 
 int table_tell_numbers(struct table *t, unsigned line, const struct table_dev *d,
-		       const struct pool_want *want, struct err *err)
+		       const struct table_want *want, struct err *err)
 {
 	const struct table_name *n = d->ref ? table_ref_name(d->ref) : NULL;
 	const struct table_thin *thin;

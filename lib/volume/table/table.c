@@ -185,10 +185,10 @@ static int read_text(const char *path, char **text, struct err *err)
 	return r;
 }
 
-int table_parse(const char *shown, const char *folder, char *text, const struct pool_want *want,
+int table_parse(const char *shown, const char *folder, char *text, const struct table_want *want,
 		struct table **out, struct err *err)
 {
-	static const struct pool_want any;
+	static const struct table_want any;
 	CLEANUP(table_cleanup) struct table *t = calloc(1, sizeof(*t));
 	struct parser p = { .t = t, .folder = folder };
 	char *line, *rest;
@@ -220,7 +220,7 @@ int table_parse(const char *shown, const char *folder, char *text, const struct 
 	return 0;
 }
 
-int table_read(const char *path, const struct pool_want *want, struct table **out, struct err *err)
+int table_read(const char *path, const struct table_want *want, struct table **out, struct err *err)
 {
 	CLEANUP(free_ptr) char *text = NULL, *folder = NULL;
 	const char *slash = strrchr(path, '/');

@@ -19,7 +19,6 @@
  * table" is a table file.  A blank in a path is written \040, as in fstab.  See thin-pool-table(5).
  */
 #include "base/err.h"
-#include "base/lvm_words.h"
 #include "base/units.h"
 #include "dev/dev.h"
 #include "dev/stack.h"
@@ -122,7 +121,7 @@ struct table {
 	struct table_pool *pools;
 	size_t nr_pools;
 	const struct table_pool *pool; /* the chosen one; NULL: there is none, and .other is there */
-	struct table_name *other; /* the line that POOL names, which is no thin device (pool_want.other); or NULL */
+	struct table_name *other; /* the line that POOL names, which is no thin device (table_want.other); or NULL */
 	/* The chosen pool's devices, in the order of the file.  Behind them stand the other pools'. */
 	struct table_thin *thin;
 	size_t nr_thins, nr_all_thins;
@@ -143,26 +142,15 @@ struct table {
 			 struct err *err);
 };
 
-/* How to take a POOL argument.  All zero: the only pool, for reading, silently. */
-struct pool_want {
+/* How to take a table.  All zero: the only pool, for reading, silently. */
+struct table_want {
 	const char *pool;      /* --pool NAME; NULL: the only one, or that of @device */
 	const char *device[2]; /* where one is the NAME of a line, that line's pool is meant; or NULL */
 	bool any_pool;	    /* any pool is accepted, because only other lines are used */
-	bool damaged;	    /* the whole device will be searched: foreign contents are accepted */
 	/* table.open_thin: thin_io_open(), for readers of external origins; or NULL */
 	int (*open_thin)(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
 			 struct err *err);
 	bool write;	    /* features that the kernel refuses are an error, not a warning */
-	/* makes a table of a disk with LVM: one of the functions of pool_lvm.h; NULL: disks are refused */
-	int (*disk)(const char *path, const struct pool_want *want, struct table **out, struct err *err);
-	const struct lvm_words *lvm; /* options for @disk and @live; or NULL */
-	/*
-	 * pool_live_table(), which makes a table of an active pool; or NULL.  It is called twice: at first,
-	 * and when the file or device is there and its content is @unknown.
-	 */
-	int (*live)(const char *path, const struct pool_want *want, bool unknown, struct table **out,
-		    struct err *err);
-	bool active_thin; /* POOL is an active thin device, whose pool is meant */
 	/*
 	 * table_other_line(): where no thin device is called @device[0], another line may be, which becomes
 	 * table.other and POOL_LINE, and then no pool is needed; or NULL.
@@ -177,14 +165,14 @@ struct pool_want {
  * chooses the pool.  A mistake names file, line and word: -EINVAL.  -EDOM: the file has several
  * pools and @want chooses none of them.  *out by table_free().
  */
-DEV_ONCE int table_read(const char *path, const struct pool_want *want, struct table **out, struct err *err);
+DEV_ONCE int table_read(const char *path, const struct table_want *want, struct table **out, struct err *err);
 /*
  * The same for a text in memory that some program wrote, such as a reader of another format; it ends
  * in a 0 and is taken apart in place.  @shown: what messages call the table; @folder: where relative
  * paths count from, with a slash at its end, or "".
  */
 DEV_ONCE int table_parse(const char *shown, const char *folder, char *text,
-			 const struct pool_want *want, struct table **out, struct err *err);
+			 const struct table_want *want, struct table **out, struct err *err);
 /*
  * Where @word is no file but TABLE:NAME: the table, after which dev_open() and the guards take @word for
  * that line of it until table_free().  0 and NULL: it is something else.  -EINVAL: no such line.
@@ -238,9 +226,9 @@ const char *table_next_origin(const struct table *t, size_t *i);
  * one is a number that no line and no device of this machine has.
  */
 int table_tell_numbers(struct table *t, unsigned line, const struct table_dev *d,
-		       const struct pool_want *want, struct err *err);
+		       const struct table_want *want, struct err *err);
 /* The same of all devices that the lines of @d name. */
-int table_tell_device(struct table *t, const struct table_device *d, const struct pool_want *want, struct err *err);
+int table_tell_device(struct table *t, const struct table_device *d, const struct table_want *want, struct err *err);
 
 /* Has any of the chosen pool's devices an external origin? */
 bool table_has_origins(const struct table *t);
