@@ -20,8 +20,8 @@ static const char *lvm_severity_word(enum lvm_severity s)
 	return words[s];
 }
 
-struct lvm_finding *lvm_found(struct lvm_findings *f, enum lvm_severity severity, const char *kind,
-			      const struct lvm_vg *vg, const char *name, const char *mend, const char *fmt, ...)
+void lvm_found(struct lvm_findings *f, enum lvm_severity severity, const char *kind, const struct lvm_vg *vg,
+	       const char *name, const char *mend, const char *fmt, ...)
 {
 	struct lvm_finding *x = vec_add(f->finding, f->nr, f->cap);
 	char text[900];
@@ -32,7 +32,7 @@ struct lvm_finding *lvm_found(struct lvm_findings *f, enum lvm_severity severity
 	va_end(ap);
 	if (!x) {
 		f->no_memory = true;
-		return NULL;
+		return;
 	}
 	*x = (struct lvm_finding){ severity, kind, vg, name, arena_strndup(&f->arena, text, strlen(text)),
 				   arena_strndup(&f->arena, mend, strlen(mend)) };
@@ -40,7 +40,6 @@ struct lvm_finding *lvm_found(struct lvm_findings *f, enum lvm_severity severity
 		f->no_memory = true;
 		f->nr--;
 	}
-	return x;
 }
 
 void lvm_findings_fini(struct lvm_findings *f)

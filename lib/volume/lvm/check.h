@@ -54,9 +54,8 @@ void lvm_check_pool(const struct lvm *l, const struct lvm_vg *vg, const struct l
 
 void lvm_findings_fini(struct lvm_findings *f);
 /* A finding for the lists of the two functions above: @text and @mend are printf formats made by. */
-struct lvm_finding *lvm_found(struct lvm_findings *f, enum lvm_severity severity, const char *kind,
-			      const struct lvm_vg *vg, const char *name, const char *mend, const char *fmt,
-			      ...) __attribute__((format(printf, 7, 8)));
+void lvm_found(struct lvm_findings *f, enum lvm_severity severity, const char *kind, const struct lvm_vg *vg,
+	       const char *name, const char *mend, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 
 /* All of them as text, or in JSON. */
 void lvm_findings_text(const struct lvm_findings *f, struct outbuf *out);
