@@ -15,30 +15,9 @@
 
 #include "base/cleanup.h"
 #include "base/text/parse.h"
-#include "base/text/similar.h"
 #include "dev/dev.h"
 #include "pool/format/format.h"
 #include "volume/table/impl.h"
-
-#define MAX_STEPS 32 /* lines between a thin line and its pool */
-
-/* The line that is below a linear device which is all of it; NULL: it is no such device. */
-static const struct table_name *step_down(const struct table *t, const struct table_name *n,
-					  const char **word)
-{
-	const struct table_device *d = n->kind == TABLE_DEVICE ? &t->device[n->index] : NULL;
-	const struct table_segment *seg = d && !d->target ? &t->seg[d->first] : NULL;
-	unsigned major, minor;
-	const char *name;
-
-	if (!seg || seg->next != SIZE_MAX || seg->kind != STACK_LINEAR || t->leg[seg->first_leg].at)
-		return NULL;
-	*word = t->leg[seg->first_leg].dev.word;
-	if (!dev_numbers(*word, &major, &minor))
-		return table_name_find(t, *word);
-	name = table_number_name(t, major, minor);
-	return name ? table_name_find(t, name) : NULL;
-}
 
 /* The pool that @word means: its name, its number, or a linear device over it, as LVM makes it. */
 static size_t pool_of_word(const struct table *t, const char *word)
@@ -50,8 +29,8 @@ static size_t pool_of_word(const struct table *t, const char *word)
 	if (dev_numbers(word, &major, &minor))
 		word = table_number_name(t, major, minor);
 	n = word ? table_name_find(t, word) : NULL;
-	while (n && n->kind != TABLE_POOL && steps++ < MAX_STEPS)
-		n = step_down(t, n, &word);
+	while (n && n->kind != TABLE_POOL && steps++ < TABLE_MAX_STEPS)
+		n = table_step_down(t, n, &word);
 	return n && n->kind == TABLE_POOL ? n->index : TABLE_NO_POOL;
 }
 
@@ -112,50 +91,6 @@ static void list_pools(const struct table *t, char *buf, size_t len)
 	}
 }
 
-/* The thin device of that name, or the one below a linear device of that name, as LVM makes it. */
-static const struct table_thin *exact_thin(const struct table *t, const char *name)
-{
-	const struct table_name *n = name ? table_name_find(t, name) : NULL;
-	int steps = 0;
-
-	while (n && n->kind == TABLE_DEVICE && steps++ < MAX_STEPS)
-		n = step_down(t, n, &name);
-	return n && n->kind == TABLE_THIN ? &t->thin[n->index] : NULL;
-}
-
-/*
- * Is @line the line that a person calls @name?  A volume of LVM may have its group in front, VG/LV or
- * /dev/VG/LV; where there are several groups it may go without.
- */
-static bool is_called(const struct table *t, const char *line, const char *name)
-{
-	const char *slash;
-	size_t len;
-
-	if (!strcmp(line, name))
-		return true;
-	if (!t->nr_groups)
-		return false;
-	name += strncmp(name, "/dev/", 5) ? 0 : 5;
-	slash = strchr(line, '/');
-	if (slash && !strcmp(slash + 1, name))
-		return true;
-	len = t->group ? strlen(t->group) : 0;
-	if (len && !strncmp(name, t->group, len) && name[len] == '/')
-		name += len + 1;
-	return !strcmp(line, name);
-}
-
-struct table_name *table_other_line(const struct table *t, const char *word)
-{
-	struct table_name *n = table_name_find(t, word);
-
-	for (size_t i = 0; i < t->nr_names && !n && t->nr_groups; i++)
-		if (is_called(t, t->names[i].name, word))
-			n = &t->names[i];
-	return n && n->kind == TABLE_DEVICE && !t->device[n->index].target ? n : NULL;
-}
-
 static int several_groups(const struct table *t, const char *name, struct err *err)
 {
 	return err_set(err, -EDOM, "%s: '%s' is in several volume groups: write VG/%s", t->path, name, name);
@@ -165,11 +100,11 @@ static int several_groups(const struct table *t, const char *name, struct err *e
 static int named_thin(const struct table *t, const char *name, const struct table_thin **out,
 		      struct err *err)
 {
-	*out = exact_thin(t, name);
+	*out = table_exact_thin(t, name);
 	if (*out || !name || !t->nr_groups)
 		return 0;
 	for (size_t i = 0; i < t->nr_all_thins; i++) {
-		if (!t->thin[i].name || !is_called(t, t->thin[i].name, name))
+		if (!t->thin[i].name || !table_is_called(t, t->thin[i].name, name))
 			continue;
 		if (*out)
 			return several_groups(t, name, err);
@@ -186,7 +121,7 @@ static int pool_of_option(const struct table *t, const char *name, size_t *pool,
 
 	*pool = t->nr_pools;
 	for (size_t i = 0; i < t->nr_pools; i++) {
-		if (!t->pools[i].name || !is_called(t, t->pools[i].name, plain))
+		if (!t->pools[i].name || !table_is_called(t, t->pools[i].name, plain))
 			continue;
 		if (*pool < t->nr_pools)
 			return several_groups(t, name, err);
@@ -307,67 +242,3 @@ int table_choose(struct table *t, const struct table_want *want, struct err *err
 	return r ? r : judge_features(t->pool, want, err);
 }
 
-const struct table_thin *table_find(const struct table *t, const char *name_or_id)
-{
-	const struct table_thin *found = NULL;
-	uint64_t id;
-	size_t i;
-
-	found = exact_thin(t, name_or_id);
-	if (found && found < t->thin + t->nr_thins)
-		return found;
-	found = NULL;
-	for (i = 0; i < t->nr_thins && t->nr_groups; i++)
-		if (t->thin[i].name && is_called(t, t->thin[i].name, name_or_id))
-			return &t->thin[i];
-	if (parse_u64(name_or_id, &id, NULL) < 0)
-		return NULL;
-	for (i = 0; i < t->nr_thins; i++) {
-		if (t->thin[i].dev_id != id)
-			continue;
-		if (!t->thin[i].name)
-			return &t->thin[i];
-		if (!found)
-			found = &t->thin[i];
-	}
-	return found;
-}
-
-const char *table_similar_name(const struct table *t, const char *name)
-{
-	struct similar s;
-
-	similar_init(&s, name, strlen(name));
-	for (size_t i = 0; i < t->nr_thins; i++)
-		if (t->thin[i].name)
-			similar_offer(&s, t->thin[i].name);
-	return s.found;
-}
-
-int table_device(const struct table *t, const char *device, const char *pool, uint32_t *id,
-		 const struct table_thin **line, struct err *err)
-{
-	char question[SIMILAR_QUESTION];
-	uint64_t n;
-
-	*line = t ? table_find(t, device) : NULL;
-	if (*line) {
-		*id = (*line)->dev_id;
-		return 0;
-	}
-	if (parse_u64(device, &n, NULL) < 0) {
-		if (!t)
-			return err_set(err, -ENODATA,
-				       "'%s' is not a device id; only a table file gives names, and "
-				       "%s is not one",
-				       device, pool);
-		return err_set(err, -ENODATA,
-			       "'%s' is neither the name of a device in %s nor a device id%s", device, pool,
-			       similar_question(question, table_similar_name(t, device), ""));
-	}
-	if (n > MAX_DEV_ID)
-		return err_set(err, -EDOM, "%llu: the largest device id is %u",
-			       (unsigned long long)n, MAX_DEV_ID);
-	*id = (uint32_t)n;
-	return 0;
-}

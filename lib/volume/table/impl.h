@@ -18,6 +18,20 @@ int table_names(struct table *t, struct err *err);
 /* The name that a line gives to the number; NULL: none. */
 const char *table_number_name(const struct table *t, unsigned major, unsigned minor);
 
+#define TABLE_MAX_STEPS 32 /* linear devices that may stand between a name and what is meant by it */
+/*
+ * The line below a linear device that is all of it, and in *@word what that device calls it; NULL: @n is no
+ * such device.
+ */
+const struct table_name *table_step_down(const struct table *t, const struct table_name *n, const char **word);
+/* The thin device of that name, or the one below a linear device of that name, as LVM makes it; or NULL. */
+const struct table_thin *table_exact_thin(const struct table *t, const char *name);
+/*
+ * Is @line the line that a person calls @name?  A volume of LVM may have its group in front, VG/LV or
+ * /dev/VG/LV; where there are several groups it may go without.
+ */
+bool table_is_called(const struct table *t, const char *line, const char *name);
+
 /* Behind table_choose(): words that name lines become names of named.h.  Loops are refused.  link.c */
 int table_link(struct table *t, const char *folder, struct err *err);
 

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* The names of a table's lines, sorted: a name that stands twice is found without comparing all pairs. */
+/*
+ * The names of a table's lines, sorted: a name that stands twice is found without comparing all pairs.
+ * And what a person's word means: the name of a line, a volume of LVM, a device id.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/search.h"
+#include "base/text/parse.h"
+#include "base/text/similar.h"
+#include "dev/dev.h"
+#include "pool/format/format.h"
 #include "volume/table/impl.h"
 
 static int by_name(const void *a, const void *b)
@@ -128,4 +135,125 @@ const char *table_number_name(const struct table *t, unsigned major, unsigned mi
 		if (t->number[i].major == major && t->number[i].minor == minor)
 			return t->number[i].name;
 	return NULL;
+}
+
+const struct table_name *table_step_down(const struct table *t, const struct table_name *n,
+					  const char **word)
+{
+	const struct table_device *d = n->kind == TABLE_DEVICE ? &t->device[n->index] : NULL;
+	const struct table_segment *seg = d && !d->target ? &t->seg[d->first] : NULL;
+	unsigned major, minor;
+	const char *name;
+
+	if (!seg || seg->next != SIZE_MAX || seg->kind != STACK_LINEAR || t->leg[seg->first_leg].at)
+		return NULL;
+	*word = t->leg[seg->first_leg].dev.word;
+	if (!dev_numbers(*word, &major, &minor))
+		return table_name_find(t, *word);
+	name = table_number_name(t, major, minor);
+	return name ? table_name_find(t, name) : NULL;
+}
+
+const struct table_thin *table_exact_thin(const struct table *t, const char *name)
+{
+	const struct table_name *n = name ? table_name_find(t, name) : NULL;
+	int steps = 0;
+
+	while (n && n->kind == TABLE_DEVICE && steps++ < TABLE_MAX_STEPS)
+		n = table_step_down(t, n, &name);
+	return n && n->kind == TABLE_THIN ? &t->thin[n->index] : NULL;
+}
+
+bool table_is_called(const struct table *t, const char *line, const char *name)
+{
+	const char *slash;
+	size_t len;
+
+	if (!strcmp(line, name))
+		return true;
+	if (!t->nr_groups)
+		return false;
+	name += strncmp(name, "/dev/", 5) ? 0 : 5;
+	slash = strchr(line, '/');
+	if (slash && !strcmp(slash + 1, name))
+		return true;
+	len = t->group ? strlen(t->group) : 0;
+	if (len && !strncmp(name, t->group, len) && name[len] == '/')
+		name += len + 1;
+	return !strcmp(line, name);
+}
+
+struct table_name *table_other_line(const struct table *t, const char *word)
+{
+	struct table_name *n = table_name_find(t, word);
+
+	for (size_t i = 0; i < t->nr_names && !n && t->nr_groups; i++)
+		if (table_is_called(t, t->names[i].name, word))
+			n = &t->names[i];
+	return n && n->kind == TABLE_DEVICE && !t->device[n->index].target ? n : NULL;
+}
+
+const struct table_thin *table_find(const struct table *t, const char *name_or_id)
+{
+	const struct table_thin *found = NULL;
+	uint64_t id;
+	size_t i;
+
+	found = table_exact_thin(t, name_or_id);
+	if (found && found < t->thin + t->nr_thins)
+		return found;
+	found = NULL;
+	for (i = 0; i < t->nr_thins && t->nr_groups; i++)
+		if (t->thin[i].name && table_is_called(t, t->thin[i].name, name_or_id))
+			return &t->thin[i];
+	if (parse_u64(name_or_id, &id, NULL) < 0)
+		return NULL;
+	for (i = 0; i < t->nr_thins; i++) {
+		if (t->thin[i].dev_id != id)
+			continue;
+		if (!t->thin[i].name)
+			return &t->thin[i];
+		if (!found)
+			found = &t->thin[i];
+	}
+	return found;
+}
+
+const char *table_similar_name(const struct table *t, const char *name)
+{
+	struct similar s;
+
+	similar_init(&s, name, strlen(name));
+	for (size_t i = 0; i < t->nr_thins; i++)
+		if (t->thin[i].name)
+			similar_offer(&s, t->thin[i].name);
+	return s.found;
+}
+
+int table_device(const struct table *t, const char *device, const char *pool, uint32_t *id,
+		 const struct table_thin **line, struct err *err)
+{
+	char question[SIMILAR_QUESTION];
+	uint64_t n;
+
+	*line = t ? table_find(t, device) : NULL;
+	if (*line) {
+		*id = (*line)->dev_id;
+		return 0;
+	}
+	if (parse_u64(device, &n, NULL) < 0) {
+		if (!t)
+			return err_set(err, -ENODATA,
+				       "'%s' is not a device id; only a table file gives names, and "
+				       "%s is not one",
+				       device, pool);
+		return err_set(err, -ENODATA,
+			       "'%s' is neither the name of a device in %s nor a device id%s", device, pool,
+			       similar_question(question, table_similar_name(t, device), ""));
+	}
+	if (n > MAX_DEV_ID)
+		return err_set(err, -EDOM, "%llu: the largest device id is %u",
+			       (unsigned long long)n, MAX_DEV_ID);
+	*id = (uint32_t)n;
+	return 0;
 }
