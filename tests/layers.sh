@@ -112,6 +112,10 @@ result "each file includes only what lies below its room"
 awk "$rooms_awk"' { r = room_of($3) } r != room_of($1) && (r in level) && !((r "/*") in public) && !($3 in public) {
 	print $1 ":" $2 ": " $3 " is private to lib/" r }' "$tmp/rooms" "$tmp/includes" >"$tmp/bad"
 result "no file includes a private header of another room"
+awk "$rooms_awk"' { r = room_of($1); from = $1; sub(/^lib\//, "", from) }
+	(from in public) && room_of($3) == r && !((r "/*") in public) && !($3 in public) {
+	print $1 ":" $2 ": " $3 " is private, and who includes this header gets it, too" }' "$tmp/rooms" "$tmp/includes" >"$tmp/bad"
+result "no public header includes a private one"
 find lib -name '*.[ch]' | awk "$rooms_awk"' !(room_of($1) in level) { print $1 " is in no room of the table" }' "$tmp/rooms" - >"$tmp/bad"
 result "every file of the library is in a room"
 find . -name .git -prune -o -name module.am -exec grep -ohE '[A-Za-z_0-9/]+\.[ch]\b' {} + | sort -u >"$tmp/listed"

@@ -97,11 +97,11 @@ static void put_device(const struct list *l, const struct list_row *r, struct js
 	else
 		json_null(j, "highest_block");
 	json_u64(j, "nr_extents", r->nr_extents);
-	if (r->kin.device == KIN_NONE)
+	if (r->snapshot_of == LIST_NO_ROW)
 		json_null(j, "snapshot_of");
 	else
-		json_u64(j, "snapshot_of", l->row[r->kin.device].dev->info.dev_id);
-	json_bool(j, "snapshot_certain", r->kin.certain);
+		json_u64(j, "snapshot_of", l->row[r->snapshot_of].dev->info.dev_id);
+	json_bool(j, "snapshot_certain", r->snapshot_certain);
 	if (r->listed)
 		json_u64(j, "size_bytes", r->length << SECTOR_SHIFT);
 	else

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "pool/query/extents.h"
+#include "pool/query/kin.h"
+#include "pool/query/picture.h"
 
 static int new_rows(struct list *l, size_t nr, struct err *err)
 {
@@ -53,7 +55,7 @@ static void take_cells(void *ctx, const struct cells *c)
 {
 	struct list *l = ((struct looking *)ctx)->list;
 
-	picture_take(&l->picture, c);
+	picture_take(l->picture, c);
 }
 
 static int look(const struct metadata *md, struct looking *k, struct usage_want *want, struct err *err)
@@ -64,7 +66,9 @@ static int look(const struct metadata *md, struct looking *k, struct usage_want 
 	want->cells = take_cells;
 	k->extents = extents_new(md->nr_blocks);
 	k->kin = kin_new(f);
-	if (!k->extents || !k->kin || picture_init(&k->list->picture, md->nr_data_blocks, f->nr_devs))
+	k->list->picture = calloc(1, sizeof(*k->list->picture));
+	if (!k->extents || !k->kin || !k->list->picture ||
+	    picture_init(k->list->picture, md->nr_data_blocks, f->nr_devs))
 		return err_nomem(err, "the extents of the devices");
 	return 0;
 }
@@ -78,14 +82,15 @@ static int learn(const struct metadata *md, struct looking *k, struct err *err)
 	int r = origin ? kin_origins(k->kin, md->nr_blocks, origin, err) :
 			 err_nomem(err, "the list of devices");
 
-	picture_end(&l->picture);
-	for (size_t i = 0; i < l->picture.nr_cells; i++) {
-		l->nr_alone += l->picture.cell[i].nr_alone;
-		l->nr_shared += l->picture.cell[i].nr_shared;
+	picture_end(l->picture);
+	for (size_t i = 0; i < l->picture->nr_cells; i++) {
+		l->nr_alone += l->picture->cell[i].nr_alone;
+		l->nr_shared += l->picture->cell[i].nr_shared;
 	}
 	for (size_t i = 0; !r && i < l->nr; i++) {
 		l->row[i].nr_extents = extents_count(k->extents, f->walk, f->dev[i]->root);
-		l->row[i].kin = origin[i];
+		l->row[i].snapshot_of = origin[i].device == KIN_NONE ? LIST_NO_ROW : origin[i].device;
+		l->row[i].snapshot_certain = origin[i].certain;
 	}
 	free(origin);
 	return r;
@@ -135,7 +140,9 @@ int list_read(const struct metadata *md, struct stream *s, enum list_depth depth
 void list_fini(struct list *l)
 {
 	free(l->row);
-	picture_fini(&l->picture);
+	if (l->picture)
+		picture_fini(l->picture);
+	free(l->picture);
 	forest_fini(&l->forest);
 	metadata_devices_fini(&l->devices);
 }

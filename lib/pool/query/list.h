@@ -6,8 +6,11 @@
  * The devices of a pool and the facts about each: the fields of thin_ls.  Threads: one at a time.
  */
 #include "base/text/similar.h"
-#include "pool/query/kin.h"
-#include "pool/query/picture.h"
+#include "pool/query/usage.h"
+
+struct picture;
+
+#define LIST_NO_ROW SIZE_MAX
 
 /* What must be read. */
 enum list_depth {
@@ -21,7 +24,8 @@ struct list_row {
 	const struct metadata_device *dev;
 	struct usage_row usage; /* with LIST_MAPPED; .exclusive with LIST_EXCLUSIVE */
 	uint64_t nr_extents;	/* with LIST_ALL */
-	struct kin_origin kin;	/* with LIST_ALL: the row that it is a snapshot of */
+	size_t snapshot_of;	/* with LIST_ALL: the row that it is a snapshot of; LIST_NO_ROW: of none */
+	bool snapshot_certain;	/* by their times no other device can be the origin */
 	/* From the device's line in a table: the caller fills it in. */
 	bool listed;
 	const char *name, *origin; /* NULL: the line has none */
@@ -34,9 +38,9 @@ struct list {
 	size_t nr;
 	/* With LIST_ALL: data blocks that one device maps, and that several do. */
 	uint64_t nr_alone, nr_shared;
-	struct picture picture; /* .device there is an index of a row */
 	struct forest forest;
 	/* private */
+	struct picture *picture; /* with LIST_ALL; .device there is an index of a row */
 	struct metadata_devices devices;
 };
 

@@ -2,6 +2,8 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "pool/query/page.h"
 
+#include "pool/query/picture.h"
+
 /* page.html, line by line: made by make */
 static const char *const lines[] = {
 #include "lib/pool/query/page.inc"
@@ -40,7 +42,7 @@ static void put_pool(const struct info *i, const char *name, const struct findin
 	info_json(i, PAGE_DEVICES, &j);
 	findings_json(findings, &j, "findings");
 	json_u64(&j, "more_devices", i->list->nr > PAGE_DEVICES ? i->list->nr - PAGE_DEVICES : 0);
-	put_cells(&i->list->picture, i->list, &j);
+	put_cells(i->list->picture, i->list, &j);
 	json_end(&j);
 }
 

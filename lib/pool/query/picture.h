@@ -6,6 +6,7 @@
  * The data device as a picture of at most PICTURE_CELLS cells: which devices have how much of each range.
  * Memory: 88 bytes a cell and 12 bytes a device.  Threads: one at a time.
  */
+#include "pool/query/cells.h"
 #include "pool/query/usage.h"
 
 #define PICTURE_CELLS 4096

@@ -39,9 +39,9 @@ static void sort_rows(const struct list *l, struct place *p, size_t *order)
 	for (size_t i = 0; i < l->nr; i++)
 		p[i].first = p[i].last = p[i].next = NONE;
 	for (size_t i = 0; i < l->nr; i++) {
-		size_t origin = l->row[i].kin.device;
+		size_t origin = l->row[i].snapshot_of;
 
-		if (origin == KIN_NONE)
+		if (origin == LIST_NO_ROW)
 			add_child(p, &first, &last, i);
 		else
 			add_child(p, &p[origin].first, &p[origin].last, i);
@@ -51,7 +51,7 @@ static void sort_rows(const struct list *l, struct place *p, size_t *order)
 		if (at == NONE)
 			at = open[--nr_open];
 		order[nr++] = at;
-		p[at].level = l->row[at].kin.device == KIN_NONE ? 0 : p[l->row[at].kin.device].level + 1;
+		p[at].level = l->row[at].snapshot_of == LIST_NO_ROW ? 0 : p[l->row[at].snapshot_of].level + 1;
 		if (p[at].next != NONE)
 			open[nr_open++] = p[at].next;
 		at = p[at].first;
@@ -68,7 +68,7 @@ static size_t add_name(const struct list_row *r, const struct place *p, struct o
 	if (p->level > LEVELS)
 		outbuf_printf(out, "(%zu) ", p->level);
 	if (p->level)
-		outbuf_str(out, r->kin.certain ? "`- " : "`? ");
+		outbuf_str(out, r->snapshot_certain ? "`- " : "`? ");
 	outbuf_u64(out, r->dev->info.dev_id);
 	if (r->name)
 		outbuf_printf(out, " %s", r->name);

@@ -17,6 +17,7 @@
 #include "base/overflow.h"
 #include "base/search.h"
 #include "pool/format/format.h"
+#include "pool/query/cells.h"
 
 #define SPARSE_BLOCKS ((uint64_t)1 << 23) /* so many cells are always given */
 

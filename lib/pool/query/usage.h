@@ -13,9 +13,10 @@
  * instead; 2 bytes a metadata block; 8 bytes a device and worker.
  */
 #include "pool/forest/forest.h"
-#include "pool/query/cells.h"
 
 #define USAGE_WINDOW ((uint64_t)1 << 28) /* data blocks */
+
+struct cells; /* cells.h */
 
 struct usage_row {
 	uint64_t mapped, exclusive; /* shared = mapped - exclusive */
