@@ -12,30 +12,35 @@
 
 DEFINE_CLEANUP(table_cleanup, struct table, table_free)
 
-static bool is_table(const char *path)
+/* 1 or 0; -ENOMEM. */
+static int is_table(const char *path)
 {
 	enum content c = CONTENT_NOTHING;
 	struct stat st;
+	int r = 0;
 
-	return !dev_stat(path, &st) && S_ISREG(st.st_mode) && !content_of(path, &c, NULL) &&
-	       c == CONTENT_TABLE;
+	if (!dev_stat(path, &st) && S_ISREG(st.st_mode))
+		r = content_of(path, &c, NULL);
+	return r == -ENOMEM ? r : !r && c == CONTENT_TABLE;
 }
 
-/* The table's path, and behind it the NAME; NULL: @word is no TABLE:NAME. */
-static char *split(const char *word, const char **name)
+/* The table's path, and behind it the NAME.  *out NULL: @word is no TABLE:NAME.  0 or -ENOMEM. */
+static int split(const char *word, char **out, const char **name, struct err *err)
 {
-	const char *colon;
-	char *path;
-
-	for (colon = strrchr(word, ':'); colon && colon > word;
+	for (const char *colon = strrchr(word, ':'); colon && colon > word;
 	     colon = memrchr(word, ':', (size_t)(colon - word))) {
-		path = strndup(word, (size_t)(colon - word));
-		*name = colon + 1;
-		if (!path || is_table(path))
-			return path;
-		free(path);
+		CLEANUP(free_ptr) char *path = strndup(word, (size_t)(colon - word));
+		int r = path ? is_table(path) : -ENOMEM;
+
+		if (r < 0)
+			return err_nomem(err, word);
+		if (r) {
+			*name = colon + 1;
+			*out = steal_ptr(&path);
+			return 0;
+		}
 	}
-	return NULL;
+	return 0;
 }
 
 int table_open_line(const char *word, struct table **out, struct err *err)
@@ -51,9 +56,9 @@ int table_open_line(const char *word, struct table **out, struct err *err)
 	*out = NULL;
 	if (dev_is_standard(word) || !dev_stat(word, &st) || !strchr(word, ':'))
 		return 0;
-	path = split(word, &name);
-	if (!path)
-		return 0;
+	r = split(word, &path, &name, err);
+	if (r || !path)
+		return r;
 	r = table_read(path, &want, &t, err);
 	if (r)
 		return r;
