@@ -66,7 +66,7 @@ static bool fits_root(const struct assignment *a, uint32_t cand, const struct pl
 	    (n->nr_mappings > d->info.mapped_blocks ||
 	     (n->nr_mappings < d->info.mapped_blocks && (unknown || !(n->flags & SN_BROKEN)))))
 		return false;
-	if (unknown && n->height < kin_height(a->s, d->info.dev_id))
+	if (unknown && n->height < old_roots_height(a->s, d->info.dev_id))
 		return false;
 	*v = hear(a, cand, p);
 	if (unknown && v->score < 0)
@@ -230,7 +230,7 @@ static bool may_be_inherited(const struct assignment *a, uint32_t cand)
 			best = c;
 		else
 			rival |= !(c->says & SAYS_DENIED) &&
-				 kin_height(a->s, a->s->dev[p->index].info.dev_id) < 0 &&
+				 old_roots_height(a->s, a->s->dev[p->index].info.dev_id) < 0 &&
 				 c->score + evidence[EV_NAMED].points + SURE_MARGIN > best->score;
 	}
 	if (!rival)

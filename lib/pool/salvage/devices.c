@@ -81,7 +81,7 @@ static int add_guesses(struct salvage *s, struct err *err)
 	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)s->nr_nodes + 1, 1);
 	struct vec tops = { 0 };
 	const struct old_root *o;
-	int r = kin_read(s, err);
+	int r = old_roots_read(s, err);
 
 	if (!r && (!is_child || list_old_tops(s, &tops)))
 		r = err_nomem(err, "salvage: older top levels");

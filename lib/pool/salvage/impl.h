@@ -17,7 +17,7 @@ uint32_t salvage_add_virtual(struct salvage *s, uint8_t tree, int height, struct
 int salvage_add_edges(struct salvage *s, uint32_t node, const uint32_t *child, uint32_t nr,
 		      struct err *err);
 
-/* --- place.c: where the content of a block is --- */
+/* --- strays.c: where the content of a block is --- */
 /* Everything that has not been read yet. */
 int salvage_scan_all(struct salvage *s, struct err *err);
 /* Counts the mappings to data blocks that do not exist (nr_data_blocks), leaf by leaf. */
@@ -56,7 +56,8 @@ int salvage_find_roots(struct salvage *s, struct err *err);
 bool salvage_roots_agree(struct salvage *s, uint32_t top, uint32_t details);
 
 /* --- order.c: states found without a superblock --- */
-struct state {
+/* The pool as one transaction left it: its roots, and what proves that they belong together. */
+struct pool_state {
 	uint32_t index, map_root, details_root, overflow_root, held;
 	uint32_t reused;  /* blocks reused since, or that should have been: not the newest */
 	uint32_t orphans; /* nodes of mappings in use that nothing points to: remains of another pool */
@@ -67,9 +68,9 @@ struct state {
 	uint64_t *live; /* a bit a block */
 };
 /* The newest of the states in which nothing was reused; the others are removed from the list. */
-const struct state *salvage_newest(const struct salvage *s, struct vec *states);
+const struct pool_state *salvage_newest(const struct salvage *s, struct vec *states);
 /* Are there states that may be newer than @best? */
-bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct state *best);
+bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct pool_state *best);
 
 /* --- claim.c: whose roots are used --- */
 /*
@@ -152,13 +153,13 @@ struct voice evidence_hear(struct salvage *s, const struct sdevice *d, uint32_t 
 struct old_root {
 	uint32_t dev_id, root, top; /* top: the top-level leaf that says so */
 };
-int kin_read(struct salvage *s, struct err *err);
+int old_roots_read(struct salvage *s, struct err *err);
 /* Is @node in the tree at @root? */
 bool salvage_is_below(const struct salvage *s, uint32_t root, uint32_t node);
 /* The height of the device's newest older root, -1: there is none. */
-int kin_height(const struct salvage *s, uint32_t dev_id);
+int old_roots_height(const struct salvage *s, uint32_t dev_id);
 
-/* --- places.c --- */
+/* --- gaps.c --- */
 int salvage_fill_gaps(struct salvage *s, struct err *err);
 
 /* --- data.c: the data space map as a witness --- */

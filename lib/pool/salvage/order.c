@@ -19,7 +19,7 @@ struct fall {
 };
 
 /* How far the pool's clock and the number of mappings fall back from one state to the next. */
-static struct fall fall_between(const struct state *a, const struct state *b)
+static struct fall fall_between(const struct pool_state *a, const struct pool_state *b)
 {
 	struct fall f = { 0 };
 
@@ -33,7 +33,7 @@ static struct fall fall_between(const struct state *a, const struct state *b)
 }
 
 /* The first block that the state leaves free. */
-static uint32_t first_free(const struct salvage *s, const struct state *st)
+static uint32_t first_free(const struct salvage *s, const struct pool_state *st)
 {
 	uint32_t b = 0;
 
@@ -43,7 +43,7 @@ static uint32_t first_free(const struct salvage *s, const struct state *st)
 }
 
 /* Is there a block after the state's index that was never written? */
-static bool has_untouched(const struct salvage *s, const struct state *st)
+static bool has_untouched(const struct salvage *s, const struct pool_state *st)
 {
 	for (uint32_t b = s->nr_blocks; b-- > st->index;)
 		if (s->kind[b] == BLOCK_ZERO && !bits_get(st->live, b))
@@ -57,7 +57,7 @@ static bool has_untouched(const struct salvage *s, const struct state *st)
  * It goes round the end of the device only when that has been written to.  It begins at the first block
  * that @a left free, when the pool had been activated again.
  */
-static bool follows(const struct salvage *s, const struct state *a, const struct state *b,
+static bool follows(const struct salvage *s, const struct pool_state *a, const struct pool_state *b,
 		    bool strict, uint32_t behind)
 {
 	uint32_t free = first_free(s, a), last = b->index + behind;
@@ -77,12 +77,12 @@ static bool follows(const struct salvage *s, const struct state *a, const struct
 }
 
 /* Did @b come after @a, and cannot @a have come after @b, by where they were written? */
-static bool is_newer(const struct salvage *s, const struct state *a, const struct state *b, bool strict)
+static bool is_newer(const struct salvage *s, const struct pool_state *a, const struct pool_state *b, bool strict)
 {
 	return follows(s, a, b, strict, 0) && !follows(s, b, a, strict, BEHIND_INDEX);
 }
 
-static bool same_roots(const struct state *a, const struct state *b)
+static bool same_roots(const struct pool_state *a, const struct pool_state *b)
 {
 	return a->map_root == b->map_root && a->details_root == b->details_root;
 }
@@ -90,7 +90,7 @@ static bool same_roots(const struct state *a, const struct state *b)
 /*
  * Do two states have a node of mappings in common?  Unrelated ones have none, unless one is empty.
  */
-static bool has_common(const struct salvage *s, const struct state *a, const struct state *b)
+static bool has_common(const struct salvage *s, const struct pool_state *a, const struct pool_state *b)
 {
 	for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64; w++)
 		for (uint64_t both = b->live[w] & a->live[w]; both; both &= both - 1) {
@@ -103,14 +103,14 @@ static bool has_common(const struct salvage *s, const struct state *a, const str
 }
 
 /* Are there states that may be newer than @best? */
-bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct state *best)
+bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct pool_state *best)
 {
 	const struct pool_overrides *hint = &s->opt.hint;
 	/* a transaction near the one that LVM knows makes it a state of this pool */
 	bool dated = hint->has_transaction && hint->transaction &&
 		     best->transaction <= hint->transaction &&
 		     best->transaction >= hint->transaction / 2;
-	struct state *st = states->data;
+	struct pool_state *st = states->data;
 	bool any = true;
 
 	for (size_t i = 0; i < states->nr; i++)
@@ -139,9 +139,9 @@ bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct
 }
 
 /* The newest of the states in which nothing was reused. */
-const struct state *salvage_newest(const struct salvage *s, struct vec *states)
+const struct pool_state *salvage_newest(const struct salvage *s, struct vec *states)
 {
-	struct state *st = states->data;
+	struct pool_state *st = states->data;
 	uint32_t least = UINT32_MAX;
 	size_t nr = 0, best;
 	struct fall most;

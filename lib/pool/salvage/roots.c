@@ -33,7 +33,7 @@ static uint32_t contradictions(const struct salvage *s, const struct snode *n)
 	return nr;
 }
 
-static void newest_details(struct salvage *s, uint32_t node, struct state *st)
+static void newest_details(struct salvage *s, uint32_t node, struct pool_state *st)
 {
 	struct vec details = { 0 };
 	const struct device_info *d;
@@ -71,7 +71,7 @@ static bool is_metadata_overflow(struct salvage *s, uint32_t node)
 	return true;
 }
 
-static void look_at_root(struct salvage *s, uint32_t b, struct state *st)
+static void look_at_root(struct salvage *s, uint32_t b, struct pool_state *st)
 {
 	uint32_t i = s->slot[b];
 
@@ -127,7 +127,7 @@ static uint32_t count_mismatches(const struct salvage *s, uint32_t i, const stru
 	return nr;
 }
 
-static void check_counts(struct salvage *s, struct state *st)
+static void check_counts(struct salvage *s, struct pool_state *st)
 {
 	struct vec details = { 0 };
 
@@ -139,7 +139,7 @@ static void check_counts(struct salvage *s, struct state *st)
 }
 
 /* Judges the state whose counts have been read. */
-static void look_at_state(struct salvage *s, struct state *st)
+static void look_at_state(struct salvage *s, struct pool_state *st)
 {
 	for (uint32_t b = 1; b < s->nr_blocks; b++) {
 		uint32_t i = s->slot[b];
@@ -167,7 +167,7 @@ static void look_at_state(struct salvage *s, struct state *st)
 
 static int add_state(struct salvage *s, uint32_t index, struct vec *states, struct err *err)
 {
-	struct state *st;
+	struct pool_state *st;
 	int r;
 
 	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
@@ -180,7 +180,7 @@ static int add_state(struct salvage *s, uint32_t index, struct vec *states, stru
 	st = vec_push(states, sizeof(*st));
 	if (!st)
 		return err_nomem(err, "salvage: states of the pool");
-	*st = (struct state) {
+	*st = (struct pool_state) {
 		.index = index, .map_root = NONE, .details_root = NONE, .overflow_root = NONE
 	};
 	st->live = calloc(div_up(s->nr_blocks, 64), sizeof(*st->live));
@@ -197,7 +197,7 @@ static int add_state(struct salvage *s, uint32_t index, struct vec *states, stru
 /* --- states whose space map is lost --- */
 
 /* A top level under which everything is whole, and how many mappings each device has. */
-static bool list_devices(const struct salvage *s, uint32_t i, const struct state *last,
+static bool list_devices(const struct salvage *s, uint32_t i, const struct pool_state *last,
 			 uint32_t end, struct vec *devs, unsigned depth)
 {
 	const struct snode *n = &s->node[i];
@@ -234,7 +234,7 @@ static bool list_devices(const struct salvage *s, uint32_t i, const struct state
 }
 
 /* Do the details at @i tell of just these devices and numbers of mappings? */
-static bool details_agree(struct salvage *s, uint32_t i, const struct vec *devs, struct state *st)
+static bool details_agree(struct salvage *s, uint32_t i, const struct vec *devs, struct pool_state *st)
 {
 	struct vec details = { 0 };
 	const struct device_info *a = devs->data, *b;
@@ -256,7 +256,7 @@ static bool details_agree(struct salvage *s, uint32_t i, const struct vec *devs,
 bool salvage_roots_agree(struct salvage *s, uint32_t top, uint32_t details)
 {
 	struct vec devs = { 0 };
-	struct state st = { 0 };
+	struct pool_state st = { 0 };
 	bool agree =
 		list_devices(s, top, NULL, 0, &devs, 0) && details_agree(s, details, &devs, &st);
 
@@ -284,7 +284,7 @@ static bool is_root(const struct salvage *s, uint32_t b, uint8_t tree, const uin
  * Roots that are newer than the newest space map that can be read, when the map of their state is
  * lost too.  They lie between the index of @last and the next one.
  */
-static int look_for_newer(struct salvage *s, const struct state *last, struct state *found,
+static int look_for_newer(struct salvage *s, const struct pool_state *last, struct pool_state *found,
 			  struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *is_child = calloc(s->nr_nodes + 1, 1);
@@ -305,7 +305,7 @@ static int look_for_newer(struct salvage *s, const struct state *last, struct st
 		s->uncertain =
 			true; /* newer, or begun and never committed, unless its details tell */
 		for (uint32_t d = end; d-- > begin && found->map_root == NONE;) {
-			struct state st = { 0 };
+			struct pool_state st = { 0 };
 
 			if (is_root(s, d, TREE_DETAILS, is_child) &&
 			    details_agree(s, s->slot[d], &devs, &st) &&
@@ -321,7 +321,7 @@ static int look_for_newer(struct salvage *s, const struct state *last, struct st
 	return 0;
 }
 
-static void use_state(struct salvage *s, const struct state *st)
+static void use_state(struct salvage *s, const struct pool_state *st)
 {
 	s->sb.metadata_sm.bitmap_root = st->index;
 	s->sb.metadata_sm.ref_count_root = st->overflow_root == NONE ? 0 : st->overflow_root;
@@ -361,7 +361,7 @@ static int use_given(struct salvage *s, const struct vec *states, struct err *er
 	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)s->nr_nodes + 1, 1);
 	uint64_t map = o->has_mapping_root ? o->mapping_root : 0;
 	uint64_t details = o->has_details_root ? o->details_root : 0;
-	const struct state *st = states->data;
+	const struct pool_state *st = states->data;
 
 	if (!is_child)
 		return err_nomem(err, "salvage: roots");
@@ -384,7 +384,7 @@ static int use_given(struct salvage *s, const struct vec *states, struct err *er
 static void free_states(struct vec *states)
 {
 	for (size_t i = 0; i < states->nr; i++)
-		free(((struct state *)states->data)[i].live);
+		free(((struct pool_state *)states->data)[i].live);
 	free(states->data);
 }
 
@@ -392,7 +392,7 @@ static void free_states(struct vec *states)
  * Are there intact blocks right after the state's index block that no state has?  A later commit
  * wrote them, and its index block is lost, or it was never completed.
  */
-static bool something_follows(const struct salvage *s, const struct state *st, const uint64_t *used)
+static bool something_follows(const struct salvage *s, const struct pool_state *st, const uint64_t *used)
 {
 	uint32_t b = st->index + 1;
 
@@ -406,15 +406,15 @@ static bool something_follows(const struct salvage *s, const struct state *st, c
 static int use_newest(struct salvage *s, struct vec *states, struct err *err)
 {
 	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(s->nr_blocks, 64), sizeof(*used));
-	struct state newer = { .map_root = NONE, .details_root = NONE };
-	const struct state *best;
+	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
+	const struct pool_state *best;
 	int r;
 
 	if (!used)
 		return err_nomem(err, "salvage: states of the pool");
 	for (size_t i = 0; i < states->nr; i++)
 		for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64; w++)
-			used[w] |= ((struct state *)states->data)[i].live[w];
+			used[w] |= ((struct pool_state *)states->data)[i].live[w];
 	best = salvage_newest(s, states);
 	r = look_for_newer(s, best, &newer, err);
 	s->rivals = best && (salvage_has_rival(s, states, best) ||

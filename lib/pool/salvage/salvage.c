@@ -8,13 +8,13 @@
  *     all: nothing else is read.
  *  3. Otherwise the whole device is read once, in order, and every block classified (scan.c, node.c).
  *     A flipped bit is put right (mend.c); a block in the wrong place is taken for the one it is
- *     (place.c).
+ *     (strays.c).
  *  4. It is settled whose roots are used (claim.c): the user's, the superblock's, or the newest
  *     that are found (roots.c, order.c).  The trees are linked and walked anew (trees.c): what cannot
  *     be read leaves gaps.
  *  5. The metadata space map says which blocks are in use, and how many parents each has (space.c).
  *     Nodes that it or the data map denies are left out (witness.c).
- *  6. Nodes that lack a parent are assigned to the gaps (places.c, option.c, assign.c, solve.c), by what
+ *  6. Nodes that lack a parent are assigned to the gaps (gaps.c, option.c, assign.c, solve.c), by what
  *     speaks for them (evidence.c, generations.c, lookup.c).  Where their counts are lost the data map
  *     decides (data.c, cover.c).  Devices that the top level lost: devices.c.
  *  7. Details are joined, and those that were lost made (details.c, times.c).

@@ -4,7 +4,7 @@
  * From nodes to trees.  Linking gives every internal node its tree, its height and those of its
  * children that fit: of the right tree and height, with keys in the range that the parent says.
  * Walking follows the roots, marks what is live, and puts a virtual node wherever a child is
- * missing: a gap, which places.c tries to fill.
+ * missing: a gap, which gaps.c tries to fill.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -254,7 +254,7 @@ static int find_places(struct assignment *a, uint32_t i, uint32_t dev, uint8_t *
 /* A lost root that was a leaf has no children that could be found. */
 static bool was_a_leaf(const struct salvage *s, const struct gap *g, uint64_t need, uint32_t id)
 {
-	return g->height < 0 && need <= INTERNAL_MAX && kin_height(s, id) <= 0;
+	return g->height < 0 && need <= INTERNAL_MAX && old_roots_height(s, id) <= 0;
 }
 
 static int gap_places(struct assignment *a)
@@ -407,7 +407,7 @@ int salvage_fill_gaps(struct salvage *s, struct err *err)
 	if (!r)
 		r = generations_read(s, err);
 	if (!r)
-		r = kin_read(s, err);
+		r = old_roots_read(s, err);
 	if (!r)
 		r = devices_guess(s, err);
 	if (!r)
