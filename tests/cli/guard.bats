@@ -122,7 +122,7 @@ instructions() {
 	need_instructions
 	n=$(instructions thin_check -q frag.meta)
 	echo "$((n / 200000)) instructions a mapping" >&2
-	[ "$((n / 200000))" -lt 68 ]
+	[ "$((n / 200000))" -lt 64 ]
 }
 
 @test "thin_dump: instructions of a fragmented mapping stay within their band" {
@@ -157,7 +157,7 @@ instructions() {
 	check=$(instructions thin_check -q snap.meta)
 	ls=$(instructions thin_ls -o DEV,EXCLUSIVE snap.meta)
 	echo "$((check / 250000)), $((ls / 250000)) instructions a distinct mapping" >&2
-	[ "$((check / 250000))" -lt 62 ]
+	[ "$((check / 250000))" -lt 57 ]
 	[ "$((ls / 250000))" -lt 37 ]
 }
 

@@ -9,7 +9,6 @@
 #include "pdata/block/format.h"
 #include "pdata/block/refmap.h"
 
-#define HIGH	     0xAAAAAAAAAAAAAAAAull
 #define LOW	     0x5555555555555555ull
 #define WORD_ENTRIES 32
 #define BITMAP_WORDS (ENTRIES_PER_BITMAP / WORD_ENTRIES)

@@ -185,27 +185,27 @@ static __attribute__((noinline)) void overflow_inc(struct refmap *m, uint64_t b)
 					      __ATOMIC_RELAXED));
 }
 
-/* All pairs of @w counted up; those that are 11 stay. */
-static inline uint64_t word_up(uint64_t w)
+/* Counts up the pairs of @w of which @low has the lower bit, all but those that are 11. */
+static inline uint64_t word_up(uint64_t w, uint64_t low)
 {
-	uint64_t h = w & HIGH, l = w & LOW;
+	const uint64_t high = w >> 1, full = high & w & low;
 
-	return (~h & HIGH) | (l << 1) | (h >> 1) | l;
+	return w ^ (low ^ full) << 1 ^ (high & ~w & low);
 }
 
-/* Counts up the pairs of word @i inside @mask; returns the word as it was. */
-static inline uint64_t word_inc(struct refmap *m, uint64_t i, uint64_t mask, bool shared)
+/* The same in word @i; returns the word as it was. */
+static inline uint64_t word_inc(struct refmap *m, uint64_t i, uint64_t low, bool shared)
 {
 	uint64_t *p = &m->word[i], old;
 
 	if (!shared) {
 		old = *p;
-		*p = (old & ~mask) | (word_up(old) & mask);
+		*p = word_up(old, low);
 		return old;
 	}
 	old = __atomic_load_n(p, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(p, &old, (old & ~mask) | (word_up(old) & mask), true,
-					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	while (!__atomic_compare_exchange_n(p, &old, word_up(old, low), true, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED))
 		;
 	return old;
 }
@@ -265,7 +265,7 @@ static inline __attribute__((always_inline)) unsigned inc_one(struct refmap *m, 
 		overflow_inc(m, b);
 		return 3;
 	}
-	pair = word_inc(m, b / WORD_ENTRIES, 3ull << shift, true) >> shift & 3;
+	pair = word_inc(m, b / WORD_ENTRIES, 1ull << shift, true) >> shift & 3;
 
 	if (unlikely(pair == 3))
 		overflow_inc(m, b);
@@ -300,11 +300,10 @@ static inline bool bytes_add(uint64_t *p, uint64_t add)
 	return true;
 }
 
-/* One more reference to those blocks inside @mask of which the pair was 11 in @old, word @i. */
-static __attribute__((noinline)) void overflow_word(struct refmap *m, uint64_t i, uint64_t old,
-						    uint64_t mask)
+/* One more reference to the blocks of word @i of which the pair is 11, with its lower bit in @full. */
+static __attribute__((noinline)) void overflow_word(struct refmap *m, uint64_t i, uint64_t full)
 {
-	uint64_t full = old & (old >> 1) & LOW & mask, b = i * WORD_ENTRIES, eight;
+	uint64_t b = i * WORD_ENTRIES, eight;
 	uint8_t *p = page_at(m, b);
 
 	for (; p && full; full >>= 16, b += 8) {
@@ -318,18 +317,16 @@ static __attribute__((noinline)) void overflow_word(struct refmap *m, uint64_t i
 
 static inline void inc_run(struct refmap *m, uint64_t b, uint64_t len, bool shared)
 {
-	uint64_t i = b / WORD_ENTRIES, mask, old;
-	unsigned from = b % WORD_ENTRIES, to;
+	uint64_t i = b / WORD_ENTRIES, low, full;
+	unsigned from = b % WORD_ENTRIES, nr;
 
-	while (len) {
-		to = (unsigned)MIN((uint64_t)WORD_ENTRIES, from + len);
-		mask = pairs_mask(from, to);
-		old = word_inc(m, i, mask, shared);
-		if (unlikely(old & (old >> 1) & LOW & mask))
-			overflow_word(m, i, old, mask);
-		len -= to - from;
-		from = 0;
-		i++;
+	for (; len; len -= nr, from = 0, i++) {
+		nr = (unsigned)MIN((uint64_t)(WORD_ENTRIES - from), len);
+		low = LOW >> (64 - 2 * nr) << 2 * from;
+		full = word_inc(m, i, low, shared);
+		full &= full >> 1 & low;
+		if (unlikely(full))
+			overflow_word(m, i, full);
 	}
 }
 

@@ -33,6 +33,17 @@ struct scan_sums {
 	uint64_t outside, any, all;
 };
 
+/* Looks at the entry at @p and at four more. */
+#define SCAN_FIVE(p)                                \
+	do {                                        \
+		u64x4_load(&v, p);                  \
+		u64x4_load(&next, (p) + 8);         \
+		outside |= (limit - next) | next;   \
+		any |= next;                        \
+		all &= next;                        \
+		goes_on = next - v == MAPPING_STEP; \
+	} while (0)
+
 /*
  * The first step takes entry 0, the others end with the last entry, and the first two may overlap.
  * So the bits of ends[] are moved up until each further step has four of its own.  @is_run: the leaf
@@ -43,39 +54,37 @@ struct scan_sums {
 				    struct leaf_scan *s)                                         \
 	{                                                                                        \
 		const uint32_t pad = -(n->nr - 1) % 4, end = n->nr - 1 + pad;                    \
+		const uint8_t *p = n->values + (size_t)(4 - pad) * 8;                            \
 		u64x4 outside, any, all, v, next;                                                \
-		i64x4 each = { -1, -1, -1, -1 }, goes_on;                                        \
-		const uint8_t *p = n->values;                                                    \
-		uint64_t word = 0, bits, some = 0;                                               \
-		uint32_t at = 0;                                                                 \
+		uint64_t word, bits, some;                                                       \
+		i64x4 goes_on, each;                                                             \
                                                                                                  \
-		u64x4_load(&all, p);                                                             \
+		u64x4_load(&all, n->values);                                                     \
 		any = all;                                                                       \
 		outside = (limit - all) | all;                                                   \
-		do {                                                                             \
-			u64x4_load(&v, p);                                                       \
-			u64x4_load(&next, p + 8);                                                \
-			outside |= (limit - next) | next;                                        \
-			any |= next;                                                             \
-			all &= next;                                                             \
-			goes_on = next - v == MAPPING_STEP;                                      \
+		SCAN_FIVE(n->values);                                                            \
+		each = goes_on;                                                                  \
+		some = (uint64_t)bits_of(goes_on);                                               \
+		word = some << (60 + pad);                                                       \
+		for (uint32_t at = 4; at < end; at += 4, p += 32) {                              \
+			SCAN_FIVE(p);                                                            \
 			if (is_run) {                                                            \
 				each &= goes_on;                                                 \
-			} else {                                                                 \
-				bits = (uint64_t)bits_of(goes_on);                               \
-				some |= bits;                                                    \
-				word = word >> 4 | bits << (at ? 60 : 60 + pad);                 \
-				if (at % 64 == 60)                                               \
-					s->ends[at / 64] = ~word;                                \
+				continue;                                                        \
 			}                                                                        \
-			p += at ? 32 : 32 - 8 * pad;                                             \
-			at += 4;                                                                 \
-		} while (at < end);                                                              \
+			if (at % 64 == 0)                                                        \
+				s->ends[at / 64 - 1] = ~word;                                    \
+			bits = (uint64_t)bits_of(goes_on);                                       \
+			some |= bits;                                                            \
+			word = word >> 4 | bits << 60;                                           \
+		}                                                                                \
 		s->pad = pad;                                                                    \
 		s->one_run = is_run && bits_of(each) == 15;                                      \
 		s->no_run = !is_run && !some;                                                    \
 		/* behind the last entry all bits are set */                                     \
-		s->ends[end / 64] = end % 64 ? ~(word >> (64 - end % 64)) : ~0ull;               \
+		if (end % 64 == 0)                                                               \
+			s->ends[end / 64] = ~0ull;                                               \
+		s->ends[(end - 1) / 64] = ~(word >> -end % 64);                                  \
 		sum->outside = outside[0] | outside[1] | outside[2] | outside[3];                \
 		sum->any = any[0] | any[1] | any[2] | any[3];                                    \
 		sum->all = all[0] & all[1] & all[2] & all[3];                                    \

@@ -182,12 +182,13 @@ static bool set_bit(uint8_t *bits, uint64_t i)
 /*
  * Reserves space for the blocks around @b, as long as most of what was reserved got written: a pool
  * with a few blocks here and there shall not need much more space than its blocks, not even for a while.
+ * Less than RESERVE_BLOCKS, all that a small pool has, is not worth the calls.
  */
 static void reserve_space(struct unpacker *u, mblock_t b)
 {
 	mblock_t begin = b - b % RESERVE_BLOCKS, len = MIN(RESERVE_BLOCKS, u->nr_blocks - begin);
 
-	if (u->nr_reserved > u->nr_seen + u->nr_seen / 4 + RESERVE_BLOCKS ||
+	if (len < RESERVE_BLOCKS || u->nr_reserved > u->nr_seen + u->nr_seen / 4 + RESERVE_BLOCKS ||
 	    !set_bit(u->reserved, b / RESERVE_BLOCKS))
 		return;
 	u->nr_reserved += len;
