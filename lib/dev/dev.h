@@ -115,6 +115,12 @@ DEV_ONCE bool dev_describe_numbers(unsigned major, unsigned minor, char *buf, si
 DEV_ONCE int dev_same(const char *a, const char *b, struct err *err);
 
 /*
+ * Do both have the same bytes at the same offsets?  True for one file, device or name of named.h.  False when that is
+ * not known: also for two names, and for a device and a part of it.  same.c
+ */
+bool dev_is_equal(const char *a, const char *b);
+
+/*
  * Is @path a device-mapper device that LVM or Stratis has made (DM uuid "LVM-...", "stratis-...")?
  * They call our commands on such devices, which still hold old data.  dm.c
  */

@@ -179,6 +179,17 @@ int dev_same(const char *a, const char *b, struct err *err)
 	return same;
 }
 
+bool dev_is_equal(const char *a, const char *b)
+{
+	struct place x, y;
+
+	if (!strcmp(a, b))
+		return true;
+	if (dev_named_find(a) || dev_named_find(b))
+		return false;
+	return place_of(a, &x) && place_of(b, &y) && x.device == y.device && x.dev == y.dev && x.ino == y.ino;
+}
+
 int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err)
 {
 	for (size_t i = 0; i < nr; i++) {

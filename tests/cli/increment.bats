@@ -137,6 +137,37 @@ load increment.bash
 	cmp image whole
 }
 
+@test "two devices whose external origins have bytes in common, but not the same ones, differ where their origins do" {
+	new_seed 13
+	local offset a b
+	offset=$((1 + $(pick 3000)))
+	head -c $((6000 * 512)) /dev/urandom >base.img
+	truncate -s 1M meta.img
+	truncate -s 64M data.img
+	printf '%s\n' 'pool: 0 131072 thin-pool meta.img data.img 128 0' 'first: 0 3000 linear base.img 0' \
+		"second: 0 3000 linear base.img $offset" 'third: 0 2048 striped 2 128 first 0 second 0' \
+		'low: 0 3000 thin pool 0' 'high: 0 3000 thin pool 1 second' 'on-base: 0 3000 thin pool 2 base.img' \
+		'on-first: 0 3000 thin pool 3 first' 'on-second: 0 3000 thin pool 4 second' 'on-third: 0 3000 thin pool 5 third' \
+		'on-low: 0 3000 thin pool 6 low' 'on-high: 0 3000 thin pool 7 high' >pool
+	thin_message pool 'create_thin 0' 'create_thin 1' 'create_thin 2'
+	churn pool low $RANDOM 5
+	churn pool high $RANDOM 5
+	churn pool on-base $RANDOM 1
+	thin_message pool 'create_snap 3 2' 'create_snap 4 2' 'create_snap 5 2' 'create_snap 6 2' 'create_snap 7 2'
+	for a in base first second third low high; do
+		thin_materialize -f pool on-$a whole
+		for b in base first second third low high; do
+			thin_materialize -f pool on-$b image
+			thin_materialize --since on-$b pool on-$a image
+			cmp image whole
+		done
+	done
+	# the same origin is not taken for another
+	thin_message pool 'create_snap 8 7'
+	echo 'again: 0 3000 thin pool 8 high' >>pool
+	[ -z "$(thin_materialize --map --since on-high pool again)" ]
+}
+
 @test "an image of something else is refused in each form, before anything behind the place is written" {
 	new_seed 5
 	local size at was

@@ -81,12 +81,11 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 	return r ? err_prefix(err, r, "--since") : choose_size(s, now, opt, so, err);
 }
 
-/* 1, 0 or a negative errno. */
-static int same_origin(const struct volume *a, const struct volume *b, struct err *err)
+static bool same_origin(const struct volume *a, const struct volume *b)
 {
 	if (!a->origin_path || !b->origin_path)
 		return !a->origin_path && !b->origin_path;
-	return !strcmp(a->origin_path, b->origin_path) ? 1 : dev_same(a->origin_path, b->origin_path, err);
+	return dev_is_equal(a->origin_path, b->origin_path);
 }
 
 int since_open(struct since *s, struct volume *now, const struct volume_options *opt,
@@ -112,10 +111,7 @@ int since_open(struct since *s, struct volume *now, const struct volume_options 
 		return err_set(err, -EINVAL, "--since-metadata: '%s' has another block size than the pool",
 			       so->metadata);
 	d->base = &s->base.map;
-	r = same_origin(now, &s->base, err);
-	if (r < 0)
-		return r;
-	d->same_origin = r;
+	d->same_origin = same_origin(now, &s->base);
 	d->older = so->metadata;
 	d->base_snap_time = s->base.snap_time;
 	now->map.timed = s->base.map.timed = d->older;
