@@ -404,6 +404,24 @@ format_over() {
 	[ "$status" -eq 0 ] && [ -z "$stderr" ]
 }
 
+@test "thin_check, thin_repair: a pool whose last device was deleted under a metadata snapshot is sound" {
+	local transaction
+	for transaction in 0 1; do
+		rm -f pool data
+		truncate -s 1M pool
+		truncate -s 8M data
+		printf '%s\n' 'pool: 0 16384 thin-pool pool data 128 0' 'vm: 0 2000 thin pool 0' >table
+		thin_message table 'create_thin 0' "set_transaction_id 0 $transaction"
+		head -c 1000000 /dev/urandom | thin_apply -O raw table vm
+		thin_message table reserve_metadata_snap 'delete 0'
+		run --separate-stderr thin_check pool
+		[ "$status" -eq 0 ] && [ -z "$stderr" ]
+		repair
+		[ "$status" -eq 0 ] && [ -z "$stderr" ]
+		diff <(thin_dump pool | grep -v superblock) <(thin_dump out | grep -v superblock)
+	done
+}
+
 @test "thin_check names thin_repair where the pool's clock nears its end or is past it, and thin_repair sets it back" {
 	need python3
 	for time in 16777205 16777216 4294967295; do

@@ -409,7 +409,8 @@ static uint32_t denied_by_superblock(const struct witness *w)
 	if (w->stored && is_all_known(w) &&
 	    refmap_nr_allocated(w->stored) != sb->data_sm.nr_allocated)
 		nr++; /* the data map is that of another state */
-	if (w->stored ? !s->nr_devs && sb->data_sm.nr_allocated
+	/* those that a held snapshot has are compared one by one */
+	if (w->stored ? !s->nr_devs && !sb->held_root && sb->data_sm.nr_allocated
 		      : w->refs && refmap_nr_allocated(w->refs) > sb->data_sm.nr_allocated)
 		nr++;
 	if (data < s->nr_blocks && s->kind[data] >= BLOCK_NODE &&
