@@ -219,6 +219,28 @@ load increment.bash
 	[ "$(stat -c %b out)" -lt $((7000000 / 512)) ]
 }
 
+@test "a pool that is full in the midst of an input of any form: the message says that a part is written, and how far" {
+	local form
+	printf '%s\n' 'pool: 0 1024 thin-pool meta.img data.img 128 0' 'vm: 0 2048 thin pool 0' >pool
+	head -c 1M /dev/urandom >new
+	qemu-img convert -q -f raw -O qcow2 new new.qcow2
+	{ printf 'rbd diff v1\ns\0\0\020\0\0\0\0\0w\0\0\0\0\0\0\0\0\0\0\020\0\0\0\0\0'; cat new; printf e; } >new.rbd
+	for form in 'new.rbd' 'new.qcow2' 'new' '- -O raw'; do
+		rm -f meta.img data.img
+		truncate -s 1M meta.img
+		truncate -s 512K data.img
+		thin_message pool 'create_thin 0'
+		# shellcheck disable=SC2086
+		run --separate-stderr thin_apply -i $form pool vm <new
+		[ "$status" -eq 74 ]
+		[[ "$stderr" == *"up to byte "*"; apply the whole "*" again: no free data block"* ]] || { echo "$form: $stderr"; return 1; }
+		thin_check -q meta.img
+		# what is written up to there is what the input has
+		thin_materialize -f pool vm got
+		cmp -n "$(sed -n 's/.*up to byte \([0-9]*\).*/\1/p' <<<"$stderr")" new got
+	done
+}
+
 @test "an update that was interrupted anywhere is completed by the same command" {
 	new_seed 16
 	local n at len size

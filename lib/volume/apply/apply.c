@@ -246,7 +246,7 @@ struct applying {
 	struct place *p;
 	const struct apply_options *opt;
 	uint64_t size; /* of the image; UINT64_MAX: not said */
-	uint64_t high; /* everything before this byte of the image was applied, in a stream that ascends */
+	uint64_t high; /* everything before this byte of the image was applied, in an input that ascends */
 };
 
 static int on_size(void *ctx, uint64_t size, struct err *err)
@@ -265,7 +265,8 @@ static int on_write(void *ctx, uint64_t at, const void *data, size_t len, struct
 	if (!r)
 		r = place_write(a->p, data, len, at, err);
 	meter_add(a->opt->meter, len);
-	a->high = at + len;
+	if (!r)
+		a->high = at + len;
 	return r;
 }
 
@@ -274,8 +275,11 @@ static int on_zero(void *ctx, uint64_t at, uint64_t len, struct err *err)
 	struct applying *a = ctx;
 	int r = place_grow(a->p, at + len, err);
 
-	a->high = at + len;
-	return r ? r : place_zero(a->p, len, at, err);
+	if (!r)
+		r = place_zero(a->p, len, at, err);
+	if (!r)
+		a->high = at + len;
+	return r;
 }
 
 static int apply_rbd(struct applying *a, struct err *err)
@@ -311,6 +315,14 @@ static int write_sparse(struct applying *a, const uint8_t *data, size_t len, uin
 	return r;
 }
 
+/* The part of an image that was applied is kept, and the message says so. */
+static int tell_part(struct applying *a, int r, struct err *err)
+{
+	place_sync(a->p, NULL);
+	return err_prefix(err, r, "'%s' is partly written, up to byte %llu; apply the whole input again",
+			  place_name(a->p), (ull)a->high);
+}
+
 static int apply_raw_stream(struct applying *a, struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *buf = malloc(CHUNK);
@@ -324,7 +336,7 @@ static int apply_raw_stream(struct applying *a, struct err *err)
 			r = write_sparse(a, buf, got, at, err);
 	}
 	a->size = at;
-	return r;
+	return r ? tell_part(a, r, err) : 0;
 }
 
 static int apply_image(struct applying *a, struct err *err)
@@ -350,9 +362,11 @@ static int apply_image(struct applying *a, struct err *err)
 		} else if (kind == IMAGE_ZERO) {
 			r = place_zero(a->p, len, at, err);
 		}
+		if (!r)
+			a->high = at + len;
 		meter_add(a->opt->meter, len);
 	}
-	return r;
+	return r ? tell_part(a, r, err) : 0;
 }
 
 /* Checks that the first @len bytes of the place have the digest @want. */
