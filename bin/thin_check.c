@@ -47,7 +47,7 @@ static const struct opt opts[] = {
 	  "check only the lists of devices, not mappings or space maps",
 	  OPT_SKIP },
 	{ 0, "super-block-only", ARG_NONE, NULL, "check only the superblock", OPT_SB_ONLY },
-	{ 0, "override-mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the mapping root",
+	{ 0, "override-mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the root of the top-level mapping tree",
 	  OPT_MAPPING_ROOT },
 	{ 0, "override-details-root", ARG_REQUIRED, "BLOCK",
 	  "use this block as the device details root", OPT_DETAILS_ROOT },

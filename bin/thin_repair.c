@@ -70,7 +70,7 @@ static const struct opt opts[] = {
 	  OPT_DATA_DEV },
 	{ 0, "explain", ARG_NONE, NULL, "explain why each orphaned node was put where it is", OPT_EXPLAIN },
 	{ 0, "list-roots", ARG_NONE, NULL, "list all roots found on the device", OPT_LIST_ROOTS },
-	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the mapping root",
+	{ 0, "mapping-root", ARG_REQUIRED, "BLOCK", "use this block as the root of the top-level mapping tree",
 	  OPT_MAPPING_ROOT },
 	{ 0, "details-root", ARG_REQUIRED, "BLOCK", "use this block as the device details root",
 	  OPT_DETAILS_ROOT },

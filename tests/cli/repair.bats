@@ -84,7 +84,7 @@ fixture() {
 	zero_block pool "$(mapping_root)"
 	repair
 	[ "$status" -eq 0 ]
-	[[ "$stderr" == *"device 2: missing from the top level; its tree was found at block"* ]]
+	[[ "$stderr" == *"device 2: missing from the top-level mapping tree; its tree was found at block"* ]]
 	[[ "$stderr" == *"nothing was lost"* ]]
 	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
 	sound out
@@ -102,7 +102,7 @@ fixture() {
 	"$DAMAGE" pool device-without-mappings
 	repair
 	[ "$status" -eq 0 ]
-	[[ "$stderr" == *"missing from the top level"* ]]
+	[[ "$stderr" == *"missing from the top-level mapping tree"* ]]
 	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
 	sound out
 }

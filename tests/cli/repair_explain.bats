@@ -65,8 +65,8 @@ zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc st
 		[[ "$stderr" == *"$3"* ]]
 		[ ! -e out ]
 	}
-	refused "1=$(u64_at snap-tree/meta.img 320)" 1 "belongs to a tree of devices"
-	refused "1=$(u64_at snap-tree/meta.img 328)" 1 "belongs to a tree of device details"
+	refused "1=$(u64_at snap-tree/meta.img 320)" 1 "belongs to a top-level mapping tree"
+	refused "1=$(u64_at snap-tree/meta.img 328)" 1 "belongs to a device details tree"
 	refused 1=0 1 "is a superblock"
 	refused 1=99999999 1 "has only"
 	for bad in 1 1= =1 16777216=5 1=x -1=5 x=5; do

@@ -68,7 +68,7 @@ fixture() {
 		repair
 		[ "$status" -eq 0 ]
 		diff <(content "$name/meta.img") <(content out)
-		# the tree of devices is lost: its devices are found again
+		# the top-level mapping tree is lost: its devices are found again
 		cp "$name/meta.img" pool
 		zero_block pool "$(u64_at pool 320)"
 		cp pool lost
@@ -139,14 +139,14 @@ fixture() {
 			[[ "$stderr" == *"$option $block: "*"$reason"*"'thin_repair --list-roots -i "*"' lists the roots"* ]] ||
 				{ echo "$lost $option $block: $stderr"; return 1; }
 		done <<-END
-			--mapping-root $d it belongs to a tree of device details
+			--mapping-root $d it belongs to a device details tree
 			--mapping-root $leaf it holds mappings of one device
 			--mapping-root 0 it 
 			--mapping-root 60 it has a bad checksum
 			--mapping-root 50 it is all zeros
 			--mapping-root 64 the metadata device has only 64 blocks
 			--mapping-root $(u64_at pool 208) it belongs to a space map
-			--details-root $m it belongs to a tree of devices
+			--details-root $m it belongs to a top-level mapping tree
 			--details-root $leaf it holds mappings of one device
 			--details-root 18446744073709551615 the metadata device has only 64 blocks
 		END
@@ -252,7 +252,7 @@ fixture() {
 	cp many-thins/meta.img pool
 	m=$(u64_at pool 320)
 	thin_dump --no-shared pool >/dev/null
-	# every leaf that the first leaf of the tree of devices names
+	# every leaf that the first leaf of the top-level mapping tree names
 	leaf=$m
 	while (($(od -An -tu4 -j$((leaf * 4096 + 4)) -N4 pool) & 1)); do leaf=$(u64_at pool $((leaf * 4096 + 2048))); done
 	for ((i = 0; i < 100; i++)); do zero_block pool "$(u64_at pool $((leaf * 4096 + 2048 + 8 * i)))"; done

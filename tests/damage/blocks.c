@@ -38,7 +38,7 @@ static void swap(void)
 	memcpy(block_at(g.value), tmp, MBLOCK_SIZE);
 }
 
-/* Every internal node of mapping trees and of the tree of devices. */
+/* Every internal node of mapping trees and of the top-level mapping tree. */
 static void inner_nodes(void)
 {
 	for (mblock_t b = 1; b < g.len / MBLOCK_SIZE; b++) {

@@ -87,7 +87,7 @@ static int tree_inc(void *ctx, const void *values, uint32_t nr, struct err *err)
 static int tree_dec(void *ctx, const void *values, uint32_t nr, struct err *err)
 {
 	struct pool_edit *p = ctx;
-	struct btree_type type = mapping_type(p, "mapping tree");
+	struct btree_type type = mapping_type(p, "device's mapping tree");
 	int r = 0;
 
 	for (uint32_t i = 0; !r && i < nr; i++) {
@@ -101,7 +101,7 @@ static int tree_dec(void *ctx, const void *values, uint32_t nr, struct err *err)
 void edit_top_type(struct pool_edit *p)
 {
 	p->top_type = (struct btree_type){
-		.name = "top level of the mappings",
+		.name = "top-level mapping tree",
 		.value_size = sizeof(le64),
 		.inc = tree_inc,
 		.dec = tree_dec,
@@ -274,7 +274,7 @@ static int enter(struct pool_edit *p, const struct device_info *info, mblock_t r
 int edit_create_thin(struct pool_edit *p, uint32_t id, struct err *err)
 {
 	struct btree t = { .tm = p->tm };
-	struct btree_type type = mapping_type(p, "mapping tree");
+	struct btree_type type = mapping_type(p, "device's mapping tree");
 	struct device_info info = {
 		.dev_id = id,
 		.transaction = p->sb.transaction_id,

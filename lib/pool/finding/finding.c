@@ -221,7 +221,7 @@ static const struct {
 } areas[NR_AREAS] = {
 	[AREA_SUPERBLOCK] = { "superblock", "superblock" },
 	[AREA_HELD] = { "held superblock", "held-superblock" },
-	[AREA_TOP_LEVEL] = { "tree of devices", "top-level" },
+	[AREA_TOP_LEVEL] = { "top-level mapping tree", "top-level" },
 	[AREA_DETAILS] = { "device details tree", "details" },
 	[AREA_DEVICE] = { "mapping tree", "mapping" },
 	[AREA_DATA_INDEX] = { "data space map's index", "data-index" },

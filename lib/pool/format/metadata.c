@@ -186,7 +186,7 @@ static int take_entries(struct half *h, const struct btree_entries *e, bool deta
 			r = problemf(d,
 				     "%s: device id %" PRIu64 " (block %" PRIu64 ") is above the "
 				     "limit of %u: the device is left out",
-				     details ? "device details tree" : "mapping tree's top level", key,
+				     details ? "device details tree" : "top-level mapping tree", key,
 				     e->block, MAX_DEV_ID);
 		} else {
 			if (details) {
@@ -221,7 +221,7 @@ static int read_half(struct stream *s, mblock_t root, bool details, struct half 
 		} else if (btree_cursor_damage(c)) {
 			d->damage |= btree_cursor_damage(c)->fault != NODE_UNREADABLE;
 			r = problemf(d, "%s: %s",
-				     details ? "device details tree" : "mapping tree's top level",
+				     details ? "device details tree" : "top-level mapping tree",
 				     err->text);
 		}
 		if (r < 0)

@@ -55,7 +55,7 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 		outbuf_printf(out, "device %u: the tree at block %u is used because of --take\n", id,
 			      s->node[dev->root].block);
 	else if (dev->root_found)
-		outbuf_printf(out, "device %u: missing from the top level; its tree was found at "
+		outbuf_printf(out, "device %u: missing from the top-level mapping tree; its tree was found at "
 				   "block %u\n",
 			      id, s->node[dev->root].block);
 	if (dev->has_other_id)
@@ -198,7 +198,7 @@ void put_super(const struct salvage *s, struct outbuf *out)
 
 static const char *tree_text(uint8_t tree)
 {
-	return tree == TREE_TOP	    ? "top level" :
+	return tree == TREE_TOP	    ? "top-level mapping tree" :
 	       tree == TREE_DETAILS ? "device details" :
 				      "mappings";
 }

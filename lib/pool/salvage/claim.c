@@ -164,9 +164,9 @@ static const char *what_is_at(const struct salvage *s, uint32_t block)
 		return "is damaged";
 	switch (s->node[i].tree) {
 	case TREE_TOP:
-		return "belongs to a tree of devices";
+		return "belongs to a top-level mapping tree";
 	case TREE_DETAILS:
-		return "belongs to a tree of device details";
+		return "belongs to a device details tree";
 	case TREE_MAPPING:
 		return "holds mappings of one device";
 	case TREE_EMPTY:
@@ -190,9 +190,9 @@ static int check_root(const struct salvage *s, const char *option, uint64_t bloc
 	if (block && i != NONE && !(s->node[i].flags & SN_VIRTUAL) && of_tree(&s->node[i], tree))
 		return 0;
 	return err_set(err, -EINVAL,
-		       "%s %" PRIu64 ": block %" PRIu64 " is not the root of a tree of %s: it %s; "
+		       "%s %" PRIu64 ": block %" PRIu64 " is not the root of a %s tree: it %s; "
 		       "'thin_repair --list-roots -i POOL' lists the roots that can be given",
-		       option, block, block, tree == TREE_TOP ? "devices" : "device details",
+		       option, block, block, tree == TREE_TOP ? "top-level mapping" : "device details",
 		       what_is_at(s, (uint32_t)block));
 }
 

@@ -23,7 +23,7 @@
 const struct weight evidence[NR_EVIDENCE] = {
 	[EV_COUNT] = { 500, "has as many mappings as the details say",
 		       "two trees seldom have the same number of mappings by chance" },
-	[EV_NAMED] = { 120, "is the root that an older top level names for the device",
+	[EV_NAMED] = { 120, "is the root that an older top-level mapping tree names for the device",
 		       "a tree that was not written to keeps its root" },
 	[EV_HERE] = { 100, "is in an older tree of the device",
 		      "a node stays in its tree until it is rewritten" },
