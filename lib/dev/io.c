@@ -66,9 +66,3 @@ void io_will_write(struct io *io, uint64_t at, uint64_t len)
 	if (io->ops->will_write)
 		io->ops->will_write(io, at, len);
 }
-
-void io_will_flush(struct io *io, uint64_t at, uint64_t len)
-{
-	if (io->ops->will_flush)
-		io->ops->will_flush(io, at, len);
-}

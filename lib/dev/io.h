@@ -39,8 +39,6 @@ struct io_ops {
 	void (*will_need)(struct io *io, uint64_t at, uint64_t len);
 	/* Says that [at, at+len) will be written soon; NULL: nothing to gain. */
 	void (*will_write)(struct io *io, uint64_t at, uint64_t len);
-	/* Says that [at, at+len) is final and that a flush will come; NULL: nothing to gain. */
-	void (*will_flush)(struct io *io, uint64_t at, uint64_t len);
 	/* Finds the place of [at, at+len), see io_where().  NULL: the io itself stores it. */
 	void (*where)(struct io *io, uint64_t at, uint64_t len, struct io_place *out);
 	void (*free)(struct io *io);
@@ -85,8 +83,6 @@ void io_will_need(struct io *io, uint64_t at, uint64_t len);
 void io_will_write(struct io *io, uint64_t at, uint64_t len);
 /* Is the byte at @at in the page cache?  False also when that cannot be asked. */
 bool io_is_cached(const struct io *io, uint64_t at);
-/* A hint: the disk may begin to write [at, at+len) now, so that the flush has less to do. */
-void io_will_flush(struct io *io, uint64_t at, uint64_t len);
 
 /*
  * Finds where the bytes of [at, at+len) are, up to the end of the first place; @len is not 0.

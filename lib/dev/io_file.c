@@ -291,12 +291,6 @@ static void file_will_write(struct io *io, uint64_t at, uint64_t len)
 		(void)fallocate(io->fd, FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len);
 }
 
-static void file_will_flush(struct io *io, uint64_t at, uint64_t len)
-{
-	if (!io->direct && at + len <= INT64_MAX)
-		sync_file_range(io->fd, (off_t)at, (off_t)len, SYNC_FILE_RANGE_WRITE);
-}
-
 static void file_free(struct io *io)
 {
 	struct io_file *f = file_of(io);
@@ -314,7 +308,6 @@ static const struct io_ops file_ops = {
 	.discard = file_discard,
 	.will_need = file_will_need,
 	.will_write = file_will_write,
-	.will_flush = file_will_flush,
 	.free = file_free,
 };
 

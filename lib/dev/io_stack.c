@@ -136,14 +136,6 @@ static int will_need_part(struct io *io, const struct part *p, char *buf, struct
 	return 0;
 }
 
-static int will_flush_part(struct io *io, const struct part *p, char *buf, struct err *err)
-{
-	(void)io, (void)buf, (void)err;
-	if (p->kind == STACK_LINEAR)
-		io_will_flush(p->io, p->at, p->len);
-	return 0;
-}
-
 static int stack_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *err)
 {
 	return for_parts(io, buf, len, at, "reading", read_part, err);
@@ -164,17 +156,11 @@ static int stack_discard(struct io *io, uint64_t at, uint64_t len, struct err *e
 	return for_parts(io, NULL, len, at, "discarding", discard_part, err);
 }
 
-/* Hints: as far as the device reaches. */
+/* A hint: as far as the device reaches. */
 static void stack_will_need(struct io *io, uint64_t at, uint64_t len)
 {
 	if (at < io->size)
 		for_parts(io, NULL, MIN(len, io->size - at), at, "", will_need_part, NULL);
-}
-
-static void stack_will_flush(struct io *io, uint64_t at, uint64_t len)
-{
-	if (at < io->size)
-		for_parts(io, NULL, MIN(len, io->size - at), at, "", will_flush_part, NULL);
 }
 
 static int stack_flush(struct io *io, struct err *err)
@@ -226,7 +212,6 @@ static const struct io_ops stack_ops = {
 	.punch = stack_punch,
 	.discard = stack_discard,
 	.will_need = stack_will_need,
-	.will_flush = stack_will_flush,
 	.where = stack_where,
 	.free = stack_free,
 };

@@ -61,7 +61,7 @@ static void make_old(uint64_t seed)
 }
 
 /* A copy of it. */
-static struct io *old_pool(void)
+static inline struct io *old_pool(void)
 {
 	struct io *mem = io_mem_new("metadata", sizeof(old_image));
 

@@ -177,8 +177,14 @@ static struct io *small(char *path, uint64_t *end, const char *backing, unsigned
 	return io;
 }
 
-/* Changes @len bytes of the header to @value, and wants @word in the message. */
-static void refused(uint64_t at, size_t len, uint64_t value, const char *word)
+struct field {
+	uint64_t at;
+	size_t len;
+	uint64_t value;
+};
+
+/* Changes the @nr fields of the header, and wants @word in the message. */
+static void refused_fields(const struct field *f, size_t nr, const char *word)
 {
 	char path[100];
 	uint8_t raw[8];
@@ -187,8 +193,10 @@ static void refused(uint64_t at, size_t len, uint64_t value, const char *word)
 	struct err err = { 0 };
 	struct qcow2 q;
 
-	be64_put(raw, value);
-	check(!io_write(io, raw + 8 - len, len, at, NULL));
+	for (size_t i = 0; i < nr; i++) {
+		be64_put(raw, f[i].value);
+		check(!io_write(io, raw + 8 - f[i].len, f[i].len, f[i].at, NULL));
+	}
 	check(qcow2_open(io, &q, &err) < 0);
 	if (!strstr(err.text, word))
 		printf("# \"%s\" does not say \"%s\"\n", err.text, word);
@@ -197,8 +205,48 @@ static void refused(uint64_t at, size_t len, uint64_t value, const char *word)
 	io_free(io);
 }
 
+static void refused(uint64_t at, size_t len, uint64_t value, const char *word)
+{
+	refused_fields(&(struct field){ at, len, value }, 1, word);
+}
+
+/* The file may have a name for what is not understood, in an extension behind others. */
+static void names_of_features(void)
+{
+	const uint64_t names = HEADER_MADE + 16;
+	struct field f[] = {
+		{ H_INCOMPATIBLE, 8, 1 << 30 },
+		{ HEADER_MADE, 8, UINT64_C(0x12345678) << 32 | 5 }, /* of an unknown kind, filled up to 8 */
+		{ names, 8, (uint64_t)EXT_FEATURE_NAMES << 32 | 144 },
+		{ names + 8, 8, UINT64_C(0x011e) << 48 | 0x7769736865 }, /* a compatible one */
+		{ names + 56, 8, UINT64_C(0x001d) << 48 | 0x6f74686572 }, /* another bit */
+		{ names + 104, 8, UINT64_C(0x001e) << 48 | 0x7368690a7907 },
+	};
+
+	refused_fields(f, ARRAY_SIZE(f), "feature 30 (shi?y?), which");
+	f[5].value = UINT64_C(0x001f) << 48 | 0x7368696e79;
+	refused_fields(f, ARRAY_SIZE(f), "feature 30 (without a name)");
+	f[2].value = (uint64_t)EXT_FEATURE_NAMES << 32 | 0x7fffffff;
+	refused_fields(f, ARRAY_SIZE(f), "feature 30 (without a name)");
+	f[1].value = (uint64_t)EXT_FEATURE_NAMES << 32 | 8; /* too short for a name */
+	f[2].value = 0;
+	refused_fields(f, ARRAY_SIZE(f), "feature 30 (without a name)");
+}
+
+static void fields_together(void)
+{
+	refused_fields((struct field[]){ { H_INCOMPATIBLE, 8, 8 }, { H_COMPRESSION, 1, 2 } }, 2, "compressed in an unknown way");
+	refused_fields((struct field[]){ { H_INCOMPATIBLE, 8, 8 }, { H_LEN, 4, H_LEN_V3 } }, 2, "compressed in an unknown way");
+	refused_fields((struct field[]){ { H_SIZE, 8, UINT64_C(1) << 55 }, { H_L1_NR, 4, 1u << 27 } }, 2, "above the limit of 32 MiB");
+	refused_fields((struct field[]){ { H_BACKING_AT, 8, 200 }, { H_BACKING_LEN, 4, QCOW2_MAX_NAME + 1 } }, 2, "backing file's name");
+	refused_fields((struct field[]){ { H_BACKING_AT, 8, 65537 }, { H_BACKING_LEN, 4, 1 } }, 2, "backing file's name");
+	refused_fields((struct field[]){ { H_BACKING_AT, 8, 65530 }, { H_BACKING_LEN, 4, 7 } }, 2, "backing file's name");
+	refused_fields((struct field[]){ { H_BACKING_AT, 8, 1000 }, { H_BACKING_LEN, 4, 7 } }, 2, "backing file's name"); /* zeros */
+}
+
 static void features(void)
 {
+	refused(H_MAGIC, 4, 1, "is not a qcow2 image");
 	refused(H_CRYPT, 4, 1, "encrypted");
 	refused(H_CRYPT, 4, 2, "encrypted");
 	refused(H_INCOMPATIBLE, 8, 2, "marked corrupt");
@@ -212,7 +260,12 @@ static void features(void)
 	refused(H_SIZE, 8, UINT64_C(1) << 50, "L1 table");
 	refused(H_REFTABLE_AT, 8, UINT64_C(1) << 30, "refcount table");
 	refused(H_L1_AT, 8, UINT64_C(1) << 40, "L1 table");
+	refused(H_L1_AT, 8, 65537, "L1 table outside of the file or between clusters");
+	refused(H_REFTABLE_AT, 8, 65537, "refcount table");
+	refused(H_REFTABLE_AT, 8, -65536ull, "refcount table");
 	refused(H_LEN, 4, 100, "length");
+	refused(H_LEN, 4, 65544, "length");
+	refused(HEADER_MADE, 8, (uint64_t)EXT_BACKING_FORMAT << 32 | 64, "too long a name of the backing file's format");
 	refused(HEADER_MADE, 8, UINT64_C(0xe2792aca) << 32 | 0x7fffffff, "extension");
 }
 
@@ -286,6 +339,8 @@ static void sizes_of_clusters(void)
 static const struct test tests[] = {
 	{ "random images are read back as they were written, and qemu-img finds no fault", written_and_read },
 	{ "features that are not understood, and impossible fields, are refused by their names", features },
+	{ "the file's own name of a feature is told, without what a terminal would obey", names_of_features },
+	{ "fields that do not fit each other are refused", fields_together },
 	{ "every truncation is noticed before a byte of data is read", every_truncation },
 	{ "a backing file's name has up to 1023 bytes and is no protocol", backing_names },
 	{ "a cluster is the pool's block where it can be", sizes_of_clusters },
