@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..29
+echo 1..31
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -84,6 +84,8 @@ done <<EOF
 14409293 +200 2760 1000 0 two devices whose common root is lost get its children both
 14050687 +200 367 1000 0 an older copy of the top level is denied before its trees are compared with those in use
 5003 200 599 0 1 a state whose commit wrote a bitmap behind its index block may be the newest
+8105 +120 1409 1000 0 nodes whose keys adjoin each other stay together
+8105 +120 765 1000 0 and then the numbers prove where they belong
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

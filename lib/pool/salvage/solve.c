@@ -4,18 +4,22 @@
  * Decides what the numbers alone determine.  Each node must get as many parents as it lacks, and
  * each device as many mappings as it lacks.  Often only one way of placing the nodes does both:
  * then it is proved, and no evidence is weighed.  Of several ways the one with the strongest
- * evidence is taken; where another way differs, the result is a choice.
+ * evidence is taken; where another way differs, the result is a choice.  Nodes whose keys adjoin
+ * each other stay together (chains), unless there is no such way.
  *
  * Independent groups of nodes and devices are solved separately.  The search gives up after a
  * limited number of steps, and leaves the group to the margins (assign.c).
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/search.h"
 #include "pool/salvage/solve.h"
+#include "pool/salvage/sums.h"
 
-#define MAX_STEPS   1000000  /* of one part */
-#define MAX_TOTAL   10000000 /* of all */
+#define MAX_STEPS   8000000  /* of one part */
+#define MAX_TOTAL   40000000 /* of all */
 #define MAX_OPTIONS 2000     /* of one group: the search is as deep as this */
 #define MAX_WAYS    64
 
@@ -23,14 +27,20 @@ struct solver {
 	struct assignment *a;
 	uint32_t *part;	     /* by device: the part that it is in, as a tree of indices */
 	uint64_t *potential; /* by device: mappings that the options ahead could bring */
+	uint32_t *chain;     /* by candidate: the first one of its chain */
 	uint32_t *list;	     /* options that are open, by part; then by candidate */
 	uint32_t nr, end;    /* the part that is searched: list[begin..end) */
 	uint8_t *best;	     /* by option: taken in the best way */
 	uint8_t *other;	     /* by option: taken in a way that is not the best, or not in all */
 	uint64_t steps, total;
 	uint32_t ways;
+	bool chained; /* a chain stays together */
 	int64_t score, best_score;
 	bool gave_up;
+	uint32_t *group; /* by position in the list: of a chain's options, or of a candidate's */
+	uint32_t *dev, nr_devs; /* the part's devices */
+	uint64_t *lacks;	/* what they need */
+	struct sums sums;
 };
 
 static struct choice *option(const struct solver *v, uint32_t k)
@@ -92,13 +102,75 @@ static int by_part(const void *pa, const void *pb, void *ctx)
 	const struct solver *v = ctx;
 	uint32_t x = *(const uint32_t *)pa, y = *(const uint32_t *)pb;
 	uint32_t part_x = part_of(v, place_of(v, &v->a->opt[x])->devs[0]);
-	uint32_t part_y = part_of(v, place_of(v, &v->a->opt[y])->devs[0]);
+	uint32_t part_y = part_of(v, place_of(v, &v->a->opt[y])->devs[0]), chain_x, chain_y;
 
 	if (part_x != part_y)
 		return part_x < part_y ? -1 : 1;
 	if (v->a->opt[x].cand != v->a->opt[y].cand && nr_options(v, x) != nr_options(v, y))
 		return nr_options(v, x) < nr_options(v, y) ? -1 : 1;
+	chain_x = v->chain[v->a->opt[x].cand];
+	chain_y = v->chain[v->a->opt[y].cand];
+	if (chain_x != chain_y)
+		return chain_x < chain_y ? -1 : 1;
 	return x < y ? -1 : x > y; /* by candidate, and the best first */
+}
+
+/* --- chains --- */
+
+static uint32_t nr_parents(const struct assignment *a, uint32_t cand)
+{
+	uint32_t nr = a->cand[cand].refs;
+
+	for (uint32_t i = a->first_opt[cand]; i < a->first_opt[cand + 1]; i++)
+		nr += a->opt[i].taken;
+	return nr;
+}
+
+static bool has_same_places(const struct assignment *a, uint32_t x, uint32_t y)
+{
+	uint32_t nr = a->first_opt[x + 1] - a->first_opt[x], nr_same = 0;
+
+	if (a->first_opt[y + 1] - a->first_opt[y] != nr)
+		return false;
+	for (uint32_t i = a->first_opt[x]; i < a->first_opt[x + 1]; i++)
+		for (uint32_t k = a->first_opt[y]; k < a->first_opt[y + 1]; k++)
+			nr_same += a->opt[i].place == a->opt[k].place;
+	return nr_same == nr;
+}
+
+/* The only candidate that begins right behind @cand, NONE: there is none, or there are several. */
+static uint32_t next_in_chain(const struct assignment *a, uint32_t cand)
+{
+	const struct snode *n = assign_node(a, cand), *next;
+	uint32_t at = search_first(x, a->nr_cands, assign_node(a, x)->first > n->last);
+
+	if (at == a->nr_cands || !is_counted(a, cand))
+		return NONE;
+	next = assign_node(a, at);
+	if (next->first != n->last + 1 || next->height != n->height ||
+	    (at + 1 < a->nr_cands && assign_node(a, at + 1)->first == next->first))
+		return NONE;
+	return nr_parents(a, at) == nr_parents(a, cand) && has_same_places(a, cand, at) ? at : NONE;
+}
+
+/*
+ * A node that was split left a neighbour whose keys begin right behind its own.  Unless there are several such nodes,
+ * the two are in the same tree.
+ */
+static void find_chains(struct solver *v)
+{
+	const struct assignment *a = v->a;
+	uint32_t *before = v->chain;
+
+	memset(before, 0xff, a->nr_cands * sizeof(*before));
+	for (uint32_t c = 0; c < a->nr_cands; c++) {
+		uint32_t next = next_in_chain(a, c);
+
+		if (next != NONE)
+			before[next] = before[next] == NONE ? c : next;
+	}
+	for (uint32_t c = 0; c < a->nr_cands; c++)
+		v->chain[c] = before[c] == NONE || before[c] == c ? c : v->chain[before[c]];
 }
 
 static int solver_init(struct solver *v, struct assignment *a)
@@ -108,10 +180,15 @@ static int solver_init(struct solver *v, struct assignment *a)
 	*v = (struct solver) { .a = a };
 	v->part = calloc(nr_devs, sizeof(*v->part));
 	v->potential = calloc(nr_devs, sizeof(*v->potential));
+	v->chain = calloc((size_t)a->nr_cands + 1, sizeof(*v->chain));
 	v->list = calloc(nr_opts, sizeof(*v->list));
+	v->group = calloc(nr_opts + 1, sizeof(*v->group));
+	v->dev = calloc(nr_devs, sizeof(*v->dev));
+	v->lacks = calloc(nr_devs, sizeof(*v->lacks));
 	v->best = calloc(nr_opts, 1);
 	v->other = calloc(nr_opts, 1);
-	if (!v->part || !v->potential || !v->list || !v->best || !v->other)
+	if (!v->part || !v->potential || !v->chain || !v->list || !v->group || !v->dev ||
+	    !v->lacks || !v->best || !v->other)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < nr_devs; i++)
 		v->part[i] = i;
@@ -119,6 +196,7 @@ static int solver_init(struct solver *v, struct assignment *a)
 		if (is_open(a, &a->opt[i]))
 			v->list[v->nr++] = i;
 	join_devices(v);
+	find_chains(v);
 	if (v->nr)
 		qsort_r(v->list, v->nr, sizeof(*v->list), by_part, v);
 	return 0;
@@ -128,7 +206,11 @@ static void solver_fini(struct solver *v)
 {
 	free(v->part);
 	free(v->potential);
+	free(v->chain);
 	free(v->list);
+	free(v->group);
+	free(v->dev);
+	free(v->lacks);
 	free(v->best);
 	free(v->other);
 }
@@ -171,11 +253,35 @@ static void keep_way(struct solver *v, uint32_t begin)
 	v->gave_up |= ++v->ways == MAX_WAYS;
 }
 
+/* Is the option of the chain's first node for the same place taken? */
+static bool is_chain_there(const struct solver *v, const struct choice *o)
+{
+	const struct assignment *a = v->a;
+	uint32_t head = v->chain[o->cand];
+
+	for (uint32_t i = a->first_opt[head]; i < a->first_opt[head + 1]; i++)
+		if (a->opt[i].place == o->place)
+			return a->opt[i].taken;
+	return false;
+}
+
+/* Can each device of the part get just what it lacks from the groups from option @k on? */
+static bool is_possible(const struct solver *v, uint32_t begin, uint32_t k)
+{
+	if (k > begin && v->group[k] == v->group[k - 1])
+		return true;
+	for (uint32_t i = 0; i < v->nr_devs; i++)
+		if (!sums_can(&v->sums, v->group[k], v->dev[i], v->a->need[v->dev[i]]))
+			return false;
+	return true;
+}
+
 /* Decides option @k and those behind it in each possible way. */
 static void search(struct solver *v, uint32_t begin, uint32_t k)
 {
 	struct choice *o = k < v->end ? option(v, k) : NULL;
 	uint32_t left = 0;
+	bool tied = o && v->chained && v->chain[o->cand] != o->cand, there;
 
 	v->gave_up |= ++v->steps > MAX_STEPS || ++v->total > MAX_TOTAL;
 	if (v->gave_up)
@@ -184,9 +290,12 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 		keep_way(v, begin);
 		return;
 	}
+	if (!is_possible(v, begin, k))
+		return;
+	there = tied && is_chain_there(v, o);
 	for (uint32_t i = k + 1; i < v->end && option(v, i)->cand == o->cand; i++)
 		left++;
-	if (v->a->cand[o->cand].refs && assign_may_take(v->a, o)) {
+	if ((!tied || there) && v->a->cand[o->cand].refs && assign_may_take(v->a, o)) {
 		assign_take(v->a, o, true);
 		count_ahead(v, o, false);
 		v->score += o->score;
@@ -196,7 +305,7 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 		count_ahead(v, o, true);
 		assign_take(v->a, o, false);
 	}
-	if (is_counted(v->a, o->cand) && v->a->cand[o->cand].refs > left)
+	if (there || (is_counted(v->a, o->cand) && v->a->cand[o->cand].refs > left))
 		return;
 	count_ahead(v, o, false);
 	if (is_reachable(v, o))
@@ -234,7 +343,7 @@ static bool is_one_way(const struct solver *v, uint32_t begin, uint32_t end)
 	for (uint32_t k = begin; k < end; k++)
 		if (v->other[v->list[k]])
 			return false;
-	return !v->gave_up;
+	return !v->gave_up && !v->chained;
 }
 
 static void take_best(struct solver *v, uint32_t begin)
@@ -268,16 +377,83 @@ static bool has_numbers(const struct solver *v, uint32_t begin)
 	return true;
 }
 
+static bool is_one_group(const struct solver *v, uint32_t k, uint32_t l)
+{
+	uint32_t x = option(v, k)->cand, y = option(v, l)->cand;
+
+	return x == y || (v->chained && v->chain[x] == v->chain[y]);
+}
+
+/* What the options [k, end) of one group may bring to each device. */
+static void add_group(struct solver *v, uint32_t k, uint32_t end)
+{
+	sums_open(&v->sums, v->group[k]);
+	for (uint32_t i = k; i < end; i++) {
+		const struct place *p = place_of(v, option(v, i));
+		uint64_t nr = 0;
+		bool first = true;
+
+		for (uint32_t l = k; l < end; l++)
+			if (option(v, l)->place == option(v, i)->place) {
+				first &= l >= i;
+				nr += nr_mappings(v, option(v, l));
+			}
+		for (uint32_t d = 0; first && d < p->nr_devs; d++)
+			sums_add(&v->sums, v->group[k], p->devs[d], nr);
+	}
+}
+
+static void find_sums(struct solver *v, uint32_t begin)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t k = begin; k < v->end; k++)
+		v->group[k] = k > begin && is_one_group(v, k - 1, k) ? nr - 1 : nr++;
+	v->group[v->end] = nr;
+	sums_end(&v->sums);
+	if (!sums_begin(&v->sums, v->lacks, v->a->s->nr_devs, nr))
+		return;
+	for (uint32_t k = v->end, end; k > begin;) {
+		end = k;
+		while (k > begin && v->group[k - 1] == v->group[end - 1])
+			k--;
+		add_group(v, k, end);
+	}
+}
+
+/* The devices of the part, and what they lack; the others lack nothing here. */
+static void list_devices(struct solver *v, uint32_t begin)
+{
+	memset(v->lacks, 0, (v->a->s->nr_devs + 1) * sizeof(*v->lacks));
+	v->nr_devs = 0;
+	for (uint32_t k = begin; k < v->end; k++) {
+		const struct place *p = place_of(v, option(v, k));
+
+		for (uint32_t d = 0; d < p->nr_devs; d++) {
+			if (!v->lacks[p->devs[d]] && v->a->need[p->devs[d]])
+				v->dev[v->nr_devs++] = p->devs[d];
+			v->lacks[p->devs[d]] = v->a->need[p->devs[d]];
+		}
+	}
+}
+
 static void solve_part(struct solver *v, uint32_t begin)
 {
 	if (v->end - begin > MAX_OPTIONS || !has_numbers(v, begin))
 		return;
-	v->steps = v->ways = 0;
-	v->score = 0;
-	v->gave_up = false;
+	v->ways = 0;
+	list_devices(v, begin);
 	for (uint32_t k = begin; k < v->end; k++)
 		count_ahead(v, option(v, k), true);
-	search(v, begin, begin);
+	for (int again = 0; again < 2 && !v->ways; again++) {
+		v->chained = !again;
+		v->steps = 0;
+		v->score = 0;
+		v->gave_up = false;
+		find_sums(v, begin);
+		search(v, begin, begin);
+	}
+	sums_end(&v->sums);
 	if (v->ways)
 		take_best(v, begin);
 }
