@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..31
+echo 1..33
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -86,6 +86,8 @@ done <<EOF
 5003 200 599 0 1 a state whose commit wrote a bitmap behind its index block may be the newest
 8105 +120 1409 1000 0 nodes whose keys adjoin each other stay together
 8105 +120 765 1000 0 and then the numbers prove where they belong
+8102 +100 162 1000 1 a state of which a root was reused is not the newest
+8103 +200 461 1000 1 a node with many parents is no remains of another pool
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

@@ -141,6 +141,8 @@ static void check_counts(struct salvage *s, struct pool_state *st)
 /* Judges the state whose counts have been read. */
 static void look_at_state(struct salvage *s, struct pool_state *st)
 {
+	uint32_t lost = 0;
+
 	for (uint32_t b = 1; b < s->nr_blocks; b++) {
 		uint32_t i = s->slot[b];
 
@@ -148,6 +150,7 @@ static void look_at_state(struct salvage *s, struct pool_state *st)
 			continue;
 		st->live[b / 64] |= (uint64_t)1 << b % 64;
 		st->reused += s->count[b] < COUNT_MANY && s->found[b] > s->count[b];
+		lost += s->kind[b] < BLOCK_NODE;
 		if (s->kind[b] == BLOCK_SUPER)
 			st->held = b;
 		if (i == NONE)
@@ -155,13 +158,16 @@ static void look_at_state(struct salvage *s, struct pool_state *st)
 		st->reused += contradictions(s, &s->node[i]);
 		if (s->found[b] < s->count[b]) {
 			look_at_root(s, b, st);
-			st->orphans += s->node[i].tree == TREE_MAPPING;
+			st->orphans += s->node[i].tree == TREE_MAPPING &&
+				       salvage_missing_refs(s, b) != COUNT_MANY;
 		}
 	}
 	/* the empty tree of a device among others, not that of a pool without devices */
 	if (st->map_root != NONE && s->node[s->slot[st->map_root]].tree == TREE_EMPTY &&
 	    (st->orphans || st->mapped))
 		st->map_root = NONE;
+	/* no block is lost, and yet a root is, or a node's parent: their blocks were reused */
+	st->reused += !lost && (st->orphans || st->map_root == NONE || st->details_root == NONE);
 	check_counts(s, st);
 }
 
