@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..33
+echo 1..39
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -88,6 +88,12 @@ done <<EOF
 8105 +120 765 1000 0 and then the numbers prove where they belong
 8102 +100 162 1000 1 a state of which a root was reused is not the newest
 8103 +200 461 1000 1 a node with many parents is no remains of another pool
+8102 +100 1655 1000 0 a node that was written over by another has its children nowhere else
+8101 +100 1609 1000 0 also when it is the root of two devices
+8102 +100 1817 1000 1 a state with few of the blocks in use does not tell which are free
+8103 +200 2244 0 1 a tree that no top level names is missing when the superblock is newer than the details
+8301 200 3902 0 1 a metadata map with one block less than the superblock says is of another state
+8303 200 544 0 1 so is a superblock whose space maps are parts of its own trees
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

@@ -419,6 +419,7 @@ int salvage_fill_gaps(struct salvage *s, struct err *err)
 		r = devices_add_gaps(s, err);
 	if (!r)
 		r = assign_parts(s, err);
+	salvage_count_edges(s);
 	s->uncertain |= has_filled(s) && held_top_is_lost(s); /* the node may have been the snapshot's */
 	return r;
 }

@@ -21,7 +21,8 @@
 struct past {
 	uint32_t index;
 	bool whole; /* nothing was overwritten, and it is not of another pool */
-	uint64_t common; /* blocks that are in use in this state and in the newest */
+	uint64_t nr;	 /* blocks in use */
+	uint64_t common; /* those of them that are in use in the newest state too */
 	uint64_t *live;	 /* a bit a block */
 };
 
@@ -127,8 +128,10 @@ static int list_past(struct salvage *s, struct vec *out)
 			continue;
 		}
 		*p = (struct past){ .index = b, .live = live, .whole = is_whole(s, live, named) };
-		for (uint32_t i = 0; i < s->nr_blocks; i++)
+		for (uint32_t i = 0; i < s->nr_blocks; i++) {
+			p->nr += bits_get(live, i);
 			p->common += bits_get(live, i) && is_live_now(s, i);
+		}
 	}
 	if (out->nr)
 		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, s);
@@ -220,7 +223,7 @@ int generations_read(struct salvage *s, struct err *err)
 	for (uint32_t b = 0; b < s->nr_blocks && !r; b++)
 		find_age(s, &past, span, b);
 	s->nr_past = (uint32_t)past.nr;
-	s->past_age = past.nr ? block_age(s, p[0].index) : 0;
+	s->past_age = past.nr && 2 * p[0].common >= p[0].nr ? block_age(s, p[0].index) : UINT32_MAX;
 	for (size_t i = 0; i < past.nr; i++)
 		free(((struct past *)past.data)[i].live);
 	free(past.data);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/overflow.h"
 
 /*
  * Devices times orphans, of which a pool with a damage has few, and a disk made to cost time many.  Beyond that older copies
@@ -95,6 +96,50 @@ int deny_outdated(struct salvage *s, const uint8_t *vouched)
 	return 0;
 }
 
+/* By block: how many nodes of the top level and of trees whose number of mappings is right name it. */
+static void count_vouched(const struct salvage *s, const uint8_t *vouched, uint32_t *nr)
+{
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		const struct snode *n = &s->node[i];
+
+		for (uint32_t k = 0; k < n->nr_edges; k++) {
+			uint32_t b = s->edge[n->edge + k].block;
+
+			nr[MIN(b, s->nr_blocks)] +=
+				vouched[i] || (n->tree == TREE_TOP && n->flags & SN_LIVE);
+		}
+	}
+}
+
+/* Does it name a block that has as many parents as the metadata map counts, without it? */
+static bool is_surplus(const struct salvage *s, const struct snode *n, const uint32_t *nr)
+{
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		uint32_t b = s->edge[n->edge + k].block;
+
+		if (witness_knows(s, b) && s->found[b] > s->count[b] && nr[b] >= s->count[b])
+			return true;
+	}
+	return false;
+}
+
+int deny_surplus(struct salvage *s, const uint8_t *vouched)
+{
+	CLEANUP(free_ptr) uint32_t *nr = calloc((size_t)s->nr_blocks + 1, sizeof(*nr));
+
+	if (!nr)
+		return -ENOMEM;
+	count_vouched(s, vouched, nr);
+	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+		struct snode *n = &s->node[i];
+
+		if (n->flags & SN_LIVE && !(n->flags & (SN_VIRTUAL | SN_LEAF)) &&
+		    n->tree == TREE_MAPPING && !vouched[i] && is_surplus(s, n, nr))
+			n->flags |= SN_DENIED;
+	}
+	return 0;
+}
+
 uint32_t nr_younger(const struct salvage *s)
 {
 	uint32_t nr = 0;
@@ -102,6 +147,21 @@ uint32_t nr_younger(const struct salvage *s)
 	for (size_t i = 0; i < s->nr_devs; i++)
 		nr += s->dev[i].source == DETAILS_LIVE &&
 		      s->dev[i].info.transaction > s->sb.transaction_id;
+	return nr;
+}
+
+uint32_t nr_shared_roots(const struct salvage *s)
+{
+	const struct superblock *sb = &s->sb;
+	const uint64_t root[] = { sb->data_sm.bitmap_root, sb->data_sm.ref_count_root,
+				  sb->metadata_sm.bitmap_root, sb->metadata_sm.ref_count_root };
+	uint32_t nr = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(root); i++) {
+		uint32_t n = root[i] ? node_of(s, root[i]) : NONE;
+
+		nr += n != NONE && s->node[n].flags & SN_LIVE && !(s->node[n].flags & SN_VIRTUAL);
+	}
 	return nr;
 }
 
@@ -138,6 +198,13 @@ static bool details_fit(const struct salvage *s)
 	return true;
 }
 
+/* A tree without mappings that the metadata map has in use, and no top level names. */
+static bool is_nameless(const struct salvage *s, const struct snode *n)
+{
+	return n->tree == TREE_EMPTY && !(n->flags & SN_VIRTUAL) && witness_knows(s, n->block) &&
+	       s->count[n->block] > s->found[n->block];
+}
+
 bool has_newer_details(struct salvage *s)
 {
 	uint32_t newest = newest_time(s);
@@ -149,6 +216,7 @@ bool has_newer_details(struct salvage *s)
 	for (uint32_t i = 0; i < s->nr_nodes && !found; i++) {
 		const struct device_info *d;
 
+		found = newest < s->sb.time && is_nameless(s, &s->node[i]);
 		if (s->node[i].tree != TREE_DETAILS || !(s->node[i].flags & SN_LEAF) ||
 		    s->node[i].flags & (SN_LIVE | SN_VIRTUAL))
 			continue;

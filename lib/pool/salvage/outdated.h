@@ -17,15 +17,25 @@ static inline bool witness_knows(const struct salvage *s, uint32_t block)
  */
 int deny_outdated(struct salvage *s, const uint8_t *vouched);
 
+/*
+ * The same of internal nodes that another one was written over: their children have more parents than the metadata map
+ * counts, and are vouched for elsewhere.
+ */
+int deny_surplus(struct salvage *s, const uint8_t *vouched);
+
 /* How many devices were made in a later transaction than the superblock's? */
 uint32_t nr_younger(const struct salvage *s);
+
+/* How many of the blocks that the superblock names as roots of its space maps are parts of its own trees? */
+uint32_t nr_shared_roots(const struct salvage *s);
 
 /* The newest time in the details of the devices. */
 uint32_t newest_time(const struct salvage *s);
 
 /*
- * Are there details on the device that are newer than those of the devices, and not newer than the superblock?  A
- * snapshot of a device raises its time and the pool's together: then the superblock is of a later state than the trees.
+ * Is the superblock of a later state than the trees?  There are details on the device that are newer than those of the
+ * devices, and not newer than the superblock: a snapshot raises the time of its device and the pool's together.  Or the
+ * superblock is newer than the details, and the tree of a device that is not among them is in use.
  */
 bool has_newer_details(struct salvage *s);
 

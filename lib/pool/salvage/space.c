@@ -68,9 +68,17 @@ static uint64_t nr_counted(const struct salvage *s)
 	return nr;
 }
 
+/*
+ * An older program left one more in the superblock and in the index than in the bitmaps.  Some indices count entries
+ * past the end of the map as free.
+ */
 bool salvage_counts_differ(const struct salvage *s)
 {
-	return differs_from_superblock(s, nr_counted(s));
+	uint64_t nr = s->sb.metadata_sm.nr_allocated;
+	uint64_t entries = div_up(s->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP;
+
+	return nr_counted(s) != nr && s->index_free + nr != s->nr_blocks &&
+	       s->index_free + nr != entries;
 }
 
 static bool is_kind(const struct salvage *s, uint64_t block, enum block_kind kind)
@@ -245,9 +253,10 @@ void salvage_count_edges(struct salvage *s)
 		bool live = n->flags & SN_LIVE;
 
 		/* nodes that are not of this state have no children here */
-		if (n->flags & (SN_VIRTUAL | SN_DENIED))
+		if (n->flags & SN_DENIED)
 			continue;
-		if (s->has_counts && s->count[n->block] != COUNT_UNKNOWN)
+		if (!(n->flags & SN_VIRTUAL) && s->has_counts &&
+		    s->count[n->block] != COUNT_UNKNOWN)
 			live |= s->count[n->block] > 0;
 		for (uint32_t k = 0; live && k < n->nr_edges; k++) {
 			const struct edge *e = &s->edge[n->edge + k];
@@ -291,9 +300,11 @@ static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk
 		r = salvage_get(s, (uint32_t)s->sb.metadata_sm.bitmap_root, index, err);
 		has_index = r == 0;
 	}
+	s->index_free = 0;
 	for (uint32_t i = 0; i < nr; i++) {
 		uint64_t b = has_index ? le64_get(index->entry[i].blocknr) : NONE;
 
+		s->index_free += has_index ? le32_get(index->entry[i].nr_free) : 0;
 		if (is_kind(s, b, BLOCK_BITMAP)) {
 			if (!salvage_get(s, (uint32_t)b, map, err) &&
 			    salvage_bitmap_fits(map, le32_get(index->entry[i].nr_free), i,

@@ -182,6 +182,7 @@ struct salvage {
 	uint32_t *count;
 	uint32_t *found; /* edges found */
 	bool has_counts;
+	uint64_t index_free;  /* blocks that the index says are free */
 	bool counts_searched; /* from a bitmap that no index names */
 	uint8_t *gen;	      /* by block: number of states for which it has certainly been in use */
 	uint8_t *gen_max;     /* and at most */
@@ -200,6 +201,7 @@ struct salvage {
 
 	uint32_t map_root, details_root; /* nodes */
 	struct vec gaps;		 /* struct gap */
+	size_t nr_looks;		 /* through them */
 	struct vec old_roots;		 /* struct old_root, by device, newest first */
 	bool has_old_roots;
 	uint32_t nr_compared; /* leaves by content */

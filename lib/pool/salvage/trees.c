@@ -13,6 +13,9 @@
 
 #include "pool/salvage/impl.h"
 
+/* For another parent of a lost node: only a disk made to cost time has many. */
+#define MAX_LOOKS ((size_t)50 << 20)
+
 static bool tree_fits(uint8_t child, uint8_t tree)
 {
 	return child == tree || (child == TREE_EMPTY && (tree == TREE_MAPPING || tree == TREE_TOP));
@@ -266,17 +269,15 @@ static uint32_t make_gap(struct salvage *s, uint8_t tree, uint32_t block, int he
 	uint32_t v = node_of(s, block);
 	struct gap *g;
 
-	if (v != NONE && s->node[v].flags & SN_VIRTUAL && s->node[v].tree == tree) {
-		for (size_t i = 0; i < s->gaps.nr; i++) {
-			g = gap_at(s, i);
-			if (g->node != v || g->height != height)
-				continue;
-			if (MAX(g->begin, begin) <= MIN(g->last, last)) {
-				g->begin = MAX(g->begin, begin);
-				g->last = MIN(g->last, last);
-			}
-			return v;
+	for (size_t i = 0; v != NONE && i < s->gaps.nr && s->nr_looks++ < MAX_LOOKS; i++) {
+		g = gap_at(s, i);
+		if (g->block != block || g->tree != tree || g->height != height)
+			continue;
+		if (MAX(g->begin, begin) <= MIN(g->last, last)) {
+			g->begin = MAX(g->begin, begin);
+			g->last = MIN(g->last, last);
 		}
+		return g->node;
 	}
 	v = salvage_add_virtual(s, tree, height, err);
 	if (v == NONE)

@@ -327,6 +327,8 @@ int salvage_deny(struct salvage *s, uint32_t *nr, struct err *err)
 		r = vouch(&w, err);
 	if (!r)
 		deny_parents(&w);
+	if (!r && nr_denied(s) == before && deny_surplus(s, w.vouched))
+		r = err_nomem(err, "salvage: witnesses");
 	if (!r && nr_denied(s) == before && deny_outdated(s, w.vouched))
 		r = err_nomem(err, "salvage: witnesses");
 	if (!r && nr_denied(s) == before)
@@ -482,7 +484,8 @@ int salvage_agreement(struct salvage *s, struct err *err)
 	}
 	if (!r && s->has_sb) {
 		a->strange += denied_by_superblock(&w) + is_other_map(s) + nr_younger(s) +
-			      nr_free_roots(s) + (s->scanned && has_newer_details(s));
+			      nr_free_roots(s) + nr_shared_roots(s) +
+			      (s->scanned && has_newer_details(s));
 		a->strange_map += denied_pointers(s);
 		a->data_exact = a->data_whole && !a->missing && !a->excess && !a->unsure &&
 				!a->strange;
