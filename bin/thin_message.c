@@ -72,9 +72,8 @@ static int judge_owner(const struct pool_arg *arg, const struct message *list, s
 			continue;
 		message_text(&list[i], text, sizeof(text));
 		return err_set(err, -EINVAL,
-			       "%s: pool %s belongs to LVM, whose metadata would no longer match "
-			       "the pool: LVM may refuse to activate it.  Activate the volume "
-			       "group and use lvcreate or lvremove.  --force changes the pool all "
+			       "%s: pool %s belongs to LVM, which may refuse to activate a pool that was "
+			       "changed without it: use lvcreate or lvremove.  --force changes the pool all "
 			       "the same; 'thin_lvm --check PV...' then shows what differs",
 			       text, arg->table->pool->name);
 	}

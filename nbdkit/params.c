@@ -69,10 +69,9 @@ static int unknown(const char *key)
 	struct similar s;
 
 	if (!strcmp(key, "metadata-snap") || !strcmp(key, "take-metadata-snap")) {
-		nbdkit_error("%s: a metadata snapshot is not served, because the active pool may "
-			     "give its data blocks to other devices meanwhile: 'nbdkit file "
-			     "/dev/VG/LV' serves the active device itself, and 'thin_materialize "
-			     "%s /dev/VG/LV OUTPUT' writes an image",
+		nbdkit_error("%s: a metadata snapshot is not served: the active pool may reuse its data "
+			     "blocks.  'nbdkit file /dev/VG/LV' serves the active device, "
+			     "'thin_materialize %s /dev/VG/LV OUTPUT' writes an image",
 			     key, *key == 'm' ? "-m" : "--take-metadata-snap");
 		return -1;
 	}

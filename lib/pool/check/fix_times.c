@@ -62,8 +62,8 @@ int fix_times_plan(struct fix *x)
 	}
 	if (time > x->r->sb.time && time > MAX_TIME - TIME_MARGIN)
 		return err_set(x->err, -EINVAL,
-			       "nothing was changed: raising the times would set the pool's "
-			       "snapshot clock to %" PRIu64 ", too near its end (%u); %s",
+			       "nothing was changed: the repair would set the pool's snapshot clock to "
+			       "%" PRIu64 ", too near its end (%u); %s",
 			       time, MAX_TIME,
 			       x->r->sb.time > MAX_TIME - TIME_MARGIN ?
 				       "'thin_dump POOL -o FILE' and 'thin_restore -i FILE -o "

@@ -94,9 +94,9 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 	put_ranges(s, dev, &d.lost, missing ? "the lost blocks are in" : "blocks may be lost in",
 		   out);
 	put_ranges(s, dev, &d.dropped, "dropped, because they cannot be right:", out);
-	put_ranges(s, dev, &d.open, "open, could also be another device's:", out);
+	put_ranges(s, dev, &d.open, "may be another device's:", out);
 	if (!s->mappings_back || verbose)
-		put_ranges(s, dev, &d.likely, "likely, judged by evidence:", out);
+		put_ranges(s, dev, &d.likely, "probably right, but not proved:", out);
 	device_report_fini(&d);
 }
 
@@ -112,7 +112,7 @@ static const char *kind_text(uint8_t kind)
 	case BLOCK_STRAY:
 		return "carries another block's number";
 	default:
-		return "has other content than expected";
+		return "does not hold the content that belongs there";
 	}
 }
 
@@ -124,8 +124,7 @@ static void put_agreement(const struct salvage *s, struct outbuf *out)
 	if (a->excess)
 		outbuf_printf(out,
 			      "%llu data blocks have more mappings than the data space map "
-			      "counts: a block of the trees holds another block's content, or is "
-			      "of another state of the pool\n",
+			      "counts: a part of the trees is wrong, or is older or newer than the rest\n",
 			      (unsigned long long)a->excess);
 	if (a->missing && !s->mappings_back)
 		outbuf_printf(out,
@@ -135,7 +134,7 @@ static void put_agreement(const struct salvage *s, struct outbuf *out)
 	if (a->strange || (a->strange_map && !s->mappings_back))
 		outbuf_printf(out,
 			      "the superblock or the metadata space map contradicts %llu blocks of the trees: they may "
-			      "be of another state of the pool\n",
+			      "be older or newer than the rest\n",
 			      (unsigned long long)(a->strange + a->strange_map));
 }
 
@@ -159,9 +158,8 @@ void put_super(const struct salvage *s, struct outbuf *out)
 				      (unsigned long long)s->sb.details_root);
 	} else if (s->other_state) {
 		outbuf_printf(out,
-			      "superblock (block 0): it is of another state of the pool than the "
-			      "nodes; the newest complete state is used: mapping root %llu, "
-			      "details root %llu\n",
+			      "superblock (block 0): it does not fit the trees; the newest complete "
+			      "state of the pool is used: mapping root %llu, details root %llu\n",
 			      (unsigned long long)s->sb.mapping_root,
 			      (unsigned long long)s->sb.details_root);
 	} else if (s->chosen) {
@@ -171,17 +169,15 @@ void put_super(const struct salvage *s, struct outbuf *out)
 	}
 	if (s->over.map_root)
 		outbuf_printf(out,
-			      "the pool is empty, but trees of an older pool with %llu devices "
-			      "and %llu mapped blocks are still on the device; these options "
-			      "bring it back: --mapping-root %u --details-root %u "
-			      "--transaction-id N (transaction_id in /etc/lvm/backup)\n",
+			      "the pool is empty, but an older pool with %llu devices and %llu mapped "
+			      "blocks can be read; to bring it back: --mapping-root %u "
+			      "--details-root %u --transaction-id N (transaction_id in /etc/lvm/backup)\n",
 			      (unsigned long long)s->over.nr_devices,
 			      (unsigned long long)s->over.nr_mappings, s->over.map_root,
 			      s->over.details_root);
 	else if (s->over.found)
-		outbuf_str(out, "the pool is empty, but parts of an older pool are still on the "
-				"device: --list-roots lists its roots, --mapping-root and "
-				"--details-root bring one back\n");
+		outbuf_str(out, "the pool is empty, but parts of an older pool can be read: --list-roots "
+				"lists their roots, --mapping-root and --details-root bring one back\n");
 	if (s->from_snapshot)
 		outbuf_str(out, "the live trees are lost: the result is the pool as in the held "
 				"metadata snapshot\n");
@@ -189,8 +185,7 @@ void put_super(const struct salvage *s, struct outbuf *out)
 		outbuf_add(out, s->header_notes.data, s->header_notes.len);
 	put_agreement(s, out);
 	if (s->newer_lost)
-		outbuf_str(out, "blocks of a newer state may be lost: devices may be in an older "
-				"state\n");
+		outbuf_str(out, "the newest changes may be lost: devices may be as they were before\n");
 	if (s->uncertain || (s->unconfirmed && !s->mappings_back))
 		outbuf_str(out, "some parts could belong to more than one device: check them "
 				"before use\n");

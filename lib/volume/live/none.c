@@ -8,9 +8,9 @@
 static int none(const char *word, struct err *err)
 {
 	return err_set(err, -ENOTSUP,
-		       "%s: this thin_lvm was built without libdevmapper, so it cannot ask the kernel for active "
-		       "pools: './configure --with-libdevmapper' builds it in; 'dmsetup table POOL >FILE' makes a table file, "
-		       "which is read with -m while a metadata snapshot is held",
+		       "%s: this thin_lvm was built without libdevmapper, so it cannot read active pools: "
+		       "'./configure --with-libdevmapper' builds it in.  Without: 'dmsetup table POOL >FILE' makes "
+		       "a table file, which can be read with -m while a metadata snapshot is held",
 		       word);
 }
 

@@ -38,10 +38,9 @@ int volume_open_active(struct volume *v, const struct volume_options *opt, struc
 		return r;
 	if (v->has_claim && mapped != a->mapped)
 		return err_set(err, -EBUSY,
-			       "%s: the metadata snapshot maps %llu sectors of the device, the "
-			       "kernel now maps %llu: the device was written to after the "
-			       "snapshot was taken, so blocks would be missing; release that "
-			       "snapshot, and give --take-metadata-snap",
+			       "%s: the metadata snapshot maps %llu sectors of the device, the kernel now "
+			       "maps %llu: what was written since would be missing; release that snapshot, "
+			       "and give --take-metadata-snap",
 			       opt->pool, (unsigned long long)mapped, (unsigned long long)a->mapped);
 	v->data_path = a->path;
 	return map_source_through(&v->map.source, err);

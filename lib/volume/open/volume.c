@@ -23,11 +23,9 @@ static unsigned open_flags(const struct volume_options *opt, unsigned otherwise)
 /* LVM's text has the volume and the pool has not: lvremove sends the pool a message that deletes it. */
 static const char lvm_ways[] =
 	".  LVM's text has this volume, but the pool deleted the device or never created it.  An "
-	"older tree may still have it: 'thin_repair --list-roots -i POOL' lists the roots, and "
-	"'thin_repair --mapping-root BLOCK -i POOL -o FILE' writes the metadata of one into "
-	"FILE.  In the table that 'thin_lvm PV...' prints, replace POOL_tmeta in the thin-pool "
-	"line by FILE, and read the device with that table.  Data blocks that other devices got "
-	"since then hold their data ('thin_rmap --region A..B POOL' shows which)";
+	"older root may have it: 'thin_repair --list-roots -i POOL' lists them, 'thin_repair "
+	"--mapping-root BLOCK -i POOL -o FILE' writes FILE, to be named in place of POOL_tmeta "
+	"in the table of 'thin_lvm PV...'.  Data blocks that other devices got since then hold their data";
 
 static int no_device(const struct volume *v, const struct metadata_devices *d, struct err *err)
 {
