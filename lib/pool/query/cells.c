@@ -134,7 +134,8 @@ static void *alloc_pages(size_t len, void **memory)
 {
 	/* calloc() does not touch fresh pages, so that only used ones cost memory */
 	*memory = calloc(len + ((size_t)1 << PAGE_SHIFT), 1);
-	return *memory ? (void *)round_up((uintptr_t)*memory, (uintptr_t)1 << PAGE_SHIFT) : NULL;
+	return *memory ? (void *)(uintptr_t)round_up((uintptr_t)*memory, (uintptr_t)1 << PAGE_SHIFT)
+		       : NULL;
 }
 
 /* In huge pages when many are touched, which is in no order. */
