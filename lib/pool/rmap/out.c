@@ -11,7 +11,9 @@
 
 #define LANES_SPARE 3
 #define LANE_BYTES  (16 << 10) /* a lane takes buckets until it has so many bytes of records */
-#define LANE_LINES  (1u << 18) /* more lines than these are rendered in pieces */
+#define LANE_SHARE \
+	8 /* of many owners it takes a part of that, down to an eighth: a record has more lines */
+#define LANE_LINES (1u << 18) /* more lines than these are rendered in pieces */
 
 struct lane {
 	uint32_t begin, end; /* buckets */
@@ -29,10 +31,11 @@ static int produce(void *ctx, size_t slot, struct err *err)
 {
 	struct out *o = ctx;
 	struct lane *l = &o->lane[slot];
+	const uint32_t most = LANE_BYTES / MIN(o->m->most_owners / LANE_SHARE + 1, LANE_SHARE);
 	uint64_t bytes = 0;
 
 	(void)err;
-	for (l->begin = o->next; bytes < LANE_BYTES && o->next < o->m->bucket_end; o->next++)
+	for (l->begin = o->next; bytes < most && o->next < o->m->bucket_end; o->next++)
 		bytes += rmap_bucket_bytes(o->m, o->next);
 	l->end = o->next;
 	return bytes > 0;
