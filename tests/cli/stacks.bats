@@ -173,6 +173,21 @@ refused() {
 	[ "$status" -ne 0 ] && [ "$status" -ne 2 ]
 }
 
+@test "an external origin whose first sectors are lost is read where a device needs the others" {
+	printf '%s\n' 'o: 0 8 error' 'o: 8 2040 linear base 8' 'p: 0 5120 thin-pool meta data 128 0' 'a: 0 2048 thin p 99 o' >t
+	head -c 1M /dev/urandom >base
+	thin_message t 'create_thin 99'
+	refused 1 "device 99: 4096 bytes are lost" thin_materialize t a out
+	[ "$(thin_materialize --map t a)" = "0 1048576 origin 0" ]
+	refused 1 "4096 bytes at 0: the image has zeros there" thin_materialize --repair t a out
+	cmp out <(head -c 4096 /dev/zero; tail -c +4097 base)
+	# a device with the first block mapped needs none of them
+	head -c 64K data >first
+	{ printf 'rbd diff v1\ns\0\0\020\0\0\0\0\0w\0\0\0\0\0\0\0\0\0\0\001\0\0\0\0\0'; cat first; printf e; } | thin_apply t a
+	thin_materialize -f t a out
+	cmp out <(cat first; tail -c +65537 base)
+}
+
 @test "a writer that meets a zero target fails, and leaves the old pool" {
 	printf '%s\n' 'tm: 0 240 linear meta 0' 'tm: 240 272 zero' 'p: 0 5120 thin-pool tm data 128 0' >t
 	thin_check -q t

@@ -55,13 +55,24 @@ int origin_format(struct io *io, const char **name, const char **packed, struct 
 	return r;
 }
 
+/* On an error target: then no format can be seen, and who needs these bytes is told that they are lost. */
+static bool head_is_lost(struct io *io)
+{
+	uint64_t end = MIN(io->size, HEAD_LEN);
+	struct io_place p = { .kind = IO_STORED };
+
+	for (uint64_t at = 0; at < end && p.kind != IO_LOST; at += p.len)
+		io_where(io, at, end - at, &p);
+	return p.kind == IO_LOST;
+}
+
 int origin_open(const char *path, unsigned flags, bool raw, struct io **out, struct err *err)
 {
 	const char *format = NULL, *packed = NULL;
 	struct io *io = NULL;
 	int r = dev_open(path, DEV_SHARED | flags, &io, err);
 
-	if (!r && !raw)
+	if (!r && !raw && !head_is_lost(io))
 		r = origin_format(io, &format, &packed, err);
 	if (!r && format)
 		r = err_set(err, -EINVAL,
