@@ -32,7 +32,7 @@ static void commit(struct pool_edit *p)
 }
 
 /* @seed: of what is mapped. */
-static void make_old(uint64_t seed)
+static inline void make_old(uint64_t seed)
 {
 	struct io *io = io_mem_new("metadata", sizeof(old_image));
 	struct pool_edit *p;

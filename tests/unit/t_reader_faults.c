@@ -12,6 +12,7 @@
 #include "old_pool.h"
 #include "pool/emit/emit.h"
 #include "pool/query/delta.h"
+#include "pool/query/list.h"
 #include "pool/query/usage.h"
 #include "pool/rmap/rmap.h"
 
@@ -170,6 +171,18 @@ static int dump_each(struct look *l)
 	return emit(l, true);
 }
 
+static int list_all(struct look *l)
+{
+	struct list list = { 0 };
+	int r = list_read(&l->md, &l->stream, LIST_ALL, take_problem, l, &list, &err);
+
+	for (size_t i = 0; !r && i < list.nr; i++)
+		outbuf_printf(&l->out, "%u of %zu, %llu extents\n", list.row[i].dev->info.dev_id, list.row[i].snapshot_of,
+			      (unsigned long long)list.row[i].nr_extents);
+	list_fini(&list);
+	return r;
+}
+
 static const struct reader {
 	const char *name;
 	int (*run)(struct look *l);
@@ -181,6 +194,7 @@ static const struct reader {
 	{ "delta without what is the same", compare_other },
 	{ "dump", dump },
 	{ "dump without sharing", dump_each },
+	{ "list", list_all },
 };
 
 /* --- failing --- */
