@@ -5,6 +5,8 @@
 /*
  * What every command shares: options, exit codes, messages.  One table of options feeds getopt_long,
  * --help, the completion scripts and the tests.
+ *
+ * Threads: the one that runs main(); any other may call cli_show_line().
  */
 #include <getopt.h>
 #include <stdio.h>

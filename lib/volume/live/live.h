@@ -6,7 +6,8 @@
  * An active thin pool as the kernel has it: tables and messages, through libdevmapper.  thin_lvm alone
  * links this room; the other commands run thin_lvm (volume/open/pool_live.h).
  *
- * Built without libdevmapper, live_open() says so: none.c.
+ * Built without libdevmapper, live_open() says so: none.c.  Threads: one in the process, which is
+ * libdevmapper's rule.
  */
 #include "base/err.h"
 #include "base/text/outbuf.h"

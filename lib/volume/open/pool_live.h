@@ -6,7 +6,7 @@
  * A POOL argument that is active: thin_lvm asks the kernel for its table, and keeps a metadata
  * snapshot reserved while it is needed.  A separate process does this, because a snapshot that is
  * never released costs the pool space for ever: thin_lvm releases it as soon as this process ends,
- * however that happens.
+ * however that happens.  There is at most one such process.  Threads: one.
  */
 #include "volume/open/pool_want.h"
 
