@@ -11,6 +11,7 @@
 #include "volume/apply/apply.h"
 #include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
+#include "volume/open/thin_io.h"
 
 enum { OPT_TOP = 256, OPT_BASE_SHA256, OPT_SHA256, OPT_DATA_DEV, OPT_ORIGIN };
 
@@ -160,7 +161,8 @@ int main(int argc, char **argv)
 
 	cli_init(&c, &command, argc, argv);
 	read_options(&c, &o);
-	want = (struct pool_want) { CLI_WANT(&c), .table.write = true, .disk = pool_lvm_table, .live = pool_live_refuse };
+	want = (struct pool_want) { CLI_WANT(&c), .table.write = true, .disk = pool_lvm_table, .live = pool_live_refuse,
+				   .table.open_thin = thin_io_open };
 	r = apply_source_open(o.input, o.format, o.top, &s, &err);
 	if (!r && c.nr_args == 2) {
 		want.table.device[0] = c.args[1];

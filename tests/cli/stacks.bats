@@ -302,6 +302,17 @@ refused() {
 	cmp got2 mid.img
 	sed 's/ mid-line$/ mid/' chain >direct
 	same_devices plain2 direct --pool pool
+	# written: over another pool's device, but not over one of the same pool, which the write could change
+	head -c 300000 /dev/urandom >new
+	thin_materialize -f direct t0 want
+	dd if=new of=want bs=1000 seek=20 conv=notrunc status=none
+	mid=$(sha256sum <mid.img)
+	thin_apply -i want direct t0
+	thin_materialize -f direct t0 got
+	cmp got want
+	[ "$(thin_materialize direct mid - | sha256sum)" = "$mid" ]
+	sed 's/^\(t0: .*\) mid$/\1 t1/' direct >own
+	refused 1 "t1' is the external origin and a device of the same pool" thin_apply -i want own t0
 	sed -i 's/thin-pool meta2/thin-pool mid/' second
 	refused 1 "loop" thin_materialize second mid x
 }

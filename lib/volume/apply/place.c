@@ -157,6 +157,9 @@ static int roles_apart(const struct pool_arg *arg, const char *data, const char 
 	const char *pool = arg->table ? arg->table->path : arg->metadata;
 	int r = pool_arg_parts_apart(arg, pool, data, origin, err);
 
+	if (!r && table_is_own_thin(arg->table, origin))
+		return err_set(err, -EINVAL, "'%s' is the external origin and a device of the same pool: a write could "
+					     "change its bytes, so the device can only be read", origin);
 	return r ?: pool_arg_apart(arg, pool, &(struct dev_role){ "data device", data }, err);
 }
 
