@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 The thin-pool-tools authors
-"""coverage.py [--list PATTERN...]: which lines and branches of lib have run, by room.
+"""coverage.py [--list [PATTERN...]]: which lines and branches of lib have run, by room.
 
 In a build folder that was configured with --enable-coverage, after any tests: the counts add up until `make
 coverage-zero`.  A branch here is one outcome of one condition: `if (a && b)` has four.
 
---list prints what has never run in the files whose name matches one of the patterns, but for what
+--list prints what has never run in the files whose name matches one of the patterns (none: in all), but for what
 tests/coverage.known explains.  --bare leaves the explanations aside.
 --lines N, --branches N: it ends with 1 below these percentages, which the explained count against.
 It also ends with 1 where an entry of tests/coverage.known explains nothing: all that it is about has run, or is gone.
@@ -103,7 +103,7 @@ def percent(a, b):
 
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("--list", nargs="+", metavar="PATTERN", default=[])
+    ap.add_argument("--list", nargs="*", metavar="PATTERN")
     ap.add_argument("--files", action="store_true", help="a row for each file")
     ap.add_argument("--bare", action="store_true")
     ap.add_argument("--lines", type=float, default=0)
@@ -135,8 +135,9 @@ def main():
     rooms["all of lib"] = [sum(r[i] for r in rooms.values()) for i in range(6)]
     for room, r in rooms.items():
         print("%-28s %9d %s %9d %s %9d, %d" % (room, r[1], percent(r[0], r[1]), r[3], percent(r[2], r[3]), r[4], r[5]))
+    patterns = [] if args.list is None else args.list or [""]
     for name, n, count, lost, of, text in missing:
-        if any(fnmatch.fnmatch(name, p) or name.startswith(p) for p in args.list):
+        if any(fnmatch.fnmatch(name, p) or name.startswith(p) for p in patterns):
             print("%s:%d: %s: %s" % (name, n, "%d of %d ways" % (lost, of) if count else "never", text))
     for text in known.needless():
         print(text)
