@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text/unit.h"
 #include "cli/cli.h"
-#include "cli/unit.h"
-#include "pool/format/format.h"
 #include "pool/build/size.h"
+#include "pool/format/format.h"
 
 static const struct opt opts[] = {
 	{ 'b', "block-size", ARG_REQUIRED, "SIZE", "data block size: a multiple of 64 KiB", 'b' },

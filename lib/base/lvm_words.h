@@ -4,7 +4,7 @@
 #define BASE_LVM_WORDS_H
 /*
  * The options that a command line has besides POOL when POOL is a disk with LVM, or active.  All zero:
- * nothing.
+ * nothing.  It stands in base because lib/cli fills it in and lib/volume reads it, which do not know each other.
  */
 #include "base/units.h"
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/overflow.h"
+#include "base/text/unit.h"
 
 /* Reads the digits at *s and steps over them. */
 static int take_digits(const char **s, uint64_t *out)
@@ -59,47 +60,26 @@ static bool begins(const char *s, const char *full, size_t least)
 	return n >= least && n <= strlen(full) && !strncmp(s, full, n);
 }
 
-static uint64_t power(uint64_t base, unsigned exp)
+/* Is @s the short form @brief, or that with the first letter in the other case? */
+static bool is_brief(const char *s, const char *brief)
 {
-	uint64_t v = 1;
-
-	while (exp--)
-		v *= base;
-	return v;
+	return toupper((unsigned char)*s) == toupper((unsigned char)*brief) && !strcmp(s + 1, brief + 1);
 }
 
-/* The bytes in one unit called @s; 0: no such unit. */
+/* The bytes in one unit called @s; 0: no such unit, or one of more than 64 bits. */
 static uint64_t unit_size(const char *s, bool binary_caps)
 {
-	static const char letters[] = "kmgtpe";
-	static const struct {
-		const char *binary, *decimal;
-	} names[] = {
-		{ "kibibytes", "kilobytes" }, { "mebibytes", "megabytes" },
-		{ "gibibytes", "gigabytes" }, { "tebibytes", "terabytes" },
-		{ "pebibytes", "petabytes" }, { "exbibytes", "exabytes" },
-	};
-	uint64_t caps = binary_caps ? 1024 : 1000;
-
-	if (begins(s, "bytes", 1) || !strcmp(s, "B"))
+	if (!strcmp(s, "B"))
 		return 1;
-	if (begins(s, "sectors", 1))
-		return 512;
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-		char lower = letters[i], upper = (char)toupper((unsigned char)lower);
+	for (unsigned i = 0; i < NR_UNITS; i++) {
+		const struct unit *u = &unit_table[i];
+		bool is_short = !strcmp(s, u->letter) || (u->brief && is_brief(s, u->brief));
 
-		if (s[0] == lower && !s[1])
-			return power(1024, i + 1);
-		if (s[0] == upper && !s[1])
-			return power(caps, i + 1);
-		if (toupper((unsigned char)s[0]) == upper && !strcmp(s + 1, "iB"))
-			return power(1024, i + 1);
-		if (toupper((unsigned char)s[0]) == upper && !strcmp(s + 1, "B"))
-			return power(caps, i + 1);
-		if (begins(s, names[i].binary, 3))
-			return power(1024, i + 1);
-		if (begins(s, names[i].decimal, 3))
-			return power(1000, i + 1);
+		if (!is_short && !begins(s, u->name, u->brief ? 3 : 1))
+			continue;
+		if (is_short && binary_caps && i >= UNIT_DECIMAL)
+			u = &unit_table[i - UNIT_DECIMAL + UNIT_BINARY];
+		return u->bytes < 0x1p64 ? (uint64_t)u->bytes : 0;
 	}
 	return 0;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef CLI_UNIT_H
-#define CLI_UNIT_H
+#ifndef BASE_TEXT_UNIT_H
+#define BASE_TEXT_UNIT_H
 /*
- * Units of size as thin_metadata_size takes and prints them: letters (k m g t p e z y are binary,
- * capitals decimal; b, s), the short forms KiB and kB, and full names or any beginning of a name.
- * Other commands need only parse_size().
+ * The units of size.  parse_size() reads them as all commands do but one; unit_find() and unit_parse() as
+ * thin_metadata_size does: letters (k m g t p e z y are binary, capitals decimal; b, s), the short forms
+ * KiB and kB, and full names or any beginning of a name.
  */
 #include "base/err.h"
 #include "base/units.h"
@@ -16,6 +16,10 @@ struct unit {
 	const char *name;   /* kibibytes */
 	double bytes;
 };
+
+/* Sectors, bytes, the binary ones, and behind these in the same order the decimal ones. */
+enum { UNIT_BINARY = 2, UNIT_DECIMAL = 10, NR_UNITS = 18 };
+extern const struct unit unit_table[NR_UNITS];
 
 /* NULL: no such unit. */
 const struct unit *unit_find(const char *word);

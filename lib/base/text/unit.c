@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "cli/unit.h"
+#include "base/text/unit.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct unit units[] = {
+const struct unit unit_table[NR_UNITS] = {
 	{ "s", NULL, "sectors", 512 },
 	{ "b", NULL, "bytes", 1 },
 	{ "k", "KiB", "kibibytes", 0x1p10 },
@@ -34,13 +34,13 @@ const struct unit *unit_find(const char *word)
 
 	if (!*word)
 		return NULL;
-	for (i = 0; i < ARRAY_SIZE(units); i++)
-		if (!strcmp(word, units[i].letter) ||
-		    (units[i].brief && !strcmp(word, units[i].brief)))
-			return &units[i];
-	for (i = 0; i < ARRAY_SIZE(units); i++)
-		if (!strncmp(word, units[i].name, strlen(word)))
-			return &units[i];
+	for (i = 0; i < NR_UNITS; i++)
+		if (!strcmp(word, unit_table[i].letter) ||
+		    (unit_table[i].brief && !strcmp(word, unit_table[i].brief)))
+			return &unit_table[i];
+	for (i = 0; i < NR_UNITS; i++)
+		if (!strncmp(word, unit_table[i].name, strlen(word)))
+			return &unit_table[i];
 	return NULL;
 }
 
