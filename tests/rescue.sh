@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..39
+echo 1..41
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -94,6 +94,8 @@ done <<EOF
 8103 +200 2244 0 1 a tree that no top level names is missing when the superblock is newer than the details
 8301 200 3902 0 1 a metadata map with one block less than the superblock says is of another state
 8303 200 544 0 1 so is a superblock whose space maps are parts of its own trees
+8105 +120 1882 1000 1 a chain follows its surest node where leaves are lost too
+9301 200 3458 0 1 a lost root's child may have been the metadata snapshot's
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

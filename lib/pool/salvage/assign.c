@@ -4,7 +4,7 @@
  * The assignment.  A node with only one possible place is placed first.  That takes places from
  * other nodes, some of which then have only one.  When no node is left with only one place, the
  * numbers of mappings and of parents are compared (solve.c).  Of the nodes that are still left, the
- * one whose best place has the largest lead over its second best is next.
+ * one whose best place has the largest lead over its second best is next, and its chain follows it.
  *
  * Nodes whose count is lost come last: each place takes the best of them that the data map allows.
  */
@@ -16,6 +16,7 @@
 
 #include "base/search.h"
 #include "base/vec.h"
+#include "pool/salvage/chain.h"
 #include "pool/salvage/cover.h"
 #include "pool/salvage/explain.h"
 #include "pool/salvage/solve.h"
@@ -308,6 +309,33 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 	return 0;
 }
 
+static bool has_taken(const struct assignment *a, uint32_t cand, uint32_t place)
+{
+	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++)
+		if (a->opt[o].place == place)
+			return a->opt[o].taken;
+	return false;
+}
+
+/* The rest of the candidate's chain goes where it went. */
+static int place_chain(struct assignment *a, struct heap *h, uint32_t cand)
+{
+	uint8_t certainty = a->s->node[a->cand[cand].node].certainty;
+
+	for (uint32_t c = a->chain[cand]; c != NONE; c = chain_next(a, c)) {
+		for (uint32_t o = a->first_opt[c]; o < a->first_opt[c + 1] && a->cand[c].refs;
+		     o++) {
+			if (!has_taken(a, cand, a->opt[o].place) || !assign_may_take(a, &a->opt[o]))
+				continue;
+			assign_take(a, &a->opt[o], true);
+			assign_mark(a, c, certainty);
+			if (push_near(a, h, &a->opt[o]))
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
 static int place_known(struct assignment *a)
 {
 	bool solved = !a->need;
@@ -332,6 +360,8 @@ static int place_known(struct assignment *a)
 			r = heap_push(&h, (struct heap_entry){ margin, e.cand });
 		else
 			r = place_one(a, &h, e.cand, margin);
+		if (!r && solved && a->need && margin < FORCED && margin >= e.margin)
+			r = place_chain(a, &h, e.cand);
 	}
 	if (!r && !solved)
 		r = assign_solve(a);
@@ -424,6 +454,8 @@ int assign(struct assignment *a)
 {
 	int r = list_options(a);
 
+	if (!r && a->need && a->nr_opts)
+		r = chain_find(a);
 	if (!r)
 		r = place_known(a);
 	if (!r)
@@ -446,6 +478,7 @@ void assign_fini(struct assignment *a)
 	free(a->need);
 	free(a->opt);
 	free(a->first_opt);
+	free(a->chain);
 	free(a->of_place);
 	free(a->first_of);
 	near_set_fini(&a->taken);

@@ -49,6 +49,7 @@ struct assignment {
 	uint32_t *first_opt;   /* by candidate, and one more */
 	uint32_t *of_place;    /* options by place, in the order of keys */
 	uint32_t *first_of;    /* by place, and one more */
+	uint32_t *chain;       /* by candidate: the first one of its chain */
 	struct near_set taken; /* options, by position in @of_place */
 	uint32_t open;	       /* choices with too small a margin */
 };

@@ -27,7 +27,6 @@ struct solver {
 	struct assignment *a;
 	uint32_t *part;	     /* by device: the part that it is in, as a tree of indices */
 	uint64_t *potential; /* by device: mappings that the options ahead could bring */
-	uint32_t *chain;     /* by candidate: the first one of its chain */
 	uint32_t *list;	     /* options that are open, by part; then by candidate */
 	uint32_t nr, end;    /* the part that is searched: list[begin..end) */
 	uint8_t *best;	     /* by option: taken in the best way */
@@ -108,69 +107,11 @@ static int by_part(const void *pa, const void *pb, void *ctx)
 		return part_x < part_y ? -1 : 1;
 	if (v->a->opt[x].cand != v->a->opt[y].cand && nr_options(v, x) != nr_options(v, y))
 		return nr_options(v, x) < nr_options(v, y) ? -1 : 1;
-	chain_x = v->chain[v->a->opt[x].cand];
-	chain_y = v->chain[v->a->opt[y].cand];
+	chain_x = v->a->chain[v->a->opt[x].cand];
+	chain_y = v->a->chain[v->a->opt[y].cand];
 	if (chain_x != chain_y)
 		return chain_x < chain_y ? -1 : 1;
 	return x < y ? -1 : x > y; /* by candidate, and the best first */
-}
-
-/* --- chains --- */
-
-static uint32_t nr_parents(const struct assignment *a, uint32_t cand)
-{
-	uint32_t nr = a->cand[cand].refs;
-
-	for (uint32_t i = a->first_opt[cand]; i < a->first_opt[cand + 1]; i++)
-		nr += a->opt[i].taken;
-	return nr;
-}
-
-static bool has_same_places(const struct assignment *a, uint32_t x, uint32_t y)
-{
-	uint32_t nr = a->first_opt[x + 1] - a->first_opt[x], nr_same = 0;
-
-	if (a->first_opt[y + 1] - a->first_opt[y] != nr)
-		return false;
-	for (uint32_t i = a->first_opt[x]; i < a->first_opt[x + 1]; i++)
-		for (uint32_t k = a->first_opt[y]; k < a->first_opt[y + 1]; k++)
-			nr_same += a->opt[i].place == a->opt[k].place;
-	return nr_same == nr;
-}
-
-/* The only candidate that begins right behind @cand, NONE: there is none, or there are several. */
-static uint32_t next_in_chain(const struct assignment *a, uint32_t cand)
-{
-	const struct snode *n = assign_node(a, cand), *next;
-	uint32_t at = search_first(x, a->nr_cands, assign_node(a, x)->first > n->last);
-
-	if (at == a->nr_cands || !is_counted(a, cand))
-		return NONE;
-	next = assign_node(a, at);
-	if (next->first != n->last + 1 || next->height != n->height ||
-	    (at + 1 < a->nr_cands && assign_node(a, at + 1)->first == next->first))
-		return NONE;
-	return nr_parents(a, at) == nr_parents(a, cand) && has_same_places(a, cand, at) ? at : NONE;
-}
-
-/*
- * A node that was split left a neighbour whose keys begin right behind its own.  Unless there are several such nodes,
- * the two are in the same tree.
- */
-static void find_chains(struct solver *v)
-{
-	const struct assignment *a = v->a;
-	uint32_t *before = v->chain;
-
-	memset(before, 0xff, a->nr_cands * sizeof(*before));
-	for (uint32_t c = 0; c < a->nr_cands; c++) {
-		uint32_t next = next_in_chain(a, c);
-
-		if (next != NONE)
-			before[next] = before[next] == NONE ? c : next;
-	}
-	for (uint32_t c = 0; c < a->nr_cands; c++)
-		v->chain[c] = before[c] == NONE || before[c] == c ? c : v->chain[before[c]];
 }
 
 static int solver_init(struct solver *v, struct assignment *a)
@@ -180,15 +121,14 @@ static int solver_init(struct solver *v, struct assignment *a)
 	*v = (struct solver) { .a = a };
 	v->part = calloc(nr_devs, sizeof(*v->part));
 	v->potential = calloc(nr_devs, sizeof(*v->potential));
-	v->chain = calloc((size_t)a->nr_cands + 1, sizeof(*v->chain));
 	v->list = calloc(nr_opts, sizeof(*v->list));
 	v->group = calloc(nr_opts + 1, sizeof(*v->group));
 	v->dev = calloc(nr_devs, sizeof(*v->dev));
 	v->lacks = calloc(nr_devs, sizeof(*v->lacks));
 	v->best = calloc(nr_opts, 1);
 	v->other = calloc(nr_opts, 1);
-	if (!v->part || !v->potential || !v->chain || !v->list || !v->group || !v->dev ||
-	    !v->lacks || !v->best || !v->other)
+	if (!v->part || !v->potential || !v->list || !v->group || !v->dev || !v->lacks ||
+	    !v->best || !v->other)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < nr_devs; i++)
 		v->part[i] = i;
@@ -196,7 +136,6 @@ static int solver_init(struct solver *v, struct assignment *a)
 		if (is_open(a, &a->opt[i]))
 			v->list[v->nr++] = i;
 	join_devices(v);
-	find_chains(v);
 	if (v->nr)
 		qsort_r(v->list, v->nr, sizeof(*v->list), by_part, v);
 	return 0;
@@ -206,7 +145,6 @@ static void solver_fini(struct solver *v)
 {
 	free(v->part);
 	free(v->potential);
-	free(v->chain);
 	free(v->list);
 	free(v->group);
 	free(v->dev);
@@ -257,7 +195,7 @@ static void keep_way(struct solver *v, uint32_t begin)
 static bool is_chain_there(const struct solver *v, const struct choice *o)
 {
 	const struct assignment *a = v->a;
-	uint32_t head = v->chain[o->cand];
+	uint32_t head = v->a->chain[o->cand];
 
 	for (uint32_t i = a->first_opt[head]; i < a->first_opt[head + 1]; i++)
 		if (a->opt[i].place == o->place)
@@ -281,7 +219,7 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 {
 	struct choice *o = k < v->end ? option(v, k) : NULL;
 	uint32_t left = 0;
-	bool tied = o && v->chained && v->chain[o->cand] != o->cand, there;
+	bool tied = o && v->chained && v->a->chain[o->cand] != o->cand, there;
 
 	v->gave_up |= ++v->steps > MAX_STEPS || ++v->total > MAX_TOTAL;
 	if (v->gave_up)
@@ -381,7 +319,7 @@ static bool is_one_group(const struct solver *v, uint32_t k, uint32_t l)
 {
 	uint32_t x = option(v, k)->cand, y = option(v, l)->cand;
 
-	return x == y || (v->chained && v->chain[x] == v->chain[y]);
+	return x == y || (v->chained && v->a->chain[x] == v->a->chain[y]);
 }
 
 /* What the options [k, end) of one group may bring to each device. */

@@ -94,6 +94,16 @@ static bool state_is_doubtful(const struct salvage *s)
 }
 
 /*
+ * Without details the maps must prove the device.  They do not tell a lost node's children from those of a lost node of
+ * the held metadata snapshot.
+ */
+static bool is_proved_by_maps(const struct salvage *s, const struct sdevice *d, uint8_t *memo)
+{
+	return d->in_top && d->nr_mappings && is_proved_by_data(s) && is_proved_by_metadata(s) &&
+	       !(s->sb.held_root && salvage_has_holes(s, d->root, memo, 0));
+}
+
+/*
  * A device with as many mappings as its details say is complete, even with gaps.  Another count is
  * a wrong count only where no tree has a gap: else it may have got the wrong tree.  Without details
  * its tree must be the one that the top level names, and whole. Where the details are intact, they
@@ -104,9 +114,8 @@ static bool device_is_back(const struct salvage *s, const struct sdevice *d, uin
 	if (d->id_invented || d->has_other_id || d->root == NONE ||
 	    (d->source != DETAILS_LIVE && !s->details_lost))
 		return false;
-	if (d->source == DETAILS_LIVE ?
-		    d->info.mapped_blocks == d->nr_mappings :
-		    d->in_top && d->nr_mappings && is_proved_by_data(s) && is_proved_by_metadata(s))
+	if (d->source == DETAILS_LIVE ? d->info.mapped_blocks == d->nr_mappings
+				      : is_proved_by_maps(s, d, memo))
 		return true;
 	if ((d->source == DETAILS_LIVE &&
 	     (s->gaps.nr || !s->agrees.data_whole || s->agrees.orphans)) ||

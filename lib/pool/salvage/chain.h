@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_CHAIN_H
+#define POOL_SALVAGE_CHAIN_H
+/* Candidates that were split from each other. */
+#include "pool/salvage/option.h"
+
+/* Fills in @chain.  0 or -ENOMEM. */
+int chain_find(struct assignment *a);
+/* The one that follows @cand in its chain, or NONE. */
+uint32_t chain_next(const struct assignment *a, uint32_t cand);
+
+#endif
