@@ -59,8 +59,8 @@ static const struct opt opts[] = {
 
 static const struct command cmd = {
 	.name = "thin_check",
-	.usage = "[options] METADATA",
-	.summary = "Checks the metadata of a thin pool: a file or an inactive metadata device.",
+	.usage = "[options] POOL",
+	.summary = "Checks the metadata of a thin pool. POOL is a metadata device or file, a table file, or a disk with LVM.",
 	.notes = "Exit status: 0 sound, 1 damaged, 64 wrong usage, 74 cannot read or write.",
 	.opts = opts,
 	CLI_ONE_POOL,

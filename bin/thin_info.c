@@ -31,7 +31,7 @@ static const struct command command = {
 	.name = "thin_info",
 	.usage = "[options] POOL",
 	.summary = "Shows on one screen what is in a thin pool and how full it is. POOL is a "
-		   "metadata device or file, a table file, or XML from thin_dump.",
+		   "metadata device or file, a table file, a disk with LVM, or XML from thin_dump.",
 	.notes = "Exit status: 0 all is well; 1 the metadata is damaged, or a limit of --warn is "
 		 "reached;\n64 wrong usage; 74 cannot read.",
 	.opts = opts,

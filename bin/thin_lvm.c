@@ -35,7 +35,7 @@ static const struct opt opts[] = {
 	{ 0, "active", ARG_NONE, NULL,
 	  "PV is an active pool or thin device instead: print its table as the kernel has it", OPT_ACTIVE },
 	{ 0, "take-metadata-snap", ARG_NONE, NULL,
-	  "--active, and reserve its metadata snapshot until standard input ends", OPT_TAKE_SNAP },
+	  "as --active, and hold the pool's metadata snapshot until standard input ends", OPT_TAKE_SNAP },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to a pool", 'U' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0 },

@@ -38,7 +38,7 @@ enum {
 };
 
 static const struct opt opts[] = {
-	{ 'i', "input", ARG_REQUIRED, "POOL", "damaged metadata device or file, or a table file",
+	{ 'i', "input", ARG_REQUIRED, "POOL", "damaged metadata device or file, a table file, or a disk with LVM",
 	  'i' },
 	{ 'o', "output", ARG_REQUIRED, "FILE",
 	  "metadata device or file to write; it must exist and keeps its size; - is standard "

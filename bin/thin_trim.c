@@ -17,7 +17,7 @@ enum { OPT_METADATA = 256, OPT_DATA };
 
 static const struct opt opts[] = {
 	{ 0, "metadata-dev", ARG_REQUIRED, "POOL",
-	  "the pool's metadata: a device or file, or a table file", OPT_METADATA },
+	  "the pool's metadata device or file, a table file, or a disk with LVM", OPT_METADATA },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "the data device or file (a table file names it)",
 	  OPT_DATA },
 	{ 'f', "force", ARG_NONE, NULL,

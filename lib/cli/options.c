@@ -27,7 +27,7 @@ static const struct opt pool_opts[] = {
 
 static const struct opt reader_opts[] = {
 	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "read the held metadata snapshot of a live pool (it must be at BLOCK)", OPT_SNAP },
+	  "read the held metadata snapshot of a live pool; with BLOCK only if it is there", OPT_SNAP },
 	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, OPT_SNAP },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool",
 	  OPT_FORCE_SHARE },
