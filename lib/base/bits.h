@@ -3,7 +3,7 @@
 #ifndef BASE_BITS_H
 #define BASE_BITS_H
 /*
- * Setting bits of a map of words of 64 bits; any number of threads may do so at once.  A word
+ * A map of bits in words of 64; any number of threads may set and read bits at once.  A word
  * whose bits are already set is not written again, except a whole one of bits_set_run().
  */
 #include <stdbool.h>

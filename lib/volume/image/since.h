@@ -24,7 +24,8 @@ struct since {
 
 /*
  * Prepares the difference of @now, which was opened with @opt, to the base that @so names; @so may
- * name none.  As volume_open() fails.  @now must live longer.
+ * name none.  Fails as volume_open() does, and with -EDOM where @now is no thin device, -EINVAL where the
+ * base has another block size.  @now must live longer, and its map becomes timed where @so->metadata is given.
  */
 int since_open(struct since *s, struct volume *now, const struct volume_options *opt,
 	       const struct since_options *so, struct jobs *jobs, struct err *err);

@@ -4,7 +4,7 @@
 #define VOLUME_POOL_SOURCE_H
 /*
  * A POOL argument opened for reading its metadata: every command that only reads begins with it.
- * The argument is a metadata device or file, or a table file that names one.
+ * The argument is what pool_arg.h takes, but XML only for pool_source_open_text().
  */
 #include "base/jobs.h"
 #include "pool/format/metadata.h"
