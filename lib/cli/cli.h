@@ -150,7 +150,7 @@ void cli_tell(void *cli, const char *text);
  * and of how a command with reads_pool reads it (struct pool_source_options).
  */
 #define CLI_WANT(c)                                                                            \
-	.lvm = &(c)->lvm, .table.pool = (c)->pool, .table.tell = cli_tell, .table.ctx = (c)
+	.lvm = &(c)->lvm, .table.pool = (c)->pool, .table.tell = (c)->quiet ? NULL : cli_tell, .table.ctx = (c)
 #define CLI_READER(c)                                                                          \
 	.metadata = { .snap = (c)->snap, .snap_block = (c)->snap_block },                      \
 	.force_share = (c)->force_share, .nr_jobs = (c)->nr_jobs

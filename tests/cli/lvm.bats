@@ -157,6 +157,23 @@ makes() {
 	done < <(oracle pool)
 }
 
+@test "-q: thin_check and thin_dump do not let thin_lvm speak either" {
+	for command in thin_check thin_dump thin_ls; do
+		run -0 --separate-stderr $command --pool pool2 lvm-multi/pv0.img
+		[[ "$stderr" == *"physical volume pv1 "*" is on none of the given disks"* ]]
+		run -0 --separate-stderr $command -q --pool pool2 lvm-multi/pv0.img
+		[ -z "$stderr" ]
+	done
+}
+
+@test "--seqno: thin_check and thin_dump read the group by the text of that number" {
+	[[ "$(thin_dump --pool pool2 --seqno 40 lvm-multi)" == *"<superblock "* ]]
+	for command in thin_check thin_dump; do
+		run --separate-stderr $command --pool pool2 --seqno 99 lvm-multi/pv0.img
+		[ "$status" -eq 1 ] && [[ "$stderr" == *"no text of LVM with seqno 99 is left"* ]]
+	done
+}
+
 @test "a disk without LVM, and LVM without a thin pool, are told" {
 	run --separate-stderr thin_ls lvm-empty/pv0.img
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"it is in no group"* ]]
