@@ -116,6 +116,49 @@ static void targets_that_are_not_read(void)
 	table_free(t);
 }
 
+static int fails(int r, const struct err *err, const char *words)
+{
+	if (r != -EIO || !strstr(err->text, words))
+		printf("# %d: %s\n", r, err->text);
+	return r == -EIO && strstr(err->text, words);
+}
+
+/* A table may say more than its files have: that is told when it is used, and no file grows. */
+static void ends_of_pieces(void)
+{
+	struct table *t = read_ok(POOL "m: 0 8 linear x 0\nm: 8 8 zero\nm: 16 8 linear y 0\nm: 24 1 error\n", NULL);
+	char some[4096], zeros[4096] = { 0 };
+	struct err err = { 0 };
+	struct io_place place;
+	struct io *io = NULL;
+	struct stat st;
+
+	memset(some, 'x', sizeof(some));
+	put("x", some, sizeof(some));
+	put("y", some, 4 * 512);
+	check(!dev_open(table_device_path(t, "m"), DEV_WRITE, &io, &err));
+	check(!io_write(io, zeros, 4096, 8 * 512, &err));
+	check(fails(io_write(io, some, 4096, 8 * 512, &err), &err, "lie on a zero target, which keeps nothing"));
+	check(!io_write(io, zeros, 4 * 512, 16 * 512, &err));
+	check(fails(io_write(io, some, 512, 20 * 512, &err), &err, "it ends at 2048"));
+	check(fails(io_write(io, some, 1024, 19 * 512, &err), &err, "it ends at 2048"));
+	check(fails(io_read(io, some, 512, 24 * 512, &err), &err, "an error target covers them"));
+	check(fails(io_read(io, some, 512, 25 * 512, &err), &err, "the device ends at 12800"));
+	check(fails(io_read(io, some, 512, 26 * 512, &err), &err, "the device ends at 12800"));
+	check(!io_read(io, some, 4096, 4 * 512, &err) && some[2047] == 'x' && !memcmp(some + 2048, zeros, 2048));
+	check(!io_punch(io, 4 * 512, 8 * 512, &err) && !io_discard(io, 0, 12 * 512, &err));
+	check(!io_read(io, some, 2048, 2048, &err) && !memcmp(some, zeros, 2048));
+	io_will_need(io, 0, 16 * 512);
+	io_will_need(io, 25 * 512, 512);
+	io_where(io, 10 * 512, 4096, &place);
+	check(place.kind == IO_ZERO && place.len == 6 * 512);
+	io_where(io, 25 * 512, 4096, &place);
+	check(place.kind == IO_LOST);
+	io_free(io);
+	table_free(t);
+	check(!stat(file_name("y"), &st) && st.st_size == 2048);
+}
+
 /* --- numbers --- */
 
 static const char *metadata_of(const char *numbers)
@@ -374,6 +417,7 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		{ "a mistake in the lines of a device names file, line and word", mistakes_of_pieces },
 		{ "the lines of a device need not stand together", lines_apart },
+		{ "a piece beyond the end of its file fails when it is used, and the file does not grow", ends_of_pieces },
 		{ "a target that is not read is passed over, and no line may stand on it", targets_that_are_not_read },
 		{ "what dmsetup prints of numbers gives them to lines and files", numbers_of_lines },
 		{ "a number that no line and no device has is refused, also below other lines", numbers_of_this_machine },

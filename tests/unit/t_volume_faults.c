@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * A thin device of a table, whose data and external origin consist of pieces, is opened, copied into a file and
- * compared, while each request for memory, each read and each write fails once.
+ * A thin device of a table, whose data and external origin consist of pieces, is opened, made an image of each
+ * form and compared, while each request for memory, each read and each write fails once.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -11,13 +11,15 @@
 
 #include "failing.h"
 #include "old_pool.h"
-#include "volume/copy/copy.h"
+#include "volume/image/make.h"
 #include "volume/open/thin_io.h"
 #include "volume/open/volume.h"
 
-#define SIZE (300 * 65536ull)
+#define SIZE (80 * 65536ull)
 
-static char pool_path[500], image_path[500];
+enum form { NONE, COPY, RAW, QCOW2, OVERLAY };
+
+static char pool_path[500], image_path[500], backing_path[500];
 
 static void note(void *ctx, const char *text)
 {
@@ -48,11 +50,13 @@ static void make_pool(void)
 	snprintf(text, sizeof(text),
 		 "data: 0 128000 linear d0 0\ndata: 128000 256000 linear d1 0\n"
 		 "pool: 0 384000 thin-pool meta data 128 0\n"
-		 "ext: 0 10000 linear base 128\next: 10000 20000 zero\next: 30000 4000 linear base 20000\n"
-		 "old: 0 38400 thin pool 1 ext\nweb: 0 38400 thin pool 5 old\n");
+		 "ext: 0 3000 linear base 128\next: 3000 4000 zero\next: 7000 2000 linear base 20000\n"
+		 "old: 0 10240 thin pool 1 ext\nnew: 0 10240 thin pool 2 ext\n"
+		 "web: 0 10240 thin pool 5 old\n");
 	put("table", text, strlen(text));
 	strcpy(pool_path, file_name("table"));
 	strcpy(image_path, file_name("image"));
+	strcpy(backing_path, file_name("backing"));
 	unlink(image_path);
 }
 
@@ -76,7 +80,40 @@ static int copy(struct volume *v, struct jobs *jobs, struct err *e)
 	return r;
 }
 
-static int open_and_copy(const char *device, bool whole, struct err *e)
+static struct meter *no_meter(void *ctx, const char *title, uint64_t total)
+{
+	(void)ctx, (void)title, (void)total;
+	return NULL;
+}
+
+/* By lib/volume/image, as thin_materialize does it; an overlay stands on the image of device "old". */
+static int make(enum form form, struct volume *v, const struct volume_options *from, struct jobs *jobs, struct err *e)
+{
+	const struct make_options opt = { .format = form == RAW ? MAKE_RAW : MAKE_QCOW2,
+					  .backing = form == OVERLAY ? backing_path : NULL,
+					  .compress = form == QCOW2 ? COMPRESS_DEFLATE : COMPRESS_NONE,
+					  .verify = true,
+					  .digest = true,
+					  .output.force = 1,
+					  .step = no_meter };
+	const struct since_options so = { .base = form == OVERLAY ? "old" : NULL };
+	const char *path = form == RAW && !strcmp(from->device, "old") ? backing_path : image_path;
+	struct since since;
+	struct make m;
+	int r = since_open(&since, v, from, &so, jobs, e);
+
+	if (r)
+		return r;
+	r = make_open(&m, path, from->pool, from->device, v, &since, &opt, jobs, e);
+	if (!r)
+		r = make_run(&m, jobs, e);
+	check(r || strlen(m.sha256) == 64);
+	make_close(&m);
+	since_close(&since);
+	return r;
+}
+
+static int open_and_make(const char *device, enum form form, struct err *e)
 {
 	const struct volume_options opt = { .pool = pool_path, .device = device,
 					    .want.table = { .tell = note, .open_thin = thin_io_open } };
@@ -88,54 +125,73 @@ static int open_and_copy(const char *device, bool whole, struct err *e)
 		return err_nomem(e, "jobs");
 	r = volume_open(&v, &opt, jobs, e);
 	check(r || (v.map.size == SIZE && v.data && v.origin));
-	if (!r && whole)
-		r = copy(&v, jobs, e);
-	if (!r)
+	if (!r) {
+		if (form != NONE)
+			r = form == COPY ? copy(&v, jobs, e) : make(form, &v, &opt, jobs, e);
 		volume_close(&v);
+	}
 	jobs_free(jobs);
 	return r;
 }
 
-static void each_call(const char *class, int code, const char *device, bool whole)
+static void each_call(const char *class, int code, const char *device, enum form form)
 {
 	struct err e = { 0 };
 	bool hit = true;
 	int r;
 
 	make_pool();
-	check(!open_and_copy(device, whole, &e));
+	if (form == OVERLAY)
+		check(!open_and_make("old", RAW, &e));
+	if (open_and_make(device, form, &e))
+		printf("# %s\n", e.text);
+	check(form == NONE || !access(image_path, F_OK));
 	for (long n = 1; hit; n++) {
 		e.text[0] = 0;
 		unlink(image_path);
 		failing_begin(class, n, code);
-		r = open_and_copy(device, whole, &e);
+		r = open_and_make(device, form, &e);
 		hit = failing_end();
-		if (r && (!hit || r != -code || !e.text[0]))
-			printf("# %s %ld: %d, '%s'\n", class, n, r, e.text);
+		if (r && (!hit || r != -code || !e.text[0] || !access(image_path, F_OK)))
+			printf("# form %d, %s %ld: %d, '%s'\n", form, class, n, r, e.text);
 		check(!r || (hit && r == -code && e.text[0]));
-		check(r || !whole || !access(image_path, F_OK));
+		check(r || form == NONE || !access(image_path, F_OK));
 		check(!r || access(image_path, F_OK));
 	}
 }
 
 static void memory(void)
 {
-	each_call("memory", ENOMEM, "old", true);
+	each_call("memory", ENOMEM, "old", COPY);
 }
 
 static void memory_for_a_thin_origin(void)
 {
-	each_call("memory", ENOMEM, "web", false);
+	each_call("memory", ENOMEM, "web", NONE);
 }
 
 static void reads(void)
 {
-	each_call("read", EIO, "old", true);
+	each_call("read", EIO, "old", COPY);
 }
 
 static void writes(void)
 {
-	each_call("write", ENOSPC, "old", true);
+	each_call("write", ENOSPC, "old", COPY);
+}
+
+static void images(void)
+{
+	static const struct {
+		const char *class;
+		int code;
+	} calls[] = { { "memory", ENOMEM }, { "read", EIO }, { "write", ENOSPC } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		each_call(calls[i].class, calls[i].code, "new", RAW);
+		each_call(calls[i].class, calls[i].code, "new", QCOW2);
+		each_call(calls[i].class, calls[i].code, "new", OVERLAY);
+	}
 }
 
 int main(int argc, char **argv)
@@ -145,6 +201,7 @@ int main(int argc, char **argv)
 		{ "a device on another thin device for which there is no memory is not opened", memory_for_a_thin_origin },
 		{ "a read that fails ends the copy with words, and leaves no image", reads },
 		{ "a write that fails ends the copy with words, and leaves no image", writes },
+		{ "an image of any form for which a call fails is told, and is not there", images },
 		{ 0 },
 	};
 

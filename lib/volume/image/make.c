@@ -243,9 +243,9 @@ int make_run(struct make *m, struct jobs *jobs, struct err *err)
 		r = output_sync(&m->out, err);
 	if (!r && m->opt->verify)
 		r = verify(m, &copy, jobs, err);
-	if (!r)
-		r = output_commit(&m->out, err);
-	return r || !m->opt->digest ? r : read_digests(m, jobs, err);
+	if (!r && m->opt->digest)
+		r = read_digests(m, jobs, err);
+	return r ? r : output_commit(&m->out, err);
 }
 
 void make_close(struct make *m)

@@ -44,7 +44,7 @@ struct make {
 int make_open(struct make *m, const char *path, const char *pool, const char *device,
 	      struct volume *now, const struct since *s, const struct make_options *opt,
 	      struct jobs *jobs, struct err *err);
-/* Makes the image.  When it returns 0, the image is on the disk and has its name. */
+/* Makes the image.  When it returns 0, the image is on the disk and has its name; a file has none otherwise. */
 int make_run(struct make *m, struct jobs *jobs, struct err *err);
 void make_close(struct make *m);
 
