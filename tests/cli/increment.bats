@@ -168,6 +168,28 @@ load increment.bash
 	[ -z "$(thin_materialize --map --since on-high pool again)" ]
 }
 
+@test "an overlay over a larger image whose device ends inside a sector has zeros in the rest of the sector" {
+	new_seed 14
+	local size how zip
+	printf '%s\n' 'pool: 0 131072 thin-pool meta.img data.img 128 0' 'vm: 0 2048 thin pool 0 base.img' 'same: 0 2048 thin pool 1 base.img' >pool
+	truncate -s 1M meta.img
+	truncate -s 64M data.img
+	head -c 1M /dev/urandom >base.img
+	thin_message pool 'create_thin 0'
+	churn pool vm $RANDOM 3
+	thin_message pool 'create_snap 1 0'
+	thin_materialize pool vm vm.img
+	for how in '--since vm --backing vm.img,raw pool same' '--backing base.img,raw pool vm'; do
+		for zip in '' -c --sparse=always; do
+			size=$((512 * (1 + $(pick 2047)) + 1 + $(pick 511)))
+			# shellcheck disable=SC2086
+			thin_materialize -f --verify --size $size -O qcow2 $zip $how o.qcow2
+			qemu-img convert -O raw o.qcow2 got
+			{ head -c $size vm.img; head -c $((512 - size % 512)) /dev/zero; } | cmp - got
+		done
+	done
+}
+
 @test "an image of something else is refused in each form, before anything behind the place is written" {
 	new_seed 5
 	local size at was

@@ -124,6 +124,18 @@ static int take_part(void *ctx, const struct diff_part *p, struct err *err)
 	return put_data(c, p->now, err);
 }
 
+/*
+ * An image has whole sectors.  Where the device ends inside one, and the base does not end there, too, the rest of the
+ * sector must not show the backing file's bytes.
+ */
+static int put_rest_of_sector(struct clusters *c, const struct diff *d, struct err *err)
+{
+	const uint64_t end = d->now->size, base = d->base ? d->base->size : c->backing_size;
+	const struct extent rest = { .at = end, .len = round_up(end, 1u << SECTOR_SHIFT) - end, .kind = EXTENT_ZERO };
+
+	return c->has_backing && rest.len && base > end ? put(c, ZERO, rest, err) : 0;
+}
+
 int clusters_walk(struct clusters *c, const struct diff *d, struct err *err)
 {
 	const struct image_source *s = c->source;
@@ -132,6 +144,8 @@ int clusters_walk(struct clusters *c, const struct diff *d, struct err *err)
 	holes_init(&c->holes[EXTENT_DATA], s->data);
 	holes_init(&c->holes[EXTENT_ORIGIN], s->origin);
 	r = diff_walk(d, take_part, c, err);
+	if (!r)
+		r = put_rest_of_sector(c, d, err);
 	if (!r)
 		r = give_parts(c, err);
 	free(c->part);
