@@ -126,7 +126,7 @@ def main():
             if count and not lost:
                 continue
             text = source[n - 1].strip()
-            if known.explains(name, text, function):
+            if not args.bare and known.explains(name, text, function):
                 row[4] += not count
                 row[5] += lost
             else:
@@ -139,10 +139,11 @@ def main():
     for name, n, count, lost, of, text in missing:
         if any(fnmatch.fnmatch(name, p) or name.startswith(p) for p in patterns):
             print("%s:%d: %s: %s" % (name, n, "%d of %d ways" % (lost, of) if count else "never", text))
-    for text in known.needless():
+    needless = [] if args.bare else known.needless()
+    for text in needless:
         print(text)
     r = rooms["all of lib"]
-    return bool(known.needless()) or r[0] * 100 < args.lines * r[1] or r[2] * 100 < args.branches * r[3]
+    return bool(needless) or r[0] * 100 < args.lines * r[1] or r[2] * 100 < args.branches * r[3]
 
 
 if __name__ == "__main__":
