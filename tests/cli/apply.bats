@@ -168,6 +168,27 @@ load increment.bash
 	[ "$status" -eq 1 ]
 }
 
+@test "what a stream, an unlisted device or bare metadata do not tell is asked for before the first write" {
+	new_seed 12
+	new_pool
+	change_and_snap 0
+	thin_materialize pool s0 s0.img
+	thin_materialize -O qcow2 pool s0 s0.qcow2
+	cp meta.img before
+	while IFS='|' read -r words in want; do
+		# shellcheck disable=SC2086
+		run --separate-stderr thin_apply $words <"$in"
+		[ "$status" -eq 64 ] && [[ "$stderr" == *"$want"* ]] || { echo "$words: $status $stderr"; return 1; }
+		cmp meta.img before
+	done <<-'WORDS'
+		pool vm|s0.qcow2|a qcow2 image cannot be read from a stream: name its file with -i
+		-i s0.img pool 77|/dev/null|device 77 has no line in the table, so its size and origin are not known
+		-i s0.img meta.img 0|/dev/null|meta.img is bare metadata, which does not name the data device: give --data-dev
+	WORDS
+	run --separate-stderr thin_materialize -O rbd-diff --to-snap "$(head -c 5000 /dev/zero | tr '\0' x)" pool s0 s0.rbd
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"the name of a snapshot has at most "* ]] && [ ! -e s0.rbd ]
+}
+
 @test "loops of backing files, formats and features that are not understood are refused by name" {
 	need qemu-img
 	truncate -s 1M target

@@ -180,6 +180,52 @@ static void writes(void)
 	each_call("write", ENOSPC, "old", COPY);
 }
 
+static void refused(const struct volume_options *opt, int code, const char *words)
+{
+	struct jobs *jobs = jobs_new(1);
+	struct err e = { 0 };
+	struct volume v;
+	int r;
+
+	check(jobs);
+	r = volume_open(&v, opt, jobs, &e);
+	if (r != code || !strstr(e.text, words))
+		printf("# %d: %s\n", r, e.text);
+	check(r == code && strstr(e.text, words));
+	jobs_free(jobs);
+}
+
+/* The external origin is a thin device of another pool, of which the table says @lines. */
+static void origin_refused(const char *lines, int code, const char *words)
+{
+	const struct volume_options opt = { .pool = pool_path, .device = "web",
+					    .want.table = { .tell = note, .open_thin = thin_io_open } };
+	char text[1000];
+
+	snprintf(text, sizeof(text), "pool: 0 384000 thin-pool meta d1 128 0\nweb: 0 10240 thin pool 5 far\n%s", lines);
+	put("table", text, strlen(text));
+	refused(&opt, code, words);
+}
+
+static void what_cannot_be(void)
+{
+	struct volume_options opt = { .pool = pool_path, .device = "old", .repair = true, .snap = true,
+				      .want.table = { .tell = note, .open_thin = thin_io_open } };
+
+	make_pool();
+	refused(&opt, -EINVAL, "--repair cannot read the metadata snapshot");
+	opt.repair = opt.snap = false;
+	opt.has_size = true;
+	opt.size = UINT64_MAX;
+	refused(&opt, -EDOM, "18446744073709551615 bytes are too large a size for a device");
+	put("meta2", old_image, sizeof(old_image));
+	origin_refused("p2: 0 384000 thin-pool meta2 d0 256 0\nfar: 0 10240 thin p2 1\n", -EINVAL, "256");
+	origin_refused("p2: 0 384000 thin-pool meta2 d0 128 0\nfar: 0 10240 thin p2 99\n", -ENODATA,
+		       "no device 99 in ");
+	origin_refused("p2: 0 384000 thin-pool meta2 d0 128 0\nfar: 0 10240 thin p3 1\n", -EINVAL,
+		       "'p3': no thin-pool line of the file has that name");
+}
+
 static void images(void)
 {
 	static const struct {
@@ -202,6 +248,7 @@ int main(int argc, char **argv)
 		{ "a read that fails ends the copy with words, and leaves no image", reads },
 		{ "a write that fails ends the copy with words, and leaves no image", writes },
 		{ "an image of any form for which a call fails is told, and is not there", images },
+		{ "a device whose origin or size cannot be is refused with the reason", what_cannot_be },
 		{ 0 },
 	};
 
