@@ -377,7 +377,7 @@ int pool_arg_open_metadata(const struct pool_arg *p, unsigned flags, struct io *
 		return r;
 	return err_set(err, r,
 		       "%s: the pool is active: only a metadata snapshot can be read; "
-		       "--take-metadata-snap reserves one for that time, -m reads the one that is held",
+		       "--take-metadata-snap takes one for the run, -m reads the one that is held",
 		       p->table->path);
 }
 

@@ -31,9 +31,9 @@ static int refuse_options(const struct volume_options *opt, const struct table_n
 	if (!option)
 		return 0;
 	return err_set(err, -EDOM,
-		       "'%s' is not a thin device, so %s cannot be used; its table shows where it "
-		       "is (for a disk with LVM, 'thin_lvm PV...' prints the table)",
-		       n->name, option);
+		       "'%s' is not a thin device, so %s cannot be used: leave it out%s", n->name, option,
+		       opt->map_only ? "; the table says where its bytes are (of a disk with LVM, "
+				       "'thin_lvm PV...' prints it)" : "");
 }
 
 int volume_open_line(struct volume *v, const struct volume_options *opt, struct pool_arg *arg,
