@@ -443,7 +443,7 @@ int apply_run(struct apply_source *s, struct place *p, const struct apply_option
 	int r = 0;
 
 	if (!place_can_grow(p) && size > held)
-		return err_set(err, -ENOSPC, "%s: has %llu bytes, the image needs %llu: nothing was written",
+		return err_set(err, -ERANGE, "%s: has %llu bytes, the image needs %llu: nothing was written",
 			       place_name(p), (ull)held, (ull)size);
 	if (opt->base_sha256)
 		r = check_base(s, p, opt->base_sha256, err);

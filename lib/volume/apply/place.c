@@ -145,7 +145,7 @@ static int judge_size(const struct pool_arg *arg, const struct table_thin *line,
 	if (!*size)
 		return err_set(err, -EDOM, "the size of device %s is not known: name the pool by a table", device);
 	if (opt->size > *size)
-		return err_set(err, -ENOSPC,
+		return err_set(err, -ERANGE,
 			       "device %s has %llu bytes, the image has %llu: nothing was written; change its "
 			       "LENGTH in the table",
 			       device, (ull)*size, (ull)opt->size);
@@ -217,7 +217,7 @@ int place_grow(struct place *p, uint64_t size, struct err *err)
 	if (size <= p->size)
 		return 0;
 	if (!p->is_file)
-		return err_set(err, -ENOSPC, "%s: has %llu bytes, the image needs %llu", p->name, (ull)p->size,
+		return err_set(err, -ERANGE, "%s: has %llu bytes, the image needs %llu", p->name, (ull)p->size,
 			       (ull)size);
 	return place_cut(p, size, err);
 }

@@ -32,7 +32,7 @@ const char *place_name(const struct place *p);
 uint64_t place_size(const struct place *p); /* bytes */
 bool place_can_grow(const struct place *p);
 
-/* Makes a file at least this long; -ENOSPC where the place cannot grow. */
+/* Makes a file at least this long; -ERANGE where the place cannot grow. */
 int place_grow(struct place *p, uint64_t size, struct err *err);
 /* Gives a file this size. */
 int place_cut(struct place *p, uint64_t size, struct err *err);

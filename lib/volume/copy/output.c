@@ -62,7 +62,7 @@ static int open_device(struct output *o, const struct output_options *opt, struc
 	if (r < 0)
 		return r;
 	if (o->io->size < o->size)
-		return err_set(err, -ENOSPC, "%s: has %llu bytes, the image needs %llu: nothing was written",
+		return err_set(err, -ERANGE, "%s: has %llu bytes, the image needs %llu: nothing was written",
 			       o->path, (unsigned long long)o->io->size,
 			       (unsigned long long)o->size);
 	o->fd = o->io->fd;

@@ -40,7 +40,7 @@ struct output_options {
 };
 
 /*
- * @path "-": standard output.  Refuses with a sentence: -EEXIST, -EBUSY, -ENOSPC (device too small),
+ * @path "-": standard output.  Refuses with a sentence: -EEXIST, -EBUSY, -ERANGE (device too small),
  * -EINVAL (a source, or neither file nor device), or an errno of the system.
  */
 int output_open(const char *path, const struct output_options *opt, struct output *out,

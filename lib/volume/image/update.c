@@ -53,7 +53,7 @@ int update_open(const char *path, const struct update *u, const char *const *sou
 	if (!o.path)
 		r = err_nomem(err, "output");
 	else if (o.kind == OUTPUT_DEVICE && o.io->size < now)
-		r = err_set(err, -ENOSPC, "%s: has %llu bytes, the image needs %llu: nothing was written",
+		r = err_set(err, -ERANGE, "%s: has %llu bytes, the image needs %llu: nothing was written",
 			    path, (ull)o.io->size, (ull)now);
 	else if (o.kind == OUTPUT_FILE && o.io->size != was && o.io->size != now)
 		r = err_set(err, -EBADMSG,
