@@ -324,16 +324,6 @@ static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk
 	return 0;
 }
 
-/* Bitmaps that were searched and are not those of the superblock's state. */
-static void drop_other_map(struct salvage *s)
-{
-	if (!s->counts_searched || salvage_has_unknown(s) ||
-	    !is_denied_by_superblock(s, nr_counted(s)))
-		return;
-	memset(s->count, 0xff, s->nr_blocks * sizeof(*s->count));
-	s->has_counts = false;
-}
-
 int salvage_read_counts(struct salvage *s, struct err *err)
 {
 	CLEANUP(free_ptr) void *index = io_alloc(MBLOCK_SIZE);
@@ -353,7 +343,6 @@ int salvage_read_counts(struct salvage *s, struct err *err)
 	r = read_bitmaps(s, index, map, best, err);
 	if (r < 0)
 		return r;
-	drop_other_map(s);
 	if (s->sb.metadata_sm.ref_count_root &&
 	    node_of(s, s->sb.metadata_sm.ref_count_root) != NONE) {
 		uint32_t root = s->slot[s->sb.metadata_sm.ref_count_root];

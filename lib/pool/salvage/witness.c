@@ -246,27 +246,6 @@ static uint32_t nr_free_roots(const struct salvage *s)
 	return nr;
 }
 
-/*
- * Is the metadata map of the superblock's state?  It has its roots in use, and as many blocks.  If that is not known,
- * nearly all blocks that the trees reach must be in use.
- */
-static bool map_is_credible(const struct salvage *s)
-{
-	uint32_t known = 0, unused = 0;
-
-	if (s->has_sb && s->has_counts && !s->counts_searched && !salvage_has_unknown(s))
-		return !is_other_map(s) && !nr_free_roots(s);
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
-
-		if (!(n->flags & SN_LIVE) || n->flags & SN_VIRTUAL || !witness_knows(s, n->block))
-			continue;
-		known++;
-		unused += !s->count[n->block];
-	}
-	return unused * 8 <= known;
-}
-
 static bool names_unused(const struct salvage *s, const struct snode *n)
 {
 	for (uint32_t k = 0; k < n->nr_edges; k++)
@@ -281,8 +260,6 @@ static void deny_parents(struct witness *w)
 {
 	struct salvage *s = w->s;
 
-	if (!map_is_credible(s))
-		return;
 	for (uint32_t i = 0; i < s->nr_nodes; i++) {
 		struct snode *n = &s->node[i];
 
