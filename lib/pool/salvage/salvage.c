@@ -14,9 +14,9 @@
  *     be read leaves gaps.
  *  5. The metadata space map says which blocks are in use, and how many parents each has (space.c).
  *     Nodes that it or the data map denies are left out (witness.c).
- *  6. Nodes that lack a parent are assigned to the gaps (gaps.c, option.c, assign.c, solve.c), by what
- *     speaks for them (evidence.c, generations.c, lookup.c).  Where their counts are lost the data map
- *     decides (data.c, cover.c).  Devices that the top level lost: devices.c.
+ *  6. Nodes that lack a parent are assigned to the gaps (gaps.c, option.c, assign.c, chain.c,
+ *     solve.c, sums.c), by what speaks for them (evidence.c, generations.c, lookup.c).  Where their
+ *     counts are lost the data map decides (data.c, cover.c).  Devices that the top level lost: devices.c.
  *  7. Details are joined, and those that were lost made (details.c, times.c).
  *  8. How good it is (verdict.c).  salvage_emit() sends what is there (emit.c, defs.c); the room
  *     above, pool/report, says what is not; salvage_list_roots() what else there was (list.c, under.c).

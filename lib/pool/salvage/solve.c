@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/search.h"
 #include "pool/salvage/solve.h"
@@ -39,6 +38,7 @@ struct solver {
 	uint32_t *group; /* by position in the list: of a chain's options, or of a candidate's */
 	uint32_t *dev, nr_devs; /* the part's devices */
 	uint64_t *lacks;	/* what they need */
+	uint32_t *at;		/* by device: where it is among them */
 	struct sums sums;
 };
 
@@ -125,9 +125,10 @@ static int solver_init(struct solver *v, struct assignment *a)
 	v->group = calloc(nr_opts + 1, sizeof(*v->group));
 	v->dev = calloc(nr_devs, sizeof(*v->dev));
 	v->lacks = calloc(nr_devs, sizeof(*v->lacks));
+	v->at = calloc(nr_devs, sizeof(*v->at));
 	v->best = calloc(nr_opts, 1);
 	v->other = calloc(nr_opts, 1);
-	if (!v->part || !v->potential || !v->list || !v->group || !v->dev || !v->lacks ||
+	if (!v->part || !v->potential || !v->list || !v->group || !v->dev || !v->lacks || !v->at ||
 	    !v->best || !v->other)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < nr_devs; i++)
@@ -149,6 +150,7 @@ static void solver_fini(struct solver *v)
 	free(v->group);
 	free(v->dev);
 	free(v->lacks);
+	free(v->at);
 	free(v->best);
 	free(v->other);
 }
@@ -209,7 +211,7 @@ static bool is_possible(const struct solver *v, uint32_t begin, uint32_t k)
 	if (k > begin && v->group[k] == v->group[k - 1])
 		return true;
 	for (uint32_t i = 0; i < v->nr_devs; i++)
-		if (!sums_can(&v->sums, v->group[k], v->dev[i], v->a->need[v->dev[i]]))
+		if (!sums_can(&v->sums, v->group[k], i, v->a->need[v->dev[i]]))
 			return false;
 	return true;
 }
@@ -337,7 +339,7 @@ static void add_group(struct solver *v, uint32_t k, uint32_t end)
 				nr += nr_mappings(v, option(v, l));
 			}
 		for (uint32_t d = 0; first && d < p->nr_devs; d++)
-			sums_add(&v->sums, v->group[k], p->devs[d], nr);
+			sums_add(&v->sums, v->group[k], v->at[p->devs[d]], nr);
 	}
 }
 
@@ -349,7 +351,7 @@ static void find_sums(struct solver *v, uint32_t begin)
 		v->group[k] = k > begin && is_one_group(v, k - 1, k) ? nr - 1 : nr++;
 	v->group[v->end] = nr;
 	sums_end(&v->sums);
-	if (!sums_begin(&v->sums, v->lacks, v->a->s->nr_devs, nr))
+	if (!sums_begin(&v->sums, v->lacks, v->nr_devs, nr))
 		return;
 	for (uint32_t k = v->end, end; k > begin;) {
 		end = k;
@@ -359,18 +361,21 @@ static void find_sums(struct solver *v, uint32_t begin)
 	}
 }
 
-/* The devices of the part, and what they lack; the others lack nothing here. */
+/* The devices of the part, and what they lack. */
 static void list_devices(struct solver *v, uint32_t begin)
 {
-	memset(v->lacks, 0, (v->a->s->nr_devs + 1) * sizeof(*v->lacks));
 	v->nr_devs = 0;
 	for (uint32_t k = begin; k < v->end; k++) {
 		const struct place *p = place_of(v, option(v, k));
 
 		for (uint32_t d = 0; d < p->nr_devs; d++) {
-			if (!v->lacks[p->devs[d]] && v->a->need[p->devs[d]])
-				v->dev[v->nr_devs++] = p->devs[d];
-			v->lacks[p->devs[d]] = v->a->need[p->devs[d]];
+			uint32_t dev = p->devs[d], at = v->at[dev];
+
+			if (at < v->nr_devs && v->dev[at] == dev)
+				continue;
+			v->at[dev] = v->nr_devs;
+			v->lacks[v->nr_devs] = v->a->need[dev];
+			v->dev[v->nr_devs++] = dev;
 		}
 	}
 }

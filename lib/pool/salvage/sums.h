@@ -15,7 +15,7 @@ struct sums {
 };
 
 /*
- * For @nr_groups groups and the devices that need something of them: a device needs @need[i], or nothing when it is 0.
+ * For @nr_groups groups and devices that need @need[i] of them.
  * False: it would take too much memory, all sums then count as possible.
  */
 bool sums_begin(struct sums *s, const uint64_t *need, size_t nr_devs, uint32_t nr_groups);
