@@ -138,6 +138,8 @@ static void parse_options(struct thin_lvm *t, int argc, char **argv)
 				   "text");
 	if (t->list + t->list_texts + t->check > 1)
 		cli_usage_error(c, "--list, --list-texts and --check cannot be used together");
+	if (t->json && !(t->list + t->list_texts + t->check))
+		cli_usage_error(c, "--format json needs --list, --list-texts or --check: a table is always text");
 	if (t->active && t->nr_paths > 1)
 		cli_usage_error(c, "--active takes one pool or thin device");
 	if (t->active && (t->list + t->list_texts + t->check || t->opt.vg_backup || t->opt.has_seqno || t->vg))

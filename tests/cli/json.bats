@@ -134,6 +134,19 @@ json_ranges() {
 	[ "$(jq '.vgs | length' list)" -gt 0 ]
 }
 
+@test "JSON that a command cannot print is refused, and no text takes its place" {
+	fixture lvm
+	run --separate-stderr thin_lvm --format json lvm/pv.img
+	[ "$status" -eq 64 ] && [ -z "$output" ]
+	[[ "$stderr" == *"--format json needs --list, --list-texts or --check"* ]]
+	run --separate-stderr thin_repair --list-roots --format json -i lvm/meta.img
+	[ "$status" -eq 64 ] && [ -z "$output" ]
+	[[ "$stderr" == *"--format json cannot be used with --list-roots"* ]]
+	run --separate-stderr thin_repair --format json -i lvm/meta.img -o -
+	[ "$status" -eq 64 ] && [ -z "$output" ]
+	[[ "$stderr" == *"--format json cannot be used with -o -"* ]]
+}
+
 @test "a number above 2^53 - 1 is a string, and one below is a number" {
 	for n in 9007199254740991 9007199254740992 18446744073709551615; do
 		cat >xml <<-XML
