@@ -444,6 +444,8 @@ int salvage_find_roots(struct salvage *s, struct err *err)
 	struct vec states = { 0 };
 	int r = 0;
 
+	if (has_given_roots(s)) /* a state's own roots have no parent: the user's word is none */
+		s->sb.mapping_root = s->sb.details_root = 0;
 	for (uint32_t b = 0; b < s->nr_blocks && !r && states.nr < MAX_STATES; b++)
 		if (s->kind[b] == BLOCK_INDEX && b != s->own_index)
 			r = add_state(s, b, &states, err);

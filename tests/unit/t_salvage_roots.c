@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* Roots that the user gives belong to a state of the pool, whose space map then counts. */
+#include "old_pool.h"
+#include "pool/salvage/state.h"
+
+static void given_roots(void)
+{
+	struct io *io;
+	struct jobs *jobs = jobs_new(1);
+	struct salvage_options opt = { .has_mapping_root = true, .has_details_root = true };
+	struct salvage *s = NULL;
+	struct superblock sb;
+
+	make_old(env("SEED", 1));
+	io = old_pool();
+	check(jobs && superblock_open(&sb, io_mem_data(io), 0) == SB_OK);
+	memset(io_mem_data(io), 0, MBLOCK_SIZE);
+	opt.mapping_root = sb.mapping_root;
+	opt.details_root = sb.details_root;
+	opt.given = (struct pool_overrides){ .has_data_block_size = true, .data_block_size = 128 };
+	check_eq(salvage_new(io, jobs, &opt, &s, &err), 0);
+	check_eq(s->sb.mapping_root, sb.mapping_root);
+	check_eq(s->sb.details_root, sb.details_root);
+	check_eq(s->sb.metadata_sm.bitmap_root, sb.metadata_sm.bitmap_root);
+	salvage_free(s);
+	jobs_free(jobs);
+	io_free(io);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		{ "with roots that are given, the space map of their state is used", given_roots },
+		{ 0 },
+	};
+
+	return tap_main(tests, argc, argv);
+}
