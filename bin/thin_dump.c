@@ -254,6 +254,7 @@ int main(int argc, char **argv)
 	cli_init(&d.cli, &command, argc, argv);
 	while ((id = cli_next(&d.cli)))
 		parse_option(&d, id);
+	cli_output_is(&d.cli, d.output);
 	if (d.repair && d.cli.snap)
 		cli_usage_error(&d.cli, "--repair cannot be used with --metadata-snap");
 	if (d.accept_loss && !d.repair)

@@ -291,6 +291,7 @@ static void read_options(struct cli *c, struct options *o)
 	stream = o->to && !strcmp(o->to, "-");
 	if (o->map)
 		check_map(c, o);
+	cli_output_is(c, o->to);
 	if (o->volume.origin && o->volume.no_origin)
 		cli_usage_error(c, "--origin cannot be used with --no-origin");
 	if (o->volume.repair && o->volume.snap)

@@ -115,6 +115,7 @@ int main(int argc, char **argv)
 		cli_usage_error(&cli, "No input file provided.");
 	if (!output)
 		cli_usage_error(&cli, "No output file provided.");
+	cli_output_is(&cli, output);
 	const struct dev_role roles[] = { { "input", input },
 					  { "output", dev_output_path(output) } };
 	e = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);

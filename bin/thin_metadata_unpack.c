@@ -203,6 +203,7 @@ int main(int argc, char **argv)
 		cli_usage_error(&cli, "No input file provided.");
 	if (!j.output)
 		cli_usage_error(&cli, "No output file provided.");
+	cli_output_is(&cli, j.output);
 	const struct dev_role roles[] = { { "input", input }, { "output", dev_output_path(j.output) } };
 	e = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
 	if (e)

@@ -99,6 +99,7 @@ static void parse_options(struct restore *r)
 		cli_usage_error(c, "No input file provided.");
 	if (!r->output)
 		cli_usage_error(c, "No output file provided.");
+	cli_output_is(c, r->output);
 }
 
 static int open_input(const char *path, struct err *err)

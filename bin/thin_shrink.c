@@ -111,6 +111,8 @@ static void parse_options(struct shrink_cmd *s)
 		cli_usage_error(c, "No input file provided.");
 	if (!s->output && !s->dry_run)
 		cli_usage_error(c, "No output file provided.");
+	if (s->output)
+		cli_output_is(c, s->output);
 	if (s->size && !s->binary)
 		cli_usage_error(c, "--size needs --binary: XML has no fixed size");
 	if (!s->has_nr_blocks)

@@ -10,6 +10,7 @@
  */
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/lvm_words.h"
@@ -122,6 +123,14 @@ void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf
 #define cli_note cli_error
 /* cli_error() for each line of a text; empty ones say nothing. */
 void cli_error_lines(struct cli *c, const char *text, size_t len);
+/* The command's output goes to @to, "-" or NULL: standard output.  Refuses progress lines in the same stream. */
+static inline void cli_output_is(struct cli *c, const char *to)
+{
+	if (c->progress_fd == 1 && (!to || !strcmp(to, "-")))
+		cli_usage_error(c, "--progress-fd 1 is standard output, to which the output is written: use another "
+				   "descriptor");
+}
+
 /*
  * Sets the message that is printed when a signal ends the command from now on: "NAME: interrupted:
  * TEXT", unless quiet.  TEXT says what state the output is in.  The signal still ends the process.

@@ -267,3 +267,23 @@ long_command() {
 	TERMINAL='-k HUP -t 0.8' slow pread64,preadv 40000 nohup thin_check meta
 	[ "${lines[-1]}" = "status 0" ]
 }
+
+@test "progress lines are refused where they would be in the midst of the output" {
+	local command
+	cp "$abs_top_srcdir/xml/good/tiny.xml" tiny.xml
+	thin_restore -q -i tiny.xml -o own.img --size 1M
+	thin_metadata_pack -i own.img -o own.pack
+	truncate -s 64M own.data
+	for command in 'thin_dump own.img' 'thin_dump -o - own.img' 'thin_restore -i tiny.xml -o -' 'thin_repair -i own.img -o -' \
+		'thin_metadata_pack -i own.img -o -' 'thin_metadata_unpack -i own.pack -o -' \
+		'thin_shrink -i tiny.xml -o - --no-copy --nr-blocks 100' \
+		'thin_materialize --data-dev own.data --size 1M own.img 1 -'; do
+		# shellcheck disable=SC2086
+		run --separate-stderr $command --progress-fd 1
+		[ "$status" -eq 64 ] && [ -z "$output" ] || { echo "$command: $status"; return 1; }
+		[[ "$stderr" == *"--progress-fd 1 is standard output"* ]]
+	done
+	run --separate-stderr thin_dump -o dump.xml --progress-fd 1 own.img
+	[ "$status" -eq 0 ]
+	[[ "${lines[-1]}" =~ ^[0-9]+\ [0-9]+$ ]]
+}
