@@ -94,9 +94,9 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 	put_ranges(s, dev, &d.lost, missing ? "the lost blocks are in" : "blocks may be lost in",
 		   out);
 	put_ranges(s, dev, &d.dropped, "dropped, because they cannot be right:", out);
-	put_ranges(s, dev, &d.open, "may be another device's:", out);
+	put_ranges(s, dev, &d.open, "open, may be another device's:", out);
 	if (!s->mappings_back || verbose)
-		put_ranges(s, dev, &d.likely, "probably right, but not proved:", out);
+		put_ranges(s, dev, &d.likely, "likely, but not proved:", out);
 	device_report_fini(&d);
 }
 
