@@ -80,6 +80,7 @@ done <<EOF
 9102 +200 2636 0 1 a superblock whose metadata map has its own roots free is not of the same state as that map
 9104 200 1648 0 1 nodes are older than the superblock where other details know of a later snapshot before its time
 9101 +200 84 0 1 but nothing can be said against an image that is itself a healthy pool
+9502 +200 2820 0 1 whichever of its trees of large counts comes first
 6237971 +200 1104 1000 0 what has three parents or more may lack one, when the tree of large counts is lost with its parent
 14409293 +200 2760 1000 0 two devices whose common root is lost get its children both
 14050687 +200 367 1000 0 an older copy of the top level is denied before its trees are compared with those in use

@@ -304,7 +304,14 @@ bool other_itself(const struct pool *p, uint8_t *image,
 		     is.nr_data_blocks && is.nr_data_blocks <= p->nr_data_blocks && index < p->nr_blocks;
 
 	memcpy(sb, image, sizeof(sb));
-	found = found && try_index(&o, (uint32_t)index, is_child, sb) && !memcmp(sb, image, sizeof(sb));
+	found = found && try_index(&o, (uint32_t)index, is_child, sb);
+	if (u64(sb, 88) != u64(image, 88)) { /* nothing in the nodes tells whose counts are whose */
+		uint64_t root = u64(sb, 88);
+
+		memcpy(sb + 88, sb + 216, 8);
+		memcpy(sb + 216, &root, 8);
+	}
+	found = found && !memcmp(sb, image, sizeof(sb));
 	for (uint32_t b = 0; b < p->nr_blocks && found; b++)
 		used += o.count[b] > 0;
 	found = found && used == u64(image, 200);
