@@ -2,6 +2,8 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "base/cpu.h"
 
+#include <stdbool.h>
+
 unsigned cpu_features;
 
 #ifdef __x86_64__
@@ -10,14 +12,21 @@ unsigned cpu_features;
 #endif
 
 #ifdef CPU_FEATURE_ACTIVE
+/* Of one of the header's numbers x86_cpu_*.  Its own function shifts 1 into the sign of an int. */
+static bool is_active(unsigned feature)
+{
+	const struct cpuid_feature *leaf = __x86_get_cpuid_feature_leaf(feature / 128);
+
+	return leaf->active_array[feature % 128 / 32] >> feature % 32 & 1;
+}
+
 /* The C library has asked the CPU already, which takes 4 us each time in a virtual machine. */
 __attribute__((constructor)) static void find_features(void)
 {
-	cpu_features = (CPU_FEATURE_ACTIVE(SSE4_2) ? CPU_HAS_SSE42 : 0) |
-		       (CPU_FEATURE_ACTIVE(PCLMULQDQ) ? CPU_HAS_CLMUL : 0) |
-		       (CPU_FEATURE_ACTIVE(AVX2) ? CPU_HAS_AVX2 : 0);
-	if (CPU_FEATURE_ACTIVE(AVX512F) && CPU_FEATURE_ACTIVE(AVX512VL) &&
-	    CPU_FEATURE_ACTIVE(VPCLMULQDQ))
+	cpu_features = (is_active(x86_cpu_SSE4_2) ? CPU_HAS_SSE42 : 0) |
+		       (is_active(x86_cpu_PCLMULQDQ) ? CPU_HAS_CLMUL : 0) |
+		       (is_active(x86_cpu_AVX2) ? CPU_HAS_AVX2 : 0);
+	if (is_active(x86_cpu_AVX512F) && is_active(x86_cpu_AVX512VL) && is_active(x86_cpu_VPCLMULQDQ))
 		cpu_features |= CPU_HAS_VPCLMUL;
 }
 #else
