@@ -195,6 +195,11 @@ static void add_entries(struct emit_lane *l, const struct node *n)
 	end = leaf_runs_end(&runs, 0);
 	first = run_of(n, 0, end);
 	add_runs(l, &first, 1);
+	if (leaf_runs_nr(&runs) == n->nr) { /* scattered blocks: each entry is a run */
+		for (uint32_t i = 1; i < n->nr; i++)
+			l->run[l->nr_runs++] = run_of(n, i, i + 1);
+		return;
+	}
 	for (uint32_t i = end; i < n->nr; i = end) {
 		end = leaf_runs_end(&runs, i);
 		l->run[l->nr_runs++] = run_of(n, i, end);
