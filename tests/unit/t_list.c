@@ -50,11 +50,8 @@ static void origins_are(struct io *io, const char *want)
 	jobs_free(jobs);
 }
 
-/*
- * Device 1 with ten blocks, its snapshot 2 with @more blocks of its own, 3 of 2; then 2 gets @changed
- * of its blocks anew.  Later snapshots of 1 and of 2 take away what the times say of 3.
- */
-static void three_generations(unsigned more, unsigned changed, bool later_of_1, bool later_of_2, const char *want)
+/* A pool with device 1, which has ten blocks. */
+static struct io *new_pool(void)
 {
 	struct io *io = io_mem_new("metadata", NR_META * MBLOCK_SIZE);
 
@@ -63,6 +60,25 @@ static void three_generations(unsigned more, unsigned changed, bool later_of_1, 
 	check_eq(edit_grow_data(edit, NR_DATA, &err), 0);
 	check_eq(edit_create_thin(edit, 1, &err), 0);
 	map(1, 0, 10);
+	return io;
+}
+
+static void end_pool(struct io *io, const char *want)
+{
+	commit(edit);
+	edit_free(edit);
+	origins_are(io, want);
+	io_free(io);
+}
+
+/*
+ * Device 1 with ten blocks, its snapshot 2 with @more blocks of its own, 3 of 2; then 2 gets @changed
+ * of its blocks anew.  Later snapshots of 1 and of 2 take away what the times say of 3.
+ */
+static void three_generations(unsigned more, unsigned changed, bool later_of_1, bool later_of_2, const char *want)
+{
+	struct io *io = new_pool();
+
 	snap(2, 1);
 	map(2, 100, more);
 	snap(3, 2);
@@ -71,10 +87,7 @@ static void three_generations(unsigned more, unsigned changed, bool later_of_1, 
 		snap(4, 1);
 	if (later_of_2)
 		snap(5, 2);
-	commit(edit);
-	edit_free(edit);
-	origins_are(io, want);
-	io_free(io);
+	end_pool(io, want);
 }
 
 static void times_decide(void)
@@ -95,21 +108,13 @@ static void mappings_decide(void)
 /* Two devices that were made empty do not become kin by their times. */
 static void strangers(void)
 {
-	struct io *io = io_mem_new("metadata", NR_META * MBLOCK_SIZE);
+	struct io *io = new_pool();
 
-	check(io);
-	check_eq(edit_format(io, 128, &edit, &err), 0);
-	check_eq(edit_grow_data(edit, NR_DATA, &err), 0);
-	check_eq(edit_create_thin(edit, 1, &err), 0);
-	map(1, 0, 10);
 	snap(2, 1);
 	check_eq(edit_create_thin(edit, 3, &err), 0);
 	map(3, 0, 10);
 	check_eq(edit_delete(edit, 1, &err), 0);
-	commit(edit);
-	edit_free(edit);
-	origins_are(io, "");
-	io_free(io);
+	end_pool(io, "");
 }
 
 int main(int argc, char **argv)
