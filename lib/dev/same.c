@@ -130,10 +130,14 @@ static bool step_down(struct place *p)
 	return loop_backing(p);
 }
 
+static bool is_one(const struct place *a, const struct place *b)
+{
+	return a->device == b->device && a->dev == b->dev && a->ino == b->ino;
+}
+
 static bool overlap(const struct place *a, const struct place *b)
 {
-	return a->device == b->device && a->dev == b->dev && a->ino == b->ino &&
-	       a->start < b->end && b->start < a->end;
+	return is_one(a, b) && a->start < b->end && b->start < a->end;
 }
 
 /* All places that a name means: its parts, and the devices below them. */
@@ -187,7 +191,7 @@ bool dev_is_equal(const char *a, const char *b)
 		return true;
 	if (dev_named_find(a) || dev_named_find(b))
 		return false;
-	return place_of(a, &x) && place_of(b, &y) && x.device == y.device && x.dev == y.dev && x.ino == y.ino;
+	return place_of(a, &x) && place_of(b, &y) && is_one(&x, &y);
 }
 
 int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err)
