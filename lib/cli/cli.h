@@ -10,7 +10,6 @@
  */
 #include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/err.h"
 #include "base/lvm_words.h"
@@ -124,12 +123,7 @@ void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf
 /* cli_error() for each line of a text; empty ones say nothing. */
 void cli_error_lines(struct cli *c, const char *text, size_t len);
 /* The command's output goes to @to, "-" or NULL: standard output.  Refuses progress lines in the same stream. */
-static inline void cli_output_is(struct cli *c, const char *to)
-{
-	if (c->progress_fd == 1 && (!to || !strcmp(to, "-")))
-		cli_usage_error(c, "--progress-fd 1 is standard output, to which the output is written: use another "
-				   "descriptor");
-}
+void cli_output_is(struct cli *c, const char *to);
 
 /*
  * Sets the message that is printed when a signal ends the command from now on: "NAME: interrupted:

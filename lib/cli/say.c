@@ -90,6 +90,13 @@ void cli_usage_error(struct cli *c, const char *fmt, ...)
 	exit(EXIT_BAD_USE);
 }
 
+void cli_output_is(struct cli *c, const char *to)
+{
+	if (c->progress_fd == 1 && (!to || !strcmp(to, "-")))
+		cli_usage_error(c, "--progress-fd 1 is standard output, to which the output is written: use another "
+				   "descriptor");
+}
+
 void cli_error(struct cli *c, const char *fmt, ...)
 {
 	va_list ap;
