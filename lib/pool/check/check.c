@@ -196,7 +196,7 @@ static int check_rest(struct check *c)
 		c->stream.may_skip_ctx = c;
 	}
 	r = check_trees(c);
-	if (!r && !c->opt->snap && !c->out->sb.transaction_id && !c->out->sb.data_sm.nr_allocated && !c->live.nr &&
+	if (!r && !c->opt->snap && superblock_is_new(&c->out->sb) && !c->live.nr &&
 	    !findings_any(&c->out->findings, FINDING_FATAL))
 		r = check_under(c);
 	if (r || !maps)

@@ -44,6 +44,15 @@ enum sb_fault superblock_open(struct superblock *sb, const void *block, mblock_t
 int superblock_read(struct io *io, mblock_t at, struct superblock *sb, enum sb_fault *fault,
 		    struct err *err);
 
+/*
+ * May a pool without devices have been formatted just now, perhaps over an older one?  One whose devices were deleted
+ * has data blocks where a metadata snapshot holds them.
+ */
+static inline bool superblock_is_new(const struct superblock *sb)
+{
+	return !sb->transaction_id && !sb->data_sm.nr_allocated;
+}
+
 /* Tells the meter of @io how much will be read: the blocks in use. */
 static inline void superblock_meter(const struct superblock *sb, struct io *io)
 {

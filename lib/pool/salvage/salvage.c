@@ -403,12 +403,6 @@ static int look_for_newer(struct salvage *s, struct err *err)
 	return r;
 }
 
-/* May the pool have been formatted over an older one?  A metadata snapshot of deleted devices has data blocks. */
-static bool looks_new(const struct salvage *s)
-{
-	return !s->nr_devs && !s->sb.transaction_id && !s->sb.data_sm.nr_allocated && !has_given_roots(s);
-}
-
 int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options *opt,
 		struct salvage **out, struct err *err)
 {
@@ -439,7 +433,7 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 	}
 	if (!r && !whole)
 		r = rescue(s, err);
-	if (!r && whole && looks_new(s))
+	if (!r && whole && !s->nr_devs && superblock_is_new(&s->sb) && !has_given_roots(s))
 		r = salvage_look_under(s, err);
 	else if (!r && whole && newest_time(s) < s->sb.time && !has_given_roots(s))
 		r = look_for_newer(s, err);
