@@ -309,14 +309,6 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 	return 0;
 }
 
-static bool has_taken(const struct assignment *a, uint32_t cand, uint32_t place)
-{
-	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++)
-		if (a->opt[o].place == place)
-			return a->opt[o].taken;
-	return false;
-}
-
 /* The rest of the candidate's chain goes where it went. */
 static int place_chain(struct assignment *a, struct heap *h, uint32_t cand)
 {

@@ -172,7 +172,7 @@ static uint32_t leaf_for(const struct salvage *s, uint32_t root, uint64_t key)
 }
 
 /* Per mille of the entries that two leaves have in common, of the smaller. */
-static unsigned old_roots_common(struct salvage *s, uint32_t a, uint32_t b)
+static unsigned entries_in_common(struct salvage *s, uint32_t a, uint32_t b)
 {
 	CLEANUP(free_ptr) void *ba = salvage_noted(s, io_alloc(MBLOCK_SIZE));
 	CLEANUP(free_ptr) void *bb = salvage_noted(s, io_alloc(MBLOCK_SIZE));
@@ -222,7 +222,7 @@ static unsigned likeness(struct salvage *s, uint32_t root, uint32_t node)
 	return a == NONE || b == NONE || s->node[a].flags & SN_VIRTUAL ||
 			       s->node[b].flags & SN_VIRTUAL ?
 		       0 :
-		       old_roots_common(s, a, b);
+		       entries_in_common(s, a, b);
 }
 
 int old_roots_height(const struct salvage *s, uint32_t dev_id)

@@ -69,6 +69,15 @@ static inline bool is_counted(const struct assignment *a, uint32_t cand)
 	return a->cand[cand].refs < COUNT_MANY;
 }
 
+/* Is the candidate's option for that place taken? */
+static inline bool has_taken(const struct assignment *a, uint32_t cand, uint32_t place)
+{
+	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++)
+		if (a->opt[o].place == place)
+			return a->opt[o].taken;
+	return false;
+}
+
 static inline void assign_mark(const struct assignment *a, uint32_t cand, enum certainty c)
 {
 	a->s->node[a->cand[cand].node].certainty = (uint8_t)c;

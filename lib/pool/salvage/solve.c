@@ -193,18 +193,6 @@ static void keep_way(struct solver *v, uint32_t begin)
 	v->gave_up |= ++v->ways == MAX_WAYS;
 }
 
-/* Is the option of the chain's first node for the same place taken? */
-static bool is_chain_there(const struct solver *v, const struct choice *o)
-{
-	const struct assignment *a = v->a;
-	uint32_t head = v->a->chain[o->cand];
-
-	for (uint32_t i = a->first_opt[head]; i < a->first_opt[head + 1]; i++)
-		if (a->opt[i].place == o->place)
-			return a->opt[i].taken;
-	return false;
-}
-
 /* Can each device of the part get just what it lacks from the groups from option @k on? */
 static bool is_possible(const struct solver *v, uint32_t begin, uint32_t k)
 {
@@ -232,7 +220,7 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 	}
 	if (!is_possible(v, begin, k))
 		return;
-	there = tied && is_chain_there(v, o);
+	there = tied && has_taken(v->a, v->a->chain[o->cand], o->place); /* its chain's first node */
 	for (uint32_t i = k + 1; i < v->end && option(v, i)->cand == o->cand; i++)
 		left++;
 	if ((!tied || there) && v->a->cand[o->cand].refs && assign_may_take(v->a, o)) {
