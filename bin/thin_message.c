@@ -90,8 +90,6 @@ static int run(const struct pool_arg *arg, const struct message *list, size_t nr
 
 	if (!r)
 		r = activate_pool(arg, metadata, force, &p, err);
-	if (r == -EROFS)
-		return -EINVAL; /* needs_check: no device failed */
 	if (!r)
 		r = apply_all(p, list, nr, err);
 	if (r || dry_run)

@@ -100,7 +100,7 @@ static void thin_unload(void)
 static const char *advice(int code)
 {
 	switch (code) {
-	case -EROFS:
+	case -ENOTSUP: /* it can be read, but not changed */
 		return "; serve it with readonly=true";
 	case -ETXTBSY:
 		return "; force-share=true reads it anyway";

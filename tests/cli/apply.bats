@@ -279,3 +279,20 @@ load increment.bash
 		cmp image s1.img
 	done
 }
+
+@test "thin_apply and thin_message refuse a pool with needs_check, end with 1 and say how it is cleared" {
+	tar -xf "$abs_top_srcdir/tests/fixtures/needscheck-enospc.tar.zst" -C .
+	mv needscheck-enospc/meta.img m
+	mv needscheck-enospc/data.img d
+	head -c 1M /dev/urandom >image
+	thin_ls --no-headers -o DEV m | head -1 >id
+	printf '%s\n' "p: 0 $(($(stat -c %s d) / 512)) thin-pool m d $(thin_info --format json m | jq ".data.block_bytes / 512") 0" "0 2048 thin p $(<id)" >t
+	sha256sum m d >before
+	for command in "thin_apply -i image t $(<id)" "thin_message t delete\ $(<id)"; do
+		eval "set -- $command"
+		run --separate-stderr "$@"
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"needs_check is set"*"thin_check --auto-repair"* ]] || { echo "$stderr"; false; }
+		sha256sum -c --quiet before
+	done
+}

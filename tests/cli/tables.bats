@@ -167,6 +167,23 @@ have_plugin() {
 	done
 }
 
+@test "a table that says read_only: no command changes the pool, each ends with 1, and readers read it" {
+	printf '%s\n' 'p: 0 14336 thin-pool m data 128 0 1 read_only' '0 2048 thin p 1' >t
+	head -c 1M /dev/urandom >image
+	for writer in "thin_message t create_thin\ 5" "thin_message -n t create_thin\ 5" "thin_apply -i image t 1" \
+		"thin_check --auto-repair t" "thin_check --clear-needs-check-flag t" "thin_trim --metadata-dev t" \
+		"thin_shrink --binary -i t --size 1M -o new --nr-blocks 99"; do
+		eval "set -- $writer"
+		refused 1 "the table makes the pool read_only" "$@"
+	done
+	[ ! -e new ]
+	for reader in thin_check thin_ls thin_dump "thin_rmap --region 0..9" thin_info "thin_trim -n --metadata-dev" \
+		"thin_shrink -n --binary -o new --nr-blocks 99 -i"; do
+		$reader t
+	done
+	thin_materialize t 1 out
+}
+
 @test "a device that the table does not list is refused, with the line to add and the origins" {
 	refused 64 "'0 LENGTH thin p 1 base'" thin_materialize one 1 out
 	for o in "" --repair -n; do refused 64 "of device 9 (web)" thin_materialize $o one 1 out; done

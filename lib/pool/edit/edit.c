@@ -50,11 +50,11 @@ static int check_superblock(const struct pool_edit *p, struct err *err)
 	if (!p->write)
 		return 0;
 	if (sb->compat_ro_flags)
-		return err_set(err, -EINVAL,
+		return err_set(err, -ENOTSUP,
 			       "the pool has features (0x%x) that this program does not know: it can only be read",
 			       sb->compat_ro_flags);
 	if (sb->flags & THIN_NEEDS_CHECK)
-		return err_set(err, -EROFS,
+		return err_set(err, -ENOTSUP,
 			       "needs_check is set: a metadata operation failed on this pool, "
 			       "which is read-only until 'thin_check --auto-repair POOL' clears "
 			       "the flag, or 'thin_repair -i POOL -o FILE' rebuilds the metadata");

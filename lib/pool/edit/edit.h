@@ -26,7 +26,7 @@ struct pool_edit;
 /*
  * Opens the pool in @io, which stays the caller's.  Checks what the kernel checks when it
  * opens a pool, and with @write what it checks before it writes (unknown features,
- * needs_check: -EROFS).  An unformatted device is -ENODATA.
+ * needs_check: -ENOTSUP).  An unformatted device is -ENODATA.
  */
 int edit_open(struct io *io, bool write, struct pool_edit **out, struct err *err);
 

@@ -52,10 +52,6 @@ int activate_pool(const struct pool_arg *arg, struct io *metadata, bool force,
 	CLEANUP(pool_cleanup) struct pool_edit *p = NULL;
 	int r;
 
-	if (arg->table && arg->table->pool->read_only)
-		return err_set(err, -EROFS,
-			       "%s: the table makes the pool read_only; nothing was changed",
-			       arg->table->path);
 	r = edit_open(metadata, true, &p, err);
 	if (r == -ENODATA && arg->table) {
 		r = pool_arg_trust_numbers(arg, NULL, force, err);

@@ -14,8 +14,8 @@
  * Opens the pool of @arg on @metadata (the caller's) for changes, with the table's sizes when there
  * is a table.  Formatting and growing are committed with the caller's first commit.
  * A device that the table names by number is only formatted with @force.
- * -EROFS when the table says read_only; -EINVAL when table and pool do not fit each other; -ENODATA
- * when an unformatted pool has no table that says its block size; else as edit_open().
+ * -EINVAL when table and pool do not fit each other; -ENODATA when an unformatted pool has no table
+ * that says its block size; else as edit_open().
  */
 int activate_pool(const struct pool_arg *arg, struct io *metadata, bool force,
 		  struct pool_edit **out, struct err *err);

@@ -212,16 +212,19 @@ static int sort_thins(struct table *t, struct err *err)
 	return 0;
 }
 
-static int judge_features(const struct table_pool *pool, const struct table_want *want,
+static int judge_features(const struct table_pool *pool, const char *path, const struct table_want *want,
 			  struct err *err)
 {
 	char text[600];
 
+	if (want->write && pool->feature_fault)
+		return err_set(err, -ENOTSUP, "%s: this feature would be ignored, so the pool was "
+					      "not changed", pool->feature_fault);
+	if (want->write && pool->read_only)
+		return err_set(err, -ENOTSUP, "%s: the table makes the pool read_only, so it was not changed: "
+					      "remove that word first", path);
 	if (!pool->feature_fault)
 		return 0;
-	if (want->write)
-		return err_set(err, -EINVAL, "%s: this feature would be ignored, so the pool was "
-					     "not changed", pool->feature_fault);
 	snprintf(text, sizeof(text), "warning: %s", pool->feature_fault);
 	if (want->tell)
 		want->tell(want->ctx, text);
@@ -239,6 +242,6 @@ int table_choose(struct table *t, const struct table_want *want, struct err *err
 	if (r || !t->pool)
 		return r;
 	r = sort_thins(t, err);
-	return r ? r : judge_features(t->pool, want, err);
+	return r ? r : judge_features(t->pool, t->path, want, err);
 }
 

@@ -150,7 +150,7 @@ struct table_want {
 	/* table.open_thin: thin_io_open(), for readers of external origins; or NULL */
 	int (*open_thin)(struct table *t, const struct table_thin *d, unsigned flags, struct io **out,
 			 struct err *err);
-	bool write;	    /* features that the kernel refuses are an error, not a warning */
+	bool write;	    /* the pool is changed: read_only and unknown features are errors (-ENOTSUP) */
 	/*
 	 * table_other_line(): where no thin device is called @device[0], another line may be, which becomes
 	 * table.other and POOL_LINE, and then no pool is needed; or NULL.
