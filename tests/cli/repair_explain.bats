@@ -79,7 +79,7 @@ zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc st
 
 @test "doc/rescue.md: prints the table of evidence as the code has it" {
 	code() {
-		sed -n '/evidence\[NR_EVIDENCE\] = {/,/^};/p' "$abs_top_srcdir/lib/pool/salvage/evidence.c" |
+		sed -n '/evidence\[NR_EVIDENCE\] = {/,/^};/p' "$abs_top_srcdir/lib/pool/salvage/witness/evidence.c" |
 			tr -d '\n' | tr -s '\t ' ' ' | sed 's/" "//g; s/}, */},\n/g' |
 			sed -n 's/.*\[EV_[A-Z_]*\] = { \(-*[0-9]*\), "\(.*\)", *"\(.*\)" *},/| \2 | \1 | \3 |/p'
 	}

@@ -6,7 +6,7 @@
 #include "base/runs.h"
 #include "base/text/outbuf.h"
 #include "pool/report/report.h"
-#include "pool/salvage/node.h"
+#include "pool/salvage/graph/node.h"
 #include "pool/salvage/state.h"
 
 /* Keys of one device. */

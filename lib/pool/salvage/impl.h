@@ -3,7 +3,7 @@
 #ifndef POOL_SALVAGE_IMPL_H
 #define POOL_SALVAGE_IMPL_H
 /* The steps of the room, by file; salvage.c takes them one after another. */
-#include "pool/salvage/node.h"
+#include "pool/salvage/graph/node.h"
 #include "pool/salvage/state.h"
 
 /* --- scan.c: reading and classifying --- */

@@ -29,7 +29,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage/outdated.h"
+#include "pool/salvage/witness/outdated.h"
 
 static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs,
 				     const struct salvage_options *opt)

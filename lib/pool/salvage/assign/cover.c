@@ -6,7 +6,7 @@
  * more leaves are left than mappings are missing.  Once it is placed, older copies of it are
  * excluded, because no mapping is missing for their blocks; so other leaves become the only ones.
  */
-#include "pool/salvage/cover.h"
+#include "pool/salvage/assign/cover.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * Chains.  A node that was split left a neighbour whose keys begin right behind its own.  Unless
  * there are several such nodes, the two are in the same tree.
  */
-#include "pool/salvage/chain.h"
+#include "pool/salvage/assign/chain.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage/defs.h"
+#include "pool/salvage/tell/defs.h"
 
 #define SLOT_LEAVES 128
 #define MAX_STACK   (3 * BTREE_MAX_DEPTH)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Sets of sums, a bit for each number up to what the device needs. */
-#include "pool/salvage/sums.h"
+#include "pool/salvage/assign/sums.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  *
  * Nodes whose count is lost come last: each place takes the best of them that the data map allows.
  */
-#include "pool/salvage/assign.h"
+#include "pool/salvage/assign/assign.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,10 +16,10 @@
 
 #include "base/search.h"
 #include "base/vec.h"
-#include "pool/salvage/chain.h"
-#include "pool/salvage/cover.h"
-#include "pool/salvage/explain.h"
-#include "pool/salvage/solve.h"
+#include "pool/salvage/assign/chain.h"
+#include "pool/salvage/assign/cover.h"
+#include "pool/salvage/assign/explain.h"
+#include "pool/salvage/assign/solve.h"
 
 #define FORCED	  100000 /* margin of a node that lacks as many parents as there are places */
 #define MAX_PAIRS ((size_t)24 << 20) /* beyond so many only those with a positive score are kept */

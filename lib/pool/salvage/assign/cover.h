@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_SALVAGE_COVER_H
 #define POOL_SALVAGE_COVER_H
-#include "pool/salvage/option.h"
+#include "pool/salvage/assign/option.h"
 
 /*
  * Places the leaves whose reference counts are lost, where only they have the mappings that the data map

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "pool/salvage/lookup.h"
+#include "pool/salvage/assign/lookup.h"
 
 #include <errno.h>
 #include <stdlib.h>

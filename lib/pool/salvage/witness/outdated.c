@@ -5,7 +5,7 @@
  * tree looks whole, and what the older copy did not have yet is left without a parent.  Or all nodes are older than
  * the superblock; their times tell.
  */
-#include "pool/salvage/outdated.h"
+#include "pool/salvage/witness/outdated.h"
 
 #include <errno.h>
 #include <stdlib.h>

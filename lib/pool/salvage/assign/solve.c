@@ -14,8 +14,8 @@
 #include <stdlib.h>
 
 #include "base/search.h"
-#include "pool/salvage/solve.h"
-#include "pool/salvage/sums.h"
+#include "pool/salvage/assign/solve.h"
+#include "pool/salvage/assign/sums.h"
 
 #define MAX_STEPS   8000000  /* of one part */
 #define MAX_TOTAL   40000000 /* of all */

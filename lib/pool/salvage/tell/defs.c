@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool/salvage/defs.h"
+#include "pool/salvage/tell/defs.h"
 
 #define HEAD_UNKNOWN UINT32_MAX
 

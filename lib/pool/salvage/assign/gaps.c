@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage/assign.h"
+#include "pool/salvage/assign/assign.h"
 
 static bool of_tree(const struct snode *n, uint8_t tree)
 {

@@ -3,7 +3,7 @@
 #ifndef POOL_SALVAGE_CHAIN_H
 #define POOL_SALVAGE_CHAIN_H
 /* Candidates that were split from each other. */
-#include "pool/salvage/option.h"
+#include "pool/salvage/assign/option.h"
 
 /* Fills in @chain.  0 or -ENOMEM. */
 int chain_find(struct assignment *a);

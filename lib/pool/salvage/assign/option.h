@@ -7,7 +7,7 @@
  * is a lost node, whose children are looked for, or a device whose root is.
  */
 #include "pool/salvage/impl.h"
-#include "pool/salvage/lookup.h"
+#include "pool/salvage/assign/lookup.h"
 
 struct candidate {
 	uint32_t node;

@@ -3,7 +3,7 @@
 #ifndef POOL_SALVAGE_ASSIGN_H
 #define POOL_SALVAGE_ASSIGN_H
 /* Which node goes to which place? */
-#include "pool/salvage/option.h"
+#include "pool/salvage/assign/option.h"
 
 /* Fills in @taken of each place.  0 or -ENOMEM. */
 int assign(struct assignment *a);

@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pdata/block/refmap.h"
-#include "pool/salvage/outdated.h"
+#include "pool/salvage/witness/outdated.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* of data; beyond that the data map is not asked */
 #define COUNT_LIST 256 /* scattered blocks that are counted at once */

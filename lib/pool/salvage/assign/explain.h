@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_SALVAGE_EXPLAIN_H
 #define POOL_SALVAGE_EXPLAIN_H
-#include "pool/salvage/option.h"
+#include "pool/salvage/assign/option.h"
 
 /*
  * For each node that had several possible places, writes the choice, the alternatives and the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* One option: can the node go to that place now, and what changes when it does? */
-#include "pool/salvage/option.h"
+#include "pool/salvage/assign/option.h"
 
 /* The taken option of the same place that overlaps option @o, or NONE. */
 static uint32_t in_the_way(const struct assignment *a, const struct choice *o)
