@@ -32,6 +32,16 @@ typedef void salvage_leaf_fn(void *ctx, uint32_t node, const struct view *v);
 int salvage_read_leaves(struct salvage *s, struct vec *list, salvage_leaf_fn *fn, void *ctx,
 			struct err *err);
 
+/* --- below.c --- */
+enum answer { NO, YES, UNKNOWN };
+/* Is @node in the tree at @root? */
+enum answer graph_contains(const struct salvage *s, uint32_t root, uint32_t node);
+bool salvage_is_below(const struct salvage *s, uint32_t root, uint32_t node);
+/* The leaf below @root that @key belongs to, or NONE. */
+uint32_t graph_leaf_for(const struct salvage *s, uint32_t root, uint64_t key);
+/* Sets is_child[i] of each node that an internal node refers to. */
+void salvage_mark_children(const struct salvage *s, uint8_t *is_child);
+
 /* --- mend.c --- */
 /*
  * Can one flipped bit or one changed byte explain the bad checksum of @block (at @at)?  Corrects
@@ -81,10 +91,6 @@ bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct
 int salvage_settle_roots(struct salvage *s, struct err *err);
 /* The same for the trees of devices that the user gave. */
 int salvage_check_taken(const struct salvage *s, struct err *err);
-/* Gives the devices the trees that the user chose for them. */
-int salvage_take_given(struct salvage *s, struct err *err);
-/* Sets is_child[i] of each node that an internal node refers to. */
-void salvage_mark_children(const struct salvage *s, uint8_t *is_child);
 /* --- trees.c: linking and walking --- */
 void salvage_link(struct salvage *s);
 int salvage_walk_top(struct salvage *s, struct err *err);
@@ -154,8 +160,6 @@ struct old_root {
 	uint32_t dev_id, root, top; /* top: the top-level leaf that says so */
 };
 int old_roots_read(struct salvage *s, struct err *err);
-/* Is @node in the tree at @root? */
-bool salvage_is_below(const struct salvage *s, uint32_t root, uint32_t node);
 /* The height of the device's newest older root, -1: there is none. */
 int old_roots_height(const struct salvage *s, uint32_t dev_id);
 
@@ -213,6 +217,11 @@ static inline uint32_t block_age(const struct salvage *s, uint32_t block)
 
 /* --- details.c --- */
 int salvage_read_details(struct salvage *s, uint32_t node, struct vec *out, struct err *err);
+/* The same of one leaf.  @buf: room for a block. */
+int salvage_read_details_leaf(struct salvage *s, uint32_t node, struct vec *out, void *buf,
+			      struct err *err);
+/* Gives the devices the trees that the user chose for them. */
+int salvage_take_given(struct salvage *s, struct err *err);
 int salvage_complete_details(struct salvage *s, struct err *err);
 int salvage_join_details(struct salvage *s, struct err *err);
 /* Puts @device in place; the list is sorted by id. */

@@ -218,29 +218,6 @@ int salvage_check_taken(const struct salvage *s, struct err *err)
 	return 0;
 }
 
-int salvage_take_given(struct salvage *s, struct err *err)
-{
-	int r = 0;
-
-	for (size_t k = 0; k < s->opt.nr_take && !r; k++) {
-		const struct salvage_take *t = &s->opt.take[k];
-		const struct sdevice none = { .info = { .dev_id = t->dev_id },
-					      .root = NONE,
-					      .source = DETAILS_INVENTED };
-		struct sdevice *d = salvage_find_device(s, t->dev_id);
-
-		if (!d) {
-			r = salvage_insert_device(s, &none, err);
-			d = salvage_find_device(s, t->dev_id);
-		}
-		if (!r) {
-			d->root_block = (uint32_t)MIN(t->block, NONE);
-			d->root_given = d->root_found = true;
-		}
-	}
-	return r;
-}
-
 static int check_given(const struct salvage *s, struct err *err)
 {
 	const struct salvage_options *o = &s->opt;

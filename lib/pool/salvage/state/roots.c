@@ -270,14 +270,6 @@ bool salvage_roots_agree(struct salvage *s, uint32_t top, uint32_t details)
 	return agree;
 }
 
-void salvage_mark_children(const struct salvage *s, uint8_t *is_child)
-{
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		for (uint32_t k = 0; !(s->node[i].flags & SN_LEAF) && k < s->node[i].nr_edges; k++)
-			if (s->edge[s->node[i].edge + k].node != NONE)
-				is_child[s->edge[s->node[i].edge + k].node] = 1;
-}
-
 static bool is_root(const struct salvage *s, uint32_t b, uint8_t tree, const uint8_t *is_child)
 {
 	uint32_t i = s->slot[b];

@@ -11,23 +11,6 @@
 
 #define MAX_LEAKED 64 /* data blocks that crashes may have leaked */
 
-enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
-
-bool salvage_has_holes(const struct salvage *s, uint32_t i, uint8_t *memo, unsigned depth)
-{
-	const struct snode *n = &s->node[i];
-	bool any = n->flags & SN_VIRTUAL || n->nr_bad || depth > 2 * BTREE_MAX_DEPTH;
-
-	if (memo[i])
-		return memo[i] == HOLES_SOME;
-	memo[i] = HOLES_NONE; /* also when met again below itself */
-	for (uint32_t k = 0; !any && !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
-		any = s->edge[n->edge + k].node == NONE ||
-		      salvage_has_holes(s, s->edge[n->edge + k].node, memo, depth + 1);
-	memo[i] = any ? HOLES_SOME : HOLES_NONE;
-	return any;
-}
-
 /* An intact block is in another block's place: a write was lost, or went to a wrong place. */
 static bool was_replaced(const struct gap *g)
 {

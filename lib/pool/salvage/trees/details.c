@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/*
- * The details of each device.  They are joined with the top level by id, never by position.
- * Lost ones are taken from an older copy of the details tree where there is one: creation time and
- * transaction of a device never change; else they are invented.  snap_time is then the
- * pool's time: above the time of every mapping that another device may share, so the
- * kernel takes too much for shared rather than too little.
- */
+/* The details of each device.  They are joined with the top level by id, never by position. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -21,7 +15,8 @@ static int by_id(const void *pa, const void *pb)
 	return a->dev_id < b->dev_id ? -1 : a->dev_id > b->dev_id;
 }
 
-static int read_leaf(struct salvage *s, uint32_t node, struct vec *out, void *buf, struct err *err)
+int salvage_read_details_leaf(struct salvage *s, uint32_t node, struct vec *out, void *buf,
+			      struct err *err)
 {
 	struct view v;
 	int r = salvage_get(s, s->node[node].block, buf, err);
@@ -52,7 +47,7 @@ static int read_tree(struct salvage *s, uint32_t node, struct vec *out, void *bu
 	int r = 0;
 
 	if (n->flags & SN_LEAF)
-		return n->tree == TREE_DETAILS ? read_leaf(s, node, out, buf, err) : 0;
+		return n->tree == TREE_DETAILS ? salvage_read_details_leaf(s, node, out, buf, err) : 0;
 	for (uint32_t k = 0; k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++)
 		if (s->edge[n->edge + k].node != NONE)
 			r = read_tree(s, s->edge[n->edge + k].node, out, buf, depth + 1, err);
@@ -142,73 +137,25 @@ int salvage_insert_device(struct salvage *s, const struct sdevice *device, struc
 	return 0;
 }
 
-/* Is the older entry @b of the same device a better one than @a? */
-static bool is_better(const struct sdevice *d, const struct device_info *a,
-		      const struct device_info *b)
+int salvage_take_given(struct salvage *s, struct err *err)
 {
-	bool ma = a->mapped_blocks == d->nr_mappings, mb = b->mapped_blocks == d->nr_mappings;
-
-	if (a->creation_time != b->creation_time || a->transaction != b->transaction)
-		return b->transaction > a->transaction || b->creation_time > a->creation_time;
-	if (ma != mb)
-		return mb;
-	return b->snap_time >= a->snap_time;
-}
-
-static int use_older_details(struct salvage *s, struct err *err)
-{
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
-	struct vec details = { 0 };
 	int r = 0;
 
-	if (!buf)
-		return err_nomem(err, "salvage: a block");
-	for (uint32_t i = 0; i < s->nr_nodes && !r; i++) {
-		const struct snode *n = &s->node[i];
-		const struct device_info *info;
+	for (size_t k = 0; k < s->opt.nr_take && !r; k++) {
+		const struct salvage_take *t = &s->opt.take[k];
+		const struct sdevice none = { .info = { .dev_id = t->dev_id },
+					      .root = NONE,
+					      .source = DETAILS_INVENTED };
+		struct sdevice *d = salvage_find_device(s, t->dev_id);
 
-		if (n->tree != TREE_DETAILS || !(n->flags & SN_LEAF) || n->flags & SN_LIVE)
-			continue;
-		details.nr = 0;
-		r = read_leaf(s, i, &details, buf, err);
-		info = details.data;
-		for (size_t k = 0; k < details.nr; k++) {
-			struct sdevice *d = salvage_find_device(s, info[k].dev_id);
-
-			if (!d || d->source == DETAILS_LIVE ||
-			    info[k].transaction > s->sb.transaction_id ||
-			    info[k].snap_time > s->sb.time)
-				continue;
-			if (d->source == DETAILS_INVENTED || is_better(d, &d->info, &info[k]))
-				d->info = info[k];
-			d->source = DETAILS_OLDER;
+		if (!d) {
+			r = salvage_insert_device(s, &none, err);
+			d = salvage_find_device(s, t->dev_id);
 		}
-	}
-	free(details.data);
-	return r;
-}
-
-int salvage_complete_details(struct salvage *s, struct err *err)
-{
-	bool missing = false;
-	int r;
-
-	for (size_t i = 0; i < s->nr_devs; i++)
-		missing |= s->dev[i].source != DETAILS_LIVE;
-	if (!missing)
-		return 0;
-	r = use_older_details(s, err);
-	for (size_t i = 0; i < s->nr_devs && !r; i++) {
-		struct sdevice *d = &s->dev[i];
-
-		if (d->source == DETAILS_LIVE)
-			continue;
-		d->info.mapped_blocks = d->nr_mappings;
-		if (d->source == DETAILS_INVENTED) {
-			d->info.transaction = s->sb.transaction_id;
-			d->info.creation_time = s->sb.time;
+		if (!r) {
+			d->root_block = (uint32_t)MIN(t->block, NONE);
+			d->root_given = d->root_found = true;
 		}
-		d->info.snap_time = s->sb.time;
 	}
 	return r;
 }

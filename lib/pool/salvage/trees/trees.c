@@ -1,183 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * From nodes to trees.  Linking gives every internal node its tree, its height and those of its
- * children that fit: of the right tree and height, with keys in the range that the parent says.
- * Walking follows the roots, marks what is live, and puts a virtual node wherever a child is
- * missing: a gap, which gaps.c tries to fill.
+ * Trees that the roots reach.  Walking follows the roots, marks what is live, and puts a virtual node
+ * wherever a child is missing: a gap, which gaps.c tries to fill.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 
+#include "pool/salvage/graph/link.h"
 #include "pool/salvage/impl.h"
 
 /* For another parent of a lost node: only a disk made to cost time has many. */
 #define MAX_LOOKS ((size_t)50 << 20)
-
-static bool tree_fits(uint8_t child, uint8_t tree)
-{
-	return child == tree || (child == TREE_EMPTY && (tree == TREE_MAPPING || tree == TREE_TOP));
-}
-
-static bool is_top_leaf(const struct snode *n)
-{
-	return n->flags & SN_LEAF && n->nr_edges;
-}
-
-/* The tree and height that most of the children have. */
-static void vote(const struct salvage *s, struct snode *n)
-{
-	uint32_t votes[TREE_EMPTY + 1][BTREE_MAX_DEPTH] = { 0 };
-	uint32_t best = 0;
-
-	for (uint32_t i = 0; i < n->nr_edges; i++) {
-		const struct snode *c;
-
-		if (s->edge[n->edge + i].node == NONE)
-			continue;
-		c = &s->node[s->edge[n->edge + i].node];
-		if (c->tree != TREE_NONE && c->height < BTREE_MAX_DEPTH)
-			votes[c->tree][c->height]++;
-	}
-	/* an empty leaf says nothing about its siblings' tree */
-	if (votes[TREE_EMPTY][0] && !votes[TREE_TOP][0])
-		votes[TREE_MAPPING][0]++;
-	n->tree = TREE_NONE;
-	n->height = 1;
-	for (uint8_t t = TREE_MAPPING; t < TREE_EMPTY; t++)
-		for (uint8_t h = 0; h < BTREE_MAX_DEPTH - 1; h++)
-			if (votes[t][h] > best) {
-				best = votes[t][h];
-				n->tree = t;
-				n->height = h + 1;
-			}
-}
-
-/*
- * A leaf whose only value can be a block of this device or a mapping to data block 0: it is read as
- * a leaf of the top level, and its position shows when it is a mapping.
- */
-static bool may_be_mapping(const struct snode *n)
-{
-	return n->tree == TREE_TOP && is_top_leaf(n) && n->nr == 1;
-}
-
-static void make_mapping(struct salvage *s, struct snode *n)
-{
-	n->tree = TREE_MAPPING;
-	n->nr_mappings = 1;
-	s->mapped_sum += data_mark(0);
-	n->min_time = n->max_time = s->edge[n->edge].block;
-	n->nr_edges = 0;
-}
-
-/* A leaf of the top level names roots of devices, never another leaf of the top level. */
-static void make_named_mappings(struct salvage *s)
-{
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
-
-		if (n->tree != TREE_TOP || !is_top_leaf(n) || n->nr < 2)
-			continue;
-		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			uint32_t c = node_of(s, s->edge[n->edge + k].block);
-
-			if (c != NONE && may_be_mapping(&s->node[c]))
-				make_mapping(s, &s->node[c]);
-		}
-	}
-}
-
-static bool child_fits(const struct snode *n, const struct snode *c, uint64_t begin, uint64_t last)
-{
-	if (!tree_fits(c->tree, n->tree) && c->tree != TREE_NONE)
-		return false;
-	if (c->tree != TREE_NONE && c->height + 1 != n->height)
-		return false;
-	return !c->nr || (c->first >= begin && c->last <= last);
-}
-
-static uint64_t last_key_of(const struct salvage *s, const struct snode *n, uint32_t i,
-			    uint64_t last)
-{
-	return i + 1 < n->nr_edges ? s->edge[n->edge + i + 1].key - 1 : last;
-}
-
-static void add_sums(struct snode *n, const struct snode *c)
-{
-	if (!c->nr && !(c->flags & SN_VIRTUAL))
-		return;
-	if (c->nr_mappings) {
-		n->min_time = n->nr_mappings ? MIN(n->min_time, c->min_time) : c->min_time;
-		n->max_time = MAX(n->max_time, c->max_time);
-	}
-	n->max_data = MAX(n->max_data, c->max_data);
-	if (__builtin_add_overflow(n->nr_mappings, c->nr_mappings, &n->nr_mappings))
-		n->nr_mappings = UINT64_MAX;
-}
-
-static void link_node(struct salvage *s, uint32_t i, unsigned depth)
-{
-	struct snode *n = &s->node[i];
-
-	if (n->flags & (SN_LINKED | SN_LINKING))
-		return;
-	if (n->flags & (SN_LEAF | SN_VIRTUAL)) {
-		n->flags |= SN_LINKED;
-		return;
-	}
-	n->flags |= SN_LINKING;
-	n->nr_mappings = 0;
-	n->min_time = n->max_time = 0;
-	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		struct edge *e = &s->edge[n->edge + k];
-		uint32_t c = node_of(s, e->block);
-
-		e->node = NONE;
-		if (c == NONE || depth >= BTREE_MAX_DEPTH)
-			continue;
-		link_node(s, c, depth + 1);
-		if (s->node[c].flags & SN_LINKED)
-			e->node = c;
-	}
-	vote(s, n);
-	if (n->nr_edges)
-		n->last = s->edge[n->edge + n->nr_edges - 1].key;
-	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		struct edge *e = &s->edge[n->edge + k];
-		const struct snode *c;
-
-		if (e->node == NONE) {
-			n->flags |= SN_BROKEN;
-			continue;
-		}
-		c = &s->node[e->node];
-		if (n->tree == TREE_MAPPING && n->height == 1 && may_be_mapping(c))
-			make_mapping(s, &s->node[e->node]);
-		if (!child_fits(n, c, e->key, last_key_of(s, n, k, UINT64_MAX))) {
-			e->node = NONE;
-			n->flags |= SN_BROKEN;
-			continue;
-		}
-		n->flags |= c->flags & SN_BROKEN;
-		if (c->nr)
-			n->last = MAX(n->last, c->last);
-		if (n->tree == TREE_MAPPING)
-			add_sums(n, c);
-	}
-	n->flags = (uint16_t)((n->flags & ~SN_LINKING) | SN_LINKED);
-}
-
-void salvage_link(struct salvage *s)
-{
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		s->node[i].flags &= (uint16_t)~(SN_LINKED | SN_LINKING | SN_LIVE | SN_BROKEN);
-	make_named_mappings(s);
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		link_node(s, i, 0);
-}
 
 static void sum_node(struct salvage *s, uint32_t i, unsigned depth)
 {
@@ -195,7 +31,7 @@ static void sum_node(struct salvage *s, uint32_t i, unsigned depth)
 		if (c == NONE)
 			continue;
 		sum_node(s, c, depth + 1);
-		add_sums(n, &s->node[c]);
+		graph_add_sums(n, &s->node[c]);
 	}
 }
 
@@ -373,7 +209,7 @@ static uint32_t open_root(struct salvage *s, uint8_t tree, uint32_t block, uint6
 	if (n == NONE || s->node[n].flags & (SN_VIRTUAL | SN_DENIED))
 		return make_gap(s, tree, block, -1, 0, last, err);
 	if (tree == TREE_MAPPING && may_be_mapping(&s->node[n]))
-		make_mapping(s, &s->node[n]);
+		graph_make_mapping(s, &s->node[n]);
 	if (tree_fits(s->node[n].tree, tree) || (tree == TREE_TOP && is_top_leaf(&s->node[n])) ||
 	    (s->node[n].tree == TREE_NONE && adopt(&s->node[n], tree, 1)))
 		return n;

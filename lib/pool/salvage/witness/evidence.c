@@ -121,56 +121,6 @@ static size_t first_of(const struct salvage *s, uint32_t id)
 	return search_first(i, s->old_roots.nr, o[i].dev_id >= id);
 }
 
-/* The child of internal node @i that @key belongs to, or NONE. */
-static uint32_t child_for(const struct salvage *s, uint32_t i, uint64_t key)
-{
-	uint32_t e = edge_for(s, &s->node[i], key);
-
-	return e == NONE ? NONE : s->edge[e].node;
-}
-
-enum answer { NO, YES, UNKNOWN };
-
-/* Is @node in the tree at @root? */
-static enum answer contains(const struct salvage *s, uint32_t root, uint32_t node)
-{
-	const struct snode *n = &s->node[node];
-
-	for (unsigned depth = 0; depth < BTREE_MAX_DEPTH; depth++) {
-		const struct snode *r = &s->node[root];
-		uint32_t e;
-
-		if (root == node)
-			return YES;
-		if (r->flags & SN_VIRTUAL)
-			return UNKNOWN;
-		if (r->flags & SN_LEAF || r->height <= n->height)
-			return NO;
-		e = edge_for(s, r, n->first);
-		if (e == NONE)
-			return NO;
-		root = s->edge[e].node;
-		if (root == NONE)
-			return UNKNOWN;
-	}
-	return UNKNOWN;
-}
-
-bool salvage_is_below(const struct salvage *s, uint32_t root, uint32_t node)
-{
-	return contains(s, root, node) == YES;
-}
-
-static uint32_t leaf_for(const struct salvage *s, uint32_t root, uint64_t key)
-{
-	for (unsigned depth = 0; root != NONE && depth < BTREE_MAX_DEPTH; depth++) {
-		if (s->node[root].flags & SN_LEAF)
-			return root;
-		root = child_for(s, root, key);
-	}
-	return NONE;
-}
-
 /* Per mille of the entries that two leaves have in common, of the smaller. */
 static unsigned entries_in_common(struct salvage *s, uint32_t a, uint32_t b)
 {
@@ -217,8 +167,8 @@ static unsigned likeness(struct salvage *s, uint32_t root, uint32_t node)
 	if (same || s->nr_compared >= MAX_COMPARED)
 		return same;
 	s->nr_compared++;
-	a = leaf_for(s, node, s->node[node].first);
-	b = a == NONE ? NONE : leaf_for(s, root, s->node[a].first);
+	a = graph_leaf_for(s, node, s->node[node].first);
+	b = a == NONE ? NONE : graph_leaf_for(s, root, s->node[a].first);
 	return a == NONE || b == NONE || s->node[a].flags & SN_VIRTUAL ||
 			       s->node[b].flags & SN_VIRTUAL ?
 		       0 :
@@ -269,7 +219,7 @@ static void hear_older_trees(struct salvage *s, uint32_t dev_id, uint32_t node, 
 		last = o[i].root;
 		if (++rank > MAX_ROOTS)
 			break;
-		has = contains(s, root, node);
+		has = graph_contains(s, root, node);
 		if (has == YES) {
 			enum evidence_kind kind = !s->trusted || !s->trusted[o[i].top] ? EV_ONCE :
 						  root == node			  ? EV_NAMED :

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * Details that are lost.  They are taken from an older copy of the details tree where there is one: creation
+ * time and transaction of a device never change; else they are invented.  snap_time is then the
+ * pool's time: above the time of every mapping that another device may share, so the
+ * kernel takes too much for shared rather than too little.
+ */
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "pool/salvage/impl.h"
+
+/* Is the older entry @b of the same device a better one than @a? */
+static bool is_better(const struct sdevice *d, const struct device_info *a,
+		      const struct device_info *b)
+{
+	bool ma = a->mapped_blocks == d->nr_mappings, mb = b->mapped_blocks == d->nr_mappings;
+
+	if (a->creation_time != b->creation_time || a->transaction != b->transaction)
+		return b->transaction > a->transaction || b->creation_time > a->creation_time;
+	if (ma != mb)
+		return mb;
+	return b->snap_time >= a->snap_time;
+}
+
+static int use_older_details(struct salvage *s, struct err *err)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	struct vec details = { 0 };
+	int r = 0;
+
+	if (!buf)
+		return err_nomem(err, "salvage: a block");
+	for (uint32_t i = 0; i < s->nr_nodes && !r; i++) {
+		const struct snode *n = &s->node[i];
+		const struct device_info *info;
+
+		if (n->tree != TREE_DETAILS || !(n->flags & SN_LEAF) || n->flags & SN_LIVE)
+			continue;
+		details.nr = 0;
+		r = salvage_read_details_leaf(s, i, &details, buf, err);
+		info = details.data;
+		for (size_t k = 0; k < details.nr; k++) {
+			struct sdevice *d = salvage_find_device(s, info[k].dev_id);
+
+			if (!d || d->source == DETAILS_LIVE ||
+			    info[k].transaction > s->sb.transaction_id ||
+			    info[k].snap_time > s->sb.time)
+				continue;
+			if (d->source == DETAILS_INVENTED || is_better(d, &d->info, &info[k]))
+				d->info = info[k];
+			d->source = DETAILS_OLDER;
+		}
+	}
+	free(details.data);
+	return r;
+}
+
+int salvage_complete_details(struct salvage *s, struct err *err)
+{
+	bool missing = false;
+	int r;
+
+	for (size_t i = 0; i < s->nr_devs; i++)
+		missing |= s->dev[i].source != DETAILS_LIVE;
+	if (!missing)
+		return 0;
+	r = use_older_details(s, err);
+	for (size_t i = 0; i < s->nr_devs && !r; i++) {
+		struct sdevice *d = &s->dev[i];
+
+		if (d->source == DETAILS_LIVE)
+			continue;
+		d->info.mapped_blocks = d->nr_mappings;
+		if (d->source == DETAILS_INVENTED) {
+			d->info.transaction = s->sb.transaction_id;
+			d->info.creation_time = s->sb.time;
+		}
+		d->info.snap_time = s->sb.time;
+	}
+	return r;
+}
