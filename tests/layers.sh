@@ -21,6 +21,7 @@ result() {
 }
 
 # Room, level, public headers.  A room uses rooms of lower levels only, not its neighbours.
+# Rooms inside another one that lie below it are its own: others see only what its line names of them.
 # The storeys without rooms have only public headers (*).
 cat >"$tmp/rooms" <<'ROOMS'
 base 10 *
@@ -42,6 +43,14 @@ pool/check 42 check.h fix.h
 pool/emit 42 emit.h
 pool/query 42 delta.h delta_print.h info.h list.h page.h space_use.h tree.h usage.h
 pool/rmap 42 rmap.h
+pool/salvage/graph 41.1 graph.h link.h node.h
+pool/salvage/super 41.2 options.h super.h
+pool/salvage/trees 41.3 trees.h
+pool/salvage/witness 41.4 ages.h counts.h datamap.h outdated.h
+pool/salvage/state 41.5 state.h
+pool/salvage/assign 41.5 gaps.h
+pool/salvage/values 41.5 values.h
+pool/salvage/tell 41.6 options.h tell.h
 pool/salvage 42 graph/node.h salvage.h state.h
 pool/text 42 text.h
 pool/report 43 report.h
@@ -99,20 +108,22 @@ grep -rHn --include='*.[ch]' -E '^[[:space:]]*#[[:space:]]*include[[:space:]]*["
 	sed -nE -e 's/^([^:]*):([0-9]*):[^"<]*"([^"]*)".*/\1 \2 \3/p' \
 		-e 's/^([^:]*):([0-9]*):[^"<]*<((base|cli|dev|pdata|pool|volume|bin|nbdkit|tests|lib)\/[^>]*)>.*/\1 \2 \3/p' >"$tmp/includes"
 rooms_awk='
-	function room_of(path) { sub(/^lib\//, "", path); sub(/\/[^\/]*$/, "", path)
-		sub(/^pool\/salvage\/.*/, "pool/salvage", path) # its parts: one room as yet
-		return path }
+	function room_of(path) { sub(/^lib\//, "", path); sub(/\/[^\/]*$/, "", path); return path }
 	function allowed(from, to) {
 		if (from == to || !(from in level))
 			return 1
 		return to in level && level[to] < level[from] && (to != "cli") && (from != "cli" || to ~ /^base/)
 	}
-	FNR == NR { level[$1] = $2; for (i = 3; i <= NF; i++) public[$1 "/" $i] = 1; next }'
+	# The room whose own part the room is, or "".
+	function owner(room,  up) { up = room; sub(/\/[^\/]*$/, "", up); return up != room && up in level && level[up] > level[room] ? up : "" }
+	FNR == NR { level[$1] = $2; for (i = 3; i <= NF; i++) { public[$1 "/" $i] = 1; shown[$1, $1 "/" $i] = 1 } next }'
 awk "$rooms_awk"' $3 != "config.h" && $3 ~ /\// && !allowed(room_of($1), room_of($3)) { print $1 ":" $2 ": includes " $3 }
 	$3 !~ /\// && $3 != "config.h" { print $1 ":" $2 ": includes " $3 ", a name without its room" }' "$tmp/rooms" "$tmp/includes" >"$tmp/bad"
 result "each file includes only what lies below its room"
 awk "$rooms_awk"' { r = room_of($3) } r != room_of($1) && (r in level) && !((r "/*") in public) && !($3 in public) {
 	print $1 ":" $2 ": " $3 " is private to lib/" r }' "$tmp/rooms" "$tmp/includes" >"$tmp/bad"
+awk "$rooms_awk"' { r = room_of($1); own = owner(room_of($3)) } own != "" && r != own && owner(r) != own && !((own, $3) in shown) {
+	print $1 ":" $2 ": " $3 " is the own part of lib/" own }' "$tmp/rooms" "$tmp/includes" >>"$tmp/bad"
 result "no file includes a private header of another room"
 awk "$rooms_awk"' { r = room_of($1); from = $1; sub(/^lib\//, "", from) }
 	(from in public) && room_of($3) == r && !((r "/*") in public) && !($3 in public) {

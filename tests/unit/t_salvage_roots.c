@@ -20,9 +20,9 @@ static void given_roots(void)
 	opt.details_root = sb.details_root;
 	opt.given = (struct pool_overrides){ .has_data_block_size = true, .data_block_size = 128 };
 	check_eq(salvage_new(io, jobs, &opt, &s, &err), 0);
-	check_eq(s->sb.mapping_root, sb.mapping_root);
-	check_eq(s->sb.details_root, sb.details_root);
-	check_eq(s->sb.metadata_sm.bitmap_root, sb.metadata_sm.bitmap_root);
+	check_eq(s->super.sb.mapping_root, sb.mapping_root);
+	check_eq(s->super.sb.details_root, sb.details_root);
+	check_eq(s->super.sb.metadata_sm.bitmap_root, sb.metadata_sm.bitmap_root);
 	salvage_free(s);
 	jobs_free(jobs);
 	io_free(io);

@@ -62,6 +62,8 @@ static void json_device(struct telling *t, const struct sdevice *dev, struct jso
 
 void salvage_report_json(struct salvage *s, struct outbuf *out)
 {
+	struct values *values = &s->values;
+	struct tell *tell = &s->tell;
 	struct outbuf lines;
 	struct telling t;
 	struct json j;
@@ -70,14 +72,14 @@ void salvage_report_json(struct salvage *s, struct outbuf *out)
 	put_super(s, &lines);
 	put_blocks(s, true, &lines);
 	json_begin(&j, out);
-	json_bool(&j, "lossless", s->lossless);
-	json_bool(&j, "mappings_back", s->mappings_back);
-	json_bool(&j, "intact", s->intact);
-	json_u64(&j, "transaction_id", s->info.transaction);
-	json_u64(&j, "time", s->info.time);
-	json_u64(&j, "data_block_size", s->info.data_block_size);
-	json_u64(&j, "nr_data_blocks", s->info.nr_data_blocks);
-	json_u64(&j, "mapped_blocks", s->nr_mappings);
+	json_bool(&j, "lossless", tell->lossless);
+	json_bool(&j, "mappings_back", tell->mappings_back);
+	json_bool(&j, "intact", tell->intact);
+	json_u64(&j, "transaction_id", values->info.transaction);
+	json_u64(&j, "time", values->info.time);
+	json_u64(&j, "data_block_size", values->info.data_block_size);
+	json_u64(&j, "nr_data_blocks", values->info.nr_data_blocks);
+	json_u64(&j, "mapped_blocks", tell->nr_mappings);
 	json_lines(&j, "notes", &lines);
 	if (lines.error)
 		out->error = lines.error;
@@ -85,8 +87,8 @@ void salvage_report_json(struct salvage *s, struct outbuf *out)
 	json_list(&j, "devices", JSON_LINES);
 	if (telling_init(&t, s))
 		out->error = -ENOMEM;
-	for (size_t i = 0; i < s->nr_devs && !out->error; i++)
-		json_device(&t, &s->dev[i], &j);
+	for (size_t i = 0; i < s->trees.nr_devs && !out->error; i++)
+		json_device(&t, &s->trees.dev[i], &j);
 	telling_fini(&t);
 	json_close(&j);
 	json_end(&j);

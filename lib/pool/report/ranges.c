@@ -21,7 +21,7 @@ static void tell_gap(struct telling *t, const struct snode *n, uint64_t begin, u
 	const struct salvage *s = t->s;
 
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		const struct snode *c = &s->node[s->edge[n->edge + k].node];
+		const struct snode *c = &s->graph.node[s->graph.edge[n->edge + k].node];
 
 		if (c->first > begin)
 			add_range(&d->lost, begin, c->first - 1);
@@ -34,15 +34,15 @@ static void tell_gap(struct telling *t, const struct snode *n, uint64_t begin, u
 
 static void tell_dropped(struct telling *t, uint32_t i, struct device_report *d)
 {
-	const struct snode *n = &t->s->node[i];
+	const struct snode *n = &t->s->graph.node[i];
 	struct run run[INTERNAL_MAX];
 	struct runs kept;
 	struct view v;
 	uint32_t nr;
 
-	if (salvage_get(t->s, n->block, t->buf, NULL) < 0 || !view_open(&v, t->buf))
+	if (salvage_get(&t->s->graph, n->block, t->buf, NULL) < 0 || !view_open(&v, t->buf))
 		return;
-	nr = view_runs(&v, t->s->nr_data_blocks, run);
+	nr = view_runs(&v, t->s->graph.nr_data_blocks, run);
 	runs_init(&kept);
 	for (uint32_t k = 0; k < nr; k++)
 		(void)runs_add(&kept, run[k].vbegin, run[k].vbegin + run[k].len);
@@ -55,7 +55,7 @@ static void tell_dropped(struct telling *t, uint32_t i, struct device_report *d)
 /* How certain is it that a node which had lost its parent belongs here? */
 static void tell_certainty(const struct telling *t, uint32_t i, struct device_report *d)
 {
-	const struct snode *n = &t->s->node[i];
+	const struct snode *n = &t->s->graph.node[i];
 
 	if (n->certainty != CERTAINTY_PROVED && n->nr_mappings)
 		add_range(n->certainty == CERTAINTY_OPEN ? &d->open : &d->likely, n->first,
@@ -66,9 +66,10 @@ static void walk(struct telling *t, uint32_t i, uint64_t begin, uint64_t last,
 		 struct device_report *d, unsigned depth)
 {
 	const struct salvage *s = t->s;
-	const struct snode *n = &s->node[i];
+	const struct graph *g = &s->graph;
+	const struct snode *n = &g->node[i];
 
-	if (!salvage_has_holes(s, i, t->holes, 0) || depth > 200)
+	if (!salvage_has_holes(g, i, t->holes, 0) || depth > 200)
 		return;
 	if (n->flags & SN_LEAF) {
 		tell_dropped(t, i, d);
@@ -77,11 +78,11 @@ static void walk(struct telling *t, uint32_t i, uint64_t begin, uint64_t last,
 	if (n->flags & SN_VIRTUAL)
 		tell_gap(t, n, MAX(begin, n->first), MIN(last, n->last), d);
 	for (uint32_t k = 0; n->flags & SN_VIRTUAL && k < n->nr_edges; k++)
-		if (s->edge[n->edge + k].node != NONE)
-			tell_certainty(t, s->edge[n->edge + k].node, d);
+		if (g->edge[n->edge + k].node != NONE)
+			tell_certainty(t, g->edge[n->edge + k].node, d);
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		const struct edge *e = &s->edge[n->edge + k];
-		uint64_t end = k + 1 < n->nr_edges ? s->edge[n->edge + k + 1].key - 1 : last;
+		const struct edge *e = &g->edge[n->edge + k];
+		uint64_t end = k + 1 < n->nr_edges ? g->edge[n->edge + k + 1].key - 1 : last;
 
 		if (e->node != NONE)
 			walk(t, e->node, MAX(begin, e->key), MIN(last, end), d, depth + 1);
@@ -91,7 +92,7 @@ static void walk(struct telling *t, uint32_t i, uint64_t begin, uint64_t last,
 int telling_init(struct telling *t, struct salvage *s)
 {
 	*t = (struct telling) { .s = s,
-				.holes = calloc((size_t)s->nr_nodes + 1, 1),
+				.holes = calloc((size_t)s->graph.nr_nodes + 1, 1),
 				.buf = io_alloc(MBLOCK_SIZE) };
 	return t->holes && t->buf ? 0 : -1;
 }

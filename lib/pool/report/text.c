@@ -16,7 +16,7 @@
 static void put_ranges(const struct salvage *s, const struct sdevice *dev, const struct runs *r,
 		       const char *what, struct outbuf *out)
 {
-	uint64_t bytes = (uint64_t)s->info.data_block_size * 512;
+	uint64_t bytes = (uint64_t)s->values.info.data_block_size * 512;
 
 	for (size_t i = 0; i < r->nr && i < MAX_RANGES; i++) {
 		uint64_t begin = r->run[i].begin, end = r->run[i].end;
@@ -53,11 +53,11 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 		outbuf_printf(out, "device %u: its id is lost; this number is invented\n", id);
 	else if (dev->root_given)
 		outbuf_printf(out, "device %u: the tree at block %u is used because of --take\n", id,
-			      s->node[dev->root].block);
+			      s->graph.node[dev->root].block);
 	else if (dev->root_found)
 		outbuf_printf(out, "device %u: missing from the top-level mapping tree; its tree was found at "
 				   "block %u\n",
-			      id, s->node[dev->root].block);
+			      id, s->graph.node[dev->root].block);
 	if (dev->has_other_id)
 		outbuf_printf(out,
 			      "device %u: its details were found under id %u: one of the two trees has a wrong id, "
@@ -75,7 +75,7 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 			      "snap_time %u invented\n",
 			      id, (unsigned long long)dev->info.transaction, dev->info.creation_time,
 			      dev->info.snap_time);
-	if (missing && (d.lost.nr || d.dropped.nr || !dev->in_top || s->agrees.missing))
+	if (missing && (d.lost.nr || d.dropped.nr || !dev->in_top || s->datamap.agrees.missing))
 		outbuf_printf(out, "device %u: %llu mapped blocks kept, %llu lost\n", id,
 			      (unsigned long long)dev->nr_mappings, (unsigned long long)missing);
 	else if (dev->source == DETAILS_LIVE && dev->info.mapped_blocks != dev->nr_mappings)
@@ -95,7 +95,7 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 		   out);
 	put_ranges(s, dev, &d.dropped, "dropped, because they cannot be right:", out);
 	put_ranges(s, dev, &d.open, "open, may be another device's:", out);
-	if (!s->mappings_back || verbose)
+	if (!s->tell.mappings_back || verbose)
 		put_ranges(s, dev, &d.likely, "likely, but not proved:", out);
 	device_report_fini(&d);
 }
@@ -119,19 +119,19 @@ static const char *kind_text(uint8_t kind)
 /* Contradictions between the space maps and the trees. */
 static void put_agreement(const struct salvage *s, struct outbuf *out)
 {
-	const struct agreement *a = &s->agrees;
+	const struct agreement *a = &s->datamap.agrees;
 
 	if (a->excess)
 		outbuf_printf(out,
 			      "%llu data blocks have more mappings than the data space map "
 			      "counts: a part of the trees is wrong, or is older or newer than the rest\n",
 			      (unsigned long long)a->excess);
-	if (a->missing && !s->mappings_back)
+	if (a->missing && !s->tell.mappings_back)
 		outbuf_printf(out,
 			      "%llu data blocks are in use according to the data space map, but "
 			      "no mapping to them was found\n",
 			      (unsigned long long)a->missing);
-	if (a->strange || (a->strange_map && !s->mappings_back))
+	if (a->strange || (a->strange_map && !s->tell.mappings_back))
 		outbuf_printf(out,
 			      "the superblock or the metadata space map contradicts %llu blocks of the trees: they may "
 			      "be older or newer than the rest\n",
@@ -140,53 +140,58 @@ static void put_agreement(const struct salvage *s, struct outbuf *out)
 
 void put_super(const struct salvage *s, struct outbuf *out)
 {
-	if (s->sb_fault != SB_OK) {
-		outbuf_printf(out, "superblock (block 0): %s; ", sb_fault_text(s->sb_fault));
-		if (s->sb_found)
-			outbuf_printf(out, "found in the place of block %u\n", salvage_where(s, 0));
-		else if (s->sb_fields)
+	const struct super *super = &s->super;
+	const struct state *state = &s->state;
+	const struct values *values = &s->values;
+
+	if (super->sb_fault != SB_OK) {
+		outbuf_printf(out, "superblock (block 0): %s; ", sb_fault_text(super->sb_fault));
+		if (super->sb_found)
+			outbuf_printf(out, "found in the place of block %u\n",
+				      salvage_where(&s->graph, 0));
+		else if (super->sb_fields)
 			outbuf_str(out, "its fields are right\n");
-		else if (s->sb_mended)
+		else if (super->sb_mended)
 			outbuf_str(out, "one changed byte was put right\n");
 		else
 			outbuf_printf(out, "%s: mapping root %llu, details root %llu\n",
-				      has_given_roots(s) ? "the roots that were given are used" :
-				      s->claim_used	 ? "the roots that it names are intact "
-							   "and are used" :
-							   "the newest state was searched for",
-				      (unsigned long long)s->sb.mapping_root,
-				      (unsigned long long)s->sb.details_root);
-	} else if (s->other_state) {
+				      has_given_roots(super) ? "the roots that were given are used"
+				      : state->claim_used    ? "the roots that it names are intact "
+							       "and are used"
+							     : "the newest state was searched for",
+				      (unsigned long long)super->sb.mapping_root,
+				      (unsigned long long)super->sb.details_root);
+	} else if (state->other_state) {
 		outbuf_printf(out,
 			      "superblock (block 0): it does not fit the trees; the newest complete "
 			      "state of the pool is used: mapping root %llu, details root %llu\n",
-			      (unsigned long long)s->sb.mapping_root,
-			      (unsigned long long)s->sb.details_root);
-	} else if (s->chosen) {
+			      (unsigned long long)super->sb.mapping_root,
+			      (unsigned long long)super->sb.details_root);
+	} else if (super->chosen) {
 		outbuf_printf(out, "the roots that were given are used: mapping root %llu, details root %llu\n",
-			      (unsigned long long)s->sb.mapping_root,
-			      (unsigned long long)s->sb.details_root);
+			      (unsigned long long)super->sb.mapping_root,
+			      (unsigned long long)super->sb.details_root);
 	}
-	if (s->over.map_root)
+	if (state->over.map_root)
 		outbuf_printf(out,
 			      "the pool is empty, but an older pool with %llu devices and %llu mapped "
 			      "blocks can be read; to bring it back: --mapping-root %u "
 			      "--details-root %u --transaction-id N (transaction_id in /etc/lvm/backup)\n",
-			      (unsigned long long)s->over.nr_devices,
-			      (unsigned long long)s->over.nr_mappings, s->over.map_root,
-			      s->over.details_root);
-	else if (s->over.found)
+			      (unsigned long long)state->over.nr_devices,
+			      (unsigned long long)state->over.nr_mappings, state->over.map_root,
+			      state->over.details_root);
+	else if (state->over.found)
 		outbuf_str(out, "the pool is empty, but parts of an older pool can be read: --list-roots "
 				"lists their roots, --mapping-root and --details-root bring one back\n");
-	if (s->from_snapshot)
+	if (state->from_snapshot)
 		outbuf_str(out, "the live trees are lost: the result is the pool as in the held "
 				"metadata snapshot\n");
-	if (s->header_notes.len)
-		outbuf_add(out, s->header_notes.data, s->header_notes.len);
+	if (values->header_notes.len)
+		outbuf_add(out, values->header_notes.data, values->header_notes.len);
 	put_agreement(s, out);
-	if (s->newer_lost)
+	if (state->newer_lost)
 		outbuf_str(out, "the newest changes may be lost: devices may be as they were before\n");
-	if (s->uncertain || (s->unconfirmed && !s->mappings_back))
+	if (s->trees.uncertain || (s->assign.unconfirmed && !s->tell.mappings_back))
 		outbuf_str(out, "some parts could belong to more than one device: check them "
 				"before use\n");
 }
@@ -200,9 +205,9 @@ static const char *tree_text(uint8_t tree)
 
 static bool is_mended_at(const struct salvage *s, uint32_t at)
 {
-	const struct mend *m = s->mends.data;
+	const struct mend *m = s->graph.mends.data;
 
-	for (size_t i = 0; i < s->mends.nr; i++)
+	for (size_t i = 0; i < s->graph.mends.nr; i++)
 		if (m[i].at == at)
 			return true;
 	return false;
@@ -216,32 +221,34 @@ static bool is_told(size_t *told, bool verbose)
 
 void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 {
-	const struct mend *m = s->mends.data;
-	const struct stray *st = s->moved.data;
+	const struct graph *graph = &s->graph;
+	const struct mend *m = graph->mends.data;
+	const struct stray *st = graph->moved.data;
 	size_t told = 0;
 
-	for (size_t i = 0; i < s->mends.nr; i++)
+	for (size_t i = 0; i < graph->mends.nr; i++)
 		if (is_told(&told, verbose))
 			outbuf_printf(out, "block %u: a changed %s at byte %u was put right\n", m[i].at,
 				      m[i].bit ? "bit" : "byte", m[i].byte);
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		if (s->node[i].flags & SN_LIVE && s->node[i].flags & SN_MENDED &&
-		    salvage_where(s, s->node[i].block) == s->node[i].block &&
-		    !is_mended_at(s, s->node[i].block) && is_told(&told, verbose))
+	for (uint32_t i = 0; i < graph->nr_nodes; i++)
+		if (graph->node[i].flags & SN_LIVE && graph->node[i].flags & SN_MENDED &&
+		    salvage_where(graph, graph->node[i].block) == graph->node[i].block &&
+		    !is_mended_at(s, graph->node[i].block) && is_told(&told, verbose))
 			outbuf_printf(out, "block %u: a wrong field of its header was put right\n",
-				      s->node[i].block);
-	for (size_t i = 0; i < s->moved.nr; i++)
+				      graph->node[i].block);
+	for (size_t i = 0; i < graph->moved.nr; i++)
 		if (is_told(&told, verbose))
 			outbuf_printf(out, "block %u: found in the place of block %u\n", st[i].own,
 				      st[i].at);
-	for (size_t i = 0; i < s->gaps.nr; i++) {
-		const struct gap *g = gap_at(s, i);
+	for (size_t i = 0; i < s->trees.gaps.nr; i++) {
+		const struct gap *g = gap_at(&s->trees, i);
 
 		if (g->block == NONE || !is_told(&told, verbose))
 			continue;
 		outbuf_printf(out, "block %u (%s) %s", g->block, tree_text(g->tree), kind_text(g->why));
-		if (s->node[g->node].nr_edges)
-			outbuf_printf(out, "; %u of its children were found", s->node[g->node].nr_edges);
+		if (graph->node[g->node].nr_edges)
+			outbuf_printf(out, "; %u of its children were found",
+				      graph->node[g->node].nr_edges);
 		outbuf_str(out, "\n");
 	}
 	if (told > MAX_BLOCKS && !verbose)
@@ -256,7 +263,7 @@ static const char *loss_text(bool accept_loss)
 
 void salvage_report_device(struct salvage *s, uint32_t dev_id, bool accept_loss, struct outbuf *out)
 {
-	const struct sdevice *dev = salvage_find_device(s, dev_id);
+	const struct sdevice *dev = salvage_find_device(&s->trees, dev_id);
 	bool whole = salvage_device_is_whole(s, dev_id);
 	struct telling t;
 
@@ -279,28 +286,33 @@ void salvage_report_device(struct salvage *s, uint32_t dev_id, bool accept_loss,
 
 void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 {
+	struct tell *tell = &s->tell;
 	struct telling t;
 
-	if (s->intact && s->lossless && !verbose && !s->count_differs && !s->times_raised)
+	if (tell->intact && tell->lossless && !verbose && !tell->count_differs &&
+	    !s->values.times_raised)
 		return;
 	put_super(s, out);
 	put_blocks(s, verbose, out);
 	if (telling_init(&t, s))
 		out->error = -ENOMEM;
-	for (size_t i = 0; i < s->nr_devs && !out->error; i++)
-		put_device(&t, &s->dev[i], verbose, out);
+	for (size_t i = 0; i < s->trees.nr_devs && !out->error; i++)
+		put_device(&t, &s->trees.dev[i], verbose, out);
 	telling_fini(&t);
 }
 
 void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss, struct outbuf *out)
 {
-	if (s->intact && s->lossless && !verbose)
+	const struct tell *tell = &s->tell;
+
+	if (tell->intact && tell->lossless && !verbose)
 		return;
-	outbuf_printf(out, "%zu device%s, %llu mapped block%s: ", s->nr_devs, s->nr_devs == 1 ? "" : "s",
-		      (unsigned long long)s->nr_mappings, s->nr_mappings == 1 ? "" : "s");
-	if (s->lossless)
+	outbuf_printf(out, "%zu device%s, %llu mapped block%s: ", s->trees.nr_devs,
+		      s->trees.nr_devs == 1 ? "" : "s", (unsigned long long)tell->nr_mappings,
+		      tell->nr_mappings == 1 ? "" : "s");
+	if (tell->lossless)
 		outbuf_str(out, "nothing was lost\n");
-	else if (s->mappings_back)
+	else if (tell->mappings_back)
 		outbuf_str(out, "all mappings are back; the details and fields named above were rebuilt\n");
 	else
 		outbuf_printf(out,

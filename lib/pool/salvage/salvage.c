@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * How damaged metadata becomes a pool again.
+ * How damaged metadata becomes a pool again.  Each room below has one struct and the functions that need it.
  *
- *  1. Block 0 (super.c).
- *  2. The trees it names are read level by level, and joined.  When all of them are whole, that is
- *     all: nothing else is read.
- *  3. Otherwise the whole device is read once, in order, and every block classified (scan.c, node.c).
+ *  1. Block 0 (super/super.c).
+ *  2. The trees it names are read level by level (super/load.c), joined (graph/link.c) and walked
+ *     (trees/trees.c).  When all of them are whole, that is all: nothing else is read.
+ *  3. Otherwise the whole device is read once, in order, and every block classified (graph/scan.c, node.c).
  *     A flipped bit is put right (mend.c); a block in the wrong place is taken for the one it is
  *     (strays.c).
- *  4. It is settled whose roots are used (claim.c): the user's, the superblock's, or the newest
- *     that are found (roots.c, order.c).  The trees are linked and walked anew (trees.c): what cannot
- *     be read leaves gaps.
- *  5. The metadata space map says which blocks are in use, and how many parents each has (space.c).
- *     Nodes that it or the data map denies are left out (witness.c).
- *  6. Nodes that lack a parent are assigned to the gaps (gaps.c, option.c, assign.c, chain.c,
- *     solve.c, sums.c), by what speaks for them (evidence.c, generations.c, lookup.c).  Where their
- *     counts are lost the data map decides (data.c, cover.c).  Devices that the top level lost: devices.c.
- *  7. Details are joined, and those that were lost made (details.c, times.c).
- *  8. How good it is (verdict.c).  salvage_emit() sends what is there (emit.c, defs.c); the room
- *     above, pool/report, says what is not; salvage_list_roots() what else there was (list.c, under.c).
+ *  4. It is settled whose roots are used (state/claim.c): the user's, the superblock's, or the newest
+ *     that are found (roots.c, order.c).  The trees are linked and walked anew: what cannot be read
+ *     leaves gaps.
+ *  5. The metadata space map says which blocks are in use, and how many parents each has
+ *     (witness/space.c).  Nodes that it or the data map denies are left out (witness.c, outdated.c).
+ *  6. Nodes that lack a parent are assigned to the gaps (assign/gaps.c, option.c, assign.c, chain.c,
+ *     solve.c, sums.c, lookup.c), by what speaks for them (witness/evidence.c, generations.c).  Where their
+ *     counts are lost the data map decides (witness/data.c, assign/cover.c).  Devices that the top level
+ *     lost: assign/devices.c.
+ *  7. Details are joined (trees/details.c); those that were lost and the superblock's values are made
+ *     (values/details.c, header.c, times.c).
+ *  8. How good it is (tell/verdict.c).  salvage_emit() sends what is there (emit.c, defs.c); the room
+ *     above, pool/report, says what is not; salvage_list_roots() what else there was (list.c;
+ *     state/under.c: an older pool below an empty one).
  */
-#include "pool/salvage/salvage.h"
+#include "pool/salvage/state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,6 +34,25 @@
 #include "base/overflow.h"
 #include "pool/salvage/witness/outdated.h"
 
+/* Each room gets those below it. */
+static void connect_rooms(struct salvage *s)
+{
+	s->super.graph = s->trees.graph = s->counts.graph = s->ages.graph = s->datamap.graph =
+		&s->graph;
+	s->state.graph = s->assign.graph = s->values.graph = s->tell.graph = &s->graph;
+	s->trees.super = s->counts.super = s->ages.super = s->datamap.super = &s->super;
+	s->state.super = s->assign.super = s->values.super = s->tell.super = &s->super;
+	s->counts.trees = s->ages.trees = s->datamap.trees = s->state.trees = &s->trees;
+	s->assign.trees = s->values.trees = s->tell.trees = &s->trees;
+	s->ages.counts = s->datamap.counts = s->state.counts = &s->counts;
+	s->assign.counts = s->tell.counts = &s->counts;
+	s->assign.ages = s->tell.ages = &s->ages;
+	s->assign.datamap = s->tell.datamap = &s->datamap;
+	s->tell.state = &s->state;
+	s->tell.assign = &s->assign;
+	s->tell.values = &s->values;
+}
+
 static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs,
 				     const struct salvage_options *opt)
 {
@@ -38,22 +60,15 @@ static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs,
 
 	if (!s)
 		return NULL;
-	s->io = io;
-	s->jobs = jobs;
-	s->opt = *opt;
-	s->nr_blocks = (uint32_t)MIN(io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS);
-	stream_init(&s->stream, io, jobs);
-	outbuf_init(&s->header_notes);
-	outbuf_init(&s->explained);
-	s->kind = calloc(s->nr_blocks + 1, 1);
-	s->slot = malloc(((size_t)s->nr_blocks + 1) * sizeof(*s->slot));
-	if (!s->kind || !s->slot) {
+	connect_rooms(s);
+	s->super.opt = *opt;
+	s->trees.map_root = s->trees.details_root = NONE;
+	outbuf_init(&s->values.header_notes);
+	outbuf_init(&s->assign.explained);
+	if (graph_init(&s->graph, io, jobs) < 0) {
 		salvage_free(s);
 		return NULL;
 	}
-	memset(s->slot, 0xff, ((size_t)s->nr_blocks + 1) * sizeof(*s->slot));
-	s->map_root = s->details_root = NONE;
-	s->nr_data_blocks = UINT64_MAX;
 	return s;
 }
 
@@ -61,329 +76,204 @@ void salvage_free(struct salvage *s)
 {
 	if (!s)
 		return;
-	free(s->kind);
-	free(s->slot);
-	free(s->node);
-	free(s->edge);
-	free(s->mends.data);
-	free(s->strays.data);
-	free(s->moved.data);
-	free(s->count);
-	free(s->found);
-	free(s->gen);
-	free(s->gen_max);
-	free(s->seen);
-	free(s->trusted);
-	free(s->gaps.data);
-	salvage_data_end(s);
-	free(s->old_roots.data);
-	free(s->commits.data);
-	free(s->dev);
-	outbuf_fini(&s->header_notes);
-	outbuf_fini(&s->explained);
+	salvage_data_end(&s->datamap);
+	ages_fini(&s->ages);
+	free(s->counts.count);
+	free(s->counts.found);
+	free(s->trees.gaps.data);
+	free(s->trees.dev);
+	graph_fini(&s->graph);
+	outbuf_fini(&s->values.header_notes);
+	outbuf_fini(&s->assign.explained);
 	free(s);
 }
 
-static int by_number(const void *pa, const void *pb)
+static bool is_whole(const struct trees *trees)
 {
-	const mblock_t *a = pa, *b = pb;
-
-	return *a < *b ? -1 : *a > *b;
-}
-
-static int want(struct salvage *s, struct vec *list, uint64_t block)
-{
-	mblock_t *p;
-
-	if (block >= s->nr_blocks || s->kind[block] != BLOCK_UNREAD)
-		return 0;
-	p = vec_push(list, sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	s->kind[block] = BLOCK_WANTED;
-	*p = block;
-	return 0;
-}
-
-/* The bitmaps that a space map's index names. */
-static int want_bitmaps(struct salvage *s, struct vec *list, uint32_t block)
-{
-	CLEANUP(free_ptr) uint8_t *buf = io_alloc(MBLOCK_SIZE);
-	uint32_t nr = (uint32_t)div_up(s->nr_blocks, ENTRIES_PER_BITMAP);
-	const struct disk_index *index = (const void *)buf;
-	struct view v;
-	int r = 0;
-
-	if (!buf)
-		return -ENOMEM;
-	if (salvage_get(s, block, buf, NULL) < 0)
-		return 0;
-	if (s->kind[block] == BLOCK_INDEX)
-		for (uint32_t i = 0; i < nr && !r; i++)
-			r = want(s, list, le64_get(index->entry[i].blocknr));
-	else if (view_open(&v, buf) && v.leaf && v.value_size == 16)
-		for (uint32_t i = 0; i < v.nr && !r; i++)
-			r = want(s, list, view_value(&v, i));
-	return r;
-}
-
-/* The roots of both space maps and of the held snapshot. */
-static int want_witnesses(struct salvage *s, struct vec *list)
-{
-	const uint64_t roots[] = { s->sb.data_sm.bitmap_root, s->sb.data_sm.ref_count_root,
-				   s->sb.metadata_sm.bitmap_root, s->sb.metadata_sm.ref_count_root,
-				   s->sb.held_root };
-	int r = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(roots) && !r; i++)
-		r = roots[i] ? want(s, list, roots[i]) : 0;
-	return r;
-}
-
-static int want_more(struct salvage *s, struct vec *list, bool first)
-{
-	uint64_t index = s->sb.metadata_sm.bitmap_root;
-	struct superblock held;
-	int r = 0;
-
-	if (!first)
-		return 0;
-	if (index < s->nr_blocks && s->kind[index] == BLOCK_INDEX)
-		r = want_bitmaps(s, list, (uint32_t)index);
-	if (!r && salvage_read_copy(s, s->sb.held_root, &held)) {
-		r = want(s, list, held.mapping_root);
-		if (!r)
-			r = want(s, list, held.details_root);
-	}
-	return r;
-}
-
-/* Reads the trees that the superblock names and its space maps, level by level. */
-static int load_trees(struct salvage *s, struct err *err)
-{
-	struct vec list = { 0 };
-	uint32_t seen = s->nr_nodes;
-	bool first = true;
-	int r = 0;
-
-	if (want(s, &list, s->sb.mapping_root) < 0 || want(s, &list, s->sb.details_root) < 0 ||
-	    want_witnesses(s, &list) < 0)
-		r = -ENOMEM;
-	while (!r && list.nr) {
-		qsort(list.data, list.nr, sizeof(mblock_t), by_number);
-		r = salvage_load(s, list.data, list.nr, err);
-		list.nr = 0;
-		for (; seen < s->nr_nodes && !r; seen++) {
-			const struct snode *n = &s->node[seen];
-
-			if (n->tree == TREE_INDEX && n->flags & SN_LEAF)
-				r = want_bitmaps(s, &list, n->block);
-			for (uint32_t k = 0; k < s->node[seen].nr_edges && !r; k++)
-				r = want(s, &list, s->edge[s->node[seen].edge + k].block);
-		}
-		if (!r)
-			r = want_more(s, &list, first);
-		first = false;
-	}
-	free(list.data);
-	return r == -ENOMEM ? err_nomem(err, "salvage: list of blocks") : r;
-}
-
-/* Forgets the gaps of an earlier walk. */
-static void reset_gaps(struct salvage *s)
-{
-	for (size_t i = s->gaps.nr; i-- > 0;) {
-		uint32_t v = gap_at(s, i)->node;
-
-		if (s->node[v].block != NONE)
-			s->slot[s->node[v].block] = NONE;
-		s->nr_nodes = MIN(s->nr_nodes, v);
-	}
-	s->gaps.nr = 0;
-}
-
-static int walk_trees(struct salvage *s, struct err *err)
-{
-	int r;
-
-	salvage_link(s);
-	r = salvage_walk_details(s, err);
-	if (!r)
-		r = salvage_walk_top(s, err);
-	if (!r)
-		r = salvage_walk_devices(s, err);
-	return r ? r : salvage_join_details(s, err);
-}
-
-static bool is_whole(const struct salvage *s)
-{
-	if (s->gaps.nr)
+	if (trees->gaps.nr)
 		return false;
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (!s->dev[i].in_top || s->dev[i].source != DETAILS_LIVE)
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (!trees->dev[i].in_top || trees->dev[i].source != DETAILS_LIVE)
 			return false;
 	return true;
 }
 
 /* Does each device have as many mappings as its details say? */
-static bool counts_agree(struct salvage *s)
+static bool counts_agree(struct trees *trees)
 {
-	salvage_sum_all(s);
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root == NONE ||
-		    s->node[s->dev[i].root].nr_mappings != s->dev[i].info.mapped_blocks)
+	salvage_sum_all(trees);
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root == NONE ||
+		    trees->graph->node[trees->dev[i].root].nr_mappings !=
+			    trees->dev[i].info.mapped_blocks)
 			return false;
 	return true;
 }
 
-static bool was_mended(const struct salvage *s)
+static bool was_mended(const struct graph *g)
 {
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		if (s->node[i].flags & SN_LIVE && s->node[i].flags & SN_MENDED)
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].flags & SN_LIVE && g->node[i].flags & SN_MENDED)
 			return true;
 	return false;
 }
 
-static void sum_devices(struct salvage *s)
+static void sum_devices(struct tell *tell)
 {
-	s->nr_mappings = 0;
-	salvage_sum_all(s);
-	for (size_t i = 0; i < s->nr_devs; i++) {
-		struct sdevice *d = &s->dev[i];
+	struct graph *g = tell->graph;
+	struct trees *trees = tell->trees;
+	struct values *values = tell->values;
 
-		d->nr_mappings = d->root == NONE ? 0 : s->node[d->root].nr_mappings;
+	tell->nr_mappings = 0;
+	salvage_sum_all(trees);
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		struct sdevice *d = &trees->dev[i];
+
+		d->nr_mappings = d->root == NONE ? 0 : g->node[d->root].nr_mappings;
 		if (d->root != NONE && d->nr_mappings)
-			s->max_time = MAX(s->max_time, s->node[d->root].max_time);
+			values->max_time = MAX(values->max_time, g->node[d->root].max_time);
 		if (d->source == DETAILS_LIVE)
-			s->max_time =
-				MAX(s->max_time, MAX(d->info.creation_time, d->info.snap_time));
-		s->nr_mappings += d->nr_mappings;
+			values->max_time = MAX(values->max_time,
+					       MAX(d->info.creation_time, d->info.snap_time));
+		tell->nr_mappings += d->nr_mappings;
 		if (d->source == DETAILS_LIVE)
-			s->count_differs |= d->info.mapped_blocks != d->nr_mappings;
+			tell->count_differs |= d->info.mapped_blocks != d->nr_mappings;
 	}
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		if (s->node[i].flags & SN_LIVE)
-			s->nr_bad += s->node[i].nr_bad;
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].flags & SN_LIVE)
+			tell->nr_bad += g->node[i].nr_bad;
 }
 
 /*
  * Roots that were looked for are those of the newest state that can be found.  A newer one may have
  * been in a lost block that this state does not use.
  */
-static bool newer_may_be_lost(const struct salvage *s)
+static bool newer_may_be_lost(const struct counts *counts)
 {
-	uint32_t end = s->nr_blocks;
+	const struct graph *g = counts->graph;
+	uint32_t end = g->nr_blocks;
 
-	while (end > 1 && s->kind[end - 1] == BLOCK_ZERO)
+	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO)
 		end--; /* never written */
 	for (uint32_t b = 1; b < end; b++)
-		if (s->kind[b] >= BLOCK_ZERO && s->kind[b] <= BLOCK_IO_ERROR &&
-		    (!s->has_counts || !s->count[b] || s->count[b] == COUNT_UNKNOWN))
+		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
+		    (!counts->has_counts || !counts->count[b] || counts->count[b] == COUNT_UNKNOWN))
 			return true;
 	return false;
 }
 
 /* Is there no mapping at all, although there should be some, or the number is not known? */
-static bool live_trees_are_gone(struct salvage *s)
+static bool live_trees_are_gone(struct trees *trees)
 {
-	if (!s->gaps.nr)
+	if (!trees->gaps.nr)
 		return false;
-	salvage_sum_all(s);
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root != NONE && s->node[s->dev[i].root].nr_mappings)
+	salvage_sum_all(trees);
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root != NONE &&
+		    trees->graph->node[trees->dev[i].root].nr_mappings)
 			return false;
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].source != DETAILS_LIVE || s->dev[i].info.mapped_blocks)
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].source != DETAILS_LIVE || trees->dev[i].info.mapped_blocks)
 			return true;
-	return !s->nr_devs;
+	return !trees->nr_devs;
 }
 
 /* Uses the held metadata snapshot's trees when the live ones are lost. */
-static int use_snapshot(struct salvage *s, struct err *err)
+static int use_snapshot(struct tell *tell, struct err *err)
 {
+	struct super *super = tell->super;
+	struct trees *trees = tell->trees;
 	struct superblock held;
 	int r;
 
-	if (!salvage_read_copy(s, s->sb.held_root, &held))
+	if (!salvage_read_copy(tell->graph, super->sb.held_root, &held))
 		return 0;
-	s->from_snapshot = true;
-	salvage_data_end(s);
-	s->sb.mapping_root = held.mapping_root;
-	s->sb.details_root = held.details_root;
-	reset_gaps(s);
-	r = walk_trees(s, err);
+	tell->state->from_snapshot = true;
+	salvage_data_end(tell->datamap);
+	super->sb.mapping_root = held.mapping_root;
+	super->sb.details_root = held.details_root;
+	r = salvage_walk_trees(trees, err);
 	if (!r)
-		r = salvage_read_counts(s, err);
-	return r ? r : salvage_fill_gaps(s, err);
+		r = salvage_read_counts(tell->counts, err);
+	return r ? r : salvage_fill_gaps(tell->assign, err);
 }
 
 /* Both roots are lost, and so is the information which nodes are live. */
-static bool snapshot_is_best(const struct salvage *s)
+static bool snapshot_is_best(const struct counts *counts)
 {
-	const struct snode *n = s->node;
+	const struct super *super = counts->super;
+	const struct trees *trees = counts->trees;
+	const struct snode *n = counts->graph->node;
 
-	return s->sb.held_root && !has_given_roots(s) && n[s->map_root].flags & SN_VIRTUAL &&
-	       n[s->details_root].flags & SN_VIRTUAL && salvage_has_unknown(s);
+	return super->sb.held_root && !has_given_roots(super) &&
+	       n[trees->map_root].flags & SN_VIRTUAL && n[trees->details_root].flags & SN_VIRTUAL &&
+	       salvage_has_unknown(counts);
 }
 
 /* Walks again without the nodes that the space maps deny. */
-static int walk_without_denied(struct salvage *s, struct err *err)
+static int walk_without_denied(struct datamap *datamap, struct err *err)
 {
+	struct trees *trees = datamap->trees;
 	uint32_t nr = 0, before = 0;
 	int r;
 
 	do {
 		before = nr;
-		r = salvage_deny(s, &nr, err);
+		r = salvage_deny(datamap, &nr, err);
 		if (r < 0 || nr == before)
 			break;
-		reset_gaps(s);
-		r = walk_trees(s, err);
+		r = salvage_walk_trees(trees, err);
 		if (!r)
-			salvage_count_edges(s);
+			salvage_count_edges(datamap->counts);
 	} while (!r);
 	return r;
 }
 
-static int rescue(struct salvage *s, struct err *err)
+static int rescue(struct tell *tell, struct err *err)
 {
+	struct graph *g = tell->graph;
+	struct super *super = tell->super;
+	struct trees *trees = tell->trees;
+	struct counts *counts = tell->counts;
+	struct state *state = tell->state;
+	struct assign *as = tell->assign;
 	int r;
 
-	reset_gaps(s);
-	r = salvage_scan_all(s, err);
+	salvage_forget_gaps(trees);
+	r = salvage_scan_all(g, err);
 	if (!r)
-		r = salvage_read_super_again(s, err);
+		r = salvage_read_super_again(super, err);
 	if (!r) {
-		salvage_link(s);
-		r = salvage_settle_roots(s, err);
+		salvage_link(g);
+		r = salvage_settle_roots(state, err);
 	}
 	if (!r)
-		r = salvage_check_taken(s, err);
+		r = salvage_check_taken(super, err);
 	if (!r)
-		r = salvage_bound(s, err);
+		r = salvage_bound(g, err);
 	if (!r)
-		r = walk_trees(s, err);
+		r = salvage_walk_trees(trees, err);
 	if (!r)
-		r = salvage_read_counts(s, err);
-	if (!r && !has_given_roots(s))
-		r = walk_without_denied(s, err);
-	if (!r && snapshot_is_best(s))
-		r = use_snapshot(s, err);
-	if (!r && !s->from_snapshot)
-		r = salvage_fill_gaps(s, err);
-	if (!r && !s->from_snapshot && !has_given_roots(s) && live_trees_are_gone(s))
-		r = use_snapshot(s, err);
-	salvage_order(s);
-	s->unconfirmed |= s->guessed && newer_may_be_lost(s);
-	s->newer_lost = !s->has_sb && !s->claim_used && !has_given_roots(s) &&
-			(s->rivals || newer_may_be_lost(s));
+		r = salvage_read_counts(counts, err);
+	if (!r && !has_given_roots(super))
+		r = walk_without_denied(tell->datamap, err);
+	if (!r && snapshot_is_best(counts))
+		r = use_snapshot(tell, err);
+	if (!r && !state->from_snapshot)
+		r = salvage_fill_gaps(as, err);
+	if (!r && !state->from_snapshot && !has_given_roots(super) && live_trees_are_gone(trees))
+		r = use_snapshot(tell, err);
+	salvage_order(trees);
+	as->unconfirmed |= as->guessed && newer_may_be_lost(counts);
+	state->newer_lost = !super->has_sb && !state->claim_used && !has_given_roots(super) &&
+			(state->rivals || newer_may_be_lost(counts));
 	return r;
 }
 
 /* Do the details say that there is no device? */
-static bool has_empty_details(const struct salvage *s)
+static bool has_empty_details(const struct trees *trees)
 {
-	const struct snode *n = &s->node[s->details_root];
+	const struct snode *n = &trees->graph->node[trees->details_root];
 
 	return n->tree == TREE_DETAILS && n->flags & SN_LEAF && !n->nr;
 }
@@ -392,14 +282,40 @@ static bool has_empty_details(const struct salvage *s)
  * The last snapshot and its origin are both gone.  They were deleted; or the nodes are of an older state than the
  * superblock, whose own nodes may still be somewhere.
  */
-static int look_for_newer(struct salvage *s, struct err *err)
+static int look_for_newer(struct tell *tell, struct err *err)
 {
-	int r = salvage_scan_all(s, err);
+	int r = salvage_scan_all(tell->graph, err);
 
-	if (!r && has_newer_details(s)) {
-		s->agrees.strange++;
-		s->intact = false;
+	if (!r && has_newer_details(tell->counts)) {
+		tell->datamap->agrees.strange++;
+		tell->intact = false;
 	}
+	return r;
+}
+
+/* Reads only the trees that the superblock names; *whole: nothing else needs to be read. */
+static int try_whole(struct tell *tell, bool *whole, struct err *err)
+{
+	const struct salvage_options *opt = &tell->super->opt;
+	const struct agreement *a = &tell->datamap->agrees;
+	struct super *super = tell->super;
+	struct trees *trees = tell->trees;
+	int r = salvage_load_trees(super, err);
+
+	if (!r)
+		r = salvage_bound(tell->graph, err);
+	if (!r)
+		r = salvage_walk_trees(trees, err);
+	*whole = !r && is_whole(trees) && !opt->nr_take &&
+		 !(super->chosen && !(opt->has_mapping_root && opt->has_details_root));
+	if (*whole)
+		r = salvage_read_counts(tell->counts, err);
+	if (*whole && !r)
+		r = salvage_agreement(tell->datamap, err);
+	*whole &= !a->excess &&
+		  !((a->strange || a->strange_map || a->missing) && !counts_agree(trees));
+	tell->intact =
+		*whole && !super->chosen && super->sb_fault == SB_OK && !was_mended(tell->graph);
 	return r;
 }
 
@@ -413,48 +329,35 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 	*out = NULL;
 	if (!s)
 		return err_nomem(err, "salvage");
-	r = salvage_read_super(s, err);
-	if (!r && s->has_sb) {
-		r = load_trees(s, err);
-		if (!r)
-			r = salvage_bound(s, err);
-		if (!r)
-			r = walk_trees(s, err);
-		whole = !r && is_whole(s) && !opt->nr_take &&
-			!(s->chosen && !(opt->has_mapping_root && opt->has_details_root));
-		if (whole)
-			r = salvage_read_counts(s, err);
-		if (whole && !r)
-			r = salvage_agreement(s, err);
-		whole &= !s->agrees.excess &&
-			 !((s->agrees.strange || s->agrees.strange_map) && !counts_agree(s)) &&
-			 !(s->agrees.missing && !counts_agree(s));
-		s->intact = whole && !s->chosen && s->sb_fault == SB_OK && !was_mended(s);
-	}
+	r = salvage_read_super(&s->super, err);
+	if (!r && s->super.has_sb)
+		r = try_whole(&s->tell, &whole, err);
 	if (!r && !whole)
-		r = rescue(s, err);
-	if (!r && whole && !s->nr_devs && superblock_is_new(&s->sb) && !has_given_roots(s))
-		r = salvage_look_under(s, err);
-	else if (!r && whole && newest_time(s) < s->sb.time && !has_given_roots(s))
-		r = look_for_newer(s, err);
+		r = rescue(&s->tell, err);
+	if (!r && whole && !s->trees.nr_devs && superblock_is_new(&s->super.sb) &&
+	    !has_given_roots(&s->super))
+		r = salvage_look_under(&s->state, err);
+	else if (!r && whole && newest_time(&s->trees) < s->super.sb.time &&
+		 !has_given_roots(&s->super))
+		r = look_for_newer(&s->tell, err);
 	if (!r) {
-		sum_devices(s);
-		r = s->nr_devs || !s->gaps.nr || has_empty_details(s) ?
-			    salvage_make_header(s, err) :
+		sum_devices(&s->tell);
+		r = s->trees.nr_devs || !s->trees.gaps.nr || has_empty_details(&s->trees) ?
+			    salvage_make_header(&s->values, err) :
 			    err_set(err, -EUCLEAN,
 				    "%s: nothing could be recovered: no device and no metadata "
 				    "snapshot was found",
 				    meta->name);
 	}
 	if (!r)
-		r = salvage_complete_details(s, err);
+		r = salvage_complete_details(&s->trees, err);
 	if (!r)
-		r = salvage_check_times(s, err);
+		r = salvage_check_times(&s->values, err);
 	if (!r && !whole)
-		r = salvage_agreement(s, err);
+		r = salvage_agreement(&s->datamap, err);
 	if (!r)
-		r = salvage_judge(s, err);
-	if (s->no_memory || r == -ENOMEM)
+		r = salvage_judge(&s->tell, err);
+	if (s->graph.no_memory || r == -ENOMEM)
 		r = err_nomem(err, "salvage");
 	if (r && r != -EUCLEAN && r != -EINVAL) {
 		salvage_free(s);
@@ -464,11 +367,54 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 	return r;
 }
 
+void salvage_totals(const struct salvage *s, struct salvage_totals *out)
+{
+	const struct tell *tell = &s->tell;
+
+	*out = (struct salvage_totals) { .nr_devices = s->trees.nr_devs,
+					 .nr_mappings = tell->nr_mappings,
+					 .nr_data_blocks = s->values.info.nr_data_blocks,
+					 .intact = tell->intact,
+					 .lossless = tell->lossless,
+					 .mappings_back = tell->mappings_back,
+					 .uncertain =
+						 s->trees.uncertain || s->state.newer_lost ||
+						 (s->assign.unconfirmed && !tell->mappings_back) };
+}
+
+void salvage_explain(const struct salvage *s, struct outbuf *out)
+{
+	const struct assign *as = &s->assign;
+
+	if (as->explained.len)
+		outbuf_add(out, as->explained.data, as->explained.len);
+	else
+		outbuf_str(out, "no node had a choice\n");
+	if (as->explained.error)
+		out->error = as->explained.error;
+}
+
 uint64_t salvage_nr_nodes(const struct salvage *s)
 {
 	uint64_t nr = 0;
 
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		nr += s->node[i].flags & SN_LIVE;
+	for (uint32_t i = 0; i < s->graph.nr_nodes; i++)
+		nr += s->graph.node[i].flags & SN_LIVE;
 	return nr;
 }
+int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, const struct events *to,
+		 struct err *err)
+{
+	return tell_events(&s->values, opt, to, err);
+}
+
+bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id)
+{
+	return tell_device_is_whole(&s->tell, dev_id);
+}
+
+int salvage_list_roots(struct salvage *s, struct outbuf *out, struct err *err)
+{
+	return tell_roots(&s->super, out, err);
+}
+

@@ -17,26 +17,8 @@
 #include "base/text/outbuf.h"
 #include "dev/io.h"
 #include "pool/events/events.h"
-
-/* The tree of one device, as the user chose it. */
-struct salvage_take {
-	uint32_t dev_id;
-	mblock_t block;
-};
-
-struct salvage_options {
-	/* Fields that the caller knows; they win over what the superblock says. */
-	struct pool_overrides given;
-	/* Fields to fall back on (volume group backup, table, data device) when the superblock's are lost. */
-	struct pool_overrides hint;
-	uint64_t data_sectors; /* size of the data device, 0: unknown */
-	/* Roots that the user chose from salvage_list_roots(). */
-	bool has_mapping_root, has_details_root;
-	mblock_t mapping_root, details_root;
-	const struct salvage_take *take; /* each device once; stays the caller's until salvage_free() */
-	size_t nr_take;
-	bool explain; /* keep why each node was put where it is: salvage_explain() */
-};
+#include "pool/salvage/super/options.h"
+#include "pool/salvage/tell/options.h"
 
 struct salvage;
 
@@ -58,13 +40,6 @@ struct salvage_totals {
 	bool uncertain; /* parts may be another device's, or of an older state: not lossless */
 };
 void salvage_totals(const struct salvage *s, struct salvage_totals *out);
-
-struct salvage_emit_options {
-	const uint32_t *dev_ids; /* only these devices; -ENODATA when one is not there */
-	size_t nr_dev_ids;	 /* 0: all */
-	bool no_shared;		 /* no defs; also implied by dev_ids */
-	bool skip_mappings;	 /* device elements without content */
-};
 
 /*
  * Sends the pool to @to, with shared parts as defs; @opt may be NULL.  May be called again.

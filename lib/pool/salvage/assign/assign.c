@@ -46,8 +46,9 @@ static struct voice hear(const struct assignment *a, uint32_t cand, const struct
 	struct voice best = { INT32_MIN / 2, 0 };
 
 	for (uint32_t d = 0; d < MIN(p->nr_devs, 4u); d++) {
-		struct voice v = evidence_hear(a->s, &a->s->dev[p->devs[d]], a->cand[cand].node,
-					       p->parent, a->cand[cand].refs == COUNT_UNKNOWN);
+		struct voice v = evidence_hear(a->assign->ages, &a->assign->trees->dev[p->devs[d]],
+					       a->cand[cand].node, p->parent,
+					       a->cand[cand].refs == COUNT_UNKNOWN);
 
 		if (v.score > best.score)
 			best = v;
@@ -59,7 +60,7 @@ static struct voice hear(const struct assignment *a, uint32_t cand, const struct
 static bool fits_root(const struct assignment *a, uint32_t cand, const struct place *p,
 		      struct voice *v)
 {
-	const struct sdevice *d = &a->s->dev[p->index];
+	const struct sdevice *d = &a->assign->trees->dev[p->index];
 	const struct snode *n = assign_node(a, cand);
 	bool unknown = a->cand[cand].refs == COUNT_UNKNOWN;
 
@@ -67,7 +68,7 @@ static bool fits_root(const struct assignment *a, uint32_t cand, const struct pl
 	    (n->nr_mappings > d->info.mapped_blocks ||
 	     (n->nr_mappings < d->info.mapped_blocks && (unknown || !(n->flags & SN_BROKEN)))))
 		return false;
-	if (unknown && n->height < old_roots_height(a->s, d->info.dev_id))
+	if (unknown && n->height < old_roots_height(a->assign->ages, d->info.dev_id))
 		return false;
 	*v = hear(a, cand, p);
 	if (unknown && v->score < 0)
@@ -121,8 +122,8 @@ static int by_cand(const void *pa, const void *pb, void *ctx)
 	if (a->score != b->score)
 		return a->score > b->score ? -1 : 1;
 	if (p->one && p->index != q->index) {
-		const struct device_info *i = &as->s->dev[p->index].info;
-		const struct device_info *k = &as->s->dev[q->index].info;
+		const struct device_info *i = &as->assign->trees->dev[p->index].info;
+		const struct device_info *k = &as->assign->trees->dev[q->index].info;
 
 		if (i->creation_time != k->creation_time)
 			return (i->creation_time < k->creation_time) == kept ? -1 : 1;
@@ -230,9 +231,11 @@ static bool may_be_inherited(const struct assignment *a, uint32_t cand)
 		if (!best)
 			best = c;
 		else
-			rival |= !(c->says & SAYS_DENIED) &&
-				 old_roots_height(a->s, a->s->dev[p->index].info.dev_id) < 0 &&
-				 c->score + evidence[EV_NAMED].points + SURE_MARGIN > best->score;
+			rival |=
+				!(c->says & SAYS_DENIED) &&
+				old_roots_height(a->assign->ages,
+						 a->assign->trees->dev[p->index].info.dev_id) < 0 &&
+				c->score + evidence[EV_NAMED].points + SURE_MARGIN > best->score;
 	}
 	if (!rival)
 		return false;
@@ -312,7 +315,7 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 /* The rest of the candidate's chain goes where it went. */
 static int place_chain(struct assignment *a, struct heap *h, uint32_t cand)
 {
-	uint8_t certainty = a->s->node[a->cand[cand].node].certainty;
+	uint8_t certainty = a->assign->graph->node[a->cand[cand].node].certainty;
 
 	for (uint32_t c = a->chain[cand]; c != NONE; c = chain_next(a, c)) {
 		for (uint32_t o = a->first_opt[c]; o < a->first_opt[c + 1] && a->cand[c].refs;
@@ -367,8 +370,8 @@ static int best_first(const void *pa, const void *pb, void *ctx)
 {
 	const struct assignment *a = ctx;
 	const struct choice *x = &a->opt[*(const uint32_t *)pa], *y = &a->opt[*(const uint32_t *)pb];
-	uint32_t age_x = block_age(a->s, assign_node(a, x->cand)->block);
-	uint32_t age_y = block_age(a->s, assign_node(a, y->cand)->block);
+	uint32_t age_x = block_age(a->assign->super, assign_node(a, x->cand)->block);
+	uint32_t age_y = block_age(a->assign->super, assign_node(a, y->cand)->block);
 
 	if (x->score != y->score)
 		return x->score > y->score ? -1 : 1;
@@ -407,20 +410,20 @@ static int place_unknown(struct assignment *a)
 		for (uint32_t i = 0; i < nr; i++) {
 			struct choice *o = &a->opt[list[i]];
 			bool open;
-			struct snode *n = &a->s->node[a->cand[o->cand].node];
+			struct snode *n = &a->assign->graph->node[a->cand[o->cand].node];
 
 			/* a tree of one device is given to another only if nothing else is left */
 			if ((a->place[o->place].one && !again && n->flags & SN_TAKEN) ||
 			    (again && !a->place[o->place].one) || !assign_may_take(a, o) ||
-			    !salvage_data_allows(a->s, a->cand[o->cand].node))
+			    !salvage_data_allows(a->assign->datamap, a->cand[o->cand].node))
 				continue;
 			open = has_rival(a, list, i, nr);
 			a->open += open;
 			assign_mark(a, o->cand, open ? CERTAINTY_OPEN : CERTAINTY_LIKELY);
 			assign_take(a, o, true);
 			n->flags |= SN_TAKEN;
-			salvage_data_take(a->s, a->cand[o->cand].node);
-			a->s->guessed = true;
+			salvage_data_take(a->assign->datamap, a->cand[o->cand].node);
+			a->assign->guessed = true;
 		}
 	free(list);
 	return 0;
@@ -454,7 +457,7 @@ int assign(struct assignment *a)
 		r = assign_cover(a);
 	if (!r)
 		r = place_unknown(a);
-	if (!r && a->s->opt.explain)
+	if (!r && a->assign->super->opt.explain)
 		explain_assignment(a);
 	return r ? r : list_taken(a);
 }

@@ -11,39 +11,42 @@
 
 #include "base/cleanup.h"
 #include "base/search.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/assign/gaps.h"
 
-static bool in_lost_top(const struct salvage *s, uint32_t id)
+static bool in_lost_top(const struct trees *trees, uint32_t id)
 {
-	for (size_t i = 0; i < s->gaps.nr; i++)
-		if (gap_at(s, i)->tree == TREE_TOP && gap_at(s, i)->begin <= id &&
-		    gap_at(s, i)->last >= id)
+	for (size_t i = 0; i < trees->gaps.nr; i++)
+		if (gap_at(trees, i)->tree == TREE_TOP && gap_at(trees, i)->begin <= id &&
+		    gap_at(trees, i)->last >= id)
 			return true;
 	return false;
 }
 
 static int youngest_first(const void *pa, const void *pb, void *ctx)
 {
-	const struct salvage *s = ctx;
-	uint32_t a = block_age(s, s->node[*(const uint32_t *)pa].block);
-	uint32_t b = block_age(s, s->node[*(const uint32_t *)pb].block);
+	const struct super *super = ctx;
+	const struct graph *g = super->graph;
+	uint32_t a = block_age(super, g->node[*(const uint32_t *)pa].block);
+	uint32_t b = block_age(super, g->node[*(const uint32_t *)pb].block);
 
 	return a < b ? -1 : a > b;
 }
 
-static bool has_key(const struct salvage *s, const struct snode *n, uint64_t key)
+static bool has_key(const struct graph *g, const struct snode *n, uint64_t key)
 {
-	const struct edge *e = s->edge + n->edge;
+	const struct edge *e = g->edge + n->edge;
 	uint32_t at = search_first(i, n->nr_edges, e[i].key >= key);
 
 	return at < n->nr_edges && e[at].key == key;
 }
 
 /* Older copies of top-level leaves, the youngest first. */
-static int list_old_tops(struct salvage *s, struct vec *tops)
+static int list_old_tops(struct super *super, struct vec *tops)
 {
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
+	struct graph *g = super->graph;
+
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
 		uint32_t *p;
 
 		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
@@ -54,20 +57,20 @@ static int list_old_tops(struct salvage *s, struct vec *tops)
 		*p = i;
 	}
 	if (tops->nr)
-		qsort_r(tops->data, tops->nr, sizeof(uint32_t), youngest_first, s);
+		qsort_r(tops->data, tops->nr, sizeof(uint32_t), youngest_first, super);
 	return 0;
 }
 
 /* Did the youngest of the older top levels that could name the device name it? */
-static bool was_there_last(const struct salvage *s, const struct vec *tops,
+static bool was_there_last(const struct graph *g, const struct vec *tops,
 			   const uint8_t *is_child, uint32_t id)
 {
 	const uint32_t *top = tops->data;
 
 	for (size_t i = 0; i < tops->nr; i++) {
-		const struct snode *n = &s->node[top[i]];
+		const struct snode *n = &g->node[top[i]];
 
-		if (has_key(s, n, id))
+		if (has_key(g, n, id))
 			return true;
 		if (!is_child[top[i]] || (n->first <= id && id <= n->last))
 			return false;
@@ -76,65 +79,70 @@ static bool was_there_last(const struct salvage *s, const struct vec *tops,
 }
 
 /* Top level and details are lost: devices that an older top level names may be there yet. */
-static int add_guesses(struct salvage *s, struct err *err)
+static int add_guesses(struct ages *ages, struct err *err)
 {
-	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)s->nr_nodes + 1, 1);
+	struct graph *g = ages->graph;
+	struct trees *trees = ages->trees;
+	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
 	struct vec tops = { 0 };
 	const struct old_root *o;
-	int r = old_roots_read(s, err);
+	int r = old_roots_read(ages, err);
 
-	if (!r && (!is_child || list_old_tops(s, &tops)))
+	if (!r && (!is_child || list_old_tops(ages->super, &tops)))
 		r = err_nomem(err, "salvage: older top levels");
 	if (!r)
-		salvage_mark_children(s, is_child);
-	o = s->old_roots.data;
-	for (size_t i = 0; i < s->old_roots.nr && !r; i++) {
+		salvage_mark_children(g, is_child);
+	o = ages->old_roots.data;
+	for (size_t i = 0; i < ages->old_roots.nr && !r; i++) {
 		const struct sdevice d = { .info = { .dev_id = o[i].dev_id }, .root_block = NONE,
 					   .root = NONE, .source = DETAILS_INVENTED,
 					   .is_guess = true };
 
-		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(s, o[i].dev_id) &&
-		    !salvage_find_device(s, o[i].dev_id) &&
-		    was_there_last(s, &tops, is_child, o[i].dev_id))
-			r = salvage_insert_device(s, &d, err);
+		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(trees, o[i].dev_id) &&
+		    !salvage_find_device(trees, o[i].dev_id) &&
+		    was_there_last(g, &tops, is_child, o[i].dev_id))
+			r = salvage_insert_device(trees, &d, err);
 	}
 	free(tops.data);
 	return r;
 }
 
-static void drop_guesses(struct salvage *s)
+static void drop_guesses(struct trees *trees)
 {
 	size_t nr = 0;
 
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (!s->dev[i].is_guess || s->dev[i].root != NONE)
-			s->dev[nr++] = s->dev[i];
-	s->nr_devs = nr;
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (!trees->dev[i].is_guess || trees->dev[i].root != NONE)
+			trees->dev[nr++] = trees->dev[i];
+	trees->nr_devs = nr;
 }
 
 /*
  * Trees whose device is not known, when device ids are lost: they get a new id rather than being
  * dropped.
  */
-static int invent_ids(struct salvage *s, struct err *err)
+static int invent_ids(struct counts *counts, struct err *err)
 {
-	uint32_t nr_nodes = s->nr_nodes;
+	struct graph *g = counts->graph;
+	struct trees *trees = counts->trees;
+	uint32_t nr_nodes = g->nr_nodes;
 	int r = 0;
 
 	for (uint32_t i = 0; i < nr_nodes && !r; i++) {
-		uint32_t id = s->nr_devs ? s->dev[s->nr_devs - 1].info.dev_id + 1 : 0, refs;
+		uint32_t id = trees->nr_devs ? trees->dev[trees->nr_devs - 1].info.dev_id + 1 : 0,
+			 refs;
 		const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE,
 					   .root = i, .source = DETAILS_INVENTED,
 					   .id_invented = true, .root_found = true };
 
-		if (s->node[i].flags & SN_VIRTUAL || s->node[i].tree != TREE_MAPPING)
+		if (g->node[i].flags & SN_VIRTUAL || g->node[i].tree != TREE_MAPPING)
 			continue;
-		refs = salvage_missing_refs(s, s->node[i].block);
-		if (!refs || refs >= COUNT_MANY || !s->node[i].nr_mappings || id > MAX_DEV_ID)
+		refs = salvage_missing_refs(counts, g->node[i].block);
+		if (!refs || refs >= COUNT_MANY || !g->node[i].nr_mappings || id > MAX_DEV_ID)
 			continue;
-		r = salvage_insert_device(s, &d, err);
+		r = salvage_insert_device(trees, &d, err);
 		if (!r)
-			r = salvage_walk_mapping(s, i, err);
+			r = salvage_walk_mapping(trees, i, err);
 	}
 	return r;
 }
@@ -143,9 +151,11 @@ static int invent_ids(struct salvage *s, struct err *err)
 
 static int highest_newest(const void *pa, const void *pb, void *ctx)
 {
-	const struct salvage *s = ctx;
-	const struct snode *a = &s->node[*(const uint32_t *)pa], *b = &s->node[*(const uint32_t *)pb];
-	uint32_t age_a = block_age(s, a->block), age_b = block_age(s, b->block);
+	const struct super *super = ctx;
+	const struct graph *g = super->graph;
+	const struct snode *a = &g->node[*(const uint32_t *)pa],
+			   *b = &g->node[*(const uint32_t *)pb];
+	uint32_t age_a = block_age(super, a->block), age_b = block_age(super, b->block);
 
 	if (a->height != b->height)
 		return a->height > b->height ? -1 : 1;
@@ -156,52 +166,56 @@ static int highest_newest(const void *pa, const void *pb, void *ctx)
  * Trees of which the data map still misses every mapping, when the metadata map is lost: they
  * belonged to a device that is not known.
  */
-static int invent_by_data(struct salvage *s, struct err *err)
+static int invent_by_data(struct assign *as, struct err *err)
 {
-	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)s->nr_nodes + 1, 1);
-	uint32_t nr_nodes = s->nr_nodes, nr = 0;
+	struct graph *g = as->graph;
+	struct trees *trees = as->trees;
+	struct counts *counts = as->counts;
+	struct datamap *datamap = as->datamap;
+	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
+	uint32_t nr_nodes = g->nr_nodes, nr = 0;
 	CLEANUP(free_ptr) uint32_t *list = malloc(((size_t)nr_nodes + 1) * sizeof(*list));
 	int r = is_child && list ? 0 : err_nomem(err, "salvage: orphans");
 
 	if (!r)
-		salvage_mark_children(s, is_child);
+		salvage_mark_children(g, is_child);
 	for (uint32_t i = 0; i < nr_nodes && !r; i++) {
-		const struct snode *n = &s->node[i];
+		const struct snode *n = &g->node[i];
 
 		if (n->tree == TREE_MAPPING && n->nr_mappings && !is_child[i] &&
 		    !(n->flags & (SN_VIRTUAL | SN_BROKEN | SN_LIVE | SN_DENIED)) &&
-		    (!s->has_counts || s->count[n->block] == COUNT_UNKNOWN))
+		    (!counts->has_counts || counts->count[n->block] == COUNT_UNKNOWN))
 			list[nr++] = i;
 	}
 	if (nr)
-		qsort_r(list, nr, sizeof(*list), highest_newest, s);
+		qsort_r(list, nr, sizeof(*list), highest_newest, as->super);
 	for (uint32_t i = 0; i < MIN(nr, (uint32_t)MAX_INVENTED) && !r; i++) {
-		uint32_t id = s->nr_devs ? s->dev[s->nr_devs - 1].info.dev_id + 1 : 0;
+		uint32_t id = trees->nr_devs ? trees->dev[trees->nr_devs - 1].info.dev_id + 1 : 0;
 		const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE,
 					   .root = list[i], .source = DETAILS_INVENTED,
 					   .id_invented = true, .root_found = true };
 
-		if (id > MAX_DEV_ID || !salvage_data_allows(s, list[i]))
+		if (id > MAX_DEV_ID || !salvage_data_allows(datamap, list[i]))
 			continue;
-		s->guessed = true;
-		salvage_data_take(s, list[i]);
-		r = salvage_insert_device(s, &d, err);
+		as->guessed = true;
+		salvage_data_take(datamap, list[i]);
+		r = salvage_insert_device(trees, &d, err);
 		if (!r)
-			r = salvage_walk_mapping(s, list[i], err);
+			r = salvage_walk_mapping(trees, list[i], err);
 	}
 	return r;
 }
 
 /* The device without details whose tree has @nr mappings, when there is just one. */
-static struct sdevice *only_bare(struct salvage *s, uint64_t nr)
+static struct sdevice *only_bare(struct trees *trees, uint64_t nr)
 {
 	struct sdevice *found = NULL;
 
-	for (size_t i = 0; i < s->nr_devs; i++) {
-		struct sdevice *d = &s->dev[i];
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		struct sdevice *d = &trees->dev[i];
 
 		if (d->source != DETAILS_INVENTED || d->root == NONE ||
-		    s->node[d->root].nr_mappings != nr)
+		    trees->graph->node[d->root].nr_mappings != nr)
 			continue;
 		if (found)
 			return NULL;
@@ -214,17 +228,17 @@ static struct sdevice *only_bare(struct salvage *s, uint64_t nr)
  * One id differs between the two trees: a device without details and details without a device, of
  * the same number of mappings.  The top level's id is kept.
  */
-static void pair_details(struct salvage *s)
+static void pair_details(struct trees *trees)
 {
 	size_t nr = 0;
 
-	salvage_sum_all(s);
-	for (size_t i = 0; i < s->nr_devs; i++) {
-		struct sdevice *d = &s->dev[i], *bare;
+	salvage_sum_all(trees);
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		struct sdevice *d = &trees->dev[i], *bare;
 
 		if (d->root != NONE || d->source != DETAILS_LIVE || !d->info.mapped_blocks)
 			continue;
-		bare = only_bare(s, d->info.mapped_blocks);
+		bare = only_bare(trees, d->info.mapped_blocks);
 		if (!bare)
 			continue;
 		bare->has_other_id = true;
@@ -234,37 +248,42 @@ static void pair_details(struct salvage *s)
 		bare->source = DETAILS_LIVE;
 		d->is_guess = true; /* forgotten below */
 	}
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (!s->dev[i].is_guess || s->dev[i].root != NONE)
-			s->dev[nr++] = s->dev[i];
-	s->nr_devs = nr;
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (!trees->dev[i].is_guess || trees->dev[i].root != NONE)
+			trees->dev[nr++] = trees->dev[i];
+	trees->nr_devs = nr;
 }
 
 /* Devices that nothing but an older top level names, when top level and details are lost. */
-int devices_guess(struct salvage *s, struct err *err)
+int devices_guess(struct ages *ages, struct err *err)
 {
-	return s->top_lost && s->details_lost ? add_guesses(s, err) : 0;
+	struct trees *trees = ages->trees;
+
+	return trees->top_lost && trees->details_lost ? add_guesses(ages, err) : 0;
 }
 
 /*
  * After the roots are assigned: guessed devices without a tree are dropped, trees without a device
  * get an id.
  */
-int devices_settle(struct salvage *s, struct err *err)
+int devices_settle(struct assign *as, struct err *err)
 {
-	bool nameless = s->top_lost && s->details_lost;
+	struct trees *trees = as->trees;
+	struct counts *counts = as->counts;
+	struct datamap *datamap = as->datamap;
+	bool nameless = trees->top_lost && trees->details_lost;
 	int r = 0;
 
-	drop_guesses(s);
-	salvage_count_edges(s);
+	drop_guesses(trees);
+	salvage_count_edges(counts);
 	if (nameless)
-		r = invent_ids(s, err);
-	if (!r && nameless && salvage_has_unknown(s))
-		r = salvage_data_begin(s, err);
-	if (!r && nameless && s->data_missing)
-		r = invent_by_data(s, err);
+		r = invent_ids(counts, err);
+	if (!r && nameless && salvage_has_unknown(counts))
+		r = salvage_data_begin(datamap, err);
+	if (!r && nameless && datamap->data_missing)
+		r = invent_by_data(as, err);
 	if (!r)
-		pair_details(s);
+		pair_details(trees);
 	return r;
 }
 
@@ -287,11 +306,12 @@ static int by_mapped(const void *pa, const void *pb, void *ctx)
 }
 
 /* The first device behind @dev[@i] whose details say another number of mappings, or none. */
-static uint32_t end_of_group(const struct salvage *s, const uint32_t *dev, uint32_t i, uint32_t nr)
+static uint32_t end_of_group(const struct trees *trees, const uint32_t *dev, uint32_t i,
+			     uint32_t nr)
 {
-	uint64_t mapped = mapped_of(&s->dev[dev[i++]]);
+	uint64_t mapped = mapped_of(&trees->dev[dev[i++]]);
 
-	while (i < nr && mapped != UINT64_MAX && mapped_of(&s->dev[dev[i]]) == mapped)
+	while (i < nr && mapped != UINT64_MAX && mapped_of(&trees->dev[dev[i]]) == mapped)
 		i++;
 	return i;
 }
@@ -300,16 +320,18 @@ static uint32_t end_of_group(const struct salvage *s, const uint32_t *dev, uint3
  * Did those of the devices without a root that have as many mappings as another have one root together?  They did if
  * the lost blocks lack just one reference for each of the devices, and as many of each size as there are such groups.
  */
-static bool had_common_roots(const struct salvage *s, const uint32_t *dev, uint32_t nr)
+static bool had_common_roots(const struct counts *counts, const uint32_t *dev, uint32_t nr)
 {
+	const struct graph *g = counts->graph;
 	CLEANUP(free_ptr) uint32_t *lost = calloc((size_t)nr + 2, sizeof(*lost));
 	uint64_t sum = 0;
 
-	for (uint32_t b = 1; lost && s->has_counts && b < s->nr_blocks; b++) {
-		uint32_t lacks = s->count[b] < COUNT_MANY && s->count[b] > s->found[b] &&
-						 s->kind[b] <= BLOCK_IO_ERROR ?
-					 s->count[b] - s->found[b] :
-					 0;
+	for (uint32_t b = 1; lost && counts->has_counts && b < g->nr_blocks; b++) {
+		uint32_t lacks = counts->count[b] < COUNT_MANY &&
+						 counts->count[b] > counts->found[b] &&
+						 g->kind[b] <= BLOCK_IO_ERROR
+					 ? counts->count[b] - counts->found[b]
+					 : 0;
 
 		sum += lacks;
 		lost[MIN(lacks, nr + 1)]++;
@@ -317,7 +339,7 @@ static bool had_common_roots(const struct salvage *s, const uint32_t *dev, uint3
 	if (sum != nr || !nr)
 		return false;
 	for (uint32_t i = 0, end; i < nr; i = end) {
-		end = end_of_group(s, dev, i, nr);
+		end = end_of_group(counts->trees, dev, i, nr);
 		if (!lost[end - i]--)
 			return false;
 	}
@@ -325,44 +347,47 @@ static bool had_common_roots(const struct salvage *s, const uint32_t *dev, uint3
 }
 
 /* A device whose root is lost too: a gap over all keys. */
-static uint32_t add_gap(struct salvage *s, struct err *err)
+static uint32_t add_gap(struct trees *trees, struct err *err)
 {
-	uint32_t v = salvage_add_virtual(s, TREE_MAPPING, -1, err);
-	struct gap *g = v == NONE ? NULL : vec_push(&s->gaps, sizeof(*g));
+	struct graph *graph = trees->graph;
+	uint32_t v = salvage_add_virtual(graph, TREE_MAPPING, -1, err);
+	struct gap *g = v == NONE ? NULL : vec_push(&trees->gaps, sizeof(*g));
 
 	if (!g)
 		return NONE;
 	*g = (struct gap){ .last = UINT64_MAX, .node = v, .block = NONE, .height = -1,
 			   .tree = TREE_MAPPING, .why = BLOCK_JUNK };
-	s->node[v].last = UINT64_MAX;
+	graph->node[v].last = UINT64_MAX;
 	return v;
 }
 
-int devices_add_gaps(struct salvage *s, struct err *err)
+int devices_add_gaps(struct counts *counts, struct err *err)
 {
-	CLEANUP(free_ptr) uint32_t *dev = malloc((s->nr_devs + 1) * sizeof(*dev));
-	CLEANUP(free_ptr) uint32_t *twin = malloc((s->nr_devs + 1) * sizeof(*twin));
+	struct trees *trees = counts->trees;
+	CLEANUP(free_ptr) uint32_t *dev = malloc((trees->nr_devs + 1) * sizeof(*dev));
+	CLEANUP(free_ptr) uint32_t *twin = malloc((trees->nr_devs + 1) * sizeof(*twin));
 	uint32_t nr = 0;
 	bool common;
 
 	if (!dev || !twin)
 		return err_nomem(err, "salvage: devices");
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root == NONE)
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root == NONE)
 			dev[nr++] = (uint32_t)i;
 	if (!nr)
 		return 0;
-	qsort_r(dev, nr, sizeof(*dev), by_mapped, s->dev);
-	common = had_common_roots(s, dev, nr);
+	qsort_r(dev, nr, sizeof(*dev), by_mapped, trees->dev);
+	common = had_common_roots(counts, dev, nr);
 	for (uint32_t i = 0, end; i < nr; i = end) {
-		end = common ? end_of_group(s, dev, i, nr) : i + 1;
+		end = common ? end_of_group(trees, dev, i, nr) : i + 1;
 		for (uint32_t k = i; k < end; k++)
 			twin[dev[k]] = dev[i];
 	}
-	for (uint32_t i = 0; i < s->nr_devs; i++) {
-		if (s->dev[i].root == NONE)
-			s->dev[i].root = twin[i] == i ? add_gap(s, err) : s->dev[twin[i]].root;
-		if (s->dev[i].root == NONE)
+	for (uint32_t i = 0; i < trees->nr_devs; i++) {
+		if (trees->dev[i].root == NONE)
+			trees->dev[i].root =
+				twin[i] == i ? add_gap(trees, err) : trees->dev[twin[i]].root;
+		if (trees->dev[i].root == NONE)
 			return err_nomem(err, "salvage: list of lost nodes");
 	}
 	return 0;

@@ -10,7 +10,7 @@ static void put_option(const struct assignment *a, const struct choice *o, struc
 	const struct place *p = &a->place[o->place];
 	bool any = false;
 
-	outbuf_printf(out, "device %u", a->s->dev[p->devs[0]].info.dev_id);
+	outbuf_printf(out, "device %u", a->assign->trees->dev[p->devs[0]].info.dev_id);
 	if (p->nr_devs > 1)
 		outbuf_printf(out, " and %u others", p->nr_devs - 1);
 	if (!p->one && p->parent != NONE)
@@ -35,11 +35,11 @@ static uint32_t best_option(const struct assignment *a, uint32_t cand, bool take
 
 void explain_assignment(const struct assignment *a)
 {
-	struct outbuf *out = &a->s->explained;
+	struct outbuf *out = &a->assign->explained;
 	uint32_t lines = 0;
 
 	for (uint32_t c = 0; c < a->nr_cands && a->nr_opts; c++) {
-		const struct snode *n = &a->s->node[a->cand[c].node];
+		const struct snode *n = &a->assign->graph->node[a->cand[c].node];
 		uint32_t best = best_option(a, c, true), other = best_option(a, c, false);
 
 		if ((best == NONE && !is_counted(a, c)) || (best == NONE && other == NONE))
@@ -59,14 +59,4 @@ void explain_assignment(const struct assignment *a)
 			put_option(a, &a->opt[other], out);
 		outbuf_str(out, "\n");
 	}
-}
-
-void salvage_explain(const struct salvage *s, struct outbuf *out)
-{
-	if (s->explained.len)
-		outbuf_add(out, s->explained.data, s->explained.len);
-	else
-		outbuf_str(out, "no node had a choice\n");
-	if (s->explained.error)
-		out->error = s->explained.error;
 }

@@ -20,9 +20,9 @@ static bool of_tree(const struct snode *n, uint8_t tree)
 	return n->tree == tree || (n->tree == TREE_EMPTY && tree != TREE_DETAILS);
 }
 
-static bool count_is_unknown(const struct salvage *s, uint32_t block)
+static bool count_is_unknown(const struct counts *counts, uint32_t block)
 {
-	return !s->has_counts || s->count[block] == COUNT_UNKNOWN;
+	return !counts->has_counts || counts->count[block] == COUNT_UNKNOWN;
 }
 
 static int by_first_key(const void *pa, const void *pb, void *ctx)
@@ -50,17 +50,19 @@ static bool may_lack(const struct snode *n, uint32_t refs, uint8_t tree, enum un
 }
 
 /* The nodes of @tree that lack parents, and those that may. */
-static int list_candidates(struct salvage *s, uint8_t tree, enum unknown how, struct vec *out)
+static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how, struct vec *out)
 {
+	struct graph *g = counts->graph;
+
 	out->nr = 0;
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
 		struct candidate *c;
 		uint32_t refs;
 
 		if (n->flags & SN_VIRTUAL || !of_tree(n, tree))
 			continue;
-		refs = salvage_missing_refs(s, n->block);
+		refs = salvage_missing_refs(counts, n->block);
 		if (!may_lack(n, refs, tree, how))
 			continue;
 		c = vec_push(out, sizeof(*c));
@@ -69,17 +71,19 @@ static int list_candidates(struct salvage *s, uint8_t tree, enum unknown how, st
 		*c = (struct candidate){ i, refs };
 	}
 	if (out->nr)
-		qsort_r(out->data, out->nr, sizeof(struct candidate), by_first_key, s->node);
+		qsort_r(out->data, out->nr, sizeof(struct candidate), by_first_key, g->node);
 	return 0;
 }
 
 /* --- top level and details: one tree each, so what fits belongs there --- */
 
 /* Then its roots look like orphans too, and cannot be told from the live ones. */
-static bool held_is_lost(const struct salvage *s)
+static bool held_is_lost(const struct super *super)
 {
-	return s->sb.held_root && (s->sb.held_root >= s->nr_blocks ||
-				   s->kind[s->sb.held_root] != BLOCK_SUPER);
+	const struct graph *g = super->graph;
+
+	return super->sb.held_root && (super->sb.held_root >= g->nr_blocks ||
+				   g->kind[super->sb.held_root] != BLOCK_SUPER);
 }
 
 /* Could @n be a child of the lost node, by its keys and its height? */
@@ -90,26 +94,28 @@ static bool gap_takes(const struct snode *n, const struct gap *g)
 	return n->nr && n->first >= g->begin && n->last <= g->last;
 }
 
-static int fill_tree(struct salvage *s, uint8_t tree, bool *any, struct err *err)
+static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err *err)
 {
+	struct graph *graph = counts->graph;
+	struct trees *trees = counts->trees;
 	struct vec list = { 0 };
 	struct candidate *c;
 	uint32_t *child;
-	int r = list_candidates(s, tree, KNOWN_ONLY, &list);
+	int r = list_candidates(counts, tree, KNOWN_ONLY, &list);
 
 	child = malloc((list.nr + 1) * sizeof(*child));
 	if (r || !child)
 		r = err_nomem(err, "salvage: orphans");
-	for (size_t i = 0; i < s->gaps.nr && !r; i++) {
-		struct gap g = *gap_at(s, i);
+	for (size_t i = 0; i < trees->gaps.nr && !r; i++) {
+		struct gap g = *gap_at(trees, i);
 		uint64_t next = g.begin;
 		uint32_t nr = 0;
 
-		if (g.tree != tree || (g.height < 0 && held_is_lost(s)))
+		if (g.tree != tree || (g.height < 0 && held_is_lost(counts->super)))
 			continue;
 		c = list.data;
 		for (size_t k = 0; k < list.nr; k++, c++) {
-			const struct snode *n = &s->node[c->node];
+			const struct snode *n = &graph->node[c->node];
 
 			if (!c->refs || !gap_takes(n, &g) || n->first < next)
 				continue;
@@ -122,7 +128,7 @@ static int fill_tree(struct salvage *s, uint8_t tree, bool *any, struct err *err
 		if (!nr)
 			continue;
 		*any = true;
-		r = salvage_add_edges(s, g.node, child, nr, err);
+		r = salvage_add_edges(graph, g.node, child, nr, err);
 	}
 	free(child);
 	free(list.data);
@@ -132,10 +138,10 @@ static int fill_tree(struct salvage *s, uint8_t tree, bool *any, struct err *err
 /* --- roots of devices --- */
 
 /* The block of the top level that should have named the device, NONE when it is not known. */
-static uint32_t lost_top(const struct salvage *s, uint32_t id)
+static uint32_t lost_top(const struct trees *trees, uint32_t id)
 {
-	for (size_t i = 0; i < s->gaps.nr; i++) {
-		const struct gap *g = gap_at(s, i);
+	for (size_t i = 0; i < trees->gaps.nr; i++) {
+		const struct gap *g = gap_at(trees, i);
 
 		if (g->tree == TREE_TOP && g->begin <= id && id <= g->last && g->block)
 			return g->block;
@@ -158,23 +164,24 @@ static int add_dev(struct place *p, uint32_t dev)
 
 static int root_places(struct assignment *a, bool unknown)
 {
-	struct salvage *s = a->s;
+	struct assign *as = a->assign;
+	struct trees *trees = as->trees;
 	int r = 0;
 
-	a->place = calloc(s->nr_devs + 1, sizeof(*a->place));
+	a->place = calloc(trees->nr_devs + 1, sizeof(*a->place));
 	if (!a->place)
 		return -ENOMEM;
-	for (size_t i = 0; i < s->nr_devs && !r; i++) {
+	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
 		struct place *p = &a->place[a->nr_places];
 
-		if (s->dev[i].root != NONE)
+		if (trees->dev[i].root != NONE)
 			continue;
 		*p = (struct place){ .last = UINT64_MAX,
 				     .height = -1,
 				     .one = true,
 				     .unknown = unknown,
 				     .index = (uint32_t)i,
-				     .parent = lost_top(s, s->dev[i].info.dev_id) };
+				     .parent = lost_top(trees, trees->dev[i].info.dev_id) };
 		r = add_dev(p, (uint32_t)i);
 		a->nr_places++;
 	}
@@ -183,40 +190,43 @@ static int root_places(struct assignment *a, bool unknown)
 
 static int put_roots(struct assignment *a, struct err *err)
 {
-	struct salvage *s = a->s;
+	struct assign *as = a->assign;
+	struct trees *trees = as->trees;
 	int r = 0;
 
 	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
 		const struct place *p = &a->place[i];
-		struct sdevice *d = &s->dev[p->index];
+		struct sdevice *d = &trees->dev[p->index];
 
 		if (!p->nr_taken)
 			continue;
 		d->root = p->taken[0];
 		d->root_found = true;
-		r = salvage_walk_mapping(s, d->root, err);
+		r = salvage_walk_mapping(trees, d->root, err);
 	}
 	return r;
 }
 
-static int assign_roots(struct salvage *s, struct err *err)
+static int assign_roots(struct assign *as, struct err *err)
 {
-	struct assignment a = { .s = s };
-	bool unknown = salvage_has_unknown(s);
+	struct counts *counts = as->counts;
+	struct assignment a = { .assign = as };
+	bool unknown = salvage_has_unknown(counts);
 	struct vec list = { 0 };
 	int r = root_places(&a, unknown);
 
 	if (!r && a.nr_places && unknown)
-		r = salvage_data_begin(s, err);
+		r = salvage_data_begin(as->datamap, err);
 	if (!r && a.nr_places)
-		r = list_candidates(s, TREE_MAPPING, unknown ? UNKNOWN_ALL : KNOWN_ONLY, &list);
+		r = list_candidates(counts, TREE_MAPPING, unknown ? UNKNOWN_ALL : KNOWN_ONLY,
+				    &list);
 	a.cand = list.data;
 	a.nr_cands = (uint32_t)list.nr;
 	if (!r && a.nr_places && list.nr)
 		r = assign(&a);
 	if (r)
 		r = err_nomem(err, "salvage: roots of devices");
-	s->uncertain |= a.open > 0;
+	as->trees->uncertain |= a.open > 0;
 	if (!r)
 		r = put_roots(&a, err);
 	assign_fini(&a);
@@ -232,7 +242,7 @@ static int assign_roots(struct salvage *s, struct err *err)
 static int find_places(struct assignment *a, uint32_t i, uint32_t dev, uint8_t *clean,
 		       const uint32_t *place_of, bool *any, unsigned depth)
 {
-	const struct snode *n = &a->s->node[i];
+	const struct snode *n = &a->assign->graph->node[i];
 	bool below = false;
 	int r = 0;
 
@@ -243,34 +253,37 @@ static int find_places(struct assignment *a, uint32_t i, uint32_t dev, uint8_t *
 		r = add_dev(&a->place[place_of[i]], dev);
 	}
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
-		if (a->s->edge[n->edge + k].node != NONE)
-			r = find_places(a, a->s->edge[n->edge + k].node, dev, clean, place_of,
-					&below, depth + 1);
+		if (a->assign->graph->edge[n->edge + k].node != NONE)
+			r = find_places(a, a->assign->graph->edge[n->edge + k].node, dev, clean,
+					place_of, &below, depth + 1);
 	clean[i] = !below;
 	*any |= below;
 	return r;
 }
 
 /* A lost root that was a leaf has no children that could be found. */
-static bool was_a_leaf(const struct salvage *s, const struct gap *g, uint64_t need, uint32_t id)
+static bool was_a_leaf(const struct ages *ages, const struct gap *g, uint64_t need, uint32_t id)
 {
-	return g->height < 0 && need <= INTERNAL_MAX && old_roots_height(s, id) <= 0;
+	return g->height < 0 && need <= INTERNAL_MAX && old_roots_height(ages, id) <= 0;
 }
 
 static int gap_places(struct assignment *a)
 {
-	struct salvage *s = a->s;
-	CLEANUP(free_ptr) uint8_t *clean = calloc((size_t)s->nr_nodes + 1, 1);
-	CLEANUP(free_ptr) uint32_t *place_of = malloc(((size_t)s->nr_nodes + 1) * sizeof(*place_of));
+	struct assign *as = a->assign;
+	struct graph *graph = as->graph;
+	struct trees *trees = as->trees;
+	CLEANUP(free_ptr) uint8_t *clean = calloc((size_t)graph->nr_nodes + 1, 1);
+	CLEANUP(free_ptr)
+	uint32_t *place_of = malloc(((size_t)graph->nr_nodes + 1) * sizeof(*place_of));
 	int r = 0;
 
-	a->place = calloc(s->gaps.nr + 1, sizeof(*a->place));
-	a->need = malloc((s->nr_devs + 1) * sizeof(*a->need));
+	a->place = calloc(trees->gaps.nr + 1, sizeof(*a->place));
+	a->need = malloc((trees->nr_devs + 1) * sizeof(*a->need));
 	if (!clean || !place_of || !a->place || !a->need)
 		return -ENOMEM;
-	memset(place_of, 0xff, ((size_t)s->nr_nodes + 1) * sizeof(*place_of));
-	for (size_t i = 0; i < s->gaps.nr; i++) {
-		const struct gap *g = gap_at(s, i);
+	memset(place_of, 0xff, ((size_t)graph->nr_nodes + 1) * sizeof(*place_of));
+	for (size_t i = 0; i < trees->gaps.nr; i++) {
+		const struct gap *g = gap_at(trees, i);
 
 		if (g->tree != TREE_MAPPING || g->height == 0)
 			continue;
@@ -279,15 +292,15 @@ static int gap_places(struct assignment *a)
 			.begin = g->begin,
 			.last = g->last,
 			.height = g->height < 0 ? -1 : g->height + g->astray,
-			.unknown = g->block == NONE || count_is_unknown(s, g->block),
+			.unknown = g->block == NONE || count_is_unknown(as->counts, g->block),
 			.index = (uint32_t)i,
 			.parent = g->astray ? NONE : g->block,
 		};
 	}
-	salvage_sum_all(s);
-	for (size_t i = 0; i < s->nr_devs && !r; i++) {
-		const struct sdevice *d = &s->dev[i];
-		uint64_t have = d->root == NONE ? 0 : s->node[d->root].nr_mappings;
+	salvage_sum_all(trees);
+	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
+		const struct sdevice *d = &trees->dev[i];
+		uint64_t have = d->root == NONE ? 0 : graph->node[d->root].nr_mappings;
 		bool any = false;
 
 		a->need[i] = UINT64_MAX;
@@ -301,8 +314,8 @@ static int gap_places(struct assignment *a)
 		struct place *p = &a->place[i];
 
 		if (p->unknown && p->nr_devs &&
-		    was_a_leaf(s, gap_at(s, p->index), a->need[p->devs[0]],
-			       s->dev[p->devs[0]].info.dev_id))
+		    was_a_leaf(as->ages, gap_at(trees, p->index), a->need[p->devs[0]],
+			       trees->dev[p->devs[0]].info.dev_id))
 			p->unknown = false;
 	}
 	return r;
@@ -310,7 +323,8 @@ static int gap_places(struct assignment *a)
 
 static int put_children(struct assignment *a, struct err *err)
 {
-	struct salvage *s = a->s;
+	struct assign *as = a->assign;
+	struct trees *trees = as->trees;
 	int r = 0;
 
 	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
@@ -318,16 +332,18 @@ static int put_children(struct assignment *a, struct err *err)
 
 		if (!p->nr_taken)
 			continue;
-		r = salvage_add_edges(s, gap_at(s, p->index)->node, p->taken, p->nr_taken, err);
+		r = salvage_add_edges(as->graph, gap_at(trees, p->index)->node, p->taken,
+				      p->nr_taken, err);
 		for (uint32_t k = 0; k < p->nr_taken && !r; k++)
-			r = salvage_walk_mapping(s, p->taken[k], err);
+			r = salvage_walk_mapping(trees, p->taken[k], err);
 	}
 	return r;
 }
 
-static int assign_parts(struct salvage *s, struct err *err)
+static int assign_parts(struct assign *as, struct err *err)
 {
-	struct assignment a = { .s = s };
+	struct datamap *datamap = as->datamap;
+	struct assignment a = { .assign = as };
 	struct vec list = { 0 };
 	bool unknown = false;
 	int r = gap_places(&a);
@@ -335,20 +351,21 @@ static int assign_parts(struct salvage *s, struct err *err)
 	for (uint32_t i = 0; i < a.nr_places && !r; i++)
 		unknown |= a.place[i].unknown;
 	if (!r && unknown)
-		r = salvage_data_begin(s, err);
+		r = salvage_data_begin(datamap, err);
 	if (!r && a.nr_places)
-		r = list_candidates(s, TREE_MAPPING, unknown ? UNKNOWN_LEAVES : KNOWN_ONLY, &list);
+		r = list_candidates(as->counts, TREE_MAPPING, unknown ? UNKNOWN_LEAVES : KNOWN_ONLY,
+				    &list);
 	a.cand = list.data;
 	a.nr_cands = (uint32_t)list.nr;
 	if (!r && list.nr)
 		r = assign(&a);
 	if (r)
 		r = err_nomem(err, "salvage: lost nodes");
-	s->uncertain |= a.open > 0;
+	as->trees->uncertain |= a.open > 0;
 	if (!r)
 		r = put_children(&a, err);
-	if (s->guessed && !salvage_data_settled(s))
-		s->unconfirmed = true;
+	if (as->guessed && !salvage_data_settled(datamap))
+		as->unconfirmed = true;
 	assign_fini(&a);
 	return r;
 }
@@ -356,70 +373,77 @@ static int assign_parts(struct salvage *s, struct err *err)
 /* --- all of it --- */
 
 /* The same for the devices' roots, when it is the snapshot's top level that is lost. */
-static bool held_top_is_lost(struct salvage *s)
+static bool held_top_is_lost(struct super *super)
 {
+	struct graph *g = super->graph;
 	struct superblock held;
 	uint32_t top;
 
-	if (!s->sb.held_root)
+	if (!super->sb.held_root)
 		return false;
-	if (!salvage_read_copy(s, s->sb.held_root, &held))
+	if (!salvage_read_copy(g, super->sb.held_root, &held))
 		return true;
-	top = node_of(s, held.mapping_root);
-	return top == NONE || s->node[top].flags & (SN_VIRTUAL | SN_BROKEN);
+	top = node_of(g, held.mapping_root);
+	return top == NONE || g->node[top].flags & (SN_VIRTUAL | SN_BROKEN);
 }
 
 /* Was any node placed where mappings were missing? */
-static bool has_filled(const struct salvage *s)
+static bool has_filled(const struct trees *trees)
 {
-	for (size_t i = 0; i < s->gaps.nr; i++)
-		if (gap_at(s, i)->tree == TREE_MAPPING && s->node[gap_at(s, i)->node].nr_edges)
+	for (size_t i = 0; i < trees->gaps.nr; i++)
+		if (gap_at(trees, i)->tree == TREE_MAPPING &&
+		    trees->graph->node[gap_at(trees, i)->node].nr_edges)
 			return true;
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root_found)
-			return true;
-	return false;
-}
-
-static bool has_gap(const struct salvage *s, uint8_t tree)
-{
-	for (size_t i = 0; i < s->gaps.nr; i++)
-		if (gap_at(s, i)->tree == tree && !s->node[gap_at(s, i)->node].nr_edges)
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root_found)
 			return true;
 	return false;
 }
 
-int salvage_fill_gaps(struct salvage *s, struct err *err)
+static bool has_gap(const struct trees *trees, uint8_t tree)
 {
+	for (size_t i = 0; i < trees->gaps.nr; i++)
+		if (gap_at(trees, i)->tree == tree &&
+		    !trees->graph->node[gap_at(trees, i)->node].nr_edges)
+			return true;
+	return false;
+}
+
+int salvage_fill_gaps(struct assign *as, struct err *err)
+{
+	struct trees *trees = as->trees;
+	struct counts *counts = as->counts;
+	struct ages *ages = as->ages;
 	bool any = false;
-	int r = fill_tree(s, TREE_DETAILS, &any, err);
+	int r = fill_tree(counts, TREE_DETAILS, &any, err);
 
 	if (!r)
-		r = fill_tree(s, TREE_TOP, &any, err);
+		r = fill_tree(counts, TREE_TOP, &any, err);
 	if (!r && any) {
-		r = salvage_walk_devices(s, err);
+		r = salvage_walk_devices(trees, err);
 		if (!r)
-			r = salvage_join_details(s, err);
-		salvage_count_edges(s);
+			r = salvage_join_details(trees, err);
+		salvage_count_edges(counts);
 	}
-	s->details_lost = has_gap(s, TREE_DETAILS);
-	s->top_lost = has_gap(s, TREE_TOP);
+	trees->details_lost = has_gap(trees, TREE_DETAILS);
+	trees->top_lost = has_gap(trees, TREE_TOP);
 	if (!r)
-		r = generations_read(s, err);
+		r = generations_read(ages, err);
 	if (!r)
-		r = old_roots_read(s, err);
+		r = old_roots_read(ages, err);
 	if (!r)
-		r = devices_guess(s, err);
+		r = devices_guess(ages, err);
 	if (!r)
-		r = assign_roots(s, err);
+		r = assign_roots(as, err);
 	if (!r)
-		r = devices_settle(s, err);
-	salvage_count_edges(s);
+		r = devices_settle(as, err);
+	salvage_count_edges(counts);
 	if (!r)
-		r = devices_add_gaps(s, err);
+		r = devices_add_gaps(counts, err);
 	if (!r)
-		r = assign_parts(s, err);
-	salvage_count_edges(s);
-	s->uncertain |= has_filled(s) && held_top_is_lost(s); /* the node may have been the snapshot's */
+		r = assign_parts(as, err);
+	salvage_count_edges(counts);
+	trees->uncertain |= has_filled(trees) &&
+			    held_top_is_lost(as->super); /* the node may have been the snapshot's */
 	return r;
 }

@@ -6,7 +6,7 @@
  * Places that lack nodes, nodes that lack a place, and the options: which node could go to which place?  A place
  * is a lost node, whose children are looked for, or a device whose root is.
  */
-#include "pool/salvage/impl.h"
+#include "pool/salvage/assign/gaps.h"
 #include "pool/salvage/assign/lookup.h"
 
 struct candidate {
@@ -38,7 +38,7 @@ struct choice {
 };
 
 struct assignment {
-	struct salvage *s;
+	struct assign *assign;
 	struct candidate *cand; /* sorted by first key */
 	uint32_t nr_cands;
 	struct place *place;
@@ -60,7 +60,7 @@ struct assignment {
 
 static inline const struct snode *assign_node(const struct assignment *a, uint32_t cand)
 {
-	return &a->s->node[a->cand[cand].node];
+	return &a->assign->graph->node[a->cand[cand].node];
 }
 
 /* Is it known how many parents the node lacks? */
@@ -80,7 +80,7 @@ static inline bool has_taken(const struct assignment *a, uint32_t cand, uint32_t
 
 static inline void assign_mark(const struct assignment *a, uint32_t cand, enum certainty c)
 {
-	a->s->node[a->cand[cand].node].certainty = (uint8_t)c;
+	a->assign->graph->node[a->cand[cand].node].certainty = (uint8_t)c;
 }
 
 /* May the option be taken in addition to those that are already taken? */

@@ -116,7 +116,7 @@ static int by_part(const void *pa, const void *pb, void *ctx)
 
 static int solver_init(struct solver *v, struct assignment *a)
 {
-	size_t nr_devs = a->s->nr_devs + 1, nr_opts = (size_t)a->nr_opts + 1;
+	size_t nr_devs = a->assign->trees->nr_devs + 1, nr_opts = (size_t)a->nr_opts + 1;
 
 	*v = (struct solver) { .a = a };
 	v->part = calloc(nr_devs, sizeof(*v->part));

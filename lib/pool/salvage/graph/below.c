@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* What is below a node? */
-#include "pool/salvage/impl.h"
+#include "pool/salvage/graph/graph.h"
 
 enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
 
-bool salvage_has_holes(const struct salvage *s, uint32_t i, uint8_t *memo, unsigned depth)
+bool salvage_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth)
 {
-	const struct snode *n = &s->node[i];
+	const struct snode *n = &g->node[i];
 	bool any = n->flags & SN_VIRTUAL || n->nr_bad || depth > 2 * BTREE_MAX_DEPTH;
 
 	if (memo[i])
 		return memo[i] == HOLES_SOME;
 	memo[i] = HOLES_NONE; /* also when met again below itself */
 	for (uint32_t k = 0; !any && !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
-		any = s->edge[n->edge + k].node == NONE ||
-		      salvage_has_holes(s, s->edge[n->edge + k].node, memo, depth + 1);
+		any = g->edge[n->edge + k].node == NONE ||
+		      salvage_has_holes(g, g->edge[n->edge + k].node, memo, depth + 1);
 	memo[i] = any ? HOLES_SOME : HOLES_NONE;
 	return any;
 }
 
-enum answer graph_contains(const struct salvage *s, uint32_t root, uint32_t node)
+enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node)
 {
-	const struct snode *n = &s->node[node];
+	const struct snode *n = &g->node[node];
 
 	for (unsigned depth = 0; depth < BTREE_MAX_DEPTH; depth++) {
-		const struct snode *r = &s->node[root];
+		const struct snode *r = &g->node[root];
 		uint32_t e;
 
 		if (root == node)
@@ -34,43 +34,43 @@ enum answer graph_contains(const struct salvage *s, uint32_t root, uint32_t node
 			return UNKNOWN;
 		if (r->flags & SN_LEAF || r->height <= n->height)
 			return NO;
-		e = edge_for(s, r, n->first);
+		e = edge_for(g, r, n->first);
 		if (e == NONE)
 			return NO;
-		root = s->edge[e].node;
+		root = g->edge[e].node;
 		if (root == NONE)
 			return UNKNOWN;
 	}
 	return UNKNOWN;
 }
 
-bool salvage_is_below(const struct salvage *s, uint32_t root, uint32_t node)
+bool salvage_is_below(const struct graph *g, uint32_t root, uint32_t node)
 {
-	return graph_contains(s, root, node) == YES;
+	return graph_contains(g, root, node) == YES;
 }
 
 /* The child of internal node @i that @key belongs to, or NONE. */
-static uint32_t child_for(const struct salvage *s, uint32_t i, uint64_t key)
+static uint32_t child_for(const struct graph *g, uint32_t i, uint64_t key)
 {
-	uint32_t e = edge_for(s, &s->node[i], key);
+	uint32_t e = edge_for(g, &g->node[i], key);
 
-	return e == NONE ? NONE : s->edge[e].node;
+	return e == NONE ? NONE : g->edge[e].node;
 }
 
-uint32_t graph_leaf_for(const struct salvage *s, uint32_t root, uint64_t key)
+uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key)
 {
 	for (unsigned depth = 0; root != NONE && depth < BTREE_MAX_DEPTH; depth++) {
-		if (s->node[root].flags & SN_LEAF)
+		if (g->node[root].flags & SN_LEAF)
 			return root;
-		root = child_for(s, root, key);
+		root = child_for(g, root, key);
 	}
 	return NONE;
 }
 
-void salvage_mark_children(const struct salvage *s, uint8_t *is_child)
+void salvage_mark_children(const struct graph *g, uint8_t *is_child)
 {
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		for (uint32_t k = 0; !(s->node[i].flags & SN_LEAF) && k < s->node[i].nr_edges; k++)
-			if (s->edge[s->node[i].edge + k].node != NONE)
-				is_child[s->edge[s->node[i].edge + k].node] = 1;
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		for (uint32_t k = 0; !(g->node[i].flags & SN_LEAF) && k < g->node[i].nr_edges; k++)
+			if (g->edge[g->node[i].edge + k].node != NONE)
+				is_child[g->edge[g->node[i].edge + k].node] = 1;
 }

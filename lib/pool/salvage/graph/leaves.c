@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/graph/graph.h"
 
 struct reading {
-	struct salvage *s;
+	struct graph *graph;
 	const uint32_t *node;
 	salvage_leaf_fn *fn;
 	void *ctx;
@@ -16,9 +16,9 @@ struct reading {
 
 static int by_place(const void *pa, const void *pb, void *ctx)
 {
-	const struct salvage *s = ctx;
-	uint32_t a = salvage_where(s, s->node[*(const uint32_t *)pa].block);
-	uint32_t b = salvage_where(s, s->node[*(const uint32_t *)pb].block);
+	const struct graph *g = ctx;
+	uint32_t a = salvage_where(g, g->node[*(const uint32_t *)pa].block);
+	uint32_t b = salvage_where(g, g->node[*(const uint32_t *)pb].block);
 
 	return a < b ? -1 : a > b;
 }
@@ -32,9 +32,9 @@ static int open_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const vo
 	(void)worker;
 	if (status < 0)
 		return 0;
-	if (r->s->mends.nr) {
+	if (r->graph->mends.nr) {
 		memcpy(mended, data, MBLOCK_SIZE);
-		salvage_apply_mends(r->s, (uint32_t)at, mended);
+		salvage_apply_mends(r->graph, (uint32_t)at, mended);
 		data = mended;
 	}
 	if (view_open(&v, data) && v.leaf && v.value_size == 8)
@@ -42,18 +42,18 @@ static int open_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const vo
 	return 0;
 }
 
-int salvage_read_leaves(struct salvage *s, struct vec *list, salvage_leaf_fn *fn, void *ctx,
+int salvage_read_leaves(struct graph *g, struct vec *list, salvage_leaf_fn *fn, void *ctx,
 			struct err *err)
 {
 	CLEANUP(free_ptr) mblock_t *at = malloc((list->nr + 1) * sizeof(*at));
-	struct reading r = { s, list->data, fn, ctx };
+	struct reading r = { g, list->data, fn, ctx };
 
 	if (!at)
 		return err_nomem(err, "salvage: leaves");
 	if (!list->nr)
 		return 0;
-	qsort_r(list->data, list->nr, sizeof(uint32_t), by_place, s);
+	qsort_r(list->data, list->nr, sizeof(uint32_t), by_place, g);
 	for (size_t i = 0; i < list->nr; i++)
-		at[i] = salvage_where(s, s->node[r.node[i]].block);
-	return stream_read(&s->stream, at, list->nr, open_leaf, &r, err);
+		at[i] = salvage_where(g, g->node[r.node[i]].block);
+	return stream_read(&g->stream, at, list->nr, open_leaf, &r, err);
 }

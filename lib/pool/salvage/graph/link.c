@@ -8,12 +8,12 @@
 
 #include "base/overflow.h"
 
-void graph_make_mapping(struct salvage *s, struct snode *n)
+void graph_make_mapping(struct graph *g, struct snode *n)
 {
 	n->tree = TREE_MAPPING;
 	n->nr_mappings = 1;
-	s->mapped_sum += data_mark(0);
-	n->min_time = n->max_time = s->edge[n->edge].block;
+	g->mapped_sum += data_mark(0);
+	n->min_time = n->max_time = g->edge[n->edge].block;
 	n->nr_edges = 0;
 }
 
@@ -31,7 +31,7 @@ void graph_add_sums(struct snode *n, const struct snode *c)
 }
 
 /* The tree and height that most of the children have. */
-static void vote(const struct salvage *s, struct snode *n)
+static void vote(const struct graph *g, struct snode *n)
 {
 	uint32_t votes[TREE_EMPTY + 1][BTREE_MAX_DEPTH] = { 0 };
 	uint32_t best = 0;
@@ -39,9 +39,9 @@ static void vote(const struct salvage *s, struct snode *n)
 	for (uint32_t i = 0; i < n->nr_edges; i++) {
 		const struct snode *c;
 
-		if (s->edge[n->edge + i].node == NONE)
+		if (g->edge[n->edge + i].node == NONE)
 			continue;
-		c = &s->node[s->edge[n->edge + i].node];
+		c = &g->node[g->edge[n->edge + i].node];
 		if (c->tree != TREE_NONE && c->height < BTREE_MAX_DEPTH)
 			votes[c->tree][c->height]++;
 	}
@@ -60,18 +60,18 @@ static void vote(const struct salvage *s, struct snode *n)
 }
 
 /* A leaf of the top level names roots of devices, never another leaf of the top level. */
-static void make_named_mappings(struct salvage *s)
+static void make_named_mappings(struct graph *g)
 {
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
 
 		if (n->tree != TREE_TOP || !is_top_leaf(n) || n->nr < 2)
 			continue;
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			uint32_t c = node_of(s, s->edge[n->edge + k].block);
+			uint32_t c = node_of(g, g->edge[n->edge + k].block);
 
-			if (c != NONE && may_be_mapping(&s->node[c]))
-				graph_make_mapping(s, &s->node[c]);
+			if (c != NONE && may_be_mapping(&g->node[c]))
+				graph_make_mapping(g, &g->node[c]);
 		}
 	}
 }
@@ -85,9 +85,9 @@ static bool child_fits(const struct snode *n, const struct snode *c, uint64_t be
 	return !c->nr || (c->first >= begin && c->last <= last);
 }
 
-static void link_node(struct salvage *s, uint32_t i, unsigned depth)
+static void link_node(struct graph *g, uint32_t i, unsigned depth)
 {
-	struct snode *n = &s->node[i];
+	struct snode *n = &g->node[i];
 
 	if (n->flags & (SN_LINKED | SN_LINKING))
 		return;
@@ -99,31 +99,31 @@ static void link_node(struct salvage *s, uint32_t i, unsigned depth)
 	n->nr_mappings = 0;
 	n->min_time = n->max_time = 0;
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		struct edge *e = &s->edge[n->edge + k];
-		uint32_t c = node_of(s, e->block);
+		struct edge *e = &g->edge[n->edge + k];
+		uint32_t c = node_of(g, e->block);
 
 		e->node = NONE;
 		if (c == NONE || depth >= BTREE_MAX_DEPTH)
 			continue;
-		link_node(s, c, depth + 1);
-		if (s->node[c].flags & SN_LINKED)
+		link_node(g, c, depth + 1);
+		if (g->node[c].flags & SN_LINKED)
 			e->node = c;
 	}
-	vote(s, n);
+	vote(g, n);
 	if (n->nr_edges)
-		n->last = s->edge[n->edge + n->nr_edges - 1].key;
+		n->last = g->edge[n->edge + n->nr_edges - 1].key;
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		struct edge *e = &s->edge[n->edge + k];
+		struct edge *e = &g->edge[n->edge + k];
 		const struct snode *c;
 
 		if (e->node == NONE) {
 			n->flags |= SN_BROKEN;
 			continue;
 		}
-		c = &s->node[e->node];
+		c = &g->node[e->node];
 		if (n->tree == TREE_MAPPING && n->height == 1 && may_be_mapping(c))
-			graph_make_mapping(s, &s->node[e->node]);
-		if (!child_fits(n, c, e->key, last_key_of(s, n, k, UINT64_MAX))) {
+			graph_make_mapping(g, &g->node[e->node]);
+		if (!child_fits(n, c, e->key, last_key_of(g, n, k, UINT64_MAX))) {
 			e->node = NONE;
 			n->flags |= SN_BROKEN;
 			continue;
@@ -137,11 +137,11 @@ static void link_node(struct salvage *s, uint32_t i, unsigned depth)
 	n->flags = (uint16_t)((n->flags & ~SN_LINKING) | SN_LINKED);
 }
 
-void salvage_link(struct salvage *s)
+void salvage_link(struct graph *g)
 {
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		s->node[i].flags &= (uint16_t)~(SN_LINKED | SN_LINKING | SN_LIVE | SN_BROKEN);
-	make_named_mappings(s);
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		link_node(s, i, 0);
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		g->node[i].flags &= (uint16_t)~(SN_LINKED | SN_LINKING | SN_LIVE | SN_BROKEN);
+	make_named_mappings(g);
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		link_node(g, i, 0);
 }

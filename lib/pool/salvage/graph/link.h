@@ -3,7 +3,7 @@
 #ifndef POOL_SALVAGE_GRAPH_LINK_H
 #define POOL_SALVAGE_GRAPH_LINK_H
 /* Which child fits below which parent? */
-#include "pool/salvage/impl.h"
+#include "pool/salvage/graph/graph.h"
 
 static inline bool tree_fits(uint8_t child, uint8_t tree)
 {
@@ -24,14 +24,14 @@ static inline bool may_be_mapping(const struct snode *n)
 	return n->tree == TREE_TOP && is_top_leaf(n) && n->nr == 1;
 }
 
-static inline uint64_t last_key_of(const struct salvage *s, const struct snode *n, uint32_t i,
+static inline uint64_t last_key_of(const struct graph *g, const struct snode *n, uint32_t i,
 			    uint64_t last)
 {
-	return i + 1 < n->nr_edges ? s->edge[n->edge + i + 1].key - 1 : last;
+	return i + 1 < n->nr_edges ? g->edge[n->edge + i + 1].key - 1 : last;
 }
 
 /* The leaf holds one mapping to data block 0. */
-void graph_make_mapping(struct salvage *s, struct snode *n);
+void graph_make_mapping(struct graph *g, struct snode *n);
 /* Adds the sums of the subtree at @c to those of its parent @n. */
 void graph_add_sums(struct snode *n, const struct snode *c);
 

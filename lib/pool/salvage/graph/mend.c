@@ -10,7 +10,7 @@
  */
 #include "base/search.h"
 #include "base/sum/crc32c.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/graph/graph.h"
 
 #define POLY 0x82F63B78u
 
@@ -106,11 +106,11 @@ bool mend_block(uint8_t *block, uint32_t at, struct mend *m)
 	return false;
 }
 
-void salvage_apply_mends(const struct salvage *s, uint32_t at, void *buf)
+void salvage_apply_mends(const struct graph *g, uint32_t at, void *buf)
 {
-	const struct mend *m = s->mends.data;
-	size_t k = search_first(i, s->mends.nr, m[i].at >= at);
+	const struct mend *m = g->mends.data;
+	size_t k = search_first(i, g->mends.nr, m[i].at >= at);
 
-	if (k < s->mends.nr && m[k].at == at)
+	if (k < g->mends.nr && m[k].at == at)
 		((uint8_t *)buf)[m[k].byte] ^= m[k].mask;
 }

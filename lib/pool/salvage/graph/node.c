@@ -5,7 +5,7 @@
  * right checksum is used as far as its fields agree: of flags, value_size and max_entries one may
  * be wrong, because any two determine the third.
  */
-#include "pool/salvage/impl.h"
+#include "pool/salvage/graph/graph.h"
 
 static bool value_size_ok(uint32_t v)
 {

@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/sum/crc32c.h"
 #include "base/zero.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/graph/graph.h"
 
 /* What one worker saw. */
 struct sight {
@@ -27,7 +27,7 @@ struct sight {
 };
 
 struct loader {
-	struct salvage *s;
+	struct graph *graph;
 	struct sight *sight;
 };
 
@@ -50,7 +50,7 @@ static enum tree leaf_tree(const struct view *v, bool points_to_blocks)
  * Is this leaf of 8-byte values one of the top level?  Its keys are device ids and its values
  * small; a mapping below 2^24 names data block 0, of which a leaf has at most one.
  */
-static bool points_to_blocks(const struct salvage *s, const struct view *v)
+static bool points_to_blocks(const struct graph *g, const struct view *v)
 {
 	uint32_t small = 0;
 
@@ -60,7 +60,7 @@ static bool points_to_blocks(const struct salvage *s, const struct view *v)
 		small += view_key(v, i) <= MAX_DEV_ID && value && value < MAX_METADATA_BLOCKS;
 	}
 	if (v->nr == 1)
-		return small && view_value(v, 0) < s->nr_blocks;
+		return small && view_value(v, 0) < g->nr_blocks;
 	return small >= 2 && small * 2 > v->nr;
 }
 
@@ -98,7 +98,7 @@ static int by_edge_key(const void *pa, const void *pb)
 	return a->key < b->key ? -1 : a->key > b->key;
 }
 
-static int note_edges(const struct salvage *s, struct sight *g, const struct view *v,
+static int note_edges(const struct graph *graph, struct sight *g, const struct view *v,
 		      struct snode *n)
 {
 	n->edge = (uint32_t)g->edges.nr;
@@ -109,8 +109,8 @@ static int note_edges(const struct salvage *s, struct sight *g, const struct vie
 
 		if (!e)
 			return -ENOMEM;
-		*e = (struct edge){ view_key(v, i), value < s->nr_blocks ? (uint32_t)value : NONE,
-				    NONE };
+		*e = (struct edge) { view_key(v, i),
+				     value < graph->nr_blocks ? (uint32_t)value : NONE, NONE };
 	}
 	if (v->unsorted)
 		qsort((struct edge *)g->edges.data + n->edge, v->nr, sizeof(struct edge),
@@ -118,7 +118,7 @@ static int note_edges(const struct salvage *s, struct sight *g, const struct vie
 	return 0;
 }
 
-static int note_node(const struct salvage *s, struct sight *g, uint32_t block, const void *data,
+static int note_node(const struct graph *graph, struct sight *g, uint32_t block, const void *data,
 		     bool mended)
 {
 	bool names_blocks = false;
@@ -138,14 +138,14 @@ static int note_node(const struct salvage *s, struct sight *g, uint32_t block, c
 		n->last = view_key(&v, v.nr - 1);
 	}
 	if (v.leaf) {
-		names_blocks = v.value_size == 8 && points_to_blocks(s, &v);
+		names_blocks = v.value_size == 8 && points_to_blocks(graph, &v);
 		n->tree = (uint8_t)leaf_tree(&v, names_blocks);
 		if (n->tree == TREE_MAPPING)
 			sum_leaf(g, &v, n);
 	}
 	if (v.leaf && !names_blocks)
 		return 0;
-	if (note_edges(s, g, &v, n) < 0)
+	if (note_edges(graph, g, &v, n) < 0)
 		return -ENOMEM;
 	if (v.unsorted) {
 		struct edge *e = (struct edge *)g->edges.data + n->edge;
@@ -176,19 +176,19 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 {
 	const struct loader *l = ctx;
 	struct sight *g = &l->sight[worker];
-	struct salvage *s = l->s;
+	struct graph *graph = l->graph;
 	enum block_kind kind;
 	bool mended = false;
 	int r;
 
 	(void)i;
 	if (status < 0) {
-		s->kind[at] = BLOCK_IO_ERROR;
+		graph->kind[at] = BLOCK_IO_ERROR;
 		return 0;
 	}
 	kind = kind_of(data);
 	if (kind == BLOCK_JUNK && all_zero(data, MBLOCK_SIZE)) {
-		s->kind[at] = BLOCK_ZERO;
+		graph->kind[at] = BLOCK_ZERO;
 		return 0;
 	}
 	if (kind == BLOCK_JUNK) {
@@ -212,21 +212,21 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 
 		if (!st)
 			return -ENOMEM;
-		*st = (struct stray){ own < s->nr_blocks ? (uint32_t)own : NONE, (uint32_t)at,
+		*st = (struct stray){ own < graph->nr_blocks ? (uint32_t)own : NONE, (uint32_t)at,
 				      (uint8_t)kind, false };
-		s->kind[at] = BLOCK_STRAY;
+		graph->kind[at] = BLOCK_STRAY;
 		return 0;
 	}
 	if (!at && kind != BLOCK_SUPER)
 		kind = BLOCK_JUNK; /* whatever it is, it is not part of the pool there */
 	if (kind == BLOCK_NODE) {
-		r = note_node(s, g, (uint32_t)at, data, mended);
+		r = note_node(graph, g, (uint32_t)at, data, mended);
 		if (r < 0)
 			return r;
 		if (r)
 			kind = BLOCK_JUNK;
 	}
-	s->kind[at] = (uint8_t)kind;
+	graph->kind[at] = (uint8_t)kind;
 	return 0;
 }
 
@@ -282,24 +282,26 @@ static int join_vec(struct vec *to, const struct vec *from, size_t size)
 	return 0;
 }
 
-static int join_sight(struct salvage *s, const struct sight *g, struct err *err)
+static int join_sight(struct graph *graph, const struct sight *g, struct err *err)
 {
-	uint32_t edges = s->nr_edges;
+	uint32_t edges = graph->nr_edges;
 	const struct snode *from = g->nodes.data;
 
-	if (grow(&s->node, &s->cap_nodes, s->nr_nodes, g->nodes.nr, sizeof(*s->node), err) < 0 ||
-	    grow(&s->edge, &s->cap_edges, s->nr_edges, g->edges.nr, sizeof(*s->edge), err) < 0)
+	if (grow(&graph->node, &graph->cap_nodes, graph->nr_nodes, g->nodes.nr,
+		 sizeof(*graph->node), err) < 0 ||
+	    grow(&graph->edge, &graph->cap_edges, graph->nr_edges, g->edges.nr,
+		 sizeof(*graph->edge), err) < 0)
 		return err ? err->code : -ENOMEM;
 	if (g->edges.nr)
-		memcpy(s->edge + edges, g->edges.data, g->edges.nr * sizeof(*s->edge));
-	s->nr_edges += (uint32_t)g->edges.nr;
-	s->mapped_sum += g->mapped_sum;
+		memcpy(graph->edge + edges, g->edges.data, g->edges.nr * sizeof(*graph->edge));
+	graph->nr_edges += (uint32_t)g->edges.nr;
+	graph->mapped_sum += g->mapped_sum;
 	for (size_t i = 0; i < g->nodes.nr; i++) {
-		s->node[s->nr_nodes] = from[i];
-		s->node[s->nr_nodes++].edge += edges;
+		graph->node[graph->nr_nodes] = from[i];
+		graph->node[graph->nr_nodes++].edge += edges;
 	}
-	if (join_vec(&s->mends, &g->mends, sizeof(struct mend)) < 0 ||
-	    join_vec(&s->strays, &g->strays, sizeof(struct stray)) < 0)
+	if (join_vec(&graph->mends, &g->mends, sizeof(struct mend)) < 0 ||
+	    join_vec(&graph->strays, &g->strays, sizeof(struct stray)) < 0)
 		return err_nomem(err, "salvage: list of misplaced blocks");
 	return 0;
 }
@@ -314,33 +316,33 @@ static void sight_fini(struct sight *g)
 	free(g->runs);
 }
 
-static int join_all(struct salvage *s, struct sight *sight, unsigned nr, struct err *err)
+static int join_all(struct graph *g, struct sight *sight, unsigned nr, struct err *err)
 {
-	uint32_t begin = s->nr_nodes;
-	size_t mends = s->mends.nr, strays = s->strays.nr;
+	uint32_t begin = g->nr_nodes;
+	size_t mends = g->mends.nr, strays = g->strays.nr;
 
 	for (unsigned i = 0; i < nr; i++) {
-		int r = join_sight(s, &sight[i], err);
+		int r = join_sight(g, &sight[i], err);
 
 		if (r < 0)
 			return r;
 	}
-	if (s->nr_nodes > begin)
-		qsort(s->node + begin, s->nr_nodes - begin, sizeof(*s->node), by_block);
-	for (uint32_t i = begin; i < s->nr_nodes; i++)
-		s->slot[s->node[i].block] = i;
-	if (s->mends.nr > mends)
-		qsort(s->mends.data, s->mends.nr, sizeof(struct mend), mend_by_place);
-	if (s->strays.nr > strays)
-		qsort(s->strays.data, s->strays.nr, sizeof(struct stray), by_place);
+	if (g->nr_nodes > begin)
+		qsort(g->node + begin, g->nr_nodes - begin, sizeof(*g->node), by_block);
+	for (uint32_t i = begin; i < g->nr_nodes; i++)
+		g->slot[g->node[i].block] = i;
+	if (g->mends.nr > mends)
+		qsort(g->mends.data, g->mends.nr, sizeof(struct mend), mend_by_place);
+	if (g->strays.nr > strays)
+		qsort(g->strays.data, g->strays.nr, sizeof(struct stray), by_place);
 	return 0;
 }
 
-int salvage_load(struct salvage *s, mblock_t *list, size_t nr, struct err *err)
+int salvage_load(struct graph *g, mblock_t *list, size_t nr, struct err *err)
 {
-	unsigned nr_workers = stream_nr_workers(&s->stream);
+	unsigned nr_workers = stream_nr_workers(&g->stream);
 	struct sight *sight = calloc(nr_workers, sizeof(*sight));
-	struct loader l = { .s = s, .sight = sight };
+	struct loader l = { .graph = g, .sight = sight };
 	int r = 0;
 
 	if (!sight)
@@ -352,16 +354,16 @@ int salvage_load(struct salvage *s, mblock_t *list, size_t nr, struct err *err)
 			r = err_nomem(err, "salvage: workers");
 	}
 	if (!r && nr)
-		r = stream_read(&s->stream, list, nr, look, &l, err);
+		r = stream_read(&g->stream, list, nr, look, &l, err);
 	if (!r)
-		r = join_all(s, sight, nr_workers, err);
+		r = join_all(g, sight, nr_workers, err);
 	for (unsigned i = 0; i < nr_workers; i++)
 		sight_fini(&sight[i]);
 	free(sight);
 	return r;
 }
 
-int salvage_take_content(struct salvage *s, uint32_t block, uint32_t at, uint8_t kind,
+int salvage_take_content(struct graph *graph, uint32_t block, uint32_t at, uint8_t kind,
 			struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *buf = io_alloc(MBLOCK_SIZE);
@@ -371,14 +373,14 @@ int salvage_take_content(struct salvage *s, uint32_t block, uint32_t at, uint8_t
 
 	if (!buf || !runs)
 		return err_nomem(err, "salvage: a block");
-	r = io_read(s->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);
+	r = io_read(graph->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);
 	if (r < 0)
 		return 0;
-	salvage_apply_mends(s, at, buf);
+	salvage_apply_mends(graph, at, buf);
 	if (kind == BLOCK_NODE) {
-		r = note_node(s, &g, block, buf, true);
+		r = note_node(graph, &g, block, buf, true);
 		if (!r)
-			r = join_all(s, &g, 1, err);
+			r = join_all(graph, &g, 1, err);
 		free(g.nodes.data);
 		free(g.edges.data);
 		if (r < 0)
@@ -386,34 +388,34 @@ int salvage_take_content(struct salvage *s, uint32_t block, uint32_t at, uint8_t
 		if (r > 0)
 			return 0;
 	}
-	s->kind[block] = kind;
+	graph->kind[block] = kind;
 	return 1;
 }
 
-uint32_t salvage_add_virtual(struct salvage *s, uint8_t tree, int height, struct err *err)
+uint32_t salvage_add_virtual(struct graph *g, uint8_t tree, int height, struct err *err)
 {
-	if (grow(&s->node, &s->cap_nodes, s->nr_nodes, 1, sizeof(*s->node), err) < 0)
+	if (grow(&g->node, &g->cap_nodes, g->nr_nodes, 1, sizeof(*g->node), err) < 0)
 		return NONE;
-	s->node[s->nr_nodes] = (struct snode){ .block = NONE,
+	g->node[g->nr_nodes] = (struct snode){ .block = NONE,
 					       .tree = tree,
 					       .height = height < 0 ? 0 : (uint8_t)height,
 					       .flags = SN_VIRTUAL | SN_LINKED | SN_LIVE };
-	return s->nr_nodes++;
+	return g->nr_nodes++;
 }
 
-int salvage_add_edges(struct salvage *s, uint32_t node, const uint32_t *child, uint32_t nr,
+int salvage_add_edges(struct graph *g, uint32_t node, const uint32_t *child, uint32_t nr,
 		      struct err *err)
 {
 	struct snode *n;
-	int r = grow(&s->edge, &s->cap_edges, s->nr_edges, nr, sizeof(*s->edge), err);
+	int r = grow(&g->edge, &g->cap_edges, g->nr_edges, nr, sizeof(*g->edge), err);
 
 	if (r < 0)
 		return r;
-	n = &s->node[node];
-	n->edge = s->nr_edges;
+	n = &g->node[node];
+	n->edge = g->nr_edges;
 	n->nr_edges = nr;
 	for (uint32_t i = 0; i < nr; i++)
-		s->edge[s->nr_edges++] = (struct edge){ s->node[child[i]].first,
-							s->node[child[i]].block, child[i] };
+		g->edge[g->nr_edges++] = (struct edge){ g->node[child[i]].first,
+							g->node[child[i]].block, child[i] };
 	return 0;
 }

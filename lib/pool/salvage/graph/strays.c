@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/graph/graph.h"
 
 static int by_own(const void *pa, const void *pb)
 {
@@ -28,27 +28,27 @@ static bool is_whole(uint8_t kind)
  * number may be wrong: it is used as the block of its place, unless it is a copy of the block it
  * names.
  */
-static int place_strays(struct salvage *s, struct err *err)
+static int place_strays(struct graph *g, struct err *err)
 {
-	for (size_t i = 0; i < s->strays.nr; i++) {
-		struct stray *st = (struct stray *)s->strays.data + i, *moved;
+	for (size_t i = 0; i < g->strays.nr; i++) {
+		struct stray *st = (struct stray *)g->strays.data + i, *moved;
 		int r;
 
-		if (st->own == NONE || is_whole(s->kind[st->own]))
+		if (st->own == NONE || is_whole(g->kind[st->own]))
 			continue;
-		r = salvage_take_content(s, st->own, st->at, st->kind, err);
+		r = salvage_take_content(g, st->own, st->at, st->kind, err);
 		if (r < 0)
 			return r;
 		if (!r)
 			continue;
 		st->used = true;
-		moved = vec_push(&s->moved, sizeof(*moved));
+		moved = vec_push(&g->moved, sizeof(*moved));
 		if (!moved)
 			return err_nomem(err, "salvage: list of misplaced blocks");
 		*moved = *st;
 	}
-	if (s->moved.nr)
-		qsort(s->moved.data, s->moved.nr, sizeof(struct stray), by_own);
+	if (g->moved.nr)
+		qsort(g->moved.data, g->moved.nr, sizeof(struct stray), by_own);
 	return 0;
 }
 
@@ -72,91 +72,91 @@ static bool same_entries(const void *a, const void *b)
 	return same * 2 > MIN(va.nr, vb.nr);
 }
 
-static int place_misnumbered(struct salvage *s, struct err *err)
+static int place_misnumbered(struct graph *g, struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *a = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) uint8_t *b = io_alloc(MBLOCK_SIZE);
 
 	if (!a || !b)
 		return err_nomem(err, "salvage: a block");
-	for (size_t i = 0; i < s->strays.nr; i++) {
-		struct stray *st = (struct stray *)s->strays.data + i;
+	for (size_t i = 0; i < g->strays.nr; i++) {
+		struct stray *st = (struct stray *)g->strays.data + i;
 		int r;
 
-		if (st->used || st->kind != BLOCK_NODE || s->kind[st->at] != BLOCK_STRAY)
+		if (st->used || st->kind != BLOCK_NODE || g->kind[st->at] != BLOCK_STRAY)
 			continue;
-		if (st->own != NONE && s->kind[st->own] == BLOCK_NODE) {
-			if (salvage_get(s, st->at, a, NULL) < 0 ||
-			    salvage_get(s, st->own, b, NULL) < 0 || same_entries(a, b))
+		if (st->own != NONE && g->kind[st->own] == BLOCK_NODE) {
+			if (salvage_get(g, st->at, a, NULL) < 0 ||
+			    salvage_get(g, st->own, b, NULL) < 0 || same_entries(a, b))
 				continue;
 		}
-		r = salvage_take_content(s, st->at, st->at, st->kind, err);
+		r = salvage_take_content(g, st->at, st->at, st->kind, err);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int salvage_scan_all(struct salvage *s, struct err *err)
+int salvage_scan_all(struct graph *g, struct err *err)
 {
 	CLEANUP(free_ptr) mblock_t *list = NULL;
 	size_t nr = 0;
 	int r;
 
-	if (s->scanned)
+	if (g->scanned)
 		return 0;
-	list = malloc(sizeof(*list) * s->nr_blocks);
+	list = malloc(sizeof(*list) * g->nr_blocks);
 	if (!list)
 		return err_nomem(err, "salvage: list of blocks");
-	for (uint32_t b = 0; b < s->nr_blocks; b++)
-		if (s->kind[b] <= BLOCK_WANTED)
+	for (uint32_t b = 0; b < g->nr_blocks; b++)
+		if (g->kind[b] <= BLOCK_WANTED)
 			list[nr++] = b;
-	r = salvage_load(s, list, nr, err);
+	r = salvage_load(g, list, nr, err);
 	if (r < 0)
 		return r;
-	s->scanned = true;
-	r = place_strays(s, err);
-	return r < 0 ? r : place_misnumbered(s, err);
+	g->scanned = true;
+	r = place_strays(g, err);
+	return r < 0 ? r : place_misnumbered(g, err);
 }
 
-uint32_t salvage_where(const struct salvage *s, uint32_t block)
+uint32_t salvage_where(const struct graph *g, uint32_t block)
 {
 	const struct stray key = { .own = block }, *st = NULL;
 
-	if (s->moved.nr)
-		st = bsearch(&key, s->moved.data, s->moved.nr, sizeof(key), by_own);
+	if (g->moved.nr)
+		st = bsearch(&key, g->moved.data, g->moved.nr, sizeof(key), by_own);
 	return st ? st->at : block;
 }
 
-int salvage_get(const struct salvage *s, uint32_t block, void *buf, struct err *err)
+int salvage_get(const struct graph *g, uint32_t block, void *buf, struct err *err)
 {
-	uint32_t at = salvage_where(s, block);
-	int r = io_read(s->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);
+	uint32_t at = salvage_where(g, block);
+	int r = io_read(g->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);
 
 	if (r < 0)
 		return r;
-	salvage_apply_mends(s, at, buf);
+	salvage_apply_mends(g, at, buf);
 	return 0;
 }
 
-int salvage_bound(struct salvage *s, struct err *err)
+int salvage_bound(struct graph *g, struct err *err)
 {
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) struct run *run = calloc(INTERNAL_MAX, sizeof(*run));
 
 	if (!buf || !run)
 		return err_nomem(err, "salvage: a block");
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		struct snode *n = &s->node[i];
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		struct snode *n = &g->node[i];
 		uint64_t kept = 0;
 		struct view v;
 		uint32_t nr;
 
 		if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) ||
-		    n->max_data < s->nr_data_blocks || salvage_get(s, n->block, buf, NULL) < 0 ||
+		    n->max_data < g->nr_data_blocks || salvage_get(g, n->block, buf, NULL) < 0 ||
 		    !view_open(&v, buf))
 			continue;
-		nr = view_runs(&v, s->nr_data_blocks, run);
+		nr = view_runs(&v, g->nr_data_blocks, run);
 		for (uint32_t k = 0; k < nr; k++)
 			kept += run[k].len;
 		n->nr_mappings = kept;

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "pool/salvage/impl.h"
+#include "pool/salvage/state/state.h"
 
 enum standing {
 	CONTRADICTED, /* something else is there */
@@ -22,86 +22,94 @@ static bool of_tree(const struct snode *n, uint8_t tree)
 	       (n->tree == TREE_EMPTY && tree == TREE_TOP);
 }
 
-static enum standing root_stands(const struct salvage *s, uint64_t block, uint8_t tree)
+static enum standing root_stands(const struct counts *counts, uint64_t block, uint8_t tree)
 {
-	uint32_t i = node_of(s, block);
+	const struct graph *g = counts->graph;
+	uint32_t i = node_of(g, block);
 
-	if (!block || block >= s->nr_blocks)
+	if (!block || block >= g->nr_blocks)
 		return CONTRADICTED;
-	if (s->kind[block] < BLOCK_NODE)
+	if (g->kind[block] < BLOCK_NODE)
 		return LOST;
-	if (i == NONE || !of_tree(&s->node[i], tree) || (s->has_counts && !s->count[block]))
+	if (i == NONE || !of_tree(&g->node[i], tree) ||
+	    (counts->has_counts && !counts->count[block]))
 		return CONTRADICTED;
 	return STANDS;
 }
 
-static bool is_whole(const struct salvage *s, uint64_t block)
+static bool is_whole(const struct graph *g, uint64_t block)
 {
-	uint32_t i = node_of(s, block);
+	uint32_t i = node_of(g, block);
 
-	return i != NONE && !(s->node[i].flags & (SN_BROKEN | SN_VIRTUAL));
+	return i != NONE && !(g->node[i].flags & (SN_BROKEN | SN_VIRTUAL));
 }
 
 /* Are the roots of s->sb, whose counts have been read, intact? */
-static bool claim_stands(struct salvage *s)
+static bool claim_stands(struct counts *counts)
 {
-	const struct superblock *sb = &s->sb;
-	enum standing map = root_stands(s, sb->mapping_root, TREE_TOP);
-	enum standing details = root_stands(s, sb->details_root, TREE_DETAILS);
+	struct graph *g = counts->graph;
+	const struct superblock *sb = &counts->super->sb;
+	enum standing map = root_stands(counts, sb->mapping_root, TREE_TOP);
+	enum standing details = root_stands(counts, sb->details_root, TREE_DETAILS);
 	uint64_t index = sb->metadata_sm.bitmap_root;
 	int votes = 0;
 
 	if (map == CONTRADICTED || details == CONTRADICTED)
 		return false;
-	if (map == STANDS && details == STANDS && is_whole(s, sb->mapping_root) &&
-	    is_whole(s, sb->details_root))
-		return salvage_roots_agree(s, s->slot[sb->mapping_root], s->slot[sb->details_root]);
+	if (map == STANDS && details == STANDS && is_whole(g, sb->mapping_root) &&
+	    is_whole(g, sb->details_root))
+		return salvage_roots_agree(g, g->slot[sb->mapping_root], g->slot[sb->details_root]);
 	votes += map == STANDS;
 	votes += details == STANDS;
-	votes += index < s->nr_blocks && s->kind[index] == BLOCK_INDEX && s->has_counts;
-	votes += root_stands(s, sb->data_sm.bitmap_root, TREE_INDEX) == STANDS;
+	votes += index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && counts->has_counts;
+	votes += root_stands(counts, sb->data_sm.bitmap_root, TREE_INDEX) == STANDS;
 	return votes >= 3;
 }
 
-static int try_claim(struct salvage *s, struct err *err)
+static int try_claim(struct state *state, struct err *err)
 {
-	const struct superblock found = s->sb;
+	struct super *super = state->super;
+	struct counts *counts = state->counts;
+	const struct superblock found = super->sb;
 	int r;
 
-	if (!s->has_claim)
+	if (!super->has_claim)
 		return 0;
-	s->sb = s->claim;
-	r = salvage_read_counts(s, err);
+	super->sb = super->claim;
+	r = salvage_read_counts(counts, err);
 	if (!r)
-		s->claim_used = claim_stands(s);
-	if (!s->claim_used)
-		s->sb = found;
+		state->claim_used = claim_stands(counts);
+	if (!state->claim_used)
+		super->sb = found;
 	return r;
 }
 
 /* Are both roots there, and do they agree? */
-static bool roots_agree(struct salvage *s)
+static bool roots_agree(struct counts *counts)
 {
-	const struct superblock *sb = &s->sb;
+	struct graph *g = counts->graph;
+	const struct superblock *sb = &counts->super->sb;
 
-	return root_stands(s, sb->mapping_root, TREE_TOP) == STANDS &&
-	       root_stands(s, sb->details_root, TREE_DETAILS) == STANDS &&
-	       salvage_roots_agree(s, s->slot[sb->mapping_root], s->slot[sb->details_root]);
+	return root_stands(counts, sb->mapping_root, TREE_TOP) == STANDS &&
+	       root_stands(counts, sb->details_root, TREE_DETAILS) == STANDS &&
+	       salvage_roots_agree(g, g->slot[sb->mapping_root], g->slot[sb->details_root]);
 }
 
 /* How many of the superblock's pointers lead to an intact block of a wrong kind? */
-static int nr_contradicted(const struct salvage *s)
+static int nr_contradicted(const struct counts *counts)
 {
-	const struct superblock *sb = &s->sb;
+	const struct graph *g = counts->graph;
+	const struct superblock *sb = &counts->super->sb;
 	uint64_t index = sb->metadata_sm.bitmap_root;
 
-	return (root_stands(s, sb->mapping_root, TREE_TOP) == CONTRADICTED) +
-	       (root_stands(s, sb->details_root, TREE_DETAILS) == CONTRADICTED) +
-	       (root_stands(s, sb->data_sm.bitmap_root, TREE_INDEX) == CONTRADICTED) +
-	       (root_stands(s, sb->data_sm.ref_count_root, TREE_OVERFLOW) == CONTRADICTED) +
-	       (root_stands(s, sb->metadata_sm.ref_count_root, TREE_OVERFLOW) == CONTRADICTED) +
-	       (index < s->nr_blocks && s->kind[index] >= BLOCK_NODE &&
-		s->kind[index] != BLOCK_INDEX);
+	return (root_stands(counts, sb->mapping_root, TREE_TOP) == CONTRADICTED) +
+	       (root_stands(counts, sb->details_root, TREE_DETAILS) == CONTRADICTED) +
+	       (root_stands(counts, sb->data_sm.bitmap_root, TREE_INDEX) == CONTRADICTED) +
+	       (root_stands(counts, sb->data_sm.ref_count_root, TREE_OVERFLOW) == CONTRADICTED) +
+	       (root_stands(counts, sb->metadata_sm.ref_count_root, TREE_OVERFLOW) ==
+		CONTRADICTED) +
+	       (index < g->nr_blocks && g->kind[index] >= BLOCK_NODE &&
+		g->kind[index] != BLOCK_INDEX);
 }
 
 /*
@@ -110,27 +118,30 @@ static int nr_contradicted(const struct salvage *s)
  * superblock that is older or newer than the nodes: then its trees are not filled from another
  * state.
  */
-static int try_other_state(struct salvage *s, struct err *err)
+static int try_other_state(struct state *state, struct err *err)
 {
-	const struct superblock own = s->sb;
-	int enough = root_stands(s, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
-	bool uncertain = s->uncertain;
+	struct super *super = state->super;
+	struct trees *trees = state->trees;
+	struct counts *counts = state->counts;
+	const struct superblock own = super->sb;
+	int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
+	bool uncertain = trees->uncertain;
 	int r;
 
-	if (roots_agree(s) || nr_contradicted(s) < enough)
+	if (roots_agree(counts) || nr_contradicted(counts) < enough)
 		return 0;
-	s->sb = (struct superblock) { .time = own.time };
-	r = salvage_find_roots(s, err);
+	super->sb = (struct superblock) { .time = own.time };
+	r = salvage_find_roots(state, err);
 	if (!r)
-		r = salvage_read_counts(s, err);
-	s->other_state = !r && roots_agree(s);
-	if (!s->other_state) {
-		s->sb = own;
-		s->uncertain = uncertain;
+		r = salvage_read_counts(counts, err);
+	state->other_state = !r && roots_agree(counts);
+	if (!state->other_state) {
+		super->sb = own;
+		trees->uncertain = uncertain;
 		return r;
 	}
-	s->has_sb = false;
-	s->likely = (struct pool_overrides) { .has_transaction = true,
+	super->has_sb = false;
+	super->likely = (struct pool_overrides) { .has_transaction = true,
 					      .transaction = own.transaction_id,
 					      .has_data_block_size = true,
 					      .data_block_size = own.data_block_size,
@@ -139,11 +150,11 @@ static int try_other_state(struct salvage *s, struct err *err)
 	return 0;
 }
 
-static const char *what_is_at(const struct salvage *s, uint32_t block)
+static const char *what_is_at(const struct graph *g, uint32_t block)
 {
-	uint32_t i = s->slot[block];
+	uint32_t i = g->slot[block];
 
-	switch (s->kind[block]) {
+	switch (g->kind[block]) {
 	case BLOCK_ZERO:
 		return "is all zeros";
 	case BLOCK_IO_ERROR:
@@ -162,7 +173,7 @@ static const char *what_is_at(const struct salvage *s, uint32_t block)
 	}
 	if (i == NONE)
 		return "is damaged";
-	switch (s->node[i].tree) {
+	switch (g->node[i].tree) {
 	case TREE_TOP:
 		return "belongs to a top-level mapping tree";
 	case TREE_DETAILS:
@@ -177,71 +188,75 @@ static const char *what_is_at(const struct salvage *s, uint32_t block)
 	return "belongs to a space map";
 }
 
-static int check_root(const struct salvage *s, const char *option, uint64_t block, uint8_t tree,
+static int check_root(const struct graph *g, const char *option, uint64_t block, uint8_t tree,
 		      struct err *err)
 {
-	uint32_t i = node_of(s, block);
+	uint32_t i = node_of(g, block);
 
-	if (block >= s->nr_blocks)
+	if (block >= g->nr_blocks)
 		return err_set(err, -EINVAL,
 			       "%s %" PRIu64 ": the metadata device has only %u blocks; "
 			       "'thin_repair --list-roots -i POOL' lists the roots that can be given",
-			       option, block, s->nr_blocks);
-	if (block && i != NONE && !(s->node[i].flags & SN_VIRTUAL) && of_tree(&s->node[i], tree))
+			       option, block, g->nr_blocks);
+	if (block && i != NONE && !(g->node[i].flags & SN_VIRTUAL) && of_tree(&g->node[i], tree))
 		return 0;
 	return err_set(err, -EINVAL,
 		       "%s %" PRIu64 ": block %" PRIu64 " is not the root of a %s tree: it %s; "
 		       "'thin_repair --list-roots -i POOL' lists the roots that can be given",
 		       option, block, block, tree == TREE_TOP ? "top-level mapping" : "device details",
-		       what_is_at(s, (uint32_t)block));
+		       what_is_at(g, (uint32_t)block));
 }
 
-int salvage_check_taken(const struct salvage *s, struct err *err)
+int salvage_check_taken(const struct super *super, struct err *err)
 {
-	for (size_t k = 0; k < s->opt.nr_take; k++) {
-		const struct salvage_take *t = &s->opt.take[k];
-		uint32_t i = node_of(s, t->block);
+	const struct graph *g = super->graph;
 
-		if (t->block >= s->nr_blocks)
+	for (size_t k = 0; k < super->opt.nr_take; k++) {
+		const struct salvage_take *t = &super->opt.take[k];
+		uint32_t i = node_of(g, t->block);
+
+		if (t->block >= g->nr_blocks)
 			return err_set(err, -EINVAL,
 				       "--take %u=%" PRIu64 ": the metadata device has only %u blocks",
-				       t->dev_id, t->block, s->nr_blocks);
-		if (i == NONE || s->node[i].flags & SN_VIRTUAL ||
-		    (s->node[i].tree != TREE_MAPPING && s->node[i].tree != TREE_EMPTY))
+				       t->dev_id, t->block, g->nr_blocks);
+		if (i == NONE || g->node[i].flags & SN_VIRTUAL ||
+		    (g->node[i].tree != TREE_MAPPING && g->node[i].tree != TREE_EMPTY))
 			return err_set(err, -EINVAL,
 				       "--take %u=%" PRIu64 ": block %" PRIu64 " is not the root "
 				       "of a device's tree: it %s; 'thin_repair --explain -i "
 				       "POOL' names possible blocks",
 				       t->dev_id, t->block, t->block,
-				       what_is_at(s, (uint32_t)t->block));
+				       what_is_at(g, (uint32_t)t->block));
 	}
 	return 0;
 }
 
-static int check_given(const struct salvage *s, struct err *err)
+static int check_given(const struct super *super, struct err *err)
 {
-	const struct salvage_options *o = &s->opt;
+	const struct graph *g = super->graph;
+	const struct salvage_options *o = &super->opt;
 	int r = 0;
 
 	if (o->has_mapping_root)
-		r = check_root(s, "--mapping-root", o->mapping_root, TREE_TOP, err);
+		r = check_root(g, "--mapping-root", o->mapping_root, TREE_TOP, err);
 	if (!r && o->has_details_root)
-		r = check_root(s, "--details-root", o->details_root, TREE_DETAILS, err);
+		r = check_root(g, "--details-root", o->details_root, TREE_DETAILS, err);
 	return r;
 }
 
 /* Whose roots are used: the user's, the superblock's, those a damaged one names, or the newest found. */
-int salvage_settle_roots(struct salvage *s, struct err *err)
+int salvage_settle_roots(struct state *state, struct err *err)
 {
+	struct super *super = state->super;
 	int r = 0;
 
-	if (s->has_sb && !has_given_roots(s))
-		return s->opt.nr_take ? 0 : try_other_state(s, err);
-	if (has_given_roots(s))
-		r = check_given(s, err);
+	if (super->has_sb && !has_given_roots(super))
+		return super->opt.nr_take ? 0 : try_other_state(state, err);
+	if (has_given_roots(super))
+		r = check_given(super, err);
 	else
-		r = try_claim(s, err);
-	if (!r && !s->claim_used && (!s->has_sb || s->chosen))
-		r = salvage_find_roots(s, err);
+		r = try_claim(state, err);
+	if (!r && !state->claim_used && (!super->has_sb || super->chosen))
+		r = salvage_find_roots(state, err);
 	return r;
 }

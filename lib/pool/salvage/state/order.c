@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/bits.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/state/state.h"
 
 #define MAX_COMPARED 128 /* number of states that are compared with each other */
 
@@ -33,20 +33,20 @@ static struct fall fall_between(const struct pool_state *a, const struct pool_st
 }
 
 /* The first block that the state leaves free. */
-static uint32_t first_free(const struct salvage *s, const struct pool_state *st)
+static uint32_t first_free(const struct graph *g, const struct pool_state *st)
 {
 	uint32_t b = 0;
 
-	while (b < s->nr_blocks && bits_get(st->live, b))
+	while (b < g->nr_blocks && bits_get(st->live, b))
 		b++;
 	return b;
 }
 
 /* Is there a block after the state's index that was never written? */
-static bool has_untouched(const struct salvage *s, const struct pool_state *st)
+static bool has_untouched(const struct graph *g, const struct pool_state *st)
 {
-	for (uint32_t b = s->nr_blocks; b-- > st->index;)
-		if (s->kind[b] == BLOCK_ZERO && !bits_get(st->live, b))
+	for (uint32_t b = g->nr_blocks; b-- > st->index;)
+		if (g->kind[b] == BLOCK_ZERO && !bits_get(st->live, b))
 			return true;
 	return false;
 }
@@ -57,15 +57,15 @@ static bool has_untouched(const struct salvage *s, const struct pool_state *st)
  * It goes round the end of the device only when that has been written to.  It begins at the first block
  * that @a left free, when the pool had been activated again.
  */
-static bool follows(const struct salvage *s, const struct pool_state *a, const struct pool_state *b,
+static bool follows(const struct graph *g, const struct pool_state *a, const struct pool_state *b,
 		    bool strict, uint32_t behind)
 {
-	uint32_t free = first_free(s, a), last = b->index + behind;
+	uint32_t free = first_free(g, a), last = b->index + behind;
 	bool wrapped = b->index < a->index;
-	bool onwards = !strict || !wrapped || !has_untouched(s, a);
-	bool from_front = !strict || (free < s->nr_blocks && bits_get(b->live, free));
+	bool onwards = !strict || !wrapped || !has_untouched(g, a);
+	bool from_front = !strict || (free < g->nr_blocks && bits_get(b->live, free));
 
-	for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64 && (onwards || from_front); w++)
+	for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64 && (onwards || from_front); w++)
 		for (uint64_t only = b->live[w] & ~a->live[w]; only; only &= only - 1) {
 			uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(only);
 
@@ -77,9 +77,10 @@ static bool follows(const struct salvage *s, const struct pool_state *a, const s
 }
 
 /* Did @b come after @a, and cannot @a have come after @b, by where they were written? */
-static bool is_newer(const struct salvage *s, const struct pool_state *a, const struct pool_state *b, bool strict)
+static bool is_newer(const struct graph *g, const struct pool_state *a, const struct pool_state *b,
+		     bool strict)
 {
-	return follows(s, a, b, strict, 0) && !follows(s, b, a, strict, BEHIND_INDEX);
+	return follows(g, a, b, strict, 0) && !follows(g, b, a, strict, BEHIND_INDEX);
 }
 
 static bool same_roots(const struct pool_state *a, const struct pool_state *b)
@@ -90,22 +91,24 @@ static bool same_roots(const struct pool_state *a, const struct pool_state *b)
 /*
  * Do two states have a node of mappings in common?  Unrelated ones have none, unless one is empty.
  */
-static bool has_common(const struct salvage *s, const struct pool_state *a, const struct pool_state *b)
+static bool has_common(const struct graph *g, const struct pool_state *a,
+		       const struct pool_state *b)
 {
-	for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64; w++)
+	for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 		for (uint64_t both = b->live[w] & a->live[w]; both; both &= both - 1) {
-			uint32_t i = s->slot[w * 64 + (uint32_t)__builtin_ctzll(both)];
+			uint32_t i = g->slot[w * 64 + (uint32_t)__builtin_ctzll(both)];
 
-			if (i != NONE && s->node[i].tree == TREE_MAPPING)
+			if (i != NONE && g->node[i].tree == TREE_MAPPING)
 				return true;
 		}
 	return !a->mapped || !b->mapped;
 }
 
 /* Are there states that may be newer than @best? */
-bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct pool_state *best)
+bool salvage_has_rival(const struct super *super, struct vec *states, const struct pool_state *best)
 {
-	const struct pool_overrides *hint = &s->opt.hint;
+	const struct graph *g = super->graph;
+	const struct pool_overrides *hint = &super->opt.hint;
 	/* a transaction near the one that LVM knows makes it a state of this pool */
 	bool dated = hint->has_transaction && hint->transaction &&
 		     best->transaction <= hint->transaction &&
@@ -121,10 +124,10 @@ bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct
 			for (size_t k = 0; k < states->nr && !st[i].is_older; k++)
 				any |= st[i].is_older = st[k].is_older &&
 							(!st[k].orphans || &st[k] == best) &&
-							(dated || has_common(s, &st[i], &st[k])) &&
-							(is_newer(s, &st[i], &st[k], false) ||
+							(dated || has_common(g, &st[i], &st[k])) &&
+							(is_newer(g, &st[i], &st[k], false) ||
 							 same_roots(&st[i], &st[k]) ||
-							 is_newer(s, &st[i], &st[k], true));
+							 is_newer(g, &st[i], &st[k], true));
 		if (states->nr > MAX_COMPARED)
 			break;
 	}
@@ -139,7 +142,7 @@ bool salvage_has_rival(const struct salvage *s, struct vec *states, const struct
 }
 
 /* The newest of the states in which nothing was reused. */
-const struct pool_state *salvage_newest(const struct salvage *s, struct vec *states)
+const struct pool_state *salvage_newest(const struct graph *g, struct vec *states)
 {
 	struct pool_state *st = states->data;
 	uint32_t least = UINT32_MAX;
@@ -175,7 +178,7 @@ const struct pool_state *salvage_newest(const struct salvage *s, struct vec *sta
 		}
 	}
 	for (size_t i = 0; i < nr; i++)
-		if (i != best && is_newer(s, &st[best], &st[i], false))
+		if (i != best && is_newer(g, &st[best], &st[i], false))
 			best = i;
 	return &st[best];
 }

@@ -14,31 +14,32 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "base/search.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/state/state.h"
 
 #define MAX_STATES 4096
 #define MAX_REUSED 64 /* in a state that is still taken for one */
 
 /* Pointers to intact blocks that do not match the parent: the blocks were reused since. */
-static uint32_t contradictions(const struct salvage *s, const struct snode *n)
+static uint32_t contradictions(const struct counts *counts, const struct snode *n)
 {
+	const struct graph *g = counts->graph;
 	uint32_t nr = 0;
 
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		const struct edge *e = &s->edge[n->edge + k];
+		const struct edge *e = &g->edge[n->edge + k];
 
-		nr += e->block == NONE || !s->count[e->block] ||
-		      (!(n->flags & SN_LEAF) && e->node == NONE && s->kind[e->block] >= BLOCK_NODE);
+		nr += e->block == NONE || !counts->count[e->block] ||
+		      (!(n->flags & SN_LEAF) && e->node == NONE && g->kind[e->block] >= BLOCK_NODE);
 	}
 	return nr;
 }
 
-static void newest_details(struct salvage *s, uint32_t node, struct pool_state *st)
+static void newest_details(struct graph *g, uint32_t node, struct pool_state *st)
 {
 	struct vec details = { 0 };
 	const struct device_info *d;
 
-	if (salvage_read_details(s, node, &details, NULL) < 0)
+	if (salvage_read_details(g, node, &details, NULL) < 0)
 		details.nr = 0;
 	d = details.data;
 	for (size_t i = 0; i < details.nr; i++) {
@@ -46,36 +47,38 @@ static void newest_details(struct salvage *s, uint32_t node, struct pool_state *
 		st->time = MAX(st->time, MAX(d[i].snap_time, d[i].creation_time));
 		st->mapped += MIN(d[i].mapped_blocks, MAX_DATA_BLOCK);
 	}
-	st->dated = !(s->node[node].flags & SN_BROKEN);
+	st->dated = !(g->node[node].flags & SN_BROKEN);
 	free(details.data);
 }
 
 /* The metadata map's overflow tree, of two: all its keys are blocks that the bitmaps leave to it. */
-static bool is_metadata_overflow(struct salvage *s, uint32_t node)
+static bool is_metadata_overflow(struct counts *counts, uint32_t node)
 {
-	CLEANUP(free_ptr) void *buf = salvage_noted(s, io_alloc(MBLOCK_SIZE));
+	struct graph *g = counts->graph;
+	CLEANUP(free_ptr) void *buf = salvage_noted(g, io_alloc(MBLOCK_SIZE));
 	struct view v;
 
-	while (!(s->node[node].flags & SN_LEAF)) {
-		uint32_t c = s->edge[s->node[node].edge].node;
+	while (!(g->node[node].flags & SN_LEAF)) {
+		uint32_t c = g->edge[g->node[node].edge].node;
 
 		if (c == NONE)
 			return false;
 		node = c;
 	}
-	if (!buf || salvage_get(s, s->node[node].block, buf, NULL) < 0 || !view_open(&v, buf))
+	if (!buf || salvage_get(g, g->node[node].block, buf, NULL) < 0 || !view_open(&v, buf))
 		return false;
 	for (uint32_t i = 0; i < v.nr; i++)
-		if (view_key(&v, i) >= s->nr_blocks || s->count[view_key(&v, i)] != COUNT_MANY)
+		if (view_key(&v, i) >= g->nr_blocks || counts->count[view_key(&v, i)] != COUNT_MANY)
 			return false;
 	return true;
 }
 
-static void look_at_root(struct salvage *s, uint32_t b, struct pool_state *st)
+static void look_at_root(struct counts *counts, uint32_t b, struct pool_state *st)
 {
-	uint32_t i = s->slot[b];
+	struct graph *g = counts->graph;
+	uint32_t i = g->slot[b];
 
-	switch (s->node[i].tree) {
+	switch (g->node[i].tree) {
 	case TREE_TOP:
 		st->map_root = b;
 		break;
@@ -85,10 +88,10 @@ static void look_at_root(struct salvage *s, uint32_t b, struct pool_state *st)
 		break;
 	case TREE_DETAILS:
 		st->details_root = b;
-		newest_details(s, i, st);
+		newest_details(g, i, st);
 		break;
 	case TREE_OVERFLOW:
-		if (is_metadata_overflow(s, i))
+		if (is_metadata_overflow(counts, i))
 			st->overflow_root = b;
 		break;
 	}
@@ -103,85 +106,87 @@ static const struct device_info *find_info(const struct vec *details, uint64_t i
 }
 
 /* Devices with another number of mappings than their details say, though nothing is lost there. */
-static uint32_t count_mismatches(const struct salvage *s, uint32_t i, const struct vec *details,
+static uint32_t count_mismatches(const struct graph *g, uint32_t i, const struct vec *details,
 				 unsigned depth)
 {
-	const struct snode *n = &s->node[i];
+	const struct snode *n = &g->node[i];
 	uint32_t nr = 0;
 
 	for (uint32_t k = 0; k < n->nr_edges && depth < BTREE_MAX_DEPTH; k++) {
-		const struct edge *e = &s->edge[n->edge + k];
+		const struct edge *e = &g->edge[n->edge + k];
 		const struct device_info *d;
 		uint32_t c;
 
 		if (!(n->flags & SN_LEAF)) {
 			if (e->node != NONE)
-				nr += count_mismatches(s, e->node, details, depth + 1);
+				nr += count_mismatches(g, e->node, details, depth + 1);
 			continue;
 		}
-		c = node_of(s, e->block);
+		c = node_of(g, e->block);
 		d = find_info(details, e->key);
-		if (c != NONE && d && !(s->node[c].flags & SN_BROKEN))
-			nr += s->node[c].nr_mappings != d->mapped_blocks;
+		if (c != NONE && d && !(g->node[c].flags & SN_BROKEN))
+			nr += g->node[c].nr_mappings != d->mapped_blocks;
 	}
 	return nr;
 }
 
-static void check_counts(struct salvage *s, struct pool_state *st)
+static void check_counts(struct graph *g, struct pool_state *st)
 {
 	struct vec details = { 0 };
 
 	if (st->map_root == NONE || st->details_root == NONE)
 		return;
-	if (!salvage_read_details(s, s->slot[st->details_root], &details, NULL))
-		st->reused += count_mismatches(s, s->slot[st->map_root], &details, 0);
+	if (!salvage_read_details(g, g->slot[st->details_root], &details, NULL))
+		st->reused += count_mismatches(g, g->slot[st->map_root], &details, 0);
 	free(details.data);
 }
 
 /* Judges the state whose counts have been read. */
-static void look_at_state(struct salvage *s, struct pool_state *st)
+static void look_at_state(struct counts *counts, struct pool_state *st)
 {
+	struct graph *g = counts->graph;
 	uint32_t lost = 0;
 
-	for (uint32_t b = 1; b < s->nr_blocks; b++) {
-		uint32_t i = s->slot[b];
+	for (uint32_t b = 1; b < g->nr_blocks; b++) {
+		uint32_t i = g->slot[b];
 
-		if (s->count[b] == COUNT_UNKNOWN || !s->count[b])
+		if (counts->count[b] == COUNT_UNKNOWN || !counts->count[b])
 			continue;
 		st->live[b / 64] |= (uint64_t)1 << b % 64;
-		st->reused += s->count[b] < COUNT_MANY && s->found[b] > s->count[b];
-		lost += s->kind[b] < BLOCK_NODE;
-		if (s->kind[b] == BLOCK_SUPER)
+		st->reused += counts->count[b] < COUNT_MANY && counts->found[b] > counts->count[b];
+		lost += g->kind[b] < BLOCK_NODE;
+		if (g->kind[b] == BLOCK_SUPER)
 			st->held = b;
 		if (i == NONE)
 			continue;
-		st->reused += contradictions(s, &s->node[i]);
-		if (s->found[b] < s->count[b]) {
-			look_at_root(s, b, st);
-			st->orphans += s->node[i].tree == TREE_MAPPING &&
-				       salvage_missing_refs(s, b) != COUNT_MANY;
+		st->reused += contradictions(counts, &g->node[i]);
+		if (counts->found[b] < counts->count[b]) {
+			look_at_root(counts, b, st);
+			st->orphans += g->node[i].tree == TREE_MAPPING &&
+				       salvage_missing_refs(counts, b) != COUNT_MANY;
 		}
 	}
 	/* the empty tree of a device among others, not that of a pool without devices */
-	if (st->map_root != NONE && s->node[s->slot[st->map_root]].tree == TREE_EMPTY &&
+	if (st->map_root != NONE && g->node[g->slot[st->map_root]].tree == TREE_EMPTY &&
 	    (st->orphans || st->mapped))
 		st->map_root = NONE;
 	/* no block is lost, and yet a root is, or a node's parent: their blocks were reused */
 	st->reused += !lost && (st->orphans || st->map_root == NONE || st->details_root == NONE);
-	check_counts(s, st);
+	check_counts(g, st);
 }
 
-static int add_state(struct salvage *s, uint32_t index, struct vec *states, struct err *err)
+static int add_state(struct counts *counts, uint32_t index, struct vec *states, struct err *err)
 {
+	struct super *super = counts->super;
 	struct pool_state *st;
 	int r;
 
-	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
-	s->sb.metadata_sm.bitmap_root = index;
-	r = salvage_read_counts(s, err);
+	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
+	super->sb.metadata_sm.bitmap_root = index;
+	r = salvage_read_counts(counts, err);
 	if (r < 0)
 		return r;
-	if (!s->count[index] || s->count[index] == COUNT_UNKNOWN)
+	if (!counts->count[index] || counts->count[index] == COUNT_UNKNOWN)
 		return 0;
 	st = vec_push(states, sizeof(*st));
 	if (!st)
@@ -189,10 +194,10 @@ static int add_state(struct salvage *s, uint32_t index, struct vec *states, stru
 	*st = (struct pool_state) {
 		.index = index, .map_root = NONE, .details_root = NONE, .overflow_root = NONE
 	};
-	st->live = calloc(div_up(s->nr_blocks, 64), sizeof(*st->live));
+	st->live = calloc(div_up(counts->graph->nr_blocks, 64), sizeof(*st->live));
 	if (!st->live)
 		return err_nomem(err, "salvage: states of the pool");
-	look_at_state(s, st);
+	look_at_state(counts, st);
 	if (st->reused > MAX_REUSED) {
 		free(st->live);
 		states->nr--;
@@ -203,25 +208,25 @@ static int add_state(struct salvage *s, uint32_t index, struct vec *states, stru
 /* --- states whose space map is lost --- */
 
 /* A top level under which everything is whole, and how many mappings each device has. */
-static bool list_devices(const struct salvage *s, uint32_t i, const struct pool_state *last,
+static bool list_devices(const struct graph *g, uint32_t i, const struct pool_state *last,
 			 uint32_t end, struct vec *devs, unsigned depth)
 {
-	const struct snode *n = &s->node[i];
+	const struct snode *n = &g->node[i];
 
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		const struct edge *e = &s->edge[n->edge + k];
+		const struct edge *e = &g->edge[n->edge + k];
 		struct device_info *d;
 		uint32_t c;
 
 		if (!(n->flags & SN_LEAF)) {
 			if (e->node == NONE || depth > BTREE_MAX_DEPTH ||
-			    !list_devices(s, e->node, last, end, devs, depth + 1))
+			    !list_devices(g, e->node, last, end, devs, depth + 1))
 				return false;
 			continue;
 		}
-		c = node_of(s, e->block);
-		if (c == NONE || s->node[c].flags & SN_BROKEN ||
-		    (s->node[c].tree != TREE_MAPPING && s->node[c].tree != TREE_EMPTY))
+		c = node_of(g, e->block);
+		if (c == NONE || g->node[c].flags & SN_BROKEN ||
+		    (g->node[c].tree != TREE_MAPPING && g->node[c].tree != TREE_EMPTY))
 			return false;
 		/*
 		 * a state that follows keeps most of the older one, and has its new blocks right
@@ -234,19 +239,20 @@ static bool list_devices(const struct salvage *s, uint32_t i, const struct pool_
 		if (!d)
 			return false;
 		*d = (struct device_info) { .dev_id = (uint32_t)e->key,
-					    .mapped_blocks = s->node[c].nr_mappings };
+					    .mapped_blocks = g->node[c].nr_mappings };
 	}
 	return true;
 }
 
 /* Do the details at @i tell of just these devices and numbers of mappings? */
-static bool details_agree(struct salvage *s, uint32_t i, const struct vec *devs, struct pool_state *st)
+static bool details_agree(struct graph *g, uint32_t i, const struct vec *devs,
+			  struct pool_state *st)
 {
 	struct vec details = { 0 };
 	const struct device_info *a = devs->data, *b;
 	bool same = false;
 
-	if (salvage_read_details(s, i, &details, NULL) == 0 && details.nr == devs->nr) {
+	if (salvage_read_details(g, i, &details, NULL) == 0 && details.nr == devs->nr) {
 		b = details.data;
 		same = true;
 		for (size_t k = 0; k < details.nr && same; k++)
@@ -255,63 +261,64 @@ static bool details_agree(struct salvage *s, uint32_t i, const struct vec *devs,
 	}
 	free(details.data);
 	if (same)
-		newest_details(s, i, st);
+		newest_details(g, i, st);
 	return same;
 }
 
-bool salvage_roots_agree(struct salvage *s, uint32_t top, uint32_t details)
+bool salvage_roots_agree(struct graph *g, uint32_t top, uint32_t details)
 {
 	struct vec devs = { 0 };
 	struct pool_state st = { 0 };
 	bool agree =
-		list_devices(s, top, NULL, 0, &devs, 0) && details_agree(s, details, &devs, &st);
+		list_devices(g, top, NULL, 0, &devs, 0) && details_agree(g, details, &devs, &st);
 
 	free(devs.data);
 	return agree;
 }
 
-static bool is_root(const struct salvage *s, uint32_t b, uint8_t tree, const uint8_t *is_child)
+static bool is_root(const struct graph *g, uint32_t b, uint8_t tree, const uint8_t *is_child)
 {
-	uint32_t i = s->slot[b];
+	uint32_t i = g->slot[b];
 
-	return i != NONE && !is_child[i] && s->node[i].tree == tree &&
-	       !(s->node[i].flags & (SN_VIRTUAL | SN_BROKEN));
+	return i != NONE && !is_child[i] && g->node[i].tree == tree &&
+	       !(g->node[i].flags & (SN_VIRTUAL | SN_BROKEN));
 }
 
 /*
  * Roots that are newer than the newest space map that can be read, when the map of their state is
  * lost too.  They lie between the index of @last and the next one.
  */
-static int look_for_newer(struct salvage *s, const struct pool_state *last, struct pool_state *found,
-			  struct err *err)
+static int look_for_newer(struct trees *trees, const struct pool_state *last,
+			  struct pool_state *found, struct err *err)
 {
-	CLEANUP(free_ptr) uint8_t *is_child = calloc(s->nr_nodes + 1, 1);
+	struct graph *g = trees->graph;
+	CLEANUP(free_ptr) uint8_t *is_child = calloc(g->nr_nodes + 1, 1);
 	uint32_t begin = last ? last->index + 1 : 1, end = begin;
 	struct vec devs = { 0 };
 
 	if (!is_child)
 		return err_nomem(err, "salvage: roots");
-	salvage_mark_children(s, is_child);
-	while (end < s->nr_blocks && (s->kind[end] != BLOCK_INDEX || !last))
+	salvage_mark_children(g, is_child);
+	while (end < g->nr_blocks && (g->kind[end] != BLOCK_INDEX || !last))
 		end++;
 	for (uint32_t b = end; b-- > begin && found->map_root == NONE;) {
-		if (!is_root(s, b, TREE_TOP, is_child))
+		if (!is_root(g, b, TREE_TOP, is_child))
 			continue;
 		devs.nr = 0;
-		if (!list_devices(s, s->slot[b], last, end, &devs, 0))
+		if (!list_devices(g, g->slot[b], last, end, &devs, 0))
 			continue;
-		s->uncertain =
+		trees->uncertain =
 			true; /* newer, or begun and never committed, unless its details tell */
 		for (uint32_t d = end; d-- > begin && found->map_root == NONE;) {
 			struct pool_state st = { 0 };
 
-			if (is_root(s, d, TREE_DETAILS, is_child) &&
-			    details_agree(s, s->slot[d], &devs, &st) &&
+			if (is_root(g, d, TREE_DETAILS, is_child) &&
+			    details_agree(g, g->slot[d], &devs, &st) &&
 			    (!last ||
 			     (st.time >= last->time && st.transaction >= last->transaction))) {
 				found->map_root = b;
 				found->details_root = d;
-				s->uncertain = false;
+				trees->uncertain = false;
 			}
 		}
 	}
@@ -319,31 +326,32 @@ static int look_for_newer(struct salvage *s, const struct pool_state *last, stru
 	return 0;
 }
 
-static void use_state(struct salvage *s, const struct pool_state *st)
+static void use_state(struct super *super, const struct pool_state *st)
 {
-	s->sb.metadata_sm.bitmap_root = st->index;
-	s->sb.metadata_sm.ref_count_root = st->overflow_root == NONE ? 0 : st->overflow_root;
-	s->sb.held_root = st->held;
-	s->sb.mapping_root = st->map_root == NONE ? 0 : st->map_root;
-	s->sb.details_root = st->details_root == NONE ? 0 : st->details_root;
+	super->sb.metadata_sm.bitmap_root = st->index;
+	super->sb.metadata_sm.ref_count_root = st->overflow_root == NONE ? 0 : st->overflow_root;
+	super->sb.held_root = st->held;
+	super->sb.mapping_root = st->map_root == NONE ? 0 : st->map_root;
+	super->sb.details_root = st->details_root == NONE ? 0 : st->details_root;
 }
 
 /* --- roots that the user gave --- */
 
 /* The newest node of @tree without a parent that agrees with the root that was given, or 0. */
-static uint32_t find_partner(struct salvage *s, uint8_t tree, uint32_t given,
+static uint32_t find_partner(struct super *super, uint8_t tree, uint32_t given,
 			     const uint8_t *is_child)
 {
+	struct graph *g = super->graph;
 	uint32_t best = 0;
 
-	for (uint32_t b = 1; b < s->nr_blocks; b++) {
-		uint32_t i = s->slot[b];
+	for (uint32_t b = 1; b < g->nr_blocks; b++) {
+		uint32_t i = g->slot[b];
 
-		if (!is_root(s, b, tree, is_child) ||
-		    (best && block_age(s, b) > block_age(s, best)))
+		if (!is_root(g, b, tree, is_child) ||
+		    (best && block_age(super, b) > block_age(super, best)))
 			continue;
-		if (tree == TREE_DETAILS ? salvage_roots_agree(s, given, i)
-					 : salvage_roots_agree(s, i, given))
+		if (tree == TREE_DETAILS ? salvage_roots_agree(g, given, i)
+					 : salvage_roots_agree(g, i, given))
 			best = b;
 	}
 	return best;
@@ -353,29 +361,30 @@ static uint32_t find_partner(struct salvage *s, uint8_t tree, uint32_t given,
  * Whatever state the user's roots are of: its space map is used when it is there, and the root that was
  * not given is the one that agrees.
  */
-static int use_given(struct salvage *s, const struct vec *states, struct err *err)
+static int use_given(struct super *super, const struct vec *states, struct err *err)
 {
-	const struct salvage_options *o = &s->opt;
-	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)s->nr_nodes + 1, 1);
+	struct graph *g = super->graph;
+	const struct salvage_options *o = &super->opt;
+	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
 	uint64_t map = o->has_mapping_root ? o->mapping_root : 0;
 	uint64_t details = o->has_details_root ? o->details_root : 0;
 	const struct pool_state *st = states->data;
 
 	if (!is_child)
 		return err_nomem(err, "salvage: roots");
-	salvage_mark_children(s, is_child);
-	s->cursor = (uint32_t)MAX(map, details);
+	salvage_mark_children(g, is_child);
+	super->cursor = (uint32_t)MAX(map, details);
 	if (!o->has_mapping_root)
-		map = find_partner(s, TREE_TOP, s->slot[details], is_child);
+		map = find_partner(super, TREE_TOP, g->slot[details], is_child);
 	if (!o->has_details_root)
-		details = find_partner(s, TREE_DETAILS, s->slot[map], is_child);
-	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
-	s->sb.held_root = 0;
+		details = find_partner(super, TREE_DETAILS, g->slot[map], is_child);
+	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
+	super->sb.held_root = 0;
 	for (size_t i = 0; i < states->nr; i++)
 		if (st[i].map_root == map && st[i].details_root == details)
-			use_state(s, &st[i]);
-	s->sb.mapping_root = map;
-	s->sb.details_root = details;
+			use_state(super, &st[i]);
+	super->sb.mapping_root = map;
+	super->sb.details_root = details;
 	return 0;
 }
 
@@ -390,20 +399,23 @@ static void free_states(struct vec *states)
  * Are there intact blocks right after the state's index block that no state has?  A later commit
  * wrote them, and its index block is lost, or it was never completed.
  */
-static bool something_follows(const struct salvage *s, const struct pool_state *st, const uint64_t *used)
+static bool something_follows(const struct graph *g, const struct pool_state *st,
+			      const uint64_t *used)
 {
 	uint32_t b = st->index + 1;
 
-	while (b < s->nr_blocks && s->kind[b] != BLOCK_INDEX &&
-	       (bits_get(used, b) || (s->kind[b] != BLOCK_NODE && s->kind[b] != BLOCK_BITMAP)))
+	while (b < g->nr_blocks && g->kind[b] != BLOCK_INDEX &&
+	       (bits_get(used, b) || (g->kind[b] != BLOCK_NODE && g->kind[b] != BLOCK_BITMAP)))
 		b++;
-	return b < s->nr_blocks && s->kind[b] != BLOCK_INDEX;
+	return b < g->nr_blocks && g->kind[b] != BLOCK_INDEX;
 }
 
 /* When nothing names the roots: uses those of the newest state. */
-static int use_newest(struct salvage *s, struct vec *states, struct err *err)
+static int use_newest(struct state *state, struct vec *states, struct err *err)
 {
-	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(s->nr_blocks, 64), sizeof(*used));
+	struct graph *g = state->graph;
+	struct super *super = state->super;
+	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(g->nr_blocks, 64), sizeof(*used));
 	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
 	const struct pool_state *best;
 	int r;
@@ -411,38 +423,42 @@ static int use_newest(struct salvage *s, struct vec *states, struct err *err)
 	if (!used)
 		return err_nomem(err, "salvage: states of the pool");
 	for (size_t i = 0; i < states->nr; i++)
-		for (uint32_t w = 0; w <= (s->nr_blocks - 1) / 64; w++)
+		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 			used[w] |= ((struct pool_state *)states->data)[i].live[w];
-	best = salvage_newest(s, states);
-	r = look_for_newer(s, best, &newer, err);
-	s->rivals = best && (salvage_has_rival(s, states, best) ||
-			     (newer.map_root == NONE && something_follows(s, best, used)));
-	memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
-	s->cursor = best ? best->index : s->nr_blocks - 1;
+	best = salvage_newest(g, states);
+	r = look_for_newer(state->trees, best, &newer, err);
+	state->rivals = best && (salvage_has_rival(super, states, best) ||
+			     (newer.map_root == NONE && something_follows(g, best, used)));
+	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
+	super->cursor = best ? best->index : g->nr_blocks - 1;
 	if (!r && best)
-		use_state(s, best);
+		use_state(super, best);
 	if (!r && newer.map_root != NONE) {
-		memset(&s->sb.metadata_sm, 0, sizeof(s->sb.metadata_sm));
-		s->sb.held_root = 0;
-		s->cursor = MAX(newer.map_root, newer.details_root);
-		s->sb.mapping_root = newer.map_root;
-		s->sb.details_root = newer.details_root;
+		memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
+		super->sb.held_root = 0;
+		super->cursor = MAX(newer.map_root, newer.details_root);
+		super->sb.mapping_root = newer.map_root;
+		super->sb.details_root = newer.details_root;
 	}
 	return r;
 }
 
-int salvage_find_roots(struct salvage *s, struct err *err)
+int salvage_find_roots(struct state *state, struct err *err)
 {
+	struct graph *g = state->graph;
+	struct super *super = state->super;
 	struct vec states = { 0 };
 	int r = 0;
 
-	if (has_given_roots(s)) /* a state's own roots have no parent: the user's word is none */
-		s->sb.mapping_root = s->sb.details_root = 0;
-	for (uint32_t b = 0; b < s->nr_blocks && !r && states.nr < MAX_STATES; b++)
-		if (s->kind[b] == BLOCK_INDEX && b != s->own_index)
-			r = add_state(s, b, &states, err);
+	if (has_given_roots(
+		    super)) /* a state's own roots have no parent: the user's word is none */
+		super->sb.mapping_root = super->sb.details_root = 0;
+	for (uint32_t b = 0; b < g->nr_blocks && !r && states.nr < MAX_STATES; b++)
+		if (g->kind[b] == BLOCK_INDEX && b != state->own_index)
+			r = add_state(state->counts, b, &states, err);
 	if (!r)
-		r = has_given_roots(s) ? use_given(s, &states, err) : use_newest(s, &states, err);
+		r = has_given_roots(super) ? use_given(super, &states, err)
+					   : use_newest(state, &states, err);
 	free_states(&states);
 	return r;
 }

@@ -7,53 +7,57 @@
  */
 #include <stdlib.h>
 
-#include "pool/salvage/impl.h"
+#include "pool/salvage/state/state.h"
 
-static bool holds_devices(const struct salvage *s)
+static bool holds_devices(const struct graph *g)
 {
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		if (s->node[i].tree == TREE_DETAILS && s->node[i].flags & SN_LEAF && s->node[i].nr)
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].tree == TREE_DETAILS && g->node[i].flags & SN_LEAF && g->node[i].nr)
 			return true;
 	return false;
 }
 
-static int sum_up(struct salvage *s, struct err *err)
+static int sum_up(struct state *state, struct err *err)
 {
+	struct graph *g = state->graph;
 	struct vec details = { 0 };
 	const struct device_info *d;
-	int r = salvage_read_details(s, s->slot[s->over.details_root], &details, err);
+	int r = salvage_read_details(g, g->slot[state->over.details_root], &details, err);
 
 	d = details.data;
-	s->over.nr_devices = details.nr;
+	state->over.nr_devices = details.nr;
 	for (size_t i = 0; i < details.nr; i++)
-		s->over.nr_mappings += d[i].mapped_blocks;
+		state->over.nr_mappings += d[i].mapped_blocks;
 	free(details.data);
 	return r;
 }
 
-int salvage_look_under(struct salvage *s, struct err *err)
+int salvage_look_under(struct state *state, struct err *err)
 {
-	const struct superblock own = s->sb;
-	bool uncertain = s->uncertain;
+	struct graph *g = state->graph;
+	struct super *super = state->super;
+	struct trees *trees = state->trees;
+	const struct superblock own = super->sb;
+	bool uncertain = trees->uncertain;
 	uint32_t map, details;
-	int r = salvage_scan_all(s, err);
+	int r = salvage_scan_all(g, err);
 
-	if (r < 0 || !holds_devices(s))
+	if (r < 0 || !holds_devices(g))
 		return r;
-	s->over.found = true;
-	salvage_link(s);
-	s->own_index = (uint32_t)MIN(own.metadata_sm.bitmap_root, NONE);
-	s->sb = (struct superblock) { .time = own.time };
-	r = salvage_find_roots(s, err);
-	map = node_of(s, s->sb.mapping_root);
-	details = node_of(s, s->sb.details_root);
-	if (!r && map != NONE && details != NONE && s->node[map].tree == TREE_TOP &&
-	    s->node[details].tree == TREE_DETAILS) {
-		s->over.map_root = (uint32_t)s->sb.mapping_root;
-		s->over.details_root = (uint32_t)s->sb.details_root;
-		r = sum_up(s, err);
+	state->over.found = true;
+	salvage_link(g);
+	state->own_index = (uint32_t)MIN(own.metadata_sm.bitmap_root, NONE);
+	super->sb = (struct superblock) { .time = own.time };
+	r = salvage_find_roots(state, err);
+	map = node_of(g, super->sb.mapping_root);
+	details = node_of(g, super->sb.details_root);
+	if (!r && map != NONE && details != NONE && g->node[map].tree == TREE_TOP &&
+	    g->node[details].tree == TREE_DETAILS) {
+		state->over.map_root = (uint32_t)super->sb.mapping_root;
+		state->over.details_root = (uint32_t)super->sb.details_root;
+		r = sum_up(state, err);
 	}
-	s->sb = own;
-	s->uncertain = uncertain;
+	super->sb = own;
+	trees->uncertain = uncertain;
 	return r;
 }

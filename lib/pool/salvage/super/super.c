@@ -7,40 +7,42 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/super/super.h"
 
 /* The bound for data blocks, as soon as it is known. */
-static void set_bound(struct salvage *s)
+static void set_bound(struct super *super)
 {
-	const struct salvage_options *o = &s->opt;
+	struct graph *g = super->graph;
+	const struct salvage_options *o = &super->opt;
 	uint64_t size = o->given.has_data_block_size ? o->given.data_block_size :
-			s->has_sb		     ? s->sb.data_block_size :
+			super->has_sb		     ? super->sb.data_block_size :
 			o->hint.has_data_block_size  ? o->hint.data_block_size :
 						       0;
 
-	if (s->has_sb && div_up(s->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP) < s->nr_blocks) {
-		s->nr_data_blocks = s->sb.data_sm.nr_blocks;
+	if (super->has_sb &&
+	    div_up(super->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP) < g->nr_blocks) {
+		g->nr_data_blocks = super->sb.data_sm.nr_blocks;
 		if (o->given.has_nr_data_blocks)
-			s->nr_data_blocks = MAX(s->nr_data_blocks, o->given.nr_data_blocks);
+			g->nr_data_blocks = MAX(g->nr_data_blocks, o->given.nr_data_blocks);
 	} else if (o->given.has_nr_data_blocks) {
-		s->nr_data_blocks = o->given.nr_data_blocks;
+		g->nr_data_blocks = o->given.nr_data_blocks;
 	} else if (o->hint.has_nr_data_blocks) {
-		s->nr_data_blocks = o->hint.nr_data_blocks;
+		g->nr_data_blocks = o->hint.nr_data_blocks;
 	} else if (o->data_sectors && data_block_size_ok(size)) {
-		s->nr_data_blocks = o->data_sectors / size;
+		g->nr_data_blocks = o->data_sectors / size;
 	} else {
-		s->nr_data_blocks = UINT64_MAX;
+		g->nr_data_blocks = UINT64_MAX;
 	}
-	if (s->nr_data_blocks != UINT64_MAX)
-		s->nr_data_blocks = MIN(s->nr_data_blocks, MAX_NR_DATA_BLOCKS);
+	if (g->nr_data_blocks != UINT64_MAX)
+		g->nr_data_blocks = MIN(g->nr_data_blocks, MAX_NR_DATA_BLOCKS);
 }
 
-static void apply_given_roots(struct salvage *s)
+static void apply_given_roots(struct super *super)
 {
-	const struct salvage_options *o = &s->opt;
-	struct superblock *sb = &s->sb;
+	const struct salvage_options *o = &super->opt;
+	struct superblock *sb = &super->sb;
 
-	s->chosen = (o->has_mapping_root && o->mapping_root != sb->mapping_root) ||
+	super->chosen = (o->has_mapping_root && o->mapping_root != sb->mapping_root) ||
 		    (o->has_details_root && o->details_root != sb->details_root);
 	if (o->has_mapping_root)
 		sb->mapping_root = o->mapping_root;
@@ -52,7 +54,7 @@ static void apply_given_roots(struct salvage *s)
  * The kernel writes zeros behind the last field: when the checksum is right with zeros there, all fields
  * are.  A right checksum over a wrong number or magic means that only those are wrong.
  */
-static bool recover_fields(struct salvage *s, void *block)
+static bool recover_fields(struct super *super, void *block)
 {
 	struct disk_superblock *d = block;
 	uint8_t zero[sizeof(d->unused)] = { 0 };
@@ -65,14 +67,14 @@ static bool recover_fields(struct salvage *s, void *block)
 	d->magic = le64_make(THIN_MAGIC);
 	csum_seal(block, 0, SALT_SUPERBLOCK);
 	/* a held snapshot's copy has no space maps */
-	return superblock_open(&s->sb, block, 0) == SB_OK && s->sb.metadata_sm.nr_blocks;
+	return superblock_open(&super->sb, block, 0) == SB_OK && super->sb.metadata_sm.nr_blocks;
 }
 
 /*
  * Fields of a superblock with a bad checksum, for values with no other source: they are not
  * certain, but the likeliest values if enough constant fields around them are right.
  */
-static void keep_likely_fields(struct salvage *s, void *block)
+static void keep_likely_fields(struct super *super, void *block)
 {
 	const struct disk_superblock *d = block;
 	uint8_t zero[sizeof(d->uuid)] = { 0 };
@@ -86,72 +88,74 @@ static void keep_likely_fields(struct salvage *s, void *block)
 	right += !le32_get(d->compat_flags) && !le32_get(d->incompat_flags);
 	if (right < 4)
 		return;
-	s->has_claim = s->claim.mapping_root && s->claim.details_root;
-	s->likely = (struct pool_overrides){
+	super->has_claim = super->claim.mapping_root && super->claim.details_root;
+	super->likely = (struct pool_overrides){
 		.has_transaction = true,
 		.transaction = le64_get(d->trans_id),
 		.has_data_block_size = data_block_size_ok(le32_get(d->data_block_size)),
 		.data_block_size = le32_get(d->data_block_size),
 		.nr_data_blocks = le64_get(d->data_sm.nr_blocks),
 	};
-	s->likely.has_nr_data_blocks = s->likely.nr_data_blocks &&
-				       div_up(s->likely.nr_data_blocks, ENTRIES_PER_BITMAP) <
-					       s->nr_blocks;
+	super->likely.has_nr_data_blocks = super->likely.nr_data_blocks &&
+				       div_up(super->likely.nr_data_blocks, ENTRIES_PER_BITMAP) <
+					       super->graph->nr_blocks;
 }
 
-bool salvage_read_copy(struct salvage *s, uint64_t block, struct superblock *out)
+bool salvage_read_copy(struct graph *g, uint64_t block, struct superblock *out)
 {
 	CLEANUP(free_ptr) void *buf = NULL;
 
-	if (!block || block >= s->nr_blocks || s->kind[block] != BLOCK_SUPER)
+	if (!block || block >= g->nr_blocks || g->kind[block] != BLOCK_SUPER)
 		return false;
-	buf = salvage_noted(s, io_alloc(MBLOCK_SIZE));
-	return buf && !salvage_get(s, (uint32_t)block, buf, NULL) &&
+	buf = salvage_noted(g, io_alloc(MBLOCK_SIZE));
+	return buf && !salvage_get(g, (uint32_t)block, buf, NULL) &&
 	       superblock_open(out, buf, block) == SB_OK;
 }
 
-int salvage_read_super(struct salvage *s, struct err *err)
+int salvage_read_super(struct super *super, struct err *err)
 {
+	struct graph *g = super->graph;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	int r;
 
 	if (!buf)
 		return err_nomem(err, "salvage: block 0");
-	if (!s->nr_blocks)
-		return err_set(err, -EUCLEAN, "%s: too small for metadata", s->io->name);
-	r = io_read(s->io, buf, MBLOCK_SIZE, 0, NULL);
-	s->sb_fault = r < 0 ? SB_UNREADABLE : superblock_open(&s->sb, buf, 0);
-	s->has_sb = s->sb_fault == SB_OK;
-	if (s->has_sb)
-		superblock_meter(&s->sb, s->io);
-	s->claim = s->sb; /* decoded, whatever the fault */
-	if (!r && (s->sb_fault == SB_BAD_CSUM || s->sb_fault == SB_WRONG_PLACE ||
-		   s->sb_fault == SB_BAD_MAGIC))
-		s->has_sb = s->sb_fields = recover_fields(s, buf);
-	if (!s->has_sb) {
-		memset(&s->sb, 0, sizeof(s->sb));
+	if (!g->nr_blocks)
+		return err_set(err, -EUCLEAN, "%s: too small for metadata", g->io->name);
+	r = io_read(g->io, buf, MBLOCK_SIZE, 0, NULL);
+	super->sb_fault = r < 0 ? SB_UNREADABLE : superblock_open(&super->sb, buf, 0);
+	super->has_sb = super->sb_fault == SB_OK;
+	if (super->has_sb)
+		superblock_meter(&super->sb, g->io);
+	super->claim = super->sb; /* decoded, whatever the fault */
+	if (!r && (super->sb_fault == SB_BAD_CSUM || super->sb_fault == SB_WRONG_PLACE ||
+		   super->sb_fault == SB_BAD_MAGIC))
+		super->has_sb = super->sb_fields = recover_fields(super, buf);
+	if (!super->has_sb) {
+		memset(&super->sb, 0, sizeof(super->sb));
 		if (!r)
-			keep_likely_fields(s, buf);
+			keep_likely_fields(super, buf);
 	}
-	apply_given_roots(s);
-	set_bound(s);
+	apply_given_roots(super);
+	set_bound(super);
 	return 0;
 }
 
-int salvage_read_super_again(struct salvage *s, struct err *err)
+int salvage_read_super_again(struct super *super, struct err *err)
 {
+	struct graph *g = super->graph;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 
 	if (!buf)
 		return err_nomem(err, "salvage: block 0");
-	if (s->has_sb || s->kind[0] != BLOCK_SUPER)
+	if (super->has_sb || g->kind[0] != BLOCK_SUPER)
 		return 0;
-	if (salvage_get(s, 0, buf, NULL) < 0 || superblock_open(&s->sb, buf, 0) != SB_OK)
+	if (salvage_get(g, 0, buf, NULL) < 0 || superblock_open(&super->sb, buf, 0) != SB_OK)
 		return 0;
-	s->has_sb = true;
-	s->sb_found = salvage_where(s, 0) != 0;
-	s->sb_mended = !s->sb_found;
-	apply_given_roots(s);
-	set_bound(s);
+	super->has_sb = true;
+	super->sb_found = salvage_where(g, 0) != 0;
+	super->sb_mended = !super->sb_found;
+	apply_given_roots(super);
+	set_bound(super);
 	return 0;
 }

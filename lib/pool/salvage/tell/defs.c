@@ -13,16 +13,16 @@
 #define HEAD_UNKNOWN UINT32_MAX
 
 /* The first or (@first false) last leaf with entries below @i, or NONE. */
-static uint32_t end_leaf(const struct salvage *s, uint32_t i, bool first)
+static uint32_t end_leaf(const struct graph *g, uint32_t i, bool first)
 {
-	uint32_t nr = s->node[i].nr_edges, leaf;
+	uint32_t nr = g->node[i].nr_edges, leaf;
 
-	if (node_is_leaf(s, i))
-		return leaf_has_content(s, i) ? i : NONE;
+	if (node_is_leaf(g, i))
+		return leaf_has_content(g, i) ? i : NONE;
 	for (uint32_t k = 0; k < nr; k++) {
-		uint32_t c = node_child(s, i, first ? k : nr - 1 - k);
+		uint32_t c = node_child(g, i, first ? k : nr - 1 - k);
 
-		leaf = c == NONE ? NONE : end_leaf(s, c, first);
+		leaf = c == NONE ? NONE : end_leaf(g, c, first);
 		if (leaf != NONE)
 			return leaf;
 	}
@@ -38,39 +38,39 @@ static void join(struct defs *d, uint32_t a, uint32_t b)
 								   : DEFS_CONFLICT;
 }
 
-static void mark_shared(const struct salvage *s, struct defs *d, uint32_t i)
+static void mark_shared(const struct graph *g, struct defs *d, uint32_t i)
 {
 	if (d->visits[i] == 2)
 		return;
 	d->visits[i] = 2;
-	for (uint32_t k = 0; !node_is_leaf(s, i) && k < s->node[i].nr_edges; k++)
-		if (node_child(s, i, k) != NONE)
-			mark_shared(s, d, node_child(s, i, k));
+	for (uint32_t k = 0; !node_is_leaf(g, i) && k < g->node[i].nr_edges; k++)
+		if (node_child(g, i, k) != NONE)
+			mark_shared(g, d, node_child(g, i, k));
 }
 
-static void visit(const struct salvage *s, struct defs *d, uint32_t i, uint32_t *prev)
+static void visit(const struct graph *g, struct defs *d, uint32_t i, uint32_t *prev)
 {
 	if (d->visits[i]) {
-		uint32_t first = end_leaf(s, i, true);
+		uint32_t first = end_leaf(g, i, true);
 
-		mark_shared(s, d, i);
+		mark_shared(g, d, i);
 		if (first != NONE) {
 			join(d, *prev, first);
-			*prev = end_leaf(s, i, false);
+			*prev = end_leaf(g, i, false);
 		}
 		return;
 	}
 	d->visits[i] = 1;
-	if (node_is_leaf(s, i)) {
-		if (!leaf_has_content(s, i))
+	if (node_is_leaf(g, i)) {
+		if (!leaf_has_content(g, i))
 			return;
 		join(d, *prev, i);
 		*prev = i;
 		return;
 	}
-	for (uint32_t k = 0; k < s->node[i].nr_edges; k++)
-		if (node_child(s, i, k) != NONE)
-			visit(s, d, node_child(s, i, k), prev);
+	for (uint32_t k = 0; k < g->node[i].nr_edges; k++)
+		if (node_child(g, i, k) != NONE)
+			visit(g, d, node_child(g, i, k), prev);
 }
 
 static bool is_head(const struct defs *d, uint32_t leaf)
@@ -93,21 +93,21 @@ uint32_t defs_next(const struct defs *d, uint32_t leaf)
  * Which def begins below node @i: so that a device can step over the node with one look.  Lists the defs in
  * the order of keys.
  */
-static uint32_t find_heads(const struct salvage *s, struct defs *d, uint32_t i)
+static uint32_t find_heads(const struct graph *g, struct defs *d, uint32_t i)
 {
 	uint32_t heads = DEFS_HEAD_NONE;
 
 	if (d->head[i] != HEAD_UNKNOWN)
 		return d->head[i];
-	if (node_is_leaf(s, i)) {
-		heads = leaf_has_content(s, i) && is_head(d, i) ? i : DEFS_HEAD_NONE;
+	if (node_is_leaf(g, i)) {
+		heads = leaf_has_content(g, i) && is_head(d, i) ? i : DEFS_HEAD_NONE;
 		if (heads == i)
 			d->list[d->nr++] = i;
 		return d->head[i] = heads;
 	}
-	for (uint32_t k = 0; k < s->node[i].nr_edges; k++) {
-		uint32_t c = node_child(s, i, k),
-			 h = c == NONE ? DEFS_HEAD_NONE : find_heads(s, d, c);
+	for (uint32_t k = 0; k < g->node[i].nr_edges; k++) {
+		uint32_t c = node_child(g, i, k),
+			 h = c == NONE ? DEFS_HEAD_NONE : find_heads(g, d, c);
 
 		if (h != DEFS_HEAD_NONE)
 			heads = heads == DEFS_HEAD_NONE ? h : DEFS_HEAD_SEVERAL;
@@ -124,9 +124,10 @@ void defs_fini(struct defs *d)
 	free(d->list);
 }
 
-int defs_init(const struct salvage *s, struct defs *d, bool wanted, struct err *err)
+int defs_init(const struct trees *trees, struct defs *d, bool wanted, struct err *err)
 {
-	size_t n = (size_t)s->nr_nodes + 1;
+	const struct graph *g = trees->graph;
+	size_t n = (size_t)g->nr_nodes + 1;
 	uint32_t nr = 0;
 
 	d->next = malloc(n * sizeof(*d->next));
@@ -140,21 +141,21 @@ int defs_init(const struct salvage *s, struct defs *d, bool wanted, struct err *
 	memset(d->head, 0xff, n * sizeof(*d->head));
 	if (!wanted)
 		return 0;
-	for (size_t i = 0; i < s->nr_devs; i++) {
+	for (size_t i = 0; i < trees->nr_devs; i++) {
 		uint32_t prev = NONE;
 
-		if (s->dev[i].root == NONE)
+		if (trees->dev[i].root == NONE)
 			continue;
-		visit(s, d, s->dev[i].root, &prev);
+		visit(g, d, trees->dev[i].root, &prev);
 		join(d, prev, DEFS_CONFLICT);
 	}
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		nr += node_is_leaf(s, i) && leaf_has_content(s, i) && is_head(d, i);
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		nr += node_is_leaf(g, i) && leaf_has_content(g, i) && is_head(d, i);
 	d->list = malloc(((size_t)nr + 1) * sizeof(*d->list));
 	if (!d->list)
 		return err_nomem(err, "salvage: shared leaves");
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root != NONE)
-			find_heads(s, d, s->dev[i].root);
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root != NONE)
+			find_heads(g, d, trees->dev[i].root);
 	return 0;
 }

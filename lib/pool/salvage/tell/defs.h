@@ -6,7 +6,7 @@
  * Which leaves do several devices reach?  A def is a maximal chain of shared leaves that always stand
  * together in this order.
  */
-#include "pool/salvage/impl.h"
+#include "pool/salvage/tell/tell.h"
 
 #define DEFS_CONFLICT	  (UINT32_MAX - 1) /* different neighbours in different places */
 #define DEFS_HEAD_NONE	  (UINT32_MAX - 1)
@@ -22,7 +22,7 @@ struct defs {
 };
 
 /* @wanted false: no leaf counts as shared.  0 or -ENOMEM; defs_fini() in both cases. */
-int defs_init(const struct salvage *s, struct defs *d, bool wanted, struct err *err);
+int defs_init(const struct trees *trees, struct defs *d, bool wanted, struct err *err);
 void defs_fini(struct defs *d);
 /* The leaf behind @leaf in the same def, or NONE. */
 uint32_t defs_next(const struct defs *d, uint32_t leaf);
@@ -32,21 +32,21 @@ static inline bool defs_is_shared(const struct defs *d, uint32_t node)
 	return d->visits[node] == 2;
 }
 
-static inline bool node_is_leaf(const struct salvage *s, uint32_t i)
+static inline bool node_is_leaf(const struct graph *g, uint32_t i)
 {
-	return s->node[i].flags & SN_LEAF;
+	return g->node[i].flags & SN_LEAF;
 }
 
 /* A leaf without mappings that can be sent is left out. */
-static inline bool leaf_has_content(const struct salvage *s, uint32_t i)
+static inline bool leaf_has_content(const struct graph *g, uint32_t i)
 {
-	return s->node[i].nr && (s->node[i].nr_mappings || s->node[i].tree != TREE_MAPPING);
+	return g->node[i].nr && (g->node[i].nr_mappings || g->node[i].tree != TREE_MAPPING);
 }
 
 /* Child @k of node @i, NONE: it is lost. */
-static inline uint32_t node_child(const struct salvage *s, uint32_t i, uint32_t k)
+static inline uint32_t node_child(const struct graph *g, uint32_t i, uint32_t k)
 {
-	return s->edge[s->node[i].edge + k].node;
+	return g->edge[g->node[i].edge + k].node;
 }
 
 #endif

@@ -36,7 +36,7 @@ struct slot {
 };
 
 struct emission {
-	struct salvage *s;
+	struct values *values;
 	struct defs defs;
 	const struct salvage_emit_options *opt;
 	const struct events *to;
@@ -83,16 +83,17 @@ static void fill_defs(struct emission *e, struct slot *slot)
 /* One step of a device's tree. */
 static void step_node(struct emission *e, struct slot *slot, uint32_t i)
 {
-	const struct salvage *s = e->s;
+	const struct values *values = e->values;
+	const struct graph *g = values->graph;
 	const struct defs *d = &e->defs;
 
 	if (defs_is_shared(d, i) && d->head[i] != DEFS_HEAD_SEVERAL) {
 		if (d->head[i] != DEFS_HEAD_NONE)
 			add_item(slot, ITEM_REF, d->head[i]);
-	} else if (!node_is_leaf(s, i)) {
+	} else if (!node_is_leaf(g, i)) {
 		e->stack[e->depth].node = i;
 		e->stack[e->depth++].k = 0;
-	} else if (leaf_has_content(s, i)) {
+	} else if (leaf_has_content(g, i)) {
 		add_item(slot, ITEM_LEAF, i);
 	}
 }
@@ -107,22 +108,24 @@ static bool is_wanted(const struct emission *e, uint32_t dev_id)
 
 static void fill_devices(struct emission *e, struct slot *slot)
 {
-	const struct salvage *s = e->s;
+	const struct values *values = e->values;
+	const struct graph *g = values->graph;
+	const struct trees *trees = values->trees;
 
 	while (!slot_is_full(slot)) {
 		uint32_t c;
 
 		if (!e->in_dev) {
-			if (e->next_dev == s->nr_devs)
+			if (e->next_dev == trees->nr_devs)
 				return;
-			if (!is_wanted(e, s->dev[e->next_dev].info.dev_id)) {
+			if (!is_wanted(e, trees->dev[e->next_dev].info.dev_id)) {
 				e->next_dev++;
 				continue;
 			}
 			add_item(slot, ITEM_DEVICE, (uint32_t)e->next_dev);
 			e->in_dev = true;
-			if (s->dev[e->next_dev].root != NONE && !e->opt->skip_mappings)
-				step_node(e, slot, s->dev[e->next_dev].root);
+			if (trees->dev[e->next_dev].root != NONE && !e->opt->skip_mappings)
+				step_node(e, slot, trees->dev[e->next_dev].root);
 			continue;
 		}
 		if (!e->depth) {
@@ -130,11 +133,11 @@ static void fill_devices(struct emission *e, struct slot *slot)
 			e->in_dev = false;
 			continue;
 		}
-		if (e->stack[e->depth - 1].k == s->node[e->stack[e->depth - 1].node].nr_edges) {
+		if (e->stack[e->depth - 1].k == g->node[e->stack[e->depth - 1].node].nr_edges) {
 			e->depth--;
 			continue;
 		}
-		c = node_child(s, e->stack[e->depth - 1].node, e->stack[e->depth - 1].k++);
+		c = node_child(g, e->stack[e->depth - 1].node, e->stack[e->depth - 1].k++);
 		if (c != NONE && e->depth < MAX_STACK)
 			step_node(e, slot, c);
 	}
@@ -168,17 +171,18 @@ static int by_place(const void *pa, const void *pb)
 static int decode(const struct emission *e, struct slot *slot, const struct place *p, uint32_t n,
 		  void *buf, struct err *err)
 {
-	const struct salvage *s = e->s;
+	const struct values *values = e->values;
+	const struct graph *g = values->graph;
 	struct item *item = &slot->item[p->item];
 	struct view v;
 
-	salvage_apply_mends(s, p->at, buf);
+	salvage_apply_mends(g, p->at, buf);
 	if (csum_classify(buf, NULL) != CSUM_IS_NODE || !view_open(&v, buf) || !v.leaf ||
-	    v.value_size != 8 || v.nr != s->node[item->i].nr)
+	    v.value_size != 8 || v.nr != g->node[item->i].nr)
 		return err_set(err, -EBADMSG, "%s: block %u changed while it was being read",
-			       s->io->name, p->at);
+			       g->io->name, p->at);
 	item->first_run = n * INTERNAL_MAX;
-	item->nr_runs = view_runs(&v, s->nr_data_blocks, slot->run + item->first_run);
+	item->nr_runs = view_runs(&v, g->nr_data_blocks, slot->run + item->first_run);
 	return 0;
 }
 
@@ -193,7 +197,9 @@ static int work(void *ctx, unsigned worker, size_t i, struct err *err)
 	for (uint32_t k = 0; k < slot->nr; k++)
 		if (slot->item[k].kind == ITEM_LEAF)
 			place[nr++] = (struct place) {
-				salvage_where(e->s, e->s->node[slot->item[k].i].block), k
+				salvage_where(e->values->graph,
+					      e->values->graph->node[slot->item[k].i].block),
+				k
 			};
 	qsort(place, nr, sizeof(*place), by_place);
 	for (uint32_t k = 0, end; k < nr; k = end) {
@@ -201,7 +207,7 @@ static int work(void *ctx, unsigned worker, size_t i, struct err *err)
 
 		for (end = k + 1; end < nr && place[end].at == place[end - 1].at + 1; end++)
 			;
-		r = io_read(e->s->io, slot->buf, (size_t)(end - k) * MBLOCK_SIZE,
+		r = io_read(e->values->graph->io, slot->buf, (size_t)(end - k) * MBLOCK_SIZE,
 			    (uint64_t)place[k].at * MBLOCK_SIZE, err);
 		for (uint32_t n = k; n < end && !r; n++)
 			r = decode(e, slot, &place[n], n, slot->buf + (size_t)(n - k) * MBLOCK_SIZE,
@@ -217,7 +223,9 @@ static int work(void *ctx, unsigned worker, size_t i, struct err *err)
 static int send_item(const struct emission *e, const struct slot *slot, const struct item *item,
 		     struct err *err)
 {
-	const struct salvage *s = e->s;
+	const struct values *values = e->values;
+	const struct graph *g = values->graph;
+	const struct trees *trees = values->trees;
 	const struct events_ops *ops = e->to->ops;
 	void *ctx = e->to->ctx;
 	struct device_info info;
@@ -228,19 +236,19 @@ static int send_item(const struct emission *e, const struct slot *slot, const st
 			       ? ops->runs(ctx, slot->run + item->first_run, item->nr_runs, err)
 			       : 0;
 	case ITEM_DEF:
-		return ops->begin_def(ctx, s->node[item->i].block, err);
+		return ops->begin_def(ctx, g->node[item->i].block, err);
 	case ITEM_END_DEF:
 		return ops->end_def(ctx, err);
 	case ITEM_DEVICE:
-		info = s->dev[item->i].info;
-		info.mapped_blocks = s->dev[item->i].nr_mappings;
-		info.creation_time = MIN(info.creation_time, s->info.time);
-		info.snap_time = MIN(info.snap_time, s->info.time);
+		info = trees->dev[item->i].info;
+		info.mapped_blocks = trees->dev[item->i].nr_mappings;
+		info.creation_time = MIN(info.creation_time, values->info.time);
+		info.snap_time = MIN(info.snap_time, values->info.time);
 		return ops->begin_device(ctx, &info, err);
 	case ITEM_END_DEVICE:
 		return ops->end_device(ctx, err);
 	default:
-		return ops->ref(ctx, s->node[item->i].block, err);
+		return ops->ref(ctx, g->node[item->i].block, err);
 	}
 }
 
@@ -288,23 +296,25 @@ static int check_wanted(const struct emission *e, struct err *err)
 	for (size_t i = 0; i < e->opt->nr_dev_ids; i++) {
 		size_t k = 0;
 
-		while (k < e->s->nr_devs && e->s->dev[k].info.dev_id != e->opt->dev_ids[i])
+		while (k < e->values->trees->nr_devs &&
+		       e->values->trees->dev[k].info.dev_id != e->opt->dev_ids[i])
 			k++;
-		if (k == e->s->nr_devs)
+		if (k == e->values->trees->nr_devs)
 			return err_set(err, -ENODATA,
 				       "device %" PRIu32 " is not among the %zu devices that were "
 				       "found",
-				       e->opt->dev_ids[i], (size_t)e->s->nr_devs);
+				       e->opt->dev_ids[i], (size_t)e->values->trees->nr_devs);
 	}
 	return 0;
 }
 
-int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, const struct events *to,
-		 struct err *err)
+int tell_events(struct values *values, const struct salvage_emit_options *opt,
+		const struct events *to, struct err *err)
 {
+	struct graph *g = values->graph;
 	static const struct salvage_emit_options all = { 0 };
 	struct emission *e = calloc(1, sizeof(*e));
-	struct jobs_pipe pipe = { .nr_slots = 2 * (size_t)jobs_nr(s->jobs) + 2,
+	struct jobs_pipe pipe = { .nr_slots = 2 * (size_t)jobs_nr(g->jobs) + 2,
 				  .produce = produce,
 				  .work = work,
 				  .consume = consume,
@@ -313,21 +323,21 @@ int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, cons
 
 	if (!e)
 		return err_nomem(err, "salvage");
-	e->s = s;
+	e->values = values;
 	e->to = to;
 	e->in_def = NONE;
 	e->opt = opt ? opt : &all;
 	r = check_wanted(e, err);
 	if (!r)
-		r = defs_init(s, &e->defs,
+		r = defs_init(values->trees, &e->defs,
 			      !e->opt->no_shared && !e->opt->nr_dev_ids && !e->opt->skip_mappings,
 			      err);
 	if (!r)
 		r = slots_init(e, pipe.nr_slots, err);
 	if (!r)
-		r = to->ops->begin_pool(to->ctx, &s->info, err);
+		r = to->ops->begin_pool(to->ctx, &values->info, err);
 	if (!r)
-		r = jobs_pipe(s->jobs, &pipe, err);
+		r = jobs_pipe(g->jobs, &pipe, err);
 	if (!r)
 		r = to->ops->end_pool(to->ctx, err);
 	emission_free(e, pipe.nr_slots);

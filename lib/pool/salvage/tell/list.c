@@ -5,40 +5,40 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/tell/tell.h"
 
 struct root_sums {
 	uint64_t devices, mappings;
 	uint32_t time;
 };
 
-static void sum_top(const struct salvage *s, uint32_t i, struct root_sums *sum, unsigned depth)
+static void sum_top(const struct graph *g, uint32_t i, struct root_sums *sum, unsigned depth)
 {
-	const struct snode *n = &s->node[i];
+	const struct snode *n = &g->node[i];
 
 	for (uint32_t k = 0; k < n->nr_edges && depth < BTREE_MAX_DEPTH; k++) {
-		const struct edge *e = &s->edge[n->edge + k];
-		uint32_t c = n->flags & SN_LEAF ? node_of(s, e->block) : e->node;
+		const struct edge *e = &g->edge[n->edge + k];
+		uint32_t c = n->flags & SN_LEAF ? node_of(g, e->block) : e->node;
 
 		if (n->flags & SN_LEAF)
 			sum->devices++;
 		if (c == NONE)
 			continue;
 		if (!(n->flags & SN_LEAF)) {
-			sum_top(s, c, sum, depth + 1);
-		} else if (s->node[c].tree == TREE_MAPPING) {
-			sum->mappings += s->node[c].nr_mappings;
-			sum->time = MAX(sum->time, s->node[c].max_time);
+			sum_top(g, c, sum, depth + 1);
+		} else if (g->node[c].tree == TREE_MAPPING) {
+			sum->mappings += g->node[c].nr_mappings;
+			sum->time = MAX(sum->time, g->node[c].max_time);
 		}
 	}
 }
 
-static void sum_details(struct salvage *s, uint32_t i, struct root_sums *sum)
+static void sum_details(struct graph *g, uint32_t i, struct root_sums *sum)
 {
 	struct vec details = { 0 };
 	const struct device_info *d;
 
-	if (salvage_read_details(s, i, &details, NULL) < 0)
+	if (salvage_read_details(g, i, &details, NULL) < 0)
 		details.nr = 0;
 	d = details.data;
 	for (size_t k = 0; k < details.nr; k++) {
@@ -49,35 +49,37 @@ static void sum_details(struct salvage *s, uint32_t i, struct root_sums *sum)
 	free(details.data);
 }
 
-int salvage_list_roots(struct salvage *s, struct outbuf *out, struct err *err)
+int tell_roots(struct super *super, struct outbuf *out, struct err *err)
 {
+	struct graph *g = super->graph;
 	CLEANUP(free_ptr) uint8_t *is_child = NULL;
-	int r = salvage_scan_all(s, err);
+	int r = salvage_scan_all(g, err);
 
-	is_child = calloc((size_t)s->nr_nodes + 1, 1);
+	is_child = calloc((size_t)g->nr_nodes + 1, 1);
 	if (r == -ENOMEM || !is_child)
 		return err_nomem(err, "salvage: roots");
 	if (r < 0)
 		return r;
-	salvage_link(s);
-	salvage_mark_children(s, is_child);
-	for (uint32_t b = 0; b < s->nr_blocks; b++) {
-		uint32_t i = s->slot[b];
+	salvage_link(g);
+	salvage_mark_children(g, is_child);
+	for (uint32_t b = 0; b < g->nr_blocks; b++) {
+		uint32_t i = g->slot[b];
 		struct root_sums sum = { 0 };
 
-		if (i == NONE || is_child[i] || s->node[i].flags & SN_VIRTUAL)
+		if (i == NONE || is_child[i] || g->node[i].flags & SN_VIRTUAL)
 			continue;
-		if (s->node[i].tree == TREE_TOP)
-			sum_top(s, i, &sum, 0);
-		else if (s->node[i].tree == TREE_DETAILS)
-			sum_details(s, i, &sum);
+		if (g->node[i].tree == TREE_TOP)
+			sum_top(g, i, &sum, 0);
+		else if (g->node[i].tree == TREE_DETAILS)
+			sum_details(g, i, &sum);
 		else
 			continue;
 		outbuf_printf(out, "%s root %u: %llu devices, %llu mappings, newest time %u%s%s\n",
-			      s->node[i].tree == TREE_TOP ? "mapping" : "details", b,
+			      g->node[i].tree == TREE_TOP ? "mapping" : "details", b,
 			      (unsigned long long)sum.devices, (unsigned long long)sum.mappings,
-			      sum.time, s->node[i].flags & SN_BROKEN ? ", parts missing" : "",
-			      b == s->sb.mapping_root || b == s->sb.details_root ? ", used" : "");
+			      sum.time, g->node[i].flags & SN_BROKEN ? ", parts missing" : "",
+			      b == super->sb.mapping_root || b == super->sb.details_root ? ", used"
+											 : "");
 	}
-	return s->no_memory ? err_nomem(err, "salvage: roots") : 0;
+	return g->no_memory ? err_nomem(err, "salvage: roots") : 0;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/tell/tell.h"
 
 #define MAX_LEAKED 64 /* data blocks that crashes may have leaked */
 
@@ -22,38 +22,45 @@ static bool was_replaced(const struct gap *g)
  * lost top level was chosen by a metadata map that is not the state's own.  Then the data map must agree.
  * Without a data map the metadata map must: it does not see that a leaf is an older copy of itself.
  */
-static bool roots_are_doubtful(const struct salvage *s)
+static bool roots_are_doubtful(const struct datamap *datamap)
 {
-	const struct agreement *a = &s->agrees;
+	const struct trees *trees = datamap->trees;
+	const struct counts *counts = datamap->counts;
+	const struct agreement *a = &datamap->agrees;
 	bool details = false, top = false, replaced = false;
 
-	for (size_t i = 0; i < s->gaps.nr; i++) {
-		details |= gap_at(s, i)->tree == TREE_DETAILS;
-		top |= gap_at(s, i)->tree == TREE_TOP;
-		replaced |= was_replaced(gap_at(s, i));
+	for (size_t i = 0; i < trees->gaps.nr; i++) {
+		details |= gap_at(trees, i)->tree == TREE_DETAILS;
+		top |= gap_at(trees, i)->tree == TREE_TOP;
+		replaced |= was_replaced(gap_at(trees, i));
 	}
-	if (!details && !(top && (s->counts_searched || !s->has_counts)))
+	if (!details && !(top && (counts->counts_searched || !counts->has_counts)))
 		return false;
 	if (a->has_data && a->data_whole)
 		return a->missing && details;
-	return s->counts_searched || salvage_has_unknown(s) ||
+	return counts->counts_searched || salvage_has_unknown(counts) ||
 	       (details && (a->orphans || replaced));
 }
 
 /* Is the last snapshot among the devices?  It has the superblock's time, and so has its origin. */
-static bool has_last_snapshot(const struct salvage *s)
+static bool has_last_snapshot(const struct values *values)
 {
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].source == DETAILS_LIVE && s->dev[i].info.snap_time == s->info.time)
+	const struct trees *trees = values->trees;
+
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].source == DETAILS_LIVE &&
+		    trees->dev[i].info.snap_time == values->info.time)
 			return true;
-	return !s->info.time;
+	return !values->info.time;
 }
 
 /* Has each node all its parents, by a metadata map all of which is there? */
-static bool is_proved_by_metadata(const struct salvage *s)
+static bool is_proved_by_metadata(const struct datamap *datamap)
 {
-	return s->has_counts && !s->counts_searched && !salvage_has_unknown(s) &&
-	       !s->agrees.orphans;
+	const struct counts *counts = datamap->counts;
+
+	return counts->has_counts && !counts->counts_searched && !salvage_has_unknown(counts) &&
+	       !datamap->agrees.orphans;
 }
 
 /*
@@ -61,29 +68,37 @@ static bool is_proved_by_metadata(const struct salvage *s)
  * just as many mappings as it counts, and so an older or another copy of a leaf is not among them.  What the
  * data map cannot see is a snapshot with leaves of its origin only, missing or in another device's place.
  */
-static bool is_proved_by_data(const struct salvage *s)
+static bool is_proved_by_data(const struct tell *tell)
 {
-	return s->has_sb && s->agrees.data_exact && !s->count_differs &&
-	       (has_last_snapshot(s) || is_proved_by_metadata(s));
+	const struct datamap *datamap = tell->datamap;
+
+	return tell->super->has_sb && datamap->agrees.data_exact && !tell->count_differs &&
+	       (has_last_snapshot(tell->values) || is_proved_by_metadata(datamap));
 }
 
 /* The result may not be the last state of the pool. */
-static bool state_is_doubtful(const struct salvage *s)
+static bool state_is_doubtful(const struct tell *tell)
 {
-	return s->from_snapshot || s->uncertain || s->newer_lost || s->over.found ||
-	       s->agrees.excess || s->agrees.strange || roots_are_doubtful(s) ||
-	       ((s->agrees.strange_map || s->unconfirmed) && !is_proved_by_data(s)) ||
-	       s->agrees.missing > (s->nr_devs ? MAX_LEAKED : 0);
+	const struct trees *trees = tell->trees;
+	const struct datamap *datamap = tell->datamap;
+	const struct state *state = tell->state;
+
+	return state->from_snapshot || trees->uncertain || state->newer_lost || state->over.found ||
+	       datamap->agrees.excess || datamap->agrees.strange || roots_are_doubtful(datamap) ||
+	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
+		!is_proved_by_data(tell)) ||
+	       datamap->agrees.missing > (trees->nr_devs ? MAX_LEAKED : 0);
 }
 
 /*
  * Without details the maps must prove the device.  They do not tell a lost node's children from those of a lost node of
  * the held metadata snapshot.
  */
-static bool is_proved_by_maps(const struct salvage *s, const struct sdevice *d, uint8_t *memo)
+static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d, uint8_t *memo)
 {
-	return d->in_top && d->nr_mappings && is_proved_by_data(s) && is_proved_by_metadata(s) &&
-	       !(s->sb.held_root && salvage_has_holes(s, d->root, memo, 0));
+	return d->in_top && d->nr_mappings && is_proved_by_data(tell) &&
+	       is_proved_by_metadata(tell->datamap) &&
+	       !(tell->super->sb.held_root && salvage_has_holes(tell->graph, d->root, memo, 0));
 }
 
 /*
@@ -92,66 +107,60 @@ static bool is_proved_by_maps(const struct salvage *s, const struct sdevice *d, 
  * its tree must be the one that the top level names, and whole. Where the details are intact, they
  * have every device of the pool: one that they do not have comes from an older top level.
  */
-static bool device_is_back(const struct salvage *s, const struct sdevice *d, uint8_t *memo)
+static bool device_is_back(const struct tell *tell, const struct sdevice *d, uint8_t *memo)
 {
+	const struct trees *trees = tell->trees;
+	const struct datamap *datamap = tell->datamap;
+
 	if (d->id_invented || d->has_other_id || d->root == NONE ||
-	    (d->source != DETAILS_LIVE && !s->details_lost))
+	    (d->source != DETAILS_LIVE && !trees->details_lost))
 		return false;
 	if (d->source == DETAILS_LIVE ? d->info.mapped_blocks == d->nr_mappings
-				      : is_proved_by_maps(s, d, memo))
+				      : is_proved_by_maps(tell, d, memo))
 		return true;
 	if ((d->source == DETAILS_LIVE &&
-	     (s->gaps.nr || !s->agrees.data_whole || s->agrees.orphans)) ||
-	    s->agrees.missing)
+	     (trees->gaps.nr || !datamap->agrees.data_whole || datamap->agrees.orphans)) ||
+	    datamap->agrees.missing)
 		return false;
-	return d->in_top && !salvage_has_holes(s, d->root, memo, 0);
+	return d->in_top && !salvage_has_holes(tell->graph, d->root, memo, 0);
 }
 
-static bool mappings_are_back(const struct salvage *s, uint8_t *memo)
+static bool mappings_are_back(const struct tell *tell, uint8_t *memo)
 {
-	if (s->nr_bad || state_is_doubtful(s) || (s->details_lost && s->top_lost))
+	const struct trees *trees = tell->trees;
+
+	if (tell->nr_bad || state_is_doubtful(tell) || (trees->details_lost && trees->top_lost))
 		return false;
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (!device_is_back(s, &s->dev[i], memo))
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (!device_is_back(tell, &trees->dev[i], memo))
 			return false;
 	return true;
 }
 
-static bool details_are_back(const struct salvage *s)
+static bool details_are_back(const struct trees *trees)
 {
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].source != DETAILS_LIVE)
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].source != DETAILS_LIVE)
 			return false;
-	return !s->details_lost;
+	return !trees->details_lost;
 }
 
-int salvage_judge(struct salvage *s, struct err *err)
+int salvage_judge(struct tell *tell, struct err *err)
 {
-	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)s->nr_nodes + 1, 1);
+	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)tell->graph->nr_nodes + 1, 1);
 
 	if (!memo)
 		return err_nomem(err, "recovered mappings");
-	s->mappings_back = mappings_are_back(s, memo);
-	s->lossless = s->mappings_back && !s->header_invented && details_are_back(s);
+	tell->mappings_back = mappings_are_back(tell, memo);
+	tell->lossless = tell->mappings_back && !tell->values->header_invented &&
+			 details_are_back(tell->trees);
 	return 0;
 }
 
-bool salvage_device_is_whole(const struct salvage *s, uint32_t dev_id)
+bool tell_device_is_whole(const struct tell *tell, uint32_t dev_id)
 {
-	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)s->nr_nodes + 1, 1);
-	const struct sdevice *d = salvage_find_device(s, dev_id);
+	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)tell->graph->nr_nodes + 1, 1);
+	const struct sdevice *d = salvage_find_device(tell->trees, dev_id);
 
-	return memo && d && !state_is_doubtful(s) && device_is_back(s, d, memo);
-}
-
-void salvage_totals(const struct salvage *s, struct salvage_totals *out)
-{
-	*out = (struct salvage_totals) { .nr_devices = s->nr_devs,
-					 .nr_mappings = s->nr_mappings,
-					 .nr_data_blocks = s->info.nr_data_blocks,
-					 .intact = s->intact,
-					 .lossless = s->lossless,
-					 .mappings_back = s->mappings_back,
-					 .uncertain = s->uncertain || s->newer_lost ||
-						      (s->unconfirmed && !s->mappings_back) };
+	return memo && d && !state_is_doubtful(tell) && device_is_back(tell, d, memo);
 }

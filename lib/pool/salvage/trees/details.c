@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/search.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/trees/trees.h"
 
 static int by_id(const void *pa, const void *pb)
 {
@@ -15,11 +15,11 @@ static int by_id(const void *pa, const void *pb)
 	return a->dev_id < b->dev_id ? -1 : a->dev_id > b->dev_id;
 }
 
-int salvage_read_details_leaf(struct salvage *s, uint32_t node, struct vec *out, void *buf,
+int salvage_read_details_leaf(struct graph *g, uint32_t node, struct vec *out, void *buf,
 			      struct err *err)
 {
 	struct view v;
-	int r = salvage_get(s, s->node[node].block, buf, err);
+	int r = salvage_get(g, g->node[node].block, buf, err);
 
 	if (r < 0)
 		return r;
@@ -40,44 +40,45 @@ int salvage_read_details_leaf(struct salvage *s, uint32_t node, struct vec *out,
 	return 0;
 }
 
-static int read_tree(struct salvage *s, uint32_t node, struct vec *out, void *buf, unsigned depth,
+static int read_tree(struct graph *g, uint32_t node, struct vec *out, void *buf, unsigned depth,
 		     struct err *err)
 {
-	const struct snode *n = &s->node[node];
+	const struct snode *n = &g->node[node];
 	int r = 0;
 
 	if (n->flags & SN_LEAF)
-		return n->tree == TREE_DETAILS ? salvage_read_details_leaf(s, node, out, buf, err) : 0;
+		return n->tree == TREE_DETAILS ? salvage_read_details_leaf(g, node, out, buf, err)
+					       : 0;
 	for (uint32_t k = 0; k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++)
-		if (s->edge[n->edge + k].node != NONE)
-			r = read_tree(s, s->edge[n->edge + k].node, out, buf, depth + 1, err);
+		if (g->edge[n->edge + k].node != NONE)
+			r = read_tree(g, g->edge[n->edge + k].node, out, buf, depth + 1, err);
 	return r;
 }
 
-int salvage_read_details(struct salvage *s, uint32_t node, struct vec *out, struct err *err)
+int salvage_read_details(struct graph *g, uint32_t node, struct vec *out, struct err *err)
 {
-	CLEANUP(free_ptr) void *buf = salvage_noted(s, io_alloc(MBLOCK_SIZE));
+	CLEANUP(free_ptr) void *buf = salvage_noted(g, io_alloc(MBLOCK_SIZE));
 	int r;
 
 	if (!buf)
 		return err_nomem(err, "salvage: a block");
-	r = read_tree(s, node, out, buf, 0, err);
-	s->no_memory |= r == -ENOMEM;
+	r = read_tree(g, node, out, buf, 0, err);
+	g->no_memory |= r == -ENOMEM;
 	if (out->nr)
 		qsort(out->data, out->nr, sizeof(struct device_info), by_id);
 	return r;
 }
 
 /* Joins what the details say with the devices of the top level. */
-static int merge(struct salvage *s, const struct vec *details, struct err *err)
+static int merge(struct trees *trees, const struct vec *details, struct err *err)
 {
 	const struct device_info *info = details->data;
 	struct sdevice *out = NULL, *d;
 	size_t nr = 0, cap = 0, i = 0, k = 0;
 
-	while (i < s->nr_devs || k < details->nr) {
-		bool top = i < s->nr_devs && (k >= details->nr ||
-					      s->dev[i].info.dev_id <= info[k].dev_id);
+	while (i < trees->nr_devs || k < details->nr) {
+		bool top = i < trees->nr_devs && (k >= details->nr ||
+					      trees->dev[i].info.dev_id <= info[k].dev_id);
 
 		if (!top && nr && out[nr - 1].info.dev_id == info[k].dev_id) {
 			k++; /* the same id twice: the details tree was put together from pieces */
@@ -89,7 +90,7 @@ static int merge(struct salvage *s, const struct vec *details, struct err *err)
 			return err_nomem(err, "salvage: list of devices");
 		}
 		if (top) {
-			*d = s->dev[i++];
+			*d = trees->dev[i++];
 			if (k < details->nr && info[k].dev_id == d->info.dev_id) {
 				d->info = info[k++];
 				d->source = DETAILS_LIVE;
@@ -99,58 +100,59 @@ static int merge(struct salvage *s, const struct vec *details, struct err *err)
 					       .source = DETAILS_LIVE };
 		}
 	}
-	free(s->dev);
-	s->dev = out;
-	s->nr_devs = nr;
-	s->cap_devs = cap;
+	free(trees->dev);
+	trees->dev = out;
+	trees->nr_devs = nr;
+	trees->cap_devs = cap;
 	return 0;
 }
 
-int salvage_join_details(struct salvage *s, struct err *err)
+int salvage_join_details(struct trees *trees, struct err *err)
 {
 	struct vec details = { 0 };
-	int r = salvage_read_details(s, s->details_root, &details, err);
+	int r = salvage_read_details(trees->graph, trees->details_root, &details, err);
 
 	if (!r)
-		r = merge(s, &details, err);
+		r = merge(trees, &details, err);
 	free(details.data);
 	return r;
 }
 
-struct sdevice *salvage_find_device(const struct salvage *s, uint32_t id)
+struct sdevice *salvage_find_device(const struct trees *trees, uint32_t id)
 {
-	size_t at = search_first(i, s->nr_devs, s->dev[i].info.dev_id >= id);
+	size_t at = search_first(i, trees->nr_devs, trees->dev[i].info.dev_id >= id);
 
-	return at < s->nr_devs && s->dev[at].info.dev_id == id ? &s->dev[at] : NULL;
+	return at < trees->nr_devs && trees->dev[at].info.dev_id == id ? &trees->dev[at] : NULL;
 }
 
-int salvage_insert_device(struct salvage *s, const struct sdevice *device, struct err *err)
+int salvage_insert_device(struct trees *trees, const struct sdevice *device, struct err *err)
 {
-	struct sdevice *end = vec_add(s->dev, s->nr_devs, s->cap_devs);
-	size_t i = s->nr_devs - 1;
+	struct sdevice *end = vec_add(trees->dev, trees->nr_devs, trees->cap_devs);
+	size_t i = trees->nr_devs - 1;
 
 	if (!end)
 		return err_nomem(err, "salvage: list of devices");
-	for (; i && s->dev[i - 1].info.dev_id > device->info.dev_id; i--)
-		s->dev[i] = s->dev[i - 1];
-	s->dev[i] = *device;
+	for (; i && trees->dev[i - 1].info.dev_id > device->info.dev_id; i--)
+		trees->dev[i] = trees->dev[i - 1];
+	trees->dev[i] = *device;
 	return 0;
 }
 
-int salvage_take_given(struct salvage *s, struct err *err)
+int salvage_take_given(struct trees *trees, struct err *err)
 {
+	struct super *super = trees->super;
 	int r = 0;
 
-	for (size_t k = 0; k < s->opt.nr_take && !r; k++) {
-		const struct salvage_take *t = &s->opt.take[k];
+	for (size_t k = 0; k < super->opt.nr_take && !r; k++) {
+		const struct salvage_take *t = &super->opt.take[k];
 		const struct sdevice none = { .info = { .dev_id = t->dev_id },
 					      .root = NONE,
 					      .source = DETAILS_INVENTED };
-		struct sdevice *d = salvage_find_device(s, t->dev_id);
+		struct sdevice *d = salvage_find_device(trees, t->dev_id);
 
 		if (!d) {
-			r = salvage_insert_device(s, &none, err);
-			d = salvage_find_device(s, t->dev_id);
+			r = salvage_insert_device(trees, &none, err);
+			d = salvage_find_device(trees, t->dev_id);
 		}
 		if (!r) {
 			d->root_block = (uint32_t)MIN(t->block, NONE);

@@ -10,14 +10,14 @@
 #include "base/cleanup.h"
 
 #include "pool/salvage/graph/link.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/trees/trees.h"
 
 /* For another parent of a lost node: only a disk made to cost time has many. */
 #define MAX_LOOKS ((size_t)50 << 20)
 
-static void sum_node(struct salvage *s, uint32_t i, unsigned depth)
+static void sum_node(struct graph *g, uint32_t i, unsigned depth)
 {
-	struct snode *n = &s->node[i];
+	struct snode *n = &g->node[i];
 
 	if (n->flags & (SN_LEAF | SN_LINKING) || depth > 2 * BTREE_MAX_DEPTH)
 		return;
@@ -26,22 +26,24 @@ static void sum_node(struct salvage *s, uint32_t i, unsigned depth)
 	n->min_time = n->max_time = 0;
 	n->max_data = 0;
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		uint32_t c = s->edge[n->edge + k].node;
+		uint32_t c = g->edge[n->edge + k].node;
 
 		if (c == NONE)
 			continue;
-		sum_node(s, c, depth + 1);
-		graph_add_sums(n, &s->node[c]);
+		sum_node(g, c, depth + 1);
+		graph_add_sums(n, &g->node[c]);
 	}
 }
 
-void salvage_sum_all(struct salvage *s)
+void salvage_sum_all(struct trees *trees)
 {
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		s->node[i].flags &= (uint16_t)~SN_LINKING;
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root != NONE)
-			sum_node(s, s->dev[i].root, 0);
+	struct graph *g = trees->graph;
+
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		g->node[i].flags &= (uint16_t)~SN_LINKING;
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root != NONE)
+			sum_node(g, trees->dev[i].root, 0);
 }
 
 /*
@@ -49,9 +51,10 @@ void salvage_sum_all(struct salvage *s)
  * part was filled for one parent and another parent has less room: keys that come too early are
  * left out.
  */
-static void order_node(struct salvage *s, uint32_t i, unsigned depth)
+static void order_node(struct trees *trees, uint32_t i, unsigned depth)
 {
-	struct snode *n = &s->node[i];
+	struct graph *g = trees->graph;
+	struct snode *n = &g->node[i];
 	uint64_t last = 0;
 	bool any = false;
 
@@ -59,18 +62,18 @@ static void order_node(struct salvage *s, uint32_t i, unsigned depth)
 		return;
 	n->flags |= SN_LINKING;
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		struct edge *e = &s->edge[n->edge + k];
+		struct edge *e = &g->edge[n->edge + k];
 		const struct snode *c;
 
 		if (e->node == NONE)
 			continue;
-		order_node(s, e->node, depth + 1);
-		c = &s->node[e->node];
+		order_node(trees, e->node, depth + 1);
+		c = &g->node[e->node];
 		if (!c->nr_mappings)
 			continue;
 		if (any && c->first <= last) {
 			e->node = NONE;
-			s->uncertain = true;
+			trees->uncertain = true;
 			continue;
 		}
 		if (!any && !(n->flags & SN_VIRTUAL))
@@ -82,14 +85,16 @@ static void order_node(struct salvage *s, uint32_t i, unsigned depth)
 		n->last = last;
 }
 
-void salvage_order(struct salvage *s)
+void salvage_order(struct trees *trees)
 {
-	salvage_sum_all(s);
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		s->node[i].flags &= (uint16_t)~SN_LINKING;
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root != NONE)
-			order_node(s, s->dev[i].root, 0);
+	struct graph *g = trees->graph;
+
+	salvage_sum_all(trees);
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		g->node[i].flags &= (uint16_t)~SN_LINKING;
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root != NONE)
+			order_node(trees, trees->dev[i].root, 0);
 }
 
 /* --- walking --- */
@@ -99,14 +104,15 @@ void salvage_order(struct salvage *s)
  * same node; the keys that can be in it are those that both allow. Parents of other heights do not:
  * one of them is wrong, and a node that gets the place of its own child would be a loop.
  */
-static uint32_t make_gap(struct salvage *s, uint8_t tree, uint32_t block, int height,
+static uint32_t make_gap(struct trees *trees, uint8_t tree, uint32_t block, int height,
 			 uint64_t begin, uint64_t last, struct err *err)
 {
-	uint32_t v = node_of(s, block);
+	struct graph *graph = trees->graph;
+	uint32_t v = node_of(graph, block);
 	struct gap *g;
 
-	for (size_t i = 0; v != NONE && i < s->gaps.nr && s->nr_looks++ < MAX_LOOKS; i++) {
-		g = gap_at(s, i);
+	for (size_t i = 0; v != NONE && i < trees->gaps.nr && trees->nr_looks++ < MAX_LOOKS; i++) {
+		g = gap_at(trees, i);
 		if (g->block != block || g->tree != tree || g->height != height)
 			continue;
 		if (MAX(g->begin, begin) <= MIN(g->last, last)) {
@@ -115,26 +121,27 @@ static uint32_t make_gap(struct salvage *s, uint8_t tree, uint32_t block, int he
 		}
 		return g->node;
 	}
-	v = salvage_add_virtual(s, tree, height, err);
+	v = salvage_add_virtual(graph, tree, height, err);
 	if (v == NONE)
 		return NONE;
-	g = vec_push(&s->gaps, sizeof(*g));
+	g = vec_push(&trees->gaps, sizeof(*g));
 	if (!g) {
 		err_nomem(err, "salvage: list of lost nodes");
 		return NONE;
 	}
 	*g = (struct gap){ .begin = begin, .last = last, .node = v, .block = NONE,
 			   .height = height, .tree = tree, .why = BLOCK_JUNK };
-	s->node[v].first = begin;
-	s->node[v].last = last;
-	g->astray = block >= s->nr_blocks;
-	if (block < s->nr_blocks) {
+	graph->node[v].first = begin;
+	graph->node[v].last = last;
+	g->astray = block >= graph->nr_blocks;
+	if (block < graph->nr_blocks) {
 		g->block = block;
-		g->why = s->kind[block];
-		g->astray = s->kind[block] >= BLOCK_NODE;
-		if (s->slot[block] == NONE || s->node[s->slot[block]].flags & SN_DENIED) {
-			s->slot[block] = v;
-			s->node[v].block = block;
+		g->why = graph->kind[block];
+		g->astray = graph->kind[block] >= BLOCK_NODE;
+		if (graph->slot[block] == NONE ||
+		    graph->node[graph->slot[block]].flags & SN_DENIED) {
+			graph->slot[block] = v;
+			graph->node[v].block = block;
 		}
 	}
 	return v;
@@ -153,7 +160,7 @@ static bool adopt(struct snode *n, uint8_t tree, int height)
 }
 
 struct walk {
-	struct salvage *s;
+	struct trees *trees;
 	uint8_t tree;
 	struct err *err;
 };
@@ -161,17 +168,18 @@ struct walk {
 static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t last,
 		     unsigned depth)
 {
-	struct salvage *s = w->s;
-	uint32_t nr_edges = s->node[i].nr_edges;
+	struct trees *trees = w->trees;
+	struct graph *g = trees->graph;
+	uint32_t nr_edges = g->node[i].nr_edges;
 
-	if (s->node[i].flags & SN_LIVE)
+	if (g->node[i].flags & SN_LIVE)
 		return 0;
-	s->node[i].flags |= SN_LIVE;
-	if (s->node[i].flags & SN_LEAF || depth > BTREE_MAX_DEPTH)
+	g->node[i].flags |= SN_LIVE;
+	if (g->node[i].flags & SN_LEAF || depth > BTREE_MAX_DEPTH)
 		return 0;
 	for (uint32_t k = 0; k < nr_edges; k++) {
-		struct edge *e = &s->edge[s->node[i].edge + k];
-		uint64_t end = last_key_of(s, &s->node[i], k, last), key = MAX(e->key, begin);
+		struct edge *e = &g->edge[g->node[i].edge + k];
+		uint64_t end = last_key_of(g, &g->node[i], k, last), key = MAX(e->key, begin);
 		uint32_t c = e->node;
 		int r;
 
@@ -179,20 +187,21 @@ static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t 
 			e->node = NONE;
 			continue;
 		}
-		if (c != NONE && s->node[c].flags & SN_DENIED)
+		if (c != NONE && g->node[c].flags & SN_DENIED)
 			c = NONE;
-		if (c != NONE && !(s->node[c].flags & SN_VIRTUAL) && s->node[c].nr &&
-		    (s->node[c].first < key || s->node[c].last > end ||
-		     !adopt(&s->node[c], w->tree, s->node[i].height - 1)))
+		if (c != NONE && !(g->node[c].flags & SN_VIRTUAL) && g->node[c].nr &&
+		    (g->node[c].first < key || g->node[c].last > end ||
+		     !adopt(&g->node[c], w->tree, g->node[i].height - 1)))
 			c = NONE;
 		if (c == NONE) {
-			c = make_gap(s, w->tree, e->block, s->node[i].height - 1, key, end, w->err);
+			c = make_gap(trees, w->tree, e->block, g->node[i].height - 1, key, end,
+				     w->err);
 			if (c == NONE)
 				return -ENOMEM;
-			s->edge[s->node[i].edge + k].node = c; /* the array may have moved */
+			g->edge[g->node[i].edge + k].node = c; /* the array may have moved */
 			continue;
 		}
-		s->edge[s->node[i].edge + k].node = c;
+		g->edge[g->node[i].edge + k].node = c;
 		r = walk_node(w, c, key, end, depth + 1);
 		if (r < 0)
 			return r;
@@ -201,50 +210,53 @@ static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t 
 }
 
 /* The node to walk from for a root that should be in @block, or a virtual one. */
-static uint32_t open_root(struct salvage *s, uint8_t tree, uint32_t block, uint64_t last,
+static uint32_t open_root(struct trees *trees, uint8_t tree, uint32_t block, uint64_t last,
 			  struct err *err)
 {
-	uint32_t n = node_of(s, block);
+	struct graph *g = trees->graph;
+	uint32_t n = node_of(g, block);
 
-	if (n == NONE || s->node[n].flags & (SN_VIRTUAL | SN_DENIED))
-		return make_gap(s, tree, block, -1, 0, last, err);
-	if (tree == TREE_MAPPING && may_be_mapping(&s->node[n]))
-		graph_make_mapping(s, &s->node[n]);
-	if (tree_fits(s->node[n].tree, tree) || (tree == TREE_TOP && is_top_leaf(&s->node[n])) ||
-	    (s->node[n].tree == TREE_NONE && adopt(&s->node[n], tree, 1)))
+	if (n == NONE || g->node[n].flags & (SN_VIRTUAL | SN_DENIED))
+		return make_gap(trees, tree, block, -1, 0, last, err);
+	if (tree == TREE_MAPPING && may_be_mapping(&g->node[n]))
+		graph_make_mapping(g, &g->node[n]);
+	if (tree_fits(g->node[n].tree, tree) || (tree == TREE_TOP && is_top_leaf(&g->node[n])) ||
+	    (g->node[n].tree == TREE_NONE && adopt(&g->node[n], tree, 1)))
 		return n;
-	return make_gap(s, tree, block, -1, 0, last, err);
+	return make_gap(trees, tree, block, -1, 0, last, err);
 }
 
-int salvage_walk_details(struct salvage *s, struct err *err)
+static int walk_details(struct trees *trees, struct err *err)
 {
-	struct walk w = { s, TREE_DETAILS, err };
+	struct walk w = { trees, TREE_DETAILS, err };
 
-	s->details_root = open_root(s, TREE_DETAILS, (uint32_t)MIN(s->sb.details_root, NONE),
-				    MAX_DEV_ID, err);
-	return s->details_root == NONE ? -ENOMEM :
-					 walk_node(&w, s->details_root, 0, MAX_DEV_ID, 0);
+	trees->details_root =
+		open_root(trees, TREE_DETAILS, (uint32_t)MIN(trees->super->sb.details_root, NONE),
+			  MAX_DEV_ID, err);
+	return trees->details_root == NONE ? -ENOMEM :
+					 walk_node(&w, trees->details_root, 0, MAX_DEV_ID, 0);
 }
 
-int salvage_walk_top(struct salvage *s, struct err *err)
+static int walk_top(struct trees *trees, struct err *err)
 {
-	struct walk w = { s, TREE_TOP, err };
+	struct walk w = { trees, TREE_TOP, err };
 
-	s->map_root = open_root(s, TREE_TOP, (uint32_t)MIN(s->sb.mapping_root, NONE), MAX_DEV_ID,
-				err);
-	return s->map_root == NONE ? -ENOMEM : walk_node(&w, s->map_root, 0, MAX_DEV_ID, 0);
+	trees->map_root =
+		open_root(trees, TREE_TOP, (uint32_t)MIN(trees->super->sb.mapping_root, NONE),
+			  MAX_DEV_ID, err);
+	return trees->map_root == NONE ? -ENOMEM : walk_node(&w, trees->map_root, 0, MAX_DEV_ID, 0);
 }
 
-int salvage_walk_mapping(struct salvage *s, uint32_t node, struct err *err)
+int salvage_walk_mapping(struct trees *trees, uint32_t node, struct err *err)
 {
-	struct walk w = { s, TREE_MAPPING, err };
+	struct walk w = { trees, TREE_MAPPING, err };
 
 	return walk_node(&w, node, 0, UINT64_MAX, 0);
 }
 
-static int add_device(struct salvage *s, uint64_t id, uint32_t root_block, struct err *err)
+static int add_device(struct trees *trees, uint64_t id, uint32_t root_block, struct err *err)
 {
-	struct sdevice *d = vec_add(s->dev, s->nr_devs, s->cap_devs);
+	struct sdevice *d = vec_add(trees->dev, trees->nr_devs, trees->cap_devs);
 
 	if (!d)
 		return err_nomem(err, "salvage: list of devices");
@@ -254,18 +266,21 @@ static int add_device(struct salvage *s, uint64_t id, uint32_t root_block, struc
 	return 0;
 }
 
-static int list_devices(struct salvage *s, uint32_t i, struct err *err)
+static int list_devices(struct trees *trees, uint32_t i, struct err *err)
 {
-	for (uint32_t k = 0; k < s->node[i].nr_edges; k++) {
-		const struct edge *e = &s->edge[s->node[i].edge + k];
+	struct graph *g = trees->graph;
+
+	for (uint32_t k = 0; k < g->node[i].nr_edges; k++) {
+		const struct edge *e = &g->edge[g->node[i].edge + k];
 		int r = 0;
 
-		if (s->node[i].flags & SN_LEAF) {
+		if (g->node[i].flags & SN_LEAF) {
 			if (e->key <= MAX_DEV_ID &&
-			    (!s->nr_devs || s->dev[s->nr_devs - 1].info.dev_id < e->key))
-				r = add_device(s, e->key, e->block, err);
+			    (!trees->nr_devs ||
+			     trees->dev[trees->nr_devs - 1].info.dev_id < e->key))
+				r = add_device(trees, e->key, e->block, err);
 		} else if (e->node != NONE) {
-			r = list_devices(s, e->node, err);
+			r = list_devices(trees, e->node, err);
 		}
 		if (r < 0)
 			return r;
@@ -274,17 +289,48 @@ static int list_devices(struct salvage *s, uint32_t i, struct err *err)
 }
 
 /* Lists the devices that the top level names, and walks the tree of each. */
-int salvage_walk_devices(struct salvage *s, struct err *err)
+int salvage_walk_devices(struct trees *trees, struct err *err)
 {
 	int r;
 
-	s->nr_devs = 0;
-	r = list_devices(s, s->map_root, err);
+	trees->nr_devs = 0;
+	r = list_devices(trees, trees->map_root, err);
 	if (!r)
-		r = salvage_take_given(s, err);
-	for (size_t i = 0; i < s->nr_devs && !r; i++) {
-		s->dev[i].root = open_root(s, TREE_MAPPING, s->dev[i].root_block, UINT64_MAX, err);
-		r = s->dev[i].root == NONE ? -ENOMEM : salvage_walk_mapping(s, s->dev[i].root, err);
+		r = salvage_take_given(trees, err);
+	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
+		trees->dev[i].root =
+			open_root(trees, TREE_MAPPING, trees->dev[i].root_block, UINT64_MAX, err);
+		r = trees->dev[i].root == NONE
+			    ? -ENOMEM
+			    : salvage_walk_mapping(trees, trees->dev[i].root, err);
 	}
 	return r;
+}
+
+void salvage_forget_gaps(struct trees *trees)
+{
+	struct graph *g = trees->graph;
+
+	for (size_t i = trees->gaps.nr; i-- > 0;) {
+		uint32_t v = gap_at(trees, i)->node;
+
+		if (g->node[v].block != NONE)
+			g->slot[g->node[v].block] = NONE;
+		g->nr_nodes = MIN(g->nr_nodes, v);
+	}
+	trees->gaps.nr = 0;
+}
+
+int salvage_walk_trees(struct trees *trees, struct err *err)
+{
+	int r;
+
+	salvage_forget_gaps(trees);
+	salvage_link(trees->graph);
+	r = walk_details(trees, err);
+	if (!r)
+		r = walk_top(trees, err);
+	if (!r)
+		r = salvage_walk_devices(trees, err);
+	return r ? r : salvage_join_details(trees, err);
 }

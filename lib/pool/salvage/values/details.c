@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/values/values.h"
 
 /* Is the older entry @b of the same device a better one than @a? */
 static bool is_better(const struct sdevice *d, const struct device_info *a,
@@ -24,29 +24,31 @@ static bool is_better(const struct sdevice *d, const struct device_info *a,
 	return b->snap_time >= a->snap_time;
 }
 
-static int use_older_details(struct salvage *s, struct err *err)
+static int use_older_details(struct trees *trees, struct err *err)
 {
+	struct graph *g = trees->graph;
+	struct super *super = trees->super;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	struct vec details = { 0 };
 	int r = 0;
 
 	if (!buf)
 		return err_nomem(err, "salvage: a block");
-	for (uint32_t i = 0; i < s->nr_nodes && !r; i++) {
-		const struct snode *n = &s->node[i];
+	for (uint32_t i = 0; i < g->nr_nodes && !r; i++) {
+		const struct snode *n = &g->node[i];
 		const struct device_info *info;
 
 		if (n->tree != TREE_DETAILS || !(n->flags & SN_LEAF) || n->flags & SN_LIVE)
 			continue;
 		details.nr = 0;
-		r = salvage_read_details_leaf(s, i, &details, buf, err);
+		r = salvage_read_details_leaf(g, i, &details, buf, err);
 		info = details.data;
 		for (size_t k = 0; k < details.nr; k++) {
-			struct sdevice *d = salvage_find_device(s, info[k].dev_id);
+			struct sdevice *d = salvage_find_device(trees, info[k].dev_id);
 
 			if (!d || d->source == DETAILS_LIVE ||
-			    info[k].transaction > s->sb.transaction_id ||
-			    info[k].snap_time > s->sb.time)
+			    info[k].transaction > super->sb.transaction_id ||
+			    info[k].snap_time > super->sb.time)
 				continue;
 			if (d->source == DETAILS_INVENTED || is_better(d, &d->info, &info[k]))
 				d->info = info[k];
@@ -57,27 +59,28 @@ static int use_older_details(struct salvage *s, struct err *err)
 	return r;
 }
 
-int salvage_complete_details(struct salvage *s, struct err *err)
+int salvage_complete_details(struct trees *trees, struct err *err)
 {
+	struct super *super = trees->super;
 	bool missing = false;
 	int r;
 
-	for (size_t i = 0; i < s->nr_devs; i++)
-		missing |= s->dev[i].source != DETAILS_LIVE;
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		missing |= trees->dev[i].source != DETAILS_LIVE;
 	if (!missing)
 		return 0;
-	r = use_older_details(s, err);
-	for (size_t i = 0; i < s->nr_devs && !r; i++) {
-		struct sdevice *d = &s->dev[i];
+	r = use_older_details(trees, err);
+	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
+		struct sdevice *d = &trees->dev[i];
 
 		if (d->source == DETAILS_LIVE)
 			continue;
 		d->info.mapped_blocks = d->nr_mappings;
 		if (d->source == DETAILS_INVENTED) {
-			d->info.transaction = s->sb.transaction_id;
-			d->info.creation_time = s->sb.time;
+			d->info.transaction = super->sb.transaction_id;
+			d->info.creation_time = super->sb.time;
 		}
-		d->info.snap_time = s->sb.time;
+		d->info.snap_time = super->sb.time;
 	}
 	return r;
 }

@@ -4,20 +4,21 @@
 #include <errno.h>
 
 #include "base/overflow.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/values/values.h"
 
 #define LIKELY_TRANSACTIONS 1000000 /* greatest distance of a damaged one to the newest device's */
 
 /* Copies of the superblock that metadata snapshots left: a pool's block size never changes. */
-static void look_for_copies(struct salvage *s)
+static void look_for_copies(struct super *super)
 {
+	struct graph *g = super->graph;
 	struct superblock copy;
 
-	for (uint32_t b = 1; b < s->nr_blocks && !s->likely.has_data_block_size; b++) {
-		if (!salvage_read_copy(s, b, &copy) || !data_block_size_ok(copy.data_block_size))
+	for (uint32_t b = 1; b < g->nr_blocks && !super->likely.has_data_block_size; b++) {
+		if (!salvage_read_copy(g, b, &copy) || !data_block_size_ok(copy.data_block_size))
 			continue;
-		s->likely.has_data_block_size = true;
-		s->likely.data_block_size = copy.data_block_size;
+		super->likely.has_data_block_size = true;
+		super->likely.data_block_size = copy.data_block_size;
 	}
 }
 
@@ -29,23 +30,25 @@ static int missing_field(struct err *err, const char *what, const char *option, 
 		       what, option, where);
 }
 
-static int header_block_size(struct salvage *s, struct err *err)
+static int header_block_size(struct values *values, struct err *err)
 {
-	const struct salvage_options *o = &s->opt;
+	struct super *super = values->super;
+	const struct salvage_options *o = &super->opt;
 	uint64_t size;
 
 	if (o->given.has_data_block_size) {
 		size = o->given.data_block_size;
-	} else if (s->has_sb && data_block_size_ok(s->sb.data_block_size)) {
-		size = s->sb.data_block_size;
+	} else if (super->has_sb && data_block_size_ok(super->sb.data_block_size)) {
+		size = super->sb.data_block_size;
 	} else if (o->hint.has_data_block_size) {
 		size = o->hint.data_block_size;
-		outbuf_printf(&s->header_notes, "data block size %llu taken from the backup or table\n",
+		outbuf_printf(&values->header_notes,
+			      "data block size %llu taken from the backup or table\n",
 			      (unsigned long long)size);
-	} else if (look_for_copies(s), s->likely.has_data_block_size) {
-		size = s->likely.data_block_size;
-		s->header_invented = true;
-		outbuf_printf(&s->header_notes,
+	} else if (look_for_copies(super), super->likely.has_data_block_size) {
+		size = super->likely.data_block_size;
+		values->header_invented = true;
+		outbuf_printf(&values->header_notes,
 			      "data block size %llu taken from the damaged superblock or an old copy of it\n",
 			      (unsigned long long)size);
 	} else {
@@ -58,102 +61,109 @@ static int header_block_size(struct salvage *s, struct err *err)
 			       "a data block size of %llu sectors is impossible: it must be a multiple of 128 from "
 			       "128 to 2097152",
 			       (unsigned long long)size);
-	s->info.data_block_size = (uint32_t)size;
+	values->info.data_block_size = (uint32_t)size;
 	return 0;
 }
 
-static void header_transaction(struct salvage *s)
+static void header_transaction(struct values *values)
 {
-	const struct salvage_options *o = &s->opt;
+	struct super *super = values->super;
+	struct trees *trees = values->trees;
+	const struct salvage_options *o = &super->opt;
 	uint64_t newest = 0;
 	bool any = false;
 
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].source == DETAILS_LIVE) {
-			newest = MAX(newest, s->dev[i].info.transaction);
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].source == DETAILS_LIVE) {
+			newest = MAX(newest, trees->dev[i].info.transaction);
 			any = true;
 		}
 	if (o->given.has_transaction) {
-		s->info.transaction = o->given.transaction;
-	} else if (s->has_sb) {
-		s->info.transaction = s->sb.transaction_id;
+		values->info.transaction = o->given.transaction;
+	} else if (super->has_sb) {
+		values->info.transaction = super->sb.transaction_id;
 	} else if (o->hint.has_transaction) {
-		s->info.transaction = o->hint.transaction;
-		outbuf_printf(&s->header_notes, "transaction %llu taken from the backup\n",
-			      (unsigned long long)s->info.transaction);
-	} else if (s->likely.has_transaction && s->likely.transaction >= newest &&
-		   s->likely.transaction - newest < LIKELY_TRANSACTIONS) {
-		s->info.transaction = s->likely.transaction;
-		s->header_invented = true;
-		outbuf_printf(&s->header_notes,
+		values->info.transaction = o->hint.transaction;
+		outbuf_printf(&values->header_notes, "transaction %llu taken from the backup\n",
+			      (unsigned long long)values->info.transaction);
+	} else if (super->likely.has_transaction && super->likely.transaction >= newest &&
+		   super->likely.transaction - newest < LIKELY_TRANSACTIONS) {
+		values->info.transaction = super->likely.transaction;
+		values->header_invented = true;
+		outbuf_printf(&values->header_notes,
 			      "transaction %llu taken from the damaged superblock: compare it with transaction_id in "
 			      "/etc/lvm/backup\n",
-			      (unsigned long long)s->info.transaction);
+			      (unsigned long long)values->info.transaction);
 	} else {
-		s->info.transaction = any ? newest + 1 : 0;
-		s->header_invented = true;
-		outbuf_printf(&s->header_notes,
+		values->info.transaction = any ? newest + 1 : 0;
+		values->header_invented = true;
+		outbuf_printf(&values->header_notes,
 			      "the transaction id is lost; %llu follows the newest device's. LVM "
 			      "accepts only its own: --transaction-id N sets it; it is "
 			      "transaction_id in /etc/lvm/backup\n",
-			      (unsigned long long)s->info.transaction);
+			      (unsigned long long)values->info.transaction);
 	}
 }
 
-static void header_nr_data(struct salvage *s)
+static void header_nr_data(struct values *values)
 {
+	struct graph *g = values->graph;
+	struct super *super = values->super;
+	struct trees *trees = values->trees;
 	uint64_t need = 0;
 
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root != NONE && s->dev[i].nr_mappings)
-			need = MAX(need, s->node[s->dev[i].root].max_data + 1);
-	if (s->nr_data_blocks != UINT64_MAX) {
-		s->info.nr_data_blocks = s->nr_data_blocks;
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root != NONE && trees->dev[i].nr_mappings)
+			need = MAX(need, g->node[trees->dev[i].root].max_data + 1);
+	if (g->nr_data_blocks != UINT64_MAX) {
+		values->info.nr_data_blocks = g->nr_data_blocks;
 		return;
 	}
-	s->header_invented = true;
-	if (s->likely.has_nr_data_blocks && s->likely.nr_data_blocks >= need) {
-		s->info.nr_data_blocks = s->nr_data_blocks = s->likely.nr_data_blocks;
-		outbuf_printf(&s->header_notes,
+	values->header_invented = true;
+	if (super->likely.has_nr_data_blocks && super->likely.nr_data_blocks >= need) {
+		values->info.nr_data_blocks = g->nr_data_blocks = super->likely.nr_data_blocks;
+		outbuf_printf(&values->header_notes,
 			      "%llu data blocks: taken from the damaged superblock\n",
-			      (unsigned long long)s->info.nr_data_blocks);
+			      (unsigned long long)values->info.nr_data_blocks);
 		return;
 	}
-	s->info.nr_data_blocks = need;
-	outbuf_printf(&s->header_notes,
+	values->info.nr_data_blocks = need;
+	outbuf_printf(&values->header_notes,
 		      "the number of data blocks is lost; %llu is the least that holds all mappings (the kernel "
 		      "takes the rest of the data device when the pool is activated); --nr-data-blocks N or "
 		      "--data-dev DEV sets it\n",
 		      (unsigned long long)need);
-	s->nr_data_blocks = MIN(need, MAX_NR_DATA_BLOCKS);
+	g->nr_data_blocks = MIN(need, MAX_NR_DATA_BLOCKS);
 }
 
-int salvage_make_header(struct salvage *s, struct err *err)
+int salvage_make_header(struct values *values, struct err *err)
 {
-	int r = header_block_size(s, err);
+	struct super *super = values->super;
+	struct trees *trees = values->trees;
+	int r = header_block_size(values, err);
 
 	if (r < 0)
 		return r;
-	s->info.version = THIN_VERSION;
-	s->info.has_version = true;
-	header_transaction(s);
-	header_nr_data(s);
-	s->info.time = MAX(s->sb.time, s->max_time);
-	if (s->info.time > MAX_TIME) {
-		outbuf_printf(&s->header_notes,
+	values->info.version = THIN_VERSION;
+	values->info.has_version = true;
+	header_transaction(values);
+	header_nr_data(values);
+	values->info.time = MAX(super->sb.time, values->max_time);
+	if (values->info.time > MAX_TIME) {
+		outbuf_printf(&values->header_notes,
 			      "time %u does not fit into the 24 bits of a mapping's time; %u is "
 			      "used\n",
-			      s->info.time, MAX_TIME);
-		s->info.time = MAX_TIME;
+			      values->info.time, MAX_TIME);
+		values->info.time = MAX_TIME;
 	}
-	if (!s->has_sb) {
+	if (!super->has_sb) {
 		bool lost = false;
 
-		for (size_t i = 0; i < s->nr_devs; i++)
-			lost |= s->dev[i].source != DETAILS_LIVE;
-		s->info.time += lost && s->info.time < MAX_TIME;
+		for (size_t i = 0; i < trees->nr_devs; i++)
+			lost |= trees->dev[i].source != DETAILS_LIVE;
+		values->info.time += lost && values->info.time < MAX_TIME;
 	}
-	s->sb.time = s->info.time;
-	s->sb.transaction_id = s->info.transaction;
+	super->sb.time = values->info.time;
+	super->sb.transaction_id = values->info.transaction;
 	return 0;
 }

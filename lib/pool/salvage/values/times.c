@@ -14,12 +14,12 @@
 #include <stdlib.h>
 
 #include "pdata/block/refmap.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/values/values.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 32)
 
 struct times {
-	struct salvage *s;
+	struct values *values;
 	struct refmap *refs; /* by data block: how many leaves name it */
 	uint8_t *reached;    /* by node: 1, or 2 by more than one device */
 	_Atomic uint64_t nr_entries;
@@ -31,8 +31,9 @@ struct times {
 
 static void reach(struct times *t, uint32_t i, uint8_t how)
 {
-	const struct salvage *s = t->s;
-	const struct snode *n = &s->node[i];
+	const struct values *values = t->values;
+	const struct graph *g = values->graph;
+	const struct snode *n = &g->node[i];
 
 	if (t->reached[i] >= how)
 		how = 2;
@@ -40,8 +41,8 @@ static void reach(struct times *t, uint32_t i, uint8_t how)
 		return;
 	t->reached[i] = how;
 	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
-		if (s->edge[n->edge + k].node != NONE)
-			reach(t, s->edge[n->edge + k].node, how);
+		if (g->edge[n->edge + k].node != NONE)
+			reach(t, g->edge[n->edge + k].node, how);
 }
 
 static int add_leaf(struct times *t, uint32_t i)
@@ -88,8 +89,9 @@ static void check_leaf(void *ctx, uint32_t node, const struct view *v)
 /* The leaves below @i with mappings that are too new, unless they are not shared. */
 static int list_leaves(struct times *t, uint32_t i, uint32_t snap_time)
 {
-	const struct salvage *s = t->s;
-	const struct snode *n = &s->node[i];
+	const struct values *values = t->values;
+	const struct graph *g = values->graph;
+	const struct snode *n = &g->node[i];
 	int r = 0;
 
 	if (!n->nr_mappings || n->max_time < snap_time)
@@ -102,8 +104,8 @@ static int list_leaves(struct times *t, uint32_t i, uint32_t snap_time)
 		return r;
 	}
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
-		if (s->edge[n->edge + k].node != NONE)
-			r = list_leaves(t, s->edge[n->edge + k].node, snap_time);
+		if (g->edge[n->edge + k].node != NONE)
+			r = list_leaves(t, g->edge[n->edge + k].node, snap_time);
 	return r;
 }
 
@@ -118,64 +120,67 @@ static int check_device(struct times *t, struct sdevice *d, bool blocks_shared, 
 	if (r < 0)
 		return err_nomem(err, "salvage: times");
 	if (blocks_shared)
-		r = salvage_read_leaves(t->s, &t->leaves, check_leaf, t, err);
+		r = salvage_read_leaves(t->values->graph, &t->leaves, check_leaf, t, err);
 	/* no time is above the end of the clock: the writer of metadata renumbers all times */
 	if (t->newest <= d->info.snap_time || t->newest > MAX_TIME)
 		return r;
 	d->info.snap_time = t->newest;
 	d->snap_time_raised = true;
-	t->s->times_raised = true;
-	t->s->info.time = MAX(t->s->info.time, d->info.snap_time);
+	t->values->times_raised = true;
+	t->values->info.time = MAX(t->values->info.time, d->info.snap_time);
 	return r;
 }
 
 static int count_all(struct times *t, struct err *err)
 {
-	struct salvage *s = t->s;
+	struct values *values = t->values;
+	struct graph *g = values->graph;
 
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		if (t->reached[i] && s->node[i].flags & SN_LEAF && s->node[i].nr_mappings &&
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (t->reached[i] && g->node[i].flags & SN_LEAF && g->node[i].nr_mappings &&
 		    add_leaf(t, i) < 0)
 			return err_nomem(err, "salvage: times");
-	return salvage_read_leaves(s, &t->leaves, count_leaf, t, err);
+	return salvage_read_leaves(g, &t->leaves, count_leaf, t, err);
 }
 
 /* Could anything be shared and too new? */
-static bool is_suspicious(const struct salvage *s)
+static bool is_suspicious(const struct trees *trees)
 {
+	const struct graph *g = trees->graph;
 	size_t nr = 0, new = 0;
 
-	for (size_t i = 0; i < s->nr_devs; i++) {
-		const struct sdevice *d = &s->dev[i];
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		const struct sdevice *d = &trees->dev[i];
 
-		if (d->root == NONE || !s->node[d->root].nr_mappings)
+		if (d->root == NONE || !g->node[d->root].nr_mappings)
 			continue;
 		nr++;
-		new += s->node[d->root].max_time >= d->info.snap_time;
+		new += g->node[d->root].max_time >= d->info.snap_time;
 	}
 	return nr > 1 && new;
 }
 
-int salvage_check_times(struct salvage *s, struct err *err)
+int salvage_check_times(struct values *values, struct err *err)
 {
-	struct times t = { .s = s };
+	struct trees *trees = values->trees;
+	struct times t = { .values = values };
 	bool blocks_shared;
 	int r;
 
-	if (!is_suspicious(s) || s->info.nr_data_blocks > MAX_BLOCKS)
+	if (!is_suspicious(trees) || values->info.nr_data_blocks > MAX_BLOCKS)
 		return 0;
-	t.refs = refmap_new(s->info.nr_data_blocks, true);
-	t.reached = calloc((size_t)s->nr_nodes + 1, 1);
+	t.refs = refmap_new(values->info.nr_data_blocks, true);
+	t.reached = calloc((size_t)values->graph->nr_nodes + 1, 1);
 	r = t.refs && t.reached ? 0 : err_nomem(err, "salvage: times");
-	for (size_t i = 0; i < s->nr_devs && !r; i++)
-		if (s->dev[i].root != NONE)
-			reach(&t, s->dev[i].root, 1);
+	for (size_t i = 0; i < trees->nr_devs && !r; i++)
+		if (trees->dev[i].root != NONE)
+			reach(&t, trees->dev[i].root, 1);
 	if (!r)
 		r = count_all(&t, err);
 	blocks_shared = t.refs && refmap_nr_allocated(t.refs) < t.nr_entries;
-	for (size_t i = 0; i < s->nr_devs && !r; i++)
-		if (s->dev[i].root != NONE)
-			r = check_device(&t, &s->dev[i], blocks_shared, err);
+	for (size_t i = 0; i < trees->nr_devs && !r; i++)
+		if (trees->dev[i].root != NONE)
+			r = check_device(&t, &trees->dev[i], blocks_shared, err);
 	if (t.refs)
 		refmap_free(t.refs);
 	free(t.reached);

@@ -14,29 +14,31 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pdata/block/refmap.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/witness/datamap.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* 512 MiB of counts: a larger map is not used */
 
-typedef int leaf_fn(struct salvage *s, uint32_t leaf, void *ctx);
+typedef int leaf_fn(struct datamap *datamap, uint32_t leaf, void *ctx);
 
 #define TAKEN UINT32_MAX
 
 /* Each leaf below @i once, but for those that were taken.  @mark: TAKEN, or one that was not used before. */
-static int each_leaf(struct salvage *s, uint32_t i, uint32_t mark, leaf_fn *fn, void *ctx,
+static int each_leaf(struct datamap *datamap, uint32_t i, uint32_t mark, leaf_fn *fn, void *ctx,
 		     unsigned depth)
 {
-	const struct snode *n = &s->node[i];
+	struct graph *g = datamap->graph;
+	const struct snode *n = &g->node[i];
 	int r = 0;
 
-	if (s->data_seen[i] == TAKEN || s->data_seen[i] == mark || depth > 2 * BTREE_MAX_DEPTH)
+	if (datamap->data_seen[i] == TAKEN || datamap->data_seen[i] == mark ||
+	    depth > 2 * BTREE_MAX_DEPTH)
 		return 0;
-	s->data_seen[i] = mark;
+	datamap->data_seen[i] = mark;
 	if (n->flags & SN_LEAF)
-		return n->tree == TREE_MAPPING ? fn(s, i, ctx) : 0;
+		return n->tree == TREE_MAPPING ? fn(datamap, i, ctx) : 0;
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
-		if (s->edge[n->edge + k].node != NONE)
-			r = each_leaf(s, s->edge[n->edge + k].node, mark, fn, ctx, depth + 1);
+		if (g->edge[n->edge + k].node != NONE)
+			r = each_leaf(datamap, g->edge[n->edge + k].node, mark, fn, ctx, depth + 1);
 	return r;
 }
 
@@ -48,28 +50,31 @@ void data_take_block(struct refmap *m, uint64_t b)
 		refmap_set(m, b, count - 1);
 }
 
-static int take_leaf(struct salvage *s, uint32_t leaf, void *ctx)
+static int take_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 {
+	struct graph *g = datamap->graph;
 	struct view v;
 
-	if (salvage_get(s, s->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
+	if (salvage_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
 		return 0;
 	for (uint32_t i = 0; i < v.nr; i++)
-		data_take_block(s->data_missing, mapping_block(view_value(&v, i)));
+		data_take_block(datamap->data_missing, mapping_block(view_value(&v, i)));
 	return 0;
 }
 
 /* 1 when the leaf maps a block for which no mapping is missing. */
-static int check_leaf(struct salvage *s, uint32_t leaf, void *ctx)
+static int check_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 {
+	struct graph *g = datamap->graph;
 	struct view v;
 
-	if (salvage_get(s, s->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
+	if (salvage_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
 		return 1;
 	for (uint32_t i = 0; i < v.nr; i++) {
 		uint64_t b = mapping_block(view_value(&v, i));
 
-		if (b >= refmap_nr_blocks(s->data_missing) || !refmap_get(s->data_missing, b))
+		if (b >= refmap_nr_blocks(datamap->data_missing) ||
+		    !refmap_get(datamap->data_missing, b))
 			return 1;
 	}
 	return 0;
@@ -77,7 +82,7 @@ static int check_leaf(struct salvage *s, uint32_t leaf, void *ctx)
 
 /* Counts as the data map has them; @known: by bitmap. */
 struct reading {
-	struct salvage *s;
+	struct datamap *datamap;
 	struct refmap *count;
 	uint8_t *known;
 	void *buf, *map;
@@ -86,11 +91,12 @@ struct reading {
 static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint32_t nr_free)
 {
 	const struct disk_bitmap *map = r->map;
-	struct salvage *s = r->s;
+	struct datamap *datamap = r->datamap;
+	struct graph *g = datamap->graph;
 
 	if (index >= div_up(refmap_nr_blocks(r->count), ENTRIES_PER_BITMAP) || r->known[index] ||
-	    block >= s->nr_blocks || s->kind[block] != BLOCK_BITMAP ||
-	    salvage_get(s, (uint32_t)block, r->map, NULL) < 0 ||
+	    block >= g->nr_blocks || g->kind[block] != BLOCK_BITMAP ||
+	    salvage_get(g, (uint32_t)block, r->map, NULL) < 0 ||
 	    !salvage_bitmap_fits(map, nr_free, index, refmap_nr_blocks(r->count)))
 		return;
 	refmap_from_bitmap(r->count, index, map->bits);
@@ -101,14 +107,15 @@ static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint3
 static void each_map_leaf(struct reading *r, uint32_t node, uint32_t value_size,
 		      void (*fn)(struct reading *r, const struct view *v), unsigned depth)
 {
-	const struct snode *n = &r->s->node[node];
+	const struct snode *n = &r->datamap->graph->node[node];
 	struct view v;
 
 	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
-		if (r->s->edge[n->edge + k].node != NONE && depth < BTREE_MAX_DEPTH)
-			each_map_leaf(r, r->s->edge[n->edge + k].node, value_size, fn, depth + 1);
-	if (n->flags & SN_LEAF && salvage_get(r->s, n->block, r->buf, NULL) >= 0 && view_open(&v, r->buf) &&
-	    v.value_size == value_size)
+		if (r->datamap->graph->edge[n->edge + k].node != NONE && depth < BTREE_MAX_DEPTH)
+			each_map_leaf(r, r->datamap->graph->edge[n->edge + k].node, value_size, fn,
+				      depth + 1);
+	if (n->flags & SN_LEAF && salvage_get(r->datamap->graph, n->block, r->buf, NULL) >= 0 &&
+	    view_open(&v, r->buf) && v.value_size == value_size)
 		fn(r, &v);
 }
 
@@ -138,25 +145,29 @@ static void read_overflow(struct reading *r, const struct view *v)
  * The data map's index: the superblock's; else of those that the metadata map has in use, or of all when it
  * is lost, the newest.
  */
-static uint32_t find_index(const struct salvage *s)
+static uint32_t find_index(const struct counts *counts)
 {
-	uint32_t best = node_of(s, s->sb.data_sm.bitmap_root);
+	const struct graph *g = counts->graph;
+	const struct super *super = counts->super;
+	uint32_t best = node_of(g, super->sb.data_sm.bitmap_root);
 	bool best_used = false;
 
-	if (s->sb.data_sm.bitmap_root)
-		return best != NONE && s->node[best].tree == TREE_INDEX ? best : NONE;
+	if (super->sb.data_sm.bitmap_root)
+		return best != NONE && g->node[best].tree == TREE_INDEX ? best : NONE;
 	best = NONE;
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
 		bool used;
 
 		if (n->tree != TREE_INDEX || n->flags & SN_VIRTUAL)
 			continue;
-		used = s->has_counts && s->count[n->block] && s->count[n->block] < COUNT_MANY &&
-		       s->found[n->block] < s->count[n->block];
-		if (best != NONE && (used < best_used ||
-				     (used == best_used &&
-				      block_age(s, n->block) >= block_age(s, s->node[best].block))))
+		used = counts->has_counts && counts->count[n->block] &&
+		       counts->count[n->block] < COUNT_MANY &&
+		       counts->found[n->block] < counts->count[n->block];
+		if (best != NONE &&
+		    (used < best_used ||
+		     (used == best_used &&
+		      block_age(super, n->block) >= block_age(super, g->node[best].block))))
 			continue;
 		best = i;
 		best_used = used;
@@ -165,59 +176,64 @@ static uint32_t find_index(const struct salvage *s)
 }
 
 /* The leaves of the held snapshot's devices: their mappings count, too. */
-static void take_held(struct salvage *s, void *buf)
+static void take_held(struct datamap *datamap, void *buf)
 {
+	struct graph *g = datamap->graph;
 	struct superblock held;
 	uint32_t root;
 
-	if (!salvage_read_copy(s, s->sb.held_root, &held))
+	if (!salvage_read_copy(g, datamap->super->sb.held_root, &held))
 		return;
-	root = node_of(s, held.mapping_root);
-	for (uint32_t i = 0; root != NONE && i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
+	root = node_of(g, held.mapping_root);
+	for (uint32_t i = 0; root != NONE && i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
 
 		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
 			continue;
-		if (i != root && !salvage_is_below(s, root, i))
+		if (i != root && !salvage_is_below(g, root, i))
 			continue;
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			uint32_t c = node_of(s, s->edge[n->edge + k].block);
+			uint32_t c = node_of(g, g->edge[n->edge + k].block);
 
 			if (c != NONE)
-				(void)each_leaf(s, c, TAKEN, take_leaf, buf, 0);
+				(void)each_leaf(datamap, c, TAKEN, take_leaf, buf, 0);
 		}
 	}
 }
 
 /* Nodes may have been added since. */
-static bool grow_seen(struct salvage *s)
+static bool grow_seen(struct datamap *datamap)
 {
+	struct graph *g = datamap->graph;
 	uint32_t *p;
 
-	if (s->nr_seen > s->nr_nodes)
+	if (datamap->nr_seen > g->nr_nodes)
 		return true;
-	p = salvage_noted(s, reallocarray(s->data_seen, (size_t)s->nr_nodes + 1, sizeof(*p)));
+	p = salvage_noted(g, reallocarray(datamap->data_seen, (size_t)g->nr_nodes + 1, sizeof(*p)));
 	if (!p)
 		return false;
-	memset(p + s->nr_seen, 0, ((size_t)s->nr_nodes + 1 - s->nr_seen) * sizeof(*p));
-	s->data_seen = p;
-	s->nr_seen = s->nr_nodes + 1;
+	memset(p + datamap->nr_seen, 0, ((size_t)g->nr_nodes + 1 - datamap->nr_seen) * sizeof(*p));
+	datamap->data_seen = p;
+	datamap->nr_seen = g->nr_nodes + 1;
 	return true;
 }
 
-int salvage_data_counts(struct salvage *s, struct refmap **count, uint8_t **known, struct err *err)
+int salvage_data_counts(struct datamap *datamap, struct refmap **count, uint8_t **known,
+			struct err *err)
 {
+	struct graph *g = datamap->graph;
+	struct super *super = datamap->super;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
-	struct reading r = { .s = s, .buf = buf, .map = map };
-	uint32_t index = find_index(s), over;
+	struct reading r = { .datamap = datamap, .buf = buf, .map = map };
+	uint32_t index = find_index(datamap->counts), over;
 
 	*count = NULL;
 	*known = NULL;
-	if (index == NONE || s->nr_data_blocks > MAX_BLOCKS)
+	if (index == NONE || g->nr_data_blocks > MAX_BLOCKS)
 		return 0;
-	r.count = refmap_new(s->nr_data_blocks, false);
-	r.known = calloc_u64(div_up(s->nr_data_blocks, ENTRIES_PER_BITMAP) + 1, 1);
+	r.count = refmap_new(g->nr_data_blocks, false);
+	r.known = calloc_u64(div_up(g->nr_data_blocks, ENTRIES_PER_BITMAP) + 1, 1);
 	if (!buf || !map || !r.count || !r.known) {
 		if (r.count)
 			refmap_free(r.count);
@@ -225,75 +241,76 @@ int salvage_data_counts(struct salvage *s, struct refmap **count, uint8_t **know
 		return err_nomem(err, "salvage: data space map");
 	}
 	each_map_leaf(&r, index, 16, read_index, 0);
-	over = node_of(s, s->sb.data_sm.ref_count_root);
-	if (s->sb.data_sm.ref_count_root && over != NONE && s->node[over].tree == TREE_OVERFLOW)
+	over = node_of(g, super->sb.data_sm.ref_count_root);
+	if (super->sb.data_sm.ref_count_root && over != NONE && g->node[over].tree == TREE_OVERFLOW)
 		each_map_leaf(&r, over, 4, read_overflow, 0);
 	*count = r.count;
 	*known = r.known;
 	return 0;
 }
 
-int salvage_data_begin(struct salvage *s, struct err *err)
+int salvage_data_begin(struct datamap *datamap, struct err *err)
 {
+	struct trees *trees = datamap->trees;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) uint8_t *known = NULL;
-	uint64_t nr = div_up(s->nr_data_blocks, ENTRIES_PER_BITMAP);
+	uint64_t nr = div_up(datamap->graph->nr_data_blocks, ENTRIES_PER_BITMAP);
 	int r;
 
-	if (s->data_begun)
+	if (datamap->data_begun)
 		return 0;
-	s->data_begun = true;
-	if (!buf || !grow_seen(s))
+	datamap->data_begun = true;
+	if (!buf || !grow_seen(datamap))
 		return err_nomem(err, "salvage: data space map");
-	r = salvage_data_counts(s, &s->data_missing, &known, err);
-	if (r < 0 || !s->data_missing)
+	r = salvage_data_counts(datamap, &datamap->data_missing, &known, err);
+	if (r < 0 || !datamap->data_missing)
 		return r;
 	for (uint64_t i = 0; i < nr; i++)
 		if (!known[i]) { /* a part is of no use here */
-			refmap_free(s->data_missing);
-			s->data_missing = NULL;
+			refmap_free(datamap->data_missing);
+			datamap->data_missing = NULL;
 			return 0;
 		}
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root != NONE)
-			(void)each_leaf(s, s->dev[i].root, TAKEN, take_leaf, buf, 0);
-	take_held(s, buf);
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root != NONE)
+			(void)each_leaf(datamap, trees->dev[i].root, TAKEN, take_leaf, buf, 0);
+	take_held(datamap, buf);
 	return 0;
 }
 
-bool salvage_data_allows(struct salvage *s, uint32_t node)
+bool salvage_data_allows(struct datamap *datamap, uint32_t node)
 {
 	CLEANUP(free_ptr) void *buf = NULL;
 
-	if (!s->data_missing)
+	if (!datamap->data_missing)
 		return true;
-	buf = salvage_noted(s, io_alloc(MBLOCK_SIZE));
-	if (!buf || !grow_seen(s))
+	buf = salvage_noted(datamap->graph, io_alloc(MBLOCK_SIZE));
+	if (!buf || !grow_seen(datamap))
 		return false;
-	return !each_leaf(s, node, ++s->data_asked, check_leaf, buf, 0);
+	return !each_leaf(datamap, node, ++datamap->data_asked, check_leaf, buf, 0);
 }
 
-void salvage_data_take(struct salvage *s, uint32_t node)
+void salvage_data_take(struct datamap *datamap, uint32_t node)
 {
-	CLEANUP(free_ptr) void *buf = salvage_noted(s, io_alloc(MBLOCK_SIZE));
+	CLEANUP(free_ptr) void *buf = salvage_noted(datamap->graph, io_alloc(MBLOCK_SIZE));
 
-	if (s->data_missing && buf && grow_seen(s))
-		(void)each_leaf(s, node, TAKEN, take_leaf, buf, 0);
+	if (datamap->data_missing && buf && grow_seen(datamap))
+		(void)each_leaf(datamap, node, TAKEN, take_leaf, buf, 0);
 }
 
-bool salvage_data_settled(const struct salvage *s)
+bool salvage_data_settled(const struct datamap *datamap)
 {
-	return s->data_missing &&
-	       refmap_find_used(s->data_missing, 0) == refmap_nr_blocks(s->data_missing);
+	return datamap->data_missing && refmap_find_used(datamap->data_missing, 0) ==
+						refmap_nr_blocks(datamap->data_missing);
 }
 
-void salvage_data_end(struct salvage *s)
+void salvage_data_end(struct datamap *datamap)
 {
-	if (s->data_missing)
-		refmap_free(s->data_missing);
-	free(s->data_seen);
-	s->data_missing = NULL;
-	s->data_seen = NULL;
-	s->nr_seen = s->data_asked = 0;
-	s->data_begun = false;
+	if (datamap->data_missing)
+		refmap_free(datamap->data_missing);
+	free(datamap->data_seen);
+	datamap->data_missing = NULL;
+	datamap->data_seen = NULL;
+	datamap->nr_seen = datamap->data_asked = 0;
+	datamap->data_begun = false;
 }

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/search.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/witness/ages.h"
 
 #define MAX_ROOTS    48	    /* older roots of a device that are looked at */
 #define MAX_ALIKE    6	    /* number of them that are compared by content */
@@ -53,9 +53,9 @@ const struct weight evidence[NR_EVIDENCE] = {
 		      "a device gets new nodes, and never an old one of another device" },
 };
 
-static uint8_t seen(const struct salvage *s, uint32_t block)
+static uint8_t seen(const struct ages *ages, uint32_t block)
 {
-	return s->seen ? s->seen[block] : NEVER_SEEN;
+	return ages->seen ? ages->seen[block] : NEVER_SEEN;
 }
 
 static int by_dev_newest(const void *pa, const void *pb, void *ctx)
@@ -75,62 +75,66 @@ static int by_age(const void *pa, const void *pb)
 	return *a < *b ? -1 : *a > *b;
 }
 
-int old_roots_read(struct salvage *s, struct err *err)
+int old_roots_read(struct ages *ages, struct err *err)
 {
-	if (s->has_old_roots)
+	struct graph *g = ages->graph;
+	struct super *super = ages->super;
+
+	if (ages->has_old_roots)
 		return 0;
-	s->has_old_roots = true;
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
+	ages->has_old_roots = true;
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
 
 		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
 			continue;
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			const struct edge *e = &s->edge[n->edge + k];
+			const struct edge *e = &g->edge[n->edge + k];
 			struct old_root *o;
 
-			if (e->key > MAX_DEV_ID || node_of(s, e->block) == NONE)
+			if (e->key > MAX_DEV_ID || node_of(g, e->block) == NONE)
 				continue;
-			o = vec_push(&s->old_roots, sizeof(*o));
+			o = vec_push(&ages->old_roots, sizeof(*o));
 			if (!o)
 				return err_nomem(err, "salvage: older roots");
 			*o = (struct old_root){ (uint32_t)e->key, e->block, n->block };
 		}
 	}
-	for (uint32_t b = 0; b < s->nr_blocks; b++) {
+	for (uint32_t b = 0; b < g->nr_blocks; b++) {
 		uint32_t *p;
 
-		if (s->kind[b] != BLOCK_INDEX || !block_age(s, b))
+		if (g->kind[b] != BLOCK_INDEX || !block_age(super, b))
 			continue;
-		p = salvage_noted(s, vec_push(&s->commits, sizeof(*p)));
+		p = salvage_noted(g, vec_push(&ages->commits, sizeof(*p)));
 		if (p)
-			*p = block_age(s, b);
+			*p = block_age(super, b);
 	}
-	if (s->commits.nr)
-		qsort(s->commits.data, s->commits.nr, sizeof(uint32_t), by_age);
-	if (s->old_roots.nr)
-		qsort_r(s->old_roots.data, s->old_roots.nr, sizeof(struct old_root), by_dev_newest, s);
+	if (ages->commits.nr)
+		qsort(ages->commits.data, ages->commits.nr, sizeof(uint32_t), by_age);
+	if (ages->old_roots.nr)
+		qsort_r(ages->old_roots.data, ages->old_roots.nr, sizeof(struct old_root),
+			by_dev_newest, super);
 	return 0;
 }
 
 /* The first entry of device @id, or one past the end. */
-static size_t first_of(const struct salvage *s, uint32_t id)
+static size_t first_of(const struct ages *ages, uint32_t id)
 {
-	const struct old_root *o = s->old_roots.data;
+	const struct old_root *o = ages->old_roots.data;
 
-	return search_first(i, s->old_roots.nr, o[i].dev_id >= id);
+	return search_first(i, ages->old_roots.nr, o[i].dev_id >= id);
 }
 
 /* Per mille of the entries that two leaves have in common, of the smaller. */
-static unsigned entries_in_common(struct salvage *s, uint32_t a, uint32_t b)
+static unsigned entries_in_common(struct graph *g, uint32_t a, uint32_t b)
 {
-	CLEANUP(free_ptr) void *ba = salvage_noted(s, io_alloc(MBLOCK_SIZE));
-	CLEANUP(free_ptr) void *bb = salvage_noted(s, io_alloc(MBLOCK_SIZE));
+	CLEANUP(free_ptr) void *ba = salvage_noted(g, io_alloc(MBLOCK_SIZE));
+	CLEANUP(free_ptr) void *bb = salvage_noted(g, io_alloc(MBLOCK_SIZE));
 	uint32_t i = 0, k = 0, same = 0;
 	struct view va, vb;
 
-	if (!ba || !bb || salvage_get(s, s->node[a].block, ba, NULL) < 0 ||
-	    salvage_get(s, s->node[b].block, bb, NULL) < 0 || !view_open(&va, ba) ||
+	if (!ba || !bb || salvage_get(g, g->node[a].block, ba, NULL) < 0 ||
+	    salvage_get(g, g->node[b].block, bb, NULL) < 0 || !view_open(&va, ba) ||
 	    !view_open(&vb, bb) || !va.nr || !vb.nr || va.value_size < 8 || vb.value_size < 8)
 		return 0;
 	while (i < va.nr && k < vb.nr) {
@@ -143,57 +147,60 @@ static unsigned entries_in_common(struct salvage *s, uint32_t a, uint32_t b)
 	return same * 1000 / MIN(va.nr, vb.nr);
 }
 
-static unsigned common_children(const struct salvage *s, uint32_t root, uint32_t node)
+static unsigned common_children(const struct graph *g, uint32_t root, uint32_t node)
 {
-	const struct snode *n = &s->node[node];
+	const struct snode *n = &g->node[node];
 	uint32_t same = 0;
 
 	if (n->flags & SN_LEAF || !n->nr_edges)
 		return 0;
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		uint32_t c = s->edge[n->edge + k].node;
+		uint32_t c = g->edge[n->edge + k].node;
 
-		same += c != NONE && salvage_is_below(s, root, c);
+		same += c != NONE && salvage_is_below(g, root, c);
 	}
 	return same * 1000 / n->nr_edges;
 }
 
 /* Per mille. */
-static unsigned likeness(struct salvage *s, uint32_t root, uint32_t node)
+static unsigned likeness(struct ages *ages, uint32_t root, uint32_t node)
 {
-	unsigned same = common_children(s, root, node);
+	struct graph *g = ages->graph;
+	unsigned same = common_children(g, root, node);
 	uint32_t a, b;
 
-	if (same || s->nr_compared >= MAX_COMPARED)
+	if (same || ages->nr_compared >= MAX_COMPARED)
 		return same;
-	s->nr_compared++;
-	a = graph_leaf_for(s, node, s->node[node].first);
-	b = a == NONE ? NONE : graph_leaf_for(s, root, s->node[a].first);
-	return a == NONE || b == NONE || s->node[a].flags & SN_VIRTUAL ||
-			       s->node[b].flags & SN_VIRTUAL ?
+	ages->nr_compared++;
+	a = graph_leaf_for(g, node, g->node[node].first);
+	b = a == NONE ? NONE : graph_leaf_for(g, root, g->node[a].first);
+	return a == NONE || b == NONE || g->node[a].flags & SN_VIRTUAL ||
+			       g->node[b].flags & SN_VIRTUAL ?
 		       0 :
-		       entries_in_common(s, a, b);
+		       entries_in_common(g, a, b);
 }
 
-int old_roots_height(const struct salvage *s, uint32_t dev_id)
+int old_roots_height(const struct ages *ages, uint32_t dev_id)
 {
-	const struct old_root *o = s->old_roots.data;
+	const struct graph *g = ages->graph;
+	const struct old_root *o = ages->old_roots.data;
 
-	for (size_t i = first_of(s, dev_id); i < s->old_roots.nr && o[i].dev_id == dev_id; i++) {
-		uint32_t root = node_of(s, o[i].root);
+	for (size_t i = first_of(ages, dev_id); i < ages->old_roots.nr && o[i].dev_id == dev_id;
+	     i++) {
+		uint32_t root = node_of(g, o[i].root);
 
-		if (root != NONE && !(s->node[root].flags & SN_VIRTUAL))
-			return s->node[root].height;
+		if (root != NONE && !(g->node[root].flags & SN_VIRTUAL))
+			return g->node[root].height;
 	}
 	return -1;
 }
 
 /* Was @node in use in the state of that older top level already? */
-static bool is_as_old(const struct salvage *s, const uint8_t *gen, uint32_t node, uint32_t top)
+static bool is_as_old(const struct ages *ages, const uint8_t *gen, uint32_t node, uint32_t top)
 {
-	uint8_t when = seen(s, top);
+	uint8_t when = seen(ages, top);
 
-	return gen && when && when != NEVER_SEEN && gen[s->node[node].block] >= when;
+	return gen && when && when != NEVER_SEEN && gen[ages->graph->node[node].block] >= when;
 }
 
 static void say(struct voice *v, enum evidence_kind kind, int points)
@@ -203,82 +210,88 @@ static void say(struct voice *v, enum evidence_kind kind, int points)
 }
 
 /* What the older trees of the device say. */
-static void hear_older_trees(struct salvage *s, uint32_t dev_id, uint32_t node, bool unknown,
+static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, bool unknown,
 			     struct voice *v)
 {
-	const struct old_root *o = s->old_roots.data;
+	struct graph *g = ages->graph;
+	const struct old_root *o = ages->old_roots.data;
 	uint32_t last = NONE;
 	int rank = 0, alike = 0;
 
-	for (size_t i = first_of(s, dev_id); i < s->old_roots.nr && o[i].dev_id == dev_id; i++) {
-		uint32_t root = node_of(s, o[i].root);
+	for (size_t i = first_of(ages, dev_id); i < ages->old_roots.nr && o[i].dev_id == dev_id;
+	     i++) {
+		uint32_t root = node_of(g, o[i].root);
 		enum answer has;
 
-		if (o[i].root == last || root == NONE || s->node[root].flags & SN_VIRTUAL)
+		if (o[i].root == last || root == NONE || g->node[root].flags & SN_VIRTUAL)
 			continue;
 		last = o[i].root;
 		if (++rank > MAX_ROOTS)
 			break;
-		has = graph_contains(s, root, node);
+		has = graph_contains(g, root, node);
 		if (has == YES) {
-			enum evidence_kind kind = !s->trusted || !s->trusted[o[i].top] ? EV_ONCE :
-						  root == node			  ? EV_NAMED :
-										    EV_HERE;
+			enum evidence_kind kind = !ages->trusted || !ages->trusted[o[i].top]
+							  ? EV_ONCE
+						  : root == node ? EV_NAMED
+								 : EV_HERE;
 
 			say(v, kind, evidence[kind].points - MIN(rank - 1, 10));
 			return;
 		}
-		if (has == NO && is_as_old(s, s->gen, node, o[i].top)) {
+		if (has == NO && is_as_old(ages, ages->gen, node, o[i].top)) {
 			say(v, EV_GONE, evidence[EV_GONE].points);
 			return;
 		}
-		if (!unknown && has == NO && is_as_old(s, s->gen_max, node, o[i].top) &&
+		if (!unknown && has == NO && is_as_old(ages, ages->gen_max, node, o[i].top) &&
 		    !(v->says & 1 << EV_MAYBE_GONE))
 			say(v, EV_MAYBE_GONE, evidence[EV_MAYBE_GONE].points);
 		if (rank <= MAX_ALIKE)
-			alike = MAX(alike, (int)likeness(s, root, node));
+			alike = MAX(alike, (int)likeness(ages, root, node));
 	}
 	if (alike)
 		say(v, EV_ALIKE, evidence[EV_ALIKE].points * alike / 1000);
 }
 
 /* Is @next the first block behind @b that is of the same commit? */
-static bool is_next(const struct salvage *s, uint32_t b, uint32_t next)
+static bool is_next(const struct ages *ages, uint32_t b, uint32_t next)
 {
-	uint8_t gen = s->gen[b];
+	uint8_t gen = ages->gen[b];
 
 	if (next <= b || next - b > MAX_STEP)
 		return false;
 	for (b++; b < next; b++)
-		if (s->count[b] && s->gen[b] == gen)
+		if (ages->counts->count[b] && ages->gen[b] == gen)
 			return false;
 	return true;
 }
 
 /* Evidence from the time at which the lost parent was written. */
-static void hear_parent(const struct salvage *s, uint32_t parent, uint32_t block, struct voice *v)
+static void hear_parent(const struct ages *ages, uint32_t parent, uint32_t block, struct voice *v)
 {
-	if (parent == NONE || !s->gen || !s->nr_past || !s->has_counts || !s->count[parent] ||
-	    s->count[parent] == COUNT_UNKNOWN)
+	const struct counts *counts = ages->counts;
+
+	if (parent == NONE || !ages->gen || !ages->nr_past || !counts->has_counts ||
+	    !counts->count[parent] || counts->count[parent] == COUNT_UNKNOWN)
 		return;
-	if (s->gen_max[block] < s->gen[parent])
+	if (ages->gen_max[block] < ages->gen[parent])
 		say(v, EV_YOUNGER, evidence[EV_YOUNGER].points);
-	else if (s->gen[block] == s->gen[parent])
+	else if (ages->gen[block] == ages->gen[parent])
 		say(v, EV_SAME, evidence[EV_SAME].points);
-	if (s->gen[block] == s->gen[parent] && is_next(s, parent, block))
+	if (ages->gen[block] == ages->gen[parent] && is_next(ages, parent, block))
 		say(v, EV_NEXT, evidence[EV_NEXT].points);
 }
 
-static void hear_times(const struct salvage *s, const struct sdevice *d, const struct snode *n,
+static void hear_times(const struct counts *counts, const struct sdevice *d, const struct snode *n,
 		       struct voice *v)
 {
-	uint32_t count = s->has_counts ? s->count[n->block] : 0;
+	uint32_t count = counts->has_counts ? counts->count[n->block] : 0;
 
 	if (d->source != DETAILS_LIVE || !n->nr_mappings)
 		return;
 	if (d->info.creation_time && n->min_time >= d->info.creation_time)
 		say(v, EV_BORN, evidence[EV_BORN].points);
-	if (count > 1 && count != COUNT_UNKNOWN && !s->sb.held_root && n->max_time >= d->info.snap_time)
+	if (count > 1 && count != COUNT_UNKNOWN && !counts->super->sb.held_root &&
+	    n->max_time >= d->info.snap_time)
 		say(v, EV_SHARED, evidence[EV_SHARED].points);
 }
 
@@ -286,36 +299,38 @@ static void hear_times(const struct salvage *s, const struct sdevice *d, const s
  * A node that may not be in use: children are as old as their parent or older, and those of the
  * same commit are the newest ones.  A commit writes index blocks last.
  */
-static void hear_unknown(const struct salvage *s, const struct snode *n, uint32_t parent,
+static void hear_unknown(const struct ages *ages, const struct snode *n, uint32_t parent,
 			 struct voice *v)
 {
-	const uint32_t *commit = s->commits.data;
-	uint32_t age = block_age(s, n->block), nr = (uint32_t)s->commits.nr, at = 0;
-	uint32_t newest = parent == NONE ? 0 : block_age(s, parent);
+	const struct super *super = ages->super;
+	const uint32_t *commit = ages->commits.data;
+	uint32_t age = block_age(super, n->block), nr = (uint32_t)ages->commits.nr, at = 0;
+	uint32_t newest = parent == NONE ? 0 : block_age(super, parent);
 	bool here = v->says & (1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE), fresh;
 
 	at = search_first(x, nr, commit[x] > newest);
-	fresh = age < (at < nr ? commit[at] : s->nr_blocks);
+	fresh = age < (at < nr ? commit[at] : ages->graph->nr_blocks);
 	if (n->flags & SN_LIVE || (at && parent != NONE && age < commit[at - 1])) {
 		if (!here) /* another device's, or younger than its parent */
 			say(v, EV_YOUNGER, evidence[EV_YOUNGER].points);
 	} else if (fresh && v->says & (1 << EV_ALIKE | 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE)) {
 		say(v, EV_FRESH, evidence[EV_FRESH].points);
 	}
-	if (s->nr_past && seen(s, n->block) > 1 && seen(s, n->block) != NEVER_SEEN && age > s->past_age)
+	if (ages->nr_past && seen(ages, n->block) > 1 && seen(ages, n->block) != NEVER_SEEN &&
+	    age > ages->past_age)
 		say(v, EV_FREED, evidence[EV_FREED].points);
 }
 
-struct voice evidence_hear(struct salvage *s, const struct sdevice *d, uint32_t node,
+struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t node,
 			   uint32_t parent, bool unknown)
 {
-	const struct snode *n = &s->node[node];
+	const struct snode *n = &ages->graph->node[node];
 	struct voice v = { 0 };
 
-	hear_older_trees(s, d->info.dev_id, node, unknown, &v);
-	hear_parent(s, parent, n->block, &v);
-	hear_times(s, d, n, &v);
+	hear_older_trees(ages, d->info.dev_id, node, unknown, &v);
+	hear_parent(ages, parent, n->block, &v);
+	hear_times(ages->counts, d, n, &v);
 	if (unknown)
-		hear_unknown(s, n, parent, &v);
+		hear_unknown(ages, n, parent, &v);
 	return v;
 }

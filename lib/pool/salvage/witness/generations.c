@@ -13,7 +13,7 @@
 #include "base/bits.h"
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/witness/ages.h"
 
 #define MAX_BYTES ((uint64_t)64 << 20) /* for the sets of blocks of all older states */
 #define MAX_STATES 250		       /* a generation is a byte */
@@ -26,10 +26,10 @@ struct past {
 	uint64_t *live;	 /* a bit a block */
 };
 
-static void set_live(const struct salvage *s, uint64_t *live, const struct disk_bitmap *map,
+static void set_live(const struct graph *g, uint64_t *live, const struct disk_bitmap *map,
 		     uint32_t begin)
 {
-	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, s->nr_blocks - begin);
+	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, g->nr_blocks - begin);
 
 	for (uint32_t i = 0; i < nr; i++)
 		if (map->bits[i / 4] >> 2 * (i % 4) & 3)
@@ -37,56 +37,58 @@ static void set_live(const struct salvage *s, uint64_t *live, const struct disk_
 }
 
 /* The blocks in use by the space map whose index is @index: false when a part of it is lost. */
-static bool read_live(struct salvage *s, uint32_t index, uint64_t *live, void *buf, void *map)
+static bool read_live(struct graph *g, uint32_t index, uint64_t *live, void *buf, void *map)
 {
-	uint32_t nr = (uint32_t)div_up(s->nr_blocks, ENTRIES_PER_BITMAP);
+	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
 	const struct disk_index *d = buf;
 
-	if (salvage_get(s, index, buf, NULL) < 0)
+	if (salvage_get(g, index, buf, NULL) < 0)
 		return false;
 	for (uint32_t i = 0; i < nr; i++) {
 		uint64_t b = le64_get(d->entry[i].blocknr);
 
-		if (b >= s->nr_blocks || s->kind[b] != BLOCK_BITMAP ||
-		    salvage_get(s, (uint32_t)b, map, NULL) < 0)
+		if (b >= g->nr_blocks || g->kind[b] != BLOCK_BITMAP ||
+		    salvage_get(g, (uint32_t)b, map, NULL) < 0)
 			return false;
-		set_live(s, live, map, i * ENTRIES_PER_BITMAP);
+		set_live(g, live, map, i * ENTRIES_PER_BITMAP);
 	}
 	return bits_get(live, index);
 }
 
-static bool is_live_now(const struct salvage *s, uint32_t b)
+static bool is_live_now(const struct counts *counts, uint32_t b)
 {
-	if (s->has_counts && s->count[b] != COUNT_UNKNOWN)
-		return s->count[b];
-	return s->slot[b] != NONE && s->node[s->slot[b]].flags & SN_LIVE;
+	const struct graph *g = counts->graph;
+
+	if (counts->has_counts && counts->count[b] != COUNT_UNKNOWN)
+		return counts->count[b];
+	return g->slot[b] != NONE && g->node[g->slot[b]].flags & SN_LIVE;
 }
 
 /*
  * Does no node that the state uses name a block that it does not use, or one that is something else now, and
  * has each node of mappings that it uses a parent?  @named: room for a byte a block.
  */
-static bool is_whole(const struct salvage *s, const uint64_t *live, uint8_t *named)
+static bool is_whole(const struct graph *g, const uint64_t *live, uint8_t *named)
 {
-	memset(named, 0, s->nr_blocks);
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
+	memset(named, 0, g->nr_blocks);
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
 
 		if (n->flags & SN_VIRTUAL || !bits_get(live, n->block))
 			continue;
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			const struct edge *e = &s->edge[n->edge + k];
+			const struct edge *e = &g->edge[n->edge + k];
 
 			if (e->block == NONE || !bits_get(live, e->block) ||
-			    (!(n->flags & SN_LEAF) && s->kind[e->block] >= BLOCK_NODE &&
-			     (e->node == NONE || s->node[e->node].block != e->block)))
+			    (!(n->flags & SN_LEAF) && g->kind[e->block] >= BLOCK_NODE &&
+			     (e->node == NONE || g->node[e->node].block != e->block)))
 				return false;
 			named[e->block] = 1;
 		}
 	}
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		if (s->node[i].tree == TREE_MAPPING && !(s->node[i].flags & SN_VIRTUAL) &&
-		    bits_get(live, s->node[i].block) && !named[s->node[i].block])
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].tree == TREE_MAPPING && !(g->node[i].flags & SN_VIRTUAL) &&
+		    bits_get(live, g->node[i].block) && !named[g->node[i].block])
 			return false;
 	return true;
 }
@@ -101,40 +103,42 @@ static int newest_first(const void *pa, const void *pb, void *ctx)
 	return age_a < age_b ? -1 : age_a > age_b;
 }
 
-static int list_past(struct salvage *s, struct vec *out)
+static int list_past(struct counts *counts, struct vec *out)
 {
-	uint64_t words = div_up(s->nr_blocks, 64);
+	struct graph *g = counts->graph;
+	struct super *super = counts->super;
+	uint64_t words = div_up(g->nr_blocks, 64);
 	size_t max = (size_t)MIN((uint64_t)MAX_STATES, MAX_BYTES / (8 * words));
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) uint8_t *named = malloc(s->nr_blocks);
+	CLEANUP(free_ptr) uint8_t *named = malloc(g->nr_blocks);
 
 	if (!buf || !map || !named)
 		return -ENOMEM;
-	for (uint32_t age = 1; age < s->nr_blocks && out->nr < max; age++) {
-		uint32_t cursor = state_cursor(s);
-		uint32_t b = cursor >= age ? cursor - age : cursor + s->nr_blocks - age;
+	for (uint32_t age = 1; age < g->nr_blocks && out->nr < max; age++) {
+		uint32_t cursor = state_cursor(super);
+		uint32_t b = cursor >= age ? cursor - age : cursor + g->nr_blocks - age;
 		uint64_t *live;
 		struct past *p;
 
-		if (s->kind[b] != BLOCK_INDEX)
+		if (g->kind[b] != BLOCK_INDEX)
 			continue;
-		live = salvage_noted(s, calloc(words, sizeof(*live)));
-		p = live && read_live(s, b, live, buf, map) ?
-			    salvage_noted(s, vec_push(out, sizeof(*p))) :
+		live = salvage_noted(g, calloc(words, sizeof(*live)));
+		p = live && read_live(g, b, live, buf, map) ?
+			    salvage_noted(g, vec_push(out, sizeof(*p))) :
 			    NULL;
 		if (!p) {
 			free(live);
 			continue;
 		}
-		*p = (struct past){ .index = b, .live = live, .whole = is_whole(s, live, named) };
-		for (uint32_t i = 0; i < s->nr_blocks; i++) {
+		*p = (struct past){ .index = b, .live = live, .whole = is_whole(g, live, named) };
+		for (uint32_t i = 0; i < g->nr_blocks; i++) {
 			p->nr += bits_get(live, i);
-			p->common += bits_get(live, i) && is_live_now(s, i);
+			p->common += bits_get(live, i) && is_live_now(counts, i);
 		}
 	}
 	if (out->nr)
-		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, s);
+		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, super);
 	return 0;
 }
 
@@ -155,22 +159,23 @@ static bool in_span(const struct span *p, uint32_t b)
 	return p->after < p->last ? b > p->after && b <= p->last : b > p->after || b <= p->last;
 }
 
-static bool is_in_use(const struct salvage *s, const struct past *p, uint32_t b)
+static bool is_in_use(const struct counts *counts, const struct past *p, uint32_t b)
 {
-	return p ? bits_get(p->live, b) : is_live_now(s, b);
+	return p ? bits_get(p->live, b) : is_live_now(counts, b);
 }
 
 /* @newer: NULL for the state that is salvaged. */
-static struct span span_between(const struct salvage *s, const struct past *older,
+static struct span span_between(const struct counts *counts, const struct past *older,
 				const struct past *newer)
 {
-	uint32_t last = (newer ? newer->index : state_cursor(s)) + BEHIND_INDEX;
-	struct span p = { older->index, last % s->nr_blocks, false };
+	const struct graph *g = counts->graph;
+	uint32_t last = (newer ? newer->index : state_cursor(counts->super)) + BEHIND_INDEX;
+	struct span p = { older->index, last % g->nr_blocks, false };
 	struct span front = { 0, p.last, false };
 	bool onwards = true, from_front = true;
 
-	for (uint32_t b = 1; b < s->nr_blocks; b++)
-		if (is_in_use(s, newer, b) && !bits_get(older->live, b)) {
+	for (uint32_t b = 1; b < g->nr_blocks; b++)
+		if (is_in_use(counts, newer, b) && !bits_get(older->live, b)) {
 			onwards &= in_span(&p, b);
 			from_front &= in_span(&front, b);
 		}
@@ -181,49 +186,67 @@ static struct span span_between(const struct salvage *s, const struct past *olde
 }
 
 /* How many states back the block was in use with this content: for certain, and at most. */
-static void find_age(struct salvage *s, const struct vec *past, const struct span *span, uint32_t b)
+static void find_age(struct ages *ages, const struct vec *past, const struct span *span, uint32_t b)
 {
 	const struct past *p = past->data;
 	size_t k = 0;
 
 	while (k < past->nr && bits_get(p[k].live, b) && !in_span(&span[k], b))
 		k++;
-	s->gen[b] = (uint8_t)k;
+	ages->gen[b] = (uint8_t)k;
 	while (k < past->nr && bits_get(p[k].live, b))
 		k++;
-	s->gen_max[b] = (uint8_t)k;
+	ages->gen_max[b] = (uint8_t)k;
 	for (k = 0; k < past->nr && !bits_get(p[k].live, b);)
 		k++;
 	for (size_t i = 0; i < past->nr; i++)
-		s->trusted[b] |= p[i].whole && bits_get(p[i].live, b);
-	s->seen[b] = is_live_now(s, b) ? 0 : k < past->nr ? (uint8_t)(k + 1) : NEVER_SEEN;
+		ages->trusted[b] |= p[i].whole && bits_get(p[i].live, b);
+	ages->seen[b] = is_live_now(ages->counts, b) ? 0
+			: k < past->nr		     ? (uint8_t)(k + 1)
+						     : NEVER_SEEN;
 }
 
-int generations_read(struct salvage *s, struct err *err)
+static void forget_generations(struct ages *ages)
 {
+	free(ages->gen);
+	free(ages->gen_max);
+	free(ages->seen);
+	free(ages->trusted);
+}
+
+void ages_fini(struct ages *ages)
+{
+	forget_generations(ages);
+	free(ages->old_roots.data);
+	free(ages->commits.data);
+}
+
+int generations_read(struct ages *ages, struct err *err)
+{
+	struct graph *g = ages->graph;
+	struct counts *counts = ages->counts;
 	CLEANUP(free_ptr) struct span *span = NULL;
 	struct vec past = { 0 };
 	const struct past *p;
 	int r;
 
-	free(s->gen);
-	free(s->gen_max);
-	free(s->seen);
-	s->gen = calloc(s->nr_blocks, 1);
-	s->gen_max = calloc(s->nr_blocks, 1);
-	s->seen = malloc(s->nr_blocks);
-	free(s->trusted);
-	s->trusted = calloc(s->nr_blocks, 1);
-	r = s->trusted && s->gen && s->gen_max && s->seen ? list_past(s, &past) : -ENOMEM;
+	forget_generations(ages);
+	ages->gen = calloc(g->nr_blocks, 1);
+	ages->gen_max = calloc(g->nr_blocks, 1);
+	ages->seen = malloc(g->nr_blocks);
+	ages->trusted = calloc(g->nr_blocks, 1);
+	r = ages->trusted && ages->gen && ages->gen_max && ages->seen ? list_past(counts, &past)
+								      : -ENOMEM;
 	span = calloc(past.nr + 1, sizeof(*span));
 	r = r || span ? r : -ENOMEM;
 	p = past.data;
 	for (size_t k = 0; k < past.nr && !r; k++)
-		span[k] = span_between(s, &p[k], k ? &p[k - 1] : NULL);
-	for (uint32_t b = 0; b < s->nr_blocks && !r; b++)
-		find_age(s, &past, span, b);
-	s->nr_past = (uint32_t)past.nr;
-	s->past_age = past.nr && 2 * p[0].common >= p[0].nr ? block_age(s, p[0].index) : UINT32_MAX;
+		span[k] = span_between(counts, &p[k], k ? &p[k - 1] : NULL);
+	for (uint32_t b = 0; b < g->nr_blocks && !r; b++)
+		find_age(ages, &past, span, b);
+	ages->nr_past = (uint32_t)past.nr;
+	ages->past_age = past.nr && 2 * p[0].common >= p[0].nr ? block_age(ages->super, p[0].index)
+							       : UINT32_MAX;
 	for (size_t i = 0; i < past.nr; i++)
 		free(((struct past *)past.data)[i].live);
 	free(past.data);

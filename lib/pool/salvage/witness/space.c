@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage/impl.h"
+#include "pool/salvage/witness/counts.h"
 
 static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
 {
@@ -48,23 +48,24 @@ bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64
 }
 
 /* Does the superblock say another number of metadata blocks in use than @nr?  Older programs wrote one more or less. */
-static bool differs_from_superblock(const struct salvage *s, uint64_t nr)
+static bool differs_from_superblock(const struct super *super, uint64_t nr)
 {
-	return !is_about((int64_t)nr, (int64_t)s->sb.metadata_sm.nr_allocated);
+	return !is_about((int64_t)nr, (int64_t)super->sb.metadata_sm.nr_allocated);
 }
 
 /* The same of a map that was searched, when there is a superblock that can be asked. */
-static bool is_denied_by_superblock(const struct salvage *s, uint64_t nr)
+static bool is_denied_by_superblock(const struct super *super, uint64_t nr)
 {
-	return s->has_sb && s->sb.metadata_sm.nr_allocated && differs_from_superblock(s, nr);
+	return super->has_sb && super->sb.metadata_sm.nr_allocated &&
+	       differs_from_superblock(super, nr);
 }
 
-static uint64_t nr_counted(const struct salvage *s)
+static uint64_t nr_counted(const struct counts *counts)
 {
 	uint64_t nr = 0;
 
-	for (uint32_t b = 0; b < s->nr_blocks; b++)
-		nr += s->count[b] > 0;
+	for (uint32_t b = 0; b < counts->graph->nr_blocks; b++)
+		nr += counts->count[b] > 0;
 	return nr;
 }
 
@@ -72,37 +73,39 @@ static uint64_t nr_counted(const struct salvage *s)
  * An older program left one more in the superblock and in the index than in the bitmaps.  Some indices count entries
  * past the end of the map as free.
  */
-bool salvage_counts_differ(const struct salvage *s)
+bool salvage_counts_differ(const struct counts *counts)
 {
-	uint64_t nr = s->sb.metadata_sm.nr_allocated;
-	uint64_t entries = div_up(s->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP;
+	const struct graph *g = counts->graph;
+	uint64_t nr = counts->super->sb.metadata_sm.nr_allocated;
+	uint64_t entries = div_up(g->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP;
 
-	return nr_counted(s) != nr && s->index_free + nr != s->nr_blocks &&
-	       s->index_free + nr != entries;
+	return nr_counted(counts) != nr && counts->index_free + nr != g->nr_blocks &&
+	       counts->index_free + nr != entries;
 }
 
-static bool is_kind(const struct salvage *s, uint64_t block, enum block_kind kind)
+static bool is_kind(const struct graph *g, uint64_t block, enum block_kind kind)
 {
-	return block < s->nr_blocks && s->kind[block] == kind;
+	return block < g->nr_blocks && g->kind[block] == kind;
 }
 
 /*
  * A bitmap of the data map, or of an earlier transaction, denies blocks that are in use.  *dead:
  * blocks that it counts although they hold nothing; damage may explain a few of them.
  */
-static bool bitmap_denies(const struct salvage *s, const struct disk_bitmap *map, uint32_t index,
-			  uint32_t *dead)
+static bool bitmap_denies(const struct counts *counts, const struct disk_bitmap *map,
+			  uint32_t index, uint32_t *dead)
 {
+	const struct graph *g = counts->graph;
 	uint32_t begin = index * ENTRIES_PER_BITMAP;
-	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, s->nr_blocks - begin);
+	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, g->nr_blocks - begin);
 
 	*dead = 0;
 	for (uint32_t i = 0; i < nr; i++) {
 		unsigned count = bitmap_count(map->bits, i);
 
-		if (count < MIN(s->found[begin + i], 3))
+		if (count < MIN(counts->found[begin + i], 3))
 			return true;
-		*dead += count && s->kind[begin + i] < BLOCK_STRAY;
+		*dead += count && g->kind[begin + i] < BLOCK_STRAY;
 	}
 	for (uint32_t i = nr; i < ENTRIES_PER_BITMAP; i++)
 		if (bitmap_count(map->bits, i))
@@ -110,36 +113,37 @@ static bool bitmap_denies(const struct salvage *s, const struct disk_bitmap *map
 	return false;
 }
 
-static void take_bitmap(struct salvage *s, const struct disk_bitmap *map, uint32_t index)
+static void take_bitmap(struct counts *counts, const struct disk_bitmap *map, uint32_t index)
 {
 	uint32_t begin = index * ENTRIES_PER_BITMAP;
-	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, s->nr_blocks - begin);
+	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
 
 	for (uint32_t i = 0; i < nr; i++) {
 		unsigned c = bitmap_count(map->bits, i);
 
-		s->count[begin + i] = c == 3 ? COUNT_MANY : c;
+		counts->count[begin + i] = c == 3 ? COUNT_MANY : c;
 	}
-	s->has_counts = true;
+	counts->has_counts = true;
 }
 
 /* What is younger than so (block_age()) was written by the last transaction. */
-static uint32_t last_transaction(const struct salvage *s)
+static uint32_t last_transaction(const struct super *super)
 {
-	uint32_t least = s->nr_blocks;
+	const struct graph *g = super->graph;
+	uint32_t least = g->nr_blocks;
 
-	for (uint32_t b = 0; b < s->nr_blocks; b++)
-		if (s->kind[b] == BLOCK_INDEX && block_age(s, b))
-			least = MIN(least, block_age(s, b));
+	for (uint32_t b = 0; b < g->nr_blocks; b++)
+		if (g->kind[b] == BLOCK_INDEX && block_age(super, b))
+			least = MIN(least, block_age(super, b));
 	return least;
 }
 
 /* How long ago a bitmap was written, when it may be of the state's own commit: that writes a few blocks behind its index. */
-static uint32_t bitmap_age(const struct salvage *s, uint32_t block)
+static uint32_t bitmap_age(const struct super *super, uint32_t block)
 {
-	uint32_t cursor = state_cursor(s);
+	uint32_t cursor = state_cursor(super);
 
-	return block > cursor && block <= cursor + BEHIND_INDEX ? 0 : block_age(s, block);
+	return block > cursor && block <= cursor + BEHIND_INDEX ? 0 : block_age(super, block);
 }
 
 /*
@@ -147,55 +151,60 @@ static uint32_t bitmap_age(const struct salvage *s, uint32_t block)
  * block in use.  The bitmap of the index block itself must have been written by the last
  * transaction.
  */
-static int search_bitmap(struct salvage *s, uint32_t index, const uint8_t *of_data,
+static int search_bitmap(struct counts *counts, uint32_t index, const uint8_t *of_data,
 			 struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
 {
-	uint32_t cursor = (uint32_t)s->sb.metadata_sm.bitmap_root, best_dead = UINT32_MAX;
+	struct graph *g = counts->graph;
+	struct super *super = counts->super;
+	uint32_t cursor = (uint32_t)super->sb.metadata_sm.bitmap_root, best_dead = UINT32_MAX;
 	uint32_t best_age = UINT32_MAX, dead;
-	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? last_transaction(s) :
-								s->nr_blocks;
+	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? last_transaction(super) :
+								g->nr_blocks;
 
-	for (uint32_t b = 0; b < s->nr_blocks; b++) {
+	for (uint32_t b = 0; b < g->nr_blocks; b++) {
 		int r;
 
-		if (s->kind[b] != BLOCK_BITMAP || of_data[b] || bitmap_age(s, b) >= limit)
+		if (g->kind[b] != BLOCK_BITMAP || of_data[b] || bitmap_age(super, b) >= limit)
 			continue;
-		r = salvage_get(s, b, map, err);
+		r = salvage_get(g, b, map, err);
 		if (r < 0)
 			return r == -ENOMEM ? r : 0;
 		/* it counts itself */
 		if (b / ENTRIES_PER_BITMAP == index &&
 		    !bitmap_count(map->bits, b % ENTRIES_PER_BITMAP))
 			continue;
-		if (s->nr_blocks <= ENTRIES_PER_BITMAP && is_denied_by_superblock(s, nr_used(map)))
+		if (g->nr_blocks <= ENTRIES_PER_BITMAP &&
+		    is_denied_by_superblock(super, nr_used(map)))
 			continue;
-		if (bitmap_denies(s, map, index, &dead) || dead > best_dead ||
-		    (dead == best_dead && bitmap_age(s, b) > best_age))
+		if (bitmap_denies(counts, map, index, &dead) || dead > best_dead ||
+		    (dead == best_dead && bitmap_age(super, b) > best_age))
 			continue;
 		best_dead = dead;
-		best_age = bitmap_age(s, b);
+		best_age = bitmap_age(super, b);
 		memcpy(best, map, sizeof(*best));
 	}
 	if (best_age != UINT32_MAX)
-		take_bitmap(s, best, index);
-	s->counts_searched = true;
+		take_bitmap(counts, best, index);
+	counts->counts_searched = true;
 	return 0;
 }
 
-static int read_overflow(struct salvage *s, uint32_t node, void *buf, unsigned depth,
+static int read_overflow(struct counts *counts, uint32_t node, void *buf, unsigned depth,
 			 struct err *err)
 {
-	const struct snode *n = &s->node[node];
+	struct graph *g = counts->graph;
+	const struct snode *n = &g->node[node];
 	struct view v;
 	int r = 0;
 
 	if (!(n->flags & SN_LEAF)) {
 		for (uint32_t k = 0; k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++)
-			if (s->edge[n->edge + k].node != NONE)
-				r = read_overflow(s, s->edge[n->edge + k].node, buf, depth + 1, err);
+			if (g->edge[n->edge + k].node != NONE)
+				r = read_overflow(counts, g->edge[n->edge + k].node, buf, depth + 1,
+						  err);
 		return r;
 	}
-	r = salvage_get(s, n->block, buf, err);
+	r = salvage_get(g, n->block, buf, err);
 	if (r < 0 || !view_open(&v, buf) || v.value_size != 4)
 		return r;
 	for (uint32_t i = 0; i < v.nr; i++) {
@@ -203,120 +212,126 @@ static int read_overflow(struct salvage *s, uint32_t node, void *buf, unsigned d
 		le32 count;
 
 		memcpy(&count, v.values + (size_t)i * 4, 4);
-		if (key < s->nr_blocks && s->count[key] == COUNT_MANY && le32_get(count) >= 3)
-			s->count[key] = MIN(le32_get(count), COUNT_MANY - 1);
+		if (key < g->nr_blocks && counts->count[key] == COUNT_MANY && le32_get(count) >= 3)
+			counts->count[key] = MIN(le32_get(count), COUNT_MANY - 1);
 	}
 	return 0;
 }
 
-static void add_ref(struct salvage *s, uint64_t block)
+static void add_ref(struct counts *counts, uint64_t block)
 {
-	if (block < s->nr_blocks)
-		s->found[block]++;
+	if (block < counts->graph->nr_blocks)
+		counts->found[block]++;
 }
 
 /* The copies of the superblock that are in use: the held metadata snapshot. */
-static void add_held_refs(struct salvage *s)
+static void add_held_refs(struct counts *counts)
 {
+	struct graph *g = counts->graph;
 	struct superblock held;
 
-	for (uint32_t b = 1; b < s->nr_blocks; b++) {
-		if (s->kind[b] != BLOCK_SUPER ||
-		    (b != s->sb.held_root &&
-		     !(s->has_counts && s->count[b] && s->count[b] < COUNT_MANY)) ||
-		    !salvage_read_copy(s, b, &held))
+	for (uint32_t b = 1; b < g->nr_blocks; b++) {
+		if (g->kind[b] != BLOCK_SUPER ||
+		    (b != counts->super->sb.held_root &&
+		     !(counts->has_counts && counts->count[b] && counts->count[b] < COUNT_MANY)) ||
+		    !salvage_read_copy(g, b, &held))
 			continue;
-		add_ref(s, held.mapping_root);
-		add_ref(s, held.details_root);
+		add_ref(counts, held.mapping_root);
+		add_ref(counts, held.details_root);
 	}
 }
 
-void salvage_count_edges(struct salvage *s)
+void salvage_count_edges(struct counts *counts)
 {
+	struct graph *g = counts->graph;
+	struct super *super = counts->super;
+	struct trees *trees = counts->trees;
 	const uint64_t roots[] = {
-		s->sb.mapping_root,	    s->sb.details_root,
-		s->sb.held_root,	    s->sb.metadata_sm.bitmap_root,
-		s->sb.metadata_sm.ref_count_root, s->sb.data_sm.bitmap_root,
-		s->sb.data_sm.ref_count_root,
+		super->sb.mapping_root,	    super->sb.details_root,
+		super->sb.held_root,	    super->sb.metadata_sm.bitmap_root,
+		super->sb.metadata_sm.ref_count_root, super->sb.data_sm.bitmap_root,
+		super->sb.data_sm.ref_count_root,
 	};
 
-	memset(s->found, 0, s->nr_blocks * sizeof(*s->found));
+	memset(counts->found, 0, g->nr_blocks * sizeof(*counts->found));
 	for (size_t i = 0; i < ARRAY_SIZE(roots); i++)
-		add_ref(s, roots[i]);
-	s->found[0] = 1;
-	for (size_t i = 0; i < s->nr_devs; i++)
-		if (s->dev[i].root_found && s->dev[i].root != NONE)
-			add_ref(s, s->node[s->dev[i].root].block);
-	add_held_refs(s);
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
+		add_ref(counts, roots[i]);
+	counts->found[0] = 1;
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root_found && trees->dev[i].root != NONE)
+			add_ref(counts, g->node[trees->dev[i].root].block);
+	add_held_refs(counts);
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
 		bool live = n->flags & SN_LIVE;
 
 		/* nodes that are not of this state have no children here */
 		if (n->flags & SN_DENIED)
 			continue;
-		if (!(n->flags & SN_VIRTUAL) && s->has_counts &&
-		    s->count[n->block] != COUNT_UNKNOWN)
-			live |= s->count[n->block] > 0;
+		if (!(n->flags & SN_VIRTUAL) && counts->has_counts &&
+		    counts->count[n->block] != COUNT_UNKNOWN)
+			live |= counts->count[n->block] > 0;
 		for (uint32_t k = 0; live && k < n->nr_edges; k++) {
-			const struct edge *e = &s->edge[n->edge + k];
+			const struct edge *e = &g->edge[n->edge + k];
 
 			/* a tree under an impossible device id lacks a parent */
 			if (!(n->flags & SN_LEAF) || e->key <= MAX_DEV_ID)
-				add_ref(s, e->block);
+				add_ref(counts, e->block);
 		}
 	}
 }
 
 /* The bitmaps that an index of the data map names, the newest or an older one: by block. */
-static uint8_t *list_data_bitmaps(struct salvage *s, void *buf)
+static uint8_t *list_data_bitmaps(struct graph *g, void *buf)
 {
-	uint8_t *of_data = calloc(s->nr_blocks, 1);
+	uint8_t *of_data = calloc(g->nr_blocks, 1);
 	struct view v;
 
-	for (uint32_t i = 0; of_data && i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
+	for (uint32_t i = 0; of_data && i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
 
 		if (n->tree != TREE_INDEX || !(n->flags & SN_LEAF) ||
-		    salvage_get(s, n->block, buf, NULL) < 0 || !view_open(&v, buf) ||
+		    salvage_get(g, n->block, buf, NULL) < 0 || !view_open(&v, buf) ||
 		    v.value_size != 16)
 			continue;
 		for (uint32_t k = 0; k < v.nr; k++)
-			if (view_value(&v, k) < s->nr_blocks)
+			if (view_value(&v, k) < g->nr_blocks)
 				of_data[view_value(&v, k)] = 1;
 	}
 	return of_data;
 }
 
-static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk_bitmap *map,
+static int read_bitmaps(struct counts *counts, struct disk_index *index, struct disk_bitmap *map,
 			struct disk_bitmap *best, struct err *err)
 {
+	struct graph *g = counts->graph;
+	struct super *super = counts->super;
 	CLEANUP(free_ptr) uint8_t *of_data = NULL;
-	uint32_t nr = (uint32_t)div_up(s->nr_blocks, ENTRIES_PER_BITMAP);
-	bool has_index = is_kind(s, s->sb.metadata_sm.bitmap_root, BLOCK_INDEX);
+	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
+	bool has_index = is_kind(g, super->sb.metadata_sm.bitmap_root, BLOCK_INDEX);
 	int r;
 
 	if (has_index) {
-		r = salvage_get(s, (uint32_t)s->sb.metadata_sm.bitmap_root, index, err);
+		r = salvage_get(g, (uint32_t)super->sb.metadata_sm.bitmap_root, index, err);
 		has_index = r == 0;
 	}
-	s->index_free = 0;
+	counts->index_free = 0;
 	for (uint32_t i = 0; i < nr; i++) {
 		uint64_t b = has_index ? le64_get(index->entry[i].blocknr) : NONE;
 
-		s->index_free += has_index ? le32_get(index->entry[i].nr_free) : 0;
-		if (is_kind(s, b, BLOCK_BITMAP)) {
-			if (!salvage_get(s, (uint32_t)b, map, err) &&
+		counts->index_free += has_index ? le32_get(index->entry[i].nr_free) : 0;
+		if (is_kind(g, b, BLOCK_BITMAP)) {
+			if (!salvage_get(g, (uint32_t)b, map, err) &&
 			    salvage_bitmap_fits(map, le32_get(index->entry[i].nr_free), i,
-						s->nr_blocks))
-				take_bitmap(s, map, i);
+						g->nr_blocks))
+				take_bitmap(counts, map, i);
 			continue;
 		}
 		if (has_index)
 			continue; /* lost: all others are older */
 		if (!of_data)
-			of_data = list_data_bitmaps(s, map);
-		r = of_data ? search_bitmap(s, i, of_data, map, best, err) :
+			of_data = list_data_bitmaps(g, map);
+		r = of_data ? search_bitmap(counts, i, of_data, map, best, err) :
 			      err_nomem(err, "salvage: bitmaps");
 		if (r < 0)
 			return r;
@@ -324,55 +339,58 @@ static int read_bitmaps(struct salvage *s, struct disk_index *index, struct disk
 	return 0;
 }
 
-int salvage_read_counts(struct salvage *s, struct err *err)
+int salvage_read_counts(struct counts *counts, struct err *err)
 {
+	struct graph *g = counts->graph;
+	struct super *super = counts->super;
 	CLEANUP(free_ptr) void *index = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *best = io_alloc(MBLOCK_SIZE);
 	int r;
 
-	if (!s->count)
-		s->count = malloc(s->nr_blocks * sizeof(*s->count));
-	if (!s->found)
-		s->found = malloc(s->nr_blocks * sizeof(*s->found));
-	if (!index || !map || !best || !s->count || !s->found)
+	if (!counts->count)
+		counts->count = malloc(g->nr_blocks * sizeof(*counts->count));
+	if (!counts->found)
+		counts->found = malloc(g->nr_blocks * sizeof(*counts->found));
+	if (!index || !map || !best || !counts->count || !counts->found)
 		return err_nomem(err, "salvage: reference counts");
-	memset(s->count, 0xff, s->nr_blocks * sizeof(*s->count));
-	s->has_counts = s->counts_searched = false;
-	salvage_count_edges(s);
-	r = read_bitmaps(s, index, map, best, err);
+	memset(counts->count, 0xff, g->nr_blocks * sizeof(*counts->count));
+	counts->has_counts = counts->counts_searched = false;
+	salvage_count_edges(counts);
+	r = read_bitmaps(counts, index, map, best, err);
 	if (r < 0)
 		return r;
-	if (s->sb.metadata_sm.ref_count_root &&
-	    node_of(s, s->sb.metadata_sm.ref_count_root) != NONE) {
-		uint32_t root = s->slot[s->sb.metadata_sm.ref_count_root];
+	if (super->sb.metadata_sm.ref_count_root &&
+	    node_of(g, super->sb.metadata_sm.ref_count_root) != NONE) {
+		uint32_t root = g->slot[super->sb.metadata_sm.ref_count_root];
 
-		if (s->node[root].tree == TREE_OVERFLOW)
-			r = read_overflow(s, root, map, 0, err);
+		if (g->node[root].tree == TREE_OVERFLOW)
+			r = read_overflow(counts, root, map, 0, err);
 	}
-	salvage_count_edges(s);
+	salvage_count_edges(counts);
 	return r == -ENOMEM ? r : 0;
 }
 
-uint32_t salvage_missing_refs(const struct salvage *s, uint32_t block)
+uint32_t salvage_missing_refs(const struct counts *counts, uint32_t block)
 {
 	uint32_t count, found;
 
-	if (!s->has_counts || block >= s->nr_blocks || s->count[block] == COUNT_UNKNOWN)
+	if (!counts->has_counts || block >= counts->graph->nr_blocks ||
+	    counts->count[block] == COUNT_UNKNOWN)
 		return COUNT_UNKNOWN;
-	count = s->count[block];
-	found = s->found[block];
+	count = counts->count[block];
+	found = counts->found[block];
 	if (count == COUNT_MANY)
 		return found < 3 ? 3 - found : COUNT_MANY;
 	return count > found ? count - found : 0;
 }
 
-bool salvage_has_unknown(const struct salvage *s)
+bool salvage_has_unknown(const struct counts *counts)
 {
-	if (!s->has_counts)
+	if (!counts->has_counts)
 		return true;
-	for (uint32_t b = 0; b < s->nr_blocks; b++)
-		if (s->count[b] == COUNT_UNKNOWN)
+	for (uint32_t b = 0; b < counts->graph->nr_blocks; b++)
+		if (counts->count[b] == COUNT_UNKNOWN)
 			return true;
 	return false;
 }

@@ -16,13 +16,14 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pdata/block/refmap.h"
+#include "pool/salvage/witness/datamap.h"
 #include "pool/salvage/witness/outdated.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* of data; beyond that the data map is not asked */
 #define COUNT_LIST 256 /* scattered blocks that are counted at once */
 
 struct witness {
-	struct salvage *s;
+	struct datamap *datamap;
 	struct refmap *stored, *refs; /* stored: NULL when the data map is lost, both for a huge pool */
 	uint8_t *known;	     /* by bitmap of the data map */
 	uint8_t *vouched;    /* by node: a device whose count is right reaches it */
@@ -48,7 +49,8 @@ typedef bool visit_fn(struct witness *w, uint32_t node);
 
 static int each_node(struct witness *w, uint32_t root, visit_fn *visit)
 {
-	const struct salvage *s = w->s;
+	const struct datamap *datamap = w->datamap;
+	const struct graph *g = datamap->graph;
 	struct vec todo = { 0 };
 	uint32_t *p = root == NONE || !visit(w, root) ? NULL : vec_push(&todo, sizeof(*p));
 	int r = 0;
@@ -56,12 +58,12 @@ static int each_node(struct witness *w, uint32_t root, visit_fn *visit)
 	if (p)
 		*p = root;
 	while (todo.nr && !r) {
-		const struct snode *n = &s->node[((uint32_t *)todo.data)[--todo.nr]];
+		const struct snode *n = &g->node[((uint32_t *)todo.data)[--todo.nr]];
 
 		for (uint32_t k = 0; k < n->nr_edges && !r; k++) {
-			const struct edge *e = &s->edge[n->edge + k];
+			const struct edge *e = &g->edge[n->edge + k];
 			/* a leaf of the top level names roots; a mapping's leaf has no edges */
-			uint32_t c = n->flags & SN_LEAF ? node_of(s, e->block) : e->node;
+			uint32_t c = n->flags & SN_LEAF ? node_of(g, e->block) : e->node;
 
 			if ((n->flags & SN_LEAF && n->tree != TREE_TOP) || c == NONE ||
 			    !visit(w, c))
@@ -79,7 +81,7 @@ static int each_node(struct witness *w, uint32_t root, visit_fn *visit)
 
 static bool visit_held(struct witness *w, uint32_t node)
 {
-	struct snode *n = &w->s->node[node];
+	struct snode *n = &w->datamap->graph->node[node];
 	bool first = !(n->flags & (SN_HELD | SN_VIRTUAL));
 
 	n->flags |= SN_HELD;
@@ -96,21 +98,22 @@ static bool visit_vouched(struct witness *w, uint32_t node)
 
 static int mark_held(struct witness *w)
 {
-	struct salvage *s = w->s;
+	struct datamap *datamap = w->datamap;
+	struct graph *g = datamap->graph;
 	struct superblock held;
 
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		s->node[i].flags &= (uint16_t)~SN_HELD;
-	if (!salvage_read_copy(s, s->sb.held_root, &held))
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		g->node[i].flags &= (uint16_t)~SN_HELD;
+	if (!salvage_read_copy(g, datamap->super->sb.held_root, &held))
 		return 0;
-	return each_node(w, node_of(s, held.mapping_root), visit_held);
+	return each_node(w, node_of(g, held.mapping_root), visit_held);
 }
 
 /* Is its number of mappings what its details say? */
-static bool has_its_count(const struct salvage *s, const struct sdevice *d)
+static bool has_its_count(const struct graph *g, const struct sdevice *d)
 {
 	return d->source == DETAILS_LIVE && d->root != NONE &&
-	       s->node[d->root].nr_mappings == d->info.mapped_blocks;
+	       g->node[d->root].nr_mappings == d->info.mapped_blocks;
 }
 
 static bool is_reached_leaf(const struct snode *n)
@@ -120,13 +123,14 @@ static bool is_reached_leaf(const struct snode *n)
 
 static int list_leaves(struct witness *w)
 {
-	const struct salvage *s = w->s;
+	const struct datamap *datamap = w->datamap;
+	const struct graph *g = datamap->graph;
 
 	w->leaves.nr = 0;
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		uint32_t *p;
 
-		if (!is_reached_leaf(&s->node[i]) || s->node[i].flags & SN_VIRTUAL)
+		if (!is_reached_leaf(&g->node[i]) || g->node[i].flags & SN_VIRTUAL)
 			continue;
 		p = vec_push(&w->leaves, sizeof(*p));
 		if (!p)
@@ -181,7 +185,7 @@ static bool has_high(uint64_t word)
 static void deny_leaf(void *ctx, uint32_t node, const struct view *v)
 {
 	struct witness *w = ctx;
-	struct snode *n = &w->s->node[node];
+	struct snode *n = &w->datamap->graph->node[node];
 	uint32_t nr = 0;
 
 	if (w->vouched[node])
@@ -196,15 +200,16 @@ static void deny_leaf(void *ctx, uint32_t node, const struct view *v)
 		n->flags |= SN_DENIED;
 }
 
-static int witness_init(struct witness *w, struct salvage *s, struct err *err)
+static int witness_init(struct witness *w, struct datamap *datamap, struct err *err)
 {
+	struct graph *g = datamap->graph;
 	int r;
 
-	*w = (struct witness) { .s = s };
-	salvage_sum_all(s);
-	r = salvage_data_counts(s, &w->stored, &w->known, err);
-	if (!r && s->nr_data_blocks <= MAX_BLOCKS) {
-		w->refs = refmap_new(s->nr_data_blocks, true);
+	*w = (struct witness) { .datamap = datamap };
+	salvage_sum_all(datamap->trees);
+	r = salvage_data_counts(datamap, &w->stored, &w->known, err);
+	if (!r && g->nr_data_blocks <= MAX_BLOCKS) {
+		w->refs = refmap_new(g->nr_data_blocks, true);
 		r = w->refs ? 0 : err_nomem(err, "salvage: witnesses");
 	}
 	return r;
@@ -219,38 +224,40 @@ static int count_references(struct witness *w, struct err *err)
 		r = list_leaves(w);
 	if (r)
 		return err_nomem(err, "salvage: witnesses");
-	return w->refs ? salvage_read_leaves(w->s, &w->leaves, count_leaf, w, err) : 0;
+	return w->refs ? salvage_read_leaves(w->datamap->graph, &w->leaves, count_leaf, w, err) : 0;
 }
 
 /* --- the metadata map --- */
 
 /* Does the superblock say another number of metadata blocks in use than its own map? */
-static bool is_other_map(const struct salvage *s)
+static bool is_other_map(const struct counts *counts)
 {
-	return s->has_counts && !s->counts_searched && !salvage_has_unknown(s) &&
-	       salvage_counts_differ(s);
+	return counts->has_counts && !counts->counts_searched && !salvage_has_unknown(counts) &&
+	       salvage_counts_differ(counts);
 }
 
 /* How many of the blocks that the superblock names are free by its own metadata map? */
-static uint32_t nr_free_roots(const struct salvage *s)
+static uint32_t nr_free_roots(const struct counts *counts)
 {
-	const struct superblock *sb = &s->sb;
+	const struct superblock *sb = &counts->super->sb;
 	const uint64_t root[] = { sb->mapping_root,	      sb->details_root,
 				  sb->data_sm.bitmap_root,    sb->data_sm.ref_count_root,
 				  sb->metadata_sm.bitmap_root, sb->metadata_sm.ref_count_root };
 	uint32_t nr = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(root); i++)
-		nr += root[i] < s->nr_blocks && witness_knows(s, (uint32_t)root[i]) &&
-		      !s->count[root[i]];
+		nr += root[i] < counts->graph->nr_blocks &&
+		      witness_knows(counts, (uint32_t)root[i]) && !counts->count[root[i]];
 	return nr;
 }
 
-static bool names_unused(const struct salvage *s, const struct snode *n)
+static bool names_unused(const struct counts *counts, const struct snode *n)
 {
+	const struct graph *g = counts->graph;
+
 	for (uint32_t k = 0; k < n->nr_edges; k++)
-		if (witness_knows(s, s->edge[n->edge + k].block) &&
-		    !s->count[s->edge[n->edge + k].block])
+		if (witness_knows(counts, g->edge[n->edge + k].block) &&
+		    !counts->count[g->edge[n->edge + k].block])
 			return true;
 	return false;
 }
@@ -258,13 +265,14 @@ static bool names_unused(const struct salvage *s, const struct snode *n)
 /* Internal nodes and leaves of the top level that name blocks which are not in use. */
 static void deny_parents(struct witness *w)
 {
-	struct salvage *s = w->s;
+	struct datamap *datamap = w->datamap;
+	struct graph *g = datamap->graph;
 
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		struct snode *n = &s->node[i];
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		struct snode *n = &g->node[i];
 
 		if (n->flags & SN_LIVE && !(n->flags & SN_VIRTUAL) && !w->vouched[i] &&
-		    names_unused(s, n))
+		    names_unused(datamap->counts, n))
 			n->flags |= SN_DENIED;
 	}
 }
@@ -272,47 +280,51 @@ static void deny_parents(struct witness *w)
 /* Marks what the devices reach whose count is right. */
 static int vouch(struct witness *w, struct err *err)
 {
-	const struct salvage *s = w->s;
+	const struct datamap *datamap = w->datamap;
+	const struct graph *g = datamap->graph;
+	const struct trees *trees = datamap->trees;
 	int r = 0;
 
-	w->vouched = calloc((size_t)s->nr_nodes + 1, 1);
+	w->vouched = calloc((size_t)g->nr_nodes + 1, 1);
 	if (!w->vouched)
 		r = -ENOMEM;
-	for (size_t i = 0; i < s->nr_devs && !r; i++)
-		if (has_its_count(s, &s->dev[i]) || s->dev[i].root_given)
-			r = each_node(w, s->dev[i].root, visit_vouched);
+	for (size_t i = 0; i < trees->nr_devs && !r; i++)
+		if (has_its_count(g, &trees->dev[i]) || trees->dev[i].root_given)
+			r = each_node(w, trees->dev[i].root, visit_vouched);
 	return r ? err_nomem(err, "salvage: witnesses") : 0;
 }
 
-static uint32_t nr_denied(const struct salvage *s)
+static uint32_t nr_denied(const struct graph *g)
 {
 	uint32_t nr = 0;
 
-	for (uint32_t i = 0; i < s->nr_nodes; i++)
-		nr += (s->node[i].flags & SN_DENIED) != 0;
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		nr += (g->node[i].flags & SN_DENIED) != 0;
 	return nr;
 }
 
 /* What a denied node names is of another state: its children are judged when it is out of the way. */
-int salvage_deny(struct salvage *s, uint32_t *nr, struct err *err)
+int salvage_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
 {
-	uint32_t before = nr_denied(s);
+	struct graph *g = datamap->graph;
+	struct counts *counts = datamap->counts;
+	uint32_t before = nr_denied(g);
 	struct witness w;
-	int r = witness_init(&w, s, err);
+	int r = witness_init(&w, datamap, err);
 
 	if (!r)
 		r = vouch(&w, err);
 	if (!r)
 		deny_parents(&w);
-	if (!r && nr_denied(s) == before && deny_surplus(s, w.vouched))
+	if (!r && nr_denied(g) == before && deny_surplus(counts, w.vouched))
 		r = err_nomem(err, "salvage: witnesses");
-	if (!r && nr_denied(s) == before && deny_outdated(s, w.vouched))
+	if (!r && nr_denied(g) == before && deny_outdated(counts, w.vouched))
 		r = err_nomem(err, "salvage: witnesses");
-	if (!r && nr_denied(s) == before)
+	if (!r && nr_denied(g) == before)
 		r = count_references(&w, err);
-	if (!r && nr_denied(s) == before && w.stored)
-		r = salvage_read_leaves(s, &w.leaves, deny_leaf, &w, err);
-	*nr = nr_denied(s);
+	if (!r && nr_denied(g) == before && w.stored)
+		r = salvage_read_leaves(g, &w.leaves, deny_leaf, &w, err);
+	*nr = nr_denied(g);
 	witness_fini(&w);
 	return r;
 }
@@ -350,28 +362,29 @@ static bool is_all_known(const struct witness *w)
 }
 
 /* Is a tree of large counts there, or nothing that can be read? */
-static bool is_overflow(const struct salvage *s, uint64_t block)
+static bool is_overflow(const struct graph *g, uint64_t block)
 {
-	uint32_t i = node_of(s, block);
+	uint32_t i = node_of(g, block);
 
-	if (!block || block >= s->nr_blocks || s->kind[block] < BLOCK_NODE)
+	if (!block || block >= g->nr_blocks || g->kind[block] < BLOCK_NODE)
 		return true;
-	return i != NONE && (s->node[i].tree == TREE_OVERFLOW || s->node[i].tree == TREE_NONE);
+	return i != NONE && (g->node[i].tree == TREE_OVERFLOW || g->node[i].tree == TREE_NONE);
 }
 
 /*
  * The blocks of the superblock's pointers to the metadata map and to large counts of the data map
  * may be lost, but must not be of another kind.
  */
-static uint32_t denied_pointers(const struct salvage *s)
+static uint32_t denied_pointers(const struct super *super)
 {
-	const struct sm_root *sm = &s->sb.metadata_sm;
+	const struct graph *g = super->graph;
+	const struct sm_root *sm = &super->sb.metadata_sm;
 	uint64_t index = sm->bitmap_root;
 
-	return (index < s->nr_blocks && s->kind[index] >= BLOCK_NODE &&
-		s->kind[index] != BLOCK_INDEX) +
-	       !is_overflow(s, sm->ref_count_root) +
-	       !is_overflow(s, s->sb.data_sm.ref_count_root);
+	return (index < g->nr_blocks && g->kind[index] >= BLOCK_NODE &&
+		g->kind[index] != BLOCK_INDEX) +
+	       !is_overflow(g, sm->ref_count_root) +
+	       !is_overflow(g, super->sb.data_sm.ref_count_root);
 }
 
 /*
@@ -380,35 +393,39 @@ static uint32_t denied_pointers(const struct salvage *s)
  */
 static uint32_t denied_by_superblock(const struct witness *w)
 {
-	const struct salvage *s = w->s;
-	const struct superblock *sb = &s->sb;
+	const struct datamap *datamap = w->datamap;
+	const struct graph *g = datamap->graph;
+	const struct superblock *sb = &datamap->super->sb;
 	uint64_t data = sb->data_sm.bitmap_root;
-	uint32_t nr = 0, i = node_of(s, data);
+	uint32_t nr = 0, i = node_of(g, data);
 
 	if (w->stored && is_all_known(w) &&
 	    refmap_nr_allocated(w->stored) != sb->data_sm.nr_allocated)
 		nr++; /* the data map is that of another state */
 	/* those that a held snapshot has are compared one by one */
-	if (w->stored ? !s->nr_devs && !sb->held_root && sb->data_sm.nr_allocated
+	if (w->stored ? !datamap->trees->nr_devs && !sb->held_root && sb->data_sm.nr_allocated
 		      : w->refs && refmap_nr_allocated(w->refs) > sb->data_sm.nr_allocated)
 		nr++;
-	if (data < s->nr_blocks && s->kind[data] >= BLOCK_NODE &&
-	    (i == NONE || (s->node[i].tree != TREE_INDEX && s->node[i].tree != TREE_NONE)))
+	if (data < g->nr_blocks && g->kind[data] >= BLOCK_NODE &&
+	    (i == NONE || (g->node[i].tree != TREE_INDEX && g->node[i].tree != TREE_NONE)))
 		nr++;
 	return nr;
 }
 
 /* Have the nodes as many parents as the metadata map counts? */
-static void ask_metadata_map(const struct salvage *s, struct agreement *a)
+static void ask_metadata_map(const struct counts *counts, struct agreement *a)
 {
-	for (uint32_t i = 0; i < s->nr_nodes; i++) {
-		const struct snode *n = &s->node[i];
+	const struct graph *g = counts->graph;
 
-		if (n->flags & SN_VIRTUAL || !witness_knows(s, n->block))
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
+
+		if (n->flags & SN_VIRTUAL || !witness_knows(counts, n->block))
 			continue;
 		if (n->flags & SN_LIVE)
-			a->strange_map += s->count[n->block] < MAX(s->found[n->block], 1);
-		a->orphans += n->tree == TREE_MAPPING && s->count[n->block] > s->found[n->block];
+			a->strange_map += counts->count[n->block] < MAX(counts->found[n->block], 1);
+		a->orphans += n->tree == TREE_MAPPING &&
+			      counts->count[n->block] > counts->found[n->block];
 	}
 }
 
@@ -418,7 +435,7 @@ static void ask_metadata_map(const struct salvage *s, struct agreement *a)
  */
 static bool is_sum_right(const struct witness *w)
 {
-	uint64_t sum = w->s->mapped_sum;
+	uint64_t sum = w->datamap->graph->mapped_sum;
 
 	for (uint64_t i = 0; i * 32 < refmap_nr_blocks(w->stored); i++) {
 		uint64_t word = refmap_word(w->stored, i), two = word & 0x5555555555555555u;
@@ -444,34 +461,37 @@ static void compare_data(const struct witness *w, struct agreement *a)
 	}
 }
 
-int salvage_agreement(struct salvage *s, struct err *err)
+int salvage_agreement(struct datamap *datamap, struct err *err)
 {
-	struct agreement *a = &s->agrees;
+	struct graph *g = datamap->graph;
+	struct super *super = datamap->super;
+	struct counts *counts = datamap->counts;
+	struct agreement *a = &datamap->agrees;
 	struct witness w;
 	int r;
 
-	if (has_given_roots(s))
+	if (has_given_roots(super))
 		return 0; /* the space maps are those of another state */
-	r = witness_init(&w, s, err);
+	r = witness_init(&w, datamap, err);
 	*a = (struct agreement) { .has_data = w.stored, .data_whole = w.stored };
-	if (!r && (s->scanned || !w.stored || !is_all_known(&w) || !is_sum_right(&w))) {
+	if (!r && (g->scanned || !w.stored || !is_all_known(&w) || !is_sum_right(&w))) {
 		r = count_references(&w, err);
 		if (!r && w.stored)
 			compare_data(&w, a);
 	}
-	if (!r && s->has_sb) {
-		a->strange += denied_by_superblock(&w) + is_other_map(s) + nr_younger(s) +
-			      nr_free_roots(s) + nr_shared_roots(s) +
-			      (s->scanned && has_newer_details(s));
-		a->strange_map += denied_pointers(s);
+	if (!r && super->has_sb) {
+		a->strange += denied_by_superblock(&w) + is_other_map(counts) +
+			      nr_younger(datamap->trees) + nr_free_roots(counts) +
+			      nr_shared_roots(super) + (g->scanned && has_newer_details(counts));
+		a->strange_map += denied_pointers(super);
 		a->data_exact = a->data_whole && !a->missing && !a->excess && !a->unsure &&
 				!a->strange;
 	}
-	if (!r && s->has_sb && !w.stored && w.refs &&
-	    s->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
-		a->missing = s->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
+	if (!r && super->has_sb && !w.stored && w.refs &&
+	    super->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
+		a->missing = super->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
 	if (!r)
-		ask_metadata_map(s, a);
+		ask_metadata_map(counts, a);
 	witness_fini(&w);
 	return r;
 }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_GAPS_H
+#define POOL_SALVAGE_GAPS_H
+/* Nodes that lack a parent are put into the gaps of the trees. */
+#include "base/text/outbuf.h"
+#include "pool/salvage/witness/ages.h"
+#include "pool/salvage/witness/datamap.h"
+
+struct assign {
+	struct graph *graph;
+	struct super *super;
+	struct trees *trees;
+	struct counts *counts;
+	struct ages *ages;
+	struct datamap *datamap;
+	bool guessed;	    /* the metadata space map could not decide */
+	bool unconfirmed;   /* nodes were chosen that only the data map can confirm */
+	struct outbuf explained; /* lines of --explain */
+};
+
+int salvage_fill_gaps(struct assign *as, struct err *err);
+
+/* --- devices.c: devices that the top level lost --- */
+int devices_guess(struct ages *ages, struct err *err);
+int devices_settle(struct assign *as, struct err *err);
+int devices_add_gaps(struct counts *counts, struct err *err);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_GRAPH_H
+#define POOL_SALVAGE_GRAPH_H
+/*
+ * Every block of the metadata device and every node among them: what it is, what it points to, and which of that
+ * fits together.  Nothing here knows which of the nodes are of the pool's last state.
+ */
+#include "base/search.h"
+#include "base/vec.h"
+#include "dev/stream.h"
+#include "pdata/block/csum.h"
+#include "pool/format/format.h"
+#include "pool/salvage/graph/node.h"
+
+#define NONE UINT32_MAX
+
+/* What a block turned out to be. */
+enum block_kind {
+	BLOCK_UNREAD,
+	BLOCK_WANTED, /* on the list of what is read next */
+	BLOCK_ZERO,
+	BLOCK_JUNK, /* no kind of metadata */
+	BLOCK_IO_ERROR,
+	BLOCK_STRAY, /* whole, but it carries another block's number */
+	BLOCK_NODE,
+	BLOCK_BITMAP,
+	BLOCK_INDEX,
+	BLOCK_SUPER,
+};
+
+/* Which tree a node can belong to. */
+enum tree {
+	TREE_NONE, /* not known: an internal node without a good child */
+	TREE_MAPPING,
+	TREE_TOP,
+	TREE_DETAILS,
+	TREE_INDEX,
+	TREE_OVERFLOW,
+	TREE_EMPTY, /* an empty leaf of 8-byte values: a device's root or the top level */
+};
+
+enum snode_flags {
+	SN_LEAF = 1,
+	SN_VIRTUAL = 2, /* takes the place of a lost node; its children are those that were found */
+	SN_LIVE = 4,	/* reached from the roots */
+	SN_UNSORTED = 8, /* keys out of order: sorted when decoded */
+	SN_LINKING = 16, /* being linked: reached again means a loop */
+	SN_LINKED = 32,
+	SN_MENDED = 64,	 /* header or bits were corrected */
+	SN_TAKEN = 128,	 /* an orphan that was given to a parent */
+	SN_BROKEN = 256, /* not all of its subtree can be read */
+	SN_DENIED = 512, /* the space maps say that it is not part of this state */
+	SN_HELD = 1024,	 /* reached from the held metadata snapshot */
+};
+
+/* Is an orphan's place proved by numbers, likely by evidence, or open? */
+enum certainty { CERTAINTY_PROVED, CERTAINTY_LIKELY, CERTAINTY_OPEN };
+
+/* A node, in brief.  Its content stays on disk. */
+struct snode {
+	uint64_t first, last; /* keys; once linked, @last is the subtree's */
+	uint64_t nr_mappings; /* of the subtree, the impossible ones not counted */
+	uint64_t max_data;    /* greatest data block of the subtree's mappings */
+	uint32_t block;	      /* NONE: a virtual node that nothing names */
+	uint32_t edge;	      /* internal nodes and top-level leaves: first of nr_edges */
+	uint32_t nr_edges;
+	uint32_t min_time, max_time; /* of the subtree's mappings; 0 when there are none */
+	uint16_t nr;		     /* entries */
+	uint16_t nr_bad;	     /* leaf: impossible mappings */
+	uint16_t flags;
+	uint8_t tree, height;
+	uint8_t certainty; /* enum certainty of its place */
+};
+
+struct edge {
+	uint64_t key;
+	uint32_t block; /* NONE: not a block of this device */
+	uint32_t node;	/* index of the child when it fits, else NONE */
+};
+
+/* A bit or byte that was corrected by means of the checksum. */
+struct mend {
+	uint32_t at;
+	uint16_t byte;
+	uint8_t mask; /* XOR */
+	bool bit;     /* a single bit */
+};
+
+/* An intact block found in another place than its own. */
+struct stray {
+	uint32_t own, at;
+	uint8_t kind;
+	bool used; /* it is used as the block whose number it carries */
+};
+
+struct graph {
+	struct io *io;
+	struct jobs *jobs;
+	struct stream stream;
+	uint32_t nr_blocks;
+	bool no_memory; /* for a look at something: nothing may be concluded, salvage_new() ends with -ENOMEM */
+	bool scanned;	/* the whole device was read */
+
+	uint8_t *kind;	/* enum block_kind, by block */
+	uint32_t *slot; /* node of a block, or NONE */
+	struct snode *node;
+	uint32_t nr_nodes, cap_nodes;
+	struct edge *edge;
+	uint32_t nr_edges, cap_edges;
+	struct vec mends, strays; /* sorted by location */
+	struct vec moved;	  /* strays that stand in for their block, sorted by it */
+
+	uint64_t nr_data_blocks; /* UINT64_MAX: not known */
+	uint64_t mapped_sum; /* sum of data_mark() over the mappings of all leaves that were read */
+};
+
+
+/* All zero before.  0 or -ENOMEM; graph_fini() in both cases. */
+int graph_init(struct graph *g, struct io *io, struct jobs *jobs);
+void graph_fini(struct graph *g);
+
+/* @p; notes that there is none. */
+static inline void *salvage_noted(struct graph *g, void *p)
+{
+	g->no_memory |= !p;
+	return p;
+}
+
+static inline uint32_t node_of(const struct graph *g, uint64_t block)
+{
+	return block < g->nr_blocks ? g->slot[block] : NONE;
+}
+
+/* The edge of internal node @n whose keys @key is one of; NONE: it lies before all of them. */
+static inline uint32_t edge_for(const struct graph *g, const struct snode *n, uint64_t key)
+{
+	uint32_t k = search_first(x, n->nr_edges, g->edge[n->edge + x].key > key);
+
+	return k ? n->edge + k - 1 : NONE;
+}
+
+/* Two different sets of references to data blocks almost certainly have different sums of these. */
+static inline uint64_t data_mark(uint64_t block)
+{
+	uint64_t x = (block + 1) * 0x9e3779b97f4a7c15u;
+
+	return x * (x >> 32 | 1);
+}
+
+/* --- scan.c: reading and classifying --- */
+int salvage_load(struct graph *g, mblock_t *list, size_t nr, struct err *err);
+/* Uses the content at @at as @block: 1, 0 when it is of no use, or -errno. */
+int salvage_take_content(struct graph *g, uint32_t block, uint32_t at, uint8_t kind,
+			 struct err *err);
+/* A node in the place of a lost one.  NONE: no memory. */
+uint32_t salvage_add_virtual(struct graph *g, uint8_t tree, int height, struct err *err);
+/* Gives @node the @nr children.  0 or -errno. */
+int salvage_add_edges(struct graph *g, uint32_t node, const uint32_t *child, uint32_t nr,
+		      struct err *err);
+
+/* --- strays.c: where the content of a block is --- */
+/* Everything that has not been read yet. */
+int salvage_scan_all(struct graph *g, struct err *err);
+/* Counts the mappings to data blocks that do not exist (nr_data_blocks), leaf by leaf. */
+int salvage_bound(struct graph *g, struct err *err);
+/* The content of @block, wherever it is, mended.  0, or -errno when it cannot be read. */
+int salvage_get(const struct graph *g, uint32_t block, void *buf, struct err *err);
+/* Where the content of @block is. */
+uint32_t salvage_where(const struct graph *g, uint32_t block);
+
+/* --- leaves.c --- */
+/*
+ * Calls @fn for each of the leaves of mappings that can be read: of many workers at once.  @list: uint32_t nodes,
+ * which are sorted by where they are.
+ */
+typedef void salvage_leaf_fn(void *ctx, uint32_t node, const struct view *v);
+int salvage_read_leaves(struct graph *g, struct vec *list, salvage_leaf_fn *fn, void *ctx,
+			struct err *err);
+
+/* --- mend.c --- */
+/*
+ * Can one flipped bit or one changed byte explain the bad checksum of @block (at @at)?  Corrects
+ * @block in place and fills @m.  Only blocks whose header otherwise makes sense.
+ */
+bool mend_block(uint8_t *block, uint32_t at, struct mend *m);
+/* Puts mended bits right in a buffer read from @at. */
+void salvage_apply_mends(const struct graph *g, uint32_t at, void *buf);
+
+/* --- link.c --- */
+void salvage_link(struct graph *g);
+
+/* --- below.c --- */
+enum answer { NO, YES, UNKNOWN };
+/* Is @node in the tree at @root? */
+enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node);
+bool salvage_is_below(const struct graph *g, uint32_t root, uint32_t node);
+/* The leaf below @root that @key belongs to, or NONE. */
+uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key);
+/* Is something below node @i missing or dropped?  @memo: a byte a node, all zero at first. */
+bool salvage_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth);
+/* Sets is_child[i] of each node that an internal node refers to. */
+void salvage_mark_children(const struct graph *g, uint8_t *is_child);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_STATE_H
+#define POOL_SALVAGE_STATE_H
+/* Which of the states that the device holds is salvaged? */
+#include "pool/salvage/witness/counts.h"
+
+struct state {
+	struct graph *graph;
+	struct super *super;
+	struct trees *trees;
+	struct counts *counts;
+	bool claim_used;    /* the roots that a damaged superblock names are intact, and are used */
+	bool other_state;   /* the superblock is intact, but of another state than the nodes */
+	bool from_snapshot; /* the held snapshot's trees had to be used */
+	bool newer_lost;    /* the roots were searched for, and newer ones may be lost */
+	bool rivals;	    /* of two states found without a superblock either may be the newer */
+	uint32_t
+		own_index; /* an index block that is not looked at in the search for states; 0: none */
+	struct {
+		bool found;
+		uint32_t map_root, details_root; /* 0: not found */
+		uint64_t nr_devices, nr_mappings;
+	} over; /* an older pool that this empty one was formatted over */
+};
+
+/* --- roots.c --- */
+/* Without a superblock: looks for the newest roots, or for the state that the user's roots belong to. */
+int salvage_find_roots(struct state *state, struct err *err);
+/* Do the details at node @details tell of the devices at node @top, and of as many mappings each? */
+bool salvage_roots_agree(struct graph *g, uint32_t top, uint32_t details);
+
+/* --- order.c: states found without a superblock --- */
+/* The pool as one transaction left it: its roots, and what proves that they belong together. */
+struct pool_state {
+	uint32_t index, map_root, details_root, overflow_root, held;
+	uint32_t reused;  /* blocks reused since, or that should have been: not the newest */
+	uint32_t
+		orphans; /* nodes of mappings in use that nothing points to: remains of another pool */
+	bool is_older;	  /* it is older than the chosen state, or is the chosen one */
+	bool dated;	  /* its details could be read, which tell: */
+	uint32_t time;
+	uint64_t transaction, mapped;
+	uint64_t *live; /* a bit a block */
+};
+/* The newest of the states in which nothing was reused; the others are removed from the list. */
+const struct pool_state *salvage_newest(const struct graph *g, struct vec *states);
+/* Are there states that may be newer than @best? */
+bool salvage_has_rival(const struct super *super, struct vec *states,
+		       const struct pool_state *best);
+
+/* --- claim.c: whose roots are used --- */
+/*
+ * The user's; those of a whole superblock, unless the nodes are of another state; those that a
+ * damaged superblock names, when nothing contradicts them; or the newest that are found.  -EINVAL:
+ * a block that the user gave is not a root; the text says what it is.
+ */
+int salvage_settle_roots(struct state *state, struct err *err);
+/* The same for the trees of devices that the user gave. */
+int salvage_check_taken(const struct super *super, struct err *err);
+
+/* --- under.c --- */
+/* Searches for an older pool that this empty one may have been formatted over: @over. */
+int salvage_look_under(struct state *state, struct err *err);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* Reads the trees that the superblock names, and only them. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/overflow.h"
+#include "pool/salvage/super/super.h"
+
+static int by_number(const void *pa, const void *pb)
+{
+	const mblock_t *a = pa, *b = pb;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+static int want(struct graph *g, struct vec *list, uint64_t block)
+{
+	mblock_t *p;
+
+	if (block >= g->nr_blocks || g->kind[block] != BLOCK_UNREAD)
+		return 0;
+	p = vec_push(list, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	g->kind[block] = BLOCK_WANTED;
+	*p = block;
+	return 0;
+}
+
+/* The bitmaps that a space map's index names. */
+static int want_bitmaps(struct graph *g, struct vec *list, uint32_t block)
+{
+	CLEANUP(free_ptr) uint8_t *buf = io_alloc(MBLOCK_SIZE);
+	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
+	const struct disk_index *index = (const void *)buf;
+	struct view v;
+	int r = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	if (salvage_get(g, block, buf, NULL) < 0)
+		return 0;
+	if (g->kind[block] == BLOCK_INDEX)
+		for (uint32_t i = 0; i < nr && !r; i++)
+			r = want(g, list, le64_get(index->entry[i].blocknr));
+	else if (view_open(&v, buf) && v.leaf && v.value_size == 16)
+		for (uint32_t i = 0; i < v.nr && !r; i++)
+			r = want(g, list, view_value(&v, i));
+	return r;
+}
+
+/* The roots of both space maps and of the held snapshot. */
+static int want_witnesses(struct super *super, struct vec *list)
+{
+	const uint64_t roots[] = { super->sb.data_sm.bitmap_root, super->sb.data_sm.ref_count_root,
+				   super->sb.metadata_sm.bitmap_root,
+				   super->sb.metadata_sm.ref_count_root, super->sb.held_root };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(roots) && !r; i++)
+		r = roots[i] ? want(super->graph, list, roots[i]) : 0;
+	return r;
+}
+
+static int want_more(struct super *super, struct vec *list, bool first)
+{
+	struct graph *g = super->graph;
+	uint64_t index = super->sb.metadata_sm.bitmap_root;
+	struct superblock held;
+	int r = 0;
+
+	if (!first)
+		return 0;
+	if (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX)
+		r = want_bitmaps(g, list, (uint32_t)index);
+	if (!r && salvage_read_copy(g, super->sb.held_root, &held)) {
+		r = want(g, list, held.mapping_root);
+		if (!r)
+			r = want(g, list, held.details_root);
+	}
+	return r;
+}
+
+int salvage_load_trees(struct super *super, struct err *err)
+{
+	struct graph *g = super->graph;
+	struct vec list = { 0 };
+	uint32_t seen = g->nr_nodes;
+	bool first = true;
+	int r = 0;
+
+	if (want(g, &list, super->sb.mapping_root) < 0 ||
+	    want(g, &list, super->sb.details_root) < 0 || want_witnesses(super, &list) < 0)
+		r = -ENOMEM;
+	while (!r && list.nr) {
+		qsort(list.data, list.nr, sizeof(mblock_t), by_number);
+		r = salvage_load(g, list.data, list.nr, err);
+		list.nr = 0;
+		for (; seen < g->nr_nodes && !r; seen++) {
+			const struct snode *n = &g->node[seen];
+
+			if (n->tree == TREE_INDEX && n->flags & SN_LEAF)
+				r = want_bitmaps(g, &list, n->block);
+			for (uint32_t k = 0; k < g->node[seen].nr_edges && !r; k++)
+				r = want(g, &list, g->edge[g->node[seen].edge + k].block);
+		}
+		if (!r)
+			r = want_more(super, &list, first);
+		first = false;
+	}
+	free(list.data);
+	return r == -ENOMEM ? err_nomem(err, "salvage: list of blocks") : r;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_SUPER_H
+#define POOL_SALVAGE_SUPER_H
+/* What block 0 says, and the superblock of the state that is salvaged. */
+#include "pool/format/superblock.h"
+#include "pool/salvage/graph/graph.h"
+#include "pool/salvage/super/options.h"
+
+struct super {
+	struct graph *graph;
+	struct salvage_options opt;
+	struct superblock sb; /* of the state that is salvaged */
+	bool has_sb;	      /* it comes from a superblock, else from search */
+	enum sb_fault sb_fault;
+	bool sb_mended, sb_found; /* found elsewhere */
+	bool sb_fields;		  /* its fields are right, only the bytes around them are damaged */
+	struct pool_overrides likely; /* what the damaged superblock seems to say */
+	struct superblock claim; /* all fields of a damaged superblock that looks like one */
+	bool has_claim;
+	bool chosen;	 /* the user's roots are others than the superblock's */
+	uint32_t cursor; /* where the newest state found without a superblock ends */
+};
+
+static inline bool has_given_roots(const struct super *super)
+{
+	return super->opt.has_mapping_root || super->opt.has_details_root;
+}
+
+/* The last block that the newest commit wrote. */
+static inline uint32_t state_cursor(const struct super *super)
+{
+	return super->sb.metadata_sm.bitmap_root &&
+			       super->sb.metadata_sm.bitmap_root < super->graph->nr_blocks
+		       ? (uint32_t)super->sb.metadata_sm.bitmap_root
+		       : super->cursor;
+}
+
+/* How many blocks were written since @block; the kernel writes upwards, then from the front. */
+static inline uint32_t block_age(const struct super *super, uint32_t block)
+{
+	uint32_t cursor = state_cursor(super);
+
+	return cursor >= block ? cursor - block : cursor + super->graph->nr_blocks - block;
+}
+
+/* The copy of the superblock in @block, a held metadata snapshot's: false when none can be read there. */
+bool salvage_read_copy(struct graph *g, uint64_t block, struct superblock *out);
+int salvage_read_super(struct super *super, struct err *err);
+/* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
+int salvage_read_super_again(struct super *super, struct err *err);
+
+/* --- load.c --- */
+/* Reads the trees that the superblock names and its space maps, level by level. */
+int salvage_load_trees(struct super *super, struct err *err);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_TELL_H
+#define POOL_SALVAGE_TELL_H
+/* What came back: the verdict, and the events of the pool. */
+#include "pool/events/events.h"
+#include "pool/salvage/assign/gaps.h"
+#include "pool/salvage/state/state.h"
+#include "pool/salvage/tell/options.h"
+#include "pool/salvage/values/values.h"
+
+struct tell {
+	struct graph *graph;
+	struct super *super;
+	struct trees *trees;
+	struct counts *counts;
+	struct ages *ages;
+	struct datamap *datamap;
+	struct state *state;
+	struct assign *assign;
+	struct values *values;
+	uint64_t nr_mappings, nr_bad;
+	bool count_differs; /* a device's details have another number than its tree */
+	bool mappings_back; /* all mappings of all devices; details or fields may be rebuilt */
+	bool lossless, intact;
+};
+
+/* --- verdict.c --- */
+int salvage_judge(struct tell *tell, struct err *err);
+bool tell_device_is_whole(const struct tell *tell, uint32_t dev_id);
+
+/* --- emit.c --- */
+int tell_events(struct values *values, const struct salvage_emit_options *opt,
+		const struct events *to, struct err *err);
+
+/* --- list.c --- */
+int tell_roots(struct super *super, struct outbuf *out, struct err *err);
+
+#endif

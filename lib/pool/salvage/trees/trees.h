@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_TREES_H
+#define POOL_SALVAGE_TREES_H
+/* The trees that the roots reach: devices, their details, and the gaps where a part cannot be read. */
+#include "pool/salvage/super/super.h"
+
+enum details_source { DETAILS_LIVE, DETAILS_OLDER, DETAILS_INVENTED };
+
+struct sdevice {
+	struct device_info info;
+	uint32_t root_block; /* NONE: not known */
+	uint32_t root;	     /* node */
+	uint8_t source;	     /* enum details_source */
+	bool in_top;	     /* the top level named it */
+	bool is_guess; /* only an older top level names it: dropped when no tree is found */
+	bool id_invented;
+	bool snap_time_raised;
+	bool has_other_id; /* its details stood under this one: */
+	uint32_t other_id;
+	bool root_found; /* its lost root was found */
+	bool root_given; /* the user chose it */
+	uint64_t nr_mappings;
+};
+
+/* A part of a tree that cannot be read, and the virtual node in its place. */
+struct gap {
+	uint64_t begin, last; /* keys that belong there, inclusive */
+	uint32_t node;
+	uint32_t block; /* the lost block, or NONE */
+	int height;	/* of the lost node, -1: not known */
+	bool astray;	/* the node may exist: its parent points to a wrong block */
+	uint8_t tree;
+	uint8_t why; /* enum block_kind of the block's present content */
+};
+
+struct trees {
+	struct graph *graph;
+	struct super *super;
+	uint32_t map_root, details_root; /* nodes */
+	struct vec gaps;		 /* struct gap */
+	size_t nr_looks;		 /* through them */
+	struct sdevice *dev;
+	size_t nr_devs, cap_devs;
+	bool details_lost; /* a part of the details tree is missing */
+	bool top_lost;
+	bool uncertain; /* choices were made that nothing confirms */
+};
+
+static inline struct gap *gap_at(const struct trees *trees, size_t i)
+{
+	return (struct gap *)trees->gaps.data + i;
+}
+
+/* --- trees.c: walking --- */
+/* Links all nodes, and walks the trees that the superblock names anew. */
+int salvage_walk_trees(struct trees *trees, struct err *err);
+/* Forgets the gaps of an earlier walk: before other nodes are read. */
+void salvage_forget_gaps(struct trees *trees);
+/* Lists the devices that the top level names, and walks the tree of each. */
+int salvage_walk_devices(struct trees *trees, struct err *err);
+int salvage_walk_mapping(struct trees *trees, uint32_t node, struct err *err);
+/* The sums of all trees that devices have, after gaps were filled. */
+void salvage_sum_all(struct trees *trees);
+/* Leaves out what would break the order of a device's keys. */
+void salvage_order(struct trees *trees);
+
+/* --- details.c --- */
+int salvage_read_details(struct graph *g, uint32_t node, struct vec *out, struct err *err);
+/* The same of one leaf.  @buf: room for a block. */
+int salvage_read_details_leaf(struct graph *g, uint32_t node, struct vec *out, void *buf,
+			      struct err *err);
+int salvage_join_details(struct trees *trees, struct err *err);
+/* NULL: there is no such device. */
+struct sdevice *salvage_find_device(const struct trees *trees, uint32_t id);
+/* Puts @device in place; the list is sorted by id. */
+int salvage_insert_device(struct trees *trees, const struct sdevice *device, struct err *err);
+/* Gives the devices the trees that the user chose for them. */
+int salvage_take_given(struct trees *trees, struct err *err);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_AGES_H
+#define POOL_SALVAGE_AGES_H
+/* When was a node written, which trees had it then, and what does that say of where it belongs? */
+#include "pool/salvage/witness/counts.h"
+
+#define NEVER_SEEN   255
+
+struct ages {
+	struct graph *graph;
+	struct super *super;
+	struct trees *trees;
+	struct counts *counts;
+	uint8_t *gen; /* by block: number of states for which it has certainly been in use */
+	uint8_t *gen_max;     /* and at most */
+	uint8_t *
+		seen; /* by block: 0 in use now, else the newest older state that used it; NEVER_SEEN */
+	uint8_t *trusted;     /* by block: an intact older state used it */
+	uint32_t nr_past;     /* older states that were found */
+	uint32_t past_age;    /* age of the newest of them */
+	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
+	struct vec old_roots; /* struct old_root, by device, newest first */
+	bool has_old_roots;
+	uint32_t nr_compared; /* leaves by content */
+};
+
+void ages_fini(struct ages *ages);
+
+/* --- generations.c --- */
+int generations_read(struct ages *ages, struct err *err);
+
+/* --- evidence.c: evidence for a node below a device --- */
+enum evidence_kind {
+	EV_COUNT,
+	EV_NAMED,
+	EV_HERE,
+	EV_ONCE,
+	EV_ALIKE,
+	EV_SAME,
+	EV_NEXT,
+	EV_FRESH,
+	EV_BORN,
+	EV_SHARED,
+	EV_MAYBE_GONE,
+	EV_YOUNGER,
+	EV_FREED,
+	EV_GONE,
+	NR_EVIDENCE,
+};
+struct weight {
+	int points;
+	const char *text; /* "the node ..." */
+	const char *why;
+};
+extern const struct weight evidence[NR_EVIDENCE];
+struct voice {
+	int score;
+	uint16_t says; /* a bit a kind */
+};
+struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t node,
+			   uint32_t parent, bool unknown);
+
+struct old_root {
+	uint32_t dev_id, root, top; /* top: the top-level leaf that says so */
+};
+int old_roots_read(struct ages *ages, struct err *err);
+/* The height of the device's newest older root, -1: there is none. */
+int old_roots_height(const struct ages *ages, uint32_t dev_id);
+
+#endif

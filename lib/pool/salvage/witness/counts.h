@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_COUNTS_H
+#define POOL_SALVAGE_COUNTS_H
+/* Reference counts of the metadata map: which blocks are in use, and how many parents each has (space.c). */
+#include "pool/salvage/trees/trees.h"
+
+#define COUNT_UNKNOWN UINT32_MAX	/* the space map could not be read there */
+#define COUNT_MANY (UINT32_MAX - 1) /* three or more, how many is not known */
+#define BEHIND_INDEX 8 /* number of blocks that a commit may write after its index block */
+
+struct counts {
+	struct graph *graph;
+	struct super *super;
+	struct trees *trees;
+	uint32_t *count; /* as stored, by block; COUNT_UNKNOWN */
+	uint32_t *found; /* edges found */
+	bool has_counts;
+	bool counts_searched; /* from a bitmap that no index names */
+	uint64_t index_free;  /* blocks that the index says are free */
+};
+
+int salvage_read_counts(struct counts *counts, struct err *err);
+void salvage_count_edges(struct counts *counts);
+/*
+ * Does the bitmap have as many free entries as the index says of it?  Another number is that of an older copy.
+ * One more or less, or entries past the end of the map that are not counted, is what other programs wrote.
+ */
+bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
+			 uint64_t nr_blocks);
+/* Does the superblock say another number of metadata blocks in use than the counts do?  All must be known. */
+bool salvage_counts_differ(const struct counts *counts);
+/* Are there blocks whose count is not known? */
+bool salvage_has_unknown(const struct counts *counts);
+/* The number of references without a parent; COUNT_UNKNOWN; or COUNT_MANY: it has three, and may have had more. */
+uint32_t salvage_missing_refs(const struct counts *counts, uint32_t block);
+
+/* Does the metadata map of the state say how many parents @block has? */
+static inline bool witness_knows(const struct counts *counts, uint32_t block)
+{
+	return counts->has_counts && !counts->counts_searched && block < counts->graph->nr_blocks &&
+	       counts->count[block] < COUNT_MANY;
+}
+
+#endif

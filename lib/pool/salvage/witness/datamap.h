@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_DATAMAP_H
+#define POOL_SALVAGE_DATAMAP_H
+/* What the data map says: which data blocks lack a mapping, and how far both maps agree with the trees. */
+#include "pool/salvage/witness/counts.h"
+
+/* What both space maps say of all that the devices' trees reach now. */
+struct agreement {
+	bool has_data;	  /* the data map could be read */
+	bool data_whole;  /* all of it */
+	uint64_t missing; /* data blocks with more references than mappings found */
+	uint64_t excess;  /* data blocks with more mappings than references */
+	uint64_t unsure;  /* data blocks with many, of which the exact count is lost */
+	bool data_exact; /* each data block has just as many mappings as it counts, and the superblock agrees */
+	uint64_t
+		orphans; /* nodes of mappings that have fewer parents than the metadata map counts */
+	uint64_t strange; /* superblock pointers and numbers that contradict the blocks */
+	uint64_t strange_map; /* the same of the metadata map, and nodes that it denies */
+};
+
+struct datamap {
+	struct graph *graph;
+	struct super *super;
+	struct trees *trees;
+	struct counts *counts;
+	struct refmap *data_missing; /* by data block: references that nothing found accounts for */
+	/* by node, nr_seen of them: its mappings were subtracted; else the last question about it */
+	uint32_t *data_seen;
+	uint32_t nr_seen, data_asked; /* the last question */
+	bool data_begun;
+	struct agreement agrees;
+};
+
+/* --- data.c --- */
+int salvage_data_begin(struct datamap *datamap, struct err *err);
+/* One reference less to @b, if it has any. */
+struct refmap;
+void data_take_block(struct refmap *m, uint64_t b);
+/* Do all data blocks that the leaves below @node map lack a mapping?  Also true if not known. */
+bool salvage_data_allows(struct datamap *datamap, uint32_t node);
+void salvage_data_take(struct datamap *datamap, uint32_t node);
+/* Do all counts agree now? */
+bool salvage_data_settled(const struct datamap *datamap);
+void salvage_data_end(struct datamap *datamap);
+/* The counts of the data map, NULL when it is lost; *known: by bitmap.  Both are the caller's. */
+int salvage_data_counts(struct datamap *datamap, struct refmap **count, uint8_t **known,
+			struct err *err);
+
+/* --- witness.c: do the space maps agree with the trees? --- */
+int salvage_agreement(struct datamap *datamap, struct err *err);
+/* Marks reached nodes that cannot be of this state (SN_DENIED); *nr: how many. */
+int salvage_deny(struct datamap *datamap, uint32_t *nr, struct err *err);
+
+#endif
