@@ -109,8 +109,8 @@ DEV_ONCE bool dev_describe_numbers(unsigned major, unsigned minor, char *buf, si
 
 /*
  * Would writing to one change the other?  The same file or device (also by "MAJOR:MINOR"), a
- * partition and its disk, a loop device and its file, two devices with a part in common.  1, 0 or
- * -ENOMEM.  same.c
+ * partition and its disk, a loop device and its file, a device of device-mapper and what its table names, two
+ * devices with a part in common.  1, 0 or -ENOMEM.  same.c
  */
 DEV_ONCE int dev_same(const char *a, const char *b, struct err *err);
 

@@ -2,9 +2,9 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Two names mean the same bytes when they are the same file or device, and also when one is stacked
- * on the other: a partition on its disk, a loop device on its file.  A partition, or a loop device
- * with an offset, is a part of the device below: parts that do not overlap are not the same.  A
- * device of a table is as many parts as it has pieces.
+ * on the other: a partition on its disk, a loop device on its file, a device of device-mapper on those of its
+ * table.  A partition, or a loop device with an offset, is a part of the device below: parts that do not overlap
+ * are not the same.  A device of a table, the kernel's or a file's, is as many parts as it has pieces.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "base/vec.h"
+#include "dev/mapped.h"
 #include "dev/named.h"
 
 struct place {
@@ -146,11 +147,38 @@ struct places {
 	size_t nr, cap;
 };
 
+static int add_place(struct places *all, const struct place *from);
+
+static int add_mapped(void *ctx, dev_t dev, uint64_t at, uint64_t len)
+{
+	struct place p = { .device = true, .dev = dev, .end = UINT64_MAX };
+
+	narrow(&p, at, len);
+	return add_place(ctx, &p);
+}
+
+/* Adds a place and what lies below it. */
+static int add_place(struct places *all, const struct place *from)
+{
+	struct place p = *from, *slot;
+	int r = 0;
+
+	do {
+		slot = vec_add(all->v, all->nr, all->cap);
+		if (!slot)
+			return -ENOMEM;
+		*slot = p;
+		if (p.device)
+			r = mapped_parts(p.dev, p.start, p.end, add_mapped, all);
+	} while (!r && step_down(&p));
+	return r;
+}
+
 static int add_part(void *ctx, const char *path, uint64_t at, uint64_t len)
 {
 	struct dev_named *named = dev_named_find(path);
 	struct places *all = ctx;
-	struct place p = { .end = UINT64_MAX }, *slot;
+	struct place p = { .end = UINT64_MAX };
 
 	if (named)
 		return named->parts(named, at, len, add_part, all);
@@ -158,13 +186,7 @@ static int add_part(void *ctx, const char *path, uint64_t at, uint64_t len)
 		return 0;
 	p.path = path;
 	narrow(&p, at, len == UINT64_MAX ? 0 : len);
-	do {
-		slot = vec_add(all->v, all->nr, all->cap);
-		if (!slot)
-			return -ENOMEM;
-		*slot = p;
-	} while (step_down(&p));
-	return 0;
+	return add_place(all, &p);
 }
 
 int dev_same(const char *a, const char *b, struct err *err)

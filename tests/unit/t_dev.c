@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "dev/dev.h"
+#include "dev/mapped.h"
 #include "folder.h"
 #include "tap.h"
 
@@ -102,6 +104,49 @@ static void same(void)
 	check(!dev_same(a, file_name("nowhere"), &err));
 }
 
+static int note_part(void *ctx, dev_t dev, uint64_t at, uint64_t len)
+{
+	char *text = ctx;
+
+	sprintf(text + strlen(text), "%u:%u %llu+%llu ", major(dev), minor(dev), (unsigned long long)at,
+		(unsigned long long)len);
+	return 0;
+}
+
+static void mapped(void)
+{
+	/* sectors 4 to 9 of a target of 64; parts in bytes, "0+0": a whole device */
+	static const struct {
+		const char *type, *params, *parts;
+	} cases[] = {
+		{ "linear", "8:16 2048", "8:16 1050624+2560 " },
+		{ "crypt", "aes-xts-plain64 :64:logon:x 0 253:3 8", "253:3 6144+2560 " },
+		{ "delay", "7:0 10 500 7:1 0 20", "7:0 7168+2560 7:1 2048+2560 " },
+		{ "flakey", "8:0 0 5 5", "8:0 2048+2560 " },
+		{ "mirror", "core 2 1024 nosync 2 8:0 0 8:1 16", "8:0 2048+2560 8:1 10240+2560 " },
+		{ "striped", "2 16 8:0 8 8:1 0", "8:0 4096+16384 8:1 0+16384 " },
+		{ "striped", "0 16 8:0 8", "8:0 4096+32768 " },
+		{ "raid", "raid1 3 0 region_size 8 2 253:0 253:1 253:2 253:3",
+		  "253:0 0+0 253:1 0+0 253:2 0+0 253:3 0+0 " },
+		{ "cache", "8:1 8:2 8:3 512 0 smq 0", "8:1 0+0 8:2 0+0 8:3 0+0 " },
+		{ "multipath", "0 0 1 1 queue-length 0 2 1 8:0 1 8:16 1", "8:0 0+0 8:16 0+0 " },
+		{ "thin", "253:0 5 8:1", "" },
+		{ "thin-pool", "8:1 8:2 128 0", "" },
+		{ "zero", "", "" },
+		{ "error", "8", "" },
+		{ "linear", "8:16", "8:16 0+0 " },
+		{ "of tomorrow", "a:b 1:2 :3 4: 5:6", "1:2 0+0 5:6 0+0 " },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char params[200], parts[200] = "";
+
+		strcpy(params, cases[i].params);
+		check(!mapped_target(cases[i].type, params, 64 << 9, 4 << 9, 9 << 9, note_part, parts));
+		check_str(parts, cases[i].parts);
+	}
+}
+
 static void probes(void)
 {
 	const char *path = make_file("probe", 1 << 20);
@@ -137,6 +182,7 @@ static const struct test tests[] = {
 	{ "directories, fifos and character devices are refused", other_kinds },
 	{ "a file has one writer", one_writer },
 	{ "two names of one file are the same", same },
+	{ "a target of device-mapper lies on the devices of its parameters", mapped },
 	{ "what stands on a device is named", probes },
 	{ 0 }
 };

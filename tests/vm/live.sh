@@ -8,7 +8,7 @@ vm_live() {
 	enter live
 	truncate -s 128M vg.img && truncate -s 4M meta.img && truncate -s 32M data.img
 	# shellcheck disable=SC2046 # a list of commands
-	copy_program more "$lvm" "$(command -v sha256sum)" $(for c in lvm ls check message repair dump rmap info delta materialize migrate apply; do
+	copy_program more "$lvm" "$(command -v sha256sum)" $(for c in lvm ls check message repair dump rmap info delta materialize migrate apply shrink; do
 		command -v thin_$c
 	done)
 	for c in pvcreate vgcreate lvcreate lvchange lvremove vgchange; do ln -s "$(basename "$lvm")" "more/sbin/$c"; done

@@ -106,6 +106,12 @@ static size_t nr_lines(const struct pool_arg *arg)
 	return arg && arg->table ? arg->table->nr_all_thins : 0;
 }
 
+/* @pool where @path may not be any part of it.  A disk with LVM has parts that are not the pool's. */
+static const char *whole_source(const struct volume *v, const char *pool, const char *path)
+{
+	return table_file(v->arg->table, pool) || !v->arg->table || dev_is_equal(path, pool) ? pool : NULL;
+}
+
 int make_open(struct make *m, const char *path, const char *pool, const char *device,
 	      struct volume *now, const struct since *s, const struct make_options *opt,
 	      struct jobs *jobs, struct err *err)
@@ -124,9 +130,10 @@ int make_open(struct make *m, const char *path, const char *pool, const char *de
 	r = s->name ? diff_sum(&s->diff, &m->differs, err) : 0;
 	if (!r)
 		r = open_backing(m, path, jobs, err);
-	const char *const sources[NR_SOURCES] = { now->data_path, now->origin_path, now->arg->metadata, pool,
-					s->base.data_path, s->base.origin_path,
-					base ? base->metadata : NULL, m->backing.path };
+	const char *const sources[NR_SOURCES] = {
+		now->data_path, now->origin_path, now->arg->metadata, whole_source(now, pool, dev_output_path(path)),
+		s->base.data_path, s->base.origin_path, base ? base->metadata : NULL, m->backing.path,
+	};
 	memcpy(list, sources, sizeof(sources));
 	nr += add_origins(now->arg, list + nr);
 	nr += add_origins(base, list + nr);
