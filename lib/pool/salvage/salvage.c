@@ -120,7 +120,7 @@ static bool was_mended(const struct graph *g)
 
 static void sum_devices(struct tell *tell)
 {
-	struct graph *g = tell->graph;
+	const struct graph *g = tell->graph;
 	struct trees *trees = tell->trees;
 	struct values *values = tell->values;
 

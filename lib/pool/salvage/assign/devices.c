@@ -25,9 +25,8 @@ static bool in_lost_top(const struct trees *trees, uint32_t id)
 static int youngest_first(const void *pa, const void *pb, void *ctx)
 {
 	const struct super *super = ctx;
-	const struct graph *g = super->graph;
-	uint32_t a = block_age(super, g->node[*(const uint32_t *)pa].block);
-	uint32_t b = block_age(super, g->node[*(const uint32_t *)pb].block);
+	uint32_t a = block_age(super, super->graph->node[*(const uint32_t *)pa].block);
+	uint32_t b = block_age(super, super->graph->node[*(const uint32_t *)pb].block);
 
 	return a < b ? -1 : a > b;
 }
@@ -43,10 +42,8 @@ static bool has_key(const struct graph *g, const struct snode *n, uint64_t key)
 /* Older copies of top-level leaves, the youngest first. */
 static int list_old_tops(struct super *super, struct vec *tops)
 {
-	struct graph *g = super->graph;
-
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
+	for (uint32_t i = 0; i < super->graph->nr_nodes; i++) {
+		const struct snode *n = &super->graph->node[i];
 		uint32_t *p;
 
 		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
@@ -81,7 +78,7 @@ static bool was_there_last(const struct graph *g, const struct vec *tops,
 /* Top level and details are lost: devices that an older top level names may be there yet. */
 static int add_guesses(struct ages *ages, struct err *err)
 {
-	struct graph *g = ages->graph;
+	const struct graph *g = ages->graph;
 	struct trees *trees = ages->trees;
 	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
 	struct vec tops = { 0 };
@@ -123,7 +120,7 @@ static void drop_guesses(struct trees *trees)
  */
 static int invent_ids(struct counts *counts, struct err *err)
 {
-	struct graph *g = counts->graph;
+	const struct graph *g = counts->graph;
 	struct trees *trees = counts->trees;
 	uint32_t nr_nodes = g->nr_nodes;
 	int r = 0;
@@ -152,9 +149,8 @@ static int invent_ids(struct counts *counts, struct err *err)
 static int highest_newest(const void *pa, const void *pb, void *ctx)
 {
 	const struct super *super = ctx;
-	const struct graph *g = super->graph;
-	const struct snode *a = &g->node[*(const uint32_t *)pa],
-			   *b = &g->node[*(const uint32_t *)pb];
+	const struct snode *a = &super->graph->node[*(const uint32_t *)pa],
+			   *b = &super->graph->node[*(const uint32_t *)pb];
 	uint32_t age_a = block_age(super, a->block), age_b = block_age(super, b->block);
 
 	if (a->height != b->height)
@@ -168,10 +164,8 @@ static int highest_newest(const void *pa, const void *pb, void *ctx)
  */
 static int invent_by_data(struct assign *as, struct err *err)
 {
-	struct graph *g = as->graph;
+	const struct graph *g = as->graph;
 	struct trees *trees = as->trees;
-	struct counts *counts = as->counts;
-	struct datamap *datamap = as->datamap;
 	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
 	uint32_t nr_nodes = g->nr_nodes, nr = 0;
 	CLEANUP(free_ptr) uint32_t *list = malloc(((size_t)nr_nodes + 1) * sizeof(*list));
@@ -184,7 +178,7 @@ static int invent_by_data(struct assign *as, struct err *err)
 
 		if (n->tree == TREE_MAPPING && n->nr_mappings && !is_child[i] &&
 		    !(n->flags & (SN_VIRTUAL | SN_BROKEN | SN_LIVE | SN_DENIED)) &&
-		    (!counts->has_counts || counts->count[n->block] == COUNT_UNKNOWN))
+		    (!as->counts->has_counts || as->counts->count[n->block] == COUNT_UNKNOWN))
 			list[nr++] = i;
 	}
 	if (nr)
@@ -195,10 +189,10 @@ static int invent_by_data(struct assign *as, struct err *err)
 					   .root = list[i], .source = DETAILS_INVENTED,
 					   .id_invented = true, .root_found = true };
 
-		if (id > MAX_DEV_ID || !salvage_data_allows(datamap, list[i]))
+		if (id > MAX_DEV_ID || !salvage_data_allows(as->datamap, list[i]))
 			continue;
 		as->guessed = true;
-		salvage_data_take(datamap, list[i]);
+		salvage_data_take(as->datamap, list[i]);
 		r = salvage_insert_device(trees, &d, err);
 		if (!r)
 			r = salvage_walk_mapping(trees, list[i], err);
@@ -257,9 +251,7 @@ static void pair_details(struct trees *trees)
 /* Devices that nothing but an older top level names, when top level and details are lost. */
 int devices_guess(struct ages *ages, struct err *err)
 {
-	struct trees *trees = ages->trees;
-
-	return trees->top_lost && trees->details_lost ? add_guesses(ages, err) : 0;
+	return ages->trees->top_lost && ages->trees->details_lost ? add_guesses(ages, err) : 0;
 }
 
 /*
@@ -270,7 +262,6 @@ int devices_settle(struct assign *as, struct err *err)
 {
 	struct trees *trees = as->trees;
 	struct counts *counts = as->counts;
-	struct datamap *datamap = as->datamap;
 	bool nameless = trees->top_lost && trees->details_lost;
 	int r = 0;
 
@@ -279,8 +270,8 @@ int devices_settle(struct assign *as, struct err *err)
 	if (nameless)
 		r = invent_ids(counts, err);
 	if (!r && nameless && salvage_has_unknown(counts))
-		r = salvage_data_begin(datamap, err);
-	if (!r && nameless && datamap->data_missing)
+		r = salvage_data_begin(as->datamap, err);
+	if (!r && nameless && as->datamap->data_missing)
 		r = invent_by_data(as, err);
 	if (!r)
 		pair_details(trees);
@@ -322,14 +313,13 @@ static uint32_t end_of_group(const struct trees *trees, const uint32_t *dev, uin
  */
 static bool had_common_roots(const struct counts *counts, const uint32_t *dev, uint32_t nr)
 {
-	const struct graph *g = counts->graph;
 	CLEANUP(free_ptr) uint32_t *lost = calloc((size_t)nr + 2, sizeof(*lost));
 	uint64_t sum = 0;
 
-	for (uint32_t b = 1; lost && counts->has_counts && b < g->nr_blocks; b++) {
+	for (uint32_t b = 1; lost && counts->has_counts && b < counts->graph->nr_blocks; b++) {
 		uint32_t lacks = counts->count[b] < COUNT_MANY &&
 						 counts->count[b] > counts->found[b] &&
-						 g->kind[b] <= BLOCK_IO_ERROR
+						 counts->graph->kind[b] <= BLOCK_IO_ERROR
 					 ? counts->count[b] - counts->found[b]
 					 : 0;
 
@@ -349,15 +339,14 @@ static bool had_common_roots(const struct counts *counts, const uint32_t *dev, u
 /* A device whose root is lost too: a gap over all keys. */
 static uint32_t add_gap(struct trees *trees, struct err *err)
 {
-	struct graph *graph = trees->graph;
-	uint32_t v = salvage_add_virtual(graph, TREE_MAPPING, -1, err);
+	uint32_t v = salvage_add_virtual(trees->graph, TREE_MAPPING, -1, err);
 	struct gap *g = v == NONE ? NULL : vec_push(&trees->gaps, sizeof(*g));
 
 	if (!g)
 		return NONE;
 	*g = (struct gap){ .last = UINT64_MAX, .node = v, .block = NONE, .height = -1,
 			   .tree = TREE_MAPPING, .why = BLOCK_JUNK };
-	graph->node[v].last = UINT64_MAX;
+	trees->graph->node[v].last = UINT64_MAX;
 	return v;
 }
 

@@ -52,7 +52,7 @@ static bool may_lack(const struct snode *n, uint32_t refs, uint8_t tree, enum un
 /* The nodes of @tree that lack parents, and those that may. */
 static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how, struct vec *out)
 {
-	struct graph *g = counts->graph;
+	const struct graph *g = counts->graph;
 
 	out->nr = 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
@@ -80,10 +80,8 @@ static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how
 /* Then its roots look like orphans too, and cannot be told from the live ones. */
 static bool held_is_lost(const struct super *super)
 {
-	const struct graph *g = super->graph;
-
-	return super->sb.held_root && (super->sb.held_root >= g->nr_blocks ||
-				   g->kind[super->sb.held_root] != BLOCK_SUPER);
+	return super->sb.held_root && (super->sb.held_root >= super->graph->nr_blocks ||
+				   super->graph->kind[super->sb.held_root] != BLOCK_SUPER);
 }
 
 /* Could @n be a child of the lost node, by its keys and its height? */
@@ -96,8 +94,6 @@ static bool gap_takes(const struct snode *n, const struct gap *g)
 
 static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err *err)
 {
-	struct graph *graph = counts->graph;
-	struct trees *trees = counts->trees;
 	struct vec list = { 0 };
 	struct candidate *c;
 	uint32_t *child;
@@ -106,8 +102,8 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 	child = malloc((list.nr + 1) * sizeof(*child));
 	if (r || !child)
 		r = err_nomem(err, "salvage: orphans");
-	for (size_t i = 0; i < trees->gaps.nr && !r; i++) {
-		struct gap g = *gap_at(trees, i);
+	for (size_t i = 0; i < counts->trees->gaps.nr && !r; i++) {
+		struct gap g = *gap_at(counts->trees, i);
 		uint64_t next = g.begin;
 		uint32_t nr = 0;
 
@@ -115,7 +111,7 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 			continue;
 		c = list.data;
 		for (size_t k = 0; k < list.nr; k++, c++) {
-			const struct snode *n = &graph->node[c->node];
+			const struct snode *n = &counts->graph->node[c->node];
 
 			if (!c->refs || !gap_takes(n, &g) || n->first < next)
 				continue;
@@ -128,7 +124,7 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 		if (!nr)
 			continue;
 		*any = true;
-		r = salvage_add_edges(graph, g.node, child, nr, err);
+		r = salvage_add_edges(counts->graph, g.node, child, nr, err);
 	}
 	free(child);
 	free(list.data);
@@ -164,8 +160,7 @@ static int add_dev(struct place *p, uint32_t dev)
 
 static int root_places(struct assignment *a, bool unknown)
 {
-	struct assign *as = a->assign;
-	struct trees *trees = as->trees;
+	const struct trees *trees = a->assign->trees;
 	int r = 0;
 
 	a->place = calloc(trees->nr_devs + 1, sizeof(*a->place));
@@ -190,8 +185,7 @@ static int root_places(struct assignment *a, bool unknown)
 
 static int put_roots(struct assignment *a, struct err *err)
 {
-	struct assign *as = a->assign;
-	struct trees *trees = as->trees;
+	struct trees *trees = a->assign->trees;
 	int r = 0;
 
 	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
@@ -209,16 +203,15 @@ static int put_roots(struct assignment *a, struct err *err)
 
 static int assign_roots(struct assign *as, struct err *err)
 {
-	struct counts *counts = as->counts;
 	struct assignment a = { .assign = as };
-	bool unknown = salvage_has_unknown(counts);
+	bool unknown = salvage_has_unknown(as->counts);
 	struct vec list = { 0 };
 	int r = root_places(&a, unknown);
 
 	if (!r && a.nr_places && unknown)
 		r = salvage_data_begin(as->datamap, err);
 	if (!r && a.nr_places)
-		r = list_candidates(counts, TREE_MAPPING, unknown ? UNKNOWN_ALL : KNOWN_ONLY,
+		r = list_candidates(as->counts, TREE_MAPPING, unknown ? UNKNOWN_ALL : KNOWN_ONLY,
 				    &list);
 	a.cand = list.data;
 	a.nr_cands = (uint32_t)list.nr;
@@ -270,7 +263,7 @@ static bool was_a_leaf(const struct ages *ages, const struct gap *g, uint64_t ne
 static int gap_places(struct assignment *a)
 {
 	struct assign *as = a->assign;
-	struct graph *graph = as->graph;
+	const struct graph *graph = as->graph;
 	struct trees *trees = as->trees;
 	CLEANUP(free_ptr) uint8_t *clean = calloc((size_t)graph->nr_nodes + 1, 1);
 	CLEANUP(free_ptr)
@@ -323,8 +316,7 @@ static int gap_places(struct assignment *a)
 
 static int put_children(struct assignment *a, struct err *err)
 {
-	struct assign *as = a->assign;
-	struct trees *trees = as->trees;
+	struct trees *trees = a->assign->trees;
 	int r = 0;
 
 	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
@@ -332,7 +324,7 @@ static int put_children(struct assignment *a, struct err *err)
 
 		if (!p->nr_taken)
 			continue;
-		r = salvage_add_edges(as->graph, gap_at(trees, p->index)->node, p->taken,
+		r = salvage_add_edges(a->assign->graph, gap_at(trees, p->index)->node, p->taken,
 				      p->nr_taken, err);
 		for (uint32_t k = 0; k < p->nr_taken && !r; k++)
 			r = salvage_walk_mapping(trees, p->taken[k], err);
@@ -342,7 +334,6 @@ static int put_children(struct assignment *a, struct err *err)
 
 static int assign_parts(struct assign *as, struct err *err)
 {
-	struct datamap *datamap = as->datamap;
 	struct assignment a = { .assign = as };
 	struct vec list = { 0 };
 	bool unknown = false;
@@ -351,7 +342,7 @@ static int assign_parts(struct assign *as, struct err *err)
 	for (uint32_t i = 0; i < a.nr_places && !r; i++)
 		unknown |= a.place[i].unknown;
 	if (!r && unknown)
-		r = salvage_data_begin(datamap, err);
+		r = salvage_data_begin(as->datamap, err);
 	if (!r && a.nr_places)
 		r = list_candidates(as->counts, TREE_MAPPING, unknown ? UNKNOWN_LEAVES : KNOWN_ONLY,
 				    &list);
@@ -364,7 +355,7 @@ static int assign_parts(struct assign *as, struct err *err)
 	as->trees->uncertain |= a.open > 0;
 	if (!r)
 		r = put_children(&a, err);
-	if (as->guessed && !salvage_data_settled(datamap))
+	if (as->guessed && !salvage_data_settled(as->datamap))
 		as->unconfirmed = true;
 	assign_fini(&a);
 	return r;

@@ -69,16 +69,15 @@ static bool claim_stands(struct counts *counts)
 static int try_claim(struct state *state, struct err *err)
 {
 	struct super *super = state->super;
-	struct counts *counts = state->counts;
 	const struct superblock found = super->sb;
 	int r;
 
 	if (!super->has_claim)
 		return 0;
 	super->sb = super->claim;
-	r = salvage_read_counts(counts, err);
+	r = salvage_read_counts(state->counts, err);
 	if (!r)
-		state->claim_used = claim_stands(counts);
+		state->claim_used = claim_stands(state->counts);
 	if (!state->claim_used)
 		super->sb = found;
 	return r;
@@ -121,11 +120,10 @@ static int nr_contradicted(const struct counts *counts)
 static int try_other_state(struct state *state, struct err *err)
 {
 	struct super *super = state->super;
-	struct trees *trees = state->trees;
 	struct counts *counts = state->counts;
 	const struct superblock own = super->sb;
 	int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
-	bool uncertain = trees->uncertain;
+	bool uncertain = state->trees->uncertain;
 	int r;
 
 	if (roots_agree(counts) || nr_contradicted(counts) < enough)
@@ -137,7 +135,7 @@ static int try_other_state(struct state *state, struct err *err)
 	state->other_state = !r && roots_agree(counts);
 	if (!state->other_state) {
 		super->sb = own;
-		trees->uncertain = uncertain;
+		state->trees->uncertain = uncertain;
 		return r;
 	}
 	super->has_sb = false;
@@ -233,21 +231,20 @@ int salvage_check_taken(const struct super *super, struct err *err)
 
 static int check_given(const struct super *super, struct err *err)
 {
-	const struct graph *g = super->graph;
 	const struct salvage_options *o = &super->opt;
 	int r = 0;
 
 	if (o->has_mapping_root)
-		r = check_root(g, "--mapping-root", o->mapping_root, TREE_TOP, err);
+		r = check_root(super->graph, "--mapping-root", o->mapping_root, TREE_TOP, err);
 	if (!r && o->has_details_root)
-		r = check_root(g, "--details-root", o->details_root, TREE_DETAILS, err);
+		r = check_root(super->graph, "--details-root", o->details_root, TREE_DETAILS, err);
 	return r;
 }
 
 /* Whose roots are used: the user's, the superblock's, those a damaged one names, or the newest found. */
 int salvage_settle_roots(struct state *state, struct err *err)
 {
-	struct super *super = state->super;
+	const struct super *super = state->super;
 	int r = 0;
 
 	if (super->has_sb && !has_given_roots(super))

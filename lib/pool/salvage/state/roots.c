@@ -363,7 +363,7 @@ static uint32_t find_partner(struct super *super, uint8_t tree, uint32_t given,
  */
 static int use_given(struct super *super, const struct vec *states, struct err *err)
 {
-	struct graph *g = super->graph;
+	const struct graph *g = super->graph;
 	const struct salvage_options *o = &super->opt;
 	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
 	uint64_t map = o->has_mapping_root ? o->mapping_root : 0;
@@ -413,7 +413,7 @@ static bool something_follows(const struct graph *g, const struct pool_state *st
 /* When nothing names the roots: uses those of the newest state. */
 static int use_newest(struct state *state, struct vec *states, struct err *err)
 {
-	struct graph *g = state->graph;
+	const struct graph *g = state->graph;
 	struct super *super = state->super;
 	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(g->nr_blocks, 64), sizeof(*used));
 	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
@@ -445,7 +445,6 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 
 int salvage_find_roots(struct state *state, struct err *err)
 {
-	struct graph *g = state->graph;
 	struct super *super = state->super;
 	struct vec states = { 0 };
 	int r = 0;
@@ -453,8 +452,8 @@ int salvage_find_roots(struct state *state, struct err *err)
 	if (has_given_roots(
 		    super)) /* a state's own roots have no parent: the user's word is none */
 		super->sb.mapping_root = super->sb.details_root = 0;
-	for (uint32_t b = 0; b < g->nr_blocks && !r && states.nr < MAX_STATES; b++)
-		if (g->kind[b] == BLOCK_INDEX && b != state->own_index)
+	for (uint32_t b = 0; b < state->graph->nr_blocks && !r && states.nr < MAX_STATES; b++)
+		if (state->graph->kind[b] == BLOCK_INDEX && b != state->own_index)
 			r = add_state(state->counts, b, &states, err);
 	if (!r)
 		r = has_given_roots(super) ? use_given(super, &states, err)

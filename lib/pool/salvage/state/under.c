@@ -36,9 +36,8 @@ int salvage_look_under(struct state *state, struct err *err)
 {
 	struct graph *g = state->graph;
 	struct super *super = state->super;
-	struct trees *trees = state->trees;
 	const struct superblock own = super->sb;
-	bool uncertain = trees->uncertain;
+	bool uncertain = state->trees->uncertain;
 	uint32_t map, details;
 	int r = salvage_scan_all(g, err);
 
@@ -58,6 +57,6 @@ int salvage_look_under(struct state *state, struct err *err)
 		r = sum_up(state, err);
 	}
 	super->sb = own;
-	trees->uncertain = uncertain;
+	state->trees->uncertain = uncertain;
 	return r;
 }

@@ -114,7 +114,7 @@ bool salvage_read_copy(struct graph *g, uint64_t block, struct superblock *out)
 
 int salvage_read_super(struct super *super, struct err *err)
 {
-	struct graph *g = super->graph;
+	const struct graph *g = super->graph;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	int r;
 
@@ -143,7 +143,7 @@ int salvage_read_super(struct super *super, struct err *err)
 
 int salvage_read_super_again(struct super *super, struct err *err)
 {
-	struct graph *g = super->graph;
+	const struct graph *g = super->graph;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 
 	if (!buf)

@@ -83,8 +83,7 @@ static void fill_defs(struct emission *e, struct slot *slot)
 /* One step of a device's tree. */
 static void step_node(struct emission *e, struct slot *slot, uint32_t i)
 {
-	const struct values *values = e->values;
-	const struct graph *g = values->graph;
+	const struct graph *g = e->values->graph;
 	const struct defs *d = &e->defs;
 
 	if (defs_is_shared(d, i) && d->head[i] != DEFS_HEAD_SEVERAL) {
@@ -108,9 +107,8 @@ static bool is_wanted(const struct emission *e, uint32_t dev_id)
 
 static void fill_devices(struct emission *e, struct slot *slot)
 {
-	const struct values *values = e->values;
-	const struct graph *g = values->graph;
-	const struct trees *trees = values->trees;
+	const struct graph *g = e->values->graph;
+	const struct trees *trees = e->values->trees;
 
 	while (!slot_is_full(slot)) {
 		uint32_t c;
@@ -171,8 +169,7 @@ static int by_place(const void *pa, const void *pb)
 static int decode(const struct emission *e, struct slot *slot, const struct place *p, uint32_t n,
 		  void *buf, struct err *err)
 {
-	const struct values *values = e->values;
-	const struct graph *g = values->graph;
+	const struct graph *g = e->values->graph;
 	struct item *item = &slot->item[p->item];
 	struct view v;
 
@@ -224,8 +221,6 @@ static int send_item(const struct emission *e, const struct slot *slot, const st
 		     struct err *err)
 {
 	const struct values *values = e->values;
-	const struct graph *g = values->graph;
-	const struct trees *trees = values->trees;
 	const struct events_ops *ops = e->to->ops;
 	void *ctx = e->to->ctx;
 	struct device_info info;
@@ -236,19 +231,19 @@ static int send_item(const struct emission *e, const struct slot *slot, const st
 			       ? ops->runs(ctx, slot->run + item->first_run, item->nr_runs, err)
 			       : 0;
 	case ITEM_DEF:
-		return ops->begin_def(ctx, g->node[item->i].block, err);
+		return ops->begin_def(ctx, values->graph->node[item->i].block, err);
 	case ITEM_END_DEF:
 		return ops->end_def(ctx, err);
 	case ITEM_DEVICE:
-		info = trees->dev[item->i].info;
-		info.mapped_blocks = trees->dev[item->i].nr_mappings;
+		info = values->trees->dev[item->i].info;
+		info.mapped_blocks = values->trees->dev[item->i].nr_mappings;
 		info.creation_time = MIN(info.creation_time, values->info.time);
 		info.snap_time = MIN(info.snap_time, values->info.time);
 		return ops->begin_device(ctx, &info, err);
 	case ITEM_END_DEVICE:
 		return ops->end_device(ctx, err);
 	default:
-		return ops->ref(ctx, g->node[item->i].block, err);
+		return ops->ref(ctx, values->graph->node[item->i].block, err);
 	}
 }
 
@@ -311,10 +306,9 @@ static int check_wanted(const struct emission *e, struct err *err)
 int tell_events(struct values *values, const struct salvage_emit_options *opt,
 		const struct events *to, struct err *err)
 {
-	struct graph *g = values->graph;
 	static const struct salvage_emit_options all = { 0 };
 	struct emission *e = calloc(1, sizeof(*e));
-	struct jobs_pipe pipe = { .nr_slots = 2 * (size_t)jobs_nr(g->jobs) + 2,
+	struct jobs_pipe pipe = { .nr_slots = 2 * (size_t)jobs_nr(values->graph->jobs) + 2,
 				  .produce = produce,
 				  .work = work,
 				  .consume = consume,
@@ -337,7 +331,7 @@ int tell_events(struct values *values, const struct salvage_emit_options *opt,
 	if (!r)
 		r = to->ops->begin_pool(to->ctx, &values->info, err);
 	if (!r)
-		r = jobs_pipe(g->jobs, &pipe, err);
+		r = jobs_pipe(values->graph->jobs, &pipe, err);
 	if (!r)
 		r = to->ops->end_pool(to->ctx, err);
 	emission_free(e, pipe.nr_slots);

@@ -70,10 +70,8 @@ static bool is_proved_by_metadata(const struct datamap *datamap)
  */
 static bool is_proved_by_data(const struct tell *tell)
 {
-	const struct datamap *datamap = tell->datamap;
-
-	return tell->super->has_sb && datamap->agrees.data_exact && !tell->count_differs &&
-	       (has_last_snapshot(tell->values) || is_proved_by_metadata(datamap));
+	return tell->super->has_sb && tell->datamap->agrees.data_exact && !tell->count_differs &&
+	       (has_last_snapshot(tell->values) || is_proved_by_metadata(tell->datamap));
 }
 
 /* The result may not be the last state of the pool. */
@@ -109,17 +107,16 @@ static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d, 
  */
 static bool device_is_back(const struct tell *tell, const struct sdevice *d, uint8_t *memo)
 {
-	const struct trees *trees = tell->trees;
 	const struct datamap *datamap = tell->datamap;
 
 	if (d->id_invented || d->has_other_id || d->root == NONE ||
-	    (d->source != DETAILS_LIVE && !trees->details_lost))
+	    (d->source != DETAILS_LIVE && !tell->trees->details_lost))
 		return false;
 	if (d->source == DETAILS_LIVE ? d->info.mapped_blocks == d->nr_mappings
 				      : is_proved_by_maps(tell, d, memo))
 		return true;
 	if ((d->source == DETAILS_LIVE &&
-	     (trees->gaps.nr || !datamap->agrees.data_whole || datamap->agrees.orphans)) ||
+	     (tell->trees->gaps.nr || !datamap->agrees.data_whole || datamap->agrees.orphans)) ||
 	    datamap->agrees.missing)
 		return false;
 	return d->in_top && !salvage_has_holes(tell->graph, d->root, memo, 0);

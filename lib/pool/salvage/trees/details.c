@@ -15,7 +15,7 @@ static int by_id(const void *pa, const void *pb)
 	return a->dev_id < b->dev_id ? -1 : a->dev_id > b->dev_id;
 }
 
-int salvage_read_details_leaf(struct graph *g, uint32_t node, struct vec *out, void *buf,
+int salvage_read_details_leaf(const struct graph *g, uint32_t node, struct vec *out, void *buf,
 			      struct err *err)
 {
 	struct view v;
@@ -40,7 +40,7 @@ int salvage_read_details_leaf(struct graph *g, uint32_t node, struct vec *out, v
 	return 0;
 }
 
-static int read_tree(struct graph *g, uint32_t node, struct vec *out, void *buf, unsigned depth,
+static int read_tree(const struct graph *g, uint32_t node, struct vec *out, void *buf, unsigned depth,
 		     struct err *err)
 {
 	const struct snode *n = &g->node[node];
@@ -140,11 +140,10 @@ int salvage_insert_device(struct trees *trees, const struct sdevice *device, str
 
 int salvage_take_given(struct trees *trees, struct err *err)
 {
-	struct super *super = trees->super;
 	int r = 0;
 
-	for (size_t k = 0; k < super->opt.nr_take && !r; k++) {
-		const struct salvage_take *t = &super->opt.take[k];
+	for (size_t k = 0; k < trees->super->opt.nr_take && !r; k++) {
+		const struct salvage_take *t = &trees->super->opt.take[k];
 		const struct sdevice none = { .info = { .dev_id = t->dev_id },
 					      .root = NONE,
 					      .source = DETAILS_INVENTED };

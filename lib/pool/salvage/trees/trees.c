@@ -53,7 +53,7 @@ void salvage_sum_all(struct trees *trees)
  */
 static void order_node(struct trees *trees, uint32_t i, unsigned depth)
 {
-	struct graph *g = trees->graph;
+	const struct graph *g = trees->graph;
 	struct snode *n = &g->node[i];
 	uint64_t last = 0;
 	bool any = false;
@@ -87,11 +87,9 @@ static void order_node(struct trees *trees, uint32_t i, unsigned depth)
 
 void salvage_order(struct trees *trees)
 {
-	struct graph *g = trees->graph;
-
 	salvage_sum_all(trees);
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		g->node[i].flags &= (uint16_t)~SN_LINKING;
+	for (uint32_t i = 0; i < trees->graph->nr_nodes; i++)
+		trees->graph->node[i].flags &= (uint16_t)~SN_LINKING;
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].root != NONE)
 			order_node(trees, trees->dev[i].root, 0);
@@ -168,8 +166,7 @@ struct walk {
 static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t last,
 		     unsigned depth)
 {
-	struct trees *trees = w->trees;
-	struct graph *g = trees->graph;
+	const struct graph *g = w->trees->graph;
 	uint32_t nr_edges = g->node[i].nr_edges;
 
 	if (g->node[i].flags & SN_LIVE)
@@ -194,7 +191,7 @@ static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t 
 		     !adopt(&g->node[c], w->tree, g->node[i].height - 1)))
 			c = NONE;
 		if (c == NONE) {
-			c = make_gap(trees, w->tree, e->block, g->node[i].height - 1, key, end,
+			c = make_gap(w->trees, w->tree, e->block, g->node[i].height - 1, key, end,
 				     w->err);
 			if (c == NONE)
 				return -ENOMEM;
@@ -268,7 +265,7 @@ static int add_device(struct trees *trees, uint64_t id, uint32_t root_block, str
 
 static int list_devices(struct trees *trees, uint32_t i, struct err *err)
 {
-	struct graph *g = trees->graph;
+	const struct graph *g = trees->graph;
 
 	for (uint32_t k = 0; k < g->node[i].nr_edges; k++) {
 		const struct edge *e = &g->edge[g->node[i].edge + k];

@@ -68,7 +68,7 @@ void salvage_order(struct trees *trees);
 /* --- details.c --- */
 int salvage_read_details(struct graph *g, uint32_t node, struct vec *out, struct err *err);
 /* The same of one leaf.  @buf: room for a block. */
-int salvage_read_details_leaf(struct graph *g, uint32_t node, struct vec *out, void *buf,
+int salvage_read_details_leaf(const struct graph *g, uint32_t node, struct vec *out, void *buf,
 			      struct err *err);
 int salvage_join_details(struct trees *trees, struct err *err);
 /* NULL: there is no such device. */

@@ -26,8 +26,7 @@ static bool is_better(const struct sdevice *d, const struct device_info *a,
 
 static int use_older_details(struct trees *trees, struct err *err)
 {
-	struct graph *g = trees->graph;
-	struct super *super = trees->super;
+	const struct graph *g = trees->graph;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	struct vec details = { 0 };
 	int r = 0;
@@ -47,8 +46,8 @@ static int use_older_details(struct trees *trees, struct err *err)
 			struct sdevice *d = salvage_find_device(trees, info[k].dev_id);
 
 			if (!d || d->source == DETAILS_LIVE ||
-			    info[k].transaction > super->sb.transaction_id ||
-			    info[k].snap_time > super->sb.time)
+			    info[k].transaction > trees->super->sb.transaction_id ||
+			    info[k].snap_time > trees->super->sb.time)
 				continue;
 			if (d->source == DETAILS_INVENTED || is_better(d, &d->info, &info[k]))
 				d->info = info[k];
@@ -61,7 +60,7 @@ static int use_older_details(struct trees *trees, struct err *err)
 
 int salvage_complete_details(struct trees *trees, struct err *err)
 {
-	struct super *super = trees->super;
+	const struct super *super = trees->super;
 	bool missing = false;
 	int r;
 

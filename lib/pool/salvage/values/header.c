@@ -67,8 +67,8 @@ static int header_block_size(struct values *values, struct err *err)
 
 static void header_transaction(struct values *values)
 {
-	struct super *super = values->super;
-	struct trees *trees = values->trees;
+	const struct super *super = values->super;
+	const struct trees *trees = values->trees;
 	const struct salvage_options *o = &super->opt;
 	uint64_t newest = 0;
 	bool any = false;
@@ -108,8 +108,8 @@ static void header_transaction(struct values *values)
 static void header_nr_data(struct values *values)
 {
 	struct graph *g = values->graph;
-	struct super *super = values->super;
-	struct trees *trees = values->trees;
+	const struct super *super = values->super;
+	const struct trees *trees = values->trees;
 	uint64_t need = 0;
 
 	for (size_t i = 0; i < trees->nr_devs; i++)
@@ -139,7 +139,6 @@ static void header_nr_data(struct values *values)
 int salvage_make_header(struct values *values, struct err *err)
 {
 	struct super *super = values->super;
-	struct trees *trees = values->trees;
 	int r = header_block_size(values, err);
 
 	if (r < 0)
@@ -159,8 +158,8 @@ int salvage_make_header(struct values *values, struct err *err)
 	if (!super->has_sb) {
 		bool lost = false;
 
-		for (size_t i = 0; i < trees->nr_devs; i++)
-			lost |= trees->dev[i].source != DETAILS_LIVE;
+		for (size_t i = 0; i < values->trees->nr_devs; i++)
+			lost |= values->trees->dev[i].source != DETAILS_LIVE;
 		values->info.time += lost && values->info.time < MAX_TIME;
 	}
 	super->sb.time = values->info.time;

@@ -31,8 +31,7 @@ struct times {
 
 static void reach(struct times *t, uint32_t i, uint8_t how)
 {
-	const struct values *values = t->values;
-	const struct graph *g = values->graph;
+	const struct graph *g = t->values->graph;
 	const struct snode *n = &g->node[i];
 
 	if (t->reached[i] >= how)
@@ -89,8 +88,7 @@ static void check_leaf(void *ctx, uint32_t node, const struct view *v)
 /* The leaves below @i with mappings that are too new, unless they are not shared. */
 static int list_leaves(struct times *t, uint32_t i, uint32_t snap_time)
 {
-	const struct values *values = t->values;
-	const struct graph *g = values->graph;
+	const struct graph *g = t->values->graph;
 	const struct snode *n = &g->node[i];
 	int r = 0;
 
@@ -133,8 +131,7 @@ static int check_device(struct times *t, struct sdevice *d, bool blocks_shared, 
 
 static int count_all(struct times *t, struct err *err)
 {
-	struct values *values = t->values;
-	struct graph *g = values->graph;
+	struct graph *g = t->values->graph;
 
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		if (t->reached[i] && g->node[i].flags & SN_LEAF && g->node[i].nr_mappings &&
@@ -146,23 +143,22 @@ static int count_all(struct times *t, struct err *err)
 /* Could anything be shared and too new? */
 static bool is_suspicious(const struct trees *trees)
 {
-	const struct graph *g = trees->graph;
 	size_t nr = 0, new = 0;
 
 	for (size_t i = 0; i < trees->nr_devs; i++) {
 		const struct sdevice *d = &trees->dev[i];
 
-		if (d->root == NONE || !g->node[d->root].nr_mappings)
+		if (d->root == NONE || !trees->graph->node[d->root].nr_mappings)
 			continue;
 		nr++;
-		new += g->node[d->root].max_time >= d->info.snap_time;
+		new += trees->graph->node[d->root].max_time >= d->info.snap_time;
 	}
 	return nr > 1 && new;
 }
 
 int salvage_check_times(struct values *values, struct err *err)
 {
-	struct trees *trees = values->trees;
+	const struct trees *trees = values->trees;
 	struct times t = { .values = values };
 	bool blocks_shared;
 	int r;

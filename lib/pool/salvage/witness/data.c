@@ -26,7 +26,7 @@ typedef int leaf_fn(struct datamap *datamap, uint32_t leaf, void *ctx);
 static int each_leaf(struct datamap *datamap, uint32_t i, uint32_t mark, leaf_fn *fn, void *ctx,
 		     unsigned depth)
 {
-	struct graph *g = datamap->graph;
+	const struct graph *g = datamap->graph;
 	const struct snode *n = &g->node[i];
 	int r = 0;
 
@@ -52,7 +52,7 @@ void data_take_block(struct refmap *m, uint64_t b)
 
 static int take_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 {
-	struct graph *g = datamap->graph;
+	const struct graph *g = datamap->graph;
 	struct view v;
 
 	if (salvage_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
@@ -65,7 +65,7 @@ static int take_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 /* 1 when the leaf maps a block for which no mapping is missing. */
 static int check_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 {
-	struct graph *g = datamap->graph;
+	const struct graph *g = datamap->graph;
 	struct view v;
 
 	if (salvage_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
@@ -91,8 +91,7 @@ struct reading {
 static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint32_t nr_free)
 {
 	const struct disk_bitmap *map = r->map;
-	struct datamap *datamap = r->datamap;
-	struct graph *g = datamap->graph;
+	const struct graph *g = r->datamap->graph;
 
 	if (index >= div_up(refmap_nr_blocks(r->count), ENTRIES_PER_BITMAP) || r->known[index] ||
 	    block >= g->nr_blocks || g->kind[block] != BLOCK_BITMAP ||
@@ -221,8 +220,8 @@ static bool grow_seen(struct datamap *datamap)
 int salvage_data_counts(struct datamap *datamap, struct refmap **count, uint8_t **known,
 			struct err *err)
 {
-	struct graph *g = datamap->graph;
-	struct super *super = datamap->super;
+	const struct graph *g = datamap->graph;
+	const struct super *super = datamap->super;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
 	struct reading r = { .datamap = datamap, .buf = buf, .map = map };
@@ -251,7 +250,7 @@ int salvage_data_counts(struct datamap *datamap, struct refmap **count, uint8_t 
 
 int salvage_data_begin(struct datamap *datamap, struct err *err)
 {
-	struct trees *trees = datamap->trees;
+	const struct trees *trees = datamap->trees;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) uint8_t *known = NULL;
 	uint64_t nr = div_up(datamap->graph->nr_data_blocks, ENTRIES_PER_BITMAP);

@@ -213,7 +213,7 @@ static void say(struct voice *v, enum evidence_kind kind, int points)
 static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, bool unknown,
 			     struct voice *v)
 {
-	struct graph *g = ages->graph;
+	const struct graph *g = ages->graph;
 	const struct old_root *o = ages->old_roots.data;
 	uint32_t last = NONE;
 	int rank = 0, alike = 0;
@@ -302,10 +302,9 @@ static void hear_times(const struct counts *counts, const struct sdevice *d, con
 static void hear_unknown(const struct ages *ages, const struct snode *n, uint32_t parent,
 			 struct voice *v)
 {
-	const struct super *super = ages->super;
 	const uint32_t *commit = ages->commits.data;
-	uint32_t age = block_age(super, n->block), nr = (uint32_t)ages->commits.nr, at = 0;
-	uint32_t newest = parent == NONE ? 0 : block_age(super, parent);
+	uint32_t age = block_age(ages->super, n->block), nr = (uint32_t)ages->commits.nr, at = 0;
+	uint32_t newest = parent == NONE ? 0 : block_age(ages->super, parent);
 	bool here = v->says & (1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE), fresh;
 
 	at = search_first(x, nr, commit[x] > newest);

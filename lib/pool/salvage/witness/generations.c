@@ -37,7 +37,7 @@ static void set_live(const struct graph *g, uint64_t *live, const struct disk_bi
 }
 
 /* The blocks in use by the space map whose index is @index: false when a part of it is lost. */
-static bool read_live(struct graph *g, uint32_t index, uint64_t *live, void *buf, void *map)
+static bool read_live(const struct graph *g, uint32_t index, uint64_t *live, void *buf, void *map)
 {
 	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
 	const struct disk_index *d = buf;
@@ -106,7 +106,6 @@ static int newest_first(const void *pa, const void *pb, void *ctx)
 static int list_past(struct counts *counts, struct vec *out)
 {
 	struct graph *g = counts->graph;
-	struct super *super = counts->super;
 	uint64_t words = div_up(g->nr_blocks, 64);
 	size_t max = (size_t)MIN((uint64_t)MAX_STATES, MAX_BYTES / (8 * words));
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
@@ -116,7 +115,7 @@ static int list_past(struct counts *counts, struct vec *out)
 	if (!buf || !map || !named)
 		return -ENOMEM;
 	for (uint32_t age = 1; age < g->nr_blocks && out->nr < max; age++) {
-		uint32_t cursor = state_cursor(super);
+		uint32_t cursor = state_cursor(counts->super);
 		uint32_t b = cursor >= age ? cursor - age : cursor + g->nr_blocks - age;
 		uint64_t *live;
 		struct past *p;
@@ -138,7 +137,7 @@ static int list_past(struct counts *counts, struct vec *out)
 		}
 	}
 	if (out->nr)
-		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, super);
+		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, counts->super);
 	return 0;
 }
 
@@ -168,13 +167,12 @@ static bool is_in_use(const struct counts *counts, const struct past *p, uint32_
 static struct span span_between(const struct counts *counts, const struct past *older,
 				const struct past *newer)
 {
-	const struct graph *g = counts->graph;
 	uint32_t last = (newer ? newer->index : state_cursor(counts->super)) + BEHIND_INDEX;
-	struct span p = { older->index, last % g->nr_blocks, false };
+	struct span p = { older->index, last % counts->graph->nr_blocks, false };
 	struct span front = { 0, p.last, false };
 	bool onwards = true, from_front = true;
 
-	for (uint32_t b = 1; b < g->nr_blocks; b++)
+	for (uint32_t b = 1; b < counts->graph->nr_blocks; b++)
 		if (is_in_use(counts, newer, b) && !bits_get(older->live, b)) {
 			onwards &= in_span(&p, b);
 			from_front &= in_span(&front, b);
@@ -223,7 +221,7 @@ void ages_fini(struct ages *ages)
 
 int generations_read(struct ages *ages, struct err *err)
 {
-	struct graph *g = ages->graph;
+	const struct graph *g = ages->graph;
 	struct counts *counts = ages->counts;
 	CLEANUP(free_ptr) struct span *span = NULL;
 	struct vec past = { 0 };

@@ -54,11 +54,10 @@ static bool knows_children(const struct counts *counts, const struct snode *n)
 /* The nodes of mappings that are in use and have fewer parents than the metadata map counts.  Returns how many. */
 static size_t find_orphans(const struct counts *counts, uint32_t *list)
 {
-	const struct graph *g = counts->graph;
 	size_t nr = 0;
 
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
+	for (uint32_t i = 0; i < counts->graph->nr_nodes; i++) {
+		const struct snode *n = &counts->graph->node[i];
 
 		if (n->tree == TREE_MAPPING && !(n->flags & SN_VIRTUAL) && n->nr_mappings &&
 		    witness_knows(counts, n->block) &&
@@ -70,8 +69,7 @@ static size_t find_orphans(const struct counts *counts, uint32_t *list)
 
 int deny_outdated(struct counts *counts, const uint8_t *vouched)
 {
-	struct graph *g = counts->graph;
-	struct trees *trees = counts->trees;
+	const struct graph *g = counts->graph;
 	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)g->nr_nodes + 1, 1);
 	CLEANUP(free_ptr) uint32_t *orphan = calloc((size_t)g->nr_nodes + 1, sizeof(*orphan));
 	size_t nr, looks = 0;
@@ -79,8 +77,8 @@ int deny_outdated(struct counts *counts, const uint8_t *vouched)
 	if (!memo || !orphan)
 		return -ENOMEM;
 	nr = find_orphans(counts, orphan);
-	for (size_t k = 0; nr && k < trees->nr_devs && looks < MAX_LOOKS; k++) {
-		const struct sdevice *d = &trees->dev[k];
+	for (size_t k = 0; nr && k < counts->trees->nr_devs && looks < MAX_LOOKS; k++) {
+		const struct sdevice *d = &counts->trees->dev[k];
 		uint64_t have = d->root == NONE ? 0 : g->node[d->root].nr_mappings;
 
 		if (d->root == NONE || d->source != DETAILS_LIVE || d->root_given ||
@@ -131,7 +129,7 @@ static bool is_surplus(const struct counts *counts, const struct snode *n, const
 
 int deny_surplus(struct counts *counts, const uint8_t *vouched)
 {
-	struct graph *g = counts->graph;
+	const struct graph *g = counts->graph;
 	CLEANUP(free_ptr) uint32_t *nr = calloc((size_t)g->nr_blocks + 1, sizeof(*nr));
 
 	if (!nr)
@@ -218,7 +216,7 @@ static bool is_nameless(const struct counts *counts, const struct snode *n)
 bool has_newer_details(struct counts *counts)
 {
 	struct graph *g = counts->graph;
-	struct trees *trees = counts->trees;
+	const struct trees *trees = counts->trees;
 	uint32_t newest = newest_time(trees);
 	struct vec details = { 0 };
 	bool found = false;

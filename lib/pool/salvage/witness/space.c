@@ -95,9 +95,8 @@ static bool is_kind(const struct graph *g, uint64_t block, enum block_kind kind)
 static bool bitmap_denies(const struct counts *counts, const struct disk_bitmap *map,
 			  uint32_t index, uint32_t *dead)
 {
-	const struct graph *g = counts->graph;
 	uint32_t begin = index * ENTRIES_PER_BITMAP;
-	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, g->nr_blocks - begin);
+	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
 
 	*dead = 0;
 	for (uint32_t i = 0; i < nr; i++) {
@@ -105,7 +104,7 @@ static bool bitmap_denies(const struct counts *counts, const struct disk_bitmap 
 
 		if (count < MIN(counts->found[begin + i], 3))
 			return true;
-		*dead += count && g->kind[begin + i] < BLOCK_STRAY;
+		*dead += count && counts->graph->kind[begin + i] < BLOCK_STRAY;
 	}
 	for (uint32_t i = nr; i < ENTRIES_PER_BITMAP; i++)
 		if (bitmap_count(map->bits, i))
@@ -154,8 +153,8 @@ static uint32_t bitmap_age(const struct super *super, uint32_t block)
 static int search_bitmap(struct counts *counts, uint32_t index, const uint8_t *of_data,
 			 struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
 {
-	struct graph *g = counts->graph;
-	struct super *super = counts->super;
+	const struct graph *g = counts->graph;
+	const struct super *super = counts->super;
 	uint32_t cursor = (uint32_t)super->sb.metadata_sm.bitmap_root, best_dead = UINT32_MAX;
 	uint32_t best_age = UINT32_MAX, dead;
 	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? last_transaction(super) :
@@ -192,7 +191,7 @@ static int search_bitmap(struct counts *counts, uint32_t index, const uint8_t *o
 static int read_overflow(struct counts *counts, uint32_t node, void *buf, unsigned depth,
 			 struct err *err)
 {
-	struct graph *g = counts->graph;
+	const struct graph *g = counts->graph;
 	const struct snode *n = &g->node[node];
 	struct view v;
 	int r = 0;
@@ -243,9 +242,9 @@ static void add_held_refs(struct counts *counts)
 
 void salvage_count_edges(struct counts *counts)
 {
-	struct graph *g = counts->graph;
-	struct super *super = counts->super;
-	struct trees *trees = counts->trees;
+	const struct graph *g = counts->graph;
+	const struct super *super = counts->super;
+	const struct trees *trees = counts->trees;
 	const uint64_t roots[] = {
 		super->sb.mapping_root,	    super->sb.details_root,
 		super->sb.held_root,	    super->sb.metadata_sm.bitmap_root,
@@ -282,7 +281,7 @@ void salvage_count_edges(struct counts *counts)
 }
 
 /* The bitmaps that an index of the data map names, the newest or an older one: by block. */
-static uint8_t *list_data_bitmaps(struct graph *g, void *buf)
+static uint8_t *list_data_bitmaps(const struct graph *g, void *buf)
 {
 	uint8_t *of_data = calloc(g->nr_blocks, 1);
 	struct view v;
@@ -304,15 +303,14 @@ static uint8_t *list_data_bitmaps(struct graph *g, void *buf)
 static int read_bitmaps(struct counts *counts, struct disk_index *index, struct disk_bitmap *map,
 			struct disk_bitmap *best, struct err *err)
 {
-	struct graph *g = counts->graph;
-	struct super *super = counts->super;
+	const struct graph *g = counts->graph;
 	CLEANUP(free_ptr) uint8_t *of_data = NULL;
 	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
-	bool has_index = is_kind(g, super->sb.metadata_sm.bitmap_root, BLOCK_INDEX);
+	bool has_index = is_kind(g, counts->super->sb.metadata_sm.bitmap_root, BLOCK_INDEX);
 	int r;
 
 	if (has_index) {
-		r = salvage_get(g, (uint32_t)super->sb.metadata_sm.bitmap_root, index, err);
+		r = salvage_get(g, (uint32_t)counts->super->sb.metadata_sm.bitmap_root, index, err);
 		has_index = r == 0;
 	}
 	counts->index_free = 0;
@@ -341,8 +339,8 @@ static int read_bitmaps(struct counts *counts, struct disk_index *index, struct 
 
 int salvage_read_counts(struct counts *counts, struct err *err)
 {
-	struct graph *g = counts->graph;
-	struct super *super = counts->super;
+	const struct graph *g = counts->graph;
+	const struct super *super = counts->super;
 	CLEANUP(free_ptr) void *index = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *best = io_alloc(MBLOCK_SIZE);

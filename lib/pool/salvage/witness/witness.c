@@ -49,8 +49,7 @@ typedef bool visit_fn(struct witness *w, uint32_t node);
 
 static int each_node(struct witness *w, uint32_t root, visit_fn *visit)
 {
-	const struct datamap *datamap = w->datamap;
-	const struct graph *g = datamap->graph;
+	const struct graph *g = w->datamap->graph;
 	struct vec todo = { 0 };
 	uint32_t *p = root == NONE || !visit(w, root) ? NULL : vec_push(&todo, sizeof(*p));
 	int r = 0;
@@ -98,13 +97,12 @@ static bool visit_vouched(struct witness *w, uint32_t node)
 
 static int mark_held(struct witness *w)
 {
-	struct datamap *datamap = w->datamap;
-	struct graph *g = datamap->graph;
+	struct graph *g = w->datamap->graph;
 	struct superblock held;
 
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		g->node[i].flags &= (uint16_t)~SN_HELD;
-	if (!salvage_read_copy(g, datamap->super->sb.held_root, &held))
+	if (!salvage_read_copy(g, w->datamap->super->sb.held_root, &held))
 		return 0;
 	return each_node(w, node_of(g, held.mapping_root), visit_held);
 }
@@ -123,8 +121,7 @@ static bool is_reached_leaf(const struct snode *n)
 
 static int list_leaves(struct witness *w)
 {
-	const struct datamap *datamap = w->datamap;
-	const struct graph *g = datamap->graph;
+	const struct graph *g = w->datamap->graph;
 
 	w->leaves.nr = 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
@@ -202,14 +199,13 @@ static void deny_leaf(void *ctx, uint32_t node, const struct view *v)
 
 static int witness_init(struct witness *w, struct datamap *datamap, struct err *err)
 {
-	struct graph *g = datamap->graph;
 	int r;
 
 	*w = (struct witness) { .datamap = datamap };
 	salvage_sum_all(datamap->trees);
 	r = salvage_data_counts(datamap, &w->stored, &w->known, err);
-	if (!r && g->nr_data_blocks <= MAX_BLOCKS) {
-		w->refs = refmap_new(g->nr_data_blocks, true);
+	if (!r && datamap->graph->nr_data_blocks <= MAX_BLOCKS) {
+		w->refs = refmap_new(datamap->graph->nr_data_blocks, true);
 		r = w->refs ? 0 : err_nomem(err, "salvage: witnesses");
 	}
 	return r;
@@ -253,11 +249,9 @@ static uint32_t nr_free_roots(const struct counts *counts)
 
 static bool names_unused(const struct counts *counts, const struct snode *n)
 {
-	const struct graph *g = counts->graph;
-
 	for (uint32_t k = 0; k < n->nr_edges; k++)
-		if (witness_knows(counts, g->edge[n->edge + k].block) &&
-		    !counts->count[g->edge[n->edge + k].block])
+		if (witness_knows(counts, counts->graph->edge[n->edge + k].block) &&
+		    !counts->count[counts->graph->edge[n->edge + k].block])
 			return true;
 	return false;
 }
@@ -265,14 +259,13 @@ static bool names_unused(const struct counts *counts, const struct snode *n)
 /* Internal nodes and leaves of the top level that name blocks which are not in use. */
 static void deny_parents(struct witness *w)
 {
-	struct datamap *datamap = w->datamap;
-	struct graph *g = datamap->graph;
+	const struct graph *g = w->datamap->graph;
 
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		struct snode *n = &g->node[i];
 
 		if (n->flags & SN_LIVE && !(n->flags & SN_VIRTUAL) && !w->vouched[i] &&
-		    names_unused(datamap->counts, n))
+		    names_unused(w->datamap->counts, n))
 			n->flags |= SN_DENIED;
 	}
 }
@@ -280,9 +273,8 @@ static void deny_parents(struct witness *w)
 /* Marks what the devices reach whose count is right. */
 static int vouch(struct witness *w, struct err *err)
 {
-	const struct datamap *datamap = w->datamap;
-	const struct graph *g = datamap->graph;
-	const struct trees *trees = datamap->trees;
+	const struct graph *g = w->datamap->graph;
+	const struct trees *trees = w->datamap->trees;
 	int r = 0;
 
 	w->vouched = calloc((size_t)g->nr_nodes + 1, 1);
@@ -307,7 +299,6 @@ static uint32_t nr_denied(const struct graph *g)
 int salvage_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
 {
 	struct graph *g = datamap->graph;
-	struct counts *counts = datamap->counts;
 	uint32_t before = nr_denied(g);
 	struct witness w;
 	int r = witness_init(&w, datamap, err);
@@ -316,9 +307,9 @@ int salvage_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
 		r = vouch(&w, err);
 	if (!r)
 		deny_parents(&w);
-	if (!r && nr_denied(g) == before && deny_surplus(counts, w.vouched))
+	if (!r && nr_denied(g) == before && deny_surplus(datamap->counts, w.vouched))
 		r = err_nomem(err, "salvage: witnesses");
-	if (!r && nr_denied(g) == before && deny_outdated(counts, w.vouched))
+	if (!r && nr_denied(g) == before && deny_outdated(datamap->counts, w.vouched))
 		r = err_nomem(err, "salvage: witnesses");
 	if (!r && nr_denied(g) == before)
 		r = count_references(&w, err);
@@ -415,10 +406,8 @@ static uint32_t denied_by_superblock(const struct witness *w)
 /* Have the nodes as many parents as the metadata map counts? */
 static void ask_metadata_map(const struct counts *counts, struct agreement *a)
 {
-	const struct graph *g = counts->graph;
-
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
+	for (uint32_t i = 0; i < counts->graph->nr_nodes; i++) {
+		const struct snode *n = &counts->graph->node[i];
 
 		if (n->flags & SN_VIRTUAL || !witness_knows(counts, n->block))
 			continue;
@@ -463,8 +452,8 @@ static void compare_data(const struct witness *w, struct agreement *a)
 
 int salvage_agreement(struct datamap *datamap, struct err *err)
 {
-	struct graph *g = datamap->graph;
-	struct super *super = datamap->super;
+	const struct graph *g = datamap->graph;
+	const struct super *super = datamap->super;
 	struct counts *counts = datamap->counts;
 	struct agreement *a = &datamap->agrees;
 	struct witness w;
