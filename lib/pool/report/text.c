@@ -146,22 +146,22 @@ void put_super(const struct salvage *s, struct outbuf *out)
 
 	if (super->sb_fault != SB_OK) {
 		outbuf_printf(out, "superblock (block 0): %s; ", sb_fault_text(super->sb_fault));
-		if (super->sb_found)
+		if (super->sb_repair == SB_FOUND)
 			outbuf_printf(out, "found in the place of block %u\n",
 				      salvage_where(&s->graph, 0));
-		else if (super->sb_fields)
+		else if (super->sb_repair == SB_FIELDS)
 			outbuf_str(out, "its fields are right\n");
-		else if (super->sb_mended)
+		else if (super->sb_repair == SB_MENDED)
 			outbuf_str(out, "one changed byte was put right\n");
 		else
 			outbuf_printf(out, "%s: mapping root %llu, details root %llu\n",
 				      has_given_roots(super) ? "the roots that were given are used"
-				      : state->claim_used    ? "the roots that it names are intact "
+				      : state->roots == ROOTS_CLAIMED    ? "the roots that it names are intact "
 							       "and are used"
 							     : "the newest state was searched for",
 				      (unsigned long long)super->sb.mapping_root,
 				      (unsigned long long)super->sb.details_root);
-	} else if (state->other_state) {
+	} else if (state->roots == ROOTS_OTHER) {
 		outbuf_printf(out,
 			      "superblock (block 0): it does not fit the trees; the newest complete "
 			      "state of the pool is used: mapping root %llu, details root %llu\n",
@@ -189,7 +189,7 @@ void put_super(const struct salvage *s, struct outbuf *out)
 	if (values->header_notes.len)
 		outbuf_add(out, values->header_notes.data, values->header_notes.len);
 	put_agreement(s, out);
-	if (state->newer_lost)
+	if (state_has_newer(state))
 		outbuf_str(out, "the newest changes may be lost: devices may be as they were before\n");
 	if (s->trees.uncertain || (s->assign.unconfirmed && !s->tell.mappings_back))
 		outbuf_str(out, "some parts could belong to more than one device: check them "
@@ -284,13 +284,20 @@ void salvage_report_device(struct salvage *s, uint32_t dev_id, bool accept_loss,
 			      dev_id, loss_text(accept_loss));
 }
 
+/* Are details told of that are not as they were? */
+static bool has_other_details(const struct trees *trees)
+{
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].snap_time_raised)
+			return true;
+	return salvage_count_differs(trees);
+}
+
 void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 {
-	struct tell *tell = &s->tell;
 	struct telling t;
 
-	if (tell->intact && tell->lossless && !verbose && !tell->count_differs &&
-	    !s->values.times_raised)
+	if (s->tell.intact && s->tell.lossless && !verbose && !has_other_details(&s->trees))
 		return;
 	put_super(s, out);
 	put_blocks(s, verbose, out);
@@ -304,12 +311,12 @@ void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss, struct outbuf *out)
 {
 	const struct tell *tell = &s->tell;
+	uint64_t nr = salvage_nr_mappings(&s->trees);
 
 	if (tell->intact && tell->lossless && !verbose)
 		return;
 	outbuf_printf(out, "%zu device%s, %llu mapped block%s: ", s->trees.nr_devs,
-		      s->trees.nr_devs == 1 ? "" : "s", (unsigned long long)tell->nr_mappings,
-		      tell->nr_mappings == 1 ? "" : "s");
+		      s->trees.nr_devs == 1 ? "" : "s", (unsigned long long)nr, nr == 1 ? "" : "s");
 	if (tell->lossless)
 		outbuf_str(out, "nothing was lost\n");
 	else if (tell->mappings_back)

@@ -118,50 +118,6 @@ static bool was_mended(const struct graph *g)
 	return false;
 }
 
-static void sum_devices(struct tell *tell)
-{
-	const struct graph *g = tell->graph;
-	struct trees *trees = tell->trees;
-	struct values *values = tell->values;
-
-	tell->nr_mappings = 0;
-	salvage_sum_all(trees);
-	for (size_t i = 0; i < trees->nr_devs; i++) {
-		struct sdevice *d = &trees->dev[i];
-
-		d->nr_mappings = d->root == NONE ? 0 : g->node[d->root].nr_mappings;
-		if (d->root != NONE && d->nr_mappings)
-			values->max_time = MAX(values->max_time, g->node[d->root].max_time);
-		if (d->source == DETAILS_LIVE)
-			values->max_time = MAX(values->max_time,
-					       MAX(d->info.creation_time, d->info.snap_time));
-		tell->nr_mappings += d->nr_mappings;
-		if (d->source == DETAILS_LIVE)
-			tell->count_differs |= d->info.mapped_blocks != d->nr_mappings;
-	}
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		if (g->node[i].flags & SN_LIVE)
-			tell->nr_bad += g->node[i].nr_bad;
-}
-
-/*
- * Roots that were looked for are those of the newest state that can be found.  A newer one may have
- * been in a lost block that this state does not use.
- */
-static bool newer_may_be_lost(const struct counts *counts)
-{
-	const struct graph *g = counts->graph;
-	uint32_t end = g->nr_blocks;
-
-	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO)
-		end--; /* never written */
-	for (uint32_t b = 1; b < end; b++)
-		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
-		    (!counts->has_counts || !counts->count[b] || counts->count[b] == COUNT_UNKNOWN))
-			return true;
-	return false;
-}
-
 /* Is there no mapping at all, although there should be some, or the number is not known? */
 static bool live_trees_are_gone(struct trees *trees)
 {
@@ -265,8 +221,6 @@ static int rescue(struct tell *tell, struct err *err)
 		r = use_snapshot(tell, err);
 	salvage_order(trees);
 	as->unconfirmed |= as->guessed && newer_may_be_lost(counts);
-	state->newer_lost = !super->has_sb && !state->claim_used && !has_given_roots(super) &&
-			(state->rivals || newer_may_be_lost(counts));
 	return r;
 }
 
@@ -341,7 +295,7 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		 !has_given_roots(&s->super))
 		r = look_for_newer(&s->tell, err);
 	if (!r) {
-		sum_devices(&s->tell);
+		salvage_sum_devices(&s->trees);
 		r = s->trees.nr_devs || !s->trees.gaps.nr || has_empty_details(&s->trees) ?
 			    salvage_make_header(&s->values, err) :
 			    err_set(err, -EUCLEAN,
@@ -372,13 +326,13 @@ void salvage_totals(const struct salvage *s, struct salvage_totals *out)
 	const struct tell *tell = &s->tell;
 
 	*out = (struct salvage_totals) { .nr_devices = s->trees.nr_devs,
-					 .nr_mappings = tell->nr_mappings,
+					 .nr_mappings = salvage_nr_mappings(&s->trees),
 					 .nr_data_blocks = s->values.info.nr_data_blocks,
 					 .intact = tell->intact,
 					 .lossless = tell->lossless,
 					 .mappings_back = tell->mappings_back,
 					 .uncertain =
-						 s->trees.uncertain || s->state.newer_lost ||
+						 s->trees.uncertain || state_has_newer(&s->state) ||
 						 (s->assign.unconfirmed && !tell->mappings_back) };
 }
 

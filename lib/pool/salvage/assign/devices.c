@@ -251,7 +251,7 @@ static void pair_details(struct trees *trees)
 /* Devices that nothing but an older top level names, when top level and details are lost. */
 int devices_guess(struct ages *ages, struct err *err)
 {
-	return ages->trees->top_lost && ages->trees->details_lost ? add_guesses(ages, err) : 0;
+	return salvage_has_gap(ages->trees, TREE_TOP) && salvage_has_gap(ages->trees, TREE_DETAILS) ? add_guesses(ages, err) : 0;
 }
 
 /*
@@ -262,7 +262,7 @@ int devices_settle(struct assign *as, struct err *err)
 {
 	struct trees *trees = as->trees;
 	struct counts *counts = as->counts;
-	bool nameless = trees->top_lost && trees->details_lost;
+	bool nameless = salvage_has_gap(trees, TREE_TOP) && salvage_has_gap(trees, TREE_DETAILS);
 	int r = 0;
 
 	drop_guesses(trees);

@@ -391,15 +391,6 @@ static bool has_filled(const struct trees *trees)
 	return false;
 }
 
-static bool has_gap(const struct trees *trees, uint8_t tree)
-{
-	for (size_t i = 0; i < trees->gaps.nr; i++)
-		if (gap_at(trees, i)->tree == tree &&
-		    !trees->graph->node[gap_at(trees, i)->node].nr_edges)
-			return true;
-	return false;
-}
-
 int salvage_fill_gaps(struct assign *as, struct err *err)
 {
 	struct trees *trees = as->trees;
@@ -416,8 +407,6 @@ int salvage_fill_gaps(struct assign *as, struct err *err)
 			r = salvage_join_details(trees, err);
 		salvage_count_edges(counts);
 	}
-	trees->details_lost = has_gap(trees, TREE_DETAILS);
-	trees->top_lost = has_gap(trees, TREE_TOP);
 	if (!r)
 		r = generations_read(ages, err);
 	if (!r)

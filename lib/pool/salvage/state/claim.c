@@ -72,13 +72,13 @@ static int try_claim(struct state *state, struct err *err)
 	const struct superblock found = super->sb;
 	int r;
 
-	if (!super->has_claim)
+	if (!super->claim.mapping_root || !super->claim.details_root)
 		return 0;
 	super->sb = super->claim;
 	r = salvage_read_counts(state->counts, err);
-	if (!r)
-		state->claim_used = claim_stands(state->counts);
-	if (!state->claim_used)
+	if (!r && claim_stands(state->counts))
+		state->roots = ROOTS_CLAIMED;
+	else
 		super->sb = found;
 	return r;
 }
@@ -129,15 +129,15 @@ static int try_other_state(struct state *state, struct err *err)
 	if (roots_agree(counts) || nr_contradicted(counts) < enough)
 		return 0;
 	super->sb = (struct superblock) { .time = own.time };
-	r = salvage_find_roots(state, err);
+	r = salvage_find_roots(state, 0, err);
 	if (!r)
 		r = salvage_read_counts(counts, err);
-	state->other_state = !r && roots_agree(counts);
-	if (!state->other_state) {
+	if (r || !roots_agree(counts)) {
 		super->sb = own;
 		state->trees->uncertain = uncertain;
 		return r;
 	}
+	state->roots = ROOTS_OTHER;
 	super->has_sb = false;
 	super->likely = (struct pool_overrides) { .has_transaction = true,
 					      .transaction = own.transaction_id,
@@ -253,7 +253,31 @@ int salvage_settle_roots(struct state *state, struct err *err)
 		r = check_given(super, err);
 	else
 		r = try_claim(state, err);
-	if (!r && !state->claim_used && (!super->has_sb || super->chosen))
-		r = salvage_find_roots(state, err);
+	if (!r && state->roots != ROOTS_CLAIMED && (!super->has_sb || super->chosen))
+		r = salvage_find_roots(state, 0, err);
 	return r;
+}
+
+/*
+ * Roots that were looked for are those of the newest state that can be found.  A newer one may have
+ * been in a lost block that this state does not use.
+ */
+bool newer_may_be_lost(const struct counts *counts)
+{
+	const struct graph *g = counts->graph;
+	uint32_t end = g->nr_blocks;
+
+	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO)
+		end--; /* never written */
+	for (uint32_t b = 1; b < end; b++)
+		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
+		    (!counts->has_counts || !counts->count[b] || counts->count[b] == COUNT_UNKNOWN))
+			return true;
+	return false;
+}
+
+bool state_has_newer(const struct state *state)
+{
+	return !state->super->has_sb && state->roots != ROOTS_CLAIMED && !has_given_roots(state->super) &&
+	       (state->rivals || newer_may_be_lost(state->counts));
 }

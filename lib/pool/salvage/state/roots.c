@@ -443,7 +443,7 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	return r;
 }
 
-int salvage_find_roots(struct state *state, struct err *err)
+int salvage_find_roots(struct state *state, uint64_t own, struct err *err)
 {
 	struct super *super = state->super;
 	struct vec states = { 0 };
@@ -453,7 +453,7 @@ int salvage_find_roots(struct state *state, struct err *err)
 		    super)) /* a state's own roots have no parent: the user's word is none */
 		super->sb.mapping_root = super->sb.details_root = 0;
 	for (uint32_t b = 0; b < state->graph->nr_blocks && !r && states.nr < MAX_STATES; b++)
-		if (state->graph->kind[b] == BLOCK_INDEX && b != state->own_index)
+		if (state->graph->kind[b] == BLOCK_INDEX && b != own)
 			r = add_state(state->counts, b, &states, err);
 	if (!r)
 		r = has_given_roots(super) ? use_given(super, &states, err)

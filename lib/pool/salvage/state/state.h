@@ -5,18 +5,20 @@
 /* Which of the states that the device holds is salvaged? */
 #include "pool/salvage/witness/counts.h"
 
+enum roots_source {
+	ROOTS_NAMED,   /* by the superblock, by the user, or by none: then they were searched for */
+	ROOTS_CLAIMED, /* those that a damaged superblock names are intact, and are used */
+	ROOTS_OTHER,   /* the superblock is intact, but of another state than the nodes */
+};
+
 struct state {
 	struct graph *graph;
 	struct super *super;
 	struct trees *trees;
 	struct counts *counts;
-	bool claim_used;    /* the roots that a damaged superblock names are intact, and are used */
-	bool other_state;   /* the superblock is intact, but of another state than the nodes */
+	enum roots_source roots;
 	bool from_snapshot; /* the held snapshot's trees had to be used */
-	bool newer_lost;    /* the roots were searched for, and newer ones may be lost */
 	bool rivals;	    /* of two states found without a superblock either may be the newer */
-	uint32_t
-		own_index; /* an index block that is not looked at in the search for states; 0: none */
 	struct {
 		bool found;
 		uint32_t map_root, details_root; /* 0: not found */
@@ -25,8 +27,11 @@ struct state {
 };
 
 /* --- roots.c --- */
-/* Without a superblock: looks for the newest roots, or for the state that the user's roots belong to. */
-int salvage_find_roots(struct state *state, struct err *err);
+/*
+ * Without a superblock: looks for the newest roots, or for the state that the user's roots belong to.  @own: an index block
+ * that is not looked at, 0: none.
+ */
+int salvage_find_roots(struct state *state, uint64_t own, struct err *err);
 /* Do the details at node @details tell of the devices at node @top, and of as many mappings each? */
 bool salvage_roots_agree(struct graph *g, uint32_t top, uint32_t details);
 
@@ -58,6 +63,11 @@ bool salvage_has_rival(const struct super *super, struct vec *states,
 int salvage_settle_roots(struct state *state, struct err *err);
 /* The same for the trees of devices that the user gave. */
 int salvage_check_taken(const struct super *super, struct err *err);
+
+/* May a block have been lost that a newer state than the salvaged one used? */
+bool newer_may_be_lost(const struct counts *counts);
+/* The roots were searched for, and newer ones may be lost. */
+bool state_has_newer(const struct state *state);
 
 /* --- under.c --- */
 /* Searches for an older pool that this empty one may have been formatted over: @over. */

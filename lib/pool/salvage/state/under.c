@@ -45,9 +45,8 @@ int salvage_look_under(struct state *state, struct err *err)
 		return r;
 	state->over.found = true;
 	salvage_link(g);
-	state->own_index = (uint32_t)MIN(own.metadata_sm.bitmap_root, NONE);
 	super->sb = (struct superblock) { .time = own.time };
-	r = salvage_find_roots(state, err);
+	r = salvage_find_roots(state, own.metadata_sm.bitmap_root, err);
 	map = node_of(g, super->sb.mapping_root);
 	details = node_of(g, super->sb.details_root);
 	if (!r && map != NONE && details != NONE && g->node[map].tree == TREE_TOP &&

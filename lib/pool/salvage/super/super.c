@@ -88,7 +88,7 @@ static void keep_likely_fields(struct super *super, void *block)
 	right += !le32_get(d->compat_flags) && !le32_get(d->incompat_flags);
 	if (right < 4)
 		return;
-	super->has_claim = super->claim.mapping_root && super->claim.details_root;
+	super->claim = super->sb;
 	super->likely = (struct pool_overrides){
 		.has_transaction = true,
 		.transaction = le64_get(d->trans_id),
@@ -127,14 +127,15 @@ int salvage_read_super(struct super *super, struct err *err)
 	super->has_sb = super->sb_fault == SB_OK;
 	if (super->has_sb)
 		superblock_meter(&super->sb, g->io);
-	super->claim = super->sb; /* decoded, whatever the fault */
 	if (!r && (super->sb_fault == SB_BAD_CSUM || super->sb_fault == SB_WRONG_PLACE ||
 		   super->sb_fault == SB_BAD_MAGIC))
-		super->has_sb = super->sb_fields = recover_fields(super, buf);
+		super->has_sb = recover_fields(super, buf);
+	if (super->has_sb && super->sb_fault != SB_OK)
+		super->sb_repair = SB_FIELDS;
 	if (!super->has_sb) {
-		memset(&super->sb, 0, sizeof(super->sb));
 		if (!r)
 			keep_likely_fields(super, buf);
+		memset(&super->sb, 0, sizeof(super->sb));
 	}
 	apply_given_roots(super);
 	set_bound(super);
@@ -153,8 +154,7 @@ int salvage_read_super_again(struct super *super, struct err *err)
 	if (salvage_get(g, 0, buf, NULL) < 0 || superblock_open(&super->sb, buf, 0) != SB_OK)
 		return 0;
 	super->has_sb = true;
-	super->sb_found = salvage_where(g, 0) != 0;
-	super->sb_mended = !super->sb_found;
+	super->sb_repair = salvage_where(g, 0) ? SB_FOUND : SB_MENDED;
 	apply_given_roots(super);
 	set_bound(super);
 	return 0;

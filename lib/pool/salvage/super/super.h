@@ -7,17 +7,22 @@
 #include "pool/salvage/graph/graph.h"
 #include "pool/salvage/super/options.h"
 
+enum sb_repair {
+	SB_NOT_REPAIRED,
+	SB_FIELDS, /* its fields are right, only the bytes around them are damaged */
+	SB_FOUND,  /* in another block's place */
+	SB_MENDED, /* a bit of it */
+};
+
 struct super {
 	struct graph *graph;
 	struct salvage_options opt;
 	struct superblock sb; /* of the state that is salvaged */
 	bool has_sb;	      /* it comes from a superblock, else from search */
 	enum sb_fault sb_fault;
-	bool sb_mended, sb_found; /* found elsewhere */
-	bool sb_fields;		  /* its fields are right, only the bytes around them are damaged */
+	enum sb_repair sb_repair; /* what made the fields of a damaged one good */
 	struct pool_overrides likely; /* what the damaged superblock seems to say */
-	struct superblock claim; /* all fields of a damaged superblock that looks like one */
-	bool has_claim;
+	struct superblock claim; /* all fields of a damaged superblock that looks like one; no roots: of none */
 	bool chosen;	 /* the user's roots are others than the superblock's */
 	uint32_t cursor; /* where the newest state found without a superblock ends */
 };

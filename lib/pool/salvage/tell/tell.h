@@ -19,8 +19,6 @@ struct tell {
 	struct state *state;
 	struct assign *assign;
 	struct values *values;
-	uint64_t nr_mappings, nr_bad;
-	bool count_differs; /* a device's details have another number than its tree */
 	bool mappings_back; /* all mappings of all devices; details or fields may be rebuilt */
 	bool lossless, intact;
 };

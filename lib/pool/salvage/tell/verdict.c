@@ -36,7 +36,7 @@ static bool roots_are_doubtful(const struct datamap *datamap)
 	}
 	if (!details && !(top && (counts->counts_searched || !counts->has_counts)))
 		return false;
-	if (a->has_data && a->data_whole)
+	if (a->data_whole)
 		return a->missing && details;
 	return counts->counts_searched || salvage_has_unknown(counts) ||
 	       (details && (a->orphans || replaced));
@@ -70,7 +70,10 @@ static bool is_proved_by_metadata(const struct datamap *datamap)
  */
 static bool is_proved_by_data(const struct tell *tell)
 {
-	return tell->super->has_sb && tell->datamap->agrees.data_exact && !tell->count_differs &&
+	const struct agreement *a = &tell->datamap->agrees;
+
+	return tell->super->has_sb && a->data_whole && !a->missing && !a->excess && !a->unsure && !a->strange &&
+	       !salvage_count_differs(tell->trees) &&
 	       (has_last_snapshot(tell->values) || is_proved_by_metadata(tell->datamap));
 }
 
@@ -81,7 +84,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	const struct datamap *datamap = tell->datamap;
 	const struct state *state = tell->state;
 
-	return state->from_snapshot || trees->uncertain || state->newer_lost || state->over.found ||
+	return state->from_snapshot || trees->uncertain || state_has_newer(state) || state->over.found ||
 	       datamap->agrees.excess || datamap->agrees.strange || roots_are_doubtful(datamap) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
@@ -110,7 +113,7 @@ static bool device_is_back(const struct tell *tell, const struct sdevice *d, uin
 	const struct datamap *datamap = tell->datamap;
 
 	if (d->id_invented || d->has_other_id || d->root == NONE ||
-	    (d->source != DETAILS_LIVE && !tell->trees->details_lost))
+	    (d->source != DETAILS_LIVE && !salvage_has_gap(tell->trees, TREE_DETAILS)))
 		return false;
 	if (d->source == DETAILS_LIVE ? d->info.mapped_blocks == d->nr_mappings
 				      : is_proved_by_maps(tell, d, memo))
@@ -122,11 +125,21 @@ static bool device_is_back(const struct tell *tell, const struct sdevice *d, uin
 	return d->in_top && !salvage_has_holes(tell->graph, d->root, memo, 0);
 }
 
+/* Are there impossible mappings in what is kept? */
+static bool has_bad(const struct graph *g)
+{
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].flags & SN_LIVE && g->node[i].nr_bad)
+			return true;
+	return false;
+}
+
 static bool mappings_are_back(const struct tell *tell, uint8_t *memo)
 {
 	const struct trees *trees = tell->trees;
 
-	if (tell->nr_bad || state_is_doubtful(tell) || (trees->details_lost && trees->top_lost))
+	if (has_bad(tell->graph) || state_is_doubtful(tell) || 
+	    (salvage_has_gap(trees, TREE_DETAILS) && salvage_has_gap(trees, TREE_TOP)))
 		return false;
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (!device_is_back(tell, &trees->dev[i], memo))
@@ -139,7 +152,7 @@ static bool details_are_back(const struct trees *trees)
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].source != DETAILS_LIVE)
 			return false;
-	return !trees->details_lost;
+	return !salvage_has_gap(trees, TREE_DETAILS);
 }
 
 int salvage_judge(struct tell *tell, struct err *err)

@@ -160,3 +160,21 @@ int salvage_take_given(struct trees *trees, struct err *err)
 	}
 	return r;
 }
+
+uint64_t salvage_nr_mappings(const struct trees *trees)
+{
+	uint64_t nr = 0;
+
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		nr += trees->dev[i].nr_mappings;
+	return nr;
+}
+
+bool salvage_count_differs(const struct trees *trees)
+{
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].source == DETAILS_LIVE &&
+		    trees->dev[i].info.mapped_blocks != trees->dev[i].nr_mappings)
+			return true;
+	return false;
+}

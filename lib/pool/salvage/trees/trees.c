@@ -46,6 +46,16 @@ void salvage_sum_all(struct trees *trees)
 			sum_node(g, trees->dev[i].root, 0);
 }
 
+void salvage_sum_devices(struct trees *trees)
+{
+	salvage_sum_all(trees);
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		struct sdevice *d = &trees->dev[i];
+
+		d->nr_mappings = d->root == NONE ? 0 : trees->graph->node[d->root].nr_mappings;
+	}
+}
+
 /*
  * Keys below a node ascend.  Trees that were put together from pieces may break that, if a shared
  * part was filled for one parent and another parent has less room: keys that come too early are
@@ -316,6 +326,15 @@ void salvage_forget_gaps(struct trees *trees)
 		g->nr_nodes = MIN(g->nr_nodes, v);
 	}
 	trees->gaps.nr = 0;
+}
+
+bool salvage_has_gap(const struct trees *trees, uint8_t tree)
+{
+	for (size_t i = 0; i < trees->gaps.nr; i++)
+		if (gap_at(trees, i)->tree == tree &&
+		    !trees->graph->node[gap_at(trees, i)->node].nr_edges)
+			return true;
+	return false;
 }
 
 int salvage_walk_trees(struct trees *trees, struct err *err)

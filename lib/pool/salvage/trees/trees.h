@@ -42,8 +42,6 @@ struct trees {
 	size_t nr_looks;		 /* through them */
 	struct sdevice *dev;
 	size_t nr_devs, cap_devs;
-	bool details_lost; /* a part of the details tree is missing */
-	bool top_lost;
 	bool uncertain; /* choices were made that nothing confirms */
 };
 
@@ -62,6 +60,10 @@ int salvage_walk_devices(struct trees *trees, struct err *err);
 int salvage_walk_mapping(struct trees *trees, uint32_t node, struct err *err);
 /* The sums of all trees that devices have, after gaps were filled. */
 void salvage_sum_all(struct trees *trees);
+/* Is a part of @tree missing of which not even children were found? */
+bool salvage_has_gap(const struct trees *trees, uint8_t tree);
+/* The same, and the number of mappings of each device. */
+void salvage_sum_devices(struct trees *trees);
 /* Leaves out what would break the order of a device's keys. */
 void salvage_order(struct trees *trees);
 
@@ -71,6 +73,10 @@ int salvage_read_details(struct graph *g, uint32_t node, struct vec *out, struct
 int salvage_read_details_leaf(const struct graph *g, uint32_t node, struct vec *out, void *buf,
 			      struct err *err);
 int salvage_join_details(struct trees *trees, struct err *err);
+/* Mappings of all devices. */
+uint64_t salvage_nr_mappings(const struct trees *trees);
+/* Have the details of a device another number of mappings than its tree? */
+bool salvage_count_differs(const struct trees *trees);
 /* NULL: there is no such device. */
 struct sdevice *salvage_find_device(const struct trees *trees, uint32_t id);
 /* Puts @device in place; the list is sorted by id. */

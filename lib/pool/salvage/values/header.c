@@ -136,6 +136,22 @@ static void header_nr_data(struct values *values)
 	g->nr_data_blocks = MIN(need, MAX_NR_DATA_BLOCKS);
 }
 
+/* The newest time in what is kept. */
+static uint32_t newest_kept(const struct trees *trees)
+{
+	uint32_t time = 0;
+
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		const struct sdevice *d = &trees->dev[i];
+
+		if (d->root != NONE && d->nr_mappings)
+			time = MAX(time, trees->graph->node[d->root].max_time);
+		if (d->source == DETAILS_LIVE)
+			time = MAX(time, MAX(d->info.creation_time, d->info.snap_time));
+	}
+	return time;
+}
+
 int salvage_make_header(struct values *values, struct err *err)
 {
 	struct super *super = values->super;
@@ -147,7 +163,7 @@ int salvage_make_header(struct values *values, struct err *err)
 	values->info.has_version = true;
 	header_transaction(values);
 	header_nr_data(values);
-	values->info.time = MAX(super->sb.time, values->max_time);
+	values->info.time = MAX(super->sb.time, newest_kept(values->trees));
 	if (values->info.time > MAX_TIME) {
 		outbuf_printf(&values->header_notes,
 			      "time %u does not fit into the 24 bits of a mapping's time; %u is "

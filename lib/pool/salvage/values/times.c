@@ -124,7 +124,6 @@ static int check_device(struct times *t, struct sdevice *d, bool blocks_shared, 
 		return r;
 	d->info.snap_time = t->newest;
 	d->snap_time_raised = true;
-	t->values->times_raised = true;
 	t->values->info.time = MAX(t->values->info.time, d->info.snap_time);
 	return r;
 }

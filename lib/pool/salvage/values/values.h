@@ -13,8 +13,6 @@ struct values {
 	struct pool_info info;
 	struct outbuf header_notes; /* what was missing from the superblock */
 	bool header_invented;
-	bool times_raised;
-	uint32_t max_time; /* newest time seen in what is kept */
 };
 
 /* --- header.c --- */

@@ -7,12 +7,10 @@
 
 /* What both space maps say of all that the devices' trees reach now. */
 struct agreement {
-	bool has_data;	  /* the data map could be read */
-	bool data_whole;  /* all of it */
+	bool data_whole;  /* all of the data map could be read */
 	uint64_t missing; /* data blocks with more references than mappings found */
 	uint64_t excess;  /* data blocks with more mappings than references */
 	uint64_t unsure;  /* data blocks with many, of which the exact count is lost */
-	bool data_exact; /* each data block has just as many mappings as it counts, and the superblock agrees */
 	uint64_t
 		orphans; /* nodes of mappings that have fewer parents than the metadata map counts */
 	uint64_t strange; /* superblock pointers and numbers that contradict the blocks */

@@ -462,7 +462,7 @@ int salvage_agreement(struct datamap *datamap, struct err *err)
 	if (has_given_roots(super))
 		return 0; /* the space maps are those of another state */
 	r = witness_init(&w, datamap, err);
-	*a = (struct agreement) { .has_data = w.stored, .data_whole = w.stored };
+	*a = (struct agreement) { .data_whole = w.stored };
 	if (!r && (g->scanned || !w.stored || !is_all_known(&w) || !is_sum_right(&w))) {
 		r = count_references(&w, err);
 		if (!r && w.stored)
@@ -473,8 +473,6 @@ int salvage_agreement(struct datamap *datamap, struct err *err)
 			      nr_younger(datamap->trees) + nr_free_roots(counts) +
 			      nr_shared_roots(super) + (g->scanned && has_newer_details(counts));
 		a->strange_map += denied_pointers(super);
-		a->data_exact = a->data_whole && !a->missing && !a->excess && !a->unsure &&
-				!a->strange;
 	}
 	if (!r && super->has_sb && !w.stored && w.refs &&
 	    super->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
