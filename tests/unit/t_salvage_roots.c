@@ -2,6 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Roots that the user gives belong to a state of the pool, whose space map then counts. */
 #include "old_pool.h"
+#include "pool/salvage/salvage.h"
 #include "pool/salvage/state.h"
 
 static void given_roots(void)

@@ -19,7 +19,7 @@ struct device_report {
 
 struct telling {
 	struct salvage *s;
-	uint8_t *holes; /* by node: salvage_has_holes() */
+	uint8_t *holes; /* by node: graph_has_holes() */
 	uint8_t *buf;
 };
 

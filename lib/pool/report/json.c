@@ -79,7 +79,7 @@ void salvage_report_json(struct salvage *s, struct outbuf *out)
 	json_u64(&j, "time", values->info.time);
 	json_u64(&j, "data_block_size", values->info.data_block_size);
 	json_u64(&j, "nr_data_blocks", values->info.nr_data_blocks);
-	json_u64(&j, "mapped_blocks", salvage_nr_mappings(&s->trees));
+	json_u64(&j, "mapped_blocks", trees_nr_mappings(&s->trees));
 	json_lines(&j, "notes", &lines);
 	if (lines.error)
 		out->error = lines.error;

@@ -40,7 +40,7 @@ static void tell_dropped(struct telling *t, uint32_t i, struct device_report *d)
 	struct view v;
 	uint32_t nr;
 
-	if (salvage_get(&t->s->graph, n->block, t->buf, NULL) < 0 || !view_open(&v, t->buf))
+	if (graph_get(&t->s->graph, n->block, t->buf, NULL) < 0 || !view_open(&v, t->buf))
 		return;
 	nr = view_runs(&v, t->s->graph.nr_data_blocks, run);
 	runs_init(&kept);
@@ -69,7 +69,7 @@ static void walk(struct telling *t, uint32_t i, uint64_t begin, uint64_t last,
 	const struct graph *g = &s->graph;
 	const struct snode *n = &g->node[i];
 
-	if (!salvage_has_holes(g, i, t->holes, 0) || depth > 200)
+	if (!graph_has_holes(g, i, t->holes, 0) || depth > 200)
 		return;
 	if (n->flags & SN_LEAF) {
 		tell_dropped(t, i, d);

@@ -148,7 +148,7 @@ void put_super(const struct salvage *s, struct outbuf *out)
 		outbuf_printf(out, "superblock (block 0): %s; ", sb_fault_text(super->sb_fault));
 		if (super->sb_repair == SB_FOUND)
 			outbuf_printf(out, "found in the place of block %u\n",
-				      salvage_where(&s->graph, 0));
+				      graph_where(&s->graph, 0));
 		else if (super->sb_repair == SB_FIELDS)
 			outbuf_str(out, "its fields are right\n");
 		else if (super->sb_repair == SB_MENDED)
@@ -156,9 +156,10 @@ void put_super(const struct salvage *s, struct outbuf *out)
 		else
 			outbuf_printf(out, "%s: mapping root %llu, details root %llu\n",
 				      has_given_roots(super) ? "the roots that were given are used"
-				      : state->roots == ROOTS_CLAIMED    ? "the roots that it names are intact "
-							       "and are used"
-							     : "the newest state was searched for",
+				      : state->roots == ROOTS_CLAIMED
+					      ? "the roots that it names are intact "
+						"and are used"
+					      : "the newest state was searched for",
 				      (unsigned long long)super->sb.mapping_root,
 				      (unsigned long long)super->sb.details_root);
 	} else if (state->roots == ROOTS_OTHER) {
@@ -232,7 +233,7 @@ void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 				      m[i].bit ? "bit" : "byte", m[i].byte);
 	for (uint32_t i = 0; i < graph->nr_nodes; i++)
 		if (graph->node[i].flags & SN_LIVE && graph->node[i].flags & SN_MENDED &&
-		    salvage_where(graph, graph->node[i].block) == graph->node[i].block &&
+		    graph_where(graph, graph->node[i].block) == graph->node[i].block &&
 		    !is_mended_at(s, graph->node[i].block) && is_told(&told, verbose))
 			outbuf_printf(out, "block %u: a wrong field of its header was put right\n",
 				      graph->node[i].block);
@@ -263,7 +264,7 @@ static const char *loss_text(bool accept_loss)
 
 void salvage_report_device(struct salvage *s, uint32_t dev_id, bool accept_loss, struct outbuf *out)
 {
-	const struct sdevice *dev = salvage_find_device(&s->trees, dev_id);
+	const struct sdevice *dev = trees_find_device(&s->trees, dev_id);
 	bool whole = salvage_device_is_whole(s, dev_id);
 	struct telling t;
 
@@ -290,7 +291,7 @@ static bool has_other_details(const struct trees *trees)
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].snap_time_raised)
 			return true;
-	return salvage_count_differs(trees);
+	return trees_differ_from_details(trees);
 }
 
 void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
@@ -311,7 +312,7 @@ void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 void salvage_report_sum(const struct salvage *s, bool verbose, bool accept_loss, struct outbuf *out)
 {
 	const struct tell *tell = &s->tell;
-	uint64_t nr = salvage_nr_mappings(&s->trees);
+	uint64_t nr = trees_nr_mappings(&s->trees);
 
 	if (tell->intact && tell->lossless && !verbose)
 		return;

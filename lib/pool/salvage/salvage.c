@@ -24,6 +24,7 @@
  *     above, pool/report, says what is not; salvage_list_roots() what else there was (list.c;
  *     state/under.c: an older pool below an empty one).
  */
+#include "pool/salvage/salvage.h"
 #include "pool/salvage/state.h"
 
 #include <errno.h>
@@ -76,7 +77,7 @@ void salvage_free(struct salvage *s)
 {
 	if (!s)
 		return;
-	salvage_data_end(&s->datamap);
+	datamap_end(&s->datamap);
 	ages_fini(&s->ages);
 	free(s->counts.count);
 	free(s->counts.found);
@@ -101,7 +102,7 @@ static bool is_whole(const struct trees *trees)
 /* Does each device have as many mappings as its details say? */
 static bool counts_agree(struct trees *trees)
 {
-	salvage_sum_all(trees);
+	trees_sum(trees);
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].root == NONE ||
 		    trees->graph->node[trees->dev[i].root].nr_mappings !=
@@ -123,7 +124,7 @@ static bool live_trees_are_gone(struct trees *trees)
 {
 	if (!trees->gaps.nr)
 		return false;
-	salvage_sum_all(trees);
+	trees_sum(trees);
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].root != NONE &&
 		    trees->graph->node[trees->dev[i].root].nr_mappings)
@@ -142,16 +143,16 @@ static int use_snapshot(struct tell *tell, struct err *err)
 	struct superblock held;
 	int r;
 
-	if (!salvage_read_copy(tell->graph, super->sb.held_root, &held))
+	if (!super_read_copy(tell->graph, super->sb.held_root, &held))
 		return 0;
 	tell->state->from_snapshot = true;
-	salvage_data_end(tell->datamap);
+	datamap_end(tell->datamap);
 	super->sb.mapping_root = held.mapping_root;
 	super->sb.details_root = held.details_root;
-	r = salvage_walk_trees(trees, err);
+	r = trees_walk(trees, err);
 	if (!r)
-		r = salvage_read_counts(tell->counts, err);
-	return r ? r : salvage_fill_gaps(tell->assign, err);
+		r = counts_read(tell->counts, err);
+	return r ? r : assign_gaps(tell->assign, err);
 }
 
 /* Both roots are lost, and so is the information which nodes are live. */
@@ -163,7 +164,7 @@ static bool snapshot_is_best(const struct counts *counts)
 
 	return super->sb.held_root && !has_given_roots(super) &&
 	       n[trees->map_root].flags & SN_VIRTUAL && n[trees->details_root].flags & SN_VIRTUAL &&
-	       salvage_has_unknown(counts);
+	       counts_have_unknown(counts);
 }
 
 /* Walks again without the nodes that the space maps deny. */
@@ -175,12 +176,12 @@ static int walk_without_denied(struct datamap *datamap, struct err *err)
 
 	do {
 		before = nr;
-		r = salvage_deny(datamap, &nr, err);
+		r = witness_deny(datamap, &nr, err);
 		if (r < 0 || nr == before)
 			break;
-		r = salvage_walk_trees(trees, err);
+		r = trees_walk(trees, err);
 		if (!r)
-			salvage_count_edges(datamap->counts);
+			counts_read_edges(datamap->counts);
 	} while (!r);
 	return r;
 }
@@ -195,32 +196,32 @@ static int rescue(struct tell *tell, struct err *err)
 	struct assign *as = tell->assign;
 	int r;
 
-	salvage_forget_gaps(trees);
-	r = salvage_scan_all(g, err);
+	trees_forget_gaps(trees);
+	r = graph_scan_all(g, err);
 	if (!r)
-		r = salvage_read_super_again(super, err);
+		r = super_read_again(super, err);
 	if (!r) {
-		salvage_link(g);
-		r = salvage_settle_roots(state, err);
+		graph_link(g);
+		r = state_settle_roots(state, err);
 	}
 	if (!r)
-		r = salvage_check_taken(super, err);
+		r = state_check_taken(super, err);
 	if (!r)
-		r = salvage_bound(g, err);
+		r = graph_bound(g, err);
 	if (!r)
-		r = salvage_walk_trees(trees, err);
+		r = trees_walk(trees, err);
 	if (!r)
-		r = salvage_read_counts(counts, err);
+		r = counts_read(counts, err);
 	if (!r && !has_given_roots(super))
 		r = walk_without_denied(tell->datamap, err);
 	if (!r && snapshot_is_best(counts))
 		r = use_snapshot(tell, err);
 	if (!r && !state->from_snapshot)
-		r = salvage_fill_gaps(as, err);
+		r = assign_gaps(as, err);
 	if (!r && !state->from_snapshot && !has_given_roots(super) && live_trees_are_gone(trees))
 		r = use_snapshot(tell, err);
-	salvage_order(trees);
-	as->unconfirmed |= as->guessed && newer_may_be_lost(counts);
+	trees_order(trees);
+	as->unconfirmed |= as->guessed && state_newer_may_be_lost(counts);
 	return r;
 }
 
@@ -238,7 +239,7 @@ static bool has_empty_details(const struct trees *trees)
  */
 static int look_for_newer(struct tell *tell, struct err *err)
 {
-	int r = salvage_scan_all(tell->graph, err);
+	int r = graph_scan_all(tell->graph, err);
 
 	if (!r && has_newer_details(tell->counts)) {
 		tell->datamap->agrees.strange++;
@@ -254,18 +255,18 @@ static int try_whole(struct tell *tell, bool *whole, struct err *err)
 	const struct agreement *a = &tell->datamap->agrees;
 	struct super *super = tell->super;
 	struct trees *trees = tell->trees;
-	int r = salvage_load_trees(super, err);
+	int r = super_load_trees(super, err);
 
 	if (!r)
-		r = salvage_bound(tell->graph, err);
+		r = graph_bound(tell->graph, err);
 	if (!r)
-		r = salvage_walk_trees(trees, err);
+		r = trees_walk(trees, err);
 	*whole = !r && is_whole(trees) && !opt->nr_take &&
 		 !(super->chosen && !(opt->has_mapping_root && opt->has_details_root));
 	if (*whole)
-		r = salvage_read_counts(tell->counts, err);
+		r = counts_read(tell->counts, err);
 	if (*whole && !r)
-		r = salvage_agreement(tell->datamap, err);
+		r = witness_agreement(tell->datamap, err);
 	*whole &= !a->excess &&
 		  !((a->strange || a->strange_map || a->missing) && !counts_agree(trees));
 	tell->intact =
@@ -283,34 +284,34 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 	*out = NULL;
 	if (!s)
 		return err_nomem(err, "salvage");
-	r = salvage_read_super(&s->super, err);
+	r = super_read(&s->super, err);
 	if (!r && s->super.has_sb)
 		r = try_whole(&s->tell, &whole, err);
 	if (!r && !whole)
 		r = rescue(&s->tell, err);
 	if (!r && whole && !s->trees.nr_devs && superblock_is_new(&s->super.sb) &&
 	    !has_given_roots(&s->super))
-		r = salvage_look_under(&s->state, err);
+		r = state_look_under(&s->state, err);
 	else if (!r && whole && newest_time(&s->trees) < s->super.sb.time &&
 		 !has_given_roots(&s->super))
 		r = look_for_newer(&s->tell, err);
 	if (!r) {
-		salvage_sum_devices(&s->trees);
+		trees_sum_devices(&s->trees);
 		r = s->trees.nr_devs || !s->trees.gaps.nr || has_empty_details(&s->trees) ?
-			    salvage_make_header(&s->values, err) :
+			    values_make_header(&s->values, err) :
 			    err_set(err, -EUCLEAN,
 				    "%s: nothing could be recovered: no device and no metadata "
 				    "snapshot was found",
 				    meta->name);
 	}
 	if (!r)
-		r = salvage_complete_details(&s->trees, err);
+		r = values_complete_details(&s->trees, err);
 	if (!r)
-		r = salvage_check_times(&s->values, err);
+		r = values_check_times(&s->values, err);
 	if (!r && !whole)
-		r = salvage_agreement(&s->datamap, err);
+		r = witness_agreement(&s->datamap, err);
 	if (!r)
-		r = salvage_judge(&s->tell, err);
+		r = tell_judge(&s->tell, err);
 	if (s->graph.no_memory || r == -ENOMEM)
 		r = err_nomem(err, "salvage");
 	if (r && r != -EUCLEAN && r != -EINVAL) {
@@ -326,7 +327,7 @@ void salvage_totals(const struct salvage *s, struct salvage_totals *out)
 	const struct tell *tell = &s->tell;
 
 	*out = (struct salvage_totals) { .nr_devices = s->trees.nr_devs,
-					 .nr_mappings = salvage_nr_mappings(&s->trees),
+					 .nr_mappings = trees_nr_mappings(&s->trees),
 					 .nr_data_blocks = s->values.info.nr_data_blocks,
 					 .intact = tell->intact,
 					 .lossless = tell->lossless,

@@ -3,7 +3,6 @@
 #ifndef POOL_SALVAGE_WHOLE_H
 #define POOL_SALVAGE_WHOLE_H
 /* All that is known of the damaged metadata.  Each room has its struct, and those of the rooms below it. */
-#include "pool/salvage/salvage.h"
 #include "pool/salvage/tell/tell.h"
 
 struct salvage {

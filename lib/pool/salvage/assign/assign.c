@@ -415,14 +415,14 @@ static int place_unknown(struct assignment *a)
 			/* a tree of one device is given to another only if nothing else is left */
 			if ((a->place[o->place].one && !again && n->flags & SN_TAKEN) ||
 			    (again && !a->place[o->place].one) || !assign_may_take(a, o) ||
-			    !salvage_data_allows(a->assign->datamap, a->cand[o->cand].node))
+			    !datamap_allows(a->assign->datamap, a->cand[o->cand].node))
 				continue;
 			open = has_rival(a, list, i, nr);
 			a->open += open;
 			assign_mark(a, o->cand, open ? CERTAINTY_OPEN : CERTAINTY_LIKELY);
 			assign_take(a, o, true);
 			n->flags |= SN_TAKEN;
-			salvage_data_take(a->assign->datamap, a->cand[o->cand].node);
+			datamap_take(a->assign->datamap, a->cand[o->cand].node);
 			a->assign->guessed = true;
 		}
 	free(list);

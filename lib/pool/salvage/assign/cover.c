@@ -34,7 +34,7 @@ static struct choice *best_option(const struct assignment *a, uint32_t cand)
 
 static bool open_leaf(const struct cover *c, uint32_t cand, struct view *v)
 {
-	return salvage_get(c->a->assign->graph, assign_node(c->a, cand)->block, c->buf, NULL) >=
+	return graph_get(c->a->assign->graph, assign_node(c->a, cand)->block, c->buf, NULL) >=
 		       0 &&
 	       view_open(v, c->buf);
 }
@@ -45,7 +45,7 @@ static bool open_leaf(const struct cover *c, uint32_t cand, struct view *v)
  */
 static bool is_allowed(const struct cover *c, const struct view *v, bool *needed)
 {
-	const struct refmap *missing = c->a->assign->datamap->data_missing;
+	const struct refmap *missing = c->a->assign->datamap->missing;
 
 	*needed = false;
 	for (uint32_t i = 0; i < v->nr; i++) {
@@ -62,7 +62,7 @@ static bool is_allowed(const struct cover *c, const struct view *v, bool *needed
 static void leave(struct cover *c, uint32_t cand, const struct view *v)
 {
 	for (uint32_t i = 0; i < v->nr; i++)
-		data_take_block(c->nr, mapping_block(view_value(v, i)));
+		datamap_take_block(c->nr, mapping_block(view_value(v, i)));
 	c->in[cand] = 0;
 }
 
@@ -97,7 +97,7 @@ static bool run_round(struct cover *c)
 				continue;
 			assign_mark(c->a, i, CERTAINTY_LIKELY);
 			assign_take(c->a, o, true);
-			salvage_data_take(c->a->assign->datamap, c->a->cand[i].node);
+			datamap_take(c->a->assign->datamap, c->a->cand[i].node);
 			c->a->assign->graph->node[c->a->cand[i].node].flags |= SN_TAKEN;
 			c->a->assign->guessed = any = true;
 		}
@@ -113,9 +113,9 @@ int assign_cover(struct assignment *a)
 	struct cover c = { .a = a };
 	int round = 0;
 
-	if (!a->assign->datamap->data_missing)
+	if (!a->assign->datamap->missing)
 		return 0;
-	c.nr = refmap_new(refmap_nr_blocks(a->assign->datamap->data_missing), false);
+	c.nr = refmap_new(refmap_nr_blocks(a->assign->datamap->missing), false);
 	c.in = in = calloc((size_t)a->nr_cands + 1, 1);
 	c.buf = buf = io_alloc(MBLOCK_SIZE);
 	if (c.nr && in && buf) {

@@ -59,8 +59,8 @@ static int list_old_tops(struct super *super, struct vec *tops)
 }
 
 /* Did the youngest of the older top levels that could name the device name it? */
-static bool was_there_last(const struct graph *g, const struct vec *tops,
-			   const uint8_t *is_child, uint32_t id)
+static bool was_there_last(const struct graph *g, const struct vec *tops, const uint8_t *is_child,
+			   uint32_t id)
 {
 	const uint32_t *top = tops->data;
 
@@ -88,7 +88,7 @@ static int add_guesses(struct ages *ages, struct err *err)
 	if (!r && (!is_child || list_old_tops(ages->super, &tops)))
 		r = err_nomem(err, "salvage: older top levels");
 	if (!r)
-		salvage_mark_children(g, is_child);
+		graph_mark_children(g, is_child);
 	o = ages->old_roots.data;
 	for (size_t i = 0; i < ages->old_roots.nr && !r; i++) {
 		const struct sdevice d = { .info = { .dev_id = o[i].dev_id }, .root_block = NONE,
@@ -96,9 +96,9 @@ static int add_guesses(struct ages *ages, struct err *err)
 					   .is_guess = true };
 
 		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(trees, o[i].dev_id) &&
-		    !salvage_find_device(trees, o[i].dev_id) &&
+		    !trees_find_device(trees, o[i].dev_id) &&
 		    was_there_last(g, &tops, is_child, o[i].dev_id))
-			r = salvage_insert_device(trees, &d, err);
+			r = trees_insert_device(trees, &d, err);
 	}
 	free(tops.data);
 	return r;
@@ -134,12 +134,12 @@ static int invent_ids(struct counts *counts, struct err *err)
 
 		if (g->node[i].flags & SN_VIRTUAL || g->node[i].tree != TREE_MAPPING)
 			continue;
-		refs = salvage_missing_refs(counts, g->node[i].block);
+		refs = counts_missing_refs(counts, g->node[i].block);
 		if (!refs || refs >= COUNT_MANY || !g->node[i].nr_mappings || id > MAX_DEV_ID)
 			continue;
-		r = salvage_insert_device(trees, &d, err);
+		r = trees_insert_device(trees, &d, err);
 		if (!r)
-			r = salvage_walk_mapping(trees, i, err);
+			r = trees_walk_mapping(trees, i, err);
 	}
 	return r;
 }
@@ -172,7 +172,7 @@ static int invent_by_data(struct assign *as, struct err *err)
 	int r = is_child && list ? 0 : err_nomem(err, "salvage: orphans");
 
 	if (!r)
-		salvage_mark_children(g, is_child);
+		graph_mark_children(g, is_child);
 	for (uint32_t i = 0; i < nr_nodes && !r; i++) {
 		const struct snode *n = &g->node[i];
 
@@ -189,13 +189,13 @@ static int invent_by_data(struct assign *as, struct err *err)
 					   .root = list[i], .source = DETAILS_INVENTED,
 					   .id_invented = true, .root_found = true };
 
-		if (id > MAX_DEV_ID || !salvage_data_allows(as->datamap, list[i]))
+		if (id > MAX_DEV_ID || !datamap_allows(as->datamap, list[i]))
 			continue;
 		as->guessed = true;
-		salvage_data_take(as->datamap, list[i]);
-		r = salvage_insert_device(trees, &d, err);
+		datamap_take(as->datamap, list[i]);
+		r = trees_insert_device(trees, &d, err);
 		if (!r)
-			r = salvage_walk_mapping(trees, list[i], err);
+			r = trees_walk_mapping(trees, list[i], err);
 	}
 	return r;
 }
@@ -226,7 +226,7 @@ static void pair_details(struct trees *trees)
 {
 	size_t nr = 0;
 
-	salvage_sum_all(trees);
+	trees_sum(trees);
 	for (size_t i = 0; i < trees->nr_devs; i++) {
 		struct sdevice *d = &trees->dev[i], *bare;
 
@@ -251,7 +251,9 @@ static void pair_details(struct trees *trees)
 /* Devices that nothing but an older top level names, when top level and details are lost. */
 int devices_guess(struct ages *ages, struct err *err)
 {
-	return salvage_has_gap(ages->trees, TREE_TOP) && salvage_has_gap(ages->trees, TREE_DETAILS) ? add_guesses(ages, err) : 0;
+	return trees_have_gap(ages->trees, TREE_TOP) && trees_have_gap(ages->trees, TREE_DETAILS)
+		       ? add_guesses(ages, err)
+		       : 0;
 }
 
 /*
@@ -262,16 +264,16 @@ int devices_settle(struct assign *as, struct err *err)
 {
 	struct trees *trees = as->trees;
 	struct counts *counts = as->counts;
-	bool nameless = salvage_has_gap(trees, TREE_TOP) && salvage_has_gap(trees, TREE_DETAILS);
+	bool nameless = trees_have_gap(trees, TREE_TOP) && trees_have_gap(trees, TREE_DETAILS);
 	int r = 0;
 
 	drop_guesses(trees);
-	salvage_count_edges(counts);
+	counts_read_edges(counts);
 	if (nameless)
 		r = invent_ids(counts, err);
-	if (!r && nameless && salvage_has_unknown(counts))
-		r = salvage_data_begin(as->datamap, err);
-	if (!r && nameless && as->datamap->data_missing)
+	if (!r && nameless && counts_have_unknown(counts))
+		r = datamap_begin(as->datamap, err);
+	if (!r && nameless && as->datamap->missing)
 		r = invent_by_data(as, err);
 	if (!r)
 		pair_details(trees);
@@ -339,7 +341,7 @@ static bool had_common_roots(const struct counts *counts, const uint32_t *dev, u
 /* A device whose root is lost too: a gap over all keys. */
 static uint32_t add_gap(struct trees *trees, struct err *err)
 {
-	uint32_t v = salvage_add_virtual(trees->graph, TREE_MAPPING, -1, err);
+	uint32_t v = graph_add_virtual(trees->graph, TREE_MAPPING, -1, err);
 	struct gap *g = v == NONE ? NULL : vec_push(&trees->gaps, sizeof(*g));
 
 	if (!g)

@@ -62,7 +62,7 @@ static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how
 
 		if (n->flags & SN_VIRTUAL || !of_tree(n, tree))
 			continue;
-		refs = salvage_missing_refs(counts, n->block);
+		refs = counts_missing_refs(counts, n->block);
 		if (!may_lack(n, refs, tree, how))
 			continue;
 		c = vec_push(out, sizeof(*c));
@@ -81,7 +81,7 @@ static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how
 static bool held_is_lost(const struct super *super)
 {
 	return super->sb.held_root && (super->sb.held_root >= super->graph->nr_blocks ||
-				   super->graph->kind[super->sb.held_root] != BLOCK_SUPER);
+				       super->graph->kind[super->sb.held_root] != BLOCK_SUPER);
 }
 
 /* Could @n be a child of the lost node, by its keys and its height? */
@@ -124,7 +124,7 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 		if (!nr)
 			continue;
 		*any = true;
-		r = salvage_add_edges(counts->graph, g.node, child, nr, err);
+		r = graph_add_edges(counts->graph, g.node, child, nr, err);
 	}
 	free(child);
 	free(list.data);
@@ -196,7 +196,7 @@ static int put_roots(struct assignment *a, struct err *err)
 			continue;
 		d->root = p->taken[0];
 		d->root_found = true;
-		r = salvage_walk_mapping(trees, d->root, err);
+		r = trees_walk_mapping(trees, d->root, err);
 	}
 	return r;
 }
@@ -204,12 +204,12 @@ static int put_roots(struct assignment *a, struct err *err)
 static int assign_roots(struct assign *as, struct err *err)
 {
 	struct assignment a = { .assign = as };
-	bool unknown = salvage_has_unknown(as->counts);
+	bool unknown = counts_have_unknown(as->counts);
 	struct vec list = { 0 };
 	int r = root_places(&a, unknown);
 
 	if (!r && a.nr_places && unknown)
-		r = salvage_data_begin(as->datamap, err);
+		r = datamap_begin(as->datamap, err);
 	if (!r && a.nr_places)
 		r = list_candidates(as->counts, TREE_MAPPING, unknown ? UNKNOWN_ALL : KNOWN_ONLY,
 				    &list);
@@ -290,7 +290,7 @@ static int gap_places(struct assignment *a)
 			.parent = g->astray ? NONE : g->block,
 		};
 	}
-	salvage_sum_all(trees);
+	trees_sum(trees);
 	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
 		const struct sdevice *d = &trees->dev[i];
 		uint64_t have = d->root == NONE ? 0 : graph->node[d->root].nr_mappings;
@@ -324,10 +324,10 @@ static int put_children(struct assignment *a, struct err *err)
 
 		if (!p->nr_taken)
 			continue;
-		r = salvage_add_edges(a->assign->graph, gap_at(trees, p->index)->node, p->taken,
-				      p->nr_taken, err);
+		r = graph_add_edges(a->assign->graph, gap_at(trees, p->index)->node, p->taken,
+				    p->nr_taken, err);
 		for (uint32_t k = 0; k < p->nr_taken && !r; k++)
-			r = salvage_walk_mapping(trees, p->taken[k], err);
+			r = trees_walk_mapping(trees, p->taken[k], err);
 	}
 	return r;
 }
@@ -342,7 +342,7 @@ static int assign_parts(struct assign *as, struct err *err)
 	for (uint32_t i = 0; i < a.nr_places && !r; i++)
 		unknown |= a.place[i].unknown;
 	if (!r && unknown)
-		r = salvage_data_begin(as->datamap, err);
+		r = datamap_begin(as->datamap, err);
 	if (!r && a.nr_places)
 		r = list_candidates(as->counts, TREE_MAPPING, unknown ? UNKNOWN_LEAVES : KNOWN_ONLY,
 				    &list);
@@ -355,7 +355,7 @@ static int assign_parts(struct assign *as, struct err *err)
 	as->trees->uncertain |= a.open > 0;
 	if (!r)
 		r = put_children(&a, err);
-	if (as->guessed && !salvage_data_settled(as->datamap))
+	if (as->guessed && !datamap_is_settled(as->datamap))
 		as->unconfirmed = true;
 	assign_fini(&a);
 	return r;
@@ -372,7 +372,7 @@ static bool held_top_is_lost(struct super *super)
 
 	if (!super->sb.held_root)
 		return false;
-	if (!salvage_read_copy(g, super->sb.held_root, &held))
+	if (!super_read_copy(g, super->sb.held_root, &held))
 		return true;
 	top = node_of(g, held.mapping_root);
 	return top == NONE || g->node[top].flags & (SN_VIRTUAL | SN_BROKEN);
@@ -391,7 +391,7 @@ static bool has_filled(const struct trees *trees)
 	return false;
 }
 
-int salvage_fill_gaps(struct assign *as, struct err *err)
+int assign_gaps(struct assign *as, struct err *err)
 {
 	struct trees *trees = as->trees;
 	struct counts *counts = as->counts;
@@ -402,10 +402,10 @@ int salvage_fill_gaps(struct assign *as, struct err *err)
 	if (!r)
 		r = fill_tree(counts, TREE_TOP, &any, err);
 	if (!r && any) {
-		r = salvage_walk_devices(trees, err);
+		r = trees_walk_devices(trees, err);
 		if (!r)
-			r = salvage_join_details(trees, err);
-		salvage_count_edges(counts);
+			r = trees_join_details(trees, err);
+		counts_read_edges(counts);
 	}
 	if (!r)
 		r = generations_read(ages, err);
@@ -417,12 +417,12 @@ int salvage_fill_gaps(struct assign *as, struct err *err)
 		r = assign_roots(as, err);
 	if (!r)
 		r = devices_settle(as, err);
-	salvage_count_edges(counts);
+	counts_read_edges(counts);
 	if (!r)
 		r = devices_add_gaps(counts, err);
 	if (!r)
 		r = assign_parts(as, err);
-	salvage_count_edges(counts);
+	counts_read_edges(counts);
 	trees->uncertain |= has_filled(trees) &&
 			    held_top_is_lost(as->super); /* the node may have been the snapshot's */
 	return r;

@@ -19,7 +19,7 @@ struct assign {
 	struct outbuf explained; /* lines of --explain */
 };
 
-int salvage_fill_gaps(struct assign *as, struct err *err);
+int assign_gaps(struct assign *as, struct err *err);
 
 /* --- devices.c: devices that the top level lost --- */
 int devices_guess(struct ages *ages, struct err *err);

@@ -5,7 +5,7 @@
 
 enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
 
-bool salvage_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth)
+bool graph_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth)
 {
 	const struct snode *n = &g->node[i];
 	bool any = n->flags & SN_VIRTUAL || n->nr_bad || depth > 2 * BTREE_MAX_DEPTH;
@@ -15,7 +15,7 @@ bool salvage_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigne
 	memo[i] = HOLES_NONE; /* also when met again below itself */
 	for (uint32_t k = 0; !any && !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
 		any = g->edge[n->edge + k].node == NONE ||
-		      salvage_has_holes(g, g->edge[n->edge + k].node, memo, depth + 1);
+		      graph_has_holes(g, g->edge[n->edge + k].node, memo, depth + 1);
 	memo[i] = any ? HOLES_SOME : HOLES_NONE;
 	return any;
 }
@@ -44,7 +44,7 @@ enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node)
 	return UNKNOWN;
 }
 
-bool salvage_is_below(const struct graph *g, uint32_t root, uint32_t node)
+bool graph_is_below(const struct graph *g, uint32_t root, uint32_t node)
 {
 	return graph_contains(g, root, node) == YES;
 }
@@ -67,7 +67,7 @@ uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key)
 	return NONE;
 }
 
-void salvage_mark_children(const struct graph *g, uint8_t *is_child)
+void graph_mark_children(const struct graph *g, uint8_t *is_child)
 {
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		for (uint32_t k = 0; !(g->node[i].flags & SN_LEAF) && k < g->node[i].nr_edges; k++)

@@ -121,7 +121,7 @@ int graph_init(struct graph *g, struct io *io, struct jobs *jobs);
 void graph_fini(struct graph *g);
 
 /* @p; notes that there is none. */
-static inline void *salvage_noted(struct graph *g, void *p)
+static inline void *graph_noted(struct graph *g, void *p)
 {
 	g->no_memory |= !p;
 	return p;
@@ -149,34 +149,33 @@ static inline uint64_t data_mark(uint64_t block)
 }
 
 /* --- scan.c: reading and classifying --- */
-int salvage_load(struct graph *g, mblock_t *list, size_t nr, struct err *err);
+int graph_load(struct graph *g, mblock_t *list, size_t nr, struct err *err);
 /* Uses the content at @at as @block: 1, 0 when it is of no use, or -errno. */
-int salvage_take_content(struct graph *g, uint32_t block, uint32_t at, uint8_t kind,
-			 struct err *err);
+int graph_take_content(struct graph *g, uint32_t block, uint32_t at, uint8_t kind, struct err *err);
 /* A node in the place of a lost one.  NONE: no memory. */
-uint32_t salvage_add_virtual(struct graph *g, uint8_t tree, int height, struct err *err);
+uint32_t graph_add_virtual(struct graph *g, uint8_t tree, int height, struct err *err);
 /* Gives @node the @nr children.  0 or -errno. */
-int salvage_add_edges(struct graph *g, uint32_t node, const uint32_t *child, uint32_t nr,
-		      struct err *err);
+int graph_add_edges(struct graph *g, uint32_t node, const uint32_t *child, uint32_t nr,
+		    struct err *err);
 
 /* --- strays.c: where the content of a block is --- */
 /* Everything that has not been read yet. */
-int salvage_scan_all(struct graph *g, struct err *err);
+int graph_scan_all(struct graph *g, struct err *err);
 /* Counts the mappings to data blocks that do not exist (nr_data_blocks), leaf by leaf. */
-int salvage_bound(struct graph *g, struct err *err);
+int graph_bound(struct graph *g, struct err *err);
 /* The content of @block, wherever it is, mended.  0, or -errno when it cannot be read. */
-int salvage_get(const struct graph *g, uint32_t block, void *buf, struct err *err);
+int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err);
 /* Where the content of @block is. */
-uint32_t salvage_where(const struct graph *g, uint32_t block);
+uint32_t graph_where(const struct graph *g, uint32_t block);
 
 /* --- leaves.c --- */
 /*
  * Calls @fn for each of the leaves of mappings that can be read: of many workers at once.  @list: uint32_t nodes,
  * which are sorted by where they are.
  */
-typedef void salvage_leaf_fn(void *ctx, uint32_t node, const struct view *v);
-int salvage_read_leaves(struct graph *g, struct vec *list, salvage_leaf_fn *fn, void *ctx,
-			struct err *err);
+typedef void graph_leaf_fn(void *ctx, uint32_t node, const struct view *v);
+int graph_read_leaves(struct graph *g, struct vec *list, graph_leaf_fn *fn, void *ctx,
+		      struct err *err);
 
 /* --- mend.c --- */
 /*
@@ -185,21 +184,21 @@ int salvage_read_leaves(struct graph *g, struct vec *list, salvage_leaf_fn *fn, 
  */
 bool mend_block(uint8_t *block, uint32_t at, struct mend *m);
 /* Puts mended bits right in a buffer read from @at. */
-void salvage_apply_mends(const struct graph *g, uint32_t at, void *buf);
+void graph_apply_mends(const struct graph *g, uint32_t at, void *buf);
 
 /* --- link.c --- */
-void salvage_link(struct graph *g);
+void graph_link(struct graph *g);
 
 /* --- below.c --- */
 enum answer { NO, YES, UNKNOWN };
 /* Is @node in the tree at @root? */
 enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node);
-bool salvage_is_below(const struct graph *g, uint32_t root, uint32_t node);
+bool graph_is_below(const struct graph *g, uint32_t root, uint32_t node);
 /* The leaf below @root that @key belongs to, or NONE. */
 uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key);
 /* Is something below node @i missing or dropped?  @memo: a byte a node, all zero at first. */
-bool salvage_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth);
+bool graph_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth);
 /* Sets is_child[i] of each node that an internal node refers to. */
-void salvage_mark_children(const struct graph *g, uint8_t *is_child);
+void graph_mark_children(const struct graph *g, uint8_t *is_child);
 
 #endif

@@ -10,15 +10,15 @@
 struct reading {
 	struct graph *graph;
 	const uint32_t *node;
-	salvage_leaf_fn *fn;
+	graph_leaf_fn *fn;
 	void *ctx;
 };
 
 static int by_place(const void *pa, const void *pb, void *ctx)
 {
 	const struct graph *g = ctx;
-	uint32_t a = salvage_where(g, g->node[*(const uint32_t *)pa].block);
-	uint32_t b = salvage_where(g, g->node[*(const uint32_t *)pb].block);
+	uint32_t a = graph_where(g, g->node[*(const uint32_t *)pa].block);
+	uint32_t b = graph_where(g, g->node[*(const uint32_t *)pb].block);
 
 	return a < b ? -1 : a > b;
 }
@@ -34,7 +34,7 @@ static int open_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const vo
 		return 0;
 	if (r->graph->mends.nr) {
 		memcpy(mended, data, MBLOCK_SIZE);
-		salvage_apply_mends(r->graph, (uint32_t)at, mended);
+		graph_apply_mends(r->graph, (uint32_t)at, mended);
 		data = mended;
 	}
 	if (view_open(&v, data) && v.leaf && v.value_size == 8)
@@ -42,8 +42,8 @@ static int open_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const vo
 	return 0;
 }
 
-int salvage_read_leaves(struct graph *g, struct vec *list, salvage_leaf_fn *fn, void *ctx,
-			struct err *err)
+int graph_read_leaves(struct graph *g, struct vec *list, graph_leaf_fn *fn, void *ctx,
+		      struct err *err)
 {
 	CLEANUP(free_ptr) mblock_t *at = malloc((list->nr + 1) * sizeof(*at));
 	struct reading r = { g, list->data, fn, ctx };
@@ -54,6 +54,6 @@ int salvage_read_leaves(struct graph *g, struct vec *list, salvage_leaf_fn *fn, 
 		return 0;
 	qsort_r(list->data, list->nr, sizeof(uint32_t), by_place, g);
 	for (size_t i = 0; i < list->nr; i++)
-		at[i] = salvage_where(g, g->node[r.node[i]].block);
+		at[i] = graph_where(g, g->node[r.node[i]].block);
 	return stream_read(&g->stream, at, list->nr, open_leaf, &r, err);
 }

@@ -137,7 +137,7 @@ static void link_node(struct graph *g, uint32_t i, unsigned depth)
 	n->flags = (uint16_t)((n->flags & ~SN_LINKING) | SN_LINKED);
 }
 
-void salvage_link(struct graph *g)
+void graph_link(struct graph *g)
 {
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		g->node[i].flags &= (uint16_t)~(SN_LINKED | SN_LINKING | SN_LIVE | SN_BROKEN);

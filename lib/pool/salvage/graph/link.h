@@ -25,7 +25,7 @@ static inline bool may_be_mapping(const struct snode *n)
 }
 
 static inline uint64_t last_key_of(const struct graph *g, const struct snode *n, uint32_t i,
-			    uint64_t last)
+				   uint64_t last)
 {
 	return i + 1 < n->nr_edges ? g->edge[n->edge + i + 1].key - 1 : last;
 }

@@ -106,7 +106,7 @@ bool mend_block(uint8_t *block, uint32_t at, struct mend *m)
 	return false;
 }
 
-void salvage_apply_mends(const struct graph *g, uint32_t at, void *buf)
+void graph_apply_mends(const struct graph *g, uint32_t at, void *buf)
 {
 	const struct mend *m = g->mends.data;
 	size_t k = search_first(i, g->mends.nr, m[i].at >= at);

@@ -338,7 +338,7 @@ static int join_all(struct graph *g, struct sight *sight, unsigned nr, struct er
 	return 0;
 }
 
-int salvage_load(struct graph *g, mblock_t *list, size_t nr, struct err *err)
+int graph_load(struct graph *g, mblock_t *list, size_t nr, struct err *err)
 {
 	unsigned nr_workers = stream_nr_workers(&g->stream);
 	struct sight *sight = calloc(nr_workers, sizeof(*sight));
@@ -363,8 +363,8 @@ int salvage_load(struct graph *g, mblock_t *list, size_t nr, struct err *err)
 	return r;
 }
 
-int salvage_take_content(struct graph *graph, uint32_t block, uint32_t at, uint8_t kind,
-			struct err *err)
+int graph_take_content(struct graph *graph, uint32_t block, uint32_t at, uint8_t kind,
+		       struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) struct run *runs = calloc(INTERNAL_MAX, sizeof(*runs));
@@ -376,7 +376,7 @@ int salvage_take_content(struct graph *graph, uint32_t block, uint32_t at, uint8
 	r = io_read(graph->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);
 	if (r < 0)
 		return 0;
-	salvage_apply_mends(graph, at, buf);
+	graph_apply_mends(graph, at, buf);
 	if (kind == BLOCK_NODE) {
 		r = note_node(graph, &g, block, buf, true);
 		if (!r)
@@ -392,7 +392,7 @@ int salvage_take_content(struct graph *graph, uint32_t block, uint32_t at, uint8
 	return 1;
 }
 
-uint32_t salvage_add_virtual(struct graph *g, uint8_t tree, int height, struct err *err)
+uint32_t graph_add_virtual(struct graph *g, uint8_t tree, int height, struct err *err)
 {
 	if (grow(&g->node, &g->cap_nodes, g->nr_nodes, 1, sizeof(*g->node), err) < 0)
 		return NONE;
@@ -403,8 +403,8 @@ uint32_t salvage_add_virtual(struct graph *g, uint8_t tree, int height, struct e
 	return g->nr_nodes++;
 }
 
-int salvage_add_edges(struct graph *g, uint32_t node, const uint32_t *child, uint32_t nr,
-		      struct err *err)
+int graph_add_edges(struct graph *g, uint32_t node, const uint32_t *child, uint32_t nr,
+		    struct err *err)
 {
 	struct snode *n;
 	int r = grow(&g->edge, &g->cap_edges, g->nr_edges, nr, sizeof(*g->edge), err);

@@ -36,7 +36,7 @@ static int place_strays(struct graph *g, struct err *err)
 
 		if (st->own == NONE || is_whole(g->kind[st->own]))
 			continue;
-		r = salvage_take_content(g, st->own, st->at, st->kind, err);
+		r = graph_take_content(g, st->own, st->at, st->kind, err);
 		if (r < 0)
 			return r;
 		if (!r)
@@ -86,18 +86,18 @@ static int place_misnumbered(struct graph *g, struct err *err)
 		if (st->used || st->kind != BLOCK_NODE || g->kind[st->at] != BLOCK_STRAY)
 			continue;
 		if (st->own != NONE && g->kind[st->own] == BLOCK_NODE) {
-			if (salvage_get(g, st->at, a, NULL) < 0 ||
-			    salvage_get(g, st->own, b, NULL) < 0 || same_entries(a, b))
+			if (graph_get(g, st->at, a, NULL) < 0 ||
+			    graph_get(g, st->own, b, NULL) < 0 || same_entries(a, b))
 				continue;
 		}
-		r = salvage_take_content(g, st->at, st->at, st->kind, err);
+		r = graph_take_content(g, st->at, st->at, st->kind, err);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int salvage_scan_all(struct graph *g, struct err *err)
+int graph_scan_all(struct graph *g, struct err *err)
 {
 	CLEANUP(free_ptr) mblock_t *list = NULL;
 	size_t nr = 0;
@@ -111,7 +111,7 @@ int salvage_scan_all(struct graph *g, struct err *err)
 	for (uint32_t b = 0; b < g->nr_blocks; b++)
 		if (g->kind[b] <= BLOCK_WANTED)
 			list[nr++] = b;
-	r = salvage_load(g, list, nr, err);
+	r = graph_load(g, list, nr, err);
 	if (r < 0)
 		return r;
 	g->scanned = true;
@@ -119,7 +119,7 @@ int salvage_scan_all(struct graph *g, struct err *err)
 	return r < 0 ? r : place_misnumbered(g, err);
 }
 
-uint32_t salvage_where(const struct graph *g, uint32_t block)
+uint32_t graph_where(const struct graph *g, uint32_t block)
 {
 	const struct stray key = { .own = block }, *st = NULL;
 
@@ -128,18 +128,18 @@ uint32_t salvage_where(const struct graph *g, uint32_t block)
 	return st ? st->at : block;
 }
 
-int salvage_get(const struct graph *g, uint32_t block, void *buf, struct err *err)
+int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err)
 {
-	uint32_t at = salvage_where(g, block);
+	uint32_t at = graph_where(g, block);
 	int r = io_read(g->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);
 
 	if (r < 0)
 		return r;
-	salvage_apply_mends(g, at, buf);
+	graph_apply_mends(g, at, buf);
 	return 0;
 }
 
-int salvage_bound(struct graph *g, struct err *err)
+int graph_bound(struct graph *g, struct err *err)
 {
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) struct run *run = calloc(INTERNAL_MAX, sizeof(*run));
@@ -153,7 +153,7 @@ int salvage_bound(struct graph *g, struct err *err)
 		uint32_t nr;
 
 		if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) ||
-		    n->max_data < g->nr_data_blocks || salvage_get(g, n->block, buf, NULL) < 0 ||
+		    n->max_data < g->nr_data_blocks || graph_get(g, n->block, buf, NULL) < 0 ||
 		    !view_open(&v, buf))
 			continue;
 		nr = view_runs(&v, g->nr_data_blocks, run);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Whose roots are used: salvage_settle_roots(), at the end.  Roots that the user gives are used as
+ * Whose roots are used: state_settle_roots(), at the end.  Roots that the user gives are used as
  * given, or refused.  A superblock with a bad checksum may still name the right ones: they are used
  * when what they point to says the same.  Roots that nothing names are searched for in roots.c.
  */
@@ -58,7 +58,7 @@ static bool claim_stands(struct counts *counts)
 		return false;
 	if (map == STANDS && details == STANDS && is_whole(g, sb->mapping_root) &&
 	    is_whole(g, sb->details_root))
-		return salvage_roots_agree(g, g->slot[sb->mapping_root], g->slot[sb->details_root]);
+		return state_roots_agree(g, g->slot[sb->mapping_root], g->slot[sb->details_root]);
 	votes += map == STANDS;
 	votes += details == STANDS;
 	votes += index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && counts->has_counts;
@@ -75,7 +75,7 @@ static int try_claim(struct state *state, struct err *err)
 	if (!super->claim.mapping_root || !super->claim.details_root)
 		return 0;
 	super->sb = super->claim;
-	r = salvage_read_counts(state->counts, err);
+	r = counts_read(state->counts, err);
 	if (!r && claim_stands(state->counts))
 		state->roots = ROOTS_CLAIMED;
 	else
@@ -91,7 +91,7 @@ static bool roots_agree(struct counts *counts)
 
 	return root_stands(counts, sb->mapping_root, TREE_TOP) == STANDS &&
 	       root_stands(counts, sb->details_root, TREE_DETAILS) == STANDS &&
-	       salvage_roots_agree(g, g->slot[sb->mapping_root], g->slot[sb->details_root]);
+	       state_roots_agree(g, g->slot[sb->mapping_root], g->slot[sb->details_root]);
 }
 
 /* How many of the superblock's pointers lead to an intact block of a wrong kind? */
@@ -129,9 +129,9 @@ static int try_other_state(struct state *state, struct err *err)
 	if (roots_agree(counts) || nr_contradicted(counts) < enough)
 		return 0;
 	super->sb = (struct superblock) { .time = own.time };
-	r = salvage_find_roots(state, 0, err);
+	r = state_find_roots(state, 0, err);
 	if (!r)
-		r = salvage_read_counts(counts, err);
+		r = counts_read(counts, err);
 	if (r || !roots_agree(counts)) {
 		super->sb = own;
 		state->trees->uncertain = uncertain;
@@ -192,20 +192,22 @@ static int check_root(const struct graph *g, const char *option, uint64_t block,
 	uint32_t i = node_of(g, block);
 
 	if (block >= g->nr_blocks)
-		return err_set(err, -EINVAL,
-			       "%s %" PRIu64 ": the metadata device has only %u blocks; "
-			       "'thin_repair --list-roots -i POOL' lists the roots that can be given",
-			       option, block, g->nr_blocks);
+		return err_set(
+			err, -EINVAL,
+			"%s %" PRIu64 ": the metadata device has only %u blocks; "
+			"'thin_repair --list-roots -i POOL' lists the roots that can be given",
+			option, block, g->nr_blocks);
 	if (block && i != NONE && !(g->node[i].flags & SN_VIRTUAL) && of_tree(&g->node[i], tree))
 		return 0;
 	return err_set(err, -EINVAL,
 		       "%s %" PRIu64 ": block %" PRIu64 " is not the root of a %s tree: it %s; "
 		       "'thin_repair --list-roots -i POOL' lists the roots that can be given",
-		       option, block, block, tree == TREE_TOP ? "top-level mapping" : "device details",
+		       option, block, block,
+		       tree == TREE_TOP ? "top-level mapping" : "device details",
 		       what_is_at(g, (uint32_t)block));
 }
 
-int salvage_check_taken(const struct super *super, struct err *err)
+int state_check_taken(const struct super *super, struct err *err)
 {
 	const struct graph *g = super->graph;
 
@@ -215,7 +217,8 @@ int salvage_check_taken(const struct super *super, struct err *err)
 
 		if (t->block >= g->nr_blocks)
 			return err_set(err, -EINVAL,
-				       "--take %u=%" PRIu64 ": the metadata device has only %u blocks",
+				       "--take %u=%" PRIu64
+				       ": the metadata device has only %u blocks",
 				       t->dev_id, t->block, g->nr_blocks);
 		if (i == NONE || g->node[i].flags & SN_VIRTUAL ||
 		    (g->node[i].tree != TREE_MAPPING && g->node[i].tree != TREE_EMPTY))
@@ -242,7 +245,7 @@ static int check_given(const struct super *super, struct err *err)
 }
 
 /* Whose roots are used: the user's, the superblock's, those a damaged one names, or the newest found. */
-int salvage_settle_roots(struct state *state, struct err *err)
+int state_settle_roots(struct state *state, struct err *err)
 {
 	const struct super *super = state->super;
 	int r = 0;
@@ -254,7 +257,7 @@ int salvage_settle_roots(struct state *state, struct err *err)
 	else
 		r = try_claim(state, err);
 	if (!r && state->roots != ROOTS_CLAIMED && (!super->has_sb || super->chosen))
-		r = salvage_find_roots(state, 0, err);
+		r = state_find_roots(state, 0, err);
 	return r;
 }
 
@@ -262,7 +265,7 @@ int salvage_settle_roots(struct state *state, struct err *err)
  * Roots that were looked for are those of the newest state that can be found.  A newer one may have
  * been in a lost block that this state does not use.
  */
-bool newer_may_be_lost(const struct counts *counts)
+bool state_newer_may_be_lost(const struct counts *counts)
 {
 	const struct graph *g = counts->graph;
 	uint32_t end = g->nr_blocks;
@@ -278,6 +281,7 @@ bool newer_may_be_lost(const struct counts *counts)
 
 bool state_has_newer(const struct state *state)
 {
-	return !state->super->has_sb && state->roots != ROOTS_CLAIMED && !has_given_roots(state->super) &&
-	       (state->rivals || newer_may_be_lost(state->counts));
+	return !state->super->has_sb && state->roots != ROOTS_CLAIMED &&
+	       !has_given_roots(state->super) &&
+	       (state->rivals || state_newer_may_be_lost(state->counts));
 }

@@ -105,7 +105,7 @@ static bool has_common(const struct graph *g, const struct pool_state *a,
 }
 
 /* Are there states that may be newer than @best? */
-bool salvage_has_rival(const struct super *super, struct vec *states, const struct pool_state *best)
+bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best)
 {
 	const struct graph *g = super->graph;
 	const struct pool_overrides *hint = &super->opt.hint;
@@ -142,7 +142,7 @@ bool salvage_has_rival(const struct super *super, struct vec *states, const stru
 }
 
 /* The newest of the states in which nothing was reused. */
-const struct pool_state *salvage_newest(const struct graph *g, struct vec *states)
+const struct pool_state *order_newest(const struct graph *g, struct vec *states)
 {
 	struct pool_state *st = states->data;
 	uint32_t least = UINT32_MAX;

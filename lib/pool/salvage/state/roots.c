@@ -39,7 +39,7 @@ static void newest_details(struct graph *g, uint32_t node, struct pool_state *st
 	struct vec details = { 0 };
 	const struct device_info *d;
 
-	if (salvage_read_details(g, node, &details, NULL) < 0)
+	if (details_read(g, node, &details, NULL) < 0)
 		details.nr = 0;
 	d = details.data;
 	for (size_t i = 0; i < details.nr; i++) {
@@ -55,7 +55,7 @@ static void newest_details(struct graph *g, uint32_t node, struct pool_state *st
 static bool is_metadata_overflow(struct counts *counts, uint32_t node)
 {
 	struct graph *g = counts->graph;
-	CLEANUP(free_ptr) void *buf = salvage_noted(g, io_alloc(MBLOCK_SIZE));
+	CLEANUP(free_ptr) void *buf = graph_noted(g, io_alloc(MBLOCK_SIZE));
 	struct view v;
 
 	while (!(g->node[node].flags & SN_LEAF)) {
@@ -65,7 +65,7 @@ static bool is_metadata_overflow(struct counts *counts, uint32_t node)
 			return false;
 		node = c;
 	}
-	if (!buf || salvage_get(g, g->node[node].block, buf, NULL) < 0 || !view_open(&v, buf))
+	if (!buf || graph_get(g, g->node[node].block, buf, NULL) < 0 || !view_open(&v, buf))
 		return false;
 	for (uint32_t i = 0; i < v.nr; i++)
 		if (view_key(&v, i) >= g->nr_blocks || counts->count[view_key(&v, i)] != COUNT_MANY)
@@ -136,7 +136,7 @@ static void check_counts(struct graph *g, struct pool_state *st)
 
 	if (st->map_root == NONE || st->details_root == NONE)
 		return;
-	if (!salvage_read_details(g, g->slot[st->details_root], &details, NULL))
+	if (!details_read(g, g->slot[st->details_root], &details, NULL))
 		st->reused += count_mismatches(g, g->slot[st->map_root], &details, 0);
 	free(details.data);
 }
@@ -163,7 +163,7 @@ static void look_at_state(struct counts *counts, struct pool_state *st)
 		if (counts->found[b] < counts->count[b]) {
 			look_at_root(counts, b, st);
 			st->orphans += g->node[i].tree == TREE_MAPPING &&
-				       salvage_missing_refs(counts, b) != COUNT_MANY;
+				       counts_missing_refs(counts, b) != COUNT_MANY;
 		}
 	}
 	/* the empty tree of a device among others, not that of a pool without devices */
@@ -183,7 +183,7 @@ static int add_state(struct counts *counts, uint32_t index, struct vec *states, 
 
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->sb.metadata_sm.bitmap_root = index;
-	r = salvage_read_counts(counts, err);
+	r = counts_read(counts, err);
 	if (r < 0)
 		return r;
 	if (!counts->count[index] || counts->count[index] == COUNT_UNKNOWN)
@@ -252,7 +252,7 @@ static bool details_agree(struct graph *g, uint32_t i, const struct vec *devs,
 	const struct device_info *a = devs->data, *b;
 	bool same = false;
 
-	if (salvage_read_details(g, i, &details, NULL) == 0 && details.nr == devs->nr) {
+	if (details_read(g, i, &details, NULL) == 0 && details.nr == devs->nr) {
 		b = details.data;
 		same = true;
 		for (size_t k = 0; k < details.nr && same; k++)
@@ -265,7 +265,7 @@ static bool details_agree(struct graph *g, uint32_t i, const struct vec *devs,
 	return same;
 }
 
-bool salvage_roots_agree(struct graph *g, uint32_t top, uint32_t details)
+bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details)
 {
 	struct vec devs = { 0 };
 	struct pool_state st = { 0 };
@@ -298,7 +298,7 @@ static int look_for_newer(struct trees *trees, const struct pool_state *last,
 
 	if (!is_child)
 		return err_nomem(err, "salvage: roots");
-	salvage_mark_children(g, is_child);
+	graph_mark_children(g, is_child);
 	while (end < g->nr_blocks && (g->kind[end] != BLOCK_INDEX || !last))
 		end++;
 	for (uint32_t b = end; b-- > begin && found->map_root == NONE;) {
@@ -350,8 +350,8 @@ static uint32_t find_partner(struct super *super, uint8_t tree, uint32_t given,
 		if (!is_root(g, b, tree, is_child) ||
 		    (best && block_age(super, b) > block_age(super, best)))
 			continue;
-		if (tree == TREE_DETAILS ? salvage_roots_agree(g, given, i)
-					 : salvage_roots_agree(g, i, given))
+		if (tree == TREE_DETAILS ? state_roots_agree(g, given, i)
+					 : state_roots_agree(g, i, given))
 			best = b;
 	}
 	return best;
@@ -372,7 +372,7 @@ static int use_given(struct super *super, const struct vec *states, struct err *
 
 	if (!is_child)
 		return err_nomem(err, "salvage: roots");
-	salvage_mark_children(g, is_child);
+	graph_mark_children(g, is_child);
 	super->cursor = (uint32_t)MAX(map, details);
 	if (!o->has_mapping_root)
 		map = find_partner(super, TREE_TOP, g->slot[details], is_child);
@@ -425,10 +425,10 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	for (size_t i = 0; i < states->nr; i++)
 		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 			used[w] |= ((struct pool_state *)states->data)[i].live[w];
-	best = salvage_newest(g, states);
+	best = order_newest(g, states);
 	r = look_for_newer(state->trees, best, &newer, err);
-	state->rivals = best && (salvage_has_rival(super, states, best) ||
-			     (newer.map_root == NONE && something_follows(g, best, used)));
+	state->rivals = best && (order_has_rival(super, states, best) ||
+				 (newer.map_root == NONE && something_follows(g, best, used)));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
 	if (!r && best)
@@ -443,7 +443,7 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	return r;
 }
 
-int salvage_find_roots(struct state *state, uint64_t own, struct err *err)
+int state_find_roots(struct state *state, uint64_t own, struct err *err)
 {
 	struct super *super = state->super;
 	struct vec states = { 0 };

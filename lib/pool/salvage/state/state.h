@@ -31,9 +31,9 @@ struct state {
  * Without a superblock: looks for the newest roots, or for the state that the user's roots belong to.  @own: an index block
  * that is not looked at, 0: none.
  */
-int salvage_find_roots(struct state *state, uint64_t own, struct err *err);
+int state_find_roots(struct state *state, uint64_t own, struct err *err);
 /* Do the details at node @details tell of the devices at node @top, and of as many mappings each? */
-bool salvage_roots_agree(struct graph *g, uint32_t top, uint32_t details);
+bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details);
 
 /* --- order.c: states found without a superblock --- */
 /* The pool as one transaction left it: its roots, and what proves that they belong together. */
@@ -49,10 +49,9 @@ struct pool_state {
 	uint64_t *live; /* a bit a block */
 };
 /* The newest of the states in which nothing was reused; the others are removed from the list. */
-const struct pool_state *salvage_newest(const struct graph *g, struct vec *states);
+const struct pool_state *order_newest(const struct graph *g, struct vec *states);
 /* Are there states that may be newer than @best? */
-bool salvage_has_rival(const struct super *super, struct vec *states,
-		       const struct pool_state *best);
+bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best);
 
 /* --- claim.c: whose roots are used --- */
 /*
@@ -60,17 +59,17 @@ bool salvage_has_rival(const struct super *super, struct vec *states,
  * damaged superblock names, when nothing contradicts them; or the newest that are found.  -EINVAL:
  * a block that the user gave is not a root; the text says what it is.
  */
-int salvage_settle_roots(struct state *state, struct err *err);
+int state_settle_roots(struct state *state, struct err *err);
 /* The same for the trees of devices that the user gave. */
-int salvage_check_taken(const struct super *super, struct err *err);
+int state_check_taken(const struct super *super, struct err *err);
 
 /* May a block have been lost that a newer state than the salvaged one used? */
-bool newer_may_be_lost(const struct counts *counts);
+bool state_newer_may_be_lost(const struct counts *counts);
 /* The roots were searched for, and newer ones may be lost. */
 bool state_has_newer(const struct state *state);
 
 /* --- under.c --- */
 /* Searches for an older pool that this empty one may have been formatted over: @over. */
-int salvage_look_under(struct state *state, struct err *err);
+int state_look_under(struct state *state, struct err *err);
 
 #endif

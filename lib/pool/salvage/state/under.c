@@ -22,7 +22,7 @@ static int sum_up(struct state *state, struct err *err)
 	struct graph *g = state->graph;
 	struct vec details = { 0 };
 	const struct device_info *d;
-	int r = salvage_read_details(g, g->slot[state->over.details_root], &details, err);
+	int r = details_read(g, g->slot[state->over.details_root], &details, err);
 
 	d = details.data;
 	state->over.nr_devices = details.nr;
@@ -32,21 +32,21 @@ static int sum_up(struct state *state, struct err *err)
 	return r;
 }
 
-int salvage_look_under(struct state *state, struct err *err)
+int state_look_under(struct state *state, struct err *err)
 {
 	struct graph *g = state->graph;
 	struct super *super = state->super;
 	const struct superblock own = super->sb;
 	bool uncertain = state->trees->uncertain;
 	uint32_t map, details;
-	int r = salvage_scan_all(g, err);
+	int r = graph_scan_all(g, err);
 
 	if (r < 0 || !holds_devices(g))
 		return r;
 	state->over.found = true;
-	salvage_link(g);
+	graph_link(g);
 	super->sb = (struct superblock) { .time = own.time };
-	r = salvage_find_roots(state, own.metadata_sm.bitmap_root, err);
+	r = state_find_roots(state, own.metadata_sm.bitmap_root, err);
 	map = node_of(g, super->sb.mapping_root);
 	details = node_of(g, super->sb.details_root);
 	if (!r && map != NONE && details != NONE && g->node[map].tree == TREE_TOP &&

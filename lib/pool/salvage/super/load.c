@@ -40,7 +40,7 @@ static int want_bitmaps(struct graph *g, struct vec *list, uint32_t block)
 
 	if (!buf)
 		return -ENOMEM;
-	if (salvage_get(g, block, buf, NULL) < 0)
+	if (graph_get(g, block, buf, NULL) < 0)
 		return 0;
 	if (g->kind[block] == BLOCK_INDEX)
 		for (uint32_t i = 0; i < nr && !r; i++)
@@ -75,7 +75,7 @@ static int want_more(struct super *super, struct vec *list, bool first)
 		return 0;
 	if (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX)
 		r = want_bitmaps(g, list, (uint32_t)index);
-	if (!r && salvage_read_copy(g, super->sb.held_root, &held)) {
+	if (!r && super_read_copy(g, super->sb.held_root, &held)) {
 		r = want(g, list, held.mapping_root);
 		if (!r)
 			r = want(g, list, held.details_root);
@@ -83,7 +83,7 @@ static int want_more(struct super *super, struct vec *list, bool first)
 	return r;
 }
 
-int salvage_load_trees(struct super *super, struct err *err)
+int super_load_trees(struct super *super, struct err *err)
 {
 	struct graph *g = super->graph;
 	struct vec list = { 0 };
@@ -96,7 +96,7 @@ int salvage_load_trees(struct super *super, struct err *err)
 		r = -ENOMEM;
 	while (!r && list.nr) {
 		qsort(list.data, list.nr, sizeof(mblock_t), by_number);
-		r = salvage_load(g, list.data, list.nr, err);
+		r = graph_load(g, list.data, list.nr, err);
 		list.nr = 0;
 		for (; seen < g->nr_nodes && !r; seen++) {
 			const struct snode *n = &g->node[seen];

@@ -101,18 +101,18 @@ static void keep_likely_fields(struct super *super, void *block)
 					       super->graph->nr_blocks;
 }
 
-bool salvage_read_copy(struct graph *g, uint64_t block, struct superblock *out)
+bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out)
 {
 	CLEANUP(free_ptr) void *buf = NULL;
 
 	if (!block || block >= g->nr_blocks || g->kind[block] != BLOCK_SUPER)
 		return false;
-	buf = salvage_noted(g, io_alloc(MBLOCK_SIZE));
-	return buf && !salvage_get(g, (uint32_t)block, buf, NULL) &&
+	buf = graph_noted(g, io_alloc(MBLOCK_SIZE));
+	return buf && !graph_get(g, (uint32_t)block, buf, NULL) &&
 	       superblock_open(out, buf, block) == SB_OK;
 }
 
-int salvage_read_super(struct super *super, struct err *err)
+int super_read(struct super *super, struct err *err)
 {
 	const struct graph *g = super->graph;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
@@ -142,7 +142,7 @@ int salvage_read_super(struct super *super, struct err *err)
 	return 0;
 }
 
-int salvage_read_super_again(struct super *super, struct err *err)
+int super_read_again(struct super *super, struct err *err)
 {
 	const struct graph *g = super->graph;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
@@ -151,10 +151,10 @@ int salvage_read_super_again(struct super *super, struct err *err)
 		return err_nomem(err, "salvage: block 0");
 	if (super->has_sb || g->kind[0] != BLOCK_SUPER)
 		return 0;
-	if (salvage_get(g, 0, buf, NULL) < 0 || superblock_open(&super->sb, buf, 0) != SB_OK)
+	if (graph_get(g, 0, buf, NULL) < 0 || superblock_open(&super->sb, buf, 0) != SB_OK)
 		return 0;
 	super->has_sb = true;
-	super->sb_repair = salvage_where(g, 0) ? SB_FOUND : SB_MENDED;
+	super->sb_repair = graph_where(g, 0) ? SB_FOUND : SB_MENDED;
 	apply_given_roots(super);
 	set_bound(super);
 	return 0;

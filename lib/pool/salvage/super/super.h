@@ -22,7 +22,8 @@ struct super {
 	enum sb_fault sb_fault;
 	enum sb_repair sb_repair; /* what made the fields of a damaged one good */
 	struct pool_overrides likely; /* what the damaged superblock seems to say */
-	struct superblock claim; /* all fields of a damaged superblock that looks like one; no roots: of none */
+	struct superblock
+		claim; /* all fields of a damaged superblock that looks like one; no roots: of none */
 	bool chosen;	 /* the user's roots are others than the superblock's */
 	uint32_t cursor; /* where the newest state found without a superblock ends */
 };
@@ -50,13 +51,13 @@ static inline uint32_t block_age(const struct super *super, uint32_t block)
 }
 
 /* The copy of the superblock in @block, a held metadata snapshot's: false when none can be read there. */
-bool salvage_read_copy(struct graph *g, uint64_t block, struct superblock *out);
-int salvage_read_super(struct super *super, struct err *err);
+bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out);
+int super_read(struct super *super, struct err *err);
 /* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
-int salvage_read_super_again(struct super *super, struct err *err);
+int super_read_again(struct super *super, struct err *err);
 
 /* --- load.c --- */
 /* Reads the trees that the superblock names and its space maps, level by level. */
-int salvage_load_trees(struct super *super, struct err *err);
+int super_load_trees(struct super *super, struct err *err);
 
 #endif

@@ -173,7 +173,7 @@ static int decode(const struct emission *e, struct slot *slot, const struct plac
 	struct item *item = &slot->item[p->item];
 	struct view v;
 
-	salvage_apply_mends(g, p->at, buf);
+	graph_apply_mends(g, p->at, buf);
 	if (csum_classify(buf, NULL) != CSUM_IS_NODE || !view_open(&v, buf) || !v.leaf ||
 	    v.value_size != 8 || v.nr != g->node[item->i].nr)
 		return err_set(err, -EBADMSG, "%s: block %u changed while it was being read",
@@ -194,8 +194,8 @@ static int work(void *ctx, unsigned worker, size_t i, struct err *err)
 	for (uint32_t k = 0; k < slot->nr; k++)
 		if (slot->item[k].kind == ITEM_LEAF)
 			place[nr++] = (struct place) {
-				salvage_where(e->values->graph,
-					      e->values->graph->node[slot->item[k].i].block),
+				graph_where(e->values->graph,
+					    e->values->graph->node[slot->item[k].i].block),
 				k
 			};
 	qsort(place, nr, sizeof(*place), by_place);

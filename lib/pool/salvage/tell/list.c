@@ -38,7 +38,7 @@ static void sum_details(struct graph *g, uint32_t i, struct root_sums *sum)
 	struct vec details = { 0 };
 	const struct device_info *d;
 
-	if (salvage_read_details(g, i, &details, NULL) < 0)
+	if (details_read(g, i, &details, NULL) < 0)
 		details.nr = 0;
 	d = details.data;
 	for (size_t k = 0; k < details.nr; k++) {
@@ -53,15 +53,15 @@ int tell_roots(struct super *super, struct outbuf *out, struct err *err)
 {
 	struct graph *g = super->graph;
 	CLEANUP(free_ptr) uint8_t *is_child = NULL;
-	int r = salvage_scan_all(g, err);
+	int r = graph_scan_all(g, err);
 
 	is_child = calloc((size_t)g->nr_nodes + 1, 1);
 	if (r == -ENOMEM || !is_child)
 		return err_nomem(err, "salvage: roots");
 	if (r < 0)
 		return r;
-	salvage_link(g);
-	salvage_mark_children(g, is_child);
+	graph_link(g);
+	graph_mark_children(g, is_child);
 	for (uint32_t b = 0; b < g->nr_blocks; b++) {
 		uint32_t i = g->slot[b];
 		struct root_sums sum = { 0 };

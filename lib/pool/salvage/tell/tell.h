@@ -24,7 +24,7 @@ struct tell {
 };
 
 /* --- verdict.c --- */
-int salvage_judge(struct tell *tell, struct err *err);
+int tell_judge(struct tell *tell, struct err *err);
 bool tell_device_is_whole(const struct tell *tell, uint32_t dev_id);
 
 /* --- emit.c --- */

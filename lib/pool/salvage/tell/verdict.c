@@ -38,7 +38,7 @@ static bool roots_are_doubtful(const struct datamap *datamap)
 		return false;
 	if (a->data_whole)
 		return a->missing && details;
-	return counts->counts_searched || salvage_has_unknown(counts) ||
+	return counts->counts_searched || counts_have_unknown(counts) ||
 	       (details && (a->orphans || replaced));
 }
 
@@ -59,7 +59,7 @@ static bool is_proved_by_metadata(const struct datamap *datamap)
 {
 	const struct counts *counts = datamap->counts;
 
-	return counts->has_counts && !counts->counts_searched && !salvage_has_unknown(counts) &&
+	return counts->has_counts && !counts->counts_searched && !counts_have_unknown(counts) &&
 	       !datamap->agrees.orphans;
 }
 
@@ -72,8 +72,8 @@ static bool is_proved_by_data(const struct tell *tell)
 {
 	const struct agreement *a = &tell->datamap->agrees;
 
-	return tell->super->has_sb && a->data_whole && !a->missing && !a->excess && !a->unsure && !a->strange &&
-	       !salvage_count_differs(tell->trees) &&
+	return tell->super->has_sb && a->data_whole && !a->missing && !a->excess && !a->unsure &&
+	       !a->strange && !trees_differ_from_details(tell->trees) &&
 	       (has_last_snapshot(tell->values) || is_proved_by_metadata(tell->datamap));
 }
 
@@ -84,8 +84,9 @@ static bool state_is_doubtful(const struct tell *tell)
 	const struct datamap *datamap = tell->datamap;
 	const struct state *state = tell->state;
 
-	return state->from_snapshot || trees->uncertain || state_has_newer(state) || state->over.found ||
-	       datamap->agrees.excess || datamap->agrees.strange || roots_are_doubtful(datamap) ||
+	return state->from_snapshot || trees->uncertain || state_has_newer(state) ||
+	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
+	       roots_are_doubtful(datamap) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
 	       datamap->agrees.missing > (trees->nr_devs ? MAX_LEAKED : 0);
@@ -99,7 +100,7 @@ static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d, 
 {
 	return d->in_top && d->nr_mappings && is_proved_by_data(tell) &&
 	       is_proved_by_metadata(tell->datamap) &&
-	       !(tell->super->sb.held_root && salvage_has_holes(tell->graph, d->root, memo, 0));
+	       !(tell->super->sb.held_root && graph_has_holes(tell->graph, d->root, memo, 0));
 }
 
 /*
@@ -113,7 +114,7 @@ static bool device_is_back(const struct tell *tell, const struct sdevice *d, uin
 	const struct datamap *datamap = tell->datamap;
 
 	if (d->id_invented || d->has_other_id || d->root == NONE ||
-	    (d->source != DETAILS_LIVE && !salvage_has_gap(tell->trees, TREE_DETAILS)))
+	    (d->source != DETAILS_LIVE && !trees_have_gap(tell->trees, TREE_DETAILS)))
 		return false;
 	if (d->source == DETAILS_LIVE ? d->info.mapped_blocks == d->nr_mappings
 				      : is_proved_by_maps(tell, d, memo))
@@ -122,7 +123,7 @@ static bool device_is_back(const struct tell *tell, const struct sdevice *d, uin
 	     (tell->trees->gaps.nr || !datamap->agrees.data_whole || datamap->agrees.orphans)) ||
 	    datamap->agrees.missing)
 		return false;
-	return d->in_top && !salvage_has_holes(tell->graph, d->root, memo, 0);
+	return d->in_top && !graph_has_holes(tell->graph, d->root, memo, 0);
 }
 
 /* Are there impossible mappings in what is kept? */
@@ -138,8 +139,8 @@ static bool mappings_are_back(const struct tell *tell, uint8_t *memo)
 {
 	const struct trees *trees = tell->trees;
 
-	if (has_bad(tell->graph) || state_is_doubtful(tell) || 
-	    (salvage_has_gap(trees, TREE_DETAILS) && salvage_has_gap(trees, TREE_TOP)))
+	if (has_bad(tell->graph) || state_is_doubtful(tell) ||
+	    (trees_have_gap(trees, TREE_DETAILS) && trees_have_gap(trees, TREE_TOP)))
 		return false;
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (!device_is_back(tell, &trees->dev[i], memo))
@@ -152,10 +153,10 @@ static bool details_are_back(const struct trees *trees)
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].source != DETAILS_LIVE)
 			return false;
-	return !salvage_has_gap(trees, TREE_DETAILS);
+	return !trees_have_gap(trees, TREE_DETAILS);
 }
 
-int salvage_judge(struct tell *tell, struct err *err)
+int tell_judge(struct tell *tell, struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)tell->graph->nr_nodes + 1, 1);
 
@@ -170,7 +171,7 @@ int salvage_judge(struct tell *tell, struct err *err)
 bool tell_device_is_whole(const struct tell *tell, uint32_t dev_id)
 {
 	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)tell->graph->nr_nodes + 1, 1);
-	const struct sdevice *d = salvage_find_device(tell->trees, dev_id);
+	const struct sdevice *d = trees_find_device(tell->trees, dev_id);
 
 	return memo && d && !state_is_doubtful(tell) && device_is_back(tell, d, memo);
 }

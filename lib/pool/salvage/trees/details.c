@@ -15,11 +15,11 @@ static int by_id(const void *pa, const void *pb)
 	return a->dev_id < b->dev_id ? -1 : a->dev_id > b->dev_id;
 }
 
-int salvage_read_details_leaf(const struct graph *g, uint32_t node, struct vec *out, void *buf,
-			      struct err *err)
+int details_read_leaf(const struct graph *g, uint32_t node, struct vec *out, void *buf,
+		      struct err *err)
 {
 	struct view v;
-	int r = salvage_get(g, g->node[node].block, buf, err);
+	int r = graph_get(g, g->node[node].block, buf, err);
 
 	if (r < 0)
 		return r;
@@ -40,14 +40,14 @@ int salvage_read_details_leaf(const struct graph *g, uint32_t node, struct vec *
 	return 0;
 }
 
-static int read_tree(const struct graph *g, uint32_t node, struct vec *out, void *buf, unsigned depth,
-		     struct err *err)
+static int read_tree(const struct graph *g, uint32_t node, struct vec *out, void *buf,
+		     unsigned depth, struct err *err)
 {
 	const struct snode *n = &g->node[node];
 	int r = 0;
 
 	if (n->flags & SN_LEAF)
-		return n->tree == TREE_DETAILS ? salvage_read_details_leaf(g, node, out, buf, err)
+		return n->tree == TREE_DETAILS ? details_read_leaf(g, node, out, buf, err)
 					       : 0;
 	for (uint32_t k = 0; k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++)
 		if (g->edge[n->edge + k].node != NONE)
@@ -55,9 +55,9 @@ static int read_tree(const struct graph *g, uint32_t node, struct vec *out, void
 	return r;
 }
 
-int salvage_read_details(struct graph *g, uint32_t node, struct vec *out, struct err *err)
+int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *err)
 {
-	CLEANUP(free_ptr) void *buf = salvage_noted(g, io_alloc(MBLOCK_SIZE));
+	CLEANUP(free_ptr) void *buf = graph_noted(g, io_alloc(MBLOCK_SIZE));
 	int r;
 
 	if (!buf)
@@ -77,8 +77,8 @@ static int merge(struct trees *trees, const struct vec *details, struct err *err
 	size_t nr = 0, cap = 0, i = 0, k = 0;
 
 	while (i < trees->nr_devs || k < details->nr) {
-		bool top = i < trees->nr_devs && (k >= details->nr ||
-					      trees->dev[i].info.dev_id <= info[k].dev_id);
+		bool top = i < trees->nr_devs &&
+			   (k >= details->nr || trees->dev[i].info.dev_id <= info[k].dev_id);
 
 		if (!top && nr && out[nr - 1].info.dev_id == info[k].dev_id) {
 			k++; /* the same id twice: the details tree was put together from pieces */
@@ -107,10 +107,10 @@ static int merge(struct trees *trees, const struct vec *details, struct err *err
 	return 0;
 }
 
-int salvage_join_details(struct trees *trees, struct err *err)
+int trees_join_details(struct trees *trees, struct err *err)
 {
 	struct vec details = { 0 };
-	int r = salvage_read_details(trees->graph, trees->details_root, &details, err);
+	int r = details_read(trees->graph, trees->details_root, &details, err);
 
 	if (!r)
 		r = merge(trees, &details, err);
@@ -118,14 +118,14 @@ int salvage_join_details(struct trees *trees, struct err *err)
 	return r;
 }
 
-struct sdevice *salvage_find_device(const struct trees *trees, uint32_t id)
+struct sdevice *trees_find_device(const struct trees *trees, uint32_t id)
 {
 	size_t at = search_first(i, trees->nr_devs, trees->dev[i].info.dev_id >= id);
 
 	return at < trees->nr_devs && trees->dev[at].info.dev_id == id ? &trees->dev[at] : NULL;
 }
 
-int salvage_insert_device(struct trees *trees, const struct sdevice *device, struct err *err)
+int trees_insert_device(struct trees *trees, const struct sdevice *device, struct err *err)
 {
 	struct sdevice *end = vec_add(trees->dev, trees->nr_devs, trees->cap_devs);
 	size_t i = trees->nr_devs - 1;
@@ -138,7 +138,7 @@ int salvage_insert_device(struct trees *trees, const struct sdevice *device, str
 	return 0;
 }
 
-int salvage_take_given(struct trees *trees, struct err *err)
+int trees_take_given(struct trees *trees, struct err *err)
 {
 	int r = 0;
 
@@ -147,11 +147,11 @@ int salvage_take_given(struct trees *trees, struct err *err)
 		const struct sdevice none = { .info = { .dev_id = t->dev_id },
 					      .root = NONE,
 					      .source = DETAILS_INVENTED };
-		struct sdevice *d = salvage_find_device(trees, t->dev_id);
+		struct sdevice *d = trees_find_device(trees, t->dev_id);
 
 		if (!d) {
-			r = salvage_insert_device(trees, &none, err);
-			d = salvage_find_device(trees, t->dev_id);
+			r = trees_insert_device(trees, &none, err);
+			d = trees_find_device(trees, t->dev_id);
 		}
 		if (!r) {
 			d->root_block = (uint32_t)MIN(t->block, NONE);
@@ -161,7 +161,7 @@ int salvage_take_given(struct trees *trees, struct err *err)
 	return r;
 }
 
-uint64_t salvage_nr_mappings(const struct trees *trees)
+uint64_t trees_nr_mappings(const struct trees *trees)
 {
 	uint64_t nr = 0;
 
@@ -170,7 +170,7 @@ uint64_t salvage_nr_mappings(const struct trees *trees)
 	return nr;
 }
 
-bool salvage_count_differs(const struct trees *trees)
+bool trees_differ_from_details(const struct trees *trees)
 {
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].source == DETAILS_LIVE &&

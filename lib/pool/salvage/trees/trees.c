@@ -35,7 +35,7 @@ static void sum_node(struct graph *g, uint32_t i, unsigned depth)
 	}
 }
 
-void salvage_sum_all(struct trees *trees)
+void trees_sum(struct trees *trees)
 {
 	struct graph *g = trees->graph;
 
@@ -46,9 +46,9 @@ void salvage_sum_all(struct trees *trees)
 			sum_node(g, trees->dev[i].root, 0);
 }
 
-void salvage_sum_devices(struct trees *trees)
+void trees_sum_devices(struct trees *trees)
 {
-	salvage_sum_all(trees);
+	trees_sum(trees);
 	for (size_t i = 0; i < trees->nr_devs; i++) {
 		struct sdevice *d = &trees->dev[i];
 
@@ -95,9 +95,9 @@ static void order_node(struct trees *trees, uint32_t i, unsigned depth)
 		n->last = last;
 }
 
-void salvage_order(struct trees *trees)
+void trees_order(struct trees *trees)
 {
-	salvage_sum_all(trees);
+	trees_sum(trees);
 	for (uint32_t i = 0; i < trees->graph->nr_nodes; i++)
 		trees->graph->node[i].flags &= (uint16_t)~SN_LINKING;
 	for (size_t i = 0; i < trees->nr_devs; i++)
@@ -129,7 +129,7 @@ static uint32_t make_gap(struct trees *trees, uint8_t tree, uint32_t block, int 
 		}
 		return g->node;
 	}
-	v = salvage_add_virtual(graph, tree, height, err);
+	v = graph_add_virtual(graph, tree, height, err);
 	if (v == NONE)
 		return NONE;
 	g = vec_push(&trees->gaps, sizeof(*g));
@@ -254,7 +254,7 @@ static int walk_top(struct trees *trees, struct err *err)
 	return trees->map_root == NONE ? -ENOMEM : walk_node(&w, trees->map_root, 0, MAX_DEV_ID, 0);
 }
 
-int salvage_walk_mapping(struct trees *trees, uint32_t node, struct err *err)
+int trees_walk_mapping(struct trees *trees, uint32_t node, struct err *err)
 {
 	struct walk w = { trees, TREE_MAPPING, err };
 
@@ -296,25 +296,25 @@ static int list_devices(struct trees *trees, uint32_t i, struct err *err)
 }
 
 /* Lists the devices that the top level names, and walks the tree of each. */
-int salvage_walk_devices(struct trees *trees, struct err *err)
+int trees_walk_devices(struct trees *trees, struct err *err)
 {
 	int r;
 
 	trees->nr_devs = 0;
 	r = list_devices(trees, trees->map_root, err);
 	if (!r)
-		r = salvage_take_given(trees, err);
+		r = trees_take_given(trees, err);
 	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
 		trees->dev[i].root =
 			open_root(trees, TREE_MAPPING, trees->dev[i].root_block, UINT64_MAX, err);
 		r = trees->dev[i].root == NONE
 			    ? -ENOMEM
-			    : salvage_walk_mapping(trees, trees->dev[i].root, err);
+			    : trees_walk_mapping(trees, trees->dev[i].root, err);
 	}
 	return r;
 }
 
-void salvage_forget_gaps(struct trees *trees)
+void trees_forget_gaps(struct trees *trees)
 {
 	struct graph *g = trees->graph;
 
@@ -328,7 +328,7 @@ void salvage_forget_gaps(struct trees *trees)
 	trees->gaps.nr = 0;
 }
 
-bool salvage_has_gap(const struct trees *trees, uint8_t tree)
+bool trees_have_gap(const struct trees *trees, uint8_t tree)
 {
 	for (size_t i = 0; i < trees->gaps.nr; i++)
 		if (gap_at(trees, i)->tree == tree &&
@@ -337,16 +337,16 @@ bool salvage_has_gap(const struct trees *trees, uint8_t tree)
 	return false;
 }
 
-int salvage_walk_trees(struct trees *trees, struct err *err)
+int trees_walk(struct trees *trees, struct err *err)
 {
 	int r;
 
-	salvage_forget_gaps(trees);
-	salvage_link(trees->graph);
+	trees_forget_gaps(trees);
+	graph_link(trees->graph);
 	r = walk_details(trees, err);
 	if (!r)
 		r = walk_top(trees, err);
 	if (!r)
-		r = salvage_walk_devices(trees, err);
-	return r ? r : salvage_join_details(trees, err);
+		r = trees_walk_devices(trees, err);
+	return r ? r : trees_join_details(trees, err);
 }

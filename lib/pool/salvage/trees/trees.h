@@ -52,36 +52,36 @@ static inline struct gap *gap_at(const struct trees *trees, size_t i)
 
 /* --- trees.c: walking --- */
 /* Links all nodes, and walks the trees that the superblock names anew. */
-int salvage_walk_trees(struct trees *trees, struct err *err);
+int trees_walk(struct trees *trees, struct err *err);
 /* Forgets the gaps of an earlier walk: before other nodes are read. */
-void salvage_forget_gaps(struct trees *trees);
+void trees_forget_gaps(struct trees *trees);
 /* Lists the devices that the top level names, and walks the tree of each. */
-int salvage_walk_devices(struct trees *trees, struct err *err);
-int salvage_walk_mapping(struct trees *trees, uint32_t node, struct err *err);
+int trees_walk_devices(struct trees *trees, struct err *err);
+int trees_walk_mapping(struct trees *trees, uint32_t node, struct err *err);
 /* The sums of all trees that devices have, after gaps were filled. */
-void salvage_sum_all(struct trees *trees);
+void trees_sum(struct trees *trees);
 /* Is a part of @tree missing of which not even children were found? */
-bool salvage_has_gap(const struct trees *trees, uint8_t tree);
+bool trees_have_gap(const struct trees *trees, uint8_t tree);
 /* The same, and the number of mappings of each device. */
-void salvage_sum_devices(struct trees *trees);
+void trees_sum_devices(struct trees *trees);
 /* Leaves out what would break the order of a device's keys. */
-void salvage_order(struct trees *trees);
+void trees_order(struct trees *trees);
 
 /* --- details.c --- */
-int salvage_read_details(struct graph *g, uint32_t node, struct vec *out, struct err *err);
+int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *err);
 /* The same of one leaf.  @buf: room for a block. */
-int salvage_read_details_leaf(const struct graph *g, uint32_t node, struct vec *out, void *buf,
-			      struct err *err);
-int salvage_join_details(struct trees *trees, struct err *err);
+int details_read_leaf(const struct graph *g, uint32_t node, struct vec *out, void *buf,
+		      struct err *err);
+int trees_join_details(struct trees *trees, struct err *err);
 /* Mappings of all devices. */
-uint64_t salvage_nr_mappings(const struct trees *trees);
+uint64_t trees_nr_mappings(const struct trees *trees);
 /* Have the details of a device another number of mappings than its tree? */
-bool salvage_count_differs(const struct trees *trees);
+bool trees_differ_from_details(const struct trees *trees);
 /* NULL: there is no such device. */
-struct sdevice *salvage_find_device(const struct trees *trees, uint32_t id);
+struct sdevice *trees_find_device(const struct trees *trees, uint32_t id);
 /* Puts @device in place; the list is sorted by id. */
-int salvage_insert_device(struct trees *trees, const struct sdevice *device, struct err *err);
+int trees_insert_device(struct trees *trees, const struct sdevice *device, struct err *err);
 /* Gives the devices the trees that the user chose for them. */
-int salvage_take_given(struct trees *trees, struct err *err);
+int trees_take_given(struct trees *trees, struct err *err);
 
 #endif

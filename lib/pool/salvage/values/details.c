@@ -40,10 +40,10 @@ static int use_older_details(struct trees *trees, struct err *err)
 		if (n->tree != TREE_DETAILS || !(n->flags & SN_LEAF) || n->flags & SN_LIVE)
 			continue;
 		details.nr = 0;
-		r = salvage_read_details_leaf(g, i, &details, buf, err);
+		r = details_read_leaf(g, i, &details, buf, err);
 		info = details.data;
 		for (size_t k = 0; k < details.nr; k++) {
-			struct sdevice *d = salvage_find_device(trees, info[k].dev_id);
+			struct sdevice *d = trees_find_device(trees, info[k].dev_id);
 
 			if (!d || d->source == DETAILS_LIVE ||
 			    info[k].transaction > trees->super->sb.transaction_id ||
@@ -58,7 +58,7 @@ static int use_older_details(struct trees *trees, struct err *err)
 	return r;
 }
 
-int salvage_complete_details(struct trees *trees, struct err *err)
+int values_complete_details(struct trees *trees, struct err *err)
 {
 	const struct super *super = trees->super;
 	bool missing = false;

@@ -15,7 +15,7 @@ static void look_for_copies(struct super *super)
 	struct superblock copy;
 
 	for (uint32_t b = 1; b < g->nr_blocks && !super->likely.has_data_block_size; b++) {
-		if (!salvage_read_copy(g, b, &copy) || !data_block_size_ok(copy.data_block_size))
+		if (!super_read_copy(g, b, &copy) || !data_block_size_ok(copy.data_block_size))
 			continue;
 		super->likely.has_data_block_size = true;
 		super->likely.data_block_size = copy.data_block_size;
@@ -24,10 +24,11 @@ static void look_for_copies(struct super *super)
 
 static int missing_field(struct err *err, const char *what, const char *option, const char *where)
 {
-	return err_set(err, -EINVAL,
-		       "the superblock's %s is lost: give it with %s (%s), or the volume group's backup "
-		       "with --vg-backup FILE",
-		       what, option, where);
+	return err_set(
+		err, -EINVAL,
+		"the superblock's %s is lost: give it with %s (%s), or the volume group's backup "
+		"with --vg-backup FILE",
+		what, option, where);
 }
 
 static int header_block_size(struct values *values, struct err *err)
@@ -49,16 +50,19 @@ static int header_block_size(struct values *values, struct err *err)
 		size = super->likely.data_block_size;
 		values->header_invented = true;
 		outbuf_printf(&values->header_notes,
-			      "data block size %llu taken from the damaged superblock or an old copy of it\n",
+			      "data block size %llu taken from the damaged superblock or an old "
+			      "copy of it\n",
 			      (unsigned long long)size);
 	} else {
-		return missing_field(err, "data block size", "--data-block-size SECTORS",
-				     "chunk_size in a file of vgcfgbackup or under /etc/lvm/backup, "
-				     "or the fourth number of the pool's dm table line");
+		return missing_field(
+			err, "data block size", "--data-block-size SECTORS",
+			"chunk_size in a file of vgcfgbackup or under /etc/lvm/backup, "
+			"or the fourth number of the pool's dm table line");
 	}
 	if (!data_block_size_ok(size))
 		return err_set(err, -EINVAL,
-			       "a data block size of %llu sectors is impossible: it must be a multiple of 128 from "
+			       "a data block size of %llu sectors is impossible: it must be a "
+			       "multiple of 128 from "
 			       "128 to 2097152",
 			       (unsigned long long)size);
 	values->info.data_block_size = (uint32_t)size;
@@ -91,7 +95,8 @@ static void header_transaction(struct values *values)
 		values->info.transaction = super->likely.transaction;
 		values->header_invented = true;
 		outbuf_printf(&values->header_notes,
-			      "transaction %llu taken from the damaged superblock: compare it with transaction_id in "
+			      "transaction %llu taken from the damaged superblock: compare it with "
+			      "transaction_id in "
 			      "/etc/lvm/backup\n",
 			      (unsigned long long)values->info.transaction);
 	} else {
@@ -129,8 +134,10 @@ static void header_nr_data(struct values *values)
 	}
 	values->info.nr_data_blocks = need;
 	outbuf_printf(&values->header_notes,
-		      "the number of data blocks is lost; %llu is the least that holds all mappings (the kernel "
-		      "takes the rest of the data device when the pool is activated); --nr-data-blocks N or "
+		      "the number of data blocks is lost; %llu is the least that holds all "
+		      "mappings (the kernel "
+		      "takes the rest of the data device when the pool is activated); "
+		      "--nr-data-blocks N or "
 		      "--data-dev DEV sets it\n",
 		      (unsigned long long)need);
 	g->nr_data_blocks = MIN(need, MAX_NR_DATA_BLOCKS);
@@ -152,7 +159,7 @@ static uint32_t newest_kept(const struct trees *trees)
 	return time;
 }
 
-int salvage_make_header(struct values *values, struct err *err)
+int values_make_header(struct values *values, struct err *err)
 {
 	struct super *super = values->super;
 	int r = header_block_size(values, err);

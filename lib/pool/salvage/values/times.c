@@ -118,7 +118,7 @@ static int check_device(struct times *t, struct sdevice *d, bool blocks_shared, 
 	if (r < 0)
 		return err_nomem(err, "salvage: times");
 	if (blocks_shared)
-		r = salvage_read_leaves(t->values->graph, &t->leaves, check_leaf, t, err);
+		r = graph_read_leaves(t->values->graph, &t->leaves, check_leaf, t, err);
 	/* no time is above the end of the clock: the writer of metadata renumbers all times */
 	if (t->newest <= d->info.snap_time || t->newest > MAX_TIME)
 		return r;
@@ -136,7 +136,7 @@ static int count_all(struct times *t, struct err *err)
 		if (t->reached[i] && g->node[i].flags & SN_LEAF && g->node[i].nr_mappings &&
 		    add_leaf(t, i) < 0)
 			return err_nomem(err, "salvage: times");
-	return salvage_read_leaves(g, &t->leaves, count_leaf, t, err);
+	return graph_read_leaves(g, &t->leaves, count_leaf, t, err);
 }
 
 /* Could anything be shared and too new? */
@@ -155,7 +155,7 @@ static bool is_suspicious(const struct trees *trees)
 	return nr > 1 && new;
 }
 
-int salvage_check_times(struct values *values, struct err *err)
+int values_check_times(struct values *values, struct err *err)
 {
 	const struct trees *trees = values->trees;
 	struct times t = { .values = values };

@@ -16,13 +16,13 @@ struct values {
 };
 
 /* --- header.c --- */
-int salvage_make_header(struct values *values, struct err *err);
+int values_make_header(struct values *values, struct err *err);
 
 /* --- details.c --- */
-int salvage_complete_details(struct trees *trees, struct err *err);
+int values_complete_details(struct trees *trees, struct err *err);
 
 /* --- times.c --- */
 /* Raises snap_times that are too low for mappings which devices share. */
-int salvage_check_times(struct values *values, struct err *err);
+int values_check_times(struct values *values, struct err *err);
 
 #endif

@@ -20,23 +20,23 @@ struct counts {
 	uint64_t index_free;  /* blocks that the index says are free */
 };
 
-int salvage_read_counts(struct counts *counts, struct err *err);
-void salvage_count_edges(struct counts *counts);
+int counts_read(struct counts *counts, struct err *err);
+void counts_read_edges(struct counts *counts);
 /*
  * Does the bitmap have as many free entries as the index says of it?  Another number is that of an older copy.
  * One more or less, or entries past the end of the map that are not counted, is what other programs wrote.
  */
-bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
-			 uint64_t nr_blocks);
+bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
+			uint64_t nr_blocks);
 /* Does the superblock say another number of metadata blocks in use than the counts do?  All must be known. */
-bool salvage_counts_differ(const struct counts *counts);
+bool counts_differ(const struct counts *counts);
 /* Are there blocks whose count is not known? */
-bool salvage_has_unknown(const struct counts *counts);
+bool counts_have_unknown(const struct counts *counts);
 /* The number of references without a parent; COUNT_UNKNOWN; or COUNT_MANY: it has three, and may have had more. */
-uint32_t salvage_missing_refs(const struct counts *counts, uint32_t block);
+uint32_t counts_missing_refs(const struct counts *counts, uint32_t block);
 
 /* Does the metadata map of the state say how many parents @block has? */
-static inline bool witness_knows(const struct counts *counts, uint32_t block)
+static inline bool counts_know(const struct counts *counts, uint32_t block)
 {
 	return counts->has_counts && !counts->counts_searched && block < counts->graph->nr_blocks &&
 	       counts->count[block] < COUNT_MANY;

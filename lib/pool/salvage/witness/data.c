@@ -30,10 +30,9 @@ static int each_leaf(struct datamap *datamap, uint32_t i, uint32_t mark, leaf_fn
 	const struct snode *n = &g->node[i];
 	int r = 0;
 
-	if (datamap->data_seen[i] == TAKEN || datamap->data_seen[i] == mark ||
-	    depth > 2 * BTREE_MAX_DEPTH)
+	if (datamap->seen[i] == TAKEN || datamap->seen[i] == mark || depth > 2 * BTREE_MAX_DEPTH)
 		return 0;
-	datamap->data_seen[i] = mark;
+	datamap->seen[i] = mark;
 	if (n->flags & SN_LEAF)
 		return n->tree == TREE_MAPPING ? fn(datamap, i, ctx) : 0;
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
@@ -42,7 +41,7 @@ static int each_leaf(struct datamap *datamap, uint32_t i, uint32_t mark, leaf_fn
 	return r;
 }
 
-void data_take_block(struct refmap *m, uint64_t b)
+void datamap_take_block(struct refmap *m, uint64_t b)
 {
 	uint32_t count = b < refmap_nr_blocks(m) ? refmap_get(m, b) : 0;
 
@@ -55,10 +54,10 @@ static int take_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 	const struct graph *g = datamap->graph;
 	struct view v;
 
-	if (salvage_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
+	if (graph_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
 		return 0;
 	for (uint32_t i = 0; i < v.nr; i++)
-		data_take_block(datamap->data_missing, mapping_block(view_value(&v, i)));
+		datamap_take_block(datamap->missing, mapping_block(view_value(&v, i)));
 	return 0;
 }
 
@@ -68,13 +67,12 @@ static int check_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 	const struct graph *g = datamap->graph;
 	struct view v;
 
-	if (salvage_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
+	if (graph_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
 		return 1;
 	for (uint32_t i = 0; i < v.nr; i++) {
 		uint64_t b = mapping_block(view_value(&v, i));
 
-		if (b >= refmap_nr_blocks(datamap->data_missing) ||
-		    !refmap_get(datamap->data_missing, b))
+		if (b >= refmap_nr_blocks(datamap->missing) || !refmap_get(datamap->missing, b))
 			return 1;
 	}
 	return 0;
@@ -95,8 +93,8 @@ static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint3
 
 	if (index >= div_up(refmap_nr_blocks(r->count), ENTRIES_PER_BITMAP) || r->known[index] ||
 	    block >= g->nr_blocks || g->kind[block] != BLOCK_BITMAP ||
-	    salvage_get(g, (uint32_t)block, r->map, NULL) < 0 ||
-	    !salvage_bitmap_fits(map, nr_free, index, refmap_nr_blocks(r->count)))
+	    graph_get(g, (uint32_t)block, r->map, NULL) < 0 ||
+	    !counts_bitmap_fits(map, nr_free, index, refmap_nr_blocks(r->count)))
 		return;
 	refmap_from_bitmap(r->count, index, map->bits);
 	r->known[index] = 1;
@@ -104,7 +102,7 @@ static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint3
 
 /* Calls @fn for each leaf of the tree at @node whose values have @value_size bytes. */
 static void each_map_leaf(struct reading *r, uint32_t node, uint32_t value_size,
-		      void (*fn)(struct reading *r, const struct view *v), unsigned depth)
+			  void (*fn)(struct reading *r, const struct view *v), unsigned depth)
 {
 	const struct snode *n = &r->datamap->graph->node[node];
 	struct view v;
@@ -113,7 +111,7 @@ static void each_map_leaf(struct reading *r, uint32_t node, uint32_t value_size,
 		if (r->datamap->graph->edge[n->edge + k].node != NONE && depth < BTREE_MAX_DEPTH)
 			each_map_leaf(r, r->datamap->graph->edge[n->edge + k].node, value_size, fn,
 				      depth + 1);
-	if (n->flags & SN_LEAF && salvage_get(r->datamap->graph, n->block, r->buf, NULL) >= 0 &&
+	if (n->flags & SN_LEAF && graph_get(r->datamap->graph, n->block, r->buf, NULL) >= 0 &&
 	    view_open(&v, r->buf) && v.value_size == value_size)
 		fn(r, &v);
 }
@@ -123,7 +121,8 @@ static void read_index(struct reading *r, const struct view *v)
 	for (uint32_t i = 0; i < v->nr; i++) {
 		le32 nr_free;
 
-		memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64), sizeof(nr_free));
+		memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64),
+		       sizeof(nr_free));
 		read_bitmap(r, view_key(v, i), view_value(v, i), le32_get(nr_free));
 	}
 }
@@ -181,7 +180,7 @@ static void take_held(struct datamap *datamap, void *buf)
 	struct superblock held;
 	uint32_t root;
 
-	if (!salvage_read_copy(g, datamap->super->sb.held_root, &held))
+	if (!super_read_copy(g, datamap->super->sb.held_root, &held))
 		return;
 	root = node_of(g, held.mapping_root);
 	for (uint32_t i = 0; root != NONE && i < g->nr_nodes; i++) {
@@ -189,7 +188,7 @@ static void take_held(struct datamap *datamap, void *buf)
 
 		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
 			continue;
-		if (i != root && !salvage_is_below(g, root, i))
+		if (i != root && !graph_is_below(g, root, i))
 			continue;
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
 			uint32_t c = node_of(g, g->edge[n->edge + k].block);
@@ -208,17 +207,16 @@ static bool grow_seen(struct datamap *datamap)
 
 	if (datamap->nr_seen > g->nr_nodes)
 		return true;
-	p = salvage_noted(g, reallocarray(datamap->data_seen, (size_t)g->nr_nodes + 1, sizeof(*p)));
+	p = graph_noted(g, reallocarray(datamap->seen, (size_t)g->nr_nodes + 1, sizeof(*p)));
 	if (!p)
 		return false;
 	memset(p + datamap->nr_seen, 0, ((size_t)g->nr_nodes + 1 - datamap->nr_seen) * sizeof(*p));
-	datamap->data_seen = p;
+	datamap->seen = p;
 	datamap->nr_seen = g->nr_nodes + 1;
 	return true;
 }
 
-int salvage_data_counts(struct datamap *datamap, struct refmap **count, uint8_t **known,
-			struct err *err)
+int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **known, struct err *err)
 {
 	const struct graph *g = datamap->graph;
 	const struct super *super = datamap->super;
@@ -248,7 +246,7 @@ int salvage_data_counts(struct datamap *datamap, struct refmap **count, uint8_t 
 	return 0;
 }
 
-int salvage_data_begin(struct datamap *datamap, struct err *err)
+int datamap_begin(struct datamap *datamap, struct err *err)
 {
 	const struct trees *trees = datamap->trees;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
@@ -256,18 +254,18 @@ int salvage_data_begin(struct datamap *datamap, struct err *err)
 	uint64_t nr = div_up(datamap->graph->nr_data_blocks, ENTRIES_PER_BITMAP);
 	int r;
 
-	if (datamap->data_begun)
+	if (datamap->begun)
 		return 0;
-	datamap->data_begun = true;
+	datamap->begun = true;
 	if (!buf || !grow_seen(datamap))
 		return err_nomem(err, "salvage: data space map");
-	r = salvage_data_counts(datamap, &datamap->data_missing, &known, err);
-	if (r < 0 || !datamap->data_missing)
+	r = datamap_counts(datamap, &datamap->missing, &known, err);
+	if (r < 0 || !datamap->missing)
 		return r;
 	for (uint64_t i = 0; i < nr; i++)
 		if (!known[i]) { /* a part is of no use here */
-			refmap_free(datamap->data_missing);
-			datamap->data_missing = NULL;
+			refmap_free(datamap->missing);
+			datamap->missing = NULL;
 			return 0;
 		}
 	for (size_t i = 0; i < trees->nr_devs; i++)
@@ -277,39 +275,39 @@ int salvage_data_begin(struct datamap *datamap, struct err *err)
 	return 0;
 }
 
-bool salvage_data_allows(struct datamap *datamap, uint32_t node)
+bool datamap_allows(struct datamap *datamap, uint32_t node)
 {
 	CLEANUP(free_ptr) void *buf = NULL;
 
-	if (!datamap->data_missing)
+	if (!datamap->missing)
 		return true;
-	buf = salvage_noted(datamap->graph, io_alloc(MBLOCK_SIZE));
+	buf = graph_noted(datamap->graph, io_alloc(MBLOCK_SIZE));
 	if (!buf || !grow_seen(datamap))
 		return false;
-	return !each_leaf(datamap, node, ++datamap->data_asked, check_leaf, buf, 0);
+	return !each_leaf(datamap, node, ++datamap->asked, check_leaf, buf, 0);
 }
 
-void salvage_data_take(struct datamap *datamap, uint32_t node)
+void datamap_take(struct datamap *datamap, uint32_t node)
 {
-	CLEANUP(free_ptr) void *buf = salvage_noted(datamap->graph, io_alloc(MBLOCK_SIZE));
+	CLEANUP(free_ptr) void *buf = graph_noted(datamap->graph, io_alloc(MBLOCK_SIZE));
 
-	if (datamap->data_missing && buf && grow_seen(datamap))
+	if (datamap->missing && buf && grow_seen(datamap))
 		(void)each_leaf(datamap, node, TAKEN, take_leaf, buf, 0);
 }
 
-bool salvage_data_settled(const struct datamap *datamap)
+bool datamap_is_settled(const struct datamap *datamap)
 {
-	return datamap->data_missing && refmap_find_used(datamap->data_missing, 0) ==
-						refmap_nr_blocks(datamap->data_missing);
+	return datamap->missing && refmap_find_used(datamap->missing, 0) ==
+						refmap_nr_blocks(datamap->missing);
 }
 
-void salvage_data_end(struct datamap *datamap)
+void datamap_end(struct datamap *datamap)
 {
-	if (datamap->data_missing)
-		refmap_free(datamap->data_missing);
-	free(datamap->data_seen);
-	datamap->data_missing = NULL;
-	datamap->data_seen = NULL;
-	datamap->nr_seen = datamap->data_asked = 0;
-	datamap->data_begun = false;
+	if (datamap->missing)
+		refmap_free(datamap->missing);
+	free(datamap->seen);
+	datamap->missing = NULL;
+	datamap->seen = NULL;
+	datamap->nr_seen = datamap->asked = 0;
+	datamap->begun = false;
 }

@@ -22,32 +22,32 @@ struct datamap {
 	struct super *super;
 	struct trees *trees;
 	struct counts *counts;
-	struct refmap *data_missing; /* by data block: references that nothing found accounts for */
+	struct refmap *missing; /* by data block: references that nothing found accounts for */
 	/* by node, nr_seen of them: its mappings were subtracted; else the last question about it */
-	uint32_t *data_seen;
-	uint32_t nr_seen, data_asked; /* the last question */
-	bool data_begun;
+	uint32_t *seen;
+	uint32_t nr_seen, asked; /* the last question */
+	bool begun;
 	struct agreement agrees;
 };
 
 /* --- data.c --- */
-int salvage_data_begin(struct datamap *datamap, struct err *err);
+int datamap_begin(struct datamap *datamap, struct err *err);
 /* One reference less to @b, if it has any. */
 struct refmap;
-void data_take_block(struct refmap *m, uint64_t b);
+void datamap_take_block(struct refmap *m, uint64_t b);
 /* Do all data blocks that the leaves below @node map lack a mapping?  Also true if not known. */
-bool salvage_data_allows(struct datamap *datamap, uint32_t node);
-void salvage_data_take(struct datamap *datamap, uint32_t node);
+bool datamap_allows(struct datamap *datamap, uint32_t node);
+void datamap_take(struct datamap *datamap, uint32_t node);
 /* Do all counts agree now? */
-bool salvage_data_settled(const struct datamap *datamap);
-void salvage_data_end(struct datamap *datamap);
+bool datamap_is_settled(const struct datamap *datamap);
+void datamap_end(struct datamap *datamap);
 /* The counts of the data map, NULL when it is lost; *known: by bitmap.  Both are the caller's. */
-int salvage_data_counts(struct datamap *datamap, struct refmap **count, uint8_t **known,
-			struct err *err);
+int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **known,
+		   struct err *err);
 
 /* --- witness.c: do the space maps agree with the trees? --- */
-int salvage_agreement(struct datamap *datamap, struct err *err);
+int witness_agreement(struct datamap *datamap, struct err *err);
 /* Marks reached nodes that cannot be of this state (SN_DENIED); *nr: how many. */
-int salvage_deny(struct datamap *datamap, uint32_t *nr, struct err *err);
+int witness_deny(struct datamap *datamap, uint32_t *nr, struct err *err);
 
 #endif

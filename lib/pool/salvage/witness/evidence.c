@@ -105,7 +105,7 @@ int old_roots_read(struct ages *ages, struct err *err)
 
 		if (g->kind[b] != BLOCK_INDEX || !block_age(super, b))
 			continue;
-		p = salvage_noted(g, vec_push(&ages->commits, sizeof(*p)));
+		p = graph_noted(g, vec_push(&ages->commits, sizeof(*p)));
 		if (p)
 			*p = block_age(super, b);
 	}
@@ -128,13 +128,13 @@ static size_t first_of(const struct ages *ages, uint32_t id)
 /* Per mille of the entries that two leaves have in common, of the smaller. */
 static unsigned entries_in_common(struct graph *g, uint32_t a, uint32_t b)
 {
-	CLEANUP(free_ptr) void *ba = salvage_noted(g, io_alloc(MBLOCK_SIZE));
-	CLEANUP(free_ptr) void *bb = salvage_noted(g, io_alloc(MBLOCK_SIZE));
+	CLEANUP(free_ptr) void *ba = graph_noted(g, io_alloc(MBLOCK_SIZE));
+	CLEANUP(free_ptr) void *bb = graph_noted(g, io_alloc(MBLOCK_SIZE));
 	uint32_t i = 0, k = 0, same = 0;
 	struct view va, vb;
 
-	if (!ba || !bb || salvage_get(g, g->node[a].block, ba, NULL) < 0 ||
-	    salvage_get(g, g->node[b].block, bb, NULL) < 0 || !view_open(&va, ba) ||
+	if (!ba || !bb || graph_get(g, g->node[a].block, ba, NULL) < 0 ||
+	    graph_get(g, g->node[b].block, bb, NULL) < 0 || !view_open(&va, ba) ||
 	    !view_open(&vb, bb) || !va.nr || !vb.nr || va.value_size < 8 || vb.value_size < 8)
 		return 0;
 	while (i < va.nr && k < vb.nr) {
@@ -157,7 +157,7 @@ static unsigned common_children(const struct graph *g, uint32_t root, uint32_t n
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
 		uint32_t c = g->edge[n->edge + k].node;
 
-		same += c != NONE && salvage_is_below(g, root, c);
+		same += c != NONE && graph_is_below(g, root, c);
 	}
 	return same * 1000 / n->nr_edges;
 }

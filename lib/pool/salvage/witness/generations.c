@@ -42,13 +42,13 @@ static bool read_live(const struct graph *g, uint32_t index, uint64_t *live, voi
 	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
 	const struct disk_index *d = buf;
 
-	if (salvage_get(g, index, buf, NULL) < 0)
+	if (graph_get(g, index, buf, NULL) < 0)
 		return false;
 	for (uint32_t i = 0; i < nr; i++) {
 		uint64_t b = le64_get(d->entry[i].blocknr);
 
 		if (b >= g->nr_blocks || g->kind[b] != BLOCK_BITMAP ||
-		    salvage_get(g, (uint32_t)b, map, NULL) < 0)
+		    graph_get(g, (uint32_t)b, map, NULL) < 0)
 			return false;
 		set_live(g, live, map, i * ENTRIES_PER_BITMAP);
 	}
@@ -122,9 +122,9 @@ static int list_past(struct counts *counts, struct vec *out)
 
 		if (g->kind[b] != BLOCK_INDEX)
 			continue;
-		live = salvage_noted(g, calloc(words, sizeof(*live)));
+		live = graph_noted(g, calloc(words, sizeof(*live)));
 		p = live && read_live(g, b, live, buf, map) ?
-			    salvage_noted(g, vec_push(out, sizeof(*p))) :
+			    graph_noted(g, vec_push(out, sizeof(*p))) :
 			    NULL;
 		if (!p) {
 			free(live);

@@ -46,7 +46,7 @@ static uint32_t host_of(const struct graph *g, uint32_t root, const struct snode
 static bool knows_children(const struct counts *counts, const struct snode *n)
 {
 	for (uint32_t k = 0; k < n->nr_edges; k++)
-		if (!witness_knows(counts, counts->graph->edge[n->edge + k].block))
+		if (!counts_know(counts, counts->graph->edge[n->edge + k].block))
 			return false;
 	return true;
 }
@@ -60,7 +60,7 @@ static size_t find_orphans(const struct counts *counts, uint32_t *list)
 		const struct snode *n = &counts->graph->node[i];
 
 		if (n->tree == TREE_MAPPING && !(n->flags & SN_VIRTUAL) && n->nr_mappings &&
-		    witness_knows(counts, n->block) &&
+		    counts_know(counts, n->block) &&
 		    counts->count[n->block] > counts->found[n->block])
 			list[nr++] = i;
 	}
@@ -82,7 +82,7 @@ int deny_outdated(struct counts *counts, const uint8_t *vouched)
 		uint64_t have = d->root == NONE ? 0 : g->node[d->root].nr_mappings;
 
 		if (d->root == NONE || d->source != DETAILS_LIVE || d->root_given ||
-		    have >= d->info.mapped_blocks || salvage_has_holes(g, d->root, memo, 0))
+		    have >= d->info.mapped_blocks || graph_has_holes(g, d->root, memo, 0))
 			continue;
 		looks += nr;
 		for (size_t i = 0; i < nr; i++) {
@@ -120,7 +120,7 @@ static bool is_surplus(const struct counts *counts, const struct snode *n, const
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
 		uint32_t b = counts->graph->edge[n->edge + k].block;
 
-		if (witness_knows(counts, b) && counts->found[b] > counts->count[b] &&
+		if (counts_know(counts, b) && counts->found[b] > counts->count[b] &&
 		    nr[b] >= counts->count[b])
 			return true;
 	}
@@ -186,7 +186,7 @@ uint32_t newest_time(const struct trees *trees)
 static bool was_snapped_since(const struct trees *trees, const struct device_info *then,
 			      uint32_t newest)
 {
-	const struct sdevice *d = salvage_find_device(trees, then->dev_id);
+	const struct sdevice *d = trees_find_device(trees, then->dev_id);
 
 	return d && d->source == DETAILS_LIVE && d->info.creation_time == then->creation_time &&
 	       d->info.transaction == then->transaction && then->snap_time > newest &&
@@ -210,7 +210,7 @@ static bool details_fit(const struct trees *trees)
 static bool is_nameless(const struct counts *counts, const struct snode *n)
 {
 	return n->tree == TREE_EMPTY && !(n->flags & SN_VIRTUAL) &&
-	       witness_knows(counts, n->block) && counts->count[n->block] > counts->found[n->block];
+	       counts_know(counts, n->block) && counts->count[n->block] > counts->found[n->block];
 }
 
 bool has_newer_details(struct counts *counts)
@@ -231,7 +231,7 @@ bool has_newer_details(struct counts *counts)
 		    g->node[i].flags & (SN_LIVE | SN_VIRTUAL))
 			continue;
 		details.nr = 0;
-		(void)salvage_read_details(g, i, &details, NULL);
+		(void)details_read(g, i, &details, NULL);
 		d = details.data;
 		for (size_t k = 0; k < details.nr; k++)
 			found |= was_snapped_since(trees, &d[k], newest);

@@ -38,8 +38,8 @@ static bool is_about(int64_t a, int64_t b)
 	return a - b <= 1 && b - a <= 1;
 }
 
-bool salvage_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
-			 uint64_t nr_blocks)
+bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
+			uint64_t nr_blocks)
 {
 	int64_t past = (int64_t)((index + 1) * ENTRIES_PER_BITMAP - nr_blocks);
 	int64_t free = (int64_t)ENTRIES_PER_BITMAP - nr_used(map);
@@ -73,7 +73,7 @@ static uint64_t nr_counted(const struct counts *counts)
  * An older program left one more in the superblock and in the index than in the bitmaps.  Some indices count entries
  * past the end of the map as free.
  */
-bool salvage_counts_differ(const struct counts *counts)
+bool counts_differ(const struct counts *counts)
 {
 	const struct graph *g = counts->graph;
 	uint64_t nr = counts->super->sb.metadata_sm.nr_allocated;
@@ -165,7 +165,7 @@ static int search_bitmap(struct counts *counts, uint32_t index, const uint8_t *o
 
 		if (g->kind[b] != BLOCK_BITMAP || of_data[b] || bitmap_age(super, b) >= limit)
 			continue;
-		r = salvage_get(g, b, map, err);
+		r = graph_get(g, b, map, err);
 		if (r < 0)
 			return r == -ENOMEM ? r : 0;
 		/* it counts itself */
@@ -203,7 +203,7 @@ static int read_overflow(struct counts *counts, uint32_t node, void *buf, unsign
 						  err);
 		return r;
 	}
-	r = salvage_get(g, n->block, buf, err);
+	r = graph_get(g, n->block, buf, err);
 	if (r < 0 || !view_open(&v, buf) || v.value_size != 4)
 		return r;
 	for (uint32_t i = 0; i < v.nr; i++) {
@@ -233,14 +233,14 @@ static void add_held_refs(struct counts *counts)
 		if (g->kind[b] != BLOCK_SUPER ||
 		    (b != counts->super->sb.held_root &&
 		     !(counts->has_counts && counts->count[b] && counts->count[b] < COUNT_MANY)) ||
-		    !salvage_read_copy(g, b, &held))
+		    !super_read_copy(g, b, &held))
 			continue;
 		add_ref(counts, held.mapping_root);
 		add_ref(counts, held.details_root);
 	}
 }
 
-void salvage_count_edges(struct counts *counts)
+void counts_read_edges(struct counts *counts)
 {
 	const struct graph *g = counts->graph;
 	const struct super *super = counts->super;
@@ -290,7 +290,7 @@ static uint8_t *list_data_bitmaps(const struct graph *g, void *buf)
 		const struct snode *n = &g->node[i];
 
 		if (n->tree != TREE_INDEX || !(n->flags & SN_LEAF) ||
-		    salvage_get(g, n->block, buf, NULL) < 0 || !view_open(&v, buf) ||
+		    graph_get(g, n->block, buf, NULL) < 0 || !view_open(&v, buf) ||
 		    v.value_size != 16)
 			continue;
 		for (uint32_t k = 0; k < v.nr; k++)
@@ -310,7 +310,7 @@ static int read_bitmaps(struct counts *counts, struct disk_index *index, struct 
 	int r;
 
 	if (has_index) {
-		r = salvage_get(g, (uint32_t)counts->super->sb.metadata_sm.bitmap_root, index, err);
+		r = graph_get(g, (uint32_t)counts->super->sb.metadata_sm.bitmap_root, index, err);
 		has_index = r == 0;
 	}
 	counts->index_free = 0;
@@ -319,9 +319,9 @@ static int read_bitmaps(struct counts *counts, struct disk_index *index, struct 
 
 		counts->index_free += has_index ? le32_get(index->entry[i].nr_free) : 0;
 		if (is_kind(g, b, BLOCK_BITMAP)) {
-			if (!salvage_get(g, (uint32_t)b, map, err) &&
-			    salvage_bitmap_fits(map, le32_get(index->entry[i].nr_free), i,
-						g->nr_blocks))
+			if (!graph_get(g, (uint32_t)b, map, err) &&
+			    counts_bitmap_fits(map, le32_get(index->entry[i].nr_free), i,
+					       g->nr_blocks))
 				take_bitmap(counts, map, i);
 			continue;
 		}
@@ -337,7 +337,7 @@ static int read_bitmaps(struct counts *counts, struct disk_index *index, struct 
 	return 0;
 }
 
-int salvage_read_counts(struct counts *counts, struct err *err)
+int counts_read(struct counts *counts, struct err *err)
 {
 	const struct graph *g = counts->graph;
 	const struct super *super = counts->super;
@@ -354,7 +354,7 @@ int salvage_read_counts(struct counts *counts, struct err *err)
 		return err_nomem(err, "salvage: reference counts");
 	memset(counts->count, 0xff, g->nr_blocks * sizeof(*counts->count));
 	counts->has_counts = counts->counts_searched = false;
-	salvage_count_edges(counts);
+	counts_read_edges(counts);
 	r = read_bitmaps(counts, index, map, best, err);
 	if (r < 0)
 		return r;
@@ -365,11 +365,11 @@ int salvage_read_counts(struct counts *counts, struct err *err)
 		if (g->node[root].tree == TREE_OVERFLOW)
 			r = read_overflow(counts, root, map, 0, err);
 	}
-	salvage_count_edges(counts);
+	counts_read_edges(counts);
 	return r == -ENOMEM ? r : 0;
 }
 
-uint32_t salvage_missing_refs(const struct counts *counts, uint32_t block)
+uint32_t counts_missing_refs(const struct counts *counts, uint32_t block)
 {
 	uint32_t count, found;
 
@@ -383,7 +383,7 @@ uint32_t salvage_missing_refs(const struct counts *counts, uint32_t block)
 	return count > found ? count - found : 0;
 }
 
-bool salvage_has_unknown(const struct counts *counts)
+bool counts_have_unknown(const struct counts *counts)
 {
 	if (!counts->has_counts)
 		return true;

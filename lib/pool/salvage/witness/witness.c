@@ -102,7 +102,7 @@ static int mark_held(struct witness *w)
 
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		g->node[i].flags &= (uint16_t)~SN_HELD;
-	if (!salvage_read_copy(g, w->datamap->super->sb.held_root, &held))
+	if (!super_read_copy(g, w->datamap->super->sb.held_root, &held))
 		return 0;
 	return each_node(w, node_of(g, held.mapping_root), visit_held);
 }
@@ -202,8 +202,8 @@ static int witness_init(struct witness *w, struct datamap *datamap, struct err *
 	int r;
 
 	*w = (struct witness) { .datamap = datamap };
-	salvage_sum_all(datamap->trees);
-	r = salvage_data_counts(datamap, &w->stored, &w->known, err);
+	trees_sum(datamap->trees);
+	r = datamap_counts(datamap, &w->stored, &w->known, err);
 	if (!r && datamap->graph->nr_data_blocks <= MAX_BLOCKS) {
 		w->refs = refmap_new(datamap->graph->nr_data_blocks, true);
 		r = w->refs ? 0 : err_nomem(err, "salvage: witnesses");
@@ -220,7 +220,7 @@ static int count_references(struct witness *w, struct err *err)
 		r = list_leaves(w);
 	if (r)
 		return err_nomem(err, "salvage: witnesses");
-	return w->refs ? salvage_read_leaves(w->datamap->graph, &w->leaves, count_leaf, w, err) : 0;
+	return w->refs ? graph_read_leaves(w->datamap->graph, &w->leaves, count_leaf, w, err) : 0;
 }
 
 /* --- the metadata map --- */
@@ -228,8 +228,8 @@ static int count_references(struct witness *w, struct err *err)
 /* Does the superblock say another number of metadata blocks in use than its own map? */
 static bool is_other_map(const struct counts *counts)
 {
-	return counts->has_counts && !counts->counts_searched && !salvage_has_unknown(counts) &&
-	       salvage_counts_differ(counts);
+	return counts->has_counts && !counts->counts_searched && !counts_have_unknown(counts) &&
+	       counts_differ(counts);
 }
 
 /* How many of the blocks that the superblock names are free by its own metadata map? */
@@ -243,14 +243,14 @@ static uint32_t nr_free_roots(const struct counts *counts)
 
 	for (size_t i = 0; i < ARRAY_SIZE(root); i++)
 		nr += root[i] < counts->graph->nr_blocks &&
-		      witness_knows(counts, (uint32_t)root[i]) && !counts->count[root[i]];
+		      counts_know(counts, (uint32_t)root[i]) && !counts->count[root[i]];
 	return nr;
 }
 
 static bool names_unused(const struct counts *counts, const struct snode *n)
 {
 	for (uint32_t k = 0; k < n->nr_edges; k++)
-		if (witness_knows(counts, counts->graph->edge[n->edge + k].block) &&
+		if (counts_know(counts, counts->graph->edge[n->edge + k].block) &&
 		    !counts->count[counts->graph->edge[n->edge + k].block])
 			return true;
 	return false;
@@ -296,7 +296,7 @@ static uint32_t nr_denied(const struct graph *g)
 }
 
 /* What a denied node names is of another state: its children are judged when it is out of the way. */
-int salvage_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
+int witness_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
 {
 	struct graph *g = datamap->graph;
 	uint32_t before = nr_denied(g);
@@ -314,7 +314,7 @@ int salvage_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
 	if (!r && nr_denied(g) == before)
 		r = count_references(&w, err);
 	if (!r && nr_denied(g) == before && w.stored)
-		r = salvage_read_leaves(g, &w.leaves, deny_leaf, &w, err);
+		r = graph_read_leaves(g, &w.leaves, deny_leaf, &w, err);
 	*nr = nr_denied(g);
 	witness_fini(&w);
 	return r;
@@ -409,7 +409,7 @@ static void ask_metadata_map(const struct counts *counts, struct agreement *a)
 	for (uint32_t i = 0; i < counts->graph->nr_nodes; i++) {
 		const struct snode *n = &counts->graph->node[i];
 
-		if (n->flags & SN_VIRTUAL || !witness_knows(counts, n->block))
+		if (n->flags & SN_VIRTUAL || !counts_know(counts, n->block))
 			continue;
 		if (n->flags & SN_LIVE)
 			a->strange_map += counts->count[n->block] < MAX(counts->found[n->block], 1);
@@ -450,7 +450,7 @@ static void compare_data(const struct witness *w, struct agreement *a)
 	}
 }
 
-int salvage_agreement(struct datamap *datamap, struct err *err)
+int witness_agreement(struct datamap *datamap, struct err *err)
 {
 	const struct graph *g = datamap->graph;
 	const struct super *super = datamap->super;
