@@ -240,9 +240,43 @@ static void add_held_refs(struct counts *counts)
 	}
 }
 
+static void add_children(struct counts *counts, const struct snode *n)
+{
+	/* nodes that are not of this state have no children here */
+	for (uint32_t k = 0; !(n->flags & SN_DENIED) && k < n->nr_edges; k++) {
+		const struct edge *e = &counts->graph->edge[n->edge + k];
+
+		/* a tree under an impossible device id lacks a parent */
+		if (!(n->flags & SN_LEAF) || e->key <= MAX_DEV_ID)
+			add_ref(counts, e->block);
+	}
+}
+
+static bool is_in_use(const struct counts *counts, const struct snode *n)
+{
+	return !(n->flags & SN_VIRTUAL) && counts->has_counts && counts->count[n->block] != COUNT_UNKNOWN &&
+	       counts->count[n->block];
+}
+
+/*
+ * When the references of live nodes have been counted: where the walk refused the content of a block, and these are
+ * all the references that it has, the content is not what belongs there, and what it points to is not its own.
+ */
+static void mark_misplaced(struct counts *counts)
+{
+	struct graph *g = counts->graph;
+
+	for (size_t i = 0; i < counts->trees->gaps.nr; i++) {
+		const uint32_t b = gap_at(counts->trees, i)->block, node = node_of(g, b);
+
+		if (node != NONE && is_in_use(counts, &g->node[node]) && counts->count[b] <= counts->found[b])
+			g->node[node].flags |= SN_MISPLACED;
+	}
+}
+
 void counts_read_edges(struct counts *counts)
 {
-	const struct graph *g = counts->graph;
+	struct graph *g = counts->graph;
 	const struct super *super = counts->super;
 	const struct trees *trees = counts->trees;
 	const uint64_t roots[] = {
@@ -261,23 +295,14 @@ void counts_read_edges(struct counts *counts)
 			add_ref(counts, g->node[trees->dev[i].root].block);
 	add_held_refs(counts);
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
-		bool live = n->flags & SN_LIVE;
-
-		/* nodes that are not of this state have no children here */
-		if (n->flags & SN_DENIED)
-			continue;
-		if (!(n->flags & SN_VIRTUAL) && counts->has_counts &&
-		    counts->count[n->block] != COUNT_UNKNOWN)
-			live |= counts->count[n->block] > 0;
-		for (uint32_t k = 0; live && k < n->nr_edges; k++) {
-			const struct edge *e = &g->edge[n->edge + k];
-
-			/* a tree under an impossible device id lacks a parent */
-			if (!(n->flags & SN_LEAF) || e->key <= MAX_DEV_ID)
-				add_ref(counts, e->block);
-		}
+		g->node[i].flags &= (uint16_t)~SN_MISPLACED;
+		if (g->node[i].flags & SN_LIVE)
+			add_children(counts, &g->node[i]);
 	}
+	mark_misplaced(counts);
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (!(g->node[i].flags & (SN_LIVE | SN_MISPLACED)) && is_in_use(counts, &g->node[i]))
+			add_children(counts, &g->node[i]);
 }
 
 /* The bitmaps that an index of the data map names, the newest or an older one: by block. */
