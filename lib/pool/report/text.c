@@ -178,8 +178,8 @@ void put_super(const struct salvage *s, struct outbuf *out)
 			      "the pool is empty, but an older pool with %llu devices and %llu mapped "
 			      "blocks can be read; to bring it back: --mapping-root %u "
 			      "--details-root %u --transaction-id N (transaction_id in /etc/lvm/backup)\n",
-			      (unsigned long long)state->over.nr_devices,
-			      (unsigned long long)state->over.nr_mappings, state->over.map_root,
+			      (unsigned long long)state->over.sum.devices,
+			      (unsigned long long)state->over.sum.mappings, state->over.map_root,
 			      state->over.details_root);
 	else if (state->over.found)
 		outbuf_str(out, "the pool is empty, but parts of an older pool can be read: --list-roots "

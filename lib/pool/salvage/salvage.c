@@ -99,18 +99,6 @@ static bool is_whole(const struct trees *trees)
 	return true;
 }
 
-/* Does each device have as many mappings as its details say? */
-static bool counts_agree(struct trees *trees)
-{
-	trees_sum(trees);
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].root == NONE ||
-		    trees->graph->node[trees->dev[i].root].nr_mappings !=
-			    trees->dev[i].info.mapped_blocks)
-			return false;
-	return true;
-}
-
 static bool was_mended(const struct graph *g)
 {
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
@@ -268,7 +256,7 @@ static int try_whole(struct tell *tell, bool *whole, struct err *err)
 	if (*whole && !r)
 		r = witness_agreement(tell->datamap, err);
 	*whole &= !a->excess &&
-		  !((a->strange || a->strange_map || a->missing) && !counts_agree(trees));
+		  !((a->strange || a->strange_map || a->missing) && !trees_fit_details(trees));
 	tell->intact =
 		*whole && !super->chosen && super->sb_fault == SB_OK && !was_mended(tell->graph);
 	return r;
@@ -292,7 +280,7 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 	if (!r && whole && !s->trees.nr_devs && superblock_is_new(&s->super.sb) &&
 	    !has_given_roots(&s->super))
 		r = state_look_under(&s->state, err);
-	else if (!r && whole && newest_time(&s->trees) < s->super.sb.time &&
+	else if (!r && whole && trees_newest_time(&s->trees) < s->super.sb.time &&
 		 !has_given_roots(&s->super))
 		r = look_for_newer(&s->tell, err);
 	if (!r) {

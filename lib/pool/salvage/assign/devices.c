@@ -44,14 +44,9 @@ static int list_old_tops(struct super *super, struct vec *tops)
 {
 	for (uint32_t i = 0; i < super->graph->nr_nodes; i++) {
 		const struct snode *n = &super->graph->node[i];
-		uint32_t *p;
 
-		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
-			continue;
-		p = vec_push(tops, sizeof(*p));
-		if (!p)
+		if (n->tree == TREE_TOP && n->flags & SN_LEAF && push_number(tops, i) < 0)
 			return -ENOMEM;
-		*p = i;
 	}
 	if (tops->nr)
 		qsort_r(tops->data, tops->nr, sizeof(uint32_t), youngest_first, super);
@@ -114,6 +109,22 @@ static void drop_guesses(struct trees *trees)
 	trees->nr_devs = nr;
 }
 
+static uint32_t next_id(const struct trees *trees)
+{
+	return trees->nr_devs ? trees->dev[trees->nr_devs - 1].info.dev_id + 1 : 0;
+}
+
+/* A device with an invented id for the tree at @root. */
+static int add_nameless(struct trees *trees, uint32_t root, struct err *err)
+{
+	const struct sdevice d = { .info = { .dev_id = next_id(trees) }, .root_block = NONE,
+				   .root = root, .source = DETAILS_INVENTED,
+				   .id_invented = true, .root_found = true };
+	int r = trees_insert_device(trees, &d, err);
+
+	return r ? r : trees_walk_mapping(trees, root, err);
+}
+
 /*
  * Trees whose device is not known, when device ids are lost: they get a new id rather than being
  * dropped.
@@ -126,20 +137,15 @@ static int invent_ids(struct counts *counts, struct err *err)
 	int r = 0;
 
 	for (uint32_t i = 0; i < nr_nodes && !r; i++) {
-		uint32_t id = trees->nr_devs ? trees->dev[trees->nr_devs - 1].info.dev_id + 1 : 0,
-			 refs;
-		const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE,
-					   .root = i, .source = DETAILS_INVENTED,
-					   .id_invented = true, .root_found = true };
+		uint32_t refs;
 
 		if (g->node[i].flags & SN_VIRTUAL || g->node[i].tree != TREE_MAPPING)
 			continue;
 		refs = counts_missing_refs(counts, g->node[i].block);
-		if (!refs || refs >= COUNT_MANY || !g->node[i].nr_mappings || id > MAX_DEV_ID)
+		if (!refs || refs >= COUNT_MANY || !g->node[i].nr_mappings ||
+		    next_id(trees) > MAX_DEV_ID)
 			continue;
-		r = trees_insert_device(trees, &d, err);
-		if (!r)
-			r = trees_walk_mapping(trees, i, err);
+		r = add_nameless(trees, i, err);
 	}
 	return r;
 }
@@ -184,18 +190,11 @@ static int invent_by_data(struct assign *as, struct err *err)
 	if (nr)
 		qsort_r(list, nr, sizeof(*list), highest_newest, as->super);
 	for (uint32_t i = 0; i < MIN(nr, (uint32_t)MAX_INVENTED) && !r; i++) {
-		uint32_t id = trees->nr_devs ? trees->dev[trees->nr_devs - 1].info.dev_id + 1 : 0;
-		const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE,
-					   .root = list[i], .source = DETAILS_INVENTED,
-					   .id_invented = true, .root_found = true };
-
-		if (id > MAX_DEV_ID || !datamap_allows(as->datamap, list[i]))
+		if (next_id(trees) > MAX_DEV_ID || !datamap_allows(as->datamap, list[i]))
 			continue;
 		as->guessed = true;
 		datamap_take(as->datamap, list[i]);
-		r = trees_insert_device(trees, &d, err);
-		if (!r)
-			r = trees_walk_mapping(trees, list[i], err);
+		r = add_nameless(trees, list[i], err);
 	}
 	return r;
 }
@@ -224,8 +223,6 @@ static struct sdevice *only_bare(struct trees *trees, uint64_t nr)
  */
 static void pair_details(struct trees *trees)
 {
-	size_t nr = 0;
-
 	trees_sum(trees);
 	for (size_t i = 0; i < trees->nr_devs; i++) {
 		struct sdevice *d = &trees->dev[i], *bare;
@@ -242,10 +239,7 @@ static void pair_details(struct trees *trees)
 		bare->source = DETAILS_LIVE;
 		d->is_guess = true; /* forgotten below */
 	}
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (!trees->dev[i].is_guess || trees->dev[i].root != NONE)
-			trees->dev[nr++] = trees->dev[i];
-	trees->nr_devs = nr;
+	drop_guesses(trees);
 }
 
 /* Devices that nothing but an older top level names, when top level and details are lost. */

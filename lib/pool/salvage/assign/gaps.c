@@ -246,8 +246,8 @@ static int find_places(struct assignment *a, uint32_t i, uint32_t dev, uint8_t *
 		r = add_dev(&a->place[place_of[i]], dev);
 	}
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
-		if (a->assign->graph->edge[n->edge + k].node != NONE)
-			r = find_places(a, a->assign->graph->edge[n->edge + k].node, dev, clean,
+		if (graph_child(a->assign->graph, n, k) != NONE)
+			r = find_places(a, graph_child(a->assign->graph, n, k), dev, clean,
 					place_of, &below, depth + 1);
 	clean[i] = !below;
 	*any |= below;

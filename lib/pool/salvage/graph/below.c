@@ -14,8 +14,8 @@ bool graph_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned 
 		return memo[i] == HOLES_SOME;
 	memo[i] = HOLES_NONE; /* also when met again below itself */
 	for (uint32_t k = 0; !any && !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
-		any = g->edge[n->edge + k].node == NONE ||
-		      graph_has_holes(g, g->edge[n->edge + k].node, memo, depth + 1);
+		any = graph_child(g, n, k) == NONE ||
+		      graph_has_holes(g, graph_child(g, n, k), memo, depth + 1);
 	memo[i] = any ? HOLES_SOME : HOLES_NONE;
 	return any;
 }

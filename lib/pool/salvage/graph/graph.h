@@ -6,6 +6,8 @@
  * Every block of the metadata device and every node among them: what it is, what it points to, and which of that
  * fits together.  Nothing here knows which of the nodes are of the pool's last state.
  */
+#include <errno.h>
+
 #include "base/search.h"
 #include "base/vec.h"
 #include "dev/stream.h"
@@ -133,6 +135,23 @@ static inline uint32_t node_of(const struct graph *g, uint64_t block)
 	return block < g->nr_blocks ? g->slot[block] : NONE;
 }
 
+/* Child @k of internal node @n, NONE: it is lost. */
+static inline uint32_t graph_child(const struct graph *g, const struct snode *n, uint32_t k)
+{
+	return g->edge[n->edge + k].node;
+}
+
+/* Appends a node, or another number.  0 or -ENOMEM. */
+static inline int push_number(struct vec *list, uint32_t i)
+{
+	uint32_t *p = vec_push(list, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	*p = i;
+	return 0;
+}
+
 /* The edge of internal node @n whose keys @key is one of; NONE: it lies before all of them. */
 static inline uint32_t edge_for(const struct graph *g, const struct snode *n, uint64_t key)
 {
@@ -177,6 +196,14 @@ uint32_t graph_where(const struct graph *g, uint32_t block);
 typedef void graph_leaf_fn(void *ctx, uint32_t node, const struct view *v);
 int graph_read_leaves(struct graph *g, struct vec *list, graph_leaf_fn *fn, void *ctx,
 		      struct err *err);
+
+/*
+ * Calls @fn for each leaf below @node whose values have @value_size bytes, in the order of keys, until one returns
+ * not 0, or cannot be read: then that is returned.  @buf: room for a block.
+ */
+typedef int graph_view_fn(void *ctx, const struct view *v);
+int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, void *buf,
+		    graph_view_fn *fn, void *ctx, struct err *err);
 
 /* --- mend.c --- */
 /*

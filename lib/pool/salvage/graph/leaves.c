@@ -57,3 +57,37 @@ int graph_read_leaves(struct graph *g, struct vec *list, graph_leaf_fn *fn, void
 		at[i] = graph_where(g, g->node[r.node[i]].block);
 	return stream_read(&g->stream, at, list->nr, open_leaf, &r, err);
 }
+
+struct search {
+	const struct graph *g;
+	uint32_t value_size;
+	void *buf;
+	graph_view_fn *fn;
+	void *ctx;
+	struct err *err;
+};
+
+static int search_leaves(const struct search *s, uint32_t node, unsigned depth)
+{
+	const struct snode *n = &s->g->node[node];
+	struct view v;
+	int r = 0;
+
+	for (uint32_t k = 0;
+	     !(n->flags & SN_LEAF) && k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++)
+		if (graph_child(s->g, n, k) != NONE)
+			r = search_leaves(s, graph_child(s->g, n, k), depth + 1);
+	if (!(n->flags & SN_LEAF))
+		return r;
+	r = graph_get(s->g, n->block, s->buf, s->err);
+	return r < 0 || !view_open(&v, s->buf) || v.value_size != s->value_size ? r
+										: s->fn(s->ctx, &v);
+}
+
+int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, void *buf,
+		    graph_view_fn *fn, void *ctx, struct err *err)
+{
+	const struct search s = { g, value_size, buf, fn, ctx, err };
+
+	return search_leaves(&s, node, 0);
+}

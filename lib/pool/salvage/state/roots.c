@@ -36,19 +36,13 @@ static uint32_t contradictions(const struct counts *counts, const struct snode *
 
 static void newest_details(struct graph *g, uint32_t node, struct pool_state *st)
 {
-	struct vec details = { 0 };
-	const struct device_info *d;
+	struct details_sum sum = { 0 };
 
-	if (details_read(g, node, &details, NULL) < 0)
-		details.nr = 0;
-	d = details.data;
-	for (size_t i = 0; i < details.nr; i++) {
-		st->transaction = MAX(st->transaction, d[i].transaction);
-		st->time = MAX(st->time, MAX(d[i].snap_time, d[i].creation_time));
-		st->mapped += MIN(d[i].mapped_blocks, MAX_DATA_BLOCK);
-	}
+	(void)details_add(g, node, &sum, NULL);
+	st->transaction = MAX(st->transaction, sum.transaction);
+	st->time = MAX(st->time, sum.time);
+	st->mapped += sum.mappings;
 	st->dated = !(g->node[node].flags & SN_BROKEN);
-	free(details.data);
 }
 
 /* The metadata map's overflow tree, of two: all its keys are blocks that the bitmaps leave to it. */

@@ -22,7 +22,7 @@ struct state {
 	struct {
 		bool found;
 		uint32_t map_root, details_root; /* 0: not found */
-		uint64_t nr_devices, nr_mappings;
+		struct details_sum sum;
 	} over; /* an older pool that this empty one was formatted over */
 };
 

@@ -17,21 +17,6 @@ static bool holds_devices(const struct graph *g)
 	return false;
 }
 
-static int sum_up(struct state *state, struct err *err)
-{
-	struct graph *g = state->graph;
-	struct vec details = { 0 };
-	const struct device_info *d;
-	int r = details_read(g, g->slot[state->over.details_root], &details, err);
-
-	d = details.data;
-	state->over.nr_devices = details.nr;
-	for (size_t i = 0; i < details.nr; i++)
-		state->over.nr_mappings += d[i].mapped_blocks;
-	free(details.data);
-	return r;
-}
-
 int state_look_under(struct state *state, struct err *err)
 {
 	struct graph *g = state->graph;
@@ -53,7 +38,7 @@ int state_look_under(struct state *state, struct err *err)
 	    g->node[details].tree == TREE_DETAILS) {
 		state->over.map_root = (uint32_t)super->sb.mapping_root;
 		state->over.details_root = (uint32_t)super->sb.details_root;
-		r = sum_up(state, err);
+		r = details_add(g, details, &state->over.sum, err);
 	}
 	super->sb = own;
 	state->trees->uncertain = uncertain;

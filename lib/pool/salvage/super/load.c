@@ -54,13 +54,12 @@ static int want_bitmaps(struct graph *g, struct vec *list, uint32_t block)
 /* The roots of both space maps and of the held snapshot. */
 static int want_witnesses(struct super *super, struct vec *list)
 {
-	const uint64_t roots[] = { super->sb.data_sm.bitmap_root, super->sb.data_sm.ref_count_root,
-				   super->sb.metadata_sm.bitmap_root,
-				   super->sb.metadata_sm.ref_count_root, super->sb.held_root };
+	uint64_t root[NR_SUPER_ROOTS];
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(roots) && !r; i++)
-		r = roots[i] ? want(super->graph, list, roots[i]) : 0;
+	super_roots(&super->sb, root);
+	for (size_t i = 2; i < NR_SUPER_ROOTS && !r; i++)
+		r = root[i] ? want(super->graph, list, root[i]) : 0;
 	return r;
 }
 

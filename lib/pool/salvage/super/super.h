@@ -28,6 +28,21 @@ struct super {
 	uint32_t cursor; /* where the newest state found without a superblock ends */
 };
 
+#define NR_SUPER_ROOTS 7
+
+/* What a superblock points to: the roots of both trees, those of the data map and of the metadata map, the held snapshot. */
+static inline void super_roots(const struct superblock *sb, uint64_t root[NR_SUPER_ROOTS])
+{
+	const uint64_t all[NR_SUPER_ROOTS] = {
+		sb->mapping_root,	     sb->details_root,
+		sb->data_sm.bitmap_root,     sb->data_sm.ref_count_root,
+		sb->metadata_sm.bitmap_root, sb->metadata_sm.ref_count_root,
+		sb->held_root,
+	};
+
+	memcpy(root, all, sizeof(all));
+}
+
 static inline bool has_given_roots(const struct super *super)
 {
 	return super->opt.has_mapping_root || super->opt.has_details_root;

@@ -20,7 +20,7 @@ static uint32_t end_leaf(const struct graph *g, uint32_t i, bool first)
 	if (node_is_leaf(g, i))
 		return leaf_has_content(g, i) ? i : NONE;
 	for (uint32_t k = 0; k < nr; k++) {
-		uint32_t c = node_child(g, i, first ? k : nr - 1 - k);
+		uint32_t c = graph_child(g, &g->node[i], first ? k : nr - 1 - k);
 
 		leaf = c == NONE ? NONE : end_leaf(g, c, first);
 		if (leaf != NONE)
@@ -44,8 +44,8 @@ static void mark_shared(const struct graph *g, struct defs *d, uint32_t i)
 		return;
 	d->visits[i] = 2;
 	for (uint32_t k = 0; !node_is_leaf(g, i) && k < g->node[i].nr_edges; k++)
-		if (node_child(g, i, k) != NONE)
-			mark_shared(g, d, node_child(g, i, k));
+		if (graph_child(g, &g->node[i], k) != NONE)
+			mark_shared(g, d, graph_child(g, &g->node[i], k));
 }
 
 static void visit(const struct graph *g, struct defs *d, uint32_t i, uint32_t *prev)
@@ -69,8 +69,8 @@ static void visit(const struct graph *g, struct defs *d, uint32_t i, uint32_t *p
 		return;
 	}
 	for (uint32_t k = 0; k < g->node[i].nr_edges; k++)
-		if (node_child(g, i, k) != NONE)
-			visit(g, d, node_child(g, i, k), prev);
+		if (graph_child(g, &g->node[i], k) != NONE)
+			visit(g, d, graph_child(g, &g->node[i], k), prev);
 }
 
 static bool is_head(const struct defs *d, uint32_t leaf)
@@ -106,7 +106,7 @@ static uint32_t find_heads(const struct graph *g, struct defs *d, uint32_t i)
 		return d->head[i] = heads;
 	}
 	for (uint32_t k = 0; k < g->node[i].nr_edges; k++) {
-		uint32_t c = node_child(g, i, k),
+		uint32_t c = graph_child(g, &g->node[i], k),
 			 h = c == NONE ? DEFS_HEAD_NONE : find_heads(g, d, c);
 
 		if (h != DEFS_HEAD_NONE)

@@ -43,10 +43,4 @@ static inline bool leaf_has_content(const struct graph *g, uint32_t i)
 	return g->node[i].nr && (g->node[i].nr_mappings || g->node[i].tree != TREE_MAPPING);
 }
 
-/* Child @k of node @i, NONE: it is lost. */
-static inline uint32_t node_child(const struct graph *g, uint32_t i, uint32_t k)
-{
-	return g->edge[g->node[i].edge + k].node;
-}
-
 #endif

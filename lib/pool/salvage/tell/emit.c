@@ -135,7 +135,8 @@ static void fill_devices(struct emission *e, struct slot *slot)
 			e->depth--;
 			continue;
 		}
-		c = node_child(g, e->stack[e->depth - 1].node, e->stack[e->depth - 1].k++);
+		c = graph_child(g, &g->node[e->stack[e->depth - 1].node],
+				e->stack[e->depth - 1].k++);
 		if (c != NONE && e->depth < MAX_STACK)
 			step_node(e, slot, c);
 	}

@@ -7,12 +7,7 @@
 #include "base/cleanup.h"
 #include "pool/salvage/tell/tell.h"
 
-struct root_sums {
-	uint64_t devices, mappings;
-	uint32_t time;
-};
-
-static void sum_top(const struct graph *g, uint32_t i, struct root_sums *sum, unsigned depth)
+static void sum_top(const struct graph *g, uint32_t i, struct details_sum *sum, unsigned depth)
 {
 	const struct snode *n = &g->node[i];
 
@@ -33,22 +28,6 @@ static void sum_top(const struct graph *g, uint32_t i, struct root_sums *sum, un
 	}
 }
 
-static void sum_details(struct graph *g, uint32_t i, struct root_sums *sum)
-{
-	struct vec details = { 0 };
-	const struct device_info *d;
-
-	if (details_read(g, i, &details, NULL) < 0)
-		details.nr = 0;
-	d = details.data;
-	for (size_t k = 0; k < details.nr; k++) {
-		sum->devices++;
-		sum->mappings += d[k].mapped_blocks;
-		sum->time = MAX(sum->time, MAX(d[k].creation_time, d[k].snap_time));
-	}
-	free(details.data);
-}
-
 int tell_roots(struct super *super, struct outbuf *out, struct err *err)
 {
 	struct graph *g = super->graph;
@@ -64,14 +43,14 @@ int tell_roots(struct super *super, struct outbuf *out, struct err *err)
 	graph_mark_children(g, is_child);
 	for (uint32_t b = 0; b < g->nr_blocks; b++) {
 		uint32_t i = g->slot[b];
-		struct root_sums sum = { 0 };
+		struct details_sum sum = { 0 };
 
 		if (i == NONE || is_child[i] || g->node[i].flags & SN_VIRTUAL)
 			continue;
 		if (g->node[i].tree == TREE_TOP)
 			sum_top(g, i, &sum, 0);
 		else if (g->node[i].tree == TREE_DETAILS)
-			sum_details(g, i, &sum);
+			(void)details_add(g, i, &sum, NULL);
 		else
 			continue;
 		outbuf_printf(out, "%s root %u: %llu devices, %llu mappings, newest time %u%s%s\n",

@@ -15,44 +15,21 @@ static int by_id(const void *pa, const void *pb)
 	return a->dev_id < b->dev_id ? -1 : a->dev_id > b->dev_id;
 }
 
-int details_read_leaf(const struct graph *g, uint32_t node, struct vec *out, void *buf,
-		      struct err *err)
+static int take_details(void *out, const struct view *v)
 {
-	struct view v;
-	int r = graph_get(g, g->node[node].block, buf, err);
-
-	if (r < 0)
-		return r;
-	if (!view_open(&v, buf) || v.value_size != sizeof(struct disk_details))
-		return 0;
-	for (uint32_t i = 0; i < v.nr; i++) {
+	for (uint32_t i = 0; i < v->nr; i++) {
 		struct device_info *info;
-		uint64_t id = view_key(&v, i);
+		uint64_t id = view_key(v, i);
 
 		if (id > MAX_DEV_ID)
 			continue;
 		info = vec_push(out, sizeof(*info));
 		if (!info)
-			return err_nomem(err, "salvage: device details");
+			return -ENOMEM;
 		device_info_decode(info, (uint32_t)id,
-				   v.values + (size_t)i * sizeof(struct disk_details));
+				   v->values + (size_t)i * sizeof(struct disk_details));
 	}
 	return 0;
-}
-
-static int read_tree(const struct graph *g, uint32_t node, struct vec *out, void *buf,
-		     unsigned depth, struct err *err)
-{
-	const struct snode *n = &g->node[node];
-	int r = 0;
-
-	if (n->flags & SN_LEAF)
-		return n->tree == TREE_DETAILS ? details_read_leaf(g, node, out, buf, err)
-					       : 0;
-	for (uint32_t k = 0; k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++)
-		if (g->edge[n->edge + k].node != NONE)
-			r = read_tree(g, g->edge[n->edge + k].node, out, buf, depth + 1, err);
-	return r;
 }
 
 int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *err)
@@ -62,10 +39,29 @@ int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *er
 
 	if (!buf)
 		return err_nomem(err, "salvage: a block");
-	r = read_tree(g, node, out, buf, 0, err);
-	g->no_memory |= r == -ENOMEM;
+	r = graph_each_leaf(g, node, sizeof(struct disk_details), buf, take_details, out, err);
+	if (r == -ENOMEM) {
+		g->no_memory = true;
+		err_nomem(err, "salvage: device details");
+	}
 	if (out->nr)
 		qsort(out->data, out->nr, sizeof(struct device_info), by_id);
+	return r;
+}
+
+int details_add(struct graph *g, uint32_t node, struct details_sum *sum, struct err *err)
+{
+	struct vec details = { 0 };
+	int r = details_read(g, node, &details, err);
+	const struct device_info *d = details.data;
+
+	for (size_t i = 0; i < details.nr && r >= 0; i++) {
+		sum->devices++;
+		sum->mappings += MIN(d[i].mapped_blocks, MAX_DATA_BLOCK);
+		sum->transaction = MAX(sum->transaction, d[i].transaction);
+		sum->time = MAX(sum->time, MAX(d[i].snap_time, d[i].creation_time));
+	}
+	free(details.data);
 	return r;
 }
 
@@ -177,4 +173,23 @@ bool trees_differ_from_details(const struct trees *trees)
 		    trees->dev[i].info.mapped_blocks != trees->dev[i].nr_mappings)
 			return true;
 	return false;
+}
+
+bool trees_fit_details(const struct trees *trees)
+{
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (!has_its_count(trees->graph, &trees->dev[i]))
+			return false;
+	return true;
+}
+
+uint32_t trees_newest_time(const struct trees *trees)
+{
+	uint32_t time = 0;
+
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].source == DETAILS_LIVE)
+			time = MAX(time, MAX(trees->dev[i].info.creation_time,
+					     trees->dev[i].info.snap_time));
+	return time;
 }

@@ -26,7 +26,7 @@ static void sum_node(struct graph *g, uint32_t i, unsigned depth)
 	n->min_time = n->max_time = 0;
 	n->max_data = 0;
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		uint32_t c = g->edge[n->edge + k].node;
+		uint32_t c = graph_child(g, n, k);
 
 		if (c == NONE)
 			continue;

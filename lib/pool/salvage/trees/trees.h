@@ -50,6 +50,13 @@ static inline struct gap *gap_at(const struct trees *trees, size_t i)
 	return (struct gap *)trees->gaps.data + i;
 }
 
+/* Has its tree as many mappings as its details say? */
+static inline bool has_its_count(const struct graph *g, const struct sdevice *d)
+{
+	return d->source == DETAILS_LIVE && d->root != NONE &&
+	       g->node[d->root].nr_mappings == d->info.mapped_blocks;
+}
+
 /* --- trees.c: walking --- */
 /* Links all nodes, and walks the trees that the superblock names anew. */
 int trees_walk(struct trees *trees, struct err *err);
@@ -68,15 +75,24 @@ void trees_sum_devices(struct trees *trees);
 void trees_order(struct trees *trees);
 
 /* --- details.c --- */
+/* The details below @node, by id, are added to @out: struct device_info. */
 int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *err);
-/* The same of one leaf.  @buf: room for a block. */
-int details_read_leaf(const struct graph *g, uint32_t node, struct vec *out, void *buf,
-		      struct err *err);
+struct details_sum {
+	uint64_t devices, mappings;
+	uint64_t transaction; /* the newest */
+	uint32_t time;	      /* the newest */
+};
+/* Adds the devices whose details are below @node; none of them when that fails. */
+int details_add(struct graph *g, uint32_t node, struct details_sum *sum, struct err *err);
 int trees_join_details(struct trees *trees, struct err *err);
 /* Mappings of all devices. */
 uint64_t trees_nr_mappings(const struct trees *trees);
 /* Have the details of a device another number of mappings than its tree? */
 bool trees_differ_from_details(const struct trees *trees);
+/* Has each device as many mappings as its details say?  The trees must have been summed up. */
+bool trees_fit_details(const struct trees *trees);
+/* The newest time in the details of the devices. */
+uint32_t trees_newest_time(const struct trees *trees);
 /* NULL: there is no such device. */
 struct sdevice *trees_find_device(const struct trees *trees, uint32_t id);
 /* Puts @device in place; the list is sorted by id. */

@@ -26,13 +26,10 @@ static bool is_better(const struct sdevice *d, const struct device_info *a,
 
 static int use_older_details(struct trees *trees, struct err *err)
 {
-	const struct graph *g = trees->graph;
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	struct graph *g = trees->graph;
 	struct vec details = { 0 };
 	int r = 0;
 
-	if (!buf)
-		return err_nomem(err, "salvage: a block");
 	for (uint32_t i = 0; i < g->nr_nodes && !r; i++) {
 		const struct snode *n = &g->node[i];
 		const struct device_info *info;
@@ -40,7 +37,7 @@ static int use_older_details(struct trees *trees, struct err *err)
 		if (n->tree != TREE_DETAILS || !(n->flags & SN_LEAF) || n->flags & SN_LIVE)
 			continue;
 		details.nr = 0;
-		r = details_read_leaf(g, i, &details, buf, err);
+		r = details_read(g, i, &details, err);
 		info = details.data;
 		for (size_t k = 0; k < details.nr; k++) {
 			struct sdevice *d = trees_find_device(trees, info[k].dev_id);

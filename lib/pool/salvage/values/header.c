@@ -146,16 +146,11 @@ static void header_nr_data(struct values *values)
 /* The newest time in what is kept. */
 static uint32_t newest_kept(const struct trees *trees)
 {
-	uint32_t time = 0;
+	uint32_t time = trees_newest_time(trees);
 
-	for (size_t i = 0; i < trees->nr_devs; i++) {
-		const struct sdevice *d = &trees->dev[i];
-
-		if (d->root != NONE && d->nr_mappings)
-			time = MAX(time, trees->graph->node[d->root].max_time);
-		if (d->source == DETAILS_LIVE)
-			time = MAX(time, MAX(d->info.creation_time, d->info.snap_time));
-	}
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root != NONE && trees->dev[i].nr_mappings)
+			time = MAX(time, trees->graph->node[trees->dev[i].root].max_time);
 	return time;
 }
 

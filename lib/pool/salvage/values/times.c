@@ -40,18 +40,8 @@ static void reach(struct times *t, uint32_t i, uint8_t how)
 		return;
 	t->reached[i] = how;
 	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
-		if (g->edge[n->edge + k].node != NONE)
-			reach(t, g->edge[n->edge + k].node, how);
-}
-
-static int add_leaf(struct times *t, uint32_t i)
-{
-	uint32_t *p = vec_push(&t->leaves, sizeof(*p));
-
-	if (!p)
-		return -ENOMEM;
-	*p = i;
-	return 0;
+		if (graph_child(g, n, k) != NONE)
+			reach(t, graph_child(g, n, k), how);
 }
 
 static void count_leaf(void *ctx, uint32_t node, const struct view *v)
@@ -98,12 +88,12 @@ static int list_leaves(struct times *t, uint32_t i, uint32_t snap_time)
 		if (t->reached[i] == 2)
 			t->newest = MAX(t->newest, n->max_time + 1);
 		else
-			r = add_leaf(t, i);
+			r = push_number(&t->leaves, i);
 		return r;
 	}
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
-		if (g->edge[n->edge + k].node != NONE)
-			r = list_leaves(t, g->edge[n->edge + k].node, snap_time);
+		if (graph_child(g, n, k) != NONE)
+			r = list_leaves(t, graph_child(g, n, k), snap_time);
 	return r;
 }
 
@@ -134,7 +124,7 @@ static int count_all(struct times *t, struct err *err)
 
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		if (t->reached[i] && g->node[i].flags & SN_LEAF && g->node[i].nr_mappings &&
-		    add_leaf(t, i) < 0)
+		    push_number(&t->leaves, i) < 0)
 			return err_nomem(err, "salvage: times");
 	return graph_read_leaves(g, &t->leaves, count_leaf, t, err);
 }

@@ -36,8 +36,8 @@ static int each_leaf(struct datamap *datamap, uint32_t i, uint32_t mark, leaf_fn
 	if (n->flags & SN_LEAF)
 		return n->tree == TREE_MAPPING ? fn(datamap, i, ctx) : 0;
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
-		if (g->edge[n->edge + k].node != NONE)
-			r = each_leaf(datamap, g->edge[n->edge + k].node, mark, fn, ctx, depth + 1);
+		if (graph_child(g, n, k) != NONE)
+			r = each_leaf(datamap, graph_child(g, n, k), mark, fn, ctx, depth + 1);
 	return r;
 }
 
@@ -83,7 +83,7 @@ struct reading {
 	struct datamap *datamap;
 	struct refmap *count;
 	uint8_t *known;
-	void *buf, *map;
+	void *map;
 };
 
 static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint32_t nr_free)
@@ -100,24 +100,10 @@ static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint3
 	r->known[index] = 1;
 }
 
-/* Calls @fn for each leaf of the tree at @node whose values have @value_size bytes. */
-static void each_map_leaf(struct reading *r, uint32_t node, uint32_t value_size,
-			  void (*fn)(struct reading *r, const struct view *v), unsigned depth)
+static int read_index(void *ctx, const struct view *v)
 {
-	const struct snode *n = &r->datamap->graph->node[node];
-	struct view v;
+	struct reading *r = ctx;
 
-	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
-		if (r->datamap->graph->edge[n->edge + k].node != NONE && depth < BTREE_MAX_DEPTH)
-			each_map_leaf(r, r->datamap->graph->edge[n->edge + k].node, value_size, fn,
-				      depth + 1);
-	if (n->flags & SN_LEAF && graph_get(r->datamap->graph, n->block, r->buf, NULL) >= 0 &&
-	    view_open(&v, r->buf) && v.value_size == value_size)
-		fn(r, &v);
-}
-
-static void read_index(struct reading *r, const struct view *v)
-{
 	for (uint32_t i = 0; i < v->nr; i++) {
 		le32 nr_free;
 
@@ -125,10 +111,13 @@ static void read_index(struct reading *r, const struct view *v)
 		       sizeof(nr_free));
 		read_bitmap(r, view_key(v, i), view_value(v, i), le32_get(nr_free));
 	}
+	return 0;
 }
 
-static void read_overflow(struct reading *r, const struct view *v)
+static int read_overflow(void *ctx, const struct view *v)
 {
+	const struct reading *r = ctx;
+
 	for (uint32_t i = 0; i < v->nr; i++) {
 		uint64_t b = view_key(v, i);
 		le32 count;
@@ -137,6 +126,7 @@ static void read_overflow(struct reading *r, const struct view *v)
 		if (b < refmap_nr_blocks(r->count) && refmap_get(r->count, b) == 3)
 			refmap_set(r->count, b, le32_get(count));
 	}
+	return 0;
 }
 
 /*
@@ -222,7 +212,7 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 	const struct super *super = datamap->super;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
-	struct reading r = { .datamap = datamap, .buf = buf, .map = map };
+	struct reading r = { .datamap = datamap, .map = map };
 	uint32_t index = find_index(datamap->counts), over;
 
 	*count = NULL;
@@ -237,10 +227,10 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 		free(r.known);
 		return err_nomem(err, "salvage: data space map");
 	}
-	each_map_leaf(&r, index, 16, read_index, 0);
+	(void)graph_each_leaf(g, index, 16, buf, read_index, &r, NULL);
 	over = node_of(g, super->sb.data_sm.ref_count_root);
 	if (super->sb.data_sm.ref_count_root && over != NONE && g->node[over].tree == TREE_OVERFLOW)
-		each_map_leaf(&r, over, 4, read_overflow, 0);
+		(void)graph_each_leaf(g, over, 4, buf, read_overflow, &r, NULL);
 	*count = r.count;
 	*known = r.known;
 	return 0;

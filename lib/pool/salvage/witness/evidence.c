@@ -155,7 +155,7 @@ static unsigned common_children(const struct graph *g, uint32_t root, uint32_t n
 	if (n->flags & SN_LEAF || !n->nr_edges)
 		return 0;
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		uint32_t c = g->edge[n->edge + k].node;
+		uint32_t c = graph_child(g, n, k);
 
 		same += c != NONE && graph_is_below(g, root, c);
 	}

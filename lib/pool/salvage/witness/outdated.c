@@ -158,28 +158,16 @@ uint32_t nr_younger(const struct trees *trees)
 uint32_t nr_shared_roots(const struct super *super)
 {
 	const struct graph *g = super->graph;
-	const struct superblock *sb = &super->sb;
-	const uint64_t root[] = { sb->data_sm.bitmap_root, sb->data_sm.ref_count_root,
-				  sb->metadata_sm.bitmap_root, sb->metadata_sm.ref_count_root };
+	uint64_t root[NR_SUPER_ROOTS];
 	uint32_t nr = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(root); i++) {
+	super_roots(&super->sb, root);
+	for (size_t i = 2; i < 6; i++) {
 		uint32_t n = root[i] ? node_of(g, root[i]) : NONE;
 
 		nr += n != NONE && g->node[n].flags & SN_LIVE && !(g->node[n].flags & SN_VIRTUAL);
 	}
 	return nr;
-}
-
-uint32_t newest_time(const struct trees *trees)
-{
-	uint32_t time = 0;
-
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].source == DETAILS_LIVE)
-			time = MAX(time, MAX(trees->dev[i].info.creation_time,
-					     trees->dev[i].info.snap_time));
-	return time;
 }
 
 /* Is it the same device, after a snapshot of it that the superblock's state has and the present trees have not? */
@@ -193,19 +181,6 @@ static bool was_snapped_since(const struct trees *trees, const struct device_inf
 	       then->snap_time <= trees->super->sb.time;
 }
 
-/* Has each device the number of mappings that its details say?  If not, the details alone are older. */
-static bool details_fit(const struct trees *trees)
-{
-	for (size_t i = 0; i < trees->nr_devs; i++) {
-		const struct sdevice *d = &trees->dev[i];
-
-		if (d->source != DETAILS_LIVE || d->root == NONE ||
-		    trees->graph->node[d->root].nr_mappings != d->info.mapped_blocks)
-			return false;
-	}
-	return true;
-}
-
 /* A tree without mappings that the metadata map has in use, and no top level names. */
 static bool is_nameless(const struct counts *counts, const struct snode *n)
 {
@@ -217,11 +192,11 @@ bool has_newer_details(struct counts *counts)
 {
 	struct graph *g = counts->graph;
 	const struct trees *trees = counts->trees;
-	uint32_t newest = newest_time(trees);
+	uint32_t newest = trees_newest_time(trees);
 	struct vec details = { 0 };
 	bool found = false;
 
-	if (!details_fit(trees))
+	if (!trees_fit_details(trees))
 		return false;
 	for (uint32_t i = 0; i < g->nr_nodes && !found; i++) {
 		const struct device_info *d;

@@ -22,9 +22,6 @@ uint32_t nr_younger(const struct trees *trees);
 /* How many of the blocks that the superblock names as roots of its space maps are parts of its own trees? */
 uint32_t nr_shared_roots(const struct super *super);
 
-/* The newest time in the details of the devices. */
-uint32_t newest_time(const struct trees *trees);
-
 /*
  * Is the superblock of a later state than the trees?  There are details on the device that are newer than those of the
  * devices, and not newer than the superblock: a snapshot raises the time of its device and the pool's together.  Or the

@@ -188,30 +188,17 @@ static int search_bitmap(struct counts *counts, uint32_t index, const uint8_t *o
 	return 0;
 }
 
-static int read_overflow(struct counts *counts, uint32_t node, void *buf, unsigned depth,
-			 struct err *err)
+static int take_overflow(void *ctx, const struct view *v)
 {
-	const struct graph *g = counts->graph;
-	const struct snode *n = &g->node[node];
-	struct view v;
-	int r = 0;
+	struct counts *counts = ctx;
 
-	if (!(n->flags & SN_LEAF)) {
-		for (uint32_t k = 0; k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++)
-			if (g->edge[n->edge + k].node != NONE)
-				r = read_overflow(counts, g->edge[n->edge + k].node, buf, depth + 1,
-						  err);
-		return r;
-	}
-	r = graph_get(g, n->block, buf, err);
-	if (r < 0 || !view_open(&v, buf) || v.value_size != 4)
-		return r;
-	for (uint32_t i = 0; i < v.nr; i++) {
-		uint64_t key = view_key(&v, i);
+	for (uint32_t i = 0; i < v->nr; i++) {
+		uint64_t key = view_key(v, i);
 		le32 count;
 
-		memcpy(&count, v.values + (size_t)i * 4, 4);
-		if (key < g->nr_blocks && counts->count[key] == COUNT_MANY && le32_get(count) >= 3)
+		memcpy(&count, v->values + (size_t)i * 4, 4);
+		if (key < counts->graph->nr_blocks && counts->count[key] == COUNT_MANY &&
+		    le32_get(count) >= 3)
 			counts->count[key] = MIN(le32_get(count), COUNT_MANY - 1);
 	}
 	return 0;
@@ -279,15 +266,11 @@ void counts_read_edges(struct counts *counts)
 	struct graph *g = counts->graph;
 	const struct super *super = counts->super;
 	const struct trees *trees = counts->trees;
-	const uint64_t roots[] = {
-		super->sb.mapping_root,	    super->sb.details_root,
-		super->sb.held_root,	    super->sb.metadata_sm.bitmap_root,
-		super->sb.metadata_sm.ref_count_root, super->sb.data_sm.bitmap_root,
-		super->sb.data_sm.ref_count_root,
-	};
+	uint64_t roots[NR_SUPER_ROOTS];
 
 	memset(counts->found, 0, g->nr_blocks * sizeof(*counts->found));
-	for (size_t i = 0; i < ARRAY_SIZE(roots); i++)
+	super_roots(&super->sb, roots);
+	for (size_t i = 0; i < NR_SUPER_ROOTS; i++)
 		add_ref(counts, roots[i]);
 	counts->found[0] = 1;
 	for (size_t i = 0; i < trees->nr_devs; i++)
@@ -388,7 +371,7 @@ int counts_read(struct counts *counts, struct err *err)
 		uint32_t root = g->slot[super->sb.metadata_sm.ref_count_root];
 
 		if (g->node[root].tree == TREE_OVERFLOW)
-			r = read_overflow(counts, root, map, 0, err);
+			r = graph_each_leaf(g, root, 4, map, take_overflow, counts, err);
 	}
 	counts_read_edges(counts);
 	return r == -ENOMEM ? r : 0;

@@ -51,11 +51,8 @@ static int each_node(struct witness *w, uint32_t root, visit_fn *visit)
 {
 	const struct graph *g = w->datamap->graph;
 	struct vec todo = { 0 };
-	uint32_t *p = root == NONE || !visit(w, root) ? NULL : vec_push(&todo, sizeof(*p));
-	int r = 0;
+	int r = root == NONE || !visit(w, root) ? 0 : push_number(&todo, root);
 
-	if (p)
-		*p = root;
 	while (todo.nr && !r) {
 		const struct snode *n = &g->node[((uint32_t *)todo.data)[--todo.nr]];
 
@@ -64,14 +61,9 @@ static int each_node(struct witness *w, uint32_t root, visit_fn *visit)
 			/* a leaf of the top level names roots; a mapping's leaf has no edges */
 			uint32_t c = n->flags & SN_LEAF ? node_of(g, e->block) : e->node;
 
-			if ((n->flags & SN_LEAF && n->tree != TREE_TOP) || c == NONE ||
-			    !visit(w, c))
-				continue;
-			p = vec_push(&todo, sizeof(*p));
-			if (p)
-				*p = c;
-			else
-				r = -ENOMEM;
+			if ((!(n->flags & SN_LEAF) || n->tree == TREE_TOP) && c != NONE &&
+			    visit(w, c))
+				r = push_number(&todo, c);
 		}
 	}
 	free(todo.data);
@@ -107,13 +99,6 @@ static int mark_held(struct witness *w)
 	return each_node(w, node_of(g, held.mapping_root), visit_held);
 }
 
-/* Is its number of mappings what its details say? */
-static bool has_its_count(const struct graph *g, const struct sdevice *d)
-{
-	return d->source == DETAILS_LIVE && d->root != NONE &&
-	       g->node[d->root].nr_mappings == d->info.mapped_blocks;
-}
-
 static bool is_reached_leaf(const struct snode *n)
 {
 	return n->flags & (SN_LIVE | SN_HELD) && n->flags & SN_LEAF && n->tree == TREE_MAPPING;
@@ -125,14 +110,9 @@ static int list_leaves(struct witness *w)
 
 	w->leaves.nr = 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		uint32_t *p;
-
-		if (!is_reached_leaf(&g->node[i]) || g->node[i].flags & SN_VIRTUAL)
-			continue;
-		p = vec_push(&w->leaves, sizeof(*p));
-		if (!p)
+		if (is_reached_leaf(&g->node[i]) && !(g->node[i].flags & SN_VIRTUAL) &&
+		    push_number(&w->leaves, i) < 0)
 			return -ENOMEM;
-		*p = i;
 	}
 	return 0;
 }
@@ -235,13 +215,11 @@ static bool is_other_map(const struct counts *counts)
 /* How many of the blocks that the superblock names are free by its own metadata map? */
 static uint32_t nr_free_roots(const struct counts *counts)
 {
-	const struct superblock *sb = &counts->super->sb;
-	const uint64_t root[] = { sb->mapping_root,	      sb->details_root,
-				  sb->data_sm.bitmap_root,    sb->data_sm.ref_count_root,
-				  sb->metadata_sm.bitmap_root, sb->metadata_sm.ref_count_root };
+	uint64_t root[NR_SUPER_ROOTS];
 	uint32_t nr = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(root); i++)
+	super_roots(&counts->super->sb, root);
+	for (size_t i = 0; i < 6; i++)
 		nr += root[i] < counts->graph->nr_blocks &&
 		      counts_know(counts, (uint32_t)root[i]) && !counts->count[root[i]];
 	return nr;
@@ -442,12 +420,9 @@ static bool is_sum_right(const struct witness *w)
 
 static void compare_data(const struct witness *w, struct agreement *a)
 {
-	for (uint64_t i = 0; i * ENTRIES_PER_BITMAP < refmap_nr_blocks(w->stored); i++) {
+	for (uint64_t i = 0; i * ENTRIES_PER_BITMAP < refmap_nr_blocks(w->stored); i++)
 		if (w->known[i])
 			compare_bitmap(w, i, a);
-		else
-			a->data_whole = false;
-	}
 }
 
 int witness_agreement(struct datamap *datamap, struct err *err)
@@ -462,8 +437,8 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 	if (has_given_roots(super))
 		return 0; /* the space maps are those of another state */
 	r = witness_init(&w, datamap, err);
-	*a = (struct agreement) { .data_whole = w.stored };
-	if (!r && (g->scanned || !w.stored || !is_all_known(&w) || !is_sum_right(&w))) {
+	*a = (struct agreement) { .data_whole = w.stored && is_all_known(&w) };
+	if (!r && (g->scanned || !a->data_whole || !is_sum_right(&w))) {
 		r = count_references(&w, err);
 		if (!r && w.stored)
 			compare_data(&w, a);
