@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..43
+echo 1..44
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -98,6 +98,7 @@ done <<EOF
 8105 +120 1882 1000 1 a chain follows its surest node where leaves are lost too
 9301 200 3458 0 1 a lost root's child may have been the metadata snapshot's
 9602 +200 1402 1000 1 what a refused content of a block points to still lacks its parent
+9602 +200 1149 1000 1 an older copy of the top level names no tree of a device whose own tree lacks a parent
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

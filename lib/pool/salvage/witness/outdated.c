@@ -67,6 +67,45 @@ static size_t find_orphans(const struct counts *counts, uint32_t *list)
 	return nr;
 }
 
+/* Is one of the orphans a whole tree of just that many mappings? */
+static bool has_orphan_of(const struct graph *g, const uint32_t *orphan, size_t nr, uint64_t nr_mappings)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (g->node[orphan[i]].nr_mappings == nr_mappings && !(g->node[orphan[i]].flags & SN_BROKEN))
+			return true;
+	return false;
+}
+
+/* Denies what names the device in the top level. */
+static void deny_top(const struct graph *g, uint32_t dev_id)
+{
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		struct snode *n = &g->node[i];
+
+		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF) || !(n->flags & SN_LIVE))
+			continue;
+		for (uint32_t k = 0; k < n->nr_edges; k++)
+			if (g->edge[n->edge + k].key == dev_id)
+				n->flags |= SN_DENIED;
+	}
+}
+
+/* Denies the nodes of the device's tree where orphans should hang. */
+static void deny_hosts(const struct counts *counts, const struct sdevice *d, const uint32_t *orphan, size_t nr,
+		       const uint8_t *vouched)
+{
+	const struct graph *g = counts->graph;
+	const uint64_t lacks = d->info.mapped_blocks - g->node[d->root].nr_mappings;
+
+	for (size_t i = 0; i < nr; i++) {
+		const struct snode *n = &g->node[orphan[i]];
+		uint32_t host = n->nr_mappings > lacks ? NONE : host_of(g, d->root, n);
+
+		if (host != NONE && !vouched[host] && knows_children(counts, &g->node[host]))
+			g->node[host].flags |= SN_DENIED;
+	}
+}
+
 int deny_outdated(struct counts *counts, const uint8_t *vouched)
 {
 	const struct graph *g = counts->graph;
@@ -79,22 +118,16 @@ int deny_outdated(struct counts *counts, const uint8_t *vouched)
 	nr = find_orphans(counts, orphan);
 	for (size_t k = 0; nr && k < counts->trees->nr_devs && looks < MAX_LOOKS; k++) {
 		const struct sdevice *d = &counts->trees->dev[k];
-		uint64_t have = d->root == NONE ? 0 : g->node[d->root].nr_mappings;
+		const uint64_t have = d->root == NONE ? 0 : g->node[d->root].nr_mappings, should = d->info.mapped_blocks;
 
-		if (d->root == NONE || d->source != DETAILS_LIVE || d->root_given ||
-		    have >= d->info.mapped_blocks || graph_has_holes(g, d->root, memo, 0))
+		if (d->root == NONE || d->source != DETAILS_LIVE || d->root_given || have == should ||
+		    graph_has_holes(g, d->root, memo, 0))
 			continue;
 		looks += nr;
-		for (size_t i = 0; i < nr; i++) {
-			const struct snode *n = &g->node[orphan[i]];
-			uint32_t host = n->nr_mappings > d->info.mapped_blocks - have ?
-						NONE :
-						host_of(g, d->root, n);
-
-			if (host != NONE && !vouched[host] &&
-			    knows_children(counts, &g->node[host]))
-				g->node[host].flags |= SN_DENIED;
-		}
+		if (d->in_top && has_orphan_of(g, orphan, nr, should))
+			deny_top(g, d->info.dev_id);
+		else if (have < should)
+			deny_hosts(counts, d, orphan, nr, vouched);
 	}
 	return 0;
 }

@@ -6,7 +6,9 @@
 
 /*
  * Marks nodes that were replaced by an older copy of themselves (SN_DENIED): their children are then placed anew with
- * the nodes that lack a parent.  @vouched: by node, a device whose count is right reaches it.  0 or -ENOMEM.
+ * the nodes that lack a parent.  Leaves of the top level that name a tree for a device whose details say another number
+ * of mappings, where a tree of that number lacks a parent.  @vouched: by node, a device whose count is right reaches
+ * it.  0 or -ENOMEM.
  */
 int deny_outdated(struct counts *counts, const uint8_t *vouched);
 
