@@ -3,9 +3,9 @@
 /*
  * How damaged metadata becomes a pool again.  Each room below has one struct and the functions that need it.
  *
- *  1. Block 0 (super/super.c).
+ *  1. Block 0 (super/read.c).
  *  2. The trees it names are read level by level (super/load.c), joined (graph/link.c) and walked
- *     (trees/trees.c).  When all of them are whole, that is all: nothing else is read.
+ *     (trees/walk.c).  When all of them are whole, that is all: nothing else is read.
  *  3. Otherwise the whole device is read once, in order, and every block classified (graph/scan.c, node.c).
  *     A flipped bit is put right (mend.c); a block in the wrong place is taken for the one it is
  *     (strays.c).

@@ -57,7 +57,7 @@ static inline bool has_its_count(const struct graph *g, const struct sdevice *d)
 	       g->node[d->root].nr_mappings == d->info.mapped_blocks;
 }
 
-/* --- trees.c: walking --- */
+/* --- walk.c --- */
 /* Links all nodes, and walks the trees that the superblock names anew. */
 int trees_walk(struct trees *trees, struct err *err);
 /* Forgets the gaps of an earlier walk: before other nodes are read. */
