@@ -252,6 +252,53 @@ static void points_outside(void)
 	drop(&p);
 }
 
+static void leaf_twice(void)
+{
+	struct btree_damage d;
+	struct disk_node *n;
+	struct pool p;
+	le64 v = le64_make(leaf_place(702));
+
+	make_tree(&p, 20000, 50);
+	n = at(&p, 2 + 14); /* its children are leaves 700 to 749 */
+	memcpy((char *)n + 32 + (252 + 3) * 8, &v, 8);
+	csum_seal(n, 2 + 14, SALT_NODE);
+	check_eq(count_around(&p, NODE_LOOP, &d), 20000 - PER_LEAF);
+	check_eq(d.block, leaf_place(702));
+	check_eq(d.first, 3 * 7030);
+	check_eq(d.last, 3 * 7040 - 1);
+	drop(&p);
+}
+
+static uint64_t announced;
+
+static void note_announced(struct io *io, uint64_t at_byte, uint64_t len)
+{
+	check(len && len <= io->size && at_byte <= io->size - len);
+	announced += len / MBLOCK_SIZE;
+}
+
+static void announces_what_exists(void)
+{
+	struct btree_damage d;
+	struct disk_node *n;
+	struct io_ops ops;
+	struct pool p;
+	le64 v = le64_make(UINT64_MAX / 2);
+
+	make_tree(&p, 20000, 50);
+	ops = *p.io->ops;
+	ops.will_need = note_announced;
+	p.io->ops = &ops;
+	n = at(&p, 2 + 30);
+	memcpy((char *)n + 32 + (252 + 3) * 8, &v, 8);
+	csum_seal(n, 2 + 30, SALT_NODE);
+	announced = 0;
+	check_eq(count_around(&p, NODE_OUTSIDE, &d), 20000 - PER_LEAF);
+	check(announced > 500);
+	drop(&p);
+}
+
 static void leaf_too_high(void)
 {
 	struct btree_damage d;
@@ -314,6 +361,8 @@ static const struct test tests[] = {
 	{ "damage before the depth is known does not stop the cursor", first_leaf_damaged },
 	{ "keys that belong elsewhere are damage", keys_of_another_place },
 	{ "a pointer beyond the device is damage", points_outside },
+	{ "a leaf that a node has twice is given once, and the second time is damage", leaf_twice },
+	{ "what is announced to the device lies on it, also where a pointer does not", announces_what_exists },
 	{ "a leaf among internal nodes is damage", leaf_too_high },
 	{ "a node that is its own child ends as damage", loops_end },
 	{ "a failed read is damage", read_error },

@@ -224,6 +224,18 @@ static int r_dev_time(struct events *e)
 	return begin(e) ?: e->ops->begin_device(e->ctx, &d, &err);
 }
 
+static int r_dev_created(struct events *e)
+{
+	struct device_info d = { .dev_id = 1, .creation_time = 10, .snap_time = 9 };
+
+	return begin(e) ?: e->ops->begin_device(e->ctx, &d, &err);
+}
+
+static int r_def_data(struct events *e)
+{
+	return begin(e) ?: one_def(e, 4, NR_DATA - 2, 3);
+}
+
 static int r_dev_id(struct events *e)
 {
 	return begin(e) ?: begin_device(e, 1 << 24);
@@ -250,6 +262,36 @@ static int r_grammar(struct events *e)
 	return begin(e) ?: run(e, 1, 1, 1);
 }
 
+static int r_def_first(struct events *e)
+{
+	return e->ops->begin_def(e->ctx, 1, &err);
+}
+
+static int r_begin_twice(struct events *e)
+{
+	return begin(e) ?: begin(e);
+}
+
+static int r_def_open(struct events *e)
+{
+	return begin(e) ?: e->ops->begin_def(e->ctx, 1, &err) ?: begin_device(e, 1);
+}
+
+static int r_no_def_open(struct events *e)
+{
+	return begin(e) ?: e->ops->end_def(e->ctx, &err);
+}
+
+static int r_ref_alone(struct events *e)
+{
+	return begin(e) ?: one_def(e, 1, 0, 1) ?: e->ops->ref(e->ctx, 1, &err);
+}
+
+static int r_no_device_open(struct events *e)
+{
+	return begin(e) ?: e->ops->end_device(e->ctx, &err);
+}
+
 static int r_block_size(struct events *e)
 {
 	struct pool_info p = info;
@@ -266,6 +308,14 @@ static int r_big(struct events *e)
 	return e->ops->begin_pool(e->ctx, &p, &err);
 }
 
+static int r_too_many(struct events *e)
+{
+	struct pool_info p = info;
+
+	p.nr_data_blocks = MAX_NR_DATA_BLOCKS + 1;
+	return e->ops->begin_pool(e->ctx, &p, &err);
+}
+
 static void refusals(void)
 {
 	refused(r_order, -EINVAL, "device 1: keys out of order: block 7 follows block 7");
@@ -276,13 +326,63 @@ static void refusals(void)
 	refused(r_wrap, -EINVAL, "highest number");
 	refused(r_time, -EINVAL, "time 10 is above the pool's time 9");
 	refused(r_dev_time, -EINVAL, "device 1: its snapshot time 10");
+	refused(r_dev_created, -EINVAL, "device 1: its creation time 10");
+	refused(r_def_data, -EINVAL, "def 4: block 59998: data block out of bounds");
 	refused(r_dev_id, -EINVAL, "ids go up to 16777215");
 	refused(r_twice, -EINVAL, "device 1 is defined twice");
 	refused(r_def_twice, -EINVAL, "def 1 is defined twice");
 	refused(r_no_def, -EINVAL, "ref to undefined def 8");
 	refused(r_grammar, -EINVAL, "out of order");
+	refused(r_def_first, -EINVAL, "out of order");
+	refused(r_begin_twice, -EINVAL, "out of order");
+	refused(r_def_open, -EINVAL, "out of order");
+	refused(r_no_def_open, -EINVAL, "out of order");
+	refused(r_ref_alone, -EINVAL, "out of order");
+	refused(r_no_device_open, -EINVAL, "out of order");
 	refused(r_block_size, -EINVAL, "invalid data block size");
 	refused(r_big, -ERANGE, "more than the format's limit");
+	refused(r_too_many, -EINVAL, "data blocks are too many");
+}
+
+static unsigned nr_notes;
+static char last_note[300];
+
+static void take_note(void *ctx, const char *text)
+{
+	(void)ctx;
+	nr_notes++;
+	snprintf(last_note, sizeof(last_note), "%s", text);
+}
+
+/* 13 devices share blocks of time 3 that their own times do not protect. */
+static void many_raised(void)
+{
+	const struct build_options opt = { .note = take_note };
+	struct io *io = io_mem_new("mem", 100 * 4096);
+	struct events e = { 0 };
+	struct dumb d;
+
+	check_eq(build_new(io, &opt, &e, &err), 0);
+	check_eq(begin(&e) ?: one_def(&e, 1, 100, 700), 0);
+	for (uint32_t id = 0; id < 13; id++) {
+		struct device_info dev = { .dev_id = id, .snap_time = 1 };
+
+		check_eq(e.ops->begin_device(e.ctx, &dev, &err) ?: e.ops->ref(e.ctx, 1, &err), 0);
+		check_eq(run(&e, 2000, 2000, 0) ?: e.ops->end_device(e.ctx, &err), 0);
+	}
+	nr_notes = 0;
+	check_eq(e.ops->end_pool(e.ctx, &err), 0);
+	build_free(&e);
+	check_eq(nr_notes, 11);
+	check_str(last_note, "snap_time is raised for 3 more devices");
+	dumb_read(&d, io_mem_data(io), io->size);
+	check_str(d.why, "");
+	for (size_t i = 0; i < d.nr_dev; i++) {
+		check(d.dev[i].snapped > 3);
+		check_eq(d.dev[i].mapped, 700);
+	}
+	dumb_fini(&d);
+	io_free(io);
 }
 
 static void nothing_before_begin(void)
@@ -359,6 +459,7 @@ static const struct test tests[] = {
 	{ "devices may come in any order", many_devices },
 	{ "random pools with deep sharing read back, every count right, no node underfull", random_sharing },
 	{ "what would be invalid metadata is refused, and nothing goes on after that", refusals },
+	{ "each of many devices with unprotected blocks is raised; the first ten are named", many_raised },
 	{ "nothing is written before the pool's parameters are accepted", nothing_before_begin },
 	{ "an output too small is named with what is needed, exactly in the end", too_small },
 	{ "the least number of blocks is known in advance", min_blocks },
