@@ -41,6 +41,7 @@ int fix_list_leaves(struct fix *x, mblock_t at, uint32_t value_size, mblock_t **
 				    .leaf = note_leaf };
 	struct stream s;
 	struct walk *w;
+	size_t nr_faults;
 	int r;
 
 	stream_init(&s, x->io, x->jobs);
@@ -51,6 +52,8 @@ int fix_list_leaves(struct fix *x, mblock_t at, uint32_t value_size, mblock_t **
 	r = walk_add(w, &root, 1, x->err);
 	if (!r)
 		r = walk_leaves(w, list, nr, x->err);
+	if (!r && walk_faults(w, &nr_faults) && nr_faults)
+		r = err_set(x->err, -EUCLEAN, FIX_BLOCK_CHANGED, (unsigned long long)at);
 	walk_free(w);
 	return r;
 }
