@@ -56,7 +56,8 @@ int jobs_for_wide(struct jobs *j, unsigned nr_threads, size_t n, size_t grain, j
  *   consume  serial, in the order of produce.
  * produce and consume each run on one thread at a time but not always the same one;
  * they may run at the same time as each other.  NULL work or consume is skipped.
- * With one worker everything runs in the calling thread.
+ * With one worker everything runs in the calling thread.  A slot that was given back is used again
+ * before one that never was: slots that hold much memory need not all be touched.
  */
 struct jobs_pipe {
 	size_t nr_slots;

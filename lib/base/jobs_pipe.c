@@ -3,8 +3,9 @@
 /*
  * The ordered pipeline.
  *
- * Items are numbered from 0 and live in slot (number % nr_slots).  A failure of item k, or the end
- * of the input, sets @limit: items before it are finished and consumed, the rest is dropped.
+ * Items are numbered from 0.  An item gets the slot that was given back last, whose memory has been
+ * touched already: as long as one thread does everything, only one slot is used.  A failure of item k,
+ * or the end of the input, sets @limit: items before it are finished and consumed, the rest is dropped.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -12,6 +13,11 @@
 
 #include "base/err.h"
 #include "base/jobs_impl.h"
+
+struct item {
+	size_t slot;
+	bool done; /* worked on, not yet consumed */
+};
 
 struct pipe_call {
 	const struct jobs_pipe *p;
@@ -21,9 +27,16 @@ struct pipe_call {
 	unsigned nr_waiting;
 	uint64_t produced, handed, consumed, limit;
 	bool producing, consuming;
-	bool *done; /* for each slot: worked on, not yet consumed */
+	struct item *item; /* by number % nr_slots */
+	size_t *spare;	   /* slots that no item has; the last one is taken next */
+	size_t nr_spare;
 	int code;
 };
+
+static struct item *item_of(const struct pipe_call *c, uint64_t n)
+{
+	return &c->item[n % c->p->nr_slots];
+}
 
 /* Records what a step on item @n said; the lock is held. */
 static void pipe_result(struct pipe_call *c, uint64_t n, int r, const struct err *err)
@@ -39,40 +52,44 @@ static void pipe_result(struct pipe_call *c, uint64_t n, int r, const struct err
 static void pipe_produce(struct pipe_call *c, struct err *err)
 {
 	uint64_t n = c->produced;
+	size_t slot = c->spare[--c->nr_spare];
 	int r;
 
+	*item_of(c, n) = (struct item) { .slot = slot };
 	c->producing = true;
 	pthread_mutex_unlock(&c->lock);
-	r = c->p->produce(c->p->ctx, n % c->p->nr_slots, err);
+	r = c->p->produce(c->p->ctx, slot, err);
 	pthread_mutex_lock(&c->lock);
 	c->producing = false;
 	if (r > 0)
 		c->produced++;
-	else if (r < 0)
+	else
+		c->spare[c->nr_spare++] = slot;
+	if (r < 0)
 		pipe_result(c, n, r, err);
-	else if (n < c->limit)
+	else if (!r && n < c->limit)
 		c->limit = n;
 }
 
 static void pipe_work(struct pipe_call *c, unsigned worker, struct err *err)
 {
 	uint64_t n = c->handed++;
-	size_t slot = n % c->p->nr_slots;
+	struct item *item = item_of(c, n);
 	int r = 0;
 
 	if (c->p->work) {
 		pthread_mutex_unlock(&c->lock);
-		r = c->p->work(c->p->ctx, worker, slot, err);
+		r = c->p->work(c->p->ctx, worker, item->slot, err);
 		pthread_mutex_lock(&c->lock);
 	}
 	pipe_result(c, n, r, err);
-	c->done[slot] = true;
+	item->done = true;
 }
 
 static void pipe_consume(struct pipe_call *c, struct err *err)
 {
 	uint64_t n = c->consumed;
-	size_t slot = n % c->p->nr_slots;
+	size_t slot = item_of(c, n)->slot;
 	int r = 0;
 
 	if (c->p->consume) {
@@ -83,7 +100,7 @@ static void pipe_consume(struct pipe_call *c, struct err *err)
 		c->consuming = false;
 	}
 	pipe_result(c, n, r, err);
-	c->done[slot] = false;
+	c->spare[c->nr_spare++] = slot;
 	c->consumed++;
 }
 
@@ -91,12 +108,11 @@ static void pipe_consume(struct pipe_call *c, struct err *err)
 static bool pipe_step(struct pipe_call *c, unsigned worker, struct err *err)
 {
 	if (!c->consuming && c->consumed < c->handed && c->consumed < c->limit &&
-	    c->done[c->consumed % c->p->nr_slots])
+	    item_of(c, c->consumed)->done)
 		pipe_consume(c, err);
 	else if (c->handed < c->produced && c->handed < c->limit)
 		pipe_work(c, worker, err);
-	else if (!c->producing && c->produced < c->limit &&
-		 c->produced - c->consumed < c->p->nr_slots)
+	else if (!c->producing && c->produced < c->limit && c->nr_spare)
 		pipe_produce(c, err);
 	else
 		return false;
@@ -138,24 +154,35 @@ static bool pipe_prime(struct pipe_call *c)
 	return more;
 }
 
+static void pipe_run(struct pipe_call *c, struct jobs *j)
+{
+	bool crowd;
+
+	for (size_t i = c->p->nr_slots; i-- > 0;)
+		c->spare[c->nr_spare++] = i;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->change, NULL);
+	crowd = !c->p->alone && jobs_nr(j) > 1 && pipe_prime(c);
+	if (crowd)
+		jobs_open_door(j, jobs_nr(j), pipe_body, c);
+	pipe_body(c, 0);
+	if (crowd)
+		jobs_close_door(j);
+	pthread_cond_destroy(&c->change);
+	pthread_mutex_destroy(&c->lock);
+}
+
 int jobs_pipe(struct jobs *j, const struct jobs_pipe *p, struct err *err)
 {
 	struct pipe_call c = { .p = p, .err = err, .limit = UINT64_MAX };
-	bool crowd;
 
-	c.done = calloc(p->nr_slots, sizeof(*c.done));
-	if (!c.done)
-		return err_nomem(err, "pipeline");
-	pthread_mutex_init(&c.lock, NULL);
-	pthread_cond_init(&c.change, NULL);
-	crowd = !p->alone && jobs_nr(j) > 1 && pipe_prime(&c);
-	if (crowd)
-		jobs_open_door(j, jobs_nr(j), pipe_body, &c);
-	pipe_body(&c, 0);
-	if (crowd)
-		jobs_close_door(j);
-	pthread_cond_destroy(&c.change);
-	pthread_mutex_destroy(&c.lock);
-	free(c.done);
+	c.item = calloc(p->nr_slots, sizeof(*c.item));
+	c.spare = calloc(p->nr_slots, sizeof(*c.spare));
+	if (c.item && c.spare)
+		pipe_run(&c, j);
+	else
+		c.code = err_nomem(err, "pipeline");
+	free(c.item);
+	free(c.spare);
 	return c.code;
 }

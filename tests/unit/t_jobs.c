@@ -125,6 +125,7 @@ struct line {
 	uint64_t fail_produce, fail_work, fail_consume;
 	_Atomic int producers, consumers;
 	unsigned nr_workers;
+	size_t most_slot; /* that was used */
 	bool bad;
 };
 
@@ -141,6 +142,7 @@ static int line_produce(void *ctx, size_t slot, struct err *err)
 		r = 0;
 	else
 		l->slot[slot] = l->next_in++;
+	l->most_slot = MAX(l->most_slot, slot);
 	l->producers--;
 	return r;
 }
@@ -232,7 +234,7 @@ static void pipe_fails_in_order(void)
 	}
 }
 
-static void short_pipe_starts_none(void)
+static void short_pipe_is_modest(void)
 {
 	struct line l = { .n = 1, .fail_produce = NEVER, .fail_work = NEVER, .fail_consume = NEVER };
 	struct line many = l;
@@ -248,6 +250,7 @@ static void short_pipe_starts_none(void)
 	check(!jobs_pipe(j, &alone, NULL));
 	check(!many.bad);
 	check_eq(many.next_out, 100);
+	check_eq(many.most_slot, 0);
 	check_eq(nr_tasks(), before);
 	jobs_free(j);
 }
@@ -269,7 +272,7 @@ static const struct test tests[] = {
 	{ "the error is that of the earliest piece, whoever fails first", earliest_error },
 	{ "a pipeline consumes in the order of production", pipe_in_order },
 	{ "a pipeline that fails has consumed exactly what came before", pipe_fails_in_order },
-	{ "a pipeline of one item, or told to be alone, starts no thread", short_pipe_starts_none },
+	{ "a pipeline of one item, or told to be alone, starts no thread and uses one slot again and again", short_pipe_is_modest },
 	{ "there is at least one worker, and freeing nothing is fine", at_least_one },
 	{ 0 }
 };
