@@ -138,7 +138,7 @@ static int pipe_work(void *ctx, unsigned worker, size_t slot, struct err *err)
 	struct emitter *e = ctx;
 
 	(void)worker;
-	return emit_lane_decode(e, &e->lane[slot], err);
+	return emit_lane_render(e, &e->lane[slot], err);
 }
 
 static int pipe_consume(void *ctx, size_t slot, struct err *err)
@@ -270,7 +270,7 @@ static void emitter_fini(struct emitter *e)
 		outbuf_fini(&e->lane[i].text);
 	free(e->lane);
 	free(e->run);
-	free(e->data);
+	free(e->kept);
 	free(e->slot);
 	emit_items_fini(&e->items[0]);
 	emit_items_fini(&e->items[1]);

@@ -7,12 +7,12 @@
  *
  * The internal nodes are read first; they tell which leaves are shared.  Shared leaves become defs,
  * ascending by name, before all devices.  Then the devices follow, ascending by id, with each ref
- * where its keys belong.  Leaves are read in batches in the order of their blocks, decoded by the
+ * where its keys belong.  Leaves are read in batches in the order of their blocks, rendered by the
  * workers, and given to the sink in the order of keys.  Where the sink has render(), the workers
  * call it.
  *
  * Memory: that of the walk over internal nodes (pdata/tree/walk.h) and of the shared leaves
- * (sharing.h), 4 MiB of leaves, and half a MiB a worker; nothing per mapping.
+ * (sharing.h), at most 4 MiB of runs, and half a MiB a worker; nothing per mapping.
  */
 #include "pool/events/events.h"
 #include "pool/format/metadata.h"

@@ -4,17 +4,16 @@
 #define POOL_EMIT_PRIVATE_H
 /*
  * The parts of emit: items.c traverses the internal nodes in memory and says what comes in which
- * order (struct emit_item); leaves.c reads and decodes the leaves of a batch of
- * items; emit.c gives the sink its events.
+ * order (struct emit_item); leaves.c reads the leaves of a batch of items and keeps their runs; emit.c gives the sink its events.
  */
 #include "pdata/tree/walk.h"
 #include "pool/emit/emit.h"
 #include "pool/forest/forest.h"
 #include "pool/forest/sharing.h"
 
-#define EMIT_BATCH_LEAVES 1024
+#define EMIT_BATCH_LEAVES 512
 #define EMIT_BATCH_ITEMS 4096 /* of any kind; a few more may come at once */
-#define EMIT_GROUP 8	      /* leaves that one worker decodes at a time */
+#define EMIT_GROUP 8	      /* leaves that one worker renders at a time */
 
 enum emit_kind {
 	EMIT_LEAF,
@@ -28,7 +27,7 @@ enum emit_kind {
 struct emit_item {
 	enum emit_kind kind;
 	enum node_fault fault; /* of a leaf: known once it was read */
-	uint32_t slot;	       /* of a leaf, in the batch's bytes */
+	uint32_t slot;	       /* of a leaf, in the batch */
 	size_t dev;	       /* index of the device */
 	mblock_t block;	       /* leaf, or a def's name */
 	uint64_t first, last;  /* keys */
@@ -59,11 +58,10 @@ struct emit_place {
 	struct emit_frame frame[BTREE_MAX_DEPTH];
 };
 
-/* A leaf of the batch, at its place among the bytes: as its runs when they fit there, else as it was read. */
+/* A leaf of the batch. */
 struct emit_slot {
-	uint32_t nr_runs; /* 0: as it was read */
-	struct node node; /* its values are there only when it was kept as it was read */
-	uint64_t first_key, last_key; /* when node.nr */
+	struct run *run; /* part of emitter.kept */
+	uint32_t nr_runs;
 	enum node_fault fault;
 };
 
@@ -92,10 +90,11 @@ struct emitter {
 	struct emit_items items[2], *now;
 	size_t now_pos;
 
-	/* the bytes of now's leaves */
-	uint8_t *data;
+	/* now's leaves, and their runs in the order of reading */
 	struct emit_slot *slot;
-	size_t data_cap;
+	struct run *kept;
+	_Atomic size_t nr_kept;
+	size_t kept_cap; /* leaves */
 	struct emit_lane *lane;
 	struct run *run; /* of all lanes */
 	size_t nr_lanes;
@@ -127,7 +126,7 @@ int emit_leaves_read(struct emitter *e, struct err *err);
 void emit_leaves_hint(struct emitter *e, const struct emit_items *it);
 /* Cuts the next group off e->now into @l: 1, or 0 when there is none. */
 int emit_lane_take(struct emitter *e, struct emit_lane *l);
-/* Decodes and renders; any thread. */
-int emit_lane_decode(const struct emitter *e, struct emit_lane *l, struct err *err);
+/* Joins the runs of its leaves and renders them; any thread. */
+int emit_lane_render(const struct emitter *e, struct emit_lane *l, struct err *err);
 
 #endif

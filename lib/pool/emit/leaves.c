@@ -1,60 +1,58 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* The leaves of a batch: read in location order, decoded and rendered in key order. */
+/* The leaves of a batch: read in location order, joined and rendered in key order. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "pool/emit/impl.h"
 #include "pool/format/leaf_runs.h"
 
-#define RUNS_IN_BLOCK (MBLOCK_SIZE / sizeof(struct run))
 #define HINT_GAP 16 /* blocks that an announcement may include needlessly */
 #define LONG_HINT 64 /* blocks of an announcement that is worth a look whether it is needed */
 
 static int reserve(struct emitter *e, size_t nr)
 {
-	if (nr <= e->data_cap)
+	if (nr <= e->kept_cap)
 		return 0;
-	free(e->data);
+	free(e->kept);
 	free(e->slot);
-	e->data = io_alloc(nr * MBLOCK_SIZE);
+	e->kept = calloc(nr * INTERNAL_MAX, sizeof(*e->kept));
 	e->slot = calloc(nr, sizeof(*e->slot));
-	e->data_cap = nr;
-	if (e->data && e->slot)
+	e->kept_cap = nr;
+	if (e->kept && e->slot)
 		return 0;
-	e->data_cap = 0;
+	e->kept_cap = 0;
 	return -ENOMEM;
 }
 
-static struct run run_of(const struct node *n, uint32_t i, uint32_t end)
+static inline struct run run_of(const struct node *n, uint32_t i, uint32_t end)
 {
 	uint64_t v = node_value64(n, i);
 
 	return (struct run) { node_key(n, i), mapping_block(v), end - i, mapping_time(v) };
 }
 
-/* Keeps a leaf: copying one of long runs would cost more than making its runs. */
-static void keep_leaf(struct emit_slot *slot, uint8_t *to, const void *data)
+/* Keeps the runs of a leaf behind those of the leaves that were read before. */
+static void keep_leaf(struct emitter *e, struct emit_slot *slot, const struct node *n)
 {
-	struct node *n = &slot->node;
-	struct run *run = (struct run *)to;
 	struct leaf_runs runs;
+	struct run *run;
 
 	slot->nr_runs = 0;
 	if (!n->nr)
 		return;
-	slot->first_key = node_key(n, 0);
-	slot->last_key = node_key(n, n->nr - 1);
 	leaf_runs_find(&runs, n, RUNS_ONE_TIME);
-	if (leaf_runs_nr(&runs) > RUNS_IN_BLOCK) {
-		memcpy(to, data, MBLOCK_SIZE);
-		n->values = to + (n->values - (const uint8_t *)n->raw);
-		n->raw = (const struct disk_node *)to;
+	slot->nr_runs = leaf_runs_nr(&runs);
+	run = slot->run = e->kept + atomic_fetch_add_explicit(&e->nr_kept, slot->nr_runs,
+							      memory_order_relaxed);
+	if (slot->nr_runs == n->nr) { /* scattered blocks: each entry is a run */
+		for (uint32_t i = 0; i < n->nr; i++)
+			run[i] = run_of(n, i, i + 1);
 		return;
 	}
 	for (uint32_t i = 0, end; i < n->nr; i = end) {
 		end = leaf_runs_end(&runs, i);
-		run[slot->nr_runs++] = run_of(n, i, end);
+		*run++ = run_of(n, i, end);
 	}
 }
 
@@ -63,18 +61,31 @@ static int take_leaf(void *ctx, unsigned worker, size_t i, mblock_t block, const
 {
 	struct emitter *e = ctx;
 	struct emit_slot *slot = &e->slot[i];
+	struct node n;
 
 	(void)worker;
 	if (status < 0) {
 		slot->fault = node_read_fault(status);
 		return 0;
 	}
-	slot->fault = node_open(&slot->node, data, block, sizeof(le64));
-	if (slot->fault == NODE_OK && !slot->node.leaf)
+	slot->fault = node_open(&n, data, block, sizeof(le64));
+	if (slot->fault == NODE_OK && !n.leaf)
 		slot->fault = NODE_BAD_DEPTH;
 	if (slot->fault == NODE_OK)
-		keep_leaf(slot, e->data + i * MBLOCK_SIZE, data);
+		keep_leaf(e, slot, &n);
 	return 0;
+}
+
+static uint64_t first_key(const struct emit_slot *slot)
+{
+	return slot->run[0].vbegin;
+}
+
+static uint64_t last_key(const struct emit_slot *slot)
+{
+	const struct run *last = &slot->run[slot->nr_runs - 1];
+
+	return last->vbegin + last->len - 1;
 }
 
 int emit_leaves_read(struct emitter *e, struct err *err)
@@ -84,6 +95,7 @@ int emit_leaves_read(struct emitter *e, struct err *err)
 
 	if (reserve(e, it->nr_list))
 		return err_nomem(err, "leaves");
+	e->nr_kept = 0;
 	r = it->nr_list ? stream_read(e->s, it->list, it->nr_list, take_leaf, e, err) : 0;
 	if (r < 0)
 		return r;
@@ -95,8 +107,8 @@ int emit_leaves_read(struct emitter *e, struct err *err)
 			continue;
 		slot = &e->slot[item->slot];
 		item->fault = slot->fault;
-		if (item->fault == NODE_OK && slot->node.nr &&
-		    !node_keys_fit(slot->first_key, slot->last_key, item->first, item->last))
+		if (item->fault == NODE_OK && slot->nr_runs &&
+		    !node_keys_fit(first_key(slot), last_key(slot), item->first, item->last))
 			item->fault = NODE_BAD_RANGE;
 	}
 	return 0;
@@ -169,11 +181,20 @@ static void note_outside(struct emit_lane *l, const struct run *r, uint64_t nr_d
 	l->nr_outside += r->len - inside;
 }
 
-/* Adds @nr runs of which each but the first begins where the one before cannot go on. */
-static void add_runs(struct emit_lane *l, const struct run *run, size_t nr)
+static void add_leaf(struct emit_lane *l, const struct emit_slot *slot)
 {
 	struct run *last = l->nr_runs ? &l->run[l->nr_runs - 1] : NULL;
+	const struct run *run = slot->run;
+	uint32_t nr = slot->nr_runs;
 
+	if (!nr)
+		return;
+	if (!last)
+		l->first_key = first_key(slot);
+	else if (first_key(slot) <= l->last_key)
+		l->disorder = true;
+	l->last_key = last_key(slot);
+	/* the first run may go on where the leaf before ends */
 	if (last && run->vbegin == last->vbegin + last->len &&
 	    run->dbegin == last->dbegin + last->len && run->time == last->time) {
 		last->len += run->len;
@@ -184,44 +205,7 @@ static void add_runs(struct emit_lane *l, const struct run *run, size_t nr)
 	l->nr_runs += nr;
 }
 
-/* Adds the runs of a leaf that was kept as it was read. */
-static void add_entries(struct emit_lane *l, const struct node *n)
-{
-	struct leaf_runs runs;
-	struct run first;
-	uint32_t end;
-
-	leaf_runs_find(&runs, n, RUNS_ONE_TIME);
-	end = leaf_runs_end(&runs, 0);
-	first = run_of(n, 0, end);
-	add_runs(l, &first, 1);
-	if (leaf_runs_nr(&runs) == n->nr) { /* scattered blocks: each entry is a run */
-		for (uint32_t i = 1; i < n->nr; i++)
-			l->run[l->nr_runs++] = run_of(n, i, i + 1);
-		return;
-	}
-	for (uint32_t i = end; i < n->nr; i = end) {
-		end = leaf_runs_end(&runs, i);
-		l->run[l->nr_runs++] = run_of(n, i, end);
-	}
-}
-
-static void decode_leaf(struct emit_lane *l, const struct emit_slot *slot, const void *data)
-{
-	if (!slot->node.nr)
-		return;
-	if (!l->nr_runs)
-		l->first_key = slot->first_key;
-	else if (slot->first_key <= l->last_key)
-		l->disorder = true;
-	if (slot->nr_runs)
-		add_runs(l, data, slot->nr_runs);
-	else
-		add_entries(l, &slot->node);
-	l->last_key = slot->last_key;
-}
-
-int emit_lane_decode(const struct emitter *e, struct emit_lane *l, struct err *err)
+int emit_lane_render(const struct emitter *e, struct emit_lane *l, struct err *err)
 {
 	const struct emit_item *item = e->now->item + l->begin;
 	uint64_t nr_data_blocks = e->md->nr_data_blocks;
@@ -232,8 +216,7 @@ int emit_lane_decode(const struct emitter *e, struct emit_lane *l, struct err *e
 	if (!l->leaves)
 		return 0;
 	for (size_t i = 0; i < l->nr; i++)
-		decode_leaf(l, &e->slot[item[i].slot],
-			    e->data + (size_t)item[i].slot * MBLOCK_SIZE);
+		add_leaf(l, &e->slot[item[i].slot]);
 	for (size_t i = 0; i < l->nr_runs; i++)
 		if (unlikely(l->run[i].dbegin + l->run[i].len > nr_data_blocks))
 			note_outside(l, &l->run[i], nr_data_blocks);
