@@ -47,6 +47,17 @@ static inline void bits_set_list(uint64_t *map, const uint64_t *b, size_t nr)
 		bits_set_word(map, b[i], 1);
 }
 
+/* The first bit that is set from @from on, of which there is one.  Nobody sets bits meanwhile. */
+static inline uint32_t bits_next(const uint64_t *map, uint32_t from)
+{
+	uint32_t word = from / 64;
+	uint64_t bits = map[word] & ~0ull << from % 64;
+
+	while (!bits)
+		bits = map[++word];
+	return word * 64 + (uint32_t)__builtin_ctzll(bits);
+}
+
 /* Is bit @b set? */
 static inline bool bits_get(const uint64_t *map, uint64_t b)
 {

@@ -6,6 +6,7 @@
  * The values of a mapping leaf, looked at all at once: in vectors of four, with operations
  * that every vector unit has (no 64-bit comparison: signs tell).
  */
+#include "base/bits.h"
 #include "base/cpu.h"
 #include "base/u64x4.h"
 #include "pdata/block/node.h"
@@ -157,12 +158,7 @@ static inline void leaf_scan(const struct node *n, uint64_t nr_data, struct leaf
 /* The end of the run of consecutive data blocks with one time that begins at entry @i. */
 static inline uint32_t leaf_scan_end(const struct leaf_scan *s, uint32_t i)
 {
-	uint32_t at = i + s->pad, word = at / 64;
-	uint64_t bits = s->ends[word] & ~0ull << at % 64;
-
-	while (!bits)
-		bits = s->ends[++word];
-	return word * 64 + (uint32_t)__builtin_ctzll(bits) + 1 - s->pad;
+	return bits_next(s->ends, i + s->pad) + 1 - s->pad;
 }
 
 #endif

@@ -6,6 +6,7 @@
  * The runs of a mapping leaf: entries one after the other whose virtual blocks and data blocks both
  * follow one another.
  */
+#include "base/bits.h"
 #include "pdata/block/node.h"
 
 /* A bit for each entry that begins a run, and one behind the last entry. */
@@ -27,12 +28,7 @@ bool leaf_maps_any(const struct node *n, dblock_t begin, dblock_t end);
 /* The end of the run that begins at entry @i, below the number of entries. */
 static inline uint32_t leaf_runs_end(const struct leaf_runs *r, uint32_t i)
 {
-	uint32_t word = ++i / 64;
-	uint64_t bits = r->begins[word] & ~0ull << i % 64;
-
-	while (!bits)
-		bits = r->begins[++word];
-	return word * 64 + (uint32_t)__builtin_ctzll(bits);
+	return bits_next(r->begins, i + 1);
 }
 
 /* Where the last run of a leaf of @nr entries, 1 at least, begins. */
