@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/portable.h"
+#include "base/units.h"
 
 #define IO_ALIGN 4096
 
@@ -59,6 +61,15 @@ bool io_is_cached(const struct io *io, uint64_t at)
 	char byte;
 
 	return io->fd >= 0 && pread_nowait(io->fd, &byte, 1, (off_t)at) == 1;
+}
+
+uint64_t io_next_data(const struct io *io, uint64_t at)
+{
+	off_t data = io->fd < 0 ? (off_t)at : lseek(io->fd, (off_t)at, SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO ? io->size : at;
+	return MIN((uint64_t)data, io->size);
 }
 
 void io_will_write(struct io *io, uint64_t at, uint64_t len)

@@ -85,6 +85,12 @@ void io_will_write(struct io *io, uint64_t at, uint64_t len);
 bool io_is_cached(const struct io *io, uint64_t at);
 
 /*
+ * The first byte from @at on that does not lie in a hole of a file, which reads as zeros; the size where
+ * there is none.  @at where holes cannot be found.
+ */
+uint64_t io_next_data(const struct io *io, uint64_t at);
+
+/*
  * Finds where the bytes of [at, at+len) are, up to the end of the first place; @len is not 0.
  * Bytes past the end of a file or device are lost.  Any thread.
  */

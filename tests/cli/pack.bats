@@ -50,6 +50,26 @@ setup() {
 	cmp pack p4
 }
 
+@test "pack: holes are not read, and are packed as zeros are" {
+	local at
+
+	truncate -s 400M meta
+	for at in 511 512 20000 99999; do
+		printf 'block %d' "$at" | dd of=meta bs=4096 seek="$at" conv=notrunc status=none
+	done
+	thin_metadata_pack -i meta -o p
+	thin_metadata_unpack -i p -o back
+	cmp meta back
+	cp --sparse=never meta whole
+	thin_metadata_pack -i whole -o p2
+	cmp p p2
+	[ "$(stat -c %b meta)" -lt "$(($(stat -c %b whole) / 100))" ] || skip "the filesystem has no holes"
+	need strace
+	strace -f -qq -e trace=pread64 -o calls thin_metadata_pack -i meta -o p3 || skip "strace does not run here"
+	cmp p p3
+	[ "$(grep -c pread64 calls)" -lt 100 ]
+}
+
 @test "pack: damaged metadata is packed as it is" {
 	dd if=/dev/urandom of=meta bs=4096 count=3 conv=notrunc status=none
 	thin_metadata_pack -i meta -o p

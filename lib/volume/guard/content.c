@@ -25,17 +25,12 @@ static int rest_is_zero(struct io *io, bool *zero, struct err *err)
 {
 	CLEANUP(free_ptr) unsigned char *buf = io_alloc(PIECE);
 	struct head h = { .data = buf };
-	uint64_t at = MBLOCK_SIZE;
+	uint64_t at = io_next_data(io, MBLOCK_SIZE);
 	int r = 0;
 
 	if (!buf)
 		return err_nomem(err, io->name);
-	for (; !r && *zero && at < io->size; at += h.len) {
-		off_t data = io->fd < 0 ? (off_t)at : lseek(io->fd, (off_t)at, SEEK_DATA);
-
-		if (data < 0 && errno == ENXIO)
-			break;
-		at = data > 0 ? (uint64_t)data : at;
+	for (; !r && *zero && at < io->size; at = io_next_data(io, at + h.len)) {
 		h.len = (size_t)MIN(PIECE, io->size - at);
 		r = io_read(io, buf, h.len, at, err);
 		*zero = !r && head_is_zero(&h);
