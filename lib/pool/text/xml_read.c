@@ -152,6 +152,7 @@ static int refill(struct reader *r)
 		return err_sys(r->err, -errno, "cannot read %s", r->name);
 	r->eof = !n;
 	r->len += (size_t)n;
+	memset(r->buf + r->len, 0, PADDING);
 	return 0;
 }
 
@@ -291,7 +292,7 @@ static int look_at_start(struct reader *r)
 static int reader_init(struct reader *r, const struct events *to)
 {
 	r->cap = MAX(r->read_len, READ_LEN);
-	r->buf = calloc(1, r->cap + PADDING);
+	r->buf = malloc(r->cap + PADDING);
 	r->parser = XML_ParserCreate(NULL);
 	if (!r->buf || !r->parser)
 		return err_nomem(r->err, "XML parser");

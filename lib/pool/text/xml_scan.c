@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -84,9 +85,19 @@ static ssize_t read_at(int fd, char *buf, size_t len, off_t at)
 	return (ssize_t)done;
 }
 
+/* How much to read at once: a short file needs little memory. */
+static size_t room_for(int fd)
+{
+	const size_t most = SCAN_LEN + TAG_LEN;
+	struct stat st;
+
+	return fstat(fd, &st) || st.st_size <= 0 ? most : (size_t)MIN((uint64_t)st.st_size + 1, most);
+}
+
 int xml_scan(int fd, struct xml_claims *claims, struct err *err)
 {
-	CLEANUP(free_ptr) char *buf = malloc(SCAN_LEN + TAG_LEN);
+	const size_t room = room_for(fd);
+	CLEANUP(free_ptr) char *buf = malloc(room);
 	off_t at = 0;
 	ssize_t n;
 
@@ -96,7 +107,7 @@ int xml_scan(int fd, struct xml_claims *claims, struct err *err)
 	if (!buf)
 		return err_nomem(err, "scan of the XML");
 	for (;; at += (off_t)SCAN_LEN) {
-		n = read_at(fd, buf, SCAN_LEN + TAG_LEN, at);
+		n = read_at(fd, buf, room, at);
 		if (n < 0)
 			return err_sys(err, (int)n, "cannot read the XML");
 		if (!at)
