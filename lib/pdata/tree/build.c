@@ -130,8 +130,8 @@ int btree_build_add(struct btree_build *b, uint64_t key, const void *value, stru
 	return add_entry(b, 0, key, value, err);
 }
 
-int btree_build_add_run(struct btree_build *b, uint64_t key, uint64_t nr, uint64_t value,
-			uint64_t step, struct err *err)
+static __attribute__((noinline)) int add_run(struct btree_build *b, uint64_t key, uint64_t nr,
+					     uint64_t value, uint64_t step, struct err *err)
 {
 	struct build_level *v = &b->level[0];
 	const uint32_t max = NODE_MAX_ENTRIES(8);
@@ -157,6 +157,22 @@ int btree_build_add_run(struct btree_build *b, uint64_t key, uint64_t nr, uint64
 		value += n * step;
 		nr -= n;
 	}
+	return 0;
+}
+
+int btree_build_add_run(struct btree_build *b, uint64_t key, uint64_t nr, uint64_t value,
+			uint64_t step, struct err *err)
+{
+	struct build_level *v = &b->level[0];
+	const uint32_t max = NODE_MAX_ENTRIES(8);
+	le64 *k;
+
+	/* scattered blocks come one by one */
+	if (nr != 1 || v->nr_cur == max)
+		return add_run(b, key, nr, value, step, err);
+	k = &v->cur->keys[v->nr_cur++];
+	k[0] = le64_make(key);
+	k[max] = le64_make(value);
 	return 0;
 }
 
