@@ -8,6 +8,8 @@
 
 #include "dev/dev.h"
 #include "dev/mapped.h"
+#include "dev/out_file.h"
+#include "dev/part.h"
 #include "folder.h"
 #include "tap.h"
 
@@ -176,7 +178,59 @@ static void probes(void)
 	io_free(io);
 }
 
+/* A part that is read keeps its lock where a second part of the same file cannot be opened for writing. */
+static void part_keeps_its_lock(void)
+{
+	const char *path = make_file("parts", 4096);
+	struct dev_part *reader = NULL, *writer = NULL;
+	struct io *other = NULL, *io = NULL;
+	struct err err;
+
+	check(!dev_part_open(path, 0, &reader, &err));
+	check(!dev_open(path, 0, &other, &err)); /* as another program that reads */
+	check_eq(dev_part_open(path, DEV_WRITE, &writer, &err), -EBUSY);
+	check(!writer);
+	io_free(other);
+	check_eq(dev_open(path, DEV_WRITE, &io, &err), -EBUSY); /* as another program that writes */
+	check(!dev_part_open(path, DEV_WRITE, &writer, &err));
+	check(!io_write(dev_part_io(writer), "x", 1, 0, &err));
+	dev_part_put(writer);
+	dev_part_put(reader);
+	check(!dev_open(path, DEV_WRITE, &io, &err));
+	io_free(io);
+}
+
+static int out_file_error(int (*open_it)(const char *, struct out_file **, struct err *), const char *path,
+			  const char *words)
+{
+	struct out_file *f = NULL;
+	struct err err;
+	int r = open_it(path, &f, &err);
+
+	check(!f);
+	if (!strstr(err.text, words))
+		printf("# %s\n", err.text);
+	check(strstr(err.text, words) != NULL);
+	return r;
+}
+
+static void outputs_that_cannot_be(void)
+{
+	char path[600];
+
+	check_eq(out_file_error(out_file_open, file_name("."), "Invalid output file"), -EISDIR);
+	make_file("there", 10);
+	check_eq(out_file_error(out_file_new, file_name("there"), "exists"), -EEXIST);
+	snprintf(path, sizeof(path), "%s/below", file_name("there"));
+	check_eq(out_file_error(out_file_open, path, "cannot open"), -ENOTDIR);
+	check_eq(out_file_error(out_file_new, file_name("nowhere/below"), "cannot create"), -ENOENT);
+	snprintf(path, sizeof(path), "%s/", file_name("new"));
+	check_eq(out_file_error(out_file_new, path, "needs a file name"), -EISDIR);
+}
+
 static const struct test tests[] = {
+	{ "a part keeps its lock where the same file cannot be opened for writing", part_keeps_its_lock },
+	{ "an output that cannot be is refused with the reason", outputs_that_cannot_be },
 	{ "a file opens with its size, for reading or for writing", opens_file },
 	{ "a missing file is said to be missing", missing },
 	{ "directories, fifos and character devices are refused", other_kinds },
