@@ -133,6 +133,8 @@ static void says(const struct lvm_options *opt, int code, const char *words)
 	if (r != code || !strstr(got, words))
 		printf("# %d, no '%s' in: %.2000s\n", r, words, got);
 	check(r == code && strstr(got, words));
+	for (const char *p = r ? "" : got; *p; p++) /* nothing that a terminal would obey */
+		check((unsigned char)*p >= ' ' || *p == '\n' || *p == '\t');
 	outbuf_fini(&out);
 }
 
@@ -211,6 +213,24 @@ static void names_with_blanks(void)
 	make_head('p', whole_text);
 	put_image("a b\\c");
 	says(&opt, 0, "/a\\040b\\134c 2048\n");
+}
+
+static void what_a_terminal_obeys(void)
+{
+	static const unsigned char ids[] = { 0x1b, ' ', 127, 0x9b };
+	static char path_of[500];
+	const char *const path[] = { path_of };
+	const struct lvm_options opt = { .path = path, .nr_paths = 1 };
+
+	strcpy(path_of, file_name("a\x1b[2Jb"));
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		make_head('p', whole_text);
+		head[544 + 5] = ids[i];
+		sign_label();
+		put_image("a\x1b[2Jb");
+		says(&opt, 0, "a?[2Jb");
+		says(&opt, 0, "ppppp?pppp");
+	}
 }
 
 struct broken {
@@ -434,7 +454,8 @@ int main(int argc, char **argv)
 		{ "what has no memory for disks with LVM says so", memory },
 		{ "a GPT whose checksums or numbers are wrong has no partitions", gpt },
 		{ "an MBR's partitions lie inside the disk and behind the table", mbr },
-		{ 0 },
+		{ "names and ids with control characters are shown without them", what_a_terminal_obeys },
+	{ 0 },
 	};
 
 	return folder_main(tests, argc, argv);
