@@ -8,6 +8,11 @@
 #include "pool/check/impl.h"
 
 #define CHUNK 512 /* blocks that are looked at before the next ones are asked for */
+/*
+ * 256 MiB, twice of what LVM makes without being asked.  A new pool of 16 GiB of metadata must not be read as a
+ * whole each time that it is activated; thin_repair looks everywhere.
+ */
+#define MOST_BLOCKS ((mblock_t)1 << 16)
 
 /* @ctx: the first block that holds details of devices. */
 __attribute__((cold)) static int look(void *ctx, unsigned worker, size_t i, mblock_t at,
@@ -29,15 +34,16 @@ __attribute__((cold)) static int look(void *ctx, unsigned worker, size_t i, mblo
 __attribute__((cold)) int check_under(struct check *c)
 {
 	struct finding f = finding_make(FOUND_OLDER_POOL, AREA_SUPERBLOCK);
+	const mblock_t end = MIN(c->nr_blocks, MOST_BLOCKS);
 	mblock_t list[CHUNK];
 	struct stream stream;
 	int r = 0;
 
 	stream_init(&stream, c->io, NULL);
-	for (mblock_t b = 1; b < c->nr_blocks && f.block == FINDING_NO_BLOCK && !r;) {
+	for (mblock_t b = 1; b < end && f.block == FINDING_NO_BLOCK && !r;) {
 		size_t nr = 0;
 
-		while (nr < CHUNK && b < c->nr_blocks)
+		while (nr < CHUNK && b < end)
 			list[nr++] = b++;
 		r = stream_read(&stream, list, nr, look, &f.block, c->err);
 	}
