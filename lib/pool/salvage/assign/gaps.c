@@ -183,49 +183,6 @@ static int root_places(struct assignment *a, bool unknown)
 	return r;
 }
 
-static int put_roots(struct assignment *a, struct err *err)
-{
-	struct trees *trees = a->assign->trees;
-	int r = 0;
-
-	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
-		const struct place *p = &a->place[i];
-		struct sdevice *d = &trees->dev[p->index];
-
-		if (!p->nr_taken)
-			continue;
-		d->root = p->taken[0];
-		d->root_found = true;
-		r = trees_walk_mapping(trees, d->root, err);
-	}
-	return r;
-}
-
-static int assign_roots(struct assign *as, struct err *err)
-{
-	struct assignment a = { .assign = as };
-	bool unknown = counts_have_unknown(as->counts);
-	struct vec list = { 0 };
-	int r = root_places(&a, unknown);
-
-	if (!r && a.nr_places && unknown)
-		r = datamap_begin(as->datamap, err);
-	if (!r && a.nr_places)
-		r = list_candidates(as->counts, TREE_MAPPING, unknown ? UNKNOWN_ALL : KNOWN_ONLY,
-				    &list);
-	a.cand = list.data;
-	a.nr_cands = (uint32_t)list.nr;
-	if (!r && a.nr_places && list.nr)
-		r = assign(&a);
-	if (r)
-		r = err_nomem(err, "salvage: roots of devices");
-	as->trees->uncertain |= a.open > 0;
-	if (!r)
-		r = put_roots(&a, err);
-	assign_fini(&a);
-	return r;
-}
-
 /* --- parts of the devices' trees --- */
 
 /*
@@ -314,7 +271,9 @@ static int gap_places(struct assignment *a)
 	return r;
 }
 
-static int put_children(struct assignment *a, struct err *err)
+/* --- what was found is put where it belongs --- */
+
+static int put_nodes(const struct assignment *a, struct err *err)
 {
 	struct trees *trees = a->assign->trees;
 	int r = 0;
@@ -322,39 +281,55 @@ static int put_children(struct assignment *a, struct err *err)
 	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
 		const struct place *p = &a->place[i];
 
-		if (!p->nr_taken)
-			continue;
-		r = graph_add_edges(a->assign->graph, gap_at(trees, p->index)->node, p->taken,
-				    p->nr_taken, err);
+		if (p->nr_taken && p->one) {
+			trees->dev[p->index].root = p->taken[0];
+			trees->dev[p->index].root_found = true;
+		} else if (p->nr_taken) {
+			r = graph_add_edges(a->assign->graph, gap_at(trees, p->index)->node, p->taken,
+					    p->nr_taken, err);
+		}
 		for (uint32_t k = 0; k < p->nr_taken && !r; k++)
 			r = trees_walk_mapping(trees, p->taken[k], err);
 	}
 	return r;
 }
 
+/* Has nodes assigned to the places that were listed with the result @r. */
+static int fill_places(struct assignment *a, int r, enum unknown how, struct err *err)
+{
+	struct vec list = { 0 };
+	bool unknown = false;
+
+	for (uint32_t i = 0; i < a->nr_places; i++)
+		unknown |= a->place[i].unknown;
+	if (!r && unknown)
+		r = datamap_begin(a->assign->datamap, err);
+	if (!r && a->nr_places)
+		r = list_candidates(a->assign->counts, TREE_MAPPING, unknown ? how : KNOWN_ONLY, &list);
+	a->cand = list.data;
+	a->nr_cands = (uint32_t)list.nr;
+	if (!r && list.nr)
+		r = assign(a);
+	if (r)
+		r = err_nomem(err, "salvage: lost nodes");
+	a->assign->trees->uncertain |= a->open > 0;
+	return r ? r : put_nodes(a, err);
+}
+
+static int assign_roots(struct assign *as, struct err *err)
+{
+	struct assignment a = { .assign = as };
+	int r = fill_places(&a, root_places(&a, counts_have_unknown(as->counts)), UNKNOWN_ALL, err);
+
+	assign_fini(&a);
+	return r;
+}
+
 static int assign_parts(struct assign *as, struct err *err)
 {
 	struct assignment a = { .assign = as };
-	struct vec list = { 0 };
-	bool unknown = false;
-	int r = gap_places(&a);
+	int r = fill_places(&a, gap_places(&a), UNKNOWN_LEAVES, err);
 
-	for (uint32_t i = 0; i < a.nr_places && !r; i++)
-		unknown |= a.place[i].unknown;
-	if (!r && unknown)
-		r = datamap_begin(as->datamap, err);
-	if (!r && a.nr_places)
-		r = list_candidates(as->counts, TREE_MAPPING, unknown ? UNKNOWN_LEAVES : KNOWN_ONLY,
-				    &list);
-	a.cand = list.data;
-	a.nr_cands = (uint32_t)list.nr;
-	if (!r && list.nr)
-		r = assign(&a);
-	if (r)
-		r = err_nomem(err, "salvage: lost nodes");
-	as->trees->uncertain |= a.open > 0;
-	if (!r)
-		r = put_children(&a, err);
 	if (as->guessed && !datamap_is_settled(as->datamap))
 		as->unconfirmed = true;
 	assign_fini(&a);
