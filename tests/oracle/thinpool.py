@@ -275,8 +275,9 @@ class Pool:
             if d and d[0] != len(entries):
                 self.found(FATAL, "mapped-blocks", id=key, held=held)
             out[key] = (entries, d)
+        mapped = {key for key, _ in top or ()}
         for key, value in details or ():
-            if top is not None and key not in dict(top):
+            if top is not None and key not in mapped:
                 self.found(FATAL, "no-mappings", id=key)
             if max(struct.unpack("<QQII", value)[2:]) > time:
                 self.found(FATAL, "device-time", id=key, held=held)
