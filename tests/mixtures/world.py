@@ -131,7 +131,8 @@ def make(feature, rng, work, many):
     if feature in ("read_only", "skip_block_zeroing", "ignore_discard"):
         p.words = [feature]
     path = os.path.join(work, "making")
-    size = max(64 << 20, len(p.devices) * 4200 >> 20 << 20) if len(p.devices) > 100 else 1 << 20
+    # with the blocks that a pool keeps in reserve
+    size = max(64 << 20, len(p.devices) * 4700 >> 20 << 20) if len(p.devices) > 100 else 1 << 20
     with open(path, "wb") as f:
         f.truncate(size)
     run(["thin_restore", "-q", "-i", "/dev/stdin", "-o", path], input=xml_of(p).encode())
