@@ -6,7 +6,7 @@
 
 /*
  * For each node that had several possible places, writes the choice, the alternatives and the
- * reasons to s->explained.
+ * reasons to the struct of the room: @explained.
  */
 void explain_assignment(const struct assignment *a);
 

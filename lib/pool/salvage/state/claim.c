@@ -44,7 +44,7 @@ static bool is_whole(const struct graph *g, uint64_t block)
 	return i != NONE && !(g->node[i].flags & (SN_BROKEN | SN_VIRTUAL));
 }
 
-/* Are the roots of s->sb, whose counts have been read, intact? */
+/* Are the roots of the superblock, whose counts have been read, intact? */
 static bool claim_stands(struct counts *counts)
 {
 	struct graph *g = counts->graph;

@@ -40,8 +40,8 @@ bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details);
 struct pool_state {
 	uint32_t index, map_root, details_root, overflow_root, held;
 	uint32_t reused;  /* blocks reused since, or that should have been: not the newest */
-	uint32_t
-		orphans; /* nodes of mappings in use that nothing points to: remains of another pool */
+	/* nodes of mappings in use that nothing points to: remains of another pool */
+	uint32_t orphans;
 	bool is_older;	  /* it is older than the chosen state, or is the chosen one */
 	bool dated;	  /* its details could be read, which tell: */
 	uint32_t time;

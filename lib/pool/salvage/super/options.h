@@ -20,8 +20,7 @@ struct salvage_options {
 	/* Roots that the user chose from salvage_list_roots(). */
 	bool has_mapping_root, has_details_root;
 	mblock_t mapping_root, details_root;
-	const struct salvage_take
-		*take; /* each device once; stays the caller's until salvage_free() */
+	const struct salvage_take *take; /* each device once; stays the caller's until salvage_free() */
 	size_t nr_take;
 	bool explain; /* keep why each node was put where it is: salvage_explain() */
 };

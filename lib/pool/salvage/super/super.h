@@ -22,8 +22,8 @@ struct super {
 	enum sb_fault sb_fault;
 	enum sb_repair sb_repair; /* what made the fields of a damaged one good */
 	struct pool_overrides likely; /* what the damaged superblock seems to say */
-	struct superblock
-		claim; /* all fields of a damaged superblock that looks like one; no roots: of none */
+	/* all fields of a damaged superblock that looks like one; no roots: of none */
+	struct superblock claim;
 	bool chosen;	 /* the user's roots are others than the superblock's */
 	uint32_t cursor; /* where the newest state found without a superblock ends */
 };

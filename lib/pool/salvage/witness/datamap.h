@@ -11,8 +11,8 @@ struct agreement {
 	uint64_t missing; /* data blocks with more references than mappings found */
 	uint64_t excess;  /* data blocks with more mappings than references */
 	uint64_t unsure;  /* data blocks with many, of which the exact count is lost */
-	uint64_t
-		orphans; /* nodes of mappings that have fewer parents than the metadata map counts */
+	/* nodes of mappings that have fewer parents than the metadata map counts */
+	uint64_t orphans;
 	uint64_t strange; /* superblock pointers and numbers that contradict the blocks */
 	uint64_t strange_map; /* the same of the metadata map, and nodes that it denies */
 };
