@@ -335,6 +335,62 @@ static void mistaken_for_leaf(void)
 	world_fini(&w);
 }
 
+/* A node as damage on the disk would have made it: the cache's own copy is changed. */
+static struct disk_node *to_damage(struct world *w, mblock_t b)
+{
+	const struct disk_node *n;
+
+	check_eq(tm_read_node(w->tm, b, w->type.value_size, &n, &err), 0);
+	return (struct disk_node *)(uintptr_t)n;
+}
+
+static void even_keys(struct world *w)
+{
+	world_init(w, 8);
+	for (uint64_t k = 0; k < KEYS; k += 2)
+		insert(w, k);
+}
+
+static void key_of_the_next_leaf(void)
+{
+	static struct world w;
+	struct disk_node *root, *leaf;
+	uint64_t first, nr;
+
+	even_keys(&w);
+	root = to_damage(&w, w.tree.root);
+	first = ne_key(root, 1);
+	leaf = to_damage(&w, ne_child(root, 0));
+	check(ne_is_leaf(leaf));
+	leaf->keys[ne_nr(leaf) - 1] = le64_make(first + 1);
+	check_eq(-btree_remove_range(&w.tree, first - 2, first + 50, &nr, &err), EUCLEAN);
+	check(strstr(err.text, "keys outside of their parent's range"));
+	check_eq(nr, 0);
+	world_fini(&w);
+}
+
+static void leaf_beside_a_tree(void)
+{
+	static struct world w;
+	struct btree other;
+	struct disk_node *root;
+	uint64_t nr;
+	le64 b;
+
+	even_keys(&w);
+	other = (struct btree){ w.tm, &w.type, 0 };
+	check_eq(btree_make(&other, &err), 0);
+	for (uint64_t k = 1000; k < 2000; k++)
+		check_eq(btree_insert(&other, k, (uint8_t[8]){ 0 }, NULL, &err), 0);
+	root = to_damage(&w, w.tree.root);
+	check(ne_nr(root) > 3 && !ne_is_leaf(to_damage(&w, other.root)));
+	b = le64_make(other.root);
+	memcpy((uint8_t *)&root->keys[ne_max(root)] + sizeof(b), &b, sizeof(b)); /* the second child */
+	check_eq(-btree_remove_range(&w.tree, 0, ne_key(root, 1), &nr, &err), EUCLEAN);
+	check(strstr(err.text, "leaves at different depths"));
+	world_fini(&w);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -346,6 +402,9 @@ int main(int argc, char **argv)
 		{ "a tree that loses everything is one empty leaf", removed_to_nothing },
 		{ "a full device ends an insertion with ENOSPC", full_device },
 		{ "a node of one tree is not taken for one of another", mistaken_for_leaf },
+		{ "a key that belongs into the next leaf ends a removal before anything is removed",
+		  key_of_the_next_leaf },
+		{ "a leaf is not joined with a neighbour that is a tree", leaf_beside_a_tree },
 		{ 0 },
 	};
 
