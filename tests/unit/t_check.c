@@ -163,6 +163,21 @@ static void held_times(void)
 	io_free(io);
 }
 
+/* Block 0 begins with its checksum, whose bytes may be any. */
+static void looks_like_text(void)
+{
+	static const char *const begins[] = { "<", "\n <", "\xef\xbb\xbf<?xml" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++) {
+		struct io *io = make_pool();
+
+		memcpy(block_of(io, 0), begins[i], strlen(begins[i]));
+		check_eq(run(io, 1), 0);
+		check(found(FOUND_SB_CSUM));
+		io_free(io);
+	}
+}
+
 static void tiny_device(void)
 {
 	struct io *io = io_mem_new("tiny", MBLOCK_SIZE - 1);
@@ -173,6 +188,7 @@ static void tiny_device(void)
 }
 
 static const struct test tests[] = {
+	{ "a damaged superblock whose checksum begins as XML does is still a superblock", looks_like_text },
 	{ "a device that holds no block is refused", tiny_device },
 	{ "times of devices that only a held metadata snapshot has are not judged", held_times },
 	{ "a check reads each used block exactly once, with one worker and with four",

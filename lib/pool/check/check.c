@@ -35,18 +35,11 @@ static bool may_skip(void *ctx, mblock_t b)
 	       !refmap_get(c->stored, b);
 }
 
-static int looks_like_xml(const char *s)
-{
-	size_t n = strspn(s, " \t\r\n");
-
-	return s[n] == '<' || !strncmp(s, "\xef\xbb\xbf<", 4);
-}
-
 /* Reads block @at as a superblock.  < 0: I/O error. */
 static int read_superblock(struct check *c, mblock_t at, struct superblock *sb,
 			   enum sb_fault *fault)
 {
-	CLEANUP(free_ptr) char *buf = io_alloc(MBLOCK_SIZE);
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	int r;
 
 	if (!buf)
@@ -57,11 +50,6 @@ static int read_superblock(struct check *c, mblock_t at, struct superblock *sb,
 	*fault = superblock_open(sb, buf, at);
 	if (*fault == SB_OK && !at)
 		superblock_meter(sb, c->io);
-	buf[200] = 0;
-	if (*fault && !at && looks_like_xml(buf))
-		return err_set(c->err, -EINVAL,
-			       "This looks like XML.  This tool only supports the "
-			       "binary metadata format.");
 	return 0;
 }
 
