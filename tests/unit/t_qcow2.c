@@ -327,6 +327,42 @@ static void backing_names(void)
 	check(qcow2_check_backing("", NULL) == -EINVAL);
 }
 
+static void entries_that_name_nothing(void)
+{
+	static const struct {
+		uint64_t cluster, entry;
+		const char *words;
+	} bad[] = {
+		{ 1, ENTRY_COPIED | (3 * 65536 + 512), "cluster lies between clusters" },
+		{ 1, ENTRY_COPIED | UINT64_C(1) << 50, "cluster lies outside of the file" },
+		{ 1, ENTRY_OFFSET, "lies between clusters" },
+		{ 2, ENTRY_COMPRESSED, "compressed cluster lies outside of the file" },
+		{ 2, ENTRY_COMPRESSED | UINT64_C(1) << 50, "compressed cluster lies outside of the file" },
+	};
+	struct qcow2_spot spot;
+	struct qcow2 q;
+	char path[100];
+	uint8_t raw[8];
+	uint64_t end, table;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct io *io = small(path, &end, NULL, 16);
+		struct err err = { 0 };
+
+		check(!qcow2_open(io, &q, &err));
+		table = be64_get(q.l1) & ENTRY_OFFSET;
+		be64_put(raw, bad[i].entry);
+		check(!io_write(io, raw, 8, table + 8 * bad[i].cluster, NULL));
+		check_eq(-qcow2_find(&q, bad[i].cluster << 16, &spot, &err), EUCLEAN);
+		if (!strstr(err.text, bad[i].words))
+			printf("# %s\n", err.text);
+		check(strstr(err.text, bad[i].words));
+		qcow2_close(&q);
+		unlink(path);
+		io_free(io);
+	}
+}
+
 static void sizes_of_clusters(void)
 {
 	check_eq(qcow2_cluster_bits(65536), 16);
@@ -343,6 +379,7 @@ static const struct test tests[] = {
 	{ "fields that do not fit each other are refused", fields_together },
 	{ "every truncation is noticed before a byte of data is read", every_truncation },
 	{ "a backing file's name has up to 1023 bytes and is no protocol", backing_names },
+	{ "a cluster that lies nowhere, between others or in the header is damage", entries_that_name_nothing },
 	{ "a cluster is the pool's block where it can be", sizes_of_clusters },
 	{ 0 }
 };
