@@ -110,6 +110,13 @@ void walk_range(const struct walk *w, mblock_t block, uint64_t *first, uint64_t 
 	*last = known ? ~w->nlast[block] : UINT64_MAX;
 }
 
+void walk_note_keys(struct walk *w, mblock_t leaf, const struct node *n)
+{
+	__atomic_fetch_or(&w->flag[leaf], WALK_DONE, __ATOMIC_RELAXED);
+	w->first[leaf] = node_key(n, 0);
+	w->nlast[leaf] = ~node_key(n, n->nr - 1);
+}
+
 const uint32_t *walk_children(const struct walk *w, mblock_t block, uint32_t *nr)
 {
 	const uint32_t *in = block < w->s.nr_blocks ? walk_inner(w, block) : NULL;

@@ -105,6 +105,12 @@ uint32_t walk_attr(const struct walk *w, mblock_t block);
 void walk_range(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *last);
 
 /*
+ * The caller read @leaf for itself and found @n, not empty, with keys that are allowed: walk_range() gives
+ * them from now on.  Any thread, one for a leaf.
+ */
+void walk_note_keys(struct walk *w, mblock_t leaf, const struct node *n);
+
+/*
  * The children of an internal node that was read, in key order; WALK_NONE (as uint32_t) stands for
  * a bad pointer.  NULL: not such a node.
  */

@@ -12,18 +12,29 @@
 
 #include "base/cleanup.h"
 #include "base/search.h"
+#include "base/vec.h"
 #include "pool/rmap/impl.h"
+
+/* The edges of all leaves below a node. */
+struct span {
+	struct rmap_edge first, last; /* only the first when @single */
+	bool single;
+};
+
+enum { SEEN = 1, JOINED };
 
 struct chain {
 	struct rmap *m;
-	uint8_t *seen; /* by metadata block */
+	uint8_t *seen;	   /* by metadata block; JOINED: its span is known */
+	struct span *span; /* of internal nodes, at the number in their place of rmap.edges */
+	size_t nr, cap;
 	rmap_record_fn *fn;
 	void *ctx;
 };
 
 /* The edges of a node while its children are gone through. */
 struct joint {
-	struct rmap_edges edges;
+	struct span span;
 	struct rmap_edge cur;
 	bool any, more; /* is there a cur; does something stand before it */
 	uint32_t set;
@@ -41,18 +52,48 @@ static int add_edge(struct chain *c, struct joint *j, const struct rmap_edge *e)
 	struct rmap_edge *cur = &j->cur;
 	int r = 0;
 
-	if (e->len && cur->len && cur->v + cur->len == e->v && (dblock_t)cur->d + cur->len == e->d) {
+	if (e->len && cur->len && cur->v + cur->len == e->v && cur->d + cur->len == e->d) {
 		cur->len += e->len;
 		return 0;
 	}
 	if (j->more)
 		r = tell(c, cur, j->set);
 	else if (j->any)
-		j->edges.first = *cur;
+		j->span.first = *cur;
 	j->more = j->any;
 	j->any = true;
 	*cur = *e;
 	return r;
+}
+
+/* The edges of a node that was visited: none where it is damaged. */
+static struct span span_of(const struct chain *c, mblock_t node)
+{
+	const struct rmap_edges *e = &c->m->edges[node];
+	struct span s = { .single = e->len_last == RMAP_SINGLE };
+	uint64_t first, last;
+
+	if (c->seen[node] == JOINED)
+		return c->span[e->first];
+	walk_range(c->m->f->walk, node, &first, &last);
+	s.first = (struct rmap_edge) { first, e->first, e->len_first };
+	if (!s.single)
+		s.last = (struct rmap_edge) { last + 1 - e->len_last, e->last, e->len_last };
+	return s;
+}
+
+static int keep_span(struct chain *c, mblock_t node, const struct joint *j)
+{
+	struct span *s = vec_add(c->span, c->nr, c->cap);
+
+	if (!s)
+		return -ENOMEM;
+	*s = j->span;
+	s->single = !j->more;
+	*(j->more ? &s->last : &s->first) = j->cur;
+	c->m->edges[node].first = c->nr - 1;
+	c->seen[node] = JOINED;
+	return 0;
 }
 
 /* Finds the edges of @node; the runs that lie inside of it are told.  As deep as the tree. */
@@ -66,26 +107,24 @@ static int visit(struct chain *c, mblock_t node)
 
 	if (c->seen[node])
 		return 0;
-	c->seen[node] = 1;
+	c->seen[node] = SEEN;
 	child = walk_children(w, node, &nr);
 	if (!child || walk_fault_of(w, node) != NODE_OK)
 		return 0; /* a leaf, or damage, which is reported elsewhere */
 	for (uint32_t i = 0; i < nr && !r; i++) {
-		const struct rmap_edges *e;
+		struct span s;
 
 		if (child[i] == WALK_NONE)
 			continue;
-		e = &c->m->edges[child[i]];
 		r = visit(c, child[i]);
-		if (!r)
-			r = add_edge(c, &j, &e->first);
-		if (!r && !e->single)
-			r = add_edge(c, &j, &e->last);
+		if (r)
+			break;
+		s = span_of(c, child[i]);
+		r = add_edge(c, &j, &s.first);
+		if (!r && !s.single)
+			r = add_edge(c, &j, &s.last);
 	}
-	j.edges.single = !j.more;
-	*(j.more ? &j.edges.last : &j.edges.first) = j.cur;
-	c->m->edges[node] = j.edges;
-	return r;
+	return r ? r : keep_span(c, node, &j);
 }
 
 int rmap_chains(struct rmap *m, rmap_record_fn *fn, void *ctx)
@@ -97,20 +136,22 @@ int rmap_chains(struct rmap *m, rmap_record_fn *fn, void *ctx)
 
 	for (size_t i = 0; !r && i < m->f->nr_devs; i++) {
 		mblock_t root = m->f->dev[i]->root;
-		const struct rmap_edges *e;
 		uint32_t set;
+		struct span s;
 
 		if (root >= m->f->nr_blocks || told[root])
 			continue;
 		told[root] = 1;
-		e = &m->edges[root];
 		r = visit(&c, root);
+		if (r)
+			break;
 		set = owners_of_root(m->owners, root);
-		if (!r)
-			r = tell(&c, &e->first, set);
-		if (!r && !e->single)
-			r = tell(&c, &e->last, set);
+		s = span_of(&c, root);
+		r = tell(&c, &s.first, set);
+		if (!r && !s.single)
+			r = tell(&c, &s.last, set);
 	}
+	free(c.span);
 	return r;
 }
 

@@ -27,21 +27,24 @@ struct rmap_records {
 	size_t nr, cap;
 };
 
-/*
- * The first and the last run of the leaves below a node, which may go on before and behind it;
- * len 0: none of interest.  Packed, as each metadata block has two; to be widened before it is added
- * to, as a sum of 40 bits wraps around.
- */
+/* The first or the last run of the leaves below a node, which may go on before or behind it. */
 struct rmap_edge {
 	vblock_t v;
-	dblock_t d : 40;
-	uint32_t len;
-} __attribute__((packed));
+	dblock_t d;
+	uint32_t len; /* 0: none of interest */
+};
 
+/*
+ * The edges of a leaf, packed, as each metadata block has them.  Where the leaf's keys begin and
+ * end is known to the walk.
+ */
 struct rmap_edges {
-	struct rmap_edge first, last; /* the same when @single */
-	bool single;
+	uint64_t first : 40, last : 40; /* data blocks; @first of an internal node: see chain.c */
+	uint8_t len_first, len_last;	/* 0: none of interest; RMAP_SINGLE: the last is the first */
 } __attribute__((packed));
+#define RMAP_SINGLE UINT8_MAX
+static_assert(NODE_MAX_ENTRIES(8) < RMAP_SINGLE, "the length of a run fits into a byte");
+static_assert(sizeof(struct rmap_edges) == 12, "packed: there is one for each metadata block");
 
 /* What a worker has found: coded records by bucket (store.c). */
 struct rmap_store {

@@ -17,9 +17,26 @@
 #include "pool/format/leaf_runs.h"
 #include "pool/rmap/impl.h"
 
-static struct rmap_edge edge_of(const struct node *n, uint32_t i, uint32_t end)
+/* The length of a run, entries [@i, @end), that is kept: 0 outside of all regions.  *d: its data block. */
+static uint8_t edge_len(const struct rmap *m, const struct node *n, uint32_t i, uint32_t end,
+			dblock_t *d)
 {
-	return (struct rmap_edge) { node_key(n, i), mapping_block(node_value64(n, i)), end - i };
+	*d = mapping_block(node_value64(n, i));
+	return rmap_wanted(m, *d, end - i) ? (uint8_t)(end - i) : 0;
+}
+
+/* The first run ends before entry @end, the last one begins at @last. */
+static void note_edges(struct rmap *m, mblock_t block, const struct node *n, uint32_t end,
+		       uint32_t last)
+{
+	struct rmap_edges *e = &m->edges[block];
+	dblock_t d;
+
+	walk_note_keys(m->f->walk, block, n);
+	e->len_first = edge_len(m, n, 0, end, &d);
+	e->first = d;
+	e->len_last = last ? edge_len(m, n, last, n->nr, &d) : RMAP_SINGLE;
+	e->last = d;
 }
 
 /* Keeps the runs of a leaf without the first and the last, which are entries [@i, @last). */
@@ -49,9 +66,7 @@ static int inner_runs(struct rmap *m, struct rmap_store *store, mblock_t block,
 static int first_reading(void *ctx, unsigned worker, mblock_t block, const struct node *n)
 {
 	struct rmap *m = ctx;
-	struct rmap_edges *e = &m->edges[block];
 	struct leaf_runs runs;
-	struct rmap_edge edge;
 	uint32_t end, last;
 
 	if (!leaf_maps_any(n, m->begin, m->end))
@@ -59,13 +74,7 @@ static int first_reading(void *ctx, unsigned worker, mblock_t block, const struc
 	leaf_runs_find(&runs, n, RUNS_ANY_TIME);
 	end = leaf_runs_end(&runs, 0);
 	last = leaf_runs_last(&runs, n->nr);
-	e->single = !last;
-	edge = edge_of(n, 0, end);
-	if (rmap_wanted(m, edge.d, edge.len))
-		e->first = edge;
-	edge = edge_of(n, last, n->nr);
-	if (rmap_wanted(m, edge.d, edge.len))
-		e->last = edge;
+	note_edges(m, block, n, end, last);
 	return inner_runs(m, &m->store[worker], block, n, &runs, end, last);
 }
 
