@@ -249,6 +249,27 @@ static void zeros_last(void)
 	}
 }
 
+/* A device without a size ends behind its last mapping, which damage can have put anywhere. */
+static void no_end(void)
+{
+	static const vblock_t far[] = { UINT64_MAX / BS + 1, UINT64_MAX };
+	struct target_dev *dev;
+	uint64_t end;
+	dblock_t b;
+
+	for (size_t i = 0; i < ARRAY_SIZE(far); i++) {
+		setup();
+		check_eq(edit_alloc_data(target_pool(w.t), &b, &err), 0);
+		check_eq(edit_map(target_pool(w.t), 0, far[i], b, &err), 0);
+		check_eq(-target_mapped_end(w.t, 0, &end, &err), EUCLEAN);
+		check(strstr(err.text, "device 0 has mappings at impossible offsets"));
+		check_eq(-target_device(w.t, 0, 0, NULL, &dev, &err), EUCLEAN);
+		check_eq(-target_device(w.t, 0, UINT64_MAX, NULL, &dev, &err), EINVAL);
+		check(strstr(err.text, "is too large"));
+		teardown();
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -261,6 +282,7 @@ int main(int argc, char **argv)
 		  zeros_over_nothing },
 		{ "zeros that were written stay, whatever the features, the origin and the blocks' state",
 		  zeros_last },
+		{ "a device whose last mapping lies beyond all sizes has none", no_end },
 		{ "a discard makes room when metadata space is used up", discard_when_full },
 		{ 0 },
 	};

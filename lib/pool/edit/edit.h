@@ -106,7 +106,7 @@ typedef int edit_mapping_fn(void *ctx, vblock_t v, const struct mapping *m);
 int edit_each_mapping(struct pool_edit *p, uint32_t id, vblock_t begin, vblock_t end,
 		      edit_mapping_fn *fn, void *ctx, struct err *err);
 
-/* One past the last mapped block, 0 when nothing is mapped. */
+/* One past the last mapped block, 0 when nothing is mapped.  -EUCLEAN: no number is past it. */
 int edit_mapped_end(struct pool_edit *p, uint32_t id, vblock_t *end, struct err *err);
 
 /*

@@ -76,6 +76,8 @@ int edit_mapped_end(struct pool_edit *p, uint32_t id, vblock_t *end, struct err 
 		return r;
 	r = btree_last_key(&d->map, &last, err);
 	*end = r ? 0 : last + 1;
+	if (!r && !*end)
+		return err_set(err, -EUCLEAN, "device %u has mappings at impossible offsets", id);
 	return r == -ENOENT ? 0 : r;
 }
 
