@@ -228,34 +228,6 @@ load increment.bash
 	done
 }
 
-@test "an image that differs where base and device are the same is refused, too, with the first byte that differs" {
-	thin_restore -q -i - -o "$(truncate -s 1M meta && echo meta)" <<-'XML'
-		<superblock uuid="" time="1" transaction="2" flags="0" version="2" data_block_size="128" nr_data_blocks="100">
-		<def name="d"><range_mapping origin_begin="0" data_begin="0" length="9" time="0"/></def>
-		<device dev_id="1" mapped_blocks="10" transaction="0" creation_time="0" snap_time="1">
-		<ref name="d"/><single_mapping origin_block="9" data_block="9" time="0"/></device>
-		<device dev_id="2" mapped_blocks="10" transaction="1" creation_time="1" snap_time="1">
-		<ref name="d"/><single_mapping origin_block="9" data_block="10" time="1"/></device>
-		</superblock>
-	XML
-	yes "the same in base and device" | head -c $((10 * 65536)) >data
-	yes "another block" | head -c $((90 * 65536)) >>data
-	printf '%s\n' "pool: 0 12800 thin-pool meta data 128 0" "s0: 0 1280 thin pool 1" "s1: 0 1280 thin pool 2" >pool
-	thin_materialize pool s0 s0.img
-	cp s0.img wrong
-	printf '\xa5' | dd of=wrong bs=1 seek=100 conv=notrunc status=none
-	for form in "" "-O qcow2 --backing wrong"; do
-		# shellcheck disable=SC2086
-		run --separate-stderr thin_materialize --since s0 $form pool s1 $([ -n "$form" ] && echo x.qcow2 || echo wrong)
-		[ "$status" -eq 1 ]
-		[[ "$stderr" == *"wrong: does not hold the bytes of 's0' at offset 100"* ]]
-		[ ! -e x.qcow2 ]
-	done
-	thin_materialize --since s0 pool s1 s0.img
-	thin_materialize pool s1 s1.img
-	cmp s0.img s1.img
-}
-
 @test "of a table with several pools the base is one of the device's pool, and another pool's is refused" {
 	cat >pools <<-'TABLE'
 	pa: 0 65536 thin-pool a.meta a.data 128 0
