@@ -494,11 +494,3 @@ try_recipe() {
 	run --separate-stderr thin_check -qv v.meta
 	[ -z "$stderr" ]
 }
-
-@test "thin_check: an empty pool with 16 GiB of metadata is not read as a whole" {
-	need strace
-	truncate -s 16978542592 pool
-	thin_restore -q -i <(printf '<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="64">\n</superblock>\n') -o pool
-	strace -f -e trace=read,pread64,preadv,preadv2 -o calls thin_check pool || skip "strace does not run here"
-	[ "$(awk '$NF > 0 { sum += $NF } END { print int(sum / 1048576) }' calls)" -le 300 ]
-}
