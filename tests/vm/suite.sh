@@ -30,8 +30,12 @@ suite_root() { # everything that the tests call, in the folder "more"
 		mkfs.ext4 resize2fs e2fsck fsck tune2fs dumpe2fs grep sed mawk awk find ps pgrep free df du dd cat cp mv rm ls ln mkdir \
 		rmdir mknod chmod chown touch head tail sort uniq cut tr wc tee cmp diff date sleep seq stat sync timeout mktemp \
 		readlink realpath basename dirname id uname env expr od md5sum sha256sum truncate fallocate blkdiscard nproc \
-		tac xargs which getopt rev flock; do command -v $f; done | sort -u)
+		tac xargs which getopt rev flock getconf mkfs.xfs xfs_growfs xfs_repair; do command -v $f; done | sort -u)
 	ln -sf bash more/sbin/sh
+	# what dmeventd loads
+	for f in $(/sbin/ldconfig -p | sed -n 's/.*=> \(.*libdevmapper-event-lvm2.*\)/\1/p'); do
+		copy_program more "$f" && mkdir -p "more${f%/*}" && mv "more/sbin/${f##*/}" "more${f%/*}/"
+	done
 	for f in check dump repair restore; do
 		copy_program more "$(command -v thin_$f)"
 		mv more/sbin/thin_$f more/ours/
