@@ -67,9 +67,10 @@ uint64_t io_next_data(const struct io *io, uint64_t at)
 {
 	off_t data = io->fd < 0 ? (off_t)at : lseek(io->fd, (off_t)at, SEEK_DATA);
 
-	if (data < 0)
-		return errno == ENXIO ? io->size : at;
-	return MIN((uint64_t)data, io->size);
+	if (data >= 0)
+		return MIN((uint64_t)data, io->size);
+	/* what a file lost at its end is no hole: reading it fails, as it should */
+	return errno == ENXIO && lseek(io->fd, 0, SEEK_END) >= (off_t)io->size ? io->size : at;
 }
 
 void io_will_write(struct io *io, uint64_t at, uint64_t len)

@@ -86,7 +86,8 @@ bool io_is_cached(const struct io *io, uint64_t at);
 
 /*
  * The first byte from @at on that does not lie in a hole of a file, which reads as zeros; the size where
- * there is none.  @at where holes cannot be found.
+ * there is none.  @at where holes cannot be found, and in a file that has become shorter.  It moves
+ * the file's position, which nothing here uses.
  */
 uint64_t io_next_data(const struct io *io, uint64_t at);
 

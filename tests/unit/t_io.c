@@ -173,6 +173,27 @@ static void punched_reads_zero(void)
 	}
 }
 
+static void next_data_leaves_out_holes(void)
+{
+	struct io *file = file_io(SIZE, false), *mem = io_mem_new("memory", SIZE);
+	struct err err = { 0 };
+	uint64_t at;
+
+	check(!io_write(file, "x", 1, 1 << 20, &err) && !io_write(file, "y", 1, 2 << 20, &err));
+	at = io_next_data(file, 0);
+	if (!at)
+		skip("the file system has no holes");
+	check(at <= 1 << 20 && io_next_data(file, 1 << 20) == 1 << 20);
+	at = io_next_data(file, (1 << 20) + 65536);
+	check(at > (1 << 20) + 65536 && at <= 2 << 20);
+	check_eq(io_next_data(file, (2 << 20) + 65536), SIZE);
+	check(!ftruncate(file->fd, 1 << 20));
+	check_eq(io_next_data(file, 2 << 20), 2 << 20);
+	check_eq(io_next_data(mem, 5000), 5000);
+	io_free(file);
+	io_free(mem);
+}
+
 static void nth_fails(void)
 {
 	struct io *io = io_fault_new(io_mem_new("memory", 8192));
@@ -258,6 +279,8 @@ static const struct test tests[] = {
 	{ "a read past the end fails and says where", past_the_end },
 	{ "an error names the file and the offset", errors_name_it },
 	{ "punched bytes read as zeros, and their space is given back", punched_reads_zero },
+	{ "the next data of a file leaves out holes, but not what the file lost",
+	  next_data_leaves_out_holes },
 	{ "the nth read, write or flush fails, and only that", nth_fails },
 	{ "after a power cut nothing reaches the device", power_cut },
 	{ "recorded writes replay by whole groups and chosen writes of the next", replays },

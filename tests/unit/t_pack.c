@@ -286,6 +286,21 @@ static void round_trip(void)
 	}
 }
 
+static void input_that_became_shorter(void)
+{
+	int fd = memfd_create("meta", 0), out = memfd_create("packed", 0);
+	struct io *in = io_file_new(fd, "meta", 5000 * MBLOCK_SIZE, false);
+	struct jobs *jobs = jobs_new(1);
+	struct err err = { 0 };
+
+	check(in && jobs && out >= 0 && !ftruncate(fd, 64 * MBLOCK_SIZE));
+	check_eq(pack_file(in, out, "packed", jobs, &err), -EIO);
+	check(strstr(err.text, "the file ends at"));
+	jobs_free(jobs);
+	io_free(in);
+	close(out);
+}
+
 static void cut_off_anywhere(void)
 {
 	struct io *in = make_metadata(60);
@@ -465,6 +480,7 @@ static const struct test tests[] = {
 	{ "impossible instructions are refused by name", bad_instructions },
 	{ "garbage is survived", garbage_is_survived },
 	{ "metadata of any size comes back bit for bit, the same for any number of jobs", round_trip },
+	{ "metadata that became shorter meanwhile is refused", input_that_became_shorter },
 	{ "a file cut off anywhere is refused and block 0 stays invalid", cut_off_anywhere },
 	{ "damaged files are refused by name", bad_files },
 	{ "a stream that inflates without end is refused", bomb },
