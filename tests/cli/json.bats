@@ -142,6 +142,9 @@ json_ranges() {
 	run --separate-stderr thin_repair --list-roots --format json -i lvm/meta.img
 	[ "$status" -eq 64 ] && [ -z "$output" ]
 	[[ "$stderr" == *"--format json cannot be used with --list-roots"* ]]
+	run --separate-stderr thin_repair --dry-run --explain --format json -i lvm/meta.img
+	[ "$status" -eq 64 ] && [ -z "$output" ]
+	[[ "$stderr" == *"--format json cannot be used with --explain"* ]]
 	run --separate-stderr thin_repair --format json -i lvm/meta.img -o -
 	[ "$status" -eq 64 ] && [ -z "$output" ]
 	[[ "$stderr" == *"--format json cannot be used with -o -"* ]]

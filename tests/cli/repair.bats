@@ -232,6 +232,19 @@ fixture() {
 	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
 }
 
+@test "thin_repair: a node in its own place that carries another number, under a good checksum, is used where it is" {
+	fixture snap-tree
+	for device in 0 3; do
+		cp snap-tree/meta.img pool
+		block=$("$DAMAGE" pool node-wrong-place --device "$device" | grep -o 'block [0-9]*')
+		rm -f out
+		repair --size auto
+		[ "$status" -eq 0 ]
+		[[ "$stderr" == *"$block: a wrong field of its header was put right"* ]]
+		diff <(dump snap-tree/meta.img) <(dump out)
+	done
+}
+
 @test "thin_repair: needs_check is cleared" {
 	"$DAMAGE" pool needs-check
 	repair
@@ -300,6 +313,12 @@ fixture() {
 		[ "$status" -eq 1 ] && [ -z "$output" ]
 		[[ "$stderr" == "thin_repair: no root of a pool's trees was found"* ]]
 	done
+}
+
+@test "thin_repair: --list-roots with -o is refused, so that nobody takes a list for a repair" {
+	run --separate-stderr thin_repair --list-roots -i pool -o new --size auto
+	[ "$status" -eq 64 ] && [ -z "$output" ] && [ ! -e new ]
+	[[ "$stderr" == *"--list-roots cannot be used with -o: it only lists, and writes no pool"* ]]
 }
 
 @test "thin_repair: --list-roots shows older states, and a chosen root is used" {
