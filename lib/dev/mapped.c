@@ -36,7 +36,7 @@ static enum kind kind_of(const char *type)
 		enum kind kind;
 	} known[] = {
 		{ "linear", LINEAR }, { "crypt", LINEAR }, { "delay", LINEAR },	 { "flakey", LINEAR },
-		{ "dust", LINEAR },   { "mirror", LINEAR }, { "striped", STRIPED }, { "thin", OPAQUE },
+		{ "dust", LINEAR },   { "striped", STRIPED }, { "thin", OPAQUE },
 		{ "thin-pool", OPAQUE },
 	};
 
