@@ -8,7 +8,6 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "dev/dev.h"
-#include "dev/mapped.h"
 #include "pool/check/check.h"
 #include "pool/check/fix.h"
 #include "volume/open/pool_arg.h"
@@ -315,13 +314,6 @@ static int open_metadata(struct cli *c, unsigned flags, struct io **io, struct e
 		r = pool_arg_open_metadata(&arg, flags, io, err);
 	pool_arg_fini(&arg);
 	return r;
-}
-
-/* thin_check has no output that could lie on a source, and stays small for the initial ram disk. */
-int mapped_parts(dev_t dev, uint64_t start, uint64_t end, mapped_fn *fn, void *ctx)
-{
-	(void)dev, (void)start, (void)end, (void)fn, (void)ctx;
-	return 0;
 }
 
 int main(int argc, char **argv)

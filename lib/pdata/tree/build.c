@@ -17,7 +17,7 @@ static uint32_t level_value_size(const struct btree_build *b, unsigned l)
 	return l ? 8 : b->value_size;
 }
 
-static uint8_t *values(struct disk_node *n, uint32_t value_size)
+static uint8_t *values_of(struct disk_node *n, uint32_t value_size)
 {
 	return (uint8_t *)&n->keys[NODE_MAX_ENTRIES(value_size)];
 }
@@ -112,7 +112,7 @@ static int add_entry(struct btree_build *b, unsigned l, uint64_t key, const void
 			return r;
 	}
 	v->cur->keys[v->nr_cur] = le64_make(key);
-	memcpy(values(v->cur, vs) + (size_t)v->nr_cur * vs, value, vs);
+	memcpy(values_of(v->cur, vs) + (size_t)v->nr_cur * vs, value, vs);
 	v->nr_cur++;
 	return 0;
 }
@@ -180,7 +180,7 @@ int btree_build_add_run(struct btree_build *b, uint64_t key, uint64_t nr, uint64
 static void move_to_cur(struct build_level *v, uint32_t vs, uint32_t nr)
 {
 	uint32_t moved = v->nr_full - nr;
-	uint8_t *from = values(v->full, vs), *to = values(v->cur, vs);
+	uint8_t *from = values_of(v->full, vs), *to = values_of(v->cur, vs);
 
 	memmove(&v->cur->keys[moved], v->cur->keys, (size_t)v->nr_cur * 8);
 	memcpy(v->cur->keys, &v->full->keys[nr], (size_t)moved * 8);
@@ -221,7 +221,7 @@ void btree_build_prepend(struct btree_build *b, const struct node *leaf)
 	struct build_level *v = &b->level[0];
 
 	memcpy(v->full->keys, leaf->raw->keys, (size_t)leaf->nr * 8);
-	memcpy(values(v->full, b->value_size), leaf->values, (size_t)leaf->nr * b->value_size);
+	memcpy(values_of(v->full, b->value_size), leaf->values, (size_t)leaf->nr * b->value_size);
 	v->nr_full = leaf->nr;
 }
 
@@ -257,7 +257,7 @@ int btree_build_finish(struct btree_build *b, mblock_t *root, struct err *err)
 	for (unsigned l = 1; !r; l++) {
 		v = &b->level[l];
 		if (!v->nr_written && v->nr_full + v->nr_cur == 1) {
-			memcpy(&at, values(v->cur, 8), 8);
+			memcpy(&at, values_of(v->cur, 8), 8);
 			*root = le64_get(at);
 			break;
 		}
