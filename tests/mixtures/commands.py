@@ -66,7 +66,8 @@ class Command:
     out = writes = data = salvages = False
 
     def no(self, row):
-        return None
+        changes = self.writes or self.data
+        return "read_only" if changes and "read_only" in row.p.words and row.place.words else None
 
 
 class Check(Command):
@@ -279,7 +280,8 @@ class Message(Command):
     def no(self, row):
         if row.p.needs_check:
             return "needs_check"
-        return "read_only" if "read_only" in row.p.words and row.place.words else None
+        snaps = any(m.startswith("create_snap") for m in self.messages(row))
+        return "the clock's end" if snaps and row.p.time == (1 << 24) - 1 else super().no(row)
 
     def messages(self, row):
         return ["create_thin 9000"] + (["create_snap 9001 %d" % row.dev] if row.dev is not None else [])
@@ -302,6 +304,9 @@ class MessageDelete(Message):
 class Apply(Message):
     """A device is overwritten; the others keep their bytes."""
     data = True
+
+    def messages(self, row):
+        return []
 
     def argv(self, row):
         image = row.rng.randbytes(row.p.sizes[row.dev] * 512)
@@ -355,7 +360,7 @@ class Shrink(Command):
                 str(row.target)]
 
     def no(self, row):
-        return "a held snapshot" if row.p.held is not None else None
+        return "a held snapshot" if row.p.held is not None else super().no(row)
 
     def judge(self, row, out):
         devices, data = second(row.get()), row.place.read("data")
