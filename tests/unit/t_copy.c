@@ -389,6 +389,11 @@ static void holes_are_asked_once(void)
 	check(!data);
 	check_eq(holes_segment(&h, 100, 50, &data), 50);
 	check(!data);
+	/* reading fails there, which must be seen: zeros would stand for lost bytes */
+	check(!ftruncate(fd, 1 << 20));
+	holes_init(&h, io);
+	check_eq(holes_segment(&h, 1 << 23, 50, &data), 50);
+	check(data);
 	io_free(io);
 	holes_init(&h, NULL);
 	check_eq(holes_segment(&h, 5, 7, &data), 7);
@@ -405,7 +410,7 @@ static const struct test tests[] = {
 	{ "a pipe gets all bytes, cached pages and zeros alike", pages_go_into_pipes },
 	{ "a slow device gets many requests at once, and for a file in its own order, joined",
 	  slow_devices_get_many_requests },
-	{ "holes of a file are found, also backwards", holes_are_asked_once },
+	{ "holes of a file are found, also backwards, and what it lost at its end is none", holes_are_asked_once },
 	{ 0 }
 };
 

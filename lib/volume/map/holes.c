@@ -2,7 +2,6 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "volume/map/holes.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 void holes_init(struct holes *h, struct io *io)
@@ -13,21 +12,14 @@ void holes_init(struct holes *h, struct io *io)
 /* Of @p, which lies in a file: how far it is data or hole. */
 static uint64_t ask(const struct io_place *p, bool *is_data)
 {
-	const off_t at = (off_t)p->at;
-	off_t data = lseek(p->io->fd, at, SEEK_DATA), hole;
+	const uint64_t data = io_next_data(p->io, p->at);
+	off_t hole;
 
-	*is_data = true;
-	if (data < 0 && errno == ENXIO) { /* a hole up to the end */
-		*is_data = false;
-	} else if (data > at) {
-		*is_data = false;
-		return MIN(p->len, (uint64_t)(data - at));
-	} else if (data == at) {
-		hole = lseek(p->io->fd, at, SEEK_HOLE);
-		if (hole > at)
-			return MIN(p->len, (uint64_t)(hole - at));
-	}
-	return p->len;
+	*is_data = data == p->at;
+	if (!*is_data)
+		return MIN(p->len, data - p->at);
+	hole = lseek(p->io->fd, (off_t)p->at, SEEK_HOLE);
+	return hole > (off_t)p->at ? MIN(p->len, (uint64_t)hole - p->at) : p->len;
 }
 
 static void find(struct holes *h, uint64_t at)
