@@ -53,8 +53,8 @@ enum snode_flags {
 	SN_TAKEN = 128,	 /* an orphan that was given to a parent */
 	SN_BROKEN = 256, /* not all of its subtree can be read */
 	SN_DENIED = 512, /* the space maps say that it is not part of this state */
-	SN_MISPLACED = 2048, /* every parent that it should have expects another content in its block */
 	SN_HELD = 1024,	 /* reached from the held metadata snapshot */
+	SN_MISPLACED = 2048, /* every parent that it should have expects another content in its block */
 };
 
 /* Is an orphan's place proved by numbers, likely by evidence, or open? */

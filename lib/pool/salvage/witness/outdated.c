@@ -76,17 +76,23 @@ static bool has_orphan_of(const struct graph *g, const uint32_t *orphan, size_t 
 	return false;
 }
 
-/* Denies what names the device in the top level. */
-static void deny_top(const struct graph *g, uint32_t dev_id)
+/* Denies the leaves of the top level that name a device of which @wrong, by index, is set. */
+static void deny_tops(const struct trees *trees, const uint8_t *wrong)
 {
+	const struct graph *g = trees->graph;
+
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		struct snode *n = &g->node[i];
 
 		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF) || !(n->flags & SN_LIVE))
 			continue;
-		for (uint32_t k = 0; k < n->nr_edges; k++)
-			if (g->edge[n->edge + k].key == dev_id)
+		for (uint32_t k = 0; k < n->nr_edges; k++) {
+			const uint64_t id = g->edge[n->edge + k].key;
+			const struct sdevice *d = id <= MAX_DEV_ID ? trees_find_device(trees, (uint32_t)id) : NULL;
+
+			if (d && wrong[d - trees->dev])
 				n->flags |= SN_DENIED;
+		}
 	}
 }
 
@@ -109,15 +115,18 @@ static void deny_hosts(const struct counts *counts, const struct sdevice *d, con
 int deny_outdated(struct counts *counts, const uint8_t *vouched)
 {
 	const struct graph *g = counts->graph;
+	const struct trees *trees = counts->trees;
 	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)g->nr_nodes + 1, 1);
+	CLEANUP(free_ptr) uint8_t *wrong = calloc(trees->nr_devs + 1, 1); /* named by the top level */
 	CLEANUP(free_ptr) uint32_t *orphan = calloc((size_t)g->nr_nodes + 1, sizeof(*orphan));
 	size_t nr, looks = 0;
+	bool any = false;
 
-	if (!memo || !orphan)
+	if (!memo || !wrong || !orphan)
 		return -ENOMEM;
 	nr = find_orphans(counts, orphan);
-	for (size_t k = 0; nr && k < counts->trees->nr_devs && looks < MAX_LOOKS; k++) {
-		const struct sdevice *d = &counts->trees->dev[k];
+	for (size_t k = 0; nr && k < trees->nr_devs && looks < MAX_LOOKS; k++) {
+		const struct sdevice *d = &trees->dev[k];
 		const uint64_t have = d->root == NONE ? 0 : g->node[d->root].nr_mappings, should = d->info.mapped_blocks;
 
 		if (d->root == NONE || d->source != DETAILS_LIVE || d->root_given || have == should ||
@@ -125,10 +134,12 @@ int deny_outdated(struct counts *counts, const uint8_t *vouched)
 			continue;
 		looks += nr;
 		if (d->in_top && has_orphan_of(g, orphan, nr, should))
-			deny_top(g, d->info.dev_id);
+			wrong[k] = any = true;
 		else if (have < should)
 			deny_hosts(counts, d, orphan, nr, vouched);
 	}
+	if (any)
+		deny_tops(trees, wrong);
 	return 0;
 }
 
