@@ -4,7 +4,8 @@
 #define POOL_EMIT_PRIVATE_H
 /*
  * The parts of emit: items.c traverses the internal nodes in memory and says what comes in which
- * order (struct emit_item); leaves.c reads the leaves of a batch of items and keeps their runs; emit.c gives the sink its events.
+ * order (struct emit_item); leaves.c reads the leaves of a batch of items and keeps their runs;
+ * emit.c gives the sink its events.
  */
 #include "pdata/tree/walk.h"
 #include "pool/emit/emit.h"

@@ -212,9 +212,9 @@ static int sort_thins(struct table *t, struct err *err)
 	return 0;
 }
 
-static int judge_features(const struct table_pool *pool, const char *path, const struct table_want *want,
-			  struct err *err)
+static int judge_features(const struct table *t, const struct table_want *want, struct err *err)
 {
+	const struct table_pool *pool = t->pool;
 	char text[600];
 
 	if (want->write && pool->feature_fault)
@@ -222,7 +222,7 @@ static int judge_features(const struct table_pool *pool, const char *path, const
 					      "not changed", pool->feature_fault);
 	if (want->write && pool->read_only)
 		return err_set(err, -ENOTSUP, "%s: the table makes the pool read_only, so it was not changed: "
-					      "remove that word first", path);
+					      "remove that word first", t->path);
 	if (!pool->feature_fault)
 		return 0;
 	snprintf(text, sizeof(text), "warning: %s", pool->feature_fault);
@@ -242,6 +242,6 @@ int table_choose(struct table *t, const struct table_want *want, struct err *err
 	if (r || !t->pool)
 		return r;
 	r = sort_thins(t, err);
-	return r ? r : judge_features(t->pool, t->path, want, err);
+	return r ? r : judge_features(t, want, err);
 }
 
