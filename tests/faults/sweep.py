@@ -13,6 +13,8 @@ the command runs through without reaching it; or the command is killed there, or
 - and never changes an input.
 
 One TAP line a command and class.
+
+--valgrind: no call fails; each command runs under valgrind, and does without an error what it does by itself.
 """
 import argparse
 import errno
@@ -34,6 +36,7 @@ CLASSES = {
     "lock": [errno.EWOULDBLOCK, errno.ENOLCK],
     "thread": [errno.EAGAIN],
 }
+VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite", "--"]
 SHRINKS = -4  # the input is cut off: it is put back afterwards
 
 
@@ -182,6 +185,13 @@ class Sweep:
         failed = case.learn()
         if failed:
             return self.tell(name, [failed])
+        if self.a.valgrind:
+            case.prepare()
+            end = self.run(VALGRIND + case.argv)
+            wrong = [case.judge("valgrind", *end, False, False)] + case.traces(False)
+            if end[0]:
+                wrong.append("status %s under valgrind: %s" % (end[0], end[2][-2000:]))
+            return self.tell("%s under valgrind" % name, [w for w in wrong if w])
         for cls, errors in CLASSES.items():
             if cls not in self.a.classes:
                 continue
@@ -292,6 +302,7 @@ def main():
     ap.add_argument("--blocks", default="1000", help="to how many the pool is shrunk")
     ap.add_argument("--all", action="store_true", help="killed and cut off at each call")
     ap.add_argument("--classes", nargs="+", choices=list(CLASSES), default=list(CLASSES))
+    ap.add_argument("--valgrind", action="store_true", help="no call fails")
     ap.add_argument("--only", help="commands whose name contains this")
     a = ap.parse_args()
     s = Sweep(a)
