@@ -189,6 +189,71 @@ load increment.bash
 	[ "$status" -eq 1 ] && [[ "$stderr" == *"the name of a snapshot has at most "* ]] && [ ! -e s0.rbd ]
 }
 
+@test "a stream through a pipe has no size before it is read: what does not fit is refused with the size that it needs" {
+	local head='rbd diff v1\n'
+	printf '%s\n' 'pool: 0 1024 thin-pool meta.img data.img 128 0' 'vm: 0 2048 thin pool 0' >pool
+	truncate -s 1M meta.img
+	truncate -s 512K data.img
+	thin_message pool 'create_thin 0'
+	# a size, a record of zeros and one of bytes, each beyond the end
+	for text in 's\0\0\040\0\0\0\0\0e' 'z\0\0\020\0\0\0\0\0\0\0\020\0\0\0\0\0e' 'w\0\0\020\0\0\0\0\0\3\0\0\0\0\0\0\0abce'; do
+		run --separate-stderr thin_apply pool vm < <(printf '%b' "$head$text")
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"vm: has 1048576 bytes, the image needs "* ]] || { echo "$text: $stderr"; return 1; }
+	done
+	# the digest of the result is that of the whole device, where the stream tells no size
+	printf '%b' "${head}w\0\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0abce" >diff
+	{ printf abc; head -c $((1048576 - 3)) /dev/zero; } >want
+	thin_apply --sha256 "$(sha256sum <want | cut -d' ' -f1)" pool vm < <(cat diff)
+	thin_materialize pool vm got
+	cmp want got
+	run --separate-stderr thin_apply --sha256 "$(sha256sum <diff | cut -d' ' -f1)" pool vm < <(cat diff)
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"the result is wrong"* ]]
+	# a file without a told size ends where its last record ends
+	truncate -s 0 file
+	thin_apply file < <(cat diff)
+	[ "$(cat file)" = abc ]
+	# neither bare metadata nor the stream tells how large a device is
+	run --separate-stderr thin_apply --data-dev data.img meta.img 0 < <(cat diff)
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"the size of device 0 is not known: name the pool by a table"* ]]
+	# a qcow2 image must be a file
+	run --separate-stderr thin_apply pool vm < <(printf 'QFI\xfb\0\0\0\3'; head -c 10000 /dev/zero)
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"a qcow2 image cannot be read from a stream"* ]]
+	# another version is named, in a file and in a pipe
+	printf 'rbd diff v2\nsomething of version 2' >other
+	run --separate-stderr thin_apply -i other file
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"is an rbd diff of version 2; only version 1 is read"* ]]
+	[ "$(cat file)" = abc ]
+}
+
+@test "a backing file that is no file, or whose format nobody tells, is refused by name" {
+	need qemu-img python3
+	truncate -s 1M target
+	qemu-img create -q -f qcow2 base.qcow2 1M
+	qemu-img create -q -u -f qcow2 -b base.qcow2 -F qcow2 a.qcow2 1M
+	cp a.qcow2 b.qcow2
+	python3 - <<-'PY'
+	# b: its backing file is one of a server; c: as qemu-img wrote overlays before it asked for the format
+	import re
+	image = open("a.qcow2", "rb").read()
+	open("b.qcow2", "wb").write(image.replace(b"base.qcow2", b"nbd:host:1"))
+	at = image.find(bytes.fromhex("e2792aca"))
+	assert at > 0
+	open("c.qcow2", "wb").write(image[:at] + bytes.fromhex("12345678") + image[at + 4:])
+	PY
+	run --separate-stderr thin_apply -i b.qcow2 target
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"backing file 'nbd:host:1' is not the name of a file: only files and block devices are read"* ]]
+	run --separate-stderr thin_apply -i c.qcow2 target
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"base.qcow2: looks like a qcow2 image, but the image above it does not record its backing file's format"* ]]
+	cmp target <(head -c 1M /dev/zero)
+}
+
 @test "loops of backing files, formats and features that are not understood are refused by name" {
 	need qemu-img
 	truncate -s 1M target

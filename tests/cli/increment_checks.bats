@@ -175,3 +175,110 @@ spoil() {
 		cmp image whole
 	done
 }
+
+@test "a block that was freed and taken again since an older dump, with the same place, is read again" {
+	new_pool
+	# in the dump the mappings of block 5 and 6 have another time; 7 is in place in both, from before the snapshot
+	sed 's/\(origin_block="[56]" data_block="[0-9]*" time="\)0/\11/' pool.xml >now.xml
+	thin_restore -q -i now.xml -o meta
+	head -c 131072 /dev/urandom | dd of=data bs=65536 seek=10 conv=notrunc status=none
+	head -c 65536 /dev/urandom | dd of=data bs=65536 seek=12 conv=notrunc status=none
+	thin_materialize -f table two whole
+	thin_materialize --since 1 --since-metadata pool.xml --no-check-base table two image
+	cmp whole image
+}
+
+@test "an overlay since an older dump is checked as far as the dump's bytes are known" {
+	new_pool
+	thin_materialize --since one --since-metadata pool.xml -O qcow2 --backing image table two x.qcow2
+	truncate -s $((38400 * 512)) y
+	thin_apply -i x.qcow2 y
+	cmp whole y
+	run --separate-stderr thin_materialize --digest --since one --since-metadata pool.xml --no-check-base table two image
+	[ "$status" -eq 0 ]
+	[[ "$output$stderr" == *"$(sha256sum <whole | cut -d' ' -f1)"* ]]
+}
+
+@test "an overlay over an external origin that is not looked at hides what lies behind the origin's end" {
+	new_pool
+	head -c $((1000 * 512)) /dev/urandom >base.img
+	printf '%s\n' 'pool: 0 77056 thin-pool meta data 128 0' 'big: 0 60000 thin pool 1 base.img' >table
+	thin_materialize -f table big whole
+	# a larger file than the origin stands under the overlay
+	{ cat base.img; head -c $((59000 * 512)) /dev/urandom; } >larger
+	thin_materialize --digest -O qcow2 --backing larger,raw --no-check-base table big x.qcow2 >said 2>&1
+	truncate -s $((60000 * 512)) got
+	thin_apply -i x.qcow2 got
+	cmp whole got
+	[[ "$(cat said)" == *"$(sha256sum <whole | cut -d' ' -f1)"* ]]
+	# a device that ends inside a sector, behind the base's end
+	thin_materialize -f --size $((38400 * 512 + 100)) table big whole
+	thin_materialize -f --size $((38400 * 512 + 100)) -O qcow2 --backing base.img,raw table big x.qcow2
+	rm got
+	truncate -s $((38400 * 512 + 512)) got
+	thin_apply -i x.qcow2 got
+	cmp -n $((38400 * 512 + 100)) whole got
+	cmp <(tail -c 412 got) <(head -c 412 /dev/zero)
+}
+
+@test "the snapshots of a stream are named by options, as long as a name may be" {
+	local long
+	new_pool
+	long=$(head -c 4096 /dev/zero | tr '\0' x)
+	thin_materialize -O rbd-diff --since one --from-snap monday --to-snap tuesday table two x.rbd
+	cmp -n 41 x.rbd <(printf 'rbd diff v1\nf\6\0\0\0mondayt\7\0\0\0tuesdays\0\0\54\1\0\0\0\0')
+	for option in from to; do
+		run --separate-stderr thin_materialize -O rbd-diff --since one --$option-snap "$long$long" table two y.rbd
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"the name of a snapshot has at most "* ]]
+		[ ! -e y.rbd ]
+	done
+}
+
+@test "zeros are written to an image that is brought up to date, as holes or as bytes, and without a look at the base" {
+	local options
+	new_pool
+	# blocks 10 to 19 of the second device are gone, and 30 has bytes that are zeros
+	awk '/dev_id="2"/ { two = 1; sub(/mapped_blocks="300"/, "mapped_blocks=\"290\"") } !(two && /origin_block="1[0-9]"/)' pool.xml |
+		sed '/dev_id="2"/,$s/origin_block="30" data_block="60" time="0"/origin_block="30" data_block="61" time="1"/' >holes.xml
+	thin_restore -q -i holes.xml -o meta
+	dd if=/dev/zero of=data bs=65536 seek=61 count=1 conv=notrunc status=none
+	thin_materialize -f table two whole
+	for options in '' --no-check-base --sparse=never '--sparse=never --no-check-base'; do
+		cp image a
+		# shellcheck disable=SC2086
+		thin_materialize --since one $options table two a
+		cmp a whole
+	done
+	[ "$(stat -c %b a)" -ge $((300 * 128)) ]
+}
+
+@test "an image that cannot become larger stays as it was" {
+	new_pool
+	sed -i 's/^two: 0 38400/two: 0 50000/' table
+	cp image was
+	run --separate-stderr bash -c 'trap "" XFSZ; ulimit -f $((40000 / 2)); exec thin_materialize --since one table two image'
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"image: setting its size to 25600000 bytes: File too large"* ]]
+	cmp image was
+}
+
+@test "a qcow2 image that no reader would take is refused" {
+	new_pool
+	run --separate-stderr thin_materialize -O qcow2 --size $((2 ** 51 + 512)) --data-dev data meta 1 x.qcow2
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"$((2 ** 51 + 512)) bytes are more than the $((2 ** 51)) that a qcow2 image with clusters of 65536 bytes can have"* ]]
+	[ ! -e x.qcow2 ]
+}
+
+@test "standard output that is the data device, and an image that exists, are left alone" {
+	new_pool
+	cp data was
+	run --separate-stderr bash -c 'exec thin_materialize --data-dev data meta 1 - 1<>data'
+	[ "$status" -ne 0 ]
+	[[ "$stderr" == *"standard output"*"data"* ]]
+	cmp data was
+	cp image was
+	thin_materialize -n -f table two image
+	cmp image was
+}

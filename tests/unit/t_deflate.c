@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Our deflate streams, read by zlib with the window of 4 KiB that readers of qcow2 have. */
+#include <errno.h>
 #include <zlib.h>
 
 #include "base/units.h"
 #include "random.h"
 #include "tap.h"
+#include "volume/compress/compress.h"
 #include "volume/compress/deflate.h"
 #include "volume/compress/huffman.h"
 
@@ -178,6 +180,65 @@ static void codes(void)
 	}
 }
 
+/* A stored block of @len bytes. */
+static size_t put_stored(uint8_t *p, unsigned len, bool last)
+{
+	p[0] = last;
+	p[1] = (uint8_t)len;
+	p[2] = (uint8_t)(len >> 8);
+	p[3] = (uint8_t)~p[1];
+	p[4] = (uint8_t)~p[2];
+	memcpy(p + 5, in, len);
+	return len + 5;
+}
+
+static void damaged_streams(void)
+{
+	uint8_t *behind = out + 517;
+
+	memset(in, 'x', 512);
+	check_eq(put_stored(out, 512, true), 517);
+	check_eq(decompress(COMPRESS_DEFLATE, out, 517, back, 512), 0);
+	check(!memcmp(in, back, 512));
+	/* bytes of other clusters follow, or a part of the stream that the cluster has no room for */
+	memset(behind, 7, 100);
+	check_eq(decompress(COMPRESS_DEFLATE, out, 617, back, 512), 0);
+	put_stored(out, 512, false);
+	put_stored(behind, 10, true);
+	check_eq(decompress(COMPRESS_DEFLATE, out, 532, back, 512), 0);
+	/* a block of no kind, before the cluster's end and behind it */
+	*behind = 7;
+	check(decompress(COMPRESS_DEFLATE, out, 532, back, 512) == -EUCLEAN);
+	out[0] = 7;
+	check(decompress(COMPRESS_DEFLATE, out, 532, back, 512) == -EUCLEAN);
+	/* it ends too soon, or is cut */
+	put_stored(out, 511, true);
+	check(decompress(COMPRESS_DEFLATE, out, 516, back, 512) == -EUCLEAN);
+	put_stored(out, 512, true);
+	check(decompress(COMPRESS_DEFLATE, out, 500, back, 512) == -EUCLEAN);
+}
+
+static void damaged_frames(void)
+{
+	struct compressor *c = compression_is_linked(COMPRESS_ZSTD) ? compressor_new(COMPRESS_ZSTD) : NULL;
+	size_t len;
+
+	if (!c)
+		skip("this program has no libzstd");
+	memset(in, 'x', 512);
+	len = compressor_run(c, in, 512, out, 511);
+	check(len);
+	check_eq(decompress(COMPRESS_ZSTD, out, len + 100, back, 512), 0);
+	check(!memcmp(in, back, 512));
+	/* longer, shorter, cut, and no frame */
+	check(decompress(COMPRESS_ZSTD, out, len, back, 511) == -EUCLEAN);
+	check(decompress(COMPRESS_ZSTD, out, len, back, 513) == -EUCLEAN);
+	check(decompress(COMPRESS_ZSTD, out, len - 1, back, 512) == -EUCLEAN);
+	out[0] ^= 1;
+	check(decompress(COMPRESS_ZSTD, out, len, back, 512) == -EUCLEAN);
+	compressor_free(c);
+}
+
 static const struct test tests[] = {
 	{ "what is compressed comes back through a window of 4 KiB, and stays within its room",
 	  random_bytes },
@@ -185,6 +246,8 @@ static const struct test tests[] = {
 	  incompressible },
 	{ "a program is no larger than zlib makes it", as_small_as_zlib },
 	{ "codes are complete, within their limit, and shorter for what is more frequent", codes },
+	{ "a stream that is damaged, cut or too short for its cluster is damage", damaged_streams },
+	{ "a zstd frame that is damaged, cut or not as long as its cluster is damage", damaged_frames },
 	{ 0 }
 };
 

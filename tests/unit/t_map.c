@@ -388,11 +388,25 @@ static void a_refusal_ends_the_walk_wherever_it_comes(void)
 	}
 }
 
+static void times_are_kept_apart_where_they_count(void)
+{
+	const struct run runs[] = { { 0, 5, 1, 0 }, { 1, 6, 1, 0 }, { 2, 7, 1, 1 } };
+	struct fixed f = { runs, 3 };
+	struct map m = map_of(&f, 3 * BS, false, 0);
+
+	both(&m, false);
+	check_str(seen, "0+589824d983040 ");
+	m.timed = true;
+	both(&m, false);
+	check_str(seen, "0+393216d983040 393216+196608d1376256 ");
+}
+
 static const struct test tests[] = {
 	{ "an unmapped block reads the origin as far as it reaches, then zeros",
 	  holes_read_the_origin_then_zeros },
 	{ "extents join only when they go on logically and physically",
 	  neighbours_join_only_when_both_go_on },
+	{ "mappings of different times are one extent, unless the map is timed", times_are_kept_apart_where_they_count },
 	{ "the size may cut the last block; blocks beyond it are counted", the_size_cuts_the_last_block },
 	{ "zeros and lost parts of a device are given out apart",
 	  zeros_and_lost_parts_of_a_device_are_given_out_apart },

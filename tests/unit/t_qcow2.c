@@ -220,10 +220,11 @@ static void names_of_features(void)
 		{ names, 8, (uint64_t)EXT_FEATURE_NAMES << 32 | 144 },
 		{ names + 8, 8, UINT64_C(0x011e) << 48 | 0x7769736865 }, /* a compatible one */
 		{ names + 56, 8, UINT64_C(0x001d) << 48 | 0x6f74686572 }, /* another bit */
-		{ names + 104, 8, UINT64_C(0x001e) << 48 | 0x7368690a7907 },
+		{ names + 104, 8, UINT64_C(0x001e) << 48 | 0x73687f0a7907 },
 	};
+	const struct field to_the_end[] = { f[0], { HEADER_MADE, 8, UINT64_C(0x12345678) << 32 | (65536 - HEADER_MADE - 8) } };
 
-	refused_fields(f, ARRAY_SIZE(f), "feature 30 (shi?y?), which");
+	refused_fields(f, ARRAY_SIZE(f), "feature 30 (sh??y?), which");
 	f[5].value = UINT64_C(0x001f) << 48 | 0x7368696e79;
 	refused_fields(f, ARRAY_SIZE(f), "feature 30 (without a name)");
 	f[2].value = (uint64_t)EXT_FEATURE_NAMES << 32 | 0x7fffffff;
@@ -231,6 +232,7 @@ static void names_of_features(void)
 	f[1].value = (uint64_t)EXT_FEATURE_NAMES << 32 | 8; /* too short for a name */
 	f[2].value = 0;
 	refused_fields(f, ARRAY_SIZE(f), "feature 30 (without a name)");
+	refused_fields(to_the_end, 2, "feature 30 (without a name)"); /* extensions up to the cluster's end */
 }
 
 static void fields_together(void)
@@ -238,6 +240,8 @@ static void fields_together(void)
 	refused_fields((struct field[]){ { H_INCOMPATIBLE, 8, 8 }, { H_COMPRESSION, 1, 2 } }, 2, "compressed in an unknown way");
 	refused_fields((struct field[]){ { H_INCOMPATIBLE, 8, 8 }, { H_LEN, 4, H_LEN_V3 } }, 2, "compressed in an unknown way");
 	refused_fields((struct field[]){ { H_SIZE, 8, UINT64_C(1) << 55 }, { H_L1_NR, 4, 1u << 27 } }, 2, "above the limit of 32 MiB");
+	refused_fields((struct field[]){ { H_SIZE, 8, UINT64_C(8193) << 29 }, { H_L1_NR, 4, 8193 }, { H_L1_AT, 8, -65536ull } }, 3,
+		       "L1 table outside of the file");
 	refused_fields((struct field[]){ { H_BACKING_AT, 8, 200 }, { H_BACKING_LEN, 4, QCOW2_MAX_NAME + 1 } }, 2, "backing file's name");
 	refused_fields((struct field[]){ { H_BACKING_AT, 8, 65537 }, { H_BACKING_LEN, 4, 1 } }, 2, "backing file's name");
 	refused_fields((struct field[]){ { H_BACKING_AT, 8, 65530 }, { H_BACKING_LEN, 4, 7 } }, 2, "backing file's name");
@@ -363,8 +367,87 @@ static void entries_that_name_nothing(void)
 	}
 }
 
+static void tables_between_clusters(void)
+{
+	struct qcow2_spot spot;
+	struct err err = { 0 };
+	struct qcow2 q;
+	char path[100];
+	uint64_t end;
+	struct io *io = small(path, &end, NULL, 16);
+
+	check(!qcow2_open(io, &q, &err));
+	be64_put(q.l1, be64_get(q.l1) + 512);
+	check_eq(-qcow2_find(&q, 1 << 16, &spot, &err), EUCLEAN);
+	check(strstr(err.text, "L2 table lies outside of the file or between clusters"));
+	qcow2_close(&q);
+	unlink(path);
+	io_free(io);
+}
+
+/* A name that is not there, or has no bytes, is none. */
+static void empty_backing_names(void)
+{
+	char path[100];
+	uint64_t end;
+	struct io *io = small(path, &end, "base", 16);
+	struct qcow2 q;
+
+	check(!io_write(io, (uint8_t[4]){ 0 }, 4, H_BACKING_LEN, NULL));
+	check(!qcow2_open(io, &q, NULL));
+	check(!q.backing);
+	qcow2_close(&q);
+	unlink(path);
+	io_free(io);
+}
+
+/* As large as readers take; a larger one is refused before a byte is written. */
+static void the_largest(void)
+{
+	const uint64_t most = (uint64_t)QCOW2_MAX_L1 / 8 << (2 * 9 - 3);
+	struct qcow2_create opt = { .size = most, .cluster_bits = 9 };
+	struct qcow2_writer *w;
+	struct err err = { 0 };
+	struct qcow2 q;
+	char path[100];
+	uint64_t end;
+	struct io *io = temp(path, 0);
+
+	check(!qcow2_begin(io, &opt, &w, &err) && !qcow2_end(w, &end, &err));
+	qcow2_free(w);
+	check(!ftruncate(io->fd, (off_t)end));
+	io->size = end;
+	check(!qcow2_open(io, &q, &err));
+	check_eq(q.size, most);
+	qcow2_close(&q);
+	check(!ftruncate(io->fd, 0));
+	opt.size++;
+	check(qcow2_begin(io, &opt, &w, &err) == -EFBIG);
+	check(strstr(err.text, "more than the 137438953472 that a qcow2 image with clusters of 512 bytes can have"));
+	check_eq(lseek(io->fd, 0, SEEK_END), 0);
+	unlink(path);
+	io_free(io);
+}
+
+/* The bit of another compression with the number of the usual one. */
+static void deflate_by_number(void)
+{
+	char path[100];
+	uint64_t end;
+	struct io *io = small(path, &end, NULL, 16);
+	struct qcow2 q;
+
+	check(!io_write(io, (uint8_t[8]){ 0, 0, 0, 0, 0, 0, 0, INCOMPATIBLE_COMPRESSION }, 8, H_INCOMPATIBLE, NULL));
+	check(!qcow2_open(io, &q, NULL));
+	check_eq(q.compression, COMPRESS_DEFLATE);
+	qcow2_close(&q);
+	unlink(path);
+	io_free(io);
+}
+
 static void sizes_of_clusters(void)
 {
+	check_eq(qcow2_cluster_bits(4096), 16);
 	check_eq(qcow2_cluster_bits(65536), 16);
 	check_eq(qcow2_cluster_bits(196608), 16);
 	check_eq(qcow2_cluster_bits(1 << 20), 20);
@@ -380,6 +463,10 @@ static const struct test tests[] = {
 	{ "every truncation is noticed before a byte of data is read", every_truncation },
 	{ "a backing file's name has up to 1023 bytes and is no protocol", backing_names },
 	{ "a cluster that lies nowhere, between others or in the header is damage", entries_that_name_nothing },
+	{ "a table that lies between clusters is damage", tables_between_clusters },
+	{ "a backing file's name without bytes is none", empty_backing_names },
+	{ "an image is as large as readers take, and a larger one is refused", the_largest },
+	{ "the usual compression may be told by its number", deflate_by_number },
 	{ "a cluster is the pool's block where it can be", sizes_of_clusters },
 	{ 0 }
 };

@@ -145,6 +145,12 @@ static void malformed(void)
 	add("rbd diff v2\n", 12);
 	wants("version 2");
 	stream_len = 0;
+	add("rbd diff vx\n", 12);
+	wants("is not an rbd diff");
+	stream_len = 0;
+	add("rbd diffs", 9);
+	wants("is not an rbd diff");
+	stream_len = 0;
 	add("something else", 14);
 	wants("is not an rbd diff");
 	begin();
@@ -170,15 +176,76 @@ static void malformed(void)
 	add_record(UINT64_MAX, 2, NULL);
 	wants("beyond the end");
 	begin();
+	add_record(INT64_MAX, 1, NULL);
+	wants("beyond the end");
+	begin();
 	add_record(0, 2, "ab");
 	add(SIZE_1000, 9);
 	wants("after the first data");
+}
+
+static int cannot_write(void *ctx, uint64_t at, const void *data, size_t len, struct err *err)
+{
+	(void)ctx;
+	(void)data;
+	(void)len;
+	sprintf(told + strlen(told), "fails at %llu ", (unsigned long long)at);
+	return err_set(err, -ENOSPC, "no room");
+}
+
+static int cannot_skip(void *ctx, uint64_t len, struct err *err)
+{
+	(void)ctx;
+	(void)len;
+	return err_set(err, -EIO, "no way");
+}
+
+/* What a record is for fails: the stream ends there, and the message names it. */
+static void failures(void)
+{
+	const struct rbd_input in = { mem_read, NULL, NULL, "stream" }, fails = { mem_read, cannot_skip, NULL, "stream" };
+	const struct rbd_ops writes = { .write = cannot_write }, none = { 0 };
+	struct rbd_stream s;
+	struct err err = { 0 };
+
+	whole();
+	read_at = 0;
+	told[0] = 0;
+	check(rbd_read(&in, &writes, &s, &err) == -ENOSPC);
+	check_str(told, "fails at 10 ");
+	read_at = 0;
+	check(rbd_read(&fails, &none, &s, &err) == -EIO);
+	check(strstr(err.text, "stream: no way"));
+}
+
+/* Without a way to pass over bytes they are read; a record may have none. */
+static void looked_at_without_skipping(void)
+{
+	const struct rbd_input in = { mem_read, NULL, NULL, "stream" };
+	const struct rbd_ops none = { 0 };
+	struct rbd_stream s;
+	struct err err = { 0 };
+
+	begin();
+	add_record(10, 5, "hello");
+	add_record(20, 0, "");
+	add("e", 1);
+	read_at = 0;
+	check(!rbd_read(&in, &none, &s, &err));
+	check_eq(s.bytes, 5);
+	check_eq(s.nr_records, 2);
+	check_eq(s.pos, stream_len);
+	check(!run(true, &s, &err));
+	check_eq(s.bytes, 5);
+	check_eq(s.pos, stream_len);
 }
 
 static const struct test tests[] = {
 	{ "a stream tells its snapshots, its size and its records", whole },
 	{ "every truncation is told with the byte where the stream ends", truncated },
 	{ "what no stream can say is refused with the place", malformed },
+	{ "what fails for a record ends the stream", failures },
+	{ "a stream that cannot be sought in is looked through all the same", looked_at_without_skipping },
 	{ 0 }
 };
 

@@ -101,7 +101,8 @@ static void enter_all(struct deflate *d, const struct input *in, uint32_t from, 
 		enter(d, in->bytes, from, &p3, &p4);
 }
 
-/* Enters the place in->at and finds the longest match there that is longer than @than bytes. */
+/* Enters the place in->at and finds the longest match there that is longer than @than bytes, of which
+ * there are more up to the end. */
 static struct match find(struct deflate *d, const struct input *in, unsigned than, unsigned depth)
 {
 	const uint8_t *here = in->bytes + in->at;
@@ -121,8 +122,6 @@ static struct match find(struct deflate *d, const struct input *in, unsigned tha
 			than = 3;
 		}
 	}
-	if (than >= max)
-		return m;
 	than = MAX(than, 3u);
 	for (; place - p4 <= MAX_DISTANCE && depth; depth--, p4 = d->before[p4 % WINDOW]) {
 		const uint8_t *there = here - (place - p4);

@@ -189,8 +189,7 @@ static unsigned nr_copiers(const struct copy_state *c)
 static int state_init(struct copy_state *c, const struct copy_options *opt, struct output *out,
 		      struct jobs *jobs, struct err *err)
 {
-	bool direct = (opt->data && opt->data->direct) || (opt->origin && opt->origin->direct) ||
-		      (out->io && out->io->direct);
+	bool direct = (opt->data && opt->data->direct) || (opt->origin && opt->origin->direct);
 	struct statvfs fs;
 
 	*c = (struct copy_state){ .opt = opt, .out = out, .jobs = jobs, .direct = direct };

@@ -36,7 +36,7 @@ struct copy_state {
 	uint8_t **buffer;  /* one a worker, of chunk bytes, made on first use */
 	uint8_t *zeros;	   /* COPY_CHUNK, mapped; never written to: all of it is the kernel's zero page */
 	uint64_t fs_block; /* of the output's filesystem: what extents are shared in */
-	bool direct;	   /* a source or the output waits for its device with each request */
+	bool direct;	   /* a source waits for its device with each request; outputs are buffered */
 	_Atomic size_t announced; /* pieces before this one have been announced to their sources */
 	_Atomic uint64_t written; /* bytes of executed pieces */
 	bool pipe;	   /* the stream is a pipe that takes pages */

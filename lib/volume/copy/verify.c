@@ -115,8 +115,7 @@ static int take_extent(void *ctx, const struct extent *extent, struct err *err)
 int copy_verify(const struct map *m, struct output *out, const struct copy_options *opt,
 		struct jobs *jobs, struct err *err)
 {
-	bool direct = (opt->data && opt->data->direct) || (opt->origin && opt->origin->direct) ||
-		      out->io->direct;
+	bool direct = (opt->data && opt->data->direct) || (opt->origin && opt->origin->direct);
 	struct verify v = { .opt = opt, .out = out, .jobs = jobs };
 	unsigned i;
 	int r;

@@ -20,7 +20,7 @@ struct window {
 	size_t nr, cap, next;
 };
 
-/* Cuts @e to [begin, end); false: nothing is left. */
+/* Cuts @e, which begins before @end, to [begin, end); false: nothing is left. */
 static bool clip(struct extent *e, uint64_t begin, uint64_t end)
 {
 	uint64_t skip = e->at < begin ? MIN(begin - e->at, e->len) : 0;
@@ -29,7 +29,7 @@ static bool clip(struct extent *e, uint64_t begin, uint64_t end)
 	e->len -= skip;
 	if (e->kind != EXTENT_ZERO)
 		e->from += skip;
-	if (e->at >= end || !e->len)
+	if (!e->len)
 		return false;
 	e->len = MIN(e->len, end - e->at);
 	return true;

@@ -39,14 +39,13 @@ static int write_head(const char *from, const char *to, uint64_t size, const str
 {
 	uint8_t head[RBD_MAGIC_LEN + 2 * (5 + RBD_MAX_NAME) + 9], *p = head;
 
-	if ((from && strlen(from) > RBD_MAX_NAME) || (to && strlen(to) > RBD_MAX_NAME))
+	if ((from && strlen(from) > RBD_MAX_NAME) || strlen(to) > RBD_MAX_NAME)
 		return err_set(err, -EINVAL, "the name of a snapshot has at most %u bytes", RBD_MAX_NAME);
 	memcpy(p, RBD_MAGIC, RBD_MAGIC_LEN);
 	p += RBD_MAGIC_LEN;
 	if (from)
 		p = put_name(p, 'f', from);
-	if (to)
-		p = put_name(p, 't', to);
+	p = put_name(p, 't', to);
 	*p++ = 's';
 	p = put_u64(p, size);
 	return fd_write(out->fd, out->path, head, (size_t)(p - head), err);

@@ -257,7 +257,7 @@ int make_run(struct make *m, struct jobs *jobs, struct err *err)
 
 void make_close(struct make *m)
 {
-	if (m->out.path || m->out.io)
+	if (m->out.path)
 		output_discard(&m->out);
 	backing_fini(&m->backing);
 }

@@ -32,7 +32,8 @@ int qcow2_check_backing(const char *name, struct err *err);
 
 /*
  * Begins an image on @out, which must read as zeros where nothing is written, but for what was
- * there before: its header is made void at once.  @out stays the caller's.
+ * there before: its header is made void at once.  @out stays the caller's.  -EFBIG: its L1 table would have more than
+ * QCOW2_MAX_L1 bytes, which no reader takes; nothing is written.
  */
 int qcow2_begin(struct io *out, const struct qcow2_create *opt, struct qcow2_writer **w,
 		struct err *err);

@@ -12,6 +12,7 @@
 #define QCOW2_MAGIC 0x514649fbu
 #define QCOW2_MIN_BITS 9
 #define QCOW2_MAX_BITS 21
+#define QCOW2_MAX_L1 (32u << 20) /* bytes, as in qemu */
 #define QCOW2_MAX_NAME 1023 /* bytes of a backing file's name */
 
 /* Offsets of the header's fields. */

@@ -13,8 +13,6 @@
 #include "dev/io.h"
 #include "volume/compress/compress.h"
 
-#define QCOW2_MAX_L1 (32u << 20)
-
 struct qcow2 {
 	struct io *io; /* the caller's */
 	uint64_t size; /* bytes of the disk */

@@ -283,23 +283,25 @@ void qcow2_free(struct qcow2_writer *w)
 int qcow2_begin(struct io *out, const struct qcow2_create *opt, struct qcow2_writer **result,
 		struct err *err)
 {
-	struct qcow2_writer *w = calloc(1, sizeof(*w));
+	const uint64_t cluster = UINT64_C(1) << opt->cluster_bits, most = QCOW2_MAX_L1 / 8 * (cluster * (cluster / 8));
+	struct qcow2_writer *w;
 	uint64_t first;
 	int r;
 
+	if (opt->size > most)
+		return err_set(err, -EFBIG, "%llu bytes are more than the %llu that a qcow2 image with clusters of %llu "
+			       "bytes can have: --format raw has no such limit",
+			       (unsigned long long)opt->size, (unsigned long long)most, (unsigned long long)cluster);
+	w = calloc(1, sizeof(*w));
 	if (!w)
 		return err_nomem(err, "qcow2 image");
 	w->out = out;
 	w->opt = *opt;
-	w->cluster = UINT64_C(1) << opt->cluster_bits;
+	w->cluster = cluster;
 	w->nr_l1 = div_up(opt->size, w->cluster * (w->cluster / 8));
 	w->l1 = calloc(w->nr_l1 + 1, 8);
 	w->l2 = calloc(1, w->cluster);
-	if (w->nr_l1 > UINT32_MAX)
-		r = err_set(err, -EFBIG, "%llu bytes are more than a qcow2 image can have",
-			    (unsigned long long)opt->size);
-	else
-		r = w->l1 && w->l2 ? take(w, 1, &first, err) : err_nomem(err, "qcow2 tables");
+	r = w->l1 && w->l2 ? take(w, 1, &first, err) : err_nomem(err, "qcow2 tables");
 	/* an older image's header would name tables that are about to be overwritten */
 	if (!r)
 		r = write_at(w, w->l2, w->cluster, 0, err);
