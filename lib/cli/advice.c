@@ -3,6 +3,7 @@
 /* Command lines in messages, so that they can be copied into a shell. */
 #include <string.h>
 
+#include "base/text/shown.h"
 #include "cli/cli.h"
 
 #define PLACE " POOL"
@@ -15,6 +16,24 @@ static void put_word(const char *option, const char *word, FILE *to)
 	for (fputs(option, to); *word; fputc(*word++, to))
 		if (!strchr(plain, *word) && !(*word & 0x80))
 			fputc('\\', to);
+}
+
+static bool has_control(const char *word)
+{
+	while (*word && !is_control(*word))
+		word++;
+	return *word;
+}
+
+/* Standard input cannot be read again, and control characters are neither shown nor quoted. */
+static bool can_be_typed(const struct cli *c)
+{
+	if (!c->about || *c->about == '-' || has_control(c->about) || (c->pool && has_control(c->pool)))
+		return false;
+	for (size_t i = 0; i < c->lvm.nr_pvs; i++)
+		if (has_control(c->lvm.pv[i]))
+			return false;
+	return true;
 }
 
 static void put_pool(const struct cli *c, FILE *to)
@@ -30,11 +49,8 @@ static void put_pool(const struct cli *c, FILE *to)
 
 void cli_put_advice(const struct cli *c, const char *text, FILE *to)
 {
-	const char *p = text;
+	const char *p = can_be_typed(c) ? text : "";
 
-	/* standard input cannot be read again, and a backslash does not quote a new line */
-	if (!c->about || *c->about == '-' || strchr(c->about, '\n'))
-		p = "";
 	while ((p = strstr(p, "'thin_"))) {
 		const char *end = p + 1 + strcspn(p + 1, "'");
 

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/text/outbuf.h"
 #include "base/text/parse.h"
+#include "base/text/shown.h"
 #include "cli/options.h"
 
 /* Another thread and a signal handler use them, too. */
@@ -66,6 +67,8 @@ __attribute__((format(printf, 2, 0))) static void say(struct cli *c, const char 
 	fprintf(stderr, bold ? "\033[1m%s:\033[0m " : "%s: ", c->cmd->name);
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
+	else
+		mask_control(text);
 	cli_put_advice(c, text ? text : "out of memory", stderr);
 	free(text);
 	fputc('\n', stderr);

@@ -16,6 +16,23 @@ load contract.bash
 	done
 }
 
+@test "control characters of a name are shown as question marks, each message has one line, and no command line has them" {
+	local name=$'no\033[31m\r\nsuch\177' c
+	for c in $METADATA_COMMANDS thin_restore thin_metadata_unpack; do
+		with_input "$c" "$name"
+		expect 74 "$c missing input"
+		[[ "$stderr" == *'no?[31m??such?'* ]] || { echo "$c"; return 1; }
+		[ "$(tr -d ' -~\n' <<<"$stderr" | wc -c)" = 0 ] || { echo "$c shows control characters"; return 1; }
+	done
+	cp "$DIR/meta" "$name"
+	"$abs_top_builddir/tests/damage/damage" "$name" leak
+	run -0 --separate-stderr thin_check "$name"
+	[[ "$stderr" == *"'thin_check --auto-repair POOL'"* ]]
+	run --separate-stderr thin_dump $'--\033'
+	expect 64 "thin_dump with an option of a control character"
+	[[ "$stderr" == *"'--?'"* ]]
+}
+
 @test "a directory as input exits 74" {
 	mkdir dir
 	for c in $METADATA_COMMANDS thin_restore thin_metadata_unpack; do

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text/shown.h"
 #include "base/vec.h"
 #include "dev/dev.h"
 #include "volume/lvm/backup.h"
@@ -38,9 +39,7 @@ void lvm_tell(const struct lvm_options *opt, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 127)
-			*p = '?';
+	mask_control(text);
 	opt->tell(opt->ctx, text);
 }
 
