@@ -87,11 +87,13 @@ static bool is_letter(int v)
 	return v >= ' ' && v < 256;
 }
 
-/* The word that getopt has just refused. */
+/* What getopt has just refused: a letter, or the word in which a byte stands that is none. */
 static const char *refused_word(struct cli *c)
 {
-	if (!is_letter(optopt))
-		return c->argv[optind - 1];
+	const char *next = c->argv[optind]; /* getopt leaves a word behind when it has taken the last byte */
+
+	if (optopt <= ' ' || optopt > '~')
+		return next && *next == '-' && strchr(next, optopt) ? next : c->argv[optind - 1];
 	c->refused[0] = '-';
 	c->refused[1] = (char)optopt;
 	return c->refused;
@@ -139,13 +141,19 @@ static const char *option_word(const struct cli *c)
 	return last == optarg ? c->argv[optind - 2] : last;
 }
 
+/* Of a long option that getopt refuses it leaves the id, or 0. */
+static bool letter_is_refused(const struct cli *c)
+{
+	return (optopt < 0 || is_letter(optopt)) && !id_of_letter(c, optopt);
+}
+
 __attribute__((noreturn)) static void refuse(struct cli *c, int letter)
 {
-	const char *word = c->argv[optind - 1];
+	const char *word = c->argv[optind - 1]; /* or the one before: where a letter of several is refused */
 	bool is_long = !strncmp(word, "--", 2);
 	const struct option *o = is_long ? whole_name(c, word) : NULL;
 
-	if (is_long && !o)
+	if (is_long && !o && !(letter == '?' && letter_is_refused(c)))
 		refuse_long(c, word);
 	if (letter == ':')
 		cli_usage_error(c, "option '%s' needs a value", is_long ? word : refused_word(c));
@@ -165,7 +173,7 @@ static const char *without_equals(const struct cli *c, const char *arg)
 {
 	const char *word = c->argv[optind - 1];
 
-	if (arg && arg[0] == '=' && word[0] == '-' && word[1] != '-' && arg == word + 2)
+	if (arg && arg[0] == '=' && word[0] == '-' && word[1] != '-')
 		return arg + 1;
 	return arg;
 }
@@ -346,8 +354,7 @@ int cli_next(struct cli *c)
 	if (!c->about && c->nr_args)
 		c->about = c->args[0];
 	if (c->nr_args < c->cmd->min_args)
-		cli_usage_error(c, "%s",
-				c->cmd->missing ? c->cmd->missing : "an argument is missing");
+		cli_usage_error(c, "%s", c->cmd->missing);
 	if (c->nr_args > c->cmd->max_args)
 		cli_usage_error(c, "unexpected argument '%s' found", c->args[c->cmd->max_args]);
 	return 0;

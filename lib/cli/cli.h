@@ -128,7 +128,6 @@ void cli_output_is(struct cli *c, const char *to);
 /*
  * Sets the message that is printed when a signal ends the command from now on: "NAME: interrupted:
  * TEXT", unless quiet.  TEXT says what state the output is in.  The signal still ends the process.
- * NULL: no message.
  */
 void cli_left(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* cli_left() as a function pointer for libraries: @cli is a struct cli. */

@@ -52,7 +52,7 @@ void cli_left(struct cli *c, const char *fmt, ...)
 	size_t n;
 
 	catch_signals();
-	if (!fmt || c->quiet) {
+	if (c->quiet) {
 		atomic_store(&text, NULL);
 		return;
 	}

@@ -43,6 +43,7 @@ load contract.bash
 		[[ "$output" == *"libraries:"*"reports: "*@* ]] || { echo "$c: $output"; return 1; }
 	done
 	[ "$(thin_check -v --version)" = "$(thin_check --version -v)" ]
+	[ "$(thin_check --verbose --version)" = "$(thin_check --version --verbose)" ]
 	if ldd "$(command -v thin_restore)" | grep -q libexpat; then
 		[[ "$(thin_restore --version -v)" == *libexpat* ]]
 	fi
@@ -54,6 +55,7 @@ load contract.bash
 	[[ "$(bold xterm '')" == "<bold>thin_check: "* ]]
 	[[ "$(bold xterm 1)" == "thin_check: "* ]]
 	[[ "$(bold dumb '')" == "thin_check: "* ]]
+	[[ "$(SHOW_BOLD=1 env -u TERM python3 "$abs_top_srcdir/tests/on_terminal" thin_check nothing)" == "thin_check: "* ]]
 	run --separate-stderr env TERM=xterm thin_check nothing
 	[[ "$stderr" == "thin_check: "* ]]
 }
@@ -218,6 +220,8 @@ load contract.bash
 	thin_metadata_size -b64k -s1t -m1000
 	thin_dump --help
 	EOF
+	run --separate-stderr bash -c "thin_dump -q big >/dev/full"
+	[ "$status" -eq 74 ] && [ -z "$stderr" ]
 }
 
 @test "a closed stdout does not end up in somebody's file" {

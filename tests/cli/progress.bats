@@ -174,6 +174,8 @@ long_command() {
 @test "a descriptor of --progress-fd that nobody reads, or that is not open, stops nothing" {
 	thin_check --progress-fd 7 meta 7>/dev/full
 	thin_check --progress-fd 7 meta 7>&-
+	thin_check --progress-fd 4294967303 meta 7>out/progress # 2^32 + 7 is not 7
+	[ ! -s out/progress ]
 }
 
 @test "thin_trim shows that it checks and tells its progress to a descriptor" {
@@ -227,6 +229,23 @@ long_command() {
 	on_terminal thin_restore -i out/fifo -o out/new
 	[[ "$output" == *"thin_restore: reading "*" B/s"* || "$output" == *"thin_restore: reading "*"iB/s"* ]] ||
 		{ echo "$output"; return 1; }
+	[ "${lines[-1]}" = "status 0" ]
+}
+
+@test "a terminal that is too narrow for the numbers gets none of them, and one that tells no width counts as one of 80" {
+	need_strace
+	TERMINAL='-w 20' slow pread64,preadv 60000 thin_check meta
+	grep -qE '^thin_check: checkin$' <<<"$output" || { echo "$output"; return 1; }
+	[ "${lines[-1]}" = "status 0" ]
+	TERMINAL='-w 0' slow pread64,preadv 60000 thin_check meta
+	grep -E '^thin_check: checking .{50}' <<<"$output" || { echo "$output"; return 1; }
+	! grep -E '^.{80}' <<<"$output"
+	[ "${lines[-1]}" = "status 0" ]
+	mkfifo out/fifo
+	{ head -c 8M xml; sleep 1.5; tail -c +8388609 xml; } >out/fifo & # how long the text is, is not known
+	truncate -s 64M out/new
+	on_terminal -w 28 thin_restore -i out/fifo -o out/new
+	grep -qE '^thin_restore: reading *$' <<<"$output" || { echo "$output"; return 1; }
 	[ "${lines[-1]}" = "status 0" ]
 }
 

@@ -80,7 +80,7 @@ static struct result run(int argc, const char *const *args)
 		for (int i = 0; i < c.nr_args; i++)
 			printf("[%s]", c.args[i]);
 		fflush(stdout);
-		_exit(cli_finish(&c, 0));
+		exit(cli_finish(&c, 0));
 	}
 	close(pipefd[1]);
 	while ((n = read(pipefd[0], r.text + len, sizeof(r.text) - 1 - len)) > 0)
@@ -121,7 +121,10 @@ static void both_spellings(void)
 	accepts("o=f [p]", "-o", "f", "p");
 	accepts("o=f [p]", "p", "--output=f");
 	accepts("o==f [p]", "-o", "=f", "p");
+	accepts("o==f [p]", "--output==f", "p");
 	accepts("q=- m=3 [p]", "-qm3", "p");
+	accepts("q=- m=3 [p]", "-qm=3", "p");
+	accepts("q=- o=f [p]", "-qo=f", "p");
 	accepts("[-q]", "--", "-q");
 	accepts("size=1048576 [p][q]", "--size", "1M", "p", "q");
 }
@@ -135,6 +138,7 @@ static void optional_value_as_a_word(void)
 	accepts("m=- [7]", "--metadata-snap", "7");
 	accepts("m=- [7][p]", "-m", "7", "p");
 	accepts("m=- [p][q]", "--metadata-snap", "p", "q");
+	accepts("m=- [][p]", "--metadata-snap", "", "p");
 	refuses("unexpected argument 'q' found", "p", "--metadata-snap", "7", "q", "8");
 	refuses("unexpected argument 'x' found", "p", "q", "--metadata-snap", "x");
 	refuses("unexpected argument '7' found", "p", "q", "-q", "7", "-m");
@@ -151,12 +155,17 @@ static void abbreviations(void)
 	refuses("'--qui' found: write the whole name, '--quiet'\n", "p", "--qui=3");
 	refuses("'--metadata' found: write the whole name, '--metadata-snap'\n", "--metadata", "p");
 	refuses("'--hel' found: write the whole name, '--help'\n", "--hel");
+	refuses("'--versi' found: write the whole name, '--version'\n", "--versi=3", "-q");
 	refuses("unexpected argument '--io' found\n", "--io", "sync", "p");
 }
 
 static void common_options(void)
 {
+	struct result r = RUN("--version", "--verbose");
+
+	check(strstr(r.text, "\ncompiler: "));
 	accepts("[p]", "--io-engine", "sync", "-v", "-v", "p");
+	accepts("[p]", "--io-engine", "async", "--io-engine=spindle", "p");
 	refuses("unknown io engine type 'x'", "--io-engine=x", "p");
 	accepts("1.0.0\nthin_test is part of thin-pool-tools\n", "-V");
 	accepts("1.0.0\nthin_test is part of thin-pool-tools\n", "--version", "--nonsense");
@@ -170,6 +179,7 @@ static void advice(void)
 	/* left as they are: longer words with POOL in them, text that is no command line, and a pool that cannot be named */
 	accepts("thin_test: 'thin_a POOL_tmeta VG/POOL' POOL\n[p]", "--say", "'thin_a POOL_tmeta VG/POOL' POOL", "p");
 	accepts("thin_test: 'thin_a POOL\n[p]", "--say", "'thin_a POOL", "p");
+	accepts("thin_test: 'thin_a POOLS gr\xc3\xbcn'\n[gr\xc3\xbcn]", "--say", "'thin_a POOLS POOL'", "gr\xc3\xbcn");
 	accepts("thin_test: 'thin_a POOL'\n[-]", "--say", "'thin_a POOL'", "-");
 	accepts("thin_test: 'thin_a POOL'\n[a\nb]", "--say", "'thin_a POOL'", "a\nb");
 }
@@ -177,7 +187,13 @@ static void advice(void)
 static void mistakes(void)
 {
 	refuses("unexpected argument '--nonsense' found", "--nonsense", "p");
+	refuses("unexpected argument '--' found", "--=x", "p");
 	refuses("unexpected argument '-z' found", "-z", "p");
+	refuses("unexpected argument '-z' found", "-zq", "p");
+	refuses("unexpected argument '-z' found", "--size=3", "-zq", "p");
+	refuses("unexpected argument '-z' found", "-o", "--strange", "-zq", "p");
+	refuses("unexpected argument '-\xc3\xa9' found", "--quiet", "-\xc3\xa9", "p");
+	refuses("unexpected argument '-q\xe9' found", "-q\xe9", "\xe9", "p");
 	refuses("unexpected argument 'c' found", "a", "b", "c");
 	refuses("No input file provided.", "-q");
 	refuses("option '-o' needs a value", "p", "-o");

@@ -110,6 +110,8 @@ static void json_of_any_bytes(void)
 	becomes("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80", "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\"");
 	becomes("\xfcx", "\"\\ufffdx\"");	       /* a lone byte of Latin-1 */
 	becomes("\xc3", "\"\\ufffd\"");	       /* cut */
+	becomes("\xe2\x82x", "\"\\ufffd\\ufffdx\""); /* another letter in its place */
+	becomes("\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""); /* above the last code point */
 	becomes("\xc0\xaf", "\"\\ufffd\\ufffd\"");     /* longer than it must be */
 	becomes("\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""); /* half of a surrogate pair */
 }

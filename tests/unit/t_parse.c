@@ -15,6 +15,7 @@ static void numbers(void)
 	check(!parse_u64("18446744073709551615", &v, &e) && v == UINT64_MAX);
 	check(parse_u64("18446744073709551616", &v, &e) == -ERANGE);
 	check_str(e.text, "'18446744073709551616' is too large a number");
+	check(parse_u64("18446744073709551620", &v, &e) == -ERANGE);
 	check(!parse_u32("4294967295", &w, &e) && w == UINT32_MAX);
 	check(parse_u32("4294967296", &w, &e) == -ERANGE);
 	for (const char *const *s = (const char *const[]){ "", "-1", " 1", "1 ", "0x10", "1k", "+1", NULL };
