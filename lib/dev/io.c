@@ -36,17 +36,11 @@ void *io_alloc(size_t len)
 
 int io_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
-	if (!io->ops->punch)
-		return err_sys(err, -EOPNOTSUPP, "%s: zeroing bytes %llu+%llu", io->name,
-			       (unsigned long long)at, (unsigned long long)len);
 	return len ? io->ops->punch(io, at, len, err) : 0;
 }
 
 int io_discard(struct io *io, uint64_t at, uint64_t len, struct err *err)
 {
-	if (!io->ops->discard)
-		return err_sys(err, -EOPNOTSUPP, "%s: discarding bytes %llu+%llu", io->name,
-			       (unsigned long long)at, (unsigned long long)len);
 	return len ? io->ops->discard(io, at, len, err) : 0;
 }
 

@@ -31,9 +31,9 @@ struct io_ops {
 	int (*read)(struct io *io, void *buf, size_t len, uint64_t at, struct err *err);
 	int (*write)(struct io *io, const void *buf, size_t len, uint64_t at, struct err *err);
 	int (*flush)(struct io *io, struct err *err);
-	/* Makes [at, at+len) read as zeros and frees its space; NULL: not supported. */
+	/* Makes [at, at+len) read as zeros and frees its space. */
 	int (*punch)(struct io *io, uint64_t at, uint64_t len, struct err *err);
-	/* Frees the space of [at, at+len); it may read as anything afterwards.  NULL: not supported. */
+	/* Frees the space of [at, at+len); it may read as anything afterwards. */
 	int (*discard)(struct io *io, uint64_t at, uint64_t len, struct err *err);
 	/* Says that [at, at+len) will be read soon; NULL: nothing to gain. */
 	void (*will_need)(struct io *io, uint64_t at, uint64_t len);

@@ -70,6 +70,15 @@ static void other_kinds(void)
 	check(!io);
 }
 
+/* Only these bytes of the file are locked, shared, as another program has it. */
+static bool lock_bytes(int fd, off_t at, off_t len)
+{
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+	struct flock l = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = len };
+
+	return !fcntl(fd, F_OFD_SETLK, &all) && !fcntl(fd, F_OFD_SETLK, &l);
+}
+
 static void one_writer(void)
 {
 	const char *path = make_file("locked", 8192);
@@ -91,6 +100,15 @@ static void one_writer(void)
 	check(dev_open(path, DEV_WRITE, &b, &err) == -EBUSY);
 	check(strstr(err.text, "is being read by another program"));
 	io_free(a);
+	check(!dev_open(path, DEV_FORCE, &a, &err));
+	check(lock_bytes(a->fd, 0, 0) && !dev_open(path, 0, &b, &err)); /* somebody locks all of the file to read it */
+	io_free(b);
+	check(lock_bytes(a->fd, 0, 4096) && !dev_open(path, 0, &b, &err)); /* the same, and he names its end */
+	io_free(b);
+	check(lock_bytes(a->fd, 102, 4096) && !dev_open(path, 0, &b, &err));
+	io_free(b);
+	check(lock_bytes(a->fd, 101, 1) && dev_open(path, 0, &b, &err) == -ETXTBSY); /* as a virtual machine that writes */
+	io_free(a);
 	check(!dev_open(path, DEV_WRITE, &b, &err));
 	io_free(b);
 }
@@ -104,6 +122,8 @@ static void same(void)
 	check(dev_same(a, a, &err) == 1 && dev_same(a, l, &err) == 1);
 	check(!dev_same(a, b, &err));
 	check(!dev_same(a, file_name("nowhere"), &err));
+	check(dev_is_equal(a, l) && dev_is_equal(a, a));
+	check(!dev_is_equal(a, b) && !dev_is_equal(a, "/nowhere") && !dev_is_equal("/nowhere", a));
 }
 
 static int note_part(void *ctx, dev_t dev, uint64_t at, uint64_t len)
@@ -200,6 +220,57 @@ static void part_keeps_its_lock(void)
 	io_free(io);
 }
 
+/* -U reads what another program writes; a part that is wanted without it, or to be written, has a lock of its own. */
+static void part_without_a_lock(void)
+{
+	const char *path = make_file("parts", 4096);
+	struct dev_part *forced = NULL, *again = NULL, *other = NULL;
+	struct io *writer = NULL;
+	struct err err;
+
+	check_eq(dev_part_open(file_name("nowhere"), 0, &other, &err), -ENOENT);
+	check(!other);
+	check(!dev_open(path, DEV_WRITE, &writer, &err)); /* as another program */
+	check(!dev_part_open(path, DEV_FORCE, &forced, &err));
+	check(!dev_part_open(path, DEV_FORCE, &again, &err) && again == forced);
+	dev_part_put(again);
+	check_eq(dev_part_open(path, 0, &other, &err), -ETXTBSY);
+	check_eq(dev_part_open(path, DEV_WRITE, &other, &err), -EBUSY);
+	io_free(writer);
+	check(!dev_part_open(path, DEV_WRITE | DEV_FORCE, &other, &err) && other != forced);
+	check(!io_write(dev_part_io(other), "x", 1, 0, &err));
+	dev_part_put(other);
+	check(!dev_part_open(path, 0, &other, &err) && other != forced);
+	dev_part_put(other);
+	dev_part_put(forced);
+}
+
+static void numbers_and_folders(void)
+{
+	unsigned major = 0, minor = 0;
+
+	check(dev_numbers("253:7", &major, &minor) && major == 253 && minor == 7);
+	check(!dev_numbers("253:7x", &major, &minor) && !dev_numbers("253:", &major, &minor));
+	check(!dev_numbers(" 253:7", &major, &minor) && !dev_numbers("", &major, &minor));
+	check(dev_would_be_device("/dev/nothing") && dev_would_be_device("/dev/mapper/nothing"));
+	check(!dev_would_be_device("/dev/shm/file") && !dev_would_be_device("/dev/shm/below/file"));
+	check(!dev_would_be_device("/device") && !dev_would_be_device("nothing"));
+}
+
+static void text_has_a_limit(void)
+{
+	const char *path = make_file("text", 20);
+	char *text = NULL;
+	size_t len = 0;
+	struct err err;
+
+	check(!dev_read_text(path, 20, &text, &len, &err) && len == 20);
+	free(text);
+	text = NULL;
+	check_eq(dev_read_text(path, 19, &text, &len, &err), -EFBIG);
+	check(!text && strstr(err.text, "larger than 19 bytes"));
+}
+
 static int out_file_error(int (*open_it)(const char *, struct out_file **, struct err *), const char *path,
 			  const char *words)
 {
@@ -216,6 +287,7 @@ static int out_file_error(int (*open_it)(const char *, struct out_file **, struc
 
 static void outputs_that_cannot_be(void)
 {
+	struct err err;
 	char path[600];
 
 	check_eq(out_file_error(out_file_open, file_name("."), "Invalid output file"), -EISDIR);
@@ -223,12 +295,17 @@ static void outputs_that_cannot_be(void)
 	check_eq(out_file_error(out_file_new, file_name("there"), "exists"), -EEXIST);
 	snprintf(path, sizeof(path), "%s/below", file_name("there"));
 	check_eq(out_file_error(out_file_open, path, "cannot open"), -ENOTDIR);
+	check_eq(out_file_check_new(path, &err), -ENOTDIR);
+	check_eq(out_file_check_new("", &err), -EISDIR);
 	check_eq(out_file_error(out_file_new, file_name("nowhere/below"), "cannot create"), -ENOENT);
 	snprintf(path, sizeof(path), "%s/", file_name("new"));
 	check_eq(out_file_error(out_file_new, path, "needs a file name"), -EISDIR);
 }
 
 static const struct test tests[] = {
+	{ "a text has a limit", text_has_a_limit },
+	{ "a part that was opened without a lock is not given to who needs one", part_without_a_lock },
+	{ "a device's numbers and a folder of devices are recognised", numbers_and_folders },
 	{ "a part keeps its lock where the same file cannot be opened for writing", part_keeps_its_lock },
 	{ "an output that cannot be is refused with the reason", outputs_that_cannot_be },
 	{ "a file opens with its size, for reading or for writing", opens_file },

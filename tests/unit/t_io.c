@@ -166,7 +166,7 @@ static void punched_reads_zero(void)
 		check(!memcmp(buf, zeros, 32768));
 		check(buf[32768] == 1 && buf[65535] == 1);
 		check(!io_discard(ios[i], 0, 1 << 20, &err));
-		check(!io_punch(ios[i], 5, 0, &err));
+		check(!io_punch(ios[i], 5, 0, &err) && !io_discard(ios[i], 5, 0, &err));
 		if (ios[i]->fd >= 0)
 			check(!fstat(ios[i]->fd, &st) && st.st_size == 1 << 20 && st.st_blocks < 8);
 		io_free(ios[i]);

@@ -141,6 +141,7 @@ static void ends_of_pieces(void)
 	check(fails(io_write(io, some, 4096, 8 * 512, &err), &err, "lie on a zero target, which keeps nothing"));
 	check(!io_write(io, zeros, 4 * 512, 16 * 512, &err));
 	check(fails(io_write(io, some, 512, 20 * 512, &err), &err, "it ends at 2048"));
+	check(fails(io_write(io, some, 512, 22 * 512, &err), &err, "it ends at 2048"));
 	check(fails(io_write(io, some, 1024, 19 * 512, &err), &err, "it ends at 2048"));
 	check(fails(io_read(io, some, 512, 24 * 512, &err), &err, "an error target covers them"));
 	check(fails(io_read(io, some, 512, 25 * 512, &err), &err, "the device ends at 12800"));
