@@ -57,6 +57,12 @@ static int run(struct events *e, uint64_t v, uint64_t d, uint64_t len)
 	return e->ops->runs(e->ctx, &r, 1, &err);
 }
 
+__attribute__((unused)) static int one_def(struct events *e, uint64_t name, uint64_t from, uint64_t len)
+{
+	return e->ops->begin_def(e->ctx, name, &err) ?: run(e, from, from, len) ?:
+							e->ops->end_def(e->ctx, &err);
+}
+
 /* A device as a list of parts: runs of its own and defs. */
 #define NR_DEFS 40
 #define SLOT 3000 /* virtual blocks: def k lies in [k * SLOT, ...) */
@@ -132,7 +138,7 @@ static int random_device(struct events *e, uint32_t id, const struct def_model *
 }
 
 /* The whole story; deterministic for a seed. */
-static int tell(struct events *e, uint64_t the_seed, struct model *m)
+__attribute__((unused)) static int tell(struct events *e, uint64_t the_seed, struct model *m)
 {
 	static struct def_model defs[NR_DEFS];
 	int r = begin(e);
@@ -152,7 +158,7 @@ static int tell(struct events *e, uint64_t the_seed, struct model *m)
 	return r ? r : e->ops->end_pool(e->ctx, &err);
 }
 
-static struct model new_model(void)
+__attribute__((unused)) static struct model new_model(void)
 {
 	struct model m = { .map = malloc(13 * NR_DEFS * SLOT * sizeof(*m.map)) };
 

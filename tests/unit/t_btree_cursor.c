@@ -252,6 +252,22 @@ static void points_outside(void)
 	drop(&p);
 }
 
+static void root_outside(void)
+{
+	struct btree_cursor *c;
+	struct btree_entries e;
+	struct err err = { 0 };
+	struct pool p;
+
+	make_tree(&p, 10, 10);
+	c = btree_cursor_new(&p.s, UINT64_MAX / 2, 8);
+	check_eq(btree_cursor_next(c, &e, &err), node_fault_errno(NODE_OUTSIDE));
+	check_eq(btree_cursor_damage(c)->last, UINT64_MAX);
+	check_eq(btree_cursor_next(c, &e, &err), 0);
+	btree_cursor_free(c);
+	drop(&p);
+}
+
 static void leaf_twice(void)
 {
 	struct btree_damage d;
@@ -361,6 +377,7 @@ static const struct test tests[] = {
 	{ "damage before the depth is known does not stop the cursor", first_leaf_damaged },
 	{ "keys that belong elsewhere are damage", keys_of_another_place },
 	{ "a pointer beyond the device is damage", points_outside },
+	{ "a root beyond the device is damage, and the tree has ended", root_outside },
 	{ "a leaf that a node has twice is given once, and the second time is damage", leaf_twice },
 	{ "what is announced to the device lies on it, also where a pointer does not", announces_what_exists },
 	{ "a leaf among internal nodes is damage", leaf_too_high },

@@ -320,6 +320,33 @@ static void pointer_outside(void)
 	fini();
 }
 
+/* Above other internal nodes, and behind children that cannot be read, so that others must tell the height. */
+static void pointer_outside_higher_up(void)
+{
+	static const struct walk_root roots[] = { { 50, 0 }, { 53, 0 } };
+
+	setup(1);
+	put_node(50, false, 3, 0, 100, 0);
+	set_entry(50, 0, 0, 51);
+	set_entry(50, 1, 100, 1ull << 40);
+	set_entry(50, 2, 200, 52);
+	put_node(51, false, 2, 0, 50, 60);
+	put_node(52, false, 1, 200, 1, 62);
+	put_node(53, false, 6, 0, 50, 70); /* the first four are no nodes */
+	set_entry(53, 4, 200, UINT32_MAX);
+	set_entry(53, 5, 250, 63);
+	for (mblock_t b = 60; b < 64; b++)
+		put_node(b, true, 50, b == 62 ? 200 : b == 63 ? 250 : (b - 60) * 50, 1, 0);
+	run(roots, 2);
+	check_str(parts(50), "60 61 2999 62");
+	check_eq(walk_height(f.walk, 50), 2);
+	check_eq(walk_sum(f.walk, 50, f.count), 150);
+	check_str(parts(53), "3070 3071 3072 3073 2999 63");
+	check_eq(walk_height(f.walk, 53), 1);
+	check_eq(walk_sum(f.walk, 53, f.count), 50);
+	fini();
+}
+
 static void leaf_among_inner(void)
 {
 	setup(1);
@@ -359,6 +386,7 @@ static const struct test tests[] = {
 	{ "a far too deep chain and a tree that multiplies itself take no time", bombs },
 	{ "keys that the parent does not allow are found", wrong_keys },
 	{ "a pointer beyond the device names parent and keys", pointer_outside },
+	{ "a pointer beyond the device costs what is below it, and no more", pointer_outside_higher_up },
 	{ "a leaf among internal nodes is a fault", leaf_among_inner },
 	{ "roots added later do not read anything twice", later_roots },
 	{ 0 }

@@ -244,13 +244,20 @@ static void start_anew(struct btree_build *b)
 	}
 }
 
+/* Has the current tree a leaf yet (pending entries not counted)? */
+static bool has_leaves(const struct btree_build *b)
+{
+	return b->nr_levels > 1 &&
+	       (b->level[1].nr_written || b->level[1].nr_full + b->level[1].nr_cur);
+}
+
 int btree_build_finish(struct btree_build *b, mblock_t *root, struct err *err)
 {
 	struct build_level *v = &b->level[0];
 	le64 at;
 	int r;
 
-	if (!btree_build_pending(b) && !btree_build_has_leaves(b))
+	if (!btree_build_pending(b) && !has_leaves(b))
 		r = write_node(b, 0, v->cur, 0, err);
 	else
 		r = level_flush(b, 0, err);

@@ -61,13 +61,6 @@ static inline uint32_t btree_build_pending(const struct btree_build *b)
 	return b->level[0].nr_full + b->level[0].nr_cur;
 }
 
-/* Has the current tree a leaf yet (pending entries not counted)? */
-static inline bool btree_build_has_leaves(const struct btree_build *b)
-{
-	return b->nr_levels > 1 &&
-	       (b->level[1].nr_written || b->level[1].nr_full + b->level[1].nr_cur);
-}
-
 /* Writes the pending entries as one leaf, or as two of the same size. */
 int btree_build_flush(struct btree_build *b, struct err *err);
 

@@ -128,7 +128,7 @@ int build_device_leaf(struct build_device *d, const struct shared_leaf *l, struc
 	if (r < 0)
 		return r;
 	pending = btree_build_pending(&d->tree);
-	first = !pending && !d->held && !btree_build_has_leaves(&d->tree);
+	first = !pending && !d->held;
 	if (l->nr < MIN_LEAF && !first)
 		return copy_leaf(d, l, err);
 	if (pending && pending < MIN_LEAF) {
