@@ -36,6 +36,8 @@ struct xml_claims {
 	bool has_defs;
 };
 int xml_scan(int fd, struct xml_claims *claims, struct err *err);
+/* The length of a buffer for reading @fd, at most @most: a short file needs little memory. */
+size_t xml_room(int fd, size_t most);
 
 /* Sinks that write text to @fd; *out->ctx is freed by text_sink_free(). */
 enum text_format { TEXT_XML, TEXT_HUMAN, TEXT_JSON };

@@ -291,7 +291,7 @@ static int look_at_start(struct reader *r)
 
 static int reader_init(struct reader *r, const struct events *to)
 {
-	r->cap = MAX(r->read_len, READ_LEN);
+	r->cap = xml_room(r->fd, MAX(r->read_len, READ_LEN));
 	r->buf = malloc(r->cap + PADDING);
 	r->parser = XML_ParserCreate(NULL);
 	if (!r->buf || !r->parser)

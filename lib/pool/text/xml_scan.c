@@ -15,7 +15,8 @@
 #include "pool/text/text.h"
 
 #define SCAN_LEN ((size_t)1 << 20)
-#define TAG_LEN ((size_t)512) /* of a tag this much is looked at */
+#define TAG_LEN	 ((size_t)512) /* of a tag this much is looked at */
+#define ROOM_MIN ((uint64_t)4096)
 
 /* The number in NAME="N" (or 'N') inside of the tag at @p; 0 when there is none. */
 static uint64_t attr(const char *p, const char *end, const char *name)
@@ -53,8 +54,8 @@ static void scan(struct xml_claims *c, const char *p, const char *limit, const c
 	const char *v;
 
 	for (v = p; v < end && (v = memchr(v, 'v', (size_t)(end - v))); v++)
-		if (v - p >= 3 && v - 3 < limit && end - v >= 5 &&
-		    !memcmp(v - 3, "<device", 7) && !memchr("s_", v[4], 2))
+		if (v - p >= 3 && v - 3 < limit && end - v >= 5 && !memcmp(v - 3, "<device", 7) &&
+		    !memchr("s_", v[4], 2))
 			add_device(c, v - 3, end);
 }
 
@@ -85,23 +86,23 @@ static ssize_t read_at(int fd, char *buf, size_t len, off_t at)
 	return (ssize_t)done;
 }
 
-/* How much to read at once: a short file needs little memory. */
-static size_t room_for(int fd)
+size_t xml_room(int fd, size_t most)
 {
-	const size_t most = SCAN_LEN + TAG_LEN;
 	struct stat st;
 
-	return fstat(fd, &st) || st.st_size <= 0 ? most : (size_t)MIN((uint64_t)st.st_size + 1, most);
+	if (fstat(fd, &st) || st.st_size <= 0)
+		return most;
+	return (size_t)MIN(MAX((uint64_t)st.st_size + 1, ROOM_MIN), most);
 }
 
 int xml_scan(int fd, struct xml_claims *claims, struct err *err)
 {
-	const size_t room = room_for(fd);
+	const size_t room = xml_room(fd, SCAN_LEN + TAG_LEN);
 	CLEANUP(free_ptr) char *buf = malloc(room);
 	off_t at = 0;
 	ssize_t n;
 
-	*claims = (struct xml_claims){ 0 };
+	*claims = (struct xml_claims) { 0 };
 	if (lseek(fd, 0, SEEK_CUR) < 0)
 		return err_sys(err, -errno, "XML");
 	if (!buf)

@@ -17,7 +17,7 @@
 #include "pool/pack/pack.h"
 #include "volume/guard/head.h"
 
-#define PIECE ((size_t)1 << 20)
+#define PIECE	    ((size_t)1 << 20)
 #define LOOK_BLOCKS 1024 /* in which a pool would show */
 
 /* Past the first block, holes left out. */
@@ -174,12 +174,16 @@ int content_signature(struct io *io, char *name, size_t len, struct err *err)
 const char *content_not_xml(int fd)
 {
 	CLEANUP(free_ptr) unsigned char *data = malloc(SIGNATURE_LEN);
-	ssize_t len = data ? pread(fd, data, SIGNATURE_LEN, 0) : 0;
-	struct head h = { data, len > 0 ? (size_t)MIN(len, MBLOCK_SIZE) : 0 };
+	ssize_t len = data ? pread(fd, data, MBLOCK_SIZE, 0) : 0;
+	struct head h = { data, len > 0 ? (size_t)len : 0 };
 	const char *name;
 	size_t at = 0;
 	enum content c;
 
+	if (!h.len || head_is_xml(&h))
+		return NULL;
+	len = pread(fd, data, SIGNATURE_LEN, 0);
+	h.len = len > 0 ? (size_t)MIN(len, MBLOCK_SIZE) : 0;
 	if (!h.len)
 		return NULL;
 	name = signature_name(data, (size_t)len);
@@ -204,7 +208,8 @@ int content_open_text_out(const char *path, bool force, struct out_file **out, s
 	if (r)
 		return r;
 	if (c != CONTENT_NOTHING && c != CONTENT_XML && c != CONTENT_TEXT)
-		return err_set(err, -EEXIST, "%s: holds %s: nothing was written (--force overwrites it)",
-			       path, content_name(c));
+		return err_set(err, -EEXIST,
+			       "%s: holds %s: nothing was written (--force overwrites it)", path,
+			       content_name(c));
 	return out_file_open(path, out, err);
 }
