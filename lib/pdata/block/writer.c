@@ -9,12 +9,13 @@
 int block_writer_init(struct block_writer *w, struct io *io, uint64_t nr_blocks,
 		      struct refmap *counts, struct err *err)
 {
-	*w = (struct block_writer){
+	*w = (struct block_writer) {
 		.io = io, .counts = counts, .nr_blocks = nr_blocks, .next = 1, .batch_begin = 1
 	};
-	w->batch_len = BLOCK_WRITER_REQUEST * (io->direct ? BLOCK_WRITER_DEPTH : 1);
-	w->buf = io_alloc((size_t)w->batch_len * MBLOCK_SIZE);
-	w->salt = malloc(w->batch_len * sizeof(*w->salt));
+	w->buf_len = BLOCK_WRITER_REQUEST * (io->direct ? BLOCK_WRITER_DEPTH : 1);
+	w->batch_len = io->direct ? w->buf_len : BLOCK_WRITER_FIRST;
+	w->buf = io_alloc((size_t)w->buf_len * MBLOCK_SIZE);
+	w->salt = malloc(w->buf_len * sizeof(*w->salt));
 	if (io->direct)
 		w->jobs = jobs_new(BLOCK_WRITER_DEPTH);
 	if (w->buf && w->salt && (w->jobs || !io->direct))
@@ -28,7 +29,7 @@ void block_writer_fini(struct block_writer *w)
 	jobs_free(w->jobs);
 	free(w->buf);
 	free(w->salt);
-	*w = (struct block_writer){ 0 };
+	*w = (struct block_writer) { 0 };
 }
 
 static void *block_at(const struct block_writer *w, mblock_t at)
@@ -60,6 +61,7 @@ static int write_batch(struct block_writer *w, struct err *err)
 	else if (nr)
 		r = write_some(w, 0, 0, nr, err);
 	w->batch_begin = w->next;
+	w->batch_len = (uint32_t)MIN(MAX(w->batch_len, w->next / 4), w->buf_len);
 	return r;
 }
 

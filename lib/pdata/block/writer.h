@@ -4,7 +4,7 @@
 #define PDATA_BLOCK_WRITER_H
 /*
  * Writes a whole new metadata device: blocks are allocated one after the other, from 1 (block 0 is
- * the caller's), gathered into large buffers, sealed there and written in ascending order.
+ * the caller's), gathered into a buffer, sealed there and written in ascending order.
  *
  * When the device is full, allocation goes on without writing, so that the caller can
  * say at the end how many blocks were needed; block_writer_full() tells whether that happened.
@@ -21,6 +21,7 @@
 #include "pdata/block/refmap.h"
 
 #define BLOCK_WRITER_REQUEST 256 /* blocks of one write */
+#define BLOCK_WRITER_FIRST 8	 /* of the first ones: a small pool touches little of the buffer */
 #define BLOCK_WRITER_DEPTH 8	 /* writes at once on a device that needs it */
 
 struct block_writer {
@@ -29,7 +30,8 @@ struct block_writer {
 	uint64_t nr_blocks;    /* that may be used */
 	mblock_t next;	       /* the next allocation */
 	mblock_t batch_begin;  /* block at the start of the buffer */
-	uint32_t batch_len;    /* blocks of the buffer */
+	uint32_t batch_len;    /* blocks that are written at once, the more the more were written */
+	uint32_t buf_len;      /* blocks of the buffer */
 	uint8_t *buf;
 	uint32_t *salt;	   /* of each block in it */
 	struct jobs *jobs; /* NULL: the caller writes itself */
