@@ -15,6 +15,7 @@
 #include "pool/salvage/tell/defs.h"
 
 #define SLOT_LEAVES 128
+#define READ_LEAVES 64 /* at most, at once */
 #define MAX_STACK   (3 * BTREE_MAX_DEPTH)
 
 /* --- the sequence of leaves, as an iterator --- */
@@ -28,11 +29,11 @@ struct item {
 };
 
 struct slot {
-	struct item item[2 * SLOT_LEAVES];
+	struct run *run; /* SLOT_LEAVES * 252; NULL until the slot is used */
+	uint32_t nr_runs;
 	uint32_t nr;
 	uint32_t nr_leaves;
-	struct run *run; /* SLOT_LEAVES * 252 */
-	uint8_t *buf;	 /* SLOT_LEAVES blocks */
+	struct item item[2 * SLOT_LEAVES];
 };
 
 struct emission {
@@ -147,10 +148,13 @@ static int produce(void *ctx, size_t i, struct err *err)
 	struct emission *e = ctx;
 	struct slot *slot = &e->slot[i];
 
-	(void)err;
-	slot->nr = slot->nr_leaves = 0;
+	slot->nr = slot->nr_leaves = slot->nr_runs = 0;
 	fill_defs(e, slot);
 	fill_devices(e, slot);
+	if (slot->nr_leaves && !slot->run)
+		slot->run = malloc(SLOT_LEAVES * INTERNAL_MAX * sizeof(struct run));
+	if (slot->nr_leaves && !slot->run)
+		return err_nomem(err, "salvage: buffers");
 	return slot->nr > 0;
 }
 
@@ -167,8 +171,9 @@ static int by_place(const void *pa, const void *pb)
 	return a->at < b->at ? -1 : a->at > b->at;
 }
 
-static int decode(const struct emission *e, struct slot *slot, const struct place *p, uint32_t n,
-		  void *buf, struct err *err)
+/* Keeps the runs of a leaf behind those of the leaves that were read before. */
+static int decode(const struct emission *e, struct slot *slot, const struct place *p, void *buf,
+		  struct err *err)
 {
 	const struct graph *g = e->values->graph;
 	struct item *item = &slot->item[p->item];
@@ -179,8 +184,9 @@ static int decode(const struct emission *e, struct slot *slot, const struct plac
 	    v.value_size != 8 || v.nr != g->node[item->i].nr)
 		return err_set(err, -EBADMSG, "%s: block %u changed while it was being read",
 			       g->io->name, p->at);
-	item->first_run = n * INTERNAL_MAX;
+	item->first_run = slot->nr_runs;
 	item->nr_runs = view_runs(&v, g->nr_data_blocks, slot->run + item->first_run);
+	slot->nr_runs += item->nr_runs;
 	return 0;
 }
 
@@ -190,8 +196,10 @@ static int work(void *ctx, unsigned worker, size_t i, struct err *err)
 	struct slot *slot = &e->slot[i];
 	struct place place[SLOT_LEAVES];
 	uint32_t nr = 0;
+	uint8_t *buf = jobs_scratch(e->values->graph->jobs, worker, READ_LEAVES * MBLOCK_SIZE);
 
-	(void)worker;
+	if (!buf)
+		return err_nomem(err, "salvage: buffers");
 	for (uint32_t k = 0; k < slot->nr; k++)
 		if (slot->item[k].kind == ITEM_LEAF)
 			place[nr++] = (struct place) {
@@ -203,13 +211,14 @@ static int work(void *ctx, unsigned worker, size_t i, struct err *err)
 	for (uint32_t k = 0, end; k < nr; k = end) {
 		int r;
 
-		for (end = k + 1; end < nr && place[end].at == place[end - 1].at + 1; end++)
+		for (end = k + 1;
+		     end < nr && end < k + READ_LEAVES && place[end].at == place[end - 1].at + 1;
+		     end++)
 			;
-		r = io_read(e->values->graph->io, slot->buf, (size_t)(end - k) * MBLOCK_SIZE,
+		r = io_read(e->values->graph->io, buf, (size_t)(end - k) * MBLOCK_SIZE,
 			    (uint64_t)place[k].at * MBLOCK_SIZE, err);
 		for (uint32_t n = k; n < end && !r; n++)
-			r = decode(e, slot, &place[n], n, slot->buf + (size_t)(n - k) * MBLOCK_SIZE,
-				   err);
+			r = decode(e, slot, &place[n], buf + (size_t)(n - k) * MBLOCK_SIZE, err);
 		if (r < 0)
 			return r;
 	}
@@ -262,26 +271,21 @@ static int consume(void *ctx, size_t i, struct err *err)
 	return 0;
 }
 
+/* No slot's items are touched before it is used. */
 static int slots_init(struct emission *e, size_t nr, struct err *err)
 {
-	e->slot = calloc(nr, sizeof(*e->slot));
+	e->slot = malloc(nr * sizeof(*e->slot));
 	if (!e->slot)
 		return err_nomem(err, "salvage: buffers");
-	for (size_t i = 0; i < nr; i++) {
-		e->slot[i].run = malloc(SLOT_LEAVES * INTERNAL_MAX * sizeof(struct run));
-		e->slot[i].buf = io_alloc(SLOT_LEAVES * MBLOCK_SIZE);
-		if (!e->slot[i].run || !e->slot[i].buf)
-			return err_nomem(err, "salvage: buffers");
-	}
+	for (size_t i = 0; i < nr; i++)
+		e->slot[i].run = NULL;
 	return 0;
 }
 
 static void emission_free(struct emission *e, size_t nr)
 {
-	for (size_t i = 0; e->slot && i < nr; i++) {
+	for (size_t i = 0; e->slot && i < nr; i++)
 		free(e->slot[i].run);
-		free(e->slot[i].buf);
-	}
 	free(e->slot);
 	defs_fini(&e->defs);
 	free(e);
