@@ -163,6 +163,42 @@ root_of() {
 	thin_dump --dev-id 2 "$DIR/shared" >b.xml
 	[ "$(grep -c '<device ' b.xml)" -eq 1 ]
 	diff <(sed -n '/dev_id="2"/,/<.device>/p' a.xml) <(sed -n '/dev_id="2"/,/<.device>/p' b.xml)
+	thin_dump --dev-id 2 --dev-id 1 "$DIR/shared" | cmp - a.xml
+}
+
+@test "thin_dump: mappings beyond the pool's data blocks are told with their device, or once for those that share them" {
+	{
+		echo '<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="40000">'
+		echo '<def name="1"><range_mapping origin_begin="0" data_begin="20000" length="1000" time="0"/>'
+		echo '<single_mapping origin_block="1000" data_block="35000" time="0"/></def>'
+		for dev in 1 2; do
+			echo "<device dev_id=\"$dev\" mapped_blocks=\"1001\" transaction=\"0\" creation_time=\"0\" snap_time=\"1\"><ref name=\"1\"/></device>"
+		done
+		echo '<device dev_id="3" mapped_blocks="8000" transaction="0" creation_time="0" snap_time="1">'
+		singles 0 8000 22000
+		echo '</device></superblock>'
+	} >outside.xml
+	thin_restore -q -i outside.xml -o outside --size 4M
+	thin_dump outside >whole
+	"$abs_top_builddir/tests/damage/damage" outside superblock-map-size --value 20500
+	run --separate-stderr bash -c 'thin_dump outside >part'
+	[ "$status" -eq 1 ]
+	[ "$(grep -c 'point beyond' <<<"$stderr")" -eq 2 ]
+	[[ "$stderr" == *"several devices (they share the leaf at block "*"): 501 mappings point beyond the pool's 20500 data blocks, the first from block 500 to data block 20500"* ]]
+	[[ "$stderr" == *"device 3: 8000 mappings point beyond the pool's 20500 data blocks, the first from block 0 to data block 29999"* ]]
+	cmp <(grep _mapping whole) <(grep _mapping part)
+}
+
+@test "thin_dump: what lies below a pointer that leads nowhere is told, and the rest is printed" {
+	"$abs_top_builddir/bench/mkpool" frag 0.02 big
+	thin_dump big >whole
+	"$abs_top_builddir/tests/damage/damage" big node-outside --node 1
+	run --separate-stderr bash -c 'thin_dump big >part'
+	[ "$status" -eq 1 ]
+	[[ "$stderr" =~ "lies beyond the end of the metadata device: blocks 0-"([0-9]+)" of the device cannot be read" ]]
+	# all other mappings
+	awk -v last="${BASH_REMATCH[1]}" -F'"' '/_mapping/ && !($2 <= last && dev == 1) { print } /<device/ { dev = $2 }' whole |
+		cmp - <(grep _mapping part)
 }
 
 @test "thin_dump: a --dev-id that the pool does not have is an error, and no output is made or replaced" {
