@@ -43,6 +43,68 @@ load owners.bash
 	[ "$(thin_ls --no-headers -o DEV --sort=-TRANSACTION "$DIR/tiny" | tr -d ' \n')" = 321 ]
 }
 
+@test "thin_ls: sorts by a table's names, where a missing one is -, and by the number where they are equal" {
+	cp "$DIR/tiny" meta
+	truncate -s 100M data
+	printf '%s\n' 'pool: 0 12800 thin-pool meta data 128 0' 'web: 0 2048 thin pool 1' 'root: 0 4096 thin pool 2' >table
+	[ "$(thin_ls -q --no-headers -o DEV,NAME,POOL --sort NAME table | tr -d ' ' | tr '\n' ' ')" = '3-pool 2rootpool 1webpool ' ]
+	[ "$(thin_ls -q --no-headers -o DEV --sort=-NAME table | tr -d ' \n')" = 123 ]
+	[ "$(thin_ls -q --no-headers -o DEV --sort POOL table | tr -d ' \n')" = 123 ]
+	[ "$(thin_ls -q --no-headers -o DEV --sort NAME meta | tr -d ' \n')" = 123 ]
+	[ "$(thin_ls -q --format json -o DEV,POOL table | jq -c '[.devices[].pool]')" = '["pool","pool","pool"]' ]
+}
+
+@test "thin_ls: a device that has no details, or nothing but them, is told, and the others are listed" {
+	local recipe
+	for recipe in without-details without-mappings; do
+		cp "$DIR/tiny" meta
+		"$abs_top_builddir/tests/damage/damage" meta device-$recipe
+		run --separate-stderr thin_ls --no-headers -o DEV,CREATE_TIME meta
+		[ "$status" -eq 1 ] && [ "$(grep -c 'device 1: ' <<<"$stderr")" -eq 1 ]
+		[ "$(tr -d ' \n' <<<"$output")" = "$(thin_ls --no-headers -o DEV,CREATE_TIME "$DIR/tiny" | sed 1d | tr -d ' \n')" ]
+	done
+}
+
+# chain BLOCKS: each of 30 devices is a snapshot of the one before and maps the same BLOCKS
+chain() {
+	{
+		echo "<superblock uuid=\"\" time=\"40\" transaction=\"1\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"$1\">"
+		[ "$1" -eq 0 ] || echo "<def name=\"1\"><range_mapping origin_begin=\"0\" data_begin=\"0\" length=\"$1\" time=\"0\"/></def>"
+		for i in $(seq 30); do
+			echo "<device dev_id=\"$i\" mapped_blocks=\"$1\" transaction=\"0\" creation_time=\"$((i - 1))\" snap_time=\"$i\">"
+			[ "$1" -eq 0 ] || echo '<ref name="1"/>'
+			echo '</device>'
+		done
+		echo '</superblock>'
+	} >chain.xml
+	thin_restore -q -i chain.xml -o chain --size 1M
+}
+
+@test "thin_ls: a device whose last blocks are behind a pointer that leads nowhere is told" {
+	chain 300
+	"$abs_top_builddir/tests/damage/damage" chain node-outside --leaf 1
+	run --separate-stderr thin_ls chain
+	[ "$status" -eq 1 ] && [ -z "$output" ]
+	[[ "$stderr" == *" lies beyond the end of the metadata device: blocks from 150 on of the device cannot be read"* ]] ||
+		{ echo "$stderr"; return 1; }
+}
+
+@test "thin_ls: a tree of empty devices has no bars, and says how deep what it cannot indent is" {
+	chain 0
+	thin_ls --no-headers --format tree chain >tree
+	[ "$(wc -l <tree)" -eq 30 ]
+	! grep '[#+]' tree
+	thin_info chain >info # no data blocks: no part of them is used
+	grep -q '^Pool' info
+	chain 300
+	thin_ls --no-headers --format tree chain >tree
+	[ "$(wc -l <tree)" -eq 30 ]
+	grep -q '^                                      `- 21 ' tree
+	grep -q '^                                      (21) `- 22 ' tree
+	grep -q '^                                      (29) `- 30 ' tree
+	[ "$(grep -c '+++' tree)" -eq 30 ]
+}
+
 @test "thin_ls: a table gives names, sizes and origins; json has bytes and nulls" {
 	need jq
 	cp "$DIR/tiny" meta
