@@ -38,6 +38,33 @@ fixture() {
 	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$1.tar.zst"
 }
 
+@test "thin_repair: the place of a loss is told in bytes only where they can be counted" {
+	local k last
+	{
+		echo '<superblock uuid="" time="0" transaction="1" version="2" data_block_size="128" nr_data_blocks="5000">'
+		echo '<device dev_id="1" mapped_blocks="1500" transaction="0" creation_time="0" snap_time="0">'
+		for k in 0 1152921504606846976 1152921504606857976; do # the last two begin at 2^60 and 11,000 blocks later
+			awk -v k=$k -v d=$((n++ * 500)) 'BEGIN { for (i = 0; i < 500; i++)
+				printf "<single_mapping origin_block=\"%s\" data_block=\"%d\" time=\"0\"/>\n", add(k, 2 * i), d + i }
+				function add(k, i) { return k == 0 ? i : substr(k, 1, 13) sprintf("%06d", substr(k, 14) + i) }'
+		done
+		echo '</device></superblock>'
+	} >far.xml
+	thin_restore -q -i far.xml -o far --size 1M
+	last=$(thin_ls --no-headers -o HIGHEST_BLOCK far)
+	[ $last -eq 1152921504606858974 ]
+	cp far lost
+	dd if=/dev/zero of=lost bs=4096 seek=6 count=1 conv=notrunc status=none # the last leaf
+	run --separate-stderr thin_repair -i lost -o far.new --size auto
+	[ "$status" -eq 1 ]
+	[[ "$stderr" =~ "device 1: the lost blocks are in blocks from "[0-9]{19}" on"$'\n' ]] || { echo "$stderr"; return 1; }
+	cp far lost
+	dd if=/dev/zero of=lost bs=4096 seek=4 count=1 conv=notrunc status=none # one before
+	run --separate-stderr thin_repair -i lost -o far.new2 --size auto
+	[ "$status" -eq 1 ]
+	[[ "$stderr" =~ "device 1: the lost blocks are in blocks "[0-9]{19}-[0-9]{19}$'\n' ]] || { echo "$stderr"; return 1; }
+}
+
 @test "thin_repair: a sound pool is copied, silently, with exit 0" {
 	repair
 	[ "$status" -eq 0 ] && [ -z "$output$stderr" ]

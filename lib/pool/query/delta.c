@@ -86,7 +86,7 @@ static int add_leaf(void *ctx, const struct walk_part *part)
 	uint32_t *leaf;
 
 	if (part->fault)
-		return 0; /* reported from the list of faults */
+		return -ENOMEM; /* there was none for the list of faults, which is judged before */
 	leaf = vec_add(s->leaf, s->nr, s->cap);
 	if (!leaf)
 		return -ENOMEM;

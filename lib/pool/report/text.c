@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/overflow.h"
 #include "pool/report/impl.h"
 
 #define MAX_RANGES 24 /* shown for one device; the rest is counted */
@@ -19,20 +20,18 @@ static void put_ranges(const struct salvage *s, const struct sdevice *dev, const
 	uint64_t bytes = (uint64_t)s->values.info.data_block_size * 512;
 
 	for (size_t i = 0; i < r->nr && i < MAX_RANGES; i++) {
-		uint64_t begin = r->run[i].begin, end = r->run[i].end;
+		uint64_t begin = r->run[i].begin, end = r->run[i].end, from, to;
+		/* keys of damaged nodes may be beyond what bytes can be counted to */
+		bool has_from = !mul_overflow(begin, bytes, &from), has_to = !mul_overflow(end, bytes, &to);
 
 		outbuf_printf(out, "device %u: %s ", dev->info.dev_id, what);
 		if (end == UINT64_MAX)
-			outbuf_printf(out, "blocks from %llu on (from byte %llu)",
-				      (unsigned long long)begin, (unsigned long long)(begin * bytes));
-		else if (bytes && end < UINT64_MAX / bytes)
-			outbuf_printf(out, "blocks %llu-%llu (bytes %llu-%llu)",
-				      (unsigned long long)begin, (unsigned long long)(end - 1),
-				      (unsigned long long)(begin * bytes),
-				      (unsigned long long)(end * bytes - 1));
+			outbuf_printf(out, has_from ? "blocks from %llu on (from byte %llu)" : "blocks from %llu on",
+				      (unsigned long long)begin, (unsigned long long)from);
 		else
-			outbuf_printf(out, "blocks %llu-%llu", (unsigned long long)begin,
-				      (unsigned long long)(end - 1));
+			outbuf_printf(out, has_to ? "blocks %llu-%llu (bytes %llu-%llu)" : "blocks %llu-%llu",
+				      (unsigned long long)begin, (unsigned long long)(end - 1),
+				      (unsigned long long)from, (unsigned long long)(to - 1));
 		outbuf_str(out, "\n");
 	}
 	if (r->nr > MAX_RANGES)
