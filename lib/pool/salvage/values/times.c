@@ -25,6 +25,7 @@ struct times {
 	_Atomic uint64_t nr_entries;
 	/* the leaves that one device is looked at for */
 	struct vec leaves; /* uint32_t: nodes */
+	_Atomic size_t nr_read; /* of them */
 	uint32_t snap_time;
 	_Atomic uint32_t newest; /* of its shared mappings that are too new, plus one */
 };
@@ -55,6 +56,7 @@ static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 		if (b < refmap_nr_blocks(t->refs))
 			refmap_inc(t->refs, b);
 	}
+	atomic_fetch_add(&t->nr_read, 1);
 	atomic_fetch_add(&t->nr_entries, v->nr);
 }
 
@@ -63,6 +65,7 @@ static void check_leaf(void *ctx, uint32_t node, const struct view *v)
 	struct times *t = ctx;
 
 	(void)node;
+	atomic_fetch_add(&t->nr_read, 1);
 	for (uint32_t k = 0; k < v->nr; k++) {
 		uint64_t value = view_value(v, k), b = mapping_block(value);
 		uint32_t time = mapping_time(value), old = atomic_load(&t->newest);
@@ -73,6 +76,20 @@ static void check_leaf(void *ctx, uint32_t node, const struct view *v)
 		while (old < time + 1 && !atomic_compare_exchange_weak(&t->newest, &old, time + 1))
 			;
 	}
+}
+
+/* Reads the listed leaves once more.  What is shared is known only when all of them can be read. */
+static int read_leaves(struct times *t, graph_leaf_fn *fn, struct err *err)
+{
+	struct graph *g = t->values->graph;
+	int r;
+
+	t->nr_read = 0;
+	r = graph_read_leaves(g, &t->leaves, fn, t, err);
+	if (!r && t->nr_read != t->leaves.nr)
+		r = err_set(err, -EIO, "%s: a block that was read before cannot be read again; run the command once more",
+			    g->io->name);
+	return r;
 }
 
 /* The leaves below @i with mappings that are too new, unless they are not shared. */
@@ -108,7 +125,7 @@ static int check_device(struct times *t, struct sdevice *d, bool blocks_shared, 
 	if (r < 0)
 		return err_nomem(err, "salvage: times");
 	if (blocks_shared)
-		r = graph_read_leaves(t->values->graph, &t->leaves, check_leaf, t, err);
+		r = read_leaves(t, check_leaf, err);
 	/* no time is above the end of the clock: the writer of metadata renumbers all times */
 	if (t->newest <= d->info.snap_time || t->newest > MAX_TIME)
 		return r;
@@ -126,7 +143,7 @@ static int count_all(struct times *t, struct err *err)
 		if (t->reached[i] && g->node[i].flags & SN_LEAF && g->node[i].nr_mappings &&
 		    push_number(&t->leaves, i) < 0)
 			return err_nomem(err, "salvage: times");
-	return graph_read_leaves(g, &t->leaves, count_leaf, t, err);
+	return read_leaves(t, count_leaf, err);
 }
 
 /* Could anything be shared and too new? */
