@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..44
+echo 1..46
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -49,13 +49,16 @@ done <<EOF
 EOF
 
 # Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
-# only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools.
+# only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TTALL: with tall trees instead.
 while read -r seed fresh trial back doubt sentence; do
 	n=$((n + 1))
 	pools="$work/*/meta.img"
-	[ "$fresh" = "${fresh#+}" ] || pools=
-	# shellcheck disable=SC2086 # a pattern of files
-	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 7000 -f "${fresh#+}" -t "$trial" -v -L 0 -B "$back" \
+	case $fresh in
+	T*) pools="" fresh="0 -T ${fresh#T}" ;;
+	+*) pools="" fresh=${fresh#+} ;;
+	esac
+	# shellcheck disable=SC2086 # a pattern of files, and options
+	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 7000 -f $fresh -t "$trial" -v -L 0 -B "$back" \
 		-D "$doubt" $pools >"$work/out"; then
 		echo "ok $n - $sentence"
 	else
@@ -98,6 +101,7 @@ done <<EOF
 8105 +120 1882 1000 1 a chain follows its surest node where leaves are lost too
 9301 200 3458 0 1 a lost root's child may have been the metadata snapshot's
 9602 +200 1402 1000 1 what a refused content of a block points to still lacks its parent
+5 T6 92 0 1 of nodes that have three parents or more either may have been in a lost node, too
 9602 +200 1149 1000 1 an older copy of the top level names no tree of a device whose own tree lacks a parent
 EOF
 
@@ -112,3 +116,14 @@ else
 	echo "not ok $n - harsher damages: what is intact comes back, and the exit status does not lie"
 fi
 grep -v '^# trial' "$work/out" | sed 's/^#* *//; s/^/# /'
+
+# The same over trees of three levels.
+set -- -s "${SEED:-1}" -n 230
+[ -z "${LONG:-}" ] || set -- -s "${SEED:-1}" -n 4000
+n=$((n + 1))
+if "$abs_top_builddir/tests/rescue/harsh" "$@" -f 0 -T 4 -L "${LIES:-0}" -B "${BACK:-900}" >"$work/out"; then
+	echo "ok $n - and so it is with trees of three levels"
+else
+	echo "not ok $n - and so it is with trees of three levels"
+fi
+sed 's/^#* *//; s/^/# /' "$work/out"

@@ -3,9 +3,10 @@
 /*
  * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
  *
- *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT] [-v] POOL...
+ *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT] [-v] POOL...
  *
- * Besides the pools in the files -f of them are made afresh from the seed.  One line a kind of damage:
+ * Besides the pools in the files -f of them are made afresh from the seed, and -T with a device whose tree has
+ * three levels.  One line a kind of damage:
  *
  *	back		of the mappings whose leaf is intact somewhere on the device, those that are back
  *			under their device
@@ -304,7 +305,7 @@ static void print_score(const char *name, const struct score *s)
 }
 
 struct config {
-	uint64_t seed, trials, fresh, only, lies, wrong, back, needless;
+	uint64_t seed, trials, fresh, tall, only, lies, wrong, back, needless;
 	int kind;
 	const char *keep;
 	bool verbose;
@@ -314,7 +315,7 @@ static void parse(struct config *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:n:f:k:t:L:W:B:D:o:v")) != -1) {
+	while ((o = getopt(argc, argv, "s:n:f:T:k:t:L:W:B:D:o:v")) != -1) {
 		uint64_t n = optarg ? strtoull(optarg, NULL, 10) : 0;
 
 		switch (o) {
@@ -326,6 +327,9 @@ static void parse(struct config *c, int argc, char **argv)
 			break;
 		case 'f':
 			c->fresh = n;
+			break;
+		case 'T':
+			c->tall = n;
 			break;
 		case 'k':
 			c->kind = (int)n;
@@ -370,23 +374,23 @@ static size_t rests_of(uint64_t t, size_t nr)
 }
 
 /*
- * The pools of the command line, and @c->fresh new ones; returns how many there are.  For a single trial only its own
+ * The pools of the command line, and the new ones; returns how many there are.  For a single trial only its own
  * two are made.
  */
 static size_t read_samples(struct sample *sample, const struct config *c, int argc, char **argv)
 {
-	size_t nr = 0, all = (size_t)(argc - optind) + c->fresh;
+	size_t nr = 0, made = c->fresh + c->tall, all = (size_t)(argc - optind) + made;
 
 	for (int i = optind; i < argc; i++, nr++) {
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "%s", argv[i]);
 		pool_read(&sample[nr].pool, argv[i]);
 	}
-	for (uint64_t i = 0; i < c->fresh; i++, nr++) {
+	for (uint64_t i = 0; i < made; i++, nr++) {
 		if (c->only != UINT64_MAX && nr != pool_of(c->only, all) && nr != rests_of(c->only, all))
 			continue;
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "fresh-%" PRIu64,
 			 c->seed * 1000 + i);
-		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i);
+		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i, i >= c->fresh);
 	}
 	return nr;
 }
@@ -407,7 +411,7 @@ int main(int argc, char **argv)
 	size_t nr;
 
 	parse(&c, argc, argv);
-	sample = calloc((size_t)(argc - optind) + c.fresh + 1, sizeof(*sample));
+	sample = calloc((size_t)(argc - optind) + c.fresh + c.tall + 1, sizeof(*sample));
 	score = calloc((size_t)nr_kinds, sizeof(*score));
 	if (!sample || !score || !jobs)
 		err(1, "memory");

@@ -14,7 +14,8 @@ struct history {
 	bool with_snapshots;
 };
 
-void fresh_pool(struct pool *p, struct history *h, uint64_t seed);
+/* @tall: with a device of so many mappings that its tree has three levels. */
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed, bool tall);
 void history_free(struct history *h);
 
 struct harm {

@@ -426,6 +426,8 @@ static int place_unknown(struct assignment *a)
 			a->assign->guessed = true;
 		}
 	free(list);
+	if (nr)
+		assign_doubt(a);
 	return 0;
 }
 

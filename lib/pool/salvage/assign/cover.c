@@ -127,3 +127,24 @@ int assign_cover(struct assignment *a)
 	refmap_free(c.nr);
 	return c.nr && in && buf ? 0 : -ENOMEM;
 }
+
+void assign_doubt(struct assignment *a)
+{
+	for (uint32_t i = 0; i < a->nr_places; i++) {
+		bool other = false;
+
+		for (uint32_t k = a->first_of[i]; k < a->first_of[i + 1] && !a->place[i].one; k++) {
+			const struct choice *o = &a->opt[a->of_place[k]];
+
+			other |= !o->taken && a->cand[o->cand].refs == COUNT_MANY && !(o->says & SAYS_DENIED);
+		}
+		for (uint32_t k = a->first_of[i]; k < a->first_of[i + 1] && other; k++) {
+			const struct choice *o = &a->opt[a->of_place[k]];
+
+			if (!o->taken || a->cand[o->cand].refs != COUNT_MANY)
+				continue;
+			a->open++;
+			assign_mark(a, o->cand, CERTAINTY_OPEN);
+		}
+	}
+}

@@ -10,4 +10,10 @@
  */
 int assign_cover(struct assignment *a);
 
+/*
+ * A node that has three parents is in trees already, so the data map does not tell whether it has a fourth: where one
+ * was taken and another one fits instead, either may be right.
+ */
+void assign_doubt(struct assignment *a);
+
 #endif
