@@ -219,7 +219,7 @@ static void mends_a_stray(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		{ "of flags, size of values and room one may be wrong; the two others say what it was", headers },
+		{ "of flags, size of values and room one may be wrong: the others say what it was", headers },
 		{ "of keys out of order those are used that are in order with all others", unsorted_runs },
 		{ "a changed byte is found by the checksum, wherever it is", mends_any_byte },
 		{ "a block that one byte does not explain, or that makes no sense then, is left as it is",

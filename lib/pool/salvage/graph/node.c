@@ -60,8 +60,8 @@ bool view_open(struct view *v, const void *block)
 		v->leaf = v->value_size != 8 || !looks_internal(v);
 		v->mended = true;
 	}
-	if (!v->leaf && (v->value_size != 8 || !v->nr))
-		return false;
+	if (!v->leaf && v->value_size != 8)
+		return false; /* without entries it is a leaf */
 	for (uint32_t i = 1; i < v->nr; i++)
 		if (view_key(v, i - 1) >= view_key(v, i))
 			v->unsorted = true;

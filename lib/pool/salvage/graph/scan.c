@@ -286,12 +286,12 @@ static int join_sight(struct graph *graph, const struct sight *g, struct err *er
 {
 	uint32_t edges = graph->nr_edges;
 	const struct snode *from = g->nodes.data;
+	int r = grow(&graph->node, &graph->cap_nodes, graph->nr_nodes, g->nodes.nr, sizeof(*graph->node), err);
 
-	if (grow(&graph->node, &graph->cap_nodes, graph->nr_nodes, g->nodes.nr,
-		 sizeof(*graph->node), err) < 0 ||
-	    grow(&graph->edge, &graph->cap_edges, graph->nr_edges, g->edges.nr,
-		 sizeof(*graph->edge), err) < 0)
-		return err ? err->code : -ENOMEM;
+	if (!r)
+		r = grow(&graph->edge, &graph->cap_edges, graph->nr_edges, g->edges.nr, sizeof(*graph->edge), err);
+	if (r)
+		return r;
 	if (g->edges.nr)
 		memcpy(graph->edge + edges, g->edges.data, g->edges.nr * sizeof(*graph->edge));
 	graph->nr_edges += (uint32_t)g->edges.nr;
@@ -353,7 +353,7 @@ int graph_load(struct graph *g, mblock_t *list, size_t nr, struct err *err)
 		if (!sight[i].buf || !sight[i].runs)
 			r = err_nomem(err, "salvage: workers");
 	}
-	if (!r && nr)
+	if (!r)
 		r = stream_read(&g->stream, list, nr, look, &l, err);
 	if (!r)
 		r = join_all(g, sight, nr_workers, err);
