@@ -13,7 +13,7 @@
 #include "volume/live/live.h"
 #include "volume/open/lvm_look.h"
 
-enum { OPT_VG_BACKUP = 256, OPT_PV, OPT_SEQNO, OPT_LEG, OPT_LIST_TEXTS, OPT_VG, OPT_ACTIVE, OPT_TAKE_SNAP };
+enum { OPT_VG_BACKUP = 256, OPT_PV, OPT_SEQNO, OPT_LEG, OPT_LIST_TEXTS, OPT_VG, OPT_ACTIVE, OPT_TAKE_SNAP, OPT_WRITE };
 
 static const struct opt opts[] = {
 	{ 'l', "list", ARG_NONE, NULL, "print a tree of groups, pools, volumes and origins", 'l' },
@@ -37,6 +37,7 @@ static const struct opt opts[] = {
 	{ 0, "take-metadata-snap", ARG_NONE, NULL,
 	  "as --active, and hold the pool's metadata snapshot until standard input ends", OPT_TAKE_SNAP },
 	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to a pool", 'U' },
+	{ 0, "write", ARG_NONE, NULL, NULL, OPT_WRITE }, /* thin_check, which repairs a pool, says so */
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0 },
 };
@@ -108,6 +109,9 @@ static void parse_option(struct thin_lvm *t, int id)
 		break;
 	case OPT_TAKE_SNAP:
 		t->active = t->take_snap = true;
+		break;
+	case OPT_WRITE:
+		t->opt.write = true;
 		break;
 	case OPT_PV:
 		t->path[t->nr_paths++] = c->arg;

@@ -99,19 +99,33 @@ static int no_such_group(const struct lvm *l, const struct lvm_options *opt, str
 		       opt->has_seqno ? " with a text of that seqno" : "", list);
 }
 
-/* Warns about an older text: volumes removed since then may have been overwritten. */
-static void tell_older(const struct lvm *l, const struct lvm_options *opt, const struct lvm_text *t)
+/* The newest text of the group of @t that the disks have committed, where it is newer than @t; or NULL. */
+static const struct lvm_text *newer_text(const struct lvm *l, const struct lvm_text *t)
 {
 	for (size_t i = 0; i < l->nr_texts; i++)
-		if (l->text[i].copies && l->text[i].seqno > t->seqno && !strcmp(l->text[i].vg_id, t->vg_id)) {
-			lvm_tell(opt,
-				 "note: volume group %s is read as it was at seqno %llu, the "
-				 "newest is %llu: extents freed since then may have been "
-				 "overwritten, and devices may be gone from the pool ('thin_lvm "
-				 "--check --seqno %llu PV...' compares them)",
-				 t->vg_name, (ull)t->seqno, (ull)l->text[i].seqno, (ull)t->seqno);
-			return;
-		}
+		if (l->text[i].copies && l->text[i].seqno > t->seqno && !strcmp(l->text[i].vg_id, t->vg_id))
+			return &l->text[i];
+	return NULL;
+}
+
+/* By an older text volumes can be read, though they may have been overwritten, but not be written. */
+static int judge_older(const struct lvm *l, const struct lvm_options *opt, const struct lvm_text *t, struct err *err)
+{
+	const struct lvm_text *newer = newer_text(l, t);
+
+	if (!newer)
+		return 0;
+	if (opt->write)
+		return err_set(err, -ENOTSUP,
+			       "volume group %s is only read by its text of seqno %llu, because the newest is %llu: where "
+			       "a volume was by the older text, another volume may be now; nothing was written",
+			       t->vg_name, (ull)t->seqno, (ull)newer->seqno);
+	lvm_tell(opt,
+		 "note: volume group %s is read as it was at seqno %llu, the newest is %llu: extents freed since then "
+		 "may have been overwritten, and devices may be gone from the pool ('thin_lvm --check --seqno %llu "
+		 "PV...' compares them)",
+		 t->vg_name, (ull)t->seqno, (ull)newer->seqno, (ull)t->seqno);
+	return 0;
 }
 
 /* Of each group one text: the first that is wanted, for they are sorted by group and descending seqno. */
@@ -129,8 +143,9 @@ static int choose_texts(struct lvm *l, const struct lvm_options *opt, struct err
 			continue;
 		if (opt->has_seqno ? t->seqno != opt->seqno : !t->copies)
 			continue;
-		tell_older(l, opt, t);
-		r = add_vg(l, opt, t, err);
+		r = judge_older(l, opt, t, err);
+		if (!r)
+			r = add_vg(l, opt, t, err);
 		if (r)
 			return r;
 		of = t;
@@ -145,17 +160,20 @@ static int choose_texts(struct lvm *l, const struct lvm_options *opt, struct err
 static int choose_backup(struct lvm *l, const struct lvm_options *opt, struct err *err)
 {
 	const size_t nr = l->nr_texts;
+	const struct lvm_text *newer;
 	struct lvm_text *t;
 	int r = lvm_add_backup(l, opt->vg_backup, err);
 
 	if (r)
 		return r;
 	t = &l->text[nr];
-	for (size_t i = 0; i < nr; i++)
-		if (l->text[i].copies && !strcmp(l->text[i].vg_id, t->vg_id) && l->text[i].seqno > t->seqno)
-			lvm_tell(opt,
-				 "note: the disks have a newer text of volume group %s (seqno %llu) than '%s' (seqno %llu)",
-				 t->vg_name, (ull)l->text[i].seqno, opt->vg_backup, (ull)t->seqno);
+	if (opt->vg && strcmp(opt->vg, t->vg_name))
+		return err_set(err, -ENODATA, "no volume group '%s' in '%s'; there is: %s", opt->vg, opt->vg_backup, t->vg_name);
+	newer = newer_text(l, t);
+	if (newer)
+		lvm_tell(opt,
+			 "note: the disks have a newer text of volume group %s (seqno %llu) than '%s' (seqno %llu)",
+			 t->vg_name, (ull)newer->seqno, opt->vg_backup, (ull)t->seqno);
 	return add_vg(l, opt, t, err);
 }
 

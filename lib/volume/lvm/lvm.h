@@ -17,6 +17,7 @@ struct lvm_options {
 	const char *vg; /* only this group, by its name; NULL: all */
 	bool has_seqno;
 	uint64_t seqno;	 /* take this one, also an older one that is still in a ring */
+	bool write; /* the volumes are to be written: an older text than the newest is an error (-ENOTSUP) */
 	bool all_texts; /* list the older texts too */
 	unsigned leg;	/* of raid1 and mirror, or LVM_NO_LEG */
 	void (*tell)(void *ctx, const char *text); /* takes warnings and notes; or NULL */

@@ -48,8 +48,8 @@ static int open_groups(const char *path, const struct pool_want *want, struct lv
 {
 	const struct lvm_words *words = want->lvm;
 	const char *disk[1 + LVM_MAX_PVS] = { path };
-	struct lvm_options opt = { .path = disk, .nr_paths = 1, .leg = LVM_NO_LEG, .tell = want->table.tell,
-				   .ctx = want->table.ctx };
+	struct lvm_options opt = { .path = disk, .nr_paths = 1, .leg = LVM_NO_LEG, .write = want->table.write,
+				   .tell = want->table.tell, .ctx = want->table.ctx };
 
 	if (words) {
 		memcpy(disk + 1, words->pv, words->nr_pvs * sizeof(*disk));

@@ -11,16 +11,19 @@
 #include "volume/open/pool_lvm.h"
 #include "volume/open/run_lvm.h"
 
-static int start(const char *path, const struct lvm_words *words, bool quiet, struct run_lvm *run, struct err *err)
+static int start(const char *path, const struct pool_want *want, struct run_lvm *run, struct err *err)
 {
-	const char *argv[8 + 2 * LVM_MAX_PVS];
+	const struct lvm_words *words = want->lvm;
+	const char *argv[9 + 2 * LVM_MAX_PVS];
 	char seqno[24];
 	size_t n = 0;
 	int r;
 
 	argv[n++] = "thin_lvm";
-	if (quiet)
+	if (!want->table.tell)
 		argv[n++] = "-q";
+	if (want->table.write)
+		argv[n++] = "--write";
 	if (words && words->has_seqno) {
 		snprintf(seqno, sizeof(seqno), "%llu", (unsigned long long)words->seqno);
 		argv[n++] = "--seqno";
@@ -47,7 +50,7 @@ int pool_lvm_run(const char *path, const struct pool_want *want, struct table **
 {
 	CLEANUP(outbuf_fini) struct outbuf text = { 0 };
 	struct run_lvm run = { .in = -1, .errors = -1 };
-	int r = start(path, want->lvm, !want->table.tell, &run, err), code;
+	int r = start(path, want, &run, err), code;
 
 	if (r)
 		return r;

@@ -1,0 +1,46 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# Options about a disk with LVM, together with others and with commands that write.
+
+bats_require_minimum_version 1.5.0
+load needs
+
+setup() {
+	need zstd
+	cd "$BATS_TEST_TMPDIR" || return 1
+	zstd -qdc --long=27 "$abs_top_srcdir/tests/fixtures-lvm/lvm-multi.tar.zst" | tar -xSf -
+}
+
+@test "--seqno: no command writes to a pool where an older text of LVM has it, for another volume may be there now" {
+	cp -r --sparse=always lvm-multi written
+	cd written
+	thin_materialize pv0.img --pv pv1.img --pv pv2.img t1 new.img
+	head -c 512K /dev/urandom | dd of=new.img conv=notrunc status=none
+	sum=$(sha256sum pv*.img)
+	while read -r command; do
+		# shellcheck disable=SC2086
+		run --separate-stderr $command --pool pool --seqno 30 --pv pv1.img --pv pv2.img
+		[ "$status" -eq 1 ] && [[ "$stderr" == *"only read by its text of seqno 30, because the newest is 40: "* ]] ||
+			{ echo "$command: $status $stderr"; return 1; }
+	done <<-'EOT'
+	thin_trim --metadata-dev pv0.img
+	thin_apply -O raw -i new.img pv0.img t1
+	thin_message --force pv0.img reserve_metadata_snap
+	thin_shrink --binary -i pv0.img --nr-blocks 700 -o new.meta --size auto
+	thin_check --auto-repair pv0.img
+	EOT
+	[ "$(sha256sum pv*.img)" = "$sum" ]
+	# what only reads takes it, and the newest is not an older one
+	thin_check -q --pool pool --seqno 30 --pv pv1.img --pv pv2.img pv0.img
+	thin_trim -q -n --pool pool --seqno 30 --pv pv1.img --pv pv2.img --metadata-dev pv0.img
+	thin_apply -q -O raw -i new.img --pool pool --seqno 40 --pv pv1.img --pv pv2.img pv0.img t1
+	thin_materialize pv0.img --pv pv1.img --pv pv2.img t1 - | cmp - new.img
+}
+
+@test "--vg-backup with --vg: the backup must be of that group" {
+	run -0 thin_lvm --vg vg --vg-backup lvm-multi/vg.txt lvm-multi
+	run --separate-stderr thin_lvm --vg other --vg-backup lvm-multi/vg.txt lvm-multi
+	[ "$status" -eq 1 ] && [ -z "$output" ]
+	[[ "$stderr" == *"no volume group 'other' in 'lvm-multi/vg.txt'; there is: vg" ]]
+}
