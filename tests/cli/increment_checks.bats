@@ -56,7 +56,7 @@ spoil() {
 			spoil wrong $first
 			cp wrong was
 			# shellcheck disable=SC2086
-			run --separate-stderr thin_materialize --since one $form table two $([ -n "$form" ] && echo x.qcow2 || echo wrong)
+			run --separate-stderr thin_materialize --since one $form table two "$([ -n "$form" ] && echo x.qcow2 || echo wrong)"
 			[ "$status" -eq 1 ]
 			[[ "$stderr" == *"wrong: does not hold the bytes of 'one' at offset "*"--no-check-base"* ]]
 			at=${stderr#*at offset }
@@ -257,7 +257,7 @@ spoil() {
 	new_pool
 	sed -i 's/^two: 0 38400/two: 0 50000/' table
 	cp image was
-	run --separate-stderr bash -c 'trap "" XFSZ; ulimit -f $((40000 / 2)); exec thin_materialize --since one table two image'
+	run --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 20000; exec thin_materialize --since one table two image'
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"image: setting its size to 25600000 bytes: File too large"* ]]
 	cmp image was

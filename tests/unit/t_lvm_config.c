@@ -52,6 +52,13 @@ static void numbers(void)
 	check(config_u64(n, "b", &v) && v == INT64_MAX);
 	check(!config_u64(n, "c", &v) && !config_u64(n, "d", &v) && !config_u64(n, "nothing", &v));
 	check(config_u64(n, "e", &v) && !v && config_u64(n, "f", &v) && !v);
+	n = parse("a=0.5 b=-0.25 c=5.");
+	check(config_find(n, "a")->value->kind == CONFIG_FLOAT && config_find(n, "b")->value->kind == CONFIG_FLOAT);
+	check(config_find(n, "c")->value->kind == CONFIG_FLOAT);
+	check_str(mistake("a = 1.5x"), "line 1: this is not a number");
+	check_str(mistake("a = 1x.5"), "line 1: this is not a number");
+	check_str(mistake("a = -."), "line 1: this is not a number");
+	check_str(mistake("a = -"), "line 1: this is not a number");
 	check_str(mistake("a = 0x10"), "line 1: this is not a number");
 	check_str(mistake("a =\n1k"), "line 2: this is not a number");
 	check_str(mistake("a = 08"), "line 1: this is not a number");
@@ -68,6 +75,7 @@ static void arrays(void)
 	check(config_has_word(n, "a", "pv1") && !config_has_word(n, "a", "3"));
 	check(!config_u64(n, "b", &(uint64_t){ 0 }) && config_find(n, "c")->is_array);
 	check_str(mistake("a = [ 1 2 ]"), "line 1: a comma or ] is missing in an array");
+	check_str(mistake("a = [ 1"), "line 1: a comma or ] is missing in an array");
 	check_str(mistake("a = [ [ 1 ] ]"), "line 1: a name or value is missing");
 }
 
@@ -85,8 +93,25 @@ static void names_twice(void)
 	check_str(n->first->next->name, "s");
 }
 
+/* What is asked for as something else is not there. */
+static void of_another_kind(void)
+{
+	const struct config_node *n = parse("s { x = 1 } a = [ \"w\" ] w = \"word\" n = 5 'q q' = 3");
+	uint64_t v = 7;
+
+	check(!config_section(n, "w") && !config_section(n, "a") && !config_section(NULL, "s"));
+	check(!config_u64(n, "s", &v) && !config_u64(n, "w", &v) && v == 7);
+	check(!config_string(n, "s") && !config_string(n, "a") && !config_string(n, "n"));
+	check(config_u64(n, "q q", &v) && v == 3);
+	/* a name that is first a word and then a section, and the reverse */
+	n = parse("s = 1 s { x = 2 } s { y = 3 } t { x = 1 } t = 4");
+	check(config_section(n, "s")->nr == 2 && config_u64(config_section(n, "s"), "x", &v) && v == 2);
+	check(!config_section(n, "t") && config_u64(n, "t", &v) && v == 4);
+}
+
 static void mistakes(void)
 {
+	check_str(mistake("a = \"x\\"), "line 1: a string is not closed");
 	check_str(mistake("a {"), "line 1: the text ends inside a section");
 	check_str(mistake("a = 1\n}"), "line 2: there is a } without an open section");
 	check_str(mistake("a = \"x"), "line 1: a string is not closed");
@@ -109,6 +134,7 @@ static const struct test tests[] = {
 	{ "a number is decimal, or octal behind a 0, and nothing else", numbers },
 	{ "an array has commas, perhaps one at its end, and no array in it", arrays },
 	{ "of a name that stands twice the last value counts, and sections are merged", names_twice },
+	{ "a section, a word, a number and an array are not taken for each other", of_another_kind },
 	{ "a mistake is named with its line, and sections end somewhere", mistakes },
 	{ 0 }
 };

@@ -2,151 +2,14 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Physical volumes of LVM in images that a test makes, whole and broken, and partitions. */
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "folder.h"
 
-#include "base/le.h"
-#include "base/sum/crc32.h"
 #include "failing.h"
-#include "lvm_world.h"
-#include "volume/lvm/check.h"
-#include "volume/lvm/list.h"
+#include "lvm_disk.h"
 #include "volume/lvm/part.h"
 
-#define IMAGE_LEN ((2048 + 900 * 128) * 512ull)
-#define AREA	  4096
-#define RING	  (AREA + 512)
-#define CRC_BEGIN 0xf597a6cfu
-
-static unsigned char head[1 << 20];
-
-static void put32(size_t at, uint32_t v)
-{
-	*(le32 *)(head + at) = le32_make(v);
-}
-
-static void put64(size_t at, uint64_t v)
-{
-	*(le64 *)(head + at) = le64_make(v);
-}
-
-static void sign_label(void)
-{
-	put32(512 + 16, crc32_raw(CRC_BEGIN, head + 512 + 20, 512 - 20));
-}
-
-static void sign_area(void)
-{
-	put32(AREA, crc32_raw(CRC_BEGIN, head + AREA + 4, 512 - 4));
-}
-
-static void sign_text(void)
-{
-	put32(AREA + 56, crc32_raw(CRC_BEGIN, head + RING, le64_get(*(le64 *)(head + AREA + 48))));
-	sign_area();
-}
-
-/* The begin of a PV whose id is 32 times @letter, with a label, one area and in it @text. */
-static void make_head(char letter, const char *text)
-{
-	memset(head, 0, sizeof(head));
-	memcpy(head + 512, "LABELONE", 8);
-	put64(512 + 8, 1);
-	put32(512 + 20, 32);
-	memcpy(head + 512 + 24, "LVM2 001", 8);
-	memset(head + 544, letter, 32);
-	put64(544 + 32, IMAGE_LEN);
-	put64(544 + 40, sizeof(head));
-	put64(544 + 72, AREA);
-	put64(544 + 80, sizeof(head) - AREA);
-	sign_label();
-	memcpy(head + AREA + 4, " LVM2 x[5A%r0N*>", 16);
-	put32(AREA + 20, 1);
-	put64(AREA + 24, AREA);
-	put64(AREA + 32, sizeof(head) - AREA);
-	put64(AREA + 40, 512);
-	put64(AREA + 48, strlen(text) + 1);
-	memcpy(head + RING, text, strlen(text) + 1);
-	sign_text();
-}
-
-static void put_image(const char *name)
-{
-	put(name, head, sizeof(head));
-	check(!truncate(file_name(name), IMAGE_LEN));
-}
-
-static struct outbuf told;
-
-static void note(void *ctx, const char *text)
-{
-	(void)ctx;
-	outbuf_str(&told, text);
-	outbuf_str(&told, "\n");
-}
-
-/* All that the room tells of @opt's disks, in one text. */
-static int look(const struct lvm_options *given, struct outbuf *out, struct err *err)
-{
-	struct lvm_options opt = *given;
-	struct lvm_findings f = { 0 };
-	struct lvm *l = NULL;
-	int r;
-
-	opt.tell = note;
-	opt.leg = 0;
-	outbuf_init(out);
-	outbuf_init(&told);
-	r = lvm_open(&opt, &l, err);
-	if (!r) {
-		lvm_write_table(l, 0, out);
-		lvm_list(l, NULL, NULL, out);
-		lvm_list_json(l, NULL, NULL, out);
-		lvm_list_texts(l, out);
-		lvm_list_texts_json(l, out);
-		lvm_check_groups(l, &f);
-		lvm_findings_text(&f, out);
-		lvm_findings_json(&f, out);
-		if (f.no_memory || out->error || told.error)
-			r = err_nomem(err, "what is told");
-	}
-	outbuf_add(out, told.error ? "" : told.data, told.error ? 0 : told.len);
-	outbuf_add(out, "", 1);
-	lvm_findings_fini(&f);
-	lvm_free(l);
-	outbuf_fini(&told);
-	return r;
-}
-
-/* Paths of the images, once put_both() has made them. */
-static char file_a[500], file_b[500], file_blank[500], file_text[500];
-static const char *const both[] = { file_a, file_b };
-
-static void says(const struct lvm_options *opt, int code, const char *words)
-{
-	struct err err = { 0 };
-	struct outbuf out;
-	int r = look(opt, &out, &err);
-	const char *got = r ? err.text : out.data;
-
-	if (r != code || !strstr(got, words))
-		printf("# %d, no '%s' in: %.2000s\n", r, words, got);
-	check(r == code && strstr(got, words));
-	for (const char *p = r ? "" : got; *p; p++) /* nothing that a terminal would obey */
-		check((unsigned char)*p >= ' ' || *p == '\n' || *p == '\t');
-	outbuf_fini(&out);
-}
-
-static void put_both(const char *text)
-{
-	strcpy(file_a, file_name("a"));
-	strcpy(file_b, file_name("b"));
-	make_head('p', text);
-	put_image("a");
-	make_head('q', text);
-	put_image("b");
-}
+static char file_blank[500], file_text[500];
 
 static void disks_are_read(void)
 {
@@ -191,6 +54,9 @@ static void owners_and_times(void)
 		{ "thin_pool = \"pool\"", "thin_pool = \"none\"", "fault: vg/thin: LVM's text of this volume is broken" },
 		{ "metadata = \"meta\"", "metadata = \"\"", "\"metadata\": null" },
 		{ "type = \"raid5\"", "", "  ? odd " },
+		{ "by\tme", "by\x7fme", "taken: by?me\n" },
+		{ "pool = \"data\"", "pool = \"none\"", "\"data\": null" },
+		{ "segment_count = 1", "segment_count = 0", "\"type\": null" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
@@ -415,6 +281,87 @@ static void gpt(void)
 	}
 }
 
+/* The first header is gone: the second one, in the last sector, counts, as far as its entries are on the disk. */
+static void second_gpt(void)
+{
+	struct part part[PART_MAX];
+	struct io *io = gpt_disk();
+	unsigned char *d = io_mem_data(io), *last = d + (DISK_SECTORS - 1) * 512;
+
+	memcpy(last, d + GPT, 512);
+	memset(d + GPT, 0, 512);
+	check(!part_read(io, 512, part)); /* it still says that it is the first */
+	*(le64 *)(last + 24) = le64_make(DISK_SECTORS - 1);
+	*(le32 *)(last + 16) = le32_make(0);
+	*(le32 *)(last + 16) = le32_make(~crc32_raw(UINT32_MAX, last, 92));
+	check_eq(part_read(io, 512, part), 2);
+	check(part[0].start == 100 * 512 && part[1].nr == 4);
+	/* its entries run past the end */
+	*(le64 *)(last + 72) = le64_make(DISK_SECTORS - 1);
+	*(le32 *)(last + 80) = le32_make(512);
+	*(le32 *)(last + 16) = le32_make(0);
+	*(le32 *)(last + 16) = le32_make(~crc32_raw(UINT32_MAX, last, 92));
+	check(!part_read(io, 512, part));
+	io_free(io);
+}
+
+/* More partitions than any kernel numbers: the first ones are read. */
+static void many_partitions(void)
+{
+	const unsigned nr = PART_MAX + 10;
+	struct io *io = io_mem_new("disk", 4000 * 512);
+	unsigned char *d = io_mem_data(io);
+	struct part part[PART_MAX];
+
+	memcpy(d + GPT, "EFI PART", 8);
+	*(le32 *)(d + GPT + 12) = le32_make(92);
+	*(le64 *)(d + GPT + 24) = le64_make(1);
+	*(le64 *)(d + GPT + 72) = le64_make(2);
+	*(le32 *)(d + GPT + 80) = le32_make(nr);
+	*(le32 *)(d + GPT + 84) = le32_make(128);
+	for (unsigned i = 0; i < nr; i++) {
+		unsigned char *e = d + ENTRIES + i * 128;
+
+		e[0] = 7;
+		*(le64 *)(e + 32) = le64_make(1000 + 2 * i);
+		*(le64 *)(e + 40) = le64_make(1001 + 2 * i);
+	}
+	*(le32 *)(d + GPT + 88) = le32_make(~crc32_raw(UINT32_MAX, d + ENTRIES, nr * 128));
+	*(le32 *)(d + GPT + 16) = le32_make(~crc32_raw(UINT32_MAX, d + GPT, 92));
+	check_eq(part_read(io, 512, part), PART_MAX);
+	check(part[PART_MAX - 1].nr == PART_MAX && part[PART_MAX - 1].len == 1024);
+	io_free(io);
+}
+
+static void put_entry(unsigned char *table, unsigned i, unsigned type, unsigned first, unsigned count)
+{
+	unsigned char *e = table + 446 + 16 * i;
+
+	table[510] = 0x55;
+	table[511] = 0xaa;
+	e[4] = (unsigned char)type;
+	*(le32 *)(e + 8) = le32_make(first);
+	*(le32 *)(e + 12) = le32_make(count);
+}
+
+static void logical_partitions(void)
+{
+	struct io *io = io_mem_new("disk", DISK_SECTORS * 512);
+	unsigned char *d = io_mem_data(io);
+	struct part part[PART_MAX];
+
+	put_entry(d, 0, 0x05, 100, 1000);
+	put_entry(d + 100 * 512, 0, 0x83, 10, 20);
+	put_entry(d + 100 * 512, 1, 0x05, 200, 100);
+	put_entry(d + 100 * 512, 2, 0x05, 400, 100); /* of two, the first goes on */
+	put_entry(d + 300 * 512, 0, 0x83, 5, 6);
+	put_entry(d + 500 * 512, 0, 0x83, 7, 8);
+	check_eq(part_read(io, 512, part), 2);
+	check(part[0].nr == 5 && part[0].start == 110 * 512 && part[0].len == 20 * 512);
+	check(part[1].nr == 6 && part[1].start == 305 * 512 && part[1].len == 6 * 512);
+	io_free(io);
+}
+
 static void mbr(void)
 {
 	struct io *io = io_mem_new("disk", DISK_SECTORS * 512);
@@ -453,6 +400,9 @@ int main(int argc, char **argv)
 		{ "older texts are found by seqno, and different texts of one seqno are told", other_texts },
 		{ "what has no memory for disks with LVM says so", memory },
 		{ "a GPT whose checksums or numbers are wrong has no partitions", gpt },
+		{ "the second header of a GPT counts where the first is gone", second_gpt },
+		{ "of very many partitions the first ones are read", many_partitions },
+		{ "logical partitions are one chain", logical_partitions },
 		{ "an MBR's partitions lie inside the disk and behind the table", mbr },
 		{ "names and ids with control characters are shown without them", what_a_terminal_obeys },
 	{ 0 },

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* A pool's metadata against the text of its group, and pools in LVM's backups. */
+#include <unistd.h>
+
 #include "folder.h"
 
 #include "failing.h"
@@ -86,6 +88,10 @@ static void sound_pool(void)
 	says(whole_text, NULL, &seen, "fault: vg/pool: the pool's metadata cannot be read, so it is not compared: it is torn");
 	says(broken, NULL, &seen, "");
 	free(broken);
+	/* where the group tells already why it cannot be read, that is a note without advice */
+	broken = changed(whole_text, NULL, "stripe_count = 2", "stripe_count = 3");
+	says(broken, NULL, &seen, "note: vg/pool: the pool's metadata cannot be read");
+	free(broken);
 }
 
 static void transactions(void)
@@ -104,6 +110,41 @@ static void transactions(void)
 	says(whole_text, NULL, &seen, "vgcfgrestore vg with a text of transaction 9 (/etc/lvm/archive)");
 	says(whole_text, "vg { }", &seen, "vgcfgrestore vg with a text of transaction 9 (/etc/lvm/archive)");
 	free(older);
+}
+
+/* A text of another group, or one without what is looked for, tells nothing of this pool. */
+static void other_texts(void)
+{
+	static const struct device_info extra[] = { { .dev_id = 9, .transaction = 1, .mapped_blocks = 6 } };
+	char *older = changed(whole_text, NULL, "transaction_id = 3", "transaction_id = 9");
+	char *renamed = changed(whole_text, "snap {", "device_id = 8", "device_id = 9");
+	char *nothing = changed(renamed, "thin {", "device_id = 7", "");
+	struct lvm_pool_seen seen = sound;
+	struct outbuf out;
+	struct state s;
+
+	seen.transaction = 9;
+	make_state(&s, whole_text, older);
+	s.text[1].vg_id[0] = 'x';
+	told(&s, &seen, &out);
+	check(strstr(out.data, "/etc/lvm/archive") && !strstr(out.data, "--seqno"));
+	outbuf_fini(&out);
+	arena_fini(&s.l.arena);
+	seen = sound;
+	seen.device = extra;
+	seen.nr_devices = 1;
+	says(whole_text, nothing, &seen, "the text of seqno 4 calls it snap");
+	make_state(&s, whole_text, renamed);
+	s.text[1].vg_id[0] = 'x';
+	told(&s, &seen, &out);
+	check(strstr(out.data, "its length is not recorded anywhere"));
+	outbuf_fini(&out);
+	arena_fini(&s.l.arena);
+	/* a volume whose text is broken is told as that, not as one without a device */
+	says(nothing, NULL, &seen, "");
+	free(older);
+	free(renamed);
+	free(nothing);
 }
 
 static void sizes(void)
@@ -217,6 +258,32 @@ static void backups(void)
 	free(two);
 }
 
+/* What cannot be a size is not told; of very many pools some are named; a file of gigabytes is not read. */
+static void odd_backups(void)
+{
+	char *large = changed(whole_text, "pool {", "extent_count = 100", "extent_count = 9223372036854775807");
+	char *text = malloc(20000);
+	struct lvm_backup_pool p;
+	struct err err = { 0 };
+	size_t len;
+
+	put("backup", large, strlen(large));
+	check_eq(lvm_backup_pool(file_name("backup"), NULL, &p, &err), 0);
+	check(p.transaction == 3 && !p.data_sectors);
+	len = (size_t)sprintf(text, "vg { extent_size = 128 logical_volumes {\n");
+	for (int i = 0; i < 60; i++)
+		len += (size_t)sprintf(text + len, "pool_of_some_length_%02d { segment_count = 1 segment1 { start_extent = 0 extent_count = 1 "
+				       "type = \"thin-pool\" transaction_id = 1 chunk_size = 128 } }\n", i);
+	sprintf(text + len, "} }");
+	backup_says(text, NULL, -EINVAL, "has several thin pools: pool_of_some_length_00 pool_of_some_length_01 ");
+	put("backup", text, 10);
+	check(!truncate(file_name("backup"), (off_t)LVM_MAX_TEXT + 1));
+	check(lvm_backup_pool(file_name("backup"), NULL, &p, &err) == -EINVAL);
+	check(strstr(err.text, "is too large to be a backup of a volume group"));
+	free(large);
+	free(text);
+}
+
 static int read_backup(const char *path, struct err *err)
 {
 	struct lvm_backup_pool p;
@@ -243,6 +310,8 @@ int main(int argc, char **argv)
 		{ "devices without a volume, and volumes without a device, are told", names },
 		{ "a comparison that has no memory says so", memory },
 		{ "a backup gives the pool that is named, or the only one", backups },
+		{ "texts of another group, and broken ones, tell nothing of a pool", other_texts },
+		{ "a backup may be odd, but not of any size", odd_backups },
 		{ "a backup for which there is no memory is not half read", memory_of_backups },
 		{ 0 },
 	};

@@ -6,6 +6,9 @@
 #include "failing.h"
 #include "lvm_world.h"
 
+#define TEN "0123456789"
+#define LONG_NAME "a" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "1234567" /* 128 bytes */
+
 struct change {
 	const char *at, *from, *to;
 	const char *lv; /* which has then ... */
@@ -41,6 +44,7 @@ static void groups(void)
 		{ NULL, "vg {", "\"a vg\" {", NULL, "a volume group with a name that is invalid" },
 		{ NULL, "pv1 {", "\"p/1\" {", NULL, "a physical volume with a name that is invalid" },
 		{ NULL, "snap {", "\"\" {", NULL, "a logical volume with a name that is invalid" },
+		{ NULL, "snap {", LONG_NAME " {", NULL, "a logical volume with a name that is invalid" },
 		{ "pv1", "id = \"qqqqqq", "id = \"qqqqq", NULL, "physical volume 'pv1' has no valid id" },
 		{ "pv1", "id = \"qqqqqq", "id = \"qqqqqqq", NULL, "physical volume 'pv1' has no valid id" },
 		{ "pv1", "id = \"qqqqqq", "id = \"qqqqq\x7f", NULL, "physical volume 'pv1' has no valid id" },
@@ -68,6 +72,11 @@ static void segments(void)
 		{ "ext {", "extent_count = 6", "extent_count = 0", "ext", "no start_extent or extent_count" },
 		{ "ext {", "extent_count = 6", "extent_count = 9223372036854775807", "ext", "larger than any device" },
 		{ "ext {", "type = \"zero\"", "", "ext", "? cannot be followed" },
+		{ "ext {", "extent_count = 6", "extent_count = 281474976710656", "ext", "larger than any device" },
+		{ "ext {", "extent_count = 5", "extent_count = 9223372036854775807 }\nsegment3 {\nstart_extent = 9\n"
+		  "extent_count = 9223372036854775807\ntype = \"zero\" }\nsegment4 {\nextent_count = 9223372036854775807\n"
+		  "start_extent = 9\ntype = \"zero\" }\nx {", "ext", "larger than any device" },
+		{ "ext {", "type = \"linear\"", "", "ext", "? cannot be followed" },
 		{ "meta {", "stripes = ", "x = ", "meta", "no stripes or legs" },
 		{ "meta {", "stripes = [\"pv0\", 0]", "stripes = []", "meta", "no stripes or legs" },
 		{ "meta {", "[\"pv0\", 0]", "[0, \"pv0\"]", "meta", "other than names and numbers" },

@@ -222,7 +222,7 @@ void lvm_list(const struct lvm *l, lvm_fill_fn *fill, void *ctx, struct outbuf *
 	}
 	k.vg = NULL;
 	for (size_t i = 0; i < l->nr_pvs; i++) {
-		if (lvm_member_of(l, &l->pv[i], NULL))
+		if (lvm_member_of(l, &l->pv[i]))
 			continue;
 		outbuf_str(out, "PV in no volume group ");
 		put_place(out, &l->pv[i]);

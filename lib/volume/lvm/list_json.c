@@ -137,7 +137,7 @@ void lvm_list_json(const struct lvm *l, lvm_fill_fn *fill, void *ctx, struct out
 	json_close(&k.json);
 	json_list(&k.json, "other_pvs", 0);
 	for (size_t i = 0; i < l->nr_pvs; i++) {
-		if (lvm_member_of(l, &l->pv[i], NULL))
+		if (lvm_member_of(l, &l->pv[i]))
 			continue;
 		json_object(&k.json, NULL, 0);
 		json_text(&k.json, "id", l->pv[i].id);

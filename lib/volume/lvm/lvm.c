@@ -16,16 +16,12 @@ DEFINE_CLEANUP(lvm_cleanup, struct lvm, lvm_free)
 
 typedef unsigned long long ull;
 
-const struct lvm_member *lvm_member_of(const struct lvm *l, const struct lvm_pv *pv,
-				       const struct lvm_vg **vg)
+const struct lvm_member *lvm_member_of(const struct lvm *l, const struct lvm_pv *pv)
 {
 	for (size_t v = 0; v < l->nr_vgs; v++)
 		for (unsigned i = 0; i < l->vg[v].nr_members; i++)
-			if (!strcmp(l->vg[v].member[i].id, pv->id)) {
-				if (vg)
-					*vg = &l->vg[v];
+			if (!strcmp(l->vg[v].member[i].id, pv->id))
 				return &l->vg[v].member[i];
-			}
 	return NULL;
 }
 

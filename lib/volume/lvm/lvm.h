@@ -64,9 +64,8 @@ struct lvm {
 int lvm_open(const struct lvm_options *opt, struct lvm **out, struct err *err);
 void lvm_free(struct lvm *l);
 
-/* The member of a text that @pv is, and its group; NULL: of none. */
-const struct lvm_member *lvm_member_of(const struct lvm *l, const struct lvm_pv *pv,
-				       const struct lvm_vg **vg);
+/* The member of a text that @pv is; NULL: of none. */
+const struct lvm_member *lvm_member_of(const struct lvm *l, const struct lvm_pv *pv);
 
 /* The state of @a in a word or two. */
 const char *lvm_area_word(const struct lvm_area *a);

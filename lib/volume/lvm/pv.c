@@ -173,12 +173,12 @@ int lvm_area_text(struct io *io, const struct lvm_pv *pv, struct lvm_area *area,
 	return 0;
 }
 
-/* NAME {, as every text begins: more is seen when it is parsed. */
-static bool begins_vg(const char *p, size_t len)
+/* NAME {, as every text begins: more is seen when it is parsed.  A sector at least is there. */
+static bool begins_vg(const char *p)
 {
-	const char *end = p + MIN(len, (size_t)200);
+	const char *end = p + 200;
 
-	if (p == end || *p <= ' ' || *p == '}' || *p == '{')
+	if (*p <= ' ' || *p == '}' || *p == '{')
 		return false;
 	while (p < end && *p > ' ' && *p != '{' && *p != '=')
 		p++;
@@ -200,7 +200,7 @@ static int scan_ring(const char *ring, size_t len,
 		size_t n;
 		int r;
 
-		if (!begins_vg(ring + at, len))
+		if (!begins_vg(ring + at))
 			continue;
 		n = strnlen(ring + at, len);
 		if (n == len || n > budget)
