@@ -71,7 +71,7 @@ int table_tell_numbers(struct table *t, unsigned line, const struct table_dev *d
 {
 	const struct table_name *n = d->ref ? table_ref_name(d->ref) : NULL;
 	const struct table_thin *thin;
-	int r = 0;
+	int r;
 
 	if (!d->by_number)
 		return 0;
@@ -82,7 +82,6 @@ int table_tell_numbers(struct table *t, unsigned line, const struct table_dev *d
 	if (n->kind == TABLE_POOL)
 		return tell_pool(t, &t->pools[n->index], want, err);
 	thin = &t->thin[n->index];
-	if (thin->pool != TABLE_NO_POOL)
-		r = tell_pool(t, &t->pools[thin->pool], want, err);
+	r = tell_pool(t, &t->pools[thin->pool], want, err); /* without a pool nothing is by number */
 	return r ? r : table_tell_numbers(t, thin->line, &thin->origin, want, err);
 }

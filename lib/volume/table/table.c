@@ -57,7 +57,7 @@ static int take_name(struct parser *p, bool *named, struct err *err)
 {
 	size_t len = strlen(p->word[0]);
 
-	*named = len && p->word[0][len - 1] == ':';
+	*named = p->word[0][len - 1] == ':'; /* no word is empty */
 	if (!*named)
 		return 0;
 	if (len == 1)
