@@ -270,6 +270,169 @@ static void no_end(void)
 	}
 }
 
+static uint64_t nr_extents;
+
+static int count_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind)
+{
+	(void)ctx;
+	(void)at;
+	(void)len;
+	(void)kind;
+	nr_extents++;
+	return 0;
+}
+
+static void no_bytes(void)
+{
+	static const uint64_t beyond[][2] = { { DEV_BYTES, 1 }, { 0, DEV_BYTES + 1 }, { UINT64_MAX - 5, 10 }, { 10, UINT64_MAX - 5 } };
+
+	setup();
+	check_eq(target_write(w.dev, block, 0, 100, &err), 0);
+	check_eq(target_read(w.dev, block, 0, DEV_BYTES, &err), 0);
+	check_eq(target_extents(w.dev, 0, 100, count_extent, NULL, &err), 0);
+	check_eq(nr_extents, 0);
+	check_eq(mapped(), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(beyond); i++) {
+		check_eq(-target_extents(w.dev, beyond[i][1], beyond[i][0], count_extent, NULL, &err), EINVAL);
+		check_eq(-target_discard(w.dev, beyond[i][1], beyond[i][0], &err), EINVAL);
+		check_eq(-target_zero(w.dev, beyond[i][1], beyond[i][0], true, &err), EINVAL);
+		check_eq(-target_read(w.dev, block, beyond[i][1], beyond[i][0], &err), EINVAL);
+		check_eq(-target_write(w.dev, block, beyond[i][1], beyond[i][0], &err), EINVAL);
+	}
+	check_eq(mapped(), 0);
+	teardown();
+}
+
+/* Blocks that share a place in the memory of where blocks are, and one too far for it, keep their own bytes. */
+static void far_blocks(void)
+{
+	static const vblock_t v[] = { 0, 1ull << 12, 1ull << 16, 1ull << 20, 3ull << 20, 1ull << 40, (1ull << 40) + 1, 5ull << 40 };
+	struct target_dev *dev;
+
+	setup();
+	check_eq(target_device(w.t, 0, 1ull << 60, NULL, &dev, &err), 0);
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+			memset(block, (int)(i + 1 + 16 * (size_t)round), BS);
+			check_eq(target_write(dev, block, BS, v[i] * BS, &err), 0);
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+			check_eq(target_read(dev, block, BS, v[i] * BS, &err), 0);
+			check_eq(block[0], i + 1 + 16 * (size_t)round);
+			check_eq(block[BS - 1], i + 1 + 16 * (size_t)round);
+		}
+	}
+	check_eq(mapped(), ARRAY_SIZE(v));
+	teardown();
+}
+
+/* All blocks but the last two have been committed; these two are written, freed and, the first, taken again. */
+static void freed_and_taken_again(void)
+{
+	zero_pool(&(struct zero_mix) { 0 }, NULL);
+	check_eq(target_device(w.t, 0, 200ull * BS, NULL, &w.dev, &err), 0);
+	memset(block, 'a', BS);
+	for (uint64_t i = 0; i < NR_DATA - 2; i++)
+		check_eq(target_write(w.dev, block, BS, i * BS, &err), 0);
+	check_eq(target_flush(w.t, &err), 0);
+	for (uint64_t i = 0; i < 2; i++)
+		check_eq(target_write(w.dev, block, BS, (150 + i) * BS, &err), 0);
+	check_eq(target_discard(w.dev, 2 * BS, 150 * BS, &err), 0);
+	memset(block, 'b', BS);
+	check_eq(target_write(w.dev, block, BS, 160 * BS, &err), 0);
+	check_eq(target_flush(w.t, &err), 0);
+	check_eq(target_read(w.dev, block, BS, 160 * BS, &err), 0);
+	for (unsigned i = 0; i < BS; i++)
+		check_eq(block[i], 'b');
+	teardown();
+}
+
+/* A data device that cannot discard is asked once in a commit. */
+struct plain {
+	struct io io;
+	struct io *lower;
+	unsigned nr_discards;
+};
+
+static int plain_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *e)
+{
+	return io_read(((struct plain *)io)->lower, buf, len, at, e);
+}
+
+static int plain_write(struct io *io, const void *buf, size_t len, uint64_t at, struct err *e)
+{
+	return io_write(((struct plain *)io)->lower, buf, len, at, e);
+}
+
+static int plain_flush(struct io *io, struct err *e)
+{
+	return io_flush(((struct plain *)io)->lower, e);
+}
+
+static int plain_discard(struct io *io, uint64_t at, uint64_t len, struct err *e)
+{
+	(void)at;
+	(void)len;
+	((struct plain *)io)->nr_discards++;
+	return err_set(e, -EOPNOTSUPP, "no discards");
+}
+
+static void plain_free(struct io *io)
+{
+	io_free(((struct plain *)io)->lower);
+}
+
+static void data_that_cannot_be_discarded(void)
+{
+	static const struct io_ops ops = { .read = plain_read, .write = plain_write, .flush = plain_flush,
+					   .discard = plain_discard, .free = plain_free };
+	struct message m = { MSG_CREATE_THIN, { 0, 0 } };
+	struct target_options opt = { 0 };
+	struct pool_edit *pool;
+	struct plain data;
+
+	data = (struct plain) { .lower = io_mem_new("data", (uint64_t)NR_DATA * BS) };
+	data.io = (struct io){ .ops = &ops, .name = "data", .size = (uint64_t)NR_DATA * BS, .align = 1, .fd = -1 };
+	w.meta = io_mem_new("metadata", NR_META * 4096ull);
+	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
+	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
+	check_eq(target_new(pool, &data.io, &opt, &w.t, &err), 0);
+	check_eq(target_message(w.t, &m, 1, &err), 0);
+	check_eq(target_device(w.t, 0, DEV_BYTES, NULL, &w.dev, &err), 0);
+	for (uint64_t i = 0; i < 9; i++)
+		check_eq(target_write(w.dev, block, BS, i * BS, &err), 0);
+	check_eq(target_flush(w.t, &err), 0);
+	for (uint64_t i = 0; i < 9; i += 2) /* five ranges */
+		check_eq(target_discard(w.dev, BS, i * BS, &err), 0);
+	check_eq(target_flush(w.t, &err), 0);
+	check_eq(data.nr_discards, 1);
+	check_eq(mapped(), 4);
+	target_drop(w.t);
+	io_free(w.meta);
+	io_free(&data.io);
+}
+
+/* The table may let nobody write: then the data device is not open for writing. */
+static void data_that_is_read_only(void)
+{
+	const struct target_options opt = { .data_read_only = true };
+	struct message m = { MSG_CREATE_THIN, { 0, 0 } };
+	struct pool_edit *pool;
+
+	w.meta = io_fault_new(io_mem_new("metadata", NR_META * 4096ull));
+	w.data = io_fault_new(io_mem_new("data", (uint64_t)NR_DATA * BS));
+	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
+	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
+	check_eq(edit_create_thin(pool, 0, &err), 0);
+	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
+	check_eq(target_device(w.t, 0, DEV_BYTES, NULL, &w.dev, &err), 0);
+	check_eq(-target_write(w.dev, block, BS, 0, &err), EROFS);
+	check_eq(-target_discard(w.dev, DEV_BYTES, 0, &err), EROFS);
+	check_eq(-target_message(w.t, &m, 1, &err), EROFS);
+	check_eq(target_read(w.dev, block, BS, 0, &err), 0);
+	teardown();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -283,6 +446,11 @@ int main(int argc, char **argv)
 		{ "zeros that were written stay, whatever the features, the origin and the blocks' state",
 		  zeros_last },
 		{ "a device whose last mapping lies beyond all sizes has none", no_end },
+		{ "a request of no bytes does nothing, and one beyond the end is refused", no_bytes },
+		{ "blocks that are far from each other keep their own bytes", far_blocks },
+		{ "a data block that was freed and taken again before a commit is not discarded", freed_and_taken_again },
+		{ "a data device that cannot discard is asked once", data_that_cannot_be_discarded },
+		{ "a pool whose data device is read-only takes no writes, discards and messages", data_that_is_read_only },
 		{ "a discard makes room when metadata space is used up", discard_when_full },
 		{ 0 },
 	};

@@ -69,7 +69,7 @@ static int on_mapping(void *ctx, vblock_t v, const struct mapping *m)
 	(void)m;
 	if (begin > w->at)
 		r = emit_unmapped(w, MIN(begin, w->end));
-	if (!r && begin + bs > w->at)
+	if (!r)
 		r = emit(w, MIN(begin + bs, w->end) - w->at, EXTENT_DATA);
 	return r;
 }
@@ -89,7 +89,7 @@ int target_extents(struct target_dev *d, uint64_t len, uint64_t at, target_exten
 			      err);
 	if (!r)
 		r = emit_unmapped(&w, w.end);
-	if (!r && w.len)
+	if (!r)
 		r = fn(ctx, w.from, w.len, w.kind);
 	pthread_mutex_unlock(&d->t->meta);
 	pthread_rwlock_unlock(&d->t->io);

@@ -232,8 +232,6 @@ static void give_up_locked(struct target *t)
 
 void target_give_up(struct target *t)
 {
-	if (!t->failed)
-		return;
 	pthread_rwlock_wrlock(&t->io);
 	if (t->writable)
 		give_up_locked(t);
