@@ -242,7 +242,7 @@ static int open_from_table(struct pool_arg *p, const struct pool_want *want, str
 		return 0;
 	}
 	metadata = t->pool->metadata.path;
-	r = table_tell_numbers(t, t->pool->line, &t->pool->metadata, want ? &want->table : NULL, err);
+	r = table_tell_numbers(t, t->pool->line, &t->pool->metadata, &want->table, err);
 	if (r < 0)
 		return r;
 	r = kind_of(metadata, &no_disk, p, err);
@@ -251,7 +251,7 @@ static int open_from_table(struct pool_arg *p, const struct pool_want *want, str
 			    "'%s' is text, not metadata: META of a thin-pool line must be a "
 			    "metadata device, or a file that holds one",
 			    metadata);
-	if (want && want->damaged && p->foreign)
+	if (want->damaged && p->foreign)
 		r = 0;
 	if (r < 0)
 		return err_prefix(err, r, "%s: line %u", t->path, t->pool->line);
@@ -408,7 +408,7 @@ int pool_arg_fits(const struct pool_arg *p, uint32_t sectors, struct err *err)
 int pool_arg_device_numbers(const struct pool_arg *p, const struct table_dev *d, unsigned line,
 			    const struct pool_want *want, struct err *err)
 {
-	return p->table && d ? table_tell_numbers(p->table, line, d, want ? &want->table : NULL, err) : 0;
+	return table_tell_numbers(p->table, line, d, &want->table, err);
 }
 
 int pool_arg_data_path(const struct pool_arg *p, const char *given, const struct pool_want *want,
