@@ -49,7 +49,7 @@ done <<EOF
 EOF
 
 # Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
-# only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TTALL: with tall trees instead.
+# only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead.
 while read -r seed fresh trial back doubt sentence; do
 	n=$((n + 1))
 	pools="$work/*/meta.img"
@@ -117,13 +117,13 @@ else
 fi
 grep -v '^# trial' "$work/out" | sed 's/^#* *//; s/^/# /'
 
-# The same over trees of three levels.
+# The same over large trees, also of three levels.
 set -- -s "${SEED:-1}" -n 230
 [ -z "${LONG:-}" ] || set -- -s "${SEED:-1}" -n 4000
 n=$((n + 1))
 if "$abs_top_builddir/tests/rescue/harsh" "$@" -f 0 -T 4 -L "${LIES:-0}" -B "${BACK:-900}" >"$work/out"; then
-	echo "ok $n - and so it is with trees of three levels"
+	echo "ok $n - and so it is with large trees"
 else
-	echo "not ok $n - and so it is with trees of three levels"
+	echo "not ok $n - and so it is with large trees"
 fi
 sed 's/^#* *//; s/^/# /' "$work/out"

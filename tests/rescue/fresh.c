@@ -165,19 +165,17 @@ static void one_step(struct story *s)
 		commit(s);
 }
 
-#define TALL 45000 /* mappings: leaves of 126, the half of a full one, are more than a node has room for */
-
-static void write_tall(struct story *s)
+static void write_many(struct story *s, uint32_t many)
 {
 	vblock_t at = 0;
 
 	change_devices(s);
-	for (uint32_t i = 0; i < TALL && write_block(s, s->id[0], at); i++)
+	for (uint32_t i = 0; i < many && write_block(s, s->id[0], at); i++)
 		at += 1 + below(&s->rng, 3);
 	commit(s);
 }
 
-void fresh_pool(struct pool *p, struct history *h, uint64_t seed, bool tall)
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many)
 {
 	struct story s = { .rng = { seed * 7919 + 13 }, .h = h };
 	uint32_t steps;
@@ -187,16 +185,16 @@ void fresh_pool(struct pool *p, struct history *h, uint64_t seed, bool tall)
 				.with_snapshots = !below(&s.rng, 3) };
 	s.nr_data = 200 + below(&s.rng, below(&s.rng, 3) ? 3000 : 30000);
 	steps = 10 + below(&s.rng, 150);
-	if (tall) {
+	if (many) {
 		h->nr_blocks += 1200;
-		s.nr_data += TALL;
+		s.nr_data += many;
 	}
 	s.io = io_mem_new("story", (uint64_t)h->nr_blocks * 4096);
 	if (!s.io || edit_format(s.io, 128, &s.pool, &e) || edit_grow_data(s.pool, s.nr_data, &e))
 		errx(1, "a story: %s", e.text);
 	commit(&s);
-	if (tall)
-		write_tall(&s);
+	if (many)
+		write_many(&s, many);
 	while (steps--)
 		one_step(&s);
 	commit(&s);

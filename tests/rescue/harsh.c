@@ -5,8 +5,8 @@
  *
  *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT] [-v] POOL...
  *
- * Besides the pools in the files -f of them are made afresh from the seed, and -T with a device whose tree has
- * three levels.  One line a kind of damage:
+ * Besides the pools in the files -f of them are made afresh from the seed, and -T with a device of many
+ * mappings, every second one with a tree of three levels.  One line a kind of damage:
  *
  *	back		of the mappings whose leaf is intact somewhere on the device, those that are back
  *			under their device
@@ -32,6 +32,10 @@
 #include <time.h>
 
 #include "harsh.h"
+
+/* Mappings in ascending order fill leaves with 248: so many leaves have room below one node, or have not. */
+#define WIDE 45000
+#define TALL 80000
 
 struct sample {
 	char name[64];
@@ -390,7 +394,8 @@ static size_t read_samples(struct sample *sample, const struct config *c, int ar
 			continue;
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "fresh-%" PRIu64,
 			 c->seed * 1000 + i);
-		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i, i >= c->fresh);
+		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i,
+			   i < c->fresh ? 0 : i % 2 ? WIDE : TALL);
 	}
 	return nr;
 }

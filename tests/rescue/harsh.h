@@ -14,8 +14,8 @@ struct history {
 	bool with_snapshots;
 };
 
-/* @tall: with a device of so many mappings that its tree has three levels. */
-void fresh_pool(struct pool *p, struct history *h, uint64_t seed, bool tall);
+/* @many: the mappings of a device that is made first, 0: none. */
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many);
 void history_free(struct history *h);
 
 struct harm {

@@ -117,6 +117,28 @@ static void leave_one(void)
 	csum_seal(n, b, SALT_NODE);
 }
 
+/* More nodes below each other than a tree has levels, where the top level or a device began; also as a loop. */
+static void make_chain(void)
+{
+	mblock_t first = rnd(2) ? sb.mapping_root : any_node(), b = first;
+	bool loop = rnd(2);
+
+	for (uint64_t left = rnd(40); left; left--) {
+		struct disk_node *n = (void *)block_of(b);
+		mblock_t next = left > 1 ? 1 + rnd(NR_META - 1) : loop ? first : any_node();
+		le64 value = le64_make(next);
+
+		memset(n, 0, MBLOCK_SIZE);
+		n->h.flags = le32_make(NODE_INTERNAL);
+		n->h.nr_entries = le32_make(1);
+		n->h.max_entries = le32_make(INTERNAL_MAX);
+		n->h.value_size = le32_make(8);
+		memcpy((uint8_t *)n + 32 + (size_t)INTERNAL_MAX * 8, &value, sizeof(value));
+		csum_seal(n, b, SALT_NODE);
+		b = next;
+	}
+}
+
 /* A whole block in another place, or with the number of another. */
 static void move_block(void)
 {
@@ -165,7 +187,7 @@ static void lose_superblock(void)
 
 static void (*const changes[])(void) = {
 	change_field, change_field, change_key, change_key,	   change_value,    change_value, leave_one,
-	move_block,   move_block,   lose_block, lose_block, lose_map, change_superblock, lose_superblock,
+	move_block,   move_block,   lose_block, lose_block, lose_map, change_superblock, lose_superblock, make_chain,
 };
 
 /* --- the rescue --- */
