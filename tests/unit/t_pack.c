@@ -167,6 +167,13 @@ static void bad_instructions(void)
 		{ { 0xb0, 2, 0x53 }, 3, "more numbers than there is room for" },
 		{ { 0xc0 }, 1, "an unknown instruction" },
 		{ { 0xff }, 1, "an unknown instruction" },
+		{ { 0x60 }, 1, "the record ends too early" },
+		{ { 0x71 }, 1, "the record ends too early" },
+		{ { 0x80 }, 1, "the record ends too early" },
+		{ { 0xb0 }, 1, "the record ends too early" },
+		{ { 0xb0, 1, 0x01, 9 }, 4, "the record ends too early" },
+		{ { 0xb0, 1 }, 2, "the record ends too early" },
+		{ { 0 }, 0, "the record ends too early" },
 	};
 	uint8_t block[MBLOCK_SIZE];
 	size_t i;
@@ -405,6 +412,12 @@ static void bad_files(void)
 	expect_refused(io, "packed: the stream at byte 32 is damaged: its length is impossible");
 	io = one_stream(100, "", 0);
 	((uint8_t *)io_mem_data(io))[41] ^= 0xff;
+	expect_refused(io, "packed: the stream at byte 32 is damaged: it cannot be inflated");
+	expect_refused(one_stream(100, coded, 5), "packed: the stream at byte 32 is damaged: the record ends too early");
+	io = one_stream(100, coded, 11);
+	h = io_mem_data(io);
+	h[4] = le64_make(le64_get(h[4]) + 1); /* a byte behind the end of the stream is said to be a part of it */
+	io->size++;
 	expect_refused(io, "packed: the stream at byte 32 is damaged: it cannot be inflated");
 }
 

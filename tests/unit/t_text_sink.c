@@ -105,13 +105,25 @@ static void flags_and_snapshot(void)
 
 	p.flags = 1;
 	p.metadata_snap = 7;
-	snprintf(p.uuid, sizeof(p.uuid), "a\"<b");
+	snprintf(p.uuid, sizeof(p.uuid), "a\"<b\x01\x7f\xff");
+	p.has_version = false; /* a text need not say it */
+	p.version = 0;
 	text_begin(&t, TEXT_XML);
 	SEND(&t, begin_pool, &p);
 	SEND(&t, end_pool);
-	check_str(text_end(&t), "<superblock uuid=\"a__b\" time=\"2\" transaction=\"5\" flags=\"1\" "
+	check_str(text_end(&t), "<superblock uuid=\"a__b___\" time=\"2\" transaction=\"5\" flags=\"1\" "
 				"version=\"2\" data_block_size=\"128\" nr_data_blocks=\"100\">\n"
 				"</superblock>\n");
+	text_begin(&t, TEXT_JSON);
+	SEND(&t, begin_pool, &p);
+	SEND(&t, end_pool);
+	check(strstr(text_end(&t), "\"uuid\": \"a__b___\", "));
+	check(strstr(t.got, "\"needs_check\": true, \"version\": 2, "));
+	check(strstr(t.got, "\"metadata_snap\": 7}"));
+	text_begin(&t, TEXT_HUMAN);
+	SEND(&t, begin_pool, &p);
+	SEND(&t, end_pool);
+	check(!strncmp(text_end(&t), "begin superblock: \"a__b___\", 2, 5, 1, 2, 128, 100\n", 46));
 }
 
 /* A def of two runs, then a device with a ref between runs and an empty device. */
@@ -197,6 +209,25 @@ static void json_empty(void)
 	SEND(&t, begin_pool, &tiny_pool);
 	SEND(&t, end_pool);
 	check_str(strstr(text_end(&t), ",\n  \"devices"), ",\n  \"devices\": []\n}\n");
+	text_begin(&t, TEXT_JSON);
+	SEND(&t, begin_pool, &tiny_pool);
+	SEND(&t, begin_def, 3);
+	SEND(&t, end_def);
+	SEND(&t, end_pool);
+	check_str(strstr(text_end(&t), ",\n  \"defs"),
+		  ",\n  \"defs\": [\n    {\"name\": 0, \"mappings\": []}\n  ],\n  \"devices\": []\n}\n");
+}
+
+static void ref_without_def(void)
+{
+	struct text t;
+
+	text_begin(&t, TEXT_XML);
+	SEND(&t, begin_pool, &tiny_pool);
+	SEND(&t, begin_device, &tiny_device);
+	check_eq(t.e.ops->ref(t.e.ctx, 33, &t.err), -EINVAL);
+	check_str(t.err.text, "a device refers to shared part 33, which is not defined");
+	text_end(&t);
 }
 
 /* The mappings of one device, given as @nr runs at a time and partly as rendered text. */
@@ -366,6 +397,7 @@ static void json_late_def(void)
 }
 
 static const struct test tests[] = {
+	{ "a reference to a part that is not defined is refused", ref_without_def },
 	{ "XML is written token for token as callers parse it", xml_token_for_token },
 	{ "the human readable form is written line for line", human_line_for_line },
 	{ "flags appear only when set, the metadata snapshot only in JSON, and a uuid cannot break the quotes",

@@ -305,6 +305,71 @@ static void lenient_spelling(void)
 	free(s.text);
 }
 
+#define POOL_TAG "<superblock uuid=\"\" time=\"1\" transaction=\"1\" data_block_size=\"128\" nr_data_blocks=\"100\">\n"
+#define DEVICE_TAG "<device dev_id=\"1\" mapped_blocks=\"6\" transaction=\"1\" creation_time=\"0\" snap_time=\"1\">\n"
+
+/* Reads the text with the fast lane and without; the events, or the words of the refusal. */
+static const char *told(const char *text)
+{
+	static char got[4000];
+	struct outcome o = { 0 };
+
+	check(same_without_lane(text, strlen(text), 0));
+	read_text(text, strlen(text), NULL, &o);
+	snprintf(got, sizeof(got), "%s", o.code ? o.err.text : o.rec.out.data);
+	outcome_fini(&o);
+	return got;
+}
+
+/* The lane takes elements only where many bytes follow. */
+static const char *padded(const char *text)
+{
+	static char all[4000];
+
+	snprintf(all, sizeof(all), "%s%600s", text, "\n");
+	return all;
+}
+
+/* "1" and "01" are two names, and so are numbers above 2^63 and none at all. */
+static void names_of_parts(void)
+{
+	static const char *const names[] = { "1", "01", "00", "0", "", "9223372036854775808", "18446744073709551615" };
+	char text[4000] = "<?xml version=\"1.0\"?>\n" POOL_TAG, want[200], *p;
+	const char *got;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		sprintf(text + strlen(text), "<def name=\"%s\">\n<single_mapping origin_block=\"%u\" data_block=\"%u\" "
+			"time=\"0\"/>\n</def>\n", names[i], i, i + 10);
+	strcat(text, DEVICE_TAG);
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		sprintf(text + strlen(text), "<ref name=\"%s\"%s/>\n", names[i], i == 2 ? " " : "");
+	strcat(text, "</device>\n</superblock>\n");
+	got = told(padded(text));
+	/* each reference has the number that its def has */
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		sprintf(want, "\n%u %u 1 0\nend def\n", i, i + 10);
+		p = strstr(got, want);
+		check(p);
+		for (*p = 0; p > got && p[-1] != '\n'; p--)
+			;
+		check(!strncmp(p, "def ", 4));
+		sprintf(want, "ref %s\n", p + 4);
+		p[strlen(p)] = '\n';
+		check(strstr(got, want));
+	}
+}
+
+static void words_of_refusals(void)
+{
+	check(strstr(told(POOL_TAG "<d\xc3\xa9v/></superblock>"), "<d??v> is not an element of thin-pool metadata"));
+	check(strstr(told(POOL_TAG "<![CDATA[ x"), "it has been cut off"));
+	check(strstr(told(POOL_TAG "<!-- \xc3"), "it has been cut off"));
+	check(strstr(told(POOL_TAG "\xc3"), "it has been cut off"));
+	check(strstr(told("a\xff<superblock/>"), "not well-formed"));
+	check(strstr(told(padded(POOL_TAG DEVICE_TAG "<single_mapping origin_block=\"0\" data_block=\"5000\" time=\"0\"/>\n")),
+		     "data blocks 5000 + 1 are beyond the end of the data device (100)"));
+}
+
 static void overrides(void)
 {
 	struct pool_overrides ov = { .has_transaction = true, .has_data_block_size = true,
@@ -400,6 +465,8 @@ static const struct test tests[] = {
 	{ "ranges of length zero are dropped", zero_length_is_dropped },
 	{ "prolog, doctype, comments, CDATA, text and odd spellings are accepted",
 	  lenient_spelling },
+	{ "parts whose names are written differently are different parts", names_of_parts },
+	{ "a refusal names what is wrong, whatever bytes stand there", words_of_refusals },
 	{ "overrides replace what the XML says, and are checked", overrides },
 	{ "what the sink refuses is returned as it is", sink_errors },
 	{ "binary metadata is named as such", binary_is_named },

@@ -55,6 +55,32 @@ static void scan_across_buffers(void)
 	free(text);
 }
 
+static struct xml_claims claims_of(const char *text)
+{
+	struct xml_claims c;
+	struct err err = { 0 };
+	int fd = memfd_create("xml", 0);
+
+	check(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	check_eq(xml_scan(fd, &c, &err), 0);
+	close(fd);
+	return c;
+}
+
+/* What is no number claims nothing; what is too large a number claims more than any device has. */
+static void scan_of_odd_claims(void)
+{
+	struct xml_claims c = claims_of("<superblock nr_data_blocks=x7><device mapped_blocks=\"12");
+
+	check(!c.nr_data_blocks && c.nr_devices == 1 && c.mapped_blocks == 12);
+	c = claims_of("<superblock nr_data_blocks=\"99999999999999999999\"><device mapped_blocks='18446744073709551616'>");
+	check(c.nr_data_blocks == UINT64_MAX && c.mapped_blocks == UINT64_MAX);
+	c = claims_of("<superblock><device mapped_blocks=\"18446744073709551615\"><device mapped_blocks=\"9;\">");
+	check(c.nr_devices == 2 && c.mapped_blocks == UINT64_MAX);
+	c = claims_of("<superblock nr_data_blocks='5'><devices mapped_blocks='1'><device_x mapped_blocks='1'><device mapped_blocks=");
+	check(c.nr_data_blocks == 5 && c.nr_devices == 1 && !c.mapped_blocks);
+}
+
 static void scan_sees_defs(void)
 {
 	struct xml_claims c;
@@ -86,6 +112,7 @@ static void scan_needs_a_file(void)
 static const struct test tests[] = {
 	{ "the scan counts devices and their claims and keeps the position", scan_counts_devices },
 	{ "the scan finds a tag wherever its buffer ends", scan_across_buffers },
+	{ "the scan takes no odd claim for a small one", scan_of_odd_claims },
 	{ "the scan tells when parts are shared", scan_sees_defs },
 	{ "the scan refuses a pipe", scan_needs_a_file },
 	{ 0 }
