@@ -390,3 +390,30 @@ load contract.bash
 	[ "$status" -eq 1 ]
 	[ -z "$output" ]
 }
+
+@test "numbers that no command can use are refused, or taken for the greatest that it can" {
+	local n c
+	cp "$DIR/meta" "$BATS_TEST_TMPDIR/meta"
+	cd "$BATS_TEST_TMPDIR"
+	for n in 0 64 129 2097280 18446744073709551615; do
+		for c in 'thin_dump --repair' 'thin_repair -o out -i' 'thin_restore -o out -i'; do
+			run --separate-stderr $c meta --data-block-size "$n"
+			[ "$status" -eq 64 ] && [[ "$stderr" == *"'$n' is not a valid block size"* ]] || { echo "$c $n: $stderr"; return 1; }
+		done
+	done
+	thin_check -q --jobs 1000 meta
+	# shellcheck disable=SC2046
+	run --separate-stderr thin_ls meta $(yes -- '--pv meta' | head -257)
+	[ "$status" -eq 64 ] && [[ "$stderr" == *"--pv is given more than 256 times"* ]]
+}
+
+@test "a file that another program writes: -U is offered by the commands that have it, and by no other" {
+	command -v flock >/dev/null || skip "no flock"
+	cp "$DIR/meta" "$BATS_TEST_TMPDIR/meta"
+	cd "$BATS_TEST_TMPDIR"
+	thin_metadata_pack -i meta -o pack
+	run --separate-stderr flock meta thin_dump meta
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"is being written by another program"*"-U (--force-share) reads it anyway"* ]]
+	run --separate-stderr flock pack thin_metadata_unpack -i pack -o made
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"is being written by another program"* && "$stderr" != *force-share* ]]
+}

@@ -35,6 +35,7 @@ refuses() {
 	gives 536616kibibytes -b64k -s1t -m1000 -u k -nlong
 	gives 0.5117568969726563gibibytes -b64k -s1t -m1000 -u g -nlong
 	gives 0.0004997625946998596tebibytes -b64k -s1t -m1000 -u t -nlong
+	gives 0.953125 -b64k -s1900m -m1 -n -u m
 	gives 549494784b -b64k -s1t -m1000 -u b -nshort
 }
 
@@ -98,6 +99,8 @@ refuses() {
 	refuses 'is not a number' -b64k -s-1t -m1
 	refuses 'is not a number' -b64k -s1t -m ''
 	refuses 'too large' -b64k -s99999999999999999999 -m1
+	refuses 'too large' -b64k -s18446744073709551616 -m1
+	refuses 'too large' -b64k -s18446744073709551620 -m1
 	refuses 'too many' -b64k -s16e -m1
 	refuses 'too large' -b64k -s1z -m1
 }
