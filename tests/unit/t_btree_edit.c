@@ -300,6 +300,44 @@ static void removed_to_nothing(void)
 	world_fini(&w);
 }
 
+/* Nodes above leaves, and below the root, lose children, are joined, and go away with their parent. */
+static void removed_from_three_levels(void)
+{
+	enum { NR = 30000 };
+	static struct world w;
+	static bool there[NR];
+	uint8_t value[32] = { 0 };
+	uint64_t left = NR, nr;
+	int height;
+
+	world_init(&w, sizeof(value)); /* so that a leaf holds few */
+	for (uint64_t k = 0; k < NR; k++) {
+		w.held[0]++;
+		check_eq(btree_insert(&w.tree, k, value, NULL, &err), 0);
+		there[k] = true;
+	}
+	check_eq(check_node(&w, w.tree.root, true, 0, UINT64_MAX, &height), NR);
+	check_eq(height, 2);
+	for (unsigned round = 0; left; round++) {
+		uint64_t begin = rng() % NR, len = 1 + rng() % (round < 200 ? 150 : 2000), want = 0;
+		uint64_t end = MIN(begin + len, NR);
+
+		for (uint64_t k = begin; k < end; k++) {
+			want += there[k];
+			there[k] = false;
+		}
+		check_eq(btree_remove_range(&w.tree, begin, end, &nr, &err), 0);
+		check_eq(nr, want);
+		left -= nr;
+		if (round % 8 == 0 || !left)
+			check_eq(check_node(&w, w.tree.root, true, 0, UINT64_MAX, &height), left);
+		check_eq(tm_trim(w.tm, &err), 0);
+	}
+	check_eq(height, 0);
+	check_eq(w.held[0], 0);
+	world_fini(&w);
+}
+
 static void full_device(void)
 {
 	static struct world w;
@@ -400,6 +438,7 @@ int main(int argc, char **argv)
 		  random_with_little_memory },
 		{ "insertion in order fills leaves nearly", in_order },
 		{ "a tree that loses everything is one empty leaf", removed_to_nothing },
+		{ "a tree of three levels loses everything and stays a tree", removed_from_three_levels },
 		{ "a full device ends an insertion with ENOSPC", full_device },
 		{ "a node of one tree is not taken for one of another", mistaken_for_leaf },
 		{ "a key that belongs into the next leaf ends a removal before anything is removed",

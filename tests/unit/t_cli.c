@@ -34,6 +34,7 @@ static const struct command cmd = {
 	.min_args = 1,
 	.max_args = 2,
 	.missing = "No input file provided.",
+	.takes_pool = true,
 };
 
 struct result {
@@ -176,10 +177,14 @@ static void advice(void)
 	accepts("thin_test: try 'thin_check p'\n[p]", "--say", "try 'thin_check POOL'", "p");
 	accepts("thin_test: 'thin_a -i a\\ b\\'c -o F' or 'thin_b a\\ b\\'c', POOL\n[a b'c]", "--say",
 		"'thin_a -i POOL -o F' or 'thin_b POOL', POOL", "a b'c");
+	accepts("thin_test: 'thin_a p --pool v/g --pv a\\ b --pv c --seqno 7'\n[p]", "--say", "'thin_a POOL'", "p", "--pool=v/g",
+		"--pv", "a b", "--pv=c", "--seqno", "7");
 	/* left as they are: longer words with POOL in them, text that is no command line, and a pool that cannot be named */
 	accepts("thin_test: 'thin_a POOL_tmeta VG/POOL' POOL\n[p]", "--say", "'thin_a POOL_tmeta VG/POOL' POOL", "p");
 	accepts("thin_test: 'thin_a POOL\n[p]", "--say", "'thin_a POOL", "p");
 	accepts("thin_test: 'thin_a POOLS gr\xc3\xbcn'\n[gr\xc3\xbcn]", "--say", "'thin_a POOLS POOL'", "gr\xc3\xbcn");
+	accepts("thin_test: 'thin_a POOL'\n[p]", "--say", "'thin_a POOL'", "p", "--pool", "a\nb");
+	accepts("thin_test: 'thin_a POOL'\n[p]", "--say", "'thin_a POOL'", "p", "--pv", "a", "--pv", "b\x7f");
 	accepts("thin_test: 'thin_a POOL'\n[-]", "--say", "'thin_a POOL'", "-");
 	accepts("thin_test: 'thin_a POOL'\n[a\nb]", "--say", "'thin_a POOL'", "a\nb");
 }
@@ -194,6 +199,8 @@ static void mistakes(void)
 	refuses("unexpected argument '-z' found", "-o", "--strange", "-zq", "p");
 	refuses("unexpected argument '-\xc3\xa9' found", "--quiet", "-\xc3\xa9", "p");
 	refuses("unexpected argument '-q\xe9' found", "-q\xe9", "\xe9", "p");
+	refuses("unexpected argument '-q\xe9' found", "p", "-q\xe9");
+	refuses("unexpected argument '-\xc3\xa9' found", "-o", "--strange", "-\xc3\xa9", "p");
 	refuses("unexpected argument 'c' found", "a", "b", "c");
 	refuses("No input file provided.", "-q");
 	refuses("option '-o' needs a value", "p", "-o");

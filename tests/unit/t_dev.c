@@ -107,6 +107,8 @@ static void one_writer(void)
 	io_free(b);
 	check(lock_bytes(a->fd, 102, 4096) && !dev_open(path, 0, &b, &err));
 	io_free(b);
+	check(lock_bytes(a->fd, 102, 0) && !dev_open(path, 0, &b, &err));
+	io_free(b);
 	check(lock_bytes(a->fd, 101, 1) && dev_open(path, 0, &b, &err) == -ETXTBSY); /* as a virtual machine that writes */
 	io_free(a);
 	check(!dev_open(path, DEV_WRITE, &b, &err));
