@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 The thin-pool-tools authors
-# thin_check: what it says of parts that are lost.
+# What thin_check and the readers say of parts that are lost.
 
 bats_require_minimum_version 1.5.0
 load needs
@@ -30,4 +30,52 @@ setup() {
 	run --separate-stderr thin_check pool
 	[ "$status" -eq 1 ]
 	[[ "$stderr" =~ "of the device details tree has a bad checksum: the details of devices "[0-9]+-[0-9]+" are lost; " ]]
+}
+
+# fixture NAME: a pool of the kernel as ./pool
+fixture() {
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$1.tar.zst" "$1/meta.img"
+	cp --sparse=always "$1/meta.img" pool
+}
+
+@test "each damage to a node is told by every reader with its block and what is lost, and none of them ends well" {
+	local recipe c
+	fixture snap-tree
+	cp --sparse=always pool sound
+	for recipe in $("$damage" --list | grep '^node-' | grep -vE '^node-(in-use|underfull)$'); do # these can be read
+		cp --sparse=always sound pool
+		"$damage" pool "$recipe"
+		for c in thin_dump thin_ls thin_info 'thin_rmap --region 0..-1' 'thin_delta --thin1 0 --thin2 1'; do
+			run --separate-stderr $c pool
+			[ "$status" -eq 1 ] || { echo "$recipe: $c: $status"; return 1; }
+			[[ "$stderr" =~ "node at block "[0-9]+" ".*": "(blocks|no block|all blocks).*" the device " ]] || { echo "$recipe: $c: $stderr"; return 1; }
+			# no range runs backwards
+			while read -r from to; do [ "$from" -le "$to" ] || { echo "$recipe: $c: $stderr"; return 1; }; done \
+				< <(grep -oE 'blocks [0-9]+-[0-9]+' <<<"$stderr" | tr -c '0-9\n' ' ')
+		done
+	done
+}
+
+@test "thin_check: very many data blocks and several threads, one device alone beyond them, the last device without details" {
+	{
+		echo '<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="40000000">'
+		echo '<device dev_id="1" mapped_blocks="3000" transaction="0" creation_time="0" snap_time="1"><range_mapping origin_begin="0" data_begin="39990000" length="3000" time="0"/></device>'
+		echo '</superblock>'
+	} >wide.xml
+	thin_restore -q -i wide.xml -o wide --size 20M
+	thin_check -q --jobs 8 wide # so many blocks that the threads count in one map
+	cp wide pool
+	"$damage" pool leak
+	run --separate-stderr thin_check --jobs 8 pool
+	[[ "$stderr" == *"leak"* ]] || { echo "$stderr"; return 1; }
+	cp wide pool
+	"$damage" pool superblock-map-size --value 39991000
+	run --separate-stderr thin_check --format json --jobs 8 pool
+	[ "$status" -eq 1 ]
+	[ "$(jq -c '[.findings[] | select(.kind == "data-outside") | .count]' <<<"$output")" = '[2000]' ] || { echo "$output"; return 1; }
+	fixture snap-tree
+	"$damage" pool device-without-details --device 30
+	run --separate-stderr thin_check pool
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 30: has mappings, but no details"* ]]
 }

@@ -20,16 +20,17 @@ struct forest_worker {
 void forest_fault_text(char *text, size_t len, const char *who, mblock_t block,
 		       enum node_fault fault, uint64_t first, uint64_t last)
 {
-	char keys[64];
+	char lost[120];
 
-	if (last == UINT64_MAX && !first)
-		snprintf(keys, sizeof(keys), "all blocks");
+	if (first > last)
+		snprintf(lost, sizeof(lost), "no block of the device fits into it, because its parents contradict each other");
+	else if (last == UINT64_MAX && !first)
+		snprintf(lost, sizeof(lost), "all blocks of the device cannot be read");
 	else if (last == UINT64_MAX)
-		snprintf(keys, sizeof(keys), "blocks from %" PRIu64 " on", first);
+		snprintf(lost, sizeof(lost), "blocks from %" PRIu64 " on of the device cannot be read", first);
 	else
-		snprintf(keys, sizeof(keys), "blocks %" PRIu64 "-%" PRIu64, first, last);
-	snprintf(text, len, "%s: node at block %" PRIu64 " %s: %s of the device cannot be read",
-		 who, block, node_fault_text(fault), keys);
+		snprintf(lost, sizeof(lost), "blocks %" PRIu64 "-%" PRIu64 " of the device cannot be read", first, last);
+	snprintf(text, len, "%s: node at block %" PRIu64 " %s: %s", who, block, node_fault_text(fault), lost);
 }
 
 void forest_problem(struct forest *f, bool io_error, const char *text)
