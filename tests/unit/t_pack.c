@@ -162,24 +162,19 @@ static void bad_instructions(void)
 		{ { 0x71, 0x51 }, 2, "an instruction that cannot be repeated" },
 		{ { 0x71, 0x71, 0x11 }, 3, "an instruction that cannot be repeated" },
 		{ { 0xb2, 1 }, 2, "more bytes than a block has" },
-		{ { 0xb0, 2, 0x91, 1 }, 4, "bytes where numbers should be" },
-		{ { 0xb0, 2, 0xb0, 1 }, 4, "bytes where numbers should be" },
+		{ { 0xb0, 2, 0x91, 1 }, 4, "bytes where numbers should be" }, { { 0xb0, 2, 0xb0, 1 }, 4, "bytes where numbers should be" },
 		{ { 0xb0, 2, 0x53 }, 3, "more numbers than there is room for" },
 		{ { 0xc0 }, 1, "an unknown instruction" },
 		{ { 0xff }, 1, "an unknown instruction" },
-		{ { 0x60 }, 1, "the record ends too early" },
-		{ { 0x71 }, 1, "the record ends too early" },
-		{ { 0x80 }, 1, "the record ends too early" },
-		{ { 0xb0 }, 1, "the record ends too early" },
-		{ { 0xb0, 1, 0x01, 9 }, 4, "the record ends too early" },
-		{ { 0xb0, 1 }, 2, "the record ends too early" },
-		{ { 0 }, 0, "the record ends too early" },
 	};
+	static const char *const cut[] = { "", "\x60", "\x71", "\x80", "\xb0", "\xb0\x01", "\xb0\x01\x01\x09" };
 	uint8_t block[MBLOCK_SIZE];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		check_str(decode(bad[i].code, bad[i].len, block), bad[i].fault);
+	for (i = 0; i < ARRAY_SIZE(cut); i++)
+		check_str(decode(cut[i], strlen(cut[i]), block), "the record ends too early");
 }
 
 static void garbage_is_survived(void)
@@ -413,11 +408,8 @@ static void bad_files(void)
 	io = one_stream(100, "", 0);
 	((uint8_t *)io_mem_data(io))[41] ^= 0xff;
 	expect_refused(io, "packed: the stream at byte 32 is damaged: it cannot be inflated");
-	expect_refused(one_stream(100, coded, 5), "packed: the stream at byte 32 is damaged: the record ends too early");
 	io = one_stream(100, coded, 11);
-	h = io_mem_data(io);
-	h[4] = le64_make(le64_get(h[4]) + 1); /* a byte behind the end of the stream is said to be a part of it */
-	io->size++;
+	((le64 *)io_mem_data(io))[4] = le64_make(++io->size - 40); /* a byte behind the stream's end is said to be of it */
 	expect_refused(io, "packed: the stream at byte 32 is damaged: it cannot be inflated");
 }
 
