@@ -146,7 +146,8 @@ static void parse_options(struct thin_lvm *t, int argc, char **argv)
 		cli_usage_error(c, "--format json needs --list, --list-texts or --check: a table is always text");
 	if (t->active && t->nr_paths > 1)
 		cli_usage_error(c, "--active takes one pool or thin device");
-	if (t->active && (t->list + t->list_texts + t->check || t->opt.vg_backup || t->opt.has_seqno || t->vg))
+	if (t->active && (t->list + t->list_texts + t->check || t->opt.vg_backup || t->opt.has_seqno || t->vg ||
+			  t->opt.leg != LVM_NO_LEG))
 		cli_usage_error(c, "--active reads the kernel's tables: it cannot be used with "
 				   "options about LVM's metadata");
 	t->opt.path = t->path;

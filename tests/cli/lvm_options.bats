@@ -44,3 +44,20 @@ setup() {
 	[ "$status" -eq 1 ] && [ -z "$output" ]
 	[[ "$stderr" == *"no volume group 'other' in 'lvm-multi/vg.txt'; there is: vg" ]]
 }
+
+@test "thin_repair: --pool names the pool of a disk with several also where --vg-backup is given" {
+	for pool in pool2 vg/pool2; do
+		run -0 thin_repair --dry-run -i lvm-multi --pool $pool --vg-backup lvm-multi/vg.txt
+		[[ "$output" == *"2 devices, 57 mapped blocks: nothing was lost"* ]]
+	done
+	run -64 thin_repair --dry-run -i lvm-multi --vg-backup lvm-multi/vg.txt
+	run -64 thin_repair --dry-run -i lvm-multi --pool none --vg-backup lvm-multi/vg.txt
+	# of metadata alone it is the pool in the backup
+	thin_repair -q -i lvm-multi --pool pool2 -o meta --size auto
+	run -0 thin_repair --dry-run -i meta --pool pool2 --vg-backup lvm-multi/vg.txt
+	run -1 thin_repair --dry-run -i meta --pool none --vg-backup lvm-multi/vg.txt
+}
+
+@test "thin_lvm --active: --leg is refused, which is about LVM's metadata" {
+	run -64 thin_lvm --active --leg 0 /dev/null
+}

@@ -325,7 +325,7 @@ static int open_path(const char *path, const struct pool_want *want, struct pool
 		r = p.table ? 0 : refuse_lvm_words(path, want, err) ?: table_read(path, &want->table, &p.table, err);
 		return r ? r : pool_arg_open_table(p.table, want, out, err);
 	}
-	if (want->table.pool)
+	if (want->table.pool && !want->table.pool_of_several)
 		return err_set(err, -EDOM, "--pool: '%s' is not a table file and has only one "
 					   "pool: leave out the option",
 			       dev_shown(path));

@@ -164,7 +164,8 @@ static int choose_pool(struct table *t, const struct table_want *want, struct er
 	size_t pool = TABLE_NO_POOL;
 	char list[400];
 	uint64_t id;
-	int r = want->pool ? pool_of_option(t, want->pool, &pool, err) : 0;
+	int r = want->pool && !(want->pool_of_several && t->nr_pools == 1) ?
+			pool_of_option(t, want->pool, &pool, err) : 0;
 
 	if (!r)
 		r = pool_of_devices(t, want, &pool, err);

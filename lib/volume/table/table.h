@@ -145,6 +145,7 @@ struct table {
 /* How to take a table.  All zero: the only pool, for reading, silently. */
 struct table_want {
 	const char *pool;      /* --pool NAME; NULL: the only one, or that of @device */
+	bool pool_of_several;  /* @pool counts only where there are several pools: it is a name in another file, too */
 	const char *device[2]; /* where one is the NAME of a line, that line's pool is meant; or NULL */
 	bool any_pool;	    /* any pool is accepted, because only other lines are used */
 	/* table.open_thin: thin_io_open(), for readers of external origins; or NULL */
