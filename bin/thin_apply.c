@@ -84,9 +84,9 @@ static void read_options(struct cli *c, struct options *o)
 		case 'f': o->place.force = true; break;
 		case 'q': c->quiet = true; break;
 		}
-	if (c->nr_args == 1 && (o->place.data || o->place.origin || c->pool))
+	if (c->nr_args == 1 && (o->place.data || o->place.origin || cli_pool_option(c)))
 		cli_usage_error(c, "%s needs POOL and DEVICE",
-				c->pool ? "--pool" : o->place.data ? "--data-dev" : "--origin");
+				cli_pool_option(c) ?: o->place.data ? "--data-dev" : "--origin");
 	if (o->top && o->format && o->format != APPLY_QCOW2)
 		cli_usage_error(c, "--top needs a qcow2 image");
 	if (o->apply.dry_run && o->apply.sha256)

@@ -129,9 +129,9 @@ static void parse_options(struct ls *ls)
 			break;
 		}
 	}
-	if (ls->tree && (ls->json || ls->sort))
+	if (ls->tree && (ls->json || ls->sort || ls->chosen))
 		cli_usage_error(c, "--format tree has its own order and columns: leave out %s",
-				ls->json ? "json" : "--sort");
+				ls->json ? "json" : ls->sort ? "--sort" : "the fields");
 }
 
 static enum list_depth depth(const struct ls *ls)

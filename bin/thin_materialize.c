@@ -262,6 +262,10 @@ static void check_map(struct cli *c, const struct options *o)
 	refuse(c, o->make.format != MAKE_RAW, "--format", why);
 	refuse(c, o->make.digest, "--digest", why);
 	refuse(c, o->make.no_check_base, "--no-check-base", why);
+	refuse(c, o->make.verify, "--verify", why);
+	refuse(c, o->make.output.target_is_zero, "--target-is-zero", why);
+	refuse(c, o->make.copy.reflink == REFLINK_ALWAYS, "--reflink=always", why);
+	refuse(c, o->make.copy.sparse != SPARSE_AUTO, "--sparse", why);
 }
 
 /* POOL DEVICE OUTPUT; without DEVICE where POOL is the device itself, which is active. */

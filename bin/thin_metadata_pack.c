@@ -121,7 +121,8 @@ int main(int argc, char **argv)
 	e = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
 	if (e)
 		cli_refuse(&cli, e, &err);
-	e = force || dev_is_standard(output) ? 0 : occupied_ask(output, NULL, FOR_PACK, cli_confirm, &err);
+	if (!force && !dev_is_standard(output)) /* an answer must not come out of the metadata */
+		e = occupied_ask(output, NULL, FOR_PACK, dev_is_standard(input) ? NULL : cli_confirm, &err);
 	if (!e)
 		e = run(&cli, input, output, flags, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);

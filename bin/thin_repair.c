@@ -221,10 +221,15 @@ static void check_options(struct repair *r)
 		cli_usage_error(c, "No output file provided.");
 	if (r->output)
 		cli_output_is(c, r->output);
+	if (r->json)
+		cli_output_is(c, NULL);
 	if (r->output && r->list_roots)
 		cli_usage_error(c, "--list-roots cannot be used with -o: it only lists, and writes no pool");
 	if (r->json && r->list_roots)
 		cli_usage_error(c, "--format json cannot be used with --list-roots: the list is always text");
+	if (r->list_roots && (r->opt.salvage.explain || r->size))
+		cli_usage_error(c, "--list-roots cannot be used with %s: it only lists, and recovers nothing",
+				r->size ? "--size" : "--explain");
 	if (r->json && r->opt.salvage.explain)
 		cli_usage_error(c, "--format json cannot be used with --explain: the explanation is always text");
 	if (r->json && r->output && dev_is_standard(r->output) && !r->dry_run)

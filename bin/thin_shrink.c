@@ -115,6 +115,8 @@ static void parse_options(struct shrink_cmd *s)
 		cli_output_is(c, s->output);
 	if (s->size && !s->binary)
 		cli_usage_error(c, "--size needs --binary: XML has no fixed size");
+	if (cli_pool_option(c) && !s->binary)
+		cli_usage_error(c, "%s needs --binary: XML is one pool, without its devices", cli_pool_option(c));
 	if (!s->has_nr_blocks)
 		cli_usage_error(c, "--nr-blocks: the number of data blocks is missing");
 }

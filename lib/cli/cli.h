@@ -97,6 +97,9 @@ void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv);
 /* The next option's id, or 0 when all are read and the positionals counted. */
 int cli_next(struct cli *c);
 
+/* The first option about POOL that was given, "--pool", "--pv" or "--seqno", or NULL: where there is no POOL, it is refused. */
+const char *cli_pool_option(const struct cli *c);
+
 /* Says that there is no memory for @what and exits with EXIT_IO. */
 void cli_no_memory(struct cli *c, const char *what) __attribute__((noreturn));
 
@@ -122,7 +125,7 @@ void cli_error(struct cli *c, const char *fmt, ...) __attribute__((format(printf
 #define cli_note cli_error
 /* cli_error() for each line of a text; empty ones say nothing. */
 void cli_error_lines(struct cli *c, const char *text, size_t len);
-/* The command's output goes to @to, "-" or NULL: standard output.  Refuses progress lines in the same stream. */
+/* The command's output goes to @to, "-" or NULL: standard output.  Refuses progress lines in the same file or pipe. */
 void cli_output_is(struct cli *c, const char *to);
 
 /*

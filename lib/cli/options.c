@@ -98,3 +98,8 @@ const char *opt_nearest(const struct command *cmd, const char *word, size_t len)
 				similar_offer(&s, o->name);
 	return s.found;
 }
+
+const char *cli_pool_option(const struct cli *c)
+{
+	return c->pool ? "--pool" : c->lvm.nr_pvs ? "--pv" : c->lvm.has_seqno ? "--seqno" : NULL;
+}

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -93,11 +94,26 @@ void cli_usage_error(struct cli *c, const char *fmt, ...)
 	exit(EXIT_BAD_USE);
 }
 
+/* Other names of the output, too: /dev/stdout, a copy of the descriptor.  A terminal may show both. */
+static bool is_progress_fd(const struct cli *c, const char *to)
+{
+	struct stat fd, out;
+
+	if (fstat(c->progress_fd, &fd) || S_ISCHR(fd.st_mode))
+		return false;
+	if (to ? stat(to, &out) : fstat(STDOUT_FILENO, &out))
+		return false;
+	return fd.st_dev == out.st_dev && fd.st_ino == out.st_ino;
+}
+
 void cli_output_is(struct cli *c, const char *to)
 {
-	if (c->progress_fd == 1 && (!to || !strcmp(to, "-")))
-		cli_usage_error(c, "--progress-fd 1 is standard output, to which the output is written: use another "
-				   "descriptor");
+	const bool is_stdout = !to || !strcmp(to, "-");
+
+	if (c->progress_fd >= 0 &&
+	    ((is_stdout && c->progress_fd == STDOUT_FILENO) || is_progress_fd(c, is_stdout ? NULL : to)))
+		cli_usage_error(c, "--progress-fd %d is %s, to which the output is written: use another descriptor",
+				c->progress_fd, is_stdout ? "standard output" : to);
 }
 
 void cli_error(struct cli *c, const char *fmt, ...)
