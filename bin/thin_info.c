@@ -160,7 +160,7 @@ static void put_findings(const struct thin_info *t, struct outbuf *out)
 		if (i)
 			label(out, "");
 		outbuf_printf(out, "%s: ", severity_name(finding_severity(&fs->f[i])));
-		finding_text(fs, &fs->f[i], true, out);
+		finding_text(fs, &fs->f[i], out);
 		outbuf_str(out, "\n");
 	}
 }

@@ -79,3 +79,16 @@ fixture() {
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"device 30: has mappings, but no details"* ]]
 }
+
+@test "thin_check: a part of a check that finds damage does not clear needs_check" {
+	fixture needscheck-ioerror
+	"$damage" pool device-time
+	cp pool before
+	run --separate-stderr thin_check --clear-needs-check-flag --skip-mappings pool
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"nothing was changed: "* ]]
+	cmp pool before
+	run --separate-stderr thin_check --clear-needs-check-flag --super-block-only pool # block 0 alone is asked about
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"cleared needs_check flag"* ]]
+}

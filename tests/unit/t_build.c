@@ -236,6 +236,13 @@ static int r_time(struct events *e)
 	return begin(e) ?: begin_device(e, 1) ?: e->ops->runs(e->ctx, &u, 1, &err);
 }
 
+static int r_time_behind(struct events *e)
+{
+	struct run u = { .vbegin = 8, .len = 1, .time = 10 };
+
+	return begin(e) ?: begin_device(e, 1) ?: run(e, 7, 0, 1) ?: e->ops->runs(e->ctx, &u, 1, &err);
+}
+
 static int r_dev_time(struct events *e)
 {
 	struct device_info d = { .dev_id = 1, .snap_time = 10 };
@@ -344,6 +351,7 @@ static void refusals(void)
 	refused(r_huge, -EINVAL, "out of bounds");
 	refused(r_wrap, -EINVAL, "highest number");
 	refused(r_time, -EINVAL, "time 10 is above the pool's time 9");
+	refused(r_time_behind, -EINVAL, "block 8: mapping time 10 is above the pool's time 9");
 	refused(r_dev_time, -EINVAL, "device 1: its snapshot time 10");
 	refused(r_dev_created, -EINVAL, "device 1: its creation time 10");
 	refused(r_def_data, -EINVAL, "def 4: block 59998: data block out of bounds");
@@ -418,6 +426,25 @@ static void too_small(void)
 	free(m.map);
 }
 
+/* Leaves of a def that nobody refers to lie beyond the end when they are counted no more. */
+static void too_small_for_an_unused_def(void)
+{
+	unsigned long long n = 0, has;
+
+	for (uint64_t nr = 12; nr; nr = nr == 12 ? n : 0) {
+		struct io *io = io_mem_new("mem", nr * 4096);
+		struct events e = sink(io);
+		int r = begin(&e) ?: one_def(&e, 1, 0, 10000) ?: begin_device(&e, 1) ?: run(&e, 5, 20000, 10) ?:
+			e.ops->end_device(e.ctx, &err) ?: e.ops->end_pool(e.ctx, &err);
+
+		build_free(&e);
+		io_free(io);
+		check_eq(r, nr == 12 ? -ERANGE : 0);
+		check(!r || sscanf(err.text, "too small: needs at least %llu blocks, has %llu", &n, &has) == 2);
+	}
+	check(n > 50);
+}
+
 static void min_blocks(void)
 {
 	/* superblock, two device trees, data index, bitmap, 2 overflow trees, index, bitmap, 3 leaves */
@@ -441,6 +468,7 @@ static const struct test tests[] = {
 	{ "what would be invalid metadata is refused, and nothing goes on after that", refusals },
 	{ "nothing is written before the pool's parameters are accepted", nothing_before_begin },
 	{ "an output too small is named with what is needed, exactly in the end", too_small },
+	{ "so it is where a part lies beyond its end to which nobody refers", too_small_for_an_unused_def },
 	{ "the least number of blocks is known in advance", min_blocks },
 	{ 0 }
 };

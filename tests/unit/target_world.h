@@ -190,7 +190,7 @@ static void check_metadata(struct io *io)
 	outbuf_init(&text);
 	for (size_t i = 0; i < result.findings.nr; i++) {
 		outbuf_reset(&text);
-		finding_text(&result.findings, &result.findings.f[i], false, &text);
+		finding_text(&result.findings, &result.findings.f[i], &text);
 		printf("# %.*s\n", (int)text.len, text.data);
 	}
 	outbuf_fini(&text);

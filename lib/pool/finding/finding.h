@@ -150,12 +150,8 @@ void findings_sort(struct findings *fs);
 /* Is there one of this severity or worse? */
 bool findings_any(const struct findings *fs, enum finding_severity s);
 
-/*
- * One sentence: what, where, what it costs, what next.  No newline.  text.c
- * @tool_hint: end with the command that helps.
- */
-void finding_text(const struct findings *fs, const struct finding *f, bool tool_hint,
-		  struct outbuf *out);
+/* One sentence: what, where, what it costs, what next, with the command that helps.  No newline.  text.c */
+void finding_text(const struct findings *fs, const struct finding *f, struct outbuf *out);
 /* Passes finding_text(), with @before in front of it, to @tell. */
 void finding_tell(const struct findings *fs, const struct finding *f, const char *before,
 		  void (*tell)(void *ctx, const char *text), void *ctx);

@@ -12,7 +12,7 @@ void finding_tell(const struct findings *fs, const struct finding *f, const char
 
 	outbuf_init(&text);
 	outbuf_str(&text, before);
-	finding_text(fs, f, true, &text);
+	finding_text(fs, f, &text);
 	outbuf_add(&text, "", 1);
 	tell(ctx, text.error ? finding_name(f->kind) : text.data);
 	outbuf_fini(&text);

@@ -217,8 +217,7 @@ static void put_word(const struct finding *f, const char *s, size_t len, struct 
 	WORDS(PUT)
 }
 
-void finding_text(const struct findings *fs, const struct finding *f, bool tool_hint,
-		  struct outbuf *out)
+void finding_text(const struct findings *fs, const struct finding *f, struct outbuf *out)
 {
 	const char *s = finding_sentence(f->kind), *next = finding_hint(f), *brace;
 
@@ -231,7 +230,7 @@ void finding_text(const struct findings *fs, const struct finding *f, bool tool_
 		s = end + 1;
 	}
 	outbuf_str(out, s);
-	if (tool_hint && next)
+	if (next)
 		outbuf_printf(out, "; %s", next);
 }
 
@@ -275,7 +274,7 @@ void finding_json(const struct findings *fs, const struct finding *f, struct jso
 		json_u64(j, "expected", f->expected);
 	}
 	outbuf_init(&text);
-	finding_text(fs, f, true, &text);
+	finding_text(fs, f, &text);
 	json_text_len(j, "text", text.data, text.len);
 	outbuf_fini(&text);
 	json_close(j);

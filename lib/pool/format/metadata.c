@@ -11,11 +11,6 @@
 #include "base/vec.h"
 #include "pdata/tree/cursor.h"
 
-static int sb_fault_errno(enum sb_fault f)
-{
-	return f == SB_BAD_CSUM ? -EBADMSG : -EUCLEAN;
-}
-
 static int read_superblock(struct io *io, mblock_t at, struct superblock *sb, struct err *err)
 {
 	enum sb_fault f;
@@ -28,7 +23,7 @@ static int read_superblock(struct io *io, mblock_t at, struct superblock *sb, st
 	/* For the most frequent fault, the words that callers of other tools know. */
 	if (f == SB_BAD_CSUM)
 		return err_set(err, -EBADMSG, "bad checksum in superblock");
-	return err_set(err, sb_fault_errno(f), "superblock %s", sb_fault_text(f));
+	return err_set(err, -EUCLEAN, "superblock %s", sb_fault_text(f));
 }
 
 static int open_held(struct io *io, const struct metadata_options *opt, struct metadata *md,
