@@ -360,6 +360,64 @@ static void odd_tables(void)
 	outbuf_fini(&out);
 }
 
+/* Only what is a thin device of the pool is listed, and a pool that is not LVM's has no group. */
+static void other_devices(void)
+{
+	static const char *const params[] = { "253:1 9", "/dev/sda 9", "253:2 x" };
+	char *text, longest[400] = "vg/";
+	struct outbuf out = { 0 };
+	struct live *l;
+
+	for (size_t i = 0; i < ARRAY_SIZE(params); i++) {
+		kernel();
+		device[11].params = params[i];
+		l = opened("vg/pool");
+		text = table_of(l);
+		check(!strstr(text, "failed") && strstr(text, "\nplain: "));
+		free(text);
+		live_free(l);
+	}
+	kernel();
+	device[2].uuid = "CRYPT-x";
+	l = opened("vg/pool");
+	text = table_of(l);
+	check(!strstr(text, "# volume group") && strstr(text, "\nvg-pool-tpool: 0 131072 thin-pool "));
+	free(text);
+	live_free(l);
+	/* it was replaced by another device since it was found */
+	l = opened("vg/web-1");
+	device[4].type = "linear";
+	check_eq(live_write_table(l, &out, &err), -EIO);
+	live_free(l);
+	outbuf_fini(&out);
+	memset(longest + 3, 'x', 300);
+	refused(longest, -ENOENT, "no such device or active volume");
+}
+
+/* The pool of a metadata device is searched among all; none has a table that can be read. */
+static void odd_tables_above(void)
+{
+	static const char *const linear[] = { "253:2", "/dev/sda 0" };
+	char dir[] = "/tmp/t_live.XXXXXX", node[40];
+	struct live *l;
+
+	check(mkdtemp(dir));
+	snprintf(node, sizeof(node), "%s/node", dir);
+	for (size_t i = 0; i <= ARRAY_SIZE(linear); i++) {
+		const unsigned minor_nr = i < ARRAY_SIZE(linear) ? 3 : 0;
+
+		kernel();
+		if (mknod(node, S_IFBLK | 0600, makedev(MAJOR, minor_nr))) {
+			rmdir(dir);
+			skip("needs root");
+		}
+		device[minor_nr ? 3 : 2].params = minor_nr ? linear[i] : "/dev/sda /dev/sdb 128 0";
+		check_eq(live_open(node, &l, &err), -ENODATA);
+		unlink(node);
+	}
+	rmdir(dir);
+}
+
 static int whole(const char *word)
 {
 	struct outbuf out = { 0 };
@@ -422,16 +480,16 @@ static const struct test tests[] = {
 	{ "LVM's names find the pool and its thin devices", lvm_names },
 	{ "of a thin device its use is told", thin_device },
 	{ "nodes of the pool, its metadata, what lies over the whole pool, and thin devices are "
-	  "understood",
-	  nodes },
+	  "understood", nodes },
 	{ "metadata snapshots are reserved and released, and the kernel's refusal is told",
 	  snapshots },
 	{ "a table that is none is refused", odd_tables },
-	{ "each question that the kernel does not answer is an error with words",
-	  failing_questions },
+	{ "each question that the kernel does not answer is an error with words", failing_questions },
 	{ "devices that are removed meanwhile are passed over", vanishing_devices },
 	{ "each request for memory that fails is told, and all memory is given back",
 	  failing_memory },
+	{ "devices of other pools, and odd ones, are not listed", other_devices },
+	{ "a pool is not found through tables that cannot be read", odd_tables_above },
 	{ 0 }
 };
 
