@@ -137,6 +137,9 @@ spoil() {
 		thin_materialize $options --data-dev data meta 2 a
 		cmp a whole
 		cp image a
+		thin_materialize --since 1 --data-dev data meta 2 a
+		cmp a whole
+		cp image a
 		# shellcheck disable=SC2086
 		thin_materialize $options table two a
 		cmp a whole

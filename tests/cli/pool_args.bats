@@ -109,6 +109,26 @@ setup() {
 	thin_materialize lines a image
 }
 
+@test "metadata in standard output has the size that is asked for" {
+	thin_restore -q -i xml -o - --size 2M >out
+	[ "$(stat -c %s out)" -eq $((2 * 1048576)) ]
+	thin_check -q out
+}
+
+@test "a backup's block size that no pool has is no hint, its transaction is" {
+	cat >backup <<-'T'
+	vg { extent_size = 128 logical_volumes { pool { segment_count = 1 segment1 {
+		start_extent = 0 extent_count = 100 type = "thin-pool" transaction_id = 5 chunk_size = 100 } } } }
+	T
+	dd if=/dev/zero of=meta bs=4096 count=1 conv=notrunc status=none
+	run --separate-stderr thin_repair --dry-run --vg-backup backup -i meta
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"the superblock's data block size is lost: give it with --data-block-size"* ]]
+	sed -i 's/chunk_size = 100/chunk_size = 128/' backup
+	run --separate-stderr thin_repair --dry-run --vg-backup backup -i meta
+	[[ "$stderr" != *"data block size is lost"* ]]
+}
+
 @test "a size above all devices is refused, given or in the table" {
 	run --separate-stderr thin_materialize --size 9223372036854775808 --data-dev data meta 1 image
 	[ "$status" -eq 64 ]

@@ -54,6 +54,7 @@ static void owners_and_times(void)
 		{ "thin_pool = \"pool\"", "thin_pool = \"none\"", "fault: vg/thin: LVM's text of this volume is broken" },
 		{ "metadata = \"meta\"", "metadata = \"\"", "\"metadata\": null" },
 		{ "type = \"raid5\"", "", "  ? odd " },
+		{ "message1", "note", "transaction 3\n" },
 		{ "by\tme", "by\x7fme", "taken: by?me\n" },
 		{ "pool = \"data\"", "pool = \"none\"", "\"data\": null" },
 		{ "segment_count = 1", "segment_count = 0", "\"type\": null" },

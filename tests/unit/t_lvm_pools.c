@@ -94,6 +94,19 @@ static void sound_pool(void)
 	free(broken);
 }
 
+/* Only a pool is compared. */
+static void other_volumes(void)
+{
+	struct lvm_findings f = { 0 };
+	struct state s;
+
+	make_state(&s, whole_text, NULL);
+	lvm_check_pool(&s.l, &s.vg, lvm_find_lv(&s.vg, "meta"), &(struct lvm_pool_seen) { .error = "it is torn" }, &f);
+	check_eq(f.nr, 0);
+	lvm_findings_fini(&f);
+	arena_fini(&s.l.arena);
+}
+
 static void transactions(void)
 {
 	char *older = changed(whole_text, NULL, "transaction_id = 3", "transaction_id = 9");
@@ -308,6 +321,7 @@ int main(int argc, char **argv)
 		{ "a text and a pool of different transactions are told with the way out", transactions },
 		{ "sizes that differ between text and pool are told", sizes },
 		{ "devices without a volume, and volumes without a device, are told", names },
+		{ "a volume that is no pool is not compared", other_volumes },
 		{ "a comparison that has no memory says so", memory },
 		{ "a backup gives the pool that is named, or the only one", backups },
 		{ "texts of another group, and broken ones, tell nothing of a pool", other_texts },

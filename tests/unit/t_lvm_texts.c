@@ -7,12 +7,12 @@
 
 #include "lvm_disk.h"
 
-/* The other group: other ids, names of its own. */
-static char *other_group(const char *name, const char *seqno)
+/* Another group: other ids, names of its own. */
+static char *other_group(const char *name, const char *seqno, bool third)
 {
-	char begin[300], *with_id = changed(whole_text, NULL, ID("g"), ID("h")), *with_pv, *out;
+	char begin[300], *with_id = changed(whole_text, NULL, ID("g"), third ? ID("i") : ID("h")), *with_pv, *out;
 
-	with_pv = changed(with_id, NULL, ID("p"), ID("r"));
+	with_pv = changed(with_id, NULL, ID("p"), third ? ID("s") : ID("r"));
 	snprintf(begin, sizeof(begin), "%s {", name);
 	out = changed(with_pv, NULL, "vg {", begin);
 	free(with_id);
@@ -24,12 +24,12 @@ static char *other_group(const char *name, const char *seqno)
 }
 
 /* Disk a has whole_text, disk c the group @name. */
-static char file_c[500];
-static const char *const groups[] = { file_a, file_c };
+static char file_c[500], file_d[500];
+static const char *const groups[] = { file_a, file_c, file_d };
 
 static void put_groups(const char *name)
 {
-	char *other = other_group(name, "seqno = 6");
+	char *other = other_group(name, "seqno = 6", false);
 
 	put_both(whole_text);
 	strcpy(file_c, file_name("c"));
@@ -50,10 +50,13 @@ static void does_not_say(const struct lvm_options *opt, const char *words)
 	outbuf_fini(&out);
 }
 
+#define TEN "0123456789"
+#define LONG_NAME TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN /* and a letter before it */
+
 static void one_group_of_two(void)
 {
-	static const char long_name[] = "n012345678901234567890123456789012345678901234567890123456789"
-					"012345678901234567890123456789012345678901234567890123456789";
+	static const char long_name[] = "n" LONG_NAME;
+	char *third;
 	struct lvm_options opt = { .path = groups, .nr_paths = 2 };
 
 	put_groups("wg");
@@ -69,6 +72,14 @@ static void one_group_of_two(void)
 	says(&opt, -ENODATA, "no volume group 'xg' on the given disks; there is: vg wg");
 	put_groups(long_name);
 	says(&opt, -ENODATA, long_name);
+	/* a third one for whose name there is no room */
+	strcpy(file_d, file_name("d"));
+	third = other_group("w" LONG_NAME, "seqno = 6", true);
+	make_head('s', third);
+	put_image("d");
+	free(third);
+	opt.nr_paths = 3;
+	says(&opt, -ENODATA, "on the given disks; there is: vg n");
 	/* no text at all is another fault than another group */
 	opt.nr_paths = 1;
 	make_head('p', whole_text);
@@ -103,7 +114,7 @@ static void many_texts(void)
 		at += 8192;
 		free(older);
 	}
-	other = other_group("wg", "seqno = 5");
+	other = other_group("wg", "seqno = 5", false);
 	memcpy(head + at, other, strlen(other) + 1);
 	free(other);
 	put_image("b");
@@ -115,6 +126,10 @@ static void many_texts(void)
 	make_head('q', whole_text);
 	memset(head + RING + 32768, 'x', sizeof(head) - RING - 32768);
 	memcpy(head + RING + 32768, "ug {\n", 5);
+	memcpy(head + RING + 65536, "{ } ", 4);
+	put_image("b");
+	does_not_say(&opt, "ug seqno");
+	memset(head + RING, 'x', 32768);
 	put_image("b");
 	does_not_say(&opt, "ug seqno");
 	says(&opt, 0, "vg seqno 5 ");
@@ -156,6 +171,15 @@ static void odd_fields(void)
 		put64(544 + 72 + 16 * i, sizeof(head) + 4096 * i);
 		put64(544 + 80 + 16 * i, 4096);
 	}
+	sign_label();
+	put_image("a");
+	says(&opt, 0, "\nmeta: 0 512 linear ");
+	/* the first of two areas lies beyond the end */
+	make_head('p', whole_text);
+	put64(544 + 72, UINT64_C(1) << 40);
+	put64(544 + 80, 65536);
+	put64(544 + 72 + 16, AREA);
+	put64(544 + 80 + 16, sizeof(head) - AREA);
 	sign_label();
 	put_image("a");
 	says(&opt, 0, "\nmeta: 0 512 linear ");
@@ -237,7 +261,7 @@ static void paths_to_nothing(void)
 	check(!mkdir(empty, 0700));
 	says(&opt, -EUCLEAN, "none of 0 files has an LVM label");
 	put("one/text", whole_text, strlen(whole_text));
-	check(!mkdir(file_name("one/folder"), 0700));
+	check(!mkdir(file_name("one/folder"), 0700) && !symlink("nowhere", file_name("one/link")));
 	says(&opt, -EUCLEAN, "one: none of 1 file has an LVM label");
 	strcpy(pattern, file_name("nothing*"));
 	opt.path = wild;

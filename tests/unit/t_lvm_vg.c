@@ -73,9 +73,10 @@ static void segments(void)
 		{ "ext {", "extent_count = 6", "extent_count = 9223372036854775807", "ext", "larger than any device" },
 		{ "ext {", "type = \"zero\"", "", "ext", "? cannot be followed" },
 		{ "ext {", "extent_count = 6", "extent_count = 281474976710656", "ext", "larger than any device" },
-		{ "ext {", "extent_count = 5", "extent_count = 9223372036854775807 }\nsegment3 {\nstart_extent = 9\n"
-		  "extent_count = 9223372036854775807\ntype = \"zero\" }\nsegment4 {\nextent_count = 9223372036854775807\n"
-		  "start_extent = 9\ntype = \"zero\" }\nx {", "ext", "larger than any device" },
+		{ "ext {", "segment_count = 2", "segment_count = 4\nsegment3 {\nstart_extent = 11\nextent_count = 9223372036854775807\n"
+		  "type = \"zero\" }\nsegment4 {\nstart_extent = 11\nextent_count = 9223372036854775807\ntype = \"zero\" }",
+		  "ext", "larger than any device" },
+		{ "ext {", "stripes = [\"pv0\", 200]", "stripes = []", "ext", "no stripes or legs" },
 		{ "ext {", "type = \"linear\"", "", "ext", "? cannot be followed" },
 		{ "meta {", "stripes = ", "x = ", "meta", "no stripes or legs" },
 		{ "meta {", "stripes = [\"pv0\", 0]", "stripes = []", "meta", "no stripes or legs" },
@@ -104,6 +105,28 @@ static void segments(void)
 	};
 
 	each_fault(changes, ARRAY_SIZE(changes));
+}
+
+/* As many stripes as no kernel takes. */
+static void too_many_stripes(void)
+{
+	char text[6000];
+	struct arena arena = { 0 };
+	struct err err = { 0 };
+	struct lvm_vg vg;
+
+	for (int nr = 128; nr <= 129; nr++) {
+		sprintf(text, "vg { extent_size = 128 physical_volumes { pv0 { id = \"" ID("p") "\" pe_start = 0 pe_count = 900 } } "
+			"logical_volumes { s { segment_count = 1 segment1 { start_extent = 0 extent_count = %d type = \"striped\" "
+			"stripe_count = %d stripe_size = 64 stripes = [", nr, nr);
+		for (int i = 0; i < nr; i++)
+			sprintf(text + strlen(text), "\"pv0\", %d,", i);
+		strcat(text, "] } } } }");
+		check(!build_group(text, &arena, &vg, &err));
+		check(!vg.lv[0].fault == (nr == 128));
+		check(nr == 128 || strstr(vg.lv[0].fault, "does not fit the stripes"));
+	}
+	arena_fini(&arena);
 }
 
 static void pools(void)
@@ -198,6 +221,7 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		{ "a group or physical volume that cannot be is refused with the reason", groups },
 		{ "a volume whose segments cannot be has its fault, and the others stay", segments },
+		{ "a volume of more stripes than a kernel takes has its fault", too_many_stripes },
 		{ "a pool or thin volume that lacks something has its fault", pools },
 		{ "what is no section among volumes is passed over", words_beside },
 		{ "a shortened text still tells of its volumes", shortened },
