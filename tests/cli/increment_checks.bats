@@ -150,6 +150,13 @@ spoil() {
 	cmp a whole
 }
 
+@test "a size of the base above all devices is a wrong command line" {
+	new_pool
+	run --separate-stderr thin_materialize --since 1 --since-size 9223372036854775808 table two image
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"--since: 9223372036854775808 bytes are too large a size for a device"* ]]
+}
+
 @test "a base without a line in the table is as large as its --since-size, or as --size says" {
 	new_pool
 	sed -i /^one:/d table

@@ -98,6 +98,9 @@ setup() {
 	o: 8 2000 linear base 0
 	p: 0 1 linear base 8
 	p: 1 2007 error
+	q: 0 2 error
+	q: 2 2000 linear base 0
+	c: 0 2000 thin pool 1 q
 	a: 0 2000 thin pool 1 o
 	b: 0 2000 thin pool 1 p
 	T
@@ -107,6 +110,47 @@ setup() {
 	[ ! -e image ]
 	# the device has a block of its own over what is lost
 	thin_materialize lines a image
+	thin_materialize lines c image2
+	cmp image image2
+}
+
+@test "a volume of a table without pools goes to standard output, and not over what the table names" {
+	printf 'z: 0 8 linear data 0\nt: 0 8 thin nowhere 1\n' >pieces
+	head -c 4096 /dev/urandom | dd of=data conv=notrunc status=none
+	thin_materialize pieces z - >out
+	cmp -n 4096 data out
+	[ "$(stat -c %s out)" -eq 4096 ]
+	run --separate-stderr bash -c 'exec thin_materialize pieces z - 1<>data'
+	[ "$status" -ne 0 ]
+	cmp -n 4096 data out
+}
+
+@test "a line of a device that the pool does not have is told with those that it has" {
+	echo 'n: 0 1024 thin pool 77' >>table
+	run --separate-stderr thin_materialize table n image
+	[ "$status" -ne 0 ]
+	[[ "$stderr" == *"no device 77 in $PWD/meta: there are 3 devices: 1 2 3" || "$stderr" == *"no device 77 in meta: there are 3 devices: 1 2 3" ]] || { echo "$stderr"; false; }
+}
+
+@test "a shared part without mappings is nothing, however often it is named" {
+	cat >defs.xml <<-'XML'
+	<superblock uuid="" time="0" transaction="1" version="2" data_block_size="128" nr_data_blocks="64">
+	  <def name="0">
+	  </def>
+	  <def name="1">
+	    <single_mapping origin_block="1" data_block="5" time="0"/>
+	  </def>
+	  <device dev_id="1" mapped_blocks="1" transaction="0" creation_time="0" snap_time="0">
+	    <ref name="0"/>
+	    <ref name="0"/>
+	    <ref name="1"/>
+	  </device>
+	</superblock>
+	XML
+	head -c 65536 /dev/urandom | dd of=data bs=65536 seek=5 conv=notrunc status=none
+	thin_materialize --size 131072 --data-dev data defs.xml 1 image
+	cmp <(tail -c 65536 image) <(dd if=data bs=65536 skip=5 count=1 status=none)
+	cmp <(head -c 65536 image) <(head -c 65536 /dev/zero)
 }
 
 @test "metadata in standard output has the size that is asked for" {

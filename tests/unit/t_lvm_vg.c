@@ -86,6 +86,7 @@ static void segments(void)
 		{ "meta {", "[\"pv0\", 0]", "[\"pv0\", -1]", "meta", "other than names and numbers" },
 		{ "meta {", "[\"pv0\", 0]", "[\"pv0\", 897]", "meta", "beyond the end of pv0" },
 		{ "meta {", "[\"pv0\", 0]", "[\"i0\", 6]", "meta", "beyond the end of i0" },
+		{ "meta {", "[\"pv0\", 0]", "[\"odd\", 6]", "meta", "beyond the end of odd" }, /* not only that odd is */
 		{ "meta {", "[\"pv0\", 0]", "[\"none\", 0]", "meta", "neither a PV nor an LV 'none'" },
 		{ "meta {", "[\"pv0\", 0]", "[\"pool\", 0]", "meta", "stacked on itself" },
 		{ "data {", "stripe_count = 2", "stripe_count = 3", "data", "not the number of stripes" },

@@ -146,6 +146,7 @@ static void impossible_mappings_are_refused(void)
 
 	scan_refused((struct run){ UINT64_MAX, 0, 1, 0 }, 0, true);
 	scan_refused((struct run){ UINT64_MAX / BS + 1, 0, 1, 0 }, 0, true);
+	scan_refused((struct run){ INT64_MAX / BS, 0, 1, 0 }, 0, true);
 	scan_refused((struct run){ 0, UINT64_MAX, 1, 0 }, BS, false);
 	scan_refused((struct run){ 0, UINT64_MAX / BS, 1, 0 }, BS, false);
 	scan_refused((struct run){ 3, 0, 0, 0 }, BS, false);

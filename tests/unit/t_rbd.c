@@ -218,6 +218,42 @@ static void failures(void)
 	check(strstr(err.text, "stream: no way"));
 }
 
+/* A record of three MiB, of which the second one cannot be written. */
+static int large_read(void *ctx, void *buf, size_t len, size_t *got, struct err *err)
+{
+	uint64_t *at = ctx;
+
+	(void)err;
+	for (size_t i = 0; i < len; i++, ++*at)
+		((uint8_t *)buf)[i] = *at < stream_len ? stream[*at] : 'x';
+	*got = len;
+	return 0;
+}
+
+static int second_write_fails(void *ctx, uint64_t at, const void *data, size_t len, struct err *err)
+{
+	(void)ctx;
+	(void)data;
+	sprintf(told + strlen(told), "%llu+%zu ", (unsigned long long)at, len);
+	return at > 1000 ? err_set(err, -ENOSPC, "no room") : 0;
+}
+
+static void failures_inside_a_record(void)
+{
+	uint64_t at = 0;
+	const struct rbd_input in = { large_read, NULL, &at, "stream" };
+	const struct rbd_ops writes = { .write = second_write_fails };
+	uint8_t head[RBD_RECORD_LEN];
+	struct rbd_stream s;
+	struct err err = { 0 };
+
+	begin();
+	add(head, rbd_put_record(1000, 3 << 20, false, head));
+	told[0] = 0;
+	check(rbd_read(&in, &writes, &s, &err) == -ENOSPC);
+	check_str(told, "1000+1048576 1049576+1048576 ");
+}
+
 /* Without a way to pass over bytes they are read; a record may have none. */
 static void looked_at_without_skipping(void)
 {
@@ -244,6 +280,7 @@ static const struct test tests[] = {
 	{ "a stream tells its snapshots, its size and its records", whole },
 	{ "every truncation is told with the byte where the stream ends", truncated },
 	{ "what no stream can say is refused with the place", malformed },
+	{ "what fails inside a record ends it there", failures_inside_a_record },
 	{ "what fails for a record ends the stream", failures },
 	{ "a stream that cannot be sought in is looked through all the same", looked_at_without_skipping },
 	{ 0 }

@@ -301,11 +301,11 @@ static void files_too_large_for_a_table(void)
 static void many_origins(void)
 {
 	struct err err = { 0 };
-	char text[3000] = POOL "0 9 thin pool 99\n";
+	char text[9000] = POOL "0 9 thin pool 99\n";
 	struct table *t;
 
 	for (unsigned i = 0; i < 8; i++)
-		sprintf(text + strlen(text), "0 9 thin pool %u %0250u\n", i, i);
+		sprintf(text + strlen(text), "0 9 thin pool %u %0900u\n", i, i);
 	t = read_ok(text, NULL);
 	check(table_not_listed(t, 42, 64, "--size", &err) == -EDOM);
 	check(strstr(err.text, "add the line '0 LENGTH thin pool 42 ORIGIN'"));
