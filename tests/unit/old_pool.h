@@ -10,8 +10,10 @@
 #include "random.h"
 #include "tap.h"
 
+#ifndef NR_META
 #define NR_META 300u
 #define NR_DATA 3000u
+#endif
 
 static struct err err;
 static uint8_t old_image[NR_META * MBLOCK_SIZE];
