@@ -2,7 +2,8 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Pools so large that a space map has several bitmaps: a part of the counts is lost, and the rest is known.  What is
- * called lossless is the pool as it was, and where only counts are lost it is.
+ * called lossless is the pool as it was, and where only counts are lost it is.  And pools of so many devices that the
+ * top level and the details are trees of two levels.
  */
 #define NR_META 16500u
 #define NR_DATA 20000u
@@ -123,19 +124,18 @@ static void damage_and_run(const struct record *whole)
 	io_free(io);
 }
 
-static void counts_lost_seed(uint64_t seed)
+static void each_round(void (*damage)(const struct record *whole))
 {
 	struct salvage_totals totals;
 	struct record whole = { 0 };
 
-	make_old(seed);
 	io = old_pool();
 	check_eq(superblock_open(&sb, block_of(0), 0), SB_OK);
 	check_eq(run(&whole, &totals), 0);
 	check(totals.intact);
 	io_free(io);
 	for (unsigned i = 0; i < env("ROUNDS", 12); i++)
-		damage_and_run(&whole);
+		damage(&whole);
 	outbuf_fini(&whole.out);
 }
 
@@ -144,15 +144,96 @@ static void counts_lost(void)
 	uint64_t seed = env("SEED", 1);
 
 	printf("# SEED=%llu\n", (unsigned long long)seed);
-	counts_lost_seed(seed);
-	if (!getenv("SEED"))
-		counts_lost_seed(2);
+	make_old(seed);
+	each_round(damage_and_run);
+	if (getenv("SEED"))
+		return;
+	make_old(2);
+	each_round(damage_and_run);
+}
+
+/* --- many devices --- */
+
+#define NR_DEVS 400
+
+/* Some of them without mappings, and snapshots of others. */
+static void make_many(uint64_t seed)
+{
+	struct pool_edit *p;
+
+	io = io_mem_new("metadata", sizeof(old_image));
+	check(io);
+	rnd_begin(seed);
+	check_eq(edit_format(io, 128, &p, &err), 0);
+	check_eq(edit_grow_data(p, NR_DATA, &err), 0);
+	for (uint32_t id = 1; id <= NR_DEVS; id++) {
+		if (id > 9 && !rnd(4))
+			check_eq(edit_create_snap(p, id, id - 1 - (uint32_t)rnd(8), &err), 0);
+		else
+			check_eq(edit_create_thin(p, id, &err), 0);
+		for (uint64_t i = rnd(4); i; i--)
+			check_eq(map_new(p, id, rnd(5000)), 0);
+		if (!rnd(40))
+			commit(p);
+	}
+	commit(p);
+	edit_free(p);
+	memcpy(old_image, io_mem_data(io), sizeof(old_image));
+	io_free(io);
+}
+
+/* One or two children of a node with several, or the node. */
+static void lose_below(mblock_t root)
+{
+	const struct disk_node *n = (const void *)block_of(root);
+	uint32_t nr = le32_get(n->h.nr_entries);
+
+	for (uint64_t i = 1 + rnd(2); i && !csum_verify(n, root, SALT_NODE); i--) {
+		le64 b;
+
+		memcpy(&b, (const uint8_t *)n + 32 + (size_t)INTERNAL_MAX * 8 + 8 * rnd(nr), sizeof(b));
+		lose(le64_get(b));
+	}
+	if (!rnd(4))
+		lose(root);
+}
+
+static void lose_devices(const struct record *whole)
+{
+	struct salvage_totals totals = { 0 };
+	struct record rec = { 0 };
+	uint64_t what = rnd(8);
+
+	io = old_pool();
+	check_eq(le32_get(((const struct disk_node *)(const void *)block_of(sb.mapping_root))->h.flags), NODE_INTERNAL);
+	if (what < 6)
+		lose_below(what & 1 ? sb.mapping_root : sb.details_root);
+	if (what > 3)
+		lose_below(sb.mapping_root);
+	if (what > 6)
+		lose_index();
+	if (!rnd(4))
+		lose_superblock();
+	if (!run(&rec, &totals))
+		check(!totals.lossless || same(&rec, whole));
+	outbuf_fini(&rec.out);
+	io_free(io);
+}
+
+static void devices_lost(void)
+{
+	uint64_t seed = env("SEED", 1);
+
+	printf("# SEED=%llu\n", (unsigned long long)seed);
+	make_many(seed);
+	each_round(lose_devices);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		{ "where a part of the counts is lost, lossless is only the pool as it was", counts_lost },
+		{ "also where parts of many devices' top level and details are lost", devices_lost },
 		{ 0 },
 	};
 

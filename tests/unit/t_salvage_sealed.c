@@ -121,11 +121,12 @@ static void leave_one(void)
 static void make_chain(void)
 {
 	mblock_t first = rnd(2) ? sb.mapping_root : any_node(), b = first;
+	uint64_t step = 1 + rnd(9); /* it comes by all blocks before it begins anew */
 	bool loop = rnd(2);
 
-	for (uint64_t left = rnd(40); left; left--) {
+	for (uint64_t left = rnd(2 * BTREE_MAX_DEPTH); left; left--) {
 		struct disk_node *n = (void *)block_of(b);
-		mblock_t next = left > 1 ? 1 + rnd(NR_META - 1) : loop ? first : any_node();
+		mblock_t next = left > 1 ? 1 + (b - 1 + step) % (NR_META - 1) : loop ? first : any_node();
 		le64 value = le64_make(next);
 
 		memset(n, 0, MBLOCK_SIZE);
