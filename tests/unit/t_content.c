@@ -94,6 +94,7 @@ static void paths_that_cannot_be(void)
 	check(!meta_out_is_missing(below) && meta_out_is_missing(file_name("none")));
 	check(!meta_out_is_missing("4094:77") && !meta_out_is_missing("/dev/no_such_disk") && !meta_out_is_missing("-"));
 	check(meta_out_open("4094:77", &opt, &out, &err) < 0);
+	check(content_of("4094:77", &c, &err) < 0); /* no device of that number is here, and no file of that name is meant */
 }
 
 /* Nothing, zeros and pieces of a table. */

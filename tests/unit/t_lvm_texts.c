@@ -6,6 +6,8 @@
 #include "folder.h"
 
 #include "lvm_disk.h"
+#include "volume/open/pool_arg.h"
+#include "volume/open/pool_lvm.h"
 
 /* Another group: other ids, names of its own. */
 static char *other_group(const char *name, const char *seqno, bool third)
@@ -27,15 +29,20 @@ static char *other_group(const char *name, const char *seqno, bool third)
 static char file_c[500], file_d[500];
 static const char *const groups[] = { file_a, file_c, file_d };
 
-static void put_groups(const char *name)
+static void put_other(const char *name)
 {
 	char *other = other_group(name, "seqno = 6", false);
 
-	put_both(whole_text);
 	strcpy(file_c, file_name("c"));
 	make_head('r', other);
 	put_image("c");
 	free(other);
+}
+
+static void put_groups(const char *name)
+{
+	put_both(whole_text);
+	put_other(name);
 }
 
 static void does_not_say(const struct lvm_options *opt, const char *words)
@@ -56,7 +63,7 @@ static void does_not_say(const struct lvm_options *opt, const char *words)
 static void one_group_of_two(void)
 {
 	static const char long_name[] = "n" LONG_NAME;
-	char *third;
+	char *first, *third;
 	struct lvm_options opt = { .path = groups, .nr_paths = 2 };
 
 	put_groups("wg");
@@ -73,13 +80,18 @@ static void one_group_of_two(void)
 	put_groups(long_name);
 	says(&opt, -ENODATA, long_name);
 	/* a third one for whose name there is no room */
+	first = changed(whole_text, NULL, "vg {", "v" LONG_NAME "123456 {");
+	make_head('p', first);
+	put_image("a");
+	free(first);
+	put_other("n" LONG_NAME "123456");
 	strcpy(file_d, file_name("d"));
 	third = other_group("w" LONG_NAME, "seqno = 6", true);
 	make_head('s', third);
 	put_image("d");
 	free(third);
 	opt.nr_paths = 3;
-	says(&opt, -ENODATA, "on the given disks; there is: vg n");
+	says(&opt, -ENODATA, "on the given disks; there is: v0123456789");
 	/* no text at all is another fault than another group */
 	opt.nr_paths = 1;
 	make_head('p', whole_text);
@@ -269,6 +281,29 @@ static void paths_to_nothing(void)
 	says(&opt, -ENOENT, "nothing*'");
 }
 
+/* A group has a volume and no thin pool: the volume is what POOL and DEVICE mean. */
+static void groups_without_a_pool(void)
+{
+	static const char text[] =
+		"vg {\nid = \"" ID("g") "\"\nseqno = 5\nextent_size = 128\nphysical_volumes {\npv0 {\nid = \"" ID("p")
+		"\"\npe_start = 2048\npe_count = 900\n}\n}\nlogical_volumes {\n" LV("lin", "1") SEG("1", "0", "4", "striped")
+		"stripe_count = 1\nstripes = [\"pv0\", 0]\n}\n}\n}\n}\ncontents = \"Text Format Volume Group\"\n";
+	struct pool_want want = { .disk = pool_lvm_table, .table = { .device = { "vg/lin" }, .other = table_other_line } };
+	struct err err = { 0 };
+	struct pool_arg arg;
+
+	put_both(text);
+	check_eq(pool_arg_open(file_a, &want, &arg, &err), 0);
+	check_eq(arg.kind, POOL_LINE);
+	check_str(arg.table->other->name, "lin");
+	pool_arg_fini(&arg);
+	want.table.device[0] = "vg/none";
+	check(pool_arg_open(file_a, &want, &arg, &err) == -ENODATA && strstr(err.text, "volume group vg has no thin pool"));
+	want.table.device[0] = "vg/lin";
+	want.table.other = NULL;
+	check(pool_arg_open(file_a, &want, &arg, &err) == -ENODATA);
+}
+
 static void empty_fill(void *ctx, const struct lvm_vg *vg, const struct lvm_lv *pool, struct lvm_fill *fill)
 {
 	(void)ctx;
@@ -305,6 +340,7 @@ int main(int argc, char **argv)
 		{ "an image that is cut is read as far as it goes", cut_images },
 		{ "a copy of a disk is refused wherever it lies", copies_elsewhere },
 		{ "paths that lead to no disk are told", paths_to_nothing },
+		{ "a volume of a group without a thin pool is read by its name", groups_without_a_pool },
 		{ "a pool without data blocks is not full", a_pool_without_data },
 		{ 0 },
 	};
