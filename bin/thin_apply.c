@@ -142,6 +142,8 @@ static int apply(struct cli *c, struct options *o, struct apply_source *s, struc
 		cli_left(c, "'%s' is partly written: run the same command again", place_name(p));
 		bar = progress_new(c, "applying", apply_source_len(s));
 		o->apply.meter = progress_meter(bar);
+		o->apply.tell = cli_tell;
+		o->apply.ctx = c;
 		r = apply_run(s, p, &o->apply, err);
 		progress_free(bar);
 	}

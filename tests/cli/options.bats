@@ -81,3 +81,17 @@ refused() {
 	thin_metadata_pack -i meta -o pack
 	cmp pack old
 }
+
+@test "thin_apply: that an image is shorter than the device is told, from a pipe too" {
+	head -c 512K /dev/urandom >image
+	thin_materialize table one before
+	run -0 thin_apply -O raw -i image table one
+	[ "$output" = "thin_apply: note: one has 1048576 bytes, the image 524288: the bytes behind the image are unchanged" ]
+	thin_materialize table one - | cmp - <(cat image && tail -c 512K before)
+	run -0 thin_apply -O raw table one </dev/null
+	[[ "$output" == *"the image 0: "* ]]
+	# whole sectors are no difference
+	head -c 1048065 /dev/urandom >image
+	run -0 thin_apply -O raw -i image table one
+	[ -z "$output" ]
+}

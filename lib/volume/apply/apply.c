@@ -3,6 +3,7 @@
 #include "volume/apply/apply.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -435,6 +436,19 @@ static int check_base(const struct apply_source *s, struct place *p, const char 
 	return check_digest(p, place_size(p), want, "it is not the base, nothing was written", err);
 }
 
+/* A device has whole sectors; where it is longer than that, its end is not the image's. */
+static void tell_rest(const struct place *p, uint64_t size, const struct apply_options *opt)
+{
+	const uint64_t held = place_size(p);
+	char text[300];
+
+	if (!opt->tell || size == UINT64_MAX || place_can_grow(p) || held < size || held - size < 1u << SECTOR_SHIFT)
+		return;
+	snprintf(text, sizeof(text), "note: %s has %llu bytes, the image %llu: the bytes behind the image are unchanged",
+		 place_name(p), (ull)held, (ull)size);
+	opt->tell(opt->ctx, text);
+}
+
 int apply_run(struct apply_source *s, struct place *p, const struct apply_options *opt,
 	      struct err *err)
 {
@@ -457,6 +471,8 @@ int apply_run(struct apply_source *s, struct place *p, const struct apply_option
 		r = place_cut(p, a.size, err);
 	if (!r)
 		r = place_sync(p, err);
+	if (!r)
+		tell_rest(p, a.size, opt);
 	if (!r && opt->sha256)
 		r = check_digest(p, a.size == UINT64_MAX ? place_size(p) : a.size, opt->sha256,
 				 "the result is wrong", err);

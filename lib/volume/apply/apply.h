@@ -37,6 +37,8 @@ struct apply_options {
 	const char *sha256;	 /* what it must hold afterwards */
 	struct meter *meter;
 	bool dry_run;
+	void (*tell)(void *ctx, const char *text); /* takes a note; or NULL */
+	void *ctx;
 };
 
 /*
