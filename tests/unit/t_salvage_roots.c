@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Roots that the user gives belong to a state of the pool, whose space map then counts. */
+#include "base/zero.h"
 #include "old_pool.h"
 #include "pool/salvage/salvage.h"
 #include "pool/salvage/state.h"
@@ -29,10 +30,42 @@ static void given_roots(void)
 	io_free(io);
 }
 
+/* An empty pool: with roots that are given nobody looks for an older one below it. */
+static void given_empty(void)
+{
+	struct io *io = io_mem_new("metadata", sizeof(old_image));
+	struct jobs *jobs = jobs_new(1);
+	struct salvage_options opt = { .has_mapping_root = true, .has_details_root = true };
+	struct pool_edit *p;
+	struct salvage *s = NULL;
+	struct superblock sb;
+
+	make_old(env("SEED", 1));
+	check(io && jobs);
+	check_eq(edit_format(io, 128, &p, &err), 0);
+	commit(p);
+	edit_free(p);
+	for (size_t at = 0; at < sizeof(old_image); at += MBLOCK_SIZE) /* over the old pool */
+		if (all_zero((uint8_t *)io_mem_data(io) + at, MBLOCK_SIZE))
+			memcpy((uint8_t *)io_mem_data(io) + at, old_image + at, MBLOCK_SIZE);
+	check_eq(superblock_open(&sb, io_mem_data(io), 0), SB_OK);
+	check_eq(salvage_new(io, jobs, &(struct salvage_options) { 0 }, &s, &err), 0);
+	check(s->state.over.found);
+	salvage_free(s);
+	opt.mapping_root = sb.mapping_root;
+	opt.details_root = sb.details_root;
+	check_eq(salvage_new(io, jobs, &opt, &s, &err), 0);
+	check(!s->state.over.found && !s->trees.nr_devs);
+	salvage_free(s);
+	jobs_free(jobs);
+	io_free(io);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		{ "with roots that are given, the space map of their state is used", given_roots },
+		{ "with roots of an empty pool that are given, no older pool is looked for", given_empty },
 		{ 0 },
 	};
 

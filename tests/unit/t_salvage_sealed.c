@@ -117,6 +117,31 @@ static void leave_one(void)
 	csum_seal(n, b, SALT_NODE);
 }
 
+/* Two entries, of one node or of a node and the top level, name a block that is lost. */
+static void share_lost(void)
+{
+	mblock_t b = 1 + rnd(NR_META - 1);
+	struct disk_node *n, *top = (void *)block_of(sb.mapping_root);
+	uint8_t *values, *to;
+	uint32_t nr;
+	le64 lost;
+
+	for (unsigned i = 0; i < NR_META && (!is_node(b) || le32_get(((struct disk_node *)(void *)block_of(b))->h.flags) != NODE_INTERNAL); i++)
+		b = b % (NR_META - 1) + 1;
+	n = (void *)block_of(b);
+	nr = le32_get(n->h.nr_entries);
+	if (!is_node(b) || !nr || nr > INTERNAL_MAX || !is_node(sb.mapping_root))
+		return;
+	values = (uint8_t *)n + 32 + (size_t)INTERNAL_MAX * 8;
+	to = rnd(3) ? values : (uint8_t *)top + 32 + (size_t)INTERNAL_MAX * 8;
+	memcpy(&lost, values + 8 * rnd(nr), sizeof(lost));
+	memcpy(to + 8 * rnd(to == values ? nr : 5), &lost, sizeof(lost));
+	csum_seal(n, b, SALT_NODE);
+	csum_seal(top, sb.mapping_root, SALT_NODE);
+	if (le64_get(lost) < NR_META)
+		memset(block_of(le64_get(lost)), 0, MBLOCK_SIZE);
+}
+
 /* More nodes below each other than a tree has levels, where the top level or a device began; also as a loop. */
 static void make_chain(void)
 {
@@ -174,8 +199,10 @@ static void change_superblock(void)
 		*field[rnd(ARRAY_SIZE(field))] = le64_make(some_number());
 	else if (rnd(2))
 		d->data_block_size = le32_make((uint32_t)rnd(3) * 128);
+	else if (rnd(2))
+		d->time = le32_make(rnd(2) ? MAX_TIME : (uint32_t)rng());
 	else
-		d->time = le32_make((uint32_t)rng());
+		d->incompat_flags = le32_make(1);
 	csum_seal(d, 0, SALT_SUPERBLOCK);
 	if (!rnd(4))
 		((uint8_t *)d)[rnd(2) ? 0 : rnd(700)] ^= 1;
@@ -188,7 +215,7 @@ static void lose_superblock(void)
 
 static void (*const changes[])(void) = {
 	change_field, change_field, change_key, change_key,	   change_value,    change_value, leave_one,
-	move_block,   move_block,   lose_block, lose_block, lose_map, change_superblock, lose_superblock, make_chain,
+	move_block,   move_block,   lose_block, lose_block, lose_map, change_superblock, lose_superblock, make_chain, share_lost,   share_lost,
 };
 
 /* --- the rescue --- */
@@ -212,10 +239,11 @@ static void build_anew(struct salvage *s, struct jobs *jobs)
 
 static void choose(struct salvage_options *opt, struct salvage_take *take)
 {
-	*opt = (struct salvage_options) { .hint = { .has_data_block_size = true, .data_block_size = 128,
+	*opt = (struct salvage_options) { .hint = { .has_data_block_size = rnd(3), .data_block_size = 128,
 						    .has_nr_data_blocks = rnd(2), .nr_data_blocks = NR_DATA },
 					  .explain = rnd(2), .data_sectors = rnd(2) * NR_DATA * 128 };
-	opt->given = (struct pool_overrides) { .has_nr_data_blocks = !rnd(4), .nr_data_blocks = NR_DATA + rnd(9) };
+	opt->given = (struct pool_overrides) { .has_nr_data_blocks = !rnd(4), .nr_data_blocks = NR_DATA + rnd(9),
+					       .has_data_block_size = !rnd(6), .data_block_size = rnd(2) ? 128 : 100 };
 	opt->has_mapping_root = !rnd(6);
 	opt->mapping_root = rnd(2) ? sb.mapping_root : some_number();
 	opt->has_details_root = !rnd(6);
