@@ -287,7 +287,7 @@ static inline uint64_t bits_to_bytes(uint64_t bits)
 }
 
 /* Adds @add, which is 0 or 1 in each byte, to eight bytes.  False: one of them is full. */
-static inline bool bytes_add(uint64_t *p, uint64_t add)
+static inline bool bytes_add(const struct refmap *m, uint64_t *p, uint64_t add)
 {
 	const uint64_t tops = 0x8080808080808080;
 	uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -295,6 +295,10 @@ static inline bool bytes_add(uint64_t *p, uint64_t add)
 	do {
 		if (unlikely(((old & ~tops) + add) & old & tops))
 			return false;
+		if (!m->shared) {
+			*p = old + add;
+			return true;
+		}
 	} while (!__atomic_compare_exchange_n(p, &old, old + add, true, __ATOMIC_RELAXED,
 					      __ATOMIC_RELAXED));
 	return true;
@@ -308,14 +312,14 @@ static __attribute__((noinline)) void overflow_word(struct refmap *m, uint64_t i
 
 	for (; p && full; full >>= 16, b += 8) {
 		eight = full & 0xFFFF;
-		if (!eight || bytes_add((void *)&p[b & (PAGE_LEN - 1)], bits_to_bytes(eight)))
+		if (!eight || bytes_add(m, (void *)&p[b & (PAGE_LEN - 1)], bits_to_bytes(eight)))
 			continue;
 		for (; eight; eight &= eight - 1)
 			overflow_inc(m, b + (unsigned)__builtin_ctzll(eight) / 2);
 	}
 }
 
-static inline void inc_run(struct refmap *m, uint64_t b, uint64_t len, bool shared)
+static __attribute__((noinline)) void inc_words(struct refmap *m, uint64_t b, uint64_t len)
 {
 	uint64_t i = b / WORD_ENTRIES, low, full;
 	unsigned from = b % WORD_ENTRIES, nr;
@@ -323,19 +327,50 @@ static inline void inc_run(struct refmap *m, uint64_t b, uint64_t len, bool shar
 	for (; len; len -= nr, from = 0, i++) {
 		nr = (unsigned)MIN((uint64_t)(WORD_ENTRIES - from), len);
 		low = LOW >> (64 - 2 * nr) << 2 * from;
-		full = word_inc(m, i, low, shared);
+		full = word_inc(m, i, low, m->shared);
 		full &= full >> 1 & low;
 		if (unlikely(full))
 			overflow_word(m, i, full);
 	}
 }
 
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* The pairs that are 11, with their lower bits in @full, of the 32 blocks from @b on, a multiple of four. */
+static __attribute__((noinline)) void overflow_across(struct refmap *m, uint64_t b, uint64_t full)
+{
+	const unsigned from = 2 * (b % WORD_ENTRIES);
+
+	if (full << from)
+		overflow_word(m, b / WORD_ENTRIES, full << from);
+	if (from && full >> (64 - from))
+		overflow_word(m, b / WORD_ENTRIES + 1, full >> (64 - from));
+}
+
+/* A run that lies in 64 bits of some bytes, wherever these begin: most runs do. */
+static inline void inc_short(struct refmap *m, uint64_t b, uint64_t len)
+{
+	uint8_t *const p = (uint8_t *)m->word + b / 4;
+	const uint64_t low = LOW >> (64 - 2 * len) << 2 * (b % 4);
+	uint64_t old, new, full;
+
+	memcpy(&old, p, sizeof(old));
+	new = word_up(old, low);
+	memcpy(p, &new, sizeof(new));
+	full = old & old >> 1 & low;
+	if (full)
+		overflow_across(m, b & ~3ull, full);
+}
+#endif
+
 void refmap_inc_run(struct refmap *m, uint64_t b, uint64_t len)
 {
-	if (m->shared)
-		inc_run(m, b, len, true);
-	else
-		inc_run(m, b, len, false);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	if (!m->shared && len - 1 < WORD_ENTRIES - 3) {
+		inc_short(m, b, len);
+		return;
+	}
+#endif
+	inc_words(m, b, len);
 }
 
 /*
