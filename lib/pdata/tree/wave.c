@@ -17,10 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cpu.h"
-#include "base/u64x4.h"
 #include "base/vec.h"
-#include "pdata/tree/impl.h"
+#include "pdata/tree/bequest.h"
 
 #define WINDOW ((size_t)512 << 10) /* nodes read in one call: their list takes 4 MiB at most */
 
@@ -193,106 +191,10 @@ static uint32_t *keep_inner(struct walk *w, struct walk_worker *me, uint32_t b,
 	return in;
 }
 
-/* What a node passes on to a child, besides the child's keys. */
-struct bequest {
-	uint32_t nattr;
-	uint8_t height, flags;
-};
-
-/*
- * Does one more pointer to @b change nothing but its number of references?  So it is with most
- * pointers where snapshots share their nodes.  What is looked at only ever grows, so a false answer
- * is never wrong: it costs the long way.
- */
-static inline bool adds_nothing(const struct walk *w, uint32_t b, const struct bequest *q,
-				uint64_t first, uint64_t last)
-{
-	uint8_t flag = __atomic_load_n(&w->flag[b], __ATOMIC_RELAXED);
-
-	return (flag & (q->flags | WALK_DONE | WALK_LOST)) == q->flags &&
-	       __atomic_load_n(&w->height[b], __ATOMIC_RELAXED) == q->height &&
-	       __atomic_load_n(&w->nattr[b], __ATOMIC_RELAXED) >= q->nattr &&
-	       __atomic_load_n(&w->first[b], __ATOMIC_RELAXED) >= first &&
-	       __atomic_load_n(&w->nlast[b], __ATOMIC_RELAXED) >= ~last &&
-	       (!w->s.claims || __atomic_load_n(&w->s.claims[b], __ATOMIC_RELAXED) == w->s.kind);
-}
-
-#ifdef __x86_64__
-typedef uint32_t u32x4 __attribute__((vector_size(16)));
-
-/* Other workers may change what is read here, as above.  Each number is read whole. */
-#define AVX2_RACY __attribute__((target("avx2"), no_sanitize("thread")))
-
-/*
- * The same for the children @c[0] to @c[3], which are blocks that follow one another, with @keys as
- * first keys and a fifth key behind them.  Signs tell, as keys are below 2^63 in a sound pool.
- */
-static inline AVX2_RACY bool four_add_nothing(const struct walk *w, const uint32_t *c,
-					      const struct bequest *q, const le64 *keys)
-{
-	const uint32_t ones = 0x01010101, flags = (q->flags | WALK_DONE | WALK_LOST) * ones;
-	u64x4 key, next, first, nlast, nattr, bad;
-	uint32_t flag, height, claim = w->s.kind * ones;
-	u32x4 narrow_nattr;
-
-	memcpy(&flag, w->flag + *c, sizeof(flag));
-	memcpy(&height, w->height + *c, sizeof(height));
-	if (w->s.claims)
-		memcpy(&claim, w->s.claims + *c, sizeof(claim));
-	if ((flag & flags) != q->flags * ones || height != q->height * ones ||
-	    claim != w->s.kind * ones)
-		return false;
-	u64x4_load(&key, keys);
-	u64x4_load(&next, keys + 1);
-	memcpy(&first, w->first + *c, sizeof(first));
-	memcpy(&nlast, w->nlast + *c, sizeof(nlast));
-	memcpy(&narrow_nattr, w->nattr + *c, sizeof(narrow_nattr));
-	nattr = __builtin_convertvector(narrow_nattr, u64x4);
-	/* first >= key, ~nlast <= next - 1, nattr >= q->nattr */
-	bad = (first - key) | (next + nlast) | (nattr - q->nattr) | key | first | next | ~nlast;
-	return !((bad[0] | bad[1] | bad[2] | bad[3]) >> 63);
-}
-
-/*
- * How many of the pointers from @c on, of @nr, go to blocks that follow one another and add
- * nothing?  A multiple of four.
- */
-static __attribute__((noinline)) AVX2_RACY uint32_t run_adds_nothing(const struct walk *w,
-								     const uint32_t *c,
-								     const struct bequest *q,
-								     const le64 *keys, uint32_t nr)
-{
-	uint32_t i = 0;
-
-	while (i + 4 < nr && c[i] - *c == i && c[i + 3] - c[i] == 3 && c[i + 1] - c[i] == 1 &&
-	       c[i + 2] - c[i] == 2 && four_add_nothing(w, c + i, q, keys + i))
-		i += 4;
-	return i;
-}
-
-#endif
-
-/* @i is the number of the pointer @c of @nr.  How many from it on were passed on in one go? */
-static inline uint32_t expand_run(const struct walk *w, const uint32_t *c, const struct bequest *q,
-				  const le64 *keys, uint32_t i, uint32_t nr)
-{
-	uint32_t run = 0;
-
-#ifdef __x86_64__
-	if (i + 4 < nr && c[1] - *c == 1 && cpu_has(CPU_HAS_AVX2))
-		run = run_adds_nothing(w, c, q, keys + i, nr - i);
-#else
-	(void)q, (void)keys, (void)i, (void)nr;
-#endif
-	if (run && w->s.refs)
-		refmap_inc_run(w->s.refs, *c, run);
-	return run;
-}
-
 /* The long way: one pointer from @b, of @level, to @c, which may have the keys [first, last]. */
 static __attribute__((noinline)) int expand_edge(struct walk *w, struct walk_worker *me, uint32_t b,
-						 int level, bool shared, uint32_t *c, uint64_t first,
-						 uint64_t last)
+						 int level, bool shared, uint32_t *c,
+						 uint64_t first, uint64_t last)
 {
 	struct walk_fault f = { .block = *c, .parent = b, .begin = first, .last = last };
 
@@ -311,8 +213,7 @@ int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in
 {
 	uint32_t nr = in[INNER_NR], *c = &in[INNER_CHILDREN], run;
 	bool shared = w->flag[b] & (WALK_MULTI | WALK_INHERIT);
-	const struct bequest q = { w->nattr[b], (uint8_t)level,
-				   WALK_REACHED | WALK_MULTI | (shared ? WALK_INHERIT : 0) };
+	const struct bequest q = bequest_of(w, b, level, shared);
 	struct refmap *const refs = w->s.refs;
 	const struct walk copy = *w;
 	uint64_t first, next = le64_get(keys[0]), last = ~w->nlast[b], to;
