@@ -95,3 +95,16 @@ refused() {
 	run -0 thin_apply -O raw -i image table one
 	[ -z "$output" ]
 }
+
+@test "repair: a number of data blocks below the superblock's has no effect, and a note says so" {
+	for command in 'thin_repair --dry-run -i' 'thin_dump --repair'; do
+		run -0 --separate-stderr $command meta
+		[[ "$stderr" != *"has no effect"* ]]
+		# shellcheck disable=SC2086
+		run -0 --separate-stderr $command meta --nr-data-blocks 3
+		[[ "$stderr" == *"--nr-data-blocks 3 has no effect: the superblock says 100, and a repair makes no pool smaller"* ]]
+		run -0 --separate-stderr $command meta --nr-data-blocks 200
+		[[ "$stderr" != *"has no effect"* ]]
+	done
+	[[ "$(thin_dump -q --repair --nr-data-blocks 200 meta)" == *'nr_data_blocks="200"'* ]]
+}

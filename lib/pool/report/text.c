@@ -297,7 +297,8 @@ void salvage_report(struct salvage *s, bool verbose, struct outbuf *out)
 {
 	struct telling t;
 
-	if (s->tell.intact && s->tell.lossless && !verbose && !has_other_details(&s->trees))
+	if (s->tell.intact && s->tell.lossless && !verbose && !has_other_details(&s->trees) &&
+	    !s->values.header_notes.len)
 		return;
 	put_super(s, out);
 	put_blocks(s, verbose, out);

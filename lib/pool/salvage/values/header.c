@@ -114,6 +114,7 @@ static void header_nr_data(struct values *values)
 {
 	struct graph *g = values->graph;
 	const struct super *super = values->super;
+	const struct pool_overrides *given = &super->opt.given;
 	const struct trees *trees = values->trees;
 	uint64_t need = 0;
 
@@ -122,6 +123,11 @@ static void header_nr_data(struct values *values)
 			need = MAX(need, g->node[trees->dev[i].root].max_data + 1);
 	if (g->nr_data_blocks != UINT64_MAX) {
 		values->info.nr_data_blocks = g->nr_data_blocks;
+		if (given->has_nr_data_blocks && given->nr_data_blocks < g->nr_data_blocks)
+			outbuf_printf(&values->header_notes,
+				      "--nr-data-blocks %llu has no effect: the superblock says %llu, and a repair makes "
+				      "no pool smaller\n",
+				      (unsigned long long)given->nr_data_blocks, (unsigned long long)g->nr_data_blocks);
 		return;
 	}
 	values->header_invented = true;
