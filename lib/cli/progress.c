@@ -64,7 +64,7 @@ enum detail { ALL_NUMBERS, NO_RATE, ONLY_TIME };
 static void put_numbers(struct outbuf *out, uint64_t done, uint64_t total, uint64_t spent_ms,
 			enum detail d)
 {
-	double rate = (double)done * 1000 / (double)MAX(spent_ms, 1);
+	double rate = (double)done * 1000 / (double)spent_ms;
 	bool has_end = total && rate >= 1 && (double)(total - done) / rate < 1e8;
 
 	outbuf_reset(out);

@@ -38,13 +38,12 @@ fixture() {
 	cp --sparse=always "$1/meta.img" pool
 }
 
-@test "each damage to a node is told by every reader with its block and what is lost, and none of them ends well" {
+# each_damage POOL [WORDS...]: each damage to a node of a mapping tree of a copy of POOL, with these words for it
+each_damage() {
 	local recipe c
-	fixture snap-tree
-	cp --sparse=always pool sound
 	for recipe in $("$damage" --list | grep '^node-' | grep -vE '^node-(in-use|underfull)$'); do # these can be read
-		cp --sparse=always sound pool
-		"$damage" pool "$recipe"
+		cp --sparse=always "$1" pool
+		"$damage" pool "$recipe" "${@:2}"
 		for c in thin_dump thin_ls thin_info 'thin_rmap --region 0..-1' 'thin_delta --thin1 0 --thin2 1'; do
 			run --separate-stderr $c pool
 			[ "$status" -eq 1 ] || { echo "$recipe: $c: $status"; return 1; }
@@ -54,6 +53,24 @@ fixture() {
 				< <(grep -oE 'blocks [0-9]+-[0-9]+' <<<"$stderr" | tr -c '0-9\n' ' ')
 		done
 	done
+}
+
+@test "each damage to a node is told by every reader with its block and what is lost, and none of them ends well" {
+	fixture snap-tree
+	cp --sparse=always pool sound
+	each_damage sound
+	# the first leaf tells how high a tree is, and so it is read in another way than the others
+	awk 'BEGIN {
+		print "<superblock uuid=\"\" time=\"1\" transaction=\"2\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"5000\">"
+		for (d = 0; d < 2; d++) {
+			printf "<device dev_id=\"%d\" mapped_blocks=\"1000\" transaction=\"0\" creation_time=\"0\" snap_time=\"1\">\n", d
+			for (i = 0; i < 1000; i++)
+				printf "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", i, d * 2000 + 999 - i
+			print "</device>"
+		}
+		print "</superblock>" }' >two.xml
+	thin_restore -q -i two.xml -o two --size 1M
+	each_damage two --leaf 1
 }
 
 @test "thin_check: very many data blocks and several threads, one device alone beyond them, the last device without details" {
@@ -91,4 +108,17 @@ fixture() {
 	run --separate-stderr thin_check --clear-needs-check-flag --super-block-only pool # block 0 alone is asked about
 	[ "$status" -eq 0 ]
 	[[ "$stderr" == *"cleared needs_check flag"* ]]
+}
+
+@test "thin_check: a pool without metadata blocks, and one that is new and wrong, are told" {
+	fixture snap-tree
+	"$damage" pool superblock-map-size --metadata --value 0
+	run --separate-stderr thin_check pool
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"metadata space map: a size of 0 blocks is impossible"* ]]
+	fixture fresh
+	"$damage" pool superblock-block-size
+	run --separate-stderr thin_check pool
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"block size"* ]]
 }

@@ -402,6 +402,7 @@ load contract.bash
 		done
 	done
 	thin_check -q --jobs 1000 meta
+	thin_ls --jobs 1000 meta | cmp - <(thin_ls --jobs 2 meta)
 	# shellcheck disable=SC2046
 	run --separate-stderr thin_ls meta $(yes -- '--pv meta' | head -257)
 	[ "$status" -eq 64 ] && [[ "$stderr" == *"--pv is given more than 256 times"* ]]

@@ -65,6 +65,28 @@ load owners.bash
 	XML
 }
 
+@test "thin_delta: --verbose begins a new range where one of the two sides jumps, whichever it is" {
+	cat >d.xml <<-'XML'
+	<superblock uuid="" time="1" transaction="0" version="2" data_block_size="128" nr_data_blocks="1000">
+	  <device dev_id="1" mapped_blocks="6" transaction="0" creation_time="0" snap_time="1">
+	    <range_mapping origin_begin="0" data_begin="100" length="6" time="0"/>
+	  </device>
+	  <device dev_id="2" mapped_blocks="6" transaction="0" creation_time="0" snap_time="1">
+	    <range_mapping origin_begin="0" data_begin="200" length="2" time="0"/>
+	    <range_mapping origin_begin="2" data_begin="300" length="2" time="0"/>
+	    <range_mapping origin_begin="4" data_begin="302" length="2" time="1"/>
+	  </device>
+	</superblock>
+	XML
+	thin_restore -q -i d.xml -o jump --size 256K
+	thin_delta --verbose --thin1 1 --thin2 2 jump | grep '<range' | diff - <(printf '      <range %s/>\n' \
+		'begin="0" left_data_begin="100" right_data_begin="200" length="2"' \
+		'begin="2" left_data_begin="102" right_data_begin="300" length="4"')
+	thin_delta --verbose --thin1 2 --thin2 1 jump | grep '<range' | diff - <(printf '      <range %s/>\n' \
+		'begin="0" left_data_begin="200" right_data_begin="100" length="2"' \
+		'begin="2" left_data_begin="300" right_data_begin="102" length="4"')
+}
+
 # The kinds of all blocks, a line each, from the XML.
 blocks() {
 	awk -F'"' '/ begin="/ { split($1, w, /[< ]+/); for (i = 0; i < $4; i++) print w[2], $2 + i }' | sort
@@ -82,6 +104,31 @@ blocks() {
 			thin_delta --verbose --jobs 8 --thin1 "$1" --thin2 "$2" "$DIR/random$seed" | cmp - a
 		done
 	done
+}
+
+@test "thin_delta: a large device and a small one, which are read in a different number of pieces" {
+	# device 1 maps 300,000 blocks, none beside its neighbour; device 2 every 997th, a third of them in the same place
+	awk 'function place(v) { return v * 7919 % 300007 }
+	function device(id, n) { printf "<device dev_id=\"%d\" mapped_blocks=\"%d\" transaction=\"0\" creation_time=\"0\" snap_time=\"1\">\n", id, n }
+	function single(v, d) { printf "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", v, d }
+	BEGIN {
+		print "<superblock uuid=\"\" time=\"1\" transaction=\"2\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"700000\">"
+		device(1, 300000)
+		for (v = 0; v < 300000; v++) single(v, place(v))
+		print "</device>"
+		device(2, 401)
+		for (v = i = 0; i <= 400; i++) { v = i * 997; single(v, i % 3 ? 300007 + v : v < 300000 ? place(v) : 300007 + v) }
+		print "</device></superblock>"
+	}' >sizes.xml
+	thin_restore -q -i sizes.xml -o sizes --size 16M
+	awk 'BEGIN { for (v = 0; v < 300000 || v <= 400 * 997; v++) {
+		two = v % 997 == 0 && v <= 400 * 997
+		if (v < 300000 || two) print (!two ? "left_only" : v >= 300000 ? "right_only" : v / 997 % 3 ? "different" : "same"), v } }' | sort >want
+	thin_delta --thin1 1 --thin2 2 sizes | blocks | cmp - want
+	sed 's/^left_only/x/; s/^right_only/left_only/; s/^x/right_only/' want | sort >other
+	thin_delta --thin1 2 --thin2 1 sizes | blocks | cmp - other
+	thin_delta --verbose --thin1 2 --thin2 1 sizes | grep -c '<range' >nr
+	[ "$(cat nr)" -ge 300000 ]
 }
 
 @test "thin_delta: roots and names choose sides, mistakes are told" {

@@ -175,3 +175,24 @@ json_ranges() {
 	[ "$(wc -l <keys)" -gt 80 ]
 	sed -n 's/^| \(`[^|]*`\) |.*/\1/p' "$abs_top_srcdir/doc/json.md" | grep -o '`[^`]*`' | tr -d '`' | sort -u | diff keys -
 }
+
+@test "thin_repair: a device whose tree was found by itself is likely, and one whose number is invented is open" {
+	local root
+	wipe() { dd if=/dev/zero of=lost bs=4096 seek="$(od -An -tu8 -j"$1" -N8 lost | tr -d ' ')" count=1 conv=notrunc status=none; }
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/snap-tree.tar.zst"
+	cp --sparse=always snap-tree/meta.img lost
+	wipe 320 # the top level
+	thin_repair --format json -i lost -o lost.new --size auto >report 2>/dev/null || :
+	jq -e '[.devices[] | select(.kept > 0)] | length > 20 and all(.tree_found and .certainty == "likely" and .details == "kept")' report
+	cat >two.xml <<-'XML'
+	<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="1000">
+	<device dev_id="7" mapped_blocks="300" transaction="0" creation_time="0" snap_time="1"><range_mapping origin_begin="0" data_begin="10" length="300" time="0"/></device>
+	</superblock>
+	XML
+	thin_restore -q -i two.xml -o two --size 1M
+	cp two lost
+	wipe 320
+	wipe 328 # and the details
+	thin_repair --format json -i lost -o lost.new2 --size auto >report 2>/dev/null || :
+	jq -e '[.devices[] | [.kept, .details, .id_invented, .certainty]] == [[300, "invented", true, "open"]]' report
+}

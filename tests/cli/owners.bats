@@ -95,6 +95,8 @@ chain() {
 	[ "$(wc -l <tree)" -eq 30 ]
 	! grep '[#+]' tree
 	thin_info chain >info # no data blocks: no part of them is used
+	thin_info --warn 80 chain.xml >info # here the metadata is not known, either
+	thin_info --warn 90 chain >info
 	grep -q '^Pool' info
 	chain 300
 	thin_ls --no-headers --format tree chain >tree

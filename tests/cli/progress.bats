@@ -241,6 +241,8 @@ long_command() {
 	grep -E '^thin_check: checking .{50}' <<<"$output" || { echo "$output"; return 1; }
 	! grep -E '^.{80}' <<<"$output"
 	[ "${lines[-1]}" = "status 0" ]
+	on_terminal env -u TERM thin_check meta
+	[ "${lines[-1]}" = "status 0" ]
 	mkfifo out/fifo
 	{ head -c 8M xml; sleep 1.5; tail -c +8388609 xml; } >out/fifo & # how long the text is, is not known
 	truncate -s 64M out/new

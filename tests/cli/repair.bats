@@ -38,6 +38,17 @@ fixture() {
 	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$1.tar.zst"
 }
 
+@test "thin_repair: a superblock that stands in another block's place is found there" {
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/snap-tree.tar.zst"
+	cp --sparse=always snap-tree/meta.img moved
+	dd if=snap-tree/meta.img of=moved bs=4096 count=1 seek=900 conv=notrunc status=none # nothing uses that block
+	yes spoilt | dd of=moved bs=4096 count=1 iflag=fullblock conv=notrunc status=none
+	run --separate-stderr thin_repair -i moved -o moved.new --size auto
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"superblock (block 0): "*"; found in the place of block 900"* ]] || { echo "$stderr"; return 1; }
+	thin_dump moved.new | cmp - <(thin_dump snap-tree/meta.img)
+}
+
 @test "thin_repair: the place of a loss is told in bytes only where they can be counted" {
 	local k last
 	{

@@ -200,6 +200,7 @@ static void mistakes(void)
 	refuses("unexpected argument '-\xc3\xa9' found", "--quiet", "-\xc3\xa9", "p");
 	refuses("unexpected argument '-q\xe9' found", "-q\xe9", "\xe9", "p");
 	refuses("unexpected argument '-q\xe9' found", "p", "-q\xe9");
+	refuses("unexpected argument '-q\xe9' found", "-q\xe9", "-m", "p");
 	refuses("unexpected argument '-\xc3\xa9' found", "-o", "--strange", "-\xc3\xa9", "p");
 	refuses("unexpected argument 'c' found", "a", "b", "c");
 	refuses("No input file provided.", "-q");

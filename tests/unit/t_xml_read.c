@@ -342,7 +342,7 @@ static void names_of_parts(void)
 			"time=\"0\"/>\n</def>\n", names[i], i, i + 10);
 	strcat(text, DEVICE_TAG);
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-		sprintf(text + strlen(text), "<ref name=\"%s\"%s/>\n", names[i], i == 2 ? " " : "");
+		sprintf(text + strlen(text), "<ref name=\"%s\"%s/>\n", names[i], i == 0 ? " " : "");
 	strcat(text, "</device>\n</superblock>\n");
 	got = told(padded(text));
 	/* each reference has the number that its def has */
