@@ -61,3 +61,22 @@ setup() {
 @test "thin_lvm --active: --leg is refused, which is about LVM's metadata" {
 	run -64 thin_lvm --active --leg 0 /dev/null
 }
+
+@test "--since-metadata: options about the disks with LVM are not about the older dump" {
+	thin_dump --pool pool2 -o old.xml lvm-multi
+	thin_repair -q -i lvm-multi --pool pool2 -o old.meta --size auto
+	cd lvm-multi
+	all='pv0.img --pv pv1.img --pv pv2.img --seqno 40'
+	for old in ../old.xml ../old.meta; do
+		for pool in '' '--pool pool2'; do
+			# shellcheck disable=SC2086
+			thin_materialize --map --since-metadata $old $pool $all u1 >changes
+			# shellcheck disable=SC2086
+			cmp changes <(thin_materialize --map --since-metadata $old . u1)
+		done
+		# shellcheck disable=SC2086
+		thin_materialize $all u1 image
+		# shellcheck disable=SC2086
+		thin_materialize --since-metadata $old $all u1 image && rm image
+	done
+}

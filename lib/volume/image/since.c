@@ -61,6 +61,7 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 	if (so->metadata) {
 		b.pool = so->metadata;
 		b.want.table.pool = NULL;
+		b.want.lvm = NULL; /* --pv, --seqno and --take-metadata-snap are about the pool */
 		b.data = NULL;
 		b.map_only = true;
 		b.snap = b.repair = false;
