@@ -167,7 +167,15 @@ setup() {
 	dd if=/dev/zero of=meta bs=4096 count=1 conv=notrunc status=none
 	run --separate-stderr thin_repair --dry-run --vg-backup backup -i meta
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"the superblock's data block size is lost: give it with --data-block-size"* ]]
+	[[ "$stderr" == *"the superblock's data block size is lost: give it to thin_repair with --data-block-size"* ]]
+	# the readers that have no such option tell the command that has
+	for command in "thin_materialize --repair --data-dev data meta 1 image" "thin_dump --repair meta"; do
+		run --separate-stderr $command
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"give it to thin_repair with --data-block-size"* ]]
+	done
+	thin_materialize --repair table a image 2>/dev/null || [ $? -eq 1 ]
+	[ -f image ] # the table has it
 	sed -i 's/chunk_size = 100/chunk_size = 128/' backup
 	run --separate-stderr thin_repair --dry-run --vg-backup backup -i meta
 	[[ "$stderr" != *"data block size is lost"* ]]

@@ -197,7 +197,7 @@ fixture() {
 	zero_block pool 0
 	repair
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"the superblock's data block size is lost: give it with --data-block-size"* ]]
+	[[ "$stderr" == *"the superblock's data block size is lost: give it to thin_repair with --data-block-size"* ]]
 	repair --data-block-size 128
 	[ "$status" -eq 0 ]
 	[[ "$stderr" == *"the transaction id is lost; 5 follows the newest device's"* ]]

@@ -26,7 +26,7 @@ static int missing_field(struct err *err, const char *what, const char *option, 
 {
 	return err_set(
 		err, -EINVAL,
-		"the superblock's %s is lost: give it with %s (%s), or the volume group's backup "
+		"the superblock's %s is lost: give it to thin_repair with %s (%s), or the volume group's backup "
 		"with --vg-backup FILE",
 		what, option, where);
 }
