@@ -100,6 +100,8 @@ refuses() {
 	refuses 'is not a number' -b64k -s1t -m ''
 	refuses 'too large' -b64k -s99999999999999999999 -m1
 	refuses 'too large' -b64k -s18446744073709551616 -m1
+	refuses "'x' is not a number" -b64k -sx -m1
+	refuses "'-1' is not a number" -b64k -s-1 -m1
 	refuses 'too large' -b64k -s18446744073709551620 -m1
 	refuses 'too many' -b64k -s16e -m1
 	refuses 'too large' -b64k -s1z -m1
