@@ -90,6 +90,8 @@ refused() {
 	thin_materialize table one - | cmp - <(cat image && tail -c 512K before)
 	run -0 thin_apply -O raw table one </dev/null
 	[[ "$output" == *"the image 0: "* ]]
+	run -0 thin_apply -q -O raw -i image table one
+	[ -z "$output" ]
 	# whole sectors are no difference
 	head -c 1048065 /dev/urandom >image
 	run -0 thin_apply -O raw -i image table one
