@@ -115,8 +115,7 @@ static int open_file(const char *path, unsigned flags, struct io **out, struct e
 	uint64_t size;
 
 	if (dev_is_standard(path) && flags & DEV_WRITE)
-		return err_set(err, -EDOM,
-			       "standard input cannot be changed in place: name the device or file");
+		return dev_no_stdin(err);
 	path = dev_shown(path);
 	r = find(real, &st);
 	if (r)

@@ -88,6 +88,8 @@ DEV_ONCE int dev_temp_file(struct err *err);
  * may use standard input meanwhile.
  */
 DEV_ONCE int dev_stdin_as_file(struct err *err);
+/* -EDOM: says that standard input, which may be such a copy, cannot be changed in place. */
+int dev_no_stdin(struct err *err);
 /* -EINVAL when @fd is a terminal.  Writers of binary data ask first. */
 int dev_no_terminal(int fd, struct err *err);
 /*

@@ -112,3 +112,8 @@ bool dev_would_be_device(const char *path)
 		return false;
 	return strcmp(where, "/dev/shm") && strncmp(where, "/dev/shm/", 9);
 }
+
+int dev_no_stdin(struct err *err)
+{
+	return err_set(err, -EDOM, "standard input cannot be changed in place: name the device or file");
+}

@@ -80,3 +80,32 @@ setup() {
 		thin_materialize --since-metadata $old $all u1 image && rm image
 	done
 }
+
+@test "a disk with LVM that comes by standard input is read, but not changed: a pipe's copy would be lost" {
+	echo new >meta
+	# all of this group that one disk holds: its second pool
+	disk=lvm-multi/pv0.img
+	run -0 --separate-stderr thin_ls --pool pool2 --no-headers - < <(cat "$disk")
+	[ "${#lines[@]}" -eq 2 ]
+	sum=$(sha256sum <"$disk")
+	while read -r command; do
+		for how in pipe file; do
+			# shellcheck disable=SC2086
+			if [ $how = pipe ]; then
+				run --separate-stderr $command --pool pool2 < <(cat "$disk")
+			else
+				run --separate-stderr $command --pool pool2 <"$disk"
+			fi
+			[ "$status" -eq 64 ] && [[ "$stderr" == *"standard input cannot be changed in place: name the device or file"* ]] ||
+				{ echo "$command, $how: $status $stderr"; return 1; }
+		done
+	done <<-'EOT'
+	thin_message --force - reserve_metadata_snap
+	thin_trim --metadata-dev -
+	thin_check --auto-repair -
+	thin_apply -O raw -i meta - u1
+	thin_shrink --binary -i - --nr-blocks 60 -o new --size auto
+	EOT
+	[ ! -e new ] && [ "$(sha256sum <"$disk")" = "$sum" ]
+	thin_trim -q -n --pool pool2 --metadata-dev - <"$disk"
+}

@@ -179,8 +179,11 @@ static bool is_disk(const struct start *h)
 static int kind_of_disk(const struct start *h, const char *path, const struct pool_want *want,
 			struct pool_arg *p, struct err *err)
 {
-	int r = want->disk(dev_is_standard(path) ? "/dev/stdin" : path, want, &p->table, err);
+	int r;
 
+	if (dev_is_standard(path) && want->table.write) /* of a pipe a copy would be changed, and be gone at the end */
+		return dev_no_stdin(err);
+	r = want->disk(dev_is_standard(path) ? "/dev/stdin" : path, want, &p->table, err);
 	p->kind = POOL_TABLE;
 	if (r == -EUCLEAN && !lvm_has_label(h->data, h->block.len))
 		return 0;
