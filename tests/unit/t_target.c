@@ -433,6 +433,44 @@ static void data_that_is_read_only(void)
 	teardown();
 }
 
+#define LARGE (4u << 20)
+
+/* A write into a part of a large block, new or shared, leaves the rest of the block as it was. */
+static void large_blocks(void)
+{
+	struct message create = { MSG_CREATE_THIN, { 0, 0 } }, snap = { MSG_CREATE_SNAP, { 1, 0 } };
+	uint8_t *want = calloc(1, LARGE), *got = malloc(LARGE), *bytes = malloc(LARGE);
+	const struct target_options opt = { 0 };
+	struct pool_edit *pool;
+	uint32_t at, len;
+
+	check(want && got && bytes);
+	w.meta = io_mem_new("metadata", NR_META * 4096ull);
+	w.data = io_mem_new("data", 8ull * LARGE);
+	memset(io_mem_data(w.data), 'o', 8ull * LARGE);
+	check_eq(edit_format(w.meta, LARGE / 512, &pool, &err), 0);
+	check_eq(edit_grow_data(pool, 8, &err), 0);
+	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
+	check_eq(target_message(w.t, &create, 1, &err), 0);
+	check_eq(target_device(w.t, 0, LARGE, NULL, &w.dev, &err), 0);
+	for (uint32_t round = 0; round < 4; round++) {
+		at = (512 << 10) - 4096 * round;
+		len = (2560 << 10) + 8192 * round; /* two whole MiB and parts of the others */
+		memset(bytes, (int)('a' + round), LARGE);
+		memcpy(want + at, bytes, len);
+		check_eq(target_write(w.dev, bytes, len, at, &err), 0);
+		check_eq(target_read(w.dev, got, LARGE, 0, &err), 0);
+		check(!memcmp(got, want, LARGE));
+		snap.arg[0] = 1 + round;
+		check_eq(target_message(w.t, &snap, 1, &err), 0);
+	}
+	check_eq(target_flush(w.t, &err), 0);
+	teardown();
+	free(want);
+	free(got);
+	free(bytes);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -451,6 +489,7 @@ int main(int argc, char **argv)
 		{ "a data block that was freed and taken again before a commit is not discarded", freed_and_taken_again },
 		{ "a data device that cannot discard is asked once", data_that_cannot_be_discarded },
 		{ "a pool whose data device is read-only takes no writes, discards and messages", data_that_is_read_only },
+		{ "a write into a part of a large block leaves the rest of it", large_blocks },
 		{ "a discard makes room when metadata space is used up", discard_when_full },
 		{ 0 },
 	};
