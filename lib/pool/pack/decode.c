@@ -60,7 +60,7 @@ static inline void put_pair(uint8_t *to, enum part part, pair v)
 {
 	pair old = { 0 };
 
-	v = (pair){ htole64(v[0]), htole64(v[1]) };
+	v = (pair) { htole64(v[0]), htole64(v[1]) };
 	if (part == LOW) {
 		memcpy(&old, to, sizeof(old));
 		v |= old;
@@ -68,16 +68,34 @@ static inline void put_pair(uint8_t *to, enum part part, pair v)
 	memcpy(to, &v, sizeof(v));
 }
 
-/* @first, @first + @by and so on, @count of them. */
-static inline void fill(uint8_t *to, enum part part, uint64_t first, uint64_t by, size_t count)
+#define FEW 16
+
+/*
+ * Puts @FEW numbers, of which fewer are wanted: how many there are cannot be predicted where runs are
+ * short, so no branch depends on it.  What follows overwrites the rest.
+ */
+static inline void fill_few(uint8_t *to, pair v, uint64_t step)
+{
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < FEW; i += 2, v += 2 * step)
+		put_pair(to + i * 8, WHOLE, v);
+}
+
+/* @first, @first + @by and so on, @count of them, at most @room, which all will be put. */
+static inline void fill(uint8_t *to, enum part part, uint64_t first, uint64_t by, size_t count,
+			size_t room)
 {
 	/* shifted, the sums stay sums; of lower bits this is true of equal numbers only */
 	unsigned shift = part == HIGH ? 24 : 0;
 	uint64_t step = by << shift;
-	pair v = (pair){ first, first + by } << shift;
+	pair v = (pair) { first, first + by } << shift;
 
 	if (part == LOW)
 		v &= 0xffffff;
+	if (part != LOW && count <= FEW && room >= FEW) {
+		fill_few(to, v, step);
+		return;
+	}
 	if (part != LOW || !by) {
 		for (; count >= 4; count -= 4, to += 32, v += 4 * step) {
 			put_pair(to, part, v);
@@ -96,7 +114,7 @@ static bool put_run(struct coder *c, struct numbers *out, uint64_t first, uint64
 
 	if (count > out->max - out->nr)
 		return fail(c, "more numbers than there is room for");
-	fill(to, out->part, first, by, count);
+	fill(to, out->part, first, by, count, out->max - out->nr);
 	out->nr += count;
 	return true;
 }
@@ -157,8 +175,9 @@ static bool number_instruction(struct coder *c, unsigned tag, unsigned n, struct
  */
 static inline bool read_step(const uint8_t **in, uint64_t *base, uint64_t *step)
 {
-	static const uint64_t mask[16] = { [1] = 0xff, [2] = 0xffff, [4] = 0xffffffff,
-					   [8] = UINT64_MAX };
+	static const uint64_t mask[16] = {
+		[1] = 0xff, [2] = 0xffff, [4] = 0xffffffff, [8] = UINT64_MAX
+	};
 	unsigned tag = **in >> 4, n = **in & 15;
 	uint64_t wide = -(uint64_t)(~tag & 1), negative = -(uint64_t)(tag > 2), by;
 	le64 le;
@@ -200,6 +219,7 @@ static inline __attribute__((always_inline)) void run_part(struct coder *c, stru
 	const uint8_t *in = c->in, *p;
 	uint64_t base = c->base, by, count;
 	size_t nr = out->nr;
+	unsigned two; /* bytes, not one */
 
 	while (nr < out->max && c->end - in >= 2 * LONGEST) {
 		uint8_t *to = out->to + nr * 8;
@@ -218,7 +238,9 @@ static inline __attribute__((always_inline)) void run_part(struct coder *c, stru
 		if (tag < 5 || tag > 8)
 			break;
 		p = in + 1;
-		count = tag % 2 ? n : (uint64_t)n << 8 | *p++;
+		two = ~tag & 1;
+		count = (uint64_t)n << 8 * two | (*p & -two);
+		p += two;
 		if (!count || count > out->max - nr)
 			break;
 		by = 0;
@@ -230,7 +252,7 @@ static inline __attribute__((always_inline)) void run_part(struct coder *c, stru
 			base += by;
 			by &= set - (uint64_t)1;
 		}
-		fill(to, part, base, by, count);
+		fill(to, part, base, by, count, out->max - nr);
 		base += (count - 1) * by;
 		in = p;
 		nr += count;
