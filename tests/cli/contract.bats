@@ -222,6 +222,8 @@ load contract.bash
 	EOF
 	run --separate-stderr bash -c "thin_dump -q big >/dev/full"
 	[ "$status" -eq 74 ] && [ -z "$stderr" ]
+	run --separate-stderr bash -c "thin_ls -q big >/dev/full"
+	[ "$status" -eq 74 ] && [ -z "$stderr" ]
 }
 
 @test "a closed stdout does not end up in somebody's file" {

@@ -118,6 +118,9 @@ blocks() {
 		print "</device>"
 		device(2, 401)
 		for (v = i = 0; i <= 400; i++) { v = i * 997; single(v, i % 3 ? 300007 + v : v < 300000 ? place(v) : 300007 + v) }
+		print "</device>"
+		device(3, 50)
+		for (v = 0; v < 100; v += 2) single(v, place(v))
 		print "</device></superblock>"
 	}' >sizes.xml
 	thin_restore -q -i sizes.xml -o sizes --size 16M
@@ -127,6 +130,8 @@ blocks() {
 	thin_delta --thin1 1 --thin2 2 sizes | blocks | cmp - want
 	sed 's/^left_only/x/; s/^right_only/left_only/; s/^x/right_only/' want | sort >other
 	thin_delta --thin1 2 --thin2 1 sizes | blocks | cmp - other
+	# device 3 ends in the first piece of the other
+	thin_delta --thin1 3 --thin2 1 sizes | blocks | cmp - <(seq 0 299999 | awk '{ print ($1 < 100 && $1 % 2 == 0 ? "same" : "right_only"), $1 }' | sort)
 	thin_delta --verbose --thin1 2 --thin2 1 sizes | grep -c '<range' >nr
 	[ "$(cat nr)" -ge 300000 ]
 }

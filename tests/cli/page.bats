@@ -76,15 +76,16 @@ fixture() { tar --zstd -xf "$abs_top_srcdir/tests/fixtures/$1.tar.zst"; }
 @test "thin_info: of very many devices the page has those with the most mappings, and counts the others" {
 	awk 'BEGIN {
 		print "<superblock uuid=\"\" time=\"0\" transaction=\"1\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"5000\">"
-		for (i = 0; i < 2005; i++) {
-			n = i < 10 ? 1 : 2 # so 1,995 devices come before five of ten that have as many mappings
+		for (i = 0; i < 2008; i++) {
+			n = i > 2004 ? 0 : i < 10 ? 1 : 2 # so 1,995 devices come before five of ten that have as many mappings
 			printf "<device dev_id=\"%d\" mapped_blocks=\"%d\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">", i, n
-			printf "<range_mapping origin_begin=\"0\" data_begin=\"%d\" length=\"%d\" time=\"0\"/></device>\n", i * 2, n
+			if (n) printf "<range_mapping origin_begin=\"0\" data_begin=\"%d\" length=\"%d\" time=\"0\"/>", i * 2, n
+			print "</device>"
 		}
 		print "</superblock>" }' >many.xml
 	thin_restore -q -i many.xml -o many --size 16M
 	thin_info --format html many | grep -oE '"(dev_id|more_devices)": [0-9]+' >ids
 	[ "$(grep -c dev_id ids)" -eq 2000 ]
-	[ "$(grep more_devices ids)" = '"more_devices": 5' ]
+	[ "$(grep more_devices ids)" = '"more_devices": 8' ]
 	diff <(grep dev_id ids | tr -dc '0-9\n' | sort -n) <(seq 0 4; seq 10 2004)
 }

@@ -386,9 +386,9 @@ static void bad_files(void)
 	h = io_mem_data(io);
 	h[0] = le64_make(1);
 	expect_refused(io, "Not a pack file: packed");
+	expect_refused(one_stream(100, coded, 5), "packed: the stream at byte 32 is damaged: the record ends too early");
 	io = one_stream(100, "", 0);
-	h = io_mem_data(io);
-	h[1] = le64_make(2);
+	((le64 *)io_mem_data(io))[1] = le64_make(2);
 	expect_refused(io, "packed: unsupported pack file version (2).");
 	io = one_stream(100, "", 0);
 	h = io_mem_data(io);
