@@ -87,6 +87,8 @@ static void read_options(struct cli *c, struct options *o)
 	if (c->nr_args == 1 && (o->place.data || o->place.origin || cli_pool_option(c)))
 		cli_usage_error(c, "%s needs POOL and DEVICE",
 				cli_pool_option(c) ?: o->place.data ? "--data-dev" : "--origin");
+	if (c->nr_args == 2)
+		cli_one_stdin(c, c->args[0], o->input, "the input");
 	if (o->top && o->format && o->format != APPLY_QCOW2)
 		cli_usage_error(c, "--top needs a qcow2 image");
 	if (o->apply.dry_run && o->apply.sha256)

@@ -264,8 +264,7 @@ static void check_map(struct cli *c, const struct options *o)
 	refuse(c, o->make.no_check_base, "--no-check-base", why);
 	refuse(c, o->make.verify, "--verify", why);
 	refuse(c, o->make.output.target_is_zero, "--target-is-zero", why);
-	refuse(c, o->make.copy.reflink == REFLINK_ALWAYS, "--reflink=always", why);
-	refuse(c, o->make.copy.sparse != SPARSE_AUTO, "--sparse", why);
+	refuse(c, o->make.copy.reflink == REFLINK_ALWAYS || o->make.copy.sparse != SPARSE_AUTO, "--reflink or --sparse", why);
 }
 
 /* POOL DEVICE OUTPUT; without DEVICE where POOL is the device itself, which is active. */
@@ -296,6 +295,7 @@ static void read_options(struct cli *c, struct options *o)
 	if (o->map)
 		check_map(c, o);
 	cli_output_is(c, o->to);
+	cli_one_stdin(c, o->volume.pool, o->since.metadata, "--since-metadata");
 	if (o->volume.origin && o->volume.no_origin)
 		cli_usage_error(c, "--origin cannot be used with --no-origin");
 	if (o->volume.repair && o->volume.snap)

@@ -217,6 +217,7 @@ static void check_options(struct repair *r)
 		cli_note(c, "'%s' is ignored", c->args[0]);
 	if (!r->input)
 		cli_usage_error(c, "No input file provided.");
+	cli_one_stdin(c, r->input, r->opt.vg_backup, "--vg-backup");
 	if (!r->output && !r->list_roots && !r->dry_run)
 		cli_usage_error(c, "No output file provided.");
 	if (r->output)

@@ -128,6 +128,9 @@ void cli_error_lines(struct cli *c, const char *text, size_t len);
 /* The command's output goes to @to, "-" or NULL: standard output.  Refuses progress lines in the same file or pipe. */
 void cli_output_is(struct cli *c, const char *to);
 
+/* Refuses that @a and @b are both "-": standard input can be read once.  @what is what @b is. */
+void cli_one_stdin(struct cli *c, const char *a, const char *b, const char *what);
+
 /*
  * Sets the message that is printed when a signal ends the command from now on: "NAME: interrupted:
  * TEXT", unless quiet.  TEXT says what state the output is in.  The signal still ends the process.

@@ -116,6 +116,12 @@ void cli_output_is(struct cli *c, const char *to)
 				c->progress_fd, is_stdout ? "standard output" : to);
 }
 
+void cli_one_stdin(struct cli *c, const char *a, const char *b, const char *what)
+{
+	if (a && b && !strcmp(a, "-") && !strcmp(b, "-"))
+		cli_usage_error(c, "POOL and %s cannot both be standard input: name a file", what);
+}
+
 void cli_error(struct cli *c, const char *fmt, ...)
 {
 	va_list ap;

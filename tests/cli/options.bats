@@ -110,3 +110,9 @@ refused() {
 	done
 	[[ "$(thin_dump -q --repair --nr-data-blocks 200 meta)" == *'nr_data_blocks="200"'* ]]
 }
+
+@test "standard input as POOL and as another input is refused, for it can be read once" {
+	refused "POOL and the input cannot both be standard input" thin_apply -O raw - one <table
+	refused "POOL and --since-metadata cannot both be standard input" thin_materialize --map --since-metadata - - one <table
+	refused "POOL and --vg-backup cannot both be standard input" thin_repair --dry-run --vg-backup - -i - <meta
+}
