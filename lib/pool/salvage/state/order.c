@@ -32,16 +32,6 @@ static struct fall fall_between(const struct pool_state *a, const struct pool_st
 	return f;
 }
 
-/* The first block that the state leaves free. */
-static uint32_t first_free(const struct graph *g, const struct pool_state *st)
-{
-	uint32_t b = 0;
-
-	while (b < g->nr_blocks && bits_get(st->live, b))
-		b++;
-	return b;
-}
-
 /* Is there a block after the state's index that was never written? */
 static bool has_untouched(const struct graph *g, const struct pool_state *st)
 {
@@ -54,16 +44,16 @@ static bool has_untouched(const struct graph *g, const struct pool_state *st)
 /*
  * Did @b follow @a after a short time?  What only @b has was written after @a's index block, and up to
  * its own, or so many blocks @behind it: a commit writes its index block last, but for a few bitmaps.
- * It goes round the end of the device only when that has been written to.  It begins at the first block
- * that @a left free, when the pool had been activated again.
+ * It goes round the end of the device, @strict: only when that has been written to.  It may begin at the front when the
+ * pool had been activated again; not when @strict.
  */
 static bool follows(const struct graph *g, const struct pool_state *a, const struct pool_state *b,
 		    bool strict, uint32_t behind)
 {
-	uint32_t free = first_free(g, a), last = b->index + behind;
+	uint32_t last = b->index + behind;
 	bool wrapped = b->index < a->index;
 	bool onwards = !strict || !wrapped || !has_untouched(g, a);
-	bool from_front = !strict || (free < g->nr_blocks && bits_get(b->live, free));
+	bool from_front = !strict;
 
 	for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64 && (onwards || from_front); w++)
 		for (uint64_t only = b->live[w] & ~a->live[w]; only; only &= only - 1) {

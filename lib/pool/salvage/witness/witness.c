@@ -20,7 +20,6 @@
 #include "pool/salvage/witness/outdated.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* of data; beyond that the data map is not asked */
-#define COUNT_LIST 256 /* scattered blocks that are counted at once */
 
 struct witness {
 	struct datamap *datamap;
@@ -130,7 +129,7 @@ static uint64_t entry_block(const struct witness *w, const struct view *v, uint3
 static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 {
 	const struct witness *w = ctx;
-	uint64_t list[COUNT_LIST];
+	uint64_t list[INTERNAL_MAX];
 	size_t nr = 0;
 
 	(void)node;
@@ -139,10 +138,6 @@ static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 
 		if (b != UINT64_MAX)
 			list[nr++] = b;
-		if (nr == COUNT_LIST) {
-			refmap_inc_list(w->refs, list, nr);
-			nr = 0;
-		}
 	}
 	refmap_inc_list(w->refs, list, nr);
 }
