@@ -61,11 +61,58 @@ static void given_empty(void)
 	io_free(io);
 }
 
+/*
+ * A pool whose only device has one mapping, of time 1 to data block 0: the leaf could also name block 1 as the root of
+ * a device.  @lose: the index of the metadata map, so that all blocks are looked at.
+ */
+static void one_mapping(bool lose)
+{
+	struct io *io = io_mem_new("metadata", sizeof(old_image));
+	struct jobs *jobs = jobs_new(1);
+	const struct salvage_options opt = { 0 };
+	struct salvage_totals totals;
+	struct pool_edit *p;
+	struct salvage *s = NULL;
+	struct superblock sb;
+
+	check(io && jobs);
+	check_eq(edit_format(io, 128, &p, &err), 0);
+	check_eq(edit_grow_data(p, NR_DATA, &err), 0);
+	check_eq(edit_create_thin(p, 1, &err), 0);
+	check_eq(edit_create_snap(p, 2, 1, &err), 0);
+	check_eq(edit_delete(p, 1, &err), 0);
+	check_eq(edit_delete(p, 2, &err), 0);
+	check_eq(edit_create_thin(p, 3, &err), 0);
+	check_eq(map_new(p, 3, 7), 0);
+	commit(p);
+	edit_free(p);
+	check_eq(superblock_open(&sb, io_mem_data(io), 0), SB_OK);
+	if (lose)
+		memset((uint8_t *)io_mem_data(io) + sb.metadata_sm.bitmap_root * MBLOCK_SIZE, 0, MBLOCK_SIZE);
+	check_eq(salvage_new(io, jobs, &opt, &s, &err), 0);
+	salvage_totals(s, &totals);
+	check_eq(totals.nr_devices, 1);
+	check_eq(totals.nr_mappings, 1);
+	check(totals.lossless);
+	check_eq(s->graph.node[s->trees.dev[0].root].max_time, 1);
+	check_eq(s->graph.node[s->trees.dev[0].root].max_data, 0);
+	salvage_free(s);
+	jobs_free(jobs);
+	io_free(io);
+}
+
+static void only_mapping(void)
+{
+	one_mapping(false);
+	one_mapping(true);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		{ "with roots that are given, the space map of their state is used", given_roots },
 		{ "with roots of an empty pool that are given, no older pool is looked for", given_empty },
+		{ "a device's only mapping, to data block 0, is not taken for a number of a block", only_mapping },
 		{ 0 },
 	};
 

@@ -249,7 +249,7 @@ static void choose(struct salvage_options *opt, struct salvage_take *take)
 	opt->has_details_root = !rnd(6);
 	opt->details_root = rnd(2) ? sb.details_root : some_number();
 	take->dev_id = (uint32_t)rnd(14);
-	take->block = rnd(NR_META + 1);
+	take->block = rnd(9) ? rnd(NR_META + 1) : UINT64_MAX - 1;
 	opt->take = take;
 	opt->nr_take = !rnd(6);
 }
