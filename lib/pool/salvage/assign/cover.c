@@ -45,16 +45,14 @@ static bool open_leaf(const struct cover *c, uint32_t cand, struct view *v)
  */
 static bool is_allowed(const struct cover *c, const struct view *v, bool *needed)
 {
-	const struct refmap *missing = c->a->assign->datamap->missing;
-
 	*needed = false;
 	for (uint32_t i = 0; i < v->nr; i++) {
 		uint64_t b = mapping_block(view_value(v, i));
-		uint32_t nr = b < refmap_nr_blocks(missing) ? refmap_get(missing, b) : 0;
+		uint32_t nr = datamap_missing(c->a->assign->datamap, b);
 
 		if (!nr)
 			return false;
-		*needed |= refmap_get(c->nr, b) <= nr;
+		*needed |= nr < COUNT_MANY && refmap_get(c->nr, b) <= nr;
 	}
 	return true;
 }

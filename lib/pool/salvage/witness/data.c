@@ -41,6 +41,14 @@ static int each_leaf(struct datamap *datamap, uint32_t i, uint32_t mark, leaf_fn
 	return r;
 }
 
+uint32_t datamap_missing(const struct datamap *datamap, uint64_t b)
+{
+	const struct refmap *m = datamap->missing;
+	uint32_t nr = b < refmap_nr_blocks(m) ? refmap_get(m, b) : 0;
+
+	return nr == 3 && datamap->large_lost ? COUNT_MANY : nr;
+}
+
 void datamap_take_block(struct refmap *m, uint64_t b)
 {
 	uint32_t count = b < refmap_nr_blocks(m) ? refmap_get(m, b) : 0;
@@ -56,8 +64,12 @@ static int take_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 
 	if (graph_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
 		return 0;
-	for (uint32_t i = 0; i < v.nr; i++)
-		datamap_take_block(datamap->missing, mapping_block(view_value(&v, i)));
+	for (uint32_t i = 0; i < v.nr; i++) {
+		uint64_t b = mapping_block(view_value(&v, i));
+
+		if (datamap_missing(datamap, b) < COUNT_MANY)
+			datamap_take_block(datamap->missing, b);
+	}
 	return 0;
 }
 
@@ -69,12 +81,9 @@ static int check_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 
 	if (graph_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
 		return 1;
-	for (uint32_t i = 0; i < v.nr; i++) {
-		uint64_t b = mapping_block(view_value(&v, i));
-
-		if (b >= refmap_nr_blocks(datamap->missing) || !refmap_get(datamap->missing, b))
+	for (uint32_t i = 0; i < v.nr; i++)
+		if (!datamap_missing(datamap, mapping_block(view_value(&v, i))))
 			return 1;
-	}
 	return 0;
 }
 
@@ -84,6 +93,7 @@ struct reading {
 	struct refmap *count;
 	uint8_t *known;
 	void *map;
+	uint64_t nr_large; /* counts that the tree of large counts has */
 };
 
 static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint32_t nr_free)
@@ -116,17 +126,32 @@ static int read_index(void *ctx, const struct view *v)
 
 static int read_overflow(void *ctx, const struct view *v)
 {
-	const struct reading *r = ctx;
+	struct reading *r = ctx;
 
 	for (uint32_t i = 0; i < v->nr; i++) {
 		uint64_t b = view_key(v, i);
 		le32 count;
 
 		memcpy(&count, v->values + (size_t)i * v->value_size, sizeof(count));
-		if (b < refmap_nr_blocks(r->count) && refmap_get(r->count, b) == 3)
-			refmap_set(r->count, b, le32_get(count));
+		if (b >= refmap_nr_blocks(r->count) || refmap_get(r->count, b) != 3)
+			continue;
+		refmap_set(r->count, b, le32_get(count));
+		r->nr_large++;
 	}
 	return 0;
+}
+
+/* How many counts are three or more? */
+static uint64_t nr_large(const struct refmap *count)
+{
+	uint64_t nr = 0;
+
+	for (uint64_t i = 0; i * 32 < refmap_nr_blocks(count); i++) {
+		uint64_t w = refmap_word(count, i);
+
+		nr += (uint64_t)__builtin_popcountll(w & w >> 1 & 0x5555555555555555u);
+	}
+	return nr;
 }
 
 /*
@@ -231,6 +256,7 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 	over = node_of(g, super->sb.data_sm.ref_count_root);
 	if (super->sb.data_sm.ref_count_root && over != NONE && g->node[over].tree == TREE_OVERFLOW)
 		(void)graph_each_leaf(g, over, 4, buf, read_overflow, &r, NULL);
+	datamap->large_lost = r.nr_large < nr_large(r.count);
 	*count = r.count;
 	*known = r.known;
 	return 0;

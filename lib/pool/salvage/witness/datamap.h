@@ -27,6 +27,7 @@ struct datamap {
 	uint32_t *seen;
 	uint32_t nr_seen, asked; /* the last question */
 	bool begun;
+	bool large_lost; /* a count of three in @missing may be any larger one */
 	struct agreement agrees;
 };
 
@@ -35,6 +36,8 @@ int datamap_begin(struct datamap *datamap, struct err *err);
 /* One reference less to @b, if it has any. */
 struct refmap;
 void datamap_take_block(struct refmap *m, uint64_t b);
+/* How many references to @b are missing?  COUNT_MANY: three or more. */
+uint32_t datamap_missing(const struct datamap *datamap, uint64_t b);
 /* Do all data blocks that the leaves below @node map lack a mapping?  Also true if not known. */
 bool datamap_allows(struct datamap *datamap, uint32_t node);
 void datamap_take(struct datamap *datamap, uint32_t node);
