@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
+#include "pdata/block/refmap.h"
 
 /*
  * Devices times orphans, of which a pool with a damage has few, and a disk made to cost time many.  Beyond that older copies
@@ -51,8 +52,11 @@ static bool knows_children(const struct counts *counts, const struct snode *n)
 	return true;
 }
 
-/* The nodes of mappings that are in use and have fewer parents than the metadata map counts.  Returns how many. */
-static size_t find_orphans(const struct counts *counts, uint32_t *list)
+/*
+ * The nodes of mappings that are in use and have fewer parents than the metadata map counts; where it is lost, those
+ * that nothing points to.  Returns how many.
+ */
+static size_t find_orphans(const struct counts *counts, const uint8_t *is_child, uint32_t *list)
 {
 	size_t nr = 0;
 
@@ -60,19 +64,55 @@ static size_t find_orphans(const struct counts *counts, uint32_t *list)
 		const struct snode *n = &counts->graph->node[i];
 
 		if (n->tree == TREE_MAPPING && !(n->flags & SN_VIRTUAL) && n->nr_mappings &&
-		    counts_know(counts, n->block) &&
-		    counts->count[n->block] > counts->found[n->block])
+		    (counts_know(counts, n->block) ? counts->count[n->block] > counts->found[n->block]
+						   : !is_child[i] && !(n->flags & SN_LIVE)))
 			list[nr++] = i;
 	}
 	return nr;
 }
 
-/* Is one of the orphans a whole tree of just that many mappings? */
-static bool has_orphan_of(const struct graph *g, const uint32_t *orphan, size_t nr, uint64_t nr_mappings)
+/* 1 when the leaf maps a data block that is free. */
+static int ask_data_map(void *ctx, const struct view *v)
 {
-	for (size_t i = 0; i < nr; i++)
-		if (g->node[orphan[i]].nr_mappings == nr_mappings && !(g->node[orphan[i]].flags & SN_BROKEN))
-			return true;
+	struct data_counts *data = ctx;
+
+	for (uint32_t i = 0; i < v->nr; i++) {
+		uint64_t b = mapping_block(view_value(v, i));
+		uint32_t stored = b < refmap_nr_blocks(data->stored) ? refmap_get(data->stored, b) : 0;
+
+		if (!stored)
+			return 1;
+		data->any_missing |= stored > refmap_get(data->refs, b);
+	}
+	return 0;
+}
+
+/* Are all data blocks that the tree maps in use, and does one of them lack a mapping? */
+static bool is_missing(const struct graph *g, uint32_t root, struct data_counts *data)
+{
+	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+
+	data->any_missing = false;
+	return buf && data->stored && !graph_each_leaf(g, root, 8, buf, ask_data_map, data, NULL) &&
+	       data->any_missing;
+}
+
+/*
+ * Is one of the orphans a whole tree of just as many mappings as the details of @d say?  Where the metadata map does
+ * not know it, the data map must miss it.
+ */
+static bool has_orphan_of(const struct counts *counts, const struct sdevice *d, const uint32_t *orphan, size_t nr,
+			  struct data_counts *data)
+{
+	const struct graph *g = counts->graph;
+
+	for (size_t i = 0; i < nr; i++) {
+		const struct snode *n = &g->node[orphan[i]];
+
+		if (n->nr_mappings != d->info.mapped_blocks || n->flags & SN_BROKEN)
+			continue;
+		return counts_know(counts, n->block) || is_missing(g, orphan[i], data);
+	}
 	return false;
 }
 
@@ -107,24 +147,26 @@ static void deny_hosts(const struct counts *counts, const struct sdevice *d, con
 		const struct snode *n = &g->node[orphan[i]];
 		uint32_t host = n->nr_mappings > lacks ? NONE : host_of(g, d->root, n);
 
-		if (host != NONE && !vouched[host] && knows_children(counts, &g->node[host]))
+		if (host != NONE && counts_know(counts, n->block) && !vouched[host] && knows_children(counts, &g->node[host]))
 			g->node[host].flags |= SN_DENIED;
 	}
 }
 
-int deny_outdated(struct counts *counts, const uint8_t *vouched)
+int deny_outdated(struct counts *counts, const uint8_t *vouched, struct data_counts *data)
 {
 	const struct graph *g = counts->graph;
 	const struct trees *trees = counts->trees;
 	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)g->nr_nodes + 1, 1);
+	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
 	CLEANUP(free_ptr) uint8_t *wrong = calloc(trees->nr_devs + 1, 1); /* named by the top level */
 	CLEANUP(free_ptr) uint32_t *orphan = calloc((size_t)g->nr_nodes + 1, sizeof(*orphan));
 	size_t nr, looks = 0;
 	bool any = false;
 
-	if (!memo || !wrong || !orphan)
+	if (!memo || !is_child || !wrong || !orphan)
 		return -ENOMEM;
-	nr = find_orphans(counts, orphan);
+	graph_mark_children(g, is_child);
+	nr = find_orphans(counts, is_child, orphan);
 	for (size_t k = 0; nr && k < trees->nr_devs && looks < MAX_LOOKS; k++) {
 		const struct sdevice *d = &trees->dev[k];
 		const uint64_t have = d->root == NONE ? 0 : g->node[d->root].nr_mappings, should = d->info.mapped_blocks;
@@ -133,7 +175,7 @@ int deny_outdated(struct counts *counts, const uint8_t *vouched)
 		    graph_has_holes(g, d->root, memo, 0))
 			continue;
 		looks += nr;
-		if (d->in_top && has_orphan_of(g, orphan, nr, should))
+		if (d->in_top && has_orphan_of(counts, d, orphan, nr, data))
 			wrong[k] = any = true;
 		else if (have < should)
 			deny_hosts(counts, d, orphan, nr, vouched);

@@ -4,13 +4,22 @@
 #define POOL_SALVAGE_OUTDATED_H
 #include "pool/salvage/witness/counts.h"
 
+struct refmap;
+
+/* The references to data blocks. */
+struct data_counts {
+	struct refmap *stored; /* by the data map, NULL: not all of it is known */
+	struct refmap *refs;   /* of the leaves that are reached */
+	bool any_missing;
+};
+
 /*
  * Marks nodes that were replaced by an older copy of themselves (SN_DENIED): their children are then placed anew with
  * the nodes that lack a parent.  Leaves of the top level that name a tree for a device whose details say another number
  * of mappings, where a tree of that number lacks a parent.  @vouched: by node, a device whose count is right reaches
  * it.  0 or -ENOMEM.
  */
-int deny_outdated(struct counts *counts, const uint8_t *vouched);
+int deny_outdated(struct counts *counts, const uint8_t *vouched, struct data_counts *data);
 
 /*
  * The same of internal nodes that another one was written over: their children have more parents than the metadata map

@@ -259,6 +259,21 @@ static int vouch(struct witness *w, struct err *err)
 	return r ? err_nomem(err, "salvage: witnesses") : 0;
 }
 
+static bool is_all_known(const struct witness *w)
+{
+	for (uint64_t i = 0; i * ENTRIES_PER_BITMAP < refmap_nr_blocks(w->stored); i++)
+		if (!w->known[i])
+			return false;
+	return true;
+}
+
+static int deny_outdated_by_maps(const struct witness *w)
+{
+	struct data_counts data = { .stored = w->stored && is_all_known(w) ? w->stored : NULL, .refs = w->refs };
+
+	return deny_outdated(w->datamap->counts, w->vouched, &data);
+}
+
 static uint32_t nr_denied(const struct graph *g)
 {
 	uint32_t nr = 0;
@@ -282,10 +297,10 @@ int witness_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
 		deny_parents(&w);
 	if (!r && nr_denied(g) == before && deny_surplus(datamap->counts, w.vouched))
 		r = err_nomem(err, "salvage: witnesses");
-	if (!r && nr_denied(g) == before && deny_outdated(datamap->counts, w.vouched))
-		r = err_nomem(err, "salvage: witnesses");
 	if (!r && nr_denied(g) == before)
 		r = count_references(&w, err);
+	if (!r && nr_denied(g) == before && deny_outdated_by_maps(&w))
+		r = err_nomem(err, "salvage: witnesses");
 	if (!r && nr_denied(g) == before && w.stored)
 		r = graph_read_leaves(g, &w.leaves, deny_leaf, &w, err);
 	*nr = nr_denied(g);
@@ -315,14 +330,6 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 		a->unsure += refs > stored && stored == 3;
 		b++;
 	}
-}
-
-static bool is_all_known(const struct witness *w)
-{
-	for (uint64_t i = 0; i * ENTRIES_PER_BITMAP < refmap_nr_blocks(w->stored); i++)
-		if (!w->known[i])
-			return false;
-	return true;
 }
 
 /* Is a tree of large counts there, or nothing that can be read? */
