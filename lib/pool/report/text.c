@@ -106,6 +106,8 @@ static const char *kind_text(uint8_t kind)
 		return "is zero";
 	case BLOCK_JUNK:
 		return "has a bad checksum";
+	case BLOCK_CUT:
+		return "is past the end of the device";
 	case BLOCK_IO_ERROR:
 		return "cannot be read";
 	case BLOCK_STRAY:

@@ -22,6 +22,26 @@ int graph_init(struct graph *g, struct io *io, struct jobs *jobs)
 	return 0;
 }
 
+int graph_extend(struct graph *g, uint64_t nr_blocks)
+{
+	uint32_t old = g->nr_blocks, nr = (uint32_t)MIN(nr_blocks, MAX_METADATA_BLOCKS);
+	uint8_t *kind;
+	uint32_t *slot;
+
+	if (nr <= old)
+		return 0;
+	kind = realloc(g->kind, (size_t)nr + 1);
+	g->kind = kind ? kind : g->kind;
+	slot = realloc(g->slot, ((size_t)nr + 1) * sizeof(*slot));
+	g->slot = slot ? slot : g->slot;
+	if (!kind || !slot)
+		return -ENOMEM;
+	memset(kind + old, BLOCK_CUT, (size_t)nr + 1 - old);
+	memset(slot + old, 0xff, ((size_t)nr + 1 - old) * sizeof(*slot));
+	g->nr_blocks = nr;
+	return 0;
+}
+
 void graph_fini(struct graph *g)
 {
 	free(g->kind);

@@ -23,6 +23,7 @@ enum block_kind {
 	BLOCK_WANTED, /* on the list of what is read next */
 	BLOCK_ZERO,
 	BLOCK_JUNK, /* no kind of metadata */
+	BLOCK_CUT,  /* past the end of a device that is shorter than its metadata */
 	BLOCK_IO_ERROR,
 	BLOCK_STRAY, /* whole, but it carries another block's number */
 	BLOCK_NODE,
@@ -122,6 +123,8 @@ struct graph {
 /* All zero before.  0 or -ENOMEM; graph_fini() in both cases. */
 int graph_init(struct graph *g, struct io *io, struct jobs *jobs);
 void graph_fini(struct graph *g);
+/* The metadata have that many blocks: what the device is too short for is lost.  0 or -ENOMEM. */
+int graph_extend(struct graph *g, uint64_t nr_blocks);
 
 /* @p; notes that there is none. */
 static inline void *graph_noted(struct graph *g, void *p)

@@ -27,7 +27,7 @@ static enum standing root_stands(const struct counts *counts, uint64_t block, ui
 	const struct graph *g = counts->graph;
 	uint32_t i = node_of(g, block);
 
-	if (!block || block >= g->nr_blocks)
+	if (!block || block >= g->nr_blocks || g->kind[block] == BLOCK_CUT)
 		return CONTRADICTED;
 	if (g->kind[block] < BLOCK_NODE)
 		return LOST;
@@ -155,6 +155,8 @@ static const char *what_is_at(const struct graph *g, uint32_t block)
 	switch (g->kind[block]) {
 	case BLOCK_ZERO:
 		return "is all zeros";
+	case BLOCK_CUT:
+		return "is past the end of the device";
 	case BLOCK_IO_ERROR:
 		return "cannot be read";
 	case BLOCK_STRAY:

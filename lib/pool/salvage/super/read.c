@@ -132,6 +132,8 @@ int super_read(struct super *super, struct err *err)
 		super->has_sb = recover_fields(super, buf);
 	if (super->has_sb && super->sb_fault != SB_OK)
 		super->sb_repair = SB_FIELDS;
+	if (super->has_sb && graph_extend(super->graph, super->sb.metadata_sm.nr_blocks))
+		return err_nomem(err, "salvage: list of blocks");
 	if (!super->has_sb) {
 		if (!r)
 			keep_likely_fields(super, buf);
