@@ -63,10 +63,10 @@ static bool fits_root(const struct assignment *a, uint32_t cand, const struct pl
 	const struct sdevice *d = &a->assign->trees->dev[p->index];
 	const struct snode *n = assign_node(a, cand);
 	bool unknown = a->cand[cand].refs == COUNT_UNKNOWN;
+	uint64_t room = unknown ? 0 : graph_room(a->assign->graph, a->cand[cand].node, a->room, 0);
 
-	if (d->source == DETAILS_LIVE &&
-	    (n->nr_mappings > d->info.mapped_blocks ||
-	     (n->nr_mappings < d->info.mapped_blocks && (unknown || !(n->flags & SN_BROKEN)))))
+	if (d->source == DETAILS_LIVE && (n->nr_mappings > d->info.mapped_blocks ||
+					  n->nr_mappings + room < d->info.mapped_blocks))
 		return false;
 	if (unknown && n->height < old_roots_height(a->assign->ages, d->info.dev_id))
 		return false;
@@ -473,6 +473,7 @@ void assign_fini(struct assignment *a)
 	free(a->cand);
 	free(a->place);
 	free(a->need);
+	free(a->room);
 	free(a->opt);
 	free(a->first_opt);
 	free(a->chain);

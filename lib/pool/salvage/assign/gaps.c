@@ -164,7 +164,8 @@ static int root_places(struct assignment *a, bool unknown)
 	int r = 0;
 
 	a->place = calloc(trees->nr_devs + 1, sizeof(*a->place));
-	if (!a->place)
+	a->room = calloc((size_t)trees->graph->nr_nodes + 1, sizeof(*a->room));
+	if (!a->place || !a->room)
 		return -ENOMEM;
 	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
 		struct place *p = &a->place[a->nr_places];

@@ -43,6 +43,7 @@ struct assignment {
 	uint32_t nr_cands;
 	struct place *place;
 	uint32_t nr_places;
+	uint64_t *room;	    /* by node: graph_room() */
 	uint64_t *need;	    /* by device: mappings that are missing; UINT64_MAX: not known */
 	struct choice *opt; /* by candidate */
 	uint32_t nr_opts;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* What is below a node? */
-#include "pool/salvage/graph/graph.h"
+#include "base/overflow.h"
+#include "pool/salvage/graph/link.h"
 
 enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
 
@@ -18,6 +19,38 @@ bool graph_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned 
 		      graph_has_holes(g, graph_child(g, n, k), memo, depth + 1);
 	memo[i] = any ? HOLES_SOME : HOLES_NONE;
 	return any;
+}
+
+/* What a subtree of that height can have at most, with keys from @first to @last. */
+static uint64_t most_mappings(int height, uint64_t first, uint64_t last)
+{
+	uint64_t nr = INTERNAL_MAX;
+
+	while (height-- > 0 && nr < UINT32_MAX)
+		nr *= INTERNAL_MAX;
+	return MIN(nr - 1, last - first) + 1;
+}
+
+uint64_t graph_room(const struct graph *g, uint32_t i, uint64_t *memo, unsigned depth)
+{
+	const struct snode *n = &g->node[i];
+	uint64_t room = 0;
+
+	if (n->flags & SN_LEAF || depth > 2 * BTREE_MAX_DEPTH)
+		return 0;
+	if (memo[i])
+		return memo[i] - 1;
+	memo[i] = 1; /* also when met again below itself */
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const struct edge *e = &g->edge[n->edge + k];
+
+		room += e->node != NONE && !(g->node[e->node].flags & SN_VIRTUAL)
+				? graph_room(g, e->node, memo, depth + 1)
+				: most_mappings(n->height - 1, e->key, last_key_of(g, n, k, UINT64_MAX));
+		room = MIN(room, UINT64_MAX / 2);
+	}
+	memo[i] = room + 1;
+	return room;
 }
 
 enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node)

@@ -229,6 +229,8 @@ bool graph_is_below(const struct graph *g, uint32_t root, uint32_t node);
 uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key);
 /* Is something below node @i missing or dropped?  @memo: a byte a node, all zero at first. */
 bool graph_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth);
+/* How many mappings can be in the lost parts below node @i at most?  @memo: a number a node, all zero at first. */
+uint64_t graph_room(const struct graph *g, uint32_t i, uint64_t *memo, unsigned depth);
 /* Sets is_child[i] of each node that an internal node refers to. */
 void graph_mark_children(const struct graph *g, uint8_t *is_child);
 
