@@ -304,32 +304,57 @@ static uint32_t end_of_group(const struct trees *trees, const uint32_t *dev, uin
 }
 
 /*
- * Did those of the devices without a root that have as many mappings as another have one root together?  They did if
- * the lost blocks lack just one reference for each of the devices, and as many of each size as there are such groups.
+ * How many mappings can the nodes that lack a parent, and the lost blocks that do, give to devices without a root at
+ * most?  UINT64_MAX: not known.
  */
-static bool had_common_roots(const struct counts *counts, const uint32_t *dev, uint32_t nr)
+static uint64_t nr_to_give(const struct counts *counts)
 {
-	CLEANUP(free_ptr) uint32_t *lost = calloc((size_t)nr + 2, sizeof(*lost));
+	const struct graph *g = counts->graph;
 	uint64_t sum = 0;
 
-	for (uint32_t b = 1; lost && counts->has_counts && b < counts->graph->nr_blocks; b++) {
-		uint32_t lacks = counts->count[b] < COUNT_MANY &&
-						 counts->count[b] > counts->found[b] &&
-						 counts->graph->kind[b] <= BLOCK_IO_ERROR
-					 ? counts->count[b] - counts->found[b]
-					 : 0;
+	for (uint32_t b = 1; b < g->nr_blocks; b++) {
+		const uint32_t refs = counts_missing_refs(counts, b), i = node_of(g, b);
+		const bool lost = g->kind[b] <= BLOCK_IO_ERROR;
 
-		sum += lacks;
-		lost[MIN(lacks, nr + 1)]++;
+		if (!refs || (!lost && (i == NONE || g->node[i].tree != TREE_MAPPING)))
+			continue;
+		if (refs >= COUNT_MANY || (!lost && g->node[i].flags & SN_BROKEN))
+			return UINT64_MAX;
+		sum += refs * (lost ? INTERNAL_MAX : g->node[i].nr_mappings);
 	}
-	if (sum != nr || !nr)
-		return false;
-	for (uint32_t i = 0, end; i < nr; i = end) {
-		end = end_of_group(counts->trees, dev, i, nr);
-		if (!lost[end - i]--)
-			return false;
-	}
-	return true;
+	return sum;
+}
+
+/* Which devices without a root had one together? */
+struct lost_roots {
+	uint32_t *dev, nr; /* the devices, by their number of mappings */
+	uint64_t give;	   /* how many mappings there are for them at most */
+	uint64_t want;	   /* how many they need when all that have the same number have one root */
+	uint8_t *lost;	   /* by number: a lost block lacks just so many parents */
+};
+
+static void find_lost_roots(const struct counts *counts, struct lost_roots *l)
+{
+	const struct graph *g = counts->graph;
+
+	for (uint32_t b = 1; b < g->nr_blocks; b++)
+		if (g->kind[b] <= BLOCK_IO_ERROR)
+			l->lost[MIN(counts_missing_refs(counts, b), l->nr + 1)] = 1;
+	for (uint32_t i = 0; i < l->nr; i = end_of_group(counts->trees, l->dev, i, l->nr))
+		if (mapped_of(&counts->trees->dev[l->dev[i]]) != UINT64_MAX)
+			l->want += mapped_of(&counts->trees->dev[l->dev[i]]);
+	l->give = nr_to_give(counts);
+}
+
+/*
+ * Had the devices [i, end) one root together, which have the same number of mappings?  They had if a lost block lacks
+ * just so many parents, and if there are not enough mappings for a tree of each.
+ */
+static bool had_common_root(const struct trees *trees, const struct lost_roots *l, uint32_t i, uint32_t end)
+{
+	const uint32_t nr = end - i;
+
+	return nr > 1 && l->lost[nr] && l->want + (nr - 1) * mapped_of(&trees->dev[l->dev[i]]) > l->give;
 }
 
 /* A device whose root is lost too: a gap over all keys. */
@@ -350,30 +375,67 @@ int devices_add_gaps(struct counts *counts, struct err *err)
 {
 	struct trees *trees = counts->trees;
 	CLEANUP(free_ptr) uint32_t *dev = malloc((trees->nr_devs + 1) * sizeof(*dev));
-	CLEANUP(free_ptr) uint32_t *twin = malloc((trees->nr_devs + 1) * sizeof(*twin));
-	uint32_t nr = 0;
-	bool common;
+	CLEANUP(free_ptr) uint8_t *lost = calloc(trees->nr_devs + 2, 1);
+	struct lost_roots l = { .dev = dev, .lost = lost };
 
-	if (!dev || !twin)
+	if (!dev || !lost)
 		return err_nomem(err, "salvage: devices");
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].root == NONE)
-			dev[nr++] = (uint32_t)i;
-	if (!nr)
+			dev[l.nr++] = (uint32_t)i;
+	if (!l.nr)
 		return 0;
-	qsort_r(dev, nr, sizeof(*dev), by_mapped, trees->dev);
-	common = had_common_roots(counts, dev, nr);
-	for (uint32_t i = 0, end; i < nr; i = end) {
-		end = common ? end_of_group(trees, dev, i, nr) : i + 1;
-		for (uint32_t k = i; k < end; k++)
-			twin[dev[k]] = dev[i];
-	}
-	for (uint32_t i = 0; i < trees->nr_devs; i++) {
-		if (trees->dev[i].root == NONE)
-			trees->dev[i].root =
-				twin[i] == i ? add_gap(trees, err) : trees->dev[twin[i]].root;
-		if (trees->dev[i].root == NONE)
+	qsort_r(dev, l.nr, sizeof(*dev), by_mapped, trees->dev);
+	find_lost_roots(counts, &l);
+	for (uint32_t i = 0, end; i < l.nr; i = end) {
+		uint32_t root = add_gap(trees, err);
+
+		if (root == NONE)
 			return err_nomem(err, "salvage: list of lost nodes");
+		end = end_of_group(trees, dev, i, l.nr);
+		end = had_common_root(trees, &l, i, end) ? end : i + 1;
+		for (uint32_t k = i; k < end; k++)
+			trees->dev[dev[k]].root = root;
+	}
+	return 0;
+}
+
+/* Of @dev[i..end), the one whose tree has as many mappings as its details say, or NULL. */
+static const struct sdevice *whole_one(const struct trees *trees, const uint32_t *dev, uint32_t i, uint32_t end)
+{
+	for (; i < end; i++)
+		if (has_its_count(trees->graph, &trees->dev[dev[i]]))
+			return &trees->dev[dev[i]];
+	return NULL;
+}
+
+int devices_share_roots(struct trees *trees, bool *any, struct err *err)
+{
+	CLEANUP(free_ptr) uint32_t *dev = malloc((trees->nr_devs + 1) * sizeof(*dev));
+	uint32_t nr = (uint32_t)trees->nr_devs;
+
+	if (!dev)
+		return err_nomem(err, "salvage: devices");
+	for (uint32_t i = 0; i < nr; i++)
+		dev[i] = i;
+	if (nr)
+		qsort_r(dev, nr, sizeof(*dev), by_mapped, trees->dev);
+	trees_sum(trees);
+	for (uint32_t i = 0, end; i < nr; i = end) {
+		const struct sdevice *whole;
+
+		end = end_of_group(trees, dev, i, nr);
+		whole = end - i > 1 ? whole_one(trees, dev, i, end) : NULL;
+		for (uint32_t k = i; whole && k < end; k++) {
+			struct sdevice *d = &trees->dev[dev[k]];
+			const struct snode *n = d->root == NONE ? NULL : &trees->graph->node[d->root];
+
+			if (!n || !(n->flags & SN_VIRTUAL) || n->block != NONE || n->nr_edges ||
+			    !d->info.mapped_blocks)
+				continue;
+			d->root = whole->root;
+			*any = true;
+		}
 	}
 	return 0;
 }

@@ -331,6 +331,8 @@ static int assign_parts(struct assign *as, struct err *err)
 	struct assignment a = { .assign = as };
 	int r = fill_places(&a, gap_places(&a), UNKNOWN_LEAVES, err);
 
+	if (!r)
+		r = devices_share_roots(as->trees, &as->guessed, err);
 	if (as->guessed && !datamap_is_settled(as->datamap))
 		as->unconfirmed = true;
 	assign_fini(&a);
