@@ -47,7 +47,7 @@ static struct voice hear(const struct assignment *a, uint32_t cand, const struct
 
 	for (uint32_t d = 0; d < MIN(p->nr_devs, 4u); d++) {
 		struct voice v = evidence_hear(a->assign->ages, &a->assign->trees->dev[p->devs[d]],
-					       a->cand[cand].node, p->parent,
+					       a->cand[cand].node, p->parent, p->nr_devs > 1,
 					       a->cand[cand].refs == COUNT_UNKNOWN);
 
 		if (v.score > best.score)
@@ -203,7 +203,7 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 
 	*nr = 0;
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
-		if (!assign_may_take(a, &a->opt[o]))
+		if (!chain_may_take(a, &a->opt[o]))
 			continue;
 		if (*nr == refs)
 			return worst - a->opt[o].score;
@@ -260,7 +260,7 @@ static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 	bool has = true, others_denied = true;
 
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
-		if (!assign_may_take(a, &a->opt[o]))
+		if (!chain_may_take(a, &a->opt[o]))
 			continue;
 		if (nr++ < a->cand[cand].refs)
 			has &= (a->opt[o].says & SAYS_CERTAIN) != 0;
@@ -303,7 +303,7 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 		    a->need && margin == FORCED ? CERTAINTY_PROVED :
 						  CERTAINTY_LIKELY);
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1] && a->cand[cand].refs; o++) {
-		if (!assign_may_take(a, &a->opt[o]))
+		if (!chain_may_take(a, &a->opt[o]))
 			continue;
 		assign_take(a, &a->opt[o], true);
 		if (push_near(a, h, &a->opt[o]))
@@ -312,12 +312,12 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 	return 0;
 }
 
-/* The rest of the candidate's chain goes where it went. */
-static int place_chain(struct assignment *a, struct heap *h, uint32_t cand)
+/* The rest of the candidate's group goes where it went. */
+static int place_group(struct assignment *a, struct heap *h, uint32_t cand)
 {
 	uint8_t certainty = a->assign->graph->node[a->cand[cand].node].certainty;
 
-	for (uint32_t c = a->chain[cand]; c != NONE; c = chain_next(a, c)) {
+	for (uint32_t c = a->head[cand]; c != NONE; c = a->next[c]) {
 		for (uint32_t o = a->first_opt[c]; o < a->first_opt[c + 1] && a->cand[c].refs;
 		     o++) {
 			if (!has_taken(a, cand, a->opt[o].place) || !assign_may_take(a, &a->opt[o]))
@@ -350,13 +350,14 @@ static int place_known(struct assignment *a)
 		if (margin < FORCED && !solved) {
 			solved = true;
 			r = assign_solve(a);
+			r = r ? r : chain_group(a);
 			r = r ? r : heap_push(&h, e);
 		} else if (margin < e.margin)
 			r = heap_push(&h, (struct heap_entry){ margin, e.cand });
 		else
 			r = place_one(a, &h, e.cand, margin);
-		if (!r && solved && a->need && margin < FORCED && margin >= e.margin)
-			r = place_chain(a, &h, e.cand);
+		if (!r && a->group_sum && margin >= e.margin && (margin < FORCED || a->grouped[e.cand]))
+			r = place_group(a, &h, e.cand);
 	}
 	if (!r && !solved)
 		r = assign_solve(a);
@@ -477,6 +478,10 @@ void assign_fini(struct assignment *a)
 	free(a->opt);
 	free(a->first_opt);
 	free(a->chain);
+	free(a->next);
+	free(a->head);
+	free(a->group_sum);
+	free(a->grouped);
 	free(a->of_place);
 	free(a->first_of);
 	near_set_fini(&a->taken);

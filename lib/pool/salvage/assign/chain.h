@@ -7,7 +7,14 @@
 
 /* Fills in @chain.  0 or -ENOMEM. */
 int chain_find(struct assignment *a);
-/* The one that follows @cand in its chain, or NONE. */
-uint32_t chain_next(const struct assignment *a, uint32_t cand);
+
+/*
+ * Once the numbers have been asked: groups.  Besides chains, nodes that lack two parents or more, and as many, when
+ * only so many places have room for all of them: trees that share a node share others.  Nodes with keys in common are
+ * of different groups.  0 or -ENOMEM.
+ */
+int chain_group(struct assignment *a);
+/* The same as assign_may_take(), for the node's whole group. */
+bool chain_may_take(const struct assignment *a, const struct choice *o);
 
 #endif

@@ -58,8 +58,9 @@ struct voice {
 	int score;
 	uint16_t says; /* a bit a kind */
 };
+/* @shared: more than one device reaches the node's place.  @unknown: it is not known whether the node is in use. */
 struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t node,
-			   uint32_t parent, bool unknown);
+			   uint32_t parent, bool shared, bool unknown);
 
 struct old_root {
 	uint32_t dev_id, root, top; /* top: the top-level leaf that says so */

@@ -281,7 +281,7 @@ static void hear_parent(const struct ages *ages, uint32_t parent, uint32_t block
 		say(v, EV_NEXT, evidence[EV_NEXT].points);
 }
 
-static void hear_times(const struct counts *counts, const struct sdevice *d, const struct snode *n,
+static void hear_times(const struct counts *counts, const struct sdevice *d, const struct snode *n, bool shared,
 		       struct voice *v)
 {
 	uint32_t count = counts->has_counts ? counts->count[n->block] : 0;
@@ -290,7 +290,7 @@ static void hear_times(const struct counts *counts, const struct sdevice *d, con
 		return;
 	if (d->info.creation_time && n->min_time >= d->info.creation_time)
 		say(v, EV_BORN, evidence[EV_BORN].points);
-	if (count > 1 && count != COUNT_UNKNOWN && !counts->super->sb.held_root &&
+	if ((count > 1 || (count && shared)) && count != COUNT_UNKNOWN && !counts->super->sb.held_root &&
 	    n->max_time >= d->info.snap_time)
 		say(v, EV_SHARED, evidence[EV_SHARED].points);
 }
@@ -321,14 +321,14 @@ static void hear_unknown(const struct ages *ages, const struct snode *n, uint32_
 }
 
 struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t node,
-			   uint32_t parent, bool unknown)
+			   uint32_t parent, bool shared, bool unknown)
 {
 	const struct snode *n = &ages->graph->node[node];
 	struct voice v = { 0 };
 
 	hear_older_trees(ages, d->info.dev_id, node, unknown, &v);
 	hear_parent(ages, parent, n->block, &v);
-	hear_times(ages->counts, d, n, &v);
+	hear_times(ages->counts, d, n, shared, &v);
 	if (unknown)
 		hear_unknown(ages, n, parent, &v);
 	return v;
