@@ -4,7 +4,7 @@
  * The assignment.  A node with only one possible place is placed first.  That takes places from
  * other nodes, some of which then have only one.  When no node is left with only one place, the
  * numbers of mappings and of parents are compared (solve.c).  Of the nodes that are still left, the
- * one whose best place has the largest lead over its second best is next, and its chain follows it.
+ * one whose best place has the largest lead over its second best is next, and its group (chain.c) follows it.
  *
  * Nodes whose count is lost come last: each place takes the best of them that the data map allows.
  */
@@ -386,14 +386,14 @@ static int best_first(const void *pa, const void *pb, void *ctx)
 static bool has_rival(const struct assignment *a, const uint32_t *list, uint32_t i, uint32_t nr)
 {
 	const struct choice *o = &a->opt[list[i]];
+	const int32_t margin = o->says & SAYS_CERTAIN ? 5 : SURE_MARGIN;
 
 	if (!a->place[o->place].one || !assign_node(a, o->cand)->nr_mappings)
 		return false;
-	for (uint32_t k = i + 1;
-	     k < nr && a->opt[list[k]].score + (o->says & SAYS_CERTAIN ? 5 : SURE_MARGIN) >= o->score; k++)
+	for (uint32_t k = i + 1; k < nr && a->opt[list[k]].score + margin >= o->score; k++)
 		if (a->opt[list[k]].cand == o->cand && !a->place[a->opt[list[k]].place].nr_taken)
 			return true;
-	return false;
+	return assign_may_be_swapped(a, o, margin);
 }
 
 static int place_unknown(struct assignment *a)

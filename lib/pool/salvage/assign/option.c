@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* One option: can the node go to that place now, and what changes when it does? */
+#include "base/overflow.h"
 #include "pool/salvage/assign/option.h"
+
+#define MAX_SWAPS 256 /* nodes that are looked at for one place */
 
 /* The taken option of the same place that overlaps option @o, or NONE. */
 static uint32_t in_the_way(const struct assignment *a, const struct choice *o)
@@ -58,4 +61,34 @@ void assign_take(struct assignment *a, struct choice *o, bool on)
 		if (*need != UINT64_MAX)
 			*need += on ? -nr : nr; /* below zero it wraps, and comes back */
 	}
+}
+
+/* Is the other option's node free to have its place instead of @o, and its own place free for the node of @o? */
+static bool is_as_good(const struct assignment *a, const struct choice *o, const struct choice *other, int32_t margin)
+{
+	for (uint32_t i = a->first_opt[o->cand]; i < a->first_opt[o->cand + 1]; i++) {
+		const struct choice *back = &a->opt[i];
+
+		if (back->place == o->place || a->place[back->place].nr_taken)
+			continue;
+		for (uint32_t k = a->first_opt[other->cand]; k < a->first_opt[other->cand + 1]; k++)
+			if (a->opt[k].place == back->place &&
+			    (int64_t)o->score + a->opt[k].score < (int64_t)other->score + back->score + margin)
+				return true;
+	}
+	return false;
+}
+
+bool assign_may_be_swapped(const struct assignment *a, const struct choice *o, int32_t margin)
+{
+	uint32_t end = MIN(a->first_of[o->place + 1], a->first_of[o->place] + MAX_SWAPS);
+
+	for (uint32_t k = a->first_of[o->place]; k < end; k++) {
+		const struct choice *other = &a->opt[a->of_place[k]];
+
+		if (other->cand != o->cand && !(assign_node(a, other->cand)->flags & SN_TAKEN) &&
+		    is_as_good(a, o, other, margin))
+			return true;
+	}
+	return false;
 }
