@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..46
+echo 1..55
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -103,6 +103,15 @@ done <<EOF
 9602 +200 1402 1000 1 what a refused content of a block points to still lacks its parent
 5 T6 92 0 1 of nodes that have three parents or more either may have been in a lost node, too
 9602 +200 1149 1000 1 an older copy of the top level names no tree of a device whose own tree lacks a parent
+9602 +200 2507 1000 1 where a part of the tree of large counts is lost, a count of three means three or more
+9701 +200 2308 1000 0 the data map tells an older copy of the top level where the metadata map is lost
+9803 +200 2634 1000 0 past the end of a cut device blocks are lost like others: two devices may have had one of them
+9701 +200 3922 900 0 nodes that several trees share go where all of them have room
+9804 +200 542 1000 0 two devices had one root when there are too few mappings for two
+9603 +200 2599 1000 1 a device for which nothing is left has the tree of the one with as many mappings
+9804 +200 2674 1000 1 what two devices share is older than the last snapshot of either
+9603 +200 1353 920 0 a root whose lost children cannot have what the device lacks is another's
+9905 +200 3486 0 1 two devices with as many mappings may have each other's roots
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0
