@@ -38,6 +38,16 @@ setup() {
 	thin_materialize pv0.img --pv pv1.img --pv pv2.img t1 - | cmp - new.img
 }
 
+@test "nbdkit: by an older text of LVM, or of a disk from a pipe, a pool is served for reading alone" {
+	need_plugin
+	run nbd "$PLUGIN" lvm-multi pool-name=pool seqno=30 device=t1 --run true
+	[ "$status" -ne 0 ] && [[ "$output" == *"because the newest is 40: "*"; serve it with readonly=true" ]]
+	run -0 nbd "$PLUGIN" lvm-multi pool-name=pool seqno=30 device=t1 readonly=true --run true
+	run nbd "$PLUGIN" - pool-name=pool2 device=u1 --run true < <(cat lvm-multi/pv0.img)
+	[ "$status" -ne 0 ] && [[ "$output" == *"standard input cannot be changed in place"* ]]
+	run -0 nbd "$PLUGIN" - pool-name=pool2 device=u1 readonly=true --run true < <(cat lvm-multi/pv0.img)
+}
+
 @test "--vg-backup with --vg: the backup must be of that group" {
 	run -0 thin_lvm --vg vg --vg-backup lvm-multi/vg.txt lvm-multi
 	run --separate-stderr thin_lvm --vg other --vg-backup lvm-multi/vg.txt lvm-multi
