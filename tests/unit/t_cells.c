@@ -132,7 +132,33 @@ static void wide(void)
 	equal_to_truth(100000, 4);
 }
 
+/* A run over all places where a page of bits may end, shared, and mapped by one device besides. */
+static void long_run(void)
+{
+	const uint64_t nr = 100000;
+	static struct disk_node raw;
+	uint64_t alone[2] = { 0 };
+	struct node n;
+	struct cells c;
+
+	check(!cells_init(&c, 0, nr, NULL, 2, false));
+	make_leaf(&n, &raw);
+	for (uint64_t end = 32768; end < nr; end += 32768) {
+		for (uint32_t i = 0; i < ENTRIES; i++)
+			raw.keys[ENTRIES + i] = le64_make((end - 10 + i) << 24);
+		cells_share(&c, &n);
+		check(!cells_own(&c, &n, 1));
+		for (uint32_t i = 0; i < ENTRIES; i++)
+			check_eq(cells_owner(&c, end - 10 + i), CELLS_SEVERAL);
+	}
+	cells_count(&c, alone);
+	check_eq(alone[0], 0);
+	check_eq(alone[1], 0);
+	cells_fini(&c);
+}
+
 static const struct test tests[] = {
+	{ "a run of shared blocks is nobody's alone wherever it lies", long_run },
 	{ "cells of one byte tell the owners of up to 254 devices", narrow },
 	{ "cells of two bytes tell the owners of up to 65,534 devices", middle },
 	{ "cells of four bytes tell the owners of more devices", wide },

@@ -43,26 +43,48 @@ static inline uint8_t *mark_of(const struct cells *c, uint64_t at)
 	return &c->marked[at >> (PAGE_SHIFT + 3)];
 }
 
-/* Several own the blocks of these cells. */
-static inline void share(struct cells *c, uint64_t at, uint64_t len)
-{
-	uint8_t *const mark = mark_of(c, at);
+/* Bits of one word that are still to be set: runs of a leaf often lie side by side. */
+struct gathered {
+	uint64_t word, bits;
+};
 
+static inline void share_word(const struct cells *c, const struct gathered *g)
+{
+	uint8_t *const mark = mark_of(c, g->word * 64);
+	uint64_t *const word = &c->shared[g->word];
+
+	if (!g->bits)
+		return;
 	if (unlikely(!__atomic_load_n(mark, __ATOMIC_RELAXED))) {
-		__atomic_fetch_or(&c->shared[at / 64], 1ull << at % 64, __ATOMIC_RELAXED);
+		__atomic_fetch_or(word, g->bits, __ATOMIC_RELAXED);
 		__atomic_store_n(mark, 1, __ATOMIC_RELAXED);
+	} else if (g->bits & ~__atomic_load_n(word, __ATOMIC_RELAXED)) {
+		__atomic_fetch_or(word, g->bits, __ATOMIC_RELAXED);
 	}
-	bits_set_run(c->shared, at, len);
+}
+
+/* Several own the blocks of these cells.  What is gathered in the end is for share_word(). */
+static inline void share(const struct cells *c, struct gathered *g, uint64_t at, uint64_t len)
+{
+	for (uint64_t nr; len; at += nr, len -= nr) {
+		nr = MIN(64 - at % 64, len);
+		if (at / 64 != g->word) {
+			share_word(c, g);
+			*g = (struct gathered) { .word = at / 64 };
+		}
+		g->bits |= ~0ull >> (64 - nr) << at % 64;
+	}
 }
 
 /* The same for data blocks of which some are outside of the window. */
-static __attribute__((cold)) void share_clipped(struct cells *c, dblock_t from, uint64_t len)
+static __attribute__((cold)) void share_clipped(const struct cells *c, struct gathered *g,
+						dblock_t from, uint64_t len)
 {
 	const dblock_t to = MIN(from + len, c->begin + c->nr);
 
 	from = MAX(from, c->begin);
 	if (from < to)
-		share(c, from - c->begin, to - from);
+		share(c, g, from - c->begin, to - from);
 }
 
 /* The cell of the block that entry @i of @n names; without one: at least c->nr. */
@@ -175,9 +197,11 @@ void cells_fini(struct cells *c)
 	free(c->marked);
 }
 
-static void share_runs(struct cells *cells, const struct node *leaf, const struct leaf_runs *runs)
+static void share_runs(const struct cells *cells, const struct node *leaf,
+		       const struct leaf_runs *runs)
 {
-	struct cells c = *cells;
+	const struct cells c = *cells;
+	struct gathered g = { 0 };
 	uint32_t begin = 0;
 
 	/* the first run begins at entry 0, and what is behind the last entry ends the last run */
@@ -191,16 +215,18 @@ static void share_runs(struct cells *cells, const struct node *leaf, const struc
 
 			begin = end;
 			if (likely(at < c.nr && len <= c.nr - at))
-				share(&c, at, len);
+				share(&c, &g, at, len);
 			else
-				share_clipped(&c, block, len);
+				share_clipped(&c, &g, block, len);
 		}
 	}
+	share_word(&c, &g);
 }
 
 void cells_share(struct cells *c, const struct node *leaf)
 {
 	struct leaf_runs runs;
+	struct gathered g = { 0 };
 
 	if (!c->list) {
 		leaf_runs_find(&runs, leaf, RUNS_ANY_TIME);
@@ -211,8 +237,9 @@ void cells_share(struct cells *c, const struct node *leaf)
 		const uint64_t at = place(leaf, i, c);
 
 		if (at < c->nr)
-			share(c, at, 1);
+			share(c, &g, at, 1);
 	}
+	share_word(c, &g);
 }
 
 bool cells_own(struct cells *c, const struct node *leaf, uint32_t owner)
