@@ -273,12 +273,15 @@ spoil() {
 	cmp image was
 }
 
-@test "a qcow2 image that no reader would take is refused" {
+@test "a qcow2 image that no reader would take is refused, also by --dry-run" {
 	new_pool
 	run --separate-stderr thin_materialize -O qcow2 --size $((2 ** 51 + 512)) --data-dev data meta 1 x.qcow2
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"$((2 ** 51 + 512)) bytes are more than the $((2 ** 51)) that a qcow2 image with clusters of 65536 bytes can have"* ]]
 	[ ! -e x.qcow2 ]
+	run --separate-stderr thin_materialize -n -O qcow2 --size $((2 ** 51 + 512)) --data-dev data meta 1 x.qcow2
+	[ "$status" -eq 1 ]
+	thin_materialize -n -O qcow2 --size $((2 ** 51)) --data-dev data meta 1 x.qcow2
 }
 
 @test "standard output that is the data device, and an image that exists, are left alone" {

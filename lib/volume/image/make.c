@@ -72,8 +72,11 @@ static int open_output(struct make *m, const char *path, const char *const *sour
 {
 	const struct update u = update_options(m);
 	struct output_options o = m->opt->output;
-	int r;
+	const struct qcow2_create q = qcow2_options(m);
+	int r = m->opt->format == MAKE_QCOW2 ? qcow2_check_size(&q, err) : 0;
 
+	if (r)
+		return r;
 	m->updates = m->since->name && m->opt->format == MAKE_RAW;
 	if (m->updates)
 		return update_open(path, &u, sources, nr, &m->out, err);

@@ -30,10 +30,13 @@ unsigned qcow2_cluster_bits(uint64_t block_len);
 /* -EINVAL: the name is too long for the header, or looks like a protocol. */
 int qcow2_check_backing(const char *name, struct err *err);
 
+/* -ERANGE: its L1 table would have more than QCOW2_MAX_L1 bytes, which no reader takes. */
+int qcow2_check_size(const struct qcow2_create *opt, struct err *err);
+
 /*
  * Begins an image on @out, which must read as zeros where nothing is written, but for what was
- * there before: its header is made void at once.  @out stays the caller's.  -EFBIG: its L1 table would have more than
- * QCOW2_MAX_L1 bytes, which no reader takes; nothing is written.
+ * there before: its header is made void at once.  @out stays the caller's.  A size
+ * that qcow2_check_size() refuses is refused before that.
  */
 int qcow2_begin(struct io *out, const struct qcow2_create *opt, struct qcow2_writer **w,
 		struct err *err);

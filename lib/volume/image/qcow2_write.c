@@ -280,24 +280,33 @@ void qcow2_free(struct qcow2_writer *w)
 	free(w);
 }
 
+int qcow2_check_size(const struct qcow2_create *opt, struct err *err)
+{
+	const uint64_t cluster = UINT64_C(1) << opt->cluster_bits, most = QCOW2_MAX_L1 / 8 * (cluster * (cluster / 8));
+
+	if (opt->size <= most)
+		return 0;
+	return err_set(err, -ERANGE,
+		       "%llu bytes are more than the %llu that a qcow2 image with clusters of %llu "
+		       "bytes can have: --format raw has no such limit",
+		       (unsigned long long)opt->size, (unsigned long long)most, (unsigned long long)cluster);
+}
+
 int qcow2_begin(struct io *out, const struct qcow2_create *opt, struct qcow2_writer **result,
 		struct err *err)
 {
-	const uint64_t cluster = UINT64_C(1) << opt->cluster_bits, most = QCOW2_MAX_L1 / 8 * (cluster * (cluster / 8));
 	struct qcow2_writer *w;
 	uint64_t first;
-	int r;
+	int r = qcow2_check_size(opt, err);
 
-	if (opt->size > most)
-		return err_set(err, -EFBIG, "%llu bytes are more than the %llu that a qcow2 image with clusters of %llu "
-			       "bytes can have: --format raw has no such limit",
-			       (unsigned long long)opt->size, (unsigned long long)most, (unsigned long long)cluster);
+	if (r)
+		return r;
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return err_nomem(err, "qcow2 image");
 	w->out = out;
 	w->opt = *opt;
-	w->cluster = cluster;
+	w->cluster = UINT64_C(1) << opt->cluster_bits;
 	w->nr_l1 = div_up(opt->size, w->cluster * (w->cluster / 8));
 	w->l1 = calloc(w->nr_l1 + 1, 8);
 	w->l2 = calloc(1, w->cluster);
