@@ -429,6 +429,34 @@ static void leaf_beside_a_tree(void)
 	world_fini(&w);
 }
 
+/* A chain of nodes of one child each ends before the stack does. */
+static void deep_chain(void)
+{
+	static struct world w;
+	uint8_t value[8] = { 0 };
+	uint64_t nr;
+	mblock_t b;
+	void *data;
+
+	world_init(&w, 8);
+	for (int i = 0; i < BTREE_MAX_DEPTH + 40; i++) {
+		le64 child = le64_make(w.tree.root);
+
+		check_eq(tm_new(w.tm, SALT_NODE, &b, &data, &err), 0);
+		node_init(data, false, 8);
+		ne_insert(data, 0, 0, &child);
+		w.tree.root = b;
+	}
+	check_eq(-btree_lookup(&w.tree, 5, value, &err), EUCLEAN);
+	check_eq(-btree_insert(&w.tree, 5, value, NULL, &err), EUCLEAN);
+	check(strstr(err.text, "levels deep"));
+	check_eq(-btree_remove(&w.tree, 5, &err), EUCLEAN);
+	check_eq(-btree_remove_range(&w.tree, 0, 9, &nr, &err), EUCLEAN);
+	check_eq(-btree_release(&w.tree, &err), EUCLEAN);
+	check(strstr(err.text, "is too deep"));
+	world_fini(&w);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -444,6 +472,7 @@ int main(int argc, char **argv)
 		{ "a key that belongs into the next leaf ends a removal before anything is removed",
 		  key_of_the_next_leaf },
 		{ "a leaf is not joined with a neighbour that is a tree", leaf_beside_a_tree },
+		{ "a tree that is far too deep is not changed, and not released to its end", deep_chain },
 		{ 0 },
 	};
 
