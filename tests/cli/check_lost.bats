@@ -122,3 +122,21 @@ each_damage() {
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"block size"* ]]
 }
+
+@test "thin_shrink: a pool whose mappings reach beyond its data blocks is refused, also by one run that is longer than the pool" {
+	local n
+	{
+		echo '<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="2000">'
+		echo '<device dev_id="1" mapped_blocks="1000" transaction="0" creation_time="0" snap_time="1"><range_mapping origin_begin="0" data_begin="100" length="1000" time="0"/></device>'
+		echo '</superblock>'
+	} >run.xml
+	thin_restore -q -i run.xml -o run --size 1M
+	for n in 1050 500; do
+		cp run pool
+		"$damage" pool superblock-map-size --value $n
+		run --separate-stderr thin_shrink --binary --no-copy -i pool -o "shrunk$n" --size auto --nr-blocks 200
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"is beyond the pool's $n"* || "$stderr" == *"point beyond the pool's $n data blocks"* ]] || { echo "$stderr"; return 1; }
+		[ ! -e "shrunk$n" ]
+	done
+}

@@ -80,6 +80,21 @@ chain() {
 	thin_restore -q -i chain.xml -o chain --size 1M
 }
 
+@test "thin_ls, thin_info: a pool of more data blocks than are counted at once" {
+	{
+		echo '<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="300000000">'
+		echo '<def name="1"><range_mapping origin_begin="0" data_begin="290000000" length="1000" time="0"/></def>'
+		echo '<device dev_id="1" mapped_blocks="1500" transaction="0" creation_time="0" snap_time="1"><ref name="1"/>'
+		echo '<range_mapping origin_begin="5000" data_begin="299999000" length="500" time="1"/></device>'
+		echo '<device dev_id="2" mapped_blocks="1700" transaction="0" creation_time="0" snap_time="1"><ref name="1"/>'
+		echo '<range_mapping origin_begin="5000" data_begin="10" length="700" time="1"/></device></superblock>'
+	} >wide.xml
+	thin_restore -q -i wide.xml -o wide --size 200M
+	[ "$(thin_ls --no-headers -o MAPPED_BLOCKS,EXCLUSIVE_BLOCKS,SHARED_BLOCKS wide | xargs)" = '1500 500 1000 1700 700 1000' ]
+	[ "$(thin_info --format json wide | jq -c '[.devices[] | [.mapped_blocks, .exclusive_blocks]]')" = '[[1500,500],[1700,700]]' ]
+	rm wide
+}
+
 @test "thin_ls: a device whose last blocks are behind a pointer that leads nowhere is told" {
 	chain 300
 	"$abs_top_builddir/tests/damage/damage" chain node-outside --leaf 1

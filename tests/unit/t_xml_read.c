@@ -362,6 +362,7 @@ static void names_of_parts(void)
 static void words_of_refusals(void)
 {
 	check(strstr(told(POOL_TAG "<d\xc3\xa9v/></superblock>"), "<d??v> is not an element of thin-pool metadata"));
+	check(strstr(told(POOL_TAG DEVICE_TAG "<ref nam=\"1\"/></device>"), "<ref>"));
 	check(strstr(told(POOL_TAG "<![CDATA[ x"), "it has been cut off"));
 	check(strstr(told(POOL_TAG "<!-- \xc3"), "it has been cut off"));
 	check(strstr(told(POOL_TAG "\xc3"), "it has been cut off"));
