@@ -107,12 +107,45 @@ static void only_mapping(void)
 	one_mapping(true);
 }
 
+/* A superblock, under a right checksum, of a transaction before that in which a device was made. */
+static void older_superblock(void)
+{
+	struct io *io = io_mem_new("metadata", sizeof(old_image));
+	struct jobs *jobs = jobs_new(1);
+	const struct salvage_options opt = { 0 };
+	struct salvage_totals totals;
+	struct disk_superblock *d;
+	struct salvage *s = NULL;
+	struct pool_edit *p;
+
+	check(io && jobs);
+	check_eq(edit_format(io, 128, &p, &err), 0);
+	check_eq(edit_grow_data(p, NR_DATA, &err), 0);
+	check_eq(edit_set_transaction_id(p, 0, 5, &err), 0);
+	check_eq(edit_create_thin(p, 1, &err), 0);
+	check_eq(map_new(p, 1, 7), 0);
+	commit(p);
+	edit_free(p);
+	d = io_mem_data(io);
+	for (uint64_t id = 5; id > 3; id--) {
+		d->trans_id = le64_make(id);
+		csum_seal(d, 0, SALT_SUPERBLOCK);
+		check_eq(salvage_new(io, jobs, &opt, &s, &err), 0);
+		salvage_totals(s, &totals);
+		check_eq(totals.lossless, id == 5);
+		salvage_free(s);
+	}
+	jobs_free(jobs);
+	io_free(io);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		{ "with roots that are given, the space map of their state is used", given_roots },
 		{ "with roots of an empty pool that are given, no older pool is looked for", given_empty },
 		{ "a device's only mapping, to data block 0, is not taken for a number of a block", only_mapping },
+		{ "a superblock that is older than a device is not called whole", older_superblock },
 		{ 0 },
 	};
 

@@ -75,7 +75,7 @@ static void change_field(void)
 	static const uint32_t often[] = { 0, 1, 2, 3, 8, 16, 24, 4, 252, 126, 168, 253 };
 
 	*field[rnd(ARRAY_SIZE(field))] = le32_make(often[rnd(ARRAY_SIZE(often))]);
-	csum_seal(n, b, SALT_NODE);
+	csum_seal(n, rnd(3) ? b : rnd(NR_META), SALT_NODE);
 }
 
 static void change_key(void)
