@@ -99,7 +99,7 @@ few_faults() {
 	few_faults 95 thin_delta --snap1 1 --snap2 2 small.meta
 	few_faults 105 thin_rmap --region 0..100 small.meta
 	few_faults 160 thin_metadata_pack -i small.meta -o small.pack
-	few_faults 110 thin_metadata_unpack -f -i small.pack -o unpacked
+	few_faults 75 thin_metadata_unpack -f -i small.pack -o unpacked
 	few_faults 120 thin_restore -i small.xml -o out
 	few_faults 125 thin_repair -i small.meta -o out
 }

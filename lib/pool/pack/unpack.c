@@ -23,6 +23,7 @@ typedef unsigned long long ull;
 #define STREAM_MAX ((size_t)32 << 20)  /* bytes of a stream, deflated or inflated */
 #define FIRST_CAP ((size_t)5 << 20)	/* what the streams of all packers so far inflate to, at most */
 #define WRITE_BLOCKS 64
+#define WRITE_FIRST 8 /* blocks of the first writes: a small pool touches little of the buffer */
 #define RESERVE_BLOCKS ((mblock_t)1024) /* for which a new file gets space at a time */
 
 struct unpack_worker {
@@ -212,6 +213,7 @@ static int take_block(struct unpacker *u, struct unpack_worker *w, const struct 
 {
 	uint8_t *data = w->blocks + w->nr * MBLOCK_SIZE;
 	char what[80];
+	uint64_t most;
 	int e;
 
 	if (b >= u->nr_blocks || !set_bit(u->seen, b)) {
@@ -235,7 +237,8 @@ static int take_block(struct unpacker *u, struct unpack_worker *w, const struct 
 	if (!w->nr)
 		w->first = b;
 	w->nr++;
-	return w->nr == WRITE_BLOCKS ? flush_blocks(u, w, err) : 0;
+	most = MIN(MAX(WRITE_FIRST, u->nr_seen / 4), WRITE_BLOCKS);
+	return w->nr >= most ? flush_blocks(u, w, err) : 0;
 }
 
 static int unpack_work(void *ctx, unsigned worker, size_t slot, struct err *err)
