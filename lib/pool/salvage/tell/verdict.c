@@ -42,18 +42,6 @@ static bool roots_are_doubtful(const struct datamap *datamap)
 	       (details && (a->orphans || replaced));
 }
 
-/* Is the last snapshot among the devices?  It has the superblock's time, and so has its origin. */
-static bool has_last_snapshot(const struct values *values)
-{
-	const struct trees *trees = values->trees;
-
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].source == DETAILS_LIVE &&
-		    trees->dev[i].info.snap_time == values->info.time)
-			return true;
-	return !values->info.time;
-}
-
 /* Has each node all its parents, by a metadata map all of which is there? */
 static bool is_proved_by_metadata(const struct datamap *datamap)
 {
@@ -65,16 +53,14 @@ static bool is_proved_by_metadata(const struct datamap *datamap)
 
 /*
  * Does the data map of the superblock's own state prove that the trees are complete?  Each data block has
- * just as many mappings as it counts, and so an older or another copy of a leaf is not among them.  What the
- * data map cannot see is a snapshot with leaves of its origin only, missing or in another device's place.
+ * just as many mappings as it counts, and so an older or another copy of a leaf is not among them.
  */
 static bool is_proved_by_data(const struct tell *tell)
 {
 	const struct agreement *a = &tell->datamap->agrees;
 
 	return tell->super->has_sb && a->data_whole && !a->missing && !a->excess && !a->unsure &&
-	       !a->strange && !trees_differ_from_details(tell->trees) &&
-	       (has_last_snapshot(tell->values) || is_proved_by_metadata(tell->datamap));
+	       !a->strange && !trees_differ_from_details(tell->trees);
 }
 
 /* The result may not be the last state of the pool. */
