@@ -115,4 +115,7 @@ refused() {
 	refused "POOL and the input cannot both be standard input" thin_apply -O raw - one <table
 	refused "POOL and --since-metadata cannot both be standard input" thin_materialize --map --since-metadata - - one <table
 	refused "POOL and --vg-backup cannot both be standard input" thin_repair --dry-run --vg-backup - -i - <meta
+	echo x >backup
+	run --separate-stderr thin_repair --dry-run --vg-backup backup -i - <meta
+	[[ "$stderr" == *"'backup' is not a backup of a volume group"* ]]
 }

@@ -83,7 +83,7 @@ chain() {
 @test "thin_ls, thin_info: a pool of more data blocks than are counted at once" {
 	{
 		echo '<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="300000000">'
-		echo '<def name="1"><range_mapping origin_begin="0" data_begin="290000000" length="1000" time="0"/></def>'
+		echo '<def name="1"><range_mapping origin_begin="0" data_begin="268435000" length="1000" time="0"/></def>' # across 2^28
 		echo '<device dev_id="1" mapped_blocks="1500" transaction="0" creation_time="0" snap_time="1"><ref name="1"/>'
 		echo '<range_mapping origin_begin="5000" data_begin="299999000" length="500" time="1"/></device>'
 		echo '<device dev_id="2" mapped_blocks="1700" transaction="0" creation_time="0" snap_time="1"><ref name="1"/>'

@@ -176,6 +176,8 @@ long_command() {
 	thin_check --progress-fd 7 meta 7>&-
 	thin_check --progress-fd 4294967303 meta 7>out/progress # 2^32 + 7 is not 7
 	[ ! -s out/progress ]
+	thin_dump -o out/dump --progress-fd 7 meta 7>/dev/null
+	cmp out/dump xml
 }
 
 @test "thin_trim shows that it checks and tells its progress to a descriptor" {
