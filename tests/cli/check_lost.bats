@@ -140,3 +140,13 @@ each_damage() {
 		[ ! -e "shrunk$n" ]
 	done
 }
+
+@test "thin_repair: of a device that was cut short the blocks behind its end are told as such" {
+	fixture random-50k
+	truncate -s $((845 * 4096)) pool
+	run --separate-stderr thin_repair --dry-run -v -i pool
+	[ "$status" -eq 1 ]
+	[ "$(grep -c '^thin_repair: block [0-9]* (.*) is past the end of the device' <<<"$stderr")" -gt 100 ]
+	# and none before it
+	grep -o 'block [0-9]* (.*past the end' <<<"$stderr" | awk '$2 < 845 { exit 1 }'
+}
