@@ -13,7 +13,7 @@
 #include "pool/report/report.h"
 #include "pool/salvage/salvage.h"
 
-#define ROUNDS 60 /* a seed */
+#define ROUNDS 300 /* a seed */
 #define BUILT_BLOCKS 1024
 #define DATA_BLOCKS_MAX (1 << 20)
 
