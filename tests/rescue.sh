@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..55
+echo 1..56
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -112,6 +112,7 @@ done <<EOF
 9804 +200 2674 1000 1 what two devices share is older than the last snapshot of either
 9603 +200 1353 920 0 a root whose lost children cannot have what the device lacks is another's
 9905 +200 3486 0 1 two devices with as many mappings may have each other's roots
+9911 +200 598 900 1 an id that was used again does not bring the older roots of its first device
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0
