@@ -142,10 +142,16 @@ static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 	refmap_inc_list(w->refs, list, nr);
 }
 
-/* More mappings than references; three stands for "three or more" where the overflow tree is lost. */
-static bool is_excess(uint32_t stored, uint32_t refs)
+/* Does the count stand for "three or more"?  Only where a part of the tree of large counts is lost. */
+static bool is_open(const struct witness *w, uint32_t stored)
 {
-	return refs > stored && stored != 3;
+	return stored == 3 && w->datamap->large_lost;
+}
+
+/* More mappings than references. */
+static bool is_excess(const struct witness *w, uint32_t stored, uint32_t refs)
+{
+	return refs > stored && !is_open(w, stored);
 }
 
 /* Is one of the 32 counts of a word three or more? */
@@ -166,7 +172,7 @@ static void deny_leaf(void *ctx, uint32_t node, const struct view *v)
 		uint64_t b = entry_block(w, v, k);
 
 		if (b != UINT64_MAX && w->known[b / ENTRIES_PER_BITMAP])
-			nr += is_excess(refmap_get(w->stored, b), refmap_get(w->refs, b));
+			nr += is_excess(w, refmap_get(w->stored, b), refmap_get(w->refs, b));
 	}
 	if (v->nr && nr * 2 > v->nr)
 		n->flags |= SN_DENIED;
@@ -326,8 +332,8 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 		stored = refmap_get(w->stored, b);
 		refs = refmap_get(w->refs, b);
 		a->missing += stored > refs;
-		a->excess += is_excess(stored, refs);
-		a->unsure += refs > stored && stored == 3;
+		a->excess += is_excess(w, stored, refs);
+		a->unsure += refs > stored && is_open(w, stored);
 		b++;
 	}
 }
