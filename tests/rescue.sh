@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..57
+echo 1..59
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -114,6 +114,8 @@ done <<EOF
 9905 +200 3486 0 1 two devices with as many mappings may have each other's roots
 9911 +200 598 900 1 an id that was used again does not bring the older roots of its first device
 9913 +200 3380 1000 0 a count of three is just three where the tree of large counts is whole
+9914 +200 3573 1000 1 an older tree of an incomplete state does not hide that a complete one had the same root
+9917 +200 0 999 1 a root that a device left for one that is lost may be another's
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

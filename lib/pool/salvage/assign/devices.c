@@ -91,7 +91,7 @@ static int add_guesses(struct ages *ages, struct err *err)
 					   .is_guess = true };
 
 		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(trees, o[i].dev_id) &&
-		    !trees_find_device(trees, o[i].dev_id) &&
+		    !trees_find_device(trees, o[i].dev_id) && node_of(g, o[i].root) != NONE &&
 		    was_there_last(g, &tops, is_child, o[i].dev_id))
 			r = trees_insert_device(trees, &d, err);
 	}

@@ -36,6 +36,7 @@ enum evidence_kind {
 	EV_NAMED,
 	EV_HERE,
 	EV_ONCE,
+	EV_PASSED,
 	EV_ALIKE,
 	EV_SAME,
 	EV_NEXT,

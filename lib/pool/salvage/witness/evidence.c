@@ -29,6 +29,9 @@ const struct weight evidence[NR_EVIDENCE] = {
 		      "a node stays in its tree until it is rewritten" },
 	[EV_ONCE] = { 50, "is in an older tree that belongs to no complete older state",
 		      "the tree may be of another pool that was on this device before" },
+	[EV_PASSED] = { 50, "is the root that an older top-level mapping tree names for the device; a younger one "
+			    "names a lost root",
+			"a tree that was written to since has a new root" },
 	[EV_ALIKE] = { 80, "shares entries with the node that the device had there",
 		       "a rewritten node keeps most of its entries; the share of equal entries "
 		       "counts" },
@@ -157,7 +160,7 @@ int old_roots_read(struct ages *ages, struct err *err)
 			const struct edge *e = &g->edge[n->edge + k];
 			struct old_root *o;
 
-			if (e->key > MAX_DEV_ID || node_of(g, e->block) == NONE)
+			if (e->key > MAX_DEV_ID)
 				continue;
 			o = vec_push(&ages->old_roots, sizeof(*o));
 			if (!o)
@@ -274,35 +277,47 @@ static void say(struct voice *v, enum evidence_kind kind, int points)
 	v->says |= (uint16_t)(1 << kind);
 }
 
-/* What the older trees of the device say. */
+/*
+ * What the older trees of the device say: the newest that has the node or cannot have had it.  A tree of a complete
+ * older state that has it counts also behind one of an incomplete state.
+ */
 static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, bool unknown,
 			     struct voice *v)
 {
 	const struct graph *g = ages->graph;
 	const struct old_root *o = ages->old_roots.data;
 	uint32_t last = NONE;
-	int rank = 0, alike = 0;
+	int rank = 0, alike = 0, once = 0;
+	bool moved = false; /* to a root that is lost */
 
 	for (size_t i = first_of(ages, dev_id); i < ages->old_roots.nr && o[i].dev_id == dev_id;
 	     i++) {
 		uint32_t root = node_of(g, o[i].root);
+		bool trusted = ages->trusted && ages->trusted[o[i].top];
 		enum answer has;
 
-		if (o[i].root == last || root == NONE || g->node[root].flags & SN_VIRTUAL)
+		if (once ? !trusted : o[i].root == last)
 			continue;
+		if (root == NONE || g->node[root].flags & SN_VIRTUAL) {
+			moved = true;
+			continue;
+		}
+		rank += o[i].root != last;
 		last = o[i].root;
-		if (++rank > MAX_ROOTS)
+		if (rank > MAX_ROOTS)
 			break;
 		has = graph_contains(g, root, node);
 		if (has == YES) {
-			enum evidence_kind kind = !ages->trusted || !ages->trusted[o[i].top]
-							  ? EV_ONCE
-						  : root == node ? EV_NAMED
-								 : EV_HERE;
+			enum evidence_kind kind = root != node ? EV_HERE : moved ? EV_PASSED : EV_NAMED;
 
-			say(v, kind, evidence[kind].points - MIN(rank - 1, 10));
-			return;
+			if (trusted) {
+				say(v, kind, evidence[kind].points - MIN(rank - 1, 10));
+				return;
+			}
+			once = rank;
 		}
+		if (once)
+			continue;
 		if (has == NO && is_as_old(ages, ages->gen, node, o[i].top)) {
 			say(v, EV_GONE, evidence[EV_GONE].points);
 			return;
@@ -313,7 +328,9 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 		if (rank <= MAX_ALIKE)
 			alike = MAX(alike, (int)likeness(ages, root, node));
 	}
-	if (alike)
+	if (once)
+		say(v, EV_ONCE, evidence[EV_ONCE].points - MIN(once - 1, 10));
+	else if (alike)
 		say(v, EV_ALIKE, evidence[EV_ALIKE].points * alike / 1000);
 }
 
@@ -370,14 +387,15 @@ static void hear_unknown(const struct ages *ages, const struct snode *n, uint32_
 	const uint32_t *commit = ages->commits.data;
 	uint32_t age = block_age(ages->super, n->block), nr = (uint32_t)ages->commits.nr, at = 0;
 	uint32_t newest = parent == NONE ? 0 : block_age(ages->super, parent);
-	bool here = v->says & (1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE), fresh;
+	const uint16_t named = 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE | 1 << EV_PASSED;
+	bool here = v->says & named, fresh;
 
 	at = search_first(x, nr, commit[x] > newest);
 	fresh = age < (at < nr ? commit[at] : ages->graph->nr_blocks);
 	if (n->flags & SN_LIVE || (at && parent != NONE && age < commit[at - 1])) {
 		if (!here) /* another device's, or younger than its parent */
 			say(v, EV_YOUNGER, evidence[EV_YOUNGER].points);
-	} else if (fresh && v->says & (1 << EV_ALIKE | 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE)) {
+	} else if (fresh && v->says & (1 << EV_ALIKE | named)) {
 		say(v, EV_FRESH, evidence[EV_FRESH].points);
 	}
 	if (ages->nr_past && seen(ages, n->block) > 1 && seen(ages, n->block) != NEVER_SEEN &&
