@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..59
+echo 1..60
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -116,6 +116,7 @@ done <<EOF
 9913 +200 3380 1000 0 a count of three is just three where the tree of large counts is whole
 9914 +200 3573 1000 1 an older tree of an incomplete state does not hide that a complete one had the same root
 9917 +200 0 999 1 a root that a device left for one that is lost may be another's
+9915 +200 3208 1000 1 three parents or more do not prove that a node in use was also the child of a lost one
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

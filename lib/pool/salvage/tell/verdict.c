@@ -42,13 +42,16 @@ static bool roots_are_doubtful(const struct datamap *datamap)
 	       (details && (a->orphans || replaced));
 }
 
-/* Has each node all its parents, by a metadata map all of which is there? */
+/*
+ * Has each node all its parents, and no other, by a metadata map all of which is there?  "Three or more" does not tell one
+ * parent too many.
+ */
 static bool is_proved_by_metadata(const struct datamap *datamap)
 {
 	const struct counts *counts = datamap->counts;
 
 	return counts->has_counts && !counts->counts_searched && !counts_have_unknown(counts) &&
-	       !datamap->agrees.orphans;
+	       !counts_have_many(counts) && !datamap->agrees.orphans;
 }
 
 /*

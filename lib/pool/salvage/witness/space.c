@@ -391,12 +391,20 @@ uint32_t counts_missing_refs(const struct counts *counts, uint32_t block)
 	return count > found ? count - found : 0;
 }
 
-bool counts_have_unknown(const struct counts *counts)
+static bool have_count(const struct counts *counts, uint32_t count)
 {
-	if (!counts->has_counts)
-		return true;
 	for (uint32_t b = 0; b < counts->graph->nr_blocks; b++)
-		if (counts->count[b] == COUNT_UNKNOWN)
+		if (counts->count[b] == count)
 			return true;
 	return false;
+}
+
+bool counts_have_unknown(const struct counts *counts)
+{
+	return !counts->has_counts || have_count(counts, COUNT_UNKNOWN);
+}
+
+bool counts_have_many(const struct counts *counts)
+{
+	return have_count(counts, COUNT_MANY);
 }
