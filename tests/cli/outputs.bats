@@ -225,8 +225,8 @@ metadata_makers() {
 		rm -f new
 		run --separate-stderr bash -c "$c"
 		[ "$status" -eq 74 ] && [ ! -e new ] && [[ "$stderr" == *"Couldn't find output file 'new': it must exist, "* ]] &&
-			[[ "${stderr_lines[-1]}" == "truncate -s "*" 'new'" ]] || { echo "$c: $status $stderr"; return 1; }
-		bash -c "${stderr_lines[-1]}"
+			[[ "$stderr" =~ "and so does "(truncate -s [0-9]+)$ ]] || { echo "$c: $status $stderr"; return 1; }
+		${BASH_REMATCH[1]} new
 		bash -c "$c"
 		thin_check -q new
 		mv new wanted

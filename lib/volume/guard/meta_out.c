@@ -50,8 +50,8 @@ static int missing(const char *path, const struct meta_out_options *opt, struct 
 			       path);
 	return err_set(err, -ENOENT,
 		       "Couldn't find output file '%s': it must exist, with %llu bytes for "
-		       "this content: --size auto creates it, or:\ntruncate -s %llu '%s'",
-		       path, (ull)size, (ull)size, path);
+		       "this content: --size auto creates it, and so does truncate -s %llu",
+		       path, (ull)size, (ull)size);
 }
 
 static int open_new(const char *path, const struct meta_out_options *opt, struct meta_out *out,
