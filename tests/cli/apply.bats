@@ -361,3 +361,14 @@ load increment.bash
 		sha256sum -c --quiet before
 	done
 }
+
+@test "a target that cannot become as large as the image stays as it was, and the status is 1" {
+	head -c 4K /dev/urandom >target
+	cp target was
+	head -c 1M /dev/urandom >source
+	qemu-img create -q -f qcow2 -b source -F raw image.qcow2 || skip "qemu-img is not here"
+	run --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 100; exec thin_apply -i image.qcow2 target'
+	[ "$status" -eq 74 ] || [ "$status" -eq 1 ]
+	[[ "$stderr" == *"target: setting its size to 1048576 bytes: File too large"* ]] || { echo "$stderr"; return 1; }
+	cmp target was
+}

@@ -73,6 +73,25 @@ each_damage() {
 	each_damage two --leaf 1
 }
 
+@test "thin_delta: a lost leaf that both devices share is told of both trees, another one of its own" {
+	awk 'BEGIN {
+		print "<superblock uuid=\"\" time=\"1\" transaction=\"2\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"5000\"><def name=\"0\">"
+		for (i = 0; i < 1000; i++)
+			printf "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", i, 1999 - i
+		print "</def>"
+		for (d = 0; d < 2; d++)
+			printf "<device dev_id=\"%d\" mapped_blocks=\"1001\" transaction=\"0\" creation_time=\"0\" snap_time=\"1\"><ref name=\"0\"/><single_mapping origin_block=\"3000\" data_block=\"%d\" time=\"1\"/></device>\n", d, 3000 + d
+		print "</superblock>" }' >shared.xml
+	thin_restore -q -i shared.xml -o shared --size 1M
+	for leaf in 1 3; do
+		cp shared pool
+		"$damage" pool node-csum --leaf $leaf
+		run -1 --separate-stderr thin_delta --thin1 0 --thin2 1 pool
+		[ $leaf = 3 ] || [[ "$stderr" == *"both trees: node at block "*" has a bad checksum: blocks 252-503 of the device cannot be read"* ]]
+		[ $leaf = 1 ] || [[ "$stderr" == *"the left tree: node at block "*" has a bad checksum: blocks from 752 on of the device cannot be read"* ]]
+	done
+}
+
 @test "thin_check: very many data blocks and several threads, one device alone beyond them, the last device without details" {
 	{
 		echo '<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="40000000">'

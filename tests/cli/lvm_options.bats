@@ -66,6 +66,10 @@ setup() {
 	thin_repair -q -i lvm-multi --pool pool2 -o meta --size auto
 	run -0 thin_repair --dry-run -i meta --pool pool2 --vg-backup lvm-multi/vg.txt
 	run -1 thin_repair --dry-run -i meta --pool none --vg-backup lvm-multi/vg.txt
+	# and so it is beside a table of one pool, whatever that is called
+	truncate -s 8M meta.data
+	echo "vg-pool2-tpool: 0 16384 thin-pool meta meta.data 256 0" >table
+	run -0 thin_repair --dry-run -i table --pool pool2 --vg-backup lvm-multi/vg.txt
 }
 
 @test "thin_lvm --active: --leg is refused, which is about LVM's metadata" {

@@ -451,3 +451,33 @@ expected() {
 	thin_materialize --data-dev data.img pool.xml 0 c.img
 	[ "$before" = "$(sha256sum data.img base.img meta.img pool pool.xml)" ]
 }
+
+# uncached FILE: its data is read from the disk next, where the file system has one
+uncached() {
+	sync "$1"
+	dd if="$1" iflag=nocache count=0 status=none
+}
+
+@test "scattered blocks of a device and its origin that are not in the page cache come out as those that are" {
+	awk 'BEGIN {
+		print "<superblock uuid=\"\" time=\"1\" transaction=\"2\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"300\">"
+		print "<device dev_id=\"1\" mapped_blocks=\"150\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
+		for (i = 0; i < 300; i += 2)
+			printf "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", i, i % 20 < 4 ? i : 299 - i
+		print "</device></superblock>" }' >far.xml
+	thin_restore -q -i far.xml -o far.meta --size 1M
+	head -c $((300 * BS)) /dev/urandom >far.data
+	head -c $((300 * BS)) /dev/urandom >far.base
+	thin_materialize -q --data-dev far.data --origin far.base far.meta 1 cached.img
+	for jobs in 1 4; do
+		uncached far.data
+		uncached far.base
+		thin_materialize -q -f --jobs $jobs --data-dev far.data --origin far.base far.meta 1 fresh.img
+		cmp cached.img fresh.img
+	done
+	for i in 0 1 20 299; do
+		file=far.base at=$i
+		[ $((i % 2)) -eq 1 ] || { file=far.data; [ $((i % 20)) -lt 4 ] && at=$i || at=$((299 - i)); }
+		cmp -n $BS -i $((at * BS)):$((i * BS)) $file cached.img
+	done
+}

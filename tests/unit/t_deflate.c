@@ -239,9 +239,31 @@ static void damaged_frames(void)
 	compressor_free(c);
 }
 
+/* Also where the last bits alone have no room. */
+static void each_room(void)
+{
+	struct deflate *d = deflate_new();
+
+	for (size_t len = 0; len < 400; len += 1 + rnd(60)) {
+		for (size_t i = 0; i < len; i++)
+			in[i] = (uint8_t)rnd(len % 2 ? 256 : 9);
+		for (size_t room = 0, packed = 0; !packed; room++) {
+			memset(out, MARK, room + 64);
+			packed = deflate_compress(d, in, len, out, room);
+			check(packed <= room && room < len + 64);
+			for (size_t i = room; i < room + 64; i++)
+				check(out[i] == MARK);
+			if (packed)
+				read_back(packed, len);
+		}
+	}
+	deflate_free(d);
+}
+
 static const struct test tests[] = {
 	{ "what is compressed comes back through a window of 4 KiB, and stays within its room",
 	  random_bytes },
+	{ "nothing is written past the end, wherever the room ends", each_room },
 	{ "bytes by chance do not fit into less, and those beside them are compressed",
 	  incompressible },
 	{ "a program is no larger than zlib makes it", as_small_as_zlib },

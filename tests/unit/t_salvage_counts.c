@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* What a rescue takes for the right number of free blocks, in bitmaps of several programs. */
+#include "pool/salvage/witness/counts.h"
+#include "tap.h"
+
+enum { NR_BLOCKS = 1000, USED = 40 };
+
+/* The last bitmap has entries past the end of the map.  The kernel counts them as free, other programs do not. */
+static void bitmap(void)
+{
+	static struct disk_bitmap map;
+	const uint32_t inside = NR_BLOCKS - USED, all = ENTRIES_PER_BITMAP - USED;
+
+	for (uint32_t i = 0; i < USED; i++)
+		map.bits[i / 4] |= (uint8_t)(2 << i % 4 * 2);
+	for (int d = -1; d <= 1; d++) {
+		check(counts_bitmap_fits(&map, (uint32_t)((int)all + d), 0, NR_BLOCKS));
+		check(counts_bitmap_fits(&map, (uint32_t)((int)inside + d), 0, NR_BLOCKS));
+	}
+	check(!counts_bitmap_fits(&map, all + 2, 0, NR_BLOCKS));
+	check(!counts_bitmap_fits(&map, inside - 2, 0, NR_BLOCKS));
+	check(!counts_bitmap_fits(&map, inside + 2, 0, NR_BLOCKS));
+}
+
+static void superblock(void)
+{
+	static uint32_t count[NR_BLOCKS];
+	struct graph g = { .nr_blocks = NR_BLOCKS };
+	struct super super = { .graph = &g };
+	struct counts counts = { .graph = &g, .super = &super, .count = count, .has_counts = true };
+
+	for (uint32_t b = 0; b < USED; b++)
+		count[b] = 1;
+	super.sb.metadata_sm.nr_allocated = USED;
+	check(!counts_differ(&counts));
+	/* one more in the superblock and in the index than in the bitmaps */
+	super.sb.metadata_sm.nr_allocated = USED + 1;
+	counts.index_free = NR_BLOCKS - USED - 1;
+	check(!counts_differ(&counts));
+	counts.index_free = ENTRIES_PER_BITMAP - USED - 1;
+	check(!counts_differ(&counts));
+	counts.index_free = NR_BLOCKS - USED;
+	check(counts_differ(&counts));
+}
+
+static const struct test tests[] = {
+	{ "a bitmap fits its index with and without the entries past the end of the map", bitmap },
+	{ "a superblock and an index that agree outweigh a bitmap with one block less", superblock },
+	{ 0 }
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(tests, argc, argv);
+}
