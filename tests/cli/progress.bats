@@ -37,6 +37,7 @@ need_strace() {
 slow() {
 	local calls=$1 us=$2
 	shift 2
+	local -x ASAN_OPTIONS=detect_leaks=0 # LeakSanitizer does not work under strace
 	on_terminal $TERMINAL strace -f -qq -o /dev/null -e trace="$calls" -e inject="$calls":delay_exit="$us":when="${FIRST:-12}"+ "$@"
 	# now and then strace itself writes to the terminal, when two threads stop at once
 	output=$(sed 's/strace: dispatch_event: .*//' <<<"$output")
@@ -79,7 +80,7 @@ long_command() {
 
 @test "Ctrl-C around the moment when the output is marked: what is said of it is true" {
 	need_strace
-	local -x ASAN_OPTIONS=detect_leaks=0 # LeakSanitizer does not work under strace
+	local -x ASAN_OPTIONS=detect_leaks=0 # as in slow()
 	local c call n said
 	while read -r c; do
 		for call in openat pwrite64 fdatasync; do
