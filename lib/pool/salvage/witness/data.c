@@ -41,17 +41,21 @@ static int each_leaf(struct datamap *datamap, uint32_t i, uint32_t mark, leaf_fn
 	return r;
 }
 
+uint32_t datamap_count(const struct refmap *m, uint64_t b)
+{
+	return b < refmap_nr_blocks(m) ? refmap_get(m, b) : 0;
+}
+
 uint32_t datamap_missing(const struct datamap *datamap, uint64_t b)
 {
-	const struct refmap *m = datamap->missing;
-	uint32_t nr = b < refmap_nr_blocks(m) ? refmap_get(m, b) : 0;
+	uint32_t nr = datamap_count(datamap->missing, b);
 
-	return nr == 3 && datamap->large_lost ? COUNT_MANY : nr;
+	return datamap_is_open(datamap, nr) ? COUNT_MANY : nr;
 }
 
 void datamap_take_block(struct refmap *m, uint64_t b)
 {
-	uint32_t count = b < refmap_nr_blocks(m) ? refmap_get(m, b) : 0;
+	uint32_t count = datamap_count(m, b);
 
 	if (count)
 		refmap_set(m, b, count - 1);

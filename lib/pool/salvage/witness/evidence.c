@@ -307,15 +307,14 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 		if (rank > MAX_ROOTS)
 			break;
 		has = graph_contains(g, root, node);
-		if (has == YES) {
+		if (has == YES && trusted) {
 			enum evidence_kind kind = root != node ? EV_HERE : moved ? EV_PASSED : EV_NAMED;
 
-			if (trusted) {
-				say(v, kind, evidence[kind].points - MIN(rank - 1, 10));
-				return;
-			}
-			once = rank;
+			say(v, kind, evidence[kind].points - MIN(rank - 1, 10));
+			return;
 		}
+		if (has == YES)
+			once = rank;
 		if (once)
 			continue;
 		if (has == NO && is_as_old(ages, ages->gen, node, o[i].top)) {

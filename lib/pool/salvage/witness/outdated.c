@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pdata/block/refmap.h"
+#include "pool/salvage/witness/datamap.h"
 
 /*
  * Devices times orphans, of which a pool with a damage has few, and a disk made to cost time many.  Beyond that older copies
@@ -78,7 +79,7 @@ static int ask_data_map(void *ctx, const struct view *v)
 
 	for (uint32_t i = 0; i < v->nr; i++) {
 		uint64_t b = mapping_block(view_value(v, i));
-		uint32_t stored = b < refmap_nr_blocks(data->stored) ? refmap_get(data->stored, b) : 0;
+		uint32_t stored = datamap_count(data->stored, b);
 
 		if (!stored)
 			return 1;

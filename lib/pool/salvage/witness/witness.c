@@ -142,16 +142,10 @@ static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 	refmap_inc_list(w->refs, list, nr);
 }
 
-/* Does the count stand for "three or more"?  Only where a part of the tree of large counts is lost. */
-static bool is_open(const struct witness *w, uint32_t stored)
-{
-	return stored == 3 && w->datamap->large_lost;
-}
-
 /* More mappings than references. */
 static bool is_excess(const struct witness *w, uint32_t stored, uint32_t refs)
 {
-	return refs > stored && !is_open(w, stored);
+	return refs > stored && !datamap_is_open(w->datamap, stored);
 }
 
 /* Is one of the 32 counts of a word three or more? */
@@ -333,7 +327,7 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 		refs = refmap_get(w->refs, b);
 		a->missing += stored > refs;
 		a->excess += is_excess(w, stored, refs);
-		a->unsure += refs > stored && is_open(w, stored);
+		a->unsure += refs > stored && datamap_is_open(w->datamap, stored);
 		b++;
 	}
 }
