@@ -197,13 +197,12 @@ static void print_findings(struct cli *c, const struct findings *fs, struct json
 	json_close(j);
 }
 
-static void print_json(struct cli *c, const struct options *o, const struct check_result *r)
+static void print_json(struct cli *c, const struct check_result *r)
 {
 	const struct findings *fs = &r->findings;
 	struct outbuf out;
 	struct json j;
 
-	(void)o;
 	outbuf_init(&out);
 	json_begin(&j, &out);
 	if (r->has_sb) {
@@ -287,8 +286,10 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 	if (ret) {
 		code = cli_fail(c, ret, &err);
 	} else {
-		if (!c->quiet)
-			(o->json ? print_json : print_text)(c, o, &r);
+		if (o->json && !c->quiet)
+			print_json(c, &r);
+		else if (!c->quiet)
+			print_text(c, o, &r);
 		if (c->verbose)
 			tell_examined(c, o, &r);
 		code = o->auto_repair || o->clear_flag ? fix_metadata(c, o, io, jobs, &r) : verdict(o, &r);
