@@ -363,10 +363,11 @@ load increment.bash
 }
 
 @test "a target that cannot become as large as the image stays as it was, and the status is 1" {
+	need qemu-img
 	head -c 4K /dev/urandom >target
 	cp target was
 	head -c 1M /dev/urandom >source
-	qemu-img create -q -f qcow2 -b source -F raw image.qcow2 || skip "qemu-img is not here"
+	qemu-img create -q -f qcow2 -b source -F raw image.qcow2
 	run --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 100; exec thin_apply -i image.qcow2 target'
 	[ "$status" -eq 74 ] || [ "$status" -eq 1 ]
 	[[ "$stderr" == *"target: setting its size to 1048576 bytes: File too large"* ]] || { echo "$stderr"; return 1; }

@@ -411,7 +411,7 @@ load contract.bash
 }
 
 @test "a file that another program writes: -U is offered by the commands that have it, and by no other" {
-	command -v flock >/dev/null || skip "no flock"
+	need flock
 	cp "$DIR/meta" "$BATS_TEST_TMPDIR/meta"
 	cd "$BATS_TEST_TMPDIR"
 	thin_metadata_pack -i meta -o pack

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "folder.h"
+#include "made_io.h"
 #include "volume/copy/copy.h"
 #include "volume/copy/impl.h"
 
@@ -19,23 +20,7 @@ static uint8_t byte_at(uint64_t at)
 	return (uint8_t)(1 + at / BS + at % 251);
 }
 
-static int device_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *e)
-{
-	uint8_t *p = buf;
-
-	(void)io;
-	(void)e;
-	for (size_t i = 0; i < len; i++)
-		p[i] = byte_at(at + i);
-	return 0;
-}
-
-static void nothing(struct io *io)
-{
-	(void)io;
-}
-
-static const struct io_ops ops = { .read = device_read, .free = nothing };
+static const struct io_ops ops = { .read = made_read, .free = made_free };
 static struct io device = { .ops = &ops, .name = "device", .size = BLOCKS * BS, .align = 1, .direct = true, .fd = -1 };
 
 /* Every fourth block is a hole; the others lie in the reverse order. */

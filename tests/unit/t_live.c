@@ -9,7 +9,7 @@
 
 #include "base/text/outbuf.h"
 #include "base/units.h"
-#include "tap.h"
+#include "folder.h"
 #include "unit/failing.h"
 #include "volume/live/live.h"
 
@@ -290,19 +290,15 @@ static void nodes(void)
 	} row[] = { { 0, "pool" },  { 2, "pool" }, { 3, "pool" }, { 4, "web-1" },
 		    { 5, "plain" }, { 1, NULL },   { 6, NULL },	  { 7, NULL },
 		    { 8, NULL },    { 9, NULL },   { 10, NULL },  { 99, NULL } };
-	char dir[] = "/tmp/t_live.XXXXXX", node[40];
+	const char *node = file_name("node");
 
-	check(mkdtemp(dir));
-	snprintf(node, sizeof(node), "%s/node", dir);
 	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
 		struct live *l = NULL;
 		int r;
 
 		kernel();
-		if (mknod(node, S_IFBLK | 0600, makedev(MAJOR, row[i].minor))) {
-			rmdir(dir);
+		if (mknod(node, S_IFBLK | 0600, makedev(MAJOR, row[i].minor)))
 			skip("needs root");
-		}
 		r = live_open(node, &l, &err);
 		unlink(node);
 		if (r != (row[i].finds ? 0 : -ENODATA))
@@ -318,7 +314,6 @@ static void nodes(void)
 			live_free(l);
 		}
 	}
-	rmdir(dir);
 	refused("/tmp", -ENODATA, "is not a block device");
 }
 
@@ -398,24 +393,19 @@ static void other_devices(void)
 static void odd_tables_above(void)
 {
 	static const char *const linear[] = { "253:2", "/dev/sda 0" };
-	char dir[] = "/tmp/t_live.XXXXXX", node[40];
+	const char *node = file_name("node");
 	struct live *l;
 
-	check(mkdtemp(dir));
-	snprintf(node, sizeof(node), "%s/node", dir);
 	for (size_t i = 0; i <= ARRAY_SIZE(linear); i++) {
 		const unsigned minor_nr = i < ARRAY_SIZE(linear) ? 3 : 0;
 
 		kernel();
-		if (mknod(node, S_IFBLK | 0600, makedev(MAJOR, minor_nr))) {
-			rmdir(dir);
+		if (mknod(node, S_IFBLK | 0600, makedev(MAJOR, minor_nr)))
 			skip("needs root");
-		}
 		device[minor_nr ? 3 : 2].params = minor_nr ? linear[i] : "/dev/sda /dev/sdb 128 0";
 		check_eq(live_open(node, &l, &err), -ENODATA);
 		unlink(node);
 	}
-	rmdir(dir);
 }
 
 static int whole(const char *word)
@@ -495,5 +485,5 @@ static const struct test tests[] = {
 
 int main(int argc, char **argv)
 {
-	return tap_main(tests, argc, argv);
+	return folder_main(tests, argc, argv);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "folder.h"
+#include "made_io.h"
 #include "volume/copy/copy.h"
 #include "volume/image/diff.h"
 #include "volume/image/feed.h"
@@ -144,25 +145,9 @@ static uint8_t byte_at(uint64_t at)
 	return (uint8_t)(1 + at % 251);
 }
 
-static int read_bytes(struct io *io, void *buf, size_t len, uint64_t at, struct err *e)
-{
-	uint8_t *p = buf;
-
-	(void)io;
-	(void)e;
-	for (size_t i = 0; i < len; i++)
-		p[i] = byte_at(at + i);
-	return 0;
-}
-
-static void nothing(struct io *io)
-{
-	(void)io;
-}
-
 static void a_copy_and_its_check_are_whole(void)
 {
-	static const struct io_ops ops = { .read = read_bytes, .free = nothing };
+	static const struct io_ops ops = { .read = made_read, .free = made_free };
 	struct blocks b = { PLAN_MAX_EXTENTS + 1000, 0 };
 	const struct map m = map_of(&b);
 	struct io data = { .ops = &ops, .name = "data", .size = 3 * m.size, .align = 1, .fd = -1 };
