@@ -11,13 +11,13 @@
 struct bequest {
 	uint32_t nattr;
 	uint8_t height, flags;
-	uint32_t four_heights, four_flags, four_looked_at, four_kinds;
+	uint32_t four_heights, four_flags, four_looked_at;
 };
 
 /*
  * Does one more pointer to @b change nothing but its number of references?  So it is with most
  * pointers where snapshots share their nodes.  What is looked at only ever grows, so a false answer
- * is never wrong: it costs the long way.
+ * is never wrong: it costs the long way.  A block that was reached is claimed for these trees, too.
  */
 static inline bool adds_nothing(const struct walk *w, uint32_t b, const struct bequest *q,
 				uint64_t first, uint64_t last)
@@ -28,8 +28,7 @@ static inline bool adds_nothing(const struct walk *w, uint32_t b, const struct b
 	       __atomic_load_n(&w->height[b], __ATOMIC_RELAXED) == q->height &&
 	       __atomic_load_n(&w->nattr[b], __ATOMIC_RELAXED) >= q->nattr &&
 	       __atomic_load_n(&w->first[b], __ATOMIC_RELAXED) >= first &&
-	       __atomic_load_n(&w->nlast[b], __ATOMIC_RELAXED) >= ~last &&
-	       (!w->s.claims || __atomic_load_n(&w->s.claims[b], __ATOMIC_RELAXED) == w->s.kind);
+	       __atomic_load_n(&w->nlast[b], __ATOMIC_RELAXED) >= ~last;
 }
 
 #ifdef __x86_64__
@@ -55,18 +54,13 @@ static inline AVX2_RACY bool four_add_nothing(const struct walk *w, uint32_t b,
 					      const struct bequest *q, const le64 *keys)
 {
 	u64x4 key, next, first, nlast;
-	uint32_t flag, height, claim;
+	uint32_t flag, height;
 	u32x4 nattr;
 
 	memcpy(&flag, w->flag + b, sizeof(flag));
 	memcpy(&height, w->height + b, sizeof(height));
 	if ((flag & q->four_looked_at) != q->four_flags || height != q->four_heights)
 		return false;
-	if (w->s.claims) {
-		memcpy(&claim, w->s.claims + b, sizeof(claim));
-		if (claim != q->four_kinds)
-			return false;
-	}
 	u64x4_load(&key, keys);
 	u64x4_load(&next, keys + 1);
 	memcpy(&first, w->first + b, sizeof(first));
@@ -123,7 +117,6 @@ static inline struct bequest bequest_of(const struct walk *w, uint32_t b, int le
 	q.four_heights = q.height * ones;
 	q.four_flags = q.flags * ones;
 	q.four_looked_at = (q.flags | WALK_DONE | WALK_LOST) * ones;
-	q.four_kinds = w->s.kind * ones;
 	return q;
 }
 

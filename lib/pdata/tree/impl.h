@@ -32,9 +32,9 @@ enum {
 #define HEIGHT_TAINT   0x80 /* something at or below it has WALK_BAD or a bad pointer */
 #define HEIGHT_MASK    0x7f
 
-#define CHUNK_SHIFT    16
+#define CHUNK_SHIFT    19 /* 2 MiB: a huge page */
 #define CHUNK_LEN      (1u << CHUNK_SHIFT)
-#define NR_CHUNKS      65535
+#define NR_CHUNKS      8191
 #define CHUNK_NODES    (CHUNK_LEN / (INNER_CHILDREN + 3 * INTERNAL_MAX) - 1)
 
 /* An internal node in the arena: head, then its children */
@@ -48,7 +48,7 @@ struct spine_node {
 };
 
 struct walk_worker {
-	uint32_t chunk, used; /* of the arena; used == CHUNK_LEN: none */
+	uint32_t chunk, used, end; /* of the arena, and of the chunk */
 	uint32_t min, max;    /* blocks reached */
 	struct walk_fault *fault;
 	size_t nr_faults, cap_faults;

@@ -17,7 +17,7 @@
  *
  * Memory: 26.125 bytes a block of the metadata device between the first and the last one reached
  * (touched lazily: 26 bytes a node), 4 bytes an entry of an internal node, and while a level
- * is read up to 4 MiB.
+ * is read up to half a MiB.
  *
  * Threads: one owner calls everything here; the leaf function runs on the stream's workers.
  */

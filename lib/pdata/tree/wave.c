@@ -16,11 +16,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/vec.h"
 #include "pdata/tree/bequest.h"
 
-#define WINDOW ((size_t)512 << 10) /* nodes read in one call: their list takes 4 MiB at most */
+#define WINDOW ((size_t)64 << 10) /* nodes read in one call: their list takes 512 KiB at most */
 
 struct wave {
 	struct walk *w;
@@ -43,9 +44,13 @@ static void set_flag(struct walk *w, uint64_t b, uint8_t flag)
 		__atomic_fetch_or(&w->flag[b], flag, __ATOMIC_RELAXED);
 }
 
+/*
+ * Both write at once, without a look before: the kernel would map its page of zeros for that look, and
+ * take it away from all CPUs for the writing.
+ */
 static void raise_u64(uint64_t *p, uint64_t v)
 {
-	uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
+	uint64_t old = 0;
 
 	while (old < v &&
 	       !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -54,7 +59,7 @@ static void raise_u64(uint64_t *p, uint64_t v)
 
 void walk_raise_u32(uint32_t *p, uint32_t v)
 {
-	uint32_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
+	uint32_t old = 0;
 
 	while (old < v &&
 	       !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -126,19 +131,36 @@ static enum node_fault narrow(struct walk *w, uint32_t b, uint64_t first, uint64
 	return NODE_OK;
 }
 
+/* A worker's first chunk is a short one: it fills little of it when the pool is small. */
+static __attribute__((cold)) uint32_t *new_chunk(struct walk_worker *me)
+{
+	const size_t size = CHUNK_LEN * sizeof(uint32_t);
+	uint32_t *p;
+
+	me->used = 0;
+	if (!me->end) {
+		me->end = CHUNK_LEN / 2;
+		return malloc(size / 2);
+	}
+	me->end = CHUNK_LEN;
+	p = aligned_alloc(size, size);
+	if (p)
+		madvise(p, size, MADV_HUGEPAGE);
+	return p;
+}
+
 static uint32_t *arena_get(struct walk *w, struct walk_worker *me, uint32_t len, uint32_t *at)
 {
 	uint32_t c;
 
-	if (me->used + len > CHUNK_LEN) {
+	if (me->used + len > me->end) {
 		c = atomic_fetch_add_explicit(&w->nr_chunks, 1, memory_order_relaxed);
 		if (c >= w->max_chunks)
 			return NULL;
-		w->chunk[c] = malloc(CHUNK_LEN * sizeof(uint32_t));
+		w->chunk[c] = new_chunk(me);
 		if (!w->chunk[c])
 			return NULL;
 		me->chunk = c;
-		me->used = 0;
 	}
 	*at = (me->chunk << CHUNK_SHIFT | me->used) + 1;
 	me->used += len;
