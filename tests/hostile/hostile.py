@@ -17,7 +17,7 @@ import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
 from images import all_images  # noqa: E402
-from thinpool import BLOCK, SALT_NODE, SALT_SUPER, crc, u64  # noqa: E402
+from thinpool import BLOCK, SALT_BITMAP, SALT_NODE, SALT_SUPER, crc, u64  # noqa: E402
 
 NR = 256  # blocks: 1 MiB
 SECONDS, MEMORY = 10, 64 << 20
@@ -42,7 +42,7 @@ class Image:
 
     def sb(self, **fields):
         at = {"time": (44, "I"), "held": (56, "Q"), "data_blocks": (64, "Q"), "data_used": (72, "Q"),
-              "data_index": (80, "Q"), "data_counts": (88, "Q"), "metadata_blocks": (192, "Q"),
+              "data_index": (80, "Q"), "data_counts": (88, "Q"), "metadata_blocks": (192, "Q"), "metadata_index": (208, "Q"),
               "metadata_counts": (216, "Q"), "mappings": (320, "Q"), "details": (328, "Q")}
         for name, value in fields.items():
             struct.pack_into("<" + at[name][1], self.b, at[name][0], value)
@@ -209,9 +209,17 @@ def rescue_inner(i):
     i.sb(mappings=NR + 5, details=NR + 5)
 
 
+def bitmaps(i):
+    """The metadata's index is lost, and every block could be a bitmap of a device of 16 GiB that was cut off here."""
+    for n in range(FIRST, NR):
+        i.b[n * BLOCK : (n + 1) * BLOCK] = bytes(BLOCK)
+        i.seal(n, SALT_BITMAP)
+    i.sb(metadata_blocks=255 * 16320, metadata_index=NR + 1, mappings=FIRST, details=FIRST)
+
+
 POOLS = [fan_in, fan_in_top, cycles, chain, shared_tree, shared_leaves, one_block, held_ladder, huge_data, huge_device,
          scattered, scattered_less,
-         overflow, index, rescue, rescue_inner]
+         overflow, index, rescue, rescue_inner, bitmaps]
 READERS = [
     ["thin_check", "POOL"],
     ["thin_check", "--format", "json", "POOL"],

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
+#include "base/vec.h"
 #include "pool/salvage/witness/counts.h"
 
 static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
@@ -145,12 +146,18 @@ static uint32_t bitmap_age(const struct super *super, uint32_t block)
 	return block > cursor && block <= cursor + BEHIND_INDEX ? 0 : block_age(super, block);
 }
 
+/* Blocks with a bitmap that no index of the data map names. */
+struct bitmaps {
+	uint32_t *block;
+	size_t nr, cap;
+};
+
 /*
  * The bitmap of blocks [index * 16320, ...), when the index is lost: the newest that denies no
  * block in use.  The bitmap of the index block itself must have been written by the last
  * transaction.
  */
-static int search_bitmap(struct counts *counts, uint32_t index, const uint8_t *of_data,
+static int search_bitmap(struct counts *counts, uint32_t index, const struct bitmaps *all,
 			 struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
 {
 	const struct graph *g = counts->graph;
@@ -160,10 +167,11 @@ static int search_bitmap(struct counts *counts, uint32_t index, const uint8_t *o
 	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? last_transaction(super) :
 								g->nr_blocks;
 
-	for (uint32_t b = 0; b < g->nr_blocks; b++) {
+	for (size_t i = 0; i < all->nr; i++) {
+		const uint32_t b = all->block[i];
 		int r;
 
-		if (g->kind[b] != BLOCK_BITMAP || of_data[b] || bitmap_age(super, b) >= limit)
+		if (bitmap_age(super, b) >= limit)
 			continue;
 		r = graph_get(g, b, map, err);
 		if (r < 0)
@@ -288,13 +296,15 @@ void counts_read_edges(struct counts *counts)
 			add_children(counts, &g->node[i]);
 }
 
-/* The bitmaps that an index of the data map names, the newest or an older one: by block. */
-static uint8_t *list_data_bitmaps(const struct graph *g, void *buf)
+/* Both, the newest index and older ones, name bitmaps of the data map. */
+static int list_bitmaps(const struct graph *g, void *buf, struct bitmaps *all)
 {
-	uint8_t *of_data = calloc(g->nr_blocks, 1);
+	CLEANUP(free_ptr) uint8_t *of_data = calloc(g->nr_blocks, 1);
 	struct view v;
 
-	for (uint32_t i = 0; of_data && i < g->nr_nodes; i++) {
+	if (!of_data)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		const struct snode *n = &g->node[i];
 
 		if (n->tree != TREE_INDEX || !(n->flags & SN_LEAF) ||
@@ -305,42 +315,54 @@ static uint8_t *list_data_bitmaps(const struct graph *g, void *buf)
 			if (view_value(&v, k) < g->nr_blocks)
 				of_data[view_value(&v, k)] = 1;
 	}
-	return of_data;
+	for (uint32_t b = 0; b < g->nr_blocks; b++) {
+		uint32_t *block;
+
+		if (g->kind[b] != BLOCK_BITMAP || of_data[b])
+			continue;
+		block = vec_add(all->block, all->nr, all->cap);
+		if (!block)
+			return -ENOMEM;
+		*block = b;
+	}
+	return 0;
+}
+
+/* Each bitmap of the metadata map, when its index is lost. */
+static int search_bitmaps(struct counts *counts, struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
+{
+	const struct graph *g = counts->graph;
+	struct bitmaps all = { 0 };
+	int r = list_bitmaps(g, map, &all);
+
+	if (r)
+		err_nomem(err, "salvage: bitmaps");
+	/* where the image is cut off, nothing is there to count */
+	for (uint32_t i = 0; !r && i * ENTRIES_PER_BITMAP < g->nr_blocks &&
+			     g->kind[i * ENTRIES_PER_BITMAP] != BLOCK_CUT; i++)
+		r = search_bitmap(counts, i, &all, map, best, err);
+	free(all.block);
+	return r;
 }
 
 static int read_bitmaps(struct counts *counts, struct disk_index *index, struct disk_bitmap *map,
 			struct disk_bitmap *best, struct err *err)
 {
 	const struct graph *g = counts->graph;
-	CLEANUP(free_ptr) uint8_t *of_data = NULL;
 	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
-	bool has_index = is_kind(g, counts->super->sb.metadata_sm.bitmap_root, BLOCK_INDEX);
-	int r;
 
-	if (has_index) {
-		r = graph_get(g, (uint32_t)counts->super->sb.metadata_sm.bitmap_root, index, err);
-		has_index = r == 0;
-	}
 	counts->index_free = 0;
+	if (!is_kind(g, counts->super->sb.metadata_sm.bitmap_root, BLOCK_INDEX) ||
+	    graph_get(g, (uint32_t)counts->super->sb.metadata_sm.bitmap_root, index, err))
+		return search_bitmaps(counts, map, best, err);
 	for (uint32_t i = 0; i < nr; i++) {
-		uint64_t b = has_index ? le64_get(index->entry[i].blocknr) : NONE;
+		uint64_t b = le64_get(index->entry[i].blocknr);
 
-		counts->index_free += has_index ? le32_get(index->entry[i].nr_free) : 0;
-		if (is_kind(g, b, BLOCK_BITMAP)) {
-			if (!graph_get(g, (uint32_t)b, map, err) &&
-			    counts_bitmap_fits(map, le32_get(index->entry[i].nr_free), i,
-					       g->nr_blocks))
-				take_bitmap(counts, map, i);
-			continue;
-		}
-		if (has_index)
-			continue; /* lost: all others are older */
-		if (!of_data)
-			of_data = list_data_bitmaps(g, map);
-		r = of_data ? search_bitmap(counts, i, of_data, map, best, err) :
-			      err_nomem(err, "salvage: bitmaps");
-		if (r < 0)
-			return r;
+		counts->index_free += le32_get(index->entry[i].nr_free);
+		/* where one is lost, all others are older */
+		if (is_kind(g, b, BLOCK_BITMAP) && !graph_get(g, (uint32_t)b, map, err) &&
+		    counts_bitmap_fits(map, le32_get(index->entry[i].nr_free), i, g->nr_blocks))
+			take_bitmap(counts, map, i);
 	}
 	return 0;
 }
