@@ -146,7 +146,9 @@ static int map_pool(struct map_args *a, struct err *err)
 
 	if (r)
 		return r;
-	r = forest_init(&forest, &src.md, &src.stream, cli_tell, &a->cli, err);
+	r = forest_list(&forest, &src.md, &src.stream, NULL, 0, cli_tell, &a->cli, err);
+	if (!r)
+		r = forest_walk(&forest, false, err);
 	if (!r && a->json)
 		printf("{\n  \"format\": %d,\n  \"mappings\": [", JSON_FORMAT);
 	if (!r)

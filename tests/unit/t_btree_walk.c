@@ -4,7 +4,7 @@
 #include "pdata/block/csum.h"
 #include "tap.h"
 
-#define NR_BLOCKS 600
+#define NR_BLOCKS 2500
 
 /* A small device in memory, its nodes written by hand. */
 struct forest {
@@ -373,6 +373,57 @@ static void later_roots(void)
 	fini();
 }
 
+/* As many roots as make several pieces of the memory in which children are kept. */
+static void many_snapshots(void)
+{
+	enum { NR_ROOTS = 2200, NR_LEAVES = 252, LEAF = NR_BLOCKS - NR_LEAVES };
+	static struct walk_root roots[NR_ROOTS];
+	const uint32_t *child;
+	uint32_t nr;
+
+	setup(1);
+	for (uint32_t i = 0; i < NR_LEAVES; i++)
+		put_node(LEAF + i, true, 100, 100 * i, 1, 0);
+	for (uint32_t i = 0; i < NR_ROOTS; i++) {
+		put_node(1 + i, false, NR_LEAVES, 0, 100, LEAF);
+		roots[i].block = 1 + i;
+	}
+	run(roots, NR_ROOTS);
+	for (uint32_t i = 0; i < NR_ROOTS; i++) {
+		child = walk_children(f.walk, 1 + i, &nr);
+		check_eq(nr, NR_LEAVES);
+		for (uint32_t k = 0; k < nr; k++)
+			check_eq(child[k], LEAF + k);
+		check_eq(walk_sum(f.walk, 1 + i, f.count), NR_LEAVES * 100);
+	}
+	check_eq(refmap_get(f.refs, LEAF), NR_ROOTS);
+	fini();
+}
+
+/* All leaves, in pieces of any length. */
+static void leaves_in_pieces(void)
+{
+	static const mblock_t leaf[] = { 20, 21, 22, 31, 40 };
+	mblock_t list[5];
+
+	setup(1);
+	put_snapshots();
+	run(abc, 3);
+	for (size_t len = 1; len <= 5; len++) {
+		mblock_t from = 0;
+		size_t at = 0, nr;
+
+		while ((nr = walk_leaves_from(f.walk, &from, list, len)) > 0) {
+			check_eq(nr, MIN(len, 5 - at));
+			for (size_t i = 0; i < nr; i++)
+				check_eq(list[i], leaf[at + i]);
+			at += nr;
+		}
+		check_eq(at, 5);
+	}
+	fini();
+}
+
 static const struct test tests[] = {
 	{ "snapshots of different heights: each node once, all edges counted", snapshots_one },
 	{ "four workers find the same", snapshots_four },
@@ -389,6 +440,8 @@ static const struct test tests[] = {
 	{ "a pointer beyond the device costs what is below it, and no more", pointer_outside_higher_up },
 	{ "a leaf among internal nodes is a fault", leaf_among_inner },
 	{ "roots added later do not read anything twice", later_roots },
+	{ "the children of thousands of snapshots' nodes stay what they are", many_snapshots },
+	{ "the leaves are listed in pieces, each once", leaves_in_pieces },
 	{ 0 }
 };
 

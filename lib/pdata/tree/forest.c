@@ -149,20 +149,36 @@ int walk_each(struct walk *w, mblock_t block, walk_part_fn *fn, void *ctx)
 	return r < 0 ? r : 0;
 }
 
+static inline uint64_t next_leaf(const struct walk *w, uint64_t from)
+{
+	return walk_next(w, from, w->max, 1, WALK_LOST);
+}
+
 int walk_leaves(struct walk *w, mblock_t **list, size_t *nr, struct err *err)
 {
 	size_t n = 0, k = 0;
 	uint64_t b;
 
-	for (b = w->min; (b = walk_next(w, b, w->max, 1, WALK_LOST)) <= w->max; b++)
+	for (b = w->min; (b = next_leaf(w, b)) <= w->max; b++)
 		n++;
 	*list = malloc((n + 1) * sizeof(**list));
 	if (!*list)
 		return err_nomem(err, "list of leaves");
-	for (b = w->min; (b = walk_next(w, b, w->max, 1, WALK_LOST)) <= w->max; b++)
+	for (b = w->min; (b = next_leaf(w, b)) <= w->max; b++)
 		(*list)[k++] = b;
 	*nr = k;
 	return 0;
+}
+
+size_t walk_leaves_from(const struct walk *w, mblock_t *from, mblock_t *list, size_t nr)
+{
+	uint64_t b = MAX(*from, (mblock_t)w->min);
+	size_t k = 0;
+
+	for (; k < nr && (b = next_leaf(w, b)) <= w->max; b++)
+		list[k++] = b;
+	*from = b;
+	return k;
 }
 
 static int by_number(const void *a, const void *b)

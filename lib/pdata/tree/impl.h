@@ -48,7 +48,7 @@ struct spine_node {
 };
 
 struct walk_worker {
-	uint32_t chunk, used, end; /* of the arena, and of the chunk */
+	uint32_t chunk, used; /* of the arena; used == CHUNK_LEN: none */
 	uint32_t min, max;    /* blocks reached */
 	struct walk_fault *fault;
 	size_t nr_faults, cap_faults;

@@ -38,9 +38,8 @@ struct walk *walk_new(const struct walk_setup *setup, struct err *err)
 	w->nattr = calloc(nr, sizeof(*w->nattr));
 	w->root = calloc(nr / 8 + 1, 1);
 	w->at = calloc(nr, sizeof(*w->at));
-	/* a full chunk holds so many internal nodes at least; each worker has a short one and leaves one
-	 * that is not full */
-	w->max_chunks = (uint32_t)MIN(nr / CHUNK_NODES + 2 * w->nr_workers + 1, (size_t)NR_CHUNKS);
+	/* a full chunk holds so many internal nodes at least; each worker leaves one that is not full */
+	w->max_chunks = (uint32_t)MIN(nr / CHUNK_NODES + w->nr_workers + 1, (size_t)NR_CHUNKS);
 	w->chunk = calloc(w->max_chunks, sizeof(*w->chunk));
 	w->worker = aligned_alloc(128, w->nr_workers * sizeof(*w->worker));
 	if (w->worker)
@@ -48,6 +47,8 @@ struct walk *walk_new(const struct walk_setup *setup, struct err *err)
 	if (!w->height || !w->flag || !w->first || !w->nlast || !w->nattr || !w->root || !w->at ||
 	    !w->chunk || !w->worker)
 		goto nomem;
+	for (unsigned i = 0; i < w->nr_workers; i++)
+		w->worker[i].used = CHUNK_LEN;
 	return w;
 nomem:
 	err_nomem(err, "tree walk");

@@ -131,6 +131,8 @@ int walk_each(struct walk *w, mblock_t block, walk_part_fn *fn, void *ctx);
 
 /* All leaves reached that are not faulty, ascending by location; *list is the caller's to free. */
 int walk_leaves(struct walk *w, mblock_t **list, size_t *nr, struct err *err);
+/* Puts the next ones from @from on, at most @nr, into @list; returns how many.  *from goes behind them. */
+size_t walk_leaves_from(const struct walk *w, mblock_t *from, mblock_t *list, size_t nr);
 
 /*
  * The number of entries in all leaves below @block.  @leaf_count, indexed by block, has the number

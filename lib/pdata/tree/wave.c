@@ -131,18 +131,14 @@ static enum node_fault narrow(struct walk *w, uint32_t b, uint64_t first, uint64
 	return NODE_OK;
 }
 
-/* A worker's first chunk is a short one: it fills little of it when the pool is small. */
-static __attribute__((cold)) uint32_t *new_chunk(struct walk_worker *me)
+/* Chunk @c.  The first ones are filled page by page: a small pool needs little of them. */
+static __attribute__((cold)) uint32_t *new_chunk(const struct walk *w, uint32_t c)
 {
 	const size_t size = CHUNK_LEN * sizeof(uint32_t);
 	uint32_t *p;
 
-	me->used = 0;
-	if (!me->end) {
-		me->end = CHUNK_LEN / 2;
-		return malloc(size / 2);
-	}
-	me->end = CHUNK_LEN;
+	if (c < w->nr_workers)
+		return malloc(size);
 	p = aligned_alloc(size, size);
 	if (p)
 		madvise(p, size, MADV_HUGEPAGE);
@@ -153,14 +149,15 @@ static uint32_t *arena_get(struct walk *w, struct walk_worker *me, uint32_t len,
 {
 	uint32_t c;
 
-	if (me->used + len > me->end) {
+	if (me->used + len > CHUNK_LEN) {
 		c = atomic_fetch_add_explicit(&w->nr_chunks, 1, memory_order_relaxed);
 		if (c >= w->max_chunks)
 			return NULL;
-		w->chunk[c] = new_chunk(me);
+		w->chunk[c] = new_chunk(w, c);
 		if (!w->chunk[c])
 			return NULL;
 		me->chunk = c;
+		me->used = 0;
 	}
 	*at = (me->chunk << CHUNK_SHIFT | me->used) + 1;
 	me->used += len;

@@ -11,6 +11,7 @@
 #include "base/vec.h"
 
 #define NAMED_DEVICES 4 /* at most in one sentence */
+#define LEAVES_AT_ONCE ((uint64_t)64 << 10) /* their list takes half a MiB */
 
 struct forest_worker {
 	struct forest_leaf_fault *fault;
@@ -217,12 +218,14 @@ static int gather_faults(struct forest *f, struct err *err)
 
 int forest_read_leaves(struct forest *f, forest_leaf_fn *fn, void *ctx, struct err *err)
 {
+	const size_t most = MIN(f->nr_blocks + 1, LEAVES_AT_ONCE);
+	CLEANUP(free_ptr) mblock_t *list = malloc(most * sizeof(*list));
 	struct leaf_pass p = { f, fn, ctx };
-	CLEANUP(free_ptr) mblock_t *list = NULL;
+	mblock_t from = 0;
 	size_t nr;
-	int r = walk_leaves(f->walk, &list, &nr, err);
+	int r = list ? 0 : err_nomem(err, "list of leaves");
 
-	if (!r && nr)
+	while (!r && (nr = walk_leaves_from(f->walk, &from, list, most)) > 0)
 		r = stream_read(f->s, list, nr, take_leaf, &p, err);
 	return r;
 }
