@@ -137,7 +137,8 @@ static int index_options(struct assignment *a)
 	a->first_opt = calloc((size_t)a->nr_cands + 2, sizeof(*a->first_opt));
 	a->first_of = calloc((size_t)a->nr_places + 2, sizeof(*a->first_of));
 	a->of_place = malloc(((size_t)a->nr_opts + 1) * sizeof(*a->of_place));
-	if (!a->first_opt || !a->first_of || !a->of_place || near_set_init(&a->taken, a->nr_opts))
+	a->taken = malloc(((size_t)a->nr_opts + 1) * sizeof(*a->taken));
+	if (!a->first_opt || !a->first_of || !a->of_place || !a->taken)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < a->nr_opts; i++) {
 		a->first_opt[a->opt[i].cand + 1]++;
@@ -153,8 +154,10 @@ static int index_options(struct assignment *a)
 		o->rank = a->place[o->place].nr_taken++;
 		a->of_place[a->first_of[o->place] + o->rank] = i;
 	}
-	for (uint32_t i = 0; i < a->nr_places; i++)
+	for (uint32_t i = 0; i < a->nr_places; i++) {
+		a->place[i].taken = a->taken + a->first_of[i];
 		a->place[i].nr_taken = 0;
+	}
 	return 0;
 }
 
@@ -432,22 +435,6 @@ static int place_unknown(struct assignment *a)
 	return 0;
 }
 
-static int list_taken(struct assignment *a)
-{
-	for (uint32_t i = 0; i < a->nr_places; i++) {
-		struct place *p = &a->place[i];
-		uint32_t nr = 0;
-
-		p->taken = malloc(((size_t)p->nr_taken + 1) * sizeof(*p->taken));
-		if (!p->taken)
-			return -ENOMEM;
-		for (uint32_t k = a->first_of[i]; k < a->first_of[i + 1]; k++)
-			if (a->opt[a->of_place[k]].taken)
-				p->taken[nr++] = a->cand[a->opt[a->of_place[k]].cand].node;
-	}
-	return 0;
-}
-
 int assign(struct assignment *a)
 {
 	int r = list_options(a);
@@ -462,15 +449,13 @@ int assign(struct assignment *a)
 		r = place_unknown(a);
 	if (!r && a->assign->super->opt.explain)
 		explain_assignment(a);
-	return r ? r : list_taken(a);
+	return r;
 }
 
 void assign_fini(struct assignment *a)
 {
-	for (uint32_t i = 0; a->place && i < a->nr_places; i++) {
+	for (uint32_t i = 0; a->place && i < a->nr_places; i++)
 		free(a->place[i].devs);
-		free(a->place[i].taken);
-	}
 	free(a->cand);
 	free(a->place);
 	free(a->need);
@@ -484,5 +469,5 @@ void assign_fini(struct assignment *a)
 	free(a->grouped);
 	free(a->of_place);
 	free(a->first_of);
-	near_set_fini(&a->taken);
+	free(a->taken);
 }

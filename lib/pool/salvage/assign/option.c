@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* One option: can the node go to that place now, and what changes when it does? */
+#include <string.h>
+
 #include "base/overflow.h"
+#include "base/search.h"
 #include "pool/salvage/assign/option.h"
 
 #define MAX_SWAPS 256 /* nodes that are looked at for one place */
 
-/* The taken option of the same place that overlaps option @o, or NONE. */
-static uint32_t in_the_way(const struct assignment *a, const struct choice *o)
+/* How many of the nodes that the place has taken begin before @key, or there. */
+static uint32_t nr_up_to(const struct assignment *a, const struct place *p, uint64_t key)
 {
-	const struct snode *n = assign_node(a, o->cand);
-	uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1];
-	uint32_t at = near_set_find(&a->taken, begin + o->rank, true);
+	return search_first(x, p->nr_taken, a->assign->graph->node[p->taken[x]].first > key);
+}
 
-	if (at != NONE && at >= begin &&
-	    assign_node(a, a->opt[a->of_place[at]].cand)->last >= n->first)
-		return a->of_place[at];
-	at = near_set_find(&a->taken, begin + o->rank, false);
-	if (at != NONE && at < end &&
-	    assign_node(a, a->opt[a->of_place[at]].cand)->first <= n->last)
-		return a->of_place[at];
-	return NONE;
+/* Do none of the nodes that its place has taken overlap the option's? */
+static bool has_keys(const struct assignment *a, const struct choice *o)
+{
+	const struct place *p = &a->place[o->place];
+	const struct snode *n = assign_node(a, o->cand);
+	uint32_t at = nr_up_to(a, p, n->last);
+
+	return !at || a->assign->graph->node[p->taken[at - 1]].last < n->first;
 }
 
 static bool has_need(const struct assignment *a, const struct choice *o)
@@ -42,19 +44,23 @@ bool assign_may_take(const struct assignment *a, const struct choice *o)
 		return false;
 	if (p->one)
 		return !p->nr_taken;
-	return in_the_way(a, o) == NONE && has_need(a, o);
+	return has_keys(a, o) && has_need(a, o);
 }
 
 void assign_take(struct assignment *a, struct choice *o, bool on)
 {
 	struct place *p = &a->place[o->place];
 	uint64_t nr = assign_node(a, o->cand)->nr_mappings;
+	uint32_t at = nr_up_to(a, p, assign_node(a, o->cand)->first) - !on;
+	uint32_t *here = &p->taken[at], behind = p->nr_taken - at - !on;
 
+	memmove(here + on, here + !on, behind * sizeof(*here));
+	if (on)
+		*here = a->cand[o->cand].node;
 	o->taken = on;
 	p->nr_taken += on ? 1 : -1u;
 	if (is_counted(a, o->cand))
 		a->cand[o->cand].refs += on ? -1u : 1;
-	near_set_put(&a->taken, a->first_of[o->place] + o->rank, on);
 	for (uint32_t i = 0; i < p->nr_devs && !p->one; i++) {
 		uint64_t *need = &a->need[p->devs[i]];
 

@@ -7,7 +7,7 @@
  * is a lost node, whose children are looked for, or a device whose root is.
  */
 #include "pool/salvage/assign/gaps.h"
-#include "pool/salvage/assign/lookup.h"
+#include "pool/salvage/assign/heap.h"
 
 struct candidate {
 	uint32_t node;
@@ -25,7 +25,7 @@ struct place {
 	uint32_t *devs;	 /* indices of the devices that reach it */
 	uint32_t nr_devs;
 	size_t cap_devs;
-	uint32_t *taken; /* the result: nodes in the order of keys */
+	uint32_t *taken; /* nodes in the order of keys */
 	uint32_t nr_taken;
 };
 
@@ -55,7 +55,7 @@ struct assignment {
 	uint32_t *head;	       /* and its first one */
 	uint64_t *group_sum;   /* by first candidate: mappings of the group */
 	uint8_t *grouped;      /* by candidate: its group goes where all of it has room */
-	struct near_set taken; /* options, by position in @of_place */
+	uint32_t *taken;       /* nodes, by place: each has room for all its options */
 	uint32_t open;	       /* choices with too small a margin */
 };
 
