@@ -157,6 +157,31 @@ int trees_take_given(struct trees *trees, struct err *err)
 	return r;
 }
 
+int trees_each_older(struct trees *trees, older_details_fn *fn, void *ctx, struct err *err)
+{
+	struct graph *g = trees->graph;
+	struct vec details = { 0 };
+	int r = 0;
+
+	for (uint32_t i = 0; i < g->nr_nodes && !r; i++) {
+		const struct device_info *info;
+
+		if (g->node[i].tree != TREE_DETAILS || !(g->node[i].flags & SN_LEAF) || g->node[i].flags & SN_LIVE)
+			continue;
+		details.nr = 0;
+		r = details_read(g, i, &details, err);
+		info = details.data;
+		for (size_t k = 0; k < details.nr; k++) {
+			struct sdevice *d = trees_find_device(trees, info[k].dev_id);
+
+			if (d)
+				fn(ctx, d, &info[k], block_age(trees->super, g->node[i].block));
+		}
+	}
+	free(details.data);
+	return r;
+}
+
 uint64_t trees_nr_mappings(const struct trees *trees)
 {
 	uint64_t nr = 0;

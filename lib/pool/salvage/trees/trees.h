@@ -85,6 +85,9 @@ struct details_sum {
 /* Adds the devices whose details are below @node; none of them when that fails. */
 int details_add(struct graph *g, uint32_t node, struct details_sum *sum, struct err *err);
 int trees_join_details(struct trees *trees, struct err *err);
+/* What an older copy of the details, a leaf that is not reached, says of a device; @age: the leaf's. */
+typedef void older_details_fn(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age);
+int trees_each_older(struct trees *trees, older_details_fn *fn, void *ctx, struct err *err);
 /* Mappings of all devices. */
 uint64_t trees_nr_mappings(const struct trees *trees);
 /* Have the details of a device another number of mappings than its tree? */

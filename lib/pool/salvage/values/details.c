@@ -6,9 +6,6 @@
  * pool's time: above the time of every mapping that another device may share, so the
  * kernel takes too much for shared rather than too little.
  */
-#include <stdlib.h>
-
-#include "base/cleanup.h"
 #include "pool/salvage/values/values.h"
 
 /* Is the older entry @b of the same device a better one than @a? */
@@ -24,35 +21,17 @@ static bool is_better(const struct sdevice *d, const struct device_info *a,
 	return b->snap_time >= a->snap_time;
 }
 
-static int use_older_details(struct trees *trees, struct err *err)
+static void use_older(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
 {
-	struct graph *g = trees->graph;
-	struct vec details = { 0 };
-	int r = 0;
+	const struct trees *trees = ctx;
 
-	for (uint32_t i = 0; i < g->nr_nodes && !r; i++) {
-		const struct snode *n = &g->node[i];
-		const struct device_info *info;
-
-		if (n->tree != TREE_DETAILS || !(n->flags & SN_LEAF) || n->flags & SN_LIVE)
-			continue;
-		details.nr = 0;
-		r = details_read(g, i, &details, err);
-		info = details.data;
-		for (size_t k = 0; k < details.nr; k++) {
-			struct sdevice *d = trees_find_device(trees, info[k].dev_id);
-
-			if (!d || d->source == DETAILS_LIVE ||
-			    info[k].transaction > trees->super->sb.transaction_id ||
-			    info[k].snap_time > trees->super->sb.time)
-				continue;
-			if (d->source == DETAILS_INVENTED || is_better(d, &d->info, &info[k]))
-				d->info = info[k];
-			d->source = DETAILS_OLDER;
-		}
-	}
-	free(details.data);
-	return r;
+	(void)age;
+	if (d->source == DETAILS_LIVE || then->transaction > trees->super->sb.transaction_id ||
+	    then->snap_time > trees->super->sb.time)
+		return;
+	if (d->source == DETAILS_INVENTED || is_better(d, &d->info, then))
+		d->info = *then;
+	d->source = DETAILS_OLDER;
 }
 
 int values_complete_details(struct trees *trees, struct err *err)
@@ -65,7 +44,7 @@ int values_complete_details(struct trees *trees, struct err *err)
 		missing |= trees->dev[i].source != DETAILS_LIVE;
 	if (!missing)
 		return 0;
-	r = use_older_details(trees, err);
+	r = trees_each_older(trees, use_older, trees, err);
 	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
 		struct sdevice *d = &trees->dev[i];
 

@@ -78,48 +78,29 @@ static int by_age(const void *pa, const void *pb)
 	return *a < *b ? -1 : *a > *b;
 }
 
-/* The ages of what older copies of the details say of an id. */
+/* The ages of what older copies of the details say of a device's id. */
 struct namesake {
+	const struct trees *trees;
 	uint32_t other, same; /* the youngest entry of another device, the oldest of the same one */
 };
 
 /* An id is used again after its device was deleted; then transaction or creation time differ. */
-static int find_namesakes(struct ages *ages, struct namesake *of, struct err *err)
+static void note_namesake(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
 {
-	struct graph *g = ages->graph;
-	struct trees *trees = ages->trees;
-	struct vec details = { 0 };
-	int r = 0;
+	struct namesake *n = (struct namesake *)ctx + (d - ((struct namesake *)ctx)->trees->dev);
 
-	for (uint32_t i = 0; i < g->nr_nodes && !r; i++) {
-		uint32_t age = block_age(ages->super, g->node[i].block);
-		const struct device_info *info;
-
-		if (g->node[i].tree != TREE_DETAILS || !(g->node[i].flags & SN_LEAF))
-			continue;
-		details.nr = 0;
-		r = details_read(g, i, &details, err);
-		info = details.data;
-		for (size_t k = 0; k < details.nr; k++) {
-			const struct sdevice *d = trees_find_device(trees, info[k].dev_id);
-			struct namesake *n = d ? &of[d - trees->dev] : NULL;
-
-			if (!d || d->source != DETAILS_LIVE)
-				continue;
-			if (info[k].transaction == d->info.transaction && info[k].creation_time == d->info.creation_time)
-				n->same = MAX(n->same, age);
-			else
-				n->other = MIN(n->other, age);
-		}
-	}
-	free(details.data);
-	return r;
+	if (d->source != DETAILS_LIVE)
+		return;
+	if (then->transaction == d->info.transaction && then->creation_time == d->info.creation_time)
+		n->same = MAX(n->same, age);
+	else
+		n->other = MIN(n->other, age);
 }
 
 /* Leaves out the older roots of deleted devices whose ids were used again. */
 static int forget_namesakes(struct ages *ages, struct err *err)
 {
-	const struct trees *trees = ages->trees;
+	struct trees *trees = ages->trees;
 	CLEANUP(free_ptr) struct namesake *of = calloc(trees->nr_devs + 1, sizeof(*of));
 	struct old_root *o = ages->old_roots.data;
 	size_t nr = 0;
@@ -127,9 +108,9 @@ static int forget_namesakes(struct ages *ages, struct err *err)
 
 	if (!of)
 		return err_nomem(err, "salvage: older details");
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		of[i].other = UINT32_MAX;
-	r = find_namesakes(ages, of, err);
+	for (size_t i = 0; i <= trees->nr_devs; i++)
+		of[i] = (struct namesake){ trees, UINT32_MAX, 0 };
+	r = trees_each_older(trees, note_namesake, of, err);
 	for (size_t i = 0; i < ages->old_roots.nr && !r; i++) {
 		const struct sdevice *d = trees_find_device(trees, o[i].dev_id);
 		const struct namesake *n = d ? &of[d - trees->dev] : NULL;

@@ -257,15 +257,21 @@ uint32_t nr_shared_roots(const struct super *super)
 	return nr;
 }
 
-/* Is it the same device, after a snapshot of it that the superblock's state has and the present trees have not? */
-static bool was_snapped_since(const struct trees *trees, const struct device_info *then,
-			      uint32_t newest)
-{
-	const struct sdevice *d = trees_find_device(trees, then->dev_id);
+struct snapshots {
+	const struct trees *trees;
+	uint32_t newest; /* time of the details */
+	bool found;
+};
 
-	return d && d->source == DETAILS_LIVE && d->info.creation_time == then->creation_time &&
-	       d->info.transaction == then->transaction && then->snap_time > newest &&
-	       then->snap_time <= trees->super->sb.time;
+/* Is it the same device, after a snapshot of it that the superblock's state has and the present trees have not? */
+static void look_for_snapshot(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
+{
+	struct snapshots *s = ctx;
+
+	(void)age;
+	s->found |= d->source == DETAILS_LIVE && d->info.creation_time == then->creation_time &&
+		    d->info.transaction == then->transaction && then->snap_time > s->newest &&
+		    then->snap_time <= s->trees->super->sb.time;
 }
 
 /* A tree without mappings that the metadata map has in use, and no top level names. */
@@ -278,26 +284,13 @@ static bool is_nameless(const struct counts *counts, const struct snode *n)
 bool has_newer_details(struct counts *counts)
 {
 	struct graph *g = counts->graph;
-	const struct trees *trees = counts->trees;
-	uint32_t newest = trees_newest_time(trees);
-	struct vec details = { 0 };
-	bool found = false;
+	struct trees *trees = counts->trees;
+	struct snapshots s = { trees, trees_newest_time(trees), false };
 
 	if (!trees_fit_details(trees))
 		return false;
-	for (uint32_t i = 0; i < g->nr_nodes && !found; i++) {
-		const struct device_info *d;
-
-		found = newest < counts->super->sb.time && is_nameless(counts, &g->node[i]);
-		if (g->node[i].tree != TREE_DETAILS || !(g->node[i].flags & SN_LEAF) ||
-		    g->node[i].flags & (SN_LIVE | SN_VIRTUAL))
-			continue;
-		details.nr = 0;
-		(void)details_read(g, i, &details, NULL);
-		d = details.data;
-		for (size_t k = 0; k < details.nr; k++)
-			found |= was_snapped_since(trees, &d[k], newest);
-	}
-	free(details.data);
-	return found;
+	for (uint32_t i = 0; i < g->nr_nodes && s.newest < counts->super->sb.time && !s.found; i++)
+		s.found = is_nameless(counts, &g->node[i]);
+	(void)trees_each_older(trees, look_for_snapshot, &s, NULL);
+	return s.found;
 }
