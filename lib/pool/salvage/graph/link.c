@@ -30,7 +30,16 @@ void graph_add_sums(struct snode *n, const struct snode *c)
 		n->nr_mappings = UINT64_MAX;
 }
 
-/* The tree and height that most of the children have. */
+/* Can @c be child @k of @n, by its keys? */
+static bool keys_fit(const struct graph *g, const struct snode *n, uint32_t k, const struct snode *c)
+{
+	return !c->nr || (c->first >= g->edge[n->edge + k].key && c->last <= last_key_of(g, n, k, UINT64_MAX));
+}
+
+/*
+ * The tree and height that most of the children have whose keys fit.  Of as many the higher ones are believed: their
+ * own children agreed already.
+ */
 static void vote(const struct graph *g, struct snode *n)
 {
 	uint32_t votes[TREE_EMPTY + 1][BTREE_MAX_DEPTH] = { 0 };
@@ -42,7 +51,7 @@ static void vote(const struct graph *g, struct snode *n)
 		if (g->edge[n->edge + i].node == NONE)
 			continue;
 		c = &g->node[g->edge[n->edge + i].node];
-		if (c->tree != TREE_NONE && c->height < BTREE_MAX_DEPTH)
+		if (c->tree != TREE_NONE && c->height < BTREE_MAX_DEPTH && keys_fit(g, n, i, c))
 			votes[c->tree][c->height]++;
 	}
 	/* an empty leaf says nothing about its siblings' tree */
@@ -51,7 +60,7 @@ static void vote(const struct graph *g, struct snode *n)
 	n->tree = TREE_NONE;
 	n->height = 1;
 	for (uint8_t t = TREE_MAPPING; t < TREE_EMPTY; t++)
-		for (uint8_t h = 0; h < BTREE_MAX_DEPTH - 1; h++)
+		for (uint8_t h = BTREE_MAX_DEPTH - 1; h-- > 0;)
 			if (votes[t][h] > best) {
 				best = votes[t][h];
 				n->tree = t;
@@ -76,13 +85,13 @@ static void make_named_mappings(struct graph *g)
 	}
 }
 
-static bool child_fits(const struct snode *n, const struct snode *c, uint64_t begin, uint64_t last)
+static bool child_fits(const struct graph *g, const struct snode *n, uint32_t k, const struct snode *c)
 {
 	if (!tree_fits(c->tree, n->tree) && c->tree != TREE_NONE)
 		return false;
 	if (c->tree != TREE_NONE && c->height + 1 != n->height)
 		return false;
-	return !c->nr || (c->first >= begin && c->last <= last);
+	return keys_fit(g, n, k, c);
 }
 
 static void link_node(struct graph *g, uint32_t i, unsigned depth)
@@ -123,7 +132,7 @@ static void link_node(struct graph *g, uint32_t i, unsigned depth)
 		c = &g->node[e->node];
 		if (n->tree == TREE_MAPPING && n->height == 1 && may_be_mapping(c))
 			graph_make_mapping(g, &g->node[e->node]);
-		if (!child_fits(n, c, e->key, last_key_of(g, n, k, UINT64_MAX))) {
+		if (!child_fits(g, n, k, c)) {
 			e->node = NONE;
 			n->flags |= SN_BROKEN;
 			continue;
