@@ -196,7 +196,7 @@ static inline uint64_t word_up(uint64_t w, uint64_t low)
 /* The same in word @i; returns the word as it was. */
 static inline uint64_t word_inc(struct refmap *m, uint64_t i, uint64_t low, bool shared)
 {
-	uint64_t *p = &m->word[i], old;
+	uint64_t *p = &m->word[i], old, new;
 
 	if (!shared) {
 		old = *p;
@@ -204,9 +204,10 @@ static inline uint64_t word_inc(struct refmap *m, uint64_t i, uint64_t low, bool
 		return old;
 	}
 	old = __atomic_load_n(p, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(p, &old, word_up(old, low), true, __ATOMIC_RELAXED,
-					    __ATOMIC_RELAXED))
-		;
+	do {
+		new = word_up(old, low); /* pairs of 11 stay */
+	} while (new != old && !__atomic_compare_exchange_n(p, &old, new, true, __ATOMIC_RELAXED,
+							    __ATOMIC_RELAXED));
 	return old;
 }
 

@@ -156,17 +156,15 @@ static inline uint64_t next_leaf(const struct walk *w, uint64_t from)
 
 int walk_leaves(struct walk *w, mblock_t **list, size_t *nr, struct err *err)
 {
-	size_t n = 0, k = 0;
-	uint64_t b;
+	/* a place that is not filled is not touched either */
+	mblock_t *to = malloc(((size_t)w->s.nr_blocks + 1) * sizeof(*to));
 
-	for (b = w->min; (b = next_leaf(w, b)) <= w->max; b++)
-		n++;
-	*list = malloc((n + 1) * sizeof(**list));
-	if (!*list)
+	*list = to;
+	if (!to)
 		return err_nomem(err, "list of leaves");
-	for (b = w->min; (b = next_leaf(w, b)) <= w->max; b++)
-		(*list)[k++] = b;
-	*nr = k;
+	for (uint64_t b = w->min; (b = next_leaf(w, b)) <= w->max; b++)
+		*to++ = b;
+	*nr = (size_t)(to - *list);
 	return 0;
 }
 
