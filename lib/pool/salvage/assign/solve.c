@@ -12,20 +12,20 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/search.h"
 #include "pool/salvage/assign/solve.h"
-#include "pool/salvage/assign/sums.h"
 
 #define MAX_STEPS   8000000  /* of one part */
 #define MAX_TOTAL   40000000 /* of all */
 #define MAX_OPTIONS 2000     /* of one group: the search is as deep as this */
 #define MAX_WAYS    64
+#define MAX_WORDS   ((size_t)4 << 20) /* of sums */
 
 struct solver {
 	struct assignment *a;
 	uint32_t *part;	     /* by device: the part that it is in, as a tree of indices */
-	uint64_t *potential; /* by device: mappings that the options ahead could bring */
 	uint32_t *list;	     /* options that are open, by part; then by candidate */
 	uint32_t nr, end;    /* the part that is searched: list[begin..end) */
 	uint8_t *best;	     /* by option: taken in the best way */
@@ -35,11 +35,9 @@ struct solver {
 	bool chained; /* a chain stays together */
 	int64_t score, best_score;
 	bool gave_up;
-	uint32_t *group; /* by position in the list: of a chain's options, or of a candidate's */
-	uint32_t *dev, nr_devs; /* the part's devices */
-	uint64_t *lacks;	/* what they need */
-	uint32_t *at;		/* by device: where it is among them */
-	struct sums sums;
+	uint64_t *sums; /* find_sums(): a row an option */
+	uint32_t *at;	/* by device: its first word in a row */
+	size_t row;	/* words */
 };
 
 static struct choice *option(const struct solver *v, uint32_t k)
@@ -120,17 +118,13 @@ static int solver_init(struct solver *v, struct assignment *a)
 
 	*v = (struct solver) { .a = a };
 	v->part = calloc(nr_devs, sizeof(*v->part));
-	v->potential = calloc(nr_devs, sizeof(*v->potential));
+	v->at = malloc(nr_devs * sizeof(*v->at));
 	v->list = calloc(nr_opts, sizeof(*v->list));
-	v->group = calloc(nr_opts + 1, sizeof(*v->group));
-	v->dev = calloc(nr_devs, sizeof(*v->dev));
-	v->lacks = calloc(nr_devs, sizeof(*v->lacks));
-	v->at = calloc(nr_devs, sizeof(*v->at));
 	v->best = calloc(nr_opts, 1);
 	v->other = calloc(nr_opts, 1);
-	if (!v->part || !v->potential || !v->list || !v->group || !v->dev || !v->lacks || !v->at ||
-	    !v->best || !v->other)
+	if (!v->part || !v->at || !v->list || !v->best || !v->other)
 		return -ENOMEM;
+	memset(v->at, 0xff, nr_devs * sizeof(*v->at));
 	for (uint32_t i = 0; i < nr_devs; i++)
 		v->part[i] = i;
 	for (uint32_t i = 0; i < a->nr_opts; i++)
@@ -145,34 +139,113 @@ static int solver_init(struct solver *v, struct assignment *a)
 static void solver_fini(struct solver *v)
 {
 	free(v->part);
-	free(v->potential);
-	free(v->list);
-	free(v->group);
-	free(v->dev);
-	free(v->lacks);
 	free(v->at);
+	free(v->sums);
+	free(v->list);
 	free(v->best);
 	free(v->other);
 }
 
 /* --- the search --- */
 
-static void count_ahead(struct solver *v, const struct choice *o, bool on)
+/* Options of one candidate, or of one chain. */
+static bool is_one_group(const struct solver *v, uint32_t k, uint32_t l)
 {
-	const struct place *p = place_of(v, o);
+	uint32_t x = option(v, k)->cand, y = option(v, l)->cand;
 
-	for (uint32_t d = 0; d < p->nr_devs; d++)
-		v->potential[p->devs[d]] += on ? nr_mappings(v, o) : -nr_mappings(v, o);
+	return x == y || (v->chained && v->a->chain[x] == v->a->chain[y]);
 }
 
-/* Can the devices that reach the option's place still get what they lack? */
-static bool is_reachable(const struct solver *v, const struct choice *o)
+/* Adds the sums that are @nr higher. */
+static void add_sums(uint64_t *sums, size_t words, uint64_t nr)
 {
-	const struct place *p = place_of(v, o);
+	for (size_t i = words; i-- > nr / 64;) {
+		const uint64_t *from = &sums[i - nr / 64];
 
-	for (uint32_t d = 0; d < p->nr_devs; d++)
-		if (v->potential[p->devs[d]] < v->a->need[p->devs[d]])
-			return false;
+		sums[i] |= *from << nr % 64;
+		if (nr % 64 && from > sums)
+			sums[i] |= from[-1] >> (64 - nr % 64);
+	}
+}
+
+/* What the options [k, end) of one group may bring to each device, each place all of it or nothing. */
+static void add_group(struct solver *v, uint64_t *row, uint32_t k, uint32_t end)
+{
+	for (uint32_t i = k; i < end; i++) {
+		const struct place *p = place_of(v, option(v, i));
+		uint64_t nr = 0;
+		bool first = true;
+
+		for (uint32_t l = k; l < end; l++)
+			if (place_of(v, option(v, l)) == p) {
+				first &= l >= i;
+				nr += nr_mappings(v, option(v, l));
+			}
+		for (uint32_t d = 0; first && d < p->nr_devs; d++)
+			add_sums(row + v->at[p->devs[d]], v->a->need[p->devs[d]] / 64 + 1, nr);
+	}
+}
+
+/* By first option of a group: a bit for each number of mappings that it and those behind it can bring to a device. */
+static void find_sums(struct solver *v, uint32_t begin)
+{
+	uint64_t *row = v->sums + (v->end - begin) * v->row;
+
+	memset(row, 0, v->row * sizeof(*row));
+	for (uint32_t k = begin; k < v->end; k++)
+		for (uint32_t d = 0; d < place_of(v, option(v, k))->nr_devs; d++)
+			row[v->at[place_of(v, option(v, k))->devs[d]]] = 1;
+	for (uint32_t k = v->end, end; k > begin;) {
+		const uint64_t *behind = row;
+
+		for (end = k; k > begin && is_one_group(v, k - 1, end - 1); k--)
+			;
+		row = v->sums + (k - begin) * v->row;
+		memcpy(row, behind, v->row * sizeof(*row));
+		add_group(v, row, k, end);
+	}
+}
+
+/* Room for the sums of all devices of the part.  False: there are too many. */
+static bool begin_sums(struct solver *v, uint32_t begin)
+{
+	const size_t nr = (size_t)(v->end - begin) + 1;
+
+	v->row = 0;
+	for (uint32_t k = begin; k < v->end; k++) {
+		const struct place *p = place_of(v, option(v, k));
+
+		for (uint32_t d = 0; d < p->nr_devs; d++) {
+			if (v->at[p->devs[d]] != NONE)
+				continue;
+			v->at[p->devs[d]] = (uint32_t)v->row;
+			v->row += MIN(v->a->need[p->devs[d]] / 64, MAX_WORDS) + 1;
+			if (v->row > MAX_WORDS / nr)
+				return false;
+		}
+	}
+	free(v->sums);
+	v->sums = graph_noted(v->a->assign->graph, malloc(nr * v->row * sizeof(*v->sums)));
+	return v->sums;
+}
+
+/* Can the devices of the group before option @k still get just what they lack from the groups behind it? */
+static bool is_possible(const struct solver *v, uint32_t begin, uint32_t k)
+{
+	const uint64_t *row = v->sums + (k - begin) * v->row;
+
+	if (k < v->end && k > begin && is_one_group(v, k - 1, k))
+		return true;
+	for (uint32_t i = k; i-- > begin && is_one_group(v, i, k - 1);) {
+		const struct place *p = place_of(v, option(v, i));
+
+		for (uint32_t d = 0; d < p->nr_devs; d++) {
+			const uint64_t need = v->a->need[p->devs[d]];
+
+			if (!(row[v->at[p->devs[d]] + need / 64] >> need % 64 & 1))
+				return false;
+		}
+	}
 	return true;
 }
 
@@ -193,17 +266,6 @@ static void keep_way(struct solver *v, uint32_t begin)
 	v->gave_up |= ++v->ways == MAX_WAYS;
 }
 
-/* Can each device of the part get just what it lacks from the groups from option @k on? */
-static bool is_possible(const struct solver *v, uint32_t begin, uint32_t k)
-{
-	if (k > begin && v->group[k] == v->group[k - 1])
-		return true;
-	for (uint32_t i = 0; i < v->nr_devs; i++)
-		if (!sums_can(&v->sums, v->group[k], i, v->a->need[v->dev[i]]))
-			return false;
-	return true;
-}
-
 /* Decides option @k and those behind it in each possible way. */
 static void search(struct solver *v, uint32_t begin, uint32_t k)
 {
@@ -214,31 +276,25 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 	v->gave_up |= ++v->steps > MAX_STEPS || ++v->total > MAX_TOTAL;
 	if (v->gave_up)
 		return;
+	if (!is_possible(v, begin, k))
+		return;
 	if (!o) {
 		keep_way(v, begin);
 		return;
 	}
-	if (!is_possible(v, begin, k))
-		return;
 	there = tied && has_taken(v->a, v->a->chain[o->cand], o->place); /* its chain's first node */
 	for (uint32_t i = k + 1; i < v->end && option(v, i)->cand == o->cand; i++)
 		left++;
 	if ((!tied || there) && v->a->cand[o->cand].refs && assign_may_take(v->a, o)) {
 		assign_take(v->a, o, true);
-		count_ahead(v, o, false);
 		v->score += o->score;
-		if (is_reachable(v, o))
-			search(v, begin, k + 1);
+		search(v, begin, k + 1);
 		v->score -= o->score;
-		count_ahead(v, o, true);
 		assign_take(v->a, o, false);
 	}
 	if (there || (is_counted(v->a, o->cand) && v->a->cand[o->cand].refs > left))
 		return;
-	count_ahead(v, o, false);
-	if (is_reachable(v, o))
-		search(v, begin, k + 1);
-	count_ahead(v, o, true);
+	search(v, begin, k + 1);
 }
 
 /* --- the result --- */
@@ -305,77 +361,11 @@ static bool has_numbers(const struct solver *v, uint32_t begin)
 	return true;
 }
 
-static bool is_one_group(const struct solver *v, uint32_t k, uint32_t l)
-{
-	uint32_t x = option(v, k)->cand, y = option(v, l)->cand;
-
-	return x == y || (v->chained && v->a->chain[x] == v->a->chain[y]);
-}
-
-/* What the options [k, end) of one group may bring to each device. */
-static void add_group(struct solver *v, uint32_t k, uint32_t end)
-{
-	sums_open(&v->sums, v->group[k]);
-	for (uint32_t i = k; i < end; i++) {
-		const struct place *p = place_of(v, option(v, i));
-		uint64_t nr = 0;
-		bool first = true;
-
-		for (uint32_t l = k; l < end; l++)
-			if (option(v, l)->place == option(v, i)->place) {
-				first &= l >= i;
-				nr += nr_mappings(v, option(v, l));
-			}
-		for (uint32_t d = 0; first && d < p->nr_devs; d++)
-			sums_add(&v->sums, v->group[k], v->at[p->devs[d]], nr);
-	}
-}
-
-static void find_sums(struct solver *v, uint32_t begin)
-{
-	uint32_t nr = 0;
-
-	for (uint32_t k = begin; k < v->end; k++)
-		v->group[k] = k > begin && is_one_group(v, k - 1, k) ? nr - 1 : nr++;
-	v->group[v->end] = nr;
-	sums_end(&v->sums);
-	if (!sums_begin(&v->sums, v->lacks, v->nr_devs, nr))
-		return;
-	for (uint32_t k = v->end, end; k > begin;) {
-		end = k;
-		while (k > begin && v->group[k - 1] == v->group[end - 1])
-			k--;
-		add_group(v, k, end);
-	}
-}
-
-/* The devices of the part, and what they lack. */
-static void list_devices(struct solver *v, uint32_t begin)
-{
-	v->nr_devs = 0;
-	for (uint32_t k = begin; k < v->end; k++) {
-		const struct place *p = place_of(v, option(v, k));
-
-		for (uint32_t d = 0; d < p->nr_devs; d++) {
-			uint32_t dev = p->devs[d], at = v->at[dev];
-
-			if (at < v->nr_devs && v->dev[at] == dev)
-				continue;
-			v->at[dev] = v->nr_devs;
-			v->lacks[v->nr_devs] = v->a->need[dev];
-			v->dev[v->nr_devs++] = dev;
-		}
-	}
-}
-
 static void solve_part(struct solver *v, uint32_t begin)
 {
-	if (v->end - begin > MAX_OPTIONS || !has_numbers(v, begin))
+	if (v->end - begin > MAX_OPTIONS || !has_numbers(v, begin) || !begin_sums(v, begin))
 		return;
 	v->ways = 0;
-	list_devices(v, begin);
-	for (uint32_t k = begin; k < v->end; k++)
-		count_ahead(v, option(v, k), true);
 	for (int again = 0; again < 2 && !v->ways; again++) {
 		v->chained = !again;
 		v->steps = 0;
@@ -384,7 +374,6 @@ static void solve_part(struct solver *v, uint32_t begin)
 		find_sums(v, begin);
 		search(v, begin, begin);
 	}
-	sums_end(&v->sums);
 	if (v->ways)
 		take_best(v, begin);
 }
