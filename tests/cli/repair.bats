@@ -175,7 +175,7 @@ fixture() {
 	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
 }
 
-@test "thin_repair: when the live trees are gone the held metadata snapshot's are used, and it is told" {
+@test "thin_repair: when the live trees are gone the devices come back as in the held metadata snapshot, and it is told" {
 	fixture metasnap
 	cp metasnap/meta.img pool
 	truncate -s 4M out
@@ -187,8 +187,8 @@ fixture() {
 	for ((b = held + 1; b < 100; b++)); do zero_block pool $b; done
 	repair
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"the result is the pool as in the held metadata snapshot"* ]]
-	diff <(sed 1d snap.xml) <(dump out | sed 1d)
+	[[ "$stderr" == *"mappings are lost, or may be"* ]]
+	diff <(sed '1d; s/ transaction=.*//' snap.xml) <(dump out | sed '1d; s/ transaction=.*//')
 	[[ "$(dump out)" == *'transaction="42"'* ]] # the live one: LVM knows it
 	sound out
 }

@@ -135,7 +135,7 @@ uint64_t nr_missing(const struct sdevice *d)
 const char *certainty_text(const struct sdevice *dev, const struct device_report *d)
 {
 	return nr_missing(dev) || d->lost.nr || d->dropped.nr	     ? "lost"
-	       : d->open.nr || dev->id_invented || dev->has_other_id ? "open"
+	       : d->open.nr || dev->id_invented ? "open"
 	       : d->likely.nr || (dev->root_found && !dev->root_given && !d->likely.nr &&
 				  dev->source != DETAILS_LIVE)
 		       ? "likely"

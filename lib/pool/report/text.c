@@ -57,11 +57,6 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 		outbuf_printf(out, "device %u: missing from the top-level mapping tree; its tree was found at "
 				   "block %u\n",
 			      id, s->graph.node[dev->root].block);
-	if (dev->has_other_id)
-		outbuf_printf(out,
-			      "device %u: its details were found under id %u: one of the two trees has a wrong id, "
-			      "and it is not known which one\n",
-			      id, dev->other_id);
 	if (dev->source == DETAILS_OLDER)
 		outbuf_printf(out,
 			      "device %u: details lost; transaction %llu and creation time %u "
@@ -185,9 +180,6 @@ void put_super(const struct salvage *s, struct outbuf *out)
 	else if (state->over.found)
 		outbuf_str(out, "the pool is empty, but parts of an older pool can be read: --list-roots "
 				"lists their roots, --mapping-root and --details-root bring one back\n");
-	if (state->from_snapshot)
-		outbuf_str(out, "the live trees are lost: the result is the pool as in the held "
-				"metadata snapshot\n");
 	if (values->header_notes.len)
 		outbuf_add(out, values->header_notes.data, values->header_notes.len);
 	put_agreement(s, out);

@@ -15,7 +15,7 @@
  *  5. The metadata space map says which blocks are in use, and how many parents each has
  *     (witness/space.c).  Nodes that it or the data map denies are left out (witness.c, outdated.c).
  *  6. Nodes that lack a parent are assigned to the gaps (assign/gaps.c, option.c, assign.c, chain.c,
- *     solve.c, sums.c, heap.c), by what speaks for them (witness/evidence.c, generations.c).  Where their
+ *     solve.c, heap.c), by what speaks for them (witness/evidence.c, generations.c).  Where their
  *     counts are lost the data map decides (witness/data.c, assign/cover.c).  Devices that the top level
  *     lost: assign/devices.c.
  *  7. Details are joined (trees/details.c); those that were lost and the superblock's values are made
@@ -107,54 +107,6 @@ static bool was_mended(const struct graph *g)
 	return false;
 }
 
-/* Is there no mapping at all, although there should be some, or the number is not known? */
-static bool live_trees_are_gone(struct trees *trees)
-{
-	if (!trees->gaps.nr)
-		return false;
-	trees_sum(trees);
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].root != NONE &&
-		    trees->graph->node[trees->dev[i].root].nr_mappings)
-			return false;
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].source != DETAILS_LIVE || trees->dev[i].info.mapped_blocks)
-			return true;
-	return !trees->nr_devs;
-}
-
-/* Uses the held metadata snapshot's trees when the live ones are lost. */
-static int use_snapshot(struct tell *tell, struct err *err)
-{
-	struct super *super = tell->super;
-	struct trees *trees = tell->trees;
-	struct superblock held;
-	int r;
-
-	if (!super_read_copy(tell->graph, super->sb.held_root, &held))
-		return 0;
-	tell->state->from_snapshot = true;
-	datamap_end(tell->datamap);
-	super->sb.mapping_root = held.mapping_root;
-	super->sb.details_root = held.details_root;
-	r = trees_walk(trees, err);
-	if (!r)
-		r = counts_read(tell->counts, err);
-	return r ? r : assign_gaps(tell->assign, err);
-}
-
-/* Both roots are lost, and so is the information which nodes are live. */
-static bool snapshot_is_best(const struct counts *counts)
-{
-	const struct super *super = counts->super;
-	const struct trees *trees = counts->trees;
-	const struct snode *n = counts->graph->node;
-
-	return super->sb.held_root && !has_given_roots(super) &&
-	       n[trees->map_root].flags & SN_VIRTUAL && n[trees->details_root].flags & SN_VIRTUAL &&
-	       counts_have_unknown(counts);
-}
-
 /* Walks again without the nodes that the space maps deny. */
 static int walk_without_denied(struct datamap *datamap, struct err *err)
 {
@@ -202,12 +154,8 @@ static int rescue(struct tell *tell, struct err *err)
 		r = counts_read(counts, err);
 	if (!r && !has_given_roots(super))
 		r = walk_without_denied(tell->datamap, err);
-	if (!r && snapshot_is_best(counts))
-		r = use_snapshot(tell, err);
-	if (!r && !state->from_snapshot)
+	if (!r)
 		r = assign_gaps(as, err);
-	if (!r && !state->from_snapshot && !has_given_roots(super) && live_trees_are_gone(trees))
-		r = use_snapshot(tell, err);
 	trees_order(trees);
 	as->unconfirmed |= as->guessed && state_newer_may_be_lost(counts);
 	return r;

@@ -199,49 +199,6 @@ static int invent_by_data(struct assign *as, struct err *err)
 	return r;
 }
 
-/* The device without details whose tree has @nr mappings, when there is just one. */
-static struct sdevice *only_bare(struct trees *trees, uint64_t nr)
-{
-	struct sdevice *found = NULL;
-
-	for (size_t i = 0; i < trees->nr_devs; i++) {
-		struct sdevice *d = &trees->dev[i];
-
-		if (d->source != DETAILS_INVENTED || d->root == NONE ||
-		    trees->graph->node[d->root].nr_mappings != nr)
-			continue;
-		if (found)
-			return NULL;
-		found = d;
-	}
-	return found;
-}
-
-/*
- * One id differs between the two trees: a device without details and details without a device, of
- * the same number of mappings.  The top level's id is kept.
- */
-static void pair_details(struct trees *trees)
-{
-	trees_sum(trees);
-	for (size_t i = 0; i < trees->nr_devs; i++) {
-		struct sdevice *d = &trees->dev[i], *bare;
-
-		if (d->root != NONE || d->source != DETAILS_LIVE || !d->info.mapped_blocks)
-			continue;
-		bare = only_bare(trees, d->info.mapped_blocks);
-		if (!bare)
-			continue;
-		bare->has_other_id = true;
-		bare->other_id = d->info.dev_id;
-		d->info.dev_id = bare->info.dev_id;
-		bare->info = d->info;
-		bare->source = DETAILS_LIVE;
-		d->is_guess = true; /* forgotten below */
-	}
-	drop_guesses(trees);
-}
-
 /* Devices that nothing but an older top level names, when top level and details are lost. */
 int devices_guess(struct ages *ages, struct err *err)
 {
@@ -269,8 +226,6 @@ int devices_settle(struct assign *as, struct err *err)
 		r = datamap_begin(as->datamap, err);
 	if (!r && nameless && as->datamap->missing)
 		r = invent_by_data(as, err);
-	if (!r)
-		pair_details(trees);
 	return r;
 }
 

@@ -17,7 +17,6 @@ struct state {
 	struct trees *trees;
 	struct counts *counts;
 	enum roots_source roots;
-	bool from_snapshot; /* the held snapshot's trees had to be used */
 	bool rivals;	    /* of two states found without a superblock either may be the newer */
 	struct {
 		bool found;

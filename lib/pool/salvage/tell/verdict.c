@@ -73,7 +73,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	const struct datamap *datamap = tell->datamap;
 	const struct state *state = tell->state;
 
-	return state->from_snapshot || trees->uncertain || state_has_newer(state) ||
+	return trees->uncertain || state_has_newer(state) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
 	       roots_are_doubtful(datamap) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
@@ -102,7 +102,7 @@ static bool device_is_back(const struct tell *tell, const struct sdevice *d, uin
 {
 	const struct datamap *datamap = tell->datamap;
 
-	if (d->id_invented || d->has_other_id || d->root == NONE ||
+	if (d->id_invented || d->root == NONE ||
 	    (d->source != DETAILS_LIVE && !trees_have_gap(tell->trees, TREE_DETAILS)))
 		return false;
 	if (d->source == DETAILS_LIVE ? d->info.mapped_blocks == d->nr_mappings

@@ -16,8 +16,6 @@ struct sdevice {
 	bool is_guess; /* only an older top level names it: dropped when no tree is found */
 	bool id_invented;
 	bool snap_time_raised;
-	bool has_other_id; /* its details stood under this one: */
-	uint32_t other_id;
 	bool root_found; /* its lost root was found */
 	bool root_given; /* the user chose it */
 	uint64_t nr_mappings;
