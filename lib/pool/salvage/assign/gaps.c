@@ -342,18 +342,12 @@ static int assign_parts(struct assign *as, struct err *err)
 /* --- all of it --- */
 
 /* The same for the devices' roots, when it is the snapshot's top level that is lost. */
-static bool held_top_is_lost(struct super *super)
+static bool held_top_is_lost(const struct super *super)
 {
-	struct graph *g = super->graph;
-	struct superblock held;
-	uint32_t top;
+	uint32_t top = super_held_top(super);
 
-	if (!super->sb.held_root)
-		return false;
-	if (!super_read_copy(g, super->sb.held_root, &held))
-		return true;
-	top = node_of(g, held.mapping_root);
-	return top == NONE || g->node[top].flags & (SN_VIRTUAL | SN_BROKEN);
+	return super->sb.held_root &&
+	       (top == NONE || super->graph->node[top].flags & (SN_VIRTUAL | SN_BROKEN));
 }
 
 /* Was any node placed where mappings were missing? */

@@ -100,6 +100,30 @@ uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key)
 	return NONE;
 }
 
+void graph_mark(struct graph *g, uint32_t root, enum snode_flags flag)
+{
+	struct snode *n;
+
+	if (root == NONE || g->node[root].flags & flag)
+		return;
+	n = &g->node[root];
+	n->flags |= (uint16_t)flag;
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const struct edge *e = &g->edge[n->edge + k];
+
+		if (!(n->flags & SN_LEAF))
+			graph_mark(g, e->node, flag);
+		else if (n->tree == TREE_TOP)
+			graph_mark(g, node_of(g, e->block), flag);
+	}
+}
+
+void graph_unmark(struct graph *g, enum snode_flags flag)
+{
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		g->node[i].flags &= (uint16_t)~flag;
+}
+
 void graph_mark_children(const struct graph *g, uint8_t *is_child)
 {
 	for (uint32_t i = 0; i < g->nr_nodes; i++)

@@ -56,6 +56,7 @@ enum snode_flags {
 	SN_DENIED = 512, /* the space maps say that it is not part of this state */
 	SN_HELD = 1024,	 /* reached from the held metadata snapshot */
 	SN_MISPLACED = 2048, /* every parent that it should have expects another content in its block */
+	SN_VOUCHED = 4096,   /* reached from a device whose count is right */
 };
 
 /* Is an orphan's place proved by numbers, likely by evidence, or open? */
@@ -231,6 +232,9 @@ uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key);
 bool graph_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth);
 /* How many mappings can be in the lost parts below node @i at most?  @memo: a number a node, all zero at first. */
 uint64_t graph_room(const struct graph *g, uint32_t i, uint64_t *memo, unsigned depth);
+/* Sets @flag in each node of the tree at @root, and of the trees that it names when it is a top level. */
+void graph_mark(struct graph *g, uint32_t root, enum snode_flags flag);
+void graph_unmark(struct graph *g, enum snode_flags flag);
 /* Sets is_child[i] of each node that an internal node refers to. */
 void graph_mark_children(const struct graph *g, uint8_t *is_child);
 

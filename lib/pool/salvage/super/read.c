@@ -112,6 +112,14 @@ bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out)
 	       superblock_open(out, buf, block) == SB_OK;
 }
 
+uint32_t super_held_top(const struct super *super)
+{
+	struct superblock held;
+
+	return super_read_copy(super->graph, super->sb.held_root, &held) ? node_of(super->graph, held.mapping_root)
+									  : NONE;
+}
+
 int super_read(struct super *super, struct err *err)
 {
 	const struct graph *g = super->graph;

@@ -196,26 +196,12 @@ static uint32_t find_index(const struct counts *counts)
 static void take_held(struct datamap *datamap, void *buf)
 {
 	struct graph *g = datamap->graph;
-	struct superblock held;
-	uint32_t root;
 
-	if (!super_read_copy(g, datamap->super->sb.held_root, &held))
-		return;
-	root = node_of(g, held.mapping_root);
-	for (uint32_t i = 0; root != NONE && i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
-
-		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
-			continue;
-		if (i != root && !graph_is_below(g, root, i))
-			continue;
-		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			uint32_t c = node_of(g, g->edge[n->edge + k].block);
-
-			if (c != NONE)
-				(void)each_leaf(datamap, c, TAKEN, take_leaf, buf, 0);
-		}
-	}
+	graph_unmark(g, SN_HELD);
+	graph_mark(g, super_held_top(datamap->super), SN_HELD);
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].flags & SN_HELD && g->node[i].flags & SN_LEAF)
+			(void)each_leaf(datamap, i, TAKEN, take_leaf, buf, 0);
 }
 
 /* Nodes may have been added since. */

@@ -138,8 +138,7 @@ static void deny_tops(const struct trees *trees, const uint8_t *wrong)
 }
 
 /* Denies the nodes of the device's tree where orphans should hang. */
-static void deny_hosts(const struct counts *counts, const struct sdevice *d, const uint32_t *orphan, size_t nr,
-		       const uint8_t *vouched)
+static void deny_hosts(const struct counts *counts, const struct sdevice *d, const uint32_t *orphan, size_t nr)
 {
 	const struct graph *g = counts->graph;
 	const uint64_t lacks = d->info.mapped_blocks - g->node[d->root].nr_mappings;
@@ -148,12 +147,12 @@ static void deny_hosts(const struct counts *counts, const struct sdevice *d, con
 		const struct snode *n = &g->node[orphan[i]];
 		uint32_t host = n->nr_mappings > lacks ? NONE : host_of(g, d->root, n);
 
-		if (host != NONE && counts_know(counts, n->block) && !vouched[host] && knows_children(counts, &g->node[host]))
+		if (host != NONE && counts_know(counts, n->block) && !(g->node[host].flags & SN_VOUCHED) && knows_children(counts, &g->node[host]))
 			g->node[host].flags |= SN_DENIED;
 	}
 }
 
-int deny_outdated(struct counts *counts, const uint8_t *vouched, struct data_counts *data)
+int deny_outdated(struct counts *counts, struct data_counts *data)
 {
 	const struct graph *g = counts->graph;
 	const struct trees *trees = counts->trees;
@@ -179,7 +178,7 @@ int deny_outdated(struct counts *counts, const uint8_t *vouched, struct data_cou
 		if (d->in_top && has_orphan_of(counts, d, orphan, nr, data))
 			wrong[k] = any = true;
 		else if (have < should)
-			deny_hosts(counts, d, orphan, nr, vouched);
+			deny_hosts(counts, d, orphan, nr);
 	}
 	if (any)
 		deny_tops(trees, wrong);
@@ -187,7 +186,7 @@ int deny_outdated(struct counts *counts, const uint8_t *vouched, struct data_cou
 }
 
 /* By block: how many nodes of the top level and of trees whose number of mappings is right name it. */
-static void count_vouched(const struct graph *g, const uint8_t *vouched, uint32_t *nr)
+static void count_vouched(const struct graph *g, uint32_t *nr)
 {
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		const struct snode *n = &g->node[i];
@@ -196,7 +195,7 @@ static void count_vouched(const struct graph *g, const uint8_t *vouched, uint32_
 			uint32_t b = g->edge[n->edge + k].block;
 
 			nr[MIN(b, g->nr_blocks)] +=
-				vouched[i] || (n->tree == TREE_TOP && n->flags & SN_LIVE);
+				n->flags & SN_VOUCHED || (n->tree == TREE_TOP && n->flags & SN_LIVE);
 		}
 	}
 }
@@ -214,19 +213,19 @@ static bool is_surplus(const struct counts *counts, const struct snode *n, const
 	return false;
 }
 
-int deny_surplus(struct counts *counts, const uint8_t *vouched)
+int deny_surplus(struct counts *counts)
 {
 	const struct graph *g = counts->graph;
 	CLEANUP(free_ptr) uint32_t *nr = calloc((size_t)g->nr_blocks + 1, sizeof(*nr));
 
 	if (!nr)
 		return -ENOMEM;
-	count_vouched(g, vouched, nr);
+	count_vouched(g, nr);
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		struct snode *n = &g->node[i];
 
-		if (n->flags & SN_LIVE && !(n->flags & (SN_VIRTUAL | SN_LEAF)) &&
-		    n->tree == TREE_MAPPING && !vouched[i] && is_surplus(counts, n, nr))
+		if (n->flags & SN_LIVE && !(n->flags & (SN_VIRTUAL | SN_LEAF | SN_VOUCHED)) &&
+		    n->tree == TREE_MAPPING && is_surplus(counts, n, nr))
 			n->flags |= SN_DENIED;
 	}
 	return 0;

@@ -16,16 +16,15 @@ struct data_counts {
 /*
  * Marks nodes that were replaced by an older copy of themselves (SN_DENIED): their children are then placed anew with
  * the nodes that lack a parent.  Leaves of the top level that name a tree for a device whose details say another number
- * of mappings, where a tree of that number lacks a parent.  @vouched: by node, a device whose count is right reaches
- * it.  0 or -ENOMEM.
+ * of mappings, where a tree of that number lacks a parent.  0 or -ENOMEM.
  */
-int deny_outdated(struct counts *counts, const uint8_t *vouched, struct data_counts *data);
+int deny_outdated(struct counts *counts, struct data_counts *data);
 
 /*
  * The same of internal nodes that another one was written over: their children have more parents than the metadata map
  * counts, and are vouched for elsewhere.
  */
-int deny_surplus(struct counts *counts, const uint8_t *vouched);
+int deny_surplus(struct counts *counts);
 
 /* How many devices were made in a later transaction than the superblock's? */
 uint32_t nr_younger(const struct trees *trees);

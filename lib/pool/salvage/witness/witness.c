@@ -25,7 +25,6 @@ struct witness {
 	struct datamap *datamap;
 	struct refmap *stored, *refs; /* stored: NULL when the data map is lost, both for a huge pool */
 	uint8_t *known;	     /* by bitmap of the data map */
-	uint8_t *vouched;    /* by node: a device whose count is right reaches it */
 	struct vec leaves;   /* uint32_t: nodes that are reached */
 };
 
@@ -36,66 +35,7 @@ static void witness_fini(struct witness *w)
 	if (w->refs)
 		refmap_free(w->refs);
 	free(w->known);
-	free(w->vouched);
 	free(w->leaves.data);
-}
-
-/*
- * Calls @visit once for each node below @root for which it returns true: the walk goes on below
- * those.
- */
-typedef bool visit_fn(struct witness *w, uint32_t node);
-
-static int each_node(struct witness *w, uint32_t root, visit_fn *visit)
-{
-	const struct graph *g = w->datamap->graph;
-	struct vec todo = { 0 };
-	int r = root == NONE || !visit(w, root) ? 0 : push_number(&todo, root);
-
-	while (todo.nr && !r) {
-		const struct snode *n = &g->node[((uint32_t *)todo.data)[--todo.nr]];
-
-		for (uint32_t k = 0; k < n->nr_edges && !r; k++) {
-			const struct edge *e = &g->edge[n->edge + k];
-			/* a leaf of the top level names roots; a mapping's leaf has no edges */
-			uint32_t c = n->flags & SN_LEAF ? node_of(g, e->block) : e->node;
-
-			if ((!(n->flags & SN_LEAF) || n->tree == TREE_TOP) && c != NONE &&
-			    visit(w, c))
-				r = push_number(&todo, c);
-		}
-	}
-	free(todo.data);
-	return r;
-}
-
-static bool visit_held(struct witness *w, uint32_t node)
-{
-	struct snode *n = &w->datamap->graph->node[node];
-	bool first = !(n->flags & (SN_HELD | SN_VIRTUAL));
-
-	n->flags |= SN_HELD;
-	return first;
-}
-
-static bool visit_vouched(struct witness *w, uint32_t node)
-{
-	bool first = !w->vouched[node];
-
-	w->vouched[node] = 1;
-	return first;
-}
-
-static int mark_held(struct witness *w)
-{
-	struct graph *g = w->datamap->graph;
-	struct superblock held;
-
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		g->node[i].flags &= (uint16_t)~SN_HELD;
-	if (!super_read_copy(g, w->datamap->super->sb.held_root, &held))
-		return 0;
-	return each_node(w, node_of(g, held.mapping_root), visit_held);
 }
 
 static bool is_reached_leaf(const struct snode *n)
@@ -160,7 +100,7 @@ static void deny_leaf(void *ctx, uint32_t node, const struct view *v)
 	struct snode *n = &w->datamap->graph->node[node];
 	uint32_t nr = 0;
 
-	if (w->vouched[node])
+	if (n->flags & SN_VOUCHED)
 		return;
 	for (uint32_t k = 0; k < v->nr; k++) {
 		uint64_t b = entry_block(w, v, k);
@@ -189,11 +129,9 @@ static int witness_init(struct witness *w, struct datamap *datamap, struct err *
 /* Reads the leaves that are reached, and counts their references. */
 static int count_references(struct witness *w, struct err *err)
 {
-	int r = mark_held(w);
-
-	if (!r)
-		r = list_leaves(w);
-	if (r)
+	graph_unmark(w->datamap->graph, SN_HELD);
+	graph_mark(w->datamap->graph, super_held_top(w->datamap->super), SN_HELD);
+	if (list_leaves(w))
 		return err_nomem(err, "salvage: witnesses");
 	return w->refs ? graph_read_leaves(w->datamap->graph, &w->leaves, count_leaf, w, err) : 0;
 }
@@ -237,26 +175,19 @@ static void deny_parents(struct witness *w)
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		struct snode *n = &g->node[i];
 
-		if (n->flags & SN_LIVE && !(n->flags & SN_VIRTUAL) && !w->vouched[i] &&
+		if (n->flags & SN_LIVE && !(n->flags & SN_VIRTUAL) && !(n->flags & SN_VOUCHED) &&
 		    names_unused(w->datamap->counts, n))
 			n->flags |= SN_DENIED;
 	}
 }
 
 /* Marks what the devices reach whose count is right. */
-static int vouch(struct witness *w, struct err *err)
+static void vouch(const struct trees *trees)
 {
-	const struct graph *g = w->datamap->graph;
-	const struct trees *trees = w->datamap->trees;
-	int r = 0;
-
-	w->vouched = calloc((size_t)g->nr_nodes + 1, 1);
-	if (!w->vouched)
-		r = -ENOMEM;
-	for (size_t i = 0; i < trees->nr_devs && !r; i++)
-		if (has_its_count(g, &trees->dev[i]) || trees->dev[i].root_given)
-			r = each_node(w, trees->dev[i].root, visit_vouched);
-	return r ? err_nomem(err, "salvage: witnesses") : 0;
+	graph_unmark(trees->graph, SN_VOUCHED);
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (has_its_count(trees->graph, &trees->dev[i]) || trees->dev[i].root_given)
+			graph_mark(trees->graph, trees->dev[i].root, SN_VOUCHED);
 }
 
 static bool is_all_known(const struct witness *w)
@@ -271,7 +202,7 @@ static int deny_outdated_by_maps(const struct witness *w)
 {
 	struct data_counts data = { .stored = w->stored && is_all_known(w) ? w->stored : NULL, .refs = w->refs };
 
-	return deny_outdated(w->datamap->counts, w->vouched, &data);
+	return deny_outdated(w->datamap->counts, &data);
 }
 
 static uint32_t nr_denied(const struct graph *g)
@@ -291,11 +222,10 @@ int witness_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
 	struct witness w;
 	int r = witness_init(&w, datamap, err);
 
-	if (!r)
-		r = vouch(&w, err);
+	vouch(datamap->trees);
 	if (!r)
 		deny_parents(&w);
-	if (!r && nr_denied(g) == before && deny_surplus(datamap->counts, w.vouched))
+	if (!r && nr_denied(g) == before && deny_surplus(datamap->counts))
 		r = err_nomem(err, "salvage: witnesses");
 	if (!r && nr_denied(g) == before)
 		r = count_references(&w, err);
