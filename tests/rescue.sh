@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..60
+echo 1..62
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -98,6 +98,7 @@ done <<EOF
 8103 +200 2244 0 1 a tree that no top level names is missing when the superblock is newer than the details
 8301 200 3902 0 1 a metadata map with one block less than the superblock says is of another state
 8303 200 544 0 1 so is a superblock whose space maps are parts of its own trees
+8105 +120 1882 1000 1 a chain follows its surest node where leaves are lost too
 9301 200 3458 0 1 a lost root's child may have been the metadata snapshot's
 9602 +200 1402 1000 1 what a refused content of a block points to still lacks its parent
 5 T6 92 0 1 of nodes that have three parents or more either may have been in a lost node, too
@@ -105,6 +106,7 @@ done <<EOF
 9602 +200 2507 1000 1 where a part of the tree of large counts is lost, a count of three means three or more
 9701 +200 2308 1000 0 the data map tells an older copy of the top level where the metadata map is lost
 9803 +200 2634 1000 0 past the end of a cut device blocks are lost like others: two devices may have had one of them
+9701 +200 3922 900 0 nodes that several trees share go where all of them have room
 9804 +200 542 1000 0 two devices had one root when there are too few mappings for two
 9603 +200 2599 1000 1 a device for which nothing is left has the tree of the one with as many mappings
 9804 +200 2674 1000 1 what two devices share is older than the last snapshot of either

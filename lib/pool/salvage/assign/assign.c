@@ -4,7 +4,7 @@
  * The assignment.  A node with only one possible place is placed first.  That takes places from
  * other nodes, some of which then have only one.  When no node is left with only one place, the
  * numbers of mappings and of parents are compared (solve.c).  Of the nodes that are still left, the
- * one whose best place has the largest lead over its second best is next.
+ * one whose best place has the largest lead over its second best is next, and its group (chain.c) follows it.
  *
  * Nodes whose count is lost come last: each place takes the best of them that the data map allows.
  */
@@ -204,7 +204,7 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 
 	*nr = 0;
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
-		if (!assign_may_take(a, &a->opt[o]))
+		if (!chain_may_take(a, &a->opt[o]))
 			continue;
 		if (*nr == refs)
 			return worst - a->opt[o].score;
@@ -261,7 +261,7 @@ static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 	bool has = true, others_denied = true;
 
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
-		if (!assign_may_take(a, &a->opt[o]))
+		if (!chain_may_take(a, &a->opt[o]))
 			continue;
 		if (nr++ < a->cand[cand].refs)
 			has &= (a->opt[o].says & SAYS_CERTAIN) != 0;
@@ -304,11 +304,30 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 		    a->need && margin == FORCED ? CERTAINTY_PROVED :
 						  CERTAINTY_LIKELY);
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1] && a->cand[cand].refs; o++) {
-		if (!assign_may_take(a, &a->opt[o]))
+		if (!chain_may_take(a, &a->opt[o]))
 			continue;
 		assign_take(a, &a->opt[o], true);
 		if (push_near(a, h, &a->opt[o]))
 			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The rest of the candidate's group goes where it went. */
+static int place_group(struct assignment *a, struct heap *h, uint32_t cand)
+{
+	uint8_t certainty = a->assign->graph->node[a->cand[cand].node].certainty;
+
+	for (uint32_t c = a->head[cand]; c != NONE; c = a->next[c]) {
+		for (uint32_t o = a->first_opt[c]; o < a->first_opt[c + 1] && a->cand[c].refs;
+		     o++) {
+			if (!has_taken(a, cand, a->opt[o].place) || !assign_may_take(a, &a->opt[o]))
+				continue;
+			assign_take(a, &a->opt[o], true);
+			assign_mark(a, c, certainty);
+			if (push_near(a, h, &a->opt[o]))
+				return -ENOMEM;
+		}
 	}
 	return 0;
 }
@@ -332,11 +351,14 @@ static int place_known(struct assignment *a)
 		if (margin < FORCED && !solved) {
 			solved = true;
 			r = assign_solve(a);
+			chain_group(a);
 			r = r ? r : heap_push(&h, e);
 		} else if (margin < e.margin)
 			r = heap_push(&h, (struct heap_entry){ margin, e.cand });
 		else
 			r = place_one(a, &h, e.cand, margin);
+		if (!r && a->head && solved && margin >= e.margin && (margin < FORCED || a->grouped[e.cand]))
+			r = place_group(a, &h, e.cand);
 	}
 	if (!r && !solved)
 		r = assign_solve(a);
@@ -438,7 +460,10 @@ void assign_fini(struct assignment *a)
 	free(a->room);
 	free(a->opt);
 	free(a->first_opt);
-	free(a->chain);
+	free(a->next);
+	free(a->head);
+	free(a->group_sum);
+	free(a->grouped);
 	free(a->of_place);
 	free(a->first_of);
 	free(a->taken);

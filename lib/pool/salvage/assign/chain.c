@@ -8,11 +8,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "base/search.h"
 
 #define MAX_PLACES 64 /* of a node in a chain */
+#define MAX_GROUPS 64 /* that are looked through for the group of a node */
 
 static bool has_same_places(const struct assignment *a, uint32_t x, uint32_t y)
 {
@@ -26,36 +24,118 @@ static bool has_same_places(const struct assignment *a, uint32_t x, uint32_t y)
 	return nr_same == nr;
 }
 
-/* The only candidate that begins right behind @cand, NONE: there is none, or there are several. */
-static uint32_t next_in_chain(const struct assignment *a, uint32_t cand)
+/* Has the place of option @o room for the whole group of its node? */
+static bool takes_group(const struct assignment *a, const struct choice *o)
 {
-	const struct snode *n = assign_node(a, cand), *next;
-	uint32_t at = search_first(x, a->nr_cands, assign_node(a, x)->first > n->last);
+	const struct place *p = &a->place[o->place];
 
-	if (at == a->nr_cands || !is_counted(a, cand))
-		return NONE;
-	next = assign_node(a, at);
-	if (next->first != n->last + 1 || next->height != n->height ||
-	    (at + 1 < a->nr_cands && assign_node(a, at + 1)->first == next->first))
-		return NONE;
-	return a->cand[at].refs == a->cand[cand].refs && has_same_places(a, cand, at) ? at : NONE;
+	for (uint32_t i = 0; i < p->nr_devs; i++)
+		if (a->need[p->devs[i]] < a->group_sum[a->head[o->cand]])
+			return false;
+	return assign_may_take(a, o);
+}
+
+/* Have just as many places room for the whole group of the node as it lacks parents? */
+static bool has_places(const struct assignment *a, uint32_t cand)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = a->first_opt[cand]; i < a->first_opt[cand + 1]; i++)
+		nr += takes_group(a, &a->opt[i]);
+	return nr == a->cand[cand].refs;
+}
+
+bool chain_may_take(const struct assignment *a, const struct choice *o)
+{
+	return assign_may_take(a, o) &&
+	       (!a->grouped || !a->grouped[o->cand] || takes_group(a, o) || !has_places(a, o->cand));
+}
+
+/* Has a neighbour in the list the same first key? */
+static bool begins_with_another(const struct assignment *a, uint32_t cand)
+{
+	const uint64_t first = assign_node(a, cand)->first;
+
+	return (cand && assign_node(a, cand - 1)->first == first) ||
+	       (cand + 1 < a->nr_cands && assign_node(a, cand + 1)->first == first);
+}
+
+/* The one group of which @cand is the next member, @nr: there is none, or there are several. */
+static uint32_t group_of(const struct assignment *a, const uint32_t *tail, uint32_t nr, uint32_t cand)
+{
+	const struct snode *n = assign_node(a, cand);
+	uint32_t found = nr;
+
+	if (!a->grouped[cand] && begins_with_another(a, cand))
+		return nr;
+	for (uint32_t i = 0; i < nr; i++) {
+		const struct snode *t = assign_node(a, tail[i]);
+
+		if (t->height != n->height || a->cand[tail[i]].refs != a->cand[cand].refs || t->last >= n->first ||
+		    (!a->grouped[cand] && t->last + 1 != n->first) || !has_same_places(a, tail[i], cand))
+			continue;
+		if (found < nr)
+			return nr;
+		found = i;
+	}
+	return found;
+}
+
+/* Of MAX_GROUPS tails, one that no other node can follow, or any. */
+static uint32_t oldest_tail(const struct assignment *a, const uint32_t *tail, uint32_t cand)
+{
+	for (uint32_t i = 0; i < MAX_GROUPS; i++)
+		if (!a->grouped[tail[i]] && assign_node(a, tail[i])->last + 1 < assign_node(a, cand)->first)
+			return i;
+	return cand % MAX_GROUPS;
+}
+
+static void link_groups(struct assignment *a)
+{
+	uint32_t tail[MAX_GROUPS], nr_tails = 0;
+
+	for (uint32_t c = 0; c < a->nr_cands; c++) {
+		uint32_t i;
+
+		a->next[c] = NONE;
+		a->head[c] = c;
+		a->group_sum[c] = 0;
+		if (!a->cand[c].refs || !is_counted(a, c) || a->first_opt[c] == a->first_opt[c + 1])
+			continue;
+		i = group_of(a, tail, nr_tails, c);
+		if (i < nr_tails) {
+			a->next[tail[i]] = c;
+			a->head[c] = a->head[tail[i]];
+		} else if (i == MAX_GROUPS) {
+			i = oldest_tail(a, tail, c);
+		} else {
+			nr_tails++;
+		}
+		tail[i] = c;
+		a->group_sum[a->head[c]] += assign_node(a, c)->nr_mappings;
+	}
 }
 
 int chain_find(struct assignment *a)
 {
-	uint32_t *before = malloc(((size_t)a->nr_cands + 1) * sizeof(*before));
+	size_t nr = (size_t)a->nr_cands + 1;
 
-	a->chain = before;
-	if (!before)
+	a->next = malloc(nr * sizeof(*a->next));
+	a->head = malloc(nr * sizeof(*a->head));
+	a->group_sum = calloc(nr, sizeof(*a->group_sum));
+	a->grouped = calloc(nr, 1);
+	if (!a->next || !a->head || !a->group_sum || !a->grouped)
 		return -ENOMEM;
-	memset(before, 0xff, a->nr_cands * sizeof(*before));
-	for (uint32_t c = 0; c < a->nr_cands; c++) {
-		uint32_t next = next_in_chain(a, c);
-
-		if (next != NONE)
-			before[next] = before[next] == NONE ? c : next;
-	}
-	for (uint32_t c = 0; c < a->nr_cands; c++)
-		a->chain[c] = before[c] == NONE || before[c] == c ? c : a->chain[before[c]];
+	link_groups(a);
 	return 0;
+}
+
+void chain_group(struct assignment *a)
+{
+	for (uint32_t c = 0; c < a->nr_cands; c++)
+		a->grouped[c] = is_counted(a, c) && a->cand[c].refs > 1;
+	link_groups(a);
+	for (uint32_t c = 0; c < a->nr_cands; c++)
+		a->grouped[c] = a->grouped[c] && has_places(a, c);
+	link_groups(a);
 }

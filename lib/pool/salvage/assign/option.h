@@ -50,7 +50,10 @@ struct assignment {
 	uint32_t *first_opt;   /* by candidate, and one more */
 	uint32_t *of_place;    /* options by place, in the order of keys */
 	uint32_t *first_of;    /* by place, and one more */
-	uint32_t *chain;       /* by candidate: the first one of its chain */
+	uint32_t *next;	       /* by candidate: the next one of its chain or group, or NONE */
+	uint32_t *head;	       /* and its first one */
+	uint64_t *group_sum;   /* by first candidate: mappings of the group */
+	uint8_t *grouped;      /* by candidate: its group goes where all of it has room */
 	uint32_t *taken;       /* nodes, by place: each has room for all its options */
 	uint32_t open;	       /* choices with too small a margin */
 };

@@ -105,8 +105,8 @@ static int by_part(const void *pa, const void *pb, void *ctx)
 		return part_x < part_y ? -1 : 1;
 	if (v->a->opt[x].cand != v->a->opt[y].cand && nr_options(v, x) != nr_options(v, y))
 		return nr_options(v, x) < nr_options(v, y) ? -1 : 1;
-	chain_x = v->a->chain[v->a->opt[x].cand];
-	chain_y = v->a->chain[v->a->opt[y].cand];
+	chain_x = v->a->head[v->a->opt[x].cand];
+	chain_y = v->a->head[v->a->opt[y].cand];
 	if (chain_x != chain_y)
 		return chain_x < chain_y ? -1 : 1;
 	return x < y ? -1 : x > y; /* by candidate, and the best first */
@@ -153,7 +153,7 @@ static bool is_one_group(const struct solver *v, uint32_t k, uint32_t l)
 {
 	uint32_t x = option(v, k)->cand, y = option(v, l)->cand;
 
-	return x == y || (v->chained && v->a->chain[x] == v->a->chain[y]);
+	return x == y || (v->chained && v->a->head[x] == v->a->head[y]);
 }
 
 /* Adds the sums that are @nr higher. */
@@ -271,7 +271,7 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 {
 	struct choice *o = k < v->end ? option(v, k) : NULL;
 	uint32_t left = 0;
-	bool tied = o && v->chained && v->a->chain[o->cand] != o->cand, there;
+	bool tied = o && v->chained && v->a->head[o->cand] != o->cand, there;
 
 	v->gave_up |= ++v->steps > MAX_STEPS || ++v->total > MAX_TOTAL;
 	if (v->gave_up)
@@ -282,7 +282,7 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 		keep_way(v, begin);
 		return;
 	}
-	there = tied && has_taken(v->a, v->a->chain[o->cand], o->place); /* its chain's first node */
+	there = tied && has_taken(v->a, v->a->head[o->cand], o->place); /* its chain's first node */
 	for (uint32_t i = k + 1; i < v->end && option(v, i)->cand == o->cand; i++)
 		left++;
 	if ((!tied || there) && v->a->cand[o->cand].refs && assign_may_take(v->a, o)) {
