@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/signals.h"
 
 #define MAX_WORKERS 256
 
@@ -151,7 +151,7 @@ static void *worker_main(void *arg)
 static bool start_worker(struct jobs *j)
 {
 	struct worker *w = calloc(1, sizeof(*w));
-	sigset_t all, old;
+	sigset_t old;
 	int r;
 
 	if (!w)
@@ -159,11 +159,9 @@ static bool start_worker(struct jobs *j)
 	w->j = j;
 	w->index = j->nr_started + 1;
 	w->seen = j->generation;
-	/* only the main thread handles signals */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	signals_hold(&old);
 	r = pthread_create(&w->thread, NULL, worker_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	signals_release(&old);
 	if (r) {
 		free(w);
 		return false;
@@ -328,7 +326,7 @@ struct ticker *ticker_new(unsigned ms, void (*fn)(void *ctx), void *ctx)
 {
 	struct ticker *t = calloc(1, sizeof(*t));
 	pthread_condattr_t attr;
-	sigset_t all, old;
+	sigset_t old;
 	int r;
 
 	if (!t)
@@ -341,10 +339,9 @@ struct ticker *ticker_new(unsigned ms, void (*fn)(void *ctx), void *ctx)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&t->wake, &attr);
 	pthread_condattr_destroy(&attr);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	signals_hold(&old);
 	r = pthread_create(&t->thread, NULL, ticker_main, t);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	signals_release(&old);
 	if (!r)
 		return t;
 	pthread_cond_destroy(&t->wake);

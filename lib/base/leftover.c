@@ -32,7 +32,7 @@ void leftover_keep(const char *path)
 void leftover_remove(void)
 {
 	for (size_t i = 0; i < LEFTOVER_MAX; i++) {
-		const char *path = atomic_exchange(&noted[i], NULL);
+		const char *path = atomic_load(&noted[i]);
 
 		if (path)
 			unlink(path);

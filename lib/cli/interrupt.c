@@ -20,9 +20,14 @@ static const int fatal[] = { SIGINT, SIGTERM, SIGHUP };
 static char texts[2][TEXT_MAX];
 static _Atomic(const char *) text;
 
+/*
+ * timeout(1) sends its signal twice, and people press Ctrl-C again: the second one waits until this is done.  With
+ * SA_RESETHAND it would end the process if it came before the kernel has begun with this.
+ */
 static void interrupted(int sig)
 {
-	const char *say = atomic_load(&text);
+	static struct sigaction by_default;
+	const char *say = atomic_exchange(&text, NULL);
 
 	leftover_remove();
 	if (!say)
@@ -31,15 +36,16 @@ static void interrupted(int sig)
 		say += strlen(CLI_NO_LINE);
 	if (write(STDERR_FILENO, say, strlen(say)) < 0)
 		say = NULL; /* stderr does not take it: nothing more can be done */
-	raise(sig); /* SA_RESETHAND: this time it ends the process */
+	sigaction(sig, &by_default, NULL);
+	raise(sig); /* when this returns, it ends the process */
 }
 
 /* A signal that was ignored when the command began stays ignored (nohup). */
 static void catch_signals(void)
 {
-	struct sigaction act = { .sa_handler = interrupted, .sa_flags = SA_RESETHAND | SA_NODEFER }, old;
+	struct sigaction act = { .sa_handler = interrupted }, old;
 
-	sigemptyset(&act.sa_mask);
+	sigemptyset(&act.sa_mask); /* another signal than this one ends a process that cannot write */
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
 		if (!sigaction(fatal[i], NULL, &old) && old.sa_handler == SIG_DFL)
 			sigaction(fatal[i], &act, NULL);
@@ -51,17 +57,13 @@ void cli_left(struct cli *c, const char *fmt, ...)
 	va_list ap;
 	size_t n;
 
-	catch_signals();
-	if (c->quiet) {
-		atomic_store(&text, NULL);
-		return;
-	}
 	n = (size_t)snprintf(to, TEXT_MAX, CLI_NO_LINE "%s: interrupted: ", c->cmd->name);
 	va_start(ap, fmt);
 	vsnprintf(to + n, TEXT_MAX - n - 1, fmt, ap);
 	va_end(ap);
 	strcat(to, "\n");
-	atomic_store(&text, to);
+	atomic_store(&text, c->quiet ? NULL : to);
+	catch_signals();
 }
 
 void cli_take_left(void *cli, const char *left)

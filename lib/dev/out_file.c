@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/leftover.h"
 #include "base/portable.h"
+#include "base/signals.h"
 #include "dev/dev.h"
 
 #define COPY_LEN ((size_t)1 << 20)
@@ -56,16 +57,19 @@ static char *folder_of(const char *path)
 static int find_temp_name(struct out_file *f, int (*attempt)(struct out_file *f, mode_t mode), mode_t mode)
 {
 	int r = -EEXIST;
+	sigset_t old;
 
 	for (unsigned i = 0; i < 1000 && r == -EEXIST; i++) {
 		if (asprintf(&f->temp, "%s.%d.%u", f->path, (int)getpid(), i) < 0) {
 			f->temp = NULL;
 			return -ENOMEM;
 		}
+		signals_hold(&old); /* no file is made and not noted */
 		r = attempt(f, mode);
-		if (!r) {
+		if (!r)
 			leftover_note(f->temp);
-		} else {
+		signals_release(&old);
+		if (r) {
 			free(f->temp);
 			f->temp = NULL;
 		}

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/signals.h"
 #include "dev/dev.h"
 
 #define PIECE 65536
@@ -33,12 +34,15 @@ static int temp_error(struct err *err)
 int dev_temp_file(struct err *err)
 {
 	char name[PATH_MAX];
+	sigset_t old;
 	int fd;
 
 	snprintf(name, sizeof(name), "%s/thin.XXXXXX", temp_folder());
+	signals_hold(&old); /* none ends the process while the file has its name */
 	fd = mkostemp(name, O_CLOEXEC);
 	if (fd >= 0)
 		unlink(name);
+	signals_release(&old);
 	fd = fd_not_standard(fd);
 	return fd < 0 ? temp_error(err) : fd;
 }
