@@ -71,6 +71,8 @@ static bool fits_root(const struct assignment *a, uint32_t cand, const struct pl
 	if (unknown && n->height < old_roots_height(a->assign->ages, d->info.dev_id))
 		return false;
 	*v = hear(a, cand, p);
+	if (unknown && v->score < 0)
+		return false;
 	if (d->is_guess && v->score < evidence[EV_ALIKE].points / 5)
 		return false;
 	if (d->source == DETAILS_LIVE && n->nr_mappings == d->info.mapped_blocks) {
