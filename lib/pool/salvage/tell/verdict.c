@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "pool/salvage/tell/tell.h"
 
-#define MAX_LEAKED 64 /* data blocks that crashes may have leaked */
+#define MAX_LEAKED 64 /* data blocks that crashes may have leaked; a node in use that lacks a parent was not */
 
 /* An intact block is in another block's place: a write was lost, or went to a wrong place. */
 static bool was_replaced(const struct gap *g)
@@ -78,7 +78,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	       roots_are_doubtful(datamap) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
-	       datamap->agrees.missing > (trees->nr_devs ? MAX_LEAKED : 0);
+	       datamap->agrees.missing > (trees->nr_devs && !datamap->agrees.orphans ? MAX_LEAKED : 0);
 }
 
 /*
