@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "base/search.h"
 #include "pdata/tree/impl.h"
 
@@ -179,13 +180,6 @@ size_t walk_leaves_from(const struct walk *w, mblock_t *from, mblock_t *list, si
 	return k;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	const mblock_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 int walk_underfull(struct walk *w, mblock_t **list, size_t *nr, struct err *err)
 {
 	size_t n = 0, k = 0;
@@ -199,7 +193,7 @@ int walk_underfull(struct walk *w, mblock_t **list, size_t *nr, struct err *err)
 		for (size_t j = 0; j < w->worker[i].nr_underfull; j++)
 			(*list)[k++] = w->worker[i].underfull[j];
 	if (n)
-		qsort(*list, n, sizeof(**list), by_number);
+		qsort(*list, n, sizeof(**list), order_u64);
 	*nr = n;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/order.h"
 #include "base/vec.h"
 #include "pool/check/impl.h"
 #include "pool/format/pool_info.h"
@@ -118,13 +119,6 @@ static int note_leaf(void *ctx, const struct walk_part *part)
 	return 0;
 }
 
-static int by_u32(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 /* The entries of @l under @root: a list of their own, ascending. */
 static int list_under(struct check *c, struct list *l, mblock_t root, struct list_entry **out,
 		      size_t *nr)
@@ -139,9 +133,9 @@ static int list_under(struct check *c, struct list *l, mblock_t root, struct lis
 		return err_nomem(c->err, "list of devices");
 	}
 	if (leaves.nr)
-		qsort(leaves.block, leaves.nr, sizeof(uint32_t), by_u32);
+		qsort(leaves.block, leaves.nr, sizeof(uint32_t), order_u32);
 	for (size_t i = 0; i < l->nr && leaves.nr; i++)
-		if (bsearch(&l->e[i].leaf, leaves.block, leaves.nr, sizeof(uint32_t), by_u32) &&
+		if (bsearch(&l->e[i].leaf, leaves.block, leaves.nr, sizeof(uint32_t), order_u32) &&
 		    (!*nr || (*out)[*nr - 1].key != l->e[i].key))
 			(*out)[(*nr)++] = l->e[i];
 	free(leaves.block);

@@ -3,6 +3,7 @@
 /* The order of things: defs and devices from the internal nodes in memory. */
 #include <stdlib.h>
 
+#include "base/order.h"
 #include "base/vec.h"
 #include "pool/emit/impl.h"
 
@@ -121,13 +122,6 @@ static int next_of_device(struct emitter *e, struct emit_items *it)
 	return c ? enter(e, it, c) : skip(e);
 }
 
-static int by_block(const void *va, const void *vb)
-{
-	const mblock_t *a = va, *b = vb;
-
-	return *a < *b ? -1 : *a > *b;
-}
-
 static int make_list(struct emit_items *it)
 {
 	size_t n = 0;
@@ -139,7 +133,7 @@ static int make_list(struct emit_items *it)
 	for (size_t i = 0; i < it->nr; i++)
 		if (it->item[i].kind == EMIT_LEAF)
 			list[n++] = it->item[i].block;
-	qsort(list, n, sizeof(*list), by_block);
+	qsort(list, n, sizeof(*list), order_u64);
 	it->nr_list = 0;
 	for (size_t i = 0; i < n; i++)
 		if (!i || list[i] != list[i - 1])
@@ -149,7 +143,7 @@ static int make_list(struct emit_items *it)
 
 		if (it->item[i].kind != EMIT_LEAF)
 			continue;
-		at = bsearch(&it->item[i].block, list, it->nr_list, sizeof(*list), by_block);
+		at = bsearch(&it->item[i].block, list, it->nr_list, sizeof(*list), order_u64);
 		it->item[i].slot = (uint32_t)(at - list);
 	}
 	return 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/types.h>
 
+#include "base/order.h"
 #include "base/vec.h"
 #include "pool/forest/owners.h"
 
@@ -18,13 +19,6 @@ static uint64_t mix(uint64_t x)
 	return x * 0xd6e8feb86659fd93;
 }
 
-static int by_number(const void *va, const void *vb)
-{
-	const uint32_t *a = va, *b = vb;
-
-	return *a < *b ? -1 : *a > *b;
-}
-
 /* Sorts @nr numbers and drops those that stand there twice; returns how many are left. */
 static size_t in_order(uint32_t *v, size_t nr)
 {
@@ -33,7 +27,7 @@ static size_t in_order(uint32_t *v, size_t nr)
 	for (i = 1; i < nr && v[i - 1] <= v[i]; i++)
 		;
 	if (i < nr)
-		qsort(v, nr, sizeof(*v), by_number);
+		qsort(v, nr, sizeof(*v), order_u32);
 	for (i = 0; i < nr; i++)
 		if (!k || v[k - 1] != v[i])
 			v[k++] = v[i];

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/order.h"
 #include "base/overflow.h"
 #include "base/search.h"
 #include "pool/format/format.h"
@@ -197,13 +198,6 @@ static int list_mapped(void *ctx, unsigned worker, mblock_t block, const struct 
 	return 0;
 }
 
-static int by_block(const void *va, const void *vb)
-{
-	const dblock_t *a = va, *b = vb;
-
-	return *a < *b ? -1 : *a > *b;
-}
-
 /* Makes the list where cells for all blocks would cost much more than the metadata is large. */
 static int list_blocks(struct usage *u, struct err *err)
 {
@@ -224,7 +218,7 @@ static int list_blocks(struct usage *u, struct err *err)
 	if (r)
 		return r;
 	nr = MIN(u->nr_counted, u->nr_listed);
-	qsort(u->list, nr, sizeof(*u->list), by_block);
+	qsort(u->list, nr, sizeof(*u->list), order_u64);
 	for (uint64_t i = 0; i < nr; i++)
 		if (!i || u->list[i] != u->list[i - 1])
 			u->list[nr_distinct++] = u->list[i];

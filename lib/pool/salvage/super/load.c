@@ -5,15 +5,9 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/order.h"
 #include "base/overflow.h"
 #include "pool/salvage/super/super.h"
-
-static int by_number(const void *pa, const void *pb)
-{
-	const mblock_t *a = pa, *b = pb;
-
-	return *a < *b ? -1 : *a > *b;
-}
 
 static int want(struct graph *g, struct vec *list, uint64_t block)
 {
@@ -94,7 +88,7 @@ int super_load_trees(struct super *super, struct err *err)
 	    want(g, &list, super->sb.details_root) < 0 || want_witnesses(super, &list) < 0)
 		r = -ENOMEM;
 	while (!r && list.nr) {
-		qsort(list.data, list.nr, sizeof(mblock_t), by_number);
+		qsort(list.data, list.nr, sizeof(mblock_t), order_u64);
 		r = graph_load(g, list.data, list.nr, err);
 		list.nr = 0;
 		for (; seen < g->nr_nodes && !r; seen++) {

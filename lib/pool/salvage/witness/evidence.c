@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/order.h"
 #include "base/search.h"
 #include "pool/salvage/witness/ages.h"
 
@@ -69,13 +70,6 @@ static int by_dev_newest(const void *pa, const void *pb, void *ctx)
 	if (a->dev_id != b->dev_id)
 		return a->dev_id < b->dev_id ? -1 : 1;
 	return age_a < age_b ? -1 : age_a > age_b;
-}
-
-static int by_age(const void *pa, const void *pb)
-{
-	const uint32_t *a = pa, *b = pb;
-
-	return *a < *b ? -1 : *a > *b;
 }
 
 /* The ages of what older copies of the details say of a device's id. */
@@ -159,7 +153,7 @@ int old_roots_read(struct ages *ages, struct err *err)
 			*p = block_age(super, b);
 	}
 	if (ages->commits.nr)
-		qsort(ages->commits.data, ages->commits.nr, sizeof(uint32_t), by_age);
+		qsort(ages->commits.data, ages->commits.nr, sizeof(uint32_t), order_u32);
 	if (ages->old_roots.nr)
 		qsort_r(ages->old_roots.data, ages->old_roots.nr, sizeof(struct old_root),
 			by_dev_newest, super);

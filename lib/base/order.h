@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef BASE_ORDER_H
+#define BASE_ORDER_H
+/* For qsort(): ascending numbers. */
+
+int order_u32(const void *a, const void *b);
+int order_u64(const void *a, const void *b);
+
+#endif
