@@ -290,8 +290,10 @@ load increment.bash
 	printf '%s\n' 'pool: 0 131072 thin-pool meta.img data.img 128 0' 'a: 0 2048 thin pool 1 base.img' 'b: 0 2560 thin pool 2 base.img' >pool
 	cat >pool.xml <<-'XML'
 	<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="64">
-	  <device dev_id="1" mapped_blocks="4" transaction="0" creation_time="0" snap_time="1">
+	  <device dev_id="1" mapped_blocks="6" transaction="0" creation_time="0" snap_time="1">
 	    <range_mapping origin_begin="3" data_begin="10" length="4" time="0"/>
+	    <single_mapping origin_block="12" data_block="40" time="0"/>
+	    <single_mapping origin_block="13" data_block="50" time="0"/>
 	  </device>
 	  <device dev_id="2" mapped_blocks="4" transaction="1" creation_time="1" snap_time="1">
 	    <range_mapping origin_begin="3" data_begin="10" length="1" time="0"/>
@@ -310,9 +312,10 @@ load increment.bash
 393216 36784 origin 393216
 430000 28752 zero
 524288 65536 data 1966080
+786432 131072 zero
 1048576 262144 zero" ]
 	thin_materialize --since a --map=json pool b >map.json
-	jq -e '.since == "a" and .dev_id == 2 and (.extents | length == 5) and .extents[1] ==
+	jq -e '.since == "a" and .dev_id == 2 and (.extents | length == 6) and .extents[1] ==
 		{ "begin_bytes": 393216, "length_bytes": 36784, "kind": "origin", "offset_bytes": 393216 }' map.json
 	run --separate-stderr thin_materialize --since a --map pool a
 	[ "$status" -eq 0 ]
