@@ -21,7 +21,7 @@
 #include "pool/salvage/assign/explain.h"
 #include "pool/salvage/assign/solve.h"
 
-#define FORCED	  100000 /* margin of a node that lacks as many parents as there are places */
+#define FORCED	  100000 /* margin of a node that lacks as many parents as there are places, and more: its score */
 #define MAX_PAIRS ((size_t)24 << 20) /* beyond so many only those with a positive score are kept */
 #define MAX_NEAR  64 /* overlapping options that are looked at again */
 
@@ -213,7 +213,7 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 		worst = a->opt[o].score;
 		++*nr;
 	}
-	return worst < -SURE_MARGIN ? worst : FORCED;
+	return worst < -SURE_MARGIN ? worst : FORCED + SURE_MARGIN + worst;
 }
 
 /*
@@ -252,6 +252,25 @@ static bool may_be_inherited(const struct assignment *a, uint32_t cand)
 	return false;
 }
 
+/* Could another node be the root of a device, as well but for a margin, that this one is to be? */
+static bool has_competitor(const struct assignment *a, uint32_t cand)
+{
+	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
+		const struct choice *c = &a->opt[o];
+
+		if (!a->place[c->place].one || !assign_may_take(a, c))
+			continue;
+		for (uint32_t k = a->first_of[c->place]; k < a->first_of[c->place + 1]; k++) {
+			const struct choice *other = &a->opt[a->of_place[k]];
+
+			if (other->cand != cand && is_counted(a, other->cand) && a->cand[other->cand].refs &&
+			    other->score + SURE_MARGIN > c->score)
+				return true;
+		}
+	}
+	return false;
+}
+
 /*
  * Is this choice reliable?  Similarity is not enough, because a snapshot is similar to its origin.
  * A choice is sure when an older tree of the same device has the node, or when all other places are
@@ -270,8 +289,8 @@ static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 		else
 			others_denied &= (a->opt[o].says & SAYS_DENIED) != 0;
 	}
-	return margin == FORCED ||
-	       (margin >= SURE_MARGIN && (others_denied || (has && !may_be_inherited(a, cand))));
+	return (margin >= FORCED && !has_competitor(a, cand)) ||
+	       (margin < FORCED && margin >= SURE_MARGIN && (others_denied || (has && !may_be_inherited(a, cand))));
 }
 
 /* Nodes that overlap the node just placed have one option less. */
@@ -303,7 +322,7 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 	a->open += open;
 	assign_mark(a, cand,
 		    open		       ? CERTAINTY_OPEN :
-		    a->need && margin == FORCED ? CERTAINTY_PROVED :
+		    a->need && margin >= FORCED ? CERTAINTY_PROVED :
 						  CERTAINTY_LIKELY);
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1] && a->cand[cand].refs; o++) {
 		if (!chain_may_take(a, &a->opt[o]))
