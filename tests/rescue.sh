@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..65
+echo 1..66
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -120,6 +120,7 @@ done <<EOF
 9603 +200 2919 0 1 a bitmap that no index names is not the state's when an older commit wrote it
 9947 +200 2285 0 1 data blocks without a mapping were not leaked where a node in use lacks a parent
 9956 +200 2584 1000 0 of two nodes that could only be one device's root the one that older trees name is
+9957 +200 1241 0 1 an older top level does not say what was in use in a state that used its block again
 3 T6 229 1000 1 a child whose keys are not for its parent to have says nothing of its siblings' height
 3 T6 67 1000 1 of two children that speak for two heights the higher one is believed
 EOF

@@ -238,12 +238,10 @@ int old_roots_height(const struct ages *ages, uint32_t dev_id)
 	return -1;
 }
 
-/* Was @node in use in the state of that older top level already? */
-static bool is_as_old(const struct ages *ages, const uint8_t *gen, uint32_t node, uint32_t top)
+/* Was @node in use already so many states ago? */
+static bool is_as_old(const struct ages *ages, const uint8_t *gen, uint32_t node, uint8_t when)
 {
-	uint8_t when = seen(ages, top);
-
-	return gen && when && when != NEVER_SEEN && gen[ages->graph->node[node].block] >= when;
+	return gen && when && gen[ages->graph->node[node].block] >= when;
 }
 
 static void say(struct voice *v, enum evidence_kind kind, int points)
@@ -263,14 +261,21 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 	const struct old_root *o = ages->old_roots.data;
 	uint32_t last = NONE;
 	int rank = 0, alike = 0, once = 0;
+	uint8_t oldest = 0;
 	bool moved = false; /* to a root that is lost */
 
 	for (size_t i = first_of(ages, dev_id); i < ages->old_roots.nr && o[i].dev_id == dev_id;
 	     i++) {
 		uint32_t root = node_of(g, o[i].root);
 		bool trusted = ages->trusted && ages->trusted[o[i].top];
+		uint8_t when = seen(ages, o[i].top);
 		enum answer has;
 
+		if (when == NEVER_SEEN)
+			when = 0;
+		/* no older top level is of a younger state: its block was used again then */
+		oldest = MAX(oldest, when);
+		when = when ? oldest : 0;
 		if (once ? !trusted : o[i].root == last)
 			continue;
 		if (root == NONE || g->node[root].flags & SN_VIRTUAL) {
@@ -292,11 +297,11 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 			once = rank;
 		if (once)
 			continue;
-		if (has == NO && is_as_old(ages, ages->gen, node, o[i].top)) {
+		if (has == NO && is_as_old(ages, ages->gen, node, when)) {
 			say(v, EV_GONE, evidence[EV_GONE].points);
 			return;
 		}
-		if (!unknown && has == NO && is_as_old(ages, ages->gen_max, node, o[i].top) &&
+		if (!unknown && has == NO && is_as_old(ages, ages->gen_max, node, when) &&
 		    !(v->says & 1 << EV_MAYBE_GONE))
 			say(v, EV_MAYBE_GONE, evidence[EV_MAYBE_GONE].points);
 		if (rank <= MAX_ALIKE)
