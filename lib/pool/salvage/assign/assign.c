@@ -37,7 +37,7 @@ static bool fits(const struct assignment *a, uint32_t cand, const struct place *
 		return true;
 	if (p->height >= 0 && n->height >= p->height)
 		return false;
-	return n->nr && n->first >= p->begin && n->last <= p->last;
+	return n->nr && n->last <= p->last; /* add_options() has looked where it begins */
 }
 
 /* The strongest evidence of the devices that reach the place. */

@@ -50,8 +50,7 @@ static bool is_proved_by_metadata(const struct datamap *datamap)
 {
 	const struct counts *counts = datamap->counts;
 
-	return counts->has_counts && !counts->counts_searched && !counts_have_unknown(counts) &&
-	       !counts_have_many(counts) && !datamap->agrees.orphans;
+	return counts_are_whole(counts) && !counts_have_many(counts) && !datamap->agrees.orphans;
 }
 
 /*

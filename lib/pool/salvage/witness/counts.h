@@ -32,6 +32,12 @@ bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_
 bool counts_differ(const struct counts *counts);
 /* Are there blocks whose count is not known? */
 bool counts_have_unknown(const struct counts *counts);
+/* Is all of the state's own metadata map there? */
+static inline bool counts_are_whole(const struct counts *counts)
+{
+	return counts->has_counts && !counts->counts_searched && !counts_have_unknown(counts);
+}
+
 /* Are there blocks of which it is known only that they have three parents or more?  @counts has counts. */
 bool counts_have_many(const struct counts *counts);
 /* The number of references without a parent; COUNT_UNKNOWN; or COUNT_MANY: it has three, and may have had more. */

@@ -141,8 +141,7 @@ static int count_references(struct witness *w, struct err *err)
 /* Does the superblock say another number of metadata blocks in use than its own map? */
 static bool is_other_map(const struct counts *counts)
 {
-	return counts->has_counts && !counts->counts_searched && !counts_have_unknown(counts) &&
-	       counts_differ(counts);
+	return counts_are_whole(counts) && counts_differ(counts);
 }
 
 /* How many of the blocks that the superblock names are free by its own metadata map? */
