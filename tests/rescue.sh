@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..66
+echo 1..67
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -123,6 +123,7 @@ done <<EOF
 9957 +200 1241 0 1 an older top level does not say what was in use in a state that used its block again
 3 T6 229 1000 1 a child whose keys are not for its parent to have says nothing of its siblings' height
 3 T6 67 1000 1 of two children that speak for two heights the higher one is believed
+9972 +200 146 990 1 a tree that was found and shares mappings later than the device's last snapshot is another device's
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0
