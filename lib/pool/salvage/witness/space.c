@@ -146,18 +146,12 @@ static uint32_t bitmap_age(const struct super *super, uint32_t block)
 	return block > cursor && block <= cursor + BEHIND_INDEX ? 0 : block_age(super, block);
 }
 
-/* Blocks with a bitmap that no index of the data map names. */
-struct bitmaps {
-	uint32_t *block;
-	size_t nr, cap;
-};
-
 /*
  * The bitmap of blocks [index * 16320, ...), when the index is lost: the newest that denies no
  * block in use.  The bitmap of the index block itself must have been written by the last
- * transaction.
+ * transaction.  @all: uint32_t, the blocks with a bitmap that no index of the data map names.
  */
-static int search_bitmap(struct counts *counts, uint32_t index, const struct bitmaps *all,
+static int search_bitmap(struct counts *counts, uint32_t index, const struct vec *all,
 			 struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
 {
 	const struct graph *g = counts->graph;
@@ -168,7 +162,7 @@ static int search_bitmap(struct counts *counts, uint32_t index, const struct bit
 								g->nr_blocks;
 
 	for (size_t i = 0; i < all->nr; i++) {
-		const uint32_t b = all->block[i];
+		const uint32_t b = ((uint32_t *)all->data)[i];
 		int r;
 
 		if (bitmap_age(super, b) >= limit)
@@ -297,10 +291,11 @@ void counts_read_edges(struct counts *counts)
 }
 
 /* Both, the newest index and older ones, name bitmaps of the data map. */
-static int list_bitmaps(const struct graph *g, void *buf, struct bitmaps *all)
+static int list_bitmaps(const struct graph *g, void *buf, struct vec *all)
 {
 	CLEANUP(free_ptr) uint8_t *of_data = calloc(g->nr_blocks, 1);
 	struct view v;
+	int r = 0;
 
 	if (!of_data)
 		return -ENOMEM;
@@ -315,24 +310,17 @@ static int list_bitmaps(const struct graph *g, void *buf, struct bitmaps *all)
 			if (view_value(&v, k) < g->nr_blocks)
 				of_data[view_value(&v, k)] = 1;
 	}
-	for (uint32_t b = 0; b < g->nr_blocks; b++) {
-		uint32_t *block;
-
-		if (g->kind[b] != BLOCK_BITMAP || of_data[b])
-			continue;
-		block = vec_add(all->block, all->nr, all->cap);
-		if (!block)
-			return -ENOMEM;
-		*block = b;
-	}
-	return 0;
+	for (uint32_t b = 0; b < g->nr_blocks && !r; b++)
+		if (g->kind[b] == BLOCK_BITMAP && !of_data[b])
+			r = push_number(all, b);
+	return r;
 }
 
 /* Each bitmap of the metadata map, when its index is lost. */
 static int search_bitmaps(struct counts *counts, struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
 {
 	const struct graph *g = counts->graph;
-	struct bitmaps all = { 0 };
+	struct vec all = { 0 };
 	int r = list_bitmaps(g, map, &all);
 
 	if (r)
@@ -341,7 +329,7 @@ static int search_bitmaps(struct counts *counts, struct disk_bitmap *map, struct
 	for (uint32_t i = 0; !r && i * ENTRIES_PER_BITMAP < g->nr_blocks &&
 			     g->kind[i * ENTRIES_PER_BITMAP] != BLOCK_CUT; i++)
 		r = search_bitmap(counts, i, &all, map, best, err);
-	free(all.block);
+	free(all.data);
 	return r;
 }
 
