@@ -216,6 +216,28 @@ static void mends_a_stray(void)
 	check_eq(m.mask, 4);
 }
 
+/* Nodes without a tree may follow each other, as many as there are blocks. */
+static void marks_a_chain(void)
+{
+	enum { LEN = 1 << 20 };
+	struct snode *node = calloc(LEN, sizeof(*node));
+	struct edge *edge = calloc(LEN, sizeof(*edge));
+	struct graph g = { .node = node, .edge = edge, .nr_nodes = LEN };
+
+	check(node && edge);
+	for (uint32_t i = 0; i < LEN; i++) {
+		node[i] = (struct snode){ .edge = i, .nr_edges = 1 };
+		edge[i].node = i + 1 < LEN ? i + 1 : NONE;
+	}
+	graph_mark(&g, 0, SN_HELD);
+	check(node[0].flags == SN_HELD && node[1].flags == SN_HELD);
+	check(node[2 * BTREE_MAX_DEPTH].flags == SN_HELD && !node[LEN - 1].flags);
+	graph_unmark(&g, SN_HELD);
+	check(!node[0].flags && !node[1].flags);
+	free(node);
+	free(edge);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -225,6 +247,7 @@ int main(int argc, char **argv)
 		{ "a block that one byte does not explain, or that makes no sense then, is left as it is",
 		  mends_nothing_else },
 		{ "a byte of a block in the wrong place is put right, too", mends_a_stray },
+		{ "a chain of nodes, however long, is followed as deep as two trees are", marks_a_chain },
 		{ 0 },
 	};
 

@@ -100,22 +100,27 @@ uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key)
 	return NONE;
 }
 
-void graph_mark(struct graph *g, uint32_t root, enum snode_flags flag)
+static void mark(struct graph *g, uint32_t i, enum snode_flags flag, unsigned depth)
 {
 	struct snode *n;
 
-	if (root == NONE || g->node[root].flags & flag)
+	if (i == NONE || g->node[i].flags & flag || depth > 2 * BTREE_MAX_DEPTH)
 		return;
-	n = &g->node[root];
+	n = &g->node[i];
 	n->flags |= (uint16_t)flag;
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
 		const struct edge *e = &g->edge[n->edge + k];
 
 		if (!(n->flags & SN_LEAF))
-			graph_mark(g, e->node, flag);
+			mark(g, e->node, flag, depth + 1);
 		else if (n->tree == TREE_TOP)
-			graph_mark(g, node_of(g, e->block), flag);
+			mark(g, node_of(g, e->block), flag, depth + 1);
 	}
+}
+
+void graph_mark(struct graph *g, uint32_t root, enum snode_flags flag)
+{
+	mark(g, root, flag, 0);
 }
 
 void graph_unmark(struct graph *g, enum snode_flags flag)
