@@ -104,7 +104,7 @@ few_faults() {
 	few_faults 125 thin_repair -i small.meta -o out
 }
 
-@test "thin_check: stripped it has at most 146 KiB, for the initial ram disk" {
+@test "thin_check: stripped it has at most 150 KiB, 141 of code and data, for the initial ram disk" {
 	need_plain "sanitizers are part of the program"
 	need strip
 	need_optimised 23
@@ -112,16 +112,20 @@ few_faults() {
 	[ "$(uname -m)" = x86_64 ] || skip "code of this machine has another size"
 	! ldd "$abs_top_builddir/bin/thin_check" 2>&1 | grep -q 'not a dynamic' || skip "the C library is part of the program"
 	strip -o stripped "$abs_top_builddir/bin/thin_check"
-	[ "$(stat -c %s stripped)" -le $((146 * 1024)) ]
+	read -r code data _ < <(size stripped | tail -n 1)
+	echo "$code + $data bytes of code and data, $(stat -c %s stripped) in the file" >&2
+	[ $((code + data)) -le $((141 * 1024)) ]
+	[ "$(stat -c %s stripped)" -le $((150 * 1024)) ] # linkers pad it by up to a page
 }
 
 @test "thin_check: peak memory is a few MiB and some bytes a metadata block" {
 	need_plain "sanitizers have memory of their own"
+	least=$(peak true)
 	small=$(peak thin_check -q small.meta)
 	frag=$(peak thin_check -q frag.meta)
 	snap=$(peak thin_check -q snap.meta)
-	echo "$small, $frag, $snap KiB" >&2
-	[ "$small" -lt 1792 ]
+	echo "true $least; $small, $frag, $snap KiB" >&2
+	[ $((small - least)) -lt 576 ]
 	[ "$frag" -lt 6144 ]
 	[ "$snap" -lt 6144 ]
 }

@@ -49,7 +49,7 @@ new_pool() {
 change_and_snap() {
 	case $(pick 4) in
 	0) SECTORS=$((SECTORS + $(pick 5000))) ;;
-	1) SECTORS=$((SECTORS - $(pick 2000))) ;;
+	1) SECTORS=$((SECTORS - $(pick $((SECTORS / 3))))) ;;
 	esac
 	LINES[0]="vm: 0 $SECTORS thin pool $VM $ORIGIN"
 	LINES+=("s$1: 0 $SECTORS thin pool $((100 + $1)) $ORIGIN")
