@@ -186,6 +186,25 @@ spoil() {
 	done
 }
 
+@test "since an older dump the base has the origin of its own line, not that of the device" {
+	local a b options
+	new_pool
+	head -c 20000000 /dev/urandom >one.img
+	head -c 15000000 /dev/urandom >two.img
+	printf '%s\n' 'pool: 0 77056 thin-pool meta data 128 0' 'one: 0 50000 thin pool 1 one.img' 'two: 0 50000 thin pool 2 two.img' \
+		'none: 0 50000 thin pool 3' 'low: 0 29000 linear two.img 0' 'high: 0 50000 thin pool 3 low' >table
+	sed -i 's/<.superblock>/<device dev_id="3" mapped_blocks="0" transaction="0" creation_time="0" snap_time="0"><\/device>&/' pool.xml
+	thin_restore -q -i pool.xml -o meta
+	for a in one two none 1 high; do
+		for b in one two none high; do
+			thin_materialize -f table "$a" image
+			thin_materialize -f table "$b" whole
+			thin_materialize --since "$a" --since-metadata pool.xml -O rbd-diff table "$b" - | thin_apply image
+			cmp image whole || { echo "from $a to $b" >&2; return 1; }
+		done
+	done
+}
+
 @test "a block that was freed and taken again since an older dump, with the same place, is read again" {
 	new_pool
 	# in the dump the mappings of block 5 and 6 have another time; 7 is in place in both, from before the snapshot

@@ -28,14 +28,19 @@ static int choose_size(struct since *s, const struct volume *now, const struct v
 	return map_scan(&b->map, false, &b->sum, err);
 }
 
-/* Older metadata knows only ids: a name is one of the device's table. */
-static void name_to_id(const struct volume *now, const struct volume_options *opt,
-		       const struct since_options *so, char id[16], struct volume_options *b)
+/*
+ * Older metadata knows neither names nor sizes nor origins: these are in the line that the device's table has
+ * for the base.  A base without a line is taken for an older state of the device, with its origin.
+ */
+static int look_in_table(const struct volume *now, const struct volume_options *opt,
+			 const struct since_options *so, char id[16], struct volume_options *b, struct err *err)
 {
 	const struct table_thin *line = now->arg->table ? table_find(now->arg->table, b->device) : NULL;
+	const bool own_origin = line && !opt->origin && !opt->no_origin;
 
+	b->origin = opt->no_origin ? NULL : own_origin ? line->origin.path : now->origin_path;
 	if (!line)
-		return;
+		return 0;
 	snprintf(id, 16, "%u", line->dev_id);
 	b->device = id;
 	/* a snapshot keeps its size; the device may have had another one then */
@@ -43,6 +48,9 @@ static void name_to_id(const struct volume *now, const struct volume_options *op
 		b->has_size = true;
 		b->size = line->length << SECTOR_SHIFT;
 	}
+	if (!own_origin || !b->origin)
+		return 0;
+	return pool_arg_device_numbers(now->arg, &line->origin, line->line, &opt->want, err);
 }
 
 static int open_base(struct since *s, const struct volume *now, const struct volume_options *opt,
@@ -51,7 +59,7 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 	struct volume_options b = *opt;
 	const struct table *t = now->arg->table;
 	char id[16];
-	int r;
+	int r = 0;
 
 	b.want.table.other = NULL;
 	b.device = so->base ? so->base : opt->device;
@@ -65,15 +73,15 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 		b.data = NULL;
 		b.map_only = true;
 		b.snap = b.repair = false;
-		b.origin = opt->no_origin ? NULL : now->origin_path;
-		name_to_id(now, opt, so, id, &b);
+		r = look_in_table(now, opt, so, id, &b, err);
 	} else {
 		if (t && t->nr_pools > 1) /* the base is a device of the same pool */
 			b.want.table.pool = t->pool->name;
 		if (dev_is_standard(opt->pool))
 			lseek(STDIN_FILENO, 0, SEEK_SET); /* read once already; a pipe has become a file */
 	}
-	r = volume_open(&s->base, &b, jobs, err);
+	if (!r)
+		r = volume_open(&s->base, &b, jobs, err);
 	if (r == -EDOM && !so->has_size && opt->has_size) { /* not in the table: its size is the device's */
 		b.has_size = true;
 		b.size = opt->size;
