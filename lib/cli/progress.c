@@ -166,6 +166,8 @@ static void look(struct progress *p, uint64_t *done, uint64_t *total)
 		atomic_store(&p->meter.done, (uint64_t)at);
 	*done = atomic_load(&p->meter.done);
 	*total = atomic_load(&p->meter.total);
+	if (*done > *total) /* more than expected, as in a search through the whole device: the end is not known */
+		*total = 0;
 }
 
 static void show(struct progress *p, uint64_t done, uint64_t total)
@@ -191,9 +193,8 @@ static void tick(void *ctx)
 		p->start_ms = ms;
 	p->last = done;
 	show(p, done, total);
-	/* more than expected, as in a search through the whole device: the rest is not known */
 	if (p->line)
-		show_line(p, done, done > total ? 0 : total, ms);
+		show_line(p, done, total, ms);
 }
 
 struct progress *progress_new(struct cli *c, const char *title, uint64_t total)

@@ -53,7 +53,7 @@ struct io {
 	bool nameless;	  /* a file whose name comes after a flush of its own: io_flush() is nothing */
 	bool lossy;	  /* io_where() has a part that is lost: on an error target, or past an end */
 	int fd;		  /* -1 when there is none; for holes, reflink and copies in the kernel */
-	struct meter *meter; /* counts bytes of a file read or written; NULL: not counted */
+	struct meter *meter; /* counts bytes of a file or stack read or written; NULL: not counted */
 };
 
 static inline int io_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *err)

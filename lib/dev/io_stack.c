@@ -138,11 +138,13 @@ static int will_need_part(struct io *io, const struct part *p, char *buf, struct
 
 static int stack_read(struct io *io, void *buf, size_t len, uint64_t at, struct err *err)
 {
+	meter_add(io->meter, len);
 	return for_parts(io, buf, len, at, "reading", read_part, err);
 }
 
 static int stack_write(struct io *io, const void *buf, size_t len, uint64_t at, struct err *err)
 {
+	meter_add(io->meter, len);
 	return for_parts(io, (void *)(uintptr_t)buf, len, at, "writing", write_part, err);
 }
 

@@ -193,6 +193,37 @@ long_command() {
 	done < <(long_commands)
 }
 
+@test "--progress-fd of a pool on a stack of devices gets the same as that of its file, to the end" {
+	local name args
+	printf 'tmeta: 0 8 linear meta 0\ntmeta: 8 %d linear meta 8\npool: 0 83886080 thin-pool tmeta data 128 0\n' \
+		$(($(stat -c %s meta) / 512 - 8)) >out/stack
+	printf 'pool: 0 83886080 thin-pool ../meta data 128 0\n' >out/plain
+	sed -i 's,linear meta,linear ../meta,; s, data , ../data ,' out/stack out/plain
+	while read -r name args; do
+		"$name" --progress-fd 7 ${args/POOL/out/plain} 7>out/progress >/dev/null
+		rm -f out/new
+		"$name" --progress-fd 7 ${args/POOL/out/stack} 7>out/progress.stack >/dev/null
+		rm -f out/new
+		[ "$(tail -n 1 out/progress)" = "$(tail -n 1 out/progress.stack)" ] ||
+			{ echo "$name: $(tail -n 1 out/progress), stack $(tail -n 1 out/progress.stack)"; return 1; }
+	done <<-'END'
+		thin_check POOL
+		thin_dump POOL
+		thin_repair -i POOL -o out/new --size auto
+		thin_metadata_pack -i POOL -o out/new
+		thin_trim -n --metadata-dev POOL
+		thin_shrink --binary --no-copy -i POOL -o out/new --size auto --nr-blocks 3000000
+	END
+}
+
+@test "--progress-fd says that the end is not known where more is read than was expected" {
+	truncate -s 16M out/small
+	thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o out/small
+	printf x | dd of=out/small bs=1 seek=4196 conv=notrunc status=none # a leaf: the whole device is searched
+	thin_repair --accept-loss --progress-fd 7 -i out/small -o out/new --size auto 7>out/progress
+	awk '$2 && $1 > $2 { exit 1 } !$2 { n++ } END { exit !n }' out/progress || { cat out/progress; return 1; }
+}
+
 @test "a descriptor of --progress-fd that nobody reads, or that is not open, stops nothing" {
 	thin_check --progress-fd 7 meta 7>/dev/full
 	thin_check --progress-fd 7 meta 7>&-
