@@ -96,6 +96,26 @@ spoil() {
 	qemu-img compare -q -f raw -F qcow2 whole x.qcow2
 }
 
+@test "an overlay does not take the place of a file of its backing file's chain, by whichever name" {
+	local to check
+	need qemu-img
+	new_pool
+	qemu-img create -q -f qcow2 -b image -F raw low.qcow2
+	qemu-img create -q -f qcow2 -b low.qcow2 -F qcow2 high.qcow2
+	ln low.qcow2 hard
+	ln -s image soft
+	sha256sum image low.qcow2 high.qcow2 >was
+	for to in low.qcow2 hard soft image high.qcow2; do
+		for check in '' --no-check-base; do
+			# shellcheck disable=SC2086
+			run --separate-stderr thin_materialize -f $check --since one -O qcow2 --backing high.qcow2,qcow2 table two $to
+			[ "$status" -eq 1 ]
+			[[ "$stderr" == *"$to: is a source "*"name another output"* ]]
+			sha256sum --quiet -c was
+		done
+	done
+}
+
 @test "--backing without --since needs a device with an external origin" {
 	new_pool
 	run --separate-stderr thin_materialize -O qcow2 --backing image table one x.qcow2

@@ -78,8 +78,19 @@ static int check_size(const struct backing *b, uint64_t want, const char *of, st
 		       b->path, (ull)b->size, of, (ull)want);
 }
 
-int backing_check(struct backing *b, const struct since *s, const struct volume *now, bool no_check,
-		  struct jobs *jobs, struct err *err)
+/* An output over a file further down in the chain would be read through itself. */
+static int check_apart(const struct image *m, const char *output, struct err *err)
+{
+	const char *file;
+	int r = 0;
+
+	for (size_t i = 0; !r && (file = image_file(m, i)); i++)
+		r = output_refuse_sources(output, &(struct output_options){ .sources = &file, .nr_sources = 1 }, err);
+	return r;
+}
+
+int backing_check(struct backing *b, const char *output, const struct since *s, const struct volume *now,
+		  bool no_check, struct jobs *jobs, struct err *err)
 {
 	const struct image_options opt = { .format = b->format, .flags = DEV_FORCE };
 	struct image *m = NULL;
@@ -90,7 +101,8 @@ int backing_check(struct backing *b, const struct since *s, const struct volume 
 	if (r)
 		return err_prefix(err, r, "--backing (a relative name counts from the image's folder)");
 	b->format = image_is_qcow2(m) ? "qcow2" : "raw";
-	if (!no_check) {
+	r = check_apart(m, output, err);
+	if (!r && !no_check) {
 		b->size = image_size(m);
 		r = b->is_origin ? check_size(b, now->map.origin_len, now->origin_path, err) :
 				   check_size(b, s->base.map.size, s->name, err);

@@ -19,12 +19,12 @@ int backing_parse(const char *word, const char *output, struct backing *b, struc
 void backing_fini(struct backing *b);
 
 /*
- * Opens it, which tells its format and size.  Unless @no_check it must have the size of the base
+ * Opens it, which tells its format and size.  -EINVAL: @output is a file of its chain.  Unless @no_check it must have the size of the base
  * (the origin) and its bytes: all that the image covers, and samples of those that are read through
  * it.
  */
-int backing_check(struct backing *b, const struct since *s, const struct volume *now, bool no_check,
-		  struct jobs *jobs, struct err *err);
+int backing_check(struct backing *b, const char *output, const struct since *s, const struct volume *now,
+		  bool no_check, struct jobs *jobs, struct err *err);
 
 /*
  * Compares all of the qcow2 image @out, which will have the name @name, with its backing files, with the

@@ -62,7 +62,7 @@ static int open_backing(struct make *m, const char *path, struct jobs *jobs, str
 			       "has no external origin");
 	if (!r) {
 		step(m, "checking", differing(m));
-		r = backing_check(&m->backing, m->since, m->now, m->opt->no_check_base, jobs, err);
+		r = backing_check(&m->backing, path, m->since, m->now, m->opt->no_check_base, jobs, err);
 	}
 	return r;
 }
