@@ -480,3 +480,13 @@ format_over() {
 	repair
 	[ "$status" -eq 1 ] || diff <(mappings out) <(mappings pool.5.100)
 }
+
+@test "a sound pool whose transaction id was set back is whole" {
+	thin_message pool 'create_snap 9 1' 'create_thin 10' # also what several trees share
+	thin_message pool 'set_transaction_id 5 0'
+	thin_check -q pool
+	repair
+	[ "$status" -eq 0 ]
+	cmp <(content out) <(content pool)
+	cmp <(thin_dump -r pool) <(thin_dump pool)
+}
