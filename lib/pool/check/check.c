@@ -157,10 +157,8 @@ static int prepare(struct check *c)
 	if (!c->claims || !c->meta)
 		return err_nomem(c->err, "references to metadata blocks");
 	check_claim(c, 0, CLAIM_SUPERBLOCK);
-	c->live.mapping_root =
-		c->opt->has_mapping_root ? c->opt->mapping_root : c->out->sb.mapping_root;
-	c->live.details_root =
-		c->opt->has_details_root ? c->opt->details_root : c->out->sb.details_root;
+	c->live.mapping_root = c->out->sb.mapping_root;
+	c->live.details_root = c->out->sb.details_root;
 	return 0;
 }
 
@@ -176,7 +174,7 @@ static int check_rest(struct check *c)
 		r = check_held(c);
 	if (!r && maps)
 		r = check_metadata_bitmaps(c);
-	if (r)
+	if (r || c->opt->super_block_only)
 		return r;
 	if (c->stored) {
 		c->stream.may_skip = may_skip;
@@ -223,7 +221,7 @@ int check_run(struct io *io, struct jobs *jobs, const struct check_options *opt,
 	if (superblock_usable(&c, fault)) {
 		out->has_sb = true;
 		check_fields(&c);
-		if (!opt->super_block_only)
+		if (!opt->super_block_only || opt->snap)
 			r = check_rest(&c);
 	}
 	findings_sort(&out->findings);

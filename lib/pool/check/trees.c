@@ -138,6 +138,10 @@ int check_trees(struct check *c)
 
 	if (c->opt->snap && !c->held.held)
 		return 0; /* the finding is there */
+	if (c->opt->has_mapping_root)
+		first->mapping_root = c->opt->mapping_root;
+	if (c->opt->has_details_root)
+		first->details_root = c->opt->details_root;
 	r = check_first_view(c, first);
 	if (!r && c->held.held && first != &c->held)
 		r = check_held_view(c);
