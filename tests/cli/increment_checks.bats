@@ -82,6 +82,16 @@ spoil() {
 	thin_materialize -f --since one -O qcow2 --backing image --no-check-base --verify table two x.qcow2
 }
 
+@test "--verify of an update finds that the output was no image of the base where nothing was written" {
+	new_pool
+	cp image wrong
+	printf x | dd of=wrong bs=1 seek=$((65536 * 250 + 7)) conv=notrunc status=none
+	run --separate-stderr thin_materialize --since one --no-check-base --verify table two wrong
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"wrong: differs from the image at offset $((65536 * 250 + 7)): "*"it was not an image of the base, or "* ]]
+	thin_materialize --since one --no-check-base --verify table two image
+}
+
 @test "a backing file of another machine is named unchecked, if its format is told" {
 	new_pool
 	run --separate-stderr thin_materialize --since one -O qcow2 --backing elsewhere --no-check-base table two x.qcow2

@@ -54,6 +54,7 @@ struct copy_options {
 	 * have no bytes of their own.  NULL: the stream is the bytes alone.
 	 */
 	size_t (*frame)(uint64_t at, uint64_t len, bool zero, uint8_t head[COPY_FRAME_MAX]);
+	bool updated; /* copy_verify() alone: @out was an image of a base before, of which most bytes stay */
 };
 
 /*

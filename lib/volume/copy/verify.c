@@ -28,6 +28,8 @@ static int differs(const struct verify *v, uint64_t at, const uint8_t *a, const 
 		a++, b++, at++;
 	if (!*a && v->out->kind == OUTPUT_DEVICE && v->out->reads_zero)
 		why = "the device did not read as zeros, although --target-is-zero was given";
+	if (v->opt->updated)
+		why = "it was not an image of the base, or the disk returns other data than was written";
 	return err_set(err, -EBADMSG,
 		       "%s: differs from the image at offset %llu: 0x%02x instead of 0x%02x: %s",
 		       v->out->path, (unsigned long long)at, *b, *a, why);

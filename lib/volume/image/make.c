@@ -212,6 +212,7 @@ static int verify(struct make *m, struct copy_options *copy, struct jobs *jobs, 
 	struct meter *meter = step(m, "verifying", m->now->map.size);
 
 	copy->progress_ctx = meter;
+	copy->updated = m->updates;
 	if (m->opt->format == MAKE_RAW)
 		return copy_verify(&m->now->map, &m->out, copy, jobs, err);
 	return backing_verify(&m->out, m->out.path, m->since, jobs, meter, err);
