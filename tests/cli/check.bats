@@ -363,25 +363,6 @@ try_recipe() {
 	thin_check -q --super-block-only pool
 }
 
-@test "thin_check: -m checks the metadata snapshot, and only that" {
-	run --separate-stderr thin_check -m "$DIR/metasnap/meta.img"
-	[ "$status" -eq 0 ]
-	[ "${#lines[@]}" -eq 2 ]
-	held=$(thin_dump -f json -m "$DIR/metasnap/meta.img" | sed -n 's/.*"metadata_snap": \([0-9]*\).*/\1/p')
-	thin_check -q -m"$held" "$DIR/metasnap/meta.img"
-	thin_check -q --metadata-snapshot="$held" "$DIR/metasnap/meta.img"
-	run -1 thin_check -m1 "$DIR/metasnap/meta.img"
-	hurt metasnap count-low
-	thin_check -q -m pool
-	run --separate-stderr thin_check -m "$DIR/plain/meta.img"
-	[ "$status" -eq 1 ]
-	[ "$stderr" = "thin_check: no current metadata snap" ]
-	hurt metasnap held-superblock
-	run --separate-stderr thin_check -m pool
-	[ "$status" -eq 1 ] && [ -z "$output" ]
-	[[ "$stderr" == *"metadata snap: bad checksum in superblock"* ]]
-}
-
 @test "thin_check: roots can be overridden" {
 	pool plain
 	root=$(od -An -tu8 -j320 -N8 pool | tr -d ' ')
@@ -389,31 +370,6 @@ try_recipe() {
 	thin_check -q --override-mapping-root "$root" --override-details-root "$details" pool
 	run -1 thin_check -q --override-mapping-root "$details" pool
 	run -1 thin_check -q --override-details-root 99999999 pool
-}
-
-@test "thin_check: -m with --super-block-only looks at the metadata snapshot's own superblock, too" {
-	pool plain
-	run -1 --separate-stderr thin_check -m --super-block-only pool
-	[[ "$stderr" == *"no current metadata snap"* ]]
-	pool metasnap
-	held=$(od -An -tu8 -j56 -N8 pool | tr -d ' ')
-	run -0 --separate-stderr thin_check -m --super-block-only pool
-	[[ "$output" == TRANSACTION_ID=* && -z "$stderr" ]]
-	run -1 thin_check -m=$((held + 1)) --super-block-only pool
-	dd if=/dev/zero of=pool bs=4096 seek="$held" count=1 conv=notrunc status=none
-	thin_check -q --super-block-only pool
-	run -1 thin_check -m --super-block-only pool
-	[[ "$output" == *"metadata snap"* ]]
-}
-
-@test "thin_check: with -m the roots that are given are those of the metadata snapshot" {
-	pool metasnap
-	held=$(od -An -tu8 -j56 -N8 pool | tr -d ' ')
-	root=$(od -An -tu8 -j$((held * 4096 + 320)) -N8 pool | tr -d ' ')
-	details=$(od -An -tu8 -j$((held * 4096 + 328)) -N8 pool | tr -d ' ')
-	thin_check -q -m --override-mapping-root "$root" --override-details-root "$details" pool
-	run -1 thin_check -m --override-mapping-root "$details" pool
-	run -1 thin_check -m --override-details-root 99999999 pool
 }
 
 @test "thin_check: options that contradict each other are a mistake of usage" {
