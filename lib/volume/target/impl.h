@@ -14,8 +14,9 @@
  *   meta   the pool's metadata.  With io held exclusively it is not needed.
  *
  * While io is held shared, what a block is mapped to changes in one way only: from nothing, or from a
- * data block that another device has as well, to a data block of its own.  So a block once seen mapped and unshared stays so until io is held exclusively: that
- * is what the devices' caches remember, without a lock.
+ * data block that another device has as well, to a data block of its own.  The devices' caches remember what blocks
+ * are mapped to.  They are changed with meta held, at once with the mapping (or with io held exclusively), and
+ * read without a lock.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -49,7 +50,10 @@ struct target_dev {
 	uint64_t size;
 	struct io *origin;
 	uint64_t origin_size; /* bytes; need not be whole sectors */
-	/* bit 63: valid; then the thin block's number >> CACHE_BITS; the low 40 bits: its data block */
+	/*
+	 * bit 63: valid; two bits: enum spot_kind; then the thin block's number >> CACHE_BITS; the low 40 bits: its
+	 * data block
+	 */
 	_Atomic uint64_t cache[1 << CACHE_BITS];
 };
 
@@ -61,6 +65,11 @@ struct spot {
 
 /* Where block @v is.  io is held; meta is not, it is taken here. */
 int target_lookup(struct target_dev *d, vblock_t v, struct spot *s, struct err *err);
+/*
+ * Block @v of device @id, under all names, is mapped to a data block of its own now; meta is held.  A thread that
+ * learns this without a lock sees the block's contents, too.
+ */
+void target_moved(struct target *t, uint32_t id, vblock_t v, dblock_t block);
 /* [begin, end) of device @id, under all names; io is held exclusively. */
 void target_forget(struct target *t, uint32_t id, vblock_t begin, vblock_t end);
 void target_forget_all(struct target *t);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* Finds blocks, and provisions them. */
+/* Provisions blocks. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,77 +9,6 @@
 #include "volume/target/impl.h"
 
 #define COPY_MAX (1u << 20)
-#define BLOCK_BITS 40
-#define VALID (UINT64_C(1) << 63)
-#define TAG_BITS (63 - BLOCK_BITS)
-
-static bool can_remember(vblock_t v)
-{
-	return !(v >> CACHE_BITS >> TAG_BITS);
-}
-
-static uint64_t tag(vblock_t v)
-{
-	return VALID | v >> CACHE_BITS << BLOCK_BITS;
-}
-
-static _Atomic uint64_t *slot(struct target_dev *d, vblock_t v)
-{
-	return &d->cache[v & ((1 << CACHE_BITS) - 1)];
-}
-
-/* Remembers that @v is mapped to @block, unshared.  A thread that sees the entry also sees the block's contents. */
-static void target_remember(struct target_dev *d, vblock_t v, dblock_t block)
-{
-	if (can_remember(v))
-		atomic_store_explicit(slot(d, v), tag(v) | block, memory_order_release);
-}
-
-static void forget(struct target_dev *d, vblock_t begin, vblock_t end)
-{
-	if (end - begin >= 1 << CACHE_BITS) {
-		begin = 0;
-		end = 1 << CACHE_BITS;
-	}
-	for (; begin < end; begin++)
-		atomic_store_explicit(slot(d, begin), 0, memory_order_relaxed);
-}
-
-void target_forget(struct target *t, uint32_t id, vblock_t begin, vblock_t end)
-{
-	for (struct target_dev *d = t->devs; d; d = d->next)
-		if (d->id == id)
-			forget(d, begin, end);
-}
-
-void target_forget_all(struct target *t)
-{
-	for (struct target_dev *d = t->devs; d; d = d->next)
-		forget(d, 0, 1 << CACHE_BITS);
-}
-
-int target_lookup(struct target_dev *d, vblock_t v, struct spot *s, struct err *err)
-{
-	uint64_t known = atomic_load_explicit(slot(d, v), memory_order_acquire);
-	const uint64_t block_mask = (UINT64_C(1) << BLOCK_BITS) - 1;
-	struct mapping m;
-	int r;
-
-	if (known && can_remember(v) && (known & ~block_mask) == tag(v)) {
-		*s = (struct spot){ SPOT_OWN, known & block_mask };
-		return 0;
-	}
-	pthread_mutex_lock(&d->t->meta);
-	r = edit_lookup(d->t->pool, d->id, v, &m, err);
-	pthread_mutex_unlock(&d->t->meta);
-	*s = (struct spot){ SPOT_NONE, 0 };
-	if (r)
-		return r == -ENOENT ? 0 : err_prefix(err, r, "device %u", d->id);
-	*s = (struct spot){ m.shared ? SPOT_SHARED : SPOT_OWN, m.block };
-	if (!m.shared)
-		target_remember(d, v, m.block);
-	return 0;
-}
 
 int target_read_origin(struct target_dev *d, void *buf, size_t len, uint64_t at, struct err *err)
 {
@@ -232,7 +161,7 @@ static int provision(struct fill *f, vblock_t v, bool last, struct err *err)
 	} else {
 		r = r2 = edit_map(t->pool, f->d->id, v, f->to, err);
 		if (!r)
-			target_remember(f->d, v, f->to);
+			target_moved(t, f->d->id, v, f->to);
 	}
 	if (r2)
 		t->failed = true;
