@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Many threads on one target: writers that share every block but no sector, a discarder with blocks
- * of its own, somebody who takes and deletes snapshots, and commits all the time.
+ * Many threads on one target: writers that share every block but no sector, discarders that write several blocks
+ * at once, each on its own device, somebody who takes and deletes snapshots, and commits all the time.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,8 +18,11 @@
 #define NR_META 1000u
 #define NR_DATA 400u
 #define NR_WRITERS 4u
+#define NR_DISCARDERS 2u
+#define NR_THREADS (NR_WRITERS + NR_DISCARDERS + 1)
 #define SHARED_BLOCKS 30u /* written by all writers */
-#define OWN_BLOCKS 20u	  /* behind them: the discarder's */
+#define OWN_BLOCKS 20u	  /* behind them: the discarders' */
+#define RUN	   4u	  /* blocks that these write at once */
 #define DEV_BYTES ((SHARED_BLOCKS + OWN_BLOCKS) * (uint64_t)BS)
 #define SLOTS (SHARED_BLOCKS * 16) /* pieces of 4096 bytes */
 #define ROUNDS 400
@@ -89,24 +92,26 @@ static void *writer(void *arg)
 static void *discarder(void *arg)
 {
 	struct thread *t = arg;
-	static uint8_t block[BS];
+	uint8_t *blocks = malloc(RUN * BS);
+	struct target_dev *own = dev[t->index - NR_WRITERS];
 	struct err err = { 0 };
 
-	memset(block, 0x5a, sizeof(block));
 	while (!stop && !failed) {
-		uint64_t at = (SHARED_BLOCKS + thread_rng(t) % OWN_BLOCKS) * BS;
+		uint64_t at = (SHARED_BLOCKS + thread_rng(t) % (OWN_BLOCKS - RUN)) * BS;
+		uint64_t len = (1 + thread_rng(t) % RUN) * BS;
 
-		if (target_write(dev[0], block, BS, at, &err))
-			bad("write a block", &err);
-		if (target_discard(dev[0], BS, at, &err))
+		memset(blocks, 0x5a, len);
+		if (target_write(own, blocks, len, at, &err))
+			bad("write blocks", &err);
+		if (target_discard(own, len, at, &err))
 			bad("discard", &err);
-		if (target_read(dev[0], block, BS, at, &err))
-			bad("read a block", &err);
-		for (unsigned i = 0; i < BS; i++)
-			if (block[i])
+		if (target_read(own, blocks, len, at, &err))
+			bad("read blocks", &err);
+		for (uint64_t i = 0; i < len; i++)
+			if (blocks[i])
 				bad("a discarded block", NULL);
-		memset(block, 0x5a, sizeof(block));
 	}
+	free(blocks);
 	return NULL;
 }
 
@@ -177,7 +182,7 @@ static void check_clean(struct io *meta)
 
 static void all_at_once(void)
 {
-	static struct thread thread[NR_WRITERS + 2];
+	static struct thread thread[NR_THREADS];
 	struct io *meta = io_mem_new("metadata", NR_META * 4096);
 	struct io *data = io_mem_new("data", (uint64_t)NR_DATA * BS);
 	struct ticker *ticker;
@@ -187,13 +192,13 @@ static void all_at_once(void)
 	start_pool(meta, data);
 	ticker = ticker_new(3, tick, NULL);
 	check(ticker);
-	for (unsigned i = 0; i < NR_WRITERS + 2; i++) {
+	for (unsigned i = 0; i < NR_THREADS; i++) {
 		thread[i] = (struct thread){ .index = i, .rng = 77777 + i * 991 };
 		pthread_create(&thread[i].id, NULL,
-			       i < NR_WRITERS ? writer : i == NR_WRITERS ? discarder : snapper,
+			       i < NR_WRITERS ? writer : i < NR_WRITERS + NR_DISCARDERS ? discarder : snapper,
 			       &thread[i]);
 	}
-	for (unsigned i = 0; i < NR_WRITERS + 2; i++) {
+	for (unsigned i = 0; i < NR_THREADS; i++) {
 		while (i == NR_WRITERS && !nr_ticks)
 			usleep(1000); /* a fast machine is done before the first tick */
 		if (i == NR_WRITERS)
