@@ -224,6 +224,33 @@ few_faults() {
 	[ "$(grep -c pwrite64 calls)" -ge 80 ]
 }
 
+@test "the disk begins to write new data before a flush waits for it, from a copy and from a server" {
+	need_plain "sanitizers have threads of their own"
+	need strace
+	need_plugin
+	need qemu-io
+	"$bench/mkpool" copy 0.04 copy.meta
+	head -c 48M /dev/zero >copy.data
+	rm -f out.img served.meta served.data
+	strace -qq -e trace=sync_file_range,fdatasync,fsync -o calls \
+		thin_materialize --reflink=never --data-dev copy.data copy.meta 1 out.img || skip "strace does not run here"
+	[[ "$(head -n 1 calls)" == sync_file_range* ]]
+
+	truncate -s 2M served.meta
+	truncate -s 48M served.data
+	printf 'pool: 0 98304 thin-pool served.meta served.data 128 0\nt: 0 98304 thin pool 0\n' >served
+	thin_message served 'create_thin 0'
+	writes_begun() { # BYTE: how often, while a server gets 40 MiB of it
+		rm -f served.sock
+		strace -f -qq -e trace=sync_file_range -o calls nbdkit -f -U served.sock "$PLUGIN" pool=served device=t \
+			--run "qemu-io -f raw -t writeback -c 'write -P $1 0 16M' -c 'write -P $1 16M 24M' \"\$uri\"" >&2
+		grep -c sync_file_range calls || true
+	}
+	[ "$(writes_begun 7)" -eq 1 ]
+	# what has its place already is written when a flush asks for it
+	[ "$(writes_begun 8)" -eq 0 ]
+}
+
 @test "thin_check: an empty pool with 16 GiB of metadata is not read as a whole" {
 	need strace
 	truncate -s 16978542592 pool

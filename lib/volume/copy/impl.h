@@ -14,7 +14,6 @@
 #define COPY_WIDE 16			/* requests in flight on a device */
 #define COPY_SMALL (4u << 20)		/* bytes: less than this wakes no thread */
 #define COPY_AHEAD ((uint64_t)64 << 20) /* bytes announced ahead to a file that is not cached */
-#define COPY_WRITEBACK ((uint64_t)32 << 20) /* bytes after which the disk is set to work */
 #define COPY_GRAIN 4096			/* bytes of zeros that are worth a hole */
 
 struct copy_source {

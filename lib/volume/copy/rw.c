@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <stdatomic.h>
 
 #include "base/overflow.h"
 #include "base/zero.h"
+#include "dev/writeback.h"
 #include "volume/copy/impl.h"
 
 static int write_zeros(struct copy_state *c, uint64_t at, uint64_t len, struct err *err)
@@ -133,14 +133,10 @@ static int copy_piece(struct copy_state *c, unsigned worker, size_t k, struct er
  * Makes the disk begin to write while the copy goes on, so that the flush at the end is short.  Not
  * when the order is that of the source: the file would be laid out in that order.
  */
-static void start_writeback(struct copy_state *c, uint64_t len)
+static void start_writeback(struct copy_state *c, const struct piece *pc)
 {
-	uint64_t was = atomic_fetch_add(&c->written, len);
-
-	if (c->direct)
-		return;
-	if (was / COPY_WRITEBACK != (was + len) / COPY_WRITEBACK)
-		sync_file_range(c->out->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	if (!c->direct)
+		writeback_add(&c->written, c->out->io, pc->len, c->plan.extent[pc->first].at + pc->skip);
 }
 
 static int copy_some(void *ctx, unsigned worker, size_t begin, size_t end, struct err *err)
@@ -150,7 +146,7 @@ static int copy_some(void *ctx, unsigned worker, size_t begin, size_t end, struc
 	for (; begin < end && !r; begin++) {
 		r = copy_piece(ctx, worker, begin, err);
 		if (!r)
-			start_writeback(ctx, ((struct copy_state *)ctx)->plan.piece[begin].len);
+			start_writeback(ctx, &((struct copy_state *)ctx)->plan.piece[begin]);
 	}
 	return r;
 }

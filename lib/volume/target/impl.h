@@ -35,6 +35,7 @@ struct target {
 	struct io *own_data, *own_metadata; /* to be closed with the target, or NULL */
 	struct target_options opt;
 	uint64_t block_size; /* bytes */
+	_Atomic uint64_t filled; /* bytes of new blocks */
 	atomic_bool changed; /* there is something to commit */
 	atomic_bool failed;  /* a metadata operation or a flush failed: give up the transaction */
 	atomic_bool writable;	   /* the metadata may be changed */

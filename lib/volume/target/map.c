@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "dev/writeback.h"
 #include "volume/target/impl.h"
 
 #define COPY_MAX (1u << 20)
@@ -281,6 +282,9 @@ int target_provision(struct target_dev *d, const void *buf, size_t len, uint64_t
 	else if (!r)
 		r = provision(&f, v, last, &nr, err);
 	unlock_cells(d->t, cells);
+	/* the next commit will wait for what new blocks hold */
+	if (!r && nr)
+		writeback_add(&d->t->filled, d->t->data, nr * bs, f.to * bs);
 	*n = nr > 1 ? nr * bs : f.len;
 	return r;
 }
