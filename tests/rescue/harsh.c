@@ -3,8 +3,10 @@
 /*
  * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
  *
- *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT] [-v] POOL...
+ *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-x] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
+ *	      [-v] POOL...
  *
+ * -x: other kinds of damage (kinds.c).
  * Besides the pools in the files -f of them are made afresh from the seed, and -T with a device of many
  * mappings, every second one with a tree of three levels.  One line a kind of damage:
  *
@@ -234,7 +236,7 @@ static void keep_image(const struct harm *h, const struct pool *p, const char *p
 }
 
 static void run_trial(const struct sample *s, const struct sample *rests, uint64_t seed,
-		      uint64_t nr, int kind, struct jobs *jobs, const char *keep, bool verbose,
+		      uint64_t nr, const struct kind *kind, struct jobs *jobs, const char *keep, bool verbose,
 		      struct score *score)
 {
 	struct harm h = { .rng = { seed * 1000003 + nr * 7 },
@@ -250,7 +252,7 @@ static void run_trial(const struct sample *s, const struct sample *rests, uint64
 	if (!h.image)
 		err(1, "memory");
 	memcpy(h.image, s->pool.image, (size_t)h.nr_blocks * 4096);
-	if (kinds[kind].harm(&h)) {
+	if (kind->harm(&h)) {
 		if (keep)
 			keep_image(&h, &s->pool, keep);
 		begin = now();
@@ -278,7 +280,7 @@ static void run_trial(const struct sample *s, const struct sample *rests, uint64
 		if (v.broken || (v.said && !v.same) || v.wrong || v.back < v.intact || verbose || (v.same && !v.said && !other))
 			printf("# trial %" PRIu64 " %s %s: back %" PRIu64 " of %" PRIu64
 			       " intact, %" PRIu64 " wrong%s%s%s%s\n",
-			       nr, kinds[kind].name, s->name, v.back, v.intact, v.wrong,
+			       nr, kind->name, s->name, v.back, v.intact, v.wrong,
 			       v.said && !v.same && !other ? ", LIE" : "",
 			       v.said && !other ? ""
 			       : v.same		? ", doubted; another pool has other "
@@ -312,14 +314,14 @@ struct config {
 	uint64_t seed, trials, fresh, tall, only, lies, wrong, back, needless;
 	int kind;
 	const char *keep;
-	bool verbose;
+	bool verbose, more;
 };
 
 static void parse(struct config *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:n:f:T:k:t:L:W:B:D:o:v")) != -1) {
+	while ((o = getopt(argc, argv, "s:n:f:T:k:t:L:W:B:D:o:vx")) != -1) {
 		uint64_t n = optarg ? strtoull(optarg, NULL, 10) : 0;
 
 		switch (o) {
@@ -358,6 +360,9 @@ static void parse(struct config *c, int argc, char **argv)
 			break;
 		case 'v':
 			c->verbose = true;
+			break;
+		case 'x':
+			c->more = true;
 			break;
 		default:
 			exit(64);
@@ -412,12 +417,16 @@ int main(int argc, char **argv)
 			    .kind = -1 };
 	struct jobs *jobs = jobs_new(1);
 	struct score *score, all = { 0 };
+	const struct kind *list;
 	struct sample *sample;
 	size_t nr;
+	int nr_list;
 
 	parse(&c, argc, argv);
+	list = c.more ? more_kinds : kinds;
+	nr_list = c.more ? nr_more_kinds : nr_kinds;
 	sample = calloc((size_t)(argc - optind) + c.fresh + c.tall + 1, sizeof(*sample));
-	score = calloc((size_t)nr_kinds, sizeof(*score));
+	score = calloc((size_t)nr_list, sizeof(*score));
 	if (!sample || !score || !jobs)
 		err(1, "memory");
 	nr = read_samples(sample, &c, argc, argv);
@@ -425,23 +434,23 @@ int main(int argc, char **argv)
 		errx(64, "no pools");
 	printf("# seed %" PRIu64 ", %zu pools\n", c.seed, nr);
 	for (uint64_t t = 0; t < c.trials; t++) {
-		int kind = (int)(t % (uint64_t)nr_kinds);
+		int kind = (int)(t % (uint64_t)nr_list);
 
 		if ((c.only == UINT64_MAX || c.only == t) && (c.kind < 0 || c.kind == kind))
-			run_trial(&sample[pool_of(t, nr)], &sample[rests_of(t, nr)], c.seed, t, kind, jobs,
+			run_trial(&sample[pool_of(t, nr)], &sample[rests_of(t, nr)], c.seed, t, &list[kind], jobs,
 				  c.keep, c.verbose, &score[kind]);
 	}
 	printf("%-21s %6s %8s %8s %7s %4s %8s %8s %5s %8s %5s %5s %14s %8s\n", "damage", "trials",
 	       "back %", "decided", "missed", "in", "of all %", "wrong", "in", "new ids", "lies",
 	       "doubt", "needless", "ms");
-	for (int k = 0; k < nr_kinds; k++) {
+	for (int k = 0; k < nr_list; k++) {
 		const uint64_t *from = (const uint64_t *)&score[k];
 		uint64_t *to = (uint64_t *)&all;
 
 		for (size_t i = 0; i < offsetof(struct score, seconds) / 8; i++)
 			to[i] += from[i];
 		all.seconds += score[k].seconds;
-		print_score(kinds[k].name, &score[k]);
+		print_score(list[k].name, &score[k]);
 	}
 	print_score("all", &all);
 	for (size_t i = 0; i < nr; i++) {

@@ -54,5 +54,7 @@ struct kind {
 };
 extern const struct kind kinds[];
 extern const int nr_kinds;
+extern const struct kind more_kinds[]; /* -x */
+extern const int nr_more_kinds;
 
 #endif

@@ -316,6 +316,83 @@ static bool inner_nodes(struct harm *h)
 	return h->pool->nr_of_role[ROLE_INTERNAL];
 }
 
+/* What an older state had there, in place of the blocks [begin, begin + nr). */
+static bool outdate(struct harm *h, uint32_t begin, uint32_t nr)
+{
+	const struct history *y = h->history;
+	uint32_t state;
+
+	if (y->nr < 2)
+		return false;
+	state = below(&h->rng, y->nr - 1);
+	for (uint32_t b = begin; b < begin + nr && b < h->nr_blocks; b++)
+		memcpy(at(h, b), y->state[state] + (size_t)b * 4096, 4096);
+	if (!begin)
+		h->older = state + 1;
+	return true;
+}
+
+/* A part of the device is as it was some commits before: a leg of a mirror that was away, a write cache that was lost. */
+static bool stale_64k(struct harm *h)
+{
+	return outdate(h, below(&h->rng, h->nr_blocks), 16);
+}
+
+static bool stale_mib(struct harm *h)
+{
+	uint32_t nr = h->nr_blocks > 512 ? 256 : h->nr_blocks / 2;
+
+	return outdate(h, below(&h->rng, h->nr_blocks - nr), nr);
+}
+
+/* Single blocks of any kind, also of the space maps and the superblock. */
+static bool stale_blocks(struct harm *h)
+{
+	uint32_t nr = 1 + below(&h->rng, 3);
+	bool any = false;
+
+	while (nr--)
+		any |= outdate(h, live_block(h), 1);
+	return any;
+}
+
+/* Of the last commit only the superblock arrived, and a few others. */
+static bool most_writes_lost(struct harm *h)
+{
+	const struct history *y = h->history;
+	uint32_t n = 2 + below(&h->rng, 4);
+
+	if (y->nr < 2)
+		return false;
+	for (uint32_t b = 1; b < h->nr_blocks; b++)
+		if (below(&h->rng, n))
+			memcpy(at(h, b), y->state[y->nr - 2] + (size_t)b * 4096, 4096);
+	return true;
+}
+
+/* Bytes in the middle of blocks in use. */
+static bool part_of_sector(struct harm *h)
+{
+	uint32_t nr = 1 + below(&h->rng, 5);
+
+	while (nr--) {
+		uint32_t len = 2 + below(&h->rng, 300), from = below(&h->rng, 4096 - len), b = live_block(h);
+
+		for (uint32_t i = 0; i < len; i++)
+			at(h, b)[from + i] = (uint8_t)rnd(&h->rng);
+	}
+	return true;
+}
+
+static bool held_and_live(struct harm *h)
+{
+	if (!h->pool->nr_of_role[ROLE_HELD])
+		return false;
+	spoil(h, h->pool->of_role[ROLE_HELD][below(&h->rng, h->pool->nr_of_role[ROLE_HELD])], 1);
+	spoil(h, below(&h->rng, 2) ? top_root(h->pool) : live_block(h), 1);
+	return true;
+}
+
 static bool a_few(struct harm *h)
 {
 	uint32_t nr = 1 + below(&h->rng, 4);
@@ -351,3 +428,22 @@ const struct kind kinds[] = {
 	{ "older copy", older_copy },
 };
 const int nr_kinds = sizeof(kinds) / sizeof(kinds[0]);
+
+/* One of the kinds, and another one over it. */
+static bool two_kinds(struct harm *h)
+{
+	bool any = kinds[below(&h->rng, (uint32_t)nr_kinds)].harm(h);
+
+	return kinds[below(&h->rng, (uint32_t)nr_kinds)].harm(h) || any;
+}
+
+const struct kind more_kinds[] = {
+	{ "stale 64 KiB", stale_64k },
+	{ "stale MiB", stale_mib },
+	{ "stale blocks", stale_blocks },
+	{ "most writes lost", most_writes_lost },
+	{ "parts of sectors", part_of_sector },
+	{ "held and live", held_and_live },
+	{ "two kinds", two_kinds },
+};
+const int nr_more_kinds = sizeof(more_kinds) / sizeof(more_kinds[0]);
