@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..67
+echo 1..69
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -124,6 +124,8 @@ done <<EOF
 3 T6 229 1000 1 a child whose keys are not for its parent to have says nothing of its siblings' height
 3 T6 67 1000 1 of two children that speak for two heights the higher one is believed
 9972 +200 146 990 1 a tree that was found and shares mappings later than the device's last snapshot is another device's
+9982 +200 1595 1000 0 of leaves that exclude each other the younger one is not the older copy of one that is lost
+9981 +200 2819 1000 1 an index block in the place of a lost parent is not of a later commit
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

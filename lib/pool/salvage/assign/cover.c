@@ -4,7 +4,8 @@
  * Places leaves that alone account for a data block.  Where the metadata map is lost the data map
  * still counts the mappings of each data block.  A leaf is needed when it maps a block for which no
  * more leaves are left than mappings are missing.  Once it is placed, older copies of it are
- * excluded, because no mapping is missing for their blocks; so other leaves become the only ones.
+ * excluded, because no mapping is missing for their blocks; so other leaves become the only ones.  Of two with only
+ * one and the same place the younger one is tried first: an older copy may seem needed because a leaf is lost.
  */
 #include "pool/salvage/assign/cover.h"
 
@@ -20,6 +21,7 @@ struct cover {
 	struct assignment *a;
 	struct refmap *nr;  /* by data block: number of remaining candidates that map it */
 	uint8_t *in;	    /* by candidate: it is still a candidate */
+	uint32_t *order;    /* the candidates: those with one place, youngest first; the others by keys */
 	void *buf;
 };
 
@@ -82,7 +84,8 @@ static bool run_round(struct cover *c)
 {
 	bool any = false;
 
-	for (uint32_t i = 0; i < c->a->nr_cands; i++) {
+	for (uint32_t k = 0; k < c->a->nr_cands; k++) {
+		const uint32_t i = c->order[k];
 		struct choice *o;
 		struct view v;
 		bool needed;
@@ -104,9 +107,26 @@ static bool run_round(struct cover *c)
 	return any;
 }
 
+static int by_place_and_age(const void *pa, const void *pb, void *ctx)
+{
+	const struct assignment *a = ctx;
+	const uint32_t x = *(const uint32_t *)pa, y = *(const uint32_t *)pb;
+	const bool one_x = a->first_opt[x + 1] - a->first_opt[x] == 1;
+	const bool one_y = a->first_opt[y + 1] - a->first_opt[y] == 1;
+	const uint32_t age_x = block_age(a->assign->super, assign_node(a, x)->block);
+	const uint32_t age_y = block_age(a->assign->super, assign_node(a, y)->block);
+
+	if (one_x != one_y)
+		return one_x ? -1 : 1;
+	if (one_x && age_x != age_y)
+		return age_x < age_y ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
 int assign_cover(struct assignment *a)
 {
 	CLEANUP(free_ptr) uint8_t *in = NULL;
+	CLEANUP(free_ptr) uint32_t *order = NULL;
 	CLEANUP(free_ptr) void *buf = NULL;
 	struct cover c = { .a = a };
 	int round = 0;
@@ -116,14 +136,19 @@ int assign_cover(struct assignment *a)
 	c.nr = refmap_new(refmap_nr_blocks(a->assign->datamap->missing), false);
 	c.in = in = calloc((size_t)a->nr_cands + 1, 1);
 	c.buf = buf = io_alloc(MBLOCK_SIZE);
-	if (c.nr && in && buf) {
-		for (uint32_t i = 0; i < a->nr_cands; i++)
+	c.order = order = malloc(((size_t)a->nr_cands + 1) * sizeof(*order));
+	if (c.nr && in && buf && order) {
+		for (uint32_t i = 0; i < a->nr_cands; i++) {
+			order[i] = i;
 			enter(&c, i);
+		}
+		if (a->nr_cands)
+			qsort_r(order, a->nr_cands, sizeof(*order), by_place_and_age, a);
 		while (run_round(&c) && ++round < MAX_ROUNDS)
 			;
 	}
 	refmap_free(c.nr);
-	return c.nr && in && buf ? 0 : -ENOMEM;
+	return c.nr && in && buf && order ? 0 : -ENOMEM;
 }
 
 void assign_doubt(struct assignment *a)

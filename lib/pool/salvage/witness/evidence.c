@@ -358,20 +358,21 @@ static void hear_times(const struct counts *counts, const struct sdevice *d, con
 
 /*
  * A node that may not be in use: children are as old as their parent or older, and those of the
- * same commit are the newest ones.  A commit writes index blocks last.
+ * same commit are the newest ones.  A commit writes index blocks last; one in the parent's own place is not of that commit.
  */
 static void hear_unknown(const struct ages *ages, const struct snode *n, uint32_t parent,
 			 struct voice *v)
 {
 	const uint32_t *commit = ages->commits.data;
-	uint32_t age = block_age(ages->super, n->block), nr = (uint32_t)ages->commits.nr, at = 0;
+	uint32_t age = block_age(ages->super, n->block), nr = (uint32_t)ages->commits.nr, older, younger;
 	uint32_t newest = parent == NONE ? 0 : block_age(ages->super, parent);
 	const uint16_t named = 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE | 1 << EV_PASSED;
 	bool here = v->says & named, fresh;
 
-	at = search_first(x, nr, commit[x] > newest);
-	fresh = age < (at < nr ? commit[at] : ages->graph->nr_blocks);
-	if (n->flags & SN_LIVE || (at && parent != NONE && age < commit[at - 1])) {
+	younger = search_first(x, nr, commit[x] >= newest); /* so many are */
+	older = search_first(x, nr, commit[x] > newest);
+	fresh = age < (older < nr ? commit[older] : ages->graph->nr_blocks);
+	if (n->flags & SN_LIVE || (younger && parent != NONE && age < commit[younger - 1])) {
 		if (!here) /* another device's, or younger than its parent */
 			say(v, EV_YOUNGER, evidence[EV_YOUNGER].points);
 	} else if (fresh && v->says & (1 << EV_ALIKE | named)) {
