@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..69
+echo 1..84
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -49,13 +49,15 @@ done <<EOF
 EOF
 
 # Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
-# only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead.
+# only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead;
+# xFRESH: without the kernel's pools, and by the other kinds of damage (-x).
 while read -r seed fresh trial back doubt sentence; do
 	n=$((n + 1))
 	pools="$work/*/meta.img"
 	case $fresh in
 	T*) pools="" fresh="0 -T ${fresh#T}" ;;
 	+*) pools="" fresh=${fresh#+} ;;
+	x*) pools="" fresh="${fresh#x} -x" ;;
 	esac
 	# shellcheck disable=SC2086 # a pattern of files, and options
 	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 7000 -f $fresh -t "$trial" -v -L 0 -B "$back" \
@@ -124,7 +126,21 @@ done <<EOF
 3 T6 229 1000 1 a child whose keys are not for its parent to have says nothing of its siblings' height
 3 T6 67 1000 1 of two children that speak for two heights the higher one is believed
 9972 +200 146 990 1 a tree that was found and shares mappings later than the device's last snapshot is another device's
+10018 +200 2359 0 1 also when only a part of it was found
+10016 +200 3726 0 1 and when another device has the part
+10001 +200 161 0 1 a state whose bitmap is zero at the end of what was written may be the newest
+10003 +200 2711 0 1 the top level of one device is no mapping because an older pool used its block for one
+10006 +200 3320 0 1 the data map does not tell that an older top level has a device too many, which shares its tree
+10009 +200 635 0 1 a superblock whose time is before that of its devices is older than the nodes
+10009 +200 3401 1000 1 the roots of the held metadata snapshot are not newer than the state that has it
+10016 +200 337 0 1 a superblock whose index block is another block has the roots of an older state
+9983 +200 2713 1000 0 a node that names nodes which do not fit there was written over if others lack it as a parent
 9982 +200 1595 1000 0 of leaves that exclude each other the younger one is not the older copy of one that is lost
+20001 x150 10 0 1 a bitmap of another state shows that writes were lost: data blocks without a mapping were not leaked
+20001 x150 542 0 1 a superblock that does not fit the trees may be of a later state than the one that is found
+20002 x150 3 0 1 also when the pool was activated between the two
+20001 x150 881 0 1 a state with a spoilt node may be the newest, too
+9983 +200 3141 1000 0 a node whose child was replaced is not the one that was
 9981 +200 2819 1000 1 an index block in the place of a lost parent is not of a later commit
 EOF
 
@@ -137,6 +153,17 @@ if "$abs_top_builddir/tests/rescue/harsh" "$@" -L "${LIES:-0}" -B "${BACK:-920}"
 	echo "ok $n - harsher damages: what is intact comes back, and the exit status does not lie"
 else
 	echo "not ok $n - harsher damages: what is intact comes back, and the exit status does not lie"
+fi
+grep -v '^# trial' "$work/out" | sed 's/^#* *//; s/^/# /'
+
+# And other kinds of damage: parts of the device that are as they were before, and two kinds at once.
+set -- -x -s "${SEED:-1}" -n 350 -f 30
+[ -z "${LONG:-}" ] || set -- -x -s "${SEED:-1}" -n 5000 -f 200
+n=$((n + 1))
+if "$abs_top_builddir/tests/rescue/harsh" "$@" -L "${LIES:-0}" -B "${BACK:-900}" >"$work/out"; then
+	echo "ok $n - so it is where writes were lost, or two things happened"
+else
+	echo "not ok $n - so it is where writes were lost, or two things happened"
 fi
 grep -v '^# trial' "$work/out" | sed 's/^#* *//; s/^/# /'
 

@@ -350,19 +350,6 @@ static bool held_top_is_lost(const struct super *super)
 	       (top == NONE || super->graph->node[top].flags & (SN_VIRTUAL | SN_BROKEN));
 }
 
-/* Was any node placed where mappings were missing? */
-static bool has_filled(const struct trees *trees)
-{
-	for (size_t i = 0; i < trees->gaps.nr; i++)
-		if (gap_at(trees, i)->tree == TREE_MAPPING &&
-		    trees->graph->node[gap_at(trees, i)->node].nr_edges)
-			return true;
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].root_found)
-			return true;
-	return false;
-}
-
 int assign_gaps(struct assign *as, struct err *err)
 {
 	struct trees *trees = as->trees;
@@ -395,7 +382,7 @@ int assign_gaps(struct assign *as, struct err *err)
 	if (!r)
 		r = assign_parts(as, err);
 	counts_read_edges(counts);
-	trees->uncertain |= has_filled(trees) &&
+	trees->uncertain |= trees_have_filled(trees) &&
 			    held_top_is_lost(as->super); /* the node may have been the snapshot's */
 	return r;
 }

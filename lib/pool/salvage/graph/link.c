@@ -6,7 +6,11 @@
  */
 #include "pool/salvage/graph/link.h"
 
+#include "base/cleanup.h"
 #include "base/overflow.h"
+
+/* For details of a leaf that may be a top level or a mapping: only a disk made to cost time has many. */
+#define MAX_LOOKS ((size_t)50 << 20)
 
 void graph_make_mapping(struct graph *g, struct snode *n)
 {
@@ -66,23 +70,6 @@ static void vote(const struct graph *g, struct snode *n)
 				n->tree = t;
 				n->height = h + 1;
 			}
-}
-
-/* A leaf of the top level names roots of devices, never another leaf of the top level. */
-static void make_named_mappings(struct graph *g)
-{
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
-
-		if (n->tree != TREE_TOP || !is_top_leaf(n) || n->nr < 2)
-			continue;
-		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			uint32_t c = node_of(g, g->edge[n->edge + k].block);
-
-			if (c != NONE && may_be_mapping(&g->node[c]))
-				graph_make_mapping(g, &g->node[c]);
-		}
-	}
 }
 
 static bool child_fits(const struct graph *g, const struct snode *n, uint32_t k, const struct snode *c)
@@ -146,11 +133,57 @@ static void link_node(struct graph *g, uint32_t i, unsigned depth)
 	n->flags = (uint16_t)((n->flags & ~SN_LINKING) | SN_LINKED);
 }
 
+/*
+ * Is the leaf, which may be a mapping, the top level of a pool with one device?  Details tell, which have just that
+ * device with as many mappings as its tree.
+ */
+static bool has_details(struct graph *g, const struct snode *n, size_t *looks)
+{
+	CLEANUP(free_ptr) void *buf = graph_noted(g, io_alloc(MBLOCK_SIZE));
+	uint32_t root = node_of(g, g->edge[n->edge].block);
+	struct view v;
+
+	if (!buf || root == NONE)
+		return false;
+	link_node(g, root, 0);
+	for (uint32_t i = 0; i < g->nr_nodes && ++*looks < MAX_LOOKS; i++) {
+		const struct snode *d = &g->node[i];
+
+		if (d->tree == TREE_DETAILS && d->flags & SN_LEAF && d->nr == 1 && d->first == n->first &&
+		    !graph_get(g, d->block, buf, NULL) && view_open(&v, buf) &&
+		    view_value(&v, 0) == g->node[root].nr_mappings)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A leaf of the top level names roots of devices, never another leaf of the top level.  But it may be of an older pool,
+ * and the block have been used again since.
+ */
+static void make_named_mappings(struct graph *g)
+{
+	size_t looks = 0;
+
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
+
+		if (n->tree != TREE_TOP || !is_top_leaf(n) || n->nr < 2)
+			continue;
+		for (uint32_t k = 0; k < n->nr_edges; k++) {
+			uint32_t c = node_of(g, g->edge[n->edge + k].block);
+
+			if (c != NONE && may_be_mapping(&g->node[c]) && !has_details(g, &g->node[c], &looks))
+				graph_make_mapping(g, &g->node[c]);
+		}
+	}
+}
+
 void graph_link(struct graph *g)
 {
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		g->node[i].flags &= (uint16_t)~(SN_LINKED | SN_LINKING | SN_LIVE | SN_BROKEN);
+	graph_unmark(g, SN_LINKED | SN_LINKING | SN_LIVE | SN_BROKEN);
 	make_named_mappings(g);
+	graph_unmark(g, SN_LINKED | SN_BROKEN);
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		link_node(g, i, 0);
 }

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/cleanup.h"
+#include "base/overflow.h"
 #include "pool/salvage/state/state.h"
 
 enum standing {
@@ -97,9 +99,7 @@ static bool roots_agree(struct counts *counts)
 /* How many of the superblock's pointers lead to an intact block of a wrong kind? */
 static int nr_contradicted(const struct counts *counts)
 {
-	const struct graph *g = counts->graph;
 	const struct superblock *sb = &counts->super->sb;
-	uint64_t index = sb->metadata_sm.bitmap_root;
 
 	return (root_stands(counts, sb->mapping_root, TREE_TOP) == CONTRADICTED) +
 	       (root_stands(counts, sb->details_root, TREE_DETAILS) == CONTRADICTED) +
@@ -107,15 +107,35 @@ static int nr_contradicted(const struct counts *counts)
 	       (root_stands(counts, sb->data_sm.ref_count_root, TREE_OVERFLOW) == CONTRADICTED) +
 	       (root_stands(counts, sb->metadata_sm.ref_count_root, TREE_OVERFLOW) ==
 		CONTRADICTED) +
-	       (index < g->nr_blocks && g->kind[index] >= BLOCK_NODE &&
-		g->kind[index] != BLOCK_INDEX);
+	       super_has_other_index(counts->super);
+}
+
+/*
+ * May the superblock @own be of a later state than the one that was found instead, and whose counts have been read?
+ * It is not if that one has a later time or transaction, or uses what the superblock names for something else: a commit
+ * allocates only what is free.
+ */
+static bool may_be_later(const struct counts *counts, const struct superblock *own)
+{
+	const struct superblock *sb = &counts->super->sb;
+	const uint64_t root[] = { own->mapping_root, own->details_root, own->metadata_sm.bitmap_root };
+	const uint64_t found[] = { sb->mapping_root, sb->details_root, sb->metadata_sm.bitmap_root };
+	struct details_sum sum = { 0 };
+	bool later;
+
+	(void)details_add(counts->graph, counts->graph->slot[sb->details_root], &sum, NULL);
+	later = own->time >= sum.time && own->transaction_id >= sum.transaction;
+	for (size_t i = 0; i < 3; i++)
+		later &= root[i] == found[i] || root[i] >= counts->graph->nr_blocks ||
+			 !counts_know(counts, (uint32_t)root[i]) || !counts->count[root[i]];
+	return later;
 }
 
 /*
  * One contradicted pointer means a block that was overwritten; two beside an intact mapping root
  * mean two blocks that were exchanged.  More of them, while there is another intact state, mean a
  * superblock that is older or newer than the nodes: then its trees are not filled from another
- * state.
+ * state.  So does an index block that was overwritten, if the superblock's roots are those of an older state.
  */
 static int try_other_state(struct state *state, struct err *err)
 {
@@ -123,21 +143,24 @@ static int try_other_state(struct state *state, struct err *err)
 	struct counts *counts = state->counts;
 	const struct superblock own = super->sb;
 	int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
-	bool uncertain = state->trees->uncertain;
+	bool uncertain = state->trees->uncertain, other = !roots_agree(counts) && nr_contradicted(counts) >= enough;
 	int r;
 
-	if (roots_agree(counts) || nr_contradicted(counts) < enough)
+	if (!other && !super_has_other_index(super))
 		return 0;
 	super->sb = (struct superblock) { .time = own.time };
+	state->own = &own;
 	r = state_find_roots(state, 0, err);
+	state->own = NULL;
 	if (!r)
 		r = counts_read(counts, err);
-	if (r || !roots_agree(counts)) {
+	if (r || !other || !roots_agree(counts)) {
 		super->sb = own;
 		state->trees->uncertain = uncertain;
 		return r;
 	}
 	state->roots = ROOTS_OTHER;
+	state->outdated = may_be_later(counts, &own);
 	super->has_sb = false;
 	super->likely = (struct pool_overrides) { .has_transaction = true,
 					      .transaction = own.transaction_id,
@@ -263,6 +286,37 @@ int state_settle_roots(struct state *state, struct err *err)
 	return r;
 }
 
+/* The last block of metadata bitmaps that index block @b names; 0: it cannot be read. */
+static uint32_t last_bitmap(const struct graph *g, uint32_t b, struct disk_index *index)
+{
+	uint32_t last = 0;
+
+	if (graph_get(g, b, index, NULL) < 0)
+		return 0;
+	for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
+		if (le64_get(index->entry[i].blocknr) < g->nr_blocks)
+			last = MAX(last, (uint32_t)le64_get(index->entry[i].blocknr));
+	return last;
+}
+
+/* Behind the last block that was ever written all is zero, and no index block names a bitmap there. */
+static uint32_t last_written(struct super *super)
+{
+	struct graph *g = super->graph;
+	CLEANUP(free_ptr) void *buf = super->last_written ? NULL : graph_noted(g, io_alloc(MBLOCK_SIZE));
+	uint32_t end = g->nr_blocks;
+
+	if (!buf)
+		return super->last_written;
+	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO)
+		end--;
+	super->last_written = end - 1;
+	for (uint32_t b = 1; b < end; b++)
+		if (g->kind[b] == BLOCK_INDEX)
+			super->last_written = MAX(super->last_written, last_bitmap(g, b, buf));
+	return super->last_written;
+}
+
 /*
  * Roots that were looked for are those of the newest state that can be found.  A newer one may have
  * been in a lost block that this state does not use.
@@ -270,11 +324,9 @@ int state_settle_roots(struct state *state, struct err *err)
 bool state_newer_may_be_lost(const struct counts *counts)
 {
 	const struct graph *g = counts->graph;
-	uint32_t end = g->nr_blocks;
+	uint32_t last = last_written(counts->super);
 
-	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO)
-		end--; /* never written */
-	for (uint32_t b = 1; b < end; b++)
+	for (uint32_t b = 1; b <= last; b++)
 		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
 		    (!counts->has_counts || !counts->count[b] || counts->count[b] == COUNT_UNKNOWN))
 			return true;
@@ -283,7 +335,7 @@ bool state_newer_may_be_lost(const struct counts *counts)
 
 bool state_has_newer(const struct state *state)
 {
-	return !state->super->has_sb && state->roots != ROOTS_CLAIMED &&
-	       !has_given_roots(state->super) &&
-	       (state->rivals || state_newer_may_be_lost(state->counts));
+	return state->outdated ||
+	       (!state->super->has_sb && state->roots != ROOTS_CLAIMED && !has_given_roots(state->super) &&
+		(state->rivals || state_newer_may_be_lost(state->counts)));
 }

@@ -8,6 +8,7 @@
  * the pool's clock, its transactions and the number of mappings fall back the most.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bits.h"
 #include "pool/salvage/state/state.h"
@@ -131,34 +132,37 @@ bool order_has_rival(const struct super *super, struct vec *states, const struct
 	return false;
 }
 
-/* The newest of the states in which nothing was reused. */
-const struct pool_state *order_newest(const struct graph *g, struct vec *states)
+/* Those in which nothing was reused come first; returns how many. */
+static size_t part_reused(struct vec *states)
 {
 	struct pool_state *st = states->data;
 	uint32_t least = UINT32_MAX;
-	size_t nr = 0, best;
-	struct fall most;
+	size_t nr = 0;
 
 	for (size_t i = 0; i < states->nr; i++)
 		least = MIN(least, st[i].reused);
 	for (size_t i = 0; i < states->nr; i++) {
-		if (st[i].reused > least) {
-			free(st[i].live);
+		const struct pool_state kept = st[i];
+
+		if (kept.reused > least)
 			continue;
-		}
-		st[nr] = st[i];
-		if (!st[nr].dated && nr) { /* no worse than the one before */
+		memmove(&st[nr + 1], &st[nr], (i - nr) * sizeof(*st));
+		st[nr] = kept;
+		if (!kept.dated && nr) { /* no worse than the one before */
 			st[nr].time = st[nr - 1].time;
 			st[nr].transaction = st[nr - 1].transaction;
 			st[nr].mapped = st[nr - 1].mapped;
 		}
 		nr++;
 	}
-	states->nr = nr;
-	if (!nr)
-		return NULL;
-	best = nr - 1;
-	most = fall_between(&st[nr - 1], &st[0]);
+	return nr;
+}
+
+static size_t find_newest(const struct graph *g, const struct pool_state *st, size_t nr)
+{
+	size_t best = nr - 1;
+	struct fall most = fall_between(&st[nr - 1], &st[0]);
+
 	for (size_t i = 0; i + 1 < nr; i++) {
 		struct fall f = fall_between(&st[i], &st[i + 1]);
 
@@ -170,5 +174,20 @@ const struct pool_state *order_newest(const struct graph *g, struct vec *states)
 	for (size_t i = 0; i < nr; i++)
 		if (i != best && is_newer(g, &st[best], &st[i], false))
 			best = i;
-	return &st[best];
+	return best;
+}
+
+const struct pool_state *order_newest(const struct graph *g, struct vec *states, bool *spoilt)
+{
+	struct pool_state *st = states->data;
+	size_t nr = part_reused(states), best = nr ? find_newest(g, st, nr) : 0;
+
+	*spoilt = false;
+	for (size_t i = nr; i < states->nr; i++) {
+		*spoilt |= nr && !is_newer(g, &st[i], &st[best], false) && !is_newer(g, &st[i], &st[best], true) &&
+			   !fall_between(&st[best], &st[i]).clock;
+		free(st[i].live);
+	}
+	states->nr = nr;
+	return nr ? &st[best] : NULL;
 }

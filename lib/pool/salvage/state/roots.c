@@ -280,7 +280,8 @@ static bool is_root(const struct graph *g, uint32_t b, uint8_t tree, const uint8
 
 /*
  * Roots that are newer than the newest space map that can be read, when the map of their state is
- * lost too.  They lie between the index of @last and the next one.
+ * lost too.  They lie between the index of @last and the next one, in blocks that @last does not use: its held metadata
+ * snapshot has roots, too.
  */
 static int look_for_newer(struct trees *trees, const struct pool_state *last,
 			  struct pool_state *found, struct err *err)
@@ -296,7 +297,7 @@ static int look_for_newer(struct trees *trees, const struct pool_state *last,
 	while (end < g->nr_blocks && (g->kind[end] != BLOCK_INDEX || !last))
 		end++;
 	for (uint32_t b = end; b-- > begin && found->map_root == NONE;) {
-		if (!is_root(g, b, TREE_TOP, is_child))
+		if (!is_root(g, b, TREE_TOP, is_child) || (last && bits_get(last->live, b)))
 			continue;
 		devs.nr = 0;
 		if (!list_devices(g, g->slot[b], last, end, &devs, 0))
@@ -412,6 +413,7 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(g->nr_blocks, 64), sizeof(*used));
 	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
 	const struct pool_state *best;
+	bool spoilt;
 	int r;
 
 	if (!used)
@@ -419,9 +421,9 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	for (size_t i = 0; i < states->nr; i++)
 		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 			used[w] |= ((struct pool_state *)states->data)[i].live[w];
-	best = order_newest(g, states);
+	best = order_newest(g, states, &spoilt);
 	r = look_for_newer(state->trees, best, &newer, err);
-	state->rivals = best && (order_has_rival(super, states, best) ||
+	state->rivals = best && (spoilt || order_has_rival(super, states, best) ||
 				 (newer.map_root == NONE && something_follows(g, best, used)));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
@@ -449,6 +451,12 @@ int state_find_roots(struct state *state, uint64_t own, struct err *err)
 	for (uint32_t b = 0; b < state->graph->nr_blocks && !r && states.nr < MAX_STATES; b++)
 		if (state->graph->kind[b] == BLOCK_INDEX && b != own)
 			r = add_state(state->counts, b, &states, err);
+	for (size_t i = 0; state->own && i < states.nr; i++) {
+		const struct pool_state *st = (struct pool_state *)states.data + i;
+
+		state->outdated |= !st->reused && st->map_root == state->own->mapping_root &&
+				   st->details_root == state->own->details_root;
+	}
 	if (!r)
 		r = has_given_roots(super) ? use_given(super, &states, err)
 					   : use_newest(state, &states, err);

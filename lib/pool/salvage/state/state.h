@@ -17,7 +17,9 @@ struct state {
 	struct trees *trees;
 	struct counts *counts;
 	enum roots_source roots;
-	bool rivals;	    /* of two states found without a superblock either may be the newer */
+	bool rivals;	    /* of two states found without a superblock the other may be the newer */
+	const struct superblock *own; /* with roots of which an index block is looked for */
+	bool outdated;		      /* there is one: they are of an older state than the superblock */
 	struct {
 		bool found;
 		uint32_t map_root, details_root; /* 0: not found */
@@ -47,8 +49,11 @@ struct pool_state {
 	uint64_t transaction, mapped;
 	uint64_t *live; /* a bit a block */
 };
-/* The newest of the states in which nothing was reused; the others are removed from the list. */
-const struct pool_state *order_newest(const struct graph *g, struct vec *states);
+/*
+ * The newest of the states in which nothing was reused; the others are removed from the list.  *spoilt: one of those is
+ * newer by where it was written, so it was not reused but spoilt.
+ */
+const struct pool_state *order_newest(const struct graph *g, struct vec *states, bool *spoilt);
 /* Are there states that may be newer than @best? */
 bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best);
 
@@ -64,7 +69,7 @@ int state_check_taken(const struct super *super, struct err *err);
 
 /* May a block have been lost that a newer state than the salvaged one used? */
 bool state_newer_may_be_lost(const struct counts *counts);
-/* The roots were searched for, and newer ones may be lost. */
+/* The roots were searched for, and newer ones may be lost; or they are older than the superblock. */
 bool state_has_newer(const struct state *state);
 
 /* --- under.c --- */

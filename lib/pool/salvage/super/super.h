@@ -26,6 +26,7 @@ struct super {
 	struct superblock claim;
 	bool chosen;	 /* the user's roots are others than the superblock's */
 	uint32_t cursor; /* where the newest state found without a superblock ends */
+	uint32_t last_written; /* block, as far as is known; 0: not looked at yet */
 };
 
 #define NR_SUPER_ROOTS 7
@@ -46,6 +47,15 @@ static inline void super_roots(const struct superblock *sb, uint64_t root[NR_SUP
 static inline bool has_given_roots(const struct super *super)
 {
 	return super->opt.has_mapping_root || super->opt.has_details_root;
+}
+
+/* Is another intact block in the place of the index block of the metadata map? */
+static inline bool super_has_other_index(const struct super *super)
+{
+	const uint64_t index = super->sb.metadata_sm.bitmap_root;
+
+	return index < super->graph->nr_blocks && super->graph->kind[index] >= BLOCK_NODE &&
+	       super->graph->kind[index] != BLOCK_INDEX;
 }
 
 /* The last block that the newest commit wrote. */

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "pool/salvage/tell/tell.h"
 
-#define MAX_LEAKED 64 /* data blocks that crashes may have leaked; a node in use that lacks a parent was not */
+#define MAX_LEAKED 64
 
 /* An intact block is in another block's place: a write was lost, or went to a wrong place. */
 static bool was_replaced(const struct gap *g)
@@ -55,7 +55,8 @@ static bool is_proved_by_metadata(const struct datamap *datamap)
 
 /*
  * Does the data map of the superblock's own state prove that the trees are complete?  Each data block has
- * just as many mappings as it counts, and so an older or another copy of a leaf is not among them.
+ * just as many mappings as it counts, and so an older or another copy of a leaf is not among them.  Which devices
+ * share a leaf it does not tell: where one has too many parents, details must say how many mappings each device has.
  */
 static bool is_proved_by_data(const struct tell *tell)
 {
@@ -65,6 +66,38 @@ static bool is_proved_by_data(const struct tell *tell)
 	       !a->strange && !trees_differ_from_details(tell->trees);
 }
 
+static bool details_are_back(const struct trees *trees)
+{
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].source != DETAILS_LIVE)
+			return false;
+	return !trees_have_gap(trees, TREE_DETAILS);
+}
+
+/*
+ * Does a device share mappings that are later than its last snapshot, now that lost parts were found?  They are another
+ * device's.
+ */
+static bool shares_too_much(const struct trees *trees)
+{
+	bool raised = false;
+
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		raised |= trees->dev[i].source == DETAILS_LIVE && trees->dev[i].snap_time_raised;
+	return raised && trees_have_filled(trees);
+}
+
+/*
+ * How many data blocks without a mapping may crashes have leaked?  None if a node in use lacks a parent, or a bitmap of
+ * another state shows that writes were lost.
+ */
+static uint64_t max_leaked(const struct tell *tell)
+{
+	const struct datamap *datamap = tell->datamap;
+
+	return tell->trees->nr_devs && !datamap->has_other && !datamap->agrees.orphans ? MAX_LEAKED : 0;
+}
+
 /* The result may not be the last state of the pool. */
 static bool state_is_doubtful(const struct tell *tell)
 {
@@ -72,12 +105,13 @@ static bool state_is_doubtful(const struct tell *tell)
 	const struct datamap *datamap = tell->datamap;
 	const struct state *state = tell->state;
 
-	return trees->uncertain || state_has_newer(state) ||
+	return trees->uncertain || state_has_newer(state) || shares_too_much(trees) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
 	       roots_are_doubtful(datamap) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
-	       datamap->agrees.missing > (trees->nr_devs && !datamap->agrees.orphans ? MAX_LEAKED : 0);
+	       (datamap->agrees.surplus && !details_are_back(trees)) ||
+	       datamap->agrees.missing > max_leaked(tell);
 }
 
 /*
@@ -95,16 +129,15 @@ static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d, 
  * A device with as many mappings as its details say is complete, even with gaps.  Another count is
  * a wrong count only where no tree has a gap: else it may have got the wrong tree.  Without details
  * its tree must be the one that the top level names, and whole. Where the details are intact, they
- * have every device of the pool: one that they do not have comes from an older top level.  A tree that was found, and
- * shares mappings that are later than the device's last snapshot, is another device's.
+ * have every device of the pool: one that they do not have comes from an older top level.  A tree that was
+ * found, or has parts that were, and shares mappings that are later than the device's last snapshot, is another device's.
  */
 static bool device_is_back(const struct tell *tell, const struct sdevice *d, uint8_t *memo)
 {
 	const struct datamap *datamap = tell->datamap;
 
 	if (d->id_invented || d->root == NONE ||
-	    (d->source != DETAILS_LIVE && !trees_have_gap(tell->trees, TREE_DETAILS)) ||
-	    (d->source == DETAILS_LIVE && d->root_found && d->snap_time_raised))
+	    (d->source != DETAILS_LIVE && !trees_have_gap(tell->trees, TREE_DETAILS)))
 		return false;
 	if (d->source == DETAILS_LIVE ? d->info.mapped_blocks == d->nr_mappings
 				      : is_proved_by_maps(tell, d, memo))
@@ -136,14 +169,6 @@ static bool mappings_are_back(const struct tell *tell, uint8_t *memo)
 		if (!device_is_back(tell, &trees->dev[i], memo))
 			return false;
 	return true;
-}
-
-static bool details_are_back(const struct trees *trees)
-{
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].source != DETAILS_LIVE)
-			return false;
-	return !trees_have_gap(trees, TREE_DETAILS);
 }
 
 int tell_judge(struct tell *tell, struct err *err)

@@ -67,6 +67,8 @@ int trees_walk_mapping(struct trees *trees, uint32_t node, struct err *err);
 void trees_sum(struct trees *trees);
 /* Is a part of @tree missing of which not even children were found? */
 bool trees_have_gap(const struct trees *trees, uint8_t tree);
+/* Was any node placed where mappings were missing? */
+bool trees_have_filled(const struct trees *trees);
 /* The same, and the number of mappings of each device. */
 void trees_sum_devices(struct trees *trees);
 /* Leaves out what would break the order of a device's keys. */

@@ -337,6 +337,18 @@ bool trees_have_gap(const struct trees *trees, uint8_t tree)
 	return false;
 }
 
+bool trees_have_filled(const struct trees *trees)
+{
+	for (size_t i = 0; i < trees->gaps.nr; i++)
+		if (gap_at(trees, i)->tree == TREE_MAPPING &&
+		    trees->graph->node[gap_at(trees, i)->node].nr_edges)
+			return true;
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root_found)
+			return true;
+	return false;
+}
+
 int trees_walk(struct trees *trees, struct err *err)
 {
 	int r;

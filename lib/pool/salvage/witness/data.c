@@ -107,9 +107,12 @@ static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint3
 
 	if (index >= div_up(refmap_nr_blocks(r->count), ENTRIES_PER_BITMAP) || r->known[index] ||
 	    block >= g->nr_blocks || g->kind[block] != BLOCK_BITMAP ||
-	    graph_get(g, (uint32_t)block, r->map, NULL) < 0 ||
-	    !counts_bitmap_fits(map, nr_free, index, refmap_nr_blocks(r->count)))
+	    graph_get(g, (uint32_t)block, r->map, NULL) < 0)
 		return;
+	if (!counts_bitmap_fits(map, nr_free, index, refmap_nr_blocks(r->count))) {
+		r->datamap->has_other = true;
+		return;
+	}
 	refmap_from_bitmap(r->count, index, map->bits);
 	r->known[index] = 1;
 }

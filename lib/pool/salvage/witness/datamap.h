@@ -14,7 +14,8 @@ struct agreement {
 	/* nodes of mappings that have fewer parents than the metadata map counts */
 	uint64_t orphans;
 	uint64_t strange; /* superblock pointers and numbers that contradict the blocks */
-	uint64_t strange_map; /* the same of the metadata map, and nodes that it denies */
+	uint64_t surplus; /* nodes that have more parents than the metadata map counts */
+	uint64_t strange_map; /* those, and the same as @strange of the metadata map */
 };
 
 struct datamap {
@@ -27,6 +28,7 @@ struct datamap {
 	uint32_t *seen;
 	uint32_t nr_seen, asked; /* the last question */
 	bool begun;
+	bool has_other;	 /* a bitmap is of another state than the index */
 	bool large_lost; /* a count of three in @missing may be any larger one */
 	struct agreement agrees;
 };

@@ -137,8 +137,22 @@ static void deny_tops(const struct trees *trees, const uint8_t *wrong)
 	}
 }
 
-/* Denies the nodes of the device's tree where orphans should hang. */
-static void deny_hosts(const struct counts *counts, const struct sdevice *d, const uint32_t *orphan, size_t nr)
+/* Does the node name an intact one that could be its child, but for the keys?  Else that one may have been replaced. */
+static bool is_contradicted(const struct graph *g, const struct snode *n)
+{
+	for (uint32_t k = 0; k < n->nr_edges && !(n->flags & SN_LEAF); k++) {
+		const uint32_t there = node_of(g, g->edge[n->edge + k].block);
+
+		if (there != NONE && there != g->edge[n->edge + k].node && g->node[there].tree == TREE_MAPPING &&
+		    g->node[there].height + 1 == n->height && !(g->node[there].flags & SN_VIRTUAL))
+			return true;
+	}
+	return false;
+}
+
+/* Denies the nodes of the device's tree where orphans should hang; @holes: where the tree has gaps, of a child, too. */
+static void deny_hosts(const struct counts *counts, const struct sdevice *d, const uint32_t *orphan, size_t nr,
+		       bool holes)
 {
 	const struct graph *g = counts->graph;
 	const uint64_t lacks = d->info.mapped_blocks - g->node[d->root].nr_mappings;
@@ -147,7 +161,8 @@ static void deny_hosts(const struct counts *counts, const struct sdevice *d, con
 		const struct snode *n = &g->node[orphan[i]];
 		uint32_t host = n->nr_mappings > lacks ? NONE : host_of(g, d->root, n);
 
-		if (host != NONE && counts_know(counts, n->block) && !(g->node[host].flags & SN_VOUCHED) && knows_children(counts, &g->node[host]))
+		if (host != NONE && counts_know(counts, n->block) && !(g->node[host].flags & SN_VOUCHED) &&
+		    knows_children(counts, &g->node[host]) && (!holes || is_contradicted(g, &g->node[host])))
 			g->node[host].flags |= SN_DENIED;
 	}
 }
@@ -171,14 +186,15 @@ int deny_outdated(struct counts *counts, struct data_counts *data)
 		const struct sdevice *d = &trees->dev[k];
 		const uint64_t have = d->root == NONE ? 0 : g->node[d->root].nr_mappings, should = d->info.mapped_blocks;
 
-		if (d->root == NONE || d->source != DETAILS_LIVE || d->root_given || have == should ||
-		    graph_has_holes(g, d->root, memo, 0))
+		const bool holes = d->root != NONE && graph_has_holes(g, d->root, memo, 0);
+
+		if (d->root == NONE || d->source != DETAILS_LIVE || d->root_given || have == should)
 			continue;
 		looks += nr;
-		if (d->in_top && has_orphan_of(counts, d, orphan, nr, data))
+		if (!holes && d->in_top && has_orphan_of(counts, d, orphan, nr, data))
 			wrong[k] = any = true;
 		else if (have < should)
-			deny_hosts(counts, d, orphan, nr);
+			deny_hosts(counts, d, orphan, nr, holes);
 	}
 	if (any)
 		deny_tops(trees, wrong);
@@ -238,6 +254,20 @@ uint32_t nr_younger(const struct trees *trees)
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		nr += trees->dev[i].source == DETAILS_LIVE &&
 		      trees->dev[i].info.transaction > trees->super->sb.transaction_id;
+	return nr;
+}
+
+uint32_t nr_later(const struct trees *trees)
+{
+	const uint32_t now = trees->super->sb.time;
+	uint32_t nr = 0;
+
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		const struct sdevice *d = &trees->dev[i];
+
+		nr += d->source == DETAILS_LIVE && (d->info.creation_time > now ||
+						    (d->info.snap_time > now && !d->snap_time_raised));
+	}
 	return nr;
 }
 

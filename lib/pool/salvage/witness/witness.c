@@ -278,12 +278,8 @@ static bool is_overflow(const struct graph *g, uint64_t block)
 static uint32_t denied_pointers(const struct super *super)
 {
 	const struct graph *g = super->graph;
-	const struct sm_root *sm = &super->sb.metadata_sm;
-	uint64_t index = sm->bitmap_root;
 
-	return (index < g->nr_blocks && g->kind[index] >= BLOCK_NODE &&
-		g->kind[index] != BLOCK_INDEX) +
-	       !is_overflow(g, sm->ref_count_root) +
+	return super_has_other_index(super) + !is_overflow(g, super->sb.metadata_sm.ref_count_root) +
 	       !is_overflow(g, super->sb.data_sm.ref_count_root);
 }
 
@@ -321,10 +317,11 @@ static void ask_metadata_map(const struct counts *counts, struct agreement *a)
 		if (n->flags & SN_VIRTUAL || !counts_know(counts, n->block))
 			continue;
 		if (n->flags & SN_LIVE)
-			a->strange_map += counts->count[n->block] < MAX(counts->found[n->block], 1);
+			a->surplus += counts->count[n->block] < MAX(counts->found[n->block], 1);
 		a->orphans += n->tree == TREE_MAPPING &&
 			      counts->count[n->block] > counts->found[n->block];
 	}
+	a->strange_map += a->surplus;
 }
 
 /*
@@ -382,11 +379,11 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 			compare_data(&w, a);
 	}
 	if (!r && super->has_sb) {
-		a->strange += denied_by_superblock(&w) + is_other_map(counts) +
+		a->strange += denied_by_superblock(&w) + is_other_map(counts) + nr_later(datamap->trees) +
 			      nr_free_roots(counts) + nr_shared_roots(super) + (g->scanned && has_newer_details(counts));
 		a->strange_map += denied_pointers(super);
 	}
-	if (!r && super->has_sb && !w.stored && w.refs &&
+	if (!r && super->has_sb && !a->data_whole && w.refs &&
 	    super->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
 		a->missing = super->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
 	if (!r)
