@@ -49,6 +49,33 @@ static void pipe_result(struct pipe_call *c, uint64_t n, int r, const struct err
 		*c->err = *err;
 }
 
+/* The steps that can be taken, the latest stage first. */
+enum step { STEP_NONE, STEP_CONSUME, STEP_WORK, STEP_PRODUCE };
+
+static enum step pipe_next(const struct pipe_call *c)
+{
+	if (!c->consuming && c->consumed < c->handed && c->consumed < c->limit &&
+	    item_of(c, c->consumed)->done)
+		return STEP_CONSUME;
+	if (c->handed < c->produced && c->handed < c->limit)
+		return STEP_WORK;
+	if (!c->producing && c->produced < c->limit && c->nr_spare)
+		return STEP_PRODUCE;
+	return STEP_NONE;
+}
+
+/*
+ * Lets go of the lock for a step that has been taken.  This thread comes back for one of the steps that follow from
+ * it, so one other is woken, and only where there is something for it: it wakes the next one in the same way.  Were
+ * all woken, most of them would find nothing.
+ */
+static void pipe_unlock(struct pipe_call *c)
+{
+	if (c->nr_waiting && pipe_next(c) != STEP_NONE)
+		pthread_cond_signal(&c->change);
+	pthread_mutex_unlock(&c->lock);
+}
+
 static void pipe_produce(struct pipe_call *c, struct err *err)
 {
 	uint64_t n = c->produced;
@@ -57,7 +84,7 @@ static void pipe_produce(struct pipe_call *c, struct err *err)
 
 	*item_of(c, n) = (struct item) { .slot = slot };
 	c->producing = true;
-	pthread_mutex_unlock(&c->lock);
+	pipe_unlock(c);
 	r = c->p->produce(c->p->ctx, slot, err);
 	pthread_mutex_lock(&c->lock);
 	c->producing = false;
@@ -78,7 +105,7 @@ static void pipe_work(struct pipe_call *c, unsigned worker, struct err *err)
 	int r = 0;
 
 	if (c->p->work) {
-		pthread_mutex_unlock(&c->lock);
+		pipe_unlock(c);
 		r = c->p->work(c->p->ctx, worker, item->slot, err);
 		pthread_mutex_lock(&c->lock);
 	}
@@ -94,7 +121,7 @@ static void pipe_consume(struct pipe_call *c, struct err *err)
 
 	if (c->p->consume) {
 		c->consuming = true;
-		pthread_mutex_unlock(&c->lock);
+		pipe_unlock(c);
 		r = c->p->consume(c->p->ctx, slot, err);
 		pthread_mutex_lock(&c->lock);
 		c->consuming = false;
@@ -104,21 +131,6 @@ static void pipe_consume(struct pipe_call *c, struct err *err)
 	c->consumed++;
 }
 
-/* Does one step that can be done now, the latest stage first; false: nothing to do. */
-static bool pipe_step(struct pipe_call *c, unsigned worker, struct err *err)
-{
-	if (!c->consuming && c->consumed < c->handed && c->consumed < c->limit &&
-	    item_of(c, c->consumed)->done)
-		pipe_consume(c, err);
-	else if (c->handed < c->produced && c->handed < c->limit)
-		pipe_work(c, worker, err);
-	else if (!c->producing && c->produced < c->limit && c->nr_spare)
-		pipe_produce(c, err);
-	else
-		return false;
-	return true;
-}
-
 static void pipe_body(void *arg, unsigned worker)
 {
 	struct pipe_call *c = arg;
@@ -126,10 +138,17 @@ static void pipe_body(void *arg, unsigned worker)
 
 	pthread_mutex_lock(&c->lock);
 	while (c->consumed < c->limit) {
-		if (pipe_step(c, worker, &err)) {
-			if (c->nr_waiting)
-				pthread_cond_broadcast(&c->change);
-		} else {
+		switch (pipe_next(c)) {
+		case STEP_CONSUME:
+			pipe_consume(c, &err);
+			break;
+		case STEP_WORK:
+			pipe_work(c, worker, &err);
+			break;
+		case STEP_PRODUCE:
+			pipe_produce(c, &err);
+			break;
+		case STEP_NONE:
 			c->nr_waiting++;
 			pthread_cond_wait(&c->change, &c->lock);
 			c->nr_waiting--;

@@ -2,6 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -255,6 +256,51 @@ static void short_pipe_is_modest(void)
 	jobs_free(j);
 }
 
+#define SLEEPS 2000
+
+static int slow_produce(void *ctx, size_t slot, struct err *err)
+{
+	unsigned *n = ctx;
+
+	(void)slot;
+	(void)err;
+	return (*n)++ < SLEEPS;
+}
+
+static int no_work(void *ctx, unsigned worker, size_t slot, struct err *err)
+{
+	(void)ctx;
+	(void)worker;
+	(void)slot;
+	(void)err;
+	return 0;
+}
+
+static int slow_consume(void *ctx, size_t slot, struct err *err)
+{
+	(void)ctx;
+	(void)slot;
+	(void)err;
+	usleep(50);
+	return 0;
+}
+
+/* For each item one thread sleeps, and the slot that this gives back is something for one other. */
+static void pipe_wakes_few(void)
+{
+	unsigned n = 0;
+	struct jobs_pipe p = { 64, slow_produce, no_work, slow_consume, &n, false };
+	struct jobs *j = jobs_new(16);
+	struct rusage before, after;
+
+	getrusage(RUSAGE_SELF, &before);
+	check(!jobs_pipe(j, &p, NULL));
+	getrusage(RUSAGE_SELF, &after);
+	check(after.ru_nvcsw - before.ru_nvcsw >= SLEEPS);
+	check(after.ru_nvcsw - before.ru_nvcsw < 5 * SLEEPS);
+	jobs_free(j);
+}
+
 static void at_least_one(void)
 {
 	struct jobs *j = jobs_new(0);
@@ -273,6 +319,7 @@ static const struct test tests[] = {
 	{ "a pipeline consumes in the order of production", pipe_in_order },
 	{ "a pipeline that fails has consumed exactly what came before", pipe_fails_in_order },
 	{ "a pipeline of one item, or told to be alone, starts no thread and uses one slot again and again", short_pipe_is_modest },
+	{ "a pipeline wakes a thread only where there is something for it", pipe_wakes_few },
 	{ "there is at least one worker, and freeing nothing is fine", at_least_one },
 	{ 0 }
 };
