@@ -107,6 +107,37 @@ static void streams_in_order(void)
 	}
 }
 
+#define MANY 40
+static _Atomic unsigned nr_others;
+
+/* The block that the stream begins with arrives when many others have been read, or after ten seconds. */
+static int read_first_late(struct io *io, void *buf, size_t len, uint64_t at, struct err *e)
+{
+	if (at / BS != BLOCKS - 1)
+		nr_others++;
+	for (int ms = 0; at / BS == BLOCKS - 1 && nr_others < MANY && ms < 10000; ms++)
+		usleep(1000);
+	return made_read(io, buf, len, at, e);
+}
+
+static void streams_past_a_late_block(void)
+{
+	static const struct io_ops late_ops = { .read = read_first_late, .free = made_free };
+	struct io late = device;
+	const struct copy_options opt = { .data = &late };
+	uint8_t *got;
+	size_t len;
+
+	late.ops = &late_ops;
+	stream_to("late", &opt, 1);
+	check(nr_others >= MANY);
+	got = read_file("late", &len);
+	check_eq(len, map.size);
+	for (uint64_t i = 0; i < len; i++)
+		check_eq(got[i], wanted(i));
+	free(got);
+}
+
 static void streams_with_heads(void)
 {
 	const struct copy_options opt = { .data = &device, .frame = head };
@@ -183,6 +214,7 @@ static void only_files_share(void)
 
 static const struct test tests[] = {
 	{ "a stream gets all bytes in order, with few jobs and with many", streams_in_order },
+	{ "a stream's blocks are read on while one of them takes long", streams_past_a_late_block },
 	{ "a stream of records has each once, and no bytes of zeros", streams_with_heads },
 	{ "who looks at a copy into a file sees it in the file's order", a_file_in_its_order_for_who_looks },
 	{ "a byte where a device should have read as zeros is told as that", a_wrong_byte_has_its_cause },

@@ -39,7 +39,8 @@ static int execute(struct copy_state *c, struct err *err)
 	 * A device is read in its own order.  Files are written in theirs, which lays them out
 	 * well; copy_read() sorts the reads of bytes that are not cached.
 	 */
-	r = plan_cut(&c->plan, c->chunk, stream && !c->opt->frame ? COPY_CHUNK : COPY_ZEROS,
+	r = plan_cut(&c->plan, stream ? copy_stream_max(c) : c->chunk,
+		     stream && !c->opt->frame ? COPY_CHUNK : COPY_ZEROS,
 		     c->direct && !stream && !c->opt->seen, err);
 	if (!r)
 		r = stream ? copy_stream(c, err) : copy_pieces(c, err);

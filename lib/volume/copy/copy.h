@@ -8,7 +8,7 @@
  * The cheapest way is taken for each part: sharing extents with the source (reflink), copying
  * inside the kernel, reading and writing on all workers; zeros in an output that is zero already
  * are skipped.  A stream gets everything in order.  Memory: one plan window (plan.h), and
- * COPY_CHUNK (COPY_CHUNK_DIRECT) a worker.
+ * COPY_CHUNK (COPY_CHUNK_DIRECT) a worker; 20 MiB for a stream from a device.
  */
 #include "base/jobs.h"
 #include "volume/map/map.h"

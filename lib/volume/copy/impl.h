@@ -79,5 +79,7 @@ int copy_pieces(struct copy_state *c, struct err *err);
 /* Executes the plan in order into the stream.  stream.c */
 void copy_stream_init(struct copy_state *c);
 int copy_stream(struct copy_state *c, struct err *err);
+/* Bytes that a piece of the stream may have: fewer of a device with short extents, so that more are under way. */
+uint64_t copy_stream_max(const struct copy_state *c);
 
 #endif

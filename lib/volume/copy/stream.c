@@ -19,6 +19,7 @@
 #include "volume/copy/impl.h"
 
 #define PIPE_LEN (1 << 20)
+#define AHEAD ((size_t)16 << 20) /* bytes that are read before their turn comes, where pieces are short */
 
 static int write_error(const struct copy_state *c, struct err *err)
 {
@@ -184,12 +185,18 @@ static int write_piece(void *ctx, size_t slot, struct err *err)
 	return copy_done(s->c, zero ? copy_count(s->c, zeroed) : copy_count(s->c, copied), pc->len, err);
 }
 
+uint64_t copy_stream_max(const struct copy_state *c)
+{
+	return c->direct && !c->opt->frame && plan_fragmented(&c->plan) ? COPY_CHUNK : c->chunk;
+}
+
 static int stream_direct(struct copy_state *c, struct err *err)
 {
 	struct jobs *jobs = jobs_new(c->nr_workers);
 	struct streaming s = { .c = c };
 	struct jobs_pipe pipe = {
-		.nr_slots = c->nr_workers + 4,
+		/* more than the workers: they need not wait for a request that takes longer than the others */
+		.nr_slots = MAX(c->nr_workers + 4, AHEAD / copy_stream_max(c)),
 		.produce = next_piece,
 		.work = read_piece,
 		.consume = write_piece,
