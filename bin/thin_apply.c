@@ -13,7 +13,7 @@
 #include "volume/open/pool_lvm.h"
 #include "volume/open/thin_io.h"
 
-enum { OPT_TOP = 256, OPT_BASE_SHA256, OPT_SHA256, OPT_DATA_DEV, OPT_ORIGIN };
+enum { OPT_TOP = 256, OPT_BASE_SHA256, OPT_SHA256, OPT_DATA_DEV, OPT_ORIGIN, OPT_ORIGIN_FORMAT };
 
 static const struct opt opts[] = {
 	{ 'i', "input", ARG_REQUIRED, "FILE", "the input (default: standard input)", 'i' },
@@ -26,6 +26,8 @@ static const struct opt opts[] = {
 	{ 0, "sha256", ARG_REQUIRED, "HEX", "SHA-256 of TARGET afterwards", OPT_SHA256 },
 	{ 0, "data-dev", ARG_REQUIRED, "DEV", "data device, when POOL is not a table", OPT_DATA_DEV },
 	{ 0, "origin", ARG_REQUIRED, "DEV", "external origin of DEVICE (default: the table's)", OPT_ORIGIN },
+	{ 0, "origin-format", ARG_REQUIRED, "raw",
+	  "use the origin's bytes unchanged, even if it looks like a qcow2, vmdk, ... image", OPT_ORIGIN_FORMAT },
 	{ 'n', "dry-run", ARG_NONE, NULL, "check everything, write nothing", 'n' },
 	{ 'f', "force", ARG_NONE, NULL,
 	  "overwrite a block device that holds data, or a file that is not the bytes of a disk; format a pool "
@@ -80,13 +82,14 @@ static void read_options(struct cli *c, struct options *o)
 		case OPT_SHA256: o->apply.sha256 = read_digest(c, "--sha256"); break;
 		case OPT_DATA_DEV: o->place.data = c->arg; break;
 		case OPT_ORIGIN: o->place.origin = c->arg; break;
+		case OPT_ORIGIN_FORMAT: o->place.origin_raw = cli_origin_raw(c); break;
 		case 'n': o->apply.dry_run = true; break;
 		case 'f': o->place.force = true; break;
 		case 'q': c->quiet = true; break;
 		}
-	if (c->nr_args == 1 && (o->place.data || o->place.origin || cli_pool_option(c)))
+	if (c->nr_args == 1 && (o->place.data || o->place.origin || o->place.origin_raw || cli_pool_option(c)))
 		cli_usage_error(c, "%s needs POOL and DEVICE",
-				cli_pool_option(c) ?: o->place.data ? "--data-dev" : "--origin");
+				cli_pool_option(c) ?: o->place.data ? "--data-dev" : o->place.origin ? "--origin" : "--origin-format");
 	if (c->nr_args == 2)
 		cli_one_stdin(c, c->args[0], o->input, "the input");
 	if (o->top && o->format && o->format != APPLY_QCOW2)

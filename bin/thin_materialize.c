@@ -164,13 +164,7 @@ static void read_option(struct cli *c, int id, struct options *o)
 {
 	switch (id) {
 	case OPT_ORIGIN: o->volume.origin = c->arg; break;
-	case OPT_ORIGIN_FORMAT:
-		if (strcmp(c->arg, "raw"))
-			cli_usage_error(c, "--origin-format: '%s' is not read here, only raw; qemu-nbd -r "
-					   "-f %s makes a device of the image",
-					c->arg, c->arg);
-		o->volume.origin_raw = true;
-		break;
+	case OPT_ORIGIN_FORMAT: o->volume.origin_raw = cli_origin_raw(c); break;
 	case OPT_NO_ORIGIN: o->volume.no_origin = true; break;
 	case OPT_DATA_DEV: o->volume.data = c->arg; break;
 	case OPT_SIZE:

@@ -197,6 +197,8 @@ uint64_t cli_size_or_auto(struct cli *c, const char *option, uint64_t unit);
  * among them.  @option: "--format".
  */
 unsigned cli_choice(struct cli *c, const char *option);
+/* The value of --origin-format: raw, the only one. */
+bool cli_origin_raw(struct cli *c);
 
 /*
  * Asks "QUESTION [y/n]: " on stderr and reads a line from stdin.  Only y is yes; the end of the

@@ -373,3 +373,58 @@ load increment.bash
 	[[ "$stderr" == *"target: setting its size to 1048576 bytes: File too large"* ]] || { echo "$stderr"; return 1; }
 	cmp target was
 }
+
+@test "what the external origin shows already takes no space, in each format, and shared blocks stay shared" {
+	need qemu-img
+	local len i
+	# an origin that ends inside of a block, with zeros in it, and with an image's size before and behind its end
+	head -c $((5 * 131072 + 777)) /dev/urandom >base
+	dd if=/dev/zero of=base bs=131072 seek=2 count=1 conv=notrunc status=none
+	truncate -s 1M meta
+	truncate -s 8M data
+	printf '%s\n' 'pool: 0 16384 thin-pool meta data 256 0' 'a: 0 4000 thin pool 1 base' 'b: 0 4000 thin pool 2 base' >table
+	thin_message table 'create_thin 1'
+	for len in $((3 * 131072 + 1024)) $((4000 * 512)); do
+		thin_materialize -f --size $len table a same
+		qemu-img convert -f raw -O qcow2 same same.qcow2
+		thin_materialize -f -O rbd-diff --size $len table a same.rbd
+		thin_apply -i same table a
+		thin_apply -i same.qcow2 table a
+		thin_apply -i same.rbd table a
+		[ "$(thin_ls --no-headers -o MAPPED_BLOCKS table | tr -d ' ')" = 0 ]
+	done
+	# one byte is one block, and zeros over the origin's bytes are another
+	thin_materialize -f table a other
+	printf x | dd of=other bs=1 seek=$((131072 + 5)) conv=notrunc status=none
+	dd if=/dev/zero of=other bs=131072 seek=3 count=1 conv=notrunc status=none
+	thin_apply -i other table a
+	thin_materialize table a - | cmp - other
+	[ "$(thin_ls --no-headers -o MAPPED_BLOCKS table | tr -d ' ')" = 2 ]
+	thin_message table 'create_snap 2 1'
+	thin_apply -i other table b
+	[ "$(thin_ls --no-headers -o EXCLUSIVE_BLOCKS table | tr -d ' \n')" = 00 ]
+	thin_apply -i same table b
+	thin_materialize table b - | cmp - same
+	thin_materialize table a - | cmp - other
+	thin_check -q meta
+}
+
+@test "an origin that looks like an image is taken as raw bytes where --origin-format says so" {
+	need qemu-img
+	qemu-img create -q -f qcow2 base.qcow2 1M
+	truncate -s 1M meta
+	truncate -s 8M data
+	printf '%s\n' 'pool: 0 16384 thin-pool meta data 256 0' 'a: 0 4000 thin pool 1 base.qcow2' >table
+	thin_message table 'create_thin 1'
+	head -c 300000 /dev/urandom >new
+	run --separate-stderr thin_apply -i new table a
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"'base.qcow2' is a qcow2 image"*"--origin-format raw"* ]]
+	thin_apply --origin-format raw -i new table a
+	thin_materialize --origin-format raw table a - | head -c 300000 | cmp - new
+	run --separate-stderr thin_apply --origin-format qcow2 -i new table a
+	[ "$status" -eq 64 ]
+	run --separate-stderr thin_apply --origin-format raw -i new data
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"--origin-format needs POOL and DEVICE"* ]]
+}

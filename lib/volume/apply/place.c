@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/overflow.h"
 #include "base/text/parse.h"
+#include "base/zero.h"
 #include "dev/dev.h"
 #include "pool/format/format.h"
 #include "volume/guard/occupied.h"
@@ -200,7 +202,7 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 	if (!r)
 		r = roles_apart(arg, data, origin, err);
 	if (!r && origin)
-		r = origin_open(origin, DEV_BUFFERED, false, &p->origin, err);
+		r = origin_open(origin, DEV_BUFFERED, opt->origin_raw, &p->origin, err);
 	if (!r)
 		r = target_open(arg, data, opt->read_only ? DEV_SHARED : DEV_WRITE, opt->force, &p->target, err);
 	if (!r)
@@ -237,9 +239,59 @@ int place_read(struct place *p, void *buf, size_t len, uint64_t at, struct err *
 	return p->dev ? target_read(p->dev, buf, len, at, err) : io_read(p->io, buf, len, at, err);
 }
 
+/* 1: the device has other bytes there; 0: the same.  @buf NULL: zeros. */
+static int differs(struct place *p, void *old, const uint8_t *buf, uint64_t len, uint64_t at, struct err *err)
+{
+	uint64_t n;
+	int r;
+
+	for (uint64_t done = 0; done < len; done += n) {
+		n = MIN(len - done, ZEROS);
+		r = target_read(p->dev, old, n, at + done, err);
+		if (r)
+			return r;
+		if (buf ? !!memcmp(old, buf + done, n) : !all_zero(old, n))
+			return 1;
+	}
+	return 0;
+}
+
+static uint64_t block_len(const struct place *p)
+{
+	return (uint64_t)edit_superblock(target_pool(p->target))->data_block_size << SECTOR_SHIFT;
+}
+
+/*
+ * Where the origin shows through, blocks that have these bytes (@buf NULL: zeros) already stay as they are: to write
+ * them would take space.
+ */
+static int write_changes(struct place *p, const uint8_t *buf, uint64_t len, uint64_t at, struct err *err)
+{
+	const uint64_t block = block_len(p);
+	CLEANUP(free_ptr) void *old = malloc(ZEROS);
+	uint64_t n;
+	int r = old ? 0 : err_nomem(err, "buffer");
+
+	for (uint64_t done = 0; done < len && !r; done += n, at += n) {
+		n = MIN(len - done, block - at % block);
+		r = differs(p, old, buf ? buf + done : NULL, n, at, err);
+		if (r == 1)
+			r = buf ? target_write(p->dev, buf + done, n, at, err) : target_zero(p->dev, n, at, true, err);
+	}
+	return r;
+}
+
+/* How many of the @len bytes at @at are in blocks that the origin reaches? */
+static uint64_t origin_part(const struct place *p, uint64_t len, uint64_t at)
+{
+	return p->origin && at < p->origin->size ? MIN(len, round_up(p->origin->size, block_len(p)) - at) : 0;
+}
+
 int place_write(struct place *p, const void *buf, size_t len, uint64_t at, struct err *err)
 {
-	return p->dev ? target_write(p->dev, buf, len, at, err) : io_write(p->io, buf, len, at, err);
+	if (!p->dev)
+		return io_write(p->io, buf, len, at, err);
+	return origin_part(p, len, at) ? write_changes(p, buf, len, at, err) : target_write(p->dev, buf, len, at, err);
 }
 
 static int write_zeros(struct place *p, uint64_t len, uint64_t at, struct err *err)
@@ -260,8 +312,12 @@ static int write_zeros(struct place *p, uint64_t len, uint64_t at, struct err *e
 
 int place_zero(struct place *p, uint64_t len, uint64_t at, struct err *err)
 {
-	if (p->dev)
-		return target_zero(p->dev, len, at, true, err);
+	if (p->dev) {
+		const uint64_t n = origin_part(p, len, at);
+		int r = n ? write_changes(p, NULL, n, at, err) : 0;
+
+		return r || n == len ? r : target_zero(p->dev, len - n, at + n, true, err);
+	}
 	/* punching frees the space where the device supports it */
 	return len && io_punch(p->io, at, len, NULL) ? write_zeros(p, len, at, err) : 0;
 }

@@ -11,6 +11,7 @@ struct place;
 struct place_options {
 	const char *data;   /* data device of bare metadata, or NULL */
 	const char *origin; /* external origin; NULL: the table's */
+	bool origin_raw;    /* an origin that looks like an image format is read as it is */
 	uint64_t size;	    /* bytes that the image needs; 0: not known yet */
 	bool whole;	    /* it replaces all: a block device is checked for contents */
 	bool read_only;	    /* opened only to be read */
@@ -38,7 +39,10 @@ int place_grow(struct place *p, uint64_t size, struct err *err);
 int place_cut(struct place *p, uint64_t size, struct err *err);
 int place_read(struct place *p, void *buf, size_t len, uint64_t at, struct err *err);
 int place_write(struct place *p, const void *buf, size_t len, uint64_t at, struct err *err);
-/* Writes zeros, without taking space where the place supports it. */
+/*
+ * Writes zeros, without taking space where the place supports it.  Neither this nor place_write() takes space for what
+ * the external origin of a thin device shows already.
+ */
 int place_zero(struct place *p, uint64_t len, uint64_t at, struct err *err);
 int place_sync(struct place *p, struct err *err);
 
