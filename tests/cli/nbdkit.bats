@@ -426,6 +426,26 @@ busy_writer() {
 	[[ "$status" -ne 0 && "$output" == *"not a device id; only a table gives names"* ]]
 }
 
+@test "nbdkit-thin: messages name parameters where they would name a command's options" {
+	local wanted parameters
+	need qemu-img
+	qemu-img create -q -f qcow2 image 1M
+	printf '%s\n' 'p: 0 131072 thin-pool meta data 128 0' 'q: 0 131072 thin-pool meta2 data2 128 0' \
+		'a: 0 1024 thin p 0' 'b: 0 1024 thin q 0' >twice
+	while IFS='|' read -r wanted parameters; do
+		# shellcheck disable=SC2086
+		run nbd "$PLUGIN" $parameters --run 'echo started'
+		[[ "$status" -ne 0 && "$output" == *"$wanted"* ]] || { echo "$parameters: $output"; return 1; }
+		! grep -E -- "--[a-z]" <<<"$output" || return 1
+	done <<-'END'
+		pool-name=NAME|pool=twice device=1
+		pool-name=: no pool 'x' in|pool=twice pool-name=x device=1
+		meta' is not a table file and has only one pool|pool=meta data-dev=data pool-name=x device=1
+		data-dev=DEV|pool=meta device=1
+		raw bytes are the origin: origin-format=raw|pool=meta data-dev=data device=1 origin=image
+	END
+}
+
 @test "no test and no benchmark lets nbdkit make a folder in /tmp, where it would stay" {
 	cd "$abs_top_srcdir"
 	! grep -rnE 'nbdkit( -[a-z]+)* -U - [^,]|"-U", "[-]"' tests/cli tests/*.sh bench

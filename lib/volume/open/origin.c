@@ -79,12 +79,11 @@ int origin_open(const char *path, unsigned flags, bool raw, struct io **out, str
 			    "'%s' is a %s image, but an origin is read as raw bytes: convert it "
 			    "(qemu-img convert -f %s -O raw), or attach it (qemu-nbd -r -f %s) "
 			    "and give that device; if its raw bytes are the origin: "
-			    "--origin-format raw (nbdkit: origin-format=raw)",
+			    "--origin-format raw",
 			    path, format, format, format);
 	if (!r && packed)
 		r = err_set(err, -EINVAL,
-			    "'%s' is %s; if its raw bytes are the origin: --origin-format raw "
-			    "(nbdkit: origin-format=raw)",
+			    "'%s' is %s; if its raw bytes are the origin: --origin-format raw",
 			    path, packed);
 	if (r) {
 		io_free(io);

@@ -446,7 +446,7 @@ int pool_arg_trust_numbers(const struct pool_arg *p, const struct pool_found *fo
 		return 0;
 	return err_set(err, -EINVAL,
 		       "%s: line %u: '%s' %s a number, which may be another device since the table was "
-		       "saved, and %s: write the device's path there, or give --force (nbdkit: force=true); nothing was changed",
+		       "saved, and %s: write the device's path there, or give --force; nothing was changed",
 		       p->table->path, t->line, d->word, d->ref ? "stands on" : "is", why);
 }
 
