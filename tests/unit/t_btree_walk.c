@@ -378,8 +378,8 @@ static void many_snapshots(void)
 {
 	enum { NR_ROOTS = 2200, NR_LEAVES = 252, LEAF = NR_BLOCKS - NR_LEAVES };
 	static struct walk_root roots[NR_ROOTS];
+	uint32_t room[INTERNAL_MAX], nr;
 	const uint32_t *child;
-	uint32_t nr;
 
 	setup(1);
 	for (uint32_t i = 0; i < NR_LEAVES; i++)
@@ -390,7 +390,7 @@ static void many_snapshots(void)
 	}
 	run(roots, NR_ROOTS);
 	for (uint32_t i = 0; i < NR_ROOTS; i++) {
-		child = walk_children(f.walk, 1 + i, &nr);
+		child = walk_children(f.walk, 1 + i, room, &nr);
 		check_eq(nr, NR_LEAVES);
 		for (uint32_t k = 0; k < nr; k++)
 			check_eq(child[k], LEAF + k);

@@ -160,29 +160,26 @@ static inline uint8_t *page_at(struct refmap *m, uint64_t b)
 	return p ? p : new_page(m, b);
 }
 
-/* One more reference to a block whose pair is 11 already. */
-static __attribute__((noinline)) void overflow_inc(struct refmap *m, uint64_t b)
+/* @n more references to a block whose pair is 11 already. */
+static __attribute__((noinline)) void overflow_add(struct refmap *m, uint64_t b, uint32_t n)
 {
-	uint8_t *p = page_at(m, b), old;
+	uint8_t *p = n ? page_at(m, b) : NULL, old;
+	uint32_t fits;
 
 	if (!p)
 		return;
 	p += b & (PAGE_LEN - 1);
-	if (!m->shared) {
-		if (*p < UINT8_MAX)
-			++*p;
-		else
-			large_add(m, b, 1);
-		return;
-	}
 	old = __atomic_load_n(p, __ATOMIC_RELAXED);
 	do {
-		if (old == UINT8_MAX) {
-			large_add(m, b, 1);
-			return;
+		fits = MIN(n, (uint32_t)UINT8_MAX - old);
+		if (!m->shared) {
+			*p = (uint8_t)(old + fits);
+			break;
 		}
-	} while (!__atomic_compare_exchange_n(p, &old, (uint8_t)(old + 1), true, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(p, &old, (uint8_t)(old + fits), true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	if (n > fits)
+		large_add(m, b, n - fits);
 }
 
 /* Counts up the pairs of @w of which @low has the lower bit, all but those that are 11. */
@@ -222,7 +219,7 @@ static inline __attribute__((always_inline)) unsigned inc_one_alone(struct refma
 
 	*p ^= (uint64_t)(PAIR_CHANGES >> 2 * pair & 3) << shift;
 	if (unlikely(pair == 3))
-		overflow_inc(m, b);
+		overflow_add(m, b, 1);
 	return pair_count[pair];
 }
 
@@ -246,7 +243,7 @@ static inline __attribute__((always_inline)) void inc_listed_alone(struct refmap
 
 	bytes[b / 4] = new;
 	if (unlikely(new == old))
-		overflow_inc(m, b);
+		overflow_add(m, b, 1);
 }
 #else
 #define inc_listed_alone(m, bytes, b) inc_one_alone(m, b)
@@ -263,19 +260,26 @@ static inline __attribute__((always_inline)) unsigned inc_one(struct refmap *m, 
 		return inc_one_alone(m, b);
 	/* a pair of 11 stays: nothing is to be changed there */
 	if ((__atomic_load_n(word, __ATOMIC_RELAXED) >> shift & 3) == 3) {
-		overflow_inc(m, b);
+		overflow_add(m, b, 1);
 		return 3;
 	}
 	pair = word_inc(m, b / WORD_ENTRIES, 1ull << shift, true) >> shift & 3;
 
 	if (unlikely(pair == 3))
-		overflow_inc(m, b);
+		overflow_add(m, b, 1);
 	return pair_count[pair];
 }
 
 unsigned refmap_inc(struct refmap *m, uint64_t b)
 {
 	return inc_one(m, b, m->shared);
+}
+
+void refmap_add(struct refmap *m, uint64_t b, uint32_t n)
+{
+	while (n && n-- && refmap_inc(m, b) < 3)
+		;
+	overflow_add(m, b, n);
 }
 
 /* A bit in each second place becomes one in each byte, in the order of the CPU's memory. */
@@ -316,7 +320,7 @@ static __attribute__((noinline)) void overflow_word(struct refmap *m, uint64_t i
 		if (!eight || bytes_add(m, (void *)&p[b & (PAGE_LEN - 1)], bits_to_bytes(eight)))
 			continue;
 		for (; eight; eight &= eight - 1)
-			overflow_inc(m, b + (unsigned)__builtin_ctzll(eight) / 2);
+			overflow_add(m, b + (unsigned)__builtin_ctzll(eight) / 2, 1);
 	}
 }
 
@@ -397,21 +401,6 @@ void refmap_inc_list(struct refmap *m, const uint64_t *b, size_t nr)
 		else
 			inc_listed_alone(m, bytes, b[i]);
 	}
-}
-
-/* @n more references to a block whose pair is 11. */
-static __attribute__((cold)) void overflow_add(struct refmap *m, uint64_t b, uint32_t n)
-{
-	uint8_t *p = n ? page_at(m, b) : NULL;
-	uint32_t fits;
-
-	if (!p)
-		return;
-	p += b & (PAGE_LEN - 1);
-	fits = MIN(n, (uint32_t)UINT8_MAX - *p);
-	*p = (uint8_t)(*p + fits);
-	if (n > fits)
-		large_add(m, b, n - fits);
 }
 
 static void merge_word(struct refmap *to, const struct refmap *from, uint64_t i)

@@ -10,7 +10,7 @@
  * blocks and 256 bytes more for such a page when one of its blocks has a count above 3;
  * 22 to 43 bytes for each block with a count above 258.
  *
- * Threads: refmap_inc* may run on any number of threads at once when the map was made with @shared
+ * Threads: refmap_inc* and refmap_add() may run on any number of threads at once when the map was made with @shared
  * (lock-free up to a count of 258); all other functions need exclusive access to the map.
  *
  * Block numbers must be below nr_blocks.  Counting reports no errors: when memory for large
@@ -29,6 +29,8 @@ uint64_t refmap_nr_blocks(const struct refmap *m);
 
 /* Adds one reference; returns the count before, or 3 when that was larger. */
 unsigned refmap_inc(struct refmap *m, uint64_t b);
+/* Adds @n references. */
+void refmap_add(struct refmap *m, uint64_t b, uint32_t n);
 /* Adds one reference to each of [b, b+len). */
 void refmap_inc_run(struct refmap *m, uint64_t b, uint64_t len);
 /* Adds one reference to each block of the list; the fastest way when they are scattered. */

@@ -118,21 +118,35 @@ void walk_note_keys(struct walk *w, mblock_t leaf, const struct node *n)
 	w->nlast[leaf] = ~node_key(n, n->nr - 1);
 }
 
-const uint32_t *walk_children(const struct walk *w, mblock_t block, uint32_t *nr)
+/* The children that the record @in stands for, there or in @room. */
+static const uint32_t *children_of(const struct walk *w, const uint32_t *in, uint32_t *room)
+{
+	const uint32_t *other = in + INNER_CHILDREN;
+
+	if (!in[INNER_LIKE])
+		return other;
+	memcpy(room, walk_record(w, in[INNER_LIKE]) + INNER_CHILDREN, in[INNER_NR] * sizeof(*room));
+	for (uint32_t i = 0; i < in[INNER_PICK]; i++, other += 2)
+		room[other[0]] = other[1];
+	return room;
+}
+
+const uint32_t *walk_children(const struct walk *w, mblock_t block, uint32_t room[INTERNAL_MAX],
+			      uint32_t *nr)
 {
 	const uint32_t *in = block < w->s.nr_blocks ? walk_inner(w, block) : NULL;
 
 	if (!in || (w->flag[block] & WALK_LOST))
 		return NULL;
 	*nr = in[INNER_NR];
-	return in + INNER_CHILDREN;
+	return children_of(w, in, room);
 }
 
 int walk_each(struct walk *w, mblock_t block, walk_part_fn *fn, void *ctx)
 {
 	struct walk_part part = { .block = block };
+	uint32_t room[INTERNAL_MAX], nr = 0;
 	const uint32_t *child;
-	uint32_t nr = 0;
 	int r = 0;
 
 	if (block < w->s.nr_blocks)
@@ -140,7 +154,7 @@ int walk_each(struct walk *w, mblock_t block, walk_part_fn *fn, void *ctx)
 	else
 		part.block = WALK_NONE;
 	part.fault = walk_fault_of(w, block);
-	child = walk_children(w, block, &nr);
+	child = walk_children(w, block, room, &nr);
 	if (!child || part.fault) {
 		r = fn(ctx, &part);
 		return r < 0 ? r : 0;
@@ -215,16 +229,18 @@ static uint64_t sum_of(const struct walk *w, uint32_t b, const uint16_t *leaf_co
 	return in ? inner_sum(in) : 0;
 }
 
-/* The same for the sum over the children of @in, a node above leaves: a lost leaf counts 0. */
-static uint64_t sum_leaves(const uint32_t *in, const uint16_t *leaf_count)
+/* The sum over the children of @in, a node of height @h - 1.  Above leaves, a lost one counts 0. */
+static uint64_t sum_children(const struct walk *w, const uint32_t *in, uint8_t h,
+			     const uint16_t *leaf_count)
 {
+	uint32_t room[INTERNAL_MAX];
+	const uint32_t *child = children_of(w, in, room);
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < in[INNER_NR]; i++) {
-		uint32_t c = in[INNER_CHILDREN + i];
-
-		sum += c == EDGE_NONE ? 0 : leaf_count[c];
-	}
+	for (uint32_t i = 0; h == 2 && i < in[INNER_NR]; i++)
+		sum += child[i] == EDGE_NONE ? 0 : leaf_count[child[i]];
+	for (uint32_t i = 0; h > 2 && i < in[INNER_NR]; i++)
+		sum += sum_of(w, child[i], leaf_count);
 	return sum;
 }
 
@@ -236,10 +252,8 @@ static void sum_up(struct walk *w, const uint16_t *leaf_count)
 		for (b = w->min; (b = walk_next(w, b, w->max, h, WALK_LOST)) <= w->max; b++) {
 			uint32_t *in = walk_inner(w, b);
 
-			sum = in && h == 2 ? sum_leaves(in, leaf_count) : 0;
-			for (uint32_t i = 0; in && h > 2 && i < in[INNER_NR]; i++)
-				sum += sum_of(w, in[INNER_CHILDREN + i], leaf_count);
 			if (in) {
+				sum = sum_children(w, in, h, leaf_count);
 				in[INNER_SUM_LOW] = (uint32_t)sum;
 				in[INNER_SUM_HIGH] = (uint32_t)(sum >> 32);
 			}
@@ -265,10 +279,11 @@ void walk_mark(struct walk *w, mblock_t block)
 /* Has the internal node a bad pointer, or a child that is tainted? */
 static void taint_inner(struct walk *w, uint64_t b)
 {
-	const uint32_t *in = walk_inner(w, b);
+	uint32_t room[INTERNAL_MAX];
+	const uint32_t *in = walk_inner(w, b), *child = in ? children_of(w, in, room) : NULL;
 
 	for (uint32_t i = 0; in && i < in[INNER_NR]; i++) {
-		uint32_t c = in[INNER_CHILDREN + i];
+		uint32_t c = child[i];
 
 		if (c == EDGE_NONE || (w->flag[c] & WALK_BAD) || (w->height[c] & HEIGHT_TAINT)) {
 			w->height[b] |= HEIGHT_TAINT;

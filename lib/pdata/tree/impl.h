@@ -3,9 +3,9 @@
 #ifndef PDATA_TREE_IMPL_H
 #define PDATA_TREE_IMPL_H
 /*
- * The state of a forest walk, private to its four files: walk.c makes it and goes through the
- * levels, spine.c learns the heights, wave.c handles the nodes of one wave, forest.c answers
- * questions afterwards.
+ * The state of a forest walk, private to its files: walk.c makes it and goes through the levels,
+ * spine.c learns the heights, wave.c handles the nodes of one wave, model.c and expand.c their children,
+ * forest.c answers questions afterwards.
  *
  * Everything about a node is in arrays indexed by its block number: no hashing, no small
  * objects, and pages of the arrays that are never touched cost nothing.
@@ -37,8 +37,11 @@ enum {
 #define NR_CHUNKS      8191
 #define CHUNK_NODES    (CHUNK_LEN / (INNER_CHILDREN + 3 * INTERNAL_MAX) - 1)
 
-/* An internal node in the arena: head, then its children */
-enum { INNER_NR, INNER_PICK, INNER_SUM_LOW, INNER_SUM_HIGH, INNER_CHILDREN };
+/*
+ * An internal node in the arena: head, then its children.  With INNER_LIKE, the place + 1 of another record,
+ * its children are those of that one, but for INNER_PICK pairs of a number and a child.
+ */
+enum { INNER_NR, INNER_PICK, INNER_LIKE, INNER_SUM_LOW, INNER_SUM_HIGH, INNER_CHILDREN };
 #define EDGE_NONE UINT32_MAX
 
 /* A node read before its parents were known: on the spine. */
@@ -69,6 +72,8 @@ struct walk {
 	uint32_t **chunk;
 	_Atomic uint32_t nr_chunks;
 	uint32_t max_chunks;
+	struct model **model; /* model.c */
+	_Atomic bool has_models;
 	struct walk_worker *worker;
 	unsigned nr_workers;
 	uint32_t min, max;	  /* blocks reached */
@@ -78,15 +83,25 @@ struct walk {
 	bool sorted, summed, tainted;
 };
 
+/* The record at place @at - 1 of the arena. */
+static inline uint32_t *walk_record(const struct walk *w, uint32_t at)
+{
+	return w->chunk[(at - 1) >> CHUNK_SHIFT] + ((at - 1) & (CHUNK_LEN - 1));
+}
+
 /* The arena's record of an internal node that was read, or NULL. */
 static inline uint32_t *walk_inner(const struct walk *w, mblock_t b)
 {
-	uint32_t at = w->at[b];
-
-	return at ? w->chunk[(at - 1) >> CHUNK_SHIFT] + ((at - 1) & (CHUNK_LEN - 1)) : NULL;
+	return w->at[b] ? walk_record(w, w->at[b]) : NULL;
 }
 
-/* wave.c.  Those that return an int return 0 or -ENOMEM, without a text. */
+static inline void walk_set_flag(struct walk *w, uint64_t b, uint8_t flag)
+{
+	if ((__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & flag) != flag)
+		__atomic_fetch_or(&w->flag[b], flag, __ATOMIC_RELAXED);
+}
+
+/* expand.c, wave.c.  Those that return an int return 0 or -ENOMEM, without a text. */
 void walk_raise_u32(uint32_t *p, uint32_t v);
 /* Is the block used by something other than these trees? */
 bool walk_foreign(const struct walk *w, uint64_t b);
@@ -96,11 +111,6 @@ int walk_lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_faul
 	      int io_error);
 /* One more pointer to @b.  False: the block belongs to another kind of tree. */
 bool walk_reach(struct walk *w, uint64_t b, uint32_t nattr, bool inherit);
-/*
- * Passes the keys, owners and sharing of @b, a node of @level with record @in, on to its children.
- */
-int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in,
-		const le64 *keys, int level);
 /*
  * Compares the keys of @b, which are from @first to @last (@first > @last: it has none), with
  * those that its parents allow.  From now on its own keys stand in first[] and nlast[].

@@ -19,7 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pdata/tree/impl.h"
+#include "pdata/tree/expand.h"
+#include "pdata/tree/model.h"
 
 struct walk *walk_new(const struct walk_setup *setup, struct err *err)
 {
@@ -45,7 +46,7 @@ struct walk *walk_new(const struct walk_setup *setup, struct err *err)
 	if (w->worker)
 		memset(w->worker, 0, w->nr_workers * sizeof(*w->worker));
 	if (!w->height || !w->flag || !w->first || !w->nlast || !w->nattr || !w->root || !w->at ||
-	    !w->chunk || !w->worker)
+	    !w->chunk || !w->worker || !walk_new_models(w))
 		goto nomem;
 	for (unsigned i = 0; i < w->nr_workers; i++)
 		w->worker[i].used = CHUNK_LEN;
@@ -75,6 +76,7 @@ void walk_free(struct walk *w)
 	free(w->root);
 	free(w->at);
 	free(w->chunk);
+	free(w->model);
 	free(w->worker);
 	free(w->fault);
 	free(w);
@@ -85,11 +87,12 @@ static int spine_expand(struct walk *w, const struct spine_node *sp, int level)
 {
 	struct walk_worker *me = &w->worker[0];
 	uint32_t *in = walk_inner(w, sp->block);
+	struct bequest q = bequest_of(w, sp->block, level);
 	const le64 *keys;
 
 	if (level) {
 		keys = (const le64 *)(in + INNER_CHILDREN + in[INNER_NR]);
-		if (walk_expand(w, me, sp->block, in, keys, level))
+		if (walk_expand(w, me, sp->block, in, keys, &q) < 0)
 			return -ENOMEM;
 	}
 	return walk_judge(w, me, sp->block, sp->first, sp->last);

@@ -12,12 +12,13 @@
  * a struct walk_fault and does not stop the walk; loops and nodes met at two heights are faults,
  * never hangs.
  *
- * The internal nodes' children stay in memory (4 bytes an entry), so that counts can be summed
- * bottom-up and trees be traversed in key order without reading them again.
+ * The internal nodes' children stay in memory (4 bytes an entry; of a node that is mostly a copy of another one, 8
+ * for each that differs), so that counts can be summed bottom-up and trees be traversed in key order without
+ * reading them again.
  *
  * Memory: 26.125 bytes a block of the metadata device between the first and the last one reached
- * (touched lazily: 26 bytes a node), 4 bytes an entry of an internal node, and while a level
- * is read up to half a MiB.
+ * (touched lazily: 26 bytes a node), 4 bytes an entry of an internal node at most, and while a level
+ * is read up to half a MiB, and 5 KiB for each place of the trees where nodes are alike, up to 10 MiB.
  *
  * Threads: one owner calls everything here; the leaf function runs on the stream's workers.
  */
@@ -112,9 +113,10 @@ void walk_note_keys(struct walk *w, mblock_t leaf, const struct node *n);
 
 /*
  * The children of an internal node that was read, in key order; WALK_NONE (as uint32_t) stands for
- * a bad pointer.  NULL: not such a node.
+ * a bad pointer.  They are in @room or in the walk's memory.  NULL: not such a node.
  */
-const uint32_t *walk_children(const struct walk *w, mblock_t block, uint32_t *nr);
+const uint32_t *walk_children(const struct walk *w, mblock_t block, uint32_t room[INTERNAL_MAX],
+			      uint32_t *nr);
 
 /*
  * The leaves below @block (a root, or any node reached) in key order, shared or not.  A node

@@ -47,6 +47,7 @@ struct emit_frame {
 	mblock_t node;
 	const uint32_t *child;
 	uint32_t nr, i;
+	uint32_t room[INTERNAL_MAX]; /* for the children */
 };
 
 /* Where the traversal stands. */

@@ -92,8 +92,9 @@ static int enter(struct emitter *e, struct emit_items *it, mblock_t node)
 	if (e->sharing && sharing_quiet(e->sharing, node))
 		return 0;
 	f = &p->frame[p->depth++]; /* the height of a sound tree is at most BTREE_MAX_DEPTH */
-	*f = (struct emit_frame){ .node = node };
-	f->child = walk_children(w, node, &f->nr);
+	f->node = node;
+	f->nr = f->i = 0;
+	f->child = walk_children(w, node, f->room, &f->nr);
 	return f->child ? 0 : skip(e);
 }
 

@@ -51,9 +51,10 @@ static uint32_t child_of(const struct order *t, const uint32_t *child, uint32_t 
 }
 
 /* The children of a node whose keys can be believed: NULL when there are none. */
-static const uint32_t *children_of(const struct order *t, mblock_t node, uint32_t *nr)
+static const uint32_t *children_of(const struct order *t, mblock_t node, uint32_t *room,
+				   uint32_t *nr)
 {
-	const uint32_t *child = walk_children(t->w, node, nr);
+	const uint32_t *child = walk_children(t->w, node, room, nr);
 
 	return child && walk_fault_of(t->w, node) == NODE_OK ? child : NULL;
 }
@@ -61,13 +62,13 @@ static const uint32_t *children_of(const struct order *t, mblock_t node, uint32_
 /* Adds the nodes below @node that were not seen, and then itself.  As deep as the tree. */
 static int collect(struct order *t, mblock_t node)
 {
+	uint32_t room[INTERNAL_MAX], nr = 0, *p;
 	const uint32_t *child;
-	uint32_t nr = 0, *p;
 
 	if (t->seen[node])
 		return 0;
 	t->seen[node] = 1;
-	child = children_of(t, node, &nr);
+	child = children_of(t, node, room, &nr);
 	for (uint32_t i = child ? nr : 0; i-- > 0;) {
 		uint32_t c = child_of(t, child, i);
 
@@ -117,14 +118,14 @@ static int spread(struct order *t)
 	for (size_t k = t->nr; k-- > 0;) {
 		mblock_t node = t->node[k];
 		size_t end = t->place[node];
+		uint32_t room[INTERNAL_MAX], nr = 0;
 		const uint32_t *child;
-		uint32_t nr = 0;
 
 		t->o->of[node] = set_of(t, node, place, end);
 		if (!t->o->of[node])
 			return -ENOMEM;
 		place = end;
-		child = children_of(t, node, &nr);
+		child = children_of(t, node, room, &nr);
 		for (uint32_t i = 0; child && i < nr; i++) {
 			uint32_t c = child_of(t, child, i);
 

@@ -62,8 +62,8 @@ static void meet(struct sharing *s, mblock_t a, mblock_t b)
 static mblock_t outermost(struct sharing *s, mblock_t node, bool first)
 {
 	while (node && walk_height(s->w, node) > 0) {
-		uint32_t nr;
-		const uint32_t *child = walk_children(s->w, node, &nr);
+		uint32_t room[INTERNAL_MAX], nr;
+		const uint32_t *child = walk_children(s->w, node, room, &nr);
 
 		if (!child || !nr)
 			return 0;
@@ -76,12 +76,12 @@ static void visit(struct sharing *s, mblock_t node)
 {
 	mblock_t before = 0;
 	const uint32_t *child;
-	uint32_t nr;
+	uint32_t room[INTERNAL_MAX], nr;
 
 	if (walk_height(s->w, node) <= 0 || (s->state[node] & SEEN))
 		return;
 	s->state[node] |= SEEN;
-	child = walk_children(s->w, node, &nr);
+	child = walk_children(s->w, node, room, &nr);
 	for (uint32_t i = 0; child && i < nr; i++) {
 		mblock_t c = sharing_child(s->w, node, child, i);
 
@@ -104,7 +104,7 @@ static bool begins_def(const struct sharing *s, mblock_t leaf)
 static void list_defs(struct sharing *s, mblock_t node)
 {
 	const uint32_t *child;
-	uint32_t nr;
+	uint32_t room[INTERNAL_MAX], nr;
 
 	if (s->state[node] & LISTED)
 		return;
@@ -120,7 +120,7 @@ static void list_defs(struct sharing *s, mblock_t node)
 	}
 	if (walk_height(s->w, node) <= 0)
 		return;
-	child = walk_children(s->w, node, &nr);
+	child = walk_children(s->w, node, room, &nr);
 	for (uint32_t i = 0; child && i < nr; i++) {
 		mblock_t c = sharing_child(s->w, node, child, i);
 
@@ -205,13 +205,13 @@ bool sharing_empty(const struct sharing *s, mblock_t def)
 static bool find_quiet(struct sharing *s, mblock_t node)
 {
 	const uint32_t *child;
-	uint32_t nr;
+	uint32_t room[INTERNAL_MAX], nr;
 
 	if (walk_fault_of(s->w, node) != NODE_OK)
 		return false;
 	if (walk_height(s->w, node) == 0)
 		return sharing_of(s, node) == SHARE_NEXT;
-	child = walk_children(s->w, node, &nr);
+	child = walk_children(s->w, node, room, &nr);
 	for (uint32_t i = 0; child && i < nr; i++) {
 		mblock_t c = sharing_child(s->w, node, child, i);
 

@@ -82,12 +82,12 @@ static void sum_up(struct extents *x, const struct walk *w, mblock_t node)
 {
 	struct sum *s = &x->sum[node];
 	const uint32_t *child;
-	uint32_t nr;
+	uint32_t room[INTERNAL_MAX], nr;
 
 	if (s->known)
 		return;
 	s->known = true;
-	child = walk_children(w, node, &nr);
+	child = walk_children(w, node, room, &nr);
 	if (!child) {
 		*s = (struct sum){ x->leaf[node].nr, node, node, true };
 		return;

@@ -103,10 +103,10 @@ static int by_leaf(const void *va, const void *vb)
 static mblock_t last_leaf(struct walk *w, mblock_t node)
 {
 	const uint32_t *child;
-	uint32_t nr;
+	uint32_t room[INTERNAL_MAX], nr;
 
 	while (walk_height(w, node) > 0) {
-		child = walk_children(w, node, &nr);
+		child = walk_children(w, node, room, &nr);
 		if (!child || child[nr - 1] == WALK_NONE)
 			return WALK_NONE;
 		node = child[nr - 1];

@@ -102,13 +102,13 @@ static int visit(struct chain *c, mblock_t node)
 	struct walk *w = c->m->f->walk;
 	struct joint j = { .set = owners_of(c->m->owners, node) };
 	const uint32_t *child;
-	uint32_t nr;
+	uint32_t room[INTERNAL_MAX], nr;
 	int r = 0;
 
 	if (c->seen[node])
 		return 0;
 	c->seen[node] = SEEN;
-	child = walk_children(w, node, &nr);
+	child = walk_children(w, node, room, &nr);
 	if (!child || walk_fault_of(w, node) != NODE_OK)
 		return 0; /* a leaf, or damage, which is reported elsewhere */
 	for (uint32_t i = 0; i < nr && !r; i++) {
