@@ -239,21 +239,19 @@ int place_read(struct place *p, void *buf, size_t len, uint64_t at, struct err *
 	return p->dev ? target_read(p->dev, buf, len, at, err) : io_read(p->io, buf, len, at, err);
 }
 
-/* 1: the device has other bytes there; 0: the same.  @buf NULL: zeros. */
-static int differs(struct place *p, void *old, const uint8_t *buf, uint64_t len, uint64_t at, struct err *err)
+/* Has the device other bytes there?  Bytes that cannot be read, as on a lost part of the origin, are others.  @buf NULL: zeros. */
+static bool differs(struct place *p, void *old, const uint8_t *buf, uint64_t len, uint64_t at)
 {
 	uint64_t n;
-	int r;
 
 	for (uint64_t done = 0; done < len; done += n) {
 		n = MIN(len - done, ZEROS);
-		r = target_read(p->dev, old, n, at + done, err);
-		if (r)
-			return r;
-		if (buf ? !!memcmp(old, buf + done, n) : !all_zero(old, n))
-			return 1;
+		if (target_read(p->dev, old, n, at + done, NULL))
+			return true;
+		if (buf ? memcmp(old, buf + done, n) : !all_zero(old, n))
+			return true;
 	}
-	return 0;
+	return false;
 }
 
 static uint64_t block_len(const struct place *p)
@@ -274,8 +272,7 @@ static int write_changes(struct place *p, const uint8_t *buf, uint64_t len, uint
 
 	for (uint64_t done = 0; done < len && !r; done += n, at += n) {
 		n = MIN(len - done, block - at % block);
-		r = differs(p, old, buf ? buf + done : NULL, n, at, err);
-		if (r == 1)
+		if (differs(p, old, buf ? buf + done : NULL, n, at))
 			r = buf ? target_write(p->dev, buf + done, n, at, err) : target_zero(p->dev, n, at, true, err);
 	}
 	return r;
