@@ -43,7 +43,7 @@ static void connect_rooms(struct salvage *s)
 	s->state.graph = s->assign.graph = s->values.graph = s->tell.graph = &s->graph;
 	s->trees.super = s->counts.super = s->ages.super = s->datamap.super = &s->super;
 	s->state.super = s->assign.super = s->values.super = s->tell.super = &s->super;
-	s->counts.trees = s->ages.trees = s->datamap.trees = s->state.trees = &s->trees;
+	s->counts.trees = s->ages.trees = s->datamap.trees = &s->trees;
 	s->assign.trees = s->values.trees = s->tell.trees = &s->trees;
 	s->ages.counts = s->datamap.counts = s->state.counts = &s->counts;
 	s->assign.counts = s->tell.counts = &s->counts;

@@ -213,7 +213,7 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 		worst = a->opt[o].score;
 		++*nr;
 	}
-	return worst < -SURE_MARGIN ? worst : FORCED + SURE_MARGIN + worst;
+	return FORCED + SURE_MARGIN + worst;
 }
 
 /*
@@ -252,25 +252,6 @@ static bool may_be_inherited(const struct assignment *a, uint32_t cand)
 	return false;
 }
 
-/* Could another node be the root of a device, as well but for a margin, that this one is to be? */
-static bool has_competitor(const struct assignment *a, uint32_t cand)
-{
-	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
-		const struct choice *c = &a->opt[o];
-
-		if (!a->place[c->place].one || !assign_may_take(a, c))
-			continue;
-		for (uint32_t k = a->first_of[c->place]; k < a->first_of[c->place + 1]; k++) {
-			const struct choice *other = &a->opt[a->of_place[k]];
-
-			if (other->cand != cand && is_counted(a, other->cand) && a->cand[other->cand].refs &&
-			    other->score + SURE_MARGIN > c->score)
-				return true;
-		}
-	}
-	return false;
-}
-
 /*
  * Is this choice reliable?  Similarity is not enough, because a snapshot is similar to its origin.
  * A choice is sure when an older tree of the same device has the node, or when all other places are
@@ -289,8 +270,8 @@ static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 		else
 			others_denied &= (a->opt[o].says & SAYS_DENIED) != 0;
 	}
-	return (margin >= FORCED && !has_competitor(a, cand)) ||
-	       (margin < FORCED && margin >= SURE_MARGIN && (others_denied || (has && !may_be_inherited(a, cand))));
+	return margin >= FORCED ||
+	       (margin >= SURE_MARGIN && (others_denied || (has && !may_be_inherited(a, cand))));
 }
 
 /* Nodes that overlap the node just placed have one option less. */
@@ -405,19 +386,6 @@ static int best_first(const void *pa, const void *pb, void *ctx)
 	return x->place > y->place ? -1 : x->place < y->place;
 }
 
-static bool has_rival(const struct assignment *a, const uint32_t *list, uint32_t i, uint32_t nr)
-{
-	const struct choice *o = &a->opt[list[i]];
-	const int32_t margin = o->says & SAYS_CERTAIN ? 5 : SURE_MARGIN;
-
-	if (!a->place[o->place].one || !assign_node(a, o->cand)->nr_mappings)
-		return false;
-	for (uint32_t k = i + 1; k < nr && a->opt[list[k]].score + margin >= o->score; k++)
-		if (a->opt[list[k]].cand == o->cand && !a->place[a->opt[list[k]].place].nr_taken)
-			return true;
-	return assign_may_be_swapped(a, o, margin);
-}
-
 static int place_unknown(struct assignment *a)
 {
 	uint32_t *list = malloc(((size_t)a->nr_opts + 1) * sizeof(*list)), nr = 0;
@@ -440,7 +408,7 @@ static int place_unknown(struct assignment *a)
 			    (again && !a->place[o->place].one) || !assign_may_take(a, o) ||
 			    !datamap_allows(a->assign->datamap, a->cand[o->cand].node))
 				continue;
-			open = has_rival(a, list, i, nr);
+			open = a->place[o->place].one && n->nr_mappings && assign_may_be_swapped(a, o, SURE_MARGIN);
 			a->open += open;
 			assign_mark(a, o->cand, open ? CERTAINTY_OPEN : CERTAINTY_LIKELY);
 			assign_take(a, o, true);

@@ -36,9 +36,7 @@ static struct choice *best_option(const struct assignment *a, uint32_t cand)
 
 static bool open_leaf(const struct cover *c, uint32_t cand, struct view *v)
 {
-	return graph_get(c->a->assign->graph, assign_node(c->a, cand)->block, c->buf, NULL) >=
-		       0 &&
-	       view_open(v, c->buf);
+	return graph_view(c->a->assign->graph, c->a->cand[cand].node, c->buf, v);
 }
 
 /*

@@ -22,52 +22,16 @@ static bool in_lost_top(const struct trees *trees, uint32_t id)
 	return false;
 }
 
-static int youngest_first(const void *pa, const void *pb, void *ctx)
+/* The age of the youngest older top level, of those that are a single leaf: it names each device of its time. */
+static uint32_t youngest_top(const struct super *super)
 {
-	const struct super *super = ctx;
-	uint32_t a = block_age(super, super->graph->node[*(const uint32_t *)pa].block);
-	uint32_t b = block_age(super, super->graph->node[*(const uint32_t *)pb].block);
+	const struct graph *g = super->graph;
+	uint32_t age = UINT32_MAX;
 
-	return a < b ? -1 : a > b;
-}
-
-static bool has_key(const struct graph *g, const struct snode *n, uint64_t key)
-{
-	const struct edge *e = g->edge + n->edge;
-	uint32_t at = search_first(i, n->nr_edges, e[i].key >= key);
-
-	return at < n->nr_edges && e[at].key == key;
-}
-
-/* Older copies of top-level leaves, the youngest first. */
-static int list_old_tops(struct super *super, struct vec *tops)
-{
-	for (uint32_t i = 0; i < super->graph->nr_nodes; i++) {
-		const struct snode *n = &super->graph->node[i];
-
-		if (n->tree == TREE_TOP && n->flags & SN_LEAF && push_number(tops, i) < 0)
-			return -ENOMEM;
-	}
-	if (tops->nr)
-		qsort_r(tops->data, tops->nr, sizeof(uint32_t), youngest_first, super);
-	return 0;
-}
-
-/* Did the youngest of the older top levels that could name the device name it? */
-static bool was_there_last(const struct graph *g, const struct vec *tops, const uint8_t *is_child,
-			   uint32_t id)
-{
-	const uint32_t *top = tops->data;
-
-	for (size_t i = 0; i < tops->nr; i++) {
-		const struct snode *n = &g->node[top[i]];
-
-		if (has_key(g, n, id))
-			return true;
-		if (!is_child[top[i]] || (n->first <= id && id <= n->last))
-			return false;
-	}
-	return false;
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].tree == TREE_TOP && (g->node[i].flags & (SN_LEAF | SN_CHILD)) == SN_LEAF)
+			age = MIN(age, block_age(super, g->node[i].block));
+	return age;
 }
 
 /* Top level and details are lost: devices that an older top level names may be there yet. */
@@ -75,16 +39,12 @@ static int add_guesses(struct ages *ages, struct err *err)
 {
 	const struct graph *g = ages->graph;
 	struct trees *trees = ages->trees;
-	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
-	struct vec tops = { 0 };
-	const struct old_root *o;
-	int r = old_roots_read(ages, err);
+	const struct old_root *o = ages->old_roots.data;
+	uint32_t youngest;
+	int r = 0;
 
-	if (!r && (!is_child || list_old_tops(ages->super, &tops)))
-		r = err_nomem(err, "salvage: older top levels");
-	if (!r)
-		graph_mark_children(g, is_child);
-	o = ages->old_roots.data;
+	graph_mark_children(ages->graph);
+	youngest = youngest_top(ages->super);
 	for (size_t i = 0; i < ages->old_roots.nr && !r; i++) {
 		const struct sdevice d = { .info = { .dev_id = o[i].dev_id }, .root_block = NONE,
 					   .root = NONE, .source = DETAILS_INVENTED,
@@ -92,10 +52,9 @@ static int add_guesses(struct ages *ages, struct err *err)
 
 		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(trees, o[i].dev_id) &&
 		    !trees_find_device(trees, o[i].dev_id) && node_of(g, o[i].root) != NONE &&
-		    was_there_last(g, &tops, is_child, o[i].dev_id))
+		    block_age(ages->super, o[i].top) <= youngest)
 			r = trees_insert_device(trees, &d, err);
 	}
-	free(tops.data);
 	return r;
 }
 
@@ -125,31 +84,6 @@ static int add_nameless(struct trees *trees, uint32_t root, struct err *err)
 	return r ? r : trees_walk_mapping(trees, root, err);
 }
 
-/*
- * Trees whose device is not known, when device ids are lost: they get a new id rather than being
- * dropped.
- */
-static int invent_ids(struct counts *counts, struct err *err)
-{
-	const struct graph *g = counts->graph;
-	struct trees *trees = counts->trees;
-	uint32_t nr_nodes = g->nr_nodes;
-	int r = 0;
-
-	for (uint32_t i = 0; i < nr_nodes && !r; i++) {
-		uint32_t refs;
-
-		if (g->node[i].flags & SN_VIRTUAL || g->node[i].tree != TREE_MAPPING)
-			continue;
-		refs = counts_missing_refs(counts, g->node[i].block);
-		if (!refs || refs >= COUNT_MANY || !g->node[i].nr_mappings ||
-		    next_id(trees) > MAX_DEV_ID)
-			continue;
-		r = add_nameless(trees, i, err);
-	}
-	return r;
-}
-
 #define MAX_INVENTED 1000 /* trees that are tried against the data map */
 
 static int highest_newest(const void *pa, const void *pb, void *ctx)
@@ -165,37 +99,49 @@ static int highest_newest(const void *pa, const void *pb, void *ctx)
 }
 
 /*
- * Trees of which the data map still misses every mapping, when the metadata map is lost: they
- * belonged to a device that is not known.
+ * Does the node lack a parent?  One whose count is lost does, if nothing refers to it (@unknown); then the data map must
+ * still miss each of its mappings.
  */
-static int invent_by_data(struct assign *as, struct err *err)
+static bool is_nameless(const struct counts *counts, const struct snode *n, bool unknown)
 {
-	const struct graph *g = as->graph;
+	uint32_t refs;
+
+	if (n->tree != TREE_MAPPING || n->flags & SN_VIRTUAL || !n->nr_mappings)
+		return false;
+	refs = counts_missing_refs(counts, n->block);
+	return unknown ? refs == COUNT_UNKNOWN && !(n->flags & (SN_CHILD | SN_BROKEN | SN_LIVE | SN_DENIED))
+		       : refs && refs < COUNT_MANY;
+}
+
+/*
+ * Trees whose device is not known, when device ids are lost: they get a new id rather than being
+ * dropped.
+ */
+static int invent_ids(struct assign *as, bool unknown, struct err *err)
+{
 	struct trees *trees = as->trees;
-	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
-	uint32_t nr_nodes = g->nr_nodes, nr = 0;
-	CLEANUP(free_ptr) uint32_t *list = malloc(((size_t)nr_nodes + 1) * sizeof(*list));
-	int r = is_child && list ? 0 : err_nomem(err, "salvage: orphans");
+	struct vec list = { 0 };
+	int r = 0;
 
-	if (!r)
-		graph_mark_children(g, is_child);
-	for (uint32_t i = 0; i < nr_nodes && !r; i++) {
-		const struct snode *n = &g->node[i];
+	graph_mark_children(as->graph);
+	for (uint32_t i = 0; i < as->graph->nr_nodes && !r; i++)
+		if (is_nameless(as->counts, &as->graph->node[i], unknown))
+			r = push_number(&list, i);
+	if (r)
+		err_nomem(err, "salvage: orphans");
+	if (list.nr)
+		qsort_r(list.data, list.nr, sizeof(uint32_t), highest_newest, as->super);
+	for (size_t i = 0; i < list.nr && (!unknown || i < MAX_INVENTED) && !r; i++) {
+		const uint32_t root = ((uint32_t *)list.data)[i];
 
-		if (n->tree == TREE_MAPPING && n->nr_mappings && !is_child[i] &&
-		    !(n->flags & (SN_VIRTUAL | SN_BROKEN | SN_LIVE | SN_DENIED)) &&
-		    (!as->counts->has_counts || as->counts->count[n->block] == COUNT_UNKNOWN))
-			list[nr++] = i;
-	}
-	if (nr)
-		qsort_r(list, nr, sizeof(*list), highest_newest, as->super);
-	for (uint32_t i = 0; i < MIN(nr, (uint32_t)MAX_INVENTED) && !r; i++) {
-		if (next_id(trees) > MAX_DEV_ID || !datamap_allows(as->datamap, list[i]))
+		if (next_id(trees) > MAX_DEV_ID || (unknown && !datamap_allows(as->datamap, root)))
 			continue;
-		as->guessed = true;
-		datamap_take(as->datamap, list[i]);
-		r = add_nameless(trees, list[i], err);
+		as->guessed |= unknown;
+		if (unknown)
+			datamap_take(as->datamap, root);
+		r = add_nameless(trees, root, err);
 	}
+	free(list.data);
 	return r;
 }
 
@@ -221,11 +167,11 @@ int devices_settle(struct assign *as, struct err *err)
 	drop_guesses(trees);
 	counts_read_edges(counts);
 	if (nameless)
-		r = invent_ids(counts, err);
+		r = invent_ids(as, false, err);
 	if (!r && nameless && counts_have_unknown(counts))
 		r = datamap_begin(as->datamap, err);
 	if (!r && nameless && as->datamap->missing)
-		r = invent_by_data(as, err);
+		r = invent_ids(as, true, err);
 	return r;
 }
 
@@ -285,16 +231,10 @@ struct lost_roots {
 	uint32_t *dev, nr; /* the devices, by their number of mappings */
 	uint64_t give;	   /* how many mappings there are for them at most */
 	uint64_t want;	   /* how many they need when all that have the same number have one root */
-	uint8_t *lost;	   /* by number: a lost block lacks just so many parents */
 };
 
 static void find_lost_roots(const struct counts *counts, struct lost_roots *l)
 {
-	const struct graph *g = counts->graph;
-
-	for (uint32_t b = 1; b < g->nr_blocks; b++)
-		if (g->kind[b] <= BLOCK_IO_ERROR)
-			l->lost[MIN(counts_missing_refs(counts, b), l->nr + 1)] = 1;
 	for (uint32_t i = 0; i < l->nr; i = end_of_group(counts->trees, l->dev, i, l->nr))
 		if (mapped_of(&counts->trees->dev[l->dev[i]]) != UINT64_MAX)
 			l->want += mapped_of(&counts->trees->dev[l->dev[i]]);
@@ -302,14 +242,14 @@ static void find_lost_roots(const struct counts *counts, struct lost_roots *l)
 }
 
 /*
- * Had the devices [i, end) one root together, which have the same number of mappings?  They had if a lost block lacks
- * just so many parents, and if there are not enough mappings for a tree of each.
+ * Had the devices [i, end) one root together, which have the same number of mappings?  They had if there are not enough
+ * mappings for a tree of each.
  */
 static bool had_common_root(const struct trees *trees, const struct lost_roots *l, uint32_t i, uint32_t end)
 {
 	const uint32_t nr = end - i;
 
-	return nr > 1 && l->lost[nr] && l->want + (nr - 1) * mapped_of(&trees->dev[l->dev[i]]) > l->give;
+	return nr > 1 && l->want + (nr - 1) * mapped_of(&trees->dev[l->dev[i]]) > l->give;
 }
 
 /* A device whose root is lost too: a gap over all keys. */
@@ -330,10 +270,9 @@ int devices_add_gaps(struct counts *counts, struct err *err)
 {
 	struct trees *trees = counts->trees;
 	CLEANUP(free_ptr) uint32_t *dev = malloc((trees->nr_devs + 1) * sizeof(*dev));
-	CLEANUP(free_ptr) uint8_t *lost = calloc(trees->nr_devs + 2, 1);
-	struct lost_roots l = { .dev = dev, .lost = lost };
+	struct lost_roots l = { .dev = dev };
 
-	if (!dev || !lost)
+	if (!dev)
 		return err_nomem(err, "salvage: devices");
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].root == NONE)
@@ -351,46 +290,6 @@ int devices_add_gaps(struct counts *counts, struct err *err)
 		end = had_common_root(trees, &l, i, end) ? end : i + 1;
 		for (uint32_t k = i; k < end; k++)
 			trees->dev[dev[k]].root = root;
-	}
-	return 0;
-}
-
-/* Of @dev[i..end), the one whose tree has as many mappings as its details say, or NULL. */
-static const struct sdevice *whole_one(const struct trees *trees, const uint32_t *dev, uint32_t i, uint32_t end)
-{
-	for (; i < end; i++)
-		if (has_its_count(trees->graph, &trees->dev[dev[i]]))
-			return &trees->dev[dev[i]];
-	return NULL;
-}
-
-int devices_share_roots(struct trees *trees, bool *any, struct err *err)
-{
-	CLEANUP(free_ptr) uint32_t *dev = malloc((trees->nr_devs + 1) * sizeof(*dev));
-	uint32_t nr = (uint32_t)trees->nr_devs;
-
-	if (!dev)
-		return err_nomem(err, "salvage: devices");
-	for (uint32_t i = 0; i < nr; i++)
-		dev[i] = i;
-	if (nr)
-		qsort_r(dev, nr, sizeof(*dev), by_mapped, trees->dev);
-	trees_sum(trees);
-	for (uint32_t i = 0, end; i < nr; i = end) {
-		const struct sdevice *whole;
-
-		end = end_of_group(trees, dev, i, nr);
-		whole = end - i > 1 ? whole_one(trees, dev, i, end) : NULL;
-		for (uint32_t k = i; whole && k < end; k++) {
-			struct sdevice *d = &trees->dev[dev[k]];
-			const struct snode *n = d->root == NONE ? NULL : &trees->graph->node[d->root];
-
-			if (!n || !(n->flags & SN_VIRTUAL) || n->block != NONE || n->nr_edges ||
-			    !d->info.mapped_blocks)
-				continue;
-			d->root = whole->root;
-			*any = true;
-		}
 	}
 	return 0;
 }

@@ -77,13 +77,6 @@ static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how
 
 /* --- top level and details: one tree each, so what fits belongs there --- */
 
-/* Then its roots look like orphans too, and cannot be told from the live ones. */
-static bool held_is_lost(const struct super *super)
-{
-	return super->sb.held_root && (super->sb.held_root >= super->graph->nr_blocks ||
-				       super->graph->kind[super->sb.held_root] != BLOCK_SUPER);
-}
-
 /* Could @n be a child of the lost node, by its keys and its height? */
 static bool gap_takes(const struct snode *n, const struct gap *g)
 {
@@ -107,7 +100,7 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 		uint64_t next = g.begin;
 		uint32_t nr = 0;
 
-		if (g.tree != tree || (g.height < 0 && held_is_lost(counts->super)))
+		if (g.tree != tree)
 			continue;
 		c = list.data;
 		for (size_t k = 0; k < list.nr; k++, c++) {
@@ -212,12 +205,6 @@ static int find_places(struct assignment *a, uint32_t i, uint32_t dev, uint8_t *
 	return r;
 }
 
-/* A lost root that was a leaf has no children that could be found. */
-static bool was_a_leaf(const struct ages *ages, const struct gap *g, uint64_t need, uint32_t id)
-{
-	return g->height < 0 && need <= INTERNAL_MAX && old_roots_height(ages, id) <= 0;
-}
-
 static int gap_places(struct assignment *a)
 {
 	struct assign *as = a->assign;
@@ -260,14 +247,6 @@ static int gap_places(struct assignment *a)
 				d->info.mapped_blocks > have ? d->info.mapped_blocks - have : 0;
 		if (d->root != NONE)
 			r = find_places(a, d->root, (uint32_t)i, clean, place_of, &any, 0);
-	}
-	for (uint32_t i = 0; i < a->nr_places; i++) {
-		struct place *p = &a->place[i];
-
-		if (p->unknown && p->nr_devs &&
-		    was_a_leaf(as->ages, gap_at(trees, p->index), a->need[p->devs[0]],
-			       trees->dev[p->devs[0]].info.dev_id))
-			p->unknown = false;
 	}
 	return r;
 }
@@ -331,8 +310,6 @@ static int assign_parts(struct assign *as, struct err *err)
 	struct assignment a = { .assign = as };
 	int r = fill_places(&a, gap_places(&a), UNKNOWN_LEAVES, err);
 
-	if (!r)
-		r = devices_share_roots(as->trees, &as->guessed, err);
 	if (as->guessed && !datamap_is_settled(as->datamap))
 		as->unconfirmed = true;
 	assign_fini(&a);
@@ -340,15 +317,6 @@ static int assign_parts(struct assign *as, struct err *err)
 }
 
 /* --- all of it --- */
-
-/* The same for the devices' roots, when it is the snapshot's top level that is lost. */
-static bool held_top_is_lost(const struct super *super)
-{
-	uint32_t top = super_held_top(super);
-
-	return super->sb.held_root &&
-	       (top == NONE || super->graph->node[top].flags & (SN_VIRTUAL | SN_BROKEN));
-}
 
 int assign_gaps(struct assign *as, struct err *err)
 {
@@ -382,7 +350,5 @@ int assign_gaps(struct assign *as, struct err *err)
 	if (!r)
 		r = assign_parts(as, err);
 	counts_read_edges(counts);
-	trees->uncertain |= trees_have_filled(trees) &&
-			    held_top_is_lost(as->super); /* the node may have been the snapshot's */
 	return r;
 }

@@ -25,10 +25,5 @@ int assign_gaps(struct assign *as, struct err *err);
 int devices_guess(struct ages *ages, struct err *err);
 int devices_settle(struct assign *as, struct err *err);
 int devices_add_gaps(struct counts *counts, struct err *err);
-/*
- * Devices whose root is lost, and for which nothing is left, get the tree of the one that has as many mappings.
- * *any: there are such.
- */
-int devices_share_roots(struct trees *trees, bool *any, struct err *err);
 
 #endif

@@ -86,14 +86,6 @@ static void join_devices(struct solver *v)
 	}
 }
 
-static uint32_t nr_options(const struct solver *v, uint32_t i)
-{
-	uint32_t c = v->a->opt[i].cand;
-
-	return v->a->first_opt[c + 1] - v->a->first_opt[c];
-}
-
-/* Candidates with fewer options are decided first. */
 static int by_part(const void *pa, const void *pb, void *ctx)
 {
 	const struct solver *v = ctx;
@@ -103,8 +95,6 @@ static int by_part(const void *pa, const void *pb, void *ctx)
 
 	if (part_x != part_y)
 		return part_x < part_y ? -1 : 1;
-	if (v->a->opt[x].cand != v->a->opt[y].cand && nr_options(v, x) != nr_options(v, y))
-		return nr_options(v, x) < nr_options(v, y) ? -1 : 1;
 	chain_x = v->a->head[v->a->opt[x].cand];
 	chain_y = v->a->head[v->a->opt[y].cand];
 	if (chain_x != chain_y)
@@ -299,26 +289,23 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 
 /* --- the result --- */
 
-/* Does an option of the best solution differ from another solution's, and is it unreliable? */
+/* Does an option of the best solution differ from another solution's that is nearly as good? */
 static bool is_choice(const struct solver *v, uint32_t begin, uint32_t end)
 {
 	int32_t worst = INT32_MAX, rival = INT32_MIN;
-	bool named = true, others_denied = true, differs = false;
+	bool differs = false;
 
 	for (uint32_t k = begin; k < end; k++) {
-		const struct choice *o = option(v, k);
+		const int32_t score = option(v, k)->score;
 		bool other = v->other[v->list[k]] || v->gave_up;
 
 		differs |= other;
-		if (v->best[v->list[k]]) {
-			worst = o->score < worst ? o->score : worst;
-			named &= (o->says & SAYS_CERTAIN) != 0;
-		} else if (other) {
-			rival = o->score > rival ? o->score : rival;
-			others_denied &= (o->says & SAYS_DENIED) != 0;
-		}
+		if (v->best[v->list[k]])
+			worst = score < worst ? score : worst;
+		else if (other)
+			rival = score > rival ? score : rival;
 	}
-	return differs && ((int64_t)worst - rival < SURE_MARGIN || !(named || others_denied));
+	return differs && (int64_t)worst - rival < SURE_MARGIN;
 }
 
 /* Is the candidate placed in the same way in all solutions? */

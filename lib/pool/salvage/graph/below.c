@@ -53,6 +53,14 @@ uint64_t graph_room(const struct graph *g, uint32_t i, uint64_t *memo, unsigned 
 	return room;
 }
 
+/* The child of internal node @i that @key belongs to, or NONE. */
+static uint32_t child_for(const struct graph *g, uint32_t i, uint64_t key)
+{
+	uint32_t e = edge_for(g, &g->node[i], key);
+
+	return e == NONE ? NONE : g->edge[e].node;
+}
+
 enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node)
 {
 	const struct snode *n = &g->node[node];
@@ -77,19 +85,6 @@ enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node)
 	return UNKNOWN;
 }
 
-bool graph_is_below(const struct graph *g, uint32_t root, uint32_t node)
-{
-	return graph_contains(g, root, node) == YES;
-}
-
-/* The child of internal node @i that @key belongs to, or NONE. */
-static uint32_t child_for(const struct graph *g, uint32_t i, uint64_t key)
-{
-	uint32_t e = edge_for(g, &g->node[i], key);
-
-	return e == NONE ? NONE : g->edge[e].node;
-}
-
 uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key)
 {
 	for (unsigned depth = 0; root != NONE && depth < BTREE_MAX_DEPTH; depth++) {
@@ -98,6 +93,27 @@ uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key)
 		root = child_for(g, root, key);
 	}
 	return NONE;
+}
+
+static int each_device(const struct graph *g, uint32_t i, graph_device_fn *fn, void *ctx, unsigned depth)
+{
+	const struct snode *n = &g->node[i];
+	int r = 0;
+
+	for (uint32_t k = 0; k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++) {
+		const struct edge *e = &g->edge[n->edge + k];
+
+		if (n->flags & SN_LEAF)
+			r = fn(ctx, e->key, e->block);
+		else if (e->node != NONE)
+			r = each_device(g, e->node, fn, ctx, depth + 1);
+	}
+	return r;
+}
+
+int graph_each_device(const struct graph *g, uint32_t top, graph_device_fn *fn, void *ctx)
+{
+	return each_device(g, top, fn, ctx, 0);
 }
 
 static void mark(struct graph *g, uint32_t i, enum snode_flags flag, unsigned depth)
@@ -129,10 +145,11 @@ void graph_unmark(struct graph *g, enum snode_flags flag)
 		g->node[i].flags &= (uint16_t)~flag;
 }
 
-void graph_mark_children(const struct graph *g, uint8_t *is_child)
+void graph_mark_children(struct graph *g)
 {
+	graph_unmark(g, SN_CHILD);
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		for (uint32_t k = 0; !(g->node[i].flags & SN_LEAF) && k < g->node[i].nr_edges; k++)
-			if (g->edge[g->node[i].edge + k].node != NONE)
-				is_child[g->edge[g->node[i].edge + k].node] = 1;
+			if (graph_child(g, &g->node[i], k) != NONE)
+				g->node[graph_child(g, &g->node[i], k)].flags |= SN_CHILD;
 }

@@ -57,6 +57,7 @@ enum snode_flags {
 	SN_HELD = 1024,	 /* reached from the held metadata snapshot */
 	SN_MISPLACED = 2048, /* every parent that it should have expects another content in its block */
 	SN_VOUCHED = 4096,   /* reached from a device whose count is right */
+	SN_CHILD = 8192,     /* an internal node refers to it (graph_mark_children()) */
 };
 
 /* Is an orphan's place proved by numbers, likely by evidence, or open? */
@@ -94,7 +95,7 @@ struct mend {
 
 /* An intact block found in another place than its own. */
 struct stray {
-	uint32_t own, at;
+	uint32_t at, own;
 	uint8_t kind;
 	bool used; /* it is used as the block whose number it carries */
 };
@@ -110,9 +111,10 @@ struct graph {
 	uint8_t *kind;	/* enum block_kind, by block */
 	uint32_t *slot; /* node of a block, or NONE */
 	struct snode *node;
-	uint32_t nr_nodes, cap_nodes;
+	uint32_t nr_nodes;
 	struct edge *edge;
-	uint32_t nr_edges, cap_edges;
+	uint32_t nr_edges;
+	size_t cap_nodes, cap_edges;
 	struct vec mends, strays; /* sorted by location */
 	struct vec moved;	  /* strays that stand in for their block, sorted by it */
 
@@ -189,6 +191,8 @@ int graph_scan_all(struct graph *g, struct err *err);
 int graph_bound(struct graph *g, struct err *err);
 /* The content of @block, wherever it is, mended.  0, or -errno when it cannot be read. */
 int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err);
+/* Opens the content of node @i, which is read to @buf.  False: it cannot be read. */
+bool graph_view(const struct graph *g, uint32_t i, void *buf, struct view *v);
 /* Where the content of @block is. */
 uint32_t graph_where(const struct graph *g, uint32_t block);
 
@@ -225,9 +229,11 @@ void graph_link(struct graph *g);
 enum answer { NO, YES, UNKNOWN };
 /* Is @node in the tree at @root? */
 enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node);
-bool graph_is_below(const struct graph *g, uint32_t root, uint32_t node);
 /* The leaf below @root that @key belongs to, or NONE. */
 uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key);
+/* Calls @fn for each device that the top level at @top names, in the order of keys, until it returns not 0: then that is returned. */
+typedef int graph_device_fn(void *ctx, uint64_t id, uint32_t root);
+int graph_each_device(const struct graph *g, uint32_t top, graph_device_fn *fn, void *ctx);
 /* Is something below node @i missing or dropped?  @memo: a byte a node, all zero at first. */
 bool graph_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth);
 /* How many mappings can be in the lost parts below node @i at most?  @memo: a number a node, all zero at first. */
@@ -235,7 +241,7 @@ uint64_t graph_room(const struct graph *g, uint32_t i, uint64_t *memo, unsigned 
 /* Sets @flag in each node of the tree at @root, and of the trees that it names when it is a top level. */
 void graph_mark(struct graph *g, uint32_t root, enum snode_flags flag);
 void graph_unmark(struct graph *g, enum snode_flags flag);
-/* Sets is_child[i] of each node that an internal node refers to. */
-void graph_mark_children(const struct graph *g, uint8_t *is_child);
+/* Sets SN_CHILD in each node that an internal node refers to now. */
+void graph_mark_children(struct graph *g);
 
 #endif

@@ -58,9 +58,6 @@ static void vote(const struct graph *g, struct snode *n)
 		if (c->tree != TREE_NONE && c->height < BTREE_MAX_DEPTH && keys_fit(g, n, i, c))
 			votes[c->tree][c->height]++;
 	}
-	/* an empty leaf says nothing about its siblings' tree */
-	if (votes[TREE_EMPTY][0] && !votes[TREE_TOP][0])
-		votes[TREE_MAPPING][0]++;
 	n->tree = TREE_NONE;
 	n->height = 1;
 	for (uint8_t t = TREE_MAPPING; t < TREE_EMPTY; t++)

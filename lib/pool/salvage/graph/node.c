@@ -68,6 +68,21 @@ bool view_open(struct view *v, const void *block)
 	return true;
 }
 
+uint32_t view_nr_common(const struct view *a, const struct view *b)
+{
+	uint32_t i = 0, k = 0, same = 0;
+
+	while (a->value_size == b->value_size && i < a->nr && k < b->nr) {
+		uint64_t ka = view_key(a, i), kb = view_key(b, k);
+
+		same += ka == kb && !memcmp(a->values + (size_t)i * a->value_size,
+					    b->values + (size_t)k * b->value_size, a->value_size);
+		i += ka <= kb;
+		k += kb <= ka;
+	}
+	return same;
+}
+
 static uint32_t add_run(struct run *run, uint32_t nr, uint64_t key, uint64_t value)
 {
 	struct run *last = nr ? &run[nr - 1] : NULL;

@@ -35,6 +35,9 @@ static inline uint64_t view_value(const struct view *v, uint32_t i)
 	return le64_get(k);
 }
 
+/* The number of entries that two nodes have in common. */
+uint32_t view_nr_common(const struct view *a, const struct view *b);
+
 /*
  * The runs of a mapping leaf in key order, without those whose data block is not below
  * @nr_data_blocks and without keys out of order.  @run: room for 252.  Returns how many runs there are.

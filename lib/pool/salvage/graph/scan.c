@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/order.h"
 #include "base/sum/crc32c.h"
 #include "base/zero.h"
 #include "pool/salvage/graph/graph.h"
@@ -212,8 +213,8 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 
 		if (!st)
 			return -ENOMEM;
-		*st = (struct stray){ own < graph->nr_blocks ? (uint32_t)own : NONE, (uint32_t)at,
-				      (uint8_t)kind, false };
+		*st = (struct stray){ .at = (uint32_t)at, .own = own < graph->nr_blocks ? (uint32_t)own : NONE,
+				      .kind = (uint8_t)kind };
 		graph->kind[at] = BLOCK_STRAY;
 		return 0;
 	}
@@ -230,22 +231,14 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 	return 0;
 }
 
-/* Room for @n more of what @p points to, with @nr in use. */
-static int grow(void *p, uint32_t *cap, uint32_t nr, size_t n, size_t size, struct err *err)
+/* Room for so many more.  Their numbers are below NONE. */
+static int make_room(struct graph *g, size_t nodes, size_t edges, struct err *err)
 {
-	uint64_t want = (uint64_t)nr + n;
-	void **data = p, *bigger;
-	size_t more = *cap;
-
-	if (want >= NONE)
+	if (g->nr_nodes + nodes >= NONE || g->nr_edges + edges >= NONE)
 		return err_set(err, -EFBIG, "salvage: too many children of internal nodes");
-	if (want <= *cap)
-		return 0;
-	bigger = vec_grown(*data, &more, want, size);
-	if (!bigger)
+	if (vec_reserve(g->node, g->cap_nodes, g->nr_nodes + nodes) ||
+	    vec_reserve(g->edge, g->cap_edges, g->nr_edges + edges))
 		return err_nomem(err, "salvage: summaries of nodes");
-	*data = bigger;
-	*cap = (uint32_t)MIN(more, NONE - 1);
 	return 0;
 }
 
@@ -254,20 +247,6 @@ static int by_block(const void *pa, const void *pb)
 	const struct snode *a = pa, *b = pb;
 
 	return a->block < b->block ? -1 : a->block > b->block;
-}
-
-static int by_place(const void *pa, const void *pb)
-{
-	const struct stray *a = pa, *b = pb;
-
-	return a->at < b->at ? -1 : a->at > b->at;
-}
-
-static int mend_by_place(const void *pa, const void *pb)
-{
-	const struct mend *a = pa, *b = pb;
-
-	return a->at < b->at ? -1 : a->at > b->at;
 }
 
 static int join_vec(struct vec *to, const struct vec *from, size_t size)
@@ -286,10 +265,8 @@ static int join_sight(struct graph *graph, const struct sight *g, struct err *er
 {
 	uint32_t edges = graph->nr_edges;
 	const struct snode *from = g->nodes.data;
-	int r = grow(&graph->node, &graph->cap_nodes, graph->nr_nodes, g->nodes.nr, sizeof(*graph->node), err);
+	int r = make_room(graph, g->nodes.nr, g->edges.nr, err);
 
-	if (!r)
-		r = grow(&graph->edge, &graph->cap_edges, graph->nr_edges, g->edges.nr, sizeof(*graph->edge), err);
 	if (r)
 		return r;
 	if (g->edges.nr)
@@ -332,9 +309,9 @@ static int join_all(struct graph *g, struct sight *sight, unsigned nr, struct er
 	for (uint32_t i = begin; i < g->nr_nodes; i++)
 		g->slot[g->node[i].block] = i;
 	if (g->mends.nr > mends)
-		qsort(g->mends.data, g->mends.nr, sizeof(struct mend), mend_by_place);
+		qsort(g->mends.data, g->mends.nr, sizeof(struct mend), order_u32); /* by @at */
 	if (g->strays.nr > strays)
-		qsort(g->strays.data, g->strays.nr, sizeof(struct stray), by_place);
+		qsort(g->strays.data, g->strays.nr, sizeof(struct stray), order_u32);
 	return 0;
 }
 
@@ -394,7 +371,7 @@ int graph_take_content(struct graph *graph, uint32_t block, uint32_t at, uint8_t
 
 uint32_t graph_add_virtual(struct graph *g, uint8_t tree, int height, struct err *err)
 {
-	if (grow(&g->node, &g->cap_nodes, g->nr_nodes, 1, sizeof(*g->node), err) < 0)
+	if (make_room(g, 1, 0, err) < 0)
 		return NONE;
 	g->node[g->nr_nodes] = (struct snode){ .block = NONE,
 					       .tree = tree,
@@ -407,7 +384,7 @@ int graph_add_edges(struct graph *g, uint32_t node, const uint32_t *child, uint3
 		    struct err *err)
 {
 	struct snode *n;
-	int r = grow(&g->edge, &g->cap_edges, g->nr_edges, nr, sizeof(*g->edge), err);
+	int r = make_room(g, 0, nr, err);
 
 	if (r < 0)
 		return r;

@@ -55,21 +55,9 @@ static int place_strays(struct graph *g, struct err *err)
 static bool same_entries(const void *a, const void *b)
 {
 	struct view va, vb;
-	uint32_t i = 0, k = 0, same = 0;
 
-	if (!view_open(&va, a) || !view_open(&vb, b) || va.value_size != vb.value_size ||
-	    va.leaf != vb.leaf)
-		return false;
-	while (i < va.nr && k < vb.nr) {
-		uint64_t ka = view_key(&va, i), kb = view_key(&vb, k);
-
-		if (ka == kb)
-			same += !memcmp(va.values + (size_t)i * va.value_size,
-					vb.values + (size_t)k * vb.value_size, va.value_size);
-		i += ka <= kb;
-		k += kb <= ka;
-	}
-	return same * 2 > MIN(va.nr, vb.nr);
+	return view_open(&va, a) && view_open(&vb, b) && va.leaf == vb.leaf &&
+	       view_nr_common(&va, &vb) * 2 > MIN(va.nr, vb.nr);
 }
 
 static int place_misnumbered(struct graph *g, struct err *err)
@@ -85,11 +73,9 @@ static int place_misnumbered(struct graph *g, struct err *err)
 
 		if (st->used || st->kind != BLOCK_NODE || g->kind[st->at] != BLOCK_STRAY)
 			continue;
-		if (st->own != NONE && g->kind[st->own] == BLOCK_NODE) {
-			if (graph_get(g, st->at, a, NULL) < 0 ||
-			    graph_get(g, st->own, b, NULL) < 0 || same_entries(a, b))
-				continue;
-		}
+		if (st->own != NONE && g->kind[st->own] == BLOCK_NODE &&
+		    (graph_get(g, st->at, a, NULL) < 0 || graph_get(g, st->own, b, NULL) < 0 || same_entries(a, b)))
+			continue;
 		r = graph_take_content(g, st->at, st->at, st->kind, err);
 		if (r < 0)
 			return r;
@@ -139,6 +125,11 @@ int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err)
 	return 0;
 }
 
+bool graph_view(const struct graph *g, uint32_t i, void *buf, struct view *v)
+{
+	return !graph_get(g, g->node[i].block, buf, NULL) && view_open(v, buf);
+}
+
 int graph_bound(struct graph *g, struct err *err)
 {
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
@@ -153,8 +144,7 @@ int graph_bound(struct graph *g, struct err *err)
 		uint32_t nr;
 
 		if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) ||
-		    n->max_data < g->nr_data_blocks || graph_get(g, n->block, buf, NULL) < 0 ||
-		    !view_open(&v, buf))
+		    n->max_data < g->nr_data_blocks || !graph_view(g, i, buf, &v))
 			continue;
 		nr = view_runs(&v, g->nr_data_blocks, run);
 		for (uint32_t k = 0; k < nr; k++)

@@ -132,9 +132,8 @@ static bool may_be_later(const struct counts *counts, const struct superblock *o
 }
 
 /*
- * One contradicted pointer means a block that was overwritten; two beside an intact mapping root
- * mean two blocks that were exchanged.  More of them, while there is another intact state, mean a
- * superblock that is older or newer than the nodes: then its trees are not filled from another
+ * One contradicted pointer means a block that was overwritten.  More of them, while there is another intact state,
+ * mean a superblock that is older or newer than the nodes: then its trees are not filled from another
  * state.  So does an index block that was overwritten, if the superblock's roots are those of an older state.
  */
 static int try_other_state(struct state *state, struct err *err)
@@ -142,8 +141,7 @@ static int try_other_state(struct state *state, struct err *err)
 	struct super *super = state->super;
 	struct counts *counts = state->counts;
 	const struct superblock own = super->sb;
-	int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
-	bool uncertain = state->trees->uncertain, other = !roots_agree(counts) && nr_contradicted(counts) >= enough;
+	const bool other = !roots_agree(counts) && nr_contradicted(counts) >= 2;
 	int r;
 
 	if (!other && !super_has_other_index(super))
@@ -156,7 +154,6 @@ static int try_other_state(struct state *state, struct err *err)
 		r = counts_read(counts, err);
 	if (r || !other || !roots_agree(counts)) {
 		super->sb = own;
-		state->trees->uncertain = uncertain;
 		return r;
 	}
 	state->roots = ROOTS_OTHER;

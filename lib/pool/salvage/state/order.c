@@ -45,38 +45,30 @@ static bool has_untouched(const struct graph *g, const struct pool_state *st)
 /*
  * Did @b follow @a after a short time?  What only @b has was written after @a's index block, and up to
  * its own, or so many blocks @behind it: a commit writes its index block last, but for a few bitmaps.
- * It goes round the end of the device, @strict: only when that has been written to.  It may begin at the front when the
- * pool had been activated again; not when @strict.
+ * It goes round the end of the device only when that has been written to.
  */
 static bool follows(const struct graph *g, const struct pool_state *a, const struct pool_state *b,
-		    bool strict, uint32_t behind)
+		    uint32_t behind)
 {
 	uint32_t last = b->index + behind;
 	bool wrapped = b->index < a->index;
-	bool onwards = !strict || !wrapped || !has_untouched(g, a);
-	bool from_front = !strict;
 
-	for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64 && (onwards || from_front); w++)
+	if (wrapped && has_untouched(g, a))
+		return false;
+	for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 		for (uint64_t only = b->live[w] & ~a->live[w]; only; only &= only - 1) {
 			uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(only);
 
-			onwards &= wrapped ? at > a->index || at <= last
-					   : at > a->index && at <= last;
-			from_front &= at <= last;
+			if (wrapped ? at <= a->index && at > last : at <= a->index || at > last)
+				return false;
 		}
-	return onwards || from_front;
+	return true;
 }
 
 /* Did @b come after @a, and cannot @a have come after @b, by where they were written? */
-static bool is_newer(const struct graph *g, const struct pool_state *a, const struct pool_state *b,
-		     bool strict)
+static bool is_newer(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
-	return follows(g, a, b, strict, 0) && !follows(g, b, a, strict, BEHIND_INDEX);
-}
-
-static bool same_roots(const struct pool_state *a, const struct pool_state *b)
-{
-	return a->map_root == b->map_root && a->details_root == b->details_root;
+	return follows(g, a, b, 0) && !follows(g, b, a, BEHIND_INDEX);
 }
 
 /*
@@ -105,7 +97,7 @@ bool order_has_rival(const struct super *super, struct vec *states, const struct
 		     best->transaction <= hint->transaction &&
 		     best->transaction >= hint->transaction / 2;
 	struct pool_state *st = states->data;
-	bool any = true;
+	bool any = true, all = true;
 
 	for (size_t i = 0; i < states->nr; i++)
 		st[i].is_older = &st[i] == best;
@@ -116,20 +108,13 @@ bool order_has_rival(const struct super *super, struct vec *states, const struct
 				any |= st[i].is_older = st[k].is_older &&
 							(!st[k].orphans || &st[k] == best) &&
 							(dated || has_common(g, &st[i], &st[k])) &&
-							(is_newer(g, &st[i], &st[k], false) ||
-							 same_roots(&st[i], &st[k]) ||
-							 is_newer(g, &st[i], &st[k], true));
+							is_newer(g, &st[i], &st[k]);
 		if (states->nr > MAX_COMPARED)
 			break;
 	}
-	/*
-	 * a falling clock, or fewer mappings, would need a deletion: the other order is more likely
-	 */
 	for (size_t i = 0; i < states->nr; i++)
-		if (!st[i].is_older || fall_between(&st[i], best).clock ||
-		    (!fall_between(best, &st[i]).clock && st[i].mapped > best->mapped && !same_roots(&st[i], best)))
-			return true;
-	return false;
+		all &= st[i].is_older;
+	return !all;
 }
 
 /* Those in which nothing was reused come first; returns how many. */
@@ -172,7 +157,7 @@ static size_t find_newest(const struct graph *g, const struct pool_state *st, si
 		}
 	}
 	for (size_t i = 0; i < nr; i++)
-		if (i != best && is_newer(g, &st[best], &st[i], false))
+		if (i != best && is_newer(g, &st[best], &st[i]))
 			best = i;
 	return best;
 }
@@ -184,7 +169,7 @@ const struct pool_state *order_newest(const struct graph *g, struct vec *states,
 
 	*spoilt = false;
 	for (size_t i = nr; i < states->nr; i++) {
-		*spoilt |= nr && !is_newer(g, &st[i], &st[best], false) && !is_newer(g, &st[i], &st[best], true) &&
+		*spoilt |= nr && !is_newer(g, &st[i], &st[best]) &&
 			   !fall_between(&st[best], &st[i]).clock;
 		free(st[i].live);
 	}

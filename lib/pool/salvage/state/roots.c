@@ -59,7 +59,7 @@ static bool is_metadata_overflow(struct counts *counts, uint32_t node)
 			return false;
 		node = c;
 	}
-	if (!buf || graph_get(g, g->node[node].block, buf, NULL) < 0 || !view_open(&v, buf))
+	if (!buf || !graph_view(g, node, buf, &v))
 		return false;
 	for (uint32_t i = 0; i < v.nr; i++)
 		if (view_key(&v, i) >= g->nr_blocks || counts->count[view_key(&v, i)] != COUNT_MANY)
@@ -99,40 +99,78 @@ static const struct device_info *find_info(const struct vec *details, uint64_t i
 	return at < details->nr && d[at].dev_id == id ? &d[at] : NULL;
 }
 
-/* Devices with another number of mappings than their details say, though nothing is lost there. */
-static uint32_t count_mismatches(const struct graph *g, uint32_t i, const struct vec *details,
-				 unsigned depth)
+/* A top level beside details. */
+struct comparison {
+	const struct graph *g;
+	struct vec details;
+	const struct pool_state *last; /* the state before, NULL: of any state */
+	uint32_t end;		       /* and where the next one begins */
+	uint32_t nr;	    /* devices that the top level names */
+	uint32_t nr_lost;   /* without a whole tree that can be of this state */
+	uint32_t nr_differ; /* with another number of mappings than their details say, though nothing is lost */
+	uint32_t nr_alike;
+};
+
+/* A state that follows keeps most of the older one, and has its new blocks right after it. */
+static bool may_follow(const struct comparison *c, uint32_t root)
 {
-	const struct snode *n = &g->node[i];
-	uint32_t nr = 0;
+	return !c->last || bits_get(c->last->live, root) || (root > c->last->index && root < c->end);
+}
 
-	for (uint32_t k = 0; k < n->nr_edges && depth < BTREE_MAX_DEPTH; k++) {
-		const struct edge *e = &g->edge[n->edge + k];
-		const struct device_info *d;
-		uint32_t c;
+static int compare_device(void *ctx, uint64_t id, uint32_t root)
+{
+	struct comparison *c = ctx;
+	const uint32_t i = node_of(c->g, root);
+	const struct snode *n = i == NONE ? NULL : &c->g->node[i];
+	const struct device_info *d = find_info(&c->details, id);
 
-		if (!(n->flags & SN_LEAF)) {
-			if (e->node != NONE)
-				nr += count_mismatches(g, e->node, details, depth + 1);
-			continue;
-		}
-		c = node_of(g, e->block);
-		d = find_info(details, e->key);
-		if (c != NONE && d && !(g->node[c].flags & SN_BROKEN))
-			nr += g->node[c].nr_mappings != d->mapped_blocks;
-	}
-	return nr;
+	c->nr++;
+	if (!n || n->flags & SN_BROKEN || (n->tree != TREE_MAPPING && n->tree != TREE_EMPTY) || !may_follow(c, root))
+		c->nr_lost++;
+	else if (d && n->nr_mappings == d->mapped_blocks)
+		c->nr_alike++;
+	else
+		c->nr_differ += d != NULL;
+	return 0;
+}
+
+/* Is everything whole that node @top of the top level names? */
+static bool compare_top(struct comparison *c, uint32_t top)
+{
+	c->nr = c->nr_lost = c->nr_differ = c->nr_alike = 0;
+	(void)graph_each_device(c->g, top, compare_device, c);
+	return !c->nr_lost && !(c->g->node[top].flags & SN_BROKEN);
+}
+
+/* Do the details at node @details tell of just the devices at @top, and of as many mappings each? */
+static bool compare(struct graph *g, struct comparison *c, uint32_t top, uint32_t details)
+{
+	bool same;
+
+	c->g = g;
+	c->details.nr = 0;
+	same = !details_read(g, details, &c->details, NULL);
+	return compare_top(c, top) && same && c->nr_alike == c->nr && c->nr == c->details.nr;
+}
+
+bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details)
+{
+	struct comparison c = { 0 };
+	bool agree = compare(g, &c, top, details);
+
+	free(c.details.data);
+	return agree;
 }
 
 static void check_counts(struct graph *g, struct pool_state *st)
 {
-	struct vec details = { 0 };
+	struct comparison c = { 0 };
 
 	if (st->map_root == NONE || st->details_root == NONE)
 		return;
-	if (!details_read(g, g->slot[st->details_root], &details, NULL))
-		st->reused += count_mismatches(g, g->slot[st->map_root], &details, 0);
-	free(details.data);
+	(void)compare(g, &c, g->slot[st->map_root], g->slot[st->details_root]);
+	st->reused += c.nr_differ;
+	free(c.details.data);
 }
 
 /* Judges the state whose counts have been read. */
@@ -147,7 +185,6 @@ static void look_at_state(struct counts *counts, struct pool_state *st)
 		if (counts->count[b] == COUNT_UNKNOWN || !counts->count[b])
 			continue;
 		st->live[b / 64] |= (uint64_t)1 << b % 64;
-		st->reused += counts->count[b] < COUNT_MANY && counts->found[b] > counts->count[b];
 		lost += g->kind[b] < BLOCK_NODE;
 		if (g->kind[b] == BLOCK_SUPER)
 			st->held = b;
@@ -201,81 +238,12 @@ static int add_state(struct counts *counts, uint32_t index, struct vec *states, 
 
 /* --- states whose space map is lost --- */
 
-/* A top level under which everything is whole, and how many mappings each device has. */
-static bool list_devices(const struct graph *g, uint32_t i, const struct pool_state *last,
-			 uint32_t end, struct vec *devs, unsigned depth)
-{
-	const struct snode *n = &g->node[i];
-
-	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		const struct edge *e = &g->edge[n->edge + k];
-		struct device_info *d;
-		uint32_t c;
-
-		if (!(n->flags & SN_LEAF)) {
-			if (e->node == NONE || depth > BTREE_MAX_DEPTH ||
-			    !list_devices(g, e->node, last, end, devs, depth + 1))
-				return false;
-			continue;
-		}
-		c = node_of(g, e->block);
-		if (c == NONE || g->node[c].flags & SN_BROKEN ||
-		    (g->node[c].tree != TREE_MAPPING && g->node[c].tree != TREE_EMPTY))
-			return false;
-		/*
-		 * a state that follows keeps most of the older one, and has its new blocks right
-		 * after it
-		 */
-		if (last && !bits_get(last->live, e->block) &&
-		    (e->block <= last->index || e->block >= end))
-			return false;
-		d = vec_push(devs, sizeof(*d));
-		if (!d)
-			return false;
-		*d = (struct device_info) { .dev_id = (uint32_t)e->key,
-					    .mapped_blocks = g->node[c].nr_mappings };
-	}
-	return true;
-}
-
-/* Do the details at @i tell of just these devices and numbers of mappings? */
-static bool details_agree(struct graph *g, uint32_t i, const struct vec *devs,
-			  struct pool_state *st)
-{
-	struct vec details = { 0 };
-	const struct device_info *a = devs->data, *b;
-	bool same = false;
-
-	if (details_read(g, i, &details, NULL) == 0 && details.nr == devs->nr) {
-		b = details.data;
-		same = true;
-		for (size_t k = 0; k < details.nr && same; k++)
-			same = a[k].dev_id == b[k].dev_id &&
-			       a[k].mapped_blocks == b[k].mapped_blocks;
-	}
-	free(details.data);
-	if (same)
-		newest_details(g, i, st);
-	return same;
-}
-
-bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details)
-{
-	struct vec devs = { 0 };
-	struct pool_state st = { 0 };
-	bool agree =
-		list_devices(g, top, NULL, 0, &devs, 0) && details_agree(g, details, &devs, &st);
-
-	free(devs.data);
-	return agree;
-}
-
-static bool is_root(const struct graph *g, uint32_t b, uint8_t tree, const uint8_t *is_child)
+static bool is_root(const struct graph *g, uint32_t b, uint8_t tree)
 {
 	uint32_t i = g->slot[b];
 
-	return i != NONE && !is_child[i] && g->node[i].tree == tree &&
-	       !(g->node[i].flags & (SN_VIRTUAL | SN_BROKEN));
+	return i != NONE && g->node[i].tree == tree &&
+	       !(g->node[i].flags & (SN_CHILD | SN_VIRTUAL | SN_BROKEN));
 }
 
 /*
@@ -283,42 +251,31 @@ static bool is_root(const struct graph *g, uint32_t b, uint8_t tree, const uint8
  * lost too.  They lie between the index of @last and the next one, in blocks that @last does not use: its held metadata
  * snapshot has roots, too.
  */
-static int look_for_newer(struct trees *trees, const struct pool_state *last,
-			  struct pool_state *found, struct err *err)
+static void look_for_newer(struct graph *g, const struct pool_state *last, struct pool_state *found)
 {
-	struct graph *g = trees->graph;
-	CLEANUP(free_ptr) uint8_t *is_child = calloc(g->nr_nodes + 1, 1);
 	uint32_t begin = last ? last->index + 1 : 1, end = begin;
-	struct vec devs = { 0 };
+	struct comparison c = { .g = g, .last = last };
 
-	if (!is_child)
-		return err_nomem(err, "salvage: roots");
-	graph_mark_children(g, is_child);
+	graph_mark_children(g);
 	while (end < g->nr_blocks && (g->kind[end] != BLOCK_INDEX || !last))
 		end++;
+	c.end = end;
 	for (uint32_t b = end; b-- > begin && found->map_root == NONE;) {
-		if (!is_root(g, b, TREE_TOP, is_child) || (last && bits_get(last->live, b)))
+		if (!is_root(g, b, TREE_TOP) || (last && bits_get(last->live, b)) || !compare_top(&c, g->slot[b]))
 			continue;
-		devs.nr = 0;
-		if (!list_devices(g, g->slot[b], last, end, &devs, 0))
-			continue;
-		trees->uncertain =
-			true; /* newer, or begun and never committed, unless its details tell */
 		for (uint32_t d = end; d-- > begin && found->map_root == NONE;) {
 			struct pool_state st = { 0 };
 
-			if (is_root(g, d, TREE_DETAILS, is_child) &&
-			    details_agree(g, g->slot[d], &devs, &st) &&
-			    (!last ||
-			     (st.time >= last->time && st.transaction >= last->transaction))) {
-				found->map_root = b;
-				found->details_root = d;
-				trees->uncertain = false;
-			}
+			if (!is_root(g, d, TREE_DETAILS) || !compare(g, &c, g->slot[b], g->slot[d]))
+				continue;
+			newest_details(g, g->slot[d], &st);
+			if (last && (st.time < last->time || st.transaction < last->transaction))
+				continue;
+			found->map_root = b;
+			found->details_root = d;
 		}
 	}
-	free(devs.data);
-	return 0;
+	free(c.details.data);
 }
 
 static void use_state(struct super *super, const struct pool_state *st)
@@ -333,8 +290,7 @@ static void use_state(struct super *super, const struct pool_state *st)
 /* --- roots that the user gave --- */
 
 /* The newest node of @tree without a parent that agrees with the root that was given, or 0. */
-static uint32_t find_partner(struct super *super, uint8_t tree, uint32_t given,
-			     const uint8_t *is_child)
+static uint32_t find_partner(struct super *super, uint8_t tree, uint32_t given)
 {
 	struct graph *g = super->graph;
 	uint32_t best = 0;
@@ -342,7 +298,7 @@ static uint32_t find_partner(struct super *super, uint8_t tree, uint32_t given,
 	for (uint32_t b = 1; b < g->nr_blocks; b++) {
 		uint32_t i = g->slot[b];
 
-		if (!is_root(g, b, tree, is_child) ||
+		if (!is_root(g, b, tree) ||
 		    (best && block_age(super, b) > block_age(super, best)))
 			continue;
 		if (tree == TREE_DETAILS ? state_roots_agree(g, given, i)
@@ -356,23 +312,20 @@ static uint32_t find_partner(struct super *super, uint8_t tree, uint32_t given,
  * Whatever state the user's roots are of: its space map is used when it is there, and the root that was
  * not given is the one that agrees.
  */
-static int use_given(struct super *super, const struct vec *states, struct err *err)
+static void use_given(struct super *super, const struct vec *states)
 {
-	const struct graph *g = super->graph;
+	struct graph *g = super->graph;
 	const struct salvage_options *o = &super->opt;
-	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
 	uint64_t map = o->has_mapping_root ? o->mapping_root : 0;
 	uint64_t details = o->has_details_root ? o->details_root : 0;
 	const struct pool_state *st = states->data;
 
-	if (!is_child)
-		return err_nomem(err, "salvage: roots");
-	graph_mark_children(g, is_child);
+	graph_mark_children(g);
 	super->cursor = (uint32_t)MAX(map, details);
 	if (!o->has_mapping_root)
-		map = find_partner(super, TREE_TOP, g->slot[details], is_child);
+		map = find_partner(super, TREE_TOP, g->slot[details]);
 	if (!o->has_details_root)
-		details = find_partner(super, TREE_DETAILS, g->slot[map], is_child);
+		details = find_partner(super, TREE_DETAILS, g->slot[map]);
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->sb.held_root = 0;
 	for (size_t i = 0; i < states->nr; i++)
@@ -380,7 +333,6 @@ static int use_given(struct super *super, const struct vec *states, struct err *
 			use_state(super, &st[i]);
 	super->sb.mapping_root = map;
 	super->sb.details_root = details;
-	return 0;
 }
 
 static void free_states(struct vec *states)
@@ -414,7 +366,6 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
 	const struct pool_state *best;
 	bool spoilt;
-	int r;
 
 	if (!used)
 		return err_nomem(err, "salvage: states of the pool");
@@ -422,21 +373,21 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 			used[w] |= ((struct pool_state *)states->data)[i].live[w];
 	best = order_newest(g, states, &spoilt);
-	r = look_for_newer(state->trees, best, &newer, err);
+	look_for_newer(state->graph, best, &newer);
 	state->rivals = best && (spoilt || order_has_rival(super, states, best) ||
 				 (newer.map_root == NONE && something_follows(g, best, used)));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
-	if (!r && best)
+	if (best)
 		use_state(super, best);
-	if (!r && newer.map_root != NONE) {
+	if (newer.map_root != NONE) {
 		memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 		super->sb.held_root = 0;
 		super->cursor = MAX(newer.map_root, newer.details_root);
 		super->sb.mapping_root = newer.map_root;
 		super->sb.details_root = newer.details_root;
 	}
-	return r;
+	return 0;
 }
 
 int state_find_roots(struct state *state, uint64_t own, struct err *err)
@@ -457,9 +408,10 @@ int state_find_roots(struct state *state, uint64_t own, struct err *err)
 		state->outdated |= !st->reused && st->map_root == state->own->mapping_root &&
 				   st->details_root == state->own->details_root;
 	}
-	if (!r)
-		r = has_given_roots(super) ? use_given(super, &states, err)
-					   : use_newest(state, &states, err);
+	if (!r && has_given_roots(super))
+		use_given(super, &states);
+	else if (!r)
+		r = use_newest(state, &states, err);
 	free_states(&states);
 	return r;
 }

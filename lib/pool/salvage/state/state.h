@@ -14,7 +14,6 @@ enum roots_source {
 struct state {
 	struct graph *graph;
 	struct super *super;
-	struct trees *trees;
 	struct counts *counts;
 	enum roots_source roots;
 	bool rivals;	    /* of two states found without a superblock the other may be the newer */

@@ -22,7 +22,6 @@ int state_look_under(struct state *state, struct err *err)
 	struct graph *g = state->graph;
 	struct super *super = state->super;
 	const struct superblock own = super->sb;
-	bool uncertain = state->trees->uncertain;
 	uint32_t map, details;
 	int r = graph_scan_all(g, err);
 
@@ -41,6 +40,5 @@ int state_look_under(struct state *state, struct err *err)
 		r = details_add(g, details, &state->over.sum, err);
 	}
 	super->sb = own;
-	state->trees->uncertain = uncertain;
 	return r;
 }

@@ -57,15 +57,14 @@ static int want_witnesses(struct super *super, struct vec *list)
 	return r;
 }
 
-static int want_more(struct super *super, struct vec *list, bool first)
+/* The bitmaps of the metadata map, and the trees of the held snapshot, when their roots have been read. */
+static int want_more(struct super *super, struct vec *list)
 {
 	struct graph *g = super->graph;
 	uint64_t index = super->sb.metadata_sm.bitmap_root;
 	struct superblock held;
 	int r = 0;
 
-	if (!first)
-		return 0;
 	if (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX)
 		r = want_bitmaps(g, list, (uint32_t)index);
 	if (!r && super_read_copy(g, super->sb.held_root, &held)) {
@@ -81,7 +80,6 @@ int super_load_trees(struct super *super, struct err *err)
 	struct graph *g = super->graph;
 	struct vec list = { 0 };
 	uint32_t seen = g->nr_nodes;
-	bool first = true;
 	int r = 0;
 
 	if (want(g, &list, super->sb.mapping_root) < 0 ||
@@ -100,8 +98,7 @@ int super_load_trees(struct super *super, struct err *err)
 				r = want(g, &list, g->edge[g->node[seen].edge + k].block);
 		}
 		if (!r)
-			r = want_more(super, &list, first);
-		first = false;
+			r = want_more(super, &list);
 	}
 	free(list.data);
 	return r == -ENOMEM ? err_nomem(err, "salvage: list of blocks") : r;

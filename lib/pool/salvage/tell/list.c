@@ -7,48 +7,42 @@
 #include "base/cleanup.h"
 #include "pool/salvage/tell/tell.h"
 
-static void sum_top(const struct graph *g, uint32_t i, struct details_sum *sum, unsigned depth)
+struct top_sum {
+	const struct graph *g;
+	struct details_sum *sum;
+};
+
+static int sum_device(void *ctx, uint64_t id, uint32_t root)
 {
-	const struct snode *n = &g->node[i];
+	const struct top_sum *t = ctx;
+	uint32_t c = node_of(t->g, root);
 
-	for (uint32_t k = 0; k < n->nr_edges && depth < BTREE_MAX_DEPTH; k++) {
-		const struct edge *e = &g->edge[n->edge + k];
-		uint32_t c = n->flags & SN_LEAF ? node_of(g, e->block) : e->node;
-
-		if (n->flags & SN_LEAF)
-			sum->devices++;
-		if (c == NONE)
-			continue;
-		if (!(n->flags & SN_LEAF)) {
-			sum_top(g, c, sum, depth + 1);
-		} else if (g->node[c].tree == TREE_MAPPING) {
-			sum->mappings += g->node[c].nr_mappings;
-			sum->time = MAX(sum->time, g->node[c].max_time);
-		}
+	(void)id;
+	t->sum->devices++;
+	if (c != NONE && t->g->node[c].tree == TREE_MAPPING) {
+		t->sum->mappings += t->g->node[c].nr_mappings;
+		t->sum->time = MAX(t->sum->time, t->g->node[c].max_time);
 	}
+	return 0;
 }
 
 int tell_roots(struct super *super, struct outbuf *out, struct err *err)
 {
 	struct graph *g = super->graph;
-	CLEANUP(free_ptr) uint8_t *is_child = NULL;
 	int r = graph_scan_all(g, err);
 
-	is_child = calloc((size_t)g->nr_nodes + 1, 1);
-	if (r == -ENOMEM || !is_child)
-		return err_nomem(err, "salvage: roots");
 	if (r < 0)
 		return r;
 	graph_link(g);
-	graph_mark_children(g, is_child);
+	graph_mark_children(g);
 	for (uint32_t b = 0; b < g->nr_blocks; b++) {
 		uint32_t i = g->slot[b];
 		struct details_sum sum = { 0 };
 
-		if (i == NONE || is_child[i] || g->node[i].flags & SN_VIRTUAL)
+		if (i == NONE || g->node[i].flags & (SN_CHILD | SN_VIRTUAL))
 			continue;
 		if (g->node[i].tree == TREE_TOP)
-			sum_top(g, i, &sum, 0);
+			(void)graph_each_device(g, i, sum_device, &(struct top_sum){ g, &sum });
 		else if (g->node[i].tree == TREE_DETAILS)
 			(void)details_add(g, i, &sum, NULL);
 		else

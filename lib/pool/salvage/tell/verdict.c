@@ -18,28 +18,19 @@ static bool was_replaced(const struct gap *g)
 }
 
 /*
- * A part of the details is lost, so they do not say how many mappings there were; or what was put into the
- * lost top level was chosen by a metadata map that is not the state's own.  Then the data map must agree.
- * Without a data map the metadata map must: it does not see that a leaf is an older copy of itself.
+ * A part of the details is lost, so they do not say how many mappings there were, and the data map is lost, too.  Then the
+ * metadata map must agree; it does not see that a leaf is an older copy of itself.
  */
-static bool roots_are_doubtful(const struct datamap *datamap)
+static bool counts_are_doubtful(const struct datamap *datamap)
 {
-	const struct trees *trees = datamap->trees;
-	const struct counts *counts = datamap->counts;
-	const struct agreement *a = &datamap->agrees;
-	bool details = false, top = false, replaced = false;
+	bool details = false, replaced = false;
 
-	for (size_t i = 0; i < trees->gaps.nr; i++) {
-		details |= gap_at(trees, i)->tree == TREE_DETAILS;
-		top |= gap_at(trees, i)->tree == TREE_TOP;
-		replaced |= was_replaced(gap_at(trees, i));
+	for (size_t i = 0; i < datamap->trees->gaps.nr; i++) {
+		details |= gap_at(datamap->trees, i)->tree == TREE_DETAILS;
+		replaced |= was_replaced(gap_at(datamap->trees, i));
 	}
-	if (!details && !(top && (counts->counts_searched || !counts->has_counts)))
-		return false;
-	if (a->data_whole)
-		return a->missing && details;
-	return counts->counts_searched || counts_have_unknown(counts) ||
-	       (details && (a->orphans || replaced));
+	return details && !datamap->agrees.data_whole &&
+	       (replaced || datamap->agrees.orphans || !counts_are_whole(datamap->counts));
 }
 
 /*
@@ -62,8 +53,8 @@ static bool is_proved_by_data(const struct tell *tell)
 {
 	const struct agreement *a = &tell->datamap->agrees;
 
-	return tell->super->has_sb && a->data_whole && !a->missing && !a->excess && !a->unsure &&
-	       !a->strange && !trees_differ_from_details(tell->trees);
+	return tell->super->has_sb && a->data_whole && !a->missing && !a->excess && !a->strange &&
+	       !trees_differ_from_details(tell->trees);
 }
 
 static bool details_are_back(const struct trees *trees)
@@ -107,7 +98,7 @@ static bool state_is_doubtful(const struct tell *tell)
 
 	return trees->uncertain || state_has_newer(state) || shares_too_much(trees) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
-	       roots_are_doubtful(datamap) ||
+	       counts_are_doubtful(datamap) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
 	       (datamap->agrees.surplus && !details_are_back(trees)) ||
@@ -115,14 +106,11 @@ static bool state_is_doubtful(const struct tell *tell)
 }
 
 /*
- * Without details the maps must prove the device.  They do not tell a lost node's children from those of a lost node of
- * the held metadata snapshot.
+ * Without details the maps must prove the device.
  */
-static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d, uint8_t *memo)
+static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d)
 {
-	return d->in_top && d->nr_mappings && is_proved_by_data(tell) &&
-	       is_proved_by_metadata(tell->datamap) &&
-	       !(tell->super->sb.held_root && graph_has_holes(tell->graph, d->root, memo, 0));
+	return d->in_top && d->nr_mappings && is_proved_by_data(tell) && is_proved_by_metadata(tell->datamap);
 }
 
 /*
@@ -140,7 +128,7 @@ static bool device_is_back(const struct tell *tell, const struct sdevice *d, uin
 	    (d->source != DETAILS_LIVE && !trees_have_gap(tell->trees, TREE_DETAILS)))
 		return false;
 	if (d->source == DETAILS_LIVE ? d->info.mapped_blocks == d->nr_mappings
-				      : is_proved_by_maps(tell, d, memo))
+				      : is_proved_by_maps(tell, d))
 		return true;
 	if ((d->source == DETAILS_LIVE &&
 	     (tell->trees->gaps.nr || !datamap->agrees.data_whole || datamap->agrees.orphans)) ||
@@ -162,8 +150,7 @@ static bool mappings_are_back(const struct tell *tell, uint8_t *memo)
 {
 	const struct trees *trees = tell->trees;
 
-	if (has_bad(tell->graph) || state_is_doubtful(tell) ||
-	    (trees_have_gap(trees, TREE_DETAILS) && trees_have_gap(trees, TREE_TOP)))
+	if (has_bad(tell->graph) || state_is_doubtful(tell))
 		return false;
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (!device_is_back(tell, &trees->dev[i], memo))

@@ -261,37 +261,20 @@ int trees_walk_mapping(struct trees *trees, uint32_t node, struct err *err)
 	return walk_node(&w, node, 0, UINT64_MAX, 0);
 }
 
-static int add_device(struct trees *trees, uint64_t id, uint32_t root_block, struct err *err)
+/* A leaf under a damaged one may name ids that are too small: they are left out. */
+static int add_device(void *ctx, uint64_t id, uint32_t root)
 {
-	struct sdevice *d = vec_add(trees->dev, trees->nr_devs, trees->cap_devs);
+	struct trees *trees = ctx;
+	struct sdevice *d;
 
+	if (id > MAX_DEV_ID || (trees->nr_devs && trees->dev[trees->nr_devs - 1].info.dev_id >= id))
+		return 0;
+	d = vec_add(trees->dev, trees->nr_devs, trees->cap_devs);
 	if (!d)
-		return err_nomem(err, "salvage: list of devices");
+		return -ENOMEM;
 	*d = (struct sdevice){ .info = { .dev_id = (uint32_t)id },
-			       .root_block = root_block, .root = NONE,
+			       .root_block = root, .root = NONE,
 			       .source = DETAILS_INVENTED, .in_top = true };
-	return 0;
-}
-
-static int list_devices(struct trees *trees, uint32_t i, struct err *err)
-{
-	const struct graph *g = trees->graph;
-
-	for (uint32_t k = 0; k < g->node[i].nr_edges; k++) {
-		const struct edge *e = &g->edge[g->node[i].edge + k];
-		int r = 0;
-
-		if (g->node[i].flags & SN_LEAF) {
-			if (e->key <= MAX_DEV_ID &&
-			    (!trees->nr_devs ||
-			     trees->dev[trees->nr_devs - 1].info.dev_id < e->key))
-				r = add_device(trees, e->key, e->block, err);
-		} else if (e->node != NONE) {
-			r = list_devices(trees, e->node, err);
-		}
-		if (r < 0)
-			return r;
-	}
 	return 0;
 }
 
@@ -301,8 +284,10 @@ int trees_walk_devices(struct trees *trees, struct err *err)
 	int r;
 
 	trees->nr_devs = 0;
-	r = list_devices(trees, trees->map_root, err);
-	if (!r)
+	r = graph_each_device(trees->graph, trees->map_root, add_device, trees);
+	if (r)
+		err_nomem(err, "salvage: list of devices");
+	else
 		r = trees_take_given(trees, err);
 	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
 		trees->dev[i].root =

@@ -5,8 +5,6 @@
 /* When was a node written, which trees had it then, and what does that say of where it belongs? */
 #include "pool/salvage/witness/counts.h"
 
-#define NEVER_SEEN   255
-
 struct ages {
 	struct graph *graph;
 	struct super *super;
@@ -14,14 +12,11 @@ struct ages {
 	struct counts *counts;
 	uint8_t *gen; /* by block: number of states for which it has certainly been in use */
 	uint8_t *gen_max;     /* and at most */
-	uint8_t *
-		seen; /* by block: 0 in use now, else the newest older state that used it; NEVER_SEEN */
+	uint8_t *seen; /* by block: the newest older state that used it; 0: it is in use now, or never was */
 	uint8_t *trusted;     /* by block: an intact older state used it */
 	uint32_t nr_past;     /* older states that were found */
-	uint32_t past_age;    /* age of the newest of them */
 	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
 	struct vec old_roots; /* struct old_root, by device, newest first */
-	bool has_old_roots;
 	uint32_t nr_compared; /* leaves by content */
 };
 
@@ -45,7 +40,6 @@ enum evidence_kind {
 	EV_SHARED,
 	EV_MAYBE_GONE,
 	EV_YOUNGER,
-	EV_FREED,
 	EV_GONE,
 	NR_EVIDENCE,
 };

@@ -63,10 +63,9 @@ void datamap_take_block(struct refmap *m, uint64_t b)
 
 static int take_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 {
-	const struct graph *g = datamap->graph;
 	struct view v;
 
-	if (graph_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
+	if (!graph_view(datamap->graph, leaf, ctx, &v))
 		return 0;
 	for (uint32_t i = 0; i < v.nr; i++) {
 		uint64_t b = mapping_block(view_value(&v, i));
@@ -80,10 +79,9 @@ static int take_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 /* 1 when the leaf maps a block for which no mapping is missing. */
 static int check_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 {
-	const struct graph *g = datamap->graph;
 	struct view v;
 
-	if (graph_get(g, g->node[leaf].block, ctx, NULL) < 0 || !view_open(&v, ctx))
+	if (!graph_view(datamap->graph, leaf, ctx, &v))
 		return 1;
 	for (uint32_t i = 0; i < v.nr; i++)
 		if (!datamap_missing(datamap, mapping_block(view_value(&v, i))))

@@ -10,7 +10,6 @@ struct agreement {
 	bool data_whole;  /* all of the data map could be read */
 	uint64_t missing; /* data blocks with more references than mappings found */
 	uint64_t excess;  /* data blocks with more mappings than references */
-	uint64_t unsure;  /* data blocks with many, of which the exact count is lost */
 	/* nodes of mappings that have fewer parents than the metadata map counts */
 	uint64_t orphans;
 	uint64_t strange; /* superblock pointers and numbers that contradict the blocks */

@@ -51,16 +51,9 @@ const struct weight evidence[NR_EVIDENCE] = {
 			    "reused since" },
 	[EV_YOUNGER] = { -300, "is younger than its lost parent",
 			 "a parent is rewritten whenever one of its children is" },
-	[EV_FREED] = { -300, "was no longer in use in the last older state, and not written since",
-		       "a free block is not part of a tree" },
 	[EV_GONE] = { -300, "was in use when an older tree of the device did not have it",
 		      "a device gets new nodes, and never an old one of another device" },
 };
-
-static uint8_t seen(const struct ages *ages, uint32_t block)
-{
-	return ages->seen ? ages->seen[block] : NEVER_SEEN;
-}
 
 static int by_dev_newest(const void *pa, const void *pb, void *ctx)
 {
@@ -123,9 +116,6 @@ int old_roots_read(struct ages *ages, struct err *err)
 	struct graph *g = ages->graph;
 	struct super *super = ages->super;
 
-	if (ages->has_old_roots)
-		return 0;
-	ages->has_old_roots = true;
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		const struct snode *n = &g->node[i];
 
@@ -173,21 +163,11 @@ static unsigned entries_in_common(struct graph *g, uint32_t a, uint32_t b)
 {
 	CLEANUP(free_ptr) void *ba = graph_noted(g, io_alloc(MBLOCK_SIZE));
 	CLEANUP(free_ptr) void *bb = graph_noted(g, io_alloc(MBLOCK_SIZE));
-	uint32_t i = 0, k = 0, same = 0;
 	struct view va, vb;
 
-	if (!ba || !bb || graph_get(g, g->node[a].block, ba, NULL) < 0 ||
-	    graph_get(g, g->node[b].block, bb, NULL) < 0 || !view_open(&va, ba) ||
-	    !view_open(&vb, bb) || !va.nr || !vb.nr || va.value_size < 8 || vb.value_size < 8)
+	if (!ba || !bb || !graph_view(g, a, ba, &va) || !graph_view(g, b, bb, &vb) || !va.nr || !vb.nr)
 		return 0;
-	while (i < va.nr && k < vb.nr) {
-		uint64_t ka = view_key(&va, i), kb = view_key(&vb, k);
-
-		same += ka == kb && view_value(&va, i) == view_value(&vb, k);
-		i += ka <= kb;
-		k += kb <= ka;
-	}
-	return same * 1000 / MIN(va.nr, vb.nr);
+	return view_nr_common(&va, &vb) * 1000 / MIN(va.nr, vb.nr);
 }
 
 static unsigned common_children(const struct graph *g, uint32_t root, uint32_t node)
@@ -200,7 +180,7 @@ static unsigned common_children(const struct graph *g, uint32_t root, uint32_t n
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
 		uint32_t c = graph_child(g, n, k);
 
-		same += c != NONE && graph_is_below(g, root, c);
+		same += c != NONE && graph_contains(g, root, c) == YES;
 	}
 	return same * 1000 / n->nr_edges;
 }
@@ -241,7 +221,7 @@ int old_roots_height(const struct ages *ages, uint32_t dev_id)
 /* Was @node in use already so many states ago? */
 static bool is_as_old(const struct ages *ages, const uint8_t *gen, uint32_t node, uint8_t when)
 {
-	return gen && when && gen[ages->graph->node[node].block] >= when;
+	return when && gen[ages->graph->node[node].block] >= when;
 }
 
 static void say(struct voice *v, enum evidence_kind kind, int points)
@@ -261,21 +241,17 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 	const struct old_root *o = ages->old_roots.data;
 	uint32_t last = NONE;
 	int rank = 0, alike = 0, once = 0;
-	uint8_t oldest = 0;
+	uint8_t when = 0;
 	bool moved = false; /* to a root that is lost */
 
 	for (size_t i = first_of(ages, dev_id); i < ages->old_roots.nr && o[i].dev_id == dev_id;
 	     i++) {
 		uint32_t root = node_of(g, o[i].root);
-		bool trusted = ages->trusted && ages->trusted[o[i].top];
-		uint8_t when = seen(ages, o[i].top);
+		bool trusted = ages->trusted[o[i].top];
 		enum answer has;
 
-		if (when == NEVER_SEEN)
-			when = 0;
 		/* no older top level is of a younger state: its block was used again then */
-		oldest = MAX(oldest, when);
-		when = when ? oldest : 0;
+		when = MAX(when, ages->seen[o[i].top]);
 		if (once ? !trusted : o[i].root == last)
 			continue;
 		if (root == NONE || g->node[root].flags & SN_VIRTUAL) {
@@ -297,11 +273,11 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 			once = rank;
 		if (once)
 			continue;
-		if (has == NO && is_as_old(ages, ages->gen, node, when)) {
+		if (has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen, node, when)) {
 			say(v, EV_GONE, evidence[EV_GONE].points);
 			return;
 		}
-		if (!unknown && has == NO && is_as_old(ages, ages->gen_max, node, when) &&
+		if (!unknown && has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen_max, node, when) &&
 		    !(v->says & 1 << EV_MAYBE_GONE))
 			say(v, EV_MAYBE_GONE, evidence[EV_MAYBE_GONE].points);
 		if (rank <= MAX_ALIKE)
@@ -331,7 +307,7 @@ static void hear_parent(const struct ages *ages, uint32_t parent, uint32_t block
 {
 	const struct counts *counts = ages->counts;
 
-	if (parent == NONE || !ages->gen || !ages->nr_past || !counts->has_counts ||
+	if (parent == NONE || !ages->nr_past || !counts->has_counts ||
 	    !counts->count[parent] || counts->count[parent] == COUNT_UNKNOWN)
 		return;
 	if (ages->gen_max[block] < ages->gen[parent])
@@ -378,9 +354,6 @@ static void hear_unknown(const struct ages *ages, const struct snode *n, uint32_
 	} else if (fresh && v->says & (1 << EV_ALIKE | named)) {
 		say(v, EV_FRESH, evidence[EV_FRESH].points);
 	}
-	if (ages->nr_past && seen(ages, n->block) > 1 && seen(ages, n->block) != NEVER_SEEN &&
-	    age > ages->past_age)
-		say(v, EV_FREED, evidence[EV_FREED].points);
 }
 
 struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t node,

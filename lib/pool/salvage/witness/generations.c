@@ -21,8 +21,7 @@
 struct past {
 	uint32_t index;
 	bool whole; /* nothing was overwritten, and it is not of another pool */
-	uint64_t nr;	 /* blocks in use */
-	uint64_t common; /* those of them that are in use in the newest state too */
+	uint64_t common; /* blocks that are in use in the newest state too */
 	uint64_t *live;	 /* a bit a block */
 };
 
@@ -131,10 +130,8 @@ static int list_past(struct counts *counts, struct vec *out)
 			continue;
 		}
 		*p = (struct past){ .index = b, .live = live, .whole = is_whole(g, live, named) };
-		for (uint32_t i = 0; i < g->nr_blocks; i++) {
-			p->nr += bits_get(live, i);
+		for (uint32_t i = 0; i < g->nr_blocks; i++)
 			p->common += bits_get(live, i) && is_live_now(counts, i);
-		}
 	}
 	if (out->nr)
 		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, counts->super);
@@ -143,8 +140,8 @@ static int list_past(struct counts *counts, struct vec *out)
 
 /*
  * Blocks that may have been written between two states: those behind the index of the older, which its commit
- * wrote last, up to the index of the newer.  When the newer has others that the older had not, the pool
- * was activated between them and went on at its front: any block may have been written then.
+ * wrote last, up to the index of the newer.  When the newer has others that the older had not, any block may have been
+ * written then.
  */
 struct span {
 	uint32_t after, last;
@@ -169,17 +166,9 @@ static struct span span_between(const struct counts *counts, const struct past *
 {
 	uint32_t last = (newer ? newer->index : state_cursor(counts->super)) + BEHIND_INDEX;
 	struct span p = { older->index, last % counts->graph->nr_blocks, false };
-	struct span front = { 0, p.last, false };
-	bool onwards = true, from_front = true;
 
-	for (uint32_t b = 1; b < counts->graph->nr_blocks; b++)
-		if (is_in_use(counts, newer, b) && !bits_get(older->live, b)) {
-			onwards &= in_span(&p, b);
-			from_front &= in_span(&front, b);
-		}
-	if (!onwards && from_front)
-		return front;
-	p.any = !onwards;
+	for (uint32_t b = 1; b < counts->graph->nr_blocks && !p.any; b++)
+		p.any = is_in_use(counts, newer, b) && !bits_get(older->live, b) && !in_span(&p, b);
 	return p;
 }
 
@@ -197,24 +186,17 @@ static void find_age(struct ages *ages, const struct vec *past, const struct spa
 	ages->gen_max[b] = (uint8_t)k;
 	for (k = 0; k < past->nr && !bits_get(p[k].live, b);)
 		k++;
+	ages->seen[b] = k == past->nr || is_live_now(ages->counts, b) ? 0 : (uint8_t)(k + 1);
 	for (size_t i = 0; i < past->nr; i++)
 		ages->trusted[b] |= p[i].whole && bits_get(p[i].live, b);
-	ages->seen[b] = is_live_now(ages->counts, b) ? 0
-			: k < past->nr		     ? (uint8_t)(k + 1)
-						     : NEVER_SEEN;
 }
 
-static void forget_generations(struct ages *ages)
+void ages_fini(struct ages *ages)
 {
 	free(ages->gen);
 	free(ages->gen_max);
 	free(ages->seen);
 	free(ages->trusted);
-}
-
-void ages_fini(struct ages *ages)
-{
-	forget_generations(ages);
 	free(ages->old_roots.data);
 	free(ages->commits.data);
 }
@@ -228,13 +210,11 @@ int generations_read(struct ages *ages, struct err *err)
 	const struct past *p;
 	int r;
 
-	forget_generations(ages);
 	ages->gen = calloc(g->nr_blocks, 1);
 	ages->gen_max = calloc(g->nr_blocks, 1);
-	ages->seen = malloc(g->nr_blocks);
+	ages->seen = calloc(g->nr_blocks, 1);
 	ages->trusted = calloc(g->nr_blocks, 1);
-	r = ages->trusted && ages->gen && ages->gen_max && ages->seen ? list_past(counts, &past)
-								      : -ENOMEM;
+	r = ages->trusted && ages->gen && ages->gen_max && ages->seen ? list_past(counts, &past) : -ENOMEM;
 	span = calloc(past.nr + 1, sizeof(*span));
 	r = r || span ? r : -ENOMEM;
 	p = past.data;
@@ -243,8 +223,6 @@ int generations_read(struct ages *ages, struct err *err)
 	for (uint32_t b = 0; b < g->nr_blocks && !r; b++)
 		find_age(ages, &past, span, b);
 	ages->nr_past = (uint32_t)past.nr;
-	ages->past_age = past.nr && 2 * p[0].common >= p[0].nr ? block_age(ages->super, p[0].index)
-							       : UINT32_MAX;
 	for (size_t i = 0; i < past.nr; i++)
 		free(((struct past *)past.data)[i].live);
 	free(past.data);

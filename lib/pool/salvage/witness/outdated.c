@@ -45,19 +45,11 @@ static uint32_t host_of(const struct graph *g, uint32_t root, const struct snode
 	return NONE;
 }
 
-static bool knows_children(const struct counts *counts, const struct snode *n)
-{
-	for (uint32_t k = 0; k < n->nr_edges; k++)
-		if (!counts_know(counts, counts->graph->edge[n->edge + k].block))
-			return false;
-	return true;
-}
-
 /*
  * The nodes of mappings that are in use and have fewer parents than the metadata map counts; where it is lost, those
  * that nothing points to.  Returns how many.
  */
-static size_t find_orphans(const struct counts *counts, const uint8_t *is_child, uint32_t *list)
+static size_t find_orphans(const struct counts *counts, uint32_t *list)
 {
 	size_t nr = 0;
 
@@ -66,7 +58,7 @@ static size_t find_orphans(const struct counts *counts, const uint8_t *is_child,
 
 		if (n->tree == TREE_MAPPING && !(n->flags & SN_VIRTUAL) && n->nr_mappings &&
 		    (counts_know(counts, n->block) ? counts->count[n->block] > counts->found[n->block]
-						   : !is_child[i] && !(n->flags & SN_LIVE)))
+						   : !(n->flags & (SN_CHILD | SN_LIVE))))
 			list[nr++] = i;
 	}
 	return nr;
@@ -161,8 +153,7 @@ static void deny_hosts(const struct counts *counts, const struct sdevice *d, con
 		const struct snode *n = &g->node[orphan[i]];
 		uint32_t host = n->nr_mappings > lacks ? NONE : host_of(g, d->root, n);
 
-		if (host != NONE && counts_know(counts, n->block) && !(g->node[host].flags & SN_VOUCHED) &&
-		    knows_children(counts, &g->node[host]) && (!holes || is_contradicted(g, &g->node[host])))
+		if (host != NONE && counts_know(counts, n->block) && (!holes || is_contradicted(g, &g->node[host])))
 			g->node[host].flags |= SN_DENIED;
 	}
 }
@@ -172,16 +163,15 @@ int deny_outdated(struct counts *counts, struct data_counts *data)
 	const struct graph *g = counts->graph;
 	const struct trees *trees = counts->trees;
 	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)g->nr_nodes + 1, 1);
-	CLEANUP(free_ptr) uint8_t *is_child = calloc((size_t)g->nr_nodes + 1, 1);
 	CLEANUP(free_ptr) uint8_t *wrong = calloc(trees->nr_devs + 1, 1); /* named by the top level */
 	CLEANUP(free_ptr) uint32_t *orphan = calloc((size_t)g->nr_nodes + 1, sizeof(*orphan));
 	size_t nr, looks = 0;
 	bool any = false;
 
-	if (!memo || !is_child || !wrong || !orphan)
+	if (!memo || !wrong || !orphan)
 		return -ENOMEM;
-	graph_mark_children(g, is_child);
-	nr = find_orphans(counts, is_child, orphan);
+	graph_mark_children(counts->graph);
+	nr = find_orphans(counts, orphan);
 	for (size_t k = 0; nr && k < trees->nr_devs && looks < MAX_LOOKS; k++) {
 		const struct sdevice *d = &trees->dev[k];
 		const uint64_t have = d->root == NONE ? 0 : g->node[d->root].nr_mappings, should = d->info.mapped_blocks;

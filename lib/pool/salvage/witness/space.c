@@ -90,25 +90,16 @@ static bool is_kind(const struct graph *g, uint64_t block, enum block_kind kind)
 }
 
 /*
- * A bitmap of the data map, or of an earlier transaction, denies blocks that are in use.  *dead:
- * blocks that it counts although they hold nothing; damage may explain a few of them.
+ * A bitmap of the data map, or of an earlier transaction, denies blocks that are in use.
  */
 static bool bitmap_denies(const struct counts *counts, const struct disk_bitmap *map,
-			  uint32_t index, uint32_t *dead)
+			  uint32_t index)
 {
 	uint32_t begin = index * ENTRIES_PER_BITMAP;
 	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
 
-	*dead = 0;
-	for (uint32_t i = 0; i < nr; i++) {
-		unsigned count = bitmap_count(map->bits, i);
-
-		if (count < MIN(counts->found[begin + i], 3))
-			return true;
-		*dead += count && counts->graph->kind[begin + i] < BLOCK_STRAY;
-	}
-	for (uint32_t i = nr; i < ENTRIES_PER_BITMAP; i++)
-		if (bitmap_count(map->bits, i))
+	for (uint32_t i = 0; i < nr; i++)
+		if (bitmap_count(map->bits, i) < MIN(counts->found[begin + i], 3))
 			return true;
 	return false;
 }
@@ -149,15 +140,14 @@ static uint32_t bitmap_age(const struct super *super, uint32_t block)
 /*
  * The bitmap of blocks [index * 16320, ...), when the index is lost: the newest that denies no
  * block in use.  The bitmap of the index block itself must have been written by the last
- * transaction.  @all: uint32_t, the blocks with a bitmap that no index of the data map names.
+ * transaction.  @all: uint32_t, the blocks with a bitmap.
  */
 static int search_bitmap(struct counts *counts, uint32_t index, const struct vec *all,
 			 struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
 {
 	const struct graph *g = counts->graph;
 	const struct super *super = counts->super;
-	uint32_t cursor = (uint32_t)super->sb.metadata_sm.bitmap_root, best_dead = UINT32_MAX;
-	uint32_t best_age = UINT32_MAX, dead;
+	uint32_t cursor = (uint32_t)super->sb.metadata_sm.bitmap_root, best_age = UINT32_MAX;
 	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? last_transaction(super) :
 								g->nr_blocks;
 
@@ -170,17 +160,11 @@ static int search_bitmap(struct counts *counts, uint32_t index, const struct vec
 		r = graph_get(g, b, map, err);
 		if (r < 0)
 			return r == -ENOMEM ? r : 0;
-		/* it counts itself */
-		if (b / ENTRIES_PER_BITMAP == index &&
-		    !bitmap_count(map->bits, b % ENTRIES_PER_BITMAP))
-			continue;
 		if (g->nr_blocks <= ENTRIES_PER_BITMAP &&
 		    is_denied_by_superblock(super, nr_used(map)))
 			continue;
-		if (bitmap_denies(counts, map, index, &dead) || dead > best_dead ||
-		    (dead == best_dead && bitmap_age(super, b) > best_age))
+		if (bitmap_denies(counts, map, index) || bitmap_age(super, b) > best_age)
 			continue;
-		best_dead = dead;
 		best_age = bitmap_age(super, b);
 		memcpy(best, map, sizeof(*best));
 	}
@@ -290,41 +274,16 @@ void counts_read_edges(struct counts *counts)
 			add_children(counts, &g->node[i]);
 }
 
-/* Both, the newest index and older ones, name bitmaps of the data map. */
-static int list_bitmaps(const struct graph *g, void *buf, struct vec *all)
-{
-	CLEANUP(free_ptr) uint8_t *of_data = calloc(g->nr_blocks, 1);
-	struct view v;
-	int r = 0;
-
-	if (!of_data)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
-
-		if (n->tree != TREE_INDEX || !(n->flags & SN_LEAF) ||
-		    graph_get(g, n->block, buf, NULL) < 0 || !view_open(&v, buf) ||
-		    v.value_size != 16)
-			continue;
-		for (uint32_t k = 0; k < v.nr; k++)
-			if (view_value(&v, k) < g->nr_blocks)
-				of_data[view_value(&v, k)] = 1;
-	}
-	for (uint32_t b = 0; b < g->nr_blocks && !r; b++)
-		if (g->kind[b] == BLOCK_BITMAP && !of_data[b])
-			r = push_number(all, b);
-	return r;
-}
-
 /* Each bitmap of the metadata map, when its index is lost. */
 static int search_bitmaps(struct counts *counts, struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
 {
 	const struct graph *g = counts->graph;
 	struct vec all = { 0 };
-	int r = list_bitmaps(g, map, &all);
+	int r = 0;
 
-	if (r)
-		err_nomem(err, "salvage: bitmaps");
+	for (uint32_t b = 0; b < g->nr_blocks && !r; b++)
+		if (g->kind[b] == BLOCK_BITMAP && push_number(&all, b))
+			r = err_nomem(err, "salvage: bitmaps");
 	/* where the image is cut off, nothing is there to count */
 	for (uint32_t i = 0; !r && i * ENTRIES_PER_BITMAP < g->nr_blocks &&
 			     g->kind[i * ENTRIES_PER_BITMAP] != BLOCK_CUT; i++)

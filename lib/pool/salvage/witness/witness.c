@@ -144,19 +144,6 @@ static bool is_other_map(const struct counts *counts)
 	return counts_are_whole(counts) && counts_differ(counts);
 }
 
-/* How many of the blocks that the superblock names are free by its own metadata map? */
-static uint32_t nr_free_roots(const struct counts *counts)
-{
-	uint64_t root[NR_SUPER_ROOTS];
-	uint32_t nr = 0;
-
-	super_roots(&counts->super->sb, root);
-	for (size_t i = 0; i < 6; i++)
-		nr += root[i] < counts->graph->nr_blocks &&
-		      counts_know(counts, (uint32_t)root[i]) && !counts->count[root[i]];
-	return nr;
-}
-
 static bool names_unused(const struct counts *counts, const struct snode *n)
 {
 	for (uint32_t k = 0; k < n->nr_edges; k++)
@@ -256,44 +243,16 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 		refs = refmap_get(w->refs, b);
 		a->missing += stored > refs;
 		a->excess += is_excess(w, stored, refs);
-		a->unsure += refs > stored && datamap_is_open(w->datamap, stored);
 		b++;
 	}
 }
 
-/* Is a tree of large counts there, or nothing that can be read? */
-static bool is_overflow(const struct graph *g, uint64_t block)
-{
-	uint32_t i = node_of(g, block);
-
-	if (!block || block >= g->nr_blocks || g->kind[block] < BLOCK_NODE)
-		return true;
-	return i != NONE && (g->node[i].tree == TREE_OVERFLOW || g->node[i].tree == TREE_NONE);
-}
-
-/*
- * The blocks of the superblock's pointers to the metadata map and to large counts of the data map
- * may be lost, but must not be of another kind.
- */
-static uint32_t denied_pointers(const struct super *super)
-{
-	const struct graph *g = super->graph;
-
-	return super_has_other_index(super) + !is_overflow(g, super->sb.metadata_sm.ref_count_root) +
-	       !is_overflow(g, super->sb.data_sm.ref_count_root);
-}
-
-/*
- * Without the data map the superblock still says how many data blocks are in use.  The same holds
- * for its pointer to the data map.
- */
+/* Without the data map the superblock still says how many data blocks are in use. */
 static uint32_t denied_by_superblock(const struct witness *w)
 {
 	const struct datamap *datamap = w->datamap;
-	const struct graph *g = datamap->graph;
 	const struct superblock *sb = &datamap->super->sb;
-	uint64_t data = sb->data_sm.bitmap_root;
-	uint32_t nr = 0, i = node_of(g, data);
+	uint32_t nr = 0;
 
 	if (w->stored && is_all_known(w) &&
 	    refmap_nr_allocated(w->stored) != sb->data_sm.nr_allocated)
@@ -301,9 +260,6 @@ static uint32_t denied_by_superblock(const struct witness *w)
 	/* those that a held snapshot has are compared one by one */
 	if (w->stored ? !datamap->trees->nr_devs && !sb->held_root && sb->data_sm.nr_allocated
 		      : w->refs && refmap_nr_allocated(w->refs) > sb->data_sm.nr_allocated)
-		nr++;
-	if (data < g->nr_blocks && g->kind[data] >= BLOCK_NODE &&
-	    (i == NONE || (g->node[i].tree != TREE_INDEX && g->node[i].tree != TREE_NONE)))
 		nr++;
 	return nr;
 }
@@ -356,7 +312,7 @@ static void compare_data(const struct witness *w, struct agreement *a)
 /* Both maps know the blocks of the trees, all and no others: then no node is of another state than the superblock. */
 static bool maps_agree(const struct counts *counts, const struct agreement *a)
 {
-	return a->data_whole && !a->missing && !a->excess && !a->unsure && !a->strange && !a->strange_map && !a->orphans &&
+	return a->data_whole && !a->missing && !a->excess && !a->strange && !a->strange_map && !a->orphans &&
 	       counts_are_whole(counts) && !counts_have_many(counts);
 }
 
@@ -378,11 +334,9 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 		if (!r && w.stored)
 			compare_data(&w, a);
 	}
-	if (!r && super->has_sb) {
+	if (!r && super->has_sb)
 		a->strange += denied_by_superblock(&w) + is_other_map(counts) + nr_later(datamap->trees) +
-			      nr_free_roots(counts) + nr_shared_roots(super) + (g->scanned && has_newer_details(counts));
-		a->strange_map += denied_pointers(super);
-	}
+			      nr_shared_roots(super) + (g->scanned && has_newer_details(counts));
 	if (!r && super->has_sb && !a->data_whole && w.refs &&
 	    super->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
 		a->missing = super->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
