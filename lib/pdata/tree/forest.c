@@ -229,36 +229,54 @@ static uint64_t sum_of(const struct walk *w, uint32_t b, const uint16_t *leaf_co
 	return in ? inner_sum(in) : 0;
 }
 
-/* The sum over the children of @in, a node of height @h - 1.  Above leaves, a lost one counts 0. */
+/*
+ * The sum over the children of @in, a node of height @h - 1: that of the record that it is like, but for what
+ * differs.  Above leaves, a lost one counts 0.
+ */
 static uint64_t sum_children(const struct walk *w, const uint32_t *in, uint8_t h,
 			     const uint16_t *leaf_count)
 {
-	uint32_t room[INTERNAL_MAX];
-	const uint32_t *child = children_of(w, in, room);
-	uint64_t sum = 0;
+	const uint32_t *like = in[INNER_LIKE] ? walk_record(w, in[INNER_LIKE]) : NULL;
+	const uint32_t *child = in + INNER_CHILDREN;
+	uint64_t sum = like ? inner_sum(like) : 0;
 
-	for (uint32_t i = 0; h == 2 && i < in[INNER_NR]; i++)
-		sum += child[i] == EDGE_NONE ? 0 : leaf_count[child[i]];
-	for (uint32_t i = 0; h > 2 && i < in[INNER_NR]; i++)
-		sum += sum_of(w, child[i], leaf_count);
+	for (uint32_t i = 0; like && i < in[INNER_PICK]; i++, child += 2)
+		sum += sum_of(w, child[1], leaf_count) -
+		       sum_of(w, like[INNER_CHILDREN + child[0]], leaf_count);
+	for (uint32_t i = 0; !like && i < in[INNER_NR]; i++) {
+		if (h > 2)
+			sum += sum_of(w, child[i], leaf_count);
+		else if (child[i] != EDGE_NONE)
+			sum += leaf_count[child[i]];
+	}
 	return sum;
+}
+
+/* Adds up the nodes of height @h - 1 that are like others, or those that are not.  Are there the others, too? */
+static bool sum_height(struct walk *w, uint8_t h, bool like, const uint16_t *leaf_count)
+{
+	bool others = false;
+	uint64_t b, sum;
+
+	for (b = w->min; (b = walk_next(w, b, w->max, h, WALK_LOST)) <= w->max; b++) {
+		uint32_t *in = walk_inner(w, b);
+
+		if (!in || !in[INNER_LIKE] == like) {
+			others |= in != NULL;
+			continue;
+		}
+		sum = sum_children(w, in, h, leaf_count);
+		in[INNER_SUM_LOW] = (uint32_t)sum;
+		in[INNER_SUM_HIGH] = (uint32_t)(sum >> 32);
+	}
+	return others;
 }
 
 static void sum_up(struct walk *w, const uint16_t *leaf_count)
 {
-	uint64_t b, sum;
-
-	for (uint8_t h = 2; h <= w->top; h++) {
-		for (b = w->min; (b = walk_next(w, b, w->max, h, WALK_LOST)) <= w->max; b++) {
-			uint32_t *in = walk_inner(w, b);
-
-			if (in) {
-				sum = sum_children(w, in, h, leaf_count);
-				in[INNER_SUM_LOW] = (uint32_t)sum;
-				in[INNER_SUM_HIGH] = (uint32_t)(sum >> 32);
-			}
-		}
-	}
+	for (uint8_t h = 2; h <= w->top; h++)
+		if (sum_height(w, h, false, leaf_count))
+			sum_height(w, h, true, leaf_count);
 	w->summed = true;
 }
 
