@@ -285,6 +285,7 @@ static int check_names(const struct shrink_cmd *s, struct err *err)
 static int run(struct shrink_cmd *s, struct err *err)
 {
 	const struct shrink_source src = { .produce = produce, .ctx = s };
+	const bool look = s->dry_run && s->data; /* a data device that is named is looked at */
 	struct shrink *plan = NULL;
 	struct io *data = NULL;
 	int r = open_input(s, err);
@@ -294,14 +295,16 @@ static int run(struct shrink_cmd *s, struct err *err)
 	if (!s->data && !s->no_copy && !s->dry_run)
 		cli_usage_error(&s->cli, "--data: the data device is missing (or give --no-copy)");
 	r = check_names(s, err);
-	if (!r && !s->no_copy && !s->dry_run)
-		r = dev_open(s->data, DEV_WRITE, &data, err);
+	if (!r && !s->no_copy && (look || !s->dry_run))
+		r = dev_open(s->data, look ? DEV_SHARED : DEV_WRITE, &data, err);
 	cli_left(&s->cli, "nothing was written");
 	if (!r)
 		r = shrink_new(&src, s->nr_blocks, &plan, err);
 	if (!r) {
 		note_plan(s, shrink_plan(plan));
-		if (!s->dry_run)
+		if (s->dry_run)
+			r = data ? shrink_check_data(plan, data, err) : 0;
+		else
 			r = s->binary ? to_binary(s, plan, &src, data, err) :
 					to_xml(s, plan, &src, data, err);
 	}

@@ -85,6 +85,20 @@ get() { dd if=data bs=65536 skip="$1" count=1 status=none | tr -d '\0'; }
 	cmp data data.before
 }
 
+@test "thin_shrink: --dry-run refuses the data device that the run would refuse" {
+	local n
+	truncate -s $((31 * 65536 - 1)) short
+	for n in -n ''; do
+		run --separate-stderr thin_shrink $n -i tiny.xml -o out.xml --data missing --nr-blocks 15
+		[ "$status" -eq 74 ]
+		run --separate-stderr thin_shrink $n -i tiny.xml -o out.xml --data short --nr-blocks 15
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"short: data block 30 is in use and lies beyond the end of the data device"* ]]
+	done
+	thin_shrink -q -n --no-copy -i tiny.xml -o out.xml --data missing --nr-blocks 15
+	[ ! -e out.xml ]
+}
+
 @test "thin_shrink: --no-copy changes the metadata only" {
 	thin_shrink -q -i tiny.xml -o out.xml --no-copy --nr-blocks 15
 	grep -q 'data_block="0"' out.xml

@@ -44,9 +44,11 @@ int shrink_new(const struct shrink_source *src, uint64_t nr_blocks, struct shrin
 void shrink_free(struct shrink *s);
 const struct shrink_plan *shrink_plan(const struct shrink *s);
 
+/* -ERANGE: the device is shorter than what is in use. */
+int shrink_check_data(const struct shrink *s, const struct io *data, struct err *err);
 /*
  * Copies the blocks that move within @data and flushes @data.  @done, which may be NULL, is told
- * bytes, from one thread at a time.  -ERANGE: the device is shorter than what is in use.
+ * bytes, from one thread at a time.  Begins with shrink_check_data().
  */
 int shrink_copy(const struct shrink *s, struct io *data, struct jobs *jobs,
 		void (*done)(void *ctx, uint64_t bytes), void *ctx, struct err *err);

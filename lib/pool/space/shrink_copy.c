@@ -101,8 +101,9 @@ static int copy_consume(void *ctx, size_t i, struct err *err)
 	return 0;
 }
 
-static int check_length(const struct shrink_plan *p, const struct io *data, struct err *err)
+int shrink_check_data(const struct shrink *s, const struct io *data, struct err *err)
 {
+	const struct shrink_plan *p = shrink_plan(s);
 	uint64_t block_len = (uint64_t)p->block_size << SECTOR_SHIFT, len;
 
 	if (mul_overflow(p->used_end, block_len, &len) || len > data->size)
@@ -136,7 +137,7 @@ int shrink_copy(const struct shrink *s, struct io *data, struct jobs *jobs,
 
 	if (!slot)
 		return err_nomem(err, "copy");
-	r = check_length(shrink_plan(s), data, err);
+	r = shrink_check_data(s, data, err);
 	if (!r)
 		r = jobs_pipe(jobs, &pipe, err);
 	for (size_t i = 0; i < nr_slots; i++)
