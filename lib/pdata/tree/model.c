@@ -217,7 +217,7 @@ int walk_take_inner(struct walk *w, struct walk_worker *me, uint32_t b, const st
 	} else {
 		in = walk_keep(w, me, b, n, false);
 		r = in ? walk_expand(w, me, b, in, n->raw->keys, &q) : -ENOMEM;
-		if (r > (int)n->nr / 2) {
+		if (n->nr > 1 && r > (int)n->nr / 2) { /* keep_like() has room for two numbers */
 			if (!m)
 				m = acquire(w, n, true);
 			if (m)
