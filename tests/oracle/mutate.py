@@ -6,7 +6,7 @@
 Each trial takes a pool, changes one to three things in it (most with the checksum put right) and asks
 thin_check and thinpool.py whether it is sound.  Of a sound one thin_dump, thin_ls, thin_rmap and
 thin_delta must tell what thinpool.py reads; what thin_repair makes of one that is not must be sound,
-with every mapping of every device whose tree is whole.  The last two lines are the score, and that of 0.9.0 (theirs.py);
+with every mapping of every device whose tree is whole.  The last two lines are the score, and that of theirs (theirs.py);
 each disagreement is a line "trial N ..."; with --keep DIR its image stays there.
 """
 import argparse
