@@ -43,10 +43,10 @@ pool/check 42 check.h fix.h
 pool/emit 42 emit.h
 pool/query 42 delta.h delta_print.h info.h list.h page.h space_use.h tree.h usage.h
 pool/rmap 42 rmap.h
-pool/salvage/graph 41.1 graph.h link.h node.h
+pool/salvage/graph 41.1 graph.h node.h
 pool/salvage/super 41.2 options.h super.h
 pool/salvage/trees 41.3 trees.h
-pool/salvage/witness 41.4 ages.h counts.h datamap.h outdated.h
+pool/salvage/witness 41.4 ages.h counts.h datamap.h
 pool/salvage/state 41.5 state.h
 pool/salvage/assign 41.5 gaps.h
 pool/salvage/values 41.5 values.h

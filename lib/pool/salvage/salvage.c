@@ -33,7 +33,6 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage/witness/outdated.h"
 
 /* Each room gets those below it. */
 static void connect_rooms(struct salvage *s)
@@ -91,12 +90,10 @@ void salvage_free(struct salvage *s)
 
 static bool is_whole(const struct trees *trees)
 {
-	if (trees->gaps.nr)
-		return false;
 	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (!trees->dev[i].in_top || trees->dev[i].source != DETAILS_LIVE)
+		if (!trees->dev[i].in_top)
 			return false;
-	return true;
+	return !trees->gaps.nr && trees_have_details(trees);
 }
 
 static bool was_mended(const struct graph *g)

@@ -8,7 +8,7 @@
  *
  * Nodes whose count is lost come last: each place takes the best of them that the data map allows.
  */
-#include "pool/salvage/assign/assign.h"
+#include "pool/salvage/assign/impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,10 +16,6 @@
 
 #include "base/search.h"
 #include "base/vec.h"
-#include "pool/salvage/assign/chain.h"
-#include "pool/salvage/assign/cover.h"
-#include "pool/salvage/assign/explain.h"
-#include "pool/salvage/assign/solve.h"
 
 #define FORCED	  100000 /* margin of a node that lacks as many parents as there are places, and more: its score */
 #define MAX_PAIRS ((size_t)24 << 20) /* beyond so many only those with a positive score are kept */
@@ -71,8 +67,6 @@ static bool fits_root(const struct assignment *a, uint32_t cand, const struct pl
 	if (unknown && n->height < old_roots_height(a->assign->ages, d->info.dev_id))
 		return false;
 	*v = hear(a, cand, p);
-	if (unknown && v->score < 0)
-		return false;
 	if (d->is_guess && v->score < evidence[EV_ALIKE].points / 5)
 		return false;
 	if (d->source == DETAILS_LIVE && n->nr_mappings == d->info.mapped_blocks) {
@@ -295,7 +289,20 @@ static int push_near(struct assignment *a, struct heap *h, const struct choice *
 	return 0;
 }
 
-/* Places candidate @cand: the best options that there are. */
+/* Takes the best options of @cand that there are; those of a group only where its @leader, unless NONE, went. */
+static int take_options(struct assignment *a, struct heap *h, uint32_t cand, uint32_t leader)
+{
+	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1] && a->cand[cand].refs; o++) {
+		if (leader == NONE ? !chain_may_take(a, &a->opt[o])
+				   : !has_taken(a, leader, a->opt[o].place) || !assign_may_take(a, &a->opt[o]))
+			continue;
+		assign_take(a, &a->opt[o], true);
+		if (push_near(a, h, &a->opt[o]))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_t margin)
 {
 	bool open = assign_node(a, cand)->nr_mappings && !is_sure(a, cand, margin);
@@ -305,33 +312,21 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 		    open		       ? CERTAINTY_OPEN :
 		    a->need && margin >= FORCED ? CERTAINTY_PROVED :
 						  CERTAINTY_LIKELY);
-	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1] && a->cand[cand].refs; o++) {
-		if (!chain_may_take(a, &a->opt[o]))
-			continue;
-		assign_take(a, &a->opt[o], true);
-		if (push_near(a, h, &a->opt[o]))
-			return -ENOMEM;
-	}
-	return 0;
+	return take_options(a, h, cand, NONE);
 }
 
 /* The rest of the candidate's group goes where it went. */
 static int place_group(struct assignment *a, struct heap *h, uint32_t cand)
 {
-	uint8_t certainty = a->assign->graph->node[a->cand[cand].node].certainty;
+	int r = 0;
 
-	for (uint32_t c = a->head[cand]; c != NONE; c = a->next[c]) {
-		for (uint32_t o = a->first_opt[c]; o < a->first_opt[c + 1] && a->cand[c].refs;
-		     o++) {
-			if (!has_taken(a, cand, a->opt[o].place) || !assign_may_take(a, &a->opt[o]))
-				continue;
-			assign_take(a, &a->opt[o], true);
-			assign_mark(a, c, certainty);
-			if (push_near(a, h, &a->opt[o]))
-				return -ENOMEM;
-		}
+	for (uint32_t c = a->head[cand]; c != NONE && !r; c = a->next[c]) {
+		if (!a->cand[c].refs)
+			continue;
+		assign_mark(a, c, assign_node(a, cand)->certainty);
+		r = take_options(a, h, c, cand);
 	}
-	return 0;
+	return r;
 }
 
 static int place_known(struct assignment *a)

@@ -4,7 +4,7 @@
  * Chains.  A node that was split left a neighbour whose keys begin right behind its own.  Unless
  * there are several such nodes, the two are in the same tree.
  */
-#include "pool/salvage/assign/chain.h"
+#include "pool/salvage/assign/impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,15 +81,6 @@ static uint32_t group_of(const struct assignment *a, const uint32_t *tail, uint3
 	return found;
 }
 
-/* Of MAX_GROUPS tails, one that no other node can follow, or any. */
-static uint32_t oldest_tail(const struct assignment *a, const uint32_t *tail, uint32_t cand)
-{
-	for (uint32_t i = 0; i < MAX_GROUPS; i++)
-		if (!a->grouped[tail[i]] && assign_node(a, tail[i])->last + 1 < assign_node(a, cand)->first)
-			return i;
-	return cand % MAX_GROUPS;
-}
-
 static void link_groups(struct assignment *a)
 {
 	uint32_t tail[MAX_GROUPS], nr_tails = 0;
@@ -107,7 +98,7 @@ static void link_groups(struct assignment *a)
 			a->next[tail[i]] = c;
 			a->head[c] = a->head[tail[i]];
 		} else if (i == MAX_GROUPS) {
-			i = oldest_tail(a, tail, c);
+			i = c % MAX_GROUPS;
 		} else {
 			nr_tails++;
 		}

@@ -7,7 +7,7 @@
  * excluded, because no mapping is missing for their blocks; so other leaves become the only ones.  Of two with only
  * one and the same place the younger one is tried first: an older copy may seem needed because a leaf is lost.
  */
-#include "pool/salvage/assign/cover.h"
+#include "pool/salvage/assign/impl.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -252,20 +252,6 @@ static bool had_common_root(const struct trees *trees, const struct lost_roots *
 	return nr > 1 && l->want + (nr - 1) * mapped_of(&trees->dev[l->dev[i]]) > l->give;
 }
 
-/* A device whose root is lost too: a gap over all keys. */
-static uint32_t add_gap(struct trees *trees, struct err *err)
-{
-	uint32_t v = graph_add_virtual(trees->graph, TREE_MAPPING, -1, err);
-	struct gap *g = v == NONE ? NULL : vec_push(&trees->gaps, sizeof(*g));
-
-	if (!g)
-		return NONE;
-	*g = (struct gap){ .last = UINT64_MAX, .node = v, .block = NONE, .height = -1,
-			   .tree = TREE_MAPPING, .why = BLOCK_JUNK };
-	trees->graph->node[v].last = UINT64_MAX;
-	return v;
-}
-
 int devices_add_gaps(struct counts *counts, struct err *err)
 {
 	struct trees *trees = counts->trees;
@@ -282,10 +268,10 @@ int devices_add_gaps(struct counts *counts, struct err *err)
 	qsort_r(dev, l.nr, sizeof(*dev), by_mapped, trees->dev);
 	find_lost_roots(counts, &l);
 	for (uint32_t i = 0, end; i < l.nr; i = end) {
-		uint32_t root = add_gap(trees, err);
+		uint32_t root = trees_make_gap(trees, TREE_MAPPING, NONE, -1, 0, UINT64_MAX, err);
 
 		if (root == NONE)
-			return err_nomem(err, "salvage: list of lost nodes");
+			return -ENOMEM;
 		end = end_of_group(trees, dev, i, l.nr);
 		end = had_common_root(trees, &l, i, end) ? end : i + 1;
 		for (uint32_t k = i; k < end; k++)

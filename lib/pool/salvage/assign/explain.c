@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* What was chosen against what, and why, in the words of the evidence table. */
-#include "pool/salvage/assign/explain.h"
+#include "pool/salvage/assign/impl.h"
 
 #define MAX_LINES 10000
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "pool/salvage/assign/assign.h"
+#include "pool/salvage/assign/impl.h"
 
 static bool of_tree(const struct snode *n, uint8_t tree)
 {
@@ -80,7 +80,7 @@ static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how
 /* Could @n be a child of the lost node, by its keys and its height? */
 static bool gap_takes(const struct snode *n, const struct gap *g)
 {
-	if (g->height >= 0 && n->height >= g->height + g->astray)
+	if (g->height >= 0 && n->height >= g->height)
 		return false;
 	return n->nr && n->first >= g->begin && n->last <= g->last;
 }
@@ -229,10 +229,10 @@ static int gap_places(struct assignment *a)
 		a->place[a->nr_places++] = (struct place){
 			.begin = g->begin,
 			.last = g->last,
-			.height = g->height < 0 ? -1 : g->height + g->astray,
+			.height = g->height,
 			.unknown = g->block == NONE || count_is_unknown(as->counts, g->block),
 			.index = (uint32_t)i,
-			.parent = g->astray ? NONE : g->block,
+			.parent = g->why >= BLOCK_NODE ? NONE : g->block,
 		};
 	}
 	trees_sum(trees);

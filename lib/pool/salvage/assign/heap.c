@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "pool/salvage/assign/heap.h"
+#include "pool/salvage/assign/impl.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -5,7 +5,7 @@
 
 #include "base/overflow.h"
 #include "base/search.h"
-#include "pool/salvage/assign/option.h"
+#include "pool/salvage/assign/impl.h"
 
 #define MAX_SWAPS 256 /* nodes that are looked at for one place */
 

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/search.h"
-#include "pool/salvage/assign/solve.h"
+#include "pool/salvage/assign/impl.h"
 
 #define MAX_STEPS   8000000  /* of one part */
 #define MAX_TOTAL   40000000 /* of all */

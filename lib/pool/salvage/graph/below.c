@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* What is below a node? */
 #include "base/overflow.h"
-#include "pool/salvage/graph/link.h"
+#include "pool/salvage/graph/graph.h"
 
 enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
 

@@ -4,7 +4,7 @@
  * From nodes to trees.  Linking gives every internal node its tree, its height and those of its
  * children that fit: of the right tree and height, with keys in the range that the parent says.
  */
-#include "pool/salvage/graph/link.h"
+#include "pool/salvage/graph/graph.h"
 
 #include "base/cleanup.h"
 #include "base/overflow.h"

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
@@ -208,25 +209,27 @@ static const char *what_is_at(const struct graph *g, uint32_t block)
 	return "belongs to a space map";
 }
 
+/* @option: what the user gave; @what should be at @block; @hint: what names blocks that can be given. */
+static int refuse(const struct graph *g, const char *option, uint64_t block, const char *what, const char *hint,
+		  struct err *err)
+{
+	if (block >= g->nr_blocks)
+		return err_set(err, -EINVAL, "%s: the metadata device has only %u blocks; %s", option, g->nr_blocks, hint);
+	return err_set(err, -EINVAL, "%s: block %" PRIu64 " is not the root of a %s tree: it %s; %s", option, block, what,
+		       what_is_at(g, (uint32_t)block), hint);
+}
+
 static int check_root(const struct graph *g, const char *option, uint64_t block, uint8_t tree,
 		      struct err *err)
 {
 	uint32_t i = node_of(g, block);
+	char given[60];
 
-	if (block >= g->nr_blocks)
-		return err_set(
-			err, -EINVAL,
-			"%s %" PRIu64 ": the metadata device has only %u blocks; "
-			"'thin_repair --list-roots -i POOL' lists the roots that can be given",
-			option, block, g->nr_blocks);
 	if (block && i != NONE && !(g->node[i].flags & SN_VIRTUAL) && of_tree(&g->node[i], tree))
 		return 0;
-	return err_set(err, -EINVAL,
-		       "%s %" PRIu64 ": block %" PRIu64 " is not the root of a %s tree: it %s; "
-		       "'thin_repair --list-roots -i POOL' lists the roots that can be given",
-		       option, block, block,
-		       tree == TREE_TOP ? "top-level mapping" : "device details",
-		       what_is_at(g, (uint32_t)block));
+	snprintf(given, sizeof(given), "%s %" PRIu64, option, block);
+	return refuse(g, given, block, tree == TREE_TOP ? "top-level mapping" : "device details",
+		      "'thin_repair --list-roots -i POOL' lists the roots that can be given", err);
 }
 
 int state_check_taken(const struct super *super, struct err *err)
@@ -236,20 +239,14 @@ int state_check_taken(const struct super *super, struct err *err)
 	for (size_t k = 0; k < super->opt.nr_take; k++) {
 		const struct salvage_take *t = &super->opt.take[k];
 		uint32_t i = node_of(g, t->block);
+		char given[60];
 
-		if (t->block >= g->nr_blocks)
-			return err_set(err, -EINVAL,
-				       "--take %u=%" PRIu64
-				       ": the metadata device has only %u blocks",
-				       t->dev_id, t->block, g->nr_blocks);
-		if (i == NONE || g->node[i].flags & SN_VIRTUAL ||
-		    (g->node[i].tree != TREE_MAPPING && g->node[i].tree != TREE_EMPTY))
-			return err_set(err, -EINVAL,
-				       "--take %u=%" PRIu64 ": block %" PRIu64 " is not the root "
-				       "of a device's tree: it %s; 'thin_repair --explain -i "
-				       "POOL' names possible blocks",
-				       t->dev_id, t->block, t->block,
-				       what_is_at(g, (uint32_t)t->block));
+		if (i != NONE && !(g->node[i].flags & SN_VIRTUAL) &&
+		    (g->node[i].tree == TREE_MAPPING || g->node[i].tree == TREE_EMPTY))
+			continue;
+		snprintf(given, sizeof(given), "--take %u=%" PRIu64, t->dev_id, t->block);
+		return refuse(g, given, t->block, "device's",
+			      "'thin_repair --explain -i POOL' names possible blocks", err);
 	}
 	return 0;
 }

@@ -112,12 +112,13 @@ bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out)
 	       superblock_open(out, buf, block) == SB_OK;
 }
 
-uint32_t super_held_top(const struct super *super)
+void super_mark_held(const struct super *super)
 {
 	struct superblock held;
 
-	return super_read_copy(super->graph, super->sb.held_root, &held) ? node_of(super->graph, held.mapping_root)
-									  : NONE;
+	graph_unmark(super->graph, SN_HELD);
+	if (super_read_copy(super->graph, super->sb.held_root, &held))
+		graph_mark(super->graph, node_of(super->graph, held.mapping_root), SN_HELD);
 }
 
 int super_read(struct super *super, struct err *err)

@@ -77,8 +77,8 @@ static inline uint32_t block_age(const struct super *super, uint32_t block)
 
 /* The copy of the superblock in @block, a held metadata snapshot's: false when none can be read there. */
 bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out);
-/* The root of its top level, NONE: there is none. */
-uint32_t super_held_top(const struct super *super);
+/* Marks what the held metadata snapshot has (SN_HELD). */
+void super_mark_held(const struct super *super);
 int super_read(struct super *super, struct err *err);
 /* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
 int super_read_again(struct super *super, struct err *err);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/order.h"
 #include "pool/salvage/tell/defs.h"
 
 #define SLOT_LEAVES 128
@@ -164,13 +165,6 @@ struct place {
 	uint32_t at, item;
 };
 
-static int by_place(const void *pa, const void *pb)
-{
-	const struct place *a = pa, *b = pb;
-
-	return a->at < b->at ? -1 : a->at > b->at;
-}
-
 /* Keeps the runs of a leaf behind those of the leaves that were read before. */
 static int decode(const struct emission *e, struct slot *slot, const struct place *p, void *buf,
 		  struct err *err)
@@ -207,7 +201,7 @@ static int work(void *ctx, unsigned worker, size_t i, struct err *err)
 					    e->values->graph->node[slot->item[k].i].block),
 				k
 			};
-	qsort(place, nr, sizeof(*place), by_place);
+	qsort(place, nr, sizeof(*place), order_u32); /* by @at */
 	for (uint32_t k = 0, end; k < nr; k = end) {
 		int r;
 

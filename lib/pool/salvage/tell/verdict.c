@@ -59,10 +59,7 @@ static bool is_proved_by_data(const struct tell *tell)
 
 static bool details_are_back(const struct trees *trees)
 {
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].source != DETAILS_LIVE)
-			return false;
-	return !trees_have_gap(trees, TREE_DETAILS);
+	return trees_have_details(trees) && !trees_have_gap(trees, TREE_DETAILS);
 }
 
 /*

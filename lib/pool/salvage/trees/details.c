@@ -200,6 +200,14 @@ bool trees_differ_from_details(const struct trees *trees)
 	return false;
 }
 
+bool trees_have_details(const struct trees *trees)
+{
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].source != DETAILS_LIVE)
+			return false;
+	return true;
+}
+
 bool trees_fit_details(const struct trees *trees)
 {
 	for (size_t i = 0; i < trees->nr_devs; i++)

@@ -27,7 +27,6 @@ struct gap {
 	uint32_t node;
 	uint32_t block; /* the lost block, or NONE */
 	int height;	/* of the lost node, -1: not known */
-	bool astray;	/* the node may exist: its parent points to a wrong block */
 	uint8_t tree;
 	uint8_t why; /* enum block_kind of the block's present content */
 };
@@ -58,6 +57,13 @@ static inline bool has_its_count(const struct graph *g, const struct sdevice *d)
 /* --- walk.c --- */
 /* Links all nodes, and walks the trees that the superblock names anew. */
 int trees_walk(struct trees *trees, struct err *err);
+/*
+ * A virtual node for what should be in @block, NONE: it is not known where it was.  Two parents that name the same lost
+ * block get the same node; the keys that can be in it are those that both allow.  Parents of other heights do not: one
+ * of them is wrong, and a node that gets the place of its own child would be a loop.  NONE: no memory.
+ */
+uint32_t trees_make_gap(struct trees *trees, uint8_t tree, uint32_t block, int height, uint64_t begin, uint64_t last,
+			struct err *err);
 /* Forgets the gaps of an earlier walk: before other nodes are read. */
 void trees_forget_gaps(struct trees *trees);
 /* Lists the devices that the top level names, and walks the tree of each. */
@@ -92,6 +98,8 @@ int trees_each_older(struct trees *trees, older_details_fn *fn, void *ctx, struc
 uint64_t trees_nr_mappings(const struct trees *trees);
 /* Have the details of a device another number of mappings than its tree? */
 bool trees_differ_from_details(const struct trees *trees);
+/* Have all devices their own details? */
+bool trees_have_details(const struct trees *trees);
 /* Has each device as many mappings as its details say?  The trees must have been summed up. */
 bool trees_fit_details(const struct trees *trees);
 /* The newest time in the details of the devices. */

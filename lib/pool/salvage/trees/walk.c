@@ -9,7 +9,6 @@
 
 #include "base/cleanup.h"
 
-#include "pool/salvage/graph/link.h"
 #include "pool/salvage/trees/trees.h"
 
 /* For another parent of a lost node: only a disk made to cost time has many. */
@@ -39,8 +38,7 @@ void trees_sum(struct trees *trees)
 {
 	struct graph *g = trees->graph;
 
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		g->node[i].flags &= (uint16_t)~SN_LINKING;
+	graph_unmark(g, SN_LINKING);
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].root != NONE)
 			sum_node(g, trees->dev[i].root, 0);
@@ -98,8 +96,7 @@ static void order_node(struct trees *trees, uint32_t i, unsigned depth)
 void trees_order(struct trees *trees)
 {
 	trees_sum(trees);
-	for (uint32_t i = 0; i < trees->graph->nr_nodes; i++)
-		trees->graph->node[i].flags &= (uint16_t)~SN_LINKING;
+	graph_unmark(trees->graph, SN_LINKING);
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].root != NONE)
 			order_node(trees, trees->dev[i].root, 0);
@@ -107,12 +104,7 @@ void trees_order(struct trees *trees)
 
 /* --- walking --- */
 
-/*
- * A virtual node for what should be in @block.  Two parents that name the same lost block get the
- * same node; the keys that can be in it are those that both allow. Parents of other heights do not:
- * one of them is wrong, and a node that gets the place of its own child would be a loop.
- */
-static uint32_t make_gap(struct trees *trees, uint8_t tree, uint32_t block, int height,
+uint32_t trees_make_gap(struct trees *trees, uint8_t tree, uint32_t block, int height,
 			 uint64_t begin, uint64_t last, struct err *err)
 {
 	struct graph *graph = trees->graph;
@@ -141,11 +133,9 @@ static uint32_t make_gap(struct trees *trees, uint8_t tree, uint32_t block, int 
 			   .height = height, .tree = tree, .why = BLOCK_JUNK };
 	graph->node[v].first = begin;
 	graph->node[v].last = last;
-	g->astray = block >= graph->nr_blocks;
 	if (block < graph->nr_blocks) {
 		g->block = block;
 		g->why = graph->kind[block];
-		g->astray = graph->kind[block] >= BLOCK_NODE;
 		if (graph->slot[block] == NONE ||
 		    graph->node[graph->slot[block]].flags & SN_DENIED) {
 			graph->slot[block] = v;
@@ -201,7 +191,7 @@ static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t 
 		     !adopt(&g->node[c], w->tree, g->node[i].height - 1)))
 			c = NONE;
 		if (c == NONE) {
-			c = make_gap(w->trees, w->tree, e->block, g->node[i].height - 1, key, end,
+			c = trees_make_gap(w->trees, w->tree, e->block, g->node[i].height - 1, key, end,
 				     w->err);
 			if (c == NONE)
 				return -ENOMEM;
@@ -224,13 +214,13 @@ static uint32_t open_root(struct trees *trees, uint8_t tree, uint32_t block, uin
 	uint32_t n = node_of(g, block);
 
 	if (n == NONE || g->node[n].flags & (SN_VIRTUAL | SN_DENIED))
-		return make_gap(trees, tree, block, -1, 0, last, err);
+		return trees_make_gap(trees, tree, block, -1, 0, last, err);
 	if (tree == TREE_MAPPING && may_be_mapping(&g->node[n]))
 		graph_make_mapping(g, &g->node[n]);
 	if (tree_fits(g->node[n].tree, tree) || (tree == TREE_TOP && is_top_leaf(&g->node[n])) ||
 	    (g->node[n].tree == TREE_NONE && adopt(&g->node[n], tree, 1)))
 		return n;
-	return make_gap(trees, tree, block, -1, 0, last, err);
+	return trees_make_gap(trees, tree, block, -1, 0, last, err);
 }
 
 static int walk_details(struct trees *trees, struct err *err)

@@ -37,12 +37,9 @@ static void use_older(void *ctx, struct sdevice *d, const struct device_info *th
 int values_complete_details(struct trees *trees, struct err *err)
 {
 	const struct super *super = trees->super;
-	bool missing = false;
 	int r;
 
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		missing |= trees->dev[i].source != DETAILS_LIVE;
-	if (!missing)
+	if (trees_have_details(trees))
 		return 0;
 	r = trees_each_older(trees, use_older, trees, err);
 	for (size_t i = 0; i < trees->nr_devs && !r; i++) {

@@ -179,13 +179,7 @@ int values_make_header(struct values *values, struct err *err)
 			      values->info.time, MAX_TIME);
 		values->info.time = MAX_TIME;
 	}
-	if (!super->has_sb) {
-		bool lost = false;
-
-		for (size_t i = 0; i < values->trees->nr_devs; i++)
-			lost |= values->trees->dev[i].source != DETAILS_LIVE;
-		values->info.time += lost && values->info.time < MAX_TIME;
-	}
+	values->info.time += !super->has_sb && !trees_have_details(values->trees) && values->info.time < MAX_TIME;
 	super->sb.time = values->info.time;
 	super->sb.transaction_id = values->info.transaction;
 	return 0;

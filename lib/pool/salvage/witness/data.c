@@ -193,18 +193,6 @@ static uint32_t find_index(const struct counts *counts)
 	return best;
 }
 
-/* The leaves of the held snapshot's devices: their mappings count, too. */
-static void take_held(struct datamap *datamap, void *buf)
-{
-	struct graph *g = datamap->graph;
-
-	graph_unmark(g, SN_HELD);
-	graph_mark(g, super_held_top(datamap->super), SN_HELD);
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		if (g->node[i].flags & SN_HELD && g->node[i].flags & SN_LEAF)
-			(void)each_leaf(datamap, i, TAKEN, take_leaf, buf, 0);
-}
-
 /* Nodes may have been added since. */
 static bool grow_seen(struct datamap *datamap)
 {
@@ -255,10 +243,10 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 
 int datamap_begin(struct datamap *datamap, struct err *err)
 {
-	const struct trees *trees = datamap->trees;
+	const struct graph *g = datamap->graph;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) uint8_t *known = NULL;
-	uint64_t nr = div_up(datamap->graph->nr_data_blocks, ENTRIES_PER_BITMAP);
+	uint64_t nr = div_up(g->nr_data_blocks, ENTRIES_PER_BITMAP);
 	int r;
 
 	if (datamap->begun)
@@ -275,10 +263,10 @@ int datamap_begin(struct datamap *datamap, struct err *err)
 			datamap->missing = NULL;
 			return 0;
 		}
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].root != NONE)
-			(void)each_leaf(datamap, trees->dev[i].root, TAKEN, take_leaf, buf, 0);
-	take_held(datamap, buf);
+	super_mark_held(datamap->super); /* its devices' mappings count, too */
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].flags & (SN_LIVE | SN_HELD) && g->node[i].flags & SN_LEAF)
+			(void)each_leaf(datamap, i, TAKEN, take_leaf, buf, 0);
 	return 0;
 }
 

@@ -5,7 +5,7 @@
  * tree looks whole, and what the older copy did not have yet is left without a parent.  Or all nodes are older than
  * the superblock; their times tell.
  */
-#include "pool/salvage/witness/outdated.h"
+#include "pool/salvage/witness/datamap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,6 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pdata/block/refmap.h"
-#include "pool/salvage/witness/datamap.h"
 
 /*
  * Devices times orphans, of which a pool with a damage has few, and a disk made to cost time many.  Beyond that older copies

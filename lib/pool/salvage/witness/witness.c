@@ -17,7 +17,6 @@
 #include "base/overflow.h"
 #include "pdata/block/refmap.h"
 #include "pool/salvage/witness/datamap.h"
-#include "pool/salvage/witness/outdated.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* of data; beyond that the data map is not asked */
 
@@ -129,8 +128,7 @@ static int witness_init(struct witness *w, struct datamap *datamap, struct err *
 /* Reads the leaves that are reached, and counts their references. */
 static int count_references(struct witness *w, struct err *err)
 {
-	graph_unmark(w->datamap->graph, SN_HELD);
-	graph_mark(w->datamap->graph, super_held_top(w->datamap->super), SN_HELD);
+	super_mark_held(w->datamap->super);
 	if (list_leaves(w))
 		return err_nomem(err, "salvage: witnesses");
 	return w->refs ? graph_read_leaves(w->datamap->graph, &w->leaves, count_leaf, w, err) : 0;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef POOL_SALVAGE_OPTION_H
-#define POOL_SALVAGE_OPTION_H
+#ifndef POOL_SALVAGE_ASSIGN_IMPL_H
+#define POOL_SALVAGE_ASSIGN_IMPL_H
 /*
  * Places that lack nodes, nodes that lack a place, and the options: which node could go to which place?  A place
  * is a lost node, whose children are looked for, or a device whose root is.
  */
 #include "pool/salvage/assign/gaps.h"
-#include "pool/salvage/assign/heap.h"
 
 struct candidate {
 	uint32_t node;
@@ -93,5 +92,61 @@ bool assign_may_take(const struct assignment *a, const struct choice *o);
 bool assign_may_be_swapped(const struct assignment *a, const struct choice *o, int32_t margin);
 /* Takes the option, or (@on false) gives it back. */
 void assign_take(struct assignment *a, struct choice *o, bool on);
+
+/* --- assign.c: which node goes to which place? --- */
+/* Fills in @taken of each place.  0 or -ENOMEM. */
+int assign(struct assignment *a);
+void assign_fini(struct assignment *a);
+
+/* --- chain.c: candidates that were split from each other --- */
+/* Fills in @head and @next, by chains.  0 or -ENOMEM. */
+int chain_find(struct assignment *a);
+/*
+ * Once the numbers have been asked: groups.  Besides chains, nodes that lack two parents or more, and as many, when
+ * only so many places have room for all of them: trees that share a node share others.  Nodes with keys in common are
+ * of different groups.
+ */
+void chain_group(struct assignment *a);
+/* The same as assign_may_take(), for the node's whole group. */
+bool chain_may_take(const struct assignment *a, const struct choice *o);
+
+/* --- cover.c --- */
+/*
+ * Places the leaves whose reference counts are lost, where only they have the mappings that the data map
+ * counts for a data block.  0 or -ENOMEM.
+ */
+int assign_cover(struct assignment *a);
+/*
+ * A node that has three parents is in trees already, so the data map does not tell whether it has a fourth: where one
+ * was taken and another one fits instead, either may be right.
+ */
+void assign_doubt(struct assignment *a);
+
+/* --- solve.c --- */
+/* Places the nodes for which the numbers of mappings and of parents leave only some ways.  0 or -ENOMEM. */
+int assign_solve(struct assignment *a);
+
+/* --- explain.c --- */
+/*
+ * For each node that had several possible places, writes the choice, the alternatives and the
+ * reasons to the struct of the room: @explained.
+ */
+void explain_assignment(const struct assignment *a);
+
+/* --- heap.c --- */
+struct heap_entry {
+	int32_t margin;
+	uint32_t cand;
+};
+
+/* The largest margin first, of equal ones the first candidate.  All zero: empty. */
+struct heap {
+	struct heap_entry *e;
+	size_t nr, cap;
+};
+
+int heap_push(struct heap *h, struct heap_entry e); /* 0 or -ENOMEM */
+struct heap_entry heap_pop(struct heap *h); /* not of an empty one */
+void heap_fini(struct heap *h);
 
 #endif
