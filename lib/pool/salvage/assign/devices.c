@@ -102,7 +102,7 @@ static int highest_newest(const void *pa, const void *pb, void *ctx)
  * Does the node lack a parent?  One whose count is lost does, if nothing refers to it (@unknown); then the data map must
  * still miss each of its mappings.
  */
-static bool is_nameless(const struct counts *counts, const struct snode *n, bool unknown)
+static bool lacks_device(const struct counts *counts, const struct snode *n, bool unknown)
 {
 	uint32_t refs;
 
@@ -125,7 +125,7 @@ static int invent_ids(struct assign *as, bool unknown, struct err *err)
 
 	graph_mark_children(as->graph);
 	for (uint32_t i = 0; i < as->graph->nr_nodes && !r; i++)
-		if (is_nameless(as->counts, &as->graph->node[i], unknown))
+		if (lacks_device(as->counts, &as->graph->node[i], unknown))
 			r = push_number(&list, i);
 	if (r)
 		err_nomem(err, "salvage: orphans");

@@ -261,7 +261,10 @@ enum answer { NO, YES, UNKNOWN };
 enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node);
 /* The leaf below @root that @key belongs to, or NONE. */
 uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key);
-/* Calls @fn for each device that the top level at @top names, in the order of keys, until it returns not 0: then that is returned. */
+/*
+ * Calls @fn for each device that the top level at @top names, in the order of keys, until it returns not 0: then that
+ * is returned.
+ */
 typedef int graph_device_fn(void *ctx, uint64_t id, uint32_t root);
 int graph_each_device(const struct graph *g, uint32_t top, graph_device_fn *fn, void *ctx);
 /* Is something below node @i missing or dropped?  @memo: a byte a node, all zero at first. */

@@ -287,18 +287,11 @@ static void emission_free(struct emission *e, size_t nr)
 
 static int check_wanted(const struct emission *e, struct err *err)
 {
-	for (size_t i = 0; i < e->opt->nr_dev_ids; i++) {
-		size_t k = 0;
-
-		while (k < e->values->trees->nr_devs &&
-		       e->values->trees->dev[k].info.dev_id != e->opt->dev_ids[i])
-			k++;
-		if (k == e->values->trees->nr_devs)
+	for (size_t i = 0; i < e->opt->nr_dev_ids; i++)
+		if (!trees_find_device(e->values->trees, e->opt->dev_ids[i]))
 			return err_set(err, -ENODATA,
-				       "device %" PRIu32 " is not among the %zu devices that were "
-				       "found",
-				       e->opt->dev_ids[i], (size_t)e->values->trees->nr_devs);
-	}
+				       "device %" PRIu32 " is not among the %zu devices that were found",
+				       e->opt->dev_ids[i], e->values->trees->nr_devs);
 	return 0;
 }
 

@@ -223,25 +223,13 @@ static uint32_t open_root(struct trees *trees, uint8_t tree, uint32_t block, uin
 	return trees_make_gap(trees, tree, block, -1, 0, last, err);
 }
 
-static int walk_details(struct trees *trees, struct err *err)
+/* Walks the details or the top level, whose root should be in @block; *root: the node. */
+static int walk_tree(struct trees *trees, uint8_t tree, uint64_t block, uint32_t *root, struct err *err)
 {
-	struct walk w = { trees, TREE_DETAILS, err };
+	struct walk w = { trees, tree, err };
 
-	trees->details_root =
-		open_root(trees, TREE_DETAILS, (uint32_t)MIN(trees->super->sb.details_root, NONE),
-			  MAX_DEV_ID, err);
-	return trees->details_root == NONE ? -ENOMEM :
-					 walk_node(&w, trees->details_root, 0, MAX_DEV_ID, 0);
-}
-
-static int walk_top(struct trees *trees, struct err *err)
-{
-	struct walk w = { trees, TREE_TOP, err };
-
-	trees->map_root =
-		open_root(trees, TREE_TOP, (uint32_t)MIN(trees->super->sb.mapping_root, NONE),
-			  MAX_DEV_ID, err);
-	return trees->map_root == NONE ? -ENOMEM : walk_node(&w, trees->map_root, 0, MAX_DEV_ID, 0);
+	*root = open_root(trees, tree, (uint32_t)MIN(block, NONE), MAX_DEV_ID, err);
+	return *root == NONE ? -ENOMEM : walk_node(&w, *root, 0, MAX_DEV_ID, 0);
 }
 
 int trees_walk_mapping(struct trees *trees, uint32_t node, struct err *err)
@@ -330,9 +318,9 @@ int trees_walk(struct trees *trees, struct err *err)
 
 	trees_forget_gaps(trees);
 	graph_link(trees->graph);
-	r = walk_details(trees, err);
+	r = walk_tree(trees, TREE_DETAILS, trees->super->sb.details_root, &trees->details_root, err);
 	if (!r)
-		r = walk_top(trees, err);
+		r = walk_tree(trees, TREE_TOP, trees->super->sb.mapping_root, &trees->map_root, err);
 	if (!r)
 		r = trees_walk_devices(trees, err);
 	return r ? r : trees_join_details(trees, err);

@@ -241,12 +241,19 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 	return 0;
 }
 
+bool datamap_is_known(const struct refmap *count, const uint8_t *known)
+{
+	for (uint64_t i = 0; i * ENTRIES_PER_BITMAP < refmap_nr_blocks(count); i++)
+		if (!known[i])
+			return false;
+	return true;
+}
+
 int datamap_begin(struct datamap *datamap, struct err *err)
 {
 	const struct graph *g = datamap->graph;
 	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
 	CLEANUP(free_ptr) uint8_t *known = NULL;
-	uint64_t nr = div_up(g->nr_data_blocks, ENTRIES_PER_BITMAP);
 	int r;
 
 	if (datamap->begun)
@@ -257,12 +264,11 @@ int datamap_begin(struct datamap *datamap, struct err *err)
 	r = datamap_counts(datamap, &datamap->missing, &known, err);
 	if (r < 0 || !datamap->missing)
 		return r;
-	for (uint64_t i = 0; i < nr; i++)
-		if (!known[i]) { /* a part is of no use here */
-			refmap_free(datamap->missing);
-			datamap->missing = NULL;
-			return 0;
-		}
+	if (!datamap_is_known(datamap->missing, known)) { /* a part is of no use here */
+		refmap_free(datamap->missing);
+		datamap->missing = NULL;
+		return 0;
+	}
 	super_mark_held(datamap->super); /* its devices' mappings count, too */
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		if (g->node[i].flags & (SN_LIVE | SN_HELD) && g->node[i].flags & SN_LEAF)

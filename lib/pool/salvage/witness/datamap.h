@@ -55,6 +55,8 @@ void datamap_end(struct datamap *datamap);
 /* The counts of the data map, NULL when it is lost; *known: by bitmap.  Both are the caller's. */
 int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **known,
 		   struct err *err);
+/* Could all of its bitmaps be read? */
+bool datamap_is_known(const struct refmap *count, const uint8_t *known);
 
 /* --- witness.c: do the space maps agree with the trees? --- */
 int witness_agreement(struct datamap *datamap, struct err *err);

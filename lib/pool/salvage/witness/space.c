@@ -48,17 +48,14 @@ bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_
 	return is_about(free, nr_free) || is_about(free, nr_free + past);
 }
 
-/* Does the superblock say another number of metadata blocks in use than @nr?  Older programs wrote one more or less. */
-static bool differs_from_superblock(const struct super *super, uint64_t nr)
-{
-	return !is_about((int64_t)nr, (int64_t)super->sb.metadata_sm.nr_allocated);
-}
-
-/* The same of a map that was searched, when there is a superblock that can be asked. */
+/*
+ * Does the superblock, when there is one that can be asked, say another number of metadata blocks in use than @nr?  Older
+ * programs wrote one more or less.
+ */
 static bool is_denied_by_superblock(const struct super *super, uint64_t nr)
 {
 	return super->has_sb && super->sb.metadata_sm.nr_allocated &&
-	       differs_from_superblock(super, nr);
+	       !is_about((int64_t)nr, (int64_t)super->sb.metadata_sm.nr_allocated);
 }
 
 static uint64_t nr_counted(const struct counts *counts)

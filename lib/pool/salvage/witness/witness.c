@@ -174,17 +174,9 @@ static void vouch(const struct trees *trees)
 			graph_mark(trees->graph, trees->dev[i].root, SN_VOUCHED);
 }
 
-static bool is_all_known(const struct witness *w)
-{
-	for (uint64_t i = 0; i * ENTRIES_PER_BITMAP < refmap_nr_blocks(w->stored); i++)
-		if (!w->known[i])
-			return false;
-	return true;
-}
-
 static int deny_outdated_by_maps(const struct witness *w)
 {
-	struct data_counts data = { .stored = w->stored && is_all_known(w) ? w->stored : NULL, .refs = w->refs };
+	struct data_counts data = { .stored = w->stored && datamap_is_known(w->stored, w->known) ? w->stored : NULL, .refs = w->refs };
 
 	return deny_outdated(w->datamap->counts, &data);
 }
@@ -252,7 +244,7 @@ static uint32_t denied_by_superblock(const struct witness *w)
 	const struct superblock *sb = &datamap->super->sb;
 	uint32_t nr = 0;
 
-	if (w->stored && is_all_known(w) &&
+	if (w->stored && datamap_is_known(w->stored, w->known) &&
 	    refmap_nr_allocated(w->stored) != sb->data_sm.nr_allocated)
 		nr++; /* the data map is that of another state */
 	/* those that a held snapshot has are compared one by one */
@@ -326,7 +318,7 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 	if (has_given_roots(super))
 		return 0; /* the space maps are those of another state */
 	r = witness_init(&w, datamap, err);
-	*a = (struct agreement) { .data_whole = w.stored && is_all_known(&w) };
+	*a = (struct agreement) { .data_whole = w.stored && datamap_is_known(w.stored, w.known) };
 	if (!r && (g->scanned || !a->data_whole || !is_sum_right(&w))) {
 		r = count_references(&w, err);
 		if (!r && w.stored)
