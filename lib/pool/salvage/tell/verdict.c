@@ -76,14 +76,45 @@ static bool shares_too_much(const struct trees *trees)
 }
 
 /*
+ * Is a part of the held metadata snapshot lost, but none of the devices' trees?  It was marked when the data map was
+ * compared.
+ */
+static bool only_held_is_short(const struct tell *tell)
+{
+	const struct graph *g = tell->graph;
+	bool any = false, is_short = false;
+
+	for (size_t i = 0; i < tell->trees->gaps.nr; i++) /* whose children were the snapshot's? */
+		if (gap_at(tell->trees, i)->tree == TREE_MAPPING)
+			return false;
+	for (uint32_t i = 0; i < g->nr_nodes && !is_short; i++) {
+		const struct snode *n = &g->node[i];
+
+		if (!(n->flags & SN_HELD))
+			continue;
+		any = true;
+		is_short = n->flags & (SN_BROKEN | SN_VIRTUAL);
+		for (uint32_t k = 0; n->tree == TREE_TOP && n->flags & SN_LEAF && k < n->nr_edges; k++)
+			is_short |= node_of(g, g->edge[n->edge + k].block) == NONE;
+	}
+	/* roots that were found may be those of a lost top level of its */
+	return tell->super->sb.held_root && (any ? is_short : !trees_have_filled(tell->trees));
+}
+
+/*
  * How many data blocks without a mapping may crashes have leaked?  None if a node in use lacks a parent, or a bitmap of
- * another state shows that writes were lost.
+ * another state shows that writes were lost.  Where only a part of the held metadata snapshot is lost, they are its.
  */
 static uint64_t max_leaked(const struct tell *tell)
 {
 	const struct datamap *datamap = tell->datamap;
+	const struct trees *trees = tell->trees;
 
-	return tell->trees->nr_devs && !datamap->has_other && !datamap->agrees.orphans ? MAX_LEAKED : 0;
+	if (!trees->nr_devs || datamap->has_other)
+		return 0;
+	if (trees_fit_details(trees) && only_held_is_short(tell))
+		return UINT64_MAX;
+	return datamap->agrees.orphans ? 0 : MAX_LEAKED;
 }
 
 /* The result may not be the last state of the pool. */
