@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..84
+echo 1..88
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -141,6 +141,10 @@ done <<EOF
 20002 x150 3 0 1 also when the pool was activated between the two
 20001 x150 881 0 1 a state with a spoilt node may be the newest, too
 9983 +200 3141 1000 0 a node whose child was replaced is not the one that was
+20001 x150 901 1000 0 data blocks that only the held metadata snapshot had are not missing
+20004 x150 593 1000 0 also where the roots of the devices were found
+9981 +200 2024 1000 1 a device that got too little has the tree of the one with as many mappings
+9982 +200 169 1000 1 devices had one root when the data map misses no more than one tree
 9981 +200 2819 1000 1 an index block in the place of a lost parent is not of a later commit
 EOF
 

@@ -231,6 +231,7 @@ struct lost_roots {
 	uint32_t *dev, nr; /* the devices, by their number of mappings */
 	uint64_t give;	   /* how many mappings there are for them at most */
 	uint64_t want;	   /* how many they need when all that have the same number have one root */
+	bool all;	   /* all that have the same number had: the data map misses no more than that */
 };
 
 static void find_lost_roots(const struct counts *counts, struct lost_roots *l)
@@ -249,12 +250,12 @@ static bool had_common_root(const struct trees *trees, const struct lost_roots *
 {
 	const uint32_t nr = end - i;
 
-	return nr > 1 && l->want + (nr - 1) * mapped_of(&trees->dev[l->dev[i]]) > l->give;
+	return l->all || (nr > 1 && l->want + (nr - 1) * mapped_of(&trees->dev[l->dev[i]]) > l->give);
 }
 
-int devices_add_gaps(struct counts *counts, struct err *err)
+int devices_add_gaps(struct assign *as, struct err *err)
 {
-	struct trees *trees = counts->trees;
+	struct trees *trees = as->trees;
 	CLEANUP(free_ptr) uint32_t *dev = malloc((trees->nr_devs + 1) * sizeof(*dev));
 	struct lost_roots l = { .dev = dev };
 
@@ -266,7 +267,8 @@ int devices_add_gaps(struct counts *counts, struct err *err)
 	if (!l.nr)
 		return 0;
 	qsort_r(dev, l.nr, sizeof(*dev), by_mapped, trees->dev);
-	find_lost_roots(counts, &l);
+	find_lost_roots(as->counts, &l);
+	l.all = counts_have_unknown(as->counts) && datamap_sum(as->datamap) <= l.want;
 	for (uint32_t i = 0, end; i < l.nr; i = end) {
 		uint32_t root = trees_make_gap(trees, TREE_MAPPING, NONE, -1, 0, UINT64_MAX, err);
 

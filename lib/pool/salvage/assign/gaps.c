@@ -346,7 +346,7 @@ int assign_gaps(struct assign *as, struct err *err)
 		r = devices_settle(as, err);
 	counts_read_edges(counts);
 	if (!r)
-		r = devices_add_gaps(counts, err);
+		r = devices_add_gaps(as, err);
 	if (!r)
 		r = assign_parts(as, err);
 	counts_read_edges(counts);

@@ -24,6 +24,6 @@ int assign_gaps(struct assign *as, struct err *err);
 /* --- devices.c: devices that the top level lost --- */
 int devices_guess(struct ages *ages, struct err *err);
 int devices_settle(struct assign *as, struct err *err);
-int devices_add_gaps(struct counts *counts, struct err *err);
+int devices_add_gaps(struct assign *as, struct err *err);
 
 #endif

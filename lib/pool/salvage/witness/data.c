@@ -296,6 +296,16 @@ void datamap_take(struct datamap *datamap, uint32_t node)
 		(void)each_leaf(datamap, node, TAKEN, take_leaf, buf, 0);
 }
 
+uint64_t datamap_sum(const struct datamap *datamap)
+{
+	const uint64_t end = datamap->missing ? refmap_nr_blocks(datamap->missing) : 0;
+	uint64_t sum = datamap->missing && !datamap->large_lost ? 0 : UINT64_MAX;
+
+	for (uint64_t b = 0; sum < UINT64_MAX && (b = refmap_find_used(datamap->missing, b)) < end; b++)
+		sum += refmap_get(datamap->missing, b);
+	return sum;
+}
+
 bool datamap_is_settled(const struct datamap *datamap)
 {
 	return datamap->missing && refmap_find_used(datamap->missing, 0) ==

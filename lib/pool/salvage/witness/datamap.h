@@ -49,6 +49,8 @@ uint32_t datamap_missing(const struct datamap *datamap, uint64_t b);
 /* Do all data blocks that the leaves below @node map lack a mapping?  Also true if not known. */
 bool datamap_allows(struct datamap *datamap, uint32_t node);
 void datamap_take(struct datamap *datamap, uint32_t node);
+/* How many references are missing in all?  UINT64_MAX: not known. */
+uint64_t datamap_sum(const struct datamap *datamap);
 /* Do all counts agree now? */
 bool datamap_is_settled(const struct datamap *datamap);
 void datamap_end(struct datamap *datamap);
