@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..88
+echo 1..89
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -145,6 +145,7 @@ done <<EOF
 20004 x150 593 1000 0 also where the roots of the devices were found
 9981 +200 2024 1000 1 a device that got too little has the tree of the one with as many mappings
 9982 +200 169 1000 1 devices had one root when the data map misses no more than one tree
+20005 x150 2811 1000 1 what is left of a lost node names its children
 9981 +200 2819 1000 1 an index block in the place of a lost parent is not of a later commit
 EOF
 

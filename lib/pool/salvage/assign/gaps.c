@@ -280,6 +280,8 @@ static int fill_places(struct assignment *a, int r, enum unknown how, struct err
 	struct vec list = { 0 };
 	bool unknown = false;
 
+	if (!r)
+		r = claims_read(a->assign->ages, err);
 	for (uint32_t i = 0; i < a->nr_places; i++)
 		unknown |= a->place[i].unknown;
 	if (!r && unknown)

@@ -17,6 +17,7 @@ struct ages {
 	uint32_t nr_past;     /* older states that were found */
 	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
 	struct vec old_roots; /* struct old_root, by device, newest first */
+	struct vec claims;    /* of lost nodes on their children */
 	uint32_t nr_compared; /* leaves by content */
 };
 
@@ -24,6 +25,12 @@ void ages_fini(struct ages *ages);
 
 /* --- generations.c --- */
 int generations_read(struct ages *ages, struct err *err);
+
+/* --- claims.c --- */
+/* Reads what is left of the lost nodes.  0 or -ENOMEM. */
+int claims_read(struct ages *ages, struct err *err);
+/* Does what is left of block @parent name the node, below the device? */
+bool claims_have(const struct ages *ages, uint32_t parent, uint32_t dev_id, const struct snode *n);
 
 /* --- evidence.c: evidence for a node below a device --- */
 enum evidence_kind {
@@ -33,6 +40,7 @@ enum evidence_kind {
 	EV_ONCE,
 	EV_PASSED,
 	EV_ALIKE,
+	EV_CLAIMED,
 	EV_SAME,
 	EV_NEXT,
 	EV_FRESH,

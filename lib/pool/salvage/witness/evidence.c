@@ -36,6 +36,8 @@ const struct weight evidence[NR_EVIDENCE] = {
 	[EV_ALIKE] = { 80, "shares entries with the node that the device had there",
 		       "a rewritten node keeps most of its entries; the share of equal entries "
 		       "counts" },
+	[EV_CLAIMED] = { 150, "is named by what is left of its lost parent",
+			 "damaged bytes hardly name a node whose keys fit there" },
 	[EV_SAME] = { 30, "was written by the same commit as its lost parent",
 		      "a parent is written because one of its children is" },
 	[EV_NEXT] = { 20, "was written right after its lost parent",
@@ -342,7 +344,7 @@ static void hear_unknown(const struct ages *ages, const struct snode *n, uint32_
 	const uint32_t *commit = ages->commits.data;
 	uint32_t age = block_age(ages->super, n->block), nr = (uint32_t)ages->commits.nr, older, younger;
 	uint32_t newest = parent == NONE ? 0 : block_age(ages->super, parent);
-	const uint16_t named = 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE | 1 << EV_PASSED;
+	const uint16_t named = 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE | 1 << EV_PASSED | 1 << EV_CLAIMED;
 	bool here = v->says & named, fresh;
 
 	younger = search_first(x, nr, commit[x] >= newest); /* so many are */
@@ -364,6 +366,8 @@ struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t 
 
 	hear_older_trees(ages, d->info.dev_id, node, unknown, &v);
 	hear_parent(ages, parent, n->block, &v);
+	if (claims_have(ages, parent, d->info.dev_id, n))
+		say(&v, EV_CLAIMED, evidence[EV_CLAIMED].points);
 	hear_times(ages->counts, d, n, shared, &v);
 	if (unknown)
 		hear_unknown(ages, n, parent, &v);

@@ -198,6 +198,7 @@ void ages_fini(struct ages *ages)
 	free(ages->seen);
 	free(ages->trusted);
 	free(ages->old_roots.data);
+	free(ages->claims.data);
 	free(ages->commits.data);
 }
 
