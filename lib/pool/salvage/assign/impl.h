@@ -32,7 +32,7 @@ struct choice {
 	uint32_t cand, place;
 	uint32_t rank; /* among the options of its place, in the order of keys */
 	int32_t score;
-	uint16_t says;
+	uint32_t says;
 	uint8_t taken;
 };
 

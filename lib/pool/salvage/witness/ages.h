@@ -40,6 +40,7 @@ enum evidence_kind {
 	EV_ONCE,
 	EV_PASSED,
 	EV_ALIKE,
+	EV_KIN,
 	EV_CLAIMED,
 	EV_SAME,
 	EV_NEXT,
@@ -59,7 +60,7 @@ struct weight {
 extern const struct weight evidence[NR_EVIDENCE];
 struct voice {
 	int score;
-	uint16_t says; /* a bit a kind */
+	uint32_t says; /* a bit a kind */
 };
 /* @shared: more than one device reaches the node's place.  @unknown: it is not known whether the node is in use. */
 struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t node,

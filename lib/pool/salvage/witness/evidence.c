@@ -19,6 +19,7 @@
 #define MAX_ROOTS    48	    /* older roots of a device that are looked at */
 #define MAX_ALIKE    6	    /* number of them that are compared by content */
 #define MAX_STEP     4096   /* between a parent and its first child */
+#define MAX_KIN	     256    /* devices: in a pool with more none is compared with its origin */
 #define MAX_COMPARED 400000 /* leaves that are compared by content in all */
 
 const struct weight evidence[NR_EVIDENCE] = {
@@ -36,6 +37,8 @@ const struct weight evidence[NR_EVIDENCE] = {
 	[EV_ALIKE] = { 80, "shares entries with the node that the device had there",
 		       "a rewritten node keeps most of its entries; the share of equal entries "
 		       "counts" },
+	[EV_KIN] = { 40, "shares entries with the tree of the device's origin or snapshot",
+		     "a snapshot and its origin keep most entries; other devices never had them" },
 	[EV_CLAIMED] = { 150, "is named by what is left of its lost parent",
 			 "damaged bytes hardly name a node whose keys fit there" },
 	[EV_SAME] = { 30, "was written by the same commit as its lost parent",
@@ -229,7 +232,7 @@ static bool is_as_old(const struct ages *ages, const uint8_t *gen, uint32_t node
 static void say(struct voice *v, enum evidence_kind kind, int points)
 {
 	v->score += points;
-	v->says |= (uint16_t)(1 << kind);
+	v->says |= 1u << kind;
 }
 
 /*
@@ -320,6 +323,25 @@ static void hear_parent(const struct ages *ages, uint32_t parent, uint32_t block
 		say(v, EV_NEXT, evidence[EV_NEXT].points);
 }
 
+/* Is one of the devices a snapshot of the other, by the time when it was made? */
+static bool are_kin(const struct sdevice *d, const struct sdevice *e)
+{
+	return d != e && d->source == DETAILS_LIVE && e->source == DETAILS_LIVE && e->root != NONE &&
+	       (e->info.snap_time == d->info.creation_time || d->info.snap_time == e->info.creation_time);
+}
+
+static void hear_kin(struct ages *ages, const struct sdevice *d, uint32_t node, struct voice *v)
+{
+	const struct trees *trees = ages->trees;
+	unsigned alike = 0;
+
+	for (size_t i = 0; i < trees->nr_devs && trees->nr_devs <= MAX_KIN && d->info.creation_time; i++)
+		if (are_kin(d, &trees->dev[i]))
+			alike = MAX(alike, likeness(ages, trees->dev[i].root, node));
+	if (alike)
+		say(v, EV_KIN, evidence[EV_KIN].points * (int)alike / 1000);
+}
+
 static void hear_times(const struct counts *counts, const struct sdevice *d, const struct snode *n, bool shared,
 		       struct voice *v)
 {
@@ -366,6 +388,8 @@ struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t 
 
 	hear_older_trees(ages, d->info.dev_id, node, unknown, &v);
 	hear_parent(ages, parent, n->block, &v);
+	if (!(v.says & (1 << EV_ALIKE | 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_PASSED | 1 << EV_GONE)))
+		hear_kin(ages, d, node, &v); /* no older tree of its own tells */
 	if (claims_have(ages, parent, d->info.dev_id, n))
 		say(&v, EV_CLAIMED, evidence[EV_CLAIMED].points);
 	hear_times(ages->counts, d, n, shared, &v);
