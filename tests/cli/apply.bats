@@ -319,7 +319,7 @@ load increment.bash
 		# shellcheck disable=SC2086
 		run --separate-stderr thin_apply -i $form pool vm <new
 		[ "$status" -eq 74 ]
-		[[ "$stderr" == *"up to byte "*"; apply the whole "*" again: no free data block"* ]] || { echo "$form: $stderr"; return 1; }
+		[[ "$stderr" == *"up to byte "*"; apply the whole "*" again when there is room: no free data block"* ]] || { echo "$form: $stderr"; return 1; }
 		thin_check -q meta.img
 		# what is written up to there is what the input has
 		thin_materialize -f pool vm got

@@ -283,6 +283,12 @@ static int on_zero(void *ctx, uint64_t at, uint64_t len, struct err *err)
 	return r;
 }
 
+/* To apply a full place's input again helps only then. */
+static const char *when(int r)
+{
+	return r == -ENOSPC ? " when there is room" : "";
+}
+
 static int apply_rbd(struct applying *a, struct err *err)
 {
 	const struct rbd_ops ops = { on_size, on_write, on_zero, a };
@@ -296,8 +302,8 @@ static int apply_rbd(struct applying *a, struct err *err)
 	place_sync(a->p, NULL);
 	return err_prefix(err, r,
 			  "%llu records were applied whole or in part, the last one up to byte %llu of '%s'; "
-			  "apply the whole stream again",
-			  (ull)told.nr_records, (ull)a->high, place_name(a->p));
+			  "apply the whole stream again%s",
+			  (ull)told.nr_records, (ull)a->high, place_name(a->p), when(r));
 }
 
 /* Runs of zeros become holes: @len bytes at @at. */
@@ -320,8 +326,8 @@ static int write_sparse(struct applying *a, const uint8_t *data, size_t len, uin
 static int tell_part(struct applying *a, int r, struct err *err)
 {
 	place_sync(a->p, NULL);
-	return err_prefix(err, r, "'%s' is partly written, up to byte %llu; apply the whole input again",
-			  place_name(a->p), (ull)a->high);
+	return err_prefix(err, r, "'%s' is partly written, up to byte %llu; apply the whole input again%s",
+			  place_name(a->p), (ull)a->high, when(r));
 }
 
 static int apply_raw_stream(struct applying *a, struct err *err)
