@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..90
+echo 1..91
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -146,6 +146,7 @@ done <<EOF
 9981 +200 2024 1000 1 a device that got too little has the tree of the one with as many mappings
 9982 +200 169 1000 1 devices had one root when the data map misses no more than one tree
 20005 x150 2811 1000 1 what is left of a lost node names its children
+20021 x150 967 0 1 a lost root that was a leaf has no children that could be found
 9981 +200 1160 950 1 a node that is like those of a device's origin is rather its than another's
 9981 +200 2819 1000 1 an index block in the place of a lost parent is not of a later commit
 EOF

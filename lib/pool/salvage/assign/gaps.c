@@ -205,6 +205,12 @@ static int find_places(struct assignment *a, uint32_t i, uint32_t dev, uint8_t *
 	return r;
 }
 
+/* A lost root that was a leaf has no children that could be found. */
+static bool was_a_leaf(const struct ages *ages, const struct gap *g, uint64_t need, uint32_t id)
+{
+	return g->height < 0 && need <= INTERNAL_MAX && old_roots_height(ages, id) <= 0;
+}
+
 static int gap_places(struct assignment *a)
 {
 	struct assign *as = a->assign;
@@ -247,6 +253,12 @@ static int gap_places(struct assignment *a)
 				d->info.mapped_blocks > have ? d->info.mapped_blocks - have : 0;
 		if (d->root != NONE)
 			r = find_places(a, d->root, (uint32_t)i, clean, place_of, &any, 0);
+	}
+	for (uint32_t i = 0; i < a->nr_places; i++) {
+		struct place *p = &a->place[i];
+
+		p->unknown &= !p->nr_devs || !was_a_leaf(as->ages, gap_at(trees, p->index), a->need[p->devs[0]],
+							 trees->dev[p->devs[0]].info.dev_id);
 	}
 	return r;
 }
