@@ -87,6 +87,8 @@ static bool gap_takes(const struct snode *n, const struct gap *g)
 
 static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err *err)
 {
+	/* then the snapshot's roots look like orphans too, and cannot be told from the live ones */
+	const bool held_lost = super_held_is_lost(counts->super);
 	struct vec list = { 0 };
 	struct candidate *c;
 	uint32_t *child;
@@ -100,7 +102,7 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 		uint64_t next = g.begin;
 		uint32_t nr = 0;
 
-		if (g.tree != tree)
+		if (g.tree != tree || (g.height < 0 && held_lost))
 			continue;
 		c = list.data;
 		for (size_t k = 0; k < list.nr; k++, c++) {
@@ -364,5 +366,7 @@ int assign_gaps(struct assign *as, struct err *err)
 	if (!r)
 		r = assign_parts(as, err);
 	counts_read_edges(counts);
+	/* the node may have been the snapshot's */
+	trees->uncertain |= trees_have_filled(trees) && super_held_is_lost(as->super);
 	return r;
 }

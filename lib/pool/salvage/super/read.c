@@ -112,6 +112,18 @@ bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out)
 	       superblock_open(out, buf, block) == SB_OK;
 }
 
+bool super_held_is_lost(const struct super *super)
+{
+	struct graph *g = super->graph;
+	struct superblock held;
+	uint32_t top;
+
+	if (!super->sb.held_root)
+		return false;
+	top = super_read_copy(g, super->sb.held_root, &held) ? node_of(g, held.mapping_root) : NONE;
+	return top == NONE || g->node[top].flags & (SN_VIRTUAL | SN_BROKEN);
+}
+
 void super_mark_held(const struct super *super)
 {
 	struct superblock held;
