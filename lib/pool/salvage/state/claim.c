@@ -133,7 +133,8 @@ static bool may_be_later(const struct counts *counts, const struct superblock *o
 }
 
 /*
- * One contradicted pointer means a block that was overwritten.  More of them, while there is another intact state,
+ * One contradicted pointer means a block that was overwritten; two beside an intact mapping root, two blocks that were
+ * exchanged, or that a cut device does not reach.  More of them, while there is another intact state,
  * mean a superblock that is older or newer than the nodes: then its trees are not filled from another
  * state.  So does an index block that was overwritten, if the superblock's roots are those of an older state.
  */
@@ -142,7 +143,8 @@ static int try_other_state(struct state *state, struct err *err)
 	struct super *super = state->super;
 	struct counts *counts = state->counts;
 	const struct superblock own = super->sb;
-	const bool other = !roots_agree(counts) && nr_contradicted(counts) >= 2;
+	const int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
+	const bool other = !roots_agree(counts) && nr_contradicted(counts) >= enough;
 	int r;
 
 	if (!other && !super_has_other_index(super))
@@ -246,7 +248,7 @@ int state_check_taken(const struct super *super, struct err *err)
 			continue;
 		snprintf(given, sizeof(given), "--take %u=%" PRIu64, t->dev_id, t->block);
 		return refuse(g, given, t->block, "device's",
-			      "'thin_repair --explain -i POOL' names possible blocks", err);
+			      "'thin_repair --dry-run --explain -i POOL' names possible blocks", err);
 	}
 	return 0;
 }

@@ -19,6 +19,7 @@
  * stay, and the devices that lack mappings are told.
  */
 #define MAX_LOOKS ((size_t)50 << 20)
+#define MANY_SNAPSHOTS 65536 /* a time later than this is a damaged one */
 
 /*
  * Where in the tree at @root an orphan should hang: the node that would be its parent, or a root that is too low for
@@ -246,6 +247,12 @@ uint32_t nr_younger(const struct trees *trees)
 	return nr;
 }
 
+/* Is it later than the superblock's time @now, and by so little that a superblock of some commits before explains it? */
+static bool is_later(uint32_t time, uint32_t now)
+{
+	return time > now && time - now < MANY_SNAPSHOTS;
+}
+
 uint32_t nr_later(const struct trees *trees)
 {
 	const uint32_t now = trees->super->sb.time;
@@ -254,8 +261,8 @@ uint32_t nr_later(const struct trees *trees)
 	for (size_t i = 0; i < trees->nr_devs; i++) {
 		const struct sdevice *d = &trees->dev[i];
 
-		nr += d->source == DETAILS_LIVE && (d->info.creation_time > now ||
-						    (d->info.snap_time > now && !d->snap_time_raised));
+		nr += d->source == DETAILS_LIVE &&
+		      (is_later(d->info.creation_time, now) || (is_later(d->info.snap_time, now) && !d->snap_time_raised));
 	}
 	return nr;
 }
