@@ -98,32 +98,6 @@ static struct edit_space space(void)
 	return s;
 }
 
-static void side_by_side(void)
-{
-	uint64_t before;
-
-	setup();
-	before = io_fault_nr_writes(w.data);
-	check_eq(write_blocks(w.dev, 3, 5, 0), 0);
-	check_eq(io_fault_nr_writes(w.data), before + 1);
-	check_blocks(w.dev, 3, 5, 0);
-	/* from now on only the data blocks of 20, 21 and of 60 to 62 are free */
-	check_eq(write_blocks(w.dev, 0, NR_DATA, 7), 0);
-	check_eq(space().data_free, 0);
-	check_eq(target_discard(w.dev, 2 * BS, 20 * BS, &err), 0);
-	check_eq(target_discard(w.dev, 3 * BS, 60 * BS, &err), 0);
-	check_eq(target_flush(w.t, &err), 0);
-	before = io_fault_nr_writes(w.data);
-	check_eq(write_blocks(w.dev, 110, 5, 50), 0);
-	check_eq(io_fault_nr_writes(w.data), before + 2);
-	check_eq(space().data_free, 0);
-	check_blocks(w.dev, 110, 5, 50);
-	check_blocks(w.dev, 0, 20, 7);
-	check_zeros(w.dev, 20);
-	check_blocks(w.dev, 63, 30, 7);
-	teardown();
-}
-
 /* Of blocks 0 to 7, 2 has a data block, 4 and 5 share theirs with a snapshot. */
 static void mixed(void)
 {
@@ -217,7 +191,6 @@ static void bad_neighbour(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		{ "new blocks of one write are written together where their data blocks lie side by side", side_by_side },
 		{ "one write over blocks that are mapped, shared and unmapped leaves the snapshot as it was", mixed },
 		{ "of a write that does not fit, the blocks that fit are written", full },
 		{ "after a failed write of several blocks their data blocks are free again", failed_write },

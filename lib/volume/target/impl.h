@@ -10,7 +10,7 @@
  *          So a commit never sees a block that is allocated and not yet mapped (a crash would leak
  *          it).  A block is freed only while no request reads or writes it.
  *   cell   one of several mutexes, chosen by device and block: who provisions a block, or breaks
- *          its sharing, holds it, so that it happens once.  Those of several blocks are taken in their order.
+ *          its sharing, holds it, so that it happens once.
  *   meta   the pool's metadata.  With io held exclusively it is not needed.
  *
  * While io is held shared, what a block is mapped to changes in one way only: from nothing, or from a
@@ -79,12 +79,11 @@ void target_forget_all(struct target *t);
 int target_read_origin(struct target_dev *d, void *buf, size_t len, uint64_t at, struct err *err);
 
 /*
- * Writes the beginning of @len bytes at @at, where blocks are unmapped or shared; *n: how many bytes.  That
- * is a part of one block, or several whole ones, which get data blocks side by side where these are free.
- * io is held shared.  -EAGAIN: commit, then try again; with @last it is -ENOSPC.
+ * Writes @len bytes at @at, within one block that is unmapped or shared.  io is held shared.
+ * -EAGAIN: commit, then try again; with @last it is -ENOSPC.
  */
 int target_provision(struct target_dev *d, const void *buf, size_t len, uint64_t at, bool last,
-		     uint64_t *n, struct err *err);
+		     struct err *err);
 
 /* Is there metadata space for one more change? 0, -EAGAIN or -ENOSPC.  meta is held. */
 int target_space(struct target *t, bool last, struct err *err);

@@ -88,7 +88,8 @@ static int write_piece(struct target_dev *d, const uint8_t *p, size_t len, uint6
 		return r;
 	if (s.kind == SPOT_OWN)
 		return io_write(d->t->data, p, *n, s.block * bs + at % bs, err);
-	return target_provision(d, p, len, at, last, n, err);
+	*n = MIN(len, bs - at % bs); /* new places are found block by block */
+	return target_provision(d, p, *n, at, last, err);
 }
 
 int target_write(struct target_dev *d, const void *buf, size_t len, uint64_t at, struct err *err)

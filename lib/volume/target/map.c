@@ -10,7 +10,6 @@
 #include "volume/target/impl.h"
 
 #define COPY_MAX (1u << 20)
-#define PROVISION_MAX 16 /* blocks in one go: so long other requests wait for their cells */
 
 int target_read_origin(struct target_dev *d, void *buf, size_t len, uint64_t at, struct err *err)
 {
@@ -145,146 +144,57 @@ static int fill_block(const struct fill *f, struct err *err)
 	return r ? r : io_write(t->data, f->buf, f->len, f->to * t->block_size + f->at, err);
 }
 
-/* Blocks that are written whole: those that lie side by side on the data device, in one piece. */
-static int fill_whole(const struct fill *f, const dblock_t *to, size_t nr, struct err *err)
-{
-	uint64_t bs = f->d->t->block_size;
-	size_t k, n;
-	int r = 0;
-
-	for (k = 0; !r && k < nr; k += n) {
-		for (n = 1; k + n < nr && to[k + n] == to[k] + n;)
-			n++;
-		r = io_write(f->d->t->data, f->buf + k * bs, n * bs, to[k] * bs, err);
-	}
-	return r;
-}
-
-/* Data blocks to fill: at least one, at most *nr, which becomes how many there are.  meta is held. */
-static int take_blocks(struct target *t, bool last, dblock_t *to, size_t *nr, struct err *err)
-{
-	size_t want = *nr;
-	struct edit_space s;
-	int r;
-
-	edit_space(t->pool, &s);
-	*nr = 0;
-	do {
-		r = take_block(t, last, &to[*nr], err);
-		if (!r)
-			++*nr;
-		/* each needs the metadata space that take_block() asked for once */
-	} while (!r && *nr < want && s.metadata_usable / s.metadata_wanted > *nr);
-	return *nr && !t->failed ? 0 : r;
-}
-
-/* meta is held. */
-static int map_blocks(struct target_dev *d, vblock_t v, const dblock_t *to, size_t nr, struct err *err)
-{
-	int r = 0;
-
-	for (size_t k = 0; !r && k < nr; k++) {
-		r = edit_map(d->t->pool, d->id, v + k, to[k], err);
-		if (!r)
-			target_moved(d->t, d->id, v + k, to[k]);
-	}
-	return r;
-}
-
-/* meta is held. */
-static int give_back(struct target *t, const dblock_t *to, size_t nr)
-{
-	int r = 0;
-
-	for (size_t k = 0; !r && k < nr; k++)
-		r = edit_free_data(t->pool, to[k], NULL);
-	return r;
-}
-
-/* The blocks' cells are held.  *nr, which becomes how many were done: more than one are written whole. */
-static int provision(struct fill *f, vblock_t v, bool last, size_t *nr, struct err *err)
+/* The block's cell is held. */
+static int provision(struct fill *f, vblock_t v, bool last, struct err *err)
 {
 	struct target *t = f->d->t;
-	dblock_t to[PROVISION_MAX];
 	int r, r2;
 
 	pthread_mutex_lock(&t->meta);
-	r = take_blocks(t, last, to, nr, err);
+	r = take_block(t, last, &f->to, err);
 	pthread_mutex_unlock(&t->meta);
 	if (r)
 		return r;
-	f->to = to[0];
-	r = *nr > 1 ? fill_whole(f, to, *nr, err) : fill_block(f, err);
+	r = fill_block(f, err);
 	pthread_mutex_lock(&t->meta);
-	if (r)
-		r2 = give_back(t, to, *nr);
-	else
-		r = r2 = map_blocks(f->d, v, to, *nr, err);
+	if (r) {
+		r2 = edit_free_data(t->pool, f->to, NULL);
+	} else {
+		r = r2 = edit_map(t->pool, f->d->id, v, f->to, err);
+		if (!r)
+			target_moved(t, f->d->id, v, f->to);
+	}
 	if (r2)
 		t->failed = true;
 	pthread_mutex_unlock(&t->meta);
 	return r;
 }
 
-/* A bit for each cell of the blocks [v, v+nr). */
-static uint64_t cells_of(const struct target_dev *d, vblock_t v, size_t nr)
+static pthread_mutex_t *cell_of(struct target_dev *d, vblock_t v)
 {
-	uint64_t cells = 0;
-
-	_Static_assert(NR_CELLS == 64, "the cells fit into a word");
-	for (size_t k = 0; k < nr; k++)
-		cells |= UINT64_C(1) << ((v + k) * 31 + d->id) % NR_CELLS;
-	return cells;
-}
-
-/* Cells are locked in the order of their numbers, so that two requests never wait for each other. */
-static void lock_cells(struct target *t, uint64_t cells)
-{
-	for (; cells; cells &= cells - 1)
-		pthread_mutex_lock(&t->cell[__builtin_ctzll(cells)]);
-}
-
-static void unlock_cells(struct target *t, uint64_t cells)
-{
-	for (; cells; cells &= cells - 1)
-		pthread_mutex_unlock(&t->cell[__builtin_ctzll(cells)]);
-}
-
-/* How many blocks from @v on, at most *nr, have no data block of their own; *first: the block @v. */
-static int find_missing(struct target_dev *d, vblock_t v, size_t *nr, struct spot *first, struct err *err)
-{
-	struct spot s;
-	size_t k = 0;
-	int r = target_lookup(d, v, first, err);
-
-	for (s = *first; !r && s.kind != SPOT_OWN && ++k < *nr;)
-		r = target_lookup(d, v + k, &s, err);
-	*nr = k;
-	return r;
+	return &d->t->cell[(v * 31 + d->id) % NR_CELLS];
 }
 
 int target_provision(struct target_dev *d, const void *buf, size_t len, uint64_t at, bool last,
-		     uint64_t *n, struct err *err)
+		     struct err *err)
 {
-	uint64_t bs = d->t->block_size, cells;
+	uint64_t bs = d->t->block_size;
 	vblock_t v = at / bs;
-	size_t nr = at % bs ? 1 : MIN(MAX(len / bs, 1), PROVISION_MAX);
 	struct fill f = {
-		.d = d, .buf = buf, .len = MIN(len, bs - at % bs), .at = at % bs, .start = v * bs,
+		.d = d, .buf = buf, .len = len, .at = at % bs, .start = v * bs,
 	};
+	pthread_mutex_t *cell = cell_of(d, v);
 	int r;
 
-	cells = cells_of(d, v, nr);
-	lock_cells(d->t, cells);
-	r = find_missing(d, v, &nr, &f.from, err); /* another request may have been faster */
-	if (!r && !nr)
-		r = io_write(d->t->data, buf, f.len, f.from.block * bs + f.at, err);
+	pthread_mutex_lock(cell);
+	r = target_lookup(d, v, &f.from, err); /* another request may have been faster */
+	if (!r && f.from.kind == SPOT_OWN)
+		r = io_write(d->t->data, buf, len, f.from.block * bs + f.at, err);
 	else if (!r)
-		r = provision(&f, v, last, &nr, err);
-	unlock_cells(d->t, cells);
+		r = provision(&f, v, last, err);
+	pthread_mutex_unlock(cell);
 	/* the next commit will wait for what new blocks hold */
-	if (!r && nr)
-		writeback_add(&d->t->filled, d->t->data, nr * bs, f.to * bs);
-	*n = nr > 1 ? nr * bs : f.len;
+	if (!r && f.from.kind != SPOT_OWN)
+		writeback_add(&d->t->filled, d->t->data, bs, f.to * bs);
 	return r;
 }
