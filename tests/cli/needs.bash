@@ -10,6 +10,13 @@ need() {
 	done
 }
 
+# strace, where a program may be traced
+need_strace() {
+	need strace
+	export ASAN_OPTIONS=detect_leaks=0 # LeakSanitizer does not work under strace
+	strace -f -qq -o /dev/null true 2>/dev/null || skip "strace does not run here"
+}
+
 # A pseudo-terminal, which a chroot without /dev/pts does not have
 need_terminal() {
 	need python3

@@ -64,8 +64,8 @@ setup() {
 	thin_metadata_pack -i whole -o p2
 	cmp p p2
 	[ "$(stat -c %b meta)" -lt "$(($(stat -c %b whole) / 100))" ] || skip "the filesystem has no holes"
-	need strace
-	strace -f -qq -e trace=pread64 -o calls thin_metadata_pack -i meta -o p3 || skip "strace does not run here"
+	need_strace
+	strace -f -qq -e trace=pread64 -o calls thin_metadata_pack -i meta -o p3
 	cmp p p3
 	[ "$(grep -c pread64 calls)" -lt 100 ]
 }
@@ -193,8 +193,7 @@ teardown() {
 }
 
 @test "unpack: killed at any moment, a file is the old pool or the new one" {
-	need strace
-	strace -f -o calls true || skip "strace cannot trace"
+	need_strace
 	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o meta
 	cp meta old
 	for call in pwrite64 ftruncate fsync fdatasync linkat rename fchmod; do
@@ -284,7 +283,7 @@ failing_unpack() {
 
 @test "unpack: a device that fails half-way is refused by all and named, one that failed at once is as it was" {
 	need_plain "strace"
-	strace -qq -o /dev/null true 2>/dev/null || skip "strace does not run here"
+	need_strace
 	truncate -s 2M disk
 	loop disk
 	thin_metadata_unpack -i pack -o "$LOOP"

@@ -27,8 +27,8 @@ on_terminal() {
 	run timeout 50 python3 "$abs_top_srcdir/tests/on_terminal" "$@"
 }
 
-# need_strace: commands can be slowed down
-need_strace() {
+# need_slow: commands can be slowed down
+need_slow() {
 	command -v strace >/dev/null && strace -qq -o /dev/null -e inject=read:delay_exit=1 true 2>/dev/null ||
 		skip "strace does not run here"
 }
@@ -66,7 +66,7 @@ long_command() {
 
 @test "every long command shows how far it is; Ctrl-C: it says what is left, ends by the signal, leaves no file" {
 	need_plain "sanitized commands are too slow for what is timed here"
-	need_strace
+	need_slow
 	local name calls us args
 	while read -r name calls us args; do
 		long_command '-w 100 -k INT -s % -t 0.5'
@@ -79,7 +79,7 @@ long_command() {
 }
 
 @test "Ctrl-C around the moment when the output is marked: what is said of it is true" {
-	need_strace
+	need_slow
 	local -x ASAN_OPTIONS=detect_leaks=0 # as in slow()
 	local c call n said
 	while read -r c; do
@@ -126,7 +126,7 @@ long_command() {
 }
 
 @test "no line of progress is wider than the terminal, also after that got narrower" {
-	need_strace
+	need_slow
 	for w in 80 40 20; do
 		TERMINAL="-w $w -k INT -s checki -t 0.3" slow pread64,preadv 150000 thin_check meta
 		! grep '^thin_check: checki' <<<"${output//^C/}" | grep -E "^.{$w}" || { echo "wider than $w"; return 1; }
@@ -140,7 +140,7 @@ long_command() {
 
 @test "each long command's line of progress follows its terminal when that gets narrower" {
 	need_plain "sanitized commands are too slow for what is timed here"
-	need_strace
+	need_slow
 	local name calls us args
 	while read -r name calls us args; do
 		long_command '-w 100 -W 40 -k INT -s % -t 0.5'
@@ -157,7 +157,7 @@ long_command() {
 
 @test "no progress with -q, with --no-progress, in less than a second, on a dumb terminal, or where stderr is a file" {
 	need_plain "sanitized commands are too slow for what is timed here"
-	need_strace
+	need_slow
 	for o in -q --no-progress; do
 		slow pread64,preadv 40000 thin_check "$o" meta
 		[[ "$output" != *checking* ]]
@@ -171,7 +171,7 @@ long_command() {
 }
 
 @test "a message does not stand behind a line of progress" {
-	need_strace
+	need_slow
 	cp meta out/damaged
 	printf x | dd of=out/damaged bs=1 seek=$((4096 * 900 + 100)) conv=notrunc status=none
 	slow pread64,preadv 100000 thin_dump -o out/xml out/damaged
@@ -234,7 +234,7 @@ long_command() {
 }
 
 @test "thin_trim shows that it checks and tells its progress to a descriptor" {
-	need_strace
+	need_slow
 	truncate -s 1G out/data
 	truncate -s 1M out/meta
 	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o out/meta
@@ -245,7 +245,7 @@ long_command() {
 }
 
 @test "Ctrl-C: thin_trim says that a part is discarded, mapped blocks are as before, and the same command does the rest" {
-	need_strace
+	need_slow
 	truncate -s 256K out/meta
 	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o out/meta # maps 10, 11, 12, 20, 30 of 100
 	yes 'every sector has something' | head -c $((100 * 65536)) >out/before
@@ -270,7 +270,7 @@ long_command() {
 }
 
 @test "Ctrl-C: thin_trim says that nothing is discarded while it checks" {
-	need_strace
+	need_slow
 	TERMINAL='-k INT -s % -t 0.2' slow pread64,preadv 300000 thin_trim --metadata-dev meta --data-dev data
 	grep 'thin_trim: interrupted: nothing was discarded$' <<<"$output" || { echo "$output"; return 1; }
 	[ "${lines[-1]}" = "signal 2" ]
@@ -288,7 +288,7 @@ long_command() {
 }
 
 @test "a terminal that is too narrow for the numbers gets none of them, and one that tells no width counts as one of 80" {
-	need_strace
+	need_slow
 	TERMINAL='-w 20' slow pread64,preadv 60000 thin_check meta
 	grep -qE '^thin_check: checkin$' <<<"$output" || { echo "$output"; return 1; }
 	[ "${lines[-1]}" = "status 0" ]
@@ -308,7 +308,7 @@ long_command() {
 
 @test "Ctrl-C: an output that existed is refused by all, and the same command makes it good" {
 	need_plain "sanitized commands are too slow for what is timed here"
-	need_strace
+	need_slow
 	cp meta out/meta
 	TERMINAL='-k INT -t 2' slow read 80000 thin_restore -i xml -o out/meta
 	[[ "$output" == *"'out/meta' is marked as not complete"* ]] || { echo "$output"; return 1; }
@@ -324,14 +324,14 @@ long_command() {
 }
 
 @test "Ctrl-C says nothing with -q, and the exit is by the signal all the same" {
-	need_strace
+	need_slow
 	TERMINAL='-k INT -t 0.8' slow pread64,preadv 300000 thin_check -q meta
 	[[ "$output" != *interrupted* ]]
 	[ "${lines[-1]}" = "signal 2" ]
 }
 
 @test "Ctrl-C: no line of progress comes between, however slow the terminal is" {
-	need_strace
+	need_slow
 	FIRST=1 TERMINAL='-k INT -t 2.5' slow pread64,preadv,write 150000 thin_check meta
 	grep -q '^thin_check: checking' <<<"$output" || { echo "$output"; return 1; }
 	grep -q '^thin_check: interrupted: ' <<<"$output" || { echo "$output"; return 1; }
@@ -339,7 +339,7 @@ long_command() {
 
 @test "SIGHUP that was ignored from the beginning stays ignored" {
 	need_plain "sanitized commands are too slow for what is timed here"
-	need_strace
+	need_slow
 	TERMINAL='-k HUP -t 0.8' slow pread64,preadv 40000 nohup thin_check meta
 	[ "${lines[-1]}" = "status 0" ]
 }
