@@ -266,7 +266,7 @@ static uint64_t block_len(const struct place *p)
 static int write_changes(struct place *p, const uint8_t *buf, uint64_t len, uint64_t at, struct err *err)
 {
 	const uint64_t block = block_len(p);
-	CLEANUP(free_ptr) void *old = malloc(ZEROS);
+	CLEANUP(free_ptr) void *old = malloc(MIN(len, ZEROS));
 	uint64_t n;
 	int r = old ? 0 : err_nomem(err, "buffer");
 

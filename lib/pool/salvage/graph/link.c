@@ -147,8 +147,7 @@ static bool has_details(struct graph *g, const struct snode *n, size_t *looks)
 		const struct snode *d = &g->node[i];
 
 		if (d->tree == TREE_DETAILS && d->flags & SN_LEAF && d->nr == 1 && d->first == n->first &&
-		    !graph_get(g, d->block, buf, NULL) && view_open(&v, buf) &&
-		    view_value(&v, 0) == g->node[root].nr_mappings)
+		    graph_view(g, i, buf, &v) && view_value(&v, 0) == g->node[root].nr_mappings)
 			return true;
 	}
 	return false;

@@ -133,9 +133,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	       datamap->agrees.missing > max_leaked(tell);
 }
 
-/*
- * Without details the maps must prove the device.
- */
+/* Without details the maps must prove the device. */
 static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d)
 {
 	return d->in_top && d->nr_mappings && is_proved_by_data(tell) && is_proved_by_metadata(tell->datamap);
