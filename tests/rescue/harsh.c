@@ -158,23 +158,31 @@ static void compare(const struct pool *p, const struct harm *h, struct result *r
 	free(lost);
 }
 
-/* Compares with the pool, and with the older state that is right as well: the better one counts. */
+/* Is state @i of the history right as well: because the damage brought it back, or left or put its superblock there? */
+static bool is_right(const struct harm *h, uint32_t i)
+{
+	return h->older == i + 1 || (i + 1 < h->history->nr && !memcmp(h->image, h->history->state[i], 4096));
+}
+
+/* Compares with the pool, and with the older states that are right as well: the best one counts. */
 static void judge(struct harm *h, struct result *r, struct verdict *v)
 {
-	struct verdict other;
-	struct pool older;
-
 	if (r->nr)
 		qsort(r->map, r->nr, sizeof(*r->map), by_dev_key);
 	compare(h->pool, h, r, v);
-	if (!h->older || v->same)
-		return;
-	pool_take(&older, h->history->state[h->older - 1], h->history->nr_blocks);
-	compare(&older, h, r, &other);
-	if (other.same || other.wrong < v->wrong ||
-	    (other.wrong == v->wrong && other.back_all > v->back_all))
-		*v = other;
-	pool_free(&older);
+	for (uint32_t i = 0; i < h->history->nr && !v->same; i++) {
+		struct verdict other;
+		struct pool older;
+
+		if (!is_right(h, i))
+			continue;
+		pool_take(&older, h->history->state[i], h->history->nr_blocks);
+		compare(&older, h, r, &other);
+		if (other.same || other.wrong < v->wrong ||
+		    (other.wrong == v->wrong && other.back_all > v->back_all))
+			*v = other;
+		pool_free(&older);
+	}
 }
 
 static void rescue(struct harm *h, struct jobs *jobs, bool verbose, struct verdict *v)

@@ -156,8 +156,7 @@ static bool old_super(struct harm *h)
 
 	if (y->nr < 2)
 		return false;
-	h->older = 1 + below(&h->rng, y->nr - 1);
-	memcpy(h->image, y->state[h->older - 1], 4096);
+	memcpy(h->image, y->state[below(&h->rng, y->nr - 1)], 4096);
 	return true;
 }
 
@@ -327,8 +326,6 @@ static bool outdate(struct harm *h, uint32_t begin, uint32_t nr)
 	state = below(&h->rng, y->nr - 1);
 	for (uint32_t b = begin; b < begin + nr && b < h->nr_blocks; b++)
 		memcpy(at(h, b), y->state[state] + (size_t)b * 4096, 4096);
-	if (!begin)
-		h->older = state + 1;
 	return true;
 }
 

@@ -28,7 +28,8 @@ static void superblock(void)
 	static uint32_t count[NR_BLOCKS];
 	struct graph g = { .nr_blocks = NR_BLOCKS };
 	struct super super = { .graph = &g };
-	struct counts counts = { .graph = &g, .super = &super, .count = count, .has_counts = true };
+	struct counts counts = { .graph = &g, .super = &super, .count = count, .has_counts = true,
+				 .has_index = true };
 
 	for (uint32_t b = 0; b < USED; b++)
 		count[b] = 1;
@@ -41,6 +42,13 @@ static void superblock(void)
 	counts.index_free = ENTRIES_PER_BITMAP - USED - 1;
 	check(!counts_differ(&counts));
 	counts.index_free = NR_BLOCKS - USED;
+	check(counts_differ(&counts));
+	/* where the bitmap is lost the index still tells */
+	super.sb.metadata_sm.nr_allocated = USED;
+	for (uint32_t b = 0; b < NR_BLOCKS; b++)
+		count[b] = COUNT_UNKNOWN;
+	check(!counts_differ(&counts));
+	counts.index_free--;
 	check(counts_differ(&counts));
 }
 

@@ -17,7 +17,8 @@ struct counts {
 	uint32_t *found; /* edges found */
 	bool has_counts;
 	bool counts_searched; /* from a bitmap that no index names */
-	uint64_t index_free;  /* blocks that the index says are free */
+	bool has_index;	      /* of the state's own metadata map */
+	uint64_t index_free;  /* blocks that it says are free */
 };
 
 int counts_read(struct counts *counts, struct err *err);
@@ -28,7 +29,7 @@ void counts_read_edges(struct counts *counts);
  */
 bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
 			uint64_t nr_blocks);
-/* Does the superblock say another number of metadata blocks in use than the counts do?  All must be known. */
+/* Does the superblock say another number of metadata blocks in use than the index and the counts do? */
 bool counts_differ(const struct counts *counts);
 /* Are there blocks whose count is not known? */
 bool counts_have_unknown(const struct counts *counts);

@@ -77,8 +77,8 @@ bool counts_differ(const struct counts *counts)
 	uint64_t nr = counts->super->sb.metadata_sm.nr_allocated;
 	uint64_t entries = div_up(g->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP;
 
-	return nr_counted(counts) != nr && counts->index_free + nr != g->nr_blocks &&
-	       counts->index_free + nr != entries;
+	return counts->has_index && counts->index_free + nr != g->nr_blocks && counts->index_free + nr != entries &&
+	       (counts_have_unknown(counts) || nr_counted(counts) != nr);
 }
 
 static bool is_kind(const struct graph *g, uint64_t block, enum block_kind kind)
@@ -296,9 +296,11 @@ static int read_bitmaps(struct counts *counts, struct disk_index *index, struct 
 	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
 
 	counts->index_free = 0;
+	counts->has_index = false;
 	if (!is_kind(g, counts->super->sb.metadata_sm.bitmap_root, BLOCK_INDEX) ||
 	    graph_get(g, (uint32_t)counts->super->sb.metadata_sm.bitmap_root, index, err))
 		return search_bitmaps(counts, map, best, err);
+	counts->has_index = true;
 	for (uint32_t i = 0; i < nr; i++) {
 		uint64_t b = le64_get(index->entry[i].blocknr);
 

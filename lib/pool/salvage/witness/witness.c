@@ -136,12 +136,6 @@ static int count_references(struct witness *w, struct err *err)
 
 /* --- the metadata map --- */
 
-/* Does the superblock say another number of metadata blocks in use than its own map? */
-static bool is_other_map(const struct counts *counts)
-{
-	return counts_are_whole(counts) && counts_differ(counts);
-}
-
 static bool names_unused(const struct counts *counts, const struct snode *n)
 {
 	for (uint32_t k = 0; k < n->nr_edges; k++)
@@ -325,7 +319,7 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 			compare_data(&w, a);
 	}
 	if (!r && super->has_sb)
-		a->strange += denied_by_superblock(&w) + is_other_map(counts) + nr_later(datamap->trees) +
+		a->strange += denied_by_superblock(&w) + counts_differ(counts) + nr_later(datamap->trees) +
 			      nr_shared_roots(super) + (g->scanned && has_newer_details(counts));
 	if (!r && super->has_sb && !a->data_whole && w.refs &&
 	    super->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
