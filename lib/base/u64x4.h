@@ -19,6 +19,20 @@ static inline void u64x4_load(u64x4 *v, const void *p)
 #endif
 }
 
+/* @p: 32 bytes anywhere in memory */
+static inline void u64x4_store(void *p, const u64x4 *v)
+{
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+	u64x4 le;
+
+	for (int i = 0; i < 4; i++)
+		le[i] = htole64((*v)[i]);
+	memcpy(p, &le, sizeof(le));
+#else
+	memcpy(p, v, sizeof(*v));
+#endif
+}
+
 /* What a comparison of two vectors gives: 0 or -1 each. */
 typedef int64_t i64x4 __attribute__((vector_size(32)));
 

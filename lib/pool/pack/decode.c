@@ -3,8 +3,13 @@
 /* Runs the instructions of a packed block.  Believes nothing: every read and write is bounded. */
 #include <string.h>
 
+#include "base/cpu.h"
+#include "base/u64x4.h"
 #include "pdata/block/format.h"
 #include "pool/pack/impl.h"
+
+/* Built for CPUs with AVX2, and for others. */
+#define INLINE inline __attribute__((always_inline))
 
 struct coder {
 	const uint8_t *in, *end;
@@ -42,7 +47,7 @@ static bool get_le(struct coder *c, unsigned width, uint64_t *v)
 	return true;
 }
 
-static inline void put(uint8_t *to, enum part part, uint64_t v)
+static INLINE void put(uint8_t *to, enum part part, uint64_t v)
 {
 	le64 le = le64_make(part == HIGH ? v << 24 : v);
 
@@ -53,58 +58,81 @@ static inline void put(uint8_t *to, enum part part, uint64_t v)
 	memcpy(to, &le, sizeof(le));
 }
 
-typedef uint64_t pair __attribute__((vector_size(16)));
+/* How numbers are put: known where functions are built, so that nothing asks at run time. */
+struct how {
+	enum part part;
+	bool wide; /* in vectors of four */
+};
 
-/* Puts two numbers; @LOW sets bits of those that stand there. */
-static inline void put_pair(uint8_t *to, enum part part, pair v)
+typedef uint64_t u64x2 __attribute__((vector_size(16)));
+
+static INLINE void put_pair(uint8_t *to, u64x2 v)
 {
-	pair old = { 0 };
-
-	v = (pair) { htole64(v[0]), htole64(v[1]) };
-	if (part == LOW) {
-		memcpy(&old, to, sizeof(old));
-		v |= old;
-	}
+	v = (u64x2) { htole64(v[0]), htole64(v[1]) };
 	memcpy(to, &v, sizeof(v));
+}
+
+/* @first, @first + @step and so on, @nr of them, which four divides. */
+static INLINE void put_fours(struct how how, uint8_t *to, uint64_t first, uint64_t step, size_t nr)
+{
+	u64x4 four = { first, first + step, first + 2 * step, first + 3 * step };
+	u64x2 two = { first, first + step };
+
+	if (how.wide) {
+#pragma GCC unroll 8
+		for (size_t i = 0; i < nr; i += 4, four += 4 * step)
+			u64x4_store(to + i * 8, &four);
+		return;
+	}
+#pragma GCC unroll 8
+	for (size_t i = 0; i < nr; i += 4, two += 4 * step) {
+		put_pair(to + i * 8, two);
+		put_pair(to + i * 8 + 16, two + 2 * step);
+	}
+}
+
+/* Sets the lower bits of @count numbers. */
+static INLINE void fill_low(uint8_t *to, uint64_t first, uint64_t by, size_t count)
+{
+	const u64x2 bits = { htole64(first & 0xffffff), htole64(first & 0xffffff) };
+	u64x2 v;
+
+	for (; !by && count >= 2; count -= 2, to += 16) {
+		memcpy(&v, to, sizeof(v));
+		v |= bits;
+		memcpy(to, &v, sizeof(v));
+	}
+	for (; count; count--, to += 8, first += by)
+		put(to, LOW, first);
 }
 
 #define FEW 16
 
-/*
- * Puts @FEW numbers, of which fewer are wanted: how many there are cannot be predicted where runs are
- * short, so no branch depends on it.  What follows overwrites the rest.
- */
-static inline void fill_few(uint8_t *to, pair v, uint64_t step)
-{
-#pragma GCC unroll 8
-	for (unsigned i = 0; i < FEW; i += 2, v += 2 * step)
-		put_pair(to + i * 8, WHOLE, v);
-}
-
 /* @first, @first + @by and so on, @count of them, at most @room, which all will be put. */
-static inline void fill(uint8_t *to, enum part part, uint64_t first, uint64_t by, size_t count,
+static INLINE void fill(struct how how, uint8_t *to, uint64_t first, uint64_t by, size_t count,
 			size_t room)
 {
-	/* shifted, the sums stay sums; of lower bits this is true of equal numbers only */
-	unsigned shift = part == HIGH ? 24 : 0;
-	uint64_t step = by << shift;
-	pair v = (pair) { first, first + by } << shift;
+	/* shifted, the sums stay sums; of lower bits this is not true */
+	const unsigned shift = how.part == HIGH ? 24 : 0;
+	size_t fours = count & ~(size_t)3;
 
-	if (part == LOW)
-		v &= 0xffffff;
-	if (part != LOW && count <= FEW && room >= FEW) {
-		fill_few(to, v, step);
+	if (how.part == LOW) {
+		/* most pools have no snapshots, and no bits to set */
+		if (by || first & 0xffffff)
+			fill_low(to, first, by, count);
 		return;
 	}
-	if (part != LOW || !by) {
-		for (; count >= 4; count -= 4, to += 32, v += 4 * step) {
-			put_pair(to, part, v);
-			put_pair(to + 16, part, v + 2 * step);
-		}
-		first = v[0] >> shift;
+	/*
+	 * How many there are cannot be predicted where runs are short, so no branch depends on it.
+	 * What follows overwrites the rest.
+	 */
+	if (count <= FEW && room >= FEW) {
+		put_fours(how, to, first << shift, by << shift, FEW);
+		return;
 	}
-	for (; count; count--, to += 8, first += by)
-		put(to, part, first);
+	put_fours(how, to, first << shift, by << shift, fours);
+	for (first += fours * by; fours < count; fours++, first += by)
+		put(to + fours * 8, how.part, first);
 }
 
 static bool put_run(struct coder *c, struct numbers *out, uint64_t first, uint64_t by,
@@ -114,7 +142,7 @@ static bool put_run(struct coder *c, struct numbers *out, uint64_t first, uint64
 
 	if (count > out->max - out->nr)
 		return fail(c, "more numbers than there is room for");
-	fill(to, out->part, first, by, count, out->max - out->nr);
+	fill((struct how) { .part = out->part }, to, first, by, count, out->max - out->nr);
 	out->nr += count;
 	return true;
 }
@@ -173,7 +201,7 @@ static bool number_instruction(struct coder *c, unsigned tag, unsigned n, struct
  * One of tags 0 to 4 at @in.  Which it is cannot be predicted where blocks lie scattered, so no
  * branch depends on it.  False: none of them, or a wrong width.
  */
-static inline bool read_step(const uint8_t **in, uint64_t *base, uint64_t *step)
+static INLINE bool read_step(const uint8_t **in, uint64_t *base, uint64_t *step)
 {
 	static const uint64_t mask[16] = {
 		[1] = 0xff, [2] = 0xffff, [4] = 0xffffffff, [8] = UINT64_MAX
@@ -193,7 +221,7 @@ static inline bool read_step(const uint8_t **in, uint64_t *base, uint64_t *step)
 }
 
 /* Four times "set to a number of 4 bytes", which is most of a pool whose blocks lie scattered. */
-static inline bool read_four(const uint8_t **in, enum part part, uint8_t *to, uint64_t *base)
+static INLINE bool read_four(const uint8_t **in, enum part part, uint8_t *to, uint64_t *base)
 {
 	const uint8_t *p = *in;
 	le32 le[4];
@@ -209,29 +237,79 @@ static inline bool read_four(const uint8_t **in, enum part part, uint8_t *to, ui
 	return true;
 }
 
+static INLINE bool two_small_steps(const uint8_t *p)
+{
+	return !(((p[0] ^ 0x10) | (p[1] ^ 0x10)) & 0xf0);
+}
+
+/*
+ * The first of the two small steps at *@in is done @count times, the second once.  How many numbers that
+ * gives; 0, and nothing is read: @count is 0 or more than @most, or there is no room to put @most and one.
+ */
+static INLINE size_t put_small_steps(struct how how, const uint8_t **in, size_t count, size_t most,
+				     uint8_t *to, size_t room, uint64_t *base)
+{
+	const unsigned shift = how.part == HIGH ? 24 : 0;
+	const uint64_t by = **in & 15;
+
+	if (count - 1 >= most || room <= most)
+		return 0;
+	put_fours(how, to, (*base + by) << shift, by << shift, most);
+	*base += count * by + ((*in)[1] & 15);
+	put(to + count * 8, how.part, *base);
+	*in += 2;
+	return count + 1;
+}
+
+/*
+ * "So many times a small step up", then one more such step, which is most of a pool with short runs.
+ * Where such runs follow one another the branches can be predicted, and the CPU begins with the next run
+ * before it has read how long this one is.  How many numbers, or 0.
+ */
+static INLINE size_t read_run(struct how how, const uint8_t **in, uint8_t *to, size_t room,
+			      uint64_t *base)
+{
+	const uint8_t *p = *in, *steps = p + 1;
+	size_t nr = 0;
+
+	if (p[0] >> 4 == 7 && two_small_steps(steps)) {
+		nr = put_small_steps(how, &steps, p[0] & 15, FEW, to, room, base);
+	} else if (p[0] == 0x80 && two_small_steps(p + 2)) {
+		steps = p + 2;
+		nr = put_small_steps(how, &steps, p[1], 2 * FEW, to, room, base);
+	}
+	if (nr)
+		*in = steps;
+	return nr;
+}
+
 /*
  * Runs instructions that give numbers as long as any would fit into what is left of the input, they
  * are right, and there is room.  number_instruction() does the rest, and says what is wrong.
  */
-static inline __attribute__((always_inline)) void run_part(struct coder *c, struct numbers *out,
-							   enum part part)
+static INLINE void run_part(struct how how, struct coder *c, struct numbers *out)
 {
 	const uint8_t *in = c->in, *p;
-	uint64_t base = c->base, by, count;
-	size_t nr = out->nr;
+	uint64_t base = c->base, by;
+	size_t nr = out->nr, count;
 	unsigned two; /* bytes, not one */
 
 	while (nr < out->max && c->end - in >= 2 * LONGEST) {
 		uint8_t *to = out->to + nr * 8;
 		unsigned tag = *in >> 4, n = *in & 15;
 
-		if (out->max - nr >= 4 && read_four(&in, part, to, &base)) {
+		if (out->max - nr >= 4 && read_four(&in, how.part, to, &base)) {
 			nr += 4;
+			continue;
+		}
+		count = how.part == LOW ? 0 : read_run(how, &in, to, out->max - nr, &base);
+		if (count) {
+			nr += count;
 			continue;
 		}
 		if (read_step(&in, &base, &by)) {
 			base += by;
-			put(to, part, base);
+			put(to, how.part, base);
 			nr++;
 			continue;
 		}
@@ -252,7 +330,7 @@ static inline __attribute__((always_inline)) void run_part(struct coder *c, stru
 			base += by;
 			by &= set - (uint64_t)1;
 		}
-		fill(to, part, base, by, count, out->max - nr);
+		fill(how, to, base, by, count, out->max - nr);
 		base += (count - 1) * by;
 		in = p;
 		nr += count;
@@ -262,14 +340,31 @@ static inline __attribute__((always_inline)) void run_part(struct coder *c, stru
 	c->base = base;
 }
 
+#define DEFINE_RUN_MANY(name, attributes, wide)                           \
+	static attributes void name(struct coder *c, struct numbers *out) \
+	{                                                                 \
+		if (out->part == WHOLE)                                   \
+			run_part((struct how) { WHOLE, wide }, c, out);   \
+		else if (out->part == HIGH)                               \
+			run_part((struct how) { HIGH, wide }, c, out);    \
+		else                                                      \
+			run_part((struct how) { LOW, wide }, c, out);     \
+	}
+
+DEFINE_RUN_MANY(run_many_plain, , false)
+#ifdef __x86_64__
+DEFINE_RUN_MANY(run_many_avx2, __attribute__((target("avx2"))), true)
+#endif
+
 static void run_many(struct coder *c, struct numbers *out)
 {
-	if (out->part == WHOLE)
-		run_part(c, out, WHOLE);
-	else if (out->part == HIGH)
-		run_part(c, out, HIGH);
-	else
-		run_part(c, out, LOW);
+#ifdef __x86_64__
+	if (cpu_has(CPU_HAS_AVX2)) {
+		run_many_avx2(c, out);
+		return;
+	}
+#endif
+	run_many_plain(c, out);
 }
 
 /* Exactly @nr numbers. */
