@@ -368,6 +368,7 @@ static void share_pool(uint64_t the_seed)
 	static struct neighbours n;
 	struct world *w = world_new(the_seed);
 	static struct look l;
+	struct tree_nodes nodes;
 	struct sharing *s;
 
 	w->keep_ranges = true; /* else runs end where nobody reads on */
@@ -386,7 +387,8 @@ static void share_pool(uint64_t the_seed)
 			meet(&n.prev[p->leaf[k]], k ? p->leaf[k - 1] : 0);
 		}
 	}
-	check_eq(sharing_new(l.f.walk, w->root, NR_DEVS, NR_BLOCKS, &s, &err), 0);
+	nodes = sharing_nodes(l.f.walk, NR_BLOCKS);
+	check_eq(sharing_new(&nodes, w->root, NR_DEVS, &s, &err), 0);
 	compare_sharing(l.f.walk, s, w, part, &n);
 	sharing_free(s);
 	look_end(&l);
@@ -403,12 +405,14 @@ static void shared_runs(void)
 static int look_at_all(struct world *w, unsigned nr_jobs)
 {
 	struct owners *o = NULL;
+	struct tree_nodes nodes;
 	struct sharing *s = NULL;
 	static struct look l;
 	int r = look_forest(&l, &w->io, nr_jobs);
 
+	nodes = sharing_nodes(l.f.walk, NR_BLOCKS);
 	if (!r)
-		r = sharing_new(l.f.walk, w->root, NR_DEVS, NR_BLOCKS, &s, &err);
+		r = sharing_new(&nodes, w->root, NR_DEVS, &s, &err);
 	if (!r)
 		r = forest_read_leaves(&l.f, take_leaf, &l, &err);
 	if (!r)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#include "pool/emit/emit.h"
-
+/* What a source has is given to a sink. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,22 +12,14 @@
 #define LANE_RUNS   (EMIT_GROUP * INTERNAL_MAX)
 #define FEW_LEAVES  64 /* telling them takes less time than starting a thread */
 
-static void tell_problem(void *ctx, const char *text)
-{
-	struct emitter *e = ctx;
-
-	if (e->nr_problems++ < EMIT_MAX_PROBLEMS && e->opt->problem)
-		e->opt->problem(e->opt->ctx, text);
-}
-
 /* "device 7", or the shared part by its first leaf. */
 static const char *whose(const struct emitter *e, char *buf, size_t len)
 {
 	if (e->in_def)
 		snprintf(buf, len, "several devices (they share the leaf at block %" PRIu64 ")",
-			 e->def_name);
+			 emit_block(e, e->def));
 	else
-		snprintf(buf, len, "device %" PRIu32, e->forest.dev[e->cur_dev]->info.dev_id);
+		snprintf(buf, len, "device %" PRIu32, e->dev_id);
 	return buf;
 }
 
@@ -42,8 +33,8 @@ static void tell_outside(struct emitter *e)
 		 "%s: %" PRIu64 " mappings point beyond the pool's %" PRIu64 " data blocks, the "
 		 "first from block %" PRIu64 " to data block %" PRIu64,
 		 whose(e, who, sizeof(who)), e->nr_outside,
-		 e->md->nr_data_blocks, e->outside.vbegin, e->outside.dbegin);
-	forest_problem(&e->forest, false, text);
+		 e->src->nr_data_blocks, e->outside.vbegin, e->outside.dbegin);
+	e->src->problem(e->src->ctx, text);
 	e->nr_outside = 0;
 }
 
@@ -52,7 +43,7 @@ static int open_def(struct emitter *e, struct err *err)
 	if (!e->in_def || e->def_told)
 		return 0;
 	e->def_told = true;
-	return e->to->ops->begin_def(e->to->ctx, e->def_name, err);
+	return e->to->ops->begin_def(e->to->ctx, emit_block(e, e->def), err);
 }
 
 static int close_def(struct emitter *e, struct err *err)
@@ -63,36 +54,54 @@ static int close_def(struct emitter *e, struct err *err)
 	if (e->def_told)
 		r = e->to->ops->end_def(e->to->ctx, err);
 	else /* an empty leaf that devices share has no entries to refer to */
-		sharing_set_empty(e->sharing, e->def_name);
+		sharing_set_empty(e->sharing, emit_block(e, e->def));
 	e->in_def = e->def_told = false;
 	return r;
 }
 
 static int tell_item(struct emitter *e, const struct emit_item *item, struct err *err)
 {
+	const struct emit_source *src = e->src;
 	const struct events *to = e->to;
+	const struct device_info *info;
+	mblock_t root;
 
 	switch (item->kind) {
 	case EMIT_BEGIN_DEF:
 		e->in_def = true;
-		e->def_name = item->block;
+		e->def = item->node;
 		e->has_last = false;
 		return 0;
 	case EMIT_END_DEF:
 		return close_def(e, err);
 	case EMIT_BEGIN_DEVICE:
-		e->cur_dev = item->dev;
+		info = src->device(src->ctx, item->dev, &root);
+		e->dev_id = info->dev_id;
 		e->has_last = false;
-		return to->ops->begin_device(to->ctx, &e->forest.dev[item->dev]->info, err);
+		return to->ops->begin_device(to->ctx, info, err);
 	case EMIT_END_DEVICE:
 		tell_outside(e);
 		return to->ops->end_device(to->ctx, err);
 	case EMIT_REF:
-		return to->ops->ref(to->ctx, item->block, err);
+		return to->ops->ref(to->ctx, emit_block(e, item->node), err);
 	case EMIT_LEAF:
-		return forest_add_fault(&e->forest, item->block, item->fault, err);
+		return src->lacks(src->ctx, item->node, item->fault, err);
 	}
 	return 0;
+}
+
+/* The leaves' runs as they are, to a sink that makes no text. */
+static int tell_runs(struct emitter *e, const struct emit_lane *l, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < l->nr && !r; i++) {
+		const struct emit_slot *slot = &e->slot[e->now->item[l->begin + i].slot];
+
+		if (slot->nr_runs)
+			r = e->to->ops->runs(e->to->ctx, slot->run, slot->nr_runs, err);
+	}
+	return r;
 }
 
 static int tell_leaves(struct emitter *e, const struct emit_lane *l, struct err *err)
@@ -101,14 +110,14 @@ static int tell_leaves(struct emitter *e, const struct emit_lane *l, struct err 
 	void *ctx = e->to->ctx;
 	int r;
 
-	if (!l->nr_runs)
+	if (!l->any)
 		return 0;
 	/* impossible as long as ranges are checked; refused all the same */
 	if (l->disorder || (e->has_last && l->first_key <= e->last_key))
 		return err_set(err, -EUCLEAN,
 			       "keys out of order at block %" PRIu64 " (run thin_check for "
 			       "details: 'thin_check POOL')",
-			       e->now->item[l->begin].block);
+			       emit_block(e, e->now->item[l->begin].node));
 	e->has_last = true;
 	e->last_key = l->last_key;
 	if (l->nr_outside && !e->nr_outside)
@@ -117,7 +126,9 @@ static int tell_leaves(struct emitter *e, const struct emit_lane *l, struct err 
 	r = open_def(e, err);
 	if (r)
 		return r;
-	if (!ops->render || l->nr_runs < 3)
+	if (!ops->render)
+		return tell_runs(e, l, err);
+	if (l->nr_runs < 3)
 		return ops->runs(ctx, l->run, l->nr_runs, err);
 	r = ops->runs(ctx, l->run, 1, err);
 	if (!r)
@@ -156,7 +167,7 @@ static int pipe_consume(void *ctx, size_t slot, struct err *err)
 
 static int make_lanes(struct emitter *e, struct err *err)
 {
-	e->nr_lanes = jobs_nr(e->s->jobs) + LANES_SPARE;
+	e->nr_lanes = jobs_nr(e->src->jobs) + LANES_SPARE;
 	e->lane = calloc(e->nr_lanes, sizeof(*e->lane));
 	if (!e->lane) {
 		e->nr_lanes = 0;
@@ -194,74 +205,31 @@ static int tell_phase(struct emitter *e, bool defs, struct err *err)
 		if (!r)
 			r = emit_items_fill(e, next, defs, err);
 		if (!r) {
-			if (next->nr_list)
-				emit_leaves_hint(e, next);
-			pipe.alone = !next->nr && e->now->nr_list <= FEW_LEAVES;
-			r = jobs_pipe(e->s->jobs, &pipe, err);
+			if (next->nr_list && e->src->hint)
+				e->src->hint(e->src->ctx, next->list, next->nr_list);
+			pipe.alone = e->now->nr_list <= (next->nr ? EMIT_GROUP : FEW_LEAVES);
+			r = jobs_pipe(e->src->jobs, &pipe, err);
 		}
 	}
 	return r;
 }
 
-/* Reads the internal nodes and finds what is shared. */
-static int walk_devices(struct emitter *e, struct err *err)
+static int find_shared(struct emitter *e, struct err *err)
 {
-	struct forest *f = &e->forest;
+	const struct emit_source *src = e->src;
 	mblock_t *root;
-	int r = forest_walk(f, false, err);
+	int r;
 
-	if (r || f->nr_devs < 2 || e->opt->no_shared || e->opt->nr_dev_ids)
-		return r;
-	root = calloc(f->nr_devs, sizeof(*root));
+	if (src->nr_devs < 2 || e->opt->no_shared || e->opt->nr_dev_ids || e->opt->skip_mappings)
+		return 0;
+	root = calloc(src->nr_devs, sizeof(*root));
 	if (!root)
 		return err_nomem(err, "the devices' roots");
-	for (size_t i = 0; i < f->nr_devs; i++)
-		root[i] = f->dev[i]->root;
-	r = sharing_new(f->walk, root, f->nr_devs, e->md->nr_blocks, &e->sharing, err);
+	for (size_t i = 0; i < src->nr_devs; i++)
+		(void)src->device(src->ctx, i, &root[i]);
+	r = sharing_new(&src->nodes, root, src->nr_devs, &e->sharing, err);
 	free(root);
 	return r;
-}
-
-/* What is missing in the events that were told: 0 if nothing is. */
-static int verdict(struct emitter *e, struct err *err)
-{
-	struct forest *f = &e->forest;
-	char more[100];
-	int r = f->walk ? forest_tell_damage(f, err) : 0;
-
-	if (r)
-		return r;
-	if (e->skipped && !f->nr_problems) /* a part that is missing is never passed over silently */
-		forest_problem(f, false, "parts of the mapping trees cannot be read");
-	if (e->nr_problems > EMIT_MAX_PROBLEMS && e->opt->problem) {
-		snprintf(more, sizeof(more),
-			 "... and %" PRIu64 " more problems ('thin_check --format json POOL' lists all)",
-			 e->nr_problems - EMIT_MAX_PROBLEMS);
-		e->opt->problem(e->opt->ctx, more);
-	}
-	return forest_verdict(f, err);
-}
-
-static int tell_pool(struct emitter *e, struct err *err)
-{
-	struct pool_info info;
-	int r = 0;
-
-	metadata_pool_info(e->md, &info);
-	if (!e->opt->skip_mappings)
-		r = walk_devices(e, err);
-	if (!r)
-		r = make_lanes(e, err);
-	if (!r)
-		r = e->to->ops->begin_pool(e->to->ctx, e->opt->header ? e->opt->header : &info,
-					   err);
-	if (!r && e->sharing)
-		r = tell_phase(e, true, err);
-	if (!r)
-		r = tell_phase(e, false, err);
-	if (!r)
-		r = verdict(e, err);
-	return r ? r : e->to->ops->end_pool(e->to->ctx, err);
 }
 
 static void emitter_fini(struct emitter *e)
@@ -275,17 +243,26 @@ static void emitter_fini(struct emitter *e)
 	emit_items_fini(&e->items[0]);
 	emit_items_fini(&e->items[1]);
 	sharing_free(e->sharing);
-	forest_fini(&e->forest);
 }
 
-int emit_pool(const struct metadata *md, struct stream *s, const struct emit_options *opt,
-	      const struct events *to, struct err *err)
+int emit_source(const struct emit_source *src, const struct emit_options *opt, const struct pool_info *info,
+		const struct events *to, struct err *err)
 {
-	struct emitter e = { .md = md, .s = s, .opt = opt, .to = to };
-	int r = forest_list(&e.forest, md, s, opt->dev_ids, opt->nr_dev_ids, tell_problem, &e, err);
+	struct emitter e = { .src = src, .opt = opt, .to = to };
+	int r = find_shared(&e, err);
 
 	if (!r)
-		r = tell_pool(&e, err);
+		r = make_lanes(&e, err);
+	if (!r)
+		r = to->ops->begin_pool(to->ctx, info, err);
+	if (!r && e.sharing)
+		r = tell_phase(&e, true, err);
+	if (!r)
+		r = tell_phase(&e, false, err);
+	if (!r)
+		r = src->finish(src->ctx, e.skipped, err);
+	if (!r)
+		r = to->ops->end_pool(to->ctx, err);
 	emitter_fini(&e);
 	return r;
 }

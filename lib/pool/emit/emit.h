@@ -3,7 +3,8 @@
 #ifndef POOL_EMIT_H
 #define POOL_EMIT_H
 /*
- * The source of events that reads metadata: thin_dump and thin_shrink begin here.
+ * The source of events that reads metadata: thin_dump and thin_shrink begin here.  What a rescue put together comes the
+ * same way (source.h).
  *
  * The internal nodes are read first; they tell which leaves are shared.  Shared leaves become defs,
  * ascending by name, before all devices.  Then the devices follow, ascending by id, with each ref

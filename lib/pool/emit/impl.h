@@ -3,14 +3,11 @@
 #ifndef POOL_EMIT_PRIVATE_H
 #define POOL_EMIT_PRIVATE_H
 /*
- * The parts of emit: items.c traverses the internal nodes in memory and says what comes in which
- * order (struct emit_item); leaves.c reads the leaves of a batch of items and keeps their runs;
- * emit.c gives the sink its events.
+ * The parts of emit: pool.c opens the trees of sound metadata as a source; items.c traverses a source's internal nodes in
+ * memory and says what comes in which order (struct emit_item); leaves.c has the leaves of a batch of items read and
+ * keeps their runs; emit.c gives the sink its events.
  */
-#include "pdata/tree/walk.h"
-#include "pool/emit/emit.h"
-#include "pool/forest/forest.h"
-#include "pool/forest/sharing.h"
+#include "pool/emit/source.h"
 
 #define EMIT_BATCH_LEAVES 512
 #define EMIT_BATCH_ITEMS 4096 /* of any kind; a few more may come at once */
@@ -30,8 +27,7 @@ struct emit_item {
 	enum node_fault fault; /* of a leaf: known once it was read */
 	uint32_t slot;	       /* of a leaf, in the batch */
 	size_t dev;	       /* index of the device */
-	mblock_t block;	       /* leaf, or a def's name */
-	uint64_t first, last;  /* keys */
+	mblock_t node;	       /* leaf, or the first one of a def */
 };
 
 /* The next items, as many as one read takes. */
@@ -39,7 +35,7 @@ struct emit_items {
 	struct emit_item *item;
 	size_t nr, cap;
 	size_t nr_leaves; /* items of kind EMIT_LEAF */
-	mblock_t *list;	  /* their blocks, ascending, each once */
+	mblock_t *list;	  /* ascending, each once */
 	size_t nr_list, cap_list;
 };
 
@@ -57,7 +53,7 @@ struct emit_place {
 	size_t dev;
 	bool in_device;
 	int depth;
-	struct emit_frame frame[BTREE_MAX_DEPTH];
+	struct emit_frame frame[2 * BTREE_MAX_DEPTH]; /* a rescued tree may be higher than a sound one */
 };
 
 /* A leaf of the batch. */
@@ -71,9 +67,10 @@ struct emit_slot {
 struct emit_lane {
 	size_t begin, nr; /* items */
 	bool leaves;	  /* the items are sound leaves; else they are of other kinds */
-	struct run *run;  /* part of emitter.run */
+	struct run *run;  /* part of emitter.run: those of all leaves, when they are rendered */
 	size_t nr_runs;
-	uint64_t first_key, last_key; /* when nr_runs */
+	bool any; /* run */
+	uint64_t first_key, last_key;
 	uint64_t nr_outside;	      /* mappings beyond the data device */
 	struct run outside;	      /* the first of them */
 	bool disorder;		      /* the leaves' keys do not ascend */
@@ -81,11 +78,9 @@ struct emit_lane {
 };
 
 struct emitter {
-	const struct metadata *md;
-	struct stream *s;
+	const struct emit_source *src;
 	const struct emit_options *opt;
 	const struct events *to;
-	struct forest forest; /* its devices are told */
 	struct sharing *sharing; /* NULL: everything inline */
 
 	struct emit_place place;
@@ -103,16 +98,21 @@ struct emitter {
 
 	/* the def or device being told */
 	bool in_def, def_told;
-	uint64_t def_name;
-	size_t cur_dev;
+	mblock_t def;
+	uint32_t dev_id;
 	bool has_last;
 	uint64_t last_key;
 	uint64_t nr_outside;
 	struct run outside;
 
 	bool skipped; /* a node, or a pointer to one */
-	uint64_t nr_problems;
 };
+
+/* The block of a leaf, which names the def that begins there. */
+static inline mblock_t emit_block(const struct emitter *e, mblock_t leaf)
+{
+	return e->src->block(e->src->ctx, leaf);
+}
 
 /*
  * Fills @it with what comes next of the defs, or of the devices; it stays empty when nothing does.
@@ -124,8 +124,6 @@ void emit_items_fini(struct emit_items *it);
 
 /* Reads the leaves of e->now and judges them. */
 int emit_leaves_read(struct emitter *e, struct err *err);
-/* Announces the leaves of @it to the device. */
-void emit_leaves_hint(struct emitter *e, const struct emit_items *it);
 /* Cuts the next group off e->now into @l: 1, or 0 when there is none. */
 int emit_lane_take(struct emitter *e, struct emit_lane *l);
 /* Joins the runs of its leaves and renders them; any thread. */

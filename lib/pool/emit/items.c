@@ -16,26 +16,20 @@ static struct emit_item *add(struct emit_items *it, enum emit_kind kind, size_t 
 	return item;
 }
 
-static int add_block(struct emit_items *it, enum emit_kind kind, size_t dev, mblock_t b)
+static int add_node(struct emit_items *it, enum emit_kind kind, size_t dev, mblock_t node)
 {
 	struct emit_item *item = add(it, kind, dev);
 
 	if (!item)
 		return -1;
-	item->block = b;
+	item->node = node;
 	return 0;
 }
 
-static int add_leaf(struct emitter *e, struct emit_items *it, size_t dev, mblock_t leaf)
+static int add_leaf(struct emit_items *it, size_t dev, mblock_t leaf)
 {
-	struct emit_item *item = add(it, EMIT_LEAF, dev);
-
-	if (!item)
-		return -1;
-	item->block = leaf;
-	walk_range(e->forest.walk, leaf, &item->first, &item->last);
 	it->nr_leaves++;
-	return 0;
+	return add_node(it, EMIT_LEAF, dev, leaf);
 }
 
 static int next_of_defs(struct emitter *e, struct emit_items *it)
@@ -50,13 +44,13 @@ static int next_of_defs(struct emitter *e, struct emit_items *it)
 			return 0;
 		}
 		p->leaf = p->def;
-		if (add_block(it, EMIT_BEGIN_DEF, 0, p->def))
+		if (add_node(it, EMIT_BEGIN_DEF, 0, p->def))
 			return -1;
 	}
-	r = add_leaf(e, it, 0, p->leaf);
+	r = add_leaf(it, 0, p->leaf);
 	p->leaf = sharing_next(e->sharing, p->leaf);
 	if (!r && !p->leaf)
-		r = add_block(it, EMIT_END_DEF, 0, p->def);
+		r = add_node(it, EMIT_END_DEF, 0, p->def);
 	return r;
 }
 
@@ -65,9 +59,9 @@ static int take_leaf(struct emitter *e, struct emit_items *it, mblock_t leaf)
 	enum share sh = e->sharing ? sharing_of(e->sharing, leaf) : SHARE_NONE;
 
 	if (sh == SHARE_NONE)
-		return add_leaf(e, it, e->place.dev, leaf);
+		return add_leaf(it, e->place.dev, leaf);
 	if (sh == SHARE_FIRST && !sharing_empty(e->sharing, leaf))
-		return add_block(it, EMIT_REF, e->place.dev, leaf);
+		return add_node(it, EMIT_REF, e->place.dev, leaf);
 	return 0;
 }
 
@@ -82,25 +76,30 @@ static int skip(struct emitter *e)
 static int enter(struct emitter *e, struct emit_items *it, mblock_t node)
 {
 	struct emit_place *p = &e->place;
-	struct walk *w = e->forest.walk;
+	const struct tree_nodes *n = &e->src->nodes;
 	struct emit_frame *f;
+	int height;
 
-	if (walk_fault_of(w, node) != NODE_OK || walk_height(w, node) < 0)
+	if (!node || !n->sound(n->ctx, node) || p->depth == ARRAY_SIZE(p->frame))
 		return skip(e);
-	if (walk_height(w, node) == 0)
+	height = n->height(n->ctx, node);
+	if (height < 0)
+		return skip(e);
+	if (height == 0)
 		return take_leaf(e, it, node);
 	if (e->sharing && sharing_quiet(e->sharing, node))
 		return 0;
-	f = &p->frame[p->depth++]; /* the height of a sound tree is at most BTREE_MAX_DEPTH */
+	f = &p->frame[p->depth++];
 	f->node = node;
 	f->nr = f->i = 0;
-	f->child = walk_children(w, node, f->room, &f->nr);
+	f->child = n->children(n->ctx, node, f->room, &f->nr);
 	return f->child ? 0 : skip(e);
 }
 
 static int next_of_device(struct emitter *e, struct emit_items *it)
 {
 	struct emit_place *p = &e->place;
+	const struct tree_nodes *n = &e->src->nodes;
 	struct emit_frame *f;
 	mblock_t c;
 
@@ -108,7 +107,8 @@ static int next_of_device(struct emitter *e, struct emit_items *it)
 		p->in_device = true;
 		if (!add(it, EMIT_BEGIN_DEVICE, p->dev))
 			return -1;
-		return e->opt->skip_mappings ? 0 : enter(e, it, e->forest.dev[p->dev]->root);
+		(void)e->src->device(e->src->ctx, p->dev, &c);
+		return e->opt->skip_mappings ? 0 : enter(e, it, c);
 	}
 	if (!p->depth) {
 		p->in_device = false;
@@ -119,7 +119,7 @@ static int next_of_device(struct emitter *e, struct emit_items *it)
 		p->depth--;
 		return 0;
 	}
-	c = sharing_child(e->forest.walk, f->node, f->child, f->i++);
+	c = n->child(n->ctx, f->node, f->child, f->i++);
 	return c ? enter(e, it, c) : skip(e);
 }
 
@@ -133,7 +133,7 @@ static int make_list(struct emit_items *it)
 	list = it->list;
 	for (size_t i = 0; i < it->nr; i++)
 		if (it->item[i].kind == EMIT_LEAF)
-			list[n++] = it->item[i].block;
+			list[n++] = it->item[i].node;
 	qsort(list, n, sizeof(*list), order_u64);
 	it->nr_list = 0;
 	for (size_t i = 0; i < n; i++)
@@ -144,7 +144,7 @@ static int make_list(struct emit_items *it)
 
 		if (it->item[i].kind != EMIT_LEAF)
 			continue;
-		at = bsearch(&it->item[i].block, list, it->nr_list, sizeof(*list), order_u64);
+		at = bsearch(&it->item[i].node, list, it->nr_list, sizeof(*list), order_u64);
 		it->item[i].slot = (uint32_t)(at - list);
 	}
 	return 0;
@@ -159,7 +159,7 @@ int emit_items_fill(struct emitter *e, struct emit_items *it, bool defs, struct 
 	while (!r && it->nr_leaves < EMIT_BATCH_LEAVES && it->nr < EMIT_BATCH_ITEMS) {
 		if (defs && p->in_defs)
 			r = next_of_defs(e, it);
-		else if (!defs && p->dev < e->forest.nr_devs)
+		else if (!defs && p->dev < e->src->nr_devs)
 			r = next_of_device(e, it);
 		else
 			break;

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* The leaves of a batch: read in location order, joined and rendered in key order. */
+/* The leaves of a batch: read, joined and rendered in key order. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "pool/emit/impl.h"
-#include "pool/format/leaf_runs.h"
-
-#define HINT_GAP 16 /* blocks that an announcement may include needlessly */
-#define LONG_HINT 64 /* blocks of an announcement that is worth a look whether it is needed */
 
 static int reserve(struct emitter *e, size_t nr)
 {
@@ -25,55 +21,24 @@ static int reserve(struct emitter *e, size_t nr)
 	return -ENOMEM;
 }
 
-static inline struct run run_of(const struct node *n, uint32_t i, uint32_t end)
+struct run *emit_room(struct emitter *e, size_t i, uint32_t nr)
 {
-	uint64_t v = node_value64(n, i);
-
-	return (struct run) { node_key(n, i), mapping_block(v), end - i, mapping_time(v) };
-}
-
-/* Keeps the runs of a leaf behind those of the leaves that were read before. */
-static void keep_leaf(struct emitter *e, struct emit_slot *slot, const struct node *n)
-{
-	struct leaf_runs runs;
-	struct run *run;
-
-	slot->nr_runs = 0;
-	if (!n->nr)
-		return;
-	leaf_runs_find(&runs, n, RUNS_ONE_TIME);
-	slot->nr_runs = leaf_runs_nr(&runs);
-	run = slot->run = e->kept + atomic_fetch_add_explicit(&e->nr_kept, slot->nr_runs,
-							      memory_order_relaxed);
-	if (slot->nr_runs == n->nr) { /* scattered blocks: each entry is a run */
-		for (uint32_t i = 0; i < n->nr; i++)
-			run[i] = run_of(n, i, i + 1);
-		return;
-	}
-	for (uint32_t i = 0, end; i < n->nr; i = end) {
-		end = leaf_runs_end(&runs, i);
-		*run++ = run_of(n, i, end);
-	}
-}
-
-static int take_leaf(void *ctx, unsigned worker, size_t i, mblock_t block, const void *data,
-		     int status)
-{
-	struct emitter *e = ctx;
 	struct emit_slot *slot = &e->slot[i];
-	struct node n;
 
-	(void)worker;
-	if (status < 0) {
-		slot->fault = node_read_fault(status);
-		return 0;
-	}
-	slot->fault = node_open(&n, data, block, sizeof(le64));
-	if (slot->fault == NODE_OK && !n.leaf)
-		slot->fault = NODE_BAD_DEPTH;
-	if (slot->fault == NODE_OK)
-		keep_leaf(e, slot, &n);
-	return 0;
+	slot->fault = NODE_OK;
+	slot->nr_runs = nr;
+	slot->run = e->kept + atomic_fetch_add_explicit(&e->nr_kept, nr, memory_order_relaxed);
+	return slot->run;
+}
+
+void emit_used(struct emitter *e, size_t i, uint32_t nr)
+{
+	e->slot[i].nr_runs = nr;
+}
+
+void emit_fault(struct emitter *e, size_t i, enum node_fault fault)
+{
+	e->slot[i].fault = fault;
 }
 
 static uint64_t first_key(const struct emit_slot *slot)
@@ -96,57 +61,13 @@ int emit_leaves_read(struct emitter *e, struct err *err)
 	if (reserve(e, it->nr_list))
 		return err_nomem(err, "leaves");
 	e->nr_kept = 0;
-	r = it->nr_list ? stream_read(e->s, it->list, it->nr_list, take_leaf, e, err) : 0;
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < it->nr; i++) {
-		struct emit_item *item = &it->item[i];
-		const struct emit_slot *slot;
-
-		if (item->kind != EMIT_LEAF)
-			continue;
-		slot = &e->slot[item->slot];
-		item->fault = slot->fault;
-		if (item->fault == NODE_OK && slot->nr_runs &&
-		    !node_keys_fit(first_key(slot), last_key(slot), item->first, item->last))
-			item->fault = NODE_BAD_RANGE;
-	}
-	return 0;
-}
-
-/*
- * Is a byte in each quarter of [at, at+len) in the page cache?  Announcing what is there costs the
- * kernel a look at each page.
- */
-static bool seems_cached(const struct io *io, uint64_t at, uint64_t len)
-{
-	for (unsigned i = 0; i < 5; i++)
-		if (!io_is_cached(io, at + (len - 1) / 4 * i))
-			return false;
-	return true;
-}
-
-static void hint(struct io *io, mblock_t begin, mblock_t end)
-{
-	uint64_t at = begin * MBLOCK_SIZE, len = (end - begin) * MBLOCK_SIZE;
-
-	if (end - begin < LONG_HINT || !seems_cached(io, at, len))
-		io->ops->will_need(io, at, len);
-}
-
-void emit_leaves_hint(struct emitter *e, const struct emit_items *it)
-{
-	struct io *io = e->s->io;
-	size_t from = 0;
-
-	if (!io->ops->will_need)
-		return;
-	for (size_t i = 1; i <= it->nr_list; i++) {
-		if (i < it->nr_list && it->list[i] - it->list[i - 1] <= HINT_GAP)
-			continue;
-		hint(io, it->list[from], it->list[i - 1] + 1);
-		from = i;
-	}
+	for (size_t i = 0; i < it->nr_list; i++)
+		e->slot[i].fault = NODE_UNREADABLE;
+	r = it->nr_list ? e->src->read(e->src->ctx, e, it->list, it->nr_list, err) : 0;
+	for (size_t i = 0; i < it->nr && r >= 0; i++)
+		if (it->item[i].kind == EMIT_LEAF)
+			it->item[i].fault = e->slot[it->item[i].slot].fault;
+	return r < 0 ? r : 0;
 }
 
 static bool sound_leaf(const struct emit_item *item)
@@ -181,20 +102,13 @@ static void note_outside(struct emit_lane *l, const struct run *r, uint64_t nr_d
 	l->nr_outside += r->len - inside;
 }
 
-static void add_leaf(struct emit_lane *l, const struct emit_slot *slot)
+/* Copies the runs of a leaf behind those of the leaf before; the first one may go on where that ends. */
+static void join_runs(struct emit_lane *l, const struct emit_slot *slot)
 {
 	struct run *last = l->nr_runs ? &l->run[l->nr_runs - 1] : NULL;
 	const struct run *run = slot->run;
 	uint32_t nr = slot->nr_runs;
 
-	if (!nr)
-		return;
-	if (!last)
-		l->first_key = first_key(slot);
-	else if (first_key(slot) <= l->last_key)
-		l->disorder = true;
-	l->last_key = last_key(slot);
-	/* the first run may go on where the leaf before ends */
 	if (last && run->vbegin == last->vbegin + last->len &&
 	    run->dbegin == last->dbegin + last->len && run->time == last->time) {
 		last->len += run->len;
@@ -205,22 +119,38 @@ static void add_leaf(struct emit_lane *l, const struct emit_slot *slot)
 	l->nr_runs += nr;
 }
 
+static void look_at_leaf(const struct emitter *e, struct emit_lane *l, const struct emit_slot *slot)
+{
+	const uint64_t end = e->src->nr_data_blocks;
+
+	if (!l->any)
+		l->first_key = first_key(slot);
+	else if (first_key(slot) <= l->last_key)
+		l->disorder = true;
+	l->any = true;
+	l->last_key = last_key(slot);
+	for (uint32_t i = 0; i < slot->nr_runs; i++)
+		if (unlikely(slot->run[i].dbegin + slot->run[i].len > end))
+			note_outside(l, &slot->run[i], end);
+}
+
 int emit_lane_render(const struct emitter *e, struct emit_lane *l, struct err *err)
 {
 	const struct emit_item *item = e->now->item + l->begin;
-	uint64_t nr_data_blocks = e->md->nr_data_blocks;
 
 	l->nr_runs = l->nr_outside = 0;
-	l->disorder = false;
+	l->any = l->disorder = false;
 	outbuf_reset(&l->text);
-	if (!l->leaves)
-		return 0;
-	for (size_t i = 0; i < l->nr; i++)
-		add_leaf(l, &e->slot[item[i].slot]);
-	for (size_t i = 0; i < l->nr_runs; i++)
-		if (unlikely(l->run[i].dbegin + l->run[i].len > nr_data_blocks))
-			note_outside(l, &l->run[i], nr_data_blocks);
-	if (e->to->ops->render && l->nr_runs > 2)
+	for (size_t i = 0; i < l->nr && l->leaves; i++) {
+		const struct emit_slot *slot = &e->slot[item[i].slot];
+
+		if (!slot->nr_runs)
+			continue;
+		look_at_leaf(e, l, slot);
+		if (e->to->ops->render)
+			join_runs(l, slot);
+	}
+	if (l->nr_runs > 2)
 		e->to->ops->render(e->to->ctx, l->run + 1, l->nr_runs - 2, false, &l->text);
 	return l->text.error ? err_nomem(err, "text") : 0;
 }

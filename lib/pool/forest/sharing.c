@@ -13,7 +13,7 @@
 
 #define VARIES UINT32_MAX /* more than one neighbour, or none; 0: none seen so far */
 
-enum {		  /* of a metadata block */
+enum {		  /* of a node */
        SEEN = 1,  /* its neighbourhoods are known */
        FIRST = 2, /* a leaf that begins a def */
        EMPTY = 4,
@@ -23,20 +23,64 @@ enum {		  /* of a metadata block */
 };
 
 struct sharing {
-	struct walk *w;
-	mblock_t nr_blocks;
+	struct tree_nodes nodes;
 	uint8_t *state;
 	uint32_t *next, *prev; /* of shared leaves; prev of a def's first leaf: the next def */
 	mblock_t first_def, last_def;
 };
 
-mblock_t sharing_child(const struct walk *w, mblock_t node, const uint32_t *children, uint32_t i)
+/* --- nodes that were walked --- */
+
+static int walked_height(void *w, mblock_t node)
+{
+	return walk_height(w, node);
+}
+
+static bool walked_shared(void *w, mblock_t node)
+{
+	return walk_shared(w, node);
+}
+
+static bool walked_sound(void *w, mblock_t node)
+{
+	return walk_fault_of(w, node) == NODE_OK;
+}
+
+static const uint32_t *walked_children(void *w, mblock_t node, uint32_t room[INTERNAL_MAX], uint32_t *nr)
+{
+	return walk_children(w, node, room, nr);
+}
+
+static mblock_t walked_child(void *w, mblock_t node, const uint32_t *children, uint32_t i)
 {
 	mblock_t c = children[i];
 
 	if (c == WALK_NONE || walk_height(w, c) + 1 != walk_height(w, node))
 		return 0;
 	return c;
+}
+
+struct tree_nodes sharing_nodes(struct walk *w, mblock_t nr_blocks)
+{
+	return (struct tree_nodes){ .ctx = w,
+				    .nr = nr_blocks,
+				    .height = walked_height,
+				    .shared = walked_shared,
+				    .sound = walked_sound,
+				    .children = walked_children,
+				    .child = walked_child };
+}
+
+/* --- who stands beside whom --- */
+
+static int height(const struct sharing *s, mblock_t node)
+{
+	return s->nodes.height(s->nodes.ctx, node);
+}
+
+static bool is_shared(const struct sharing *s, mblock_t node)
+{
+	return s->nodes.shared(s->nodes.ctx, node);
 }
 
 static void set_neighbour(uint32_t *word, mblock_t leaf)
@@ -52,43 +96,45 @@ static void set_neighbour(uint32_t *word, mblock_t leaf)
 /* The leaves @a and @b (0: nothing, or something that cannot be read) stand side by side. */
 static void meet(struct sharing *s, mblock_t a, mblock_t b)
 {
-	if (a && walk_shared(s->w, a))
+	if (a && is_shared(s, a))
 		set_neighbour(&s->next[a], b);
-	if (b && walk_shared(s->w, b))
+	if (b && is_shared(s, b))
 		set_neighbour(&s->prev[b], a);
 }
 
 /* The first or last leaf under @node, or 0 when it cannot be reached. */
 static mblock_t outermost(struct sharing *s, mblock_t node, bool first)
 {
-	while (node && walk_height(s->w, node) > 0) {
+	while (node && height(s, node) > 0) {
 		uint32_t room[INTERNAL_MAX], nr;
-		const uint32_t *child = walk_children(s->w, node, room, &nr);
+		const uint32_t *child = s->nodes.children(s->nodes.ctx, node, room, &nr);
 
 		if (!child || !nr)
 			return 0;
-		node = sharing_child(s->w, node, child, first ? 0 : nr - 1);
+		node = s->nodes.child(s->nodes.ctx, node, child, first ? 0 : nr - 1);
 	}
 	return node;
 }
 
+/* @node: an internal one. */
 static void visit(struct sharing *s, mblock_t node)
 {
 	mblock_t before = 0;
 	const uint32_t *child;
 	uint32_t room[INTERNAL_MAX], nr;
 
-	if (walk_height(s->w, node) <= 0 || (s->state[node] & SEEN))
+	if (s->state[node] & SEEN)
 		return;
 	s->state[node] |= SEEN;
-	child = walk_children(s->w, node, room, &nr);
+	child = s->nodes.children(s->nodes.ctx, node, room, &nr);
 	for (uint32_t i = 0; child && i < nr; i++) {
-		mblock_t c = sharing_child(s->w, node, child, i);
+		mblock_t c = s->nodes.child(s->nodes.ctx, node, child, i);
+		bool is_internal = c && height(s, c) > 0;
 
 		if (i)
-			meet(s, before, c ? outermost(s, c, true) : 0);
-		before = c ? outermost(s, c, false) : 0;
-		if (c)
+			meet(s, before, is_internal ? outermost(s, c, true) : c);
+		before = is_internal ? outermost(s, c, false) : c;
+		if (is_internal)
 			visit(s, c);
 	}
 }
@@ -118,46 +164,47 @@ static void list_defs(struct sharing *s, mblock_t node)
 		s->last_def = node;
 		return;
 	}
-	if (walk_height(s->w, node) <= 0)
+	if (height(s, node) <= 0)
 		return;
-	child = walk_children(s->w, node, room, &nr);
+	child = s->nodes.children(s->nodes.ctx, node, room, &nr);
 	for (uint32_t i = 0; child && i < nr; i++) {
-		mblock_t c = sharing_child(s->w, node, child, i);
+		mblock_t c = s->nodes.child(s->nodes.ctx, node, child, i);
 
 		if (c)
 			list_defs(s, c);
 	}
 }
 
-int sharing_new(struct walk *w, const mblock_t *roots, size_t nr, mblock_t nr_blocks,
-		struct sharing **out, struct err *err)
+int sharing_new(const struct tree_nodes *nodes, const mblock_t *roots, size_t nr, struct sharing **out,
+		struct err *err)
 {
+	const mblock_t nr_nodes = nodes->nr;
 	struct sharing *s = calloc(1, sizeof(*s));
 
 	if (s) {
-		s->w = w;
-		s->nr_blocks = nr_blocks;
-		s->state = calloc(nr_blocks, 1);
-		s->next = calloc(nr_blocks, sizeof(*s->next));
-		s->prev = calloc(nr_blocks, sizeof(*s->prev));
+		s->nodes = *nodes;
+		s->state = calloc(nr_nodes, 1);
+		s->next = calloc(nr_nodes, sizeof(*s->next));
+		s->prev = calloc(nr_nodes, sizeof(*s->prev));
 	}
 	if (!s || !s->state || !s->next || !s->prev) {
 		sharing_free(s);
 		return err_nomem(err, "shared leaves");
 	}
 	for (size_t i = 0; i < nr; i++) {
-		if (roots[i] >= nr_blocks || walk_height(w, roots[i]) < 0)
+		if (roots[i] >= nr_nodes || height(s, roots[i]) < 0)
 			continue;
-		visit(s, roots[i]);
+		if (height(s, roots[i]) > 0)
+			visit(s, roots[i]);
 		meet(s, 0, outermost(s, roots[i], true));
 		meet(s, outermost(s, roots[i], false), 0);
 	}
 	/* Every shared leaf has noted a neighbour; the words of other leaves are untouched. */
-	for (mblock_t b = 0; b < nr_blocks; b++)
-		if (walk_height(w, b) == 0 && walk_shared(w, b) && begins_def(s, b))
+	for (mblock_t b = 0; b < nr_nodes; b++)
+		if (height(s, b) == 0 && is_shared(s, b) && begins_def(s, b))
 			s->state[b] |= FIRST;
 	for (size_t i = 0; i < nr; i++)
-		if (roots[i] < nr_blocks && walk_height(w, roots[i]) >= 0)
+		if (roots[i] < nr_nodes && height(s, roots[i]) >= 0)
 			list_defs(s, roots[i]);
 	*out = s;
 	return 0;
@@ -177,7 +224,7 @@ enum share sharing_of(const struct sharing *s, mblock_t leaf)
 {
 	if (s->state[leaf] & FIRST)
 		return SHARE_FIRST;
-	return walk_shared(s->w, leaf) ? SHARE_NEXT : SHARE_NONE;
+	return is_shared(s, leaf) ? SHARE_NEXT : SHARE_NONE;
 }
 
 mblock_t sharing_next_def(const struct sharing *s, mblock_t def)
@@ -207,13 +254,13 @@ static bool find_quiet(struct sharing *s, mblock_t node)
 	const uint32_t *child;
 	uint32_t room[INTERNAL_MAX], nr;
 
-	if (walk_fault_of(s->w, node) != NODE_OK)
+	if (!s->nodes.sound(s->nodes.ctx, node))
 		return false;
-	if (walk_height(s->w, node) == 0)
+	if (height(s, node) == 0)
 		return sharing_of(s, node) == SHARE_NEXT;
-	child = walk_children(s->w, node, room, &nr);
+	child = s->nodes.children(s->nodes.ctx, node, room, &nr);
 	for (uint32_t i = 0; child && i < nr; i++) {
-		mblock_t c = sharing_child(s->w, node, child, i);
+		mblock_t c = s->nodes.child(s->nodes.ctx, node, child, i);
 
 		if (!c || !sharing_quiet(s, c))
 			return false;

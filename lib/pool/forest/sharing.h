@@ -9,17 +9,36 @@
  * block of its first leaf stands for it.  Found from the internal nodes alone, each visited once:
  * the cost is linear in distinct nodes, whatever the number of devices.
  *
- * Memory: 1 byte a metadata block and 8 bytes a shared leaf (two arrays of 4 bytes a
+ * Memory: 1 byte a number of a node and 8 bytes a shared leaf (two arrays of 4 bytes a
  * block, touched only at shared leaves).
  * Threads: one at a time.
  */
 #include "pdata/tree/walk.h"
 
+/*
+ * The nodes of the devices' trees.  A number stands for a node: its block where they were walked (sharing_nodes()), or
+ * what a rescue counts them by.  0 is none.
+ */
+struct tree_nodes {
+	void *ctx;
+	mblock_t nr; /* numbers are below this */
+	int (*height)(void *ctx, mblock_t node);  /* 0: a leaf; -1: not known */
+	bool (*shared)(void *ctx, mblock_t node); /* reached on more than one path? */
+	bool (*sound)(void *ctx, mblock_t node);  /* may it be used? */
+	/* In the order of keys, in @room or elsewhere; NULL: @node has none. */
+	const uint32_t *(*children)(void *ctx, mblock_t node, uint32_t room[INTERNAL_MAX], uint32_t *nr);
+	/* The child @i of @node's @children, or 0 when no sound node can be there. */
+	mblock_t (*child)(void *ctx, mblock_t node, const uint32_t *children, uint32_t i);
+};
+
+/* Those of @w, on a device of @nr_blocks. */
+struct tree_nodes sharing_nodes(struct walk *w, mblock_t nr_blocks);
+
 struct sharing;
 
-/* @w: walked from @roots, must live longer; @nr_blocks: of the metadata device. */
-int sharing_new(struct walk *w, const mblock_t *roots, size_t nr, mblock_t nr_blocks,
-		struct sharing **out, struct err *err);
+/* @nodes: below @roots; what it stands for lives longer. */
+int sharing_new(const struct tree_nodes *nodes, const mblock_t *roots, size_t nr, struct sharing **out,
+		struct err *err);
 void sharing_free(struct sharing *s);
 
 enum share {
@@ -49,8 +68,5 @@ bool sharing_empty(const struct sharing *s, mblock_t def);
  * a def.  The answer is remembered, so that a shared subtree is searched once.
  */
 bool sharing_quiet(struct sharing *s, mblock_t node);
-
-/* The child @i of @node's @children, or 0 when no sound node can be there. */
-mblock_t sharing_child(const struct walk *w, mblock_t node, const uint32_t *children, uint32_t i);
 
 #endif

@@ -130,3 +130,23 @@ bool leaf_maps_any(const struct node *n, dblock_t begin, dblock_t end)
 		miss = misses(n, first, last);
 	return !(miss >> 63);
 }
+
+static inline struct run run_of(const struct node *n, uint32_t i, uint32_t end)
+{
+	uint64_t v = node_value64(n, i);
+
+	return (struct run) { node_key(n, i), mapping_block(v), end - i, mapping_time(v) };
+}
+
+void leaf_runs_list(const struct leaf_runs *r, const struct node *n, uint32_t nr, struct run *run)
+{
+	if (nr == n->nr) { /* scattered blocks: each entry is a run */
+		for (uint32_t i = 0; i < nr; i++)
+			run[i] = run_of(n, i, i + 1);
+		return;
+	}
+	for (uint32_t i = 0, end; i < n->nr; i = end) {
+		end = leaf_runs_end(r, i);
+		*run++ = run_of(n, i, end);
+	}
+}

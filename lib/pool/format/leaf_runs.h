@@ -8,6 +8,7 @@
  */
 #include "base/bits.h"
 #include "pdata/block/node.h"
+#include "pool/format/pool_info.h"
 
 /* A bit for each entry that begins a run, and one behind the last entry. */
 struct leaf_runs {
@@ -21,6 +22,9 @@ enum leaf_runs_by {
 
 /* @n: an opened leaf of a mapping tree. */
 void leaf_runs_find(struct leaf_runs *r, const struct node *n, enum leaf_runs_by by);
+
+/* Writes the @nr runs of one time, of a leaf with entries, to @run. */
+void leaf_runs_list(const struct leaf_runs *r, const struct node *n, uint32_t nr, struct run *run);
 
 /* Does a mapping leaf name any of the data blocks [@begin, @end)? */
 bool leaf_maps_any(const struct node *n, dblock_t begin, dblock_t end);
