@@ -188,8 +188,6 @@ static int dump_repaired(struct dump *d, int fd, const char *name, struct err *e
 						  .force_share = d->cli.force_share,
 						  .nr_jobs = d->cli.nr_jobs,
 						  .meter = progress_meter(d->bar) };
-	const struct salvage_emit_options emit_opt = { d->emit.dev_ids, d->emit.nr_dev_ids,
-						       d->emit.no_shared, d->emit.skip_mappings };
 	struct salvage_totals totals = { 0 };
 	struct events sink = { 0 };
 	struct pool_salvage p;
@@ -198,7 +196,7 @@ static int dump_repaired(struct dump *d, int fd, const char *name, struct err *e
 	if (!r)
 		r = text_sink_new(d->format, fd, name, &sink, err);
 	if (!r)
-		r = salvage_emit(p.salvage, &emit_opt, &sink, err);
+		r = salvage_emit(p.salvage, &d->emit, &sink, err);
 	text_sink_free(&sink);
 	if (!r) {
 		salvage_totals(p.salvage, &totals);

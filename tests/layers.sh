@@ -40,9 +40,9 @@ pool/forest 41 forest.h owners.h suspects.h sharing.h
 pool/pack 41 pack.h
 pool/build 42 build.h size.h
 pool/check 42 check.h fix.h
-pool/emit 42 emit.h
 pool/query 42 delta.h delta_print.h info.h list.h page.h space_use.h tree.h usage.h
 pool/rmap 42 rmap.h
+pool/emit 41.1 emit.h source.h
 pool/salvage/graph 41.1 graph.h node.h
 pool/salvage/super 41.2 options.h super.h
 pool/salvage/trees 41.3 trees.h
@@ -50,7 +50,7 @@ pool/salvage/witness 41.4 ages.h counts.h datamap.h
 pool/salvage/state 41.5 state.h
 pool/salvage/assign 41.5 gaps.h
 pool/salvage/values 41.5 values.h
-pool/salvage/tell 41.6 options.h tell.h
+pool/salvage/tell 41.6 tell.h
 pool/salvage 42 graph/node.h salvage.h state.h
 pool/text 42 text.h
 pool/report 43 report.h

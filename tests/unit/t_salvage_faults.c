@@ -116,8 +116,8 @@ struct rescue {
 static int emit_more(struct rescue *x, struct salvage *s, const struct events *to)
 {
 	static const uint32_t ids[] = { 1, 5 };
-	const struct salvage_emit_options some = { .dev_ids = ids, .nr_dev_ids = 2 };
-	const struct salvage_emit_options bare = { .skip_mappings = true };
+	const struct emit_options some = { .dev_ids = ids, .nr_dev_ids = 2 };
+	const struct emit_options bare = { .skip_mappings = true };
 	int r = salvage_emit(s, &bare, to, &err);
 
 	if (!r)

@@ -20,7 +20,7 @@
  *     lost: assign/devices.c.
  *  7. Details are joined (trees/details.c); those that were lost and the superblock's values are made
  *     (values/details.c, header.c, times.c).
- *  8. How good it is (tell/verdict.c).  salvage_emit() sends what is there (emit.c, defs.c); the room
+ *  8. How good it is (tell/verdict.c).  salvage_emit() sends what is there (emit.c); the room
  *     above, pool/report, says what is not; salvage_list_roots() what else there was (list.c;
  *     state/under.c: an older pool below an empty one).
  */
@@ -290,7 +290,7 @@ uint64_t salvage_nr_nodes(const struct salvage *s)
 		nr += s->graph.node[i].flags & SN_LIVE;
 	return nr;
 }
-int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, const struct events *to,
+int salvage_emit(struct salvage *s, const struct emit_options *opt, const struct events *to,
 		 struct err *err)
 {
 	return tell_events(&s->values, opt, to, err);

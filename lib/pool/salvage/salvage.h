@@ -16,9 +16,8 @@
 #include "base/jobs.h"
 #include "base/text/outbuf.h"
 #include "dev/io.h"
-#include "pool/events/events.h"
+#include "pool/emit/emit.h"
 #include "pool/salvage/super/options.h"
-#include "pool/salvage/tell/options.h"
 
 struct salvage;
 
@@ -42,10 +41,10 @@ struct salvage_totals {
 void salvage_totals(const struct salvage *s, struct salvage_totals *out);
 
 /*
- * Sends the pool to @to, with shared parts as defs; @opt may be NULL.  May be called again.
+ * Sends the pool to @to, with shared parts as defs; @opt, without header and problem, may be NULL.  May be called again.
  * 0, or the sink's error, or -EBADMSG when a block changed since it was judged.
  */
-int salvage_emit(struct salvage *s, const struct salvage_emit_options *opt, const struct events *to,
+int salvage_emit(struct salvage *s, const struct emit_options *opt, const struct events *to,
 		 struct err *err);
 
 /* Is this device there, and are all its mappings back (as far as it is known)? */

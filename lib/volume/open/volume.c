@@ -112,7 +112,7 @@ static int take_events_info(struct volume *v, const struct map_events_info *info
 static int drive_salvage(void *ctx, const struct events *to, struct err *err)
 {
 	struct volume *v = ctx;
-	const struct salvage_emit_options only = { .dev_ids = &v->dev_id, .nr_dev_ids = 1 };
+	const struct emit_options only = { .dev_ids = &v->dev_id, .nr_dev_ids = 1 };
 
 	return salvage_emit(v->saved.salvage, &only, to, err);
 }

@@ -5,6 +5,7 @@
  * right checksum is used as far as its fields agree: of flags, value_size and max_entries one may
  * be wrong, because any two determine the third.
  */
+#include "pool/format/leaf_runs.h"
 #include "pool/salvage/graph/graph.h"
 
 static bool value_size_ok(uint32_t v)
@@ -38,7 +39,7 @@ bool view_open(struct view *v, const void *block)
 	uint32_t flags = le32_get(raw->h.flags) & (NODE_INTERNAL | NODE_LEAF);
 	uint32_t max = le32_get(raw->h.max_entries);
 
-	*v = (struct view){ .keys = (const uint8_t *)raw->keys,
+	*v = (struct view){ .raw = raw,
 			    .nr = le32_get(raw->h.nr_entries),
 			    .value_size = le32_get(raw->h.value_size) };
 	if (!value_size_ok(v->value_size)) {
@@ -52,7 +53,7 @@ bool view_open(struct view *v, const void *block)
 	}
 	if (!v->value_size || v->nr > NODE_MAX_ENTRIES(v->value_size))
 		return false;
-	v->values = v->keys + (size_t)8 * NODE_MAX_ENTRIES(v->value_size);
+	v->values = (const uint8_t *)raw->keys + (size_t)8 * NODE_MAX_ENTRIES(v->value_size);
 	if (flags == NODE_INTERNAL || flags == NODE_LEAF) {
 		v->leaf = flags == NODE_LEAF || (v->value_size == 8 && !looks_internal(v));
 		v->mended |= v->leaf != (flags == NODE_LEAF);
@@ -122,15 +123,23 @@ static uint32_t runs_in_order(const struct view *v, uint64_t nr_data_blocks, str
 
 uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *run)
 {
-	uint32_t nr = 0;
+	const struct node n = { v->raw, v->values, v->nr, v->value_size, true };
+	struct leaf_runs runs;
+	uint32_t nr = 0, all;
 
 	if (v->unsorted)
 		return runs_in_order(v, nr_data_blocks, run);
-	for (uint32_t i = 0; i < v->nr; i++) {
-		uint64_t value = view_value(v, i);
-
-		if (mapping_block(value) < nr_data_blocks)
-			nr = add_run(run, nr, view_key(v, i), value);
+	if (!v->nr)
+		return 0;
+	leaf_runs_find(&runs, &n, RUNS_ONE_TIME);
+	all = leaf_runs_nr(&runs);
+	leaf_runs_list(&runs, &n, all, run);
+	for (uint32_t i = 0; i < all; i++) {
+		if (run[i].dbegin >= nr_data_blocks)
+			continue;
+		run[nr] = run[i];
+		run[nr].len = MIN(run[nr].len, nr_data_blocks - run[nr].dbegin);
+		nr++;
 	}
 	return nr;
 }

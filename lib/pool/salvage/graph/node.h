@@ -11,7 +11,8 @@
 
 /* An opened node; it points into the block. */
 struct view {
-	const uint8_t *keys, *values;
+	const struct disk_node *raw;
+	const uint8_t *values;
 	uint32_t nr, value_size;
 	bool leaf, unsorted, mended;
 };
@@ -21,10 +22,7 @@ bool view_open(struct view *v, const void *block);
 
 static inline uint64_t view_key(const struct view *v, uint32_t i)
 {
-	le64 k;
-
-	memcpy(&k, v->keys + (size_t)i * 8, 8);
-	return le64_get(k);
+	return le64_get(v->raw->keys[i]);
 }
 
 static inline uint64_t view_value(const struct view *v, uint32_t i)

@@ -3,10 +3,9 @@
 #ifndef POOL_SALVAGE_TELL_H
 #define POOL_SALVAGE_TELL_H
 /* What came back: the verdict, and the events of the pool. */
-#include "pool/events/events.h"
+#include "pool/emit/emit.h"
 #include "pool/salvage/assign/gaps.h"
 #include "pool/salvage/state/state.h"
-#include "pool/salvage/tell/options.h"
 #include "pool/salvage/values/values.h"
 
 struct tell {
@@ -28,8 +27,7 @@ int tell_judge(struct tell *tell, struct err *err);
 bool tell_device_is_whole(const struct tell *tell, uint32_t dev_id);
 
 /* --- emit.c --- */
-int tell_events(struct values *values, const struct salvage_emit_options *opt,
-		const struct events *to, struct err *err);
+int tell_events(struct values *values, const struct emit_options *opt, const struct events *to, struct err *err);
 
 /* --- list.c --- */
 int tell_roots(struct super *super, struct outbuf *out, struct err *err);

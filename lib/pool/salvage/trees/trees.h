@@ -71,6 +71,8 @@ int trees_walk_devices(struct trees *trees, struct err *err);
 int trees_walk_mapping(struct trees *trees, uint32_t node, struct err *err);
 /* The sums of all trees that devices have, after gaps were filled. */
 void trees_sum(struct trees *trees);
+/* By node: on how many ways do devices reach it, 0, 1 or 2 for more?  The caller's to free; NULL: no memory. */
+uint8_t *trees_ways(const struct trees *trees);
 /* Is a part of @tree missing of which not even children were found? */
 bool trees_have_gap(const struct trees *trees, uint8_t tree);
 /* Was any node placed where mappings were missing? */

@@ -102,6 +102,30 @@ void trees_order(struct trees *trees)
 			order_node(trees, trees->dev[i].root, 0);
 }
 
+static void reach(const struct graph *g, uint8_t *ways, uint32_t i, uint8_t how)
+{
+	const struct snode *n = &g->node[i];
+
+	if (ways[i] >= how)
+		how = 2;
+	if (ways[i] == 2)
+		return;
+	ways[i] = how;
+	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
+		if (graph_child(g, n, k) != NONE)
+			reach(g, ways, graph_child(g, n, k), how);
+}
+
+uint8_t *trees_ways(const struct trees *trees)
+{
+	uint8_t *ways = calloc((size_t)trees->graph->nr_nodes + 1, 1);
+
+	for (size_t i = 0; i < trees->nr_devs && ways; i++)
+		if (trees->dev[i].root != NONE)
+			reach(trees->graph, ways, trees->dev[i].root, 1);
+	return ways;
+}
+
 /* --- walking --- */
 
 uint32_t trees_make_gap(struct trees *trees, uint8_t tree, uint32_t block, int height,

@@ -21,7 +21,7 @@
 struct times {
 	struct values *values;
 	struct refmap *refs; /* by data block: how many leaves name it */
-	uint8_t *reached;    /* by node: 1, or 2 by more than one device */
+	uint8_t *reached;    /* trees_ways() */
 	_Atomic uint64_t nr_entries;
 	/* the leaves that one device is looked at for */
 	struct vec leaves; /* uint32_t: nodes */
@@ -29,21 +29,6 @@ struct times {
 	uint32_t snap_time;
 	_Atomic uint32_t newest; /* of its shared mappings that are too new, plus one */
 };
-
-static void reach(struct times *t, uint32_t i, uint8_t how)
-{
-	const struct graph *g = t->values->graph;
-	const struct snode *n = &g->node[i];
-
-	if (t->reached[i] >= how)
-		how = 2;
-	if (t->reached[i] == 2)
-		return;
-	t->reached[i] = how;
-	for (uint32_t k = 0; !(n->flags & SN_LEAF) && k < n->nr_edges; k++)
-		if (graph_child(g, n, k) != NONE)
-			reach(t, graph_child(g, n, k), how);
-}
 
 static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 {
@@ -172,11 +157,8 @@ int values_check_times(struct values *values, struct err *err)
 	if (!is_suspicious(trees) || values->info.nr_data_blocks > MAX_BLOCKS)
 		return 0;
 	t.refs = refmap_new(values->info.nr_data_blocks, true);
-	t.reached = calloc((size_t)values->graph->nr_nodes + 1, 1);
+	t.reached = trees_ways(trees);
 	r = t.refs && t.reached ? 0 : err_nomem(err, "salvage: times");
-	for (size_t i = 0; i < trees->nr_devs && !r; i++)
-		if (trees->dev[i].root != NONE)
-			reach(&t, trees->dev[i].root, 1);
 	if (!r)
 		r = count_all(&t, err);
 	blocks_shared = t.refs && refmap_nr_allocated(t.refs) < t.nr_entries;
