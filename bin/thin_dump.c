@@ -219,24 +219,20 @@ static int dump_any(struct dump *d, int fd, const char *name, struct err *err)
 }
 
 /* The output must not replace a file of the pool from which it is made. */
-static void check_output(struct dump *d)
+static int check_output(struct dump *d, struct err *err)
 {
-	struct err err = { 0 };
-	int r = pool_arg_apart(&d->arg, d->cli.args[0], &(struct dev_role) { "output", d->output },
-			       &err);
+	int r = pool_arg_apart(&d->arg, d->cli.args[0], &(struct dev_role) { "output", d->output }, err);
 
-	if (r) {
-		err_prefix(&err, r, "-o");
-		cli_refuse(&d->cli, r, &err);
-	}
+	return r ? err_prefix(err, r, "-o") : 0;
 }
 
 static int dump_to_file(struct dump *d, struct err *err)
 {
 	struct out_file *f;
-	int r;
+	int r = check_output(d, err);
 
-	check_output(d);
+	if (r)
+		return r;
 	cli_left(&d->cli, "'%s' is unchanged: no dump was made", d->output);
 	r = content_open_text_out(d->output, d->force, &f, err);
 	return r ? r : out_file_close(f, dump_any(d, out_file_fd(f), d->output, err), err);

@@ -119,9 +119,7 @@ int main(int argc, char **argv)
 	const struct dev_role roles[] = { { "input", input },
 					  { "output", dev_output_path(output) } };
 	e = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
-	if (e)
-		cli_refuse(&cli, e, &err);
-	if (!force && !dev_is_standard(output)) /* an answer must not come out of the metadata */
+	if (!e && !force && !dev_is_standard(output)) /* an answer must not come out of the metadata */
 		e = occupied_ask(output, NULL, FOR_PACK, dev_is_standard(input) ? NULL : cli_confirm, &err);
 	if (!e)
 		e = run(&cli, input, output, flags, &err);

@@ -206,8 +206,7 @@ int main(int argc, char **argv)
 	cli_output_is(&cli, j.output);
 	const struct dev_role roles[] = { { "input", input }, { "output", dev_output_path(j.output) } };
 	e = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
-	if (e)
-		cli_refuse(&cli, e, &err);
-	e = run(&j, input, &err);
+	if (!e)
+		e = run(&j, input, &err);
 	return cli_finish(&cli, e < 0 ? cli_fail(&cli, e, &err) : EXIT_DONE);
 }

@@ -137,7 +137,7 @@ struct dev_role {
 	const char *path; /* NULL: nothing has this role */
 };
 /*
- * -EINVAL, with both roles in the text, when one file or device (dev_same()) has two roles;
+ * -EDOM, with both roles in the text, when one file or device (dev_same()) has two roles;
  * -ENOMEM.  This is the one guard of all commands against metadata given as data, or an output that
  * is the input.
  */

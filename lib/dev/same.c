@@ -229,12 +229,12 @@ int dev_roles_apart(const struct dev_role *role, size_t nr, struct err *err)
 			if (!r)
 				continue;
 			if (!strcmp(a->what, "input") && !strcmp(b->what, "output"))
-				return err_set(err, -EINVAL, "'%s' is both input and output: name "
+				return err_set(err, -EDOM, "'%s' is both input and output: name "
 							     "another output", b->path);
 			if (!strcmp(a->path, b->path))
-				return err_set(err, -EINVAL, "'%s' is given both as %s and as %s", b->path,
+				return err_set(err, -EDOM, "'%s' is given both as %s and as %s", b->path,
 					       a->what, b->what);
-			return err_set(err, -EINVAL,
+			return err_set(err, -EDOM,
 				       "'%s' (%s) and '%s' (%s) are the same file or device, or parts of it",
 				       a->path, a->what, b->path, b->what);
 		}

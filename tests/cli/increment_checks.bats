@@ -119,7 +119,7 @@ spoil() {
 		for check in '' --no-check-base; do
 			# shellcheck disable=SC2086
 			run --separate-stderr thin_materialize -f $check --since one -O qcow2 --backing high.qcow2,qcow2 table two $to
-			[ "$status" -eq 1 ]
+			[ "$status" -eq 64 ]
 			[[ "$stderr" == *"$to: is a source "*"name another output"* ]]
 			sha256sum --quiet -c was
 		done

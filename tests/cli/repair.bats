@@ -338,7 +338,7 @@ fixture() {
 	before=$(sha256sum pool)
 	repair
 	run --separate-stderr thin_repair -i pool -o pool
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 64 ]
 	[[ "$stderr" == *"is both input and output"* ]]
 	[ "$(sha256sum pool)" = "$before" ]
 }

@@ -204,10 +204,10 @@ make_xml() {
 	ln same.xml other.xml
 	for o in same.xml other.xml ./same.xml; do
 		run --separate-stderr thin_restore -i same.xml -o $o
-		[ "$status" -eq 1 ]
+		[ "$status" -eq 64 ]
 		[[ "$stderr" == *"is both input and output"* ]]
 		run --separate-stderr thin_restore -i - -o $o <same.xml
-		[ "$status" -eq 1 ]
+		[ "$status" -eq 64 ]
 	done
 	cmp same.xml "$XML/good/tiny.xml"
 }

@@ -156,7 +156,7 @@ get() { dd if=data bs=65536 skip="$1" count=1 status=none | tr -d '\0'; }
 @test "thin_shrink: input, output and data must be three" {
 	for args in '-i tiny.xml -o tiny.xml --data data' '-i tiny.xml -o data --data data' '-i tiny.xml -o o --data tiny.xml'; do
 		run --separate-stderr thin_shrink $args --nr-blocks 15
-		[ "$status" -eq 1 ] || { echo "$args: $status $stderr"; return 1; }
+		[ "$status" -eq 64 ] || { echo "$args: $status $stderr"; return 1; }
 	done
 	cmp tiny.xml "$XML/good/tiny.xml"
 	cmp data data.before
@@ -272,7 +272,7 @@ shrinks_whole() {
 		done
 		thin_lvm -q "$s" | cmp - table # LVM's text is not changed
 		run --separate-stderr thin_shrink --binary --pool "$pool" -i "$s" -o "$s/pv0.img" --nr-blocks "$nr"
-		[ "$status" -eq 1 ] && [[ "$stderr" == *"$s/pv0.img"* ]] || { echo "$stderr"; return 1; }
+		[ "$status" -eq 64 ] && [[ "$stderr" == *"$s/pv0.img"* ]] || { echo "$stderr"; return 1; }
 	done
 	[ "$moved" -gt 0 ]
 }

@@ -266,9 +266,9 @@ refused() {
 	refused 1 "same" thin_materialize u t0 out
 	refused 1 "same" thin_message u 'create_thin 10'
 	sed "s/linear disk $((m + 5120))/linear disk $((m + 5119))/" t >u
-	refused 1 "same" thin_materialize u t0 out
+	refused 64 "same" thin_materialize u t0 out
 	thin_materialize u t2 out # t2 has no origin
-	refused 1 "source" thin_materialize -f t t0 disk
+	refused 64 "source" thin_materialize -f t t0 disk
 	exec 9<disk
 	flock -s 9
 	refused 74 "busy" thin_message t 'create_thin 10'
@@ -367,7 +367,7 @@ refused() {
 	[ "$(thin_ls --no-headers -o DEV stack:spare | wc -l)" -eq 4 ]
 	refused 1 "no linear, striped, zero or error line of the name 'nothing'" thin_check stack:nothing
 	refused 1 "no linear" thin_restore -i xml -o stack:pool
-	refused 1 "input and output" thin_repair -i stack -o stack:tmeta
+	refused 64 "input and output" thin_repair -i stack -o stack:tmeta
 	refused 1 "--size" thin_restore -i xml -o stack:spare --size 1M
 	truncate -s 1M fs.img
 	yes text | head -c 4096 | dd of=fs.img bs=512 seek=8 conv=notrunc status=none
@@ -401,7 +401,7 @@ refused() {
 		thin_trim -q --metadata-dev t
 		same_devices flat t
 		# the first disk of the first line that stands on one
-		refused 1 "source" thin_materialize -f t t0 "$(grep -o '/dev/loop[0-9]*' t | head -n 1)"
+		refused 64 "source" thin_materialize -f t t0 "$(grep -o '/dev/loop[0-9]*' t | head -n 1)"
 		loops_end
 	done
 }

@@ -230,24 +230,24 @@ have_plugin() {
 	ln m hard
 	ln -s m soft
 	for name in m hard soft ./m; do
-		refused 1 "m" thin_materialize --map --origin $name --data-dev data m 1
-		refused 1 "m" thin_materialize --map --data-dev $name m 1
-		refused 1 "m" thin_materialize -n --data-dev $name m 1 out
-		refused 1 "m" thin_materialize -n --data-dev $name --repair m 1 out
+		refused 64 "m" thin_materialize --map --origin $name --data-dev data m 1
+		refused 64 "m" thin_materialize --map --data-dev $name m 1
+		refused 64 "m" thin_materialize -n --data-dev $name m 1 out
+		refused 64 "m" thin_materialize -n --data-dev $name --repair m 1 out
 		printf '%s\n' "p: 0 14336 thin-pool m $name 128 0" '0 2048 thin p 1' >t
 		for c in thin_check thin_dump thin_ls; do refused 1 "t: line 1" $c t; done
 		refused 1 "t: line 1" thin_message t 'create_thin 4'
-		refused 1 "m" thin_trim --metadata-dev m --data-dev $name
-		refused 1 "m" thin_shrink --binary -i m2 -o m --data $name --nr-blocks 50
+		refused 64 "m" thin_trim --metadata-dev m --data-dev $name
+		refused 64 "m" thin_shrink --binary -i m2 -o m --data $name --nr-blocks 50
 		printf '%s\n' 'p: 0 14336 thin-pool m data 128 0' "a: 0 2048 thin p 1 $name" >t
-		refused 1 "external origin" thin_materialize --map t a
+		refused 64 "external origin" thin_materialize --map t a
 		refused 64 "output" thin_dump -o $name t
 	done
 	ln data hard2
-	refused 1 "external origin" thin_materialize --map --origin hard2 --data-dev data m 1
+	refused 64 "external origin" thin_materialize --map --origin hard2 --data-dev data m 1
 	printf '%s\n' 'p: 0 14336 thin-pool m data 128 0' "a: 0 2048 thin p 1 hard2" >t
-	refused 1 "external origin" thin_materialize --map t a
-	refused 1 "table file" thin_materialize --map --origin one --size 1M one 1
+	refused 64 "external origin" thin_materialize --map t a
+	refused 64 "table file" thin_materialize --map --origin one --size 1M one 1
 	have_plugin
 	for p in "origin=data" "origin=hard" "origin=hard2"; do run ! plugin pool=m data-dev=data device=1 $p; done
 	run ! plugin pool=m data-dev=hard device=1
@@ -262,18 +262,18 @@ have_plugin() {
 	mkdir kept
 	cp m data base t x raw kept
 	for file in m data base t; do
-		refused $([ $file = t ] && echo 64 || echo 1) "'$file' is" thin_metadata_pack -f -i t -o $file
-		refused 1 "'$file' is" thin_repair --force -i t -o $file
+		refused 64 "'$file' is" thin_metadata_pack -f -i t -o $file
+		refused 64 "'$file' is" thin_repair --force -i t -o $file
 		refused 64 "'$file' is" thin_dump --force -o $file t
-		refused 1 "'$file' is" thin_shrink -f --binary --no-copy --nr-blocks 100 -i t -o $file
-		[ $file = base ] || refused 1 "'$file' is" thin_apply -O raw -i $file t a
-		[ $file = base ] || refused 1 "'$file' is" thin_apply -O raw -i raw --origin $file t a
-		[ $file = data ] || refused 1 "'$file' is" thin_apply -O raw -i raw --data-dev $file t a
-		[ $file = data ] || refused 1 "'$file' is" thin_trim --metadata-dev t --data-dev $file
-		[ $file = data ] || refused 1 "'$file' is" thin_shrink --binary --nr-blocks 100 -i t -o new --size auto --data $file
+		refused 64 "'$file' is" thin_shrink -f --binary --no-copy --nr-blocks 100 -i t -o $file
+		[ $file = base ] || refused 64 "'$file' is" thin_apply -O raw -i $file t a
+		[ $file = base ] || refused 64 "'$file' is" thin_apply -O raw -i raw --origin $file t a
+		[ $file = data ] || refused 64 "'$file' is" thin_apply -O raw -i raw --data-dev $file t a
+		[ $file = data ] || refused 64 "'$file' is" thin_trim --metadata-dev t --data-dev $file
+		[ $file = data ] || refused 64 "'$file' is" thin_shrink --binary --nr-blocks 100 -i t -o new --size auto --data $file
 	done
-	refused 1 "base: is a source" thin_materialize -f t a base
-	refused 1 "base: is a source" thin_materialize -f -O qcow2 t a base
+	refused 64 "base: is a source" thin_materialize -f t a base
+	refused 64 "base: is a source" thin_materialize -f -O qcow2 t a base
 	for file in *; do [ ! -e kept/$file ] || cmp $file kept/$file; done
 }
 
@@ -310,9 +310,9 @@ have_plugin() {
 	loop disk
 	all=$LOOP
 	thin_materialize --size 1M --data-dev "$data" "$meta" 1 out
-	refused 1 "same file or device" thin_materialize --map --size 1M --data-dev "$all" "$meta" 1
-	refused 1 "same file or device" thin_materialize --map --size 1M --data-dev disk "$meta" 1
-	refused 1 "same file or device" thin_materialize --map --size 1M --data-dev "$data" --origin disk m 1
+	refused 64 "same file or device" thin_materialize --map --size 1M --data-dev "$all" "$meta" 1
+	refused 64 "same file or device" thin_materialize --map --size 1M --data-dev disk "$meta" 1
+	refused 64 "same file or device" thin_materialize --map --size 1M --data-dev "$data" --origin disk m 1
 }
 
 @test "an origin that is an image of a virtual machine is refused unless it is taken as raw" {

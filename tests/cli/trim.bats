@@ -94,7 +94,7 @@ trimmed() {
 @test "thin_trim: metadata and data must be two, and be told" {
 	cp meta same
 	run --separate-stderr thin_trim --metadata-dev meta --data-dev meta
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 64 ]
 	cmp meta same
 	run thin_trim --data-dev data
 	[ "$status" -eq 64 ]

@@ -21,7 +21,7 @@ int output_refuse_sources(const char *path, const struct output_options *opt, st
 		if (same < 0)
 			return same;
 		if (same)
-			return err_set(err, -EINVAL,
+			return err_set(err, -EDOM,
 				       "%s: is a source (%s) of the image: name another output; "
 				       "nothing was written",
 				       real == path ? path : "standard output", opt->sources[i]);

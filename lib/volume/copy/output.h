@@ -41,12 +41,12 @@ struct output_options {
 
 /*
  * @path "-": standard output.  Refuses with a sentence: -EEXIST, -EBUSY, -ERANGE (device too small),
- * -EINVAL (a source, or neither file nor device), or an errno of the system.
+ * -EDOM (a source), -EINVAL (neither file nor device), or an errno of the system.
  */
 int output_open(const char *path, const struct output_options *opt, struct output *out,
 		struct err *err);
 
-/* -EINVAL when @path is one of opt->sources. */
+/* -EDOM when @path is one of opt->sources. */
 int output_refuse_sources(const char *path, const struct output_options *opt, struct err *err);
 
 /* Brings all written bytes to the disk; of a stream only if it is a file or a device. */

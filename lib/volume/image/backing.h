@@ -19,7 +19,7 @@ int backing_parse(const char *word, const char *output, struct backing *b, struc
 void backing_fini(struct backing *b);
 
 /*
- * Opens it, which tells its format and size.  -EINVAL: @output is a file of its chain.  Unless @no_check it must have the size of the base
+ * Opens it, which tells its format and size.  -EDOM: @output is a file of its chain.  Unless @no_check it must have the size of the base
  * (the origin) and its bytes: all that the image covers, and samples of those that are read through
  * it.
  */

@@ -262,7 +262,7 @@ static int open_from_table(struct pool_arg *p, const struct pool_want *want, str
 					  { "data device", t->pool->data.path } };
 	r = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
 	if (r < 0)
-		return err_prefix(err, r, "%s: line %u", t->path, t->pool->line);
+		return err_prefix(err, r == -EDOM ? -EINVAL : r, "%s: line %u", t->path, t->pool->line);
 	p->metadata = strdup(metadata);
 	return p->metadata ? 0 : err_nomem(err, "path of the metadata");
 }
