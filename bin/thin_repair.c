@@ -329,6 +329,7 @@ static int check_size(struct salvage *s, const struct io *out, struct err *err)
 	return e;
 }
 
+/* A dry run says what would be wrong with the output, and leaves it as it is. */
 static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 {
 	struct meta_out out;
@@ -346,6 +347,10 @@ static int write_pool(struct repair *r, struct salvage *s, struct err *err)
 	if (e < 0)
 		return e;
 	e = check_size(s, out.io, err);
+	if (r->dry_run) {
+		meta_out_drop(&out);
+		return e;
+	}
 	if (!e)
 		e = build_new(out.io, &opt, &sink, err);
 	if (!e) {
@@ -397,7 +402,7 @@ static int repair(struct repair *r, struct err *err)
 		e = list_roots(&r->cli, p.salvage, err);
 		totals.mappings_back = true;
 	} else if (!e) {
-		if (!r->dry_run)
+		if (r->output)
 			e = write_pool(r, p.salvage, err);
 		salvage_totals(p.salvage, &totals);
 		if (!e)

@@ -226,6 +226,10 @@ static int to_binary(struct shrink_cmd *s, struct shrink *plan,
 		r = err_set(err, -ERANGE, "output '%s': too small: needs at least %llu blocks, has %llu",
 			    s->output, (unsigned long long)needs,
 			    (unsigned long long)(out.io->size / MBLOCK_SIZE));
+	if (s->dry_run) {
+		meta_out_drop(&out);
+		return r;
+	}
 	if (!r && data)
 		r = copy_data(s, plan, data, err);
 	if (!r)
@@ -243,9 +247,9 @@ static int to_xml(struct shrink_cmd *s, const struct shrink *plan, const struct 
 {
 	struct events sink = { 0 };
 	struct out_file *out;
-	int r = content_open_text_out(s->output, s->force, &out, err);
+	int r = content_open_text_out(s->output, s->force, s->dry_run ? NULL : &out, err);
 
-	if (r < 0)
+	if (r < 0 || s->dry_run)
 		return r;
 	if (data)
 		r = copy_data(s, plan, data, err);
@@ -302,11 +306,11 @@ static int run(struct shrink_cmd *s, struct err *err)
 		r = shrink_new(&src, s->nr_blocks, &plan, err);
 	if (!r) {
 		note_plan(s, shrink_plan(plan));
-		if (s->dry_run)
-			r = data ? shrink_check_data(plan, data, err) : 0;
-		else
+		if (s->output)
 			r = s->binary ? to_binary(s, plan, &src, data, err) :
 					to_xml(s, plan, &src, data, err);
+		if (!r && s->dry_run && data)
+			r = shrink_check_data(plan, data, err);
 	}
 	shrink_free(plan);
 	io_free(data);

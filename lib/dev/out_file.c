@@ -119,7 +119,7 @@ static int open_temp(struct out_file *f, const struct stat *old, struct err *err
 	return 0;
 }
 
-int out_file_check_new(const char *path, struct err *err)
+static int check_new(const char *path, struct err *err)
 {
 	CLEANUP(free_ptr) char *folder = NULL;
 	struct stat st;
@@ -143,7 +143,7 @@ int out_file_check_new(const char *path, struct err *err)
 
 static int open_new(struct out_file *f, const char *path, struct err *err)
 {
-	int r = out_file_check_new(path, err);
+	int r = check_new(path, err);
 
 	if (r < 0)
 		return r;
@@ -209,6 +209,20 @@ static int open_either(const char *path, bool is_new, struct out_file **out, str
 int out_file_open(const char *path, struct out_file **out, struct err *err)
 {
 	return open_either(path, false, out, err);
+}
+
+int out_file_check(const char *path, struct err *err)
+{
+	struct out_file *f;
+	struct stat st;
+	int r;
+
+	if (!dev_is_standard(path) && !stat(path, &st) && S_ISFIFO(st.st_mode))
+		return access(path, W_OK) ? err_sys(err, -errno, "cannot open '%s'", path) : 0;
+	r = out_file_open(path, &f, err);
+	if (!r)
+		out_file_abort(f);
+	return r;
 }
 
 int out_file_new(const char *path, struct out_file **out, struct err *err)

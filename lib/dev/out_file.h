@@ -27,8 +27,8 @@ int out_file_open(const char *path, struct out_file **out, struct err *err);
  * out_file_commit() returns -EEXIST.
  */
 int out_file_new(const char *path, struct out_file **out, struct err *err);
-/* Checks whether out_file_new() would succeed, and makes nothing. */
-int out_file_check_new(const char *path, struct err *err);
+/* Checks for a dry run whether out_file_open() would succeed, and makes nothing; a fifo is not opened. */
+int out_file_check(const char *path, struct err *err);
 int out_file_fd(const struct out_file *f);
 /*
  * The file as an io of @size bytes that read as zeros, for contents not written in order.  Call

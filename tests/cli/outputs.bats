@@ -343,3 +343,49 @@ metadata_makers() {
 		rm new again
 	done
 }
+
+# world: every name here but the test's own, its size, and when it was last written or changed
+world() { find . ! -name before -printf '%p %s %T@ %C@ %m\n' | sort; }
+
+# same_said COMMAND...: with --dry-run and then without it, the command ends alike, a failure with the same last line
+same_said() {
+	local dry said=
+
+	world >before
+	run "$@" --dry-run
+	dry=$status
+	[ "$status" -eq 0 ] || said=${lines[-1]}
+	world | diff before - >&2 || { echo "changed by a dry run: $*"; return 1; }
+	run "$@"
+	[ "$status" -eq "$dry" ] || { echo "$*: $status $output, and as a dry run $dry $said"; return 1; }
+	[ "$status" -eq 0 ] || [ "${lines[-1]}" = "$said" ] || { echo "$*: ${lines[-1]}, and as a dry run: $said"; return 1; }
+}
+
+@test "a dry run says of its output what the run says, and changes nothing" {
+	local to
+
+	mkdir folder
+	mkfifo pipe
+	ln -s nowhere link
+	truncate -s 8K small
+	truncate -s 1M good taken
+	make_thing luks
+	exec 7<taken
+	flock 7 # as another program that reads it
+	for to in good none/x folder folder/ link pipe small thing taken table meta data /proc/none /dev/none ''; do
+		same_said thin_repair -i table -o "$to"
+		same_said thin_shrink --binary --no-copy --nr-blocks 90 -i table -o "$to"
+		case $to in
+		pipe) timeout 9 thin_shrink -q -n --no-copy --nr-blocks 90 -i xml -o pipe ;; # nobody reads it
+		small) ;; # would become XML
+		*) same_said thin_shrink --no-copy --nr-blocks 90 -i xml -o "$to" ;;
+		esac
+		same_said thin_materialize table a "$to"
+	done
+	rm good
+	for to in good good none/x thing /proc/none /dev/none ''; do
+		same_said thin_repair --size auto -i table -o "$to"
+		same_said thin_shrink --size auto --binary --no-copy --nr-blocks 90 -i table -o "$to"
+	done
+	exec 7<&-
+}

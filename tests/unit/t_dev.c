@@ -297,8 +297,8 @@ static void outputs_that_cannot_be(void)
 	check_eq(out_file_error(out_file_new, file_name("there"), "exists"), -EEXIST);
 	snprintf(path, sizeof(path), "%s/below", file_name("there"));
 	check_eq(out_file_error(out_file_open, path, "cannot open"), -ENOTDIR);
-	check_eq(out_file_check_new(path, &err), -ENOTDIR);
-	check_eq(out_file_check_new("", &err), -EISDIR);
+	check_eq(out_file_check(path, &err), -ENOTDIR);
+	check_eq(out_file_check("", &err), -EISDIR);
 	check_eq(out_file_error(out_file_new, file_name("nowhere/below"), "cannot create"), -ENOENT);
 	snprintf(path, sizeof(path), "%s/", file_name("new"));
 	check_eq(out_file_error(out_file_new, path, "needs a file name"), -EISDIR);

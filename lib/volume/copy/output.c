@@ -34,7 +34,7 @@ static int open_file(struct output *o, const struct output_options *opt, struct 
 	int r;
 
 	if (opt->dry_run)
-		return access(o->path, F_OK) ? out_file_check_new(o->path, err) : 0;
+		return out_file_check(o->path, err);
 	r = opt->force ? out_file_open(o->path, &o->file, err) : out_file_new(o->path, &o->file, err);
 	if (r < 0)
 		return r;

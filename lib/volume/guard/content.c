@@ -211,5 +211,5 @@ int content_open_text_out(const char *path, bool force, struct out_file **out, s
 		return err_set(err, -EEXIST,
 			       "%s: holds %s: nothing was written (--force overwrites it)", path,
 			       content_name(c));
-	return out_file_open(path, out, err);
+	return out ? out_file_open(path, out, err) : out_file_check(path, err);
 }

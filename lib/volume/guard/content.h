@@ -44,7 +44,7 @@ const char *content_not_xml(int fd);
 
 /*
  * out_file_open() for a dump.  Without @force it replaces only an empty file, or text that is not a
- * table.  0, or -EEXIST with the sentence for the user.
+ * table.  0, or -EEXIST with the sentence for the user.  @out NULL, for a dry run: only checks.
  */
 int content_open_text_out(const char *path, bool force, struct out_file **out, struct err *err);
 

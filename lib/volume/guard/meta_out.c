@@ -187,6 +187,13 @@ static void say_left(const struct meta_out *out, int code, struct err *err)
 		text, out->path);
 }
 
+void meta_out_drop(struct meta_out *out)
+{
+	io_free(out->io);
+	out_file_abort(out->file);
+	*out = (struct meta_out){ 0 };
+}
+
 int meta_out_close(struct meta_out *out, int code, struct err *err)
 {
 	if (code < 0 && out->io && !out->file)

@@ -60,5 +60,7 @@ struct superblock_mark meta_out_mark(struct meta_out *out);
  * writer had begun to overwrite what existed, @err says that it holds no pool now.  0 or -errno.
  */
 int meta_out_close(struct meta_out *out, int code, struct err *err);
+/* Ends a dry run: what existed is as it was, and no new file gets its name. */
+void meta_out_drop(struct meta_out *out);
 
 #endif
