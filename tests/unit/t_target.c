@@ -1,47 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* The thin target, one behaviour at a time; t_target_model does everything in any order. */
-#include <errno.h>
+#include "target_pool.h"
 
-#include "io_fault.h"
-#include "tap.h"
-#include "volume/target/target.h"
-
-#define BS	  (128u * 512)
 #define NR_META	  300u
 #define NR_DATA	  100u
 #define MANY_DATA 16000ull
 #define DEV_BYTES (50ull * BS)
 
-static struct {
-	struct io *meta, *data; /* io_fault over memory */
-	struct target *t;
-	struct target_dev *dev;
-} w;
-static struct err err;
 static uint8_t block[BS];
 
 static void setup(void)
 {
-	struct target_options opt = { 0 };
-	struct message m = { MSG_CREATE_THIN, { 0, 0 } };
-	struct pool_edit *pool;
-
-	w.meta = io_fault_new(io_mem_new("metadata", NR_META * 4096ull));
-	w.data = io_fault_new(io_mem_new("data", (uint64_t)NR_DATA * BS));
-	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
-	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
-	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
-	check_eq(target_message(w.t, &m, 1, &err), 0);
-	check_eq(target_device(w.t, 0, DEV_BYTES, NULL, &w.dev, &err), 0);
+	new_pool(NR_META, NR_DATA, &(struct target_options){ 0 }, DEV_BYTES);
 	memset(block, 0x5a, sizeof(block));
 }
 
 static void teardown(void)
 {
 	target_drop(w.t);
-	io_free(w.meta);
-	io_free(w.data);
+	free_pool();
 }
 
 static bool needs_check(void)
@@ -92,8 +70,7 @@ static void lost_in_place(void)
 	check_eq(target_flush(w.t, &err), -EIO);
 	check_eq(target_flush(w.t, &err), -EIO);
 	check_eq(target_close(w.t, &err), -EIO);
-	io_free(w.meta);
-	io_free(w.data);
+	free_pool();
 }
 
 /* Whose the data blocks are depends on which superblock is there. */
@@ -112,8 +89,7 @@ static void lost_superblock(void)
 	check_eq(target_write(w.dev, block, BS, 0, &err), -EROFS);
 	check_eq(target_read(w.dev, block, BS, 0, &err), 0);
 	check_eq(target_close(w.t, &err), -EIO);
-	io_free(w.meta);
-	io_free(w.data);
+	free_pool();
 }
 
 static void zeros_over_nothing(void)
@@ -138,19 +114,10 @@ static void zeros_over_nothing(void)
 /* Writes apart from each other until there is no metadata left, as a fragmented disk does. */
 static void discard_when_full(void)
 {
-	struct target_options opt = { .skip_zeroing = true };
-	struct message m = { MSG_CREATE_THIN, { 0, 0 } };
-	struct pool_edit *pool;
 	uint64_t n = 0;
 	int r = 0;
 
-	w.meta = io_fault_new(io_mem_new("metadata", 80 * 4096ull));
-	w.data = io_fault_new(io_mem_new("data", MANY_DATA * BS));
-	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
-	check_eq(edit_grow_data(pool, MANY_DATA, &err), 0);
-	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
-	check_eq(target_message(w.t, &m, 1, &err), 0);
-	check_eq(target_device(w.t, 0, 1ull << 40, NULL, &w.dev, &err), 0);
+	new_pool(80, MANY_DATA, &(struct target_options){ .skip_zeroing = true }, 1ull << 40);
 	while (!r && n < MANY_DATA)
 		r = target_write(w.dev, block, 512, n++ * BS, &err);
 	check_eq(r, -ENOSPC);
@@ -176,23 +143,18 @@ static void zero_pool(const struct zero_mix *m, struct io *origin)
 	struct target_options opt = { .skip_zeroing = m->features & 1,
 				      .ignore_discard = m->features & 2,
 				      .no_passdown = m->features & 4 };
-	struct message create = { MSG_CREATE_THIN, { 0, 0 } }, snap = { MSG_CREATE_SNAP, { 1, 0 } };
 	static uint8_t whole[4 * BS];
-	struct pool_edit *pool;
 
 	w.meta = io_mem_new("metadata", NR_META * 4096ull);
 	w.data = io_mem_new("data", (uint64_t)NR_DATA * BS);
 	memset(io_mem_data(w.data), 'o', (size_t)NR_DATA * BS);
-	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
-	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
-	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
-	check_eq(target_message(w.t, &create, 1, &err), 0);
-	check_eq(target_device(w.t, 0, sizeof(whole), origin, &w.dev, &err), 0);
+	format_pool(BS, NR_DATA, &opt);
+	w.dev = open_dev(0, sizeof(whole), origin);
 	memset(whole, 'w', sizeof(whole));
 	if (m->state)
 		check_eq(target_write(w.dev, whole, sizeof(whole), 0, &err), 0);
 	if (m->state == 2)
-		check_eq(target_message(w.t, &snap, 1, &err), 0);
+		message(MSG_CREATE_SNAP, 1, 0);
 	if (m->trim_first)
 		check_eq(target_discard(w.dev, m->len, m->at, &err), 0);
 }
@@ -386,19 +348,14 @@ static void data_that_cannot_be_discarded(void)
 {
 	static const struct io_ops ops = { .read = plain_read, .write = plain_write, .flush = plain_flush,
 					   .discard = plain_discard, .free = plain_free };
-	struct message m = { MSG_CREATE_THIN, { 0, 0 } };
-	struct target_options opt = { 0 };
-	struct pool_edit *pool;
 	struct plain data;
 
 	data = (struct plain) { .lower = io_mem_new("data", (uint64_t)NR_DATA * BS) };
 	data.io = (struct io){ .ops = &ops, .name = "data", .size = (uint64_t)NR_DATA * BS, .align = 1, .fd = -1 };
 	w.meta = io_mem_new("metadata", NR_META * 4096ull);
-	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
-	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
-	check_eq(target_new(pool, &data.io, &opt, &w.t, &err), 0);
-	check_eq(target_message(w.t, &m, 1, &err), 0);
-	check_eq(target_device(w.t, 0, DEV_BYTES, NULL, &w.dev, &err), 0);
+	w.data = &data.io;
+	format_pool(BS, NR_DATA, &(struct target_options){ 0 });
+	w.dev = open_dev(0, DEV_BYTES, NULL);
 	for (uint64_t i = 0; i < 9; i++)
 		check_eq(target_write(w.dev, block, BS, i * BS, &err), 0);
 	check_eq(target_flush(w.t, &err), 0);
@@ -407,25 +364,15 @@ static void data_that_cannot_be_discarded(void)
 	check_eq(target_flush(w.t, &err), 0);
 	check_eq(data.nr_discards, 1);
 	check_eq(mapped(), 4);
-	target_drop(w.t);
-	io_free(w.meta);
-	io_free(&data.io);
+	teardown();
 }
 
 /* The table may let nobody write: then the data device is not open for writing. */
 static void data_that_is_read_only(void)
 {
-	const struct target_options opt = { .data_read_only = true };
-	struct message m = { MSG_CREATE_THIN, { 0, 0 } };
-	struct pool_edit *pool;
+	struct message m = { MSG_CREATE_THIN, { 1, 0 } };
 
-	w.meta = io_fault_new(io_mem_new("metadata", NR_META * 4096ull));
-	w.data = io_fault_new(io_mem_new("data", (uint64_t)NR_DATA * BS));
-	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
-	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
-	check_eq(edit_create_thin(pool, 0, &err), 0);
-	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
-	check_eq(target_device(w.t, 0, DEV_BYTES, NULL, &w.dev, &err), 0);
+	new_pool(NR_META, NR_DATA, &(struct target_options){ .data_read_only = true }, DEV_BYTES);
 	check_eq(-target_write(w.dev, block, BS, 0, &err), EROFS);
 	check_eq(-target_discard(w.dev, DEV_BYTES, 0, &err), EROFS);
 	check_eq(-target_message(w.t, &m, 1, &err), EROFS);
@@ -438,21 +385,15 @@ static void data_that_is_read_only(void)
 /* A write into a part of a large block, new or shared, leaves the rest of the block as it was. */
 static void large_blocks(void)
 {
-	struct message create = { MSG_CREATE_THIN, { 0, 0 } }, snap = { MSG_CREATE_SNAP, { 1, 0 } };
 	uint8_t *want = calloc(1, LARGE), *got = malloc(LARGE), *bytes = malloc(LARGE);
-	const struct target_options opt = { 0 };
-	struct pool_edit *pool;
 	uint32_t at, len;
 
 	check(want && got && bytes);
 	w.meta = io_mem_new("metadata", NR_META * 4096ull);
 	w.data = io_mem_new("data", 8ull * LARGE);
 	memset(io_mem_data(w.data), 'o', 8ull * LARGE);
-	check_eq(edit_format(w.meta, LARGE / 512, &pool, &err), 0);
-	check_eq(edit_grow_data(pool, 8, &err), 0);
-	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
-	check_eq(target_message(w.t, &create, 1, &err), 0);
-	check_eq(target_device(w.t, 0, LARGE, NULL, &w.dev, &err), 0);
+	format_pool(LARGE, 8, &(struct target_options){ 0 });
+	w.dev = open_dev(0, LARGE, NULL);
 	for (uint32_t round = 0; round < 4; round++) {
 		at = (512 << 10) - 4096 * round;
 		len = (2560 << 10) + 8192 * round; /* two whole MiB and parts of the others */
@@ -461,8 +402,7 @@ static void large_blocks(void)
 		check_eq(target_write(w.dev, bytes, len, at, &err), 0);
 		check_eq(target_read(w.dev, got, LARGE, 0, &err), 0);
 		check(!memcmp(got, want, LARGE));
-		snap.arg[0] = 1 + round;
-		check_eq(target_message(w.t, &snap, 1, &err), 0);
+		message(MSG_CREATE_SNAP, 1 + round, 0);
 	}
 	check_eq(target_flush(w.t, &err), 0);
 	teardown();

@@ -1,69 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* The thin target: writes of several blocks at once, and what a device remembers of where its blocks are. */
-#include <errno.h>
+#include "target_pool.h"
 
-#include "io_fault.h"
-#include "pool/check/check.h"
-#include "tap.h"
-#include "volume/target/target.h"
-
-#define BS	(128u * 512)
 #define NR_META 300u
 #define NR_DATA 100u
 #define NR_V	120u
 
-static struct {
-	struct io *meta, *data; /* io_fault over memory */
-	struct target *t;
-	struct target_dev *dev;
-} w;
-static struct err err;
 static uint8_t many[NR_V * BS], got[NR_V * BS];
-
-static struct target_dev *open_dev(uint32_t id)
-{
-	struct target_dev *dev;
-
-	check_eq(target_device(w.t, id, (uint64_t)NR_V * BS, NULL, &dev, &err), 0);
-	return dev;
-}
-
-static void message(enum message_kind kind, uint64_t a, uint64_t b)
-{
-	struct message m = { kind, { a, b } };
-
-	check_eq(target_message(w.t, &m, 1, &err), 0);
-}
 
 static void setup(void)
 {
-	struct target_options opt = { 0 };
-	struct pool_edit *pool;
-
-	w.meta = io_fault_new(io_mem_new("metadata", NR_META * 4096ull));
-	w.data = io_fault_new(io_mem_new("data", (uint64_t)NR_DATA * BS));
-	check_eq(edit_format(w.meta, BS / 512, &pool, &err), 0);
-	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
-	check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
-	message(MSG_CREATE_THIN, 0, 0);
-	w.dev = open_dev(0);
+	new_pool(NR_META, NR_DATA, &(struct target_options){ 0 }, (uint64_t)NR_V * BS);
 }
 
 /* Closes the pool, which must be sound. */
 static void teardown(void)
 {
-	struct check_options opt = { 0 };
-	struct check_result result;
-	struct jobs *jobs = jobs_new(1);
-
 	check_eq(target_close(w.t, &err), 0);
-	check_eq(check_run(w.meta, jobs, &opt, &result, &err), 0);
-	check_eq(result.findings.nr, 0);
-	check_result_fini(&result);
-	jobs_free(jobs);
-	io_free(w.meta);
-	io_free(w.data);
+	check_metadata(w.meta);
+	free_pool();
 }
 
 /* Blocks [v, v+nr) get bytes of their own: of @seed and the block. */
@@ -106,7 +62,7 @@ static void mixed(void)
 	setup();
 	check_eq(write_blocks(w.dev, 4, 2, 100), 0);
 	message(MSG_CREATE_SNAP, 1, 0);
-	snap = open_dev(1);
+	snap = open_dev(1, (uint64_t)NR_V * BS, NULL);
 	check_eq(write_blocks(w.dev, 2, 1, 100), 0);
 	check_blocks(snap, 4, 2, 100);
 	check_eq(write_blocks(w.dev, 0, 8, 0), 0);
@@ -146,12 +102,12 @@ static void two_names(void)
 	struct target_dev *other, *snap;
 
 	setup();
-	other = open_dev(0);
+	other = open_dev(0, (uint64_t)NR_V * BS, NULL);
 	check_zeros(other, 1);
 	check_eq(write_blocks(w.dev, 0, 3, 0), 0);
 	check_blocks(other, 0, 3, 0);
 	message(MSG_CREATE_SNAP, 1, 0);
-	snap = open_dev(1);
+	snap = open_dev(1, (uint64_t)NR_V * BS, NULL);
 	check_blocks(other, 0, 3, 0);
 	check_blocks(snap, 0, 3, 0);
 	check_eq(write_blocks(w.dev, 1, 2, 60), 0);
@@ -176,7 +132,7 @@ static void bad_neighbour(void)
 
 		check_eq(edit_open(w.meta, true, &pool, &err), 0);
 		check_eq(target_new(pool, w.data, &opt, &w.t, &err), 0);
-		w.dev = open_dev(0);
+		w.dev = open_dev(0, (uint64_t)NR_V * BS, NULL);
 		check_blocks(w.dev, 3, 1, 0);
 		check_zeros(w.dev, 5);
 		check_eq(target_read(w.dev, got, BS, 4 * BS, &err), -EUCLEAN);

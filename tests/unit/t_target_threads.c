@@ -8,13 +8,9 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "base/jobs.h"
-#include "pool/check/check.h"
-#include "tap.h"
 #include "random.h"
-#include "volume/target/target.h"
+#include "target_pool.h"
 
-#define BS (128u * 512)
 #define NR_META 1000u
 #define NR_DATA 400u
 #define NR_WRITERS 4u
@@ -27,7 +23,6 @@
 #define SLOTS (SHARED_BLOCKS * 16) /* pieces of 4096 bytes */
 #define ROUNDS 400
 
-static struct target *target;
 static struct target_dev *dev[2];
 static atomic_bool stop, failed;
 static _Atomic uint64_t nr_ticks;
@@ -44,10 +39,10 @@ static uint64_t thread_rng(struct thread *t)
 	return random_next(&t->rng) >> 9;
 }
 
-static void bad(const char *what, const struct err *err)
+static void bad(const char *what, const struct err *e)
 {
 	if (!atomic_exchange(&failed, true))
-		printf("# %s: %s\n", what, err ? err->text : "wrong contents");
+		printf("# %s: %s\n", what, e ? e->text : "wrong contents");
 }
 
 static void fill(uint32_t *page, uint32_t value)
@@ -68,7 +63,7 @@ static void *writer(void *arg)
 {
 	struct thread *t = arg;
 	uint32_t page[1024];
-	struct err err = { 0 };
+	struct err e = { 0 };
 
 	for (uint32_t i = 1; i <= ROUNDS && !failed; i++) {
 		unsigned d = thread_rng(t) % 2, slot = (unsigned)(thread_rng(t) % SLOTS);
@@ -76,12 +71,12 @@ static void *writer(void *arg)
 		slot = slot / NR_WRITERS * NR_WRITERS + t->index;
 		if (thread_rng(t) % 3) {
 			fill(page, i);
-			if (target_write(dev[d], page, 4096, slot * 4096ull, &err))
-				bad("write", &err);
+			if (target_write(dev[d], page, 4096, slot * 4096ull, &e))
+				bad("write", &e);
 			t->value[d][slot] = i;
 		} else {
-			if (target_read(dev[d], page, 4096, slot * 4096ull, &err))
-				bad("read", &err);
+			if (target_read(dev[d], page, 4096, slot * 4096ull, &e))
+				bad("read", &e);
 			if (!is_filled(page, t->value[d][slot]))
 				bad("read", NULL);
 		}
@@ -94,19 +89,19 @@ static void *discarder(void *arg)
 	struct thread *t = arg;
 	uint8_t *blocks = malloc(RUN * BS);
 	struct target_dev *own = dev[t->index - NR_WRITERS];
-	struct err err = { 0 };
+	struct err e = { 0 };
 
 	while (!stop && !failed) {
 		uint64_t at = (SHARED_BLOCKS + thread_rng(t) % (OWN_BLOCKS - RUN)) * BS;
 		uint64_t len = (1 + thread_rng(t) % RUN) * BS;
 
 		memset(blocks, 0x5a, len);
-		if (target_write(own, blocks, len, at, &err))
-			bad("write blocks", &err);
-		if (target_discard(own, len, at, &err))
-			bad("discard", &err);
-		if (target_read(own, blocks, len, at, &err))
-			bad("read blocks", &err);
+		if (target_write(own, blocks, len, at, &e))
+			bad("write blocks", &e);
+		if (target_discard(own, len, at, &e))
+			bad("discard", &e);
+		if (target_read(own, blocks, len, at, &e))
+			bad("read blocks", &e);
 		for (uint64_t i = 0; i < len; i++)
 			if (blocks[i])
 				bad("a discarded block", NULL);
@@ -118,30 +113,30 @@ static void *discarder(void *arg)
 static void *snapper(void *arg)
 {
 	struct thread *t = arg;
-	struct err err = { 0 };
+	struct err e = { 0 };
 
 	while (!stop && !failed) {
 		struct message m = { MSG_CREATE_SNAP, { 10, thread_rng(t) % 2 } };
 
-		if (target_message(target, &m, 1, &err))
-			bad("create_snap", &err);
-		if (target_flush(target, &err))
-			bad("flush", &err);
+		if (target_message(w.t, &m, 1, &e))
+			bad("create_snap", &e);
+		if (target_flush(w.t, &e))
+			bad("flush", &e);
 		m = (struct message){ MSG_DELETE, { 10, 0 } };
-		if (target_message(target, &m, 1, &err))
-			bad("delete", &err);
+		if (target_message(w.t, &m, 1, &e))
+			bad("delete", &e);
 	}
 	return NULL;
 }
 
 static void tick(void *ctx)
 {
-	struct err err = { 0 };
+	struct err e = { 0 };
 
 	(void)ctx;
 	nr_ticks++;
-	if (target_tick(target, &err))
-		bad("tick", &err);
+	if (target_tick(w.t, &e))
+		bad("tick", &e);
 }
 
 static int count_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind)
@@ -152,44 +147,23 @@ static int count_extent(void *ctx, uint64_t at, uint64_t len, enum extent_kind k
 	return 0;
 }
 
-static void start_pool(struct io *meta, struct io *data)
+static void start_pool(void)
 {
-	struct message m[2] = { { MSG_CREATE_THIN, { 0, 0 } }, { MSG_CREATE_THIN, { 1, 0 } } };
-	struct target_options opt = { 0 };
-	struct pool_edit *pool;
-	struct err err;
-
-	check_eq(edit_format(meta, 128, &pool, &err), 0);
-	check_eq(edit_grow_data(pool, NR_DATA, &err), 0);
-	check_eq(target_new(pool, data, &opt, &target, &err), 0);
-	check_eq(target_message(target, m, 2, &err), 0);
+	w.meta = io_mem_new("metadata", NR_META * 4096);
+	w.data = io_mem_new("data", (uint64_t)NR_DATA * BS);
+	format_pool(BS, NR_DATA, &(struct target_options){ 0 });
+	message(MSG_CREATE_THIN, 1, 0);
 	for (unsigned i = 0; i < 2; i++)
-		check_eq(target_device(target, i, DEV_BYTES, NULL, &dev[i], &err), 0);
-}
-
-static void check_clean(struct io *meta)
-{
-	struct check_options opt = { 0 };
-	struct check_result result;
-	struct jobs *jobs = jobs_new(1);
-	struct err err;
-
-	check_eq(check_run(meta, jobs, &opt, &result, &err), 0);
-	check_eq(result.findings.nr, 0);
-	check_result_fini(&result);
-	jobs_free(jobs);
+		dev[i] = open_dev(i, DEV_BYTES, NULL);
 }
 
 static void all_at_once(void)
 {
 	static struct thread thread[NR_THREADS];
-	struct io *meta = io_mem_new("metadata", NR_META * 4096);
-	struct io *data = io_mem_new("data", (uint64_t)NR_DATA * BS);
 	struct ticker *ticker;
-	struct err err;
 	uint64_t at = 0;
 
-	start_pool(meta, data);
+	start_pool();
 	ticker = ticker_new(3, tick, NULL);
 	check(ticker);
 	for (unsigned i = 0; i < NR_THREADS; i++) {
@@ -209,10 +183,9 @@ static void all_at_once(void)
 	check(!failed);
 	check_eq(target_extents(dev[0], DEV_BYTES, 0, count_extent, &at, &err), 0);
 	check_eq(at, DEV_BYTES);
-	check_eq(target_close(target, &err), 0);
-	check_clean(meta);
-	io_free(meta);
-	io_free(data);
+	check_eq(target_close(w.t, &err), 0);
+	check_metadata(w.meta);
+	free_pool();
 }
 
 int main(int argc, char **argv)

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/overflow.h"
-#include "pool/check/check.h"
 #include "io_fault.h"
+#include "metadata_sound.h"
 #include "tap.h"
 #include "random.h"
 #include "volume/target/target.h"
@@ -177,27 +177,6 @@ static void check_contents(struct dev *d, bool after_crash)
 			check_eq(d->s[k].now, tag);
 		}
 	}
-}
-
-static void check_metadata(struct io *io)
-{
-	struct check_options opt = { 0 };
-	struct jobs *jobs = jobs_new(1);
-	struct outbuf text;
-	struct check_result result;
-
-	check_eq(check_run(io, jobs, &opt, &result, &err), 0);
-	outbuf_init(&text);
-	for (size_t i = 0; i < result.findings.nr; i++) {
-		outbuf_reset(&text);
-		finding_text(&result.findings, &result.findings.f[i], &text);
-		printf("# %.*s\n", (int)text.len, text.data);
-	}
-	outbuf_fini(&text);
-	check_eq(result.findings.nr, 0);
-	check(result.complete);
-	check_result_fini(&result);
-	jobs_free(jobs);
 }
 
 /* A message that may or may not have been committed. */
