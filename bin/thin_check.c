@@ -87,14 +87,14 @@ static void set_snap(struct cli *c, struct options *o)
 
 static void check_conflicts(struct cli *c, const struct options *o)
 {
-	bool fix = o->auto_repair || o->clear_flag;
+	bool fix = o->auto_repair || o->clear_flag, roots = o->check.has_mapping_root || o->check.has_details_root;
 
 	if (fix && o->check.snap)
 		cli_usage_error(c, "cannot perform fix within metadata snap: leave out "
 				   "--metadata-snap to fix the pool");
 	if (fix && o->force_share)
 		cli_usage_error(c, "cannot perform fix with --force-share: no other program may use the pool during a fix");
-	if (fix && (o->check.has_mapping_root || o->check.has_details_root))
+	if (fix && roots)
 		cli_usage_error(c, "cannot perform fix with an overridden mapping root: "
 				   "'thin_repair --mapping-root BLOCK --details-root BLOCK -i "
 				   "POOL -o FILE' uses them");
@@ -104,6 +104,8 @@ static void check_conflicts(struct cli *c, const struct options *o)
 	if (o->auto_repair && o->ignore_non_fatal)
 		cli_usage_error(c, "cannot perform fix by ignoring non-fatal errors: leave out "
 				   "--ignore-non-fatal-errors");
+	if (roots && o->check.super_block_only)
+		cli_note(c, "note: --super-block-only reads no root: the override is not looked at");
 }
 
 static void parse(struct cli *c, struct options *o, int argc, char **argv)

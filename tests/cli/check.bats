@@ -353,6 +353,21 @@ try_recipe() {
 	run -1 thin_check -q --ignore-non-fatal-errors pool
 }
 
+@test "thin_check: --super-block-only reads no root, and says so where one is given" {
+	pool metasnap
+	for o in --override-mapping-root --override-details-root; do
+		for m in '' -m; do
+			run --separate-stderr thin_check $m --super-block-only $o 99999999 pool
+			[ "$status" -eq 0 ] # as with other versions
+			[[ "$stderr" == *"--super-block-only reads no root: the override is not looked at"* ]]
+			run --separate-stderr thin_check $m --super-block-only pool
+			[[ "$status" -eq 0 && "$stderr" != *override* ]]
+		done
+		run --separate-stderr thin_check -q --super-block-only $o 99999999 pool
+		[ "$status" -eq 0 ] && [ -z "$stderr" ]
+	done
+}
+
 @test "thin_check: --skip-mappings does not look into devices, --super-block-only not behind block 0" {
 	hurt snap-tree node-csum
 	thin_check -q --skip-mappings pool
