@@ -106,6 +106,36 @@ blocks() {
 	done
 }
 
+@test "thin_delta: a damaged leaf that both devices share is told, but with --skip-same, which does not read it" {
+	local b seen=0
+
+	# two devices: 200 blocks in common, and 200 of their own
+	awk 'function single(from, data) { for (v = from; v < from + 200; v++) printf "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", v, data + v * 2 }
+	BEGIN {
+		print "<superblock uuid=\"\" time=\"1\" transaction=\"2\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"5000\"><def name=\"1\">"
+		single(200, 0)
+		print "</def>"
+		for (id = 1; id <= 2; id++) {
+			printf "<device dev_id=\"%d\" mapped_blocks=\"400\" transaction=\"0\" creation_time=\"0\" snap_time=\"1\">\n", id
+			single(0, id * 1000)
+			print "<ref name=\"1\"/></device>"
+		}
+		print "</superblock>"
+	}' >common.xml
+	thin_restore -q -i common.xml -o common --size 256K
+	thin_delta --skip-same --thin1 1 --thin2 2 common >want
+	grep -q '<different' want
+	for ((b = 1; b < 30; b++)); do
+		cp common hurt
+		dd if=/dev/urandom of=hurt bs=4096 seek=$b count=1 conv=notrunc status=none
+		run --separate-stderr thin_delta --thin1 1 --thin2 2 hurt
+		[[ "$status" -eq 1 && "$stderr" == *"both trees"* ]] || continue
+		thin_delta --skip-same --thin1 1 --thin2 2 hurt | cmp - want
+		seen=$((seen + 1))
+	done
+	[ "$seen" -gt 0 ]
+}
+
 @test "thin_delta: a large device and a small one, which are read in a different number of pieces" {
 	# device 1 maps 300,000 blocks, none beside its neighbour; device 2 every 997th, a third of them in the same place
 	awk 'function place(v) { return v * 7919 % 300007 }
