@@ -52,7 +52,7 @@ struct rmap_store {
 	uint8_t *waste;		    /* where records go that are not kept */
 	struct rmap_slab *slab;	    /* the slab that was made last */
 	struct rmap_slab *spare;    /* slabs that can be used again */
-	size_t slab_used;	    /* chunks of that slab in use */
+	size_t slab_used;	    /* bytes of that slab in use */
 } __attribute__((aligned(128)));
 
 struct rmap {

@@ -9,7 +9,7 @@
 
 #include "pool/rmap/lines.h"
 
-#define LANES_SPARE 3
+#define LANES_SPARE 1
 #define LANE_BYTES  (16 << 10) /* a lane takes buckets until it has so many bytes of records */
 #define LANE_SHARE \
 	8 /* of many owners it takes a part of that, down to an eighth: a record has more lines */

@@ -5,10 +5,12 @@
  *
  * A record is a head (the data block within the bucket, and three bits), the difference of the
  * virtual block to the record before it in 1, 2, 4 or 8 bytes, and, unless it is one
- * block with the same owners as the record before it, length and set.  The head has two bytes
- * where bucket and bits fit into them.  Most runs of a fragmented pool take four bytes.
+ * block with the same owners as the record before it, length and set: one byte and two where they are
+ * that small.  The head has two bytes where bucket and bits fit into them.  Most runs of a fragmented pool take
+ * four bytes, and others six to nine.
  *
- * The bytes of a bucket are a chain of chunks, chunks are cut from slabs.  When all workers
+ * The bytes of a bucket are a chain of chunks, chunks are cut from slabs.  A bucket's first chunk is small, as
+ * many pools have few runs, and each chunk is as long as those before it together, up to CHUNK_MAX.  When all workers
  * together have used their limit, further records are coded into one chunk that is never read: so
  * the space that each bucket would have needed is known at the end.
  */
@@ -19,21 +21,24 @@
 #include "base/vec.h"
 #include "pool/rmap/impl.h"
 
-#define CHUNK_LEN 512u
+#define CHUNK_MIN    64u
+#define CHUNK_MAX    512u
 #define SLAB_LEN ((size_t)2 << 20) /* a huge page */
-#define SLAB_CHUNKS (SLAB_LEN / CHUNK_LEN)
-#define RECORD_LEN 24u /* bytes of the longest record; as many may be touched for any */
+#define RECORD_LEN   32u /* bytes of the longest record and more; as many may be touched for any */
 
 #define HEAD_BITS 3u
 #define HEAD_WIDTH 3u /* log2 of the bytes of the difference */
 #define HEAD_MORE 4u  /* length and set follow */
+#define LEN_BYTES    1u
+#define SET_BYTES    2u
 #define NARROW_SHIFT (16 - HEAD_BITS)
 
 struct rmap_chunk {
 	struct rmap_chunk *next;
 	uint8_t *end; /* of the records, once there is a next chunk */
-	uint8_t data[CHUNK_LEN - 2 * sizeof(void *)];
+	uint8_t data[];
 };
+static_assert(CHUNK_MIN > sizeof(struct rmap_chunk) + RECORD_LEN, "a record begins in each chunk");
 
 struct rmap_slab {
 	struct rmap_slab *next;
@@ -43,7 +48,7 @@ struct rmap_slab {
 struct rmap_stream {
 	uint8_t *at, *limit; /* no record begins at or after the limit */
 	struct rmap_chunk *first, *last;
-	uint64_t nr_chunks;
+	uint64_t len; /* of all chunks */
 	vblock_t v; /* of the record before */
 	uint32_t set;
 } __attribute__((aligned(64)));
@@ -52,7 +57,7 @@ static_assert(sizeof(struct rmap_stream) == 64, "one cache line");
 int rmap_store_init(const struct rmap *m, struct rmap_store *s)
 {
 	s->stream = aligned_alloc(64, m->nr_buckets * sizeof(*s->stream));
-	s->waste = malloc(CHUNK_LEN);
+	s->waste = malloc(CHUNK_MAX);
 	if (s->stream)
 		memset(s->stream, 0, m->nr_buckets * sizeof(*s->stream));
 	return s->stream && s->waste ? 0 : -ENOMEM;
@@ -118,21 +123,22 @@ static int next_slab(struct rmap_store *s)
 
 static int next_chunk(struct rmap *m, struct rmap_store *s, struct rmap_stream *to)
 {
+	const size_t len = MIN(CHUNK_MAX, to->len + CHUNK_MIN);
 	struct rmap_chunk *c;
 
-	to->nr_chunks++;
+	to->len += len;
 	if (to->last)
 		to->last->end = to->at;
-	if (atomic_fetch_add_explicit(&m->nr_kept, CHUNK_LEN, memory_order_relaxed) + CHUNK_LEN >
-	    m->max_kept) {
+	if (atomic_fetch_add_explicit(&m->nr_kept, len, memory_order_relaxed) + len > m->max_kept) {
 		to->at = s->waste;
-		to->limit = s->waste + CHUNK_LEN - RECORD_LEN;
+		to->limit = s->waste + len - sizeof(*c) - RECORD_LEN;
 		to->last = NULL;
 		return 0;
 	}
-	if ((!s->slab || s->slab_used == SLAB_CHUNKS) && next_slab(s))
+	if ((!s->slab || s->slab_used + len > SLAB_LEN) && next_slab(s))
 		return -ENOMEM;
-	c = (struct rmap_chunk *)(s->slab->chunks + s->slab_used++ * CHUNK_LEN);
+	c = (struct rmap_chunk *)(s->slab->chunks + s->slab_used);
+	s->slab_used += len;
 	c->next = NULL;
 	if (to->last)
 		to->last->next = c;
@@ -140,7 +146,7 @@ static int next_chunk(struct rmap *m, struct rmap_store *s, struct rmap_stream *
 		to->first = c;
 	to->last = c;
 	to->at = c->data;
-	to->limit = c->data + sizeof(c->data) - RECORD_LEN;
+	to->limit = (uint8_t *)c + len - RECORD_LEN;
 	return 0;
 }
 
@@ -158,6 +164,29 @@ static uint64_t get(const uint8_t *p, unsigned width)
 
 	memcpy(&le, p, sizeof(le));
 	return le64_get(le) & UINT64_MAX >> (64 - 8 * width);
+}
+
+/* A number in @few bytes, or in four behind as many bits set. */
+static uint8_t *put_small(uint8_t *p, uint32_t v, unsigned few)
+{
+	const uint32_t all = (UINT32_C(1) << 8 * few) - 1;
+
+	if (likely(v < all))
+		return put(p, v, few);
+	return put(put(p, all, few), v, 4);
+}
+
+static uint32_t get_small(const uint8_t **p, unsigned few)
+{
+	const uint32_t all = (UINT32_C(1) << 8 * few) - 1;
+	uint32_t v = (uint32_t)get(*p, few);
+
+	*p += few;
+	if (unlikely(v == all)) {
+		v = (uint32_t)get(*p, 4);
+		*p += 4;
+	}
+	return v;
 }
 
 /* What lies beyond the data device (damage) is in the last bucket, however far. */
@@ -191,18 +220,18 @@ int rmap_store_put(struct rmap *m, void *store, const struct rmap_record *rec)
 	}
 	p = put(to->at, head | HEAD_MORE, head_len(m, b));
 	p = put(p, step, 1u << width);
-	to->at = put(p, rec->len | (uint64_t)rec->set << 32, 8);
+	to->at = put_small(put_small(p, rec->len, LEN_BYTES), rec->set, SET_BYTES);
 	to->set = rec->set;
 	return 0;
 }
 
 uint64_t rmap_bucket_bytes(const struct rmap *m, uint32_t bucket)
 {
-	uint64_t nr = 0;
+	uint64_t len = 0;
 
 	for (unsigned w = 0; w < m->nr_workers; w++)
-		nr += m->store[w].stream[bucket].nr_chunks;
-	return nr * CHUNK_LEN;
+		len += m->store[w].stream[bucket].len;
+	return len;
 }
 
 int rmap_records_reserve(struct rmap_records *r, size_t more)
@@ -215,10 +244,10 @@ static int add_chunk(const uint8_t *p, const uint8_t *end, unsigned head_bytes, 
 {
 	struct rmap_record rec = *last;
 
-	if (rmap_records_reserve(out, CHUNK_LEN / RMAP_RECORD_MIN))
+	if (rmap_records_reserve(out, CHUNK_MAX / RMAP_RECORD_MIN))
 		return -ENOMEM;
 	while (p < end) {
-		uint64_t head = get(p, head_bytes), step, more;
+		uint64_t head = get(p, head_bytes), step;
 		unsigned width = 1u << (head & HEAD_WIDTH);
 
 		p += head_bytes;
@@ -228,10 +257,8 @@ static int add_chunk(const uint8_t *p, const uint8_t *end, unsigned head_bytes, 
 		rec.v += step >> 1 ^ (step & 1 ? UINT64_MAX : 0);
 		rec.len = 1;
 		if (head & HEAD_MORE) {
-			more = get(p, 8);
-			p += 8;
-			rec.len = (uint32_t)more;
-			rec.set = (uint32_t)(more >> 32);
+			rec.len = get_small(&p, LEN_BYTES);
+			rec.set = get_small(&p, SET_BYTES);
 		}
 		out->rec[out->nr++] = rec;
 	}
