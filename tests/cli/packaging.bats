@@ -34,3 +34,14 @@ commands() { ls man/thin_*.8 | sed 's,man/,,; s/\.8$//'; }
 		[ "$page" = man/nbdkit-thin-plugin.1 ] || grep -q "mandir}/man${page##*.}/thin[-_]" packaging/thin-pool-tools.spec
 	done
 }
+
+@test "goals that have a make of their own are made one after the other, so that no file is made twice at once" {
+	one_by_one() { { env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -npq -C "$abs_top_builddir" "$@" 2>/dev/null || true; } | grep -c '^.NOTPARALLEL:'; }
+
+	for goals in 'all tests/rescue/harsh' 'bin/thin_check check' 'all install'; do
+		[ "$(one_by_one $goals)" -eq 1 ] || { echo "$goals"; return 1; }
+	done
+	for goals in all check 'bin/thin_check bin/thin_dump'; do
+		[ "$(one_by_one $goals)" -eq 0 ] || { echo "$goals"; return 1; }
+	done
+}
