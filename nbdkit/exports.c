@@ -12,13 +12,12 @@
 #include "base/text/parse.h"
 #include "base/text/similar.h"
 #include "nbdkit/exports.h"
-#include "nbdkit/words.h"
 
 /* nbdkit logs only errors when it runs in the background, so a note is logged as an error. */
 void exports_tell(void *ctx, const char *text)
 {
 	(void)ctx;
-	words_error(text, "");
+	nbdkit_error("%s", text);
 }
 
 /* One file in two roles would be read as garbage, or be overwritten. */

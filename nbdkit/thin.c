@@ -23,7 +23,6 @@
 #include "base/jobs.h"
 #include "nbdkit/exports.h"
 #include "nbdkit/params.h"
-#include "nbdkit/words.h"
 #include "volume/open/pool_live.h"
 #include "volume/open/pool_lvm.h"
 #include "volume/open/thin_io.h"
@@ -36,7 +35,7 @@ struct served thin = { .lock = PTHREAD_MUTEX_INITIALIZER };
 /* NBD has few error codes: damage becomes EIO. */
 static int fail(int code, const struct err *err)
 {
-	words_error(err->text, "");
+	nbdkit_error("%s", err->text);
 	nbdkit_set_error(code == -EUCLEAN || code == -EBADMSG || code == -ENODATA ? EIO : -code);
 	return -1;
 }
@@ -55,7 +54,7 @@ static void tick(void *ctx)
 
 	(void)ctx;
 	if (thin.used && target_tick(thin.target, &err))
-		words_error(err.text, "");
+		nbdkit_error("%s", err.text);
 }
 
 static int thin_after_fork(void)
@@ -79,7 +78,7 @@ static void thin_cleanup(void)
 	if (!thin.used)
 		target_drop(thin.target);
 	else if (thin.target && target_close(thin.target, &err))
-		words_error(err.text, "");
+		nbdkit_error("%s", err.text);
 	thin.target = NULL;
 }
 
@@ -139,7 +138,7 @@ static int thin_get_ready(void)
 	if (!r && exports_find_missing())
 		r = err_nomem(&err, "exports");
 	if (r)
-		words_error(err.text, advice(r));
+		nbdkit_error("%s%s", err.text, advice(r));
 	return r ? -1 : 0;
 }
 

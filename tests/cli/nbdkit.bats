@@ -439,8 +439,10 @@ busy_writer() {
 		! grep -E -- "--[a-z]" <<<"$output" || return 1
 	done <<-'END'
 		pool-name=NAME|pool=twice device=1
-		pool-name=: no pool 'x' in|pool=twice pool-name=x device=1
+		pool-name: no pool 'x' in|pool=twice pool-name=x device=1
 		meta' is not a table file and has only one pool|pool=meta data-dev=data pool-name=x device=1
+		pool-name: '|pool=meta data-dev=data pool-name=x device=1
+		pv: '|pool=meta data-dev=data pv=meta2 device=1
 		data-dev=DEV|pool=meta device=1
 		raw bytes are the origin: origin-format=raw|pool=meta data-dev=data device=1 origin=image
 	END

@@ -7,14 +7,15 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/words.h"
 #include "dev/dev.h"
 #include "pdata/block/csum.h"
 #include "volume/guard/content.h"
 
 static int refuse(const char *path, const char *what, struct err *err)
 {
-	return err_set(err, -EEXIST, "%s: holds %s: nothing was written (--force overwrites it)", path,
-		       what);
+	return err_set(err, -EEXIST, "%s: holds %s: nothing was written (%s overwrites it)", path,
+		       what, word_force);
 }
 
 static int refuse_update(const char *path, const char *what, struct err *err)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/words.h"
 #include "dev/dev.h"
 #include "dev/signature.h"
 
@@ -79,12 +80,12 @@ int origin_open(const char *path, unsigned flags, bool raw, struct io **out, str
 			    "'%s' is a %s image, but an origin is read as raw bytes: convert it "
 			    "(qemu-img convert -f %s -O raw), or attach it (qemu-nbd -r -f %s) "
 			    "and give that device; if its raw bytes are the origin: "
-			    "--origin-format raw",
-			    path, format, format, format);
+			    "%s",
+			    path, format, format, format, word_origin_raw);
 	if (!r && packed)
 		r = err_set(err, -EINVAL,
-			    "'%s' is %s; if its raw bytes are the origin: --origin-format raw",
-			    path, packed);
+			    "'%s' is %s; if its raw bytes are the origin: %s",
+			    path, packed, word_origin_raw);
 	if (r) {
 		io_free(io);
 		return err_prefix(err, r, "external origin");

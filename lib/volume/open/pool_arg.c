@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/words.h"
 #include "dev/dev.h"
 #include "dev/signature.h"
 #include "pdata/block/csum.h"
@@ -305,7 +306,7 @@ static int refuse_lvm_words(const char *path, const struct pool_want *want, stru
 		return 0;
 	return err_set(err, -EDOM, "%s: '%s' is not a disk with LVM, and only that has %s: leave "
 				   "out the option",
-		       lvm->nr_pvs ? "--pv" : "--seqno", dev_shown(path),
+		       lvm->nr_pvs ? word_pv : word_seqno, dev_shown(path),
 		       lvm->nr_pvs ? "other disks of its group" : "several texts");
 }
 
@@ -329,9 +330,9 @@ static int open_path(const char *path, const struct pool_want *want, struct pool
 		return r ? r : pool_arg_open_table(p.table, want, out, err);
 	}
 	if (want->table.pool && !want->table.pool_of_several)
-		return err_set(err, -EDOM, "--pool: '%s' is not a table file and has only one "
+		return err_set(err, -EDOM, "%s: '%s' is not a table file and has only one "
 					   "pool: leave out the option",
-			       dev_shown(path));
+			       word_pool, dev_shown(path));
 	r = refuse_lvm_words(path, want, err);
 	if (r)
 		return r;
@@ -446,8 +447,8 @@ int pool_arg_trust_numbers(const struct pool_arg *p, const struct pool_found *fo
 		return 0;
 	return err_set(err, -EINVAL,
 		       "%s: line %u: '%s' %s a number, which may be another device since the table was "
-		       "saved, and %s: write the device's path there, or give --force; nothing was changed",
-		       p->table->path, t->line, d->word, d->ref ? "stands on" : "is", why);
+		       "saved, and %s: write the device's path there, or give %s; nothing was changed",
+		       p->table->path, t->line, d->word, d->ref ? "stands on" : "is", why, word_force);
 }
 
 void pool_arg_fini(struct pool_arg *p)

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/text/parse.h"
+#include "base/words.h"
 #include "dev/dev.h"
 #include "pool/format/format.h"
 #include "volume/table/impl.h"
@@ -130,7 +131,7 @@ static int pool_of_option(const struct table *t, const char *name, size_t *pool,
 	if (*pool < t->nr_pools)
 		return 0;
 	list_pools(t, list, sizeof(list));
-	return err_set(err, -EDOM, "--pool: no pool '%s' in %s: there is %s", name, t->path, list);
+	return err_set(err, -EDOM, "%s: no pool '%s' in %s: there is %s", word_pool, name, t->path, list);
 }
 
 /* TABLE_NO_POOL in *pool: the devices' names do not choose. */
@@ -179,7 +180,7 @@ static int choose_pool(struct table *t, const struct table_want *want, struct er
 		return 0;
 	if (pool == TABLE_NO_POOL) {
 		list_pools(t, list, sizeof(list));
-		err_set(err, -EDOM, "%s has %zu pools: --pool NAME says which: %s", t->path, t->nr_pools, list);
+		err_set(err, -EDOM, "%s has %zu pools: %sNAME says which: %s", t->path, t->nr_pools, word_pool_is, list);
 		return want->device[0] && parse_u64(want->device[0], &id, NULL) ?
 			       err_prefix(err, -ENODATA, "no device is called '%s'", want->device[0]) : -EDOM;
 	}
