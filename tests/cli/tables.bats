@@ -178,7 +178,7 @@ have_plugin() {
 	done
 	[ ! -e new ]
 	for reader in thin_check thin_ls thin_dump "thin_rmap --region 0..9" thin_info "thin_trim -n --metadata-dev" \
-		"thin_shrink -n --binary -o new --nr-blocks 99 -i"; do
+		"thin_shrink -n --binary -o new --size auto --nr-blocks 99 -i"; do
 		$reader t
 	done
 	thin_materialize t 1 out
