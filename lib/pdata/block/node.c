@@ -41,57 +41,50 @@ __attribute__((cold)) const char *node_fault_text(enum node_fault f)
 	return "is bad";
 }
 
-static bool keys_ascend_slow(const struct disk_node *raw, uint32_t nr)
-{
-	bool bad = false;
+#ifdef __x86_64__
+#define AVX2 __attribute__((target("avx2")))
+#define FAR  54 /* bits of a number */
 
-	for (uint32_t i = 1; i < nr; i++)
-		bad |= le64_get(raw->keys[i - 1]) >= le64_get(raw->keys[i]);
-	return !bad;
+AVX2 static inline void add_steps(u64x4 *steps, const le64 *key)
+{
+	u64x4 v, next;
+
+	u64x4_load(&v, key);
+	u64x4_load(&next, key + 1);
+	*steps |= next - v - 1;
 }
 
-/* Keys below 2^63 (all there are in a sound pool) increase when no difference less one has its sign set. */
-static inline __attribute__((always_inline)) uint64_t keys_signs(const le64 *key, uint32_t nr)
+/*
+ * The first of @nr >= 5 keys and the steps from key to key, each less one, ored.  Below 2^FAR (as in all sound
+ * pools) the keys increase: a node has not so many that all steps together reach 2^64.
+ */
+AVX2 static __attribute__((noinline)) uint64_t keys_steps(const le64 *key, uint32_t nr)
 {
 	const le64 *last = key + nr - 5;
 	uint64_t first = le64_get(*key);
-	u64x4 sign = { 0 }, v, next;
+	u64x4 steps = { 0 };
 
+	for (; key < last; key += 4)
+		add_steps(&steps, key);
 	/* the last keys are looked at twice rather than one by one */
-	for (;; key = key + 4 < last ? key + 4 : last) {
-		u64x4_load(&v, key);
-		u64x4_load(&next, key + 1);
-		sign |= (next - v - 1) | next;
-		if (key == last)
-			return sign[0] | sign[1] | sign[2] | sign[3] | first;
-	}
-}
-
-#ifdef __x86_64__
-static __attribute__((target("avx2"), noinline)) uint64_t keys_signs_avx2(const le64 *key,
-									   uint32_t nr)
-{
-	return keys_signs(key, nr);
+	add_steps(&steps, last);
+	return steps[0] | steps[1] | steps[2] | steps[3] | first;
 }
 #endif
 
-/*
- * Do the keys strictly increase?  It does not compare them, because some vector units cannot
- * compare 64-bit numbers.
- */
+/* Do the keys strictly increase? */
 static bool keys_ascend(const struct disk_node *raw, uint32_t nr)
 {
-	uint64_t signs;
+	bool bad = false;
 
-	if (nr < 5)
-		return keys_ascend_slow(raw, nr);
 #ifdef __x86_64__
-	if (cpu_has(CPU_HAS_AVX2))
-		signs = keys_signs_avx2(raw->keys, nr);
-	else
+	/* vectors of two are no faster than one key at a time */
+	if (nr >= 5 && cpu_has(CPU_HAS_AVX2) && !(keys_steps(raw->keys, nr) >> FAR))
+		return true;
 #endif
-		signs = keys_signs(raw->keys, nr);
-	return !(signs >> 63) || keys_ascend_slow(raw, nr);
+	for (uint32_t i = 1; i < nr; i++)
+		bad |= le64_get(raw->keys[i - 1]) >= le64_get(raw->keys[i]);
+	return !bad;
 }
 
 enum node_fault node_open(struct node *n, const void *block, mblock_t at, uint32_t leaf_value_size)
