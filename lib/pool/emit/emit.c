@@ -236,6 +236,7 @@ static void emitter_fini(struct emitter *e)
 {
 	for (size_t i = 0; i < e->nr_lanes; i++)
 		outbuf_fini(&e->lane[i].text);
+	free(e->place.frame);
 	free(e->lane);
 	free(e->run);
 	free(e->kept);
@@ -249,8 +250,12 @@ int emit_source(const struct emit_source *src, const struct emit_options *opt, c
 		const struct events *to, struct err *err)
 {
 	struct emitter e = { .src = src, .opt = opt, .to = to };
-	int r = find_shared(&e, err);
+	int r;
 
+	e.place.frame = malloc(EMIT_DEPTH * sizeof(*e.place.frame));
+	if (!e.place.frame)
+		return err_nomem(err, "the nodes of a tree");
+	r = find_shared(&e, err);
 	if (!r)
 		r = make_lanes(&e, err);
 	if (!r)

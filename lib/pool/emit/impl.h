@@ -46,6 +46,8 @@ struct emit_frame {
 	uint32_t room[INTERNAL_MAX]; /* for the children */
 };
 
+#define EMIT_DEPTH (2 * BTREE_MAX_DEPTH) /* a rescued tree may be higher than a sound one */
+
 /* Where the traversal stands. */
 struct emit_place {
 	bool in_defs; /* the defs come first */
@@ -53,7 +55,7 @@ struct emit_place {
 	size_t dev;
 	bool in_device;
 	int depth;
-	struct emit_frame frame[2 * BTREE_MAX_DEPTH]; /* a rescued tree may be higher than a sound one */
+	struct emit_frame *frame; /* EMIT_DEPTH, not cleared: nearly all pages stay untouched */
 };
 
 /* A leaf of the batch. */

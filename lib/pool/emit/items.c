@@ -80,7 +80,7 @@ static int enter(struct emitter *e, struct emit_items *it, mblock_t node)
 	struct emit_frame *f;
 	int height;
 
-	if (!node || !n->sound(n->ctx, node) || p->depth == ARRAY_SIZE(p->frame))
+	if (!node || !n->sound(n->ctx, node) || p->depth == EMIT_DEPTH)
 		return skip(e);
 	height = n->height(n->ctx, node);
 	if (height < 0)
