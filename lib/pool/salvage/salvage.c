@@ -46,7 +46,7 @@ static void connect_rooms(struct salvage *s)
 	s->assign.trees = s->values.trees = s->tell.trees = &s->trees;
 	s->ages.counts = s->datamap.counts = s->state.counts = &s->counts;
 	s->assign.counts = s->tell.counts = &s->counts;
-	s->assign.ages = s->tell.ages = &s->ages;
+	s->assign.ages = &s->ages;
 	s->assign.datamap = s->tell.datamap = &s->datamap;
 	s->tell.state = &s->state;
 	s->tell.assign = &s->assign;

@@ -111,10 +111,8 @@ static int by_cand(const void *pa, const void *pb, void *ctx)
 	const struct place *p = &as->place[a->place], *q = &as->place[b->place];
 	bool kept = !(a->says & 1 << EV_ALIKE);
 
-	if (a->cand != b->cand)
-		return a->cand < b->cand ? -1 : 1;
-	if (a->score != b->score)
-		return a->score > b->score ? -1 : 1;
+	if (a->cand != b->cand || a->score != b->score)
+		return ORDER(a->cand, b->cand) ?: ORDER(b->score, a->score);
 	if (p->one && p->index != q->index) {
 		const struct device_info *i = &as->assign->trees->dev[p->index].info;
 		const struct device_info *k = &as->assign->trees->dev[q->index].info;
@@ -122,7 +120,7 @@ static int by_cand(const void *pa, const void *pb, void *ctx)
 		if (i->creation_time != k->creation_time)
 			return (i->creation_time < k->creation_time) == kept ? -1 : 1;
 	}
-	return a->place < b->place ? -1 : a->place > b->place;
+	return ORDER(a->place, b->place);
 }
 
 /* Positions of the options, by candidate and by place. */
@@ -372,13 +370,7 @@ static int best_first(const void *pa, const void *pb, void *ctx)
 	uint32_t age_x = block_age(a->assign->super, assign_node(a, x->cand)->block);
 	uint32_t age_y = block_age(a->assign->super, assign_node(a, y->cand)->block);
 
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	if (age_x != age_y)
-		return age_x < age_y ? -1 : 1;
-	if (x->cand != y->cand)
-		return x->cand < y->cand ? -1 : 1;
-	return x->place > y->place ? -1 : x->place < y->place;
+	return ORDER(y->score, x->score) ?: ORDER(age_x, age_y) ?: ORDER(x->cand, y->cand) ?: ORDER(y->place, x->place);
 }
 
 static int place_unknown(struct assignment *a)

@@ -114,11 +114,7 @@ static int by_place_and_age(const void *pa, const void *pb, void *ctx)
 	const uint32_t age_x = block_age(a->assign->super, assign_node(a, x)->block);
 	const uint32_t age_y = block_age(a->assign->super, assign_node(a, y)->block);
 
-	if (one_x != one_y)
-		return one_x ? -1 : 1;
-	if (one_x && age_x != age_y)
-		return age_x < age_y ? -1 : 1;
-	return x < y ? -1 : x > y;
+	return ORDER(one_y, one_x) ?: (one_x ? ORDER(age_x, age_y) : 0) ?: ORDER(x, y);
 }
 
 int assign_cover(struct assignment *a)

@@ -93,9 +93,7 @@ static int highest_newest(const void *pa, const void *pb, void *ctx)
 			   *b = &super->graph->node[*(const uint32_t *)pb];
 	uint32_t age_a = block_age(super, a->block), age_b = block_age(super, b->block);
 
-	if (a->height != b->height)
-		return a->height > b->height ? -1 : 1;
-	return age_a < age_b ? -1 : age_a > age_b;
+	return ORDER(b->height, a->height) ?: ORDER(age_a, age_b);
 }
 
 /*
@@ -188,9 +186,7 @@ static int by_mapped(const void *pa, const void *pb, void *ctx)
 	uint64_t nr_a = mapped_of((const struct sdevice *)ctx + a);
 	uint64_t nr_b = mapped_of((const struct sdevice *)ctx + b);
 
-	if (nr_a != nr_b)
-		return nr_a < nr_b ? -1 : 1;
-	return a < b ? -1 : a > b;
+	return ORDER(nr_a, nr_b) ?: ORDER(a, b);
 }
 
 /* The first device behind @dev[@i] whose details say another number of mappings, or none. */

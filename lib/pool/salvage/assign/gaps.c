@@ -31,9 +31,7 @@ static int by_first_key(const void *pa, const void *pb, void *ctx)
 	const struct snode *na = (const struct snode *)ctx + a->node;
 	const struct snode *nb = (const struct snode *)ctx + b->node;
 
-	if (na->first != nb->first)
-		return na->first < nb->first ? -1 : 1;
-	return na->block < nb->block ? -1 : na->block > nb->block;
+	return ORDER(na->first, nb->first) ?: ORDER(na->block, nb->block);
 }
 
 enum unknown { KNOWN_ONLY, UNKNOWN_LEAVES, UNKNOWN_ALL };

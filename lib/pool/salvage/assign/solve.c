@@ -91,15 +91,11 @@ static int by_part(const void *pa, const void *pb, void *ctx)
 	const struct solver *v = ctx;
 	uint32_t x = *(const uint32_t *)pa, y = *(const uint32_t *)pb;
 	uint32_t part_x = part_of(v, place_of(v, &v->a->opt[x])->devs[0]);
-	uint32_t part_y = part_of(v, place_of(v, &v->a->opt[y])->devs[0]), chain_x, chain_y;
+	uint32_t part_y = part_of(v, place_of(v, &v->a->opt[y])->devs[0]);
+	uint32_t chain_x = v->a->head[v->a->opt[x].cand], chain_y = v->a->head[v->a->opt[y].cand];
 
-	if (part_x != part_y)
-		return part_x < part_y ? -1 : 1;
-	chain_x = v->a->head[v->a->opt[x].cand];
-	chain_y = v->a->head[v->a->opt[y].cand];
-	if (chain_x != chain_y)
-		return chain_x < chain_y ? -1 : 1;
-	return x < y ? -1 : x > y; /* by candidate, and the best first */
+	/* at last by candidate, and the best first */
+	return ORDER(part_x, part_y) ?: ORDER(chain_x, chain_y) ?: ORDER(x, y);
 }
 
 static int solver_init(struct solver *v, struct assignment *a)

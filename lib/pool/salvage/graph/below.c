@@ -53,44 +53,40 @@ uint64_t graph_room(const struct graph *g, uint32_t i, uint64_t *memo, unsigned 
 	return room;
 }
 
-/* The child of internal node @i that @key belongs to, or NONE. */
-static uint32_t child_for(const struct graph *g, uint32_t i, uint64_t key)
+uint32_t graph_descend(const struct graph *g, uint32_t root, uint64_t key, int height)
 {
-	uint32_t e = edge_for(g, &g->node[i], key);
+	uint32_t i = root;
 
-	return e == NONE ? NONE : g->edge[e].node;
+	for (unsigned depth = 0; i != NONE && depth < BTREE_MAX_DEPTH; depth++) {
+		const struct snode *n = &g->node[i];
+		uint32_t e;
+
+		if (n->flags & (SN_VIRTUAL | SN_LEAF) || n->height <= height)
+			return i;
+		e = edge_for(g, n, key);
+		if (e == NONE)
+			return i;
+		i = g->edge[e].node;
+	}
+	return NONE;
 }
 
 enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node)
 {
-	const struct snode *n = &g->node[node];
+	const uint32_t at = graph_descend(g, root, g->node[node].first, g->node[node].height);
 
-	for (unsigned depth = 0; depth < BTREE_MAX_DEPTH; depth++) {
-		const struct snode *r = &g->node[root];
-		uint32_t e;
-
-		if (root == node)
-			return YES;
-		if (r->flags & SN_VIRTUAL)
-			return UNKNOWN;
-		if (r->flags & SN_LEAF || r->height <= n->height)
-			return NO;
-		e = edge_for(g, r, n->first);
-		if (e == NONE)
-			return NO;
-		root = g->edge[e].node;
-		if (root == NONE)
-			return UNKNOWN;
-	}
-	return UNKNOWN;
+	return at == node ? YES : at == NONE || g->node[at].flags & SN_VIRTUAL ? UNKNOWN : NO;
 }
 
 uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key)
 {
 	for (unsigned depth = 0; root != NONE && depth < BTREE_MAX_DEPTH; depth++) {
+		uint32_t e;
+
 		if (g->node[root].flags & SN_LEAF)
 			return root;
-		root = child_for(g, root, key);
+		e = edge_for(g, &g->node[root], key);
+		root = e == NONE ? NONE : g->edge[e].node;
 	}
 	return NONE;
 }

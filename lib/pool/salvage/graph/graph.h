@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "base/order.h"
 #include "base/search.h"
 #include "base/vec.h"
 #include "dev/stream.h"
@@ -65,11 +66,11 @@ enum certainty { CERTAINTY_PROVED, CERTAINTY_LIKELY, CERTAINTY_OPEN };
 
 /* A node, in brief.  Its content stays on disk. */
 struct snode {
+	uint32_t block;	      /* NONE: a virtual node that nothing names */
+	uint32_t edge;	      /* internal nodes and top-level leaves: first of nr_edges */
 	uint64_t first, last; /* keys; once linked, @last is the subtree's */
 	uint64_t nr_mappings; /* of the subtree, the impossible ones not counted */
 	uint64_t max_data;    /* greatest data block of the subtree's mappings */
-	uint32_t block;	      /* NONE: a virtual node that nothing names */
-	uint32_t edge;	      /* internal nodes and top-level leaves: first of nr_edges */
 	uint32_t nr_edges;
 	uint32_t min_time, max_time; /* of the subtree's mappings; 0 when there are none */
 	uint16_t nr;		     /* entries */
@@ -257,6 +258,11 @@ void graph_link(struct graph *g);
 
 /* --- below.c --- */
 enum answer { NO, YES, UNKNOWN };
+/*
+ * From @root down to the node of @height where @key belongs.  It ends before at a virtual node, a leaf, or a node all of
+ * whose keys are above @key.  NONE: the part is lost.
+ */
+uint32_t graph_descend(const struct graph *g, uint32_t root, uint64_t key, int height);
 /* Is @node in the tree at @root? */
 enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node);
 /* The leaf below @root that @key belongs to, or NONE. */

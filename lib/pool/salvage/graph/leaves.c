@@ -17,10 +17,9 @@ struct reading {
 static int by_place(const void *pa, const void *pb, void *ctx)
 {
 	const struct graph *g = ctx;
-	uint32_t a = graph_where(g, g->node[*(const uint32_t *)pa].block);
-	uint32_t b = graph_where(g, g->node[*(const uint32_t *)pb].block);
 
-	return a < b ? -1 : a > b;
+	return ORDER(graph_where(g, g->node[*(const uint32_t *)pa].block),
+		     graph_where(g, g->node[*(const uint32_t *)pb].block));
 }
 
 static int open_leaf(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data, int status)

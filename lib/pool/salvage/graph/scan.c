@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/order.h"
 #include "base/sum/crc32c.h"
 #include "base/zero.h"
 #include "pool/salvage/graph/graph.h"
@@ -92,13 +91,6 @@ static void sum_leaf(struct sight *g, const struct view *v, struct snode *n)
 	n->nr_bad = (uint16_t)(v->nr - kept);
 }
 
-static int by_edge_key(const void *pa, const void *pb)
-{
-	const struct edge *a = pa, *b = pb;
-
-	return a->key < b->key ? -1 : a->key > b->key;
-}
-
 static int note_edges(const struct graph *graph, struct sight *g, const struct view *v,
 		      struct snode *n)
 {
@@ -114,8 +106,7 @@ static int note_edges(const struct graph *graph, struct sight *g, const struct v
 				     value < graph->nr_blocks ? (uint32_t)value : NONE, NONE };
 	}
 	if (v->unsorted)
-		qsort((struct edge *)g->edges.data + n->edge, v->nr, sizeof(struct edge),
-		      by_edge_key);
+		qsort((struct edge *)g->edges.data + n->edge, v->nr, sizeof(struct edge), order_u64); /* by key */
 	return 0;
 }
 
@@ -242,13 +233,6 @@ static int make_room(struct graph *g, size_t nodes, size_t edges, struct err *er
 	return 0;
 }
 
-static int by_block(const void *pa, const void *pb)
-{
-	const struct snode *a = pa, *b = pb;
-
-	return a->block < b->block ? -1 : a->block > b->block;
-}
-
 static int join_vec(struct vec *to, const struct vec *from, size_t size)
 {
 	for (size_t i = 0; i < from->nr; i++) {
@@ -305,7 +289,7 @@ static int join_all(struct graph *g, struct sight *sight, unsigned nr, struct er
 			return r;
 	}
 	if (g->nr_nodes > begin)
-		qsort(g->node + begin, g->nr_nodes - begin, sizeof(*g->node), by_block);
+		qsort(g->node + begin, g->nr_nodes - begin, sizeof(*g->node), order_u32); /* by block */
 	for (uint32_t i = begin; i < g->nr_nodes; i++)
 		g->slot[g->node[i].block] = i;
 	if (g->mends.nr > mends)

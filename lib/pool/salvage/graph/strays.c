@@ -14,7 +14,7 @@ static int by_own(const void *pa, const void *pb)
 {
 	const struct stray *a = pa, *b = pb;
 
-	return a->own < b->own ? -1 : a->own > b->own;
+	return ORDER(a->own, b->own);
 }
 
 static bool is_whole(uint8_t kind)

@@ -13,7 +13,6 @@ struct tell {
 	struct super *super;
 	struct trees *trees;
 	struct counts *counts;
-	struct ages *ages;
 	struct datamap *datamap;
 	struct state *state;
 	struct assign *assign;

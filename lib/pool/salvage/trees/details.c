@@ -5,15 +5,9 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/order.h"
 #include "base/search.h"
 #include "pool/salvage/trees/trees.h"
-
-static int by_id(const void *pa, const void *pb)
-{
-	const struct device_info *a = pa, *b = pb;
-
-	return a->dev_id < b->dev_id ? -1 : a->dev_id > b->dev_id;
-}
 
 static int take_details(void *out, const struct view *v)
 {
@@ -45,7 +39,7 @@ int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *er
 		err_nomem(err, "salvage: device details");
 	}
 	if (out->nr)
-		qsort(out->data, out->nr, sizeof(struct device_info), by_id);
+		qsort(out->data, out->nr, sizeof(struct device_info), order_u32); /* by id */
 	return r;
 }
 
@@ -69,37 +63,26 @@ int details_add(struct graph *g, uint32_t node, struct details_sum *sum, struct 
 static int merge(struct trees *trees, const struct vec *details, struct err *err)
 {
 	const struct device_info *info = details->data;
-	struct sdevice *out = NULL, *d;
-	size_t nr = 0, cap = 0, i = 0, k = 0;
+	const size_t nr = trees->nr_devs;
 
-	while (i < trees->nr_devs || k < details->nr) {
-		bool top = i < trees->nr_devs &&
-			   (k >= details->nr || trees->dev[i].info.dev_id <= info[k].dev_id);
+	for (size_t k = 0; k < details->nr; k++) {
+		const size_t at = search_first(i, nr, trees->dev[i].info.dev_id >= info[k].dev_id);
+		struct sdevice *d;
 
-		if (!top && nr && out[nr - 1].info.dev_id == info[k].dev_id) {
-			k++; /* the same id twice: the details tree was put together from pieces */
+		if (k && info[k - 1].dev_id == info[k].dev_id)
+			continue; /* the same id twice: the details tree was put together from pieces */
+		if (at < nr && trees->dev[at].info.dev_id == info[k].dev_id) {
+			trees->dev[at].info = info[k];
+			trees->dev[at].source = DETAILS_LIVE;
 			continue;
 		}
-		d = vec_add(out, nr, cap);
-		if (!d) {
-			free(out);
+		d = vec_add(trees->dev, trees->nr_devs, trees->cap_devs);
+		if (!d)
 			return err_nomem(err, "salvage: list of devices");
-		}
-		if (top) {
-			*d = trees->dev[i++];
-			if (k < details->nr && info[k].dev_id == d->info.dev_id) {
-				d->info = info[k++];
-				d->source = DETAILS_LIVE;
-			}
-		} else {
-			*d = (struct sdevice){ .info = info[k++], .root_block = NONE, .root = NONE,
-					       .source = DETAILS_LIVE };
-		}
+		*d = (struct sdevice){ .info = info[k], .root_block = NONE, .root = NONE, .source = DETAILS_LIVE };
 	}
-	free(trees->dev);
-	trees->dev = out;
-	trees->nr_devs = nr;
-	trees->cap_devs = cap;
+	if (trees->nr_devs > nr)
+		qsort(trees->dev, trees->nr_devs, sizeof(*trees->dev), order_u32); /* by id */
 	return 0;
 }
 

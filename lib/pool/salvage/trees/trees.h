@@ -7,7 +7,7 @@
 
 enum details_source { DETAILS_LIVE, DETAILS_OLDER, DETAILS_INVENTED };
 
-struct sdevice {
+struct sdevice { /* by id, which comes first */
 	struct device_info info;
 	uint32_t root_block; /* NONE: not known */
 	uint32_t root;	     /* node */

@@ -24,9 +24,7 @@ static int by_blocks(const void *pa, const void *pb)
 {
 	const struct claim *a = pa, *b = pb;
 
-	if (a->parent != b->parent)
-		return a->parent < b->parent ? -1 : 1;
-	return a->child < b->child ? -1 : a->child > b->child;
+	return ORDER(a->parent, b->parent) ?: ORDER(a->child, b->child);
 }
 
 static int read_claims(struct ages *ages, uint32_t block, struct disk_node *raw)

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "base/order.h"
 #include "base/search.h"
 #include "pool/salvage/witness/ages.h"
 
@@ -65,9 +64,7 @@ static int by_dev_newest(const void *pa, const void *pb, void *ctx)
 	const struct old_root *a = pa, *b = pb;
 	uint32_t age_a = block_age(ctx, a->top), age_b = block_age(ctx, b->top);
 
-	if (a->dev_id != b->dev_id)
-		return a->dev_id < b->dev_id ? -1 : 1;
-	return age_a < age_b ? -1 : age_a > age_b;
+	return ORDER(a->dev_id, b->dev_id) ?: ORDER(age_a, age_b);
 }
 
 /* The ages of what older copies of the details say of a device's id. */

@@ -97,9 +97,7 @@ static int newest_first(const void *pa, const void *pb, void *ctx)
 	const struct past *a = pa, *b = pb;
 	uint32_t age_a = block_age(ctx, a->index), age_b = block_age(ctx, b->index);
 
-	if (a->common != b->common)
-		return a->common > b->common ? -1 : 1;
-	return age_a < age_b ? -1 : age_a > age_b;
+	return ORDER(b->common, a->common) ?: ORDER(age_a, age_b);
 }
 
 static int list_past(struct counts *counts, struct vec *out)

@@ -27,22 +27,9 @@
  */
 static uint32_t host_of(const struct graph *g, uint32_t root, const struct snode *orphan)
 {
-	uint32_t i = root;
+	const uint32_t host = graph_descend(g, root, orphan->first, orphan->height + 1);
 
-	for (unsigned depth = 0; i != NONE && depth < BTREE_MAX_DEPTH; depth++) {
-		const struct snode *n = &g->node[i];
-		uint32_t e;
-
-		if (n->flags & SN_VIRTUAL)
-			return NONE;
-		if (n->flags & SN_LEAF || n->height <= orphan->height + 1)
-			return i;
-		e = edge_for(g, n, orphan->first);
-		if (e == NONE)
-			return i;
-		i = g->edge[e].node;
-	}
-	return NONE;
+	return host != NONE && g->node[host].flags & SN_VIRTUAL ? NONE : host;
 }
 
 /*
