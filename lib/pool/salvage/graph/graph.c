@@ -7,39 +7,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Room for @nr blocks, of which those that are added are of @kind. */
+static int grow(struct graph *g, uint32_t nr, enum block_kind kind)
+{
+	const size_t more = (size_t)nr + 1 - g->nr_blocks;
+	uint8_t *kinds = realloc(g->kind, (size_t)nr + 1);
+	uint32_t *slot = realloc(g->slot, ((size_t)nr + 1) * sizeof(*slot));
+
+	g->kind = kinds ? kinds : g->kind;
+	g->slot = slot ? slot : g->slot;
+	if (!kinds || !slot)
+		return -ENOMEM;
+	memset(kinds + g->nr_blocks, kind, more);
+	memset(slot + g->nr_blocks, 0xff, more * sizeof(*slot));
+	g->nr_blocks = nr;
+	return 0;
+}
+
 int graph_init(struct graph *g, struct io *io, struct jobs *jobs)
 {
 	g->io = io;
 	g->jobs = jobs;
-	g->nr_blocks = (uint32_t)MIN(io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS);
 	g->nr_data_blocks = UINT64_MAX;
 	stream_init(&g->stream, io, jobs);
-	g->kind = calloc(g->nr_blocks + 1, 1);
-	g->slot = malloc(((size_t)g->nr_blocks + 1) * sizeof(*g->slot));
-	if (!g->kind || !g->slot)
-		return -ENOMEM;
-	memset(g->slot, 0xff, ((size_t)g->nr_blocks + 1) * sizeof(*g->slot));
-	return 0;
+	return grow(g, (uint32_t)MIN(io->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS), BLOCK_UNREAD);
 }
 
 int graph_extend(struct graph *g, uint64_t nr_blocks)
 {
-	uint32_t old = g->nr_blocks, nr = (uint32_t)MIN(nr_blocks, MAX_METADATA_BLOCKS);
-	uint8_t *kind;
-	uint32_t *slot;
+	const uint32_t nr = (uint32_t)MIN(nr_blocks, MAX_METADATA_BLOCKS);
 
-	if (nr <= old)
-		return 0;
-	kind = realloc(g->kind, (size_t)nr + 1);
-	g->kind = kind ? kind : g->kind;
-	slot = realloc(g->slot, ((size_t)nr + 1) * sizeof(*slot));
-	g->slot = slot ? slot : g->slot;
-	if (!kind || !slot)
-		return -ENOMEM;
-	memset(kind + old, BLOCK_CUT, (size_t)nr + 1 - old);
-	memset(slot + old, 0xff, ((size_t)nr + 1 - old) * sizeof(*slot));
-	g->nr_blocks = nr;
-	return 0;
+	return nr > g->nr_blocks ? grow(g, nr, BLOCK_CUT) : 0;
 }
 
 void graph_fini(struct graph *g)

@@ -143,3 +143,17 @@ uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *ru
 	}
 	return nr;
 }
+
+void view_add_refs(const struct view *v, struct refmap *refs)
+{
+	uint64_t list[INTERNAL_MAX];
+	size_t nr = 0;
+
+	for (uint32_t k = 0; k < v->nr; k++) {
+		uint64_t b = mapping_block(view_value(v, k));
+
+		if (b < refmap_nr_blocks(refs))
+			list[nr++] = b;
+	}
+	refmap_inc_list(refs, list, nr);
+}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/le.h"
+#include "pdata/block/refmap.h"
 #include "pool/format/pool_info.h"
 
 /* An opened node; it points into the block. */
@@ -41,5 +42,7 @@ uint32_t view_nr_common(const struct view *a, const struct view *b);
  * @nr_data_blocks and without keys out of order.  @run: room for 252.  Returns how many runs there are.
  */
 uint32_t view_runs(const struct view *v, uint64_t nr_data_blocks, struct run *run);
+/* Adds the references of a mapping leaf to the data blocks of @refs; of many workers at once if that is shared. */
+void view_add_refs(const struct view *v, struct refmap *refs);
 
 #endif

@@ -45,15 +45,15 @@ static int want_bitmaps(struct graph *g, struct vec *list, uint32_t block)
 	return r;
 }
 
-/* The roots of both space maps and of the held snapshot. */
-static int want_witnesses(struct super *super, struct vec *list)
+/* The roots of both trees, of both space maps and of the held snapshot. */
+static int want_roots(struct super *super, struct vec *list)
 {
 	uint64_t root[NR_SUPER_ROOTS];
 	int r = 0;
 
 	super_roots(&super->sb, root);
-	for (size_t i = 2; i < NR_SUPER_ROOTS && !r; i++)
-		r = root[i] ? want(super->graph, list, root[i]) : 0;
+	for (size_t i = 0; i < NR_SUPER_ROOTS && !r; i++)
+		r = root[i] || i < 2 ? want(super->graph, list, root[i]) : 0;
 	return r;
 }
 
@@ -80,11 +80,8 @@ int super_load_trees(struct super *super, struct err *err)
 	struct graph *g = super->graph;
 	struct vec list = { 0 };
 	uint32_t seen = g->nr_nodes;
-	int r = 0;
+	int r = want_roots(super, &list);
 
-	if (want(g, &list, super->sb.mapping_root) < 0 ||
-	    want(g, &list, super->sb.details_root) < 0 || want_witnesses(super, &list) < 0)
-		r = -ENOMEM;
 	while (!r && list.nr) {
 		qsort(list.data, list.nr, sizeof(mblock_t), order_u64);
 		r = graph_load(g, list.data, list.nr, err);

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "pdata/block/refmap.h"
+#include "pool/forest/suspects.h"
 #include "pool/salvage/values/values.h"
 
 #define MAX_BLOCKS ((uint64_t)1 << 32)
@@ -22,7 +22,6 @@ struct times {
 	struct values *values;
 	struct refmap *refs; /* by data block: how many leaves name it */
 	uint8_t *reached;    /* trees_ways() */
-	_Atomic uint64_t nr_entries;
 	/* the leaves that one device is looked at for */
 	struct vec leaves; /* uint32_t: nodes */
 	_Atomic size_t nr_read; /* of them */
@@ -35,14 +34,8 @@ static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 	struct times *t = ctx;
 
 	(void)node;
-	for (uint32_t k = 0; k < v->nr; k++) {
-		uint64_t b = mapping_block(view_value(v, k));
-
-		if (b < refmap_nr_blocks(t->refs))
-			refmap_inc(t->refs, b);
-	}
+	view_add_refs(v, t->refs);
 	atomic_fetch_add(&t->nr_read, 1);
-	atomic_fetch_add(&t->nr_entries, v->nr);
 }
 
 static void check_leaf(void *ctx, uint32_t node, const struct view *v)
@@ -161,7 +154,7 @@ int values_check_times(struct values *values, struct err *err)
 	r = t.refs && t.reached ? 0 : err_nomem(err, "salvage: times");
 	if (!r)
 		r = count_all(&t, err);
-	blocks_shared = t.refs && refmap_nr_allocated(t.refs) < t.nr_entries;
+	blocks_shared = t.refs && suspects_any_shared(NULL, t.refs);
 	for (size_t i = 0; i < trees->nr_devs && !r; i++)
 		if (trees->dev[i].root != NONE)
 			r = check_device(&t, &trees->dev[i], blocks_shared, err);

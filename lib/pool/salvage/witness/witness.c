@@ -68,17 +68,9 @@ static uint64_t entry_block(const struct witness *w, const struct view *v, uint3
 static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 {
 	const struct witness *w = ctx;
-	uint64_t list[INTERNAL_MAX];
-	size_t nr = 0;
 
 	(void)node;
-	for (uint32_t k = 0; k < v->nr; k++) {
-		uint64_t b = entry_block(w, v, k);
-
-		if (b != UINT64_MAX)
-			list[nr++] = b;
-	}
-	refmap_inc_list(w->refs, list, nr);
+	view_add_refs(v, w->refs);
 }
 
 /* More mappings than references. */
