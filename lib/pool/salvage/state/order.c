@@ -19,18 +19,16 @@ struct fall {
 	uint64_t clock, mapped;
 };
 
+static uint64_t fall(uint64_t from, uint64_t to)
+{
+	return from > to ? from - to : 0;
+}
+
 /* How far the pool's clock and the number of mappings fall back from one state to the next. */
 static struct fall fall_between(const struct pool_state *a, const struct pool_state *b)
 {
-	struct fall f = { 0 };
-
-	if (a->time > b->time)
-		f.clock += a->time - b->time;
-	if (a->transaction > b->transaction)
-		f.clock += a->transaction - b->transaction;
-	if (a->mapped > b->mapped)
-		f.mapped = a->mapped - b->mapped;
-	return f;
+	return (struct fall){ .clock = fall(a->sum.time, b->sum.time) + fall(a->sum.transaction, b->sum.transaction),
+			      .mapped = fall(a->sum.mappings, b->sum.mappings) };
 }
 
 /* Is there a block after the state's index that was never written? */
@@ -84,7 +82,7 @@ static bool has_common(const struct graph *g, const struct pool_state *a,
 			if (i != NONE && g->node[i].tree == TREE_MAPPING)
 				return true;
 		}
-	return !a->mapped || !b->mapped;
+	return !a->sum.mappings || !b->sum.mappings;
 }
 
 /* Are there states that may be newer than @best? */
@@ -94,8 +92,8 @@ bool order_has_rival(const struct super *super, struct vec *states, const struct
 	const struct pool_overrides *hint = &super->opt.hint;
 	/* a transaction near the one that LVM knows makes it a state of this pool */
 	bool dated = hint->has_transaction && hint->transaction &&
-		     best->transaction <= hint->transaction &&
-		     best->transaction >= hint->transaction / 2;
+		     best->sum.transaction <= hint->transaction &&
+		     best->sum.transaction >= hint->transaction / 2;
 	struct pool_state *st = states->data;
 	bool any = true, all = true;
 
@@ -133,11 +131,8 @@ static size_t part_reused(struct vec *states)
 			continue;
 		memmove(&st[nr + 1], &st[nr], (i - nr) * sizeof(*st));
 		st[nr] = kept;
-		if (!kept.dated && nr) { /* no worse than the one before */
-			st[nr].time = st[nr - 1].time;
-			st[nr].transaction = st[nr - 1].transaction;
-			st[nr].mapped = st[nr - 1].mapped;
-		}
+		if (!kept.dated && nr) /* no worse than the one before */
+			st[nr].sum = st[nr - 1].sum;
 		nr++;
 	}
 	return nr;

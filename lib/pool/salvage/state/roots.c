@@ -34,17 +34,6 @@ static uint32_t contradictions(const struct counts *counts, const struct snode *
 	return nr;
 }
 
-static void newest_details(struct graph *g, uint32_t node, struct pool_state *st)
-{
-	struct details_sum sum = { 0 };
-
-	(void)details_add(g, node, &sum, NULL);
-	st->transaction = MAX(st->transaction, sum.transaction);
-	st->time = MAX(st->time, sum.time);
-	st->mapped += sum.mappings;
-	st->dated = !(g->node[node].flags & SN_BROKEN);
-}
-
 /* The metadata map's overflow tree, of two: all its keys are blocks that the bitmaps leave to it. */
 static bool is_metadata_overflow(struct counts *counts, uint32_t node)
 {
@@ -82,7 +71,8 @@ static void look_at_root(struct counts *counts, uint32_t b, struct pool_state *s
 		break;
 	case TREE_DETAILS:
 		st->details_root = b;
-		newest_details(g, i, st);
+		(void)details_add(g, i, &st->sum, NULL);
+		st->dated = !(g->node[i].flags & SN_BROKEN);
 		break;
 	case TREE_OVERFLOW:
 		if (is_metadata_overflow(counts, i))
@@ -199,7 +189,7 @@ static void look_at_state(struct counts *counts, struct pool_state *st)
 	}
 	/* the empty tree of a device among others, not that of a pool without devices */
 	if (st->map_root != NONE && g->node[g->slot[st->map_root]].tree == TREE_EMPTY &&
-	    (st->orphans || st->mapped))
+	    (st->orphans || st->sum.mappings))
 		st->map_root = NONE;
 	/* no block is lost, and yet a root is, or a node's parent: their blocks were reused */
 	st->reused += !lost && (st->orphans || st->map_root == NONE || st->details_root == NONE);
@@ -264,12 +254,12 @@ static void look_for_newer(struct graph *g, const struct pool_state *last, struc
 		if (!is_root(g, b, TREE_TOP) || (last && bits_get(last->live, b)) || !compare_top(&c, g->slot[b]))
 			continue;
 		for (uint32_t d = end; d-- > begin && found->map_root == NONE;) {
-			struct pool_state st = { 0 };
+			struct details_sum sum = { 0 };
 
 			if (!is_root(g, d, TREE_DETAILS) || !compare(g, &c, g->slot[b], g->slot[d]))
 				continue;
-			newest_details(g, g->slot[d], &st);
-			if (last && (st.time < last->time || st.transaction < last->transaction))
+			(void)details_add(g, g->slot[d], &sum, NULL);
+			if (last && (sum.time < last->sum.time || sum.transaction < last->sum.transaction))
 				continue;
 			found->map_root = b;
 			found->details_root = d;

@@ -44,8 +44,7 @@ struct pool_state {
 	uint32_t orphans;
 	bool is_older;	  /* it is older than the chosen state, or is the chosen one */
 	bool dated;	  /* its details could be read, which tell: */
-	uint32_t time;
-	uint64_t transaction, mapped;
+	struct details_sum sum;
 	uint64_t *live; /* a bit a block */
 };
 /*
