@@ -135,18 +135,17 @@ static int rescue(struct tell *tell, struct err *err)
 
 	trees_forget_gaps(trees);
 	r = graph_scan_all(g, err);
-	if (!r)
-		r = super_read_again(super, err);
 	if (!r) {
+		super_read_again(super);
 		graph_link(g);
 		r = state_settle_roots(state, err);
 	}
 	if (!r)
 		r = state_check_taken(super, err);
-	if (!r)
-		r = graph_bound(g, err);
-	if (!r)
+	if (!r) {
+		graph_bound(g);
 		r = trees_walk(trees, err);
+	}
 	if (!r)
 		r = counts_read(counts, err);
 	if (!r && !has_given_roots(super))
@@ -190,10 +189,10 @@ static int try_whole(struct tell *tell, bool *whole, struct err *err)
 	struct trees *trees = tell->trees;
 	int r = super_load_trees(super, err);
 
-	if (!r)
-		r = graph_bound(tell->graph, err);
-	if (!r)
+	if (!r) {
+		graph_bound(tell->graph);
 		r = trees_walk(trees, err);
+	}
 	*whole = !r && is_whole(trees) && !opt->nr_take &&
 		 !(super->chosen && !(opt->has_mapping_root && opt->has_details_root));
 	if (*whole)

@@ -121,17 +121,16 @@ int assign_cover(struct assignment *a)
 {
 	CLEANUP(free_ptr) uint8_t *in = NULL;
 	CLEANUP(free_ptr) uint32_t *order = NULL;
-	CLEANUP(free_ptr) void *buf = NULL;
-	struct cover c = { .a = a };
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
+	struct cover c = { .a = a, .buf = buf };
 	int round = 0;
 
 	if (!a->assign->datamap->missing)
 		return 0;
 	c.nr = refmap_new(refmap_nr_blocks(a->assign->datamap->missing), false);
 	c.in = in = calloc((size_t)a->nr_cands + 1, 1);
-	c.buf = buf = io_alloc(MBLOCK_SIZE);
 	c.order = order = malloc(((size_t)a->nr_cands + 1) * sizeof(*order));
-	if (c.nr && in && buf && order) {
+	if (c.nr && in && order) {
 		for (uint32_t i = 0; i < a->nr_cands; i++) {
 			order[i] = i;
 			enter(&c, i);
@@ -142,7 +141,7 @@ int assign_cover(struct assignment *a)
 			;
 	}
 	refmap_free(c.nr);
-	return c.nr && in && buf && order ? 0 : -ENOMEM;
+	return c.nr && in && order ? 0 : -ENOMEM;
 }
 
 void assign_doubt(struct assignment *a)

@@ -130,6 +130,9 @@ void graph_fini(struct graph *g);
 /* The metadata have that many blocks: what the device is too short for is lost.  0 or -ENOMEM. */
 int graph_extend(struct graph *g, uint64_t nr_blocks);
 
+/* Of a variable that a block is read to: it takes no memory that could be lacking. */
+#define BLOCK_ALIGNED __attribute__((aligned(MBLOCK_SIZE)))
+
 /* @p; notes that there is none. */
 static inline void *graph_noted(struct graph *g, void *p)
 {
@@ -189,7 +192,7 @@ int graph_add_edges(struct graph *g, uint32_t node, const uint32_t *child, uint3
 /* Everything that has not been read yet. */
 int graph_scan_all(struct graph *g, struct err *err);
 /* Counts the mappings to data blocks that do not exist (nr_data_blocks), leaf by leaf. */
-int graph_bound(struct graph *g, struct err *err);
+void graph_bound(struct graph *g);
 /* The content of @block, wherever it is, mended.  0, or -errno when it cannot be read. */
 int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err);
 /* Opens the content of node @i, which is read to @buf.  False: it cannot be read. */

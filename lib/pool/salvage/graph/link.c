@@ -6,7 +6,6 @@
  */
 #include "pool/salvage/graph/graph.h"
 
-#include "base/cleanup.h"
 #include "base/overflow.h"
 
 /* For details of a leaf that may be a top level or a mapping: only a disk made to cost time has many. */
@@ -136,11 +135,11 @@ static void link_node(struct graph *g, uint32_t i, unsigned depth)
  */
 static bool has_details(struct graph *g, const struct snode *n, size_t *looks)
 {
-	CLEANUP(free_ptr) void *buf = graph_noted(g, io_alloc(MBLOCK_SIZE));
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	uint32_t root = node_of(g, g->edge[n->edge].block);
 	struct view v;
 
-	if (!buf || root == NONE)
+	if (root == NONE)
 		return false;
 	link_node(g, root, 0);
 	for (uint32_t i = 0; i < g->nr_nodes && ++*looks < MAX_LOOKS; i++) {

@@ -21,8 +21,6 @@
 /* What one worker saw. */
 struct sight {
 	struct vec nodes, edges, mends, strays;
-	uint8_t *buf; /* a block being mended */
-	struct run *runs;
 	uint64_t mapped_sum;
 };
 
@@ -66,16 +64,17 @@ static bool points_to_blocks(const struct graph *g, const struct view *v)
 
 static void sum_leaf(struct sight *g, const struct view *v, struct snode *n)
 {
+	struct run run[INTERNAL_MAX];
 	uint64_t kept = v->nr, sum = 0;
 	uint32_t nr;
 
 	if (v->unsorted) {
-		nr = view_runs(v, UINT64_MAX, g->runs);
+		nr = view_runs(v, UINT64_MAX, run);
 		kept = 0;
 		for (uint32_t i = 0; i < nr; i++)
-			kept += g->runs[i].len;
-		n->first = nr ? g->runs[0].vbegin : 0;
-		n->last = nr ? g->runs[nr - 1].vbegin + g->runs[nr - 1].len - 1 : 0;
+			kept += run[i].len;
+		n->first = nr ? run[0].vbegin : 0;
+		n->last = nr ? run[nr - 1].vbegin + run[nr - 1].len - 1 : 0;
 	}
 	n->min_time = UINT32_MAX;
 	for (uint32_t i = 0; i < v->nr; i++) {
@@ -170,6 +169,7 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 	struct sight *g = &l->sight[worker];
 	struct graph *graph = l->graph;
 	enum block_kind kind;
+	uint8_t buf[MBLOCK_SIZE];
 	bool mended = false;
 	int r;
 
@@ -186,14 +186,14 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 	if (kind == BLOCK_JUNK) {
 		struct mend m;
 
-		memcpy(g->buf, data, MBLOCK_SIZE);
-		if (mend_block(g->buf, (uint32_t)at, &m)) {
+		memcpy(buf, data, MBLOCK_SIZE);
+		if (mend_block(buf, (uint32_t)at, &m)) {
 			struct mend *slot = vec_push(&g->mends, sizeof(m));
 
 			if (!slot)
 				return -ENOMEM;
 			*slot = m;
-			data = g->buf;
+			data = buf;
 			kind = kind_of(data);
 			mended = true;
 		}
@@ -273,8 +273,6 @@ static void sight_fini(struct sight *g)
 	free(g->edges.data);
 	free(g->mends.data);
 	free(g->strays.data);
-	free(g->buf);
-	free(g->runs);
 }
 
 static int join_all(struct graph *g, struct sight *sight, unsigned nr, struct err *err)
@@ -304,18 +302,11 @@ int graph_load(struct graph *g, mblock_t *list, size_t nr, struct err *err)
 	unsigned nr_workers = stream_nr_workers(&g->stream);
 	struct sight *sight = calloc(nr_workers, sizeof(*sight));
 	struct loader l = { .graph = g, .sight = sight };
-	int r = 0;
+	int r;
 
 	if (!sight)
 		return err_nomem(err, "salvage: workers");
-	for (unsigned i = 0; i < nr_workers && !r; i++) {
-		sight[i].buf = io_alloc(MBLOCK_SIZE);
-		sight[i].runs = calloc(INTERNAL_MAX, sizeof(struct run));
-		if (!sight[i].buf || !sight[i].runs)
-			r = err_nomem(err, "salvage: workers");
-	}
-	if (!r)
-		r = stream_read(&g->stream, list, nr, look, &l, err);
+	r = stream_read(&g->stream, list, nr, look, &l, err);
 	if (!r)
 		r = join_all(g, sight, nr_workers, err);
 	for (unsigned i = 0; i < nr_workers; i++)
@@ -327,13 +318,10 @@ int graph_load(struct graph *g, mblock_t *list, size_t nr, struct err *err)
 int graph_take_content(struct graph *graph, uint32_t block, uint32_t at, uint8_t kind,
 		       struct err *err)
 {
-	CLEANUP(free_ptr) uint8_t *buf = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) struct run *runs = calloc(INTERNAL_MAX, sizeof(*runs));
-	struct sight g = { .runs = runs };
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
+	struct sight g = { 0 };
 	int r;
 
-	if (!buf || !runs)
-		return err_nomem(err, "salvage: a block");
 	r = io_read(graph->io, buf, MBLOCK_SIZE, (uint64_t)at * MBLOCK_SIZE, err);
 	if (r < 0)
 		return 0;

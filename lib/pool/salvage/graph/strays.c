@@ -62,11 +62,9 @@ static bool same_entries(const void *a, const void *b)
 
 static int place_misnumbered(struct graph *g, struct err *err)
 {
-	CLEANUP(free_ptr) uint8_t *a = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) uint8_t *b = io_alloc(MBLOCK_SIZE);
+	uint8_t a[MBLOCK_SIZE] BLOCK_ALIGNED;
+	uint8_t b[MBLOCK_SIZE] BLOCK_ALIGNED;
 
-	if (!a || !b)
-		return err_nomem(err, "salvage: a block");
 	for (size_t i = 0; i < g->strays.nr; i++) {
 		struct stray *st = (struct stray *)g->strays.data + i;
 		int r;
@@ -130,13 +128,11 @@ bool graph_view(const struct graph *g, uint32_t i, void *buf, struct view *v)
 	return !graph_get(g, g->node[i].block, buf, NULL) && view_open(v, buf);
 }
 
-int graph_bound(struct graph *g, struct err *err)
+void graph_bound(struct graph *g)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) struct run *run = calloc(INTERNAL_MAX, sizeof(*run));
+	struct run run[INTERNAL_MAX];
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 
-	if (!buf || !run)
-		return err_nomem(err, "salvage: a block");
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		struct snode *n = &g->node[i];
 		uint64_t kept = 0;
@@ -152,5 +148,4 @@ int graph_bound(struct graph *g, struct err *err)
 		n->nr_mappings = kept;
 		n->nr_bad = (uint16_t)(v.nr - kept);
 	}
-	return 0;
 }

@@ -299,17 +299,17 @@ static uint32_t last_bitmap(const struct graph *g, uint32_t b, struct disk_index
 static uint32_t last_written(struct super *super)
 {
 	struct graph *g = super->graph;
-	CLEANUP(free_ptr) void *buf = super->last_written ? NULL : graph_noted(g, io_alloc(MBLOCK_SIZE));
 	uint32_t end = g->nr_blocks;
+	struct disk_index index BLOCK_ALIGNED;
 
-	if (!buf)
+	if (super->last_written)
 		return super->last_written;
 	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO)
 		end--;
 	super->last_written = end - 1;
 	for (uint32_t b = 1; b < end; b++)
 		if (g->kind[b] == BLOCK_INDEX)
-			super->last_written = MAX(super->last_written, last_bitmap(g, b, buf));
+			super->last_written = MAX(super->last_written, last_bitmap(g, b, &index));
 	return super->last_written;
 }
 

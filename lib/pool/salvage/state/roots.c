@@ -38,7 +38,7 @@ static uint32_t contradictions(const struct counts *counts, const struct snode *
 static bool is_metadata_overflow(struct counts *counts, uint32_t node)
 {
 	struct graph *g = counts->graph;
-	CLEANUP(free_ptr) void *buf = graph_noted(g, io_alloc(MBLOCK_SIZE));
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	struct view v;
 
 	while (!(g->node[node].flags & SN_LEAF)) {
@@ -48,7 +48,7 @@ static bool is_metadata_overflow(struct counts *counts, uint32_t node)
 			return false;
 		node = c;
 	}
-	if (!buf || !graph_view(g, node, buf, &v))
+	if (!graph_view(g, node, buf, &v))
 		return false;
 	for (uint32_t i = 0; i < v.nr; i++)
 		if (view_key(&v, i) >= g->nr_blocks || counts->count[view_key(&v, i)] != COUNT_MANY)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "base/order.h"
 #include "base/overflow.h"
 #include "pool/salvage/super/super.h"
@@ -26,14 +25,12 @@ static int want(struct graph *g, struct vec *list, uint64_t block)
 /* The bitmaps that a space map's index names. */
 static int want_bitmaps(struct graph *g, struct vec *list, uint32_t block)
 {
-	CLEANUP(free_ptr) uint8_t *buf = io_alloc(MBLOCK_SIZE);
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
 	const struct disk_index *index = (const void *)buf;
 	struct view v;
 	int r = 0;
 
-	if (!buf)
-		return -ENOMEM;
 	if (graph_get(g, block, buf, NULL) < 0)
 		return 0;
 	if (g->kind[block] == BLOCK_INDEX)

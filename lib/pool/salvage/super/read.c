@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pool/salvage/super/super.h"
 
@@ -103,12 +102,11 @@ static void keep_likely_fields(struct super *super, void *block)
 
 bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out)
 {
-	CLEANUP(free_ptr) void *buf = NULL;
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 
 	if (!block || block >= g->nr_blocks || g->kind[block] != BLOCK_SUPER)
 		return false;
-	buf = graph_noted(g, io_alloc(MBLOCK_SIZE));
-	return buf && !graph_get(g, (uint32_t)block, buf, NULL) &&
+	return !graph_get(g, (uint32_t)block, buf, NULL) &&
 	       superblock_open(out, buf, block) == SB_OK;
 }
 
@@ -136,11 +134,9 @@ void super_mark_held(const struct super *super)
 int super_read(struct super *super, struct err *err)
 {
 	const struct graph *g = super->graph;
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	int r;
 
-	if (!buf)
-		return err_nomem(err, "salvage: block 0");
 	if (!g->nr_blocks)
 		return err_set(err, -EUCLEAN, "%s: too small for metadata", g->io->name);
 	r = io_read(g->io, buf, MBLOCK_SIZE, 0, NULL);
@@ -165,20 +161,17 @@ int super_read(struct super *super, struct err *err)
 	return 0;
 }
 
-int super_read_again(struct super *super, struct err *err)
+void super_read_again(struct super *super)
 {
 	const struct graph *g = super->graph;
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 
-	if (!buf)
-		return err_nomem(err, "salvage: block 0");
 	if (super->has_sb || g->kind[0] != BLOCK_SUPER)
-		return 0;
+		return;
 	if (graph_get(g, 0, buf, NULL) < 0 || superblock_open(&super->sb, buf, 0) != SB_OK)
-		return 0;
+		return;
 	super->has_sb = true;
 	super->sb_repair = graph_where(g, 0) ? SB_FOUND : SB_MENDED;
 	apply_given_roots(super);
 	set_bound(super);
-	return 0;
 }

@@ -83,7 +83,7 @@ bool super_held_is_lost(const struct super *super);
 void super_mark_held(const struct super *super);
 int super_read(struct super *super, struct err *err);
 /* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
-int super_read_again(struct super *super, struct err *err);
+void super_read_again(struct super *super);
 
 /* --- load.c --- */
 /* Reads the trees that the superblock names and its space maps, level by level. */

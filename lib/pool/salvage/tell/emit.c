@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "base/order.h"
 #include "pool/emit/source.h"
 #include "pool/salvage/tell/tell.h"
@@ -125,8 +124,8 @@ static int lacks(void *ctx, mblock_t leaf, enum node_fault fault, struct err *er
 {
 	const struct graph *g = ((const struct rescued *)ctx)->graph;
 	const uint32_t block = g->node[leaf - 1].block;
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
-	int bad = buf ? graph_get(g, block, buf, err) : err_nomem(err, "salvage: a block");
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
+	int bad = graph_get(g, block, buf, err);
 
 	(void)fault;
 	return bad < 0 ? bad

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "base/order.h"
 #include "base/search.h"
 #include "pool/salvage/trees/trees.h"
@@ -28,12 +27,9 @@ static int take_details(void *out, const struct view *v)
 
 int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *err)
 {
-	CLEANUP(free_ptr) void *buf = graph_noted(g, io_alloc(MBLOCK_SIZE));
-	int r;
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
+	int r = graph_each_leaf(g, node, sizeof(struct disk_details), buf, take_details, out, err);
 
-	if (!buf)
-		return err_nomem(err, "salvage: a block");
-	r = graph_each_leaf(g, node, sizeof(struct disk_details), buf, take_details, out, err);
 	if (r == -ENOMEM) {
 		g->no_memory = true;
 		err_nomem(err, "salvage: device details");

@@ -51,16 +51,16 @@ static int read_claims(struct ages *ages, uint32_t block, struct disk_node *raw)
 
 int claims_read(struct ages *ages, struct err *err)
 {
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	struct disk_node buf BLOCK_ALIGNED;
 	const struct trees *trees = ages->trees;
-	int r = buf ? 0 : -ENOMEM;
+	int r = 0;
 
 	ages->claims.nr = 0;
 	for (size_t i = 0; i < trees->gaps.nr && !r && ages->claims.nr < MAX_CLAIMS; i++) {
 		const struct gap *gap = gap_at(trees, i);
 
 		if (gap->block != NONE && gap->why == BLOCK_JUNK && (gap->tree == TREE_TOP || gap->height))
-			r = read_claims(ages, gap->block, buf);
+			r = read_claims(ages, gap->block, &buf);
 	}
 	if (ages->claims.nr)
 		qsort(ages->claims.data, ages->claims.nr, sizeof(struct claim), by_blocks);

@@ -214,8 +214,8 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 {
 	const struct graph *g = datamap->graph;
 	const struct super *super = datamap->super;
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
+	uint8_t map[MBLOCK_SIZE] BLOCK_ALIGNED;
 	struct reading r = { .datamap = datamap, .map = map };
 	uint32_t index = find_index(datamap->counts), over;
 
@@ -225,7 +225,7 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 		return 0;
 	r.count = refmap_new(g->nr_data_blocks, false);
 	r.known = calloc_u64(div_up(g->nr_data_blocks, ENTRIES_PER_BITMAP) + 1, 1);
-	if (!buf || !map || !r.count || !r.known) {
+	if (!r.count || !r.known) {
 		if (r.count)
 			refmap_free(r.count);
 		free(r.known);
@@ -252,14 +252,14 @@ bool datamap_is_known(const struct refmap *count, const uint8_t *known)
 int datamap_begin(struct datamap *datamap, struct err *err)
 {
 	const struct graph *g = datamap->graph;
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	CLEANUP(free_ptr) uint8_t *known = NULL;
 	int r;
 
 	if (datamap->begun)
 		return 0;
 	datamap->begun = true;
-	if (!buf || !grow_seen(datamap))
+	if (!grow_seen(datamap))
 		return err_nomem(err, "salvage: data space map");
 	r = datamap_counts(datamap, &datamap->missing, &known, err);
 	if (r < 0 || !datamap->missing)
@@ -278,21 +278,20 @@ int datamap_begin(struct datamap *datamap, struct err *err)
 
 bool datamap_allows(struct datamap *datamap, uint32_t node)
 {
-	CLEANUP(free_ptr) void *buf = NULL;
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 
 	if (!datamap->missing)
 		return true;
-	buf = graph_noted(datamap->graph, io_alloc(MBLOCK_SIZE));
-	if (!buf || !grow_seen(datamap))
+	if (!grow_seen(datamap))
 		return false;
 	return !each_leaf(datamap, node, ++datamap->asked, check_leaf, buf, 0);
 }
 
 void datamap_take(struct datamap *datamap, uint32_t node)
 {
-	CLEANUP(free_ptr) void *buf = graph_noted(datamap->graph, io_alloc(MBLOCK_SIZE));
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 
-	if (datamap->missing && buf && grow_seen(datamap))
+	if (datamap->missing && grow_seen(datamap))
 		(void)each_leaf(datamap, node, TAKEN, take_leaf, buf, 0);
 }
 

@@ -161,13 +161,13 @@ static size_t first_of(const struct ages *ages, uint32_t id)
 }
 
 /* Per mille of the entries that two leaves have in common, of the smaller. */
-static unsigned entries_in_common(struct graph *g, uint32_t a, uint32_t b)
+static unsigned entries_in_common(const struct graph *g, uint32_t a, uint32_t b)
 {
-	CLEANUP(free_ptr) void *ba = graph_noted(g, io_alloc(MBLOCK_SIZE));
-	CLEANUP(free_ptr) void *bb = graph_noted(g, io_alloc(MBLOCK_SIZE));
+	uint8_t ba[MBLOCK_SIZE] BLOCK_ALIGNED;
+	uint8_t bb[MBLOCK_SIZE] BLOCK_ALIGNED;
 	struct view va, vb;
 
-	if (!ba || !bb || !graph_view(g, a, ba, &va) || !graph_view(g, b, bb, &vb) || !va.nr || !vb.nr)
+	if (!graph_view(g, a, ba, &va) || !graph_view(g, b, bb, &vb) || !va.nr || !vb.nr)
 		return 0;
 	return view_nr_common(&va, &vb) * 1000 / MIN(va.nr, vb.nr);
 }

@@ -105,11 +105,11 @@ static int list_past(struct counts *counts, struct vec *out)
 	struct graph *g = counts->graph;
 	uint64_t words = div_up(g->nr_blocks, 64);
 	size_t max = (size_t)MIN((uint64_t)MAX_STATES, MAX_BYTES / (8 * words));
-	CLEANUP(free_ptr) void *buf = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
+	uint8_t map[MBLOCK_SIZE] BLOCK_ALIGNED;
 	CLEANUP(free_ptr) uint8_t *named = malloc(g->nr_blocks);
 
-	if (!buf || !map || !named)
+	if (!named)
 		return -ENOMEM;
 	for (uint32_t age = 1; age < g->nr_blocks && out->nr < max; age++) {
 		uint32_t cursor = state_cursor(counts->super);

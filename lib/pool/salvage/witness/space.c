@@ -139,9 +139,9 @@ static uint32_t bitmap_age(const struct super *super, uint32_t block)
  * block in use.  The bitmap of the index block itself must have been written by the last
  * transaction.  @all: uint32_t, the blocks with a bitmap.
  */
-static int search_bitmap(struct counts *counts, uint32_t index, const struct vec *all,
-			 struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
+static int search_bitmap(struct counts *counts, uint32_t index, const struct vec *all, struct err *err)
 {
+	struct disk_bitmap map BLOCK_ALIGNED, best;
 	const struct graph *g = counts->graph;
 	const struct super *super = counts->super;
 	uint32_t cursor = (uint32_t)super->sb.metadata_sm.bitmap_root, best_age = UINT32_MAX;
@@ -154,19 +154,19 @@ static int search_bitmap(struct counts *counts, uint32_t index, const struct vec
 
 		if (bitmap_age(super, b) >= limit)
 			continue;
-		r = graph_get(g, b, map, err);
+		r = graph_get(g, b, &map, err);
 		if (r < 0)
 			return r == -ENOMEM ? r : 0;
 		if (g->nr_blocks <= ENTRIES_PER_BITMAP &&
-		    is_denied_by_superblock(super, nr_used(map)))
+		    is_denied_by_superblock(super, nr_used(&map)))
 			continue;
-		if (bitmap_denies(counts, map, index) || bitmap_age(super, b) > best_age)
+		if (bitmap_denies(counts, &map, index) || bitmap_age(super, b) > best_age)
 			continue;
 		best_age = bitmap_age(super, b);
-		memcpy(best, map, sizeof(*best));
+		best = map;
 	}
 	if (best_age != UINT32_MAX)
-		take_bitmap(counts, best, index);
+		take_bitmap(counts, &best, index);
 	counts->counts_searched = true;
 	return 0;
 }
@@ -272,7 +272,7 @@ void counts_read_edges(struct counts *counts)
 }
 
 /* Each bitmap of the metadata map, when its index is lost. */
-static int search_bitmaps(struct counts *counts, struct disk_bitmap *map, struct disk_bitmap *best, struct err *err)
+static int search_bitmaps(struct counts *counts, struct err *err)
 {
 	const struct graph *g = counts->graph;
 	struct vec all = { 0 };
@@ -284,31 +284,32 @@ static int search_bitmaps(struct counts *counts, struct disk_bitmap *map, struct
 	/* where the image is cut off, nothing is there to count */
 	for (uint32_t i = 0; !r && i * ENTRIES_PER_BITMAP < g->nr_blocks &&
 			     g->kind[i * ENTRIES_PER_BITMAP] != BLOCK_CUT; i++)
-		r = search_bitmap(counts, i, &all, map, best, err);
+		r = search_bitmap(counts, i, &all, err);
 	free(all.data);
 	return r;
 }
 
-static int read_bitmaps(struct counts *counts, struct disk_index *index, struct disk_bitmap *map,
-			struct disk_bitmap *best, struct err *err)
+static int read_bitmaps(struct counts *counts, struct err *err)
 {
+	struct disk_index index BLOCK_ALIGNED;
+	struct disk_bitmap map BLOCK_ALIGNED;
 	const struct graph *g = counts->graph;
 	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
 
 	counts->index_free = 0;
 	counts->has_index = false;
 	if (!is_kind(g, counts->super->sb.metadata_sm.bitmap_root, BLOCK_INDEX) ||
-	    graph_get(g, (uint32_t)counts->super->sb.metadata_sm.bitmap_root, index, err))
-		return search_bitmaps(counts, map, best, err);
+	    graph_get(g, (uint32_t)counts->super->sb.metadata_sm.bitmap_root, &index, err))
+		return search_bitmaps(counts, err);
 	counts->has_index = true;
 	for (uint32_t i = 0; i < nr; i++) {
-		uint64_t b = le64_get(index->entry[i].blocknr);
+		uint64_t b = le64_get(index.entry[i].blocknr);
 
-		counts->index_free += le32_get(index->entry[i].nr_free);
+		counts->index_free += le32_get(index.entry[i].nr_free);
 		/* where one is lost, all others are older */
-		if (is_kind(g, b, BLOCK_BITMAP) && !graph_get(g, (uint32_t)b, map, err) &&
-		    counts_bitmap_fits(map, le32_get(index->entry[i].nr_free), i, g->nr_blocks))
-			take_bitmap(counts, map, i);
+		if (is_kind(g, b, BLOCK_BITMAP) && !graph_get(g, (uint32_t)b, &map, err) &&
+		    counts_bitmap_fits(&map, le32_get(index.entry[i].nr_free), i, g->nr_blocks))
+			take_bitmap(counts, &map, i);
 	}
 	return 0;
 }
@@ -317,21 +318,19 @@ int counts_read(struct counts *counts, struct err *err)
 {
 	const struct graph *g = counts->graph;
 	const struct super *super = counts->super;
-	CLEANUP(free_ptr) void *index = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) void *map = io_alloc(MBLOCK_SIZE);
-	CLEANUP(free_ptr) void *best = io_alloc(MBLOCK_SIZE);
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	int r;
 
 	if (!counts->count)
 		counts->count = malloc(g->nr_blocks * sizeof(*counts->count));
 	if (!counts->found)
 		counts->found = malloc(g->nr_blocks * sizeof(*counts->found));
-	if (!index || !map || !best || !counts->count || !counts->found)
+	if (!counts->count || !counts->found)
 		return err_nomem(err, "salvage: reference counts");
 	memset(counts->count, 0xff, g->nr_blocks * sizeof(*counts->count));
 	counts->has_counts = counts->counts_searched = false;
 	counts_read_edges(counts);
-	r = read_bitmaps(counts, index, map, best, err);
+	r = read_bitmaps(counts, err);
 	if (r < 0)
 		return r;
 	if (super->sb.metadata_sm.ref_count_root &&
@@ -339,7 +338,7 @@ int counts_read(struct counts *counts, struct err *err)
 		uint32_t root = g->slot[super->sb.metadata_sm.ref_count_root];
 
 		if (g->node[root].tree == TREE_OVERFLOW)
-			r = graph_each_leaf(g, root, 4, map, take_overflow, counts, err);
+			r = graph_each_leaf(g, root, 4, buf, take_overflow, counts, err);
 	}
 	counts_read_edges(counts);
 	return r == -ENOMEM ? r : 0;
