@@ -94,13 +94,13 @@ few_faults() {
 	thin_dump small.meta -o small.xml
 	truncate -s 4M out
 	few_faults 60 thin_check small.meta
-	few_faults 85 thin_dump small.meta
+	few_faults 75 thin_dump small.meta
 	few_faults 95 thin_delta --snap1 1 --snap2 2 small.meta
 	few_faults 105 thin_rmap --region 0..100 small.meta
 	few_faults 160 thin_metadata_pack -i small.meta -o small.pack
 	few_faults 75 thin_metadata_unpack -f -i small.pack -o unpacked
 	few_faults 120 thin_restore -i small.xml -o out
-	few_faults 125 thin_repair -i small.meta -o out
+	few_faults 105 thin_repair -i small.meta -o out
 }
 
 @test "thin_check: stripped it has at most 150 KiB, 141 of code and data (143 without -Oz), for the initial ram disk" {

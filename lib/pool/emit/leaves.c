@@ -33,7 +33,13 @@ struct run *emit_room(struct emitter *e, size_t i, uint32_t nr)
 
 void emit_used(struct emitter *e, size_t i, uint32_t nr)
 {
-	e->slot[i].nr_runs = nr;
+	struct emit_slot *slot = &e->slot[i];
+	const size_t begin = (size_t)(slot->run - e->kept);
+	size_t end = begin + slot->nr_runs;
+
+	/* the rest is given back if nobody got room behind it: less memory is touched */
+	(void)atomic_compare_exchange_strong(&e->nr_kept, &end, begin + nr);
+	slot->nr_runs = nr;
 }
 
 void emit_fault(struct emitter *e, size_t i, enum node_fault fault)
