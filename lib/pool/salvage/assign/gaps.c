@@ -126,18 +126,6 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 
 /* --- roots of devices --- */
 
-/* The block of the top level that should have named the device, NONE when it is not known. */
-static uint32_t lost_top(const struct trees *trees, uint32_t id)
-{
-	for (size_t i = 0; i < trees->gaps.nr; i++) {
-		const struct gap *g = gap_at(trees, i);
-
-		if (g->tree == TREE_TOP && g->begin <= id && id <= g->last && g->block)
-			return g->block;
-	}
-	return NONE;
-}
-
 static int add_dev(struct place *p, uint32_t dev)
 {
 	uint32_t *last;
@@ -170,7 +158,7 @@ static int root_places(struct assignment *a, bool unknown)
 				     .one = true,
 				     .unknown = unknown,
 				     .index = (uint32_t)i,
-				     .parent = lost_top(trees, trees->dev[i].info.dev_id) };
+				     .parent = NONE };
 		r = add_dev(p, (uint32_t)i);
 		a->nr_places++;
 	}

@@ -29,7 +29,7 @@ int generations_read(struct ages *ages, struct err *err);
 /* --- claims.c --- */
 /* Reads what is left of the lost nodes.  0 or -ENOMEM. */
 int claims_read(struct ages *ages, struct err *err);
-/* Does what is left of block @parent name the node, below the device? */
+/* Does what is left of block @parent name the node, or that of the top level (@parent NONE) name it for the device? */
 bool claims_have(const struct ages *ages, uint32_t parent, uint32_t dev_id, const struct snode *n);
 
 /* --- evidence.c: evidence for a node below a device --- */

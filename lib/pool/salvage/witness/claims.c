@@ -20,11 +20,11 @@ struct claim {
 	bool top;
 };
 
-static int by_blocks(const void *pa, const void *pb)
+static int by_child(const void *pa, const void *pb)
 {
 	const struct claim *a = pa, *b = pb;
 
-	return ORDER(a->parent, b->parent) ?: ORDER(a->child, b->child);
+	return ORDER(a->child, b->child);
 }
 
 static int read_claims(struct ages *ages, uint32_t block, struct disk_node *raw)
@@ -63,18 +63,18 @@ int claims_read(struct ages *ages, struct err *err)
 			r = read_claims(ages, gap->block, &buf);
 	}
 	if (ages->claims.nr)
-		qsort(ages->claims.data, ages->claims.nr, sizeof(struct claim), by_blocks);
+		qsort(ages->claims.data, ages->claims.nr, sizeof(struct claim), by_child);
 	return r ? err_nomem(err, "salvage: lost nodes") : 0;
 }
 
 bool claims_have(const struct ages *ages, uint32_t parent, uint32_t dev_id, const struct snode *n)
 {
 	const struct claim *c = ages->claims.data;
-	const struct claim key = { .parent = parent, .child = n->block };
 
-	for (size_t i = search_first(x, ages->claims.nr, by_blocks(&c[x], &key) >= 0);
-	     i < ages->claims.nr && !by_blocks(&c[i], &key); i++)
-		if (c[i].top ? c[i].key == dev_id : c[i].key <= n->first && n->last <= c[i].last)
+	for (size_t i = search_first(x, ages->claims.nr, c[x].child >= n->block);
+	     i < ages->claims.nr && c[i].child == n->block; i++)
+		if (c[i].top ? parent == NONE && c[i].key == dev_id
+			     : c[i].parent == parent && c[i].key <= n->first && n->last <= c[i].last)
 			return true;
 	return false;
 }
