@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..92
+echo 1..94
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -149,7 +149,9 @@ done <<EOF
 20021 x150 967 0 1 a lost root that was a leaf has no children that could be found
 9981 +200 1160 950 1 a node that is like those of a device's origin is rather its than another's
 9981 +200 2819 1000 1 an index block in the place of a lost parent is not of a later commit
-10061 +200 107 0 1 an index with another number of blocks than the superblock is of another state, also without its bitmaps
+10061 +200 107 0 1 trees with fewer blocks than the superblock counts are of another state if the index counts others, too
+20043 x200 2201 0 1 trees with more blocks than the superblock counts are of another state
+20042 x200 1070 0 1 a bitmap that no index names does not tell which lost blocks a newer state used
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

@@ -25,10 +25,10 @@ static void bitmap(void)
 
 static void superblock(void)
 {
-	static uint32_t count[NR_BLOCKS];
+	static uint32_t count[NR_BLOCKS], found[NR_BLOCKS];
 	struct graph g = { .nr_blocks = NR_BLOCKS };
 	struct super super = { .graph = &g };
-	struct counts counts = { .graph = &g, .super = &super, .count = count, .has_counts = true,
+	struct counts counts = { .graph = &g, .super = &super, .count = count, .found = found, .has_counts = true,
 				 .has_index = true };
 
 	for (uint32_t b = 0; b < USED; b++)
@@ -43,18 +43,35 @@ static void superblock(void)
 	check(!counts_differ(&counts));
 	counts.index_free = NR_BLOCKS - USED;
 	check(counts_differ(&counts));
-	/* where the bitmap is lost the index still tells */
-	super.sb.metadata_sm.nr_allocated = USED;
+}
+
+/* The superblock itself, a bitmap of each space map, and what the trees name. */
+static void trees(void)
+{
+	static uint32_t count[NR_BLOCKS], found[NR_BLOCKS] = { [0] = 1, [7] = 2, [9] = 1 };
+	struct graph g = { .nr_blocks = NR_BLOCKS };
+	struct super super = { .graph = &g, .sb.data_sm.nr_blocks = 1, .sb.metadata_sm.nr_allocated = 5 };
+	struct counts counts = { .graph = &g, .super = &super, .count = count, .found = found,
+				 .has_index = true, .index_free = NR_BLOCKS - 5 };
+
 	for (uint32_t b = 0; b < NR_BLOCKS; b++)
 		count[b] = COUNT_UNKNOWN;
 	check(!counts_differ(&counts));
-	counts.index_free--;
+	found[8] = 1;
 	check(counts_differ(&counts));
+	/* an index of another state counts only where the trees have another number, too */
+	super.sb.metadata_sm.nr_allocated = 6;
+	check(!counts_differ(&counts));
+	super.sb.metadata_sm.nr_allocated = 7;
+	check(counts_differ(&counts));
+	counts.index_free = NR_BLOCKS - 7;
+	check(!counts_differ(&counts));
 }
 
 static const struct test tests[] = {
 	{ "a bitmap fits its index with and without the entries past the end of the map", bitmap },
 	{ "a superblock and an index that agree outweigh a bitmap with one block less", superblock },
+	{ "trees with more blocks than the superblock counts are of another state, or with fewer by the index, too", trees },
 	{ 0 }
 };
 

@@ -324,7 +324,8 @@ bool state_newer_may_be_lost(const struct counts *counts)
 
 	for (uint32_t b = 1; b <= last; b++)
 		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
-		    (!counts->has_counts || !counts->count[b] || counts->count[b] == COUNT_UNKNOWN))
+		    (!counts->has_counts || counts->counts_searched || !counts->count[b] ||
+		     counts->count[b] == COUNT_UNKNOWN))
 			return true;
 	return false;
 }

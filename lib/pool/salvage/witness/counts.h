@@ -29,7 +29,10 @@ void counts_read_edges(struct counts *counts);
  */
 bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
 			uint64_t nr_blocks);
-/* Does the superblock say another number of metadata blocks in use than the index and the counts do? */
+/*
+ * Does the superblock say another number of metadata blocks in use than the index and the counts do, or the trees where
+ * counts are lost?  Or do the trees and the space maps have more?
+ */
 bool counts_differ(const struct counts *counts);
 /* Are there blocks whose count is not known? */
 bool counts_have_unknown(const struct counts *counts);

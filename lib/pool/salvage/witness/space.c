@@ -67,6 +67,18 @@ static uint64_t nr_counted(const struct counts *counts)
 	return nr;
 }
 
+/* Blocks that the trees and the space maps have; inner nodes of a space map are not among them. */
+static uint64_t nr_found(const struct counts *counts)
+{
+	const struct graph *g = counts->graph;
+	uint64_t nr = div_up(g->nr_blocks, ENTRIES_PER_BITMAP) +
+		      div_up(counts->super->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP);
+
+	for (uint32_t b = 0; b < g->nr_blocks; b++)
+		nr += counts->found[b] > 0;
+	return nr;
+}
+
 /*
  * An older program left one more in the superblock and in the index than in the bitmaps.  Some indices count entries
  * past the end of the map as free.
@@ -74,11 +86,12 @@ static uint64_t nr_counted(const struct counts *counts)
 bool counts_differ(const struct counts *counts)
 {
 	const struct graph *g = counts->graph;
-	uint64_t nr = counts->super->sb.metadata_sm.nr_allocated;
-	uint64_t entries = div_up(g->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP;
+	const uint64_t nr = counts->super->sb.metadata_sm.nr_allocated, there = nr_found(counts);
+	const uint64_t entries = div_up(g->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP;
+	const bool index_differs = counts->index_free + nr != g->nr_blocks && counts->index_free + nr != entries;
 
-	return counts->has_index && counts->index_free + nr != g->nr_blocks && counts->index_free + nr != entries &&
-	       (counts_have_unknown(counts) || nr_counted(counts) != nr);
+	return counts->has_index && nr &&
+	       (there > nr || (index_differs && (counts_have_unknown(counts) ? there : nr_counted(counts)) != nr));
 }
 
 static bool is_kind(const struct graph *g, uint64_t block, enum block_kind kind)
