@@ -93,7 +93,7 @@ few_faults() {
 	[ "$(uname -m)" = x86_64 ] || skip "pages of this machine have another size"
 	thin_dump small.meta -o small.xml
 	truncate -s 4M out
-	few_faults 60 thin_check small.meta
+	few_faults 50 thin_check small.meta
 	few_faults 75 thin_dump small.meta
 	few_faults 95 thin_delta --snap1 1 --snap2 2 small.meta
 	few_faults 105 thin_rmap --region 0..100 small.meta

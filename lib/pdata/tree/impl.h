@@ -73,6 +73,7 @@ struct walk {
 	_Atomic uint32_t nr_chunks;
 	uint32_t max_chunks;
 	struct model **model; /* model.c */
+	unsigned model_shift; /* of a key's hash: the number of its model */
 	_Atomic bool has_models;
 	struct walk_worker *worker;
 	unsigned nr_workers;

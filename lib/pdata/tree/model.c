@@ -7,7 +7,8 @@
 
 #include "pdata/tree/expand.h"
 
-#define MODEL_BITS 11
+#define MODEL_BITS 11 /* of their numbers, at most; fewer for small pools */
+#define NODES_EACH 16 /* metadata blocks a model, at least: few models share a place */
 #define GROUP	   16u /* pointers that are compared in one go */
 #define NR_GROUPS  ((INTERNAL_MAX + GROUP - 1) / GROUP)
 
@@ -46,7 +47,7 @@ static void mark(struct marks *m, uint32_t i, bool on)
  */
 static struct model *acquire(struct walk *w, const struct node *n, bool make)
 {
-	struct model **at = w->model + (node_key(n, 0) * 0x9e3779b97f4a7c15 >> (64 - MODEL_BITS));
+	struct model **at = w->model + (node_key(n, 0) * 0x9e3779b97f4a7c15 >> w->model_shift);
 	struct model *m = __atomic_load_n(at, __ATOMIC_ACQUIRE), *mine;
 
 	if (!m && make) {
@@ -80,15 +81,23 @@ static void unsettle_weak(struct walk *w, struct model *m, uint64_t nattr)
 	}
 }
 
+static size_t nr_models(const struct walk *w)
+{
+	return (size_t)1 << (64 - w->model_shift);
+}
+
 bool walk_new_models(struct walk *w)
 {
-	w->model = calloc((size_t)1 << MODEL_BITS, sizeof(*w->model));
+	w->model_shift = 63;
+	while (w->model_shift > 64 - MODEL_BITS && w->s.nr_blocks / NODES_EACH > nr_models(w))
+		w->model_shift--;
+	w->model = calloc(nr_models(w), sizeof(*w->model));
 	return w->model;
 }
 
 void walk_end_models(struct walk *w)
 {
-	for (size_t i = 0; w->has_models && i < (size_t)1 << MODEL_BITS; i++) {
+	for (size_t i = 0; w->has_models && i < nr_models(w); i++) {
 		if (!w->model[i])
 			continue;
 		unsettle_weak(w, w->model[i], UINT64_MAX);
