@@ -129,14 +129,15 @@ static bool state_is_doubtful(const struct tell *tell)
 	       counts_are_doubtful(datamap) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
-	       (datamap->agrees.surplus && !details_are_back(trees)) ||
+	       (datamap->agrees.surplus && (!details_are_back(trees) || counts_are_whole(datamap->counts))) ||
 	       datamap->agrees.missing > max_leaked(tell);
 }
 
-/* Without details the maps must prove the device. */
+/* Without details the maps must prove the device, and no part of a tree may be lacking: the data map counts a leaf once. */
 static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d)
 {
-	return d->in_top && d->nr_mappings && is_proved_by_data(tell) && is_proved_by_metadata(tell->datamap);
+	return d->in_top && d->nr_mappings && !trees_have_gap(tell->trees, TREE_MAPPING) && is_proved_by_data(tell) &&
+	       is_proved_by_metadata(tell->datamap);
 }
 
 /*
