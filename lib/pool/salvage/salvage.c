@@ -29,10 +29,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "base/cleanup.h"
-#include "base/overflow.h"
 
 /* Each room gets those below it. */
 static void connect_rooms(struct salvage *s)

@@ -22,7 +22,7 @@ struct cover {
 	struct refmap *nr;  /* by data block: number of remaining candidates that map it */
 	uint8_t *in;	    /* by candidate: it is still a candidate */
 	uint32_t *order;    /* the candidates: those with one place, youngest first; the others by keys */
-	void *buf;
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 };
 
 /* The best option that the candidate still has, or NULL. */
@@ -34,7 +34,7 @@ static struct choice *best_option(const struct assignment *a, uint32_t cand)
 	return NULL;
 }
 
-static bool open_leaf(const struct cover *c, uint32_t cand, struct view *v)
+static bool open_leaf(struct cover *c, uint32_t cand, struct view *v)
 {
 	return graph_view(c->a->assign->graph, c->a->cand[cand].node, c->buf, v);
 }
@@ -121,8 +121,7 @@ int assign_cover(struct assignment *a)
 {
 	CLEANUP(free_ptr) uint8_t *in = NULL;
 	CLEANUP(free_ptr) uint32_t *order = NULL;
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
-	struct cover c = { .a = a, .buf = buf };
+	struct cover c = { .a = a };
 	int round = 0;
 
 	if (!a->assign->datamap->missing)

@@ -7,10 +7,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
-#include "base/search.h"
 #include "pool/salvage/assign/gaps.h"
 
 static bool in_lost_top(const struct trees *trees, uint32_t id)

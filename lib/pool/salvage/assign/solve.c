@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/search.h"
 #include "pool/salvage/assign/impl.h"
 
 #define MAX_STEPS   8000000  /* of one part */

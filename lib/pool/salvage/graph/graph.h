@@ -123,7 +123,6 @@ struct graph {
 	uint64_t mapped_sum; /* sum of data_mark() over the mappings of all leaves that were read */
 };
 
-
 /* All zero before.  0 or -ENOMEM; graph_fini() in both cases. */
 int graph_init(struct graph *g, struct io *io, struct jobs *jobs);
 void graph_fini(struct graph *g);
@@ -211,11 +210,11 @@ int graph_read_leaves(struct graph *g, struct vec *list, graph_leaf_fn *fn, void
 
 /*
  * Calls @fn for each leaf below @node whose values have @value_size bytes, in the order of keys, until one returns
- * not 0, or cannot be read: then that is returned.  @buf: room for a block.
+ * not 0, or cannot be read: then that is returned.
  */
 typedef int graph_view_fn(void *ctx, const struct view *v);
-int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, void *buf,
-		    graph_view_fn *fn, void *ctx, struct err *err);
+int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, graph_view_fn *fn, void *ctx,
+		    struct err *err);
 
 /* --- mend.c --- */
 /*

@@ -60,13 +60,13 @@ int graph_read_leaves(struct graph *g, struct vec *list, graph_leaf_fn *fn, void
 struct search {
 	const struct graph *g;
 	uint32_t value_size;
-	void *buf;
 	graph_view_fn *fn;
 	void *ctx;
 	struct err *err;
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 };
 
-static int search_leaves(const struct search *s, uint32_t node, unsigned depth)
+static int search_leaves(struct search *s, uint32_t node, unsigned depth)
 {
 	const struct snode *n = &s->g->node[node];
 	struct view v;
@@ -83,10 +83,10 @@ static int search_leaves(const struct search *s, uint32_t node, unsigned depth)
 										: s->fn(s->ctx, &v);
 }
 
-int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, void *buf,
-		    graph_view_fn *fn, void *ctx, struct err *err)
+int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, graph_view_fn *fn, void *ctx,
+		    struct err *err)
 {
-	const struct search s = { g, value_size, buf, fn, ctx, err };
+	struct search s = { .g = g, .value_size = value_size, .fn = fn, .ctx = ctx, .err = err };
 
 	return search_leaves(&s, node, 0);
 }

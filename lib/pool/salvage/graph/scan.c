@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "base/sum/crc32c.h"
 #include "base/zero.h"
 #include "pool/salvage/graph/graph.h"
 

@@ -3,9 +3,7 @@
 /*
  * Whole blocks in the wrong place, and where the content of a block is.
  */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "pool/salvage/graph/graph.h"

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pool/salvage/state/state.h"
 
@@ -283,15 +282,16 @@ int state_settle_roots(struct state *state, struct err *err)
 }
 
 /* The last block of metadata bitmaps that index block @b names; 0: it cannot be read. */
-static uint32_t last_bitmap(const struct graph *g, uint32_t b, struct disk_index *index)
+static uint32_t last_bitmap(const struct graph *g, uint32_t b)
 {
+	struct disk_index index BLOCK_ALIGNED;
 	uint32_t last = 0;
 
-	if (graph_get(g, b, index, NULL) < 0)
+	if (graph_get(g, b, &index, NULL) < 0)
 		return 0;
 	for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
-		if (le64_get(index->entry[i].blocknr) < g->nr_blocks)
-			last = MAX(last, (uint32_t)le64_get(index->entry[i].blocknr));
+		if (le64_get(index.entry[i].blocknr) < g->nr_blocks)
+			last = MAX(last, (uint32_t)le64_get(index.entry[i].blocknr));
 	return last;
 }
 
@@ -300,7 +300,6 @@ static uint32_t last_written(struct super *super)
 {
 	struct graph *g = super->graph;
 	uint32_t end = g->nr_blocks;
-	struct disk_index index BLOCK_ALIGNED;
 
 	if (super->last_written)
 		return super->last_written;
@@ -309,7 +308,7 @@ static uint32_t last_written(struct super *super)
 	super->last_written = end - 1;
 	for (uint32_t b = 1; b < end; b++)
 		if (g->kind[b] == BLOCK_INDEX)
-			super->last_written = MAX(super->last_written, last_bitmap(g, b, &index));
+			super->last_written = MAX(super->last_written, last_bitmap(g, b));
 	return super->last_written;
 }
 

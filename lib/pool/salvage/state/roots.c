@@ -6,7 +6,6 @@
  * Each state has its metadata space map, found by its index block; the nodes that it counts as in
  * use but that nobody refers to are its roots.  order.c tells which is the newest.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,8 +5,6 @@
  * when block 0 is zero; the older pool's trees are then still there.  They are not used by default,
  * because the devices may have been deleted.  The report names the options that bring them back.
  */
-#include <stdlib.h>
-
 #include "pool/salvage/state/state.h"
 
 static bool holds_devices(const struct graph *g)

@@ -2,7 +2,6 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Reads the superblock. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/overflow.h"

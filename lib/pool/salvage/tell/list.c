@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* The roots that a user can choose from. */
-#include <errno.h>
-#include <stdlib.h>
-
-#include "base/cleanup.h"
 #include "pool/salvage/tell/tell.h"
 
 struct top_sum {

@@ -27,8 +27,7 @@ static int take_details(void *out, const struct view *v)
 
 int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *err)
 {
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
-	int r = graph_each_leaf(g, node, sizeof(struct disk_details), buf, take_details, out, err);
+	int r = graph_each_leaf(g, node, sizeof(struct disk_details), take_details, out, err);
 
 	if (r == -ENOMEM) {
 		g->no_memory = true;

@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
-
 #include "pool/salvage/trees/trees.h"
 
 /* For another parent of a lost node: only a disk made to cost time has many. */

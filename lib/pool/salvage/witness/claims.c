@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "base/search.h"
 #include "pool/salvage/witness/ages.h"
 
@@ -27,12 +26,13 @@ static int by_child(const void *pa, const void *pb)
 	return ORDER(a->child, b->child);
 }
 
-static int read_claims(struct ages *ages, uint32_t block, struct disk_node *raw)
+static int read_claims(struct ages *ages, uint32_t block)
 {
-	struct graph *g = ages->graph;
+	const struct graph *g = ages->graph;
+	struct disk_node raw BLOCK_ALIGNED;
 	struct view v;
 
-	if (graph_get(g, block, raw, NULL) < 0 || le64_get(raw->h.blocknr) != block || !view_open(&v, raw) ||
+	if (graph_get(g, block, &raw, NULL) < 0 || le64_get(raw.h.blocknr) != block || !view_open(&v, &raw) ||
 	    v.value_size != 8)
 		return 0;
 	for (uint32_t i = 0; i < v.nr; i++) {
@@ -51,7 +51,6 @@ static int read_claims(struct ages *ages, uint32_t block, struct disk_node *raw)
 
 int claims_read(struct ages *ages, struct err *err)
 {
-	struct disk_node buf BLOCK_ALIGNED;
 	const struct trees *trees = ages->trees;
 	int r = 0;
 
@@ -60,7 +59,7 @@ int claims_read(struct ages *ages, struct err *err)
 		const struct gap *gap = gap_at(trees, i);
 
 		if (gap->block != NONE && gap->why == BLOCK_JUNK && (gap->tree == TREE_TOP || gap->height))
-			r = read_claims(ages, gap->block, &buf);
+			r = read_claims(ages, gap->block);
 	}
 	if (ages->claims.nr)
 		qsort(ages->claims.data, ages->claims.nr, sizeof(struct claim), by_child);

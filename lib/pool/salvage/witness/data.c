@@ -7,7 +7,6 @@
  *
  * Counts are those of distinct leaves, of the live trees and those of the held snapshot.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,13 +17,12 @@
 
 #define MAX_BLOCKS ((uint64_t)1 << 31) /* 512 MiB of counts: a larger map is not used */
 
-typedef int leaf_fn(struct datamap *datamap, uint32_t leaf, void *ctx);
+typedef int leaf_fn(struct datamap *datamap, uint32_t leaf);
 
 #define TAKEN UINT32_MAX
 
 /* Each leaf below @i once, but for those that were taken.  @mark: TAKEN, or one that was not used before. */
-static int each_leaf(struct datamap *datamap, uint32_t i, uint32_t mark, leaf_fn *fn, void *ctx,
-		     unsigned depth)
+static int each_leaf(struct datamap *datamap, uint32_t i, uint32_t mark, leaf_fn *fn, unsigned depth)
 {
 	const struct graph *g = datamap->graph;
 	const struct snode *n = &g->node[i];
@@ -34,10 +32,10 @@ static int each_leaf(struct datamap *datamap, uint32_t i, uint32_t mark, leaf_fn
 		return 0;
 	datamap->seen[i] = mark;
 	if (n->flags & SN_LEAF)
-		return n->tree == TREE_MAPPING ? fn(datamap, i, ctx) : 0;
+		return n->tree == TREE_MAPPING ? fn(datamap, i) : 0;
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
 		if (graph_child(g, n, k) != NONE)
-			r = each_leaf(datamap, graph_child(g, n, k), mark, fn, ctx, depth + 1);
+			r = each_leaf(datamap, graph_child(g, n, k), mark, fn, depth + 1);
 	return r;
 }
 
@@ -61,11 +59,12 @@ void datamap_take_block(struct refmap *m, uint64_t b)
 		refmap_set(m, b, count - 1);
 }
 
-static int take_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
+static int take_leaf(struct datamap *datamap, uint32_t leaf)
 {
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	struct view v;
 
-	if (!graph_view(datamap->graph, leaf, ctx, &v))
+	if (!graph_view(datamap->graph, leaf, buf, &v))
 		return 0;
 	for (uint32_t i = 0; i < v.nr; i++) {
 		uint64_t b = mapping_block(view_value(&v, i));
@@ -77,11 +76,12 @@ static int take_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
 }
 
 /* 1 when the leaf maps a block for which no mapping is missing. */
-static int check_leaf(struct datamap *datamap, uint32_t leaf, void *ctx)
+static int check_leaf(struct datamap *datamap, uint32_t leaf)
 {
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	struct view v;
 
-	if (!graph_view(datamap->graph, leaf, ctx, &v))
+	if (!graph_view(datamap->graph, leaf, buf, &v))
 		return 1;
 	for (uint32_t i = 0; i < v.nr; i++)
 		if (!datamap_missing(datamap, mapping_block(view_value(&v, i))))
@@ -94,24 +94,23 @@ struct reading {
 	struct datamap *datamap;
 	struct refmap *count;
 	uint8_t *known;
-	void *map;
 	uint64_t nr_large; /* counts that the tree of large counts has */
 };
 
 static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint32_t nr_free)
 {
-	const struct disk_bitmap *map = r->map;
+	struct disk_bitmap map BLOCK_ALIGNED;
 	const struct graph *g = r->datamap->graph;
 
 	if (index >= div_up(refmap_nr_blocks(r->count), ENTRIES_PER_BITMAP) || r->known[index] ||
 	    block >= g->nr_blocks || g->kind[block] != BLOCK_BITMAP ||
-	    graph_get(g, (uint32_t)block, r->map, NULL) < 0)
+	    graph_get(g, (uint32_t)block, &map, NULL) < 0)
 		return;
-	if (!counts_bitmap_fits(map, nr_free, index, refmap_nr_blocks(r->count))) {
+	if (!counts_bitmap_fits(&map, nr_free, index, refmap_nr_blocks(r->count))) {
 		r->datamap->has_other = true;
 		return;
 	}
-	refmap_from_bitmap(r->count, index, map->bits);
+	refmap_from_bitmap(r->count, index, map.bits);
 	r->known[index] = 1;
 }
 
@@ -214,9 +213,7 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 {
 	const struct graph *g = datamap->graph;
 	const struct super *super = datamap->super;
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
-	uint8_t map[MBLOCK_SIZE] BLOCK_ALIGNED;
-	struct reading r = { .datamap = datamap, .map = map };
+	struct reading r = { .datamap = datamap };
 	uint32_t index = find_index(datamap->counts), over;
 
 	*count = NULL;
@@ -231,10 +228,10 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 		free(r.known);
 		return err_nomem(err, "salvage: data space map");
 	}
-	(void)graph_each_leaf(g, index, 16, buf, read_index, &r, NULL);
+	(void)graph_each_leaf(g, index, 16, read_index, &r, NULL);
 	over = node_of(g, super->sb.data_sm.ref_count_root);
 	if (super->sb.data_sm.ref_count_root && over != NONE && g->node[over].tree == TREE_OVERFLOW)
-		(void)graph_each_leaf(g, over, 4, buf, read_overflow, &r, NULL);
+		(void)graph_each_leaf(g, over, 4, read_overflow, &r, NULL);
 	datamap->large_lost = r.nr_large < nr_large(r.count);
 	*count = r.count;
 	*known = r.known;
@@ -252,7 +249,6 @@ bool datamap_is_known(const struct refmap *count, const uint8_t *known)
 int datamap_begin(struct datamap *datamap, struct err *err)
 {
 	const struct graph *g = datamap->graph;
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	CLEANUP(free_ptr) uint8_t *known = NULL;
 	int r;
 
@@ -272,27 +268,23 @@ int datamap_begin(struct datamap *datamap, struct err *err)
 	super_mark_held(datamap->super); /* its devices' mappings count, too */
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		if (g->node[i].flags & (SN_LIVE | SN_HELD) && g->node[i].flags & SN_LEAF)
-			(void)each_leaf(datamap, i, TAKEN, take_leaf, buf, 0);
+			(void)each_leaf(datamap, i, TAKEN, take_leaf, 0);
 	return 0;
 }
 
 bool datamap_allows(struct datamap *datamap, uint32_t node)
 {
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
-
 	if (!datamap->missing)
 		return true;
 	if (!grow_seen(datamap))
 		return false;
-	return !each_leaf(datamap, node, ++datamap->asked, check_leaf, buf, 0);
+	return !each_leaf(datamap, node, ++datamap->asked, check_leaf, 0);
 }
 
 void datamap_take(struct datamap *datamap, uint32_t node)
 {
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
-
 	if (datamap->missing && grow_seen(datamap))
-		(void)each_leaf(datamap, node, TAKEN, take_leaf, buf, 0);
+		(void)each_leaf(datamap, node, TAKEN, take_leaf, 0);
 }
 
 uint64_t datamap_sum(const struct datamap *datamap)

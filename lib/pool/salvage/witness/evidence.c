@@ -8,7 +8,6 @@
  * had then.  A node that was in that older tree and is still in use was this device's; a node that
  * was in use then but not in the tree cannot be the device's now.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"

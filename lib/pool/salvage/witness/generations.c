@@ -36,20 +36,21 @@ static void set_live(const struct graph *g, uint64_t *live, const struct disk_bi
 }
 
 /* The blocks in use by the space map whose index is @index: false when a part of it is lost. */
-static bool read_live(const struct graph *g, uint32_t index, uint64_t *live, void *buf, void *map)
+static bool read_live(const struct graph *g, uint32_t index, uint64_t *live)
 {
+	struct disk_index d BLOCK_ALIGNED;
+	struct disk_bitmap map BLOCK_ALIGNED;
 	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
-	const struct disk_index *d = buf;
 
-	if (graph_get(g, index, buf, NULL) < 0)
+	if (graph_get(g, index, &d, NULL) < 0)
 		return false;
 	for (uint32_t i = 0; i < nr; i++) {
-		uint64_t b = le64_get(d->entry[i].blocknr);
+		uint64_t b = le64_get(d.entry[i].blocknr);
 
 		if (b >= g->nr_blocks || g->kind[b] != BLOCK_BITMAP ||
-		    graph_get(g, (uint32_t)b, map, NULL) < 0)
+		    graph_get(g, (uint32_t)b, &map, NULL) < 0)
 			return false;
-		set_live(g, live, map, i * ENTRIES_PER_BITMAP);
+		set_live(g, live, &map, i * ENTRIES_PER_BITMAP);
 	}
 	return bits_get(live, index);
 }
@@ -105,8 +106,6 @@ static int list_past(struct counts *counts, struct vec *out)
 	struct graph *g = counts->graph;
 	uint64_t words = div_up(g->nr_blocks, 64);
 	size_t max = (size_t)MIN((uint64_t)MAX_STATES, MAX_BYTES / (8 * words));
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
-	uint8_t map[MBLOCK_SIZE] BLOCK_ALIGNED;
 	CLEANUP(free_ptr) uint8_t *named = malloc(g->nr_blocks);
 
 	if (!named)
@@ -120,7 +119,7 @@ static int list_past(struct counts *counts, struct vec *out)
 		if (g->kind[b] != BLOCK_INDEX)
 			continue;
 		live = graph_noted(g, calloc(words, sizeof(*live)));
-		p = live && read_live(g, b, live, buf, map) ?
+		p = live && read_live(g, b, live) ?
 			    graph_noted(g, vec_push(out, sizeof(*p))) :
 			    NULL;
 		if (!p) {

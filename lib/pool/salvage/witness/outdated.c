@@ -70,10 +70,8 @@ static int ask_data_map(void *ctx, const struct view *v)
 /* Are all data blocks that the tree maps in use, and does one of them lack a mapping? */
 static bool is_missing(const struct graph *g, uint32_t root, struct data_counts *data)
 {
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
-
 	data->any_missing = false;
-	return data->stored && !graph_each_leaf(g, root, 8, buf, ask_data_map, data, NULL) &&
+	return data->stored && !graph_each_leaf(g, root, 8, ask_data_map, data, NULL) &&
 	       data->any_missing;
 }
 

@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/overflow.h"
-#include "base/vec.h"
 #include "pool/salvage/witness/counts.h"
 
 static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
@@ -331,7 +329,6 @@ int counts_read(struct counts *counts, struct err *err)
 {
 	const struct graph *g = counts->graph;
 	const struct super *super = counts->super;
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	int r;
 
 	if (!counts->count)
@@ -351,7 +348,7 @@ int counts_read(struct counts *counts, struct err *err)
 		uint32_t root = g->slot[super->sb.metadata_sm.ref_count_root];
 
 		if (g->node[root].tree == TREE_OVERFLOW)
-			r = graph_each_leaf(g, root, 4, buf, take_overflow, counts, err);
+			r = graph_each_leaf(g, root, 4, take_overflow, counts, err);
 	}
 	counts_read_edges(counts);
 	return r == -ENOMEM ? r : 0;

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pdata/block/refmap.h"
 #include "pool/salvage/witness/datamap.h"
