@@ -54,4 +54,16 @@ struct vec {
 /* Appends one element of @size bytes, its contents undefined.  NULL: no memory. */
 void *vec_push(struct vec *v, size_t size);
 
+/* Appends a value that has the type of the elements.  0 or -ENOMEM. */
+#define vec_put(v, ...)                                                 \
+	({                                                              \
+		__auto_type vec_value = (__VA_ARGS__);                  \
+		__auto_type vec_p = &vec_value;                         \
+                                                                        \
+		vec_p = vec_push(v, sizeof(vec_value));                 \
+		if (vec_p)                                              \
+			*vec_p = vec_value;                             \
+		vec_p ? 0 : -ENOMEM;                                    \
+	})
+
 #endif

@@ -81,10 +81,30 @@ static void no_memory(void)
 	free(l.item);
 }
 
+struct pair {
+	uint64_t key;
+	uint32_t value;
+};
+
+static void keeps_values(void)
+{
+	struct vec v = { 0 };
+	const struct pair *p;
+
+	for (uint32_t i = 0; i < 1000; i++)
+		check_eq(vec_put(&v, (struct pair){ ~(uint64_t)i, i }), 0);
+	check_eq(v.nr, 1000);
+	p = v.data;
+	for (uint32_t i = 0; i < 1000; i++)
+		check(p[i].key == ~(uint64_t)i && p[i].value == i);
+	free(v.data);
+}
+
 static const struct test tests[] = {
 	{ "elements added one by one are all there, in order", keeps_all },
 	{ "a million additions move the array a few times only", doubles },
 	{ "what was reserved is not moved until it is full", reserves_at_once },
+	{ "values of a struct's type that are put are all there, in order", keeps_values },
 	{ "without memory the array stays as it was", no_memory },
 	{ 0 }
 };

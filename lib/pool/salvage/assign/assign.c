@@ -83,7 +83,6 @@ static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool s
 
 	for (; p->nr_devs && k < a->nr_cands; k++) {
 		struct voice v = { 0 };
-		struct choice *o;
 
 		if (!p->one && assign_node(a, k)->first > p->last)
 			break;
@@ -91,10 +90,8 @@ static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool s
 			continue;
 		if (score && !p->one && (v = hear(a, k, p)).score <= 0)
 			continue;
-		o = vec_push(out, sizeof(*o));
-		if (!o)
+		if (vec_put(out, (struct choice){ k, i, 0, v.score, v.says, 0 }))
 			return -ENOMEM;
-		*o = (struct choice){ k, i, 0, v.score, v.says, 0 };
 	}
 	return 0;
 }

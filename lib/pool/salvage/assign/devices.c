@@ -122,7 +122,7 @@ static int invent_ids(struct assign *as, bool unknown, struct err *err)
 	graph_mark_children(as->graph);
 	for (uint32_t i = 0; i < as->graph->nr_nodes && !r; i++)
 		if (lacks_device(as->counts, &as->graph->node[i], unknown))
-			r = push_number(&list, i);
+			r = vec_put(&list, i);
 	if (r)
 		err_nomem(err, "salvage: orphans");
 	if (list.nr)

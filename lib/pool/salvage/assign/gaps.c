@@ -55,7 +55,6 @@ static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how
 	out->nr = 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		const struct snode *n = &g->node[i];
-		struct candidate *c;
 		uint32_t refs;
 
 		if (n->flags & SN_VIRTUAL || !of_tree(n, tree))
@@ -63,10 +62,8 @@ static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how
 		refs = counts_missing_refs(counts, n->block);
 		if (!may_lack(n, refs, tree, how))
 			continue;
-		c = vec_push(out, sizeof(*c));
-		if (!c)
+		if (vec_put(out, (struct candidate){ i, refs }))
 			return -ENOMEM;
-		*c = (struct candidate){ i, refs };
 	}
 	if (out->nr)
 		qsort_r(out->data, out->nr, sizeof(struct candidate), by_first_key, g->node);

@@ -150,17 +150,6 @@ static inline uint32_t graph_child(const struct graph *g, const struct snode *n,
 	return g->edge[n->edge + k].node;
 }
 
-/* Appends a node, or another number.  0 or -ENOMEM. */
-static inline int push_number(struct vec *list, uint32_t i)
-{
-	uint32_t *p = vec_push(list, sizeof(*p));
-
-	if (!p)
-		return -ENOMEM;
-	*p = i;
-	return 0;
-}
-
 /* The edge of internal node @n whose keys @key is one of; NONE: it lies before all of them. */
 static inline uint32_t edge_for(const struct graph *g, const struct snode *n, uint64_t key)
 {

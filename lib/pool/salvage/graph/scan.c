@@ -94,13 +94,11 @@ static int note_edges(const struct graph *graph, struct sight *g, const struct v
 	n->edge = (uint32_t)g->edges.nr;
 	n->nr_edges = v->nr;
 	for (uint32_t i = 0; i < v->nr; i++) {
-		struct edge *e = vec_push(&g->edges, sizeof(*e));
-		uint64_t value = view_value(v, i);
+		const uint64_t value = view_value(v, i);
+		const uint32_t block = value < graph->nr_blocks ? (uint32_t)value : NONE;
 
-		if (!e)
+		if (vec_put(&g->edges, (struct edge){ view_key(v, i), block, NONE }))
 			return -ENOMEM;
-		*e = (struct edge) { view_key(v, i),
-				     value < graph->nr_blocks ? (uint32_t)value : NONE, NONE };
 	}
 	if (v->unsorted)
 		qsort((struct edge *)g->edges.data + n->edge, v->nr, sizeof(struct edge), order_u64); /* by key */
@@ -186,26 +184,20 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 
 		memcpy(buf, data, MBLOCK_SIZE);
 		if (mend_block(buf, (uint32_t)at, &m)) {
-			struct mend *slot = vec_push(&g->mends, sizeof(m));
-
-			if (!slot)
+			if (vec_put(&g->mends, m))
 				return -ENOMEM;
-			*slot = m;
 			data = buf;
 			kind = kind_of(data);
 			mended = true;
 		}
 	}
 	if (kind != BLOCK_JUNK && block_own_nr(data) != at) {
-		struct stray *st = vec_push(&g->strays, sizeof(*st));
-		uint64_t own = block_own_nr(data);
+		const uint64_t own = block_own_nr(data);
+		const struct stray st = { .at = (uint32_t)at, .own = own < graph->nr_blocks ? (uint32_t)own : NONE,
+					  .kind = (uint8_t)kind };
 
-		if (!st)
-			return -ENOMEM;
-		*st = (struct stray){ .at = (uint32_t)at, .own = own < graph->nr_blocks ? (uint32_t)own : NONE,
-				      .kind = (uint8_t)kind };
 		graph->kind[at] = BLOCK_STRAY;
-		return 0;
+		return vec_put(&g->strays, st);
 	}
 	if (!at && kind != BLOCK_SUPER)
 		kind = BLOCK_JUNK; /* whatever it is, it is not part of the pool there */

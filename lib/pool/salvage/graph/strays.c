@@ -29,7 +29,7 @@ static bool is_whole(uint8_t kind)
 static int place_strays(struct graph *g, struct err *err)
 {
 	for (size_t i = 0; i < g->strays.nr; i++) {
-		struct stray *st = (struct stray *)g->strays.data + i, *moved;
+		struct stray *st = (struct stray *)g->strays.data + i;
 		int r;
 
 		if (st->own == NONE || is_whole(g->kind[st->own]))
@@ -40,10 +40,8 @@ static int place_strays(struct graph *g, struct err *err)
 		if (!r)
 			continue;
 		st->used = true;
-		moved = vec_push(&g->moved, sizeof(*moved));
-		if (!moved)
+		if (vec_put(&g->moved, *st))
 			return err_nomem(err, "salvage: list of misplaced blocks");
-		*moved = *st;
 	}
 	if (g->moved.nr)
 		qsort(g->moved.data, g->moved.nr, sizeof(struct stray), by_own);

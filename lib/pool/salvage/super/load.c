@@ -10,16 +10,10 @@
 
 static int want(struct graph *g, struct vec *list, uint64_t block)
 {
-	mblock_t *p;
-
 	if (block >= g->nr_blocks || g->kind[block] != BLOCK_UNREAD)
 		return 0;
-	p = vec_push(list, sizeof(*p));
-	if (!p)
-		return -ENOMEM;
 	g->kind[block] = BLOCK_WANTED;
-	*p = block;
-	return 0;
+	return vec_put(list, (mblock_t)block);
 }
 
 /* The bitmaps that a space map's index names. */

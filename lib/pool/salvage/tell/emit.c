@@ -113,7 +113,7 @@ static int read_leaves(void *ctx, struct emitter *e, const mblock_t *list, size_
 	r->list = list;
 	r->nr_list = nr;
 	for (size_t i = 0; i < nr && !bad; i++)
-		bad = push_number(&nodes, (uint32_t)list[i] - 1);
+		bad = vec_put(&nodes, (uint32_t)list[i] - 1);
 	bad = bad ? err_nomem(err, "salvage: leaves") : graph_read_leaves(r->graph, &nodes, take_leaf, r, err);
 	free(nodes.data);
 	return bad;

@@ -83,7 +83,7 @@ static int list_leaves(struct times *t, uint32_t i, uint32_t snap_time)
 		if (t->reached[i] == 2)
 			t->newest = MAX(t->newest, n->max_time + 1);
 		else
-			r = push_number(&t->leaves, i);
+			r = vec_put(&t->leaves, i);
 		return r;
 	}
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
@@ -119,7 +119,7 @@ static int count_all(struct times *t, struct err *err)
 
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		if (t->reached[i] && g->node[i].flags & SN_LEAF && g->node[i].nr_mappings &&
-		    push_number(&t->leaves, i) < 0)
+		    vec_put(&t->leaves, i) < 0)
 			return err_nomem(err, "salvage: times");
 	return read_leaves(t, count_leaf, err);
 }

@@ -36,15 +36,11 @@ static int read_claims(struct ages *ages, uint32_t block)
 	    v.value_size != 8)
 		return 0;
 	for (uint32_t i = 0; i < v.nr; i++) {
-		struct claim *c;
+		const uint64_t key = view_key(&v, i), last = i + 1 < v.nr ? view_key(&v, i + 1) - 1 : UINT64_MAX;
 
-		if (node_of(g, view_value(&v, i)) == NONE)
-			continue;
-		c = vec_push(&ages->claims, sizeof(*c));
-		if (!c)
+		if (node_of(g, view_value(&v, i)) != NONE &&
+		    vec_put(&ages->claims, (struct claim){ key, last, block, (uint32_t)view_value(&v, i), v.leaf }))
 			return -ENOMEM;
-		*c = (struct claim){ view_key(&v, i), i + 1 < v.nr ? view_key(&v, i + 1) - 1 : UINT64_MAX, block,
-				     (uint32_t)view_value(&v, i), v.leaf };
 	}
 	return 0;
 }

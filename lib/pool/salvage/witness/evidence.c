@@ -124,25 +124,15 @@ int old_roots_read(struct ages *ages, struct err *err)
 			continue;
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
 			const struct edge *e = &g->edge[n->edge + k];
-			struct old_root *o;
+			const struct old_root o = { (uint32_t)e->key, e->block, n->block };
 
-			if (e->key > MAX_DEV_ID)
-				continue;
-			o = vec_push(&ages->old_roots, sizeof(*o));
-			if (!o)
+			if (e->key <= MAX_DEV_ID && vec_put(&ages->old_roots, o))
 				return err_nomem(err, "salvage: older roots");
-			*o = (struct old_root){ (uint32_t)e->key, e->block, n->block };
 		}
 	}
-	for (uint32_t b = 0; b < g->nr_blocks; b++) {
-		uint32_t *p;
-
-		if (g->kind[b] != BLOCK_INDEX || !block_age(super, b))
-			continue;
-		p = graph_noted(g, vec_push(&ages->commits, sizeof(*p)));
-		if (p)
-			*p = block_age(super, b);
-	}
+	for (uint32_t b = 0; b < g->nr_blocks; b++)
+		if (g->kind[b] == BLOCK_INDEX && block_age(super, b) && vec_put(&ages->commits, block_age(super, b)))
+			return err_nomem(err, "salvage: older states");
 	if (ages->commits.nr)
 		qsort(ages->commits.data, ages->commits.nr, sizeof(uint32_t), order_u32);
 	if (ages->old_roots.nr)

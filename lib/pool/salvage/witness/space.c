@@ -290,7 +290,7 @@ static int search_bitmaps(struct counts *counts, struct err *err)
 	int r = 0;
 
 	for (uint32_t b = 0; b < g->nr_blocks && !r; b++)
-		if (g->kind[b] == BLOCK_BITMAP && push_number(&all, b))
+		if (g->kind[b] == BLOCK_BITMAP && vec_put(&all, b))
 			r = err_nomem(err, "salvage: bitmaps");
 	/* where the image is cut off, nothing is there to count */
 	for (uint32_t i = 0; !r && i * ENTRIES_PER_BITMAP < g->nr_blocks &&

@@ -48,7 +48,7 @@ static int list_leaves(struct witness *w)
 	w->leaves.nr = 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		if (is_reached_leaf(&g->node[i]) && !(g->node[i].flags & SN_VIRTUAL) &&
-		    push_number(&w->leaves, i) < 0)
+		    vec_put(&w->leaves, i) < 0)
 			return -ENOMEM;
 	}
 	return 0;
