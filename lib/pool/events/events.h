@@ -3,7 +3,7 @@
 #ifndef POOL_EVENTS_H
 #define POOL_EVENTS_H
 /*
- * The grammar that joins trees and text.  A source (emit, xml_read, salvage) drives
+ * The grammar that joins trees and text.  A source (emit, xml_read) drives
  * a sink (xml_write, json_write, human_write, build):
  *
  *   pool    := begin_pool { def | device } end_pool
