@@ -25,10 +25,10 @@ static void bitmap(void)
 
 static void superblock(void)
 {
-	static uint32_t count[NR_BLOCKS], found[NR_BLOCKS];
+	static uint32_t count[NR_BLOCKS];
 	struct graph g = { .nr_blocks = NR_BLOCKS };
 	struct super super = { .graph = &g };
-	struct counts counts = { .graph = &g, .super = &super, .count = count, .found = found, .has_counts = true,
+	struct counts counts = { .graph = &g, .super = &super, .count = count, .has_counts = true,
 				 .has_index = true };
 
 	for (uint32_t b = 0; b < USED; b++)
@@ -45,26 +45,32 @@ static void superblock(void)
 	check(counts_differ(&counts));
 }
 
-/* The superblock itself, a bitmap of each space map, and what the trees name. */
+/* The superblock itself, a bitmap and a root of each space map, and the nodes of the trees. */
 static void trees(void)
 {
-	static uint32_t count[NR_BLOCKS], found[NR_BLOCKS] = { [0] = 1, [7] = 2, [9] = 1 };
-	struct graph g = { .nr_blocks = NR_BLOCKS };
-	struct super super = { .graph = &g, .sb.data_sm.nr_blocks = 1, .sb.metadata_sm.nr_allocated = 5 };
-	struct counts counts = { .graph = &g, .super = &super, .count = count, .found = found,
-				 .has_index = true, .index_free = NR_BLOCKS - 5 };
+	static uint32_t count[NR_BLOCKS];
+	struct snode node[] = { { .block = 7, .flags = SN_LIVE }, { .block = 9, .flags = SN_HELD }, { .block = 8 } };
+	struct graph g = { .nr_blocks = NR_BLOCKS, .node = node, .nr_nodes = 3 };
+	struct super super = { .graph = &g,
+			       .sb = { .data_sm = { .nr_blocks = 1, .bitmap_root = 1 },
+				       .metadata_sm = { .bitmap_root = 2, .nr_allocated = 7 } } };
+	struct counts counts = { .graph = &g, .super = &super, .count = count, .has_index = true,
+				 .index_free = NR_BLOCKS - 7 };
 
 	for (uint32_t b = 0; b < NR_BLOCKS; b++)
 		count[b] = COUNT_UNKNOWN;
 	check(!counts_differ(&counts));
-	found[8] = 1;
+	node[2].flags = SN_LIVE;
 	check(counts_differ(&counts));
+	counts.has_index = false;
+	check(counts_differ(&counts));
+	counts.has_index = true;
 	/* an index of another state counts only where the trees have another number, too */
-	super.sb.metadata_sm.nr_allocated = 6;
+	super.sb.metadata_sm.nr_allocated = 8;
 	check(!counts_differ(&counts));
-	super.sb.metadata_sm.nr_allocated = 7;
+	super.sb.metadata_sm.nr_allocated = 9;
 	check(counts_differ(&counts));
-	counts.index_free = NR_BLOCKS - 7;
+	counts.index_free = NR_BLOCKS - 9;
 	check(!counts_differ(&counts));
 }
 

@@ -165,7 +165,7 @@ const struct pool_state *order_newest(const struct graph *g, struct vec *states,
 	*spoilt = false;
 	for (size_t i = nr; i < states->nr; i++) {
 		*spoilt |= nr && !is_newer(g, &st[i], &st[best]) &&
-			   !fall_between(&st[best], &st[i]).clock;
+			   (!st[i].dated || !fall_between(&st[best], &st[i]).clock);
 		free(st[i].live);
 	}
 	states->nr = nr;

@@ -65,15 +65,19 @@ static uint64_t nr_counted(const struct counts *counts)
 	return nr;
 }
 
-/* Blocks that the trees and the space maps have; inner nodes of a space map are not among them. */
+/* Blocks that the trees and the space maps have, those of the held snapshot among them, but for details and inner nodes. */
 static uint64_t nr_found(const struct counts *counts)
 {
 	const struct graph *g = counts->graph;
-	uint64_t nr = div_up(g->nr_blocks, ENTRIES_PER_BITMAP) +
-		      div_up(counts->super->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP);
+	const struct superblock *sb = &counts->super->sb;
+	uint64_t nr = 1 + div_up(g->nr_blocks, ENTRIES_PER_BITMAP) + div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP);
+	uint64_t root[NR_SUPER_ROOTS];
 
-	for (uint32_t b = 0; b < g->nr_blocks; b++)
-		nr += counts->found[b] > 0;
+	super_roots(sb, root);
+	for (size_t i = 2; i < NR_SUPER_ROOTS; i++)
+		nr += root[i] > 0;
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		nr += g->node[i].flags & (SN_LIVE | SN_HELD) && g->node[i].block != NONE;
 	return nr;
 }
 
@@ -88,8 +92,8 @@ bool counts_differ(const struct counts *counts)
 	const uint64_t entries = div_up(g->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP;
 	const bool index_differs = counts->index_free + nr != g->nr_blocks && counts->index_free + nr != entries;
 
-	return counts->has_index && nr &&
-	       (there > nr || (index_differs && (counts_have_unknown(counts) ? there : nr_counted(counts)) != nr));
+	return nr && (there > nr || (counts->has_index && index_differs &&
+				     (counts_have_unknown(counts) ? there : nr_counted(counts)) != nr));
 }
 
 static bool is_kind(const struct graph *g, uint64_t block, enum block_kind kind)
