@@ -53,6 +53,20 @@ static char *folder_of(const char *path)
 	return copy ? strdup(dirname(copy)) : NULL;
 }
 
+#define TEMP_LEN 100 /* bytes of the file's name that its temporary name begins with */
+
+/* A name of the greatest length has no room for more, so not all of it is taken; a character of UTF-8 is not cut. */
+static int temp_name(const struct out_file *f, unsigned i, char **out)
+{
+	const char *slash = strrchr(f->path, '/'), *name = slash ? slash + 1 : f->path;
+	size_t n = strlen(name);
+
+	if (n > TEMP_LEN)
+		for (n = TEMP_LEN; n && (name[n] & 0xc0) == 0x80; n--)
+			;
+	return asprintf(out, "%.*s.%d.%u", (int)(name + n - f->path), f->path, (int)getpid(), i);
+}
+
 /* Finds a temporary name with which @attempt succeeds, which returns -EEXIST where the name is in use. */
 static int find_temp_name(struct out_file *f, int (*attempt)(struct out_file *f, mode_t mode), mode_t mode)
 {
@@ -60,7 +74,7 @@ static int find_temp_name(struct out_file *f, int (*attempt)(struct out_file *f,
 	sigset_t old;
 
 	for (unsigned i = 0; i < 1000 && r == -EEXIST; i++) {
-		if (asprintf(&f->temp, "%s.%d.%u", f->path, (int)getpid(), i) < 0) {
+		if (temp_name(f, i, &f->temp) < 0) {
 			f->temp = NULL;
 			return -ENOMEM;
 		}

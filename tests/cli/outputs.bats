@@ -389,3 +389,24 @@ same_said() {
 	done
 	exec 7<&-
 }
+
+@test "an output may have the longest name that there is, new and replaced" {
+	local to name twice command
+
+	for name in "$(printf 'n%.0s' {1..255})" "$(printf 'ä%.0s' {1..127})"; do
+		mkdir folder
+		to=folder/$name
+		for command in "thin_dump meta -o $to" "thin_metadata_pack -f -i meta -o $to" "thin_metadata_unpack -f -i pack -o $to" \
+			"thin_restore -q -i xml --size auto -o $to" "thin_repair -q --size auto -i meta -o $to" \
+			"thin_shrink -q --binary --no-copy --nr-blocks 90 --size auto -i meta -o $to" \
+			"thin_shrink -q --no-copy --nr-blocks 90 -i xml -o $to" \
+			"thin_materialize -q -f table a $to" "thin_materialize -q -f -O qcow2 table a $to"; do
+			for twice in 1 2; do
+				eval "$command" </dev/null
+				[ "$(ls folder)" = "$name" ] || { echo "$command: $(ls folder)"; return 1; }
+			done
+			rm "$to"
+		done
+		rmdir folder
+	done
+}
