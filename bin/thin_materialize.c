@@ -422,6 +422,8 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 		cli_left(c, "'%s' %s", m.out.path,
 			 m.updates ? "is partly updated: run the same command again" : left[m.out.kind]);
 		r = make_run(&m, jobs, &err);
+		if (!r)
+			cli_left(c, "the image is complete");
 		print_digests(c, &m);
 		if (r)
 			cli_fail(c, r, &err);

@@ -8,6 +8,8 @@
 
 static _Atomic(const char *) noted[LEFTOVER_MAX];
 
+static atomic_bool named;
+
 static void replace(const char *old, const char *with)
 {
 	for (size_t i = 0; i < LEFTOVER_MAX; i++) {
@@ -37,4 +39,14 @@ void leftover_remove(void)
 		if (path)
 			unlink(path);
 	}
+}
+
+void leftover_named(void)
+{
+	atomic_store(&named, true);
+}
+
+bool leftover_is_named(void)
+{
+	return atomic_load(&named);
 }

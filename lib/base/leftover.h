@@ -9,10 +9,19 @@
 
 #define LEFTOVER_MAX 8 /* more are not noted */
 
+#include <stdbool.h>
+
 void leftover_note(const char *path);
 /* Forgets @path: the file is complete, renamed or gone. NULL is allowed. */
 void leftover_keep(const char *path);
 /* Removes the files noted. A signal's handler may call it. */
 void leftover_remove(void);
+/*
+ * A complete file has its name: whatever was to be said of it after a signal is not true any more.  Signals are to be held from
+ * before the renaming until this returns.
+ */
+void leftover_named(void);
+/* Was it called?  A signal's handler may ask. */
+bool leftover_is_named(void);
 
 #endif

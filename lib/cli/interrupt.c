@@ -19,6 +19,13 @@ static const int fatal[] = { SIGINT, SIGTERM, SIGHUP };
 /* The handler reads one while the next is made in the other. */
 static char texts[2][TEXT_MAX];
 static _Atomic(const char *) text;
+static size_t prefix_len; /* of what stands in each text before the sentence */
+
+static void put(const char *say, size_t len)
+{
+	if (write(STDERR_FILENO, say, len) < 0)
+		return; /* stderr does not take it: nothing more can be done */
+}
 
 /*
  * timeout(1) sends its signal twice, and people press Ctrl-C again: the second one waits until this is done.  With
@@ -27,15 +34,16 @@ static _Atomic(const char *) text;
 static void interrupted(int sig)
 {
 	static struct sigaction by_default;
+	static const char complete[] = "the output is complete\n";
 	const char *say = atomic_exchange(&text, NULL);
+	bool is_complete = say && leftover_is_named();
+	size_t len = is_complete ? prefix_len : strlen(say ? say : CLI_NO_LINE);
+	size_t skip = cli_hold_line(true) ? 0 : strlen(CLI_NO_LINE);
 
 	leftover_remove();
-	if (!say)
-		say = CLI_NO_LINE;
-	if (!cli_hold_line(true))
-		say += strlen(CLI_NO_LINE);
-	if (write(STDERR_FILENO, say, strlen(say)) < 0)
-		say = NULL; /* stderr does not take it: nothing more can be done */
+	put((say ? say : CLI_NO_LINE) + skip, len - skip);
+	if (is_complete)
+		put(complete, sizeof(complete) - 1);
 	sigaction(sig, &by_default, NULL);
 	raise(sig); /* when this returns, it ends the process */
 }
@@ -58,6 +66,7 @@ void cli_left(struct cli *c, const char *fmt, ...)
 	size_t n;
 
 	n = (size_t)snprintf(to, TEXT_MAX, CLI_NO_LINE "%s: interrupted: ", c->cmd->name);
+	prefix_len = n;
 	va_start(ap, fmt);
 	vsnprintf(to + n, TEXT_MAX - n - 1, fmt, ap);
 	va_end(ap);

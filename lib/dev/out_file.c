@@ -330,6 +330,7 @@ static int take_name(const struct out_file *f)
 static int commit(struct out_file *f, struct err *err)
 {
 	CLEANUP(free_ptr) char *folder = NULL;
+	sigset_t old;
 	int r, fd;
 
 	r = f->spool >= 0 ? copy_spool(f, err) : 0;
@@ -345,7 +346,11 @@ static int commit(struct out_file *f, struct err *err)
 		if (r)
 			return r;
 	}
+	signals_hold(&old);
 	r = take_name(f);
+	if (!r)
+		leftover_named();
+	signals_release(&old);
 	if (r < 0)
 		return err_sys(err, r, "cannot rename the finished file to '%s', which is unchanged", f->shown);
 	leftover_keep(f->temp);

@@ -104,6 +104,28 @@ long_command() {
 	END
 }
 
+@test "Ctrl-C when the output has just got its name: it is called complete, and is" {
+	need_strace
+	local -x ASAN_OPTIONS=detect_leaks=0
+	local c
+	while read -r c; do
+		strace -f -qq -o out/calls -e trace=rename,renameat2 -e inject=rename,renameat2:signal=INT \
+			bash -c "exec $c" 2>out/said || [ $? -eq 130 ] || { echo "$c: $(cat out/said)"; return 1; }
+		grep -q ': interrupted: the output is complete$' out/said || { echo "$c: $(cat out/said)"; return 1; }
+		[ -s out/new ] && rm out/new
+	done <<-END
+		thin_restore -i xml -o out/new --size auto
+		thin_repair -i meta -o out/new --size auto
+		thin_shrink --binary --no-copy --nr-blocks 90000000 -i meta -o out/new --size auto
+		thin_shrink --no-copy --nr-blocks 90000000 -i xml -o out/new
+		thin_dump meta -o out/new
+		thin_metadata_pack -i meta -o out/new
+		thin_metadata_unpack -i pack -o out/new
+		thin_materialize --size 1M --data-dev data meta 1 out/new
+		thin_materialize -O qcow2 --size 1M --data-dev data meta 1 out/new
+	END
+}
+
 # timeout(1) sends its signal to the command and to its group
 @test "a signal that comes again and again ends a command once: it says what is left, and leaves no file" {
 	local i n pid
