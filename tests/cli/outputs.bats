@@ -390,6 +390,24 @@ same_said() {
 	exec 7<&-
 }
 
+@test "a dry run says that a block device is read-only or held, as the run does" {
+	truncate -s 8M read held
+	loop -r read
+	same_said thin_repair -i table -o "$LOOP"
+	same_said thin_shrink --binary --no-copy --nr-blocks 90 -i table -o "$LOOP"
+	same_said thin_materialize table a "$LOOP"
+	[ "$status" -eq 74 ]
+	[[ "$output" == *"is read-only"* ]]
+	command -v mkfs.ext4 >/dev/null || skip "no mkfs.ext4"
+	loop held
+	mkfs.ext4 -qF "$LOOP"
+	mount_loop
+	same_said thin_repair --force -i table -o "$LOOP"
+	same_said thin_shrink -f --binary --no-copy --nr-blocks 90 -i table -o "$LOOP"
+	same_said thin_materialize -f table a "$LOOP"
+	[ "$status" -eq 74 ]
+}
+
 @test "an output may have the longest name that there is, new and replaced" {
 	local to name twice command
 

@@ -48,7 +48,7 @@ static int open_file(struct output *o, const struct output_options *opt, struct 
 
 static int open_device(struct output *o, const struct output_options *opt, struct err *err)
 {
-	const unsigned flags = DEV_BUFFERED | (opt->dry_run ? 0 : DEV_WRITE);
+	const unsigned flags = DEV_BUFFERED | DEV_WRITE; /* a dry run, too: it says what the run would say */
 	int r = dev_open(o->path, flags, &o->io, err);
 
 	if (r == -EBUSY && opt->force >= 2)
