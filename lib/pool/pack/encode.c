@@ -116,26 +116,28 @@ static uint8_t *put_literal(uint8_t *p, const void *from, size_t len)
 	return p + len;
 }
 
+/* @nr numbers, at least one. */
 static void read_numbers(uint64_t *v, const uint8_t *from, size_t nr)
 {
 	le64 le;
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < nr; i++) {
+	do {
 		memcpy(&le, from + i * 8, 8);
 		v[i] = le64_get(le);
-	}
+	} while (++i < nr);
 }
 
 static uint8_t *put_shifted(uint8_t *p, const uint64_t *v, size_t nr)
 {
 	uint64_t part[NUMBERS_MAX];
-	size_t i;
+	size_t i = 0;
 
 	p = put_tag(p, TAG_SHIFTED, (unsigned)(nr >> 8));
 	*p++ = (uint8_t)nr;
-	for (i = 0; i < nr; i++)
+	do
 		part[i] = v[i] >> 24;
+	while (++i < nr);
 	p = put_numbers(p, part, nr);
 	for (i = 0; i < nr; i++)
 		part[i] = v[i] & 0xffffff;
