@@ -245,9 +245,10 @@ static bool is_in_use(const struct counts *counts, const struct snode *n)
 
 /*
  * When the references of live nodes have been counted: where the walk refused the content of a block, and these are
- * all the references that it has, the content is not what belongs there, and what it points to is not its own.
+ * all the references that it has, the content is not what belongs there, and what it points to is not its own.  So it is
+ * with other content where the superblock names the @root of a space map.
  */
-static void mark_misplaced(struct counts *counts)
+static void mark_misplaced(struct counts *counts, const uint64_t *root)
 {
 	struct graph *g = counts->graph;
 
@@ -256,6 +257,13 @@ static void mark_misplaced(struct counts *counts)
 
 		if (node != NONE && is_in_use(counts, &g->node[node]) && counts->count[b] <= counts->found[b])
 			g->node[node].flags |= SN_MISPLACED;
+	}
+	for (size_t i = 2; i < 6; i++) { /* the superblock expects space maps there */
+		struct snode *n = node_of(g, root[i]) == NONE ? NULL : &g->node[node_of(g, root[i])];
+
+		if (n && !(n->flags & SN_VIRTUAL) && n->tree != TREE_NONE && n->tree != TREE_INDEX &&
+		    n->tree != TREE_OVERFLOW)
+			n->flags |= SN_MISPLACED;
 	}
 }
 
@@ -280,7 +288,7 @@ void counts_read_edges(struct counts *counts)
 		if (g->node[i].flags & SN_LIVE)
 			add_children(counts, &g->node[i]);
 	}
-	mark_misplaced(counts);
+	mark_misplaced(counts, roots);
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		if (!(g->node[i].flags & (SN_LIVE | SN_MISPLACED)) && is_in_use(counts, &g->node[i]))
 			add_children(counts, &g->node[i]);
