@@ -362,6 +362,13 @@ static void compare_sharing(struct walk *walk, struct sharing *s, const struct w
 	check_eq(sharing_next_def(s, def), 0);
 }
 
+/* 0 stands for no node. */
+static int height_of_node(void *walk, mblock_t node)
+{
+	check(node);
+	return walk_height(walk, node);
+}
+
 static void share_pool(uint64_t the_seed)
 {
 	static struct parts part[NR_DEVS];
@@ -388,6 +395,7 @@ static void share_pool(uint64_t the_seed)
 		}
 	}
 	nodes = sharing_nodes(l.f.walk, NR_BLOCKS);
+	nodes.height = height_of_node;
 	check_eq(sharing_new(&nodes, w->root, NR_DEVS, &s, &err), 0);
 	compare_sharing(l.f.walk, s, w, part, &n);
 	sharing_free(s);

@@ -75,7 +75,7 @@ struct tree_nodes sharing_nodes(struct walk *w, mblock_t nr_blocks)
 
 static int height(const struct sharing *s, mblock_t node)
 {
-	return s->nodes.height(s->nodes.ctx, node);
+	return node ? s->nodes.height(s->nodes.ctx, node) : -1; /* 0: none */
 }
 
 static bool is_shared(const struct sharing *s, mblock_t node)
