@@ -156,7 +156,8 @@ static bool old_super(struct harm *h)
 
 	if (y->nr < 2)
 		return false;
-	memcpy(h->image, y->state[below(&h->rng, y->nr - 1)], 4096);
+	h->older = 1 + below(&h->rng, y->nr - 1);
+	memcpy(h->image, y->state[h->older - 1], 4096);
 	return true;
 }
 
