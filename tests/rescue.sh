@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..99
+echo 1..101
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -156,6 +156,8 @@ done <<EOF
 20046 x200 2893 0 1 a device without details and with a gap is not whole, though the data map misses nothing
 20052 x200 682 0 1 trees have more blocks than the superblock counts also where the index is another block
 20051 x200 2008 0 1 a state whose details were replaced may be the newest, too
+20048 x200 856 0 1 a state that began at the front of the device may be the newest when its index is lost
+20064 x200 3264 0 1 also when nothing else of it is lost
 9803 +200 159 1000 0 what stands in the place of a space map's root has no children that could have too many parents
 EOF
 

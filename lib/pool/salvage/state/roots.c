@@ -332,14 +332,11 @@ static void free_states(struct vec *states)
 }
 
 /*
- * Are there intact blocks right after the state's index block that no state has?  A later commit
- * wrote them, and its index block is lost, or it was never completed.
+ * Are there intact blocks from @b on, before the next index block, that no state has?  A later commit wrote them, and its
+ * index block is lost, or it was never completed.
  */
-static bool something_follows(const struct graph *g, const struct pool_state *st,
-			      const uint64_t *used)
+static bool something_follows(const struct graph *g, uint32_t b, const uint64_t *used)
 {
-	uint32_t b = st->index + 1;
-
 	while (b < g->nr_blocks && g->kind[b] != BLOCK_INDEX &&
 	       (bits_get(used, b) || (g->kind[b] != BLOCK_NODE && g->kind[b] != BLOCK_BITMAP)))
 		b++;
@@ -363,8 +360,10 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 			used[w] |= ((struct pool_state *)states->data)[i].live[w];
 	best = order_newest(g, states, &spoilt);
 	look_for_newer(state->graph, best, &newer);
+	/* a commit after an activation begins at the front */
 	state->rivals = best && (spoilt || order_has_rival(super, states, best) ||
-				 (newer.map_root == NONE && something_follows(g, best, used)));
+				 (newer.map_root == NONE && (something_follows(g, best->index + 1, used) ||
+							     something_follows(g, 1, used))));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
 	if (best)
