@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..101
+echo 1..102
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -159,6 +159,7 @@ done <<EOF
 20048 x200 856 0 1 a state that began at the front of the device may be the newest when its index is lost
 20064 x200 3264 0 1 also when nothing else of it is lost
 9803 +200 159 1000 0 what stands in the place of a space map's root has no children that could have too many parents
+20063 x200 1057 1000 1 a top level whose block was used again does not deny a tree that the state's own one names
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

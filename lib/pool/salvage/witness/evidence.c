@@ -223,7 +223,8 @@ static void say(struct voice *v, enum evidence_kind kind, int points)
 
 /*
  * What the older trees of the device say: the newest that has the node or cannot have had it.  A tree of a complete
- * older state that has it counts also behind one of an incomplete state.
+ * older state that has it counts also behind one of an incomplete state, and behind one that denies it and was found in
+ * the same state: that one's block was used again, and only one of the two top levels is the state's.
  */
 static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, bool unknown,
 			     struct voice *v)
@@ -232,7 +233,7 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 	const struct old_root *o = ages->old_roots.data;
 	uint32_t last = NONE;
 	int rank = 0, alike = 0, once = 0;
-	uint8_t when = 0;
+	uint8_t when = 0, gone = 0;
 	bool moved = false; /* to a root that is lost */
 
 	for (size_t i = first_of(ages, dev_id); i < ages->old_roots.nr && o[i].dev_id == dev_id;
@@ -243,6 +244,8 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 
 		/* no older top level is of a younger state: its block was used again then */
 		when = MAX(when, ages->seen[o[i].top]);
+		if (gone && when > gone)
+			break;
 		if (once ? !trusted : o[i].root == last)
 			continue;
 		if (root == NONE || g->node[root].flags & SN_VIRTUAL) {
@@ -262,11 +265,11 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 		}
 		if (has == YES)
 			once = rank;
-		if (once)
+		if (once || gone)
 			continue;
 		if (has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen, node, when)) {
-			say(v, EV_GONE, evidence[EV_GONE].points);
-			return;
+			gone = when;
+			continue;
 		}
 		if (!unknown && has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen_max, node, when) &&
 		    !(v->says & 1 << EV_MAYBE_GONE))
@@ -274,7 +277,9 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 		if (rank <= MAX_ALIKE)
 			alike = MAX(alike, (int)likeness(ages, root, node));
 	}
-	if (once)
+	if (gone)
+		say(v, EV_GONE, evidence[EV_GONE].points);
+	else if (once)
 		say(v, EV_ONCE, evidence[EV_ONCE].points - MIN(once - 1, 10));
 	else if (alike)
 		say(v, EV_ALIKE, evidence[EV_ALIKE].points * alike / 1000);
