@@ -207,7 +207,8 @@ static int tell_phase(struct emitter *e, bool defs, struct err *err)
 		if (!r) {
 			if (next->nr_list && e->src->hint)
 				e->src->hint(e->src->ctx, next->list, next->nr_list);
-			pipe.alone = e->now->nr_list <= (next->nr ? EMIT_GROUP : FEW_LEAVES);
+			/* without text there is nothing to do but to tell */
+			pipe.alone = !e->to->ops->render || e->now->nr_list <= (next->nr ? EMIT_GROUP : FEW_LEAVES);
 			r = jobs_pipe(e->src->jobs, &pipe, err);
 		}
 	}
