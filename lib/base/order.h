@@ -8,6 +8,12 @@ int order_u32(const void *a, const void *b);
 int order_u64(const void *a, const void *b);
 
 /* Of two numbers, ascending; by several keys: ORDER(a1, b1) ?: ORDER(a2, b2). */
-#define ORDER(a, b) (((a) > (b)) - ((a) < (b)))
+#define ORDER(a, b)                                           \
+	({                                                    \
+		__auto_type order_a = (a);                    \
+		__auto_type order_b = (b);                    \
+                                                              \
+		(order_a > order_b) - (order_a < order_b);    \
+	})
 
 #endif
