@@ -3,10 +3,9 @@
 /* The plugin's parameters, which the library's messages name in place of the commands' options. */
 #include "base/words.h"
 
+const char word_is[] = "=";
 const char word_pool[] = "pool-name";
-const char word_pool_is[] = "pool-name=";
 const char word_pv[] = "pv";
-const char word_pv_is[] = "pv=";
 const char word_seqno[] = "seqno";
 const char word_force[] = "force=true";
 const char word_origin_raw[] = "origin-format=raw";

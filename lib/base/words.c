@@ -2,10 +2,9 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "base/words.h"
 
+const char word_is[] = " ";
 const char word_pool[] = "--pool";
-const char word_pool_is[] = "--pool ";
 const char word_pv[] = "--pv";
-const char word_pv_is[] = "--pv ";
 const char word_seqno[] = "--seqno";
 const char word_force[] = "--force";
 const char word_origin_raw[] = "--origin-format raw";

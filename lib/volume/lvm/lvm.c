@@ -196,13 +196,13 @@ static int no_group(const struct lvm *l, struct err *err)
 			if (l->pv[i].area[k].state != LVM_AREA_EMPTY)
 				return err_set(err, -EUCLEAN,
 					       "%s: no metadata area of LVM on the given disks has a good text (%s: %s).  "
-					       "Give more of the group's disks (%sFILE), or LVM's backup ('thin_lvm "
+					       "Give more of the group's disks (%s%sFILE), or LVM's backup ('thin_lvm "
 					       "--vg-backup FILE PV...'); 'thin_lvm --list-texts PV...' shows older texts",
-					       l->pv[i].path, l->pv[i].path, lvm_area_word(&l->pv[i].area[k]), word_pv_is);
+					       l->pv[i].path, l->pv[i].path, lvm_area_word(&l->pv[i].area[k]), word_pv, word_is);
 	return err_set(err, -EUCLEAN,
 		       "%s: this physical volume has no text of a volume group: it is in no "
-		       "group, or the text is on other disks of the group (%sFILE)",
-		       l->pv[0].path, word_pv_is);
+		       "group, or the text is on other disks of the group (%s%sFILE)",
+		       l->pv[0].path, word_pv, word_is);
 }
 
 /* None of the paths has a PV. */

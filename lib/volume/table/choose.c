@@ -180,7 +180,8 @@ static int choose_pool(struct table *t, const struct table_want *want, struct er
 		return 0;
 	if (pool == TABLE_NO_POOL) {
 		list_pools(t, list, sizeof(list));
-		err_set(err, -EDOM, "%s has %zu pools: %sNAME says which: %s", t->path, t->nr_pools, word_pool_is, list);
+		err_set(err, -EDOM, "%s has %zu pools: %s%sNAME says which: %s", t->path, t->nr_pools, word_pool, word_is,
+			list);
 		return want->device[0] && parse_u64(want->device[0], &id, NULL) ?
 			       err_prefix(err, -ENODATA, "no device is called '%s'", want->device[0]) : -EDOM;
 	}
