@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/words.h"
 #include "dev/named.h"
 #include "dev/signature.h"
 #include "pdata/block/csum.h"
@@ -200,6 +201,11 @@ const char *content_not_xml(int fd)
 	return c == CONTENT_XML || (at < h.len && data[at] == '<') ? NULL : content_name(c);
 }
 
+int content_refuse(const char *path, const char *what, struct err *err)
+{
+	return err_set(err, -EEXIST, "%s: holds %s: nothing was written (%s overwrites it)", path, what, word_force);
+}
+
 int content_open_text_out(const char *path, bool force, struct out_file **out, struct err *err)
 {
 	enum content c = CONTENT_NOTHING;
@@ -208,8 +214,6 @@ int content_open_text_out(const char *path, bool force, struct out_file **out, s
 	if (r)
 		return r;
 	if (c != CONTENT_NOTHING && c != CONTENT_XML && c != CONTENT_TEXT)
-		return err_set(err, -EEXIST,
-			       "%s: holds %s: nothing was written (--force overwrites it)", path,
-			       content_name(c));
+		return content_refuse(path, content_name(c), err);
 	return out ? out_file_open(path, out, err) : out_file_check(path, err);
 }

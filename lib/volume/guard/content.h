@@ -29,6 +29,8 @@ int content_of_io(struct io *io, enum content *c, struct err *err);
 bool content_is_device(const struct io *io);
 /* "a table file" */
 const char *content_name(enum content c);
+/* -EEXIST, with the sentence that @path holds @what, and how it is overwritten. */
+int content_refuse(const char *path, const char *what, struct err *err);
 
 /*
  * The known signature (qcow2, gzip, cache metadata, ...) of @io, a file or device of CONTENT_OTHER.  @name is

@@ -7,16 +7,9 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/words.h"
 #include "dev/dev.h"
 #include "pdata/block/csum.h"
 #include "volume/guard/content.h"
-
-static int refuse(const char *path, const char *what, struct err *err)
-{
-	return err_set(err, -EEXIST, "%s: holds %s: nothing was written (%s overwrites it)", path,
-		       what, word_force);
-}
 
 static int refuse_update(const char *path, const char *what, struct err *err)
 {
@@ -61,7 +54,7 @@ int occupied_check(const char *path, struct io *io, enum occupied_by what, struc
 	if (what == FOR_UPDATE)
 		return refused(c, what, device) ? refuse_update(path, content_name(c), err) : 0;
 	if (refused(c, what, device))
-		return refuse(path, content_name(c), err);
+		return content_refuse(path, content_name(c), err);
 	/* old signatures may have survived in a device that now holds a pool or a pack */
 	if (c == CONTENT_POOL || c == CONTENT_PACK || (c == CONTENT_NOTHING && !device))
 		return 0;
@@ -69,13 +62,13 @@ int occupied_check(const char *path, struct io *io, enum occupied_by what, struc
 	if (r < 0)
 		return r;
 	if (r)
-		return refuse(path, found, err);
+		return content_refuse(path, found, err);
 	if (c != CONTENT_OTHER)
 		return 0;
 	r = content_signature(io, found, sizeof(found), err);
 	if (!r && what == FOR_PACK && !*found)
-		return refuse(path, content_name(c), err);
-	return !r && *found ? refuse(path, found, err) : r;
+		return content_refuse(path, content_name(c), err);
+	return !r && *found ? content_refuse(path, found, err) : r;
 }
 
 /* Is there a superblock with a good checksum, of a thin pool, a cache or an era?  1, 0, -errno. */
@@ -108,7 +101,7 @@ static int ask(const char *path, struct io *io, enum occupied_by what, bool (*su
 	if (!r)
 		return occupied_check(path, io, what, err);
 	if (!sure)
-		return refuse(path, "the metadata of a pool, a cache or an era", err);
+		return content_refuse(path, "the metadata of a pool, a cache or an era", err);
 	if (sure("The destination appears to already contain metadata, are you sure?"))
 		return 0;
 	return err_set(err, -EINVAL,
