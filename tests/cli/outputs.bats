@@ -398,7 +398,7 @@ same_said() {
 	same_said thin_materialize table a "$LOOP"
 	[ "$status" -eq 74 ]
 	[[ "$output" == *"is read-only"* ]]
-	command -v mkfs.ext4 >/dev/null || skip "no mkfs.ext4"
+	need mkfs.ext4
 	loop held
 	mkfs.ext4 -qF "$LOOP"
 	mount_loop

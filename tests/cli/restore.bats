@@ -5,6 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 load loop
+load needs
 
 XML=$abs_top_srcdir/xml
 PDATA=/usr/sbin/thin_check # the 0.9.0 generation, when it is installed
@@ -305,7 +306,8 @@ make_xml() {
 	loop disk
 	thin_restore -i "$XML/good/tiny.xml" -o "$LOOP"
 	thin_dump "$LOOP" >on-disk.xml
-	mkfs.ext4 -q "$LOOP" 2>/dev/null || skip "no mkfs.ext4"
+	need mkfs.ext4
+	mkfs.ext4 -q "$LOOP"
 	mount_loop
 	run --separate-stderr thin_restore -i "$XML/good/tiny.xml" -o "$LOOP"
 	[ "$status" -eq 74 ]

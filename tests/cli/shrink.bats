@@ -233,7 +233,8 @@ shrinks_whole() {
 
 @test "thin_shrink: a data device in use is busy, before anything is written" {
 	truncate -s 8M disk
-	mkfs.ext4 -q disk 2>/dev/null || skip "no mkfs.ext4"
+	need mkfs.ext4
+	mkfs.ext4 -q disk
 	loop disk
 	mount_loop
 	run --separate-stderr thin_shrink --binary -i meta -o out --data "$LOOP" --nr-blocks 15

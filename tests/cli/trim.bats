@@ -5,6 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 load loop
+load needs
 
 teardown() {
 	loops_end
@@ -129,7 +130,8 @@ trimmed() {
 
 @test "thin_trim: a mounted data device is busy" {
 	truncate -s 8M disk
-	mkfs.ext4 -q disk 2>/dev/null || skip "no mkfs.ext4"
+	need mkfs.ext4
+	mkfs.ext4 -q disk
 	loop disk
 	mount_loop
 	run --separate-stderr thin_trim --metadata-dev meta --data-dev "$LOOP"
