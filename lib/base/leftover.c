@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 static _Atomic(const char *) noted[LEFTOVER_MAX];
-
 static atomic_bool named;
 
 static void replace(const char *old, const char *with)

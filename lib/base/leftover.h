@@ -6,10 +6,9 @@
  * Names of files that must not outlive the process when a signal ends it.  Any thread; the names
  * belong to the caller and stay until leftover_keep().
  */
+#include <stdbool.h>
 
 #define LEFTOVER_MAX 8 /* more are not noted */
-
-#include <stdbool.h>
 
 void leftover_note(const char *path);
 /* Forgets @path: the file is complete, renamed or gone. NULL is allowed. */

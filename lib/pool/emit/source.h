@@ -27,7 +27,7 @@ struct emit_source {
 	void (*hint)(void *ctx, const mblock_t *list, size_t nr);
 	/* A device or def lacks the leaf: 0 if the others are told all the same. */
 	int (*lacks)(void *ctx, mblock_t leaf, enum node_fault fault, struct err *err);
-	/* Something else is wrong, which a sentence says. */
+	/* Something else is wrong, which a sentence says; NULL where no mapping can lie beyond nr_data_blocks. */
 	void (*problem)(void *ctx, const char *text);
 	/* All was told; @skipped: but for nodes that cannot be read.  0: the pool is complete. */
 	int (*finish)(void *ctx, bool skipped, struct err *err);

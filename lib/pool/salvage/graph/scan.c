@@ -165,7 +165,7 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 	struct sight *g = &l->sight[worker];
 	struct graph *graph = l->graph;
 	enum block_kind kind;
-	uint8_t buf[MBLOCK_SIZE];
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 	bool mended = false;
 	int r;
 
