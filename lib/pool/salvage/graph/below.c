@@ -59,14 +59,14 @@ uint32_t graph_descend(const struct graph *g, uint32_t root, uint64_t key, int h
 
 	for (unsigned depth = 0; i != NONE && depth < BTREE_MAX_DEPTH; depth++) {
 		const struct snode *n = &g->node[i];
-		uint32_t e;
+		uint32_t k;
 
 		if (n->flags & (SN_VIRTUAL | SN_LEAF) || n->height <= height)
 			return i;
-		e = edge_for(g, n, key);
-		if (e == NONE)
+		k = search_first(x, n->nr_edges, g->edge[n->edge + x].key > key);
+		if (!k)
 			return i;
-		i = g->edge[e].node;
+		i = graph_child(g, n, k - 1);
 	}
 	return NONE;
 }
@@ -76,19 +76,6 @@ enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node)
 	const uint32_t at = graph_descend(g, root, g->node[node].first, g->node[node].height);
 
 	return at == node ? YES : at == NONE || g->node[at].flags & SN_VIRTUAL ? UNKNOWN : NO;
-}
-
-uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key)
-{
-	for (unsigned depth = 0; root != NONE && depth < BTREE_MAX_DEPTH; depth++) {
-		uint32_t e;
-
-		if (g->node[root].flags & SN_LEAF)
-			return root;
-		e = edge_for(g, &g->node[root], key);
-		root = e == NONE ? NONE : g->edge[e].node;
-	}
-	return NONE;
 }
 
 static int each_device(const struct graph *g, uint32_t i, graph_device_fn *fn, void *ctx, unsigned depth)

@@ -150,14 +150,6 @@ static inline uint32_t graph_child(const struct graph *g, const struct snode *n,
 	return g->edge[n->edge + k].node;
 }
 
-/* The edge of internal node @n whose keys @key is one of; NONE: it lies before all of them. */
-static inline uint32_t edge_for(const struct graph *g, const struct snode *n, uint64_t key)
-{
-	uint32_t k = search_first(x, n->nr_edges, g->edge[n->edge + x].key > key);
-
-	return k ? n->edge + k - 1 : NONE;
-}
-
 /* Two different sets of references to data blocks almost certainly have different sums of these. */
 static inline uint64_t data_mark(uint64_t block)
 {
@@ -256,8 +248,6 @@ enum answer { NO, YES, UNKNOWN };
 uint32_t graph_descend(const struct graph *g, uint32_t root, uint64_t key, int height);
 /* Is @node in the tree at @root? */
 enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node);
-/* The leaf below @root that @key belongs to, or NONE. */
-uint32_t graph_leaf_for(const struct graph *g, uint32_t root, uint64_t key);
 /*
  * Calls @fn for each device that the top level at @top names, in the order of keys, until it returns not 0: then that
  * is returned.

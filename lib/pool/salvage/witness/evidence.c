@@ -156,7 +156,7 @@ static unsigned entries_in_common(const struct graph *g, uint32_t a, uint32_t b)
 	uint8_t bb[MBLOCK_SIZE] BLOCK_ALIGNED;
 	struct view va, vb;
 
-	if (!graph_view(g, a, ba, &va) || !graph_view(g, b, bb, &vb) || !va.nr || !vb.nr)
+	if (!(g->node[a].flags & g->node[b].flags & SN_LEAF) || !graph_view(g, a, ba, &va) || !graph_view(g, b, bb, &vb) || !va.nr || !vb.nr)
 		return 0;
 	return view_nr_common(&va, &vb) * 1000 / MIN(va.nr, vb.nr);
 }
@@ -186,12 +186,9 @@ static unsigned likeness(struct ages *ages, uint32_t root, uint32_t node)
 	if (same || ages->nr_compared >= MAX_COMPARED)
 		return same;
 	ages->nr_compared++;
-	a = graph_leaf_for(g, node, g->node[node].first);
-	b = a == NONE ? NONE : graph_leaf_for(g, root, g->node[a].first);
-	return a == NONE || b == NONE || g->node[a].flags & SN_VIRTUAL ||
-			       g->node[b].flags & SN_VIRTUAL ?
-		       0 :
-		       entries_in_common(g, a, b);
+	a = graph_descend(g, node, g->node[node].first, 0);
+	b = a == NONE ? NONE : graph_descend(g, root, g->node[a].first, 0);
+	return b == NONE ? 0 : entries_in_common(g, a, b);
 }
 
 int old_roots_height(const struct ages *ages, uint32_t dev_id)
