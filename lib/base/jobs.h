@@ -6,7 +6,7 @@
  * The only place that makes threads.  A struct jobs is a pool of workers that
  * start on first need and wait between calls: a small pool of metadata that
  * needs one worker never starts a thread.  All calls below are made by one
- * thread, the owner; they return when the work is done.
+ * thread at a time, the owner; they return when the work is done.
  *
  * Work functions return 0 or a negative errno; after the first negative one no more work is handed
  * out, and it is returned.  They accumulate into state of their own worker (index @worker <

@@ -53,8 +53,8 @@ static int close_def(struct emitter *e, struct err *err)
 	tell_outside(e);
 	if (e->def_told)
 		r = e->to->ops->end_def(e->to->ctx, err);
-	else /* an empty leaf that devices share has no entries to refer to */
-		sharing_set_empty(e->sharing, emit_block(e, e->def));
+	else if (vec_put(&e->empty, e->def)) /* an empty leaf that devices share has no entries to refer to */
+		r = err_nomem(err, "shared leaves");
 	e->in_def = e->def_told = false;
 	return r;
 }
@@ -64,7 +64,6 @@ static int tell_item(struct emitter *e, const struct emit_item *item, struct err
 	const struct emit_source *src = e->src;
 	const struct events *to = e->to;
 	const struct device_info *info;
-	mblock_t root;
 
 	switch (item->kind) {
 	case EMIT_BEGIN_DEF:
@@ -75,7 +74,7 @@ static int tell_item(struct emitter *e, const struct emit_item *item, struct err
 	case EMIT_END_DEF:
 		return close_def(e, err);
 	case EMIT_BEGIN_DEVICE:
-		info = src->device(src->ctx, item->dev, &root);
+		info = src->device(src->ctx, item->dev);
 		e->dev_id = info->dev_id;
 		e->has_last = false;
 		return to->ops->begin_device(to->ctx, info, err);
@@ -93,10 +92,11 @@ static int tell_item(struct emitter *e, const struct emit_item *item, struct err
 /* The leaves' runs as they are, to a sink that makes no text. */
 static int tell_runs(struct emitter *e, const struct emit_lane *l, struct err *err)
 {
+	const struct emit_batch *b = e->telling;
 	int r = 0;
 
 	for (size_t i = 0; i < l->nr && !r; i++) {
-		const struct emit_slot *slot = &e->slot[e->now->item[l->begin + i].slot];
+		const struct emit_slot *slot = &b->slot[b->items.item[l->begin + i].slot];
 
 		if (slot->nr_runs)
 			r = e->to->ops->runs(e->to->ctx, slot->run, slot->nr_runs, err);
@@ -117,7 +117,7 @@ static int tell_leaves(struct emitter *e, const struct emit_lane *l, struct err 
 		return err_set(err, -EUCLEAN,
 			       "keys out of order at block %" PRIu64 " (run thin_check for "
 			       "details: 'thin_check POOL')",
-			       emit_block(e, e->now->item[l->begin].node));
+			       emit_block(e, e->telling->items.item[l->begin].node));
 	e->has_last = true;
 	e->last_key = l->last_key;
 	if (l->nr_outside && !e->nr_outside)
@@ -161,7 +161,7 @@ static int pipe_consume(void *ctx, size_t slot, struct err *err)
 	if (l->leaves)
 		return tell_leaves(e, l, err);
 	for (size_t i = 0; !r && i < l->nr; i++)
-		r = tell_item(e, &e->now->item[l->begin + i], err);
+		r = tell_item(e, &e->telling->items.item[l->begin + i], err);
 	return r;
 }
 
@@ -182,37 +182,110 @@ static int make_lanes(struct emitter *e, struct err *err)
 	return e->run ? 0 : err_nomem(err, "runs of mappings");
 }
 
-/* Tells all defs, or all devices: reads a batch while the next one is already announced. */
-static int tell_phase(struct emitter *e, bool defs, struct err *err)
+/* Tells one batch in the calling thread. */
+static int tell_batch(struct emitter *e, struct err *err)
 {
-	struct jobs_pipe pipe = {
+	int r = 0;
+
+	while (!r && emit_lane_take(e, &e->lane[0])) {
+		r = emit_lane_render(e, &e->lane[0], err);
+		if (!r)
+			r = pipe_consume(e, 0, err);
+	}
+	return r;
+}
+
+/*
+ * For a sink that takes text, which all workers make: they read a batch, and then make its text.  The next batch is
+ * announced before.
+ */
+static int tell_text(struct emitter *e, struct err *err)
+{
+	const struct jobs_pipe pipe = {
 		.nr_slots = e->nr_lanes,
 		.produce = pipe_produce,
 		.work = pipe_work,
 		.consume = pipe_consume,
 		.ctx = e,
 	};
-	struct emit_items *next = &e->items[0];
-	int r;
+	struct emit_items *now = &e->batch[0].items, *next = &e->batch[1].items, told;
+	int r = emit_items_fill(e, now, err);
 
-	e->place.in_defs = defs;
-	r = emit_items_fill(e, next, defs, err);
-	while (!r && next->nr) {
-		e->now = next;
-		e->now_pos = 0;
-		next = e->now == &e->items[0] ? &e->items[1] : &e->items[0];
+	e->reading = e->telling = &e->batch[0];
+	while (!r && now->nr) {
 		r = emit_leaves_read(e, err);
 		if (!r)
-			r = emit_items_fill(e, next, defs, err);
-		if (!r) {
-			if (next->nr_list && e->src->hint)
-				e->src->hint(e->src->ctx, next->list, next->nr_list);
-			/* without text there is nothing to do but to tell */
-			pipe.alone = !e->to->ops->render || e->now->nr_list <= (next->nr ? EMIT_GROUP : FEW_LEAVES);
+			r = emit_items_fill(e, next, err);
+		if (r)
+			break;
+		if (next->nr_list && e->src->hint)
+			e->src->hint(e->src->ctx, next->list, next->nr_list);
+		if (now->nr_list <= (next->nr ? EMIT_GROUP : FEW_LEAVES))
+			r = tell_batch(e, err);
+		else
 			r = jobs_pipe(e->src->jobs, &pipe, err);
-		}
+		told = *now;
+		*now = *next;
+		*next = told;
 	}
 	return r;
+}
+
+static int turn_read(void *ctx, size_t slot, struct err *err)
+{
+	struct emitter *e = ctx;
+	struct emit_items *it = &e->batch[slot].items;
+	int r = emit_items_fill(e, it, err);
+
+	if (r || !it->nr)
+		return r;
+	if (it->nr_list && e->src->hint)
+		e->src->hint(e->src->ctx, it->list, it->nr_list);
+	e->reading = &e->batch[slot];
+	r = emit_leaves_read(e, err);
+	return r ? r : 1;
+}
+
+static int turn_tell(void *ctx, size_t slot, struct err *err)
+{
+	struct emitter *e = ctx;
+
+	e->telling = &e->batch[slot];
+	return tell_batch(e, err);
+}
+
+/* For another sink, which works in one thread: the workers read a batch while the one before is told. */
+static int tell_runs_apart(struct emitter *e, struct err *err)
+{
+	const struct jobs_pipe pipe = { .nr_slots = 2, .produce = turn_read, .consume = turn_tell, .ctx = e };
+
+	return jobs_pipe(e->turns, &pipe, err);
+}
+
+static int tell_leaves_of(struct emitter *e, bool defs, struct err *err)
+{
+	e->place.in_defs = defs;
+	e->place.over = false;
+	return e->to->ops->render ? tell_text(e, err) : tell_runs_apart(e, err);
+}
+
+static int tell_defs(struct emitter *e, struct err *err)
+{
+	const mblock_t *empty;
+	int r = e->sharing ? tell_leaves_of(e, true, err) : 0;
+
+	empty = e->empty.data;
+	for (size_t i = 0; i < e->empty.nr; i++)
+		sharing_set_empty(e->sharing, empty[i]);
+	return r;
+}
+
+static int make_turns(struct emitter *e, struct err *err)
+{
+	if (e->to->ops->render)
+		return 0;
+	e->turns = jobs_new(MIN(jobs_nr(e->src->jobs), 2u));
+	return e->turns ? 0 : err_nomem(err, "reading leaves");
 }
 
 static int find_shared(struct emitter *e, struct err *err)
@@ -227,7 +300,7 @@ static int find_shared(struct emitter *e, struct err *err)
 	if (!root)
 		return err_nomem(err, "the devices' roots");
 	for (size_t i = 0; i < src->nr_devs; i++)
-		(void)src->device(src->ctx, i, &root[i]);
+		root[i] = src->root(src->ctx, i);
 	r = sharing_new(&src->nodes, root, src->nr_devs, &e->sharing, err);
 	free(root);
 	return r;
@@ -240,11 +313,13 @@ static void emitter_fini(struct emitter *e)
 	free(e->place.frame);
 	free(e->lane);
 	free(e->run);
-	free(e->kept);
-	free(e->slot);
-	emit_items_fini(&e->items[0]);
-	emit_items_fini(&e->items[1]);
+	free(e->empty.data);
+	for (size_t i = 0; i < ARRAY_SIZE(e->batch); i++) {
+		emit_items_fini(&e->batch[i].items);
+		emit_leaves_fini(&e->batch[i]);
+	}
 	sharing_free(e->sharing);
+	jobs_free(e->turns);
 }
 
 int emit_source(const struct emit_source *src, const struct emit_options *opt, const struct pool_info *info,
@@ -260,11 +335,13 @@ int emit_source(const struct emit_source *src, const struct emit_options *opt, c
 	if (!r)
 		r = make_lanes(&e, err);
 	if (!r)
-		r = to->ops->begin_pool(to->ctx, info, err);
-	if (!r && e.sharing)
-		r = tell_phase(&e, true, err);
+		r = make_turns(&e, err);
 	if (!r)
-		r = tell_phase(&e, false, err);
+		r = to->ops->begin_pool(to->ctx, info, err);
+	if (!r)
+		r = tell_defs(&e, err);
+	if (!r)
+		r = tell_leaves_of(&e, false, err);
 	if (!r)
 		r = src->finish(src->ctx, e.skipped, err);
 	if (!r)

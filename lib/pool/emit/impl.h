@@ -7,6 +7,7 @@
  * memory and says what comes in which order (struct emit_item); leaves.c has the leaves of a batch of items read and
  * keeps their runs; emit.c gives the sink its events.
  */
+#include "base/vec.h"
 #include "pool/emit/source.h"
 
 #define EMIT_BATCH_LEAVES 512
@@ -50,7 +51,8 @@ struct emit_frame {
 
 /* Where the traversal stands. */
 struct emit_place {
-	bool in_defs; /* the defs come first */
+	bool in_defs; /* they come first, in a traversal of their own */
+	bool over;    /* the traversal */
 	mblock_t def, leaf; /* 0: none is being traversed */
 	size_t dev;
 	bool in_device;
@@ -58,11 +60,21 @@ struct emit_place {
 	struct emit_frame *frame; /* EMIT_DEPTH, not cleared: nearly all pages stay untouched */
 };
 
-/* A leaf of the batch. */
+/* A leaf of a batch. */
 struct emit_slot {
-	struct run *run; /* part of emitter.kept */
+	struct run *run; /* part of emit_batch.kept */
 	uint32_t nr_runs;
 	enum node_fault fault;
+};
+
+/* Items, and their leaves as they were read. */
+struct emit_batch {
+	struct emit_items items;
+	size_t pos; /* items before this one are in a lane */
+	struct emit_slot *slot;
+	struct run *kept; /* in the order of reading */
+	_Atomic size_t nr_kept;
+	size_t kept_cap; /* leaves */
 };
 
 /* What one worker makes of a group of leaves. */
@@ -84,16 +96,11 @@ struct emitter {
 	const struct emit_options *opt;
 	const struct events *to;
 	struct sharing *sharing; /* NULL: everything inline */
+	struct jobs *turns;	 /* for a sink without text: reading and telling, a thread each */
 
 	struct emit_place place;
-	struct emit_items items[2], *now;
-	size_t now_pos;
-
-	/* now's leaves, and their runs in the order of reading */
-	struct emit_slot *slot;
-	struct run *kept;
-	_Atomic size_t nr_kept;
-	size_t kept_cap; /* leaves */
+	/* one that is being read and one that is being told; the same one where that goes by turns */
+	struct emit_batch batch[2], *reading, *telling;
 	struct emit_lane *lane;
 	struct run *run; /* of all lanes */
 	size_t nr_lanes;
@@ -101,6 +108,7 @@ struct emitter {
 	/* the def or device being told */
 	bool in_def, def_told;
 	mblock_t def;
+	struct vec empty; /* of mblock_t: defs without mappings; they are marked when all defs were told */
 	uint32_t dev_id;
 	bool has_last;
 	uint64_t last_key;
@@ -121,12 +129,13 @@ static inline mblock_t emit_block(const struct emitter *e, mblock_t leaf)
  * The devices come after all defs have been told: they need to know which leaves could not be read.
  * 0 or -ENOMEM.
  */
-int emit_items_fill(struct emitter *e, struct emit_items *it, bool defs, struct err *err);
+int emit_items_fill(struct emitter *e, struct emit_items *it, struct err *err);
 void emit_items_fini(struct emit_items *it);
 
-/* Reads the leaves of e->now and judges them. */
+/* Reads the leaves of e->reading and judges them. */
 int emit_leaves_read(struct emitter *e, struct err *err);
-/* Cuts the next group off e->now into @l: 1, or 0 when there is none. */
+void emit_leaves_fini(struct emit_batch *b);
+/* Cuts the next group off e->telling into @l: 1, or 0 when there is none. */
 int emit_lane_take(struct emitter *e, struct emit_lane *l);
 /* Joins the runs of its leaves and renders them; any thread. */
 int emit_lane_render(const struct emitter *e, struct emit_lane *l, struct err *err);

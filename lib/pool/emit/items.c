@@ -40,7 +40,7 @@ static int next_of_defs(struct emitter *e, struct emit_items *it)
 	if (!p->leaf) {
 		p->def = sharing_next_def(e->sharing, p->def);
 		if (!p->def) {
-			p->in_defs = false;
+			p->over = true;
 			return 0;
 		}
 		p->leaf = p->def;
@@ -103,12 +103,15 @@ static int next_of_device(struct emitter *e, struct emit_items *it)
 	struct emit_frame *f;
 	mblock_t c;
 
+	if (p->dev == e->src->nr_devs) {
+		p->over = true;
+		return 0;
+	}
 	if (!p->in_device) {
 		p->in_device = true;
 		if (!add(it, EMIT_BEGIN_DEVICE, p->dev))
 			return -1;
-		(void)e->src->device(e->src->ctx, p->dev, &c);
-		return e->opt->skip_mappings ? 0 : enter(e, it, c);
+		return e->opt->skip_mappings ? 0 : enter(e, it, e->src->root(e->src->ctx, p->dev));
 	}
 	if (!p->depth) {
 		p->in_device = false;
@@ -150,20 +153,14 @@ static int make_list(struct emit_items *it)
 	return 0;
 }
 
-int emit_items_fill(struct emitter *e, struct emit_items *it, bool defs, struct err *err)
+int emit_items_fill(struct emitter *e, struct emit_items *it, struct err *err)
 {
-	struct emit_place *p = &e->place;
+	const struct emit_place *p = &e->place;
 	int r = 0;
 
 	it->nr = it->nr_leaves = it->nr_list = 0;
-	while (!r && it->nr_leaves < EMIT_BATCH_LEAVES && it->nr < EMIT_BATCH_ITEMS) {
-		if (defs && p->in_defs)
-			r = next_of_defs(e, it);
-		else if (!defs && p->dev < e->src->nr_devs)
-			r = next_of_device(e, it);
-		else
-			break;
-	}
+	while (!r && !p->over && it->nr_leaves < EMIT_BATCH_LEAVES && it->nr < EMIT_BATCH_ITEMS)
+		r = p->in_defs ? next_of_defs(e, it) : next_of_device(e, it);
 	if (!r)
 		r = make_list(it);
 	return r ? err_nomem(err, "the order of leaves") : 0;

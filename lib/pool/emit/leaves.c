@@ -6,45 +6,54 @@
 
 #include "pool/emit/impl.h"
 
-static int reserve(struct emitter *e, size_t nr)
+static int reserve(struct emit_batch *b, size_t nr)
 {
-	if (nr <= e->kept_cap)
+	if (nr <= b->kept_cap)
 		return 0;
-	free(e->kept);
-	free(e->slot);
-	e->kept = calloc(nr * INTERNAL_MAX, sizeof(*e->kept));
-	e->slot = calloc(nr, sizeof(*e->slot));
-	e->kept_cap = nr;
-	if (e->kept && e->slot)
-		return 0;
-	e->kept_cap = 0;
-	return -ENOMEM;
+	emit_leaves_fini(b);
+	b->kept = calloc(nr * INTERNAL_MAX, sizeof(*b->kept));
+	b->slot = calloc(nr, sizeof(*b->slot));
+	if (!b->kept || !b->slot)
+		return -ENOMEM;
+	b->kept_cap = nr;
+	return 0;
+}
+
+void emit_leaves_fini(struct emit_batch *b)
+{
+	free(b->kept);
+	free(b->slot);
+	b->kept = NULL;
+	b->slot = NULL;
+	b->kept_cap = 0;
 }
 
 struct run *emit_room(struct emitter *e, size_t i, uint32_t nr)
 {
-	struct emit_slot *slot = &e->slot[i];
+	struct emit_batch *b = e->reading;
+	struct emit_slot *slot = &b->slot[i];
 
 	slot->fault = NODE_OK;
 	slot->nr_runs = nr;
-	slot->run = e->kept + atomic_fetch_add_explicit(&e->nr_kept, nr, memory_order_relaxed);
+	slot->run = b->kept + atomic_fetch_add_explicit(&b->nr_kept, nr, memory_order_relaxed);
 	return slot->run;
 }
 
 void emit_used(struct emitter *e, size_t i, uint32_t nr)
 {
-	struct emit_slot *slot = &e->slot[i];
-	const size_t begin = (size_t)(slot->run - e->kept);
+	struct emit_batch *b = e->reading;
+	struct emit_slot *slot = &b->slot[i];
+	const size_t begin = (size_t)(slot->run - b->kept);
 	size_t end = begin + slot->nr_runs;
 
 	/* the rest is given back if nobody got room behind it: less memory is touched */
-	(void)atomic_compare_exchange_strong(&e->nr_kept, &end, begin + nr);
+	(void)atomic_compare_exchange_strong(&b->nr_kept, &end, begin + nr);
 	slot->nr_runs = nr;
 }
 
 void emit_fault(struct emitter *e, size_t i, enum node_fault fault)
 {
-	e->slot[i].fault = fault;
+	e->reading->slot[i].fault = fault;
 }
 
 static uint64_t first_key(const struct emit_slot *slot)
@@ -61,18 +70,20 @@ static uint64_t last_key(const struct emit_slot *slot)
 
 int emit_leaves_read(struct emitter *e, struct err *err)
 {
-	struct emit_items *it = e->now;
+	struct emit_batch *b = e->reading;
+	struct emit_items *it = &b->items;
 	int r;
 
-	if (reserve(e, it->nr_list))
+	if (reserve(b, it->nr_list))
 		return err_nomem(err, "leaves");
-	e->nr_kept = 0;
+	b->pos = 0;
+	b->nr_kept = 0;
 	for (size_t i = 0; i < it->nr_list; i++)
-		e->slot[i].fault = NODE_UNREADABLE;
+		b->slot[i].fault = NODE_UNREADABLE;
 	r = it->nr_list ? e->src->read(e->src->ctx, e, it->list, it->nr_list, err) : 0;
 	for (size_t i = 0; i < it->nr && r >= 0; i++)
 		if (it->item[i].kind == EMIT_LEAF)
-			it->item[i].fault = e->slot[it->item[i].slot].fault;
+			it->item[i].fault = b->slot[it->item[i].slot].fault;
 	return r < 0 ? r : 0;
 }
 
@@ -83,8 +94,10 @@ static bool sound_leaf(const struct emit_item *item)
 
 int emit_lane_take(struct emitter *e, struct emit_lane *l)
 {
-	const struct emit_items *it = e->now;
-	size_t begin = e->now_pos, n = 0;
+	struct emit_batch *b = e->telling;
+	const struct emit_items *it = &b->items;
+	const size_t begin = b->pos;
+	size_t n = 0;
 
 	if (begin == it->nr)
 		return 0;
@@ -94,7 +107,7 @@ int emit_lane_take(struct emitter *e, struct emit_lane *l)
 		n++;
 	l->begin = begin;
 	l->nr = n;
-	e->now_pos += n;
+	b->pos += n;
 	return 1;
 }
 
@@ -142,13 +155,14 @@ static void look_at_leaf(const struct emitter *e, struct emit_lane *l, const str
 
 int emit_lane_render(const struct emitter *e, struct emit_lane *l, struct err *err)
 {
-	const struct emit_item *item = e->now->item + l->begin;
+	const struct emit_batch *b = e->telling;
+	const struct emit_item *item = b->items.item + l->begin;
 
 	l->nr_runs = l->nr_outside = 0;
 	l->any = l->disorder = false;
 	outbuf_reset(&l->text);
 	for (size_t i = 0; i < l->nr && l->leaves; i++) {
-		const struct emit_slot *slot = &e->slot[item[i].slot];
+		const struct emit_slot *slot = &b->slot[item[i].slot];
 
 		if (!slot->nr_runs)
 			continue;

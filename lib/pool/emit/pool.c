@@ -27,11 +27,17 @@ static void tell_problem(void *ctx, const char *text)
 		m->opt->problem(m->opt->ctx, text);
 }
 
-static const struct device_info *device(void *ctx, size_t i, mblock_t *root)
+static mblock_t root_of(void *ctx, size_t i)
 {
 	const struct emission *m = ctx;
 
-	*root = m->forest.dev[i]->root;
+	return m->forest.dev[i]->root;
+}
+
+static const struct device_info *device(void *ctx, size_t i)
+{
+	const struct emission *m = ctx;
+
 	return &m->forest.dev[i]->info;
 }
 
@@ -161,6 +167,7 @@ int emit_pool(const struct metadata *md, struct stream *s, const struct emit_opt
 	struct emit_source src = { .ctx = &m,
 				   .jobs = s->jobs,
 				   .nr_data_blocks = md->nr_data_blocks,
+				   .root = root_of,
 				   .device = device,
 				   .block = block_of,
 				   .read = read_leaves,

@@ -2,7 +2,12 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_EMIT_SOURCE_H
 #define POOL_EMIT_SOURCE_H
-/* Devices and their trees, wherever they come from, as events: sound metadata (pool.c), or what a rescue put together. */
+/*
+ * Devices and their trees, wherever they come from, as events: sound metadata (pool.c), or what a rescue put together.
+ *
+ * Threads: nodes, root(), read() and hint() are called by one thread at a time, device(), block(), lacks() and problem() by
+ * another one at the same time.
+ */
 #include "pool/emit/emit.h"
 #include "pool/forest/sharing.h"
 
@@ -14,8 +19,10 @@ struct emit_source {
 	struct jobs *jobs;
 	uint64_t nr_data_blocks;
 	size_t nr_devs;
-	/* Device @i, valid until the next call; *root: 0, none. */
-	const struct device_info *(*device)(void *ctx, size_t i, mblock_t *root);
+	/* Of device @i; 0: none. */
+	mblock_t (*root)(void *ctx, size_t i);
+	/* Device @i, valid until the next call. */
+	const struct device_info *(*device)(void *ctx, size_t i);
 	/* The block of a leaf, which names a def. */
 	mblock_t (*block)(void *ctx, mblock_t leaf);
 	/*

@@ -76,12 +76,18 @@ static mblock_t block_of(void *ctx, mblock_t leaf)
 	return r->graph->node[leaf - 1].block;
 }
 
-static const struct device_info *device(void *ctx, size_t i, mblock_t *root)
+static mblock_t root_of(void *ctx, size_t i)
+{
+	const struct rescued *r = ctx;
+
+	return number_of(r->graph, r->values->trees->dev[r->dev[i]].root);
+}
+
+static const struct device_info *device(void *ctx, size_t i)
 {
 	struct rescued *r = ctx;
 	const struct sdevice *d = &r->values->trees->dev[r->dev[i]];
 
-	*root = number_of(r->graph, d->root);
 	r->info = d->info;
 	r->info.mapped_blocks = d->nr_mappings;
 	r->info.creation_time = MIN(r->info.creation_time, r->values->info.time);
@@ -202,6 +208,7 @@ int tell_events(struct values *values, const struct emit_options *opt, const str
 				   .ctx = &r,
 				   .jobs = g->jobs,
 				   .nr_data_blocks = UINT64_MAX, /* take_leaf() leaves out what is beyond */
+				   .root = root_of,
 				   .device = device,
 				   .block = block_of,
 				   .read = read_leaves,
