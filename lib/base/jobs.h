@@ -48,8 +48,8 @@ int jobs_for_wide(struct jobs *j, unsigned nr_threads, size_t n, size_t grain, j
 		  void *ctx, struct err *err);
 
 /*
- * An ordered pipeline over @nr_slots slots (at least jobs_nr() + 2; the caller's
- * own array, whatever a slot is):
+ * An ordered pipeline over @nr_slots slots (the caller's own array, whatever a slot is; with
+ * jobs_nr() + 2 of them no worker waits for one, with 2 produce and consume take turns):
  *   produce  serial, in order, fills slot @slot; returns 1 = filled, 0 = no more,
  *            or a negative errno;
  *   work     parallel, any order;
@@ -65,7 +65,6 @@ struct jobs_pipe {
 	int (*work)(void *ctx, unsigned worker, size_t slot, struct err *err);
 	int (*consume)(void *ctx, size_t slot, struct err *err);
 	void *ctx;
-	bool alone; /* so little work that everything runs in the calling thread */
 };
 int jobs_pipe(struct jobs *j, const struct jobs_pipe *p, struct err *err);
 

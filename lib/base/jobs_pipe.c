@@ -181,7 +181,7 @@ static void pipe_run(struct pipe_call *c, struct jobs *j)
 		c->spare[c->nr_spare++] = i;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->change, NULL);
-	crowd = !c->p->alone && jobs_nr(j) > 1 && pipe_prime(c);
+	crowd = jobs_nr(j) > 1 && pipe_prime(c);
 	if (crowd)
 		jobs_open_door(j, jobs_nr(j), pipe_body, c);
 	pipe_body(c, 0);

@@ -181,7 +181,7 @@ static int line_consume(void *ctx, size_t slot, struct err *err)
 static int run_line(struct line *l, unsigned nr, struct err *err)
 {
 	struct jobs *j = jobs_new(nr);
-	struct jobs_pipe p = { nr + 2, line_produce, line_work, line_consume, l, false };
+	struct jobs_pipe p = { nr + 2, line_produce, line_work, line_consume, l };
 	int r;
 
 	l->nr_workers = nr;
@@ -238,21 +238,40 @@ static void pipe_fails_in_order(void)
 static void short_pipe_is_modest(void)
 {
 	struct line l = { .n = 1, .fail_produce = NEVER, .fail_work = NEVER, .fail_consume = NEVER };
-	struct line many = l;
-	struct jobs_pipe p = { 10, line_produce, NULL, NULL, &l, false };
-	struct jobs_pipe alone = { 10, line_produce, line_work, line_consume, &many, true };
+	struct jobs_pipe p = { 10, line_produce, NULL, NULL, &l };
 	struct jobs *j = jobs_new(8);
 	unsigned before = nr_tasks();
 
-	many.n = 100;
-	many.nr_workers = 1;
 	check(!jobs_pipe(j, &p, NULL));
 	check_eq(l.next_in, 1);
-	check(!jobs_pipe(j, &alone, NULL));
-	check(!many.bad);
-	check_eq(many.next_out, 100);
-	check_eq(many.most_slot, 0);
 	check_eq(nr_tasks(), before);
+	jobs_free(j);
+}
+
+static void one_worker_uses_one_slot(void)
+{
+	struct line l = { .n = 100, .nr_workers = 1, .fail_produce = NEVER, .fail_work = NEVER, .fail_consume = NEVER };
+	struct jobs_pipe p = { 10, line_produce, line_work, line_consume, &l };
+	struct jobs *j = jobs_new(1);
+
+	check(!jobs_pipe(j, &p, NULL));
+	check(!l.bad);
+	check_eq(l.next_out, 100);
+	check_eq(l.most_slot, 0);
+	jobs_free(j);
+}
+
+/* While one slot is consumed, the other one is filled. */
+static void two_slots_take_turns(void)
+{
+	struct line l = { .n = 1000, .nr_workers = 2, .fail_produce = NEVER, .fail_work = NEVER, .fail_consume = NEVER };
+	struct jobs_pipe p = { 2, line_produce, line_work, line_consume, &l };
+	struct jobs *j = jobs_new(2);
+
+	check(!jobs_pipe(j, &p, NULL));
+	check(!l.bad);
+	check_eq(l.next_out, 1000);
+	check_eq(l.most_slot, 1);
 	jobs_free(j);
 }
 
@@ -289,7 +308,7 @@ static int slow_consume(void *ctx, size_t slot, struct err *err)
 static void pipe_wakes_few(void)
 {
 	unsigned n = 0;
-	struct jobs_pipe p = { 64, slow_produce, no_work, slow_consume, &n, false };
+	struct jobs_pipe p = { 64, slow_produce, no_work, slow_consume, &n };
 	struct jobs *j = jobs_new(16);
 	struct rusage before, after;
 
@@ -318,7 +337,9 @@ static const struct test tests[] = {
 	{ "the error is that of the earliest piece, whoever fails first", earliest_error },
 	{ "a pipeline consumes in the order of production", pipe_in_order },
 	{ "a pipeline that fails has consumed exactly what came before", pipe_fails_in_order },
-	{ "a pipeline of one item, or told to be alone, starts no thread and uses one slot again and again", short_pipe_is_modest },
+	{ "a pipeline of one item starts no thread", short_pipe_is_modest },
+	{ "a pipeline that one worker runs uses one slot again and again", one_worker_uses_one_slot },
+	{ "a pipeline of two slots fills one while the other is consumed", two_slots_take_turns },
 	{ "a pipeline wakes a thread only where there is something for it", pipe_wakes_few },
 	{ "there is at least one worker, and freeing nothing is fine", at_least_one },
 	{ 0 }
