@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..102
+echo 1..108
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -160,6 +160,12 @@ done <<EOF
 20064 x200 3264 0 1 also when nothing else of it is lost
 9803 +200 159 1000 0 what stands in the place of a space map's root has no children that could have too many parents
 20063 x200 1057 1000 1 a top level whose block was used again does not deny a tree that the state's own one names
+20075 x200 1893 0 1 a bitmap with one block less than its index says is an older one: only older programs wrote such indices
+20113 x200 801 0 1 without bitmaps the trees must have as many blocks as the superblock says
+20064 x200 3321 0 1 those of the held metadata snapshot among them
+20066 x200 1652 0 1 a bitmap that no index names must have just as many
+20114 x200 2054 0 1 an empty tree in use that no top level names shows that details and top level are older
+20071 x200 1639 0 1 a superblock with a later time is not an older one because its blocks have been used again
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

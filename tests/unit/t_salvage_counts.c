@@ -6,31 +6,52 @@
 
 enum { NR_BLOCKS = 1000, USED = 40 };
 
-/* The last bitmap has entries past the end of the map.  The kernel counts them as free, other programs do not. */
+static struct disk_index_entry entry(int nr_free, uint32_t none_free_before)
+{
+	return (struct disk_index_entry){ .nr_free = le32_make((uint32_t)nr_free),
+					  .none_free_before = le32_make(none_free_before) };
+}
+
+static bool fits(const struct disk_bitmap *map, int nr_free, uint32_t none_free_before)
+{
+	const struct disk_index_entry e = entry(nr_free, none_free_before);
+
+	return counts_bitmap_fits(map, &e, 0, NR_BLOCKS);
+}
+
+/*
+ * The last bitmap has entries past the end of the map.  The kernel counts them as free, and its numbers are right.  Other
+ * programs do not count them, and had freed a block after they had counted.
+ */
 static void bitmap(void)
 {
 	static struct disk_bitmap map;
-	const uint32_t inside = NR_BLOCKS - USED, all = ENTRIES_PER_BITMAP - USED;
+	const int inside = NR_BLOCKS - USED, all = ENTRIES_PER_BITMAP - USED;
 
 	for (uint32_t i = 0; i < USED; i++)
 		map.bits[i / 4] |= (uint8_t)(2 << i % 4 * 2);
-	for (int d = -1; d <= 1; d++) {
-		check(counts_bitmap_fits(&map, (uint32_t)((int)all + d), 0, NR_BLOCKS));
-		check(counts_bitmap_fits(&map, (uint32_t)((int)inside + d), 0, NR_BLOCKS));
-	}
-	check(!counts_bitmap_fits(&map, all + 2, 0, NR_BLOCKS));
-	check(!counts_bitmap_fits(&map, inside - 2, 0, NR_BLOCKS));
-	check(!counts_bitmap_fits(&map, inside + 2, 0, NR_BLOCKS));
+	check(fits(&map, all, 0));
+	check(fits(&map, all, USED));
+	check(!fits(&map, all, USED + 1));
+	for (int d = -1; d <= 1; d++)
+		check(fits(&map, inside + d, USED + 1));
+	check(!fits(&map, all - 1, 0));
+	check(!fits(&map, all + 1, 0));
+	check(!fits(&map, inside - 2, 0));
+	check(!fits(&map, inside + 2, 0));
 }
 
 static void superblock(void)
 {
 	static uint32_t count[NR_BLOCKS];
-	struct graph g = { .nr_blocks = NR_BLOCKS };
+	static uint32_t slot[NR_BLOCKS];
+	struct graph g = { .nr_blocks = NR_BLOCKS, .slot = slot };
 	struct super super = { .graph = &g };
-	struct counts counts = { .graph = &g, .super = &super, .count = count, .has_counts = true,
+	struct trees trees = { .graph = &g };
+	struct counts counts = { .graph = &g, .super = &super, .trees = &trees, .count = count, .has_counts = true,
 				 .has_index = true };
 
+	memset(slot, 0xff, sizeof(slot)); /* NONE */
 	for (uint32_t b = 0; b < USED; b++)
 		count[b] = 1;
 	super.sb.metadata_sm.nr_allocated = USED;
@@ -50,15 +71,17 @@ static void trees(void)
 {
 	static uint32_t count[NR_BLOCKS];
 	struct snode node[] = { { .block = 7, .flags = SN_LIVE }, { .block = 9, .flags = SN_HELD }, { .block = 8 } };
-	struct graph g = { .nr_blocks = NR_BLOCKS, .node = node, .nr_nodes = 3 };
+	static uint32_t slot[NR_BLOCKS];
+	struct graph g = { .nr_blocks = NR_BLOCKS, .slot = slot, .node = node, .nr_nodes = 3 };
 	struct super super = { .graph = &g,
 			       .sb = { .data_sm = { .nr_blocks = 1, .bitmap_root = 1 },
 				       .metadata_sm = { .bitmap_root = 2, .nr_allocated = 7 } } };
-	struct counts counts = { .graph = &g, .super = &super, .count = count, .has_index = true,
+	struct trees trees = { .graph = &g };
+	struct counts counts = { .graph = &g, .super = &super, .trees = &trees, .count = count, .has_index = true,
 				 .index_free = NR_BLOCKS - 7 };
 
-	for (uint32_t b = 0; b < NR_BLOCKS; b++)
-		count[b] = COUNT_UNKNOWN;
+	memset(slot, 0xff, sizeof(slot));
+	memset(count, 0xff, sizeof(count)); /* COUNT_UNKNOWN */
 	check(!counts_differ(&counts));
 	node[2].flags = SN_LIVE;
 	check(counts_differ(&counts));
@@ -72,12 +95,23 @@ static void trees(void)
 	check(counts_differ(&counts));
 	counts.index_free = NR_BLOCKS - 9;
 	check(!counts_differ(&counts));
+	/* without counts they must have as many, but for the one that an older program may have counted too many */
+	node[1].flags = SN_LIVE;
+	super.sb.metadata_sm.nr_allocated = 10;
+	counts.index_free = NR_BLOCKS - 10;
+	check(counts_differ(&counts));
+	trees.gaps.nr = 1; /* a lost node */
+	check(!counts_differ(&counts));
+	super.sb.data_sm.ref_count_root = 3; /* how many nodes the lost tree has is not known */
+	trees.gaps.nr = 0;
+	check(!counts_differ(&counts));
 }
 
 static const struct test tests[] = {
 	{ "a bitmap fits its index with and without the entries past the end of the map", bitmap },
 	{ "a superblock and an index that agree outweigh a bitmap with one block less", superblock },
-	{ "trees with more blocks than the superblock counts are of another state, or with fewer by the index, too", trees },
+	{ "trees with more blocks than the superblock counts are of another state, or with fewer by the index, or without counts",
+	  trees },
 	{ 0 }
 };
 

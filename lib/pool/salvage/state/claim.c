@@ -112,8 +112,8 @@ static int nr_contradicted(const struct counts *counts)
 
 /*
  * May the superblock @own be of a later state than the one that was found instead, and whose counts have been read?
- * It is not if that one has a later time or transaction, or uses what the superblock names for something else: a commit
- * allocates only what is free.
+ * It is not if that one has a later time or transaction; or, if no snapshot was taken between the two, uses what the
+ * superblock names for something else: a commit allocates only what is free.
  */
 static bool may_be_later(const struct counts *counts, const struct superblock *own)
 {
@@ -125,7 +125,7 @@ static bool may_be_later(const struct counts *counts, const struct superblock *o
 
 	(void)details_add(counts->graph, counts->graph->slot[sb->details_root], &sum, NULL);
 	later = own->time >= sum.time && own->transaction_id >= sum.transaction;
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 3 && own->time == sum.time; i++)
 		later &= root[i] == found[i] || root[i] >= counts->graph->nr_blocks ||
 			 !counts_know(counts, (uint32_t)root[i]) || !counts->count[root[i]];
 	return later;

@@ -126,8 +126,29 @@ void super_mark_held(const struct super *super)
 	struct superblock held;
 
 	graph_unmark(super->graph, SN_HELD);
-	if (super_read_copy(super->graph, super->sb.held_root, &held))
-		graph_mark(super->graph, node_of(super->graph, held.mapping_root), SN_HELD);
+	if (!super_read_copy(super->graph, super->sb.held_root, &held))
+		return;
+	graph_mark(super->graph, node_of(super->graph, held.mapping_root), SN_HELD);
+	graph_mark(super->graph, node_of(super->graph, held.details_root), SN_HELD);
+}
+
+bool super_held_is_short(const struct super *super, bool *any)
+{
+	const struct graph *g = super->graph;
+	bool is_short = false;
+
+	*any = false;
+	for (uint32_t i = 0; i < g->nr_nodes && !is_short; i++) {
+		const struct snode *n = &g->node[i];
+
+		if (!(n->flags & SN_HELD))
+			continue;
+		*any |= n->tree != TREE_DETAILS;
+		is_short = n->flags & (SN_BROKEN | SN_VIRTUAL);
+		for (uint32_t k = 0; n->tree == TREE_TOP && n->flags & SN_LEAF && k < n->nr_edges; k++)
+			is_short |= node_of(g, g->edge[n->edge + k].block) == NONE;
+	}
+	return is_short;
 }
 
 int super_read(struct super *super, struct err *err)

@@ -81,6 +81,8 @@ bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out);
 bool super_held_is_lost(const struct super *super);
 /* Marks what the held metadata snapshot has (SN_HELD). */
 void super_mark_held(const struct super *super);
+/* Is a part of what was marked lost?  *any: a part is there, besides details. */
+bool super_held_is_short(const struct super *super, bool *any);
 int super_read(struct super *super, struct err *err);
 /* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
 void super_read_again(struct super *super);

@@ -81,22 +81,12 @@ static bool shares_too_much(const struct trees *trees)
  */
 static bool only_held_is_short(const struct tell *tell)
 {
-	const struct graph *g = tell->graph;
-	bool any = false, is_short = false;
+	bool any;
+	const bool is_short = super_held_is_short(tell->super, &any);
 
 	for (size_t i = 0; i < tell->trees->gaps.nr; i++) /* whose children were the snapshot's? */
 		if (gap_at(tell->trees, i)->tree == TREE_MAPPING)
 			return false;
-	for (uint32_t i = 0; i < g->nr_nodes && !is_short; i++) {
-		const struct snode *n = &g->node[i];
-
-		if (!(n->flags & SN_HELD))
-			continue;
-		any = true;
-		is_short = n->flags & (SN_BROKEN | SN_VIRTUAL);
-		for (uint32_t k = 0; n->tree == TREE_TOP && n->flags & SN_LEAF && k < n->nr_edges; k++)
-			is_short |= node_of(g, g->edge[n->edge + k].block) == NONE;
-	}
 	/* roots that were found may be those of a lost top level of its */
 	return tell->super->sb.held_root && (any ? is_short : !trees_have_filled(tell->trees));
 }

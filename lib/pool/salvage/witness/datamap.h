@@ -10,7 +10,7 @@ struct agreement {
 	bool data_whole;  /* all of the data map could be read */
 	uint64_t missing; /* data blocks with more references than mappings found */
 	uint64_t excess;  /* data blocks with more mappings than references */
-	/* nodes of mappings that have fewer parents than the metadata map counts */
+	/* nodes of mappings, and empty ones, that have fewer parents than the metadata map counts */
 	uint64_t orphans;
 	uint64_t strange; /* superblock pointers and numbers that contradict the blocks */
 	uint64_t surplus; /* nodes that have more parents than the metadata map counts */

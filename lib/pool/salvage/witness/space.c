@@ -32,28 +32,63 @@ static uint32_t nr_used(const struct disk_bitmap *map)
 	return nr;
 }
 
-static bool is_about(int64_t a, int64_t b)
+static bool is_about(int64_t a, int64_t b, int64_t by)
 {
-	return a - b <= 1 && b - a <= 1;
+	return a - b <= by && b - a <= by;
 }
 
-bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index,
+static uint32_t first_free(const struct disk_bitmap *map)
+{
+	uint32_t i = 0;
+
+	while (i < ENTRIES_PER_BITMAP && bitmap_count(map->bits, i))
+		i++;
+	return i;
+}
+
+bool counts_bitmap_fits(const struct disk_bitmap *map, const struct disk_index_entry *e, uint64_t index,
 			uint64_t nr_blocks)
 {
-	int64_t past = (int64_t)((index + 1) * ENTRIES_PER_BITMAP - nr_blocks);
-	int64_t free = (int64_t)ENTRIES_PER_BITMAP - nr_used(map);
+	const int64_t past = (int64_t)((index + 1) * ENTRIES_PER_BITMAP) - (int64_t)nr_blocks;
+	const int64_t free = (int64_t)ENTRIES_PER_BITMAP - nr_used(map), should = le32_get(e->nr_free);
 
-	return is_about(free, nr_free) || is_about(free, nr_free + past);
+	return (free == should && le32_get(e->none_free_before) <= first_free(map)) ||
+	       is_about(free, should + MAX(past, 0), 1);
+}
+
+static int add_free(void *ctx, const struct view *v)
+{
+	uint64_t *sum = ctx;
+
+	for (uint32_t i = 0; i < v->nr; i++) {
+		struct disk_index_entry e;
+
+		memcpy(&e, v->values + (size_t)i * v->value_size, sizeof(e));
+		*sum += le32_get(e.nr_free);
+	}
+	return 0;
 }
 
 /*
- * Does the superblock, when there is one that can be asked, say another number of metadata blocks in use than @nr?  Older
- * programs wrote one more or less.
+ * By how many may the superblock's number of metadata blocks in use be wrong?  Older programs wrote one more.  They also
+ * did not count entries past the end of the data map as free.
  */
+static int64_t slack_of(const struct super *super)
+{
+	const struct sm_root *data = &super->sb.data_sm;
+	const uint64_t entries = div_up(data->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP;
+	const uint32_t index = node_of(super->graph, data->bitmap_root);
+	uint64_t sum = data->nr_allocated;
+
+	return entries == data->nr_blocks || index == NONE || super->graph->node[index].tree != TREE_INDEX ||
+	       graph_each_leaf(super->graph, index, 16, add_free, &sum, NULL) || sum != entries;
+}
+
+/* Does the superblock, when there is one that can be asked, say another number of metadata blocks in use than @nr? */
 static bool is_denied_by_superblock(const struct super *super, uint64_t nr)
 {
 	return super->has_sb && super->sb.metadata_sm.nr_allocated &&
-	       !is_about((int64_t)nr, (int64_t)super->sb.metadata_sm.nr_allocated);
+	       !is_about((int64_t)nr, (int64_t)super->sb.metadata_sm.nr_allocated, 1);
 }
 
 static uint64_t nr_counted(const struct counts *counts)
@@ -65,12 +100,16 @@ static uint64_t nr_counted(const struct counts *counts)
 	return nr;
 }
 
-/* Blocks that the trees and the space maps have, those of the held snapshot among them, but for details and inner nodes. */
-static uint64_t nr_found(const struct counts *counts)
+/*
+ * Blocks that the trees and the space maps have, those of the held snapshot among them.  *most: with the lost ones,
+ * INT64_MAX: not known.
+ */
+static uint64_t nr_found(const struct counts *counts, uint64_t *most)
 {
 	const struct graph *g = counts->graph;
 	const struct superblock *sb = &counts->super->sb;
 	uint64_t nr = 1 + div_up(g->nr_blocks, ENTRIES_PER_BITMAP) + div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP);
+	bool is_known = div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) <= NODE_MAX_ENTRIES(16), held;
 	uint64_t root[NR_SUPER_ROOTS];
 
 	super_roots(sb, root);
@@ -78,6 +117,11 @@ static uint64_t nr_found(const struct counts *counts)
 		nr += root[i] > 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		nr += g->node[i].flags & (SN_LIVE | SN_HELD) && g->node[i].block != NONE;
+	/* a tree of large counts that is lost or not a leaf has an unknown number of nodes, and so has a large index */
+	for (size_t i = 3; i < 6; i += 2)
+		is_known &= !root[i] || (node_of(g, root[i]) != NONE && !g->node[node_of(g, root[i])].nr_edges);
+	is_known &= !super_held_is_short(counts->super, &held) && held == (sb->held_root > 0);
+	*most = is_known ? nr + counts->trees->gaps.nr + held : INT64_MAX; /* the snapshot's details may be lost */
 	return nr;
 }
 
@@ -88,12 +132,17 @@ static uint64_t nr_found(const struct counts *counts)
 bool counts_differ(const struct counts *counts)
 {
 	const struct graph *g = counts->graph;
-	const uint64_t nr = counts->super->sb.metadata_sm.nr_allocated, there = nr_found(counts);
+	uint64_t most;
+	const uint64_t nr = counts->super->sb.metadata_sm.nr_allocated, there = nr_found(counts, &most);
 	const uint64_t entries = div_up(g->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP;
 	const bool index_differs = counts->index_free + nr != g->nr_blocks && counts->index_free + nr != entries;
+	const bool unknown = counts_have_unknown(counts);
+	const uint64_t counted = unknown ? there : nr_counted(counts);
+	const int64_t slack = slack_of(counts->super);
 
-	return nr && (there > nr || (counts->has_index && index_differs &&
-				     (counts_have_unknown(counts) ? there : nr_counted(counts)) != nr));
+	return nr && (there > nr || (counts->has_index ? index_differs && counted != nr
+						       : !unknown && !is_about((int64_t)counted, (int64_t)nr, slack)) ||
+		      (!counts_are_whole(counts) && (int64_t)(nr - most) > slack));
 }
 
 static bool is_kind(const struct graph *g, uint64_t block, enum block_kind kind)
@@ -331,7 +380,7 @@ static int read_bitmaps(struct counts *counts, struct err *err)
 		counts->index_free += le32_get(index.entry[i].nr_free);
 		/* where one is lost, all others are older */
 		if (is_kind(g, b, BLOCK_BITMAP) && !graph_get(g, (uint32_t)b, &map, err) &&
-		    counts_bitmap_fits(&map, le32_get(index.entry[i].nr_free), i, g->nr_blocks))
+		    counts_bitmap_fits(&map, &index.entry[i], i, g->nr_blocks))
 			take_bitmap(counts, &map, i);
 	}
 	return 0;

@@ -249,7 +249,7 @@ static void ask_metadata_map(const struct counts *counts, struct agreement *a)
 			continue;
 		if (n->flags & SN_LIVE)
 			a->surplus += counts->count[n->block] < MAX(counts->found[n->block], 1);
-		a->orphans += n->tree == TREE_MAPPING &&
+		a->orphans += (n->tree == TREE_MAPPING || n->tree == TREE_EMPTY) &&
 			      counts->count[n->block] > counts->found[n->block];
 	}
 	a->strange_map += a->surplus;
