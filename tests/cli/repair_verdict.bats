@@ -143,7 +143,7 @@ fixture() {
 			--mapping-root $leaf it holds mappings of one device
 			--mapping-root 0 it 
 			--mapping-root 60 it has a bad checksum
-			--mapping-root 50 it is all zeros
+			--mapping-root 50 it is zero
 			--mapping-root 64 the metadata device has only 64 blocks
 			--mapping-root $(u64_at pool 208) it belongs to a space map
 			--details-root $m it belongs to a top-level mapping tree

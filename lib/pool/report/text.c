@@ -94,24 +94,6 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 	device_report_fini(&d);
 }
 
-static const char *kind_text(uint8_t kind)
-{
-	switch (kind) {
-	case BLOCK_ZERO:
-		return "is zero";
-	case BLOCK_JUNK:
-		return "has a bad checksum";
-	case BLOCK_CUT:
-		return "is past the end of the device";
-	case BLOCK_IO_ERROR:
-		return "cannot be read";
-	case BLOCK_STRAY:
-		return "carries another block's number";
-	default:
-		return "does not hold the content that belongs there";
-	}
-}
-
 /* Contradictions between the space maps and the trees. */
 static void put_agreement(const struct salvage *s, struct outbuf *out)
 {
@@ -239,7 +221,9 @@ void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 
 		if (g->block == NONE || !is_told(&told, verbose))
 			continue;
-		outbuf_printf(out, "block %u (%s) %s", g->block, tree_text(g->tree), kind_text(g->why));
+		outbuf_printf(out, "block %u (%s) %s", g->block, tree_text(g->tree),
+			      g->why >= BLOCK_NODE ? "does not hold the content that belongs there" :
+						     graph_kind_text(g->why));
 		if (graph->node[g->node].nr_edges)
 			outbuf_printf(out, "; %u of its children were found",
 				      graph->node[g->node].nr_edges);

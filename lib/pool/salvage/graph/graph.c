@@ -40,6 +40,22 @@ int graph_extend(struct graph *g, uint64_t nr_blocks)
 	return nr > g->nr_blocks ? grow(g, nr, BLOCK_CUT) : 0;
 }
 
+const char *graph_kind_text(enum block_kind kind)
+{
+	switch (kind) {
+	case BLOCK_ZERO:
+		return "is zero";
+	case BLOCK_CUT:
+		return "is past the end of the device";
+	case BLOCK_IO_ERROR:
+		return "cannot be read";
+	case BLOCK_STRAY:
+		return "carries another block's number";
+	default:
+		return "has a bad checksum";
+	}
+}
+
 void graph_fini(struct graph *g)
 {
 	free(g->kind);

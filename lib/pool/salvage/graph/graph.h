@@ -129,6 +129,9 @@ void graph_fini(struct graph *g);
 /* The metadata have that many blocks: what the device is too short for is lost.  0 or -ENOMEM. */
 int graph_extend(struct graph *g, uint64_t nr_blocks);
 
+/* What is wrong with a block that is not whole: "block N ...". */
+const char *graph_kind_text(enum block_kind kind);
+
 /* Of a variable that a block is read to: it takes no memory that could be lacking. */
 #define BLOCK_ALIGNED __attribute__((aligned(MBLOCK_SIZE)))
 

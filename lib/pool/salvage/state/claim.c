@@ -175,14 +175,6 @@ static const char *what_is_at(const struct graph *g, uint32_t block)
 	uint32_t i = g->slot[block];
 
 	switch (g->kind[block]) {
-	case BLOCK_ZERO:
-		return "is all zeros";
-	case BLOCK_CUT:
-		return "is past the end of the device";
-	case BLOCK_IO_ERROR:
-		return "cannot be read";
-	case BLOCK_STRAY:
-		return "carries another block's number";
 	case BLOCK_BITMAP:
 	case BLOCK_INDEX:
 		return "belongs to a space map";
@@ -191,7 +183,7 @@ static const char *what_is_at(const struct graph *g, uint32_t block)
 	case BLOCK_NODE:
 		break;
 	default:
-		return "has a bad checksum";
+		return graph_kind_text(g->kind[block]);
 	}
 	if (i == NONE)
 		return "is damaged";
