@@ -126,17 +126,12 @@ static int next_of_device(struct emitter *e, struct emit_items *it)
 	return c ? enter(e, it, c) : skip(e);
 }
 
-static int make_list(struct emit_items *it)
+/* Sorts the list of leaves, takes out what is in it twice, and finds the place of each item's leaf. */
+static void sort_list(struct emit_items *it)
 {
-	size_t n = 0;
-	mblock_t *list;
+	mblock_t *list = it->list;
+	const size_t n = it->nr_list;
 
-	if (vec_reserve(it->list, it->cap_list, it->nr_leaves + 1))
-		return -1;
-	list = it->list;
-	for (size_t i = 0; i < it->nr; i++)
-		if (it->item[i].kind == EMIT_LEAF)
-			list[n++] = it->item[i].node;
 	qsort(list, n, sizeof(*list), order_u64);
 	it->nr_list = 0;
 	for (size_t i = 0; i < n; i++)
@@ -150,6 +145,26 @@ static int make_list(struct emit_items *it)
 		at = bsearch(&it->item[i].node, list, it->nr_list, sizeof(*list), order_u64);
 		it->item[i].slot = (uint32_t)(at - list);
 	}
+}
+
+/* The leaves of the items, ascending, as they mostly are already. */
+static int make_list(struct emit_items *it)
+{
+	bool ascending = true;
+	size_t n = 0;
+
+	if (vec_reserve(it->list, it->cap_list, it->nr_leaves + 1))
+		return -1;
+	for (size_t i = 0; i < it->nr; i++) {
+		if (it->item[i].kind != EMIT_LEAF)
+			continue;
+		ascending &= !n || it->list[n - 1] < it->item[i].node;
+		it->item[i].slot = (uint32_t)n;
+		it->list[n++] = it->item[i].node;
+	}
+	it->nr_list = n;
+	if (!ascending)
+		sort_list(it);
 	return 0;
 }
 
