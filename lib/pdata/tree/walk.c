@@ -19,26 +19,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "pdata/tree/expand.h"
 #include "pdata/tree/model.h"
+
+/* Entries of an array that has one for each block: walk_next() reads some beyond the last. */
+static size_t nr_entries(const struct walk_setup *s)
+{
+	return (size_t)s->nr_blocks + 8;
+}
 
 struct walk *walk_new(const struct walk_setup *setup, struct err *err)
 {
 	struct walk *w = calloc(1, sizeof(*w));
-	size_t nr = (size_t)setup->nr_blocks + 8;
+	const size_t nr = nr_entries(setup);
 
 	if (!w)
 		goto nomem;
 	w->s = *setup;
 	w->nr_workers = stream_nr_workers(setup->stream);
 	w->min = UINT32_MAX;
-	w->height = calloc(nr, 1);
-	w->flag = calloc(nr, 1);
-	w->first = calloc(nr, sizeof(*w->first));
-	w->nlast = calloc(nr, sizeof(*w->nlast));
-	w->nattr = calloc(nr, sizeof(*w->nattr));
+	w->height = pages_new(nr);
+	w->flag = pages_new(nr);
+	w->first = pages_new(nr * sizeof(*w->first));
+	w->nlast = pages_new(nr * sizeof(*w->nlast));
+	w->nattr = pages_new(nr * sizeof(*w->nattr));
 	w->root = calloc(nr / 8 + 1, 1);
-	w->at = calloc(nr, sizeof(*w->at));
+	w->at = pages_new(nr * sizeof(*w->at));
 	/* a full chunk holds so many internal nodes at least; each worker leaves one that is not full */
 	w->max_chunks = (uint32_t)MIN(nr / CHUNK_NODES + w->nr_workers + 1, (size_t)NR_CHUNKS);
 	w->chunk = calloc(w->max_chunks, sizeof(*w->chunk));
@@ -59,8 +66,11 @@ nomem:
 
 void walk_free(struct walk *w)
 {
+	size_t nr;
+
 	if (!w)
 		return;
+	nr = nr_entries(&w->s);
 	for (unsigned i = 0; w->worker && i < w->nr_workers; i++) {
 		free(w->worker[i].fault);
 		free(w->worker[i].spine);
@@ -68,13 +78,13 @@ void walk_free(struct walk *w)
 	}
 	for (uint32_t i = 0; w->chunk && i < MIN(w->nr_chunks, w->max_chunks); i++)
 		free(w->chunk[i]);
-	free(w->height);
-	free(w->flag);
-	free(w->first);
-	free(w->nlast);
-	free(w->nattr);
+	pages_free(w->height, nr);
+	pages_free(w->flag, nr);
+	pages_free(w->first, nr * sizeof(*w->first));
+	pages_free(w->nlast, nr * sizeof(*w->nlast));
+	pages_free(w->nattr, nr * sizeof(*w->nattr));
 	free(w->root);
-	free(w->at);
+	pages_free(w->at, nr * sizeof(*w->at));
 	free(w->chunk);
 	free(w->model);
 	free(w->worker);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#include "base/pages.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define LARGE ((size_t)128 << 10) /* less is cleared faster than the kernel makes pages */
+
+void *pages_new(size_t len)
+{
+	void *p;
+
+	if (len < LARGE)
+		return calloc(1, len);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void pages_free(void *p, size_t len)
+{
+	if (len < LARGE)
+		free(p);
+	else if (p)
+		munmap(p, len);
+}
