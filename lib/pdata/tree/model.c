@@ -24,7 +24,7 @@ struct model {
 	struct bequest q;	      /* all settled children have it */
 	uint64_t last;		      /* key that the nodes may have */
 	struct marks open;	      /* not settled: it may still add something */
-	struct marks other;	      /* the whole record has another one */
+	struct marks other;	      /* the whole record may have another one */
 	uint32_t since[INTERNAL_MAX]; /* settled: from this time on references are not counted */
 	le64 key[INTERNAL_MAX], value[INTERNAL_MAX];
 };
@@ -144,11 +144,12 @@ static int take_other(struct walk *w, struct walk_worker *me, uint32_t b, const 
 	} else {
 		r = walk_note_outside(w, me, b, n, i);
 	}
+	if (le64_get(m->value[i]) != c)
+		mark(&m->other, i, true);
 	m->key[i] = keys[i];
 	m->value[i] = le64_make(c);
 	m->since[i] = m->times + 1;
 	mark(&m->open, i, r <= 0);
-	mark(&m->other, i, c != walk_record(w, m->whole)[INNER_CHILDREN + i]);
 	return MIN(r, 0);
 }
 
@@ -202,10 +203,15 @@ static int take_like(struct walk *w, struct walk_worker *me, uint32_t b, const s
 /* Nodes like @b, which has a whole record, will be compared with it. */
 static void start(struct walk *w, struct model *m, uint32_t b, const struct node *n)
 {
+	const uint32_t *child;
+
 	unsettle_weak(w, m, UINT64_MAX);
 	m->whole = w->at[b];
+	child = walk_record(w, m->whole) + INNER_CHILDREN;
 	m->nr = n->nr;
 	m->last = ~w->nlast[b];
+	for (uint32_t i = 0; i < n->nr; i++)
+		m->value[i] = le64_make(child[i]);
 	memset(&m->open, 0xff, sizeof(m->open));
 	m->other = (struct marks) { 0 };
 }
