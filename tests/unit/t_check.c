@@ -63,6 +63,48 @@ static void every_block_once(void)
 	}
 }
 
+/* Two devices begin with long runs; then come short ones, all in a small part of a large data device. */
+static struct io *make_large_pool(void)
+{
+	struct io *io = io_mem_new("large", 8192 * MBLOCK_SIZE);
+	struct pool_info p = {
+		.time = 5, .transaction = 9, .data_block_size = 128, .nr_data_blocks = 60000000
+	};
+	struct events e = { 0 };
+
+	check(io);
+	check_eq(build_new(io, NULL, &e, &err), 0);
+	check_eq(e.ops->begin_pool(e.ctx, &p, &err), 0);
+	for (uint32_t dev = 1; dev <= 2; dev++) {
+		struct device_info d = {
+			.dev_id = dev, .transaction = 1, .creation_time = 1, .snap_time = 4
+		};
+
+		check_eq(e.ops->begin_device(e.ctx, &d, &err), 0);
+		for (uint64_t i = 0; i < 10; i++)
+			tell(&e, i * 20000, 100000 + (i * 3 + dev) % 10 * 20001, 20000, 1);
+		for (uint64_t i = 0; i < 60000; i++)
+			tell(&e, 1000000 + i * 10, i * 7919 % 500, 1 + i % 6, 1);
+		check_eq(e.ops->end_device(e.ctx, &err), 0);
+	}
+	check_eq(e.ops->end_pool(e.ctx, &err), 0);
+	build_free(&e);
+	return io;
+}
+
+static void any_number_of_workers(void)
+{
+	struct io *io = make_large_pool();
+
+	for (unsigned jobs = 1; jobs <= 4; jobs++) {
+		check_eq(run(io, jobs), 0);
+		check_eq(result.findings.nr, 0);
+		check(result.complete);
+		check_eq(result.nr_mappings, 2 * (200000 + 210000));
+	}
+	io_free(io);
+}
+
 static void gaps_of_used_blocks(void)
 {
 	struct io *io = make_pool();
@@ -193,6 +235,7 @@ static const struct test tests[] = {
 	{ "times of devices that only a held metadata snapshot has are not judged", held_times },
 	{ "a check reads each used block exactly once, with one worker and with four",
 	  every_block_once },
+	{ "blocks of long and of short runs are counted right by any number of workers", any_number_of_workers },
 	{ "blocks marked as used are not read to bridge a gap", gaps_of_used_blocks },
 	{ "a bad sector under any block becomes a finding, not a failure", a_bad_sector },
 	{ "a bad sector under the superblock is an I/O error", a_bad_superblock_sector },

@@ -106,6 +106,11 @@ __attribute__((cold)) void refmap_free(struct refmap *m)
 	free(m);
 }
 
+void refmap_set_shared(struct refmap *m, bool shared)
+{
+	m->shared = shared;
+}
+
 uint64_t refmap_nr_blocks(const struct refmap *m)
 {
 	return m->nr_blocks;

@@ -26,6 +26,8 @@ struct refmap *refmap_new(uint64_t nr_blocks, bool shared);
 /* NULL is allowed. */
 void refmap_free(struct refmap *m);
 uint64_t refmap_nr_blocks(const struct refmap *m);
+/* From now on several threads may count at once, or only one. */
+void refmap_set_shared(struct refmap *m, bool shared);
 
 /* Adds one reference; returns the count before, or 3 when that was larger. */
 unsigned refmap_inc(struct refmap *m, uint64_t b);

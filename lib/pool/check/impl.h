@@ -61,6 +61,7 @@ struct map_worker {
 	size_t nr_issues, cap_issues;
 	uint64_t nr_mappings;
 	struct refmap *counts; /* its own, or check.data */
+	int64_t nr_pieces; /* so many runs and blocks more before it gets its own */
 } __attribute__((aligned(64)));
 
 struct check {
@@ -81,6 +82,7 @@ struct check {
 	struct list top, details;
 	struct walk *devices;
 	struct map_worker *map_worker;
+	_Atomic unsigned nr_sharing; /* workers that count in check.data */
 	uint16_t *leaf_count;
 	/* With several devices only: */
 	uint32_t *leaf_time; /* the newest mapping's of each leaf */

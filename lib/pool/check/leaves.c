@@ -18,7 +18,7 @@ static inline uint64_t value_at(const struct node *n, uint32_t i)
 /* The blocks of a leaf, gathered before the counts are touched. */
 struct leaf_blocks {
 	uint64_t single[252], suspect[252];
-	uint32_t nr_singles, nr_suspects;
+	uint32_t nr_singles, nr_suspects, nr_runs;
 	bool all_suspect; /* all of single[] is */
 	uint64_t nr_outside, first_outside, last_outside, far;
 };
@@ -68,6 +68,7 @@ static void take_plain(struct check *c, struct refmap *counts, struct leaf_block
 		end = leaf_scan_end(scan, i);
 		if (end - i >= SHORT_RUN) {
 			refmap_inc_run(counts, b, end - i);
+			lb->nr_runs++;
 			if (suspect)
 				bits_set_run(c->candidate, b, end - i);
 			i = end;
@@ -114,6 +115,35 @@ static __attribute__((cold)) int leaf_issues(struct check *c, struct map_worker 
 	return r;
 }
 
+/*
+ * Workers on one map need an atomic operation for each block, or each word of a run.  So each has a map of
+ * its own, as long as that is not much memory, and they are added up afterwards.  But clearing and adding up a
+ * large map costs more than it saves where runs are long: there a worker begins on the common map.
+ */
+#define OWN_MAPS_MAX ((uint64_t)64 << 20) /* bytes, all together */
+#define LARGE_MAP    ((uint64_t)4 << 20)
+#define PIECES_PART  2048 /* a map of its own after so many runs and blocks: this part of the data blocks */
+
+/* The worker has met many short runs.  The first one keeps the common map when all others have left it. */
+static __attribute__((cold, noinline)) int stop_sharing(struct check *c, struct map_worker *me)
+{
+	me->nr_pieces = (int64_t)(c->nr_data / PIECES_PART);
+	if (me == c->map_worker) {
+		if (c->nr_sharing > 1)
+			return 0;
+		refmap_set_shared(c->data, false);
+	} else {
+		struct refmap *own = refmap_new(c->nr_data, false);
+
+		if (!own)
+			return -ENOMEM;
+		me->counts = own;
+		c->nr_sharing--;
+	}
+	me->nr_pieces = INT64_MAX;
+	return 0;
+}
+
 int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, const struct node *n)
 {
 	struct check *c = ctx;
@@ -131,7 +161,7 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
 	if (c->leaf_time)
 		c->leaf_time[block] = scan.newest;
 	suspect = c->candidate && scan.newest >= attr;
-	lb.nr_singles = lb.nr_suspects = 0;
+	lb.nr_singles = lb.nr_suspects = lb.nr_runs = 0;
 	lb.all_suspect = false;
 	lb.nr_outside = lb.far = 0;
 	if (!scan.all_inside || (suspect && !scan.one_time)) {
@@ -147,6 +177,9 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
 		take_plain(c, counts, &lb, n, &scan, suspect);
 	}
 	take_singles(c, counts, &lb);
+	me->nr_pieces -= lb.nr_singles + lb.nr_runs;
+	if (unlikely(me->nr_pieces < 0) && stop_sharing(c, me))
+		return -ENOMEM;
 	if (unlikely(lb.nr_outside || scan.newest > c->out->sb.time))
 		return leaf_issues(c, me, (uint32_t)block, n, &lb, scan.newest);
 	return 0;
@@ -154,27 +187,26 @@ int check_take_leaf(void *ctx, unsigned worker, mblock_t block, uint32_t attr, c
 
 /* --- counts of data blocks --- */
 
-/*
- * Workers on one map need an atomic operation for each block.  As long as that is not much
- * memory, each has a map of its own, and they are added up afterwards.
- */
-#define PRIVATE_MAPS_MAX ((uint64_t)64 << 20) /* bytes, all together */
-
 __attribute__((cold)) int check_counts_begin(struct check *c)
 {
-	unsigned nr = stream_nr_workers(&c->stream);
-	bool private = c->nr_data / 4 * nr <= PRIVATE_MAPS_MAX;
+	const unsigned nr = stream_nr_workers(&c->stream);
+	const uint64_t bytes = c->nr_data / 4;
+	const bool own = nr > 1 && bytes * nr <= OWN_MAPS_MAX, late = own && bytes > LARGE_MAP;
 
 	if (!c->data)
-		c->data = refmap_new(c->nr_data, nr > 1 && !private);
+		c->data = refmap_new(c->nr_data, true);
 	if (!c->data)
 		return err_nomem(c->err, "counts of data blocks");
+	refmap_set_shared(c->data, nr > 1 && (!own || late));
+	c->nr_sharing = nr;
 	for (unsigned i = 0; i < nr; i++) {
-		c->map_worker[i].counts = c->data;
-		if (!i || !private)
-			continue;
-		c->map_worker[i].counts = refmap_new(c->nr_data, false);
-		if (!c->map_worker[i].counts)
+		struct map_worker *me = &c->map_worker[i];
+
+		me->counts = c->data;
+		me->nr_pieces = late ? (int64_t)(c->nr_data / PIECES_PART) : INT64_MAX;
+		if (i && own && !late)
+			me->counts = refmap_new(c->nr_data, false);
+		if (!me->counts)
 			return err_nomem(c->err, "counts of data blocks");
 	}
 	return 0;
