@@ -70,9 +70,11 @@ static void superblock(void)
 static void trees(void)
 {
 	static uint32_t count[NR_BLOCKS];
-	struct snode node[] = { { .block = 7, .flags = SN_LIVE }, { .block = 9, .flags = SN_HELD }, { .block = 8 } };
+	struct snode node[] = { { .block = 7, .flags = SN_LIVE }, { .block = 9, .flags = SN_HELD }, { .block = 8 },
+				{ .block = NONE, .flags = SN_VIRTUAL } };
 	static uint32_t slot[NR_BLOCKS];
-	struct graph g = { .nr_blocks = NR_BLOCKS, .slot = slot, .node = node, .nr_nodes = 3 };
+	struct gap gap = { .node = 3 };
+	struct graph g = { .nr_blocks = NR_BLOCKS, .slot = slot, .node = node, .nr_nodes = 4 };
 	struct super super = { .graph = &g,
 			       .sb = { .data_sm = { .nr_blocks = 1, .bitmap_root = 1 },
 				       .metadata_sm = { .bitmap_root = 2, .nr_allocated = 7 } } };
@@ -100,7 +102,7 @@ static void trees(void)
 	super.sb.metadata_sm.nr_allocated = 10;
 	counts.index_free = NR_BLOCKS - 10;
 	check(counts_differ(&counts));
-	trees.gaps.nr = 1; /* a lost node */
+	trees.gaps = (struct vec){ .data = &gap, .nr = 1 };
 	check(!counts_differ(&counts));
 	super.sb.data_sm.ref_count_root = 3; /* how many nodes the lost tree has is not known */
 	trees.gaps.nr = 0;

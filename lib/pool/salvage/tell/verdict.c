@@ -19,18 +19,20 @@ static bool was_replaced(const struct gap *g)
 
 /*
  * A part of the details is lost, so they do not say how many mappings there were, and the data map is lost, too.  Then the
- * metadata map must agree; it does not see that a leaf is an older copy of itself.
+ * metadata map must agree; it does not see that a leaf is an older copy of itself.  Nor does the data map see an empty
+ * device that an older top level does not have yet.
  */
 static bool counts_are_doubtful(const struct datamap *datamap)
 {
+	const bool whole = counts_are_whole(datamap->counts) || counts_add_up(datamap->counts);
 	bool details = false, replaced = false;
 
 	for (size_t i = 0; i < datamap->trees->gaps.nr; i++) {
 		details |= gap_at(datamap->trees, i)->tree == TREE_DETAILS;
 		replaced |= was_replaced(gap_at(datamap->trees, i));
 	}
-	return details && !datamap->agrees.data_whole &&
-	       (replaced || datamap->agrees.orphans || !counts_are_whole(datamap->counts));
+	return details && (replaced + !whole + !datamap->agrees.data_whole > 1 ||
+			   (!datamap->agrees.data_whole && datamap->agrees.orphans));
 }
 
 /*

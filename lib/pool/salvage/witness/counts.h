@@ -34,6 +34,8 @@ bool counts_bitmap_fits(const struct disk_bitmap *map, const struct disk_index_e
  * counts are lost?  Or do the trees and the space maps have more?
  */
 bool counts_differ(const struct counts *counts);
+/* Have the trees and the space maps, with the lost blocks, as many blocks as the superblock says? */
+bool counts_add_up(const struct counts *counts);
 /* Are there blocks whose count is not known? */
 bool counts_have_unknown(const struct counts *counts);
 /* Is all of the state's own metadata map there? */

@@ -100,6 +100,11 @@ static uint64_t nr_counted(const struct counts *counts)
 	return nr;
 }
 
+static bool is_there(const struct snode *n)
+{
+	return n->flags & (SN_LIVE | SN_HELD) && n->block != NONE;
+}
+
 /*
  * Blocks that the trees and the space maps have, those of the held snapshot among them.  *most: with the lost ones,
  * INT64_MAX: not known.
@@ -116,12 +121,14 @@ static uint64_t nr_found(const struct counts *counts, uint64_t *most)
 	for (size_t i = 2; i < NR_SUPER_ROOTS; i++)
 		nr += root[i] > 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		nr += g->node[i].flags & (SN_LIVE | SN_HELD) && g->node[i].block != NONE;
+		nr += is_there(&g->node[i]);
 	/* a tree of large counts that is lost or not a leaf has an unknown number of nodes, and so has a large index */
 	for (size_t i = 3; i < 6; i += 2)
 		is_known &= !root[i] || (node_of(g, root[i]) != NONE && !g->node[node_of(g, root[i])].nr_edges);
 	is_known &= !super_held_is_short(counts->super, &held) && held == (sb->held_root > 0);
-	*most = is_known ? nr + counts->trees->gaps.nr + held : INT64_MAX; /* the snapshot's details may be lost */
+	*most = is_known ? nr + held : INT64_MAX; /* the snapshot's details may be lost */
+	for (size_t i = 0; i < counts->trees->gaps.nr && is_known; i++)
+		*most += !is_there(&g->node[gap_at(counts->trees, i)->node]);
 	return nr;
 }
 
@@ -143,6 +150,14 @@ bool counts_differ(const struct counts *counts)
 	return nr && (there > nr || (counts->has_index ? index_differs && counted != nr
 						       : !unknown && !is_about((int64_t)counted, (int64_t)nr, slack)) ||
 		      (!counts_are_whole(counts) && (int64_t)(nr - most) > slack));
+}
+
+bool counts_add_up(const struct counts *counts)
+{
+	uint64_t most;
+
+	(void)nr_found(counts, &most);
+	return most == counts->super->sb.metadata_sm.nr_allocated;
 }
 
 static bool is_kind(const struct graph *g, uint64_t block, enum block_kind kind)
