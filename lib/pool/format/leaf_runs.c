@@ -12,13 +12,15 @@
 
 /*
  * Bit i: entry i + 1 does not go on where entry i ends.  @look_at_keys: false when all keys follow one
- * another.  @times: the bits of a value that have to be the same.  Up to 3 entries behind the last are
- * looked at, which lie in the block as well.
+ * another.  @one_time: the times have to be the same.  Then one subtraction tells both, but not at the greatest
+ * block, behind which block 0 seems to follow: false is returned where there is a block with the top bit.  Up to 3
+ * entries behind the last are looked at, which lie in the block as well.
  */
-#define DEFINE_BREAKS(name, attributes, bits_of, look_at_keys, times)                   \
-	static attributes void name(uint64_t *bit, const struct node *n)                \
+#define DEFINE_BREAKS(name, attributes, bits_of, look_at_keys, one_time)                \
+	static attributes bool name(uint64_t *bit, const struct node *n)                \
 	{                                                                               \
 		const uint8_t *key = (const uint8_t *)n->raw->keys, *value = n->values; \
+		u64x4 any = { 0 };                                                      \
                                                                                         \
 		for (uint32_t from = 0, end; from + 1 < n->nr; from += 64) {            \
 			uint64_t goes_on = 0;                                           \
@@ -30,9 +32,12 @@
                                                                                         \
 				u64x4_load(&v, value);                                  \
 				u64x4_load(&next_v, value + 8);                         \
-				yes = (next_v >> 24) - (v >> 24) == 1;                  \
-				if (times)                                              \
-					yes &= ((next_v ^ v) & (times)) == 0;           \
+				if (one_time) {                                         \
+					yes = next_v - v == mapping_pack(1, 0);         \
+					any |= v;                                       \
+				} else {                                                \
+					yes = (next_v >> 24) - (v >> 24) == 1;          \
+				}                                                       \
 				if (look_at_keys) {                                     \
 					u64x4_load(&k, key);                            \
 					u64x4_load(&next_k, key + 8);                   \
@@ -42,21 +47,21 @@
 			}                                                               \
 			bit[from / 64] = ~goes_on;                                      \
 		}                                                                       \
+		return !((any[0] | any[1] | any[2] | any[3]) >> 63);                    \
 	}
 
-#define ALL_TIMES (mapping_pack(1, 0) - 1)
-DEFINE_BREAKS(breaks, , I64X4_BITS, true, 0)
-DEFINE_BREAKS(timed_breaks, , I64X4_BITS, true, ALL_TIMES)
+DEFINE_BREAKS(breaks, , I64X4_BITS, true, false)
+DEFINE_BREAKS(timed_breaks, , I64X4_BITS, true, true)
 
 #ifdef __x86_64__
 #define AVX2 __attribute__((target("avx2")))
-DEFINE_BREAKS(breaks_avx2, AVX2, I64X4_BITS_AVX2, true, 0)
-DEFINE_BREAKS(timed_breaks_avx2, AVX2, I64X4_BITS_AVX2, true, ALL_TIMES)
-DEFINE_BREAKS(value_breaks_avx2, AVX2, I64X4_BITS_AVX2, false, 0)
-DEFINE_BREAKS(timed_value_breaks_avx2, AVX2, I64X4_BITS_AVX2, false, ALL_TIMES)
+DEFINE_BREAKS(breaks_avx2, AVX2, I64X4_BITS_AVX2, true, false)
+DEFINE_BREAKS(timed_breaks_avx2, AVX2, I64X4_BITS_AVX2, true, true)
+DEFINE_BREAKS(value_breaks_avx2, AVX2, I64X4_BITS_AVX2, false, false)
+DEFINE_BREAKS(timed_value_breaks_avx2, AVX2, I64X4_BITS_AVX2, false, true)
 #endif
 
-static void find_breaks(uint64_t *bit, const struct node *n, bool timed)
+static bool find_breaks(uint64_t *bit, const struct node *n, bool timed)
 {
 #ifdef __x86_64__
 	/* keys ascend */
@@ -64,13 +69,19 @@ static void find_breaks(uint64_t *bit, const struct node *n, bool timed)
 
 	if (cpu_has(CPU_HAS_AVX2)) {
 		if (follow)
-			(timed ? timed_value_breaks_avx2 : value_breaks_avx2)(bit, n);
-		else
-			(timed ? timed_breaks_avx2 : breaks_avx2)(bit, n);
-		return;
+			return (timed ? timed_value_breaks_avx2 : value_breaks_avx2)(bit, n);
+		return (timed ? timed_breaks_avx2 : breaks_avx2)(bit, n);
 	}
 #endif
-	(timed ? timed_breaks : breaks)(bit, n);
+	return (timed ? timed_breaks : breaks)(bit, n);
+}
+
+/* Ends runs where block 0 follows the greatest one. */
+static __attribute__((cold, noinline)) void break_at_end(uint64_t *bit, const struct node *n)
+{
+	for (uint32_t i = 0; i + 1 < n->nr; i++)
+		if (mapping_block(node_value64(n, i)) == MAPPING_BLOCKS - 1)
+			bit[i / 64] |= 1ull << i % 64;
 }
 
 void leaf_runs_find(struct leaf_runs *r, const struct node *n, enum leaf_runs_by by)
@@ -78,7 +89,8 @@ void leaf_runs_find(struct leaf_runs *r, const struct node *n, enum leaf_runs_by
 	const uint32_t end = n->nr;
 	uint64_t bit[NR_WORDS] = { 0 };
 
-	find_breaks(bit, n, by == RUNS_ONE_TIME);
+	if (unlikely(!find_breaks(bit, n, by == RUNS_ONE_TIME)))
+		break_at_end(bit, n);
 	/* the first entry begins a run; behind the last there is nothing */
 	for (size_t i = NR_WORDS - 1; i; i--)
 		r->begins[i] = bit[i] << 1 | bit[i - 1] >> 63;
@@ -87,6 +99,30 @@ void leaf_runs_find(struct leaf_runs *r, const struct node *n, enum leaf_runs_by
 	for (size_t i = end / 64 + 1; i < NR_WORDS; i++)
 		r->begins[i] = 0;
 	r->begins[end / 64] |= 1ull << end % 64;
+}
+
+#define DEFINE_COUNT(name, attributes)                              \
+	static attributes uint32_t name(const struct leaf_runs *r) \
+	{                                                           \
+		uint32_t nr = 0;                                    \
+                                                                    \
+		for (size_t i = 0; i < NR_WORDS; i++)               \
+			nr += (uint32_t)__builtin_popcountll(r->begins[i]); \
+		return nr - 1;                                      \
+	}
+
+DEFINE_COUNT(count, )
+#ifdef __x86_64__
+DEFINE_COUNT(count_avx2, __attribute__((target("avx2,popcnt")))) /* who has the one has the other */
+#endif
+
+uint32_t leaf_runs_nr(const struct leaf_runs *r)
+{
+#ifdef __x86_64__
+	if (cpu_has(CPU_HAS_AVX2))
+		return count_avx2(r);
+#endif
+	return count(r);
 }
 
 /* The sign is clear in the result when a block of an entry is neither below @first nor above @last. */

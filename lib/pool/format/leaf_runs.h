@@ -47,13 +47,6 @@ static inline uint32_t leaf_runs_last(const struct leaf_runs *r, uint32_t nr)
 }
 
 /* How many runs the leaf has. */
-static inline uint32_t leaf_runs_nr(const struct leaf_runs *r)
-{
-	uint32_t nr = 0;
-
-	for (size_t i = 0; i < sizeof(r->begins) / sizeof(*r->begins); i++)
-		nr += (uint32_t)__builtin_popcountll(r->begins[i]);
-	return nr - 1;
-}
+uint32_t leaf_runs_nr(const struct leaf_runs *r);
 
 #endif
