@@ -273,37 +273,6 @@ int state_settle_roots(struct state *state, struct err *err)
 	return r;
 }
 
-/* The last block of metadata bitmaps that index block @b names; 0: it cannot be read. */
-static uint32_t last_bitmap(const struct graph *g, uint32_t b)
-{
-	struct disk_index index BLOCK_ALIGNED;
-	uint32_t last = 0;
-
-	if (graph_get(g, b, &index, NULL) < 0)
-		return 0;
-	for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
-		if (le64_get(index.entry[i].blocknr) < g->nr_blocks)
-			last = MAX(last, (uint32_t)le64_get(index.entry[i].blocknr));
-	return last;
-}
-
-/* Behind the last block that was ever written all is zero, and no index block names a bitmap there. */
-static uint32_t last_written(struct super *super)
-{
-	struct graph *g = super->graph;
-	uint32_t end = g->nr_blocks;
-
-	if (super->last_written)
-		return super->last_written;
-	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO)
-		end--;
-	super->last_written = end - 1;
-	for (uint32_t b = 1; b < end; b++)
-		if (g->kind[b] == BLOCK_INDEX)
-			super->last_written = MAX(super->last_written, last_bitmap(g, b));
-	return super->last_written;
-}
-
 /*
  * Roots that were looked for are those of the newest state that can be found.  A newer one may have
  * been in a lost block that this state does not use.
@@ -311,9 +280,11 @@ static uint32_t last_written(struct super *super)
 bool state_newer_may_be_lost(const struct counts *counts)
 {
 	const struct graph *g = counts->graph;
-	uint32_t last = last_written(counts->super);
+	uint32_t end = g->nr_blocks; /* of what was ever written: all behind it is zero */
 
-	for (uint32_t b = 1; b <= last; b++)
+	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO)
+		end--;
+	for (uint32_t b = 1; b < end; b++)
 		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
 		    (!counts->has_counts || counts->counts_searched || !counts->count[b] ||
 		     counts->count[b] == COUNT_UNKNOWN))

@@ -26,7 +26,6 @@ struct super {
 	struct superblock claim;
 	bool chosen;	 /* the user's roots are others than the superblock's */
 	uint32_t cursor; /* where the newest state found without a superblock ends */
-	uint32_t last_written; /* block, as far as is known; 0: not looked at yet */
 };
 
 #define NR_SUPER_ROOTS 7
