@@ -107,57 +107,12 @@ static void only_mapping(void)
 	one_mapping(true);
 }
 
-/*
- * A superblock, under a right checksum, of a transaction before that in which a device was made.  set_transaction_id
- * may have set it; unless a space map contradicts the trees, too (@leak: counts a block that they do not map).
- */
-static void older_superblock(bool leak)
-{
-	struct io *io = io_mem_new("metadata", sizeof(old_image));
-	struct jobs *jobs = jobs_new(1);
-	const struct salvage_options opt = { 0 };
-	struct salvage_totals totals;
-	struct disk_superblock *d;
-	struct salvage *s = NULL;
-	struct pool_edit *p;
-	dblock_t leaked;
-
-	check(io && jobs);
-	check_eq(edit_format(io, 128, &p, &err), 0);
-	check_eq(edit_grow_data(p, NR_DATA, &err), 0);
-	check_eq(edit_set_transaction_id(p, 0, 5, &err), 0);
-	check_eq(edit_create_thin(p, 1, &err), 0);
-	check_eq(map_new(p, 1, 7), 0);
-	if (leak)
-		check_eq(edit_alloc_data(p, &leaked, &err), 0);
-	commit(p);
-	edit_free(p);
-	d = io_mem_data(io);
-	for (uint64_t id = 5; id > 3; id--) {
-		d->trans_id = le64_make(id);
-		csum_seal(d, 0, SALT_SUPERBLOCK);
-		check_eq(salvage_new(io, jobs, &opt, &s, &err), 0);
-		salvage_totals(s, &totals);
-		check_eq(totals.lossless, id == 5 || !leak);
-		salvage_free(s);
-	}
-	jobs_free(jobs);
-	io_free(io);
-}
-
-static void older_superblocks(void)
-{
-	older_superblock(false);
-	older_superblock(true);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		{ "with roots that are given, the space map of their state is used", given_roots },
 		{ "with roots of an empty pool that are given, no older pool is looked for", given_empty },
 		{ "a device's only mapping, to data block 0, is not taken for a number of a block", only_mapping },
-		{ "a superblock that is older than a device is whole only where the space maps agree", older_superblocks },
 		{ 0 },
 	};
 

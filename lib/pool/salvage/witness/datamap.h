@@ -86,9 +86,7 @@ int deny_outdated(struct counts *counts, struct data_counts *data);
  */
 int deny_surplus(struct counts *counts);
 
-/* How many devices were made in a later transaction than the superblock's? */
-uint32_t nr_younger(const struct trees *trees);
-/* How many have a later time?  Only a snapshot sets the clock. */
+/* How many devices have a later time than the superblock's?  Only a snapshot sets the clock. */
 uint32_t nr_later(const struct trees *trees);
 
 /* How many of the blocks that the superblock names as roots of its space maps are parts of its own trees? */

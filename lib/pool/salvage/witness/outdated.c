@@ -222,16 +222,6 @@ int deny_surplus(struct counts *counts)
 	return 0;
 }
 
-uint32_t nr_younger(const struct trees *trees)
-{
-	uint32_t nr = 0;
-
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		nr += trees->dev[i].source == DETAILS_LIVE &&
-		      trees->dev[i].info.transaction > trees->super->sb.transaction_id;
-	return nr;
-}
-
 /* Is it later than the superblock's time @now, and by so little that a superblock of some commits before explains it? */
 static bool is_later(uint32_t time, uint32_t now)
 {

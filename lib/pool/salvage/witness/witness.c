@@ -284,13 +284,6 @@ static void compare_data(const struct witness *w, struct agreement *a)
 			compare_bitmap(w, i, a);
 }
 
-/* Both maps know the blocks of the trees, all and no others: then no node is of another state than the superblock. */
-static bool maps_agree(const struct counts *counts, const struct agreement *a)
-{
-	return a->data_whole && !a->missing && !a->excess && !a->strange && !a->strange_map && !a->orphans &&
-	       counts_are_whole(counts) && !counts_have_many(counts);
-}
-
 int witness_agreement(struct datamap *datamap, struct err *err)
 {
 	const struct graph *g = datamap->graph;
@@ -317,9 +310,6 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 		a->missing = super->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
 	if (!r)
 		ask_metadata_map(counts, a);
-	/* set_transaction_id may also set an earlier one */
-	if (!r && super->has_sb && !maps_agree(counts, a))
-		a->strange += nr_younger(datamap->trees);
 	witness_fini(&w);
 	return r;
 }
