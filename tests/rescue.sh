@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..109
+echo 1..111
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -50,7 +50,7 @@ EOF
 
 # Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
 # only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead;
-# xFRESH: without the kernel's pools, and by the other kinds of damage (-x).
+# xFRESH: without the kernel's pools, and by the other kinds of damage (-x); yFRESH: by those of devices below (-y).
 while read -r seed fresh trial back doubt sentence; do
 	n=$((n + 1))
 	pools="$work/*/meta.img"
@@ -58,6 +58,7 @@ while read -r seed fresh trial back doubt sentence; do
 	T*) pools="" fresh="0 -T ${fresh#T}" ;;
 	+*) pools="" fresh=${fresh#+} ;;
 	x*) pools="" fresh="${fresh#x} -x" ;;
+	y*) pools="" fresh="${fresh#y} -y" ;;
 	esac
 	# shellcheck disable=SC2086 # a pattern of files, and options
 	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 7000 -f $fresh -t "$trial" -v -L 0 -B "$back" \
@@ -167,6 +168,7 @@ done <<EOF
 20114 x200 2054 0 1 an empty tree in use that no top level names shows that details and top level are older
 20071 x200 1639 0 1 a superblock with a later time is not an older one because its blocks have been used again
 10156 +200 567 0 1 an empty device may be lacking where details and metadata map are lost, and the blocks do not add up
+30001 y200 3378 1000 1 a lost top level that was written to the root of a device that it names is found there
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0
@@ -189,6 +191,17 @@ if "$abs_top_builddir/tests/rescue/harsh" "$@" -L "${LIES:-0}" -B "${BACK:-900}"
 	echo "ok $n - so it is where writes were lost, or two things happened"
 else
 	echo "not ok $n - so it is where writes were lost, or two things happened"
+fi
+grep -v '^# trial' "$work/out" | sed 's/^#* *//; s/^/# /'
+
+# And kinds of damage of the devices below: arrays, copies that were not finished, headers, trimmed blocks.
+set -- -y -s "${SEED:-1}" -n 360 -f 30
+[ -z "${LONG:-}" ] || set -- -y -s "${SEED:-1}" -n 5000 -f 200
+n=$((n + 1))
+if "$abs_top_builddir/tests/rescue/harsh" "$@" -L "${LIES:-0}" -B "${BACK:-850}" >"$work/out"; then
+	echo "ok $n - so it is where disks fail"
+else
+	echo "not ok $n - so it is where disks fail"
 fi
 grep -v '^# trial' "$work/out" | sed 's/^#* *//; s/^/# /'
 

@@ -3,10 +3,10 @@
 /*
  * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
  *
- *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-x] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
+ *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-x|-y] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
  *	      [-v] POOL...
  *
- * -x: other kinds of damage (kinds.c).
+ * -x: other kinds of damage (kinds.c).  -y: those of devices below (devices.c).
  * Besides the pools in the files -f of them are made afresh from the seed, and -T with a device of many
  * mappings, every second one with a tree of three levels.  One line a kind of damage:
  *
@@ -82,7 +82,8 @@ static uint8_t *find_lost(const struct pool *p, const struct harm *h)
 	if (!lost || !moved)
 		err(1, "memory");
 	for (uint32_t b = 0; b < h->nr_blocks; b++)
-		if (memcmp(h->image + (size_t)b * 4096, p->image + (size_t)b * 4096, 4096))
+		if (b >= p->nr_blocks ||
+		    memcmp(h->image + (size_t)b * 4096, p->image + (size_t)b * 4096, 4096))
 			moved[nr++] = hash(h->image + (size_t)b * 4096);
 	qsort(moved, nr, sizeof(*moved), by_hash);
 	for (uint32_t b = 0; b < p->nr_blocks; b++) {
@@ -322,14 +323,16 @@ struct config {
 	uint64_t seed, trials, fresh, tall, only, lies, wrong, back, needless;
 	int kind;
 	const char *keep;
-	bool verbose, more;
+	const struct kind *list;
+	int nr_list;
+	bool verbose;
 };
 
 static void parse(struct config *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:n:f:T:k:t:L:W:B:D:o:vx")) != -1) {
+	while ((o = getopt(argc, argv, "s:n:f:T:k:t:L:W:B:D:o:vxy")) != -1) {
 		uint64_t n = optarg ? strtoull(optarg, NULL, 10) : 0;
 
 		switch (o) {
@@ -370,7 +373,12 @@ static void parse(struct config *c, int argc, char **argv)
 			c->verbose = true;
 			break;
 		case 'x':
-			c->more = true;
+			c->list = more_kinds;
+			c->nr_list = nr_more_kinds;
+			break;
+		case 'y':
+			c->list = device_kinds;
+			c->nr_list = nr_device_kinds;
 			break;
 		default:
 			exit(64);
@@ -422,19 +430,17 @@ int main(int argc, char **argv)
 			    .lies = UINT64_MAX,
 			    .wrong = UINT64_MAX,
 			    .needless = UINT64_MAX,
+			    .list = kinds,
+			    .nr_list = nr_kinds,
 			    .kind = -1 };
 	struct jobs *jobs = jobs_new(1);
 	struct score *score, all = { 0 };
-	const struct kind *list;
 	struct sample *sample;
 	size_t nr;
-	int nr_list;
 
 	parse(&c, argc, argv);
-	list = c.more ? more_kinds : kinds;
-	nr_list = c.more ? nr_more_kinds : nr_kinds;
 	sample = calloc((size_t)(argc - optind) + c.fresh + c.tall + 1, sizeof(*sample));
-	score = calloc((size_t)nr_list, sizeof(*score));
+	score = calloc((size_t)c.nr_list, sizeof(*score));
 	if (!sample || !score || !jobs)
 		err(1, "memory");
 	nr = read_samples(sample, &c, argc, argv);
@@ -442,23 +448,23 @@ int main(int argc, char **argv)
 		errx(64, "no pools");
 	printf("# seed %" PRIu64 ", %zu pools\n", c.seed, nr);
 	for (uint64_t t = 0; t < c.trials; t++) {
-		int kind = (int)(t % (uint64_t)nr_list);
+		int kind = (int)(t % (uint64_t)c.nr_list);
 
 		if ((c.only == UINT64_MAX || c.only == t) && (c.kind < 0 || c.kind == kind))
-			run_trial(&sample[pool_of(t, nr)], &sample[rests_of(t, nr)], c.seed, t, &list[kind], jobs,
+			run_trial(&sample[pool_of(t, nr)], &sample[rests_of(t, nr)], c.seed, t, &c.list[kind], jobs,
 				  c.keep, c.verbose, &score[kind]);
 	}
 	printf("%-21s %6s %8s %8s %7s %4s %8s %8s %5s %8s %5s %5s %14s %8s\n", "damage", "trials",
 	       "back %", "decided", "missed", "in", "of all %", "wrong", "in", "new ids", "lies",
 	       "doubt", "needless", "ms");
-	for (int k = 0; k < nr_list; k++) {
+	for (int k = 0; k < c.nr_list; k++) {
 		const uint64_t *from = (const uint64_t *)&score[k];
 		uint64_t *to = (uint64_t *)&all;
 
 		for (size_t i = 0; i < offsetof(struct score, seconds) / 8; i++)
 			to[i] += from[i];
 		all.seconds += score[k].seconds;
-		print_score(list[k].name, &score[k]);
+		print_score(c.list[k].name, &score[k]);
 	}
 	print_score("all", &all);
 	for (size_t i = 0; i < nr; i++) {

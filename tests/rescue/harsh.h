@@ -23,7 +23,7 @@ struct harm {
 	const struct pool *pool, *other; /* other: a pool that the device held before, for its leftovers */
 	const struct history *history;
 	uint8_t *image;
-	uint32_t nr_blocks; /* of the image: less than the pool's when it was cut */
+	uint32_t nr_blocks; /* of the image: less than the pool's when it was cut, more when it was extended */
 	uint32_t
 		older; /* another state of the history that is right as well: its index + 1, or 0 */
 };
@@ -56,5 +56,10 @@ extern const struct kind kinds[];
 extern const int nr_kinds;
 extern const struct kind more_kinds[]; /* -x */
 extern const int nr_more_kinds;
+extern const struct kind device_kinds[]; /* -y */
+extern const int nr_device_kinds;
+
+/* A block that the pool uses. */
+uint32_t harm_live_block(struct harm *h);
 
 #endif

@@ -51,8 +51,7 @@ static uint32_t details_root(const struct pool *p)
 	return b;
 }
 
-/* A block that the pool uses. */
-static uint32_t live_block(struct harm *h)
+uint32_t harm_live_block(struct harm *h)
 {
 	for (;;) {
 		uint32_t role = below(&h->rng, ROLE_FREE);
@@ -65,7 +64,7 @@ static uint32_t live_block(struct harm *h)
 static uint32_t node_block(struct harm *h)
 {
 	for (;;) {
-		uint32_t b = live_block(h);
+		uint32_t b = harm_live_block(h);
 
 		if (has(h->pool, b, ROLE_LEAF) || has(h->pool, b, ROLE_INTERNAL) ||
 		    has(h->pool, b, ROLE_TOP) || has(h->pool, b, ROLE_DETAILS))
@@ -87,7 +86,7 @@ static bool torn(struct harm *h)
 	uint32_t nr = 1 + below(&h->rng, 8);
 
 	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t b = live_block(h);
+		uint32_t b = harm_live_block(h);
 
 		for (uint32_t k = 0; k < 8; k++)
 			if (below(&h->rng, 2)) {
@@ -231,7 +230,7 @@ static bool leftovers(struct harm *h)
 		spoil(h, details_root(h->pool), 1);
 		break;
 	default:
-		spoil(h, live_block(h), 1);
+		spoil(h, harm_live_block(h), 1);
 	}
 	return true;
 }
@@ -246,7 +245,7 @@ static void misdirect(struct harm *h, uint32_t to, const uint8_t *from)
 
 static bool misdirected(struct harm *h)
 {
-	uint32_t to = live_block(h), from = node_block(h);
+	uint32_t to = harm_live_block(h), from = node_block(h);
 
 	if (below(&h->rng, 2) && h->pool->nr_of_role[ROLE_FREE])
 		from = h->pool->of_role[ROLE_FREE][below(&h->rng, h->pool->nr_of_role[ROLE_FREE])];
@@ -350,7 +349,7 @@ static bool stale_blocks(struct harm *h)
 	bool any = false;
 
 	while (nr--)
-		any |= outdate(h, live_block(h), 1);
+		any |= outdate(h, harm_live_block(h), 1);
 	return any;
 }
 
@@ -374,7 +373,7 @@ static bool part_of_sector(struct harm *h)
 	uint32_t nr = 1 + below(&h->rng, 5);
 
 	while (nr--) {
-		uint32_t len = 2 + below(&h->rng, 300), from = below(&h->rng, 4096 - len), b = live_block(h);
+		uint32_t len = 2 + below(&h->rng, 300), from = below(&h->rng, 4096 - len), b = harm_live_block(h);
 
 		for (uint32_t i = 0; i < len; i++)
 			at(h, b)[from + i] = (uint8_t)rnd(&h->rng);
@@ -387,7 +386,7 @@ static bool held_and_live(struct harm *h)
 	if (!h->pool->nr_of_role[ROLE_HELD])
 		return false;
 	spoil(h, h->pool->of_role[ROLE_HELD][below(&h->rng, h->pool->nr_of_role[ROLE_HELD])], 1);
-	spoil(h, below(&h->rng, 2) ? top_root(h->pool) : live_block(h), 1);
+	spoil(h, below(&h->rng, 2) ? top_root(h->pool) : harm_live_block(h), 1);
 	return true;
 }
 
@@ -396,7 +395,7 @@ static bool a_few(struct harm *h)
 	uint32_t nr = 1 + below(&h->rng, 4);
 
 	while (nr--)
-		spoil(h, live_block(h), 1);
+		spoil(h, harm_live_block(h), 1);
 	return true;
 }
 

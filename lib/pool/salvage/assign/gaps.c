@@ -101,10 +101,11 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 			continue;
 		c = list.data;
 		for (size_t k = 0; k < list.nr; k++, c++) {
-			const struct snode *n = &counts->graph->node[c->node];
+			struct snode *n = &counts->graph->node[c->node];
 
 			if (!c->refs || !gap_takes(n, &g) || n->first < next)
 				continue;
+			n->flags |= SN_LIVE;
 			child[nr++] = c->node;
 			c->refs--;
 			if (n->last == UINT64_MAX)

@@ -307,6 +307,15 @@ static bool is_in_use(const struct counts *counts, const struct snode *n)
 	       counts->count[n->block];
 }
 
+/* Then it is the content of another block. */
+static bool names_itself(const struct graph *g, const struct snode *n)
+{
+	for (uint32_t k = 0; k < n->nr_edges; k++)
+		if (g->edge[n->edge + k].block == n->block)
+			return true;
+	return false;
+}
+
 /*
  * When the references of live nodes have been counted: where the walk refused the content of a block, and these are
  * all the references that it has, the content is not what belongs there, and what it points to is not its own.  So it is
@@ -349,6 +358,8 @@ void counts_read_edges(struct counts *counts)
 	add_held_refs(counts);
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		g->node[i].flags &= (uint16_t)~SN_MISPLACED;
+		if (names_itself(g, &g->node[i]))
+			g->node[i].flags |= SN_MISPLACED;
 		if (g->node[i].flags & SN_LIVE)
 			add_children(counts, &g->node[i]);
 	}
