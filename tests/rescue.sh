@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..111
+echo 1..114
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -169,6 +169,9 @@ done <<EOF
 20071 x200 1639 0 1 a superblock with a later time is not an older one because its blocks have been used again
 10156 +200 567 0 1 an empty device may be lacking where details and metadata map are lost, and the blocks do not add up
 30001 y200 3378 1000 1 a lost top level that was written to the root of a device that it names is found there
+20116 x200 3692 0 1 the held metadata snapshot's details are counted once
+20117 x200 1388 0 1 an older top level does not tell which of a device and its snapshot has the root that is left, when the other's is lost
+20118 x200 1985 0 1 without details a leaf that is only likely to be the device's does not make it whole
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

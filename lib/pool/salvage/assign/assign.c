@@ -204,13 +204,28 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 	return FORCED + SURE_MARGIN + worst;
 }
 
+/* Has another node than @cand just as many mappings as the device of @place? */
+static bool has_other(const struct assignment *a, uint32_t place, uint32_t cand)
+{
+	for (uint32_t k = a->first_of[place]; k < a->first_of[place + 1]; k++) {
+		const struct choice *c = &a->opt[a->of_place[k]];
+
+		if (c->cand != cand && a->cand[c->cand].refs && c->score >= evidence[EV_COUNT].points &&
+		    assign_may_take(a, c))
+			return true;
+	}
+	return false;
+}
+
 /*
  * A device that is younger than the older top levels began with the root of its origin, which these may name for
- * another device.  When that one has another root to go to, the older name does not decide between the two.
+ * another device.  When that one has another root to go to, or the root of one of the two is lost, the older name does
+ * not decide between them.
  */
 static bool may_be_inherited(const struct assignment *a, uint32_t cand)
 {
 	const struct choice *best = NULL;
+	uint32_t nr = 0;
 	bool rival = false;
 
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
@@ -219,25 +234,15 @@ static bool may_be_inherited(const struct assignment *a, uint32_t cand)
 
 		if (!p->one || !assign_may_take(a, c))
 			continue;
-		if (!best)
-			best = c;
+		if (nr++ < a->cand[cand].refs)
+			best = best ? best : c;
 		else
-			rival |=
-				!(c->says & SAYS_DENIED) &&
-				old_roots_height(a->assign->ages,
-						 a->assign->trees->dev[p->index].info.dev_id) < 0 &&
-				c->score + evidence[EV_NAMED].points + SURE_MARGIN > best->score;
+			rival |= !(c->says & SAYS_DENIED) &&
+				 old_roots_height(a->assign->ages, a->assign->trees->dev[p->index].info.dev_id) < 0 &&
+				 c->score + evidence[EV_NAMED].points + SURE_MARGIN > best->score &&
+				 (has_other(a, best->place, cand) || !has_other(a, c->place, cand));
 	}
-	if (!rival)
-		return false;
-	for (uint32_t k = a->first_of[best->place]; k < a->first_of[best->place + 1]; k++) {
-		const struct choice *c = &a->opt[a->of_place[k]];
-
-		if (c->cand != cand && a->cand[c->cand].refs && c->score >= evidence[EV_COUNT].points &&
-		    assign_may_take(a, c))
-			return true;
-	}
-	return false;
+	return rival;
 }
 
 /*

@@ -125,11 +125,23 @@ static bool state_is_doubtful(const struct tell *tell)
 	       datamap->agrees.missing > max_leaked(tell);
 }
 
-/* Without details the maps must prove the device, and no part of a tree may be lacking: the data map counts a leaf once. */
+/* Was a node put where it is only likely to belong? */
+static bool has_likely(const struct graph *g)
+{
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].certainty != CERTAINTY_PROVED && g->node[i].nr_mappings)
+			return true;
+	return false;
+}
+
+/*
+ * Without details the maps must prove the device, and no part of a tree may be lacking, for the data map counts a leaf once;
+ * nor be only likely, for no map tells which device has a leaf.
+ */
 static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d)
 {
 	return d->in_top && d->nr_mappings && !trees_have_gap(tell->trees, TREE_MAPPING) && is_proved_by_data(tell) &&
-	       is_proved_by_metadata(tell->datamap);
+	       is_proved_by_metadata(tell->datamap) && !has_likely(tell->graph);
 }
 
 /*

@@ -115,6 +115,7 @@ static uint64_t nr_found(const struct counts *counts, uint64_t *most)
 	const struct superblock *sb = &counts->super->sb;
 	uint64_t nr = 1 + div_up(g->nr_blocks, ENTRIES_PER_BITMAP) + div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP);
 	bool is_known = div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) <= NODE_MAX_ENTRIES(16), held;
+	bool held_details = !sb->held_root;
 	uint64_t root[NR_SUPER_ROOTS];
 
 	super_roots(sb, root);
@@ -122,11 +123,13 @@ static uint64_t nr_found(const struct counts *counts, uint64_t *most)
 		nr += root[i] > 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		nr += is_there(&g->node[i]);
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		held_details |= g->node[i].flags & SN_HELD && g->node[i].tree == TREE_DETAILS;
 	/* a tree of large counts that is lost or not a leaf has an unknown number of nodes, and so has a large index */
 	for (size_t i = 3; i < 6; i += 2)
 		is_known &= !root[i] || (node_of(g, root[i]) != NONE && !g->node[node_of(g, root[i])].nr_edges);
 	is_known &= !super_held_is_short(counts->super, &held) && held == (sb->held_root > 0);
-	*most = is_known ? nr + held : INT64_MAX; /* the snapshot's details may be lost */
+	*most = is_known ? nr + !held_details : INT64_MAX;
 	for (size_t i = 0; i < counts->trees->gaps.nr && is_known; i++)
 		*most += !is_there(&g->node[gap_at(counts->trees, i)->node]);
 	return nr;

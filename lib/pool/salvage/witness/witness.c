@@ -108,6 +108,7 @@ static int witness_init(struct witness *w, struct datamap *datamap, struct err *
 
 	*w = (struct witness) { .datamap = datamap };
 	trees_sum(datamap->trees);
+	super_mark_held(datamap->super);
 	r = datamap_counts(datamap, &w->stored, &w->known, err);
 	if (!r && datamap->graph->nr_data_blocks <= MAX_BLOCKS) {
 		w->refs = refmap_new(datamap->graph->nr_data_blocks, true);
@@ -119,7 +120,6 @@ static int witness_init(struct witness *w, struct datamap *datamap, struct err *
 /* Reads the leaves that are reached, and counts their references. */
 static int count_references(struct witness *w, struct err *err)
 {
-	super_mark_held(w->datamap->super);
 	if (list_leaves(w))
 		return err_nomem(err, "salvage: witnesses");
 	return w->refs ? graph_read_leaves(w->datamap->graph, &w->leaves, count_leaf, w, err) : 0;
