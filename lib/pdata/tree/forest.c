@@ -103,19 +103,39 @@ uint32_t walk_attr(const struct walk *w, mblock_t block)
 	return ~w->nattr[block];
 }
 
+static inline bool has_note(const struct walk *w, mblock_t b)
+{
+	return w->noted && __atomic_load_n(&w->noted[b / 8], __ATOMIC_RELAXED) >> b % 8 & 1;
+}
+
 void walk_range(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *last)
 {
 	bool known = block < w->s.nr_blocks;
 
 	*first = known ? w->first[block] : 0;
-	*last = known ? ~w->nlast[block] : UINT64_MAX;
+	*last = known && !has_note(w, block) ? ~w->nlast[block] : UINT64_MAX;
 }
 
-void walk_note_keys(struct walk *w, mblock_t leaf, const struct node *n)
+int walk_begin_notes(struct walk *w)
 {
-	__atomic_fetch_or(&w->flag[leaf], WALK_DONE, __ATOMIC_RELAXED);
-	w->first[leaf] = node_key(n, 0);
-	w->nlast[leaf] = ~node_key(n, n->nr - 1);
+	w->noted = calloc((size_t)w->s.nr_blocks / 8 + 1, 1);
+	return w->noted ? 0 : -ENOMEM;
+}
+
+void walk_put_note(struct walk *w, mblock_t leaf, uint64_t first, uint64_t note)
+{
+	__atomic_fetch_or(&w->noted[leaf / 8], (uint8_t)(1u << leaf % 8), __ATOMIC_RELAXED);
+	w->first[leaf] = first;
+	w->nlast[leaf] = note;
+}
+
+bool walk_get_note(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *note)
+{
+	if (block >= w->s.nr_blocks || !has_note(w, block))
+		return false;
+	*first = w->first[block];
+	*note = w->nlast[block];
+	return true;
 }
 
 /* The children that the record @in stands for, there or in @room. */

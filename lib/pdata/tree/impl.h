@@ -66,6 +66,7 @@ struct walk {
 	uint8_t *height, *flag;
 	/* Allowed (WALK_DONE: own) first key and complement of the last: 0 is "anything". */
 	uint64_t *first, *nlast;
+	uint8_t *noted;	 /* a bit a block: nlast[] is a note; or NULL: there are none */
 	uint32_t *nattr; /* complement of the least attr */
 	uint8_t *root;	 /* a bit a block: added as a root */
 	uint32_t *at;	 /* internal nodes: place in the arena + 1 */

@@ -84,6 +84,7 @@ void walk_free(struct walk *w)
 	pages_free(w->nlast, nr * sizeof(*w->nlast));
 	pages_free(w->nattr, nr * sizeof(*w->nattr));
 	free(w->root);
+	free(w->noted);
 	pages_free(w->at, nr * sizeof(*w->at));
 	free(w->chunk);
 	free(w->model);

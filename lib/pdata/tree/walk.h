@@ -106,10 +106,14 @@ uint32_t walk_attr(const struct walk *w, mblock_t block);
 void walk_range(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *last);
 
 /*
- * The caller read @leaf for itself and found @n, not empty, with keys that are allowed: walk_range() gives
- * them from now on.  Any thread, one for a leaf.
+ * The caller read @leaf for itself and found keys that are allowed, of which @first is the first.  The walk keeps
+ * that and, in the place of the last key that is allowed, @note: walk_range() gives @first and UINT64_MAX
+ * from now on.  Any thread, one for a leaf, after walk_begin_notes(), which returns 0 or -ENOMEM.
  */
-void walk_note_keys(struct walk *w, mblock_t leaf, const struct node *n);
+int walk_begin_notes(struct walk *w);
+void walk_put_note(struct walk *w, mblock_t leaf, uint64_t first, uint64_t note);
+/* False: there is no note about the block. */
+bool walk_get_note(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *note);
 
 /*
  * The children of an internal node that was read, in key order; WALK_NONE (as uint32_t) stands for

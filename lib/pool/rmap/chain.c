@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/search.h"
+#include "base/umap.h"
 #include "base/vec.h"
 #include "pool/rmap/impl.h"
 
@@ -26,8 +27,9 @@ enum { SEEN = 1, JOINED };
 struct chain {
 	struct rmap *m;
 	uint8_t *seen;	   /* by metadata block; JOINED: its span is known */
-	struct span *span; /* of internal nodes, at the number in their place of rmap.edges */
+	struct span *span; /* of internal nodes */
 	size_t nr, cap;
+	struct umap place; /* of an internal node in span[], + 1 */
 	rmap_record_fn *fn;
 	void *ctx;
 };
@@ -69,16 +71,26 @@ static int add_edge(struct chain *c, struct joint *j, const struct rmap_edge *e)
 /* The edges of a node that was visited: none where it is damaged. */
 static struct span span_of(const struct chain *c, mblock_t node)
 {
-	const struct rmap_edges *e = &c->m->edges[node];
-	struct span s = { .single = e->len_last == RMAP_SINGLE };
-	uint64_t first, last;
+	const struct rmap_two_edges *two;
+	struct span s = { 0 };
+	uint64_t first, note, at;
+	uint32_t len_first, len_last;
 
 	if (c->seen[node] == JOINED)
-		return c->span[e->first];
-	walk_range(c->m->f->walk, node, &first, &last);
-	s.first = (struct rmap_edge) { first, e->first, e->len_first };
-	if (!s.single)
-		s.last = (struct rmap_edge) { last + 1 - e->len_last, e->last, e->len_last };
+		return c->span[umap_get(&c->place, node) - 1];
+	if (!walk_get_note(c->m->f->walk, node, &first, &note))
+		return s;
+	at = note & ((UINT64_C(1) << RMAP_AT_BITS) - 1);
+	len_first = (uint8_t)(note >> RMAP_AT_BITS);
+	len_last = (uint8_t)(note >> (RMAP_AT_BITS + RMAP_LEN_BITS));
+	s.first = (struct rmap_edge) { first, at, len_first };
+	s.single = len_last == RMAP_SINGLE;
+	if (s.single)
+		return s;
+	two = &c->m->store[at >> RMAP_TWO_EDGES_BITS]
+		       .two_edges[at & ((1u << RMAP_TWO_EDGES_BITS) - 1)];
+	s.first.d = two->first;
+	s.last = (struct rmap_edge) { two->v, two->last, len_last };
 	return s;
 }
 
@@ -91,9 +103,8 @@ static int keep_span(struct chain *c, mblock_t node, const struct joint *j)
 	*s = j->span;
 	s->single = !j->more;
 	*(j->more ? &s->last : &s->first) = j->cur;
-	c->m->edges[node].first = c->nr - 1;
 	c->seen[node] = JOINED;
-	return 0;
+	return umap_put(&c->place, node, c->nr);
 }
 
 /* Finds the edges of @node; the runs that lie inside of it are told.  As deep as the tree. */
@@ -152,6 +163,7 @@ int rmap_chains(struct rmap *m, rmap_record_fn *fn, void *ctx)
 			r = tell(&c, &s.last, set);
 	}
 	free(c.span);
+	umap_fini(&c.place);
 	return r;
 }
 

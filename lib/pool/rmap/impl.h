@@ -35,16 +35,21 @@ struct rmap_edge {
 };
 
 /*
- * The edges of a leaf, packed, as each metadata block has them.  Where the leaf's keys begin and
- * end is known to the walk.
+ * The edges of a leaf are a note that the walk keeps with the leaf's first key: a data block in 40 bits, and the
+ * lengths of the first and the last run.  A leaf that is one run needs no more.  Of others the place of two_edges,
+ * with the number of the worker that has them, stands where the data block is.
  */
-struct rmap_edges {
-	uint64_t first : 40, last : 40; /* data blocks; @first of an internal node: see chain.c */
-	uint8_t len_first, len_last;	/* 0: none of interest; RMAP_SINGLE: the last is the first */
+struct rmap_two_edges {
+	uint64_t first : 40, last : 40; /* data blocks */
+	vblock_t v;			/* of the last run */
 } __attribute__((packed));
-#define RMAP_SINGLE UINT8_MAX
+static_assert(sizeof(struct rmap_two_edges) == 18, "packed: most leaves of a fragmented pool have one");
+#define RMAP_SINGLE	  UINT8_MAX /* for the length of the last run: it is the first */
+#define RMAP_AT_BITS	  40
+#define RMAP_LEN_BITS	  8
+#define RMAP_TWO_EDGES_BITS 24 /* of a place; the others are the worker's number */
 static_assert(NODE_MAX_ENTRIES(8) < RMAP_SINGLE, "the length of a run fits into a byte");
-static_assert(sizeof(struct rmap_edges) == 12, "packed: there is one for each metadata block");
+static_assert(MAX_METADATA_BLOCKS < 1u << RMAP_TWO_EDGES_BITS, "all leaves have a place");
 
 /* What a worker has found: coded records by bucket (store.c). */
 struct rmap_store {
@@ -53,6 +58,8 @@ struct rmap_store {
 	struct rmap_slab *slab;	    /* the slab that was made last */
 	struct rmap_slab *spare;    /* slabs that can be used again */
 	size_t slab_used;	    /* bytes of that slab in use */
+	struct rmap_two_edges *two_edges;
+	size_t nr_two_edges, cap_two_edges;
 } __attribute__((aligned(128)));
 
 struct rmap {
@@ -61,7 +68,6 @@ struct rmap {
 	const struct rmap_sink *sink;
 	struct owners *owners;
 	uint64_t most_owners; /* the most owners that a set has; at least 1 */
-	struct rmap_edges *edges; /* by metadata block */
 	dblock_t begin, end;	  /* hull of the regions, as far as the data device goes */
 	unsigned shift;		  /* a bucket is 1 << shift data blocks */
 	uint32_t nr_buckets;	  /* the last is of what lies behind the others */
@@ -94,7 +100,7 @@ bool rmap_wanted(const struct rmap *m, dblock_t d, uint64_t len);
 
 /*
  * All runs made of edges of leaves, joined and clipped, each for all devices that have it so.
- * Needs the leaves' edges.
+ * Needs the notes about the leaves' edges.
  */
 int rmap_chains(struct rmap *m, rmap_record_fn *fn, void *ctx);
 

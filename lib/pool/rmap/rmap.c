@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
+#include "base/vec.h"
 #include "pool/format/format.h"
 #include "pool/format/leaf_runs.h"
 #include "pool/rmap/impl.h"
@@ -26,17 +27,26 @@ static uint8_t edge_len(const struct rmap *m, const struct node *n, uint32_t i, 
 }
 
 /* The first run ends before entry @end, the last one begins at @last. */
-static void note_edges(struct rmap *m, mblock_t block, const struct node *n, uint32_t end,
-		       uint32_t last)
+static int note_edges(struct rmap *m, unsigned worker, mblock_t block, const struct node *n,
+		      uint32_t end, uint32_t last)
 {
-	struct rmap_edges *e = &m->edges[block];
-	dblock_t d;
+	struct rmap_store *s = &m->store[worker];
+	uint64_t len_first, len_last = RMAP_SINGLE;
+	struct rmap_two_edges *two;
+	dblock_t at, d;
 
-	walk_note_keys(m->f->walk, block, n);
-	e->len_first = edge_len(m, n, 0, end, &d);
-	e->first = d;
-	e->len_last = last ? edge_len(m, n, last, n->nr, &d) : RMAP_SINGLE;
-	e->last = d;
+	len_first = edge_len(m, n, 0, end, &at);
+	if (last) {
+		two = vec_add(s->two_edges, s->nr_two_edges, s->cap_two_edges);
+		if (!two)
+			return -ENOMEM;
+		len_last = edge_len(m, n, last, n->nr, &d);
+		*two = (struct rmap_two_edges) { .first = at, .last = d, .v = node_key(n, last) };
+		at = (uint64_t)worker << RMAP_TWO_EDGES_BITS | (s->nr_two_edges - 1);
+	}
+	walk_put_note(m->f->walk, block, node_key(n, 0),
+		      (len_last << RMAP_LEN_BITS | len_first) << RMAP_AT_BITS | at);
+	return 0;
 }
 
 /* Keeps the runs of a leaf without the first and the last, which are entries [@i, @last). */
@@ -74,7 +84,8 @@ static int first_reading(void *ctx, unsigned worker, mblock_t block, const struc
 	leaf_runs_find(&runs, n, RUNS_ANY_TIME);
 	end = leaf_runs_end(&runs, 0);
 	last = leaf_runs_last(&runs, n->nr);
-	note_edges(m, block, n, end, last);
+	if (note_edges(m, worker, block, n, end, last))
+		return -ENOMEM;
 	return inner_runs(m, &m->store[worker], block, n, &runs, end, last);
 }
 
@@ -98,6 +109,14 @@ static int read_all(struct rmap *m, struct err *err)
 	if (!r)
 		r = forest_tell_damage(m->f, err);
 	return r ? r : rmap_chains(m, rmap_store_put, &m->store[0]);
+}
+
+/* All records were kept: what is known of leaves' edges is needed no more. */
+static int only_round(struct rmap *m, struct err *err)
+{
+	for (unsigned w = 0; w < m->nr_workers; w++)
+		free(steal_ptr(&m->store[w].two_edges));
+	return rmap_out(m, err);
 }
 
 static int one_round(struct rmap *m, struct err *err)
@@ -162,12 +181,11 @@ static int prepare(struct rmap *m, const struct metadata *md, struct err *err)
 	m->bucket_end = m->nr_buckets;
 	if (find_owners(m, err))
 		return -ENOMEM;
-	m->edges = calloc(md->nr_blocks, sizeof(*m->edges));
 	m->nr_workers = stream_nr_workers(m->f->s);
 	m->store = aligned_alloc(128, m->nr_workers * sizeof(*m->store));
 	if (m->store)
 		memset(m->store, 0, m->nr_workers * sizeof(*m->store));
-	if (!m->edges || !m->store)
+	if (!m->store || walk_begin_notes(m->f->walk))
 		return -ENOMEM;
 	for (unsigned i = 0; i < m->nr_workers; i++)
 		if (rmap_store_init(m, &m->store[i]))
@@ -190,11 +208,10 @@ int rmap_tell(struct forest *f, const struct metadata *md, const struct runs *re
 	if (!r)
 		r = read_all(&m, err);
 	if (!r)
-		r = m.nr_kept <= m.max_kept ? rmap_out(&m, err) : rounds(&m, err);
+		r = m.nr_kept <= m.max_kept ? only_round(&m, err) : rounds(&m, err);
 	for (unsigned i = 0; m.store && i < m.nr_workers; i++)
 		rmap_store_fini(&m.store[i]);
 	free(m.store);
-	free(m.edges);
 	owners_free(m.owners);
 	return r == -ENOMEM ? err_nomem(err, "reverse map") : r;
 }

@@ -12,8 +12,9 @@
  * there are several rounds: each makes the lines of a part of the data device, and reads the leaves
  * once more.
  *
- * Memory: RMAP_KEPT (4 bytes a run where single blocks lie anywhere, else up to 9 as a rule), 14 bytes
- * a metadata block that is a leaf, that of the walk and of the owners, half a MiB to 2.5 MiB a worker.
+ * Memory: RMAP_KEPT (4 bytes a run where single blocks lie anywhere, else up to 9 as a rule), a byte
+ * a metadata block and 18 for a leaf of several runs, that of the walk and of the owners, half a MiB to 2.5 MiB a
+ * worker.
  */
 #include "base/runs.h"
 #include "base/text/outbuf.h"

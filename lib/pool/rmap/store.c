@@ -78,6 +78,7 @@ void rmap_store_fini(struct rmap_store *s)
 {
 	free(s->stream);
 	free(s->waste);
+	free(s->two_edges);
 	free_slabs(s->slab);
 	free_slabs(s->spare);
 }
