@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Nodes are taken parents first.  Each parent writes the number of its set into a place of each
- * child that is reserved for it; a node is handled when all its parents have done so.
+ * Nodes are taken parents first.  A node that is not shared gets the set of its parent.  For others each parent
+ * writes the number of its set into a place of the child that is reserved for it; such a node is handled when all
+ * its parents have done so.
  *
  * A sound tree leads to a node on one path only, so the sets of which a set consists hardly
  * overlap, and expanding a set takes time in proportion to its devices.
@@ -34,10 +35,11 @@ struct order {
 	struct owners *o;
 	struct walk *w;
 	bool marked;
-	uint8_t *seen;
-	uint32_t *node; /* children before their parents */
+	uint8_t *seen;	/* by node: it is shared, and was seen */
+	uint32_t *node; /* children before their parents; without leaves that are not shared */
 	size_t nr, cap;
-	uint32_t *place; /* by node: first the pointers to it, then where the next one's set goes */
+	uint64_t nr_nodes; /* with those leaves */
+	uint32_t *place; /* by shared node: first the pointers to it, then where the next one's set goes */
 	uint32_t *at;	 /* the sets of the parents, those of one node beside each other */
 	uint64_t nr_pointers;
 };
@@ -67,16 +69,23 @@ static int collect(struct order *t, mblock_t node)
 
 	if (t->seen[node])
 		return 0;
-	t->seen[node] = 1;
+	if (walk_shared(t->w, node))
+		t->seen[node] = 1;
+	t->nr_nodes++;
 	child = children_of(t, node, room, &nr);
 	for (uint32_t i = child ? nr : 0; i-- > 0;) {
 		uint32_t c = child_of(t, child, i);
 
 		if (c == WALK_NONE)
 			continue;
-		t->place[c]++;
-		t->nr_pointers++;
-		if (collect(t, c))
+		if (t->seen[c] || walk_shared(t->w, c)) {
+			t->place[c]++;
+			t->nr_pointers++;
+		} else if (!walk_height(t->w, c)) {
+			t->nr_nodes++;
+			continue;
+		}
+		if (!t->seen[c] && collect(t, c))
 			return -ENOMEM;
 	}
 	p = vec_add(t->node, t->nr, t->cap);
@@ -109,28 +118,39 @@ static int spread(struct order *t)
 	size_t place = 0;
 
 	for (size_t k = t->nr; k-- > 0;) {
-		uint32_t nr = t->place[t->node[k]];
+		mblock_t node = t->node[k];
+		uint32_t nr;
 
-		t->place[t->node[k]] = (uint32_t)place;
+		if (!t->seen[node])
+			continue;
+		nr = t->place[node];
+		t->place[node] = (uint32_t)place;
 		place += nr;
 	}
 	place = 0;
 	for (size_t k = t->nr; k-- > 0;) {
 		mblock_t node = t->node[k];
-		size_t end = t->place[node];
 		uint32_t room[INTERNAL_MAX], nr = 0;
 		const uint32_t *child;
 
-		t->o->of[node] = set_of(t, node, place, end);
-		if (!t->o->of[node])
-			return -ENOMEM;
-		place = end;
+		if (t->seen[node]) {
+			size_t end = t->place[node];
+
+			t->o->of[node] = set_of(t, node, place, end);
+			if (!t->o->of[node])
+				return -ENOMEM;
+			place = end;
+		}
 		child = children_of(t, node, room, &nr);
 		for (uint32_t i = 0; child && i < nr; i++) {
 			uint32_t c = child_of(t, child, i);
 
-			if (c != WALK_NONE)
+			if (c == WALK_NONE)
+				continue;
+			if (t->seen[c])
 				t->at[t->place[c]++] = t->o->of[node];
+			else
+				t->o->of[c] = t->o->of[node];
 		}
 	}
 	return 0;
@@ -154,7 +174,7 @@ static int fill(struct owners *o, struct walk *w, bool marked)
 		if (!marked || walk_has_marked(w, root))
 			r = collect(&t, root);
 	}
-	o->sets.to_spell = OWNERS_SPELT + SPELT_A_NODE * (uint64_t)t.nr;
+	o->sets.to_spell = OWNERS_SPELT + SPELT_A_NODE * t.nr_nodes;
 	t.at = malloc((t.nr_pointers + 1) * sizeof(*t.at));
 	if (!t.at)
 		r = -ENOMEM;

@@ -8,8 +8,8 @@
  * may hold more pairs of a device and a node than fit into memory: when the lists have become
  * large, further sets are kept as lists of other sets, and expanded when they are asked for.
  *
- * Memory: for each metadata block 9 bytes, 4 bytes for each pointer to a node, and for
- * lists at most OWNERS_SPELT + 1 KiB a node.
+ * Memory: for each metadata block 4 bytes, for each shared node 9 bytes more, 4 bytes for each pointer to it, and
+ * for lists at most OWNERS_SPELT + 1 KiB a node.
  * Threads: owners_new() one; the rest any, each with an owners_list of its own.
  */
 #include "pdata/tree/walk.h"
