@@ -26,7 +26,7 @@ static bool fits(const struct assignment *a, uint32_t cand, const struct place *
 {
 	const struct snode *n = assign_node(a, cand);
 
-	if (a->cand[cand].refs == COUNT_UNKNOWN && !p->unknown)
+	if (a->cand[cand].refs == COUNT_UNKNOWN && p->leaf)
 		return false;
 	if (p->one)
 		return true;
@@ -75,7 +75,7 @@ static bool fits_root(const struct assignment *a, uint32_t cand, const struct pl
 	return true;
 }
 
-static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool score)
+static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool positive)
 {
 	const struct place *p = &a->place[i];
 	uint32_t k = p->one ? 0 :
@@ -88,7 +88,9 @@ static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool s
 			break;
 		if (!fits(a, k, p) || (p->one && !fits_root(a, k, p, &v)))
 			continue;
-		if (score && !p->one && (v = hear(a, k, p)).score <= 0)
+		if (!p->one)
+			v = hear(a, k, p);
+		if (positive && !p->one && v.score <= 0)
 			continue;
 		if (vec_put(out, (struct choice){ k, i, 0, v.score, v.says, 0 }))
 			return -ENOMEM;
@@ -152,36 +154,22 @@ static int index_options(struct assignment *a)
 static int list_options(struct assignment *a)
 {
 	struct vec out = { 0 };
-	bool score = false;
+	bool positive = false;
 	int r = 0;
 
 	for (uint32_t i = 0; i < a->nr_places && !r; i++) {
-		r = add_options(a, i, &out, score);
-		if (out.nr > MAX_PAIRS && !score) { /* once more, with a higher limit */
-			score = true;
+		r = add_options(a, i, &out, positive);
+		if (out.nr > MAX_PAIRS && !positive) { /* once more, with a higher limit */
+			positive = true;
 			out.nr = 0;
 			i = UINT32_MAX;
 		}
 	}
 	a->opt = out.data;
 	a->nr_opts = (uint32_t)out.nr;
-	if (r || !out.nr)
-		return r ? r : index_options(a);
-	qsort_r(a->opt, a->nr_opts, sizeof(*a->opt), by_cand, a);
-	for (uint32_t i = 0; i < a->nr_opts && !score; i++) {
-		struct choice *o = &a->opt[i];
-		bool alone = !(i && o[-1].cand == o->cand) &&
-			     !(i + 1 < a->nr_opts && o[1].cand == o->cand);
-		struct voice v;
-
-		if (a->place[o->place].one || (alone && is_counted(a, o->cand)))
-			continue;
-		v = hear(a, o->cand, &a->place[o->place]);
-		o->score = v.score;
-		o->says = v.says;
-	}
-	qsort_r(a->opt, a->nr_opts, sizeof(*a->opt), by_cand, a);
-	return index_options(a);
+	if (!r && out.nr)
+		qsort_r(a->opt, a->nr_opts, sizeof(*a->opt), by_cand, a);
+	return r ? r : index_options(a);
 }
 
 /* --- nodes with a known count: by margin --- */

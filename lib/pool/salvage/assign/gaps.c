@@ -20,11 +20,6 @@ static bool of_tree(const struct snode *n, uint8_t tree)
 	return n->tree == tree || (n->tree == TREE_EMPTY && tree != TREE_DETAILS);
 }
 
-static bool count_is_unknown(const struct counts *counts, uint32_t block)
-{
-	return !counts->has_counts || counts->count[block] == COUNT_UNKNOWN;
-}
-
 static int by_first_key(const void *pa, const void *pb, void *ctx)
 {
 	const struct candidate *a = pa, *b = pb;
@@ -137,7 +132,7 @@ static int add_dev(struct place *p, uint32_t dev)
 	return 0;
 }
 
-static int root_places(struct assignment *a, bool unknown)
+static int root_places(struct assignment *a)
 {
 	const struct trees *trees = a->assign->trees;
 	int r = 0;
@@ -154,7 +149,6 @@ static int root_places(struct assignment *a, bool unknown)
 		*p = (struct place){ .last = UINT64_MAX,
 				     .height = -1,
 				     .one = true,
-				     .unknown = unknown,
 				     .index = (uint32_t)i,
 				     .parent = NONE };
 		r = add_dev(p, (uint32_t)i);
@@ -222,7 +216,6 @@ static int gap_places(struct assignment *a)
 			.begin = g->begin,
 			.last = g->last,
 			.height = g->height,
-			.unknown = g->block == NONE || count_is_unknown(as->counts, g->block),
 			.index = (uint32_t)i,
 			.parent = g->why >= BLOCK_NODE ? NONE : g->block,
 		};
@@ -243,8 +236,8 @@ static int gap_places(struct assignment *a)
 	for (uint32_t i = 0; i < a->nr_places; i++) {
 		struct place *p = &a->place[i];
 
-		p->unknown &= !p->nr_devs || !was_a_leaf(as->ages, gap_at(trees, p->index), a->need[p->devs[0]],
-							 trees->dev[p->devs[0]].info.dev_id);
+		p->leaf = p->nr_devs && was_a_leaf(as->ages, gap_at(trees, p->index), a->need[p->devs[0]],
+						   trees->dev[p->devs[0]].info.dev_id);
 	}
 	return r;
 }
@@ -275,13 +268,11 @@ static int put_nodes(const struct assignment *a, struct err *err)
 /* Has nodes assigned to the places that were listed with the result @r. */
 static int fill_places(struct assignment *a, int r, enum unknown how, struct err *err)
 {
+	const bool unknown = a->nr_places && counts_have_unknown(a->assign->counts);
 	struct vec list = { 0 };
-	bool unknown = false;
 
 	if (!r)
 		r = claims_read(a->assign->ages, err);
-	for (uint32_t i = 0; i < a->nr_places; i++)
-		unknown |= a->place[i].unknown;
 	if (!r && unknown)
 		r = datamap_begin(a->assign->datamap, err);
 	if (!r && a->nr_places)
@@ -299,7 +290,7 @@ static int fill_places(struct assignment *a, int r, enum unknown how, struct err
 static int assign_roots(struct assign *as, struct err *err)
 {
 	struct assignment a = { .assign = as };
-	int r = fill_places(&a, root_places(&a, counts_have_unknown(as->counts)), UNKNOWN_ALL, err);
+	int r = fill_places(&a, root_places(&a), UNKNOWN_ALL, err);
 
 	assign_fini(&a);
 	return r;

@@ -18,7 +18,7 @@ struct place {
 	uint64_t begin, last; /* keys */
 	int height;	      /* of the lost node, -1: not known */
 	bool one;	 /* takes one node: a device's root; else any number that do not overlap */
-	bool unknown;	 /* may take nodes whose count is lost */
+	bool leaf;	 /* it was a leaf: takes no node whose count is lost */
 	uint32_t index;	 /* gap, or device when @one */
 	uint32_t parent; /* block of the lost node, NONE: not known */
 	uint32_t *devs;	 /* indices of the devices that reach it */

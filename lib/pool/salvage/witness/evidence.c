@@ -66,10 +66,10 @@ static int by_dev_newest(const void *pa, const void *pb, void *ctx)
 	return ORDER(a->dev_id, b->dev_id) ?: ORDER(age_a, age_b);
 }
 
-/* The ages of what older copies of the details say of a device's id. */
+/* What older copies of the details say of a device's id. */
 struct namesake {
 	const struct trees *trees;
-	uint32_t other, same; /* the youngest entry of another device, the oldest of the same one */
+	uint32_t other; /* the age of the youngest entry of another device */
 };
 
 /* An id is used again after its device was deleted; then transaction or creation time differ. */
@@ -77,11 +77,8 @@ static void note_namesake(void *ctx, struct sdevice *d, const struct device_info
 {
 	struct namesake *n = (struct namesake *)ctx + (d - ((struct namesake *)ctx)->trees->dev);
 
-	if (d->source != DETAILS_LIVE)
-		return;
-	if (then->transaction == d->info.transaction && then->creation_time == d->info.creation_time)
-		n->same = MAX(n->same, age);
-	else
+	if (d->source == DETAILS_LIVE &&
+	    (then->transaction != d->info.transaction || then->creation_time != d->info.creation_time))
 		n->other = MIN(n->other, age);
 }
 
@@ -97,14 +94,12 @@ static int forget_namesakes(struct ages *ages, struct err *err)
 	if (!of)
 		return err_nomem(err, "salvage: older details");
 	for (size_t i = 0; i <= trees->nr_devs; i++)
-		of[i] = (struct namesake){ trees, UINT32_MAX, 0 };
+		of[i] = (struct namesake){ trees, UINT32_MAX };
 	r = trees_each_older(trees, note_namesake, of, err);
 	for (size_t i = 0; i < ages->old_roots.nr && !r; i++) {
 		const struct sdevice *d = trees_find_device(trees, o[i].dev_id);
-		const struct namesake *n = d ? &of[d - trees->dev] : NULL;
-		uint32_t age = block_age(ages->super, o[i].top);
 
-		if (!n || age < n->other || age <= n->same)
+		if (!d || block_age(ages->super, o[i].top) < of[d - trees->dev].other)
 			o[nr++] = o[i];
 	}
 	if (!r)
