@@ -110,25 +110,13 @@ static int nr_contradicted(const struct counts *counts)
 	       super_has_other_index(counts->super);
 }
 
-/*
- * May the superblock @own be of a later state than the one that was found instead, and whose counts have been read?
- * It is not if that one has a later time or transaction; or, if no snapshot was taken between the two, uses what the
- * superblock names for something else: a commit allocates only what is free.
- */
+/* May the superblock @own be of a later state than the one that was found instead?  That has no later time or transaction. */
 static bool may_be_later(const struct counts *counts, const struct superblock *own)
 {
-	const struct superblock *sb = &counts->super->sb;
-	const uint64_t root[] = { own->mapping_root, own->details_root, own->metadata_sm.bitmap_root };
-	const uint64_t found[] = { sb->mapping_root, sb->details_root, sb->metadata_sm.bitmap_root };
 	struct details_sum sum = { 0 };
-	bool later;
 
-	(void)details_add(counts->graph, counts->graph->slot[sb->details_root], &sum, NULL);
-	later = own->time >= sum.time && own->transaction_id >= sum.transaction;
-	for (size_t i = 0; i < 3 && own->time == sum.time; i++)
-		later &= root[i] == found[i] || root[i] >= counts->graph->nr_blocks ||
-			 !counts_know(counts, (uint32_t)root[i]) || !counts->count[root[i]];
-	return later;
+	(void)details_add(counts->graph, counts->graph->slot[counts->super->sb.details_root], &sum, NULL);
+	return own->time >= sum.time && own->transaction_id >= sum.transaction;
 }
 
 /*

@@ -24,11 +24,10 @@ struct counts {
 int counts_read(struct counts *counts, struct err *err);
 void counts_read_edges(struct counts *counts);
 /*
- * Does the bitmap have as many free entries as the index says of it, and none before the first one?  Another is an older
- * copy.  Older programs wrote one more or less, and did not count entries past the end of the map.
+ * Does the bitmap have as many free entries as the index says of it?  Another number is that of an older copy.  Older
+ * programs wrote one more or less, and did not count entries past the end of the map.
  */
-bool counts_bitmap_fits(const struct disk_bitmap *map, const struct disk_index_entry *e, uint64_t index,
-			uint64_t nr_blocks);
+bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index, uint64_t nr_blocks);
 /*
  * Does the superblock say another number of metadata blocks in use than the index and the counts do, or the trees where
  * counts are lost?  Or do the trees and the space maps have more?

@@ -97,9 +97,8 @@ struct reading {
 	uint64_t nr_large; /* counts that the tree of large counts has */
 };
 
-static void read_bitmap(struct reading *r, uint64_t index, const struct disk_index_entry *e)
+static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint32_t nr_free)
 {
-	const uint64_t block = le64_get(e->blocknr);
 	struct disk_bitmap map BLOCK_ALIGNED;
 	const struct graph *g = r->datamap->graph;
 
@@ -107,7 +106,7 @@ static void read_bitmap(struct reading *r, uint64_t index, const struct disk_ind
 	    block >= g->nr_blocks || g->kind[block] != BLOCK_BITMAP ||
 	    graph_get(g, (uint32_t)block, &map, NULL) < 0)
 		return;
-	if (!counts_bitmap_fits(&map, e, index, refmap_nr_blocks(r->count))) {
+	if (!counts_bitmap_fits(&map, nr_free, index, refmap_nr_blocks(r->count))) {
 		r->datamap->has_other = true;
 		return;
 	}
@@ -120,10 +119,11 @@ static int read_index(void *ctx, const struct view *v)
 	struct reading *r = ctx;
 
 	for (uint32_t i = 0; i < v->nr; i++) {
-		struct disk_index_entry e;
+		le32 nr_free;
 
-		memcpy(&e, v->values + (size_t)i * v->value_size, sizeof(e));
-		read_bitmap(r, view_key(v, i), &e);
+		memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64),
+		       sizeof(nr_free));
+		read_bitmap(r, view_key(v, i), view_value(v, i), le32_get(nr_free));
 	}
 	return 0;
 }

@@ -37,34 +37,22 @@ static bool is_about(int64_t a, int64_t b, int64_t by)
 	return a - b <= by && b - a <= by;
 }
 
-static uint32_t first_free(const struct disk_bitmap *map)
-{
-	uint32_t i = 0;
-
-	while (i < ENTRIES_PER_BITMAP && bitmap_count(map->bits, i))
-		i++;
-	return i;
-}
-
-bool counts_bitmap_fits(const struct disk_bitmap *map, const struct disk_index_entry *e, uint64_t index,
-			uint64_t nr_blocks)
+bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index, uint64_t nr_blocks)
 {
 	const int64_t past = (int64_t)((index + 1) * ENTRIES_PER_BITMAP) - (int64_t)nr_blocks;
-	const int64_t free = (int64_t)ENTRIES_PER_BITMAP - nr_used(map), should = le32_get(e->nr_free);
+	const int64_t free = (int64_t)ENTRIES_PER_BITMAP - nr_used(map);
 
-	return (free == should && le32_get(e->none_free_before) <= first_free(map)) ||
-	       is_about(free, should + MAX(past, 0), 1);
+	return free == nr_free || is_about(free, nr_free + MAX(past, 0), 1);
 }
 
 static int add_free(void *ctx, const struct view *v)
 {
 	uint64_t *sum = ctx;
+	le32 nr_free;
 
 	for (uint32_t i = 0; i < v->nr; i++) {
-		struct disk_index_entry e;
-
-		memcpy(&e, v->values + (size_t)i * v->value_size, sizeof(e));
-		*sum += le32_get(e.nr_free);
+		memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64), sizeof(nr_free));
+		*sum += le32_get(nr_free);
 	}
 	return 0;
 }
@@ -409,7 +397,7 @@ static int read_bitmaps(struct counts *counts, struct err *err)
 		counts->index_free += le32_get(index.entry[i].nr_free);
 		/* where one is lost, all others are older */
 		if (is_kind(g, b, BLOCK_BITMAP) && !graph_get(g, (uint32_t)b, &map, err) &&
-		    counts_bitmap_fits(&map, &index.entry[i], i, g->nr_blocks))
+		    counts_bitmap_fits(&map, le32_get(index.entry[i].nr_free), i, g->nr_blocks))
 			take_bitmap(counts, &map, i);
 	}
 	return 0;
