@@ -308,8 +308,4 @@ void datamap_end(struct datamap *datamap)
 	if (datamap->missing)
 		refmap_free(datamap->missing);
 	free(datamap->seen);
-	datamap->missing = NULL;
-	datamap->seen = NULL;
-	datamap->nr_seen = datamap->asked = 0;
-	datamap->begun = false;
 }

@@ -89,9 +89,6 @@ int deny_surplus(struct counts *counts);
 /* How many devices have a later time than the superblock's?  Only a snapshot sets the clock. */
 uint32_t nr_later(const struct trees *trees);
 
-/* How many of the blocks that the superblock names as roots of its space maps are parts of its own trees? */
-uint32_t nr_shared_roots(const struct super *super);
-
 /*
  * Is the superblock of a later state than the trees?  There are details on the device that are newer than those of the
  * devices, and not newer than the superblock: a snapshot raises the time of its device and the pool's together.  Or the

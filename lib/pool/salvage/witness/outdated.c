@@ -242,21 +242,6 @@ uint32_t nr_later(const struct trees *trees)
 	return nr;
 }
 
-uint32_t nr_shared_roots(const struct super *super)
-{
-	const struct graph *g = super->graph;
-	uint64_t root[NR_SUPER_ROOTS];
-	uint32_t nr = 0;
-
-	super_roots(&super->sb, root);
-	for (size_t i = 2; i < 6; i++) {
-		uint32_t n = root[i] ? node_of(g, root[i]) : NONE;
-
-		nr += n != NONE && g->node[n].flags & SN_LIVE && !(g->node[n].flags & SN_VIRTUAL);
-	}
-	return nr;
-}
-
 struct snapshots {
 	const struct trees *trees;
 	uint32_t newest; /* time of the details */

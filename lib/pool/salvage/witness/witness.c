@@ -304,7 +304,7 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 	}
 	if (!r && super->has_sb)
 		a->strange += denied_by_superblock(&w) + counts_differ(counts) + nr_later(datamap->trees) +
-			      nr_shared_roots(super) + (g->scanned && has_newer_details(counts));
+			      (g->scanned && has_newer_details(counts));
 	if (!r && super->has_sb && !a->data_whole && w.refs &&
 	    super->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
 		a->missing = super->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
