@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#include "base/units.h"
+
 #define VARIES UINT32_MAX /* more than one neighbour, or none; 0: none seen so far */
 
 enum {		  /* of a node */
@@ -26,6 +28,7 @@ struct sharing {
 	struct tree_nodes nodes;
 	uint8_t *state;
 	uint32_t *next, *prev; /* of shared leaves; prev of a def's first leaf: the next def */
+	mblock_t begin, end; /* shared leaves are in between */
 	mblock_t first_def, last_def;
 };
 
@@ -83,10 +86,13 @@ static bool is_shared(const struct sharing *s, mblock_t node)
 	return s->nodes.shared(s->nodes.ctx, node);
 }
 
-static void set_neighbour(uint32_t *word, mblock_t leaf)
+/* @neighbour (0: none) stands beside the shared leaf @leaf, on the side of which @word is. */
+static void set_neighbour(struct sharing *s, mblock_t leaf, uint32_t *word, mblock_t neighbour)
 {
-	uint32_t v = leaf ? (uint32_t)leaf : VARIES;
+	uint32_t v = neighbour ? (uint32_t)neighbour : VARIES;
 
+	s->begin = MIN(s->begin, leaf);
+	s->end = MAX(s->end, leaf + 1);
 	if (!*word)
 		*word = v;
 	else if (*word != v)
@@ -97,9 +103,9 @@ static void set_neighbour(uint32_t *word, mblock_t leaf)
 static void meet(struct sharing *s, mblock_t a, mblock_t b)
 {
 	if (a && is_shared(s, a))
-		set_neighbour(&s->next[a], b);
+		set_neighbour(s, a, &s->next[a], b);
 	if (b && is_shared(s, b))
-		set_neighbour(&s->prev[b], a);
+		set_neighbour(s, b, &s->prev[b], a);
 }
 
 /* The first or last leaf under @node, or 0 when it cannot be reached. */
@@ -183,6 +189,7 @@ int sharing_new(const struct tree_nodes *nodes, const mblock_t *roots, size_t nr
 
 	if (s) {
 		s->nodes = *nodes;
+		s->begin = nr_nodes;
 		s->state = calloc(nr_nodes, 1);
 		s->next = calloc(nr_nodes, sizeof(*s->next));
 		s->prev = calloc(nr_nodes, sizeof(*s->prev));
@@ -200,7 +207,7 @@ int sharing_new(const struct tree_nodes *nodes, const mblock_t *roots, size_t nr
 		meet(s, outermost(s, roots[i], false), 0);
 	}
 	/* Every shared leaf has noted a neighbour; the words of other leaves are untouched. */
-	for (mblock_t b = 0; b < nr_nodes; b++)
+	for (mblock_t b = s->begin; b < s->end; b++)
 		if (height(s, b) == 0 && is_shared(s, b) && begins_def(s, b))
 			s->state[b] |= FIRST;
 	for (size_t i = 0; i < nr; i++)
