@@ -101,6 +101,10 @@ few_faults() {
 	few_faults 75 thin_metadata_unpack -f -i small.pack -o unpacked
 	few_faults 120 thin_restore -i small.xml -o out
 	few_faults 105 thin_repair -i small.meta -o out
+	# the arrays of a walk are as long as the device, and hardly touched
+	truncate -s 2G wide.meta
+	thin_restore -i small.xml -o wide.meta
+	few_faults 330 thin_check wide.meta
 }
 
 @test "thin_check: stripped it has at most 150 KiB, 141 of code and data (143 without -Oz), for the initial ram disk" {
@@ -210,7 +214,7 @@ few_faults() {
 	dump=$(instructions thin_dump dense.meta)
 	rmap=$(instructions thin_rmap --region 0..-1 dense.meta)
 	echo "$((dump / 1000000)), $((rmap / 1000000)) instructions a mapping" >&2
-	[ "$((dump / 1000000))" -lt 22 ]
+	[ "$((dump / 1000000))" -lt 17 ]
 	[ "$((rmap / 1000000))" -lt 25 ]
 }
 
