@@ -9,7 +9,8 @@
  * workers.  A damaged block may be read a second time, to say more about it.
  *
  * Memory, besides what is in struct check_result: a data block costs 2 bits (3 when the pool
- * has more than one device) and 1/32 byte; a metadata block 26.125 + 1.5 bytes, 2 and (several
+ * has more than one device) and 1/32 byte, and, unless all runs are long, 2 bits more for each worker but the first as
+ * long as that is 64 MiB at most; a metadata block 26.125 + 1.5 bytes, 2 and (several
  * devices) 4 more; an entry of an internal node of mapping trees 4 bytes; a device 112 bytes.  Arrays
  * are touched lazily: what is not used costs nothing.  A full 16 GiB metadata device (4,161,600
  * blocks) over 2^31 data blocks: 512 + 256 + 64 + 140 + 17 MiB at the very most.
