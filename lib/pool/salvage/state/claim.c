@@ -134,6 +134,7 @@ static int try_other_state(struct state *state, struct err *err)
 	const bool other = !roots_agree(counts) && nr_contradicted(counts) >= enough;
 	int r;
 
+	state->contradicted = nr_contradicted(counts) > 1;
 	if (!other && !super_has_other_index(super))
 		return 0;
 	super->sb = (struct superblock) { .time = own.time };

@@ -119,6 +119,8 @@ static bool state_is_doubtful(const struct tell *tell)
 	return trees->uncertain || state_has_newer(state) || shares_too_much(trees) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
 	       counts_are_doubtful(datamap) ||
+	       (state->contradicted && !datamap->agrees.data_whole && !counts_are_whole(datamap->counts) &&
+		!counts_add_up(datamap->counts)) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
 	       (datamap->agrees.surplus && (!details_are_back(trees) || counts_are_whole(datamap->counts))) ||
