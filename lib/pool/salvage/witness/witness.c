@@ -36,18 +36,16 @@ static void witness_fini(struct witness *w)
 	free(w->leaves.data);
 }
 
-static bool is_reached_leaf(const struct snode *n)
-{
-	return n->flags & (SN_LIVE | SN_HELD) && n->flags & SN_LEAF && n->tree == TREE_MAPPING;
-}
-
+/* Leaves of mappings that are reached; a gap is no leaf. */
 static int list_leaves(struct witness *w)
 {
 	const struct graph *g = w->datamap->graph;
 
 	w->leaves.nr = 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		if (is_reached_leaf(&g->node[i]) && !(g->node[i].flags & SN_VIRTUAL) &&
+		const struct snode *n = &g->node[i];
+
+		if (n->tree == TREE_MAPPING && n->flags & SN_LEAF && n->flags & (SN_LIVE | SN_HELD) &&
 		    vec_put(&w->leaves, i) < 0)
 			return -ENOMEM;
 	}
@@ -55,14 +53,6 @@ static int list_leaves(struct witness *w)
 }
 
 /* --- the leaves' mappings --- */
-
-/* The data block of entry @k, or UINT64_MAX when it is not of that map. */
-static uint64_t entry_block(const struct witness *w, const struct view *v, uint32_t k)
-{
-	uint64_t b = mapping_block(view_value(v, k));
-
-	return b < refmap_nr_blocks(w->refs) ? b : UINT64_MAX;
-}
 
 static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 {
@@ -93,12 +83,12 @@ static void deny_leaf(void *ctx, uint32_t node, const struct view *v)
 	if (n->flags & SN_VOUCHED)
 		return;
 	for (uint32_t k = 0; k < v->nr; k++) {
-		uint64_t b = entry_block(w, v, k);
+		uint64_t b = mapping_block(view_value(v, k));
 
-		if (b != UINT64_MAX && w->known[b / ENTRIES_PER_BITMAP])
+		if (b < refmap_nr_blocks(w->refs) && w->known[b / ENTRIES_PER_BITMAP])
 			nr += is_excess(w, refmap_get(w->stored, b), refmap_get(w->refs, b));
 	}
-	if (v->nr && nr * 2 > v->nr)
+	if (nr * 2 > v->nr)
 		n->flags |= SN_DENIED;
 }
 
