@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..115
+echo 1..116
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -173,6 +173,7 @@ done <<EOF
 20117 x200 1388 0 1 an older top level does not tell which of a device and its snapshot has the root that is left, when the other's is lost
 20118 x200 1985 0 1 without details a leaf that is only likely to be the device's does not make it whole
 20123 x200 1739 0 1 without both maps nothing proves trees when two blocks are not what the superblock names there
+30010 y200 1724 0 1 a leaf of other trees is no device's root
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

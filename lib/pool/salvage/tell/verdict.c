@@ -109,6 +109,25 @@ static uint64_t max_leaked(const struct tell *tell)
 	return datamap->agrees.orphans ? 0 : MAX_LEAKED;
 }
 
+/*
+ * Has a device a root that is also below another node?  In the kernel's trees a root never becomes a child, nor a child a
+ * root: it was taken for one where the metadata map is lost, and the data map does not count who shares a leaf.
+ */
+static bool has_child_for_root(const struct trees *trees)
+{
+	struct graph *g = trees->graph;
+
+	graph_unmark(g, SN_LINKING);
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root != NONE && trees->dev[i].root_found)
+			g->node[trees->dev[i].root].flags |= SN_LINKING;
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		for (uint32_t k = 0; g->node[i].flags & SN_LIVE && !(g->node[i].flags & SN_LEAF) && k < g->node[i].nr_edges; k++)
+			if (graph_child(g, &g->node[i], k) != NONE && g->node[graph_child(g, &g->node[i], k)].flags & SN_LINKING)
+				return true;
+	return false;
+}
+
 /* The result may not be the last state of the pool. */
 static bool state_is_doubtful(const struct tell *tell)
 {
@@ -116,7 +135,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	const struct datamap *datamap = tell->datamap;
 	const struct state *state = tell->state;
 
-	return trees->uncertain || state_has_newer(state) || shares_too_much(trees) ||
+	return trees->uncertain || state_has_newer(state) || shares_too_much(trees) || has_child_for_root(trees) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
 	       counts_are_doubtful(datamap) ||
 	       (state->contradicted && !datamap->agrees.data_whole && !counts_are_whole(datamap->counts) &&
