@@ -121,6 +121,7 @@ done <<EOF
 9917 +200 0 999 1 a root that a device left for one that is lost may be another's
 9915 +200 3208 1000 1 three parents or more do not prove that a node in use was also the child of a lost one
 9603 +200 2919 0 1 a bitmap that no index names is not the state's when an older commit wrote it
+20104 x200 1145 1000 0 and what it says of the blocks that lack a parent is not believed
 9947 +200 2285 0 1 data blocks without a mapping were not leaked where a node in use lacks a parent
 9956 +200 2584 1000 0 of two nodes that could only be one device's root the one that older trees name is
 9957 +200 1241 0 1 an older top level does not say what was in use in a state that used its block again

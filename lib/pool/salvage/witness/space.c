@@ -184,6 +184,18 @@ static void take_bitmap(struct counts *counts, const struct disk_bitmap *map, ui
 	counts->has_counts = true;
 }
 
+/* What is younger than so (block_age()) was written by the last transaction. */
+static uint32_t last_transaction(const struct super *super)
+{
+	const struct graph *g = super->graph;
+	uint32_t least = g->nr_blocks;
+
+	for (uint32_t b = 0; b < g->nr_blocks; b++)
+		if (g->kind[b] == BLOCK_INDEX && block_age(super, b))
+			least = MIN(least, block_age(super, b));
+	return least;
+}
+
 /* How long ago a bitmap was written, when it may be of the state's own commit: that writes a few blocks behind its index. */
 static uint32_t bitmap_age(const struct super *super, uint32_t block)
 {
@@ -194,19 +206,25 @@ static uint32_t bitmap_age(const struct super *super, uint32_t block)
 
 /*
  * The bitmap of blocks [index * 16320, ...), when the index is lost: the newest that denies no
- * block in use.  @all: uint32_t, the blocks with a bitmap.
+ * block in use.  The bitmap of the index block itself must have been written by the last
+ * transaction.  @all: uint32_t, the blocks with a bitmap.
  */
 static int search_bitmap(struct counts *counts, uint32_t index, const struct vec *all, struct err *err)
 {
 	struct disk_bitmap map BLOCK_ALIGNED, best;
 	const struct graph *g = counts->graph;
 	const struct super *super = counts->super;
-	uint32_t best_age = UINT32_MAX;
+	uint32_t cursor = (uint32_t)super->sb.metadata_sm.bitmap_root, best_age = UINT32_MAX;
+	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? last_transaction(super) :
+								g->nr_blocks;
 
 	for (size_t i = 0; i < all->nr; i++) {
 		const uint32_t b = ((uint32_t *)all->data)[i];
-		const int r = graph_get(g, b, &map, err);
+		int r;
 
+		if (bitmap_age(super, b) >= limit)
+			continue;
+		r = graph_get(g, b, &map, err);
 		if (r < 0)
 			return r == -ENOMEM ? r : 0;
 		if (g->nr_blocks <= ENTRIES_PER_BITMAP &&
