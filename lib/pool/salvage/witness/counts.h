@@ -28,6 +28,14 @@ void counts_read_edges(struct counts *counts);
  * programs wrote one more or less, and did not count entries past the end of the map.
  */
 bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index, uint64_t nr_blocks);
+uint32_t counts_bitmap_used(const struct disk_bitmap *map);
+/*
+ * @odd is the only bitmap of a map that has another number of free entries than the index says, @nr_free.  Is it all the
+ * same the right one?  So it is if the bitmaps have together as many blocks in use, @nr_used, as the superblock says in
+ * @root: an older program did not count entries past the end of the map as free, and the map was extended since.
+ */
+bool counts_odd_is_right(const struct super *super, const struct sm_root *root, const struct disk_bitmap *odd,
+			 uint32_t nr_free, uint64_t nr_used);
 /*
  * Does the superblock say another number of metadata blocks in use than the index and the counts do, or the trees where
  * counts are lost?  Or do the trees and the space maps have more?
