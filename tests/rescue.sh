@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..117
+echo 1..118
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -175,6 +175,7 @@ done <<EOF
 20118 x200 1985 0 1 without details a leaf that is only likely to be the device's does not make it whole
 20123 x200 1739 0 1 without both maps nothing proves trees when two blocks are not what the superblock names there
 30010 y200 1724 0 1 a leaf of other trees is no device's root
+10174 +200 3634 0 1 an older top level in the place of a lost one is not one block more
 EOF
 
 # Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0

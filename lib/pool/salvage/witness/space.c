@@ -96,9 +96,12 @@ static uint64_t nr_counted(const struct counts *counts)
 	return nr;
 }
 
-static bool is_there(const struct snode *n)
+/* One that the map does not have in use is an older copy: it stands for a node that is lost, which counts, too. */
+static bool is_there(const struct counts *counts, uint32_t node)
 {
-	return n->flags & (SN_LIVE | SN_HELD) && n->block != NONE;
+	const struct snode *n = &counts->graph->node[node];
+
+	return n->flags & (SN_LIVE | SN_HELD) && n->block != NONE && counts->count[n->block];
 }
 
 /*
@@ -118,7 +121,7 @@ static uint64_t nr_found(const struct counts *counts, uint64_t *most)
 	for (size_t i = 2; i < NR_SUPER_ROOTS; i++)
 		nr += root[i] > 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		nr += is_there(&g->node[i]);
+		nr += is_there(counts, i);
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		held_details |= g->node[i].flags & SN_HELD && g->node[i].tree == TREE_DETAILS;
 	/* a tree of large counts that is lost or not a leaf has an unknown number of nodes, and so has a large index */
@@ -127,7 +130,7 @@ static uint64_t nr_found(const struct counts *counts, uint64_t *most)
 	is_known &= !super_held_is_short(counts->super, &held) && held == (sb->held_root > 0);
 	*most = is_known ? nr + !held_details : INT64_MAX;
 	for (size_t i = 0; i < counts->trees->gaps.nr && is_known; i++)
-		*most += !is_there(&g->node[gap_at(counts->trees, i)->node]);
+		*most += !is_there(counts, gap_at(counts->trees, i)->node);
 	return nr;
 }
 
