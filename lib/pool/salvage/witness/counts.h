@@ -28,14 +28,25 @@ void counts_read_edges(struct counts *counts);
  * programs wrote one more or less, and did not count entries past the end of the map.
  */
 bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index, uint64_t nr_blocks);
-uint32_t counts_bitmap_used(const struct disk_bitmap *map);
+
+/* The bitmaps of a space map of @nr_blocks, as they are read one by one; @root is what the superblock says of it. */
+struct bitmaps {
+	uint64_t nr_blocks;
+	const struct sm_root *root;
+	uint64_t nr, nr_used; /* read so far; blocks that they have in use */
+	/* those that do not fit their index, and the last one of them: its index, place, and free entries that it lacks */
+	uint64_t nr_odd, odd, odd_block;
+	int64_t odd_lacks;
+};
+
+/* Notes bitmap @index, which was read at @block.  Does it fit? */
+bool bitmaps_note(struct bitmaps *b, uint64_t index, uint64_t block, const struct disk_bitmap *map, uint32_t nr_free);
 /*
- * @odd is the only bitmap of a map that has another number of free entries than the index says, @nr_free.  Is it all the
- * same the right one?  So it is if the bitmaps have together as many blocks in use, @nr_used, as the superblock says in
- * @root: an older program did not count entries past the end of the map as free, and the map was extended since.
+ * When all that can be read were noted: is the only one that does not fit its index all the same the right one?  So it is
+ * if all together have as many blocks in use as the superblock says: an older program did not count entries past the
+ * end of the map as free, and the map was extended since.
  */
-bool counts_odd_is_right(const struct super *super, const struct sm_root *root, const struct disk_bitmap *odd,
-			 uint32_t nr_free, uint64_t nr_used);
+bool bitmaps_odd_is_right(const struct bitmaps *b);
 /*
  * Does the superblock say another number of metadata blocks in use than the index and the counts do, or the trees where
  * counts are lost?  Or do the trees and the space maps have more?

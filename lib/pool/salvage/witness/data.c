@@ -94,9 +94,7 @@ struct reading {
 	struct datamap *datamap;
 	struct refmap *count;
 	uint8_t *known;
-	uint64_t nr_known, nr_used; /* bitmaps; the blocks that they have in use */
-	uint64_t nr_odd, odd;	    /* bitmaps that do not fit the index, and the last one of them */
-	uint32_t odd_block, odd_free;
+	struct bitmaps seen;
 	uint64_t nr_large; /* counts that the tree of large counts has */
 };
 
@@ -104,8 +102,6 @@ static void take_bitmap(struct reading *r, uint64_t index, const struct disk_bit
 {
 	refmap_from_bitmap(r->count, index, map->bits);
 	r->known[index] = 1;
-	r->nr_known++;
-	r->nr_used += counts_bitmap_used(map);
 }
 
 static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint32_t nr_free)
@@ -117,27 +113,18 @@ static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint3
 	    block >= g->nr_blocks || g->kind[block] != BLOCK_BITMAP ||
 	    graph_get(g, (uint32_t)block, &map, NULL) < 0)
 		return;
-	if (counts_bitmap_fits(&map, nr_free, index, refmap_nr_blocks(r->count))) {
+	if (bitmaps_note(&r->seen, index, block, &map, nr_free))
 		take_bitmap(r, index, &map);
-		return;
-	}
-	r->nr_odd++;
-	r->odd = index;
-	r->odd_block = (uint32_t)block;
-	r->odd_free = nr_free;
 }
 
-/* A bitmap that does not fit the index is another state's, unless the superblock has the blocks that all of them have. */
-static void judge_odd(struct reading *r)
+static void read_odd(struct reading *r)
 {
-	const struct super *super = r->datamap->super;
-	const uint64_t nr = div_up(refmap_nr_blocks(r->count), ENTRIES_PER_BITMAP);
 	struct disk_bitmap map BLOCK_ALIGNED;
 
-	if (r->nr_odd == 1 && r->nr_known + 1 == nr && graph_get(r->datamap->graph, r->odd_block, &map, NULL) >= 0 &&
-	    counts_odd_is_right(super, &super->sb.data_sm, &map, r->odd_free, r->nr_used + counts_bitmap_used(&map)))
-		take_bitmap(r, r->odd, &map);
-	else if (r->nr_odd)
+	if (r->datamap->super->has_sb && bitmaps_odd_is_right(&r->seen) &&
+	    graph_get(r->datamap->graph, (uint32_t)r->seen.odd_block, &map, NULL) >= 0)
+		take_bitmap(r, r->seen.odd, &map);
+	else if (r->seen.nr_odd)
 		r->datamap->has_other = true;
 }
 
@@ -240,7 +227,7 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 {
 	const struct graph *g = datamap->graph;
 	const struct super *super = datamap->super;
-	struct reading r = { .datamap = datamap };
+	struct reading r = { .datamap = datamap, .seen = { g->nr_data_blocks, &super->sb.data_sm } };
 	uint32_t index = find_index(datamap->counts), over;
 
 	*count = NULL;
@@ -256,7 +243,7 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 		return err_nomem(err, "salvage: data space map");
 	}
 	(void)graph_each_leaf(g, index, 16, read_index, &r, NULL);
-	judge_odd(&r);
+	read_odd(&r);
 	over = node_of(g, super->sb.data_sm.ref_count_root);
 	if (super->sb.data_sm.ref_count_root && over != NONE && g->node[over].tree == TREE_OVERFLOW)
 		(void)graph_each_leaf(g, over, 4, read_overflow, &r, NULL);

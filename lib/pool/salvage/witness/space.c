@@ -20,7 +20,7 @@ static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
 	return (pair & 1) << 1 | pair >> 1; /* the lower bit weighs two */
 }
 
-uint32_t counts_bitmap_used(const struct disk_bitmap *map)
+static uint32_t nr_used(const struct disk_bitmap *map)
 {
 	uint32_t nr = 0;
 	uint64_t w;
@@ -40,17 +40,31 @@ static bool is_about(int64_t a, int64_t b, int64_t by)
 bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index, uint64_t nr_blocks)
 {
 	const int64_t past = (int64_t)((index + 1) * ENTRIES_PER_BITMAP) - (int64_t)nr_blocks;
-	const int64_t free = (int64_t)ENTRIES_PER_BITMAP - counts_bitmap_used(map);
+	const int64_t free = (int64_t)ENTRIES_PER_BITMAP - nr_used(map);
 
 	return free == nr_free || is_about(free, nr_free + MAX(past, 0), 1);
 }
 
-bool counts_odd_is_right(const struct super *super, const struct sm_root *root, const struct disk_bitmap *odd,
-			 uint32_t nr_free, uint64_t nr_used)
+bool bitmaps_note(struct bitmaps *b, uint64_t index, uint64_t block, const struct disk_bitmap *map, uint32_t nr_free)
 {
-	/* an older copy has as many more free entries than the index says as the superblock counts more blocks in use */
-	return super->has_sb && ENTRIES_PER_BITMAP - counts_bitmap_used(odd) > nr_free + 1 &&
-	       (nr_used == root->nr_allocated || nr_used + 1 == root->nr_allocated);
+	const uint32_t used = nr_used(map);
+
+	b->nr++;
+	b->nr_used += used;
+	if (counts_bitmap_fits(map, nr_free, index, b->nr_blocks))
+		return true;
+	b->nr_odd++;
+	b->odd = index;
+	b->odd_block = block;
+	b->odd_lacks = (int64_t)ENTRIES_PER_BITMAP - used - nr_free;
+	return false;
+}
+
+bool bitmaps_odd_is_right(const struct bitmaps *b)
+{
+	/* the index of an older copy lacks as many as the superblock counts more blocks in use */
+	return b->nr_odd == 1 && b->nr == div_up(b->nr_blocks, ENTRIES_PER_BITMAP) && b->odd_lacks > 1 &&
+	       (b->nr_used == b->root->nr_allocated || b->nr_used + 1 == b->root->nr_allocated);
 }
 
 static int add_free(void *ctx, const struct view *v)
@@ -239,7 +253,7 @@ static int search_bitmap(struct counts *counts, uint32_t index, const struct vec
 		if (r < 0)
 			return r == -ENOMEM ? r : 0;
 		if (g->nr_blocks <= ENTRIES_PER_BITMAP &&
-		    is_denied_by_superblock(super, counts_bitmap_used(&map)))
+		    is_denied_by_superblock(super, nr_used(&map)))
 			continue;
 		if (bitmap_denies(counts, &map, index) || bitmap_age(super, b) > best_age)
 			continue;
@@ -392,12 +406,11 @@ static int search_bitmaps(struct counts *counts, struct err *err)
 static int read_bitmaps(struct counts *counts, struct err *err)
 {
 	struct disk_index index BLOCK_ALIGNED;
-	struct disk_bitmap map BLOCK_ALIGNED, odd_map;
+	struct disk_bitmap map BLOCK_ALIGNED;
 	const struct graph *g = counts->graph;
 	const struct sm_root *root = &counts->super->sb.metadata_sm;
 	const uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
-	uint32_t nr_there = 0, nr_odd = 0, odd = 0, odd_free = 0;
-	uint64_t used = 0;
+	struct bitmaps seen = { .nr_blocks = g->nr_blocks, .root = root };
 
 	counts->index_free = 0;
 	counts->has_index = false;
@@ -409,21 +422,12 @@ static int read_bitmaps(struct counts *counts, struct err *err)
 
 		counts->index_free += le32_get(index.entry[i].nr_free);
 		/* where one is lost, all others are older */
-		if (!is_kind(g, b, BLOCK_BITMAP) || graph_get(g, (uint32_t)b, &map, err))
-			continue;
-		nr_there++;
-		used += counts_bitmap_used(&map);
-		if (counts_bitmap_fits(&map, le32_get(index.entry[i].nr_free), i, g->nr_blocks)) {
+		if (is_kind(g, b, BLOCK_BITMAP) && !graph_get(g, (uint32_t)b, &map, err) &&
+		    bitmaps_note(&seen, i, b, &map, le32_get(index.entry[i].nr_free)))
 			take_bitmap(counts, &map, i);
-		} else {
-			odd_map = map;
-			odd = i;
-			odd_free = le32_get(index.entry[i].nr_free);
-			nr_odd++;
-		}
 	}
-	if (nr_odd == 1 && nr_there == nr && counts_odd_is_right(counts->super, root, &odd_map, odd_free, used)) {
-		take_bitmap(counts, &odd_map, odd);
+	if (counts->super->has_sb && bitmaps_odd_is_right(&seen) && !graph_get(g, (uint32_t)seen.odd_block, &map, err)) {
+		take_bitmap(counts, &map, (uint32_t)seen.odd);
 		counts->index_free = (uint64_t)nr * ENTRIES_PER_BITMAP - root->nr_allocated;
 	}
 	return 0;
