@@ -227,7 +227,7 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 {
 	const struct graph *g = datamap->graph;
 	const struct super *super = datamap->super;
-	struct reading r = { .datamap = datamap, .seen = { g->nr_data_blocks, &super->sb.data_sm } };
+	struct reading r = { .datamap = datamap, .seen = { .nr_blocks = g->nr_data_blocks, .root = &super->sb.data_sm } };
 	uint32_t index = find_index(datamap->counts), over;
 
 	*count = NULL;
