@@ -41,7 +41,7 @@ static int add_guesses(struct ages *ages, struct err *err)
 	uint32_t youngest;
 	int r = 0;
 
-	graph_mark_children(ages->graph);
+	graph_mark_children(ages->graph, 0);
 	youngest = youngest_top(ages->super);
 	for (size_t i = 0; i < ages->old_roots.nr && !r; i++) {
 		const struct sdevice d = { .info = { .dev_id = o[i].dev_id }, .root_block = NONE,
@@ -119,7 +119,7 @@ static int invent_ids(struct assign *as, bool unknown, struct err *err)
 	struct vec list = { 0 };
 	int r = 0;
 
-	graph_mark_children(as->graph);
+	graph_mark_children(as->graph, 0);
 	for (uint32_t i = 0; i < as->graph->nr_nodes && !r; i++)
 		if (lacks_device(as->counts, &as->graph->node[i], unknown))
 			r = vec_put(&list, i);

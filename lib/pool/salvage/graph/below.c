@@ -128,11 +128,11 @@ void graph_unmark(struct graph *g, enum snode_flags flag)
 		g->node[i].flags &= (uint16_t)~flag;
 }
 
-void graph_mark_children(struct graph *g)
+void graph_mark_children(struct graph *g, enum snode_flags of)
 {
 	graph_unmark(g, SN_CHILD);
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		for (uint32_t k = 0; !(g->node[i].flags & SN_LEAF) && k < g->node[i].nr_edges; k++)
+		for (uint32_t k = 0; (g->node[i].flags & (of | SN_LEAF)) == of && k < g->node[i].nr_edges; k++)
 			if (graph_child(g, &g->node[i], k) != NONE)
 				g->node[graph_child(g, &g->node[i], k)].flags |= SN_CHILD;
 }

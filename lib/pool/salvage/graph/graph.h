@@ -264,7 +264,7 @@ uint64_t graph_room(const struct graph *g, uint32_t i, uint64_t *memo, unsigned 
 /* Sets @flag in each node of the tree at @root, and of the trees that it names when it is a top level. */
 void graph_mark(struct graph *g, uint32_t root, enum snode_flags flag);
 void graph_unmark(struct graph *g, enum snode_flags flag);
-/* Sets SN_CHILD in each node that an internal node refers to now. */
-void graph_mark_children(struct graph *g);
+/* Sets SN_CHILD in each node that an internal node refers to now, one with the flags @of. */
+void graph_mark_children(struct graph *g, enum snode_flags of);
 
 #endif

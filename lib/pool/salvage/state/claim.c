@@ -131,10 +131,11 @@ static int try_other_state(struct state *state, struct err *err)
 	struct counts *counts = state->counts;
 	const struct superblock own = super->sb;
 	const int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
-	const bool other = !roots_agree(counts) && nr_contradicted(counts) >= enough;
+	const int contradicted = nr_contradicted(counts);
+	const bool other = contradicted >= enough && !roots_agree(counts);
 	int r;
 
-	state->contradicted = nr_contradicted(counts) > 1;
+	state->contradicted = contradicted > 1;
 	if (!other && !super_has_other_index(super))
 		return 0;
 	super->sb = (struct superblock) { .time = own.time };

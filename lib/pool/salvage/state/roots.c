@@ -245,7 +245,7 @@ static void look_for_newer(struct graph *g, const struct pool_state *last, struc
 	uint32_t begin = last ? last->index + 1 : 1, end = begin;
 	struct comparison c = { .g = g, .last = last };
 
-	graph_mark_children(g);
+	graph_mark_children(g, 0);
 	while (end < g->nr_blocks && (g->kind[end] != BLOCK_INDEX || !last))
 		end++;
 	c.end = end;
@@ -309,7 +309,7 @@ static void use_given(struct super *super, const struct vec *states)
 	uint64_t details = o->has_details_root ? o->details_root : 0;
 	const struct pool_state *st = states->data;
 
-	graph_mark_children(g);
+	graph_mark_children(g, 0);
 	super->cursor = (uint32_t)MAX(map, details);
 	if (!o->has_mapping_root)
 		map = find_partner(super, TREE_TOP, g->slot[details]);

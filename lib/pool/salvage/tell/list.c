@@ -30,7 +30,7 @@ int tell_roots(struct super *super, struct outbuf *out, struct err *err)
 	if (r < 0)
 		return r;
 	graph_link(g);
-	graph_mark_children(g);
+	graph_mark_children(g, 0);
 	for (uint32_t b = 0; b < g->nr_blocks; b++) {
 		uint32_t i = g->slot[b];
 		struct details_sum sum = { 0 };

@@ -115,16 +115,13 @@ static uint64_t max_leaked(const struct tell *tell)
  */
 static bool has_child_for_root(const struct trees *trees)
 {
-	struct graph *g = trees->graph;
+	graph_mark_children(trees->graph, SN_LIVE);
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		const struct sdevice *d = &trees->dev[i];
 
-	graph_unmark(g, SN_LINKING);
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].root != NONE && trees->dev[i].root_found)
-			g->node[trees->dev[i].root].flags |= SN_LINKING;
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		for (uint32_t k = 0; g->node[i].flags & SN_LIVE && !(g->node[i].flags & SN_LEAF) && k < g->node[i].nr_edges; k++)
-			if (graph_child(g, &g->node[i], k) != NONE && g->node[graph_child(g, &g->node[i], k)].flags & SN_LINKING)
-				return true;
+		if (d->root != NONE && d->root_found && trees->graph->node[d->root].flags & SN_CHILD)
+			return true;
+	}
 	return false;
 }
 

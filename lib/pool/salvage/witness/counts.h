@@ -3,6 +3,8 @@
 #ifndef POOL_SALVAGE_COUNTS_H
 #define POOL_SALVAGE_COUNTS_H
 /* Reference counts of the metadata map: which blocks are in use, and how many parents each has (space.c). */
+#include <string.h>
+
 #include "pool/salvage/trees/trees.h"
 
 #define COUNT_UNKNOWN UINT32_MAX	/* the space map could not be read there */
@@ -23,11 +25,14 @@ struct counts {
 
 int counts_read(struct counts *counts, struct err *err);
 void counts_read_edges(struct counts *counts);
-/*
- * Does the bitmap have as many free entries as the index says of it?  Another number is that of an older copy.  Older
- * programs wrote one more or less, and did not count entries past the end of the map.
- */
-bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index, uint64_t nr_blocks);
+/* How many entries are free, as leaf @v of an index says of its bitmap @i. */
+static inline uint32_t index_nr_free(const struct view *v, uint32_t i)
+{
+	le32 nr_free;
+
+	memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64), sizeof(nr_free));
+	return le32_get(nr_free);
+}
 
 /* The bitmaps of a space map of @nr_blocks, as they are read one by one; @root is what the superblock says of it. */
 struct bitmaps {
@@ -39,7 +44,11 @@ struct bitmaps {
 	int64_t odd_lacks;
 };
 
-/* Notes bitmap @index, which was read at @block.  Does it fit? */
+/*
+ * Notes bitmap @index, which was read at @block.  Does it have as many free entries as the index says of it, @nr_free?
+ * Another number is that of an older copy.  Older programs wrote one more or less, and did not count entries past the end
+ * of the map.
+ */
 bool bitmaps_note(struct bitmaps *b, uint64_t index, uint64_t block, const struct disk_bitmap *map, uint32_t nr_free);
 /*
  * When all that can be read were noted: is the only one that does not fit its index all the same the right one?  So it is
@@ -57,11 +66,7 @@ bool counts_add_up(const struct counts *counts);
 /* Are there blocks whose count is not known? */
 bool counts_have_unknown(const struct counts *counts);
 /* Is all of the state's own metadata map there? */
-static inline bool counts_are_whole(const struct counts *counts)
-{
-	return counts->has_counts && !counts->counts_searched && !counts_have_unknown(counts);
-}
-
+bool counts_are_whole(const struct counts *counts);
 /* Are there blocks of which it is known only that they have three parents or more?  @counts has counts. */
 bool counts_have_many(const struct counts *counts);
 /* The number of references without a parent; COUNT_UNKNOWN; or COUNT_MANY: it has three, and may have had more. */

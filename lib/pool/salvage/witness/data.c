@@ -132,13 +132,8 @@ static int read_index(void *ctx, const struct view *v)
 {
 	struct reading *r = ctx;
 
-	for (uint32_t i = 0; i < v->nr; i++) {
-		le32 nr_free;
-
-		memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64),
-		       sizeof(nr_free));
-		read_bitmap(r, view_key(v, i), view_value(v, i), le32_get(nr_free));
-	}
+	for (uint32_t i = 0; i < v->nr; i++)
+		read_bitmap(r, view_key(v, i), view_value(v, i), index_nr_free(v, i));
 	return 0;
 }
 

@@ -151,7 +151,8 @@ static unsigned entries_in_common(const struct graph *g, uint32_t a, uint32_t b)
 	uint8_t bb[MBLOCK_SIZE] BLOCK_ALIGNED;
 	struct view va, vb;
 
-	if (!(g->node[a].flags & g->node[b].flags & SN_LEAF) || !graph_view(g, a, ba, &va) || !graph_view(g, b, bb, &vb) || !va.nr || !vb.nr)
+	if (!(g->node[a].flags & g->node[b].flags & SN_LEAF) || !graph_view(g, a, ba, &va) || !graph_view(g, b, bb, &vb) ||
+	    !va.nr || !vb.nr)
 		return 0;
 	return view_nr_common(&va, &vb) * 1000 / MIN(va.nr, vb.nr);
 }

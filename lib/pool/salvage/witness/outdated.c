@@ -155,7 +155,7 @@ int deny_outdated(struct counts *counts, struct data_counts *data)
 
 	if (!memo || !wrong || !orphan)
 		return -ENOMEM;
-	graph_mark_children(counts->graph);
+	graph_mark_children(counts->graph, 0);
 	nr = find_orphans(counts, orphan);
 	for (size_t k = 0; nr && k < trees->nr_devs && looks < MAX_LOOKS; k++) {
 		const struct sdevice *d = &trees->dev[k];

@@ -37,7 +37,7 @@ static bool is_about(int64_t a, int64_t b, int64_t by)
 	return a - b <= by && b - a <= by;
 }
 
-bool counts_bitmap_fits(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index, uint64_t nr_blocks)
+static bool fits_index(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index, uint64_t nr_blocks)
 {
 	const int64_t past = (int64_t)((index + 1) * ENTRIES_PER_BITMAP) - (int64_t)nr_blocks;
 	const int64_t free = (int64_t)ENTRIES_PER_BITMAP - nr_used(map);
@@ -51,7 +51,7 @@ bool bitmaps_note(struct bitmaps *b, uint64_t index, uint64_t block, const struc
 
 	b->nr++;
 	b->nr_used += used;
-	if (counts_bitmap_fits(map, nr_free, index, b->nr_blocks))
+	if (fits_index(map, nr_free, index, b->nr_blocks))
 		return true;
 	b->nr_odd++;
 	b->odd = index;
@@ -70,12 +70,9 @@ bool bitmaps_odd_is_right(const struct bitmaps *b)
 static int add_free(void *ctx, const struct view *v)
 {
 	uint64_t *sum = ctx;
-	le32 nr_free;
 
-	for (uint32_t i = 0; i < v->nr; i++) {
-		memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64), sizeof(nr_free));
-		*sum += le32_get(nr_free);
-	}
+	for (uint32_t i = 0; i < v->nr; i++)
+		*sum += index_nr_free(v, i);
 	return 0;
 }
 
@@ -487,6 +484,11 @@ static bool have_count(const struct counts *counts, uint32_t count)
 bool counts_have_unknown(const struct counts *counts)
 {
 	return !counts->has_counts || have_count(counts, COUNT_UNKNOWN);
+}
+
+bool counts_are_whole(const struct counts *counts)
+{
+	return counts->has_counts && !counts->counts_searched && !counts_have_unknown(counts);
 }
 
 bool counts_have_many(const struct counts *counts)
