@@ -49,7 +49,7 @@ int jobs_for_wide(struct jobs *j, unsigned nr_threads, size_t n, size_t grain, j
 
 /*
  * An ordered pipeline over @nr_slots slots (the caller's own array, whatever a slot is; with
- * jobs_nr() + 2 of them no worker waits for one, with 2 produce and consume take turns):
+ * jobs_nr() + 2 of them no worker waits for one, with 2 one is filled while the other is consumed):
  *   produce  serial, in order, fills slot @slot; returns 1 = filled, 0 = no more,
  *            or a negative errno;
  *   work     parallel, any order;

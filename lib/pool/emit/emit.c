@@ -231,7 +231,7 @@ static int tell_text(struct emitter *e, struct err *err)
 	return r;
 }
 
-static int turn_read(void *ctx, size_t slot, struct err *err)
+static int apart_read(void *ctx, size_t slot, struct err *err)
 {
 	struct emitter *e = ctx;
 	struct emit_items *it = &e->batch[slot].items;
@@ -246,7 +246,7 @@ static int turn_read(void *ctx, size_t slot, struct err *err)
 	return r ? r : 1;
 }
 
-static int turn_tell(void *ctx, size_t slot, struct err *err)
+static int apart_tell(void *ctx, size_t slot, struct err *err)
 {
 	struct emitter *e = ctx;
 
@@ -257,9 +257,9 @@ static int turn_tell(void *ctx, size_t slot, struct err *err)
 /* For another sink, which works in one thread: the workers read a batch while the one before is told. */
 static int tell_runs_apart(struct emitter *e, struct err *err)
 {
-	const struct jobs_pipe pipe = { .nr_slots = 2, .produce = turn_read, .consume = turn_tell, .ctx = e };
+	const struct jobs_pipe pipe = { .nr_slots = 2, .produce = apart_read, .consume = apart_tell, .ctx = e };
 
-	return jobs_pipe(e->turns, &pipe, err);
+	return jobs_pipe(e->apart, &pipe, err);
 }
 
 static int tell_leaves_of(struct emitter *e, bool defs, struct err *err)
@@ -280,12 +280,12 @@ static int tell_defs(struct emitter *e, struct err *err)
 	return r;
 }
 
-static int make_turns(struct emitter *e, struct err *err)
+static int make_apart(struct emitter *e, struct err *err)
 {
 	if (e->to->ops->render)
 		return 0;
-	e->turns = jobs_new(MIN(jobs_nr(e->src->jobs), 2u));
-	return e->turns ? 0 : err_nomem(err, "reading leaves");
+	e->apart = jobs_new(MIN(jobs_nr(e->src->jobs), 2u));
+	return e->apart ? 0 : err_nomem(err, "reading leaves");
 }
 
 static int find_shared(struct emitter *e, struct err *err)
@@ -319,7 +319,7 @@ static void emitter_fini(struct emitter *e)
 		emit_leaves_fini(&e->batch[i]);
 	}
 	sharing_free(e->sharing);
-	jobs_free(e->turns);
+	jobs_free(e->apart);
 }
 
 int emit_source(const struct emit_source *src, const struct emit_options *opt, const struct pool_info *info,
@@ -335,7 +335,7 @@ int emit_source(const struct emit_source *src, const struct emit_options *opt, c
 	if (!r)
 		r = make_lanes(&e, err);
 	if (!r)
-		r = make_turns(&e, err);
+		r = make_apart(&e, err);
 	if (!r)
 		r = to->ops->begin_pool(to->ctx, info, err);
 	if (!r)

@@ -96,10 +96,10 @@ struct emitter {
 	const struct emit_options *opt;
 	const struct events *to;
 	struct sharing *sharing; /* NULL: everything inline */
-	struct jobs *turns;	 /* for a sink without text: reading and telling, a thread each */
+	struct jobs *apart;	 /* for a sink without text: reading and telling, a thread each */
 
 	struct emit_place place;
-	/* one that is being read and one that is being told; the same one where that goes by turns */
+	/* one that is being read and one that is being told; the same one where one waits for the other */
 	struct emit_batch batch[2], *reading, *telling;
 	struct emit_lane *lane;
 	struct run *run; /* of all lanes */
