@@ -178,47 +178,31 @@ done <<EOF
 10174 +200 3634 0 1 an older top level in the place of a lost one is not one block more
 EOF
 
-# Whole kinds of damage, over these pools and over pools made for this run.  LIES: trials of exit status 0
-# whose mappings are not the pool's; BACK: per mille of the intact mappings.
-set -- -s "${SEED:-1}" -n 690 -f 20
-[ -z "${LONG:-}" ] || set -- -s "${SEED:-1}" -n 10000 -f 200
-n=$((n + 1))
-if "$abs_top_builddir/tests/rescue/harsh" "$@" -L "${LIES:-0}" -B "${BACK:-920}" "$work"/*/meta.img >"$work/out"; then
-	echo "ok $n - harsher damages: what is intact comes back, and the exit status does not lie"
-else
-	echo "not ok $n - harsher damages: what is intact comes back, and the exit status does not lie"
-fi
-grep -v '^# trial' "$work/out" | sed 's/^#* *//; s/^/# /'
+# Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of
+# exit status 0 whose mappings are not the pool's; BACK: per mille of the intact mappings.
+harsher() {
+	sentence=$1 back=$2 trials=$3
+	[ -z "${LONG:-}" ] || trials=$4
+	shift 4
+	n=$((n + 1))
+	if "$abs_top_builddir/tests/rescue/harsh" -s "${SEED:-1}" $trials -L "${LIES:-0}" -B "${BACK:-$back}" "$@" >"$work/out"; then
+		echo "ok $n - $sentence"
+	else
+		echo "not ok $n - $sentence"
+	fi
+}
+table() { grep -v '^# trial' "$work/out" | sed 's/^#* *//; s/^/# /'; }
 
-# And other kinds of damage: parts of the device that are as they were before, and two kinds at once.
-set -- -x -s "${SEED:-1}" -n 350 -f 30
-[ -z "${LONG:-}" ] || set -- -x -s "${SEED:-1}" -n 5000 -f 200
-n=$((n + 1))
-if "$abs_top_builddir/tests/rescue/harsh" "$@" -L "${LIES:-0}" -B "${BACK:-900}" >"$work/out"; then
-	echo "ok $n - so it is where writes were lost, or two things happened"
-else
-	echo "not ok $n - so it is where writes were lost, or two things happened"
-fi
-grep -v '^# trial' "$work/out" | sed 's/^#* *//; s/^/# /'
-
-# And kinds of damage of the devices below: arrays, copies that were not finished, headers, trimmed blocks.
-set -- -y -s "${SEED:-1}" -n 360 -f 30
-[ -z "${LONG:-}" ] || set -- -y -s "${SEED:-1}" -n 5000 -f 200
-n=$((n + 1))
-if "$abs_top_builddir/tests/rescue/harsh" "$@" -L "${LIES:-0}" -B "${BACK:-850}" >"$work/out"; then
-	echo "ok $n - so it is where disks fail"
-else
-	echo "not ok $n - so it is where disks fail"
-fi
-grep -v '^# trial' "$work/out" | sed 's/^#* *//; s/^/# /'
-
-# The same over large trees, also of three levels.
-set -- -s "${SEED:-1}" -n 230
-[ -z "${LONG:-}" ] || set -- -s "${SEED:-1}" -n 4000
-n=$((n + 1))
-if "$abs_top_builddir/tests/rescue/harsh" "$@" -f 0 -T 4 -L "${LIES:-0}" -B "${BACK:-900}" >"$work/out"; then
-	echo "ok $n - and so it is with large trees"
-else
-	echo "not ok $n - and so it is with large trees"
-fi
+# Over these pools and over pools made for this run.
+harsher "harsher damages: what is intact comes back, and the exit status does not lie" 920 \
+	"-n 690 -f 20" "-n 10000 -f 200" "$work"/*/meta.img
+table
+# Other kinds: parts of the device that are as they were before, and two kinds at once.
+harsher "so it is where writes were lost, or two things happened" 900 "-x -n 350 -f 30" "-x -n 5000 -f 200"
+table
+# And kinds of the devices below: arrays, copies that were not finished, headers, trimmed blocks.
+harsher "so it is where disks fail" 850 "-y -n 360 -f 30" "-y -n 5000 -f 200"
+table
+# Over large trees, also of three levels.
+harsher "and so it is with large trees" 900 "-n 230 -f 0 -T 4" "-n 4000 -f 0 -T 4"
 sed 's/^#* *//; s/^/# /' "$work/out"

@@ -62,4 +62,16 @@ extern const int nr_device_kinds;
 /* A block that the pool uses. */
 uint32_t harm_live_block(struct harm *h);
 
+/* Block @b of the image. */
+static inline uint8_t *harm_at(const struct harm *h, uint32_t b)
+{
+	return h->image + (size_t)b * 4096;
+}
+
+/* Is block @b free, whatever it holds? */
+static inline bool is_unused(const struct pool *p, uint32_t b)
+{
+	return !p->roles[b] || p->roles[b] == 1 << ROLE_FREE;
+}
+
 #endif

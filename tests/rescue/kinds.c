@@ -7,11 +7,6 @@
 #include "harsh.h"
 #include "pdata/block/csum.h"
 
-static uint8_t *at(const struct harm *h, uint32_t b)
-{
-	return h->image + (size_t)b * 4096;
-}
-
 static void spoil(struct harm *h, uint32_t begin, uint32_t nr)
 {
 	bool zero = below(&h->rng, 2);
@@ -20,7 +15,7 @@ static void spoil(struct harm *h, uint32_t begin, uint32_t nr)
 		for (size_t i = 0; i < 4096; i += 8) {
 			uint64_t x = zero ? 0 : rnd(&h->rng);
 
-			memcpy(at(h, b) + i, &x, 8);
+			memcpy(harm_at(h, b) + i, &x, 8);
 		}
 }
 
@@ -91,10 +86,10 @@ static bool torn(struct harm *h)
 		for (uint32_t k = 0; k < 8; k++)
 			if (below(&h->rng, 2)) {
 				if (old)
-					memcpy(at(h, b) + k * 512, old + (size_t)b * 4096 + k * 512,
+					memcpy(harm_at(h, b) + k * 512, old + (size_t)b * 4096 + k * 512,
 					       512);
 				else
-					memset(at(h, b) + k * 512, 0, 512);
+					memset(harm_at(h, b) + k * 512, 0, 512);
 			}
 	}
 	h->older = old ? y->nr - 1 : 0; /* when it was block 0 */
@@ -141,8 +136,8 @@ static bool lost_writes(struct harm *h)
 	for (uint32_t b = 0; b < h->nr_blocks; b++) {
 		const uint8_t *old = y->state[y->nr - 2] + (size_t)b * 4096;
 
-		if (memcmp(at(h, b), old, 4096) && !below(&h->rng, n))
-			memcpy(at(h, b), old, 4096);
+		if (memcmp(harm_at(h, b), old, 4096) && !below(&h->rng, n))
+			memcpy(harm_at(h, b), old, 4096);
 	}
 	h->older = y->nr - 1;
 	return true;
@@ -168,7 +163,7 @@ static bool new_super(struct harm *h)
 	if (y->nr < 2)
 		return false;
 	h->older = 1 + below(&h->rng, y->nr - 1);
-	memcpy(at(h, 1), y->state[h->older - 1] + 4096, (size_t)(h->nr_blocks - 1) * 4096);
+	memcpy(harm_at(h, 1), y->state[h->older - 1] + 4096, (size_t)(h->nr_blocks - 1) * 4096);
 	return true;
 }
 
@@ -196,9 +191,9 @@ static bool shift_64k(struct harm *h)
 	uint32_t b = below(&h->rng, h->nr_blocks - 32);
 
 	if (below(&h->rng, 2))
-		memmove(at(h, b + 16), at(h, b), (size_t)(h->nr_blocks - b - 16) * 4096);
+		memmove(harm_at(h, b + 16), harm_at(h, b), (size_t)(h->nr_blocks - b - 16) * 4096);
 	else
-		memmove(at(h, b), at(h, b + 16), (size_t)(h->nr_blocks - b - 16) * 4096);
+		memmove(harm_at(h, b), harm_at(h, b + 16), (size_t)(h->nr_blocks - b - 16) * 4096);
 	return true;
 }
 
@@ -217,8 +212,8 @@ static bool leftovers(struct harm *h)
 	uint32_t nr = h->other->nr_blocks < h->nr_blocks ? h->other->nr_blocks : h->nr_blocks;
 
 	for (uint32_t b = 1; b < nr; b++)
-		if (!h->pool->roles[b] || h->pool->roles[b] == 1 << ROLE_FREE)
-			memcpy(at(h, b), h->other->image + (size_t)b * 4096, 4096);
+		if (is_unused(h->pool, b))
+			memcpy(harm_at(h, b), h->other->image + (size_t)b * 4096, 4096);
 	switch (below(&h->rng, 4)) {
 	case 0:
 		spoil(h, 0, 1);
@@ -238,9 +233,9 @@ static bool leftovers(struct harm *h)
 /* A node's content in another node's place, as it is or with a header put right by the place. */
 static void misdirect(struct harm *h, uint32_t to, const uint8_t *from)
 {
-	memcpy(at(h, to), from, 4096);
+	memcpy(harm_at(h, to), from, 4096);
 	if (below(&h->rng, 2))
-		csum_seal(at(h, to), to, SALT_NODE);
+		csum_seal(harm_at(h, to), to, SALT_NODE);
 }
 
 static bool misdirected(struct harm *h)
@@ -267,10 +262,10 @@ static bool older_copy(struct harm *h)
 		if (below(&h->rng, 2))
 			from = to;
 		old += (size_t)from * 4096;
-		if (csum_classify(old, NULL) != CSUM_IS_NODE || !memcmp(old, at(h, to), 4096))
+		if (csum_classify(old, NULL) != CSUM_IS_NODE || !memcmp(old, harm_at(h, to), 4096))
 			continue;
-		memcpy(at(h, to), old, 4096);
-		csum_seal(at(h, to), to, SALT_NODE);
+		memcpy(harm_at(h, to), old, 4096);
+		csum_seal(harm_at(h, to), to, SALT_NODE);
 		return true;
 	}
 	return false;
@@ -325,7 +320,7 @@ static bool outdate(struct harm *h, uint32_t begin, uint32_t nr)
 		return false;
 	state = below(&h->rng, y->nr - 1);
 	for (uint32_t b = begin; b < begin + nr && b < h->nr_blocks; b++)
-		memcpy(at(h, b), y->state[state] + (size_t)b * 4096, 4096);
+		memcpy(harm_at(h, b), y->state[state] + (size_t)b * 4096, 4096);
 	return true;
 }
 
@@ -363,7 +358,7 @@ static bool most_writes_lost(struct harm *h)
 		return false;
 	for (uint32_t b = 1; b < h->nr_blocks; b++)
 		if (below(&h->rng, n))
-			memcpy(at(h, b), y->state[y->nr - 2] + (size_t)b * 4096, 4096);
+			memcpy(harm_at(h, b), y->state[y->nr - 2] + (size_t)b * 4096, 4096);
 	return true;
 }
 
@@ -376,7 +371,7 @@ static bool part_of_sector(struct harm *h)
 		uint32_t len = 2 + below(&h->rng, 300), from = below(&h->rng, 4096 - len), b = harm_live_block(h);
 
 		for (uint32_t i = 0; i < len; i++)
-			at(h, b)[from + i] = (uint8_t)rnd(&h->rng);
+			harm_at(h, b)[from + i] = (uint8_t)rnd(&h->rng);
 	}
 	return true;
 }

@@ -178,16 +178,21 @@ static int line_consume(void *ctx, size_t slot, struct err *err)
 	return 0;
 }
 
-static int run_line(struct line *l, unsigned nr, struct err *err)
+static int run_slots(struct line *l, unsigned nr, size_t nr_slots, struct err *err)
 {
 	struct jobs *j = jobs_new(nr);
-	struct jobs_pipe p = { nr + 2, line_produce, line_work, line_consume, l };
+	struct jobs_pipe p = { nr_slots, line_produce, line_work, line_consume, l };
 	int r;
 
 	l->nr_workers = nr;
 	r = jobs_pipe(j, &p, err);
 	jobs_free(j);
 	return r;
+}
+
+static int run_line(struct line *l, unsigned nr, struct err *err)
+{
+	return run_slots(l, nr, nr + 2, err);
 }
 
 #define NEVER UINT64_MAX
@@ -250,29 +255,23 @@ static void short_pipe_is_modest(void)
 
 static void one_worker_uses_one_slot(void)
 {
-	struct line l = { .n = 100, .nr_workers = 1, .fail_produce = NEVER, .fail_work = NEVER, .fail_consume = NEVER };
-	struct jobs_pipe p = { 10, line_produce, line_work, line_consume, &l };
-	struct jobs *j = jobs_new(1);
+	struct line l = { .n = 100, .fail_produce = NEVER, .fail_work = NEVER, .fail_consume = NEVER };
 
-	check(!jobs_pipe(j, &p, NULL));
+	check(!run_slots(&l, 1, 10, NULL));
 	check(!l.bad);
 	check_eq(l.next_out, 100);
 	check_eq(l.most_slot, 0);
-	jobs_free(j);
 }
 
 /* While one slot is consumed, the other one is filled. */
-static void two_slots_take_turns(void)
+static void two_slots_are_enough(void)
 {
-	struct line l = { .n = 1000, .nr_workers = 2, .fail_produce = NEVER, .fail_work = NEVER, .fail_consume = NEVER };
-	struct jobs_pipe p = { 2, line_produce, line_work, line_consume, &l };
-	struct jobs *j = jobs_new(2);
+	struct line l = { .n = 1000, .fail_produce = NEVER, .fail_work = NEVER, .fail_consume = NEVER };
 
-	check(!jobs_pipe(j, &p, NULL));
+	check(!run_slots(&l, 2, 2, NULL));
 	check(!l.bad);
 	check_eq(l.next_out, 1000);
 	check_eq(l.most_slot, 1);
-	jobs_free(j);
 }
 
 #define SLEEPS 2000
@@ -339,7 +338,7 @@ static const struct test tests[] = {
 	{ "a pipeline that fails has consumed exactly what came before", pipe_fails_in_order },
 	{ "a pipeline of one item starts no thread", short_pipe_is_modest },
 	{ "a pipeline that one worker runs uses one slot again and again", one_worker_uses_one_slot },
-	{ "a pipeline of two slots fills one while the other is consumed", two_slots_take_turns },
+	{ "a pipeline of two slots fills one while the other is consumed", two_slots_are_enough },
 	{ "a pipeline wakes a thread only where there is something for it", pipe_wakes_few },
 	{ "there is at least one worker, and freeing nothing is fine", at_least_one },
 	{ 0 }
