@@ -35,6 +35,24 @@ static void numbers_as_printf(void)
 	same_as_printf(UINT64_MAX);
 }
 
+/* A list that mostly ascends by one, and now and then goes anywhere or stays. */
+static void numbers_of_a_list(void)
+{
+	struct fmt_count before = { 0 };
+	uint64_t v = 0;
+	char want[32], got[32];
+
+	for (int i = 0; i < 300000; i++) {
+		snprintf(want, sizeof(want), "%" PRIu64, v);
+		*fmt_count(got, &before, v) = 0;
+		check_str(got, want);
+		if (i % 64)
+			v++;
+		else if (i % 128)
+			v = random_next(&rnd_state) >> (random_next(&rnd_state) % 64);
+	}
+}
+
 static void grows(void)
 {
 	struct outbuf b;
@@ -119,6 +137,7 @@ static void json_of_any_bytes(void)
 static const struct test tests[] = {
 	{ "a JSON string is valid whatever bytes it is made of", json_of_any_bytes },
 	{ "numbers read as printf writes them", numbers_as_printf },
+	{ "so do the numbers of a list that mostly ascends by one", numbers_of_a_list },
 	{ "a buffer grows and keeps what was added", grows },
 	{ "after a failed allocation appends are ignored and the error stays", no_memory },
 	{ "adding nothing changes nothing", nothing_is_nothing },

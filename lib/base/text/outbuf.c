@@ -2,7 +2,6 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "base/text/outbuf.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,6 +171,21 @@ char *fmt_u64(char *p, uint64_t v)
 	if (v < e8 * e8)
 		return put8(put_short(p, (uint32_t)(v / e8)), (uint32_t)(v % e8));
 	return put_long(p, v);
+}
+
+char *fmt_count_anew(char *p, struct fmt_count *c, uint64_t v)
+{
+	char *end = fmt_u64(p, v);
+	const unsigned len = (unsigned)(end - p);
+
+	*c = (struct fmt_count){ .next = v + 1, .len = len };
+	if (len <= 8) {
+		c->left = (unsigned)('9' - end[-1]);
+		memcpy(&c->text, p, 8);
+		c->text = le64toh(c->text);
+		c->one = (uint64_t)1 << 8 * (len - 1);
+	}
+	return end;
 }
 
 void outbuf_size(struct outbuf *b, uint64_t bytes)

@@ -8,6 +8,7 @@
  * ignores appends and @error is -ENOMEM, so that formatting code need
  * not check every step.
  */
+#include <endian.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,5 +52,35 @@ void outbuf_printf(struct outbuf *b, const char *fmt, ...)
  * follows the digits may be overwritten.
  */
 char *fmt_u64(char *p, uint64_t v);
+
+/*
+ * The number before in a list of numbers, most of which are the one before plus one: these need a new last
+ * digit only.  All zeros at the beginning of a list.
+ */
+struct fmt_count {
+	uint64_t next; /* the number plus one */
+	uint64_t text; /* of 8 digits at most, the first in the lowest byte */
+	uint64_t one;  /* at the place of the last digit */
+	unsigned len;  /* digits */
+	unsigned left; /* how many more numbers differ in the last digit alone */
+};
+
+/* The same for any number. */
+char *fmt_count_anew(char *p, struct fmt_count *c, uint64_t v);
+
+/* fmt_u64() for a number that is in the list after *@c. */
+static inline char *fmt_count(char *p, struct fmt_count *c, uint64_t v)
+{
+	uint64_t text;
+
+	if (v != c->next || !c->left)
+		return fmt_count_anew(p, c, v);
+	c->next++;
+	c->left--;
+	c->text += c->one;
+	text = htole64(c->text);
+	memcpy(p, &text, 8);
+	return p + c->len;
+}
 
 #endif

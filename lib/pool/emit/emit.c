@@ -128,7 +128,7 @@ static int tell_leaves(struct emitter *e, const struct emit_lane *l, struct err 
 		return r;
 	if (!ops->render)
 		return tell_runs(e, l, err);
-	if (l->nr_runs < 3)
+	if (!l->text.len)
 		return ops->runs(ctx, l->run, l->nr_runs, err);
 	r = ops->runs(ctx, l->run, 1, err);
 	if (!r)

@@ -81,14 +81,18 @@ struct emit_batch {
 struct emit_lane {
 	size_t begin, nr; /* items */
 	bool leaves;	  /* the items are sound leaves; else they are of other kinds */
-	struct run *run;  /* part of emitter.run: those of all leaves, when they are rendered */
+	/*
+	 * Part of emitter.run, for a sink that takes text: the first run of the leaves, those that are not
+	 * in @text yet, the last one.
+	 */
+	struct run *run;
 	size_t nr_runs;
 	bool any; /* run */
 	uint64_t first_key, last_key;
 	uint64_t nr_outside;	      /* mappings beyond the data device */
 	struct run outside;	      /* the first of them */
 	bool disorder;		      /* the leaves' keys do not ascend */
-	struct outbuf text;	      /* the inner runs, rendered */
+	struct outbuf text;	      /* the inner runs */
 };
 
 struct emitter {

@@ -6,6 +6,8 @@
 
 #include "pool/emit/impl.h"
 
+#define MANY_RUNS 32 /* of a leaf, above which copying them costs more than rendering them apart */
+
 static int reserve(struct emit_batch *b, size_t nr)
 {
 	if (nr <= b->kept_cap)
@@ -121,8 +123,28 @@ static void note_outside(struct emit_lane *l, const struct run *r, uint64_t nr_d
 	l->nr_outside += r->len - inside;
 }
 
+static void render(const struct emitter *e, struct emit_lane *l, const struct run *run, size_t nr)
+{
+	if (nr)
+		e->to->ops->render(e->to->ctx, run, nr, false, &l->text);
+}
+
+/* Many runs are not copied: what waits is rendered, and then they are where they stand. */
+static void render_leaf(const struct emitter *e, struct emit_lane *l, const struct run *run, uint32_t nr)
+{
+	if (!l->nr_runs) {
+		l->run[0] = *run++;
+		nr--;
+	} else {
+		render(e, l, l->run + 1, l->nr_runs - 1);
+	}
+	render(e, l, run, nr - 1);
+	l->run[1] = run[nr - 1];
+	l->nr_runs = 2;
+}
+
 /* Copies the runs of a leaf behind those of the leaf before; the first one may go on where that ends. */
-static void join_runs(struct emit_lane *l, const struct emit_slot *slot)
+static void join_runs(const struct emitter *e, struct emit_lane *l, const struct emit_slot *slot)
 {
 	struct run *last = l->nr_runs ? &l->run[l->nr_runs - 1] : NULL;
 	const struct run *run = slot->run;
@@ -133,6 +155,10 @@ static void join_runs(struct emit_lane *l, const struct emit_slot *slot)
 		last->len += run->len;
 		run++;
 		nr--;
+	}
+	if (nr > MANY_RUNS) {
+		render_leaf(e, l, run, nr);
+		return;
 	}
 	memcpy(&l->run[l->nr_runs], run, nr * sizeof(*run));
 	l->nr_runs += nr;
@@ -168,9 +194,9 @@ int emit_lane_render(const struct emitter *e, struct emit_lane *l, struct err *e
 			continue;
 		look_at_leaf(e, l, slot);
 		if (e->to->ops->render)
-			join_runs(l, slot);
+			join_runs(e, l, slot);
 	}
 	if (l->nr_runs > 2)
-		e->to->ops->render(e->to->ctx, l->run + 1, l->nr_runs - 2, false, &l->text);
+		render(e, l, l->run + 1, l->nr_runs - 2);
 	return l->text.error ? err_nomem(err, "text") : 0;
 }

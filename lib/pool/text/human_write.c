@@ -61,10 +61,10 @@ static void human_end_pool(struct outbuf *out, size_t nr_defs, size_t nr_devices
 	outbuf_str(out, "end superblock\n");
 }
 
-static char *add_run(char *p, const struct run *r)
+static char *add_run(char *p, const struct run *r, struct fmt_count *vbegin)
 {
 	p = TEXT_ADD(p, "    (");
-	p = fmt_u64(p, r->vbegin);
+	p = fmt_count(p, vbegin, r->vbegin);
 	p = TEXT_ADD(p, "..");
 	p = fmt_u64(p, r->vbegin + r->len - 1);
 	p = TEXT_ADD(p, ") -> (");

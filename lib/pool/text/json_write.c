@@ -79,20 +79,20 @@ static void json_end_pool(struct outbuf *out, size_t nr_defs, size_t nr_devices)
 }
 
 /* json_number(), where there is room. */
-static char *add_number(char *p, uint64_t v)
+static char *add_number(char *p, struct fmt_count *before, uint64_t v)
 {
 	if (likely(v <= JSON_MAX_NUMBER))
-		return fmt_u64(p, v);
+		return fmt_count(p, before, v);
 	*p++ = '"';
 	p = fmt_u64(p, v);
 	*p++ = '"';
 	return p;
 }
 
-static char *add_run(char *p, const struct run *r)
+static char *add_run(char *p, const struct run *r, struct fmt_count *vbegin)
 {
 	p = TEXT_ADD(p, ",\n      {\"begin\": ");
-	p = add_number(p, r->vbegin);
+	p = add_number(p, vbegin, r->vbegin);
 	p = TEXT_ADD(p, ", \"data_begin\": ");
 	p = fmt_u64(p, r->dbegin);
 	p = TEXT_ADD(p, ", \"length\": ");

@@ -38,18 +38,22 @@ extern const struct text_form text_form_xml, text_form_human, text_form_json;
 /* plain.c.  @s between quotes may stand in XML and in JSON: other characters than these become '_'. */
 void text_add_plain(struct outbuf *out, const char *s);
 
-/* A form's runs, with what spells one of them in at most @run_len bytes. */
+/*
+ * A form's runs, with what spells one of them in at most @run_len bytes.  @vbegin: of the run before; that of
+ * single blocks ascends by one.
+ */
 static inline __attribute__((always_inline)) void
 text_add_runs(struct outbuf *out, const struct run *run, size_t nr, size_t run_len,
-	      char *(*add)(char *p, const struct run *r))
+	      char *(*add)(char *p, const struct run *r, struct fmt_count *vbegin))
 {
 	char *begin = outbuf_reserve(out, nr * run_len), *p = begin;
+	struct fmt_count vbegin = { 0 };
 	size_t i;
 
 	if (!p)
 		return;
 	for (i = 0; i < nr; i++)
-		p = add(p, &run[i]);
+		p = add(p, &run[i], &vbegin);
 	out->len += (size_t)(p - begin);
 }
 

@@ -73,16 +73,16 @@ static void xml_end_pool(struct outbuf *out, size_t nr_defs, size_t nr_devices)
 	outbuf_str(out, "</superblock>\n");
 }
 
-static char *add_run(char *p, const struct run *r)
+static char *add_run(char *p, const struct run *r, struct fmt_count *vbegin)
 {
 	if (r->len == 1) {
 		p = TEXT_ADD(p, "    <single_mapping origin_block=\"");
-		p = fmt_u64(p, r->vbegin);
+		p = fmt_count(p, vbegin, r->vbegin);
 		p = TEXT_ADD(p, "\" data_block=\"");
 		p = fmt_u64(p, r->dbegin);
 	} else {
 		p = TEXT_ADD(p, "    <range_mapping origin_begin=\"");
-		p = fmt_u64(p, r->vbegin);
+		p = fmt_count(p, vbegin, r->vbegin);
 		p = TEXT_ADD(p, "\" data_begin=\"");
 		p = fmt_u64(p, r->dbegin);
 		p = TEXT_ADD(p, "\" length=\"");
