@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 
-#define STEP ((uint64_t)32 << 20)
+#define STEP ((uint64_t)8 << 20)
 
 void writeback_add(_Atomic uint64_t *written, struct io *io, uint64_t len, uint64_t at)
 {
@@ -16,6 +16,6 @@ void writeback_add(_Atomic uint64_t *written, struct io *io, uint64_t len, uint6
 		return;
 	io_where(io, at, len, &p);
 	/* this alone looks at no error of earlier writes, so that the flush finds them */
-	if (p.kind == IO_STORED && p.io->fd >= 0)
+	if (p.kind == IO_STORED && p.io->fd >= 0 && !p.io->direct)
 		sync_file_range(p.io->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }

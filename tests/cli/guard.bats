@@ -230,7 +230,7 @@ few_faults() {
 	[ "$(grep -c pwrite64 calls)" -ge 80 ]
 }
 
-@test "the disk begins to write new data before a flush waits for it, from a copy and from a server" {
+@test "the disk begins to write new data before a flush waits for it, from a copy, metadata that is made and a server" {
 	need_plain "sanitizers have threads of their own"
 	need_strace
 	need_plugin
@@ -242,6 +242,16 @@ few_faults() {
 		thin_materialize --reflink=never --data-dev copy.data copy.meta 1 out.img
 	[[ "$(head -n 1 calls)" == sync_file_range* ]]
 
+	thin_metadata_pack -i dense.meta -o dense.pack
+	thin_dump dense.meta -o dense.xml
+	rm -f unpacked out
+	for call in 'thin_metadata_unpack -i dense.pack -o unpacked' \
+		'thin_restore --size 32M -i dense.xml -o out'; do
+		# shellcheck disable=SC2086 # words
+		strace -f -qq -e trace=sync_file_range,fdatasync,fsync -o calls $call
+		grep -m 1 . calls | grep sync_file_range
+	done
+
 	truncate -s 2M served.meta
 	truncate -s 48M served.data
 	printf 'pool: 0 98304 thin-pool served.meta served.data 128 0\nt: 0 98304 thin pool 0\n' >served
@@ -252,7 +262,7 @@ few_faults() {
 			--run "qemu-io -f raw -t writeback -c 'write -P $1 0 16M' -c 'write -P $1 16M 24M' \"\$uri\"" >&2
 		grep -c sync_file_range calls || true
 	}
-	[ "$(writes_begun 7)" -eq 1 ]
+	[ "$(writes_begun 7)" -eq 5 ]
 	# what has its place already is written when a flush asks for it
 	[ "$(writes_begun 8)" -eq 0 ]
 }

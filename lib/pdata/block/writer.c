@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dev/writeback.h"
+
 int block_writer_init(struct block_writer *w, struct io *io, uint64_t nr_blocks,
 		      struct refmap *counts, struct err *err)
 {
@@ -42,11 +44,16 @@ static int write_some(void *ctx, unsigned worker, size_t begin, size_t end, stru
 {
 	struct block_writer *w = ctx;
 
+	const uint64_t len = (end - begin) * MBLOCK_SIZE, at = (w->batch_begin + begin) * MBLOCK_SIZE;
+	int r;
+
 	(void)worker;
 	for (size_t i = begin; i < end; i++)
 		csum_seal(w->buf + i * MBLOCK_SIZE, w->batch_begin + i, (enum csum_salt)w->salt[i]);
-	return io_write(w->io, w->buf + begin * MBLOCK_SIZE, (end - begin) * MBLOCK_SIZE,
-			(w->batch_begin + begin) * MBLOCK_SIZE, err);
+	r = io_write(w->io, w->buf + begin * MBLOCK_SIZE, len, at, err);
+	if (!r)
+		writeback_add(&w->written, w->io, len, at);
+	return r;
 }
 
 /* Writes those blocks of the batch that fit onto the device and starts the next batch. */

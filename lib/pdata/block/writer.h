@@ -28,6 +28,7 @@ struct block_writer {
 	struct io *io;
 	struct refmap *counts; /* of the metadata device; not owned */
 	uint64_t nr_blocks;    /* that may be used */
+	_Atomic uint64_t written; /* bytes */
 	mblock_t next;	       /* the next allocation */
 	mblock_t batch_begin;  /* block at the start of the buffer */
 	uint32_t batch_len;    /* blocks that are written at once, the more the more were written */

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "dev/signature.h"
+#include "dev/writeback.h"
 #include "pool/pack/pack.h"
 #include "pool/pack/impl.h"
 #include "pool/format/superblock.h"
@@ -46,7 +47,7 @@ struct unpacker {
 	bool zeroed; /* @out reads as zeros already */
 	uint64_t nr_blocks, at;
 	uint8_t *seen; /* a bit a block; set atomically */
-	_Atomic uint64_t nr_seen;
+	_Atomic uint64_t nr_seen, written;
 	uint8_t *reserved; /* a bit for RESERVE_BLOCKS blocks; set atomically */
 	_Atomic uint64_t nr_reserved; /* blocks */
 	uint8_t superblock[MBLOCK_SIZE]; /* written by the worker that sets its bit in seen */
@@ -198,14 +199,19 @@ static void reserve_space(struct unpacker *u, mblock_t b)
 
 static int flush_blocks(struct unpacker *u, struct unpack_worker *w, struct err *err)
 {
-	size_t nr = w->nr;
+	const size_t nr = w->nr;
+	const uint64_t len = nr * MBLOCK_SIZE, at = w->first * MBLOCK_SIZE;
+	int e;
 
 	w->nr = 0;
 	if (!nr || !u->out)
 		return 0;
 	reserve_space(u, w->first);
 	reserve_space(u, w->first + nr - 1);
-	return io_write(u->out, w->blocks, nr * MBLOCK_SIZE, w->first * MBLOCK_SIZE, err);
+	e = io_write(u->out, w->blocks, len, at, err);
+	if (!e)
+		writeback_add(&u->written, u->out, len, at);
+	return e;
 }
 
 static int take_block(struct unpacker *u, struct unpack_worker *w, const struct unpack_slot *s,
