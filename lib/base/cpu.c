@@ -25,19 +25,13 @@ __attribute__((constructor)) static void find_features(void)
 {
 	cpu_features = (is_active(x86_cpu_SSE4_2) ? CPU_HAS_SSE42 : 0) |
 		       (is_active(x86_cpu_PCLMULQDQ) ? CPU_HAS_CLMUL : 0) |
-		       (is_active(x86_cpu_AVX2) ? CPU_HAS_AVX2 : 0);
-	if (is_active(x86_cpu_AVX512F) && is_active(x86_cpu_AVX512VL) && is_active(x86_cpu_VPCLMULQDQ))
-		cpu_features |= CPU_HAS_VPCLMUL;
+		       (is_active(x86_cpu_AVX2) ? CPU_HAS_AVX2 : 0) |
+		       (is_active(x86_cpu_VPCLMULQDQ) ? CPU_HAS_VPCLMUL : 0);
 }
 #else
 #include <cpuid.h>
 
-/*
- * The registers that the kernel saves for each thread: bits 1 and 2 for AVX, also 5 to 7 for
- * AVX-512.
- */
-#define SAVES_AVX    0x06u
-#define SAVES_AVX512 0xe6u
+#define SAVES_AVX 0x06u /* of the bits for registers that the kernel saves for each thread */
 
 static unsigned saved_registers(void)
 {
@@ -59,9 +53,7 @@ __attribute__((constructor)) static void find_features(void)
 	if ((saved & SAVES_AVX) != SAVES_AVX || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
 		return;
 	cpu_features |= b & bit_AVX2 ? CPU_HAS_AVX2 : 0;
-	if ((saved & SAVES_AVX512) == SAVES_AVX512 && b & bit_AVX512F && b & bit_AVX512VL &&
-	    c & bit_VPCLMULQDQ)
-		cpu_features |= CPU_HAS_VPCLMUL;
+	cpu_features |= c & bit_VPCLMULQDQ ? CPU_HAS_VPCLMUL : 0;
 }
 #endif
 #endif

@@ -10,7 +10,6 @@ enum cpu_feature { CPU_HAS_SSE42 = 1, CPU_HAS_CLMUL = 2, CPU_HAS_AVX2 = 4, CPU_H
 
 extern unsigned cpu_features;
 
-/* CPU_HAS_VPCLMUL implies AVX-512F and AVX-512VL. */
 static inline int cpu_has(enum cpu_feature f)
 {
 	return cpu_features & f;

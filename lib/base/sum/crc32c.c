@@ -34,18 +34,17 @@ static uint32_t crc32c_nibbles(uint32_t crc, const void *data, size_t len)
  * Folding.  In carry-less arithmetic a 16-byte lane A stands for the same remainder, D
  * bits further on, as  A.low * K.low ^ A.high * K.high  with the constants
  * x^(D+32) mod P and x^(D-32) mod P (bit-reflected, shifted left by one for the reflected
- * product).  So sixteen lanes run over the data side by side; they are folded
- * into one at the end, and those 16 bytes and the rest of the data go through the
- * crc32 instruction.  The start value is exclusive-ored to the first four bytes.
+ * product).  So several lanes run over the data side by side; they are folded
+ * into one at the end, and those 16 bytes go through the crc32 instruction.
  */
 #define FOLD_128 0xf20c0dfe, 0x14cd00bd6
 #define FOLD_384 0x1c291d04, 0x1d82c63da
 #define FOLD_512 0x740eef02, 0x9e4addf8
-#define FOLD_2048 0xdcb17aa4, 0xb9e02b86
+#define FOLD_1024 0x6992cea2, 0xd3b6092
 
 #define CPU_SSE __attribute__((target("sse4.2")))
 #define CPU_CLMUL __attribute__((target("sse4.2,pclmul")))
-#define CPU_WIDE __attribute__((target("sse4.2,pclmul,avx512f,avx512vl,vpclmulqdq")))
+#define CPU_WIDE __attribute__((target("sse4.2,pclmul,avx2,vpclmulqdq")))
 
 CPU_SSE static uint32_t crc32c_sse42(uint32_t crc, const void *data, size_t len)
 {
@@ -82,113 +81,113 @@ CPU_CLMUL static inline __m128i fold(__m128i a, __m128i k, __m128i onto)
 			     onto);
 }
 
-/* Folds four neighbouring lanes into one, then takes in the rest of the data. */
-CPU_CLMUL static __attribute__((noinline)) uint32_t finish(const __m128i x[4], const uint8_t *p, size_t len)
-{
-	__m128i k = constant(FOLD_128);
-	__m128i a = fold(fold(fold(x[0], k, x[1]), k, x[2]), k, x[3]);
-	uint64_t c;
-
-	c = _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(a));
-	c = _mm_crc32_u64(c, (uint64_t)_mm_extract_epi64(a, 1));
-	return crc32c_sse42((uint32_t)c, p, len);
-}
-
 /*
  * The crc32 instruction takes three cycles but one may begin in each, and folding uses other units
- * of the CPU.  So a metadata block is taken in four parts side by side: three are lanes for the
+ * of the CPU.  So nearly a whole metadata block is taken in four parts side by side: three are lanes for the
  * instruction, the last one is folded.  The remainders of the lanes then move on to the end of the
- * block: times x^(8 * bytes - 33) mod P, reflected.
+ * parts: times x^(8 * bytes - 33) mod P, reflected.  What is more than such parts comes first: then they are aligned.
  */
-#define ROUNDS	21
-#define LANE	((size_t)ROUNDS * 48)
-#define FOLDED	((size_t)ROUNDS * 48)
-#define PARTS	(3 * LANE + FOLDED) /* a block less its checksum, but for 60 bytes */
-#define SHIFT_C 0xe0ac139e	    /* by FOLDED */
-#define SHIFT_B 0x45cddf4e	    /* by LANE + FOLDED */
-#define SHIFT_A 0x47972100	    /* by 2 * LANE + FOLDED */
+#define PARTS ((size_t)4032) /* a block less its checksum, but for 60 bytes */
 
 CPU_CLMUL static inline __m128i moved(uint64_t crc, uint64_t shift)
 {
 	return _mm_clmulepi64_si128(constant(crc, 0), constant(shift, 0), 0);
 }
 
+/* Of the three lanes, which move on by @shift, and of the folded part in four neighbouring pieces. */
+CPU_CLMUL static __attribute__((noinline)) uint32_t join(const uint64_t lane[3], const uint32_t shift[3],
+							 const __m128i x[4])
+{
+	const __m128i k = constant(FOLD_128);
+	const __m128i a = fold(fold(fold(x[0], k, x[1]), k, x[2]), k, x[3]);
+	const __m128i b = _mm_xor_si128(_mm_xor_si128(moved(lane[0], shift[0]), moved(lane[1], shift[1])),
+					moved(lane[2], shift[2]));
+	uint64_t crc = _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(a));
+
+	crc = _mm_crc32_u64(crc, (uint64_t)_mm_extract_epi64(a, 1));
+	return (uint32_t)(crc ^ _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(b)));
+}
+
+/* Takes eight bytes of each lane, which lie @len bytes from one another. */
+CPU_SSE static inline __attribute__((always_inline)) void take(uint64_t lane[3], const uint8_t *p, size_t len)
+{
+#pragma GCC unroll 3
+	for (size_t i = 0; i < 3; i++) {
+		uint64_t v;
+
+		memcpy(&v, p + i * len, 8);
+		lane[i] = _mm_crc32_u64(lane[i], v);
+	}
+}
+
+#define LANE ((size_t)1008) /* bytes of each lane, and as many folded */
+
 CPU_CLMUL static uint32_t crc32c_lanes(uint32_t crc, const void *data, size_t len)
 {
+	static const uint32_t shift[3] = { 0x47972100, 0x45cddf4e, 0xe0ac139e }; /* by 3024, 2016, 1008 bytes */
 	const __m128i k = constant(FOLD_384);
-	const uint8_t *p = data, *q, *end;
-	uint64_t a, b, c, v[3];
-	__m128i x[4], onto;
+	const uint8_t *p = data, *q, *end = p + len;
 
-	for (; len >= PARTS; len -= PARTS, p = q) {
-		memset(x, 0, sizeof(x));
-		a = crc;
-		b = c = 0;
-		end = p + PARTS;
-		for (q = p + 3 * LANE; q < end;) {
+	crc = crc32c_sse42(crc, p, len % PARTS);
+	for (p += len % PARTS; p < end; p = q) {
+		uint64_t lane[3] = { crc };
+		__m128i x[4] = { 0 }, onto;
+
+		q = p + 3 * LANE;
+		for (size_t n = LANE / 48; n; n--) {
 #pragma GCC unroll 3
 			for (int i = 1; i < 4; i++, q += 16) {
 				memcpy(&onto, q, 16);
 				x[i] = fold(x[i], k, onto);
 			}
 #pragma GCC unroll 6
-			for (int i = 0; i < 6; i++, p += 8) {
-				memcpy(&v[0], p, 8);
-				memcpy(&v[1], p + LANE, 8);
-				memcpy(&v[2], p + 2 * LANE, 8);
-				a = _mm_crc32_u64(a, v[0]);
-				b = _mm_crc32_u64(b, v[1]);
-				c = _mm_crc32_u64(c, v[2]);
+			for (int i = 0; i < 6; i++, p += 8)
+				take(lane, p, LANE);
+		}
+		crc = join(lane, shift, x);
+	}
+	return crc;
+}
+
+/* 32 bytes are folded in the time of 16, so more of a block is folded. */
+#define WIDE_LANE ((size_t)576)
+
+CPU_WIDE static inline __m256i fold_wide(__m256i a, __m256i k, __m256i onto)
+{
+	return _mm256_xor_si256(_mm256_xor_si256(_mm256_clmulepi64_epi128(a, k, 0x00),
+						 _mm256_clmulepi64_epi128(a, k, 0x11)),
+				onto);
+}
+
+CPU_WIDE static uint32_t crc32c_wide(uint32_t crc, const void *data, size_t len)
+{
+	static const uint32_t shift[3] = { 0x7f47463d, 0x465a4eee, 0xbedc6ba1 }; /* by 3456, 2880, 2304 bytes */
+	const __m256i k = _mm256_broadcastsi128_si256(constant(FOLD_1024));
+	const __m256i k_half = _mm256_broadcastsi128_si256(constant(FOLD_512));
+	const uint8_t *p = data, *q, *end = p + len;
+
+	crc = crc32c_sse42(crc, p, len % PARTS);
+	for (p += len % PARTS; p < end; p = q) {
+		uint64_t lane[3] = { crc };
+		__m256i y[4] = { 0 }, onto;
+		__m128i x[4];
+
+		q = p + 3 * WIDE_LANE;
+		for (size_t n = WIDE_LANE / 32; n; n--) {
+#pragma GCC unroll 4
+			for (int i = 0; i < 4; i++, q += 32, p += 8) {
+				memcpy(&onto, q, 32);
+				y[i] = fold_wide(y[i], k, onto);
+				take(lane, p, WIDE_LANE);
 			}
 		}
-		onto = _mm_xor_si128(_mm_xor_si128(moved(a, SHIFT_A), moved(b, SHIFT_B)),
-				     moved(c, SHIFT_C));
-		crc = (uint32_t)_mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(onto)) ^
-		      finish(x, q, 0);
+		for (int i = 0; i < 2; i++)
+			y[i] = fold_wide(y[i], k_half, y[i + 2]);
+		memcpy(x, y, sizeof(x));
+		_mm256_zeroupper(); /* join() is built for CPUs without AVX, too */
+		crc = join(lane, shift, x);
 	}
-	return crc32c_sse42(crc, p, len);
-}
-
-CPU_WIDE static inline __m512i fold_wide(__m512i a, __m512i k, __m512i onto)
-{
-	return _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(a, k, 0x00),
-					 _mm512_clmulepi64_epi128(a, k, 0x11), onto, 0x96);
-}
-
-CPU_WIDE static inline __m512i load_wide(const uint8_t *p)
-{
-	__m512i v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-CPU_WIDE static uint32_t crc32c_vpclmul(uint32_t crc, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-	__m512i z[4], k;
-	__m128i x[4];
-	int i;
-
-	if (len < 256)
-		return crc32c_sse42(crc, data, len);
-	k = _mm512_broadcast_i32x4(constant(FOLD_2048));
-#pragma GCC unroll 4
-	for (i = 0; i < 4; i++)
-		z[i] = load_wide(p + 64 * i);
-	z[0] = _mm512_xor_si512(z[0], _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)crc)));
-	for (p += 256, len -= 256; len >= 256; p += 256, len -= 256)
-#pragma GCC unroll 4
-		for (i = 0; i < 4; i++)
-			z[i] = fold_wide(z[i], k, load_wide(p + 64 * i));
-	k = _mm512_broadcast_i32x4(constant(FOLD_512));
-#pragma GCC unroll 4
-	for (i = 0; i < 3; i++)
-		z[i + 1] = fold_wide(z[i], k, z[i + 1]);
-	for (; len >= 64; p += 64, len -= 64)
-		z[3] = fold_wide(z[3], k, load_wide(p));
-	memcpy(x, &z[3], sizeof(x));
-	return finish(x, p, len);
+	return crc;
 }
 
 static bool have_sse42(void)
@@ -201,15 +200,15 @@ static bool have_clmul(void)
 	return have_sse42() && cpu_has(CPU_HAS_CLMUL);
 }
 
-static bool have_vpclmul(void)
+static bool have_wide(void)
 {
-	return have_clmul() && cpu_has(CPU_HAS_VPCLMUL);
+	return have_clmul() && cpu_has(CPU_HAS_AVX2) && cpu_has(CPU_HAS_VPCLMUL);
 }
 
 uint32_t crc32c_raw(uint32_t crc, const void *data, size_t len)
 {
-	if (have_vpclmul())
-		return crc32c_vpclmul(crc, data, len);
+	if (have_wide())
+		return crc32c_wide(crc, data, len);
 	if (have_clmul())
 		return crc32c_lanes(crc, data, len);
 	if (have_sse42())
@@ -217,8 +216,8 @@ uint32_t crc32c_raw(uint32_t crc, const void *data, size_t len)
 	return crc32c_nibbles(crc, data, len);
 }
 
-/* The widest first: a CPU that runs one of them runs all that follow. */
-static const struct crc32c_impl impls[] = { { "vpclmul", crc32c_vpclmul },
+/* The fastest first: a CPU that runs one of them runs all that follow. */
+static const struct crc32c_impl impls[] = { { "wide", crc32c_wide },
 					    { "lanes", crc32c_lanes },
 					    { "sse4.2", crc32c_sse42 },
 					    { "nibbles", crc32c_nibbles },
@@ -226,7 +225,7 @@ static const struct crc32c_impl impls[] = { { "vpclmul", crc32c_vpclmul },
 
 const struct crc32c_impl *crc32c_impls(void)
 {
-	return impls + (have_vpclmul() ? 0 : have_clmul() ? 1 : have_sse42() ? 2 : 3);
+	return impls + (have_wide() ? 0 : have_clmul() ? 1 : have_sse42() ? 2 : 3);
 }
 
 #elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
