@@ -132,7 +132,7 @@ static int apply(struct cli *c, struct options *o, struct apply_source *s, struc
 
 	o->place.size = apply_source_size(s);
 	o->place.whole = apply_source_is_whole(s);
-	o->place.read_only = o->apply.dry_run;
+	o->place.dry_run = o->apply.dry_run;
 	r = check_roles(s, (const char *[]){ c->args[0], NULL }, err);
 	if (!r && c->nr_args == 2)
 		r = check_pool_roles(s, arg, o->place.data, err);

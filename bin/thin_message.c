@@ -86,7 +86,7 @@ static int run(const struct pool_arg *arg, const struct message *list, size_t nr
 	CLEANUP(pool_cleanup) struct pool_edit *p = NULL;
 	CLEANUP(io_cleanup) struct io *metadata = NULL;
 	bool unsure;
-	int r = dev_open(arg->metadata, dry_run ? 0 : DEV_WRITE, &metadata, err);
+	int r = dev_open(arg->metadata, dry_run ? DEV_DRY : DEV_WRITE, &metadata, err);
 
 	if (!r)
 		r = activate_pool(arg, metadata, force, &p, err);

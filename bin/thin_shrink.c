@@ -300,7 +300,7 @@ static int run(struct shrink_cmd *s, struct err *err)
 		cli_usage_error(&s->cli, "--data: the data device is missing (or give --no-copy)");
 	r = check_names(s, err);
 	if (!r && !s->no_copy && (look || !s->dry_run))
-		r = dev_open(s->data, look ? DEV_SHARED : DEV_WRITE, &data, err);
+		r = dev_open(s->data, look ? DEV_DRY : DEV_WRITE, &data, err);
 	cli_left(&s->cli, "nothing was written");
 	if (!r)
 		r = shrink_new(&src, s->nr_blocks, &plan, err);

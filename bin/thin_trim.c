@@ -76,6 +76,24 @@ static void parse_options(struct trim_cmd *t)
 		cli_usage_error(c, "--metadata-dev: the metadata device is missing");
 }
 
+/* A dry run tells of what cannot be written, too, and says that it cannot. */
+static int open_data(struct trim_cmd *t, struct err *err)
+{
+	const struct table *table = t->arg.table;
+	struct err why = { 0 };
+	int r = dev_open(t->data_arg, t->dry_run ? DEV_DRY : DEV_WRITE, &t->data, t->dry_run ? &why : err);
+
+	if (!t->dry_run)
+		return r;
+	if (r) {
+		r = dev_open(t->data_arg, 0, &t->data, err);
+		if (!r)
+			cli_note(&t->cli, "without --dry-run nothing could be discarded: %s", why.text);
+	} else if (table && table->pool->read_only)
+		cli_note(&t->cli, "without --dry-run nothing would be discarded: the table makes the pool read_only");
+	return r;
+}
+
 static int open_devices(struct trim_cmd *t, struct err *err)
 {
 	const struct pool_want want = {
@@ -98,7 +116,7 @@ static int open_devices(struct trim_cmd *t, struct err *err)
 			   &(struct dev_role) { "data device", t->data_arg }, err);
 	if (!r)
 		r = dev_open(t->arg.metadata, 0, &t->metadata, err);
-	return r ? r : dev_open(t->data_arg, t->dry_run ? 0 : DEV_WRITE, &t->data, err);
+	return r ? r : open_data(t, err);
 }
 
 /* Refuses a table that does not fit the metadata: its data device is not the pool's either. */

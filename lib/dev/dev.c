@@ -151,6 +151,14 @@ static int open_file(const char *path, unsigned flags, struct io **out, struct e
 int dev_open(const char *path, unsigned flags, struct io **out, struct err *err)
 {
 	struct dev_named *named = dev_named_find(path);
+	int r;
 
+	if (flags & DEV_DRY) {
+		flags &= ~(unsigned)DEV_DRY;
+		r = dev_open(path, flags | DEV_WRITE, out, err);
+		if (r)
+			return r;
+		io_free(*out); /* its lock ends, too */
+	}
 	return named ? named->open(named, flags, out, err) : open_file(path, flags, out, err);
 }

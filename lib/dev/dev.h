@@ -24,6 +24,7 @@ enum dev_flags {
 	DEV_SHARED = 2,	 /* no O_EXCL: a device that others may hold, too (data, origins) */
 	DEV_BUFFERED = 4, /* no O_DIRECT, also on a block device */
 	DEV_FORCE = 8,	 /* no O_EXCL and no lock: the pool is live, or the user demands it */
+	DEV_DRY = 16,	 /* refuses what DEV_WRITE refuses, but opens to read only: for a dry run */
 };
 
 /*

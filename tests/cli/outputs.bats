@@ -408,6 +408,42 @@ same_said() {
 	[ "$status" -eq 74 ]
 }
 
+@test "a dry run of what changes a pool or an image in place says what the run says of a file that cannot be written" {
+	local busy
+
+	truncate -s 512K image
+	sed '1s/$/ 1 read_only/' table >other
+	writers() {
+		rm -f made
+		same_said thin_message "$1" 'create_thin 77'
+		[ "$1" = other ] || same_said thin_shrink --binary --nr-blocks 90 -i "$1" --data data -o made --size auto
+		same_said thin_apply -i image "$1" a
+	}
+	for busy in meta data; do
+		exec 7<$busy
+		flock -s 7
+		writers table
+		exec 7<&-
+	done
+	[ "$status" -eq 74 ]
+	[[ "$output" == *"'data'"* || "$output" == *"/data'"* ]]
+	writers other
+	[ "$status" -eq 1 ]
+	[[ "$output" == *read_only* ]]
+	exec 7<image
+	flock -s 7
+	cp image again
+	same_said thin_apply -i again image
+	[ "$status" -eq 74 ]
+	exec 7<&-
+	loop -r image
+	same_said thin_apply -i again "$LOOP"
+	[ "$status" -eq 74 ]
+	loop -r meta
+	same_said thin_message "$LOOP" 'create_thin 77'
+	[ "$status" -eq 74 ]
+}
+
 @test "an output may have the longest name that there is, new and replaced" {
 	local to name twice command
 

@@ -56,6 +56,25 @@ trimmed() {
 	cmp data before
 }
 
+@test "thin_trim: --dry-run says how much, also where a run could not write, and says that it could not" {
+	local said
+
+	echo "0 12800 thin-pool meta data 128 0 1 read_only" >table
+	run --separate-stderr thin_trim -n --metadata-dev table
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"without --dry-run nothing would be discarded: the table makes the pool read_only"*"5.9 MiB in 4 runs would"* ]]
+	exec 7<data
+	flock -s 7
+	run --separate-stderr thin_trim --metadata-dev meta --data-dev data
+	[ "$status" -eq 74 ]
+	said=${stderr#thin_trim: }
+	run --separate-stderr thin_trim -n --metadata-dev meta --data-dev data
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"without --dry-run nothing could be discarded: $said"*"5.9 MiB in 4 runs would be discarded" ]]
+	exec 7<&-
+	cmp data before
+}
+
 @test "thin_trim: a table file names both devices" {
 	echo "0 12800 thin-pool meta data 128 0" >table
 	thin_trim -q --metadata-dev table

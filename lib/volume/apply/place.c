@@ -104,7 +104,7 @@ int place_open_raw(const char *path, const struct place_options *opt, struct pla
 		return err_nomem(err, "target");
 	}
 	p->file[0] = path;
-	r = dev_open(path, (opt->read_only ? DEV_SHARED : DEV_WRITE) | DEV_BUFFERED, &p->io, err);
+	r = dev_open(path, (opt->dry_run ? DEV_DRY : DEV_WRITE) | DEV_BUFFERED, &p->io, err);
 	if (!r && opt->whole && !opt->force && !fstat(p->io->fd, &st) && S_ISBLK(st.st_mode))
 		r = occupied_check(path, p->io, FOR_IMAGE, err);
 	if (r == -ENOENT && opt->whole)
@@ -204,7 +204,7 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 	if (!r && origin)
 		r = origin_open(origin, DEV_BUFFERED, opt->origin_raw, &p->origin, err);
 	if (!r)
-		r = target_open(arg, data, opt->read_only ? DEV_SHARED : DEV_WRITE, opt->force, &p->target, err);
+		r = target_open(arg, data, opt->dry_run ? DEV_DRY : DEV_WRITE, opt->force, &p->target, err);
 	if (!r)
 		r = target_device(p->target, id, p->size, p->origin, &p->dev, err);
 	if (r)

@@ -14,14 +14,14 @@ struct place_options {
 	bool origin_raw;    /* an origin that looks like an image format is read as it is */
 	uint64_t size;	    /* bytes that the image needs; 0: not known yet */
 	bool whole;	    /* it replaces all: a block device is checked for contents */
-	bool read_only;	    /* opened only to be read */
+	bool dry_run;	    /* refused as if it were written, and opened to be read only */
 	bool force;	    /* overwrite other contents; format a device named by number */
 };
 
 /* A file that exists, or a block device that is not in use. */
 int place_open_raw(const char *path, const struct place_options *opt, struct place **out,
 		   struct err *err);
-/* Device @device of the inactive pool of @arg, which is opened for writing unless .read_only. */
+/* Device @device of the inactive pool of @arg, which is opened for writing unless .dry_run. */
 int place_open_thin(struct pool_arg *arg, const char *device, const struct place_options *opt,
 		    struct place **out, struct err *err);
 /* Commits and closes.  The error is that of the commit. */
