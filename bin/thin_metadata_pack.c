@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "dev/dev.h"
 #include "dev/out_file.h"
+#include "pool/format/superblock.h"
 #include "pool/pack/pack.h"
 #include "volume/guard/occupied.h"
 #include "volume/open/pool_arg.h"
@@ -56,6 +57,20 @@ static int pack_to(struct io *in, const char *output, struct err *err)
 	return out_file_close(out, e, err);
 }
 
+/* Whatever is there is packed, but a backup of a part should not pass for one of all. */
+static void tell_missing(struct cli *c, struct io *in)
+{
+	const uint64_t nr = in->size / MBLOCK_SIZE;
+	enum sb_fault fault;
+	struct superblock sb;
+
+	if (!superblock_read(in, 0, &sb, &fault, NULL) && !fault && sb.metadata_sm.nr_blocks > nr)
+		cli_note(c,
+			 "%s: has %llu metadata blocks, but its superblock says %llu: only what is there is "
+			 "packed, and metadata may be missing; if this is a copy, copy the whole device again",
+			 in->name, (unsigned long long)nr, (unsigned long long)sb.metadata_sm.nr_blocks);
+}
+
 static int run(struct cli *c, const char *input, const char *output, unsigned flags, struct err *err)
 {
 	const struct pool_want want = { CLI_WANT(c), .disk = pool_lvm_table, .live = pool_live_refuse };
@@ -72,7 +87,7 @@ static int run(struct cli *c, const char *input, const char *output, unsigned fl
 			 "%s: the first block is all zero: the pool was never formatted, or its "
 			 "superblock was wiped.  Only 'thin_metadata_unpack --force -i FILE -o "
 			 "DEV' unpacks the packed file",
-			 input);
+			 dev_shown(input));
 	if (!e)
 		e = pool_arg_apart(&arg, input,
 				   &(struct dev_role) { "output", dev_output_path(output) }, err);
@@ -81,6 +96,7 @@ static int run(struct cli *c, const char *input, const char *output, unsigned fl
 	if (!e) {
 		struct progress *bar = progress_new(c, "packing", in->size);
 
+		tell_missing(c, in);
 		cli_left(c, "'%s' is unchanged", output);
 		in->meter = progress_meter(bar);
 		e = pack_to(in, output, err);

@@ -77,6 +77,22 @@ setup() {
 	cmp meta back
 }
 
+@test "pack: metadata that are shorter than their superblock says are packed, and told" {
+	truncate -s 1M meta
+	run --separate-stderr thin_metadata_pack -i meta -o p
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == "thin_metadata_pack: meta: has 256 metadata blocks, but its superblock says 512: "* ]]
+	thin_metadata_unpack -i p -o back
+	cmp meta back
+	run --separate-stderr thin_metadata_pack -i - -o p2 <meta
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == "thin_metadata_pack: standard input: has 256 metadata blocks"* ]]
+	cmp p p2
+	truncate -s 3M meta
+	run thin_metadata_pack -i meta -o p
+	[ "$status" -eq 0 ] && [ -z "$output" ]
+}
+
 @test "pack: to a pipe and to standard output" {
 	thin_metadata_pack -i meta -o - >p
 	cmp pack p
