@@ -144,10 +144,10 @@ static int apply(struct cli *c, struct options *o, struct apply_source *s, struc
 		return r;
 	r = check_roles(s, place_files(p), err);
 	if (!r) {
-		cli_left(c, "'%s' is partly written: run the same command again", place_name(p));
 		bar = progress_new(c, "applying", apply_source_len(s));
 		o->apply.meter = progress_meter(bar);
 		o->apply.tell = cli_tell;
+		o->apply.left = cli_take_left;
 		o->apply.ctx = c;
 		r = apply_run(s, p, &o->apply, err);
 		progress_free(bar);
@@ -170,6 +170,7 @@ int main(int argc, char **argv)
 	read_options(&c, &o);
 	want = (struct pool_want) { CLI_WANT(&c), .table.write = true, .disk = pool_lvm_table, .live = pool_live_refuse,
 				   .table.open_thin = thin_io_open };
+	cli_left(&c, "'%s' is unchanged", c.args[c.nr_args - 1]);
 	r = apply_source_open(o.input, o.format, o.top, &s, &err);
 	if (!r && c.nr_args == 2) {
 		want.table.device[0] = c.args[1];

@@ -387,3 +387,33 @@ narrowed() { sed '1,/<resized>/d' | awk -v w="$1" 'NR > 5 || length < w { narrow
 	[ "$status" -eq 0 ]
 	[[ "${lines[-1]}" =~ ^[0-9]+\ [0-9]+$ ]]
 }
+
+@test "a signal at any read or write of thin_apply: what is said of the target is true" {
+	need_strace
+	local -x ASAN_OPTIONS=detect_leaks=0 # as in slow()
+	local c call n said base image words
+	head -c 300K /dev/urandom >out/image
+	head -c 200K /dev/urandom >out/old
+	base=$(sha256sum <out/old) image=$(sha256sum <out/image)
+	while read -r c; do
+		words=
+		for call in read pread64 pwrite64 fdatasync; do
+			for n in $(seq 12); do
+				cp out/old out/target
+				strace -f -qq -o out/calls -e trace=$call -e inject=$call:signal=TERM:when=$n \
+					bash -c "exec thin_apply $c out/target" 2>out/said || [ $? -eq 143 ] || { echo "$c: $(cat out/said)"; return 1; }
+				said=$(grep interrupted out/said) || continue # the signal came before the beginning, or after the end
+				case $said in
+				*"'out/target' is unchanged") words+=u; cmp out/old out/target ;;
+				*"'out/target' is partly written: run the same command again") words+=p; [[ $c != *-n* ]] ;;
+				*"'out/target' is written, but its SHA-256 was not compared: run the same command again") words+=w; cmp out/image out/target ;;
+				*) false ;;
+				esac || { echo "$c, $call $n: $said"; return 1; }
+			done
+		done
+		case $c in *-n*) [[ $words =~ ^u+$ ]] ;; *) [[ $words == *u*p*w* || $words == *u*w*p* ]] ;; esac || { echo "$c: $words"; return 1; }
+	done <<-END
+		-i out/image -n --base-sha256 ${base%% *}
+		-i out/image --base-sha256 ${base%% *} --sha256 ${image%% *}
+	END
+}

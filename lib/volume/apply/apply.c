@@ -455,6 +455,16 @@ static void tell_rest(const struct place *p, uint64_t size, const struct apply_o
 	opt->tell(opt->ctx, text);
 }
 
+static void tell_left(const struct place *p, const char *state, const struct apply_options *opt)
+{
+	char text[300];
+
+	if (!opt->left)
+		return;
+	snprintf(text, sizeof(text), "'%s' is %s: run the same command again", place_name(p), state);
+	opt->left(opt->ctx, text);
+}
+
 int apply_run(struct apply_source *s, struct place *p, const struct apply_options *opt,
 	      struct err *err)
 {
@@ -469,6 +479,7 @@ int apply_run(struct apply_source *s, struct place *p, const struct apply_option
 		r = check_base(s, p, opt->base_sha256, err);
 	if (r || opt->dry_run)
 		return r;
+	tell_left(p, "partly written", opt);
 	if (s->image)
 		r = apply_image(&a, err);
 	else
@@ -479,8 +490,8 @@ int apply_run(struct apply_source *s, struct place *p, const struct apply_option
 		r = place_sync(p, err);
 	if (!r)
 		tell_rest(p, a.size, opt);
-	if (!r && opt->sha256)
-		r = check_digest(p, a.size == UINT64_MAX ? place_size(p) : a.size, opt->sha256,
-				 "the result is wrong", err);
-	return r;
+	if (r || !opt->sha256)
+		return r;
+	tell_left(p, "written, but its SHA-256 was not compared", opt);
+	return check_digest(p, a.size == UINT64_MAX ? place_size(p) : a.size, opt->sha256, "the result is wrong", err);
 }

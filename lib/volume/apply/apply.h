@@ -38,6 +38,7 @@ struct apply_options {
 	struct meter *meter;
 	bool dry_run;
 	void (*tell)(void *ctx, const char *text); /* takes a note; or NULL */
+	void (*left)(void *ctx, const char *text); /* takes what an interruption leaves from now on; or NULL */
 	void *ctx;
 };
 
