@@ -43,6 +43,9 @@ static bool words_new(struct refmap *m)
 		m->word = calloc(1, len);
 		return m->word;
 	}
+	/* most of a huge page takes one, too: a page that is read before it is written is made twice */
+	if (len % HUGE >= HUGE / 2)
+		len = div_up(len, HUGE) * HUGE;
 	m->mapped_len = len + HUGE;
 	m->mapped = mmap(NULL, m->mapped_len, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
