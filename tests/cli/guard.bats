@@ -30,6 +30,13 @@ peak() {
 	echo "$kib"
 }
 
+# the least of five: how much of a library the kernel maps at once differs from run to run
+least_peak() {
+	for _ in 1 2 3 4 5; do
+		peak "$@" || return 1
+	done | sort -n | head -n 1
+}
+
 # need_optimised LEVELS: configure was told one of these levels, and make was not told another (CFLAGS=-O0)
 need_optimised() {
 	grep -qE "^CFLAGS = .*-O[$1]" "$abs_top_builddir/Makefile" && "$bench/measure" --optimised ||
@@ -127,8 +134,8 @@ few_faults() {
 
 @test "thin_check: peak memory is a few MiB and some bytes a metadata block" {
 	need_plain "sanitizers have memory of their own"
-	least=$(peak true)
-	small=$(peak thin_check -q small.meta)
+	least=$(least_peak true)
+	small=$(least_peak thin_check -q small.meta)
 	frag=$(peak thin_check -q frag.meta)
 	snap=$(peak thin_check -q snap.meta)
 	echo "true $least; $small, $frag, $snap KiB" >&2
