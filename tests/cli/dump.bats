@@ -325,3 +325,12 @@ root_of() {
 	[ "$(grep -c "node at block $name" <<<"$stderr")" -eq 1 ]
 	[ "$(grep -c single_mapping <<<"$output")" -eq $((3 * 252 + 2000 - 252)) ]
 }
+
+@test "thousands of leaves of one run each, and of many, are dumped as they were made" {
+	mkpool=$abs_top_builddir/bench/mkpool
+	for kind in dense frag; do
+		"$mkpool" $kind 0.01 leaves
+		"$mkpool" $kind 0.01 leaves.xml xml
+		thin_dump leaves | cmp - leaves.xml
+	done
+}

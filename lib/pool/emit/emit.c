@@ -11,6 +11,7 @@
 #define LANES_SPARE 3 /* above one a worker: one being filled, one being told, one between */
 #define LANE_RUNS   (EMIT_GROUP * INTERNAL_MAX)
 #define FEW_LEAVES  64 /* telling them takes less time than starting a thread */
+#define FEW_RUNS    4096 /* telling them takes less time than waking the other threads and waiting for them */
 
 /* "device 7", or the shared part by its first leaf. */
 static const char *whose(const struct emitter *e, char *buf, size_t len)
@@ -220,7 +221,7 @@ static int tell_text(struct emitter *e, struct err *err)
 			break;
 		if (next->nr_list && e->src->hint)
 			e->src->hint(e->src->ctx, next->list, next->nr_list);
-		if (now->nr_list <= (next->nr ? EMIT_GROUP : FEW_LEAVES))
+		if (now->nr_list <= (next->nr ? EMIT_GROUP : FEW_LEAVES) || e->telling->nr_kept <= FEW_RUNS)
 			r = tell_batch(e, err);
 		else
 			r = jobs_pipe(e->src->jobs, &pipe, err);
@@ -325,7 +326,7 @@ static void emitter_fini(struct emitter *e)
 int emit_source(const struct emit_source *src, const struct emit_options *opt, const struct pool_info *info,
 		const struct events *to, struct err *err)
 {
-	struct emitter e = { .src = src, .opt = opt, .to = to };
+	struct emitter e = { .src = src, .opt = opt, .to = to, .batch_leaves = EMIT_BATCH_LEAVES };
 	int r;
 
 	e.place.frame = malloc(EMIT_DEPTH * sizeof(*e.place.frame));

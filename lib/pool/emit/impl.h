@@ -11,6 +11,7 @@
 #include "pool/emit/source.h"
 
 #define EMIT_BATCH_LEAVES 512
+#define EMIT_BATCH_MORE	  2048 /* where leaves have few runs */
 #define EMIT_BATCH_ITEMS 4096 /* of any kind; a few more may come at once */
 #define EMIT_GROUP 8	      /* leaves that one worker renders at a time */
 
@@ -103,6 +104,7 @@ struct emitter {
 	struct jobs *apart;	 /* for a sink without text: reading and telling, a thread each */
 
 	struct emit_place place;
+	size_t batch_leaves; /* of the next batch */
 	/* one that is being read and one that is being told; the same one where one waits for the other */
 	struct emit_batch batch[2], *reading, *telling;
 	struct emit_lane *lane;

@@ -174,7 +174,7 @@ int emit_items_fill(struct emitter *e, struct emit_items *it, struct err *err)
 	int r = 0;
 
 	it->nr = it->nr_leaves = it->nr_list = 0;
-	while (!r && !p->over && it->nr_leaves < EMIT_BATCH_LEAVES && it->nr < EMIT_BATCH_ITEMS)
+	while (!r && !p->over && it->nr_leaves < e->batch_leaves && it->nr < EMIT_BATCH_ITEMS)
 		r = p->in_defs ? next_of_defs(e, it) : next_of_device(e, it);
 	if (!r)
 		r = make_list(it);

@@ -6,6 +6,7 @@
 
 #include "pool/emit/impl.h"
 
+#define LEAF_RUNS 16 /* on average, up to which batches become larger */
 #define MANY_RUNS 32 /* of a leaf, above which copying them costs more than rendering them apart */
 
 static int reserve(struct emit_batch *b, size_t nr)
@@ -70,6 +71,15 @@ static uint64_t last_key(const struct emit_slot *slot)
 	return last->vbegin + last->len - 1;
 }
 
+/* The workers wait for one another once a batch, so large ones are better; but scattered blocks take 8 KiB a leaf. */
+static void choose_next_batch(struct emitter *e)
+{
+	const struct emit_batch *b = e->reading;
+	const bool few_runs = b->nr_kept <= b->items.nr_list * LEAF_RUNS;
+
+	e->batch_leaves = few_runs ? MIN(2 * e->batch_leaves, EMIT_BATCH_MORE) : EMIT_BATCH_LEAVES;
+}
+
 int emit_leaves_read(struct emitter *e, struct err *err)
 {
 	struct emit_batch *b = e->reading;
@@ -86,6 +96,7 @@ int emit_leaves_read(struct emitter *e, struct err *err)
 	for (size_t i = 0; i < it->nr && r >= 0; i++)
 		if (it->item[i].kind == EMIT_LEAF)
 			it->item[i].fault = b->slot[it->item[i].slot].fault;
+	choose_next_batch(e);
 	return r < 0 ? r : 0;
 }
 
