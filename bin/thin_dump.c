@@ -185,6 +185,7 @@ static void tell_report(struct dump *d, struct salvage *s)
 static int dump_repaired(struct dump *d, int fd, const char *name, struct err *err)
 {
 	const struct pool_salvage_options opt = { .salvage.given = d->overrides,
+						  .want = { CLI_WANT(&d->cli) },
 						  .force_share = d->cli.force_share,
 						  .nr_jobs = d->cli.nr_jobs,
 						  .meter = progress_meter(d->bar) };

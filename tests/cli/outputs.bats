@@ -444,6 +444,29 @@ same_said() {
 	[ "$status" -eq 74 ]
 }
 
+@test "what an interrupted writer left is called that by every reader, and not a damaged pool" {
+	local c words="a thin pool tool was interrupted while it wrote this metadata"
+
+	"$abs_top_builddir/tests/damage/damage" meta superblock-unfinished >/dev/null
+	for c in thin_check thin_dump thin_ls thin_info 'thin_rmap --region 0..9' 'thin_delta --thin1 1 --thin2 2' \
+		'thin_trim --data-dev data --metadata-dev' 'thin_repair --dry-run -i' 'thin_dump --repair' 'thin_materialize --map --data-dev data --size 1M 1'; do
+		c=${c/%1M 1/1M meta 1} # POOL stands before DEVICE
+		[[ $c == *' meta 1' ]] || c+=' meta'
+		run --separate-stderr $c
+		[ "$status" -eq 1 ] && [[ "$stderr" == *"$words"* ]] || { echo "$c: $status $stderr"; return 1; }
+	done
+	run --separate-stderr thin_message meta 'create_thin 9'
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == "thin_message: meta: bad checksum in superblock: $words" ]]
+	run thin_check --format json meta
+	[[ "$output" == *'"superblock-unfinished"'* ]]
+	run --separate-stderr thin_check meta
+	[ "$stderr" = "thin_check: bad checksum in superblock: $words; run that command again" ]
+	thin_restore -i xml -o meta # as the message says
+	thin_check -q meta
+	! grep -q "$words" meta
+}
+
 @test "an output may have the longest name that there is, new and replaced" {
 	local to name twice command
 

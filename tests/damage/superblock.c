@@ -3,6 +3,9 @@
 /* Recipes: the superblock and the device. */
 #include "damage.h"
 
+#include "dev/io.h"
+#include "pool/format/superblock.h"
+
 static void sb_all_zero(void)
 {
 	memset(block_at(0), 0, MBLOCK_SIZE);
@@ -25,6 +28,17 @@ static void sb_magic(void)
 static void sb_csum(void)
 {
 	break_seal(0, SALT_SUPERBLOCK);
+}
+
+static void sb_unfinished(void)
+{
+	struct io *io = io_mem_new("block 0", MBLOCK_SIZE);
+
+	if (!io || superblock_invalidate(io, &(struct superblock_mark){ 0 }, NULL))
+		die("no memory");
+	memcpy(sb(), io_mem_data(io), MBLOCK_SIZE);
+	io_free(io);
+	expect((uint8_t *)&sb()->csum, 4, le32_get(sb()->csum));
 }
 
 static void sb_field32(le32 *field, uint64_t v)
@@ -103,6 +117,7 @@ const struct recipe superblock_recipes[] = {
 	{ "superblock-wrong-place", sb_wrong_place },
 	{ "superblock-magic", sb_magic },
 	{ "superblock-csum", sb_csum },
+	{ "superblock-unfinished", sb_unfinished },
 	{ "superblock-version", sb_version },
 	{ "superblock-flags", sb_flags },
 	{ "superblock-incompat", sb_incompat },

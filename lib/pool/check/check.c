@@ -55,17 +55,11 @@ static int read_superblock(struct check *c, mblock_t at, struct superblock *sb,
 
 static bool superblock_usable(struct check *c, enum sb_fault fault)
 {
-	static const enum finding_kind kinds[] = {
-		[SB_ALL_ZERO] = FOUND_SB_ALL_ZERO,
-		[SB_WRONG_PLACE] = FOUND_SB_WRONG_PLACE,
-		[SB_BAD_MAGIC] = FOUND_SB_MAGIC,
-		[SB_BAD_CSUM] = FOUND_SB_CSUM,
-	};
 	struct finding f;
 
 	if (!fault)
 		return true;
-	f = finding_make(kinds[fault], AREA_SUPERBLOCK);
+	f = finding_make(FOUND_SB_ALL_ZERO + (fault - SB_ALL_ZERO), AREA_SUPERBLOCK);
 	f.block = 0;
 	check_found(c, &f);
 	return false;

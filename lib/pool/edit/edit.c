@@ -27,6 +27,8 @@ static int read_superblock(struct io *io, struct superblock *sb, struct err *err
 	r = superblock_read(io, 0, sb, &f, err);
 	if (r || f == SB_OK)
 		return r;
+	if (f == SB_UNFINISHED)
+		return err_set(err, -EBADMSG, "%s: bad checksum in superblock: %s", io->name, sb_fault_text(f));
 	return err_set(err, f == SB_ALL_ZERO ? -ENODATA : f == SB_BAD_CSUM ? -EBADMSG : -EUCLEAN,
 		       "the superblock of %s %s", io->name, sb_fault_text(f));
 }

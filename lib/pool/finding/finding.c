@@ -21,7 +21,7 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 #define COUNTS "{area}: {counted} {has/have} reference count {stored}, but {references}: "
 #define INDEX_ENTRY(what) \
 	"{area}: the index entry of {count} {bitmap|bitmaps} (the first is {begin}) has a wrong " \
-	what " ({stored} instead of {expected}): free space may be missed"
+	what " ({stored}, not {expected}): free space may be missed"
 #define NODE(X, kind, name) X(kind, name, FATAL, false, "{node}: {loss}", REST)
 
 /*
@@ -37,6 +37,8 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 	  "the superblock {superblock}: " CLOSED, REBUILD)                                          \
 	X(SB_CSUM, "superblock-csum", FATAL, false,                                                 \
 	  "bad checksum in superblock: " CLOSED, REBUILD)                                           \
+	X(SB_UNFINISHED, "superblock-unfinished", FATAL, false,                                     \
+	  "bad checksum in superblock: {superblock}; run that command again", NOTHING)              \
 	X(SB_VERSION, "superblock-version", WARN, true,                                             \
 	  "superblock: version is {stored}, not {expected}; the kernel ignores it", NOTHING)        \
 	X(SB_FLAGS, "superblock-flags", WARN, true,                                                 \

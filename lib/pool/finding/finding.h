@@ -18,11 +18,12 @@ enum finding_severity {
 };
 
 enum finding_kind {
-	/* superblock */
+	/* superblock: the first ones in the order of enum sb_fault */
 	FOUND_SB_ALL_ZERO,
 	FOUND_SB_WRONG_PLACE,
 	FOUND_SB_MAGIC,
 	FOUND_SB_CSUM,
+	FOUND_SB_UNFINISHED,
 	FOUND_SB_VERSION,
 	FOUND_SB_FLAGS,
 	FOUND_SB_INCOMPAT,

@@ -168,11 +168,13 @@ static void put_leaked(const struct finding *f, struct outbuf *out)
 						 : "leaked, the space is lost");
 }
 
+static_assert(FOUND_SB_UNFINISHED - FOUND_SB_ALL_ZERO == SB_UNFINISHED - SB_ALL_ZERO &&
+		      FOUND_SB_CSUM - FOUND_SB_ALL_ZERO == SB_BAD_CSUM - SB_ALL_ZERO,
+	      "finding.h and superblock.h name the faults of a superblock in one order");
+
 static void put_superblock(const struct finding *f, struct outbuf *out)
 {
-	outbuf_str(out, sb_fault_text(f->kind == FOUND_SB_ALL_ZERO	? SB_ALL_ZERO
-				      : f->kind == FOUND_SB_WRONG_PLACE ? SB_WRONG_PLACE
-									: SB_BAD_MAGIC));
+	outbuf_str(out, sb_fault_text(SB_ALL_ZERO + (f->kind - FOUND_SB_ALL_ZERO)));
 }
 
 #define WORDS(X)                                                                  \

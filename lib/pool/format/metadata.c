@@ -23,6 +23,8 @@ static int read_superblock(struct io *io, mblock_t at, struct superblock *sb, st
 	/* For the most frequent fault, the words that callers of other tools know. */
 	if (f == SB_BAD_CSUM)
 		return err_set(err, -EBADMSG, "bad checksum in superblock");
+	if (f == SB_UNFINISHED)
+		return err_set(err, -EBADMSG, "bad checksum in superblock: %s", sb_fault_text(f));
 	return err_set(err, -EUCLEAN, "superblock %s", sb_fault_text(f));
 }
 

@@ -8,11 +8,19 @@
 #include "base/zero.h"
 #include "pdata/block/csum.h"
 
+/* Stands in the unused bytes of an invalidated superblock. */
+static const char why_invalid[] = "a thin pool tool was interrupted while it wrote this metadata";
+
+static bool is_invalidated(const struct disk_superblock *d)
+{
+	return !memcmp(d->unused, why_invalid, sizeof(why_invalid));
+}
+
 const char *sb_fault_text(enum sb_fault f)
 {
 	switch (f) {
 	case SB_OK:
-		return "is good";
+		break;
 	case SB_UNREADABLE:
 		return "cannot be read";
 	case SB_ALL_ZERO:
@@ -23,8 +31,10 @@ const char *sb_fault_text(enum sb_fault f)
 		return "has no thin pool magic";
 	case SB_BAD_CSUM:
 		return "has a bad checksum";
+	case SB_UNFINISHED:
+		return why_invalid;
 	}
-	return "is bad";
+	return "is good";
 }
 
 static struct sm_root sm_root_get(const struct disk_sm_root *d)
@@ -80,7 +90,9 @@ enum sb_fault superblock_open(struct superblock *sb, const void *block, mblock_t
 		return SB_WRONG_PLACE;
 	if (le64_get(d->magic) != THIN_MAGIC)
 		return SB_BAD_MAGIC;
-	return csum_verify(block, at, SALT_SUPERBLOCK) ? SB_BAD_CSUM : SB_OK;
+	if (!csum_verify(block, at, SALT_SUPERBLOCK))
+		return SB_OK;
+	return is_invalidated(d) ? SB_UNFINISHED : SB_BAD_CSUM;
 }
 
 void superblock_seal(const struct superblock *sb, void *block, mblock_t at)
@@ -137,9 +149,6 @@ int superblock_write(const struct superblock *sb, struct io *io, struct err *err
 	return r ? r : io_flush(io, err);
 }
 
-/* Stands in the unused bytes of an invalidated superblock. */
-static const char why_invalid[] = "a thin pool tool was interrupted while it wrote this metadata";
-
 int superblock_invalidate(struct io *out, const struct superblock_mark *mark, struct err *err)
 {
 	CLEANUP(free_ptr) struct disk_superblock *d = io_alloc(MBLOCK_SIZE);
@@ -170,6 +179,5 @@ bool superblock_is_invalidated(struct io *io)
 {
 	CLEANUP(free_ptr) struct disk_superblock *d = io_alloc(MBLOCK_SIZE);
 
-	return d && io_read(io, d, MBLOCK_SIZE, 0, NULL) >= 0 &&
-	       !memcmp(d->unused, why_invalid, sizeof(why_invalid));
+	return d && io_read(io, d, MBLOCK_SIZE, 0, NULL) >= 0 && is_invalidated(d);
 }

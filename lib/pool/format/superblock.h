@@ -31,6 +31,7 @@ enum sb_fault {
 	SB_WRONG_PLACE,
 	SB_BAD_MAGIC,
 	SB_BAD_CSUM,
+	SB_UNFINISHED, /* written by superblock_invalidate(); the text says what happened */
 };
 const char *sb_fault_text(enum sb_fault f);
 

@@ -162,7 +162,7 @@ static int kind_of_text(struct start *h, const char *path, struct pool_arg *p, s
 		return err_set(
 			err, -EUCLEAN,
 			"%s: Metadata device/file too small.  Is this binary metadata?  (It is "
-			"no table file either: no thin-pool line.)",
+			"no table file: no thin-pool line.)",
 			path);
 	p->foreign = "text that is neither XML nor a table";
 	return err_set(err, -EUCLEAN, not_metadata, path, p->foreign, which_device);
@@ -253,7 +253,7 @@ static int open_from_table(struct pool_arg *p, const struct pool_want *want, str
 	if (!r && p->kind == POOL_TABLE)
 		r = err_set(err, -EINVAL,
 			    "'%s' is text, not metadata: META of a thin-pool line must be a "
-			    "metadata device, or a file that holds one",
+			    "metadata device or file",
 			    metadata);
 	if (want->damaged && p->foreign)
 		r = 0;
@@ -381,7 +381,7 @@ int pool_arg_open_metadata(const struct pool_arg *p, unsigned flags, struct io *
 		return r;
 	return err_set(err, r,
 		       "%s: the pool is active: only a metadata snapshot can be read; "
-		       "--take-metadata-snap takes one for the run, -m reads the one that is held",
+		       "--take-metadata-snap takes one for the run, -m reads a held one",
 		       p->table->path);
 }
 

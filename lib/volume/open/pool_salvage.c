@@ -6,6 +6,7 @@
 
 #include "dev/dev.h"
 #include "pool/format/format.h"
+#include "pool/format/superblock.h"
 #include "volume/lvm/backup.h"
 
 static int hints_of_backup(const struct pool_salvage_options *opt, struct salvage_options *o,
@@ -80,6 +81,10 @@ int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_option
 		r = dev_open(out->arg.metadata, opt->force_share ? DEV_FORCE : 0, &out->io, err);
 	if (r < 0)
 		return r;
+	if (superblock_is_invalidated(out->io) && opt->want.table.tell)
+		opt->want.table.tell(opt->want.table.ctx,
+				     "a thin pool tool was interrupted while it wrote this metadata: run that command "
+				     "again; a repair finds only what it wrote, or what was here before");
 	out->io->meter = opt->meter;
 	out->own_jobs = !opt->jobs;
 	out->jobs = opt->jobs ? opt->jobs : jobs_new(opt->nr_jobs);

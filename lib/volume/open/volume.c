@@ -121,7 +121,7 @@ static int drive_salvage(void *ctx, const struct events *to, struct err *err)
 static int open_salvage(struct volume *v, const struct volume_options *opt, struct jobs *jobs,
 			struct pool_arg *arg, struct err *err)
 {
-	const struct pool_salvage_options so = { .force_share = opt->force_share, .jobs = jobs };
+	const struct pool_salvage_options so = { .want = opt->want, .force_share = opt->force_share, .jobs = jobs };
 	struct map_events_info info;
 	int r = pool_salvage_open_arg(arg, &so, &v->saved, err);
 
