@@ -146,18 +146,6 @@ static inline char *put_short(char *p, uint32_t v)
 	return p + 8 - zeros;
 }
 
-/* A number of 17 digits or more, which are rare. */
-static __attribute__((cold, noinline)) char *put_long(char *p, uint64_t v)
-{
-	const uint64_t e16 = 10000000000000000;
-
-	p = fmt_u64(p, v / e16);
-	v %= e16;
-	for (int i = 16; i--; v /= 10)
-		p[i] = (char)('0' + v % 10);
-	return p + 16;
-}
-
 char *fmt_u64(char *p, uint64_t v)
 {
 	const uint64_t e8 = 100000000;
@@ -168,9 +156,7 @@ char *fmt_u64(char *p, uint64_t v)
 	}
 	if (likely(v < e8))
 		return put_short(p, (uint32_t)v);
-	if (v < e8 * e8)
-		return put8(put_short(p, (uint32_t)(v / e8)), (uint32_t)(v % e8));
-	return put_long(p, v);
+	return put8(fmt_u64(p, v / e8), (uint32_t)(v % e8));
 }
 
 char *fmt_count_anew(char *p, struct fmt_count *c, uint64_t v)
