@@ -116,6 +116,9 @@ few_faults() {
 	truncate -s 2G wide.meta
 	thin_restore -i small.xml -o wide.meta
 	few_faults 330 thin_check wide.meta
+	# pages of the counts are made once, and not for a look before
+	"$bench/mkpool" frag 0.1 counts.meta
+	few_faults 850 thin_check -j 2 counts.meta
 }
 
 @test "thin_check: stripped it has at most 150 KiB, 141 of code and data (143 without -Oz), for the initial ram disk" {

@@ -114,6 +114,13 @@ void refmap_set_shared(struct refmap *m, bool shared)
 	m->shared = shared;
 }
 
+/* A page that is read before it is written is made twice, and the second time other CPUs are interrupted. */
+__attribute__((cold)) void refmap_make_pages(struct refmap *m)
+{
+	for (uint64_t i = m->mapped ? m->nr_words & -(HUGE / 8) : 0; i < m->nr_words; i += 512)
+		__atomic_fetch_or(&m->word[i], 0, __ATOMIC_RELAXED);
+}
+
 uint64_t refmap_nr_blocks(const struct refmap *m)
 {
 	return m->nr_blocks;

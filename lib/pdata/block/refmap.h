@@ -28,6 +28,8 @@ void refmap_free(struct refmap *m);
 uint64_t refmap_nr_blocks(const struct refmap *m);
 /* From now on several threads may count at once, or only one. */
 void refmap_set_shared(struct refmap *m, bool shared);
+/* Counts will be all over the map: makes those of its pages that are small, before threads meet in them. */
+void refmap_make_pages(struct refmap *m);
 
 /* Adds one reference; returns the count before, or 3 when that was larger. */
 unsigned refmap_inc(struct refmap *m, uint64_t b);

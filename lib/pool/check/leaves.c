@@ -137,6 +137,7 @@ static __attribute__((cold, noinline)) int stop_sharing(struct check *c, struct 
 
 		if (!own)
 			return -ENOMEM;
+		refmap_make_pages(own);
 		me->counts = own;
 		c->nr_sharing--;
 	}
@@ -192,6 +193,8 @@ __attribute__((cold)) int check_counts_begin(struct check *c)
 	const unsigned nr = stream_nr_workers(&c->stream);
 	const uint64_t bytes = c->nr_data / 4;
 	const bool own = nr > 1 && bytes * nr <= OWN_MAPS_MAX, late = own && bytes > LARGE_MAP;
+	/* 16 nodes for each page of a map */
+	const bool full = c->out->sb.metadata_sm.nr_allocated >= bytes / 256;
 
 	if (!c->data)
 		c->data = refmap_new(c->nr_data, true);
@@ -208,6 +211,8 @@ __attribute__((cold)) int check_counts_begin(struct check *c)
 			me->counts = refmap_new(c->nr_data, false);
 		if (!me->counts)
 			return err_nomem(c->err, "counts of data blocks");
+		if (full)
+			refmap_make_pages(me->counts);
 	}
 	return 0;
 }
