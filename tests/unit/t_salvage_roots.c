@@ -101,6 +101,108 @@ static void one_mapping(bool lose)
 	io_free(io);
 }
 
+/* Small commits, all of one activation, until the index block of the metadata map stands in front again. */
+static void fill_once(struct io *io, struct superblock *sb)
+{
+	struct pool_edit *p;
+	uint64_t index = 0;
+
+	check_eq(edit_format(io, 128, &p, &err), 0);
+	check_eq(edit_grow_data(p, NR_DATA, &err), 0);
+	check_eq(edit_set_transaction_id(p, 0, 1, &err), 0);
+	check_eq(edit_create_thin(p, 1, &err), 0);
+	check_eq(map_new(p, 1, 7), 0);
+	sb->metadata_sm.bitmap_root = 0;
+	for (uint32_t id = 1; sb->metadata_sm.bitmap_root >= index || id < 4;) {
+		const uint32_t from = 1 + (uint32_t)rnd(id);
+
+		if (rnd(4))
+			check_eq(edit_create_snap(p, ++id, from, &err), 0);
+		else
+			check_eq(map_new(p, from, rnd(900)), 0);
+		index = sb->metadata_sm.bitmap_root;
+		commit(p);
+		check_eq(superblock_open(sb, io_mem_data(io), 0), SB_OK);
+	}
+	edit_free(p);
+}
+
+/* What the first states had in the blocks that the last one took is not theirs. */
+static void gone_round(void)
+{
+	rnd_begin_any();
+	for (uint32_t nr = 200; nr < 260; nr++) {
+		struct io *io = io_mem_new("metadata", nr * MBLOCK_SIZE);
+		struct jobs *jobs = jobs_new(1);
+		struct salvage_options opt = { .hint = { .has_data_block_size = true, .data_block_size = 128 } };
+		struct salvage *s = NULL;
+		struct superblock sb;
+
+		check(io && jobs);
+		fill_once(io, &sb);
+		memset(io_mem_data(io), 0xff, MBLOCK_SIZE);
+		check_eq(salvage_new(io, jobs, &opt, &s, &err), 0);
+		check_eq(s->super.sb.mapping_root, sb.mapping_root);
+		check_eq(s->super.sb.details_root, sb.details_root);
+		salvage_free(s);
+		jobs_free(jobs);
+		io_free(io);
+	}
+}
+
+enum { LEN = 5, NR_ROUND = 40, NR_MORE = 20, NR_ALL = LEN * NR_ROUND + NR_MORE };
+
+/*
+ * Each commit takes the next LEN blocks, the last of them for its index block; block 1 is everyone's.  The last commit
+ * goes round the end, @over blocks behind which the next begins; then the device is extended.  *last: that commit's index.
+ */
+static void make_states(struct graph *g, struct vec *states, uint32_t over, uint32_t *last)
+{
+	const uint32_t end = 2 + LEN * NR_ROUND - over;
+
+	for (uint32_t b = 0; b < NR_ALL; b++)
+		g->kind[b] = b < end ? BLOCK_NODE : BLOCK_ZERO;
+	for (uint32_t i = 0; i < NR_ROUND; i++) {
+		struct pool_state st = { .dated = true, .sum = { .time = i } };
+
+		st.live = calloc(NR_ALL / 64 + 1, sizeof(*st.live));
+		check(st.live);
+		st.live[0] = 1 << 1;
+		for (uint32_t k = 0, b = 2 + i * LEN; k < LEN; k++, b++) {
+			st.index = b < end ? b : b - end + 2;
+			st.live[st.index / 64] |= (uint64_t)1 << st.index % 64;
+		}
+		if (i == NR_ROUND - 1)
+			*last = st.index;
+		check(!vec_put(states, st));
+	}
+}
+
+static int by_index(const void *pa, const void *pb)
+{
+	return ((const struct pool_state *)pa)->index < ((const struct pool_state *)pb)->index ? -1 : 1;
+}
+
+/* The zeros behind the end of a map do not tell that the state whose commit went round is an old one. */
+static void extended(void)
+{
+	for (uint32_t over = 1; over < LEN; over++) {
+		uint8_t kind[NR_ALL];
+		uint32_t slot[NR_ALL], last = 0;
+		struct graph g = { .nr_blocks = NR_ALL, .kind = kind, .slot = slot };
+		struct vec states = { 0 };
+		bool spoilt;
+
+		memset(slot, 0xff, sizeof(slot)); /* NONE */
+		make_states(&g, &states, over, &last);
+		qsort(states.data, states.nr, sizeof(struct pool_state), by_index);
+		check_eq(order_newest(&g, &states, &spoilt)->index, last);
+		for (size_t i = 0; i < states.nr; i++)
+			free(((struct pool_state *)states.data)[i].live);
+		free(states.data);
+	}
+}
+
 static void only_mapping(void)
 {
 	one_mapping(false);
@@ -112,6 +214,8 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		{ "with roots that are given, the space map of their state is used", given_roots },
 		{ "with roots of an empty pool that are given, no older pool is looked for", given_empty },
+		{ "when commits have gone round the device's end, the state of the last one is found", gone_round },
+		{ "so it is when the device was extended after that", extended },
 		{ "a device's only mapping, to data block 0, is not taken for a number of a block", only_mapping },
 		{ 0 },
 	};

@@ -31,10 +31,41 @@ static struct fall fall_between(const struct pool_state *a, const struct pool_st
 			      .mapped = fall(a->sum.mappings, b->sum.mappings) };
 }
 
+/* Did @b go on behind the index of @a, and take all blocks before @end, but for a few that its commit wrote and did not use? */
+static bool went_on(const struct pool_state *a, const struct pool_state *b, uint32_t end)
+{
+	uint32_t nr = 0, idle = 0;
+
+	for (uint32_t i = a->index + 1; i < end; i++)
+		if (!bits_get(a->live, i)) {
+			nr += bits_get(b->live, i);
+			idle += !bits_get(b->live, i);
+		}
+	return nr && idle <= BEHIND_INDEX;
+}
+
+/*
+ * Where ends what the states knew of the device?  Zeros at its end may have been added since: they were, if a state with an
+ * index block further in front went on behind the last index block, and up to there.
+ */
+static void find_end(const struct graph *g, struct vec *states)
+{
+	struct pool_state *st = states->data;
+	uint32_t written = g->nr_blocks, end = g->nr_blocks;
+
+	while (written && g->kind[written - 1] == BLOCK_ZERO)
+		written--;
+	for (size_t i = 0; i + 1 < states->nr; i++)
+		if (went_on(&st[states->nr - 1], &st[i], written))
+			end = written;
+	for (size_t i = 0; i < states->nr; i++)
+		st[i].end = end;
+}
+
 /* Is there a block after the state's index that was never written? */
 static bool has_untouched(const struct graph *g, const struct pool_state *st)
 {
-	for (uint32_t b = g->nr_blocks; b-- > st->index;)
+	for (uint32_t b = st->end; b-- > st->index;)
 		if (g->kind[b] == BLOCK_ZERO && !bits_get(st->live, b))
 			return true;
 	return false;
@@ -160,7 +191,11 @@ static size_t find_newest(const struct graph *g, const struct pool_state *st, si
 const struct pool_state *order_newest(const struct graph *g, struct vec *states, bool *spoilt)
 {
 	struct pool_state *st = states->data;
-	size_t nr = part_reused(states), best = nr ? find_newest(g, st, nr) : 0;
+	size_t nr, best;
+
+	find_end(g, states);
+	nr = part_reused(states);
+	best = nr ? find_newest(g, st, nr) : 0;
 
 	*spoilt = false;
 	for (size_t i = nr; i < states->nr; i++) {

@@ -70,6 +70,7 @@ static void look_at_root(struct counts *counts, uint32_t b, struct pool_state *s
 		break;
 	case TREE_DETAILS:
 		st->details_root = b;
+		st->sum = (struct details_sum){ 0 };
 		(void)details_add(g, i, &st->sum, NULL);
 		st->dated = !(g->node[i].flags & SN_BROKEN);
 		break;

@@ -40,6 +40,7 @@ bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details);
 /* The pool as one transaction left it: its roots, and what proves that they belong together. */
 struct pool_state {
 	uint32_t index, map_root, details_root, overflow_root, held;
+	uint32_t end;	  /* of the device, as the states know it */
 	uint32_t reused;  /* blocks reused since, or that should have been: not the newest */
 	/* nodes of mappings in use that nothing points to: remains of another pool */
 	uint32_t orphans;
