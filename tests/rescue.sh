@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..118
+echo 1..119
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -176,6 +176,7 @@ done <<EOF
 20123 x200 1739 0 1 without both maps nothing proves trees when two blocks are not what the superblock names there
 30010 y200 1724 0 1 a leaf of other trees is no device's root
 10174 +200 3634 0 1 an older top level in the place of a lost one is not one block more
+9912 +200 163 1000 0 a lost top level that the held metadata snapshot shares is no doubt: what is found is both's
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

@@ -117,7 +117,11 @@ bool super_held_is_lost(const struct super *super)
 
 	if (!super->sb.held_root)
 		return false;
-	top = super_read_copy(g, super->sb.held_root, &held) ? node_of(g, held.mapping_root) : NONE;
+	if (!super_read_copy(g, super->sb.held_root, &held))
+		return true;
+	if (held.mapping_root == super->sb.mapping_root) /* nothing has changed since: what it had is the pool's */
+		return false;
+	top = node_of(g, held.mapping_root);
 	return top == NONE || g->node[top].flags & (SN_VIRTUAL | SN_BROKEN);
 }
 

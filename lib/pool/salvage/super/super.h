@@ -76,7 +76,7 @@ static inline uint32_t block_age(const struct super *super, uint32_t block)
 
 /* The copy of the superblock in @block, a held metadata snapshot's: false when none can be read there. */
 bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out);
-/* Is there a held metadata snapshot whose copy of the superblock, or whose top level, is lost? */
+/* Is there a held metadata snapshot whose copy of the superblock, or whose own top level, is lost? */
 bool super_held_is_lost(const struct super *super);
 /* Marks what the held metadata snapshot has (SN_HELD). */
 void super_mark_held(const struct super *super);
