@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..119
+echo 1..120
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -206,4 +206,6 @@ harsher "so it is where disks fail" 850 "-y -n 360 -f 30" "-y -n 5000 -f 200"
 table
 # Over large trees, also of three levels.
 harsher "and so it is with large trees" 900 "-n 230 -f 0 -T 4" "-n 4000 -f 0 -T 4"
+# Over pools with many devices, most of which nobody writes to.
+harsher "and with many snapshots" 900 "-n 460 -f 0 -H 40" "-n 4000 -f 0 -H 200"
 sed 's/^#* *//; s/^/# /' "$work/out"

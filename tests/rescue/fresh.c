@@ -12,9 +12,22 @@
 #include "harsh.h"
 #include "pool/edit/edit.h"
 
-#define MAX_DEVS 14
+#define MAX_DEVS 150
+
+/* What is told. */
+struct shape {
+	uint32_t max_devs;
+	uint32_t burst;	   /* devices that are made at once, at most */
+	uint32_t activate; /* one commit of so many is followed by another activation */
+	uint32_t hold;	   /* percent of the steps take or release a metadata snapshot, if any does */
+};
+
+static const struct shape usual = { .max_devs = 14, .burst = 1, .activate = 6, .hold = 2 };
+/* Many devices, most of which nobody writes to; often a metadata snapshot; one activation, so the blocks go round. */
+static const struct shape herd = { .max_devs = MAX_DEVS, .burst = 12, .activate = 0, .hold = 6 };
 
 struct story {
+	const struct shape *shape;
 	struct rng rng;
 	struct io *io;
 	struct pool_edit *pool;
@@ -47,7 +60,7 @@ static void commit(struct story *s)
 	if (edit_commit(s->pool, &unsure, &e))
 		errx(1, "a story: %s", e.text);
 	keep(s);
-	if (below(&s->rng, 6))
+	if (!s->shape->activate || below(&s->rng, s->shape->activate))
 		return;
 	edit_free(s->pool); /* the next open is like a new activation */
 	if (edit_open(s->io, true, &s->pool, &e))
@@ -98,7 +111,7 @@ static void change_devices(struct story *s)
 	struct err e = { 0 };
 	int r;
 
-	if (s->nr == MAX_DEVS || (s->nr > 2 && !below(&s->rng, 4))) {
+	if (s->nr == s->shape->max_devs || (s->nr > 2 && !below(&s->rng, 4))) {
 		uint32_t k = below(&s->rng, s->nr);
 
 		if (edit_delete(s->pool, s->id[k], &e))
@@ -151,12 +164,13 @@ static void one_step(struct story *s)
 
 	edit_space(s->pool, &space);
 	if (!s->nr || what < 18)
-		change_devices(s);
+		for (uint32_t nr = s->shape->burst > 1 ? 1 + below(&s->rng, s->shape->burst) : 1; nr; nr--)
+			change_devices(s);
 	else if (what < 65)
 		write_some(s);
 	else if (what < 72)
 		discard(s);
-	else if (what < 74 && s->h->with_snapshots)
+	else if (what < 72 + s->shape->hold && s->h->with_snapshots)
 		hold(s);
 	else
 		commit(s);
@@ -175,9 +189,9 @@ static void write_many(struct story *s, uint32_t many)
 	commit(s);
 }
 
-void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many)
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, bool of_herd)
 {
-	struct story s = { .rng = { seed * 7919 + 13 }, .h = h };
+	struct story s = { .shape = of_herd ? &herd : &usual, .rng = { seed * 7919 + 13 }, .h = h };
 	uint32_t steps;
 	struct err e = { 0 };
 
@@ -197,6 +211,8 @@ void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many)
 		write_many(&s, many);
 	while (steps--)
 		one_step(&s);
+	if (of_herd && h->with_snapshots && !s.held)
+		hold(&s);
 	commit(&s);
 	edit_free(s.pool);
 	io_free(s.io);

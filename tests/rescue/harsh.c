@@ -3,12 +3,13 @@
 /*
  * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
  *
- *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-x|-y] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
+ *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-H HERD] [-x|-y] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
  *	      [-v] POOL...
  *
  * -x: other kinds of damage (kinds.c).  -y: those of devices below (devices.c).
- * Besides the pools in the files -f of them are made afresh from the seed, and -T with a device of many
- * mappings, every second one with a tree of three levels.  One line a kind of damage:
+ * Besides the pools in the files -f of them are made afresh from the seed, -T with a device of many
+ * mappings, every second one with a tree of three levels, and -H with many devices, most of which nobody writes to.
+ * One line a kind of damage:
  *
  *	back		of the mappings whose leaf is intact somewhere on the device, those that are back
  *			under their device
@@ -320,7 +321,7 @@ static void print_score(const char *name, const struct score *s)
 }
 
 struct config {
-	uint64_t seed, trials, fresh, tall, only, lies, wrong, back, needless;
+	uint64_t seed, trials, fresh, tall, herd, only, lies, wrong, back, needless;
 	int kind;
 	const char *keep;
 	const struct kind *list;
@@ -332,7 +333,7 @@ static void parse(struct config *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:n:f:T:k:t:L:W:B:D:o:vxy")) != -1) {
+	while ((o = getopt(argc, argv, "s:n:f:T:H:k:t:L:W:B:D:o:vxy")) != -1) {
 		uint64_t n = optarg ? strtoull(optarg, NULL, 10) : 0;
 
 		switch (o) {
@@ -347,6 +348,9 @@ static void parse(struct config *c, int argc, char **argv)
 			break;
 		case 'T':
 			c->tall = n;
+			break;
+		case 'H':
+			c->herd = n;
 			break;
 		case 'k':
 			c->kind = (int)n;
@@ -404,7 +408,7 @@ static size_t rests_of(uint64_t t, size_t nr)
  */
 static size_t read_samples(struct sample *sample, const struct config *c, int argc, char **argv)
 {
-	size_t nr = 0, made = c->fresh + c->tall, all = (size_t)(argc - optind) + made;
+	size_t nr = 0, made = c->fresh + c->tall + c->herd, all = (size_t)(argc - optind) + made;
 
 	for (int i = optind; i < argc; i++, nr++) {
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "%s", argv[i]);
@@ -416,7 +420,8 @@ static size_t read_samples(struct sample *sample, const struct config *c, int ar
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "fresh-%" PRIu64,
 			 c->seed * 1000 + i);
 		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i,
-			   i < c->fresh ? 0 : i % 2 ? WIDE : TALL);
+			   i < c->fresh || i >= c->fresh + c->tall ? 0 : i % 2 ? WIDE : TALL,
+			   i >= c->fresh + c->tall);
 	}
 	return nr;
 }
@@ -439,7 +444,7 @@ int main(int argc, char **argv)
 	size_t nr;
 
 	parse(&c, argc, argv);
-	sample = calloc((size_t)(argc - optind) + c.fresh + c.tall + 1, sizeof(*sample));
+	sample = calloc((size_t)(argc - optind) + c.fresh + c.tall + c.herd + 1, sizeof(*sample));
 	score = calloc((size_t)c.nr_list, sizeof(*score));
 	if (!sample || !score || !jobs)
 		err(1, "memory");

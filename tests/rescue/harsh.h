@@ -14,8 +14,8 @@ struct history {
 	bool with_snapshots;
 };
 
-/* @many: the mappings of a device that is made first, 0: none. */
-void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many);
+/* @many: the mappings of a device that is made first, 0: none.  @of_herd: with many devices that nobody writes to. */
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, bool of_herd);
 void history_free(struct history *h);
 
 struct harm {
