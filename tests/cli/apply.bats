@@ -327,6 +327,22 @@ load increment.bash
 	done
 }
 
+@test "a pool whose metadata cannot be written either after a failure: it is told that the pool is read-only, and what clears that" {
+	printf '%s\n' 'pool: 0 2048 thin-pool meta.img data.img 128 0' 'vm: 0 2048 thin pool 0' >pool
+	head -c 1M /dev/urandom >new
+	truncate -s 1M meta.img data.img
+	thin_message pool 'create_thin 0'
+	# block 0 can be written, blocks that are new cannot
+	run --separate-stderr bash -c 'ulimit -f 16; thin_apply -i new pool vm'
+	[ "$status" -eq 74 ]
+	[[ "${stderr_lines[0]}" == *"the pool is read-only until 'thin_check --clear-needs-check-flag pool' clears needs_check"* ]]
+	[[ "${stderr_lines[1]}" == *"'vm' is partly written"*"apply the whole input again"* ]]
+	thin_check -q --clear-needs-check-flag pool # as the message says
+	thin_apply -i new pool vm
+	thin_materialize pool vm got
+	cmp new got
+}
+
 @test "an update that was interrupted anywhere is completed by the same command" {
 	new_seed 16
 	local n at len size

@@ -289,6 +289,7 @@ static const char *when(int r)
 	return r == -ENOSPC ? " when there is room" : "";
 }
 
+/* The part that was applied is kept, and the messages of these say so. */
 static int apply_rbd(struct applying *a, struct err *err)
 {
 	const struct rbd_ops ops = { on_size, on_write, on_zero, a };
@@ -298,8 +299,7 @@ static int apply_rbd(struct applying *a, struct err *err)
 
 	if (!r)
 		return check_end(a->s, "the diff itself was applied", err);
-	/* the applied part is kept, and the message says so */
-	place_sync(a->p, NULL);
+	place_keep(a->p, a->opt->tell, a->opt->ctx);
 	return err_prefix(err, r,
 			  "%llu records were applied whole or in part, the last one up to byte %llu of '%s'; "
 			  "apply the whole stream again%s",
@@ -322,10 +322,9 @@ static int write_sparse(struct applying *a, const uint8_t *data, size_t len, uin
 	return r;
 }
 
-/* The part of an image that was applied is kept, and the message says so. */
 static int tell_part(struct applying *a, int r, struct err *err)
 {
-	place_sync(a->p, NULL);
+	place_keep(a->p, a->opt->tell, a->opt->ctx);
 	return err_prefix(err, r, "'%s' is partly written, up to byte %llu; apply the whole input again%s",
 			  place_name(a->p), (ull)a->high, when(r));
 }

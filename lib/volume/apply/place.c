@@ -323,3 +323,11 @@ int place_sync(struct place *p, struct err *err)
 {
 	return p->target ? target_flush(p->target, err) : io_flush(p->io, err);
 }
+
+void place_keep(struct place *p, void (*tell)(void *ctx, const char *text), void *ctx)
+{
+	struct err why = { 0 };
+
+	if (place_sync(p, &why) && tell)
+		tell(ctx, why.text);
+}

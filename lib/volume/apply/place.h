@@ -45,5 +45,7 @@ int place_write(struct place *p, const void *buf, size_t len, uint64_t at, struc
  */
 int place_zero(struct place *p, uint64_t len, uint64_t at, struct err *err);
 int place_sync(struct place *p, struct err *err);
+/* Keeps what was written before a failure; @tell (or NULL) hears why that is not possible either. */
+void place_keep(struct place *p, void (*tell)(void *ctx, const char *text), void *ctx);
 
 #endif

@@ -293,7 +293,8 @@ int target_commit_locked(struct target *t, struct err *err)
 	if (r) {
 		t->failed = true;
 		give_up_locked(t);
-		return err_prefix(err, r, "commit");
+		return err_prefix(err, r, "a commit has failed, so the pool is read-only until 'thin_check "
+					  "--clear-needs-check-flag POOL' clears needs_check");
 	}
 	t->changed = false;
 	discard_freed(t);
