@@ -327,6 +327,30 @@ load increment.bash
 	done
 }
 
+@test "metadata, XML, packed metadata and a table are no raw image, unless --format raw says so" {
+	local f
+	truncate -s 1M meta
+	thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o meta
+	thin_metadata_pack -i meta -o pack
+	thin_dump meta -o xml
+	{ printf 'pool: 0 12800 thin-pool meta data 128 0\n'; printf 't%d: 0 1024 thin pool %d\n' 1 1 2 2 3 3; } >table
+	until [ "$(stat -c %s table)" -gt 512 ]; do echo '# more than a sector' >>table; done
+	truncate -s 1M target
+	for f in meta pack xml table; do
+		for from in "-i $f target" "target" ; do
+			run --separate-stderr bash -c "thin_apply $from <$f"
+			[ "$status" -eq 64 ] || { echo "$f: $status"; return 1; }
+			[[ "$stderr" == *": holds "*", not the bytes of a disk: nothing was written (--format raw reads it as raw bytes)" ]]
+			cmp -n 1048576 target /dev/zero
+		done
+	done
+	for f in meta pack xml table; do
+		truncate -s 0 copy
+		thin_apply -O raw -i $f copy
+		cmp $f copy
+	done
+}
+
 @test "a pool whose metadata cannot be written either after a failure: it is told that the pool is read-only, and what clears that" {
 	printf '%s\n' 'pool: 0 2048 thin-pool meta.img data.img 128 0' 'vm: 0 2048 thin pool 0' >pool
 	head -c 1M /dev/urandom >new

@@ -39,6 +39,17 @@ static bool refused(enum content c, enum occupied_by what, bool device)
 	}
 }
 
+int occupied_image(const char *path, const char *shown, struct err *err)
+{
+	enum content c;
+	int r = content_of(path, &c, err);
+
+	if (r || !refused(c, FOR_UPDATE, false))
+		return r;
+	return err_set(err, -EDOM, "%s: holds %s, not the bytes of a disk: nothing was written (--format raw reads it as "
+				   "raw bytes)", shown, content_name(c));
+}
+
 int occupied_check(const char *path, struct io *io, enum occupied_by what, struct err *err)
 {
 	const bool device = content_is_device(io);
