@@ -24,7 +24,9 @@ struct counts {
 };
 
 int counts_read(struct counts *counts, struct err *err);
+/* --- parents.c --- */
 void counts_read_edges(struct counts *counts);
+/* --- space.c --- */
 /* How many entries are free, as leaf @v of an index says of its bitmap @i. */
 static inline uint32_t index_nr_free(const struct view *v, uint32_t i)
 {

@@ -115,6 +115,43 @@ static bool is_there(const struct counts *counts, uint32_t node)
 	return n->flags & (SN_LIVE | SN_HELD) && n->block != NONE && counts->count[n->block];
 }
 
+/* Nodes of the space maps' trees, the lost ones too.  *known: false where it is not known how many there are below one of these. */
+static uint64_t nr_of_maps(const struct counts *counts, bool *known)
+{
+	struct graph *g = counts->graph;
+	const struct sm_root *data = &counts->super->sb.data_sm;
+	const uint64_t root[] = { data->bitmap_root, data->ref_count_root, counts->super->sb.metadata_sm.ref_count_root };
+	const bool small = div_up(data->nr_blocks, ENTRIES_PER_BITMAP) <= NODE_MAX_ENTRIES(16); /* the index is a leaf */
+	uint64_t nr = 0;
+
+	*known = true;
+	graph_unmark(g, SN_LINKING);
+	for (size_t i = 0; i < ARRAY_SIZE(root); i++) {
+		const uint32_t node = node_of(g, root[i]);
+
+		if (node != NONE && g->node[node].tree == (i ? TREE_OVERFLOW : TREE_INDEX)) {
+			graph_mark(g, node, SN_LINKING);
+			continue;
+		}
+		nr += root[i] > 0;
+		*known &= !root[i] || (!i && small);
+	}
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
+
+		/* an older copy names older nodes */
+		if (!(n->flags & SN_LINKING) || n->block == NONE || !counts->count[n->block])
+			continue;
+		nr++;
+		for (uint32_t k = 0; k < n->nr_edges; k++)
+			if (graph_child(g, n, k) == NONE) {
+				nr++;
+				*known &= n->height == 1;
+			}
+	}
+	return nr;
+}
+
 /*
  * Blocks that the trees and the space maps have, those of the held snapshot among them.  *most: with the lost ones,
  * INT64_MAX: not known.
@@ -123,21 +160,15 @@ static uint64_t nr_found(const struct counts *counts, uint64_t *most)
 {
 	const struct graph *g = counts->graph;
 	const struct superblock *sb = &counts->super->sb;
-	uint64_t nr = 1 + div_up(g->nr_blocks, ENTRIES_PER_BITMAP) + div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP);
-	bool is_known = div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) <= NODE_MAX_ENTRIES(16), held;
-	bool held_details = !sb->held_root;
-	uint64_t root[NR_SUPER_ROOTS];
+	bool is_known, held, held_details = !sb->held_root;
+	uint64_t nr = nr_of_maps(counts, &is_known) + 1 + div_up(g->nr_blocks, ENTRIES_PER_BITMAP) +
+		      div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) + (sb->metadata_sm.bitmap_root > 0) +
+		      (sb->held_root > 0);
 
-	super_roots(sb, root);
-	for (size_t i = 2; i < NR_SUPER_ROOTS; i++)
-		nr += root[i] > 0;
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		nr += is_there(counts, i);
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		held_details |= g->node[i].flags & SN_HELD && g->node[i].tree == TREE_DETAILS;
-	/* a tree of large counts that is lost or not a leaf has an unknown number of nodes, and so has a large index */
-	for (size_t i = 3; i < 6; i += 2)
-		is_known &= !root[i] || (node_of(g, root[i]) != NONE && !g->node[node_of(g, root[i])].nr_edges);
 	is_known &= !super_held_is_short(counts->super, &held) && held == (sb->held_root > 0);
 	*most = is_known ? nr + !held_details : INT64_MAX;
 	for (size_t i = 0; i < counts->trees->gaps.nr && is_known; i++)
@@ -277,109 +308,6 @@ static int take_overflow(void *ctx, const struct view *v)
 			counts->count[key] = MIN(le32_get(count), COUNT_MANY - 1);
 	}
 	return 0;
-}
-
-static void add_ref(struct counts *counts, uint64_t block)
-{
-	if (block < counts->graph->nr_blocks)
-		counts->found[block]++;
-}
-
-/* The copies of the superblock that are in use: the held metadata snapshot. */
-static void add_held_refs(struct counts *counts)
-{
-	struct graph *g = counts->graph;
-	struct superblock held;
-
-	for (uint32_t b = 1; b < g->nr_blocks; b++) {
-		if (g->kind[b] != BLOCK_SUPER ||
-		    (b != counts->super->sb.held_root &&
-		     !(counts->has_counts && counts->count[b] && counts->count[b] < COUNT_MANY)) ||
-		    !super_read_copy(g, b, &held))
-			continue;
-		add_ref(counts, held.mapping_root);
-		add_ref(counts, held.details_root);
-	}
-}
-
-static void add_children(struct counts *counts, const struct snode *n)
-{
-	/* nodes that are not of this state have no children here */
-	for (uint32_t k = 0; !(n->flags & SN_DENIED) && k < n->nr_edges; k++) {
-		const struct edge *e = &counts->graph->edge[n->edge + k];
-
-		/* a tree under an impossible device id lacks a parent */
-		if (!(n->flags & SN_LEAF) || e->key <= MAX_DEV_ID)
-			add_ref(counts, e->block);
-	}
-}
-
-static bool is_in_use(const struct counts *counts, const struct snode *n)
-{
-	return !(n->flags & SN_VIRTUAL) && counts->has_counts && counts->count[n->block] != COUNT_UNKNOWN &&
-	       counts->count[n->block];
-}
-
-/* Then it is the content of another block. */
-static bool names_itself(const struct graph *g, const struct snode *n)
-{
-	for (uint32_t k = 0; k < n->nr_edges; k++)
-		if (g->edge[n->edge + k].block == n->block)
-			return true;
-	return false;
-}
-
-/*
- * When the references of live nodes have been counted: where the walk refused the content of a block, and these are
- * all the references that it has, the content is not what belongs there, and what it points to is not its own.  So it is
- * with other content where the superblock names the @root of a space map.
- */
-static void mark_misplaced(struct counts *counts, const uint64_t *root)
-{
-	struct graph *g = counts->graph;
-
-	for (size_t i = 0; i < counts->trees->gaps.nr; i++) {
-		const uint32_t b = gap_at(counts->trees, i)->block, node = node_of(g, b);
-
-		if (node != NONE && is_in_use(counts, &g->node[node]) && counts->count[b] <= counts->found[b])
-			g->node[node].flags |= SN_MISPLACED;
-	}
-	for (size_t i = 2; i < 6; i++) { /* the superblock expects space maps there */
-		struct snode *n = node_of(g, root[i]) == NONE ? NULL : &g->node[node_of(g, root[i])];
-
-		if (n && !(n->flags & SN_VIRTUAL) && n->tree != TREE_NONE && n->tree != TREE_INDEX &&
-		    n->tree != TREE_OVERFLOW)
-			n->flags |= SN_MISPLACED;
-	}
-}
-
-void counts_read_edges(struct counts *counts)
-{
-	struct graph *g = counts->graph;
-	const struct super *super = counts->super;
-	const struct trees *trees = counts->trees;
-	uint64_t roots[NR_SUPER_ROOTS];
-
-	memset(counts->found, 0, g->nr_blocks * sizeof(*counts->found));
-	super_roots(&super->sb, roots);
-	for (size_t i = 0; i < NR_SUPER_ROOTS; i++)
-		add_ref(counts, roots[i]);
-	counts->found[0] = 1;
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].root_found && trees->dev[i].root != NONE)
-			add_ref(counts, g->node[trees->dev[i].root].block);
-	add_held_refs(counts);
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		g->node[i].flags &= (uint16_t)~SN_MISPLACED;
-		if (names_itself(g, &g->node[i]))
-			g->node[i].flags |= SN_MISPLACED;
-		if (g->node[i].flags & SN_LIVE)
-			add_children(counts, &g->node[i]);
-	}
-	mark_misplaced(counts, roots);
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		if (!(g->node[i].flags & (SN_LIVE | SN_MISPLACED)) && is_in_use(counts, &g->node[i]))
-			add_children(counts, &g->node[i]);
 }
 
 /* Each bitmap of the metadata map, when its index is lost. */

@@ -235,11 +235,11 @@ static void ask_metadata_map(const struct counts *counts, struct agreement *a)
 	for (uint32_t i = 0; i < counts->graph->nr_nodes; i++) {
 		const struct snode *n = &counts->graph->node[i];
 
-		if (n->flags & SN_VIRTUAL || !counts_know(counts, n->block))
+		if (!counts_know(counts, n->block))
 			continue;
 		if (n->flags & SN_LIVE)
 			a->surplus += counts->count[n->block] < MAX(counts->found[n->block], 1);
-		a->orphans += (n->tree == TREE_MAPPING || n->tree == TREE_EMPTY) &&
+		a->orphans += !(n->flags & SN_VIRTUAL) && (n->tree == TREE_MAPPING || n->tree == TREE_EMPTY) &&
 			      counts->count[n->block] > counts->found[n->block];
 	}
 	a->strange_map += a->surplus;
