@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..123
+echo 1..125
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -178,7 +178,9 @@ done <<EOF
 10174 +200 3634 0 1 an older top level in the place of a lost one is not one block more
 9912 +200 163 1000 0 a lost top level that the held metadata snapshot shares is no doubt: what is found is both's
 10182 +200 3557 0 1 a metadata map that has the lost root of the superblock free is of another state
+20143 x200 874 0 1 a device with fewer mappings than its details say has a wrong count only if the metadata map is whole, too
 20145 x200 247 1000 0 what another tree refuses, too, is no parent: nodes that it names still lack theirs
+20145 x200 2221 0 1 a state whose details do not fit its top level is not an older one by their time
 20146 x200 1326 0 1 blocks add up with the nodes of a tree of large counts, which may have more than one
 EOF
 

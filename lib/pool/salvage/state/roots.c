@@ -160,6 +160,7 @@ static void check_counts(struct graph *g, struct pool_state *st)
 		return;
 	(void)compare(g, &c, g->slot[st->map_root], g->slot[st->details_root]);
 	st->reused += c.nr_differ;
+	st->dated &= !c.nr_differ; /* else its details may be those of another state */
 	free(c.details.data);
 }
 

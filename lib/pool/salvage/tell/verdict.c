@@ -180,7 +180,7 @@ static bool device_is_back(const struct tell *tell, const struct sdevice *d, uin
 				      : is_proved_by_maps(tell, d))
 		return true;
 	if ((d->source == DETAILS_LIVE &&
-	     (tell->trees->gaps.nr || !datamap->agrees.data_whole || datamap->agrees.orphans)) ||
+	     (tell->trees->gaps.nr || !datamap->agrees.data_whole || !is_proved_by_metadata(datamap))) ||
 	    datamap->agrees.missing)
 		return false;
 	return d->in_top && !graph_has_holes(tell->graph, d->root, memo, 0);
