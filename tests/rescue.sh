@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..125
+echo 1..126
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -181,7 +181,8 @@ done <<EOF
 20143 x200 874 0 1 a device with fewer mappings than its details say has a wrong count only if the metadata map is whole, too
 20145 x200 247 1000 0 what another tree refuses, too, is no parent: nodes that it names still lack theirs
 20145 x200 2221 0 1 a state whose details do not fit its top level is not an older one by their time
-20146 x200 1326 0 1 blocks add up with the nodes of a tree of large counts, which may have more than one
+20146 x200 1326 0 1 blocks add up with all nodes of a tree of large counts
+20131 x200 991 1000 0 damage where a block is not used is put right
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

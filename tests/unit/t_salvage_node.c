@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* What a rescue takes a block for: a node of which a field is wrong, and a bad checksum that one byte explains. */
+/* What a rescue takes a block for: a node of which a field is wrong, and a bad checksum that one byte explains, or bytes that are not used. */
 #include "pdata/block/csum.h"
 #include "pool/salvage/graph/graph.h"
 #include "tap.h"
@@ -125,10 +125,22 @@ static uint8_t *byte_of(uint32_t i)
 	return (uint8_t *)&block + i;
 }
 
+static struct graph graph = { .nr_blocks = 2003, .nr_data_blocks = UINT64_MAX };
+
 static void sound_leaf(void)
 {
 	make_node(NODE_LEAF, 8, 252, 100, false);
 	csum_seal(&block, AT, SALT_NODE);
+}
+
+/* What the block is before and after the byte is put right; it is left as it was. */
+static void refused(void)
+{
+	const struct disk_node before = block;
+	struct mend m;
+
+	check(!mend_block(&graph, (uint8_t *)&block, AT, &m));
+	check(!memcmp(&block, &before, sizeof(block)));
 }
 
 static void mends_any_byte(void)
@@ -143,7 +155,7 @@ static void mends_any_byte(void)
 		for (unsigned mask = 1; mask < 256; mask += 43) {
 			block = good;
 			*byte_of(places[i]) ^= (uint8_t)mask;
-			check(mend_block((uint8_t *)&block, AT, &m));
+			check(mend_block(&graph, (uint8_t *)&block, AT, &m));
 			check_eq(m.byte, places[i]);
 			check_eq(m.mask, mask);
 			check_eq(m.bit, mask == 1);
@@ -151,14 +163,59 @@ static void mends_any_byte(void)
 		}
 }
 
-/* What the block is before and after the byte is put right; it is left as it was. */
-static void refused(void)
+/* Damage of any length, between the keys and the values and behind them. */
+static void mends_what_is_not_used(void)
 {
-	const struct disk_node before = block;
+	struct disk_node good;
 	struct mend m;
 
-	check(!mend_block((uint8_t *)&block, AT, &m));
-	check(!memcmp(&block, &before, sizeof(block)));
+	sound_leaf();
+	good = block;
+	memset(byte_of(32 + 8 * 100), 0x5a, 300);
+	memset(byte_of(4096 - 700), 0xa5, 700);
+	check(mend_block(&graph, (uint8_t *)&block, AT, &m));
+	check_eq(m.unused, BLOCK_NODE);
+	check(!memcmp(&block, &good, sizeof(block)));
+	/* also where a key is wrong, or the number of the block */
+	memset(byte_of(32 + 8 * 99), 0x5a, 16);
+	refused();
+	block = good;
+	memset(byte_of(32 + 8 * 100), 0x5a, 16);
+	block.h.blocknr = le64_make(AT + 1);
+	refused();
+}
+
+/* Of a space map of so many blocks as the graph has. */
+static void mends_the_end_of_a_map(void)
+{
+	struct disk_bitmap *map = (struct disk_bitmap *)&block;
+	struct disk_index *index = (struct disk_index *)&block;
+	struct disk_node good;
+	struct mend m;
+
+	memset(&block, 0, sizeof(block));
+	map->bits[0] = 0x29;
+	map->bits[2000 / 4] = 0x02; /* entry 2000, the last but two */
+	csum_seal(&block, AT, SALT_BITMAP);
+	good = block;
+	map->bits[2003 / 4] |= 0x80;
+	memset(&map->bits[600], 7, 400);
+	check(mend_block(&graph, (uint8_t *)&block, AT, &m));
+	check_eq(m.unused, BLOCK_BITMAP);
+	check(!memcmp(&block, &good, sizeof(block)));
+	map->bits[2002 / 4] |= 0x20; /* the last entry */
+	memset(&map->bits[600], 7, 400);
+	refused();
+	memset(&block, 0, sizeof(block));
+	index->entry[0].blocknr = le64_make(3);
+	csum_seal(&block, AT, SALT_INDEX);
+	good = block;
+	memset(&index->entry[1], 7, 400);
+	check(mend_block(&graph, (uint8_t *)&block, AT, &m));
+	check_eq(m.unused, BLOCK_INDEX);
+	check(!memcmp(&block, &good, sizeof(block)));
+	memset((uint8_t *)&index->entry[0] + 14, 7, 400);
+	refused();
 }
 
 static void mends_nothing_else(void)
@@ -211,7 +268,7 @@ static void mends_a_stray(void)
 	sound_leaf();
 	csum_seal(&block, AT + 1000, SALT_NODE);
 	*byte_of(50) ^= 4;
-	check(mend_block((uint8_t *)&block, AT, &m));
+	check(mend_block(&graph, (uint8_t *)&block, AT, &m));
 	check_eq(m.byte, 50);
 	check_eq(m.mask, 4);
 }
@@ -247,6 +304,8 @@ int main(int argc, char **argv)
 		{ "a block that one byte does not explain, or that makes no sense then, is left as it is",
 		  mends_nothing_else },
 		{ "a byte of a block in the wrong place is put right, too", mends_a_stray },
+		{ "any damage is put right between the entries of a node and behind them", mends_what_is_not_used },
+		{ "so it is behind the end of a space map", mends_the_end_of_a_map },
 		{ "a chain of nodes, however long, is followed as deep as two trees are", marks_a_chain },
 		{ 0 },
 	};

@@ -202,10 +202,15 @@ void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 	const struct stray *st = graph->moved.data;
 	size_t told = 0;
 
-	for (size_t i = 0; i < graph->mends.nr; i++)
-		if (is_told(&told, verbose))
+	for (size_t i = 0; i < graph->mends.nr; i++) {
+		if (!is_told(&told, verbose))
+			continue;
+		if (m[i].unused)
+			outbuf_printf(out, "block %u has a bad checksum, but only bytes that it does not use are wrong\n", m[i].at);
+		else
 			outbuf_printf(out, "block %u: a changed %s at byte %u was put right\n", m[i].at,
 				      m[i].bit ? "bit" : "byte", m[i].byte);
+	}
 	for (uint32_t i = 0; i < graph->nr_nodes; i++)
 		if (graph->node[i].flags & SN_LIVE && graph->node[i].flags & SN_MENDED &&
 		    graph_where(graph, graph->node[i].block) == graph->node[i].block &&

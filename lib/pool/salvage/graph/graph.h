@@ -86,12 +86,14 @@ struct edge {
 	uint32_t node;	/* index of the child when it fits, else NONE */
 };
 
-/* A bit or byte that was corrected by means of the checksum. */
+/* What was corrected by means of the checksum: a bit, a byte, or what the block does not use. */
 struct mend {
 	uint32_t at;
 	uint16_t byte;
-	uint8_t mask; /* XOR */
-	bool bit;     /* a single bit */
+	uint8_t mask;	/* XOR */
+	bool bit;	/* a single bit */
+	uint8_t unused; /* enum block_kind: what it does not use, behind @used entries of a space map */
+	uint16_t used;
 };
 
 /* An intact block found in another place than its own. */
@@ -202,11 +204,11 @@ int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, g
 
 /* --- mend.c --- */
 /*
- * Can one flipped bit or one changed byte explain the bad checksum of @block (at @at)?  Corrects
- * @block in place and fills @m.  Only blocks whose header otherwise makes sense.
+ * Can one flipped bit, one changed byte, or bytes that are not used and were zero explain the bad checksum of @block (at @at)?
+ * Corrects @block in place and fills @m.  Only blocks whose header otherwise makes sense.
  */
-bool mend_block(uint8_t *block, uint32_t at, struct mend *m);
-/* Puts mended bits right in a buffer read from @at. */
+bool mend_block(const struct graph *g, uint8_t *block, uint32_t at, struct mend *m);
+/* Puts right what was mended in a buffer read from @at. */
 void graph_apply_mends(const struct graph *g, uint32_t at, void *buf);
 
 /* --- link.c: which child fits below which parent? --- */

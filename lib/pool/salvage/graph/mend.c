@@ -7,7 +7,12 @@
  * the last byte alone: there the change was.  One flipped bit is found for certain (4 * 10^-6 of
  * other damages look like one); one changed byte nearly so (2 * 10^-4), which is why the
  * block must make sense afterwards and before, apart from what was changed.
+ *
+ * Damage that is longer is put right where nothing is: what a block does not use was mostly never written, and is zero.
  */
+#include <stddef.h>
+
+#include "base/overflow.h"
 #include "base/search.h"
 #include "base/sum/crc32c.h"
 #include "pool/salvage/graph/graph.h"
@@ -80,7 +85,53 @@ static bool makes_sense(const uint8_t *block, const struct mend *m, uint32_t sal
 	return view_open(&v, block) && !v.mended && !v.unsorted && !le32_get(raw->h.padding);
 }
 
-bool mend_block(uint8_t *block, uint32_t at, struct mend *m)
+/* Zeroes what a block of @kind does not use, which has @used entries in use. */
+static void clear_unused(uint8_t *block, enum block_kind kind, uint32_t used)
+{
+	size_t end = offsetof(struct disk_bitmap, bits) + used / 4;
+	struct view v;
+
+	if (kind == BLOCK_NODE && view_open(&v, block)) {
+		const size_t values = (size_t)(v.values - block);
+
+		memset(block + sizeof(v.raw->h) + (size_t)8 * v.nr, 0, values - sizeof(v.raw->h) - (size_t)8 * v.nr);
+		end = values + (size_t)v.nr * v.value_size;
+	} else if (kind == BLOCK_INDEX) {
+		end = offsetof(struct disk_index, entry) + used * sizeof(struct disk_index_entry);
+	} else if (kind == BLOCK_BITMAP && used % 4) {
+		block[end++] &= (uint8_t)((1u << 2 * (used % 4)) - 1);
+	}
+	memset(block + end, 0, MBLOCK_SIZE - end);
+}
+
+/* Is the block right when what it does not use is zero?  Then so it is made. */
+static bool mend_unused(const struct graph *g, uint8_t *block, struct mend *m)
+{
+	const uint32_t last = g->nr_blocks % ENTRIES_PER_BITMAP, last_data = (uint32_t)(g->nr_data_blocks % ENTRIES_PER_BITMAP);
+	const struct mend all[] = {
+		{ .at = m->at, .unused = BLOCK_NODE },
+		{ .at = m->at, .unused = BLOCK_INDEX, .used = (uint16_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP) },
+		{ .at = m->at, .unused = BLOCK_BITMAP, .used = (uint16_t)last },
+		{ .at = m->at, .unused = BLOCK_BITMAP, .used = (uint16_t)last_data },
+	};
+	static const enum csum_kind kind[] = { CSUM_IS_NODE, CSUM_IS_INDEX, CSUM_IS_BITMAP, CSUM_IS_BITMAP };
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
+
+	if (block_own_nr(block) != m->at || csum_classify(block, NULL) != CSUM_NONE)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		memcpy(buf, block, MBLOCK_SIZE);
+		clear_unused(buf, all[i].unused, all[i].used);
+		if (csum_classify(buf, NULL) != kind[i])
+			continue;
+		memcpy(block, buf, MBLOCK_SIZE);
+		*m = all[i];
+		return true;
+	}
+	return false;
+}
+
+bool mend_block(const struct graph *g, uint8_t *block, uint32_t at, struct mend *m)
 {
 	static const uint32_t salts[] = { SALT_NODE, SALT_BITMAP, SALT_INDEX, SALT_SUPERBLOCK };
 	struct crc_back t;
@@ -103,7 +154,8 @@ bool mend_block(uint8_t *block, uint32_t at, struct mend *m)
 			return true;
 		block[m->byte] ^= m->mask;
 	}
-	return false;
+	*m = (struct mend){ .at = at };
+	return mend_unused(g, block, m);
 }
 
 void graph_apply_mends(const struct graph *g, uint32_t at, void *buf)
@@ -111,6 +163,10 @@ void graph_apply_mends(const struct graph *g, uint32_t at, void *buf)
 	const struct mend *m = g->mends.data;
 	size_t k = search_first(i, g->mends.nr, m[i].at >= at);
 
-	if (k < g->mends.nr && m[k].at == at)
+	if (k == g->mends.nr || m[k].at != at)
+		return;
+	if (m[k].unused)
+		clear_unused(buf, m[k].unused, m[k].used);
+	else
 		((uint8_t *)buf)[m[k].byte] ^= m[k].mask;
 }

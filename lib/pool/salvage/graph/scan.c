@@ -183,7 +183,7 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 		struct mend m;
 
 		memcpy(buf, data, MBLOCK_SIZE);
-		if (mend_block(buf, (uint32_t)at, &m)) {
+		if (mend_block(graph, buf, (uint32_t)at, &m)) {
 			if (vec_put(&g->mends, m))
 				return -ENOMEM;
 			data = buf;
