@@ -342,6 +342,6 @@ int assign_gaps(struct assign *as, struct err *err)
 		r = assign_parts(as, err);
 	counts_read_edges(counts);
 	/* the node may have been the snapshot's */
-	trees->uncertain |= trees_have_filled(trees) && super_held_is_lost(as->super);
+	trees->uncertain |= trees_have_filled(trees) && super_held_is_lost(as->super) && !counts_know_all_parents(counts);
 	return r;
 }

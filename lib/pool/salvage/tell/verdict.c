@@ -83,14 +83,17 @@ static bool shares_too_much(const struct trees *trees)
  */
 static bool only_held_is_short(const struct tell *tell)
 {
-	bool any;
-	const bool is_short = super_held_is_short(tell->super, &any);
+	bool any, is_known, is_short;
 
-	for (size_t i = 0; i < tell->trees->gaps.nr; i++) /* whose children were the snapshot's? */
+	if (!tell->super->sb.held_root)
+		return false;
+	is_known = counts_know_all_parents(tell->datamap->counts);
+	for (size_t i = 0; i < tell->trees->gaps.nr && !is_known; i++) /* whose children were the snapshot's? */
 		if (gap_at(tell->trees, i)->tree == TREE_MAPPING)
 			return false;
+	is_short = super_held_is_short(tell->super, &any);
 	/* roots that were found may be those of a lost top level of its */
-	return tell->super->sb.held_root && (any ? is_short : !trees_have_filled(tell->trees));
+	return any ? is_short : is_known || !trees_have_filled(tell->trees);
 }
 
 /*

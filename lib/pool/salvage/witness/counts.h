@@ -71,6 +71,11 @@ bool counts_have_unknown(const struct counts *counts);
 bool counts_are_whole(const struct counts *counts);
 /* Are there blocks of which it is known only that they have three parents or more?  @counts has counts. */
 bool counts_have_many(const struct counts *counts);
+/*
+ * Is all of the metadata map there, and each parent known that it counts, of lost blocks too?  Then no lost node has children or
+ * siblings that are not known.
+ */
+bool counts_know_all_parents(const struct counts *counts);
 /* The number of references without a parent; COUNT_UNKNOWN; or COUNT_MANY: it has three, and may have had more. */
 uint32_t counts_missing_refs(const struct counts *counts, uint32_t block);
 

@@ -423,3 +423,23 @@ bool counts_have_many(const struct counts *counts)
 {
 	return have_count(counts, COUNT_MANY);
 }
+
+bool counts_know_all_parents(const struct counts *counts)
+{
+	struct graph *g = counts->graph;
+	const uint64_t copy = counts->super->sb.held_root;
+	struct superblock held;
+	bool top = copy && !super_read_copy(g, copy, &held), details = top; /* a root that the lost copy named? */
+
+	for (uint32_t b = 0; b < g->nr_blocks; b++) {
+		const uint8_t tree = g->slot[b] == NONE ? TREE_NONE : g->node[g->slot[b]].tree;
+		bool *root = tree == TREE_TOP ? &top : &details;
+
+		if (g->kind[b] == BLOCK_BITMAP || g->kind[b] == BLOCK_INDEX || counts->count[b] <= counts->found[b])
+			continue;
+		if ((tree != TREE_TOP && tree != TREE_DETAILS) || !*root || counts->count[b] - counts->found[b] > 1)
+			return false;
+		*root = false;
+	}
+	return counts_are_whole(counts);
+}
