@@ -384,7 +384,8 @@ static int place_unknown(struct assignment *a)
 			    (again && !a->place[o->place].one) || !assign_may_take(a, o) ||
 			    !datamap_allows(a->assign->datamap, a->cand[o->cand].node))
 				continue;
-			open = a->place[o->place].one && n->nr_mappings && assign_may_be_swapped(a, o, SURE_MARGIN);
+			open = a->place[o->place].one && n->nr_mappings &&
+			       (again ? assign_has_rival(a, o, SURE_MARGIN) : assign_may_be_swapped(a, o, SURE_MARGIN));
 			a->open += open;
 			assign_mark(a, o->cand, open ? CERTAINTY_OPEN : CERTAINTY_LIKELY);
 			assign_take(a, o, true);

@@ -90,6 +90,8 @@ static inline void assign_mark(const struct assignment *a, uint32_t cand, enum c
 bool assign_may_take(const struct assignment *a, const struct choice *o);
 /* Is it as good, but for @margin, when another node gets the place, and the node of @o the other's? */
 bool assign_may_be_swapped(const struct assignment *a, const struct choice *o, int32_t margin);
+/* Is another tree that a device has as good for the option's place, but for @margin? */
+bool assign_has_rival(const struct assignment *a, const struct choice *o, int32_t margin);
 /* Takes the option, or (@on false) gives it back. */
 void assign_take(struct assignment *a, struct choice *o, bool on);
 

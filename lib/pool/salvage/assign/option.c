@@ -85,6 +85,19 @@ static bool is_as_good(const struct assignment *a, const struct choice *o, const
 	return false;
 }
 
+bool assign_has_rival(const struct assignment *a, const struct choice *o, int32_t margin)
+{
+	uint32_t end = MIN(a->first_of[o->place + 1], a->first_of[o->place] + MAX_SWAPS);
+
+	for (uint32_t k = a->first_of[o->place]; k < end; k++) {
+		const struct choice *other = &a->opt[a->of_place[k]];
+
+		if (other->cand != o->cand && assign_node(a, other->cand)->flags & SN_TAKEN && other->score > o->score - margin)
+			return true;
+	}
+	return false;
+}
+
 bool assign_may_be_swapped(const struct assignment *a, const struct choice *o, int32_t margin)
 {
 	uint32_t end = MIN(a->first_of[o->place + 1], a->first_of[o->place] + MAX_SWAPS);
