@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..128
+echo 1..129
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -183,6 +183,7 @@ done <<EOF
 20145 x200 2221 0 1 a state whose details do not fit its top level is not an older one by their time
 20146 x200 1326 0 1 blocks add up with all nodes of a tree of large counts
 20151 x200 2607 0 1 a device for which nothing is left may have the tree of either of two with as many mappings
+20162 x200 1119 0 1 without details and metadata map nothing proves a top level when a block is not what the superblock names there
 20131 x200 2686 1000 0 what was found is not the lost metadata snapshot's where all parents are known that are counted
 20131 x200 991 1000 0 damage where a block is not used is put right
 EOF

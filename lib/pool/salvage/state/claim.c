@@ -135,7 +135,7 @@ static int try_other_state(struct state *state, struct err *err)
 	const bool other = contradicted >= enough && !roots_agree(counts);
 	int r;
 
-	state->contradicted = contradicted > 1;
+	state->nr_contradicted = contradicted;
 	if (!other && !super_has_other_index(super))
 		return 0;
 	super->sb = (struct superblock) { .time = own.time };

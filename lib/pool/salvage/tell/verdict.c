@@ -22,10 +22,11 @@ static bool was_replaced(const struct gap *g)
  * metadata map must agree; it does not see that a leaf is an older copy of itself.  Nor does the data map see an empty
  * device that an older top level does not have yet.
  */
-static bool counts_are_doubtful(const struct datamap *datamap)
+static bool counts_are_doubtful(const struct tell *tell)
 {
+	const struct datamap *datamap = tell->datamap;
 	const bool whole = counts_are_whole(datamap->counts) || counts_add_up(datamap->counts);
-	bool details = false, replaced = false;
+	bool details = false, replaced = tell->state->nr_contradicted > 0;
 
 	for (size_t i = 0; i < datamap->trees->gaps.nr; i++) {
 		details |= gap_at(datamap->trees, i)->tree == TREE_DETAILS;
@@ -137,8 +138,8 @@ static bool state_is_doubtful(const struct tell *tell)
 
 	return trees->uncertain || state_has_newer(state) || shares_too_much(trees) || has_child_for_root(trees) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
-	       counts_are_doubtful(datamap) ||
-	       (state->contradicted && !datamap->agrees.data_whole && !counts_are_whole(datamap->counts) &&
+	       counts_are_doubtful(tell) ||
+	       (state->nr_contradicted > 1 && !datamap->agrees.data_whole && !counts_are_whole(datamap->counts) &&
 		!counts_add_up(datamap->counts)) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
