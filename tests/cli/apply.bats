@@ -339,8 +339,8 @@ load increment.bash
 	for f in meta pack xml table; do
 		for from in "-i $f target" "target" ; do
 			run --separate-stderr bash -c "thin_apply $from <$f"
-			[ "$status" -eq 64 ] || { echo "$f: $status"; return 1; }
-			[[ "$stderr" == *": holds "*", not the bytes of a disk: nothing was written (--format raw reads it as raw bytes)" ]]
+			[ "$status" -eq 1 ] || { echo "$f: $status"; return 1; }
+			[[ "$stderr" == *": is "*"; if its raw bytes are meant, say that the format is raw" ]] || { echo "$stderr"; return 1; }
 			cmp -n 1048576 target /dev/zero
 		done
 	done
@@ -348,6 +348,10 @@ load increment.bash
 		truncate -s 0 copy
 		thin_apply -O raw -i $f copy
 		cmp $f copy
+		cp $f copy
+		run --separate-stderr thin_materialize --size 1M --data-dev target --origin copy meta 2 image
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"external origin: 'copy' is "*"; if its raw bytes are the origin: --origin-format raw" ]]
 	done
 }
 

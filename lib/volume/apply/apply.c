@@ -13,7 +13,6 @@
 #include "base/sum/sha256.h"
 #include "base/zero.h"
 #include "dev/dev.h"
-#include "volume/guard/occupied.h"
 #include "volume/image/image.h"
 #include "volume/image/rbd.h"
 
@@ -177,9 +176,7 @@ static int open_image(struct apply_source *s, const char *path, struct err *err)
 
 	if (dev_is_standard(path) && s->format == APPLY_QCOW2)
 		return err_set(err, -EDOM, "a qcow2 image cannot be read from a stream: name its file with -i");
-	r = s->named || s->format == APPLY_QCOW2 ? 0 : occupied_image(s->file[0], s->name, err);
-	if (!r)
-		r = image_open(s->file[0], &opt, &s->image, err);
+	r = image_open(s->file[0], &opt, &s->image, err);
 	if (r)
 		return r;
 	s->len = image_size(s->image);

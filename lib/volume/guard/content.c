@@ -69,7 +69,7 @@ bool content_is_device(const struct io *io)
 	return io->fd < 0 || fstat(io->fd, &st) || !S_ISREG(st.st_mode);
 }
 
-int content_of_io(struct io *io, enum content *c, struct err *err)
+static int look(struct io *io, bool whole, enum content *c, struct err *err)
 {
 	CLEANUP(free_ptr) unsigned char *block = io_alloc(MBLOCK_SIZE);
 	struct head h = { block, (size_t)MIN(io->size, MBLOCK_SIZE) };
@@ -82,13 +82,28 @@ int content_of_io(struct io *io, enum content *c, struct err *err)
 	memset(block, 0, MBLOCK_SIZE);
 	r = io_read(io, block, h.len, 0, err);
 	zero = !h.len || head_is_zero(&h);
-	if (!r && zero && !content_is_device(io))
+	if (!r && zero && whole)
 		r = rest_is_zero(io, &zero, err);
 	if (zero)
 		*c = CONTENT_NOTHING;
 	else
 		*c = head_is_zero(&h) ? CONTENT_OTHER : judge(&h);
 	return r;
+}
+
+int content_of_io(struct io *io, enum content *c, struct err *err)
+{
+	return look(io, !content_is_device(io), c, err);
+}
+
+int content_of_head(struct io *io, enum content *c, struct err *err)
+{
+	return look(io, false, c, err);
+}
+
+bool content_is_disk(enum content c)
+{
+	return c != CONTENT_POOL && c != CONTENT_FOREIGN && c != CONTENT_PACK && c != CONTENT_TABLE && c != CONTENT_XML;
 }
 
 int content_of(const char *path, enum content *c, struct err *err)

@@ -25,6 +25,10 @@ enum content {
 /* Of a device only the first block is read; a file counts as zeros only if all of it is zeros. */
 int content_of(const char *path, enum content *c, struct err *err);
 int content_of_io(struct io *io, enum content *c, struct err *err);
+/* The same, by the first block alone: zeros there are CONTENT_NOTHING. */
+int content_of_head(struct io *io, enum content *c, struct err *err);
+/* May it be the bytes of a disk?  Metadata of any kind, XML and a table file are not. */
+bool content_is_disk(enum content c);
 /* Is it a block device, or made of pieces, and not a file? */
 bool content_is_device(const struct io *io);
 /* "a table file" */

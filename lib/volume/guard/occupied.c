@@ -31,23 +31,12 @@ static bool refused(enum content c, enum occupied_by what, bool device)
 	case CONTENT_PACK:
 		return what != FOR_PACK;
 	case CONTENT_POOL:
-		return what == FOR_IMAGE || what == FOR_UPDATE;
+		return what == FOR_IMAGE;
 	case CONTENT_TEXT: /* on a device it may be left over from anything */
-		return !device && what != FOR_UPDATE;
+		return !device;
 	default:
 		return false;
 	}
-}
-
-int occupied_image(const char *path, const char *shown, struct err *err)
-{
-	enum content c;
-	int r = content_of(path, &c, err);
-
-	if (r || !refused(c, FOR_UPDATE, false))
-		return r;
-	return err_set(err, -EDOM, "%s: holds %s, not the bytes of a disk: nothing was written (--format raw reads it as "
-				   "raw bytes)", shown, content_name(c));
 }
 
 int occupied_check(const char *path, struct io *io, enum occupied_by what, struct err *err)
@@ -59,11 +48,11 @@ int occupied_check(const char *path, struct io *io, enum occupied_by what, struc
 
 	if (what == FOR_METADATA && dev_is_handed_over(path))
 		return 0;
-	r = content_of_io(io, &c, err);
+	r = what == FOR_UPDATE ? content_of_head(io, &c, err) : content_of_io(io, &c, err);
 	if (r)
 		return r;
 	if (what == FOR_UPDATE)
-		return refused(c, what, device) ? refuse_update(path, content_name(c), err) : 0;
+		return content_is_disk(c) ? 0 : refuse_update(path, content_name(c), err);
 	if (refused(c, what, device))
 		return content_refuse(path, content_name(c), err);
 	/* old signatures may have survived in a device that now holds a pool or a pack */

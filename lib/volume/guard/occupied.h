@@ -32,12 +32,6 @@ enum occupied_by { FOR_METADATA, FOR_IMAGE, FOR_UPDATE, FOR_PACK };
 int occupied_check(const char *path, struct io *io, enum occupied_by what, struct err *err);
 
 /*
- * The same for a raw image that is read, called @shown: -EDOM for what "update" refuses, since whoever names it meant
- * another file.
- */
-int occupied_image(const char *path, const char *shown, struct err *err);
-
-/*
  * The same for commands that ask before they overwrite a superblock whose checksum is good: of a thin
  * pool, a cache or an era.  @sure NULL: nobody can be asked, it is refused.  -EINVAL: the answer is no.
  * @io NULL: a new file will take the place of what is at @path, if anything.

@@ -75,7 +75,8 @@ static int judge_format(struct level *l, const char *format, bool named_elsewher
 				       "(qemu-img convert converts it)",
 			       l->path, looks);
 	if (!format && packed)
-		return err_set(err, -ENOTSUP, "%s: is %s", l->path, packed);
+		return err_set(err, -ENOTSUP, "%s: is %s; if its raw bytes are meant, say that the format is raw",
+			       l->path, packed);
 	l->is_qcow2 = format ? !strcmp(format, "qcow2") : looks != NULL;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/words.h"
 #include "dev/dev.h"
 #include "dev/signature.h"
+#include "volume/guard/content.h"
 
 #define HEAD_LEN 4096
 
@@ -40,6 +41,7 @@ int origin_format(struct io *io, const char **name, const char **packed, struct 
 	const char *found;
 	size_t len = (size_t)MIN(io->size, HEAD_LEN);
 	CLEANUP(free_ptr) char *head = io_alloc(HEAD_LEN);
+	enum content c;
 	int r;
 
 	*name = *packed = NULL;
@@ -53,6 +55,10 @@ int origin_format(struct io *io, const char **name, const char **packed, struct 
 	found = r || *name ? NULL : signature_name(head, HEAD_LEN);
 	if (found && signature_is_packed(found))
 		*packed = found;
+	if (!r && !*name && !*packed && !content_is_device(io)) {
+		r = content_of_head(io, &c, err);
+		*packed = r || content_is_disk(c) ? NULL : content_name(c);
+	}
 	return r;
 }
 
