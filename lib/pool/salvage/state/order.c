@@ -36,7 +36,7 @@ static bool went_on(const struct pool_state *a, const struct pool_state *b, uint
 {
 	uint32_t nr = 0, idle = 0;
 
-	for (uint32_t i = a->index + 1; i < end; i++)
+	for (uint32_t i = a->index + 1; i < end && idle <= BEHIND_INDEX; i++)
 		if (!bits_get(a->live, i)) {
 			nr += bits_get(b->live, i);
 			idle += !bits_get(b->live, i);
