@@ -81,16 +81,19 @@ static int open_data(struct trim_cmd *t, struct err *err)
 {
 	const struct table *table = t->arg.table;
 	struct err why = { 0 };
-	int r = dev_open(t->data_arg, t->dry_run ? DEV_DRY : DEV_WRITE, &t->data, t->dry_run ? &why : err);
+	int r;
 
 	if (!t->dry_run)
-		return r;
-	if (r) {
-		r = dev_open(t->data_arg, 0, &t->data, err);
-		if (!r)
-			cli_note(&t->cli, "without --dry-run nothing could be discarded: %s", why.text);
-	} else if (table && table->pool->read_only)
-		cli_note(&t->cli, "without --dry-run nothing would be discarded: the table makes the pool read_only");
+		return dev_open(t->data_arg, DEV_WRITE, &t->data, err);
+	if (!dev_open(t->data_arg, DEV_DRY, &t->data, &why)) {
+		if (table && table->pool->read_only)
+			cli_note(&t->cli, "without --dry-run nothing would be discarded: "
+					  "the table makes the pool read_only");
+		return 0;
+	}
+	r = dev_open(t->data_arg, 0, &t->data, err);
+	if (!r)
+		cli_note(&t->cli, "without --dry-run nothing could be discarded: %s", why.text);
 	return r;
 }
 

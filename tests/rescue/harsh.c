@@ -415,13 +415,14 @@ static size_t read_samples(struct sample *sample, const struct config *c, int ar
 		pool_read(&sample[nr].pool, argv[i]);
 	}
 	for (uint64_t i = 0; i < made; i++, nr++) {
+		const bool of_herd = i >= c->fresh + c->tall;
+
 		if (c->only != UINT64_MAX && nr != pool_of(c->only, all) && nr != rests_of(c->only, all))
 			continue;
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "fresh-%" PRIu64,
 			 c->seed * 1000 + i);
 		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i,
-			   i < c->fresh || i >= c->fresh + c->tall ? 0 : i % 2 ? WIDE : TALL,
-			   i >= c->fresh + c->tall);
+			   i < c->fresh || of_herd ? 0 : i % 2 ? WIDE : TALL, of_herd);
 	}
 	return nr;
 }

@@ -43,7 +43,6 @@ static void *block_at(const struct block_writer *w, mblock_t at)
 static int write_some(void *ctx, unsigned worker, size_t begin, size_t end, struct err *err)
 {
 	struct block_writer *w = ctx;
-
 	const uint64_t len = (end - begin) * MBLOCK_SIZE, at = (w->batch_begin + begin) * MBLOCK_SIZE;
 	int r;
 

@@ -455,7 +455,7 @@ static void tell_rest(const struct place *p, uint64_t size, const struct apply_o
 
 static void tell_left(const struct place *p, const char *state, const struct apply_options *opt)
 {
-	char text[300];
+	char text[600]; /* as much as is said after an interruption */
 
 	if (!opt->left)
 		return;

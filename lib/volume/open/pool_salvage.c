@@ -3,6 +3,7 @@
 #include "volume/open/pool_salvage.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "dev/dev.h"
 #include "pool/format/format.h"
@@ -64,6 +65,18 @@ int pool_salvage_open(const char *path, const struct pool_salvage_options *opt,
 	return r ? r : pool_salvage_open_arg(&arg, opt, out, err);
 }
 
+/* What an interrupted writer left can be salvaged, but there is something better. */
+static void tell_unfinished(struct io *io, const struct table_want *want)
+{
+	char text[200];
+
+	if (!want->tell || !superblock_is_invalidated(io))
+		return;
+	snprintf(text, sizeof(text), "%s: run that command again; a repair finds only what it wrote, or what was here before",
+		 sb_fault_text(SB_UNFINISHED));
+	want->tell(want->ctx, text);
+}
+
 int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_options *opt,
 			  struct pool_salvage *out, struct err *err)
 {
@@ -81,10 +94,7 @@ int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_option
 		r = dev_open(out->arg.metadata, opt->force_share ? DEV_FORCE : 0, &out->io, err);
 	if (r < 0)
 		return r;
-	if (superblock_is_invalidated(out->io) && opt->want.table.tell)
-		opt->want.table.tell(opt->want.table.ctx,
-				     "a thin pool tool was interrupted while it wrote this metadata: run that command "
-				     "again; a repair finds only what it wrote, or what was here before");
+	tell_unfinished(out->io, &opt->want.table);
 	out->io->meter = opt->meter;
 	out->own_jobs = !opt->jobs;
 	out->jobs = opt->jobs ? opt->jobs : jobs_new(opt->nr_jobs);

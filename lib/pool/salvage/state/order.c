@@ -55,7 +55,7 @@ static void find_end(const struct graph *g, struct vec *states)
 
 	while (written && g->kind[written - 1] == BLOCK_ZERO)
 		written--;
-	for (size_t i = 0; i + 1 < states->nr; i++)
+	for (size_t i = 0; i + 1 < states->nr && end > written; i++)
 		if (went_on(&st[states->nr - 1], &st[i], written))
 			end = written;
 	for (size_t i = 0; i < states->nr; i++)
