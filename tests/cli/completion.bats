@@ -16,6 +16,7 @@ setup() {
 		web: 0 1024 thin pool 1
 		db: 0 1024 thin pool 2
 	END
+	need_plain "the shells, which are what takes the time here, are not sanitized"
 	need_terminal
 	[ -d lvm-multi ] || ! command -v zstd >/dev/null || # two pools on three disks
 		zstd -qdc "$abs_top_srcdir/tests/fixtures-lvm/lvm-multi.tar.zst" | tar -xSf -
