@@ -14,7 +14,7 @@
 #define WARN	  FINDING_WARN
 
 /* What to do next. */
-enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEASE, OLDER };
+enum hint { NOTHING, REBUILD, CORRECT, CORRECT_IF_ONE, REST, AUTO, RESIZE, RELEASE, OLDER };
 
 #define CLOSED "the pool cannot be opened"
 #define IDLE   "the device cannot be activated"
@@ -90,7 +90,7 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 	  "{area}: device id {stored} needs more than 24 bits: " IDLE, REST)                        \
 	X(MAPPED_BLOCKS, "mapped-blocks", FATAL, true,                                              \
 	  "details say {stored} mapped blocks, but {expected} are: status and space accounting are " \
-	  "wrong", CORRECT)                                                                         \
+	  "wrong", CORRECT_IF_ONE)                                                                    \
 	X(DATA_OUTSIDE, "data-outside", FATAL, false,                                               \
 	  "{count} {mapping|mappings} in {blocks} {points|point} beyond the data device (to block " \
 	  "{stored} of {expected}): their data is unreadable", REST)                                \
@@ -115,14 +115,14 @@ enum hint { NOTHING, REBUILD, CORRECT, CORRECT_COUNT, REST, AUTO, RESIZE, RELEAS
 	  "{area}: bitmap {stored} at block {block} {error}: the counts of {blocks} cannot be read " \
 	  "or changed", CORRECT)                                                                    \
 	X(BITMAP_IN_USE, "bitmap-in-use", FATAL, true,                                              \
-	  "{area}: block {block}, used as bitmap {stored}, is already in use elsewhere", CORRECT)   \
+	  "{area}: block {block}, used as bitmap {stored}, is already in use elsewhere", CORRECT_IF_ONE) \
 	X(BITS_PAST_END, "bits-past-end", WARN, true,                                               \
 	  "{area}: bits beyond the end of the map are set for {count} {block|blocks}, which count " \
 	  "as in use when the device grows", AUTO)                                                  \
 	X(COUNT_LOW, "count-low", FATAL, true,                                                      \
-	  COUNTS "the kernel may overwrite what is in use", CORRECT_COUNT)                          \
+	  COUNTS "the kernel may overwrite what is in use", CORRECT_IF_ONE)                          \
 	X(COUNT_HIGH, "count-high", FATAL, true,                                                    \
-	  COUNTS "they will never be freed", CORRECT)                                               \
+	  COUNTS "they will never be freed", CORRECT_IF_ONE)                                         \
 	X(LEAK, "leak", NON_FATAL, true,                                                            \
 	  COUNTS "{leaked}", AUTO)                                                                  \
 	X(OVERFLOW_MISSING, "overflow-missing", FATAL, true,                                        \
@@ -193,13 +193,13 @@ const char *finding_hint(const struct finding *f)
 
 	/* a node of a space map's tree can be made again from the mappings */
 	if (h == REST && f->area > AREA_DEVICE)
-		h = CORRECT;
+		h = CORRECT_IF_ONE;
 	switch (h) {
 	case REBUILD:
 		return "'thin_repair -i POOL -o FILE' can rebuild it";
 	case CORRECT:
 		return "'thin_repair -i POOL -o FILE' corrects it without loss";
-	case CORRECT_COUNT: /* or a tree has a node of another state, and then there may be a loss */
+	case CORRECT_IF_ONE: /* if all is of one state: else there may be a loss */
 		return "'thin_repair -i POOL -o FILE' corrects it";
 	case REST:
 		return "'thin_repair -i POOL -o FILE' can recover the rest";
