@@ -29,6 +29,8 @@ struct super {
 };
 
 #define NR_SUPER_ROOTS 7
+#define MAP_ROOTS      2 /* first of those that belong to the space maps */
+#define END_MAP_ROOTS  6
 
 /* What a superblock points to: the roots of both trees, those of the data map and of the metadata map, the held snapshot. */
 static inline void super_roots(const struct superblock *sb, uint64_t root[NR_SUPER_ROOTS])

@@ -67,7 +67,7 @@ static void mark_refused(struct counts *counts, const uint64_t *root)
 		if (node != NONE && is_in_use(counts, &g->node[node]))
 			g->node[node].flags |= SN_MISPLACED;
 	}
-	for (size_t i = 2; i < 6; i++) {
+	for (size_t i = MAP_ROOTS; i < END_MAP_ROOTS; i++) {
 		struct snode *n = node_of(g, root[i]) == NONE ? NULL : &g->node[node_of(g, root[i])];
 
 		if (n && !(n->flags & SN_VIRTUAL) && n->tree != TREE_NONE && n->tree != TREE_INDEX &&

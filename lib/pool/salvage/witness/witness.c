@@ -212,12 +212,61 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 	}
 }
 
+/* Blocks of the space maps that something else names, too. */
+struct twice {
+	const struct graph *g;
+	uint64_t root[NR_SUPER_ROOTS];
+	uint32_t nr;
+};
+
+static bool is_in_trees(const struct graph *g, uint64_t block)
+{
+	return node_of(g, block) != NONE && g->node[node_of(g, block)].flags & SN_LIVE;
+}
+
+static void note_bitmap(struct twice *t, uint64_t block)
+{
+	t->nr += is_in_trees(t->g, block);
+	for (size_t i = 0; i < NR_SUPER_ROOTS; i++)
+		t->nr += block && block == t->root[i];
+}
+
+static int note_bitmaps(void *ctx, const struct view *v)
+{
+	for (uint32_t i = 0; i < v->nr; i++)
+		note_bitmap(ctx, view_value(v, i));
+	return 0;
+}
+
+/*
+ * How many blocks are named as a part of the space maps, and also as another one or as a part of the trees?  Then the superblock,
+ * the maps and the trees are not all of one state.
+ */
+static uint32_t nr_named_twice(const struct super *super)
+{
+	const struct graph *g = super->graph;
+	const uint64_t index = super->sb.metadata_sm.bitmap_root;
+	const uint32_t data = node_of(g, super->sb.data_sm.bitmap_root);
+	struct disk_index all BLOCK_ALIGNED;
+	struct twice t = { .g = g };
+
+	super_roots(&super->sb, t.root);
+	for (size_t i = MAP_ROOTS; i < END_MAP_ROOTS; i++)
+		t.nr += is_in_trees(g, t.root[i]);
+	if (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && !graph_get(g, (uint32_t)index, &all, NULL))
+		for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
+			note_bitmap(&t, le64_get(all.entry[i].blocknr));
+	if (data != NONE && g->node[data].tree == TREE_INDEX)
+		(void)graph_each_leaf(g, data, 16, note_bitmaps, &t, NULL);
+	return t.nr;
+}
+
 /* Without the data map the superblock still says how many data blocks are in use. */
 static uint32_t denied_by_superblock(const struct witness *w)
 {
 	const struct datamap *datamap = w->datamap;
 	const struct superblock *sb = &datamap->super->sb;
-	uint32_t nr = 0;
+	uint32_t nr = nr_named_twice(datamap->super);
 
 	if (w->stored && datamap_is_known(w->stored, w->known) &&
 	    refmap_nr_allocated(w->stored) != sb->data_sm.nr_allocated)
