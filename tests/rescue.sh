@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..129
+echo 1..137
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -50,7 +50,8 @@ EOF
 
 # Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
 # only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead;
-# xFRESH: without the kernel's pools, and by the other kinds of damage (-x); yFRESH: by those of devices below (-y).
+# xFRESH: without the kernel's pools, and by the other kinds of damage (-x); yFRESH: by those of devices below (-y); HMANY: with
+# as many pools of many devices.
 while read -r seed fresh trial back doubt sentence; do
 	n=$((n + 1))
 	pools="$work/*/meta.img"
@@ -59,6 +60,7 @@ while read -r seed fresh trial back doubt sentence; do
 	+*) pools="" fresh=${fresh#+} ;;
 	x*) pools="" fresh="${fresh#x} -x" ;;
 	y*) pools="" fresh="${fresh#y} -y" ;;
+	H*) pools="" fresh="${fresh#H} -H ${fresh#H}" ;;
 	esac
 	# shellcheck disable=SC2086 # a pattern of files, and options
 	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 7000 -f $fresh -t "$trial" -v -L 0 -B "$back" \
@@ -186,6 +188,14 @@ done <<EOF
 20162 x200 1119 0 1 without details and metadata map nothing proves a top level when a block is not what the superblock names there
 20131 x200 2686 1000 0 what was found is not the lost metadata snapshot's where all parents are known that are counted
 20131 x200 991 1000 0 damage where a block is not used is put right
+10211 +200 1924 0 1 a block that an index has for a bitmap and the superblock for a root is of two states
+20179 x200 653 0 1 two leaves with as many mappings may be exchanged where the data map decides: it does not tell whose they are
+20180 x200 1522 0 1 a device that shares mappings later than its last snapshot has an older content of its root
+20182 x200 146 0 1 a wrong count is believed only if no mapping too many can hide behind a large count that is lost
+20182 x200 2474 0 1 a snapshot without an older root may have kept its origin's tree, or the origin may have
+41017 H200 289 1000 0 a device's root is no child of a lost node
+41020 H200 2331 0 1 a block that is right without what it does not use may be an older one: a torn write
+41021 H200 1372 0 1 without details the number of blocks proves no state that two of the superblock's pointers contradict
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

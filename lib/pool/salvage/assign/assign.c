@@ -32,6 +32,9 @@ static bool fits(const struct assignment *a, uint32_t cand, const struct place *
 		return true;
 	if (p->height >= 0 && n->height >= p->height)
 		return false;
+	/* a root never becomes a child; but a device whose root nothing names may have this one */
+	if (n->flags & SN_ROOT && gap_at(a->assign->trees, p->index)->block != NONE)
+		return false;
 	return n->nr && n->last <= p->last; /* add_options() has looked where it begins */
 }
 
@@ -394,8 +397,7 @@ static int place_unknown(struct assignment *a)
 			a->assign->guessed = true;
 		}
 	free(list);
-	if (nr)
-		assign_doubt(a);
+	assign_doubt(a);
 	return 0;
 }
 

@@ -143,8 +143,21 @@ int assign_cover(struct assignment *a)
 	return c.nr && in && order ? 0 : -ENOMEM;
 }
 
+static void doubt(struct assignment *a, uint32_t cand)
+{
+	a->open++;
+	assign_mark(a, cand, CERTAINTY_OPEN);
+}
+
 void assign_doubt(struct assignment *a)
 {
+	for (uint32_t i = 0; i < a->nr_opts; i++) {
+		struct choice *o = &a->opt[i];
+
+		if (o->taken && !a->place[o->place].one && a->cand[o->cand].refs == COUNT_UNKNOWN &&
+		    assign_node(a, o->cand)->nr_mappings && assign_may_be_exchanged(a, o, SURE_MARGIN))
+			doubt(a, o->cand);
+	}
 	for (uint32_t i = 0; i < a->nr_places; i++) {
 		bool other = false;
 
@@ -156,10 +169,8 @@ void assign_doubt(struct assignment *a)
 		for (uint32_t k = a->first_of[i]; k < a->first_of[i + 1] && other; k++) {
 			const struct choice *o = &a->opt[a->of_place[k]];
 
-			if (!o->taken || a->cand[o->cand].refs != COUNT_MANY)
-				continue;
-			a->open++;
-			assign_mark(a, o->cand, CERTAINTY_OPEN);
+			if (o->taken && a->cand[o->cand].refs == COUNT_MANY)
+				doubt(a, o->cand);
 		}
 	}
 }

@@ -296,11 +296,21 @@ static int assign_roots(struct assign *as, struct err *err)
 	return r;
 }
 
+static void mark_roots(struct trees *trees)
+{
+	graph_unmark(trees->graph, SN_ROOT);
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root != NONE && trees->dev[i].in_top)
+			trees->graph->node[trees->dev[i].root].flags |= SN_ROOT;
+}
+
 static int assign_parts(struct assign *as, struct err *err)
 {
 	struct assignment a = { .assign = as };
-	int r = fill_places(&a, gap_places(&a), UNKNOWN_LEAVES, err);
+	int r;
 
+	mark_roots(as->trees);
+	r = fill_places(&a, gap_places(&a), UNKNOWN_LEAVES, err);
 	if (as->guessed && !datamap_is_settled(as->datamap))
 		as->unconfirmed = true;
 	assign_fini(&a);

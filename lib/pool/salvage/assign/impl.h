@@ -55,6 +55,7 @@ struct assignment {
 	uint8_t *grouped;      /* by candidate: its group goes where all of it has room */
 	uint32_t *taken;       /* nodes, by place: each has room for all its options */
 	uint32_t open;	       /* choices with too small a margin */
+	uint32_t looks;	       /* at options, for exchanges */
 };
 
 #define SURE_MARGIN  60 /* margin from which a choice is believed */
@@ -72,13 +73,20 @@ static inline bool is_counted(const struct assignment *a, uint32_t cand)
 	return a->cand[cand].refs < COUNT_MANY;
 }
 
-/* Is the candidate's option for that place taken? */
-static inline bool has_taken(const struct assignment *a, uint32_t cand, uint32_t place)
+/* The candidate's option for that place, NULL: it has none. */
+static inline struct choice *find_option(const struct assignment *a, uint32_t cand, uint32_t place)
 {
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++)
 		if (a->opt[o].place == place)
-			return a->opt[o].taken;
-	return false;
+			return &a->opt[o];
+	return NULL;
+}
+
+static inline bool has_taken(const struct assignment *a, uint32_t cand, uint32_t place)
+{
+	const struct choice *o = find_option(a, cand, place);
+
+	return o && o->taken;
 }
 
 static inline void assign_mark(const struct assignment *a, uint32_t cand, enum certainty c)
@@ -92,6 +100,11 @@ bool assign_may_take(const struct assignment *a, const struct choice *o);
 bool assign_may_be_swapped(const struct assignment *a, const struct choice *o, int32_t margin);
 /* Is another tree that a device has as good for the option's place, but for @margin? */
 bool assign_has_rival(const struct assignment *a, const struct choice *o, int32_t margin);
+/*
+ * Is there another option that was taken, whose node has as many mappings, and would it be as good, but for @margin, if each of
+ * the two nodes had the other's place?  Also true if there are too many to look at.
+ */
+bool assign_may_be_exchanged(struct assignment *a, struct choice *o, int32_t margin);
 /* Takes the option, or (@on false) gives it back. */
 void assign_take(struct assignment *a, struct choice *o, bool on);
 
@@ -119,7 +132,8 @@ bool chain_may_take(const struct assignment *a, const struct choice *o);
  */
 int assign_cover(struct assignment *a);
 /*
- * A node that has three parents is in trees already, so the data map does not tell whether it has a fourth: where one
+ * Where the data map decides, it does not tell which device has a leaf: two that could be exchanged are a choice.  Nor does it
+ * tell whether a node that has three parents, and so is in trees already, has a fourth: where one
  * was taken and another one fits instead, either may be right.
  */
 void assign_doubt(struct assignment *a);

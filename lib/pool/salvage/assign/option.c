@@ -8,6 +8,7 @@
 #include "pool/salvage/assign/impl.h"
 
 #define MAX_SWAPS 256 /* nodes that are looked at for one place */
+#define MAX_LOOKS 20000000 /* at options, for exchanges */
 
 /* How many of the nodes that the place has taken begin before @key, or there. */
 static uint32_t nr_up_to(const struct assignment *a, const struct place *p, uint64_t key)
@@ -69,6 +70,20 @@ void assign_take(struct assignment *a, struct choice *o, bool on)
 	}
 }
 
+/*
+ * May one of the two devices have begun with the tree of the other?  The older top levels name it for the older one alone, and
+ * after the snapshot either may have kept it.
+ */
+static bool may_inherit(const struct assignment *a, uint32_t place, uint32_t other)
+{
+	const struct device_info *d = &a->assign->trees->dev[a->place[place].index].info;
+	const struct device_info *e = &a->assign->trees->dev[a->place[other].index].info;
+	const struct device_info *older = d->creation_time < e->creation_time ? d : e, *younger = older == d ? e : d;
+
+	return older->creation_time < younger->creation_time && older->snap_time >= younger->creation_time &&
+	       old_roots_height(a->assign->ages, younger->dev_id) < 0;
+}
+
 /* Is the other option's node free to have its place instead of @o, and its own place free for the node of @o? */
 static bool is_as_good(const struct assignment *a, const struct choice *o, const struct choice *other, int32_t margin)
 {
@@ -79,7 +94,8 @@ static bool is_as_good(const struct assignment *a, const struct choice *o, const
 			continue;
 		for (uint32_t k = a->first_opt[other->cand]; k < a->first_opt[other->cand + 1]; k++)
 			if (a->opt[k].place == back->place &&
-			    (int64_t)o->score + a->opt[k].score < (int64_t)other->score + back->score + margin)
+			    ((int64_t)o->score + a->opt[k].score < (int64_t)other->score + back->score + margin ||
+			     (!((other->says | back->says) & SAYS_DENIED) && may_inherit(a, o->place, back->place))))
 				return true;
 	}
 	return false;
@@ -110,4 +126,50 @@ bool assign_may_be_swapped(const struct assignment *a, const struct choice *o, i
 			return true;
 	}
 	return false;
+}
+
+/* What its place has taken instead of @o, NULL: nothing with a key in common. */
+static struct choice *taken_instead(struct assignment *a, const struct choice *o)
+{
+	const struct snode *n = assign_node(a, o->cand);
+	const uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1], at = begin + o->rank;
+
+	for (uint32_t k = at - begin > MAX_SWAPS ? at - MAX_SWAPS : begin; k < end; k++) {
+		struct choice *other = &a->opt[a->of_place[k]];
+
+		a->looks++;
+		if (assign_node(a, other->cand)->first > n->last)
+			break;
+		if (other->taken && assign_node(a, other->cand)->last >= n->first)
+			return other;
+	}
+	return NULL;
+}
+
+static bool try_exchange(struct assignment *a, struct choice *o, struct choice *other, struct choice *to, struct choice *back)
+{
+	bool may;
+
+	assign_take(a, o, false);
+	assign_take(a, other, false);
+	may = assign_may_take(a, to) && assign_may_take(a, back);
+	assign_take(a, o, true);
+	assign_take(a, other, true);
+	return may;
+}
+
+bool assign_may_be_exchanged(struct assignment *a, struct choice *o, int32_t margin)
+{
+	const uint64_t nr = assign_node(a, o->cand)->nr_mappings;
+
+	for (uint32_t i = a->first_opt[o->cand]; i < a->first_opt[o->cand + 1] && a->looks < MAX_LOOKS; i++) {
+		struct choice *to = &a->opt[i], *other = to->taken ? NULL : taken_instead(a, to);
+		struct choice *back = other ? find_option(a, other->cand, o->place) : NULL;
+
+		if (back && !back->taken && assign_node(a, other->cand)->nr_mappings == nr &&
+		    (int64_t)o->score + other->score < (int64_t)to->score + back->score + margin &&
+		    try_exchange(a, o, other, to, back))
+			return true;
+	}
+	return a->looks >= MAX_LOOKS;
 }

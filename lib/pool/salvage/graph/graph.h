@@ -59,6 +59,7 @@ enum snode_flags {
 	SN_MISPLACED = 2048, /* every parent that it should have expects another content in its block */
 	SN_VOUCHED = 4096,   /* reached from a device whose count is right */
 	SN_CHILD = 8192,     /* an internal node refers to it (graph_mark_children()) */
+	SN_ROOT = 16384,     /* the top level names it: once parts of trees are assigned */
 };
 
 /* Is an orphan's place proved by numbers, likely by evidence, or open? */
@@ -208,6 +209,11 @@ int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, g
  * Corrects @block in place and fills @m.  Only blocks whose header otherwise makes sense.
  */
 bool mend_block(const struct graph *g, uint8_t *block, uint32_t at, struct mend *m);
+/*
+ * Is a node in use of which only bytes were mended that it does not use?  A write may have been torn: then the rest is an older
+ * content of the block.
+ */
+bool graph_may_be_torn(const struct graph *g);
 /* Puts right what was mended in a buffer read from @at. */
 void graph_apply_mends(const struct graph *g, uint32_t at, void *buf);
 

@@ -158,6 +158,16 @@ bool mend_block(const struct graph *g, uint8_t *block, uint32_t at, struct mend 
 	return mend_unused(g, block, m);
 }
 
+bool graph_may_be_torn(const struct graph *g)
+{
+	const struct mend *m = g->mends.data;
+
+	for (size_t i = 0; i < g->mends.nr; i++)
+		if (m[i].unused && node_of(g, m[i].at) != NONE && g->node[node_of(g, m[i].at)].flags & SN_LIVE)
+			return true;
+	return false;
+}
+
 void graph_apply_mends(const struct graph *g, uint32_t at, void *buf)
 {
 	const struct mend *m = g->mends.data;

@@ -17,22 +17,34 @@ static bool was_replaced(const struct gap *g)
 	return g->why == BLOCK_STRAY || g->why >= BLOCK_NODE;
 }
 
+/* Is no device there that may have been made by the last snapshot? */
+static bool lacks_newest(const struct trees *trees)
+{
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].source == DETAILS_INVENTED || trees->dev[i].info.creation_time >= trees->super->sb.time)
+			return false;
+	return true;
+}
+
 /*
  * A part of the details is lost, so they do not say how many mappings there were, and the data map is lost, too.  Then the
- * metadata map must agree; it does not see that a leaf is an older copy of itself.  Nor does the data map see an empty
- * device that an older top level does not have yet.
+ * metadata map must agree; it does not see that a leaf is an older copy of itself, nor does a data map that may have leaked.  Nor
+ * does the data map see an empty device that an older top level does not have yet, nor one that shares all that it has: where
+ * two pointers of the superblock lead to other blocks, the number of blocks in use is not enough if the last snapshot is not there.
  */
 static bool counts_are_doubtful(const struct tell *tell)
 {
 	const struct datamap *datamap = tell->datamap;
-	const bool whole = counts_are_whole(datamap->counts) || counts_add_up(datamap->counts);
-	bool details = false, replaced = tell->state->nr_contradicted > 0;
+	const bool counted = counts_are_whole(datamap->counts), whole = counted || counts_add_up(datamap->counts);
+	const bool torn = graph_may_be_torn(tell->graph);
+	bool details = false, replaced = tell->state->nr_contradicted > 0 || torn;
 
 	for (size_t i = 0; i < datamap->trees->gaps.nr; i++) {
 		details |= gap_at(datamap->trees, i)->tree == TREE_DETAILS;
 		replaced |= was_replaced(gap_at(datamap->trees, i));
 	}
 	return details && (replaced + !whole + !datamap->agrees.data_whole > 1 ||
+			   (tell->state->nr_contradicted > 1 && !counted && lacks_newest(tell->trees)) || (torn && datamap->agrees.missing) ||
 			   (!datamap->agrees.data_whole && datamap->agrees.orphans));
 }
 
@@ -66,16 +78,15 @@ static bool details_are_back(const struct trees *trees)
 }
 
 /*
- * Does a device share mappings that are later than its last snapshot, now that lost parts were found?  They are another
- * device's.
+ * Does a device share mappings that are later than its last snapshot, in a pool that is not intact?  They are another
+ * device's, put where it lacks some, or come with an older content of its root's block.
  */
-static bool shares_too_much(const struct trees *trees)
+static bool shares_too_much(const struct tell *tell)
 {
-	bool raised = false;
-
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		raised |= trees->dev[i].source == DETAILS_LIVE && trees->dev[i].snap_time_raised;
-	return raised && trees_have_filled(trees);
+	for (size_t i = 0; i < tell->trees->nr_devs && !tell->intact; i++)
+		if (tell->trees->dev[i].source == DETAILS_LIVE && tell->trees->dev[i].snap_time_raised)
+			return true;
+	return false;
 }
 
 /*
@@ -136,7 +147,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	const struct datamap *datamap = tell->datamap;
 	const struct state *state = tell->state;
 
-	return trees->uncertain || state_has_newer(state) || shares_too_much(trees) || has_child_for_root(trees) ||
+	return trees->uncertain || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
 	       counts_are_doubtful(tell) ||
 	       (state->nr_contradicted > 1 && !datamap->agrees.data_whole && !counts_are_whole(datamap->counts) &&
@@ -168,7 +179,7 @@ static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d)
 
 /*
  * A device with as many mappings as its details say is complete, even with gaps.  Another count is
- * a wrong count only where no tree has a gap: else it may have got the wrong tree.  Without details
+ * a wrong count only where no tree has a gap and both maps are whole: else it may have got the wrong tree.  Without details
  * its tree must be the one that the top level names, and whole. Where the details are intact, they
  * have every device of the pool: one that they do not have comes from an older top level.  A tree that was
  * found, or has parts that were, and shares mappings that are later than the device's last snapshot, is another device's.
@@ -184,7 +195,7 @@ static bool device_is_back(const struct tell *tell, const struct sdevice *d, uin
 				      : is_proved_by_maps(tell, d))
 		return true;
 	if ((d->source == DETAILS_LIVE &&
-	     (tell->trees->gaps.nr || !datamap->agrees.data_whole || !is_proved_by_metadata(datamap))) ||
+	     (tell->trees->gaps.nr || !datamap->agrees.data_whole || datamap->large_lost || !is_proved_by_metadata(datamap))) ||
 	    datamap->agrees.missing)
 		return false;
 	return d->in_top && !graph_has_holes(tell->graph, d->root, memo, 0);
