@@ -216,6 +216,7 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 struct twice {
 	const struct graph *g;
 	uint64_t root[NR_SUPER_ROOTS];
+	uint64_t nr_bitmaps; /* of data: entries behind them mean nothing */
 	uint32_t nr;
 };
 
@@ -233,8 +234,10 @@ static void note_bitmap(struct twice *t, uint64_t block)
 
 static int note_bitmaps(void *ctx, const struct view *v)
 {
-	for (uint32_t i = 0; i < v->nr; i++)
-		note_bitmap(ctx, view_value(v, i));
+	struct twice *t = ctx;
+
+	for (uint32_t i = 0; i < v->nr && view_key(v, i) < t->nr_bitmaps; i++)
+		note_bitmap(t, view_value(v, i));
 	return 0;
 }
 
@@ -248,7 +251,7 @@ static uint32_t nr_named_twice(const struct super *super)
 	const uint64_t index = super->sb.metadata_sm.bitmap_root;
 	const uint32_t data = node_of(g, super->sb.data_sm.bitmap_root);
 	struct disk_index all BLOCK_ALIGNED;
-	struct twice t = { .g = g };
+	struct twice t = { .g = g, .nr_bitmaps = div_up(super->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP) };
 
 	super_roots(&super->sb, t.root);
 	for (size_t i = MAP_ROOTS; i < END_MAP_ROOTS; i++)
