@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..137
+echo 1..141
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -195,7 +195,11 @@ done <<EOF
 20182 x200 2474 0 1 a snapshot without an older root may have kept its origin's tree, or the origin may have
 41017 H200 289 1000 0 a device's root is no child of a lost node
 41020 H200 2331 0 1 a block that is right without what it does not use may be an older one: a torn write
-41021 H200 1372 0 1 without details the number of blocks proves no state that two of the superblock's pointers contradict
+41021 H200 1372 0 1 without details and metadata map the number of blocks proves no state that lacks the last snapshot
+10216 +200 1227 0 1 so it is where torn writes left no trace of it
+20201 x200 2634 0 1 nor is one that lacks it while a node in use has no parent
+20203 x200 3643 0 1 without both maps details and top level are older than a superblock with a later time if writes were lost
+20209 x200 773 0 1 no data block was leaked if writes were lost
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

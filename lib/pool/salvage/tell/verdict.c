@@ -11,10 +11,18 @@
 
 #define MAX_LEAKED 64
 
-/* An intact block is in another block's place: a write was lost, or went to a wrong place. */
-static bool was_replaced(const struct gap *g)
+/*
+ * Is an intact block in another block's place?  Then a write was lost, or went to a wrong place.
+ */
+static bool writes_were_lost(const struct tell *tell)
 {
-	return g->why == BLOCK_STRAY || g->why >= BLOCK_NODE;
+	for (size_t i = 0; i < tell->trees->gaps.nr; i++) {
+		const struct gap *g = gap_at(tell->trees, i);
+
+		if (g->why == BLOCK_STRAY || g->why >= BLOCK_NODE)
+			return true;
+	}
+	return tell->state->nr_contradicted > 0;
 }
 
 /* Is no device there that may have been made by the last snapshot? */
@@ -30,22 +38,30 @@ static bool lacks_newest(const struct trees *trees)
  * A part of the details is lost, so they do not say how many mappings there were, and the data map is lost, too.  Then the
  * metadata map must agree; it does not see that a leaf is an older copy of itself, nor does a data map that may have leaked.  Nor
  * does the data map see an empty device that an older top level does not have yet, nor one that shares all that it has: where
- * two pointers of the superblock lead to other blocks, the number of blocks in use is not enough if the last snapshot is not there.
+ * writes were lost and the last snapshot is not there, the number of blocks in use is not enough.
  */
 static bool counts_are_doubtful(const struct tell *tell)
 {
-	const struct datamap *datamap = tell->datamap;
-	const bool counted = counts_are_whole(datamap->counts), whole = counted || counts_add_up(datamap->counts);
-	const bool torn = graph_may_be_torn(tell->graph);
-	bool details = false, replaced = tell->state->nr_contradicted > 0 || torn;
+	const struct agreement *a = &tell->datamap->agrees;
+	const bool counted = counts_are_whole(tell->counts), whole = counted || counts_add_up(tell->counts);
+	const bool torn = graph_may_be_torn(tell->graph), replaced = torn || writes_were_lost(tell);
+	bool details = false;
 
-	for (size_t i = 0; i < datamap->trees->gaps.nr; i++) {
-		details |= gap_at(datamap->trees, i)->tree == TREE_DETAILS;
-		replaced |= was_replaced(gap_at(datamap->trees, i));
-	}
-	return details && (replaced + !whole + !datamap->agrees.data_whole > 1 ||
-			   (tell->state->nr_contradicted > 1 && !counted && lacks_newest(tell->trees)) || (torn && datamap->agrees.missing) ||
-			   (!datamap->agrees.data_whole && datamap->agrees.orphans));
+	for (size_t i = 0; i < tell->trees->gaps.nr; i++)
+		details |= gap_at(tell->trees, i)->tree == TREE_DETAILS;
+	return details &&
+	       (replaced + !whole + !a->data_whole > 1 || (torn && a->missing) || (!a->data_whole && a->orphans) ||
+	       ((!counted || a->orphans) && lacks_newest(tell->trees)));
+}
+
+/*
+ * Were writes lost, and neither map is there, but a snapshot that is later than all that the devices know of?  It was deleted, or
+ * the trees are older than the superblock.
+ */
+static bool time_is_doubtful(const struct tell *tell)
+{
+	return tell->super->has_sb && trees_newest_time(tell->trees) < tell->super->sb.time && writes_were_lost(tell) &&
+	       !tell->datamap->agrees.data_whole && !counts_are_whole(tell->counts);
 }
 
 /*
@@ -109,8 +125,8 @@ static bool only_held_is_short(const struct tell *tell)
 }
 
 /*
- * How many data blocks without a mapping may crashes have leaked?  None if a node in use lacks a parent, or a bitmap of
- * another state shows that writes were lost.  Where only a part of the held metadata snapshot is lost, they are its.
+ * How many data blocks without a mapping may crashes have leaked?  None if a node in use lacks a parent, or if writes were
+ * lost.  Where only a part of the held metadata snapshot is lost, they are its.
  */
 static uint64_t max_leaked(const struct tell *tell)
 {
@@ -121,7 +137,7 @@ static uint64_t max_leaked(const struct tell *tell)
 		return 0;
 	if (trees_fit_details(trees) && only_held_is_short(tell))
 		return UINT64_MAX;
-	return datamap->agrees.orphans ? 0 : MAX_LEAKED;
+	return datamap->agrees.orphans || writes_were_lost(tell) ? 0 : MAX_LEAKED;
 }
 
 /*
@@ -149,7 +165,7 @@ static bool state_is_doubtful(const struct tell *tell)
 
 	return trees->uncertain || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
-	       counts_are_doubtful(tell) ||
+	       counts_are_doubtful(tell) || time_is_doubtful(tell) ||
 	       (state->nr_contradicted > 1 && !datamap->agrees.data_whole && !counts_are_whole(datamap->counts) &&
 		!counts_add_up(datamap->counts)) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
