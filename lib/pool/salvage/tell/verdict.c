@@ -125,8 +125,8 @@ static bool only_held_is_short(const struct tell *tell)
 }
 
 /*
- * How many data blocks without a mapping may crashes have leaked?  None if a node in use lacks a parent, or if writes were
- * lost.  Where only a part of the held metadata snapshot is lost, they are its.
+ * How many data blocks without a mapping may crashes have leaked?  None if a node in use lacks a parent, if writes were
+ * lost, or if parts were found without both maps: they may be older copies.  Where only a part of the held metadata snapshot is lost, they are its.
  */
 static uint64_t max_leaked(const struct tell *tell)
 {
@@ -137,6 +137,8 @@ static uint64_t max_leaked(const struct tell *tell)
 		return 0;
 	if (trees_fit_details(trees) && only_held_is_short(tell))
 		return UINT64_MAX;
+	if (trees_have_filled(trees) && !datamap->agrees.data_whole && !counts_are_whole(tell->counts))
+		return 0;
 	return datamap->agrees.orphans || writes_were_lost(tell) ? 0 : MAX_LEAKED;
 }
 
