@@ -150,6 +150,14 @@ static inline uint32_t node_of(const struct graph *g, uint64_t block)
 	return block < g->nr_blocks ? g->slot[block] : NONE;
 }
 
+/* Is the block a node that the roots reach? */
+static inline bool graph_is_live(const struct graph *g, uint64_t block)
+{
+	const uint32_t i = node_of(g, block);
+
+	return i != NONE && g->node[i].flags & SN_LIVE;
+}
+
 /* Child @k of internal node @n, NONE: it is lost. */
 static inline uint32_t graph_child(const struct graph *g, const struct snode *n, uint32_t k)
 {

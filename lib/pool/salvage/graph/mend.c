@@ -163,7 +163,7 @@ bool graph_may_be_torn(const struct graph *g)
 	const struct mend *m = g->mends.data;
 
 	for (size_t i = 0; i < g->mends.nr; i++)
-		if (m[i].unused && node_of(g, m[i].at) != NONE && g->node[node_of(g, m[i].at)].flags & SN_LIVE)
+		if (m[i].unused && graph_is_live(g, m[i].at))
 			return true;
 	return false;
 }

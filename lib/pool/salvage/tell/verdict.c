@@ -11,9 +11,7 @@
 
 #define MAX_LEAKED 64
 
-/*
- * Is an intact block in another block's place?  Then a write was lost, or went to a wrong place.
- */
+/* Is an intact block in another block's place?  Then a write was lost, or went to a wrong place. */
 static bool writes_were_lost(const struct tell *tell)
 {
 	for (size_t i = 0; i < tell->trees->gaps.nr; i++) {
@@ -23,6 +21,12 @@ static bool writes_were_lost(const struct tell *tell)
 			return true;
 	}
 	return tell->state->nr_contradicted > 0;
+}
+
+/* Is neither map there to the last block? */
+static bool lacks_both_maps(const struct tell *tell)
+{
+	return !tell->datamap->agrees.data_whole && !counts_are_whole(tell->counts);
 }
 
 /* Is no device there that may have been made by the last snapshot? */
@@ -61,7 +65,7 @@ static bool counts_are_doubtful(const struct tell *tell)
 static bool time_is_doubtful(const struct tell *tell)
 {
 	return tell->super->has_sb && trees_newest_time(tell->trees) < tell->super->sb.time && writes_were_lost(tell) &&
-	       !tell->datamap->agrees.data_whole && !counts_are_whole(tell->counts);
+	       lacks_both_maps(tell);
 }
 
 /*
@@ -137,9 +141,8 @@ static uint64_t max_leaked(const struct tell *tell)
 		return 0;
 	if (trees_fit_details(trees) && only_held_is_short(tell))
 		return UINT64_MAX;
-	if (trees_have_filled(trees) && !datamap->agrees.data_whole && !counts_are_whole(tell->counts))
-		return 0;
-	return datamap->agrees.orphans || writes_were_lost(tell) ? 0 : MAX_LEAKED;
+	return datamap->agrees.orphans || writes_were_lost(tell) || (trees_have_filled(trees) && lacks_both_maps(tell)) ?
+		       0 : MAX_LEAKED;
 }
 
 /*
@@ -168,8 +171,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	return trees->uncertain || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
 	       counts_are_doubtful(tell) || time_is_doubtful(tell) ||
-	       (state->nr_contradicted > 1 && !datamap->agrees.data_whole && !counts_are_whole(datamap->counts) &&
-		!counts_add_up(datamap->counts)) ||
+	       (state->nr_contradicted > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts)) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
 	       (datamap->agrees.surplus && (!details_are_back(trees) || counts_are_whole(datamap->counts))) ||

@@ -57,11 +57,9 @@ static bool read_live(const struct graph *g, uint32_t index, uint64_t *live)
 
 static bool is_live_now(const struct counts *counts, uint32_t b)
 {
-	const struct graph *g = counts->graph;
-
 	if (counts->has_counts && counts->count[b] != COUNT_UNKNOWN)
 		return counts->count[b];
-	return g->slot[b] != NONE && g->node[g->slot[b]].flags & SN_LIVE;
+	return graph_is_live(counts->graph, b);
 }
 
 /*

@@ -220,14 +220,9 @@ struct twice {
 	uint32_t nr;
 };
 
-static bool is_in_trees(const struct graph *g, uint64_t block)
-{
-	return node_of(g, block) != NONE && g->node[node_of(g, block)].flags & SN_LIVE;
-}
-
 static void note_bitmap(struct twice *t, uint64_t block)
 {
-	t->nr += is_in_trees(t->g, block);
+	t->nr += graph_is_live(t->g, block);
 	for (size_t i = 0; i < NR_SUPER_ROOTS; i++)
 		t->nr += block && block == t->root[i];
 }
@@ -255,7 +250,7 @@ static uint32_t nr_named_twice(const struct super *super)
 
 	super_roots(&super->sb, t.root);
 	for (size_t i = MAP_ROOTS; i < END_MAP_ROOTS; i++)
-		t.nr += is_in_trees(g, t.root[i]);
+		t.nr += graph_is_live(g, t.root[i]);
 	if (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && !graph_get(g, (uint32_t)index, &all, NULL))
 		for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
 			note_bitmap(&t, le64_get(all.entry[i].blocknr));
