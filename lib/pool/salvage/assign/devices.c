@@ -21,14 +21,15 @@ static bool in_lost_top(const struct trees *trees, uint32_t id)
 }
 
 /* The age of the youngest older top level, of those that are a single leaf: it names each device of its time. */
-static uint32_t youngest_top(const struct super *super)
+static uint32_t youngest_top(const struct ages *ages)
 {
-	const struct graph *g = super->graph;
+	const struct graph *g = ages->graph;
+	const struct old_root *o = ages->old_roots.data;
 	uint32_t age = UINT32_MAX;
 
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		if (g->node[i].tree == TREE_TOP && (g->node[i].flags & (SN_LEAF | SN_CHILD)) == SN_LEAF)
-			age = MIN(age, block_age(super, g->node[i].block));
+	for (size_t i = 0; i < ages->old_roots.nr; i++)
+		if (!(g->node[node_of(g, o[i].top)].flags & SN_CHILD))
+			age = MIN(age, o[i].age);
 	return age;
 }
 
@@ -42,7 +43,7 @@ static int add_guesses(struct ages *ages, struct err *err)
 	int r = 0;
 
 	graph_mark_children(ages->graph, 0);
-	youngest = youngest_top(ages->super);
+	youngest = youngest_top(ages);
 	for (size_t i = 0; i < ages->old_roots.nr && !r; i++) {
 		const struct sdevice d = { .info = { .dev_id = o[i].dev_id }, .root_block = NONE,
 					   .root = NONE, .source = DETAILS_INVENTED,
@@ -50,7 +51,7 @@ static int add_guesses(struct ages *ages, struct err *err)
 
 		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(trees, o[i].dev_id) &&
 		    !trees_find_device(trees, o[i].dev_id) && node_of(g, o[i].root) != NONE &&
-		    block_age(ages->super, o[i].top) <= youngest)
+		    o[i].age <= youngest)
 			r = trees_insert_device(trees, &d, err);
 	}
 	return r;

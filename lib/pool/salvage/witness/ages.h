@@ -50,6 +50,7 @@ enum evidence_kind {
 	EV_MAYBE_GONE,
 	EV_YOUNGER,
 	EV_GONE,
+	EV_GONE_ONCE,
 	NR_EVIDENCE,
 };
 struct weight {
@@ -67,7 +68,9 @@ struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t 
 			   uint32_t parent, bool shared, bool unknown);
 
 struct old_root {
-	uint32_t dev_id, root, top; /* top: the top-level leaf that says so */
+	uint32_t dev_id, root;
+	uint32_t top; /* the top-level leaf that says so */
+	uint32_t age; /* block_age(); UINT32_MAX: not known */
 };
 int old_roots_read(struct ages *ages, struct err *err);
 /* The height of the device's newest older root, -1: there is none. */

@@ -56,14 +56,15 @@ const struct weight evidence[NR_EVIDENCE] = {
 			 "a parent is rewritten whenever one of its children is" },
 	[EV_GONE] = { -300, "was in use when an older tree of the device did not have it",
 		      "a device gets new nodes, and never an old one of another device" },
+	[EV_GONE_ONCE] = { -300, "was in use when an older tree that belongs to no complete older state did not have it",
+			   "the tree may be of another pool: so this makes no choice sure" },
 };
 
-static int by_dev_newest(const void *pa, const void *pb, void *ctx)
+static int by_dev_newest(const void *pa, const void *pb)
 {
 	const struct old_root *a = pa, *b = pb;
-	uint32_t age_a = block_age(ctx, a->top), age_b = block_age(ctx, b->top);
 
-	return ORDER(a->dev_id, b->dev_id) ?: ORDER(age_a, age_b);
+	return ORDER(a->dev_id, b->dev_id) ?: ORDER(a->age, b->age) ?: ORDER(a->top, b->top);
 }
 
 /* What older copies of the details say of a device's id. */
@@ -99,7 +100,7 @@ static int forget_namesakes(struct ages *ages, struct err *err)
 	for (size_t i = 0; i < ages->old_roots.nr && !r; i++) {
 		const struct sdevice *d = trees_find_device(trees, o[i].dev_id);
 
-		if (!d || block_age(ages->super, o[i].top) < of[d - trees->dev].other)
+		if (!d || o[i].age < of[d - trees->dev].other)
 			o[nr++] = o[i];
 	}
 	if (!r)
@@ -115,11 +116,14 @@ int old_roots_read(struct ages *ages, struct err *err)
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		const struct snode *n = &g->node[i];
 
+		/* the place of one that does not belong there does not tell its age */
+		const uint32_t age = n->flags & (SN_DENIED | SN_MISPLACED) ? UINT32_MAX : block_age(super, n->block);
+
 		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
 			continue;
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
 			const struct edge *e = &g->edge[n->edge + k];
-			const struct old_root o = { (uint32_t)e->key, e->block, n->block };
+			const struct old_root o = { (uint32_t)e->key, e->block, n->block, age };
 
 			if (e->key <= MAX_DEV_ID && vec_put(&ages->old_roots, o))
 				return err_nomem(err, "salvage: older roots");
@@ -131,8 +135,7 @@ int old_roots_read(struct ages *ages, struct err *err)
 	if (ages->commits.nr)
 		qsort(ages->commits.data, ages->commits.nr, sizeof(uint32_t), order_u32);
 	if (ages->old_roots.nr)
-		qsort_r(ages->old_roots.data, ages->old_roots.nr, sizeof(struct old_root),
-			by_dev_newest, super);
+		qsort(ages->old_roots.data, ages->old_roots.nr, sizeof(struct old_root), by_dev_newest);
 	return forget_namesakes(ages, err);
 }
 
@@ -228,6 +231,7 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 	int rank = 0, alike = 0, once = 0;
 	uint8_t when = 0, gone = 0;
 	bool moved = false; /* to a root that is lost */
+	enum evidence_kind denial = EV_GONE;
 
 	for (size_t i = first_of(ages, dev_id); i < ages->old_roots.nr && o[i].dev_id == dev_id;
 	     i++) {
@@ -262,6 +266,7 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 			continue;
 		if (has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen, node, when)) {
 			gone = when;
+			denial = trusted ? EV_GONE : EV_GONE_ONCE;
 			continue;
 		}
 		if (!unknown && has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen_max, node, when) &&
@@ -271,7 +276,7 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 			alike = MAX(alike, (int)likeness(ages, root, node));
 	}
 	if (gone)
-		say(v, EV_GONE, evidence[EV_GONE].points);
+		say(v, denial, evidence[denial].points);
 	else if (once)
 		say(v, EV_ONCE, evidence[EV_ONCE].points - MIN(once - 1, 10));
 	else if (alike)
@@ -372,7 +377,7 @@ struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t 
 
 	hear_older_trees(ages, d->info.dev_id, node, unknown, &v);
 	hear_parent(ages, parent, n->block, &v);
-	if (!(v.says & (1 << EV_ALIKE | 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_PASSED | 1 << EV_GONE)))
+	if (!(v.says & (1 << EV_ALIKE | 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_PASSED | 1 << EV_GONE | 1 << EV_GONE_ONCE)))
 		hear_kin(ages, d, node, &v); /* no older tree of its own tells */
 	if (claims_have(ages, parent, d->info.dev_id, n))
 		say(&v, EV_CLAIMED, evidence[EV_CLAIMED].points);
