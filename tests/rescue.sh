@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..144
+echo 1..146
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -201,7 +201,9 @@ done <<EOF
 20203 x200 3643 0 1 without both maps details and top level are older than a superblock with a later time if writes were lost
 20209 x200 773 0 1 no data block was leaked if writes were lost
 20221 x200 1312 0 1 nor if parts were found without both maps: one may be an older copy of a leaf with as many mappings
+10239 +200 2116 0 1 a root that older top levels name for two devices may have stayed with either
 10241 +200 1333 0 1 an older top level in the place of a newer one is no newer than the others
+10243 +200 1020 0 1 an older root is a choice where the device's younger one went to another device, with the metadata map lost
 10244 +200 2596 0 1 an older tree that is of no complete state denies no device a node
 EOF
 

@@ -209,6 +209,16 @@ static bool has_other(const struct assignment *a, uint32_t place, uint32_t cand)
 }
 
 /*
+ * May the device of the option's place have begun with a root that the older top levels name for another device?  It is younger
+ * than they are, or one of them that is of no complete older state names that root for it, too.
+ */
+static bool may_have_begun_with(const struct assignment *a, const struct choice *o)
+{
+	return o->says & 1 << EV_ONCE ||
+	       old_roots_height(a->assign->ages, a->assign->trees->dev[a->place[o->place].index].info.dev_id) < 0;
+}
+
+/*
  * A device that is younger than the older top levels began with the root of its origin, which these may name for
  * another device.  When that one has another root to go to, or the root of one of the two is lost, the older name does
  * not decide between them.
@@ -221,15 +231,14 @@ static bool may_be_inherited(const struct assignment *a, uint32_t cand)
 
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
 		const struct choice *c = &a->opt[o];
-		const struct place *p = &a->place[c->place];
 
-		if (!p->one || !assign_may_take(a, c))
+		if (!a->place[c->place].one || !assign_may_take(a, c))
 			continue;
 		if (nr++ < a->cand[cand].refs)
 			best = best ? best : c;
 		else
 			rival |= !(c->says & SAYS_DENIED) &&
-				 old_roots_height(a->assign->ages, a->assign->trees->dev[p->index].info.dev_id) < 0 &&
+				 may_have_begun_with(a, c) &&
 				 c->score + evidence[EV_NAMED].points + SURE_MARGIN > best->score &&
 				 (has_other(a, best->place, cand) || !has_other(a, c->place, cand));
 	}
@@ -387,8 +396,7 @@ static int place_unknown(struct assignment *a)
 			    (again && !a->place[o->place].one) || !assign_may_take(a, o) ||
 			    !datamap_allows(a->assign->datamap, a->cand[o->cand].node))
 				continue;
-			open = a->place[o->place].one && n->nr_mappings &&
-			       (again ? assign_has_rival(a, o, SURE_MARGIN) : assign_may_be_swapped(a, o, SURE_MARGIN));
+			open = a->place[o->place].one && n->nr_mappings && assign_is_contested(a, o, again);
 			a->open += open;
 			assign_mark(a, o->cand, open ? CERTAINTY_OPEN : CERTAINTY_LIKELY);
 			assign_take(a, o, true);

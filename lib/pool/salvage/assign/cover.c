@@ -155,7 +155,7 @@ void assign_doubt(struct assignment *a)
 		struct choice *o = &a->opt[i];
 
 		if (o->taken && !a->place[o->place].one && a->cand[o->cand].refs == COUNT_UNKNOWN &&
-		    assign_node(a, o->cand)->nr_mappings && assign_may_be_exchanged(a, o, SURE_MARGIN))
+		    assign_node(a, o->cand)->nr_mappings && assign_may_be_exchanged(a, o))
 			doubt(a, o->cand);
 	}
 	for (uint32_t i = 0; i < a->nr_places; i++) {

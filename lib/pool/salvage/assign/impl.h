@@ -96,15 +96,16 @@ static inline void assign_mark(const struct assignment *a, uint32_t cand, enum c
 
 /* May the option be taken in addition to those that are already taken? */
 bool assign_may_take(const struct assignment *a, const struct choice *o);
-/* Is it as good, but for @margin, when another node gets the place, and the node of @o the other's? */
-bool assign_may_be_swapped(const struct assignment *a, const struct choice *o, int32_t margin);
-/* Is another tree that a device has as good for the option's place, but for @margin? */
-bool assign_has_rival(const struct assignment *a, const struct choice *o, int32_t margin);
 /*
- * Is there another option that was taken, whose node has as many mappings, and would it be as good, but for @margin, if each of
+ * Would another tree do in the place, which takes one?  One that a device has already, if it is better, or (@again: all others are
+ * gone) nearly as good; or one that none has, if the node of @o can go to its place, and both together are nearly as good.
+ */
+bool assign_is_contested(const struct assignment *a, const struct choice *o, bool again);
+/*
+ * Is there another option that was taken, whose node has as many mappings, and would it be nearly as good if each of
  * the two nodes had the other's place?  Also true if there are too many to look at.
  */
-bool assign_may_be_exchanged(struct assignment *a, struct choice *o, int32_t margin);
+bool assign_may_be_exchanged(struct assignment *a, struct choice *o);
 /* Takes the option, or (@on false) gives it back. */
 void assign_take(struct assignment *a, struct choice *o, bool on);
 

@@ -84,45 +84,40 @@ static bool may_inherit(const struct assignment *a, uint32_t place, uint32_t oth
 	       old_roots_height(a->assign->ages, younger->dev_id) < 0;
 }
 
+/* Is what has @other as good as what has @score, or nearly? */
+static bool is_near(int64_t score, int64_t other)
+{
+	return score < other + SURE_MARGIN;
+}
+
 /* Is the other option's node free to have its place instead of @o, and its own place free for the node of @o? */
-static bool is_as_good(const struct assignment *a, const struct choice *o, const struct choice *other, int32_t margin)
+static bool is_as_good(const struct assignment *a, const struct choice *o, const struct choice *other)
 {
 	for (uint32_t i = a->first_opt[o->cand]; i < a->first_opt[o->cand + 1]; i++) {
-		const struct choice *back = &a->opt[i];
+		const struct choice *back = &a->opt[i], *there;
 
 		if (back->place == o->place || a->place[back->place].nr_taken)
 			continue;
-		for (uint32_t k = a->first_opt[other->cand]; k < a->first_opt[other->cand + 1]; k++)
-			if (a->opt[k].place == back->place &&
-			    ((int64_t)o->score + a->opt[k].score < (int64_t)other->score + back->score + margin ||
-			     (!((other->says | back->says) & SAYS_DENIED) && may_inherit(a, o->place, back->place))))
-				return true;
-	}
-	return false;
-}
-
-bool assign_has_rival(const struct assignment *a, const struct choice *o, int32_t margin)
-{
-	uint32_t end = MIN(a->first_of[o->place + 1], a->first_of[o->place] + MAX_SWAPS);
-
-	for (uint32_t k = a->first_of[o->place]; k < end; k++) {
-		const struct choice *other = &a->opt[a->of_place[k]];
-
-		if (other->cand != o->cand && assign_node(a, other->cand)->flags & SN_TAKEN && other->score > o->score - margin)
+		there = find_option(a, other->cand, back->place);
+		if (there &&
+		    (is_near((int64_t)o->score + there->score, (int64_t)other->score + back->score) ||
+		     (!((other->says | back->says) & SAYS_DENIED) &&
+		      (back->says & 1 << EV_ONCE || may_inherit(a, o->place, back->place)))))
 			return true;
 	}
 	return false;
 }
 
-bool assign_may_be_swapped(const struct assignment *a, const struct choice *o, int32_t margin)
+bool assign_is_contested(const struct assignment *a, const struct choice *o, bool again)
 {
-	uint32_t end = MIN(a->first_of[o->place + 1], a->first_of[o->place] + MAX_SWAPS);
+	const uint32_t end = MIN(a->first_of[o->place + 1], a->first_of[o->place] + MAX_SWAPS);
 
 	for (uint32_t k = a->first_of[o->place]; k < end; k++) {
 		const struct choice *other = &a->opt[a->of_place[k]];
+		const bool taken = assign_node(a, other->cand)->flags & SN_TAKEN;
 
-		if (other->cand != o->cand && !(assign_node(a, other->cand)->flags & SN_TAKEN) &&
-		    is_as_good(a, o, other, margin))
+		if (other->cand != o->cand && (taken  ? other->score > o->score - (again ? SURE_MARGIN : 0)
+					       : !again && is_as_good(a, o, other)))
 			return true;
 	}
 	return false;
@@ -158,7 +153,7 @@ static bool try_exchange(struct assignment *a, struct choice *o, struct choice *
 	return may;
 }
 
-bool assign_may_be_exchanged(struct assignment *a, struct choice *o, int32_t margin)
+bool assign_may_be_exchanged(struct assignment *a, struct choice *o)
 {
 	const uint64_t nr = assign_node(a, o->cand)->nr_mappings;
 
@@ -167,7 +162,7 @@ bool assign_may_be_exchanged(struct assignment *a, struct choice *o, int32_t mar
 		struct choice *back = other ? find_option(a, other->cand, o->place) : NULL;
 
 		if (back && !back->taken && assign_node(a, other->cand)->nr_mappings == nr &&
-		    (int64_t)o->score + other->score < (int64_t)to->score + back->score + margin &&
+		    is_near((int64_t)o->score + other->score, (int64_t)to->score + back->score) &&
 		    try_exchange(a, o, other, to, back))
 			return true;
 	}
