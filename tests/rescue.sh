@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..146
+echo 1..149
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -205,6 +205,9 @@ done <<EOF
 10241 +200 1333 0 1 an older top level in the place of a newer one is no newer than the others
 10243 +200 1020 0 1 an older root is a choice where the device's younger one went to another device, with the metadata map lost
 10244 +200 2596 0 1 an older tree that is of no complete state denies no device a node
+20231 x200 552 0 1 zeros at the end of the device were written if a node names one of them
+20230 x200 458 0 1 what the superblock names as a part of a space map and is something else is a lost write, also where all trees are whole
+20224 x200 3293 0 1 and so is what the index of a space map names
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

@@ -131,11 +131,9 @@ static int try_other_state(struct state *state, struct err *err)
 	struct counts *counts = state->counts;
 	const struct superblock own = super->sb;
 	const int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
-	const int contradicted = nr_contradicted(counts);
-	const bool other = contradicted >= enough && !roots_agree(counts);
+	const bool other = nr_contradicted(counts) >= enough && !roots_agree(counts);
 	int r;
 
-	state->nr_contradicted = contradicted;
 	if (!other && !super_has_other_index(super))
 		return 0;
 	super->sb = (struct superblock) { .time = own.time };
@@ -270,9 +268,9 @@ int state_settle_roots(struct state *state, struct err *err)
 bool state_newer_may_be_lost(const struct counts *counts)
 {
 	const struct graph *g = counts->graph;
-	uint32_t end = g->nr_blocks; /* of what was ever written: all behind it is zero */
+	uint32_t end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
 
-	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO)
+	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO && !counts->found[end - 1])
 		end--;
 	for (uint32_t b = 1; b < end; b++)
 		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&

@@ -19,7 +19,6 @@ struct state {
 	bool rivals;	    /* of two states found without a superblock the other may be the newer */
 	const struct superblock *own; /* with roots of which an index block is looked for */
 	bool outdated;		      /* there is one: they are of an older state than the superblock */
-	int nr_contradicted; /* intact blocks that are not what the superblock names there: their writes were lost */
 	struct {
 		bool found;
 		uint32_t map_root, details_root; /* 0: not found */

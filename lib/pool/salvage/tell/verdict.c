@@ -11,16 +11,17 @@
 
 #define MAX_LEAKED 64
 
-/* Is an intact block in another block's place?  Then a write was lost, or went to a wrong place. */
-static bool writes_were_lost(const struct tell *tell)
+/* How many intact blocks are in another block's place?  Their writes were lost, or went to a wrong place. */
+static uint64_t nr_lost_writes(const struct tell *tell)
 {
+	uint64_t nr = tell->datamap->agrees.replaced + (tell->state->roots == ROOTS_OTHER ? 2 : 0);
+
 	for (size_t i = 0; i < tell->trees->gaps.nr; i++) {
 		const struct gap *g = gap_at(tell->trees, i);
 
-		if (g->why == BLOCK_STRAY || g->why >= BLOCK_NODE)
-			return true;
+		nr += g->why == BLOCK_STRAY || g->why >= BLOCK_NODE;
 	}
-	return tell->state->nr_contradicted > 0;
+	return nr;
 }
 
 /* Is neither map there to the last block? */
@@ -48,7 +49,7 @@ static bool counts_are_doubtful(const struct tell *tell)
 {
 	const struct agreement *a = &tell->datamap->agrees;
 	const bool counted = counts_are_whole(tell->counts), whole = counted || counts_add_up(tell->counts);
-	const bool torn = graph_may_be_torn(tell->graph), replaced = torn || writes_were_lost(tell);
+	const bool torn = graph_may_be_torn(tell->graph), replaced = torn || nr_lost_writes(tell);
 	bool details = false;
 
 	for (size_t i = 0; i < tell->trees->gaps.nr; i++)
@@ -64,7 +65,7 @@ static bool counts_are_doubtful(const struct tell *tell)
  */
 static bool time_is_doubtful(const struct tell *tell)
 {
-	return tell->super->has_sb && trees_newest_time(tell->trees) < tell->super->sb.time && writes_were_lost(tell) &&
+	return tell->super->has_sb && trees_newest_time(tell->trees) < tell->super->sb.time && nr_lost_writes(tell) &&
 	       lacks_both_maps(tell);
 }
 
@@ -141,7 +142,7 @@ static uint64_t max_leaked(const struct tell *tell)
 		return 0;
 	if (trees_fit_details(trees) && only_held_is_short(tell))
 		return UINT64_MAX;
-	return datamap->agrees.orphans || writes_were_lost(tell) || (trees_have_filled(trees) && lacks_both_maps(tell)) ?
+	return datamap->agrees.orphans || nr_lost_writes(tell) || (trees_have_filled(trees) && lacks_both_maps(tell)) ?
 		       0 : MAX_LEAKED;
 }
 
@@ -171,7 +172,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	return trees->uncertain || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
 	       counts_are_doubtful(tell) || time_is_doubtful(tell) ||
-	       (state->nr_contradicted > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts)) ||
+	       (nr_lost_writes(tell) > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts)) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
 	       (datamap->agrees.surplus && (!details_are_back(trees) || counts_are_whole(datamap->counts))) ||

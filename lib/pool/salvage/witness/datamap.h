@@ -14,6 +14,7 @@ struct agreement {
 	uint64_t orphans;
 	uint64_t strange; /* superblock pointers and numbers that contradict the blocks */
 	uint64_t surplus; /* nodes that have more parents than the metadata map counts */
+	uint64_t replaced; /* blocks of the space maps in whose place something else is intact */
 	uint64_t strange_map; /* those, and the same as @strange of the metadata map */
 };
 

@@ -212,51 +212,66 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 	}
 }
 
-/* Blocks of the space maps that something else names, too. */
-struct twice {
+/* The blocks that are named as parts of the space maps. */
+struct map_blocks {
 	const struct graph *g;
 	uint64_t root[NR_SUPER_ROOTS];
 	uint64_t nr_bitmaps; /* of data: entries behind them mean nothing */
-	uint32_t nr;
+	/*
+	 * How many are also named as another part, or as a part of the trees?  Then the superblock, the maps and the trees are not all
+	 * of one state.
+	 */
+	uint32_t twice;
+	uint32_t other; /* hold something else that is intact: their writes were lost */
 };
 
-static void note_bitmap(struct twice *t, uint64_t block)
+static void note_bitmap(struct map_blocks *m, uint64_t block)
 {
-	t->nr += graph_is_live(t->g, block);
+	m->twice += graph_is_live(m->g, block);
 	for (size_t i = 0; i < NR_SUPER_ROOTS; i++)
-		t->nr += block && block == t->root[i];
+		m->twice += block && block == m->root[i];
+	m->other += block < m->g->nr_blocks && m->g->kind[block] >= BLOCK_NODE && m->g->kind[block] != BLOCK_BITMAP;
 }
 
 static int note_bitmaps(void *ctx, const struct view *v)
 {
-	struct twice *t = ctx;
+	struct map_blocks *m = ctx;
 
-	for (uint32_t i = 0; i < v->nr && view_key(v, i) < t->nr_bitmaps; i++)
-		note_bitmap(t, view_value(v, i));
+	for (uint32_t i = 0; i < v->nr && view_key(v, i) < m->nr_bitmaps; i++)
+		note_bitmap(m, view_value(v, i));
 	return 0;
 }
 
-/*
- * How many blocks are named as a part of the space maps, and also as another one or as a part of the trees?  Then the superblock,
- * the maps and the trees are not all of one state.
- */
-static uint32_t nr_named_twice(const struct super *super)
+static void note_map_root(struct map_blocks *m, uint64_t block, uint8_t tree)
+{
+	const uint32_t i = node_of(m->g, block);
+
+	m->twice += graph_is_live(m->g, block);
+	m->other += block && block < m->g->nr_blocks && m->g->kind[block] >= BLOCK_NODE &&
+		    (i == NONE || (m->g->node[i].tree != tree && m->g->node[i].tree != TREE_NONE));
+}
+
+static struct map_blocks look_at_maps(const struct super *super)
 {
 	const struct graph *g = super->graph;
-	const uint64_t index = super->sb.metadata_sm.bitmap_root;
-	const uint32_t data = node_of(g, super->sb.data_sm.bitmap_root);
+	const struct superblock *sb = &super->sb;
+	const uint64_t index = sb->metadata_sm.bitmap_root;
+	const uint32_t data = node_of(g, sb->data_sm.bitmap_root);
 	struct disk_index all BLOCK_ALIGNED;
-	struct twice t = { .g = g, .nr_bitmaps = div_up(super->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP) };
+	struct map_blocks m = { .g = g, .nr_bitmaps = div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) };
 
-	super_roots(&super->sb, t.root);
-	for (size_t i = MAP_ROOTS; i < END_MAP_ROOTS; i++)
-		t.nr += graph_is_live(g, t.root[i]);
+	super_roots(sb, m.root);
+	note_map_root(&m, sb->data_sm.bitmap_root, TREE_INDEX);
+	note_map_root(&m, sb->data_sm.ref_count_root, TREE_OVERFLOW);
+	note_map_root(&m, sb->metadata_sm.ref_count_root, TREE_OVERFLOW);
+	m.twice += graph_is_live(g, index);
+	m.other += super_has_other_index(super);
 	if (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && !graph_get(g, (uint32_t)index, &all, NULL))
 		for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
-			note_bitmap(&t, le64_get(all.entry[i].blocknr));
+			note_bitmap(&m, le64_get(all.entry[i].blocknr));
 	if (data != NONE && g->node[data].tree == TREE_INDEX)
-		(void)graph_each_leaf(g, data, 16, note_bitmaps, &t, NULL);
-	return t.nr;
+		(void)graph_each_leaf(g, data, 16, note_bitmaps, &m, NULL);
+	return m;
 }
 
 /* Without the data map the superblock still says how many data blocks are in use. */
@@ -264,7 +279,7 @@ static uint32_t denied_by_superblock(const struct witness *w)
 {
 	const struct datamap *datamap = w->datamap;
 	const struct superblock *sb = &datamap->super->sb;
-	uint32_t nr = nr_named_twice(datamap->super);
+	uint32_t nr = 0;
 
 	if (w->stored && datamap_is_known(w->stored, w->known) &&
 	    refmap_nr_allocated(w->stored) != sb->data_sm.nr_allocated)
@@ -327,20 +342,22 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 	const struct super *super = datamap->super;
 	struct counts *counts = datamap->counts;
 	struct agreement *a = &datamap->agrees;
+	struct map_blocks maps;
 	struct witness w;
 	int r;
 
 	if (has_given_roots(super))
 		return 0; /* the space maps are those of another state */
+	maps = look_at_maps(super);
 	r = witness_init(&w, datamap, err);
-	*a = (struct agreement) { .data_whole = w.stored && datamap_is_known(w.stored, w.known) };
+	*a = (struct agreement) { .data_whole = w.stored && datamap_is_known(w.stored, w.known), .replaced = maps.other };
 	if (!r && (g->scanned || !a->data_whole || !is_sum_right(&w))) {
 		r = count_references(&w, err);
 		if (!r && w.stored)
 			compare_data(&w, a);
 	}
 	if (!r && super->has_sb)
-		a->strange += denied_by_superblock(&w) + counts_differ(counts) + nr_later(datamap->trees) +
+		a->strange += maps.twice + denied_by_superblock(&w) + counts_differ(counts) + nr_later(datamap->trees) +
 			      (g->scanned && has_newer_details(counts));
 	if (!r && super->has_sb && !a->data_whole && w.refs &&
 	    super->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
