@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..149
+echo 1..153
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -208,6 +208,10 @@ done <<EOF
 20231 x200 552 0 1 zeros at the end of the device were written if a node names one of them
 20230 x200 458 0 1 what the superblock names as a part of a space map and is something else is a lost write, also where all trees are whole
 20224 x200 3293 0 1 and so is what the index of a space map names
+20248 x200 1340 0 1 more data blocks than the superblock counts are of another state, also where a bitmap is
+20250 x200 458 0 1 a superblock with a later time and a tree in use that lacks a parent are of a later state
+30075 y200 3429 0 1 and so they are with a block in use that is something else now
+20250 x200 643 0 1 a leaf too small to be one of several is an older root, not a child of the lost one
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

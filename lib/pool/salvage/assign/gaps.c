@@ -75,6 +75,12 @@ static bool gap_takes(const struct snode *n, const struct gap *g)
 	return n->nr && n->first >= g->begin && n->last <= g->last;
 }
 
+/* Is the leaf too small for one of several?  Then it is an older root, not a child of the lost one. */
+static bool is_too_small(const struct snode *n)
+{
+	return n->flags & SN_LEAF && n->nr < NODE_MAX_ENTRIES(n->tree == TREE_DETAILS ? sizeof(struct disk_details) : 8) / 3;
+}
+
 static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err *err)
 {
 	/* then the snapshot's roots look like orphans too, and cannot be told from the live ones */
@@ -110,6 +116,7 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 		if (!nr)
 			continue;
 		*any = true;
+		counts->trees->uncertain |= nr == 1 && g.height < 0 && is_too_small(&counts->graph->node[child[0]]);
 		r = graph_add_edges(counts->graph, g.node, child, nr, err);
 	}
 	free(child);

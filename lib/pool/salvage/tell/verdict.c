@@ -14,7 +14,7 @@
 /* How many intact blocks are in another block's place?  Their writes were lost, or went to a wrong place. */
 static uint64_t nr_lost_writes(const struct tell *tell)
 {
-	uint64_t nr = tell->datamap->agrees.replaced + (tell->state->roots == ROOTS_OTHER ? 2 : 0);
+	uint64_t nr = tell->datamap->agrees.replaced + tell->datamap->has_other + (tell->state->roots == ROOTS_OTHER ? 2 : 0);
 
 	for (size_t i = 0; i < tell->trees->gaps.nr; i++) {
 		const struct gap *g = gap_at(tell->trees, i);

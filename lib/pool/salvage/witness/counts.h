@@ -72,6 +72,11 @@ bool counts_are_whole(const struct counts *counts);
 /* Are there blocks of which it is known only that they have three parents or more?  @counts has counts. */
 bool counts_have_many(const struct counts *counts);
 /*
+ * Has a block fewer parents than the metadata map counts, as far as that is known?  A root does not lack the lost copy of the
+ * superblock of the held metadata snapshot.
+ */
+bool counts_lack_parents(const struct counts *counts);
+/*
  * Is all of the metadata map there, and each parent known that it counts, of lost blocks too?  Then no lost node has children or
  * siblings that are not known.
  */

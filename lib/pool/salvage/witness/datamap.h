@@ -93,7 +93,7 @@ uint32_t nr_later(const struct trees *trees);
 /*
  * Is the superblock of a later state than the trees?  There are details on the device that are newer than those of the
  * devices, and not newer than the superblock: a snapshot raises the time of its device and the pool's together.  Or the
- * superblock is newer than the details, and the tree of a device that is not among them is in use.
+ * superblock is newer than the details, and a block in use lacks a parent.
  */
 bool has_newer_details(struct counts *counts);
 

@@ -259,23 +259,14 @@ static void look_for_snapshot(void *ctx, struct sdevice *d, const struct device_
 		    then->snap_time <= s->trees->super->sb.time;
 }
 
-/* A tree without mappings that the metadata map has in use, and no top level names. */
-static bool is_nameless(const struct counts *counts, const struct snode *n)
-{
-	return n->tree == TREE_EMPTY && !(n->flags & SN_VIRTUAL) &&
-	       counts_know(counts, n->block) && counts->count[n->block] > counts->found[n->block];
-}
-
 bool has_newer_details(struct counts *counts)
 {
-	struct graph *g = counts->graph;
 	struct trees *trees = counts->trees;
 	struct snapshots s = { trees, trees_newest_time(trees), false };
 
 	if (!trees_fit_details(trees))
 		return false;
-	for (uint32_t i = 0; i < g->nr_nodes && s.newest < counts->super->sb.time && !s.found; i++)
-		s.found = is_nameless(counts, &g->node[i]);
+	s.found = s.newest < counts->super->sb.time && counts_lack_parents(counts);
 	(void)trees_each_older(trees, look_for_snapshot, &s, NULL);
 	return s.found;
 }

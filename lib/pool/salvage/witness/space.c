@@ -424,7 +424,7 @@ bool counts_have_many(const struct counts *counts)
 	return have_count(counts, COUNT_MANY);
 }
 
-bool counts_know_all_parents(const struct counts *counts)
+bool counts_lack_parents(const struct counts *counts)
 {
 	struct graph *g = counts->graph;
 	const uint64_t copy = counts->super->sb.held_root;
@@ -435,11 +435,17 @@ bool counts_know_all_parents(const struct counts *counts)
 		const uint8_t tree = g->slot[b] == NONE ? TREE_NONE : g->node[g->slot[b]].tree;
 		bool *root = tree == TREE_TOP ? &top : &details;
 
-		if (g->kind[b] == BLOCK_BITMAP || g->kind[b] == BLOCK_INDEX || counts->count[b] <= counts->found[b])
+		if (g->kind[b] == BLOCK_BITMAP || g->kind[b] == BLOCK_INDEX || !counts_know(counts, b) ||
+		    counts->count[b] <= counts->found[b])
 			continue;
 		if ((tree != TREE_TOP && tree != TREE_DETAILS) || !*root || counts->count[b] - counts->found[b] > 1)
-			return false;
+			return true;
 		*root = false;
 	}
-	return counts_are_whole(counts);
+	return false;
+}
+
+bool counts_know_all_parents(const struct counts *counts)
+{
+	return counts_are_whole(counts) && !counts_have_many(counts) && !counts_lack_parents(counts);
 }

@@ -279,16 +279,12 @@ static uint32_t denied_by_superblock(const struct witness *w)
 {
 	const struct datamap *datamap = w->datamap;
 	const struct superblock *sb = &datamap->super->sb;
-	uint32_t nr = 0;
+	const uint64_t nr = sb->data_sm.nr_allocated;
 
-	if (w->stored && datamap_is_known(w->stored, w->known) &&
-	    refmap_nr_allocated(w->stored) != sb->data_sm.nr_allocated)
-		nr++; /* the data map is that of another state */
-	/* those that a held snapshot has are compared one by one */
-	if (w->stored ? !datamap->trees->nr_devs && !sb->held_root && sb->data_sm.nr_allocated
-		      : w->refs && refmap_nr_allocated(w->refs) > sb->data_sm.nr_allocated)
-		nr++;
-	return nr;
+	if (!datamap->agrees.data_whole)
+		return w->refs && refmap_nr_allocated(w->refs) > nr;
+	/* the data map is that of another state; those that a held snapshot has are compared one by one */
+	return (refmap_nr_allocated(w->stored) != nr) + (!datamap->trees->nr_devs && !sb->held_root && nr);
 }
 
 /* Have the nodes as many parents as the metadata map counts? */
