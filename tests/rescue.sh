@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..153
+echo 1..155
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -212,6 +212,8 @@ done <<EOF
 20250 x200 458 0 1 a superblock with a later time and a tree in use that lacks a parent are of a later state
 30075 y200 3429 0 1 and so they are with a block in use that is something else now
 20250 x200 643 0 1 a leaf too small to be one of several is an older root, not a child of the lost one
+20247 x200 2264 1000 1 a metadata map with another number of blocks in use than the superblock counts is no witness
+20243 x200 1283 1000 1 nor is a data map with another number
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

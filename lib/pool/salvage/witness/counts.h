@@ -20,7 +20,7 @@ struct counts {
 	bool has_counts;
 	bool counts_searched; /* from a bitmap that no index names */
 	bool has_index;	      /* of the state's own metadata map */
-	uint64_t index_free;  /* blocks that it says are free */
+	bool has_other;	      /* in its place is one of another state */
 };
 
 int counts_read(struct counts *counts, struct err *err);
@@ -41,11 +41,14 @@ struct bitmaps {
 	uint64_t nr_blocks;
 	const struct sm_root *root;
 	uint64_t nr, nr_used; /* read so far; blocks that they have in use */
+	uint64_t nr_entries, nr_free; /* of the index, and as it says of them, also where the bitmap cannot be read */
 	/* those that do not fit their index, and the last one of them: its index, place, and free entries that it lacks */
 	uint64_t nr_odd, odd, odd_block;
 	int64_t odd_lacks;
 };
 
+/* Notes what the index says of bitmap @index. */
+void bitmaps_note_entry(struct bitmaps *b, uint64_t index, uint32_t nr_free);
 /*
  * Notes bitmap @index, which was read at @block.  Does it have as many free entries as the index says of it, @nr_free?
  * Another number is that of an older copy.  Older programs wrote one more or less, and did not count entries past the end
@@ -58,6 +61,11 @@ bool bitmaps_note(struct bitmaps *b, uint64_t index, uint64_t block, const struc
  * end of the map as free, and the map was extended since.
  */
 bool bitmaps_odd_is_right(const struct bitmaps *b);
+/*
+ * And is the index, or are the bitmaps, those of another state than the superblock?  Neither has as many blocks in use.  Some indices
+ * count entries past the end of the map as free.
+ */
+bool bitmaps_are_of_other(const struct bitmaps *b);
 /*
  * Does the superblock say another number of metadata blocks in use than the index and the counts do, or the trees where
  * counts are lost?  Or do the trees and the space maps have more?

@@ -117,23 +117,29 @@ static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint3
 		take_bitmap(r, index, &map);
 }
 
-static void read_odd(struct reading *r)
+/* When all have been read.  False: they are of another state. */
+static bool read_odd(struct reading *r)
 {
 	struct disk_bitmap map BLOCK_ALIGNED;
+	const bool has_sb = r->datamap->super->has_sb;
+	const bool is_right = has_sb && bitmaps_odd_is_right(&r->seen) &&
+			      graph_get(r->datamap->graph, (uint32_t)r->seen.odd_block, &map, NULL) >= 0;
+	const bool is_other = has_sb && !is_right && bitmaps_are_of_other(&r->seen);
 
-	if (r->datamap->super->has_sb && bitmaps_odd_is_right(&r->seen) &&
-	    graph_get(r->datamap->graph, (uint32_t)r->seen.odd_block, &map, NULL) >= 0)
+	if (is_right)
 		take_bitmap(r, r->seen.odd, &map);
-	else if (r->seen.nr_odd)
-		r->datamap->has_other = true;
+	r->datamap->has_other = is_other || (r->seen.nr_odd && !is_right);
+	return !is_other;
 }
 
 static int read_index(void *ctx, const struct view *v)
 {
 	struct reading *r = ctx;
 
-	for (uint32_t i = 0; i < v->nr; i++)
+	for (uint32_t i = 0; i < v->nr; i++) {
+		bitmaps_note_entry(&r->seen, view_key(v, i), index_nr_free(v, i));
 		read_bitmap(r, view_key(v, i), view_value(v, i), index_nr_free(v, i));
+	}
 	return 0;
 }
 
@@ -231,14 +237,16 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 		return 0;
 	r.count = refmap_new(g->nr_data_blocks, false);
 	r.known = calloc_u64(div_up(g->nr_data_blocks, ENTRIES_PER_BITMAP) + 1, 1);
-	if (!r.count || !r.known) {
+	if (r.count && r.known)
+		(void)graph_each_leaf(g, index, 16, read_index, &r, NULL);
+	if (!r.count || !r.known || !read_odd(&r)) {
+		const bool no_memory = !r.count || !r.known;
+
 		if (r.count)
 			refmap_free(r.count);
 		free(r.known);
-		return err_nomem(err, "salvage: data space map");
+		return no_memory ? err_nomem(err, "salvage: data space map") : 0;
 	}
-	(void)graph_each_leaf(g, index, 16, read_index, &r, NULL);
-	read_odd(&r);
 	over = node_of(g, super->sb.data_sm.ref_count_root);
 	if (super->sb.data_sm.ref_count_root && over != NONE && g->node[over].tree == TREE_OVERFLOW)
 		(void)graph_each_leaf(g, over, 4, read_overflow, &r, NULL);

@@ -45,6 +45,14 @@ static bool fits_index(const struct disk_bitmap *map, uint32_t nr_free, uint64_t
 	return free == nr_free || is_about(free, nr_free + MAX(past, 0), 1);
 }
 
+void bitmaps_note_entry(struct bitmaps *b, uint64_t index, uint32_t nr_free)
+{
+	if (index >= div_up(b->nr_blocks, ENTRIES_PER_BITMAP))
+		return;
+	b->nr_entries++;
+	b->nr_free += nr_free;
+}
+
 bool bitmaps_note(struct bitmaps *b, uint64_t index, uint64_t block, const struct disk_bitmap *map, uint32_t nr_free)
 {
 	const uint32_t used = nr_used(map);
@@ -65,6 +73,13 @@ bool bitmaps_odd_is_right(const struct bitmaps *b)
 	/* the index of an older copy lacks as many as the superblock counts more blocks in use */
 	return b->nr_odd == 1 && b->nr == div_up(b->nr_blocks, ENTRIES_PER_BITMAP) && b->odd_lacks > 1 &&
 	       (b->nr_used == b->root->nr_allocated || b->nr_used + 1 == b->root->nr_allocated);
+}
+
+bool bitmaps_are_of_other(const struct bitmaps *b)
+{
+	const uint64_t entries = div_up(b->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP, sum = b->nr_free + b->root->nr_allocated;
+
+	return b->nr_entries == entries / ENTRIES_PER_BITMAP && sum != b->nr_blocks && sum != entries && b->nr_used != b->root->nr_allocated;
 }
 
 static int add_free(void *ctx, const struct view *v)
@@ -176,23 +191,15 @@ static uint64_t nr_found(const struct counts *counts, uint64_t *most)
 	return nr;
 }
 
-/*
- * An older program left one more in the superblock and in the index than in the bitmaps.  Some indices count entries
- * past the end of the map as free.
- */
 bool counts_differ(const struct counts *counts)
 {
-	const struct graph *g = counts->graph;
 	uint64_t most;
 	const uint64_t nr = counts->super->sb.metadata_sm.nr_allocated, there = nr_found(counts, &most);
-	const uint64_t entries = div_up(g->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP;
-	const bool index_differs = counts->index_free + nr != g->nr_blocks && counts->index_free + nr != entries;
-	const bool unknown = counts_have_unknown(counts);
-	const uint64_t counted = unknown ? there : nr_counted(counts);
 	const int64_t slack = slack_of(counts->super);
 
-	return nr && (there > nr || (counts->has_index ? index_differs && counted != nr
-						       : !unknown && !is_about((int64_t)counted, (int64_t)nr, slack)) ||
+	return nr && (there > nr ||
+		      (!counts->has_index && !counts_have_unknown(counts) &&
+		       !is_about((int64_t)nr_counted(counts), (int64_t)nr, slack)) ||
 		      (!counts_are_whole(counts) && (int64_t)(nr - most) > slack));
 }
 
@@ -337,23 +344,28 @@ static int read_bitmaps(struct counts *counts, struct err *err)
 	const uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
 	struct bitmaps seen = { .nr_blocks = g->nr_blocks, .root = root };
 
-	counts->index_free = 0;
-	counts->has_index = false;
+	counts->has_index = counts->has_other = false;
 	if (!is_kind(g, root->bitmap_root, BLOCK_INDEX) || graph_get(g, (uint32_t)root->bitmap_root, &index, err))
 		return search_bitmaps(counts, err);
 	counts->has_index = true;
 	for (uint32_t i = 0; i < nr; i++) {
 		uint64_t b = le64_get(index.entry[i].blocknr);
 
-		counts->index_free += le32_get(index.entry[i].nr_free);
+		bitmaps_note_entry(&seen, i, le32_get(index.entry[i].nr_free));
 		/* where one is lost, all others are older */
 		if (is_kind(g, b, BLOCK_BITMAP) && !graph_get(g, (uint32_t)b, &map, err) &&
 		    bitmaps_note(&seen, i, b, &map, le32_get(index.entry[i].nr_free)))
 			take_bitmap(counts, &map, i);
 	}
-	if (counts->super->has_sb && bitmaps_odd_is_right(&seen) && !graph_get(g, (uint32_t)seen.odd_block, &map, err)) {
+	if (!counts->super->has_sb)
+		return 0;
+	if (bitmaps_odd_is_right(&seen) && !graph_get(g, (uint32_t)seen.odd_block, &map, err)) {
 		take_bitmap(counts, &map, (uint32_t)seen.odd);
-		counts->index_free = (uint64_t)nr * ENTRIES_PER_BITMAP - root->nr_allocated;
+	} else if (root->nr_allocated && bitmaps_are_of_other(&seen)) {
+		counts->has_index = counts->has_counts = false;
+		counts->has_other = true;
+		memset(counts->count, 0xff, g->nr_blocks * sizeof(*counts->count));
+		return search_bitmaps(counts, err);
 	}
 	return 0;
 }

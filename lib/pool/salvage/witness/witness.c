@@ -283,8 +283,8 @@ static uint32_t denied_by_superblock(const struct witness *w)
 
 	if (!datamap->agrees.data_whole)
 		return w->refs && refmap_nr_allocated(w->refs) > nr;
-	/* the data map is that of another state; those that a held snapshot has are compared one by one */
-	return (refmap_nr_allocated(w->stored) != nr) + (!datamap->trees->nr_devs && !sb->held_root && nr);
+	/* those that a held snapshot has are compared one by one */
+	return !datamap->trees->nr_devs && !sb->held_root && nr;
 }
 
 /* Have the nodes as many parents as the metadata map counts? */
@@ -346,7 +346,7 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 		return 0; /* the space maps are those of another state */
 	maps = look_at_maps(super);
 	r = witness_init(&w, datamap, err);
-	*a = (struct agreement) { .data_whole = w.stored && datamap_is_known(w.stored, w.known), .replaced = maps.other };
+	*a = (struct agreement) { .data_whole = w.stored && datamap_is_known(w.stored, w.known), .replaced = maps.other + counts->has_other };
 	if (!r && (g->scanned || !a->data_whole || !is_sum_right(&w))) {
 		r = count_references(&w, err);
 		if (!r && w.stored)
