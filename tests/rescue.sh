@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..155
+echo 1..157
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -214,6 +214,8 @@ done <<EOF
 20250 x200 643 0 1 a leaf too small to be one of several is an older root, not a child of the lost one
 20247 x200 2264 1000 1 a metadata map with another number of blocks in use than the superblock counts is no witness
 20243 x200 1283 1000 1 nor is a data map with another number
+20247 x200 241 1000 1 without both maps a tree of as many mappings as the details say takes the place of another
+20246 x200 2936 1000 1 a root that is a leaf is an older copy if older details say more mappings than it has, and so many lack a parent
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

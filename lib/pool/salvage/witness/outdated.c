@@ -89,7 +89,7 @@ static bool has_orphan_of(const struct counts *counts, const struct sdevice *d, 
 
 		if (n->nr_mappings != d->info.mapped_blocks || n->flags & SN_BROKEN)
 			continue;
-		return counts_know(counts, n->block) || is_missing(g, orphan[i], data);
+		return counts_know(counts, n->block) || !data->stored || is_missing(g, orphan[i], data);
 	}
 	return false;
 }
@@ -143,6 +143,53 @@ static void deny_hosts(const struct counts *counts, const struct sdevice *d, con
 	}
 }
 
+/* What the youngest older copy of the details says of a device. */
+struct older_count {
+	const struct trees *trees;
+	uint32_t age;
+	uint64_t mapped;
+};
+
+static void note_count(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
+{
+	struct older_count *c = ctx;
+
+	c += d - c->trees->dev;
+	if (age >= c->age)
+		return;
+	c->age = age;
+	c->mapped = then->mapped_blocks;
+}
+
+/*
+ * Details are lost: denies roots that are leaves, where older details say more mappings than a leaf has, and nodes in use that lack a
+ * parent have so many.
+ */
+static int deny_small_roots(const struct counts *counts, const uint32_t *orphan, size_t nr)
+{
+	const struct graph *g = counts->graph;
+	struct trees *trees = counts->trees;
+	CLEANUP(free_ptr) struct older_count *of = calloc(trees->nr_devs + 1, sizeof(*of));
+	uint64_t sum = 0;
+
+	if (!of)
+		return -ENOMEM;
+	for (size_t k = 0; k <= trees->nr_devs; k++)
+		of[k] = (struct older_count){ .trees = trees, .age = UINT32_MAX };
+	for (size_t i = 0; i < nr; i++)
+		sum += counts_know(counts, g->node[orphan[i]].block) ? g->node[orphan[i]].nr_mappings : 0;
+	if (sum && trees_each_older(trees, note_count, of, NULL) == -ENOMEM)
+		return -ENOMEM;
+	for (size_t k = 0; k < trees->nr_devs; k++) {
+		const struct sdevice *d = &trees->dev[k];
+
+		if (d->source != DETAILS_LIVE && d->root != NONE && !d->root_given && g->node[d->root].flags & SN_LEAF &&
+		    of[k].mapped > INTERNAL_MAX && of[k].mapped / 2 <= sum)
+			g->node[d->root].flags |= SN_DENIED;
+	}
+	return 0;
+}
+
 int deny_outdated(struct counts *counts, struct data_counts *data)
 {
 	const struct graph *g = counts->graph;
@@ -173,7 +220,7 @@ int deny_outdated(struct counts *counts, struct data_counts *data)
 	}
 	if (any)
 		deny_tops(trees, wrong);
-	return 0;
+	return trees_have_details(trees) ? 0 : deny_small_roots(counts, orphan, nr);
 }
 
 /* By block: how many nodes of the top level and of trees whose number of mappings is right name it. */
