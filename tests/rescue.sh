@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..157
+echo 1..158
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -216,6 +216,7 @@ done <<EOF
 20243 x200 1283 1000 1 nor is a data map with another number
 20247 x200 241 1000 1 without both maps a tree of as many mappings as the details say takes the place of another
 20246 x200 2936 1000 1 a root that is a leaf is an older copy if older details say more mappings than it has, and so many lack a parent
+20236 x200 460 1000 0 what was found is not the lost metadata snapshot's where no node is left that would do there, and no lost one was
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

@@ -154,7 +154,7 @@ enum { LEN = 5, NR_ROUND = 40, NR_MORE = 20, NR_ALL = LEN * NR_ROUND + NR_MORE }
 
 /*
  * Each commit takes the next LEN blocks, the last of them for its index block; block 1 is everyone's.  The last commit
- * goes round the end, @over blocks behind which the next begins; then the device is extended.  *last: that commit's index.
+ * goes round the end, or begins there, @over blocks behind which the next begins; then the device is extended.  *last: that commit's index.
  */
 static void make_states(struct graph *g, struct vec *states, uint32_t over, uint32_t *last)
 {
@@ -186,7 +186,7 @@ static int by_index(const void *pa, const void *pb)
 /* The zeros behind the end of a map do not tell that the state whose commit went round is an old one. */
 static void extended(void)
 {
-	for (uint32_t over = 1; over < LEN; over++) {
+	for (uint32_t over = 1; over <= LEN; over++) {
 		uint8_t kind[NR_ALL];
 		uint32_t slot[NR_ALL], last = 0;
 		struct graph g = { .nr_blocks = NR_ALL, .kind = kind, .slot = slot };

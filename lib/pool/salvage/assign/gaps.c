@@ -272,6 +272,21 @@ static int put_nodes(const struct assignment *a, struct err *err)
 	return r;
 }
 
+/* Is a node left that lacks a parent, and would do where another one was put? */
+static bool has_spare(const struct assignment *a)
+{
+	for (uint32_t i = 0; i < a->nr_opts; i++) {
+		const struct choice *o = &a->opt[i];
+		const struct place *p = &a->place[o->place];
+
+		if (!o->taken && p->nr_taken && a->cand[o->cand].refs && assign_node(a, o->cand)->nr_mappings &&
+		    !(o->says & SAYS_DENIED) && (!p->one || a->assign->trees->dev[p->index].source != DETAILS_LIVE ||
+						 o->says & 1 << EV_COUNT))
+			return true;
+	}
+	return false;
+}
+
 /* Has nodes assigned to the places that were listed with the result @r. */
 static int fill_places(struct assignment *a, int r, enum unknown how, struct err *err)
 {
@@ -291,6 +306,7 @@ static int fill_places(struct assignment *a, int r, enum unknown how, struct err
 	if (r)
 		r = err_nomem(err, "salvage: lost nodes");
 	a->assign->trees->uncertain |= a->open > 0;
+	a->assign->has_spare |= !r && has_spare(a);
 	return r ? r : put_nodes(a, err);
 }
 
@@ -326,6 +342,13 @@ static int assign_parts(struct assign *as, struct err *err)
 
 /* --- all of it --- */
 
+bool assign_found_is_live(const struct assign *as)
+{
+	return !trees_have_filled(as->trees) || counts_know_all_parents(as->counts) ||
+	       (!as->has_spare && counts_are_whole(as->counts) && !counts_have_many(as->counts) &&
+		!counts_lost_lack_parents(as->counts));
+}
+
 int assign_gaps(struct assign *as, struct err *err)
 {
 	struct trees *trees = as->trees;
@@ -358,7 +381,6 @@ int assign_gaps(struct assign *as, struct err *err)
 	if (!r)
 		r = assign_parts(as, err);
 	counts_read_edges(counts);
-	/* the node may have been the snapshot's */
-	trees->uncertain |= trees_have_filled(trees) && super_held_is_lost(as->super) && !counts_know_all_parents(counts);
+	trees->uncertain |= super_held_is_lost(as->super) && !assign_found_is_live(as);
 	return r;
 }

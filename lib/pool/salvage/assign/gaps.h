@@ -15,11 +15,14 @@ struct assign {
 	struct ages *ages;
 	struct datamap *datamap;
 	bool guessed;	    /* the metadata space map could not decide */
+	bool has_spare;	    /* a node still lacks a parent that would do where another one was put */
 	bool unconfirmed;   /* nodes were chosen that only the data map can confirm */
 	struct outbuf explained; /* lines of --explain */
 };
 
 int assign_gaps(struct assign *as, struct err *err);
+/* Is what was found, if anything was, the devices', not a lost part of the held metadata snapshot? */
+bool assign_found_is_live(const struct assign *as);
 
 /* --- devices.c: devices that the top level lost --- */
 int devices_guess(struct ages *ages, struct err *err);

@@ -284,5 +284,5 @@ bool state_has_newer(const struct state *state)
 {
 	return state->outdated ||
 	       (!state->super->has_sb && state->roots != ROOTS_CLAIMED && !has_given_roots(state->super) &&
-		(state->rivals || state_newer_may_be_lost(state->counts)));
+		(state->rivals || state_newer_may_be_lost(state->counts) || counts_lost_lack_parents(state->counts)));
 }

@@ -31,7 +31,10 @@ static struct fall fall_between(const struct pool_state *a, const struct pool_st
 			      .mapped = fall(a->sum.mappings, b->sum.mappings) };
 }
 
-/* Did @b go on behind the index of @a, and take all blocks before @end, but for a few that its commit wrote and did not use? */
+/*
+ * Did @b go on behind the index of @a, and take all blocks before @end, but for a few that its commit wrote and did not use?  Where
+ * there are no others, the clock tells.
+ */
 static bool went_on(const struct pool_state *a, const struct pool_state *b, uint32_t end)
 {
 	uint32_t nr = 0, idle = 0;
@@ -41,7 +44,7 @@ static bool went_on(const struct pool_state *a, const struct pool_state *b, uint
 			nr += bits_get(b->live, i);
 			idle += !bits_get(b->live, i);
 		}
-	return nr && idle <= BEHIND_INDEX;
+	return idle <= BEHIND_INDEX && (nr || (a->dated && b->dated && fall_between(b, a).clock));
 }
 
 /*

@@ -110,23 +110,15 @@ static bool shares_too_much(const struct tell *tell)
 	return false;
 }
 
-/*
- * Is a part of the held metadata snapshot lost, but none of the devices' trees?  It was marked when the data map was
- * compared.
- */
+/* Is a part of the held metadata snapshot lost, but none of the devices' trees?  It was marked when the data map was compared. */
 static bool only_held_is_short(const struct tell *tell)
 {
-	bool any, is_known, is_short;
+	bool any, is_short;
 
-	if (!tell->super->sb.held_root)
+	if (!tell->super->sb.held_root || !assign_found_is_live(tell->assign))
 		return false;
-	is_known = counts_know_all_parents(tell->datamap->counts);
-	for (size_t i = 0; i < tell->trees->gaps.nr && !is_known; i++) /* whose children were the snapshot's? */
-		if (gap_at(tell->trees, i)->tree == TREE_MAPPING)
-			return false;
 	is_short = super_held_is_short(tell->super, &any);
-	/* roots that were found may be those of a lost top level of its */
-	return any ? is_short : is_known || !trees_have_filled(tell->trees);
+	return is_short || !any;
 }
 
 /*

@@ -84,6 +84,8 @@ bool counts_have_many(const struct counts *counts);
  * superblock of the held metadata snapshot.
  */
 bool counts_lack_parents(const struct counts *counts);
+/* The same of lost blocks; bitmaps that are lost have no parent here. */
+bool counts_lost_lack_parents(const struct counts *counts);
 /*
  * Is all of the metadata map there, and each parent known that it counts, of lost blocks too?  Then no lost node has children or
  * siblings that are not known.

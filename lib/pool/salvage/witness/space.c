@@ -457,6 +457,14 @@ bool counts_lack_parents(const struct counts *counts)
 	return false;
 }
 
+bool counts_lost_lack_parents(const struct counts *counts)
+{
+	for (uint32_t b = 0; b < counts->graph->nr_blocks; b++)
+		if (counts->graph->kind[b] < BLOCK_NODE && counts_know(counts, b) && counts->count[b] > counts->found[b])
+			return true;
+	return false;
+}
+
 bool counts_know_all_parents(const struct counts *counts)
 {
 	return counts_are_whole(counts) && !counts_have_many(counts) && !counts_lack_parents(counts);
