@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..158
+echo 1..159
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -217,6 +217,7 @@ done <<EOF
 20247 x200 241 1000 1 without both maps a tree of as many mappings as the details say takes the place of another
 20246 x200 2936 1000 1 a root that is a leaf is an older copy if older details say more mappings than it has, and so many lack a parent
 20236 x200 460 1000 0 what was found is not the lost metadata snapshot's where no node is left that would do there, and no lost one was
+10274 +200 1792 1000 1 a metadata snapshot's copy of the superblock in its place, with a bad checksum, names no roots that are used
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

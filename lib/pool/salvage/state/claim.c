@@ -74,7 +74,8 @@ static int try_claim(struct state *state, struct err *err)
 	const struct superblock found = super->sb;
 	int r;
 
-	if (!super->claim.mapping_root || !super->claim.details_root)
+	/* the copy that a metadata snapshot has, written to a wrong place, has no space maps */
+	if (!super->claim.mapping_root || !super->claim.details_root || !super->claim.metadata_sm.nr_blocks)
 		return 0;
 	super->sb = super->claim;
 	r = counts_read(state->counts, err);
