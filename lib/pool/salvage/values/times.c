@@ -158,8 +158,7 @@ int values_check_times(struct values *values, struct err *err)
 	for (size_t i = 0; i < trees->nr_devs && !r; i++)
 		if (trees->dev[i].root != NONE)
 			r = check_device(&t, &trees->dev[i], blocks_shared, err);
-	if (t.refs)
-		refmap_free(t.refs);
+	refmap_free(t.refs);
 	free(t.reached);
 	free(t.leaves.data);
 	return r;

@@ -117,8 +117,8 @@ static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint3
 		take_bitmap(r, index, &map);
 }
 
-/* When all have been read.  False: they are of another state. */
-static bool read_odd(struct reading *r)
+/* When all have been read: takes the odd one, if it is the right one.  False: they are of another state than the superblock. */
+static bool settle_bitmaps(struct reading *r)
 {
 	struct disk_bitmap map BLOCK_ALIGNED;
 	const bool has_sb = r->datamap->super->has_sb;
@@ -224,6 +224,12 @@ static bool grow_seen(struct datamap *datamap)
 	return true;
 }
 
+static void free_reading(struct reading *r)
+{
+	refmap_free(r->count);
+	free(r->known);
+}
+
 int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **known, struct err *err)
 {
 	const struct graph *g = datamap->graph;
@@ -237,15 +243,14 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 		return 0;
 	r.count = refmap_new(g->nr_data_blocks, false);
 	r.known = calloc_u64(div_up(g->nr_data_blocks, ENTRIES_PER_BITMAP) + 1, 1);
-	if (r.count && r.known)
-		(void)graph_each_leaf(g, index, 16, read_index, &r, NULL);
-	if (!r.count || !r.known || !read_odd(&r)) {
-		const bool no_memory = !r.count || !r.known;
-
-		if (r.count)
-			refmap_free(r.count);
-		free(r.known);
-		return no_memory ? err_nomem(err, "salvage: data space map") : 0;
+	if (!r.count || !r.known) {
+		free_reading(&r);
+		return err_nomem(err, "salvage: data space map");
+	}
+	(void)graph_each_leaf(g, index, 16, read_index, &r, NULL);
+	if (!settle_bitmaps(&r)) {
+		free_reading(&r);
+		return 0;
 	}
 	over = node_of(g, super->sb.data_sm.ref_count_root);
 	if (super->sb.data_sm.ref_count_root && over != NONE && g->node[over].tree == TREE_OVERFLOW)
@@ -323,7 +328,6 @@ bool datamap_is_settled(const struct datamap *datamap)
 
 void datamap_end(struct datamap *datamap)
 {
-	if (datamap->missing)
-		refmap_free(datamap->missing);
+	refmap_free(datamap->missing);
 	free(datamap->seen);
 }

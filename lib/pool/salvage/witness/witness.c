@@ -28,10 +28,8 @@ struct witness {
 
 static void witness_fini(struct witness *w)
 {
-	if (w->stored)
-		refmap_free(w->stored);
-	if (w->refs)
-		refmap_free(w->refs);
+	refmap_free(w->stored);
+	refmap_free(w->refs);
 	free(w->known);
 	free(w->leaves.data);
 }
