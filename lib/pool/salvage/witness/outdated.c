@@ -162,29 +162,36 @@ static void note_count(void *ctx, struct sdevice *d, const struct device_info *t
 }
 
 /*
- * Details are lost: denies roots that are leaves, where older details say more mappings than a leaf has, and nodes in use that lack a
- * parent have so many.
+ * Denies roots that are leaves, of devices that have more mappings than a leaf: twice as many as that one, by their details, if
+ * nodes that lack a parent, or may, have so many; or by older details, if such in use have.
  */
 static int deny_small_roots(const struct counts *counts, const uint32_t *orphan, size_t nr)
 {
 	const struct graph *g = counts->graph;
 	struct trees *trees = counts->trees;
 	CLEANUP(free_ptr) struct older_count *of = calloc(trees->nr_devs + 1, sizeof(*of));
-	uint64_t sum = 0;
+	uint64_t sum = 0, in_use = 0;
 
 	if (!of)
 		return -ENOMEM;
 	for (size_t k = 0; k <= trees->nr_devs; k++)
 		of[k] = (struct older_count){ .trees = trees, .age = UINT32_MAX };
-	for (size_t i = 0; i < nr; i++)
-		sum += counts_know(counts, g->node[orphan[i]].block) ? g->node[orphan[i]].nr_mappings : 0;
-	if (sum && trees_each_older(trees, note_count, of, NULL) == -ENOMEM)
+	for (size_t i = 0; i < nr; i++) {
+		const struct snode *n = &g->node[orphan[i]];
+
+		sum += n->nr_mappings;
+		in_use += counts_know(counts, n->block) ? n->nr_mappings : 0;
+	}
+	if (in_use && !trees_have_details(trees) && trees_each_older(trees, note_count, of, NULL) == -ENOMEM)
 		return -ENOMEM;
 	for (size_t k = 0; k < trees->nr_devs; k++) {
 		const struct sdevice *d = &trees->dev[k];
 
-		if (d->source != DETAILS_LIVE && d->root != NONE && !d->root_given && g->node[d->root].flags & SN_LEAF &&
-		    of[k].mapped > INTERNAL_MAX && of[k].mapped / 2 <= sum)
+		const bool live = d->source == DETAILS_LIVE;
+		const uint64_t should = live ? d->info.mapped_blocks : of[k].mapped;
+
+		if (d->root != NONE && !d->root_given && g->node[d->root].flags & SN_LEAF && should > INTERNAL_MAX &&
+		    should / 2 <= (live ? sum : in_use) && (!live || should / 2 >= g->node[d->root].nr_mappings))
 			g->node[d->root].flags |= SN_DENIED;
 	}
 	return 0;
@@ -218,9 +225,10 @@ int deny_outdated(struct counts *counts, struct data_counts *data)
 		else if (have < should)
 			deny_hosts(counts, d, orphan, nr, holes);
 	}
-	if (any)
-		deny_tops(trees, wrong);
-	return trees_have_details(trees) ? 0 : deny_small_roots(counts, orphan, nr);
+	if (!any)
+		return deny_small_roots(counts, orphan, nr);
+	deny_tops(trees, wrong);
+	return 0;
 }
 
 /* By block: how many nodes of the top level and of trees whose number of mappings is right name it. */
