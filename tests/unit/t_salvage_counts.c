@@ -48,6 +48,27 @@ static bool is_other(uint64_t nr_free, uint64_t nr_used, uint64_t nr)
 	return bitmaps_are_of_other(&b);
 }
 
+/* A map that is there, and was not left out as another state's. */
+static void counted(void)
+{
+	static uint32_t count[NR_BLOCKS];
+	static uint32_t slot[NR_BLOCKS];
+	struct graph g = { .nr_blocks = NR_BLOCKS, .slot = slot };
+	struct super super = { .graph = &g };
+	struct trees trees = { .graph = &g };
+	struct counts counts = { .graph = &g, .super = &super, .trees = &trees, .count = count, .has_counts = true,
+				 .has_index = true };
+
+	memset(slot, 0xff, sizeof(slot)); /* NONE */
+	for (uint32_t b = 0; b < USED; b++)
+		count[b] = 1;
+	super.sb.metadata_sm.nr_allocated = USED;
+	check(!counts_differ(&counts));
+	/* one more in the superblock and in the index than in the bitmaps */
+	super.sb.metadata_sm.nr_allocated = USED + 1;
+	check(!counts_differ(&counts));
+}
+
 static void superblock(void)
 {
 	struct bitmaps none = { .nr_blocks = NR_BLOCKS, .root = &(struct sm_root){ .nr_allocated = USED } };
@@ -88,6 +109,8 @@ static void trees(void)
 	counts.has_index = true;
 	super.sb.metadata_sm.nr_allocated = 8;
 	check(!counts_differ(&counts));
+	super.sb.metadata_sm.nr_allocated = 9;
+	check(!counts_differ(&counts));
 	/* without counts they must have as many, but for the one that an older program may have counted too many */
 	node[1].flags = SN_LIVE;
 	super.sb.metadata_sm.nr_allocated = 10;
@@ -101,6 +124,7 @@ static void trees(void)
 
 static const struct test tests[] = {
 	{ "a bitmap fits its index with and without the entries past the end of the map", bitmap },
+	{ "a superblock and an index that agree outweigh a bitmap with one block less", counted },
 	{ "a space map is of another state if neither its index nor its bitmaps have as many blocks in use as the superblock counts", superblock },
 	{ "trees with more blocks than the superblock counts are of another state, or with fewer without counts",
 	  trees },

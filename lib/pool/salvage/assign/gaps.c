@@ -344,9 +344,10 @@ static int assign_parts(struct assign *as, struct err *err)
 
 bool assign_found_is_live(const struct assign *as)
 {
-	return !trees_have_filled(as->trees) || counts_know_all_parents(as->counts) ||
-	       (!as->has_spare && counts_are_whole(as->counts) && !counts_have_many(as->counts) &&
-		!counts_lost_lack_parents(as->counts));
+	/* without all counts a lost node may have children or siblings that are not known */
+	return !trees_have_filled(as->trees) ||
+	       (counts_are_exact(as->counts) && (!counts_lack_parents(as->counts) ||
+						 (!as->has_spare && !counts_lost_lack_parents(as->counts))));
 }
 
 int assign_gaps(struct assign *as, struct err *err)

@@ -84,7 +84,7 @@ static bool may_inherit(const struct assignment *a, uint32_t place, uint32_t oth
 	       old_roots_height(a->assign->ages, younger->dev_id) < 0;
 }
 
-/* Is what has @other as good as what has @score, or nearly? */
+/* Is @other, the score of what could be instead, as high as @score, or nearly? */
 static bool is_near(int64_t score, int64_t other)
 {
 	return score < other + SURE_MARGIN;
@@ -116,7 +116,7 @@ bool assign_is_contested(const struct assignment *a, const struct choice *o, boo
 		const struct choice *other = &a->opt[a->of_place[k]];
 		const bool taken = assign_node(a, other->cand)->flags & SN_TAKEN;
 
-		if (other->cand != o->cand && (taken  ? other->score > o->score - (again ? SURE_MARGIN : 0)
+		if (other->cand != o->cand && (taken  ? other->score > o->score || (again && is_near(o->score, other->score))
 					       : !again && is_as_good(a, o, other)))
 			return true;
 	}

@@ -33,7 +33,7 @@ static struct fall fall_between(const struct pool_state *a, const struct pool_st
 
 /*
  * Did @b go on behind the index of @a, and take all blocks before @end, but for a few that its commit wrote and did not use?  Where
- * there are no others, the clock tells.
+ * there is no block to take, the clock tells.
  */
 static bool went_on(const struct pool_state *a, const struct pool_state *b, uint32_t end)
 {

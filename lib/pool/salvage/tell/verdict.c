@@ -75,9 +75,7 @@ static bool time_is_doubtful(const struct tell *tell)
  */
 static bool is_proved_by_metadata(const struct datamap *datamap)
 {
-	const struct counts *counts = datamap->counts;
-
-	return counts_are_whole(counts) && !counts_have_many(counts) && !datamap->agrees.orphans;
+	return counts_are_exact(datamap->counts) && !datamap->agrees.orphans;
 }
 
 /*

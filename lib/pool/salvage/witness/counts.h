@@ -77,8 +77,8 @@ bool counts_add_up(const struct counts *counts);
 bool counts_have_unknown(const struct counts *counts);
 /* Is all of the state's own metadata map there? */
 bool counts_are_whole(const struct counts *counts);
-/* Are there blocks of which it is known only that they have three parents or more?  @counts has counts. */
-bool counts_have_many(const struct counts *counts);
+/* And is each of its counts known, and not only that it is three or more? */
+bool counts_are_exact(const struct counts *counts);
 /*
  * Has a block fewer parents than the metadata map counts, as far as that is known?  A root does not lack the lost copy of the
  * superblock of the held metadata snapshot.
@@ -86,11 +86,6 @@ bool counts_have_many(const struct counts *counts);
 bool counts_lack_parents(const struct counts *counts);
 /* The same of lost blocks; bitmaps that are lost have no parent here. */
 bool counts_lost_lack_parents(const struct counts *counts);
-/*
- * Is all of the metadata map there, and each parent known that it counts, of lost blocks too?  Then no lost node has children or
- * siblings that are not known.
- */
-bool counts_know_all_parents(const struct counts *counts);
 /* The number of references without a parent; COUNT_UNKNOWN; or COUNT_MANY: it has three, and may have had more. */
 uint32_t counts_missing_refs(const struct counts *counts, uint32_t block);
 

@@ -28,7 +28,7 @@ struct datamap {
 	uint32_t *seen;
 	uint32_t nr_seen, asked; /* the last question */
 	bool begun;
-	bool has_other;	 /* a bitmap is of another state than the index */
+	bool has_other;	 /* a bitmap is of another state than the index, or all of it than the superblock */
 	bool large_lost; /* a count of three in @missing may be any larger one */
 	struct agreement agrees;
 };

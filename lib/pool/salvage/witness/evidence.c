@@ -115,12 +115,12 @@ int old_roots_read(struct ages *ages, struct err *err)
 
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		const struct snode *n = &g->node[i];
-
-		/* the place of one that does not belong there does not tell its age */
-		const uint32_t age = n->flags & (SN_DENIED | SN_MISPLACED) ? UINT32_MAX : block_age(super, n->block);
+		uint32_t age;
 
 		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF))
 			continue;
+		/* the place of one that does not belong there does not tell its age */
+		age = n->flags & (SN_DENIED | SN_MISPLACED) ? UINT32_MAX : block_age(super, n->block);
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
 			const struct edge *e = &g->edge[n->edge + k];
 			const struct old_root o = { (uint32_t)e->key, e->block, n->block, age };

@@ -186,7 +186,6 @@ static int deny_small_roots(const struct counts *counts, const uint32_t *orphan,
 		return -ENOMEM;
 	for (size_t k = 0; k < trees->nr_devs; k++) {
 		const struct sdevice *d = &trees->dev[k];
-
 		const bool live = d->source == DETAILS_LIVE;
 		const uint64_t should = live ? d->info.mapped_blocks : of[k].mapped;
 

@@ -431,9 +431,9 @@ bool counts_are_whole(const struct counts *counts)
 	return counts->has_counts && !counts->counts_searched && !counts_have_unknown(counts);
 }
 
-bool counts_have_many(const struct counts *counts)
+bool counts_are_exact(const struct counts *counts)
 {
-	return have_count(counts, COUNT_MANY);
+	return counts_are_whole(counts) && !have_count(counts, COUNT_MANY);
 }
 
 bool counts_lack_parents(const struct counts *counts)
@@ -463,9 +463,4 @@ bool counts_lost_lack_parents(const struct counts *counts)
 		if (counts->graph->kind[b] < BLOCK_NODE && counts_know(counts, b) && counts->count[b] > counts->found[b])
 			return true;
 	return false;
-}
-
-bool counts_know_all_parents(const struct counts *counts)
-{
-	return counts_are_whole(counts) && !counts_have_many(counts) && !counts_lack_parents(counts);
 }
