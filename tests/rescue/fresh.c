@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "harsh.h"
+#include "pool/build/build.h"
 #include "pool/edit/edit.h"
 
 #define MAX_DEVS 150
@@ -189,8 +190,41 @@ static void write_many(struct story *s, uint32_t many)
 	commit(s);
 }
 
-void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, bool of_herd)
+/* As thin_restore writes it: to an empty device, or over older metadata, which stay behind it. */
+static void write_anew(struct story *s)
 {
+	struct io *to = io_mem_new("story", (uint64_t)s->h->nr_blocks * 4096);
+	struct jobs *jobs = jobs_new(1);
+	const struct build_options opt = { 0 };
+	const struct salvage_options none = { 0 };
+	struct salvage *from = NULL;
+	struct events sink = { 0 };
+	struct err e = { 0 };
+
+	commit(s);
+	edit_free(s->pool);
+	if (!to || !jobs)
+		err(1, "memory");
+	if (below(&s->rng, 2))
+		memcpy(io_mem_data(to), io_mem_data(s->io), (size_t)s->h->nr_blocks * 4096);
+	if (salvage_new(s->io, jobs, &none, &from, &e) || build_new(to, &opt, &sink, &e) ||
+	    salvage_emit(from, NULL, &sink, &e))
+		errx(1, "a story: %s", e.text);
+	build_free(&sink);
+	salvage_free(from);
+	jobs_free(jobs);
+	io_free(s->io);
+	history_free(s->h);
+	s->io = to;
+	s->held = false;
+	keep(s);
+	if (edit_open(s->io, true, &s->pool, &e))
+		errx(1, "a story: %s", e.text);
+}
+
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, enum story_kind kind)
+{
+	const bool of_herd = kind == STORY_HERD;
 	struct story s = { .shape = of_herd ? &herd : &usual, .rng = { seed * 7919 + 13 }, .h = h };
 	uint32_t steps;
 	struct err e = { 0 };
@@ -213,7 +247,13 @@ void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many,
 		one_step(&s);
 	if (of_herd && h->with_snapshots && !s.held)
 		hold(&s);
-	commit(&s);
+	if (kind == STORY_ANEW) {
+		write_anew(&s);
+		for (steps = below(&s.rng, 3) ? 0 : 1 + below(&s.rng, 12); steps; steps--)
+			one_step(&s);
+	}
+	if (h->nr != 1 || kind != STORY_ANEW)
+		commit(&s);
 	edit_free(s.pool);
 	io_free(s.io);
 	pool_take(p, h->state[h->nr - 1], h->nr_blocks);

@@ -3,12 +3,13 @@
 /*
  * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
  *
- *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-H HERD] [-x|-y] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
+ *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-H HERD] [-A ANEW] [-x|-y] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
  *	      [-v] POOL...
  *
  * -x: other kinds of damage (kinds.c).  -y: those of devices below (devices.c).
  * Besides the pools in the files -f of them are made afresh from the seed, -T with a device of many
- * mappings, every second one with a tree of three levels, and -H with many devices, most of which nobody writes to.
+ * mappings, every second one with a tree of three levels, -H with many devices, most of which nobody writes to, and -A that were
+ * written anew in the end.
  * One line a kind of damage:
  *
  *	back		of the mappings whose leaf is intact somewhere on the device, those that are back
@@ -321,7 +322,7 @@ static void print_score(const char *name, const struct score *s)
 }
 
 struct config {
-	uint64_t seed, trials, fresh, tall, herd, only, lies, wrong, back, needless;
+	uint64_t seed, trials, fresh, tall, herd, anew, only, lies, wrong, back, needless;
 	int kind;
 	const char *keep;
 	const struct kind *list;
@@ -329,64 +330,36 @@ struct config {
 	bool verbose;
 };
 
+/* The number that option @o sets, NULL: it sets none. */
+static uint64_t *number(struct config *c, int o)
+{
+	static const char name[] = "snfTHAtLWBD";
+	uint64_t *const to[] = { &c->seed, &c->trials, &c->fresh, &c->tall, &c->herd, &c->anew, &c->only, &c->lies, &c->wrong, &c->back, &c->needless };
+	const char *at = strchr(name, o);
+
+	return at ? to[at - name] : NULL;
+}
+
 static void parse(struct config *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:n:f:T:H:k:t:L:W:B:D:o:vxy")) != -1) {
-		uint64_t n = optarg ? strtoull(optarg, NULL, 10) : 0;
+	while ((o = getopt(argc, argv, "s:n:f:T:H:A:k:t:L:W:B:D:o:vxy")) != -1) {
+		uint64_t *to = number(c, o);
 
-		switch (o) {
-		case 's':
-			c->seed = n;
-			break;
-		case 'n':
-			c->trials = n;
-			break;
-		case 'f':
-			c->fresh = n;
-			break;
-		case 'T':
-			c->tall = n;
-			break;
-		case 'H':
-			c->herd = n;
-			break;
-		case 'k':
-			c->kind = (int)n;
-			break;
-		case 't':
-			c->only = n;
-			break;
-		case 'L':
-			c->lies = n;
-			break;
-		case 'W':
-			c->wrong = n;
-			break;
-		case 'B':
-			c->back = n;
-			break;
-		case 'D':
-			c->needless = n;
-			break;
-		case 'o':
+		if (to)
+			*to = strtoull(optarg, NULL, 10);
+		else if (o == 'k')
+			c->kind = atoi(optarg);
+		else if (o == 'o')
 			c->keep = optarg;
-			break;
-		case 'v':
+		else if (o == 'v')
 			c->verbose = true;
-			break;
-		case 'x':
-			c->list = more_kinds;
-			c->nr_list = nr_more_kinds;
-			break;
-		case 'y':
-			c->list = device_kinds;
-			c->nr_list = nr_device_kinds;
-			break;
-		default:
+		else if (o == 'x' || o == 'y') {
+			c->list = o == 'x' ? more_kinds : device_kinds;
+			c->nr_list = o == 'x' ? nr_more_kinds : nr_device_kinds;
+		} else
 			exit(64);
-		}
 	}
 }
 
@@ -408,21 +381,22 @@ static size_t rests_of(uint64_t t, size_t nr)
  */
 static size_t read_samples(struct sample *sample, const struct config *c, int argc, char **argv)
 {
-	size_t nr = 0, made = c->fresh + c->tall + c->herd, all = (size_t)(argc - optind) + made;
+	size_t nr = 0, made = c->fresh + c->tall + c->herd + c->anew, all = (size_t)(argc - optind) + made;
 
 	for (int i = optind; i < argc; i++, nr++) {
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "%s", argv[i]);
 		pool_read(&sample[nr].pool, argv[i]);
 	}
 	for (uint64_t i = 0; i < made; i++, nr++) {
-		const bool of_herd = i >= c->fresh + c->tall;
+		const uint64_t herd = c->fresh + c->tall, anew = herd + c->herd;
 
 		if (c->only != UINT64_MAX && nr != pool_of(c->only, all) && nr != rests_of(c->only, all))
 			continue;
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "fresh-%" PRIu64,
 			 c->seed * 1000 + i);
 		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i,
-			   i < c->fresh || of_herd ? 0 : i % 2 ? WIDE : TALL, of_herd);
+			   i < c->fresh || i >= herd ? 0 : i % 2 ? WIDE : TALL,
+			   i >= anew ? STORY_ANEW : i >= herd ? STORY_HERD : STORY_USUAL);
 	}
 	return nr;
 }
@@ -445,7 +419,7 @@ int main(int argc, char **argv)
 	size_t nr;
 
 	parse(&c, argc, argv);
-	sample = calloc((size_t)(argc - optind) + c.fresh + c.tall + c.herd + 1, sizeof(*sample));
+	sample = calloc((size_t)(argc - optind) + c.fresh + c.tall + c.herd + c.anew + 1, sizeof(*sample));
 	score = calloc((size_t)c.nr_list, sizeof(*score));
 	if (!sample || !score || !jobs)
 		err(1, "memory");

@@ -14,8 +14,13 @@ struct history {
 	bool with_snapshots;
 };
 
-/* @many: the mappings of a device that is made first, 0: none.  @of_herd: with many devices that nobody writes to. */
-void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, bool of_herd);
+enum story_kind {
+	STORY_USUAL,
+	STORY_HERD, /* with many devices that nobody writes to */
+	STORY_ANEW, /* in the end written anew, as thin_restore does; some are used on */
+};
+/* @many: the mappings of a device that is made first, 0: none. */
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, enum story_kind kind);
 void history_free(struct history *h);
 
 struct harm {

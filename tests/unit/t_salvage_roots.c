@@ -3,6 +3,8 @@
 /* Roots that the user gives belong to a state of the pool, whose space map then counts. */
 #include "base/zero.h"
 #include "old_pool.h"
+#include "pdata/block/csum.h"
+#include "pool/build/build.h"
 #include "pool/salvage/salvage.h"
 #include "pool/salvage/state.h"
 
@@ -203,6 +205,73 @@ static void extended(void)
 	}
 }
 
+/* @io: written anew, as thin_restore does, to a device of zeros. */
+static struct io *anew(struct io *io, struct jobs *jobs)
+{
+	struct io *to = io_mem_new("metadata", sizeof(old_image));
+	struct salvage *s = NULL;
+	struct events sink = { 0 };
+
+	check(to);
+	check_eq(salvage_new(io, jobs, &(struct salvage_options) { 0 }, &s, &err), 0);
+	check_eq(build_new(to, &(struct build_options) { 0 }, &sink, &err), 0);
+	check_eq(salvage_emit(s, NULL, &sink, &err), 0);
+	build_free(&sink);
+	salvage_free(s);
+	io_free(io);
+	return to;
+}
+
+/* Block @from, as it would be at @to. */
+static void put_at(struct io *io, uint64_t from, uint64_t to)
+{
+	uint8_t *image = io_mem_data(io);
+
+	memcpy(image + to * MBLOCK_SIZE, image + from * MBLOCK_SIZE, MBLOCK_SIZE);
+	csum_seal(image + to * MBLOCK_SIZE, to, SALT_NODE);
+}
+
+/* Are all mappings said to be back, when the superblock of a copy of @io is lost? */
+static bool is_said_whole(struct io *io, struct jobs *jobs)
+{
+	struct io *copy = io_mem_new("metadata", sizeof(old_image));
+	struct salvage_options opt = { .hint = { .has_data_block_size = true,
+						 .has_nr_data_blocks = true,
+						 .data_block_size = 128,
+						 .nr_data_blocks = NR_DATA } };
+	struct salvage_totals totals;
+	struct salvage *s = NULL;
+
+	check(copy);
+	memcpy(io_mem_data(copy), io_mem_data(io), sizeof(old_image));
+	memset(io_mem_data(copy), 0, MBLOCK_SIZE);
+	check_eq(salvage_new(copy, jobs, &opt, &s, &err), 0);
+	salvage_totals(s, &totals);
+	salvage_free(s);
+	io_free(copy);
+	return totals.mappings_back;
+}
+
+/* A commit does not consist of leaves of mappings; one of which details are there may have been the last. */
+static void what_follows(void)
+{
+	struct jobs *jobs = jobs_new(1);
+	struct superblock sb;
+	struct io *io;
+
+	check(jobs);
+	make_old(env("SEED", 1));
+	io = anew(old_pool(), jobs);
+	check_eq(superblock_open(&sb, io_mem_data(io), 0), SB_OK);
+	check(is_said_whole(io, jobs));
+	put_at(io, 1, sb.metadata_sm.nr_allocated + 1);
+	check(is_said_whole(io, jobs));
+	put_at(io, sb.details_root, sb.metadata_sm.nr_allocated + 2);
+	check(!is_said_whole(io, jobs));
+	jobs_free(jobs);
+	io_free(io);
+}
+
 static void only_mapping(void)
 {
 	one_mapping(false);
@@ -216,6 +285,7 @@ int main(int argc, char **argv)
 		{ "with roots of an empty pool that are given, no older pool is looked for", given_empty },
 		{ "when commits have gone round the device's end, the state of the last one is found", gone_round },
 		{ "so it is when the device was extended after that", extended },
+		{ "leaves of mappings behind the newest state are no later commit, details may be", what_follows },
 		{ "a device's only mapping, to data block 0, is not taken for a number of a block", only_mapping },
 		{ 0 },
 	};

@@ -347,7 +347,7 @@ bool assign_found_is_live(const struct assign *as)
 	/* without all counts a lost node may have children or siblings that are not known */
 	return !trees_have_filled(as->trees) ||
 	       (counts_are_exact(as->counts) && (!counts_lack_parents(as->counts) ||
-						 (!as->has_spare && !counts_lost_lack_parents(as->counts))));
+						 (!as->has_spare && !counts_lost_lack(as->counts))));
 }
 
 int assign_gaps(struct assign *as, struct err *err)

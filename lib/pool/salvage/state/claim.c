@@ -12,6 +12,9 @@
 #include "base/overflow.h"
 #include "pool/salvage/state/state.h"
 
+/* Blocks that a commit which changes mappings writes at least: top level, details, and a bitmap and the index of the metadata map. */
+#define MIN_COMMIT 4
+
 enum standing {
 	CONTRADICTED, /* something else is there */
 	LOST,	      /* nothing can be read there */
@@ -264,26 +267,70 @@ int state_settle_roots(struct state *state, struct err *err)
 
 /*
  * Roots that were looked for are those of the newest state that can be found.  A newer one may have
- * been in a lost block that this state does not use.
+ * been in lost blocks that this state does not use, if these are enough for a commit.
  */
 bool state_newer_may_be_lost(const struct counts *counts)
 {
 	const struct graph *g = counts->graph;
-	uint32_t end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
+	uint32_t nr = 0, end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
 
 	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO && !counts->found[end - 1])
 		end--;
-	for (uint32_t b = 1; b < end; b++)
-		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
-		    (!counts->has_counts || counts->counts_searched || !counts->count[b] ||
-		     counts->count[b] == COUNT_UNKNOWN))
-			return true;
-	return false;
+	for (uint32_t b = 1; b < end && nr < MIN_COMMIT; b++)
+		nr += g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
+		      (!counts->has_counts || counts->counts_searched || !counts->count[b] ||
+		       counts->count[b] == COUNT_UNKNOWN);
+	return nr == MIN_COMMIT;
+}
+
+/* A node of @tree in use that lacks a parent, as a root does when the superblock is lost.  NONE: there is none. */
+static uint32_t find_orphan(const struct counts *counts, uint8_t tree)
+{
+	const struct graph *g = counts->graph;
+	uint32_t i = 0;
+
+	while (i < g->nr_nodes && (g->node[i].tree != tree || g->node[i].flags & SN_VIRTUAL || !counts_lack(counts, g->node[i].block)))
+		i++;
+	return i < g->nr_nodes ? i : NONE;
+}
+
+struct lost_bitmaps {
+	const struct counts *counts;
+	uint64_t nr;
+};
+
+static int add_lost_bitmaps(void *ctx, const struct view *v)
+{
+	struct lost_bitmaps *lost = ctx;
+
+	for (uint32_t i = 0; i < v->nr; i++) {
+		const uint64_t b = view_value(v, i);
+
+		lost->nr += b < lost->counts->graph->nr_blocks && lost->counts->graph->kind[b] < BLOCK_NODE &&
+			    counts_lack(lost->counts, (uint32_t)b);
+	}
+	return 0;
+}
+
+/*
+ * Without a superblock: do lost blocks lack more parents than the roots that were not found, and the data map's bitmaps?  Then
+ * one may have been the top level of this state, and that which was found is the metadata snapshot's.
+ */
+static bool has_other_roots(const struct counts *counts)
+{
+	const struct superblock *sb = &counts->super->sb;
+	const uint32_t index = find_orphan(counts, TREE_INDEX);
+	struct lost_bitmaps lost = { .counts = counts };
+
+	if (index != NONE && graph_each_leaf(counts->graph, index, 16, add_lost_bitmaps, &lost, NULL))
+		lost.nr = 0;
+	return counts_lost_lack(counts) > lost.nr + !sb->mapping_root + !sb->details_root + !sb->metadata_sm.ref_count_root +
+						  (find_orphan(counts, TREE_OVERFLOW) == NONE) + (index == NONE);
 }
 
 bool state_has_newer(const struct state *state)
 {
 	return state->outdated ||
 	       (!state->super->has_sb && state->roots != ROOTS_CLAIMED && !has_given_roots(state->super) &&
-		(state->rivals || state_newer_may_be_lost(state->counts) || counts_lost_lack_parents(state->counts)));
+		(state->rivals || state_newer_may_be_lost(state->counts) || has_other_roots(state->counts)));
 }

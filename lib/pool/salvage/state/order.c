@@ -11,8 +11,11 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/cleanup.h"
+#include "base/overflow.h"
 #include "pool/salvage/state/state.h"
 
+#define MAX_HOLES    2	 /* blocks that a program leaves free when it writes metadata anew */
 #define MAX_COMPARED 128 /* number of states that are compared with each other */
 
 struct fall {
@@ -119,6 +122,49 @@ static bool has_common(const struct graph *g, const struct pool_state *a,
 	return !a->sum.mappings || !b->sum.mappings;
 }
 
+bool order_is_row(const struct graph *g, const struct pool_state *st)
+{
+	uint32_t nr = 1, end = 1;
+
+	for (uint32_t b = 1; b < g->nr_blocks; b++)
+		if (bits_get(st->live, b)) {
+			nr++;
+			end = b + 1;
+		}
+	return end <= nr + MAX_HOLES;
+}
+
+/* Has state @a a node of mappings that is a part of @b, too, and that nothing in @a points to?  Then its block was @a's before. */
+static bool was_overwritten(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
+{
+	CLEANUP(free_ptr) uint64_t *named = calloc(div_up(g->nr_blocks, 64), sizeof(*named));
+	bool found = false;
+
+	for (uint32_t i = 0; named && i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
+
+		for (uint32_t k = 0; n->block != NONE && bits_get(a->live, n->block) && k < n->nr_edges; k++)
+			if (n->flags & SN_LEAF || graph_child(g, n, k) != NONE)
+				bits_set_word(named, g->edge[n->edge + k].block, 1);
+	}
+	for (uint32_t at = 1; at < g->nr_blocks; at++)
+		if (g->kind[at] < BLOCK_NODE && bits_get(a->live, at))
+			return false;
+	for (uint32_t i = 0; named && i < g->nr_nodes && !found; i++) {
+		const uint32_t block = g->node[i].block;
+
+		found = g->node[i].tree == TREE_MAPPING && block != NONE && bits_get(a->live, block) && bits_get(b->live, block) &&
+			!bits_get(named, block);
+	}
+	return found;
+}
+
+/* Was state @b written anew over @a?  A pool that was made later would have written to the front. */
+static bool is_made_over(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
+{
+	return order_is_row(g, b) && !order_is_row(g, a) && (!has_common(g, a, b) || was_overwritten(g, a, b));
+}
+
 /* Are there states that may be newer than @best? */
 bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best)
 {
@@ -145,7 +191,7 @@ bool order_has_rival(const struct super *super, struct vec *states, const struct
 			break;
 	}
 	for (size_t i = 0; i < states->nr; i++)
-		all &= st[i].is_older;
+		all &= st[i].is_older || is_made_over(g, &st[i], best);
 	return !all;
 }
 
@@ -203,7 +249,8 @@ const struct pool_state *order_newest(const struct graph *g, struct vec *states,
 	*spoilt = false;
 	for (size_t i = nr; i < states->nr; i++) {
 		*spoilt |= nr && !is_newer(g, &st[i], &st[best]) &&
-			   (!st[i].dated || !fall_between(&st[best], &st[i]).clock);
+			   (!st[i].dated || !fall_between(&st[best], &st[i]).clock) &&
+			   !is_made_over(g, &st[i], &st[best]);
 		free(st[i].live);
 	}
 	states->nr = nr;

@@ -269,6 +269,44 @@ static void look_for_newer(struct graph *g, const struct pool_state *last, struc
 	free(c.details.data);
 }
 
+/* The newer of two, by what their details say, then by where they were written. */
+static bool is_later(const struct details_sum *a, const struct details_sum *b, bool behind)
+{
+	if (a->transaction != b->transaction)
+		return a->transaction > b->transaction;
+	return a->time != b->time ? a->time > b->time : behind;
+}
+
+/*
+ * When nothing proves a state: the newest details, and a top level that does not contradict them.  Without details, the newest top
+ * level.
+ */
+static void look_for_any(struct graph *g, struct pool_state *found)
+{
+	struct comparison c = { .g = g };
+	uint32_t nr_alike = 0;
+
+	for (uint32_t b = 1; b < g->nr_blocks; b++) {
+		struct details_sum sum = { 0 };
+
+		if (is_root(g, b, TREE_DETAILS) && !details_add(g, g->slot[b], &sum, NULL) && is_later(&sum, &found->sum, true)) {
+			found->details_root = b;
+			found->sum = sum;
+		}
+	}
+	for (uint32_t b = 1; b < g->nr_blocks; b++) {
+		if (!is_root(g, b, TREE_TOP))
+			continue;
+		if (found->details_root != NONE)
+			(void)compare(g, &c, g->slot[b], g->slot[found->details_root]);
+		if (found->details_root == NONE || (c.nr_alike && !c.nr_differ && c.nr_alike >= nr_alike)) {
+			found->map_root = b;
+			nr_alike = c.nr_alike;
+		}
+	}
+	free(c.details.data);
+}
+
 static void use_state(struct super *super, const struct pool_state *st)
 {
 	super->sb.metadata_sm.bitmap_root = st->index;
@@ -333,16 +371,29 @@ static void free_states(struct vec *states)
 	free(states->data);
 }
 
+/* Does each commit write such a block?  Mappings alone are none, nor is the empty tree that a pool or a device begins with. */
+static bool is_of_a_commit(const struct graph *g, uint32_t b)
+{
+	const uint32_t i = node_of(g, b);
+
+	return g->kind[b] == BLOCK_BITMAP ||
+	       (g->kind[b] == BLOCK_NODE && (i == NONE || (g->node[i].tree != TREE_EMPTY && g->node[i].tree != TREE_MAPPING)));
+}
+
 /*
  * Are there intact blocks from @b on, before the next index block, that no state has?  A later commit wrote them, and its
- * index block is lost, or it was never completed.
+ * index block is lost, or it was never completed.  @row: only if a block is lost there, too.  Behind metadata that were written anew
+ * are the older ones.
  */
-static bool something_follows(const struct graph *g, uint32_t b, const uint64_t *used)
+static bool something_follows(const struct graph *g, uint32_t b, const uint64_t *used, bool row)
 {
-	while (b < g->nr_blocks && g->kind[b] != BLOCK_INDEX &&
-	       (bits_get(used, b) || (g->kind[b] != BLOCK_NODE && g->kind[b] != BLOCK_BITMAP)))
-		b++;
-	return b < g->nr_blocks && g->kind[b] != BLOCK_INDEX;
+	bool found = false, lost = false;
+
+	for (; b < g->nr_blocks && g->kind[b] != BLOCK_INDEX; b++) {
+		found |= !bits_get(used, b) && is_of_a_commit(g, b);
+		lost |= g->kind[b] < BLOCK_NODE;
+	}
+	return found && (lost || !row);
 }
 
 /* When nothing names the roots: uses those of the newest state. */
@@ -353,7 +404,7 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(g->nr_blocks, 64), sizeof(*used));
 	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
 	const struct pool_state *best;
-	bool spoilt;
+	bool spoilt, row;
 
 	if (!used)
 		return err_nomem(err, "salvage: states of the pool");
@@ -362,20 +413,25 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 			used[w] |= ((struct pool_state *)states->data)[i].live[w];
 	best = order_newest(g, states, &spoilt);
 	look_for_newer(state->graph, best, &newer);
+	row = best && order_is_row(g, best);
 	/* a commit after an activation begins at the front */
 	state->rivals = best && (spoilt || order_has_rival(super, states, best) ||
-				 (newer.map_root == NONE && (something_follows(g, best->index + 1, used) ||
-							     something_follows(g, 1, used))));
+				 (newer.map_root == NONE && (something_follows(g, best->index + 1, used, row) ||
+							     something_follows(g, 1, used, row))));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
 	if (best)
 		use_state(super, best);
-	if (newer.map_root != NONE) {
-		memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
+	if (!best && newer.map_root == NONE) {
+		look_for_any(state->graph, &newer);
+		state->rivals = true;
+	}
+	if (newer.map_root != NONE || newer.details_root != NONE) {
+		super->sb.metadata_sm = (struct sm_root){ 0 };
 		super->sb.held_root = 0;
-		super->cursor = MAX(newer.map_root, newer.details_root);
-		super->sb.mapping_root = newer.map_root;
-		super->sb.details_root = newer.details_root;
+		super->sb.mapping_root = newer.map_root == NONE ? 0 : newer.map_root;
+		super->sb.details_root = newer.details_root == NONE ? 0 : newer.details_root;
+		super->cursor = (uint32_t)MAX(super->sb.mapping_root, super->sb.details_root);
 	}
 	return 0;
 }

@@ -53,6 +53,8 @@ struct pool_state {
  * newer by where it was written, so it was not reused but spoilt.
  */
 const struct pool_state *order_newest(const struct graph *g, struct vec *states, bool *spoilt);
+/* Are the blocks of the state one row at the device's front?  Then a program wrote it anew, and the kernel has not written since. */
+bool order_is_row(const struct graph *g, const struct pool_state *st);
 /* Are there states that may be newer than @best? */
 bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best);
 

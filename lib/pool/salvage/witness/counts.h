@@ -84,8 +84,8 @@ bool counts_are_exact(const struct counts *counts);
  * superblock of the held metadata snapshot.
  */
 bool counts_lack_parents(const struct counts *counts);
-/* The same of lost blocks; bitmaps that are lost have no parent here. */
-bool counts_lost_lack_parents(const struct counts *counts);
+/* How many parents do lost blocks lack?  Bitmaps that are lost have no parent here. */
+uint64_t counts_lost_lack(const struct counts *counts);
 /* The number of references without a parent; COUNT_UNKNOWN; or COUNT_MANY: it has three, and may have had more. */
 uint32_t counts_missing_refs(const struct counts *counts, uint32_t block);
 
@@ -94,6 +94,13 @@ static inline bool counts_know(const struct counts *counts, uint32_t block)
 {
 	return counts->has_counts && !counts->counts_searched && block < counts->graph->nr_blocks &&
 	       counts->count[block] < COUNT_MANY;
+}
+
+/* How many parents does @block lack, by the metadata map of the state?  0: that does not say. */
+static inline uint32_t counts_lack(const struct counts *counts, uint32_t block)
+{
+	return counts_know(counts, block) && counts->count[block] > counts->found[block] ? counts->count[block] - counts->found[block] :
+											   0;
 }
 
 #endif

@@ -447,20 +447,20 @@ bool counts_lack_parents(const struct counts *counts)
 		const uint8_t tree = g->slot[b] == NONE ? TREE_NONE : g->node[g->slot[b]].tree;
 		bool *root = tree == TREE_TOP ? &top : &details;
 
-		if (g->kind[b] == BLOCK_BITMAP || g->kind[b] == BLOCK_INDEX || !counts_know(counts, b) ||
-		    counts->count[b] <= counts->found[b])
+		if (g->kind[b] == BLOCK_BITMAP || g->kind[b] == BLOCK_INDEX || !counts_lack(counts, b))
 			continue;
-		if ((tree != TREE_TOP && tree != TREE_DETAILS) || !*root || counts->count[b] - counts->found[b] > 1)
+		if ((tree != TREE_TOP && tree != TREE_DETAILS) || !*root || counts_lack(counts, b) > 1)
 			return true;
 		*root = false;
 	}
 	return false;
 }
 
-bool counts_lost_lack_parents(const struct counts *counts)
+uint64_t counts_lost_lack(const struct counts *counts)
 {
+	uint64_t nr = 0;
+
 	for (uint32_t b = 0; b < counts->graph->nr_blocks; b++)
-		if (counts->graph->kind[b] < BLOCK_NODE && counts_know(counts, b) && counts->count[b] > counts->found[b])
-			return true;
-	return false;
+		nr += counts->graph->kind[b] < BLOCK_NODE ? counts_lack(counts, b) : 0;
+	return nr;
 }
