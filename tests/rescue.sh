@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..160
+echo 1..169
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -51,7 +51,7 @@ EOF
 # Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
 # only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead;
 # xFRESH: without the kernel's pools, and by the other kinds of damage (-x); yFRESH: by those of devices below (-y); HMANY: with
-# as many pools of many devices.
+# as many pools of many devices; AMANY: pools that were written anew.
 while read -r seed fresh trial back doubt sentence; do
 	n=$((n + 1))
 	pools="$work/*/meta.img"
@@ -61,6 +61,7 @@ while read -r seed fresh trial back doubt sentence; do
 	x*) pools="" fresh="${fresh#x} -x" ;;
 	y*) pools="" fresh="${fresh#y} -y" ;;
 	H*) pools="" fresh="${fresh#H} -H ${fresh#H}" ;;
+	A*) pools="" fresh="0 -A ${fresh#A}" ;;
 	esac
 	# shellcheck disable=SC2086 # a pattern of files, and options
 	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 7000 -f $fresh -t "$trial" -v -L 0 -B "$back" \
@@ -108,6 +109,14 @@ done <<EOF
 9602 +200 1402 1000 1 what a refused content of a block points to still lacks its parent
 5 T6 92 0 1 of nodes that have three parents or more either may have been in a lost node, too
 9602 +200 1149 1000 1 an older copy of the top level names no tree of a device whose own tree lacks a parent
+50001 A200 25 1000 0 of two roots with the same mappings either may be either device's
+50001 A200 621 1000 0 fewer blocks were lost than a later commit would have written
+50001 A200 2323 1000 0 lost blocks without a parent are the roots of space maps that were not found, and bitmaps
+50001 A200 466 1000 0 in metadata that were written anew a leaf is in front of its device's root
+50001 A200 1248 1000 0 the numbers are asked again when all that is sure has its place
+50001 A200 2852 800 1 without any complete state the newest details tell what devices there were
+50001 A200 44 1000 0 the older states behind metadata that were written anew are older
+50001 A200 277 1000 0 and their blocks are no later commit's
 9602 +200 2507 1000 1 where a part of the tree of large counts is lost, a count of three means three or more
 9701 +200 2308 1000 0 the data map tells an older copy of the top level where the metadata map is lost
 9803 +200 2634 1000 0 past the end of a cut device blocks are lost like others: two devices may have had one of them
@@ -250,4 +259,7 @@ table
 harsher "and so it is with large trees" 900 "-n 230 -f 0 -T 4" "-n 4000 -f 0 -T 4"
 # Over pools with many devices, most of which nobody writes to.
 harsher "and with many snapshots" 900 "-n 460 -f 0 -H 40" "-n 4000 -f 0 -H 200"
+sed 's/^#* *//; s/^/# /' "$work/out"
+# And over pools that were written anew, some of them used since.
+harsher "and with metadata that were written anew" 800 "-n 460 -f 0 -A 40" "-n 4000 -f 0 -A 200"
 sed 's/^#* *//; s/^/# /' "$work/out"

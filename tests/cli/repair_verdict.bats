@@ -294,7 +294,15 @@ fixture() {
 		echo '</superblock>'
 	} >two.xml
 	thin_restore -q -i two.xml -o out
-	cp out pool
+	# where metadata were written anew, the order of the blocks does
+	tee pool <out >anew
+	"$abs_top_builddir/tests/damage/damage" anew inner-nodes
+	run -0 --separate-stderr thin_repair --explain -i anew -o out
+	[[ "$stderr" == *"it is in front of the device's root and behind those before"* ]]
+	cmp <(thin_dump out) <(thin_dump pool)
+	truncate -s 10G data # but not where they were used since
+	echo "pool: 0 12800000 thin-pool pool data 128 0" >table
+	for m in 'create_thin 3' 'delete 3'; do thin_message table "$m"; done
 	"$abs_top_builddir/tests/damage/damage" pool inner-nodes
 	repair
 	[ "$status" -eq 1 ]

@@ -180,7 +180,7 @@ static int list_options(struct assignment *a)
 /* By how much the worst place that it would take is better than the best that it would not; *nr: places. */
 static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr)
 {
-	uint32_t refs = a->cand[cand].refs;
+	const uint32_t refs = twins_refs(a, cand);
 	int32_t worst = 0;
 
 	*nr = 0;
@@ -226,6 +226,7 @@ static bool may_have_begun_with(const struct assignment *a, const struct choice 
 static bool may_be_inherited(const struct assignment *a, uint32_t cand)
 {
 	const struct choice *best = NULL;
+	const uint32_t refs = twins_refs(a, cand);
 	uint32_t nr = 0;
 	bool rival = false;
 
@@ -234,7 +235,7 @@ static bool may_be_inherited(const struct assignment *a, uint32_t cand)
 
 		if (!a->place[c->place].one || !assign_may_take(a, c))
 			continue;
-		if (nr++ < a->cand[cand].refs)
+		if (nr++ < refs)
 			best = best ? best : c;
 		else
 			rival |= !(c->says & SAYS_DENIED) &&
@@ -252,13 +253,14 @@ static bool may_be_inherited(const struct assignment *a, uint32_t cand)
  */
 static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 {
+	const uint32_t refs = twins_refs(a, cand);
 	uint32_t nr = 0;
 	bool has = true, others_denied = true;
 
 	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
 		if (!chain_may_take(a, &a->opt[o]))
 			continue;
-		if (nr++ < a->cand[cand].refs)
+		if (nr++ < refs)
 			has &= (a->opt[o].says & SAYS_CERTAIN) != 0;
 		else
 			others_denied &= (a->opt[o].says & SAYS_DENIED) != 0;
@@ -330,7 +332,8 @@ static int place_group(struct assignment *a, struct heap *h, uint32_t cand)
 
 static int place_known(struct assignment *a)
 {
-	bool solved = !a->need;
+	/* before the first choice, and the first one that is not sure, the numbers are asked */
+	int32_t ask = a->need ? FORCED : INT32_MIN;
 	struct heap h = { 0 };
 	int r = 0;
 	uint32_t nr;
@@ -344,8 +347,8 @@ static int place_known(struct assignment *a)
 
 		if (!a->cand[e.cand].refs || !nr)
 			continue;
-		if (margin < FORCED && !solved) {
-			solved = true;
+		if (margin < ask) {
+			ask = margin >= SURE_MARGIN ? SURE_MARGIN : INT32_MIN;
 			r = assign_solve(a);
 			chain_group(a);
 			r = r ? r : heap_push(&h, e);
@@ -353,10 +356,10 @@ static int place_known(struct assignment *a)
 			r = heap_push(&h, (struct heap_entry){ margin, e.cand });
 		else
 			r = place_one(a, &h, e.cand, margin);
-		if (!r && a->head && solved && margin >= e.margin && (margin < FORCED || a->grouped[e.cand]))
+		if (!r && a->head && ask < FORCED && margin >= e.margin && (margin < FORCED || a->grouped[e.cand]))
 			r = place_group(a, &h, e.cand);
 	}
-	if (!r && !solved)
+	if (!r && ask == FORCED)
 		r = assign_solve(a);
 	heap_fini(&h);
 	return r;
@@ -413,8 +416,8 @@ int assign(struct assignment *a)
 {
 	int r = list_options(a);
 
-	if (!r && a->need && a->nr_opts)
-		r = chain_find(a);
+	if (!r && a->nr_opts)
+		r = a->need ? chain_find(a) : twins_find(a);
 	if (!r)
 		r = place_known(a);
 	if (!r)
@@ -443,4 +446,5 @@ void assign_fini(struct assignment *a)
 	free(a->of_place);
 	free(a->first_of);
 	free(a->taken);
+	free(a->twin);
 }

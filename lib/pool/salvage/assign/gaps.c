@@ -295,6 +295,8 @@ static int fill_places(struct assignment *a, int r, enum unknown how, struct err
 
 	if (!r)
 		r = claims_read(a->assign->ages, err);
+	if (!r)
+		r = anew_read(a->assign->ages, err);
 	if (!r && unknown)
 		r = datamap_begin(a->assign->datamap, err);
 	if (!r && a->nr_places)

@@ -49,6 +49,7 @@ struct assignment {
 	uint32_t *first_opt;   /* by candidate, and one more */
 	uint32_t *of_place;    /* options by place, in the order of keys */
 	uint32_t *first_of;    /* by place, and one more */
+	uint32_t *twin;	       /* by candidate, for devices' roots: the next one with the same content, in a circle */
 	uint32_t *next;	       /* by candidate: the next one of its chain or group, or NONE */
 	uint32_t *head;	       /* and its first one */
 	uint64_t *group_sum;   /* by first candidate: mappings of the group */
@@ -113,6 +114,12 @@ void assign_take(struct assignment *a, struct choice *o, bool on);
 /* Fills in @taken of each place.  0 or -ENOMEM. */
 int assign(struct assignment *a);
 void assign_fini(struct assignment *a);
+
+/* --- twins.c: roots with the same content, as a snapshot and its origin may have --- */
+/* Fills in @twin.  0 or -ENOMEM. */
+int twins_find(struct assignment *a);
+/* How many parents do the candidate and its twins lack together?  It does not matter which of them goes where. */
+uint32_t twins_refs(const struct assignment *a, uint32_t cand);
 
 /* --- chain.c: candidates that were split from each other --- */
 /* Fills in @head and @next, by chains.  0 or -ENOMEM. */

@@ -18,6 +18,7 @@ struct ages {
 	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
 	struct vec old_roots; /* struct old_root, by device, newest first */
 	struct vec claims;    /* of lost nodes on their children */
+	struct vec rows;      /* uint32_t: the devices' roots, ascending, in metadata that were written anew */
 	uint32_t nr_compared; /* leaves by content */
 };
 
@@ -32,6 +33,12 @@ int claims_read(struct ages *ages, struct err *err);
 /* Does what is left of block @parent name the node, or that of the top level (@parent NONE) name it for the device? */
 bool claims_have(const struct ages *ages, uint32_t parent, uint32_t dev_id, const struct snode *n);
 
+/* --- anew.c --- */
+/* Were all metadata written anew, one tree behind the other?  0 or -ENOMEM. */
+int anew_read(struct ages *ages, struct err *err);
+/* Then: was the node, which has only one parent, written as a part of the device's tree? */
+bool anew_is_below(const struct ages *ages, const struct sdevice *d, const struct snode *n);
+
 /* --- evidence.c: evidence for a node below a device --- */
 enum evidence_kind {
 	EV_COUNT,
@@ -42,6 +49,7 @@ enum evidence_kind {
 	EV_ALIKE,
 	EV_KIN,
 	EV_CLAIMED,
+	EV_ANEW,
 	EV_SAME,
 	EV_NEXT,
 	EV_FRESH,

@@ -39,6 +39,8 @@ const struct weight evidence[NR_EVIDENCE] = {
 		     "a snapshot and its origin keep most entries; other devices never had them" },
 	[EV_CLAIMED] = { 150, "is named by what is left of its lost parent",
 			 "damaged bytes hardly name a node whose keys fit there" },
+	[EV_ANEW] = { 200, "is in front of the device's root and behind those before, in metadata that were written anew",
+		      "a program writes a tree, then its root, then the next tree" },
 	[EV_SAME] = { 30, "was written by the same commit as its lost parent",
 		      "a parent is written because one of its children is" },
 	[EV_NEXT] = { 20, "was written right after its lost parent",
@@ -381,6 +383,8 @@ struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t 
 		hear_kin(ages, d, node, &v); /* no older tree of its own tells */
 	if (claims_have(ages, parent, d->info.dev_id, n))
 		say(&v, EV_CLAIMED, evidence[EV_CLAIMED].points);
+	if (anew_is_below(ages, d, n))
+		say(&v, EV_ANEW, evidence[EV_ANEW].points);
 	hear_times(ages->counts, d, n, shared, &v);
 	if (unknown)
 		hear_unknown(ages, n, parent, &v);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/*
+ * Metadata that a program wrote anew, as thin_restore does, and that the kernel has not written to since.  They hold no older
+ * node, which could tell what belongs where.  But that is how they are known: the kernel leaves older nodes with its first commit.  And
+ * each tree was written leaves first, its root last, then the next tree.
+ */
+#include <stdlib.h>
+
+#include "base/search.h"
+#include "pool/salvage/witness/ages.h"
+
+/* Are all blocks that were ever written in use, and at the front? */
+static bool fill_the_front(const struct counts *counts)
+{
+	const struct graph *g = counts->graph;
+	uint32_t end = g->nr_blocks;
+
+	while (end && !counts->count[end - 1] && g->kind[end - 1] < BLOCK_NODE)
+		end--;
+	for (uint32_t b = 0; b < end; b++)
+		if (!counts->count[b])
+			return false;
+	return counts_are_whole(counts);
+}
+
+/* The first root that is not in front of @block. */
+static size_t root_behind(const struct ages *ages, uint32_t block)
+{
+	const uint32_t *root = ages->rows.data;
+
+	return search_first(i, ages->rows.nr, root[i] >= block);
+}
+
+static bool is_own(const struct ages *ages, uint32_t block)
+{
+	return counts_know(ages->counts, block) && ages->counts->count[block] == 1;
+}
+
+/* Is each node that has only one parent in the row of that parent's tree, and in front of it? */
+static bool are_in_rows(const struct ages *ages)
+{
+	const struct graph *g = ages->graph;
+
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
+
+		if (!(n->flags & SN_LIVE) || n->flags & (SN_VIRTUAL | SN_LEAF) || n->tree != TREE_MAPPING)
+			continue;
+		for (uint32_t k = 0; k < n->nr_edges; k++) {
+			const uint32_t b = g->edge[n->edge + k].block;
+
+			if (b != NONE && is_own(ages, b) && (b > n->block || root_behind(ages, b) != root_behind(ages, n->block)))
+				return false;
+		}
+	}
+	return true;
+}
+
+int anew_read(struct ages *ages, struct err *err)
+{
+	const struct trees *trees = ages->trees;
+	uint32_t *root;
+
+	ages->rows.nr = 0;
+	if (!fill_the_front(ages->counts))
+		return 0;
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		const struct sdevice *d = &trees->dev[i];
+		const uint32_t block = d->root_block != NONE ? d->root_block : d->root == NONE ? NONE : ages->graph->node[d->root].block;
+
+		if (vec_put(&ages->rows, block))
+			return err_nomem(err, "salvage: devices");
+	}
+	root = ages->rows.data;
+	if (ages->rows.nr)
+		qsort(root, ages->rows.nr, sizeof(*root), order_u32);
+	/* where a root is not known, or two devices have the same one, there are no rows; the space maps come last */
+	for (size_t i = 0; i < ages->rows.nr; i++)
+		if (root[i] >= ages->super->sb.metadata_sm.bitmap_root || (i && root[i] == root[i - 1]))
+			ages->rows.nr = 0;
+	if (!are_in_rows(ages))
+		ages->rows.nr = 0;
+	return 0;
+}
+
+bool anew_is_below(const struct ages *ages, const struct sdevice *d, const struct snode *n)
+{
+	const size_t i = root_behind(ages, n->block);
+
+	return i < ages->rows.nr && is_own(ages, n->block) &&
+	       ((uint32_t *)ages->rows.data)[i] == (d->root_block != NONE ? d->root_block : ages->graph->node[d->root].block);
+}
