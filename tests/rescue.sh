@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..169
+echo 1..171
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -117,6 +117,8 @@ done <<EOF
 50001 A200 2852 800 1 without any complete state the newest details tell what devices there were
 50001 A200 44 1000 0 the older states behind metadata that were written anew are older
 50001 A200 277 1000 0 and their blocks are no later commit's
+50004 A200 783 1000 0 nor are their roots
+10293 +200 1485 0 1 where the top level is whole a device that only the details have is not called back
 9602 +200 2507 1000 1 where a part of the tree of large counts is lost, a count of three means three or more
 9701 +200 2308 1000 0 the data map tells an older copy of the top level where the metadata map is lost
 9803 +200 2634 1000 0 past the end of a cut device blocks are lost like others: two devices may have had one of them

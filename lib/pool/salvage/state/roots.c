@@ -240,9 +240,9 @@ static bool is_root(const struct graph *g, uint32_t b, uint8_t tree)
 /*
  * Roots that are newer than the newest space map that can be read, when the map of their state is
  * lost too.  They lie between the index of @last and the next one, in blocks that @last does not use: its held metadata
- * snapshot has roots, too.
+ * snapshot has roots, too.  @over: the next one, if there is one, is known to be an older state's.
  */
-static void look_for_newer(struct graph *g, const struct pool_state *last, struct pool_state *found)
+static void look_for_newer(struct graph *g, const struct pool_state *last, bool over, struct pool_state *found)
 {
 	uint32_t begin = last ? last->index + 1 : 1, end = begin;
 	struct comparison c = { .g = g, .last = last };
@@ -251,6 +251,8 @@ static void look_for_newer(struct graph *g, const struct pool_state *last, struc
 	while (end < g->nr_blocks && (g->kind[end] != BLOCK_INDEX || !last))
 		end++;
 	c.end = end;
+	if (over && end < g->nr_blocks)
+		return;
 	for (uint32_t b = end; b-- > begin && found->map_root == NONE;) {
 		if (!is_root(g, b, TREE_TOP) || (last && bits_get(last->live, b)) || !compare_top(&c, g->slot[b]))
 			continue;
@@ -412,8 +414,8 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 			used[w] |= ((struct pool_state *)states->data)[i].live[w];
 	best = order_newest(g, states, &spoilt);
-	look_for_newer(state->graph, best, &newer);
 	row = best && order_is_row(g, best);
+	look_for_newer(state->graph, best, row && !spoilt, &newer);
 	/* a commit after an activation begins at the front */
 	state->rivals = best && (spoilt || order_has_rival(super, states, best) ||
 				 (newer.map_root == NONE && (something_follows(g, best->index + 1, used, row) ||

@@ -192,7 +192,8 @@ static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d)
  * A device with as many mappings as its details say is complete, even with gaps.  Another count is
  * a wrong count only where no tree has a gap and both maps are whole: else it may have got the wrong tree.  Without details
  * its tree must be the one that the top level names, and whole. Where the details are intact, they
- * have every device of the pool: one that they do not have comes from an older top level.  A tree that was
+ * have every device of the pool: one that they do not have comes from an older top level.  So has the top level, but where the whole
+ * metadata map says that a root lacks its parent.  A tree that was
  * found, or has parts that were, and shares mappings that are later than the device's last snapshot, is another device's.
  */
 static bool device_is_back(const struct tell *tell, const struct sdevice *d, uint8_t *memo)
@@ -200,7 +201,8 @@ static bool device_is_back(const struct tell *tell, const struct sdevice *d, uin
 	const struct datamap *datamap = tell->datamap;
 
 	if (d->id_invented || d->root == NONE ||
-	    (d->source != DETAILS_LIVE && !trees_have_gap(tell->trees, TREE_DETAILS)))
+	    (d->source != DETAILS_LIVE && !trees_have_gap(tell->trees, TREE_DETAILS)) ||
+	    (!d->in_top && !trees_have_gap(tell->trees, TREE_TOP) && !counts_are_whole(tell->counts)))
 		return false;
 	if (d->source == DETAILS_LIVE ? d->info.mapped_blocks == d->nr_mappings
 				      : is_proved_by_maps(tell, d))
