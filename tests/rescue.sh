@@ -110,7 +110,7 @@ done <<EOF
 5 T6 92 0 1 of nodes that have three parents or more either may have been in a lost node, too
 9602 +200 1149 1000 1 an older copy of the top level names no tree of a device whose own tree lacks a parent
 50001 A200 25 1000 0 of two roots with the same mappings either may be either device's
-50001 A200 621 1000 0 fewer blocks were lost than a later commit would have written
+50001 A200 622 1000 0 fewer blocks were lost than a later commit would have written
 50001 A200 2323 1000 0 lost blocks without a parent are the roots of space maps that were not found, and bitmaps
 50001 A200 466 1000 0 in metadata that were written anew a leaf is in front of its device's root
 50001 A200 1248 1000 0 the numbers are asked again when all that is sure has its place

@@ -149,7 +149,7 @@ static int rescue(struct tell *tell, struct err *err)
 	if (!r)
 		r = assign_gaps(as, err);
 	trees_order(trees);
-	as->unconfirmed |= as->guessed && state_newer_may_be_lost(counts);
+	as->unconfirmed |= as->guessed && state_newer_may_be_lost(state);
 	return r;
 }
 

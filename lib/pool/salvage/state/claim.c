@@ -267,20 +267,22 @@ int state_settle_roots(struct state *state, struct err *err)
 
 /*
  * Roots that were looked for are those of the newest state that can be found.  A newer one may have
- * been in lost blocks that this state does not use, if these are enough for a commit.
+ * been in a lost block that this state does not use; behind metadata that were written anew, in as many as a commit writes.
  */
-bool state_newer_may_be_lost(const struct counts *counts)
+bool state_newer_may_be_lost(const struct state *state)
 {
+	const struct counts *counts = state->counts;
 	const struct graph *g = counts->graph;
+	const uint32_t least = state->anew ? MIN_COMMIT : 1;
 	uint32_t nr = 0, end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
 
 	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO && !counts->found[end - 1])
 		end--;
-	for (uint32_t b = 1; b < end && nr < MIN_COMMIT; b++)
+	for (uint32_t b = 1; b < end && nr < least; b++)
 		nr += g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
 		      (!counts->has_counts || counts->counts_searched || !counts->count[b] ||
 		       counts->count[b] == COUNT_UNKNOWN);
-	return nr == MIN_COMMIT;
+	return nr == least;
 }
 
 /* A node of @tree in use that lacks a parent, as a root does when the superblock is lost.  NONE: there is none. */
@@ -332,5 +334,5 @@ bool state_has_newer(const struct state *state)
 {
 	return state->outdated ||
 	       (!state->super->has_sb && state->roots != ROOTS_CLAIMED && !has_given_roots(state->super) &&
-		(state->rivals || state_newer_may_be_lost(state->counts) || has_other_roots(state->counts)));
+		(state->rivals || state_newer_may_be_lost(state) || has_other_roots(state->counts)));
 }

@@ -384,18 +384,18 @@ static bool is_of_a_commit(const struct graph *g, uint32_t b)
 
 /*
  * Are there intact blocks from @b on, before the next index block, that no state has?  A later commit wrote them, and its
- * index block is lost, or it was never completed.  @row: only if a block is lost there, too.  Behind metadata that were written anew
- * are the older ones.
+ * index block is lost, or it was never completed.  Behind metadata that were written @anew are the older ones: only if a block is lost
+ * there, too, and more than mappings were written.
  */
-static bool something_follows(const struct graph *g, uint32_t b, const uint64_t *used, bool row)
+static bool something_follows(const struct graph *g, uint32_t b, const uint64_t *used, bool anew)
 {
 	bool found = false, lost = false;
 
 	for (; b < g->nr_blocks && g->kind[b] != BLOCK_INDEX; b++) {
-		found |= !bits_get(used, b) && is_of_a_commit(g, b);
+		found |= !bits_get(used, b) && (anew ? is_of_a_commit(g, b) : g->kind[b] == BLOCK_NODE || g->kind[b] == BLOCK_BITMAP);
 		lost |= g->kind[b] < BLOCK_NODE;
 	}
-	return found && (lost || !row);
+	return found && (lost || !anew);
 }
 
 /* When nothing names the roots: uses those of the newest state. */
@@ -406,7 +406,7 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(g->nr_blocks, 64), sizeof(*used));
 	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
 	const struct pool_state *best;
-	bool spoilt, row;
+	bool spoilt;
 
 	if (!used)
 		return err_nomem(err, "salvage: states of the pool");
@@ -414,12 +414,12 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 			used[w] |= ((struct pool_state *)states->data)[i].live[w];
 	best = order_newest(g, states, &spoilt);
-	row = best && order_is_row(g, best);
-	look_for_newer(state->graph, best, row && !spoilt, &newer);
+	state->anew = best && order_is_row(g, best);
+	look_for_newer(state->graph, best, state->anew && !spoilt, &newer);
 	/* a commit after an activation begins at the front */
 	state->rivals = best && (spoilt || order_has_rival(super, states, best) ||
-				 (newer.map_root == NONE && (something_follows(g, best->index + 1, used, row) ||
-							     something_follows(g, 1, used, row))));
+				 (newer.map_root == NONE && (something_follows(g, best->index + 1, used, state->anew) ||
+							     something_follows(g, 1, used, state->anew))));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
 	if (best)

@@ -17,6 +17,7 @@ struct state {
 	struct counts *counts;
 	enum roots_source roots;
 	bool rivals;	    /* of two states found without a superblock the other may be the newer */
+	bool anew;	    /* the state that was found was written anew, and the kernel has not written since */
 	const struct superblock *own; /* with roots of which an index block is looked for */
 	bool outdated;		      /* there is one: they are of an older state than the superblock */
 	struct {
@@ -69,7 +70,7 @@ int state_settle_roots(struct state *state, struct err *err);
 int state_check_taken(const struct super *super, struct err *err);
 
 /* May a block have been lost that a newer state than the salvaged one used? */
-bool state_newer_may_be_lost(const struct counts *counts);
+bool state_newer_may_be_lost(const struct state *state);
 /* The roots were searched for, and newer ones may be lost; or they are older than the superblock. */
 bool state_has_newer(const struct state *state);
 
