@@ -15,7 +15,6 @@
 #include "base/overflow.h"
 #include "pool/salvage/state/state.h"
 
-#define MAX_HOLES    2	 /* blocks that a program leaves free when it writes metadata anew */
 #define MAX_COMPARED 128 /* number of states that are compared with each other */
 
 struct fall {
@@ -122,22 +121,10 @@ static bool has_common(const struct graph *g, const struct pool_state *a,
 	return !a->sum.mappings || !b->sum.mappings;
 }
 
-bool order_is_row(const struct graph *g, const struct pool_state *st)
-{
-	uint32_t nr = 1, end = 1;
-
-	for (uint32_t b = 1; b < g->nr_blocks; b++)
-		if (bits_get(st->live, b)) {
-			nr++;
-			end = b + 1;
-		}
-	return end <= nr + MAX_HOLES;
-}
-
 /* Has state @a a node of mappings that is a part of @b, too, and that nothing in @a points to?  Then its block was @a's before. */
-static bool was_overwritten(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
+static bool was_overwritten(struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
-	CLEANUP(free_ptr) uint64_t *named = calloc(div_up(g->nr_blocks, 64), sizeof(*named));
+	CLEANUP(free_ptr) uint64_t *named = graph_noted(g, calloc(div_up(g->nr_blocks, 64), sizeof(*named)));
 	bool found = false;
 
 	for (uint32_t i = 0; named && i < g->nr_nodes; i++) {
@@ -160,15 +147,15 @@ static bool was_overwritten(const struct graph *g, const struct pool_state *a, c
 }
 
 /* Was state @b written anew over @a?  A pool that was made later would have written to the front. */
-static bool is_made_over(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
+static bool is_made_over(struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
-	return order_is_row(g, b) && !order_is_row(g, a) && (!has_common(g, a, b) || was_overwritten(g, a, b));
+	return b->row && !a->row && (!has_common(g, a, b) || was_overwritten(g, a, b));
 }
 
 /* Are there states that may be newer than @best? */
 bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best)
 {
-	const struct graph *g = super->graph;
+	struct graph *g = super->graph;
 	const struct pool_overrides *hint = &super->opt.hint;
 	/* a transaction near the one that LVM knows makes it a state of this pool */
 	bool dated = hint->has_transaction && hint->transaction &&
@@ -237,7 +224,7 @@ static size_t find_newest(const struct graph *g, const struct pool_state *st, si
 	return best;
 }
 
-const struct pool_state *order_newest(const struct graph *g, struct vec *states, bool *spoilt)
+const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt)
 {
 	struct pool_state *st = states->data;
 	size_t nr, best;

@@ -16,6 +16,7 @@
 #include "pool/salvage/state/state.h"
 
 #define MAX_STATES 4096
+#define MAX_HOLES  2  /* blocks that a program leaves free when it writes metadata anew */
 #define MAX_REUSED 64 /* in a state that is still taken for one */
 
 /* Pointers to intact blocks that do not match the parent: the blocks were reused since. */
@@ -168,7 +169,7 @@ static void check_counts(struct graph *g, struct pool_state *st)
 static void look_at_state(struct counts *counts, struct pool_state *st)
 {
 	struct graph *g = counts->graph;
-	uint32_t lost = 0;
+	uint32_t lost = 0, nr = 0, last = 0;
 
 	for (uint32_t b = 1; b < g->nr_blocks; b++) {
 		uint32_t i = g->slot[b];
@@ -176,6 +177,8 @@ static void look_at_state(struct counts *counts, struct pool_state *st)
 		if (counts->count[b] == COUNT_UNKNOWN || !counts->count[b])
 			continue;
 		st->live[b / 64] |= (uint64_t)1 << b % 64;
+		nr++;
+		last = b;
 		lost += g->kind[b] < BLOCK_NODE;
 		if (g->kind[b] == BLOCK_SUPER)
 			st->held = b;
@@ -188,6 +191,7 @@ static void look_at_state(struct counts *counts, struct pool_state *st)
 				       counts_missing_refs(counts, b) != COUNT_MANY;
 		}
 	}
+	st->row = last <= nr + MAX_HOLES;
 	/* the empty tree of a device among others, not that of a pool without devices */
 	if (st->map_root != NONE && g->node[g->slot[st->map_root]].tree == TREE_EMPTY &&
 	    (st->orphans || st->sum.mappings))
@@ -401,7 +405,7 @@ static bool something_follows(const struct graph *g, uint32_t b, const uint64_t 
 /* When nothing names the roots: uses those of the newest state. */
 static int use_newest(struct state *state, struct vec *states, struct err *err)
 {
-	const struct graph *g = state->graph;
+	struct graph *g = state->graph;
 	struct super *super = state->super;
 	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(g->nr_blocks, 64), sizeof(*used));
 	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
@@ -414,8 +418,8 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 			used[w] |= ((struct pool_state *)states->data)[i].live[w];
 	best = order_newest(g, states, &spoilt);
-	state->anew = best && order_is_row(g, best);
-	look_for_newer(state->graph, best, state->anew && !spoilt, &newer);
+	state->anew = best && best->row;
+	look_for_newer(g, best, state->anew && !spoilt, &newer);
 	/* a commit after an activation begins at the front */
 	state->rivals = best && (spoilt || order_has_rival(super, states, best) ||
 				 (newer.map_root == NONE && (something_follows(g, best->index + 1, used, state->anew) ||
@@ -425,7 +429,7 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	if (best)
 		use_state(super, best);
 	if (!best && newer.map_root == NONE) {
-		look_for_any(state->graph, &newer);
+		look_for_any(g, &newer);
 		state->rivals = true;
 	}
 	if (newer.map_root != NONE || newer.details_root != NONE) {

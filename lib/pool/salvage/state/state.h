@@ -44,6 +44,7 @@ struct pool_state {
 	uint32_t reused;  /* blocks reused since, or that should have been: not the newest */
 	/* nodes of mappings in use that nothing points to: remains of another pool */
 	uint32_t orphans;
+	bool row;	  /* its blocks are one at the device's front: a program wrote it anew, and the kernel has not written since */
 	bool is_older;	  /* it is older than the chosen state, or is the chosen one */
 	bool dated;	  /* its details could be read, which tell: */
 	struct details_sum sum;
@@ -53,9 +54,7 @@ struct pool_state {
  * The newest of the states in which nothing was reused; the others are removed from the list.  *spoilt: one of those is
  * newer by where it was written, so it was not reused but spoilt.
  */
-const struct pool_state *order_newest(const struct graph *g, struct vec *states, bool *spoilt);
-/* Are the blocks of the state one row at the device's front?  Then a program wrote it anew, and the kernel has not written since. */
-bool order_is_row(const struct graph *g, const struct pool_state *st);
+const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt);
 /* Are there states that may be newer than @best? */
 bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best);
 
