@@ -272,6 +272,31 @@ static void what_follows(void)
 	io_free(io);
 }
 
+/* Older states behind metadata that were written anew, one of which names a root past the device's end. */
+static void impossible_root(void)
+{
+	struct jobs *jobs = jobs_new(1);
+	struct superblock sb, old;
+	struct disk_node *top;
+	struct io *io;
+
+	check(jobs);
+	make_old(env("SEED", 1));
+	check_eq(superblock_open(&old, old_image, 0), SB_OK);
+	io = anew(old_pool(), jobs);
+	check_eq(superblock_open(&sb, io_mem_data(io), 0), SB_OK);
+	for (size_t b = sb.metadata_sm.nr_allocated; b < sizeof(old_image) / MBLOCK_SIZE; b++)
+		memcpy((uint8_t *)io_mem_data(io) + b * MBLOCK_SIZE, old_image + b * MBLOCK_SIZE, MBLOCK_SIZE);
+	check(is_said_whole(io, jobs));
+	check(old.mapping_root >= sb.metadata_sm.nr_allocated);
+	top = (struct disk_node *)((uint8_t *)io_mem_data(io) + old.mapping_root * MBLOCK_SIZE);
+	memset((uint8_t *)&top->keys[le32_get(top->h.max_entries)], 0xff, 5); /* the first value */
+	csum_seal(top, old.mapping_root, SALT_NODE);
+	check(is_said_whole(io, jobs));
+	jobs_free(jobs);
+	io_free(io);
+}
+
 static void only_mapping(void)
 {
 	one_mapping(false);
@@ -286,6 +311,7 @@ int main(int argc, char **argv)
 		{ "when commits have gone round the device's end, the state of the last one is found", gone_round },
 		{ "so it is when the device was extended after that", extended },
 		{ "leaves of mappings behind the newest state are no later commit, details may be", what_follows },
+		{ "an older state behind metadata written anew may name a block that is not there", impossible_root },
 		{ "a device's only mapping, to data block 0, is not taken for a number of a block", only_mapping },
 		{ 0 },
 	};

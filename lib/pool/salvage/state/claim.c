@@ -148,6 +148,7 @@ static int try_other_state(struct state *state, struct err *err)
 		r = counts_read(counts, err);
 	if (r || !other || !roots_agree(counts)) {
 		super->sb = own;
+		state->anew = false;
 		return r;
 	}
 	state->roots = ROOTS_OTHER;

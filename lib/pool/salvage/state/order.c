@@ -121,22 +121,28 @@ static bool has_common(const struct graph *g, const struct pool_state *a,
 	return !a->sum.mappings || !b->sum.mappings;
 }
 
-/* Has state @a a node of mappings that is a part of @b, too, and that nothing in @a points to?  Then its block was @a's before. */
+/*
+ * Has state @a, of which no block is lost, a node of mappings that is a part of @b, too, and that nothing in @a points to?  Then
+ * another content was there before.
+ */
 static bool was_overwritten(struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
 	CLEANUP(free_ptr) uint64_t *named = graph_noted(g, calloc(div_up(g->nr_blocks, 64), sizeof(*named)));
 	bool found = false;
 
-	for (uint32_t i = 0; named && i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
-
-		for (uint32_t k = 0; n->block != NONE && bits_get(a->live, n->block) && k < n->nr_edges; k++)
-			if (n->flags & SN_LEAF || graph_child(g, n, k) != NONE)
-				bits_set_word(named, g->edge[n->edge + k].block, 1);
-	}
 	for (uint32_t at = 1; at < g->nr_blocks; at++)
 		if (g->kind[at] < BLOCK_NODE && bits_get(a->live, at))
 			return false;
+	for (uint32_t i = 0; named && i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
+
+		for (uint32_t k = 0; n->block != NONE && bits_get(a->live, n->block) && k < n->nr_edges; k++) {
+			const struct edge *e = &g->edge[n->edge + k];
+
+			if (e->block != NONE && (n->flags & SN_LEAF || e->node != NONE))
+				bits_set_word(named, e->block, 1);
+		}
+	}
 	for (uint32_t i = 0; named && i < g->nr_nodes && !found; i++) {
 		const uint32_t block = g->node[i].block;
 

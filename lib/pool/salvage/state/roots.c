@@ -275,12 +275,10 @@ static void look_for_newer(struct graph *g, const struct pool_state *last, bool 
 	free(c.details.data);
 }
 
-/* The newer of two, by what their details say, then by where they were written. */
-static bool is_later(const struct details_sum *a, const struct details_sum *b, bool behind)
+/* Is @a not older than @b, by what the details say? */
+static bool is_as_new(const struct details_sum *a, const struct details_sum *b)
 {
-	if (a->transaction != b->transaction)
-		return a->transaction > b->transaction;
-	return a->time != b->time ? a->time > b->time : behind;
+	return a->transaction != b->transaction ? a->transaction > b->transaction : a->time >= b->time;
 }
 
 /*
@@ -295,7 +293,7 @@ static void look_for_any(struct graph *g, struct pool_state *found)
 	for (uint32_t b = 1; b < g->nr_blocks; b++) {
 		struct details_sum sum = { 0 };
 
-		if (is_root(g, b, TREE_DETAILS) && !details_add(g, g->slot[b], &sum, NULL) && is_later(&sum, &found->sum, true)) {
+		if (is_root(g, b, TREE_DETAILS) && !details_add(g, g->slot[b], &sum, NULL) && is_as_new(&sum, &found->sum)) {
 			found->details_root = b;
 			found->sum = sum;
 		}
@@ -428,6 +426,7 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	super->cursor = best ? best->index : g->nr_blocks - 1;
 	if (best)
 		use_state(super, best);
+	state->anew &= newer.map_root == NONE;
 	if (!best && newer.map_root == NONE) {
 		look_for_any(g, &newer);
 		state->rivals = true;
