@@ -209,6 +209,19 @@ fixture() {
 	sound out
 }
 
+@test "thin_repair: the details alone bring devices back when no state is complete, and what was not found is told" {
+	top=$(thin_repair --list-roots -i pool | sed -n 's/^mapping root \([0-9]*\):.*/\1/p')
+	for b in 0 $(seq "$top" $((top + 12))); do # with the space maps behind it
+		zero_block pool "$b"
+	done
+	repair --data-block-size 128 --nr-data-blocks 100
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"the newest state was searched for: no mapping root was found, details root $((top - 1))"* ]]
+	[[ "$stderr" == *"the top-level mapping tree is lost"* ]]
+	[[ "$stderr" != *"block 0 (top"* ]]
+	diff <(dump "$BATS_FILE_TMPDIR/tiny" | sed 1d) <(dump out | sed 1d)
+}
+
 @test "thin_repair: --data-dev and a table supply what the superblock lost" {
 	zero_block pool 0
 	truncate -s $((100 * 65536)) data

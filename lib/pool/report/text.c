@@ -116,6 +116,23 @@ static void put_agreement(const struct salvage *s, struct outbuf *out)
 			      (unsigned long long)(a->strange + a->strange_map));
 }
 
+/* @what: whose roots are used. */
+static void put_roots(const struct super *super, const char *what, struct outbuf *out)
+{
+	const struct {
+		const char *name;
+		uint64_t block;
+	} root[] = { { "mapping", super->sb.mapping_root }, { "details", super->sb.details_root } };
+
+	outbuf_str(out, what);
+	for (size_t i = 0; i < ARRAY_SIZE(root); i++)
+		if (root[i].block)
+			outbuf_printf(out, "%s %s root %llu", i ? "," : ":", root[i].name, (unsigned long long)root[i].block);
+		else
+			outbuf_printf(out, "%s no %s root was found", i ? "," : ":", root[i].name);
+	outbuf_str(out, "\n");
+}
+
 void put_super(const struct salvage *s, struct outbuf *out)
 {
 	const struct super *super = &s->super;
@@ -132,24 +149,16 @@ void put_super(const struct salvage *s, struct outbuf *out)
 		else if (super->sb_repair == SB_MENDED)
 			outbuf_str(out, "one changed byte was put right\n");
 		else
-			outbuf_printf(out, "%s: mapping root %llu, details root %llu\n",
-				      has_given_roots(super) ? "the roots that were given are used"
-				      : state->roots == ROOTS_CLAIMED
-					      ? "the roots that it names are intact "
-						"and are used"
-					      : "the newest state was searched for",
-				      (unsigned long long)super->sb.mapping_root,
-				      (unsigned long long)super->sb.details_root);
+			put_roots(super,
+				  has_given_roots(super)	? "the roots that were given are used" :
+				  state->roots == ROOTS_CLAIMED ? "the roots that it names are intact and are used" :
+								  "the newest state was searched for",
+				  out);
 	} else if (state->roots == ROOTS_OTHER) {
-		outbuf_printf(out,
-			      "superblock (block 0): it does not fit the trees; the newest complete "
-			      "state of the pool is used: mapping root %llu, details root %llu\n",
-			      (unsigned long long)super->sb.mapping_root,
-			      (unsigned long long)super->sb.details_root);
+		put_roots(super,
+			  "superblock (block 0): it does not fit the trees; the newest complete state of the pool is used", out);
 	} else if (super->chosen) {
-		outbuf_printf(out, "the roots that were given are used: mapping root %llu, details root %llu\n",
-			      (unsigned long long)super->sb.mapping_root,
-			      (unsigned long long)super->sb.details_root);
+		put_roots(super, "the roots that were given are used", out);
 	}
 	if (state->over.map_root)
 		outbuf_printf(out,
@@ -226,9 +235,12 @@ void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 
 		if (g->block == NONE || !is_told(&told, verbose))
 			continue;
-		outbuf_printf(out, "block %u (%s) %s", g->block, tree_text(g->tree),
-			      g->why >= BLOCK_NODE ? "does not hold the content that belongs there" :
-						     graph_kind_text(g->why));
+		if (!g->block) /* no root was found */
+			outbuf_printf(out, "the %s %s lost", tree_text(g->tree), g->tree == TREE_DETAILS ? "are" : "is");
+		else
+			outbuf_printf(out, "block %u (%s) %s", g->block, tree_text(g->tree),
+				      g->why >= BLOCK_NODE ? "does not hold the content that belongs there" :
+							     graph_kind_text(g->why));
 		if (graph->node[g->node].nr_edges)
 			outbuf_printf(out, "; %u of its children were found",
 				      graph->node[g->node].nr_edges);
