@@ -252,21 +252,27 @@ static bool is_said_whole(struct io *io, struct jobs *jobs)
 	return totals.mappings_back;
 }
 
-/* A commit does not consist of leaves of mappings; one of which details are there may have been the last. */
+/* An empty tree is not what a commit leaves, a leaf of mappings may be. */
 static void what_follows(void)
 {
 	struct jobs *jobs = jobs_new(1);
+	struct disk_node *leaf;
 	struct superblock sb;
+	uint64_t behind;
 	struct io *io;
 
 	check(jobs);
 	make_old(env("SEED", 1));
 	io = anew(old_pool(), jobs);
 	check_eq(superblock_open(&sb, io_mem_data(io), 0), SB_OK);
+	behind = sb.metadata_sm.nr_allocated;
 	check(is_said_whole(io, jobs));
-	put_at(io, 1, sb.metadata_sm.nr_allocated + 1);
+	put_at(io, 1, behind);
+	leaf = (struct disk_node *)((uint8_t *)io_mem_data(io) + behind * MBLOCK_SIZE);
+	leaf->h.nr_entries = le32_make(0);
+	csum_seal(leaf, behind, SALT_NODE);
 	check(is_said_whole(io, jobs));
-	put_at(io, sb.details_root, sb.metadata_sm.nr_allocated + 2);
+	put_at(io, 1, behind);
 	check(!is_said_whole(io, jobs));
 	jobs_free(jobs);
 	io_free(io);
@@ -310,7 +316,7 @@ int main(int argc, char **argv)
 		{ "with roots of an empty pool that are given, no older pool is looked for", given_empty },
 		{ "when commits have gone round the device's end, the state of the last one is found", gone_round },
 		{ "so it is when the device was extended after that", extended },
-		{ "leaves of mappings behind the newest state are no later commit, details may be", what_follows },
+		{ "an empty tree behind metadata written anew is no later commit, mappings may be", what_follows },
 		{ "an older state behind metadata written anew may name a block that is not there", impossible_root },
 		{ "a device's only mapping, to data block 0, is not taken for a number of a block", only_mapping },
 		{ 0 },

@@ -275,15 +275,17 @@ bool state_newer_may_be_lost(const struct state *state)
 	const struct counts *counts = state->counts;
 	const struct graph *g = counts->graph;
 	const uint32_t least = state->anew ? MIN_COMMIT : 1;
-	uint32_t nr = 0, end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
+	uint32_t nr = 0, last = 0, end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
 
 	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO && !counts->found[end - 1])
 		end--;
 	for (uint32_t b = 1; b < end && nr < least; b++)
-		nr += g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
-		      (!counts->has_counts || counts->counts_searched || !counts->count[b] ||
-		       counts->count[b] == COUNT_UNKNOWN);
-	return nr == least;
+		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
+		    (!counts->has_counts || counts->counts_searched || !counts->count[b] || counts->count[b] == COUNT_UNKNOWN)) {
+			nr++;
+			last = b;
+		}
+	return nr == least || (last && last + MIN_COMMIT > end); /* the rest of its commit may be zero, too */
 }
 
 /* A node of @tree in use that lacks a parent, as a root does when the superblock is lost.  NONE: there is none. */

@@ -375,19 +375,18 @@ static void free_states(struct vec *states)
 	free(states->data);
 }
 
-/* Does each commit write such a block?  Mappings alone are none, nor is the empty tree that a pool or a device begins with. */
+/* Did a commit write the block?  The empty tree that a pool or a device begins with may stand for itself: 0.9.0 leaves one behind. */
 static bool is_of_a_commit(const struct graph *g, uint32_t b)
 {
 	const uint32_t i = node_of(g, b);
 
-	return g->kind[b] == BLOCK_BITMAP ||
-	       (g->kind[b] == BLOCK_NODE && (i == NONE || (g->node[i].tree != TREE_EMPTY && g->node[i].tree != TREE_MAPPING)));
+	return g->kind[b] == BLOCK_BITMAP || (g->kind[b] == BLOCK_NODE && (i == NONE || g->node[i].tree != TREE_EMPTY));
 }
 
 /*
  * Are there intact blocks from @b on, before the next index block, that no state has?  A later commit wrote them, and its
  * index block is lost, or it was never completed.  Behind metadata that were written @anew are the older ones: only if a block is lost
- * there, too, and more than mappings were written.
+ * there, too, and more than an empty tree was written.
  */
 static bool something_follows(const struct graph *g, uint32_t b, const uint64_t *used, bool anew)
 {
