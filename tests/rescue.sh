@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..171
+echo 1..172
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -118,6 +118,7 @@ done <<EOF
 50001 A200 44 1000 0 the older states behind metadata that were written anew are older
 50001 A200 277 1000 0 and their blocks are no later commit's
 50004 A200 783 1000 0 nor are their roots
+50001 A200 1932 1000 1 but those of a state whose counts are lost may be newer
 10293 +200 1485 0 1 where the top level is whole a device that only the details have is not called back
 9602 +200 2507 1000 1 where a part of the tree of large counts is lost, a count of three means three or more
 9701 +200 2308 1000 0 the data map tells an older copy of the top level where the metadata map is lost

@@ -244,9 +244,9 @@ static bool is_root(const struct graph *g, uint32_t b, uint8_t tree)
 /*
  * Roots that are newer than the newest space map that can be read, when the map of their state is
  * lost too.  They lie between the index of @last and the next one, in blocks that @last does not use: its held metadata
- * snapshot has roots, too.  @over: the next one, if there is one, is known to be an older state's.
+ * snapshot has roots, too.  @over: a bit a block: index blocks that are known to be an older state's, or NULL.
  */
-static void look_for_newer(struct graph *g, const struct pool_state *last, bool over, struct pool_state *found)
+static void look_for_newer(struct graph *g, const struct pool_state *last, const uint64_t *over, struct pool_state *found)
 {
 	uint32_t begin = last ? last->index + 1 : 1, end = begin;
 	struct comparison c = { .g = g, .last = last };
@@ -255,7 +255,7 @@ static void look_for_newer(struct graph *g, const struct pool_state *last, bool 
 	while (end < g->nr_blocks && (g->kind[end] != BLOCK_INDEX || !last))
 		end++;
 	c.end = end;
-	if (over && end < g->nr_blocks)
+	if (over && end < g->nr_blocks && bits_get(over, end))
 		return;
 	for (uint32_t b = end; b-- > begin && found->map_root == NONE;) {
 		if (!is_root(g, b, TREE_TOP) || (last && bits_get(last->live, b)) || !compare_top(&c, g->slot[b]))
@@ -386,9 +386,10 @@ static bool is_of_a_commit(const struct graph *g, uint32_t b)
 /*
  * Are there intact blocks from @b on, before the next index block, that no state has?  A later commit wrote them, and its
  * index block is lost, or it was never completed.  Behind metadata that were written @anew are the older ones: only if a block is lost
- * there, too, and more than an empty tree was written.
+ * there, too, or the state of that index block, and more than an empty tree was written.  @judged: a bit a block: index blocks of states
+ * whose counts are there.
  */
-static bool something_follows(const struct graph *g, uint32_t b, const uint64_t *used, bool anew)
+static bool something_follows(const struct graph *g, uint32_t b, const uint64_t *used, const uint64_t *judged, bool anew)
 {
 	bool found = false, lost = false;
 
@@ -396,6 +397,7 @@ static bool something_follows(const struct graph *g, uint32_t b, const uint64_t 
 		found |= !bits_get(used, b) && (anew ? is_of_a_commit(g, b) : g->kind[b] == BLOCK_NODE || g->kind[b] == BLOCK_BITMAP);
 		lost |= g->kind[b] < BLOCK_NODE;
 	}
+	lost |= b < g->nr_blocks && !bits_get(judged, b);
 	return found && (lost || !anew);
 }
 
@@ -405,22 +407,27 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	struct graph *g = state->graph;
 	struct super *super = state->super;
 	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(g->nr_blocks, 64), sizeof(*used));
+	CLEANUP(free_ptr) uint64_t *judged = calloc(div_up(g->nr_blocks, 64), sizeof(*judged));
 	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
 	const struct pool_state *best;
 	bool spoilt;
 
-	if (!used)
+	if (!used || !judged)
 		return err_nomem(err, "salvage: states of the pool");
-	for (size_t i = 0; i < states->nr; i++)
+	for (size_t i = 0; i < states->nr; i++) {
+		const struct pool_state *st = (struct pool_state *)states->data + i;
+
+		bits_set_word(judged, st->index, 1);
 		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
-			used[w] |= ((struct pool_state *)states->data)[i].live[w];
+			used[w] |= st->live[w];
+	}
 	best = order_newest(g, states, &spoilt);
 	state->anew = best && best->row;
-	look_for_newer(g, best, state->anew && !spoilt, &newer);
+	look_for_newer(g, best, state->anew && !spoilt ? judged : NULL, &newer);
 	/* a commit after an activation begins at the front */
 	state->rivals = best && (spoilt || order_has_rival(super, states, best) ||
-				 (newer.map_root == NONE && (something_follows(g, best->index + 1, used, state->anew) ||
-							     something_follows(g, 1, used, state->anew))));
+				 (newer.map_root == NONE && (something_follows(g, best->index + 1, used, judged, state->anew) ||
+							     something_follows(g, 1, used, judged, state->anew))));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
 	if (best)
