@@ -295,8 +295,6 @@ static int fill_places(struct assignment *a, int r, enum unknown how, struct err
 
 	if (!r)
 		r = claims_read(a->assign->ages, err);
-	if (!r)
-		r = anew_read(a->assign->ages, err);
 	if (!r && unknown)
 		r = datamap_begin(a->assign->datamap, err);
 	if (!r && a->nr_places)
@@ -335,7 +333,8 @@ static int assign_parts(struct assign *as, struct err *err)
 	int r;
 
 	mark_roots(as->trees);
-	r = fill_places(&a, gap_places(&a), UNKNOWN_LEAVES, err);
+	r = anew_read(as->ages, err); /* now that each device has a root */
+	r = fill_places(&a, r ? r : gap_places(&a), UNKNOWN_LEAVES, err);
 	if (as->guessed && !datamap_is_settled(as->datamap))
 		as->unconfirmed = true;
 	assign_fini(&a);

@@ -375,12 +375,16 @@ static void free_states(struct vec *states)
 	free(states->data);
 }
 
-/* Did a commit write the block?  The empty tree that a pool or a device begins with may stand for itself: 0.9.0 leaves one behind. */
-static bool is_of_a_commit(const struct graph *g, uint32_t b)
+/*
+ * Did a commit write the block?  Behind metadata that were written @anew an empty tree, which a pool or a device begins with, may stand
+ * for itself: 0.9.0 leaves one behind.
+ */
+static bool is_of_a_commit(const struct graph *g, uint32_t b, bool anew)
 {
 	const uint32_t i = node_of(g, b);
 
-	return g->kind[b] == BLOCK_BITMAP || (g->kind[b] == BLOCK_NODE && (i == NONE || g->node[i].tree != TREE_EMPTY));
+	return g->kind[b] == BLOCK_BITMAP ||
+	       (g->kind[b] == BLOCK_NODE && !(anew && i != NONE && g->node[i].tree == TREE_EMPTY));
 }
 
 /*
@@ -394,7 +398,7 @@ static bool something_follows(const struct graph *g, uint32_t b, const uint64_t 
 	bool found = false, lost = false;
 
 	for (; b < g->nr_blocks && g->kind[b] != BLOCK_INDEX; b++) {
-		found |= !bits_get(used, b) && (anew ? is_of_a_commit(g, b) : g->kind[b] == BLOCK_NODE || g->kind[b] == BLOCK_BITMAP);
+		found |= !bits_get(used, b) && is_of_a_commit(g, b, anew);
 		lost |= g->kind[b] < BLOCK_NODE;
 	}
 	lost |= b < g->nr_blocks && !bits_get(judged, b);

@@ -57,6 +57,12 @@ static bool are_in_rows(const struct ages *ages)
 	return true;
 }
 
+/* Where the root of the device is, or was; NONE: not known. */
+static uint32_t root_of(const struct ages *ages, const struct sdevice *d)
+{
+	return d->root_block != NONE || d->root == NONE ? d->root_block : ages->graph->node[d->root].block;
+}
+
 int anew_read(struct ages *ages, struct err *err)
 {
 	const struct trees *trees = ages->trees;
@@ -65,13 +71,9 @@ int anew_read(struct ages *ages, struct err *err)
 	ages->rows.nr = 0;
 	if (!fill_the_front(ages->counts))
 		return 0;
-	for (size_t i = 0; i < trees->nr_devs; i++) {
-		const struct sdevice *d = &trees->dev[i];
-		const uint32_t block = d->root_block != NONE ? d->root_block : d->root == NONE ? NONE : ages->graph->node[d->root].block;
-
-		if (vec_put(&ages->rows, block))
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (vec_put(&ages->rows, root_of(ages, &trees->dev[i])))
 			return err_nomem(err, "salvage: devices");
-	}
 	root = ages->rows.data;
 	if (ages->rows.nr)
 		qsort(root, ages->rows.nr, sizeof(*root), order_u32);
@@ -88,6 +90,5 @@ bool anew_is_below(const struct ages *ages, const struct sdevice *d, const struc
 {
 	const size_t i = root_behind(ages, n->block);
 
-	return i < ages->rows.nr && is_own(ages, n->block) &&
-	       ((uint32_t *)ages->rows.data)[i] == (d->root_block != NONE ? d->root_block : ages->graph->node[d->root].block);
+	return i < ages->rows.nr && is_own(ages, n->block) && ((uint32_t *)ages->rows.data)[i] == root_of(ages, d);
 }
