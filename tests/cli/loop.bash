@@ -20,10 +20,10 @@ loop() {
 	try_loop "$@" || skip "no loop devices"
 }
 
-# Mounts $LOOP at ./mnt
+# Mounts $LOOP at ./mnt, read-only: a file system that may write does so seconds later, while a test looks
 mount_loop() {
 	mkdir -p mnt
-	mount "$LOOP" mnt 2>/dev/null || skip "cannot mount"
+	mount -r "$LOOP" mnt 2>/dev/null || skip "cannot mount"
 	MOUNTED=$PWD/mnt
 }
 
