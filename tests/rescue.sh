@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..172
+echo 1..174
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -231,6 +231,8 @@ done <<EOF
 20236 x200 460 1000 0 what was found is not the lost metadata snapshot's where no node is left that would do there, and no lost one was
 10274 +200 1792 1000 1 a metadata snapshot's copy of the superblock in its place, with a bad checksum, names no roots that are used
 20272 x200 3160 840 1 a root that is a leaf is not the device's if its details say twice as many mappings, more than a leaf has
+50015 A200 873 970 1 an older tree that did not have the node denies nothing when a later one, by its state, has it
+10298 +200 3401 0 1 a state in a row at the front whose pool has others behind was not written over another pool's
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

@@ -158,6 +158,30 @@ static bool is_made_over(struct graph *g, const struct pool_state *a, const stru
 	return b->row && !a->row && (!has_common(g, a, b) || was_overwritten(g, a, b));
 }
 
+/* Have both a device that was made by the same transaction, at the same time?  Then they are of the same pool. */
+static bool has_same_device(struct graph *g, const struct pool_state *a, const struct pool_state *b)
+{
+	struct vec of_a = { 0 }, of_b = { 0 };
+	const struct device_info *x, *y;
+	bool found = false;
+
+	if (a->dated && b->dated && !details_read(g, g->slot[a->details_root], &of_a, NULL) &&
+	    !details_read(g, g->slot[b->details_root], &of_b, NULL)) {
+		x = of_a.data;
+		y = of_b.data;
+		for (size_t i = 0, k = 0; i < of_a.nr && k < of_b.nr && !found;) {
+			const int order = ORDER(x[i].dev_id, y[k].dev_id);
+
+			found = !order && x[i].transaction == y[k].transaction && x[i].creation_time == y[k].creation_time;
+			i += order <= 0;
+			k += order >= 0;
+		}
+	}
+	free(of_a.data);
+	free(of_b.data);
+	return found;
+}
+
 /* Are there states that may be newer than @best? */
 bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best)
 {
@@ -168,7 +192,7 @@ bool order_has_rival(const struct super *super, struct vec *states, const struct
 		     best->sum.transaction <= hint->transaction &&
 		     best->sum.transaction >= hint->transaction / 2;
 	struct pool_state *st = states->data;
-	bool any = true, all = true;
+	bool any = true, own = false, foreign = false;
 
 	for (size_t i = 0; i < states->nr; i++)
 		st[i].is_older = &st[i] == best;
@@ -183,9 +207,15 @@ bool order_has_rival(const struct super *super, struct vec *states, const struct
 		if (states->nr > MAX_COMPARED)
 			break;
 	}
-	for (size_t i = 0; i < states->nr; i++)
-		all &= st[i].is_older || is_made_over(g, &st[i], best);
-	return !all;
+	for (size_t i = 0; i < states->nr; i++) {
+		if (&st[i] != best && has_same_device(g, &st[i], best))
+			own = true;
+		else if (!st[i].is_older)
+			foreign = true;
+		if (!st[i].is_older && !is_made_over(g, &st[i], best))
+			return true;
+	}
+	return own && foreign; /* one of the two was there in pieces before the other */
 }
 
 /* Those in which nothing was reused come first; returns how many. */

@@ -231,7 +231,7 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 	const struct old_root *o = ages->old_roots.data;
 	uint32_t last = NONE;
 	int rank = 0, alike = 0, once = 0;
-	uint8_t when = 0, gone = 0;
+	uint8_t when = 0, gone = 0, maybe = 0; /* states in which a tree had it, could not have it, or may not */
 	bool moved = false; /* to a root that is lost */
 	enum evidence_kind denial = EV_GONE;
 
@@ -260,7 +260,8 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 			enum evidence_kind kind = root != node ? EV_HERE : moved ? EV_PASSED : EV_NAMED;
 
 			say(v, kind, evidence[kind].points - MIN(rank - 1, 10));
-			return;
+			maybe = ages->seen[o[i].top] < maybe ? 0 : maybe; /* that tree is older */
+			break;
 		}
 		if (has == YES)
 			once = rank;
@@ -271,12 +272,15 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 			denial = trusted ? EV_GONE : EV_GONE_ONCE;
 			continue;
 		}
-		if (!unknown && has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen_max, node, when) &&
-		    !(v->says & 1 << EV_MAYBE_GONE))
-			say(v, EV_MAYBE_GONE, evidence[EV_MAYBE_GONE].points);
+		if (!unknown && has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen_max, node, when) && !maybe)
+			maybe = ages->seen[o[i].top];
 		if (rank <= MAX_ALIKE)
 			alike = MAX(alike, (int)likeness(ages, root, node));
 	}
+	if (maybe)
+		say(v, EV_MAYBE_GONE, evidence[EV_MAYBE_GONE].points);
+	if (v->says & (1 << EV_HERE | 1 << EV_PASSED | 1 << EV_NAMED))
+		return;
 	if (gone)
 		say(v, denial, evidence[denial].points);
 	else if (once)
