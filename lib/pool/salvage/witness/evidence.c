@@ -213,9 +213,17 @@ static bool is_as_old(const struct ages *ages, const uint8_t *gen, uint32_t node
 	return when && gen[ages->graph->node[node].block] >= when;
 }
 
-static void say(struct voice *v, enum evidence_kind kind, int points)
+/* @less: points fewer, 10 at most. */
+static void say(struct voice *v, enum evidence_kind kind, unsigned less)
 {
-	v->score += points;
+	v->score += evidence[kind].points - (int)MIN(less, 10u);
+	v->says |= 1u << kind;
+}
+
+/* What counts by the share of equal entries, per mille. */
+static void say_share(struct voice *v, enum evidence_kind kind, unsigned share)
+{
+	v->score += evidence[kind].points * (int)share / 1000;
 	v->says |= 1u << kind;
 }
 
@@ -224,19 +232,17 @@ static void say(struct voice *v, enum evidence_kind kind, int points)
  * older state that has it counts also behind one of an incomplete state, and behind one that denies it and was found in
  * the same state: that one's block was used again, and only one of the two top levels is the state's.
  */
-static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, bool unknown,
-			     struct voice *v)
+static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, bool unknown, struct voice *v)
 {
 	const struct graph *g = ages->graph;
 	const struct old_root *o = ages->old_roots.data;
 	uint32_t last = NONE;
-	int rank = 0, alike = 0, once = 0;
+	unsigned rank = 0, once = 0, alike = 0;
 	uint8_t when = 0, gone = 0, maybe = 0; /* states in which a tree had it, could not have it, or may not */
 	bool moved = false; /* to a root that is lost */
 	enum evidence_kind denial = EV_GONE;
 
-	for (size_t i = first_of(ages, dev_id); i < ages->old_roots.nr && o[i].dev_id == dev_id;
-	     i++) {
+	for (size_t i = first_of(ages, dev_id); i < ages->old_roots.nr && o[i].dev_id == dev_id; i++) {
 		uint32_t root = node_of(g, o[i].root);
 		bool trusted = ages->trusted[o[i].top];
 		enum answer has;
@@ -259,12 +265,12 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 		if (has == YES && trusted) {
 			enum evidence_kind kind = root != node ? EV_HERE : moved ? EV_PASSED : EV_NAMED;
 
-			say(v, kind, evidence[kind].points - MIN(rank - 1, 10));
-			maybe = ages->seen[o[i].top] < maybe ? 0 : maybe; /* that tree is older */
-			break;
+			say(v, kind, rank - 1);
+			if (maybe && maybe <= ages->seen[o[i].top]) /* else that tree was older */
+				say(v, EV_MAYBE_GONE, 0);
+			return;
 		}
-		if (has == YES)
-			once = rank;
+		once = has == YES ? rank : once;
 		if (once || gone)
 			continue;
 		if (has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen, node, when)) {
@@ -272,21 +278,19 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 			denial = trusted ? EV_GONE : EV_GONE_ONCE;
 			continue;
 		}
-		if (!unknown && has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen_max, node, when) && !maybe)
+		if (!unknown && !maybe && has == NO && is_as_old(ages, ages->gen_max, node, when))
 			maybe = ages->seen[o[i].top];
 		if (rank <= MAX_ALIKE)
-			alike = MAX(alike, (int)likeness(ages, root, node));
+			alike = MAX(alike, likeness(ages, root, node));
 	}
 	if (maybe)
-		say(v, EV_MAYBE_GONE, evidence[EV_MAYBE_GONE].points);
-	if (v->says & (1 << EV_HERE | 1 << EV_PASSED | 1 << EV_NAMED))
-		return;
+		say(v, EV_MAYBE_GONE, 0);
 	if (gone)
-		say(v, denial, evidence[denial].points);
+		say(v, denial, 0);
 	else if (once)
-		say(v, EV_ONCE, evidence[EV_ONCE].points - MIN(once - 1, 10));
+		say(v, EV_ONCE, once - 1);
 	else if (alike)
-		say(v, EV_ALIKE, evidence[EV_ALIKE].points * alike / 1000);
+		say_share(v, EV_ALIKE, alike);
 }
 
 /* Is @next the first block behind @b that is of the same commit? */
@@ -311,11 +315,11 @@ static void hear_parent(const struct ages *ages, uint32_t parent, uint32_t block
 	    !counts->count[parent] || counts->count[parent] == COUNT_UNKNOWN)
 		return;
 	if (ages->gen_max[block] < ages->gen[parent])
-		say(v, EV_YOUNGER, evidence[EV_YOUNGER].points);
+		say(v, EV_YOUNGER, 0);
 	else if (ages->gen[block] == ages->gen[parent])
-		say(v, EV_SAME, evidence[EV_SAME].points);
+		say(v, EV_SAME, 0);
 	if (ages->gen[block] == ages->gen[parent] && is_next(ages, parent, block))
-		say(v, EV_NEXT, evidence[EV_NEXT].points);
+		say(v, EV_NEXT, 0);
 }
 
 /* Is one of the devices a snapshot of the other, by the time when it was made? */
@@ -334,7 +338,7 @@ static void hear_kin(struct ages *ages, const struct sdevice *d, uint32_t node, 
 		if (are_kin(d, &trees->dev[i]))
 			alike = MAX(alike, likeness(ages, trees->dev[i].root, node));
 	if (alike)
-		say(v, EV_KIN, evidence[EV_KIN].points * (int)alike / 1000);
+		say_share(v, EV_KIN, alike);
 }
 
 static void hear_times(const struct counts *counts, const struct sdevice *d, const struct snode *n, bool shared,
@@ -345,10 +349,10 @@ static void hear_times(const struct counts *counts, const struct sdevice *d, con
 	if (d->source != DETAILS_LIVE || !n->nr_mappings)
 		return;
 	if (d->info.creation_time && n->min_time >= d->info.creation_time)
-		say(v, EV_BORN, evidence[EV_BORN].points);
+		say(v, EV_BORN, 0);
 	if ((count > 1 || (count && shared)) && count != COUNT_UNKNOWN && !counts->super->sb.held_root &&
 	    n->max_time >= d->info.snap_time)
-		say(v, EV_SHARED, evidence[EV_SHARED].points);
+		say(v, EV_SHARED, 0);
 }
 
 /*
@@ -369,9 +373,9 @@ static void hear_unknown(const struct ages *ages, const struct snode *n, uint32_
 	fresh = age < (older < nr ? commit[older] : ages->graph->nr_blocks);
 	if (n->flags & SN_LIVE || (younger && parent != NONE && age < commit[younger - 1])) {
 		if (!here) /* another device's, or younger than its parent */
-			say(v, EV_YOUNGER, evidence[EV_YOUNGER].points);
+			say(v, EV_YOUNGER, 0);
 	} else if (fresh && v->says & (1 << EV_ALIKE | named)) {
-		say(v, EV_FRESH, evidence[EV_FRESH].points);
+		say(v, EV_FRESH, 0);
 	}
 }
 
@@ -386,9 +390,9 @@ struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t 
 	if (!(v.says & (1 << EV_ALIKE | 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_PASSED | 1 << EV_GONE | 1 << EV_GONE_ONCE)))
 		hear_kin(ages, d, node, &v); /* no older tree of its own tells */
 	if (claims_have(ages, parent, d->info.dev_id, n))
-		say(&v, EV_CLAIMED, evidence[EV_CLAIMED].points);
+		say(&v, EV_CLAIMED, 0);
 	if (anew_is_below(ages, d, n))
-		say(&v, EV_ANEW, evidence[EV_ANEW].points);
+		say(&v, EV_ANEW, 0);
 	hear_times(ages->counts, d, n, shared, &v);
 	if (unknown)
 		hear_unknown(ages, n, parent, &v);
