@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..174
+echo 1..179
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -233,6 +233,11 @@ done <<EOF
 20272 x200 3160 840 1 a root that is a leaf is not the device's if its details say twice as many mappings, more than a leaf has
 50015 A200 873 970 1 an older tree that did not have the node denies nothing when a later one, by its state, has it
 10298 +200 3401 0 1 a state in a row at the front whose pool has others behind was not written over another pool's
+50019 A200 230 878 1 behind metadata written anew a top level that keeps roots of theirs is a later commit's, also where an older state had the block
+50016 A200 1 1000 0 an older state whose nodes do not lead to what it has in common with metadata written anew was overwritten
+50017 A200 158 1000 0 so was one that names a part of them as something else, and was itself written anew
+50017 A200 483 1000 0 and one of which a block is lost, too
+50016 A200 1335 1000 1 a state that went on with metadata written anew is the newer one, though it has fewer mappings
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Roots that the user gives belong to a state of the pool, whose space map then counts. */
+#include <inttypes.h>
+
 #include "base/zero.h"
 #include "old_pool.h"
 #include "pdata/block/csum.h"
@@ -231,8 +233,15 @@ static void put_at(struct io *io, uint64_t from, uint64_t to)
 	csum_seal(image + to * MBLOCK_SIZE, to, SALT_NODE);
 }
 
-/* Are all mappings said to be back, when the superblock of a copy of @io is lost? */
-static bool is_said_whole(struct io *io, struct jobs *jobs)
+/* Blocks from @begin on as they were in the old pool that the metadata were written over. */
+static void put_old_behind(struct io *io, uint64_t begin)
+{
+	memcpy((uint8_t *)io_mem_data(io) + begin * MBLOCK_SIZE, old_image + begin * MBLOCK_SIZE,
+	       sizeof(old_image) - begin * MBLOCK_SIZE);
+}
+
+/* What is found when the superblock of a copy of @io is lost, and the blocks of @list whose bits are set in @lost. */
+static struct salvage_totals found_in(struct io *io, struct jobs *jobs, const uint64_t *list, uint32_t lost)
 {
 	struct io *copy = io_mem_new("metadata", sizeof(old_image));
 	struct salvage_options opt = { .hint = { .has_data_block_size = true,
@@ -245,11 +254,19 @@ static bool is_said_whole(struct io *io, struct jobs *jobs)
 	check(copy);
 	memcpy(io_mem_data(copy), io_mem_data(io), sizeof(old_image));
 	memset(io_mem_data(copy), 0, MBLOCK_SIZE);
+	for (; lost; lost &= lost - 1)
+		memset((uint8_t *)io_mem_data(copy) + list[__builtin_ctz(lost)] * MBLOCK_SIZE, 0xff, MBLOCK_SIZE);
 	check_eq(salvage_new(copy, jobs, &opt, &s, &err), 0);
 	salvage_totals(s, &totals);
 	salvage_free(s);
 	io_free(copy);
-	return totals.mappings_back;
+	return totals;
+}
+
+/* Are all mappings said to be back, when the superblock of a copy of @io is lost? */
+static bool is_said_whole(struct io *io, struct jobs *jobs)
+{
+	return found_in(io, jobs, NULL, 0).mappings_back;
 }
 
 /* An empty tree is not what a commit leaves, a leaf of mappings may be. */
@@ -291,8 +308,7 @@ static void impossible_root(void)
 	check_eq(superblock_open(&old, old_image, 0), SB_OK);
 	io = anew(old_pool(), jobs);
 	check_eq(superblock_open(&sb, io_mem_data(io), 0), SB_OK);
-	for (size_t b = sb.metadata_sm.nr_allocated; b < sizeof(old_image) / MBLOCK_SIZE; b++)
-		memcpy((uint8_t *)io_mem_data(io) + b * MBLOCK_SIZE, old_image + b * MBLOCK_SIZE, MBLOCK_SIZE);
+	put_old_behind(io, sb.metadata_sm.nr_allocated);
 	check(is_said_whole(io, jobs));
 	check(old.mapping_root >= sb.metadata_sm.nr_allocated);
 	top = (struct disk_node *)((uint8_t *)io_mem_data(io) + old.mapping_root * MBLOCK_SIZE);
@@ -301,6 +317,54 @@ static void impossible_root(void)
 	check(is_said_whole(io, jobs));
 	jobs_free(jobs);
 	io_free(io);
+}
+
+/* The first commit since the metadata were written anew, over an older pool: the blocks that it wrote. */
+static uint32_t commit_since(struct io *io, uint64_t *list, uint32_t max)
+{
+	struct superblock sb;
+	struct pool_edit *p;
+	uint32_t nr = 0;
+
+	check_eq(superblock_open(&sb, io_mem_data(io), 0), SB_OK);
+	put_old_behind(io, sb.metadata_sm.nr_allocated);
+	check_eq(edit_open(io, true, &p, &err), 0);
+	check_eq(edit_create_snap(p, 99, 5, &err), 0);
+	commit(p);
+	edit_free(p);
+	for (uint64_t b = sb.metadata_sm.nr_allocated; b < sizeof(old_image) / MBLOCK_SIZE; b++)
+		if (memcmp((uint8_t *)io_mem_data(io) + b * MBLOCK_SIZE, old_image + b * MBLOCK_SIZE, MBLOCK_SIZE) && nr < max)
+			list[nr++] = b;
+	return nr;
+}
+
+/* Whichever of its blocks are lost: what is said to be whole has the device that it made. */
+static void first_commit(void)
+{
+	struct jobs *jobs = jobs_new(1);
+	uint64_t list[16];
+
+	check(jobs);
+	for (uint64_t seed = env("SEED", 1); seed < env("SEED", 1) + 6; seed++) {
+		struct io *io;
+		uint32_t nr, whole = 0;
+
+		make_old(seed);
+		io = anew(old_pool(), jobs);
+		nr = commit_since(io, list, 16);
+		check(nr >= 4 && nr < 16);
+		for (uint32_t lost = 0; lost < (uint32_t)1 << nr; lost++) {
+			const struct salvage_totals found = found_in(io, jobs, list, lost);
+
+			whole += found.mappings_back;
+			if (found.mappings_back && found.nr_devices != 9)
+				printf("# seed %" PRIu64 ": of %u blocks these are lost: %#x\n", seed, nr, lost);
+			check(!found.mappings_back || found.nr_devices == 9);
+		}
+		check(whole);
+		io_free(io);
+	}
+	jobs_free(jobs);
 }
 
 static void only_mapping(void)
@@ -318,6 +382,7 @@ int main(int argc, char **argv)
 		{ "so it is when the device was extended after that", extended },
 		{ "an empty tree behind metadata written anew is no later commit, mappings may be", what_follows },
 		{ "an older state behind metadata written anew may name a block that is not there", impossible_root },
+		{ "whichever blocks of the first commit since are lost, it is not said that nothing is", first_commit },
 		{ "a device's only mapping, to data block 0, is not taken for a number of a block", only_mapping },
 		{ 0 },
 	};

@@ -12,9 +12,6 @@
 #include "base/overflow.h"
 #include "pool/salvage/state/state.h"
 
-/* Blocks that a commit which changes mappings writes at least: top level, details, and a bitmap and the index of the metadata map. */
-#define MIN_COMMIT 4
-
 enum standing {
 	CONTRADICTED, /* something else is there */
 	LOST,	      /* nothing can be read there */

@@ -16,6 +16,7 @@
 #include "pool/salvage/state/state.h"
 
 #define MAX_COMPARED 128 /* number of states that are compared with each other */
+#define MAX_ROWS     8	 /* number of states that are taken for such as were written anew */
 
 struct fall {
 	uint64_t clock, mapped;
@@ -65,6 +66,17 @@ static void find_end(const struct graph *g, struct vec *states)
 			end = written;
 	for (size_t i = 0; i < states->nr; i++)
 		st[i].end = end;
+}
+
+/* Of many such states most were made to cost time. */
+static void limit_rows(struct vec *states)
+{
+	struct pool_state *st = states->data;
+	uint32_t nr = 0;
+
+	for (size_t i = 0; i < states->nr; i++)
+		if (st[i].row)
+			st[i].row = nr++ < MAX_ROWS;
 }
 
 /* Is there a block after the state's index that was never written? */
@@ -121,52 +133,92 @@ static bool has_common(const struct graph *g, const struct pool_state *a,
 	return !a->sum.mappings || !b->sum.mappings;
 }
 
+/* What the nodes of state @a that are not a part of state @b name, and what is below that. */
+struct reach {
+	const struct graph *g;
+	const struct pool_state *a, *b;
+	uint64_t *named; /* a bit a block */
+	uint32_t *todo;	 /* blocks whose nodes are still to be asked */
+	uint32_t nr;
+	bool clash; /* a part of @b is named as something that it is not */
+};
+
+static bool is_part_of_tree(const struct graph *g, uint32_t b)
+{
+	const uint32_t i = node_of(g, b);
+
+	return i != NONE && (g->node[i].tree == TREE_MAPPING || g->node[i].tree == TREE_EMPTY);
+}
+
+static void reach_children(struct reach *r, const struct snode *n)
+{
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const struct edge *e = &r->g->edge[n->edge + k];
+
+		if (e->block == NONE)
+			continue;
+		if (n->flags & SN_LEAF ? is_part_of_tree(r->g, e->block) : e->node != NONE) {
+			if (!bits_get(r->named, e->block))
+				r->todo[r->nr++] = e->block;
+			bits_set_word(r->named, e->block, 1);
+		} else {
+			r->clash |= bits_get(r->b->live, e->block);
+		}
+	}
+}
+
 /*
- * Has state @a, of which no block is lost, a node of mappings that is a part of @b, too, and that nothing in @a points to?  Then
- * another content was there before.
+ * Do the nodes of state @a that are not a part of @b name a part of @b as something else?  Or, if no block of @a is lost, do they
+ * not lead to a node of mappings that is a part of both?  Then another content was there before.
  */
 static bool was_overwritten(struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
 	CLEANUP(free_ptr) uint64_t *named = graph_noted(g, calloc(div_up(g->nr_blocks, 64), sizeof(*named)));
-	bool found = false;
+	CLEANUP(free_ptr) uint32_t *todo = graph_noted(g, calloc(g->nr_blocks, sizeof(*todo)));
+	struct reach r = { .g = g, .a = a, .b = b, .named = named, .todo = todo };
 
+	if (!named || !todo)
+		return false;
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const uint32_t at = g->node[i].block;
+
+		if (at != NONE && bits_get(a->live, at) && !bits_get(b->live, at))
+			reach_children(&r, &g->node[i]);
+	}
+	while (r.nr && !r.clash)
+		reach_children(&r, &g->node[node_of(g, todo[--r.nr])]);
 	for (uint32_t at = 1; at < g->nr_blocks; at++)
 		if (g->kind[at] < BLOCK_NODE && bits_get(a->live, at))
-			return false;
-	for (uint32_t i = 0; named && i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
+			return r.clash;
+	for (uint32_t i = 0; i < g->nr_nodes && !r.clash; i++) {
+		const uint32_t at = g->node[i].block;
 
-		for (uint32_t k = 0; n->block != NONE && bits_get(a->live, n->block) && k < n->nr_edges; k++) {
-			const struct edge *e = &g->edge[n->edge + k];
-
-			if (e->block != NONE && (n->flags & SN_LEAF || e->node != NONE))
-				bits_set_word(named, e->block, 1);
-		}
+		r.clash = g->node[i].tree == TREE_MAPPING && at != NONE && bits_get(a->live, at) && bits_get(b->live, at) &&
+			  !bits_get(named, at);
 	}
-	for (uint32_t i = 0; named && i < g->nr_nodes && !found; i++) {
-		const uint32_t block = g->node[i].block;
-
-		found = g->node[i].tree == TREE_MAPPING && block != NONE && bits_get(a->live, block) && bits_get(b->live, block) &&
-			!bits_get(named, block);
-	}
-	return found;
+	return r.clash;
 }
 
 /* Was state @b written anew over @a?  A pool that was made later would have written to the front. */
 static bool is_made_over(struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
-	return b->row && !a->row && (!has_common(g, a, b) || was_overwritten(g, a, b));
+	return b->row && ((!a->row && !has_common(g, a, b)) || was_overwritten(g, a, b));
 }
 
-/* Have both a device that was made by the same transaction, at the same time?  Then they are of the same pool. */
-static bool has_same_device(struct graph *g, const struct pool_state *a, const struct pool_state *b)
+/* Did @b go on with the metadata that were written anew as state @a?  Had it been there before, it would have been overwritten. */
+static bool went_on_from(struct graph *g, const struct pool_state *a, const struct pool_state *b)
+{
+	return a->row && a->dated && b->dated && a->sum.mappings && b->sum.mappings && !fall_between(a, b).clock &&
+	       follows(g, a, b, BEHIND_INDEX) && has_common(g, a, b) && !was_overwritten(g, b, a);
+}
+
+bool order_share_device(struct graph *g, uint32_t a, uint32_t b)
 {
 	struct vec of_a = { 0 }, of_b = { 0 };
 	const struct device_info *x, *y;
 	bool found = false;
 
-	if (a->dated && b->dated && !details_read(g, g->slot[a->details_root], &of_a, NULL) &&
-	    !details_read(g, g->slot[b->details_root], &of_b, NULL)) {
+	if (!details_read(g, a, &of_a, NULL) && !details_read(g, b, &of_b, NULL)) {
 		x = of_a.data;
 		y = of_b.data;
 		for (size_t i = 0, k = 0; i < of_a.nr && k < of_b.nr && !found;) {
@@ -180,6 +232,18 @@ static bool has_same_device(struct graph *g, const struct pool_state *a, const s
 	free(of_a.data);
 	free(of_b.data);
 	return found;
+}
+
+/* Are both states of the same pool, by their details? */
+static bool are_related(struct graph *g, const struct pool_state *a, const struct pool_state *b)
+{
+	return a->dated && b->dated && order_share_device(g, g->slot[a->details_root], g->slot[b->details_root]);
+}
+
+/* Is @a, where @b is older than the @best state, or is it, older by where both were written?  @dated: @b is of this pool. */
+static bool is_older(const struct graph *g, const struct pool_state *a, const struct pool_state *b, bool dated, bool best)
+{
+	return (!b->orphans || best) && (dated || has_common(g, a, b)) && is_newer(g, a, b);
 }
 
 /* Are there states that may be newer than @best? */
@@ -200,15 +264,14 @@ bool order_has_rival(const struct super *super, struct vec *states, const struct
 		any = false;
 		for (size_t i = 0; i < states->nr; i++)
 			for (size_t k = 0; k < states->nr && !st[i].is_older; k++)
-				any |= st[i].is_older = st[k].is_older &&
-							(!st[k].orphans || &st[k] == best) &&
-							(dated || has_common(g, &st[i], &st[k])) &&
-							is_newer(g, &st[i], &st[k]);
+				any |= st[i].is_older = st[k].is_older && (is_older(g, &st[i], &st[k], dated, &st[k] == best) ||
+									   went_on_from(g, &st[i], &st[k]) ||
+									   (&st[k] != best && is_made_over(g, &st[i], &st[k])));
 		if (states->nr > MAX_COMPARED)
 			break;
 	}
 	for (size_t i = 0; i < states->nr; i++) {
-		if (&st[i] != best && has_same_device(g, &st[i], best))
+		if (&st[i] != best && are_related(g, &st[i], best))
 			own = true;
 		else if (!st[i].is_older)
 			foreign = true;
@@ -241,7 +304,7 @@ static size_t part_reused(struct vec *states)
 	return nr;
 }
 
-static size_t find_newest(const struct graph *g, const struct pool_state *st, size_t nr)
+static size_t find_newest(struct graph *g, const struct pool_state *st, size_t nr)
 {
 	size_t best = nr - 1;
 	struct fall most = fall_between(&st[nr - 1], &st[0]);
@@ -254,10 +317,24 @@ static size_t find_newest(const struct graph *g, const struct pool_state *st, si
 			best = i;
 		}
 	}
+	for (size_t i = 0; i < nr && st[best].row; i++)
+		if (i != best && went_on_from(g, &st[best], &st[i]))
+			best = i;
 	for (size_t i = 0; i < nr; i++)
 		if (i != best && is_newer(g, &st[best], &st[i]))
 			best = i;
 	return best;
+}
+
+/* Did @best go on with metadata, one of the @nr states, that were written anew over @a? */
+static bool is_gone_since(struct graph *g, const struct pool_state *st, size_t nr, const struct pool_state *a,
+			  const struct pool_state *best)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < nr && !found; i++)
+		found = &st[i] != best && went_on_from(g, &st[i], best) && is_made_over(g, a, &st[i]);
+	return found;
 }
 
 const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt)
@@ -266,6 +343,7 @@ const struct pool_state *order_newest(struct graph *g, struct vec *states, bool 
 	size_t nr, best;
 
 	find_end(g, states);
+	limit_rows(states);
 	nr = part_reused(states);
 	best = nr ? find_newest(g, st, nr) : 0;
 
@@ -273,7 +351,7 @@ const struct pool_state *order_newest(struct graph *g, struct vec *states, bool 
 	for (size_t i = nr; i < states->nr; i++) {
 		*spoilt |= nr && !is_newer(g, &st[i], &st[best]) &&
 			   (!st[i].dated || !fall_between(&st[best], &st[i]).clock) &&
-			   !is_made_over(g, &st[i], &st[best]);
+			   !is_made_over(g, &st[i], &st[best]) && !is_gone_since(g, st, nr, &st[i], &st[best]);
 		free(st[i].live);
 	}
 	states->nr = nr;

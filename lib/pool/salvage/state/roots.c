@@ -375,36 +375,6 @@ static void free_states(struct vec *states)
 	free(states->data);
 }
 
-/*
- * Did a commit write the block?  Behind metadata that were written @anew an empty tree, which a pool or a device begins with, may stand
- * for itself: 0.9.0 leaves one behind.
- */
-static bool is_of_a_commit(const struct graph *g, uint32_t b, bool anew)
-{
-	const uint32_t i = node_of(g, b);
-
-	return g->kind[b] == BLOCK_BITMAP ||
-	       (g->kind[b] == BLOCK_NODE && !(anew && i != NONE && g->node[i].tree == TREE_EMPTY));
-}
-
-/*
- * Are there intact blocks from @b on, before the next index block, that no state has?  A later commit wrote them, and its
- * index block is lost, or it was never completed.  Behind metadata that were written @anew are the older ones: only if a block is lost
- * there, too, or the state of that index block, and more than an empty tree was written.  @judged: a bit a block: index blocks of states
- * whose counts are there.
- */
-static bool something_follows(const struct graph *g, uint32_t b, const uint64_t *used, const uint64_t *judged, bool anew)
-{
-	bool found = false, lost = false;
-
-	for (; b < g->nr_blocks && g->kind[b] != BLOCK_INDEX; b++) {
-		found |= !bits_get(used, b) && is_of_a_commit(g, b, anew);
-		lost |= g->kind[b] < BLOCK_NODE;
-	}
-	lost |= b < g->nr_blocks && !bits_get(judged, b);
-	return found && (lost || !anew);
-}
-
 /* When nothing names the roots: uses those of the newest state. */
 static int use_newest(struct state *state, struct vec *states, struct err *err)
 {
@@ -430,8 +400,7 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	look_for_newer(g, best, state->anew && !spoilt ? judged : NULL, &newer);
 	/* a commit after an activation begins at the front */
 	state->rivals = best && (spoilt || order_has_rival(super, states, best) ||
-				 (newer.map_root == NONE && (something_follows(g, best->index + 1, used, judged, state->anew) ||
-							     something_follows(g, 1, used, judged, state->anew))));
+				 (newer.map_root == NONE && state_has_later(g, best, used, judged)));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
 	if (best)

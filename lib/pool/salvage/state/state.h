@@ -5,6 +5,9 @@
 /* Which of the states that the device holds is salvaged? */
 #include "pool/salvage/witness/counts.h"
 
+/* Blocks that a commit which changes mappings writes at least: top level, details, and a bitmap and the index of the metadata map. */
+#define MIN_COMMIT 4
+
 enum roots_source {
 	ROOTS_NAMED,   /* by the superblock, by the user, or by none: then they were searched for */
 	ROOTS_CLAIMED, /* those that a damaged superblock names are intact, and are used */
@@ -57,6 +60,16 @@ struct pool_state {
 const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt);
 /* Are there states that may be newer than @best? */
 bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best);
+
+/* Is in the details at both nodes a device that was made by the same transaction, at the same time?  Then they are of the same pool. */
+bool order_share_device(struct graph *g, uint32_t a, uint32_t b);
+
+/* --- later.c --- */
+/*
+ * Did a later commit than that of @best write something, and is its index block lost?  A bit a block: @used by a state whose counts
+ * are there, @judged: its index block.
+ */
+bool state_has_later(struct graph *g, const struct pool_state *best, const uint64_t *used, const uint64_t *judged);
 
 /* --- claim.c: whose roots are used --- */
 /*

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+/* Did a later commit than that of the newest state that was found write something, and is its index block lost? */
+#include "base/bits.h"
+#include "pool/salvage/state/state.h"
+
+/* Does the leaf of the top level name for a device the root that the top level at @top names for it? */
+static bool names_a_root_of(const struct graph *g, const struct snode *n, uint32_t top)
+{
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const struct edge *e = &g->edge[n->edge + k];
+		const uint32_t leaf = graph_descend(g, top, e->key, 0);
+		const struct snode *other = leaf == NONE ? NULL : &g->node[leaf];
+
+		for (uint32_t i = 0; other && i < other->nr_edges; i++)
+			if (g->edge[other->edge + i].key == e->key && g->edge[other->edge + i].block == e->block)
+				return true;
+	}
+	return false;
+}
+
+/* Are the details, a leaf, of the pool whose state @best is, and of a later time? */
+static bool are_later_details(struct graph *g, uint32_t node, const struct pool_state *best)
+{
+	struct details_sum sum = { 0 };
+
+	return best->dated && !details_add(g, node, &sum, NULL) && sum.transaction >= best->sum.transaction &&
+	       sum.time >= best->sum.time && (sum.transaction > best->sum.transaction || sum.time > best->sum.time) &&
+	       order_share_device(g, node, g->slot[best->details_root]);
+}
+
+/* Was the block, which an older state used, written since the metadata were written anew, though its content stands for itself? */
+static bool is_later(struct graph *g, const struct pool_state *best, uint32_t b)
+{
+	const uint32_t i = node_of(g, b);
+
+	if (!best->row || i == NONE || bits_get(best->live, b) || !(g->node[i].flags & SN_LEAF))
+		return false;
+	return g->node[i].tree == TREE_TOP ? best->map_root != NONE && names_a_root_of(g, &g->node[i], g->slot[best->map_root]) :
+	       g->node[i].tree == TREE_DETAILS && are_later_details(g, i, best);
+}
+
+/*
+ * Did a commit write the block?  Behind metadata that were written @anew an empty tree, which a pool or a device begins with, may stand
+ * for itself: 0.9.0 leaves one behind.
+ */
+static bool is_of_a_commit(const struct graph *g, uint32_t b, bool anew)
+{
+	const uint32_t i = node_of(g, b);
+
+	return g->kind[b] == BLOCK_BITMAP ||
+	       (g->kind[b] == BLOCK_NODE && !(anew && i != NONE && g->node[i].tree == TREE_EMPTY));
+}
+
+/*
+ * Are there intact blocks from @b on, before the next index block, that no state has?  A later commit wrote them, and its
+ * index block is lost, or it was never completed.  Behind metadata that were written @anew are the older ones: only if a block is lost
+ * there, too, or the state of that index block, and more than an empty tree was written.  @judged: a bit a block: index blocks of states
+ * whose counts are there.
+ */
+static bool something_follows(struct graph *g, const struct pool_state *best, uint32_t b, const uint64_t *used,
+			      const uint64_t *judged)
+{
+	bool found = false, lost = false;
+
+	for (; b < g->nr_blocks && g->kind[b] != BLOCK_INDEX; b++) {
+		found |= bits_get(used, b) ? is_later(g, best, b) : is_of_a_commit(g, b, best->row);
+		lost |= g->kind[b] < BLOCK_NODE;
+	}
+	lost |= b < g->nr_blocks && !bits_get(judged, b);
+	return found && (lost || !best->row);
+}
+
+/*
+ * May the first commit since the metadata were written anew be lost?  It takes the blocks behind them: each of so many as it writes at
+ * least is lost then, or is a bitmap.
+ */
+static bool first_may_be_lost(const struct graph *g, const struct pool_state *best)
+{
+	uint32_t begin = g->nr_blocks, end = begin, nr = 0;
+
+	while (begin > 1 && !bits_get(best->live, begin - 1))
+		begin--;
+	while (end > begin && g->kind[end - 1] == BLOCK_ZERO)
+		end--;
+	for (uint32_t b = begin; best->row && b < end && nr == b - begin && nr < MIN_COMMIT; b++)
+		nr += g->kind[b] < BLOCK_NODE || (b > begin && g->kind[b] == BLOCK_BITMAP);
+	return nr == MIN_COMMIT;
+}
+
+bool state_has_later(struct graph *g, const struct pool_state *best, const uint64_t *used, const uint64_t *judged)
+{
+	return something_follows(g, best, best->index + 1, used, judged) || something_follows(g, best, 1, used, judged) ||
+	       first_may_be_lost(g, best);
+}
