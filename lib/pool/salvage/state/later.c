@@ -19,13 +19,14 @@ static bool names_a_root_of(const struct graph *g, const struct snode *n, uint32
 	return false;
 }
 
-/* Are the details, a leaf, of the pool whose state @best is, and of a later time? */
+/* Are the details, a leaf, of the pool whose state @best is, and not of an older state of it, nor just those of @best? */
 static bool are_later_details(struct graph *g, uint32_t node, const struct pool_state *best)
 {
 	struct details_sum sum = { 0 };
 
 	return best->dated && !details_add(g, node, &sum, NULL) && sum.transaction >= best->sum.transaction &&
-	       sum.time >= best->sum.time && (sum.transaction > best->sum.transaction || sum.time > best->sum.time) &&
+	       sum.time >= best->sum.time &&
+	       (sum.transaction > best->sum.transaction || sum.time > best->sum.time || sum.mappings != best->sum.mappings) &&
 	       order_share_device(g, node, g->slot[best->details_root]);
 }
 
