@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..179
+echo 1..180
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -238,6 +238,7 @@ done <<EOF
 50017 A200 158 1000 0 so was one that names a part of them as something else, and was itself written anew
 50017 A200 483 1000 0 and one of which a block is lost, too
 50016 A200 1335 1000 1 a state that went on with metadata written anew is the newer one, though it has fewer mappings
+30097 y200 2757 700 1 a newer state of which only the top level is something else was not overwritten by metadata written anew
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

@@ -64,6 +64,7 @@ struct pool {
 	uint32_t nr_of_role[NR_ROLES];
 	uint32_t time, data_block_size;
 	uint64_t transaction, nr_data_blocks;
+	bool no_tree; /* more nodes than blocks: not healthy */
 };
 
 /* Exits with a message when the file is no healthy pool. */

@@ -173,7 +173,7 @@ static bool is_healthy(const struct pool *p)
 		if (nr != p->details[i].mapped)
 			return false;
 	}
-	return k == p->nr_maps;
+	return k == p->nr_maps && !p->no_tree;
 }
 
 bool other_standing(const struct pool *p, bool (*same)(const struct pool *, const struct pool *))

@@ -36,6 +36,7 @@ struct visit {
 	int leaf_role, internal_role, root_role; /* root_role < 0: none */
 	void (*leaf)(struct visit *v, uint32_t b);
 	uint32_t dev;
+	uint32_t nr; /* nodes so far */
 };
 
 static void mark(struct pool *p, uint32_t b, int role)
@@ -47,6 +48,10 @@ static void visit_tree(struct visit *v, uint64_t b, bool root)
 {
 	const uint8_t *n = block(v->p, b);
 
+	if (v->nr++ == v->p->nr_blocks) /* older roots may lead to what was written since, and so round in circles */
+		v->p->no_tree = true;
+	if (v->p->no_tree)
+		return;
 	if (root && v->root_role >= 0)
 		mark(v->p, (uint32_t)b, v->root_role);
 	if (u32(n, 4) & 1) {

@@ -274,7 +274,8 @@ bool state_newer_may_be_lost(const struct state *state)
 	const uint32_t least = state->anew ? MIN_COMMIT : 1;
 	uint32_t nr = 0, last = 0, end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
 
-	while (end > 1 && g->kind[end - 1] == BLOCK_ZERO && !counts->found[end - 1])
+	/* a state without its index block lost that, and there may be its place */
+	while (end > 1 && counts->super->sb.metadata_sm.bitmap_root && g->kind[end - 1] == BLOCK_ZERO && !counts->found[end - 1])
 		end--;
 	for (uint32_t b = 1; b < end && nr < least; b++)
 		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&

@@ -74,9 +74,9 @@ static bool something_follows(struct graph *g, const struct pool_state *best, ui
 
 /*
  * May the first commit since the metadata were written anew be lost?  It takes the blocks behind them: each of so many as it writes at
- * least is lost then, or is a bitmap.
+ * least is lost then, or a block of a space map that is not known to be an older state's.
  */
-static bool first_may_be_lost(const struct graph *g, const struct pool_state *best)
+static bool first_may_be_lost(const struct graph *g, const struct pool_state *best, const uint64_t *judged)
 {
 	uint32_t begin = g->nr_blocks, end = begin, nr = 0;
 
@@ -85,12 +85,13 @@ static bool first_may_be_lost(const struct graph *g, const struct pool_state *be
 	while (end > begin && g->kind[end - 1] == BLOCK_ZERO)
 		end--;
 	for (uint32_t b = begin; best->row && b < end && nr == b - begin && nr < MIN_COMMIT; b++)
-		nr += g->kind[b] < BLOCK_NODE || (b > begin && g->kind[b] == BLOCK_BITMAP);
+		nr += g->kind[b] < BLOCK_NODE || (b > begin && (g->kind[b] == BLOCK_BITMAP ||
+								(g->kind[b] == BLOCK_INDEX && !bits_get(judged, b))));
 	return nr == MIN_COMMIT;
 }
 
 bool state_has_later(struct graph *g, const struct pool_state *best, const uint64_t *used, const uint64_t *judged)
 {
 	return something_follows(g, best, best->index + 1, used, judged) || something_follows(g, best, 1, used, judged) ||
-	       first_may_be_lost(g, best);
+	       first_may_be_lost(g, best, judged);
 }

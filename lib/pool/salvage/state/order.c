@@ -167,9 +167,40 @@ static void reach_children(struct reach *r, const struct snode *n)
 	}
 }
 
+/* Does the node name a block that the state does not use? */
+static bool names_other(const struct graph *g, const struct snode *n, const struct pool_state *st)
+{
+	for (uint32_t k = 0; k < n->nr_edges; k++)
+		if (g->edge[n->edge + k].block != NONE && !bits_get(st->live, g->edge[n->edge + k].block))
+			return true;
+	return false;
+}
+
+/* Is there a node of mappings that is a part of both states, and to which no node leads that only @a has? */
+static bool has_unnamed(const struct reach *r)
+{
+	for (uint32_t i = 0; i < r->g->nr_nodes; i++) {
+		const uint32_t at = r->g->node[i].block;
+
+		if (r->g->node[i].tree == TREE_MAPPING && at != NONE && bits_get(r->a->live, at) && bits_get(r->b->live, at) &&
+		    !bits_get(r->named, at))
+			return true;
+	}
+	return false;
+}
+
+static bool has_lost_block(const struct graph *g, const struct pool_state *st)
+{
+	for (uint32_t at = 1; at < g->nr_blocks; at++)
+		if (g->kind[at] < BLOCK_NODE && bits_get(st->live, at))
+			return true;
+	return false;
+}
+
 /*
- * Do the nodes of state @a that are not a part of @b name a part of @b as something else?  Or, if no block of @a is lost, do they
- * not lead to a node of mappings that is a part of both?  Then another content was there before.
+ * Do the nodes that only state @a has name a part of @b as something else, or does a part of both name what @a does not use?  Or do they
+ * not lead to a node of mappings that is a part of both, though no block of @a is lost, and not only its top level is something else?
+ * Then another content was there before.
  */
 static bool was_overwritten(struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
@@ -179,24 +210,19 @@ static bool was_overwritten(struct graph *g, const struct pool_state *a, const s
 
 	if (!named || !todo)
 		return false;
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const uint32_t at = g->node[i].block;
+	for (uint32_t i = 0; i < g->nr_nodes && !r.clash; i++) {
+		const struct snode *n = &g->node[i];
 
-		if (at != NONE && bits_get(a->live, at) && !bits_get(b->live, at))
-			reach_children(&r, &g->node[i]);
+		if (n->block == NONE || !bits_get(a->live, n->block))
+			continue;
+		if (bits_get(b->live, n->block))
+			r.clash |= names_other(g, n, a);
+		else
+			reach_children(&r, n);
 	}
 	while (r.nr && !r.clash)
 		reach_children(&r, &g->node[node_of(g, todo[--r.nr])]);
-	for (uint32_t at = 1; at < g->nr_blocks; at++)
-		if (g->kind[at] < BLOCK_NODE && bits_get(a->live, at))
-			return r.clash;
-	for (uint32_t i = 0; i < g->nr_nodes && !r.clash; i++) {
-		const uint32_t at = g->node[i].block;
-
-		r.clash = g->node[i].tree == TREE_MAPPING && at != NONE && bits_get(a->live, at) && bits_get(b->live, at) &&
-			  !bits_get(named, at);
-	}
-	return r.clash;
+	return r.clash || ((a->map_root != NONE || a->details_root == NONE) && !has_lost_block(g, a) && has_unnamed(&r));
 }
 
 /* Was state @b written anew over @a?  A pool that was made later would have written to the front. */
