@@ -155,9 +155,9 @@ static void reach_children(struct reach *r, const struct snode *n)
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
 		const struct edge *e = &r->g->edge[n->edge + k];
 
-		if (e->block == NONE)
+		if (e->block == NONE || r->g->kind[e->block] < BLOCK_NODE) /* a lost one may be anything */
 			continue;
-		if (n->flags & SN_LEAF ? is_part_of_tree(r->g, e->block) : e->node != NONE) {
+		if (n->flags & SN_LEAF ? is_part_of_tree(r->g, e->block) : e->node != NONE && e->node == node_of(r->g, e->block)) {
 			if (!bits_get(r->named, e->block))
 				r->todo[r->nr++] = e->block;
 			bits_set_word(r->named, e->block, 1);
