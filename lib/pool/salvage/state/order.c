@@ -16,7 +16,7 @@
 #include "pool/salvage/state/state.h"
 
 #define MAX_COMPARED 128 /* number of states that are compared with each other */
-#define MAX_ROWS     8	 /* number of states that are taken for such as were written anew */
+#define MAX_ROWS     4	 /* number of states that are taken for such as were written anew */
 
 struct fall {
 	uint64_t clock, mapped;
@@ -284,15 +284,21 @@ bool order_has_rival(const struct super *super, struct vec *states, const struct
 	struct pool_state *st = states->data;
 	bool any = true, own = false, foreign = false;
 
-	for (size_t i = 0; i < states->nr; i++)
+	for (size_t i = 0; i < states->nr; i++) {
 		st[i].is_older = &st[i] == best;
-	while (any) { /* older than a state that is known to be older */
+		st[i].is_asked = false;
+	}
+	while (any) { /* older than a state that is known to be older; each pair is compared once */
 		any = false;
-		for (size_t i = 0; i < states->nr; i++)
-			for (size_t k = 0; k < states->nr && !st[i].is_older; k++)
-				any |= st[i].is_older = st[k].is_older && (is_older(g, &st[i], &st[k], dated, &st[k] == best) ||
-									   went_on_from(g, &st[i], &st[k]) ||
-									   (&st[k] != best && is_made_over(g, &st[i], &st[k])));
+		for (size_t k = 0; k < states->nr; k++) {
+			if (!st[k].is_older || st[k].is_asked)
+				continue;
+			any = st[k].is_asked = true;
+			for (size_t i = 0; i < states->nr; i++)
+				st[i].is_older = st[i].is_older || is_older(g, &st[i], &st[k], dated, &st[k] == best) ||
+						 went_on_from(g, &st[i], &st[k]) ||
+						 (&st[k] != best && is_made_over(g, &st[i], &st[k]));
+		}
 		if (states->nr > MAX_COMPARED)
 			break;
 	}

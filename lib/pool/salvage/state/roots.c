@@ -16,7 +16,6 @@
 #include "pool/salvage/state/state.h"
 
 #define MAX_STATES 4096
-#define MAX_HOLES  2  /* blocks that a program leaves free when it writes metadata anew */
 #define MAX_REUSED 64 /* in a state that is still taken for one */
 
 /* Pointers to intact blocks that do not match the parent: the blocks were reused since. */
@@ -169,7 +168,7 @@ static void check_counts(struct graph *g, struct pool_state *st)
 static void look_at_state(struct counts *counts, struct pool_state *st)
 {
 	struct graph *g = counts->graph;
-	uint32_t lost = 0, nr = 0, last = 0;
+	uint32_t lost = 0;
 
 	for (uint32_t b = 1; b < g->nr_blocks; b++) {
 		uint32_t i = g->slot[b];
@@ -177,8 +176,6 @@ static void look_at_state(struct counts *counts, struct pool_state *st)
 		if (counts->count[b] == COUNT_UNKNOWN || !counts->count[b])
 			continue;
 		st->live[b / 64] |= (uint64_t)1 << b % 64;
-		nr++;
-		last = b;
 		lost += g->kind[b] < BLOCK_NODE;
 		if (g->kind[b] == BLOCK_SUPER)
 			st->held = b;
@@ -191,7 +188,7 @@ static void look_at_state(struct counts *counts, struct pool_state *st)
 				       counts_missing_refs(counts, b) != COUNT_MANY;
 		}
 	}
-	st->row = last <= nr + MAX_HOLES;
+	st->row = counts_make_row(counts);
 	/* the empty tree of a device among others, not that of a pool without devices */
 	if (st->map_root != NONE && g->node[g->slot[st->map_root]].tree == TREE_EMPTY &&
 	    (st->orphans || st->sum.mappings))

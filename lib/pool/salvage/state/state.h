@@ -49,6 +49,7 @@ struct pool_state {
 	uint32_t orphans;
 	bool row;	  /* its blocks are one at the device's front: a program wrote it anew, and the kernel has not written since */
 	bool is_older;	  /* it is older than the chosen state, or is the chosen one */
+	bool is_asked;	  /* then: all others were compared with it */
 	bool dated;	  /* its details could be read, which tell: */
 	struct details_sum sum;
 	uint64_t *live; /* a bit a block */

@@ -15,6 +15,7 @@ struct ages {
 	uint8_t *seen; /* by block: the newest older state that used it; 0: it is in use now, or never was */
 	uint8_t *trusted;     /* by block: an intact older state used it */
 	uint32_t nr_past;     /* older states that were found */
+	bool is_row;	      /* the state was written anew, after all that it does not use */
 	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
 	struct vec old_roots; /* struct old_root, by device, newest first */
 	struct vec claims;    /* of lost nodes on their children */

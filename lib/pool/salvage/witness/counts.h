@@ -75,6 +75,8 @@ bool counts_differ(const struct counts *counts);
 bool counts_add_up(const struct counts *counts);
 /* Are there blocks whose count is not known? */
 bool counts_have_unknown(const struct counts *counts);
+/* Are the blocks in use a row at the device's front, as when a program wrote the metadata anew?  The kernel leaves holes. */
+bool counts_make_row(const struct counts *counts);
 /* Is all of the state's own metadata map there? */
 bool counts_are_whole(const struct counts *counts);
 /* And is each of its counts known, and not only that it is three or more? */

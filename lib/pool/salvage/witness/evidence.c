@@ -115,6 +115,7 @@ int old_roots_read(struct ages *ages, struct err *err)
 	struct graph *g = ages->graph;
 	struct super *super = ages->super;
 
+	ages->is_row = counts_make_row(ages->counts);
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		const struct snode *n = &g->node[i];
 		uint32_t age;
@@ -239,6 +240,7 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 	uint32_t last = NONE;
 	unsigned rank = 0, once = 0, alike = 0;
 	uint8_t when = 0, gone = 0, maybe = 0; /* states in which a tree had it, could not have it, or may not */
+	const bool row = ages->is_row; /* what is not in use was there before all that is: the entries tell, the blocks do not */
 	bool moved = false; /* to a root that is lost */
 	enum evidence_kind denial = EV_GONE;
 
@@ -253,15 +255,14 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 			break;
 		if (once ? !trusted : o[i].root == last)
 			continue;
-		if (root == NONE || g->node[root].flags & SN_VIRTUAL) {
+		if (root == NONE || g->node[root].flags & SN_VIRTUAL || (row && ages->counts->count[o[i].root])) {
 			moved = true;
 			continue;
 		}
-		rank += o[i].root != last;
-		last = o[i].root;
-		if (rank > MAX_ROOTS)
+		if ((rank += o[i].root != last) > MAX_ROOTS)
 			break;
-		has = graph_contains(g, root, node);
+		last = o[i].root;
+		has = row ? UNKNOWN : graph_contains(g, root, node);
 		if (has == YES && trusted) {
 			enum evidence_kind kind = root != node ? EV_HERE : moved ? EV_PASSED : EV_NAMED;
 

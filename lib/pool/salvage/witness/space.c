@@ -13,6 +13,8 @@
 #include "base/overflow.h"
 #include "pool/salvage/witness/counts.h"
 
+#define MAX_HOLES 2 /* blocks that a program leaves free when it writes metadata anew */
+
 static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
 {
 	unsigned pair = bits[i / 4] >> 2 * (i % 4) & 3;
@@ -419,6 +421,18 @@ static bool have_count(const struct counts *counts, uint32_t count)
 		if (counts->count[b] == count)
 			return true;
 	return false;
+}
+
+bool counts_make_row(const struct counts *counts)
+{
+	uint32_t nr = 0, last = 0;
+
+	for (uint32_t b = 1; counts->has_counts && b < counts->graph->nr_blocks; b++)
+		if (counts->count[b] && counts->count[b] != COUNT_UNKNOWN) {
+			nr++;
+			last = b;
+		}
+	return nr && last <= nr + MAX_HOLES;
 }
 
 bool counts_have_unknown(const struct counts *counts)
