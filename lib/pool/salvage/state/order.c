@@ -225,19 +225,6 @@ static bool was_overwritten(struct graph *g, const struct pool_state *a, const s
 	return r.clash || ((a->map_root != NONE || a->details_root == NONE) && !has_lost_block(g, a) && has_unnamed(&r));
 }
 
-/* Was state @b written anew over @a?  A pool that was made later would have written to the front. */
-static bool is_made_over(struct graph *g, const struct pool_state *a, const struct pool_state *b)
-{
-	return b->row && ((!a->row && !has_common(g, a, b)) || was_overwritten(g, a, b));
-}
-
-/* Did @b go on with the metadata that were written anew as state @a?  Had it been there before, it would have been overwritten. */
-static bool went_on_from(struct graph *g, const struct pool_state *a, const struct pool_state *b)
-{
-	return a->row && a->dated && b->dated && a->sum.mappings && b->sum.mappings && !fall_between(a, b).clock &&
-	       follows(g, a, b, BEHIND_INDEX) && has_common(g, a, b) && !was_overwritten(g, b, a);
-}
-
 bool order_share_device(struct graph *g, uint32_t a, uint32_t b)
 {
 	struct vec of_a = { 0 }, of_b = { 0 };
@@ -264,6 +251,23 @@ bool order_share_device(struct graph *g, uint32_t a, uint32_t b)
 static bool are_related(struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
 	return a->dated && b->dated && order_share_device(g, g->slot[a->details_root], g->slot[b->details_root]);
+}
+
+/*
+ * Was state @b written anew over @a?  A pool that was made later would have written to the front, but a later state of the same pool
+ * may have nothing in common with it.
+ */
+static bool is_made_over(struct graph *g, const struct pool_state *a, const struct pool_state *b)
+{
+	return b->row && ((!a->row && !has_common(g, a, b) && !(are_related(g, a, b) && follows(g, b, a, BEHIND_INDEX))) ||
+			  was_overwritten(g, a, b));
+}
+
+/* Did @b go on with the metadata that were written anew as state @a?  Had it been there before, it would have been overwritten. */
+static bool went_on_from(struct graph *g, const struct pool_state *a, const struct pool_state *b)
+{
+	return a->row && a->dated && b->dated && a->sum.mappings && b->sum.mappings && !fall_between(a, b).clock &&
+	       follows(g, a, b, BEHIND_INDEX) && has_common(g, a, b) && !was_overwritten(g, b, a);
 }
 
 /* Is @a, where @b is older than the @best state, or is it, older by where both were written?  @dated: @b is of this pool. */
@@ -297,7 +301,7 @@ bool order_has_rival(const struct super *super, struct vec *states, const struct
 			for (size_t i = 0; i < states->nr; i++)
 				st[i].is_older = st[i].is_older || is_older(g, &st[i], &st[k], dated, &st[k] == best) ||
 						 went_on_from(g, &st[i], &st[k]) ||
-						 (&st[k] != best && is_made_over(g, &st[i], &st[k]));
+						 (&st[k] != best && st[k].row && was_overwritten(g, &st[i], &st[k]));
 		}
 		if (states->nr > MAX_COMPARED)
 			break;
@@ -365,7 +369,7 @@ static bool is_gone_since(struct graph *g, const struct pool_state *st, size_t n
 	bool found = false;
 
 	for (size_t i = 0; i < nr && !found; i++)
-		found = &st[i] != best && went_on_from(g, &st[i], best) && is_made_over(g, a, &st[i]);
+		found = &st[i] != best && went_on_from(g, &st[i], best) && was_overwritten(g, a, &st[i]);
 	return found;
 }
 
