@@ -27,7 +27,7 @@ static bool are_later_details(struct graph *g, uint32_t node, const struct pool_
 	return best->dated && !details_add(g, node, &sum, NULL) && sum.transaction >= best->sum.transaction &&
 	       sum.time >= best->sum.time &&
 	       (sum.transaction > best->sum.transaction || sum.time > best->sum.time || sum.mappings != best->sum.mappings) &&
-	       order_share_device(g, node, g->slot[best->details_root]);
+	       details_share_device(g, node, g->slot[best->details_root]);
 }
 
 /* Was the block, which an older state used, written since the metadata were written anew, though its content stands for itself? */
@@ -84,7 +84,7 @@ static bool first_may_be_lost(const struct graph *g, const struct pool_state *be
 		begin--;
 	while (end > begin && g->kind[end - 1] == BLOCK_ZERO)
 		end--;
-	for (uint32_t b = begin; best->row && b < end && nr == b - begin && nr < MIN_COMMIT; b++)
+	for (uint32_t b = begin; b < end && nr == b - begin && nr < MIN_COMMIT; b++)
 		nr += g->kind[b] < BLOCK_NODE || (b > begin && (g->kind[b] == BLOCK_BITMAP ||
 								(g->kind[b] == BLOCK_INDEX && !bits_get(judged, b))));
 	return nr == MIN_COMMIT;
@@ -93,5 +93,5 @@ static bool first_may_be_lost(const struct graph *g, const struct pool_state *be
 bool state_has_later(struct graph *g, const struct pool_state *best, const uint64_t *used, const uint64_t *judged)
 {
 	return something_follows(g, best, best->index + 1, used, judged) || something_follows(g, best, 1, used, judged) ||
-	       first_may_be_lost(g, best, judged);
+	       (best->row && first_may_be_lost(g, best, judged));
 }

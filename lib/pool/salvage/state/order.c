@@ -225,32 +225,10 @@ static bool was_overwritten(struct graph *g, const struct pool_state *a, const s
 	return r.clash || ((a->map_root != NONE || a->details_root == NONE) && !has_lost_block(g, a) && has_unnamed(&r));
 }
 
-bool order_share_device(struct graph *g, uint32_t a, uint32_t b)
-{
-	struct vec of_a = { 0 }, of_b = { 0 };
-	const struct device_info *x, *y;
-	bool found = false;
-
-	if (!details_read(g, a, &of_a, NULL) && !details_read(g, b, &of_b, NULL)) {
-		x = of_a.data;
-		y = of_b.data;
-		for (size_t i = 0, k = 0; i < of_a.nr && k < of_b.nr && !found;) {
-			const int order = ORDER(x[i].dev_id, y[k].dev_id);
-
-			found = !order && x[i].transaction == y[k].transaction && x[i].creation_time == y[k].creation_time;
-			i += order <= 0;
-			k += order >= 0;
-		}
-	}
-	free(of_a.data);
-	free(of_b.data);
-	return found;
-}
-
 /* Are both states of the same pool, by their details? */
 static bool are_related(struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
-	return a->dated && b->dated && order_share_device(g, g->slot[a->details_root], g->slot[b->details_root]);
+	return a->dated && b->dated && details_share_device(g, g->slot[a->details_root], g->slot[b->details_root]);
 }
 
 /*

@@ -12,7 +12,6 @@
 #include "base/bits.h"
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "base/search.h"
 #include "pool/salvage/state/state.h"
 
 #define MAX_STATES 4096
@@ -81,14 +80,6 @@ static void look_at_root(struct counts *counts, uint32_t b, struct pool_state *s
 	}
 }
 
-static const struct device_info *find_info(const struct vec *details, uint64_t id)
-{
-	const struct device_info *d = details->data;
-	size_t at = search_first(i, details->nr, d[i].dev_id >= id);
-
-	return at < details->nr && d[at].dev_id == id ? &d[at] : NULL;
-}
-
 /* A top level beside details. */
 struct comparison {
 	const struct graph *g;
@@ -112,7 +103,7 @@ static int compare_device(void *ctx, uint64_t id, uint32_t root)
 	struct comparison *c = ctx;
 	const uint32_t i = node_of(c->g, root);
 	const struct snode *n = i == NONE ? NULL : &c->g->node[i];
-	const struct device_info *d = find_info(&c->details, id);
+	const struct device_info *d = details_find(&c->details, id);
 
 	c->nr++;
 	if (!n || n->flags & SN_BROKEN || (n->tree != TREE_MAPPING && n->tree != TREE_EMPTY) || !may_follow(c, root))

@@ -62,9 +62,6 @@ const struct pool_state *order_newest(struct graph *g, struct vec *states, bool 
 /* Are there states that may be newer than @best? */
 bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best);
 
-/* Is in the details at both nodes a device that was made by the same transaction, at the same time?  Then they are of the same pool. */
-bool order_share_device(struct graph *g, uint32_t a, uint32_t b);
-
 /* --- later.c --- */
 /*
  * Did a later commit than that of @best write something, and is its index block lost?  A bit a block: @used by a state whose counts

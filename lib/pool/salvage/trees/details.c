@@ -204,3 +204,27 @@ uint32_t trees_newest_time(const struct trees *trees)
 					     trees->dev[i].info.snap_time));
 	return time;
 }
+
+const struct device_info *details_find(const struct vec *details, uint64_t id)
+{
+	const struct device_info *d = details->data;
+	size_t at = search_first(i, details->nr, d[i].dev_id >= id);
+
+	return at < details->nr && d[at].dev_id == id ? &d[at] : NULL;
+}
+
+bool details_share_device(struct graph *g, uint32_t a, uint32_t b)
+{
+	struct vec of_a = { 0 }, of_b = { 0 };
+	bool found = false;
+
+	if (!details_read(g, a, &of_a, NULL) && !details_read(g, b, &of_b, NULL))
+		for (size_t i = 0; i < of_a.nr && !found; i++) {
+			const struct device_info *x = (struct device_info *)of_a.data + i, *y = details_find(&of_b, x->dev_id);
+
+			found = y && x->transaction == y->transaction && x->creation_time == y->creation_time;
+		}
+	free(of_a.data);
+	free(of_b.data);
+	return found;
+}

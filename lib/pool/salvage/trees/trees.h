@@ -85,6 +85,10 @@ void trees_order(struct trees *trees);
 /* --- details.c --- */
 /* The details below @node, by id, are added to @out: struct device_info. */
 int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *err);
+/* Of what details_read() listed: the device @id; NULL: there is none. */
+const struct device_info *details_find(const struct vec *details, uint64_t id);
+/* Is in the details at both nodes a device that was made by the same transaction, at the same time?  Then they are of the same pool. */
+bool details_share_device(struct graph *g, uint32_t a, uint32_t b);
 struct details_sum {
 	uint64_t devices, mappings;
 	uint64_t transaction; /* the newest */
