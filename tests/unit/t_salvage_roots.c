@@ -131,8 +131,19 @@ static void fill_once(struct io *io, struct superblock *sb)
 	edit_free(p);
 }
 
+/* @io, with so many blocks of zeros behind it. */
+static struct io *extended(struct io *io, uint64_t more)
+{
+	struct io *to = io_mem_new("extended", io->size + more * MBLOCK_SIZE);
+
+	check(to);
+	memcpy(io_mem_data(to), io_mem_data(io), io->size);
+	io_free(io);
+	return to;
+}
+
 /* What the first states had in the blocks that the last one took is not theirs. */
-static void gone_round(void)
+static void go_round(uint64_t more)
 {
 	rnd_begin_any();
 	for (uint32_t nr = 200; nr < 260; nr++) {
@@ -144,6 +155,7 @@ static void gone_round(void)
 
 		check(io && jobs);
 		fill_once(io, &sb);
+		io = extended(io, more);
 		memset(io_mem_data(io), 0xff, MBLOCK_SIZE);
 		check_eq(salvage_new(io, jobs, &opt, &s, &err), 0);
 		check_eq(s->super.sb.mapping_root, sb.mapping_root);
@@ -154,57 +166,14 @@ static void gone_round(void)
 	}
 }
 
-enum { LEN = 5, NR_ROUND = 40, NR_MORE = 20, NR_ALL = LEN * NR_ROUND + NR_MORE };
-
-/*
- * Each commit takes the next LEN blocks, the last of them for its index block; block 1 is everyone's.  The last commit
- * goes round the end, or begins there, @over blocks behind which the next begins; then the device is extended.  *last: that commit's index.
- */
-static void make_states(struct graph *g, struct vec *states, uint32_t over, uint32_t *last)
+static void gone_round(void)
 {
-	const uint32_t end = 2 + LEN * NR_ROUND - over;
-
-	for (uint32_t b = 0; b < NR_ALL; b++)
-		g->kind[b] = b < end ? BLOCK_NODE : BLOCK_ZERO;
-	for (uint32_t i = 0; i < NR_ROUND; i++) {
-		struct pool_state st = { .dated = true, .sum = { .time = i } };
-
-		st.live = calloc(NR_ALL / 64 + 1, sizeof(*st.live));
-		check(st.live);
-		st.live[0] = 1 << 1;
-		for (uint32_t k = 0, b = 2 + i * LEN; k < LEN; k++, b++) {
-			st.index = b < end ? b : b - end + 2;
-			st.live[st.index / 64] |= (uint64_t)1 << st.index % 64;
-		}
-		if (i == NR_ROUND - 1)
-			*last = st.index;
-		check(!vec_put(states, st));
-	}
+	go_round(0);
 }
 
-static int by_index(const void *pa, const void *pb)
+static void gone_round_extended(void)
 {
-	return ((const struct pool_state *)pa)->index < ((const struct pool_state *)pb)->index ? -1 : 1;
-}
-
-/* The zeros behind the end of a map do not tell that the state whose commit went round is an old one. */
-static void extended(void)
-{
-	for (uint32_t over = 1; over <= LEN; over++) {
-		uint8_t kind[NR_ALL];
-		uint32_t slot[NR_ALL], last = 0;
-		struct graph g = { .nr_blocks = NR_ALL, .kind = kind, .slot = slot };
-		struct vec states = { 0 };
-		bool spoilt;
-
-		memset(slot, 0xff, sizeof(slot)); /* NONE */
-		make_states(&g, &states, over, &last);
-		qsort(states.data, states.nr, sizeof(struct pool_state), by_index);
-		check_eq(order_newest(&g, &states, &spoilt)->index, last);
-		for (size_t i = 0; i < states.nr; i++)
-			free(((struct pool_state *)states.data)[i].live);
-		free(states.data);
-	}
+	go_round(20);
 }
 
 /* @io: written anew, as thin_restore does, to a device of zeros. */
@@ -240,10 +209,8 @@ static void put_old_behind(struct io *io, uint64_t begin)
 	       sizeof(old_image) - begin * MBLOCK_SIZE);
 }
 
-/* What is found when the superblock of a copy of @io is lost, and the blocks of @list whose bits are set in @lost. */
-static struct salvage_totals found_in(struct io *io, struct jobs *jobs, const uint64_t *list, uint32_t lost)
+static struct salvage_totals totals_of(struct io *io, struct jobs *jobs)
 {
-	struct io *copy = io_mem_new("metadata", sizeof(old_image));
 	struct salvage_options opt = { .hint = { .has_data_block_size = true,
 						 .has_nr_data_blocks = true,
 						 .data_block_size = 128,
@@ -251,14 +218,24 @@ static struct salvage_totals found_in(struct io *io, struct jobs *jobs, const ui
 	struct salvage_totals totals;
 	struct salvage *s = NULL;
 
+	check_eq(salvage_new(io, jobs, &opt, &s, &err), 0);
+	salvage_totals(s, &totals);
+	salvage_free(s);
+	return totals;
+}
+
+/* What is found when the superblock of a copy of @io is lost, and the blocks of @list whose bits are set in @lost. */
+static struct salvage_totals found_in(struct io *io, struct jobs *jobs, const uint64_t *list, uint32_t lost)
+{
+	struct io *copy = io_mem_new("metadata", io->size);
+	struct salvage_totals totals;
+
 	check(copy);
-	memcpy(io_mem_data(copy), io_mem_data(io), sizeof(old_image));
+	memcpy(io_mem_data(copy), io_mem_data(io), io->size);
 	memset(io_mem_data(copy), 0, MBLOCK_SIZE);
 	for (; lost; lost &= lost - 1)
 		memset((uint8_t *)io_mem_data(copy) + list[__builtin_ctz(lost)] * MBLOCK_SIZE, 0xff, MBLOCK_SIZE);
-	check_eq(salvage_new(copy, jobs, &opt, &s, &err), 0);
-	salvage_totals(s, &totals);
-	salvage_free(s);
+	totals = totals_of(copy, jobs);
 	io_free(copy);
 	return totals;
 }
@@ -373,6 +350,63 @@ static void first_commit(void)
 	jobs_free(jobs);
 }
 
+static void change(struct pool_edit *p, uint32_t *id, uint32_t *nr)
+{
+	const uint32_t k = *nr ? (uint32_t)rnd(*nr) : 0, new_id = (uint32_t)rnd(1000);
+
+	if (*nr > 1 && !rnd(6)) {
+		check_eq(edit_delete(p, id[k], &err), 0);
+		id[k] = id[--*nr];
+	} else if (*nr < 10 && (!*nr || !rnd(4))) {
+		if (*nr && rnd(2) ? edit_create_snap(p, new_id, id[k], &err) : edit_create_thin(p, new_id, &err))
+			return; /* there is one with that id */
+		id[(*nr)++] = new_id;
+	} else {
+		const int r = map_new(p, id[k], rnd(900));
+
+		check(!r || r == -ENOSPC || r == -EEXIST);
+	}
+}
+
+/* What is said to be back without a superblock is what the pool had, where each activation takes blocks from the front on. */
+static void activated_again(void)
+{
+	struct jobs *jobs = jobs_new(1);
+	uint32_t nr_back = 0;
+
+	check(jobs);
+	for (uint64_t seed = env("SEED", 1); seed < env("SEED", 1) + 300; seed++) {
+		struct io *io = io_mem_new("metadata", 300 * MBLOCK_SIZE);
+		struct pool_edit *p;
+		uint32_t id[16], nr = 0;
+		struct salvage_totals want, found;
+
+		rnd_begin(seed);
+		check(io);
+		check_eq(edit_format(io, 128, &p, &err), 0);
+		check_eq(edit_grow_data(p, NR_DATA, &err), 0);
+		for (uint32_t n = 3 + (uint32_t)rnd(12); n; n--) {
+			for (uint32_t k = 1 + (uint32_t)rnd(9); k; k--)
+				change(p, id, &nr);
+			commit(p);
+			if (rnd(3))
+				continue;
+			edit_free(p);
+			check_eq(edit_open(io, true, &p, &err), 0);
+		}
+		edit_free(p);
+		want = totals_of(io, jobs);
+		found = found_in(io, jobs, NULL, 0);
+		nr_back += found.mappings_back;
+		if (found.mappings_back && (found.nr_mappings != want.nr_mappings || found.nr_devices != want.nr_devices))
+			printf("# seed %" PRIu64 "\n", seed);
+		check(!found.mappings_back || (found.nr_mappings == want.nr_mappings && found.nr_devices == want.nr_devices));
+		io_free(io);
+	}
+	check(nr_back);
+	jobs_free(jobs);
+}
+
 static void only_mapping(void)
 {
 	one_mapping(false);
@@ -385,7 +419,8 @@ int main(int argc, char **argv)
 		{ "with roots that are given, the space map of their state is used", given_roots },
 		{ "with roots of an empty pool that are given, no older pool is looked for", given_empty },
 		{ "when commits have gone round the device's end, the state of the last one is found", gone_round },
-		{ "so it is when the device was extended after that", extended },
+		{ "so it is when the device was extended after that", gone_round_extended },
+		{ "so it is, or it is said that it may not be, when the pool was activated again", activated_again },
 		{ "an empty tree behind metadata written anew is no later commit, mappings may be", what_follows },
 		{ "an older state behind metadata written anew may name a block that is not there", impossible_root },
 		{ "whichever blocks of the first commit since are lost, it is not said that nothing is", first_commit },

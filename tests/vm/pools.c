@@ -32,7 +32,7 @@ struct thin {
 
 static struct thin thin[MAX_DEVS];
 static unsigned nr_thins, max_thins, transaction;
-static uint64_t block_sectors;
+static uint64_t block_sectors, nr_data;
 static bool held;
 static uint8_t buf[MIB] __attribute__((aligned(4096)));
 
@@ -101,6 +101,35 @@ static void make(struct thin *from, uint64_t nr_blocks)
 		activate(t);
 }
 
+static bool activate_pool(void)
+{
+	return run("dmsetup create pool --table '0 %llu thin-pool /dev/mapper/meta /dev/mapper/data %llu 0 1 skip_block_zeroing'",
+		   (unsigned long long)(nr_data * block_sectors), (unsigned long long)block_sectors);
+}
+
+static void deactivate_pool(void)
+{
+	for (unsigned i = 0; i < nr_thins; i++)
+		deactivate(&thin[i]);
+	if (!run("dmsetup remove pool"))
+		errx(1, "the pool cannot be removed");
+}
+
+/* After an activation the kernel takes metadata blocks from the front on. */
+static void activate_again(void)
+{
+	bool active[MAX_DEVS];
+
+	for (unsigned i = 0; i < nr_thins; i++)
+		active[i] = thin[i].fd >= 0;
+	deactivate_pool();
+	if (!activate_pool())
+		errx(1, "the pool cannot be activated again");
+	for (unsigned i = 0; i < nr_thins; i++)
+		if (active[i])
+			activate(&thin[i]);
+}
+
 static void discard_some(const struct thin *t)
 {
 	for (unsigned n = 1 + (unsigned)rnd(40); n; n--) {
@@ -122,7 +151,8 @@ static void write_some(const struct thin *t, unsigned n)
 	}
 }
 
-static void one_step(bool large)
+/* @again: the pool is activated more than once. */
+static void one_step(bool large, bool again)
 {
 	const unsigned what = (unsigned)rnd(100);
 	struct thin *t = nr_thins ? &thin[rnd(nr_thins)] : NULL;
@@ -140,7 +170,9 @@ static void one_step(bool large)
 		transaction += run("dmsetup message pool 0 'set_transaction_id %u %u'", transaction, transaction + 1);
 	} else if (what < 44) {
 		held ^= run("dmsetup message pool 0 %s_metadata_snap", held ? "release" : "reserve");
-	} else if (t->fd >= 0 && what < 47) {
+	} else if (what < 48 && again) {
+		activate_again();
+	} else if (t->fd >= 0 && what < 51) {
 		discard_some(t);
 	} else if (t->fd >= 0) {
 		write_some(t, 1 + (unsigned)rnd(large ? 3000 : 60));
@@ -180,25 +212,21 @@ static void clear(const char *disk, uint64_t len)
 
 static void tell_pool(const char *meta, const char *out, uint64_t slot)
 {
-	const bool large = !rnd(3);
+	const bool large = !rnd(3), again = rnd(3);
 	const uint64_t len = ((2 + rnd(large ? 15 : 5)) * 256 + rnd(200)) * UNIT;
-	const uint64_t nr_data = 5000 + rnd(rnd(3) ? 60000 : 1000000);
 
+	nr_data = 5000 + rnd(rnd(3) ? 60000 : 1000000);
 	nr_thins = transaction = held = 0;
 	max_thins = rnd(4) ? 12 : MAX_DEVS;
 	block_sectors = (uint64_t)128 << rnd(3);
 	clear(meta, len);
 	if (!run("dmsetup create meta --table '0 %llu linear %s 0'", (unsigned long long)len / 512, meta) ||
 	    !run("dmsetup create data --table '0 %llu zero'", (unsigned long long)(nr_data * block_sectors)) ||
-	    !run("dmsetup create pool --table '0 %llu thin-pool /dev/mapper/meta /dev/mapper/data %llu 0 1 skip_block_zeroing'",
-		 (unsigned long long)(nr_data * block_sectors), (unsigned long long)block_sectors))
+	    !activate_pool())
 		errx(1, "no pool");
 	for (unsigned n = 8 + (unsigned)rnd(60); n; n--)
-		one_step(large);
-	for (unsigned i = 0; i < nr_thins; i++)
-		deactivate(&thin[i]);
-	if (!run("dmsetup remove pool"))
-		errx(1, "the pool cannot be removed");
+		one_step(large, again);
+	deactivate_pool();
 	keep(out, slot, len);
 	run("dmsetup remove meta data");
 }

@@ -34,40 +34,6 @@ static struct fall fall_between(const struct pool_state *a, const struct pool_st
 			      .mapped = fall(a->sum.mappings, b->sum.mappings) };
 }
 
-/*
- * Did @b go on behind the index of @a, and take all blocks before @end, but for a few that its commit wrote and did not use?  Where
- * there is no block to take, the clock tells.
- */
-static bool went_on(const struct pool_state *a, const struct pool_state *b, uint32_t end)
-{
-	uint32_t nr = 0, idle = 0;
-
-	for (uint32_t i = a->index + 1; i < end && idle <= BEHIND_INDEX; i++)
-		if (!bits_get(a->live, i)) {
-			nr += bits_get(b->live, i);
-			idle += !bits_get(b->live, i);
-		}
-	return idle <= BEHIND_INDEX && (nr || (a->dated && b->dated && fall_between(b, a).clock));
-}
-
-/*
- * Where ends what the states knew of the device?  Zeros at its end may have been added since: they were, if a state with an
- * index block further in front went on behind the last index block, and up to there.
- */
-static void find_end(const struct graph *g, struct vec *states)
-{
-	struct pool_state *st = states->data;
-	uint32_t written = g->nr_blocks, end = g->nr_blocks;
-
-	while (written && g->kind[written - 1] == BLOCK_ZERO)
-		written--;
-	for (size_t i = 0; i + 1 < states->nr && end > written; i++)
-		if (went_on(&st[states->nr - 1], &st[i], written))
-			end = written;
-	for (size_t i = 0; i < states->nr; i++)
-		st[i].end = end;
-}
-
 /* Of many such states most were made to cost time. */
 static void limit_rows(struct vec *states)
 {
@@ -79,42 +45,82 @@ static void limit_rows(struct vec *states)
 			st[i].row = nr++ < MAX_ROWS;
 }
 
-/* Is there a block after the state's index that was never written? */
-static bool has_untouched(const struct graph *g, const struct pool_state *st)
+/* The states that are compared. */
+struct order {
+	struct graph *g;
+	struct pool_state *st;
+	size_t nr_whole, nr; /* those in which nothing was reused, and all */
+	uint8_t *known; /* a byte a pair: what is known of is_before(); NULL: there are too many */
+};
+
+enum { NOT_ASKED, IS_BEFORE, IS_NOT };
+
+/* Was @a written before @b, by what the details of both say?  Nothing is written before an empty pool that fills the front. */
+static bool is_before(const struct order *o, const struct pool_state *a, const struct pool_state *b)
 {
-	for (uint32_t b = st->end; b-- > st->index;)
-		if (g->kind[b] == BLOCK_ZERO && !bits_get(st->live, b))
-			return true;
-	return false;
+	uint8_t *known;
+
+	if (!o->known || !a->dated || !b->dated || a == b)
+		return false;
+	if (a->row && !a->sum.devices)
+		return true;
+	known = &o->known[(size_t)(a - o->st) * o->nr + (size_t)(b - o->st)];
+	if (*known == NOT_ASKED)
+		*known = details_precede(o->g, o->g->slot[a->details_root], o->g->slot[b->details_root]) ? IS_BEFORE : IS_NOT;
+	return *known == IS_BEFORE;
 }
 
-/*
- * Did @b follow @a after a short time?  What only @b has was written after @a's index block, and up to
- * its own, or so many blocks @behind it: a commit writes its index block last, but for a few bitmaps.
- * It goes round the end of the device only when that has been written to.
- */
-static bool follows(const struct graph *g, const struct pool_state *a, const struct pool_state *b,
-		    uint32_t behind)
+/* Is what only @b has in the blocks from @first to @last, or, where @b lies in front of @a, behind the index block of @a? */
+static bool is_written_within(const struct order *o, const struct pool_state *a, const struct pool_state *b, uint32_t first, uint32_t last)
 {
-	uint32_t last = b->index + behind;
-	bool wrapped = b->index < a->index;
+	const bool in_front = b->index < a->index;
 
-	if (wrapped && has_untouched(g, a))
-		return false;
-	for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
+	for (uint32_t w = 0; w <= (o->g->nr_blocks - 1) / 64; w++)
 		for (uint64_t only = b->live[w] & ~a->live[w]; only; only &= only - 1) {
-			uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(only);
+			const uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(only);
 
-			if (wrapped ? at <= a->index && at > last : at <= a->index || at > last)
+			if ((at < first || at > last) && !(in_front && at > a->index))
 				return false;
 		}
 	return true;
 }
 
-/* Did @b come after @a, and cannot @a have come after @b, by where they were written? */
-static bool is_newer(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
+/*
+ * From @first to the index block of @b each block that @a does not use was written after @a, if @b followed on it: is there an index
+ * block of a state that was before @a, or after @b?
+ */
+static bool is_left_out(const struct order *o, const struct pool_state *a, const struct pool_state *b, uint32_t first)
 {
-	return follows(g, a, b, 0) && !follows(g, b, a, BEHIND_INDEX);
+	for (size_t i = 0; i < o->nr; i++) {
+		const struct pool_state *x = &o->st[i];
+
+		if (x->index >= first && x->index < b->index && x != a && !bits_get(a->live, x->index) &&
+		    (is_before(o, x, a) || (!x->reused && is_before(o, b, x))))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * May @b have followed on @a?  It was written from behind the index block of @a on, or, after an activation or at the device's end,
+ * from the front on, up to its own index block, or so many blocks @behind it: a commit writes its index block last, but for a few
+ * bitmaps.
+ */
+static bool follows(const struct order *o, const struct pool_state *a, const struct pool_state *b, uint32_t behind)
+{
+	const uint32_t last = b->index + behind;
+
+	if (is_before(o, b, a))
+		return false;
+	if (b->index > a->index && is_written_within(o, a, b, a->index + 1, last) && !is_left_out(o, a, b, a->index + 1))
+		return true;
+	return is_written_within(o, a, b, 1, last) && !is_left_out(o, a, b, 1);
+}
+
+/* Did @b come after @a, and cannot @a have come after @b? */
+static bool is_newer(const struct order *o, const struct pool_state *a, const struct pool_state *b)
+{
+	return follows(o, a, b, 0) && !follows(o, b, a, BEHIND_INDEX);
 }
 
 /*
@@ -235,61 +241,58 @@ static bool are_related(struct graph *g, const struct pool_state *a, const struc
  * Was state @b written anew over @a?  A pool that was made later would have written to the front, but a later state of the same pool
  * may have nothing in common with it.
  */
-static bool is_made_over(struct graph *g, const struct pool_state *a, const struct pool_state *b)
+static bool is_made_over(const struct order *o, const struct pool_state *a, const struct pool_state *b)
 {
-	return b->row && ((!a->row && !has_common(g, a, b) && !(are_related(g, a, b) && follows(g, b, a, BEHIND_INDEX))) ||
-			  was_overwritten(g, a, b));
+	return b->row && ((!a->row && !has_common(o->g, a, b) && !(are_related(o->g, a, b) && follows(o, b, a, BEHIND_INDEX))) ||
+			  was_overwritten(o->g, a, b));
 }
 
 /* Did @b go on with the metadata that were written anew as state @a?  Had it been there before, it would have been overwritten. */
-static bool went_on_from(struct graph *g, const struct pool_state *a, const struct pool_state *b)
+static bool went_on_from(const struct order *o, const struct pool_state *a, const struct pool_state *b)
 {
 	return a->row && a->dated && b->dated && a->sum.mappings && b->sum.mappings && !fall_between(a, b).clock &&
-	       follows(g, a, b, BEHIND_INDEX) && has_common(g, a, b) && !was_overwritten(g, b, a);
+	       follows(o, a, b, BEHIND_INDEX) && has_common(o->g, a, b) && !was_overwritten(o->g, b, a);
 }
 
 /* Is @a, where @b is older than the @best state, or is it, older by where both were written?  @dated: @b is of this pool. */
-static bool is_older(const struct graph *g, const struct pool_state *a, const struct pool_state *b, bool dated, bool best)
+static bool is_older(const struct order *o, const struct pool_state *a, const struct pool_state *b, bool dated, bool best)
 {
-	return (!b->orphans || best) && (dated || has_common(g, a, b)) && is_newer(g, a, b);
+	return (!b->orphans || best) && (dated || has_common(o->g, a, b)) && is_newer(o, a, b);
 }
 
 /* Are there states that may be newer than @best? */
-bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best)
+static bool has_rival(const struct order *o, const struct pool_overrides *hint, const struct pool_state *best)
 {
-	struct graph *g = super->graph;
-	const struct pool_overrides *hint = &super->opt.hint;
 	/* a transaction near the one that LVM knows makes it a state of this pool */
-	bool dated = hint->has_transaction && hint->transaction &&
-		     best->sum.transaction <= hint->transaction &&
-		     best->sum.transaction >= hint->transaction / 2;
-	struct pool_state *st = states->data;
+	const bool dated = hint->has_transaction && hint->transaction && best->sum.transaction <= hint->transaction &&
+			   best->sum.transaction >= hint->transaction / 2;
+	struct pool_state *st = o->st;
 	bool any = true, own = false, foreign = false;
 
-	for (size_t i = 0; i < states->nr; i++) {
+	for (size_t i = 0; i < o->nr_whole; i++) {
 		st[i].is_older = &st[i] == best;
 		st[i].is_asked = false;
 	}
 	while (any) { /* older than a state that is known to be older; each pair is compared once */
 		any = false;
-		for (size_t k = 0; k < states->nr; k++) {
+		for (size_t k = 0; k < o->nr_whole; k++) {
 			if (!st[k].is_older || st[k].is_asked)
 				continue;
 			any = st[k].is_asked = true;
-			for (size_t i = 0; i < states->nr; i++)
-				st[i].is_older = st[i].is_older || is_older(g, &st[i], &st[k], dated, &st[k] == best) ||
-						 went_on_from(g, &st[i], &st[k]) ||
-						 (&st[k] != best && st[k].row && was_overwritten(g, &st[i], &st[k]));
+			for (size_t i = 0; i < o->nr_whole; i++)
+				st[i].is_older = st[i].is_older || is_older(o, &st[i], &st[k], dated, &st[k] == best) ||
+						 went_on_from(o, &st[i], &st[k]) ||
+						 (&st[k] != best && st[k].row && was_overwritten(o->g, &st[i], &st[k]));
 		}
-		if (states->nr > MAX_COMPARED)
+		if (o->nr_whole > MAX_COMPARED)
 			break;
 	}
-	for (size_t i = 0; i < states->nr; i++) {
-		if (&st[i] != best && are_related(g, &st[i], best))
+	for (size_t i = 0; i < o->nr_whole; i++) {
+		if (&st[i] != best && are_related(o->g, &st[i], best))
 			own = true;
 		else if (!st[i].is_older)
 			foreign = true;
-		if (!st[i].is_older && !is_made_over(g, &st[i], best))
+		if (!st[i].is_older && !is_made_over(o, &st[i], best))
 			return true;
 	}
 	return own && foreign; /* one of the two was there in pieces before the other */
@@ -318,56 +321,65 @@ static size_t part_reused(struct vec *states)
 	return nr;
 }
 
-static size_t find_newest(struct graph *g, const struct pool_state *st, size_t nr)
+static const struct pool_state *find_newest(const struct order *o)
 {
-	size_t best = nr - 1;
-	struct fall most = fall_between(&st[nr - 1], &st[0]);
+	const struct pool_state *st = o->st, *best = &st[o->nr_whole - 1];
+	struct fall most = fall_between(best, &st[0]);
 
-	for (size_t i = 0; i + 1 < nr; i++) {
+	for (size_t i = 0; i + 1 < o->nr_whole; i++) {
 		struct fall f = fall_between(&st[i], &st[i + 1]);
 
 		if (f.clock > most.clock || (f.clock == most.clock && f.mapped > most.mapped)) {
 			most = f;
-			best = i;
+			best = &st[i];
 		}
 	}
-	for (size_t i = 0; i < nr && st[best].row; i++)
-		if (i != best && went_on_from(g, &st[best], &st[i]))
-			best = i;
-	for (size_t i = 0; i < nr; i++)
-		if (i != best && is_newer(g, &st[best], &st[i]))
-			best = i;
+	for (size_t i = 0; i < o->nr_whole && best->row; i++)
+		if (&st[i] != best && went_on_from(o, best, &st[i]))
+			best = &st[i];
+	for (size_t i = 0; i < o->nr_whole; i++)
+		if (&st[i] != best && is_newer(o, best, &st[i]))
+			best = &st[i];
 	return best;
 }
 
-/* Did @best go on with metadata, one of the @nr states, that were written anew over @a? */
-static bool is_gone_since(struct graph *g, const struct pool_state *st, size_t nr, const struct pool_state *a,
-			  const struct pool_state *best)
+/* Did @best go on with metadata that were written anew over @a? */
+static bool is_gone_since(const struct order *o, const struct pool_state *a, const struct pool_state *best)
 {
 	bool found = false;
 
-	for (size_t i = 0; i < nr && !found; i++)
-		found = &st[i] != best && went_on_from(g, &st[i], best) && was_overwritten(g, a, &st[i]);
+	for (size_t i = 0; i < o->nr_whole && !found; i++)
+		found = &o->st[i] != best && went_on_from(o, &o->st[i], best) && was_overwritten(o->g, a, &o->st[i]);
 	return found;
 }
 
-const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt)
+/* Is one of the states of which something was reused newer than @best by where it was written?  Then it was not reused but spoilt. */
+static bool is_spoilt(const struct order *o, const struct pool_state *best)
 {
-	struct pool_state *st = states->data;
-	size_t nr, best;
+	bool found = false;
 
-	find_end(g, states);
+	for (const struct pool_state *a = o->st + o->nr_whole; a < o->st + o->nr && !found; a++)
+		found = !is_newer(o, a, best) && (!a->dated || !fall_between(best, a).clock) && !is_made_over(o, a, best) &&
+			!is_gone_since(o, a, best);
+	return found;
+}
+
+const struct pool_state *order_newest(const struct super *super, struct vec *states, bool *spoilt, bool *rival)
+{
+	struct graph *g = super->graph;
+	struct order o = { .g = g, .st = states->data, .nr = states->nr };
+	CLEANUP(free_ptr) uint8_t *known = NULL;
+	const struct pool_state *best;
+
+	*spoilt = *rival = false;
 	limit_rows(states);
-	nr = part_reused(states);
-	best = nr ? find_newest(g, st, nr) : 0;
-
-	*spoilt = false;
-	for (size_t i = nr; i < states->nr; i++) {
-		*spoilt |= nr && !is_newer(g, &st[i], &st[best]) &&
-			   (!st[i].dated || !fall_between(&st[best], &st[i]).clock) &&
-			   !is_made_over(g, &st[i], &st[best]) && !is_gone_since(g, st, nr, &st[i], &st[best]);
-		free(st[i].live);
-	}
-	states->nr = nr;
-	return nr ? &st[best] : NULL;
+	o.nr_whole = part_reused(states);
+	if (!o.nr_whole)
+		return NULL;
+	if (o.nr <= MAX_COMPARED)
+		o.known = known = graph_noted(g, calloc(o.nr, o.nr));
+	best = find_newest(&o);
+	*spoilt = is_spoilt(&o, best);
+	*rival = has_rival(&o, &super->opt.hint, best);
+	return best;
 }

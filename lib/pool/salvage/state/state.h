@@ -43,7 +43,6 @@ bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details);
 /* The pool as one transaction left it: its roots, and what proves that they belong together. */
 struct pool_state {
 	uint32_t index, map_root, details_root, overflow_root, held;
-	uint32_t end;	  /* of the device, as the states know it */
 	uint32_t reused;  /* blocks reused since, or that should have been: not the newest */
 	/* nodes of mappings in use that nothing points to: remains of another pool */
 	uint32_t orphans;
@@ -55,12 +54,10 @@ struct pool_state {
 	uint64_t *live; /* a bit a block */
 };
 /*
- * The newest of the states in which nothing was reused; the others are removed from the list.  *spoilt: one of those is
- * newer by where it was written, so it was not reused but spoilt.
+ * The newest of the states in which nothing was reused.  *spoilt: one of the others is newer by where it was written, so it was not
+ * reused but spoilt; *rival: one of them may be newer.
  */
-const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt);
-/* Are there states that may be newer than @best? */
-bool order_has_rival(const struct super *super, struct vec *states, const struct pool_state *best);
+const struct pool_state *order_newest(const struct super *super, struct vec *states, bool *spoilt, bool *rival);
 
 /* --- later.c --- */
 /*

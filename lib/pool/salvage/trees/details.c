@@ -228,3 +228,25 @@ bool details_share_device(struct graph *g, uint32_t a, uint32_t b)
 	free(of_b.data);
 	return found;
 }
+
+/* Was the device there before the pool's clock was at @now, or is it @later, the same one, in an earlier state? */
+static bool was_before(const struct device_info *d, const struct device_info *later, const struct details_sum *now)
+{
+	return later && later->transaction == d->transaction && later->creation_time == d->creation_time
+		       ? d->snap_time < later->snap_time
+		       : d->creation_time < now->time || d->transaction < now->transaction;
+}
+
+bool details_precede(struct graph *g, uint32_t a, uint32_t b)
+{
+	struct vec of_a = { 0 }, of_b = { 0 };
+	struct details_sum now = { 0 };
+	bool found = false;
+
+	if (!details_read(g, a, &of_a, NULL) && !details_read(g, b, &of_b, NULL) && !details_add(g, b, &now, NULL))
+		for (const struct device_info *d = of_a.data; d < (struct device_info *)of_a.data + of_a.nr && !found; d++)
+			found = was_before(d, details_find(&of_b, d->dev_id), &now);
+	free(of_a.data);
+	free(of_b.data);
+	return found;
+}

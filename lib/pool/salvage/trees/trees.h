@@ -89,6 +89,11 @@ int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *er
 const struct device_info *details_find(const struct vec *details, uint64_t id);
 /* Is in the details at both nodes a device that was made by the same transaction, at the same time?  Then they are of the same pool. */
 bool details_share_device(struct graph *g, uint32_t a, uint32_t b);
+/*
+ * Were the details at node @a written before those at @b?  They tell of a device that was created before the clock of @b, and is not
+ * there, or of one from which a snapshot has been taken since.
+ */
+bool details_precede(struct graph *g, uint32_t a, uint32_t b);
 struct details_sum {
 	uint64_t devices, mappings;
 	uint64_t transaction; /* the newest */
