@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..182
+echo 1..189
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -52,7 +52,7 @@ EOF
 # only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead;
 # xFRESH: without the kernel's pools, and by the other kinds of damage (-x); yFRESH: by those of devices below (-y); HMANY: with
 # as many pools of many devices; AMANY: pools that were written anew.
-while read -r seed fresh trial back doubt sentence; do
+judge() { # OPTION...
 	n=$((n + 1))
 	pools="$work/*/meta.img"
 	case $fresh in
@@ -64,13 +64,18 @@ while read -r seed fresh trial back doubt sentence; do
 	A*) pools="" fresh="0 -A ${fresh#A}" ;;
 	esac
 	# shellcheck disable=SC2086 # a pattern of files, and options
-	if "$abs_top_builddir/tests/rescue/harsh" -s "$seed" -n 7000 -f $fresh -t "$trial" -v -L 0 -B "$back" \
+	if "$abs_top_builddir/tests/rescue/harsh" "$@" -s "$seed" -n 7000 -f $fresh -t "$trial" -v -L 0 -B "$back" \
 		-D "$doubt" $pools >"$work/out"; then
 		echo "ok $n - $sentence"
 	else
 		echo "not ok $n - $sentence"
 		sed 's/^#* *//; s/^/# /' "$work/out"
 	fi
+}
+
+# Commits of version 1.0.0, which wrote bitmaps behind the index block.
+while read -r seed fresh trial back doubt sentence; do
+	judge -I
 done <<EOF
 901 60 1646 0 1 without details and data map a tree that left nodes without a parent is not called whole
 2102 120 3726 0 1 an older state is not called whole when a later commit's blocks lie behind it
@@ -243,6 +248,18 @@ done <<EOF
 50027 A200 737 630 1 a state that shares no node with metadata written anew may be a later one of theirs
 EOF
 
+# Commits in the kernel's order.
+while read -r seed fresh trial back doubt sentence; do
+	judge
+done <<EOF
+10306 +200 1312 1000 0 a commit after an activation stands in front, and is newer than the states behind it
+10306 +200 681 1000 1 so it is where the superblock is one of theirs
+10306 +200 1036 0 1 of two states that take turns in front either may be the newer one
+50031 A200 1358 1000 0 metadata that were written anew and used since have commits in front, too
+50030 A200 987 1000 0 what follows on the newest of them is not taken for a newer one
+30100 y200 2300 1000 0 zeros behind the end do not tell that no commit began in front
+EOF
+
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of
 # exit status 0 whose mappings are not the pool's; BACK: per mille of the intact mappings.
 harsher() {
@@ -276,3 +293,6 @@ sed 's/^#* *//; s/^/# /' "$work/out"
 # And over pools that were written anew, some of them used since.
 harsher "and with metadata that were written anew" 800 "-n 460 -f 0 -A 40" "-n 4000 -f 0 -A 200"
 sed 's/^#* *//; s/^/# /' "$work/out"
+# And where commits are those of version 1.0.0.
+harsher "and where bitmaps stand behind the index block" 920 "-I -n 460 -f 40" "-I -n 4000 -f 200"
+table

@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 		struct pool pool;
 		struct history h;
 
-		fresh_pool(&pool, &h, seed * 100003 + i, 0, i % 3 == 2 ? STORY_HERD : STORY_USUAL);
+		fresh_pool(&pool, &h, seed * 100003 + i, 0, i % 3 == 2 ? STORY_HERD : STORY_USUAL, i % 2);
 		write_pool(&h, argv[3], i);
 		history_free(&h);
 		pool_free(&pool);

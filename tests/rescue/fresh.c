@@ -11,7 +11,7 @@
 
 #include "harsh.h"
 #include "pool/build/build.h"
-#include "pool/edit/edit.h"
+#include "pool/edit/impl.h"
 
 #define MAX_DEVS 150
 
@@ -34,7 +34,7 @@ struct story {
 	struct pool_edit *pool;
 	struct history *h;
 	uint32_t id[MAX_DEVS], nr, nr_data;
-	bool held;
+	bool held, index_first;
 };
 
 static void keep(struct story *s)
@@ -53,6 +53,16 @@ static void keep(struct story *s)
 	memcpy(h->state[h->nr++], io_mem_data(s->io), len);
 }
 
+/* Like an activation. */
+static void open_pool(struct story *s)
+{
+	struct err e = { 0 };
+
+	if (edit_open(s->io, true, &s->pool, &e))
+		errx(1, "a story: %s", e.text);
+	transaction_map(s->pool->transaction)->index_first = s->index_first;
+}
+
 static void commit(struct story *s)
 {
 	struct err e = { 0 };
@@ -63,9 +73,8 @@ static void commit(struct story *s)
 	keep(s);
 	if (!s->shape->activate || below(&s->rng, s->shape->activate))
 		return;
-	edit_free(s->pool); /* the next open is like a new activation */
-	if (edit_open(s->io, true, &s->pool, &e))
-		errx(1, "a story: %s", e.text);
+	edit_free(s->pool);
+	open_pool(s);
 }
 
 /* One block, provisioned or with its sharing broken.  False: out of space. */
@@ -218,14 +227,13 @@ static void write_anew(struct story *s)
 	s->io = to;
 	s->held = false;
 	keep(s);
-	if (edit_open(s->io, true, &s->pool, &e))
-		errx(1, "a story: %s", e.text);
+	open_pool(s);
 }
 
-void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, enum story_kind kind)
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, enum story_kind kind, bool index_first)
 {
 	const bool of_herd = kind == STORY_HERD;
-	struct story s = { .shape = of_herd ? &herd : &usual, .rng = { seed * 7919 + 13 }, .h = h };
+	struct story s = { .shape = of_herd ? &herd : &usual, .rng = { seed * 7919 + 13 }, .h = h, .index_first = index_first };
 	uint32_t steps;
 	struct err e = { 0 };
 
@@ -240,6 +248,7 @@ void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many,
 	s.io = io_mem_new("story", (uint64_t)h->nr_blocks * 4096);
 	if (!s.io || edit_format(s.io, 128, &s.pool, &e) || edit_grow_data(s.pool, s.nr_data, &e))
 		errx(1, "a story: %s", e.text);
+	transaction_map(s.pool->transaction)->index_first = index_first;
 	commit(&s);
 	if (many)
 		write_many(&s, many);

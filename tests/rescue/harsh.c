@@ -4,9 +4,9 @@
  * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
  *
  *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-H HERD] [-A ANEW] [-x|-y] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
- *	      [-v] POOL...
+ *	      [-I] [-v] POOL...
  *
- * -x: other kinds of damage (kinds.c).  -y: those of devices below (devices.c).
+ * -x: other kinds of damage (kinds.c).  -y: those of devices below (devices.c).  -I: the commits of version 1.0.0, see harsh.h.
  * Besides the pools in the files -f of them are made afresh from the seed, -T with a device of many
  * mappings, every second one with a tree of three levels, -H with many devices, most of which nobody writes to, and -A that were
  * written anew in the end.
@@ -327,7 +327,7 @@ struct config {
 	const char *keep;
 	const struct kind *list;
 	int nr_list;
-	bool verbose;
+	bool verbose, index_first;
 };
 
 /* The number that option @o sets, NULL: it sets none. */
@@ -344,7 +344,7 @@ static void parse(struct config *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:n:f:T:H:A:k:t:L:W:B:D:o:vxy")) != -1) {
+	while ((o = getopt(argc, argv, "s:n:f:T:H:A:k:t:L:W:B:D:o:vxyI")) != -1) {
 		uint64_t *to = number(c, o);
 
 		if (to)
@@ -355,6 +355,8 @@ static void parse(struct config *c, int argc, char **argv)
 			c->keep = optarg;
 		else if (o == 'v')
 			c->verbose = true;
+		else if (o == 'I')
+			c->index_first = true;
 		else if (o == 'x' || o == 'y') {
 			c->list = o == 'x' ? more_kinds : device_kinds;
 			c->nr_list = o == 'x' ? nr_more_kinds : nr_device_kinds;
@@ -396,7 +398,7 @@ static size_t read_samples(struct sample *sample, const struct config *c, int ar
 			 c->seed * 1000 + i);
 		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i,
 			   i < c->fresh || i >= herd ? 0 : i % 2 ? WIDE : TALL,
-			   i >= anew ? STORY_ANEW : i >= herd ? STORY_HERD : STORY_USUAL);
+			   i >= anew ? STORY_ANEW : i >= herd ? STORY_HERD : STORY_USUAL, c->index_first);
 	}
 	return nr;
 }

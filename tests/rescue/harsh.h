@@ -19,8 +19,11 @@ enum story_kind {
 	STORY_HERD, /* with many devices that nobody writes to */
 	STORY_ANEW, /* in the end written anew, as thin_restore does; some are used on */
 };
-/* @many: the mappings of a device that is made first, 0: none. */
-void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, enum story_kind kind);
+/*
+ * @many: the mappings of a device that is made first, 0: none; @index_first: commits write a bitmap behind the metadata map's index
+ * block, as those of version 1.0.0 did.
+ */
+void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, enum story_kind kind, bool index_first);
 void history_free(struct history *h);
 
 struct harm {

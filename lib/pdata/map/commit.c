@@ -121,24 +121,36 @@ static int load_index(struct sm_edit *sm, struct err *err)
 	return sm->index_known ? 0 : sm_edit_count(sm, sm->bitmap_root, &count, err);
 }
 
+/* A place for every changed bitmap, and nodes for every changed count. */
+static int settle(struct sm_edit *sm, struct err *err)
+{
+	size_t nr = 0;
+	int r;
+
+	do {
+		r = flush_overflows(sm, err);
+		if (!r)
+			r = place_pages(sm, &nr, err);
+	} while (!r && (nr || sm->overflows.nr));
+	return r;
+}
+
+/* The index block takes the last place, as in the kernel's commits, unless that changes a bitmap which had not changed. */
 static int commit_self(struct sm_edit *sm, struct err *err)
 {
 	mblock_t old = sm->formatting ? 0 : sm->bitmap_root, at;
 	struct disk_index *index;
 	void *data;
-	size_t nr;
 	int r = load_index(sm, err);
 
 	if (!r)
+		r = leave(sm, old, err);
+	if (!r && !sm->index_first)
+		r = settle(sm, err);
+	if (!r)
 		r = tm_new(sm->tm, SALT_INDEX, &at, &data, err);
 	if (!r)
-		r = leave(sm, old, err);
-	do {
-		if (!r)
-			r = flush_overflows(sm, err);
-		if (!r)
-			r = place_pages(sm, &nr, err);
-	} while (!r && (nr || sm->overflows.nr));
+		r = settle(sm, err);
 	if (!r)
 		r = put_pages(sm, err);
 	if (r)

@@ -26,6 +26,7 @@ struct sm_edit {
 	bool self;	  /* the metadata map: it counts its own blocks, and its index is one block */
 	bool formatting;  /* nothing of it is on disk yet */
 	bool index_known; /* self: index[] has been read */
+	bool index_first; /* self: the index block takes its place before the bitmaps, as in commits of version 1.0.0 */
 	bool full; /* the last search found nothing and nothing was freed since */
 	bool changed;
 	uint64_t nr_blocks;
