@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..189
+echo 1..193
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -51,7 +51,7 @@ EOF
 # Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
 # only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead;
 # xFRESH: without the kernel's pools, and by the other kinds of damage (-x); yFRESH: by those of devices below (-y); HMANY: with
-# as many pools of many devices; AMANY: pools that were written anew.
+# as many pools of many devices; AMANY: pools that were written anew (AyMANY: and -y); CMANY: whose last commit was not completed.
 judge() { # OPTION...
 	n=$((n + 1))
 	pools="$work/*/meta.img"
@@ -61,7 +61,9 @@ judge() { # OPTION...
 	x*) pools="" fresh="${fresh#x} -x" ;;
 	y*) pools="" fresh="${fresh#y} -y" ;;
 	H*) pools="" fresh="${fresh#H} -H ${fresh#H}" ;;
+	Ay*) pools="" fresh="0 -y -A ${fresh#Ay}" ;;
 	A*) pools="" fresh="0 -A ${fresh#A}" ;;
+	C*) pools="" fresh="0 -C ${fresh#C}" ;;
 	esac
 	# shellcheck disable=SC2086 # a pattern of files, and options
 	if "$abs_top_builddir/tests/rescue/harsh" "$@" -s "$seed" -n 7000 -f $fresh -t "$trial" -v -L 0 -B "$back" \
@@ -257,6 +259,9 @@ done <<EOF
 10306 +200 1036 0 1 of two states that take turns in front either may be the newer one
 50031 A200 1358 1000 0 metadata that were written anew and used since have commits in front, too
 50030 A200 987 1000 0 what follows on the newest of them is not taken for a newer one
+55001 C200 254 1000 1 without a superblock nothing tells whether the newest state was committed
+55001 C200 989 1000 1 nor does anything if a few blocks are lost besides
+52012 Ay200 3783 1000 0 metadata written anew are a state before, too, if the kernel has written since
 30100 y200 2300 1000 0 zeros behind the end do not tell that no commit began in front
 EOF
 
@@ -293,6 +298,9 @@ sed 's/^#* *//; s/^/# /' "$work/out"
 # And over pools that were written anew, some of them used since.
 harsher "and with metadata that were written anew" 800 "-n 460 -f 0 -A 40" "-n 4000 -f 0 -A 200"
 sed 's/^#* *//; s/^/# /' "$work/out"
+# And where the last commit was not completed.
+harsher "and where the last commit was not completed" 900 "-n 460 -f 0 -C 40" "-n 4000 -f 0 -C 200"
+table
 # And where commits are those of version 1.0.0.
 harsher "and where bitmaps stand behind the index block" 920 "-I -n 460 -f 40" "-I -n 4000 -f 200"
 table

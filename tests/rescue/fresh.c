@@ -230,6 +230,31 @@ static void write_anew(struct story *s)
 	open_pool(s);
 }
 
+/* A commit of which all blocks but the superblock arrived, or some. */
+static void crash(struct story *s)
+{
+	struct history *h = s->h;
+	uint8_t *image = h->state[h->nr - 1], *later = malloc((size_t)h->nr_blocks * 4096);
+	const uint32_t missing = below(&s->rng, 2) ? 0 : 1 + below(&s->rng, 4);
+	struct err e = { 0 };
+	bool unsure = false;
+
+	if (!later)
+		err(1, "memory");
+	for (uint32_t steps = 1 + below(&s->rng, 4); steps; steps--)
+		if (below(&s->rng, 3))
+			write_some(s);
+		else
+			change_devices(s);
+	if (edit_commit(s->pool, &unsure, &e))
+		errx(1, "a story: %s", e.text);
+	memcpy(later, io_mem_data(s->io), (size_t)h->nr_blocks * 4096);
+	h->later = later;
+	for (uint32_t b = 1; b < h->nr_blocks; b++)
+		if (!missing || below(&s->rng, 4) >= missing)
+			memcpy(image + (size_t)b * 4096, later + (size_t)b * 4096, 4096);
+}
+
 void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many, enum story_kind kind, bool index_first)
 {
 	const bool of_herd = kind == STORY_HERD;
@@ -263,6 +288,8 @@ void fresh_pool(struct pool *p, struct history *h, uint64_t seed, uint32_t many,
 	}
 	if (h->nr != 1 || kind != STORY_ANEW)
 		commit(&s);
+	if (kind == STORY_CRASH)
+		crash(&s);
 	edit_free(s.pool);
 	io_free(s.io);
 	pool_take(p, h->state[h->nr - 1], h->nr_blocks);
@@ -272,5 +299,7 @@ void history_free(struct history *h)
 {
 	for (uint32_t i = 0; i < h->nr; i++)
 		free(h->state[i]);
+	free(h->later);
+	h->later = NULL;
 	h->nr = 0;
 }

@@ -3,13 +3,13 @@
 /*
  * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
  *
- *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-H HERD] [-A ANEW] [-x|-y] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
+ *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-H HERD] [-A ANEW] [-C CRASHED] [-x|-y] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
  *	      [-I] [-v] POOL...
  *
  * -x: other kinds of damage (kinds.c).  -y: those of devices below (devices.c).  -I: the commits of version 1.0.0, see harsh.h.
  * Besides the pools in the files -f of them are made afresh from the seed, -T with a device of many
- * mappings, every second one with a tree of three levels, -H with many devices, most of which nobody writes to, and -A that were
- * written anew in the end.
+ * mappings, every second one with a tree of three levels, -H with many devices, most of which nobody writes to, -A that were
+ * written anew in the end, and -C whose last commit was not completed.
  * One line a kind of damage:
  *
  *	back		of the mappings whose leaf is intact somewhere on the device, those that are back
@@ -322,7 +322,7 @@ static void print_score(const char *name, const struct score *s)
 }
 
 struct config {
-	uint64_t seed, trials, fresh, tall, herd, anew, only, lies, wrong, back, needless;
+	uint64_t seed, trials, fresh, tall, herd, anew, crash, only, lies, wrong, back, needless;
 	int kind;
 	const char *keep;
 	const struct kind *list;
@@ -333,8 +333,8 @@ struct config {
 /* The number that option @o sets, NULL: it sets none. */
 static uint64_t *number(struct config *c, int o)
 {
-	static const char name[] = "snfTHAtLWBD";
-	uint64_t *const to[] = { &c->seed, &c->trials, &c->fresh, &c->tall, &c->herd, &c->anew, &c->only, &c->lies, &c->wrong, &c->back, &c->needless };
+	static const char name[] = "snfTHACtLWBD";
+	uint64_t *const to[] = { &c->seed, &c->trials, &c->fresh, &c->tall, &c->herd, &c->anew, &c->crash, &c->only, &c->lies, &c->wrong, &c->back, &c->needless };
 	const char *at = strchr(name, o);
 
 	return at ? to[at - name] : NULL;
@@ -344,7 +344,7 @@ static void parse(struct config *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:n:f:T:H:A:k:t:L:W:B:D:o:vxyI")) != -1) {
+	while ((o = getopt(argc, argv, "s:n:f:T:H:A:C:k:t:L:W:B:D:o:vxyI")) != -1) {
 		uint64_t *to = number(c, o);
 
 		if (to)
@@ -383,14 +383,14 @@ static size_t rests_of(uint64_t t, size_t nr)
  */
 static size_t read_samples(struct sample *sample, const struct config *c, int argc, char **argv)
 {
-	size_t nr = 0, made = c->fresh + c->tall + c->herd + c->anew, all = (size_t)(argc - optind) + made;
+	size_t nr = 0, made = c->fresh + c->tall + c->herd + c->anew + c->crash, all = (size_t)(argc - optind) + made;
 
 	for (int i = optind; i < argc; i++, nr++) {
 		snprintf(sample[nr].name, sizeof(sample[nr].name), "%s", argv[i]);
 		pool_read(&sample[nr].pool, argv[i]);
 	}
 	for (uint64_t i = 0; i < made; i++, nr++) {
-		const uint64_t herd = c->fresh + c->tall, anew = herd + c->herd;
+		const uint64_t herd = c->fresh + c->tall, anew = herd + c->herd, crash = anew + c->anew;
 
 		if (c->only != UINT64_MAX && nr != pool_of(c->only, all) && nr != rests_of(c->only, all))
 			continue;
@@ -398,7 +398,7 @@ static size_t read_samples(struct sample *sample, const struct config *c, int ar
 			 c->seed * 1000 + i);
 		fresh_pool(&sample[nr].pool, &sample[nr].history, c->seed * 1000 + i,
 			   i < c->fresh || i >= herd ? 0 : i % 2 ? WIDE : TALL,
-			   i >= anew ? STORY_ANEW : i >= herd ? STORY_HERD : STORY_USUAL, c->index_first);
+			   i >= crash ? STORY_CRASH : i >= anew ? STORY_ANEW : i >= herd ? STORY_HERD : STORY_USUAL, c->index_first);
 	}
 	return nr;
 }
@@ -421,7 +421,7 @@ int main(int argc, char **argv)
 	size_t nr;
 
 	parse(&c, argc, argv);
-	sample = calloc((size_t)(argc - optind) + c.fresh + c.tall + c.herd + c.anew + 1, sizeof(*sample));
+	sample = calloc((size_t)(argc - optind) + c.fresh + c.tall + c.herd + c.anew + c.crash + 1, sizeof(*sample));
 	score = calloc((size_t)c.nr_list, sizeof(*score));
 	if (!sample || !score || !jobs)
 		err(1, "memory");

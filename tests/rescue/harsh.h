@@ -10,6 +10,7 @@
 /* The images of a pool after its last commits, the newest last; none for pools from files. */
 struct history {
 	uint8_t *state[HISTORY];
+	uint8_t *later; /* of a commit that was not completed, as if it had been; or NULL */
 	uint32_t nr, nr_blocks;
 	bool with_snapshots;
 };
@@ -18,6 +19,7 @@ enum story_kind {
 	STORY_USUAL,
 	STORY_HERD, /* with many devices that nobody writes to */
 	STORY_ANEW, /* in the end written anew, as thin_restore does; some are used on */
+	STORY_CRASH, /* ends within a commit: the superblock is that before, of the new blocks all or some are there */
 };
 /*
  * @many: the mappings of a device that is made first, 0: none; @index_first: commits write a bitmap behind the metadata map's index

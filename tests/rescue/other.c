@@ -46,14 +46,18 @@ static bool same_maps(const struct pool *a, const struct pool *b)
 	return true;
 }
 
-/* Does all that this older state uses still stand in the pool's image? */
-static bool stands(const struct harm *h, const struct pool *older)
+/* Does all that another state, with other mappings, uses stand in the pool's image? */
+static bool stands(const struct harm *h, uint8_t *image)
 {
-	for (uint32_t b = 1; b < h->pool->nr_blocks; b++)
-		if (older->roles[b] & ~(1 << ROLE_FREE) &&
-		    memcmp(older->image + (size_t)b * 4096, node(h, b), 4096))
-			return false;
-	return true;
+	struct pool other;
+	bool same;
+
+	pool_take(&other, image, h->pool->nr_blocks);
+	same = !same_maps(&other, h->pool);
+	for (uint32_t b = 1; b < h->pool->nr_blocks && same; b++)
+		same = !(other.roles[b] & ~(1 << ROLE_FREE)) || !memcmp(image + (size_t)b * 4096, node(h, b), 4096);
+	pool_free(&other);
+	return same;
 }
 
 static bool other_state(const struct harm *h)
@@ -61,14 +65,11 @@ static bool other_state(const struct harm *h)
 	const struct history *y = h->history;
 	bool found = false;
 
-	for (uint32_t i = 0; i + 1 < y->nr && is_lost(h, 0) && !found; i++) {
-		struct pool older;
-
-		pool_take(&older, y->state[i], y->nr_blocks);
-		found = stands(h, &older) && !same_maps(&older, h->pool);
-		pool_free(&older);
-	}
-	return found || (!y->nr && is_lost(h, 0) && other_standing(h->pool, same_maps));
+	if (!is_lost(h, 0))
+		return false;
+	for (uint32_t i = 0; i + 1 < y->nr && !found; i++)
+		found = stands(h, y->state[i]);
+	return found || (y->later && stands(h, y->later)) || (!y->nr && other_standing(h->pool, same_maps));
 }
 
 /* --- devices --- */

@@ -254,48 +254,30 @@ static bool went_on_from(const struct order *o, const struct pool_state *a, cons
 	       follows(o, a, b, BEHIND_INDEX) && has_common(o->g, a, b) && !was_overwritten(o->g, b, a);
 }
 
-/* Is @a, where @b is older than the @best state, or is it, older by where both were written?  @dated: @b is of this pool. */
-static bool is_older(const struct order *o, const struct pool_state *a, const struct pool_state *b, bool dated, bool best)
+struct named {
+	uint64_t id, root;
+};
+
+static int add_named(void *ctx, uint64_t id, uint32_t root)
 {
-	return (!b->orphans || best) && (dated || has_common(o->g, a, b)) && is_newer(o, a, b);
+	struct vec *list = ctx;
+
+	return vec_put(list, (struct named){ id, root });
 }
 
-/* Are there states that may be newer than @best? */
-static bool has_rival(const struct order *o, const struct pool_overrides *hint, const struct pool_state *best)
+/* Have the states the same trees, as far as their top levels tell? */
+static bool have_same_trees(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
-	/* a transaction near the one that LVM knows makes it a state of this pool */
-	const bool dated = hint->has_transaction && hint->transaction && best->sum.transaction <= hint->transaction &&
-			   best->sum.transaction >= hint->transaction / 2;
-	struct pool_state *st = o->st;
-	bool any = true, own = false, foreign = false;
+	struct vec of_a = { 0 }, of_b = { 0 };
+	bool same = a->map_root == b->map_root;
 
-	for (size_t i = 0; i < o->nr_whole; i++) {
-		st[i].is_older = &st[i] == best;
-		st[i].is_asked = false;
-	}
-	while (any) { /* older than a state that is known to be older; each pair is compared once */
-		any = false;
-		for (size_t k = 0; k < o->nr_whole; k++) {
-			if (!st[k].is_older || st[k].is_asked)
-				continue;
-			any = st[k].is_asked = true;
-			for (size_t i = 0; i < o->nr_whole; i++)
-				st[i].is_older = st[i].is_older || is_older(o, &st[i], &st[k], dated, &st[k] == best) ||
-						 went_on_from(o, &st[i], &st[k]) ||
-						 (&st[k] != best && st[k].row && was_overwritten(o->g, &st[i], &st[k]));
-		}
-		if (o->nr_whole > MAX_COMPARED)
-			break;
-	}
-	for (size_t i = 0; i < o->nr_whole; i++) {
-		if (&st[i] != best && are_related(o->g, &st[i], best))
-			own = true;
-		else if (!st[i].is_older)
-			foreign = true;
-		if (!st[i].is_older && !is_made_over(o, &st[i], best))
-			return true;
-	}
-	return own && foreign; /* one of the two was there in pieces before the other */
+	if (!same && a->map_root != NONE && b->map_root != NONE)
+		same = !graph_each_device(g, g->slot[a->map_root], add_named, &of_a) &&
+		       !graph_each_device(g, g->slot[b->map_root], add_named, &of_b) && of_a.nr == of_b.nr &&
+		       (!of_a.nr || !memcmp(of_a.data, of_b.data, of_a.nr * sizeof(struct named)));
+	free(of_a.data);
+	free(of_b.data);
+	return same;
 }
 
 /* Those in which nothing was reused come first; returns how many. */
@@ -349,7 +331,7 @@ static bool is_gone_since(const struct order *o, const struct pool_state *a, con
 	bool found = false;
 
 	for (size_t i = 0; i < o->nr_whole && !found; i++)
-		found = &o->st[i] != best && went_on_from(o, &o->st[i], best) && was_overwritten(o->g, a, &o->st[i]);
+		found = &o->st[i] != best && &o->st[i] != a && went_on_from(o, &o->st[i], best) && was_overwritten(o->g, a, &o->st[i]);
 	return found;
 }
 
@@ -364,9 +346,30 @@ static bool is_spoilt(const struct order *o, const struct pool_state *best)
 	return found;
 }
 
-const struct pool_state *order_newest(const struct super *super, struct vec *states, bool *spoilt, bool *rival)
+/*
+ * May the pool have been in another state?  An older one is that of the last commit if the newest was not completed: nothing but the
+ * superblock tells.  One that the newest was written anew over is not, unless another state of the newest one's pool is there, too: then one
+ * of the two was there in pieces before the other.
+ */
+static bool has_rival(const struct order *o, const struct pool_state *best)
 {
-	struct graph *g = super->graph;
+	bool own = false, foreign = false;
+
+	for (const struct pool_state *a = o->st; a < o->st + o->nr_whole; a++) {
+		const bool over = a != best && is_made_over(o, a, best);
+
+		if (a != best && !over && !is_gone_since(o, a, best) && !have_same_trees(o->g, a, best))
+			return true;
+		if (a != best && are_related(o->g, a, best))
+			own = true;
+		else
+			foreign |= over;
+	}
+	return own && foreign;
+}
+
+const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt, bool *rival)
+{
 	struct order o = { .g = g, .st = states->data, .nr = states->nr };
 	CLEANUP(free_ptr) uint8_t *known = NULL;
 	const struct pool_state *best;
@@ -380,6 +383,6 @@ const struct pool_state *order_newest(const struct super *super, struct vec *sta
 		o.known = known = graph_noted(g, calloc(o.nr, o.nr));
 	best = find_newest(&o);
 	*spoilt = is_spoilt(&o, best);
-	*rival = has_rival(&o, &super->opt.hint, best);
+	*rival = has_rival(&o, best);
 	return best;
 }

@@ -372,7 +372,7 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	CLEANUP(free_ptr) uint64_t *judged = calloc(div_up(g->nr_blocks, 64), sizeof(*judged));
 	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
 	const struct pool_state *best;
-	bool spoilt, rival;
+	bool spoilt;
 
 	if (!used || !judged)
 		return err_nomem(err, "salvage: states of the pool");
@@ -383,11 +383,11 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 			used[w] |= st->live[w];
 	}
-	best = order_newest(super, states, &spoilt, &rival);
+	best = order_newest(g, states, &spoilt, &state->rival);
 	state->anew = best && best->row;
 	look_for_newer(g, best, state->anew && !spoilt ? judged : NULL, &newer);
 	/* a commit after an activation begins at the front */
-	state->rivals = best && (spoilt || rival || (newer.map_root == NONE && state_has_later(g, best, used, judged)));
+	state->rivals = best && (spoilt || state->rival || (newer.map_root == NONE && state_has_later(g, best, used, judged)));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
 	if (best)

@@ -19,7 +19,8 @@ struct state {
 	struct super *super;
 	struct counts *counts;
 	enum roots_source roots;
-	bool rivals;	    /* of two states found without a superblock the other may be the newer */
+	bool rivals;	    /* without a superblock: another state than that which was found may be the pool's */
+	bool rival;	    /* one of them is there, and nothing of it was reused */
 	bool anew;	    /* the state that was found was written anew, and the kernel has not written since */
 	const struct superblock *own; /* with roots of which an index block is looked for */
 	bool outdated;		      /* there is one: they are of an older state than the superblock */
@@ -47,17 +48,15 @@ struct pool_state {
 	/* nodes of mappings in use that nothing points to: remains of another pool */
 	uint32_t orphans;
 	bool row;	  /* its blocks are one at the device's front: a program wrote it anew, and the kernel has not written since */
-	bool is_older;	  /* it is older than the chosen state, or is the chosen one */
-	bool is_asked;	  /* then: all others were compared with it */
 	bool dated;	  /* its details could be read, which tell: */
 	struct details_sum sum;
 	uint64_t *live; /* a bit a block */
 };
 /*
  * The newest of the states in which nothing was reused.  *spoilt: one of the others is newer by where it was written, so it was not
- * reused but spoilt; *rival: one of them may be newer.
+ * reused but spoilt; *rival: the pool may have been in one of those, with other trees.
  */
-const struct pool_state *order_newest(const struct super *super, struct vec *states, bool *spoilt, bool *rival);
+const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt, bool *rival);
 
 /* --- later.c --- */
 /*
