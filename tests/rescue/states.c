@@ -20,6 +20,7 @@ struct older {
 	uint64_t root[25][3]; /* by size of values: nodes without a parent */
 	int nr_roots[25];
 	uint64_t nr_data_bitmaps;
+	uint64_t held; /* the metadata snapshot's superblock, 0: none */
 };
 
 static const uint8_t *at(const struct older *o, uint64_t b)
@@ -129,18 +130,38 @@ static bool counts_match(const struct older *o)
 	return !memcmp(o->count, o->refs, o->pool->nr_blocks);
 }
 
+static uint64_t find_held(const struct older *o)
+{
+	for (uint32_t b = 1; b < o->pool->nr_blocks; b++)
+		if (o->count[b] && is_a(o, b, CSUM_IS_SUPERBLOCK))
+			return b;
+	return 0;
+}
+
+/* The trees of the metadata snapshot. */
+static bool walk_held(struct older *o)
+{
+	return !o->held || (add_ref(o, o->held) && walk(o, u64(at(o, o->held), 320), 0, 0) && walk(o, u64(at(o, o->held), 328), 24, 0));
+}
+
+/* The root of the live details: not the snapshot's, unless both have it. */
+static uint64_t details_root(const struct older *o)
+{
+	return o->nr_roots[24] == 2 && o->root[24][0] == u64(at(o, o->held), 328) ? o->root[24][1] : o->root[24][0];
+}
+
 /* Is the state of index block @index whole, with the top level @top?  @sb: gets its roots. */
 static bool try_top(struct older *o, uint32_t index, uint64_t top, uint8_t *sb)
 {
-	const uint64_t root[] = { o->root[16][0], o->root[4][0], index, o->root[4][1], top, o->root[24][0] };
+	const uint64_t root[] = { o->root[16][0], o->root[4][0], index, o->root[4][1], top, details_root(o) };
 	static const int place[] = { 80, 88, 208, 216, 320, 328 };
 
-	if (!read_counts(o, index) || !walk(o, top, 0, 0) || !walk(o, root[5], 24, 0) ||
+	if (!read_counts(o, index) || !walk_held(o) || !walk(o, top, 0, 0) || !walk(o, root[5], 24, 0) ||
 	    !walk(o, root[0], 16, 0) || !walk(o, root[1], 4, 0) || !walk(o, root[3], 4, 0) ||
 	    !counts_match(o) ||
 	    o->nr_data_bitmaps * BITMAP_ENTRIES < o->pool->nr_data_blocks)
 		return false;
-	memset(sb + 56, 0, 8);
+	memcpy(sb + 56, &o->held, 8);
 	for (int i = 0; i < 6; i++)
 		memcpy(sb + place[i], &root[i], 8);
 	return true;
@@ -150,11 +171,12 @@ static bool try_index(struct older *o, uint32_t index, uint8_t *is_child, uint8_
 {
 	if (!is_a(o, index, CSUM_IS_INDEX) || !read_counts(o, index))
 		return false;
+	o->held = find_held(o);
 	find_roots(o, is_child);
-	if (o->nr_roots[24] != 1 || o->nr_roots[16] != 1 || o->nr_roots[4] != 2)
+	if (o->nr_roots[24] < 1 || o->nr_roots[24] > 1 + (o->held != 0) || o->nr_roots[16] != 1 || o->nr_roots[4] != 2)
 		return false;
 	for (uint32_t b = 1; b < o->pool->nr_blocks; b++)
-		if (o->count[b] == 1 && !is_child[b] && is_a(o, b, CSUM_IS_NODE) &&
+		if ((o->count[b] == 1 || (o->held && b == u64(at(o, o->held), 320))) && !is_child[b] && is_a(o, b, CSUM_IS_NODE) &&
 		    try_top(o, index, b, sb))
 			return true;
 	return false;

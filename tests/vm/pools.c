@@ -3,16 +3,19 @@
 /*
  * pools SEED COUNT META OUT: random stories told to the kernel, as root of a virtual machine.  Each of COUNT pools
  * has its metadata on a part of disk META, and data that nobody keeps (the "zero" target), so that it may be of any size.
- * Its metadata are copied to disk OUT, SLOT bytes for each, and a line "@ pool SLOT BYTES" tells of it.
+ * Two of three are activated again in between, and of one of three the metadata are those of a power cut.
+ * They are copied to disk OUT, SLOT bytes for each, and a line "@ pool SLOT BYTES" tells of it.
  */
 #include <err.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -181,9 +184,9 @@ static void one_step(bool large, bool again)
 	}
 }
 
-static void keep(const char *out, uint64_t slot, uint64_t len)
+static void keep(const char *from_disk, const char *out, uint64_t slot, uint64_t len)
 {
-	int from = open_disk("/dev/mapper/meta", O_RDONLY), to = open_disk(out, O_WRONLY);
+	int from = open_disk(from_disk, O_RDONLY), to = open_disk(out, O_WRONLY);
 
 	for (uint64_t at = 0; at < len; at += MIB) {
 		ssize_t n = pread(from, buf, MIB, (off_t)at);
@@ -199,6 +202,32 @@ static void keep(const char *out, uint64_t slot, uint64_t len)
 	fflush(stdout);
 }
 
+/* As a power cut leaves the metadata: in the midst of commits, of which each write to a thin device is followed by one. */
+static void keep_cut(const char *disk, const char *out, uint64_t slot, uint64_t len)
+{
+	const struct thin *t = NULL;
+	pid_t writer;
+
+	for (unsigned i = 0; i < nr_thins && !t; i++)
+		t = thin[i].fd >= 0 ? &thin[i] : NULL;
+	writer = t ? fork() : -1;
+	if (!writer)
+		for (;;) {
+			write_some(t, 1 + (unsigned)rnd(8));
+			(void)fsync(t->fd);
+		}
+	usleep((useconds_t)rnd(200000));
+	if (!run("dmsetup suspend --nolockfs meta"))
+		errx(1, "the metadata device cannot be suspended");
+	keep(disk, out, slot, len);
+	if (!run("dmsetup resume meta"))
+		errx(1, "the metadata device cannot be resumed");
+	if (writer > 0) {
+		kill(writer, SIGKILL);
+		(void)waitpid(writer, NULL, 0);
+	}
+}
+
 static void clear(const char *disk, uint64_t len)
 {
 	int fd = open_disk(disk, O_WRONLY);
@@ -212,7 +241,7 @@ static void clear(const char *disk, uint64_t len)
 
 static void tell_pool(const char *meta, const char *out, uint64_t slot)
 {
-	const bool large = !rnd(3), again = rnd(3);
+	const bool large = !rnd(3), again = rnd(3), cut = !rnd(3);
 	const uint64_t len = ((2 + rnd(large ? 15 : 5)) * 256 + rnd(200)) * UNIT;
 
 	nr_data = 5000 + rnd(rnd(3) ? 60000 : 1000000);
@@ -226,8 +255,11 @@ static void tell_pool(const char *meta, const char *out, uint64_t slot)
 		errx(1, "no pool");
 	for (unsigned n = 8 + (unsigned)rnd(60); n; n--)
 		one_step(large, again);
+	if (cut)
+		keep_cut(meta, out, slot, len);
 	deactivate_pool();
-	keep(out, slot, len);
+	if (!cut)
+		keep(meta, out, slot, len);
 	run("dmsetup remove meta data");
 }
 

@@ -359,10 +359,12 @@ static int read_bitmaps(struct counts *counts, struct err *err)
 		    bitmaps_note(&seen, i, b, &map, le32_get(index.entry[i].nr_free)))
 			take_bitmap(counts, &map, i);
 	}
+	counts->has_other = seen.nr_odd;
 	if (!counts->super->has_sb)
 		return 0;
 	if (bitmaps_odd_is_right(&seen) && !graph_get(g, (uint32_t)seen.odd_block, &map, err)) {
 		take_bitmap(counts, &map, (uint32_t)seen.odd);
+		counts->has_other = false;
 	} else if (root->nr_allocated && bitmaps_are_of_other(&seen)) {
 		counts->has_index = counts->has_counts = false;
 		counts->has_other = true;
