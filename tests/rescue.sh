@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..193
+echo 1..195
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -262,6 +262,8 @@ done <<EOF
 55001 C200 254 1000 1 without a superblock nothing tells whether the newest state was committed
 55001 C200 989 1000 1 nor does anything if a few blocks are lost besides
 52012 Ay200 3783 1000 0 metadata written anew are a state before, too, if the kernel has written since
+41088 H200 1932 1000 0 without details both maps prove that a lost tree was empty
+41088 H200 724 1000 0 so they do where other trees share nodes
 30100 y200 2300 1000 0 zeros behind the end do not tell that no commit began in front
 EOF
 

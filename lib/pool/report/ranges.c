@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Which keys of a device are lost, dropped, likely or open.  A gap whose device has all the
- * mappings that its details promise has lost nothing and is not reported.
+ * mappings that its details promise, or that the maps prove, has lost nothing and is not reported.
  */
 #include <stdlib.h>
 
@@ -113,7 +113,7 @@ void report_device(struct telling *t, const struct sdevice *dev, struct device_r
 		tell_certainty(t, dev->root, d);
 	if (dev->root != NONE)
 		walk(t, dev->root, 0, UINT64_MAX, d, 0);
-	if (dev->source == DETAILS_LIVE && dev->info.mapped_blocks == dev->nr_mappings)
+	if (t->s->tell.mappings_back || (dev->source == DETAILS_LIVE && dev->info.mapped_blocks == dev->nr_mappings))
 		runs_fini(&d->lost);
 }
 

@@ -386,8 +386,9 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	best = order_newest(g, states, &spoilt, &state->rival);
 	state->anew = best && best->row;
 	look_for_newer(g, best, state->anew && !spoilt ? judged : NULL, &newer);
-	/* a commit after an activation begins at the front */
-	state->rivals = best && (spoilt || state->rival || (newer.map_root == NONE && state_has_later(g, best, used, judged)));
+	/* a commit after an activation begins at the front; a pool without devices may be what is left when all since is zero */
+	state->rivals = best && (spoilt || state->rival || !best->sum.devices ||
+				 (newer.map_root == NONE && state_has_later(g, best, used, judged)));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
 	if (best)

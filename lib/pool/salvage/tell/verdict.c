@@ -179,13 +179,13 @@ static bool has_likely(const struct graph *g)
 }
 
 /*
- * Without details the maps must prove the device, and no part of a tree may be lacking, for the data map counts a leaf once;
- * nor be only likely, for no map tells which device has a leaf.
+ * Without details the maps must prove the device.  The data map counts a leaf once: so where a part of a tree is lacking, no lost block may
+ * lack a parent, for it may be a node that the lacking part shared.  Nor may anything be only likely, for no map tells which device has a leaf.
  */
 static bool is_proved_by_maps(const struct tell *tell, const struct sdevice *d)
 {
-	return d->in_top && d->nr_mappings && !trees_have_gap(tell->trees, TREE_MAPPING) && is_proved_by_data(tell) &&
-	       is_proved_by_metadata(tell->datamap) && !has_likely(tell->graph);
+	return d->in_top && is_proved_by_data(tell) && is_proved_by_metadata(tell->datamap) && !has_likely(tell->graph) &&
+	       (!trees_have_gap(tell->trees, TREE_MAPPING) || !counts_lost_lack(tell->counts));
 }
 
 /*
