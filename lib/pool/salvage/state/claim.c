@@ -265,25 +265,22 @@ int state_settle_roots(struct state *state, struct err *err)
 
 /*
  * Roots that were looked for are those of the newest state that can be found.  A newer one may have
- * been in a lost block that this state does not use; behind metadata that were written anew, in as many as a commit writes.
+ * been in a lost block that this state does not use; behind metadata that were written anew it is known where (later.c).
  */
 bool state_newer_may_be_lost(const struct state *state)
 {
 	const struct counts *counts = state->counts;
 	const struct graph *g = counts->graph;
-	const uint32_t least = state->anew ? MIN_COMMIT : 1;
-	uint32_t nr = 0, last = 0, end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
+	uint32_t end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
+	bool found = false;
 
 	/* a state without its index block lost that, and there may be its place */
 	while (end > 1 && counts->super->sb.metadata_sm.bitmap_root && g->kind[end - 1] == BLOCK_ZERO && !counts->found[end - 1])
 		end--;
-	for (uint32_t b = 1; b < end && nr < least; b++)
-		if (g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
-		    (!counts->has_counts || counts->counts_searched || !counts->count[b] || counts->count[b] == COUNT_UNKNOWN)) {
-			nr++;
-			last = b;
-		}
-	return nr == least || (last && last + MIN_COMMIT > end); /* the rest of its commit may be zero, too */
+	for (uint32_t b = 1; b < end && !found && !state->anew; b++)
+		found = g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
+			(!counts->has_counts || counts->counts_searched || !counts->count[b] || counts->count[b] == COUNT_UNKNOWN);
+	return found;
 }
 
 /* A node of @tree in use that lacks a parent, as a root does when the superblock is lost.  NONE: there is none. */

@@ -73,21 +73,24 @@ static bool something_follows(struct graph *g, const struct pool_state *best, ui
 }
 
 /*
- * May the first commit since the metadata were written anew be lost?  It takes the blocks behind them: each of so many as it writes at
- * least is lost then, or a block of a space map that is not known to be an older state's.
+ * May the first commit since the metadata were written anew be lost?  It takes the blocks behind them, up to an older state's index block at
+ * most: as many as it writes at least are lost there.  Or each of the first ones is lost, so many or up to the zeros at the device's
+ * end, or is a block of a space map that is not known to be an older state's.
  */
 static bool first_may_be_lost(const struct graph *g, const struct pool_state *best, const uint64_t *judged)
 {
-	uint32_t begin = g->nr_blocks, end = begin, nr = 0;
+	uint32_t begin = g->nr_blocks, end = begin, nr = 0, lost = 0;
 
 	while (begin > 1 && !bits_get(best->live, begin - 1))
 		begin--;
 	while (end > begin && g->kind[end - 1] == BLOCK_ZERO)
 		end--;
-	for (uint32_t b = begin; b < end && nr == b - begin && nr < MIN_COMMIT; b++)
-		nr += g->kind[b] < BLOCK_NODE || (b > begin && (g->kind[b] == BLOCK_BITMAP ||
-								(g->kind[b] == BLOCK_INDEX && !bits_get(judged, b))));
-	return nr == MIN_COMMIT;
+	for (uint32_t b = begin; b < end && lost < MIN_COMMIT && !(g->kind[b] == BLOCK_INDEX && bits_get(judged, b)); b++) {
+		lost += g->kind[b] < BLOCK_NODE;
+		nr += nr == b - begin &&
+		      (g->kind[b] < BLOCK_NODE || (b > begin && (g->kind[b] == BLOCK_BITMAP || g->kind[b] == BLOCK_INDEX)));
+	}
+	return lost == MIN_COMMIT || nr >= MIN_COMMIT || (nr && begin + nr == end);
 }
 
 bool state_has_later(struct graph *g, const struct pool_state *best, const uint64_t *used, const uint64_t *judged)
