@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..196
+echo 1..197
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -51,7 +51,7 @@ EOF
 # Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
 # only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead;
 # xFRESH: without the kernel's pools, and by the other kinds of damage (-x); yFRESH: by those of devices below (-y); HMANY: with
-# as many pools of many devices; AMANY: pools that were written anew (AyMANY: and -y); CMANY: whose last commit was not completed.
+# as many pools of many devices; AMANY: pools that were written anew (AyMANY: and -y); CMANY, CyMANY: whose last commit was not completed.
 judge() { # OPTION...
 	n=$((n + 1))
 	pools="$work/*/meta.img"
@@ -63,6 +63,7 @@ judge() { # OPTION...
 	H*) pools="" fresh="${fresh#H} -H ${fresh#H}" ;;
 	Ay*) pools="" fresh="0 -y -A ${fresh#Ay}" ;;
 	A*) pools="" fresh="0 -A ${fresh#A}" ;;
+	Cy*) pools="" fresh="0 -y -C ${fresh#Cy}" ;;
 	C*) pools="" fresh="0 -C ${fresh#C}" ;;
 	esac
 	# shellcheck disable=SC2086 # a pattern of files, and options
@@ -261,6 +262,7 @@ done <<EOF
 50030 A200 987 1000 0 what follows on the newest of them is not taken for a newer one
 55001 C200 254 1000 1 without a superblock nothing tells whether the newest state was committed
 55001 C200 989 1000 1 nor does anything if a few blocks are lost besides
+57001 Cy200 1425 0 1 nor does a block that the last state seems to have lost to a later one
 52012 Ay200 3783 1000 0 metadata written anew are a state before, too, if the kernel has written since
 41088 H200 1932 1000 0 without details both maps prove that a lost tree was empty
 41088 H200 724 1000 0 so they do where other trees share nodes

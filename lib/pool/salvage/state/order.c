@@ -349,13 +349,15 @@ static bool is_spoilt(const struct order *o, const struct pool_state *best)
 /*
  * May the pool have been in another state?  An older one is that of the last commit if the newest was not completed: nothing but the
  * superblock tells.  One that the newest was written anew over is not, unless another state of the newest one's pool is there, too: then one
- * of the two was there in pieces before the other.
+ * of the two was there in pieces before the other.  One of which something was reused may have been damaged instead; behind metadata that
+ * were written anew there are many such.
  */
 static bool has_rival(const struct order *o, const struct pool_state *best)
 {
+	const struct pool_state *end = o->st + (best->row ? o->nr_whole : o->nr);
 	bool own = false, foreign = false;
 
-	for (const struct pool_state *a = o->st; a < o->st + o->nr_whole; a++) {
+	for (const struct pool_state *a = o->st; a < end; a++) {
 		const bool over = a != best && is_made_over(o, a, best);
 
 		if (a != best && !over && !is_gone_since(o, a, best) && !have_same_trees(o->g, a, best))
