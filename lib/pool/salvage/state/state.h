@@ -20,7 +20,7 @@ struct state {
 	struct counts *counts;
 	enum roots_source roots;
 	bool rivals;	    /* without a superblock: another state than that which was found may be the pool's */
-	bool rival;	    /* one of them is there, and nothing of it was reused */
+	bool rival;	    /* its index block is there */
 	bool anew;	    /* the state that was found was written anew, and the kernel has not written since */
 	const struct superblock *own; /* with roots of which an index block is looked for */
 	bool outdated;		      /* there is one: they are of an older state than the superblock */
@@ -54,7 +54,7 @@ struct pool_state {
 };
 /*
  * The newest of the states in which nothing was reused.  *spoilt: one of the others is newer by where it was written, so it was not
- * reused but spoilt; *rival: the pool may have been in one of those, with other trees.
+ * reused but spoilt; *rival: the pool may have been in another state, with other trees.
  */
 const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt, bool *rival);
 
