@@ -174,12 +174,11 @@ void put_super(const struct salvage *s, struct outbuf *out)
 	if (values->header_notes.len)
 		outbuf_add(out, values->header_notes.data, values->header_notes.len);
 	put_agreement(s, out);
-	if (state_has_newer(state) && state->rival)
-		outbuf_str(out, "without the superblock it is not known whether the pool was in this state or in another that is there: "
-				"devices may be as they were before, or have changes that were not completed; --list-roots lists the "
-				"roots of the others\n");
-	else if (state_has_newer(state))
-		outbuf_str(out, "the newest changes may be lost: devices may be as they were before\n");
+	if (state_has_newer(state))
+		outbuf_str(out, state->rival ? "without the superblock it is not known whether the pool was in this state or in another that is "
+					       "there: devices may be as they were before, or have changes that were not completed; "
+					       "--list-roots lists the roots of the others\n" :
+					       "the newest changes may be lost: devices may be as they were before\n");
 	if (s->trees.uncertain || (s->assign.unconfirmed && !s->tell.mappings_back))
 		outbuf_str(out, "some parts could belong to more than one device: check them "
 				"before use\n");

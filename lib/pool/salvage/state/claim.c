@@ -274,10 +274,12 @@ bool state_newer_may_be_lost(const struct state *state)
 	uint32_t end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
 	bool found = false;
 
+	if (state->anew)
+		return false;
 	/* a state without its index block lost that, and there may be its place */
 	while (end > 1 && counts->super->sb.metadata_sm.bitmap_root && g->kind[end - 1] == BLOCK_ZERO && !counts->found[end - 1])
 		end--;
-	for (uint32_t b = 1; b < end && !found && !state->anew; b++)
+	for (uint32_t b = 1; b < end && !found; b++)
 		found = g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
 			(!counts->has_counts || counts->counts_searched || !counts->count[b] || counts->count[b] == COUNT_UNKNOWN);
 	return found;

@@ -4,6 +4,9 @@
 #include "base/bits.h"
 #include "pool/salvage/state/state.h"
 
+/* Blocks that a commit which changes mappings writes at least: top level, details, and a bitmap and the index of the metadata map. */
+#define MIN_COMMIT 4
+
 /* Does the leaf of the top level name for a device the root that the top level at @top names for it? */
 static bool names_a_root_of(const struct graph *g, const struct snode *n, uint32_t top)
 {

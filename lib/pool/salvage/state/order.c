@@ -358,11 +358,14 @@ static bool has_rival(const struct order *o, const struct pool_state *best)
 	bool own = false, foreign = false;
 
 	for (const struct pool_state *a = o->st; a < end; a++) {
-		const bool over = a != best && is_made_over(o, a, best);
+		bool over;
 
-		if (a != best && !over && !is_gone_since(o, a, best) && !have_same_trees(o->g, a, best))
+		if (a == best)
+			continue;
+		over = is_made_over(o, a, best);
+		if (!over && !is_gone_since(o, a, best) && !have_same_trees(o->g, a, best))
 			return true;
-		if (a != best && are_related(o->g, a, best))
+		if (are_related(o->g, a, best))
 			own = true;
 		else
 			foreign |= over;

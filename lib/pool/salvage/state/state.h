@@ -5,9 +5,6 @@
 /* Which of the states that the device holds is salvaged? */
 #include "pool/salvage/witness/counts.h"
 
-/* Blocks that a commit which changes mappings writes at least: top level, details, and a bitmap and the index of the metadata map. */
-#define MIN_COMMIT 4
-
 enum roots_source {
 	ROOTS_NAMED,   /* by the superblock, by the user, or by none: then they were searched for */
 	ROOTS_CLAIMED, /* those that a damaged superblock names are intact, and are used */

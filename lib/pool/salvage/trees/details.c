@@ -38,18 +38,25 @@ int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *er
 	return r;
 }
 
-int details_add(struct graph *g, uint32_t node, struct details_sum *sum, struct err *err)
+static void sum_up(const struct vec *details, struct details_sum *sum)
 {
-	struct vec details = { 0 };
-	int r = details_read(g, node, &details, err);
-	const struct device_info *d = details.data;
+	const struct device_info *d = details->data;
 
-	for (size_t i = 0; i < details.nr && r >= 0; i++) {
+	for (size_t i = 0; i < details->nr; i++) {
 		sum->devices++;
 		sum->mappings += MIN(d[i].mapped_blocks, MAX_DATA_BLOCK);
 		sum->transaction = MAX(sum->transaction, d[i].transaction);
 		sum->time = MAX(sum->time, MAX(d[i].snap_time, d[i].creation_time));
 	}
+}
+
+int details_add(struct graph *g, uint32_t node, struct details_sum *sum, struct err *err)
+{
+	struct vec details = { 0 };
+	int r = details_read(g, node, &details, err);
+
+	if (r >= 0)
+		sum_up(&details, sum);
 	free(details.data);
 	return r;
 }
@@ -243,9 +250,11 @@ bool details_precede(struct graph *g, uint32_t a, uint32_t b)
 	struct details_sum now = { 0 };
 	bool found = false;
 
-	if (!details_read(g, a, &of_a, NULL) && !details_read(g, b, &of_b, NULL) && !details_add(g, b, &now, NULL))
+	if (!details_read(g, a, &of_a, NULL) && !details_read(g, b, &of_b, NULL)) {
+		sum_up(&of_b, &now);
 		for (const struct device_info *d = of_a.data; d < (struct device_info *)of_a.data + of_a.nr && !found; d++)
 			found = was_before(d, details_find(&of_b, d->dev_id), &now);
+	}
 	free(of_a.data);
 	free(of_b.data);
 	return found;

@@ -20,7 +20,7 @@ struct counts {
 	bool has_counts;
 	bool counts_searched; /* from a bitmap that no index names */
 	bool has_index;	      /* of the state's own metadata map */
-	bool has_other;	      /* in its place is one of another state */
+	bool has_other;	      /* it, or one of its bitmaps, is of another state */
 };
 
 int counts_read(struct counts *counts, struct err *err);
