@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..197
+echo 1..198
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -51,7 +51,7 @@ EOF
 # Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
 # only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead;
 # xFRESH: without the kernel's pools, and by the other kinds of damage (-x); yFRESH: by those of devices below (-y); HMANY: with
-# as many pools of many devices; AMANY: pools that were written anew (AyMANY: and -y); CMANY, CyMANY: whose last commit was not completed.
+# as many pools of many devices; AMANY: pools that were written anew (AyMANY: and -y); CMANY, CxMANY, CyMANY: whose last commit was not completed.
 judge() { # OPTION...
 	n=$((n + 1))
 	pools="$work/*/meta.img"
@@ -63,6 +63,7 @@ judge() { # OPTION...
 	H*) pools="" fresh="${fresh#H} -H ${fresh#H}" ;;
 	Ay*) pools="" fresh="0 -y -A ${fresh#Ay}" ;;
 	A*) pools="" fresh="0 -A ${fresh#A}" ;;
+	Cx*) pools="" fresh="0 -x -C ${fresh#Cx}" ;;
 	Cy*) pools="" fresh="0 -y -C ${fresh#Cy}" ;;
 	C*) pools="" fresh="0 -C ${fresh#C}" ;;
 	esac
@@ -267,6 +268,7 @@ done <<EOF
 41088 H200 1932 1000 0 without details both maps prove that a lost tree was empty
 41088 H200 724 1000 0 so they do where other trees share nodes
 52014 Ay200 1884 990 1 of the first commit since metadata were written anew some blocks may be lost
+56005 Cx200 766 0 1 a whole data map does not tell that devices are missing which are empty or share all that they have
 30100 y200 2300 1000 0 zeros behind the end do not tell that no commit began in front
 EOF
 

@@ -60,13 +60,14 @@ static bool counts_are_doubtful(const struct tell *tell)
 }
 
 /*
- * Were writes lost, and neither map is there, but a snapshot that is later than all that the devices know of?  It was deleted, or
- * the trees are older than the superblock.
+ * Were writes lost, but a snapshot is later than all that the devices know of?  It was deleted, or the trees are older than the
+ * superblock.  The metadata map would tell, or both the data map, which does not see devices that are empty or share all that they
+ * have, and the number of blocks in use.
  */
 static bool time_is_doubtful(const struct tell *tell)
 {
 	return tell->super->has_sb && trees_newest_time(tell->trees) < tell->super->sb.time && nr_lost_writes(tell) &&
-	       lacks_both_maps(tell);
+	       !counts_are_whole(tell->counts) && !(tell->datamap->agrees.data_whole && counts_add_up(tell->counts));
 }
 
 /*
