@@ -45,3 +45,12 @@ commands() { ls man/thin_*.8 | sed 's,man/,,; s/\.8$//'; }
 		[ "$(one_by_one $goals)" -eq 0 ] || { echo "$goals"; return 1; }
 	done
 }
+
+@test "sources and builds in folders with a space in their path compile" {
+	[ ! -e config.status ] || skip "the sources are configured"
+	mkdir -p "$BATS_TEST_TMPDIR/a b/build"
+	ln -s "$PWD" "$BATS_TEST_TMPDIR/a b/src"
+	cd "$BATS_TEST_TMPDIR/a b/build"
+	../src/configure -q --with-tools=thin_metadata_size >/dev/null
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s lib/base/err.o
+}
