@@ -39,6 +39,16 @@ quickstart() {
 	cmp s/expected.img s/out.img
 }
 
+@test "quickstart: a relative BUILD is in the folder of the sources, and its commands are what runs" {
+	cp "$abs_top_srcdir/quickstart" .
+	ln -s "$abs_top_builddir" built
+	mkdir other
+	printf '#!/bin/sh\nexit 3\n' >other/thin_restore
+	chmod +x other/thin_restore
+	BUILD=built PATH=$PWD/other:$PATH ./quickstart --sample
+	cmp s/expected.img s/out.img
+}
+
 # A copy in which stand-ins install packages: they write what they were asked for to the file "asked",
 # and fail for the packages in the file "refused".
 pretended() {
