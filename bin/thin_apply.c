@@ -30,9 +30,7 @@ static const struct opt opts[] = {
 	  "use the origin's bytes unchanged, even if it looks like a qcow2, vmdk, ... image", OPT_ORIGIN_FORMAT },
 	{ 'n', "dry-run", ARG_NONE, NULL, "check everything, write nothing", 'n' },
 	{ 'f', "force", ARG_NONE, NULL,
-	  "overwrite a block device that holds data, or a file that is not the bytes of a disk; format a pool "
-	  "that the table names by MAJOR:MINOR",
-	  'f' },
+	  "overwrite a block device that holds data, or a file that is not the bytes of a disk", 'f' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", 'q' },
 	{ 0 },
 };

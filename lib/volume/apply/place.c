@@ -180,7 +180,9 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 		free(p);
 		return err_nomem(err, "target");
 	}
-	r = table_device(arg->table, device, arg->table ? arg->table->path : arg->metadata, &id, &line,
+	r = pool_arg_readable(arg, false, err);
+	if (!r)
+		r = table_device(arg->table, device, arg->table ? arg->table->path : arg->metadata, &id, &line,
 			 err);
 	if (!r)
 		r = judge_size(arg, line, device, opt, &p->size, err);
@@ -204,7 +206,7 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 	if (!r && origin)
 		r = origin_open(origin, DEV_BUFFERED, opt->origin_raw, &p->origin, err);
 	if (!r)
-		r = target_open(arg, data, opt->dry_run ? DEV_DRY : DEV_WRITE, opt->force, &p->target, err);
+		r = target_open(arg, data, opt->dry_run ? DEV_DRY : DEV_WRITE, false, &p->target, err);
 	if (!r)
 		r = target_device(p->target, id, p->size, p->origin, &p->dev, err);
 	if (r)

@@ -15,13 +15,16 @@ struct place_options {
 	uint64_t size;	    /* bytes that the image needs; 0: not known yet */
 	bool whole;	    /* it replaces all: a block device is checked for contents */
 	bool dry_run;	    /* refused as if it were written, and opened to be read only */
-	bool force;	    /* overwrite other contents; format a device named by number */
+	bool force;	    /* overwrite other contents */
 };
 
 /* A file that exists, or a block device that is not in use. */
 int place_open_raw(const char *path, const struct place_options *opt, struct place **out,
 		   struct err *err);
-/* Device @device of the inactive pool of @arg, which is opened for writing unless .dry_run. */
+/*
+ * Device @device of the inactive pool of @arg, which is opened for writing unless .dry_run.  -ENODATA: the pool's first
+ * block is zero.  It is not formatted: a new pool has no device, and thin_repair could find less afterwards.
+ */
 int place_open_thin(struct pool_arg *arg, const char *device, const struct place_options *opt,
 		    struct place **out, struct err *err);
 /* Commits and closes.  The error is that of the commit. */
