@@ -42,3 +42,21 @@ refused() {
 	# both devices are still there for thin_repair
 	[ "$(thin_repair -q --accept-loss --data-block-size 128 --nr-data-blocks 32 -i meta -o back --size 512K; thin_ls --no-headers -o DEV back | tr -d ' \n')" = 12 ]
 }
+
+@test "a pool that would grow stays as it is when thin_apply refuses, and grows with the first write" {
+	thin_materialize -q tab a a.raw
+	thin_materialize -q tab b b.raw
+	truncate -s 3M data
+	sed -i 's/^pool: 0 4096/pool: 0 6144/' tab
+	echo 'c: 0 1400 thin pool 3 base' >>tab
+	refused 1 "it is not the base, nothing was written" thin_apply -i b.raw tab b --base-sha256 "$(sha256sum <a.raw | cut -d' ' -f1)"
+	refused 74 "device 3 does not exist" thin_apply -i b.raw tab c
+	refused 1 "has 655360 bytes" thin_apply -i b.raw tab a
+	printf 'rbd diff v1\ns\0\0\0\1\0\0\0\0e' | refused 1 "the image needs" thin_apply tab a
+	# a stream that ends before its first record
+	printf 'rbd diff v1\n' | refused 1 "0 records were applied" thin_apply tab b
+	[ "$(thin_info --format json meta | jq .data.nr_blocks)" = 32 ]
+	head -c 50 /dev/urandom | thin_apply -q -O raw tab b
+	[ "$(thin_info --format json meta | jq .data.nr_blocks)" = 48 ]
+	thin_check -q meta
+}

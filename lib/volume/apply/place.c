@@ -33,6 +33,7 @@ struct place {
 	struct target *target; /* thin device */
 	struct target_dev *dev;
 	struct io *origin;
+	bool written; /* the target: until then a pool whose devices have grown stays as it is on the disk */
 };
 
 const char *const *place_files(const struct place *p)
@@ -61,8 +62,10 @@ int place_close(struct place *p, struct err *err)
 
 	if (!p)
 		return 0;
-	if (p->target)
+	if (p->target && p->written)
 		r = target_close(p->target, err);
+	else
+		target_drop(p->target);
 	io_free(p->origin);
 	io_free(p->io);
 	free(p->name);
@@ -241,6 +244,13 @@ int place_read(struct place *p, void *buf, size_t len, uint64_t at, struct err *
 	return p->dev ? target_read(p->dev, buf, len, at, err) : io_read(p->io, buf, len, at, err);
 }
 
+/* To the target; @buf NULL: zeros. */
+static int write_target(struct place *p, const uint8_t *buf, uint64_t len, uint64_t at, struct err *err)
+{
+	p->written = true;
+	return buf ? target_write(p->dev, buf, len, at, err) : target_zero(p->dev, len, at, true, err);
+}
+
 /* Has the device other bytes there?  Bytes that cannot be read, as on a lost part of the origin, are others.  @buf NULL: zeros. */
 static bool differs(struct place *p, void *old, const uint8_t *buf, uint64_t len, uint64_t at)
 {
@@ -275,7 +285,7 @@ static int write_changes(struct place *p, const uint8_t *buf, uint64_t len, uint
 	for (uint64_t done = 0; done < len && !r; done += n, at += n) {
 		n = MIN(len - done, block - at % block);
 		if (differs(p, old, buf ? buf + done : NULL, n, at))
-			r = buf ? target_write(p->dev, buf + done, n, at, err) : target_zero(p->dev, n, at, true, err);
+			r = write_target(p, buf ? buf + done : NULL, n, at, err);
 	}
 	return r;
 }
@@ -290,7 +300,7 @@ int place_write(struct place *p, const void *buf, size_t len, uint64_t at, struc
 {
 	if (!p->dev)
 		return io_write(p->io, buf, len, at, err);
-	return origin_part(p, len, at) ? write_changes(p, buf, len, at, err) : target_write(p->dev, buf, len, at, err);
+	return origin_part(p, len, at) ? write_changes(p, buf, len, at, err) : write_target(p, buf, len, at, err);
 }
 
 static int write_zeros(struct place *p, uint64_t len, uint64_t at, struct err *err)
@@ -315,7 +325,7 @@ int place_zero(struct place *p, uint64_t len, uint64_t at, struct err *err)
 		const uint64_t n = origin_part(p, len, at);
 		int r = n ? write_changes(p, NULL, n, at, err) : 0;
 
-		return r || n == len ? r : target_zero(p->dev, len - n, at + n, true, err);
+		return r || n == len ? r : write_target(p, NULL, len - n, at + n, err);
 	}
 	/* punching frees the space where the device supports it */
 	return len && io_punch(p->io, at, len, NULL) ? write_zeros(p, len, at, err) : 0;
@@ -323,7 +333,9 @@ int place_zero(struct place *p, uint64_t len, uint64_t at, struct err *err)
 
 int place_sync(struct place *p, struct err *err)
 {
-	return p->target ? target_flush(p->target, err) : io_flush(p->io, err);
+	if (!p->target)
+		return io_flush(p->io, err);
+	return p->written ? target_flush(p->target, err) : 0;
 }
 
 void place_keep(struct place *p, void (*tell)(void *ctx, const char *text), void *ctx)

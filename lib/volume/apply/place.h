@@ -27,7 +27,7 @@ int place_open_raw(const char *path, const struct place_options *opt, struct pla
  */
 int place_open_thin(struct pool_arg *arg, const char *device, const struct place_options *opt,
 		    struct place **out, struct err *err);
-/* Commits and closes.  The error is that of the commit. */
+/* Commits what was written, and closes.  The error is that of the commit. */
 int place_close(struct place *p, struct err *err);
 
 /* The files and devices that it consists of; NULL behind the last. */
