@@ -5,6 +5,11 @@
 
 bats_require_minimum_version 1.5.0
 load needs
+load loop.bash
+
+teardown() {
+	loops_end
+}
 
 # Devices a and b, which is a changed snapshot of a, over the origin base
 setup() {
@@ -59,4 +64,18 @@ refused() {
 	head -c 50 /dev/urandom | thin_apply -q -O raw tab b
 	[ "$(thin_info --format json meta | jq .data.nr_blocks)" = 48 ]
 	thin_check -q meta
+}
+
+@test "a block device is read as a raw image, by name and as standard input, as a file is" {
+	truncate -s 200K image
+	loop image
+	thin_apply -q -i "$LOOP" tab a
+	thin_materialize -q tab a - | cmp -n $((200 << 10)) - image
+	head -c 200K /dev/urandom >"$LOOP"
+	dd of=/dev/null bs=4K count=1 status=none <"$LOOP"
+	thin_apply -q tab a <"$LOOP"
+	thin_materialize -q tab a - | cmp -n $((200 << 10)) - "$LOOP"
+	truncate -s 0 copy
+	thin_apply -q -i "$LOOP" copy
+	cmp copy "$LOOP"
 }

@@ -24,7 +24,7 @@ typedef unsigned long long ull;
 
 struct apply_source {
 	enum apply_format format;
-	bool top, seekable;
+	bool top, seekable, is_device;
 	bool named; /* the user gives the format */
 	const char *name;
 	const char *file[2];
@@ -140,7 +140,8 @@ static int open_input(struct apply_source *s, const char *path, struct err *err)
 	if (isatty(s->fd))
 		return err_set(err, -EDOM, "standard input is a terminal: give -i FILE, or pipe a stream into this");
 	s->seekable = (S_ISREG(st.st_mode) && !lseek(s->fd, 0, SEEK_CUR)) || S_ISBLK(st.st_mode);
-	s->len = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	s->is_device = S_ISBLK(st.st_mode);
+	s->len = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0; /* a device's is that of its image */
 	r = read_full(s, s->head, sizeof(s->head), &s->head_len, err);
 	if (!r && s->seekable) {
 		if (lseek(s->fd, 0, SEEK_SET))
@@ -155,7 +156,7 @@ static int choose_format(struct apply_source *s, enum apply_format format, struc
 	s->named = format;
 	s->format = format ? format : looks_like(s->head, s->head_len);
 	/* a file cut within its first bytes must not pass for a raw image */
-	if (!s->format && s->seekable && s->len >= 512 && s->head_len == sizeof(s->head))
+	if (!s->format && s->seekable && (s->len >= 512 || s->is_device) && s->head_len == sizeof(s->head))
 		s->format = APPLY_RAW;
 	if (!s->format)
 		return err_set(err, -EDOM,
