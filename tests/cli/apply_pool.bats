@@ -79,3 +79,12 @@ refused() {
 	thin_apply -q -i "$LOOP" copy
 	cmp copy "$LOOP"
 }
+
+@test "the external origin may be the input, because it is only read; metadata and data may not" {
+	truncate -s 655360 base
+	thin_apply -n -i base tab a
+	thin_apply -q -i base tab a
+	thin_materialize -q tab a - | cmp - base
+	refused 64 "given both as input and as target" thin_apply -O raw -i data tab a
+	refused 64 "given both as input and as target" thin_apply -O raw -i meta tab a
+}

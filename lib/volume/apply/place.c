@@ -20,7 +20,7 @@
 #include "volume/target/target.h"
 
 #define ZEROS ((size_t)1 << 20)
-#define NR_FILES 4
+#define NR_FILES 2
 
 typedef unsigned long long ull;
 
@@ -197,8 +197,6 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 		origin = line->origin.path;
 	p->file[0] = arg->metadata;
 	p->file[1] = data;
-	if (data)
-		p->file[2] = origin;
 	choose_features(arg->table);
 	if (!r && !data)
 		r = err_set(err, -EDOM, "%s is bare metadata, which does not name the data device: give --data-dev "

@@ -30,7 +30,7 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 /* Commits what was written, and closes.  The error is that of the commit. */
 int place_close(struct place *p, struct err *err);
 
-/* The files and devices that it consists of; NULL behind the last. */
+/* The files and devices that are written; NULL behind the last. */
 const char *const *place_files(const struct place *p);
 const char *place_name(const struct place *p);
 uint64_t place_size(const struct place *p); /* bytes */
