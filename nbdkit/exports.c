@@ -75,6 +75,7 @@ static int is_served(const char *name, struct err *err)
 static int unlisted(uint32_t id, uint64_t size, const char *origin, struct err *err)
 {
 	const struct table *t = thin.arg.table;
+	char ways[80];
 	uint64_t end;
 	int r;
 
@@ -88,8 +89,8 @@ static int unlisted(uint32_t id, uint64_t size, const char *origin, struct err *
 		return 0;
 	}
 	r = target_mapped_end(thin.target, id, &end, err);
-	return r ? r : table_not_listed(t, id, end >> SECTOR_SHIFT,
-					"size=SIZE, with origin=DEV if it has one", err);
+	snprintf(ways, sizeof(ways), "device=%u with size=SIZE, and with origin=DEV if it has one", id);
+	return r ? r : table_not_listed(t, id, end >> SECTOR_SHIFT, ways, err);
 }
 
 /* Bare metadata and no size=: the export may be longer or shorter than the device. */

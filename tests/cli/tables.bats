@@ -220,7 +220,11 @@ have_plugin() {
 	run ! plugin pool=two device=1
 	[[ "$output" == *"a-tpool, b-tpool"* ]]
 	run ! plugin pool=one device=1
-	[[ "$output" == *"'0 LENGTH thin p 1 base'"* ]]
+	[[ "$output" == *"'0 LENGTH thin p 1 base'"*"or give device=1 with size=SIZE, and with origin=DEV"* ]]
+	run ! plugin pool=one size=1M # a device without a line has no export of its own
+	[[ "$output" == *"device=ID is missing"* ]]
+	run -0 --separate-stderr plugin pool=one device=1 size=1M
+	[ "$output" = 1048576 ]
 	run -0 --separate-stderr plugin pool=m data-dev=data device=1
 	[ "$output" = 655360 ]
 	[[ "$stderr" == *"655360 bytes, is a guess"* ]]
