@@ -14,6 +14,9 @@
 #include "base/text/similar.h"
 #include "nbdkit/exports.h"
 
+static const char *const keys[] = { "pool", "pool-name", "pv", "seqno", "device", "data-dev", "origin",
+				    "origin-format", "size", "readonly", "force", "force-share" };
+
 static int set_path(char **to, const char *value)
 {
 	free(*to);
@@ -63,8 +66,6 @@ static int set_bool(bool *to, const char *value)
 
 static int unknown(const char *key)
 {
-	static const char *const keys[] = { "pool", "pool-name", "pv", "seqno", "device", "data-dev", "origin",
-					    "origin-format", "size", "readonly", "force", "force-share" };
 	char question[SIMILAR_QUESTION];
 	struct similar s;
 
@@ -82,10 +83,24 @@ static int unknown(const char *key)
 	return -1;
 }
 
+static bool is_known(const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(key, keys[i]))
+			return true;
+	return false;
+}
+
 int params_set(const char *key, const char *value)
 {
 	struct err err = { 0 };
 
+	if (!is_known(key))
+		return unknown(key);
+	if (!*value) {
+		nbdkit_error("%s= is empty: it needs a value", key);
+		return -1;
+	}
 	if (!strcmp(key, "pool") && strcmp(value, "-"))
 		return set_path(&thin.pool, value);
 	if (!strcmp(key, "pool"))
@@ -116,11 +131,7 @@ int params_set(const char *key, const char *value)
 	}
 	if (!strcmp(key, "readonly"))
 		return set_bool(&thin.read_only, value);
-	if (!strcmp(key, "force"))
-		return set_bool(&thin.force, value);
-	if (!strcmp(key, "force-share"))
-		return set_bool(&thin.force_share, value);
-	return unknown(key);
+	return set_bool(!strcmp(key, "force") ? &thin.force : &thin.force_share, value);
 }
 
 int params_complete(void)

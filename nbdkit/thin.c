@@ -101,7 +101,7 @@ static const char *advice(int code)
 {
 	switch (code) {
 	case -ENOTSUP: /* it can be read, but not changed */
-		return "; serve it with readonly=true";
+		return "; readonly=true serves it as it is";
 	case -ETXTBSY:
 		return "; force-share=true reads it anyway";
 	}

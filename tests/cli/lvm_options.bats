@@ -41,7 +41,7 @@ setup() {
 @test "nbdkit: by an older text of LVM, or of a disk from a pipe, a pool is served for reading alone" {
 	need_plugin
 	run nbd "$PLUGIN" lvm-multi pool-name=pool seqno=30 device=t1 --run true
-	[ "$status" -ne 0 ] && [[ "$output" == *"because the newest is 40: "*"; serve it with readonly=true" ]]
+	[ "$status" -ne 0 ] && [[ "$output" == *"because the newest is 40: "*"; readonly=true serves it as it is" ]]
 	run -0 nbd "$PLUGIN" lvm-multi pool-name=pool seqno=30 device=t1 readonly=true --run true
 	run nbd "$PLUGIN" - pool-name=pool2 device=u1 --run true < <(cat lvm-multi/pv0.img)
 	[ "$status" -ne 0 ] && [[ "$output" == *"standard input cannot be changed in place"* ]]

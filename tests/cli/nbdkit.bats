@@ -141,6 +141,17 @@ io() { # [device] qemu-io command...
 	[[ "$output" == *busy* ]]
 }
 
+@test "nbdkit-thin: a parameter without a value is said to be empty" {
+	local keys
+	keys=$(grep -oE '\["?[a-z-]+=|^\.RB \[ [a-z\\-]+=|^\.BI [a-z\\-]+=' "$abs_top_srcdir/man/nbdkit-thin-plugin.1" |
+		grep -oE '[a-z\\-]+=' | tr -d '\\=' | sort -u)
+	[ "$(wc -w <<<"$keys")" -ge 10 ]
+	for key in $keys; do
+		run serve pool=table $key= -- true
+		[[ "$status" -ne 0 && "$output" == *"$key= is empty"* ]] || { echo "$key: $output"; return 1; }
+	done
+}
+
 @test "nbdkit-thin: needs_check is served with readonly=true only" {
 	need nbdcopy
 	cp "$abs_top_srcdir/tests/fixtures/needscheck-ioerror.tar.zst" .
@@ -149,7 +160,7 @@ io() { # [device] qemu-io command...
 	cd needscheck-ioerror
 	run serve pool=tables device=t0 -- true
 	[ "$status" -ne 0 ]
-	[[ "$output" == *needs_check*readonly=true* ]]
+	[[ "$output" == *"needs_check"*"rebuilds the metadata; readonly=true serves it as it is"* ]]
 	serve pool=tables device=t0 readonly=true -- 'nbdcopy "$uri" - | sha256sum' >sum
 	[ "$(cut -d' ' -f1 sum)" = "$(awk '$1 == "thin" && $2 == "t0" { print $6 }' oracle)" ]
 }
