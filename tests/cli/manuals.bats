@@ -15,6 +15,10 @@ setup() {
 	mandoc -Tlint -W warning man/*.[1578]
 }
 
+@test "words behind the name of a page are not set without a blank" {
+	run ! grep -nE '^\.(BR|RB|BI|IB|IR|RI) .*[.,:;)] [A-Za-z]{2,}$' man/*.[1578]
+}
+
 @test "lexgrog finds name and purpose of each page, so that man -k does" {
 	need lexgrog
 	lexgrog man/*.[1578]
