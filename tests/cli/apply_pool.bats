@@ -88,3 +88,70 @@ refused() {
 	refused 64 "given both as input and as target" thin_apply -O raw -i data tab a
 	refused 64 "given both as input and as target" thin_apply -O raw -i meta tab a
 }
+
+@test "a device on which others stand as their external origin, through what lines ever, is not written, and they are named" {
+	local as
+	# nobody stands on b yet
+	echo 'mapped: 0 1400 linear b 0' >>tab
+	thin_apply -q -i image tab mapped
+	# of another pool of the file, and more than are named
+	truncate -s 512K meta2
+	truncate -s 2M data2
+	echo 'pool2: 0 4096 thin-pool meta2 data2 128 0' >>tab
+	sed -i 's/thin pool /thin pool1 /; s/^pool:/pool1:/' tab
+	printf 'x%d: 0 1400 thin pool2 %d b\n' 1 1 2 2 3 3 4 4 5 5 6 6 7 7 >>tab
+	for as in b mapped; do
+		refused 1 "'b' is the external origin of 'x1', 'x2', 'x3', 'x4', 'x5' and 2 more: a write" thin_apply -i image tab $as
+	done
+	thin_apply -q -i image tab a
+	# of the same pool, through other devices
+	cat >>tab <<-'TABLE'
+		half: 0 640 linear a 0
+		half: 640 640 zero
+		again: 0 1280 thin pool1 1 base
+		c: 0 1280 thin pool1 3 half
+		d: 0 1280 thin pool1 4 c
+		0 1280 thin pool1 5 d
+	TABLE
+	for as in a again; do
+		refused 1 "is the external origin of 'c', 'd', device 5: a write would change their bytes" thin_apply -i image tab $as
+		refused 1 "a write would change their bytes" thin_apply -n -i image tab $as
+	done
+	refused 1 "'c' is the external origin of 'd', device 5: a write" thin_apply -i image tab c
+}
+
+# read_only VOLUME DISK...: LVM's newest text has VOLUME without "WRITE"
+read_only() {
+	python3 - "$@" <<-'PY'
+	import struct, sys, zlib
+	crc = lambda b: zlib.crc32(b, 0xF597A6CF ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
+	for name in sys.argv[2:]:
+	    disk = bytearray(open(name, "rb").read(2 << 20))
+	    area = disk.index(b"\x20LVM2\x20x[5A%r0N*>") - 4
+	    begin, size = struct.unpack_from("<QQ", disk, area + 40)
+	    begin += area
+	    text = bytearray(disk[begin : begin + size])
+	    at = text.index(b"\n" + sys.argv[1].encode() + b" {")
+	    at = text.index(b'"WRITE",', at)
+	    text[at : at + 8] = b" " * 8
+	    disk[begin : begin + size] = text
+	    struct.pack_into("<I", disk, area + 56, crc(text))
+	    struct.pack_into("<I", disk, area, crc(disk[area + 4 : area + 512]))
+	    with open(name, "r+b") as f:
+	        f.write(disk)
+	PY
+}
+
+@test "a volume that LVM has read-only, or as an external origin, is not written; the others of its pool are" {
+	need zstd python3
+	zstd -qdc --long=27 "$abs_top_srcdir/tests/fixtures-lvm/lvm-extorigin.tar.zst" | tar -xSf -
+	ln -sf lvm-extorigin/pv0.img meta # what refused() looks at
+	ln -sf lvm-extorigin/pv1.img data
+	refused 1 "'tb' is the external origin of 'xtb', 'xtb-snap': a write" thin_apply -O raw -i image lvm-extorigin tb
+	refused 1 "'xlin.b' is the external origin of 'chain': a write" thin_apply -O raw -i image lvm-extorigin vg/xlin.b
+	thin_apply -q -O raw -i image lvm-extorigin chain
+	thin_materialize -q lvm-extorigin chain - | cmp -n 300000 - image
+	read_only chain lvm-extorigin/pv?.img
+	refused 1 "'chain' is read-only in LVM, so it can only be read: 'lvchange -prw vg/chain' makes it writable" thin_apply -O raw -i image lvm-extorigin chain
+	thin_apply -q -O raw -i image lvm-extorigin xtb
+}

@@ -138,7 +138,8 @@ static void choose_features(struct table *t)
 	}
 }
 
-static int judge_size(const struct pool_arg *arg, const struct table_thin *line, const char *device,
+/* The line of the device, and its size. */
+static int judge_line(const struct pool_arg *arg, const struct table_thin *line, const char *device,
 		      const struct place_options *opt, uint64_t *size, struct err *err)
 {
 	*size = line ? line->length << SECTOR_SHIFT : opt->size;
@@ -154,7 +155,7 @@ static int judge_size(const struct pool_arg *arg, const struct table_thin *line,
 			       "device %s has %llu bytes, the image has %llu: nothing was written; change its "
 			       "LENGTH in the table",
 			       device, (ull)*size, (ull)opt->size);
-	return 0;
+	return line ? table_may_write(arg->table, line, err) : 0;
 }
 
 static int roles_apart(const struct pool_arg *arg, const char *data, const char *origin, struct err *err)
@@ -188,7 +189,7 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 		r = table_device(arg->table, device, arg->table ? arg->table->path : arg->metadata, &id, &line,
 			 err);
 	if (!r)
-		r = judge_size(arg, line, device, opt, &p->size, err);
+		r = judge_line(arg, line, device, opt, &p->size, err);
 	if (!r)
 		r = pool_arg_data_path(arg, opt->data, NULL, &data, err);
 	if (origin)

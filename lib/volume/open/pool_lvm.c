@@ -69,6 +69,23 @@ static bool has_pool(const struct lvm *l)
 	return false;
 }
 
+/* Which thin LVs are read-only: an external origin is, and what lvchange made so. */
+static void take_permissions(const struct lvm *l, struct table *t)
+{
+	for (size_t i = 0; i < t->nr_all_thins; i++) {
+		const char *name = t->thin[i].name, *lv = lv_of(name);
+
+		for (size_t v = 0; v < l->nr_vgs; v++) {
+			const char *group = l->vg[v].shown;
+			const size_t len = strlen(group);
+			const bool is_here = lv == name || (!strncmp(name, group, len) && name + len + 1 == lv);
+			const struct lvm_lv *found = is_here ? lvm_find_lv(&l->vg[v], lv) : NULL;
+
+			t->thin[i].read_only |= found && !found->writable;
+		}
+	}
+}
+
 int pool_lvm_table(const char *path, const struct pool_want *want, struct table **out, struct err *err)
 {
 	CLEANUP(lvm_cleanup) struct lvm *l = NULL;
@@ -88,7 +105,9 @@ int pool_lvm_table(const char *path, const struct pool_want *want, struct table 
 	if (text.error)
 		return err_nomem(err, "the table of LVM's volumes");
 	r = table_parse(path, "/", text.data, &want->table, out, err);
-	if (!r)
-		(*out)->in_memory = true;
-	return r;
+	if (r)
+		return r;
+	(*out)->in_memory = true;
+	take_permissions(l, *out);
+	return 0;
 }

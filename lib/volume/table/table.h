@@ -56,6 +56,7 @@ struct table_thin {
 	uint32_t dev_id;
 	sector_t length;
 	struct table_dev origin; /* without a path: none */
+	bool read_only; /* LVM has it so */
 	unsigned line;
 };
 
@@ -230,6 +231,12 @@ int table_tell_numbers(struct table *t, unsigned line, const struct table_dev *d
 		       const struct table_want *want, struct err *err);
 /* The same of all devices that the lines of @d name. */
 int table_tell_device(struct table *t, const struct table_device *d, const struct table_want *want, struct err *err);
+
+/*
+ * -EINVAL with the reason: @d is the external origin of other lines, of whatever pool, or below one; or LVM has it
+ * read-only.
+ */
+int table_may_write(const struct table *t, const struct table_thin *d, struct err *err);
 
 /* Has any of the chosen pool's devices an external origin? */
 bool table_has_origins(const struct table *t);
