@@ -61,6 +61,7 @@ static int64_t look(const struct table *t, const struct table_device *d, uint64_
 static int64_t look_at_leg(const struct table *t, const struct table_leg *leg, uint64_t at, int *disk)
 {
 	const char *word = leg->dev.word;
+	unsigned major, minor;
 
 	at += leg->at;
 	if (!leg->dev.ref) {
@@ -71,8 +72,8 @@ static int64_t look_at_leg(const struct table *t, const struct table_leg *leg, u
 		return (int64_t)at;
 	}
 	word += strncmp(word, "/dev/mapper/", 12) ? 0 : 12;
-	if (!find(t, word)) {
-		*disk = UNKNOWN; /* a number, a pool or a thin device */
+	if (dev_numbers(word, &major, &minor) || !find(t, word)) {
+		*disk = UNKNOWN; /* a number, also where a line has it for its name; a pool or a thin device */
 		return 0;
 	}
 	return look(t, find(t, word), at, disk);
