@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..198
+echo 1..200
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -50,7 +50,7 @@ EOF
 
 # Single trials of harsh: SEED FRESH TRIAL BACK DOUBT, of which none may lie, BACK per mille must be back, and
 # only with DOUBT 1 may it be doubted that all is.  +FRESH: without the kernel's pools; TMANY: with large trees instead;
-# xFRESH: without the kernel's pools, and by the other kinds of damage (-x); yFRESH: by those of devices below (-y); HMANY: with
+# xFRESH: without the kernel's pools, and by the other kinds of damage (-x); yFRESH: by those of devices below (-y); zFRESH: of programs (-z); HMANY: with
 # as many pools of many devices; AMANY: pools that were written anew (AyMANY: and -y); CMANY, CxMANY, CyMANY: whose last commit was not completed.
 judge() { # OPTION...
 	n=$((n + 1))
@@ -60,6 +60,7 @@ judge() { # OPTION...
 	+*) pools="" fresh=${fresh#+} ;;
 	x*) pools="" fresh="${fresh#x} -x" ;;
 	y*) pools="" fresh="${fresh#y} -y" ;;
+	z*) pools="" fresh="${fresh#z} -z" ;;
 	H*) pools="" fresh="${fresh#H} -H ${fresh#H}" ;;
 	Ay*) pools="" fresh="0 -y -A ${fresh#Ay}" ;;
 	A*) pools="" fresh="0 -A ${fresh#A}" ;;
@@ -269,6 +270,7 @@ done <<EOF
 41088 H200 724 1000 0 so they do where other trees share nodes
 52014 Ay200 1884 990 1 of the first commit since metadata were written anew some blocks may be lost
 56005 Cx200 766 0 1 a whole data map does not tell that devices are missing which are empty or share all that they have
+60001 z200 246 0 1 a device with more mappings than its details say, and one with fewer, may have got parts of each other's trees
 30100 y200 2300 1000 0 zeros behind the end do not tell that no commit began in front
 EOF
 
@@ -296,6 +298,9 @@ harsher "so it is where writes were lost, or two things happened" 900 "-x -n 350
 table
 # And kinds of the devices below: arrays, copies that were not finished, headers, trimmed blocks.
 harsher "so it is where disks fail" 850 "-y -n 360 -f 30" "-y -n 5000 -f 200"
+table
+# Contents of two blocks were exchanged, with the checksums and numbers that are right there.
+harsher "and where contents were exchanged" 850 "-s 60002 -n 1100 -f 200 -z -k 0" "-s 60002 -n 4000 -f 200 -z -k 0"
 table
 # Over large trees, also of three levels.
 harsher "and so it is with large trees" 900 "-n 230 -f 0 -T 4" "-n 4000 -f 0 -T 4"

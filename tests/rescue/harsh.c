@@ -3,10 +3,11 @@
 /*
  * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
  *
- *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-H HERD] [-A ANEW] [-C CRASHED] [-x|-y] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
+ *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-H HERD] [-A ANEW] [-C CRASHED] [-x|-y|-z] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
  *	      [-I] [-v] POOL...
  *
- * -x: other kinds of damage (kinds.c).  -y: those of devices below (devices.c).  -I: the commits of version 1.0.0, see harsh.h.
+ * -x: other kinds of damage (kinds.c).  -y: those of devices below (devices.c).  -z: of programs, with the right
+ * checksums (sealed.c).  -I: the commits of version 1.0.0, see harsh.h.
  * Besides the pools in the files -f of them are made afresh from the seed, -T with a device of many
  * mappings, every second one with a tree of three levels, -H with many devices, most of which nobody writes to, -A that were
  * written anew in the end, and -C whose last commit was not completed.
@@ -344,7 +345,7 @@ static void parse(struct config *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:n:f:T:H:A:C:k:t:L:W:B:D:o:vxyI")) != -1) {
+	while ((o = getopt(argc, argv, "s:n:f:T:H:A:C:k:t:L:W:B:D:o:vxyzI")) != -1) {
 		uint64_t *to = number(c, o);
 
 		if (to)
@@ -360,6 +361,9 @@ static void parse(struct config *c, int argc, char **argv)
 		else if (o == 'x' || o == 'y') {
 			c->list = o == 'x' ? more_kinds : device_kinds;
 			c->nr_list = o == 'x' ? nr_more_kinds : nr_device_kinds;
+		} else if (o == 'z') {
+			c->list = sealed_kinds;
+			c->nr_list = nr_sealed_kinds;
 		} else
 			exit(64);
 	}

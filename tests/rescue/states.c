@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "harsh.h"
 #include "pdata/block/csum.h"
 
@@ -67,18 +68,26 @@ static bool read_counts(struct older *o, uint32_t index)
 	return add_ref(o, index);
 }
 
+/* The number of values of a node, no more than fit behind byte @from, @size bytes each. */
+static uint32_t nr_values(const uint8_t *n, uint32_t from, uint32_t size)
+{
+	return MIN(u32(n, 16), (4096 - from) / size);
+}
+
 static bool walk(struct older *o, uint64_t b, uint32_t value_size, unsigned depth);
 
 /* Counts the blocks that a node names, and the trees below them.  False: one is missing. */
 static bool walk_below(struct older *o, uint64_t b, uint32_t value_size, unsigned depth)
 {
 	const uint8_t *n = at(o, b);
-	bool leaf = u32(n, 4) & 2, top = value_size == 0;
+	const bool leaf = u32(n, 4) & 2, top = value_size == 0, maps = leaf && value_size == 16;
+	const uint32_t nr = nr_values(n, maps ? 1376 : 2048, maps ? 16 : 8);
 
-	if (u32(n, 20) > 400 || (leaf && u32(n, 24) != (top ? 8 : value_size)))
+	if (u32(n, 20) > 400 || u32(n, 16) > u32(n, 20) || (leaf && u32(n, 24) != (top ? 8 : value_size)) ||
+	    (nr < u32(n, 16) && (!leaf || top || value_size == 16)))
 		return false;
-	for (uint32_t i = 0; i < u32(n, 16) && (!leaf || top || value_size == 16); i++) {
-		if (leaf && value_size == 16) {
+	for (uint32_t i = 0; i < nr && (!leaf || top || value_size == 16); i++) {
+		if (maps) {
 			uint64_t map = u64(n, 1376 + 16 * (size_t)i);
 
 			if (!is_a(o, map, CSUM_IS_BITMAP) || !add_ref(o, map))
@@ -107,7 +116,7 @@ static void find_roots(struct older *o, uint8_t *is_child)
 	memset(o->nr_roots, 0, sizeof(o->nr_roots));
 	for (uint32_t b = 1; b < nr; b++)
 		for (uint32_t i = 0; o->count[b] && is_a(o, b, CSUM_IS_NODE) && u32(at(o, b), 4) & 1 &&
-				     i < u32(at(o, b), 16); i++)
+				     i < nr_values(at(o, b), 2048, 8); i++)
 			if (u64(at(o, b), 2048 + 8 * (size_t)i) < nr)
 				is_child[u64(at(o, b), 2048 + 8 * (size_t)i)] = 1;
 	for (uint32_t b = 1; b < nr; b++) {

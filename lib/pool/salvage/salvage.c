@@ -217,7 +217,7 @@ int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options
 		r = try_whole(&s->tell, &whole, err);
 	if (!r && !whole)
 		r = rescue(&s->tell, err);
-	if (!r && whole && !s->trees.nr_devs && superblock_is_new(&s->super.sb) &&
+	if (!r && s->super.has_sb && !s->trees.nr_devs && superblock_is_new(&s->super.sb) &&
 	    !has_given_roots(&s->super))
 		r = state_look_under(&s->state, err);
 	else if (!r && whole && trees_newest_time(&s->trees) < s->super.sb.time &&

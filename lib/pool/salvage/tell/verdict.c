@@ -153,6 +153,23 @@ static bool has_child_for_root(const struct trees *trees)
 	return false;
 }
 
+/*
+ * Has a device more mappings than its details say, and another one fewer?  Parts of their trees may have been exchanged.  So may be those of
+ * a device and of the held metadata snapshot.
+ */
+static bool counts_are_exchanged(const struct trees *trees)
+{
+	bool more = false, fewer = false;
+
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		const struct sdevice *d = &trees->dev[i];
+
+		more |= d->source == DETAILS_LIVE && d->nr_mappings > d->info.mapped_blocks;
+		fewer |= d->source == DETAILS_LIVE && d->nr_mappings < d->info.mapped_blocks;
+	}
+	return (more && fewer) || (trees->super->sb.held_root && (more || fewer));
+}
+
 /* The result may not be the last state of the pool. */
 static bool state_is_doubtful(const struct tell *tell)
 {
@@ -161,9 +178,11 @@ static bool state_is_doubtful(const struct tell *tell)
 	const struct state *state = tell->state;
 
 	return trees->uncertain || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
+	       counts_are_exchanged(trees) ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
 	       counts_are_doubtful(tell) || time_is_doubtful(tell) ||
 	       (nr_lost_writes(tell) > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts)) ||
+	       (nr_lost_writes(tell) && !counts_are_whole(tell->counts) && counts_are_others(tell->counts)) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
 	       (datamap->agrees.surplus && (!details_are_back(trees) || counts_are_whole(datamap->counts))) ||

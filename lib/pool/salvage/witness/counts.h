@@ -73,6 +73,8 @@ bool bitmaps_are_of_other(const struct bitmaps *b);
 bool counts_differ(const struct counts *counts);
 /* Have the trees and the space maps, with the lost blocks, as many blocks as the superblock says? */
 bool counts_add_up(const struct counts *counts);
+/* The trees are known to have more or fewer blocks than the superblock says: they, or it, are of another state. */
+bool counts_are_others(const struct counts *counts);
 /* Are there blocks whose count is not known? */
 bool counts_have_unknown(const struct counts *counts);
 /* Are the blocks in use a row at the device's front, as when a program wrote the metadata anew?  The kernel leaves holes. */

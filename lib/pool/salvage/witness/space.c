@@ -132,6 +132,16 @@ static bool is_there(const struct counts *counts, uint32_t node)
 	return n->flags & (SN_LIVE | SN_HELD) && n->block != NONE && counts->count[n->block];
 }
 
+/* Is the metadata map's tree of large counts, which is lost, one leaf?  Of fewer entries than this the kernel makes no two. */
+static bool has_few_large(const struct counts *counts)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t b = 0; b < counts->graph->nr_blocks; b++)
+		nr += counts->found[b] > 2;
+	return nr < NODE_MAX_ENTRIES(4) / 3;
+}
+
 /* Nodes of the space maps' trees, the lost ones too.  *known: false where it is not known how many there are below one of these. */
 static uint64_t nr_of_maps(const struct counts *counts, bool *known)
 {
@@ -151,7 +161,7 @@ static uint64_t nr_of_maps(const struct counts *counts, bool *known)
 			continue;
 		}
 		nr += root[i] > 0;
-		*known &= !root[i] || (!i && small);
+		*known &= !root[i] || (!i && small) || (i == 2 && has_few_large(counts));
 	}
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		const struct snode *n = &g->node[i];
@@ -211,6 +221,14 @@ bool counts_add_up(const struct counts *counts)
 
 	(void)nr_found(counts, &most);
 	return most == counts->super->sb.metadata_sm.nr_allocated;
+}
+
+bool counts_are_others(const struct counts *counts)
+{
+	uint64_t most;
+
+	(void)nr_found(counts, &most);
+	return most != INT64_MAX && most != counts->super->sb.metadata_sm.nr_allocated;
 }
 
 static bool is_kind(const struct graph *g, uint64_t block, enum block_kind kind)

@@ -1,0 +1,80 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Copyright (C) 2026 The thin-pool-tools authors
+# thin_repair of metadata that is of several states: lost writes, and a pool formatted over another.
+
+bats_require_minimum_version 1.5.0
+load needs
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	truncate -s 262144 pool
+	thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o pool
+}
+
+@test "the superblock of one state over the blocks of another never passes for whole" {
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	python3 - pool <<-'EOT'
+	import subprocess, sys
+	def run(*a):
+	    return subprocess.run(a, capture_output=True, text=True)
+	def content(path): # the devices and their mappings, without details
+	    return [w.split('mapped_blocks')[0] for w in run('thin_dump', '--no-shared', path).stdout.split('\n') if '_mapping' in w or '<device' in w]
+	def block(image, b):
+	    return image[b * 4096:b * 4096 + 4096]
+	# each state has more blocks than the one before: where numbers, roots and time are the same, no image can tell
+	steps = ['create_snap 900 1', 'create_thin 950', 'create_snap 901 1', 'create_thin 951', 'create_snap 902 1', 'create_thin 952', 'create_thin 953']
+	state, told = [open('pool', 'rb').read()], [content('pool')]
+	for s in steps:
+	    assert run('thin_message', 'pool', s).returncode == 0
+	    state.append(open('pool', 'rb').read())
+	    told.append(content('pool'))
+	tried = whole = wrong = 0
+	for i, blocks in enumerate(state):
+	    for j, other in enumerate(state):
+	        if i == j:
+	            continue
+	        differ = [b for b in range(1, len(blocks) // 4096) if block(blocks, b) != block(other, b)]
+	        for b in [None] + differ[:10]:
+	            for lost in (False, True):
+	                image = bytearray(blocks)
+	                image[:4096] = block(other, 0)
+	                if b is not None:
+	                    image[b * 4096:b * 4096 + 4096] = bytes(4096) if lost else block(other, b)
+	                elif lost:
+	                    continue
+	                open('mixed', 'wb').write(image)
+	                subprocess.run(['rm', '-f', 'out'])
+	                r = run('thin_repair', '-i', 'mixed', '-o', 'out', '--size', 'auto').returncode
+	                assert r in (0, 1), r
+	                tried += 1
+	                if r == 0:
+	                    whole += 1
+	                    if content('out') != told[j]:
+	                        wrong += 1
+	                        print('blocks of state %d, superblock of %d, block %s %s' % (i, j, b, 'lost' if lost else 'of that, too'))
+	print('%d mixed, %d whole, %d of them wrong' % (tried, whole, wrong))
+	sys.exit(wrong > 0)
+	EOT
+}
+
+@test "an empty pool over an older one is told, also when its top level is lost" {
+	printf '<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="64">\n</superblock>\n' >xml
+	truncate -s 262144 new
+	thin_restore -q -i xml -o new
+	top=$(od -An -tu8 -j320 -N8 new | tr -d ' ')
+	thin_message pool 'create_thin 950' # its state stands behind the first blocks
+	for lost in none "$top"; do
+		cp pool over
+		dd if=new of=over bs=4096 count=7 conv=notrunc status=none
+		[ "$lost" = none ] || dd if=/dev/zero of=over bs=4096 seek="$lost" count=1 conv=notrunc status=none
+		rm -f out
+		run --separate-stderr thin_repair -i over -o out --size auto
+		echo "$lost: $status $stderr"
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"an older pool"* ]]
+	done
+	# without an older pool an empty one is whole
+	dd if=/dev/zero of=new bs=4096 seek="$top" count=1 conv=notrunc status=none
+	thin_repair -q -i new -o none --size auto
+}
