@@ -2,6 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* thin_apply [options] TARGET | POOL DEVICE: the reverse of thin_materialize. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/sum/sha256.h"
@@ -121,6 +122,18 @@ static int check_pool_roles(const struct apply_source *s, struct pool_arg *arg, 
 	return check_roles(s, (const char *[]){ arg->metadata, found, NULL }, err);
 }
 
+/* Bare metadata does not tell the external origin; a block that is written in part gets the rest from it. */
+static void tell_no_origin(struct cli *c, const struct options *o, const struct pool_arg *arg)
+{
+	char text[300];
+
+	if (c->nr_args != 2 || arg->table || o->place.origin)
+		return;
+	snprintf(text, sizeof(text), "note: %s is no table, so device %s is taken for one without an external origin: if it has "
+		 "one, its bytes behind the image may change; --origin DEV names it", c->args[0], c->args[1]);
+	cli_tell(c, text);
+}
+
 static int apply(struct cli *c, struct options *o, struct apply_source *s, struct pool_arg *arg,
 		 struct err *err)
 {
@@ -142,6 +155,7 @@ static int apply(struct cli *c, struct options *o, struct apply_source *s, struc
 		return r;
 	r = check_roles(s, place_files(p), err);
 	if (!r) {
+		tell_no_origin(c, o, arg);
 		bar = progress_new(c, "applying", apply_source_len(s));
 		o->apply.meter = progress_meter(bar);
 		o->apply.tell = cli_tell;

@@ -155,3 +155,13 @@ read_only() {
 	refused 1 "'chain' is read-only in LVM, so it can only be read: 'lvchange -prw vg/chain' makes it writable" thin_apply -O raw -i image lvm-extorigin chain
 	thin_apply -q -O raw -i image lvm-extorigin xtb
 }
+
+@test "bare metadata without --origin: that the device may have an external origin is said, because a block's rest would become zeros" {
+	thin_message tab 'create_thin 7'
+	run -0 thin_apply -i image --data-dev data meta 7
+	[[ "$output" == *"note: meta is no table, so device 7 is taken for one without an external origin"*"--origin DEV names it" ]]
+	[ -z "$(thin_apply -q -i image --data-dev data meta 7 2>&1)" ]
+	[ -z "$(thin_apply -i base --origin base --data-dev data meta 7 2>&1)" ]
+	echo 'x: 0 1280 thin pool 7 base' >>tab
+	[[ "$(thin_apply -i image tab x 2>&1)" != *"is no table"* ]]
+}
