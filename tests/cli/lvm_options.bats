@@ -123,3 +123,16 @@ setup() {
 	[ ! -e new ] && [ "$(sha256sum <"$disk")" = "$sum" ]
 	thin_trim -q -n --pool pool2 --metadata-dev - <"$disk"
 }
+
+@test "where LVM does not say which leg is in sync, each command names thin_lvm --leg, from whose table the volume is read" {
+	zstd -qdc --long=27 "$abs_top_srcdir/tests/fixtures-lvm/lvm-other.tar.zst" | tar -xSf -
+	head -c 1M /dev/urandom >image
+	for command in "thin_materialize lvm-other rt out" "thin_apply -O raw -i image lvm-other rt" \
+		"thin_trim -n --metadata-dev lvm-other --pool rpool" "thin_message -n lvm-other reserve_metadata_snap --pool rpool"; do
+		run $command
+		[[ "$output" == *"'thin_lvm --leg N PV...' prints a table from which leg N (0 to 1) can be read as it is"* ]] ||
+			{ echo "$command: $status $output"; return 1; }
+	done
+	thin_lvm --leg 0 lvm-other >table
+	thin_materialize table rt out
+}

@@ -108,8 +108,8 @@ static void judge_legs(struct judge *j, struct lvm_lv *lv, const struct lvm_seg 
 	const unsigned leg = lvm_leg_of(lv, j->leg);
 
 	if (leg == LVM_NO_LEG)
-		blame(lv, say(j, "%s: LVM's text does not say which leg is in sync; --leg N takes leg N (0 to %u) as it is",
-			      s->type_name, s->nr_places - 1), false);
+		blame(lv, say(j, "%s: LVM's text does not say which leg is in sync; 'thin_lvm --leg N PV...' prints a table from "
+				   "which leg N (0 to %u) can be read as it is", s->type_name, s->nr_places - 1), false);
 	else if (leg >= s->nr_places)
 		blame(lv, say(j, "%s has legs 0 to %u, but no leg %u", s->type_name, s->nr_places - 1, leg),
 		      false);
