@@ -43,7 +43,7 @@ static const struct command command = {
 		   "a metadata device or file, a table file, or a disk with LVM.",
 	.opts = opts,
 	CLI_ONE_POOL,
-	.reads_pool = true,
+	.reads_pool = cli_reads_pool,
 };
 
 struct side_arg {

@@ -53,7 +53,7 @@ static const struct command command = {
 		 "tag. Standard error names the missing part, and the exit status is 1.",
 	.opts = opts,
 	CLI_ONE_POOL,
-	.reads_pool = true,
+	.reads_pool = cli_reads_pool,
 	.shows_progress = true,
 };
 

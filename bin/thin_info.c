@@ -36,8 +36,8 @@ static const struct command command = {
 		 "reached;\n64 wrong usage; 74 cannot read.",
 	.opts = opts,
 	CLI_ONE_POOL,
-	.reads_pool = true,
-	.shows_sizes = true,
+	.reads_pool = cli_reads_pool,
+	.shows_sizes = cli_shows_sizes,
 };
 
 #define WARN_OFF UINT64_MAX

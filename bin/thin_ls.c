@@ -40,8 +40,8 @@ static const struct command command = {
 		 "Without -o: DEV,MAPPED,CREATE_TIME,SNAP_TIME; of a disk with LVM DEV,NAME,SIZE,MAPPED,ORIGIN.",
 	.opts = opts,
 	CLI_ONE_POOL,
-	.reads_pool = true,
-	.shows_sizes = true,
+	.reads_pool = cli_reads_pool,
+	.shows_sizes = cli_shows_sizes,
 };
 
 #define MAX_COLUMNS 256

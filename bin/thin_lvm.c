@@ -56,7 +56,7 @@ static const struct command command = {
 	.min_args = 0,
 	.max_args = 10000,
 	.missing = "No PV given: name a disk, a partition or an image of one.",
-	.shows_sizes = true,
+	.shows_sizes = cli_shows_sizes,
 };
 
 struct thin_lvm {

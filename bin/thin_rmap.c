@@ -32,7 +32,7 @@ static const struct command command = {
 		   "is a metadata device or file, a table file, or a disk with LVM.",
 	.opts = opts,
 	CLI_ONE_POOL,
-	.reads_pool = true,
+	.reads_pool = cli_reads_pool,
 };
 
 struct map_args {

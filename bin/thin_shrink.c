@@ -54,7 +54,7 @@ static const struct command command = {
 	.opts = opts,
 	.takes_pool = true,
 	.shows_progress = true,
-	.shows_sizes = true,
+	.shows_sizes = cli_shows_sizes,
 };
 
 struct shrink_cmd {

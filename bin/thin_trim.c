@@ -36,7 +36,7 @@ static const struct command command = {
 	.opts = opts,
 	.takes_pool = true,
 	.shows_progress = true,
-	.shows_sizes = true,
+	.shows_sizes = cli_shows_sizes,
 };
 
 struct trim_cmd {

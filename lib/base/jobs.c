@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/overflow.h"
 #include "base/signals.h"
 
 #define MAX_WORKERS 256
@@ -108,10 +109,9 @@ void *jobs_scratch(struct jobs *j, unsigned worker, size_t len)
 	if (s->len < len) {
 		free(s->p);
 		s->len = 0;
-		if (posix_memalign(&s->p, 4096, len)) {
-			s->p = NULL;
+		s->p = aligned_alloc(4096, round_up(len, 4096));
+		if (!s->p)
 			return NULL;
-		}
 		s->len = len;
 	}
 	return s->p;

@@ -55,7 +55,7 @@ void cli_put_advice(const struct cli *c, const char *text, FILE *to)
 		const char *end = p + 1 + strcspn(p + 1, "'");
 
 		while ((p = strstr(p, PLACE)) && p < end) {
-			fwrite(text, 1, (size_t)(p - text), to);
+			fprintf(to, "%.*s", (int)(p - text), text);
 			text = p;
 			p += strlen(PLACE);
 			if (*p == ' ' || *p == '\'') {

@@ -46,12 +46,14 @@ struct command {
 	const struct opt *opts;
 	int min_args, max_args; /* positionals; surplus is an error (64) */
 	const char *missing;	/* message when there are fewer: "No input file provided." */
-	bool reads_pool;	/* has --metadata-snap, --force-share, --quiet and --jobs */
+	const struct opt *reads_pool; /* cli_reads_pool: has --metadata-snap, --force-share, --quiet and --jobs */
 	bool takes_pool;	/* has --pool NAME, --pv FILE and --seqno N, whose values are in cli.pool and cli.lvm */
 	bool takes_active;	/* has --take-metadata-snap, which sets cli.snap and cli.lvm.take_snap */
 	bool shows_progress;	/* has --no-progress and --progress-fd N (progress.h) */
-	bool shows_sizes;	/* has --bytes */
+	const struct opt *shows_sizes; /* cli_shows_sizes: has --bytes */
 };
+
+extern const struct opt cli_reads_pool[], cli_shows_sizes[];
 
 /* What a command says that is about one POOL, which may be active. */
 #define CLI_ONE_POOL                                                                      \

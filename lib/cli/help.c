@@ -70,10 +70,12 @@ static void print_notes(const char *text)
 		char part[1200];
 
 		snprintf(part, sizeof(part), "%.*s", (int)n, text);
-		if (*part == ' ' || !*part)
-			puts(part);
-		else
+		if (*part == ' ' || !*part) {
+			fputs(part, stdout);
+			putchar('\n');
+		} else {
 			print_wrapped(part, 0, 0);
+		}
 		text += n;
 		text += *text != 0;
 	}
@@ -90,7 +92,8 @@ void help_print(const struct command *cmd)
 	print_wrapped(cmd->usage, n, n + 1);
 	putchar('\n');
 	print_wrapped(cmd->summary, 0, 0);
-	printf("\nOptions:\n");
+	putchar('\n');
+	print_wrapped("Options:", 0, 0);
 	for (size_t t = 0; t < nr; t++)
 		for (const struct opt *o = table[t]; o->name; o++)
 			print_option(o);

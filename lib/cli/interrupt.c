@@ -70,7 +70,7 @@ void cli_left(struct cli *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(to + n, TEXT_MAX - n - 1, fmt, ap);
 	va_end(ap);
-	strcat(to, "\n");
+	memcpy(to + strlen(to), "\n", sizeof("\n"));
 	atomic_store(&text, c->quiet ? NULL : to);
 	catch_signals();
 }

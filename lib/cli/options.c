@@ -25,25 +25,9 @@ static const struct opt pool_opts[] = {
 	{ 0 },
 };
 
-static const struct opt reader_opts[] = {
-	{ 'm', "metadata-snap", ARG_OPTIONAL, "BLOCK",
-	  "read the held metadata snapshot of a live pool; with BLOCK only if it is there", OPT_SNAP },
-	{ 0, "metadata-snapshot", ARG_OPTIONAL, "BLOCK", NULL, OPT_SNAP },
-	{ 'U', "force-share", ARG_NONE, NULL, "read although another program is writing to the pool",
-	  OPT_FORCE_SHARE },
-	{ 'q', "quiet", ARG_NONE, NULL, "print no messages", OPT_QUIET },
-	{ 0, "jobs", ARG_REQUIRED, "N", NULL, OPT_JOBS },
-	{ 0 },
-};
-
 static const struct opt active_opts[] = {
 	{ 0, "take-metadata-snap", ARG_NONE, NULL,
 	  "POOL is active: reserve a metadata snapshot, read it, and release it at the end", OPT_TAKE_SNAP },
-	{ 0 },
-};
-
-static const struct opt size_opts[] = {
-	{ 0, "bytes", ARG_NONE, NULL, "show sizes in bytes", OPT_BYTES },
 	{ 0 },
 };
 
@@ -60,13 +44,13 @@ size_t opt_tables(const struct command *cmd, const struct opt **table)
 
 	table[n++] = cmd->opts;
 	if (cmd->reads_pool)
-		table[n++] = reader_opts;
+		table[n++] = cmd->reads_pool;
 	if (cmd->takes_active)
 		table[n++] = active_opts;
 	if (cmd->takes_pool)
 		table[n++] = pool_opts;
 	if (cmd->shows_sizes)
-		table[n++] = size_opts;
+		table[n++] = cmd->shows_sizes;
 	if (cmd->shows_progress)
 		table[n++] = progress_opts;
 	table[n++] = common;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/overflow.h"
 #include "base/portable.h"
 #include "base/units.h"
 
@@ -29,9 +30,7 @@ void io_where(struct io *io, uint64_t at, uint64_t len, struct io_place *out)
 
 void *io_alloc(size_t len)
 {
-	void *p;
-
-	return posix_memalign(&p, IO_ALIGN, len ? len : 1) ? NULL : p;
+	return aligned_alloc(IO_ALIGN, len ? round_up(len, IO_ALIGN) : IO_ALIGN);
 }
 
 int io_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)

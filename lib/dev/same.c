@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
+#include "base/text/parse.h"
 #include "base/vec.h"
 #include "dev/mapped.h"
 #include "dev/named.h"
@@ -76,8 +77,9 @@ static bool sys_line(const struct place *p, const char *name, char *line, int le
 static uint64_t sys_number(const struct place *p, const char *name)
 {
 	char line[40];
+	uint64_t v;
 
-	return sys_line(p, name, line, sizeof(line)) ? strtoull(line, NULL, 10) : 0;
+	return sys_line(p, name, line, sizeof(line)) && !parse_u64(line, &v, NULL) ? v : 0;
 }
 
 /* Narrows @p to its part of @len bytes at @at of the device below; @len 0: up to the end. */

@@ -27,11 +27,11 @@ static void find_command(char path[PATH_MAX])
 	path[MAX(n, 0)] = 0;
 	slash = strrchr(path, '/');
 	if (slash) {
-		strcpy(slash + 1, "thin_lvm");
+		memcpy(slash + 1, "thin_lvm", sizeof("thin_lvm"));
 		if (!access(path, X_OK))
 			return;
 	}
-	strcpy(path, "thin_lvm");
+	memcpy(path, "thin_lvm", sizeof("thin_lvm"));
 }
 
 int run_lvm_start(struct run_lvm *run, struct err *err)

@@ -60,6 +60,7 @@ static int parse_features(struct parser *p, struct table_pool *pool, char **word
 {
 	uint64_t said;
 	size_t i, len = 0;
+	char *at;
 	int r;
 
 	if (!nr)
@@ -84,8 +85,13 @@ static int parse_features(struct parser *p, struct table_pool *pool, char **word
 	pool->features = calloc(1, len);
 	if (!pool->features)
 		return err_nomem(err, "table file");
-	for (i = 1; i < nr; i++)
-		strcat(strcat(pool->features, word[i]), i + 1 < nr ? " " : "");
+	at = pool->features;
+	for (i = 1; i < nr; i++) {
+		len = strlen(word[i]);
+		memcpy(at, word[i], len);
+		at += len;
+		*at++ = i + 1 < nr ? ' ' : 0;
+	}
 	return 0;
 }
 

@@ -63,10 +63,12 @@ static void unquote(char *word)
 
 int table_split_words(struct parser *p, char *line, struct err *err)
 {
-	char *save = NULL, *w;
+	char *w;
 
 	p->nr_words = 0;
-	for (w = strtok_r(line, " \t\r\v\f", &save); w; w = strtok_r(NULL, " \t\r\v\f", &save)) {
+	while ((w = strsep(&line, " \t\r\v\f"))) {
+		if (!*w)
+			continue;
 		if (p->nr_words == MAX_WORDS)
 			return table_line_error(p, err, w, "too many words in the line");
 		unquote(w);
