@@ -305,7 +305,7 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 /* Opens POOL: metadata, or a table file that names metadata. */
 static int open_metadata(struct cli *c, unsigned flags, struct io **io, struct err *err)
 {
-	const struct pool_want want = { CLI_WANT(c), .disk = pool_lvm_run, .live = pool_live_table,
+	const struct pool_want want = { CLI_WANT(c), .disk = pool_lvm_run, .live = pool_live_table, .prints = true,
 					.table.write = flags & DEV_WRITE };
 	struct pool_arg arg;
 	int r = pool_arg_open(c->args[0], &want, &arg, err);

@@ -254,8 +254,8 @@ int main(int argc, char **argv)
 		cli_usage_error(&d.cli, "--repair cannot be used with --metadata-snap");
 	if (d.accept_loss && !d.repair)
 		cli_usage_error(&d.cli, "--accept-loss needs --repair");
-	want = (struct pool_want) { CLI_WANT(&d.cli), .disk = pool_lvm_run, .live = pool_live_table };
-	r = pool_arg_open_to_print(d.cli.args[0], &want, &d.arg, &err);
+	want = (struct pool_want) { CLI_WANT(&d.cli), .disk = pool_lvm_run, .live = pool_live_table, .prints = true };
+	r = pool_arg_open(d.cli.args[0], &want, &d.arg, &err);
 	if (!r)
 		r = d.output ? dump_to_file(&d, &err) :
 			       dump_any(&d, STDOUT_FILENO, "standard output", &err);

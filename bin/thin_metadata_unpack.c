@@ -204,7 +204,8 @@ int main(int argc, char **argv)
 	if (!j.output)
 		cli_usage_error(&cli, "No output file provided.");
 	cli_output_is(&cli, j.output);
-	const struct dev_role roles[] = { { "input", input }, { "output", dev_output_path(j.output) } };
+	const struct dev_role roles[] = { { "input", input }, { "output", dev_output_path(j.output) },
+					  { "progress lines", cli.progress_path } };
 	e = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
 	if (!e)
 		e = run(&j, input, &err);

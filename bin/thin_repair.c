@@ -374,7 +374,8 @@ static int repair(struct repair *r, struct err *err)
 	int e;
 
 	r->opt.vg_pool = r->cli.pool;
-	r->opt.want = (struct pool_want) { CLI_WANT(&r->cli), .disk = pool_lvm_table, .live = pool_live_refuse };
+	r->opt.want = (struct pool_want) { CLI_WANT(&r->cli), .disk = pool_lvm_table, .live = pool_live_refuse,
+					  .prints = r->list_roots || r->json };
 	r->opt.want.table.pool_of_several = r->opt.vg_backup; /* --pool names the pool in the backup, too */
 	cli_left(&r->cli, "nothing was written");
 	bar = progress_new(&r->cli, "reading", 0);
@@ -391,6 +392,7 @@ static int repair(struct repair *r, struct err *err)
 				 p.arg.table	 ? p.arg.table->pool->data.path :
 						   NULL },
 		{ "table file", table_file(p.arg.table, r->input) },
+		{ "standard output", r->json && r->output && !dev_is_standard(r->output) ? dev_output_path("-") : NULL },
 	};
 	if (!e)
 		e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);

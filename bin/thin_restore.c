@@ -152,13 +152,9 @@ static int restore_from(struct restore *r, int fd, struct err *err)
 						  .ctx = &text,
 						  .left = cli_take_left,
 						  .left_ctx = &r->cli };
-	const struct dev_role roles[] = { { "input", r->input },
-					  { "output", dev_output_path(r->output) } };
-	int e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	int e = meta_out_open(r->output, &out_opt, &out, err);
 	uint64_t size;
 
-	if (!e)
-		e = meta_out_open(r->output, &out_opt, &out, err);
 	if (e < 0)
 		return e;
 	e = restore_check(&text, out.io->size / MBLOCK_SIZE, err);
@@ -184,11 +180,18 @@ static int restore(struct restore *r, struct err *err)
 {
 	CLEANUP(close_fd) int fd = -1;
 	struct progress *bar;
-	struct table *lines;
+	struct table *lines = NULL;
 	int e = table_open_line(r->output, &lines, err);
 
-	if (e)
+	const struct dev_role roles[] = { { "input", r->input },
+					  { "output", dev_output_path(r->output) },
+					  { "progress lines", r->cli.progress_path } };
+	if (!e)
+		e = dev_roles_apart(roles, ARRAY_SIZE(roles), err);
+	if (e) {
+		table_free(lines);
 		return e;
+	}
 	if (!r->size && meta_out_is_missing(r->output)) {
 		r->size = META_OUT_AUTO;
 		r->makes = true;

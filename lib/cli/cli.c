@@ -246,11 +246,14 @@ static void print_version(const struct cli *c)
 }
 
 /* -1 where the descriptor is not open: a file that is opened later could get its number, and the lines. */
-static int progress_descriptor(struct cli *c)
+static void take_progress_fd(struct cli *c)
 {
 	int fd = (int)MIN(cli_u64(c, "--progress-fd"), 1u << 20);
+	bool is_open = fcntl(fd, F_GETFD) >= 0;
 
-	return fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+	snprintf(c->fd_path, sizeof(c->fd_path), "/proc/self/fd/%d", fd);
+	c->progress_fd = is_open ? fd : -1;
+	c->progress_path = is_open ? c->fd_path : NULL;
 }
 
 /* The options that every command has; true when @id is one. */
@@ -309,7 +312,7 @@ static bool take_common(struct cli *c, int id)
 		c->bytes = true;
 		return true;
 	case OPT_PROGRESS_FD:
-		c->progress_fd = progress_descriptor(c);
+		take_progress_fd(c);
 		return true;
 	}
 	return false;

@@ -77,13 +77,14 @@ struct cli {
 	bool no_progress;
 	bool bytes; /* sizes are shown as numbers of bytes */
 	int progress_fd; /* -1: none */
+	const char *progress_path; /* names what progress_fd is, or NULL: none */
 	unsigned verbose; /* counts -v */
 	/* private */
 	int argc;
 	char **argv;
 	struct option longopts[CLI_MAX_OPTIONS];
 	char shortopts[CLI_MAX_OPTIONS * 3];
-	char refused[3];
+	char refused[3], fd_path[32];
 	int output_error; /* -errno of the first write to stdout that failed */
 	char *late_value; /* a number right behind an option that may have a value */
 	int late_id;
@@ -160,7 +161,8 @@ void cli_tell(void *cli, const char *text);
  * and of how a command with reads_pool reads it (struct pool_source_options).
  */
 #define CLI_WANT(c)                                                                            \
-	.lvm = &(c)->lvm, .table.pool = (c)->pool, .table.tell = (c)->quiet ? NULL : cli_tell, .table.ctx = (c)
+	.lvm = &(c)->lvm, .table.pool = (c)->pool, .table.tell = (c)->quiet ? NULL : cli_tell, .table.ctx = (c), \
+	.progress = (c)->progress_path
 #define CLI_READER(c)                                                                          \
 	.metadata = { .snap = (c)->snap, .snap_block = (c)->snap_block },                      \
 	.force_share = (c)->force_share, .nr_jobs = (c)->nr_jobs

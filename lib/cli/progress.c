@@ -175,7 +175,7 @@ static void show(struct progress *p, uint64_t done, uint64_t total)
 	char line[64];
 	int n;
 
-	if (p->fd < 0)
+	if (p->fd < 0 || !(done | total)) /* nothing was begun: the descriptor may have been refused */
 		return;
 	n = snprintf(line, sizeof(line), "%llu %llu\n", (unsigned long long)done,
 		     (unsigned long long)total);

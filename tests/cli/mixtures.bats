@@ -328,6 +328,8 @@ fresh_work() {
 			diff -r . ../kept-work || { echo "$line $how"; return 1; }
 		done
 	done <<-'EOF'
+	thin_check table
+	thin_check --format json table
 	thin_dump table
 	thin_dump -f json table
 	thin_ls table
@@ -338,7 +340,46 @@ fresh_work() {
 	thin_materialize table nine -
 	thin_metadata_pack -i table -o -
 	thin_repair -i table -o -
+	thin_repair --list-roots -i table
+	thin_repair --dry-run --format json -i table
+	thin_repair --format json -i table -o new
 	thin_shrink --binary -i table -o - --nr-blocks 20
+	EOF
+	# the report of a repair over the repaired metadata
+	cp pool other
+	run --separate-stderr bash -c 'exec thin_repair -i pool -o other --format json 1<>other'
+	[ "$status" -eq 64 ] && [[ "$stderr" == *"'other' (output)"*"(standard output)"* ]]
+	cmp pool other
+	rm -rf ../kept-work
+}
+
+@test "progress lines that would go to what is read are refused before the first" {
+	local line how
+	fresh_work
+	cp pool other && thin_dump -o xml pool && thin_metadata_pack -i pool -o pack
+	cp -r . ../kept-work
+	while read -r line; do
+		for how in '5<>' '5>>'; do
+			run --separate-stderr bash -c "exec timeout 20 ${line%%:*} --progress-fd 5 $how${line##*:}"
+			[ "$status" -eq 64 ] && [[ "$stderr" == *"progress lines"* ]] || { echo "$line $how: $status $stderr"; return 1; }
+			diff -r . ../kept-work || { echo "$line $how"; return 1; }
+		done
+	done <<-'EOF'
+	thin_check pool :pool
+	thin_check table :data
+	thin_check --auto-repair pool :pool
+	thin_dump -o new table :table
+	thin_dump -o new table :pool
+	thin_repair --dry-run -i pool :pool
+	thin_repair -i table -o other :pool
+	thin_restore -i xml -o other :xml
+	thin_metadata_pack -i pool -o new :pool
+	thin_metadata_unpack -i pack -o other :pack
+	thin_materialize table nine new :data
+	thin_apply -i raw table nine :pool
+	thin_trim --dry-run --metadata-dev table :data
+	thin_shrink --binary -i table -o new --nr-blocks 20 :pool
+	thin_shrink --no-copy -i xml -o new --nr-blocks 100 :xml
 	EOF
 	rm -rf ../kept-work
 }

@@ -291,7 +291,7 @@ static bool is_folder_of_disks(const char *path, const struct pool_want *want, s
 	struct stat st;
 	const bool missing = stat(path, &st);
 
-	if (!want->disk || (missing ? !strpbrk(path, "*?[") : !S_ISDIR(st.st_mode)))
+	if (!want->disk || (missing ? !path[strcspn(path, "*?[")] : !S_ISDIR(st.st_mode)))
 		return false;
 	*r = want->disk(path, want, &p->table, err);
 	return *r != (missing ? -ENOENT : -EUCLEAN);
@@ -313,12 +313,9 @@ static int refuse_lvm_words(const char *path, const struct pool_want *want, stru
 static int open_path(const char *path, const struct pool_want *want, struct pool_arg *out,
 		     struct err *err)
 {
-	static const struct pool_want any;
 	struct pool_arg p = { .kind = POOL_TABLE };
-	int r = 0;
+	int r = want->live ? want->live(path, want, false, &p.table, err) : 0;
 
-	want = want ?: &any;
-	r = want->live ? want->live(path, want, false, &p.table, err) : 0;
 	if (!r && !p.table && !is_folder_of_disks(path, want, &p, &r, err))
 		r = kind_of(path, want, &p, err);
 	if (want->damaged && p.foreign)
@@ -343,31 +340,39 @@ static int open_path(const char *path, const struct pool_want *want, struct pool
 	return 0;
 }
 
-int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
-		  struct err *err)
+/*
+ * What is printed would lie over what is read.  A pipe or a terminal is no part of a pool, whose table may name very
+ * many origins.
+ */
+static int printed_apart(const struct pool_arg *p, const char *pool, const struct pool_want *want, struct err *err)
 {
-	struct table *lines = NULL;
-	int r = dev_is_standard(path) ? dev_stdin_as_file(err) : table_open_line(path, &lines, err);
+	const struct dev_role printed[] = { { "standard output", want->prints ? dev_output_path("-") : NULL },
+					    { "progress lines", want->progress } };
+	struct stat st;
+	int r = 0;
 
-	if (!r)
-		r = open_path(path, want, out, err);
-	if (r)
-		table_free(lines);
-	else
-		out->lines = lines;
+	for (size_t i = 0; i < ARRAY_SIZE(printed) && !r; i++)
+		if (printed[i].path && !stat(printed[i].path, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+			r = pool_arg_apart(p, pool, &printed[i], err);
 	return r;
 }
 
-int pool_arg_open_to_print(const char *path, const struct pool_want *want, struct pool_arg *out,
-			   struct err *err)
+int pool_arg_open(const char *path, const struct pool_want *want, struct pool_arg *out,
+		  struct err *err)
 {
-	int r = pool_arg_open(path, want, out, err);
-	struct stat st;
+	static const struct pool_want any;
+	struct table *lines = NULL;
+	int r = dev_is_standard(path) ? dev_stdin_as_file(err) : table_open_line(path, &lines, err);
 
-	/* a pipe or a terminal is no part of a pool, whose table may name very many origins */
-	if (r || (!fstat(STDOUT_FILENO, &st) && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)))
+	want = want ?: &any;
+	if (!r)
+		r = open_path(path, want, out, err);
+	if (r) {
+		table_free(lines);
 		return r;
-	r = pool_arg_apart(out, path, &(struct dev_role) { "standard output", dev_output_path("-") }, err);
+	}
+	out->lines = lines;
+	r = printed_apart(out, path, want, err);
 	if (r)
 		pool_arg_fini(out);
 	return r;

@@ -56,13 +56,6 @@ int pool_arg_parts_apart(const struct pool_arg *p, const char *pool, const char 
  */
 int pool_arg_apart(const struct pool_arg *p, const char *pool, const struct dev_role *role,
 		   struct err *err);
-/*
- * pool_arg_open() for commands that print; standard output must be none of the pool's files.
- * "thin_dump POOL >POOL": the shell does not empty a device, and the text would lie over its pool.
- */
-int pool_arg_open_to_print(const char *path, const struct pool_want *want, struct pool_arg *out,
-			   struct err *err);
-
 /* -EINVAL with both numbers when the table has another block size than the pool: @sectors. */
 int pool_arg_fits(const struct pool_arg *p, uint32_t sectors, struct err *err);
 

@@ -8,10 +8,11 @@
 #include "pool/emit/emit.h"
 #include "pool/text/text.h"
 
-static int open_xml(const char *path, struct pool_events *out, struct err *err)
+static int open_xml(const char *path, const struct pool_source_options *opt, struct pool_events *out, struct err *err)
 {
+	const struct pool_want want = { .progress = opt->want.progress };
 	struct pool_arg arg = { 0 };
-	int r = pool_arg_open(path, NULL, &arg, err);
+	int r = pool_arg_open(path, &want, &arg, err);
 	bool is_xml = !r && arg.kind == POOL_XML && !arg.table;
 
 	pool_arg_fini(&arg);
@@ -28,7 +29,7 @@ int pool_events_open(const char *path, bool binary, const struct pool_source_opt
 		     struct pool_events *out, struct err *err)
 {
 	*out = (struct pool_events) { .xml_fd = -1 };
-	return binary ? pool_source_open(path, opt, &out->pool, err) : open_xml(path, out, err);
+	return binary ? pool_source_open(path, opt, &out->pool, err) : open_xml(path, opt, out, err);
 }
 
 int pool_events_tell(struct pool_events *p, void (*problem)(void *ctx, const char *text), void *ctx,

@@ -48,11 +48,13 @@ int pool_source_open_arg(struct pool_arg *arg, const struct pool_source_options 
 int pool_source_open(const char *path, const struct pool_source_options *opt,
 		     struct pool_source *out, struct err *err)
 {
+	struct pool_want want = opt->want;
 	struct pool_arg arg;
 	int r;
 
 	*out = (struct pool_source){ 0 };
-	r = pool_arg_open_to_print(path, &opt->want, &arg, err);
+	want.prints = true;
+	r = pool_arg_open(path, &want, &arg, err);
 	return r ? r : pool_source_open_arg(&arg, opt, out, err);
 }
 

@@ -18,6 +18,12 @@ struct pool_want {
 	 */
 	int (*live)(const char *path, const struct pool_want *want, bool unknown, struct table **out,
 		    struct err *err);
+	/*
+	 * The command prints: standard output must be none of the pool's files.  "thin_dump POOL >POOL": the shell does not
+	 * empty a device, and the text would lie over its pool.
+	 */
+	bool prints;
+	const char *progress; /* the same of the file or device that gets progress lines; or NULL */
 	bool active_thin; /* POOL is an active thin device, whose pool is meant */
 };
 

@@ -279,7 +279,8 @@ static int open_pool(struct volume *v, struct volume_options *opt, struct jobs *
 	want.table.open_thin = thin_io_open;
 	want.damaged = opt->repair;
 	want.active_thin = opt->active;
-	r = pool_arg_open_to_print(opt->pool, &want, &arg, err);
+	want.prints = true;
+	r = pool_arg_open(opt->pool, &want, &arg, err);
 	if (r < 0)
 		return r;
 	if (opt->active && !opt->device)
