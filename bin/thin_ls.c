@@ -16,7 +16,7 @@
 #include "volume/open/pool_source.h"
 #include "volume/table/list.h"
 
-enum { OPT_NO_HEADERS = 256, OPT_SORT };
+enum { OPT_NO_HEADERS = 256, OPT_SORT, OPT_LIST_FIELDS };
 
 static const struct opt opts[] = {
 	{ 'o', "format", ARG_REQUIRED, "FIELDS|json|tree",
@@ -25,6 +25,7 @@ static const struct opt opts[] = {
 	{ 0, "sort", ARG_REQUIRED, "[-]FIELD", "sort by a field; with - the greatest first",
 	  OPT_SORT },
 	{ 0, "no-headers", ARG_NONE, NULL, "do not print the line of headings", OPT_NO_HEADERS },
+	{ 0, "list-fields", ARG_NONE, NULL, NULL, OPT_LIST_FIELDS }, /* for completion/ */
 	{ 0 },
 };
 
@@ -66,7 +67,8 @@ static const struct list_field *find_field(struct ls *ls, const char *name, size
 	if (f)
 		return f;
 	similar_init(&s, name, len);
-	list_field_offer(&s);
+	for (size_t i = 0; list_field_name(i); i++)
+		similar_offer(&s, list_field_name(i));
 	if (or_form) {
 		similar_offer(&s, "json");
 		similar_offer(&s, "tree");
@@ -127,6 +129,10 @@ static void parse_options(struct ls *ls)
 		case OPT_NO_HEADERS:
 			ls->no_headers = true;
 			break;
+		case OPT_LIST_FIELDS:
+			for (size_t i = 0; list_field_name(i); i++)
+				puts(list_field_name(i));
+			exit(cli_finish(c, EXIT_DONE));
 		}
 	}
 	if (ls->tree && (ls->json || ls->sort || ls->chosen))

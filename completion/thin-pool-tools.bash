@@ -47,7 +47,8 @@ _thin_pool_tools_devices() {
 _thin_pool_tools_value() {
 	local words='' pool
 	case $2 in
-	FIELDS*) words="json tree $("$1" --help 2>/dev/null | sed -n '/^Fields:/,/^$/p' | grep -oE '\b[A-Z]+(_[A-Z]+)*\b')" ;;
+	FIELDS*) words="json tree $("$1" --list-fields 2>/dev/null)" ;;
+	*FIELD) words=$("$1" --list-fields 2>/dev/null) ;;
 	*\|*) words=${2//|/ } ;;
 	raw) words=raw ;;
 	*ID | DEVICE)
@@ -81,8 +82,8 @@ _thin_pool_tools() {
 	fi
 	while IFS=$'\t' read -r name letter arg value rest; do
 		[[ $name == --* ]] || continue
-		options+=("$name")
-		[[ $letter != - ]] && options+=("$letter")
+		[[ $rest ]] && options+=("$name") # an old name is known, but not offered
+		[[ $rest && $letter != - ]] && options+=("$letter")
 		[[ $arg == required ]] && takes[$name]=$value takes[$letter]=$value
 		[[ $arg == optional && $prev == "$name" && ${COMP_WORDS[COMP_CWORD - 1]}${COMP_WORDS[COMP_CWORD]} == *=* ]] &&
 			takes[$name]=$value

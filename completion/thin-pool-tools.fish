@@ -75,7 +75,9 @@ for command in thin_apply thin_check thin_delta thin_dump thin_info thin_ls thin
         if test $arg != none
             switch $value
                 case 'FIELDS*'
-                    set spec $spec -f -a "json tree ("$command" --help | sed -n '/^Fields:/,/^\$/p' | string match -ra '[A-Z]+(?:_[A-Z]+)*')"
+                    set spec $spec -f -a "json tree ($command --list-fields)"
+                case '*FIELD'
+                    set spec $spec -f -a "($command --list-fields)"
                 case '*|*'
                     set spec $spec -f -a (string replace -a '|' ' ' -- $value)
                 case raw

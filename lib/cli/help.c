@@ -104,6 +104,16 @@ void help_print(const struct command *cmd)
 	printf("\nSee %s(8) for more.\n", cmd->name);
 }
 
+/* Has help the option by another name? */
+static bool is_alias(const struct opt *const *table, size_t nr, const struct opt *alias)
+{
+	for (size_t t = 0; t < nr; t++)
+		for (const struct opt *o = table[t]; o->name; o++)
+			if (o->help && o->id == alias->id)
+				return true;
+	return false;
+}
+
 void help_list(const struct command *cmd)
 {
 	static const char *const args[] = { "none", "required", "optional" };
@@ -113,10 +123,10 @@ void help_list(const struct command *cmd)
 	printf("usage\t%s\n", cmd->usage);
 	for (size_t t = 0; t < nr; t++) {
 		for (const struct opt *o = table[t]; o->name; o++) {
-			if (!o->help)
+			if (!o->help && !is_alias(table, nr, o))
 				continue;
 			printf("--%s\t-%.1s\t%s\t%s\t%s\n", o->name, &o->letter, args[o->arg],
-			       o->value ? o->value : "-", o->help);
+			       o->value ? o->value : "-", o->help ? o->help : "");
 		}
 	}
 }

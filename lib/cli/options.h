@@ -26,7 +26,8 @@ void help_print(const struct command *cmd);
 /*
  * --list-options, for completion/: "usage", a tab and the words behind the command's name; then a
  * line for each option that help shows: --name, -letter (or -), none, required or optional,
- * the value's name (or -), the help, with tabs between.
+ * the value's name (or -), the help, with tabs between; and for each other name of such an option one
+ * without the help.
  */
 void help_list(const struct command *cmd);
 

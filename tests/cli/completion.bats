@@ -55,6 +55,11 @@ all_of() {
 	expect "$1" 'thin_check poo' pools
 	expect "$1" 'thin_restore -i xm' xml
 	expect "$1" 'thin_ls -o js' json
+	expect "$1" 'thin_ls -o ' DEV MAPPED_BLOCKS HIGHEST_BYTE POOL
+	! expect "$1" 'thin_ls -o ' LVM >/dev/null || return 1
+	! expect "$1" 'thin_ls -o ' BLOCKS >/dev/null || return 1
+	expect "$1" 'thin_ls --sort M' MAPPED MAPPED_SECTORS
+	expect "$1" 'thin_delta meta --snap1 ' 1 2 3
 	[ ! -d lvm-multi ] || expect_lvm "$1"
 }
 

@@ -49,10 +49,9 @@ const struct list_field *list_field(const char *name, size_t len)
 	return NULL;
 }
 
-void list_field_offer(struct similar *s)
+const char *list_field_name(size_t i)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-		similar_offer(s, fields[i].name);
+	return i < ARRAY_SIZE(fields) ? fields[i].name : NULL;
 }
 
 enum list_depth list_field_depth(const struct list_field *f)

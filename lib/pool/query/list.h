@@ -63,8 +63,8 @@ struct list_field {
 
 /* The field with the name of @len bytes, or NULL. */
 const struct list_field *list_field(const char *name, size_t len);
-/* Offers the names of all fields. */
-void list_field_offer(struct similar *s);
+/* The name of field number @i; NULL: there are not so many. */
+const char *list_field_name(size_t i);
 
 /* What must be read for the field. */
 enum list_depth list_field_depth(const struct list_field *f);
