@@ -46,11 +46,35 @@ commands() { ls man/thin_*.8 | sed 's,man/,,; s/\.8$//'; }
 	done
 }
 
+# configured FOLDER OPTIONS: goes to a build that is below a folder with a space in its name, as are its sources
+configured() {
+	[ ! -e "$abs_top_srcdir/config.status" ] || skip "the sources are configured"
+	mkdir -p "$BATS_FILE_TMPDIR/a b/$1"
+	cd "$BATS_FILE_TMPDIR/a b/$1" || return 1
+	shift
+	[ ! -e Makefile ] || return 0
+	[ -e ../src ] || ln -s "$abs_top_srcdir" ../src
+	../src/configure -q --cache-file=../cache --prefix=/opt/our-own "$@" >/dev/null
+}
+
+of_one_command() { configured one --with-tools=thin_ls; }
+
+own_make() { env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s "$@"; }
+
 @test "sources and builds in folders with a space in their path compile" {
-	[ ! -e config.status ] || skip "the sources are configured"
-	mkdir -p "$BATS_TEST_TMPDIR/a b/build"
-	ln -s "$PWD" "$BATS_TEST_TMPDIR/a b/src"
-	cd "$BATS_TEST_TMPDIR/a b/build"
-	../src/configure -q --with-tools=thin_metadata_size >/dev/null
-	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s lib/base/err.o
+	of_one_command
+	own_make lib/base/err.o
+}
+
+@test "an archive made in a build of one command has the manual pages of all" {
+	of_one_command
+	own_make distdir distdir=packed
+	diff <(ls "$abs_top_srcdir"/man/*.[1578] | sed 's,.*/,,') <(ls packed/man/*.[1578] | sed 's,.*/,,')
+}
+
+@test "the manual page of the plugin is installed with the plugin alone" {
+	configured plain --without-nbdkit-plugin
+	own_make install-man DESTDIR="$PWD/d"
+	[ -e d/opt/our-own/share/man/man8/thin_check.8 ] && [ -e d/opt/our-own/share/man/man5/thin-pool-table.5 ]
+	[ -z "$(find d -name 'nbdkit*')" ]
 }
