@@ -78,3 +78,16 @@ own_make() { env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s "$@"; }
 	[ -e d/opt/our-own/share/man/man8/thin_check.8 ] && [ -e d/opt/our-own/share/man/man5/thin-pool-table.5 ]
 	[ -z "$(find d -name 'nbdkit*')" ]
 }
+
+@test "a page names files where they are installed, and they go when the commands go" {
+	of_one_command
+	own_make install-data DESTDIR="$PWD/d"
+	for f in $(tr -d '\\' <d/opt/our-own/share/man/man8/thin_ls.8 | grep -oE '/[a-z/-]*/share/[a-z/_.-]*[a-z]'); do
+		[ -f "d$f" ] || { echo "there is no $f"; return 1; }
+		echo "$f" >>named
+	done
+	grep -q /json.md named && grep -q /thin_ls.schema.json named
+	mkdir d/opt/our-own/sbin # what install-exec would have made
+	own_make uninstall DESTDIR="$PWD/d"
+	[ ! -e d/opt/our-own/share/thin-pool-tools ]
+}
