@@ -61,7 +61,7 @@ static bool same(const struct diff *d, const struct extent *now, const struct ex
 		return true;
 	if (now->kind == EXTENT_ORIGIN)
 		return d->same_origin && now->from == base->from;
-	return now->from == base->from &&
+	return now->from == base->from && !d->moved &&
 	       (!d->older || (now->time == base->time && base->time < d->base_snap_time));
 }
 

@@ -40,6 +40,11 @@ struct diff {
 	 */
 	bool older;
 	uint32_t base_snap_time;
+	/*
+	 * The pool is smaller than in that metadata: data blocks have moved and kept their times, perhaps to where
+	 * the base's were, so nothing is certain of any.
+	 */
+	bool moved;
 };
 
 /* All of [0, now->size) in order. */

@@ -123,6 +123,7 @@ int since_open(struct since *s, struct volume *now, const struct volume_options 
 	d->same_origin = same_origin(now, &s->base);
 	d->older = so->metadata;
 	d->base_snap_time = s->base.snap_time;
+	d->moved = d->older && now->nr_data_blocks < s->base.nr_data_blocks;
 	now->map.timed = s->base.map.timed = d->older;
 	return 0;
 }

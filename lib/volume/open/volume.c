@@ -86,6 +86,7 @@ static int open_metadata(struct volume *v, const struct volume_options *opt, str
 	if (r < 0)
 		return r;
 	v->map.block_len = (uint64_t)v->source.md.view.data_block_size << SECTOR_SHIFT;
+	v->nr_data_blocks = v->source.md.nr_data_blocks;
 	r = map_source_tree(&v->source.stream, root, &v->map.source, err);
 	v->through = opt->active && v->line && !strcmp(v->line->name, v->arg->table->active.thin);
 	return r || !v->through ? r : volume_open_active(v, opt, err);
@@ -106,6 +107,7 @@ static int take_events_info(struct volume *v, const struct map_events_info *info
 			       "SECTORS -i POOL -o FILE' corrects it",
 			       v->arg->metadata, sectors);
 	v->map.block_len = (uint64_t)sectors << SECTOR_SHIFT;
+	v->nr_data_blocks = info->pool.nr_data_blocks;
 	return pool_arg_fits(v->arg, sectors, err);
 }
 

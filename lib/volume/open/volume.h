@@ -53,6 +53,7 @@ struct volume {
 	struct map_summary sum;
 	uint64_t claimed_blocks; /* mapped blocks according to the device's details */
 	bool has_claim;
+	uint64_t nr_data_blocks; /* of the pool */
 	uint32_t snap_time; /* of its details; 0: not known.  Older mappings are never written in place */
 	bool size_is_guess; /* neither --size nor a table: the larger of mapped_len and map.origin_len */
 	/*
