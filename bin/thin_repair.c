@@ -306,10 +306,16 @@ static int count(void *ctx, struct build_counts *n, struct err *err)
 	return e;
 }
 
+static int tell_all(void *ctx, const struct events *to, struct err *err)
+{
+	return salvage_emit(ctx, NULL, to, err);
+}
+
 /* Says that the output is too small before anything is written. */
 static int check_size(struct salvage *s, const struct io *out, struct err *err)
 {
 	uint64_t has = MIN(out->size / MBLOCK_SIZE, MAX_METADATA_BLOCKS), needs;
+	char text[sizeof(err->text)];
 	struct salvage_totals t;
 	struct build_counts n;
 	int e;
@@ -326,6 +332,11 @@ static int check_size(struct salvage *s, const struct io *out, struct err *err)
 			       "output '%s' is too small: needs at least %llu blocks of 4096 bytes, has %llu; "
 			       "nothing was written",
 			       out->name, (unsigned long long)needs, (unsigned long long)has);
+	if (!e && build_try(needs, has, tell_all, s, err)) {
+		err_prefix(err, -ERANGE, "output '%s'", out->name);
+		snprintf(text, sizeof(text), "%s", err->text);
+		e = err_set(err, -ERANGE, "%.900s; nothing was written", text);
+	}
 	return e;
 }
 

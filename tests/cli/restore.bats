@@ -341,3 +341,27 @@ make_xml() {
 	thin_restore -i whole -o meta
 	thin_dump meta | cmp - <(thin_dump before)
 }
+
+@test "an output that is some blocks too small is refused before the first write, also where shared parts are copied" {
+	local n
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/snap-tree.tar.zst" snap-tree/meta.img
+	thin_dump -o shared.xml snap-tree/meta.img
+	for n in {80..100}; do
+		rm -f old
+		thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o old --size $((n * 4096))
+		cp old before
+		run --separate-stderr thin_restore -i shared.xml -o old
+		[ "$status" -eq 0 ] && break
+		[ "$status" -eq 1 ] && [[ "$stderr" == *"output 'old'"*"needs at least"*"has $n"* ]]
+		cmp old before
+		# a repair says the same, and so does its dry run
+		run --separate-stderr thin_repair --dry-run -i snap-tree/meta.img -o old
+		[ "$status" -eq 1 ] && [[ "$stderr" == *"output 'old'"*"needs at least"*"has $n"*"nothing was written"* ]]
+		run --separate-stderr thin_repair -i snap-tree/meta.img -o old
+		[ "$status" -eq 1 ] && cmp old before
+	done
+	[ "$n" -gt 80 ] && [ "$n" -lt 100 ]
+	thin_check -q old
+	thin_repair -i snap-tree/meta.img -o old
+	thin_check -q old
+}

@@ -65,7 +65,8 @@ uint64_t build_blocks_around(uint64_t nr_nodes, uint64_t nr_devices, uint64_t nr
 
 /*
  * A sink that only counts.  After end_pool build_count_blocks() is the number of metadata blocks in
- * which build writes these events.  It may be too low where small shared parts have to be copied.
+ * which build writes these events.  It may be too low where small shared parts have to
+ * be copied, or reference counts are large: build_try().
  */
 int build_count_new(struct events *e, struct err *err);
 uint64_t build_count_blocks(const struct events *e);
@@ -75,5 +76,13 @@ struct build_counts {
 };
 void build_count_all(const struct events *e, struct build_counts *n);
 void build_count_free(struct events *e);
+
+/*
+ * Where the events that @tell gives need @counted blocks at least and the output @has not many more: builds them in memory,
+ * which finds what the count leaves out, copies of small shared parts and large reference counts.  -ERANGE as of
+ * build_new(); 0: they fit, or it is not known (much memory would be used, or @tell failed otherwise).
+ */
+int build_try(uint64_t counted, uint64_t has, int (*tell)(void *ctx, const struct events *to, struct err *err), void *ctx,
+	      struct err *err);
 
 #endif

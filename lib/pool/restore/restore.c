@@ -30,6 +30,13 @@ int restore_count(void *text, struct build_counts *n, struct err *err)
 	return r;
 }
 
+static int read_text(void *ctx, const struct events *to, struct err *err)
+{
+	const struct restore_text *t = ctx;
+
+	return xml_read(t->fd, t->name, t->xml, to, err);
+}
+
 /* The text can be read twice: *size is its length. */
 static bool is_file(const struct restore_text *t, off_t *size)
 {
@@ -63,12 +70,16 @@ static int check_size(struct restore_text *t, off_t size, uint64_t has, struct e
 	needs = build_min_blocks(claims.nr_devices, claims.mapped_blocks, claims.nr_data_blocks, 0);
 	if (needs > MAX_METADATA_BLOCKS)
 		return 0; /* the builder says that the format cannot hold it */
-	if (needs <= has && (!claims.has_defs || size > COUNT_MAX))
+	if (needs <= has && (size > COUNT_MAX || (!claims.has_defs && needs + 16 < has / 2)))
 		return 0;
 	r = restore_count(t, &n, err);
 	if (!r && n.nr_blocks > has)
-		r = err_set(err, -ERANGE, "too small: needs at least %llu blocks, has %llu",
-			    (unsigned long long)n.nr_blocks, (unsigned long long)has);
+		return err_set(err, -ERANGE, "too small: needs at least %llu blocks, has %llu",
+			       (unsigned long long)n.nr_blocks, (unsigned long long)has);
+	if (!r && size <= COUNT_MAX) {
+		r = build_try(n.nr_blocks, has, read_text, t, err);
+		lseek(t->fd, 0, SEEK_SET);
+	}
 	return r;
 }
 
@@ -116,13 +127,6 @@ int restore_check(struct restore_text *t, uint64_t nr_blocks, struct err *err)
 		return 0;
 	r = check_end(t, size, err);
 	return r ? r : check_size(t, size, nr_blocks, err);
-}
-
-static int read_text(void *ctx, const struct events *to, struct err *err)
-{
-	const struct restore_text *t = ctx;
-
-	return xml_read(t->fd, t->name, t->xml, to, err);
 }
 
 /* Parses and builds at the same time, unless the text is so short that a thread would not pay. */
