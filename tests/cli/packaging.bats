@@ -72,6 +72,11 @@ own_make() { env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s "$@"; }
 	diff <(ls "$abs_top_srcdir"/man/*.[1578] | sed 's,.*/,,') <(ls packed/man/*.[1578] | sed 's,.*/,,')
 }
 
+@test "configure: --enable-sanitizers without a list takes address and undefined" {
+	configured sanitized --enable-sanitizers
+	grep -q '^SANITIZE = -fsanitize=address,undefined ' Makefile
+}
+
 @test "the manual page of the plugin is installed with the plugin alone" {
 	configured plain --without-nbdkit-plugin
 	own_make install-man DESTDIR="$PWD/d"
