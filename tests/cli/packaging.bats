@@ -17,6 +17,14 @@ commands() { ls man/thin_*.8 | sed 's,man/,,; s/\.8$//'; }
 	done
 }
 
+@test "debian: commands with packed relocations depend on a C library that has them" {
+	[ -d debian ] || skip "not in the archive"
+	command -v readelf >/dev/null || skip "readelf is not installed"
+	readelf -V "$abs_top_builddir"/bin/thin_check | grep -q GLIBC_ABI_DT_RELR || skip "this build has none"
+	depends=$(sed -n '/^Package: thin-pool-tools$/,/^$/s/^Depends: .*libc6 (>= \([0-9.]*\)).*/\1/p' debian/control)
+	printf '2.36\n%s\n' "$depends" | sort -VC
+}
+
 @test "packaging: each file names the version of configure.ac" {
 	version=$(sed -n 's/^AC_INIT(\[[^]]*\], *\[\([0-9.]*\)\].*/\1/p' configure.ac)
 	[ "$version" ]
