@@ -222,16 +222,17 @@ static int print_library(struct dl_phdr_info *info, size_t size, void *ctx)
 	const char *base = strrchr(info->dlpi_name, '/');
 
 	(void)size;
-	(void)ctx;
-	if (base && !strstr(base, "/ld-"))
+	if (base && !strstr(base, "/ld-")) {
 		printf(" %s", base + 1);
+		*(bool *)ctx = true;
+	}
 	return 0;
 }
 
 /* --version; with --verbose anywhere on the line it also says how the command was built. */
 static void print_version(const struct cli *c)
 {
-	bool verbose = c->verbose;
+	bool verbose = c->verbose, shared = false;
 
 	printf("%s\n%s is part of %s\n", PACKAGE_VERSION, c->cmd->name, PACKAGE_NAME);
 	for (int i = 1; i < c->argc; i++)
@@ -241,8 +242,8 @@ static void print_version(const struct cli *c)
 	printf("compiler: %s, %zu bits, %s endian\nprogress: %s\nlibraries:", __VERSION__,
 	       sizeof(void *) * 8, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "little" : "big",
 	       c->cmd->shows_progress ? "yes" : "no");
-	dl_iterate_phdr(print_library, NULL);
-	printf("\nreports: %s\n", PACKAGE_BUGREPORT);
+	dl_iterate_phdr(print_library, &shared);
+	printf("%s\nreports: %s\n", shared ? "" : " linked statically", PACKAGE_BUGREPORT);
 }
 
 /* -1 where the descriptor is not open: a file that is opened later could get its number, and the lines. */
