@@ -142,6 +142,20 @@ static int resolve(const char *name, uint32_t *id, uint64_t *size, const char **
 	return 0;
 }
 
+/* Other devices of the pool may be written all the same, so the export is not refused. */
+static bool must_stay(const char *name)
+{
+	const struct table_thin *line = thin.read_only ? NULL : find_in_table(name);
+	struct err why = { 0 };
+	char text[1100];
+
+	if (!line || !table_may_write(thin.arg.table, line, &why))
+		return false;
+	snprintf(text, sizeof(text), "note: %s", why.text);
+	exports_tell(NULL, text);
+	return true;
+}
+
 static int make_export(const char *name, struct export **out, struct err *err)
 {
 	struct export *e = calloc(1, sizeof(*e));
@@ -168,6 +182,7 @@ static int make_export(const char *name, struct export **out, struct err *err)
 		free(e);
 		return err_prefix(err, r, "device '%s'", name);
 	}
+	e->read_only = must_stay(name);
 	if (!size)
 		tell_guess(id, e->dev, e->origin);
 	e->next = thin.exports;

@@ -20,6 +20,7 @@ struct export {
 	char *name;
 	struct io *origin;
 	struct target_dev *dev;
+	bool read_only; /* other devices stand on it as their external origin, or LVM has it read-only */
 };
 
 /* nbdkit has one instance of a plugin in a process. */

@@ -169,8 +169,8 @@ static void *thin_open(int read_only)
 		return NULL;
 	}
 	h->dev = e->dev;
-	h->read_only = read_only || thin.read_only;
-	if (!read_only)
+	h->read_only = read_only || thin.read_only || e->read_only;
+	if (!h->read_only)
 		thin.used = true;
 	return h;
 }
@@ -224,8 +224,9 @@ static int64_t thin_get_size(void *handle)
 
 static int can_change(void *handle)
 {
-	(void)handle;
-	return !thin.read_only;
+	const struct handle *h = handle;
+
+	return !h->read_only;
 }
 
 static int thin_can_trim(void *handle)

@@ -409,6 +409,23 @@ busy_writer() {
 	[[ "$output" == *"device 9 is not served"* ]]
 }
 
+@test "nbdkit-thin: a device on which others stand as their external origin can only be read, the others are written" {
+	need nbdinfo qemu-io
+	truncate -s 1M meta2
+	truncate -s 8M data2
+	printf '%s\n' 'pool2: 0 16384 thin-pool meta2 data2 128 0' 'above: 0 1024 thin pool2 1 t0' >>table
+	run -0 serve pool=table pool-name=pool -- 'nbdinfo --json "nbd+unix:///t0?socket=$unixsocket"'
+	[[ "$output" == *'"is_read_only": true'* && "$output" == *"'t0' is the external origin of 'above': a write would change their bytes"* ]]
+	cp meta meta.was
+	run serve pool=table pool-name=pool -- 'qemu-io -f raw -c "write -P 7 0 64k" "nbd+unix:///t0?socket=$unixsocket"'
+	[ "$status" -ne 0 ]
+	cmp meta meta.was
+	run -0 serve pool=table pool-name=pool -- 'nbdinfo --json "nbd+unix:///o?socket=$unixsocket"'
+	[[ "$output" == *'"is_read_only": false'* && "$output" != *"can only be read"* ]]
+	run -0 serve pool=table pool-name=pool -- 'qemu-io -f raw -c "write -P 7 0 64k" "nbd+unix:///o?socket=$unixsocket"'
+	! cmp -s meta meta.was
+}
+
 @test "nbdkit-thin: mistakes in parameters are explained" {
 	run nbdkit "$PLUGIN" device=t0
 	[[ "$status" -ne 0 && "$output" == *"pool=FILE is missing"* ]]
