@@ -204,6 +204,18 @@ static int count(void *ctx, struct build_counts *n, struct err *err)
 
 #define INPUT_IS_LEFT "; the input is unchanged and still describes the pool"
 
+struct told {
+	const struct shrink *plan;
+	const struct shrink_source *src;
+};
+
+static int tell_shrunk(void *ctx, const struct events *to, struct err *err)
+{
+	const struct told *t = ctx;
+
+	return shrink_tell(t->plan, t->src, to, err);
+}
+
 static int to_binary(struct shrink_cmd *s, struct shrink *plan,
 		     const struct shrink_source *src, struct io *data, struct err *err)
 {
@@ -226,6 +238,8 @@ static int to_binary(struct shrink_cmd *s, struct shrink *plan,
 		r = err_set(err, -ERANGE, "output '%s': too small: needs at least %llu blocks, has %llu",
 			    s->output, (unsigned long long)needs,
 			    (unsigned long long)(out.io->size / MBLOCK_SIZE));
+	else if (build_try(needs, out.io->size / MBLOCK_SIZE, tell_shrunk, &(struct told) { .plan = plan, .src = src }, err))
+		r = err_prefix(err, -ERANGE, "output '%s'", s->output);
 	if (s->dry_run) {
 		meta_out_drop(&out);
 		return r;
