@@ -273,7 +273,7 @@ static int verdict(const struct options *o, const struct check_result *r)
 		       : EXIT_DONE;
 }
 
-static int run(struct cli *c, const struct options *o, struct io *io, struct jobs *jobs)
+static int run(struct cli *c, const struct options *o, const struct pool_arg *arg, struct io *io, struct jobs *jobs)
 {
 	struct check_result r;
 	struct progress *bar = progress_new(c, "checking", 0);
@@ -285,6 +285,8 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 	ret = check_run(io, jobs, &o->check, &r, &err);
 	io->meter = NULL;
 	progress_free(bar);
+	if (!ret && r.has_sb)
+		ret = pool_arg_fits(arg, r.sb.data_block_size, &err);
 	if (ret) {
 		code = cli_fail(c, ret, &err);
 	} else {
@@ -303,21 +305,15 @@ static int run(struct cli *c, const struct options *o, struct io *io, struct job
 }
 
 /* Opens POOL: metadata, or a table file that names metadata. */
-static int open_metadata(struct cli *c, unsigned flags, struct io **io, struct err *err)
+static int open_metadata(struct cli *c, unsigned flags, struct pool_arg *arg, struct io **io, struct err *err)
 {
 	const struct pool_want want = { CLI_WANT(c), .disk = pool_lvm_run, .live = pool_live_table, .prints = true,
 					.table.write = flags & DEV_WRITE };
-	struct pool_arg arg;
-	int r = pool_arg_open(c->args[0], &want, &arg, err);
+	int r = pool_arg_open(c->args[0], &want, arg, err);
 
-	if (r)
-		return r;
-	if (arg.kind == POOL_XML)
-		r = pool_arg_readable(&arg, false, err);
-	if (!r)
-		r = pool_arg_open_metadata(&arg, flags, io, err);
-	pool_arg_fini(&arg);
-	return r;
+	if (!r && arg->kind == POOL_XML)
+		r = pool_arg_readable(arg, false, err);
+	return r ? r : pool_arg_open_metadata(arg, flags, io, err);
 }
 
 int main(int argc, char **argv)
@@ -326,6 +322,7 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	struct jobs *jobs;
 	unsigned flags = 0;
+	struct pool_arg arg;
 	struct io *io;
 	struct cli c;
 	int code;
@@ -335,12 +332,12 @@ int main(int argc, char **argv)
 		flags |= DEV_WRITE;
 	if (o.check.snap || o.force_share)
 		flags |= DEV_FORCE;
-	code = open_metadata(&c, flags, &io, &err);
+	code = open_metadata(&c, flags, &arg, &io, &err);
 	if (code)
 		return cli_fail(&c, code, &err);
 	jobs = jobs_new(o.nr_jobs);
 	if (jobs) {
-		code = run(&c, &o, io, jobs);
+		code = run(&c, &o, &arg, io, jobs);
 	} else {
 		err_nomem(&err, "workers");
 		code = cli_fail(&c, -ENOMEM, &err);

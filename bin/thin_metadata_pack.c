@@ -57,18 +57,24 @@ static int pack_to(struct io *in, const char *output, struct err *err)
 	return out_file_close(out, e, err);
 }
 
-/* Whatever is there is packed, but a backup of a part should not pass for one of all. */
-static void tell_missing(struct cli *c, struct io *in)
+/*
+ * Whatever is there is packed, but a backup of a part should not pass for one of all, nor the metadata of another
+ * pool for that of the table.
+ */
+static int look(struct cli *c, const struct pool_arg *arg, struct io *in, struct err *err)
 {
 	const uint64_t nr = in->size / MBLOCK_SIZE;
 	enum sb_fault fault;
 	struct superblock sb;
 
-	if (!superblock_read(in, 0, &sb, &fault, NULL) && !fault && sb.metadata_sm.nr_blocks > nr)
+	if (superblock_read(in, 0, &sb, &fault, NULL) || fault)
+		return 0;
+	if (sb.metadata_sm.nr_blocks > nr)
 		cli_note(c,
 			 "%s: has %llu metadata blocks, but its superblock says %llu: only what is there is "
 			 "packed, and metadata may be missing; if this is a copy, copy the whole device again",
 			 in->name, (unsigned long long)nr, (unsigned long long)sb.metadata_sm.nr_blocks);
+	return pool_arg_fits(arg, sb.data_block_size, err);
 }
 
 static int run(struct cli *c, const char *input, const char *output, unsigned flags, struct err *err)
@@ -93,10 +99,11 @@ static int run(struct cli *c, const char *input, const char *output, unsigned fl
 				   &(struct dev_role) { "output", dev_output_path(output) }, err);
 	if (!e)
 		e = dev_open(arg.metadata, flags, &in, err);
+	if (!e)
+		e = look(c, &arg, in, err);
 	if (!e) {
 		struct progress *bar = progress_new(c, "packing", in->size);
 
-		tell_missing(c, in);
 		cli_left(c, "'%s' is unchanged", output);
 		in->meter = progress_meter(bar);
 		e = pack_to(in, output, err);

@@ -246,15 +246,16 @@ static void print_version(const struct cli *c)
 	printf("%s\nreports: %s\n", shared ? "" : " linked statically", PACKAGE_BUGREPORT);
 }
 
-/* -1 where the descriptor is not open: a file that is opened later could get its number, and the lines. */
+/* None where the descriptor is not open: a file that is opened later could get its number, and the lines. */
 static void take_progress_fd(struct cli *c)
 {
 	int fd = (int)MIN(cli_u64(c, "--progress-fd"), 1u << 20);
-	bool is_open = fcntl(fd, F_GETFD) >= 0;
 
+	if (fcntl(fd, F_GETFD) < 0)
+		return;
+	c->progress_fd = fd;
+	c->progress_path = c->fd_path;
 	snprintf(c->fd_path, sizeof(c->fd_path), "/proc/self/fd/%d", fd);
-	c->progress_fd = is_open ? fd : -1;
-	c->progress_path = is_open ? c->fd_path : NULL;
 }
 
 /* The options that every command has; true when @id is one. */

@@ -20,7 +20,7 @@ static void print_wrapped(const char *text, int column, int indent)
 			printf("\n%*s", indent, "");
 			column = indent;
 		} else if (column > indent) {
-			putchar(' ');
+			fputc(' ', stdout);
 			column++;
 		}
 		printf("%.*s", n, text);
@@ -28,7 +28,7 @@ static void print_wrapped(const char *text, int column, int indent)
 		text += n;
 		text += *text != 0;
 	}
-	putchar('\n');
+	fputc('\n', stdout);
 }
 
 static void print_option(const struct opt *o)
@@ -46,7 +46,7 @@ static void print_option(const struct opt *o)
 		     o->arg == ARG_OPTIONAL ? "]" : "");
 	fputs(head, stdout);
 	if (n > HELP_COLUMN - 2) {
-		putchar('\n');
+		fputc('\n', stdout);
 		n = 0;
 	}
 	print_wrapped(o->help, n, HELP_COLUMN);
@@ -72,7 +72,7 @@ static void print_notes(const char *text)
 		snprintf(part, sizeof(part), "%.*s", (int)n, text);
 		if (*part == ' ' || !*part) {
 			fputs(part, stdout);
-			putchar('\n');
+			fputc('\n', stdout);
 		} else {
 			print_wrapped(part, 0, 0);
 		}
@@ -90,15 +90,15 @@ void help_print(const struct command *cmd)
 	n = printf("Usage: %s", cmd->name);
 
 	print_wrapped(cmd->usage, n, n + 1);
-	putchar('\n');
+	fputc('\n', stdout);
 	print_wrapped(cmd->summary, 0, 0);
-	putchar('\n');
+	fputc('\n', stdout);
 	print_wrapped("Options:", 0, 0);
 	for (size_t t = 0; t < nr; t++)
 		for (const struct opt *o = table[t]; o->name; o++)
 			print_option(o);
 	if (cmd->notes) {
-		putchar('\n');
+		fputc('\n', stdout);
 		print_notes(cmd->notes);
 	}
 	printf("\nSee %s(8) for more.\n", cmd->name);

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "base/units.h"
 #include "dev/dev.h"
+#include "dev/devt.h"
 
 /* The number of the block device that @path means. */
 static bool device_number(const char *path, dev_t *dev)
@@ -20,7 +20,7 @@ static bool device_number(const char *path, dev_t *dev)
 	}
 	if (!dev_numbers(path, &major, &minor))
 		return false;
-	*dev = makedev(major, minor);
+	*dev = devt_make(major, minor);
 	return true;
 }
 
@@ -34,7 +34,7 @@ static bool read_uuid(const char *path, char *uuid, int len)
 	*uuid = 0;
 	if (!device_number(path, &dev))
 		return false;
-	snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/dm/uuid", major(dev), minor(dev));
+	snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/dm/uuid", devt_major(dev), devt_minor(dev));
 	f = fopen(name, "re");
 	if (!f)
 		return false;

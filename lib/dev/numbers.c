@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "dev/dev.h"
+#include "dev/devt.h"
 
 bool dev_numbers(const char *name, unsigned *major, unsigned *minor)
 {
@@ -65,15 +65,16 @@ static char *find_node(const char *folder, dev_t number)
 /* udev's link.  Without udev the node is looked for, which needs no /sys either, as in a chroot. */
 char *dev_path_of_numbers(unsigned major, unsigned minor)
 {
+	const dev_t number = devt_make(major, minor);
 	char *path = NULL, *node;
 
 	if (asprintf(&path, "/dev/block/%u:%u", major, minor) < 0)
 		return NULL;
 	if (!access(path, F_OK))
 		return path;
-	node = find_node("/dev", makedev(major, minor));
+	node = find_node("/dev", number);
 	if (!node)
-		node = find_node("/dev/mapper", makedev(major, minor));
+		node = find_node("/dev/mapper", number);
 	if (!node)
 		return path;
 	free(path);

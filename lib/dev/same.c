@@ -15,13 +15,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
 #include "base/text/parse.h"
 #include "base/vec.h"
+#include "dev/devt.h"
 #include "dev/mapped.h"
 #include "dev/named.h"
 
@@ -50,7 +50,7 @@ static bool place_of(const char *path, struct place *p)
 	if (!dev_numbers(path, &major, &minor))
 		return false;
 	p->device = true;
-	p->dev = makedev(major, minor);
+	p->dev = devt_make(major, minor);
 	p->ino = 0;
 	p->path = NULL;
 	return true;
@@ -63,7 +63,7 @@ static bool sys_line(const struct place *p, const char *name, char *line, int le
 	FILE *f;
 	bool found;
 
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major(p->dev), minor(p->dev), name);
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", devt_major(p->dev), devt_minor(p->dev), name);
 	f = fopen(path, "re");
 	if (!f)
 		return false;

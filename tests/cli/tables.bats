@@ -477,3 +477,22 @@ packed() {
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"'web' is not a device id; only a table file gives names, and meta.img is not one"* ]]
 }
+
+@test "a table with another block size than the metadata is refused by the checker, the repair and the packer, too" {
+	local c
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/plain.tar.zst" plain/meta.img
+	truncate -s 1M size.data
+	cp plain/meta.img size.meta
+	echo '0 98304 thin-pool size.meta size.data 256 0' >size.table
+	for c in 'thin_check' 'thin_check --auto-repair' 'thin_check --clear-needs-check-flag' 'thin_repair --dry-run -i' \
+		'thin_repair -o new --size 1M -i' 'thin_metadata_pack -o new -i'; do
+		# shellcheck disable=SC2086
+		run --separate-stderr $c size.table
+		[ "$status" -eq 1 ] && [ -z "$output" ] && [ ! -e new ] || { echo "$c: $status $output"; return 1; }
+		[[ "$stderr" == *"'256' is the table's data block size"*"says 128: this is not the table of this pool"* ]]
+		cmp plain/meta.img size.meta
+	done
+	# the number that is given decides
+	run --separate-stderr thin_repair --dry-run --data-block-size 128 -i size.table
+	[[ "$stderr" != *"not the table"* ]]
+}

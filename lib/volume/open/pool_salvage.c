@@ -81,6 +81,8 @@ int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_option
 			  struct pool_salvage *out, struct err *err)
 {
 	struct salvage_options o = opt->salvage;
+	enum sb_fault fault;
+	struct superblock sb;
 	int r;
 
 	*out = (struct pool_salvage){ .arg = *arg };
@@ -93,6 +95,10 @@ int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_option
 	if (!r)
 		r = dev_open(out->arg.metadata, opt->force_share ? DEV_FORCE : 0, &out->io, err);
 	if (r < 0)
+		return r;
+	if (!o.given.has_data_block_size && !superblock_read(out->io, 0, &sb, &fault, NULL) && !fault)
+		r = pool_arg_fits(&out->arg, sb.data_block_size, err);
+	if (r)
 		return r;
 	tell_unfinished(out->io, &opt->want.table);
 	out->io->meter = opt->meter;
