@@ -28,14 +28,28 @@ static bool is_known(const char *name)
 	return false;
 }
 
+static void print_usage(FILE *to)
+{
+	fprintf(to, "Usage: <command> <args>\ncommands:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		fprintf(to, "  %s\n", names[i]);
+}
+
 static int usage(const char *complaint)
 {
 	if (complaint)
 		fprintf(stderr, "%s\n", complaint);
-	fprintf(stderr, "Usage: <command> <args>\ncommands:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		fprintf(stderr, "  %s\n", names[i]);
+	print_usage(stderr);
 	return EXIT_BAD_USE;
+}
+
+/* EXIT_IO when standard output could not be written. */
+static int printed(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_DONE;
+	fprintf(stderr, "pdata_tools: cannot write to standard output: %s\n", strerror(errno));
+	return EXIT_IO;
 }
 
 static const char *base_name(const char *path)
@@ -77,7 +91,11 @@ int main(int argc, char **argv)
 		return usage(NULL);
 	if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version")) {
 		printf("%s\npdata_tools is part of %s\n", PACKAGE_VERSION, PACKAGE_NAME);
-		return EXIT_DONE;
+		return printed();
+	}
+	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")) {
+		print_usage(stdout);
+		return printed();
 	}
 	if (!is_known(argv[1]))
 		return usage("unrecognised command");

@@ -262,6 +262,17 @@ load contract.bash
 	run --separate-stderr pdata_tools
 	[ "$status" -eq 64 ]
 	for c in $COMMANDS; do [[ "$stderr" == *"  $c"* ]]; done
+	for words in -h --help; do
+		run --separate-stderr pdata_tools $words
+		[ "$status" -eq 0 ] && [ -z "$stderr" ]
+		for c in $COMMANDS; do [[ "$output" == *"  $c"* ]]; done
+	done
+	for words in -V --version -h --help; do
+		run --separate-stderr bash -c "pdata_tools $words >/dev/full"
+		[ "$status" -eq 74 ] && [[ "$stderr" == "pdata_tools: cannot write to standard output: "* ]]
+		run --separate-stderr bash -c "pdata_tools $words >&-"
+		[ "$status" -eq 74 ]
+	done
 }
 
 @test "pdata_tools is also what a link to it is called" {
