@@ -13,7 +13,7 @@
 
 #define ULL(v) ((unsigned long long)(v))
 
-enum { OPT_METADATA = 256, OPT_DATA };
+enum { OPT_METADATA = 256, OPT_DATA, OPT_INACTIVE };
 
 static const struct opt opts[] = {
 	{ 0, "metadata-dev", ARG_REQUIRED, "POOL",
@@ -25,6 +25,7 @@ static const struct opt opts[] = {
 	  "match", 'f' },
 	{ 'n', "dry-run", ARG_NONE, NULL, "print how much would be discarded, write nothing", 'n' },
 	{ 'q', "quiet", ARG_NONE, NULL, "print nothing, only set the exit status", 'q' },
+	{ 0, "pool-inactive", ARG_NONE, NULL, NULL, OPT_INACTIVE },
 	{ 0 },
 };
 
@@ -51,6 +52,7 @@ struct trim_cmd {
 static void parse_options(struct trim_cmd *t)
 {
 	struct cli *c = &t->cli;
+	bool inactive = false;
 	int id;
 
 	while ((id = cli_next(c))) {
@@ -70,8 +72,13 @@ static void parse_options(struct trim_cmd *t)
 		case 'q':
 			c->quiet = true;
 			break;
+		case OPT_INACTIVE:
+			inactive = true;
+			break;
 		}
 	}
+	if (inactive)
+		cli_note(c, "note: --pool-inactive is not needed: a pool that is in use is refused");
 	if (!t->metadata_arg)
 		cli_usage_error(c, "--metadata-dev: the metadata device is missing");
 }

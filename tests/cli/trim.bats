@@ -157,3 +157,10 @@ trimmed() {
 	[ "$status" -eq 74 ]
 	[[ "$stderr" == *busy* ]]
 }
+
+@test "thin_trim: --pool-inactive of other versions is accepted, and a note says that it is not needed" {
+	run --separate-stderr thin_trim --pool-inactive --metadata-dev meta --data-dev data
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == "thin_trim: note: --pool-inactive is not needed"*"95 of 100 data blocks are free"* ]]
+	trimmed data
+}
