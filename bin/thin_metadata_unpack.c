@@ -58,6 +58,10 @@ static int judge(struct cli *cli, const struct unpack_stats *st, bool force, str
 			    "the packed file holds %llu blocks, but its superblock counts %llu in use: it "
 			    "has been cut off, or packed by a tool that lost some",
 			    (unsigned long long)st->nr_blocks, (unsigned long long)st->nr_allocated);
+	else if (st->nr_blocks < st->nr_allocated)
+		cli_note(cli, "the packed file holds %llu blocks, but its superblock counts %llu in use: blocks may "
+			      "have been lost when it was packed; 'thin_check DEV' finds out",
+			 (unsigned long long)st->nr_blocks, (unsigned long long)st->nr_allocated);
 	if (e && !force)
 		return err_set(err, e, "%s; nothing was written (--force unpacks it)", lack.text);
 	if (e)

@@ -316,3 +316,17 @@ failing_unpack() {
 		thin_metadata_unpack -f -i pack -o "$LOOP"
 	[[ "$output" == *"'$LOOP' is marked as not complete: the kernel and all tools refuse it"* ]] || { echo "$output"; return 1; }
 }
+
+@test "unpack: a packed file that lacks a few of the blocks that its superblock counts is unpacked with a message" {
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/snap-tree.tar.zst" snap-tree/meta.img
+	thin_dump snap-tree/meta.img | thin_restore -q -i - -o made.img # without remains of unused blocks
+	thin_metadata_pack -i made.img -o whole.pack
+	run --separate-stderr thin_metadata_unpack -i whole.pack -o whole.img
+	[ "$status" -eq 0 ] && [ -z "$stderr" ]
+	# blocks of zeros are not packed
+	dd if=/dev/zero of=made.img bs=4096 seek=30 count=2 conv=notrunc status=none
+	thin_metadata_pack -i made.img -o less.pack
+	run --separate-stderr thin_metadata_unpack -i less.pack -o less.img
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"the packed file holds "*" blocks, but its superblock counts "*" in use: blocks may have been lost"* ]]
+}
