@@ -56,13 +56,10 @@ struct jobs {
 static unsigned nr_cpus(void)
 {
 	cpu_set_t set;
-	long n;
 
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		n = CPU_COUNT(&set);
-	else
-		n = sysconf(_SC_NPROCESSORS_ONLN);
-	return n < 1 ? 1 : (unsigned)n;
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return 64; /* the machine has more CPUs than the set has room for */
+	return (unsigned)CPU_COUNT(&set);
 }
 
 struct jobs *jobs_new(unsigned nr)
