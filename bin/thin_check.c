@@ -91,7 +91,7 @@ static void check_conflicts(struct cli *c, const struct options *o)
 
 	if (fix && o->check.snap)
 		cli_usage_error(c, "cannot perform fix within metadata snap: leave out "
-				   "--metadata-snap to fix the pool");
+				   "that option to fix the pool");
 	if (fix && o->force_share)
 		cli_usage_error(c, "cannot perform fix with --force-share: no other program may use the pool during a fix");
 	if (fix && roots)

@@ -119,3 +119,8 @@ refused() {
 	run --separate-stderr thin_repair --dry-run --vg-backup backup -i - <meta
 	[[ "$stderr" == *"'backup' is not a backup of a volume group"* ]]
 }
+
+@test "thin_check: a fix of the metadata snapshot is refused with words that fit each option that reads it" {
+	refused "leave out that option" thin_check --auto-repair --take-metadata-snap meta
+	refused "leave out that option" thin_check --auto-repair -m meta
+}
