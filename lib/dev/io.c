@@ -30,7 +30,7 @@ void io_where(struct io *io, uint64_t at, uint64_t len, struct io_place *out)
 
 void *io_alloc(size_t len)
 {
-	return aligned_alloc(IO_ALIGN, len ? round_up(len, IO_ALIGN) : IO_ALIGN);
+	return len > SIZE_MAX - IO_ALIGN ? NULL : aligned_alloc(IO_ALIGN, len ? round_up(len, IO_ALIGN) : IO_ALIGN);
 }
 
 int io_punch(struct io *io, uint64_t at, uint64_t len, struct err *err)
