@@ -207,3 +207,18 @@ without_times() { thin_dump "$@" | sed -E 's/ (snap_)?time="[0-9]+"( transaction
 	thin_check -q --clear-needs-check-flag out
 	thin_check -q out
 }
+
+@test "thin_repair: a pool's time that has to be raised is told" {
+	thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o pool --size 256K
+	run --separate-stderr thin_repair --dry-run -i pool
+	[[ "$stderr" != *"time raised"* ]]
+	now=$(thin_dump pool | sed -n 's/^<superblock.* time="\([0-9]*\)".*/\1/p')
+	for how in mapping-time device-time; do
+		cp pool late
+		"$damage" late "$how" --value $((now + 7)) >log
+		run --separate-stderr thin_repair -i late -o out
+		echo "$how: $status $stderr"
+		[[ "$stderr" == *"the pool's time was raised from $now to $((now + 7)), "* ]]
+		[[ "$(thin_dump out)" == *" time=\"$((now + 7))\""* ]]
+	done
+}

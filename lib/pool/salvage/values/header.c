@@ -178,6 +178,11 @@ int values_make_header(struct values *values, struct err *err)
 			      "used\n",
 			      values->info.time, MAX_TIME);
 		values->info.time = MAX_TIME;
+	} else if (super->has_sb && values->info.time > super->sb.time) {
+		outbuf_printf(&values->header_notes,
+			      "the pool's time was raised from %u to %u, the newest of a device or mapping: else the kernel may overwrite "
+			      "shared data\n",
+			      super->sb.time, values->info.time);
 	}
 	values->info.time += !super->has_sb && !trees_have_details(values->trees) && values->info.time < MAX_TIME;
 	super->sb.time = values->info.time;
