@@ -87,6 +87,7 @@ all_refuse() {
 	need python3
 	truncate -s 8M disk
 	loop disk
+	holds apply-meta # which refuses metadata that are zero, whoever has them
 	PART=
 	local name
 	exec 7< <(exec python3 -c 'import os, sys, time
