@@ -311,9 +311,15 @@ static int open_metadata(struct cli *c, unsigned flags, struct pool_arg *arg, st
 					.table.write = flags & DEV_WRITE };
 	int r = pool_arg_open(c->args[0], &want, arg, err);
 
-	if (!r && arg->kind == POOL_XML)
+	if (r)
+		return r;
+	if (arg->kind == POOL_XML)
 		r = pool_arg_readable(arg, false, err);
-	return r ? r : pool_arg_open_metadata(arg, flags, io, err);
+	if (!r)
+		r = pool_arg_open_metadata(arg, flags, io, err);
+	if (r)
+		pool_arg_fini(arg);
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -344,5 +350,6 @@ int main(int argc, char **argv)
 	}
 	jobs_free(jobs);
 	io_free(io);
+	pool_arg_fini(&arg);
 	return cli_finish(&c, code);
 }
