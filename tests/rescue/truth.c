@@ -41,7 +41,8 @@ struct visit {
 
 static void mark(struct pool *p, uint32_t b, int role)
 {
-	p->roles[b] |= (uint16_t)(1 << role);
+	if (b < p->nr_blocks) /* a changed image, looked at as a pool of its own, may name any */
+		p->roles[b] |= (uint16_t)(1 << role);
 }
 
 static void visit_tree(struct visit *v, uint64_t b, bool root)
@@ -114,7 +115,7 @@ static void add_data_bitmaps(struct visit *v, uint32_t b)
 {
 	const uint8_t *n = block(v->p, b);
 
-	for (uint32_t i = 0; i < u32(n, 16); i++)
+	for (uint32_t i = 0; i < u32(n, 16) && i < 168; i++)
 		mark(v->p, (uint32_t)u64(n, 1376 + 16 * i), ROLE_DATA_SM);
 }
 
@@ -132,7 +133,7 @@ static void read_space_maps(struct pool *p)
 	visit_tree(&data, u64(sb, 88), true);
 	visit_tree(&over, u64(sb, 216), true);
 	mark(p, (uint32_t)index, ROLE_INDEX);
-	for (uint64_t i = 0; i * 16320 < nr; i++)
+	for (uint64_t i = 0; i * 16320 < nr && i < 255; i++)
 		mark(p, (uint32_t)u64(block(p, index), 16 + 16 * i), ROLE_BITMAP);
 }
 
