@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..200
+echo 1..218
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -272,6 +272,24 @@ done <<EOF
 56005 Cx200 766 0 1 a whole data map does not tell that devices are missing which are empty or share all that they have
 60001 z200 246 0 1 a device with more mappings than its details say, and one with fewer, may have got parts of each other's trees
 30100 y200 2300 1000 0 zeros behind the end do not tell that no commit began in front
+60014 z200 72 1000 0 the trees of two devices that were exchanged are each taken for the other's
+60014 z200 78 1000 0 and so are the top level and the root of a device
+60010 z200 684 1000 0 and the top level and a node further below
+60010 z200 18 1000 0 and the top level and an empty tree
+60010 z200 1290 1000 0 and the top level and the details of the metadata snapshot
+60010 z200 1542 1000 0 and an empty tree and a leaf of another one
+60014 z200 60 1000 0 and the superblock and a bitmap
+60010 z200 1957 1000 0 a key of an internal node that is too large is put right
+60010 z200 56 1000 0 and one that is too small
+60010 z200 117 1000 0 where the ids of the details do not ascend, the tree that lacks details has those that lack a tree
+60010 z200 31 1000 0 and it has those under an impossible id
+60010 z200 531 0 1 an id that is wrong in one place is told, where either may be right
+60010 z200 63 1000 0 a space map that names a node of the trees does not make them doubtful if all else agrees
+60010 z200 13 1000 0 nor does a device with a later time than the pool
+60010 z200 2864 1000 1 fewer data blocks in the superblock than are in use are not believed
+60010 z200 700 0 1 a mapping with a later time than the pool makes it doubtful
+60012 z200 466 0 1 an id that the top level has otherwise, which was denied, is told
+60012 z200 2050 1000 0 entries that hold nothing are no devices
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of
@@ -300,7 +318,7 @@ table
 harsher "so it is where disks fail" 850 "-y -n 360 -f 30" "-y -n 5000 -f 200"
 table
 # Contents of two blocks were exchanged, with the checksums and numbers that are right there.
-harsher "and where contents were exchanged" 850 "-s 60002 -n 1100 -f 200 -z -k 0" "-s 60002 -n 4000 -f 200 -z -k 0"
+harsher "and where contents were exchanged" 990 "-s 60002 -n 1100 -f 200 -z -k 0" "-s 60002 -n 4000 -f 200 -z -k 0"
 table
 # Over large trees, also of three levels.
 harsher "and so it is with large trees" 900 "-n 230 -f 0 -T 4" "-n 4000 -f 0 -T 4"

@@ -294,7 +294,7 @@ fixture() {
 		rm -f out
 		repair --size auto
 		[ "$status" -eq 0 ]
-		[[ "$stderr" == *"$block: a wrong field of its header was put right"* ]]
+		[[ "$stderr" == *"$block: a wrong field was put right"* ]]
 		diff <(dump snap-tree/meta.img) <(dump out)
 	done
 }

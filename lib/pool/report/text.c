@@ -57,6 +57,10 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 		outbuf_printf(out, "device %u: missing from the top-level mapping tree; its tree was found at "
 				   "block %u\n",
 			      id, s->graph.node[dev->root].block);
+	if (dev->has_other_id)
+		outbuf_printf(out, "device %u: listed as device %llu in the top-level mapping tree or in the details; as both have the same "
+				   "number of mappings, they are taken for one\n",
+			      id, (unsigned long long)dev->other_id);
 	if (dev->source == DETAILS_OLDER)
 		outbuf_printf(out,
 			      "device %u: details lost; transaction %llu and creation time %u "
@@ -109,11 +113,11 @@ static void put_agreement(const struct salvage *s, struct outbuf *out)
 			      "%llu data blocks are in use according to the data space map, but "
 			      "no mapping to them was found\n",
 			      (unsigned long long)a->missing);
-	if (a->strange || (a->strange_map && !s->tell.mappings_back))
+	if (a->strange || ((a->twice || a->later || a->strange_map) && !s->tell.mappings_back))
 		outbuf_printf(out,
 			      "the superblock or the metadata space map contradicts %llu blocks of the trees: they may "
 			      "be older or newer than the rest\n",
-			      (unsigned long long)(a->strange + a->strange_map));
+			      (unsigned long long)(a->strange + a->twice + a->later + a->strange_map));
 }
 
 /* @what: whose roots are used. */
@@ -227,7 +231,7 @@ void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 		if (graph->node[i].flags & SN_LIVE && graph->node[i].flags & SN_MENDED &&
 		    graph_where(graph, graph->node[i].block) == graph->node[i].block &&
 		    !is_mended_at(s, graph->node[i].block) && is_told(&told, verbose))
-			outbuf_printf(out, "block %u: a wrong field of its header was put right\n",
+			outbuf_printf(out, "block %u: a wrong field was put right\n",
 				      graph->node[i].block);
 	for (size_t i = 0; i < graph->moved.nr; i++)
 		if (is_told(&told, verbose))

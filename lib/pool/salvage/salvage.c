@@ -8,7 +8,7 @@
  *     (trees/walk.c).  When all of them are whole, that is all: nothing else is read.
  *  3. Otherwise the whole device is read once, in order, and every block classified (graph/scan.c, node.c).
  *     A flipped bit is put right (mend.c); a block in the wrong place is taken for the one it is
- *     (strays.c).
+ *     (strays.c), and what was changed before it was written is taken back if all fits then (witness/changed.c).
  *  4. It is settled whose roots are used (state/claim.c): the user's, the superblock's, or the newest
  *     that are found (roots.c, order.c).  The trees are linked and walked anew: what cannot be read
  *     leaves gaps.
@@ -131,8 +131,11 @@ static int rescue(struct tell *tell, struct err *err)
 
 	trees_forget_gaps(trees);
 	r = graph_scan_all(g, err);
+	if (!r)
+		r = super_read_again(super, err);
+	if (!r && super->has_sb && !has_given_roots(super))
+		r = witness_take_changes_back(trees, err);
 	if (!r) {
-		super_read_again(super);
 		graph_link(g);
 		r = state_settle_roots(state, err);
 	}
@@ -191,12 +194,16 @@ static int try_whole(struct tell *tell, bool *whole, struct err *err)
 	}
 	*whole = !r && is_whole(trees) && !opt->nr_take &&
 		 !(super->chosen && !(opt->has_mapping_root && opt->has_details_root));
+	if (*whole) {
+		trees_sum_devices(trees);
+		*whole = !trees_are_exchanged(trees);
+	}
 	if (*whole)
 		r = counts_read(tell->counts, err);
 	if (*whole && !r)
 		r = witness_agreement(tell->datamap, err);
 	*whole &= !a->excess && !super_has_other_index(super) &&
-		  !((a->strange || a->strange_map || a->missing) && !trees_fit_details(trees));
+		  !((a->strange || a->twice || a->later || a->strange_map || a->missing) && !trees_fit_details(trees));
 	tell->intact =
 		*whole && !super->chosen && super->sb_fault == SB_OK && !was_mended(tell->graph);
 	return r;

@@ -364,7 +364,7 @@ int assign_gaps(struct assign *as, struct err *err)
 	if (!r && any) {
 		r = trees_walk_devices(trees, err);
 		if (!r)
-			r = trees_join_details(trees, err);
+			r = trees_join_details(trees, !trees_have_gap(trees, TREE_DETAILS), err);
 		counts_read_edges(counts);
 	}
 	if (!r)

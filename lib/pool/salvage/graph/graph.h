@@ -173,6 +173,8 @@ static inline uint64_t data_mark(uint64_t block)
 }
 
 /* --- scan.c: reading and classifying --- */
+/* By its checksum: BLOCK_JUNK, or one that is intact. */
+enum block_kind graph_kind_of(const void *data);
 int graph_load(struct graph *g, mblock_t *list, size_t nr, struct err *err);
 /* Uses the content at @at as @block: 1, 0 when it is of no use, or -errno. */
 int graph_take_content(struct graph *g, uint32_t block, uint32_t at, uint8_t kind, struct err *err);
@@ -189,6 +191,8 @@ int graph_scan_all(struct graph *g, struct err *err);
 void graph_bound(struct graph *g);
 /* The content of @block, wherever it is, mended.  0, or -errno when it cannot be read. */
 int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err);
+/* Takes each of two blocks' contents for the other's.  0 or -ENOMEM. */
+int graph_exchange(struct graph *g, uint32_t a, uint32_t b, struct err *err);
 /* Opens the content of node @i, which is read to @buf.  False: it cannot be read. */
 bool graph_view(const struct graph *g, uint32_t i, void *buf, struct view *v);
 /* Where the content of @block is. */
@@ -257,6 +261,11 @@ void graph_make_mapping(struct graph *g, struct snode *n);
 void graph_add_sums(struct snode *n, const struct snode *c);
 
 void graph_link(struct graph *g);
+/*
+ * Gives child @k of internal node @node its own first key there: all edges of the node are sorted anew.  False, and nothing is changed: it has that
+ * key, or not all children would fit.
+ */
+bool graph_mend_key(struct graph *g, uint32_t node, uint32_t k);
 
 /* --- below.c --- */
 enum answer { NO, YES, UNKNOWN };

@@ -4,6 +4,8 @@
  * From nodes to trees.  Linking gives every internal node its tree, its height and those of its
  * children that fit: of the right tree and height, with keys in the range that the parent says.
  */
+#include <stdlib.h>
+
 #include "pool/salvage/graph/graph.h"
 
 #include "base/overflow.h"
@@ -37,6 +39,37 @@ void graph_add_sums(struct snode *n, const struct snode *c)
 static bool keys_fit(const struct graph *g, const struct snode *n, uint32_t k, const struct snode *c)
 {
 	return !c->nr || (c->first >= g->edge[n->edge + k].key && c->last <= last_key_of(g, n, k, UINT64_MAX));
+}
+
+/* Do the keys of all children of @n fit that are there, of whatever tree they are? */
+static bool all_keys_fit(const struct graph *g, const struct snode *n)
+{
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const uint32_t c = node_of(g, g->edge[n->edge + k].block);
+
+		if (c != NONE && !keys_fit(g, n, k, &g->node[c]))
+			return false;
+	}
+	return true;
+}
+
+bool graph_mend_key(struct graph *g, uint32_t node, uint32_t k)
+{
+	struct snode *n = &g->node[node];
+	struct edge *e = g->edge + n->edge, before[INTERNAL_MAX];
+	const uint32_t c = node_of(g, e[k].block);
+
+	if (c == NONE || !g->node[c].nr || g->node[c].first == e[k].key)
+		return false;
+	memcpy(before, e, n->nr_edges * sizeof(*e));
+	e[k].key = g->node[c].first;
+	qsort(e, n->nr_edges, sizeof(*e), order_u64); /* by key */
+	if (all_keys_fit(g, n)) {
+		n->flags |= SN_MENDED;
+		return true;
+	}
+	memcpy(e, before, n->nr_edges * sizeof(*e));
+	return false;
 }
 
 /*

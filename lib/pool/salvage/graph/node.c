@@ -5,6 +5,7 @@
  * right checksum is used as far as its fields agree: of flags, value_size and max_entries one may
  * be wrong, because any two determine the third.
  */
+#include "base/zero.h"
 #include "pool/format/leaf_runs.h"
 #include "pool/salvage/graph/graph.h"
 
@@ -31,6 +32,12 @@ static bool looks_internal(const struct view *v)
 	for (uint32_t i = 0; i < v->nr; i++)
 		small += view_value(v, i) < MAX_METADATA_BLOCKS;
 	return small * 2 > v->nr;
+}
+
+/* Does the last entry hold nothing?  Its key follows none, so there are fewer entries than the header says. */
+static bool ends_in_nothing(const struct view *v)
+{
+	return v->nr > 1 && !view_key(v, v->nr - 1) && all_zero(v->values + (size_t)(v->nr - 1) * v->value_size, v->value_size);
 }
 
 bool view_open(struct view *v, const void *block)
@@ -63,6 +70,8 @@ bool view_open(struct view *v, const void *block)
 	}
 	if (!v->leaf && v->value_size != 8)
 		return false; /* without entries it is a leaf */
+	for (; ends_in_nothing(v); v->nr--)
+		v->mended = true;
 	for (uint32_t i = 1; i < v->nr; i++)
 		if (view_key(v, i - 1) >= view_key(v, i))
 			v->unsorted = true;

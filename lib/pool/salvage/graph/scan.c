@@ -143,7 +143,7 @@ static int note_node(const struct graph *graph, struct sight *g, uint32_t block,
 	return 0;
 }
 
-static enum block_kind kind_of(const void *data)
+enum block_kind graph_kind_of(const void *data)
 {
 	switch (csum_classify(data, NULL)) {
 	case CSUM_IS_SUPERBLOCK:
@@ -174,7 +174,7 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 		graph->kind[at] = BLOCK_IO_ERROR;
 		return 0;
 	}
-	kind = kind_of(data);
+	kind = graph_kind_of(data);
 	if (kind == BLOCK_JUNK && all_zero(data, MBLOCK_SIZE)) {
 		graph->kind[at] = BLOCK_ZERO;
 		return 0;
@@ -187,7 +187,7 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 			if (vec_put(&g->mends, m))
 				return -ENOMEM;
 			data = buf;
-			kind = kind_of(data);
+			kind = graph_kind_of(data);
 			mended = true;
 		}
 	}

@@ -116,7 +116,42 @@ int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err)
 	if (r < 0)
 		return r;
 	graph_apply_mends(g, at, buf);
+	if (at != block && g->kind[block] == BLOCK_SUPER) /* it may have the number of where it is */
+		csum_seal(buf, block, SALT_SUPERBLOCK);
 	return 0;
+}
+
+/* The content of @block is at @at.  False: no memory. */
+static bool set_place(struct graph *g, uint32_t block, uint32_t at)
+{
+	const struct stray key = { .own = block }, new = { .at = at, .own = block, .kind = g->kind[block], .used = true };
+	struct stray *st = g->moved.nr ? bsearch(&key, g->moved.data, g->moved.nr, sizeof(key), by_own) : NULL;
+
+	if (st && at != block) {
+		*st = new;
+	} else if (st) {
+		*st = ((struct stray *)g->moved.data)[--g->moved.nr];
+	} else if (at != block && vec_put(&g->moved, new)) {
+		return false;
+	}
+	qsort(g->moved.data, g->moved.nr, sizeof(key), by_own);
+	return true;
+}
+
+int graph_exchange(struct graph *g, uint32_t a, uint32_t b, struct err *err)
+{
+	const uint32_t at_a = graph_where(g, a), at_b = graph_where(g, b), slot = g->slot[a];
+	const uint8_t kind = g->kind[a];
+
+	g->slot[a] = g->slot[b];
+	g->slot[b] = slot;
+	g->kind[a] = g->kind[b];
+	g->kind[b] = kind;
+	if (g->slot[a] != NONE)
+		g->node[g->slot[a]].block = a;
+	if (slot != NONE)
+		g->node[slot].block = b;
+	return set_place(g, a, at_b) && set_place(g, b, at_a) ? 0 : err_nomem(err, "salvage: list of misplaced blocks");
 }
 
 bool graph_view(const struct graph *g, uint32_t i, void *buf, struct view *v)

@@ -17,7 +17,7 @@ static void set_bound(struct super *super)
 			o->hint.has_data_block_size  ? o->hint.data_block_size :
 						       0;
 
-	if (super->has_sb &&
+	if (super->has_sb && super->sb.data_sm.nr_allocated <= super->sb.data_sm.nr_blocks &&
 	    div_up(super->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP) < g->nr_blocks) {
 		g->nr_data_blocks = super->sb.data_sm.nr_blocks;
 		if (o->given.has_nr_data_blocks)
@@ -185,17 +185,49 @@ int super_read(struct super *super, struct err *err)
 	return 0;
 }
 
-void super_read_again(struct super *super)
+/*
+ * The contents of block 0 and of another one, exchanged, with right numbers and checksums: the superblock is the only one that names
+ * space maps, which the held metadata snapshot's copy does not.
+ */
+static int find_exchanged(struct super *super, struct err *err)
+{
+	struct graph *g = super->graph;
+	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
+	uint32_t found = 0, nr = 0;
+	struct superblock sb;
+	uint8_t kind;
+	int r = io_read(g->io, buf, MBLOCK_SIZE, 0, NULL);
+
+	kind = r < 0 || block_own_nr(buf) ? BLOCK_JUNK : graph_kind_of(buf);
+	if (kind < BLOCK_NODE || kind == BLOCK_SUPER)
+		return 0;
+	for (uint32_t b = 1; b < g->nr_blocks; b++)
+		if (super_read_copy(g, b, &sb) && sb.metadata_sm.nr_blocks) {
+			found = b;
+			nr++;
+		}
+	if (nr != 1)
+		return 0;
+	r = graph_exchange(g, 0, found, err);
+	return r < 0 ? r : graph_take_content(g, found, 0, kind, err);
+}
+
+int super_read_again(struct super *super, struct err *err)
 {
 	const struct graph *g = super->graph;
 	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 
-	if (super->has_sb || g->kind[0] != BLOCK_SUPER)
-		return;
+	if (super->has_sb)
+		return 0;
+	if (g->kind[0] != BLOCK_SUPER && find_exchanged(super, err) < 0)
+		return -ENOMEM;
+	if (g->kind[0] != BLOCK_SUPER)
+		return 0;
 	if (graph_get(g, 0, buf, NULL) < 0 || superblock_open(&super->sb, buf, 0) != SB_OK)
-		return;
+		return 0;
 	super->has_sb = true;
 	super->sb_repair = graph_where(g, 0) ? SB_FOUND : SB_MENDED;
 	apply_given_roots(super);
 	set_bound(super);
+	return 0;
 }

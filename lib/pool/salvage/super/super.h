@@ -85,8 +85,8 @@ void super_mark_held(const struct super *super);
 /* Is a part of what was marked lost?  *any: a part is there, besides details. */
 bool super_held_is_short(const struct super *super, bool *any);
 int super_read(struct super *super, struct err *err);
-/* After the scan: block 0 may have been found elsewhere, or a bit of it put right. */
-void super_read_again(struct super *super);
+/* After the scan: block 0 may have been found elsewhere, or a bit of it put right.  0 or -errno. */
+int super_read_again(struct super *super, struct err *err);
 
 /* --- load.c --- */
 /* Reads the trees that the superblock names and its space maps, level by level. */

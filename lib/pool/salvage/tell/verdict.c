@@ -79,6 +79,15 @@ static bool is_proved_by_metadata(const struct datamap *datamap)
 	return counts_are_exact(datamap->counts) && !datamap->agrees.orphans;
 }
 
+/* Have the superblock's own trees just the mappings that its data map and the details count? */
+static bool fits_data_map(const struct tell *tell)
+{
+	const struct agreement *a = &tell->datamap->agrees;
+
+	return tell->super->has_sb && a->data_whole && !a->missing && !a->excess && !a->strange &&
+	       !trees_differ_from_details(tell->trees);
+}
+
 /*
  * Does the data map of the superblock's own state prove that the trees are complete?  Each data block has
  * just as many mappings as it counts, and so an older or another copy of a leaf is not among them.  Which devices
@@ -86,10 +95,19 @@ static bool is_proved_by_metadata(const struct datamap *datamap)
  */
 static bool is_proved_by_data(const struct tell *tell)
 {
+	return fits_data_map(tell) && !tell->datamap->agrees.twice && !tell->datamap->agrees.later;
+}
+
+/*
+ * Are parts of the pool of different states?  A space map may name a wrong block, but then the other witnesses and the number of blocks in
+ * use agree; the time of one device may be wrong, but then both maps do.
+ */
+static bool parts_are_doubtful(const struct tell *tell)
+{
 	const struct agreement *a = &tell->datamap->agrees;
 
-	return tell->super->has_sb && a->data_whole && !a->missing && !a->excess && !a->strange &&
-	       !trees_differ_from_details(tell->trees);
+	return (a->twice && !(fits_data_map(tell) && counts_add_up(tell->counts))) ||
+	       a->later > 1 || (a->later && !(fits_data_map(tell) && is_proved_by_metadata(tell->datamap)));
 }
 
 static bool details_are_back(const struct trees *trees)
@@ -153,21 +171,62 @@ static bool has_child_for_root(const struct trees *trees)
 	return false;
 }
 
-/*
- * Has a device more mappings than its details say, and another one fewer?  Parts of their trees may have been exchanged.  So may be those of
- * a device and of the held metadata snapshot.
- */
-static bool counts_are_exchanged(const struct trees *trees)
+static bool names_device(const struct graph *g, const struct snode *n, uint32_t id)
 {
-	bool more = false, fewer = false;
+	for (uint32_t k = 0; k < n->nr_edges; k++)
+		if (g->edge[n->edge + k].key == id)
+			return true;
+	return false;
+}
+
+/* Has a device that the top level @n does not name the tree at @block?  It would, for it is older than another one that it names. */
+static bool has_other_id(const struct trees *trees, const struct snode *n, uint32_t block)
+{
+	const struct graph *g = trees->graph;
+	uint32_t oldest = UINT32_MAX, newest = 0;
 
 	for (size_t i = 0; i < trees->nr_devs; i++) {
 		const struct sdevice *d = &trees->dev[i];
 
-		more |= d->source == DETAILS_LIVE && d->nr_mappings > d->info.mapped_blocks;
-		fewer |= d->source == DETAILS_LIVE && d->nr_mappings < d->info.mapped_blocks;
+		if (names_device(g, n, d->info.dev_id))
+			newest = MAX(newest, d->info.creation_time);
+		else if (d->root != NONE && g->node[d->root].block == block)
+			oldest = MIN(oldest, d->info.creation_time);
 	}
-	return (more && fewer) || (trees->super->sb.held_root && (more || fewer));
+	return oldest < newest;
+}
+
+/* Does the top level @n name all devices but one, and under another id the tree that this one has? */
+static bool names_other_id(const struct trees *trees, const struct snode *n)
+{
+	const struct edge *edge = trees->graph->edge + n->edge;
+	uint32_t nr = 0, unknown = 0;
+
+	for (uint32_t k = 0; k < n->nr_edges; k++)
+		if (edge[k].key > MAX_DEV_ID || !trees_find_device(trees, (uint32_t)edge[k].key)) {
+			unknown = k;
+			nr++;
+		}
+	return nr == 1 && n->nr_edges == trees->nr_devs && has_other_id(trees, n, edge[unknown].block);
+}
+
+/*
+ * Where the top level is lost: is the id of a device wrong?  So it is in details whose keys do not ascend, and where the top level, which was
+ * denied for another reason, has another id for the tree.
+ */
+static bool ids_are_doubtful(const struct trees *trees)
+{
+	const struct graph *g = trees->graph;
+	bool doubtful = false;
+
+	for (uint32_t i = 0; i < g->nr_nodes && trees_have_gap(trees, TREE_TOP); i++) {
+		const struct snode *n = &g->node[i];
+
+		doubtful |= n->tree == TREE_DETAILS && (n->flags & SN_LEAF) && n->flags & SN_LIVE &&
+			    (n->flags & SN_UNSORTED || n->last > MAX_DEV_ID);
+		doubtful |= n->block == trees->super->sb.mapping_root && is_top_leaf(n) && names_other_id(trees, n);
+	}
+	return doubtful;
 }
 
 /* The result may not be the last state of the pool. */
@@ -178,8 +237,9 @@ static bool state_is_doubtful(const struct tell *tell)
 	const struct state *state = tell->state;
 
 	return trees->uncertain || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
-	       counts_are_exchanged(trees) ||
+	       trees_are_exchanged(trees) || tell->values->mapping_is_later ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
+	       parts_are_doubtful(tell) || ids_are_doubtful(trees) ||
 	       counts_are_doubtful(tell) || time_is_doubtful(tell) ||
 	       (nr_lost_writes(tell) > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts)) ||
 	       (nr_lost_writes(tell) && !counts_are_whole(tell->counts) && counts_are_others(tell->counts)) ||
@@ -222,7 +282,7 @@ static bool device_is_back(const struct tell *tell, const struct sdevice *d, uin
 
 	if (d->id_invented || d->root == NONE ||
 	    (d->source != DETAILS_LIVE && !trees_have_gap(tell->trees, TREE_DETAILS)) ||
-	    (!d->in_top && !trees_have_gap(tell->trees, TREE_TOP) && !counts_are_whole(tell->counts)))
+	    (!d->in_top && !trees_have_gap(tell->trees, TREE_TOP) && !(d->root_found && counts_are_whole(tell->counts))))
 		return false;
 	if (d->source == DETAILS_LIVE ? d->info.mapped_blocks == d->nr_mappings
 				      : is_proved_by_maps(tell, d))

@@ -3,6 +3,7 @@
 /* The details of each device.  They are joined with the top level by id, never by position. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/order.h"
 #include "base/search.h"
@@ -12,7 +13,7 @@ static int take_details(void *out, const struct view *v)
 {
 	for (uint32_t i = 0; i < v->nr; i++) {
 		struct device_info *info;
-		uint64_t id = view_key(v, i);
+		const uint64_t id = view_key(v, i);
 
 		if (id > MAX_DEV_ID)
 			continue;
@@ -88,13 +89,131 @@ static int merge(struct trees *trees, const struct vec *details, struct err *err
 	return 0;
 }
 
-int trees_join_details(struct trees *trees, struct err *err)
+/* The only device of the top level that lacks details, and whose tree has so many mappings. */
+static struct sdevice *find_lacking(const struct trees *trees, uint64_t nr_mappings)
+{
+	struct sdevice *found = NULL;
+
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		struct sdevice *d = &trees->dev[i];
+
+		if (d->source != DETAILS_INVENTED || d->root == NONE || trees->graph->node[d->root].nr_mappings != nr_mappings)
+			continue;
+		if (found)
+			return NULL;
+		found = d;
+	}
+	return found;
+}
+
+/* Details under an impossible id are those of the device that lacks just them. */
+static int take_impossible(void *ctx, const struct view *v)
+{
+	for (uint32_t i = 0; i < v->nr; i++) {
+		struct device_info info;
+		struct sdevice *d;
+
+		if (view_key(v, i) <= MAX_DEV_ID)
+			continue;
+		device_info_decode(&info, 0, v->values + (size_t)i * sizeof(struct disk_details));
+		d = find_lacking(ctx, info.mapped_blocks);
+		if (!d)
+			continue;
+		info.dev_id = d->info.dev_id;
+		d->info = info;
+		d->source = DETAILS_LIVE;
+		d->has_other_id = true;
+		d->other_id = view_key(v, i);
+	}
+	return 0;
+}
+
+/* The only device that the top level does not name, and of which the details say so many mappings. */
+static struct sdevice *find_without_tree(const struct trees *trees, uint64_t nr_mappings)
+{
+	struct sdevice *found = NULL;
+
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		struct sdevice *d = &trees->dev[i];
+
+		if (d->in_top || d->root != NONE || d->info.mapped_blocks != nr_mappings)
+			continue;
+		if (found)
+			return NULL;
+		found = d;
+	}
+	return found;
+}
+
+/* Is there a leaf of the tree, in use, whose ids do not ascend?  Then one of them is wrong. */
+static bool has_wrong_id(const struct graph *g, uint8_t tree)
+{
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].tree == tree && (g->node[i].flags & (SN_LIVE | SN_UNSORTED)) == (SN_LIVE | SN_UNSORTED))
+			return true;
+	return false;
+}
+
+/* How many top levels on the device, older ones as well, name the device? */
+static uint32_t nr_naming(const struct graph *g, uint32_t id)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		for (uint32_t k = 0; g->node[i].tree == TREE_TOP && is_top_leaf(&g->node[i]) && k < g->node[i].nr_edges; k++)
+			nr += g->edge[g->node[i].edge + k].key == id;
+	return nr;
+}
+
+/*
+ * A tree under an id that the details, which are whole, do not have is that of the only device of theirs without a tree that has as many
+ * mappings.  One of the two has a wrong id: the one among ids that do not ascend.  Where this does not tell, or of several, it is not sure: then it
+ * is the one that older top levels do not name.
+ */
+static void take_misnamed(struct trees *trees)
+{
+	const struct graph *g = trees->graph;
+	const bool top = has_wrong_id(g, TREE_TOP), details = has_wrong_id(g, TREE_DETAILS);
+	uint32_t nr = 0;
+
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		struct sdevice *d = &trees->dev[i], *own;
+
+		if (d->source != DETAILS_INVENTED || d->root == NONE || g->node[d->root].flags & (SN_BROKEN | SN_VIRTUAL) ||
+		    find_lacking(trees, g->node[d->root].nr_mappings) != d)
+			continue;
+		own = find_without_tree(trees, g->node[d->root].nr_mappings);
+		if (!own)
+			continue;
+		own->has_other_id = true;
+		own->other_id = d->info.dev_id;
+		if (top == details ? nr_naming(g, own->info.dev_id) < nr_naming(g, d->info.dev_id) : details) {
+			own->other_id = own->info.dev_id;
+			own->info.dev_id = d->info.dev_id;
+		}
+		trees->uncertain |= top == details;
+		own->in_top = true;
+		own->root = d->root;
+		own->root_block = d->root_block;
+		memmove(d, d + 1, (--trees->nr_devs - i--) * sizeof(*d));
+		qsort(trees->dev, trees->nr_devs, sizeof(*trees->dev), order_u32); /* by id */
+	}
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		nr += trees->dev[i].has_other_id;
+	trees->uncertain |= nr > 1;
+}
+
+int trees_join_details(struct trees *trees, bool whole, struct err *err)
 {
 	struct vec details = { 0 };
 	int r = details_read(trees->graph, trees->details_root, &details, err);
 
 	if (!r)
 		r = merge(trees, &details, err);
+	if (!r)
+		r = graph_each_leaf(trees->graph, trees->details_root, sizeof(struct disk_details), take_impossible, trees, err);
+	if (!r && whole)
+		take_misnamed(trees);
 	free(details.data);
 	return r;
 }
@@ -258,4 +377,17 @@ bool details_precede(struct graph *g, uint32_t a, uint32_t b)
 	free(of_a.data);
 	free(of_b.data);
 	return found;
+}
+
+bool trees_are_exchanged(const struct trees *trees)
+{
+	bool more = false, fewer = false;
+
+	for (size_t i = 0; i < trees->nr_devs; i++) {
+		const struct sdevice *d = &trees->dev[i];
+
+		more |= d->source == DETAILS_LIVE && d->nr_mappings > d->info.mapped_blocks;
+		fewer |= d->source == DETAILS_LIVE && d->nr_mappings < d->info.mapped_blocks;
+	}
+	return (more && fewer) || (trees->super->sb.held_root && (more || fewer));
 }

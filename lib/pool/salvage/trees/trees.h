@@ -15,6 +15,8 @@ struct sdevice { /* by id, which comes first */
 	bool in_top;	     /* the top level named it */
 	bool is_guess; /* only an older top level names it: dropped when no tree is found */
 	bool id_invented;
+	bool has_other_id; /* in the top level or in the details: @other_id */
+	uint64_t other_id;
 	bool snap_time_raised;
 	bool root_found; /* its lost root was found */
 	bool root_given; /* the user chose it */
@@ -101,7 +103,8 @@ struct details_sum {
 };
 /* Adds the devices whose details are below @node; none of them when that fails. */
 int details_add(struct graph *g, uint32_t node, struct details_sum *sum, struct err *err);
-int trees_join_details(struct trees *trees, struct err *err);
+/* @whole: no part of the details is missing. */
+int trees_join_details(struct trees *trees, bool whole, struct err *err);
 /* What an older copy of the details, a leaf that is not reached, says of a device; @age: the leaf's. */
 typedef void older_details_fn(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age);
 int trees_each_older(struct trees *trees, older_details_fn *fn, void *ctx, struct err *err);
@@ -109,6 +112,11 @@ int trees_each_older(struct trees *trees, older_details_fn *fn, void *ctx, struc
 uint64_t trees_nr_mappings(const struct trees *trees);
 /* Have the details of a device another number of mappings than its tree? */
 bool trees_differ_from_details(const struct trees *trees);
+/*
+ * Has a device more mappings than its details say, and another one fewer?  Parts of their trees may have been exchanged.  So may be those of
+ * a device and of the held metadata snapshot.  The trees must have been summed up.
+ */
+bool trees_are_exchanged(const struct trees *trees);
 /* Have all devices their own details? */
 bool trees_have_details(const struct trees *trees);
 /* Has each device as many mappings as its details say?  The trees must have been summed up. */

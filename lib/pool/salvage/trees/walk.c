@@ -338,6 +338,7 @@ int trees_walk(struct trees *trees, struct err *err)
 {
 	int r;
 
+	trees->uncertain = false;
 	trees_forget_gaps(trees);
 	graph_link(trees->graph);
 	r = walk_tree(trees, TREE_DETAILS, trees->super->sb.details_root, &trees->details_root, err);
@@ -345,5 +346,5 @@ int trees_walk(struct trees *trees, struct err *err)
 		r = walk_tree(trees, TREE_TOP, trees->super->sb.mapping_root, &trees->map_root, err);
 	if (!r)
 		r = trees_walk_devices(trees, err);
-	return r ? r : trees_join_details(trees, err);
+	return r ? r : trees_join_details(trees, !trees_have_gap(trees, TREE_DETAILS), err);
 }

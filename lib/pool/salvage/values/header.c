@@ -149,10 +149,10 @@ static void header_nr_data(struct values *values)
 	g->nr_data_blocks = MIN(need, MAX_NR_DATA_BLOCKS);
 }
 
-/* The newest time in what is kept. */
-static uint32_t newest_kept(const struct trees *trees)
+/* The newest time of a mapping that is kept. */
+static uint32_t newest_mapping(const struct trees *trees)
 {
-	uint32_t time = trees_newest_time(trees);
+	uint32_t time = 0;
 
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (trees->dev[i].root != NONE && trees->dev[i].nr_mappings)
@@ -171,7 +171,9 @@ int values_make_header(struct values *values, struct err *err)
 	values->info.has_version = true;
 	header_transaction(values);
 	header_nr_data(values);
-	values->info.time = MAX(super->sb.time, newest_kept(values->trees));
+	values->info.time = MAX(super->sb.time, trees_newest_time(values->trees));
+	values->mapping_is_later = super->has_sb && newest_mapping(values->trees) > values->info.time;
+	values->info.time = MAX(values->info.time, newest_mapping(values->trees));
 	if (values->info.time > MAX_TIME) {
 		outbuf_printf(&values->header_notes,
 			      "time %u does not fit into the 24 bits of a mapping's time; %u is "

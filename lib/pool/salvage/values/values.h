@@ -13,6 +13,7 @@ struct values {
 	struct pool_info info;
 	struct outbuf header_notes; /* what was missing from the superblock */
 	bool header_invented;
+	bool mapping_is_later; /* than the superblock and all details: its time is wrong */
 };
 
 /* --- header.c --- */

@@ -12,7 +12,9 @@ struct agreement {
 	uint64_t excess;  /* data blocks with more mappings than references */
 	/* nodes of mappings, and empty ones, that have fewer parents than the metadata map counts */
 	uint64_t orphans;
-	uint64_t strange; /* superblock pointers and numbers that contradict the blocks */
+	uint64_t strange; /* numbers of the superblock that contradict the blocks */
+	uint64_t twice;	  /* blocks that are named as two parts of the space maps, or as a part of them and of the trees */
+	uint64_t later;	  /* devices with a later time than the superblock's */
 	uint64_t surplus; /* nodes that have more parents than the metadata map counts */
 	uint64_t replaced; /* blocks of the space maps in whose place something else is intact */
 	uint64_t strange_map; /* those, and the same as @strange of the metadata map */
@@ -65,6 +67,12 @@ bool datamap_is_known(const struct refmap *count, const uint8_t *known);
 int witness_agreement(struct datamap *datamap, struct err *err);
 /* Marks reached nodes that cannot be of this state (SN_DENIED); *nr: how many. */
 int witness_deny(struct datamap *datamap, uint32_t *nr, struct err *err);
+
+/* --- changed.c --- */
+/*
+ * Takes back in the graph what was changed before it was written, if all fits then that the superblock's own roots name.  0 or -errno.
+ */
+int witness_take_changes_back(struct trees *trees, struct err *err);
 
 /* --- outdated.c --- */
 /* The references to data blocks. */

@@ -350,9 +350,11 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 		if (!r && w.stored)
 			compare_data(&w, a);
 	}
-	if (!r && super->has_sb)
-		a->strange += maps.twice + denied_by_superblock(&w) + counts_differ(counts) + nr_later(datamap->trees) +
-			      (g->scanned && has_newer_details(counts));
+	if (!r && super->has_sb) {
+		a->twice = maps.twice;
+		a->later = nr_later(datamap->trees);
+		a->strange += denied_by_superblock(&w) + counts_differ(counts) + (g->scanned && has_newer_details(counts));
+	}
 	if (!r && super->has_sb && !a->data_whole && w.refs &&
 	    super->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
 		a->missing = super->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
