@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..218
+echo 1..221
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -290,6 +290,9 @@ done <<EOF
 60010 z200 700 0 1 a mapping with a later time than the pool makes it doubtful
 60012 z200 466 0 1 an id that the top level has otherwise, which was denied, is told
 60012 z200 2050 1000 0 entries that hold nothing are no devices
+60017 z200 181 1000 0 a pointer of an internal node that leads to no block leads to the node that lacks a parent
+60017 z200 1983 1000 0 and so does one of the top level, also to a tree that another device has, too
+60017 z200 3813 1000 1 a wrong root in the superblock is found, and it is told that its state is not certain
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

@@ -161,6 +161,8 @@ void put_super(const struct salvage *s, struct outbuf *out)
 	} else if (state->roots == ROOTS_OTHER) {
 		put_roots(super,
 			  "superblock (block 0): it does not fit the trees; the newest complete state of the pool is used", out);
+	} else if (super->other_root) {
+		put_roots(super, "superblock (block 0): a root that it names is wrong; the node that lacks a parent is used", out);
 	} else if (super->chosen) {
 		put_roots(super, "the roots that were given are used", out);
 	}

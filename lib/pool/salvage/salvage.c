@@ -134,7 +134,7 @@ static int rescue(struct tell *tell, struct err *err)
 	if (!r)
 		r = super_read_again(super, err);
 	if (!r && super->has_sb && !has_given_roots(super))
-		r = witness_take_changes_back(trees, err);
+		r = witness_take_changes_back(counts, err);
 	if (!r) {
 		graph_link(g);
 		r = state_settle_roots(state, err);

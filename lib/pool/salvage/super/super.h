@@ -25,6 +25,7 @@ struct super {
 	/* all fields of a damaged superblock that looks like one; no roots: of none */
 	struct superblock claim;
 	bool chosen;	 /* the user's roots are others than the superblock's */
+	bool other_root; /* one of its roots was wrong, and what should be there was found */
 	uint32_t cursor; /* where the newest state found without a superblock ends */
 };
 

@@ -236,7 +236,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	const struct datamap *datamap = tell->datamap;
 	const struct state *state = tell->state;
 
-	return trees->uncertain || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
+	return trees->uncertain || trees->super->other_root || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
 	       trees_are_exchanged(trees) || tell->values->mapping_is_later ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
 	       parts_are_doubtful(tell) || ids_are_doubtful(trees) ||

@@ -1,210 +1,91 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * What a program, or a computer with a fault, changed before it wrote: with right numbers and checksums.  Two contents that were exchanged: neither
- * of two places in use holds what belongs there, and each would with the other's content.  A key of an internal node: a child does not fit
- * below it.  Each such change is taken back and looked at; if a few make all of the pool fit that the superblock names, they stay taken back.
+ * What a program, or a computer with a fault, changed before it wrote, with right numbers and checksums: the contents of two blocks were
+ * exchanged, a key of an internal node is wrong, or a pointer.  Each change that would explain a misfit (misfits.c) is taken back and looked
+ * at.  If a few of them make all of the pool fit that the superblock names, they stay taken back.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/overflow.h"
 #include "pool/salvage/witness/datamap.h"
+#include "pool/salvage/witness/misfits.h"
 
-#define MAX_PLACES 8 /* with more of them a few changes explain too little */
 #define MAX_CHANGES 4
-/* For loops: only a disk made to cost time has many. */
-#define MAX_LOOKS ((size_t)50 << 20)
+#define MAX_IDEAS   1000 /* of what may have been changed: with more of them nothing is sure */
 
-/* Places in use that hold something intact which does not belong there. */
-struct misfits {
-	const struct super *super;
-	struct bitmaps bitmaps;
-	uint64_t nr;
-	uint32_t block[MAX_PLACES];
+enum change_kind {
+	CONTENTS, /* of blocks @a and @b */
+	KEY,	  /* of child @b of node @a */
+	POINTER,  /* to child @b of node @a: it should lead to @to */
+	ROOT,	  /* the superblock's to the top level or, with @a, to the details: to @to */
 };
 
-static void add_misfit(struct misfits *m, uint64_t block)
-{
-	for (uint64_t i = 0; i < m->nr && i < MAX_PLACES; i++)
-		if (m->block[i] == block)
-			return;
-	if (m->nr < MAX_PLACES)
-		m->block[m->nr] = (uint32_t)block;
-	m->nr++;
-}
+/* What a change may be. */
+struct idea {
+	enum change_kind kind;
+	uint32_t a, b, to;
+};
 
-static void look_at_bitmap(struct misfits *m, uint64_t index, uint64_t block, uint32_t nr_free)
-{
-	const struct graph *g = m->super->graph;
-	struct disk_bitmap map BLOCK_ALIGNED;
-
-	if (block >= g->nr_blocks || g->kind[block] < BLOCK_NODE)
-		return;
-	if (g->kind[block] != BLOCK_BITMAP ||
-	    (!graph_get(g, (uint32_t)block, &map, NULL) && !bitmaps_note(&m->bitmaps, index, block, &map, nr_free)))
-		add_misfit(m, block);
-}
-
-static int look_at_bitmaps(void *ctx, const struct view *v)
-{
-	struct misfits *m = ctx;
-
-	for (uint32_t i = 0; i < v->nr; i++)
-		look_at_bitmap(m, view_key(v, i), view_value(v, i), index_nr_free(v, i));
-	return 0;
-}
-
-/* The children of a node in use: those that do not fit, and leaves without an entry, which only a root may be. */
-static void look_at_children(struct misfits *m, const struct snode *n)
-{
-	const struct graph *g = m->super->graph;
-
-	for (uint32_t k = 0; !(n->flags & (SN_LEAF | SN_VIRTUAL)) && k < n->nr_edges; k++) {
-		const uint32_t block = g->edge[n->edge + k].block, c = graph_child(g, n, k);
-
-		if (block < g->nr_blocks && g->kind[block] >= BLOCK_NODE && (c == NONE || (!g->node[c].nr && !(g->node[c].flags & SN_VIRTUAL))))
-			add_misfit(m, block);
-	}
-}
-
-/* What a superblock names. */
-static void look_at_root(struct misfits *m, uint64_t block, enum block_kind kind, uint8_t tree)
-{
-	const struct graph *g = m->super->graph;
-	const uint32_t i = node_of(g, block);
-
-	if (!block || block >= g->nr_blocks || g->kind[block] < BLOCK_NODE)
-		return;
-	if (g->kind[block] != kind || (kind == BLOCK_NODE && (i == NONE || !tree_fits(g->node[i].tree, tree))))
-		add_misfit(m, block);
-	else if (kind == BLOCK_NODE)
-		graph_mark(m->super->graph, i, SN_LIVE);
-}
-
-static void look_at_maps(struct misfits *m)
-{
-	const struct graph *g = m->super->graph;
-	const struct superblock *sb = &m->super->sb;
-	const uint64_t index = sb->metadata_sm.bitmap_root;
-	const uint32_t data = node_of(g, sb->data_sm.bitmap_root);
-	struct disk_index all BLOCK_ALIGNED;
-	struct superblock held;
-
-	look_at_root(m, index, BLOCK_INDEX, TREE_NONE);
-	look_at_root(m, sb->held_root, BLOCK_SUPER, TREE_NONE);
-	look_at_root(m, sb->data_sm.bitmap_root, BLOCK_NODE, TREE_INDEX);
-	look_at_root(m, sb->data_sm.ref_count_root, BLOCK_NODE, TREE_OVERFLOW);
-	look_at_root(m, sb->metadata_sm.ref_count_root, BLOCK_NODE, TREE_OVERFLOW);
-	if (super_read_copy(m->super->graph, sb->held_root, &held)) {
-		look_at_root(m, held.mapping_root, BLOCK_NODE, TREE_TOP);
-		look_at_root(m, held.details_root, BLOCK_NODE, TREE_DETAILS);
-	}
-	m->bitmaps = (struct bitmaps) { .nr_blocks = g->nr_blocks, .root = &sb->metadata_sm };
-	if (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && !graph_get(g, (uint32_t)index, &all, NULL))
-		for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
-			look_at_bitmap(m, i, le64_get(all.entry[i].blocknr), le32_get(all.entry[i].nr_free));
-	m->bitmaps = (struct bitmaps) { .nr_blocks = sb->data_sm.nr_blocks, .root = &sb->data_sm };
-	if (data != NONE && g->node[data].tree == TREE_INDEX)
-		(void)graph_each_leaf(g, data, sizeof(struct disk_index_entry), look_at_bitmaps, m, NULL);
-}
-
-/* Is @block below node @i, as the child of a node that fits there? */
-static bool names(const struct graph *g, uint32_t i, uint32_t block, unsigned depth, size_t *looks)
-{
-	const struct snode *n = &g->node[i];
-
-	for (uint32_t k = 0; k < n->nr_edges && ++*looks < MAX_LOOKS; k++) {
-		const uint32_t c = n->flags & SN_LEAF ? node_of(g, g->edge[n->edge + k].block) : graph_child(g, n, k);
-
-		if (g->edge[n->edge + k].block == block || (depth && c != NONE && names(g, c, block, depth - 1, looks)))
-			return true;
-	}
-	return false;
-}
-
-/*
- * The contents of a parent and of what is below it, exchanged: where the lower one was, the parent is below itself.  Of the top level
- * nothing is known but this: so all that is below it is looked at.
- */
-static void look_for_loops(struct misfits *m)
-{
-	const struct graph *g = m->super->graph;
-	size_t looks = 0;
-
-	for (unsigned depth = 0; depth <= BTREE_MAX_DEPTH; depth += BTREE_MAX_DEPTH)
-		for (uint32_t i = 0; i < g->nr_nodes && m->nr < 2; i++)
-			if (g->node[i].block != NONE && (!depth || g->node[i].tree == TREE_TOP) &&
-			    names(g, i, g->node[i].block, depth, &looks))
-				add_misfit(m, g->node[i].block);
-}
-
-/* Walks the trees; a whole one with another number of mappings than the details say is another's, too. */
-static int look_for_misfits(struct trees *trees, struct misfits *m, struct err *err)
-{
-	const struct graph *g = trees->graph;
-	int r = trees_walk(trees, err);
-
-	*m = (struct misfits) { .super = trees->super };
-	if (r)
-		return r;
-	for (size_t i = 0; i < trees->gaps.nr; i++)
-		if (gap_at(trees, i)->block != NONE && gap_at(trees, i)->why >= BLOCK_NODE)
-			add_misfit(m, gap_at(trees, i)->block);
-	if (trees->nr_devs && !trees->dev[0].in_top && !g->node[trees->map_root].nr && !(g->node[trees->map_root].flags & SN_VIRTUAL))
-		add_misfit(m, trees->super->sb.mapping_root); /* it is empty, and the details are not */
-	for (size_t i = 0; i < trees->nr_devs; i++) {
-		const struct sdevice *d = &trees->dev[i];
-
-		if (d->root == NONE || g->node[d->root].flags & SN_VIRTUAL)
-			continue;
-		if (d->source == DETAILS_LIVE && !has_its_count(g, d) && !(g->node[d->root].flags & SN_BROKEN))
-			add_misfit(m, d->root_block);
-	}
-	look_at_maps(m);
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		if (g->node[i].flags & SN_LIVE)
-			look_at_children(m, &g->node[i]);
-	if (m->nr)
-		look_for_loops(m);
-	return 0;
-}
-
-/* One change: the contents of two blocks, or the key of one child of an internal node. */
 struct change {
-	bool is_key;
-	uint32_t a, b; /* blocks; or the node, and which child */
-	/* of the node */
-	uint16_t flags;
-	struct edge before[INTERNAL_MAX];
+	struct idea idea;
+	uint64_t root;			  /* before: the superblock's; */
+	uint16_t flags;			  /* the node's, */
+	struct edge before[INTERNAL_MAX]; /* and its edges */
 };
+
+static uint64_t *root_of(const struct trees *trees, const struct idea *i)
+{
+	return i->a ? &trees->super->sb.details_root : &trees->super->sb.mapping_root;
+}
 
 /* Takes the change back in the graph: 1, 0 where that cannot be, -errno. */
 static int take_back(struct trees *trees, struct change *c, struct err *err)
 {
+	const struct idea *i = &c->idea;
 	struct graph *g = trees->graph;
-	const struct snode *n = &g->node[c->a];
+	struct snode *n = NULL;
 	int r;
 
 	trees_forget_gaps(trees);
-	if (c->is_key) {
+	if (i->kind == KEY || i->kind == POINTER) {
+		n = &g->node[i->a];
 		c->flags = n->flags;
 		memcpy(c->before, g->edge + n->edge, n->nr_edges * sizeof(struct edge));
-		return graph_mend_key(g, c->a, c->b);
 	}
-	r = graph_exchange(g, c->a, c->b, err);
-	return r < 0 ? r : 1;
+	switch (i->kind) {
+	case CONTENTS:
+		r = graph_exchange(g, i->a, i->b, err);
+		return r < 0 ? r : 1;
+	case KEY:
+		return graph_mend_key(g, i->a, i->b);
+	case POINTER:
+		n->flags |= SN_MENDED;
+		g->edge[n->edge + i->b].block = i->to;
+		break;
+	case ROOT:
+		c->root = *root_of(trees, i);
+		*root_of(trees, i) = i->to;
+		break;
+	}
+	return 1;
 }
 
 static int do_again(struct trees *trees, const struct change *c, struct err *err)
 {
+	const struct idea *i = &c->idea;
 	struct graph *g = trees->graph;
 
 	trees_forget_gaps(trees);
-	if (!c->is_key)
-		return graph_exchange(g, c->a, c->b, err);
-	g->node[c->a].flags = c->flags;
-	memcpy(g->edge + g->node[c->a].edge, c->before, g->node[c->a].nr_edges * sizeof(struct edge));
+	if (i->kind == CONTENTS)
+		return graph_exchange(g, i->a, i->b, err);
+	if (i->kind == ROOT) {
+		*root_of(trees, i) = c->root;
+		return 0;
+	}
+	g->node[i->a].flags = c->flags;
+	memcpy(g->edge + g->node[i->a].edge, c->before, g->node[i->a].nr_edges * sizeof(struct edge));
 	return 0;
 }
 
@@ -215,83 +96,223 @@ struct best {
 	bool any; /* false also where two leave as many: it is not known which */
 };
 
-static int try_change(struct trees *trees, struct change *c, struct best *best, struct err *err)
+/* What the youngest older copy of its details says of a device. */
+struct older {
+	uint32_t age;
+	bool known, same; /* transaction and time of its creation */
+};
+
+struct search {
+	struct counts *counts;
+	struct trees *trees;
+	struct best *best;
+	struct vec ideas; /* struct idea */
+	struct older *older; /* by device */
+};
+
+static int try_change(struct search *s, const struct idea *idea, struct err *err)
 {
+	struct change c = { .idea = *idea };
+	struct best *best = s->best;
 	struct misfits now;
-	int r = take_back(trees, c, err);
+	int r = take_back(s->trees, &c, err);
 
 	if (r <= 0)
 		return r;
-	r = look_for_misfits(trees, &now, err);
+	r = misfits_look(s->trees, &now, err);
 	if (!r)
-		r = do_again(trees, c, err);
+		r = do_again(s->trees, &c, err);
 	if (r || now.nr > best->left)
 		return r;
 	best->any = now.nr < best->left;
 	best->left = now.nr;
-	best->change = *c;
+	best->change = c;
 	return 0;
 }
 
-/* Nodes in use with a child that does not fit. */
-static int try_keys(struct trees *trees, struct best *best, struct err *err)
+/*
+ * The blocks to which a pointer could have led that leads to no place for the keys from @begin to @last now: nodes that lack a parent by the metadata map.
+ * @nr_mappings: so many are below it; UINT64_MAX: that is not known.
+ */
+static int add_pointers(struct search *s, const struct idea *at, uint8_t tree, int height, uint64_t begin, uint64_t last, uint64_t nr_mappings)
 {
-	const struct graph *g = trees->graph;
-	struct vec nodes = { 0 };
+	const struct graph *g = s->trees->graph;
 	int r = 0;
 
-	for (uint32_t i = 0; i < g->nr_nodes && !r; i++)
-		for (uint32_t k = 0; g->node[i].flags & SN_LIVE && !(g->node[i].flags & (SN_LEAF | SN_VIRTUAL)) && k < g->node[i].nr_edges; k++)
-			if (graph_child(g, &g->node[i], k) != NONE && g->node[graph_child(g, &g->node[i], k)].flags & SN_VIRTUAL) {
-				r = vec_put(&nodes, i) ? err_nomem(err, "salvage: witnesses") : 0;
-				break;
-			}
-	for (size_t i = 0; i < nodes.nr && i < MAX_PLACES && !r; i++) {
-		const uint32_t node = ((const uint32_t *)nodes.data)[i];
+	for (uint32_t i = 0; i < g->nr_nodes && !r; i++) {
+		const struct snode *n = &g->node[i];
 
-		for (uint32_t k = 0; k < g->node[node].nr_edges && !r; k++) {
-			struct change c = { .is_key = true, .a = node, .b = k };
-
-			r = try_change(trees, &c, best, err);
-		}
+		if (n->flags & (SN_VIRTUAL | SN_BROKEN) || !tree_fits(n->tree, tree) || (height >= 0 && n->height != height) ||
+		    (n->nr && (n->first < begin || n->last > last)) || (nr_mappings != UINT64_MAX && n->nr_mappings != nr_mappings) ||
+		    !counts_lack(s->counts, n->block))
+			continue;
+		r = vec_put(&s->ideas, (struct idea){ at->kind, at->a, at->b, n->block });
 	}
-	free(nodes.data);
 	return r;
 }
 
-static int find_change(struct trees *trees, const struct misfits *before, struct best *best, struct err *err)
+/* Of an internal node in use: its keys, if a child does not fit, and the pointer to that. */
+static int add_of_node(struct search *s, uint32_t node)
 {
+	const struct graph *g = s->trees->graph;
+	const struct snode *n = &g->node[node];
+	bool fits = true;
+	int r = 0;
+
+	for (uint32_t k = 0; k < n->nr_edges && !r; k++) {
+		const uint32_t c = graph_child(g, n, k);
+
+		if (c == NONE || !(g->node[c].flags & SN_VIRTUAL))
+			continue;
+		fits = false;
+		r = add_pointers(s, &(struct idea){ .kind = POINTER, .a = node, .b = k }, n->tree, n->height - 1, g->node[c].first,
+				 g->node[c].last, UINT64_MAX);
+	}
+	for (uint32_t k = 0; k < n->nr_edges && !fits && !r; k++)
+		r = vec_put(&s->ideas, (struct idea){ .kind = KEY, .a = node, .b = k });
+	return r;
+}
+
+/* Of a leaf of the top level in use: pointers to trees with another number of mappings than the details say, or to none. */
+static int add_of_top(struct search *s, uint32_t node)
+{
+	const struct graph *g = s->trees->graph;
+	const struct snode *n = &g->node[node];
+	int r = 0;
+
+	for (uint32_t k = 0; k < n->nr_edges && !r; k++) {
+		const struct sdevice *d = g->edge[n->edge + k].key > MAX_DEV_ID ? NULL : trees_find_device(s->trees, (uint32_t)g->edge[n->edge + k].key);
+
+		if (d && d->source == DETAILS_LIVE && d->root != NONE && (g->node[d->root].flags & SN_VIRTUAL || misfits_has_other_count(g, d)))
+			r = add_pointers(s, &(struct idea){ .kind = POINTER, .a = node, .b = k }, TREE_MAPPING, -1, 0, UINT64_MAX,
+					 d->info.mapped_blocks);
+	}
+	return r;
+}
+
+static void note_older(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
+{
+	const struct search *s = ctx;
+	struct older *o = &s->older[d - s->trees->dev];
+
+	if (o->known && o->age <= age)
+		return;
+	*o = (struct older) { age, true, then->transaction == d->info.transaction && then->creation_time == d->info.creation_time };
+}
+
+static bool same_creation(const struct device_info *a, const struct device_info *b)
+{
+	return a->transaction == b->transaction && a->creation_time == b->creation_time;
+}
+
+/*
+ * Only the numbers of mappings in the details tell that the trees at @a and @b were exchanged.  Or were the details?  Older copies of them show
+ * that the devices were created when they say.
+ */
+static bool details_are_right(const struct search *s, uint32_t a, uint32_t b)
+{
+	const struct trees *trees = s->trees;
+	bool right = false;
+
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		for (size_t k = 0; k < trees->nr_devs; k++) {
+			const struct sdevice *d = &trees->dev[i], *e = &trees->dev[k];
+
+			if (d->root_block != a || e->root_block != b)
+				continue;
+			if ((s->older[i].known && !s->older[i].same) || (s->older[k].known && !s->older[k].same))
+				return false;
+			right |= s->older[i].known && s->older[k].known && !same_creation(&d->info, &e->info);
+		}
+	return right;
+}
+
+/* Is the block the root of a whole tree, whose number of mappings alone does not fit? */
+static bool is_other_by_count(const struct trees *trees, uint32_t block)
+{
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root_block == block)
+			return misfits_has_other_count(trees->graph, &trees->dev[i]);
+	return false;
+}
+
+static int add_exchanges(struct search *s, const struct misfits *m)
+{
+	struct trees *trees = s->trees;
 	int r;
 
-	best->left = before->nr;
-	best->any = false;
-	r = try_keys(trees, best, err);
-	for (uint64_t a = 0; a < before->nr && !r; a++)
-		for (uint64_t b = a + 1; b < before->nr && !r; b++) {
-			struct change c = { .a = before->block[a], .b = before->block[b] };
+	free(s->older);
+	s->older = calloc(trees->nr_devs + 1, sizeof(*s->older));
+	if (!s->older)
+		return -ENOMEM;
+	r = trees_each_older(trees, note_older, s, NULL) == -ENOMEM ? -ENOMEM : 0;
+	for (uint32_t a = 0; a < m->nr_places && !r; a++)
+		for (uint32_t b = a + 1; b < m->nr_places && !r; b++) {
+			const bool by_count = is_other_by_count(trees, m->block[a]) && is_other_by_count(trees, m->block[b]);
+			const bool are_right = !by_count || details_are_right(s, m->block[a], m->block[b]);
 
-			r = try_change(trees, &c, best, err);
+			if (are_right)
+				r = vec_put(&s->ideas, (struct idea){ .kind = CONTENTS, .a = m->block[a], .b = m->block[b] });
 		}
 	return r;
 }
 
-int witness_take_changes_back(struct trees *trees, struct err *err)
+static int list_ideas(struct search *s, const struct misfits *m)
 {
+	const struct graph *g = s->trees->graph;
+	const uint32_t root[] = { s->trees->map_root, s->trees->details_root };
+	int r = 0;
+
+	s->ideas.nr = 0;
+	for (uint32_t i = 0; i < g->nr_nodes && !r; i++)
+		if ((g->node[i].flags & (SN_LIVE | SN_VIRTUAL)) == SN_LIVE)
+			r = !(g->node[i].flags & SN_LEAF) ? add_of_node(s, i) : g->node[i].tree == TREE_TOP ? add_of_top(s, i) : 0;
+	for (uint32_t i = 0; i < 2 && !r; i++)
+		if (!i || g->node[root[i]].flags & SN_VIRTUAL)
+			r = add_pointers(s, &(struct idea){ .kind = ROOT, .a = i }, i ? TREE_DETAILS : TREE_TOP, -1, 0, MAX_DEV_ID, UINT64_MAX);
+	return r ? r : add_exchanges(s, m);
+}
+
+static int find_change(struct search *s, const struct misfits *before, struct err *err)
+{
+	int r = list_ideas(s, before) ? err_nomem(err, "salvage: witnesses") : 0;
+
+	s->best->left = before->nr;
+	s->best->any = false;
+	for (size_t i = 0; i < s->ideas.nr && s->ideas.nr <= MAX_IDEAS && !r; i++)
+		r = try_change(s, (const struct idea *)s->ideas.data + i, err);
+	return r;
+}
+
+int witness_take_changes_back(struct counts *counts, struct err *err)
+{
+	struct trees *trees = counts->trees;
 	struct best best[MAX_CHANGES];
+	struct search s = { .counts = counts, .trees = trees };
 	struct misfits m;
 	uint32_t nr = 0;
-	int r = look_for_misfits(trees, &m, err);
+	int r = trees_walk(trees, err);
 
+	if (!r)
+		r = counts_read(counts, err);
+	if (!r)
+		r = misfits_look(trees, &m, err);
 	while (!r && m.nr && m.nr <= MAX_PLACES && nr < MAX_CHANGES) {
-		r = find_change(trees, &m, &best[nr], err);
+		s.best = &best[nr];
+		r = find_change(&s, &m, err);
 		if (r || !best[nr].any)
 			break;
 		r = take_back(trees, &best[nr++].change, err);
 		if (r >= 0)
-			r = look_for_misfits(trees, &m, err);
+			r = misfits_look(trees, &m, err);
 	}
-	while (!r && m.nr && nr)
+	while (!r && m.nr > m.nr_nowhere && nr)
 		r = do_again(trees, &best[--nr].change, err);
+	for (uint32_t i = 0; i < nr; i++)
+		trees->super->other_root |= best[i].change.idea.kind == ROOT;
 	trees_forget_gaps(trees);
+	trees->nr_devs = 0; /* they named what was in the gaps */
+	free(s.older);
+	free(s.ideas.data);
 	return r;
 }

@@ -72,7 +72,7 @@ int witness_deny(struct datamap *datamap, uint32_t *nr, struct err *err);
 /*
  * Takes back in the graph what was changed before it was written, if all fits then that the superblock's own roots name.  0 or -errno.
  */
-int witness_take_changes_back(struct trees *trees, struct err *err);
+int witness_take_changes_back(struct counts *counts, struct err *err);
 
 /* --- outdated.c --- */
 /* The references to data blocks. */
