@@ -51,6 +51,10 @@ static void json_device(struct telling *t, const struct sdevice *dev, struct jso
 	json_text(j, "details", source[dev->source]);
 	json_bool(j, "id_invented", dev->id_invented);
 	json_bool(j, "tree_found", dev->root_found);
+	if (dev->has_other_id)
+		json_u64(j, "other_id", dev->other_id);
+	else
+		json_null(j, "other_id");
 	json_ranges(j, "lost_ranges", &d.lost);
 	json_ranges(j, "dropped_ranges", &d.dropped);
 	json_text(j, "certainty", certainty_text(dev, &d));
