@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..221
+echo 1..222
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -293,6 +293,7 @@ done <<EOF
 60017 z200 181 1000 0 a pointer of an internal node that leads to no block leads to the node that lacks a parent
 60017 z200 1983 1000 0 and so does one of the top level, also to a tree that another device has, too
 60017 z200 3813 1000 1 a wrong root in the superblock is found, and it is told that its state is not certain
+20326 x200 416 0 1 a new device of which all leaves are others', too, may have an older content where writes, details and the metadata map are lost
 EOF
 
 # Whole kinds of damage.  harsher SENTENCE BACK SHORT LONG [ARG...]: harsh with the options SHORT, or LONG.  LIES: trials of

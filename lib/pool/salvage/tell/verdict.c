@@ -59,6 +59,41 @@ static bool counts_are_doubtful(const struct tell *tell)
 	       ((!counted || a->orphans) && lacks_newest(tell->trees)));
 }
 
+/* Is a leaf below node @i reached on one way only? */
+static bool has_own_leaf(const struct graph *g, const uint8_t *ways, uint32_t i)
+{
+	const struct snode *n = &g->node[i];
+
+	if (ways[i] > 1 || n->flags & SN_LEAF)
+		return ways[i] == 1;
+	for (uint32_t k = 0; k < n->nr_edges; k++)
+		if (graph_child(g, n, k) != NONE && has_own_leaf(g, ways, graph_child(g, n, k)))
+			return true;
+	return false;
+}
+
+/*
+ * Were writes lost, and may a new device have got an older content of its root's block?  No details, also older ones, know it, and all its leaves are
+ * others' as well: then the data map does not see them, and only the metadata map would.  A snapshot nobody wrote to shares its root.
+ */
+static bool has_unknown_twin(const struct tell *tell)
+{
+	const struct trees *trees = tell->trees;
+	CLEANUP(free_ptr) uint8_t *ways = NULL;
+
+	if (counts_are_whole(tell->counts) || !nr_lost_writes(tell))
+		return false;
+	ways = graph_noted(tell->graph, trees_ways(trees));
+	for (size_t i = 0; i < trees->nr_devs && ways; i++) {
+		const struct sdevice *d = &trees->dev[i];
+
+		if (d->source == DETAILS_INVENTED && d->root != NONE && d->nr_mappings && ways[d->root] == 1 &&
+		    !has_own_leaf(tell->graph, ways, d->root))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Were writes lost, but a snapshot is later than all that the devices know of?  It was deleted, or the trees are older than the
  * superblock.  The metadata map would tell, or both the data map, which does not see devices that are empty or share all that they
@@ -240,7 +275,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	       trees_are_exchanged(trees) || tell->values->mapping_is_later ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
 	       parts_are_doubtful(tell) || ids_are_doubtful(trees) ||
-	       counts_are_doubtful(tell) || time_is_doubtful(tell) ||
+	       counts_are_doubtful(tell) || time_is_doubtful(tell) || has_unknown_twin(tell) ||
 	       (nr_lost_writes(tell) > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts)) ||
 	       (nr_lost_writes(tell) && !counts_are_whole(tell->counts) && counts_are_others(tell->counts)) ||
 	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
