@@ -9,6 +9,8 @@
 #include "base/search.h"
 #include "pool/salvage/trees/trees.h"
 
+#define MAX_COMPARED 10000 /* devices, each with each: there are more only on a disk that was made to cost time */
+
 static int take_details(void *out, const struct view *v)
 {
 	for (uint32_t i = 0; i < v->nr; i++) {
@@ -210,9 +212,9 @@ int trees_join_details(struct trees *trees, bool whole, struct err *err)
 
 	if (!r)
 		r = merge(trees, &details, err);
-	if (!r)
+	if (!r && trees->nr_devs <= MAX_COMPARED)
 		r = graph_each_leaf(trees->graph, trees->details_root, sizeof(struct disk_details), take_impossible, trees, err);
-	if (!r && whole)
+	if (!r && whole && trees->nr_devs <= MAX_COMPARED)
 		take_misnamed(trees);
 	free(details.data);
 	return r;

@@ -14,6 +14,9 @@
 
 #define MAX_CHANGES 4
 #define MAX_IDEAS   1000 /* of what may have been changed: with more of them nothing is sure */
+#define MAX_ASKED   64   /* pointers for which another block is looked for */
+/* All nodes are walked for an idea: with so many in all it takes seconds. */
+#define MAX_WALKED ((uint64_t)200 << 20)
 
 enum change_kind {
 	CONTENTS, /* of blocks @a and @b */
@@ -106,7 +109,9 @@ struct search {
 	struct counts *counts;
 	struct trees *trees;
 	struct best *best;
-	struct vec ideas; /* struct idea */
+	struct vec ideas;    /* struct idea */
+	uint64_t nr_walked;  /* nodes */
+	uint32_t nr_asked;   /* for this list of ideas */
 	struct older *older; /* by device */
 };
 
@@ -115,10 +120,11 @@ static int try_change(struct search *s, const struct idea *idea, struct err *err
 	struct change c = { .idea = *idea };
 	struct best *best = s->best;
 	struct misfits now;
-	int r = take_back(s->trees, &c, err);
+	int r = s->nr_walked < MAX_WALKED ? take_back(s->trees, &c, err) : 0;
 
 	if (r <= 0)
 		return r;
+	s->nr_walked += s->trees->graph->nr_nodes;
 	r = misfits_look(s->trees, &now, err);
 	if (!r)
 		r = do_again(s->trees, &c, err);
@@ -131,14 +137,16 @@ static int try_change(struct search *s, const struct idea *idea, struct err *err
 }
 
 /*
- * The blocks to which a pointer could have led that leads to no place for the keys from @begin to @last now: nodes that lack a parent by the metadata map.
- * @nr_mappings: so many are below it; UINT64_MAX: that is not known.
+ * Where could the pointer @at have led, to keys from @begin to @last?  To nodes that lack a parent by the metadata map.  @nr_mappings: so many are
+ * below; UINT64_MAX: that is not known.
  */
 static int add_pointers(struct search *s, const struct idea *at, uint8_t tree, int height, uint64_t begin, uint64_t last, uint64_t nr_mappings)
 {
 	const struct graph *g = s->trees->graph;
 	int r = 0;
 
+	if (s->nr_asked++ >= MAX_ASKED)
+		return 0;
 	for (uint32_t i = 0; i < g->nr_nodes && !r; i++) {
 		const struct snode *n = &g->node[i];
 
@@ -160,11 +168,11 @@ static int add_of_node(struct search *s, uint32_t node)
 	int r = 0;
 
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++) {
-		const uint32_t c = graph_child(g, n, k);
+		const uint32_t block = g->edge[n->edge + k].block, c = graph_child(g, n, k);
 
 		if (c == NONE || !(g->node[c].flags & SN_VIRTUAL))
 			continue;
-		fits = false;
+		fits &= block >= g->nr_blocks || g->kind[block] < BLOCK_NODE;
 		r = add_pointers(s, &(struct idea){ .kind = POINTER, .a = node, .b = k }, n->tree, n->height - 1, g->node[c].first,
 				 g->node[c].last, UINT64_MAX);
 	}
@@ -211,20 +219,18 @@ static bool same_creation(const struct device_info *a, const struct device_info 
  */
 static bool details_are_right(const struct search *s, uint32_t a, uint32_t b)
 {
-	const struct trees *trees = s->trees;
-	bool right = false;
+	const struct sdevice *of_a = NULL, *of_b = NULL;
 
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		for (size_t k = 0; k < trees->nr_devs; k++) {
-			const struct sdevice *d = &trees->dev[i], *e = &trees->dev[k];
+	for (size_t i = 0; i < s->trees->nr_devs; i++) {
+		const struct sdevice *d = &s->trees->dev[i];
 
-			if (d->root_block != a || e->root_block != b)
-				continue;
-			if ((s->older[i].known && !s->older[i].same) || (s->older[k].known && !s->older[k].same))
-				return false;
-			right |= s->older[i].known && s->older[k].known && !same_creation(&d->info, &e->info);
-		}
-	return right;
+		if ((d->root_block != a && d->root_block != b) || !s->older[i].known)
+			continue;
+		if (!s->older[i].same)
+			return false;
+		*(d->root_block == a ? &of_a : &of_b) = d;
+	}
+	return of_a && of_b && !same_creation(&of_a->info, &of_b->info);
 }
 
 /* Is the block the root of a whole tree, whose number of mappings alone does not fit? */
@@ -263,13 +269,13 @@ static int list_ideas(struct search *s, const struct misfits *m)
 	const uint32_t root[] = { s->trees->map_root, s->trees->details_root };
 	int r = 0;
 
-	s->ideas.nr = 0;
-	for (uint32_t i = 0; i < g->nr_nodes && !r; i++)
-		if ((g->node[i].flags & (SN_LIVE | SN_VIRTUAL)) == SN_LIVE)
-			r = !(g->node[i].flags & SN_LEAF) ? add_of_node(s, i) : g->node[i].tree == TREE_TOP ? add_of_top(s, i) : 0;
+	s->ideas.nr = s->nr_asked = 0;
 	for (uint32_t i = 0; i < 2 && !r; i++)
 		if (!i || g->node[root[i]].flags & SN_VIRTUAL)
 			r = add_pointers(s, &(struct idea){ .kind = ROOT, .a = i }, i ? TREE_DETAILS : TREE_TOP, -1, 0, MAX_DEV_ID, UINT64_MAX);
+	for (uint32_t i = 0; i < g->nr_nodes && !r; i++)
+		if ((g->node[i].flags & (SN_LIVE | SN_VIRTUAL)) == SN_LIVE)
+			r = !(g->node[i].flags & SN_LEAF) ? add_of_node(s, i) : g->node[i].tree == TREE_TOP ? add_of_top(s, i) : 0;
 	return r ? r : add_exchanges(s, m);
 }
 
@@ -289,7 +295,7 @@ int witness_take_changes_back(struct counts *counts, struct err *err)
 	struct trees *trees = counts->trees;
 	struct best best[MAX_CHANGES];
 	struct search s = { .counts = counts, .trees = trees };
-	struct misfits m;
+	struct misfits m = { 0 };
 	uint32_t nr = 0;
 	int r = trees_walk(trees, err);
 
