@@ -191,6 +191,20 @@ int graph_scan_all(struct graph *g, struct err *err);
 void graph_bound(struct graph *g);
 /* The content of @block, wherever it is, mended.  0, or -errno when it cannot be read. */
 int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err);
+/* What graph_take_stray() changed. */
+struct stray_undo {
+	struct stray st;
+	uint32_t nr_nodes, nr_edges, slot[2];
+	uint8_t kind[2];
+	uint16_t flags[2];
+	uint64_t mapped_sum;
+};
+/*
+ * Takes an intact block in the wrong place for the one whose number it carries, though something else is intact there; where it stands nothing is
+ * left.  1, 0 when it is of no use, or -errno.  No node was added since when it is left again.
+ */
+int graph_take_stray(struct graph *g, const struct stray *st, struct stray_undo *undo, struct err *err);
+int graph_leave_stray(struct graph *g, const struct stray_undo *undo, struct err *err);
 /* Takes each of two blocks' contents for the other's.  0 or -ENOMEM. */
 int graph_exchange(struct graph *g, uint32_t a, uint32_t b, struct err *err);
 /* Opens the content of node @i, which is read to @buf.  False: it cannot be read. */

@@ -134,8 +134,51 @@ static bool set_place(struct graph *g, uint32_t block, uint32_t at)
 	} else if (at != block && vec_put(&g->moved, new)) {
 		return false;
 	}
-	qsort(g->moved.data, g->moved.nr, sizeof(key), by_own);
+	if (g->moved.nr)
+		qsort(g->moved.data, g->moved.nr, sizeof(key), by_own);
 	return true;
+}
+
+int graph_take_stray(struct graph *g, const struct stray *st, struct stray_undo *undo, struct err *err)
+{
+	const uint32_t block[2] = { st->own, st->at };
+	int r;
+
+	*undo = (struct stray_undo) { .st = *st, .nr_nodes = g->nr_nodes, .nr_edges = g->nr_edges, .mapped_sum = g->mapped_sum };
+	for (int i = 0; i < 2; i++) {
+		const uint32_t slot = g->slot[block[i]];
+
+		undo->slot[i] = slot;
+		undo->kind[i] = g->kind[block[i]];
+		if (slot != NONE) {
+			undo->flags[i] = g->node[slot].flags;
+			g->node[slot].flags |= SN_DENIED; /* what it names is not named by this state */
+		}
+		g->slot[block[i]] = NONE;
+	}
+	g->kind[st->at] = BLOCK_STRAY;
+	r = graph_take_content(g, st->own, st->at, st->kind, err);
+	if (r > 0 && !set_place(g, st->own, st->at))
+		r = err_nomem(err, "salvage: list of misplaced blocks");
+	if (r > 0)
+		return r;
+	return graph_leave_stray(g, undo, err) < 0 ? -ENOMEM : r;
+}
+
+int graph_leave_stray(struct graph *g, const struct stray_undo *undo, struct err *err)
+{
+	const uint32_t block[2] = { undo->st.own, undo->st.at };
+
+	g->nr_nodes = undo->nr_nodes;
+	g->nr_edges = undo->nr_edges;
+	g->mapped_sum = undo->mapped_sum;
+	for (int i = 0; i < 2; i++) {
+		g->slot[block[i]] = undo->slot[i];
+		g->kind[block[i]] = undo->kind[i];
+		if (undo->slot[i] != NONE)
+			g->node[undo->slot[i]].flags = undo->flags[i];
+	}
+	return set_place(g, undo->st.own, undo->st.own) ? 0 : err_nomem(err, "salvage: list of misplaced blocks");
 }
 
 int graph_exchange(struct graph *g, uint32_t a, uint32_t b, struct err *err)

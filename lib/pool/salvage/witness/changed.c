@@ -2,8 +2,9 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * What a program, or a computer with a fault, changed before it wrote, with right numbers and checksums: the contents of two blocks were
- * exchanged, a key of an internal node is wrong, or a pointer.  Each change that would explain a misfit (misfits.c) is taken back and looked
- * at.  If a few of them make all of the pool fit that the superblock names, they stay taken back.
+ * exchanged, a key of an internal node is wrong, or a pointer.  Or a block was written to a wrong place, and its own has an older content.
+ * Each change that would explain a misfit (misfits.c) is taken back and looked at.  If a few of them make all of the pool fit that the
+ * superblock names, they stay taken back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ enum change_kind {
 	KEY,	  /* of child @b of node @a */
 	POINTER,  /* to child @b of node @a: it should lead to @to */
 	ROOT,	  /* the superblock's to the top level or, with @a, to the details: to @to */
+	PLACE,	  /* of stray @a */
 };
 
 /* What a change may be. */
@@ -35,7 +37,8 @@ struct change {
 	struct idea idea;
 	uint64_t root;			  /* before: the superblock's; */
 	uint16_t flags;			  /* the node's, */
-	struct edge before[INTERNAL_MAX]; /* and its edges */
+	struct edge before[INTERNAL_MAX]; /* and its edges; */
+	struct stray_undo stray;	  /* of a place */
 };
 
 static uint64_t *root_of(const struct trees *trees, const struct idea *i)
@@ -71,6 +74,8 @@ static int take_back(struct trees *trees, struct change *c, struct err *err)
 		c->root = *root_of(trees, i);
 		*root_of(trees, i) = i->to;
 		break;
+	case PLACE:
+		return graph_take_stray(g, (const struct stray *)g->strays.data + i->a, &c->stray, err);
 	}
 	return 1;
 }
@@ -83,6 +88,8 @@ static int do_again(struct trees *trees, const struct change *c, struct err *err
 	trees_forget_gaps(trees);
 	if (i->kind == CONTENTS)
 		return graph_exchange(g, i->a, i->b, err);
+	if (i->kind == PLACE)
+		return graph_leave_stray(g, &c->stray, err);
 	if (i->kind == ROOT) {
 		*root_of(trees, i) = c->root;
 		return 0;
@@ -263,6 +270,19 @@ static int add_exchanges(struct search *s, const struct misfits *m)
 	return r;
 }
 
+/* Blocks whose number is another's, which holds something else that is intact. */
+static int add_places(struct search *s)
+{
+	const struct graph *g = s->trees->graph;
+	const struct stray *st = g->strays.data;
+	int r = 0;
+
+	for (uint32_t i = 0; i < g->strays.nr && i < MAX_ASKED && !r; i++)
+		if (!st[i].used && st[i].own && st[i].own != NONE && g->kind[st[i].own] >= BLOCK_NODE)
+			r = vec_put(&s->ideas, (struct idea){ .kind = PLACE, .a = i });
+	return r;
+}
+
 static int list_ideas(struct search *s, const struct misfits *m)
 {
 	const struct graph *g = s->trees->graph;
@@ -276,6 +296,8 @@ static int list_ideas(struct search *s, const struct misfits *m)
 	for (uint32_t i = 0; i < g->nr_nodes && !r; i++)
 		if ((g->node[i].flags & (SN_LIVE | SN_VIRTUAL)) == SN_LIVE)
 			r = !(g->node[i].flags & SN_LEAF) ? add_of_node(s, i) : g->node[i].tree == TREE_TOP ? add_of_top(s, i) : 0;
+	if (!r)
+		r = add_places(s);
 	return r ? r : add_exchanges(s, m);
 }
 
