@@ -276,8 +276,8 @@ void graph_add_sums(struct snode *n, const struct snode *c);
 
 void graph_link(struct graph *g);
 /*
- * Gives child @k of internal node @node its own first key there: all edges of the node are sorted anew.  False, and nothing is changed: it has that
- * key, or not all children would fit.
+ * Gives child @k of internal node @node its own first key there: all edges of the node are sorted anew.  False: it has that key, or not all children
+ * fit then; the caller puts the node's edges and flags back.
  */
 bool graph_mend_key(struct graph *g, uint32_t node, uint32_t k);
 

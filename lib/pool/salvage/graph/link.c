@@ -56,20 +56,15 @@ static bool all_keys_fit(const struct graph *g, const struct snode *n)
 bool graph_mend_key(struct graph *g, uint32_t node, uint32_t k)
 {
 	struct snode *n = &g->node[node];
-	struct edge *e = g->edge + n->edge, before[INTERNAL_MAX];
+	struct edge *e = g->edge + n->edge;
 	const uint32_t c = node_of(g, e[k].block);
 
 	if (c == NONE || !g->node[c].nr || g->node[c].first == e[k].key)
 		return false;
-	memcpy(before, e, n->nr_edges * sizeof(*e));
 	e[k].key = g->node[c].first;
 	qsort(e, n->nr_edges, sizeof(*e), order_u64); /* by key */
-	if (all_keys_fit(g, n)) {
-		n->flags |= SN_MENDED;
-		return true;
-	}
-	memcpy(e, before, n->nr_edges * sizeof(*e));
-	return false;
+	n->flags |= SN_MENDED;
+	return all_keys_fit(g, n);
 }
 
 /*

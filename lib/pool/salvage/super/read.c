@@ -209,22 +209,23 @@ static int find_exchanged(struct super *super, struct err *err)
 	if (nr != 1)
 		return 0;
 	r = graph_exchange(g, 0, found, err);
-	return r < 0 ? r : graph_take_content(g, found, 0, kind, err);
+	if (!r)
+		r = graph_take_content(g, found, 0, kind, err);
+	return MIN(r, 0);
 }
 
 int super_read_again(struct super *super, struct err *err)
 {
 	const struct graph *g = super->graph;
 	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
+	int r = 0;
 
 	if (super->has_sb)
 		return 0;
-	if (g->kind[0] != BLOCK_SUPER && find_exchanged(super, err) < 0)
-		return -ENOMEM;
 	if (g->kind[0] != BLOCK_SUPER)
-		return 0;
-	if (graph_get(g, 0, buf, NULL) < 0 || superblock_open(&super->sb, buf, 0) != SB_OK)
-		return 0;
+		r = find_exchanged(super, err);
+	if (r < 0 || g->kind[0] != BLOCK_SUPER || graph_get(g, 0, buf, NULL) < 0 || superblock_open(&super->sb, buf, 0) != SB_OK)
+		return r;
 	super->has_sb = true;
 	super->sb_repair = graph_where(g, 0) ? SB_FOUND : SB_MENDED;
 	apply_given_roots(super);

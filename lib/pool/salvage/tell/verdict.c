@@ -254,12 +254,14 @@ static bool ids_are_doubtful(const struct trees *trees)
 	const struct graph *g = trees->graph;
 	bool doubtful = false;
 
-	for (uint32_t i = 0; i < g->nr_nodes && trees_have_gap(trees, TREE_TOP); i++) {
+	if (!trees_have_gap(trees, TREE_TOP))
+		return false;
+	for (uint32_t i = 0; i < g->nr_nodes && !doubtful; i++) {
 		const struct snode *n = &g->node[i];
 
-		doubtful |= n->tree == TREE_DETAILS && (n->flags & SN_LEAF) && n->flags & SN_LIVE &&
-			    (n->flags & SN_UNSORTED || n->last > MAX_DEV_ID);
-		doubtful |= n->block == trees->super->sb.mapping_root && is_top_leaf(n) && names_other_id(trees, n);
+		doubtful = (n->tree == TREE_DETAILS && n->flags & SN_LEAF && n->flags & SN_LIVE &&
+			    (n->flags & SN_UNSORTED || n->last > MAX_DEV_ID)) ||
+			   (n->block == trees->super->sb.mapping_root && is_top_leaf(n) && names_other_id(trees, n));
 	}
 	return doubtful;
 }

@@ -15,7 +15,7 @@ static int take_details(void *out, const struct view *v)
 {
 	for (uint32_t i = 0; i < v->nr; i++) {
 		struct device_info *info;
-		const uint64_t id = view_key(v, i);
+		uint64_t id = view_key(v, i);
 
 		if (id > MAX_DEV_ID)
 			continue;
@@ -91,19 +91,31 @@ static int merge(struct trees *trees, const struct vec *details, struct err *err
 	return 0;
 }
 
-/* The only device of the top level that lacks details, and whose tree has so many mappings. */
-static struct sdevice *find_lacking(const struct trees *trees, uint64_t nr_mappings)
+/* Does the device of the top level lack details, and has its tree so many mappings? */
+static bool lacks_details(const struct graph *g, const struct sdevice *d, uint64_t nr_mappings)
+{
+	return d->source == DETAILS_INVENTED && d->root != NONE && g->node[d->root].nr_mappings == nr_mappings;
+}
+
+/* Does the top level not name the device of which the details say so many mappings? */
+static bool lacks_tree(const struct graph *g, const struct sdevice *d, uint64_t nr_mappings)
+{
+	(void)g;
+	return !d->in_top && d->root == NONE && d->info.mapped_blocks == nr_mappings;
+}
+
+/* The device that @lacks something, NULL: none does, or several. */
+static struct sdevice *find_only(const struct trees *trees, bool (*lacks)(const struct graph *, const struct sdevice *, uint64_t),
+				 uint64_t nr_mappings)
 {
 	struct sdevice *found = NULL;
 
 	for (size_t i = 0; i < trees->nr_devs; i++) {
-		struct sdevice *d = &trees->dev[i];
-
-		if (d->source != DETAILS_INVENTED || d->root == NONE || trees->graph->node[d->root].nr_mappings != nr_mappings)
+		if (!lacks(trees->graph, &trees->dev[i], nr_mappings))
 			continue;
 		if (found)
 			return NULL;
-		found = d;
+		found = &trees->dev[i];
 	}
 	return found;
 }
@@ -118,7 +130,7 @@ static int take_impossible(void *ctx, const struct view *v)
 		if (view_key(v, i) <= MAX_DEV_ID)
 			continue;
 		device_info_decode(&info, 0, v->values + (size_t)i * sizeof(struct disk_details));
-		d = find_lacking(ctx, info.mapped_blocks);
+		d = find_only(ctx, lacks_details, info.mapped_blocks);
 		if (!d)
 			continue;
 		info.dev_id = d->info.dev_id;
@@ -128,23 +140,6 @@ static int take_impossible(void *ctx, const struct view *v)
 		d->other_id = view_key(v, i);
 	}
 	return 0;
-}
-
-/* The only device that the top level does not name, and of which the details say so many mappings. */
-static struct sdevice *find_without_tree(const struct trees *trees, uint64_t nr_mappings)
-{
-	struct sdevice *found = NULL;
-
-	for (size_t i = 0; i < trees->nr_devs; i++) {
-		struct sdevice *d = &trees->dev[i];
-
-		if (d->in_top || d->root != NONE || d->info.mapped_blocks != nr_mappings)
-			continue;
-		if (found)
-			return NULL;
-		found = d;
-	}
-	return found;
 }
 
 /* Is there a leaf of the tree, in use, whose ids do not ascend?  Then one of them is wrong. */
@@ -182,9 +177,9 @@ static void take_misnamed(struct trees *trees)
 		struct sdevice *d = &trees->dev[i], *own;
 
 		if (d->source != DETAILS_INVENTED || d->root == NONE || g->node[d->root].flags & (SN_BROKEN | SN_VIRTUAL) ||
-		    find_lacking(trees, g->node[d->root].nr_mappings) != d)
+		    find_only(trees, lacks_details, g->node[d->root].nr_mappings) != d)
 			continue;
-		own = find_without_tree(trees, g->node[d->root].nr_mappings);
+		own = find_only(trees, lacks_tree, g->node[d->root].nr_mappings);
 		if (!own)
 			continue;
 		own->has_other_id = true;

@@ -163,6 +163,7 @@ static uint32_t newest_mapping(const struct trees *trees)
 int values_make_header(struct values *values, struct err *err)
 {
 	struct super *super = values->super;
+	uint32_t newest;
 	int r = header_block_size(values, err);
 
 	if (r < 0)
@@ -172,8 +173,9 @@ int values_make_header(struct values *values, struct err *err)
 	header_transaction(values);
 	header_nr_data(values);
 	values->info.time = MAX(super->sb.time, trees_newest_time(values->trees));
-	values->mapping_is_later = super->has_sb && newest_mapping(values->trees) > values->info.time;
-	values->info.time = MAX(values->info.time, newest_mapping(values->trees));
+	newest = newest_mapping(values->trees);
+	values->mapping_is_later = super->has_sb && newest > values->info.time;
+	values->info.time = MAX(values->info.time, newest);
 	if (values->info.time > MAX_TIME) {
 		outbuf_printf(&values->header_notes,
 			      "time %u does not fit into the 24 bits of a mapping's time; %u is "

@@ -46,6 +46,25 @@ static uint64_t *root_of(const struct trees *trees, const struct idea *i)
 	return i->a ? &trees->super->sb.details_root : &trees->super->sb.mapping_root;
 }
 
+static int do_again(struct trees *trees, const struct change *c, struct err *err)
+{
+	const struct idea *i = &c->idea;
+	struct graph *g = trees->graph;
+
+	trees_forget_gaps(trees);
+	if (i->kind == CONTENTS)
+		return graph_exchange(g, i->a, i->b, err);
+	if (i->kind == PLACE)
+		return graph_leave_stray(g, &c->stray, err);
+	if (i->kind == ROOT) {
+		*root_of(trees, i) = c->root;
+		return 0;
+	}
+	g->node[i->a].flags = c->flags;
+	memcpy(g->edge + g->node[i->a].edge, c->before, g->node[i->a].nr_edges * sizeof(struct edge));
+	return 0;
+}
+
 /* Takes the change back in the graph: 1, 0 where that cannot be, -errno. */
 static int take_back(struct trees *trees, struct change *c, struct err *err)
 {
@@ -65,7 +84,7 @@ static int take_back(struct trees *trees, struct change *c, struct err *err)
 		r = graph_exchange(g, i->a, i->b, err);
 		return r < 0 ? r : 1;
 	case KEY:
-		return graph_mend_key(g, i->a, i->b);
+		return graph_mend_key(g, i->a, i->b) ? 1 : do_again(trees, c, err);
 	case POINTER:
 		n->flags |= SN_MENDED;
 		g->edge[n->edge + i->b].block = i->to;
@@ -78,25 +97,6 @@ static int take_back(struct trees *trees, struct change *c, struct err *err)
 		return graph_take_stray(g, (const struct stray *)g->strays.data + i->a, &c->stray, err);
 	}
 	return 1;
-}
-
-static int do_again(struct trees *trees, const struct change *c, struct err *err)
-{
-	const struct idea *i = &c->idea;
-	struct graph *g = trees->graph;
-
-	trees_forget_gaps(trees);
-	if (i->kind == CONTENTS)
-		return graph_exchange(g, i->a, i->b, err);
-	if (i->kind == PLACE)
-		return graph_leave_stray(g, &c->stray, err);
-	if (i->kind == ROOT) {
-		*root_of(trees, i) = c->root;
-		return 0;
-	}
-	g->node[i->a].flags = c->flags;
-	memcpy(g->edge + g->node[i->a].edge, c->before, g->node[i->a].nr_edges * sizeof(struct edge));
-	return 0;
 }
 
 /* The change after which the fewest misfits are left: so many. */
@@ -119,7 +119,7 @@ struct search {
 	struct vec ideas;    /* struct idea */
 	uint64_t nr_walked;  /* nodes */
 	uint32_t nr_asked;   /* for this list of ideas */
-	struct older *older; /* by device */
+	struct older *older; /* by device; NULL: not read for this list */
 };
 
 static int try_change(struct search *s, const struct idea *idea, struct err *err)
@@ -205,6 +205,11 @@ static int add_of_top(struct search *s, uint32_t node)
 	return r;
 }
 
+static bool same_creation(const struct device_info *a, const struct device_info *b)
+{
+	return a->transaction == b->transaction && a->creation_time == b->creation_time;
+}
+
 static void note_older(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
 {
 	const struct search *s = ctx;
@@ -212,12 +217,13 @@ static void note_older(void *ctx, struct sdevice *d, const struct device_info *t
 
 	if (o->known && o->age <= age)
 		return;
-	*o = (struct older) { age, true, then->transaction == d->info.transaction && then->creation_time == d->info.creation_time };
+	*o = (struct older) { age, true, same_creation(then, &d->info) };
 }
 
-static bool same_creation(const struct device_info *a, const struct device_info *b)
+static int read_older(struct search *s)
 {
-	return a->transaction == b->transaction && a->creation_time == b->creation_time;
+	s->older = calloc(s->trees->nr_devs + 1, sizeof(*s->older));
+	return !s->older || trees_each_older(s->trees, note_older, s, NULL) == -ENOMEM ? -ENOMEM : 0;
 }
 
 /*
@@ -251,20 +257,17 @@ static bool is_other_by_count(const struct trees *trees, uint32_t block)
 
 static int add_exchanges(struct search *s, const struct misfits *m)
 {
-	struct trees *trees = s->trees;
-	int r;
+	int r = 0;
 
 	free(s->older);
-	s->older = calloc(trees->nr_devs + 1, sizeof(*s->older));
-	if (!s->older)
-		return -ENOMEM;
-	r = trees_each_older(trees, note_older, s, NULL) == -ENOMEM ? -ENOMEM : 0;
+	s->older = NULL;
 	for (uint32_t a = 0; a < m->nr_places && !r; a++)
 		for (uint32_t b = a + 1; b < m->nr_places && !r; b++) {
-			const bool by_count = is_other_by_count(trees, m->block[a]) && is_other_by_count(trees, m->block[b]);
-			const bool are_right = !by_count || details_are_right(s, m->block[a], m->block[b]);
+			const bool by_count = is_other_by_count(s->trees, m->block[a]) && is_other_by_count(s->trees, m->block[b]);
 
-			if (are_right)
+			if (by_count && !s->older)
+				r = read_older(s);
+			if (!r && (!by_count || details_are_right(s, m->block[a], m->block[b])))
 				r = vec_put(&s->ideas, (struct idea){ .kind = CONTENTS, .a = m->block[a], .b = m->block[b] });
 		}
 	return r;
@@ -312,6 +315,21 @@ static int find_change(struct search *s, const struct misfits *before, struct er
 	return r;
 }
 
+static bool is_explicable(const struct misfits *m)
+{
+	return m->nr && m->nr <= MAX_PLACES;
+}
+
+/* Reads the metadata map for the trees, before what the look marked is in use, too. */
+static int count_parents(struct counts *counts, struct misfits *m, struct err *err)
+{
+	int r = trees_walk(counts->trees, err);
+
+	if (!r)
+		r = counts_read(counts, err);
+	return r ? r : misfits_look(counts->trees, m, err);
+}
+
 int witness_take_changes_back(struct counts *counts, struct err *err)
 {
 	struct trees *trees = counts->trees;
@@ -319,13 +337,11 @@ int witness_take_changes_back(struct counts *counts, struct err *err)
 	struct search s = { .counts = counts, .trees = trees };
 	struct misfits m = { 0 };
 	uint32_t nr = 0;
-	int r = trees_walk(trees, err);
+	int r = misfits_look(trees, &m, err);
 
-	if (!r)
-		r = counts_read(counts, err);
-	if (!r)
-		r = misfits_look(trees, &m, err);
-	while (!r && m.nr && m.nr <= MAX_PLACES && nr < MAX_CHANGES) {
+	if (!r && is_explicable(&m))
+		r = count_parents(counts, &m, err);
+	while (!r && is_explicable(&m) && nr < MAX_CHANGES) {
 		s.best = &best[nr];
 		r = find_change(&s, &m, err);
 		if (r || !best[nr].any)

@@ -140,14 +140,9 @@ int misfits_look(struct trees *trees, struct misfits *m, struct err *err)
 		}
 	if (trees->nr_devs && !trees->dev[0].in_top && !g->node[trees->map_root].nr && !(g->node[trees->map_root].flags & SN_VIRTUAL))
 		add_misfit(m, trees->super->sb.mapping_root); /* it is empty, and the details are not */
-	for (size_t i = 0; i < trees->nr_devs; i++) {
-		const struct sdevice *d = &trees->dev[i];
-
-		if (d->root == NONE || g->node[d->root].flags & SN_VIRTUAL)
-			continue;
-		if (misfits_has_other_count(g, d))
-			add_misfit(m, d->root_block);
-	}
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (misfits_has_other_count(g, &trees->dev[i]))
+			add_misfit(m, trees->dev[i].root_block);
 	look_at_maps(m);
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		if (g->node[i].flags & SN_LIVE)
