@@ -77,6 +77,15 @@ static inline uint32_t block_age(const struct super *super, uint32_t block)
 	return cursor >= block ? cursor - block : cursor + super->graph->nr_blocks - block;
 }
 
+/* How many entries are free, as leaf @v of an index says of its bitmap @i. */
+static inline uint32_t index_nr_free(const struct view *v, uint32_t i)
+{
+	le32 nr_free;
+
+	memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64), sizeof(nr_free));
+	return le32_get(nr_free);
+}
+
 /* The copy of the superblock in @block, a held metadata snapshot's: false when none can be read there. */
 bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out);
 /* Is there a held metadata snapshot whose copy of the superblock, or whose own top level, is lost? */
@@ -90,6 +99,10 @@ int super_read(struct super *super, struct err *err);
 int super_read_again(struct super *super, struct err *err);
 
 /* --- load.c --- */
+/* What the index of @map, the superblock's metadata or data map, says: bitmap @i is in @block, and has @nr_free entries free. */
+typedef void super_bitmap_fn(void *ctx, const struct sm_root *map, uint64_t i, uint64_t block, uint32_t nr_free);
+/* Calls @fn for each bitmap that can be read in an index. */
+void super_each_bitmap(const struct super *super, super_bitmap_fn *fn, void *ctx);
 /* Reads the trees that the superblock names and its space maps, level by level. */
 int super_load_trees(struct super *super, struct err *err);
 

@@ -27,15 +27,6 @@ int counts_read(struct counts *counts, struct err *err);
 /* --- parents.c --- */
 void counts_read_edges(struct counts *counts);
 /* --- space.c --- */
-/* How many entries are free, as leaf @v of an index says of its bitmap @i. */
-static inline uint32_t index_nr_free(const struct view *v, uint32_t i)
-{
-	le32 nr_free;
-
-	memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64), sizeof(nr_free));
-	return le32_get(nr_free);
-}
-
 /* The bitmaps of a space map of @nr_blocks, as they are read one by one; @root is what the superblock says of it. */
 struct bitmaps {
 	uint64_t nr_blocks;

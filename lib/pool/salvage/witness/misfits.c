@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* What does not fit in the pool that the superblock names. */
-#include "base/overflow.h"
 #include "pool/salvage/witness/counts.h"
 #include "pool/salvage/witness/misfits.h"
 
@@ -18,25 +17,18 @@ static void add_misfit(struct misfits *m, uint64_t block)
 	m->nr++;
 }
 
-static void look_at_bitmap(struct misfits *m, uint64_t index, uint64_t block, uint32_t nr_free)
+static void look_at_bitmap(void *ctx, const struct sm_root *of, uint64_t index, uint64_t block, uint32_t nr_free)
 {
+	struct misfits *m = ctx;
 	const struct graph *g = m->super->graph;
+	struct bitmaps one = { .nr_blocks = of == &m->super->sb.data_sm ? of->nr_blocks : g->nr_blocks };
 	struct disk_bitmap map BLOCK_ALIGNED;
 
 	if (block >= g->nr_blocks || g->kind[block] < BLOCK_NODE)
 		return;
 	if (g->kind[block] != BLOCK_BITMAP ||
-	    (!graph_get(g, (uint32_t)block, &map, NULL) && !bitmaps_note(&m->bitmaps, index, block, &map, nr_free)))
+	    (!graph_get(g, (uint32_t)block, &map, NULL) && !bitmaps_note(&one, index, block, &map, nr_free)))
 		add_misfit(m, block);
-}
-
-static int look_at_bitmaps(void *ctx, const struct view *v)
-{
-	struct misfits *m = ctx;
-
-	for (uint32_t i = 0; i < v->nr; i++)
-		look_at_bitmap(m, view_key(v, i), view_value(v, i), index_nr_free(v, i));
-	return 0;
 }
 
 /* The children of a node in use: those that do not fit, and leaves without an entry, which only a root may be. */
@@ -68,14 +60,10 @@ static void look_at_root(struct misfits *m, uint64_t block, enum block_kind kind
 
 static void look_at_maps(struct misfits *m)
 {
-	const struct graph *g = m->super->graph;
 	const struct superblock *sb = &m->super->sb;
-	const uint64_t index = sb->metadata_sm.bitmap_root;
-	const uint32_t data = node_of(g, sb->data_sm.bitmap_root);
-	struct disk_index all BLOCK_ALIGNED;
 	struct superblock held;
 
-	look_at_root(m, index, BLOCK_INDEX, TREE_NONE);
+	look_at_root(m, sb->metadata_sm.bitmap_root, BLOCK_INDEX, TREE_NONE);
 	look_at_root(m, sb->held_root, BLOCK_SUPER, TREE_NONE);
 	look_at_root(m, sb->data_sm.bitmap_root, BLOCK_NODE, TREE_INDEX);
 	look_at_root(m, sb->data_sm.ref_count_root, BLOCK_NODE, TREE_OVERFLOW);
@@ -84,13 +72,7 @@ static void look_at_maps(struct misfits *m)
 		look_at_root(m, held.mapping_root, BLOCK_NODE, TREE_TOP);
 		look_at_root(m, held.details_root, BLOCK_NODE, TREE_DETAILS);
 	}
-	m->bitmaps = (struct bitmaps) { .nr_blocks = g->nr_blocks, .root = &sb->metadata_sm };
-	if (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && !graph_get(g, (uint32_t)index, &all, NULL))
-		for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
-			look_at_bitmap(m, i, le64_get(all.entry[i].blocknr), le32_get(all.entry[i].nr_free));
-	m->bitmaps = (struct bitmaps) { .nr_blocks = sb->data_sm.nr_blocks, .root = &sb->data_sm };
-	if (data != NONE && g->node[data].tree == TREE_INDEX)
-		(void)graph_each_leaf(g, data, sizeof(struct disk_index_entry), look_at_bitmaps, m, NULL);
+	super_each_bitmap(m->super, look_at_bitmap, m);
 }
 
 /* Is @block below node @i, as the child of a node that fits there? */

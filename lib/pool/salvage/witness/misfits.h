@@ -9,7 +9,6 @@
 
 struct misfits {
 	const struct super *super;
-	struct bitmaps bitmaps;
 	uint64_t nr, nr_nowhere; /* in all; pointers that lead to no block of the device: what they led to may just be lost */
 	uint32_t nr_places; /* blocks in use that hold something intact which does not belong there, at most MAX_PLACES */
 	uint32_t block[MAX_PLACES];

@@ -212,6 +212,7 @@ static void compare_bitmap(const struct witness *w, uint64_t index, struct agree
 
 /* The blocks that are named as parts of the space maps. */
 struct map_blocks {
+	const struct super *super;
 	const struct graph *g;
 	uint64_t root[NR_SUPER_ROOTS];
 	uint64_t nr_bitmaps; /* of data: entries behind them mean nothing */
@@ -223,21 +224,17 @@ struct map_blocks {
 	uint32_t other; /* hold something else that is intact: their writes were lost */
 };
 
-static void note_bitmap(struct map_blocks *m, uint64_t block)
+static void note_bitmap(void *ctx, const struct sm_root *map, uint64_t index, uint64_t block, uint32_t nr_free)
 {
+	struct map_blocks *m = ctx;
+
+	(void)nr_free;
+	if (map == &m->super->sb.data_sm && index >= m->nr_bitmaps)
+		return;
 	m->twice += graph_is_live(m->g, block);
 	for (size_t i = 0; i < NR_SUPER_ROOTS; i++)
 		m->twice += block && block == m->root[i];
 	m->other += block < m->g->nr_blocks && m->g->kind[block] >= BLOCK_NODE && m->g->kind[block] != BLOCK_BITMAP;
-}
-
-static int note_bitmaps(void *ctx, const struct view *v)
-{
-	struct map_blocks *m = ctx;
-
-	for (uint32_t i = 0; i < v->nr && view_key(v, i) < m->nr_bitmaps; i++)
-		note_bitmap(m, view_value(v, i));
-	return 0;
 }
 
 static void note_map_root(struct map_blocks *m, uint64_t block, uint8_t tree)
@@ -254,9 +251,7 @@ static struct map_blocks look_at_maps(const struct super *super)
 	const struct graph *g = super->graph;
 	const struct superblock *sb = &super->sb;
 	const uint64_t index = sb->metadata_sm.bitmap_root;
-	const uint32_t data = node_of(g, sb->data_sm.bitmap_root);
-	struct disk_index all BLOCK_ALIGNED;
-	struct map_blocks m = { .g = g, .nr_bitmaps = div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) };
+	struct map_blocks m = { .super = super, .g = g, .nr_bitmaps = div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) };
 
 	super_roots(sb, m.root);
 	note_map_root(&m, sb->data_sm.bitmap_root, TREE_INDEX);
@@ -264,11 +259,7 @@ static struct map_blocks look_at_maps(const struct super *super)
 	note_map_root(&m, sb->metadata_sm.ref_count_root, TREE_OVERFLOW);
 	m.twice += graph_is_live(g, index);
 	m.other += super_has_other_index(super);
-	if (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && !graph_get(g, (uint32_t)index, &all, NULL))
-		for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
-			note_bitmap(&m, le64_get(all.entry[i].blocknr));
-	if (data != NONE && g->node[data].tree == TREE_INDEX)
-		(void)graph_each_leaf(g, data, 16, note_bitmaps, &m, NULL);
+	super_each_bitmap(super, note_bitmap, &m);
 	return m;
 }
 
