@@ -11,7 +11,6 @@
  * use the value, and the snapshot's own mappings do not change.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,25 +49,20 @@ int fix_times_plan(struct fix *x)
 		const struct finding *f = &fs->f[i];
 		struct raise *r;
 
-		if (f->kind == FOUND_MAPPING_TIME || f->kind == FOUND_DEVICE_TIME)
-			time = MAX(time, f->stored);
+		if (f->kind < FOUND_MAPPING_TIME || f->kind > FOUND_SHARED_TIME)
+			continue;
+		time = MAX(time, f->stored + (f->kind == FOUND_SHARED_TIME));
+		if (time > x->r->sb.time && time > MAX_TIME - TIME_MARGIN)
+			return err_set(x->err, -EINVAL,
+				       "nothing was changed: the snapshot clock would come too near its end; %s",
+				       finding_hint(f));
 		if (f->kind != FOUND_SHARED_TIME)
 			continue;
-		time = MAX(time, f->stored + 1);
 		r = vec_add(x->raise, x->nr_raises, x->cap_raises);
 		if (!r)
 			return err_nomem(x->err, "devices to repair");
 		*r = (struct raise) { fs->dev[f->devs_at], (uint32_t)f->stored + 1 };
 	}
-	if (time > x->r->sb.time && time > MAX_TIME - TIME_MARGIN)
-		return err_set(x->err, -EINVAL,
-			       "nothing was changed: the repair would set the pool's snapshot clock to "
-			       "%" PRIu64 ", too near its end (%u); %s",
-			       time, MAX_TIME,
-			       x->r->sb.time > MAX_TIME - TIME_MARGIN ?
-				       "'thin_dump POOL -o FILE' and 'thin_restore -i FILE -o "
-				       "NEW' renumber all times" :
-				       "'thin_repair -i POOL -o FILE' corrects them without loss");
 	x->time = (uint32_t)time;
 	if (x->nr_raises)
 		qsort(x->raise, x->nr_raises, sizeof(*x->raise), by_device);

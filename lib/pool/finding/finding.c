@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/vec.h"
+#include "pool/format/format.h"
 
 #define FATAL	  FINDING_FATAL
 #define NON_FATAL FINDING_NON_FATAL
@@ -193,6 +194,10 @@ const char *finding_hint(const struct finding *f)
 
 	/* a node of a space map's tree can be made again from the mappings */
 	if (h == REST && f->area > AREA_DEVICE)
+		h = CORRECT_IF_ONE;
+	/* thin_check does not raise the clock so far; thin_repair renumbers all times */
+	if (f->kind >= FOUND_MAPPING_TIME && f->kind <= FOUND_SHARED_TIME &&
+	    f->stored >= MAX_TIME - TIME_MARGIN)
 		h = CORRECT_IF_ONE;
 	switch (h) {
 	case REBUILD:
