@@ -85,19 +85,18 @@ static void set_snap(struct cli *c, struct options *o)
 		o->check.snap_block = cli_u64(c, "--metadata-snap");
 }
 
+#define USE_ROOTS "'thin_repair --mapping-root BLOCK --details-root BLOCK -i POOL -o FILE' uses the given roots"
+
 static void check_conflicts(struct cli *c, const struct options *o)
 {
 	bool fix = o->auto_repair || o->clear_flag, roots = o->check.has_mapping_root || o->check.has_details_root;
 
 	if (fix && o->check.snap)
-		cli_usage_error(c, "cannot perform fix within metadata snap: leave out "
-				   "that option to fix the pool");
+		cli_usage_error(c, "cannot perform fix within metadata snap: leave out that option");
 	if (fix && o->force_share)
-		cli_usage_error(c, "cannot perform fix with --force-share: no other program may use the pool during a fix");
+		cli_usage_error(c, "cannot perform fix with --force-share: a fix needs the pool alone");
 	if (fix && roots)
-		cli_usage_error(c, "cannot perform fix with an overridden mapping root: "
-				   "'thin_repair --mapping-root BLOCK --details-root BLOCK -i "
-				   "POOL -o FILE' uses them");
+		cli_usage_error(c, "cannot perform fix with an overridden mapping root: %s", USE_ROOTS);
 	if (o->auto_repair && (o->check.skip_mappings || o->check.super_block_only))
 		cli_usage_error(c, "cannot perform fix without a full examination: leave out "
 				   "--skip-mappings and --super-block-only");
@@ -105,7 +104,7 @@ static void check_conflicts(struct cli *c, const struct options *o)
 		cli_usage_error(c, "cannot perform fix by ignoring non-fatal errors: leave out "
 				   "--ignore-non-fatal-errors");
 	if (roots && o->check.super_block_only)
-		cli_note(c, "note: --super-block-only reads no root: the override is not looked at");
+		cli_note(c, "note: --super-block-only reads no root: the override is not used");
 }
 
 static void parse(struct cli *c, struct options *o, int argc, char **argv)
@@ -182,6 +181,8 @@ static void print_text(struct cli *c, const struct options *o, const struct chec
 		printf("TRANSACTION_ID=%llu\nMETADATA_FREE_BLOCKS=%llu\n",
 		       ULL(r->sb.transaction_id), ULL(metadata_free(&r->sb)));
 	findings_tell(&r->findings, SHOWN_PER_KIND, cli_tell, c);
+	if (r->findings.other_roots && r->findings.nr)
+		cli_tell(c, USE_ROOTS);
 	if (r->has_sb && r->sb.flags & THIN_NEEDS_CHECK)
 		cli_note(c, "note: the needs_check flag is set: the kernel opens the pool read-only "
 			    "until 'thin_check --clear-needs-check-flag POOL' clears it");

@@ -36,7 +36,8 @@ static bool can_be_typed(const struct cli *c)
 	return true;
 }
 
-static void put_pool(const struct cli *c, FILE *to)
+/* @reader: thin_ls or thin_check, without options: it reads what this command reads. */
+static void put_pool(const struct cli *c, bool reader, FILE *to)
 {
 	put_word(" ", c->about, to);
 	if (c->pool)
@@ -45,6 +46,8 @@ static void put_pool(const struct cli *c, FILE *to)
 		put_word(" --pv ", c->lvm.pv[i], to);
 	if (c->lvm.has_seqno)
 		fprintf(to, " --seqno %llu", (unsigned long long)c->lvm.seqno);
+	if (reader && c->snap)
+		fputs(c->lvm.take_snap ? " --take-metadata-snap" : " -m", to);
 }
 
 void cli_put_advice(const struct cli *c, const char *text, FILE *to)
@@ -52,14 +55,15 @@ void cli_put_advice(const struct cli *c, const char *text, FILE *to)
 	const char *p = can_be_typed(c) ? text : "";
 
 	while ((p = strstr(p, "'thin_"))) {
-		const char *end = p + 1 + strcspn(p + 1, "'");
+		const char *end = p + 1 + strcspn(p + 1, "'"), *line = p;
 
 		while ((p = strstr(p, PLACE)) && p < end) {
 			fprintf(to, "%.*s", (int)(p - text), text);
 			text = p;
 			p += strlen(PLACE);
 			if (*p == ' ' || *p == '\'') {
-				put_pool(c, to);
+				/* names as short as these, right before POOL, are readers' */
+				put_pool(c, p - line <= (int)strlen("'thin_check POOL"), to);
 				text = p;
 			}
 		}

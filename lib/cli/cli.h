@@ -119,7 +119,8 @@ void cli_refuse(struct cli *c, int code, const struct err *err) __attribute__((n
 const char *cli_shown_size(const struct cli *c, uint64_t bytes, char *text);
 /*
  * Prints @text.  In the command lines that it quotes, such as 'thin_check POOL', the POOL that was given
- * stands for the word POOL, with --pool, --pv and --seqno; messages are written like that.
+ * stands for the word POOL, with --pool, --pv and --seqno; messages are written like that.  In 'thin_ls POOL' and
+ * 'thin_check POOL' -m or --take-metadata-snap stands too, if it was given.
  */
 void cli_put_advice(const struct cli *c, const char *text, FILE *to);
 /* "NAME: text" on stderr unless quiet. */

@@ -73,6 +73,40 @@ follow() {
 }
 
 
+@test "with -m a command line in a message reads the metadata snapshot, too: it has other devices than the pool" {
+	sound metasnap
+	for c in 'thin_dump -m --dev-id 77' 'thin_delta -m --thin1 1 --thin2 77'; do
+		run -1 --separate-stderr $c "$pool"
+		[[ "$stderr" == *"'thin_ls "*" -m' lists "* ]]
+		followed=
+		follow $c "$pool"
+		[[ "$followed" == *" -m"* ]]
+		diff out <(thin_ls -m "$pool")
+	done
+	# a block of the held details tree that the live pool does not have
+	dd if=/dev/zero of="$pool" bs=4096 seek="$(od -An -tu8 -j$((44 * 4096 + 328)) -N8 "$pool" | tr -d ' ')" count=1 conv=notrunc status=none
+	run -1 --separate-stderr thin_ls -m "$pool"
+	[[ "$stderr" == *"'thin_check "*" -m'"* ]]
+	run -1 --separate-stderr thin_ls -m "$pool" --quiet
+	[ -z "$stderr" ]
+}
+
+@test "thin_check: what is found with other roots names the command that uses them, and none that does not" {
+	local o root
+	for o in --override-mapping-root --override-details-root; do
+		for root in 1 99999999; do
+			run -1 --separate-stderr thin_check $o $root "$pool"
+			[[ "$stderr" == *"'thin_repair --mapping-root BLOCK --details-root BLOCK -i "*" -o FILE' uses the given roots" ]]
+			[[ "$stderr" != *"thin_repair -i"* && "$stderr" != *auto-repair* ]]
+			run -1 thin_check --format json $o $root "$pool"
+			[[ "$output" != *thin_repair* ]]
+		done
+	done
+	root=$(od -An -tu8 -j320 -N8 "$pool" | tr -d ' ')
+	run -0 --separate-stderr thin_check --override-mapping-root "$root" "$pool"
+	[ -z "$stderr" ]
+}
+
 @test "the options that say which pool of a disk is meant stand in the command line as well" {
 	need zstd
 	tar --zstd -xf "$abs_top_srcdir/tests/fixtures-lvm/lvm-multi.tar.zst"

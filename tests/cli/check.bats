@@ -359,7 +359,7 @@ try_recipe() {
 		for m in '' -m; do
 			run --separate-stderr thin_check $m --super-block-only $o 99999999 pool
 			[ "$status" -eq 0 ] # as with other versions
-			[[ "$stderr" == *"--super-block-only reads no root: the override is not looked at"* ]]
+			[[ "$stderr" == *"--super-block-only reads no root: the override is not used"* ]]
 			run --separate-stderr thin_check $m --super-block-only pool
 			[[ "$status" -eq 0 && "$stderr" != *override* ]]
 		done

@@ -218,6 +218,7 @@ int check_run(struct io *io, struct jobs *jobs, const struct check_options *opt,
 		if (!opt->super_block_only || opt->snap)
 			r = check_rest(&c);
 	}
+	out->findings.other_roots = opt->has_mapping_root || opt->has_details_root;
 	findings_sort(&out->findings);
 	if (!r && out->findings.failed)
 		r = err_nomem(err, "findings");

@@ -132,6 +132,7 @@ struct findings {
 	uint64_t nr_by_severity[3];
 	bool sorted;
 	bool failed; /* no memory for some of them: the numbers are still right */
+	bool other_roots; /* the trees are not those of block 0: finding_text() says nothing of what to do next */
 };
 
 /* A zeroed struct findings is an empty one. */

@@ -232,7 +232,7 @@ void finding_text(const struct findings *fs, const struct finding *f, struct out
 		s = end + 1;
 	}
 	outbuf_str(out, s);
-	if (next)
+	if (next && !fs->other_roots)
 		outbuf_printf(out, "; %s", next);
 }
 
