@@ -77,7 +77,11 @@ static int diff_pool(struct diff *d, struct err *err)
 			r = delta_find_root(d->side[i].snap ? &held : &d->src.md, &d->src.stream,
 					    &d->print, s, i + 1, err);
 	}
-	return r ? r : delta_print(&d->src.md, &d->src.stream, &d->print, err);
+	if (!r)
+		r = delta_print(&d->src.md, &d->src.stream, &d->print, err);
+	if (d->side[0].snap == d->side[1].snap)
+		pool_source_tell_snap(&d->src, r, cli_tell, &d->cli);
+	return r;
 }
 
 static void parse_option(struct diff *d, int id)

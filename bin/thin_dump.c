@@ -163,6 +163,7 @@ static int dump_to(struct dump *d, int fd, const char *name, struct err *err)
 	if (r == -EUCLEAN || r == -EIO) /* the parts that could be read */
 		(void)text_sink_flush(&sink, &ignored);
 	text_sink_free(&sink);
+	pool_source_tell_snap(&src, r, cli_tell, &d->cli);
 	pool_source_close(&src);
 	return r;
 }

@@ -395,6 +395,7 @@ int main(int argc, char **argv)
 		printed = cli_write_text(&t.cli, &out);
 		r = r ? r : printed;
 	}
+	pool_source_tell_snap(&t.src, r, cli_tell, &t.cli);
 	code = r ? cli_fail(&t.cli, r, &err) : EXIT_DONE;
 	if (t.info.md && (warn(&t) || findings_any(&t.check.findings, FINDING_FATAL)) && code == EXIT_DONE)
 		code = EXIT_DAMAGE;

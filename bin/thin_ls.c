@@ -230,6 +230,7 @@ int main(int argc, char **argv)
 			parse_fields(&ls, "DEV,NAME,SIZE,MAPPED,ORIGIN");
 		ls.block_size = src.md.view.data_block_size;
 		r = list_read(&src.md, &src.stream, depth(&ls), cli_tell, &ls.cli, &ls.list, &err);
+		pool_source_tell_snap(&src, r, cli_tell, &ls.cli);
 	}
 	if (ls.list.row) {
 		int printed;

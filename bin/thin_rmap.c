@@ -158,6 +158,7 @@ static int map_pool(struct map_args *a, struct err *err)
 	if (!r)
 		r = forest_verdict(&forest, err);
 	forest_fini(&forest);
+	pool_source_tell_snap(&src, r, cli_tell, &a->cli);
 	pool_source_close(&src);
 	return r;
 }

@@ -73,6 +73,54 @@ each_damage() {
 	each_damage two --leaf 1
 }
 
+# lose OFFSET...: zeroes the blocks to which these words of block 0 of "pool" point.
+lose() {
+	local at
+	for at; do
+		dd if=/dev/zero of=pool bs=4096 seek="$(od -An -tu8 -j"$at" -N8 pool | tr -d ' ')" count=1 conv=notrunc status=none
+	done
+}
+
+@test "where the lists of devices are lost, readers name a metadata snapshot that has its own" {
+	local note="-m reads it"
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/metasnap.tar.zst"
+	for roots in 320 328 '320 328'; do
+		cp --sparse=always metasnap/meta.img pool
+		lose $roots
+		for c in thin_dump thin_ls thin_info 'thin_rmap --region 0..9' 'thin_delta --thin1 0 --thin2 7'; do
+			run -1 --separate-stderr $c pool
+			[[ "$stderr" == *"metadata snapshot"*"$note"* ]] || { echo "$roots: $c: $stderr"; return 1; }
+			run --separate-stderr $c -q pool
+			[ -z "$stderr" ]
+		done
+	done
+	thin_dump -m pool >out
+	grep -q '<device dev_id="2"' out
+	# the snapshot is damaged as well; the lists are sound; there is no snapshot
+	cp pool both
+	lose 56
+	cp pool no_held; cp metasnap/meta.img pool
+	lose "$((44 * 4096 + 320))"; cp pool sound
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/plain.tar.zst"
+	cp plain/meta.img pool; lose 320; mv pool none
+	for f in no_held sound none; do
+		for c in thin_dump thin_ls; do
+			run --separate-stderr $c $f
+			[[ "$stderr" != *"$note"* ]] || { echo "$f: $c: $stderr"; return 1; }
+		done
+	done
+}
+
+@test "thin_delta, thin_dump --dev-id: a device that damage hides is not said to be none of the pool" {
+	tar --zstd -xf "$abs_top_srcdir/tests/fixtures/plain.tar.zst"
+	cp --sparse=always plain/meta.img pool
+	lose 320
+	for c in 'thin_delta --thin1 0 --thin2 1' 'thin_delta --thin1 77 --thin2 1' 'thin_dump --dev-id 77'; do
+		run -1 --separate-stderr $c pool
+		[[ "$stderr" == *"run thin_check for details: 'thin_check pool'"* && "$stderr" != *thin_ls* ]] || { echo "$c: $stderr"; return 1; }
+	done
+}
+
 @test "thin_delta: a lost leaf that both devices share is told of both trees, another one of its own" {
 	awk 'BEGIN {
 		print "<superblock uuid=\"\" time=\"1\" transaction=\"2\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"5000\"><def name=\"0\">"

@@ -189,6 +189,17 @@ blocks() {
 	[ "$status" -eq 64 ]
 }
 
+@test "thin_delta: a block that is no root is not only called damage, and the tree is named" {
+	local bad="or the block given is not the root of a device's mapping tree"
+	for block in 0 99999999; do
+		run -1 --separate-stderr thin_delta --root1 $block --thin2 3 "$DIR/tiny"
+		[[ "$stderr" == *"left tree: node at block $block "*"$bad"* ]]
+		run -1 --separate-stderr thin_delta --thin1 3 --root2 $block "$DIR/tiny"
+		[[ "$stderr" == *"right tree: node at block $block "*"$bad"* ]]
+	done
+	thin_check -q "$DIR/tiny"
+}
+
 @test "thin_delta: what lies below a node that is lost is told with its blocks, and nothing closes the document" {
 	"$abs_top_builddir/bench/mkpool" frag 0.02 big
 	"$abs_top_builddir/tests/damage/damage" big node-csum --node 1

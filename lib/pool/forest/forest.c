@@ -81,7 +81,8 @@ static int check_wanted(const struct forest *f, const uint32_t *ids, size_t nr_i
 			return err_set(err, -ENODATA, "device %" PRIu32 " is not in this pool%s",
 				       ids[i],
 				       f->devices.nr_tree_problems
-					       ? ", or is in a part of the list that cannot be read"
+					       ? ", or is in a part of the list that cannot be read (run thin_check "
+						 "for details: 'thin_check POOL')"
 					       : "; 'thin_ls POOL' lists its devices");
 	return 0;
 }

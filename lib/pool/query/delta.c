@@ -114,7 +114,11 @@ static int walk_trees(struct delta *d, const struct metadata *md, mblock_t left,
 		return r;
 	f = walk_faults(d->walk, &nr);
 	for (size_t i = 0; i < nr; i++)
-		tell(d, "one of the two trees", f[i].block, f[i].fault, f[i].begin, f[i].last);
+		tell(d,
+		     f[i].block == left	 ? "left tree" :
+		     f[i].block == right ? "right tree" :
+					   "one of the two trees",
+		     f[i].block, f[i].fault, f[i].begin, f[i].last);
 	r = verdict(d, err);
 	for (unsigned i = 0; !r && i < 2; i++)
 		if (walk_each(d->walk, roots[i].block, add_leaf, &d->side[i]))

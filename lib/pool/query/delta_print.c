@@ -192,6 +192,10 @@ int delta_print(const struct metadata *md, struct stream *s, const struct delta_
 	} else if (r == -EUCLEAN || r == -EIO) {
 		end_last(&d);
 		(void)write_out(&d, 0, NULL);
+		if (p->side[0].by_root || p->side[1].by_root)
+			err_set(err, r,
+				"metadata contains errors, or the block given is not the root of a device's mapping tree "
+				"(run thin_check for details: 'thin_check POOL')");
 	}
 	outbuf_fini(&d.out);
 	return r;
@@ -210,12 +214,14 @@ int delta_find_root(const struct metadata *md, struct stream *s, const struct de
 	if (dev && dev->has_root) {
 		side->root = dev->root;
 	} else {
+		bool lost = dev || list.nr_tree_problems;
+
 		for (size_t i = 0; i < list.nr_kept; i++)
 			p->problem(p->ctx, list.problem[i]);
-		r = err_set(err, -EINVAL,
-			    "Unable to find mapping tree for snap%u (%" PRIu32
-			    "): 'thin_ls POOL' lists the devices",
-			    nr, side->dev_id);
+		r = err_set(err, !lost ? -EINVAL : list.damage ? -EUCLEAN : -EIO,
+			    "Unable to find mapping tree for snap%u (%" PRIu32 "): %s", nr, side->dev_id,
+			    lost ? "metadata contains errors (run thin_check for details: 'thin_check POOL')" :
+				   "'thin_ls POOL' lists the devices");
 	}
 	metadata_devices_fini(&list);
 	return r;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-
 static int open_all(const struct pool_source_options *opt,
 		    struct pool_source *s, struct err *err)
 {
@@ -56,6 +55,29 @@ int pool_source_open(const char *path, const struct pool_source_options *opt,
 	want.prints = true;
 	r = pool_arg_open(path, &want, &arg, err);
 	return r ? r : pool_source_open_arg(&arg, opt, out, err);
+}
+
+/* Reads both lists of @md: whether they have what they should. */
+static bool has_lists(struct pool_source *s, const struct metadata *md, bool whole)
+{
+	struct metadata_devices list;
+	bool has;
+
+	has = !metadata_devices_read(md, &s->stream, &list, NULL) && !(whole ? list.nr_problems : list.nr_tree_problems);
+	metadata_devices_fini(&list);
+	return has;
+}
+
+void pool_source_tell_snap(struct pool_source *s, int code, void (*tell)(void *ctx, const char *text), void *ctx)
+{
+	const struct metadata_options held = { .snap = true };
+	struct metadata md;
+
+	if ((code != -EUCLEAN && code != -EIO) || !s->io || s->md.snap || !s->md.live.held_root)
+		return;
+	if (!has_lists(s, &s->md, false) && !metadata_open(s->io, &held, &md, NULL) && has_lists(s, &md, true))
+		tell(ctx, "note: the pool holds a metadata snapshot, an older state whose lists of devices are sound: -m "
+			  "reads it");
 }
 
 void pool_source_close(struct pool_source *src)

@@ -48,6 +48,11 @@ int pool_source_open_io(struct pool_arg *arg, struct io *io, const struct pool_s
  */
 int pool_source_open_text(const char *path, const struct pool_source_options *opt,
 			  struct pool_source *out, struct err *err);
+/*
+ * After reading failed with @code: tells of a held metadata snapshot where damage hides devices of the live
+ * pool and none of the snapshot.
+ */
+void pool_source_tell_snap(struct pool_source *src, int code, void (*tell)(void *ctx, const char *text), void *ctx);
 void pool_source_close(struct pool_source *src);
 
 #endif
