@@ -173,6 +173,20 @@ load contract.bash
 	done
 }
 
+@test "an output that is no file and no block device exits 74 from every writer" {
+	local c o
+	mkdir folder && mkfifo pipe
+	thin_metadata_pack -i "$DIR/meta" -o packed
+	for o in folder pipe /dev/null; do
+		for c in "thin_repair -i $DIR/meta -o" "thin_restore -i $DIR/pool.xml -o" "thin_metadata_unpack -i packed -o" \
+			"thin_shrink --binary --no-copy -i $DIR/meta --nr-blocks 60 -o" "thin_apply -O raw -i data" \
+			"thin_materialize --data-dev data $DIR/meta 1" "thin_materialize -O qcow2 --data-dev data $DIR/meta 1"; do
+			run --separate-stderr timeout 20 $c $o
+			[ "$status" -eq 74 ] && [[ "$stderr" == *"Invalid output file"* ]] || { echo "$c $o: $status $stderr"; return 1; }
+		done
+	done
+}
+
 @test "a closed pipe is silent" {
 	for c in thin_dump thin_info thin_ls "thin_rmap --region 0..64"; do
 		run --separate-stderr bash -c "set -o pipefail; $c '$DIR/meta' | :"

@@ -87,7 +87,7 @@ static int existing(struct output *o, const char *path, const struct output_opti
 		return err_set(err, -EISDIR, "%s: Invalid output file: Not a block device or regular file",
 			       path);
 	if (!S_ISREG(st->st_mode))
-		return err_set(err, -EINVAL,
+		return err_set(err, -ENODEV,
 			       "%s: Invalid output file: Not a block device or regular file ('-' writes a "
 			       "stream to standard output)",
 			       path);
