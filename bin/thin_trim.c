@@ -157,9 +157,9 @@ static int trim(struct trim_cmd *t, const struct check_result *res, struct err *
 	r = trim_run(res->data.counts, block_size, t->data, &opt, &rep, err);
 	if (r)
 		return r;
-	cli_note(&t->cli, "%llu of %llu data blocks are free: %s in %llu runs%s",
+	cli_note(&t->cli, "%llu of %llu data blocks are free: %s in %llu run%s%s",
 		 ULL(rep.nr_free), ULL(rep.nr_blocks), cli_shown_size(&t->cli, rep.bytes, size),
-		 ULL(rep.nr_runs), t->dry_run ? " would be discarded" : "");
+		 ULL(rep.nr_runs), rep.nr_runs == 1 ? "" : "s", t->dry_run ? " would be discarded" : "");
 	if (t->dry_run)
 		return 0;
 	opt.dry_run = false;

@@ -50,7 +50,7 @@ refused() {
 @test "thin_message: a snapshot needs its origin" {
 	thin_message table 'create_thin 3'
 	refused meta 'create_snap 4 7'
-	[[ "$stderr" == *"origin device 7 does not exist"* ]]
+	[[ "$stderr" == *"origin device 7 does not exist; 'thin_ls "*"' lists the devices"* ]]
 	thin_message meta 'create_snap 4 3'
 	[ "$(field 44 4)" = 1 ]
 }

@@ -31,6 +31,12 @@ trimmed() {
 	done
 }
 
+@test "thin_trim: one run is not called runs" {
+	thin_message meta 'delete 1' 'delete 2' 'delete 3'
+	run --separate-stderr thin_trim -n --metadata-dev meta --data-dev data
+	[[ "$stderr" == *" in 1 run would be discarded" ]]
+}
+
 @test "thin_trim: punches holes into a file, and only where nothing is mapped" {
 	run --separate-stderr thin_trim --metadata-dev meta --data-dev data
 	[ "$status" -eq 0 ]

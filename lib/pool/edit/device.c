@@ -305,7 +305,7 @@ int edit_create_snap(struct pool_edit *p, uint32_t id, uint32_t origin, struct e
 		return r;
 	r = edit_dev_get(p, origin, &o, err);
 	if (r == -ENOENT)
-		return err_set(err, r, "origin device %u does not exist", origin);
+		return err_set(err, r, "origin device %u does not exist; 'thin_ls POOL' lists the devices", origin);
 	if (!r && p->sb.time >= MAX_TIME)
 		return err_set(err, -EINVAL,
 			       "the pool's snapshot clock has reached its end (%u): 'thin_dump "

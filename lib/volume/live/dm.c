@@ -90,7 +90,7 @@ static int ask(int type, const char *name, dev_t dev, struct dm_device *out, str
 
 	*out = (struct dm_device){ 0 };
 	if (!task || !dm_task_no_flush(task) || !dm_task_run(task))
-		return failed(task, "table of a device", err);
+		return failed(task, "the table of a device", err);
 	return take_device(task, out, err);
 }
 
