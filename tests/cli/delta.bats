@@ -193,9 +193,9 @@ blocks() {
 	local bad="or the block given is not the root of a device's mapping tree"
 	for block in 0 99999999; do
 		run -1 --separate-stderr thin_delta --root1 $block --thin2 3 "$DIR/tiny"
-		[[ "$stderr" == *"left tree: node at block $block "*"$bad"* ]]
+		[[ "$stderr" == *"the left tree: node at block $block "*"$bad"* ]]
 		run -1 --separate-stderr thin_delta --thin1 3 --root2 $block "$DIR/tiny"
-		[[ "$stderr" == *"right tree: node at block $block "*"$bad"* ]]
+		[[ "$stderr" == *"the right tree: node at block $block "*"$bad"* ]]
 	done
 	thin_check -q "$DIR/tiny"
 }

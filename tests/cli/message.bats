@@ -47,6 +47,19 @@ refused() {
 	refused meta 'create_snap 3 3'
 }
 
+@test "thin_message, thin_apply: damage that they meet names thin_check" {
+	thin_message table 'create_thin 3'
+	for at in 320 328; do
+		cp meta broken
+		dd if=/dev/zero of=broken bs=4096 seek="$(od -An -tu8 -j$at -N8 broken | tr -d ' ')" count=1 conv=notrunc status=none
+		refused broken 'create_thin 4'
+		[[ "$stderr" == *"run thin_check for details: 'thin_check broken'"* ]]
+		echo text >image
+		run -1 --separate-stderr thin_apply -O raw -i image --data-dev data broken 3
+		[[ "$stderr" == *"run thin_check for details: 'thin_check broken'"* ]]
+	done
+}
+
 @test "thin_message: a snapshot needs its origin" {
 	thin_message table 'create_thin 3'
 	refused meta 'create_snap 4 7'

@@ -126,6 +126,8 @@ static const char *salt_name(enum csum_salt salt)
 	}
 }
 
+#define DETAILS " (run thin_check for details: 'thin_check POOL')"
+
 static int verify(const struct block *b, uint32_t leaf_value_size, struct err *err)
 {
 	struct node n;
@@ -136,13 +138,13 @@ static int verify(const struct block *b, uint32_t leaf_value_size, struct err *e
 		f = node_open(&n, b->data, b->at, leaf_value_size);
 		if (f != NODE_OK)
 			return err_set(err, f == NODE_BAD_CSUM ? -EBADMSG : -EUCLEAN,
-				       "node at block %llu %s", (unsigned long long)b->at,
+				       "node at block %llu %s" DETAILS, (unsigned long long)b->at,
 				       node_fault_text(f));
 		return 0;
 	}
 	r = csum_verify(b->data, b->at, b->salt);
 	if (r)
-		return err_set(err, r == -EBADMSG ? r : -EUCLEAN, "%s at block %llu %s",
+		return err_set(err, r == -EBADMSG ? r : -EUCLEAN, "%s at block %llu %s" DETAILS,
 			       salt_name(b->salt), (unsigned long long)b->at,
 			       r == -EBADMSG ? "has a bad checksum" :
 					       "carries another block's number");

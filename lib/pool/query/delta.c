@@ -115,8 +115,8 @@ static int walk_trees(struct delta *d, const struct metadata *md, mblock_t left,
 	f = walk_faults(d->walk, &nr);
 	for (size_t i = 0; i < nr; i++)
 		tell(d,
-		     f[i].block == left	 ? "left tree" :
-		     f[i].block == right ? "right tree" :
+		     f[i].block == left	 ? "the left tree" :
+		     f[i].block == right ? "the right tree" :
 					   "one of the two trees",
 		     f[i].block, f[i].fault, f[i].begin, f[i].last);
 	r = verdict(d, err);
