@@ -158,6 +158,14 @@ static int open_input(struct shrink_cmd *s, struct err *err)
 		.want = { CLI_WANT(&s->cli), .disk = pool_lvm_table, .live = pool_live_refuse, .table.write = !s->dry_run },
 	};
 	int r = pool_events_open(s->input, s->binary, &opt, &s->in, err);
+	const struct metadata *md = &s->in.pool.md;
+	const uint64_t most = md->nr_blocks * ENTRIES_PER_BITMAP;
+
+	if (!r && s->in.pool.io && md->nr_data_blocks > most)
+		return err_set(err, -EUCLEAN,
+			       "a size of %llu data blocks is impossible (at most %llu): 'thin_repair -i POOL -o FILE' can "
+			       "rebuild the space maps",
+			       (unsigned long long)md->nr_data_blocks, (unsigned long long)most);
 
 	if (!r && s->in.pool.md.live.held_root)
 		return err_set(err, -EINVAL,

@@ -175,6 +175,32 @@ get() { dd if=data bs=65536 skip="$1" count=1 status=none | tr -d '\0'; }
 	[[ "$stderr" == *--data* ]]
 }
 
+@test "thin_shrink: how many data blocks the input or --nr-blocks tells costs neither memory nor time" {
+	local n=60000000000
+	# so that a test that fails does not take the machine's memory
+	ulimit -v 400000 || skip "no limit of memory"
+	sed "s/nr_data_blocks=\"100\"/nr_data_blocks=\"$n\"/" tiny.xml >large.xml
+	sed "s/data_block=\"30\"/data_block=\"$((n - 1))\"/" large.xml >end.xml
+	timeout 10 thin_shrink -q -i large.xml -o out.xml --no-copy --nr-blocks 15
+	grep -q 'nr_data_blocks="15"' out.xml && grep -q 'origin_block="7" data_block="0"' out.xml
+	timeout 10 thin_shrink -q -i end.xml -o out.xml --no-copy --nr-blocks 21
+	grep -q 'origin_block="9" data_block="0"' out.xml && grep -q 'origin_block="7" data_block="20"' out.xml
+	timeout 10 thin_shrink -q -i tiny.xml -o out.xml --no-copy --nr-blocks $n
+	sed 's/ version="2"//' large.xml | cmp - <(sed 's/ version="2"//' out.xml)
+	run --separate-stderr timeout 10 thin_shrink --binary -i meta -o out --no-copy --nr-blocks $n
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"output 'out': too small: needs at least "* ]]
+	# a range that no metadata has room for
+	sed '/dev_id="2"/,/<.device>/ s/data_begin="10" length="3"/data_begin="10" length="50000000000"/' large.xml >long.xml
+	run --separate-stderr timeout 10 thin_shrink -i long.xml -o out.xml --no-copy --nr-blocks $n
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"map more blocks than any metadata can hold"* ]]
+}
+
+@test "thin_shrink: metadata whose superblock tells of more data blocks than they can count are refused" {
+	"$abs_top_builddir/tests/damage/damage" meta superblock-map-size --value 10000000000
+	run --separate-stderr timeout 10 thin_shrink --binary -i meta -o out --no-copy --nr-blocks 15
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"a size of 10000000000 data blocks is impossible (at most 1044480): 'thin_repair -i meta -o FILE'"* ]]
+}
+
 @test "thin_shrink: killed while it copies it leaves the old pool, and a second run completes" {
 	truncate -s 1G big # 16384 blocks
 	for b in $(seq 9000 40 16380); do

@@ -3,7 +3,7 @@
 /*
  * No table of moves is kept.  A bit for each data block says whether it is in use, and a running
  * count for each 4096 of them how many were before: so a block's place among the
- * moving ones is known at once (rank), and the free block of that number is found by bisection (select).
+ * moving ones (rank) and the free block of that number (select) are found by bisection.
  */
 #include "pool/space/shrink.h"
 
@@ -16,6 +16,7 @@
 #include "pool/format/format.h"
 #include "pool/space/shrink_bits.h"
 
+#define MAX_MAPPINGS (MAX_METADATA_BLOCKS * INTERNAL_MAX) /* all blocks as full leaves, which hold as many */
 #define POOL_CHANGED \
 	"the pool changed while it was being read: deactivate the pool and run the command again"
 
@@ -43,6 +44,7 @@ const struct shrink_plan *shrink_plan(const struct shrink *s)
 struct look {
 	struct shrink *s;
 	struct events count; /* of metadata blocks */
+	uint64_t nr_mappings; /* those that devices share once */
 };
 
 static int look_begin_pool(void *ctx, const struct pool_info *p, struct err *err)
@@ -50,30 +52,33 @@ static int look_begin_pool(void *ctx, const struct pool_info *p, struct err *err
 	struct look *l = ctx;
 	struct shrink_plan *plan = &l->s->plan;
 	struct pool_info after = *p;
-	int r;
 
 	plan->nr_before = p->nr_data_blocks;
 	plan->block_size = p->data_block_size;
 	after.nr_data_blocks = plan->nr_after;
-	r = used_bits_init(&l->s->used, MAX(plan->nr_before, plan->nr_after), err);
-	return r ? r : l->count.ops->begin_pool(l->count.ctx, &after, err);
+	return l->count.ops->begin_pool(l->count.ctx, &after, err);
 }
 
 static int look_runs(void *ctx, const struct run *run, size_t nr, struct err *err)
 {
 	struct look *l = ctx;
+	int r = 0;
 
-	for (const struct run *u = run; u < run + nr; u++) {
+	for (const struct run *u = run; u < run + nr && !r; u++) {
 		if (!u->len)
 			continue;
 		if (u->len > l->s->plan.nr_before || u->dbegin > l->s->plan.nr_before - u->len)
 			return err_set(err, -EUCLEAN, "data block %llu is beyond the pool's %llu",
 				       (unsigned long long)(u->dbegin + (u->len - 1)),
 				       (unsigned long long)l->s->plan.nr_before);
-		used_bits_set(&l->s->used, u->dbegin, u->len);
+		if (u->len > MAX_MAPPINGS - l->nr_mappings)
+			return err_set(err, -ERANGE, "the devices map more blocks than any metadata can hold (%llu)",
+				       (unsigned long long)MAX_MAPPINGS);
+		l->nr_mappings += u->len;
+		r = used_bits_set(&l->s->used, u->dbegin, u->len, err);
 		l->s->plan.used_end = MAX(l->s->plan.used_end, u->dbegin + u->len);
 	}
-	return l->count.ops->runs(l->count.ctx, run, nr, err);
+	return r ? r : l->count.ops->runs(l->count.ctx, run, nr, err);
 }
 
 static int look_begin_def(void *ctx, uint64_t name, struct err *err)
@@ -161,7 +166,7 @@ int shrink_new(const struct shrink_source *src, uint64_t nr_blocks, struct shrin
 		r = look(s, src, err);
 	if (!r) {
 		used_bits_count(&s->used);
-		p->nr_used = used_bits_before(&s->used, s->used.nr);
+		p->nr_used = s->used.nr_set;
 		s->used_kept = used_bits_before(&s->used, p->nr_after);
 		p->nr_moved = p->nr_used - s->used_kept;
 		if (p->nr_used > p->nr_after)
