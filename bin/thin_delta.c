@@ -64,7 +64,10 @@ static int diff_pool(struct diff *d, struct err *err)
 	struct metadata held = d->src.md;
 	int r = 0;
 
-	if (d->side[0].snap || d->side[1].snap)
+	if ((d->side[0].snap || d->side[1].snap) && !held.live.held_root)
+		r = err_set(err, -ENODATA, "no current metadata snap: the pool holds none; leave out --metadata-snap%s",
+			    !d->side[1].snap ? "1" : !d->side[0].snap ? "2" : "1 and --metadata-snap2");
+	else if (d->side[0].snap || d->side[1].snap)
 		r = metadata_open(d->src.io, &held_opt, &held, err);
 	for (unsigned i = 0; !r && i < 2; i++) {
 		struct delta_side *s = &d->print.side[i];

@@ -222,6 +222,16 @@ blocks() {
 	thin_rmap -m --region 0..20000 p | cmp - <(thin_rmap --region 0..20000 "$DIR/random1")
 }
 
+@test "thin_delta: without a metadata snapshot the message names the option that was given" {
+	local given
+	for given in --metadata-snap1 --metadata-snap2 '--metadata-snap1 and --metadata-snap2' --metadata-snap; do
+		# shellcheck disable=SC2086
+		run --separate-stderr thin_delta ${given/ and/} --thin1 1 --thin2 2 "$DIR/random1"
+		[ "$status" -eq 1 ]
+		[[ "$stderr " == *"no current metadata snap: the pool holds none; leave out $given "* ]] || { echo "$stderr"; return 1; }
+	done
+}
+
 @test "thin_delta: damage is named and the output does not end as if it were whole" {
 	cp "$DIR/tiny" bad
 	spoil bad
