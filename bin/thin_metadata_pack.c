@@ -142,6 +142,8 @@ int main(int argc, char **argv)
 	const struct dev_role roles[] = { { "input", input },
 					  { "output", dev_output_path(output) } };
 	e = dev_roles_apart(roles, ARRAY_SIZE(roles), &err);
+	if (!e)
+		e = out_file_check(output, &err); /* where --force would not help, it is not offered */
 	if (!e && !force && !dev_is_standard(output)) /* an answer must not come out of the metadata */
 		e = occupied_ask(output, NULL, FOR_PACK, dev_is_standard(input) ? NULL : cli_confirm, &err);
 	if (!e)

@@ -215,3 +215,19 @@ aliases() {
 	# the other way round the command may refuse its input instead: at an offset the device holds other bytes
 	! grep ' there ' told | grep -vE 'the same file or device|both|is input and output|is a source|the same device|is given as|[Bb]lock device|no file is made|sectors, but the table' >&2
 }
+
+@test "a text or a packed file is not written to a block device, and --force, which would not help, is not offered" {
+	local c force
+	head -c 100000 /dev/urandom >junk
+	truncate -s 1M junk meta
+	thin_restore -i "$abs_top_srcdir/xml/good/tiny.xml" -o meta --force
+	loop junk
+	for c in 'thin_dump meta -o' 'thin_metadata_pack -i meta -o' \
+		"thin_shrink --no-copy --nr-blocks 90 -i '$abs_top_srcdir/xml/good/tiny.xml' -o"; do
+		for force in '' --force; do
+			run --separate-stderr bash -c "$c $LOOP $force </dev/null"
+			[ "$status" -eq 1 ] && [[ "$stderr" == *"'$LOOP' is a block device: name a file" ]] || { echo "$c: $stderr"; return 1; }
+		done
+	done
+	head -c 100000 junk | cmp -n 100000 - "$LOOP"
+}

@@ -228,7 +228,9 @@ int content_open_text_out(const char *path, bool force, struct out_file **out, s
 
 	if (r)
 		return r;
-	if (c != CONTENT_NOTHING && c != CONTENT_XML && c != CONTENT_TEXT)
-		return content_refuse(path, content_name(c), err);
+	if (c != CONTENT_NOTHING && c != CONTENT_XML && c != CONTENT_TEXT) {
+		r = out_file_check(path, err); /* where --force would not help, it is not offered */
+		return r ? r : content_refuse(path, content_name(c), err);
+	}
 	return out ? out_file_open(path, out, err) : out_file_check(path, err);
 }
