@@ -420,8 +420,11 @@ sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
 	[ "$status" -ne 0 ]
 	[[ "$stderr" == *"nowhere"* ]]
 	run --separate-stderr thin_materialize --since s0 -O qcow2 --backing nbd:x pool s1 x.qcow2
-	[ "$status" -ne 0 ]
+	[ "$status" -eq 64 ]
 	[[ "$stderr" == *"protocol"*"./nbd:x"* ]]
+	run --separate-stderr thin_materialize --since s0 -O qcow2 --backing '' pool s1 x.qcow2
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"--backing: a backing file's name has 1 to 1023 bytes"* ]]
 	[ ! -e x.qcow2 ]
 }
 

@@ -14,7 +14,7 @@ struct backing {
 	bool is_origin;	     /* it is the external origin of the device; else the base */
 };
 
-/* @word: FILE[,FORMAT] for the image @output.  -EINVAL: a name that cannot be written. */
+/* @word: FILE[,FORMAT] for the image @output.  -EDOM: a name that cannot be written. */
 int backing_parse(const char *word, const char *output, struct backing *b, struct err *err);
 void backing_fini(struct backing *b);
 

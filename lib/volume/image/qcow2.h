@@ -27,7 +27,7 @@ struct qcow2_writer;
 /* 16 to 21: the pool's block where it is a power of two up to 2 MiB, else 64 KiB. */
 unsigned qcow2_cluster_bits(uint64_t block_len);
 
-/* -EINVAL: the name is too long for the header, or looks like a protocol. */
+/* -EDOM: the name is too long for the header, or looks like a protocol. */
 int qcow2_check_backing(const char *name, struct err *err);
 
 /* -ERANGE: its L1 table would have more than QCOW2_MAX_L1 bytes, which no reader takes. */

@@ -53,9 +53,9 @@ int qcow2_check_backing(const char *name, struct err *err)
 	size_t word = strcspn(name, ":/");
 
 	if (!*name || strlen(name) > QCOW2_MAX_NAME)
-		return err_set(err, -EINVAL, "a backing file's name has 1 to %u bytes", QCOW2_MAX_NAME);
+		return err_set(err, -EDOM, "--backing: a backing file's name has 1 to %u bytes", QCOW2_MAX_NAME);
 	if (name[word] == ':')
-		return err_set(err, -EINVAL,
+		return err_set(err, -EDOM,
 			       "'%s': qemu takes the part before the colon for a protocol: write "
 			       "./%s",
 			       name, name);
