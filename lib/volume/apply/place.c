@@ -211,6 +211,8 @@ int place_open_thin(struct pool_arg *arg, const char *device, const struct place
 		r = target_open(arg, data, opt->dry_run ? DEV_DRY : DEV_WRITE, false, &p->target, err);
 	if (!r)
 		r = target_device(p->target, id, p->size, p->origin, &p->dev, err);
+	if (r == -ENOENT) /* of the pool; no file is missing */
+		r = -EINVAL;
 	if (r)
 		place_close(p, NULL);
 	else
