@@ -32,11 +32,25 @@
 
 struct served thin = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* NBD has few error codes: damage becomes EIO. */
+/* NBD has few error codes: damage becomes EIO, a full pool ENOSPC. */
+static int nbd_code(int code)
+{
+	switch (-code) {
+	case EUCLEAN:
+	case EBADMSG:
+	case ENODATA:
+		return EIO;
+	case EXFULL:
+		return ENOSPC;
+	default:
+		return -code;
+	}
+}
+
 static int fail(int code, const struct err *err)
 {
 	nbdkit_error("%s", err->text);
-	nbdkit_set_error(code == -EUCLEAN || code == -EBADMSG || code == -ENODATA ? EIO : -code);
+	nbdkit_set_error(nbd_code(code));
 	return -1;
 }
 

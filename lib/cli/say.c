@@ -169,6 +169,7 @@ int cli_exit_code(int code)
 	case EINVAL:
 	case ERANGE:
 	case ENODATA:
+	case EXFULL: /* the pool has no free block, which is no fault of the device */
 	case EEXIST: /* refused, not failed */
 	case ENOTSUP:
 	case ENOTBLK:

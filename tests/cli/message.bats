@@ -141,6 +141,20 @@ refused() {
 	thin_message table 'create_thin 1000'
 }
 
+@test "thin_message: metadata whose last blocks a commit lacks is refused as any full metadata, whatever its size" {
+	local size n
+	for size in 48 56 64 72 80; do
+		rm meta
+		truncate -s ${size}K meta
+		for n in 1 2 3 4 5 6 7 8; do
+			run --separate-stderr thin_message table "create_thin $n"
+			[ "$status" -eq 0 ] || [ "$status" -eq 1 ]
+		done
+		refused table 'create_thin 9'
+		[[ "$stderr" == *"no free metadata block"* || "$stderr" == *"out of metadata space"* ]]
+	done
+}
+
 @test "thin_message: --dry-run judges and writes nothing" {
 	thin_message table 'create_thin 1'
 	before=$(sha256sum meta)

@@ -353,7 +353,7 @@ static void full_device(void)
 	check_eq(btree_make(&w.tree, &err), 0);
 	for (uint64_t k = 0; !r && k < 100000; k++)
 		r = btree_insert(&w.tree, k * 7919 % 100000, value, NULL, &err);
-	check_eq(-r, ENOSPC);
+	check_eq(-r, EXFULL);
 	world_fini(&w);
 }
 
@@ -467,7 +467,7 @@ int main(int argc, char **argv)
 		{ "insertion in order fills leaves nearly", in_order },
 		{ "a tree that loses everything is one empty leaf", removed_to_nothing },
 		{ "a tree of three levels loses everything and stays a tree", removed_from_three_levels },
-		{ "a full device ends an insertion with ENOSPC", full_device },
+		{ "a full device ends an insertion with EXFULL", full_device },
 		{ "a node of one tree is not taken for one of another", mistaken_for_leaf },
 		{ "a key that belongs into the next leaf ends a removal before anything is removed",
 		  key_of_the_next_leaf },

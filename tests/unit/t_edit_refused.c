@@ -52,7 +52,7 @@ static void numbers(void)
 	refused(edit_grow_data(p, NR_DATA - 1, &err), -EINVAL,
 		"the data device has 2999 blocks, but the pool has 3000");
 	refused(edit_grow_data(p, MAX_NR_DATA_BLOCKS + 1, &err), -EINVAL, "too many blocks");
-	refused(edit_grow_data(p, MAX_NR_DATA_BLOCKS, &err), -ENOSPC,
+	refused(edit_grow_data(p, MAX_NR_DATA_BLOCKS, &err), -EXFULL,
 		"needs 67372036 metadata blocks more, but");
 	refused(edit_grow_metadata(p, NR_META - 1, &err), -EINVAL,
 		"the metadata device has 299 blocks, but the pool was made on 300");

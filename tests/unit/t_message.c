@@ -164,7 +164,7 @@ static struct pool_edit *full_pool(struct io *io, uint32_t *nr_devices)
 		check(id < 1000);
 		check_eq(edit_commit(p, &unsure, &err), 0);
 	} while (!r);
-	check_eq(-r, ENOSPC);
+	check_eq(-r, EXFULL);
 	check(strstr(err.text, "out of metadata space"));
 	*nr_devices = id;
 	return p;
@@ -181,8 +181,8 @@ static void giving_back(void)
 	check(io);
 	p = full_pool(io, &nr);
 	check(nr > 5);
-	check_eq(-apply(p, MSG_CREATE_SNAP, nr, 0), ENOSPC);
-	check_eq(-apply(p, MSG_RESERVE_METADATA_SNAP, 0, 0), ENOSPC);
+	check_eq(-apply(p, MSG_CREATE_SNAP, nr, 0), EXFULL);
+	check_eq(-apply(p, MSG_RESERVE_METADATA_SNAP, 0, 0), EXFULL);
 	check(!edit_changed(p));
 	check_eq(apply(p, MSG_SET_TRANSACTION_ID, 0, 5), 0);
 	check_eq(apply(p, MSG_RELEASE_METADATA_SNAP, 0, 0), 0);

@@ -169,7 +169,7 @@ static void full(void)
 		check_eq(b, i);
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		check_eq(-sm_edit_alloc(&w.data, &b, &err), ENOSPC);
+		check_eq(-sm_edit_alloc(&w.data, &b, &err), EXFULL);
 		check_str(err.text, "no free data block (20000 in all)");
 	}
 	check_eq(sm_edit_free_blocks(&w.data), 0);
@@ -182,7 +182,7 @@ static void full(void)
 	/* one of the last transaction only after the commit */
 	check_eq(sm_edit_dec(&w.data, 7, &left, &err), 0);
 	check_eq(sm_edit_dec(&w.data, 19999, &left, &err), 0);
-	check_eq(-sm_edit_alloc(&w.data, &b, &err), ENOSPC);
+	check_eq(-sm_edit_alloc(&w.data, &b, &err), EXFULL);
 	check_eq(sm_edit_usable(&w.data), 0);
 	check_eq(sm_edit_free_blocks(&w.data), 2);
 	check_eq(world_commit(&w), 0);
@@ -193,7 +193,7 @@ static void full(void)
 	check_eq(b, 7);
 	check_eq(sm_edit_alloc(&w.data, &b, &err), 0);
 	check_eq(b, 19999);
-	check_eq(-sm_edit_alloc(&w.data, &b, &err), ENOSPC);
+	check_eq(-sm_edit_alloc(&w.data, &b, &err), EXFULL);
 	world_close(&w);
 	io_free(io);
 }

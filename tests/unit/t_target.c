@@ -120,7 +120,7 @@ static void discard_when_full(void)
 	new_pool(80, MANY_DATA, &(struct target_options){ .skip_zeroing = true }, 1ull << 40);
 	while (!r && n < MANY_DATA)
 		r = target_write(w.dev, block, 512, n++ * BS, &err);
-	check_eq(r, -ENOSPC);
+	check_eq(r, -EXFULL);
 	check_eq(target_discard(w.dev, 1ull << 40, 0, &err), 0);
 	check_eq(mapped(), 0);
 	check_eq(target_write(w.dev, block, 512, 0, &err), 0);

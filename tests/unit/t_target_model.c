@@ -158,7 +158,7 @@ static void may_shine(struct dev *d, uint32_t begin, uint32_t end)
 /* An operation failed with @r: it must have a known reason.  Sectors from @begin on may hold @tag now. */
 static void failed(int r, struct dev *d, uint32_t begin, uint32_t end, uint32_t tag)
 {
-	if (r == -ENOSPC) {
+	if (r == -EXFULL) {
 		w.nr_enospc++;
 		w.crowded = true;
 		look_again(d, begin, end, tag);
@@ -236,7 +236,7 @@ static void do_discard(struct dev *d)
 	r = target_discard(d->dev, (end - begin) * 512, (uint64_t)begin * 512, &err);
 	begin = (uint32_t)round_up(begin, BLOCK_SECTORS);
 	end -= end % BLOCK_SECTORS;
-	if (r && r != -ENOSPC) {
+	if (r && r != -EXFULL) {
 		check(r == -EIO || r == -EROFS);
 		for (uint32_t k = begin; k < end; k++)
 			if (d->s[k].nr_maybe < MAYBE_MAX)
@@ -283,7 +283,7 @@ static void do_message(void)
 	m[0].arg[0] = (uint64_t)id;
 	m[1] = (struct message){ MSG_SET_TRANSACTION_ID, { w.transaction, w.transaction + 1 } };
 	r = target_message(w.t, m, 2, &err);
-	if (r == -ENOSPC) {
+	if (r == -EXFULL) {
 		pending.any = false;
 		settle_all(); /* what came before is committed */
 		return;

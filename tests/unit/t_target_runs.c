@@ -77,7 +77,7 @@ static void full(void)
 {
 	setup();
 	check_eq(write_blocks(w.dev, 0, NR_DATA - 3, 0), 0);
-	check_eq(write_blocks(w.dev, 105, 5, 0), -ENOSPC);
+	check_eq(write_blocks(w.dev, 105, 5, 0), -EXFULL);
 	check_eq(space().data_free, 0);
 	check_blocks(w.dev, 105, 3, 0);
 	check_zeros(w.dev, 108);

@@ -356,7 +356,7 @@ int sm_edit_alloc(struct sm_edit *sm, uint64_t *b, struct err *err)
 		return r;
 	if (!r) {
 		sm->full = true;
-		return err_set(err, -ENOSPC, "no free %s block (%llu in all)", sm->what,
+		return err_set(err, -EXFULL, "no free %s block (%llu in all)", sm->what,
 			       (unsigned long long)sm->nr_blocks);
 	}
 	sm->cursor = *b + 1;

@@ -11,7 +11,7 @@
  * it is done when every changed bitmap has a place.
  *
  * Functions that can fail return 0 or a negative errno with a text in @err: -EUCLEAN for impossible
- * counts (below zero, a pair of 3 without its count, a bitmap missing from the index), -ENOSPC,
+ * counts (below zero, a pair of 3 without its count, a bitmap missing from the index), -EXFULL,
  * -ENOMEM, -EIO.  Threads: one at a time.
  */
 #include "pdata/tree/edit.h"

@@ -11,7 +11,7 @@
  * way down, so that a change never has to walk up again.  The fill rules are those of the
  * kernel: doc/format.md, section 5.1.
  *
- * Errors: -ENOENT where said; -EUCLEAN, -EBADMSG for bad nodes; -ENOSPC, -EIO.  After any
+ * Errors: -ENOENT where said; -EUCLEAN, -EBADMSG for bad nodes; -EXFULL, -EIO.  After any
  * other error than -ENOENT the tree may be half changed in memory: abort the transaction.
  * Threads: one at a time.
  */

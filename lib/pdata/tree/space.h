@@ -20,7 +20,7 @@ struct space;
 struct space_ops {
 	/*
 	 * Takes a block that is free now and was free when the transaction began; its count
-	 * becomes 1.  -ENOSPC.
+	 * becomes 1.  -EXFULL.
 	 */
 	int (*alloc)(struct space *s, mblock_t *b, struct err *err);
 	/* Adds one reference. */

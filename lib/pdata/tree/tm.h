@@ -7,7 +7,7 @@
  * them.  Opening, committing and aborting a transaction is map/transaction.h.
  *
  * Functions that can fail return 0 or a negative errno with a text in @err: -EBADMSG and -EUCLEAN
- * for a damaged block, -ENOSPC, -ENOMEM, -EIO.
+ * for a damaged block, -EXFULL, -ENOMEM, -EIO.
  * Threads: one at a time.
  */
 #include "pdata/block/bcache.h"

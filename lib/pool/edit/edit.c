@@ -209,7 +209,7 @@ static int check_room_for_bitmaps(const struct pool_edit *p, uint64_t nr_blocks,
 	edit_space(p, &s);
 	if (more <= s.metadata_free)
 		return 0;
-	return err_set(err, -ENOSPC,
+	return err_set(err, -EXFULL,
 		       "the data device has %llu blocks, whose space map needs %llu metadata blocks more, but %llu of %llu are "
 		       "free: make the metadata device larger, or give another data device",
 		       (unsigned long long)nr_blocks, (unsigned long long)more,

@@ -11,7 +11,7 @@
  *
  * Changes stay in memory until edit_commit().  A function that refuses a change (-EEXIST, -ENOENT,
  * -EBUSY, -EINVAL) has changed nothing.  After any other error the transaction cannot be committed:
- * call edit_abort().
+ * call edit_abort().  -EXFULL: the pool has no free block; -ENOSPC is kept for a full disk below a file.
  *
  * Threads: one at a time, lookups included (they fill the cache).
  * Memory: that of map/transaction.h, and 160 bytes for each device touched.
@@ -111,7 +111,7 @@ int edit_mapped_end(struct pool_edit *p, uint32_t id, vblock_t *end, struct err 
 
 /*
  * Takes the next free data block, in the kernel's order, for edit_map(); the caller writes the
- * block's contents.  -ENOSPC: none is free.  No commit may come between this and edit_map(): after
+ * block's contents.  -EXFULL: none is free.  No commit may come between this and edit_map(): after
  * a crash the block would be leaked.
  */
 int edit_alloc_data(struct pool_edit *p, dblock_t *block, struct err *err);

@@ -128,7 +128,7 @@ static int check_space(const struct pool_edit *p, struct err *err)
 	edit_space(p, &s);
 	if (s.metadata_usable)
 		return 0;
-	return err_set(err, -ENOSPC,
+	return err_set(err, -EXFULL,
 		       "out of metadata space: %llu of %llu blocks are free, and the kernel keeps "
 		       "them in reserve; delete devices or make the metadata device larger",
 		       (unsigned long long)s.metadata_free, (unsigned long long)s.metadata_total);

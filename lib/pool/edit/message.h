@@ -33,7 +33,7 @@ int message_parse(char *const *args, size_t nr_args, struct message **out, size_
 void message_text(const struct message *m, char *buf, size_t len);
 
 /*
- * Does one message in the pool's current transaction; edit.h has the errors.  -ENOSPC also when so
+ * Does one message in the pool's current transaction; edit.h has the errors.  -EXFULL also when so
  * little metadata is free that the kernel would stop the pool; messages that give space back are
  * done all the same.
  */

@@ -286,7 +286,7 @@ static int on_zero(void *ctx, uint64_t at, uint64_t len, struct err *err)
 /* To apply a full place's input again helps only then. */
 static const char *when(int r)
 {
-	return r == -ENOSPC ? " when there is room" : "";
+	return r == -ENOSPC || r == -EXFULL ? " when there is room" : "";
 }
 
 /* The part that was applied is kept, and the messages of these say so. */

@@ -80,12 +80,12 @@ int target_read_origin(struct target_dev *d, void *buf, size_t len, uint64_t at,
 
 /*
  * Writes @len bytes at @at, within one block that is unmapped or shared.  io is held shared.
- * -EAGAIN: commit, then try again; with @last it is -ENOSPC.
+ * -EAGAIN: commit, then try again; with @last it is -EXFULL.
  */
 int target_provision(struct target_dev *d, const void *buf, size_t len, uint64_t at, bool last,
 		     struct err *err);
 
-/* Is there metadata space for one more change? 0, -EAGAIN or -ENOSPC.  meta is held. */
+/* Is there metadata space for one more change? 0, -EAGAIN or -EXFULL.  meta is held. */
 int target_space(struct target *t, bool last, struct err *err);
 
 /* Commits; io is held exclusively. */

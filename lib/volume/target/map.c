@@ -30,7 +30,7 @@ int target_space(struct target *t, bool last, struct err *err)
 		return 0;
 	if (!last)
 		return -EAGAIN;
-	return err_set(err, -ENOSPC,
+	return err_set(err, -EXFULL,
 		       "out of metadata space: %llu of %llu blocks are free, and the kernel keeps "
 		       "some of them in reserve: delete snapshots, or give the pool a larger metadata device",
 		       (unsigned long long)s.metadata_free, (unsigned long long)s.metadata_total);
@@ -49,7 +49,7 @@ static int take_block(struct target *t, bool last, dblock_t *block, struct err *
 		return r;
 	t->changed = true;
 	r = edit_alloc_data(t->pool, block, err);
-	if (r == -ENOSPC) {
+	if (r == -EXFULL) {
 		edit_space(t->pool, &s);
 		return last || !s.data_free ? r : -EAGAIN;
 	}

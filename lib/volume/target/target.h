@@ -15,8 +15,8 @@
  * copying when blocks are provisioned or their sharing is broken.  The order of overlapping
  * requests in flight is undefined, as on any disk.
  *
- * Errors: -ENOSPC out of data or metadata space, nothing is broken; -EROFS the pool is read-only,
- * because it was opened so or because a metadata operation or a flush failed (then needs_check is
+ * Errors: -EXFULL out of data or metadata space, nothing is broken (-ENOSPC is a full disk below a
+ * file); -EROFS the pool is read-only, because it was opened so or because a metadata operation or a flush failed (then needs_check is
  * set and what was not committed is lost; reads go on, and so do writes to unshared mapped blocks
  * if the state of the superblock is known); -EIO, -EUCLEAN, -EBADMSG for devices and damage;
  * -EINVAL for a range outside of the device.
