@@ -294,6 +294,20 @@ spoil() {
 	done
 }
 
+@test "the zeros of a device of any size are one record of a stream, and cost no time" {
+	local at len
+	new_pool
+	sed '/^two:/s/0 [0-9]* thin/0 14000000000000000 thin/' table >large
+	timeout 20 thin_materialize -O rbd-diff large two x.rbd
+	[ "$(stat -c %s x.rbd)" -lt 21000000 ]
+	timeout 20 thin_materialize -O rbd-diff --since one large two y.rbd
+	[ "$(stat -c %s y.rbd)" -lt 21000000 ]
+	# the last record is of zeros, and ends where the device does
+	tail -c 18 x.rbd | od -An -t c -N 1 | grep -q z
+	read -r at len <<<"$(tail -c 17 x.rbd | od -An -t u8 -N 16)"
+	[ $((at + len)) -eq $((14000000000000000 * 512)) ]
+}
+
 @test "zeros are written to an image that is brought up to date, as holes or as bytes, and without a look at the base" {
 	local options
 	new_pool

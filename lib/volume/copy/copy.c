@@ -40,7 +40,7 @@ static int execute(struct copy_state *c, struct err *err)
 	 * well; copy_read() sorts the reads of bytes that are not cached.
 	 */
 	r = plan_cut(&c->plan, stream ? copy_stream_max(c) : c->chunk,
-		     stream && !c->opt->frame ? COPY_CHUNK : COPY_ZEROS,
+		     !stream ? COPY_ZEROS : c->opt->frame ? UINT64_MAX : COPY_CHUNK, /* a frame tells all of the zeros */
 		     c->direct && !stream && !c->opt->seen, err);
 	if (!r)
 		r = stream ? copy_stream(c, err) : copy_pieces(c, err);
