@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "dev/dev.h"
+#include "dev/folded.h"
 #include "pool/edit/message.h"
 #include "volume/open/activate.h"
 #include "volume/open/pool_live.h"
@@ -86,8 +87,10 @@ static int run(const struct pool_arg *arg, const struct message *list, size_t nr
 	CLEANUP(pool_cleanup) struct pool_edit *p = NULL;
 	CLEANUP(io_cleanup) struct io *metadata = NULL;
 	bool unsure;
-	int r = dev_open(arg->metadata, dry_run ? DEV_DRY : DEV_WRITE, &metadata, err);
+	int r = dev_refuse_folded(arg->metadata, err);
 
+	if (!r)
+		r = dev_open(arg->metadata, dry_run ? DEV_DRY : DEV_WRITE, &metadata, err);
 	if (!r)
 		r = activate_pool(arg, metadata, force, &p, err);
 	if (!r)

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "dev/dev.h"
+#include "dev/folded.h"
 #include "pool/build/build.h"
 #include "pool/space/shrink.h"
 #include "pool/text/text.h"
@@ -322,7 +323,7 @@ static int run(struct shrink_cmd *s, struct err *err)
 		cli_usage_error(&s->cli, "--data: the data device is missing (or give --no-copy)");
 	r = check_names(s, err);
 	if (!r && !s->no_copy && (look || !s->dry_run))
-		r = dev_open(s->data, look ? DEV_DRY : DEV_WRITE, &data, err);
+		r = dev_refuse_folded(s->data, err) ?: dev_open(s->data, look ? DEV_DRY : DEV_WRITE, &data, err);
 	cli_left(&s->cli, "nothing was written");
 	if (!r)
 		r = shrink_new(&src, s->nr_blocks, &plan, err);

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "dev/dev.h"
+#include "dev/folded.h"
 #include "pool/space/trim.h"
 #include "volume/open/pool_arg.h"
 #include "volume/open/pool_live.h"
@@ -88,8 +89,10 @@ static int open_data(struct trim_cmd *t, struct err *err)
 {
 	const struct table *table = t->arg.table;
 	struct err why = { 0 };
-	int r;
+	int r = dev_refuse_folded(t->data_arg, err);
 
+	if (r)
+		return r;
 	if (!t->dry_run)
 		return dev_open(t->data_arg, DEV_WRITE, &t->data, err);
 	if (!dev_open(t->data_arg, DEV_DRY, &t->data, &why)) {

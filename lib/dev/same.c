@@ -28,7 +28,7 @@
 struct place {
 	bool device;
 	dev_t dev; /* the block device, or where the file is */
-	ino_t ino; /* of the file; 0 for a device */
+	ino_t ino; /* of the file, never 0; 0 for a device */
 	uint64_t start, end; /* the range of bytes; end UINT64_MAX: up to the end */
 	const char *path; /* opens it; or NULL */
 };
@@ -135,7 +135,7 @@ static bool step_down(struct place *p)
 
 static bool is_one(const struct place *a, const struct place *b)
 {
-	return a->device == b->device && a->dev == b->dev && a->ino == b->ino;
+	return a->dev == b->dev && a->ino == b->ino;
 }
 
 static bool overlap(const struct place *a, const struct place *b)

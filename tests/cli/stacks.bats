@@ -405,3 +405,60 @@ refused() {
 		loops_end
 	done
 }
+
+@test "a device two parts of which are the same bytes is read, but nothing is written to it" {
+	local t
+	truncate -s 8M f g
+	dd if=meta of=f conv=notrunc status=none
+	{ echo 'm: 0 512 linear f 0'; echo 'p: 0 5120 thin-pool m d 128 0'; echo 'a: 0 2048 thin p 0'; } >rest
+	printf 'rbd diff v1\nw\0\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0abce' >diff
+	{ cat rest; echo 'd: 0 3000 linear f 4096'; echo 'd: 3000 2120 linear f 7000'; } >linear
+	{ cat rest; echo 'd: 0 5120 striped 2 16 g 0 g 2552'; } >striped
+	{ cat rest; echo 'd: 0 5120 striped 2 16 s 0 s 0'; echo 's: 0 2560 linear g 0'; } >below
+	{ cat rest; echo 'd: 0 5120 linear s 0'; echo 's: 0 5120 striped 2 16 g 0 g 2552'; } >deeper
+	ln -s g link
+	{ cat rest; echo 'd: 0 2560 linear g 0'; echo 'd: 2560 2560 linear link 2552'; } >linked
+	sha256sum f g >sums
+	for t in linear striped below deeper linked; do
+		thin_materialize -f $t a out
+		for c in "thin_trim --metadata-dev $t" "thin_apply -i diff $t a" "thin_apply -n -i diff $t a" \
+			"thin_shrink --binary -i $t -o out --size auto --nr-blocks 38 -f"; do
+			rm -f out
+			run --separate-stderr $c
+			[ "$status" -eq 1 ] && [[ "$stderr" == *"$t:"[ds]": two parts of it are the same bytes of '"*"correct the table"* ]] ||
+				{ echo "$c: $status $stderr"; return 1; }
+		done
+		sha256sum -c --quiet sums
+	done
+	{ echo 'm: 0 256 linear f 0'; echo 'm: 256 256 linear f 248'; sed 1d linear; } >t
+	run --separate-stderr thin_message t 'create_thin 9'
+	[ "$status" -eq 1 ] && [[ "$stderr" == *"t:m: two parts of it are the same bytes of 'f', from byte 126976 on"* ]]
+	sha256sum -c --quiet sums
+	# a striped device that is named part by part, in the midst of a stripe, has each byte once
+	{ cat rest; echo 's: 0 5120 striped 2 16 g 0 g 2560'; echo 'd: 0 1003 linear s 0'; echo 'd: 1003 4117 linear s 1003'; } >parts
+	thin_apply -i diff parts a
+	thin_materialize -f parts a out
+	[ "$(head -c 3 out)" = abc ]
+}
+
+@test "a device of more pieces than any table has lines, which lines that double others make, is refused soon" {
+	local c i l nr
+	truncate -s 8M f g
+	for nr in 13 18; do
+		{
+			for c in f g; do
+				echo "${c}0: 0 8 linear $c 0"
+				for ((i = 1, l = 8; i <= nr; i++, l *= 2)); do
+					echo "$c$i: 0 $l linear $c$((i - 1)) 0"
+					echo "$c$i: $l $l linear $c$((i - 1)) 0"
+				done
+			done
+			echo "pool: 0 $l thin-pool f$nr g$nr 128 0"
+		} >many
+		run --separate-stderr bash -c 'ulimit -t 20; thin_check many'
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"$([ $nr = 13 ] && echo "the superblock is all zeros" || echo "more than 32768 pieces of other lines")"* ]]
+	done
+	run --separate-stderr bash -c 'ulimit -t 20; thin_message many "create_thin 1"'
+	[ "$status" -eq 1 ]
+}

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dev/folded.h"
 #include "dev/named.h"
 #include "pool/format/format.h"
 #include "volume/guard/occupied.h"
@@ -118,12 +119,13 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
 	}
 	if (dev_named_find(path)) {
 		st.st_mode = S_IFBLK; /* a device of a table */
+		r = dev_refuse_folded(path, err);
 	} else if (stat(path, &st)) {
 		if (errno != ENOENT || dev_numbers(path, &major, &minor))
 			return dev_open(path, DEV_WRITE, &out->io, err);
 		return opt->size ? open_new(path, opt, out, err) : missing(path, opt, err);
 	}
-	if (opt->size)
+	if (!r && opt->size)
 		r = check_existing(path, opt, &st, err);
 	if (!r)
 		r = dev_open(path, DEV_WRITE, &out->io, err);

@@ -17,7 +17,7 @@
 #include "base/cleanup.h"
 #include "volume/table/impl.h"
 
-#define MAX_PIECES (1u << 20)
+#define MAX_PIECES (1u << 15) /* two devices are compared piece by piece; a text of 1 MiB has fewer lines */
 #define MAX_LEVELS 100
 
 /* The word of @line that is being linked. */

@@ -10,6 +10,7 @@
 #include "base/overflow.h"
 #include "base/portable.h"
 #include "dev/dev.h"
+#include "dev/folded.h"
 #include "volume/open/activate.h"
 #include "volume/target/impl.h"
 
@@ -102,7 +103,9 @@ int target_open(const struct pool_arg *arg, const char *data_dev, unsigned flags
 			       "'%s' is bare metadata, which does not name the data device: give data-dev=DEV, or a "
 			       "table file",
 			       arg->metadata);
-	r = dev_open(arg->metadata, flags, &metadata, err);
+	r = flags & (DEV_WRITE | DEV_DRY) ? dev_refuse_folded(arg->metadata, err) ?: dev_refuse_folded(data_dev, err) : 0;
+	if (!r)
+		r = dev_open(arg->metadata, flags, &metadata, err);
 	/* the page cache helps with unaligned requests and repeated reads of data */
 	if (!r)
 		r = dev_open(data_dev, flags | DEV_BUFFERED, &data, err);
