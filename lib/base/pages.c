@@ -5,13 +5,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define LARGE ((size_t)128 << 10) /* less is cleared faster than the kernel makes pages */
-
 void *pages_new(size_t len)
 {
 	void *p;
 
-	if (len < LARGE)
+	if (len < PAGES_LARGE)
 		return calloc(1, len);
 	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
@@ -19,7 +17,7 @@ void *pages_new(size_t len)
 
 void pages_free(void *p, size_t len)
 {
-	if (len < LARGE)
+	if (len < PAGES_LARGE)
 		free(p);
 	else if (p)
 		munmap(p, len);

@@ -8,7 +8,8 @@
  */
 #include <stddef.h>
 
-/* @len bytes; NULL: no memory. */
+/* @len bytes, from a page's begin on where these are PAGES_LARGE or more; NULL: no memory. */
+#define PAGES_LARGE ((size_t)128 << 10) /* less is cleared faster than the kernel makes pages */
 void *pages_new(size_t len);
 /* What pages_new(@len) returned; NULL is allowed. */
 void pages_free(void *p, size_t len);

@@ -51,9 +51,9 @@ static void interrupted(int sig)
 /* A signal that was ignored when the command began stays ignored (nohup). */
 static void catch_signals(void)
 {
+	/* the mask is empty: another signal than this one ends a process that cannot write */
 	struct sigaction act = { .sa_handler = interrupted }, old;
 
-	sigemptyset(&act.sa_mask); /* another signal than this one ends a process that cannot write */
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
 		if (!sigaction(fatal[i], NULL, &old) && old.sa_handler == SIG_DFL)
 			sigaction(fatal[i], &act, NULL);

@@ -12,9 +12,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
 #include <sys/file.h>
 #include <sys/vfs.h>
-#include <time.h>
 
 /* A program that was killed needs a moment until its locks are gone. */
 #define WAIT_MS	 500
@@ -112,13 +113,12 @@ static int say_who(int fd, const char *path, bool write, bool use_flock, struct 
 
 int dev_lock(int fd, const char *path, bool write, struct err *err)
 {
-	const struct timespec pause = { .tv_nsec = WAIT_MS / NR_TRIES * 1000000 };
 	bool use_flock = !flock_is_ranges(fd);
 
 	for (int tries = 1; is_taken(fd, write, use_flock); tries++) {
 		if (tries == NR_TRIES)
 			return say_who(fd, path, write, use_flock, err);
-		nanosleep(&pause, NULL);
+		poll(NULL, 0, WAIT_MS / NR_TRIES);
 	}
 	return 0;
 }

@@ -424,6 +424,54 @@ static void leaves_in_pieces(void)
 	fini();
 }
 
+static void check_lost_keys(mblock_t block, uint64_t begin, uint64_t last)
+{
+	size_t nr;
+	const struct walk_fault *fault = walk_faults(f.walk, &nr);
+
+	while (nr && fault->block != block)
+		nr--, fault++;
+	check(nr);
+	check_eq(fault->begin, begin);
+	check_eq(fault->last, last);
+}
+
+#define FAR (1ull << 40)
+/* Two trees over leaves that begin at these keys; the second one has another leaf in place of the last. */
+static void keys_of_any_size(void)
+{
+	static const uint64_t key[] = { 0, 0xfffffffe, 0xffffffff, 0x100000000, FAR, 1ull << 63, UINT64_MAX };
+	static const struct walk_root roots[] = { { 10, 0 }, { 11, 0 } };
+	uint64_t first, last;
+
+	for (unsigned damaged = 0; damaged < 2; damaged++) {
+		setup(4);
+		put_node(10, false, 6, 0, 1, 20);
+		put_node(11, false, 6, 0, 1, 20);
+		for (uint32_t i = 0; i < 6; i++) {
+			put_node(20 + i, true, i == 2 || i == 1 ? 1 : 84, key[i], 1, 0);
+			set_entry(10, i, key[i], 20 + i);
+			set_entry(11, i, key[i], 20 + i);
+			if (damaged && i)
+				memset(block_at(20 + i), 1, 1);
+		}
+		set_entry(11, 5, FAR + 90, 30);
+		put_node(30, true, 84, FAR + 90, 1, 0);
+		run(roots, 2);
+		for (uint32_t i = 1; i < 6; i++) {
+			if (damaged) {
+				check_lost_keys(20 + i, key[i], i == 4 ? FAR + 89 : key[i + 1] - (i < 5));
+				continue;
+			}
+			check_eq(walk_fault_of(f.walk, 20 + i), NODE_OK);
+			walk_range(f.walk, 20 + i, &first, &last);
+			check_eq(first, key[i]);
+			check_eq(last, key[i] + (i < 3 ? 0 : 83));
+		}
+		fini();
+	}
+}
+
 static const struct test tests[] = {
 	{ "snapshots of different heights: each node once, all edges counted", snapshots_one },
 	{ "four workers find the same", snapshots_four },
@@ -442,6 +490,7 @@ static const struct test tests[] = {
 	{ "roots added later do not read anything twice", later_roots },
 	{ "the children of thousands of snapshots' nodes stay what they are", many_snapshots },
 	{ "the leaves are listed in pieces, each once", leaves_in_pieces },
+	{ "keys that fit into 32 bits and others are alike", keys_of_any_size },
 	{ 0 }
 };
 

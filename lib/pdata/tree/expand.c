@@ -1,52 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Keeping the children of an internal node in the arena, and passing its keys, owners and sharing on
- * to them.
+ * Passing the keys, owners and sharing of an internal node on to its children.
  *
  * Workers meet only in the arrays: bits are set and ranges narrowed by atomic operations that give
  * the same result in any order, so the walk's outcome does not depend on their number.  Mostly they
  * only read, because a shared node's second parent adds nothing new.
  */
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "base/vec.h"
 #include "pdata/tree/expand.h"
-
-__attribute__((cold)) int walk_add_fault(struct walk_worker *me, const struct walk_fault *f)
-{
-	struct walk_fault *p = vec_add(me->fault, me->nr_faults, me->cap_faults);
-
-	if (!p)
-		return -ENOMEM;
-	*p = *f;
-	return 0;
-}
-
-/*
- * Both write at once, without a look before: the kernel would map its page of zeros for that look, and
- * take it away from all CPUs for the writing.
- */
-static void raise_u64(uint64_t *p, uint64_t v)
-{
-	uint64_t old = 0;
-
-	while (old < v &&
-	       !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
-}
-
-void walk_raise_u32(uint32_t *p, uint32_t v)
-{
-	uint32_t old = 0;
-
-	while (old < v &&
-	       !__atomic_compare_exchange_n(p, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
-}
 
 /* Is the block used by something other than these trees? */
 bool walk_foreign(const struct walk *w, uint64_t b)
@@ -105,86 +68,14 @@ static enum node_fault reach_child(struct walk *w, struct walk_worker *me, uint3
 /* Narrows the keys that a child may have; a child that was judged already is judged again. */
 static enum node_fault narrow(struct walk *w, uint32_t b, uint64_t first, uint64_t last)
 {
-	if (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_DONE)
-		return node_keys_fit(w->first[b], ~w->nlast[b], first, last) ? NODE_OK
-									     : NODE_BAD_RANGE;
-	raise_u64(&w->first[b], first);
-	raise_u64(&w->nlast[b], ~last);
+	uint64_t own_first, own_last;
+
+	if (__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & WALK_DONE) {
+		keys_get(w, b, &own_first, &own_last);
+		return node_keys_fit(own_first, own_last, first, last) ? NODE_OK : NODE_BAD_RANGE;
+	}
+	keys_narrow(w, b, first, last);
 	return NODE_OK;
-}
-
-/* Chunk @c.  The first ones are filled page by page: a small pool needs little of them. */
-static __attribute__((cold)) uint32_t *new_chunk(const struct walk *w, uint32_t c)
-{
-	const size_t size = CHUNK_LEN * sizeof(uint32_t);
-	uint32_t *p;
-
-	if (c < w->nr_workers)
-		return malloc(size);
-	p = aligned_alloc(size, size);
-	if (p)
-		madvise(p, size, MADV_HUGEPAGE);
-	return p;
-}
-
-uint32_t *walk_arena_get(struct walk *w, struct walk_worker *me, uint32_t len, uint32_t *at)
-{
-	uint32_t c;
-
-	if (me->used + len > CHUNK_LEN) {
-		c = atomic_fetch_add_explicit(&w->nr_chunks, 1, memory_order_relaxed);
-		if (c >= w->max_chunks)
-			return NULL;
-		w->chunk[c] = new_chunk(w, c);
-		if (!w->chunk[c])
-			return NULL;
-		me->chunk = c;
-		me->used = 0;
-	}
-	*at = (me->chunk << CHUNK_SHIFT | me->used) + 1;
-	me->used += len;
-	return w->chunk[me->chunk] + me->used - len;
-}
-
-/* Child @i of @b lies beyond the device. */
-__attribute__((cold)) int walk_note_outside(struct walk *w, struct walk_worker *me, uint32_t b,
-					    const struct node *n, uint32_t i)
-{
-	const struct walk_fault f = { .block = node_value64(n, i),
-				      .parent = b,
-				      .fault = NODE_OUTSIDE,
-				      .begin = node_key(n, i),
-				      .last = walk_child_last(n->raw->keys, i, n->nr,
-							      ~w->nlast[b]) };
-
-	return walk_add_fault(me, &f);
-}
-
-/*
- * Keeps the children of an internal node in the arena; with @keys (for a node on the spine, where
- * they are needed once more) the keys behind them.  NULL: no memory.
- */
-uint32_t *walk_keep(struct walk *w, struct walk_worker *me, uint32_t b, const struct node *n,
-		    bool keys)
-{
-	const uint64_t end = w->s.nr_blocks;
-	uint32_t at, *in = walk_arena_get(w, me, INNER_CHILDREN + n->nr * (keys ? 3 : 1), &at);
-
-	if (!in)
-		return NULL;
-	in[INNER_NR] = n->nr;
-	in[INNER_PICK] = in[INNER_LIKE] = 0;
-	if (keys)
-		memcpy(in + INNER_CHILDREN + n->nr, n->raw->keys, n->nr * sizeof(le64));
-	for (uint32_t i = 0; i < n->nr; i++) {
-		const uint64_t child = node_value64(n, i);
-
-		in[INNER_CHILDREN + i] = child < end ? (uint32_t)child : EDGE_NONE;
-		if (unlikely(child >= end) && walk_note_outside(w, me, b, n, i))
-			return NULL;
-	}
-	w->at[b] = at;
-	return in;
 }
 
 /* The long way: one pointer from @b to *@c, which may have the keys [first, last]. */
@@ -217,24 +108,18 @@ static inline bool adds_nothing(const struct walk *w, uint32_t b, const struct b
 	return (flag & (WALK_MULTI | WALK_DONE | WALK_LOST)) == WALK_MULTI &&
 	       __atomic_load_n(&w->height[b], __ATOMIC_RELAXED) == q->height &&
 	       __atomic_load_n(&w->nattr[b], __ATOMIC_RELAXED) >= q->nattr &&
-	       __atomic_load_n(&w->first[b], __ATOMIC_RELAXED) >= first &&
-	       __atomic_load_n(&w->nlast[b], __ATOMIC_RELAXED) >= ~last;
+	       __atomic_load_n(&w->key[b].first, __ATOMIC_RELAXED) >= first && last < KEY_WIDE &&
+	       __atomic_load_n(&w->key[b].nlast, __ATOMIC_RELAXED) >= ~(uint32_t)last;
 }
 
-static inline int pass_on(struct walk *w, struct walk_worker *me, uint32_t b,
-			  const struct bequest *q, uint32_t *c, uint64_t first, uint64_t last)
+int walk_pass_on(struct walk *w, struct walk_worker *me, uint32_t b, const struct bequest *q,
+		 uint32_t *c, uint64_t first, uint64_t last)
 {
 	if (!adds_nothing(w, *c, q, first, last))
 		return expand_edge(w, me, b, q, c, first, last);
 	if (w->s.refs)
 		refmap_inc(w->s.refs, *c);
 	return 1;
-}
-
-int walk_pass_on(struct walk *w, struct walk_worker *me, uint32_t b, const struct bequest *q,
-		 uint32_t *c, uint64_t first, uint64_t last)
-{
-	return pass_on(w, me, b, q, c, first, last);
 }
 
 int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in, const le64 *keys,
@@ -247,7 +132,8 @@ int walk_expand(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t *in
 	for (uint32_t i = 0; i < nr; i++, c++) {
 		if (*c == EDGE_NONE)
 			continue;
-		r = pass_on(w, me, b, q, c, le64_get(keys[i]), walk_child_last(keys, i, nr, last));
+		r = walk_pass_on(w, me, b, q, c, le64_get(keys[i]),
+				 walk_child_last(keys, i, nr, last));
 		if (r < 0)
 			return r;
 		known += r;

@@ -3,7 +3,7 @@
 #ifndef PDATA_TREE_EXPAND_H
 #define PDATA_TREE_EXPAND_H
 /* What an internal node passes on to its children.  Private to the walk. */
-#include "pdata/tree/impl.h"
+#include "pdata/tree/keys.h"
 
 /* What a node passes on to a child, besides the child's keys. */
 struct bequest {
@@ -26,7 +26,9 @@ static inline struct bequest bequest_of(const struct walk *w, uint32_t b, int le
  */
 static inline uint64_t walk_last(const struct walk *w, uint32_t b, const le64 *keys, uint32_t nr)
 {
-	return ~w->nlast[b] < le64_get(keys[nr - 1]) ? UINT64_MAX : ~w->nlast[b];
+	const uint64_t last = key_last(w, b);
+
+	return last < le64_get(keys[nr - 1]) ? UINT64_MAX : last;
 }
 
 /* The last key that child @i of @nr may have, where the node itself may go up to @last. */
@@ -37,6 +39,9 @@ static inline uint64_t walk_child_last(const le64 *keys, uint32_t i, uint32_t nr
 
 /* Room for @len numbers in the arena; *at: its place + 1.  NULL: no memory. */
 uint32_t *walk_arena_get(struct walk *w, struct walk_worker *me, uint32_t len, uint32_t *at);
+
+/* The record of @b is the one at place @at - 1.  0 or -ENOMEM. */
+int walk_put_inner(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t at);
 
 /* Child @i of @b lies beyond the device.  0 or -ENOMEM. */
 int walk_note_outside(struct walk *w, struct walk_worker *me, uint32_t b, const struct node *n,

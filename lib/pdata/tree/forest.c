@@ -14,7 +14,7 @@
 
 #include "base/order.h"
 #include "base/search.h"
-#include "pdata/tree/impl.h"
+#include "pdata/tree/keys.h"
 
 void walk_forget(struct walk *w)
 {
@@ -50,10 +50,8 @@ static void sort_faults(struct walk *w)
 			struct walk_fault f = w->worker[i].fault[k];
 
 			if (f.parent == WALK_NONE && f.block < w->s.nr_blocks &&
-			    (w->flag[f.block] & WALK_LOST)) {
-				f.begin = w->first[f.block];
-				f.last = ~w->nlast[f.block];
-			}
+			    (w->flag[f.block] & WALK_LOST))
+				keys_get(w, f.block, &f.begin, &f.last);
 			w->fault[w->nr_faults++] = f;
 		}
 	}
@@ -110,10 +108,12 @@ static inline bool has_note(const struct walk *w, mblock_t b)
 
 void walk_range(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *last)
 {
-	bool known = block < w->s.nr_blocks;
-
-	*first = known ? w->first[block] : 0;
-	*last = known && !has_note(w, block) ? ~w->nlast[block] : UINT64_MAX;
+	*first = 0;
+	*last = UINT64_MAX;
+	if (block < w->s.nr_blocks)
+		keys_get(w, block, first, last);
+	if (block < w->s.nr_blocks && has_note(w, block))
+		*last = UINT64_MAX;
 }
 
 int walk_begin_notes(struct walk *w)
@@ -122,19 +122,17 @@ int walk_begin_notes(struct walk *w)
 	return w->noted ? 0 : -ENOMEM;
 }
 
-void walk_put_note(struct walk *w, mblock_t leaf, uint64_t first, uint64_t note)
+void walk_put_note(struct walk *w, mblock_t leaf, uint32_t note)
 {
 	__atomic_fetch_or(&w->noted[leaf / 8], (uint8_t)(1u << leaf % 8), __ATOMIC_RELAXED);
-	w->first[leaf] = first;
-	w->nlast[leaf] = note;
+	w->key[leaf].nlast = note;
 }
 
-bool walk_get_note(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *note)
+bool walk_get_note(const struct walk *w, mblock_t block, uint32_t *note)
 {
 	if (block >= w->s.nr_blocks || !has_note(w, block))
 		return false;
-	*first = w->first[block];
-	*note = w->nlast[block];
+	*note = w->key[block].nlast;
 	return true;
 }
 

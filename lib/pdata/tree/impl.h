@@ -4,7 +4,8 @@
 #define PDATA_TREE_IMPL_H
 /*
  * The state of a forest walk, private to its files: walk.c makes it and goes through the levels,
- * spine.c learns the heights, wave.c handles the nodes of one wave, model.c and expand.c their children,
+ * spine.c learns the heights, wave.c handles the nodes of one wave, model.c and expand.c their children, record.c
+ * holds what is known of a node,
  * forest.c answers questions afterwards.
  *
  * Everything about a node is in arrays indexed by its block number: no hashing, no small
@@ -22,7 +23,7 @@ enum {
 	WALK_READ = 8,	  /* or lost, so that it will not be read */
 	WALK_LOST = 16,	  /* its contents are unusable */
 	WALK_RANGED = 32, /* has keys that its parents do not allow */
-	WALK_DONE = 64,	  /* first[] and nlast[] are its own keys, no longer what is allowed */
+	WALK_DONE = 64,	  /* its keys (keys.h) are its own, no longer what is allowed */
 	WALK_MARK = 128,  /* walk_mark() */
 };
 #define WALK_BAD (WALK_LOST | WALK_RANGED | WALK_MARK)
@@ -35,19 +36,29 @@ enum {
 #define CHUNK_SHIFT    19 /* 2 MiB: a huge page */
 #define CHUNK_LEN      (1u << CHUNK_SHIFT)
 #define NR_CHUNKS      8191
-#define CHUNK_NODES    (CHUNK_LEN / (INNER_CHILDREN + 3 * INTERNAL_MAX) - 1)
+#define CHUNK_NODES    (CHUNK_LEN / (AT_GROUP + INNER_CHILDREN + 3 * INTERNAL_MAX) - 1)
 
 /*
  * An internal node in the arena: head, then its children.  With INNER_LIKE, the place + 1 of another record,
  * its children are those of that one, but for INNER_PICK pairs of a number and a child.
  */
 enum { INNER_NR, INNER_PICK, INNER_LIKE, INNER_SUM_LOW, INNER_SUM_HIGH, INNER_CHILDREN };
+/* Most nodes are leaves: only groups of blocks with an internal node have places, which are in the arena, too. */
+#define AT_GROUP 16u /* blocks */
 #define EDGE_NONE UINT32_MAX
 
 /* A node read before its parents were known: on the spine. */
 struct spine_node {
 	uint32_t block;
 	uint64_t first, last; /* its own keys; first > last: none */
+};
+
+/* The first key of a node, and the complement of the last. */
+struct keys {
+	uint32_t first, nlast;
+};
+struct wide_keys {
+	uint64_t first, nlast;
 };
 
 struct walk_worker {
@@ -64,12 +75,12 @@ struct walk_worker {
 struct walk {
 	struct walk_setup s;
 	uint8_t *height, *flag;
-	/* Allowed (WALK_DONE: own) first key and complement of the last: 0 is "anything". */
-	uint64_t *first, *nlast;
-	uint8_t *noted;	 /* a bit a block: nlast[] is a note; or NULL: there are none */
+	struct keys *key; /* allowed or (WALK_DONE) own ones: keys.h */
+	struct wide_keys *wide;
+	uint8_t *noted;	 /* a bit a block: its nlast is a note; or NULL: there are none */
 	uint32_t *nattr; /* complement of the least attr */
 	uint8_t *root;	 /* a bit a block: added as a root */
-	uint32_t *at;	 /* internal nodes: place in the arena + 1 */
+	uint32_t *at;	 /* by group: place in the arena + 1 of the places + 1 of its internal nodes, or 0 */
 	uint32_t **chunk;
 	_Atomic uint32_t nr_chunks;
 	uint32_t max_chunks;
@@ -85,25 +96,18 @@ struct walk {
 	bool sorted, summed, tainted;
 };
 
-/* The record at place @at - 1 of the arena. */
-static inline uint32_t *walk_record(const struct walk *w, uint32_t at)
-{
-	return w->chunk[(at - 1) >> CHUNK_SHIFT] + ((at - 1) & (CHUNK_LEN - 1));
-}
-
-/* The arena's record of an internal node that was read, or NULL. */
-static inline uint32_t *walk_inner(const struct walk *w, mblock_t b)
-{
-	return w->at[b] ? walk_record(w, w->at[b]) : NULL;
-}
-
 static inline void walk_set_flag(struct walk *w, uint64_t b, uint8_t flag)
 {
 	if ((__atomic_load_n(&w->flag[b], __ATOMIC_RELAXED) & flag) != flag)
 		__atomic_fetch_or(&w->flag[b], flag, __ATOMIC_RELAXED);
 }
 
-/* expand.c, wave.c.  Those that return an int return 0 or -ENOMEM, without a text. */
+/* record.c, expand.c, wave.c.  Those that return an int return 0 or -ENOMEM, without a text. */
+/* The record at place @at - 1 of the arena. */
+uint32_t *walk_record(const struct walk *w, uint32_t at);
+/* The place + 1 in the arena of an internal node that was read, or 0; its record, or NULL. */
+uint32_t walk_place(const struct walk *w, mblock_t b);
+uint32_t *walk_inner(const struct walk *w, mblock_t b);
 void walk_raise_u32(uint32_t *p, uint32_t v);
 /* Is the block used by something other than these trees? */
 bool walk_foreign(const struct walk *w, uint64_t b);
@@ -115,7 +119,7 @@ int walk_lose(struct walk *w, struct walk_worker *me, uint32_t b, enum node_faul
 bool walk_reach(struct walk *w, uint64_t b, uint32_t nattr, bool inherit);
 /*
  * Compares the keys of @b, which are from @first to @last (@first > @last: it has none), with
- * those that its parents allow.  From now on its own keys stand in first[] and nlast[].
+ * those that its parents allow.  From now on its own keys stand there.
  */
 int walk_judge(struct walk *w, struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last);
 /* @b was read before its parents were known; its keys are from @first to @last. */

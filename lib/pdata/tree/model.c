@@ -160,7 +160,6 @@ static int keep_like(struct walk *w, struct walk_worker *me, uint32_t b, struct 
 
 	if (!in)
 		return -ENOMEM;
-	w->at[b] = at;
 	to = in + INNER_CHILDREN;
 	for (uint32_t g = 0; g < NR_GROUPS; g++) {
 		for (unsigned bits = m->other.group[g]; bits && k <= m->nr / 8; bits &= bits - 1) {
@@ -176,14 +175,14 @@ static int keep_like(struct walk *w, struct walk_worker *me, uint32_t b, struct 
 		in[INNER_PICK] = k;
 		in[INNER_LIKE] = m->whole;
 		me->used -= m->nr - 2 * k;
-		return 0;
+		return walk_put_inner(w, me, b, at);
 	}
 	in[INNER_PICK] = in[INNER_LIKE] = 0;
 	for (uint32_t i = 0; i < m->nr; i++)
 		to[i] = (uint32_t)le64_get(m->value[i]);
 	m->other = (struct marks) { 0 };
 	m->whole = at;
-	return 0;
+	return walk_put_inner(w, me, b, at);
 }
 
 /* The model becomes what @b has.  A pointer with a fault is never settled: each node has its own faults. */
@@ -206,10 +205,10 @@ static void start(struct walk *w, struct model *m, uint32_t b, const struct node
 	const uint32_t *child;
 
 	unsettle_weak(w, m, UINT64_MAX);
-	m->whole = w->at[b];
+	m->whole = walk_place(w, b);
 	child = walk_record(w, m->whole) + INNER_CHILDREN;
 	m->nr = n->nr;
-	m->last = ~w->nlast[b];
+	m->last = key_last(w, b);
 	for (uint32_t i = 0; i < n->nr; i++)
 		m->value[i] = le64_make(child[i]);
 	memset(&m->open, 0xff, sizeof(m->open));
@@ -224,7 +223,7 @@ int walk_take_inner(struct walk *w, struct walk_worker *me, uint32_t b, const st
 	uint32_t *in;
 	int r;
 
-	if (m && m->nr == n->nr && m->last == ~w->nlast[b]) {
+	if (m && m->nr == n->nr && m->last == key_last(w, b)) {
 		if (q.nattr > m->q.nattr)
 			unsettle_weak(w, m, q.nattr);
 		m->q = q;

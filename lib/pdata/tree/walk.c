@@ -41,19 +41,19 @@ struct walk *walk_new(const struct walk_setup *setup, struct err *err)
 	w->min = UINT32_MAX;
 	w->height = pages_new(nr);
 	w->flag = pages_new(nr);
-	w->first = pages_new(nr * sizeof(*w->first));
-	w->nlast = pages_new(nr * sizeof(*w->nlast));
+	w->key = pages_new(nr * sizeof(*w->key));
+	w->wide = pages_new(nr * sizeof(*w->wide));
 	w->nattr = pages_new(nr * sizeof(*w->nattr));
 	w->root = calloc(nr / 8 + 1, 1);
-	w->at = pages_new(nr * sizeof(*w->at));
+	w->at = pages_new((nr / AT_GROUP + 1) * sizeof(*w->at));
 	/* a full chunk holds so many internal nodes at least; each worker leaves one that is not full */
 	w->max_chunks = (uint32_t)MIN(nr / CHUNK_NODES + w->nr_workers + 1, (size_t)NR_CHUNKS);
 	w->chunk = calloc(w->max_chunks, sizeof(*w->chunk));
 	w->worker = aligned_alloc(128, w->nr_workers * sizeof(*w->worker));
 	if (w->worker)
 		memset(w->worker, 0, w->nr_workers * sizeof(*w->worker));
-	if (!w->height || !w->flag || !w->first || !w->nlast || !w->nattr || !w->root || !w->at ||
-	    !w->chunk || !w->worker || !walk_new_models(w))
+	if (!w->height || !w->flag || !w->key || !w->wide || !w->nattr || !w->root ||
+	    !w->at || !w->chunk || !w->worker || !walk_new_models(w))
 		goto nomem;
 	for (unsigned i = 0; i < w->nr_workers; i++)
 		w->worker[i].used = CHUNK_LEN;
@@ -80,12 +80,12 @@ void walk_free(struct walk *w)
 		free(w->chunk[i]);
 	pages_free(w->height, nr);
 	pages_free(w->flag, nr);
-	pages_free(w->first, nr * sizeof(*w->first));
-	pages_free(w->nlast, nr * sizeof(*w->nlast));
+	pages_free(w->key, nr * sizeof(*w->key));
+	pages_free(w->wide, nr * sizeof(*w->wide));
 	pages_free(w->nattr, nr * sizeof(*w->nattr));
 	free(w->root);
 	free(w->noted);
-	pages_free(w->at, nr * sizeof(*w->at));
+	pages_free(w->at, (nr / AT_GROUP + 1) * sizeof(*w->at));
 	free(w->chunk);
 	free(w->model);
 	free(w->worker);

@@ -16,9 +16,10 @@
  * for each that differs), so that counts can be summed bottom-up and trees be traversed in key order without
  * reading them again.
  *
- * Memory: 26.125 bytes a block of the metadata device between the first and the last one reached
- * (touched lazily: 26 bytes a node), 4 bytes an entry of an internal node at most, and while a level
- * is read up to half a MiB, and 5 KiB for each place of the trees where nodes are alike, up to 10 MiB.
+ * Memory: 14.375 bytes a block of the metadata device between the first and the last one reached
+ * (touched lazily: 14.25 bytes a node, and 16 more where keys do not fit into 32 bits), 4 bytes an entry of an internal
+ * node and 84 a node at most, and while a level is read up to half a MiB, and 5 KiB for each place of the trees where
+ * nodes are alike, up to 10 MiB.
  *
  * Threads: one owner calls everything here; the leaf function runs on the stream's workers.
  */
@@ -106,14 +107,14 @@ uint32_t walk_attr(const struct walk *w, mblock_t block);
 void walk_range(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *last);
 
 /*
- * The caller read @leaf for itself and found keys that are allowed, of which @first is the first.  The walk keeps
- * that and, in the place of the last key that is allowed, @note: walk_range() gives @first and UINT64_MAX
- * from now on.  Any thread, one for a leaf, after walk_begin_notes(), which returns 0 or -ENOMEM.
+ * The caller read @leaf for itself and found keys that are allowed.  The walk keeps @note in the place of the last
+ * key that is allowed: walk_range() gives UINT64_MAX for that from now on.  Any thread, one for a leaf, after
+ * walk_begin_notes(), which returns 0 or -ENOMEM.
  */
 int walk_begin_notes(struct walk *w);
-void walk_put_note(struct walk *w, mblock_t leaf, uint64_t first, uint64_t note);
+void walk_put_note(struct walk *w, mblock_t leaf, uint32_t note);
 /* False: there is no note about the block. */
-bool walk_get_note(const struct walk *w, mblock_t block, uint64_t *first, uint64_t *note);
+bool walk_get_note(const struct walk *w, mblock_t block, uint32_t *note);
 
 /*
  * The children of an internal node that was read, in key order; WALK_NONE (as uint32_t) stands for

@@ -12,6 +12,7 @@
 
 #include "base/vec.h"
 #include "pdata/tree/expand.h"
+#include "pdata/tree/keys.h"
 #include "pdata/tree/model.h"
 
 #define WINDOW ((size_t)64 << 10) /* nodes read in one call: their list takes 512 KiB at most */
@@ -36,15 +37,12 @@ __attribute__((cold)) int walk_lose(struct walk *w, struct walk_worker *me, uint
 /* Are the node's keys among those that its parents allow?  From now on its own keys stand there. */
 int walk_judge(struct walk *w, struct walk_worker *me, uint32_t b, uint64_t first, uint64_t last)
 {
-	struct walk_fault f = { .block = b,
-				.parent = WALK_NONE,
-				.fault = NODE_BAD_RANGE,
-				.begin = w->first[b],
-				.last = ~w->nlast[b] };
-	bool good = node_keys_fit(first, last, f.begin, f.last);
+	struct walk_fault f = { .block = b, .parent = WALK_NONE, .fault = NODE_BAD_RANGE };
+	bool good;
 
-	w->first[b] = first;
-	w->nlast[b] = ~last;
+	keys_get(w, b, &f.begin, &f.last);
+	good = node_keys_fit(first, last, f.begin, f.last);
+	keys_set(w, b, first, last);
 	walk_set_flag(w, b, WALK_DONE | (good ? 0 : WALK_RANGED));
 	return good ? 0 : walk_add_fault(me, &f);
 }

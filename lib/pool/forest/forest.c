@@ -8,10 +8,11 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/pages.h"
 #include "base/vec.h"
 
 #define NAMED_DEVICES 4 /* at most in one sentence */
-#define LEAVES_AT_ONCE ((uint64_t)64 << 10) /* their list takes half a MiB */
+#define LEAVES_AT_ONCE ((uint64_t)32 << 10) /* their list takes 256 KiB */
 
 struct forest_worker {
 	struct forest_leaf_fault *fault;
@@ -220,7 +221,7 @@ static int gather_faults(struct forest *f, struct err *err)
 int forest_read_leaves(struct forest *f, forest_leaf_fn *fn, void *ctx, struct err *err)
 {
 	const size_t most = MIN(f->nr_blocks + 1, LEAVES_AT_ONCE);
-	CLEANUP(free_ptr) mblock_t *list = malloc(most * sizeof(*list));
+	mblock_t *list = pages_new(most * sizeof(*list)); /* given back at once, unlike from free() */
 	struct leaf_pass p = { f, fn, ctx };
 	mblock_t from = 0;
 	size_t nr;
@@ -228,6 +229,7 @@ int forest_read_leaves(struct forest *f, forest_leaf_fn *fn, void *ctx, struct e
 
 	while (!r && (nr = walk_leaves_from(f->walk, &from, list, most)) > 0)
 		r = stream_read(f->s, list, nr, take_leaf, &p, err);
+	pages_free(list, most * sizeof(*list));
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/bits.h"
 #include "base/cleanup.h"
 #include "base/search.h"
 #include "base/umap.h"
@@ -22,12 +23,10 @@ struct span {
 	bool single;
 };
 
-enum { SEEN = 1, JOINED };
-
 struct chain {
 	struct rmap *m;
-	uint8_t *seen;	   /* by metadata block; JOINED: its span is known */
-	struct span *span; /* of internal nodes */
+	uint64_t *seen;	   /* a bit a metadata block: an internal node that was visited */
+	struct span *span; /* of internal nodes, if sound */
 	size_t nr, cap;
 	struct umap place; /* of an internal node in span[], + 1 */
 	rmap_record_fn *fn;
@@ -54,8 +53,10 @@ static int add_edge(struct chain *c, struct joint *j, const struct rmap_edge *e)
 	struct rmap_edge *cur = &j->cur;
 	int r = 0;
 
-	if (e->len && cur->len && cur->v + cur->len == e->v && cur->d + cur->len == e->d) {
-		cur->len += e->len;
+	/* what two leaves have in common may have been kept as one edge of both */
+	if (e->len && cur->len && e->v >= cur->v && e->v - cur->v <= cur->len &&
+	    e->v - cur->v == e->d - cur->d) {
+		cur->len = MAX(cur->len, (uint32_t)(e->v - cur->v) + e->len);
 		return 0;
 	}
 	if (j->more)
@@ -68,29 +69,29 @@ static int add_edge(struct chain *c, struct joint *j, const struct rmap_edge *e)
 	return r;
 }
 
+static struct rmap_edge kept_edge(const struct rmap_kept_edge *e)
+{
+	return (struct rmap_edge) { e->v, e->d, e->len };
+}
+
 /* The edges of a node that was visited: none where it is damaged. */
 static struct span span_of(const struct chain *c, mblock_t node)
 {
-	const struct rmap_two_edges *two;
+	const uint64_t place = walk_height(c->m->f->walk, node) ? umap_get(&c->place, node) : 0;
+	const struct rmap_kept_edge *e;
 	struct span s = { 0 };
-	uint64_t first, note, at;
-	uint32_t len_first, len_last;
+	uint32_t note;
 
-	if (c->seen[node] == JOINED)
-		return c->span[umap_get(&c->place, node) - 1];
-	if (!walk_get_note(c->m->f->walk, node, &first, &note))
+	if (place)
+		return c->span[place - 1];
+	if (!walk_get_note(c->m->f->walk, node, &note))
 		return s;
-	at = note & ((UINT64_C(1) << RMAP_AT_BITS) - 1);
-	len_first = (uint8_t)(note >> RMAP_AT_BITS);
-	len_last = (uint8_t)(note >> (RMAP_AT_BITS + RMAP_LEN_BITS));
-	s.first = (struct rmap_edge) { first, at, len_first };
-	s.single = len_last == RMAP_SINGLE;
-	if (s.single)
-		return s;
-	two = &c->m->store[at >> RMAP_TWO_EDGES_BITS]
-		       .two_edges[at & ((1u << RMAP_TWO_EDGES_BITS) - 1)];
-	s.first.d = two->first;
-	s.last = (struct rmap_edge) { two->v, two->last, len_last };
+	e = c->m->store[note >> RMAP_NOTE_WORKER].edge +
+	    (note & ((1u << RMAP_NOTE_WORKER) - 1)) / (1u << RMAP_NOTE_AT);
+	s.first = kept_edge(e);
+	s.single = !(note & RMAP_NOTE_TWO);
+	if (!s.single)
+		s.last = kept_edge(e + 1);
 	return s;
 }
 
@@ -103,7 +104,6 @@ static int keep_span(struct chain *c, mblock_t node, const struct joint *j)
 	*s = j->span;
 	s->single = !j->more;
 	*(j->more ? &s->last : &s->first) = j->cur;
-	c->seen[node] = JOINED;
 	return umap_put(&c->place, node, c->nr);
 }
 
@@ -116,12 +116,12 @@ static int visit(struct chain *c, mblock_t node)
 	uint32_t room[INTERNAL_MAX], nr;
 	int r = 0;
 
-	if (c->seen[node])
+	if (!walk_height(w, node) || bits_get(c->seen, node))
 		return 0;
-	c->seen[node] = SEEN;
+	bits_set_word(c->seen, node, 1);
 	child = walk_children(w, node, room, &nr);
 	if (!child || walk_fault_of(w, node) != NODE_OK)
-		return 0; /* a leaf, or damage, which is reported elsewhere */
+		return 0; /* damage, which is reported elsewhere */
 	for (uint32_t i = 0; i < nr && !r; i++) {
 		struct span s;
 
@@ -140,8 +140,8 @@ static int visit(struct chain *c, mblock_t node)
 
 int rmap_chains(struct rmap *m, rmap_record_fn *fn, void *ctx)
 {
-	CLEANUP(free_ptr) uint8_t *seen = calloc(m->f->nr_blocks + 1, 1);
-	CLEANUP(free_ptr) uint8_t *told = calloc(m->f->nr_blocks + 1, 1);
+	CLEANUP(free_ptr) uint64_t *seen = calloc(m->f->nr_blocks / 64 + 1, sizeof(*seen));
+	CLEANUP(free_ptr) uint64_t *told = calloc(m->f->nr_blocks / 64 + 1, sizeof(*told));
 	struct chain c = { .m = m, .seen = seen, .fn = fn, .ctx = ctx };
 	int r = seen && told ? 0 : -ENOMEM;
 
@@ -150,9 +150,9 @@ int rmap_chains(struct rmap *m, rmap_record_fn *fn, void *ctx)
 		uint32_t set;
 		struct span s;
 
-		if (root >= m->f->nr_blocks || told[root])
+		if (root >= m->f->nr_blocks || bits_get(told, root))
 			continue;
-		told[root] = 1;
+		bits_set_word(told, root, 1);
 		r = visit(&c, root);
 		if (r)
 			break;

@@ -35,31 +35,34 @@ struct rmap_edge {
 };
 
 /*
- * The edges of a leaf are a note that the walk keeps with the leaf's first key: a data block in 40 bits, and the
- * lengths of the first and the last run.  A leaf that is one run needs no more.  Of others the place of two_edges,
- * with the number of the worker that has them, stands where the data block is.
+ * A worker keeps the edges of the leaves that it reads one behind the other.  A leaf's first edge that goes on from
+ * the one that was kept last, with the same owners, only makes that longer: where runs are longer than
+ * leaves, few edges are kept.  So an edge may begin before the leaf and end behind it, but it has all that
+ * lies between.  The walk keeps a note for each leaf: the place of its first edge, the worker that has it, and
+ * whether the edge behind it is the leaf's last one.
  */
-struct rmap_two_edges {
-	uint64_t first : 40, last : 40; /* data blocks */
-	vblock_t v;			/* of the last run */
-} __attribute__((packed));
-static_assert(sizeof(struct rmap_two_edges) == 18, "packed: most leaves of a fragmented pool have one");
-#define RMAP_SINGLE	  UINT8_MAX /* for the length of the last run: it is the first */
-#define RMAP_AT_BITS	  40
-#define RMAP_LEN_BITS	  8
-#define RMAP_TWO_EDGES_BITS 24 /* of a place; the others are the worker's number */
-static_assert(NODE_MAX_ENTRIES(8) < RMAP_SINGLE, "the length of a run fits into a byte");
-static_assert(MAX_METADATA_BLOCKS < 1u << RMAP_TWO_EDGES_BITS, "all leaves have a place");
+struct rmap_kept_edge {
+	uint64_t d : 40, len : 24;
+	vblock_t v;
+};
+static_assert(sizeof(struct rmap_kept_edge) == 16, "a fragmented pool has two for each leaf");
+#define RMAP_EDGE_MAX ((1u << 24) - 1) /* blocks */
+#define RMAP_NOTE_TWO	 1u /* bits of a note */
+#define RMAP_NOTE_AT	 1u /* where the place begins, and where the worker */
+#define RMAP_NOTE_WORKER 24u
+static_assert(2 * MAX_METADATA_BLOCKS <= 1u << (RMAP_NOTE_WORKER - RMAP_NOTE_AT), "all edges have a place");
 
 /* What a worker has found: coded records by bucket (store.c). */
 struct rmap_store {
 	struct rmap_stream *stream; /* one a bucket */
+	size_t stream_len;	    /* bytes */
 	uint8_t *waste;		    /* where records go that are not kept */
 	struct rmap_slab *slab;	    /* the slab that was made last */
 	struct rmap_slab *spare;    /* slabs that can be used again */
 	size_t slab_used;	    /* bytes of that slab in use */
-	struct rmap_two_edges *two_edges;
-	size_t nr_two_edges, cap_two_edges;
+	struct rmap_kept_edge *edge;
+	size_t nr_edges, cap_edges;
+	uint32_t edge_set; /* owners of the last one */
 } __attribute__((aligned(128)));
 
 struct rmap {

@@ -18,34 +18,58 @@
 #include "pool/format/leaf_runs.h"
 #include "pool/rmap/impl.h"
 
-/* The length of a run, entries [@i, @end), that is kept: 0 outside of all regions.  *d: its data block. */
-static uint8_t edge_len(const struct rmap *m, const struct node *n, uint32_t i, uint32_t end,
-			dblock_t *d)
+/* Entries [@i, @end), a run at an edge of the leaf; of no length outside of all regions. */
+static struct rmap_edge edge_of(const struct rmap *m, const struct node *n, uint32_t i, uint32_t end)
 {
-	*d = mapping_block(node_value64(n, i));
-	return rmap_wanted(m, *d, end - i) ? (uint8_t)(end - i) : 0;
+	const dblock_t d = mapping_block(node_value64(n, i));
+
+	return (struct rmap_edge) { .v = node_key(n, i),
+				    .d = d,
+				    .len = rmap_wanted(m, d, end - i) ? end - i : 0 };
 }
 
-/* The first run ends before entry @end, the last one begins at @last. */
+/* Makes the edge that was kept last longer where @e goes on from it. */
+static bool join_edge(struct rmap_store *s, const struct rmap_edge *e, uint32_t set)
+{
+	struct rmap_kept_edge *to = s->nr_edges ? &s->edge[s->nr_edges - 1] : NULL;
+
+	if (!to || s->edge_set != set || !to->len || !e->len || to->v + to->len != e->v ||
+	    (uint64_t)to->d + to->len != e->d || to->len + e->len > RMAP_EDGE_MAX)
+		return false;
+	to->len = (to->len + e->len) & RMAP_EDGE_MAX;
+	return true;
+}
+
+static int keep_edge(struct rmap_store *s, const struct rmap_edge *e)
+{
+	struct rmap_kept_edge *to = vec_add(s->edge, s->nr_edges, s->cap_edges);
+
+	if (!to)
+		return -ENOMEM;
+	*to = (struct rmap_kept_edge) { .d = e->d, .len = e->len & RMAP_EDGE_MAX, .v = e->v };
+	return 0;
+}
+
+/* The first run ends before entry @end, the last one begins at @last; 0: they are one. */
 static int note_edges(struct rmap *m, unsigned worker, mblock_t block, const struct node *n,
 		      uint32_t end, uint32_t last)
 {
 	struct rmap_store *s = &m->store[worker];
-	uint64_t len_first, len_last = RMAP_SINGLE;
-	struct rmap_two_edges *two;
-	dblock_t at, d;
+	const uint32_t set = owners_of(m->owners, block);
+	struct rmap_edge e = edge_of(m, n, 0, end);
+	uint32_t note;
 
-	len_first = edge_len(m, n, 0, end, &at);
+	if (!join_edge(s, &e, set) && keep_edge(s, &e))
+		return -ENOMEM;
+	s->edge_set = set;
+	note = (uint32_t)worker << RMAP_NOTE_WORKER | (uint32_t)(s->nr_edges - 1) << RMAP_NOTE_AT;
 	if (last) {
-		two = vec_add(s->two_edges, s->nr_two_edges, s->cap_two_edges);
-		if (!two)
+		e = edge_of(m, n, last, n->nr);
+		note |= RMAP_NOTE_TWO;
+		if (keep_edge(s, &e))
 			return -ENOMEM;
-		len_last = edge_len(m, n, last, n->nr, &d);
-		*two = (struct rmap_two_edges) { .first = at, .last = d, .v = node_key(n, last) };
-		at = (uint64_t)worker << RMAP_TWO_EDGES_BITS | (s->nr_two_edges - 1);
 	}
-	walk_put_note(m->f->walk, block, node_key(n, 0),
-		      (len_last << RMAP_LEN_BITS | len_first) << RMAP_AT_BITS | at);
+	walk_put_note(m->f->walk, block, note);
 	return 0;
 }
 
@@ -111,11 +135,12 @@ static int read_all(struct rmap *m, struct err *err)
 	return r ? r : rmap_chains(m, rmap_store_put, &m->store[0]);
 }
 
-/* All records were kept: what is known of leaves' edges is needed no more. */
+/* All records were kept: what is known of nodes and of leaves' edges is needed no more. */
 static int only_round(struct rmap *m, struct err *err)
 {
+	walk_free(steal_ptr(&m->f->walk));
 	for (unsigned w = 0; w < m->nr_workers; w++)
-		free(steal_ptr(&m->store[w].two_edges));
+		free(steal_ptr(&m->store[w].edge));
 	return rmap_out(m, err);
 }
 

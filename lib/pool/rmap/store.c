@@ -6,7 +6,7 @@
  * A record is a head (the data block within the bucket, and three bits), the difference of the
  * virtual block to the record before it in 1, 2, 4 or 8 bytes, and, unless it is one
  * block with the same owners as the record before it, length and set: one byte and two where they are
- * that small.  The head has two bytes where bucket and bits fit into them.  Most runs of a fragmented pool take
+ * that small.  The head has two or four bytes where bucket and bits fit into them.  Most runs of a fragmented pool take
  * four bytes, and others six to nine.
  *
  * The bytes of a bucket are a chain of chunks, chunks are cut from slabs.  A bucket's first chunk is small, as
@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/pages.h"
 #include "base/vec.h"
 #include "pool/rmap/impl.h"
 
@@ -32,6 +33,7 @@
 #define LEN_BYTES    1u
 #define SET_BYTES    2u
 #define NARROW_SHIFT (16 - HEAD_BITS)
+#define MEDIUM_SHIFT (32 - HEAD_BITS)
 
 struct rmap_chunk {
 	struct rmap_chunk *next;
@@ -56,10 +58,9 @@ static_assert(sizeof(struct rmap_stream) == 64, "one cache line");
 
 int rmap_store_init(const struct rmap *m, struct rmap_store *s)
 {
-	s->stream = aligned_alloc(64, m->nr_buckets * sizeof(*s->stream));
+	s->stream_len = MAX(m->nr_buckets * sizeof(*s->stream), PAGES_LARGE);
+	s->stream = pages_new(s->stream_len);
 	s->waste = malloc(CHUNK_MAX);
-	if (s->stream)
-		memset(s->stream, 0, m->nr_buckets * sizeof(*s->stream));
 	return s->stream && s->waste ? 0 : -ENOMEM;
 }
 
@@ -76,9 +77,9 @@ static void free_slabs(struct rmap_slab *slab)
 
 void rmap_store_fini(struct rmap_store *s)
 {
-	free(s->stream);
+	pages_free(s->stream, s->stream_len);
 	free(s->waste);
-	free(s->two_edges);
+	free(s->edge);
 	free_slabs(s->slab);
 	free_slabs(s->spare);
 }
@@ -193,7 +194,9 @@ static uint32_t get_small(const uint8_t **p, unsigned few)
 /* What lies beyond the data device (damage) is in the last bucket, however far. */
 static unsigned head_len(const struct rmap *m, uint32_t bucket)
 {
-	return m->shift > NARROW_SHIFT || bucket == m->nr_buckets - 1 ? 8 : 2;
+	if (bucket == m->nr_buckets - 1 || m->shift > MEDIUM_SHIFT)
+		return 8;
+	return m->shift > NARROW_SHIFT ? 4 : 2;
 }
 
 int rmap_store_put(struct rmap *m, void *store, const struct rmap_record *rec)
