@@ -269,7 +269,8 @@ static void lists(void)
 	damage_node(node_at(w, le64_get(sb->details_root)), 0, 1);
 	check_eq(list_devices(&l, w, other, 2), -ENODATA);
 	check_str(err.text,
-		  "device 5 is not in this pool, or is in a part of the list that cannot be read");
+		  "device 5 is not in this pool, or is in a part of the list that cannot be read (run thin_check "
+		  "for details: 'thin_check POOL')");
 	look_end(&l);
 	check_eq(list_devices(&l, w, two, 2), 0);
 	check_eq(l.f.nr_devs, 0);
