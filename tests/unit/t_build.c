@@ -384,78 +384,6 @@ static void nothing_before_begin(void)
 	io_free(io);
 }
 
-/* Tries a story on a device of @nr blocks; what it says it needs, or 0 when it fits. */
-static uint64_t needs(uint64_t nr, struct model *m)
-{
-	struct io *io = io_mem_new("mem", nr * 4096);
-	struct events e = sink(io);
-	unsigned long long n = 0, has = 0;
-	struct superblock sb;
-	enum sb_fault f;
-	int r = tell(&e, 3, m);
-
-	build_free(&e);
-	if (r) {
-		check_eq(r, -ERANGE);
-		check_eq(sscanf(err.text, "too small: needs at least %llu blocks, has %llu", &n, &has), 2);
-		check_eq(has, nr);
-		check(n > nr);
-		f = nr ? superblock_open(&sb, io_mem_data(io), 0) : SB_UNREADABLE;
-		check(f != SB_OK && (f != SB_ALL_ZERO || nr < 12));
-	} else {
-		check_good(io, m);
-	}
-	io_free(io);
-	return n;
-}
-
-static void too_small(void)
-{
-	struct model m = new_model();
-	uint64_t n, last = 0;
-
-	for (uint64_t nr = 0;; nr += nr < 20 ? 1 : 29) {
-		n = needs(nr, &m);
-		if (!n)
-			break;
-		last = n;
-	}
-	/* the number that the last message named is exact */
-	check_eq(needs(last, &m), 0);
-	check_eq(needs(last - 1, &m), last);
-	free(m.map);
-}
-
-/* Leaves of a def that nobody refers to lie beyond the end when they are counted no more. */
-static void too_small_for_an_unused_def(void)
-{
-	unsigned long long n = 0, has;
-
-	for (uint64_t nr = 12; nr; nr = nr == 12 ? n : 0) {
-		struct io *io = io_mem_new("mem", nr * 4096);
-		struct events e = sink(io);
-		int r = begin(&e) ?: one_def(&e, 1, 0, 10000) ?: begin_device(&e, 1) ?: run(&e, 5, 20000, 10) ?:
-			e.ops->end_device(e.ctx, &err) ?: e.ops->end_pool(e.ctx, &err);
-
-		build_free(&e);
-		io_free(io);
-		check_eq(r, nr == 12 ? -ERANGE : 0);
-		check(!r || sscanf(err.text, "too small: needs at least %llu blocks, has %llu", &n, &has) == 2);
-	}
-	check(n > 50);
-}
-
-static void min_blocks(void)
-{
-	/* superblock, two device trees, data index, bitmap, 2 overflow trees, index, bitmap, 3 leaves */
-	check_eq(build_min_blocks(3, 9, 100, 0), 12);
-	check_eq(build_min_blocks(3, 9, 100, 64), 12);
-	check_eq(build_min_blocks(0, 0, 0, 0), 8);
-	check_eq(build_min_blocks(1, 252, 0, 0), 9);
-	check_eq(build_min_blocks(1, 253, 0, 0), 11);
-	check_eq(build_min_blocks(3, 9, 100, 16320 * 3), 14);
-}
-
 static const struct test tests[] = {
 	{ "the worked example has the counts and the 12 + 3 blocks it should", tiny },
 	{ "a def's leaves are written once and its data blocks counted once", sharing_kept },
@@ -467,9 +395,6 @@ static const struct test tests[] = {
 	{ "random pools with deep sharing read back, every count right, no node underfull", random_sharing },
 	{ "what would be invalid metadata is refused, and nothing goes on after that", refusals },
 	{ "nothing is written before the pool's parameters are accepted", nothing_before_begin },
-	{ "an output too small is named with what is needed, exactly in the end", too_small },
-	{ "so it is where a part lies beyond its end to which nobody refers", too_small_for_an_unused_def },
-	{ "the least number of blocks is known in advance", min_blocks },
 	{ 0 }
 };
 

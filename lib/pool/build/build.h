@@ -64,14 +64,13 @@ uint64_t build_blocks_around(uint64_t nr_nodes, uint64_t nr_devices, uint64_t nr
 			     uint64_t nr_metadata_blocks);
 
 /*
- * A sink that only counts.  After end_pool build_count_blocks() is the number of metadata blocks in
- * which build writes these events.  It may be too low where small shared parts have to
- * be copied, or reference counts are large: build_try().
+ * A sink that only counts.  After end_pool build_count_all() tells how many metadata blocks build takes for these
+ * events.
  */
 int build_count_new(struct events *e, struct err *err);
-uint64_t build_count_blocks(const struct events *e);
 struct build_counts {
-	uint64_t nr_blocks; /* build_count_blocks() */
+	uint64_t nr_blocks;	 /* at least; more where small shared parts have to be copied, or counts are large */
+	uint64_t nr_blocks_most; /* at most */
 	uint64_t nr_data_blocks, nr_devices;
 };
 void build_count_all(const struct events *e, struct build_counts *n);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/le.h"
 #include "base/overflow.h"
 #include "pdata/map/write.h"
 #include "pool/build/impl.h"
@@ -53,13 +54,22 @@ struct counter {
 	struct build_defs defs;
 	uint64_t nr_data_blocks;
 	uint64_t nr_devices;
-	uint64_t nr_nodes; /* of all mapping trees */
+	uint64_t nr_nodes;    /* of all mapping trees, at least */
+	uint64_t nr_more;     /* nodes more, at most, as shared leaves are not full, and small parts are copied */
+	uint64_t nr_mappings; /* of all devices; of a shared part once for each device */
 	uint64_t own, referred; /* mappings of the current device, or of the current def */
+	uint64_t between;	/* mappings of the device since the last shared part */
+	uint64_t leaves;	/* of the device, at most; those of shared parts, too */
 };
 
 static uint64_t nr_leaves(uint64_t mappings)
 {
 	return div_up(mappings, NODE_MAX_ENTRIES(8));
+}
+
+static uint64_t nodes_above(uint64_t leaves)
+{
+	return btree_build_nr_nodes(leaves * NODE_MAX_ENTRIES(8), 8) - leaves;
 }
 
 static int count_begin_pool(void *ctx, const struct pool_info *p, struct err *err)
@@ -97,7 +107,7 @@ static int count_begin_device(void *ctx, const struct device_info *d, struct err
 	(void)d;
 	(void)err;
 	c->nr_devices++;
-	c->own = c->referred = 0;
+	c->own = c->referred = c->between = c->leaves = 0;
 	return 0;
 }
 
@@ -106,9 +116,21 @@ static int count_runs(void *ctx, const struct run *run, size_t nr, struct err *e
 	struct counter *c = ctx;
 
 	(void)err;
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr; i++) {
 		c->own += run[i].len;
+		c->between += run[i].len;
+	}
 	return 0;
+}
+
+/* Mappings between shared parts are written as leaves of their own, with a copy of a neighbour if they are few. */
+static void add_between(struct counter *c)
+{
+	uint64_t leaves = c->between ? nr_leaves(c->between) + 1 : 0;
+
+	c->nr_more += leaves;
+	c->leaves += leaves;
+	c->between = 0;
 }
 
 static int count_ref(void *ctx, uint64_t name, struct err *err)
@@ -121,6 +143,11 @@ static int count_ref(void *ctx, uint64_t name, struct err *err)
 		return err_set(err, -EINVAL, "ref to undefined def %llu",
 			       (unsigned long long)name);
 	c->referred += def->last_key;
+	c->leaves += nr_leaves(def->last_key);
+	if (def->last_key < NODE_MIN_ENTRIES(8))
+		c->between += def->last_key;
+	else
+		add_between(c);
 	return 0;
 }
 
@@ -130,8 +157,13 @@ static int count_end_device(void *ctx, struct err *err)
 	uint64_t all = c->own + c->referred;
 
 	(void)err;
-	c->nr_nodes += btree_build_nr_nodes(all, 8) - MAX(nr_leaves(all), (uint64_t)1);
+	c->nr_nodes += nodes_above(MAX(nr_leaves(all), (uint64_t)1));
 	c->nr_nodes += c->referred ? nr_leaves(c->own) : MAX(nr_leaves(all), (uint64_t)1);
+	c->nr_mappings += all;
+	if (c->referred) {
+		add_between(c);
+		c->nr_more += nodes_above(c->leaves);
+	}
 	return 0;
 }
 
@@ -163,18 +195,26 @@ int build_count_new(struct events *e, struct err *err)
 	return 0;
 }
 
-uint64_t build_count_blocks(const struct events *e)
+/* A count is large from three on: no more than a third of the mappings can have one, nor of the pointers to nodes. */
+static uint64_t most_blocks(const struct counter *c)
 {
-	const struct counter *c = e->ctx;
+	uint64_t nr_nodes = c->nr_nodes + c->nr_more;
 
-	return build_blocks_around(c->nr_nodes, c->nr_devices, c->nr_data_blocks, 0);
+	nr_nodes += btree_build_nr_nodes(MIN(c->nr_mappings / 3, c->nr_data_blocks), sizeof(le32));
+	nr_nodes += btree_build_nr_nodes(nr_nodes, sizeof(le32));
+	return build_blocks_around(nr_nodes, c->nr_devices, c->nr_data_blocks, 0);
 }
 
 void build_count_all(const struct events *e, struct build_counts *n)
 {
 	const struct counter *c = e->ctx;
 
-	*n = (struct build_counts){ build_count_blocks(e), c->nr_data_blocks, c->nr_devices };
+	*n = (struct build_counts){
+		.nr_blocks = build_blocks_around(c->nr_nodes, c->nr_devices, c->nr_data_blocks, 0),
+		.nr_blocks_most = most_blocks(c),
+		.nr_data_blocks = c->nr_data_blocks,
+		.nr_devices = c->nr_devices,
+	};
 }
 
 void build_count_free(struct events *e)

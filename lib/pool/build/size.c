@@ -51,5 +51,5 @@ uint64_t size_for(const struct build_counts *n)
 {
 	uint64_t advised = size_metadata_blocks(n->nr_data_blocks, n->nr_devices);
 
-	return MAX(advised, MIN(with_reserve(n->nr_blocks), MAX_METADATA_BLOCKS));
+	return MAX(advised, MIN(with_reserve(n->nr_blocks_most), MAX_METADATA_BLOCKS));
 }

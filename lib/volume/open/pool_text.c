@@ -27,19 +27,21 @@ static int read_into(const char *path, const struct events *to, struct err *err)
 
 static int count_blocks(const char *path, uint64_t *nr, struct err *err)
 {
+	struct build_counts n;
 	struct events e;
 	int r = build_count_new(&e, err);
 
 	if (r)
 		return r;
 	r = read_into(path, &e, err);
-	if (!r)
-		*nr = build_count_blocks(&e);
+	if (!r) {
+		build_count_all(&e, &n);
+		*nr = MIN(n.nr_blocks_most, MAX_METADATA_BLOCKS);
+	}
 	build_count_free(&e);
 	return r;
 }
 
-/* -ERANGE: small shared parts had to be copied, and @nr_blocks were too few. */
 static int build_in(uint64_t nr_blocks, const char *path, struct io **io, struct err *err)
 {
 	const struct build_options opt = { .keep_flags = true };
@@ -75,9 +77,7 @@ static int open_xml(struct pool_arg *arg, const struct pool_source_options *opt,
 	r = count_blocks(arg->metadata, &nr, err);
 	if (r)
 		return r;
-	do
-		r = build_in(nr, arg->metadata, &io, err);
-	while (r == -ERANGE && (nr *= 2) <= MAX_METADATA_BLOCKS);
+	r = build_in(nr, arg->metadata, &io, err);
 	return r ? r : pool_source_open_io(arg, io, opt, out, err);
 }
 
