@@ -78,3 +78,41 @@ setup() {
 	dd if=/dev/zero of=new bs=4096 seek="$top" count=1 conv=notrunc status=none
 	thin_repair -q -i new -o none --size auto
 }
+
+# pool FILE ID MAPPINGS FIRST: a pool of one device
+one_device() {
+	{
+		echo '<superblock uuid="" time="0" transaction="1" version="2" data_block_size="128" nr_data_blocks="100000">'
+		echo "<device dev_id=\"$2\" mapped_blocks=\"$3\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
+		for ((i = 0; i < $3; i++)); do
+			echo "<single_mapping origin_block=\"$i\" data_block=\"$((2 * i + $4))\" time=\"0\"/>"
+		done
+		echo '</device></superblock>'
+	} > "$1"
+}
+
+# Blocks 1 to 10 are leaves, 11 the root, 12 the details, 13 the top level, and the older root names 13 as the leaf of mappings from 3024 on.
+@test "a top level of one device is not taken for an older tree's leaf of one mapping, which stood there" {
+	local id n
+	truncate -s 1M small
+	one_device old.xml 1 20000 1
+	for id in 1 3024 3100; do
+		one_device new.xml $id 2500 0
+		thin_restore -q -i old.xml -o small
+		thin_restore -q -i new.xml -o small
+		thin_dump small > want
+		for n in 0 12; do
+			cp small damaged
+			dd if=/dev/zero of=damaged bs=4096 seek=$n count=1 conv=notrunc status=none
+			rm -f out
+			run thin_repair --data-block-size 128 -i damaged -o out --size auto
+			echo "device $id, block $n: $output"
+			[ "$status" -le 1 ]
+			thin_dump out | grep _mapping | cmp - <(grep _mapping want)
+			[[ "$(thin_repair --list-roots -i damaged)" == *"mapping root 13"* ]]
+			rm -f out
+			thin_repair --data-block-size 128 -i damaged -o out --size auto --mapping-root 13 || [ $? -eq 1 ]
+			thin_dump out | grep _mapping | cmp - <(grep _mapping want)
+		done
+	done
+}

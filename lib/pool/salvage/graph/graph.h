@@ -123,6 +123,7 @@ struct graph {
 	struct vec moved;	  /* strays that stand in for their block, sorted by it */
 
 	uint64_t nr_data_blocks; /* UINT64_MAX: not known */
+	uint32_t newest_time;	 /* of the mappings, once linked */
 	uint64_t mapped_sum; /* sum of data_mark() over the mappings of all leaves that were read */
 };
 

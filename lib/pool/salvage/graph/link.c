@@ -105,6 +105,31 @@ static bool child_fits(const struct graph *g, const struct snode *n, uint32_t k,
 	return keys_fit(g, n, k, c);
 }
 
+/* The latest time of a mapping, where it cannot be a block of the top level's. */
+static uint32_t newest_time(const struct graph *g)
+{
+	uint32_t time = 0;
+
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].tree == TREE_MAPPING && g->node[i].flags & SN_LEAF && g->node[i].nr > 1)
+			time = MAX(time, g->node[i].max_time);
+	return time;
+}
+
+/*
+ * Is @c, child @k of @n by its place, a mapping?  Not one of another time than all others have: then it is the top level of
+ * a pool with one device, which was written over a leaf of an older pool's.
+ */
+static bool is_mapping_of(const struct graph *g, const struct snode *n, uint32_t k, const struct snode *c)
+{
+	const uint32_t value = g->edge[c->edge].block, root = node_of(g, value);
+
+	if (!keys_fit(g, n, k, c))
+		return false;
+	return value <= g->newest_time || root == NONE ||
+	       (g->node[root].flags & SN_LEAF && g->node[root].tree != TREE_MAPPING);
+}
+
 static void link_node(struct graph *g, uint32_t i, unsigned depth)
 {
 	struct snode *n = &g->node[i];
@@ -141,7 +166,7 @@ static void link_node(struct graph *g, uint32_t i, unsigned depth)
 			continue;
 		}
 		c = &g->node[e->node];
-		if (n->tree == TREE_MAPPING && n->height == 1 && may_be_mapping(c))
+		if (n->tree == TREE_MAPPING && n->height == 1 && may_be_mapping(c) && is_mapping_of(g, n, k, c))
 			graph_make_mapping(g, &g->node[e->node]);
 		if (!child_fits(g, n, k, c)) {
 			e->node = NONE;
@@ -205,6 +230,7 @@ static void make_named_mappings(struct graph *g)
 void graph_link(struct graph *g)
 {
 	graph_unmark(g, SN_LINKED | SN_LINKING | SN_LIVE | SN_BROKEN);
+	g->newest_time = newest_time(g);
 	make_named_mappings(g);
 	graph_unmark(g, SN_LINKED | SN_BROKEN);
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
