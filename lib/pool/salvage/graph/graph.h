@@ -195,6 +195,7 @@ int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err)
 /* What graph_take_stray() changed. */
 struct stray_undo {
 	struct stray st;
+	uint32_t where; /* the content of st.own was */
 	uint32_t nr_nodes, nr_edges, slot[2];
 	uint8_t kind[2];
 	uint16_t flags[2];

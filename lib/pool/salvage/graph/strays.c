@@ -144,7 +144,7 @@ int graph_take_stray(struct graph *g, const struct stray *st, struct stray_undo 
 	const uint32_t block[2] = { st->own, st->at };
 	int r;
 
-	*undo = (struct stray_undo) { .st = *st, .nr_nodes = g->nr_nodes, .nr_edges = g->nr_edges, .mapped_sum = g->mapped_sum };
+	*undo = (struct stray_undo) { .st = *st, .where = graph_where(g, st->own), .nr_nodes = g->nr_nodes, .nr_edges = g->nr_edges, .mapped_sum = g->mapped_sum };
 	for (int i = 0; i < 2; i++) {
 		const uint32_t slot = g->slot[block[i]];
 
@@ -178,7 +178,7 @@ int graph_leave_stray(struct graph *g, const struct stray_undo *undo, struct err
 		if (undo->slot[i] != NONE)
 			g->node[undo->slot[i]].flags = undo->flags[i];
 	}
-	return set_place(g, undo->st.own, undo->st.own) ? 0 : err_nomem(err, "salvage: list of misplaced blocks");
+	return set_place(g, undo->st.own, undo->where) ? 0 : err_nomem(err, "salvage: list of misplaced blocks");
 }
 
 int graph_exchange(struct graph *g, uint32_t a, uint32_t b, struct err *err)
