@@ -209,7 +209,7 @@ static void write_sectors(struct teller *t, struct named *d, uint64_t sector, ui
 		n = MIN(count, IO_MAX / 512);
 		sectors_fill(buf, sector, n, kind, tag);
 		r = target_write(d->dev, buf, n * 512, sector * 512, &err);
-		if (r == -ENOSPC && t->may_fail)
+		if (r == -EXFULL && t->may_fail)
 			break; /* so did the kernel's */
 		must(t, r);
 	}

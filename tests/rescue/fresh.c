@@ -95,7 +95,7 @@ static bool write_block(struct story *s, uint32_t id, vblock_t v)
 	if (r && r != -ENOENT)
 		errx(1, "a story: %s", e.text);
 	r = edit_alloc_data(s->pool, &b, &e);
-	if (r == -ENOSPC) /* freed blocks can be used only after a commit */
+	if (r == -EXFULL) /* freed blocks can be used only after a commit */
 		return false;
 	if (r || edit_map(s->pool, id, v, b, &e))
 		errx(1, "a story: %s", e.text);

@@ -364,7 +364,7 @@ static void change(struct pool_edit *p, uint32_t *id, uint32_t *nr)
 	} else {
 		const int r = map_new(p, id[k], rnd(900));
 
-		check(!r || r == -ENOSPC || r == -EEXIST);
+		check(!r || r == -EXFULL || r == -EEXIST);
 	}
 }
 

@@ -231,7 +231,7 @@ static void build_anew(struct salvage *s, struct jobs *jobs)
 	check_eq(build_new(out, &opt, &e, &err), 0);
 	r = salvage_emit(s, NULL, &e, &err);
 	build_free(&e);
-	check(!r || r == -ENOSPC);
+	check(!r || r == -EXFULL);
 	/* times that were wrong before are told as they were */
 	check(r || pool_sound_but(out, jobs, FINDING_NON_FATAL, FOUND_SHARED_TIME, true));
 	io_free(out);
