@@ -3,6 +3,7 @@
 /* A write that went to a wrong place: the block that it was for keeps something older, which is intact. */
 #include "old_pool.h"
 #include "pdata/block/csum.h"
+#include "pool/salvage/graph/graph.h"
 #include "pool/salvage/salvage.h"
 
 static uint8_t *block_of(struct io *io, uint64_t b)
@@ -74,9 +75,46 @@ static void of_the_details(void)
 	}
 }
 
+/* A leaf is lost that stands in two other places: the one is used, the other one is tried and left again. */
+static void of_two_copies(void)
+{
+	struct io *io;
+	struct superblock sb;
+	struct graph g = { 0 };
+	uint32_t leaf, where, nr, tried = 0;
+
+	make_old(1);
+	io = old_pool();
+	nr = (uint32_t)(io->size / MBLOCK_SIZE);
+	check_eq(superblock_open(&sb, block_of(io, 0), 0), SB_OK);
+	leaf = (uint32_t)value_of(block_of(io, value_of(block_of(io, sb.mapping_root), 0)), 0);
+	for (uint32_t at = nr - 2; at < nr; at++)
+		memcpy(block_of(io, at), block_of(io, leaf), MBLOCK_SIZE);
+	memset(block_of(io, leaf), 0x55, MBLOCK_SIZE);
+	check_eq(graph_init(&g, io, NULL) ?: graph_scan_all(&g, &err), 0);
+	where = graph_where(&g, leaf);
+	check(where != leaf);
+	for (size_t i = 0; i < g.strays.nr; i++) {
+		const struct stray st = ((struct stray *)g.strays.data)[i];
+		struct stray_undo undo;
+
+		if (st.own != leaf || st.at == where)
+			continue;
+		tried++;
+		check(graph_take_stray(&g, &st, &undo, &err) > 0);
+		check_eq(graph_where(&g, leaf), st.at);
+		check_eq(graph_leave_stray(&g, &undo, &err), 0);
+		check_eq(graph_where(&g, leaf), where);
+	}
+	check_eq(tried, 1);
+	graph_fini(&g);
+	io_free(io);
+}
+
 static const struct test tests[] = {
 	{ "a leaf that was written to a wrong place is found by its number, though something intact is in its own", of_a_leaf },
 	{ "and so are the details", of_the_details },
+	{ "a leaf that was found in two wrong places is read from the one that is used, also after the other one was tried", of_two_copies },
 	{ 0 }
 };
 
