@@ -108,9 +108,13 @@ static int witness_init(struct witness *w, struct datamap *datamap, struct err *
 /* Reads the leaves that are reached, and counts their references. */
 static int count_references(struct witness *w, struct err *err)
 {
+	int r = 0;
+
 	if (list_leaves(w))
 		return err_nomem(err, "salvage: witnesses");
-	return w->refs ? graph_read_leaves(w->datamap->graph, &w->leaves, count_leaf, w, err) : 0;
+	if (w->refs)
+		r = graph_read_leaves(w->datamap->graph, &w->leaves, count_leaf, w, err);
+	return !r && w->refs && refmap_failed(w->refs) ? err_nomem(err, "salvage: witnesses") : r;
 }
 
 /* --- the metadata map --- */
