@@ -248,8 +248,7 @@ void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 			outbuf_printf(out, "the %s %s lost", tree_text(g->tree), g->tree == TREE_DETAILS ? "are" : "is");
 		else
 			outbuf_printf(out, "block %u (%s) %s", g->block, tree_text(g->tree),
-				      g->why >= BLOCK_NODE ? "does not hold the content that belongs there" :
-							     graph_kind_text(g->why));
+				      graph_kind_text(g->why));
 		if (graph->node[g->node].nr_edges)
 			outbuf_printf(out, "; %u of its children were found",
 				      graph->node[g->node].nr_edges);

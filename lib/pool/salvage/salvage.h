@@ -6,7 +6,7 @@
  * Damaged metadata as events: every device, subtree and leaf that can still be read is returned
  * below the device it belonged to, and nothing that the pool had deleted.
  *
- * salvage_new() looks (salvage.c tells how); salvage_emit() then drives a sink.  The input is only
+ * salvage_new() looks (steps.c tells how); salvage_emit() then drives a sink.  The input is only
  * read.  All functions: one thread, the owner of @jobs.
  *
  * Memory: on a healthy pool 5 bytes a metadata block and 64 bytes a node; on a damaged one

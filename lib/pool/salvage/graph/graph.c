@@ -51,6 +51,12 @@ const char *graph_kind_text(enum block_kind kind)
 		return "cannot be read";
 	case BLOCK_STRAY:
 		return "carries another block's number";
+	case BLOCK_REFUSED:
+	case BLOCK_NODE:
+	case BLOCK_BITMAP:
+	case BLOCK_INDEX:
+	case BLOCK_SUPER:
+		return "does not hold the content that belongs there";
 	default:
 		return "has a bad checksum";
 	}
@@ -65,4 +71,5 @@ void graph_fini(struct graph *g)
 	free(g->mends.data);
 	free(g->strays.data);
 	free(g->moved.data);
+	free(g->refused.data);
 }

@@ -26,7 +26,8 @@ enum block_kind {
 	BLOCK_JUNK, /* no kind of metadata */
 	BLOCK_CUT,  /* past the end of a device that is shorter than its metadata */
 	BLOCK_IO_ERROR,
-	BLOCK_STRAY, /* whole, but it carries another block's number */
+	BLOCK_STRAY,   /* whole, but it carries another block's number */
+	BLOCK_REFUSED, /* whole, but what is there is not believed */
 	BLOCK_NODE,
 	BLOCK_BITMAP,
 	BLOCK_INDEX,
@@ -108,6 +109,7 @@ struct graph {
 	struct io *io;
 	struct jobs *jobs;
 	struct stream stream;
+	struct vec refused; /* uint32_t: blocks whose content is not believed */
 	uint32_t nr_blocks;
 	bool no_memory; /* for a look at something: nothing may be concluded, salvage_new() ends with -ENOMEM */
 	bool scanned;	/* the whole device was read */

@@ -19,7 +19,7 @@ static uint64_t nr_lost_writes(const struct tell *tell)
 	for (size_t i = 0; i < tell->trees->gaps.nr; i++) {
 		const struct gap *g = gap_at(tell->trees, i);
 
-		nr += g->why == BLOCK_STRAY || g->why >= BLOCK_NODE;
+		nr += g->why >= BLOCK_STRAY;
 	}
 	return nr;
 }
@@ -266,6 +266,14 @@ static bool ids_are_doubtful(const struct trees *trees)
 	return doubtful;
 }
 
+/* Does the user, or LVM, know another transaction than the damaged superblock's?  Then that is an older one. */
+static bool has_other_transaction(const struct super *super)
+{
+	const struct pool_overrides *given = super->opt.given.has_transaction ? &super->opt.given : &super->opt.hint;
+
+	return super->sb_repair != SB_NOT_REPAIRED && given->has_transaction && given->transaction != super->sb.transaction_id;
+}
+
 /* The result may not be the last state of the pool. */
 static bool state_is_doubtful(const struct tell *tell)
 {
@@ -276,7 +284,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	return trees->uncertain || trees->super->other_root || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
 	       trees_are_exchanged(trees) || tell->values->mapping_is_later ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
-	       parts_are_doubtful(tell) || ids_are_doubtful(trees) ||
+	       has_other_transaction(trees->super) || parts_are_doubtful(tell) || ids_are_doubtful(trees) ||
 	       counts_are_doubtful(tell) || time_is_doubtful(tell) || has_unknown_twin(tell) ||
 	       (nr_lost_writes(tell) > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts)) ||
 	       (nr_lost_writes(tell) && !counts_are_whole(tell->counts) && counts_are_others(tell->counts)) ||

@@ -117,6 +117,16 @@ static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint3
 		take_bitmap(r, index, &map);
 }
 
+/* Is the index a leaf that lacks bitmaps of the superblock's map?  It is of the time before the data device was extended. */
+static bool has_short_index(const struct reading *r)
+{
+	const struct graph *g = r->datamap->graph;
+	const uint32_t root = node_of(g, r->datamap->super->sb.data_sm.bitmap_root);
+
+	return root != NONE && g->node[root].tree == TREE_INDEX && g->node[root].flags & SN_LEAF &&
+	       g->node[root].nr < div_up(r->datamap->super->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP);
+}
+
 /* When all have been read: takes the odd one, if it is the right one.  False: they are of another state than the superblock. */
 static bool settle_bitmaps(struct reading *r)
 {
@@ -124,7 +134,7 @@ static bool settle_bitmaps(struct reading *r)
 	const bool has_sb = r->datamap->super->has_sb;
 	const bool is_right = has_sb && bitmaps_odd_is_right(&r->seen) &&
 			      graph_get(r->datamap->graph, (uint32_t)r->seen.odd_block, &map, NULL) >= 0;
-	const bool is_other = has_sb && !is_right && bitmaps_are_of_other(&r->seen);
+	const bool is_other = has_sb && !is_right && (bitmaps_are_of_other(&r->seen) || has_short_index(r));
 
 	if (is_right)
 		take_bitmap(r, r->seen.odd, &map);
@@ -255,6 +265,10 @@ int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **kno
 	over = node_of(g, super->sb.data_sm.ref_count_root);
 	if (super->sb.data_sm.ref_count_root && over != NONE && g->node[over].tree == TREE_OVERFLOW)
 		(void)graph_each_leaf(g, over, 4, read_overflow, &r, NULL);
+	if (refmap_failed(r.count)) {
+		free_reading(&r);
+		return err_nomem(err, "salvage: data space map");
+	}
 	datamap->large_lost = r.nr_large < nr_large(r.count);
 	*count = r.count;
 	*known = r.known;

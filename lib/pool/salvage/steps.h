@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 The thin-pool-tools authors */
+#ifndef POOL_SALVAGE_STEPS_H
+#define POOL_SALVAGE_STEPS_H
+/* The steps from damaged metadata to a pool. */
+#include "pool/salvage/salvage.h"
+#include "pool/salvage/state.h"
+
+/* As salvage_new(), but with each of the @nr_refused blocks taken for one that cannot be read. */
+int salvage_look(struct io *meta, struct jobs *jobs, const struct salvage_options *opt, const uint32_t *refused, size_t nr_refused,
+		 struct salvage **out, struct err *err);
+
+/*
+ * Where *@out, which salvage_look() returned with @r, is not all that the pool had: looks once more without blocks that may
+ * hold an older content, and replaces it by a better result.  Returns the new @r.
+ */
+int salvage_look_again(struct salvage **out, struct io *meta, struct jobs *jobs, int r, struct err *err);
+
+#endif
