@@ -173,11 +173,11 @@ uint64_t used_bits_find(const struct used_bits *u, uint64_t from, uint64_t end, 
 		const struct used_group *g = i < u->nr_groups ? &u->group[i] : NULL;
 		unsigned at;
 
-		if (!g || g->nr > from / GROUP_BITS) { /* what lies before it is clear */
+		if (!g) /* behind the last group all is clear */
+			return set ? end : from;
+		if (g->nr > from / GROUP_BITS) { /* what lies before it is clear */
 			if (!set)
 				return from;
-			if (!g)
-				return end;
 			from = g->nr * GROUP_BITS;
 		}
 		at = find_in_group(g, from % GROUP_BITS, set);
