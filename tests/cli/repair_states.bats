@@ -58,6 +58,17 @@ setup() {
 	EOT
 }
 
+@test "a damaged superblock with another transaction than the user gives may be of an older state" {
+	local t
+	printf 'x' | dd of=pool bs=1 conv=notrunc status=none
+	t=$(thin_dump --repair pool 2> /dev/null | sed -n 's/.* transaction="\([0-9]*\)" version.*/\1/p')
+	thin_repair -i pool -o out --size auto --transaction-id "$t"
+	rm out
+	run thin_repair -i pool -o out --size auto --transaction-id $((t + 3))
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"the damaged superblock has transaction $t, not $((t + 3)): it may be of an older state"* ]]
+}
+
 @test "an empty pool over an older one is told, also when its top level is lost" {
 	printf '<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="64">\n</superblock>\n' >xml
 	truncate -s 262144 new

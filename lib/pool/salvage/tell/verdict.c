@@ -266,14 +266,6 @@ static bool ids_are_doubtful(const struct trees *trees)
 	return doubtful;
 }
 
-/* Does the user, or LVM, know another transaction than the damaged superblock's?  Then that is an older one. */
-static bool has_other_transaction(const struct super *super)
-{
-	const struct pool_overrides *given = super->opt.given.has_transaction ? &super->opt.given : &super->opt.hint;
-
-	return super->sb_repair != SB_NOT_REPAIRED && given->has_transaction && given->transaction != super->sb.transaction_id;
-}
-
 /* The result may not be the last state of the pool. */
 static bool state_is_doubtful(const struct tell *tell)
 {
@@ -284,7 +276,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	return trees->uncertain || trees->super->other_root || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
 	       trees_are_exchanged(trees) || tell->values->mapping_is_later ||
 	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
-	       has_other_transaction(trees->super) || parts_are_doubtful(tell) || ids_are_doubtful(trees) ||
+	       tell->values->other_transaction || parts_are_doubtful(tell) || ids_are_doubtful(trees) ||
 	       counts_are_doubtful(tell) || time_is_doubtful(tell) || has_unknown_twin(tell) ||
 	       (nr_lost_writes(tell) > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts)) ||
 	       (nr_lost_writes(tell) && !counts_are_whole(tell->counts) && counts_are_others(tell->counts)) ||

@@ -75,6 +75,7 @@ static void header_transaction(struct values *values)
 	const struct trees *trees = values->trees;
 	const struct salvage_options *o = &super->opt;
 	uint64_t newest = 0;
+	const struct pool_overrides *known = o->given.has_transaction ? &o->given : &o->hint;
 	bool any = false;
 
 	for (size_t i = 0; i < trees->nr_devs; i++)
@@ -82,6 +83,11 @@ static void header_transaction(struct values *values)
 			newest = MAX(newest, trees->dev[i].info.transaction);
 			any = true;
 		}
+	if (super->has_sb && super->sb_repair != SB_NOT_REPAIRED && known->has_transaction && known->transaction != super->sb.transaction_id) {
+		values->other_transaction = true;
+		outbuf_printf(&values->header_notes, "the damaged superblock has transaction %llu, not %llu: it may be of an older state\n",
+			      (unsigned long long)super->sb.transaction_id, (unsigned long long)known->transaction);
+	}
 	if (o->given.has_transaction) {
 		values->info.transaction = o->given.transaction;
 	} else if (super->has_sb) {
