@@ -3,7 +3,7 @@
 #ifndef PDATA_TREE_EXPAND_H
 #define PDATA_TREE_EXPAND_H
 /* What an internal node passes on to its children.  Private to the walk. */
-#include "pdata/tree/keys.h"
+#include "pdata/tree/record.h"
 
 /* What a node passes on to a child, besides the child's keys. */
 struct bequest {
@@ -30,29 +30,6 @@ static inline uint64_t walk_last(const struct walk *w, uint32_t b, const le64 *k
 
 	return last < le64_get(keys[nr - 1]) ? UINT64_MAX : last;
 }
-
-/* The last key that child @i of @nr may have, where the node itself may go up to @last. */
-static inline uint64_t walk_child_last(const le64 *keys, uint32_t i, uint32_t nr, uint64_t last)
-{
-	return i + 1 < nr ? MIN(le64_get(keys[i + 1]) - 1, last) : last;
-}
-
-/* Room for @len numbers in the arena; *at: its place + 1.  NULL: no memory. */
-uint32_t *walk_arena_get(struct walk *w, struct walk_worker *me, uint32_t len, uint32_t *at);
-
-/* The record of @b is the one at place @at - 1.  0 or -ENOMEM. */
-int walk_put_inner(struct walk *w, struct walk_worker *me, uint32_t b, uint32_t at);
-
-/* Child @i of @b lies beyond the device.  0 or -ENOMEM. */
-int walk_note_outside(struct walk *w, struct walk_worker *me, uint32_t b, const struct node *n,
-		      uint32_t i);
-
-/*
- * Keeps the children of an internal node in the arena; with @keys (for a node on the spine, where
- * they are needed once more) the keys behind them.  NULL: no memory.
- */
-uint32_t *walk_keep(struct walk *w, struct walk_worker *me, uint32_t b, const struct node *n,
-		    bool keys);
 
 /*
  * Passes @q on from @b to its child *@c, which may have the keys from @first to @last.  1: the child knew all

@@ -14,7 +14,7 @@
 
 #include "base/order.h"
 #include "base/search.h"
-#include "pdata/tree/keys.h"
+#include "pdata/tree/record.h"
 
 void walk_forget(struct walk *w)
 {

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #include "base/vec.h"
-#include "pdata/tree/expand.h"
+#include "pdata/tree/record.h"
 
 __attribute__((cold)) int walk_add_fault(struct walk_worker *me, const struct walk_fault *f)
 {

@@ -12,7 +12,6 @@
 
 #include "base/vec.h"
 #include "pdata/tree/expand.h"
-#include "pdata/tree/keys.h"
 #include "pdata/tree/model.h"
 
 #define WINDOW ((size_t)64 << 10) /* nodes read in one call: their list takes 512 KiB at most */
