@@ -26,8 +26,8 @@ struct again {
 	int r;	       /* of the best */
 	unsigned left; /* looks */
 	bool differ;   /* two results have all mappings back, and are not the same */
-	struct vec refused, better; /* uint32_t: without which the best was found, in the last round and in this one */
-	struct vec tried; /* uint32_t: in this round */
+	struct vec refused; /* uint32_t: without which the last round's best was found */
+	struct vec tried;   /* uint32_t: in this round */
 };
 
 /* Data blocks in use whose mappings are not as many as the data map counts; UINT64_MAX: it does not tell. */
@@ -141,16 +141,6 @@ static uint64_t sum_of(const struct salvage *s)
 	return sum;
 }
 
-static bool has(const struct vec *list, uint32_t block)
-{
-	const uint32_t *b = list->data;
-
-	for (size_t i = 0; i < list->nr; i++)
-		if (b[i] == block)
-			return true;
-	return false;
-}
-
 static int copy(struct vec *to, const struct vec *from)
 {
 	const uint32_t *b = from->data;
@@ -163,7 +153,7 @@ static int copy(struct vec *to, const struct vec *from)
 }
 
 /* Judges @*s, of @r; when it is better it becomes the best, and @*s the other one. */
-static int keep_better(struct again *a, struct salvage **s, int r, const struct vec *without)
+static int keep_better(struct again *a, struct salvage **s, int r)
 {
 	struct salvage *other = *a->best;
 
@@ -178,7 +168,7 @@ static int keep_better(struct again *a, struct salvage **s, int r, const struct 
 	*a->best = *s;
 	*s = other;
 	a->r = 0;
-	return copy(&a->better, without);
+	return 0;
 }
 
 /* Takes the steps without @block[], and what was refused before. */
@@ -189,11 +179,11 @@ static int look_without(struct again *a, const uint32_t *block, size_t nr)
 	int r = copy(&without, &a->refused);
 
 	for (size_t i = 0; i < nr && !r; i++)
-		r = has(&without, block[i]) ? 0 : vec_put(&without, block[i]);
+		r = block_is_listed(&without, block[i]) ? 0 : vec_put(&without, block[i]);
 	if (!r && without.nr > a->refused.nr && without.nr <= MAX_REFUSED && a->left) {
 		a->left--;
 		r = salvage_look(a->meta, a->jobs, &(*a->best)->super.opt, without.data, without.nr, &s, NULL);
-		r = r == -ENOMEM ? r : s ? keep_better(a, &s, r, &without) : 0;
+		r = r == -ENOMEM ? r : s ? keep_better(a, &s, r) : 0;
 	}
 	salvage_free(s);
 	free(without.data);
@@ -205,7 +195,7 @@ static int try_block(struct again *a, uint64_t block)
 	const struct graph *g = &(*a->best)->graph;
 	const uint32_t b = (uint32_t)block;
 
-	if (!block || block >= g->nr_blocks || g->kind[block] < BLOCK_NODE || has(&a->tried, b))
+	if (!block || block >= g->nr_blocks || g->kind[block] < BLOCK_NODE || block_is_listed(&a->tried, b))
 		return 0;
 	return vec_put(&a->tried, b) ? -ENOMEM : look_without(a, &b, 1);
 }
@@ -297,14 +287,13 @@ int salvage_look_again(struct salvage **out, struct io *meta, struct jobs *jobs,
 	a.left = MIN(MAX_LOOKS_AGAIN, MAX_BLOCKS_AGAIN / MAX(s->graph.nr_blocks, 1u));
 	do {
 		a.tried.nr = 0;
-		e = copy(&a.refused, &a.better) ?: try_all(&a);
-	} while (!e && a.better.nr > a.refused.nr && !(*out)->tell.mappings_back && a.left);
+		e = copy(&a.refused, &(*out)->graph.refused) ?: try_all(&a);
+	} while (!e && (*out)->graph.refused.nr > a.refused.nr && !(*out)->tell.mappings_back && a.left);
 	if (a.differ)
 		(*out)->trees.uncertain = true;
 	if (a.differ && !e)
 		e = tell_judge(&(*out)->tell, err);
 	free(a.refused.data);
-	free(a.better.data);
 	free(a.tried.data);
 	return e ? err_nomem(err, "salvage") : a.r;
 }

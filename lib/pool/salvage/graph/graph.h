@@ -148,6 +148,17 @@ static inline void *graph_noted(struct graph *g, void *p)
 	return p;
 }
 
+/* Is the block in a list, of uint32_t, that is short? */
+static inline bool block_is_listed(const struct vec *list, uint32_t block)
+{
+	const uint32_t *b = list->data;
+
+	for (size_t i = 0; i < list->nr; i++)
+		if (b[i] == block)
+			return true;
+	return false;
+}
+
 static inline uint32_t node_of(const struct graph *g, uint64_t block)
 {
 	return block < g->nr_blocks ? g->slot[block] : NONE;

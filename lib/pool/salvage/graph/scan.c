@@ -159,16 +159,6 @@ enum block_kind graph_kind_of(const void *data)
 	}
 }
 
-static bool is_refused(const struct graph *g, mblock_t at)
-{
-	const uint32_t *block = g->refused.data;
-
-	for (size_t i = 0; i < g->refused.nr; i++)
-		if (block[i] == at)
-			return true;
-	return false;
-}
-
 static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data, int status)
 {
 	const struct loader *l = ctx;
@@ -184,7 +174,7 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 		graph->kind[at] = BLOCK_IO_ERROR;
 		return 0;
 	}
-	if (is_refused(graph, at)) {
+	if (block_is_listed(&graph->refused, (uint32_t)at)) {
 		graph->kind[at] = BLOCK_REFUSED;
 		return 0;
 	}
