@@ -15,7 +15,7 @@
 #include "pool/salvage/steps.h"
 
 #define MAX_LOOKS_AGAIN	 32	     /* in all */
-#define MAX_BLOCKS_AGAIN (1u << 17) /* that are read for them */
+#define MAX_WORK_AGAIN	 (1u << 17) /* blocks and devices of all looks */
 #define MAX_REFUSED	 4	     /* blocks at a time */
 
 /* What is tried, and how good the best result is. */
@@ -284,7 +284,7 @@ int salvage_look_again(struct salvage **out, struct io *meta, struct jobs *jobs,
 	if (r == -EINVAL || (!r && (s->tell.mappings_back || (!nr_off(s) && trees_fit_details(&s->trees)))) || has_given_roots(&s->super) ||
 	    s->super.opt.nr_take)
 		return r;
-	a.left = MIN(MAX_LOOKS_AGAIN, MAX_BLOCKS_AGAIN / MAX(s->graph.nr_blocks, 1u));
+	a.left = MIN(MAX_LOOKS_AGAIN, MAX_WORK_AGAIN / (s->graph.nr_blocks + s->trees.nr_devs + 1));
 	do {
 		a.tried.nr = 0;
 		e = copy(&a.refused, &(*out)->graph.refused) ?: try_all(&a);
