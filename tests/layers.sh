@@ -154,14 +154,18 @@ cut -d' ' -f1,2 "$tmp/calls" | sort -u | tsort 2>&1 >/dev/null | sed 's/^tsort: 
 result "no files call each other in a loop"
 
 # A room's functions are called through its public headers: one of them names each.
-set -f
-while read -r room _ headers; do
-	[ "$headers" != '*' ] || headers=$(cd "lib/$room" && find . -name '*.h')
-	for h in $headers; do
-		tr -cs 'A-Za-z0-9_' '\n' <"lib/$room/$h" | sed "s,^,$room ,"
-	done
-done <"$tmp/rooms" | sort -u >"$tmp/named"
-set +f
+find lib -name '*.h' | awk '
+	function name_words(room, file,  line, words, n, i) {
+		while ((getline line <file) > 0) {
+			n = split(line, words, /[^A-Za-z0-9_]+/)
+			for (i = 1; i <= n; i++)
+				if (!seen[room, words[i]]++)
+					print room, words[i]
+		}
+		close(file)
+	}
+	FNR == NR { rooms[$1] = $3; for (i = 3; i <= NF; i++) if ($i != "*") name_words($1, "lib/" $1 "/" $i); next }
+	{ for (room in rooms) if (rooms[room] == "*" && index($0, "lib/" room "/") == 1) name_words(room, $0) }' "$tmp/rooms" - >"$tmp/named"
 (cd "$objects" && find bin nbdkit -name '*.o' -exec nm -A -u {} +) 2>/dev/null |
 	sed -n 's/^\([^:]*\)\.o:  *U \(.*\)$/\1 \2/p' | sort -u >"$tmp/above"
 cat "$tmp/used" "$tmp/above" | awk "$rooms_awk"' FILENAME == ARGV[2] { named[$1 " " $2] = 1; next }
