@@ -60,7 +60,7 @@ pretended() {
 	printf '#!/bin/sh\necho npm "$@" >>%s/asked\n! grep -qx registry %s/refused || { echo no registry; exit 1; }\nmkdir -p node_modules/playwright-core\n' "$PWD" "$PWD" >bin/npm
 	printf '#!/bin/sh\ncase $4 in python3-jsonschema) exit 1;; esac\necho install ok installed\n' >bin/dpkg-query
 	printf '#!/bin/sh\nexec "$@"\n' >bin/sudo
-	printf '#!/bin/sh\necho "# PASS:  3"\n' >bin/make
+	printf '#!/bin/sh\necho "$@" >>%s/made\necho "# PASS:  3"\n' "$PWD" >bin/make
 	chmod +x bin/*
 	BUILD=$PWD/build PATH=$PWD/bin:$PATH run top/quickstart "$@"
 }
@@ -80,4 +80,14 @@ pretended() {
 	rm asked
 	pretended --build
 	[ "$status" -eq 0 ] && [ ! -e asked ]
+}
+
+@test "quickstart --test runs every test, and hands make check the variables of CHECK" {
+	pretended --test
+	[ "$status" -eq 0 ]
+	grep -qx -e "-C $PWD/build -j[0-9]* check" made
+	rm made
+	CHECK='SOURCE_TESTS= A=1' pretended --test
+	[ "$status" -eq 0 ]
+	grep -qx -e "-C $PWD/build -j[0-9]* check SOURCE_TESTS= A=1" made
 }
