@@ -40,9 +40,13 @@ held_by() {
 	esac
 }
 
-# The table with another device in place of the pool's, in a file of its own; ORIGIN: of t2.
-table_with() { # METADATA DATA [ORIGIN]
-	sed "s|thin-pool pool data|thin-pool $1 $2|; s|thin pool 2|&${3:+ $3}|" table >table.new
+# The table with another device in place of the pool's, in a file of its own; ORIGIN: of t2.  No process is started.
+table_with() { # METADATA DATA [ORIGIN [SECTORS of t1]]
+	{
+		read -r table_line && echo "${table_line% pool data *} $1 $2 ${table_line##* pool data }"
+		read -r table_line && echo "t1: 0 ${4:-1536} ${table_line#t1: 0 1536 }"
+		read -r table_line && echo "$table_line${3:+ $3}"
+	} <table >table.new
 }
 
 writer() {
@@ -90,7 +94,7 @@ pair() {
 	apply) thin_apply -f -O raw -i "$2" "$3" ;;
 	apply-qcow2) thin_apply -f -i "$2" "$3" ;;
 	apply-meta) table_with "$2" "$3" && thin_apply -f -i base table.new t1 ;;
-	apply-data) cp pool pool.new && table_with pool.new "$3" && sed -i 's/^t1: 0 1536/t1: 0 8192/' table.new &&
+	apply-data) cp pool pool.new && table_with pool.new "$3" '' 8192 &&
 		thin_apply -f -O raw -i "$2" table.new t1 ;;
 	apply-origin) cp pool pool.new && table_with pool.new "$3" "$2" && thin_apply -f -i base table.new t2 ;;
 	message) table_with "$2" "$3" && thin_message -f table.new 'create_thin 77' ;;
