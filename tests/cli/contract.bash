@@ -39,6 +39,28 @@ with_input() {
 	esac
 }
 
+# long_options: those that a help on standard input lists
+long_options() { grep -oE '^  +(-[A-Za-z], )?--[a-z0-9-]+' | grep -oE -- '--[a-z][a-z0-9-]*'; }
+
+# each_alone COMMAND WORD...: runs it with each word alone, all of them for two minutes at most.  What WORD number N made it
+# say is in the file said.N, and its status in STATUSES[N].  One process for each, where bats's run starts six.
+each_alone() {
+	timeout 120 bash -c 'n=0; for word in "${@:2}"; do
+		"$1" "$word" </dev/null >/dev/null 2>"said.$n"
+		echo $?
+		n=$((n + 1))
+	done' - "$@" >statuses
+	mapfile -t STATUSES <statuses
+	[ "${#STATUSES[@]}" -eq $(($# - 1)) ] || { echo "$*: does not end"; return 1; }
+}
+
+# alone N: what bats's run would have set for word N
+alone() {
+	status=${STATUSES[$1]}
+	IFS= read -r -d '' stderr <"said.$1" || :
+	stderr=${stderr%$'\n'}
+}
+
 # $1 = wanted status; there is a message, and it begins with the command's name.
 expect() {
 	local what=$2
