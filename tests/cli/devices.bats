@@ -36,14 +36,6 @@ holds() {
 	sync disk
 }
 
-# does COMMAND...: sets status and stderr as bats's run does, which starts four processes for it
-does() {
-	status=0
-	"$@" >out.txt 2>err.txt || status=$?
-	IFS= read -r -d '' stderr <err.txt || :
-	stderr=${stderr%$'\n'}
-}
-
 # refused NAME: with 74, words about the device, and its first bytes, those before the partition, stay
 refused() {
 	local name=$1
