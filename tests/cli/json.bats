@@ -80,7 +80,7 @@ every_reader() {
 # The ranges of a repair, a line each: of the text in FILE, and of the JSON in FILE
 text_ranges() {
 	sed -nE "s/^.*(device [0-9]+): likely, but not proved: blocks ([^(]*[^ (]).*/\1 likely \2/p
-		s/^.*(device [0-9]+): open, may be another device's: blocks ([^(]*[^ (]).*/\1 open \2/p
+		s/^.*(device [0-9]+): open, may be another device's or older: blocks ([^(]*[^ (]).*/\1 open \2/p
 		s/^.*(device [0-9]+): (the lost blocks are|blocks may be lost) in blocks ([^(]*[^ (]).*/\1 lost \3/p" "$1" | sort
 }
 json_ranges() {

@@ -77,6 +77,60 @@ fixture() {
 	[[ "$stderr" != *"corrected"* ]]
 }
 
+# A pool of a device and a snapshot of it that was written to since: its runs are BEGIN DATA LENGTH TIME
+origin_and_snapshot() {
+	echo '<superblock uuid="" time="1" transaction="2" version="2" data_block_size="128" nr_data_blocks="1000">
+		<device dev_id="1" mapped_blocks="100" transaction="0" creation_time="0" snap_time="1">
+		<range_mapping origin_begin="0" data_begin="0" length="100" time="0"/></device>
+		<device dev_id="2" mapped_blocks="100" transaction="1" creation_time="1" snap_time="1">'
+	for run; do
+		read -r begin data length time <<<"$run"
+		echo "<range_mapping origin_begin=\"$begin\" data_begin=\"$data\" length=\"$length\" time=\"$time\"/>"
+	done
+	echo '</device></superblock>'
+}
+open_ranges() { jq -c '[.devices[] | .dev_id, .certainty, (.open_ranges[] | .begin, .length)]' json; }
+
+@test "thin_repair: where the data map counts fewer mappings of a data block, all of them are open, but not by an older map" {
+	truncate -s 256K old new
+	nr=$((1 + RANDOM % 60)) at=$((1 + RANDOM % 39))
+	origin_and_snapshot "0 0 100 0" | thin_restore -q -i - -o old
+	origin_and_snapshot "0 0 $at 0" "$at 200 $nr 1" "$((at + nr)) $((at + nr)) $((100 - at - nr)) 0" | thin_restore -q -i - -o new
+	cp new pool
+	leaf=$(u64_at new $(($(u64_at new 320) * 4096 + 2048 + 8)))
+	copy_block old "$leaf" "$leaf"
+	repair
+	[ "$status" -eq 1 ]
+	for dev in 1 2; do
+		[[ "$stderr" == *"device $dev: open, may be another device's or older: blocks $at-$((at + nr - 1)) "* ]]
+	done
+	thin_repair --dry-run --format json -i pool >json || [ $? -eq 1 ]
+	[ "$(open_ranges)" = "[1,\"open\",$at,$nr,2,\"open\",$at,$nr]" ]
+	cp new pool
+	index=$(($(u64_at new 80) * 4096))
+	bitmap=$(u64_at new $((index + 32 + 8 * $(od -An -tu4 -j$((index + 20)) -N4 new))))
+	copy_block old "$bitmap" "$bitmap"
+	repair
+	[ "$status" -eq 0 ]
+	thin_repair --dry-run --format json -i pool >json
+	[ "$(open_ranges)" = '[1,"proved",2,"proved"]' ]
+}
+
+@test "thin_repair: parts that no number confirms are likely, also where they fit in no other place" {
+	fixture snap-tree
+	cp snap-tree/meta.img pool
+	# all children of a device's root are found; a leaf of the same device is lost, too
+	top=$(u64_at pool 320)
+	root=$(u64_at pool $((top * 4096 + 2048)))
+	leaf=$(u64_at pool $((root * 4096 + 2048 + 8)))
+	zero_block "$root"
+	zero_block "$leaf"
+	repair
+	[ "$status" -eq 1 ]
+	thin_repair --dry-run --format json -i pool >json || [ $? -eq 1 ]
+	jq -e 'any(.devices[]; .certainty == "lost" and (.likely_ranges | length) > 0)' json
+}
+
 @test "thin_repair: without a superblock another pool's rests are not called whole" {
 	fixture plain fuzz-1
 	cp plain/meta.img pool

@@ -14,7 +14,8 @@ struct device_report {
 	struct runs lost;    /* that had or may have had mappings */
 	struct runs dropped; /* whose mappings could not be */
 	struct runs likely;  /* of nodes that evidence put there */
-	struct runs open;    /* of nodes that could also belong elsewhere */
+	struct runs open;    /* of nodes that could also belong elsewhere; of data blocks with more mappings than are counted */
+	bool confirmed;      /* tell_device_is_confirmed() */
 };
 
 struct telling {

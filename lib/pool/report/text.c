@@ -92,7 +92,7 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 	put_ranges(s, dev, &d.lost, missing ? "the lost blocks are in" : "blocks may be lost in",
 		   out);
 	put_ranges(s, dev, &d.dropped, "dropped, because they cannot be right:", out);
-	put_ranges(s, dev, &d.open, "open, may be another device's:", out);
+	put_ranges(s, dev, &d.open, "open, may be another device's or older:", out);
 	if (!s->tell.mappings_back || verbose)
 		put_ranges(s, dev, &d.likely, "likely, but not proved:", out);
 	device_report_fini(&d);

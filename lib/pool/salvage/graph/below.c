@@ -4,8 +4,6 @@
 #include "base/overflow.h"
 #include "pool/salvage/graph/graph.h"
 
-enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
-
 bool graph_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth)
 {
 	const struct snode *n = &g->node[i];

@@ -311,7 +311,8 @@ enum answer graph_contains(const struct graph *g, uint32_t root, uint32_t node);
  */
 typedef int graph_device_fn(void *ctx, uint64_t id, uint32_t root);
 int graph_each_device(const struct graph *g, uint32_t top, graph_device_fn *fn, void *ctx);
-/* Is something below node @i missing or dropped?  @memo: a byte a node, all zero at first. */
+/* Is something below node @i missing or dropped?  @memo: a byte a node, all zero at first, or HOLES_SOME where the caller has a reason. */
+enum { HOLES_UNKNOWN, HOLES_NONE, HOLES_SOME };
 bool graph_has_holes(const struct graph *g, uint32_t i, uint8_t *memo, unsigned depth);
 /* How many mappings can be in the lost parts below node @i at most?  @memo: a number a node, all zero at first. */
 uint64_t graph_room(const struct graph *g, uint32_t i, uint64_t *memo, unsigned depth);

@@ -19,11 +19,23 @@ struct tell {
 	struct values *values;
 	bool mappings_back; /* all mappings of all devices; details or fields may be rebuilt */
 	bool lossless, intact;
+	bool found_is_live; /* assign_found_is_live() */
+	bool unexplained;   /* mappings are missing because writes were lost, or for no reason that is known */
 };
 
 /* --- verdict.c --- */
 int tell_judge(struct tell *tell, struct err *err);
 bool tell_device_is_whole(const struct tell *tell, uint32_t dev_id);
+/*
+ * Do numbers confirm what was found for the device?  If not, a node that would do in no other place may all the same belong to something that
+ * is lost and not known of.
+ */
+bool tell_device_is_confirmed(const struct tell *tell, const struct sdevice *d);
+/*
+ * May a part of its tree be an older content, though none is lost, also of a tree that the top level names?  It has another number of mappings than
+ * its details say; or these are lost, and mappings are missing because writes were lost, or for no reason that is known.
+ */
+bool tell_tree_may_be_older(const struct tell *tell, const struct sdevice *d);
 
 /* --- emit.c --- */
 int tell_events(struct values *values, const struct emit_options *opt, const struct events *to, struct err *err);

@@ -352,6 +352,13 @@ static bool mappings_are_back(const struct tell *tell, uint8_t *memo)
 	return true;
 }
 
+/* Are mappings missing because writes were lost, or for no reason that is known? */
+static bool is_unexplained(const struct tell *tell)
+{
+	return tell->datamap->agrees.missing &&
+	       (nr_lost_writes(tell) || !(trees_have_gap(tell->trees, TREE_MAPPING) || trees_have_gap(tell->trees, TREE_TOP)));
+}
+
 int tell_judge(struct tell *tell, struct err *err)
 {
 	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)tell->graph->nr_nodes + 1, 1);
@@ -361,6 +368,8 @@ int tell_judge(struct tell *tell, struct err *err)
 	tell->mappings_back = mappings_are_back(tell, memo);
 	tell->lossless = tell->mappings_back && !tell->values->header_invented &&
 			 details_are_back(tell->trees);
+	tell->found_is_live = assign_found_is_live(tell->assign);
+	tell->unexplained = is_unexplained(tell);
 	return 0;
 }
 
@@ -370,4 +379,14 @@ bool tell_device_is_whole(const struct tell *tell, uint32_t dev_id)
 	const struct sdevice *d = trees_find_device(tell->trees, dev_id);
 
 	return memo && d && !state_is_doubtful(tell) && device_is_back(tell, d, memo);
+}
+
+bool tell_device_is_confirmed(const struct tell *tell, const struct sdevice *d)
+{
+	return tell->mappings_back || d->root_given || (has_its_count(tell->graph, d) && tell->found_is_live);
+}
+
+bool tell_tree_may_be_older(const struct tell *tell, const struct sdevice *d)
+{
+	return d->source == DETAILS_LIVE ? !has_its_count(tell->graph, d) : tell->unexplained;
 }

@@ -343,5 +343,6 @@ bool datamap_is_settled(const struct datamap *datamap)
 void datamap_end(struct datamap *datamap)
 {
 	refmap_free(datamap->missing);
+	refmap_free(datamap->over);
 	free(datamap->seen);
 }

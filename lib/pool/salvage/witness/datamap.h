@@ -33,6 +33,8 @@ struct datamap {
 	bool has_other;	 /* a bitmap is of another state than the index, or all of it than the superblock */
 	bool large_lost; /* a count of three in @missing may be any larger one */
 	struct agreement agrees;
+	/* by data block: 1: it has more mappings than the map, which is of the superblock's state, counts.  NULL: none has */
+	struct refmap *over;
 };
 
 /* --- data.c --- */

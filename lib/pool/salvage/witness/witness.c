@@ -325,6 +325,20 @@ static void compare_data(const struct witness *w, struct agreement *a)
 			compare_bitmap(w, i, a);
 }
 
+/* Notes which data blocks have more mappings than the map counts: but not by a map that may itself be of another state. */
+static int note_over(const struct witness *w)
+{
+	struct datamap *datamap = w->datamap;
+
+	if (!datamap->agrees.excess || datamap->has_other)
+		return 0;
+	datamap->over = refmap_new(refmap_nr_blocks(w->refs), false);
+	for (uint64_t b = 0; datamap->over && (b = refmap_find_used(w->refs, b)) < refmap_nr_blocks(w->refs); b++)
+		if (w->known[b / ENTRIES_PER_BITMAP] && is_excess(w, refmap_get(w->stored, b), refmap_get(w->refs, b)))
+			refmap_set(datamap->over, b, 1);
+	return datamap->over ? 0 : -ENOMEM;
+}
+
 int witness_agreement(struct datamap *datamap, struct err *err)
 {
 	const struct graph *g = datamap->graph;
@@ -335,6 +349,8 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 	struct witness w;
 	int r;
 
+	refmap_free(datamap->over);
+	datamap->over = NULL;
 	if (has_given_roots(super))
 		return 0; /* the space maps are those of another state */
 	maps = look_at_maps(super);
@@ -344,6 +360,8 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 		r = count_references(&w, err);
 		if (!r && w.stored)
 			compare_data(&w, a);
+		if (!r && note_over(&w))
+			r = err_nomem(err, "salvage: witnesses");
 	}
 	if (!r && super->has_sb) {
 		a->twice = maps.twice;
