@@ -18,7 +18,7 @@ else
 	sentence="random damages: every intact mapping is back, none is invented, the exit status is right"
 fi
 rescue=$abs_top_builddir/tests/rescue/rescue
-echo 1..222
+echo 1..223
 if "$rescue" "$@" "$work"/*/meta.img >"$work/out"; then
 	echo "ok 1 - $sentence"
 else
@@ -323,6 +323,9 @@ harsher "so it is where disks fail" 850 "-y -n 360 -f 30" "-y -n 5000 -f 200"
 table
 # Contents of two blocks were exchanged, with the checksums and numbers that are right there.
 harsher "and where contents were exchanged" 990 "-s 60002 -n 1100 -f 200 -z -k 0" "-s 60002 -n 4000 -f 200 -z -k 0"
+table
+# Leaves are as they stood there some commits before.
+harsher "and what is wrong then is in a range that the report names" 990 "-s 71010 -n 300 -f 100 -w -U 0" "-s 71010 -n 4000 -f 200 -w -U 500"
 table
 # Over large trees, also of three levels.
 harsher "and so it is with large trees" 900 "-n 230 -f 0 -T 4" "-n 4000 -f 0 -T 4"

@@ -3,11 +3,11 @@
 /*
  * Damages whole pools in every way that devices fail, rescues them, and compares with the truth.
  *
- *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-H HERD] [-A ANEW] [-C CRASHED] [-x|-y|-z] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK] [-D DOUBT]
- *	      [-I] [-v] POOL...
+ *	harsh [-s SEED] [-n TRIALS] [-f FRESH] [-T TALL] [-H HERD] [-A ANEW] [-C CRASHED] [-x|-y|-z|-w] [-k KIND] [-t TRIAL] [-L LIES] [-W WRONG] [-B BACK]
+ *	      [-D DOUBT] [-U UNNAMED] [-I] [-v] POOL...
  *
  * -x: other kinds of damage (kinds.c).  -y: those of devices below (devices.c).  -z: of programs, with the right
- * checksums (sealed.c).  -I: the commits of version 1.0.0, see harsh.h.
+ * checksums (sealed.c).  -w: leaves as they were some commits before (kinds.c).  -I: the commits of version 1.0.0, see harsh.h.
  * Besides the pools in the files -f of them are made afresh from the seed, -T with a device of many
  * mappings, every second one with a tree of three levels, -H with many devices, most of which nobody writes to, -A that were
  * written anew in the end, and -C whose last commit was not completed.
@@ -19,6 +19,9 @@
  *	missed		intact mappings that are not back in those trials, and in how many of them
  *	of all		of all mappings, intact or not
  *	wrong		mappings that the pool did not have, and in how many trials
+ *	unnamed		those of them, and of devices that it did not have, that are in no range which the report calls likely, open
+ *			or lost, and in how many trials; but for status 0, and where it says that all may be as it was before
+ *	named		mappings that it had, and that are in such a range
  *	new ids		mappings under an id that is told to be invented
  *	lies		trials called lossless although a mapping differs, but for images that are themselves another
  *			healthy pool
@@ -26,7 +29,7 @@
  *	needless	those of them for which no other pool with this image is found
  *
  * Exit status 1 with more lies than -L, more than -W wrong mappings in a million, less than -B per mille
- * back, or more needless doubts than -D.
+ * back, more needless doubts than -D, or more unnamed mappings than -U.
  */
 #include <err.h>
 #include <getopt.h>
@@ -49,7 +52,7 @@ struct sample {
 };
 
 struct score {
-	uint64_t trials, mappings, intact, back, back_all, wrong, wrong_trials, renamed, lies,
+	uint64_t trials, mappings, intact, back, back_all, wrong, wrong_trials, unnamed, unnamed_trials, named, renamed, lies,
 		doubted, undecided, whole, decided_intact, decided_back, missed_trials;
 	double seconds;
 };
@@ -110,7 +113,7 @@ static uint8_t *find_lost(const struct pool *p, const struct harm *h)
 /* --- one trial --- */
 
 struct verdict {
-	uint64_t mappings, intact, back, back_all, wrong;
+	uint64_t mappings, intact, back, back_all, wrong, unnamed, named;
 	uint64_t renamed; /* under an id that the pool did not have: told, and not counted as wrong */
 	bool same; /* the mappings are just those of the pool, under its devices */
 	bool said, broken;
@@ -130,6 +133,12 @@ static uint64_t count_renamed(const struct pool *p, const struct result *r)
 	return nr;
 }
 
+static void count_wrong(const struct mapped *m, struct verdict *v)
+{
+	v->wrong++;
+	v->unnamed += m->leaf == NOT_NAMED;
+}
+
 static void compare(const struct pool *p, const struct harm *h, struct result *r, struct verdict *v)
 {
 	uint8_t *lost = find_lost(p, h);
@@ -141,21 +150,21 @@ static void compare(const struct pool *p, const struct harm *h, struct result *r
 	for (size_t i = 0; i < p->nr_maps; i++) {
 		bool same;
 
-		while (k < r->nr && by_dev_key(&r->map[k], &p->map[i]) < 0) {
-			v->wrong++;
-			k++;
-		}
+		while (k < r->nr && by_dev_key(&r->map[k], &p->map[i]) < 0)
+			count_wrong(&r->map[k++], v);
 		same = k < r->nr && !by_dev_key(&r->map[k], &p->map[i]);
 		k += same;
 		if (same && r->map[k - 1].value != p->map[i].value) {
-			v->wrong++;
+			count_wrong(&r->map[k - 1], v);
 			same = false;
 		}
+		v->named += same && r->map[k - 1].leaf == IN_RANGE;
 		v->intact += !lost[p->map[i].leaf];
 		v->back += same && !lost[p->map[i].leaf];
 		v->back_all += same;
 	}
-	v->wrong += r->nr - k;
+	while (k < r->nr)
+		count_wrong(&r->map[k++], v);
 	v->renamed = count_renamed(p, r);
 	v->wrong -= v->renamed;
 	v->same &= !v->wrong && !v->renamed && v->back_all == v->mappings;
@@ -171,8 +180,6 @@ static bool is_right(const struct harm *h, uint32_t i)
 /* Compares with the pool, and with the older states that are right as well: the best one counts. */
 static void judge(struct harm *h, struct result *r, struct verdict *v)
 {
-	if (r->nr)
-		qsort(r->map, r->nr, sizeof(*r->map), by_dev_key);
 	compare(h->pool, h, r, v);
 	for (uint32_t i = 0; i < h->history->nr && !v->same; i++) {
 		struct verdict other;
@@ -214,6 +221,10 @@ static void rescue(struct harm *h, struct jobs *jobs, bool verbose, struct verdi
 		r = salvage_emit(s, NULL, &to, &e);
 	if (!r)
 		salvage_totals(s, &totals);
+	if (result.nr)
+		qsort(result.map, result.nr, sizeof(*result.map), by_dev_key);
+	if (!r)
+		result_note_named(&result, s);
 	judge(h, &result, v);
 	v->said = totals.mappings_back;
 	v->broken = result.broken;
@@ -277,6 +288,11 @@ static void run_trial(const struct sample *s, const struct sample *rests, uint64
 		score->back_all += v.back_all;
 		score->wrong += v.wrong;
 		score->wrong_trials += v.wrong > 0;
+		if (v.said)
+			v.unnamed = v.named = 0;
+		score->unnamed += v.unnamed;
+		score->unnamed_trials += v.unnamed > 0;
+		score->named += v.named;
 		score->renamed += v.renamed;
 		other = v.same ? NULL : is_other_pool(&h) ? "mappings" : NULL;
 		score->lies += v.said && !v.same && !other;
@@ -291,8 +307,8 @@ static void run_trial(const struct sample *s, const struct sample *rests, uint64
 		}
 		if (v.broken || (v.said && !v.same) || v.wrong || v.back < v.intact || verbose || (v.same && !v.said && !other))
 			printf("# trial %" PRIu64 " %s %s: back %" PRIu64 " of %" PRIu64
-			       " intact, %" PRIu64 " wrong%s%s%s%s\n",
-			       nr, kind->name, s->name, v.back, v.intact, v.wrong,
+			       " intact, %" PRIu64 " wrong, %" PRIu64 " unnamed%s%s%s%s\n",
+			       nr, kind->name, s->name, v.back, v.intact, v.wrong, v.unnamed,
 			       v.said && !v.same && !other ? ", LIE" : "",
 			       v.said && !other ? ""
 			       : v.same		? ", doubted; another pool has other "
@@ -312,18 +328,18 @@ static void print_score(const char *name, const struct score *s)
 {
 	if (s->trials)
 		printf("%-21s %6" PRIu64 " %8.2f %8.2f %7" PRIu64 " (%2" PRIu64 ") %8.2f %8" PRIu64
-		       " (%3" PRIu64 ") %8" PRIu64 " %5" PRIu64 " %5" PRIu64 " %5" PRIu64 " of %5" PRIu64
+		       " (%3" PRIu64 ") %7" PRIu64 " (%2" PRIu64 ") %8" PRIu64 " %8" PRIu64 " %5" PRIu64 " %5" PRIu64 " %5" PRIu64 " of %5" PRIu64
 		       " %8.2f\n",
 		       name, s->trials, percent(s->back, s->intact),
 		       percent(s->decided_back, s->decided_intact),
 		       s->decided_intact - s->decided_back, s->missed_trials,
-		       percent(s->back_all, s->mappings), s->wrong, s->wrong_trials, s->renamed,
+		       percent(s->back_all, s->mappings), s->wrong, s->wrong_trials, s->unnamed, s->unnamed_trials, s->named, s->renamed,
 		       s->lies, s->doubted, s->doubted - s->undecided, s->whole,
 		       1000 * s->seconds / (double)s->trials);
 }
 
 struct config {
-	uint64_t seed, trials, fresh, tall, herd, anew, crash, only, lies, wrong, back, needless;
+	uint64_t seed, trials, fresh, tall, herd, anew, crash, only, lies, wrong, back, needless, unnamed;
 	int kind;
 	const char *keep;
 	const struct kind *list;
@@ -334,8 +350,8 @@ struct config {
 /* The number that option @o sets, NULL: it sets none. */
 static uint64_t *number(struct config *c, int o)
 {
-	static const char name[] = "snfTHACtLWBD";
-	uint64_t *const to[] = { &c->seed, &c->trials, &c->fresh, &c->tall, &c->herd, &c->anew, &c->crash, &c->only, &c->lies, &c->wrong, &c->back, &c->needless };
+	static const char name[] = "snfTHACtLWBDU";
+	uint64_t *const to[] = { &c->seed, &c->trials, &c->fresh, &c->tall, &c->herd, &c->anew, &c->crash, &c->only, &c->lies, &c->wrong, &c->back, &c->needless, &c->unnamed };
 	const char *at = strchr(name, o);
 
 	return at ? to[at - name] : NULL;
@@ -345,7 +361,7 @@ static void parse(struct config *c, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:n:f:T:H:A:C:k:t:L:W:B:D:o:vxyzI")) != -1) {
+	while ((o = getopt(argc, argv, "s:n:f:T:H:A:C:k:t:L:W:B:D:U:o:vxyzwI")) != -1) {
 		uint64_t *to = number(c, o);
 
 		if (to)
@@ -361,9 +377,9 @@ static void parse(struct config *c, int argc, char **argv)
 		else if (o == 'x' || o == 'y') {
 			c->list = o == 'x' ? more_kinds : device_kinds;
 			c->nr_list = o == 'x' ? nr_more_kinds : nr_device_kinds;
-		} else if (o == 'z') {
-			c->list = sealed_kinds;
-			c->nr_list = nr_sealed_kinds;
+		} else if (o == 'z' || o == 'w') {
+			c->list = o == 'z' ? sealed_kinds : stale_kinds;
+			c->nr_list = o == 'z' ? nr_sealed_kinds : nr_stale_kinds;
 		} else
 			exit(64);
 	}
@@ -416,6 +432,7 @@ int main(int argc, char **argv)
 			    .lies = UINT64_MAX,
 			    .wrong = UINT64_MAX,
 			    .needless = UINT64_MAX,
+			    .unnamed = UINT64_MAX,
 			    .list = kinds,
 			    .nr_list = nr_kinds,
 			    .kind = -1 };
@@ -440,8 +457,8 @@ int main(int argc, char **argv)
 			run_trial(&sample[pool_of(t, nr)], &sample[rests_of(t, nr)], c.seed, t, &c.list[kind], jobs,
 				  c.keep, c.verbose, &score[kind]);
 	}
-	printf("%-21s %6s %8s %8s %7s %4s %8s %8s %5s %8s %5s %5s %14s %8s\n", "damage", "trials",
-	       "back %", "decided", "missed", "in", "of all %", "wrong", "in", "new ids", "lies",
+	printf("%-21s %6s %8s %8s %7s %4s %8s %8s %5s %7s %4s %8s %8s %5s %5s %14s %8s\n", "damage", "trials",
+	       "back %", "decided", "missed", "in", "of all %", "wrong", "in", "unnamed", "in", "named", "new ids", "lies",
 	       "doubt", "needless", "ms");
 	for (int k = 0; k < c.nr_list; k++) {
 		const uint64_t *from = (const uint64_t *)&score[k];
@@ -461,6 +478,6 @@ int main(int argc, char **argv)
 	free(score);
 	jobs_free(jobs);
 	return all.lies > c.lies || all.back * 1000 < all.intact * c.back ||
-	       all.doubted - all.undecided > c.needless ||
+	       all.doubted - all.undecided > c.needless || all.unnamed > c.unnamed ||
 	       (c.wrong != UINT64_MAX && all.wrong * 1000000 > all.mappings * c.wrong);
 }

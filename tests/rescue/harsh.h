@@ -70,6 +70,8 @@ extern const struct kind device_kinds[]; /* -y */
 extern const int nr_device_kinds;
 extern const struct kind sealed_kinds[]; /* -z */
 extern const int nr_sealed_kinds;
+extern const struct kind stale_kinds[]; /* -w */
+extern const int nr_stale_kinds;
 
 /* A block that the pool uses. */
 uint32_t harm_live_block(struct harm *h);

@@ -439,3 +439,37 @@ const struct kind more_kinds[] = {
 	{ "two kinds", two_kinds },
 };
 const int nr_more_kinds = sizeof(more_kinds) / sizeof(more_kinds[0]);
+
+/* One write of a leaf of mappings was lost: its block holds the leaf that stood there some commits before. */
+static bool stale_leaf(struct harm *h)
+{
+	const struct history *y = h->history;
+	const uint32_t begin = below(&h->rng, h->nr_blocks), skip = y->nr > 1 ? below(&h->rng, y->nr - 1) : 0;
+
+	for (uint32_t i = 0; y->nr > 1 && i < h->nr_blocks * (y->nr - 1); i++) {
+		const uint32_t b = (begin + i / (y->nr - 1)) % h->nr_blocks;
+		const uint8_t *old = y->state[(skip + i) % (y->nr - 1)] + (size_t)b * 4096;
+
+		if (!(h->pool->roles[b] & 1 << ROLE_LEAF) || h->pool->roles[b] & 1 << ROLE_HELD || csum_classify(old, NULL) != CSUM_IS_NODE ||
+		    u64(old, 8) != b || u32(old, 4) != 2 || u32(old, 24) != 8 || !u32(old, 16) || !memcmp(old, harm_at(h, b), 4096))
+			continue;
+		memcpy(harm_at(h, b), old, 4096);
+		return true;
+	}
+	return false;
+}
+
+static bool stale_leaves(struct harm *h)
+{
+	bool any = stale_leaf(h);
+
+	for (uint32_t i = 1 + below(&h->rng, 3); i; i--)
+		any |= stale_leaf(h);
+	return any;
+}
+
+const struct kind stale_kinds[] = {
+	{ "stale leaf", stale_leaf },
+	{ "stale leaves", stale_leaves },
+};
+const int nr_stale_kinds = sizeof(stale_kinds) / sizeof(stale_kinds[0]);

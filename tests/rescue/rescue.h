@@ -24,7 +24,7 @@ static inline uint64_t u64(const uint8_t *p, size_t at)
 }
 
 struct mapped {
-	uint32_t dev, leaf; /* leaf: the block it stands in */
+	uint32_t dev, leaf; /* leaf: the block it stands in; of a result: enum named */
 	uint64_t key, value;
 };
 
@@ -95,6 +95,10 @@ struct result {
 
 extern const struct events_ops result_ops;
 void result_free(struct result *r);
+/* Is a mapping in a range that the report calls likely, open or lost?  Or does it say that all devices may be as they were before? */
+enum named { NOT_NAMED, IN_RANGE, IN_STATE };
+/* Of all mappings, which are sorted by device and key. */
+void result_note_named(struct result *r, struct salvage *s);
 
 /* What thin_repair -v would say (@s may be NULL), and @error. */
 void print_report(struct salvage *s, const char *error);

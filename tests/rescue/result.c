@@ -4,9 +4,10 @@
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rescue.h"
-#include "pool/report/report.h"
+#include "pool/report/impl.h"
 
 #define PUSH(arr, nr, cap)                                              \
 	({                                                              \
@@ -125,6 +126,39 @@ void result_free(struct result *r)
 	free(r->map);
 	free(r->dev);
 	free(r->defs);
+}
+
+/* Of a device that is called likely or open as a whole no range is named. */
+static bool is_in_range(const struct sdevice *dev, const struct device_report *d, uint64_t key)
+{
+	const struct runs *const named[] = { &d->lost, &d->likely, &d->open };
+	bool any = false;
+
+	for (size_t i = 0; i < 3; i++)
+		if (runs_has(named[i], key))
+			return true;
+		else
+			any |= named[i]->nr;
+	return dev->id_invented || (!any && strcmp(certainty_text(dev, d), "proved"));
+}
+
+void result_note_named(struct result *r, struct salvage *s)
+{
+	struct telling t;
+	size_t k = 0;
+
+	if (telling_init(&t, s))
+		err(1, "memory");
+	for (size_t i = 0; i < s->trees.nr_devs; i++) {
+		const struct sdevice *dev = &s->trees.dev[i];
+		struct device_report d = { 0 };
+
+		report_device(&t, dev, &d);
+		for (; k < r->nr && r->map[k].dev <= dev->info.dev_id; k++)
+			r->map[k].leaf = is_in_range(dev, &d, r->map[k].key) ? IN_RANGE : state_has_newer(&s->state) ? IN_STATE : 0;
+		device_report_fini(&d);
+	}
+	telling_fini(&t);
 }
 
 int by_dev_key(const void *pa, const void *pb)
