@@ -172,3 +172,28 @@ open_ranges() { jq -c '[.devices[] | .dev_id, .certainty, (.open_ranges[] | .beg
 		done
 	done
 }
+
+@test "thin_repair: a tree that lost a leaf comes back under a new id, where top level, details and metadata bitmaps are lost too" {
+	local nr=1200 index root leaf b
+	{
+		echo '<superblock uuid="" time="0" transaction="1" version="2" data_block_size="128" nr_data_blocks="5000">'
+		echo "<device dev_id=\"7\" mapped_blocks=\"$nr\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
+		awk -v nr=$nr 'BEGIN { for (i = 0; i < nr; i++) printf "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", i, (i * 7) % 5000 }'
+		echo '</device></superblock>'
+	} >xml
+	truncate -s 4M pool
+	thin_restore -q -i xml -o pool
+	index=$(u64_at pool 208)
+	root=$(u64_at pool $(($(u64_at pool 320) * 4096 + 2048)))
+	leaf=$(u64_at pool $((root * 4096 + 2048 + 8))) # the second
+	thin_dump --no-shared pool | sort >whole
+	for b in "$(u64_at pool 320)" "$(u64_at pool 328)" "$(u64_at pool $((index * 4096 + 16)))" "$leaf"; do
+		zero_block "$b"
+	done
+	repair
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"its id is lost; this number is invented"* ]] || { echo "$stderr"; return 1; }
+	thin_dump --no-shared out | sort >back
+	[ -z "$(grep mapping back | comm -23 - whole)" ]                   # nothing is invented
+	[ "$(grep -c mapping back)" -gt 1 ] && [ "$(thin_ls --no-headers -o MAPPED_BLOCKS out)" -gt 700 ]
+}

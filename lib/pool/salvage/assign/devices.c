@@ -85,6 +85,7 @@ static int add_nameless(struct trees *trees, uint32_t root, struct err *err)
 
 #define MAX_INVENTED 1000 /* trees that are tried against the data map */
 
+/* Whole trees first. */
 static int highest_newest(const void *pa, const void *pb, void *ctx)
 {
 	const struct super *super = ctx;
@@ -92,12 +93,12 @@ static int highest_newest(const void *pa, const void *pb, void *ctx)
 			   *b = &super->graph->node[*(const uint32_t *)pb];
 	uint32_t age_a = block_age(super, a->block), age_b = block_age(super, b->block);
 
-	return ORDER(b->height, a->height) ?: ORDER(age_a, age_b);
+	return ORDER(a->flags & SN_BROKEN, b->flags & SN_BROKEN) ?: ORDER(b->height, a->height) ?: ORDER(age_a, age_b);
 }
 
 /*
  * Does the node lack a parent?  One whose count is lost does, if nothing refers to it (@unknown); then the data map must
- * still miss each of its mappings.
+ * still miss each of its mappings, those that are there.
  */
 static bool lacks_device(const struct counts *counts, const struct snode *n, bool unknown)
 {
@@ -106,7 +107,7 @@ static bool lacks_device(const struct counts *counts, const struct snode *n, boo
 	if (n->tree != TREE_MAPPING || n->flags & SN_VIRTUAL || !n->nr_mappings)
 		return false;
 	refs = counts_missing_refs(counts, n->block);
-	return unknown ? refs == COUNT_UNKNOWN && !(n->flags & (SN_CHILD | SN_BROKEN | SN_LIVE | SN_DENIED))
+	return unknown ? refs == COUNT_UNKNOWN && !(n->flags & (SN_CHILD | SN_LIVE | SN_DENIED))
 		       : refs && refs < COUNT_MANY;
 }
 
