@@ -69,6 +69,38 @@ setup() {
 	[[ "$output" == *"the damaged superblock has transaction $t, not $((t + 3)): it may be of an older state"* ]]
 }
 
+@test "a damaged superblock may be older than a state that the device holds, though all is whole that it names" {
+	local n
+	damage_super() { dd of=pool bs=1 conv=notrunc status=none; }
+	printf 'xyz' | damage_super
+	thin_repair -i pool -o out --size auto # there is no other state
+	thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o pool
+	for n in 951 952 953; do
+		thin_message pool "create_thin $n"
+		head -c 4096 pool >super.$n
+	done
+	for n in 951 952 953; do
+		dd if=super.$n of=pool bs=4096 conv=notrunc iflag=fullblock status=none
+		printf 'xyz' | damage_super
+		run thin_repair --dry-run -i pool
+		[ "$status" -eq $((n < 953)) ] || { echo "$n: $status $output"; return 1; }
+		[ $n != 952 ] || [[ "$output" == *"whether the pool was in this state or in another"* ]] || { echo "$n: $output"; return 1; }
+		[[ "$output" == *"mapped blocks:"* ]]
+	done
+}
+
+@test "an older superblock, of which a byte was put right, still says how the pool was" {
+	local n
+	for n in 951 952 953; do
+		thin_message pool "create_thin $n"
+		head -c 4096 pool >super.$n
+	done
+	{ printf 'x' && tail -c +2 super.951; } | dd of=pool bs=4096 conv=notrunc iflag=fullblock status=none
+	run --separate-stderr thin_repair -i pool -o out --size auto
+	[ "$status" -eq 1 ]
+	thin_dump --no-shared out | grep _mapping | cmp - <(thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o pool && thin_dump --no-shared pool | grep _mapping)
+}
+
 @test "an empty pool over an older one is told, also when its top level is lost" {
 	printf '<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="64">\n</superblock>\n' >xml
 	truncate -s 262144 new

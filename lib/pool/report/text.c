@@ -181,7 +181,7 @@ void put_super(const struct salvage *s, struct outbuf *out)
 		outbuf_add(out, values->header_notes.data, values->header_notes.len);
 	put_agreement(s, out);
 	if (state_has_newer(state))
-		outbuf_str(out, state->rival ? "without the superblock it is not known whether the pool was in this state or in another that is "
+		outbuf_str(out, state->rival ? "without an intact superblock it is not known whether the pool was in this state or in another that is "
 					       "there: devices may be as they were before, or have changes that were not completed; "
 					       "--list-roots lists the roots of the others\n" :
 					       "the newest changes may be lost: devices may be as they were before\n");

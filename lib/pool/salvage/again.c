@@ -264,8 +264,13 @@ static int try_all(struct again *a)
 	struct vec suspects = { 0 };
 	struct superblock sb;
 	int r = list_suspects(*a->best, &suspects);
+	bool has_sb = !io_read(a->meta, buf, MBLOCK_SIZE, 0, NULL) && superblock_open(&sb, buf, 0) == SB_OK;
 
-	if (!r && !io_read(a->meta, buf, MBLOCK_SIZE, 0, NULL) && superblock_open(&sb, buf, 0) == SB_OK)
+	if (!has_sb && (*a->best)->super.has_sb) { /* it was damaged, and corrected */
+		sb = (*a->best)->super.sb;
+		has_sb = true;
+	}
+	if (!r && has_sb)
 		r = try_named(a, &sb);
 	if (!r && (*a->best)->datamap.has_other)
 		r = try_block(a, (*a->best)->super.sb.data_sm.bitmap_root);

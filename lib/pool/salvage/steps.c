@@ -170,12 +170,14 @@ static bool has_empty_details(const struct trees *trees)
 
 /*
  * The last snapshot and its origin are both gone.  They were deleted; or the nodes are of an older state than the
- * superblock, whose own nodes may still be somewhere.
+ * superblock, whose own nodes may still be somewhere.  Or all is whole that a damaged superblock names, which may be an older one.
  */
 static int look_for_newer(struct tell *tell, struct err *err)
 {
 	int r = graph_scan_all(tell->graph, err);
 
+	if (!r && tell->super->sb_repair == SB_FIELDS)
+		r = state_look_for_newer(tell->state, err);
 	if (!r && has_newer_details(tell->counts)) {
 		tell->datamap->agrees.strange++;
 		tell->intact = false;
@@ -231,8 +233,8 @@ int salvage_look(struct io *meta, struct jobs *jobs, const struct salvage_option
 	if (!r && s->super.has_sb && !s->trees.nr_devs && superblock_is_new(&s->super.sb) &&
 	    !has_given_roots(&s->super))
 		r = state_look_under(&s->state, err);
-	else if (!r && whole && trees_newest_time(&s->trees) < s->super.sb.time &&
-		 !has_given_roots(&s->super))
+	else if (!r && whole && !has_given_roots(&s->super) &&
+		 (trees_newest_time(&s->trees) < s->super.sb.time || s->super.sb_repair == SB_FIELDS))
 		r = look_for_newer(&s->tell, err);
 	if (!r) {
 		trees_sum_devices(&s->trees);

@@ -68,6 +68,20 @@ static bool claim_stands(struct counts *counts)
 	return votes >= 3;
 }
 
+/* Is the newest state on the device another one than the superblock's? */
+static int compare_with_newest(struct state *state, struct err *err)
+{
+	struct superblock *sb = &state->super->sb;
+	const struct superblock own = *sb;
+	int r;
+
+	*sb = (struct superblock) { .time = own.time };
+	r = state_find_roots(state, 0, err);
+	state->rival = state->outdated = sb->mapping_root != own.mapping_root || sb->details_root != own.details_root;
+	*sb = own;
+	return r ? r : counts_read(state->counts, err);
+}
+
 static int try_claim(struct state *state, struct err *err)
 {
 	struct super *super = state->super;
@@ -79,10 +93,12 @@ static int try_claim(struct state *state, struct err *err)
 		return 0;
 	super->sb = super->claim;
 	r = counts_read(state->counts, err);
-	if (!r && claim_stands(state->counts))
+	if (!r && claim_stands(state->counts)) {
 		state->roots = ROOTS_CLAIMED;
-	else
+		r = compare_with_newest(state, err);
+	} else {
 		super->sb = found;
+	}
 	return r;
 }
 
@@ -158,6 +174,12 @@ static int try_other_state(struct state *state, struct err *err)
 					      .has_nr_data_blocks = true,
 					      .nr_data_blocks = own.data_sm.nr_blocks };
 	return 0;
+}
+
+int state_look_for_newer(struct state *state, struct err *err)
+{
+	graph_link(state->graph);
+	return compare_with_newest(state, err);
 }
 
 static const char *what_is_at(const struct graph *g, uint32_t block)

@@ -72,6 +72,9 @@ int state_settle_roots(struct state *state, struct err *err);
 /* The same for the trees of devices that the user gave. */
 int state_check_taken(const struct super *super, struct err *err);
 
+/* All that the superblock names is whole, but it was damaged itself: is the newest state on the device another one?  @rival, @outdated. */
+int state_look_for_newer(struct state *state, struct err *err);
+
 /* May a block have been lost that a newer state than the salvaged one used? */
 bool state_newer_may_be_lost(const struct state *state);
 /* The roots were searched for, and newer ones may be lost; or they are older than the superblock. */
