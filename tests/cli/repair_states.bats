@@ -159,3 +159,33 @@ one_device() {
 		done
 	done
 }
+
+@test "details that may be as old as the lost write of the top level do not say whose an empty tree is" {
+	need python3
+	thin_message pool "create_thin 900" "set_transaction_id 5 6"
+	cp pool before
+	thin_message pool "delete 900" "set_transaction_id 6 7"
+	thin_message pool "create_thin 901" "set_transaction_id 7 8"
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$abs_top_srcdir/tests/oracle python3 - <<-'EOT'
+	import struct
+	from thinpool import BLOCK, SALT_INDEX, SALT_NODE, crc, u64
+	def read(path):
+	    return bytearray(open(path, "rb").read())
+	def put(image, at, content, salt): # as if it had been written there then
+	    b = bytearray(content)
+	    struct.pack_into("<Q", b, 8, at)
+	    struct.pack_into("<I", b, 0, crc(b) ^ salt)
+	    image[at * BLOCK:(at + 1) * BLOCK] = b
+	def block(image, b):
+	    return image[b * BLOCK:(b + 1) * BLOCK]
+	pool, before = read("pool"), read("before")
+	top, details = u64(pool, 320), u64(pool, 328)
+	put(pool, details, block(before, u64(before, 328)), SALT_NODE)
+	put(pool, top, block(before, u64(before, 208)), SALT_INDEX)
+	open("pool", "wb").write(pool)
+	EOT
+	run thin_repair -i pool -o out --size auto
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"device 900: missing from the top-level mapping tree"* ]] || { echo "$output"; return 1; }
+	[[ "$output" == *"the newest changes may be lost: devices may be as they were before"* ]] || { echo "$output"; return 1; }
+}

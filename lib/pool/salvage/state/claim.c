@@ -352,9 +352,26 @@ static bool has_other_roots(const struct counts *counts)
 						  (find_orphan(counts, TREE_OVERFLOW) == NONE) + (index == NONE);
 }
 
+/*
+ * Was the write of the top level lost, and that of the details, too?  Since the details' last device the superblock has a transaction more: a
+ * device of them may have been deleted, and a new one have the tree that is taken for its, which is empty, or a snapshot's.
+ */
+static bool details_may_be_older(const struct counts *counts)
+{
+	const struct trees *trees = counts->trees;
+	uint64_t newest = 0;
+	bool lost = false;
+
+	for (size_t i = 0; i < trees->gaps.nr; i++)
+		lost |= gap_at(trees, i)->tree == TREE_TOP && gap_at(trees, i)->why >= BLOCK_STRAY;
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		newest = MAX(newest, trees->dev[i].info.transaction);
+	return lost && counts->super->has_sb && newest + 1 < counts->super->sb.transaction_id;
+}
+
 bool state_has_newer(const struct state *state)
 {
-	return state->outdated ||
+	return state->outdated || details_may_be_older(state->counts) ||
 	       (!state->super->has_sb && state->roots != ROOTS_CLAIMED && !has_given_roots(state->super) &&
 		(state->rivals || state_newer_may_be_lost(state) || has_other_roots(state->counts)));
 }
