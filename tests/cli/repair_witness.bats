@@ -197,3 +197,28 @@ open_ranges() { jq -c '[.devices[] | .dev_id, .certainty, (.open_ranges[] | .beg
 	[ -z "$(grep mapping back | comm -23 - whole)" ]                   # nothing is invented
 	[ "$(grep -c mapping back)" -gt 1 ] && [ "$(thin_ls --no-headers -o MAPPED_BLOCKS out)" -gt 700 ]
 }
+
+@test "thin_repair: a lost root that may have been a leaf gets nothing where the other device then has just what it lacks" {
+	local root1 root2
+	{
+		echo '<superblock uuid="" time="3" transaction="1" version="2" data_block_size="128" nr_data_blocks="5000">'
+		awk 'BEGIN {
+			line = "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"1\"/>\n"
+			print "<device dev_id=\"1\" mapped_blocks=\"220\" transaction=\"0\" creation_time=\"0\" snap_time=\"3\">"
+			for (i = 0; i < 220; i++) printf line, 900000 + i * 2, i
+			print "</device><device dev_id=\"2\" mapped_blocks=\"882\" transaction=\"0\" creation_time=\"3\" snap_time=\"3\">"
+			for (i = 0; i < 882; i++) printf line, i * 3, 1000 + i * 2
+			print "</device></superblock>" }'
+	} >xml
+	truncate -s 4M pool
+	thin_restore -q -i xml -o pool
+	root1=$(u64_at pool $(($(u64_at pool 320) * 4096 + 2048)))
+	root2=$(u64_at pool $(($(u64_at pool 320) * 4096 + 2056)))
+	cp pool whole
+	zero_block "$root1"
+	zero_block "$root2"
+	repair
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 1: 0 mapped blocks kept, 220 lost"* && "$stderr" != *"may be another device's"* ]] || { echo "$stderr"; return 1; }
+	cmp <(thin_dump --no-shared --dev-id 2 out | grep _mapping) <(thin_dump --no-shared --dev-id 2 whole | grep _mapping)
+}

@@ -311,7 +311,7 @@ static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_
 	a->open += open;
 	assign_mark(a, cand,
 		    open		       ? CERTAINTY_OPEN :
-		    a->need && margin >= FORCED ? CERTAINTY_PROVED :
+		    a->need && margin >= FORCED && !a->held_short ? CERTAINTY_PROVED :
 						  CERTAINTY_LIKELY);
 	return take_options(a, h, cand, NONE);
 }
@@ -332,8 +332,8 @@ static int place_group(struct assignment *a, struct heap *h, uint32_t cand)
 
 static int place_known(struct assignment *a)
 {
-	/* before the first choice, and the first one that is not sure, the numbers are asked */
-	int32_t ask = a->need ? FORCED : INT32_MIN;
+	/* before the first choice, and the first one that is not sure, the numbers are asked; before all if a node may have no place */
+	int32_t ask = !a->need ? INT32_MIN : a->held_short ? INT32_MAX : FORCED;
 	struct heap h = { 0 };
 	int r = 0;
 	uint32_t nr;
@@ -348,7 +348,7 @@ static int place_known(struct assignment *a)
 		if (!a->cand[e.cand].refs || !nr)
 			continue;
 		if (margin < ask) {
-			ask = margin >= SURE_MARGIN ? SURE_MARGIN : INT32_MIN;
+			ask = margin >= FORCED ? FORCED : margin >= SURE_MARGIN ? SURE_MARGIN : INT32_MIN;
 			r = assign_solve(a);
 			chain_group(a);
 			r = r ? r : heap_push(&h, e);
@@ -359,7 +359,7 @@ static int place_known(struct assignment *a)
 		if (!r && a->head && ask < FORCED && margin >= e.margin && (margin < FORCED || a->grouped[e.cand]))
 			r = place_group(a, &h, e.cand);
 	}
-	if (!r && ask == FORCED)
+	if (!r && ask >= FORCED)
 		r = assign_solve(a);
 	heap_fini(&h);
 	return r;
@@ -416,6 +416,12 @@ int assign(struct assignment *a)
 {
 	int r = list_options(a);
 
+	if (a->need && a->assign->super->sb.held_root) {
+		bool any;
+
+		super_mark_held(a->assign->super);
+		a->held_short = super_held_is_short(a->assign->super, &any) || super_held_is_lost(a->assign->super);
+	}
 	if (!r && a->nr_opts)
 		r = a->need ? chain_find(a) : twins_find(a);
 	if (!r)

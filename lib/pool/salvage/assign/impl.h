@@ -57,6 +57,7 @@ struct assignment {
 	uint32_t *taken;       /* nodes, by place: each has room for all its options */
 	uint32_t open;	       /* choices with too small a margin */
 	uint32_t looks;	       /* at options, for exchanges */
+	bool held_short;       /* a node may be the held metadata snapshot's, which lost a part */
 };
 
 #define SURE_MARGIN  60 /* margin from which a choice is believed */

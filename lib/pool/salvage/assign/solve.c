@@ -5,7 +5,8 @@
  * each device as many mappings as it lacks.  Often only one way of placing the nodes does both:
  * then it is proved, and no evidence is weighed.  Of several ways the one with the strongest
  * evidence is taken; where another way differs, the result is a choice.  Nodes whose keys adjoin
- * each other stay together (chains), unless there is no such way.
+ * each other stay together (chains), unless there is no such way.  If there is none at all, a lost root may have been
+ * a leaf, whose device gets nothing; then a node may be the held metadata snapshot's, which lost a part.
  *
  * Independent groups of nodes and devices are solved separately.  The search gives up after a
  * limited number of steps, and leaves the group to the margins (assign.c).
@@ -32,6 +33,10 @@ struct solver {
 	uint64_t steps, total;
 	uint32_t ways;
 	bool chained; /* a chain stays together */
+	bool leaves;  /* a lost root may have been a leaf */
+	bool spare;   /* a node may have its place in the held metadata snapshot */
+	bool complete, held_short; /* no lost block lacks a parent; the snapshot lost a part */
+	uint64_t *want;		   /* by device: what it lacked when the search began */
 	int64_t score, best_score;
 	bool gave_up;
 	uint64_t *sums; /* find_sums(): a row an option */
@@ -104,14 +109,17 @@ static int solver_init(struct solver *v, struct assignment *a)
 	*v = (struct solver) { .a = a };
 	v->part = calloc(nr_devs, sizeof(*v->part));
 	v->at = malloc(nr_devs * sizeof(*v->at));
+	v->want = malloc(nr_devs * sizeof(*v->want));
 	v->list = calloc(nr_opts, sizeof(*v->list));
 	v->best = calloc(nr_opts, 1);
 	v->other = calloc(nr_opts, 1);
-	if (!v->part || !v->at || !v->list || !v->best || !v->other)
+	if (!v->part || !v->at || !v->want || !v->list || !v->best || !v->other)
 		return -ENOMEM;
 	memset(v->at, 0xff, nr_devs * sizeof(*v->at));
 	for (uint32_t i = 0; i < nr_devs; i++)
 		v->part[i] = i;
+	v->complete = counts_are_exact(a->assign->counts) && !counts_lost_lack(a->assign->counts);
+	v->held_short = a->held_short;
 	for (uint32_t i = 0; i < a->nr_opts; i++)
 		if (is_open(a, &a->opt[i]))
 			v->list[v->nr++] = i;
@@ -125,6 +133,7 @@ static void solver_fini(struct solver *v)
 {
 	free(v->part);
 	free(v->at);
+	free(v->want);
 	free(v->sums);
 	free(v->list);
 	free(v->best);
@@ -226,8 +235,9 @@ static bool is_possible(const struct solver *v, uint32_t begin, uint32_t k)
 
 		for (uint32_t d = 0; d < p->nr_devs; d++) {
 			const uint64_t need = v->a->need[p->devs[d]];
+			const bool none = v->leaves && p->leaf && need == v->want[p->devs[d]];
 
-			if (!(row[v->at[p->devs[d]] + need / 64] >> need % 64 & 1))
+			if (!none && !(row[v->at[p->devs[d]] + need / 64] >> need % 64 & 1))
 				return false;
 		}
 	}
@@ -277,7 +287,7 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 		v->score -= o->score;
 		assign_take(v->a, o, false);
 	}
-	if (there || (is_counted(v->a, o->cand) && v->a->cand[o->cand].refs > left))
+	if (there || (!v->spare && is_counted(v->a, o->cand) && v->a->cand[o->cand].refs > left))
 		return;
 	search(v, begin, k + 1);
 }
@@ -295,6 +305,8 @@ static bool is_choice(const struct solver *v, uint32_t begin, uint32_t end)
 		bool other = v->other[v->list[k]] || v->gave_up;
 
 		differs |= other;
+		if (other && v->spare && v->best[v->list[k]]) /* the other way is to leave it out */
+			return true;
 		if (v->best[v->list[k]])
 			worst = score < worst ? score : worst;
 		else if (other)
@@ -309,7 +321,7 @@ static bool is_one_way(const struct solver *v, uint32_t begin, uint32_t end)
 	for (uint32_t k = begin; k < end; k++)
 		if (v->other[v->list[k]])
 			return false;
-	return !v->gave_up && !v->chained;
+	return !v->gave_up && !v->chained && !v->leaves && !v->spare;
 }
 
 static void take_best(struct solver *v, uint32_t begin)
@@ -343,11 +355,9 @@ static bool has_numbers(const struct solver *v, uint32_t begin)
 	return true;
 }
 
-static void solve_part(struct solver *v, uint32_t begin)
+/* Searches for ways, first of those in which chains stay together. */
+static void search_ways(struct solver *v, uint32_t begin)
 {
-	if (v->end - begin > MAX_OPTIONS || !has_numbers(v, begin) || !begin_sums(v, begin))
-		return;
-	v->ways = 0;
 	for (int again = 0; again < 2 && !v->ways; again++) {
 		v->chained = !again;
 		v->steps = 0;
@@ -356,6 +366,23 @@ static void solve_part(struct solver *v, uint32_t begin)
 		find_sums(v, begin);
 		search(v, begin, begin);
 	}
+}
+
+static void solve_part(struct solver *v, uint32_t begin)
+{
+	if (v->end - begin > MAX_OPTIONS || !has_numbers(v, begin) || !begin_sums(v, begin))
+		return;
+	memcpy(v->want, v->a->need, v->a->assign->trees->nr_devs * sizeof(*v->want));
+	v->ways = 0;
+	v->leaves = v->spare = false;
+	search_ways(v, begin);
+	v->leaves = !v->ways && v->complete;
+	if (v->leaves)
+		search_ways(v, begin);
+	v->leaves &= v->ways > 0;
+	v->spare = !v->ways && v->held_short;
+	if (v->spare)
+		search_ways(v, begin);
 	if (v->ways)
 		take_best(v, begin);
 }
