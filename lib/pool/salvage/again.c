@@ -87,9 +87,16 @@ static bool may_have_ids(const struct salvage *a, const struct salvage *b)
 	return same || trees_have_details(&a->trees);
 }
 
+/* Are data blocks in use that have no mapping, half as many as there are mappings? */
+static bool is_half(const struct salvage *s)
+{
+	return nr_off(s) != UINT64_MAX && s->datamap.agrees.missing > nr_good(s) / 2;
+}
+
 /*
  * Is result @a, of @ra, better than @b?  It must leave a quarter less that does not agree with the data map, and have no fewer devices that
- * are as their details say; or where that map is not the superblock's, or denies most of @b, give more mappings that it does not deny.
+ * are as their details say, unless @b is half and no map denies @a; or where that map is not the superblock's, or denies most of @b, give
+ * more mappings that it does not deny.
  */
 static bool is_better(const struct salvage *a, int ra, const struct salvage *b, int rb)
 {
@@ -101,6 +108,8 @@ static bool is_better(const struct salvage *a, int ra, const struct salvage *b, 
 		return a->tell.mappings_back && may_have_ids(a, b);
 	if (a->tell.mappings_back)
 		return nr_exact(a) > nr_exact(b);
+	if (is_half(b) && !nr_off(a) && counts_are_whole(&a->counts) && !of_a->surplus)
+		return true; /* mappings count more than ids */
 	if (nr_unnamed(a) > nr_unnamed(b))
 		return false;
 	if (nr_off(a) != UINT64_MAX && nr_off(b) != UINT64_MAX)
