@@ -100,11 +100,12 @@ static int highest_newest(const void *pa, const void *pb, void *ctx)
  * Does the node lack a parent?  One whose count is lost does, if nothing refers to it (@unknown); then the data map must
  * still miss each of its mappings, those that are there.
  */
-static bool lacks_device(const struct counts *counts, const struct snode *n, bool unknown)
+static bool lacks_device(const struct counts *counts, uint32_t i, bool unknown)
 {
+	const struct snode *n = &counts->graph->node[i];
 	uint32_t refs;
 
-	if (n->tree != TREE_MAPPING || n->flags & SN_VIRTUAL || !n->nr_mappings)
+	if (n->tree != TREE_MAPPING || n->flags & SN_VIRTUAL || !n->nr_mappings || !graph_is_there(counts->graph, i))
 		return false;
 	refs = counts_missing_refs(counts, n->block);
 	return unknown ? refs == COUNT_UNKNOWN && !(n->flags & (SN_CHILD | SN_LIVE | SN_DENIED))
@@ -123,7 +124,7 @@ static int invent_ids(struct assign *as, bool unknown, struct err *err)
 
 	graph_mark_children(as->graph, 0);
 	for (uint32_t i = 0; i < as->graph->nr_nodes && !r; i++)
-		if (lacks_device(as->counts, &as->graph->node[i], unknown))
+		if (lacks_device(as->counts, i, unknown))
 			r = vec_put(&list, i);
 	if (r)
 		err_nomem(err, "salvage: orphans");

@@ -52,7 +52,7 @@ static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how
 		const struct snode *n = &g->node[i];
 		uint32_t refs;
 
-		if (n->flags & SN_VIRTUAL || !of_tree(n, tree))
+		if (n->flags & SN_VIRTUAL || !of_tree(n, tree) || !graph_is_there(g, i))
 			continue;
 		refs = counts_missing_refs(counts, n->block);
 		if (!may_lack(n, refs, tree, how))

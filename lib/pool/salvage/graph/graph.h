@@ -172,6 +172,12 @@ static inline bool graph_is_live(const struct graph *g, uint64_t block)
 	return i != NONE && g->node[i].flags & SN_LIVE;
 }
 
+/* Is node @i what its block holds, and was not found to belong elsewhere since? */
+static inline bool graph_is_there(const struct graph *g, uint32_t i)
+{
+	return node_of(g, g->node[i].block) == i;
+}
+
 /* Child @k of internal node @n, NONE: it is lost. */
 static inline uint32_t graph_child(const struct graph *g, const struct snode *n, uint32_t k)
 {
