@@ -91,12 +91,6 @@ struct data_counts {
  */
 int deny_outdated(struct counts *counts, struct data_counts *data);
 
-/*
- * The same of internal nodes that another one was written over: their children have more parents than the metadata map
- * counts, and are vouched for elsewhere.
- */
-int deny_surplus(struct counts *counts);
-
 /* How many devices have a later time than the superblock's?  Only a snapshot sets the clock. */
 uint32_t nr_later(const struct trees *trees);
 

@@ -230,52 +230,6 @@ int deny_outdated(struct counts *counts, struct data_counts *data)
 	return 0;
 }
 
-/* By block: how many nodes of the top level and of trees whose number of mappings is right name it. */
-static void count_vouched(const struct graph *g, uint32_t *nr)
-{
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
-
-		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			uint32_t b = g->edge[n->edge + k].block;
-
-			nr[MIN(b, g->nr_blocks)] +=
-				n->flags & SN_VOUCHED || (n->tree == TREE_TOP && n->flags & SN_LIVE);
-		}
-	}
-}
-
-/* Does it name a block that has as many parents as the metadata map counts, without it? */
-static bool is_surplus(const struct counts *counts, const struct snode *n, const uint32_t *nr)
-{
-	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		uint32_t b = counts->graph->edge[n->edge + k].block;
-
-		if (counts_know(counts, b) && counts->found[b] > counts->count[b] &&
-		    nr[b] >= counts->count[b])
-			return true;
-	}
-	return false;
-}
-
-int deny_surplus(struct counts *counts)
-{
-	const struct graph *g = counts->graph;
-	CLEANUP(free_ptr) uint32_t *nr = calloc((size_t)g->nr_blocks + 1, sizeof(*nr));
-
-	if (!nr)
-		return -ENOMEM;
-	count_vouched(g, nr);
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		struct snode *n = &g->node[i];
-
-		if (n->flags & SN_LIVE && !(n->flags & (SN_VIRTUAL | SN_LEAF | SN_VOUCHED)) &&
-		    n->tree == TREE_MAPPING && is_surplus(counts, n, nr))
-			n->flags |= SN_DENIED;
-	}
-	return 0;
-}
-
 /* Is it later than the superblock's time @now, and by so little that a superblock of some commits before explains it? */
 static bool is_later(uint32_t time, uint32_t now)
 {

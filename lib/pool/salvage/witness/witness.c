@@ -178,8 +178,6 @@ int witness_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
 	vouch(datamap->trees);
 	if (!r)
 		deny_parents(&w);
-	if (!r && nr_denied(g) == before && deny_surplus(datamap->counts))
-		r = err_nomem(err, "salvage: witnesses");
 	if (!r && nr_denied(g) == before)
 		r = count_references(&w, err);
 	if (!r && nr_denied(g) == before && deny_outdated_by_maps(&w))
