@@ -293,8 +293,6 @@ static int fill_places(struct assignment *a, int r, enum unknown how, struct err
 	const bool unknown = a->nr_places && counts_have_unknown(a->assign->counts);
 	struct vec list = { 0 };
 
-	if (!r)
-		r = claims_read(a->assign->ages, err);
 	if (!r && unknown)
 		r = datamap_begin(a->assign->datamap, err);
 	if (!r && a->nr_places)

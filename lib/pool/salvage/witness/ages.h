@@ -18,7 +18,6 @@ struct ages {
 	bool is_row;	      /* the state was written anew, after all that it does not use */
 	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
 	struct vec old_roots; /* struct old_root, by device, newest first */
-	struct vec claims;    /* of lost nodes on their children */
 	struct vec rows;      /* uint32_t: the devices' roots, ascending, in metadata that were written anew */
 	uint32_t nr_compared; /* leaves by content */
 };
@@ -27,12 +26,6 @@ void ages_fini(struct ages *ages);
 
 /* --- generations.c --- */
 int generations_read(struct ages *ages, struct err *err);
-
-/* --- claims.c --- */
-/* Reads what is left of the lost nodes.  0 or -ENOMEM. */
-int claims_read(struct ages *ages, struct err *err);
-/* Does what is left of block @parent name the node, or that of the top level (@parent NONE) name it for the device? */
-bool claims_have(const struct ages *ages, uint32_t parent, uint32_t dev_id, const struct snode *n);
 
 /* --- anew.c --- */
 /* Were all metadata written anew, one tree behind the other?  0 or -ENOMEM. */
@@ -49,7 +42,6 @@ enum evidence_kind {
 	EV_PASSED,
 	EV_ALIKE,
 	EV_KIN,
-	EV_CLAIMED,
 	EV_ANEW,
 	EV_SAME,
 	EV_NEXT,

@@ -37,8 +37,6 @@ const struct weight evidence[NR_EVIDENCE] = {
 		       "counts" },
 	[EV_KIN] = { 40, "shares entries with the tree of the device's origin or snapshot",
 		     "a snapshot and its origin keep most entries; other devices never had them" },
-	[EV_CLAIMED] = { 150, "is named by what is left of its lost parent",
-			 "damaged bytes hardly name a node whose keys fit there" },
 	[EV_ANEW] = { 200, "is in front of the device's root and behind those before, in metadata that were written anew",
 		      "a program writes a tree, then its root, then the next tree" },
 	[EV_SAME] = { 30, "was written by the same commit as its lost parent",
@@ -366,7 +364,7 @@ static void hear_unknown(const struct ages *ages, const struct snode *n, uint32_
 	const uint32_t *commit = ages->commits.data;
 	uint32_t age = block_age(ages->super, n->block), nr = (uint32_t)ages->commits.nr, older, younger;
 	uint32_t newest = parent == NONE ? 0 : block_age(ages->super, parent);
-	const uint16_t named = 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE | 1 << EV_PASSED | 1 << EV_CLAIMED;
+	const uint16_t named = 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_ONCE | 1 << EV_PASSED;
 	bool here = v->says & named, fresh;
 
 	younger = search_first(x, nr, commit[x] >= newest); /* so many are */
@@ -390,8 +388,6 @@ struct voice evidence_hear(struct ages *ages, const struct sdevice *d, uint32_t 
 	hear_parent(ages, parent, n->block, &v);
 	if (!(v.says & (1 << EV_ALIKE | 1 << EV_HERE | 1 << EV_NAMED | 1 << EV_PASSED | 1 << EV_GONE | 1 << EV_GONE_ONCE)))
 		hear_kin(ages, d, node, &v); /* no older tree of its own tells */
-	if (claims_have(ages, parent, d->info.dev_id, n))
-		say(&v, EV_CLAIMED, 0);
 	if (anew_is_below(ages, d, n))
 		say(&v, EV_ANEW, 0);
 	hear_times(ages->counts, d, n, shared, &v);

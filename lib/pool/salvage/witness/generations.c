@@ -193,7 +193,6 @@ void ages_fini(struct ages *ages)
 	free(ages->seen);
 	free(ages->trusted);
 	free(ages->old_roots.data);
-	free(ages->claims.data);
 	free(ages->rows.data);
 	free(ages->commits.data);
 }
