@@ -10,9 +10,6 @@
 
 #include "base/overflow.h"
 
-/* For details of a leaf that may be a top level or a mapping: only a disk made to cost time has many. */
-#define MAX_LOOKS ((size_t)50 << 20)
-
 void graph_make_mapping(struct graph *g, struct snode *n)
 {
 	n->tree = TREE_MAPPING;
@@ -183,36 +180,10 @@ static void link_node(struct graph *g, uint32_t i, unsigned depth)
 }
 
 /*
- * Is the leaf, which may be a mapping, the top level of a pool with one device?  Details tell, which have just that
- * device with as many mappings as its tree.
- */
-static bool has_details(struct graph *g, const struct snode *n, size_t *looks)
-{
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
-	uint32_t root = node_of(g, g->edge[n->edge].block);
-	struct view v;
-
-	if (root == NONE)
-		return false;
-	link_node(g, root, 0);
-	for (uint32_t i = 0; i < g->nr_nodes && ++*looks < MAX_LOOKS; i++) {
-		const struct snode *d = &g->node[i];
-
-		if (d->tree == TREE_DETAILS && d->flags & SN_LEAF && d->nr == 1 && d->first == n->first &&
-		    graph_view(g, i, buf, &v) && view_value(&v, 0) == g->node[root].nr_mappings)
-			return true;
-	}
-	return false;
-}
-
-/*
- * A leaf of the top level names roots of devices, never another leaf of the top level.  But it may be of an older pool,
- * and the block have been used again since.
+ * A leaf of the top level names roots of devices, never another leaf of the top level.
  */
 static void make_named_mappings(struct graph *g)
 {
-	size_t looks = 0;
-
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		const struct snode *n = &g->node[i];
 
@@ -221,7 +192,7 @@ static void make_named_mappings(struct graph *g)
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
 			uint32_t c = node_of(g, g->edge[n->edge + k].block);
 
-			if (c != NONE && may_be_mapping(&g->node[c]) && !has_details(g, &g->node[c], &looks))
+			if (c != NONE && may_be_mapping(&g->node[c]))
 				graph_make_mapping(g, &g->node[c]);
 		}
 	}
