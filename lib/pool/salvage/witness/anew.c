@@ -37,26 +37,6 @@ static bool is_own(const struct ages *ages, uint32_t block)
 	return counts_know(ages->counts, block) && ages->counts->count[block] == 1;
 }
 
-/* Is each node that has only one parent in the row of that parent's tree, and in front of it? */
-static bool are_in_rows(const struct ages *ages)
-{
-	const struct graph *g = ages->graph;
-
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
-
-		if (!(n->flags & SN_LIVE) || n->flags & (SN_VIRTUAL | SN_LEAF) || n->tree != TREE_MAPPING)
-			continue;
-		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			const uint32_t b = g->edge[n->edge + k].block;
-
-			if (b != NONE && is_own(ages, b) && (b > n->block || root_behind(ages, b) != root_behind(ages, n->block)))
-				return false;
-		}
-	}
-	return true;
-}
-
 /* Where the root of the device is, or was; NONE: not known. */
 static uint32_t root_of(const struct ages *ages, const struct sdevice *d)
 {
@@ -81,8 +61,6 @@ int anew_read(struct ages *ages, struct err *err)
 	for (size_t i = 0; i < ages->rows.nr; i++)
 		if (root[i] >= ages->super->sb.metadata_sm.bitmap_root || (i && root[i] == root[i - 1]))
 			ages->rows.nr = 0;
-	if (!are_in_rows(ages))
-		ages->rows.nr = 0;
 	return 0;
 }
 
