@@ -9,20 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define MAX_PLACES 64 /* of a node in a chain */
 #define MAX_GROUPS 64 /* that are looked through for the group of a node */
-
-static bool has_same_places(const struct assignment *a, uint32_t x, uint32_t y)
-{
-	uint32_t nr = a->first_opt[x + 1] - a->first_opt[x], nr_same = 0;
-
-	if (nr > MAX_PLACES || a->first_opt[y + 1] - a->first_opt[y] != nr)
-		return false;
-	for (uint32_t i = a->first_opt[x]; i < a->first_opt[x + 1]; i++)
-		for (uint32_t k = a->first_opt[y]; k < a->first_opt[y + 1]; k++)
-			nr_same += a->opt[i].place == a->opt[k].place;
-	return nr_same == nr;
-}
 
 /* Has the place of option @o room for the whole group of its node? */
 static bool takes_group(const struct assignment *a, const struct choice *o)
@@ -72,7 +59,7 @@ static uint32_t group_of(const struct assignment *a, const uint32_t *tail, uint3
 		const struct snode *t = assign_node(a, tail[i]);
 
 		if (t->height != n->height || a->cand[tail[i]].refs != a->cand[cand].refs || t->last >= n->first ||
-		    (!a->grouped[cand] && t->last + 1 != n->first) || !has_same_places(a, tail[i], cand))
+		    (!a->grouped[cand] && t->last + 1 != n->first))
 			continue;
 		if (found < nr)
 			return nr;
