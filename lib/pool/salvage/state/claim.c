@@ -95,7 +95,9 @@ static int try_claim(struct state *state, struct err *err)
 	r = counts_read(state->counts, err);
 	if (!r && claim_stands(state->counts)) {
 		state->roots = ROOTS_CLAIMED;
-		r = compare_with_newest(state, err);
+		if (root_stands(state->counts, super->sb.mapping_root, TREE_TOP) == STANDS &&
+		    root_stands(state->counts, super->sb.details_root, TREE_DETAILS) == STANDS)
+			r = compare_with_newest(state, err); /* else this state would not be found */
 	} else {
 		super->sb = found;
 	}
