@@ -275,9 +275,9 @@ static int try_all(struct again *a)
 	int r = list_suspects(*a->best, &suspects);
 	bool has_sb = !io_read(a->meta, buf, MBLOCK_SIZE, 0, NULL) && superblock_open(&sb, buf, 0) == SB_OK;
 
-	if (!has_sb && (*a->best)->super.has_sb) { /* it was damaged, and corrected */
+	if (!has_sb) { /* or it was damaged, and corrected */
 		sb = (*a->best)->super.sb;
-		has_sb = true;
+		has_sb = (*a->best)->super.has_sb;
 	}
 	if (!r && has_sb)
 		r = try_named(a, &sb);

@@ -35,8 +35,8 @@ struct solver {
 	bool chained; /* a chain stays together */
 	bool leaves;  /* a lost root may have been a leaf */
 	bool spare;   /* a node may have its place in the held metadata snapshot */
-	bool complete, held_short; /* no lost block lacks a parent; the snapshot lost a part */
-	uint64_t *want;		   /* by device: what it lacked when the search began */
+	bool complete;	/* no lost block lacks a parent */
+	uint64_t *want; /* by device: what it lacked when the search began */
 	int64_t score, best_score;
 	bool gave_up;
 	uint64_t *sums; /* find_sums(): a row an option */
@@ -119,7 +119,6 @@ static int solver_init(struct solver *v, struct assignment *a)
 	for (uint32_t i = 0; i < nr_devs; i++)
 		v->part[i] = i;
 	v->complete = counts_are_exact(a->assign->counts) && !counts_lost_lack(a->assign->counts);
-	v->held_short = a->held_short;
 	for (uint32_t i = 0; i < a->nr_opts; i++)
 		if (is_open(a, &a->opt[i]))
 			v->list[v->nr++] = i;
@@ -380,7 +379,7 @@ static void solve_part(struct solver *v, uint32_t begin)
 	if (v->leaves)
 		search_ways(v, begin);
 	v->leaves &= v->ways > 0;
-	v->spare = !v->ways && v->held_short;
+	v->spare = !v->ways && v->a->held_short;
 	if (v->spare)
 		search_ways(v, begin);
 	if (v->ways)

@@ -78,6 +78,7 @@ static int compare_with_newest(struct state *state, struct err *err)
 	*sb = (struct superblock) { .time = own.time };
 	r = state_find_roots(state, 0, err);
 	state->rival = state->outdated = sb->mapping_root != own.mapping_root || sb->details_root != own.details_root;
+	state->anew = false; /* that was of the other one */
 	*sb = own;
 	return r ? r : counts_read(state->counts, err);
 }
