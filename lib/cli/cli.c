@@ -77,6 +77,8 @@ void cli_init(struct cli *c, const struct command *cmd, int argc, char **argv)
 	*shorts++ = ':';
 	for (size_t t = 0; t < nr_tables; t++)
 		add_options(c, table[t], t == 0, &nr, &shorts);
+	/* getopt would take an option behind an argument for an argument */
+	unsetenv("POSIXLY_CORRECT");
 	opterr = 0;
 	optind = 1;
 }
@@ -234,7 +236,7 @@ static void print_version(const struct cli *c)
 {
 	bool verbose = c->verbose, shared = false;
 
-	printf("%s\n%s is part of %s\n", PACKAGE_VERSION, c->cmd->name, PACKAGE_NAME);
+	printf(PACKAGE_VERSION "\n%s is part of " PACKAGE_NAME "\n", c->cmd->name);
 	for (int i = 1; i < c->argc; i++)
 		verbose |= !strcmp(c->argv[i], "-v") || !strcmp(c->argv[i], "--verbose");
 	if (!verbose)

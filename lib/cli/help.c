@@ -71,8 +71,7 @@ static void print_notes(const char *text)
 
 		snprintf(part, sizeof(part), "%.*s", (int)n, text);
 		if (*part == ' ' || !*part) {
-			fputs(part, stdout);
-			fputc('\n', stdout);
+			printf("%.*s\n", (int)n, text);
 		} else {
 			print_wrapped(part, 0, 0);
 		}
@@ -92,8 +91,7 @@ void help_print(const struct command *cmd)
 	print_wrapped(cmd->usage, n, n + 1);
 	fputc('\n', stdout);
 	print_wrapped(cmd->summary, 0, 0);
-	fputc('\n', stdout);
-	print_wrapped("Options:", 0, 0);
+	fputs("\nOptions:\n", stdout);
 	for (size_t t = 0; t < nr; t++)
 		for (const struct opt *o = table[t]; o->name; o++)
 			print_option(o);

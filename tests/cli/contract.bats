@@ -87,6 +87,15 @@ load contract.bash
 	[[ "$stderr" == *"'--auto-repair'"* ]]
 }
 
+@test "options may follow arguments, also where POSIXLY_CORRECT is set" {
+	local c
+	for c in $COMMANDS; do
+		run --separate-stderr env POSIXLY_CORRECT=1 "$c" word --help
+		[ "$status" -eq 0 ] && [[ "$output" == "Usage: $c"* ]] || { echo "$c: $status $stderr"; return 1; }
+	done
+	POSIXLY_CORRECT=1 thin_check "$DIR/meta" -q
+}
+
 @test "no paragraph of help has a line of one word in its middle" {
 	for c in $COMMANDS; do
 		"$c" --help >help
