@@ -95,8 +95,12 @@ static int run(const struct pool_arg *arg, const struct message *list, size_t nr
 		r = activate_pool(arg, metadata, force, &p, err);
 	if (!r)
 		r = apply_all(p, list, nr, err);
-	if (r || dry_run)
+	if (r)
 		return r;
+	if (dry_run) {
+		r = edit_try_commit(p, err);
+		return r ? err_prefix(err, r, "the messages cannot be committed") : 0;
+	}
 	r = edit_commit(p, &unsure, err);
 	if (r && unsure)
 		return err_prefix(err, r,

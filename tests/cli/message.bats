@@ -163,6 +163,26 @@ refused() {
 	refused -n meta 'create_thin 1'
 }
 
+@test "thin_message: --dry-run says what the run says where metadata are full" {
+	printf '<superblock uuid="" time="0" transaction="0" flags="0" version="2" data_block_size="128" nr_data_blocks="100">\n</superblock>\n' >xml
+	seen=
+	for blocks in {10..18}; do
+		for messages in 'create_thin 1' 'create_thin 1;create_snap 2 1' 'create_thin 1;reserve_metadata_snap'; do
+			IFS=';' read -ra list <<<"$messages"
+			truncate -s 0 small && truncate -s $((blocks * 4096)) small
+			thin_restore -q -i xml -o small 2>err || continue
+			before=$(sha256sum small)
+			dry=0 real=0
+			thin_message -n small "${list[@]}" 2>err || dry=$?
+			[ "$before" = "$(sha256sum small)" ]
+			thin_message small "${list[@]}" 2>err || real=$?
+			[ "$dry" = "$real" ] || { echo "$blocks blocks, $messages: $dry, $real"; return 1; }
+			seen+=$real
+		done
+	done
+	[[ "$seen" == *0* && "$seen" == *1* ]]
+}
+
 @test "thin_message: a table that says read_only is obeyed" {
 	thin_message table 'create_thin 1'
 	echo 'pool: 0 131072 thin-pool meta data 128 0 1 read_only' >table

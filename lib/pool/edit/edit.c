@@ -261,6 +261,7 @@ int edit_grow_metadata(struct pool_edit *p, uint64_t nr_blocks, struct err *err)
 	return r ? err_prefix(err, r, "growing the metadata space map") : 0;
 }
 
+/* Takes all blocks that the commit needs, and writes nothing. */
 static int prepare(struct pool_edit *p, struct superblock *sb, struct err *err)
 {
 	int r = edit_sync(p, err);
@@ -269,8 +270,6 @@ static int prepare(struct pool_edit *p, struct superblock *sb, struct err *err)
 		r = sm_edit_commit(&p->data, &sb->data_sm, err);
 	if (!r)
 		r = transaction_prepare(p->transaction, &sb->metadata_sm, err);
-	if (!r)
-		r = transaction_write(p->transaction, err);
 	sb->mapping_root = p->top.root;
 	sb->details_root = p->details.root;
 	return r;
@@ -286,6 +285,8 @@ int edit_commit(struct pool_edit *p, bool *unsure, struct err *err)
 	if (!p->changed)
 		return 0;
 	r = prepare(p, &sb, err);
+	if (!r)
+		r = transaction_write(p->transaction, err);
 	if (r)
 		return r;
 	r = superblock_write(&sb, p->io, err);
@@ -301,6 +302,15 @@ int edit_commit(struct pool_edit *p, bool *unsure, struct err *err)
 	for (size_t i = 0; (i = umap_next(&p->devs, i, &key, &value));)
 		((struct edit_dev *)(uintptr_t)value)->touched = false;
 	return 0;
+}
+
+int edit_try_commit(struct pool_edit *p, struct err *err)
+{
+	struct superblock sb = p->sb;
+	int r = p->changed ? prepare(p, &sb, err) : 0;
+
+	edit_abort(p);
+	return r;
 }
 
 void edit_abort(struct pool_edit *p)

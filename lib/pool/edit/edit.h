@@ -51,6 +51,8 @@ bool edit_changed(const struct pool_edit *p);
  * pool again.
  */
 int edit_commit(struct pool_edit *p, bool *unsure, struct err *err);
+/* For a dry run: would a commit find the blocks that it needs?  Writes nothing, and drops all changes. */
+int edit_try_commit(struct pool_edit *p, struct err *err);
 /* Drops all changes since the last commit. */
 void edit_abort(struct pool_edit *p);
 
