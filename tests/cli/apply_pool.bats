@@ -165,3 +165,29 @@ read_only() {
 	echo 'x: 0 1280 thin pool 7 base' >>tab
 	[[ "$(thin_apply -i image tab x 2>&1)" != *"is no table"* ]]
 }
+
+@test "a full rbd export makes its target the image: what it does not name is zeros; an increment leaves it" {
+	local head='rbd diff v1\n' rest='s\0\0\010\0\0\0\0\0w\0\0\004\0\0\0\0\0\3\0\0\0\0\0\0\0abce' # 512 KiB, 3 bytes in the midst
+	printf '%b' "$head$rest" >full
+	printf '%b' "${head}f\1\0\0\0x$rest" >increment
+	{ head -c 256K /dev/zero; printf abc; head -c $((262144 - 3)) /dev/zero; } >want
+	head -c 600K /dev/zero | tr '\0' o >old
+	cp old file
+	thin_apply -i full file
+	cmp want file
+	cp old file
+	thin_apply file <full
+	cmp want file
+	cp old file
+	cat full | thin_apply file
+	cmp want file
+	thin_materialize tab a before
+	thin_apply -i full tab a # its blocks, and where only its origin is seen
+	thin_materialize -f tab a image
+	cmp -n 512K want image
+	cmp <(tail -c +524289 before) <(tail -c +524289 image)
+	thin_check -q meta
+	cp old file
+	thin_apply -i increment file
+	cmp file <(head -c 256K old; printf abc; head -c $((262144 - 3)) old)
+}

@@ -183,7 +183,7 @@ refused() {
 	cmp out <(head -c 4096 /dev/zero; tail -c +4097 base)
 	# a device with the first block mapped needs none of them
 	head -c 64K data >first
-	{ printf 'rbd diff v1\ns\0\0\020\0\0\0\0\0w\0\0\0\0\0\0\0\0\0\0\001\0\0\0\0\0'; cat first; printf e; } | thin_apply t a
+	{ printf 'rbd diff v1\nf\1\0\0\0as\0\0\020\0\0\0\0\0w\0\0\0\0\0\0\0\0\0\0\001\0\0\0\0\0'; cat first; printf e; } | thin_apply t a
 	thin_materialize -f t a out
 	cmp out <(cat first; tail -c +65537 base)
 }

@@ -182,6 +182,70 @@ static void malformed(void)
 	add_record(0, 2, "ab");
 	add(SIZE_1000, 9);
 	wants("after the first data");
+	for (const char *name = "ft"; *name; name++) {
+		begin();
+		add_record(0, 2, NULL);
+		add(name, 1);
+		add("\x01\0\0\0a", 5);
+		wants("names a snapshot after the first data");
+	}
+}
+
+/* Ceph leaves zeros out where there is no older snapshot. */
+static void full_export(void)
+{
+	struct rbd_stream s;
+	struct err err;
+
+	begin();
+	add(SIZE_1000, 9);
+	add_record(10, 5, "hello");
+	add_record(15, 1, "!");
+	add_record(40, 10, NULL);
+	add_record(20, 2, "ab"); /* goes back */
+	add_record(60, 2, "cd");
+	add("e", 1);
+	check(!run(false, &s, &err));
+	check_str(told, "size 1000 z 0 10 w 10 hello w 15 ! z 16 24 z 40 10 w 20 ab z 50 10 w 60 cd z 62 938 ");
+	check_eq(s.zeros, 10);
+	begin();
+	add(SIZE_1000 "e", 10);
+	check(!run(false, &s, &err));
+	check_str(told, "size 1000 z 0 1000 ");
+	check_eq(s.nr_records, 0);
+	begin();
+	add_record(3, 2, "ab");
+	add("e", 1);
+	check(!run(false, &s, &err)); /* no size is told */
+	check_str(told, "z 0 3 w 3 ab ");
+}
+
+static int cannot_zero(void *ctx, uint64_t at, uint64_t len, struct err *err)
+{
+	(void)ctx;
+	(void)at;
+	(void)len;
+	return err_set(err, -ENOSPC, "no room");
+}
+
+static void full_export_fails(void)
+{
+	const struct rbd_input in = { mem_read, NULL, NULL, "stream" };
+	const struct rbd_ops zeros = { .write = on_write, .zero = cannot_zero };
+	struct rbd_stream s;
+	struct err err = { 0 };
+
+	begin();
+	add_record(10, 5, "hello");
+	add("e", 1);
+	read_at = 0;
+	told[0] = 0;
+	check_eq(rbd_read(&in, &zeros, &s, &err), -ENOSPC);
+	check_str(told, "");
+	begin();
+	add(SIZE_1000 "e", 10);
+	read_at = 0;
+	check_eq(rbd_read(&in, &zeros, &s, &err), -ENOSPC);
 }
 
 static int cannot_write(void *ctx, uint64_t at, const void *data, size_t len, struct err *err)
@@ -280,6 +344,8 @@ static const struct test tests[] = {
 	{ "a stream tells its snapshots, its size and its records", whole },
 	{ "every truncation is told with the byte where the stream ends", truncated },
 	{ "what no stream can say is refused with the place", malformed },
+	{ "what a full export does not name is zeros", full_export },
+	{ "what a full export does not name cannot be made zeros: the stream ends there", full_export_fails },
 	{ "what fails inside a record ends it there", failures_inside_a_record },
 	{ "what fails for a record ends the stream", failures },
 	{ "a stream that cannot be sought in is looked through all the same", looked_at_without_skipping },

@@ -10,6 +10,8 @@
  *	w     u64 offset, u64 length, bytes
  *	z     u64 offset, u64 length	zeros
  *	e				the end
+ *
+ * f, t and s come before w and z.  What a full export does not name is zeros: Ceph leaves zeros out.
  */
 #include "base/err.h"
 #include "base/units.h"
@@ -35,7 +37,10 @@ struct rbd_input {
 /* Called for the records of a stream, in order.  Any of them may be NULL. */
 struct rbd_ops {
 	int (*size)(void *ctx, uint64_t size, struct err *err);
-	/* @len bytes at @at of the image; one record may come in several pieces. */
+	/*
+	 * @len bytes at @at of the image; one record may come in several pieces.  zero() is also called for
+	 * what a full export does not name, in the order of the image but for records that go back.
+	 */
 	int (*write)(void *ctx, uint64_t at, const void *data, size_t len, struct err *err);
 	int (*zero)(void *ctx, uint64_t at, uint64_t len, struct err *err);
 	void *ctx;

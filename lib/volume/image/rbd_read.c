@@ -66,6 +66,8 @@ static int read_name(struct reading *r, char *name, bool *has, struct err *err)
 	len = le32_get(raw);
 	if (*has)
 		return bad(r, err, "gives the same snapshot a second name");
+	if (r->s->nr_records)
+		return bad(r, err, "names a snapshot after the first data");
 	if (len > RBD_MAX_NAME)
 		return bad(r, err, "has a longer name than a snapshot can have");
 	*has = true;
@@ -117,6 +119,16 @@ static int read_bytes(struct reading *r, uint64_t at, uint64_t len, struct err *
 	return e;
 }
 
+/* In a full export what no record names is zeros: from the furthest record on to @end. */
+static int read_gap(struct reading *r, uint64_t end, struct err *err)
+{
+	const struct rbd_stream *s = r->s;
+
+	if (s->has_from || !r->ops->zero || end <= s->high)
+		return 0;
+	return r->ops->zero(r->ops->ctx, s->high, end - s->high, err);
+}
+
 static int read_range(struct reading *r, bool zero, struct err *err)
 {
 	struct rbd_stream *s = r->s;
@@ -130,6 +142,9 @@ static int read_range(struct reading *r, bool zero, struct err *err)
 	if (add_overflow(at, len, &end) || end > INT64_MAX || (s->has_size && end > s->size))
 		return bad(r, err, "lies beyond the end of the image");
 	s->nr_records++;
+	e = read_gap(r, at, err);
+	if (e)
+		return e;
 	s->high = MAX(s->high, end);
 	*(zero ? &s->zeros : &s->bytes) += len;
 	if (!zero)
@@ -153,7 +168,7 @@ static int read_record(struct reading *r, struct err *err)
 	case 's': return read_size(r, err);
 	case 'w': return read_range(r, false, err);
 	case 'z': return read_range(r, true, err);
-	case 'e': s->ended = true; return 0;
+	case 'e': s->ended = true; return read_gap(r, s->size, err);
 	}
 	return err_set(err, -EINVAL, "%s: byte %llu is 0x%02x, which is not the type of a record", r->in->name,
 		       (ull)s->record_at, tag);
