@@ -431,7 +431,10 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 	}
 	progress_free(w.bar);
 	make_close(&m);
-	return r == EXIT_DONE ? cli_finish(c, r) : r;
+	if (r != EXIT_DONE || !(r = cli_finish(c, EXIT_DONE)))
+		return r;
+	cli_note(c, "'%s' is complete: only its digest could not be printed", o->to);
+	return r;
 }
 
 static void say_notes(struct cli *c, const struct volume *v, const struct since *s)

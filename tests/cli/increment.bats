@@ -329,6 +329,10 @@ load increment.bash
 	thin_materialize --since s0 --digest pool s1 image >digests
 	[ "$(cat digests)" = "base-sha256 $(sha256sum <s0.img | cut -d' ' -f1)
 sha256 $(sha256sum <s1.img | cut -d' ' -f1)" ]
+	# an image whose digest cannot be printed is whole all the same
+	run --separate-stderr bash -c 'thin_materialize -f --digest pool s1 whole >/dev/full'
+	[ "$status" -eq 74 ] && [[ "$stderr" == *"'whole' is complete: only its digest could not be printed" ]]
+	cmp whole s1.img
 	# of a stream on standard output the digest is printed to standard error
 	thin_materialize --since s0 --digest -O rbd-diff pool s1 - >stream 2>err
 	grep -q "^sha256 $(sha256sum <s1.img | cut -d' ' -f1)$" err
