@@ -32,28 +32,6 @@ static uint32_t contradictions(const struct counts *counts, const struct snode *
 	return nr;
 }
 
-/* The metadata map's overflow tree, of two: all its keys are blocks that the bitmaps leave to it. */
-static bool is_metadata_overflow(struct counts *counts, uint32_t node)
-{
-	struct graph *g = counts->graph;
-	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
-	struct view v;
-
-	while (!(g->node[node].flags & SN_LEAF)) {
-		uint32_t c = g->edge[g->node[node].edge].node;
-
-		if (c == NONE)
-			return false;
-		node = c;
-	}
-	if (!graph_view(g, node, buf, &v))
-		return false;
-	for (uint32_t i = 0; i < v.nr; i++)
-		if (view_key(&v, i) >= g->nr_blocks || counts->count[view_key(&v, i)] != COUNT_MANY)
-			return false;
-	return true;
-}
-
 static void look_at_root(struct counts *counts, uint32_t b, struct pool_state *st)
 {
 	struct graph *g = counts->graph;
@@ -74,8 +52,7 @@ static void look_at_root(struct counts *counts, uint32_t b, struct pool_state *s
 		st->dated = !(g->node[i].flags & SN_BROKEN);
 		break;
 	case TREE_OVERFLOW:
-		if (is_metadata_overflow(counts, i))
-			st->overflow_root = b;
+		st->overflow_root = b; /* or the data map's: counts_read() takes counts only of blocks that lack one */
 		break;
 	}
 }
