@@ -179,31 +179,10 @@ static void link_node(struct graph *g, uint32_t i, unsigned depth)
 	n->flags = (uint16_t)((n->flags & ~SN_LINKING) | SN_LINKED);
 }
 
-/*
- * A leaf of the top level names roots of devices, never another leaf of the top level.
- */
-static void make_named_mappings(struct graph *g)
-{
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
-
-		if (n->tree != TREE_TOP || !is_top_leaf(n) || n->nr < 2)
-			continue;
-		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			uint32_t c = node_of(g, g->edge[n->edge + k].block);
-
-			if (c != NONE && may_be_mapping(&g->node[c]))
-				graph_make_mapping(g, &g->node[c]);
-		}
-	}
-}
-
 void graph_link(struct graph *g)
 {
 	graph_unmark(g, SN_LINKED | SN_LINKING | SN_LIVE | SN_BROKEN);
 	g->newest_time = newest_time(g);
-	make_named_mappings(g);
-	graph_unmark(g, SN_LINKED | SN_BROKEN);
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		link_node(g, i, 0);
 }
