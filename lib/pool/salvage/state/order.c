@@ -2,8 +2,8 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
  * Which of the states that a device holds is the newest?  The kernel allocates metadata blocks
- * upwards from where it stopped: what only the newer of two states has lies between their index
- * blocks.  At the device's end, and when the pool is activated, it continues at the front.  Where
+ * upwards from where it stopped: what only the newer of two states has lies in front of its index
+ * block.  At the device's end, and when the pool is activated, it continues at the front.  Where
  * that does not decide, the newest state is followed in this cycle by the oldest one left: there
  * the pool's clock, its transactions and the number of mappings fall back the most.
  */
@@ -70,8 +70,12 @@ static bool is_before(const struct order *o, const struct pool_state *a, const s
 	return *known == IS_BEFORE;
 }
 
-/* Is what only @b has in the blocks from @first to @last, or, where @b lies in front of @a, behind the index block of @a? */
-static bool is_written_within(const struct order *o, const struct pool_state *a, const struct pool_state *b, uint32_t first, uint32_t last)
+/*
+ * May @b have followed on @a?  What only @b has was written up to its index block, or so many blocks @behind it: a commit writes its
+ * index block last, but for a few bitmaps.  Where @b lies in front of @a, it was also written behind the index block of @a, before
+ * the device's end or an activation.
+ */
+static bool follows(const struct order *o, const struct pool_state *a, const struct pool_state *b, uint32_t behind)
 {
 	const bool in_front = b->index < a->index;
 
@@ -79,42 +83,10 @@ static bool is_written_within(const struct order *o, const struct pool_state *a,
 		for (uint64_t only = b->live[w] & ~a->live[w]; only; only &= only - 1) {
 			const uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(only);
 
-			if ((at < first || at > last) && !(in_front && at > a->index))
+			if (at > b->index + behind && !(in_front && at > a->index))
 				return false;
 		}
-	return true;
-}
-
-/*
- * From @first to the index block of @b each block that @a does not use was written after @a, if @b followed on it: is there an index
- * block of a state that was before @a, or after @b?
- */
-static bool is_left_out(const struct order *o, const struct pool_state *a, const struct pool_state *b, uint32_t first)
-{
-	for (size_t i = 0; i < o->nr; i++) {
-		const struct pool_state *x = &o->st[i];
-
-		if (x->index >= first && x->index < b->index && x != a && !bits_get(a->live, x->index) &&
-		    (is_before(o, x, a) || (!x->reused && is_before(o, b, x))))
-			return true;
-	}
-	return false;
-}
-
-/*
- * May @b have followed on @a?  It was written from behind the index block of @a on, or, after an activation or at the device's end,
- * from the front on, up to its own index block, or so many blocks @behind it: a commit writes its index block last, but for a few
- * bitmaps.
- */
-static bool follows(const struct order *o, const struct pool_state *a, const struct pool_state *b, uint32_t behind)
-{
-	const uint32_t last = b->index + behind;
-
-	if (is_before(o, b, a))
-		return false;
-	if (b->index > a->index && is_written_within(o, a, b, a->index + 1, last) && !is_left_out(o, a, b, a->index + 1))
-		return true;
-	return is_written_within(o, a, b, 1, last) && !is_left_out(o, a, b, 1);
+	return !is_before(o, b, a);
 }
 
 /* Did @b come after @a, and cannot @a have come after @b? */
