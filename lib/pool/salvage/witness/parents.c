@@ -76,25 +76,6 @@ static void mark_refused(struct counts *counts, const uint64_t *root)
 	}
 }
 
-/*
- * When the references of all other nodes have been counted: what the walk refused is not what belongs there if these are
- * all the references that it has, and then what it points to is not its own.  Else it is another parent's.
- */
-static void accept_refused(struct counts *counts)
-{
-	struct graph *g = counts->graph;
-
-	for (size_t i = 0; i < counts->trees->gaps.nr; i++) {
-		const uint32_t b = gap_at(counts->trees, i)->block, node = node_of(g, b);
-
-		if (node == NONE || !is_in_use(counts, &g->node[node]) || !(g->node[node].flags & SN_MISPLACED) ||
-		    counts->count[b] <= counts->found[b])
-			continue;
-		g->node[node].flags &= (uint16_t)~SN_MISPLACED;
-		add_children(counts, &g->node[node]);
-	}
-}
-
 void counts_read_edges(struct counts *counts)
 {
 	struct graph *g = counts->graph;
@@ -122,5 +103,4 @@ void counts_read_edges(struct counts *counts)
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
 		if (!(g->node[i].flags & (SN_LIVE | SN_MISPLACED)) && is_in_use(counts, &g->node[i]))
 			add_children(counts, &g->node[i]);
-	accept_refused(counts);
 }
