@@ -283,6 +283,31 @@ int trees_each_older(struct trees *trees, older_details_fn *fn, void *ctx, struc
 	return r;
 }
 
+struct older_list {
+	const struct trees *trees;
+	struct older_details *of; /* by device */
+};
+
+static void note_youngest(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
+{
+	const struct older_list *list = ctx;
+	struct older_details *o = &list->of[d - list->trees->dev];
+
+	if (!o->known || age < o->age)
+		*o = (struct older_details) { true, age, *then };
+}
+
+struct older_details *trees_youngest_older(struct trees *trees)
+{
+	struct older_list list = { trees, calloc(trees->nr_devs + 1, sizeof(*list.of)) };
+
+	if (list.of && trees_each_older(trees, note_youngest, &list, NULL) == -ENOMEM) {
+		free(list.of);
+		return NULL;
+	}
+	return list.of;
+}
+
 uint64_t trees_nr_mappings(const struct trees *trees)
 {
 	uint64_t nr = 0;

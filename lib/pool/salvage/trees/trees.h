@@ -108,6 +108,14 @@ int trees_join_details(struct trees *trees, bool whole, struct err *err);
 /* What an older copy of the details, a leaf that is not reached, says of a device; @age: the leaf's. */
 typedef void older_details_fn(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age);
 int trees_each_older(struct trees *trees, older_details_fn *fn, void *ctx, struct err *err);
+/* The youngest older copy of a device's details. */
+struct older_details {
+	bool known; /* there is one */
+	uint32_t age;
+	struct device_info info;
+};
+/* By device; the caller's to free.  NULL: no memory. */
+struct older_details *trees_youngest_older(struct trees *trees);
 /* Mappings of all devices. */
 uint64_t trees_nr_mappings(const struct trees *trees);
 /* Have the details of a device another number of mappings than its tree? */

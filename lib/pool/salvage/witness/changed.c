@@ -106,12 +106,6 @@ struct best {
 	bool any; /* false also where two leave as many: it is not known which */
 };
 
-/* What the youngest older copy of its details says of a device. */
-struct older {
-	uint32_t age;
-	bool known, same; /* transaction and time of its creation */
-};
-
 struct search {
 	struct counts *counts;
 	struct trees *trees;
@@ -119,7 +113,7 @@ struct search {
 	struct vec ideas;    /* struct idea */
 	uint64_t nr_walked;  /* nodes */
 	uint32_t nr_asked;   /* for this list of ideas */
-	struct older *older; /* by device; NULL: not read for this list */
+	struct older_details *older; /* by device; NULL: not read for this list */
 };
 
 static int try_change(struct search *s, const struct idea *idea, struct err *err)
@@ -210,22 +204,6 @@ static bool same_creation(const struct device_info *a, const struct device_info 
 	return a->transaction == b->transaction && a->creation_time == b->creation_time;
 }
 
-static void note_older(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
-{
-	const struct search *s = ctx;
-	struct older *o = &s->older[d - s->trees->dev];
-
-	if (o->known && o->age <= age)
-		return;
-	*o = (struct older) { age, true, same_creation(then, &d->info) };
-}
-
-static int read_older(struct search *s)
-{
-	s->older = calloc(s->trees->nr_devs + 1, sizeof(*s->older));
-	return !s->older || trees_each_older(s->trees, note_older, s, NULL) == -ENOMEM ? -ENOMEM : 0;
-}
-
 /*
  * Only the numbers of mappings in the details tell that the trees at @a and @b were exchanged.  Or were the details?  Older copies of them show
  * that the devices were created when they say.
@@ -239,7 +217,7 @@ static bool details_are_right(const struct search *s, uint32_t a, uint32_t b)
 
 		if ((d->root_block != a && d->root_block != b) || !s->older[i].known)
 			continue;
-		if (!s->older[i].same)
+		if (!same_creation(&s->older[i].info, &d->info))
 			return false;
 		*(d->root_block == a ? &of_a : &of_b) = d;
 	}
@@ -265,8 +243,10 @@ static int add_exchanges(struct search *s, const struct misfits *m)
 		for (uint32_t b = a + 1; b < m->nr_places && !r; b++) {
 			const bool by_count = is_other_by_count(s->trees, m->block[a]) && is_other_by_count(s->trees, m->block[b]);
 
-			if (by_count && !s->older)
-				r = read_older(s);
+			if (by_count && !s->older) {
+				s->older = trees_youngest_older(s->trees);
+				r = s->older ? 0 : -ENOMEM;
+			}
 			if (!r && (!by_count || details_are_right(s, m->block[a], m->block[b])))
 				r = vec_put(&s->ideas, (struct idea){ .kind = CONTENTS, .a = m->block[a], .b = m->block[b] });
 		}

@@ -143,24 +143,6 @@ static void deny_hosts(const struct counts *counts, const struct sdevice *d, con
 	}
 }
 
-/* What the youngest older copy of the details says of a device. */
-struct older_count {
-	const struct trees *trees;
-	uint32_t age;
-	uint64_t mapped;
-};
-
-static void note_count(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
-{
-	struct older_count *c = ctx;
-
-	c += d - c->trees->dev;
-	if (age >= c->age)
-		return;
-	c->age = age;
-	c->mapped = then->mapped_blocks;
-}
-
 /*
  * Denies roots that are leaves, of devices that have more mappings than a leaf: twice as many as that one, by their details, if
  * nodes that lack a parent, or may, have so many; or by older details, if such in use have.
@@ -169,25 +151,24 @@ static int deny_small_roots(const struct counts *counts, const uint32_t *orphan,
 {
 	const struct graph *g = counts->graph;
 	struct trees *trees = counts->trees;
-	CLEANUP(free_ptr) struct older_count *of = calloc(trees->nr_devs + 1, sizeof(*of));
+	CLEANUP(free_ptr) struct older_details *of = NULL;
 	uint64_t sum = 0, in_use = 0;
 
-	if (!of)
-		return -ENOMEM;
-	for (size_t k = 0; k <= trees->nr_devs; k++)
-		of[k] = (struct older_count){ .trees = trees, .age = UINT32_MAX };
 	for (size_t i = 0; i < nr; i++) {
 		const struct snode *n = &g->node[orphan[i]];
 
 		sum += n->nr_mappings;
 		in_use += counts_know(counts, n->block) ? n->nr_mappings : 0;
 	}
-	if (in_use && !trees_have_details(trees) && trees_each_older(trees, note_count, of, NULL) == -ENOMEM)
-		return -ENOMEM;
+	if (in_use && !trees_have_details(trees)) {
+		of = trees_youngest_older(trees);
+		if (!of)
+			return -ENOMEM;
+	}
 	for (size_t k = 0; k < trees->nr_devs; k++) {
 		const struct sdevice *d = &trees->dev[k];
 		const bool live = d->source == DETAILS_LIVE;
-		const uint64_t should = live ? d->info.mapped_blocks : of[k].mapped;
+		const uint64_t should = live ? d->info.mapped_blocks : of ? of[k].info.mapped_blocks : 0;
 
 		if (d->root != NONE && !d->root_given && g->node[d->root].flags & SN_LEAF && should > INTERNAL_MAX &&
 		    should / 2 <= (live ? sum : in_use) && (!live || should / 2 >= g->node[d->root].nr_mappings))
