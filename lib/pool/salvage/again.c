@@ -3,7 +3,7 @@
 /*
  * A lost write leaves an older content, which is intact, and of which less comes back than of a block that cannot be read: it
  * names what is not there any more.  So where not all is back, all steps are taken once more without a block that may be one,
- * and the better result is kept; then without another one besides.  The space map of the data is refused only where the superblock
+ * and the best result is kept.  The space map of the data is refused only where the superblock
  * denies it: where the trees do, nothing tells which of the two is older.
  */
 #include <errno.h>
@@ -16,7 +16,6 @@
 
 #define MAX_LOOKS_AGAIN	 32	     /* in all */
 #define MAX_WORK_AGAIN	 (1u << 17) /* blocks and devices of all looks */
-#define MAX_REFUSED	 4	     /* blocks at a time */
 
 /* What is tried, and how good the best result is. */
 struct again {
@@ -26,8 +25,7 @@ struct again {
 	int r;	       /* of the best */
 	unsigned left; /* looks */
 	bool differ;   /* two results have all mappings back, and are not the same */
-	struct vec refused; /* uint32_t: without which the last round's best was found */
-	struct vec tried;   /* uint32_t: in this round */
+	struct vec tried; /* uint32_t: blocks */
 };
 
 /* Data blocks in use whose mappings are not as many as the data map counts; UINT64_MAX: it does not tell. */
@@ -150,17 +148,6 @@ static uint64_t sum_of(const struct salvage *s)
 	return sum;
 }
 
-static int copy(struct vec *to, const struct vec *from)
-{
-	const uint32_t *b = from->data;
-
-	to->nr = 0;
-	for (size_t i = 0; i < from->nr; i++)
-		if (vec_put(to, b[i]))
-			return -ENOMEM;
-	return 0;
-}
-
 /* Judges @*s, of @r; when it is better it becomes the best, and @*s the other one. */
 static int keep_better(struct again *a, struct salvage **s, int r)
 {
@@ -180,53 +167,32 @@ static int keep_better(struct again *a, struct salvage **s, int r)
 	return 0;
 }
 
-/* Takes the steps without @block[], and what was refused before. */
-static int look_without(struct again *a, const uint32_t *block, size_t nr)
+static bool is_listed(const struct vec *list, uint32_t block)
 {
-	struct vec without = { 0 };
-	struct salvage *s = NULL;
-	int r = copy(&without, &a->refused);
+	const uint32_t *b = list->data;
 
-	for (size_t i = 0; i < nr && !r; i++)
-		r = block_is_listed(&without, block[i]) ? 0 : vec_put(&without, block[i]);
-	if (!r && without.nr > a->refused.nr && without.nr <= MAX_REFUSED && a->left) {
-		a->left--;
-		r = salvage_look(a->meta, a->jobs, &(*a->best)->super.opt, without.data, without.nr, &s, NULL);
-		r = r == -ENOMEM ? r : s ? keep_better(a, &s, r) : 0;
-	}
-	salvage_free(s);
-	free(without.data);
-	return r;
+	for (size_t i = 0; i < list->nr; i++)
+		if (b[i] == block)
+			return true;
+	return false;
 }
 
+/* Takes the steps without @block, if it is intact and was not tried yet. */
 static int try_block(struct again *a, uint64_t block)
 {
 	const struct graph *g = &(*a->best)->graph;
 	const uint32_t b = (uint32_t)block;
+	struct salvage *s = NULL;
+	int r;
 
-	if (!block || block >= g->nr_blocks || g->kind[block] < BLOCK_NODE || block_is_listed(&a->tried, b))
+	if (!block || block >= g->nr_blocks || g->kind[block] < BLOCK_NODE || is_listed(&a->tried, b) || !a->left)
 		return 0;
-	return vec_put(&a->tried, b) ? -ENOMEM : look_without(a, &b, 1);
-}
-
-/* What a superblock names, by itself and all together. */
-static int try_named(struct again *a, const struct superblock *sb)
-{
-	const uint64_t named[] = { sb->details_root, sb->metadata_sm.bitmap_root, sb->mapping_root };
-	uint32_t both[3];
-	size_t nr;
-	int r = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(named) && !r; i++)
-		r = try_block(a, named[i]);
-	for (size_t skip = 0; skip <= ARRAY_SIZE(named) && !r; skip++) {
-		nr = 0;
-		for (size_t i = 0; i < ARRAY_SIZE(named); i++)
-			if (i != skip && named[i] && named[i] < (*a->best)->graph.nr_blocks)
-				both[nr++] = (uint32_t)named[i];
-		if (nr > 1)
-			r = look_without(a, both, nr);
-	}
+	if (vec_put(&a->tried, b))
+		return -ENOMEM;
+	a->left--;
+	r = salvage_look(a->meta, a->jobs, &(*a->best)->super.opt, b, &s, NULL);
+	r = r == -ENOMEM ? r : s ? keep_better(a, &s, r) : 0;
+	salvage_free(s);
 	return r;
 }
 
@@ -280,7 +246,7 @@ static int try_all(struct again *a)
 		has_sb = (*a->best)->super.has_sb;
 	}
 	if (!r && has_sb)
-		r = try_named(a, &sb);
+		r = try_block(a, sb.details_root) ?: try_block(a, sb.metadata_sm.bitmap_root) ?: try_block(a, sb.mapping_root);
 	if (!r && (*a->best)->datamap.has_other)
 		r = try_block(a, (*a->best)->super.sb.data_sm.bitmap_root);
 	for (size_t i = 0; i < suspects.nr && !r; i++)
@@ -299,15 +265,11 @@ int salvage_look_again(struct salvage **out, struct io *meta, struct jobs *jobs,
 	    s->super.opt.nr_take)
 		return r;
 	a.left = MIN(MAX_LOOKS_AGAIN, MAX_WORK_AGAIN / (s->graph.nr_blocks + s->trees.nr_devs + 1));
-	do {
-		a.tried.nr = 0;
-		e = copy(&a.refused, &(*out)->graph.refused) ?: try_all(&a);
-	} while (!e && (*out)->graph.refused.nr > a.refused.nr && !(*out)->tell.mappings_back && a.left);
+	e = try_all(&a);
 	if (a.differ)
 		(*out)->trees.uncertain = true;
 	if (a.differ && !e)
 		e = tell_judge(&(*out)->tell, err);
-	free(a.refused.data);
 	free(a.tried.data);
 	return e ? err_nomem(err, "salvage") : a.r;
 }

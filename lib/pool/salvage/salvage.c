@@ -8,7 +8,7 @@
 int salvage_new(struct io *meta, struct jobs *jobs, const struct salvage_options *opt,
 		struct salvage **out, struct err *err)
 {
-	int r = salvage_look(meta, jobs, opt, NULL, 0, out, err);
+	int r = salvage_look(meta, jobs, opt, 0, out, err);
 
 	return *out ? salvage_look_again(out, meta, jobs, r, err) : r;
 }
@@ -30,11 +30,10 @@ void salvage_totals(const struct salvage *s, struct salvage_totals *out)
 
 void salvage_explain(const struct salvage *s, struct outbuf *out)
 {
-	const struct vec *refused = &s->graph.refused;
 	const struct assign *as = &s->assign;
 
-	for (size_t i = 0; i < refused->nr; i++)
-		outbuf_printf(out, "block %u is intact, but not believed: without it %s\n", ((uint32_t *)refused->data)[i],
+	if (s->graph.refused)
+		outbuf_printf(out, "block %u is intact, but not believed: without it %s\n", s->graph.refused,
 			      s->tell.mappings_back ? "all mappings are back" : "more agrees with the data map, or comes back");
 	if (as->explained.len)
 		outbuf_add(out, as->explained.data, as->explained.len);

@@ -49,11 +49,9 @@ static void connect_rooms(struct salvage *s)
 	s->tell.values = &s->values;
 }
 
-static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs, const struct salvage_options *opt,
-				     const uint32_t *refused, size_t nr_refused)
+static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs, const struct salvage_options *opt, uint32_t refused)
 {
 	struct salvage *s = calloc(1, sizeof(*s));
-	int r;
 
 	if (!s)
 		return NULL;
@@ -62,10 +60,8 @@ static struct salvage *salvage_alloc(struct io *io, struct jobs *jobs, const str
 	s->trees.map_root = s->trees.details_root = NONE;
 	outbuf_init(&s->values.header_notes);
 	outbuf_init(&s->assign.explained);
-	r = graph_init(&s->graph, io, jobs);
-	for (size_t i = 0; i < nr_refused && !r; i++)
-		r = vec_put(&s->graph.refused, refused[i]);
-	if (r < 0) {
+	s->graph.refused = refused;
+	if (graph_init(&s->graph, io, jobs)) {
 		salvage_free(s);
 		return NULL;
 	}
@@ -215,10 +211,10 @@ static int try_whole(struct tell *tell, bool *whole, struct err *err)
 	return r;
 }
 
-int salvage_look(struct io *meta, struct jobs *jobs, const struct salvage_options *opt, const uint32_t *refused,
-		 size_t nr_refused, struct salvage **out, struct err *err)
+int salvage_look(struct io *meta, struct jobs *jobs, const struct salvage_options *opt, uint32_t refused, struct salvage **out,
+		 struct err *err)
 {
-	struct salvage *s = salvage_alloc(meta, jobs, opt, refused, nr_refused);
+	struct salvage *s = salvage_alloc(meta, jobs, opt, refused);
 	bool whole = false;
 	int r;
 

@@ -71,5 +71,4 @@ void graph_fini(struct graph *g)
 	free(g->mends.data);
 	free(g->strays.data);
 	free(g->moved.data);
-	free(g->refused.data);
 }

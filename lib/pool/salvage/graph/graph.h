@@ -109,7 +109,7 @@ struct graph {
 	struct io *io;
 	struct jobs *jobs;
 	struct stream stream;
-	struct vec refused; /* uint32_t: blocks whose content is not believed */
+	uint32_t refused; /* block whose content is not believed, 0: none */
 	uint32_t nr_blocks;
 	bool no_memory; /* for a look at something: nothing may be concluded, salvage_new() ends with -ENOMEM */
 	bool scanned;	/* the whole device was read */
@@ -146,17 +146,6 @@ static inline void *graph_noted(struct graph *g, void *p)
 {
 	g->no_memory |= !p;
 	return p;
-}
-
-/* Is the block in a list, of uint32_t, that is short? */
-static inline bool block_is_listed(const struct vec *list, uint32_t block)
-{
-	const uint32_t *b = list->data;
-
-	for (size_t i = 0; i < list->nr; i++)
-		if (b[i] == block)
-			return true;
-	return false;
 }
 
 static inline uint32_t node_of(const struct graph *g, uint64_t block)

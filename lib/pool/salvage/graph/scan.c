@@ -174,7 +174,7 @@ static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *d
 		graph->kind[at] = BLOCK_IO_ERROR;
 		return 0;
 	}
-	if (block_is_listed(&graph->refused, (uint32_t)at)) {
+	if (at && at == graph->refused) {
 		graph->kind[at] = BLOCK_REFUSED;
 		return 0;
 	}
