@@ -135,7 +135,7 @@ done <<EOF
 9803 +200 2634 1000 0 past the end of a cut device blocks are lost like others: two devices may have had one of them
 9701 +200 3922 900 0 nodes that several trees share go where all of them have room
 9804 +200 542 1000 0 two devices had one root when there are too few mappings for two
-9603 +200 2599 830 1 a device for which nothing is left has the tree of the one with as many mappings
+9603 +200 2599 1000 1 a device for which nothing is left has the tree of the one with as many mappings
 9804 +200 2674 1000 1 what two devices share is older than the last snapshot of either
 9603 +200 1353 920 0 a root whose lost children cannot have what the device lacks is another's
 9905 +200 3486 0 1 two devices with as many mappings may have each other's roots
@@ -169,8 +169,8 @@ done <<EOF
 9983 +200 3141 1000 0 a node whose child was replaced is not the one that was
 20001 x150 901 1000 0 data blocks that only the held metadata snapshot had are not missing
 20004 x150 593 1000 0 also where the roots of the devices were found
-9981 +200 2024 950 1 a device that got too little has the tree of the one with as many mappings
-9982 +200 169 940 1 devices had one root when the data map misses no more than one tree
+9981 +200 2024 1000 1 a device that got too little has the tree of the one with as many mappings
+9982 +200 169 1000 1 devices had one root when the data map misses no more than one tree
 20005 x150 2811 1000 1 what is left of a lost node names its children
 20021 x150 967 0 1 a lost root that was a leaf has no children that could be found
 9981 +200 1160 950 1 a node that is like those of a device's origin is rather its than another's

@@ -16,7 +16,7 @@
  *     (witness/space.c).  Nodes that it or the data map denies are left out (witness.c, outdated.c).
  *  6. Nodes that lack a parent are assigned to the gaps (assign/gaps.c, option.c, assign.c, chain.c,
  *     solve.c, heap.c), by what speaks for them (witness/evidence.c, generations.c).  Where their
- *     counts are lost the data map decides (witness/data.c).  Devices that the top level
+ *     counts are lost the data map decides (witness/data.c, assign/cover.c).  Devices that the top level
  *     lost: assign/devices.c.
  *  7. Details are joined (trees/details.c); those that were lost and the superblock's values are made
  *     (values/details.c, header.c, times.c).

@@ -427,6 +427,8 @@ int assign(struct assignment *a)
 	if (!r)
 		r = place_known(a);
 	if (!r)
+		r = assign_cover(a);
+	if (!r)
 		r = place_unknown(a);
 	if (!r && a->assign->super->opt.explain)
 		explain_assignment(a);

@@ -134,6 +134,12 @@ void chain_group(struct assignment *a);
 /* The same as assign_may_take(), for the node's whole group. */
 bool chain_may_take(const struct assignment *a, const struct choice *o);
 
+/* --- cover.c --- */
+/*
+ * Places the leaves whose reference counts are lost, where only they have the mappings that the data map
+ * counts for a data block.  0 or -ENOMEM.
+ */
+int assign_cover(struct assignment *a);
 /*
  * Where the data map decides, it does not tell which device has a leaf: two that could be exchanged are a choice.  Nor does it
  * tell whether a node that has three parents, and so is in trees already, has a fourth: where one

@@ -168,35 +168,3 @@ bool assign_may_be_exchanged(struct assignment *a, struct choice *o)
 	}
 	return a->looks >= MAX_LOOKS;
 }
-
-static void doubt(struct assignment *a, uint32_t cand)
-{
-	a->open++;
-	assign_mark(a, cand, CERTAINTY_OPEN);
-}
-
-void assign_doubt(struct assignment *a)
-{
-	for (uint32_t i = 0; i < a->nr_opts; i++) {
-		struct choice *o = &a->opt[i];
-
-		if (o->taken && !a->place[o->place].one && a->cand[o->cand].refs == COUNT_UNKNOWN &&
-		    assign_node(a, o->cand)->nr_mappings && assign_may_be_exchanged(a, o))
-			doubt(a, o->cand);
-	}
-	for (uint32_t i = 0; i < a->nr_places; i++) {
-		bool other = false;
-
-		for (uint32_t k = a->first_of[i]; k < a->first_of[i + 1] && !a->place[i].one; k++) {
-			const struct choice *o = &a->opt[a->of_place[k]];
-
-			other |= !o->taken && a->cand[o->cand].refs == COUNT_MANY && !(o->says & SAYS_DENIED);
-		}
-		for (uint32_t k = a->first_of[i]; k < a->first_of[i + 1] && other; k++) {
-			const struct choice *o = &a->opt[a->of_place[k]];
-
-			if (o->taken && a->cand[o->cand].refs == COUNT_MANY)
-				doubt(a, o->cand);
-		}
-	}
-}

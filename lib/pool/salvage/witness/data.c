@@ -44,6 +44,21 @@ uint32_t datamap_count(const struct refmap *m, uint64_t b)
 	return b < refmap_nr_blocks(m) ? refmap_get(m, b) : 0;
 }
 
+uint32_t datamap_missing(const struct datamap *datamap, uint64_t b)
+{
+	uint32_t nr = datamap_count(datamap->missing, b);
+
+	return datamap_is_open(datamap, nr) ? COUNT_MANY : nr;
+}
+
+void datamap_take_block(struct refmap *m, uint64_t b)
+{
+	uint32_t count = datamap_count(m, b);
+
+	if (count)
+		refmap_set(m, b, count - 1);
+}
+
 static int take_leaf(struct datamap *datamap, uint32_t leaf)
 {
 	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
@@ -52,11 +67,10 @@ static int take_leaf(struct datamap *datamap, uint32_t leaf)
 	if (!graph_view(datamap->graph, leaf, buf, &v))
 		return 0;
 	for (uint32_t i = 0; i < v.nr; i++) {
-		const uint64_t b = mapping_block(view_value(&v, i));
-		const uint32_t nr = datamap_count(datamap->missing, b);
+		uint64_t b = mapping_block(view_value(&v, i));
 
-		if (nr && !datamap_is_open(datamap, nr))
-			refmap_set(datamap->missing, b, nr - 1);
+		if (datamap_missing(datamap, b) < COUNT_MANY)
+			datamap_take_block(datamap->missing, b);
 	}
 	return 0;
 }
@@ -70,7 +84,7 @@ static int check_leaf(struct datamap *datamap, uint32_t leaf)
 	if (!graph_view(datamap->graph, leaf, buf, &v))
 		return 1;
 	for (uint32_t i = 0; i < v.nr; i++)
-		if (!datamap_count(datamap->missing, mapping_block(view_value(&v, i))))
+		if (!datamap_missing(datamap, mapping_block(view_value(&v, i))))
 			return 1;
 	return 0;
 }

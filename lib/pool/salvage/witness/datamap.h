@@ -39,6 +39,9 @@ struct datamap {
 
 /* --- data.c --- */
 int datamap_begin(struct datamap *datamap, struct err *err);
+/* One reference less to @b, if it has any. */
+struct refmap;
+void datamap_take_block(struct refmap *m, uint64_t b);
 /* The count of @b; 0 past the end. */
 uint32_t datamap_count(const struct refmap *m, uint64_t b);
 /* Does the count stand for "three or more"?  Only where a part of the tree of large counts is lost. */
@@ -46,6 +49,8 @@ static inline bool datamap_is_open(const struct datamap *datamap, uint32_t count
 {
 	return count == 3 && datamap->large_lost;
 }
+/* How many references to @b are missing?  COUNT_MANY: three or more. */
+uint32_t datamap_missing(const struct datamap *datamap, uint64_t b);
 /* Do all data blocks that the leaves below @node map lack a mapping?  Also true if not known. */
 bool datamap_allows(struct datamap *datamap, uint32_t node);
 void datamap_take(struct datamap *datamap, uint32_t node);
