@@ -463,3 +463,18 @@ fixture() {
 	done
 	[ "$nr" -gt 5 ]
 }
+
+@test "metadata whose start one byte was written over are damaged metadata, no text, to each command" {
+	for byte in '\377' U '\252' ' '; do
+		cp pool start
+		head -c 4096 /dev/zero | tr '\0' "$(printf %b "$byte")" | dd of=start conv=notrunc status=none
+		run --separate-stderr thin_check start
+		[ "$status" -eq 1 ]
+		[[ "$stderr" == *"thin_repair -i start"* ]]
+		for command in 'thin_dump --repair' 'thin_dump --repair -o out'; do
+			run --separate-stderr $command --data-block-size 128 --nr-data-blocks 1000 --transaction-id 1 start
+			[ "$status" -le 1 ]
+			[[ "$stderr" != *"neither XML nor a table"* ]]
+		done
+	done
+}

@@ -157,11 +157,19 @@ static bool is_table(const char *text)
 	return head_is_table(&h);
 }
 
+static bool is_text(const char *text)
+{
+	const struct head h = { (unsigned char *)(uintptr_t)text, strlen(text) };
+
+	return head_is_text(&h);
+}
+
 static void first_bytes(void)
 {
 	const struct head nothing = { NULL, 0 };
 
 	check(!head_is_zero(&nothing) && !head_is_text(&nothing) && !head_is_xml(&nothing) && !head_is_table(&nothing));
+	check(!is_text("caf\xc3\xa9\xff") && is_text("caf\xc3\xa9\n"));
 	check(is_table("0 9 thin-pool m d 128 0") && is_table("x: 0 9 thin pool 1\n"));
 	check(!is_table("0 9 thinn pool 1") && !is_table("<a> thin </a>") && !is_table("\1 thin pool") && !is_table("thin pool"));
 }

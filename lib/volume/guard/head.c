@@ -17,9 +17,14 @@ bool head_is_text(const struct head *h)
 	size_t i;
 
 	for (i = 0; i < h->len; i++)
-		if ((h->data[i] < ' ' && !isspace(h->data[i])) || h->data[i] == 127)
+		if ((h->data[i] < ' ' && !isspace(h->data[i])) || h->data[i] == 127 || h->data[i] >= 0xf8)
 			return false;
 	return h->len;
+}
+
+bool head_is_pattern(const struct head *h)
+{
+	return h->len > 1 && !memcmp(h->data, h->data + 1, h->len - 1);
 }
 
 /* The byte order mark or the first character of XML in 16-bit characters. */
