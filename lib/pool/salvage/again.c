@@ -16,6 +16,8 @@
 
 #define MAX_LOOKS_AGAIN	 32	     /* in all */
 #define MAX_WORK_AGAIN	 (1u << 17) /* blocks and devices of all looks */
+#define MAX_STEPS_AGAIN	 60000000   /* of searches in all */
+#define STEPS_TO_COMPARE 300	     /* two leaves: that takes as long */
 
 /* What is tried, and how good the best result is. */
 struct again {
@@ -24,6 +26,7 @@ struct again {
 	struct jobs *jobs;
 	int r;	       /* of the best */
 	unsigned left; /* looks */
+	uint64_t work; /* of all looks since the first */
 	bool differ;   /* two results have all mappings back, and are not the same */
 	struct vec tried; /* uint32_t: blocks */
 };
@@ -177,6 +180,12 @@ static bool is_listed(const struct vec *list, uint32_t block)
 	return false;
 }
 
+/* Steps of the search for an assignment, and what compares leaves. */
+static uint64_t work_of(const struct salvage *s)
+{
+	return s->assign.work + (uint64_t)STEPS_TO_COMPARE * s->ages.nr_compared;
+}
+
 /* Takes the steps without @block, if it is intact and was not tried yet. */
 static int try_block(struct again *a, uint64_t block)
 {
@@ -185,12 +194,14 @@ static int try_block(struct again *a, uint64_t block)
 	struct salvage *s = NULL;
 	int r;
 
-	if (!block || block >= g->nr_blocks || g->kind[block] < BLOCK_NODE || is_listed(&a->tried, b) || !a->left)
+	if (!block || block >= g->nr_blocks || g->kind[block] < BLOCK_NODE || is_listed(&a->tried, b) || !a->left ||
+	    a->work + work_of(*a->best) > MAX_STEPS_AGAIN)
 		return 0;
 	if (vec_put(&a->tried, b))
 		return -ENOMEM;
 	a->left--;
 	r = salvage_look(a->meta, a->jobs, &(*a->best)->super.opt, b, &s, NULL);
+	a->work += s ? work_of(s) : 0;
 	r = r == -ENOMEM ? r : s ? keep_better(a, &s, r) : 0;
 	salvage_free(s);
 	return r;

@@ -437,6 +437,7 @@ int assign(struct assignment *a)
 
 void assign_fini(struct assignment *a)
 {
+	a->assign->work += a->looks;
 	for (uint32_t i = 0; a->place && i < a->nr_places; i++)
 		free(a->place[i].devs);
 	free(a->cand);

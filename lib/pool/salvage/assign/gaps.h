@@ -16,6 +16,7 @@ struct assign {
 	struct datamap *datamap;
 	bool guessed;	    /* the metadata space map could not decide */
 	bool has_spare;	    /* a node still lacks a parent that would do where another one was put */
+	uint64_t work;	    /* steps of the search and looks at options */
 	bool unconfirmed;   /* nodes were chosen that only the data map can confirm */
 	struct outbuf explained; /* lines of --explain */
 };

@@ -100,9 +100,10 @@ static inline void assign_mark(const struct assignment *a, uint32_t cand, enum c
 bool assign_may_take(const struct assignment *a, const struct choice *o);
 /*
  * Would another tree do in the place, which takes one?  One that a device has already, if it is better, or (@again: all others are
- * gone) nearly as good; or one that none has, if the node of @o can go to its place, and both together are nearly as good.
+ * gone) nearly as good; or one that none has, if the node of @o can go to its place, and both together are nearly as good.  Also
+ * true if there are too many to look at.
  */
-bool assign_is_contested(const struct assignment *a, const struct choice *o, bool again);
+bool assign_is_contested(struct assignment *a, const struct choice *o, bool again);
 /*
  * Is there another option that was taken, whose node has as many mappings, and would it be nearly as good if each of
  * the two nodes had the other's place?  Also true if there are too many to look at.

@@ -91,11 +91,12 @@ static bool is_near(int64_t score, int64_t other)
 }
 
 /* Is the other option's node free to have its place instead of @o, and its own place free for the node of @o? */
-static bool is_as_good(const struct assignment *a, const struct choice *o, const struct choice *other)
+static bool is_as_good(struct assignment *a, const struct choice *o, const struct choice *other)
 {
-	for (uint32_t i = a->first_opt[o->cand]; i < a->first_opt[o->cand + 1]; i++) {
+	for (uint32_t i = a->first_opt[o->cand]; i < a->first_opt[o->cand + 1] && a->looks < MAX_LOOKS; i++) {
 		const struct choice *back = &a->opt[i], *there;
 
+		a->looks += 1 + (a->first_opt[other->cand + 1] - a->first_opt[other->cand]) / 16;
 		if (back->place == o->place || a->place[back->place].nr_taken)
 			continue;
 		there = find_option(a, other->cand, back->place);
@@ -105,10 +106,10 @@ static bool is_as_good(const struct assignment *a, const struct choice *o, const
 		      (back->says & 1 << EV_ONCE || may_inherit(a, o->place, back->place)))))
 			return true;
 	}
-	return false;
+	return a->looks >= MAX_LOOKS;
 }
 
-bool assign_is_contested(const struct assignment *a, const struct choice *o, bool again)
+bool assign_is_contested(struct assignment *a, const struct choice *o, bool again)
 {
 	const uint32_t end = MIN(a->first_of[o->place + 1], a->first_of[o->place] + MAX_SWAPS);
 

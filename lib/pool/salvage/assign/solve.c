@@ -400,6 +400,7 @@ int assign_solve(struct assignment *a)
 			;
 		solve_part(&v, begin);
 	}
+	a->assign->work += v.total;
 	solver_fini(&v);
 	return r;
 }
