@@ -27,9 +27,12 @@ static uint32_t youngest_top(const struct ages *ages)
 	const struct old_root *o = ages->old_roots.data;
 	uint32_t age = UINT32_MAX;
 
-	for (size_t i = 0; i < ages->old_roots.nr; i++)
-		if (!(g->node[node_of(g, o[i].top)].flags & SN_CHILD))
+	for (size_t i = 0; i < ages->old_roots.nr; i++) {
+		const uint32_t top = node_of(g, o[i].top); /* none: its block was found to hold something else */
+
+		if (top != NONE && !(g->node[top].flags & SN_CHILD))
 			age = MIN(age, o[i].age);
+	}
 	return age;
 }
 
@@ -171,6 +174,13 @@ int devices_settle(struct assign *as, struct err *err)
 		r = datamap_begin(as->datamap, err);
 	if (!r && nameless && as->datamap->missing)
 		r = invent_ids(as, true, err);
+	if (!r && nameless && !trees->nr_devs) { /* better old trees than none */
+		r = datamap_assume(as->datamap, err);
+		if (!r && as->datamap->missing) {
+			r = invent_ids(as, true, err);
+			datamap_forget(as->datamap);
+		}
+	}
 	return r;
 }
 

@@ -283,9 +283,19 @@ bool datamap_is_known(const struct refmap *count, const uint8_t *known)
 	return true;
 }
 
-int datamap_begin(struct datamap *datamap, struct err *err)
+/* Subtracts the mappings that were found. */
+static void take_found(struct datamap *datamap)
 {
 	const struct graph *g = datamap->graph;
+
+	super_mark_held(datamap->super); /* its devices' mappings count, too */
+	for (uint32_t i = 0; i < g->nr_nodes; i++)
+		if (g->node[i].flags & (SN_LIVE | SN_HELD) && g->node[i].flags & SN_LEAF)
+			(void)each_leaf(datamap, i, TAKEN, take_leaf, 0);
+}
+
+int datamap_begin(struct datamap *datamap, struct err *err)
+{
 	CLEANUP(free_ptr) uint8_t *known = NULL;
 	int r;
 
@@ -302,11 +312,27 @@ int datamap_begin(struct datamap *datamap, struct err *err)
 		datamap->missing = NULL;
 		return 0;
 	}
-	super_mark_held(datamap->super); /* its devices' mappings count, too */
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		if (g->node[i].flags & (SN_LIVE | SN_HELD) && g->node[i].flags & SN_LEAF)
-			(void)each_leaf(datamap, i, TAKEN, take_leaf, 0);
+	take_found(datamap);
 	return 0;
+}
+
+int datamap_assume(struct datamap *datamap, struct err *err)
+{
+	if (datamap->missing || datamap->graph->nr_data_blocks > MAX_BLOCKS)
+		return 0;
+	datamap->missing = refmap_new(datamap->graph->nr_data_blocks, false);
+	if (!datamap->missing || !grow_seen(datamap))
+		return err_nomem(err, "salvage: data blocks");
+	refmap_inc_run(datamap->missing, 0, datamap->graph->nr_data_blocks);
+	take_found(datamap);
+	return 0;
+}
+
+void datamap_forget(struct datamap *datamap)
+{
+	refmap_free(datamap->missing);
+	datamap->missing = NULL;
+	memset(datamap->seen, 0, datamap->nr_seen * sizeof(*datamap->seen));
 }
 
 bool datamap_allows(struct datamap *datamap, uint32_t node)

@@ -39,6 +39,9 @@ struct datamap {
 
 /* --- data.c --- */
 int datamap_begin(struct datamap *datamap, struct err *err);
+/* Where the map is lost: takes it that no data block is in more than one leaf, until datamap_forget(). */
+int datamap_assume(struct datamap *datamap, struct err *err);
+void datamap_forget(struct datamap *datamap);
 /* One reference less to @b, if it has any. */
 struct refmap;
 void datamap_take_block(struct refmap *m, uint64_t b);
