@@ -226,3 +226,34 @@ one_device() {
 	[ "$status" -eq 1 ]
 	cmp <(thin_dump --no-shared out | grep _mapping | sort) <(thin_dump --no-shared pool.now | grep _mapping | sort) || { echo "$stderr"; return 1; }
 }
+
+@test "a superblock whose later writes were lost is not believed where newer states wrote over its own" {
+	{
+		echo '<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="9000">'
+		for d in 1 2 3; do
+			echo "<device dev_id=\"$d\" mapped_blocks=\"300\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
+			for i in {0..598..2}; do echo "<single_mapping origin_block=\"$i\" data_block=\"$((i + d * 1000))\" time=\"0\"/>"; done
+			echo '</device>'
+		done
+		echo '</superblock>'
+	} >three.xml
+	truncate -s 0 pool && truncate -s 256K pool
+	thin_restore -q -i three.xml -o pool
+	for c in {10..20}; do
+		head -c 4096 pool >"super.$c"
+		thin_message pool "create_snap $c $((c % 3 + 1))"
+	done
+	thin_dump pool | grep -v '<superblock' >newest
+	local right=0
+	for c in {10..19}; do
+		cp pool mixed
+		dd if="super.$c" of=mixed conv=notrunc status=none
+		run thin_check -q mixed
+		[ "$status" -eq 1 ]
+		rm -f out
+		run thin_repair -i mixed -o out --size auto
+		[ "$status" -eq 1 ] || { echo "$c: $output"; return 1; }
+		! thin_dump out | grep -v '<superblock' | cmp -s - newest || right=$((right + 1))
+	done
+	[ "$right" -ge 7 ] || { echo "$right of 10"; return 1; }
+}

@@ -137,6 +137,17 @@ static void put_roots(const struct super *super, const char *what, struct outbuf
 	outbuf_str(out, "\n");
 }
 
+/* Why another state may be the pool's. */
+static const char *newer_text(const struct salvage *s)
+{
+	if (s->super.has_sb && s->state.after == MAY_COME_AFTER)
+		return "the superblock may be one that was written earlier: another state on the device may be newer; --list-roots lists its roots\n";
+	return s->state.rival ? "without an intact superblock it is not known whether the pool was in this state or in another that is "
+				"there: devices may be as they were before, or have changes that were not completed; "
+				"--list-roots lists the roots of the others\n" :
+				"the newest changes may be lost: devices may be as they were before\n";
+}
+
 void put_super(const struct salvage *s, struct outbuf *out)
 {
 	const struct super *super = &s->super;
@@ -181,10 +192,7 @@ void put_super(const struct salvage *s, struct outbuf *out)
 		outbuf_add(out, values->header_notes.data, values->header_notes.len);
 	put_agreement(s, out);
 	if (state_has_newer(state))
-		outbuf_str(out, state->rival ? "without an intact superblock it is not known whether the pool was in this state or in another that is "
-					       "there: devices may be as they were before, or have changes that were not completed; "
-					       "--list-roots lists the roots of the others\n" :
-					       "the newest changes may be lost: devices may be as they were before\n");
+		outbuf_str(out, newer_text(s));
 	if (s->trees.uncertain || (s->assign.unconfirmed && !s->tell.mappings_back))
 		outbuf_str(out, "some parts could belong to more than one device: check them "
 				"before use\n");
@@ -195,16 +203,6 @@ static const char *tree_text(uint8_t tree)
 	return tree == TREE_TOP	    ? "top-level mapping tree" :
 	       tree == TREE_DETAILS ? "device details" :
 				      "mappings";
-}
-
-static bool is_mended_at(const struct salvage *s, uint32_t at)
-{
-	const struct mend *m = s->graph.mends.data;
-
-	for (size_t i = 0; i < s->graph.mends.nr; i++)
-		if (m[i].at == at)
-			return true;
-	return false;
 }
 
 /* Counts one more line of the list, of which only the first are printed. */
@@ -230,9 +228,7 @@ void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 				      m[i].bit ? "bit" : "byte", m[i].byte);
 	}
 	for (uint32_t i = 0; i < graph->nr_nodes; i++)
-		if (graph->node[i].flags & SN_LIVE && graph->node[i].flags & SN_MENDED &&
-		    graph_where(graph, graph->node[i].block) == graph->node[i].block &&
-		    !is_mended_at(s, graph->node[i].block) && is_told(&told, verbose))
+		if (graph->node[i].flags & SN_LIVE && graph_had_wrong_field(graph, &graph->node[i]) && is_told(&told, verbose))
 			outbuf_printf(out, "block %u: a wrong field was put right\n",
 				      graph->node[i].block);
 	for (size_t i = 0; i < graph->moved.nr; i++)

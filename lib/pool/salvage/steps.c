@@ -204,7 +204,7 @@ static int try_whole(struct tell *tell, bool *whole, struct err *err)
 		r = counts_read(tell->counts, err);
 	if (*whole && !r)
 		r = witness_agreement(tell->datamap, err);
-	*whole &= !a->excess && !super_has_other_index(super) &&
+	*whole &= !a->excess && !a->replaced && !super_has_other_index(super) &&
 		  !((a->strange || a->twice || a->later || a->strange_map || a->missing) && !trees_fit_details(trees));
 	tell->intact =
 		*whole && !super->chosen && super->sb_fault == SB_OK && !was_mended(tell->graph);

@@ -198,6 +198,8 @@ int graph_add_edges(struct graph *g, uint32_t node, const uint32_t *child, uint3
 int graph_scan_all(struct graph *g, struct err *err);
 /* Counts the mappings to data blocks that do not exist (nr_data_blocks), leaf by leaf. */
 void graph_bound(struct graph *g);
+/* Was a field of the node put right, such as its number, though its checksum was right? */
+bool graph_had_wrong_field(const struct graph *g, const struct snode *n);
 /* The content of @block, wherever it is, mended.  0, or -errno when it cannot be read. */
 int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err);
 /* What graph_take_stray() changed. */

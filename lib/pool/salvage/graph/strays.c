@@ -5,7 +5,10 @@
  */
 #include <stdlib.h>
 
+#include "base/bits.h"
 #include "base/cleanup.h"
+#include "base/overflow.h"
+#include "base/search.h"
 #include "pool/salvage/graph/graph.h"
 
 static int by_own(const void *pa, const void *pb)
@@ -24,7 +27,7 @@ static bool is_whole(uint8_t kind)
  * An intact block at the wrong place is used as the block whose number it carries, if that block is
  * not intact itself (two blocks swapped, or one written to the wrong place).  Otherwise only its
  * number may be wrong: it is used as the block of its place, unless it is a copy of the block it
- * names.
+ * names, or of another one that names it.
  */
 static int place_strays(struct graph *g, struct err *err)
 {
@@ -56,16 +59,35 @@ static bool same_entries(const void *a, const void *b)
 	       view_nr_common(&va, &vb) * 2 > MIN(va.nr, vb.nr);
 }
 
+/* A bit a block: two blocks or more carry its number that are not at its place.  NULL: no memory. */
+static uint64_t *written_twice(const struct graph *g)
+{
+	CLEANUP(free_ptr) uint64_t *once = calloc(div_up(g->nr_blocks, 64), sizeof(*once));
+	uint64_t *twice = calloc(div_up(g->nr_blocks, 64), sizeof(*twice));
+	const struct stray *st = g->strays.data;
+
+	for (size_t i = 0; i < g->strays.nr && once && twice; i++)
+		if (st[i].own != NONE)
+			bits_set_word(bits_get(once, st[i].own) ? twice : once, st[i].own, 1);
+	if (once)
+		return twice;
+	free(twice);
+	return NULL;
+}
+
 static int place_misnumbered(struct graph *g, struct err *err)
 {
 	uint8_t a[MBLOCK_SIZE] BLOCK_ALIGNED;
 	uint8_t b[MBLOCK_SIZE] BLOCK_ALIGNED;
+	CLEANUP(free_ptr) uint64_t *twice = written_twice(g);
 
+	if (!twice)
+		return err_nomem(err, "salvage: list of misplaced blocks");
 	for (size_t i = 0; i < g->strays.nr; i++) {
 		struct stray *st = (struct stray *)g->strays.data + i;
 		int r;
 
-		if (st->used || st->kind != BLOCK_NODE || g->kind[st->at] != BLOCK_STRAY)
+		if (st->used || st->kind != BLOCK_NODE || g->kind[st->at] != BLOCK_STRAY || (st->own != NONE && bits_get(twice, st->own)))
 			continue;
 		if (st->own != NONE && g->kind[st->own] == BLOCK_NODE &&
 		    (graph_get(g, st->at, a, NULL) < 0 || graph_get(g, st->own, b, NULL) < 0 || same_entries(a, b)))
@@ -106,6 +128,14 @@ uint32_t graph_where(const struct graph *g, uint32_t block)
 	if (g->moved.nr)
 		st = bsearch(&key, g->moved.data, g->moved.nr, sizeof(key), by_own);
 	return st ? st->at : block;
+}
+
+bool graph_had_wrong_field(const struct graph *g, const struct snode *n)
+{
+	const struct mend *m = g->mends.data;
+	const size_t k = search_first(i, g->mends.nr, m[i].at >= n->block);
+
+	return n->flags & SN_MENDED && graph_where(g, n->block) == n->block && (k == g->mends.nr || m[k].at != n->block);
 }
 
 int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err)

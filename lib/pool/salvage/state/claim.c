@@ -18,12 +18,6 @@ enum standing {
 	STANDS,
 };
 
-static bool of_tree(const struct snode *n, uint8_t tree)
-{
-	return n->tree == tree || n->tree == TREE_NONE ||
-	       (n->tree == TREE_EMPTY && tree == TREE_TOP);
-}
-
 static enum standing root_stands(const struct counts *counts, uint64_t block, uint8_t tree)
 {
 	const struct graph *g = counts->graph;
@@ -33,7 +27,7 @@ static enum standing root_stands(const struct counts *counts, uint64_t block, ui
 		return CONTRADICTED;
 	if (g->kind[block] < BLOCK_NODE)
 		return LOST;
-	if (i == NONE || !of_tree(&g->node[i], tree) ||
+	if (i == NONE || !state_is_of_tree(&g->node[i], tree) ||
 	    (counts->has_counts && !counts->count[block]))
 		return CONTRADICTED;
 	return STANDS;
@@ -130,53 +124,59 @@ static int nr_contradicted(const struct counts *counts)
 	       super_has_other_index(counts->super);
 }
 
-/* May the superblock @own be of a later state than the one that was found instead?  That has no later time or transaction. */
-static bool may_be_later(const struct counts *counts, const struct superblock *own)
+/* The superblock is of another state than the nodes: the one that was found is used, and only its values are taken from it. */
+static void replace_state(struct state *state, const struct superblock *own)
 {
+	struct super *super = state->super;
 	struct details_sum sum = { 0 };
 
-	(void)details_add(counts->graph, counts->graph->slot[counts->super->sb.details_root], &sum, NULL);
-	return own->time >= sum.time && own->transaction_id >= sum.transaction;
+	(void)details_add(state->graph, state->graph->slot[super->sb.details_root], &sum, NULL);
+	state->roots = ROOTS_OTHER;
+	state->outdated = state->after != COMES_AFTER && own->time >= sum.time && own->transaction_id >= sum.transaction;
+	super->has_sb = false;
+	/* LVM's transaction follows that of the newest device; without LVM all are 0 */
+	super->likely = (struct pool_overrides) { .has_transaction = own->transaction_id > sum.transaction || !sum.transaction,
+					      .transaction = own->transaction_id,
+					      .has_data_block_size = true,
+					      .data_block_size = own->data_block_size,
+					      .has_nr_data_blocks = true,
+					      .nr_data_blocks = own->data_sm.nr_blocks };
 }
 
 /*
  * One contradicted pointer means a block that was overwritten; two beside an intact mapping root, two blocks that were
  * exchanged, or that a cut device does not reach.  More of them, while there is another intact state,
  * mean a superblock that is older or newer than the nodes: then its trees are not filled from another
- * state.  So does an index block that was overwritten, if the superblock's roots are those of an older state.
+ * state.  So does an index block that was overwritten, if the superblock's roots are those of an older state, and one block that a later
+ * state, which is intact, wrote over: then the superblock is the one whose write was lost.
  */
 static int try_other_state(struct state *state, struct err *err)
 {
 	struct super *super = state->super;
 	struct counts *counts = state->counts;
 	const struct superblock own = super->sb;
-	const int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
-	const bool other = nr_contradicted(counts) >= enough && !roots_agree(counts);
-	int r;
+	const int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2, contradicted = nr_contradicted(counts);
+	const bool other = contradicted >= enough && !roots_agree(counts);
+	bool reused;
+	int r = state_look_at_own(counts, &reused, err);
 
-	if (!other && !super_has_other_index(super))
-		return 0;
+	if (r || (!other && !contradicted && !reused))
+		return r;
 	super->sb = (struct superblock) { .time = own.time };
 	state->own = &own;
 	r = state_find_roots(state, 0, err);
 	state->own = NULL;
 	if (!r)
 		r = counts_read(counts, err);
-	if (r || !other || !roots_agree(counts)) {
-		super->sb = own;
-		state->anew = false;
-		return r;
+	if (!r && (other || state->after == COMES_AFTER) && roots_agree(counts)) {
+		replace_state(state, &own);
+		return 0;
 	}
-	state->roots = ROOTS_OTHER;
-	state->outdated = may_be_later(counts, &own);
-	super->has_sb = false;
-	super->likely = (struct pool_overrides) { .has_transaction = true,
-					      .transaction = own.transaction_id,
-					      .has_data_block_size = true,
-					      .data_block_size = own.data_block_size,
-					      .has_nr_data_blocks = true,
-					      .nr_data_blocks = own.data_sm.nr_blocks };
-	return 0;
+	super->sb = own;
+	state->anew = false;
+	state->outdated &= super_has_other_index(super);
+	state->outdated |= state->after == MAY_COME_AFTER;
+	return r;
 }
 
 int state_look_for_newer(struct state *state, struct err *err)
@@ -233,7 +233,7 @@ static int check_root(const struct graph *g, const char *option, uint64_t block,
 	uint32_t i = node_of(g, block);
 	char given[60];
 
-	if (block && i != NONE && !(g->node[i].flags & SN_VIRTUAL) && of_tree(&g->node[i], tree))
+	if (block && i != NONE && !(g->node[i].flags & SN_VIRTUAL) && state_is_of_tree(&g->node[i], tree))
 		return 0;
 	snprintf(given, sizeof(given), "%s %" PRIu64, option, block);
 	return refuse(g, given, block, tree == TREE_TOP ? "top-level mapping" : "device details",

@@ -345,21 +345,57 @@ static bool has_rival(const struct order *o, const struct pool_state *best)
 	return own && foreign;
 }
 
-const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt, bool *rival)
+/* Have @best and the superblock's state @a (NULL: it is not there) a node in common, or have their details a device? */
+static bool is_of_same_pool(const struct order *o, const struct superblock *own, const struct pool_state *a, const struct pool_state *best)
+{
+	const uint32_t details = node_of(o->g, own->details_root);
+
+	return (a && best->sum.mappings && has_common(o->g, a, best)) ||
+	       (details != NONE && o->g->node[details].tree == TREE_DETAILS && best->dated &&
+		details_share_device(o->g, details, o->g->slot[best->details_root]));
+}
+
+/*
+ * Did @best come after the superblock's state, of which something was reused?  A commit reuses nothing of the one before: so a later
+ * superblock was written to nowhere.  A later time or transaction tells; else the place.  Where it may have been either way, the kernel
+ * seldom went back to the front in between.
+ */
+static enum succession succession(const struct order *o, const struct superblock *own, const struct pool_state *best)
+{
+	const struct pool_state *a = o->st;
+	bool same;
+
+	while (a < o->st + o->nr && a->index != own->metadata_sm.bitmap_root)
+		a++;
+	if (a == o->st + o->nr || (a == best && a->map_root != own->mapping_root && a->details_root != own->details_root))
+		a = NULL; /* its index block is lost, or was reused, too */
+	if (a == best || best->reused)
+		return COMES_BEFORE;
+	same = is_of_same_pool(o, own, a, best);
+	if (same && best->dated && (best->sum.time > own->time || best->sum.transaction > own->transaction_id))
+		return COMES_AFTER;
+	if (!a || !follows(o, a, best, 0))
+		return COMES_BEFORE;
+	if (!follows(o, best, a, BEHIND_INDEX))
+		return COMES_AFTER;
+	return best->index > a->index ? MAY_COME_AFTER : COMES_BEFORE;
+}
+
+struct newest order_newest(struct graph *g, struct vec *states, const struct superblock *own)
 {
 	struct order o = { .g = g, .st = states->data, .nr = states->nr };
 	CLEANUP(free_ptr) uint8_t *known = NULL;
-	const struct pool_state *best;
+	struct newest found = { 0 };
 
-	*spoilt = *rival = false;
 	limit_rows(states);
 	o.nr_whole = part_reused(states);
 	if (!o.nr_whole)
-		return NULL;
+		return found;
 	if (o.nr <= MAX_COMPARED)
 		o.known = known = graph_noted(g, calloc(o.nr, o.nr));
-	best = find_newest(&o);
-	*spoilt = is_spoilt(&o, best);
-	*rival = has_rival(&o, best);
-	return best;
+	found.state = find_newest(&o);
+	found.spoilt = is_spoilt(&o, found.state);
+	found.rival = has_rival(&o, found.state);
+	found.after = own ? succession(&o, own, found.state) : COMES_BEFORE;
+	return found;
 }

@@ -17,8 +17,20 @@
 #define MAX_STATES 4096
 #define MAX_REUSED 64 /* in a state that is still taken for one */
 
-/* Pointers to intact blocks that do not match the parent: the blocks were reused since. */
-static uint32_t contradictions(const struct counts *counts, const struct snode *n)
+/* Does something intact stand in the place of a device's root? */
+static bool is_no_root(const struct graph *g, uint32_t block)
+{
+	const uint32_t i = node_of(g, block);
+	const uint8_t tree = i == NONE ? TREE_INDEX : g->node[i].tree;
+
+	return g->kind[block] >= BLOCK_NODE && tree != TREE_MAPPING && tree != TREE_EMPTY && tree != TREE_NONE;
+}
+
+/*
+ * Pointers to intact blocks that do not match the parent: the blocks were reused since.  @under: the newest state under another pool is
+ * looked for, which wrote over devices of all of them alike.
+ */
+static uint32_t contradictions(const struct counts *counts, const struct snode *n, bool under)
 {
 	const struct graph *g = counts->graph;
 	uint32_t nr = 0;
@@ -27,7 +39,8 @@ static uint32_t contradictions(const struct counts *counts, const struct snode *
 		const struct edge *e = &g->edge[n->edge + k];
 
 		nr += e->block == NONE || !counts->count[e->block] ||
-		      (!(n->flags & SN_LEAF) && e->node == NONE && g->kind[e->block] >= BLOCK_NODE);
+		      (n->flags & SN_LEAF ? !under && n->tree == TREE_TOP && is_no_root(g, e->block) :
+					    e->node == NONE && g->kind[e->block] >= BLOCK_NODE);
 	}
 	return nr;
 }
@@ -133,7 +146,7 @@ static void check_counts(struct graph *g, struct pool_state *st)
 }
 
 /* Judges the state whose counts have been read. */
-static void look_at_state(struct counts *counts, struct pool_state *st)
+static void look_at_state(struct counts *counts, struct pool_state *st, bool under)
 {
 	struct graph *g = counts->graph;
 	uint32_t lost = 0;
@@ -149,7 +162,7 @@ static void look_at_state(struct counts *counts, struct pool_state *st)
 			st->held = b;
 		if (i == NONE)
 			continue;
-		st->reused += contradictions(counts, &g->node[i]);
+		st->reused += contradictions(counts, &g->node[i], under);
 		if (counts->found[b] < counts->count[b]) {
 			look_at_root(counts, b, st);
 			st->orphans += g->node[i].tree == TREE_MAPPING &&
@@ -166,7 +179,19 @@ static void look_at_state(struct counts *counts, struct pool_state *st)
 	check_counts(g, st);
 }
 
-static int add_state(struct counts *counts, uint32_t index, struct vec *states, struct err *err)
+int state_look_at_own(struct counts *counts, bool *reused, struct err *err)
+{
+	struct pool_state own = { .map_root = NONE, .details_root = NONE, .overflow_root = NONE };
+	CLEANUP(free_ptr) uint64_t *live = own.live = calloc(div_up(counts->graph->nr_blocks, 64), sizeof(*live));
+	int r = live ? counts_read(counts, err) : err_nomem(err, "salvage: the superblock's state");
+
+	if (!r && counts->has_counts)
+		look_at_state(counts, &own, false);
+	*reused = own.reused;
+	return r;
+}
+
+static int add_state(struct counts *counts, uint32_t index, bool under, struct vec *states, struct err *err)
 {
 	struct super *super = counts->super;
 	struct pool_state *st;
@@ -188,7 +213,7 @@ static int add_state(struct counts *counts, uint32_t index, struct vec *states, 
 	st->live = calloc(div_up(counts->graph->nr_blocks, 64), sizeof(*st->live));
 	if (!st->live)
 		return err_nomem(err, "salvage: states of the pool");
-	look_at_state(counts, st);
+	look_at_state(counts, st, under);
 	if (st->reused > MAX_REUSED) {
 		free(st->live);
 		states->nr--;
@@ -349,7 +374,7 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	CLEANUP(free_ptr) uint64_t *judged = calloc(div_up(g->nr_blocks, 64), sizeof(*judged));
 	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
 	const struct pool_state *best;
-	bool spoilt;
+	struct newest newest;
 
 	if (!used || !judged)
 		return err_nomem(err, "salvage: states of the pool");
@@ -360,11 +385,14 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 			used[w] |= st->live[w];
 	}
-	best = order_newest(g, states, &spoilt, &state->rival);
+	newest = order_newest(g, states, state->own);
+	best = newest.state;
+	state->rival = newest.rival;
+	state->after = newest.after;
 	state->anew = best && best->row;
-	look_for_newer(g, best, state->anew && !spoilt ? judged : NULL, &newer);
+	look_for_newer(g, best, state->anew && !newest.spoilt ? judged : NULL, &newer);
 	/* a commit after an activation begins at the front; a pool without devices may be what is left when all since is zero */
-	state->rivals = best && (spoilt || state->rival || !best->sum.devices ||
+	state->rivals = best && (newest.spoilt || state->rival || !best->sum.devices ||
 				 (newer.map_root == NONE && state_has_later(g, best, used, judged)));
 	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
 	super->cursor = best ? best->index : g->nr_blocks - 1;
@@ -396,7 +424,7 @@ int state_find_roots(struct state *state, uint64_t own, struct err *err)
 		super->sb.mapping_root = super->sb.details_root = 0;
 	for (uint32_t b = 0; b < state->graph->nr_blocks && !r && states.nr < MAX_STATES; b++)
 		if (state->graph->kind[b] == BLOCK_INDEX && b != own)
-			r = add_state(state->counts, b, &states, err);
+			r = add_state(state->counts, b, own, &states, err);
 	for (size_t i = 0; state->own && i < states.nr; i++) {
 		const struct pool_state *st = (struct pool_state *)states.data + i;
 

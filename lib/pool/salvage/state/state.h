@@ -11,6 +11,12 @@ enum roots_source {
 	ROOTS_OTHER,   /* the superblock is intact, but of another state than the nodes */
 };
 
+enum succession {
+	COMES_BEFORE, /* or nothing tells, as one of the two is not there */
+	MAY_COME_AFTER,
+	COMES_AFTER,
+};
+
 struct state {
 	struct graph *graph;
 	struct super *super;
@@ -19,8 +25,9 @@ struct state {
 	bool rivals;	    /* without a superblock: another state than that which was found may be the pool's */
 	bool rival;	    /* its index block is there */
 	bool anew;	    /* the state that was found was written anew, and the kernel has not written since */
-	const struct superblock *own; /* with roots of which an index block is looked for */
-	bool outdated;		      /* there is one: they are of an older state than the superblock */
+	const struct superblock *own; /* whose state is looked for among the others */
+	bool outdated;		      /* it is there: its roots are of an older state than the superblock */
+	enum succession after;	      /* does the state that was found come after it? */
 	struct {
 		bool found;
 		uint32_t map_root, details_root; /* 0: not found */
@@ -34,8 +41,16 @@ struct state {
  * that is not looked at, 0: none.
  */
 int state_find_roots(struct state *state, uint64_t own, struct err *err);
+/* Reads the counts of the superblock's state.  *reused: something of it was, or should have been, reused since. */
+int state_look_at_own(struct counts *counts, bool *reused, struct err *err);
 /* Do the details at node @details tell of the devices at node @top, and of as many mappings each? */
 bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details);
+
+/* Can a node of this kind be of that tree? */
+static inline bool state_is_of_tree(const struct snode *n, uint8_t tree)
+{
+	return n->tree == tree || n->tree == TREE_NONE || (n->tree == TREE_EMPTY && tree == TREE_TOP);
+}
 
 /* --- order.c: states found without a superblock --- */
 /* The pool as one transaction left it: its roots, and what proves that they belong together. */
@@ -49,11 +64,13 @@ struct pool_state {
 	struct details_sum sum;
 	uint64_t *live; /* a bit a block */
 };
-/*
- * The newest of the states in which nothing was reused.  *spoilt: one of the others is newer by where it was written, so it was not
- * reused but spoilt; *rival: the pool may have been in another state, with other trees.
- */
-const struct pool_state *order_newest(struct graph *g, struct vec *states, bool *spoilt, bool *rival);
+struct newest {
+	const struct pool_state *state; /* of those in which nothing was reused; NULL: there is none */
+	bool spoilt;	 /* one of the others is newer by where it was written, so it was not reused but spoilt */
+	bool rival;	 /* the pool may have been in another state, with other trees */
+	enum succession after; /* does it come after the state of the superblock @own? */
+};
+struct newest order_newest(struct graph *g, struct vec *states, const struct superblock *own);
 
 /* --- later.c --- */
 /*
