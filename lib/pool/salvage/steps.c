@@ -204,7 +204,7 @@ static int try_whole(struct tell *tell, bool *whole, struct err *err)
 		r = counts_read(tell->counts, err);
 	if (*whole && !r)
 		r = witness_agreement(tell->datamap, err);
-	*whole &= !a->excess && !a->replaced && !super_has_other_index(super) &&
+	*whole &= !a->excess && !a->replaced && !a->later && !super_has_other_index(super) &&
 		  !((a->strange || a->twice || a->later || a->strange_map || a->missing) && !trees_fit_details(trees));
 	tell->intact =
 		*whole && !super->chosen && super->sb_fault == SB_OK && !was_mended(tell->graph);
@@ -215,6 +215,7 @@ int salvage_look(struct io *meta, struct jobs *jobs, const struct salvage_option
 		 struct err *err)
 {
 	struct salvage *s = salvage_alloc(meta, jobs, opt, refused);
+	uint32_t later = 0;
 	bool whole = false;
 	int r;
 
@@ -233,6 +234,7 @@ int salvage_look(struct io *meta, struct jobs *jobs, const struct salvage_option
 		 (trees_newest_time(&s->trees) < s->super.sb.time || s->super.sb_repair == SB_FIELDS))
 		r = look_for_newer(&s->tell, err);
 	if (!r) {
+		later = s->super.has_sb ? nr_later(&s->trees) : 0; /* the header gets the newest time */
 		trees_sum_devices(&s->trees);
 		r = s->trees.nr_devs || !s->trees.gaps.nr || has_empty_details(&s->trees) ?
 			    values_make_header(&s->values, err) :
@@ -245,8 +247,10 @@ int salvage_look(struct io *meta, struct jobs *jobs, const struct salvage_option
 		r = values_complete_details(&s->trees, err);
 	if (!r)
 		r = values_check_times(&s->values, err);
-	if (!r && !whole)
+	if (!r && !whole) {
 		r = witness_agreement(&s->datamap, err);
+		s->datamap.agrees.later = MAX(s->datamap.agrees.later, later);
+	}
 	if (!r)
 		r = tell_judge(&s->tell, err);
 	if (s->graph.no_memory || r == -ENOMEM)

@@ -30,7 +30,7 @@ static bool are_later_details(struct graph *g, uint32_t node, const struct pool_
 	return best->dated && !details_add(g, node, &sum, NULL) && sum.transaction >= best->sum.transaction &&
 	       sum.time >= best->sum.time &&
 	       (sum.transaction > best->sum.transaction || sum.time > best->sum.time || sum.mappings != best->sum.mappings) &&
-	       details_share_device(g, node, g->slot[best->details_root]);
+	       details_share_device(g, node, g->slot[best->details_root], false);
 }
 
 /* Was the block, which an older state used, written since the metadata were written anew, though its content stands for itself? */

@@ -206,7 +206,7 @@ static bool was_overwritten(struct graph *g, const struct pool_state *a, const s
 /* Are both states of the same pool, by their details? */
 static bool are_related(struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
-	return a->dated && b->dated && details_share_device(g, g->slot[a->details_root], g->slot[b->details_root]);
+	return a->dated && b->dated && details_share_device(g, g->slot[a->details_root], g->slot[b->details_root], false);
 }
 
 /*
@@ -345,14 +345,27 @@ static bool has_rival(const struct order *o, const struct pool_state *best)
 	return own && foreign;
 }
 
-/* Have @best and the superblock's state @a (NULL: it is not there) a node in common, or have their details a device? */
-static bool is_of_same_pool(const struct order *o, const struct superblock *own, const struct pool_state *a, const struct pool_state *best)
+/* Have both states a tree, or a part of one, in common? */
+static bool shares_trees(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
+{
+	for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
+		for (uint64_t both = b->live[w] & a->live[w]; both; both &= both - 1) {
+			uint32_t i = g->slot[w * 64 + (uint32_t)__builtin_ctzll(both)];
+
+			if (i != NONE && (g->node[i].tree == TREE_MAPPING || g->node[i].tree == TREE_EMPTY))
+				return true;
+		}
+	return false;
+}
+
+/* Is state @b of the pool that the superblock's state @a is of?  The first devices of all pools are alike. */
+static bool is_of_same_pool(const struct order *o, const struct superblock *own, const struct pool_state *a, const struct pool_state *b)
 {
 	const uint32_t details = node_of(o->g, own->details_root);
 
-	return (a && best->sum.mappings && has_common(o->g, a, best)) ||
-	       (details != NONE && o->g->node[details].tree == TREE_DETAILS && best->dated &&
-		details_share_device(o->g, details, o->g->slot[best->details_root]));
+	return (a != b && shares_trees(o->g, a, b)) ||
+	       (details != NONE && o->g->node[details].tree == TREE_DETAILS && b->dated &&
+		details_share_device(o->g, details, o->g->slot[b->details_root], true));
 }
 
 /*
@@ -363,20 +376,17 @@ static bool is_of_same_pool(const struct order *o, const struct superblock *own,
 static enum succession succession(const struct order *o, const struct superblock *own, const struct pool_state *best)
 {
 	const struct pool_state *a = o->st;
-	bool same;
+	const bool later = best->dated && (best->sum.time > own->time || best->sum.transaction > own->transaction_id);
 
 	while (a < o->st + o->nr && a->index != own->metadata_sm.bitmap_root)
 		a++;
-	if (a == o->st + o->nr || (a == best && a->map_root != own->mapping_root && a->details_root != own->details_root))
-		a = NULL; /* its index block is lost, or was reused, too */
-	if (a == best || best->reused)
+	if (a == o->st + o->nr || best->reused || !is_of_same_pool(o, own, a, best))
 		return COMES_BEFORE;
-	same = is_of_same_pool(o, own, a, best);
-	if (same && best->dated && (best->sum.time > own->time || best->sum.transaction > own->transaction_id))
-		return COMES_AFTER;
-	if (!a || !follows(o, a, best, 0))
+	if (a == best) /* or its index block is what was reused */
+		return later && a->map_root != own->mapping_root && a->details_root != own->details_root ? COMES_AFTER : COMES_BEFORE;
+	if (!later && !follows(o, a, best, 0))
 		return COMES_BEFORE;
-	if (!follows(o, best, a, BEHIND_INDEX))
+	if (later || !follows(o, best, a, BEHIND_INDEX))
 		return COMES_AFTER;
 	return best->index > a->index ? MAY_COME_AFTER : COMES_BEFORE;
 }

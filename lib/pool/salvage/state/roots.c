@@ -136,12 +136,15 @@ bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details)
 static void check_counts(struct graph *g, struct pool_state *st)
 {
 	struct comparison c = { 0 };
+	bool differs;
 
 	if (st->map_root == NONE || st->details_root == NONE)
 		return;
 	(void)compare(g, &c, g->slot[st->map_root], g->slot[st->details_root]);
-	st->reused += c.nr_differ;
-	st->dated &= !c.nr_differ; /* else its details may be those of another state */
+	/* one commit writes both roots: they have the same devices */
+	differs = c.nr_differ || (!c.nr_lost && st->dated && (c.nr != c.details.nr || c.nr_alike != c.nr));
+	st->reused += MAX(c.nr_differ, (uint32_t)differs);
+	st->dated &= !differs; /* else its details may be those of another state */
 	free(c.details.data);
 }
 
@@ -182,12 +185,13 @@ static void look_at_state(struct counts *counts, struct pool_state *st, bool und
 int state_look_at_own(struct counts *counts, bool *reused, struct err *err)
 {
 	struct pool_state own = { .map_root = NONE, .details_root = NONE, .overflow_root = NONE };
+	const struct superblock *sb = &counts->super->sb;
 	CLEANUP(free_ptr) uint64_t *live = own.live = calloc(div_up(counts->graph->nr_blocks, 64), sizeof(*live));
 	int r = live ? counts_read(counts, err) : err_nomem(err, "salvage: the superblock's state");
 
 	if (!r && counts->has_counts)
 		look_at_state(counts, &own, false);
-	*reused = own.reused;
+	*reused = own.reused || own.sum.time > sb->time || own.sum.transaction > sb->transaction_id;
 	return r;
 }
 

@@ -41,7 +41,7 @@ struct state {
  * that is not looked at, 0: none.
  */
 int state_find_roots(struct state *state, uint64_t own, struct err *err);
-/* Reads the counts of the superblock's state.  *reused: something of it was, or should have been, reused since. */
+/* Reads the counts of the superblock's state.  *reused: something of it was, or should have been, reused since, or is later than it. */
 int state_look_at_own(struct counts *counts, bool *reused, struct err *err);
 /* Do the details at node @details tell of the devices at node @top, and of as many mappings each? */
 bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details);

@@ -361,7 +361,7 @@ const struct device_info *details_find(const struct vec *details, uint64_t id)
 	return at < details->nr && d[at].dev_id == id ? &d[at] : NULL;
 }
 
-bool details_share_device(struct graph *g, uint32_t a, uint32_t b)
+bool details_share_device(struct graph *g, uint32_t a, uint32_t b, bool later)
 {
 	struct vec of_a = { 0 }, of_b = { 0 };
 	bool found = false;
@@ -370,7 +370,8 @@ bool details_share_device(struct graph *g, uint32_t a, uint32_t b)
 		for (size_t i = 0; i < of_a.nr && !found; i++) {
 			const struct device_info *x = (struct device_info *)of_a.data + i, *y = details_find(&of_b, x->dev_id);
 
-			found = y && x->transaction == y->transaction && x->creation_time == y->creation_time;
+			found = y && x->transaction == y->transaction && x->creation_time == y->creation_time &&
+				(!later || x->transaction || x->creation_time);
 		}
 	free(of_a.data);
 	free(of_b.data);

@@ -89,8 +89,11 @@ void trees_order(struct trees *trees);
 int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *err);
 /* Of what details_read() listed: the device @id; NULL: there is none. */
 const struct device_info *details_find(const struct vec *details, uint64_t id);
-/* Is in the details at both nodes a device that was made by the same transaction, at the same time?  Then they are of the same pool. */
-bool details_share_device(struct graph *g, uint32_t a, uint32_t b);
+/*
+ * Is in the details at both nodes a device that was made by the same transaction, at the same time?  Then they are of the same pool.
+ * @later: the first transaction and time, at which each pool begins, do not count.
+ */
+bool details_share_device(struct graph *g, uint32_t a, uint32_t b, bool later);
 /*
  * Were the details at node @a written before those at @b?  They tell of a device that was created before the clock of @b, and is not
  * there, or of one from which a snapshot has been taken since.
