@@ -169,7 +169,7 @@ static void first_bytes(void)
 	const struct head nothing = { NULL, 0 };
 
 	check(!head_is_zero(&nothing) && !head_is_text(&nothing) && !head_is_xml(&nothing) && !head_is_table(&nothing));
-	check(!is_text("caf\xc3\xa9\xff") && is_text("caf\xc3\xa9\n"));
+	check(!is_text("\xff\xff\xff") && !is_text("UUU") && is_text("  ") && is_text("caf\xc3\xa9\n"));
 	check(is_table("0 9 thin-pool m d 128 0") && is_table("x: 0 9 thin pool 1\n"));
 	check(!is_table("0 9 thinn pool 1") && !is_table("<a> thin </a>") && !is_table("\1 thin pool") && !is_table("thin pool"));
 }

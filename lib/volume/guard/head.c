@@ -2,7 +2,6 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #include "volume/guard/head.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "base/zero.h"
@@ -12,19 +11,23 @@ bool head_is_zero(const struct head *h)
 	return h->len && all_zero(h->data, h->len);
 }
 
-bool head_is_text(const struct head *h)
+static bool is_blank(unsigned char c)
 {
-	size_t i;
-
-	for (i = 0; i < h->len; i++)
-		if ((h->data[i] < ' ' && !isspace(h->data[i])) || h->data[i] == 127 || h->data[i] >= 0xf8)
-			return false;
-	return h->len;
+	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-bool head_is_pattern(const struct head *h)
+bool head_is_text(const struct head *h)
 {
-	return h->len > 1 && !memcmp(h->data, h->data + 1, h->len - 1);
+	bool varies = false;
+
+	for (size_t i = 0; i < h->len; i++) {
+		const unsigned char c = h->data[i];
+
+		if ((c < ' ' && !is_blank(c)) || c == 127)
+			return false;
+		varies |= c != h->data[0] || c <= ' ';
+	}
+	return varies;
 }
 
 /* The byte order mark or the first character of XML in 16-bit characters. */
@@ -45,7 +48,7 @@ bool head_is_xml(const struct head *h)
 
 	if (is_utf16_xml(h))
 		return true;
-	while (i < h->len && isspace(h->data[i]))
+	while (i < h->len && is_blank(h->data[i]))
 		i++;
 	return i < h->len && h->data[i] == '<' && head_is_text(h);
 }

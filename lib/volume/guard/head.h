@@ -13,10 +13,8 @@ struct head {
 
 /* All zeros, and at least one. */
 bool head_is_zero(const struct head *h);
-/* Text has no control characters but white space; bytes above 127 may be UTF-8, which has none above 0xf7. */
+/* Text has no control characters but white space; bytes above 127 may be UTF-8.  One other byte all over is none: badblocks and erased flash leave that. */
 bool head_is_text(const struct head *h);
-/* One byte all over, as badblocks and erased flash leave it. */
-bool head_is_pattern(const struct head *h);
 /* Text whose first character is '<', in 8-bit or 16-bit characters. */
 bool head_is_xml(const struct head *h);
 /* Text with a line of a dm table that is of a thin pool or a thin device. */

@@ -224,7 +224,7 @@ static int kind_of(const char *path, const struct pool_want *want, struct pool_a
 		p->kind = POOL_XML;
 		return 0;
 	}
-	if (head_is_text(&h.block) && !head_is_pattern(&h.block))
+	if (head_is_text(&h.block))
 		return kind_of_text(&h, path, p, err);
 	if (h.block.len < MBLOCK_SIZE && !signature_name(h.data, h.block.len))
 		return err_set(err, -EUCLEAN,
