@@ -175,7 +175,8 @@ static int try_other_state(struct state *state, struct err *err)
 	super->sb = own;
 	state->anew = false;
 	state->outdated &= super_has_other_index(super);
-	state->outdated |= state->after == MAY_COME_AFTER;
+	/* one block that was written to a wrong place explains an index that is not there */
+	state->outdated |= state->after == MAY_COME_AFTER && (contradicted > 1 || !super_has_other_index(super));
 	return r;
 }
 

@@ -345,25 +345,30 @@ static bool has_rival(const struct order *o, const struct pool_state *best)
 	return own && foreign;
 }
 
-/* Have both states a tree, or a part of one, in common? */
+/* Does an internal node that only state @a has lead to a part of @b?  That a top level names one may be by chance. */
 static bool shares_trees(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
-	for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
-		for (uint64_t both = b->live[w] & a->live[w]; both; both &= both - 1) {
-			uint32_t i = g->slot[w * 64 + (uint32_t)__builtin_ctzll(both)];
+	for (uint32_t i = 0; i < g->nr_nodes; i++) {
+		const struct snode *n = &g->node[i];
 
-			if (i != NONE && (g->node[i].tree == TREE_MAPPING || g->node[i].tree == TREE_EMPTY))
+		if (n->tree != TREE_MAPPING || n->flags & SN_LEAF || n->block == NONE || !bits_get(a->live, n->block) || bits_get(b->live, n->block))
+			continue;
+		for (uint32_t k = 0; k < n->nr_edges; k++) {
+			const struct edge *e = &g->edge[n->edge + k];
+
+			if (e->block != NONE && e->node != NONE && e->node == node_of(g, e->block) && bits_get(b->live, e->block))
 				return true;
 		}
+	}
 	return false;
 }
 
-/* Is state @b of the pool that the superblock's state @a is of?  The first devices of all pools are alike. */
+/* Is state @b of the pool that the superblock's state @a (NULL: it is not there) is of?  The first devices of all pools are alike. */
 static bool is_of_same_pool(const struct order *o, const struct superblock *own, const struct pool_state *a, const struct pool_state *b)
 {
 	const uint32_t details = node_of(o->g, own->details_root);
 
-	return (a != b && shares_trees(o->g, a, b)) ||
+	return (a && a != b && shares_trees(o->g, a, b)) ||
 	       (details != NONE && o->g->node[details].tree == TREE_DETAILS && b->dated &&
 		details_share_device(o->g, details, o->g->slot[b->details_root], true));
 }
@@ -380,8 +385,10 @@ static enum succession succession(const struct order *o, const struct superblock
 
 	while (a < o->st + o->nr && a->index != own->metadata_sm.bitmap_root)
 		a++;
-	if (a == o->st + o->nr || best->reused || !is_of_same_pool(o, own, a, best))
+	if (best->reused || !is_of_same_pool(o, own, a == o->st + o->nr ? NULL : a, best))
 		return COMES_BEFORE;
+	if (a == o->st + o->nr) /* something intact in the place of its index block was written since, or to a wrong place */
+		return own->metadata_sm.bitmap_root < o->g->nr_blocks && o->g->kind[own->metadata_sm.bitmap_root] >= BLOCK_NODE ? MAY_COME_AFTER : COMES_BEFORE;
 	if (a == best) /* or its index block is what was reused */
 		return later && a->map_root != own->mapping_root && a->details_root != own->details_root ? COMES_AFTER : COMES_BEFORE;
 	if (!later && !follows(o, a, best, 0))
