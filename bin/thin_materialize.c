@@ -404,7 +404,7 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 	struct watch w = { .cli = c };
 	struct err err = { 0 };
 	struct make m;
-	int r;
+	int r, end;
 
 	o->make.step = begin_step;
 	o->make.ctx = &w;
@@ -431,10 +431,10 @@ static int write_output(struct cli *c, struct options *o, struct volume *v, stru
 	}
 	progress_free(w.bar);
 	make_close(&m);
-	if (r != EXIT_DONE || !(r = cli_finish(c, EXIT_DONE)))
-		return r;
-	cli_note(c, "'%s' is complete: only its digest could not be printed", o->to);
-	return r;
+	end = r == EXIT_DONE ? cli_finish(c, r) : r;
+	if (end != r)
+		cli_note(c, "'%s' is complete: only its digest could not be printed", o->to);
+	return end;
 }
 
 static void say_notes(struct cli *c, const struct volume *v, const struct since *s)

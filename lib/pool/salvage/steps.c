@@ -205,7 +205,7 @@ static int try_whole(struct tell *tell, bool *whole, struct err *err)
 	if (*whole && !r)
 		r = witness_agreement(tell->datamap, err);
 	*whole &= !a->excess && !a->replaced && !a->later && !super_has_other_index(super) &&
-		  !((a->strange || a->twice || a->later || a->strange_map || a->missing) && !trees_fit_details(trees));
+		  !((a->strange || a->twice || a->strange_map || a->missing) && !trees_fit_details(trees));
 	tell->intact =
 		*whole && !super->chosen && super->sb_fault == SB_OK && !was_mended(tell->graph);
 	return r;
@@ -249,7 +249,7 @@ int salvage_look(struct io *meta, struct jobs *jobs, const struct salvage_option
 		r = values_check_times(&s->values, err);
 	if (!r && !whole) {
 		r = witness_agreement(&s->datamap, err);
-		s->datamap.agrees.later = MAX(s->datamap.agrees.later, later);
+		s->datamap.agrees.later = later;
 	}
 	if (!r)
 		r = tell_judge(&s->tell, err);

@@ -13,7 +13,10 @@ struct head {
 
 /* All zeros, and at least one. */
 bool head_is_zero(const struct head *h);
-/* Text has no control characters but white space; bytes above 127 may be UTF-8.  One other byte all over is none: badblocks and erased flash leave that. */
+/*
+ * Text has no control characters but white space; bytes above 127 may be UTF-8.  One other byte all over is none: badblocks and
+ * erased flash leave that.
+ */
 bool head_is_text(const struct head *h);
 /* Text whose first character is '<', in 8-bit or 16-bit characters. */
 bool head_is_xml(const struct head *h);

@@ -174,7 +174,7 @@ int devices_settle(struct assign *as, struct err *err)
 		r = datamap_begin(as->datamap, err);
 	if (!r && nameless && as->datamap->missing)
 		r = invent_ids(as, true, err);
-	if (!r && nameless && !trees->nr_devs) { /* better old trees than none */
+	if (!r && nameless && !as->datamap->missing && !trees->nr_devs) { /* better old trees than none */
 		r = datamap_assume(as->datamap, err);
 		if (!r && as->datamap->missing) {
 			r = invent_ids(as, true, err);

@@ -252,6 +252,8 @@ bool mend_block(const struct graph *g, uint8_t *block, uint32_t at, struct mend 
  * content of the block.
  */
 bool graph_may_be_torn(const struct graph *g);
+/* What was mended in the block at @at, NULL: nothing. */
+const struct mend *graph_mend_at(const struct graph *g, uint32_t at);
 /* Puts right what was mended in a buffer read from @at. */
 void graph_apply_mends(const struct graph *g, uint32_t at, void *buf);
 

@@ -168,15 +168,22 @@ bool graph_may_be_torn(const struct graph *g)
 	return false;
 }
 
-void graph_apply_mends(const struct graph *g, uint32_t at, void *buf)
+const struct mend *graph_mend_at(const struct graph *g, uint32_t at)
 {
 	const struct mend *m = g->mends.data;
-	size_t k = search_first(i, g->mends.nr, m[i].at >= at);
+	const size_t k = search_first(i, g->mends.nr, m[i].at >= at);
 
-	if (k == g->mends.nr || m[k].at != at)
+	return k < g->mends.nr && m[k].at == at ? &m[k] : NULL;
+}
+
+void graph_apply_mends(const struct graph *g, uint32_t at, void *buf)
+{
+	const struct mend *m = graph_mend_at(g, at);
+
+	if (!m)
 		return;
-	if (m[k].unused)
-		clear_unused(buf, m[k].unused, m[k].used);
+	if (m->unused)
+		clear_unused(buf, m->unused, m->used);
 	else
-		((uint8_t *)buf)[m[k].byte] ^= m[k].mask;
+		((uint8_t *)buf)[m->byte] ^= m->mask;
 }

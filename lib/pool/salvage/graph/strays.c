@@ -8,7 +8,6 @@
 #include "base/bits.h"
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "base/search.h"
 #include "pool/salvage/graph/graph.h"
 
 static int by_own(const void *pa, const void *pb)
@@ -132,10 +131,7 @@ uint32_t graph_where(const struct graph *g, uint32_t block)
 
 bool graph_had_wrong_field(const struct graph *g, const struct snode *n)
 {
-	const struct mend *m = g->mends.data;
-	const size_t k = search_first(i, g->mends.nr, m[i].at >= n->block);
-
-	return n->flags & SN_MENDED && graph_where(g, n->block) == n->block && (k == g->mends.nr || m[k].at != n->block);
+	return n->flags & SN_MENDED && graph_where(g, n->block) == n->block && !graph_mend_at(g, n->block);
 }
 
 int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err)

@@ -18,6 +18,12 @@ enum standing {
 	STANDS,
 };
 
+static bool of_tree(const struct snode *n, uint8_t tree)
+{
+	return n->tree == tree || n->tree == TREE_NONE ||
+	       (n->tree == TREE_EMPTY && tree == TREE_TOP);
+}
+
 static enum standing root_stands(const struct counts *counts, uint64_t block, uint8_t tree)
 {
 	const struct graph *g = counts->graph;
@@ -27,7 +33,7 @@ static enum standing root_stands(const struct counts *counts, uint64_t block, ui
 		return CONTRADICTED;
 	if (g->kind[block] < BLOCK_NODE)
 		return LOST;
-	if (i == NONE || !state_is_of_tree(&g->node[i], tree) ||
+	if (i == NONE || !of_tree(&g->node[i], tree) ||
 	    (counts->has_counts && !counts->count[block]))
 		return CONTRADICTED;
 	return STANDS;
@@ -234,7 +240,7 @@ static int check_root(const struct graph *g, const char *option, uint64_t block,
 	uint32_t i = node_of(g, block);
 	char given[60];
 
-	if (block && i != NONE && !(g->node[i].flags & SN_VIRTUAL) && state_is_of_tree(&g->node[i], tree))
+	if (block && i != NONE && !(g->node[i].flags & SN_VIRTUAL) && of_tree(&g->node[i], tree))
 		return 0;
 	snprintf(given, sizeof(given), "%s %" PRIu64, option, block);
 	return refuse(g, given, block, tree == TREE_TOP ? "top-level mapping" : "device details",

@@ -363,6 +363,15 @@ static bool shares_trees(const struct graph *g, const struct pool_state *a, cons
 	return false;
 }
 
+/* The state with that index block, or NULL. */
+static const struct pool_state *find_state(const struct order *o, uint64_t index)
+{
+	for (size_t i = 0; i < o->nr; i++)
+		if (o->st[i].index == index)
+			return &o->st[i];
+	return NULL;
+}
+
 /* Is state @b of the pool that the superblock's state @a (NULL: it is not there) is of?  The first devices of all pools are alike. */
 static bool is_of_same_pool(const struct order *o, const struct superblock *own, const struct pool_state *a, const struct pool_state *b)
 {
@@ -380,15 +389,14 @@ static bool is_of_same_pool(const struct order *o, const struct superblock *own,
  */
 static enum succession succession(const struct order *o, const struct superblock *own, const struct pool_state *best)
 {
-	const struct pool_state *a = o->st;
+	const uint64_t index = own->metadata_sm.bitmap_root;
+	const struct pool_state *a = find_state(o, index);
 	const bool later = best->dated && (best->sum.time > own->time || best->sum.transaction > own->transaction_id);
 
-	while (a < o->st + o->nr && a->index != own->metadata_sm.bitmap_root)
-		a++;
-	if (best->reused || !is_of_same_pool(o, own, a == o->st + o->nr ? NULL : a, best))
+	if (best->reused || !is_of_same_pool(o, own, a, best))
 		return COMES_BEFORE;
-	if (a == o->st + o->nr) /* something intact in the place of its index block was written since, or to a wrong place */
-		return own->metadata_sm.bitmap_root < o->g->nr_blocks && o->g->kind[own->metadata_sm.bitmap_root] >= BLOCK_NODE ? MAY_COME_AFTER : COMES_BEFORE;
+	if (!a) /* something intact in the place of its index block was written since, or to a wrong place */
+		return index < o->g->nr_blocks && o->g->kind[index] >= BLOCK_NODE ? MAY_COME_AFTER : COMES_BEFORE;
 	if (a == best) /* or its index block is what was reused */
 		return later && a->map_root != own->mapping_root && a->details_root != own->details_root ? COMES_AFTER : COMES_BEFORE;
 	if (!later && !follows(o, a, best, 0))

@@ -21,9 +21,9 @@
 static bool is_no_root(const struct graph *g, uint32_t block)
 {
 	const uint32_t i = node_of(g, block);
-	const uint8_t tree = i == NONE ? TREE_INDEX : g->node[i].tree;
 
-	return g->kind[block] >= BLOCK_NODE && tree != TREE_MAPPING && tree != TREE_EMPTY && tree != TREE_NONE;
+	return g->kind[block] >= BLOCK_NODE &&
+	       (i == NONE || (g->node[i].tree != TREE_MAPPING && g->node[i].tree != TREE_EMPTY && g->node[i].tree != TREE_NONE));
 }
 
 /*

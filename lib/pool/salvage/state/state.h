@@ -46,12 +46,6 @@ int state_look_at_own(struct counts *counts, bool *reused, struct err *err);
 /* Do the details at node @details tell of the devices at node @top, and of as many mappings each? */
 bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details);
 
-/* Can a node of this kind be of that tree? */
-static inline bool state_is_of_tree(const struct snode *n, uint8_t tree)
-{
-	return n->tree == tree || n->tree == TREE_NONE || (n->tree == TREE_EMPTY && tree == TREE_TOP);
-}
-
 /* --- order.c: states found without a superblock --- */
 /* The pool as one transaction left it: its roots, and what proves that they belong together. */
 struct pool_state {

@@ -39,6 +39,15 @@ static bool lacks_newest(const struct trees *trees)
 	return true;
 }
 
+static bool has_wrong_field(const struct graph *g)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < g->nr_nodes && !found; i++)
+		found = g->node[i].flags & SN_LIVE && g->node[i].tree == TREE_MAPPING && graph_had_wrong_field(g, &g->node[i]);
+	return found;
+}
+
 /*
  * A part of the details is lost, so they do not say how many mappings there were, and the data map is lost, too.  Then the
  * metadata map must agree; it does not see that a leaf is an older copy of itself, nor does a data map that may have leaked.  Nor
@@ -51,13 +60,9 @@ static bool counts_are_doubtful(const struct tell *tell)
 	const struct agreement *a = &tell->datamap->agrees;
 	const bool counted = counts_are_whole(tell->counts), whole = counted || counts_add_up(tell->counts);
 	const bool torn = graph_may_be_torn(tell->graph), replaced = torn || nr_lost_writes(tell);
-	const struct graph *g = tell->graph;
-	bool wrong_field = false;
 
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		wrong_field |= g->node[i].flags & SN_LIVE && g->node[i].tree == TREE_MAPPING && graph_had_wrong_field(g, &g->node[i]);
 	return trees_have_gap(tell->trees, TREE_DETAILS) &&
-	       ((wrong_field && replaced) || replaced + !whole + !a->data_whole > 1 || (torn && a->missing) || (!a->data_whole && a->orphans) ||
+	       ((replaced && has_wrong_field(tell->graph)) || replaced + !whole + !a->data_whole > 1 || (torn && a->missing) || (!a->data_whole && a->orphans) ||
 	       ((!counted || a->orphans) && lacks_newest(tell->trees)));
 }
 
