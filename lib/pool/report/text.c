@@ -49,7 +49,8 @@ static void put_device(struct telling *t, const struct sdevice *dev, bool verbos
 
 	report_device(t, dev, &d);
 	if (dev->id_invented)
-		outbuf_printf(out, "device %u: its id is lost; this number is invented\n", id);
+		outbuf_printf(out, "device %u: its id is lost; this number is invented; to give it another: --take DEV=%u\n", id,
+			      s->graph.node[dev->root].block);
 	else if (dev->root_given)
 		outbuf_printf(out, "device %u: the tree at block %u is used because of --take\n", id,
 			      s->graph.node[dev->root].block);

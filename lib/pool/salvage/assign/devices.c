@@ -70,9 +70,11 @@ static void drop_guesses(struct trees *trees)
 	trees->nr_devs = nr;
 }
 
+#define FIRST_NEW_ID 10000000 /* LVM counts from 1: a volume must not show the tree of another one */
+
 static uint32_t next_id(const struct trees *trees)
 {
-	return trees->nr_devs ? trees->dev[trees->nr_devs - 1].info.dev_id + 1 : 0;
+	return trees->nr_devs ? MAX(trees->dev[trees->nr_devs - 1].info.dev_id + 1, FIRST_NEW_ID) : FIRST_NEW_ID;
 }
 
 /* A device with an invented id for the tree at @root. */
