@@ -31,6 +31,8 @@ def _table():
 
 
 _CRC, _SEEN = _table(), {}
+# Of two bytes at once, the first one lower.
+_PAIR = [_CRC[_CRC[first] & 255 ^ second] ^ _CRC[first] >> 8 for second in range(256) for first in range(256)]
 
 
 def _through(columns, c):
@@ -55,8 +57,9 @@ def crc(block):
     if c is None:
         c = 0xFFFFFFFF
         start = body.rstrip(b"\0")
-        for b in start:
-            c = _CRC[(c ^ b) & 255] ^ (c >> 8)
+        start += bytes(len(start) % 2)
+        for pair in struct.unpack("<%dH" % (len(start) // 2), start):
+            c = _PAIR[(c ^ pair) & 0xFFFF] ^ (c >> 16)
         for n, columns in enumerate(_ZEROS):
             if (len(body) - len(start)) >> n & 1:
                 c = _through(columns, c)
