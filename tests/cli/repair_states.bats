@@ -257,3 +257,64 @@ one_device() {
 	done
 	[ "$right" -ge 9 ] || { echo "$right of 10"; return 1; }
 }
+
+@test "a superblock of another pool, to whose roots two blocks answer by chance, drops none of the mappings behind its own last data block" {
+	need python3
+	{
+		echo '<superblock uuid="" time="7" transaction="3" version="2" data_block_size="128" nr_data_blocks="9000">'
+		for d in 1 2; do
+			echo "<device dev_id=\"$d\" mapped_blocks=\"600\" transaction=\"2\" creation_time=\"6\" snap_time=\"7\">"
+			for i in {0..1198..2}; do echo "<single_mapping origin_block=\"$i\" data_block=\"$((i + d * 2000))\" time=\"6\"/>"; done
+			echo '</device>'
+		done
+		echo '</superblock>'
+	} >two.xml
+	truncate -s 0 pool && truncate -s 1M pool
+	thin_restore -q -i two.xml -o pool
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$abs_top_srcdir/tests/oracle python3 - <<-'EOT'
+	import struct
+	from thinpool import BLOCK, SALT_SUPER, crc, u64
+	pool = bytearray(open("pool", "rb").read())
+	top = u64(pool, 320)
+	tree = u64(pool, top * BLOCK + 32 + 252 * 8)
+	sb = pool[:BLOCK]
+	struct.pack_into("<I", sb, 44, 1)		# time
+	struct.pack_into("<Q", sb, 48, 1)		# transaction
+	struct.pack_into("<QQ", sb, 64, 1000, 3)	# data blocks, and how many are in use
+	struct.pack_into("<Q", sb, 320, tree)		# the root of the mappings is in the place of a device's
+	struct.pack_into("<I", sb, 0, crc(sb) ^ SALT_SUPER)
+	open("mixed", "wb").write(sb + pool[BLOCK:])
+	EOT
+	run thin_repair -i mixed -o out --size auto
+	[[ "$output" == *"it does not fit the trees"* ]] || { echo "$output"; return 1; }
+	cmp <(thin_dump out | grep _mapping) <(thin_dump pool | grep _mapping)
+}
+
+@test "a pool made over another one stays, where two of its writes were lost and the other one's last state is whole behind it" {
+	need python3
+	{
+		echo '<superblock uuid="" time="3" transaction="5" version="2" data_block_size="128" nr_data_blocks="9000">'
+		echo '<device dev_id="1" mapped_blocks="3000" transaction="0" creation_time="0" snap_time="0">'
+		for i in {0..5998..2}; do echo "<single_mapping origin_block=\"$i\" data_block=\"$i\" time=\"0\"/>"; done
+		echo '</device>'
+		echo '<device dev_id="6" mapped_blocks="2" transaction="4" creation_time="2" snap_time="2">'
+		echo '<range_mapping origin_begin="0" data_begin="7001" length="2" time="0"/></device></superblock>'
+	} >old.xml
+	truncate -s 0 pool && truncate -s 1M pool
+	thin_restore -q -i old.xml -o pool
+	thin_message pool "delete 1" # the last state is behind the device's leaves
+	cp pool old
+	{
+		echo '<superblock uuid="" time="0" transaction="1" version="2" data_block_size="128" nr_data_blocks="9000">'
+		echo '<device dev_id="1" mapped_blocks="0" transaction="0" creation_time="0" snap_time="0"/></superblock>'
+	} | thin_restore -q -i /dev/stdin -o pool
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$abs_top_srcdir/tests/oracle python3 - <<-'EOT'
+	from thinpool import BLOCK, u64
+	pool, old = bytearray(open("pool", "rb").read()), open("old", "rb").read()
+	for at in (u64(pool, root) * BLOCK for root in (320, 80)): pool[at:at + BLOCK] = old[at:at + BLOCK] # top level, data index
+	open("mixed", "wb").write(pool)
+	EOT
+	run thin_repair -i mixed -o out --size auto
+	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
+	[ "$(thin_ls --no-headers -o DEV,MAPPED_BLOCKS out | xargs)" = "1 0" ] || { thin_ls out; return 1; }
+}

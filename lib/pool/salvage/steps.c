@@ -136,12 +136,18 @@ static int rescue(struct tell *tell, struct err *err)
 	if (!r && super->has_sb && !has_given_roots(super))
 		r = witness_take_changes_back(counts, err);
 	if (!r) {
+		if (super->has_sb) { /* it may be of another pool */
+			g->nr_data_blocks = UINT64_MAX;
+			graph_bound(g);
+		}
 		graph_link(g);
 		r = state_settle_roots(state, err);
 	}
 	if (!r)
 		r = state_check_taken(super, err);
 	if (!r) {
+		if (super->has_sb)
+			super_set_bound(super);
 		graph_bound(g);
 		r = trees_walk(trees, err);
 	}

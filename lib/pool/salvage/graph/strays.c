@@ -240,7 +240,7 @@ void graph_bound(struct graph *g)
 		uint32_t nr;
 
 		if (n->tree != TREE_MAPPING || !(n->flags & SN_LEAF) ||
-		    n->max_data < g->nr_data_blocks || !graph_view(g, i, buf, &v))
+		    (n->max_data < g->nr_data_blocks && !n->nr_bad) || !graph_view(g, i, buf, &v))
 			continue;
 		nr = view_runs(&v, g->nr_data_blocks, run);
 		for (uint32_t k = 0; k < nr; k++)

@@ -116,18 +116,38 @@ static bool roots_agree(struct counts *counts)
 	       state_roots_agree(g, g->slot[sb->mapping_root], g->slot[sb->details_root]);
 }
 
-/* How many of the superblock's pointers lead to an intact block of a wrong kind? */
+/* Do whole details tell of a device that is newer than the superblock, or has more mappings than it has data blocks in use? */
+static bool details_are_of_other(const struct counts *counts)
+{
+	const struct superblock *sb = &counts->super->sb;
+	struct details_sum sum = { 0 };
+
+	return is_whole(counts->graph, sb->details_root) &&
+	       !details_add(counts->graph, counts->graph->slot[sb->details_root], &sum, NULL) &&
+	       (sum.time > sb->time || sum.transaction > sb->transaction_id || sum.most > sb->data_sm.nr_allocated);
+}
+
+/* How many of the superblock's pointers lead to an intact block of a wrong kind, or of another state? */
 static int nr_contradicted(const struct counts *counts)
 {
 	const struct superblock *sb = &counts->super->sb;
 
 	return (root_stands(counts, sb->mapping_root, TREE_TOP) == CONTRADICTED) +
-	       (root_stands(counts, sb->details_root, TREE_DETAILS) == CONTRADICTED) +
+	       (root_stands(counts, sb->details_root, TREE_DETAILS) == CONTRADICTED || details_are_of_other(counts)) +
 	       (root_stands(counts, sb->data_sm.bitmap_root, TREE_INDEX) == CONTRADICTED) +
 	       (root_stands(counts, sb->data_sm.ref_count_root, TREE_OVERFLOW) == CONTRADICTED) +
 	       (root_stands(counts, sb->metadata_sm.ref_count_root, TREE_OVERFLOW) ==
 		CONTRADICTED) +
 	       super_has_other_index(counts->super);
+}
+
+static int is_out_of_bound(void *ctx, uint64_t id, uint32_t root)
+{
+	const struct graph *g = ctx;
+	const uint32_t i = node_of(g, root);
+
+	(void)id;
+	return i != NONE && g->node[i].max_data >= g->nr_data_blocks;
 }
 
 /* The superblock is of another state than the nodes: the one that was found is used, and only its values are taken from it. */
@@ -147,6 +167,9 @@ static void replace_state(struct state *state, const struct superblock *own)
 					      .data_block_size = own->data_block_size,
 					      .has_nr_data_blocks = true,
 					      .nr_data_blocks = own->data_sm.nr_blocks };
+	state->graph->nr_data_blocks = own->data_sm.nr_blocks;
+	if (graph_each_device(state->graph, state->graph->slot[super->sb.mapping_root], is_out_of_bound, state->graph))
+		super_set_bound(super); /* the superblock's number is of another pool, or of the time before this one was extended */
 }
 
 /*
@@ -154,7 +177,8 @@ static void replace_state(struct state *state, const struct superblock *own)
  * exchanged, or that a cut device does not reach.  More of them, while there is another intact state,
  * mean a superblock that is older or newer than the nodes: then its trees are not filled from another
  * state.  So does an index block that was overwritten, if the superblock's roots are those of an older state, and one block that a later
- * state, which is intact, wrote over: then the superblock is the one whose write was lost.
+ * state, which is intact, wrote over: then the superblock is the one whose write was lost.  But where its own metadata map is there, a
+ * state that is not of its pool is what was on the device before.
  */
 static int try_other_state(struct state *state, struct err *err)
 {
@@ -163,18 +187,19 @@ static int try_other_state(struct state *state, struct err *err)
 	const struct superblock own = super->sb;
 	const int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2, contradicted = nr_contradicted(counts);
 	const bool other = contradicted >= enough && !roots_agree(counts);
-	bool reused;
+	bool reused, has_map;
 	int r = state_look_at_own(counts, &reused, err);
 
 	if (r || (!other && !contradicted && !reused))
 		return r;
+	has_map = counts_are_whole(counts) && counts->has_index;
 	super->sb = (struct superblock) { .time = own.time };
 	state->own = &own;
 	r = state_find_roots(state, 0, err);
 	state->own = NULL;
 	if (!r)
 		r = counts_read(counts, err);
-	if (!r && (other || state->after == COMES_AFTER) && roots_agree(counts)) {
+	if (!r && ((other && !(has_map && state->after == UNRELATED)) || state->after == COMES_AFTER) && roots_agree(counts)) {
 		replace_state(state, &own);
 		return 0;
 	}

@@ -393,7 +393,9 @@ static enum succession succession(const struct order *o, const struct superblock
 	const struct pool_state *a = find_state(o, index);
 	const bool later = best->dated && (best->sum.time > own->time || best->sum.transaction > own->transaction_id);
 
-	if (best->reused || !is_of_same_pool(o, own, a, best))
+	if (!is_of_same_pool(o, own, a, best))
+		return UNRELATED;
+	if (best->reused)
 		return COMES_BEFORE;
 	if (!a) /* something intact in the place of its index block was written since, or to a wrong place */
 		return index < o->g->nr_blocks && o->g->kind[index] >= BLOCK_NODE ? MAY_COME_AFTER : COMES_BEFORE;
@@ -421,6 +423,6 @@ struct newest order_newest(struct graph *g, struct vec *states, const struct sup
 	found.state = find_newest(&o);
 	found.spoilt = is_spoilt(&o, found.state);
 	found.rival = has_rival(&o, found.state);
-	found.after = own ? succession(&o, own, found.state) : COMES_BEFORE;
+	found.after = own ? succession(&o, own, found.state) : UNRELATED;
 	return found;
 }

@@ -12,6 +12,7 @@ enum roots_source {
 };
 
 enum succession {
+	UNRELATED,    /* nothing tells that the two are of one pool */
 	COMES_BEFORE, /* or nothing tells, as one of the two is not there */
 	MAY_COME_AFTER,
 	COMES_AFTER,

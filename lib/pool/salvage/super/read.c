@@ -7,8 +7,7 @@
 #include "base/overflow.h"
 #include "pool/salvage/super/super.h"
 
-/* The bound for data blocks, as soon as it is known. */
-static void set_bound(struct super *super)
+void super_set_bound(struct super *super)
 {
 	struct graph *g = super->graph;
 	const struct salvage_options *o = &super->opt;
@@ -181,7 +180,7 @@ int super_read(struct super *super, struct err *err)
 		memset(&super->sb, 0, sizeof(super->sb));
 	}
 	apply_given_roots(super);
-	set_bound(super);
+	super_set_bound(super);
 	return 0;
 }
 
@@ -229,6 +228,6 @@ int super_read_again(struct super *super, struct err *err)
 	super->has_sb = true;
 	super->sb_repair = graph_where(g, 0) ? SB_FOUND : SB_MENDED;
 	apply_given_roots(super);
-	set_bound(super);
+	super_set_bound(super);
 	return 0;
 }

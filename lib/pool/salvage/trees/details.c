@@ -48,6 +48,7 @@ static void sum_up(const struct vec *details, struct details_sum *sum)
 	for (size_t i = 0; i < details->nr; i++) {
 		sum->devices++;
 		sum->mappings += MIN(d[i].mapped_blocks, MAX_DATA_BLOCK);
+		sum->most = MAX(sum->most, d[i].mapped_blocks);
 		sum->transaction = MAX(sum->transaction, d[i].transaction);
 		sum->time = MAX(sum->time, MAX(d[i].snap_time, d[i].creation_time));
 	}

@@ -101,6 +101,7 @@ bool details_share_device(struct graph *g, uint32_t a, uint32_t b, bool later);
 bool details_precede(struct graph *g, uint32_t a, uint32_t b);
 struct details_sum {
 	uint64_t devices, mappings;
+	uint64_t most;	      /* mappings of one device */
 	uint64_t transaction; /* the newest */
 	uint32_t time;	      /* the newest */
 };
