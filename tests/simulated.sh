@@ -26,17 +26,17 @@ simulated() { # SENTENCE ARG...
 	sed 's/^#* *//; s/^/# /' "$work/log"
 }
 
-seed=${1:-${SEED:-$(date +%s)}} few=5 many=10
+# What a new seed may find at most.  60 seeds of ten pools had 1 lie, 19 % of doubts and 5 % of missed mappings at most; a few pools can have more.
+seed=${1:-${SEED:-$(date +%s)}} few=5 many=10 bounds='--doubts 28 --missed 12'
 [ -z "${LONG:-}" ] || many=150
-[ -z "$sanitizer" ] || few=1 many=2
+[ -z "$sanitizer" ] || few=1 many=4 bounds='--doubts 50 --missed 40'
 pools=${2:-$many}
 echo 1..4
 simulated "a simulated pool is sound, each count in it is right, and thin_dump and thin_repair tell what it is" \
 	"$seed" $((few * 2)) --undamaged
 for fixed in 2001 2003; do
 	simulated "damaged pools of seed $fixed: no crash, no changed input, sound results, and the exit status does not lie" \
-		$fixed $few --missed 20
+		$fixed $few --missed 10
 done
-# What a new seed may find at most: of 60 seeds with 10 pools none came near.
-simulated "so it is with pools of a new seed, but for a few damages" \
-	"$seed" "$pools" --lies $((4 + pools / 15)) --doubts 35 --missed 25
+# shellcheck disable=SC2086 # two options
+simulated "so it is with pools of a new seed, but for a few damages" "$seed" "$pools" --lies $((3 + pools / 20)) $bounds

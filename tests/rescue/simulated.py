@@ -127,7 +127,8 @@ def has_superblock(image):
 class Trials:
     def __init__(self, seed, folder):
         self.seed = seed
-        self.sound, self.damaged, self.result = (os.path.join(folder, name) for name in ("sound", "damaged", "result"))
+        self.sound, self.damaged, self.result, self.mixed = (
+            os.path.join(folder, name) for name in ("sound", "damaged", "result", "mixed"))
         self.counts = {kind: Counter() for kind in ["undamaged", *KINDS]}
 
     def begin(self, number):
@@ -212,8 +213,8 @@ class Trials:
         """Is the image sound, or the pool behind another superblock?"""
         if now[:BLOCK] == self.image[:BLOCK]:
             return run("thin_check", "-q", self.damaged)[0] == 0
-        self.write(self.result, now[:BLOCK] + self.image[BLOCK:])
-        return 0 in (run("thin_check", "-q", path)[0] for path in (self.damaged, self.result))
+        self.write(self.mixed, now[:BLOCK] + self.image[BLOCK:])
+        return 0 in (run("thin_check", "-q", path)[0] for path in (self.damaged, self.mixed))
 
     def table(self, most):
         """The sums by kind, and whether they are within the bounds."""
