@@ -13,7 +13,6 @@ of them that are back nowhere; and wrong ones.
 """
 import argparse
 import json
-import os
 import random
 import re
 import struct
@@ -21,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from pathlib import Path
 
 from damages import KINDS, Case
 from simulator import BLOCK, SALT_SUPER, NoSpace, Pool, salt_of
@@ -127,8 +127,7 @@ def has_superblock(image):
 class Trials:
     def __init__(self, seed, folder):
         self.seed = seed
-        self.sound, self.damaged, self.result, self.mixed = (
-            os.path.join(folder, name) for name in ("sound", "damaged", "result", "mixed"))
+        self.sound, self.damaged, self.result, self.mixed = (folder / n for n in ("sound", "damaged", "result", "mixed"))
         self.counts = {kind: Counter() for kind in ["undamaged", *KINDS]}
 
     def begin(self, number):
@@ -136,11 +135,7 @@ class Trials:
         self.pool = make_pool(rng)
         self.image, self.mappings = bytes(self.pool.image), self.pool.mappings()
         self.other = User(Pool(bytearray(len(self.image)), 3000, rng), rng, 12).story(rng.choice([3, 10]), 5)
-        self.write(self.sound, self.image)
-
-    def write(self, path, image):
-        with open(path, "wb") as f:
-            f.write(image)
+        self.sound.write_bytes(self.image)
 
     def found(self, kind, what, words):
         print("%d:%s %s: %s" % (self.number, kind, what, words), flush=True)
@@ -148,11 +143,10 @@ class Trials:
 
     def repair(self, path, *options):
         """The status, and the mappings and details that are back."""
-        self.write(self.result, bytes(len(self.image)))
+        self.result.write_bytes(bytes(len(self.image)))
         status, out, err = run("thin_repair", "-i", path, "-o", self.result, "--format", "json", *options)
-        with open(self.result, "rb") as f:
-            if not has_superblock(f.read(BLOCK)):  # nothing was found
-                return status or "0 without a result", ({}, {})
+        if not has_superblock(self.result.read_bytes()):  # nothing was found
+            return status or "0 without a result", ({}, {})
         try:
             json.loads(out)
         except ValueError:
@@ -182,12 +176,11 @@ class Trials:
         if not has_superblock(now):  # LVM knows these
             options = ["--data-block-size", str(self.pool.data_block_size), "--nr-data-blocks", str(self.pool.data.nr)]
             options += rng.choice([[], ["--transaction-id", str(struct.unpack_from("<Q", self.image, 48)[0])]])
-        self.write(self.damaged, now)
+        self.damaged.write_bytes(now)
         status, back = self.repair(self.damaged, *options)
         self.counts[kind]["trials"] += 1
-        with open(self.damaged, "rb") as f:
-            if f.read() != now:
-                self.found(kind, "the input is not the same any more", words)
+        if self.damaged.read_bytes() != now:
+            self.found(kind, "the input is not the same any more", words)
         if status in (0, 1):
             self.judge(self.counts[kind], kind, words, now, status, back[0])
         else:
@@ -213,7 +206,7 @@ class Trials:
         """Is the image sound, or the pool behind another superblock?"""
         if now[:BLOCK] == self.image[:BLOCK]:
             return run("thin_check", "-q", self.damaged)[0] == 0
-        self.write(self.mixed, now[:BLOCK] + self.image[BLOCK:])
+        self.mixed.write_bytes(now[:BLOCK] + self.image[BLOCK:])
         return 0 in (run("thin_check", "-q", path)[0] for path in (self.damaged, self.mixed))
 
     def table(self, most):
@@ -240,7 +233,7 @@ def main():
     p.add_argument("--keep", metavar="FOLDER", help="the last images stay there")
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        trials = Trials(a.seed, a.keep or folder)
+        trials = Trials(a.seed, Path(a.keep or folder))
         pool, _, kind = (a.only or "").partition(":")
         for number in [int(pool)] if pool else range(a.pools):
             trials.begin(number)
