@@ -201,12 +201,6 @@ class Pool:
         elif old >= LARGE:
             space.large = self.remove(space.large, b)
 
-    def count_below(self, node):
-        for b in list(node.children):
-            self.count_block(b, 1)
-        for b in node.data_blocks:
-            self.count_data(b, 1)
-
     def release(self, b):
         """One parent less; the last one takes all that is below with it."""
         if self.metadata.count[b] == 1:
@@ -226,7 +220,10 @@ class Pool:
         copy = self.blocks[b].copy()
         new = self.new(copy)
         if count > 1:
-            self.count_below(copy)
+            for child in list(copy.children):
+                self.count_block(child, 1)
+            for data in copy.data_blocks:
+                self.count_data(data, 1)
         self.count_block(b, -1)
         return new
 
@@ -292,8 +289,7 @@ class Pool:
         root = self.shadow(root)
         node = self.blocks[root]
         while not node.leaf:
-            if len(node.values) > 1:
-                self.balance(node, node.place(key))
+            self.balance(node, node.place(key))
             if len(node.values) > 1:
                 node = self.blocks[node.values[node.place(key)]]
             else:
@@ -320,12 +316,10 @@ class Pool:
         self.spread(parent, first, end - first, entries)
 
     def pull_up(self, node):
-        """A node becomes its only child."""
+        """A node becomes its only child, which is new."""
         b = node.values[0]
-        child = self.blocks[b].copy()
+        child = self.blocks[b]
         node.leaf, node.keys, node.values = child.leaf, child.keys, child.values
-        if self.metadata.count[b] > 1:
-            self.count_below(node)
         self.count_block(b, -1)
 
     def get(self, root, key):
