@@ -20,7 +20,8 @@ struct device_report {
 
 struct telling {
 	struct salvage *s;
-	uint8_t *holes; /* by node: graph_has_holes() */
+	uint8_t *gaps;	/* by node: graph_has_holes() */
+	uint8_t *holes; /* the same; those with data blocks that have more mappings than the data map counts, too */
 	uint8_t *buf;
 };
 

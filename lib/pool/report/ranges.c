@@ -127,19 +127,21 @@ int telling_init(struct telling *t, struct salvage *s)
 {
 	*t = (struct telling) { .s = s,
 				.holes = calloc((size_t)s->graph.nr_nodes + 1, 1),
+				.gaps = calloc((size_t)s->graph.nr_nodes + 1, 1),
 				.buf = io_alloc(MBLOCK_SIZE) };
-	return t->holes && t->buf && !note_leaves(t) ? 0 : -1;
+	return t->holes && t->gaps && t->buf && !note_leaves(t) ? 0 : -1;
 }
 
 void telling_fini(struct telling *t)
 {
 	free(t->holes);
+	free(t->gaps);
 	free(t->buf);
 }
 
 /*
- * Was the tree found, or named by a top level that was?  Or is a part of it perhaps an older content, which is told otherwise where something is
- * below it that is?
+ * Was the tree found, or named by a top level that was?  Or has it another number of mappings than it should, though nothing is lost: is a part
+ * of it an older content?
  */
 static bool root_is_doubtful(const struct telling *t, const struct sdevice *dev)
 {
@@ -147,7 +149,7 @@ static bool root_is_doubtful(const struct telling *t, const struct sdevice *dev)
 	const uint32_t top = t->s->trees.map_root;
 
 	return dev->root_found || (top != NONE && g->node[top].flags & SN_VIRTUAL) ||
-	       (!graph_has_holes(g, dev->root, t->holes, 0) && tell_tree_may_be_older(&t->s->tell, dev));
+	       (!graph_has_holes(g, dev->root, t->gaps, 0) && tell_tree_may_be_older(&t->s->tell, dev));
 }
 
 void report_device(struct telling *t, const struct sdevice *dev, struct device_report *d)

@@ -127,18 +127,24 @@ static bool details_are_of_other(const struct counts *counts)
 	       (sum.time > sb->time || sum.transaction > sb->transaction_id || sum.most > sb->data_sm.nr_allocated);
 }
 
-/* How many of the superblock's pointers lead to an intact block of a wrong kind, or of another state? */
-static int nr_contradicted(const struct counts *counts)
+static void note_wrong(const struct counts *counts, uint64_t block, uint8_t tree, struct own_state *own)
+{
+	if (root_stands(counts, block, tree) == CONTRADICTED || (tree == TREE_DETAILS && details_are_of_other(counts)))
+		own->wrong[own->nr_wrong++] = block;
+}
+
+/* Which of the superblock's pointers lead to an intact block of a wrong kind, or of another state? */
+static void find_wrong(const struct counts *counts, struct own_state *own)
 {
 	const struct superblock *sb = &counts->super->sb;
 
-	return (root_stands(counts, sb->mapping_root, TREE_TOP) == CONTRADICTED) +
-	       (root_stands(counts, sb->details_root, TREE_DETAILS) == CONTRADICTED || details_are_of_other(counts)) +
-	       (root_stands(counts, sb->data_sm.bitmap_root, TREE_INDEX) == CONTRADICTED) +
-	       (root_stands(counts, sb->data_sm.ref_count_root, TREE_OVERFLOW) == CONTRADICTED) +
-	       (root_stands(counts, sb->metadata_sm.ref_count_root, TREE_OVERFLOW) ==
-		CONTRADICTED) +
-	       super_has_other_index(counts->super);
+	note_wrong(counts, sb->mapping_root, TREE_TOP, own);
+	note_wrong(counts, sb->details_root, TREE_DETAILS, own);
+	note_wrong(counts, sb->data_sm.bitmap_root, TREE_INDEX, own);
+	note_wrong(counts, sb->data_sm.ref_count_root, TREE_OVERFLOW, own);
+	note_wrong(counts, sb->metadata_sm.ref_count_root, TREE_OVERFLOW, own);
+	if (super_has_other_index(counts->super))
+		own->wrong[own->nr_wrong++] = sb->metadata_sm.bitmap_root;
 }
 
 static int is_out_of_bound(void *ctx, uint64_t id, uint32_t root)
@@ -185,16 +191,19 @@ static int try_other_state(struct state *state, struct err *err)
 	struct super *super = state->super;
 	struct counts *counts = state->counts;
 	const struct superblock own = super->sb;
-	const int enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2, contradicted = nr_contradicted(counts);
-	const bool other = contradicted >= enough && !roots_agree(counts);
-	bool reused, has_map;
-	int r = state_look_at_own(counts, &reused, err);
+	const uint32_t enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
+	struct own_state look_for = { .sb = &own };
+	bool other, reused, has_map;
+	int r;
 
-	if (r || (!other && !contradicted && !reused))
+	find_wrong(counts, &look_for);
+	other = look_for.nr_wrong >= enough && !roots_agree(counts);
+	r = state_look_at_own(counts, &reused, err);
+	if (r || (!look_for.nr_wrong && !reused))
 		return r;
 	has_map = counts_are_whole(counts) && counts->has_index;
 	super->sb = (struct superblock) { .time = own.time };
-	state->own = &own;
+	state->own = &look_for;
 	r = state_find_roots(state, 0, err);
 	state->own = NULL;
 	if (!r)
@@ -207,7 +216,7 @@ static int try_other_state(struct state *state, struct err *err)
 	state->anew = false;
 	state->outdated &= super_has_other_index(super);
 	/* one block that was written to a wrong place explains an index that is not there */
-	state->outdated |= state->after == MAY_COME_AFTER && (contradicted > 1 || !super_has_other_index(super));
+	state->outdated |= state->after == MAY_COME_AFTER && (look_for.nr_wrong > 1 || !super_has_other_index(super));
 	return r;
 }
 

@@ -128,6 +128,14 @@ static bool is_part_of_tree(const struct graph *g, uint32_t b)
 	return i != NONE && (g->node[i].tree == TREE_MAPPING || g->node[i].tree == TREE_EMPTY);
 }
 
+/* Does the @k-th pointer of the node lead to what should be there? */
+static bool names_part(const struct graph *g, const struct snode *n, uint32_t k)
+{
+	const struct edge *e = &g->edge[n->edge + k];
+
+	return n->flags & SN_LEAF ? is_part_of_tree(g, e->block) : e->node != NONE && e->node == node_of(g, e->block);
+}
+
 static void reach_children(struct reach *r, const struct snode *n)
 {
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
@@ -135,7 +143,7 @@ static void reach_children(struct reach *r, const struct snode *n)
 
 		if (e->block == NONE || r->g->kind[e->block] < BLOCK_NODE) /* a lost one may be anything */
 			continue;
-		if (n->flags & SN_LEAF ? is_part_of_tree(r->g, e->block) : e->node != NONE && e->node == node_of(r->g, e->block)) {
+		if (names_part(r->g, n, k)) {
 			if (!bits_get(r->named, e->block))
 				r->todo[r->nr++] = e->block;
 			bits_set_word(r->named, e->block, 1);
@@ -372,14 +380,43 @@ static const struct pool_state *find_state(const struct order *o, uint64_t index
 	return NULL;
 }
 
-/* Is state @b of the pool that the superblock's state @a (NULL: it is not there) is of?  The first devices of all pools are alike. */
-static bool is_of_same_pool(const struct order *o, const struct superblock *own, const struct pool_state *a, const struct pool_state *b)
+/* Do the superblock's own details tell of a device that is in state @b, too?  @later: not one of the first, which are alike in all pools. */
+static bool shares_device(const struct order *o, const struct superblock *own, const struct pool_state *b, bool later)
 {
 	const uint32_t details = node_of(o->g, own->details_root);
 
-	return (a && a != b && shares_trees(o->g, a, b)) ||
-	       (details != NONE && o->g->node[details].tree == TREE_DETAILS && b->dated &&
-		details_share_device(o->g, details, o->g->slot[b->details_root], true));
+	return details != NONE && o->g->node[details].tree == TREE_DETAILS && b->dated &&
+	       details_share_device(o->g, details, o->g->slot[b->details_root], later);
+}
+
+/* Do they tell of devices? */
+static bool has_devices(const struct order *o, const struct superblock *own)
+{
+	const uint32_t details = node_of(o->g, own->details_root);
+	struct details_sum sum = { 0 };
+
+	return details != NONE && o->g->node[details].tree == TREE_DETAILS && !details_add(o->g, details, &sum, NULL) && sum.devices;
+}
+
+/* Is an intact block that the superblock's state @a (NULL: it is not there) names, and that holds something else, a part of @best? */
+static bool wrote_over(const struct order *o, const struct own_state *own, const struct pool_state *a, const struct pool_state *best)
+{
+	for (uint32_t i = 0; i < own->nr_wrong; i++)
+		if (own->wrong[i] < o->g->nr_blocks && bits_get(best->live, own->wrong[i]))
+			return true;
+	for (uint32_t i = 0; a && i < o->g->nr_nodes; i++) {
+		const struct snode *n = &o->g->node[i];
+
+		if (n->block == NONE || !bits_get(a->live, n->block) || bits_get(best->live, n->block))
+			continue;
+		for (uint32_t k = 0; k < n->nr_edges; k++) {
+			const uint32_t b = o->g->edge[n->edge + k].block;
+
+			if (b != NONE && o->g->kind[b] >= BLOCK_NODE && bits_get(best->live, b) && !names_part(o->g, n, k))
+				return true;
+		}
+	}
+	return false;
 }
 
 /*
@@ -387,28 +424,29 @@ static bool is_of_same_pool(const struct order *o, const struct superblock *own,
  * superblock was written to nowhere.  A later time or transaction tells; else the place.  Where it may have been either way, the kernel
  * seldom went back to the front in between.
  */
-static enum succession succession(const struct order *o, const struct superblock *own, const struct pool_state *best)
+static enum succession succession(const struct order *o, const struct own_state *of, const struct pool_state *best)
 {
+	const struct superblock *own = of->sb;
 	const uint64_t index = own->metadata_sm.bitmap_root;
 	const struct pool_state *a = find_state(o, index);
 	const bool later = best->dated && (best->sum.time > own->time || best->sum.transaction > own->transaction_id);
 
-	if (!is_of_same_pool(o, own, a, best))
-		return UNRELATED;
+	if (!(a && a != best && shares_trees(o->g, a, best)) && !shares_device(o, own, best, true))
+		return has_devices(o, own) && best->dated && !shares_device(o, own, best, false) ? UNRELATED : COMES_BEFORE;
 	if (best->reused)
 		return COMES_BEFORE;
 	if (!a) /* something intact in the place of its index block was written since, or to a wrong place */
-		return index < o->g->nr_blocks && o->g->kind[index] >= BLOCK_NODE ? MAY_COME_AFTER : COMES_BEFORE;
+		return index < o->g->nr_blocks && o->g->kind[index] >= BLOCK_NODE && wrote_over(o, of, NULL, best) ? MAY_COME_AFTER : COMES_BEFORE;
 	if (a == best) /* or its index block is what was reused */
 		return later && a->map_root != own->mapping_root && a->details_root != own->details_root ? COMES_AFTER : COMES_BEFORE;
 	if (!later && !follows(o, a, best, 0))
 		return COMES_BEFORE;
 	if (later || !follows(o, best, a, BEHIND_INDEX))
 		return COMES_AFTER;
-	return best->index > a->index ? MAY_COME_AFTER : COMES_BEFORE;
+	return best->index > a->index && wrote_over(o, of, a, best) ? MAY_COME_AFTER : COMES_BEFORE;
 }
 
-struct newest order_newest(struct graph *g, struct vec *states, const struct superblock *own)
+struct newest order_newest(struct graph *g, struct vec *states, const struct own_state *own)
 {
 	struct order o = { .g = g, .st = states->data, .nr = states->nr };
 	CLEANUP(free_ptr) uint8_t *known = NULL;
@@ -423,6 +461,6 @@ struct newest order_newest(struct graph *g, struct vec *states, const struct sup
 	found.state = find_newest(&o);
 	found.spoilt = is_spoilt(&o, found.state);
 	found.rival = has_rival(&o, found.state);
-	found.after = own ? succession(&o, own, found.state) : UNRELATED;
+	found.after = own ? succession(&o, own, found.state) : COMES_BEFORE;
 	return found;
 }

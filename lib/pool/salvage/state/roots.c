@@ -432,8 +432,8 @@ int state_find_roots(struct state *state, uint64_t own, struct err *err)
 	for (size_t i = 0; state->own && i < states.nr; i++) {
 		const struct pool_state *st = (struct pool_state *)states.data + i;
 
-		state->outdated |= !st->reused && st->map_root == state->own->mapping_root &&
-				   st->details_root == state->own->details_root;
+		state->outdated |= !st->reused && st->map_root == state->own->sb->mapping_root &&
+				   st->details_root == state->own->sb->details_root;
 	}
 	if (!r && has_given_roots(super))
 		use_given(super, &states);

@@ -12,10 +12,17 @@ enum roots_source {
 };
 
 enum succession {
-	UNRELATED,    /* nothing tells that the two are of one pool */
+	UNRELATED,    /* they have no tree and no device in common */
 	COMES_BEFORE, /* or nothing tells, as one of the two is not there */
 	MAY_COME_AFTER,
 	COMES_AFTER,
+};
+
+/* The superblock's state, which may be one of those on the device. */
+struct own_state {
+	const struct superblock *sb;
+	uint64_t wrong[NR_SUPER_ROOTS]; /* blocks it names that hold something else */
+	uint32_t nr_wrong;
 };
 
 struct state {
@@ -26,7 +33,7 @@ struct state {
 	bool rivals;	    /* without a superblock: another state than that which was found may be the pool's */
 	bool rival;	    /* its index block is there */
 	bool anew;	    /* the state that was found was written anew, and the kernel has not written since */
-	const struct superblock *own; /* whose state is looked for among the others */
+	const struct own_state *own;  /* is looked for among the others */
 	bool outdated;		      /* it is there: its roots are of an older state than the superblock */
 	enum succession after;	      /* does the state that was found come after it? */
 	struct {
@@ -63,9 +70,9 @@ struct newest {
 	const struct pool_state *state; /* of those in which nothing was reused; NULL: there is none */
 	bool spoilt;	 /* one of the others is newer by where it was written, so it was not reused but spoilt */
 	bool rival;	 /* the pool may have been in another state, with other trees */
-	enum succession after; /* does it come after the state of the superblock @own? */
+	enum succession after; /* does it come after @own? */
 };
-struct newest order_newest(struct graph *g, struct vec *states, const struct superblock *own);
+struct newest order_newest(struct graph *g, struct vec *states, const struct own_state *own);
 
 /* --- later.c --- */
 /*
