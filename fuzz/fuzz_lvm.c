@@ -204,7 +204,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		put_checksums(image);
 	if (mode == 3) {
 		fd = memory_file(data, len, backup);
-		(void)lvm_backup_pool(backup, NULL, &pool, NULL);
+		if (!lvm_backup_pool(backup, NULL, &pool, NULL))
+			free(pool.ids);
 	}
 	dev_named_add(&disk);
 	look(disk.name, mode == 3 ? backup : NULL, false);

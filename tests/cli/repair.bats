@@ -234,29 +234,6 @@ fixture() {
 	diff <(dump "$BATS_FILE_TMPDIR/tiny") <(dump out)
 }
 
-@test "thin_repair: --vg-backup reads transaction, block size and size from LVM's backup" {
-	fixture lvm
-	cp lvm/meta.img pool
-	dump pool >before.xml
-	zero_block pool 0
-	truncate -s 2M out
-	repair --vg-backup lvm/vg.txt
-	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"transaction 8 taken from the backup"* ]]
-	[[ "$stderr" == *"it is not known whether the pool was in this state or in another that is there"* ]]
-	repair --accept-loss --vg-backup lvm/vg.txt
-	[ "$status" -eq 0 ]
-	diff before.xml <(dump out)
-	sound out
-	repair --vg-backup lvm/vg.txt --pool nosuch
-	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"no thin pool 'nosuch'; it has: pool"* ]]
-	echo 'vg { x = ' >broken
-	repair --vg-backup broken
-	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"'broken' is not a backup of a volume group"*": line "* ]]
-}
-
 @test "thin_repair: LVM's empty first word is ignored, and line 1 of a dump has the transaction" {
 	run --separate-stderr thin_repair '' -i pool -o out
 	[ "$status" -eq 0 ] && [ -z "$stderr" ]

@@ -240,7 +240,7 @@ static void memory(void)
 
 static void backup_says(const char *text, const char *name, int code, const char *words)
 {
-	struct lvm_backup_pool p;
+	struct lvm_backup_pool p = { 0 };
 	struct err err = { 0 };
 	int r;
 
@@ -250,6 +250,8 @@ static void backup_says(const char *text, const char *name, int code, const char
 		printf("# %d: %s\n", r, err.text);
 	check(r == code && (!r || strstr(err.text, words)));
 	check(r || (p.transaction == 3 && p.chunk_size == 256 && p.data_sectors == 12800));
+	check(r || (p.nr_ids == 2 && p.ids[0] == 7 && p.ids[1] == 8));
+	free(p.ids);
 }
 
 static void backups(void)
@@ -276,13 +278,14 @@ static void odd_backups(void)
 {
 	char *large = changed(whole_text, "pool {", "extent_count = 100", "extent_count = 9223372036854775807");
 	char *text = malloc(20000);
-	struct lvm_backup_pool p;
+	struct lvm_backup_pool p = { 0 };
 	struct err err = { 0 };
 	size_t len;
 
 	put("backup", large, strlen(large));
 	check_eq(lvm_backup_pool(file_name("backup"), NULL, &p, &err), 0);
 	check(p.transaction == 3 && !p.data_sectors);
+	free(p.ids);
 	len = (size_t)sprintf(text, "vg { extent_size = 128 logical_volumes {\n");
 	for (int i = 0; i < 60; i++)
 		len += (size_t)sprintf(text + len, "pool_of_some_length_%02d { segment_count = 1 segment1 { start_extent = 0 extent_count = 1 "
@@ -299,10 +302,11 @@ static void odd_backups(void)
 
 static int read_backup(const char *path, struct err *err)
 {
-	struct lvm_backup_pool p;
+	struct lvm_backup_pool p = { 0 };
 	int r = lvm_backup_pool(path, NULL, &p, err);
 
 	check(r || p.data_sectors == 12800);
+	free(p.ids);
 	return r;
 }
 

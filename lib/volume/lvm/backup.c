@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/order.h"
 #include "base/overflow.h"
 #include "dev/dev.h"
 
@@ -71,6 +73,22 @@ static int choose(const struct lvm_vg *vg, const char *path, const char *name, c
 	return 0;
 }
 
+/* The thin volumes of the pool that @pool is the segment of. */
+static int list_ids(const struct lvm_vg *vg, const struct lvm_seg *pool, struct lvm_backup_pool *out, struct err *err)
+{
+	out->ids = calloc(vg->nr_lvs + 1, sizeof(*out->ids));
+	if (!out->ids)
+		return err_nomem(err, "thin volumes");
+	for (unsigned i = 0; i < vg->nr_lvs; i++) {
+		const struct lvm_seg *s = lvm_seg_of(&vg->lv[i], LVM_THIN);
+
+		if (s && s->pool && lvm_seg_of(s->pool, LVM_THIN_POOL) == pool)
+			out->ids[out->nr_ids++] = s->dev_id;
+	}
+	qsort(out->ids, out->nr_ids, sizeof(*out->ids), order_u32);
+	return 0;
+}
+
 int lvm_backup_pool(const char *path, const char *name, struct lvm_backup_pool *out, struct err *err)
 {
 	CLEANUP(arena_fini) struct arena arena = { 0 };
@@ -88,5 +106,5 @@ int lvm_backup_pool(const char *path, const char *name, struct lvm_backup_pool *
 	*out = (struct lvm_backup_pool){ .transaction = s->transaction, .chunk_size = s->chunk_size };
 	if (mul_overflow(s->len, vg.extent_size, &out->data_sectors))
 		out->data_sectors = 0;
-	return 0;
+	return list_ids(&vg, s, out, err);
 }

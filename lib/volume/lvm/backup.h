@@ -19,6 +19,8 @@ struct lvm_backup_pool {
 	uint64_t transaction;
 	uint64_t chunk_size;   /* sectors */
 	uint64_t data_sectors; /* size of the pool */
+	uint32_t *ids;	       /* of its thin volumes, ascending; the caller's to free */
+	size_t nr_ids;
 };
 
 /*

@@ -69,20 +69,37 @@ static bool has_pool(const struct lvm *l)
 	return false;
 }
 
-/* Which thin LVs are read-only: an external origin is, and what lvchange made so. */
-static void take_permissions(const struct lvm *l, struct table *t)
+/* The LV that a line of the table names: LV, or VG/LV where there are several groups. */
+static const struct lvm_lv *lv_of_line(const struct lvm *l, const char *name)
+{
+	const char *lv = lv_of(name);
+
+	for (size_t v = 0; v < l->nr_vgs; v++) {
+		const char *group = l->vg[v].shown;
+		const size_t len = strlen(group);
+		const bool is_here = lv == name || (!strncmp(name, group, len) && name + len + 1 == lv);
+		const struct lvm_lv *found = is_here ? lvm_find_lv(&l->vg[v], lv) : NULL;
+
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+/* What a table does not tell: which thin LVs are read-only (an external origin is, and what lvchange made so), and the pools' transactions. */
+static void take_rest(const struct lvm *l, struct table *t)
 {
 	for (size_t i = 0; i < t->nr_all_thins; i++) {
-		const char *name = t->thin[i].name, *lv = lv_of(name);
+		const struct lvm_lv *lv = lv_of_line(l, t->thin[i].name);
 
-		for (size_t v = 0; v < l->nr_vgs; v++) {
-			const char *group = l->vg[v].shown;
-			const size_t len = strlen(group);
-			const bool is_here = lv == name || (!strncmp(name, group, len) && name + len + 1 == lv);
-			const struct lvm_lv *found = is_here ? lvm_find_lv(&l->vg[v], lv) : NULL;
+		t->thin[i].read_only |= lv && !lv->writable;
+	}
+	for (size_t i = 0; i < t->nr_pools; i++) {
+		const struct lvm_lv *lv = lv_of_line(l, t->pools[i].name);
+		const struct lvm_seg *seg = lv ? lvm_seg_of(lv, LVM_THIN_POOL) : NULL;
 
-			t->thin[i].read_only |= found && !found->writable;
-		}
+		t->pools[i].has_transaction = seg;
+		t->pools[i].transaction = seg ? seg->transaction : 0;
 	}
 }
 
@@ -108,6 +125,6 @@ int pool_lvm_table(const char *path, const struct pool_want *want, struct table 
 	if (r)
 		return r;
 	(*out)->in_memory = true;
-	take_permissions(l, *out);
+	take_rest(l, *out);
 	return 0;
 }

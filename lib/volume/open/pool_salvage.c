@@ -4,16 +4,18 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/order.h"
 #include "dev/dev.h"
 #include "pool/format/format.h"
 #include "pool/format/superblock.h"
 #include "volume/lvm/backup.h"
 
-static int hints_of_backup(const struct pool_salvage_options *opt, struct salvage_options *o,
+static int hints_of_backup(const struct pool_salvage_options *opt, struct salvage_options *o, uint32_t **ids,
 			   struct err *err)
 {
-	struct lvm_backup_pool vg;
+	struct lvm_backup_pool vg = { 0 };
 	int r = lvm_backup_pool(opt->vg_backup, opt->vg_pool, &vg, err);
 
 	if (r < 0)
@@ -25,12 +27,28 @@ static int hints_of_backup(const struct pool_salvage_options *opt, struct salvag
 		o->hint.data_block_size = vg.chunk_size;
 	}
 	o->data_sectors = vg.data_sectors;
+	free(*ids);
+	*ids = vg.ids;
+	o->nr_ids = vg.nr_ids;
+	return 0;
+}
+
+/* LVM's text names all devices of its pools; a table file need not. */
+static int ids_of_table(const struct table *t, struct salvage_options *o, uint32_t **ids, struct err *err)
+{
+	*ids = calloc(t->nr_thins + 1, sizeof(**ids));
+	if (!*ids)
+		return err_nomem(err, "thin volumes");
+	for (size_t i = 0; i < t->nr_thins; i++)
+		(*ids)[i] = t->thin[i].dev_id;
+	o->nr_ids = t->nr_thins;
+	qsort(*ids, o->nr_ids, sizeof(**ids), order_u32);
 	return 0;
 }
 
 /* A later source overrides an earlier one. */
 static int collect_hints(const struct pool_salvage_options *opt, const struct table *t,
-			 struct salvage_options *o, struct err *err)
+			 struct salvage_options *o, uint32_t **ids, struct err *err)
 {
 	struct io *data;
 	int r = 0;
@@ -38,10 +56,15 @@ static int collect_hints(const struct pool_salvage_options *opt, const struct ta
 	if (t) {
 		o->hint.has_data_block_size = true;
 		o->hint.data_block_size = t->pool->data_block_size;
+		o->hint.has_transaction = t->pool->has_transaction;
+		o->hint.transaction = t->pool->transaction;
 		o->data_sectors = t->pool->length;
 	}
-	if (opt->vg_backup)
-		r = hints_of_backup(opt, o, err);
+	if (t && t->pool->has_transaction)
+		r = ids_of_table(t, o, ids, err);
+	if (!r && opt->vg_backup)
+		r = hints_of_backup(opt, o, ids, err);
+	o->ids = *ids;
 	if (r < 0 || !opt->data_dev)
 		return r;
 	r = dev_open(opt->data_dev, DEV_FORCE, &data, err); /* for its size only */
@@ -91,7 +114,7 @@ int pool_salvage_open_arg(struct pool_arg *arg, const struct pool_salvage_option
 		return err_set(err, -EINVAL,
 			       "This looks like XML.  This tool only supports the binary metadata "
 			       "format.");
-	r = collect_hints(opt, out->arg.table, &o, err);
+	r = collect_hints(opt, out->arg.table, &o, &out->ids, err);
 	if (!r)
 		r = dev_open(out->arg.metadata, opt->force_share ? DEV_FORCE : 0, &out->io, err);
 	if (r < 0)
@@ -116,6 +139,7 @@ void pool_salvage_close(struct pool_salvage *p)
 	if (p->own_jobs && p->jobs)
 		jobs_free(p->jobs);
 	io_free(p->io);
+	free(p->ids);
 	pool_arg_fini(&p->arg);
 	*p = (struct pool_salvage) { 0 };
 }

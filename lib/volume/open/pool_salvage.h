@@ -27,6 +27,7 @@ struct pool_salvage {
 	struct io *io;
 	struct jobs *jobs;
 	bool own_jobs;
+	uint32_t *ids;		 /* of the devices that LVM's text has; or NULL */
 	struct salvage *salvage; /* see salvage_new() for when it is there */
 };
 

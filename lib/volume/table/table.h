@@ -45,6 +45,8 @@ struct table_pool {
 	uint32_t data_block_size; /* sectors */
 	uint64_t low_water;
 	bool skip_block_zeroing, ignore_discard, no_discard_passdown, read_only, error_if_no_space;
+	bool has_transaction;
+	uint64_t transaction; /* that LVM's text says */
 	char *features;	      /* all feature words as they stand, unknown ones too, by one space; or NULL */
 	char *feature_fault; /* why the kernel would refuse the features; or NULL */
 };

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/order.h"
 #include "pool/salvage/assign/gaps.h"
 
 static bool in_lost_top(const struct trees *trees, uint32_t id)
@@ -36,6 +37,20 @@ static uint32_t youngest_top(const struct ages *ages)
 	return age;
 }
 
+/* Has LVM's text a device @id?  All, where there is no text. */
+static bool is_known(const struct salvage_options *opt, uint32_t id)
+{
+	return !opt->ids || bsearch(&id, opt->ids, opt->nr_ids, sizeof(id), order_u32);
+}
+
+static int add_without_root(struct trees *trees, uint32_t id, bool guess, struct err *err)
+{
+	const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE, .root = NONE,
+				   .source = DETAILS_INVENTED, .is_guess = guess };
+
+	return trees_insert_device(trees, &d, err);
+}
+
 /* Top level and details are lost: devices that an older top level names may be there yet. */
 static int add_guesses(struct ages *ages, struct err *err)
 {
@@ -47,16 +62,11 @@ static int add_guesses(struct ages *ages, struct err *err)
 
 	graph_mark_children(ages->graph, 0);
 	youngest = youngest_top(ages);
-	for (size_t i = 0; i < ages->old_roots.nr && !r; i++) {
-		const struct sdevice d = { .info = { .dev_id = o[i].dev_id }, .root_block = NONE,
-					   .root = NONE, .source = DETAILS_INVENTED,
-					   .is_guess = true };
-
+	for (size_t i = 0; i < ages->old_roots.nr && !r; i++)
 		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(trees, o[i].dev_id) &&
-		    !trees_find_device(trees, o[i].dev_id) && node_of(g, o[i].root) != NONE &&
-		    o[i].age <= youngest)
-			r = trees_insert_device(trees, &d, err);
-	}
+		    is_known(&ages->super->opt, o[i].dev_id) && !trees_find_device(trees, o[i].dev_id) &&
+		    node_of(g, o[i].root) != NONE && o[i].age <= youngest)
+			r = add_without_root(trees, o[i].dev_id, true, err);
 	return r;
 }
 
@@ -77,12 +87,25 @@ static uint32_t next_id(const struct trees *trees)
 	return trees->nr_devs ? MAX(trees->dev[trees->nr_devs - 1].info.dev_id + 1, FIRST_NEW_ID) : FIRST_NEW_ID;
 }
 
-/* A device with an invented id for the tree at @root. */
-static int add_nameless(struct trees *trees, uint32_t root, struct err *err)
+/* The device of LVM's text that is all that is lacking: then what lacks a device is its.  NONE: there is no such. */
+static uint32_t last_known(const struct trees *trees, const struct salvage_options *opt)
 {
-	const struct sdevice d = { .info = { .dev_id = next_id(trees) }, .root_block = NONE,
+	uint32_t lacking = NONE, nr = 0;
+
+	for (size_t i = 0; opt->ids && i < opt->nr_ids; i++)
+		if (in_lost_top(trees, opt->ids[i]) && !trees_find_device(trees, opt->ids[i])) {
+			lacking = opt->ids[i];
+			nr++;
+		}
+	return nr == 1 ? lacking : NONE;
+}
+
+/* The device @id, or one with an invented id, for the tree at @root. */
+static int add_nameless(struct trees *trees, uint32_t id, uint32_t root, struct err *err)
+{
+	const struct sdevice d = { .info = { .dev_id = id == NONE ? next_id(trees) : id }, .root_block = NONE,
 				   .root = root, .source = DETAILS_INVENTED,
-				   .id_invented = true, .root_found = true };
+				   .id_invented = id == NONE, .root_found = true };
 	int r = trees_insert_device(trees, &d, err);
 
 	return r ? r : trees_walk_mapping(trees, root, err);
@@ -119,12 +142,13 @@ static bool lacks_device(const struct counts *counts, uint32_t i, bool unknown)
 
 /*
  * Trees whose device is not known, when device ids are lost: they get a new id rather than being
- * dropped.
+ * dropped, or that of the last device.
  */
 static int invent_ids(struct assign *as, bool unknown, struct err *err)
 {
 	struct trees *trees = as->trees;
 	struct vec list = { 0 };
+	const uint32_t last = unknown ? NONE : last_known(trees, &as->super->opt);
 	int r = 0;
 
 	graph_mark_children(as->graph, 0);
@@ -133,6 +157,10 @@ static int invent_ids(struct assign *as, bool unknown, struct err *err)
 			r = vec_put(&list, i);
 	if (r)
 		err_nomem(err, "salvage: orphans");
+	if (last != NONE && list.nr > 1 && !r) { /* the parts of its tree */
+		r = add_without_root(trees, last, false, err);
+		list.nr = 0;
+	}
 	if (list.nr)
 		qsort_r(list.data, list.nr, sizeof(uint32_t), highest_newest, as->super);
 	for (size_t i = 0; i < list.nr && (!unknown || i < MAX_INVENTED) && !r; i++) {
@@ -143,7 +171,7 @@ static int invent_ids(struct assign *as, bool unknown, struct err *err)
 		as->guessed |= unknown;
 		if (unknown)
 			datamap_take(as->datamap, root);
-		r = add_nameless(trees, root, err);
+		r = add_nameless(trees, last, root, err);
 	}
 	free(list.data);
 	return r;

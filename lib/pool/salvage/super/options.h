@@ -22,6 +22,9 @@ struct salvage_options {
 	mblock_t mapping_root, details_root;
 	const struct salvage_take *take; /* each device once; stays the caller's until salvage_free() */
 	size_t nr_take;
+	/* The ids of all devices that LVM's text has, ascending; NULL: not known.  They stay the caller's until salvage_free(). */
+	const uint32_t *ids;
+	size_t nr_ids;
 	bool explain; /* keep why each node was put where it is: salvage_explain() */
 };
 

@@ -44,7 +44,7 @@ static int header_block_size(struct values *values, struct err *err)
 	} else if (o->hint.has_data_block_size) {
 		size = o->hint.data_block_size;
 		outbuf_printf(&values->header_notes,
-			      "data block size %llu taken from the backup or table\n",
+			      "data block size %llu taken from LVM's text or the table\n",
 			      (unsigned long long)size);
 	} else if (look_for_copies(super), super->likely.has_data_block_size) {
 		size = super->likely.data_block_size;
@@ -94,7 +94,7 @@ static void header_transaction(struct values *values)
 		values->info.transaction = super->sb.transaction_id;
 	} else if (o->hint.has_transaction) {
 		values->info.transaction = o->hint.transaction;
-		outbuf_printf(&values->header_notes, "transaction %llu taken from the backup\n",
+		outbuf_printf(&values->header_notes, "transaction %llu taken from LVM's text\n",
 			      (unsigned long long)values->info.transaction);
 	} else if (super->likely.has_transaction && super->likely.transaction >= newest &&
 		   super->likely.transaction - newest < LIKELY_TRANSACTIONS) {
