@@ -222,3 +222,25 @@ open_ranges() { jq -c '[.devices[] | .dev_id, .certainty, (.open_ranges[] | .beg
 	[[ "$stderr" == *"device 1: 0 mapped blocks kept, 220 lost"* && "$stderr" != *"may be another device's"* ]] || { echo "$stderr"; return 1; }
 	cmp <(thin_dump --no-shared --dev-id 2 out | grep _mapping) <(thin_dump --no-shared --dev-id 2 whole | grep _mapping)
 }
+
+@test "thin_repair: two devices had one root where one block alone may have been it, though counts of three and more are lost" {
+	local d root
+	{
+		echo '<superblock uuid="" time="0" transaction="1" version="2" data_block_size="128" nr_data_blocks="5000">'
+		for d in 1:428 3:156; do
+			echo "<device dev_id=\"${d%:*}\" mapped_blocks=\"${d#*:}\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
+			awk -v d="${d%:*}" -v nr="${d#*:}" 'BEGIN { for (i = 0; i < nr; i++) printf "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", i * 2, d * 1000 + i }'
+			echo '</device>'
+		done
+		echo '</superblock>'
+	} >xml
+	truncate -s 4M pool
+	thin_restore -q -i xml -o pool
+	for d in 2:1 4:3 5:3 6:3; do thin_message pool "create_snap ${d%:*} ${d#*:}"; done
+	thin_dump --no-shared pool | grep _mapping | sort >whole
+	root=$(u64_at pool $(($(u64_at pool 320) * 4096 + 2048)))
+	for b in "$root" "$(u64_at pool 320)" "$(u64_at pool 216)"; do zero_block "$b"; done
+	repair
+	[ "$status" -eq 1 ]
+	thin_dump --no-shared out | grep _mapping | sort | cmp - whole || { echo "$stderr"; return 1; }
+}

@@ -269,7 +269,30 @@ struct lost_roots {
 	uint64_t give;	   /* how many mappings there are for them at most */
 	uint64_t want;	   /* how many they need when all that have the same number have one root */
 	bool all;	   /* all that have the same number had: the data map misses no more than that */
+	uint32_t nr_lost;    /* lost blocks that lack a parent; UINT32_MAX: not known */
+	struct vec orphans;  /* uint64_t: the mappings of nodes that lack a parent; UINT64_MAX: a part of them is lost */
 };
+
+#define MAX_ORPHANS 4096 /* more are not compared with each number of mappings */
+
+/* Which blocks may have been the devices' roots? */
+static int list_orphans(const struct counts *counts, struct lost_roots *l, struct err *err)
+{
+	const struct graph *g = counts->graph;
+
+	for (uint32_t b = 1; b < g->nr_blocks && l->orphans.nr < MAX_ORPHANS; b++) {
+		const uint32_t i = node_of(g, b);
+		const bool lacks = counts_missing_refs(counts, b) > 0;
+
+		l->nr_lost += lacks && g->kind[b] <= BLOCK_IO_ERROR;
+		if (lacks && i != NONE && g->node[i].tree == TREE_MAPPING &&
+		    vec_put(&l->orphans, g->node[i].flags & SN_BROKEN ? UINT64_MAX : g->node[i].nr_mappings))
+			return err_nomem(err, "salvage: orphans");
+	}
+	if (counts_have_unknown(counts) || l->orphans.nr == MAX_ORPHANS)
+		l->nr_lost = UINT32_MAX;
+	return 0;
+}
 
 static void find_lost_roots(const struct counts *counts, struct lost_roots *l)
 {
@@ -279,15 +302,26 @@ static void find_lost_roots(const struct counts *counts, struct lost_roots *l)
 	l->give = nr_to_give(counts);
 }
 
+/* May more than one block that lacks a parent have been the root of a device with @mapped mappings? */
+static bool have_two_roots(const struct lost_roots *l, uint64_t mapped)
+{
+	uint32_t nr = l->nr_lost;
+
+	for (size_t k = 0; k < l->orphans.nr && nr <= 1; k++)
+		nr += ((uint64_t *)l->orphans.data)[k] == mapped || ((uint64_t *)l->orphans.data)[k] == UINT64_MAX;
+	return nr > 1;
+}
+
 /*
  * Had the devices [i, end) one root together, which have the same number of mappings?  They had if there are not enough
- * mappings for a tree of each.
+ * mappings for a tree of each, or not more than one block that may have been a root.
  */
 static bool had_common_root(const struct trees *trees, const struct lost_roots *l, uint32_t i, uint32_t end)
 {
 	const uint32_t nr = end - i;
+	const uint64_t mapped = mapped_of(&trees->dev[l->dev[i]]);
 
-	return l->all || (nr > 1 && l->want + (nr - 1) * mapped_of(&trees->dev[l->dev[i]]) > l->give);
+	return l->all || (nr > 1 && (l->want + (nr - 1) * mapped > l->give || !have_two_roots(l, mapped)));
 }
 
 int devices_add_gaps(struct assign *as, struct err *err)
@@ -295,6 +329,7 @@ int devices_add_gaps(struct assign *as, struct err *err)
 	struct trees *trees = as->trees;
 	CLEANUP(free_ptr) uint32_t *dev = malloc((trees->nr_devs + 1) * sizeof(*dev));
 	struct lost_roots l = { .dev = dev };
+	int r;
 
 	if (!dev)
 		return err_nomem(err, "salvage: devices");
@@ -305,16 +340,17 @@ int devices_add_gaps(struct assign *as, struct err *err)
 		return 0;
 	qsort_r(dev, l.nr, sizeof(*dev), by_mapped, trees->dev);
 	find_lost_roots(as->counts, &l);
+	r = list_orphans(as->counts, &l, err);
 	l.all = counts_have_unknown(as->counts) && datamap_sum(as->datamap) <= l.want;
-	for (uint32_t i = 0, end; i < l.nr; i = end) {
+	for (uint32_t i = 0, end; i < l.nr && !r; i = end) {
 		uint32_t root = trees_make_gap(trees, TREE_MAPPING, NONE, -1, 0, UINT64_MAX, err);
 
-		if (root == NONE)
-			return -ENOMEM;
+		r = root == NONE ? -ENOMEM : 0;
 		end = end_of_group(trees, dev, i, l.nr);
 		end = had_common_root(trees, &l, i, end) ? end : i + 1;
 		for (uint32_t k = i; k < end; k++)
 			trees->dev[dev[k]].root = root;
 	}
-	return 0;
+	free(l.orphans.data);
+	return r;
 }
