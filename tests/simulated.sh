@@ -31,12 +31,23 @@ seed=${1:-${SEED:-$(date +%s)}} few=5 many=10 bounds='--doubts 28 --missed 12'
 [ -z "${LONG:-}" ] || many=150
 [ -z "$sanitizer" ] || few=1 many=4 bounds='--doubts 50 --missed 40'
 pools=${2:-$many}
-echo 1..4
+echo 1..11
 simulated "a simulated pool is sound, each count in it is right, and thin_dump and thin_repair tell what it is" \
 	"$seed" $((few * 2)) --undamaged
 for fixed in 2001 2003; do
 	simulated "damaged pools of seed $fixed: no crash, no changed input, sound results, and the exit status does not lie" \
 		$fixed $few --missed 10
 done
+while read -r fixed trial sentence; do
+	simulated "$sentence" "$fixed" 10 --only "$trial" </dev/null
+done <<-EOF
+	2002 7:older_superblock a superblock with an older time than the newest state is older, also where its index block was used again
+	2050 1:older_superblock a superblock whose data bitmap a later state wrote over may be an older one
+	2051 7:older_superblock so it is in a pool whose first devices are all that is known
+	2042 9:two a superblock is older, too, where the later state lost a leaf
+	2023 8:foreign_blocks a device without mappings that is later than the superblock is another pool's
+	2102 1:older_superblock a superblock of which a commit that was not completed wrote over a block may be an older one
+	2059 1:lost_writes a state that nothing joins with the superblock may not be the pool's
+EOF
 # shellcheck disable=SC2086 # two options
 simulated "so it is with pools of a new seed, but for a few damages" "$seed" "$pools" --lies $((3 + pools / 20)) $bounds

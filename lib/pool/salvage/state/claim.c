@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/bits.h"
+#include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pool/salvage/state/state.h"
 
@@ -127,24 +130,53 @@ static bool details_are_of_other(const struct counts *counts)
 	       (sum.time > sb->time || sum.transaction > sb->transaction_id || sum.most > sb->data_sm.nr_allocated);
 }
 
-static void note_wrong(const struct counts *counts, uint64_t block, uint8_t tree, struct own_state *own)
+static void note_wrong(const struct graph *g, uint64_t block, struct own_state *own)
 {
-	if (root_stands(counts, block, tree) == CONTRADICTED || (tree == TREE_DETAILS && details_are_of_other(counts)))
-		own->wrong[own->nr_wrong++] = block;
+	own->any_wrong = true;
+	if (block < g->nr_blocks)
+		bits_set_word(own->wrong, (uint32_t)block, 1);
+}
+
+static void look_at_root(const struct counts *counts, uint64_t block, uint8_t tree, struct own_state *own)
+{
+	if (root_stands(counts, block, tree) != CONTRADICTED && !(tree == TREE_DETAILS && details_are_of_other(counts)))
+		return;
+	own->nr_wrong++;
+	note_wrong(counts->graph, block, own);
+}
+
+struct bitmaps_look {
+	const struct super *super;
+	struct own_state *own;
+};
+
+static void look_at_bitmap(void *ctx, const struct sm_root *map, uint64_t index, uint64_t block, uint32_t nr_free)
+{
+	const struct bitmaps_look *look = ctx;
+	const struct graph *g = look->super->graph;
+
+	(void)nr_free;
+	if (index < div_up(map->nr_blocks, ENTRIES_PER_BITMAP) && block < g->nr_blocks && g->kind[block] >= BLOCK_NODE &&
+	    g->kind[block] != BLOCK_BITMAP)
+		note_wrong(g, block, look->own);
 }
 
 /* Which of the superblock's pointers lead to an intact block of a wrong kind, or of another state? */
 static void find_wrong(const struct counts *counts, struct own_state *own)
 {
-	const struct superblock *sb = &counts->super->sb;
+	const struct superblock *sb = own->sb;
+	struct bitmaps_look look = { counts->super, own };
 
-	note_wrong(counts, sb->mapping_root, TREE_TOP, own);
-	note_wrong(counts, sb->details_root, TREE_DETAILS, own);
-	note_wrong(counts, sb->data_sm.bitmap_root, TREE_INDEX, own);
-	note_wrong(counts, sb->data_sm.ref_count_root, TREE_OVERFLOW, own);
-	note_wrong(counts, sb->metadata_sm.ref_count_root, TREE_OVERFLOW, own);
-	if (super_has_other_index(counts->super))
-		own->wrong[own->nr_wrong++] = sb->metadata_sm.bitmap_root;
+	look_at_root(counts, sb->mapping_root, TREE_TOP, own);
+	look_at_root(counts, sb->details_root, TREE_DETAILS, own);
+	look_at_root(counts, sb->data_sm.bitmap_root, TREE_INDEX, own);
+	look_at_root(counts, sb->data_sm.ref_count_root, TREE_OVERFLOW, own);
+	look_at_root(counts, sb->metadata_sm.ref_count_root, TREE_OVERFLOW, own);
+	if (super_has_other_index(counts->super)) {
+		own->nr_wrong++;
+		note_wrong(counts->graph, sb->metadata_sm.bitmap_root, own);
+	}
+	super_each_bitmap(counts->super, look_at_bitmap, &look);
 }
 
 static int is_out_of_bound(void *ctx, uint64_t id, uint32_t root)
@@ -164,7 +196,7 @@ static void replace_state(struct state *state, const struct superblock *own)
 
 	(void)details_add(state->graph, state->graph->slot[super->sb.details_root], &sum, NULL);
 	state->roots = ROOTS_OTHER;
-	state->outdated = state->after != COMES_AFTER && own->time >= sum.time && own->transaction_id >= sum.transaction;
+	state->outdated = state->after != COMES_AFTER;
 	super->has_sb = false;
 	/* LVM's transaction follows that of the newest device; without LVM all are 0 */
 	super->likely = (struct pool_overrides) { .has_transaction = own->transaction_id > sum.transaction || !sum.transaction,
@@ -192,14 +224,18 @@ static int try_other_state(struct state *state, struct err *err)
 	struct counts *counts = state->counts;
 	const struct superblock own = super->sb;
 	const uint32_t enough = root_stands(counts, own.mapping_root, TREE_TOP) == STANDS ? 3 : 2;
-	struct own_state look_for = { .sb = &own };
+	CLEANUP(free_ptr) uint64_t *wrong = calloc(div_up(state->graph->nr_blocks, 64), sizeof(*wrong));
+	struct own_state look_for = { .sb = &own, .wrong = wrong };
 	bool other, reused, has_map;
 	int r;
+
+	if (!wrong)
+		return err_nomem(err, "salvage: the superblock's state");
 
 	find_wrong(counts, &look_for);
 	other = look_for.nr_wrong >= enough && !roots_agree(counts);
 	r = state_look_at_own(counts, &reused, err);
-	if (r || (!look_for.nr_wrong && !reused))
+	if (r || (!look_for.any_wrong && !reused))
 		return r;
 	has_map = counts_are_whole(counts) && counts->has_index;
 	super->sb = (struct superblock) { .time = own.time };
@@ -216,7 +252,8 @@ static int try_other_state(struct state *state, struct err *err)
 	state->anew = false;
 	state->outdated &= super_has_other_index(super);
 	/* one block that was written to a wrong place explains an index that is not there */
-	state->outdated |= state->after == MAY_COME_AFTER && (look_for.nr_wrong > 1 || !super_has_other_index(super));
+	state->outdated |= state->after == COMES_AFTER ||
+			   (state->after == MAY_COME_AFTER && (look_for.nr_wrong > 1 || !super_has_other_index(super)));
 	return r;
 }
 

@@ -398,11 +398,27 @@ static bool has_devices(const struct order *o, const struct superblock *own)
 	return details != NONE && o->g->node[details].tree == TREE_DETAILS && !details_add(o->g, details, &sum, NULL) && sum.devices;
 }
 
-/* Is an intact block that the superblock's state @a (NULL: it is not there) names, and that holds something else, a part of @best? */
+/*
+ * Which blocks of word @w, a bit each, did no state use but @a and @best?  Where @best is in front of @a nothing tells: then states were
+ * written over that may have.
+ */
+static uint64_t never_used(const struct order *o, const struct pool_state *a, const struct pool_state *best, uint32_t w)
+{
+	uint64_t used = a && a->index < best->index ? 0 : UINT64_MAX;
+
+	for (const struct pool_state *st = o->st; st < o->st + o->nr; st++)
+		used |= st == a || st == best ? 0 : st->live[w];
+	return ~used;
+}
+
+/*
+ * Was one of the blocks that the superblock's state @a (NULL: it is not there) names, and that hold something else that is intact, written
+ * since?  @best uses it, or no state does whose content it may be, if a write was lost.
+ */
 static bool wrote_over(const struct order *o, const struct own_state *own, const struct pool_state *a, const struct pool_state *best)
 {
-	for (uint32_t i = 0; i < own->nr_wrong; i++)
-		if (own->wrong[i] < o->g->nr_blocks && bits_get(best->live, own->wrong[i]))
+	for (uint32_t w = 0; w <= (o->g->nr_blocks - 1) / 64; w++)
+		if (own->wrong[w] && own->wrong[w] & (best->live[w] | never_used(o, a, best, w)))
 			return true;
 	for (uint32_t i = 0; a && i < o->g->nr_nodes; i++) {
 		const struct snode *n = &o->g->node[i];
@@ -412,7 +428,8 @@ static bool wrote_over(const struct order *o, const struct own_state *own, const
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
 			const uint32_t b = o->g->edge[n->edge + k].block;
 
-			if (b != NONE && o->g->kind[b] >= BLOCK_NODE && bits_get(best->live, b) && !names_part(o->g, n, k))
+			if (b != NONE && o->g->kind[b] >= BLOCK_NODE && !names_part(o->g, n, k) &&
+			    (bits_get(best->live, b) || never_used(o, a, best, b / 64) >> b % 64 & 1))
 				return true;
 		}
 	}
@@ -432,18 +449,19 @@ static enum succession succession(const struct order *o, const struct own_state 
 	const bool later = best->dated && (best->sum.time > own->time || best->sum.transaction > own->transaction_id);
 
 	if (!(a && a != best && shares_trees(o->g, a, best)) && !shares_device(o, own, best, true))
-		return has_devices(o, own) && best->dated && !shares_device(o, own, best, false) ? UNRELATED : COMES_BEFORE;
+		return has_devices(o, own) && best->dated && !shares_device(o, own, best, false) ? UNRELATED :
+		       wrote_over(o, of, a, best) ? MAY_COME_AFTER : COMES_BEFORE;
 	if (best->reused)
 		return COMES_BEFORE;
+	if (!a && later)
+		return COMES_AFTER;
 	if (!a) /* something intact in the place of its index block was written since, or to a wrong place */
 		return index < o->g->nr_blocks && o->g->kind[index] >= BLOCK_NODE && wrote_over(o, of, NULL, best) ? MAY_COME_AFTER : COMES_BEFORE;
 	if (a == best) /* or its index block is what was reused */
 		return later && a->map_root != own->mapping_root && a->details_root != own->details_root ? COMES_AFTER : COMES_BEFORE;
-	if (!later && !follows(o, a, best, 0))
-		return COMES_BEFORE;
-	if (later || !follows(o, best, a, BEHIND_INDEX))
+	if (later || (follows(o, a, best, 0) && !follows(o, best, a, BEHIND_INDEX)))
 		return COMES_AFTER;
-	return best->index > a->index && wrote_over(o, of, a, best) ? MAY_COME_AFTER : COMES_BEFORE;
+	return (best->index > a->index || (a->dated && !is_before(o, best, a))) && wrote_over(o, of, a, best) ? MAY_COME_AFTER : COMES_BEFORE;
 }
 
 struct newest order_newest(struct graph *g, struct vec *states, const struct own_state *own)

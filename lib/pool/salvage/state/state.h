@@ -21,8 +21,9 @@ enum succession {
 /* The superblock's state, which may be one of those on the device. */
 struct own_state {
 	const struct superblock *sb;
-	uint64_t wrong[NR_SUPER_ROOTS]; /* blocks it names that hold something else */
-	uint32_t nr_wrong;
+	uint64_t *wrong;   /* a bit a block: it names that for its roots or bitmaps, and something else is there, intact */
+	uint32_t nr_wrong; /* roots among them */
+	bool any_wrong;
 };
 
 struct state {

@@ -149,7 +149,7 @@ static bool parts_are_doubtful(const struct tell *tell)
 	const struct agreement *a = &tell->datamap->agrees;
 
 	return (a->twice && !(fits_data_map(tell) && counts_add_up(tell->counts))) ||
-	       a->later > 1 || (a->later && !(fits_data_map(tell) && is_proved_by_metadata(tell->datamap)));
+	       a->later > 1 || (a->later && !(fits_data_map(tell) && is_proved_by_metadata(tell->datamap) && trees_nr_mappings(tell->trees)));
 }
 
 static bool details_are_back(const struct trees *trees)
