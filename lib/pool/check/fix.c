@@ -208,9 +208,8 @@ static int fix_maps(struct fix *x)
 
 static int refuse(struct err *err)
 {
-	return err_set(err, -EUCLEAN, "nothing was changed: the damage above cannot be repaired "
-				      "in place; 'thin_repair -i POOL -o FILE' can rebuild the "
-				      "pool into a new file or device");
+	return err_set(err, -EUCLEAN, "nothing was changed: such damage cannot be repaired "
+				      "in place; 'thin_repair -i POOL -o FILE' can rebuild the pool");
 }
 
 int fix_run(struct io *io, struct jobs *jobs, const struct check_result *r, struct fix_report *rep,

@@ -73,17 +73,16 @@ static bool has_pool(const struct lvm *l)
 static const struct lvm_lv *lv_of_line(const struct lvm *l, const char *name)
 {
 	const char *lv = lv_of(name);
+	const struct lvm_lv *found = NULL;
 
-	for (size_t v = 0; v < l->nr_vgs; v++) {
+	for (size_t v = 0; v < l->nr_vgs && !found; v++) {
 		const char *group = l->vg[v].shown;
 		const size_t len = strlen(group);
-		const bool is_here = lv == name || (!strncmp(name, group, len) && name + len + 1 == lv);
-		const struct lvm_lv *found = is_here ? lvm_find_lv(&l->vg[v], lv) : NULL;
 
-		if (found)
-			return found;
+		if (lv == name || (!strncmp(name, group, len) && name + len + 1 == lv))
+			found = lvm_find_lv(&l->vg[v], lv);
 	}
-	return NULL;
+	return found;
 }
 
 /* What a table does not tell: which thin LVs are read-only (an external origin is, and what lvchange made so), and the pools' transactions. */
@@ -95,11 +94,12 @@ static void take_rest(const struct lvm *l, struct table *t)
 		t->thin[i].read_only |= lv && !lv->writable;
 	}
 	for (size_t i = 0; i < t->nr_pools; i++) {
-		const struct lvm_lv *lv = lv_of_line(l, t->pools[i].name);
-		const struct lvm_seg *seg = lv ? lvm_seg_of(lv, LVM_THIN_POOL) : NULL;
+		struct table_pool *pool = &t->pools[i];
+		const struct lvm_lv *lv = lv_of_line(l, pool->name);
 
-		t->pools[i].has_transaction = seg;
-		t->pools[i].transaction = seg ? seg->transaction : 0;
+		pool->of_lvm = lv;
+		if (lv)
+			pool->transaction = lv->seg->transaction;
 	}
 }
 

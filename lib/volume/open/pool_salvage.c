@@ -56,11 +56,11 @@ static int collect_hints(const struct pool_salvage_options *opt, const struct ta
 	if (t) {
 		o->hint.has_data_block_size = true;
 		o->hint.data_block_size = t->pool->data_block_size;
-		o->hint.has_transaction = t->pool->has_transaction;
+		o->hint.has_transaction = t->pool->of_lvm;
 		o->hint.transaction = t->pool->transaction;
 		o->data_sectors = t->pool->length;
 	}
-	if (t && t->pool->has_transaction)
+	if (t && t->pool->of_lvm)
 		r = ids_of_table(t, o, ids, err);
 	if (!r && opt->vg_backup)
 		r = hints_of_backup(opt, o, ids, err);

@@ -44,11 +44,10 @@ struct table_pool {
 	struct table_dev metadata, data;
 	uint32_t data_block_size; /* sectors */
 	uint64_t low_water;
-	bool skip_block_zeroing, ignore_discard, no_discard_passdown, read_only, error_if_no_space;
-	bool has_transaction;
-	uint64_t transaction; /* that LVM's text says */
+	bool skip_block_zeroing, ignore_discard, no_discard_passdown, read_only, error_if_no_space, of_lvm;
 	char *features;	      /* all feature words as they stand, unknown ones too, by one space; or NULL */
 	char *feature_fault; /* why the kernel would refuse the features; or NULL */
+	uint64_t transaction; /* that LVM's text says, if it is @of_lvm */
 };
 
 struct table_thin {
