@@ -262,6 +262,10 @@ one_device() {
 	need python3
 	{
 		echo '<superblock uuid="" time="7" transaction="3" version="2" data_block_size="128" nr_data_blocks="9000">'
+	dd if=super.10 of=mixed conv=notrunc status=none # its state is replaced; a larger number that is given counts nevertheless
+	run thin_repair -i mixed -o larger --size auto --nr-data-blocks 20000
+	[ "$status" -eq 1 ]
+	[[ "$(thin_dump larger | head -n 1)" == *'nr_data_blocks="20000"'* ]] || { thin_dump larger | head -n 1; return 1; }
 		for d in 1 2; do
 			echo "<device dev_id=\"$d\" mapped_blocks=\"600\" transaction=\"2\" creation_time=\"6\" snap_time=\"7\">"
 			for i in {0..1198..2}; do echo "<single_mapping origin_block=\"$i\" data_block=\"$((i + d * 2000))\" time=\"6\"/>"; done

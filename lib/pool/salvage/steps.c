@@ -147,7 +147,7 @@ static int rescue(struct tell *tell, struct err *err)
 		r = state_check_taken(super, err);
 	if (!r) {
 		if (super->has_sb)
-			super_set_bound(super);
+			super_set_bound(super, &super->sb);
 		graph_bound(g);
 		r = trees_walk(trees, err);
 	}

@@ -205,9 +205,9 @@ static void replace_state(struct state *state, const struct superblock *own)
 					      .data_block_size = own->data_block_size,
 					      .has_nr_data_blocks = true,
 					      .nr_data_blocks = own->data_sm.nr_blocks };
-	state->graph->nr_data_blocks = own->data_sm.nr_blocks;
+	super_set_bound(super, own);
 	if (graph_each_device(state->graph, state->graph->slot[super->sb.mapping_root], is_out_of_bound, state->graph))
-		super_set_bound(super); /* the superblock's number is of another pool, or of the time before this one was extended */
+		super_set_bound(super, NULL); /* the superblock's number is of another pool, or of the time before this one was extended */
 }
 
 /*

@@ -7,18 +7,18 @@
 #include "base/overflow.h"
 #include "pool/salvage/super/super.h"
 
-void super_set_bound(struct super *super)
+void super_set_bound(struct super *super, const struct superblock *sb)
 {
 	struct graph *g = super->graph;
 	const struct salvage_options *o = &super->opt;
 	uint64_t size = o->given.has_data_block_size ? o->given.data_block_size :
-			super->has_sb		     ? super->sb.data_block_size :
+			sb			     ? sb->data_block_size :
 			o->hint.has_data_block_size  ? o->hint.data_block_size :
 						       0;
 
-	if (super->has_sb && super->sb.data_sm.nr_allocated <= super->sb.data_sm.nr_blocks &&
-	    div_up(super->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP) < g->nr_blocks) {
-		g->nr_data_blocks = super->sb.data_sm.nr_blocks;
+	if (sb && sb->data_sm.nr_allocated <= sb->data_sm.nr_blocks &&
+	    div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) < g->nr_blocks) {
+		g->nr_data_blocks = sb->data_sm.nr_blocks;
 		if (o->given.has_nr_data_blocks)
 			g->nr_data_blocks = MAX(g->nr_data_blocks, o->given.nr_data_blocks);
 	} else if (o->given.has_nr_data_blocks) {
@@ -180,7 +180,7 @@ int super_read(struct super *super, struct err *err)
 		memset(&super->sb, 0, sizeof(super->sb));
 	}
 	apply_given_roots(super);
-	super_set_bound(super);
+	super_set_bound(super, super->has_sb ? &super->sb : NULL);
 	return 0;
 }
 
@@ -228,6 +228,6 @@ int super_read_again(struct super *super, struct err *err)
 	super->has_sb = true;
 	super->sb_repair = graph_where(g, 0) ? SB_FOUND : SB_MENDED;
 	apply_given_roots(super);
-	super_set_bound(super);
+	super_set_bound(super, &super->sb);
 	return 0;
 }
