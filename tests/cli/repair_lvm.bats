@@ -61,10 +61,10 @@ zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc st
 		done
 		echo '} }'
 	}
-	local root id=53
+	local root
 	{
 		echo '<superblock uuid="" time="0" transaction="4" version="2" data_block_size="128" nr_data_blocks="9000">'
-		echo "<device dev_id=\"$id\" mapped_blocks=\"1200\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
+		echo "<device dev_id=\"53\" mapped_blocks=\"1200\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
 		awk 'BEGIN { for (i = 0; i < 1200; i++) printf "<single_mapping origin_block=\"%d\" data_block=\"%d\" time=\"0\"/>\n", i, i * 7 }'
 		echo '</device></superblock>'
 	} >xml

@@ -12,6 +12,20 @@ setup() {
 	thin_restore -q -i "$abs_top_srcdir/xml/good/tiny.xml" -o pool
 }
 
+# The XML of a pool with that many devices and mappings each, none beside another
+scattered() { # DEVICES MAPPINGS TIME CREATION_TIME TRANSACTION
+	local d i
+	echo "<superblock uuid=\"\" time=\"$3\" transaction=\"$5\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"9000\">"
+	for ((d = 1; d <= $1; d++)); do
+		echo "<device dev_id=\"$d\" mapped_blocks=\"$2\" transaction=\"$(($5 ? $5 - 1 : 0))\" creation_time=\"$4\" snap_time=\"$3\">"
+		for ((i = 0; i < 2 * $2; i += 2)); do
+			echo "<single_mapping origin_block=\"$i\" data_block=\"$((i + d * 2000))\" time=\"$4\"/>"
+		done
+		echo '</device>'
+	done
+	echo '</superblock>'
+}
+
 @test "the superblock of one state over the blocks of another never passes for whole" {
 	command -v python3 >/dev/null || skip "python3 is not installed"
 	python3 - pool <<-'EOT'
@@ -228,15 +242,7 @@ one_device() {
 }
 
 @test "a superblock whose later writes were lost is not believed where newer states wrote over its own" {
-	{
-		echo '<superblock uuid="" time="0" transaction="0" version="2" data_block_size="128" nr_data_blocks="9000">'
-		for d in 1 2 3; do
-			echo "<device dev_id=\"$d\" mapped_blocks=\"300\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
-			for i in {0..598..2}; do echo "<single_mapping origin_block=\"$i\" data_block=\"$((i + d * 1000))\" time=\"0\"/>"; done
-			echo '</device>'
-		done
-		echo '</superblock>'
-	} >three.xml
+	scattered 3 300 0 0 0 >three.xml
 	truncate -s 0 pool && truncate -s 256K pool
 	thin_restore -q -i three.xml -o pool
 	for c in {10..20}; do
@@ -256,23 +262,15 @@ one_device() {
 		! thin_dump out | grep -v '<superblock' | cmp -s - newest || right=$((right + 1))
 	done
 	[ "$right" -ge 9 ] || { echo "$right of 10"; return 1; }
-}
-
-@test "a superblock of another pool, to whose roots two blocks answer by chance, drops none of the mappings behind its own last data block" {
-	need python3
-	{
-		echo '<superblock uuid="" time="7" transaction="3" version="2" data_block_size="128" nr_data_blocks="9000">'
 	dd if=super.10 of=mixed conv=notrunc status=none # its state is replaced; a larger number that is given counts nevertheless
 	run thin_repair -i mixed -o larger --size auto --nr-data-blocks 20000
 	[ "$status" -eq 1 ]
 	[[ "$(thin_dump larger | head -n 1)" == *'nr_data_blocks="20000"'* ]] || { thin_dump larger | head -n 1; return 1; }
-		for d in 1 2; do
-			echo "<device dev_id=\"$d\" mapped_blocks=\"600\" transaction=\"2\" creation_time=\"6\" snap_time=\"7\">"
-			for i in {0..1198..2}; do echo "<single_mapping origin_block=\"$i\" data_block=\"$((i + d * 2000))\" time=\"6\"/>"; done
-			echo '</device>'
-		done
-		echo '</superblock>'
-	} >two.xml
+}
+
+@test "a superblock of another pool, to whose roots two blocks answer by chance, drops none of the mappings behind its own last data block" {
+	need python3
+	scattered 2 600 7 6 3 >two.xml
 	truncate -s 0 pool && truncate -s 1M pool
 	thin_restore -q -i two.xml -o pool
 	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$abs_top_srcdir/tests/oracle python3 - <<-'EOT'

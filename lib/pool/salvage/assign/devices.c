@@ -241,32 +241,10 @@ static uint32_t end_of_group(const struct trees *trees, const uint32_t *dev, uin
 	return i;
 }
 
-/*
- * How many mappings can the nodes that lack a parent, and the lost blocks that do, give to devices without a root at
- * most?  UINT64_MAX: not known.
- */
-static uint64_t nr_to_give(const struct counts *counts)
-{
-	const struct graph *g = counts->graph;
-	uint64_t sum = 0;
-
-	for (uint32_t b = 1; b < g->nr_blocks; b++) {
-		const uint32_t refs = counts_missing_refs(counts, b), i = node_of(g, b);
-		const bool lost = g->kind[b] <= BLOCK_IO_ERROR;
-
-		if (!refs || (!lost && (i == NONE || g->node[i].tree != TREE_MAPPING)))
-			continue;
-		if (refs >= COUNT_MANY || (!lost && g->node[i].flags & SN_BROKEN))
-			return UINT64_MAX;
-		sum += refs * (lost ? INTERNAL_MAX : g->node[i].nr_mappings);
-	}
-	return sum;
-}
-
 /* Which devices without a root had one together? */
 struct lost_roots {
 	uint32_t *dev, nr; /* the devices, by their number of mappings */
-	uint64_t give;	   /* how many mappings there are for them at most */
+	uint64_t give;	   /* how many mappings there are for them at most; UINT64_MAX: not known */
 	uint64_t want;	   /* how many they need when all that have the same number have one root */
 	bool all;	   /* all that have the same number had: the data map misses no more than that */
 	uint32_t nr_lost;    /* lost blocks that lack a parent; UINT32_MAX: not known */
@@ -275,31 +253,37 @@ struct lost_roots {
 
 #define MAX_ORPHANS 4096 /* more are not compared with each number of mappings */
 
-/* Which blocks may have been the devices' roots? */
-static int list_orphans(const struct counts *counts, struct lost_roots *l, struct err *err)
+/* What do the nodes that lack a parent, and the lost blocks that do, have to give?  0 or -ENOMEM. */
+static int find_orphans(const struct counts *counts, struct lost_roots *l, struct err *err)
 {
 	const struct graph *g = counts->graph;
+	bool is_open = false;
 
-	for (uint32_t b = 1; b < g->nr_blocks && l->orphans.nr < MAX_ORPHANS; b++) {
-		const uint32_t i = node_of(g, b);
-		const bool lacks = counts_missing_refs(counts, b) > 0;
+	for (uint32_t b = 1; b < g->nr_blocks; b++) {
+		const uint32_t refs = counts_missing_refs(counts, b), i = node_of(g, b);
+		const bool lost = g->kind[b] <= BLOCK_IO_ERROR, broken = !lost && i != NONE && g->node[i].flags & SN_BROKEN;
 
-		l->nr_lost += lacks && g->kind[b] <= BLOCK_IO_ERROR;
-		if (lacks && i != NONE && g->node[i].tree == TREE_MAPPING &&
-		    vec_put(&l->orphans, g->node[i].flags & SN_BROKEN ? UINT64_MAX : g->node[i].nr_mappings))
+		if (!refs || (!lost && (i == NONE || g->node[i].tree != TREE_MAPPING)))
+			continue;
+		is_open |= refs >= COUNT_MANY || broken;
+		l->give += refs * (lost ? INTERNAL_MAX : g->node[i].nr_mappings);
+		l->nr_lost += lost;
+		if (!lost && l->orphans.nr < MAX_ORPHANS && vec_put(&l->orphans, broken ? UINT64_MAX : g->node[i].nr_mappings))
 			return err_nomem(err, "salvage: orphans");
 	}
+	if (is_open)
+		l->give = UINT64_MAX;
 	if (counts_have_unknown(counts) || l->orphans.nr == MAX_ORPHANS)
 		l->nr_lost = UINT32_MAX;
 	return 0;
 }
 
-static void find_lost_roots(const struct counts *counts, struct lost_roots *l)
+static int find_lost_roots(const struct counts *counts, struct lost_roots *l, struct err *err)
 {
 	for (uint32_t i = 0; i < l->nr; i = end_of_group(counts->trees, l->dev, i, l->nr))
 		if (mapped_of(&counts->trees->dev[l->dev[i]]) != UINT64_MAX)
 			l->want += mapped_of(&counts->trees->dev[l->dev[i]]);
-	l->give = nr_to_give(counts);
+	return find_orphans(counts, l, err);
 }
 
 /* May more than one block that lacks a parent have been the root of a device with @mapped mappings? */
@@ -339,8 +323,7 @@ int devices_add_gaps(struct assign *as, struct err *err)
 	if (!l.nr)
 		return 0;
 	qsort_r(dev, l.nr, sizeof(*dev), by_mapped, trees->dev);
-	find_lost_roots(as->counts, &l);
-	r = list_orphans(as->counts, &l, err);
+	r = find_lost_roots(as->counts, &l, err);
 	l.all = counts_have_unknown(as->counts) && datamap_sum(as->datamap) <= l.want;
 	for (uint32_t i = 0, end; i < l.nr && !r; i = end) {
 		uint32_t root = trees_make_gap(trees, TREE_MAPPING, NONE, -1, 0, UINT64_MAX, err);

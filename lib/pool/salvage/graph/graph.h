@@ -153,6 +153,12 @@ static inline uint32_t node_of(const struct graph *g, uint64_t block)
 	return block < g->nr_blocks ? g->slot[block] : NONE;
 }
 
+/* Is an intact block of another kind there? */
+static inline bool graph_has_other(const struct graph *g, uint64_t block, enum block_kind kind)
+{
+	return block < g->nr_blocks && g->kind[block] >= BLOCK_NODE && g->kind[block] != kind;
+}
+
 /* Is the block a node that the roots reach? */
 static inline bool graph_is_live(const struct graph *g, uint64_t block)
 {

@@ -156,8 +156,7 @@ static void look_at_bitmap(void *ctx, const struct sm_root *map, uint64_t index,
 	const struct graph *g = look->super->graph;
 
 	(void)nr_free;
-	if (index < div_up(map->nr_blocks, ENTRIES_PER_BITMAP) && block < g->nr_blocks && g->kind[block] >= BLOCK_NODE &&
-	    g->kind[block] != BLOCK_BITMAP)
+	if (index < div_up(map->nr_blocks, ENTRIES_PER_BITMAP) && graph_has_other(g, block, BLOCK_BITMAP))
 		note_wrong(g, block, look->own);
 }
 
@@ -231,7 +230,6 @@ static int try_other_state(struct state *state, struct err *err)
 
 	if (!wrong)
 		return err_nomem(err, "salvage: the superblock's state");
-
 	find_wrong(counts, &look_for);
 	other = look_for.nr_wrong >= enough && !roots_agree(counts);
 	r = state_look_at_own(counts, &reused, err);

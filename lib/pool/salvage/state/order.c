@@ -380,22 +380,29 @@ static const struct pool_state *find_state(const struct order *o, uint64_t index
 	return NULL;
 }
 
-/* Do the superblock's own details tell of a device that is in state @b, too?  @later: not one of the first, which are alike in all pools. */
+/* The node of the superblock's own details.  NONE: they are not there. */
+static uint32_t own_details(const struct order *o, const struct superblock *own)
+{
+	const uint32_t i = node_of(o->g, own->details_root);
+
+	return i != NONE && o->g->node[i].tree == TREE_DETAILS ? i : NONE;
+}
+
+/* Do they tell of a device that is in state @b, too?  @later: not one of the first, which are alike in all pools. */
 static bool shares_device(const struct order *o, const struct superblock *own, const struct pool_state *b, bool later)
 {
-	const uint32_t details = node_of(o->g, own->details_root);
+	const uint32_t details = own_details(o, own);
 
-	return details != NONE && o->g->node[details].tree == TREE_DETAILS && b->dated &&
-	       details_share_device(o->g, details, o->g->slot[b->details_root], later);
+	return details != NONE && b->dated && details_share_device(o->g, details, o->g->slot[b->details_root], later);
 }
 
 /* Do they tell of devices? */
 static bool has_devices(const struct order *o, const struct superblock *own)
 {
-	const uint32_t details = node_of(o->g, own->details_root);
+	const uint32_t details = own_details(o, own);
 	struct details_sum sum = { 0 };
 
-	return details != NONE && o->g->node[details].tree == TREE_DETAILS && !details_add(o->g, details, &sum, NULL) && sum.devices;
+	return details != NONE && !details_add(o->g, details, &sum, NULL) && sum.devices;
 }
 
 /*

@@ -54,10 +54,7 @@ static inline bool has_given_roots(const struct super *super)
 /* Is another intact block in the place of the index block of the metadata map? */
 static inline bool super_has_other_index(const struct super *super)
 {
-	const uint64_t index = super->sb.metadata_sm.bitmap_root;
-
-	return index < super->graph->nr_blocks && super->graph->kind[index] >= BLOCK_NODE &&
-	       super->graph->kind[index] != BLOCK_INDEX;
+	return graph_has_other(super->graph, super->sb.metadata_sm.bitmap_root, BLOCK_INDEX);
 }
 
 /* The last block that the newest commit wrote. */

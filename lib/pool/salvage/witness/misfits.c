@@ -25,7 +25,7 @@ static void look_at_bitmap(void *ctx, const struct sm_root *of, uint64_t index, 
 	(void)of;
 	(void)index;
 	(void)nr_free;
-	if (block < g->nr_blocks && g->kind[block] >= BLOCK_NODE && g->kind[block] != BLOCK_BITMAP)
+	if (graph_has_other(g, block, BLOCK_BITMAP))
 		add_misfit(m, block);
 }
 

@@ -236,7 +236,7 @@ static void note_bitmap(void *ctx, const struct sm_root *map, uint64_t index, ui
 	m->twice += graph_is_live(m->g, block);
 	for (size_t i = 0; i < NR_SUPER_ROOTS; i++)
 		m->twice += block && block == m->root[i];
-	m->other += block < m->g->nr_blocks && m->g->kind[block] >= BLOCK_NODE && m->g->kind[block] != BLOCK_BITMAP;
+	m->other += graph_has_other(m->g, block, BLOCK_BITMAP);
 }
 
 static void note_map_root(struct map_blocks *m, uint64_t block, uint8_t tree)
