@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Copyright (C) 2026 The thin-pool-tools authors
 # What an increment asks of its base: is this file its image, is this dump its past?
+bats_require_minimum_version 1.5.0
 load needs
 
 setup() {
@@ -90,6 +91,29 @@ spoil() {
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"wrong: differs from the image at offset $((65536 * 250 + 7)): "*"it was not an image of the base, or "* ]]
 	thin_materialize --since one --no-check-base --verify table two image
+}
+
+@test "--verify reads holes neither of the sources nor of the image, but finds bytes of the image where a source has a hole" {
+	local form seek=$((600 << 30))
+	new_pool
+	truncate -s 1T origin
+	printf base | dd of=origin bs=1 seek=$((500 << 30)) conv=notrunc status=none
+	truncate -s 20000000 data # blocks that are mapped are holes, too
+	truncate -s 39452672 data
+	for form in '' '-O qcow2' '-O qcow2 --backing origin,raw'; do
+		# shellcheck disable=SC2086
+		timeout 60 thin_materialize -q -f --data-dev data --origin origin --size 1T --verify $form meta 1 out
+	done
+	# an overlay whose backing file has bytes where the base has a hole, and an update of such a file
+	sed -i 's/ 38400 thin.*/& origin/; s/38400/2147483648/' table
+	thin_materialize -f table one image
+	printf x | dd of=image bs=1 seek="$seek" conv=notrunc status=none
+	run --separate-stderr thin_materialize --since one -O qcow2 --backing image --no-check-base --verify table two x.qcow2
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"differs from the device at offset $seek: 0x"* ]] || { echo "$stderr"; return 1; }
+	run --separate-stderr thin_materialize --since one --no-check-base --verify table two image
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"differs from the image at offset $seek: 0x78 instead of 0x00"* ]] || { echo "$stderr"; return 1; }
 }
 
 @test "a backing file of another machine is named unchecked, if its format is told" {

@@ -62,23 +62,12 @@ static int plan_extent(struct copy_state *c, const struct extent *e, struct err 
 /* Holes of the source are zeros that need not be read. */
 static int split_at_holes(struct copy_state *c, struct extent e, struct err *err)
 {
-	struct copy_source *s = &c->source[e.kind];
-	uint64_t rest = e.len, len;
-	bool is_data;
 	int r = 0;
 
-	for (; rest && !r; rest -= len) {
-		struct extent part = e;
+	while (e.len && !r) {
+		const struct extent part = holes_take(&c->source[e.kind].holes, &e, PLAN_MAX_BYTES);
 
-		len = holes_segment(&s->holes, e.from, rest, &is_data);
-		/* no part is longer than a window */
-		len = MIN(len, PLAN_MAX_BYTES);
-		part.len = len;
-		if (!is_data)
-			part = (struct extent){ .at = e.at, .len = len, .kind = EXTENT_ZERO };
 		r = plan_extent(c, &part, err);
-		e.at += len;
-		e.from += len;
 	}
 	return r;
 }

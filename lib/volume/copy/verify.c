@@ -12,7 +12,7 @@ struct verify {
 	const struct copy_options *opt;
 	struct output *out;
 	struct jobs *jobs;
-	struct holes holes; /* of the output */
+	struct holes holes[EXTENT_ORIGIN + 1]; /* of the sources, by extent kind; [EXTENT_ZERO]: of the output */
 	struct plan plan;
 	size_t chunk;
 	unsigned nr_workers;
@@ -88,28 +88,43 @@ static int execute(struct verify *v, struct err *err)
 	return r;
 }
 
+static int plan_part(struct verify *v, const struct extent *e, struct err *err)
+{
+	int r = plan_add(&v->plan, e, err);
+
+	return !r && plan_full(&v->plan) ? execute(v, err) : r;
+}
+
 /* Zeros are read back only where the output has something. */
+static int take_zeros(struct verify *v, struct extent e, struct err *err)
+{
+	uint64_t rest = e.len;
+	bool is_data;
+	int r = 0;
+
+	for (; rest && !r; rest -= e.len) {
+		e.len = holes_segment(&v->holes[EXTENT_ZERO], e.at, MIN(rest, PLAN_MAX_BYTES), &is_data);
+		if (is_data)
+			r = plan_part(v, &e, err);
+		else if (v->opt->progress)
+			r = v->opt->progress(v->opt->progress_ctx, e.len, err);
+		e.at += e.len;
+	}
+	return r;
+}
+
 static int take_extent(void *ctx, const struct extent *extent, struct err *err)
 {
 	struct verify *v = ctx;
 	struct extent e = *extent;
-	uint64_t rest = e.len;
-	bool is_data = true;
 	int r = 0;
 
-	for (; rest && !r; rest -= e.len) {
-		e.len = MIN(rest, PLAN_MAX_BYTES);
-		if (e.kind == EXTENT_ZERO)
-			e.len = holes_segment(&v->holes, e.at, e.len, &is_data);
-		if (is_data)
-			r = plan_add(&v->plan, &e, err);
-		else if (v->opt->progress)
-			r = v->opt->progress(v->opt->progress_ctx, e.len, err);
-		if (!r && plan_full(&v->plan))
-			r = execute(v, err);
-		e.at += e.len;
-		if (e.kind != EXTENT_ZERO)
-			e.from += e.len;
+	if (e.kind == EXTENT_ZERO)
+		return take_zeros(v, e, err);
+	while (e.len && !r) {
+		const struct extent part = holes_take(&v->holes[e.kind], &e, PLAN_MAX_BYTES);
+
+		r = part.kind == EXTENT_ZERO ? take_zeros(v, part, err) : plan_part(v, &part, err);
 	}
 	return r;
 }
@@ -127,7 +142,9 @@ int copy_verify(const struct map *m, struct output *out, const struct copy_optio
 	v.buffer = calloc(v.nr_workers, sizeof(*v.buffer));
 	if (!v.buffer)
 		return err_nomem(err, "verify buffers");
-	holes_init(&v.holes, out->io);
+	holes_init(&v.holes[EXTENT_ZERO], out->io);
+	holes_init(&v.holes[EXTENT_DATA], opt->data);
+	holes_init(&v.holes[EXTENT_ORIGIN], opt->origin);
 	posix_fadvise(out->fd, 0, 0, POSIX_FADV_DONTNEED);
 	r = map_walk(m, take_extent, &v, err);
 	if (!r)

@@ -12,6 +12,7 @@
 #include "volume/image/check.h"
 #include "volume/image/image.h"
 #include "volume/image/qcow2.h"
+#include "volume/map/holes.h"
 
 #define UNIT ((uint64_t)256 << 10)
 
@@ -116,6 +117,7 @@ int backing_check(struct backing *b, const char *output, const struct since *s, 
 struct verifying {
 	const struct since *s;
 	struct image *m;
+	struct holes holes[EXTENT_ORIGIN + 1]; /* of the sources, by extent kind */
 	struct feed feed;
 	struct meter *meter;
 };
@@ -140,11 +142,38 @@ static int consume(void *ctx, const struct feed_unit *u, const struct extent *e,
 		       image_file(v->m, 0), (ull)(u->at + i), got[i], want[i]);
 }
 
-static int take(void *ctx, const struct extent *e, struct err *err)
+/* Zeros are read back only where the image has something. */
+static int take_zeros(struct verifying *v, struct extent e, struct err *err)
+{
+	uint64_t rest = e.len;
+	enum image_kind kind;
+	int r = 0;
+
+	for (; rest && !r; rest -= e.len) {
+		r = image_find(v->m, e.at, rest, &kind, &e.len, err);
+		if (!r && kind == IMAGE_DATA)
+			r = feed_cut(&v->feed, &e, 1, UNIT, err);
+		else
+			meter_add(v->meter, e.len);
+		e.at += e.len;
+	}
+	return r;
+}
+
+static int take(void *ctx, const struct extent *extent, struct err *err)
 {
 	struct verifying *v = ctx;
+	struct extent e = *extent;
+	int r = 0;
 
-	return feed_cut(&v->feed, e, 1, UNIT, err);
+	if (e.kind == EXTENT_ZERO)
+		return take_zeros(v, e, err);
+	while (e.len && !r) {
+		const struct extent part = holes_take(&v->holes[e.kind], &e, UINT64_MAX);
+
+		r = part.kind == EXTENT_ZERO ? take_zeros(v, part, err) : feed_cut(&v->feed, &part, 1, UNIT, err);
+	}
+	return r;
 }
 
 int backing_verify(const struct output *out, const char *name, const struct since *s,
@@ -160,6 +189,8 @@ int backing_verify(const struct output *out, const char *name, const struct sinc
 	r = image_open(path, &opt, &v.m, err);
 	v.feed = (struct feed){ .jobs = jobs, .slot_len = 2 * UNIT, .source = &s->now_source, .consume = consume };
 	v.feed.ctx = &v;
+	holes_init(&v.holes[EXTENT_DATA], s->now_source.data);
+	holes_init(&v.holes[EXTENT_ORIGIN], s->now_source.origin);
 	if (!r)
 		r = map_walk(s->diff.now, take, &v, err);
 	if (!r)

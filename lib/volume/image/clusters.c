@@ -93,22 +93,12 @@ static enum need need_of_zeros(const struct clusters *c, const struct extent *e)
 
 static int put_data(struct clusters *c, struct extent e, struct err *err)
 {
-	uint64_t rest = e.len;
-	bool is_data;
 	int r = 0;
 
-	while (rest && !r) {
-		struct extent part = e;
+	while (e.len && !r) {
+		const struct extent part = holes_take(&c->holes[e.kind], &e, UINT64_MAX);
 
-		part.len = holes_segment(&c->holes[e.kind], e.from, rest, &is_data);
-		e.at += part.len;
-		e.from += part.len;
-		rest -= part.len;
-		if (!is_data) {
-			part.kind = EXTENT_ZERO;
-			part.from = 0;
-		}
-		r = put(c, is_data ? DATA : need_of_zeros(c, &part), part, err);
+		r = put(c, part.kind == EXTENT_ZERO ? need_of_zeros(c, &part) : DATA, part, err);
 	}
 	return r;
 }

@@ -39,3 +39,19 @@ uint64_t holes_segment(struct holes *h, uint64_t at, uint64_t len, bool *is_data
 	*is_data = !h->io || h->is_data;
 	return h->io ? MIN(len, h->end - at) : len;
 }
+
+struct extent holes_take(struct holes *h, struct extent *e, uint64_t max)
+{
+	struct extent part = *e;
+	bool is_data;
+
+	part.len = holes_segment(h, e->from, MIN(e->len, max), &is_data);
+	if (!is_data) {
+		part.kind = EXTENT_ZERO;
+		part.from = 0;
+	}
+	e->at += part.len;
+	e->from += part.len;
+	e->len -= part.len;
+	return part;
+}

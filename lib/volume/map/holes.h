@@ -3,7 +3,7 @@
 #ifndef VOLUME_HOLES_H
 #define VOLUME_HOLES_H
 /* Where an io has data and where it has holes, asked once a segment.  Threads: one at a time. */
-#include "dev/io.h"
+#include "volume/map/map.h"
 
 struct holes {
 	struct io *io; /* NULL: all is data; its files' offsets are moved */
@@ -16,5 +16,11 @@ void holes_init(struct holes *h, struct io *io);
 
 /* The length of the segment that begins at @at, at most @len, and whether it is data. */
 uint64_t holes_segment(struct holes *h, uint64_t at, uint64_t len, bool *is_data);
+
+/*
+ * Takes the first part off @e, whose bytes come from @h's io: at most @max bytes that are all data, or all of a hole, which is
+ * EXTENT_ZERO then.
+ */
+struct extent holes_take(struct holes *h, struct extent *e, uint64_t max);
 
 #endif
