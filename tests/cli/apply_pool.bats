@@ -191,3 +191,19 @@ read_only() {
 	thin_apply -i increment file
 	cmp file <(head -c 256K old; printf abc; head -c $((262144 - 3)) old)
 }
+
+@test "zeros over the holes of a large origin are neither read nor written, and bytes that show through become zeros" {
+	local to
+	rm base image
+	truncate -s 1T base image
+	printf base | dd of=base bs=1 seek=$((600 << 30)) conv=notrunc status=none
+	printf image | dd of=image bs=1 seek=$((500 << 30)) conv=notrunc status=none
+	sed -i 's/^a: 0 1280 thin pool 1/a: 0 2147483648 thin pool 3/' tab
+	thin_message tab 'create_thin 3'
+	timeout 60 thin_apply -q -i image tab a
+	[ "$(thin_ls --no-headers -o DEV,MAPPED_BLOCKS tab | awk '$1 == 3 { print $2 }')" = 2 ]
+	thin_materialize tab a out
+	for to in 500 600; do
+		cmp -i $((to << 30)) -n 65536 image out
+	done
+}

@@ -320,11 +320,37 @@ static int write_zeros(struct place *p, uint64_t len, uint64_t at, struct err *e
 	return r;
 }
 
+struct first_part {
+	uint64_t len;
+	enum extent_kind kind;
+};
+
+static int take_first(void *ctx, uint64_t at, uint64_t len, enum extent_kind kind)
+{
+	(void)at;
+	*(struct first_part *)ctx = (struct first_part){ len, kind };
+	return 1;
+}
+
+/* Where the origin may show through.  Its holes are zeros that need not be read. */
+static int zero_origin(struct place *p, uint64_t len, uint64_t at, struct err *err)
+{
+	struct first_part part = { 0 };
+	int r = 0;
+
+	for (; len && !r; len -= part.len, at += part.len) {
+		r = target_extents(p->dev, len, at, take_first, &part, err);
+		if (r > 0)
+			r = part.kind == EXTENT_ZERO ? 0 : write_changes(p, NULL, part.len, at, err);
+	}
+	return r;
+}
+
 int place_zero(struct place *p, uint64_t len, uint64_t at, struct err *err)
 {
 	if (p->dev) {
 		const uint64_t n = origin_part(p, len, at);
-		int r = n ? write_changes(p, NULL, n, at, err) : 0;
+		int r = zero_origin(p, n, at, err);
 
 		return r || n == len ? r : write_target(p, NULL, len - n, at + n, err);
 	}
