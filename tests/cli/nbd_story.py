@@ -63,9 +63,20 @@ class Story:
         r = self.rng
         self.block = r.choice([65536, 65536, 131072, 196608])
         self.feature = r.choice(["", " 1 no_discard_passdown"])
-        self.origin = r.randbytes(r.randrange(1, 6000) * 512)
+        # some runs of pages are holes
+        origin = bytearray(r.randbytes(r.randrange(1, 6000) * 512))
         with open("base", "wb") as f:
-            f.write(self.origin)
+            at = 0
+            while at < len(origin):
+                n = min(r.randrange(1, 65) * 4096, len(origin) - at)
+                if r.random() < 0.4:
+                    origin[at:at + n] = bytes(n)
+                    f.seek(n, 1)
+                else:
+                    f.write(origin[at:at + n])
+                at += n
+            f.truncate(len(origin))
+        self.origin = bytes(origin)
         for name, size in (("meta", 4 << 20), ("data", 96 << 20)):
             with open(name, "wb") as f:
                 f.truncate(size)

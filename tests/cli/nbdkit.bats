@@ -201,6 +201,23 @@ io() { # [device] qemu-io command...
 	[[ "$output" == *'dev_id="0" mapped_blocks="0"'* ]]
 }
 
+@test "nbdkit-thin: zeros over a hole of the origin take no space, and free what was there" {
+	need qemu-img
+	rm base
+	truncate -s 1T base image
+	printf base | dd of=base bs=1 seek=$((600 << 30)) conv=notrunc status=none
+	printf image | dd of=image bs=1 seek=$((500 << 30)) conv=notrunc status=none
+	sed -i 's/^o: 0 1024 /o: 0 2147483648 /' table
+	io o 'write -P 7 300G 1M' >/dev/null
+	serve pool=table device=o -- 'timeout 100 qemu-img convert -n -f raw -O raw image "$uri"'
+	thin_check -q meta
+	[ "$(thin_dump meta | grep -c 'origin_block="\(8192000\|9830400\)"')" = 2 ]
+	[[ "$(thin_dump meta)" == *'dev_id="1" mapped_blocks="2"'* ]]
+	thin_materialize table o out
+	cmp -i $((500 << 30)) -n 65536 image out
+	cmp -i $((600 << 30)) -n 65536 image out
+}
+
 # old_bytes FEATURE...: a pool with these feature words, whose data device is full of old bytes, and a device of 2 MiB
 old_bytes() {
 	head -c 64M /dev/zero | tr '\0' Z >data

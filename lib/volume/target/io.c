@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/overflow.h"
+#include "volume/map/holes.h"
 #include "volume/target/impl.h"
 
 #define ZERO_MAX (1u << 20)
@@ -226,15 +227,36 @@ static int write_zeros(struct target_dev *d, uint64_t len, uint64_t at, struct e
 	return r;
 }
 
+/*
+ * Do the bytes at @at read as zeros where nothing is mapped?  *len: of how many that is true, at most as many as it was.  Of the
+ * origin's bytes only those of a hole count.
+ */
+static bool is_zero_below(const struct target_dev *d, uint64_t *len, uint64_t at)
+{
+	struct holes holes;
+	uint64_t of_origin, n;
+	bool is_data;
+
+	if (at >= d->origin_size)
+		return true;
+	of_origin = MIN(*len, d->origin_size - at);
+	holes_init(&holes, d->origin);
+	n = holes_segment(&holes, at, of_origin, &is_data);
+	if (is_data || n < of_origin)
+		*len = n;
+	return !is_data;
+}
+
 /* Zeros over part of one block: none are needed where it is unmapped and reads as zeros. */
 static int zero_part(struct target_dev *d, uint64_t len, uint64_t at, struct err *err)
 {
 	struct spot s = { SPOT_OWN, 0 };
+	uint64_t alike = len;
 	int r = 0;
 
 	if (!len)
 		return 0;
-	if (at >= d->origin_size) {
+	if (is_zero_below(d, &alike, at) && alike == len) {
 		pthread_rwlock_rdlock(&d->t->io);
 		r = target_lookup(d, at / d->t->block_size, &s, err);
 		pthread_rwlock_unlock(&d->t->io);
@@ -242,10 +264,30 @@ static int zero_part(struct target_dev *d, uint64_t len, uint64_t at, struct err
 	return r || s.kind == SPOT_NONE ? r : write_zeros(d, len, at, err);
 }
 
+/* The whole blocks from byte @from to byte @to. */
+static int zero_whole(struct target_dev *d, uint64_t from, uint64_t to, struct err *err)
+{
+	const uint64_t bs = d->t->block_size;
+	uint64_t n;
+	int r = 0;
+
+	for (; from < to && !r; from += n) {
+		n = to - from;
+		if (is_zero_below(d, &n, from) && n >= bs) {
+			n = n / bs * bs;
+			r = unmap(d, from / bs, (from + n) / bs, err);
+		} else {
+			n = MIN(round_up(n, bs), to - from);
+			r = write_zeros(d, n, from, err);
+		}
+	}
+	return r;
+}
+
 int target_zero(struct target_dev *d, uint64_t len, uint64_t at, bool may_unmap, struct err *err)
 {
 	uint64_t bs = d->t->block_size, end = at + len;
-	uint64_t from, to, behind; /* the whole blocks; those of them behind the origin's end */
+	uint64_t from, to; /* the whole blocks */
 	int r = target_check_range(d, len, at, err);
 
 	if (r)
@@ -258,11 +300,8 @@ int target_zero(struct target_dev *d, uint64_t len, uint64_t at, bool may_unmap,
 	to = end / bs * bs;
 	if (from > to)
 		return zero_part(d, len, at, err);
-	behind = MIN(MAX(from, round_up(d->origin_size, bs)), to);
 	r = zero_part(d, from - at, at, err);
 	if (!r)
-		r = write_zeros(d, behind - from, from, err);
-	if (!r)
-		r = unmap(d, behind / bs, to / bs, err);
+		r = zero_whole(d, from, to, err);
 	return r ? r : zero_part(d, end - to, to, err);
 }

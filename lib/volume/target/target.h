@@ -76,8 +76,8 @@ int target_write(struct target_dev *d, const void *buf, size_t len, uint64_t at,
 /* Unmaps the whole blocks in the range. */
 int target_discard(struct target_dev *d, uint64_t len, uint64_t at, struct err *err);
 /*
- * Writes zeros.  With @may_unmap, whole blocks that read as zeros when unmapped are unmapped, unless
- * new blocks are not zeroed: there zeros last only as data.
+ * Writes zeros.  With @may_unmap, whole blocks that read as zeros when unmapped, also where the origin has a hole, are
+ * unmapped, unless new blocks are not zeroed: there zeros last only as data.
  */
 int target_zero(struct target_dev *d, uint64_t len, uint64_t at, bool may_unmap, struct err *err);
 /* 0: all that was completed before is on the disk.  After a failure all later flushes fail, too. */
