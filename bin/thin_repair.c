@@ -432,7 +432,7 @@ int main(int argc, char **argv)
 	struct table *lines = NULL;
 	struct repair r = { 0 };
 	struct err err = { 0 };
-	int id, e;
+	int id, e, code, end;
 
 	cli_init(&r.cli, &command, argc, argv);
 	r.take = calloc((size_t)argc + 1, sizeof(*r.take));
@@ -448,7 +448,9 @@ int main(int argc, char **argv)
 		e = repair(&r, &err);
 	table_free(lines);
 	free(r.take);
-	if (e < 0)
-		return cli_finish(&r.cli, cli_fail(&r.cli, e, &err));
-	return cli_finish(&r.cli, e ? EXIT_DAMAGE : EXIT_DONE);
+	code = e < 0 ? cli_fail(&r.cli, e, &err) : e ? EXIT_DAMAGE : EXIT_DONE;
+	end = cli_finish(&r.cli, code);
+	if (end != code && e >= 0 && r.output && !r.dry_run && !dev_is_standard(r.output))
+		cli_note(&r.cli, "'%s' is complete: only the report could not be printed", r.output);
+	return end;
 }

@@ -371,6 +371,14 @@ fixture() {
 	[[ "$stderr" == *"device 2: 3 mapped blocks kept, all"*"device 3: 0 mapped blocks kept, 2 lost"* ]]
 }
 
+@test "thin_repair: a result whose report cannot be printed is there all the same, and that is said" {
+	[ -c /dev/full ] || skip "no /dev/full"
+	run --separate-stderr bash -c 'thin_repair -i pool -o whole --size auto --format json >/dev/full'
+	[ "$status" -eq 74 ]
+	[[ "$stderr" == *"'whole' is complete: only the report could not be printed" ]] || { echo "$stderr"; return 1; }
+	diff <(dump pool) <(dump whole)
+}
+
 @test "thin_repair: the report is also JSON" {
 	need jq
 	zero_block pool "$(device_root 1)"
