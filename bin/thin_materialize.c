@@ -320,26 +320,24 @@ static int print_map(struct cli *c, const struct options *o, const struct volume
 	return cli_finish(c, r < 0 ? cli_fail(c, r, &err) : EXIT_DONE);
 }
 
-/*
- * With --repair: says before the copy what of the device was lost or rebuilt.  True: a mapping is
- * lost.
- */
-static bool say_losses(struct cli *c, const struct options *o, struct volume *v)
+/* With --repair: says before the copy what of the device was lost or rebuilt.  True: a mapping is lost. */
+static bool say_losses(struct cli *c, const struct options *o, struct volume *v, bool is_base)
 {
+	const bool since = o->since.base || o->since.metadata, lost = v->nr_lost && !is_base; /* not needed of a base */
 	struct outbuf text;
 
-	if (!v->saved.salvage && !v->nr_lost)
+	if (!v->saved.salvage && !lost)
 		return false;
 	outbuf_init(&text);
-	if (v->nr_lost) {
+	if (lost) {
 		volume_tell_lost(v, &text);
-		outbuf_str(&text, ": the image has zeros there\n");
+		outbuf_str(&text, since ? ": the image has zeros there, or what the base's image has\n" : ": the image has zeros there\n");
 	}
 	if (v->saved.salvage)
 		salvage_report_device(v->saved.salvage, v->dev_id, o->accept_loss, &text);
 	cli_error_lines(c, text.data, text.len);
 	outbuf_fini(&text);
-	return !o->accept_loss && (v->nr_lost || (v->saved.salvage &&
+	return !o->accept_loss && (lost || (v->saved.salvage &&
 		!salvage_device_is_whole(v->saved.salvage, v->dev_id)));
 }
 
@@ -449,7 +447,7 @@ static void say_notes(struct cli *c, const struct volume *v, const struct since 
 /* Does the work, once the command line is read and the device is open. */
 static int run(struct cli *c, struct options *o, struct volume *v, struct jobs *jobs)
 {
-	bool lossy = say_losses(c, o, v);
+	bool lossy = say_losses(c, o, v, false);
 	struct err err = { 0 };
 	struct since s;
 	int r = since_open(&s, v, &o->volume, &o->since, jobs, &err);
@@ -457,8 +455,8 @@ static int run(struct cli *c, struct options *o, struct volume *v, struct jobs *
 	if (r) {
 		r = cli_fail(c, r, &err);
 	} else {
-		if (s.name)
-			lossy |= say_losses(c, o, &s.base);
+		if (s.name && !s.diff.unsure)
+			lossy |= say_losses(c, o, &s.base, true);
 		if (!o->map)
 			say_notes(c, v, &s);
 		r = o->map ? print_map(c, o, v, &s) : write_output(c, o, v, &s, jobs);

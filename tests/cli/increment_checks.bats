@@ -382,3 +382,81 @@ spoil() {
 	thin_materialize -n -f table two image
 	cmp image was
 }
+
+# Device 1 has data blocks 0, 1 and 9, device 2 has block 0, and device 3 all that device 1 has: the pool as it
+# was, and the images of all.
+three_devices() {
+	cat >pool.xml <<-'XML'
+	<superblock uuid="" time="1" transaction="1" version="2" data_block_size="128" nr_data_blocks="10">
+	  <def name="a"><single_mapping origin_block="0" data_block="9" time="0"/><range_mapping origin_begin="1" data_begin="0" length="2" time="0"/></def>
+	  <device dev_id="1" mapped_blocks="3" transaction="0" creation_time="0" snap_time="1"><ref name="a"/></device>
+	  <device dev_id="2" mapped_blocks="1" transaction="0" creation_time="0" snap_time="1"><single_mapping origin_block="1" data_block="0" time="0"/></device>
+	  <device dev_id="3" mapped_blocks="3" transaction="0" creation_time="0" snap_time="1"><ref name="a"/></device>
+	</superblock>
+	XML
+	truncate -s 1M meta
+	thin_restore -q -i pool.xml -o meta
+	head -c 655360 /dev/urandom >data
+	head -c 180000 /dev/urandom >base
+	printf '%s\n' 'pool: 0 1280 thin-pool meta data 128 0' "one: 0 384 thin pool 1 ${1:-}" "two: 0 384 thin pool 2 ${1:-}" "three: 0 384 thin pool 3 ${1:-}" >table
+	for d in one two three; do
+		thin_materialize table $d $d.img
+	done
+}
+
+# each_increment_is_right FROM TO OPTIONS...: in each form, with FROM.img as the image of the base
+each_increment_is_right() {
+	local from=$1 to=$2
+	shift 2
+	cp $from.img x
+	thin_materialize "$@" --since $from --verify table $to x
+	cmp x $to.img
+	thin_materialize -f "$@" --since $from -O rbd-diff table $to x.rbd
+	cp $from.img x
+	thin_apply -i x.rbd x
+	cmp x $to.img
+	thin_materialize -f "$@" --since $from -O qcow2 --backing $from.img --verify table $to x.qcow2
+	cp $from.img x
+	thin_apply -i x.qcow2 --top x
+	cmp x $to.img
+}
+
+@test "bytes that only the base of an increment has lost are not needed, with and without --repair" {
+	three_devices
+	truncate -s 589824 data
+	each_increment_is_right one two
+	each_increment_is_right one two --repair
+	run --separate-stderr thin_materialize --repair --since one --map table two
+	[ "$output" = "0 65536 zero
+131072 65536 zero" ]
+	[ -z "$stderr" ]
+	run --separate-stderr thin_materialize --since one --digest table two one.img
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"--digest: bytes of 'one' are lost, so its digest is not known"* ]]
+	# an image of the base may still have what both devices have lost
+	cp one.img x
+	run --separate-stderr thin_materialize --repair --since one --verify table three x
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"65536 bytes at 0: the image has zeros there, or what the base's image has"* ]]
+	cmp x three.img
+}
+
+@test "all of a whole device counts as different where --repair finds that its base has lost mappings" {
+	three_devices base
+	need python3
+	python3 - <<-'PY'
+	import struct
+	with open("meta", "r+b") as f:
+	    for at in range(4096, 20 * 4096, 4096):
+	        f.seek(at)
+	        b = f.read(4096)
+	        # flags of a leaf, nr_entries, value_size, keys
+	        if struct.unpack_from("<I", b, 4) + struct.unpack_from("<IxxxxIxxxxQQQ", b, 16) == (2, 3, 8, 0, 1, 2):
+	            f.seek(at)
+	            f.write(b"\x55" * 4096)
+	PY
+	run --separate-stderr thin_materialize --repair --since one --map table two
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"note: mappings of 'one' are lost, so all of 'two' counts as different"* ]]
+	each_increment_is_right one two --repair
+}

@@ -35,7 +35,7 @@ static int print(void *ctx, const struct extent *e, struct err *err)
 	(void)ctx;
 	(void)err;
 	snprintf(seen + len, sizeof(seen) - len, "%llu+%llu%c%llu ", (unsigned long long)e->at,
-		 (unsigned long long)e->len, "zdo"[e->kind], (unsigned long long)e->from);
+		 (unsigned long long)e->len, e->lost ? "?DO"[e->lost] : "zdo"[e->kind], (unsigned long long)e->from);
 	return 0;
 }
 
@@ -343,8 +343,8 @@ static void zeros_and_lost_parts_of_a_device_are_given_out_apart(void)
 
 	seen[0] = 0;
 	check_eq(map_walk(&m, print, NULL, &err), 0);
-	check_str(seen, "0+2000d10000 2000+1000z0 3000+1000d13000 4000+1000z0 5000+2000d15000 7000+1000z0 "
-			"8000+1000d18000 9000+1000z0 10000+5000z0 ");
+	check_str(seen, "0+2000d10000 2000+1000z0 3000+1000d13000 4000+1000D14000 5000+2000d15000 7000+1000z0 "
+			"8000+1000d18000 9000+1000D19000 10000+5000z0 ");
 	seen[0] = 0;
 	check_eq(map_walk_lost(&m, print, NULL, &err), 0);
 	check_str(seen, "4000+1000d14000 9000+1000d19000 ");
@@ -361,7 +361,7 @@ static void stored_bytes_at_the_end_of_a_part_are_given_out_too(void)
 	m.size = 8500;
 	seen[0] = 0;
 	check_eq(map_walk(&m, print, NULL, &err), 0);
-	check_str(seen, "0+2000d10000 2000+1000z0 3000+1000d13000 4000+1000z0 5000+2000d15000 7000+1000z0 "
+	check_str(seen, "0+2000d10000 2000+1000z0 3000+1000d13000 4000+1000D14000 5000+2000d15000 7000+1000z0 "
 			"8000+500d18000 ");
 }
 

@@ -95,7 +95,10 @@ static int plan_part(struct verify *v, const struct extent *e, struct err *err)
 	return !r && plan_full(&v->plan) ? execute(v, err) : r;
 }
 
-/* Zeros are read back only where the output has something. */
+/*
+ * Zeros are read back only where the output has something.  Lost bytes need not be zeros in what was updated: it may
+ * still have those of the base.
+ */
 static int take_zeros(struct verify *v, struct extent e, struct err *err)
 {
 	uint64_t rest = e.len;
@@ -104,7 +107,7 @@ static int take_zeros(struct verify *v, struct extent e, struct err *err)
 
 	for (; rest && !r; rest -= e.len) {
 		e.len = holes_segment(&v->holes[EXTENT_ZERO], e.at, MIN(rest, PLAN_MAX_BYTES), &is_data);
-		if (is_data)
+		if (is_data && !(e.lost && v->opt->updated))
 			r = plan_part(v, &e, err);
 		else if (v->opt->progress)
 			r = v->opt->progress(v->opt->progress_ctx, e.len, err);

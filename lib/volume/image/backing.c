@@ -166,6 +166,8 @@ static int take(void *ctx, const struct extent *extent, struct err *err)
 	struct extent e = *extent;
 	int r = 0;
 
+	if (e.lost) /* the backing file may have more */
+		return 0;
 	if (e.kind == EXTENT_ZERO)
 		return take_zeros(v, e, err);
 	while (e.len && !r) {

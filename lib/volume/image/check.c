@@ -96,7 +96,7 @@ static int take(void *ctx, const struct diff_part *p, struct err *err)
 {
 	struct checking *k = ctx;
 
-	if (p->kind != DIFF_CHANGED || (p->base.kind == EXTENT_DATA && !k->c->base.data))
+	if (p->kind != DIFF_CHANGED || !diff_knows(k->c->diff, &p->base) || (p->base.kind == EXTENT_DATA && !k->c->base.data))
 		return 0;
 	return feed_cut(&k->feed, &p->base, 1, UNIT, err);
 }

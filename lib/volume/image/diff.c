@@ -27,7 +27,7 @@ static bool clip(struct extent *e, uint64_t begin, uint64_t end)
 
 	e->at += skip;
 	e->len -= skip;
-	if (e->kind != EXTENT_ZERO)
+	if (e->kind != EXTENT_ZERO || e->lost)
 		e->from += skip;
 	if (!e->len)
 		return false;
@@ -53,13 +53,21 @@ static int keep_base(void *ctx, const struct extent *e, struct err *err)
 	return err_set(err, -ECANCELED, "window full");
 }
 
+/* Bytes that are lost are the same where they would be those of one place. */
+static enum extent_kind kind_of(const struct extent *e)
+{
+	return e->lost ? e->lost : e->kind;
+}
+
 static bool same(const struct diff *d, const struct extent *now, const struct extent *base)
 {
-	if (now->kind != base->kind)
+	const enum extent_kind kind = kind_of(now);
+
+	if (d->unsure || kind != kind_of(base))
 		return false;
-	if (now->kind == EXTENT_ZERO)
+	if (kind == EXTENT_ZERO)
 		return true;
-	if (now->kind == EXTENT_ORIGIN)
+	if (kind == EXTENT_ORIGIN)
 		return d->same_origin && now->from == base->from;
 	return now->from == base->from && !d->moved &&
 	       (!d->older || (now->time == base->time && base->time < d->base_snap_time));

@@ -45,7 +45,14 @@ struct diff {
 	 * the base's were, so nothing is certain of any.
 	 */
 	bool moved;
+	bool unsure; /* mappings of the base are lost: all of the device counts as different */
 };
+
+/* Whether it is known what @base's bytes are. */
+static inline bool diff_knows(const struct diff *d, const struct extent *base)
+{
+	return !d->unsure && !base->lost;
+}
 
 /* All of [0, now->size) in order. */
 int diff_walk(const struct diff *d, diff_fn *fn, void *ctx, struct err *err);

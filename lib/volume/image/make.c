@@ -130,6 +130,9 @@ int make_open(struct make *m, const char *path, const char *pool, const char *de
 	m->differs = (struct diff_summary){ now->sum.data_bytes, now->sum.origin_bytes, now->sum.zero_bytes };
 	if (!list)
 		return err_nomem(err, "sources");
+	if (opt->digest && s->name && (now->nr_lost || s->base.nr_lost))
+		return err_set(err, -EUCLEAN, "--digest: bytes of '%s' are lost, so its digest is not known",
+			       now->nr_lost ? device : s->name);
 	r = s->name ? diff_sum(&s->diff, &m->differs, err) : 0;
 	if (!r)
 		r = open_backing(m, path, jobs, err);

@@ -66,6 +66,7 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 	b.has_size = so->has_size;
 	b.size = so->size;
 	b.force_share = true; /* the device holds the locks already */
+	b.lost_ok = true; /* what the image of the base has there is not needed */
 	if (so->metadata) {
 		b.pool = so->metadata;
 		b.want.table.pool = NULL;
@@ -88,6 +89,23 @@ static int open_base(struct since *s, const struct volume *now, const struct vol
 		r = volume_open(&s->base, &b, jobs, err);
 	}
 	return r ? err_prefix(err, r, "--since") : choose_size(s, now, opt, so, err);
+}
+
+/* Where the device is whole and its base is not, the difference is larger, but right. */
+static void judge_losses(struct since *s, const struct volume *now, const struct volume_options *opt)
+{
+	const struct table_want *want = &opt->want.table;
+	const struct pool_salvage *b = &s->base.saved;
+	char text[400];
+
+	if (!b->salvage || salvage_device_is_whole(b->salvage, s->base.dev_id) ||
+	    !salvage_device_is_whole(now->saved.salvage, now->dev_id))
+		return;
+	s->diff.unsure = true;
+	snprintf(text, sizeof(text), "note: mappings of '%s' are lost, so all of '%s' counts as different", s->name,
+		 opt->device);
+	if (want->tell)
+		want->tell(want->ctx, text);
 }
 
 static bool same_origin(const struct volume *a, const struct volume *b)
@@ -125,6 +143,7 @@ int since_open(struct since *s, struct volume *now, const struct volume_options 
 	d->base_snap_time = s->base.snap_time;
 	d->moved = d->older && now->nr_data_blocks < s->base.nr_data_blocks;
 	now->map.timed = s->base.map.timed = d->older;
+	judge_losses(s, now, opt);
 	return 0;
 }
 

@@ -70,7 +70,7 @@ int update_open(const char *path, const struct update *u, const char *const *sou
 /* The bytes of the base are known, and the output must hold them or those of now. */
 static bool checked(const struct updating *x, enum diff_kind kind, const struct extent *base)
 {
-	if (x->u->no_check || (kind == DIFF_NEW && x->out->kind == OUTPUT_DEVICE))
+	if (x->u->no_check || !diff_knows(x->u->diff, base) || (kind == DIFF_NEW && x->out->kind == OUTPUT_DEVICE))
 		return false;
 	return base->kind != EXTENT_DATA || x->u->base.data;
 }

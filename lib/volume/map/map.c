@@ -161,9 +161,13 @@ static int give(struct walk *w, const struct extent *e, struct err *err)
 		}
 		if (stored.len)
 			r = w->fn(w->ctx, &stored, err);
-		part = (struct extent){ e->at + done, p.len, e->from + done, e->kind, e->time };
-		if (!w->lost)
-			part = (struct extent){ .at = part.at, .len = p.len, .kind = EXTENT_ZERO };
+		part = (struct extent){ .at = e->at + done, .len = p.len };
+		if (p.kind == IO_LOST) {
+			part.from = e->from + done;
+			part.kind = w->lost ? e->kind : EXTENT_ZERO;
+			part.lost = w->lost ? EXTENT_ZERO : e->kind;
+			part.time = e->time;
+		}
 		if (!r && (!w->lost || p.kind == IO_LOST))
 			r = w->fn(w->ctx, &part, err);
 		stored.at = part.at + p.len;

@@ -27,7 +27,8 @@ struct extent {
 	uint64_t at;   /* bytes, in the thin device */
 	uint64_t len;  /* bytes, not 0 */
 	uint64_t from; /* bytes, on the data device or the origin; 0 for zeros */
-	enum extent_kind kind;
+	enum extent_kind kind : 8;
+	enum extent_kind lost : 8; /* zeros in place of bytes of this kind, which are lost; from says which; or EXTENT_ZERO */
 	uint32_t time; /* data: of the mapping, of the first one unless the map is timed */
 };
 
@@ -83,7 +84,7 @@ int map_walk(const struct map *m, extent_fn *fn, void *ctx, struct err *err);
 
 /*
  * Gives the extents, or parts of them, that are lost because m->data or m->origin does not have
- * them, each with the kind that it would have had.  map_walk() gives zeros in their place.
+ * them, each with the kind that it would have had.  map_walk() gives zeros in their place (.lost).
  */
 int map_walk_lost(const struct map *m, extent_fn *fn, void *ctx, struct err *err);
 

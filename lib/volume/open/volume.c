@@ -267,7 +267,7 @@ static int scan(struct volume *v, const struct volume_options *opt, struct err *
 	v->mapped_len = v->sum.mapped_end * m->block_len;
 	if (v->arg->table && !v->line && !v->other)
 		r = judge_unlisted(v, opt, err);
-	return r ? r : check_lost(v, opt->repair, err);
+	return r ? r : check_lost(v, opt->repair || opt->lost_ok, err);
 }
 
 static int open_pool(struct volume *v, struct volume_options *opt, struct jobs *jobs,

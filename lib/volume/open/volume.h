@@ -31,6 +31,7 @@ struct volume_options {
 	bool repair;   /* read damaged metadata */
 	bool force_share; /* read although another program may be writing; .snap implies it */
 	bool map_only; /* the data device is not opened */
+	bool lost_ok;  /* lost bytes are found, not refused */
 };
 
 /* Bytes of the device. */
@@ -57,7 +58,7 @@ struct volume {
 	uint32_t snap_time; /* of its details; 0: not known.  Older mappings are never written in place */
 	bool size_is_guess; /* neither --size nor a table: the larger of mapped_len and map.origin_len */
 	/*
-	 * With .repair: parts that the data device or the origin does not have, because it ends
+	 * With .repair or .lost_ok: parts that the data device or the origin does not have, because it ends
 	 * before or has an error target there.  It reads as zeros.  In order.
 	 */
 	struct volume_lost *lost;
@@ -70,7 +71,7 @@ struct volume {
 /*
  * Opens and scans the map once.  With .want.table.other a line of the table that is no thin device is read as
  * it stands, without the pool.  Damage of the device's mappings and lost data are refused here,
- * before anything is written, unless .repair is given.  -ENODATA: no such device; -EDOM: no data
+ * before anything is written, unless .repair (for lost data, .lost_ok) is given.  -ENODATA: no such device; -EDOM: no data
  * device is known, or the table does not list the device and no size is given.  @jobs must live
  * longer.
  */
