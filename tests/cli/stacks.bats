@@ -462,3 +462,25 @@ refused() {
 	run --separate-stderr bash -c 'ulimit -t 20; thin_message many "create_thin 1"'
 	[ "$status" -eq 1 ]
 }
+
+@test "a line that cannot hold all bytes is no output of thin_restore and thin_repair, and keeps what it holds" {
+	local t c
+	truncate -s 1M f
+	thin_restore -q -i xml -o f
+	sha256sum f meta >sums
+	{ echo 'm: 0 8 linear f 0'; echo 'm: 8 8 error'; echo 'm: 16 2032 linear f 16'; } >error
+	{ echo 'm: 0 2000 linear f 0'; echo 'm: 2000 48 zero'; } >zero
+	echo 'm: 0 4096 linear f 0' >short
+	{ echo 'm: 0 2000 striped 2 8 f 0 e 0'; echo 'e: 0 1000 error'; } >striped
+	echo 'p: 0 5120 thin-pool meta d 128 0' | tee -a error zero short striped >whole
+	for t in error zero short striped; do
+		for c in "thin_restore -i xml" "thin_repair -i meta"; do
+			run --separate-stderr $c -o $t:m --force
+			[ "$status" -eq 1 ] && [[ "$stderr" == *"'$t:m' cannot hold "*"nothing was written"* ]] ||
+				{ echo "$c $t: $status $stderr"; return 1; }
+		done
+		sha256sum -c --quiet sums
+	done
+	echo 'm: 0 2048 linear f 0' >>whole
+	thin_restore -i xml -o whole:m
+}

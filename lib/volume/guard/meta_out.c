@@ -104,6 +104,22 @@ static int check_size(const struct meta_out *out, struct err *err)
 		       out->path);
 }
 
+/* A device of a table that cannot hold all that may be written would be noticed only when its old content is gone. */
+static int check_whole(const struct meta_out *out, struct err *err)
+{
+	struct io_place p;
+
+	for (uint64_t at = 0; at < out->io->size; at += p.len) {
+		io_where(out->io, at, out->io->size - at, &p);
+		if (p.kind != IO_STORED)
+			return err_set(err, -EINVAL,
+				       "'%s' cannot hold %llu bytes at %llu: a zero or error target is there, or the end of what "
+				       "is below; nothing was written",
+				       out->path, (ull)p.len, (ull)at);
+	}
+	return 0;
+}
+
 int meta_out_open(const char *path, const struct meta_out_options *opt, struct meta_out *out,
 		  struct err *err)
 {
@@ -129,6 +145,8 @@ int meta_out_open(const char *path, const struct meta_out_options *opt, struct m
 		r = check_existing(path, opt, &st, err);
 	if (!r)
 		r = dev_open(path, DEV_WRITE, &out->io, err);
+	if (!r && dev_named_find(path))
+		r = check_whole(out, err);
 	if (!r && !opt->force)
 		r = occupied_check(path, out->io, FOR_METADATA, err);
 	if (!r)
