@@ -136,3 +136,30 @@ setup() {
 	thin_lvm --leg 0 lvm-other >table
 	thin_materialize table rt out
 }
+
+@test "a volume whose name two volume groups have is refused, be it thin or not, until its group is named" {
+	local seed name sum pvs
+	need python3
+	for seed in 5 9; do
+		mkdir -p two made
+		python3 "$abs_top_srcdir/tests/lvm/vg.py" made $seed whole
+		for f in made/pv*.img; do
+			mv "$f" two/$seed-"${f#made/}"
+		done
+		mv made/oracle oracle-$seed
+	done
+	run --separate-stderr thin_materialize two base-lv x
+	[ "$status" -eq 64 ]
+	[[ "$stderr" == *"'base-lv' is in several volume groups: write VG/base-lv" ]]
+	[ ! -e x ]
+	while read -r name seed; do
+		read -r _ _ _ sum pvs < <(grep '^lv base-lv ' oracle-$seed)
+		thin_materialize two "$name/base-lv" - | sha256sum | grep -q "^$sum"
+	done <<-'EOT'
+	old.vg_1+x 5
+	a-b 9
+	EOT
+	# with a pool, names are those of its devices
+	read -r _ name _ < <(grep '^thin pool.t' oracle-5)
+	thin_materialize --pool old.vg_1+x/pool two "$name" x
+}

@@ -287,6 +287,12 @@ static int open_pool(struct volume *v, struct volume_options *opt, struct jobs *
 		return r;
 	if (opt->active && !opt->device)
 		opt->device = arg.table->active.thin;
+	if (want.table.other && arg.table && !want.table.pool)
+		r = table_is_unique(arg.table, opt->device, err);
+	if (r < 0) {
+		pool_arg_fini(&arg);
+		return r;
+	}
 	if (arg.kind == POOL_LINE)
 		r = volume_open_line(v, opt, &arg, err);
 	else if (arg.kind == POOL_XML)

@@ -92,11 +92,6 @@ static void list_pools(const struct table *t, char *buf, size_t len)
 	}
 }
 
-static int several_groups(const struct table *t, const char *name, struct err *err)
-{
-	return err_set(err, -EDOM, "%s: '%s' is in several volume groups: write VG/%s", t->path, name, name);
-}
-
 /* The same by a name as people call volumes of LVM; *out is NULL where no thin line has it. */
 static int named_thin(const struct table *t, const char *name, const struct table_thin **out,
 		      struct err *err)
@@ -108,7 +103,7 @@ static int named_thin(const struct table *t, const char *name, const struct tabl
 		if (!t->thin[i].name || !table_is_called(t, t->thin[i].name, name))
 			continue;
 		if (*out)
-			return several_groups(t, name, err);
+			return table_several_groups(t, name, err);
 		*out = &t->thin[i];
 	}
 	return 0;
@@ -125,7 +120,7 @@ static int pool_of_option(const struct table *t, const char *name, size_t *pool,
 		if (!t->pools[i].name || !table_is_called(t, t->pools[i].name, plain))
 			continue;
 		if (*pool < t->nr_pools)
-			return several_groups(t, name, err);
+			return table_several_groups(t, name, err);
 		*pool = i;
 	}
 	if (*pool < t->nr_pools)

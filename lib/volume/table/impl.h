@@ -31,6 +31,8 @@ const struct table_thin *table_exact_thin(const struct table *t, const char *nam
  * /dev/VG/LV; where there are several groups it may go without.
  */
 bool table_is_called(const struct table *t, const char *line, const char *name);
+/* -EDOM: several groups have @name. */
+int table_several_groups(const struct table *t, const char *name, struct err *err);
 
 /* Behind table_choose(): words that name lines become names of named.h.  Loops are refused.  link.c */
 int table_link(struct table *t, const char *folder, struct err *err);

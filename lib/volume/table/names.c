@@ -193,6 +193,20 @@ struct table_name *table_other_line(const struct table *t, const char *word)
 	return n && n->kind == TABLE_DEVICE && !t->device[n->index].target ? n : NULL;
 }
 
+int table_several_groups(const struct table *t, const char *name, struct err *err)
+{
+	return err_set(err, -EDOM, "%s: '%s' is in several volume groups: write VG/%s", t->path, name, name);
+}
+
+int table_is_unique(const struct table *t, const char *word, struct err *err)
+{
+	unsigned nr = 0;
+
+	for (size_t i = 0; i < t->nr_names; i++)
+		nr += t->names[i].kind != TABLE_POOL && table_is_called(t, t->names[i].name, word);
+	return nr > 1 ? table_several_groups(t, word, err) : 0;
+}
+
 const struct table_thin *table_find(const struct table *t, const char *name_or_id)
 {
 	const struct table_thin *found = NULL;

@@ -211,6 +211,8 @@ const char *table_device_path(struct table *t, const char *word);
 
 /* The line of @t, neither a pool nor a thin device, that a person calls @word; NULL: there is none. */
 struct table_name *table_other_line(const struct table *t, const char *word);
+/* -EDOM: several lines, thin devices or not, are called @word, each in another group of LVM. */
+int table_is_unique(const struct table *t, const char *word, struct err *err);
 
 /*
  * The line @n as a device of named.h; NULL: no memory.  Lives as long as @t.
