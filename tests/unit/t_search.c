@@ -47,6 +47,22 @@ static void few_steps(void)
 	check_eq(search_first(i, n, true), 0);
 }
 
+static void one_by_one(void)
+{
+	const uint32_t a[] = { 3, 1, 4, 1, 5 };
+	unsigned looks = 0;
+
+	check_eq(count_of(i, ARRAY_SIZE(a), a[i] == 1), 2);
+	check_eq(count_of(i, 0, i < 9), 0);
+	check(any_of(i, ARRAY_SIZE(a), a[i] == 5));
+	check(!any_of(i, ARRAY_SIZE(a), a[i] == 2));
+	check(!any_of(i, 0, i < 9));
+	check(any_of(i, ARRAY_SIZE(a), (looks++, a[i] == 1)));
+	check_eq(looks, 2);
+	/* one inside the other */
+	check_eq(count_of(i, ARRAY_SIZE(a), any_of(k, i, a[k] == a[i])), 1);
+}
+
 static void types(void)
 {
 	const uint32_t nr = 5;
@@ -61,6 +77,7 @@ static const struct test tests[] = {
 	{ "the index is that of a search one by one, with equal elements and at both ends",
 	  equal_to_slow },
 	{ "2^64 elements take 64 steps", few_steps },
+	{ "elements without an order are counted, or searched up to the first that will do", one_by_one },
 	{ "the index has the type of the number, and searches nest", types },
 	{ 0 }
 };

@@ -162,10 +162,7 @@ bool graph_may_be_torn(const struct graph *g)
 {
 	const struct mend *m = g->mends.data;
 
-	for (size_t i = 0; i < g->mends.nr; i++)
-		if (m[i].unused && graph_is_live(g, m[i].at))
-			return true;
-	return false;
+	return any_of(i, g->mends.nr, m[i].unused && graph_is_live(g, m[i].at));
 }
 
 const struct mend *graph_mend_at(const struct graph *g, uint32_t at)

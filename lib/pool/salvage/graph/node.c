@@ -27,11 +27,7 @@ static uint32_t value_size_of_max(uint32_t max)
 /* Block numbers are small, mappings carry the data block in the upper 40 bits. */
 static bool looks_internal(const struct view *v)
 {
-	uint32_t small = 0;
-
-	for (uint32_t i = 0; i < v->nr; i++)
-		small += view_value(v, i) < MAX_METADATA_BLOCKS;
-	return small * 2 > v->nr;
+	return count_of(i, v->nr, view_value(v, i) < MAX_METADATA_BLOCKS) * 2 > v->nr;
 }
 
 /* Does the last entry hold nothing?  Its key follows none, so there are fewer entries than the header says. */

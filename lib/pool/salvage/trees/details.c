@@ -146,10 +146,7 @@ static int take_impossible(void *ctx, const struct view *v)
 /* Is there a leaf of the tree, in use, whose ids do not ascend?  Then one of them is wrong. */
 static bool has_wrong_id(const struct graph *g, uint8_t tree)
 {
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		if (g->node[i].tree == tree && (g->node[i].flags & (SN_LIVE | SN_UNSORTED)) == (SN_LIVE | SN_UNSORTED))
-			return true;
-	return false;
+	return any_of(i, g->nr_nodes, g->node[i].tree == tree && g->node[i].flags & SN_LIVE && g->node[i].flags & SN_UNSORTED);
 }
 
 /* How many top levels on the device, older ones as well, name the device? */
@@ -158,8 +155,8 @@ static uint32_t nr_naming(const struct graph *g, uint32_t id)
 	uint32_t nr = 0;
 
 	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		for (uint32_t k = 0; g->node[i].tree == TREE_TOP && is_top_leaf(&g->node[i]) && k < g->node[i].nr_edges; k++)
-			nr += g->edge[g->node[i].edge + k].key == id;
+		if (g->node[i].tree == TREE_TOP && g->node[i].flags & SN_LEAF)
+			nr += count_of(k, g->node[i].nr_edges, g->edge[g->node[i].edge + k].key == id);
 	return nr;
 }
 
@@ -172,7 +169,6 @@ static void take_misnamed(struct trees *trees)
 {
 	const struct graph *g = trees->graph;
 	const bool top = has_wrong_id(g, TREE_TOP), details = has_wrong_id(g, TREE_DETAILS);
-	uint32_t nr = 0;
 
 	for (size_t i = 0; i < trees->nr_devs; i++) {
 		struct sdevice *d = &trees->dev[i], *own;
@@ -196,9 +192,7 @@ static void take_misnamed(struct trees *trees)
 		memmove(d, d + 1, (--trees->nr_devs - i--) * sizeof(*d));
 		qsort(trees->dev, trees->nr_devs, sizeof(*trees->dev), order_u32); /* by id */
 	}
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		nr += trees->dev[i].has_other_id;
-	trees->uncertain |= nr > 1;
+	trees->uncertain |= count_of(i, trees->nr_devs, trees->dev[i].has_other_id) > 1;
 }
 
 int trees_join_details(struct trees *trees, bool whole, struct err *err)
@@ -320,27 +314,19 @@ uint64_t trees_nr_mappings(const struct trees *trees)
 
 bool trees_differ_from_details(const struct trees *trees)
 {
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].source == DETAILS_LIVE &&
-		    trees->dev[i].info.mapped_blocks != trees->dev[i].nr_mappings)
-			return true;
-	return false;
+	const struct sdevice *d = trees->dev;
+
+	return any_of(i, trees->nr_devs, d[i].source == DETAILS_LIVE && d[i].info.mapped_blocks != d[i].nr_mappings);
 }
 
 bool trees_have_details(const struct trees *trees)
 {
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].source != DETAILS_LIVE)
-			return false;
-	return true;
+	return !any_of(i, trees->nr_devs, trees->dev[i].source != DETAILS_LIVE);
 }
 
 bool trees_fit_details(const struct trees *trees)
 {
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (!has_its_count(trees->graph, &trees->dev[i]))
-			return false;
-	return true;
+	return !any_of(i, trees->nr_devs, !has_its_count(trees->graph, &trees->dev[i]));
 }
 
 uint32_t trees_newest_time(const struct trees *trees)

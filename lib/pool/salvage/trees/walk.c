@@ -315,23 +315,15 @@ void trees_forget_gaps(struct trees *trees)
 
 bool trees_have_gap(const struct trees *trees, uint8_t tree)
 {
-	for (size_t i = 0; i < trees->gaps.nr; i++)
-		if (gap_at(trees, i)->tree == tree &&
-		    !trees->graph->node[gap_at(trees, i)->node].nr_edges)
-			return true;
-	return false;
+	return any_of(i, trees->gaps.nr, gap_at(trees, i)->tree == tree &&
+					 !trees->graph->node[gap_at(trees, i)->node].nr_edges);
 }
 
 bool trees_have_filled(const struct trees *trees)
 {
-	for (size_t i = 0; i < trees->gaps.nr; i++)
-		if (gap_at(trees, i)->tree == TREE_MAPPING &&
-		    trees->graph->node[gap_at(trees, i)->node].nr_edges)
-			return true;
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].root_found)
-			return true;
-	return false;
+	return any_of(i, trees->gaps.nr, gap_at(trees, i)->tree == TREE_MAPPING &&
+					 trees->graph->node[gap_at(trees, i)->node].nr_edges) ||
+	       any_of(i, trees->nr_devs, trees->dev[i].root_found);
 }
 
 int trees_walk(struct trees *trees, struct err *err)

@@ -18,10 +18,7 @@ static bool fill_the_front(const struct counts *counts)
 
 	while (end && !counts->count[end - 1] && g->kind[end - 1] < BLOCK_NODE)
 		end--;
-	for (uint32_t b = 0; b < end; b++)
-		if (!counts->count[b])
-			return false;
-	return counts_are_whole(counts);
+	return !any_of(b, end, !counts->count[b]) && counts_are_whole(counts);
 }
 
 /* The first root that is not in front of @block. */

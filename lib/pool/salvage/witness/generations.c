@@ -84,11 +84,8 @@ static bool is_whole(const struct graph *g, const uint64_t *live, uint8_t *named
 			named[e->block] = 1;
 		}
 	}
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		if (g->node[i].tree == TREE_MAPPING && !(g->node[i].flags & SN_VIRTUAL) &&
-		    bits_get(live, g->node[i].block) && !named[g->node[i].block])
-			return false;
-	return true;
+	return !any_of(i, g->nr_nodes, g->node[i].tree == TREE_MAPPING && !(g->node[i].flags & SN_VIRTUAL) &&
+			       bits_get(live, g->node[i].block) && !named[g->node[i].block]);
 }
 
 static int newest_first(const void *pa, const void *pb, void *ctx)
@@ -125,8 +122,7 @@ static int list_past(struct counts *counts, struct vec *out)
 			continue;
 		}
 		*p = (struct past){ .index = b, .live = live, .whole = is_whole(g, live, named) };
-		for (uint32_t i = 0; i < g->nr_blocks; i++)
-			p->common += bits_get(live, i) && is_live_now(counts, i);
+		p->common = count_of(i, g->nr_blocks, bits_get(live, i) && is_live_now(counts, i));
 	}
 	if (out->nr)
 		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, counts->super);

@@ -9,9 +9,8 @@
 
 static void add_misfit(struct misfits *m, uint64_t block)
 {
-	for (uint32_t i = 0; i < m->nr_places; i++)
-		if (m->block[i] == block)
-			return;
+	if (any_of(i, m->nr_places, m->block[i] == block))
+		return;
 	if (m->nr_places < MAX_PLACES)
 		m->block[m->nr_places++] = (uint32_t)block;
 	m->nr++;

@@ -47,10 +47,7 @@ static bool is_in_use(const struct counts *counts, const struct snode *n)
 /* Then it is the content of another block. */
 static bool names_itself(const struct graph *g, const struct snode *n)
 {
-	for (uint32_t k = 0; k < n->nr_edges; k++)
-		if (g->edge[n->edge + k].block == n->block)
-			return true;
-	return false;
+	return any_of(k, n->nr_edges, g->edge[n->edge + k].block == n->block);
 }
 
 /*

@@ -115,13 +115,9 @@ static bool is_denied_by_superblock(const struct super *super, uint64_t nr)
 	       !is_about((int64_t)nr, (int64_t)super->sb.metadata_sm.nr_allocated, 1);
 }
 
-static uint64_t nr_counted(const struct counts *counts)
+static uint32_t nr_counted(const struct counts *counts)
 {
-	uint64_t nr = 0;
-
-	for (uint32_t b = 0; b < counts->graph->nr_blocks; b++)
-		nr += counts->count[b] > 0;
-	return nr;
+	return count_of(b, counts->graph->nr_blocks, counts->count[b]);
 }
 
 /* One that the map does not have in use is an older copy: it stands for a node that is lost, which counts, too. */
@@ -135,11 +131,7 @@ static bool is_there(const struct counts *counts, uint32_t node)
 /* Is the metadata map's tree of large counts, which is lost, one leaf?  Of fewer entries than this the kernel makes no two. */
 static bool has_few_large(const struct counts *counts)
 {
-	uint32_t nr = 0;
-
-	for (uint32_t b = 0; b < counts->graph->nr_blocks; b++)
-		nr += counts->found[b] > 2;
-	return nr < NODE_MAX_ENTRIES(4) / 3;
+	return count_of(b, counts->graph->nr_blocks, counts->found[b] > 2) < NODE_MAX_ENTRIES(4) / 3;
 }
 
 /* Nodes of the space maps' trees, the lost ones too.  *known: false where it is not known how many there are below one of these. */
@@ -192,10 +184,8 @@ static uint64_t nr_found(const struct counts *counts, uint64_t *most)
 		      div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) + (sb->metadata_sm.bitmap_root > 0) +
 		      (sb->held_root > 0);
 
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		nr += is_there(counts, i);
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		held_details |= g->node[i].flags & SN_HELD && g->node[i].tree == TREE_DETAILS;
+	nr += count_of(i, g->nr_nodes, is_there(counts, i));
+	held_details |= any_of(i, g->nr_nodes, g->node[i].flags & SN_HELD && g->node[i].tree == TREE_DETAILS);
 	is_known &= !super_held_is_short(counts->super, &held) && held == (sb->held_root > 0);
 	*most = is_known ? nr + !held_details : INT64_MAX;
 	for (size_t i = 0; i < counts->trees->gaps.nr && is_known; i++)
@@ -245,10 +235,7 @@ static bool bitmap_denies(const struct counts *counts, const struct disk_bitmap 
 	uint32_t begin = index * ENTRIES_PER_BITMAP;
 	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
 
-	for (uint32_t i = 0; i < nr; i++)
-		if (bitmap_count(map->bits, i) < MIN(counts->found[begin + i], 3))
-			return true;
-	return false;
+	return any_of(i, nr, bitmap_count(map->bits, i) < MIN(counts->found[begin + i], 3));
 }
 
 static void take_bitmap(struct counts *counts, const struct disk_bitmap *map, uint32_t index)
@@ -435,14 +422,6 @@ uint32_t counts_missing_refs(const struct counts *counts, uint32_t block)
 	return count > found ? count - found : 0;
 }
 
-static bool have_count(const struct counts *counts, uint32_t count)
-{
-	for (uint32_t b = 0; b < counts->graph->nr_blocks; b++)
-		if (counts->count[b] == count)
-			return true;
-	return false;
-}
-
 bool counts_make_row(const struct counts *counts)
 {
 	uint32_t nr = 0, last = 0;
@@ -457,7 +436,7 @@ bool counts_make_row(const struct counts *counts)
 
 bool counts_have_unknown(const struct counts *counts)
 {
-	return !counts->has_counts || have_count(counts, COUNT_UNKNOWN);
+	return !counts->has_counts || any_of(b, counts->graph->nr_blocks, counts->count[b] == COUNT_UNKNOWN);
 }
 
 bool counts_are_whole(const struct counts *counts)
@@ -467,7 +446,7 @@ bool counts_are_whole(const struct counts *counts)
 
 bool counts_are_exact(const struct counts *counts)
 {
-	return counts_are_whole(counts) && !have_count(counts, COUNT_MANY);
+	return counts_are_whole(counts) && !any_of(b, counts->graph->nr_blocks, counts->count[b] == COUNT_MANY);
 }
 
 bool counts_lack_parents(const struct counts *counts)

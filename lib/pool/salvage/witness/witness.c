@@ -121,11 +121,9 @@ static int count_references(struct witness *w, struct err *err)
 
 static bool names_unused(const struct counts *counts, const struct snode *n)
 {
-	for (uint32_t k = 0; k < n->nr_edges; k++)
-		if (counts_know(counts, counts->graph->edge[n->edge + k].block) &&
-		    !counts->count[counts->graph->edge[n->edge + k].block])
-			return true;
-	return false;
+	const struct edge *e = counts->graph->edge + n->edge;
+
+	return any_of(k, n->nr_edges, counts_know(counts, e[k].block) && !counts->count[e[k].block]);
 }
 
 /* Internal nodes and leaves of the top level that name blocks which are not in use. */
@@ -160,11 +158,7 @@ static int deny_outdated_by_maps(const struct witness *w)
 
 static uint32_t nr_denied(const struct graph *g)
 {
-	uint32_t nr = 0;
-
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		nr += (g->node[i].flags & SN_DENIED) != 0;
-	return nr;
+	return count_of(i, g->nr_nodes, g->node[i].flags & SN_DENIED);
 }
 
 /* What a denied node names is of another state: its children are judged when it is out of the way. */
@@ -234,8 +228,7 @@ static void note_bitmap(void *ctx, const struct sm_root *map, uint64_t index, ui
 	if (map == &m->super->sb.data_sm && index >= m->nr_bitmaps)
 		return;
 	m->twice += graph_is_live(m->g, block);
-	for (size_t i = 0; i < NR_SUPER_ROOTS; i++)
-		m->twice += block && block == m->root[i];
+	m->twice += count_of(i, NR_SUPER_ROOTS, block && block == m->root[i]);
 	m->other += graph_has_other(m->g, block, BLOCK_BITMAP);
 }
 
