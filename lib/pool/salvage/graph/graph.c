@@ -42,24 +42,16 @@ int graph_extend(struct graph *g, uint64_t nr_blocks)
 
 const char *graph_kind_text(enum block_kind kind)
 {
-	switch (kind) {
-	case BLOCK_ZERO:
-		return "is zero";
-	case BLOCK_CUT:
-		return "is past the end of the device";
-	case BLOCK_IO_ERROR:
-		return "cannot be read";
-	case BLOCK_STRAY:
-		return "carries another block's number";
-	case BLOCK_REFUSED:
-	case BLOCK_NODE:
-	case BLOCK_BITMAP:
-	case BLOCK_INDEX:
-	case BLOCK_SUPER:
+	static const char *const text[BLOCK_REFUSED] = {
+		[BLOCK_ZERO] = "is zero",
+		[BLOCK_CUT] = "is past the end of the device",
+		[BLOCK_IO_ERROR] = "cannot be read",
+		[BLOCK_STRAY] = "carries another block's number",
+	};
+
+	if (kind >= BLOCK_REFUSED)
 		return "does not hold the content that belongs there";
-	default:
-		return "has a bad checksum";
-	}
+	return text[kind] ? text[kind] : "has a bad checksum";
 }
 
 void graph_fini(struct graph *g)

@@ -145,18 +145,12 @@ static int note_node(const struct graph *graph, struct sight *g, uint32_t block,
 
 enum block_kind graph_kind_of(const void *data)
 {
-	switch (csum_classify(data, NULL)) {
-	case CSUM_IS_SUPERBLOCK:
-		return BLOCK_SUPER;
-	case CSUM_IS_NODE:
-		return BLOCK_NODE;
-	case CSUM_IS_BITMAP:
-		return BLOCK_BITMAP;
-	case CSUM_IS_INDEX:
-		return BLOCK_INDEX;
-	default:
-		return BLOCK_JUNK;
-	}
+	static const uint8_t kind[] = {
+		[CSUM_NONE] = BLOCK_JUNK,	 [CSUM_FOREIGN] = BLOCK_JUNK, [CSUM_IS_SUPERBLOCK] = BLOCK_SUPER,
+		[CSUM_IS_NODE] = BLOCK_NODE, [CSUM_IS_BITMAP] = BLOCK_BITMAP, [CSUM_IS_INDEX] = BLOCK_INDEX,
+	};
+
+	return kind[csum_classify(data, NULL)];
 }
 
 static int look(void *ctx, unsigned worker, size_t i, mblock_t at, const void *data, int status)
