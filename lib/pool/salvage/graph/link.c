@@ -95,11 +95,7 @@ static void vote(const struct graph *g, struct snode *n)
 
 static bool child_fits(const struct graph *g, const struct snode *n, uint32_t k, const struct snode *c)
 {
-	if (!tree_fits(c->tree, n->tree) && c->tree != TREE_NONE)
-		return false;
-	if (c->tree != TREE_NONE && c->height + 1 != n->height)
-		return false;
-	return keys_fit(g, n, k, c);
+	return (c->tree == TREE_NONE || (tree_fits(c->tree, n->tree) && c->height + 1 == n->height)) && keys_fit(g, n, k, c);
 }
 
 /* The latest time of a mapping, where it cannot be a block of the top level's. */

@@ -212,16 +212,12 @@ static int walk_node(const struct walk *w, uint32_t i, uint64_t begin, uint64_t 
 		    (g->node[c].first < key || g->node[c].last > end ||
 		     !adopt(&g->node[c], w->tree, g->node[i].height - 1)))
 			c = NONE;
-		if (c == NONE) {
-			c = trees_make_gap(w->trees, w->tree, e->block, g->node[i].height - 1, key, end,
-				     w->err);
-			if (c == NONE)
-				return -ENOMEM;
-			g->edge[g->node[i].edge + k].node = c; /* the array may have moved */
-			continue;
-		}
-		g->edge[g->node[i].edge + k].node = c;
-		r = walk_node(w, c, key, end, depth + 1);
+		if (c == NONE)
+			c = trees_make_gap(w->trees, w->tree, e->block, g->node[i].height - 1, key, end, w->err);
+		if (c == NONE)
+			return -ENOMEM;
+		g->edge[g->node[i].edge + k].node = c; /* the array may have moved */
+		r = walk_node(w, c, key, end, depth + 1); /* a gap is live, and ends it */
 		if (r < 0)
 			return r;
 	}
@@ -235,13 +231,13 @@ static uint32_t open_root(struct trees *trees, uint8_t tree, uint32_t block, uin
 	struct graph *g = trees->graph;
 	uint32_t n = node_of(g, block);
 
-	if (n == NONE || g->node[n].flags & (SN_VIRTUAL | SN_DENIED))
-		return trees_make_gap(trees, tree, block, -1, 0, last, err);
-	if (tree == TREE_MAPPING && may_be_mapping(&g->node[n]))
-		graph_make_mapping(g, &g->node[n]);
-	if (tree_fits(g->node[n].tree, tree) || (tree == TREE_TOP && is_top_leaf(&g->node[n])) ||
-	    (g->node[n].tree == TREE_NONE && adopt(&g->node[n], tree, 1)))
-		return n;
+	if (n != NONE && !(g->node[n].flags & (SN_VIRTUAL | SN_DENIED))) {
+		if (tree == TREE_MAPPING && may_be_mapping(&g->node[n]))
+			graph_make_mapping(g, &g->node[n]);
+		if (tree_fits(g->node[n].tree, tree) || (tree == TREE_TOP && is_top_leaf(&g->node[n])) ||
+		    (g->node[n].tree == TREE_NONE && adopt(&g->node[n], tree, 1)))
+			return n;
+	}
 	return trees_make_gap(trees, tree, block, -1, 0, last, err);
 }
 
@@ -265,17 +261,12 @@ int trees_walk_mapping(struct trees *trees, uint32_t node, struct err *err)
 static int add_device(void *ctx, uint64_t id, uint32_t root)
 {
 	struct trees *trees = ctx;
-	struct sdevice *d;
+	const struct sdevice d = { .info = { .dev_id = (uint32_t)id }, .root_block = root, .root = NONE,
+				   .source = DETAILS_INVENTED, .in_top = true };
 
 	if (id > MAX_DEV_ID || (trees->nr_devs && trees->dev[trees->nr_devs - 1].info.dev_id >= id))
 		return 0;
-	d = vec_add(trees->dev, trees->nr_devs, trees->cap_devs);
-	if (!d)
-		return -ENOMEM;
-	*d = (struct sdevice){ .info = { .dev_id = (uint32_t)id },
-			       .root_block = root, .root = NONE,
-			       .source = DETAILS_INVENTED, .in_top = true };
-	return 0;
+	return trees_insert_device(trees, &d, NULL);
 }
 
 /* Lists the devices that the top level names, and walks the tree of each. */
@@ -313,17 +304,20 @@ void trees_forget_gaps(struct trees *trees)
 	trees->gaps.nr = 0;
 }
 
-bool trees_have_gap(const struct trees *trees, uint8_t tree)
+static bool any_gap(const struct trees *trees, uint8_t tree, bool filled)
 {
 	return any_of(i, trees->gaps.nr, gap_at(trees, i)->tree == tree &&
-					 !trees->graph->node[gap_at(trees, i)->node].nr_edges);
+					 filled == (trees->graph->node[gap_at(trees, i)->node].nr_edges > 0));
+}
+
+bool trees_have_gap(const struct trees *trees, uint8_t tree)
+{
+	return any_gap(trees, tree, false);
 }
 
 bool trees_have_filled(const struct trees *trees)
 {
-	return any_of(i, trees->gaps.nr, gap_at(trees, i)->tree == TREE_MAPPING &&
-					 trees->graph->node[gap_at(trees, i)->node].nr_edges) ||
-	       any_of(i, trees->nr_devs, trees->dev[i].root_found);
+	return any_gap(trees, TREE_MAPPING, true) || any_of(i, trees->nr_devs, trees->dev[i].root_found);
 }
 
 int trees_walk(struct trees *trees, struct err *err)
