@@ -56,8 +56,7 @@ static void counted(void)
 	struct graph g = { .nr_blocks = NR_BLOCKS, .slot = slot };
 	struct super super = { .graph = &g };
 	struct trees trees = { .graph = &g };
-	struct counts counts = { .graph = &g, .super = &super, .trees = &trees, .count = count, .has_counts = true,
-				 .has_index = true };
+	struct counts counts = { .graph = &g, .super = &super, .trees = &trees, .count = count, .has_counts = true };
 
 	memset(slot, 0xff, sizeof(slot)); /* NONE */
 	for (uint32_t b = 0; b < USED; b++)
@@ -97,16 +96,16 @@ static void trees(void)
 			       .sb = { .data_sm = { .nr_blocks = 1, .bitmap_root = 1 },
 				       .metadata_sm = { .bitmap_root = 2, .nr_allocated = 7 } } };
 	struct trees trees = { .graph = &g };
-	struct counts counts = { .graph = &g, .super = &super, .trees = &trees, .count = count, .has_index = true };
+	struct counts counts = { .graph = &g, .super = &super, .trees = &trees, .count = count };
 
 	memset(slot, 0xff, sizeof(slot));
 	memset(count, 0xff, sizeof(count)); /* COUNT_UNKNOWN */
 	check(!counts_differ(&counts));
 	node[2].flags = SN_LIVE;
 	check(counts_differ(&counts));
-	counts.has_index = false;
+	counts.counts_searched = true;
 	check(counts_differ(&counts));
-	counts.has_index = true;
+	counts.counts_searched = false;
 	super.sb.metadata_sm.nr_allocated = 8;
 	check(!counts_differ(&counts));
 	super.sb.metadata_sm.nr_allocated = 9;

@@ -114,11 +114,11 @@ static void put_agreement(const struct salvage *s, struct outbuf *out)
 			      "%llu data blocks are in use according to the data space map, but "
 			      "no mapping to them was found\n",
 			      (unsigned long long)a->missing);
-	if (a->strange || ((a->twice || a->later || a->strange_map) && !s->tell.mappings_back))
+	if (a->strange || ((a->twice || a->later || a->surplus) && !s->tell.mappings_back))
 		outbuf_printf(out,
 			      "the superblock or the metadata space map contradicts %llu blocks of the trees: they may "
 			      "be older or newer than the rest\n",
-			      (unsigned long long)(a->strange + a->twice + a->later + a->strange_map));
+			      (unsigned long long)(a->strange + a->twice + a->later + a->surplus));
 }
 
 /* @what: whose roots are used. */
@@ -216,7 +216,7 @@ void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 {
 	const struct graph *graph = &s->graph;
 	const struct mend *m = graph->mends.data;
-	const struct stray *st = graph->moved.data;
+	const struct moved *moved = graph->moved.data;
 	size_t told = 0;
 
 	for (size_t i = 0; i < graph->mends.nr; i++) {
@@ -234,8 +234,8 @@ void put_blocks(const struct salvage *s, bool verbose, struct outbuf *out)
 				      graph->node[i].block);
 	for (size_t i = 0; i < graph->moved.nr; i++)
 		if (is_told(&told, verbose))
-			outbuf_printf(out, "block %u: found in the place of block %u\n", st[i].own,
-				      st[i].at);
+			outbuf_printf(out, "block %u: found in the place of block %u\n", moved[i].block,
+				      moved[i].at);
 	for (size_t i = 0; i < s->trees.gaps.nr; i++) {
 		const struct gap *g = gap_at(&s->trees, i);
 

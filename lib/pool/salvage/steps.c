@@ -211,7 +211,7 @@ static int try_whole(struct tell *tell, bool *whole, struct err *err)
 	if (*whole && !r)
 		r = witness_agreement(tell->datamap, err);
 	*whole &= !a->excess && !a->replaced && !a->later && !super_has_other_index(super) &&
-		  !((a->strange || a->twice || a->strange_map || a->missing) && !trees_fit_details(trees));
+		  !((a->strange || a->twice || a->surplus || a->missing) && !trees_fit_details(trees));
 	tell->intact =
 		*whole && !super->chosen && super->sb_fault == SB_OK && !was_mended(tell->graph);
 	return r;

@@ -366,9 +366,7 @@ int assign_gaps(struct assign *as, struct err *err)
 		counts_read_edges(counts);
 	}
 	if (!r)
-		r = generations_read(ages, err);
-	if (!r)
-		r = old_roots_read(ages, err);
+		r = ages_read(ages, err);
 	if (!r)
 		r = devices_guess(ages, err);
 	if (!r)

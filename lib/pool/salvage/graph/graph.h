@@ -98,6 +98,11 @@ struct mend {
 	uint16_t used;
 };
 
+/* Where the content of a block is, when it is not in its own place. */
+struct moved {
+	uint32_t block, at;
+};
+
 /* An intact block found in another place than its own. */
 struct stray {
 	uint32_t at, own;
@@ -122,7 +127,7 @@ struct graph {
 	uint32_t nr_edges;
 	size_t cap_nodes, cap_edges;
 	struct vec mends, strays; /* sorted by location */
-	struct vec moved;	  /* strays that stand in for their block, sorted by it */
+	struct vec moved;	  /* sorted by block */
 
 	uint64_t nr_data_blocks; /* UINT64_MAX: not known */
 	uint32_t newest_time;	 /* of the mappings, once linked */
@@ -208,6 +213,8 @@ void graph_bound(struct graph *g);
 bool graph_had_wrong_field(const struct graph *g, const struct snode *n);
 /* The content of @block, wherever it is, mended.  0, or -errno when it cannot be read. */
 int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err);
+/* The same, of a block of @kind.  False: no such block is there. */
+bool graph_get_kind(const struct graph *g, uint64_t block, enum block_kind kind, void *buf);
 /* What graph_take_stray() changed. */
 struct stray_undo {
 	struct stray st;
@@ -246,6 +253,13 @@ int graph_read_leaves(struct graph *g, struct vec *list, graph_leaf_fn *fn, void
 typedef int graph_view_fn(void *ctx, const struct view *v);
 int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, graph_view_fn *fn, void *ctx,
 		    struct err *err);
+
+/* What the index of a space map says: bitmap @i is in @block, and has @nr_free entries free. */
+typedef void graph_bitmap_fn(void *ctx, uint64_t i, uint64_t block, uint32_t nr_free);
+/* Calls @fn for each bitmap of the metadata map whose index block is in @block.  False: that is not there. */
+bool graph_each_in_index(const struct graph *g, uint64_t block, graph_bitmap_fn *fn, void *ctx);
+/* And of the data map, whose index is the tree at @node: 0, or -errno where a part of it cannot be read. */
+int graph_each_in_index_tree(const struct graph *g, uint32_t node, graph_bitmap_fn *fn, void *ctx);
 
 /* --- mend.c --- */
 /*

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-/* Reads leaves of mappings once more, mended, in the order of the device. */
+/* Reads leaves once more, mended: those of mappings in the order of the device, those of other trees one by one. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/overflow.h"
 #include "pool/salvage/graph/graph.h"
 
 struct reading {
@@ -72,15 +74,14 @@ static int search_leaves(struct search *s, uint32_t node, unsigned depth)
 	struct view v;
 	int r = 0;
 
-	for (uint32_t k = 0;
-	     !(n->flags & SN_LEAF) && k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++)
+	if (n->flags & SN_LEAF) {
+		r = graph_get(s->g, n->block, s->buf, s->err);
+		return r < 0 || !view_open(&v, s->buf) || v.value_size != s->value_size ? r : s->fn(s->ctx, &v);
+	}
+	for (uint32_t k = 0; k < n->nr_edges && !r && depth < BTREE_MAX_DEPTH; k++)
 		if (graph_child(s->g, n, k) != NONE)
 			r = search_leaves(s, graph_child(s->g, n, k), depth + 1);
-	if (!(n->flags & SN_LEAF))
-		return r;
-	r = graph_get(s->g, n->block, s->buf, s->err);
-	return r < 0 || !view_open(&v, s->buf) || v.value_size != s->value_size ? r
-										: s->fn(s->ctx, &v);
+	return r;
 }
 
 int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, graph_view_fn *fn, void *ctx,
@@ -89,4 +90,36 @@ int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, g
 	struct search s = { .g = g, .value_size = value_size, .fn = fn, .ctx = ctx, .err = err };
 
 	return search_leaves(&s, node, 0);
+}
+
+struct index_call {
+	graph_bitmap_fn *fn;
+	void *ctx;
+};
+
+static int call_for_entries(void *ctx, const struct view *v)
+{
+	const struct index_call *c = ctx;
+
+	for (uint32_t i = 0; i < v->nr; i++)
+		c->fn(c->ctx, view_key(v, i), view_value(v, i), view_u32(v, i, offsetof(struct disk_index_entry, nr_free)));
+	return 0;
+}
+
+int graph_each_in_index_tree(const struct graph *g, uint32_t node, graph_bitmap_fn *fn, void *ctx)
+{
+	struct index_call c = { fn, ctx };
+
+	return graph_each_leaf(g, node, sizeof(struct disk_index_entry), call_for_entries, &c, NULL);
+}
+
+bool graph_each_in_index(const struct graph *g, uint64_t block, graph_bitmap_fn *fn, void *ctx)
+{
+	struct disk_index index BLOCK_ALIGNED;
+
+	if (!graph_get_kind(g, block, BLOCK_INDEX, &index))
+		return false;
+	for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
+		fn(ctx, i, le64_get(index.entry[i].blocknr), le32_get(index.entry[i].nr_free));
+	return true;
 }

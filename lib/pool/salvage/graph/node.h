@@ -34,6 +34,15 @@ static inline uint64_t view_value(const struct view *v, uint32_t i)
 	return le64_get(k);
 }
 
+/* The 32 bits in value @i, @at bytes behind its begin. */
+static inline uint32_t view_u32(const struct view *v, uint32_t i, size_t at)
+{
+	le32 k;
+
+	memcpy(&k, v->values + (size_t)i * v->value_size + at, sizeof(k));
+	return le32_get(k);
+}
+
 /* The number of entries that two nodes have in common. */
 uint32_t view_nr_common(const struct view *a, const struct view *b);
 

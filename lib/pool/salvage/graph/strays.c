@@ -10,16 +10,10 @@
 #include "base/overflow.h"
 #include "pool/salvage/graph/graph.h"
 
-static int by_own(const void *pa, const void *pb)
+static void sort_moved(struct graph *g)
 {
-	const struct stray *a = pa, *b = pb;
-
-	return ORDER(a->own, b->own);
-}
-
-static bool is_whole(uint8_t kind)
-{
-	return kind >= BLOCK_NODE;
+	if (g->moved.nr)
+		qsort(g->moved.data, g->moved.nr, sizeof(struct moved), order_u32); /* by block */
 }
 
 /*
@@ -34,7 +28,7 @@ static int place_strays(struct graph *g, struct err *err)
 		struct stray *st = (struct stray *)g->strays.data + i;
 		int r;
 
-		if (st->own == NONE || is_whole(g->kind[st->own]))
+		if (st->own == NONE || g->kind[st->own] >= BLOCK_NODE)
 			continue;
 		r = graph_take_content(g, st->own, st->at, st->kind, err);
 		if (r < 0)
@@ -42,11 +36,10 @@ static int place_strays(struct graph *g, struct err *err)
 		if (!r)
 			continue;
 		st->used = true;
-		if (vec_put(&g->moved, *st))
+		if (vec_put(&g->moved, (struct moved){ st->own, st->at }))
 			return err_nomem(err, "salvage: list of misplaced blocks");
 	}
-	if (g->moved.nr)
-		qsort(g->moved.data, g->moved.nr, sizeof(struct stray), by_own);
+	sort_moved(g);
 	return 0;
 }
 
@@ -120,13 +113,20 @@ int graph_scan_all(struct graph *g, struct err *err)
 	return r < 0 ? r : place_misnumbered(g, err);
 }
 
+/* NULL: its content is in its own place, or nowhere. */
+static struct moved *find_moved(const struct graph *g, uint32_t block)
+{
+	struct moved *m = g->moved.data;
+	const size_t k = search_first(i, g->moved.nr, m[i].block >= block);
+
+	return k < g->moved.nr && m[k].block == block ? &m[k] : NULL;
+}
+
 uint32_t graph_where(const struct graph *g, uint32_t block)
 {
-	const struct stray key = { .own = block }, *st = NULL;
+	const struct moved *m = find_moved(g, block);
 
-	if (g->moved.nr)
-		st = bsearch(&key, g->moved.data, g->moved.nr, sizeof(key), by_own);
-	return st ? st->at : block;
+	return m ? m->at : block;
 }
 
 bool graph_had_wrong_field(const struct graph *g, const struct snode *n)
@@ -147,22 +147,24 @@ int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err)
 	return 0;
 }
 
-/* The content of @block is at @at.  False: no memory. */
-static bool set_place(struct graph *g, uint32_t block, uint32_t at)
+bool graph_get_kind(const struct graph *g, uint64_t block, enum block_kind kind, void *buf)
 {
-	const struct stray key = { .own = block }, new = { .at = at, .own = block, .kind = g->kind[block], .used = true };
-	struct stray *st = g->moved.nr ? bsearch(&key, g->moved.data, g->moved.nr, sizeof(key), by_own) : NULL;
+	return block < g->nr_blocks && g->kind[block] == kind && !graph_get(g, (uint32_t)block, buf, NULL);
+}
 
-	if (st && at != block) {
-		*st = new;
-	} else if (st) {
-		*st = ((struct stray *)g->moved.data)[--g->moved.nr];
-	} else if (at != block && vec_put(&g->moved, new)) {
-		return false;
-	}
-	if (g->moved.nr)
-		qsort(g->moved.data, g->moved.nr, sizeof(key), by_own);
-	return true;
+/* The content of @block is at @at.  0 or -ENOMEM. */
+static int set_place(struct graph *g, uint32_t block, uint32_t at, struct err *err)
+{
+	struct moved *m = find_moved(g, block);
+
+	if (m && at != block)
+		m->at = at;
+	else if (m)
+		*m = ((struct moved *)g->moved.data)[--g->moved.nr];
+	else if (at != block && vec_put(&g->moved, (struct moved){ block, at }))
+		return err_nomem(err, "salvage: list of misplaced blocks");
+	sort_moved(g);
+	return 0;
 }
 
 int graph_take_stray(struct graph *g, const struct stray *st, struct stray_undo *undo, struct err *err)
@@ -184,11 +186,9 @@ int graph_take_stray(struct graph *g, const struct stray *st, struct stray_undo 
 	}
 	g->kind[st->at] = BLOCK_STRAY;
 	r = graph_take_content(g, st->own, st->at, st->kind, err);
-	if (r > 0 && !set_place(g, st->own, st->at))
-		r = err_nomem(err, "salvage: list of misplaced blocks");
-	if (r > 0)
+	if (r > 0 && !set_place(g, st->own, st->at, err))
 		return r;
-	return graph_leave_stray(g, undo, err) < 0 ? -ENOMEM : r;
+	return graph_leave_stray(g, undo, err) < 0 || r > 0 ? -ENOMEM : r;
 }
 
 int graph_leave_stray(struct graph *g, const struct stray_undo *undo, struct err *err)
@@ -204,13 +204,14 @@ int graph_leave_stray(struct graph *g, const struct stray_undo *undo, struct err
 		if (undo->slot[i] != NONE)
 			g->node[undo->slot[i]].flags = undo->flags[i];
 	}
-	return set_place(g, undo->st.own, undo->where) ? 0 : err_nomem(err, "salvage: list of misplaced blocks");
+	return set_place(g, undo->st.own, undo->where, err);
 }
 
 int graph_exchange(struct graph *g, uint32_t a, uint32_t b, struct err *err)
 {
 	const uint32_t at_a = graph_where(g, a), at_b = graph_where(g, b), slot = g->slot[a];
 	const uint8_t kind = g->kind[a];
+	int r;
 
 	g->slot[a] = g->slot[b];
 	g->slot[b] = slot;
@@ -220,7 +221,8 @@ int graph_exchange(struct graph *g, uint32_t a, uint32_t b, struct err *err)
 		g->node[g->slot[a]].block = a;
 	if (slot != NONE)
 		g->node[slot].block = b;
-	return set_place(g, a, at_b) && set_place(g, b, at_a) ? 0 : err_nomem(err, "salvage: list of misplaced blocks");
+	r = set_place(g, a, at_b, err);
+	return r ? r : set_place(g, b, at_a, err);
 }
 
 bool graph_view(const struct graph *g, uint32_t i, void *buf, struct view *v)

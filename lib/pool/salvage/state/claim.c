@@ -235,7 +235,7 @@ static int try_other_state(struct state *state, struct err *err)
 	r = state_look_at_own(counts, &reused, err);
 	if (r || (!look_for.any_wrong && !reused))
 		return r;
-	has_map = counts_are_whole(counts) && counts->has_index;
+	has_map = counts_are_whole(counts);
 	super->sb = (struct superblock) { .time = own.time };
 	state->own = &look_for;
 	r = state_find_roots(state, 0, err);

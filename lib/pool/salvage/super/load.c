@@ -9,33 +9,28 @@
 #include "pool/salvage/super/super.h"
 
 struct bitmap_call {
-	const struct super *super;
 	super_bitmap_fn *fn;
 	void *ctx;
+	const struct sm_root *map;
 };
 
-static int call_for_leaf(void *ctx, const struct view *v)
+static void call_for_bitmap(void *ctx, uint64_t i, uint64_t block, uint32_t nr_free)
 {
 	const struct bitmap_call *c = ctx;
 
-	for (uint32_t i = 0; i < v->nr; i++)
-		c->fn(c->ctx, &c->super->sb.data_sm, view_key(v, i), view_value(v, i), index_nr_free(v, i));
-	return 0;
+	c->fn(c->ctx, c->map, i, block, nr_free);
 }
 
 void super_each_bitmap(const struct super *super, super_bitmap_fn *fn, void *ctx)
 {
 	const struct graph *g = super->graph;
-	const uint64_t index = super->sb.metadata_sm.bitmap_root;
 	const uint32_t data = node_of(g, super->sb.data_sm.bitmap_root);
-	struct bitmap_call c = { super, fn, ctx };
-	struct disk_index all BLOCK_ALIGNED;
+	struct bitmap_call c = { fn, ctx, &super->sb.metadata_sm };
 
-	if (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && !graph_get(g, (uint32_t)index, &all, NULL))
-		for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
-			fn(ctx, &super->sb.metadata_sm, i, le64_get(all.entry[i].blocknr), le32_get(all.entry[i].nr_free));
+	(void)graph_each_in_index(g, c.map->bitmap_root, call_for_bitmap, &c);
+	c.map = &super->sb.data_sm;
 	if (data != NONE && g->node[data].tree == TREE_INDEX)
-		(void)graph_each_leaf(g, data, sizeof(struct disk_index_entry), call_for_leaf, &c, NULL);
+		(void)graph_each_in_index_tree(g, data, call_for_bitmap, &c);
 }
 
 static int want(struct graph *g, struct vec *list, uint64_t block)

@@ -102,10 +102,7 @@ bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out)
 {
 	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 
-	if (!block || block >= g->nr_blocks || g->kind[block] != BLOCK_SUPER)
-		return false;
-	return !graph_get(g, (uint32_t)block, buf, NULL) &&
-	       superblock_open(out, buf, block) == SB_OK;
+	return block && graph_get_kind(g, block, BLOCK_SUPER, buf) && superblock_open(out, buf, block) == SB_OK;
 }
 
 bool super_held_is_lost(const struct super *super)

@@ -74,15 +74,6 @@ static inline uint32_t block_age(const struct super *super, uint32_t block)
 	return cursor >= block ? cursor - block : cursor + super->graph->nr_blocks - block;
 }
 
-/* How many entries are free, as leaf @v of an index says of its bitmap @i. */
-static inline uint32_t index_nr_free(const struct view *v, uint32_t i)
-{
-	le32 nr_free;
-
-	memcpy(&nr_free, v->values + (size_t)i * v->value_size + sizeof(le64), sizeof(nr_free));
-	return le32_get(nr_free);
-}
-
 /* The copy of the superblock in @block, a held metadata snapshot's: false when none can be read there. */
 bool super_read_copy(struct graph *g, uint64_t block, struct superblock *out);
 /* Is there a held metadata snapshot whose copy of the superblock, or whose own top level, is lost? */

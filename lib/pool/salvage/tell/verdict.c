@@ -287,7 +287,7 @@ static bool state_is_doubtful(const struct tell *tell)
 	       counts_are_doubtful(tell) || time_is_doubtful(tell) || has_unknown_twin(tell) ||
 	       (nr_lost_writes(tell) > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts)) ||
 	       (nr_lost_writes(tell) && !counts_are_whole(tell->counts) && counts_are_others(tell->counts)) ||
-	       ((datamap->agrees.strange_map || tell->assign->unconfirmed) &&
+	       ((datamap->agrees.surplus || tell->assign->unconfirmed) &&
 		!is_proved_by_data(tell)) ||
 	       (datamap->agrees.surplus && (!details_are_back(trees) || counts_are_whole(datamap->counts))) ||
 	       datamap->agrees.missing > max_leaked(tell);

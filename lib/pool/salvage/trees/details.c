@@ -210,7 +210,7 @@ int trees_join_details(struct trees *trees, bool whole, struct err *err)
 	return r;
 }
 
-struct sdevice *trees_find_device(const struct trees *trees, uint32_t id)
+struct sdevice *trees_find_device(const struct trees *trees, uint64_t id)
 {
 	size_t at = search_first(i, trees->nr_devs, trees->dev[i].info.dev_id >= id);
 
@@ -348,45 +348,54 @@ const struct device_info *details_find(const struct vec *details, uint64_t id)
 	return at < details->nr && d[at].dev_id == id ? &d[at] : NULL;
 }
 
-bool details_share_device(struct graph *g, uint32_t a, uint32_t b, bool later)
+/* Of a device @d: @same is the one with its id in the other details, NULL: there is none; @all sums those up. */
+typedef bool device_test(const struct device_info *d, const struct device_info *same, const struct details_sum *all);
+
+/* Does a device of the details at @a pass the @test with those at @b?  False also where a part of them cannot be read. */
+static bool any_device(struct graph *g, uint32_t a, uint32_t b, device_test *test)
 {
 	struct vec of_a = { 0 }, of_b = { 0 };
-	bool found = false;
-
-	if (!details_read(g, a, &of_a, NULL) && !details_read(g, b, &of_b, NULL))
-		for (size_t i = 0; i < of_a.nr && !found; i++) {
-			const struct device_info *x = (struct device_info *)of_a.data + i, *y = details_find(&of_b, x->dev_id);
-
-			found = y && x->transaction == y->transaction && x->creation_time == y->creation_time &&
-				(!later || x->transaction || x->creation_time);
-		}
-	free(of_a.data);
-	free(of_b.data);
-	return found;
-}
-
-/* Was the device there before the pool's clock was at @now, or is it @later, the same one, in an earlier state? */
-static bool was_before(const struct device_info *d, const struct device_info *later, const struct details_sum *now)
-{
-	return later && later->transaction == d->transaction && later->creation_time == d->creation_time
-		       ? d->snap_time < later->snap_time
-		       : d->creation_time < now->time || d->transaction < now->transaction;
-}
-
-bool details_precede(struct graph *g, uint32_t a, uint32_t b)
-{
-	struct vec of_a = { 0 }, of_b = { 0 };
-	struct details_sum now = { 0 };
+	struct details_sum all = { 0 };
 	bool found = false;
 
 	if (!details_read(g, a, &of_a, NULL) && !details_read(g, b, &of_b, NULL)) {
-		sum_up(&of_b, &now);
-		for (const struct device_info *d = of_a.data; d < (struct device_info *)of_a.data + of_a.nr && !found; d++)
-			found = was_before(d, details_find(&of_b, d->dev_id), &now);
+		const struct device_info *d = of_a.data;
+
+		sum_up(&of_b, &all);
+		found = any_of(i, of_a.nr, test(&d[i], details_find(&of_b, d[i].dev_id), &all));
 	}
 	free(of_a.data);
 	free(of_b.data);
 	return found;
+}
+
+static bool is_in_both(const struct device_info *d, const struct device_info *same, const struct details_sum *all)
+{
+	(void)all;
+	return same && same_creation(d, same);
+}
+
+static bool is_in_both_later(const struct device_info *d, const struct device_info *same, const struct details_sum *all)
+{
+	return (d->transaction || d->creation_time) && is_in_both(d, same, all);
+}
+
+bool details_share_device(struct graph *g, uint32_t a, uint32_t b, bool later)
+{
+	return any_device(g, a, b, later ? is_in_both_later : is_in_both);
+}
+
+/* Was the device there before the other pool's clock was where it is, or is it the same one, in an earlier state? */
+static bool was_before(const struct device_info *d, const struct device_info *same, const struct details_sum *all)
+{
+	if (same && same_creation(d, same))
+		return d->snap_time < same->snap_time;
+	return d->creation_time < all->time || d->transaction < all->transaction;
+}
+
+bool details_precede(struct graph *g, uint32_t a, uint32_t b)
+{
+	return any_device(g, a, b, was_before);
 }
 
 bool trees_are_exchanged(const struct trees *trees)

@@ -56,6 +56,12 @@ static inline bool has_its_count(const struct graph *g, const struct sdevice *d)
 	       g->node[d->root].nr_mappings == d->info.mapped_blocks;
 }
 
+/* An id is used again after its device was deleted; then transaction or creation time differ. */
+static inline bool same_creation(const struct device_info *a, const struct device_info *b)
+{
+	return a->transaction == b->transaction && a->creation_time == b->creation_time;
+}
+
 /* --- walk.c --- */
 /* Links all nodes, and walks the trees that the superblock names anew. */
 int trees_walk(struct trees *trees, struct err *err);
@@ -136,7 +142,7 @@ bool trees_fit_details(const struct trees *trees);
 /* The newest time in the details of the devices. */
 uint32_t trees_newest_time(const struct trees *trees);
 /* NULL: there is no such device. */
-struct sdevice *trees_find_device(const struct trees *trees, uint32_t id);
+struct sdevice *trees_find_device(const struct trees *trees, uint64_t id);
 /* Puts @device in place; the list is sorted by id. */
 int trees_insert_device(struct trees *trees, const struct sdevice *device, struct err *err);
 /* Gives the devices the trees that the user chose for them. */

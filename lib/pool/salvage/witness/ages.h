@@ -5,15 +5,19 @@
 /* When was a node written, which trees had it then, and what does that say of where it belongs? */
 #include "pool/salvage/witness/counts.h"
 
+/* When was a block written?  Older states are counted from 1, the newest of them. */
+struct age {
+	uint8_t least, most; /* for so many of them it has certainly been in use, and at most */
+	uint8_t seen;	     /* the newest that used it; 0: it is in use now, or never was */
+	bool trusted;	     /* one that is intact used it */
+};
+
 struct ages {
 	struct graph *graph;
 	struct super *super;
 	struct trees *trees;
 	struct counts *counts;
-	uint8_t *gen; /* by block: number of states for which it has certainly been in use */
-	uint8_t *gen_max;     /* and at most */
-	uint8_t *seen; /* by block: the newest older state that used it; 0: it is in use now, or never was */
-	uint8_t *trusted;     /* by block: an intact older state used it */
+	struct age *of;	      /* by block */
 	uint32_t nr_past;     /* older states that were found */
 	bool is_row;	      /* the state was written anew, after all that it does not use */
 	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
@@ -25,7 +29,7 @@ struct ages {
 void ages_fini(struct ages *ages);
 
 /* --- generations.c --- */
-int generations_read(struct ages *ages, struct err *err);
+int ages_read(struct ages *ages, struct err *err);
 
 /* --- anew.c --- */
 /* Were all metadata written anew, one tree behind the other?  0 or -ENOMEM. */

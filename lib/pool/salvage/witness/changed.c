@@ -190,18 +190,13 @@ static int add_of_top(struct search *s, uint32_t node)
 	int r = 0;
 
 	for (uint32_t k = 0; k < n->nr_edges && !r; k++) {
-		const struct sdevice *d = g->edge[n->edge + k].key > MAX_DEV_ID ? NULL : trees_find_device(s->trees, (uint32_t)g->edge[n->edge + k].key);
+		const struct sdevice *d = trees_find_device(s->trees, g->edge[n->edge + k].key);
 
 		if (d && d->source == DETAILS_LIVE && d->root != NONE && (g->node[d->root].flags & SN_VIRTUAL || misfits_has_other_count(g, d)))
 			r = add_pointers(s, &(struct idea){ .kind = POINTER, .a = node, .b = k }, TREE_MAPPING, -1, 0, UINT64_MAX,
 					 d->info.mapped_blocks);
 	}
 	return r;
-}
-
-static bool same_creation(const struct device_info *a, const struct device_info *b)
-{
-	return a->transaction == b->transaction && a->creation_time == b->creation_time;
 }
 
 /*

@@ -19,24 +19,45 @@ struct counts {
 	uint32_t *found; /* edges found */
 	bool has_counts;
 	bool counts_searched; /* from a bitmap that no index names */
-	bool has_index;	      /* of the state's own metadata map */
-	bool has_other;	      /* it, or one of its bitmaps, is of another state */
+	bool has_other;	      /* the index, or one of the bitmaps that it names, is of another state */
 };
 
 int counts_read(struct counts *counts, struct err *err);
 /* --- parents.c --- */
 void counts_read_edges(struct counts *counts);
-/* --- space.c --- */
-/* The bitmaps of a space map of @nr_blocks, as they are read one by one; @root is what the superblock says of it. */
+
+/* --- bitmaps.c --- */
+/* The bitmaps of a space map of @nr_blocks, as they are read one by one. */
 struct bitmaps {
+	const struct super *super;
+	const struct sm_root *root; /* what the superblock says of the map */
+	uint32_t index; /* node of the data map's index; NONE: the metadata map */
 	uint64_t nr_blocks;
-	const struct sm_root *root;
+	void (*take)(void *ctx, uint64_t index, const struct disk_bitmap *map); /* is called for each that is right */
+	void *ctx;
+	uint8_t *known; /* by bitmap: it was taken; NULL: each comes once */
+	/* the rest is zero at first */
 	uint64_t nr, nr_used; /* read so far; blocks that they have in use */
 	uint64_t nr_entries, nr_free; /* of the index, and as it says of them, also where the bitmap cannot be read */
 	/* those that do not fit their index, and the last one of them: its index, place, and free entries that it lacks */
 	uint64_t nr_odd, odd, odd_block;
 	int64_t odd_lacks;
 };
+
+enum bitmaps_found {
+	BITMAPS_LOST,  /* the index block of the metadata map is */
+	BITMAPS_OTHER, /* they, or the index, are of another state than the superblock: none may be used */
+	BITMAPS_ODD,   /* one or more, which were not taken, are of another state than the index */
+	BITMAPS_FIT,
+};
+enum bitmaps_found bitmaps_read(struct bitmaps *b);
+/* Blocks that it has in use. */
+uint32_t bitmap_nr_used(const struct disk_bitmap *map);
+
+static inline bool is_about(int64_t a, int64_t b, int64_t by)
+{
+	return a - b <= by && b - a <= by;
+}
 
 /* Notes what the index says of bitmap @index. */
 void bitmaps_note_entry(struct bitmaps *b, uint64_t index, uint32_t nr_free);
@@ -47,16 +68,12 @@ void bitmaps_note_entry(struct bitmaps *b, uint64_t index, uint32_t nr_free);
  */
 bool bitmaps_note(struct bitmaps *b, uint64_t index, uint64_t block, const struct disk_bitmap *map, uint32_t nr_free);
 /*
- * When all that can be read were noted: is the only one that does not fit its index all the same the right one?  So it is
- * if all together have as many blocks in use as the superblock says: an older program did not count entries past the
- * end of the map as free, and the map was extended since.
- */
-bool bitmaps_odd_is_right(const struct bitmaps *b);
-/*
- * And is the index, or are the bitmaps, those of another state than the superblock?  Neither has as many blocks in use.  Some indices
+ * Is the index, or are the bitmaps, those of another state than the superblock?  Neither has as many blocks in use.  Some indices
  * count entries past the end of the map as free.
  */
 bool bitmaps_are_of_other(const struct bitmaps *b);
+
+/* --- space.c --- */
 /*
  * Does the superblock say another number of metadata blocks in use than the index and the counts do, or the trees where
  * counts are lost?  Or do the trees and the space maps have more?
@@ -83,6 +100,12 @@ bool counts_lack_parents(const struct counts *counts);
 uint64_t counts_lost_lack(const struct counts *counts);
 /* The number of references without a parent; COUNT_UNKNOWN; or COUNT_MANY: it has three, and may have had more. */
 uint32_t counts_missing_refs(const struct counts *counts, uint32_t block);
+
+/* Does a metadata map say that @block is in use? */
+static inline bool counts_in_use(const struct counts *counts, uint32_t block)
+{
+	return counts->has_counts && counts->count[block] && counts->count[block] != COUNT_UNKNOWN;
+}
 
 /* Does the metadata map of the state say how many parents @block has? */
 static inline bool counts_know(const struct counts *counts, uint32_t block)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/overflow.h"
 #include "pdata/block/refmap.h"
 #include "pool/salvage/witness/datamap.h"
@@ -89,68 +88,17 @@ static int check_leaf(struct datamap *datamap, uint32_t leaf)
 	return 0;
 }
 
-/* Counts as the data map has them; @known: by bitmap. */
+/* Counts that are read. */
 struct reading {
-	struct datamap *datamap;
 	struct refmap *count;
-	uint8_t *known;
-	struct bitmaps seen;
 	uint64_t nr_large; /* counts that the tree of large counts has */
 };
 
-static void take_bitmap(struct reading *r, uint64_t index, const struct disk_bitmap *map)
+static void take_bitmap(void *ctx, uint64_t index, const struct disk_bitmap *map)
 {
+	const struct reading *r = ctx;
+
 	refmap_from_bitmap(r->count, index, map->bits);
-	r->known[index] = 1;
-}
-
-static void read_bitmap(struct reading *r, uint64_t index, uint64_t block, uint32_t nr_free)
-{
-	struct disk_bitmap map BLOCK_ALIGNED;
-	const struct graph *g = r->datamap->graph;
-
-	if (index >= div_up(refmap_nr_blocks(r->count), ENTRIES_PER_BITMAP) || r->known[index] ||
-	    block >= g->nr_blocks || g->kind[block] != BLOCK_BITMAP ||
-	    graph_get(g, (uint32_t)block, &map, NULL) < 0)
-		return;
-	if (bitmaps_note(&r->seen, index, block, &map, nr_free))
-		take_bitmap(r, index, &map);
-}
-
-/* Is the index a leaf that lacks bitmaps of the superblock's map?  It is of the time before the data device was extended. */
-static bool has_short_index(const struct reading *r)
-{
-	const struct graph *g = r->datamap->graph;
-	const uint32_t root = node_of(g, r->datamap->super->sb.data_sm.bitmap_root);
-
-	return root != NONE && g->node[root].tree == TREE_INDEX && g->node[root].flags & SN_LEAF &&
-	       g->node[root].nr < div_up(r->datamap->super->sb.data_sm.nr_blocks, ENTRIES_PER_BITMAP);
-}
-
-/* When all have been read: takes the odd one, if it is the right one.  False: they are of another state than the superblock. */
-static bool settle_bitmaps(struct reading *r)
-{
-	struct disk_bitmap map BLOCK_ALIGNED;
-	const bool has_sb = r->datamap->super->has_sb;
-	const bool is_right = has_sb && bitmaps_odd_is_right(&r->seen) &&
-			      graph_get(r->datamap->graph, (uint32_t)r->seen.odd_block, &map, NULL) >= 0;
-	const bool is_other = has_sb && !is_right && (bitmaps_are_of_other(&r->seen) || has_short_index(r));
-
-	if (is_right)
-		take_bitmap(r, r->seen.odd, &map);
-	r->datamap->has_other = is_other || (r->seen.nr_odd && !is_right);
-	return !is_other;
-}
-
-static int read_index(void *ctx, const struct view *v)
-{
-	struct reading *r = ctx;
-
-	for (uint32_t i = 0; i < v->nr; i++) {
-		bitmaps_note_entry(&r->seen, view_key(v, i), index_nr_free(v, i));
-		read_bitmap(r, view_key(v, i), view_value(v, i), index_nr_free(v, i));
-	}
-	return 0;
 }
 
 static int read_overflow(void *ctx, const struct view *v)
@@ -159,12 +107,10 @@ static int read_overflow(void *ctx, const struct view *v)
 
 	for (uint32_t i = 0; i < v->nr; i++) {
 		uint64_t b = view_key(v, i);
-		le32 count;
 
-		memcpy(&count, v->values + (size_t)i * v->value_size, sizeof(count));
 		if (b >= refmap_nr_blocks(r->count) || refmap_get(r->count, b) != 3)
 			continue;
-		refmap_set(r->count, b, le32_get(count));
+		refmap_set(r->count, b, view_u32(v, i, 0));
 		r->nr_large++;
 	}
 	return 0;
@@ -173,13 +119,11 @@ static int read_overflow(void *ctx, const struct view *v)
 /* How many counts are three or more? */
 static uint64_t nr_large(const struct refmap *count)
 {
+	const uint64_t end = refmap_nr_blocks(count);
 	uint64_t nr = 0;
 
-	for (uint64_t i = 0; i * 32 < refmap_nr_blocks(count); i++) {
-		uint64_t w = refmap_word(count, i);
-
-		nr += (uint64_t)__builtin_popcountll(w & w >> 1 & 0x5555555555555555u);
-	}
+	for (uint64_t b = 0; (b = refmap_find_pair_11(count, b)) < end; b++)
+		nr++;
 	return nr;
 }
 
@@ -234,53 +178,53 @@ static bool grow_seen(struct datamap *datamap)
 	return true;
 }
 
-static void free_reading(struct reading *r)
+void data_counts_fini(struct data_counts *counts)
 {
-	refmap_free(r->count);
-	free(r->known);
+	refmap_free(counts->stored);
+	refmap_free(counts->refs);
+	free(counts->known);
+	*counts = (struct data_counts) { 0 };
 }
 
-int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **known, struct err *err)
+/* Reads the map, whose index is node @index, to @out.  False: it is of another state than the superblock. */
+static bool read_map(struct datamap *datamap, uint32_t index, struct data_counts *out)
 {
 	const struct graph *g = datamap->graph;
-	const struct super *super = datamap->super;
-	struct reading r = { .datamap = datamap, .seen = { .nr_blocks = g->nr_data_blocks, .root = &super->sb.data_sm } };
-	uint32_t index = find_index(datamap->counts), over;
+	const struct sm_root *root = &datamap->super->sb.data_sm;
+	const uint32_t over = node_of(g, root->ref_count_root);
+	struct reading r = { .count = out->stored };
+	struct bitmaps bitmaps = { .super = datamap->super, .root = root, .index = index, .nr_blocks = g->nr_data_blocks,
+				   .take = take_bitmap, .ctx = &r, .known = out->known };
+	const enum bitmaps_found found = bitmaps_read(&bitmaps);
 
-	*count = NULL;
-	*known = NULL;
-	if (index == NONE || g->nr_data_blocks > MAX_BLOCKS)
-		return 0;
-	r.count = refmap_new(g->nr_data_blocks, false);
-	r.known = calloc_u64(div_up(g->nr_data_blocks, ENTRIES_PER_BITMAP) + 1, 1);
-	if (!r.count || !r.known) {
-		free_reading(&r);
-		return err_nomem(err, "salvage: data space map");
-	}
-	(void)graph_each_leaf(g, index, 16, read_index, &r, NULL);
-	if (!settle_bitmaps(&r)) {
-		free_reading(&r);
-		return 0;
-	}
-	over = node_of(g, super->sb.data_sm.ref_count_root);
-	if (super->sb.data_sm.ref_count_root && over != NONE && g->node[over].tree == TREE_OVERFLOW)
+	datamap->has_other = found != BITMAPS_FIT;
+	if (found == BITMAPS_OTHER)
+		return false;
+	if (root->ref_count_root && over != NONE && g->node[over].tree == TREE_OVERFLOW)
 		(void)graph_each_leaf(g, over, 4, read_overflow, &r, NULL);
-	if (refmap_failed(r.count)) {
-		free_reading(&r);
-		return err_nomem(err, "salvage: data space map");
-	}
 	datamap->large_lost = r.nr_large < nr_large(r.count);
-	*count = r.count;
-	*known = r.known;
-	return 0;
+	out->whole = !any_of(i, div_up(g->nr_data_blocks, ENTRIES_PER_BITMAP), !out->known[i]);
+	return true;
 }
 
-bool datamap_is_known(const struct refmap *count, const uint8_t *known)
+int datamap_counts(struct datamap *datamap, struct data_counts *out, struct err *err)
 {
-	for (uint64_t i = 0; i * ENTRIES_PER_BITMAP < refmap_nr_blocks(count); i++)
-		if (!known[i])
-			return false;
-	return true;
+	const uint64_t nr = datamap->graph->nr_data_blocks;
+	const uint32_t index = find_index(datamap->counts);
+
+	*out = (struct data_counts) { 0 };
+	if (index == NONE || nr > MAX_BLOCKS)
+		return 0;
+	out->stored = refmap_new(nr, false);
+	out->known = calloc_u64(div_up(nr, ENTRIES_PER_BITMAP) + 1, 1);
+	if (out->stored && out->known && !read_map(datamap, index, out)) {
+		data_counts_fini(out);
+		return 0;
+	}
+	if (out->stored && out->known && !refmap_failed(out->stored))
+		return 0;
+	data_counts_fini(out);
+	return err_nomem(err, "salvage: data space map");
 }
 
 /* Subtracts the mappings that were found. */
@@ -296,7 +240,7 @@ static void take_found(struct datamap *datamap)
 
 int datamap_begin(struct datamap *datamap, struct err *err)
 {
-	CLEANUP(free_ptr) uint8_t *known = NULL;
+	struct data_counts counts;
 	int r;
 
 	if (datamap->begun)
@@ -304,16 +248,14 @@ int datamap_begin(struct datamap *datamap, struct err *err)
 	datamap->begun = true;
 	if (!grow_seen(datamap))
 		return err_nomem(err, "salvage: data space map");
-	r = datamap_counts(datamap, &datamap->missing, &known, err);
-	if (r < 0 || !datamap->missing)
-		return r;
-	if (!datamap_is_known(datamap->missing, known)) { /* a part is of no use here */
-		refmap_free(datamap->missing);
-		datamap->missing = NULL;
-		return 0;
+	r = datamap_counts(datamap, &counts, err);
+	if (counts.whole) { /* a part is of no use here */
+		datamap->missing = counts.stored;
+		counts.stored = NULL;
+		take_found(datamap);
 	}
-	take_found(datamap);
-	return 0;
+	data_counts_fini(&counts);
+	return r;
 }
 
 int datamap_assume(struct datamap *datamap, struct err *err)

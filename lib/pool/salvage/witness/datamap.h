@@ -17,7 +17,6 @@ struct agreement {
 	uint64_t later;	  /* devices with a later time than the superblock's */
 	uint64_t surplus; /* nodes that have more parents than the metadata map counts */
 	uint64_t replaced; /* blocks of the space maps in whose place something else is intact */
-	uint64_t strange_map; /* those, and the same as @strange of the metadata map */
 };
 
 struct datamap {
@@ -62,11 +61,16 @@ uint64_t datamap_sum(const struct datamap *datamap);
 /* Do all counts agree now? */
 bool datamap_is_settled(const struct datamap *datamap);
 void datamap_end(struct datamap *datamap);
-/* The counts of the data map, NULL when it is lost; *known: by bitmap.  Both are the caller's. */
-int datamap_counts(struct datamap *datamap, struct refmap **count, uint8_t **known,
-		   struct err *err);
-/* Could all of its bitmaps be read? */
-bool datamap_is_known(const struct refmap *count, const uint8_t *known);
+/* References to data blocks. */
+struct data_counts {
+	struct refmap *stored; /* by the data map, NULL: it is lost */
+	uint8_t *known;	       /* by bitmap: it could be read */
+	bool whole;	       /* all of them could */
+	struct refmap *refs;   /* of the leaves that are reached, NULL: not counted */
+};
+/* What the data map says; data_counts_fini() is the caller's.  0 or -ENOMEM. */
+int datamap_counts(struct datamap *datamap, struct data_counts *out, struct err *err);
+void data_counts_fini(struct data_counts *counts);
 
 /* --- witness.c: do the space maps agree with the trees? --- */
 int witness_agreement(struct datamap *datamap, struct err *err);
@@ -80,19 +84,12 @@ int witness_deny(struct datamap *datamap, uint32_t *nr, struct err *err);
 int witness_take_changes_back(struct counts *counts, struct err *err);
 
 /* --- outdated.c --- */
-/* The references to data blocks. */
-struct data_counts {
-	struct refmap *stored; /* by the data map, NULL: not all of it is known */
-	struct refmap *refs;   /* of the leaves that are reached */
-	bool any_missing;
-};
-
 /*
  * Marks nodes that were replaced by an older copy of themselves (SN_DENIED): their children are then placed anew with
  * the nodes that lack a parent.  Leaves of the top level that name a tree for a device whose details say another number
  * of mappings, where a tree of that number lacks a parent.  0 or -ENOMEM.
  */
-int deny_outdated(struct counts *counts, struct data_counts *data);
+int deny_outdated(struct counts *counts, const struct data_counts *data);
 
 /* How many devices have a later time than the superblock's?  Only a snapshot sets the clock. */
 uint32_t nr_later(const struct trees *trees);

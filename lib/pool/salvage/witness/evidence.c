@@ -73,13 +73,11 @@ struct namesake {
 	uint32_t other; /* the age of the youngest entry of another device */
 };
 
-/* An id is used again after its device was deleted; then transaction or creation time differ. */
 static void note_namesake(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
 {
 	struct namesake *n = (struct namesake *)ctx + (d - ((struct namesake *)ctx)->trees->dev);
 
-	if (d->source == DETAILS_LIVE &&
-	    (then->transaction != d->info.transaction || then->creation_time != d->info.creation_time))
+	if (d->source == DETAILS_LIVE && !same_creation(then, &d->info))
 		n->other = MIN(n->other, age);
 }
 
@@ -206,12 +204,6 @@ int old_roots_height(const struct ages *ages, uint32_t dev_id)
 	return -1;
 }
 
-/* Was @node in use already so many states ago? */
-static bool is_as_old(const struct ages *ages, const uint8_t *gen, uint32_t node, uint8_t when)
-{
-	return when && gen[ages->graph->node[node].block] >= when;
-}
-
 /* @less: points fewer, 10 at most. */
 static void say(struct voice *v, enum evidence_kind kind, unsigned less)
 {
@@ -234,6 +226,7 @@ static void say_share(struct voice *v, enum evidence_kind kind, unsigned share)
 static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, bool unknown, struct voice *v)
 {
 	const struct graph *g = ages->graph;
+	const struct age *age = &ages->of[g->node[node].block];
 	const struct old_root *o = ages->old_roots.data;
 	uint32_t last = NONE;
 	unsigned rank = 0, once = 0, alike = 0;
@@ -244,14 +237,14 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 
 	for (size_t i = first_of(ages, dev_id); i < ages->old_roots.nr && o[i].dev_id == dev_id; i++) {
 		uint32_t root = node_of(g, o[i].root);
-		bool trusted = ages->trusted[o[i].top];
+		const struct age *top = &ages->of[o[i].top];
 		enum answer has;
 
 		/* no older top level is of a younger state: its block was used again then */
-		when = MAX(when, ages->seen[o[i].top]);
+		when = MAX(when, top->seen);
 		if (gone && when > gone)
 			break;
-		if (once ? !trusted : o[i].root == last)
+		if (once ? !top->trusted : o[i].root == last)
 			continue;
 		if (root == NONE || g->node[root].flags & SN_VIRTUAL || (row && ages->counts->count[o[i].root])) {
 			moved = true;
@@ -261,24 +254,24 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 			break;
 		last = o[i].root;
 		has = row ? UNKNOWN : graph_contains(g, root, node);
-		if (has == YES && trusted) {
+		if (has == YES && top->trusted) {
 			enum evidence_kind kind = root != node ? EV_HERE : moved ? EV_PASSED : EV_NAMED;
 
 			say(v, kind, rank - 1);
-			if (maybe && maybe <= ages->seen[o[i].top]) /* else that tree was older */
+			if (maybe && maybe <= top->seen) /* else that tree was older */
 				say(v, EV_MAYBE_GONE, 0);
 			return;
 		}
 		once = has == YES ? rank : once;
 		if (once || gone)
 			continue;
-		if (has == NO && ages->seen[o[i].top] && is_as_old(ages, ages->gen, node, when)) {
+		if (has == NO && top->seen && when && age->least >= when) {
 			gone = when;
-			denial = trusted ? EV_GONE : EV_GONE_ONCE;
+			denial = top->trusted ? EV_GONE : EV_GONE_ONCE;
 			continue;
 		}
-		if (!unknown && !maybe && has == NO && is_as_old(ages, ages->gen_max, node, when))
-			maybe = ages->seen[o[i].top];
+		if (!unknown && !maybe && has == NO && when && age->most >= when)
+			maybe = top->seen;
 		if (rank <= MAX_ALIKE)
 			alike = MAX(alike, likeness(ages, root, node));
 	}
@@ -295,12 +288,12 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 /* Is @next the first block behind @b that is of the same commit? */
 static bool is_next(const struct ages *ages, uint32_t b, uint32_t next)
 {
-	uint8_t gen = ages->gen[b];
+	const uint8_t least = ages->of[b].least;
 
 	if (next <= b || next - b > MAX_STEP)
 		return false;
 	for (b++; b < next; b++)
-		if (ages->counts->count[b] && ages->gen[b] == gen)
+		if (ages->counts->count[b] && ages->of[b].least == least)
 			return false;
 	return true;
 }
@@ -308,16 +301,16 @@ static bool is_next(const struct ages *ages, uint32_t b, uint32_t next)
 /* Evidence from the time at which the lost parent was written. */
 static void hear_parent(const struct ages *ages, uint32_t parent, uint32_t block, struct voice *v)
 {
-	const struct counts *counts = ages->counts;
+	bool same;
 
-	if (parent == NONE || !ages->nr_past || !counts->has_counts ||
-	    !counts->count[parent] || counts->count[parent] == COUNT_UNKNOWN)
+	if (parent == NONE || !ages->nr_past || !counts_in_use(ages->counts, parent))
 		return;
-	if (ages->gen_max[block] < ages->gen[parent])
+	same = ages->of[block].least == ages->of[parent].least;
+	if (ages->of[block].most < ages->of[parent].least)
 		say(v, EV_YOUNGER, 0);
-	else if (ages->gen[block] == ages->gen[parent])
+	else if (same)
 		say(v, EV_SAME, 0);
-	if (ages->gen[block] == ages->gen[parent] && is_next(ages, parent, block))
+	if (same && is_next(ages, parent, block))
 		say(v, EV_NEXT, 0);
 }
 

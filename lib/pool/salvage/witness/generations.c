@@ -18,41 +18,44 @@
 #define MAX_BYTES ((uint64_t)64 << 20) /* for the sets of blocks of all older states */
 #define MAX_STATES 250		       /* a generation is a byte */
 
-struct past {
-	uint32_t index;
-	bool whole; /* nothing was overwritten, and it is not of another pool */
-	uint64_t common; /* blocks that are in use in the newest state too */
-	uint64_t *live;	 /* a bit a block */
+/*
+ * Blocks that may have been written between two states: those behind the index of the older, which its commit
+ * wrote last, up to the index of the newer.  When the newer has others that the older had not, any block may have been
+ * written then.
+ */
+struct span {
+	uint32_t after, last;
+	bool any;
 };
 
-static void set_live(const struct graph *g, uint64_t *live, const struct disk_bitmap *map,
-		     uint32_t begin)
-{
-	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, g->nr_blocks - begin);
+struct past {
+	const struct graph *graph;
+	uint32_t index;
+	bool lost;  /* a part of its space map is */
+	bool whole; /* nothing was overwritten, and it is not of another pool */
+	uint32_t common; /* blocks that are in use in the newest state too */
+	uint64_t *live;	 /* a bit a block */
+	struct span span; /* up to the next newer one */
+};
 
-	for (uint32_t i = 0; i < nr; i++)
-		if (map->bits[i / 4] >> 2 * (i % 4) & 3)
-			live[(begin + i) / 64] |= (uint64_t)1 << (begin + i) % 64;
+static void set_live(void *ctx, uint64_t index, uint64_t block, uint32_t nr_free)
+{
+	struct past *p = ctx;
+	struct disk_bitmap map BLOCK_ALIGNED;
+	const uint32_t begin = (uint32_t)index * ENTRIES_PER_BITMAP;
+	const uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, p->graph->nr_blocks - begin);
+
+	(void)nr_free;
+	p->lost = p->lost || !graph_get_kind(p->graph, block, BLOCK_BITMAP, &map);
+	for (uint32_t i = 0; i < nr && !p->lost; i++)
+		if (map.bits[i / 4] >> 2 * (i % 4) & 3)
+			p->live[(begin + i) / 64] |= (uint64_t)1 << (begin + i) % 64;
 }
 
-/* The blocks in use by the space map whose index is @index: false when a part of it is lost. */
-static bool read_live(const struct graph *g, uint32_t index, uint64_t *live)
+/* The blocks in use by its space map: false when a part of that is lost. */
+static bool read_live(struct past *p)
 {
-	struct disk_index d BLOCK_ALIGNED;
-	struct disk_bitmap map BLOCK_ALIGNED;
-	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
-
-	if (graph_get(g, index, &d, NULL) < 0)
-		return false;
-	for (uint32_t i = 0; i < nr; i++) {
-		uint64_t b = le64_get(d.entry[i].blocknr);
-
-		if (b >= g->nr_blocks || g->kind[b] != BLOCK_BITMAP ||
-		    graph_get(g, (uint32_t)b, &map, NULL) < 0)
-			return false;
-		set_live(g, live, &map, i * ENTRIES_PER_BITMAP);
-	}
-	return bits_get(live, index);
+	return graph_each_in_index(p->graph, p->index, set_live, p) && !p->lost && bits_get(p->live, p->index);
 }
 
 static bool is_live_now(const struct counts *counts, uint32_t b)
@@ -107,48 +110,32 @@ static int list_past(struct counts *counts, struct vec *out)
 		return -ENOMEM;
 	for (uint32_t age = 1; age < g->nr_blocks && out->nr < max; age++) {
 		uint32_t cursor = state_cursor(counts->super);
-		uint32_t b = cursor >= age ? cursor - age : cursor + g->nr_blocks - age;
-		uint64_t *live;
-		struct past *p;
+		struct past p = { .graph = g, .index = cursor >= age ? cursor - age : cursor + g->nr_blocks - age };
 
-		if (g->kind[b] != BLOCK_INDEX)
+		if (g->kind[p.index] != BLOCK_INDEX)
 			continue;
-		live = graph_noted(g, calloc(words, sizeof(*live)));
-		p = live && read_live(g, b, live) ?
-			    graph_noted(g, vec_push(out, sizeof(*p))) :
-			    NULL;
-		if (!p) {
-			free(live);
+		p.live = graph_noted(g, calloc(words, sizeof(*p.live)));
+		if (!p.live || !read_live(&p)) {
+			free(p.live);
 			continue;
 		}
-		*p = (struct past){ .index = b, .live = live, .whole = is_whole(g, live, named) };
-		p->common = count_of(i, g->nr_blocks, bits_get(live, i) && is_live_now(counts, i));
+		p.whole = is_whole(g, p.live, named);
+		p.common = count_of(i, g->nr_blocks, bits_get(p.live, i) && is_live_now(counts, i));
+		if (vec_put(out, p)) {
+			free(p.live);
+			return -ENOMEM;
+		}
 	}
 	if (out->nr)
 		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, counts->super);
 	return 0;
 }
 
-/*
- * Blocks that may have been written between two states: those behind the index of the older, which its commit
- * wrote last, up to the index of the newer.  When the newer has others that the older had not, any block may have been
- * written then.
- */
-struct span {
-	uint32_t after, last;
-	bool any;
-};
-
 static bool in_span(const struct span *p, uint32_t b)
 {
 	if (p->any)
 		return true;
 	return p->after < p->last ? b > p->after && b <= p->last : b > p->after || b <= p->last;
-}
-
-static bool is_in_use(const struct counts *counts, const struct past *p, uint32_t b)
-{
-	return p ? bits_get(p->live, b) : is_live_now(counts, b);
 }
 
 /* @newer: NULL for the state that is salvaged. */
@@ -159,64 +146,55 @@ static struct span span_between(const struct counts *counts, const struct past *
 	struct span p = { older->index, last % counts->graph->nr_blocks, false };
 
 	for (uint32_t b = 1; b < counts->graph->nr_blocks && !p.any; b++)
-		p.any = is_in_use(counts, newer, b) && !bits_get(older->live, b) && !in_span(&p, b);
+		p.any = (newer ? bits_get(newer->live, b) : is_live_now(counts, b)) && !bits_get(older->live, b) && !in_span(&p, b);
 	return p;
 }
 
 /* How many states back the block was in use with this content: for certain, and at most. */
-static void find_age(struct ages *ages, const struct vec *past, const struct span *span, uint32_t b)
+static struct age find_age(const struct counts *counts, const struct vec *past, uint32_t b)
 {
 	const struct past *p = past->data;
+	struct age age = { 0 };
 	size_t k = 0;
 
-	while (k < past->nr && bits_get(p[k].live, b) && !in_span(&span[k], b))
+	while (k < past->nr && bits_get(p[k].live, b) && !in_span(&p[k].span, b))
 		k++;
-	ages->gen[b] = (uint8_t)k;
+	age.least = (uint8_t)k;
 	while (k < past->nr && bits_get(p[k].live, b))
 		k++;
-	ages->gen_max[b] = (uint8_t)k;
+	age.most = (uint8_t)k;
 	for (k = 0; k < past->nr && !bits_get(p[k].live, b);)
 		k++;
-	ages->seen[b] = k == past->nr || is_live_now(ages->counts, b) ? 0 : (uint8_t)(k + 1);
-	for (size_t i = 0; i < past->nr; i++)
-		ages->trusted[b] |= p[i].whole && bits_get(p[i].live, b);
+	age.seen = k == past->nr || is_live_now(counts, b) ? 0 : (uint8_t)(k + 1);
+	age.trusted = any_of(i, past->nr, p[i].whole && bits_get(p[i].live, b));
+	return age;
 }
 
 void ages_fini(struct ages *ages)
 {
-	free(ages->gen);
-	free(ages->gen_max);
-	free(ages->seen);
-	free(ages->trusted);
+	free(ages->of);
 	free(ages->old_roots.data);
 	free(ages->rows.data);
 	free(ages->commits.data);
 }
 
-int generations_read(struct ages *ages, struct err *err)
+int ages_read(struct ages *ages, struct err *err)
 {
 	const struct graph *g = ages->graph;
-	struct counts *counts = ages->counts;
-	CLEANUP(free_ptr) struct span *span = NULL;
 	struct vec past = { 0 };
-	const struct past *p;
+	struct past *p;
 	int r;
 
-	ages->gen = calloc(g->nr_blocks, 1);
-	ages->gen_max = calloc(g->nr_blocks, 1);
-	ages->seen = calloc(g->nr_blocks, 1);
-	ages->trusted = calloc(g->nr_blocks, 1);
-	r = ages->trusted && ages->gen && ages->gen_max && ages->seen ? list_past(counts, &past) : -ENOMEM;
-	span = calloc(past.nr + 1, sizeof(*span));
-	r = r || span ? r : -ENOMEM;
+	ages->of = calloc(g->nr_blocks, sizeof(*ages->of));
+	r = ages->of ? list_past(ages->counts, &past) : -ENOMEM;
 	p = past.data;
 	for (size_t k = 0; k < past.nr && !r; k++)
-		span[k] = span_between(counts, &p[k], k ? &p[k - 1] : NULL);
+		p[k].span = span_between(ages->counts, &p[k], k ? &p[k - 1] : NULL);
 	for (uint32_t b = 0; b < g->nr_blocks && !r; b++)
-		find_age(ages, &past, span, b);
+		ages->of[b] = find_age(ages->counts, &past, b);
 	ages->nr_past = (uint32_t)past.nr;
-	for (size_t i = 0; i < past.nr; i++)
-		free(((struct past *)past.data)[i].live);
+	for (size_t k = 0; k < past.nr; k++)
+		free(p[k].live);
 	free(past.data);
-	return r ? err_nomem(err, "salvage: older states") : 0;
+	return r ? err_nomem(err, "salvage: older states") : old_roots_read(ages, err);
 }

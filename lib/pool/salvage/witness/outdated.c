@@ -44,35 +44,39 @@ static size_t find_orphans(const struct counts *counts, uint32_t *list)
 		const struct snode *n = &counts->graph->node[i];
 
 		if (n->tree == TREE_MAPPING && !(n->flags & SN_VIRTUAL) && n->nr_mappings &&
-		    (counts_know(counts, n->block) ? counts->count[n->block] > counts->found[n->block]
-						   : !(n->flags & (SN_CHILD | SN_LIVE))))
+		    (counts_know(counts, n->block) ? counts_lack(counts, n->block) > 0 : !(n->flags & (SN_CHILD | SN_LIVE))))
 			list[nr++] = i;
 	}
 	return nr;
 }
 
+struct question {
+	const struct data_counts *data;
+	bool any_missing;
+};
+
 /* 1 when the leaf maps a data block that is free. */
 static int ask_data_map(void *ctx, const struct view *v)
 {
-	struct data_counts *data = ctx;
+	struct question *q = ctx;
 
 	for (uint32_t i = 0; i < v->nr; i++) {
 		uint64_t b = mapping_block(view_value(v, i));
-		uint32_t stored = datamap_count(data->stored, b);
+		uint32_t stored = datamap_count(q->data->stored, b);
 
 		if (!stored)
 			return 1;
-		data->any_missing |= stored > refmap_get(data->refs, b);
+		q->any_missing |= stored > refmap_get(q->data->refs, b);
 	}
 	return 0;
 }
 
 /* Are all data blocks that the tree maps in use, and does one of them lack a mapping? */
-static bool is_missing(const struct graph *g, uint32_t root, struct data_counts *data)
+static bool is_missing(const struct graph *g, uint32_t root, const struct data_counts *data)
 {
-	data->any_missing = false;
-	return data->stored && !graph_each_leaf(g, root, 8, ask_data_map, data, NULL) &&
-	       data->any_missing;
+	struct question q = { data, false };
+
+	return !graph_each_leaf(g, root, 8, ask_data_map, &q, NULL) && q.any_missing;
 }
 
 /*
@@ -80,7 +84,7 @@ static bool is_missing(const struct graph *g, uint32_t root, struct data_counts 
  * not know it, the data map must miss it.
  */
 static bool has_orphan_of(const struct counts *counts, const struct sdevice *d, const uint32_t *orphan, size_t nr,
-			  struct data_counts *data)
+			  const struct data_counts *data)
 {
 	const struct graph *g = counts->graph;
 
@@ -89,7 +93,7 @@ static bool has_orphan_of(const struct counts *counts, const struct sdevice *d, 
 
 		if (n->nr_mappings != d->info.mapped_blocks || n->flags & SN_BROKEN)
 			continue;
-		return counts_know(counts, n->block) || !data->stored || is_missing(g, orphan[i], data);
+		return counts_know(counts, n->block) || !data->whole || is_missing(g, orphan[i], data);
 	}
 	return false;
 }
@@ -105,8 +109,7 @@ static void deny_tops(const struct trees *trees, const uint8_t *wrong)
 		if (n->tree != TREE_TOP || !(n->flags & SN_LEAF) || !(n->flags & SN_LIVE))
 			continue;
 		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			const uint64_t id = g->edge[n->edge + k].key;
-			const struct sdevice *d = id <= MAX_DEV_ID ? trees_find_device(trees, (uint32_t)id) : NULL;
+			const struct sdevice *d = trees_find_device(trees, g->edge[n->edge + k].key);
 
 			if (d && wrong[d - trees->dev])
 				n->flags |= SN_DENIED;
@@ -177,7 +180,7 @@ static int deny_small_roots(const struct counts *counts, const uint32_t *orphan,
 	return 0;
 }
 
-int deny_outdated(struct counts *counts, struct data_counts *data)
+int deny_outdated(struct counts *counts, const struct data_counts *data)
 {
 	const struct graph *g = counts->graph;
 	const struct trees *trees = counts->trees;
@@ -243,8 +246,7 @@ static void look_for_snapshot(void *ctx, struct sdevice *d, const struct device_
 	struct snapshots *s = ctx;
 
 	(void)age;
-	s->found |= d->source == DETAILS_LIVE && d->info.creation_time == then->creation_time &&
-		    d->info.transaction == then->transaction && then->snap_time > s->newest &&
+	s->found |= d->source == DETAILS_LIVE && same_creation(&d->info, then) && then->snap_time > s->newest &&
 		    then->snap_time <= s->trees->super->sb.time;
 }
 

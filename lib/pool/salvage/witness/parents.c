@@ -40,8 +40,7 @@ static void add_children(struct counts *counts, const struct snode *n)
 
 static bool is_in_use(const struct counts *counts, const struct snode *n)
 {
-	return !(n->flags & SN_VIRTUAL) && counts->has_counts && counts->count[n->block] != COUNT_UNKNOWN &&
-	       counts->count[n->block];
+	return !(n->flags & SN_VIRTUAL) && counts_in_use(counts, n->block);
 }
 
 /* Then it is the content of another block. */

@@ -22,75 +22,13 @@ static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
 	return (pair & 1) << 1 | pair >> 1; /* the lower bit weighs two */
 }
 
-static uint32_t nr_used(const struct disk_bitmap *map)
-{
-	uint32_t nr = 0;
-	uint64_t w;
-
-	for (size_t i = 0; i < sizeof(map->bits); i += sizeof(w)) {
-		memcpy(&w, map->bits + i, sizeof(w));
-		nr += (uint32_t)__builtin_popcountll((w | w >> 1) & 0x5555555555555555u);
-	}
-	return nr;
-}
-
-static bool is_about(int64_t a, int64_t b, int64_t by)
-{
-	return a - b <= by && b - a <= by;
-}
-
-static bool fits_index(const struct disk_bitmap *map, uint32_t nr_free, uint64_t index, uint64_t nr_blocks)
-{
-	const int64_t past = (int64_t)((index + 1) * ENTRIES_PER_BITMAP) - (int64_t)nr_blocks;
-	const int64_t free = (int64_t)ENTRIES_PER_BITMAP - nr_used(map);
-
-	return free == nr_free || is_about(free, nr_free + MAX(past, 0), 1);
-}
-
-void bitmaps_note_entry(struct bitmaps *b, uint64_t index, uint32_t nr_free)
-{
-	if (index >= div_up(b->nr_blocks, ENTRIES_PER_BITMAP))
-		return;
-	b->nr_entries++;
-	b->nr_free += nr_free;
-}
-
-bool bitmaps_note(struct bitmaps *b, uint64_t index, uint64_t block, const struct disk_bitmap *map, uint32_t nr_free)
-{
-	const uint32_t used = nr_used(map);
-
-	b->nr++;
-	b->nr_used += used;
-	if (fits_index(map, nr_free, index, b->nr_blocks))
-		return true;
-	b->nr_odd++;
-	b->odd = index;
-	b->odd_block = block;
-	b->odd_lacks = (int64_t)ENTRIES_PER_BITMAP - used - nr_free;
-	return false;
-}
-
-bool bitmaps_odd_is_right(const struct bitmaps *b)
-{
-	/* the index of an older copy lacks as many as the superblock counts more blocks in use */
-	return b->nr_odd == 1 && b->nr == div_up(b->nr_blocks, ENTRIES_PER_BITMAP) && b->odd_lacks > 1 &&
-	       (b->nr_used == b->root->nr_allocated || b->nr_used + 1 == b->root->nr_allocated);
-}
-
-bool bitmaps_are_of_other(const struct bitmaps *b)
-{
-	const uint64_t entries = div_up(b->nr_blocks, ENTRIES_PER_BITMAP) * ENTRIES_PER_BITMAP, sum = b->nr_free + b->root->nr_allocated;
-
-	return b->nr_entries == entries / ENTRIES_PER_BITMAP && sum != b->nr_blocks && sum != entries && b->nr_used != b->root->nr_allocated;
-}
-
-static int add_free(void *ctx, const struct view *v)
+static void add_free(void *ctx, uint64_t i, uint64_t block, uint32_t nr_free)
 {
 	uint64_t *sum = ctx;
 
-	for (uint32_t i = 0; i < v->nr; i++)
-		*sum += index_nr_free(v, i);
-	return 0;
+	(void)i;
+	(void)block;
+	*sum += nr_free;
 }
 
 /*
@@ -105,7 +43,7 @@ static int64_t slack_of(const struct super *super)
 	uint64_t sum = data->nr_allocated;
 
 	return entries == data->nr_blocks || index == NONE || super->graph->node[index].tree != TREE_INDEX ||
-	       graph_each_leaf(super->graph, index, 16, add_free, &sum, NULL) || sum != entries;
+	       graph_each_in_index_tree(super->graph, index, add_free, &sum) || sum != entries;
 }
 
 /* Does the superblock, when there is one that can be asked, say another number of metadata blocks in use than @nr? */
@@ -200,7 +138,7 @@ bool counts_differ(const struct counts *counts)
 	const int64_t slack = slack_of(counts->super);
 
 	return nr && (there > nr ||
-		      (!counts->has_index && !counts_have_unknown(counts) &&
+		      (counts->counts_searched && !counts_have_unknown(counts) &&
 		       !is_about((int64_t)nr_counted(counts), (int64_t)nr, slack)) ||
 		      (!counts_are_whole(counts) && (int64_t)(nr - most) > slack));
 }
@@ -221,11 +159,6 @@ bool counts_are_others(const struct counts *counts)
 	return most != INT64_MAX && most != counts->super->sb.metadata_sm.nr_allocated;
 }
 
-static bool is_kind(const struct graph *g, uint64_t block, enum block_kind kind)
-{
-	return block < g->nr_blocks && g->kind[block] == kind;
-}
-
 /*
  * A bitmap of the data map, or of an earlier transaction, denies blocks that are in use.
  */
@@ -238,10 +171,11 @@ static bool bitmap_denies(const struct counts *counts, const struct disk_bitmap 
 	return any_of(i, nr, bitmap_count(map->bits, i) < MIN(counts->found[begin + i], 3));
 }
 
-static void take_bitmap(struct counts *counts, const struct disk_bitmap *map, uint32_t index)
+static void take_bitmap(void *ctx, uint64_t index, const struct disk_bitmap *map)
 {
-	uint32_t begin = index * ENTRIES_PER_BITMAP;
-	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
+	struct counts *counts = ctx;
+	const uint32_t begin = (uint32_t)index * ENTRIES_PER_BITMAP;
+	const uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
 
 	for (uint32_t i = 0; i < nr; i++) {
 		unsigned c = bitmap_count(map->bits, i);
@@ -274,9 +208,9 @@ static uint32_t bitmap_age(const struct super *super, uint32_t block)
 /*
  * The bitmap of blocks [index * 16320, ...), when the index is lost: the newest that denies no
  * block in use.  The bitmap of the index block itself must have been written by the last
- * transaction.  @all: uint32_t, the blocks with a bitmap.
+ * transaction.
  */
-static int search_bitmap(struct counts *counts, uint32_t index, const struct vec *all, struct err *err)
+static int search_bitmap(struct counts *counts, uint32_t index, struct err *err)
 {
 	struct disk_bitmap map BLOCK_ALIGNED, best;
 	const struct graph *g = counts->graph;
@@ -285,17 +219,16 @@ static int search_bitmap(struct counts *counts, uint32_t index, const struct vec
 	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? last_transaction(super) :
 								g->nr_blocks;
 
-	for (size_t i = 0; i < all->nr; i++) {
-		const uint32_t b = ((uint32_t *)all->data)[i];
+	for (uint32_t b = 0; b < g->nr_blocks; b++) {
 		int r;
 
-		if (bitmap_age(super, b) >= limit)
+		if (g->kind[b] != BLOCK_BITMAP || bitmap_age(super, b) >= limit)
 			continue;
 		r = graph_get(g, b, &map, err);
 		if (r < 0)
 			return r == -ENOMEM ? r : 0;
 		if (g->nr_blocks <= ENTRIES_PER_BITMAP &&
-		    is_denied_by_superblock(super, nr_used(&map)))
+		    is_denied_by_superblock(super, bitmap_nr_used(&map)))
 			continue;
 		if (bitmap_denies(counts, &map, index) || bitmap_age(super, b) > best_age)
 			continue;
@@ -303,9 +236,22 @@ static int search_bitmap(struct counts *counts, uint32_t index, const struct vec
 		best = map;
 	}
 	if (best_age != UINT32_MAX)
-		take_bitmap(counts, &best, index);
+		take_bitmap(counts, index, &best);
 	counts->counts_searched = true;
 	return 0;
+}
+
+/* Each bitmap of the metadata map, when its index is lost. */
+static int search_bitmaps(struct counts *counts, struct err *err)
+{
+	const struct graph *g = counts->graph;
+	int r = 0;
+
+	/* where the image is cut off, nothing is there to count */
+	for (uint32_t i = 0; !r && i * ENTRIES_PER_BITMAP < g->nr_blocks &&
+			     g->kind[i * ENTRIES_PER_BITMAP] != BLOCK_CUT; i++)
+		r = search_bitmap(counts, i, err);
+	return r;
 }
 
 static int take_overflow(void *ctx, const struct view *v)
@@ -314,75 +260,37 @@ static int take_overflow(void *ctx, const struct view *v)
 
 	for (uint32_t i = 0; i < v->nr; i++) {
 		uint64_t key = view_key(v, i);
-		le32 count;
+		uint32_t count = view_u32(v, i, 0);
 
-		memcpy(&count, v->values + (size_t)i * 4, 4);
-		if (key < counts->graph->nr_blocks && counts->count[key] == COUNT_MANY &&
-		    le32_get(count) >= 3)
-			counts->count[key] = MIN(le32_get(count), COUNT_MANY - 1);
+		if (key < counts->graph->nr_blocks && counts->count[key] == COUNT_MANY && count >= 3)
+			counts->count[key] = MIN(count, COUNT_MANY - 1);
 	}
 	return 0;
 }
 
-/* Each bitmap of the metadata map, when its index is lost. */
-static int search_bitmaps(struct counts *counts, struct err *err)
+static void forget_counts(struct counts *counts)
 {
-	const struct graph *g = counts->graph;
-	struct vec all = { 0 };
-	int r = 0;
-
-	for (uint32_t b = 0; b < g->nr_blocks && !r; b++)
-		if (g->kind[b] == BLOCK_BITMAP && vec_put(&all, b))
-			r = err_nomem(err, "salvage: bitmaps");
-	/* where the image is cut off, nothing is there to count */
-	for (uint32_t i = 0; !r && i * ENTRIES_PER_BITMAP < g->nr_blocks &&
-			     g->kind[i * ENTRIES_PER_BITMAP] != BLOCK_CUT; i++)
-		r = search_bitmap(counts, i, &all, err);
-	free(all.data);
-	return r;
+	memset(counts->count, 0xff, counts->graph->nr_blocks * sizeof(*counts->count)); /* COUNT_UNKNOWN */
+	counts->has_counts = counts->counts_searched = false;
 }
 
 static int read_bitmaps(struct counts *counts, struct err *err)
 {
-	struct disk_index index BLOCK_ALIGNED;
-	struct disk_bitmap map BLOCK_ALIGNED;
-	const struct graph *g = counts->graph;
-	const struct sm_root *root = &counts->super->sb.metadata_sm;
-	const uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
-	struct bitmaps seen = { .nr_blocks = g->nr_blocks, .root = root };
+	struct bitmaps bitmaps = { .super = counts->super, .root = &counts->super->sb.metadata_sm, .index = NONE,
+				   .nr_blocks = counts->graph->nr_blocks, .take = take_bitmap, .ctx = counts };
+	const enum bitmaps_found found = bitmaps_read(&bitmaps);
 
-	counts->has_index = counts->has_other = false;
-	if (!is_kind(g, root->bitmap_root, BLOCK_INDEX) || graph_get(g, (uint32_t)root->bitmap_root, &index, err))
-		return search_bitmaps(counts, err);
-	counts->has_index = true;
-	for (uint32_t i = 0; i < nr; i++) {
-		uint64_t b = le64_get(index.entry[i].blocknr);
-
-		bitmaps_note_entry(&seen, i, le32_get(index.entry[i].nr_free));
-		/* where one is lost, all others are older */
-		if (is_kind(g, b, BLOCK_BITMAP) && !graph_get(g, (uint32_t)b, &map, err) &&
-		    bitmaps_note(&seen, i, b, &map, le32_get(index.entry[i].nr_free)))
-			take_bitmap(counts, &map, i);
-	}
-	counts->has_other = seen.nr_odd;
-	if (!counts->super->has_sb)
-		return 0;
-	if (bitmaps_odd_is_right(&seen) && !graph_get(g, (uint32_t)seen.odd_block, &map, err)) {
-		take_bitmap(counts, &map, (uint32_t)seen.odd);
-		counts->has_other = false;
-	} else if (root->nr_allocated && bitmaps_are_of_other(&seen)) {
-		counts->has_index = counts->has_counts = false;
-		counts->has_other = true;
-		memset(counts->count, 0xff, g->nr_blocks * sizeof(*counts->count));
-		return search_bitmaps(counts, err);
-	}
-	return 0;
+	counts->has_other = found == BITMAPS_ODD || found == BITMAPS_OTHER;
+	if (found == BITMAPS_OTHER)
+		forget_counts(counts);
+	return found == BITMAPS_OTHER || found == BITMAPS_LOST ? search_bitmaps(counts, err) : 0;
 }
 
 int counts_read(struct counts *counts, struct err *err)
 {
 	const struct graph *g = counts->graph;
-	const struct super *super = counts->super;
+	const uint64_t large = counts->super->sb.metadata_sm.ref_count_root;
+	const uint32_t over = node_of(g, large);
 	int r;
 
 	if (!counts->count)
@@ -391,19 +299,13 @@ int counts_read(struct counts *counts, struct err *err)
 		counts->found = malloc(g->nr_blocks * sizeof(*counts->found));
 	if (!counts->count || !counts->found)
 		return err_nomem(err, "salvage: reference counts");
-	memset(counts->count, 0xff, g->nr_blocks * sizeof(*counts->count));
-	counts->has_counts = counts->counts_searched = false;
+	forget_counts(counts);
 	counts_read_edges(counts);
 	r = read_bitmaps(counts, err);
 	if (r < 0)
 		return r;
-	if (super->sb.metadata_sm.ref_count_root &&
-	    node_of(g, super->sb.metadata_sm.ref_count_root) != NONE) {
-		uint32_t root = g->slot[super->sb.metadata_sm.ref_count_root];
-
-		if (g->node[root].tree == TREE_OVERFLOW)
-			r = graph_each_leaf(g, root, 4, take_overflow, counts, err);
-	}
+	if (large && over != NONE && g->node[over].tree == TREE_OVERFLOW)
+		r = graph_each_leaf(g, over, 4, take_overflow, counts, err);
 	counts_read_edges(counts);
 	return r == -ENOMEM ? r : 0;
 }
@@ -426,8 +328,8 @@ bool counts_make_row(const struct counts *counts)
 {
 	uint32_t nr = 0, last = 0;
 
-	for (uint32_t b = 1; counts->has_counts && b < counts->graph->nr_blocks; b++)
-		if (counts->count[b] && counts->count[b] != COUNT_UNKNOWN) {
+	for (uint32_t b = 1; b < counts->graph->nr_blocks; b++)
+		if (counts_in_use(counts, b)) {
 			nr++;
 			last = b;
 		}

@@ -21,16 +21,13 @@
 
 struct witness {
 	struct datamap *datamap;
-	struct refmap *stored, *refs; /* stored: NULL when the data map is lost, both for a huge pool */
-	uint8_t *known;	     /* by bitmap of the data map */
-	struct vec leaves;   /* uint32_t: nodes that are reached */
+	struct data_counts data; /* no @refs of a huge pool */
+	struct vec leaves;	 /* uint32_t: nodes that are reached */
 };
 
 static void witness_fini(struct witness *w)
 {
-	refmap_free(w->stored);
-	refmap_free(w->refs);
-	free(w->known);
+	data_counts_fini(&w->data);
 	free(w->leaves.data);
 }
 
@@ -57,7 +54,7 @@ static void count_leaf(void *ctx, uint32_t node, const struct view *v)
 	const struct witness *w = ctx;
 
 	(void)node;
-	view_add_refs(v, w->refs);
+	view_add_refs(v, w->data.refs);
 }
 
 /* More mappings than references. */
@@ -83,8 +80,8 @@ static void deny_leaf(void *ctx, uint32_t node, const struct view *v)
 	for (uint32_t k = 0; k < v->nr; k++) {
 		uint64_t b = mapping_block(view_value(v, k));
 
-		if (b < refmap_nr_blocks(w->refs) && w->known[b / ENTRIES_PER_BITMAP])
-			nr += is_excess(w, refmap_get(w->stored, b), refmap_get(w->refs, b));
+		if (b < refmap_nr_blocks(w->data.refs) && w->data.known[b / ENTRIES_PER_BITMAP])
+			nr += is_excess(w, refmap_get(w->data.stored, b), refmap_get(w->data.refs, b));
 	}
 	if (nr * 2 > v->nr)
 		n->flags |= SN_DENIED;
@@ -97,10 +94,10 @@ static int witness_init(struct witness *w, struct datamap *datamap, struct err *
 	*w = (struct witness) { .datamap = datamap };
 	trees_sum(datamap->trees);
 	super_mark_held(datamap->super);
-	r = datamap_counts(datamap, &w->stored, &w->known, err);
+	r = datamap_counts(datamap, &w->data, err);
 	if (!r && datamap->graph->nr_data_blocks <= MAX_BLOCKS) {
-		w->refs = refmap_new(datamap->graph->nr_data_blocks, true);
-		r = w->refs ? 0 : err_nomem(err, "salvage: witnesses");
+		w->data.refs = refmap_new(datamap->graph->nr_data_blocks, true);
+		r = w->data.refs ? 0 : err_nomem(err, "salvage: witnesses");
 	}
 	return r;
 }
@@ -112,9 +109,9 @@ static int count_references(struct witness *w, struct err *err)
 
 	if (list_leaves(w))
 		return err_nomem(err, "salvage: witnesses");
-	if (w->refs)
+	if (w->data.refs)
 		r = graph_read_leaves(w->datamap->graph, &w->leaves, count_leaf, w, err);
-	return !r && w->refs && refmap_failed(w->refs) ? err_nomem(err, "salvage: witnesses") : r;
+	return !r && w->data.refs && refmap_failed(w->data.refs) ? err_nomem(err, "salvage: witnesses") : r;
 }
 
 /* --- the metadata map --- */
@@ -149,13 +146,6 @@ static void vouch(const struct trees *trees)
 			graph_mark(trees->graph, trees->dev[i].root, SN_VOUCHED);
 }
 
-static int deny_outdated_by_maps(const struct witness *w)
-{
-	struct data_counts data = { .stored = w->stored && datamap_is_known(w->stored, w->known) ? w->stored : NULL, .refs = w->refs };
-
-	return deny_outdated(w->datamap->counts, &data);
-}
-
 static uint32_t nr_denied(const struct graph *g)
 {
 	return count_of(i, g->nr_nodes, g->node[i].flags & SN_DENIED);
@@ -174,9 +164,9 @@ int witness_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
 		deny_parents(&w);
 	if (!r && nr_denied(g) == before)
 		r = count_references(&w, err);
-	if (!r && nr_denied(g) == before && deny_outdated_by_maps(&w))
+	if (!r && nr_denied(g) == before && deny_outdated(datamap->counts, &w.data))
 		r = err_nomem(err, "salvage: witnesses");
-	if (!r && nr_denied(g) == before && w.stored)
+	if (!r && nr_denied(g) == before && w.data.stored)
 		r = graph_read_leaves(g, &w.leaves, deny_leaf, &w, err);
 	*nr = nr_denied(g);
 	witness_fini(&w);
@@ -185,24 +175,37 @@ int witness_deny(struct datamap *datamap, uint32_t *nr, struct err *err)
 
 /* --- the result --- */
 
-static void compare_bitmap(const struct witness *w, uint64_t index, struct agreement *a)
+/* Data block @b has more mappings than the map counts.  This is not noted by a map that may itself be of another state. */
+static void note_over(struct datamap *datamap, uint64_t b)
 {
-	uint64_t b = index * ENTRIES_PER_BITMAP, end = b + ENTRIES_PER_BITMAP;
+	if (datamap->has_other)
+		return;
+	if (!datamap->over)
+		datamap->over = graph_noted(datamap->graph, refmap_new(datamap->graph->nr_data_blocks, false));
+	if (datamap->over)
+		refmap_set(datamap->over, b, 1);
+}
 
-	end = MIN(end, refmap_nr_blocks(w->refs));
-	while (b < end) {
+static void compare_data(const struct witness *w, struct agreement *a)
+{
+	const struct data_counts *d = &w->data;
+
+	for (uint64_t b = 0; b < refmap_nr_blocks(d->refs); b++) {
 		uint32_t stored, refs;
 
-		if (!(b % 32) && refmap_word(w->stored, b / 32) == refmap_word(w->refs, b / 32) &&
-		    !has_high(refmap_word(w->refs, b / 32))) {
-			b += 32;
+		/* a bitmap has whole words */
+		if (!(b % 32) && (!d->known[b / ENTRIES_PER_BITMAP] || (refmap_word(d->stored, b / 32) == refmap_word(d->refs, b / 32) &&
+									!has_high(refmap_word(d->refs, b / 32))))) {
+			b += 31;
 			continue;
 		}
-		stored = refmap_get(w->stored, b);
-		refs = refmap_get(w->refs, b);
+		stored = refmap_get(d->stored, b);
+		refs = refmap_get(d->refs, b);
 		a->missing += stored > refs;
-		a->excess += is_excess(w, stored, refs);
-		b++;
+		if (is_excess(w, stored, refs)) {
+			a->excess++;
+			note_over(w->datamap, b);
+		}
 	}
 }
 
@@ -266,7 +269,7 @@ static uint32_t denied_by_superblock(const struct witness *w)
 	const uint64_t nr = sb->data_sm.nr_allocated;
 
 	if (!datamap->agrees.data_whole)
-		return w->refs && refmap_nr_allocated(w->refs) > nr;
+		return w->data.refs && refmap_nr_allocated(w->data.refs) > nr;
 	/* those that a held snapshot has are compared one by one */
 	return !datamap->trees->nr_devs && !sb->held_root && nr;
 }
@@ -284,7 +287,6 @@ static void ask_metadata_map(const struct counts *counts, struct agreement *a)
 		a->orphans += !(n->flags & SN_VIRTUAL) && (n->tree == TREE_MAPPING || n->tree == TREE_EMPTY) &&
 			      counts->count[n->block] > counts->found[n->block];
 	}
-	a->strange_map += a->surplus;
 }
 
 /*
@@ -295,39 +297,18 @@ static bool is_sum_right(const struct witness *w)
 {
 	uint64_t sum = w->datamap->graph->mapped_sum;
 
-	for (uint64_t i = 0; i * 32 < refmap_nr_blocks(w->stored); i++) {
-		uint64_t word = refmap_word(w->stored, i), two = word & 0x5555555555555555u;
+	for (uint64_t i = 0; i * 32 < refmap_nr_blocks(w->data.stored); i++) {
+		uint64_t word = refmap_word(w->data.stored, i), two = word & 0x5555555555555555u;
 
 		for (uint64_t one = (word >> 1 & ~two) & 0x5555555555555555u; one; one &= one - 1)
 			sum -= data_mark(i * 32 + (uint64_t)__builtin_ctzll(one) / 2);
 		for (; two; two &= two - 1) {
 			uint64_t b = i * 32 + (uint64_t)__builtin_ctzll(two) / 2;
 
-			sum -= refmap_get(w->stored, b) * data_mark(b);
+			sum -= refmap_get(w->data.stored, b) * data_mark(b);
 		}
 	}
 	return !sum;
-}
-
-static void compare_data(const struct witness *w, struct agreement *a)
-{
-	for (uint64_t i = 0; i * ENTRIES_PER_BITMAP < refmap_nr_blocks(w->stored); i++)
-		if (w->known[i])
-			compare_bitmap(w, i, a);
-}
-
-/* Notes which data blocks have more mappings than the map counts: but not by a map that may itself be of another state. */
-static int note_over(const struct witness *w)
-{
-	struct datamap *datamap = w->datamap;
-
-	if (!datamap->agrees.excess || datamap->has_other)
-		return 0;
-	datamap->over = refmap_new(refmap_nr_blocks(w->refs), false);
-	for (uint64_t b = 0; datamap->over && (b = refmap_find_used(w->refs, b)) < refmap_nr_blocks(w->refs); b++)
-		if (w->known[b / ENTRIES_PER_BITMAP] && is_excess(w, refmap_get(w->stored, b), refmap_get(w->refs, b)))
-			refmap_set(datamap->over, b, 1);
-	return datamap->over ? 0 : -ENOMEM;
 }
 
 int witness_agreement(struct datamap *datamap, struct err *err)
@@ -346,22 +327,20 @@ int witness_agreement(struct datamap *datamap, struct err *err)
 		return 0; /* the space maps are those of another state */
 	maps = look_at_maps(super);
 	r = witness_init(&w, datamap, err);
-	*a = (struct agreement) { .data_whole = w.stored && datamap_is_known(w.stored, w.known), .replaced = maps.other + counts->has_other };
+	*a = (struct agreement) { .data_whole = w.data.whole, .replaced = maps.other + counts->has_other };
 	if (!r && (g->scanned || !a->data_whole || !is_sum_right(&w))) {
 		r = count_references(&w, err);
-		if (!r && w.stored)
+		if (!r && w.data.stored)
 			compare_data(&w, a);
-		if (!r && note_over(&w))
-			r = err_nomem(err, "salvage: witnesses");
 	}
 	if (!r && super->has_sb) {
 		a->twice = maps.twice;
 		a->later = nr_later(datamap->trees);
 		a->strange += denied_by_superblock(&w) + counts_differ(counts) + (g->scanned && has_newer_details(counts));
 	}
-	if (!r && super->has_sb && !a->data_whole && w.refs &&
-	    super->sb.data_sm.nr_allocated > refmap_nr_allocated(w.refs))
-		a->missing = super->sb.data_sm.nr_allocated - refmap_nr_allocated(w.refs);
+	if (!r && super->has_sb && !a->data_whole && w.data.refs &&
+	    super->sb.data_sm.nr_allocated > refmap_nr_allocated(w.data.refs))
+		a->missing = super->sb.data_sm.nr_allocated - refmap_nr_allocated(w.data.refs);
 	if (!r)
 		ask_metadata_map(counts, a);
 	witness_fini(&w);
