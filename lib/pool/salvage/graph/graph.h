@@ -254,12 +254,12 @@ typedef int graph_view_fn(void *ctx, const struct view *v);
 int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, graph_view_fn *fn, void *ctx,
 		    struct err *err);
 
-/* What the index of a space map says: bitmap @i is in @block, and has @nr_free entries free. */
-typedef void graph_bitmap_fn(void *ctx, uint64_t i, uint64_t block, uint32_t nr_free);
-/* Calls @fn for each bitmap of the metadata map whose index block is in @block.  False: that is not there. */
-bool graph_each_in_index(const struct graph *g, uint64_t block, graph_bitmap_fn *fn, void *ctx);
-/* And of the data map, whose index is the tree at @node: 0, or -errno where a part of it cannot be read. */
-int graph_each_in_index_tree(const struct graph *g, uint32_t node, graph_bitmap_fn *fn, void *ctx);
+/* What the index of space map @map says: bitmap @i is in @block, and has @nr_free entries free. */
+typedef void graph_bitmap_fn(void *ctx, const struct sm_root *map, uint64_t i, uint64_t block, uint32_t nr_free);
+/* Calls @fn for each bitmap of a metadata map.  False: its index block is not there. */
+bool graph_each_in_index(const struct graph *g, const struct sm_root *map, graph_bitmap_fn *fn, void *ctx);
+/* And of a data map, whose index is the tree at @node: 0, or -errno where a part of it cannot be read. */
+int graph_each_in_index_tree(const struct graph *g, const struct sm_root *map, uint32_t node, graph_bitmap_fn *fn, void *ctx);
 
 /* --- mend.c --- */
 /*

@@ -93,6 +93,7 @@ int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, g
 }
 
 struct index_call {
+	const struct sm_root *map;
 	graph_bitmap_fn *fn;
 	void *ctx;
 };
@@ -102,24 +103,24 @@ static int call_for_entries(void *ctx, const struct view *v)
 	const struct index_call *c = ctx;
 
 	for (uint32_t i = 0; i < v->nr; i++)
-		c->fn(c->ctx, view_key(v, i), view_value(v, i), view_u32(v, i, offsetof(struct disk_index_entry, nr_free)));
+		c->fn(c->ctx, c->map, view_key(v, i), view_value(v, i), view_u32(v, i, offsetof(struct disk_index_entry, nr_free)));
 	return 0;
 }
 
-int graph_each_in_index_tree(const struct graph *g, uint32_t node, graph_bitmap_fn *fn, void *ctx)
+int graph_each_in_index_tree(const struct graph *g, const struct sm_root *map, uint32_t node, graph_bitmap_fn *fn, void *ctx)
 {
-	struct index_call c = { fn, ctx };
+	struct index_call c = { map, fn, ctx };
 
 	return graph_each_leaf(g, node, sizeof(struct disk_index_entry), call_for_entries, &c, NULL);
 }
 
-bool graph_each_in_index(const struct graph *g, uint64_t block, graph_bitmap_fn *fn, void *ctx)
+bool graph_each_in_index(const struct graph *g, const struct sm_root *map, graph_bitmap_fn *fn, void *ctx)
 {
 	struct disk_index index BLOCK_ALIGNED;
 
-	if (!graph_get_kind(g, block, BLOCK_INDEX, &index))
+	if (!graph_get_kind(g, map->bitmap_root, BLOCK_INDEX, &index))
 		return false;
 	for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
-		fn(ctx, i, le64_get(index.entry[i].blocknr), le32_get(index.entry[i].nr_free));
+		fn(ctx, map, i, le64_get(index.entry[i].blocknr), le32_get(index.entry[i].nr_free));
 	return true;
 }

@@ -318,8 +318,7 @@ int graph_take_content(struct graph *graph, uint32_t block, uint32_t at, uint8_t
 		r = note_node(graph, &g, block, buf, true);
 		if (!r)
 			r = join_all(graph, &g, 1, err);
-		free(g.nodes.data);
-		free(g.edges.data);
+		sight_fini(&g);
 		if (r < 0)
 			return r;
 		if (r > 0)

@@ -8,29 +8,14 @@
 #include "base/overflow.h"
 #include "pool/salvage/super/super.h"
 
-struct bitmap_call {
-	super_bitmap_fn *fn;
-	void *ctx;
-	const struct sm_root *map;
-};
-
-static void call_for_bitmap(void *ctx, uint64_t i, uint64_t block, uint32_t nr_free)
+void super_each_bitmap(const struct super *super, graph_bitmap_fn *fn, void *ctx)
 {
-	const struct bitmap_call *c = ctx;
+	const struct superblock *sb = &super->sb;
+	const uint32_t data = node_of(super->graph, sb->data_sm.bitmap_root);
 
-	c->fn(c->ctx, c->map, i, block, nr_free);
-}
-
-void super_each_bitmap(const struct super *super, super_bitmap_fn *fn, void *ctx)
-{
-	const struct graph *g = super->graph;
-	const uint32_t data = node_of(g, super->sb.data_sm.bitmap_root);
-	struct bitmap_call c = { fn, ctx, &super->sb.metadata_sm };
-
-	(void)graph_each_in_index(g, c.map->bitmap_root, call_for_bitmap, &c);
-	c.map = &super->sb.data_sm;
-	if (data != NONE && g->node[data].tree == TREE_INDEX)
-		(void)graph_each_in_index_tree(g, data, call_for_bitmap, &c);
+	(void)graph_each_in_index(super->graph, &sb->metadata_sm, fn, ctx);
+	if (data != NONE && super->graph->node[data].tree == TREE_INDEX)
+		(void)graph_each_in_index_tree(super->graph, &sb->data_sm, data, fn, ctx);
 }
 
 static int want(struct graph *g, struct vec *list, uint64_t block)

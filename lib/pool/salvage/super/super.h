@@ -89,10 +89,8 @@ int super_read_again(struct super *super, struct err *err);
 void super_set_bound(struct super *super, const struct superblock *sb);
 
 /* --- load.c --- */
-/* What the index of @map, the superblock's metadata or data map, says: bitmap @i is in @block, and has @nr_free entries free. */
-typedef void super_bitmap_fn(void *ctx, const struct sm_root *map, uint64_t i, uint64_t block, uint32_t nr_free);
-/* Calls @fn for each bitmap that can be read in an index. */
-void super_each_bitmap(const struct super *super, super_bitmap_fn *fn, void *ctx);
+/* Calls @fn for each bitmap that the indices of the superblock's metadata map and data map name, as far as they can be read. */
+void super_each_bitmap(const struct super *super, graph_bitmap_fn *fn, void *ctx);
 /* Reads the trees that the superblock names and its space maps, level by level. */
 int super_load_trees(struct super *super, struct err *err);
 

@@ -288,19 +288,25 @@ static void note_youngest(void *ctx, struct sdevice *d, const struct device_info
 	const struct older_list *list = ctx;
 	struct older_details *o = &list->of[d - list->trees->dev];
 
-	if (!o->known || age < o->age)
-		*o = (struct older_details) { true, age, *then };
+	if (!o->known || age < o->age) {
+		o->known = true;
+		o->age = age;
+		o->info = *then;
+	}
+	if (d->source == DETAILS_LIVE && !same_creation(then, &d->info))
+		o->other_age = MIN(o->other_age, age);
 }
 
-struct older_details *trees_youngest_older(struct trees *trees)
+int trees_youngest_older(struct trees *trees, struct older_details **of, struct err *err)
 {
 	struct older_list list = { trees, calloc(trees->nr_devs + 1, sizeof(*list.of)) };
 
-	if (list.of && trees_each_older(trees, note_youngest, &list, NULL) == -ENOMEM) {
-		free(list.of);
-		return NULL;
-	}
-	return list.of;
+	*of = list.of;
+	if (!list.of)
+		return err_nomem(err, "salvage: older details");
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		list.of[i].other_age = UINT32_MAX;
+	return trees_each_older(trees, note_youngest, &list, err);
 }
 
 uint64_t trees_nr_mappings(const struct trees *trees)
@@ -400,13 +406,9 @@ bool details_precede(struct graph *g, uint32_t a, uint32_t b)
 
 bool trees_are_exchanged(const struct trees *trees)
 {
-	bool more = false, fewer = false;
+	const struct sdevice *d = trees->dev;
+	const bool more = any_of(i, trees->nr_devs, d[i].source == DETAILS_LIVE && d[i].nr_mappings > d[i].info.mapped_blocks);
+	const bool fewer = any_of(i, trees->nr_devs, d[i].source == DETAILS_LIVE && d[i].nr_mappings < d[i].info.mapped_blocks);
 
-	for (size_t i = 0; i < trees->nr_devs; i++) {
-		const struct sdevice *d = &trees->dev[i];
-
-		more |= d->source == DETAILS_LIVE && d->nr_mappings > d->info.mapped_blocks;
-		fewer |= d->source == DETAILS_LIVE && d->nr_mappings < d->info.mapped_blocks;
-	}
 	return (more && fewer) || (trees->super->sb.held_root && (more || fewer));
 }

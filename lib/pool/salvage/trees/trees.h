@@ -123,9 +123,10 @@ struct older_details {
 	bool known; /* there is one */
 	uint32_t age;
 	struct device_info info;
+	uint32_t other_age; /* of the youngest that is another device's, which had the same id; UINT32_MAX: there is none */
 };
-/* By device; the caller's to free.  NULL: no memory. */
-struct older_details *trees_youngest_older(struct trees *trees);
+/* *of: by device; the caller's to free.  0 or -errno; of what can be read it tells also then, but not of -ENOMEM. */
+int trees_youngest_older(struct trees *trees, struct older_details **of, struct err *err);
 /* Mappings of all devices. */
 uint64_t trees_nr_mappings(const struct trees *trees);
 /* Have the details of a device another number of mappings than its tree? */

@@ -21,19 +21,6 @@ static bool fill_the_front(const struct counts *counts)
 	return !any_of(b, end, !counts->count[b]) && counts_are_whole(counts);
 }
 
-/* The first root that is not in front of @block. */
-static size_t root_behind(const struct ages *ages, uint32_t block)
-{
-	const uint32_t *root = ages->rows.data;
-
-	return search_first(i, ages->rows.nr, root[i] >= block);
-}
-
-static bool is_own(const struct ages *ages, uint32_t block)
-{
-	return counts_know(ages->counts, block) && ages->counts->count[block] == 1;
-}
-
 /* Where the root of the device is, or was; NONE: not known. */
 static uint32_t root_of(const struct ages *ages, const struct sdevice *d)
 {
@@ -63,7 +50,9 @@ int anew_read(struct ages *ages, struct err *err)
 
 bool anew_is_below(const struct ages *ages, const struct sdevice *d, const struct snode *n)
 {
-	const size_t i = root_behind(ages, n->block);
+	const uint32_t *root = ages->rows.data;
+	const size_t at = search_first(i, ages->rows.nr, root[i] >= n->block); /* the tree whose root is the first behind it */
 
-	return i < ages->rows.nr && is_own(ages, n->block) && ((uint32_t *)ages->rows.data)[i] == root_of(ages, d);
+	return at < ages->rows.nr && counts_know(ages->counts, n->block) && ages->counts->count[n->block] == 1 &&
+	       root[at] == root_of(ages, d);
 }

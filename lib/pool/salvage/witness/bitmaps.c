@@ -97,11 +97,12 @@ static void take(struct bitmaps *b, uint64_t index, const struct disk_bitmap *ma
 		b->known[index] = 1;
 }
 
-static void look_at_bitmap(void *ctx, uint64_t index, uint64_t block, uint32_t nr_free)
+static void look_at_bitmap(void *ctx, const struct sm_root *root, uint64_t index, uint64_t block, uint32_t nr_free)
 {
 	struct bitmaps *b = ctx;
 	struct disk_bitmap map BLOCK_ALIGNED;
 
+	(void)root;
 	bitmaps_note_entry(b, index, nr_free);
 	/* where one is lost, all others are older */
 	if (index < nr_bitmaps(b) && !(b->known && b->known[index]) && graph_get_kind(b->super->graph, block, BLOCK_BITMAP, &map) &&
@@ -115,8 +116,8 @@ enum bitmaps_found bitmaps_read(struct bitmaps *b)
 	struct disk_bitmap map BLOCK_ALIGNED;
 
 	if (b->index != NONE)
-		(void)graph_each_in_index_tree(g, b->index, look_at_bitmap, b);
-	else if (!graph_each_in_index(g, b->root->bitmap_root, look_at_bitmap, b))
+		(void)graph_each_in_index_tree(g, b->root, b->index, look_at_bitmap, b);
+	else if (!graph_each_in_index(g, b->root, look_at_bitmap, b))
 		return BITMAPS_LOST;
 	if (b->super->has_sb && is_odd_right(b) && graph_get_kind(g, b->odd_block, BLOCK_BITMAP, &map)) {
 		take(b, b->odd, &map);

@@ -238,10 +238,8 @@ static int add_exchanges(struct search *s, const struct misfits *m)
 		for (uint32_t b = a + 1; b < m->nr_places && !r; b++) {
 			const bool by_count = is_other_by_count(s->trees, m->block[a]) && is_other_by_count(s->trees, m->block[b]);
 
-			if (by_count && !s->older) {
-				s->older = trees_youngest_older(s->trees);
-				r = s->older ? 0 : -ENOMEM;
-			}
+			if (by_count && !s->older)
+				r = trees_youngest_older(s->trees, &s->older, NULL) == -ENOMEM ? -ENOMEM : 0;
 			if (!r && (!by_count || details_are_right(s, m->block[a], m->block[b])))
 				r = vec_put(&s->ideas, (struct idea){ .kind = CONTENTS, .a = m->block[a], .b = m->block[b] });
 		}

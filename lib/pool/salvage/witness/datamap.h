@@ -42,7 +42,6 @@ int datamap_begin(struct datamap *datamap, struct err *err);
 int datamap_assume(struct datamap *datamap, struct err *err);
 void datamap_forget(struct datamap *datamap);
 /* One reference less to @b, if it has any. */
-struct refmap;
 void datamap_take_block(struct refmap *m, uint64_t b);
 /* The count of @b; 0 past the end. */
 uint32_t datamap_count(const struct refmap *m, uint64_t b);

@@ -67,38 +67,19 @@ static int by_dev_newest(const void *pa, const void *pb)
 	return ORDER(a->dev_id, b->dev_id) ?: ORDER(a->age, b->age) ?: ORDER(a->top, b->top);
 }
 
-/* What older copies of the details say of a device's id. */
-struct namesake {
-	const struct trees *trees;
-	uint32_t other; /* the age of the youngest entry of another device */
-};
-
-static void note_namesake(void *ctx, struct sdevice *d, const struct device_info *then, uint32_t age)
-{
-	struct namesake *n = (struct namesake *)ctx + (d - ((struct namesake *)ctx)->trees->dev);
-
-	if (d->source == DETAILS_LIVE && !same_creation(then, &d->info))
-		n->other = MIN(n->other, age);
-}
-
 /* Leaves out the older roots of deleted devices whose ids were used again. */
 static int forget_namesakes(struct ages *ages, struct err *err)
 {
 	struct trees *trees = ages->trees;
-	CLEANUP(free_ptr) struct namesake *of = calloc(trees->nr_devs + 1, sizeof(*of));
+	CLEANUP(free_ptr) struct older_details *of = NULL;
 	struct old_root *o = ages->old_roots.data;
 	size_t nr = 0;
-	int r;
+	int r = trees_youngest_older(trees, &of, err);
 
-	if (!of)
-		return err_nomem(err, "salvage: older details");
-	for (size_t i = 0; i <= trees->nr_devs; i++)
-		of[i] = (struct namesake){ trees, UINT32_MAX };
-	r = trees_each_older(trees, note_namesake, of, err);
 	for (size_t i = 0; i < ages->old_roots.nr && !r; i++) {
 		const struct sdevice *d = trees_find_device(trees, o[i].dev_id);
 
-		if (!d || o[i].age < of[d - trees->dev].other)
+		if (!d || o[i].age < of[d - trees->dev].other_age)
 			o[nr++] = o[i];
 	}
 	if (!r)
@@ -336,13 +317,11 @@ static void hear_kin(struct ages *ages, const struct sdevice *d, uint32_t node, 
 static void hear_times(const struct counts *counts, const struct sdevice *d, const struct snode *n, bool shared,
 		       struct voice *v)
 {
-	uint32_t count = counts->has_counts ? counts->count[n->block] : 0;
-
 	if (d->source != DETAILS_LIVE || !n->nr_mappings)
 		return;
 	if (d->info.creation_time && n->min_time >= d->info.creation_time)
 		say(v, EV_BORN, 0);
-	if ((count > 1 || (count && shared)) && count != COUNT_UNKNOWN && !counts->super->sb.held_root &&
+	if (counts_in_use(counts, n->block) && (shared || counts->count[n->block] > 1) && !counts->super->sb.held_root &&
 	    n->max_time >= d->info.snap_time)
 		say(v, EV_SHARED, 0);
 }

@@ -38,13 +38,14 @@ struct past {
 	struct span span; /* up to the next newer one */
 };
 
-static void set_live(void *ctx, uint64_t index, uint64_t block, uint32_t nr_free)
+static void set_live(void *ctx, const struct sm_root *root, uint64_t index, uint64_t block, uint32_t nr_free)
 {
 	struct past *p = ctx;
 	struct disk_bitmap map BLOCK_ALIGNED;
 	const uint32_t begin = (uint32_t)index * ENTRIES_PER_BITMAP;
 	const uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, p->graph->nr_blocks - begin);
 
+	(void)root;
 	(void)nr_free;
 	p->lost = p->lost || !graph_get_kind(p->graph, block, BLOCK_BITMAP, &map);
 	for (uint32_t i = 0; i < nr && !p->lost; i++)
@@ -55,7 +56,9 @@ static void set_live(void *ctx, uint64_t index, uint64_t block, uint32_t nr_free
 /* The blocks in use by its space map: false when a part of that is lost. */
 static bool read_live(struct past *p)
 {
-	return graph_each_in_index(p->graph, p->index, set_live, p) && !p->lost && bits_get(p->live, p->index);
+	const struct sm_root root = { .bitmap_root = p->index };
+
+	return graph_each_in_index(p->graph, &root, set_live, p) && !p->lost && bits_get(p->live, p->index);
 }
 
 static bool is_live_now(const struct counts *counts, uint32_t b)

@@ -163,11 +163,8 @@ static int deny_small_roots(const struct counts *counts, const uint32_t *orphan,
 		sum += n->nr_mappings;
 		in_use += counts_know(counts, n->block) ? n->nr_mappings : 0;
 	}
-	if (in_use && !trees_have_details(trees)) {
-		of = trees_youngest_older(trees);
-		if (!of)
-			return -ENOMEM;
-	}
+	if (in_use && !trees_have_details(trees) && trees_youngest_older(trees, &of, NULL) == -ENOMEM)
+		return -ENOMEM;
 	for (size_t k = 0; k < trees->nr_devs; k++) {
 		const struct sdevice *d = &trees->dev[k];
 		const bool live = d->source == DETAILS_LIVE;

@@ -22,10 +22,11 @@ static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
 	return (pair & 1) << 1 | pair >> 1; /* the lower bit weighs two */
 }
 
-static void add_free(void *ctx, uint64_t i, uint64_t block, uint32_t nr_free)
+static void add_free(void *ctx, const struct sm_root *map, uint64_t i, uint64_t block, uint32_t nr_free)
 {
 	uint64_t *sum = ctx;
 
+	(void)map;
 	(void)i;
 	(void)block;
 	*sum += nr_free;
@@ -43,7 +44,7 @@ static int64_t slack_of(const struct super *super)
 	uint64_t sum = data->nr_allocated;
 
 	return entries == data->nr_blocks || index == NONE || super->graph->node[index].tree != TREE_INDEX ||
-	       graph_each_in_index_tree(super->graph, index, add_free, &sum) || sum != entries;
+	       graph_each_in_index_tree(super->graph, data, index, add_free, &sum) || sum != entries;
 }
 
 /* Does the superblock, when there is one that can be asked, say another number of metadata blocks in use than @nr? */

@@ -212,9 +212,7 @@ static void compare_data(const struct witness *w, struct agreement *a)
 /* The blocks that are named as parts of the space maps. */
 struct map_blocks {
 	const struct super *super;
-	const struct graph *g;
 	uint64_t root[NR_SUPER_ROOTS];
-	uint64_t nr_bitmaps; /* of data: entries behind them mean nothing */
 	/*
 	 * How many are also named as another part, or as a part of the trees?  Then the superblock, the maps and the trees are not all
 	 * of one state.
@@ -226,36 +224,36 @@ struct map_blocks {
 static void note_bitmap(void *ctx, const struct sm_root *map, uint64_t index, uint64_t block, uint32_t nr_free)
 {
 	struct map_blocks *m = ctx;
+	const struct graph *g = m->super->graph;
 
 	(void)nr_free;
-	if (map == &m->super->sb.data_sm && index >= m->nr_bitmaps)
-		return;
-	m->twice += graph_is_live(m->g, block);
+	if (map == &m->super->sb.data_sm && index >= div_up(map->nr_blocks, ENTRIES_PER_BITMAP))
+		return; /* behind the last one entries mean nothing */
+	m->twice += graph_is_live(g, block);
 	m->twice += count_of(i, NR_SUPER_ROOTS, block && block == m->root[i]);
-	m->other += graph_has_other(m->g, block, BLOCK_BITMAP);
+	m->other += graph_has_other(g, block, BLOCK_BITMAP);
 }
 
 static void note_map_root(struct map_blocks *m, uint64_t block, uint8_t tree)
 {
-	const uint32_t i = node_of(m->g, block);
+	const struct graph *g = m->super->graph;
+	const uint32_t i = node_of(g, block);
 
-	m->twice += graph_is_live(m->g, block);
-	m->other += block && block < m->g->nr_blocks && m->g->kind[block] >= BLOCK_NODE &&
-		    (i == NONE || (m->g->node[i].tree != tree && m->g->node[i].tree != TREE_NONE));
+	m->twice += graph_is_live(g, block);
+	m->other += block && block < g->nr_blocks && g->kind[block] >= BLOCK_NODE &&
+		    (i == NONE || (g->node[i].tree != tree && g->node[i].tree != TREE_NONE));
 }
 
 static struct map_blocks look_at_maps(const struct super *super)
 {
-	const struct graph *g = super->graph;
 	const struct superblock *sb = &super->sb;
-	const uint64_t index = sb->metadata_sm.bitmap_root;
-	struct map_blocks m = { .super = super, .g = g, .nr_bitmaps = div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) };
+	struct map_blocks m = { .super = super };
 
 	super_roots(sb, m.root);
 	note_map_root(&m, sb->data_sm.bitmap_root, TREE_INDEX);
 	note_map_root(&m, sb->data_sm.ref_count_root, TREE_OVERFLOW);
 	note_map_root(&m, sb->metadata_sm.ref_count_root, TREE_OVERFLOW);
-	m.twice += graph_is_live(g, index);
+	m.twice += graph_is_live(super->graph, sb->metadata_sm.bitmap_root);
 	m.other += super_has_other_index(super);
 	super_each_bitmap(super, note_bitmap, &m);
 	return m;
