@@ -18,6 +18,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 /*
  * For the macros below. Grows @array, which has room for *@cap elements of @size bytes, to at least
@@ -53,6 +54,18 @@ struct vec {
 
 /* Appends one element of @size bytes, its contents undefined.  NULL: no memory. */
 void *vec_push(struct vec *v, size_t size);
+
+static inline void free_vec(struct vec *v) /* for CLEANUP() of base/cleanup.h, too */
+{
+	free(v->data);
+}
+
+/* Sorts the elements, of @size bytes each. */
+static inline void vec_sort(struct vec *v, size_t size, int (*order)(const void *, const void *))
+{
+	if (v->nr)
+		qsort(v->data, v->nr, size, order);
+}
 
 /* Appends a value that has the type of the elements.  0 or -ENOMEM. */
 #define vec_put(v, ...)                                                 \

@@ -217,8 +217,8 @@ int graph_get(const struct graph *g, uint32_t block, void *buf, struct err *err)
 bool graph_get_kind(const struct graph *g, uint64_t block, enum block_kind kind, void *buf);
 /* What graph_take_stray() changed. */
 struct stray_undo {
-	struct stray st;
-	uint32_t where; /* the content of st.own was */
+	uint32_t block[2]; /* its own, and where it is */
+	uint32_t where;	   /* the content of its own was */
 	uint32_t nr_nodes, nr_edges, slot[2];
 	uint8_t kind[2];
 	uint16_t flags[2];

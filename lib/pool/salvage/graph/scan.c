@@ -27,21 +27,6 @@ struct loader {
 	struct sight *sight;
 };
 
-static enum tree leaf_tree(const struct view *v, bool points_to_blocks)
-{
-	switch (v->value_size) {
-	case 24:
-		return TREE_DETAILS;
-	case 16:
-		return TREE_INDEX;
-	case 4:
-		return TREE_OVERFLOW;
-	}
-	if (!v->nr)
-		return TREE_EMPTY;
-	return points_to_blocks ? TREE_TOP : TREE_MAPPING;
-}
-
 /*
  * Is this leaf of 8-byte values one of the top level?  Its keys are device ids and its values
  * small; a mapping below 2^24 names data block 0, of which a leaf has at most one.
@@ -58,6 +43,21 @@ static bool points_to_blocks(const struct graph *g, const struct view *v)
 	if (v->nr == 1)
 		return small && view_value(v, 0) < g->nr_blocks;
 	return small >= 2 && small * 2 > v->nr;
+}
+
+static enum tree leaf_tree(const struct graph *g, const struct view *v)
+{
+	switch (v->value_size) {
+	case 24:
+		return TREE_DETAILS;
+	case 16:
+		return TREE_INDEX;
+	case 4:
+		return TREE_OVERFLOW;
+	}
+	if (!v->nr)
+		return TREE_EMPTY;
+	return points_to_blocks(g, v) ? TREE_TOP : TREE_MAPPING;
 }
 
 static void sum_leaf(struct sight *g, const struct view *v, struct snode *n)
@@ -91,6 +91,8 @@ static void sum_leaf(struct sight *g, const struct view *v, struct snode *n)
 static int note_edges(const struct graph *graph, struct sight *g, const struct view *v,
 		      struct snode *n)
 {
+	struct edge *e;
+
 	n->edge = (uint32_t)g->edges.nr;
 	n->nr_edges = v->nr;
 	for (uint32_t i = 0; i < v->nr; i++) {
@@ -100,15 +102,18 @@ static int note_edges(const struct graph *graph, struct sight *g, const struct v
 		if (vec_put(&g->edges, (struct edge){ view_key(v, i), block, NONE }))
 			return -ENOMEM;
 	}
-	if (v->unsorted)
-		qsort((struct edge *)g->edges.data + n->edge, v->nr, sizeof(struct edge), order_u64); /* by key */
+	if (v->unsorted) {
+		e = (struct edge *)g->edges.data + n->edge;
+		qsort(e, v->nr, sizeof(*e), order_u64); /* by key */
+		n->first = e[0].key;
+		n->last = e[v->nr - 1].key;
+	}
 	return 0;
 }
 
 static int note_node(const struct graph *graph, struct sight *g, uint32_t block, const void *data,
 		     bool mended)
 {
-	bool names_blocks = false;
 	struct snode *n;
 	struct view v;
 
@@ -125,22 +130,11 @@ static int note_node(const struct graph *graph, struct sight *g, uint32_t block,
 		n->last = view_key(&v, v.nr - 1);
 	}
 	if (v.leaf) {
-		names_blocks = v.value_size == 8 && points_to_blocks(graph, &v);
-		n->tree = (uint8_t)leaf_tree(&v, names_blocks);
+		n->tree = (uint8_t)leaf_tree(graph, &v);
 		if (n->tree == TREE_MAPPING)
 			sum_leaf(g, &v, n);
 	}
-	if (v.leaf && !names_blocks)
-		return 0;
-	if (note_edges(graph, g, &v, n) < 0)
-		return -ENOMEM;
-	if (v.unsorted) {
-		struct edge *e = (struct edge *)g->edges.data + n->edge;
-
-		n->first = e[0].key;
-		n->last = e[v.nr - 1].key;
-	}
-	return 0;
+	return !v.leaf || n->tree == TREE_TOP ? note_edges(graph, g, &v, n) : 0;
 }
 
 enum block_kind graph_kind_of(const void *data)
@@ -319,10 +313,8 @@ int graph_take_content(struct graph *graph, uint32_t block, uint32_t at, uint8_t
 		if (!r)
 			r = join_all(graph, &g, 1, err);
 		sight_fini(&g);
-		if (r < 0)
-			return r;
-		if (r > 0)
-			return 0;
+		if (r)
+			return MIN(r, 0);
 	}
 	graph->kind[block] = kind;
 	return 1;

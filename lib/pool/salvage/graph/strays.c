@@ -10,12 +10,6 @@
 #include "base/overflow.h"
 #include "pool/salvage/graph/graph.h"
 
-static void sort_moved(struct graph *g)
-{
-	if (g->moved.nr)
-		qsort(g->moved.data, g->moved.nr, sizeof(struct moved), order_u32); /* by block */
-}
-
 /*
  * An intact block at the wrong place is used as the block whose number it carries, if that block is
  * not intact itself (two blocks swapped, or one written to the wrong place).  Otherwise only its
@@ -39,7 +33,7 @@ static int place_strays(struct graph *g, struct err *err)
 		if (vec_put(&g->moved, (struct moved){ st->own, st->at }))
 			return err_nomem(err, "salvage: list of misplaced blocks");
 	}
-	sort_moved(g);
+	vec_sort(&g->moved, sizeof(struct moved), order_u32); /* by block */
 	return 0;
 }
 
@@ -163,26 +157,26 @@ static int set_place(struct graph *g, uint32_t block, uint32_t at, struct err *e
 		*m = ((struct moved *)g->moved.data)[--g->moved.nr];
 	else if (at != block && vec_put(&g->moved, (struct moved){ block, at }))
 		return err_nomem(err, "salvage: list of misplaced blocks");
-	sort_moved(g);
+	vec_sort(&g->moved, sizeof(struct moved), order_u32); /* by block */
 	return 0;
 }
 
 int graph_take_stray(struct graph *g, const struct stray *st, struct stray_undo *undo, struct err *err)
 {
-	const uint32_t block[2] = { st->own, st->at };
 	int r;
 
-	*undo = (struct stray_undo) { .st = *st, .where = graph_where(g, st->own), .nr_nodes = g->nr_nodes, .nr_edges = g->nr_edges, .mapped_sum = g->mapped_sum };
+	*undo = (struct stray_undo) { .block = { st->own, st->at }, .where = graph_where(g, st->own), .nr_nodes = g->nr_nodes,
+				      .nr_edges = g->nr_edges, .mapped_sum = g->mapped_sum };
 	for (int i = 0; i < 2; i++) {
-		const uint32_t slot = g->slot[block[i]];
+		const uint32_t block = undo->block[i], slot = g->slot[block];
 
 		undo->slot[i] = slot;
-		undo->kind[i] = g->kind[block[i]];
+		undo->kind[i] = g->kind[block];
 		if (slot != NONE) {
 			undo->flags[i] = g->node[slot].flags;
 			g->node[slot].flags |= SN_DENIED; /* what it names is not named by this state */
 		}
-		g->slot[block[i]] = NONE;
+		g->slot[block] = NONE;
 	}
 	g->kind[st->at] = BLOCK_STRAY;
 	r = graph_take_content(g, st->own, st->at, st->kind, err);
@@ -193,18 +187,16 @@ int graph_take_stray(struct graph *g, const struct stray *st, struct stray_undo 
 
 int graph_leave_stray(struct graph *g, const struct stray_undo *undo, struct err *err)
 {
-	const uint32_t block[2] = { undo->st.own, undo->st.at };
-
 	g->nr_nodes = undo->nr_nodes;
 	g->nr_edges = undo->nr_edges;
 	g->mapped_sum = undo->mapped_sum;
 	for (int i = 0; i < 2; i++) {
-		g->slot[block[i]] = undo->slot[i];
-		g->kind[block[i]] = undo->kind[i];
+		g->slot[undo->block[i]] = undo->slot[i];
+		g->kind[undo->block[i]] = undo->kind[i];
 		if (undo->slot[i] != NONE)
 			g->node[undo->slot[i]].flags = undo->flags[i];
 	}
-	return set_place(g, undo->st.own, undo->where, err);
+	return set_place(g, undo->block[0], undo->where, err);
 }
 
 int graph_exchange(struct graph *g, uint32_t a, uint32_t b, struct err *err)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/order.h"
 #include "base/search.h"
 #include "pool/salvage/trees/trees.h"
@@ -36,8 +37,7 @@ int details_read(struct graph *g, uint32_t node, struct vec *out, struct err *er
 		g->no_memory = true;
 		err_nomem(err, "salvage: device details");
 	}
-	if (out->nr)
-		qsort(out->data, out->nr, sizeof(struct device_info), order_u32); /* by id */
+	vec_sort(out, sizeof(struct device_info), order_u32); /* by id */
 	return r;
 }
 
@@ -56,12 +56,11 @@ static void sum_up(const struct vec *details, struct details_sum *sum)
 
 int details_add(struct graph *g, uint32_t node, struct details_sum *sum, struct err *err)
 {
-	struct vec details = { 0 };
+	CLEANUP(free_vec) struct vec details = { 0 };
 	int r = details_read(g, node, &details, err);
 
 	if (r >= 0)
 		sum_up(&details, sum);
-	free(details.data);
 	return r;
 }
 
@@ -197,7 +196,7 @@ static void take_misnamed(struct trees *trees)
 
 int trees_join_details(struct trees *trees, bool whole, struct err *err)
 {
-	struct vec details = { 0 };
+	CLEANUP(free_vec) struct vec details = { 0 };
 	int r = details_read(trees->graph, trees->details_root, &details, err);
 
 	if (!r)
@@ -206,7 +205,6 @@ int trees_join_details(struct trees *trees, bool whole, struct err *err)
 		r = graph_each_leaf(trees->graph, trees->details_root, sizeof(struct disk_details), take_impossible, trees, err);
 	if (!r && whole && trees->nr_devs <= MAX_COMPARED)
 		take_misnamed(trees);
-	free(details.data);
 	return r;
 }
 
@@ -256,7 +254,7 @@ int trees_take_given(struct trees *trees, struct err *err)
 int trees_each_older(struct trees *trees, older_details_fn *fn, void *ctx, struct err *err)
 {
 	struct graph *g = trees->graph;
-	struct vec details = { 0 };
+	CLEANUP(free_vec) struct vec details = { 0 };
 	int r = 0;
 
 	for (uint32_t i = 0; i < g->nr_nodes && !r; i++) {
@@ -274,7 +272,6 @@ int trees_each_older(struct trees *trees, older_details_fn *fn, void *ctx, struc
 				fn(ctx, d, &info[k], block_age(trees->super, g->node[i].block));
 		}
 	}
-	free(details.data);
 	return r;
 }
 
@@ -360,19 +357,16 @@ typedef bool device_test(const struct device_info *d, const struct device_info *
 /* Does a device of the details at @a pass the @test with those at @b?  False also where a part of them cannot be read. */
 static bool any_device(struct graph *g, uint32_t a, uint32_t b, device_test *test)
 {
-	struct vec of_a = { 0 }, of_b = { 0 };
+	CLEANUP(free_vec) struct vec of_a = { 0 };
+	CLEANUP(free_vec) struct vec of_b = { 0 };
 	struct details_sum all = { 0 };
-	bool found = false;
+	const struct device_info *d;
 
-	if (!details_read(g, a, &of_a, NULL) && !details_read(g, b, &of_b, NULL)) {
-		const struct device_info *d = of_a.data;
-
-		sum_up(&of_b, &all);
-		found = any_of(i, of_a.nr, test(&d[i], details_find(&of_b, d[i].dev_id), &all));
-	}
-	free(of_a.data);
-	free(of_b.data);
-	return found;
+	if (details_read(g, a, &of_a, NULL) || details_read(g, b, &of_b, NULL))
+		return false;
+	sum_up(&of_b, &all);
+	d = of_a.data;
+	return any_of(i, of_a.nr, test(&d[i], details_find(&of_b, d[i].dev_id), &all));
 }
 
 static bool is_in_both(const struct device_info *d, const struct device_info *same, const struct details_sum *all)

@@ -19,7 +19,7 @@ struct ages {
 	struct counts *counts;
 	struct age *of;	      /* by block */
 	uint32_t nr_past;     /* older states that were found */
-	bool is_row;	      /* the state was written anew, after all that it does not use */
+	bool is_row; /* the state was written anew, after all that it does not use: older trees have none of its blocks */
 	struct vec commits;   /* uint32_t: ages of index blocks, ascending */
 	struct vec old_roots; /* struct old_root, by device, newest first */
 	struct vec rows;      /* uint32_t: the devices' roots, ascending, in metadata that were written anew */

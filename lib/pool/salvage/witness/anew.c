@@ -39,8 +39,7 @@ int anew_read(struct ages *ages, struct err *err)
 		if (vec_put(&ages->rows, root_of(ages, &trees->dev[i])))
 			return err_nomem(err, "salvage: devices");
 	root = ages->rows.data;
-	if (ages->rows.nr)
-		qsort(root, ages->rows.nr, sizeof(*root), order_u32);
+	vec_sort(&ages->rows, sizeof(*root), order_u32);
 	/* where a root is not known, or two devices have the same one, there are no rows; the space maps come last */
 	for (size_t i = 0; i < ages->rows.nr; i++)
 		if (root[i] >= ages->super->sb.metadata_sm.bitmap_root || (i && root[i] == root[i - 1]))

@@ -112,10 +112,8 @@ int old_roots_read(struct ages *ages, struct err *err)
 	for (uint32_t b = 0; b < g->nr_blocks; b++)
 		if (g->kind[b] == BLOCK_INDEX && block_age(super, b) && vec_put(&ages->commits, block_age(super, b)))
 			return err_nomem(err, "salvage: older states");
-	if (ages->commits.nr)
-		qsort(ages->commits.data, ages->commits.nr, sizeof(uint32_t), order_u32);
-	if (ages->old_roots.nr)
-		qsort(ages->old_roots.data, ages->old_roots.nr, sizeof(struct old_root), by_dev_newest);
+	vec_sort(&ages->commits, sizeof(uint32_t), order_u32);
+	vec_sort(&ages->old_roots, sizeof(struct old_root), by_dev_newest);
 	return forget_namesakes(ages, err);
 }
 
@@ -143,15 +141,11 @@ static unsigned entries_in_common(const struct graph *g, uint32_t a, uint32_t b)
 static unsigned common_children(const struct graph *g, uint32_t root, uint32_t node)
 {
 	const struct snode *n = &g->node[node];
-	uint32_t same = 0;
+	uint32_t same;
 
 	if (n->flags & SN_LEAF || !n->nr_edges)
 		return 0;
-	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		uint32_t c = graph_child(g, n, k);
-
-		same += c != NONE && graph_contains(g, root, c) == YES;
-	}
+	same = count_of(k, n->nr_edges, graph_child(g, n, k) != NONE && graph_contains(g, root, graph_child(g, n, k)) == YES);
 	return same * 1000 / n->nr_edges;
 }
 
@@ -212,7 +206,6 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 	uint32_t last = NONE;
 	unsigned rank = 0, once = 0, alike = 0;
 	uint8_t when = 0, gone = 0, maybe = 0; /* states in which a tree had it, could not have it, or may not */
-	const bool row = ages->is_row; /* what is not in use was there before all that is: the entries tell, the blocks do not */
 	bool moved = false; /* to a root that is lost */
 	enum evidence_kind denial = EV_GONE;
 
@@ -227,14 +220,14 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 			break;
 		if (once ? !top->trusted : o[i].root == last)
 			continue;
-		if (root == NONE || g->node[root].flags & SN_VIRTUAL || (row && ages->counts->count[o[i].root])) {
+		if (root == NONE || g->node[root].flags & SN_VIRTUAL || (ages->is_row && ages->counts->count[o[i].root])) {
 			moved = true;
 			continue;
 		}
 		if ((rank += o[i].root != last) > MAX_ROOTS)
 			break;
 		last = o[i].root;
-		has = row ? UNKNOWN : graph_contains(g, root, node);
+		has = ages->is_row ? UNKNOWN : graph_contains(g, root, node); /* of a row, which is younger, only the entries tell */
 		if (has == YES && top->trusted) {
 			enum evidence_kind kind = root != node ? EV_HERE : moved ? EV_PASSED : EV_NAMED;
 
@@ -246,12 +239,12 @@ static void hear_older_trees(struct ages *ages, uint32_t dev_id, uint32_t node, 
 		once = has == YES ? rank : once;
 		if (once || gone)
 			continue;
-		if (has == NO && top->seen && when && age->least >= when) {
+		if (has == NO && top->seen && age->least >= when) {
 			gone = when;
 			denial = top->trusted ? EV_GONE : EV_GONE_ONCE;
 			continue;
 		}
-		if (!unknown && !maybe && has == NO && when && age->most >= when)
+		if (!unknown && !maybe && has == NO && age->most >= when)
 			maybe = top->seen;
 		if (rank <= MAX_ALIKE)
 			alike = MAX(alike, likeness(ages, root, node));
