@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/text/outbuf.h"
 #include "cli/cli.h"
+#include "dev/dev.h"
 #include "volume/live/live.h"
 #include "volume/open/lvm_look.h"
 
@@ -231,6 +232,8 @@ static int print_groups(struct thin_lvm *t, struct outbuf *out, bool *damage, st
 	CLEANUP(lvm_cleanup) struct lvm *l = NULL;
 	int r = lvm_open(&t->opt, &l, err);
 
+	if (!r)
+		r = lvm_refuse_disk(l, dev_output_path("-"), err);
 	return r ? r : print(t, l, out, damage, err);
 }
 

@@ -482,7 +482,7 @@ int main(int argc, char **argv)
 	if (!jobs)
 		cli_no_memory(&c, "threads");
 	o.volume.want = (struct pool_want) { CLI_WANT(&c), .disk = pool_lvm_table, .live = pool_live_table,
-					     .table.other = table_other_line };
+					     .table.other = table_other_line, .output = o.to };
 	r = volume_open(&v, &o.volume, jobs, &err);
 	if (r < 0) {
 		r = cli_fail(&c, r, &err);

@@ -79,7 +79,7 @@ static int look(struct cli *c, const struct pool_arg *arg, struct io *in, struct
 
 static int run(struct cli *c, const char *input, const char *output, unsigned flags, struct err *err)
 {
-	const struct pool_want want = { CLI_WANT(c), .disk = pool_lvm_table, .live = pool_live_refuse };
+	const struct pool_want want = { CLI_WANT(c), .disk = pool_lvm_table, .live = pool_live_refuse, .output = output };
 	struct pool_arg arg;
 	struct io *in = NULL;
 	int e = pool_arg_open(input, &want, &arg, err);

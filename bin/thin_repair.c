@@ -386,7 +386,7 @@ static int repair(struct repair *r, struct err *err)
 
 	r->opt.vg_pool = r->cli.pool;
 	r->opt.want = (struct pool_want) { CLI_WANT(&r->cli), .disk = pool_lvm_table, .live = pool_live_refuse,
-					  .prints = r->list_roots || r->json };
+					  .prints = r->list_roots || r->json, .output = r->output };
 	r->opt.want.table.pool_of_several = r->opt.vg_backup; /* --pool names the pool in the backup, too */
 	cli_left(&r->cli, "nothing was written");
 	bar = progress_new(&r->cli, "reading", 0);

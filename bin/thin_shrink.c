@@ -156,7 +156,8 @@ static int use_table(struct shrink_cmd *s, const struct pool_want *want, struct 
 static int open_input(struct shrink_cmd *s, struct err *err)
 {
 	const struct pool_source_options opt = {
-		.want = { CLI_WANT(&s->cli), .disk = pool_lvm_table, .live = pool_live_refuse, .table.write = !s->dry_run },
+		.want = { CLI_WANT(&s->cli), .disk = pool_lvm_table, .live = pool_live_refuse, .table.write = !s->dry_run,
+			  .output = s->output },
 	};
 	int r = pool_events_open(s->input, s->binary, &opt, &s->in, err);
 	const struct metadata *md = &s->in.pool.md;

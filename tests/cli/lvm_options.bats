@@ -163,3 +163,33 @@ setup() {
 	read -r _ name _ < <(grep '^thin pool.t' oracle-5)
 	thin_materialize --pool old.vg_1+x/pool two "$name" x
 }
+
+@test "no disk that was looked at for volume groups is an output, though no part of the pool is on it" {
+	local c kept
+	need python3
+	mkdir made disks
+	for seed in 5 9; do
+		python3 "$abs_top_srcdir/tests/lvm/vg.py" made $seed whole
+		for f in made/pv*.img; do
+			mv "$f" disks/$seed-"${f#made/}"
+		done
+	done
+	kept=$(sha256sum disks/*)
+	while read -r c; do
+		run --separate-stderr bash -c "$c"
+		[ "$status" -eq 64 ] && [[ "$stderr" == *"/disks/9-pv0.img' is a disk of volume groups that were read: name another output"* ]] ||
+			{ echo "$c: $status $stderr"; return 1; }
+		[ "$(sha256sum disks/*)" = "$kept" ]
+	done <<-'EOT'
+	thin_materialize -f disks old.vg_1+x/base-lv disks/9-pv0.img
+	thin_materialize -n -f disks/5-pv0.img --pv 'disks/*' old.vg_1+x/base-lv disks/9-pv0.img
+	thin_materialize disks old.vg_1+x/base-lv - 1<>disks/9-pv0.img
+	thin_repair --force -i disks --pool old.vg_1+x/pool -o disks/9-pv0.img
+	thin_shrink --binary --no-copy --nr-blocks 14 --force -i disks --pool old.vg_1+x/pool -o disks/9-pv0.img
+	thin_metadata_pack -f -i disks --pool old.vg_1+x/pool -o disks/9-pv0.img
+	thin_ls --pool old.vg_1+x/pool disks 1<>disks/9-pv0.img
+	thin_lvm disks 1<>disks/9-pv0.img
+	EOT
+	thin_materialize disks old.vg_1+x/base-lv disks/out
+	thin_materialize -f disks old.vg_1+x/base-lv disks/out
+}

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "base/words.h"
+#include "dev/dev.h"
 #include "volume/lvm/backup.h"
 #include "volume/lvm/impl.h"
 
@@ -248,6 +249,15 @@ int lvm_open(const struct lvm_options *opt, struct lvm **out, struct err *err)
 	if (!r)
 		*out = steal_ptr(&l);
 	return r;
+}
+
+int lvm_refuse_disk(const struct lvm *l, const char *output, struct err *err)
+{
+	for (size_t i = 0; i < l->nr_pvs; i++)
+		if (dev_is_equal(output, l->pv[i].path))
+			return err_set(err, -EDOM, "'%s' is a disk of volume groups that were read: name another output",
+				       l->pv[i].path);
+	return 0;
 }
 
 void lvm_free(struct lvm *l)

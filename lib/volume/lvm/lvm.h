@@ -64,6 +64,12 @@ struct lvm {
 int lvm_open(const struct lvm_options *opt, struct lvm **out, struct err *err);
 void lvm_free(struct lvm *l);
 
+/*
+ * -EDOM: @output is one of the disks.  All of them were read; those of other groups, and those without a part of the
+ * pool, are in no line of its table.
+ */
+int lvm_refuse_disk(const struct lvm *l, const char *output, struct err *err);
+
 /* The member of a text that @pv is; NULL: of none. */
 const struct lvm_member *lvm_member_of(const struct lvm *l, const struct lvm_pv *pv);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "dev/dev.h"
 #include "volume/lvm/lvm.h"
 
 DEFINE_CLEANUP(lvm_cleanup, struct lvm, lvm_free)
@@ -103,6 +104,15 @@ static void take_rest(const struct lvm *l, struct table *t)
 	}
 }
 
+static int keep_disks(const struct lvm *l, const struct pool_want *want, struct err *err)
+{
+	int r = want->output ? lvm_refuse_disk(l, dev_output_path(want->output), err) : 0;
+
+	if (!r && want->prints)
+		r = lvm_refuse_disk(l, dev_output_path("-"), err);
+	return r || !want->progress ? r : lvm_refuse_disk(l, want->progress, err);
+}
+
 int pool_lvm_table(const char *path, const struct pool_want *want, struct table **out, struct err *err)
 {
 	CLEANUP(lvm_cleanup) struct lvm *l = NULL;
@@ -110,6 +120,8 @@ int pool_lvm_table(const char *path, const struct pool_want *want, struct table 
 	int r;
 
 	r = open_groups(path, want, &l, err);
+	if (!r)
+		r = keep_disks(l, want, err);
 	if (r)
 		return r;
 	if (!has_pool(l) && !(want->table.other && find_lv(l, want->table.device[0])))

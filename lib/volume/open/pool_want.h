@@ -23,6 +23,7 @@ struct pool_want {
 	 * empty a device, and the text would lie over its pool.
 	 */
 	bool prints;
+	const char *output; /* the same of an output, which must be none of LVM's disks, of whatever group; or NULL */
 	const char *progress; /* the same of the file or device that gets progress lines; or NULL */
 	bool active_thin; /* POOL is an active thin device, whose pool is meant */
 };
