@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
+#include "base/cleanup.h"
+#include "base/order.h"
 #include "base/vec.h"
 #include "base/units.h"
 #include "tap.h"
@@ -97,7 +99,22 @@ static void keeps_values(void)
 	p = v.data;
 	for (uint32_t i = 0; i < 1000; i++)
 		check(p[i].key == ~(uint64_t)i && p[i].value == i);
-	free(v.data);
+	free_vec(&v);
+}
+
+static void sorts(void)
+{
+	CLEANUP(free_vec) struct vec v = { 0 };
+	const struct pair *p;
+
+	vec_sort(&v, sizeof(*p), order_u64);
+	check(!v.data);
+	for (uint32_t i = 0; i < 1000; i++)
+		check_eq(vec_put(&v, (struct pair){ 1000 - i, i }), 0);
+	vec_sort(&v, sizeof(*p), order_u64);
+	p = v.data;
+	for (uint32_t i = 0; i < 1000; i++)
+		check(p[i].key == i + 1 && p[i].value == 999 - i);
 }
 
 static const struct test tests[] = {
@@ -105,6 +122,7 @@ static const struct test tests[] = {
 	{ "a million additions move the array a few times only", doubles },
 	{ "what was reserved is not moved until it is full", reserves_at_once },
 	{ "values of a struct's type that are put are all there, in order", keeps_values },
+	{ "they are sorted by what they begin with, also when there are none", sorts },
 	{ "without memory the array stays as it was", no_memory },
 	{ 0 }
 };

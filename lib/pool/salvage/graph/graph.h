@@ -254,8 +254,13 @@ typedef int graph_view_fn(void *ctx, const struct view *v);
 int graph_each_leaf(const struct graph *g, uint32_t node, uint32_t value_size, graph_view_fn *fn, void *ctx,
 		    struct err *err);
 
-/* What the index of space map @map says: bitmap @i is in @block, and has @nr_free entries free. */
-typedef void graph_bitmap_fn(void *ctx, const struct sm_root *map, uint64_t i, uint64_t block, uint32_t nr_free);
+/* What the index of space map @map says of its bitmap @i. */
+struct bitmap_entry {
+	const struct sm_root *map;
+	uint64_t i, block;
+	uint32_t nr_free; /* entries of the bitmap */
+};
+typedef void graph_bitmap_fn(void *ctx, const struct bitmap_entry *e);
 /* Calls @fn for each bitmap of a metadata map.  False: its index block is not there. */
 bool graph_each_in_index(const struct graph *g, const struct sm_root *map, graph_bitmap_fn *fn, void *ctx);
 /* And of a data map, whose index is the tree at @node: 0, or -errno where a part of it cannot be read. */

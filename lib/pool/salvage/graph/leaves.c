@@ -103,7 +103,8 @@ static int call_for_entries(void *ctx, const struct view *v)
 	const struct index_call *c = ctx;
 
 	for (uint32_t i = 0; i < v->nr; i++)
-		c->fn(c->ctx, c->map, view_key(v, i), view_value(v, i), view_u32(v, i, offsetof(struct disk_index_entry, nr_free)));
+		c->fn(c->ctx, &(struct bitmap_entry){ c->map, view_key(v, i), view_value(v, i),
+						      view_u32(v, i, offsetof(struct disk_index_entry, nr_free)) });
 	return 0;
 }
 
@@ -121,6 +122,6 @@ bool graph_each_in_index(const struct graph *g, const struct sm_root *map, graph
 	if (!graph_get_kind(g, map->bitmap_root, BLOCK_INDEX, &index))
 		return false;
 	for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
-		fn(ctx, map, i, le64_get(index.entry[i].blocknr), le32_get(index.entry[i].nr_free));
+		fn(ctx, &(struct bitmap_entry){ map, i, le64_get(index.entry[i].blocknr), le32_get(index.entry[i].nr_free) });
 	return true;
 }

@@ -150,14 +150,13 @@ struct bitmaps_look {
 	struct own_state *own;
 };
 
-static void look_at_bitmap(void *ctx, const struct sm_root *map, uint64_t index, uint64_t block, uint32_t nr_free)
+static void look_at_bitmap(void *ctx, const struct bitmap_entry *e)
 {
 	const struct bitmaps_look *look = ctx;
 	const struct graph *g = look->super->graph;
 
-	(void)nr_free;
-	if (index < div_up(map->nr_blocks, ENTRIES_PER_BITMAP) && graph_has_other(g, block, BLOCK_BITMAP))
-		note_wrong(g, block, look->own);
+	if (e->i < div_up(e->map->nr_blocks, ENTRIES_PER_BITMAP) && graph_has_other(g, e->block, BLOCK_BITMAP))
+		note_wrong(g, e->block, look->own);
 }
 
 /* Which of the superblock's pointers lead to an intact block of a wrong kind, or of another state? */

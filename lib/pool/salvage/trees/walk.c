@@ -281,11 +281,10 @@ int trees_walk_devices(struct trees *trees, struct err *err)
 	else
 		r = trees_take_given(trees, err);
 	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
-		trees->dev[i].root =
-			open_root(trees, TREE_MAPPING, trees->dev[i].root_block, UINT64_MAX, err);
-		r = trees->dev[i].root == NONE
-			    ? -ENOMEM
-			    : trees_walk_mapping(trees, trees->dev[i].root, err);
+		struct sdevice *d = &trees->dev[i];
+
+		d->root = open_root(trees, TREE_MAPPING, d->root_block, UINT64_MAX, err);
+		r = d->root == NONE ? -ENOMEM : trees_walk_mapping(trees, d->root, err);
 	}
 	return r;
 }

@@ -97,17 +97,16 @@ static void take(struct bitmaps *b, uint64_t index, const struct disk_bitmap *ma
 		b->known[index] = 1;
 }
 
-static void look_at_bitmap(void *ctx, const struct sm_root *root, uint64_t index, uint64_t block, uint32_t nr_free)
+static void look_at_bitmap(void *ctx, const struct bitmap_entry *e)
 {
 	struct bitmaps *b = ctx;
 	struct disk_bitmap map BLOCK_ALIGNED;
 
-	(void)root;
-	bitmaps_note_entry(b, index, nr_free);
+	bitmaps_note_entry(b, e->i, e->nr_free);
 	/* where one is lost, all others are older */
-	if (index < nr_bitmaps(b) && !(b->known && b->known[index]) && graph_get_kind(b->super->graph, block, BLOCK_BITMAP, &map) &&
-	    bitmaps_note(b, index, block, &map, nr_free))
-		take(b, index, &map);
+	if (e->i < nr_bitmaps(b) && !(b->known && b->known[e->i]) && graph_get_kind(b->super->graph, e->block, BLOCK_BITMAP, &map) &&
+	    bitmaps_note(b, e->i, e->block, &map, e->nr_free))
+		take(b, e->i, &map);
 }
 
 enum bitmaps_found bitmaps_read(struct bitmaps *b)

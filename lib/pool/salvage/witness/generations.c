@@ -38,16 +38,14 @@ struct past {
 	struct span span; /* up to the next newer one */
 };
 
-static void set_live(void *ctx, const struct sm_root *root, uint64_t index, uint64_t block, uint32_t nr_free)
+static void set_live(void *ctx, const struct bitmap_entry *e)
 {
 	struct past *p = ctx;
 	struct disk_bitmap map BLOCK_ALIGNED;
-	const uint32_t begin = (uint32_t)index * ENTRIES_PER_BITMAP;
+	const uint32_t begin = (uint32_t)e->i * ENTRIES_PER_BITMAP;
 	const uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, p->graph->nr_blocks - begin);
 
-	(void)root;
-	(void)nr_free;
-	p->lost = p->lost || !graph_get_kind(p->graph, block, BLOCK_BITMAP, &map);
+	p->lost = p->lost || !graph_get_kind(p->graph, e->block, BLOCK_BITMAP, &map);
 	for (uint32_t i = 0; i < nr && !p->lost; i++)
 		if (map.bits[i / 4] >> 2 * (i % 4) & 3)
 			p->live[(begin + i) / 64] |= (uint64_t)1 << (begin + i) % 64;

@@ -16,16 +16,12 @@ static void add_misfit(struct misfits *m, uint64_t block)
 	m->nr++;
 }
 
-static void look_at_bitmap(void *ctx, const struct sm_root *of, uint64_t index, uint64_t block, uint32_t nr_free)
+static void look_at_bitmap(void *ctx, const struct bitmap_entry *e)
 {
 	struct misfits *m = ctx;
-	const struct graph *g = m->super->graph;
 
-	(void)of;
-	(void)index;
-	(void)nr_free;
-	if (graph_has_other(g, block, BLOCK_BITMAP))
-		add_misfit(m, block);
+	if (graph_has_other(m->super->graph, e->block, BLOCK_BITMAP))
+		add_misfit(m, e->block);
 }
 
 /* The children of a node in use: those that do not fit, and leaves without an entry, which only a root may be. */

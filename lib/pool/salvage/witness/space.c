@@ -22,14 +22,11 @@ static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
 	return (pair & 1) << 1 | pair >> 1; /* the lower bit weighs two */
 }
 
-static void add_free(void *ctx, const struct sm_root *map, uint64_t i, uint64_t block, uint32_t nr_free)
+static void add_free(void *ctx, const struct bitmap_entry *e)
 {
 	uint64_t *sum = ctx;
 
-	(void)map;
-	(void)i;
-	(void)block;
-	*sum += nr_free;
+	*sum += e->nr_free;
 }
 
 /*

@@ -63,12 +63,6 @@ static bool is_excess(const struct witness *w, uint32_t stored, uint32_t refs)
 	return refs > stored && !datamap_is_open(w->datamap, stored);
 }
 
-/* Is one of the 32 counts of a word three or more? */
-static bool has_high(uint64_t word)
-{
-	return word & word >> 1 & 0x5555555555555555u;
-}
-
 static void deny_leaf(void *ctx, uint32_t node, const struct view *v)
 {
 	struct witness *w = ctx;
@@ -186,6 +180,14 @@ static void note_over(struct datamap *datamap, uint64_t b)
 		refmap_set(datamap->over, b, 1);
 }
 
+/* Have the 32 data blocks from @b on as many mappings as the map counts, and none of them three or more? */
+static bool word_agrees(const struct data_counts *d, uint64_t b)
+{
+	const uint64_t word = refmap_word(d->refs, b / 32);
+
+	return word == refmap_word(d->stored, b / 32) && !(word & word >> 1 & 0x5555555555555555u);
+}
+
 static void compare_data(const struct witness *w, struct agreement *a)
 {
 	const struct data_counts *d = &w->data;
@@ -194,8 +196,7 @@ static void compare_data(const struct witness *w, struct agreement *a)
 		uint32_t stored, refs;
 
 		/* a bitmap has whole words */
-		if (!(b % 32) && (!d->known[b / ENTRIES_PER_BITMAP] || (refmap_word(d->stored, b / 32) == refmap_word(d->refs, b / 32) &&
-									!has_high(refmap_word(d->refs, b / 32))))) {
+		if (!(b % 32) && (!d->known[b / ENTRIES_PER_BITMAP] || word_agrees(d, b))) {
 			b += 31;
 			continue;
 		}
@@ -221,17 +222,16 @@ struct map_blocks {
 	uint32_t other; /* hold something else that is intact: their writes were lost */
 };
 
-static void note_bitmap(void *ctx, const struct sm_root *map, uint64_t index, uint64_t block, uint32_t nr_free)
+static void note_bitmap(void *ctx, const struct bitmap_entry *e)
 {
 	struct map_blocks *m = ctx;
 	const struct graph *g = m->super->graph;
 
-	(void)nr_free;
-	if (map == &m->super->sb.data_sm && index >= div_up(map->nr_blocks, ENTRIES_PER_BITMAP))
+	if (e->map == &m->super->sb.data_sm && e->i >= div_up(e->map->nr_blocks, ENTRIES_PER_BITMAP))
 		return; /* behind the last one entries mean nothing */
-	m->twice += graph_is_live(g, block);
-	m->twice += count_of(i, NR_SUPER_ROOTS, block && block == m->root[i]);
-	m->other += graph_has_other(g, block, BLOCK_BITMAP);
+	m->twice += graph_is_live(g, e->block);
+	m->twice += count_of(i, NR_SUPER_ROOTS, e->block && e->block == m->root[i]);
+	m->other += graph_has_other(g, e->block, BLOCK_BITMAP);
 }
 
 static void note_map_root(struct map_blocks *m, uint64_t block, uint8_t tree)
