@@ -379,6 +379,15 @@ fixture() {
 	diff <(dump pool) <(dump whole)
 }
 
+@test "thin_repair: a device that was extended, up to the largest, is as good as before, and its holes are not read" {
+	truncate -s 16G pool
+	timeout 60 thin_repair -i pool -o out2 --size auto
+	diff <(dump pool) <(dump out2)
+	zero_block pool "$(mapping_root)"
+	timeout 60 thin_repair -i pool -o out3 --size auto
+	diff <(dump out2) <(dump out3)
+}
+
 @test "thin_repair: the report is also JSON" {
 	need jq
 	zero_block pool "$(device_root 1)"

@@ -91,7 +91,7 @@ static void trees(void)
 				{ .block = NONE, .flags = SN_VIRTUAL } };
 	static uint32_t slot[NR_BLOCKS];
 	struct gap gap = { .node = 3 };
-	struct graph g = { .nr_blocks = NR_BLOCKS, .slot = slot, .node = node, .nr_nodes = 4 };
+	struct graph g = { .nr_blocks = NR_BLOCKS, .nr_counted = NR_BLOCKS, .slot = slot, .node = node, .nr_nodes = 4 };
 	struct super super = { .graph = &g,
 			       .sb = { .data_sm = { .nr_blocks = 1, .bitmap_root = 1 },
 				       .metadata_sm = { .bitmap_root = 2, .nr_allocated = 7 } } };

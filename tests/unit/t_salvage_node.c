@@ -125,7 +125,7 @@ static uint8_t *byte_of(uint32_t i)
 	return (uint8_t *)&block + i;
 }
 
-static struct graph graph = { .nr_blocks = 2003, .nr_data_blocks = UINT64_MAX };
+static struct graph graph = { .nr_blocks = 2003, .nr_counted = 2003, .nr_data_blocks = UINT64_MAX };
 
 static void sound_leaf(void)
 {

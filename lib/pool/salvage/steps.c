@@ -133,6 +133,8 @@ static int rescue(struct tell *tell, struct err *err)
 	r = graph_scan_all(g, err);
 	if (!r)
 		r = super_read_again(super, err);
+	if (!r && super->has_sb)
+		graph_end_before_zeros(g, super->sb.metadata_sm.nr_blocks);
 	if (!r && super->has_sb && !has_given_roots(super))
 		r = witness_take_changes_back(counts, err);
 	if (!r) {

@@ -20,7 +20,7 @@ static int grow(struct graph *g, uint32_t nr, enum block_kind kind)
 		return -ENOMEM;
 	memset(kinds + g->nr_blocks, kind, more);
 	memset(slot + g->nr_blocks, 0xff, more * sizeof(*slot));
-	g->nr_blocks = nr;
+	g->nr_blocks = g->nr_counted = nr;
 	return 0;
 }
 

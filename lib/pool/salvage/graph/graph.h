@@ -116,6 +116,7 @@ struct graph {
 	struct stream stream;
 	uint32_t refused; /* block whose content is not believed, 0: none */
 	uint32_t nr_blocks;
+	uint32_t nr_counted; /* of them by the superblock's metadata map, which is shorter where the device was extended since */
 	bool no_memory; /* for a look at something: nothing may be concluded, salvage_new() ends with -ENOMEM */
 	bool scanned;	/* the whole device was read */
 
@@ -207,6 +208,8 @@ int graph_add_edges(struct graph *g, uint32_t node, const uint32_t *child, uint3
 /* --- strays.c: where the content of a block is --- */
 /* Everything that has not been read yet. */
 int graph_scan_all(struct graph *g, struct err *err);
+/* Behind the metadata, which have @nr_blocks, is nothing but zeros, if that is so: the device was extended since. */
+void graph_end_before_zeros(struct graph *g, uint64_t nr_blocks);
 /* Counts the mappings to data blocks that do not exist (nr_data_blocks), leaf by leaf. */
 void graph_bound(struct graph *g);
 /* Was a field of the node put right, such as its number, though its checksum was right? */
@@ -261,6 +264,11 @@ struct bitmap_entry {
 	uint32_t nr_free; /* entries of the bitmap */
 };
 typedef void graph_bitmap_fn(void *ctx, const struct bitmap_entry *e);
+/*
+ * How many bitmaps the index block @index of a metadata map names, 0: it is not there.  They are fewer than the device has room
+ * for where it was extended, and the kernel has not grown the map since.
+ */
+uint32_t graph_nr_bitmaps(const struct graph *g, uint64_t index);
 /* Calls @fn for each bitmap of a metadata map.  False: its index block is not there. */
 bool graph_each_in_index(const struct graph *g, const struct sm_root *map, graph_bitmap_fn *fn, void *ctx);
 /* And of a data map, whose index is the tree at @node: 0, or -errno where a part of it cannot be read. */

@@ -115,13 +115,30 @@ int graph_each_in_index_tree(const struct graph *g, const struct sm_root *map, u
 	return graph_each_leaf(g, node, sizeof(struct disk_index_entry), call_for_entries, &c, NULL);
 }
 
+/* The kernel leaves the other entries zero. */
+static uint32_t nr_named(const struct graph *g, const struct disk_index *index)
+{
+	uint32_t nr = (uint32_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP);
+
+	while (nr > 1 && !le64_get(index->entry[nr - 1].blocknr))
+		nr--;
+	return nr;
+}
+
+uint32_t graph_nr_bitmaps(const struct graph *g, uint64_t index)
+{
+	struct disk_index d BLOCK_ALIGNED;
+
+	return graph_get_kind(g, index, BLOCK_INDEX, &d) ? nr_named(g, &d) : 0;
+}
+
 bool graph_each_in_index(const struct graph *g, const struct sm_root *map, graph_bitmap_fn *fn, void *ctx)
 {
 	struct disk_index index BLOCK_ALIGNED;
 
 	if (!graph_get_kind(g, map->bitmap_root, BLOCK_INDEX, &index))
 		return false;
-	for (uint32_t i = 0; i < div_up(g->nr_blocks, ENTRIES_PER_BITMAP); i++)
+	for (uint32_t i = 0; i < nr_named(g, &index); i++)
 		fn(ctx, &(struct bitmap_entry){ map, i, le64_get(index.entry[i].blocknr), le32_get(index.entry[i].nr_free) });
 	return true;
 }

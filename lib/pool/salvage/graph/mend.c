@@ -107,10 +107,10 @@ static void clear_unused(uint8_t *block, enum block_kind kind, uint32_t used)
 /* Is the block right when what it does not use is zero?  Then so it is made. */
 static bool mend_unused(const struct graph *g, uint8_t *block, struct mend *m)
 {
-	const uint32_t last = g->nr_blocks % ENTRIES_PER_BITMAP, last_data = (uint32_t)(g->nr_data_blocks % ENTRIES_PER_BITMAP);
+	const uint32_t last = g->nr_counted % ENTRIES_PER_BITMAP, last_data = (uint32_t)(g->nr_data_blocks % ENTRIES_PER_BITMAP);
 	const struct mend all[] = {
 		{ .at = m->at, .unused = BLOCK_NODE },
-		{ .at = m->at, .unused = BLOCK_INDEX, .used = (uint16_t)div_up(g->nr_blocks, ENTRIES_PER_BITMAP) },
+		{ .at = m->at, .unused = BLOCK_INDEX, .used = (uint16_t)div_up(g->nr_counted, ENTRIES_PER_BITMAP) },
 		{ .at = m->at, .unused = BLOCK_BITMAP, .used = (uint16_t)last },
 		{ .at = m->at, .unused = BLOCK_BITMAP, .used = (uint16_t)last_data },
 	};

@@ -10,6 +10,8 @@
 #include "base/overflow.h"
 #include "pool/salvage/graph/graph.h"
 
+#define HOLE_STEP 256 /* blocks: a file is asked for its holes so often */
+
 /*
  * An intact block at the wrong place is used as the block whose number it carries, if that block is
  * not intact itself (two blocks swapped, or one written to the wrong place).  Otherwise only its
@@ -88,6 +90,7 @@ static int place_misnumbered(struct graph *g, struct err *err)
 int graph_scan_all(struct graph *g, struct err *err)
 {
 	CLEANUP(free_ptr) mblock_t *list = NULL;
+	uint64_t data = 0; /* holes of a file are before it */
 	size_t nr = 0;
 	int r;
 
@@ -96,9 +99,16 @@ int graph_scan_all(struct graph *g, struct err *err)
 	list = malloc(sizeof(*list) * g->nr_blocks);
 	if (!list)
 		return err_nomem(err, "salvage: list of blocks");
-	for (uint32_t b = 0; b < g->nr_blocks; b++)
-		if (g->kind[b] <= BLOCK_WANTED)
+	for (uint32_t b = 0; b < g->nr_blocks; b++) {
+		if (b >= data && b % HOLE_STEP == 0)
+			data = io_next_data(g->io, (uint64_t)b * MBLOCK_SIZE) / MBLOCK_SIZE;
+		if (g->kind[b] > BLOCK_WANTED)
+			continue;
+		if (b < data)
+			g->kind[b] = BLOCK_ZERO;
+		else
 			list[nr++] = b;
+	}
 	r = graph_load(g, list, nr, err);
 	if (r < 0)
 		return r;
@@ -114,6 +124,16 @@ static struct moved *find_moved(const struct graph *g, uint32_t block)
 	const size_t k = search_first(i, g->moved.nr, m[i].block >= block);
 
 	return k < g->moved.nr && m[k].block == block ? &m[k] : NULL;
+}
+
+void graph_end_before_zeros(struct graph *g, uint64_t nr_blocks)
+{
+	uint32_t nr = g->nr_blocks;
+
+	while (nr > nr_blocks && g->kind[nr - 1] == BLOCK_ZERO)
+		nr--;
+	if (nr <= nr_blocks)
+		g->nr_blocks = nr;
 }
 
 uint32_t graph_where(const struct graph *g, uint32_t block)

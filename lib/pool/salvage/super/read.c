@@ -16,6 +16,7 @@ void super_set_bound(struct super *super, const struct superblock *sb)
 			o->hint.has_data_block_size  ? o->hint.data_block_size :
 						       0;
 
+	g->nr_counted = sb && sb->metadata_sm.nr_blocks ? (uint32_t)MIN(sb->metadata_sm.nr_blocks, g->nr_blocks) : g->nr_blocks;
 	if (sb && sb->data_sm.nr_allocated <= sb->data_sm.nr_blocks &&
 	    div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) < g->nr_blocks) {
 		g->nr_data_blocks = sb->data_sm.nr_blocks;

@@ -85,7 +85,7 @@ bool super_held_is_short(const struct super *super, bool *any);
 int super_read(struct super *super, struct err *err);
 /* After the scan: block 0 may have been found elsewhere, or a bit of it put right.  0 or -errno. */
 int super_read_again(struct super *super, struct err *err);
-/* The bound for data blocks, as far as it is known: that of superblock @sb, unless NULL, else what the user gave. */
+/* The bounds for data blocks and for blocks of the metadata map, as far as they are known: that of superblock @sb, unless NULL, else what the user gave. */
 void super_set_bound(struct super *super, const struct superblock *sb);
 
 /* --- load.c --- */

@@ -116,7 +116,7 @@ static uint64_t nr_found(const struct counts *counts, uint64_t *most)
 	const struct graph *g = counts->graph;
 	const struct superblock *sb = &counts->super->sb;
 	bool is_known, held, held_details = !sb->held_root;
-	uint64_t nr = nr_of_maps(counts, &is_known) + 1 + div_up(g->nr_blocks, ENTRIES_PER_BITMAP) +
+	uint64_t nr = nr_of_maps(counts, &is_known) + 1 + div_up(g->nr_counted, ENTRIES_PER_BITMAP) +
 		      div_up(sb->data_sm.nr_blocks, ENTRIES_PER_BITMAP) + (sb->metadata_sm.bitmap_root > 0) +
 		      (sb->held_root > 0);
 
@@ -246,7 +246,7 @@ static int search_bitmaps(struct counts *counts, struct err *err)
 	int r = 0;
 
 	/* where the image is cut off, nothing is there to count */
-	for (uint32_t i = 0; !r && i * ENTRIES_PER_BITMAP < g->nr_blocks &&
+	for (uint32_t i = 0; !r && i * ENTRIES_PER_BITMAP < g->nr_counted &&
 			     g->kind[i * ENTRIES_PER_BITMAP] != BLOCK_CUT; i++)
 		r = search_bitmap(counts, i, err);
 	return r;
@@ -274,14 +274,25 @@ static void forget_counts(struct counts *counts)
 
 static int read_bitmaps(struct counts *counts, struct err *err)
 {
-	struct bitmaps bitmaps = { .super = counts->super, .root = &counts->super->sb.metadata_sm, .index = NONE,
-				   .nr_blocks = counts->graph->nr_blocks, .take = take_bitmap, .ctx = counts };
-	const enum bitmaps_found found = bitmaps_read(&bitmaps);
+	struct graph *g = counts->graph;
+	const struct sm_root *root = &counts->super->sb.metadata_sm;
+	const uint32_t nr = graph_nr_bitmaps(g, root->bitmap_root);
+	struct bitmaps bitmaps = { .super = counts->super, .root = root, .index = NONE, .take = take_bitmap, .ctx = counts };
+	enum bitmaps_found found;
 
+	if (nr && nr != div_up(g->nr_counted, ENTRIES_PER_BITMAP))
+		g->nr_counted = MIN(g->nr_blocks, nr * ENTRIES_PER_BITMAP);
+	bitmaps.nr_blocks = g->nr_counted;
+	found = bitmaps_read(&bitmaps);
 	counts->has_other = found == BITMAPS_ODD || found == BITMAPS_OTHER;
 	if (found == BITMAPS_OTHER)
 		forget_counts(counts);
-	return found == BITMAPS_OTHER || found == BITMAPS_LOST ? search_bitmaps(counts, err) : 0;
+	if (found == BITMAPS_OTHER || found == BITMAPS_LOST)
+		return search_bitmaps(counts, err);
+	/* nothing behind the map is in use */
+	for (uint32_t b = nr * ENTRIES_PER_BITMAP; b < g->nr_blocks; b++)
+		counts->count[b] = 0;
+	return 0;
 }
 
 int counts_read(struct counts *counts, struct err *err)
