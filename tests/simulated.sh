@@ -31,7 +31,7 @@ seed=${1:-${SEED:-$(date +%s)}} few=5 many=10 bounds='--doubts 28 --missed 12'
 [ -z "${LONG:-}" ] || many=150
 [ -z "$sanitizer" ] || few=1 many=4 bounds='--doubts 50 --missed 40'
 pools=${2:-$many}
-echo 1..11
+echo 1..12
 simulated "a simulated pool is sound, each count in it is right, and thin_dump and thin_repair tell what it is" \
 	"$seed" $((few * 2)) --undamaged
 for fixed in 2001 2003; do
@@ -47,6 +47,7 @@ done <<-EOF
 	2042 9:two a superblock is older, too, where the later state lost a leaf
 	2023 8:foreign_blocks a device without mappings that is later than the superblock is another pool's
 	2102 1:older_superblock a superblock of which a commit that was not completed wrote over a block may be an older one
+	4001 0:two a superblock may be older than a state that shares no device with it, if that is later and a device's root was written over
 	2059 1:lost_writes a state that nothing joins with the superblock may not be the pool's
 EOF
 # shellcheck disable=SC2086 # two options

@@ -12,6 +12,7 @@ pool, nobody can know.  doubts: exit status 1, although all is back.  Mappings: 
 of them that are back nowhere; and wrong ones.
 """
 import argparse
+import copy
 import json
 import os
 import random
@@ -130,7 +131,7 @@ class Trials:
     def __init__(self, seed, folder):
         self.seed = seed
         self.sound, self.damaged, self.result, self.mixed = (folder / n for n in ("sound", "damaged", "result", "mixed"))
-        self.counts = {kind: Counter() for kind in ["undamaged", *KINDS]}
+        self.counts = {kind: Counter() for kind in ["undamaged", *KINDS, "two_hosts"]}
 
     def begin(self, number):
         self.number, rng = number, random.Random("%d.%d" % (self.seed, number))
@@ -170,10 +171,31 @@ class Trials:
 
     def damage(self, kind):
         rng = random.Random("%d.%d.%s" % (self.seed, self.number, kind))
-        case = Case(rng, self.pool, self.image, bytes(self.other.image))
-        words, now = getattr(case, kind)(), bytes(case.now)
-        if not words or now == self.image:
-            return
+        if kind == "two_hosts":
+            words, now = self.use_at_once(rng)
+        else:
+            case = Case(rng, self.pool, self.image, bytes(self.other.image))
+            words, now = getattr(case, kind)(), bytes(case.now)
+        if words and now != self.image:
+            self.try_out(kind, words, now, rng)
+
+    def use_at_once(self, rng):
+        """Two hosts write to the pool, and neither knows what the other does.  The pool is that of the last one."""
+        users, now, words = [User(copy.deepcopy(self.pool), rng, 12) for _ in range(2)], bytearray(self.image), []
+        try:
+            for user in users * rng.choice([1, 2, 4, 8]):
+                for _ in range(rng.randint(1, 3)):
+                    user.act()
+                user.pool.commit()
+                for b in [*user.pool.written, 0]:
+                    now[b * BLOCK:(b + 1) * BLOCK] = user.pool.image[b * BLOCK:(b + 1) * BLOCK]
+                words.append("%d blocks" % len(user.pool.written))
+        except NoSpace:
+            return None, self.image
+        self.pool, self.image, self.mappings = user.pool, bytes(user.pool.image), user.pool.mappings()
+        return "they write %s in turn" % ", ".join(words), bytes(now)
+
+    def try_out(self, kind, words, now, rng):
         options = []
         if not has_superblock(now):  # LVM knows these
             options = ["--data-block-size", str(self.pool.data_block_size), "--nr-data-blocks", str(self.pool.data.nr)]
@@ -242,7 +264,7 @@ def main():
         for number in [int(pool)] if pool else range(a.pools):
             trials.begin(number)
             trials.undamaged()
-            for k in [] if a.undamaged else [kind] if kind else KINDS:
+            for k in [] if a.undamaged else [kind] if kind else [*KINDS, "two_hosts"]:  # which goes on with the pool
                 trials.damage(k)
         return 0 if trials.table(a) else 1
 

@@ -10,6 +10,7 @@ import os
 import struct
 import sys
 from bisect import bisect_left, bisect_right
+from functools import partial
 from itertools import chain
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle"))
@@ -126,11 +127,12 @@ class SpaceMap:
         return self.bitmaps[i], PER_BITMAP - self.used[i], part.index(0) if 0 in part else len(part)
 
     def bitmap(self, i):
-        def pack(block):
-            bits = bytes(BITS[c] if c < LARGE else BITS[LARGE] for c in self.part(i)).ljust(PER_BITMAP, b"\0")
-            packed = bytes(a | b << 2 | c << 4 | d << 6 for a, b, c, d in zip(*(bits[at::4] for at in range(4))))
-            return seal(struct.pack("<IIQ", 0, 0, block) + packed, SALT_BITMAP)
-        return Content(self.name + " bitmap", pack)
+        return Content(self.name + " bitmap", partial(self.pack_bitmap, i))
+
+    def pack_bitmap(self, i, block):
+        bits = bytes(BITS[c] if c < LARGE else BITS[LARGE] for c in self.part(i)).ljust(PER_BITMAP, b"\0")
+        packed = bytes(a | b << 2 | c << 4 | d << 6 for a, b, c, d in zip(*(bits[at::4] for at in range(4))))
+        return seal(struct.pack("<IIQ", 0, 0, block) + packed, SALT_BITMAP)
 
 
 class Pool:

@@ -241,7 +241,7 @@ static int try_other_state(struct state *state, struct err *err)
 	state->own = NULL;
 	if (!r)
 		r = counts_read(counts, err);
-	if (!r && ((other && !(has_map && state->after == UNRELATED)) || state->after == COMES_AFTER) && roots_agree(counts)) {
+	if (!r && ((other && !(has_map && state->after <= LATER_UNRELATED)) || state->after == COMES_AFTER) && roots_agree(counts)) {
 		replace_state(state, &own);
 		return 0;
 	}
@@ -250,7 +250,7 @@ static int try_other_state(struct state *state, struct err *err)
 	state->outdated &= super_has_other_index(super);
 	/* one block that was written to a wrong place explains an index that is not there */
 	state->outdated |= state->after == COMES_AFTER ||
-			   (state->after == MAY_COME_AFTER && (look_for.nr_wrong > 1 || !super_has_other_index(super)));
+			   ((state->after == MAY_COME_AFTER || state->after == LATER_UNRELATED) && (look_for.nr_wrong > 1 || !super_has_other_index(super)));
 	return r;
 }
 

@@ -13,7 +13,7 @@
 #include "base/bits.h"
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage/state/state.h"
+#include "pool/salvage/state/order.h"
 
 #define MAX_COMPARED 128 /* number of states that are compared with each other */
 #define MAX_ROWS     4	 /* number of states that are taken for such as were written anew */
@@ -45,56 +45,6 @@ static void limit_rows(struct vec *states)
 			st[i].row = nr++ < MAX_ROWS;
 }
 
-/* The states that are compared. */
-struct order {
-	struct graph *g;
-	struct pool_state *st;
-	size_t nr_whole, nr; /* those in which nothing was reused, and all */
-	uint8_t *known; /* a byte a pair: what is known of is_before(); NULL: there are too many */
-};
-
-enum { NOT_ASKED, IS_BEFORE, IS_NOT };
-
-/* Was @a written before @b, by what the details of both say?  Nothing is written before an empty pool that fills the front. */
-static bool is_before(const struct order *o, const struct pool_state *a, const struct pool_state *b)
-{
-	uint8_t *known;
-
-	if (!o->known || !a->dated || !b->dated || a == b)
-		return false;
-	if (a->row && !a->sum.devices)
-		return true;
-	known = &o->known[(size_t)(a - o->st) * o->nr + (size_t)(b - o->st)];
-	if (*known == NOT_ASKED)
-		*known = details_precede(o->g, o->g->slot[a->details_root], o->g->slot[b->details_root]) ? IS_BEFORE : IS_NOT;
-	return *known == IS_BEFORE;
-}
-
-/*
- * May @b have followed on @a?  What only @b has was written up to its index block, or so many blocks @behind it: a commit writes its
- * index block last, but for a few bitmaps.  Where @b lies in front of @a, it was also written behind the index block of @a, before
- * the device's end or an activation.
- */
-static bool follows(const struct order *o, const struct pool_state *a, const struct pool_state *b, uint32_t behind)
-{
-	const bool in_front = b->index < a->index;
-
-	for (uint32_t w = 0; w <= (o->g->nr_blocks - 1) / 64; w++)
-		for (uint64_t only = b->live[w] & ~a->live[w]; only; only &= only - 1) {
-			const uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(only);
-
-			if (at > b->index + behind && !(in_front && at > a->index))
-				return false;
-		}
-	return !is_before(o, b, a);
-}
-
-/* Did @b come after @a, and cannot @a have come after @b? */
-static bool is_newer(const struct order *o, const struct pool_state *a, const struct pool_state *b)
-{
-	return follows(o, a, b, 0) && !follows(o, b, a, BEHIND_INDEX);
-}
-
 /*
  * Do two states have a node of mappings in common?  Unrelated ones have none, unless one is empty.
  */
@@ -121,21 +71,6 @@ struct reach {
 	bool clash; /* a part of @b is named as something that it is not */
 };
 
-static bool is_part_of_tree(const struct graph *g, uint32_t b)
-{
-	const uint32_t i = node_of(g, b);
-
-	return i != NONE && (g->node[i].tree == TREE_MAPPING || g->node[i].tree == TREE_EMPTY);
-}
-
-/* Does the @k-th pointer of the node lead to what should be there? */
-static bool names_part(const struct graph *g, const struct snode *n, uint32_t k)
-{
-	const struct edge *e = &g->edge[n->edge + k];
-
-	return n->flags & SN_LEAF ? is_part_of_tree(g, e->block) : e->node != NONE && e->node == node_of(g, e->block);
-}
-
 static void reach_children(struct reach *r, const struct snode *n)
 {
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
@@ -143,7 +78,7 @@ static void reach_children(struct reach *r, const struct snode *n)
 
 		if (e->block == NONE || r->g->kind[e->block] < BLOCK_NODE) /* a lost one may be anything */
 			continue;
-		if (names_part(r->g, n, k)) {
+		if (order_names_part(r->g, n, k)) {
 			if (!bits_get(r->named, e->block))
 				r->todo[r->nr++] = e->block;
 			bits_set_word(r->named, e->block, 1);
@@ -223,7 +158,7 @@ static bool are_related(struct graph *g, const struct pool_state *a, const struc
  */
 static bool is_made_over(const struct order *o, const struct pool_state *a, const struct pool_state *b)
 {
-	return b->row && ((!a->row && !has_common(o->g, a, b) && !(are_related(o->g, a, b) && follows(o, b, a, BEHIND_INDEX))) ||
+	return b->row && ((!a->row && !has_common(o->g, a, b) && !(are_related(o->g, a, b) && order_follows(o, b, a, BEHIND_INDEX))) ||
 			  was_overwritten(o->g, a, b));
 }
 
@@ -231,7 +166,7 @@ static bool is_made_over(const struct order *o, const struct pool_state *a, cons
 static bool went_on_from(const struct order *o, const struct pool_state *a, const struct pool_state *b)
 {
 	return a->row && a->dated && b->dated && a->sum.mappings && b->sum.mappings && !fall_between(a, b).clock &&
-	       follows(o, a, b, BEHIND_INDEX) && has_common(o->g, a, b) && !was_overwritten(o->g, b, a);
+	       order_follows(o, a, b, BEHIND_INDEX) && has_common(o->g, a, b) && !was_overwritten(o->g, b, a);
 }
 
 struct named {
@@ -300,7 +235,7 @@ static const struct pool_state *find_newest(const struct order *o)
 		if (&st[i] != best && went_on_from(o, best, &st[i]))
 			best = &st[i];
 	for (size_t i = 0; i < o->nr_whole; i++)
-		if (&st[i] != best && is_newer(o, best, &st[i]))
+		if (&st[i] != best && order_is_newer(o, best, &st[i]))
 			best = &st[i];
 	return best;
 }
@@ -321,7 +256,7 @@ static bool is_spoilt(const struct order *o, const struct pool_state *best)
 	bool found = false;
 
 	for (const struct pool_state *a = o->st + o->nr_whole; a < o->st + o->nr && !found; a++)
-		found = !is_newer(o, a, best) && (!a->dated || !fall_between(best, a).clock) && !is_made_over(o, a, best) &&
+		found = !order_is_newer(o, a, best) && (!a->dated || !fall_between(best, a).clock) && !is_made_over(o, a, best) &&
 			!is_gone_since(o, a, best);
 	return found;
 }
@@ -353,124 +288,6 @@ static bool has_rival(const struct order *o, const struct pool_state *best)
 	return own && foreign;
 }
 
-/* Does an internal node that only state @a has lead to a part of @b?  That a top level names one may be by chance. */
-static bool shares_trees(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
-{
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
-
-		if (n->tree != TREE_MAPPING || n->flags & SN_LEAF || n->block == NONE || !bits_get(a->live, n->block) || bits_get(b->live, n->block))
-			continue;
-		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			const struct edge *e = &g->edge[n->edge + k];
-
-			if (e->block != NONE && e->node != NONE && e->node == node_of(g, e->block) && bits_get(b->live, e->block))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* The state with that index block, or NULL. */
-static const struct pool_state *find_state(const struct order *o, uint64_t index)
-{
-	for (size_t i = 0; i < o->nr; i++)
-		if (o->st[i].index == index)
-			return &o->st[i];
-	return NULL;
-}
-
-/* The node of the superblock's own details.  NONE: they are not there. */
-static uint32_t own_details(const struct order *o, const struct superblock *own)
-{
-	const uint32_t i = node_of(o->g, own->details_root);
-
-	return i != NONE && o->g->node[i].tree == TREE_DETAILS ? i : NONE;
-}
-
-/* Do they tell of a device that is in state @b, too?  @later: not one of the first, which are alike in all pools. */
-static bool shares_device(const struct order *o, const struct superblock *own, const struct pool_state *b, bool later)
-{
-	const uint32_t details = own_details(o, own);
-
-	return details != NONE && b->dated && details_share_device(o->g, details, o->g->slot[b->details_root], later);
-}
-
-/* Do they tell of devices? */
-static bool has_devices(const struct order *o, const struct superblock *own)
-{
-	const uint32_t details = own_details(o, own);
-	struct details_sum sum = { 0 };
-
-	return details != NONE && !details_add(o->g, details, &sum, NULL) && sum.devices;
-}
-
-/*
- * Which blocks of word @w, a bit each, did no state use but @a and @best?  Where @best is in front of @a nothing tells: then states were
- * written over that may have.
- */
-static uint64_t never_used(const struct order *o, const struct pool_state *a, const struct pool_state *best, uint32_t w)
-{
-	uint64_t used = a && a->index < best->index ? 0 : UINT64_MAX;
-
-	for (const struct pool_state *st = o->st; st < o->st + o->nr; st++)
-		used |= st == a || st == best ? 0 : st->live[w];
-	return ~used;
-}
-
-/*
- * Was one of the blocks that the superblock's state @a (NULL: it is not there) names, and that hold something else that is intact, written
- * since?  @best uses it, or no state does whose content it may be, if a write was lost.
- */
-static bool wrote_over(const struct order *o, const struct own_state *own, const struct pool_state *a, const struct pool_state *best)
-{
-	for (uint32_t w = 0; w <= (o->g->nr_blocks - 1) / 64; w++)
-		if (own->wrong[w] && own->wrong[w] & (best->live[w] | never_used(o, a, best, w)))
-			return true;
-	for (uint32_t i = 0; a && i < o->g->nr_nodes; i++) {
-		const struct snode *n = &o->g->node[i];
-
-		if (n->block == NONE || !bits_get(a->live, n->block) || bits_get(best->live, n->block))
-			continue;
-		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			const uint32_t b = o->g->edge[n->edge + k].block;
-
-			if (b != NONE && o->g->kind[b] >= BLOCK_NODE && !names_part(o->g, n, k) &&
-			    (bits_get(best->live, b) || never_used(o, a, best, b / 64) >> b % 64 & 1))
-				return true;
-		}
-	}
-	return false;
-}
-
-/*
- * Did @best come after the superblock's state, of which something was reused?  A commit reuses nothing of the one before: so a later
- * superblock was written to nowhere.  A later time or transaction tells; else the place.  Where it may have been either way, the kernel
- * seldom went back to the front in between.
- */
-static enum succession succession(const struct order *o, const struct own_state *of, const struct pool_state *best)
-{
-	const struct superblock *own = of->sb;
-	const uint64_t index = own->metadata_sm.bitmap_root;
-	const struct pool_state *a = find_state(o, index);
-	const bool later = best->dated && (best->sum.time > own->time || best->sum.transaction > own->transaction_id);
-
-	if (!(a && a != best && shares_trees(o->g, a, best)) && !shares_device(o, own, best, true))
-		return has_devices(o, own) && best->dated && !shares_device(o, own, best, false) ? UNRELATED :
-		       wrote_over(o, of, a, best) ? MAY_COME_AFTER : COMES_BEFORE;
-	if (best->reused)
-		return COMES_BEFORE;
-	if (!a && later)
-		return COMES_AFTER;
-	if (!a) /* something intact in the place of its index block was written since, or to a wrong place */
-		return index < o->g->nr_blocks && o->g->kind[index] >= BLOCK_NODE && wrote_over(o, of, NULL, best) ? MAY_COME_AFTER : COMES_BEFORE;
-	if (a == best) /* or its index block is what was reused */
-		return later && a->map_root != own->mapping_root && a->details_root != own->details_root ? COMES_AFTER : COMES_BEFORE;
-	if (later || (follows(o, a, best, 0) && !follows(o, best, a, BEHIND_INDEX)))
-		return COMES_AFTER;
-	return (best->index > a->index || (a->dated && !is_before(o, best, a))) && wrote_over(o, of, a, best) ? MAY_COME_AFTER : COMES_BEFORE;
-}
-
 struct newest order_newest(struct graph *g, struct vec *states, const struct own_state *own)
 {
 	struct order o = { .g = g, .st = states->data, .nr = states->nr };
@@ -486,6 +303,6 @@ struct newest order_newest(struct graph *g, struct vec *states, const struct own
 	found.state = find_newest(&o);
 	found.spoilt = is_spoilt(&o, found.state);
 	found.rival = has_rival(&o, found.state);
-	found.after = own ? succession(&o, own, found.state) : COMES_BEFORE;
+	found.after = own ? order_succession(&o, own, found.state) : COMES_BEFORE;
 	return found;
 }

@@ -13,6 +13,7 @@ enum roots_source {
 
 enum succession {
 	UNRELATED,    /* they have no tree and no device in common */
+	LATER_UNRELATED, /* so it is, but the other one has a later time or transaction, and wrote over a block of the first */
 	COMES_BEFORE, /* or nothing tells, as one of the two is not there */
 	MAY_COME_AFTER,
 	COMES_AFTER,
