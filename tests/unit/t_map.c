@@ -252,12 +252,12 @@ static void fill(struct plan *p, const struct extent *e, size_t nr)
 
 static void neighbours_in_the_source_are_one_piece(void)
 {
-	const struct extent e[] = { { 0, 65536, 196608, EXTENT_DATA, 0 },
-				    { 65536, 65536, 0, EXTENT_DATA, 0 },
-				    { 131072, 65536, 131072, EXTENT_DATA, 0 },
-				    { 196608, 65536, 65536, EXTENT_DATA, 0 },
-				    { 262144, 65536, 262144, EXTENT_ORIGIN, 0 },
-				    { 327680, 1000, 0, EXTENT_ZERO, 0 } };
+	const struct extent e[] = { { .at = 0, .len = 65536, .from = 196608, .kind = EXTENT_DATA },
+				    { .at = 65536, .len = 65536, .from = 0, .kind = EXTENT_DATA },
+				    { .at = 131072, .len = 65536, .from = 131072, .kind = EXTENT_DATA },
+				    { .at = 196608, .len = 65536, .from = 65536, .kind = EXTENT_DATA },
+				    { .at = 262144, .len = 65536, .from = 262144, .kind = EXTENT_ORIGIN },
+				    { .at = 327680, .len = 1000, .from = 0, .kind = EXTENT_ZERO } };
 	struct plan p = { 0 };
 
 	fill(&p, e, 6);
@@ -274,10 +274,10 @@ static void neighbours_in_the_source_are_one_piece(void)
 
 static void long_extents_are_cut(void)
 {
-	const struct extent e[] = { { 0, 3000000, 196608, EXTENT_DATA, 0 },
-				    { 3000000, 100, 3196608, EXTENT_DATA, 0 },
-				    { 3000100, 5000000, 0, EXTENT_ZERO, 0 },
-				    { 8000100, 262144, 0, EXTENT_DATA, 0 } };
+	const struct extent e[] = { { .at = 0, .len = 3000000, .from = 196608, .kind = EXTENT_DATA },
+				    { .at = 3000000, .len = 100, .from = 3196608, .kind = EXTENT_DATA },
+				    { .at = 3000100, .len = 5000000, .from = 0, .kind = EXTENT_ZERO },
+				    { .at = 8000100, .len = 262144, .from = 0, .kind = EXTENT_DATA } };
 	bool any;
 	int i;
 

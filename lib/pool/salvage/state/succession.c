@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Did the newest state that was found come after the superblock, of whose state something was reused? */
-#include <stdlib.h>
-
 #include "base/bits.h"
+#include "base/vec.h"
 #include "pool/salvage/state/order.h"
 
 /* Does an internal node that only state @a has lead to a part of @b?  That a top level names one may be by chance. */
@@ -134,8 +133,18 @@ static bool wrote_over_root(const struct order *o, const struct superblock *own,
 
 	if (top != NONE && o->g->node[top].tree == TREE_TOP && details != NONE && !details_read(o->g, details, &l.details, NULL))
 		(void)graph_each_device(o->g, top, look_at_device, &l);
-	free(l.details.data);
+	free_vec(&l.details);
 	return l.found;
+}
+
+/* The same of states with nothing in common: one may be of another pool, which was on the device before. */
+static enum succession without_common(const struct order *o, const struct own_state *of, const struct pool_state *a,
+				      const struct pool_state *best, bool later)
+{
+	if (!has_devices(o, of->sb) || !best->dated || shares_device(o, of->sb, best, false))
+		return wrote_over(o, of, a, best) ? MAY_COME_AFTER : COMES_BEFORE;
+	/* or all devices were deleted since; what was written anew was there after the other pool */
+	return later && a && !a->row && (wrote_over(o, of, a, best) || wrote_over_root(o, of->sb, a, best)) ? LATER_UNRELATED : UNRELATED;
 }
 
 enum succession order_succession(const struct order *o, const struct own_state *of, const struct pool_state *best)
@@ -146,10 +155,7 @@ enum succession order_succession(const struct order *o, const struct own_state *
 	const bool later = best->dated && (best->sum.time > own->time || best->sum.transaction > own->transaction_id);
 
 	if (!(a && a != best && shares_trees(o->g, a, best)) && !shares_device(o, own, best, true))
-		return has_devices(o, own) && best->dated && !shares_device(o, own, best, false) ?
-			       (later && a && !a->row && (wrote_over(o, of, a, best) || wrote_over_root(o, own, a, best)) ? LATER_UNRELATED :
-															     UNRELATED) :
-		       wrote_over(o, of, a, best) ? MAY_COME_AFTER : COMES_BEFORE;
+		return without_common(o, of, a, best, later);
 	if (best->reused)
 		return COMES_BEFORE;
 	if (!a && later)
