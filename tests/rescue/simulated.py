@@ -200,12 +200,14 @@ class Trials:
         if not has_superblock(now):  # LVM knows these
             options = ["--data-block-size", str(self.pool.data_block_size), "--nr-data-blocks", str(self.pool.data.nr)]
             options += rng.choice([[], ["--transaction-id", str(struct.unpack_from("<Q", self.image, 48)[0])]])
+        size = len(now)
         self.damaged.write_bytes(now)
         if kind != "cut_off" and random.Random("%d.%d.%s, longer" % (self.seed, self.number, kind)).random() < 0.25:
-            os.truncate(self.damaged, LONGER)
+            size = LONGER
+            os.truncate(self.damaged, size)
         status, back = self.repair(self.damaged, *options)
         self.counts[kind]["trials"] += 1
-        if self.damaged.read_bytes().rstrip(b"\0") != now.rstrip(b"\0"):
+        if self.damaged.read_bytes() != now.ljust(size, b"\0"):
             self.found(kind, "the input is not the same any more", words)
         if status in (0, 1):
             self.judge(self.counts[kind], kind, words, now, status, back[0])

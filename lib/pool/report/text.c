@@ -141,7 +141,7 @@ static void put_roots(const struct super *super, const char *what, struct outbuf
 /* Why another state may be the pool's. */
 static const char *newer_text(const struct salvage *s)
 {
-	if (s->super.has_sb && (s->state.after == MAY_COME_AFTER || s->state.after == LATER_UNRELATED))
+	if (s->super.has_sb && may_come_after(s->state.after))
 		return "the superblock may be one that was written earlier: another state on the device may be newer; --list-roots lists its roots\n";
 	return s->state.rival ? "without an intact superblock it is not known whether the pool was in this state or in another that is "
 				"there: devices may be as they were before, or have changes that were not completed; "

@@ -135,10 +135,12 @@ uint32_t graph_nr_bitmaps(const struct graph *g, uint64_t index)
 bool graph_each_in_index(const struct graph *g, const struct sm_root *map, graph_bitmap_fn *fn, void *ctx)
 {
 	struct disk_index index BLOCK_ALIGNED;
+	uint32_t nr;
 
 	if (!graph_get_kind(g, map->bitmap_root, BLOCK_INDEX, &index))
 		return false;
-	for (uint32_t i = 0; i < nr_named(g, &index); i++)
+	nr = nr_named(g, &index);
+	for (uint32_t i = 0; i < nr; i++)
 		fn(ctx, &(struct bitmap_entry){ map, i, le64_get(index.entry[i].blocknr), le32_get(index.entry[i].nr_free) });
 	return true;
 }

@@ -250,7 +250,7 @@ static int try_other_state(struct state *state, struct err *err)
 	state->outdated &= super_has_other_index(super);
 	/* one block that was written to a wrong place explains an index that is not there */
 	state->outdated |= state->after == COMES_AFTER ||
-			   ((state->after == MAY_COME_AFTER || state->after == LATER_UNRELATED) && (look_for.nr_wrong > 1 || !super_has_other_index(super)));
+			   (may_come_after(state->after) && (look_for.nr_wrong > 1 || !super_has_other_index(super)));
 	return r;
 }
 
@@ -372,17 +372,14 @@ bool state_newer_may_be_lost(const struct state *state)
 	const struct counts *counts = state->counts;
 	const struct graph *g = counts->graph;
 	uint32_t end = g->nr_blocks; /* of what was ever written: all behind it is zero, and nothing names it */
-	bool found = false;
 
 	if (state->anew)
 		return false;
 	/* a state without its index block lost that, and there may be its place */
 	while (end > 1 && counts->super->sb.metadata_sm.bitmap_root && g->kind[end - 1] == BLOCK_ZERO && !counts->found[end - 1])
 		end--;
-	for (uint32_t b = 1; b < end && !found; b++)
-		found = g->kind[b] >= BLOCK_ZERO && g->kind[b] <= BLOCK_IO_ERROR &&
-			(!counts->has_counts || counts->counts_searched || !counts->count[b] || counts->count[b] == COUNT_UNKNOWN);
-	return found;
+	return any_of(i, end - 1, g->kind[i + 1] >= BLOCK_ZERO && g->kind[i + 1] <= BLOCK_IO_ERROR &&
+					  (counts->counts_searched || !counts_in_use(counts, i + 1)));
 }
 
 /* A node of @tree in use that lacks a parent, as a root does when the superblock is lost.  NONE: there is none. */

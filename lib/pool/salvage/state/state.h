@@ -19,6 +19,11 @@ enum succession {
 	COMES_AFTER,
 };
 
+static inline bool may_come_after(enum succession s)
+{
+	return s == MAY_COME_AFTER || s == LATER_UNRELATED;
+}
+
 /* The superblock's state, which may be one of those on the device. */
 struct own_state {
 	const struct superblock *sb;

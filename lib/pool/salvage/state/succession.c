@@ -13,12 +13,9 @@ static bool shares_trees(const struct graph *g, const struct pool_state *a, cons
 
 		if (n->tree != TREE_MAPPING || n->flags & SN_LEAF || n->block == NONE || !bits_get(a->live, n->block) || bits_get(b->live, n->block))
 			continue;
-		for (uint32_t k = 0; k < n->nr_edges; k++) {
-			const struct edge *e = &g->edge[n->edge + k];
-
-			if (e->block != NONE && e->node != NONE && e->node == node_of(g, e->block) && bits_get(b->live, e->block))
+		for (uint32_t k = 0; k < n->nr_edges; k++)
+			if (order_names_part(g, n, k) && bits_get(b->live, g->edge[n->edge + k].block))
 				return true;
-		}
 	}
 	return false;
 }
@@ -57,11 +54,16 @@ static bool has_devices(const struct order *o, const struct superblock *own)
 	return details != NONE && !details_add(o->g, details, &sum, NULL) && sum.devices;
 }
 
+/* Does @st have a later time or transaction than the superblock? */
+static bool is_later(const struct superblock *own, const struct pool_state *st)
+{
+	return st->dated && (st->sum.time > own->time || st->sum.transaction > own->transaction_id);
+}
+
 /* Is @st later than the superblock's state @a, and was it written between that and @best? */
 static bool is_between(const struct superblock *own, const struct pool_state *a, const struct pool_state *st, const struct pool_state *best)
 {
-	return a && a->index < st->index && st->index < best->index && st->dated &&
-	       (st->sum.time > own->time || st->sum.transaction > own->transaction_id);
+	return a && a->index < st->index && st->index < best->index && is_later(own, st);
 }
 
 /*
@@ -139,12 +141,13 @@ static bool wrote_over_root(const struct order *o, const struct superblock *own,
 
 /* The same of states with nothing in common: one may be of another pool, which was on the device before. */
 static enum succession without_common(const struct order *o, const struct own_state *of, const struct pool_state *a,
-				      const struct pool_state *best, bool later)
+				      const struct pool_state *best)
 {
 	if (!has_devices(o, of->sb) || !best->dated || shares_device(o, of->sb, best, false))
 		return wrote_over(o, of, a, best) ? MAY_COME_AFTER : COMES_BEFORE;
 	/* or all devices were deleted since; what was written anew was there after the other pool */
-	return later && a && !a->row && (wrote_over(o, of, a, best) || wrote_over_root(o, of->sb, a, best)) ? LATER_UNRELATED : UNRELATED;
+	return is_later(of->sb, best) && a && !a->row && (wrote_over(o, of, a, best) || wrote_over_root(o, of->sb, a, best)) ?
+		       LATER_UNRELATED : UNRELATED;
 }
 
 enum succession order_succession(const struct order *o, const struct own_state *of, const struct pool_state *best)
@@ -152,10 +155,10 @@ enum succession order_succession(const struct order *o, const struct own_state *
 	const struct superblock *own = of->sb;
 	const uint64_t index = own->metadata_sm.bitmap_root;
 	const struct pool_state *a = find_state(o, index);
-	const bool later = best->dated && (best->sum.time > own->time || best->sum.transaction > own->transaction_id);
+	const bool later = is_later(own, best);
 
 	if (!(a && a != best && shares_trees(o->g, a, best)) && !shares_device(o, own, best, true))
-		return without_common(o, of, a, best, later);
+		return without_common(o, of, a, best);
 	if (best->reused)
 		return COMES_BEFORE;
 	if (!a && later)
