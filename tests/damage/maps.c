@@ -155,9 +155,29 @@ static void count_low(void)
 	set_pair(entry_with(2), 0);
 }
 
+/* One more than the entry has: --value, or the last that has one. */
 static void count_high(void)
 {
-	set_pair(entry_with(2), 1);
+	const char *large = g.metadata ? "metadata-overflow" : "data-overflow";
+	const uint64_t e = entry_with(2);
+	const le32 three = le32_make(3);
+	uint32_t i, *count;
+	mblock_t b;
+
+	switch (get_pair(e)) {
+	case 2:
+		set_pair(e, 1);
+		break;
+	case 1:
+		insert_entry(named_tree(large)->leaf[0].block, e, &three);
+		set_pair(e, 3);
+		break;
+	default:
+		b = find_entry(large, (long)e, &i);
+		count = (uint32_t *)value_of(block_at(b), i);
+		put32(count, le32_get(*(le32 *)count) + 1);
+		seal(b, SALT_NODE);
+	}
 }
 
 static void leak(void)

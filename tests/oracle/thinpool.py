@@ -110,6 +110,7 @@ class Pool:
         self.findings = []
         self.refs = Counter()  # of metadata blocks: edges that point at them
         self.data_refs = Counter()  # of data blocks: entries of distinct leaves
+        self.unshared = set()  # data blocks that were mapped since the last snapshot
         self.use = {}  # block -> what it is used as
         self.nodes = {}
         self.devices = {}  # id -> (entries, details)
@@ -204,6 +205,8 @@ class Pool:
             if kind == "device":
                 for v in values:
                     self.data_refs[u64(v, 0) >> 24] += 1
+                    if u64(v, 0) & 0xffffff >= self.sb.time:
+                        self.unshared.add(u64(v, 0) >> 24)
             if kind == "top":  # one reference an entry, however many roots reach this leaf
                 for v in values:
                     self.edge(u64(v, 0), "device", None, None, (), root=True)
@@ -405,6 +408,8 @@ class Pool:
             s, c = stored.get(at, 0), computed.get(at, 0)
             if s < c:
                 self.found(FATAL, "count-low", map=name, block=at, stored=s, computed=c)
+            elif s == c + 1 and c and name == "data" and self.sb.time and at not in self.unshared:
+                self.found(WARN, "leak-data", block=at)  # a discard was under way
             elif s > c and c:
                 self.found(FATAL, "count-high", map=name, block=at, stored=s, computed=c)
             elif s > c:

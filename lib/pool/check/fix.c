@@ -12,7 +12,7 @@
 /*
  * Counts the leaks among the first @nr entries of a bitmap, those of blocks that exist; bits past
  * the map's end belong to no block.  A count of 3 or more also has an overflow entry, which
- * cannot be removed in place.
+ * cannot be removed in place: that of a block that is still mapped stays.
  */
 static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uint64_t nr,
 		       uint64_t *leaks)
@@ -20,9 +20,9 @@ static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uin
 	for (unsigned i = 0; i < nr; i++) {
 		unsigned a = was[i / 4] >> 2 * (i % 4) & 3, b = is[i / 4] >> 2 * (i % 4) & 3;
 
-		if (a == b)
+		if (!a || b)
 			continue;
-		if (a == 3 || b)
+		if (a == 3)
 			return err_set(
 				x->err, -EUCLEAN,
 				"leaked blocks with large reference counts cannot be freed in "
@@ -30,6 +30,14 @@ static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uin
 		++*leaks;
 	}
 	return 0;
+}
+
+/* Large counts of blocks that are mapped stay as they are. */
+static void keep_large(const uint8_t *was, uint8_t *is)
+{
+	for (unsigned i = 0; i < ENTRIES_PER_BITMAP; i++)
+		if ((was[i / 4] >> 2 * (i % 4) & 3) == 3 && is[i / 4] >> 2 * (i % 4) & 3)
+			is[i / 4] |= (uint8_t)(3 << 2 * (i % 4));
 }
 
 static int fix_bitmap(struct fix *x, const struct check_map *m, uint64_t i, uint64_t *leaks)
@@ -43,6 +51,7 @@ static int fix_bitmap(struct fix *x, const struct check_map *m, uint64_t i, uint
 	if (r)
 		return r;
 	refmap_to_bitmap(m->counts, i, bits, &used, &first_free);
+	keep_large(bm->bits, bits);
 	if (!memcmp(bits, bm->bits, sizeof(bits)))
 		return 0;
 	if (!x->write)

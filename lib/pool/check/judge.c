@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/bits.h"
 #include "base/search.h"
 #include "pool/check/map_check.h"
 
@@ -120,6 +121,11 @@ static void found_count(struct map_check *m, struct joined *j, enum finding_kind
 	f->expected = expected;
 }
 
+static bool is_one_more(uint64_t stored, uint64_t expected)
+{
+	return expected && stored == expected + 1;
+}
+
 static void judge_count(struct map_check *m, struct joined *j, uint64_t begin, uint64_t len,
 			uint64_t stored, uint64_t expected)
 {
@@ -127,8 +133,25 @@ static void judge_count(struct map_check *m, struct joined *j, uint64_t begin, u
 		found_count(m, j, FOUND_COUNT_LOW, begin, len, stored, expected);
 	else if (!expected && stored)
 		found_count(m, j, FOUND_LEAK, begin, len, stored, expected);
+	else if (is_one_more(stored, expected) && m->unshared)
+		for (uint64_t b = begin; b < begin + len; b++)
+			found_count(m, j, bits_get(m->unshared, b) ? FOUND_COUNT_HIGH : FOUND_LEAK, b, 1, stored, expected);
 	else if (stored > expected)
 		found_count(m, j, FOUND_COUNT_HIGH, begin, len, stored, expected);
+}
+
+/* Has a data block, which snapshots may have shared, one count more than mappings? */
+static bool any_one_more(const struct map_check *m, const struct joined *j)
+{
+	if (m->area != AREA_DATA_MAP || !m->c->out->sb.time)
+		return false;
+	for (size_t i = 0; i < j->nr_diffs; i++)
+		if (is_one_more(j->diff[i].pair, j->diff[i].expected))
+			return true;
+	for (size_t i = 0; i < j->nr_large; i++)
+		if (j->large[i].block < m->nr_blocks && is_one_more(j->large[i].count, refmap_get(m->counts, j->large[i].block)))
+			return true;
+	return false;
 }
 
 static void judge_diffs(struct map_check *m, struct joined *j, bool tree_sound)
@@ -267,6 +290,8 @@ int check_map_judge(struct map_check *m, bool tree_sound)
 	struct joined j = { 0 };
 	int r = join(m, &j);
 
+	if (!r && any_one_more(m, &j))
+		r = check_find_unshared(m);
 	if (!r) {
 		judge_diffs(m, &j, tree_sound);
 		judge_large(m, &j);

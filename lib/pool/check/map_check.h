@@ -47,6 +47,7 @@ struct map_check {
 	_Atomic uint64_t nr_extra; /* index entries beyond the map */
 	_Atomic bool bad_bitmap;
 	bool all_large;
+	uint64_t *unshared; /* check_find_unshared(); or NULL */
 };
 
 static inline struct finding check_map_finding(const struct map_check *m, enum finding_kind kind)
@@ -59,6 +60,9 @@ static inline struct finding check_map_finding(const struct map_check *m, enum f
 int check_walk_large(struct map_check *m, bool *sound);
 /* Reads the tree again and keeps all of its entries: only when some are missing. */
 int check_reread_large(struct map_check *m);
+
+/* unshared.c: fills m->unshared, a bit for each data block that was mapped since the last snapshot and so was never shared.  0 or -errno */
+int check_find_unshared(struct map_check *m);
 
 /*
  * judge.c: after all bitmaps have been compared and the tree of large counts has been walked (@tree_sound:

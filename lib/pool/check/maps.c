@@ -46,6 +46,7 @@ static void map_end(struct map_check *m)
 		free(m->part[i].large);
 	}
 	free(m->part);
+	free(m->unshared);
 }
 
 /* --- comparing a bitmap --- */

@@ -163,9 +163,9 @@ static void put_references(const struct finding *f, struct outbuf *out)
 
 static void put_leaked(const struct finding *f, struct outbuf *out)
 {
-	outbuf_str(out, f->area == AREA_DATA_MAP ? "leaked by a crash or power cut; the pool is sound, but "
-						   "the space cannot be used"
-						 : "leaked, the space is lost");
+	outbuf_str(out, f->area != AREA_DATA_MAP ? "leaked, the space is lost" :
+			f->expected ? "held by a discard that a crash or power cut ended; the pool is sound, but the space is never freed" :
+				      "leaked by a crash or power cut; the pool is sound, but the space cannot be used");
 }
 
 static_assert(FOUND_SB_UNFINISHED - FOUND_SB_ALL_ZERO == SB_UNFINISHED - SB_ALL_ZERO &&
