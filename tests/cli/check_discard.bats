@@ -75,3 +75,18 @@ make_pool() { # TIME DEVICES
 	"$damage" pool count-high --value 11
 	run -1 thin_check pool
 }
+
+@test "thin_repair: a sound pool with any number of leaked blocks, as a long discard leaves them, is called whole, also without its superblock's checksum" {
+	make_pool 3 4
+	for b in $(seq 30 99); do "$damage" pool leak --value "$b"; done
+	"$damage" pool nr-allocated --value 75
+	"$damage" pool nr-free --value $((16320 - 75))
+	run -0 --separate-stderr thin_check pool
+	[ "$(grep -c warning <<<"$stderr")" -eq 1 ] || { echo "$stderr"; return 1; }
+	for recipe in '' superblock-csum; do
+		[ -z "$recipe" ] || "$damage" pool $recipe
+		rm -f out
+		run -0 --separate-stderr thin_repair -i pool -o out --size auto
+		diff whole <(thin_dump out)
+	done
+}

@@ -17,6 +17,31 @@ dump() { thin_dump --no-shared "$1"; }
 u64_at() { od -An -tu8 -j"$2" -N8 "$1" | tr -d ' '; }
 zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc status=none; }
 
+# What vgcfgbackup writes of a pool at transaction 4 that has these devices.
+text() { # DEVICE...
+	echo 'vg { id = "000000-0000-0000-0000-0000-0000-000000" seqno = 1 extent_size = 128 logical_volumes {'
+	echo 'pool { segment_count = 1 segment1 { start_extent = 0 extent_count = 9000 type = "thin-pool" metadata = "m" pool = "d" transaction_id = 4 chunk_size = 128 } }'
+	for d; do
+		echo "thin$d { segment_count = 1 segment1 { start_extent = 0 extent_count = 1000 type = \"thin\" thin_pool = \"pool\" transaction_id = 1 device_id = $d } }"
+	done
+	echo '} }'
+}
+
+# A pool at a transaction that has these devices, with one block each.
+make_pool() { # TRANSACTION DEVICE...
+	local n=0
+	{
+		echo "<superblock uuid=\"\" time=\"0\" transaction=\"$1\" version=\"2\" data_block_size=\"128\" nr_data_blocks=\"9000\">"
+		shift
+		for d; do
+			echo "<device dev_id=\"$d\" mapped_blocks=\"1\" transaction=\"0\" creation_time=\"0\" snap_time=\"0\">"
+			echo "<single_mapping origin_block=\"0\" data_block=\"$((n++))\" time=\"0\"/></device>"
+		done
+		echo '</superblock>'
+	} >xml
+	thin_restore -q -i xml -o pool --size 256K
+}
+
 @test "thin_repair: --vg-backup reads transaction, block size and size from LVM's backup" {
 	cp lvm/meta.img pool
 	dump pool >before.xml
@@ -53,14 +78,6 @@ zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc st
 }
 
 @test "thin_repair: the only device of LVM's text that is lacking gets what lacks a device, where top level and details are lost" {
-	text() { # DEVICE...
-		echo 'vg { id = "000000-0000-0000-0000-0000-0000-000000" seqno = 1 extent_size = 128 logical_volumes {'
-		echo 'pool { segment_count = 1 segment1 { start_extent = 0 extent_count = 9000 type = "thin-pool" metadata = "m" pool = "d" transaction_id = 4 chunk_size = 128 } }'
-		for d; do
-			echo "thin$d { segment_count = 1 segment1 { start_extent = 0 extent_count = 1000 type = \"thin\" thin_pool = \"pool\" transaction_id = 1 device_id = $d } }"
-		done
-		echo '} }'
-	}
 	local root
 	{
 		echo '<superblock uuid="" time="0" transaction="4" version="2" data_block_size="128" nr_data_blocks="9000">'
@@ -82,4 +99,43 @@ zero_block() { dd if=/dev/zero of="$1" bs=4096 seek="$2" count=1 conv=notrunc st
 	run --separate-stderr thin_repair -i pool -o out2 --size auto --vg-backup vg
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *"its id is lost; this number is invented"* ]] || { echo "$stderr"; return 1; }
+}
+
+@test "thin_repair: a superblock more than one transaction behind LVM's text may be of an older state" {
+	text 1 2 >vg
+	make_pool 2 1 2
+	repair --size auto --vg-backup vg
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"the superblock has transaction 2, not 4: it may be of an older state"* ]] || { echo "$stderr"; return 1; }
+	for t in 3 4 5; do # LVM may have been interrupted; or the text is older
+		rm -f pool out
+		make_pool $t 1 2
+		repair --size auto --vg-backup vg
+		[ "$status" -eq 0 ] || { echo "$t: $stderr"; return 1; }
+	done
+}
+
+@test "thin_repair: devices of LVM's text that do not come back, and others that do, are named" {
+	make_pool 4 1 3
+	cp pool sound
+	text 1 2 3 >vg
+	repair --size auto --vg-backup vg
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 2: LVM's text has it, but nothing of it was found"* ]] || { echo "$stderr"; return 1; }
+	text 1 >vg # an intact superblock's device was made without LVM
+	rm out
+	repair --size auto --vg-backup vg
+	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
+	zero_block pool 0
+	rm out
+	repair --size auto --vg-backup vg
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 3: LVM's text does not have it: it may be of an older state"* ]] || { echo "$stderr"; return 1; }
+	cp sound pool # trees without an id may be those that are lacking
+	for b in "$(u64_at pool 320)" "$(u64_at pool 328)"; do zero_block pool "$b"; done
+	text 1 3 >vg
+	rm out
+	repair --size auto --vg-backup vg
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"device 1: LVM's text has it; one of the trees whose ids are lost may be its"* ]] || { echo "$stderr"; return 1; }
 }

@@ -197,6 +197,9 @@ void put_super(const struct salvage *s, struct outbuf *out)
 	if (s->trees.uncertain || (s->assign.unconfirmed && !s->tell.mappings_back))
 		outbuf_str(out, "some parts could belong to more than one device: check them "
 				"before use\n");
+	for (size_t i = 0; i < MAX_DOUBTS; i++)
+		if (tell_doubt(&s->tell, i))
+			outbuf_printf(out, "%s\n", tell_doubt(&s->tell, i));
 }
 
 static const char *tree_text(uint8_t tree)

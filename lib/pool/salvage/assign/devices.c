@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "base/order.h"
 #include "pool/salvage/assign/gaps.h"
 
 static bool in_lost_top(const struct trees *trees, uint32_t id)
@@ -37,12 +36,6 @@ static uint32_t youngest_top(const struct ages *ages)
 	return age;
 }
 
-/* Has LVM's text a device @id?  All, where there is no text. */
-static bool is_known(const struct salvage_options *opt, uint32_t id)
-{
-	return !opt->ids || bsearch(&id, opt->ids, opt->nr_ids, sizeof(id), order_u32);
-}
-
 static int add_without_root(struct trees *trees, uint32_t id, bool guess, struct err *err)
 {
 	const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE, .root = NONE,
@@ -64,7 +57,7 @@ static int add_guesses(struct ages *ages, struct err *err)
 	youngest = youngest_top(ages);
 	for (size_t i = 0; i < ages->old_roots.nr && !r; i++)
 		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(trees, o[i].dev_id) &&
-		    is_known(&ages->super->opt, o[i].dev_id) && !trees_find_device(trees, o[i].dev_id) &&
+		    super_may_have_device(ages->super, o[i].dev_id) && !trees_find_device(trees, o[i].dev_id) &&
 		    node_of(g, o[i].root) != NONE && o[i].age <= youngest)
 			r = add_without_root(trees, o[i].dev_id, true, err);
 	return r;

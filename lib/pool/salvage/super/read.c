@@ -2,8 +2,10 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /* Reads the superblock. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "base/overflow.h"
 #include "pool/salvage/super/super.h"
 
@@ -33,6 +35,13 @@ void super_set_bound(struct super *super, const struct superblock *sb)
 	}
 	if (g->nr_data_blocks != UINT64_MAX)
 		g->nr_data_blocks = MIN(g->nr_data_blocks, MAX_NR_DATA_BLOCKS);
+}
+
+bool super_may_have_device(const struct super *super, uint32_t id)
+{
+	const struct salvage_options *o = &super->opt;
+
+	return !o->ids || bsearch(&id, o->ids, o->nr_ids, sizeof(id), order_u32);
 }
 
 static void apply_given_roots(struct super *super)

@@ -82,6 +82,8 @@ bool super_held_is_lost(const struct super *super);
 void super_mark_held(const struct super *super);
 /* Is a part of what was marked lost?  *any: a part is there, besides details. */
 bool super_held_is_short(const struct super *super, bool *any);
+/* Has LVM's text a device @id?  All, where there is no text. */
+bool super_may_have_device(const struct super *super, uint32_t id);
 int super_read(struct super *super, struct err *err);
 /* After the scan: block 0 may have been found elsewhere, or a bit of it put right.  0 or -errno. */
 int super_read_again(struct super *super, struct err *err);

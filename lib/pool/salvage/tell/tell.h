@@ -17,6 +17,7 @@ struct tell {
 	struct state *state;
 	struct assign *assign;
 	struct values *values;
+	uint32_t doubts;    /* a bit for each that holds: tell_doubt() */
 	bool mappings_back; /* all mappings of all devices; details or fields may be rebuilt */
 	bool lossless, intact;
 	bool found_is_live; /* assign_found_is_live() */
@@ -25,6 +26,9 @@ struct tell {
 
 /* --- verdict.c --- */
 int tell_judge(struct tell *tell, struct err *err);
+#define MAX_DOUBTS 32
+/* Doubt @i in words, if the result may not be the last state of the pool for that reason; NULL: it is not, or another line of the report tells it. */
+const char *tell_doubt(const struct tell *tell, size_t i);
 bool tell_device_is_whole(const struct tell *tell, uint32_t dev_id);
 /*
  * Do numbers confirm what was found for the device?  If not, a node that would do in no other place may all the same belong to something that

@@ -183,6 +183,7 @@ static bool only_held_is_short(const struct tell *tell)
 /*
  * How many data blocks without a mapping may crashes have leaked?  None if a node in use lacks a parent, if writes were
  * lost, or if parts were found without both maps: they may be older copies.  Where only a part of the held metadata snapshot is lost, they are its.
+ * A discard may be of any length: where all trees are whole, and details and metadata map agree with them, nothing else can have been there.
  */
 static uint64_t max_leaked(const struct tell *tell)
 {
@@ -191,7 +192,7 @@ static uint64_t max_leaked(const struct tell *tell)
 
 	if (!trees->nr_devs || datamap->has_other)
 		return 0;
-	if (trees_fit_details(trees) && only_held_is_short(tell))
+	if (trees_fit_details(trees) && (only_held_is_short(tell) || (!trees->gaps.nr && !nr_lost_writes(tell) && is_proved_by_metadata(datamap))))
 		return UINT64_MAX;
 	return datamap->agrees.orphans || nr_lost_writes(tell) || (trees_have_filled(trees) && lacks_both_maps(tell)) ?
 		       0 : MAX_LEAKED;
@@ -201,8 +202,10 @@ static uint64_t max_leaked(const struct tell *tell)
  * Has a device a root that is also below another node?  In the kernel's trees a root never becomes a child, nor a child a
  * root: it was taken for one where the metadata map is lost, and the data map does not count who shares a leaf.
  */
-static bool has_child_for_root(const struct trees *trees)
+static bool has_child_for_root(const struct tell *tell)
 {
+	const struct trees *trees = tell->trees;
+
 	graph_mark_children(trees->graph, SN_LIVE);
 	for (size_t i = 0; i < trees->nr_devs; i++) {
 		const struct sdevice *d = &trees->dev[i];
@@ -256,8 +259,9 @@ static bool names_other_id(const struct trees *trees, const struct snode *n)
  * Where the top level is lost: is the id of a device wrong?  So it is in details whose keys do not ascend, and where the top level, which was
  * denied for another reason, has another id for the tree.
  */
-static bool ids_are_doubtful(const struct trees *trees)
+static bool ids_are_doubtful(const struct tell *tell)
 {
+	const struct trees *trees = tell->trees;
 	const struct graph *g = trees->graph;
 	bool doubtful = false;
 
@@ -273,24 +277,88 @@ static bool ids_are_doubtful(const struct trees *trees)
 	return doubtful;
 }
 
-/* The result may not be the last state of the pool. */
-static bool state_is_doubtful(const struct tell *tell)
+static bool is_uncertain(const struct tell *tell)
 {
-	const struct trees *trees = tell->trees;
-	const struct datamap *datamap = tell->datamap;
-	const struct state *state = tell->state;
+	return tell->trees->uncertain;
+}
 
-	return trees->uncertain || trees->super->other_root || state_has_newer(state) || shares_too_much(tell) || has_child_for_root(trees) ||
-	       trees_are_exchanged(trees) || tell->values->mapping_is_later ||
-	       state->over.found || datamap->agrees.excess || datamap->agrees.strange ||
-	       tell->values->other_transaction || parts_are_doubtful(tell) || ids_are_doubtful(trees) ||
-	       counts_are_doubtful(tell) || time_is_doubtful(tell) || has_unknown_twin(tell) ||
-	       (nr_lost_writes(tell) > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts)) ||
-	       (nr_lost_writes(tell) && !counts_are_whole(tell->counts) && counts_are_others(tell->counts)) ||
-	       ((datamap->agrees.surplus || tell->assign->unconfirmed) &&
-		!is_proved_by_data(tell)) ||
-	       (datamap->agrees.surplus && (!details_are_back(trees) || counts_are_whole(datamap->counts))) ||
-	       datamap->agrees.missing > max_leaked(tell);
+static bool is_unproved(const struct tell *tell)
+{
+	return (tell->datamap->agrees.surplus || tell->assign->unconfirmed) && !is_proved_by_data(tell);
+}
+
+static bool has_surplus(const struct tell *tell)
+{
+	return tell->datamap->agrees.surplus && (!details_are_back(tell->trees) || counts_are_whole(tell->counts));
+}
+
+/* Do the trees contradict a map, or the superblock them? */
+static bool is_contradicted(const struct tell *tell)
+{
+	const struct agreement *a = &tell->datamap->agrees;
+
+	return a->excess || a->strange || a->missing > max_leaked(tell) || parts_are_doubtful(tell) || has_surplus(tell);
+}
+
+/* Is another state than that of the result on the device, or known of? */
+static bool has_other_state(const struct tell *tell)
+{
+	return tell->super->other_root || tell->state->over.found || tell->values->is_older || state_has_newer(tell->state);
+}
+
+static bool writes_are_lost_with_maps(const struct tell *tell)
+{
+	return nr_lost_writes(tell) > 1 && lacks_both_maps(tell) && !counts_add_up(tell->counts);
+}
+
+static bool map_is_of_others(const struct tell *tell)
+{
+	return nr_lost_writes(tell) && !counts_are_whole(tell->counts) && counts_are_others(tell->counts);
+}
+
+static bool has_later_mapping(const struct tell *tell)
+{
+	return tell->values->mapping_is_later;
+}
+
+static bool is_exchanged(const struct tell *tell)
+{
+	return trees_are_exchanged(tell->trees);
+}
+
+/* Why the result may not be the last state of the pool. Those without words have a line in the report that tells more. */
+static const struct {
+	bool (*holds)(const struct tell *tell);
+	const char *text;
+} doubts[] = {
+	{ has_other_state, NULL },
+	{ is_contradicted, NULL },
+	{ is_uncertain, NULL },
+	{ is_unproved, NULL },
+	{ shares_too_much, "a device shares mappings that are later than its last snapshot: they may be another device's" },
+	{ has_child_for_root, "the root of a device is also a part of a tree: the device may have another's mappings" },
+	{ is_exchanged, "two devices have the numbers of mappings that the details of each other say: their trees may have been exchanged" },
+	{ has_later_mapping, "a mapping is later than the superblock and all devices: the devices may be older than the trees" },
+	{ ids_are_doubtful, "the top-level mapping tree is lost, and an id in the details is wrong: a device may come back under another's" },
+	{ counts_are_doubtful, "details of devices are lost, and what else could tell whether all mappings are back is lost or contradicts them" },
+	{ time_is_doubtful, "the device of the last snapshot is not there: it was deleted, or the devices are older than the superblock" },
+	{ has_unknown_twin, "a device of which no details are left shares all its mappings: they may be older" },
+	{ writes_are_lost_with_maps, "writes were lost, and both space maps: the devices may be older than the superblock" },
+	{ map_is_of_others, "writes were lost, and the metadata space map is of another state: the devices may be, too" },
+};
+
+const char *tell_doubt(const struct tell *tell, size_t i)
+{
+	return i < ARRAY_SIZE(doubts) && tell->doubts >> i & 1 ? doubts[i].text : NULL;
+}
+
+static uint32_t find_doubts(const struct tell *tell)
+{
+	uint32_t found = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(doubts); i++)
+		found |= (uint32_t)doubts[i].holds(tell) << i;
+	return found;
 }
 
 /* Was a node put where it is only likely to belong? */
@@ -351,7 +419,7 @@ static bool mappings_are_back(const struct tell *tell, uint8_t *memo)
 {
 	const struct trees *trees = tell->trees;
 
-	if (has_bad(tell->graph) || state_is_doubtful(tell))
+	if (has_bad(tell->graph) || tell->values->lacks_device || tell->doubts)
 		return false;
 	for (size_t i = 0; i < trees->nr_devs; i++)
 		if (!device_is_back(tell, &trees->dev[i], memo))
@@ -372,6 +440,7 @@ int tell_judge(struct tell *tell, struct err *err)
 
 	if (!memo)
 		return err_nomem(err, "recovered mappings");
+	tell->doubts = find_doubts(tell);
 	tell->mappings_back = mappings_are_back(tell, memo);
 	tell->lossless = tell->mappings_back && !tell->values->header_invented &&
 			 details_are_back(tell->trees);
@@ -385,7 +454,7 @@ bool tell_device_is_whole(const struct tell *tell, uint32_t dev_id)
 	CLEANUP(free_ptr) uint8_t *memo = calloc((size_t)tell->graph->nr_nodes + 1, 1);
 	const struct sdevice *d = trees_find_device(tell->trees, dev_id);
 
-	return memo && d && !state_is_doubtful(tell) && device_is_back(tell, d, memo);
+	return memo && d && !tell->doubts && device_is_back(tell, d, memo);
 }
 
 bool tell_device_is_confirmed(const struct tell *tell, const struct sdevice *d)

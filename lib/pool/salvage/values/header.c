@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/overflow.h"
+#include "base/search.h"
 #include "pool/salvage/values/values.h"
 
 #define LIKELY_TRANSACTIONS 1000000 /* greatest distance of a damaged one to the newest device's */
@@ -69,6 +70,21 @@ static int header_block_size(struct values *values, struct err *err)
 	return 0;
 }
 
+/*
+ * Does the superblock have another transaction than the user or LVM, @known, says?  LVM's text may be one ahead of a pool, and not more; the user may
+ * change that of an intact superblock.
+ */
+static bool has_other_transaction(const struct super *super, const struct pool_overrides *known)
+{
+	const uint64_t transaction = super->sb.transaction_id;
+
+	if (!super->has_sb || !known->has_transaction)
+		return false;
+	if (super->sb_repair != SB_NOT_REPAIRED)
+		return known->transaction != transaction;
+	return known == &super->opt.hint && known->transaction > transaction && known->transaction - transaction > 1;
+}
+
 static void header_transaction(struct values *values)
 {
 	const struct super *super = values->super;
@@ -83,10 +99,11 @@ static void header_transaction(struct values *values)
 			newest = MAX(newest, trees->dev[i].info.transaction);
 			any = true;
 		}
-	if (super->has_sb && super->sb_repair != SB_NOT_REPAIRED && known->has_transaction && known->transaction != super->sb.transaction_id) {
-		values->other_transaction = true;
-		outbuf_printf(&values->header_notes, "the damaged superblock has transaction %llu, not %llu: it may be of an older state\n",
-			      (unsigned long long)super->sb.transaction_id, (unsigned long long)known->transaction);
+	if (has_other_transaction(super, known)) {
+		values->is_older = true;
+		outbuf_printf(&values->header_notes, "the%s superblock has transaction %llu, not %llu: it may be of an older state\n",
+			      super->sb_repair != SB_NOT_REPAIRED ? " damaged" : "", (unsigned long long)super->sb.transaction_id,
+			      (unsigned long long)known->transaction);
 	}
 	if (o->given.has_transaction) {
 		values->info.transaction = o->given.transaction;
@@ -113,6 +130,36 @@ static void header_transaction(struct values *values)
 			      "accepts only its own: --transaction-id N sets it; it is "
 			      "transaction_id in /etc/lvm/backup\n",
 			      (unsigned long long)values->info.transaction);
+	}
+}
+
+/*
+ * A pool has the devices of the LVM text that is at its transaction.  An intact superblock's may have more, which were made without LVM; otherwise
+ * these are of another state.
+ */
+static void compare_devices(struct values *values)
+{
+	const struct super *super = values->super;
+	const struct salvage_options *o = &super->opt;
+	const struct trees *trees = values->trees;
+	const bool any_more = super->has_sb && super->sb_repair == SB_NOT_REPAIRED;
+	const bool nameless = any_of(i, trees->nr_devs, trees->dev[i].id_invented);
+
+	if (!o->ids || o->hint.transaction != values->info.transaction)
+		return;
+	for (size_t i = 0; i < o->nr_ids; i++)
+		if (!trees_find_device(trees, o->ids[i])) {
+			values->lacks_device = true;
+			outbuf_printf(&values->header_notes, "device %u: LVM's text has it%s\n", o->ids[i],
+				      nameless ? "; one of the trees whose ids are lost may be its" : ", but nothing of it was found");
+		}
+	for (size_t i = 0; i < trees->nr_devs && !any_more; i++) {
+		const struct sdevice *d = &trees->dev[i];
+
+		if (d->id_invented || super_may_have_device(super, d->info.dev_id))
+			continue;
+		values->is_older = true;
+		outbuf_printf(&values->header_notes, "device %u: LVM's text does not have it: it may be of an older state\n", d->info.dev_id);
 	}
 }
 
@@ -177,6 +224,7 @@ int values_make_header(struct values *values, struct err *err)
 	values->info.version = THIN_VERSION;
 	values->info.has_version = true;
 	header_transaction(values);
+	compare_devices(values);
 	header_nr_data(values);
 	values->info.time = MAX(super->sb.time, trees_newest_time(values->trees));
 	newest = newest_mapping(values->trees);

@@ -14,7 +14,8 @@ struct values {
 	struct outbuf header_notes; /* what was missing from the superblock */
 	bool header_invented;
 	bool mapping_is_later; /* than the superblock and all details: its time is wrong */
-	bool other_transaction; /* the user or LVM knows another one than the damaged superblock's, which then is older */
+	bool is_older;	   /* by the transaction that the user or LVM knows, or by a device that LVM does not have */
+	bool lacks_device; /* that LVM's text has */
 };
 
 /* --- header.c --- */
