@@ -18,7 +18,7 @@
 
 #define FORCED	  100000 /* margin of a node that lacks as many parents as there are places, and more: its score */
 #define MAX_PAIRS ((size_t)24 << 20) /* beyond so many only those with a positive score are kept */
-#define MAX_NEAR  64 /* overlapping options that are looked at again */
+#define MAX_NEAR  64u /* overlapping options that are looked at again */
 
 /* --- all options --- */
 
@@ -95,7 +95,7 @@ static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool p
 			v = hear(a, k, p);
 		if (positive && !p->one && v.score <= 0)
 			continue;
-		if (vec_put(out, (struct choice){ k, i, 0, v.score, v.says, 0 }))
+		if (vec_put(out, (struct choice){ .cand = k, .place = i, .score = v.score, .says = v.says }))
 			return -ENOMEM;
 	}
 	return 0;
@@ -124,33 +124,32 @@ static int by_cand(const void *pa, const void *pb, void *ctx)
 	return ORDER(a->place, b->place);
 }
 
-/* Positions of the options, by candidate and by place. */
+/* Gives each candidate and each place its options. */
 static int index_options(struct assignment *a)
 {
-	a->first_opt = calloc((size_t)a->nr_cands + 2, sizeof(*a->first_opt));
-	a->first_of = calloc((size_t)a->nr_places + 2, sizeof(*a->first_of));
+	uint32_t nr = 0;
+
 	a->of_place = malloc(((size_t)a->nr_opts + 1) * sizeof(*a->of_place));
 	a->taken = malloc(((size_t)a->nr_opts + 1) * sizeof(*a->taken));
-	if (!a->first_opt || !a->first_of || !a->of_place || !a->taken)
+	if (!a->of_place || !a->taken)
 		return -ENOMEM;
+	for (uint32_t c = 0; c < a->nr_cands; c++)
+		a->cand[c].twin = c;
 	for (uint32_t i = 0; i < a->nr_opts; i++) {
-		a->first_opt[a->opt[i].cand + 1]++;
-		a->first_of[a->opt[i].place + 1]++;
-	}
-	for (uint32_t i = 0; i < a->nr_cands; i++)
-		a->first_opt[i + 1] += a->first_opt[i];
-	for (uint32_t i = 0; i < a->nr_places; i++)
-		a->first_of[i + 1] += a->first_of[i];
-	for (uint32_t i = 0; i < a->nr_opts; i++) {
-		struct choice *o = &a->opt[i];
+		struct candidate *c = &a->cand[a->opt[i].cand];
 
-		o->rank = a->place[o->place].nr_taken++;
-		a->of_place[a->first_of[o->place] + o->rank] = i;
+		if (!c->opt)
+			c->opt = &a->opt[i];
+		c->end = &a->opt[i + 1];
+		a->opt[i].rank = a->place[a->opt[i].place].nr_opts++;
 	}
 	for (uint32_t i = 0; i < a->nr_places; i++) {
-		a->place[i].taken = a->taken + a->first_of[i];
-		a->place[i].nr_taken = 0;
+		a->place[i].opt = a->of_place + nr;
+		a->place[i].taken = a->taken + nr;
+		nr += a->place[i].nr_opts;
 	}
+	for (uint32_t i = 0; i < a->nr_opts; i++)
+		a->place[a->opt[i].place].opt[a->opt[i].rank] = i;
 	return 0;
 }
 
@@ -184,12 +183,12 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 	int32_t worst = 0;
 
 	*nr = 0;
-	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
-		if (!chain_may_take(a, &a->opt[o]))
+	for (const struct choice *o = a->cand[cand].opt; o < a->cand[cand].end; o++) {
+		if (!chain_may_take(a, o))
 			continue;
 		if (*nr == refs)
-			return worst - a->opt[o].score;
-		worst = a->opt[o].score;
+			return worst - o->score;
+		worst = o->score;
 		++*nr;
 	}
 	return FORCED + SURE_MARGIN + worst;
@@ -198,8 +197,8 @@ static int32_t margin_of(const struct assignment *a, uint32_t cand, uint32_t *nr
 /* Has another node than @cand just as many mappings as the device of @place? */
 static bool has_other(const struct assignment *a, uint32_t place, uint32_t cand)
 {
-	for (uint32_t k = a->first_of[place]; k < a->first_of[place + 1]; k++) {
-		const struct choice *c = &a->opt[a->of_place[k]];
+	for (uint32_t k = 0; k < a->place[place].nr_opts; k++) {
+		const struct choice *c = &a->opt[a->place[place].opt[k]];
 
 		if (c->cand != cand && a->cand[c->cand].refs && c->score >= evidence[EV_COUNT].points &&
 		    assign_may_take(a, c))
@@ -230,9 +229,7 @@ static bool may_be_inherited(const struct assignment *a, uint32_t cand)
 	uint32_t nr = 0;
 	bool rival = false;
 
-	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
-		const struct choice *c = &a->opt[o];
-
+	for (const struct choice *c = a->cand[cand].opt; c < a->cand[cand].end; c++) {
 		if (!a->place[c->place].one || !assign_may_take(a, c))
 			continue;
 		if (nr++ < refs)
@@ -257,13 +254,13 @@ static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 	uint32_t nr = 0;
 	bool has = true, others_denied = true;
 
-	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++) {
-		if (!chain_may_take(a, &a->opt[o]))
+	for (const struct choice *o = a->cand[cand].opt; o < a->cand[cand].end; o++) {
+		if (!chain_may_take(a, o))
 			continue;
 		if (nr++ < refs)
-			has &= (a->opt[o].says & SAYS_CERTAIN) != 0;
+			has &= (o->says & SAYS_CERTAIN) != 0;
 		else
-			others_denied &= (a->opt[o].says & SAYS_DENIED) != 0;
+			others_denied &= (o->says & SAYS_DENIED) != 0;
 	}
 	return margin >= FORCED ||
 	       (margin >= SURE_MARGIN && (others_denied || (has && !may_be_inherited(a, cand))));
@@ -272,17 +269,16 @@ static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 /* Nodes that overlap the node just placed have one option less. */
 static int push_near(struct assignment *a, struct heap *h, const struct choice *o)
 {
-	uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1];
-	uint32_t at = begin + o->rank, lo = at - begin > MAX_NEAR ? at - MAX_NEAR : begin, nr;
+	const struct place *p = &a->place[o->place];
 	const struct snode *n = assign_node(a, o->cand);
+	uint32_t nr;
 
-	for (uint32_t i = lo; i < end; i++) {
-		uint32_t c = a->opt[a->of_place[i]].cand;
+	for (uint32_t i = o->rank - MIN(o->rank, MAX_NEAR); i < p->nr_opts; i++) {
+		uint32_t c = a->opt[p->opt[i]].cand;
 
-		if (!a->place[o->place].one && assign_node(a, c)->first > n->last)
+		if (!p->one && assign_node(a, c)->first > n->last)
 			break;
-		if (i == at || !a->cand[c].refs || !is_counted(a, c) ||
-		    assign_node(a, c)->last < n->first)
+		if (i == o->rank || !a->cand[c].refs || !is_counted(a, c) || assign_node(a, c)->last < n->first)
 			continue;
 		if (heap_push(h, (struct heap_entry){ margin_of(a, c, &nr), c }))
 			return -ENOMEM;
@@ -293,12 +289,13 @@ static int push_near(struct assignment *a, struct heap *h, const struct choice *
 /* Takes the best options of @cand that there are; those of a group only where its @leader, unless NONE, went. */
 static int take_options(struct assignment *a, struct heap *h, uint32_t cand, uint32_t leader)
 {
-	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1] && a->cand[cand].refs; o++) {
-		if (leader == NONE ? !chain_may_take(a, &a->opt[o])
-				   : !has_taken(a, leader, a->opt[o].place) || !assign_may_take(a, &a->opt[o]))
+	const struct candidate *c = &a->cand[cand];
+
+	for (struct choice *o = c->opt; o < c->end && c->refs; o++) {
+		if (leader == NONE ? !chain_may_take(a, o) : !has_taken(a, leader, o->place) || !assign_may_take(a, o))
 			continue;
-		assign_take(a, &a->opt[o], true);
-		if (push_near(a, h, &a->opt[o]))
+		assign_take(a, o, true);
+		if (push_near(a, h, o))
 			return -ENOMEM;
 	}
 	return 0;
@@ -306,13 +303,10 @@ static int take_options(struct assignment *a, struct heap *h, uint32_t cand, uin
 
 static int place_one(struct assignment *a, struct heap *h, uint32_t cand, int32_t margin)
 {
-	bool open = assign_node(a, cand)->nr_mappings && !is_sure(a, cand, margin);
-
-	a->open += open;
-	assign_mark(a, cand,
-		    open		       ? CERTAINTY_OPEN :
-		    a->need && margin >= FORCED && !a->held_short ? CERTAINTY_PROVED :
-						  CERTAINTY_LIKELY);
+	if (assign_node(a, cand)->nr_mappings && !is_sure(a, cand, margin))
+		assign_mark(a, cand, CERTAINTY_OPEN);
+	else
+		assign_mark(a, cand, a->need && margin >= FORCED && !a->held_short ? CERTAINTY_PROVED : CERTAINTY_LIKELY);
 	return take_options(a, h, cand, NONE);
 }
 
@@ -321,7 +315,7 @@ static int place_group(struct assignment *a, struct heap *h, uint32_t cand)
 {
 	int r = 0;
 
-	for (uint32_t c = a->head[cand]; c != NONE && !r; c = a->next[c]) {
+	for (uint32_t c = a->cand[cand].head; c != NONE && !r; c = a->cand[c].next) {
 		if (!a->cand[c].refs)
 			continue;
 		assign_mark(a, c, assign_node(a, cand)->certainty);
@@ -339,7 +333,7 @@ static int place_known(struct assignment *a)
 	uint32_t nr;
 
 	for (uint32_t c = 0; c < a->nr_cands && !r; c++)
-		if (is_counted(a, c) && a->first_opt[c] < a->first_opt[c + 1])
+		if (is_counted(a, c) && a->cand[c].opt < a->cand[c].end)
 			r = heap_push(&h, (struct heap_entry){ margin_of(a, c, &nr), c });
 	while (h.nr && !r) {
 		struct heap_entry e = heap_pop(&h);
@@ -356,7 +350,7 @@ static int place_known(struct assignment *a)
 			r = heap_push(&h, (struct heap_entry){ margin, e.cand });
 		else
 			r = place_one(a, &h, e.cand, margin);
-		if (!r && a->head && ask < FORCED && margin >= e.margin && (margin < FORCED || a->grouped[e.cand]))
+		if (!r && a->need && ask < FORCED && margin >= e.margin && (margin < FORCED || a->cand[e.cand].grouped))
 			r = place_group(a, &h, e.cand);
 	}
 	if (!r && ask >= FORCED)
@@ -386,13 +380,12 @@ static int place_unknown(struct assignment *a)
 	for (uint32_t i = 0; i < a->nr_opts; i++)
 		if (!is_counted(a, a->opt[i].cand) && a->opt[i].score >= 0)
 			list[nr++] = i;
-	if (nr)
-		qsort_r(list, nr, sizeof(*list), best_first, a);
+	qsort_r(list, nr, sizeof(*list), best_first, a);
 	for (int again = 0; again < 2; again++)
 		for (uint32_t i = 0; i < nr; i++) {
 			struct choice *o = &a->opt[list[i]];
+			const struct snode *n = assign_node(a, o->cand);
 			bool open;
-			struct snode *n = &a->assign->graph->node[a->cand[o->cand].node];
 
 			/* a tree of one device is given to another only if nothing else is left */
 			if ((a->place[o->place].one && !again && n->flags & SN_TAKEN) ||
@@ -400,12 +393,7 @@ static int place_unknown(struct assignment *a)
 			    !datamap_allows(a->assign->datamap, a->cand[o->cand].node))
 				continue;
 			open = a->place[o->place].one && n->nr_mappings && assign_is_contested(a, o, again);
-			a->open += open;
-			assign_mark(a, o->cand, open ? CERTAINTY_OPEN : CERTAINTY_LIKELY);
-			assign_take(a, o, true);
-			n->flags |= SN_TAKEN;
-			datamap_take(a->assign->datamap, a->cand[o->cand].node);
-			a->assign->guessed = true;
+			assign_take_unknown(a, o, open ? CERTAINTY_OPEN : CERTAINTY_LIKELY);
 		}
 	free(list);
 	assign_doubt(a);
@@ -422,14 +410,11 @@ int assign(struct assignment *a)
 		super_mark_held(a->assign->super);
 		a->held_short = super_held_is_short(a->assign->super, &any) || super_held_is_lost(a->assign->super);
 	}
-	if (!r && a->nr_opts)
-		r = a->need ? chain_find(a) : twins_find(a);
-	if (!r)
-		r = place_known(a);
-	if (!r)
-		r = assign_cover(a);
-	if (!r)
-		r = place_unknown(a);
+	if (a->need)
+		chain_link(a);
+	else if (a->nr_opts)
+		twins_find(a);
+	r = r ?: place_known(a) ?: assign_cover(a) ?: place_unknown(a);
 	if (!r && a->assign->super->opt.explain)
 		explain_assignment(a);
 	return r;
@@ -445,13 +430,6 @@ void assign_fini(struct assignment *a)
 	free(a->need);
 	free(a->room);
 	free(a->opt);
-	free(a->first_opt);
-	free(a->next);
-	free(a->head);
-	free(a->group_sum);
-	free(a->grouped);
 	free(a->of_place);
-	free(a->first_of);
 	free(a->taken);
-	free(a->twin);
 }

@@ -6,9 +6,6 @@
  */
 #include "pool/salvage/assign/impl.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #define MAX_GROUPS 64 /* that are looked through for the group of a node */
 
 /* Has the place of option @o room for the whole group of its node? */
@@ -17,25 +14,22 @@ static bool takes_group(const struct assignment *a, const struct choice *o)
 	const struct place *p = &a->place[o->place];
 
 	for (uint32_t i = 0; i < p->nr_devs; i++)
-		if (a->need[p->devs[i]] < a->group_sum[a->head[o->cand]])
+		if (a->need[p->devs[i]] < a->cand[a->cand[o->cand].head].group_sum)
 			return false;
 	return assign_may_take(a, o);
 }
 
 /* Have just as many places room for the whole group of the node as it lacks parents? */
-static bool has_places(const struct assignment *a, uint32_t cand)
+static bool has_places(const struct assignment *a, const struct candidate *c)
 {
-	uint32_t nr = 0;
-
-	for (uint32_t i = a->first_opt[cand]; i < a->first_opt[cand + 1]; i++)
-		nr += takes_group(a, &a->opt[i]);
-	return nr == a->cand[cand].refs;
+	return count_of(i, c->end - c->opt, takes_group(a, &c->opt[i])) == c->refs;
 }
 
 bool chain_may_take(const struct assignment *a, const struct choice *o)
 {
-	return assign_may_take(a, o) &&
-	       (!a->grouped || !a->grouped[o->cand] || takes_group(a, o) || !has_places(a, o->cand));
+	const struct candidate *c = &a->cand[o->cand];
+
+	return assign_may_take(a, o) && (!c->grouped || takes_group(a, o) || !has_places(a, c));
 }
 
 /* Has a neighbour in the list the same first key? */
@@ -53,13 +47,13 @@ static uint32_t group_of(const struct assignment *a, const uint32_t *tail, uint3
 	const struct snode *n = assign_node(a, cand);
 	uint32_t found = nr;
 
-	if (!a->grouped[cand] && begins_with_another(a, cand))
+	if (!a->cand[cand].grouped && begins_with_another(a, cand))
 		return nr;
 	for (uint32_t i = 0; i < nr; i++) {
 		const struct snode *t = assign_node(a, tail[i]);
 
 		if (t->height != n->height || a->cand[tail[i]].refs != a->cand[cand].refs || t->last >= n->first ||
-		    (!a->grouped[cand] && t->last + 1 != n->first))
+		    (!a->cand[cand].grouped && t->last + 1 != n->first))
 			continue;
 		if (found < nr)
 			return nr;
@@ -68,52 +62,39 @@ static uint32_t group_of(const struct assignment *a, const uint32_t *tail, uint3
 	return found;
 }
 
-static void link_groups(struct assignment *a)
+void chain_link(struct assignment *a)
 {
 	uint32_t tail[MAX_GROUPS], nr_tails = 0;
 
-	for (uint32_t c = 0; c < a->nr_cands; c++) {
+	for (uint32_t k = 0; k < a->nr_cands; k++) {
+		struct candidate *c = &a->cand[k];
 		uint32_t i;
 
-		a->next[c] = NONE;
-		a->head[c] = c;
-		a->group_sum[c] = 0;
-		if (!a->cand[c].refs || !is_counted(a, c) || a->first_opt[c] == a->first_opt[c + 1])
+		c->next = NONE;
+		c->head = k;
+		c->group_sum = 0;
+		if (!c->refs || !is_counted(a, k) || c->opt == c->end)
 			continue;
-		i = group_of(a, tail, nr_tails, c);
+		i = group_of(a, tail, nr_tails, k);
 		if (i < nr_tails) {
-			a->next[tail[i]] = c;
-			a->head[c] = a->head[tail[i]];
+			a->cand[tail[i]].next = k;
+			c->head = a->cand[tail[i]].head;
 		} else if (i == MAX_GROUPS) {
-			i = c % MAX_GROUPS;
+			i = k % MAX_GROUPS;
 		} else {
 			nr_tails++;
 		}
-		tail[i] = c;
-		a->group_sum[a->head[c]] += assign_node(a, c)->nr_mappings;
+		tail[i] = k;
+		a->cand[c->head].group_sum += assign_node(a, k)->nr_mappings;
 	}
-}
-
-int chain_find(struct assignment *a)
-{
-	size_t nr = (size_t)a->nr_cands + 1;
-
-	a->next = malloc(nr * sizeof(*a->next));
-	a->head = malloc(nr * sizeof(*a->head));
-	a->group_sum = calloc(nr, sizeof(*a->group_sum));
-	a->grouped = calloc(nr, 1);
-	if (!a->next || !a->head || !a->group_sum || !a->grouped)
-		return -ENOMEM;
-	link_groups(a);
-	return 0;
 }
 
 void chain_group(struct assignment *a)
 {
 	for (uint32_t c = 0; c < a->nr_cands; c++)
-		a->grouped[c] = is_counted(a, c) && a->cand[c].refs > 1;
-	link_groups(a);
+		a->cand[c].grouped = is_counted(a, c) && a->cand[c].refs > 1;
+	chain_link(a);
 	for (uint32_t c = 0; c < a->nr_cands; c++)
-		a->grouped[c] = a->grouped[c] && has_places(a, c);
-	link_groups(a);
+		a->cand[c].grouped = a->cand[c].grouped && has_places(a, &a->cand[c]);
+	chain_link(a);
 }

@@ -28,9 +28,9 @@ struct cover {
 /* The best option that the candidate still has, or NULL. */
 static struct choice *best_option(const struct assignment *a, uint32_t cand)
 {
-	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++)
-		if (!a->place[a->opt[o].place].one && assign_may_take(a, &a->opt[o]))
-			return &a->opt[o];
+	for (struct choice *o = a->cand[cand].opt; o < a->cand[cand].end; o++)
+		if (!a->place[o->place].one && assign_may_take(a, o))
+			return o;
 	return NULL;
 }
 
@@ -94,11 +94,8 @@ static bool run_round(struct cover *c)
 		if (o && is_allowed(c, &v, &needed)) {
 			if (!needed)
 				continue;
-			assign_mark(c->a, i, CERTAINTY_LIKELY);
-			assign_take(c->a, o, true);
-			datamap_take(c->a->assign->datamap, c->a->cand[i].node);
-			c->a->assign->graph->node[c->a->cand[i].node].flags |= SN_TAKEN;
-			c->a->assign->guessed = any = true;
+			assign_take_unknown(c->a, o, CERTAINTY_LIKELY);
+			any = true;
 		}
 		leave(c, i, &v);
 	}
@@ -109,8 +106,7 @@ static int by_place_and_age(const void *pa, const void *pb, void *ctx)
 {
 	const struct assignment *a = ctx;
 	const uint32_t x = *(const uint32_t *)pa, y = *(const uint32_t *)pb;
-	const bool one_x = a->first_opt[x + 1] - a->first_opt[x] == 1;
-	const bool one_y = a->first_opt[y + 1] - a->first_opt[y] == 1;
+	const bool one_x = a->cand[x].end - a->cand[x].opt == 1, one_y = a->cand[y].end - a->cand[y].opt == 1;
 	const uint32_t age_x = block_age(a->assign->super, assign_node(a, x)->block);
 	const uint32_t age_y = block_age(a->assign->super, assign_node(a, y)->block);
 
@@ -134,8 +130,7 @@ int assign_cover(struct assignment *a)
 			order[i] = i;
 			enter(&c, i);
 		}
-		if (a->nr_cands)
-			qsort_r(order, a->nr_cands, sizeof(*order), by_place_and_age, a);
+		qsort_r(order, a->nr_cands, sizeof(*order), by_place_and_age, a);
 		while (run_round(&c) && ++round < MAX_ROUNDS)
 			;
 	}
@@ -143,10 +138,21 @@ int assign_cover(struct assignment *a)
 	return c.nr && in && order ? 0 : -ENOMEM;
 }
 
-static void doubt(struct assignment *a, uint32_t cand)
+/* Is there a node with three parents that the place, which takes several, could have had? */
+static bool another_may_fit(const struct assignment *a, const struct place *p)
 {
-	a->open++;
-	assign_mark(a, cand, CERTAINTY_OPEN);
+	return !p->one && any_of(k, p->nr_opts, !a->opt[p->opt[k]].taken && !(a->opt[p->opt[k]].says & SAYS_DENIED) &&
+							a->cand[a->opt[p->opt[k]].cand].refs == COUNT_MANY);
+}
+
+static void doubt_taken(struct assignment *a, const struct place *p)
+{
+	for (uint32_t k = 0; k < p->nr_opts; k++) {
+		const struct choice *o = &a->opt[p->opt[k]];
+
+		if (o->taken && a->cand[o->cand].refs == COUNT_MANY)
+			assign_mark(a, o->cand, CERTAINTY_OPEN);
+	}
 }
 
 void assign_doubt(struct assignment *a)
@@ -156,21 +162,9 @@ void assign_doubt(struct assignment *a)
 
 		if (o->taken && !a->place[o->place].one && a->cand[o->cand].refs == COUNT_UNKNOWN &&
 		    assign_node(a, o->cand)->nr_mappings && assign_may_be_exchanged(a, o))
-			doubt(a, o->cand);
+			assign_mark(a, o->cand, CERTAINTY_OPEN);
 	}
-	for (uint32_t i = 0; i < a->nr_places; i++) {
-		bool other = false;
-
-		for (uint32_t k = a->first_of[i]; k < a->first_of[i + 1] && !a->place[i].one; k++) {
-			const struct choice *o = &a->opt[a->of_place[k]];
-
-			other |= !o->taken && a->cand[o->cand].refs == COUNT_MANY && !(o->says & SAYS_DENIED);
-		}
-		for (uint32_t k = a->first_of[i]; k < a->first_of[i + 1] && other; k++) {
-			const struct choice *o = &a->opt[a->of_place[k]];
-
-			if (o->taken && a->cand[o->cand].refs == COUNT_MANY)
-				doubt(a, o->cand);
-		}
-	}
+	for (uint32_t i = 0; i < a->nr_places; i++)
+		if (another_may_fit(a, &a->place[i]))
+			doubt_taken(a, &a->place[i]);
 }

@@ -24,13 +24,13 @@ static void put_option(const struct assignment *a, const struct choice *o, struc
 	outbuf_str(out, ")");
 }
 
-/* The best option that was taken (or was not), or NONE. */
-static uint32_t best_option(const struct assignment *a, uint32_t cand, bool taken)
+/* The best option that was taken (or was not), or NULL. */
+static const struct choice *best_option(const struct candidate *c, bool taken)
 {
-	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++)
-		if (a->opt[o].taken == taken)
+	for (const struct choice *o = c->opt; o < c->end; o++)
+		if (o->taken == taken)
 			return o;
-	return NONE;
+	return NULL;
 }
 
 void explain_assignment(const struct assignment *a)
@@ -38,25 +38,24 @@ void explain_assignment(const struct assignment *a)
 	struct outbuf *out = &a->assign->explained;
 	uint32_t lines = 0;
 
-	for (uint32_t c = 0; c < a->nr_cands && a->nr_opts; c++) {
-		const struct snode *n = &a->assign->graph->node[a->cand[c].node];
-		uint32_t best = best_option(a, c, true), other = best_option(a, c, false);
+	for (uint32_t c = 0; c < a->nr_cands; c++) {
+		const struct snode *n = assign_node(a, c);
+		const struct choice *best = best_option(&a->cand[c], true), *other = best_option(&a->cand[c], false);
 
-		if ((best == NONE && !is_counted(a, c)) || (best == NONE && other == NONE))
+		if (!best && (!other || !is_counted(a, c)))
 			continue;
 		if (++lines > MAX_LINES) {
 			outbuf_str(out, "and more such nodes\n");
 			return;
 		}
-		outbuf_printf(out, "block %u (%llu mapped blocks): ", n->block,
-			      (unsigned long long)n->nr_mappings);
-		if (best == NONE)
-			outbuf_str(out, "no place");
+		outbuf_printf(out, "block %u (%llu mapped blocks): ", n->block, (unsigned long long)n->nr_mappings);
+		if (best)
+			put_option(a, best, out);
 		else
-			put_option(a, &a->opt[best], out);
-		outbuf_str(out, other == NONE ? "; no other place" : "; rather than ");
-		if (other != NONE)
-			put_option(a, &a->opt[other], out);
+			outbuf_str(out, "no place");
+		outbuf_str(out, other ? "; rather than " : "; no other place");
+		if (other)
+			put_option(a, other, out);
 		outbuf_str(out, "\n");
 	}
 }

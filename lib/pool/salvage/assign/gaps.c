@@ -57,7 +57,7 @@ static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how
 		refs = counts_missing_refs(counts, n->block);
 		if (!may_lack(n, refs, tree, how))
 			continue;
-		if (vec_put(out, (struct candidate){ i, refs }))
+		if (vec_put(out, (struct candidate){ .node = i, .refs = refs }))
 			return -ENOMEM;
 	}
 	if (out->nr)
@@ -303,7 +303,6 @@ static int fill_places(struct assignment *a, int r, enum unknown how, struct err
 		r = assign(a);
 	if (r)
 		r = err_nomem(err, "salvage: lost nodes");
-	a->assign->trees->uncertain |= a->open > 0;
 	a->assign->has_spare |= !r && has_spare(a);
 	return r ? r : put_nodes(a, err);
 }

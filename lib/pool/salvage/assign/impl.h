@@ -12,6 +12,12 @@ struct candidate {
 	uint32_t node;
 	/* parents that it lacks; COUNT_UNKNOWN: its count is lost; COUNT_MANY: it has three, and may have had more */
 	uint32_t refs;
+	struct choice *opt, *end; /* its options, the best first */
+	uint32_t twin;	    /* of devices' roots: the next one with the same content, in a circle */
+	uint32_t head;	    /* the first one of its chain or group */
+	uint32_t next;	    /* the next one, or NONE */
+	bool grouped;	    /* its group goes where all of it has room */
+	uint64_t group_sum; /* of the first one: mappings of the group */
 };
 
 struct place {
@@ -24,7 +30,9 @@ struct place {
 	uint32_t *devs;	 /* indices of the devices that reach it */
 	uint32_t nr_devs;
 	size_t cap_devs;
-	uint32_t *taken; /* nodes in the order of keys */
+	uint32_t *opt;	 /* its options in the order of keys */
+	uint32_t nr_opts;
+	uint32_t *taken; /* nodes in the order of keys; there is room for all options */
 	uint32_t nr_taken;
 };
 
@@ -33,7 +41,9 @@ struct choice {
 	uint32_t rank; /* among the options of its place, in the order of keys */
 	int32_t score;
 	uint32_t says;
-	uint8_t taken;
+	bool taken;
+	/* solve.c: taken in the best way; in a way that is not the best, or not in all */
+	bool best, other;
 };
 
 struct assignment {
@@ -46,18 +56,10 @@ struct assignment {
 	uint64_t *need;	    /* by device: mappings that are missing; UINT64_MAX: not known */
 	struct choice *opt; /* by candidate */
 	uint32_t nr_opts;
-	uint32_t *first_opt;   /* by candidate, and one more */
-	uint32_t *of_place;    /* options by place, in the order of keys */
-	uint32_t *first_of;    /* by place, and one more */
-	uint32_t *twin;	       /* by candidate, for devices' roots: the next one with the same content, in a circle */
-	uint32_t *next;	       /* by candidate: the next one of its chain or group, or NONE */
-	uint32_t *head;	       /* and its first one */
-	uint64_t *group_sum;   /* by first candidate: mappings of the group */
-	uint8_t *grouped;      /* by candidate: its group goes where all of it has room */
-	uint32_t *taken;       /* nodes, by place: each has room for all its options */
-	uint32_t open;	       /* choices with too small a margin */
-	uint32_t looks;	       /* at options, for exchanges */
-	bool held_short;       /* a node may be the held metadata snapshot's, which lost a part */
+	uint32_t *of_place; /* options, by place */
+	uint32_t *taken;    /* nodes, by place */
+	uint32_t looks;	    /* at options, for exchanges */
+	bool held_short;    /* a node may be the held metadata snapshot's, which lost a part */
 };
 
 #define SURE_MARGIN  60 /* margin from which a choice is believed */
@@ -78,9 +80,9 @@ static inline bool is_counted(const struct assignment *a, uint32_t cand)
 /* The candidate's option for that place, NULL: it has none. */
 static inline struct choice *find_option(const struct assignment *a, uint32_t cand, uint32_t place)
 {
-	for (uint32_t o = a->first_opt[cand]; o < a->first_opt[cand + 1]; o++)
-		if (a->opt[o].place == place)
-			return &a->opt[o];
+	for (struct choice *o = a->cand[cand].opt; o < a->cand[cand].end; o++)
+		if (o->place == place)
+			return o;
 	return NULL;
 }
 
@@ -94,6 +96,7 @@ static inline bool has_taken(const struct assignment *a, uint32_t cand, uint32_t
 static inline void assign_mark(const struct assignment *a, uint32_t cand, enum certainty c)
 {
 	a->assign->graph->node[a->cand[cand].node].certainty = (uint8_t)c;
+	a->assign->trees->uncertain |= c == CERTAINTY_OPEN;
 }
 
 /* May the option be taken in addition to those that are already taken? */
@@ -111,6 +114,8 @@ bool assign_is_contested(struct assignment *a, const struct choice *o, bool agai
 bool assign_may_be_exchanged(struct assignment *a, struct choice *o);
 /* Takes the option, or (@on false) gives it back. */
 void assign_take(struct assignment *a, struct choice *o, bool on);
+/* Takes the option of a node whose count is lost. */
+void assign_take_unknown(struct assignment *a, struct choice *o, enum certainty c);
 
 /* --- assign.c: which node goes to which place? --- */
 /* Fills in @taken of each place.  0 or -ENOMEM. */
@@ -118,14 +123,14 @@ int assign(struct assignment *a);
 void assign_fini(struct assignment *a);
 
 /* --- twins.c: roots with the same content, as a snapshot and its origin may have --- */
-/* Fills in @twin.  0 or -ENOMEM. */
-int twins_find(struct assignment *a);
+/* Joins the circles of twins. */
+void twins_find(struct assignment *a);
 /* How many parents do the candidate and its twins lack together?  It does not matter which of them goes where. */
 uint32_t twins_refs(const struct assignment *a, uint32_t cand);
 
 /* --- chain.c: candidates that were split from each other --- */
-/* Fills in @head and @next, by chains.  0 or -ENOMEM. */
-int chain_find(struct assignment *a);
+/* Links the candidates to chains, and those that are @grouped to groups. */
+void chain_link(struct assignment *a);
 /*
  * Once the numbers have been asked: groups.  Besides chains, nodes that lack two parents or more, and as many, when
  * only so many places have room for all of them: trees that share a node share others.  Nodes with keys in common are

@@ -7,7 +7,7 @@
 #include "base/search.h"
 #include "pool/salvage/assign/impl.h"
 
-#define MAX_SWAPS 256 /* nodes that are looked at for one place */
+#define MAX_SWAPS 256u /* nodes that are looked at for one place */
 #define MAX_LOOKS 20000000 /* at options, for exchanges */
 
 /* How many of the nodes that the place has taken begin before @key, or there. */
@@ -70,6 +70,17 @@ void assign_take(struct assignment *a, struct choice *o, bool on)
 	}
 }
 
+void assign_take_unknown(struct assignment *a, struct choice *o, enum certainty c)
+{
+	const uint32_t node = a->cand[o->cand].node;
+
+	assign_mark(a, o->cand, c);
+	assign_take(a, o, true);
+	a->assign->graph->node[node].flags |= SN_TAKEN;
+	datamap_take(a->assign->datamap, node);
+	a->assign->guessed = true;
+}
+
 /*
  * May one of the two devices have begun with the tree of the other?  The older top levels name it for the older one alone, and
  * after the snapshot either may have kept it.
@@ -93,10 +104,12 @@ static bool is_near(int64_t score, int64_t other)
 /* Is the other option's node free to have its place instead of @o, and its own place free for the node of @o? */
 static bool is_as_good(struct assignment *a, const struct choice *o, const struct choice *other)
 {
-	for (uint32_t i = a->first_opt[o->cand]; i < a->first_opt[o->cand + 1] && a->looks < MAX_LOOKS; i++) {
-		const struct choice *back = &a->opt[i], *there;
+	const struct candidate *c = &a->cand[o->cand], *d = &a->cand[other->cand];
 
-		a->looks += 1 + (a->first_opt[other->cand + 1] - a->first_opt[other->cand]) / 16;
+	for (const struct choice *back = c->opt; back < c->end && a->looks < MAX_LOOKS; back++) {
+		const struct choice *there;
+
+		a->looks += 1 + (uint32_t)(d->end - d->opt) / 16;
 		if (back->place == o->place || a->place[back->place].nr_taken)
 			continue;
 		there = find_option(a, other->cand, back->place);
@@ -111,10 +124,10 @@ static bool is_as_good(struct assignment *a, const struct choice *o, const struc
 
 bool assign_is_contested(struct assignment *a, const struct choice *o, bool again)
 {
-	const uint32_t end = MIN(a->first_of[o->place + 1], a->first_of[o->place] + MAX_SWAPS);
+	const struct place *p = &a->place[o->place];
 
-	for (uint32_t k = a->first_of[o->place]; k < end; k++) {
-		const struct choice *other = &a->opt[a->of_place[k]];
+	for (uint32_t k = 0; k < MIN(p->nr_opts, MAX_SWAPS); k++) {
+		const struct choice *other = &a->opt[p->opt[k]];
 		const bool taken = assign_node(a, other->cand)->flags & SN_TAKEN;
 
 		if (other->cand != o->cand && (taken  ? other->score > o->score || (again && is_near(o->score, other->score))
@@ -128,10 +141,10 @@ bool assign_is_contested(struct assignment *a, const struct choice *o, bool agai
 static struct choice *taken_instead(struct assignment *a, const struct choice *o)
 {
 	const struct snode *n = assign_node(a, o->cand);
-	const uint32_t begin = a->first_of[o->place], end = a->first_of[o->place + 1], at = begin + o->rank;
+	const struct place *p = &a->place[o->place];
 
-	for (uint32_t k = at - begin > MAX_SWAPS ? at - MAX_SWAPS : begin; k < end; k++) {
-		struct choice *other = &a->opt[a->of_place[k]];
+	for (uint32_t k = o->rank - MIN(o->rank, MAX_SWAPS); k < p->nr_opts; k++) {
+		struct choice *other = &a->opt[p->opt[k]];
 
 		a->looks++;
 		if (assign_node(a, other->cand)->first > n->last)
@@ -158,8 +171,8 @@ bool assign_may_be_exchanged(struct assignment *a, struct choice *o)
 {
 	const uint64_t nr = assign_node(a, o->cand)->nr_mappings;
 
-	for (uint32_t i = a->first_opt[o->cand]; i < a->first_opt[o->cand + 1] && a->looks < MAX_LOOKS; i++) {
-		struct choice *to = &a->opt[i], *other = to->taken ? NULL : taken_instead(a, to);
+	for (struct choice *to = a->cand[o->cand].opt; to < a->cand[o->cand].end && a->looks < MAX_LOOKS; to++) {
+		struct choice *other = to->taken ? NULL : taken_instead(a, to);
 		struct choice *back = other ? find_option(a, other->cand, o->place) : NULL;
 
 		if (back && !back->taken && assign_node(a, other->cand)->nr_mappings == nr &&

@@ -28,8 +28,6 @@ struct solver {
 	uint32_t *part;	     /* by device: the part that it is in, as a tree of indices */
 	uint32_t *list;	     /* options that are open, by part; then by candidate */
 	uint32_t nr, end;    /* the part that is searched: list[begin..end) */
-	uint8_t *best;	     /* by option: taken in the best way */
-	uint8_t *other;	     /* by option: taken in a way that is not the best, or not in all */
 	uint64_t steps, total;
 	uint32_t ways;
 	bool chained; /* a chain stays together */
@@ -96,7 +94,7 @@ static int by_part(const void *pa, const void *pb, void *ctx)
 	uint32_t x = *(const uint32_t *)pa, y = *(const uint32_t *)pb;
 	uint32_t part_x = part_of(v, place_of(v, &v->a->opt[x])->devs[0]);
 	uint32_t part_y = part_of(v, place_of(v, &v->a->opt[y])->devs[0]);
-	uint32_t chain_x = v->a->head[v->a->opt[x].cand], chain_y = v->a->head[v->a->opt[y].cand];
+	uint32_t chain_x = v->a->cand[v->a->opt[x].cand].head, chain_y = v->a->cand[v->a->opt[y].cand].head;
 
 	/* at last by candidate, and the best first */
 	return ORDER(part_x, part_y) ?: ORDER(chain_x, chain_y) ?: ORDER(x, y);
@@ -111,20 +109,19 @@ static int solver_init(struct solver *v, struct assignment *a)
 	v->at = malloc(nr_devs * sizeof(*v->at));
 	v->want = malloc(nr_devs * sizeof(*v->want));
 	v->list = calloc(nr_opts, sizeof(*v->list));
-	v->best = calloc(nr_opts, 1);
-	v->other = calloc(nr_opts, 1);
-	if (!v->part || !v->at || !v->want || !v->list || !v->best || !v->other)
+	if (!v->part || !v->at || !v->want || !v->list)
 		return -ENOMEM;
 	memset(v->at, 0xff, nr_devs * sizeof(*v->at));
 	for (uint32_t i = 0; i < nr_devs; i++)
 		v->part[i] = i;
 	v->complete = counts_are_exact(a->assign->counts) && !counts_lost_lack(a->assign->counts);
-	for (uint32_t i = 0; i < a->nr_opts; i++)
+	for (uint32_t i = 0; i < a->nr_opts; i++) {
+		a->opt[i].best = a->opt[i].other = false;
 		if (is_open(a, &a->opt[i]))
 			v->list[v->nr++] = i;
+	}
 	join_devices(v);
-	if (v->nr)
-		qsort_r(v->list, v->nr, sizeof(*v->list), by_part, v);
+	qsort_r(v->list, v->nr, sizeof(*v->list), by_part, v);
 	return 0;
 }
 
@@ -135,8 +132,6 @@ static void solver_fini(struct solver *v)
 	free(v->want);
 	free(v->sums);
 	free(v->list);
-	free(v->best);
-	free(v->other);
 }
 
 /* --- the search --- */
@@ -146,7 +141,7 @@ static bool is_one_group(const struct solver *v, uint32_t k, uint32_t l)
 {
 	uint32_t x = option(v, k)->cand, y = option(v, l)->cand;
 
-	return x == y || (v->chained && v->a->head[x] == v->a->head[y]);
+	return x == y || (v->chained && v->a->cand[x].head == v->a->cand[y].head);
 }
 
 /* Adds the sums that are @nr higher. */
@@ -199,7 +194,7 @@ static void find_sums(struct solver *v, uint32_t begin)
 	}
 }
 
-/* Room for the sums of all devices of the part.  False: there are too many. */
+/* Room for the sums of all devices of the part.  False: there are too many, or it is not known of one how much it lacks. */
 static bool begin_sums(struct solver *v, uint32_t begin)
 {
 	const size_t nr = (size_t)(v->end - begin) + 1;
@@ -209,6 +204,8 @@ static bool begin_sums(struct solver *v, uint32_t begin)
 		const struct place *p = place_of(v, option(v, k));
 
 		for (uint32_t d = 0; d < p->nr_devs; d++) {
+			if (v->a->need[p->devs[d]] == UINT64_MAX)
+				return false;
 			if (v->at[p->devs[d]] != NONE)
 				continue;
 			v->at[p->devs[d]] = (uint32_t)v->row;
@@ -248,12 +245,11 @@ static void keep_way(struct solver *v, uint32_t begin)
 	bool better = !v->ways || v->score > v->best_score;
 
 	for (uint32_t k = begin; k < v->end; k++) {
-		uint32_t i = v->list[k];
+		struct choice *o = option(v, k);
 
-		if (v->ways && v->best[i] != v->a->opt[i].taken)
-			v->other[i] = 1;
+		o->other |= v->ways && o->best != o->taken;
 		if (better)
-			v->best[i] = v->a->opt[i].taken;
+			o->best = o->taken;
 	}
 	if (better)
 		v->best_score = v->score;
@@ -265,7 +261,8 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 {
 	struct choice *o = k < v->end ? option(v, k) : NULL;
 	uint32_t left = 0;
-	bool tied = o && v->chained && v->a->head[o->cand] != o->cand, there;
+	const struct candidate *c = o ? &v->a->cand[o->cand] : NULL;
+	bool tied = o && v->chained && c->head != o->cand, there;
 
 	v->gave_up |= ++v->steps > MAX_STEPS || ++v->total > MAX_TOTAL;
 	if (v->gave_up)
@@ -276,17 +273,17 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 		keep_way(v, begin);
 		return;
 	}
-	there = tied && has_taken(v->a, v->a->head[o->cand], o->place); /* its chain's first node */
+	there = tied && has_taken(v->a, c->head, o->place); /* its chain's first node */
 	for (uint32_t i = k + 1; i < v->end && option(v, i)->cand == o->cand; i++)
 		left++;
-	if ((!tied || there) && v->a->cand[o->cand].refs && assign_may_take(v->a, o)) {
+	if ((!tied || there) && c->refs && assign_may_take(v->a, o)) {
 		assign_take(v->a, o, true);
 		v->score += o->score;
 		search(v, begin, k + 1);
 		v->score -= o->score;
 		assign_take(v->a, o, false);
 	}
-	if (there || (!v->spare && is_counted(v->a, o->cand) && v->a->cand[o->cand].refs > left))
+	if (there || (!v->spare && is_counted(v->a, o->cand) && c->refs > left))
 		return;
 	search(v, begin, k + 1);
 }
@@ -300,16 +297,16 @@ static bool is_choice(const struct solver *v, uint32_t begin, uint32_t end)
 	bool differs = false;
 
 	for (uint32_t k = begin; k < end; k++) {
-		const int32_t score = option(v, k)->score;
-		bool other = v->other[v->list[k]] || v->gave_up;
+		const struct choice *o = option(v, k);
+		bool other = o->other || v->gave_up;
 
 		differs |= other;
-		if (other && v->spare && v->best[v->list[k]]) /* the other way is to leave it out */
+		if (other && v->spare && o->best) /* the other way is to leave it out */
 			return true;
-		if (v->best[v->list[k]])
-			worst = score < worst ? score : worst;
+		if (o->best)
+			worst = MIN(worst, o->score);
 		else if (other)
-			rival = score > rival ? score : rival;
+			rival = MAX(rival, o->score);
 	}
 	return differs && (int64_t)worst - rival < SURE_MARGIN;
 }
@@ -317,41 +314,22 @@ static bool is_choice(const struct solver *v, uint32_t begin, uint32_t end)
 /* Is the candidate placed in the same way in all solutions? */
 static bool is_one_way(const struct solver *v, uint32_t begin, uint32_t end)
 {
-	for (uint32_t k = begin; k < end; k++)
-		if (v->other[v->list[k]])
-			return false;
-	return !v->gave_up && !v->chained && !v->leaves && !v->spare;
+	return !v->gave_up && !v->chained && !v->leaves && !v->spare && !any_of(k, end - begin, option(v, begin + k)->other);
 }
 
 static void take_best(struct solver *v, uint32_t begin)
 {
 	for (uint32_t k = begin, end; k < v->end; k = end) {
 		uint32_t cand = option(v, k)->cand;
-		bool open;
 
 		for (end = k; end < v->end && option(v, end)->cand == cand; end++)
-			if (v->best[v->list[end]])
+			if (option(v, end)->best)
 				assign_take(v->a, option(v, end), true);
-		open = assign_node(v->a, cand)->nr_mappings && is_choice(v, k, end);
-		v->a->open += open;
-		assign_mark(v->a, cand,
-			    open		    ? CERTAINTY_OPEN
-			    : is_one_way(v, k, end) ? CERTAINTY_PROVED
-						    : CERTAINTY_LIKELY);
+		if (assign_node(v->a, cand)->nr_mappings && is_choice(v, k, end))
+			assign_mark(v->a, cand, CERTAINTY_OPEN);
+		else
+			assign_mark(v->a, cand, is_one_way(v, k, end) ? CERTAINTY_PROVED : CERTAINTY_LIKELY);
 	}
-}
-
-/* Is it known of each device of the part how much it lacks? */
-static bool has_numbers(const struct solver *v, uint32_t begin)
-{
-	for (uint32_t k = begin; k < v->end; k++) {
-		const struct place *p = place_of(v, option(v, k));
-
-		for (uint32_t d = 0; d < p->nr_devs; d++)
-			if (v->a->need[p->devs[d]] == UINT64_MAX)
-				return false;
-	}
-	return true;
 }
 
 /* Searches for ways, first of those in which chains stay together. */
@@ -369,7 +347,7 @@ static void search_ways(struct solver *v, uint32_t begin)
 
 static void solve_part(struct solver *v, uint32_t begin)
 {
-	if (v->end - begin > MAX_OPTIONS || !has_numbers(v, begin) || !begin_sums(v, begin))
+	if (v->end - begin > MAX_OPTIONS || !begin_sums(v, begin))
 		return;
 	memcpy(v->want, v->a->need, v->a->assign->trees->nr_devs * sizeof(*v->want));
 	v->ways = 0;

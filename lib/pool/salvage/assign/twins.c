@@ -6,21 +6,14 @@
  */
 #include "pool/salvage/assign/impl.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #define MAX_LOOKED   256 /* roots that are looked at for the twin of one */
 #define MAX_COMPARED 16	 /* with the same numbers, whose content is read */
 
 static bool has_same_edges(const struct graph *g, const struct snode *x, const struct snode *y)
 {
-	for (uint32_t k = 0; k < x->nr_edges; k++) {
-		const struct edge *e = &g->edge[x->edge + k], *f = &g->edge[y->edge + k];
+	const struct edge *e = &g->edge[x->edge], *f = &g->edge[y->edge];
 
-		if (e->key != f->key || e->block != f->block)
-			return false;
-	}
-	return true;
+	return !any_of(k, x->nr_edges, e[k].key != f[k].key || e[k].block != f[k].block);
 }
 
 static bool has_same_entries(const struct graph *g, uint32_t x, uint32_t y)
@@ -59,26 +52,23 @@ static uint32_t twin_before(const struct assignment *a, uint32_t cand)
 	return NONE;
 }
 
-int twins_find(struct assignment *a)
+void twins_find(struct assignment *a)
 {
-	a->twin = malloc(((size_t)a->nr_cands + 1) * sizeof(*a->twin));
-	if (!a->twin)
-		return -ENOMEM;
 	for (uint32_t c = 0; c < a->nr_cands; c++) {
 		const uint32_t k = twin_before(a, c);
 
-		a->twin[c] = k == NONE ? c : a->twin[k];
-		if (k != NONE)
-			a->twin[k] = c;
+		if (k != NONE) {
+			a->cand[c].twin = a->cand[k].twin;
+			a->cand[k].twin = c;
+		}
 	}
-	return 0;
 }
 
 uint32_t twins_refs(const struct assignment *a, uint32_t cand)
 {
 	uint32_t nr = a->cand[cand].refs;
 
-	for (uint32_t c = a->twin ? a->twin[cand] : cand; c != cand; c = a->twin[c])
+	for (uint32_t c = a->cand[cand].twin; c != cand; c = a->cand[c].twin)
 		nr += a->cand[c].refs;
 	return nr;
 }
