@@ -22,22 +22,6 @@
 
 /* --- all options --- */
 
-static bool fits(const struct assignment *a, uint32_t cand, const struct place *p)
-{
-	const struct snode *n = assign_node(a, cand);
-
-	if (a->cand[cand].refs == COUNT_UNKNOWN && p->leaf)
-		return false;
-	if (p->one)
-		return true;
-	if (p->height >= 0 && n->height >= p->height)
-		return false;
-	/* a root never becomes a child; but a device whose root nothing names may have this one */
-	if (n->flags & SN_ROOT && gap_at(a->assign->trees, p->index)->block != NONE)
-		return false;
-	return n->nr && n->last <= p->last; /* add_options() has looked where it begins */
-}
-
 /* The strongest evidence of the devices that reach the place. */
 static struct voice hear(const struct assignment *a, uint32_t cand, const struct place *p)
 {
@@ -54,9 +38,24 @@ static struct voice hear(const struct assignment *a, uint32_t cand, const struct
 	return best;
 }
 
-/* How well a node would do as the root of a device; false: not at all. */
-static bool fits_root(const struct assignment *a, uint32_t cand, const struct place *p,
-		      struct voice *v)
+/* How well a node would do in a lost one's place; false: not at all. */
+static bool fits_gap(const struct assignment *a, uint32_t cand, const struct place *p, struct voice *v)
+{
+	const struct snode *n = assign_node(a, cand);
+
+	if ((a->cand[cand].refs == COUNT_UNKNOWN && p->leaf) || (p->height >= 0 && n->height >= p->height))
+		return false;
+	/* a root never becomes a child; but a device whose root nothing names may have this one */
+	if (n->flags & SN_ROOT && gap_at(a->assign->trees, p->index)->block != NONE)
+		return false;
+	if (!n->nr || n->last > p->last) /* add_options() has looked where it begins */
+		return false;
+	*v = hear(a, cand, p);
+	return true;
+}
+
+/* And as the root of a device. */
+static bool fits_root(const struct assignment *a, uint32_t cand, const struct place *p, struct voice *v)
 {
 	const struct sdevice *d = &a->assign->trees->dev[p->index];
 	const struct snode *n = assign_node(a, cand);
@@ -89,11 +88,7 @@ static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool p
 
 		if (!p->one && assign_node(a, k)->first > p->last)
 			break;
-		if (!fits(a, k, p) || (p->one && !fits_root(a, k, p, &v)))
-			continue;
-		if (!p->one)
-			v = hear(a, k, p);
-		if (positive && !p->one && v.score <= 0)
+		if (p->one ? !fits_root(a, k, p, &v) : !fits_gap(a, k, p, &v) || (positive && v.score <= 0))
 			continue;
 		if (vec_put(out, (struct choice){ .cand = k, .place = i, .score = v.score, .says = v.says }))
 			return -ENOMEM;
@@ -355,7 +350,7 @@ static int place_known(struct assignment *a)
 	}
 	if (!r && ask >= FORCED)
 		r = assign_solve(a);
-	heap_fini(&h);
+	free(h.e);
 	return r;
 }
 

@@ -12,11 +12,9 @@
 static bool takes_group(const struct assignment *a, const struct choice *o)
 {
 	const struct place *p = &a->place[o->place];
+	const uint64_t sum = a->cand[a->cand[o->cand].head].group_sum;
 
-	for (uint32_t i = 0; i < p->nr_devs; i++)
-		if (a->need[p->devs[i]] < a->cand[a->cand[o->cand].head].group_sum)
-			return false;
-	return assign_may_take(a, o);
+	return !any_of(i, p->nr_devs, a->need[p->devs[i]] < sum) && assign_may_take(a, o);
 }
 
 /* Have just as many places room for the whole group of the node as it lacks parents? */

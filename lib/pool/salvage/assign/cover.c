@@ -34,11 +34,6 @@ static struct choice *best_option(const struct assignment *a, uint32_t cand)
 	return NULL;
 }
 
-static bool open_leaf(struct cover *c, uint32_t cand, struct view *v)
-{
-	return graph_view(c->a->assign->graph, c->a->cand[cand].node, c->buf, v);
-}
-
 /*
  * Is a mapping missing for each block that the leaf maps?  *needed: for one of them no more leaves
  * are left than mappings are missing.
@@ -70,7 +65,7 @@ static void enter(struct cover *c, uint32_t cand)
 	bool needed;
 
 	if (c->a->cand[cand].refs != COUNT_UNKNOWN || !(assign_node(c->a, cand)->flags & SN_LEAF) ||
-	    !best_option(c->a, cand) || !open_leaf(c, cand, &v) || !is_allowed(c, &v, &needed))
+	    !best_option(c->a, cand) || !graph_view(c->a->assign->graph, c->a->cand[cand].node, c->buf, &v) || !is_allowed(c, &v, &needed))
 		return;
 	for (uint32_t i = 0; i < v.nr; i++)
 		refmap_inc(c->nr, mapping_block(view_value(&v, i)));
@@ -88,7 +83,7 @@ static bool run_round(struct cover *c)
 		struct view v;
 		bool needed;
 
-		if (!c->in[i] || !open_leaf(c, i, &v))
+		if (!c->in[i] || !graph_view(c->a->assign->graph, c->a->cand[i].node, c->buf, &v))
 			continue;
 		o = best_option(c->a, i);
 		if (o && is_allowed(c, &v, &needed)) {

@@ -13,11 +13,15 @@
 
 static bool in_lost_top(const struct trees *trees, uint32_t id)
 {
-	for (size_t i = 0; i < trees->gaps.nr; i++)
-		if (gap_at(trees, i)->tree == TREE_TOP && gap_at(trees, i)->begin <= id &&
-		    gap_at(trees, i)->last >= id)
-			return true;
-	return false;
+	const struct gap *g = trees->gaps.data;
+
+	return any_of(i, trees->gaps.nr, g[i].tree == TREE_TOP && g[i].begin <= id && g[i].last >= id);
+}
+
+/* Are parts of the top level lost, and of the details?  Then a device may be there that nothing names. */
+static bool may_lack_names(const struct trees *trees)
+{
+	return trees_have_gap(trees, TREE_TOP) && trees_have_gap(trees, TREE_DETAILS);
 }
 
 /* The age of the youngest older top level, of those that are a single leaf: it names each device of its time. */
@@ -36,16 +40,15 @@ static uint32_t youngest_top(const struct ages *ages)
 	return age;
 }
 
-static int add_without_root(struct trees *trees, uint32_t id, bool guess, struct err *err)
+/* Adds a device without details, of which only the tree is known, if that. */
+static int add_device(struct trees *trees, struct sdevice d, struct err *err)
 {
-	const struct sdevice d = { .info = { .dev_id = id }, .root_block = NONE, .root = NONE,
-				   .source = DETAILS_INVENTED, .is_guess = guess };
-
+	d.root_block = NONE;
+	d.source = DETAILS_INVENTED;
 	return trees_insert_device(trees, &d, err);
 }
 
-/* Top level and details are lost: devices that an older top level names may be there yet. */
-static int add_guesses(struct ages *ages, struct err *err)
+int devices_guess(struct ages *ages, struct err *err)
 {
 	const struct graph *g = ages->graph;
 	struct trees *trees = ages->trees;
@@ -53,13 +56,15 @@ static int add_guesses(struct ages *ages, struct err *err)
 	uint32_t youngest;
 	int r = 0;
 
+	if (!may_lack_names(trees))
+		return 0;
 	graph_mark_children(ages->graph, 0);
 	youngest = youngest_top(ages);
 	for (size_t i = 0; i < ages->old_roots.nr && !r; i++)
 		if ((!i || o[i - 1].dev_id != o[i].dev_id) && in_lost_top(trees, o[i].dev_id) &&
 		    super_may_have_device(ages->super, o[i].dev_id) && !trees_find_device(trees, o[i].dev_id) &&
 		    node_of(g, o[i].root) != NONE && o[i].age <= youngest)
-			r = add_without_root(trees, o[i].dev_id, true, err);
+			r = add_device(trees, (struct sdevice){ .info.dev_id = o[i].dev_id, .root = NONE, .is_guess = true }, err);
 	return r;
 }
 
@@ -91,17 +96,6 @@ static uint32_t last_known(const struct trees *trees, const struct salvage_optio
 			nr++;
 		}
 	return nr == 1 ? lacking : NONE;
-}
-
-/* The device @id, or one with an invented id, for the tree at @root. */
-static int add_nameless(struct trees *trees, uint32_t id, uint32_t root, struct err *err)
-{
-	const struct sdevice d = { .info = { .dev_id = id == NONE ? next_id(trees) : id }, .root_block = NONE,
-				   .root = root, .source = DETAILS_INVENTED,
-				   .id_invented = id == NONE, .root_found = true };
-	int r = trees_insert_device(trees, &d, err);
-
-	return r ? r : trees_walk_mapping(trees, root, err);
 }
 
 #define MAX_INVENTED 1000 /* trees that are tried against the data map */
@@ -151,58 +145,48 @@ static int invent_ids(struct assign *as, bool unknown, struct err *err)
 	if (r)
 		err_nomem(err, "salvage: orphans");
 	if (last != NONE && list.nr > 1 && !r) { /* the parts of its tree */
-		r = add_without_root(trees, last, false, err);
+		r = add_device(trees, (struct sdevice){ .info.dev_id = last, .root = NONE }, err);
 		list.nr = 0;
 	}
 	if (list.nr)
 		qsort_r(list.data, list.nr, sizeof(uint32_t), highest_newest, as->super);
 	for (size_t i = 0; i < list.nr && (!unknown || i < MAX_INVENTED) && !r; i++) {
 		const uint32_t root = ((uint32_t *)list.data)[i];
+		struct sdevice d;
 
 		if (next_id(trees) > MAX_DEV_ID || (unknown && !datamap_allows(as->datamap, root)))
 			continue;
 		as->guessed |= unknown;
 		if (unknown)
 			datamap_take(as->datamap, root);
-		r = add_nameless(trees, last, root, err);
+		d = (struct sdevice){ .info.dev_id = last == NONE ? next_id(trees) : last, .root = root, .root_found = true,
+				      .id_invented = last == NONE };
+		r = add_device(trees, d, err) ?: trees_walk_mapping(trees, root, err);
 	}
 	free(list.data);
 	return r;
 }
 
-/* Devices that nothing but an older top level names, when top level and details are lost. */
-int devices_guess(struct ages *ages, struct err *err)
-{
-	return trees_have_gap(ages->trees, TREE_TOP) && trees_have_gap(ages->trees, TREE_DETAILS)
-		       ? add_guesses(ages, err)
-		       : 0;
-}
-
-/*
- * After the roots are assigned: guessed devices without a tree are dropped, trees without a device
- * get an id.
- */
 int devices_settle(struct assign *as, struct err *err)
 {
-	struct trees *trees = as->trees;
-	struct counts *counts = as->counts;
-	bool nameless = trees_have_gap(trees, TREE_TOP) && trees_have_gap(trees, TREE_DETAILS);
-	int r = 0;
+	struct datamap *datamap = as->datamap;
+	int r;
 
-	drop_guesses(trees);
-	counts_read_edges(counts);
-	if (nameless)
-		r = invent_ids(as, false, err);
-	if (!r && nameless && counts_have_unknown(counts))
-		r = datamap_begin(as->datamap, err);
-	if (!r && nameless && as->datamap->missing)
+	drop_guesses(as->trees);
+	counts_read_edges(as->counts);
+	if (!may_lack_names(as->trees))
+		return 0;
+	r = invent_ids(as, false, err);
+	if (!r && counts_have_unknown(as->counts))
+		r = datamap_begin(datamap, err);
+	if (!r && datamap->missing)
 		r = invent_ids(as, true, err);
-	if (!r && nameless && !as->datamap->missing && !trees->nr_devs) { /* better old trees than none */
-		r = datamap_assume(as->datamap, err);
-		if (!r && as->datamap->missing) {
-			r = invent_ids(as, true, err);
-			datamap_forget(as->datamap);
-		}
+	if (r || datamap->missing || as->trees->nr_devs)
+		return r;
+	r = datamap_assume(datamap, err); /* better old trees than none */
+	if (!r && datamap->missing) {
+		r = invent_ids(as, true, err);
+		datamap_forget(datamap);
 	}
 	return r;
 }
@@ -224,8 +208,7 @@ static int by_mapped(const void *pa, const void *pb, void *ctx)
 }
 
 /* The first device behind @dev[@i] whose details say another number of mappings, or none. */
-static uint32_t end_of_group(const struct trees *trees, const uint32_t *dev, uint32_t i,
-			     uint32_t nr)
+static uint32_t end_of_group(const struct trees *trees, const uint32_t *dev, uint32_t i, uint32_t nr)
 {
 	uint64_t mapped = mapped_of(&trees->dev[dev[i++]]);
 
@@ -271,22 +254,12 @@ static int find_orphans(const struct counts *counts, struct lost_roots *l, struc
 	return 0;
 }
 
-static int find_lost_roots(const struct counts *counts, struct lost_roots *l, struct err *err)
-{
-	for (uint32_t i = 0; i < l->nr; i = end_of_group(counts->trees, l->dev, i, l->nr))
-		if (mapped_of(&counts->trees->dev[l->dev[i]]) != UINT64_MAX)
-			l->want += mapped_of(&counts->trees->dev[l->dev[i]]);
-	return find_orphans(counts, l, err);
-}
-
 /* May more than one block that lacks a parent have been the root of a device with @mapped mappings? */
 static bool have_two_roots(const struct lost_roots *l, uint64_t mapped)
 {
-	uint32_t nr = l->nr_lost;
+	const uint64_t *nr = l->orphans.data;
 
-	for (size_t k = 0; k < l->orphans.nr && nr <= 1; k++)
-		nr += ((uint64_t *)l->orphans.data)[k] == mapped || ((uint64_t *)l->orphans.data)[k] == UINT64_MAX;
-	return nr > 1;
+	return l->nr_lost > 1 || l->nr_lost + count_of(k, l->orphans.nr, nr[k] == mapped || nr[k] == UINT64_MAX) > 1;
 }
 
 /*
@@ -316,7 +289,10 @@ int devices_add_gaps(struct assign *as, struct err *err)
 	if (!l.nr)
 		return 0;
 	qsort_r(dev, l.nr, sizeof(*dev), by_mapped, trees->dev);
-	r = find_lost_roots(as->counts, &l, err);
+	for (uint32_t i = 0; i < l.nr; i = end_of_group(trees, dev, i, l.nr))
+		if (mapped_of(&trees->dev[dev[i]]) != UINT64_MAX)
+			l.want += mapped_of(&trees->dev[dev[i]]);
+	r = find_orphans(as->counts, &l, err);
 	l.all = counts_have_unknown(as->counts) && datamap_sum(as->datamap) <= l.want;
 	for (uint32_t i = 0, end; i < l.nr && !r; i = end) {
 		uint32_t root = trees_make_gap(trees, TREE_MAPPING, NONE, -1, 0, UINT64_MAX, err);

@@ -153,11 +153,7 @@ static int root_places(struct assignment *a)
 
 		if (trees->dev[i].root != NONE)
 			continue;
-		*p = (struct place){ .last = UINT64_MAX,
-				     .height = -1,
-				     .one = true,
-				     .index = (uint32_t)i,
-				     .parent = NONE };
+		*p = (struct place){ .last = UINT64_MAX, .height = -1, .one = true, .index = (uint32_t)i, .parent = NONE };
 		r = add_dev(p, (uint32_t)i);
 		a->nr_places++;
 	}
@@ -167,29 +163,28 @@ static int root_places(struct assignment *a)
 /* --- parts of the devices' trees --- */
 
 /*
- * Finds the gaps below a node.  @clean[i]: nothing is missing below node i, so that shared
+ * Finds the gaps below a node: 1, 0 when there are none, or -ENOMEM.  @clean[i]: nothing is missing below node i, so that shared
  * subtrees are looked through once.
  */
-static int find_places(struct assignment *a, uint32_t i, uint32_t dev, uint8_t *clean,
-		       const uint32_t *place_of, bool *any, unsigned depth)
+static int find_places(struct assignment *a, uint32_t i, uint32_t dev, uint8_t *clean, const uint32_t *place_of, unsigned depth)
 {
 	const struct snode *n = &a->assign->graph->node[i];
-	bool below = false;
-	int r = 0;
+	bool below = place_of[i] != NONE;
 
 	if (clean[i] || n->flags & SN_LEAF || depth > 2 * BTREE_MAX_DEPTH)
 		return 0;
-	if (place_of[i] != NONE) {
-		below = true;
-		r = add_dev(&a->place[place_of[i]], dev);
+	if (below && add_dev(&a->place[place_of[i]], dev))
+		return -ENOMEM;
+	for (uint32_t k = 0; k < n->nr_edges; k++) {
+		const uint32_t child = graph_child(a->assign->graph, n, k);
+		const int r = child == NONE ? 0 : find_places(a, child, dev, clean, place_of, depth + 1);
+
+		if (r < 0)
+			return r;
+		below |= r;
 	}
-	for (uint32_t k = 0; k < n->nr_edges && !r; k++)
-		if (graph_child(a->assign->graph, n, k) != NONE)
-			r = find_places(a, graph_child(a->assign->graph, n, k), dev, clean,
-					place_of, &below, depth + 1);
 	clean[i] = !below;
-	*any |= below;
-	return r;
+	return below;
 }
 
 /* A lost root that was a leaf has no children that could be found. */
@@ -231,14 +226,10 @@ static int gap_places(struct assignment *a)
 	for (size_t i = 0; i < trees->nr_devs && !r; i++) {
 		const struct sdevice *d = &trees->dev[i];
 		uint64_t have = d->root == NONE ? 0 : graph->node[d->root].nr_mappings;
-		bool any = false;
 
-		a->need[i] = UINT64_MAX;
-		if (d->source == DETAILS_LIVE)
-			a->need[i] =
-				d->info.mapped_blocks > have ? d->info.mapped_blocks - have : 0;
+		a->need[i] = d->source == DETAILS_LIVE ? MAX(d->info.mapped_blocks, have) - have : UINT64_MAX;
 		if (d->root != NONE)
-			r = find_places(a, d->root, (uint32_t)i, clean, place_of, &any, 0);
+			r = MIN(find_places(a, d->root, (uint32_t)i, clean, place_of, 0), 0);
 	}
 	for (uint32_t i = 0; i < a->nr_places; i++) {
 		struct place *p = &a->place[i];
@@ -287,31 +278,26 @@ static bool has_spare(const struct assignment *a)
 	return false;
 }
 
-/* Has nodes assigned to the places that were listed with the result @r. */
-static int fill_places(struct assignment *a, int r, enum unknown how, struct err *err)
-{
-	const bool unknown = a->nr_places && counts_have_unknown(a->assign->counts);
-	struct vec list = { 0 };
-
-	if (!r && unknown)
-		r = datamap_begin(a->assign->datamap, err);
-	if (!r && a->nr_places)
-		r = list_candidates(a->assign->counts, TREE_MAPPING, unknown ? how : KNOWN_ONLY, &list);
-	a->cand = list.data;
-	a->nr_cands = (uint32_t)list.nr;
-	if (!r && list.nr)
-		r = assign(a);
-	if (r)
-		r = err_nomem(err, "salvage: lost nodes");
-	a->assign->has_spare |= !r && has_spare(a);
-	return r ? r : put_nodes(a, err);
-}
-
-static int assign_roots(struct assign *as, struct err *err)
+/* Has nodes assigned to the places that @list_places() gives. */
+static int fill_places(struct assign *as, int (*list_places)(struct assignment *a), enum unknown how, struct err *err)
 {
 	struct assignment a = { .assign = as };
-	int r = fill_places(&a, root_places(&a), UNKNOWN_ALL, err);
+	struct vec list = { 0 };
+	int r = list_places(&a);
+	const bool unknown = a.nr_places && counts_have_unknown(as->counts);
 
+	if (!r && unknown)
+		r = datamap_begin(as->datamap, err);
+	if (!r && a.nr_places)
+		r = list_candidates(as->counts, TREE_MAPPING, unknown ? how : KNOWN_ONLY, &list);
+	a.cand = list.data;
+	a.nr_cands = (uint32_t)list.nr;
+	if (!r && list.nr)
+		r = assign(&a);
+	if (r)
+		r = err_nomem(err, "salvage: lost nodes");
+	as->has_spare |= !r && has_spare(&a);
+	r = r ?: put_nodes(&a, err);
 	assign_fini(&a);
 	return r;
 }
@@ -326,15 +312,11 @@ static void mark_roots(struct trees *trees)
 
 static int assign_parts(struct assign *as, struct err *err)
 {
-	struct assignment a = { .assign = as };
 	int r;
 
 	mark_roots(as->trees);
-	r = anew_read(as->ages, err); /* now that each device has a root */
-	r = fill_places(&a, r ? r : gap_places(&a), UNKNOWN_LEAVES, err);
-	if (as->guessed && !datamap_is_settled(as->datamap))
-		as->unconfirmed = true;
-	assign_fini(&a);
+	r = anew_read(as->ages, err) ?: fill_places(as, gap_places, UNKNOWN_LEAVES, err); /* now that each device has a root */
+	as->unconfirmed |= as->guessed && !datamap_is_settled(as->datamap);
 	return r;
 }
 
@@ -352,31 +334,17 @@ int assign_gaps(struct assign *as, struct err *err)
 {
 	struct trees *trees = as->trees;
 	struct counts *counts = as->counts;
-	struct ages *ages = as->ages;
 	bool any = false;
-	int r = fill_tree(counts, TREE_DETAILS, &any, err);
+	int r = fill_tree(counts, TREE_DETAILS, &any, err) ?: fill_tree(counts, TREE_TOP, &any, err);
 
-	if (!r)
-		r = fill_tree(counts, TREE_TOP, &any, err);
 	if (!r && any) {
-		r = trees_walk_devices(trees, err);
-		if (!r)
-			r = trees_join_details(trees, !trees_have_gap(trees, TREE_DETAILS), err);
+		r = trees_walk_devices(trees, err) ?: trees_join_details(trees, !trees_have_gap(trees, TREE_DETAILS), err);
 		counts_read_edges(counts);
 	}
-	if (!r)
-		r = ages_read(ages, err);
-	if (!r)
-		r = devices_guess(ages, err);
-	if (!r)
-		r = assign_roots(as, err);
-	if (!r)
-		r = devices_settle(as, err);
+	r = r ?: ages_read(as->ages, err) ?: devices_guess(as->ages, err) ?: fill_places(as, root_places, UNKNOWN_ALL, err) ?:
+	    devices_settle(as, err);
 	counts_read_edges(counts);
-	if (!r)
-		r = devices_add_gaps(as, err);
-	if (!r)
-		r = assign_parts(as, err);
+	r = r ?: devices_add_gaps(as, err) ?: assign_parts(as, err);
 	counts_read_edges(counts);
 	trees->uncertain |= super_held_is_lost(as->super) && !assign_found_is_live(as);
 	return r;

@@ -26,7 +26,9 @@ int assign_gaps(struct assign *as, struct err *err);
 bool assign_found_is_live(const struct assign *as);
 
 /* --- devices.c: devices that the top level lost --- */
+/* Lists devices that nothing but an older top level names, when top level and details are lost. */
 int devices_guess(struct ages *ages, struct err *err);
+/* After the roots are assigned: guessed devices without a tree are dropped, trees without a device get an id. */
 int devices_settle(struct assign *as, struct err *err);
 int devices_add_gaps(struct assign *as, struct err *err);
 

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 
 #include "base/vec.h"
 
@@ -39,9 +38,4 @@ struct heap_entry heap_pop(struct heap *h)
 	if (h->nr)
 		h->e[i] = e;
 	return top;
-}
-
-void heap_fini(struct heap *h)
-{
-	free(h->e);
 }

@@ -170,7 +170,7 @@ struct heap_entry {
 	uint32_t cand;
 };
 
-/* The largest margin first, of equal ones the first candidate.  All zero: empty. */
+/* The largest margin first, of equal ones the first candidate.  All zero: empty; free(e). */
 struct heap {
 	struct heap_entry *e;
 	size_t nr, cap;
@@ -178,6 +178,5 @@ struct heap {
 
 int heap_push(struct heap *h, struct heap_entry e); /* 0 or -ENOMEM */
 struct heap_entry heap_pop(struct heap *h); /* not of an empty one */
-void heap_fini(struct heap *h);
 
 #endif

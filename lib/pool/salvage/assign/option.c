@@ -26,17 +26,6 @@ static bool has_keys(const struct assignment *a, const struct choice *o)
 	return !at || a->assign->graph->node[p->taken[at - 1]].last < n->first;
 }
 
-static bool has_need(const struct assignment *a, const struct choice *o)
-{
-	const struct place *p = &a->place[o->place];
-	uint64_t nr = assign_node(a, o->cand)->nr_mappings;
-
-	for (uint32_t i = 0; i < p->nr_devs; i++)
-		if (a->need[p->devs[i]] != UINT64_MAX && a->need[p->devs[i]] < nr)
-			return false;
-	return true;
-}
-
 bool assign_may_take(const struct assignment *a, const struct choice *o)
 {
 	const struct place *p = &a->place[o->place];
@@ -45,7 +34,7 @@ bool assign_may_take(const struct assignment *a, const struct choice *o)
 		return false;
 	if (p->one)
 		return !p->nr_taken;
-	return has_keys(a, o) && has_need(a, o);
+	return has_keys(a, o) && !any_of(i, p->nr_devs, a->need[p->devs[i]] < assign_node(a, o->cand)->nr_mappings);
 }
 
 void assign_take(struct assignment *a, struct choice *o, bool on)
