@@ -91,31 +91,18 @@ static void reach_children(struct reach *r, const struct snode *n)
 /* Does the node name a block that the state does not use? */
 static bool names_other(const struct graph *g, const struct snode *n, const struct pool_state *st)
 {
-	for (uint32_t k = 0; k < n->nr_edges; k++)
-		if (g->edge[n->edge + k].block != NONE && !bits_get(st->live, g->edge[n->edge + k].block))
-			return true;
-	return false;
+	const struct edge *e = &g->edge[n->edge];
+
+	return any_of(k, n->nr_edges, e[k].block != NONE && !bits_get(st->live, e[k].block));
 }
 
 /* Is there a node of mappings that is a part of both states, and to which no node leads that only @a has? */
 static bool has_unnamed(const struct reach *r)
 {
-	for (uint32_t i = 0; i < r->g->nr_nodes; i++) {
-		const uint32_t at = r->g->node[i].block;
+	const struct snode *n = r->g->node;
 
-		if (r->g->node[i].tree == TREE_MAPPING && at != NONE && bits_get(r->a->live, at) && bits_get(r->b->live, at) &&
-		    !bits_get(r->named, at))
-			return true;
-	}
-	return false;
-}
-
-static bool has_lost_block(const struct graph *g, const struct pool_state *st)
-{
-	for (uint32_t at = 1; at < g->nr_blocks; at++)
-		if (g->kind[at] < BLOCK_NODE && bits_get(st->live, at))
-			return true;
-	return false;
+	return any_of(i, r->g->nr_nodes, n[i].tree == TREE_MAPPING && order_has_node(r->a, &n[i]) && order_has_node(r->b, &n[i]) &&
+						 !bits_get(r->named, n[i].block));
 }
 
 /*
@@ -134,16 +121,17 @@ static bool was_overwritten(struct graph *g, const struct pool_state *a, const s
 	for (uint32_t i = 0; i < g->nr_nodes && !r.clash; i++) {
 		const struct snode *n = &g->node[i];
 
-		if (n->block == NONE || !bits_get(a->live, n->block))
+		if (!order_has_node(a, n))
 			continue;
-		if (bits_get(b->live, n->block))
+		if (order_has_node(b, n))
 			r.clash |= names_other(g, n, a);
 		else
 			reach_children(&r, n);
 	}
 	while (r.nr && !r.clash)
 		reach_children(&r, &g->node[node_of(g, todo[--r.nr])]);
-	return r.clash || ((a->map_root != NONE || a->details_root == NONE) && !has_lost_block(g, a) && has_unnamed(&r));
+	return r.clash || ((a->map_root != NONE || a->details_root == NONE) && has_unnamed(&r) &&
+			   !any_of(i, g->nr_blocks, g->kind[i] < BLOCK_NODE && bits_get(a->live, i)));
 }
 
 /* Are both states of the same pool, by their details? */
@@ -190,8 +178,8 @@ static bool have_same_trees(const struct graph *g, const struct pool_state *a, c
 		same = !graph_each_device(g, g->slot[a->map_root], add_named, &of_a) &&
 		       !graph_each_device(g, g->slot[b->map_root], add_named, &of_b) && of_a.nr == of_b.nr &&
 		       (!of_a.nr || !memcmp(of_a.data, of_b.data, of_a.nr * sizeof(struct named)));
-	free(of_a.data);
-	free(of_b.data);
+	free_vec(&of_a);
+	free_vec(&of_b);
 	return same;
 }
 
@@ -243,22 +231,17 @@ static const struct pool_state *find_newest(const struct order *o)
 /* Did @best go on with metadata that were written anew over @a? */
 static bool is_gone_since(const struct order *o, const struct pool_state *a, const struct pool_state *best)
 {
-	bool found = false;
-
-	for (size_t i = 0; i < o->nr_whole && !found; i++)
-		found = &o->st[i] != best && &o->st[i] != a && went_on_from(o, &o->st[i], best) && was_overwritten(o->g, a, &o->st[i]);
-	return found;
+	return any_of(i, o->nr_whole, &o->st[i] != best && &o->st[i] != a && went_on_from(o, &o->st[i], best) &&
+					      was_overwritten(o->g, a, &o->st[i]));
 }
 
 /* Is one of the states of which something was reused newer than @best by where it was written?  Then it was not reused but spoilt. */
 static bool is_spoilt(const struct order *o, const struct pool_state *best)
 {
-	bool found = false;
+	const struct pool_state *a = o->st + o->nr_whole;
 
-	for (const struct pool_state *a = o->st + o->nr_whole; a < o->st + o->nr && !found; a++)
-		found = !order_is_newer(o, a, best) && (!a->dated || !fall_between(best, a).clock) && !is_made_over(o, a, best) &&
-			!is_gone_since(o, a, best);
-	return found;
+	return any_of(i, o->nr - o->nr_whole, !order_is_newer(o, &a[i], best) && (!a[i].dated || !fall_between(best, &a[i]).clock) &&
+						      !is_made_over(o, &a[i], best) && !is_gone_since(o, &a[i], best));
 }
 
 /*

@@ -3,6 +3,7 @@
 #ifndef POOL_SALVAGE_ORDER_H
 #define POOL_SALVAGE_ORDER_H
 /* Shared by the files that bring states in an order: place.c and succession.c answer what order.c asks. */
+#include "base/bits.h"
 #include "pool/salvage/state/state.h"
 
 /* The states that are compared. */
@@ -12,6 +13,12 @@ struct order {
 	size_t nr_whole, nr; /* those in which nothing was reused, and all */
 	uint8_t *known; /* a byte a pair: what is known of order_is_before(); NULL: there are too many */
 };
+
+/* Does the state use the node's block? */
+static inline bool order_has_node(const struct pool_state *st, const struct snode *n)
+{
+	return n->block != NONE && bits_get(st->live, n->block);
+}
 
 /* --- place.c: what two states say of each other --- */
 /* Was @a written before @b, by what the details of both say?  Nothing is written before an empty pool that fills the front. */
@@ -33,6 +40,6 @@ bool order_names_part(const struct graph *g, const struct snode *n, uint32_t k);
  * superblock was written to nowhere.  A later time or transaction tells; else the place.  Where it may have been either way, the kernel
  * seldom went back to the front in between.
  */
-enum succession order_succession(const struct order *o, const struct own_state *of, const struct pool_state *best);
+enum succession order_succession(const struct order *o, const struct own_state *own, const struct pool_state *best);
 
 #endif
