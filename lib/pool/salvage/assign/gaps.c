@@ -15,11 +15,6 @@
 #include "base/cleanup.h"
 #include "pool/salvage/assign/impl.h"
 
-static bool of_tree(const struct snode *n, uint8_t tree)
-{
-	return n->tree == tree || (n->tree == TREE_EMPTY && tree != TREE_DETAILS);
-}
-
 static int by_first_key(const void *pa, const void *pb, void *ctx)
 {
 	const struct candidate *a = pa, *b = pb;
@@ -52,7 +47,7 @@ static int list_candidates(struct counts *counts, uint8_t tree, enum unknown how
 		const struct snode *n = &g->node[i];
 		uint32_t refs;
 
-		if (n->flags & SN_VIRTUAL || !of_tree(n, tree) || !graph_is_there(g, i))
+		if (n->flags & SN_VIRTUAL || !tree_fits(n->tree, tree) || !graph_is_there(g, i))
 			continue;
 		refs = counts_missing_refs(counts, n->block);
 		if (!may_lack(n, refs, tree, how))

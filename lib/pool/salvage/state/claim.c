@@ -21,10 +21,10 @@ enum standing {
 	STANDS,
 };
 
-static bool of_tree(const struct snode *n, uint8_t tree)
+/* May the node be a part of the tree? */
+static bool may_be_of(const struct snode *n, uint8_t tree)
 {
-	return n->tree == tree || n->tree == TREE_NONE ||
-	       (n->tree == TREE_EMPTY && tree == TREE_TOP);
+	return tree_fits(n->tree, tree) || n->tree == TREE_NONE;
 }
 
 static enum standing root_stands(const struct counts *counts, uint64_t block, uint8_t tree)
@@ -36,10 +36,25 @@ static enum standing root_stands(const struct counts *counts, uint64_t block, ui
 		return CONTRADICTED;
 	if (g->kind[block] < BLOCK_NODE)
 		return LOST;
-	if (i == NONE || !of_tree(&g->node[i], tree) ||
-	    (counts->has_counts && !counts->count[block]))
+	if (i == NONE || !may_be_of(&g->node[i], tree) || (counts->has_counts && !counts->count[block]))
 		return CONTRADICTED;
 	return STANDS;
+}
+
+static bool both_roots_stand(const struct counts *counts)
+{
+	const struct superblock *sb = &counts->super->sb;
+
+	return root_stands(counts, sb->mapping_root, TREE_TOP) == STANDS && root_stands(counts, sb->details_root, TREE_DETAILS) == STANDS;
+}
+
+/* And do they agree? */
+static bool roots_agree(struct counts *counts)
+{
+	struct graph *g = counts->graph;
+	const struct superblock *sb = &counts->super->sb;
+
+	return both_roots_stand(counts) && state_roots_agree(g, g->slot[sb->mapping_root], g->slot[sb->details_root]);
 }
 
 static bool is_whole(const struct graph *g, uint64_t block)
@@ -57,18 +72,13 @@ static bool claim_stands(struct counts *counts)
 	enum standing map = root_stands(counts, sb->mapping_root, TREE_TOP);
 	enum standing details = root_stands(counts, sb->details_root, TREE_DETAILS);
 	uint64_t index = sb->metadata_sm.bitmap_root;
-	int votes = 0;
 
 	if (map == CONTRADICTED || details == CONTRADICTED)
 		return false;
-	if (map == STANDS && details == STANDS && is_whole(g, sb->mapping_root) &&
-	    is_whole(g, sb->details_root))
-		return state_roots_agree(g, g->slot[sb->mapping_root], g->slot[sb->details_root]);
-	votes += map == STANDS;
-	votes += details == STANDS;
-	votes += index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && counts->has_counts;
-	votes += root_stands(counts, sb->data_sm.bitmap_root, TREE_INDEX) == STANDS;
-	return votes >= 3;
+	if (both_roots_stand(counts) && is_whole(g, sb->mapping_root) && is_whole(g, sb->details_root))
+		return roots_agree(counts);
+	return (map == STANDS) + (details == STANDS) + (index < g->nr_blocks && g->kind[index] == BLOCK_INDEX && counts->has_counts) +
+		       (root_stands(counts, sb->data_sm.bitmap_root, TREE_INDEX) == STANDS) >= 3;
 }
 
 /* Is the newest state on the device another one than the superblock's? */
@@ -78,7 +88,6 @@ static int compare_with_newest(struct state *state, struct err *err)
 	const struct superblock own = *sb;
 	int r;
 
-	*sb = (struct superblock) { .time = own.time };
 	r = state_find_roots(state, 0, err);
 	state->rival = state->outdated = sb->mapping_root != own.mapping_root || sb->details_root != own.details_root;
 	state->anew = false; /* that was of the other one */
@@ -99,24 +108,12 @@ static int try_claim(struct state *state, struct err *err)
 	r = counts_read(state->counts, err);
 	if (!r && claim_stands(state->counts)) {
 		state->roots = ROOTS_CLAIMED;
-		if (root_stands(state->counts, super->sb.mapping_root, TREE_TOP) == STANDS &&
-		    root_stands(state->counts, super->sb.details_root, TREE_DETAILS) == STANDS)
+		if (both_roots_stand(state->counts))
 			r = compare_with_newest(state, err); /* else this state would not be found */
 	} else {
 		super->sb = found;
 	}
 	return r;
-}
-
-/* Are both roots there, and do they agree? */
-static bool roots_agree(struct counts *counts)
-{
-	struct graph *g = counts->graph;
-	const struct superblock *sb = &counts->super->sb;
-
-	return root_stands(counts, sb->mapping_root, TREE_TOP) == STANDS &&
-	       root_stands(counts, sb->details_root, TREE_DETAILS) == STANDS &&
-	       state_roots_agree(g, g->slot[sb->mapping_root], g->slot[sb->details_root]);
 }
 
 /* Do whole details tell of a device that is newer than the superblock, or has more mappings than it has data blocks in use? */
@@ -130,49 +127,41 @@ static bool details_are_of_other(const struct counts *counts)
 	       (sum.time > sb->time || sum.transaction > sb->transaction_id || sum.most > sb->data_sm.nr_allocated);
 }
 
-static void note_wrong(const struct graph *g, uint64_t block, struct own_state *own)
+static bool is_wrong_root(const struct counts *counts, uint64_t block, uint8_t tree)
 {
-	own->any_wrong = true;
-	if (block < g->nr_blocks)
-		bits_set_word(own->wrong, (uint32_t)block, 1);
-}
-
-static void look_at_root(const struct counts *counts, uint64_t block, uint8_t tree, struct own_state *own)
-{
-	if (root_stands(counts, block, tree) != CONTRADICTED && !(tree == TREE_DETAILS && details_are_of_other(counts)))
-		return;
-	own->nr_wrong++;
-	note_wrong(counts->graph, block, own);
+	if (tree == TREE_NONE)
+		return super_has_other_index(counts->super);
+	return root_stands(counts, block, tree) == CONTRADICTED || (tree == TREE_DETAILS && details_are_of_other(counts));
 }
 
 struct bitmaps_look {
-	const struct super *super;
+	const struct graph *g;
 	struct own_state *own;
 };
 
 static void look_at_bitmap(void *ctx, const struct bitmap_entry *e)
 {
 	const struct bitmaps_look *look = ctx;
-	const struct graph *g = look->super->graph;
 
-	if (e->i < div_up(e->map->nr_blocks, ENTRIES_PER_BITMAP) && graph_has_other(g, e->block, BLOCK_BITMAP))
-		note_wrong(g, e->block, look->own);
+	if (e->i < div_up(e->map->nr_blocks, ENTRIES_PER_BITMAP) && graph_has_other(look->g, e->block, BLOCK_BITMAP)) {
+		bits_set_word(look->own->wrong, e->block, 1);
+		look->own->wrong_bitmap = true;
+	}
 }
 
 /* Which of the superblock's pointers lead to an intact block of a wrong kind, or of another state? */
 static void find_wrong(const struct counts *counts, struct own_state *own)
 {
-	const struct superblock *sb = own->sb;
-	struct bitmaps_look look = { counts->super, own };
+	uint64_t root[NR_SUPER_ROOTS];
+	struct bitmaps_look look = { counts->graph, own };
 
-	look_at_root(counts, sb->mapping_root, TREE_TOP, own);
-	look_at_root(counts, sb->details_root, TREE_DETAILS, own);
-	look_at_root(counts, sb->data_sm.bitmap_root, TREE_INDEX, own);
-	look_at_root(counts, sb->data_sm.ref_count_root, TREE_OVERFLOW, own);
-	look_at_root(counts, sb->metadata_sm.ref_count_root, TREE_OVERFLOW, own);
-	if (super_has_other_index(counts->super)) {
+	super_roots(own->sb, root);
+	for (size_t i = 0; i < END_MAP_ROOTS; i++) {
+		if (!is_wrong_root(counts, root[i], super_root_tree[i]))
+			continue;
 		own->nr_wrong++;
-		note_wrong(counts->graph, sb->metadata_sm.bitmap_root, own);
+		if (root[i] < counts->graph->nr_blocks)
+			bits_set_word(own->wrong, root[i], 1);
 	}
 	super_each_bitmap(counts->super, look_at_bitmap, &look);
 }
@@ -232,10 +221,9 @@ static int try_other_state(struct state *state, struct err *err)
 	find_wrong(counts, &look_for);
 	other = look_for.nr_wrong >= enough && !roots_agree(counts);
 	r = state_look_at_own(counts, &reused, err);
-	if (r || (!look_for.any_wrong && !reused))
+	if (r || (!look_for.nr_wrong && !look_for.wrong_bitmap && !reused))
 		return r;
 	has_map = counts_are_whole(counts);
-	super->sb = (struct superblock) { .time = own.time };
 	state->own = &look_for;
 	r = state_find_roots(state, 0, err);
 	state->own = NULL;
@@ -262,7 +250,15 @@ int state_look_for_newer(struct state *state, struct err *err)
 
 static const char *what_is_at(const struct graph *g, uint32_t block)
 {
-	uint32_t i = g->slot[block];
+	static const char *const of_tree[] = {
+		[TREE_NONE] = "is a node whose children are all lost",
+		[TREE_MAPPING] = "holds mappings of one device",
+		[TREE_TOP] = "belongs to a top-level mapping tree",
+		[TREE_DETAILS] = "belongs to a device details tree",
+		[TREE_INDEX] = "belongs to a space map",
+		[TREE_OVERFLOW] = "belongs to a space map",
+		[TREE_EMPTY] = "is an empty tree",
+	};
 
 	switch (g->kind[block]) {
 	case BLOCK_BITMAP:
@@ -271,67 +267,40 @@ static const char *what_is_at(const struct graph *g, uint32_t block)
 	case BLOCK_SUPER:
 		return "is a superblock";
 	case BLOCK_NODE:
-		break;
-	default:
-		return graph_kind_text(g->kind[block]);
+		return g->slot[block] == NONE ? "is damaged" : of_tree[g->node[g->slot[block]].tree];
 	}
-	if (i == NONE)
-		return "is damaged";
-	switch (g->node[i].tree) {
-	case TREE_TOP:
-		return "belongs to a top-level mapping tree";
-	case TREE_DETAILS:
-		return "belongs to a device details tree";
-	case TREE_MAPPING:
-		return "holds mappings of one device";
-	case TREE_EMPTY:
-		return "is an empty tree";
-	case TREE_NONE:
-		return "is a node whose children are all lost";
-	}
-	return "belongs to a space map";
+	return graph_kind_text(g->kind[block]);
 }
 
-/* @option: what the user gave; @what should be at @block; @hint: what names blocks that can be given. */
-static int refuse(const struct graph *g, const char *option, uint64_t block, const char *what, const char *hint,
-		  struct err *err)
+/* Is @block, which the user gave with @option, the root of a tree?  -EINVAL: it is not; the text says what it is. */
+static int check_root(const struct graph *g, const char *option, uint64_t block, uint8_t tree, struct err *err)
 {
+	const uint32_t i = node_of(g, block);
+	const char *what = tree == TREE_TOP ? "top-level mapping" : tree == TREE_DETAILS ? "device details" : "device's";
+	const char *hint = tree == TREE_MAPPING ? "'thin_repair --dry-run --explain -i POOL' names possible blocks" :
+						  "'thin_repair --list-roots -i POOL' lists the roots that can be given";
+
 	if (block >= g->nr_blocks)
-		return err_set(err, -EINVAL, "%s: the metadata device has only %u blocks; %s", option, g->nr_blocks, hint);
-	return err_set(err, -EINVAL, "%s: block %" PRIu64 " is not the root of a %s tree: it %s; %s", option, block, what,
-		       what_is_at(g, (uint32_t)block), hint);
-}
-
-static int check_root(const struct graph *g, const char *option, uint64_t block, uint8_t tree,
-		      struct err *err)
-{
-	uint32_t i = node_of(g, block);
-	char given[60];
-
-	if (block && i != NONE && !(g->node[i].flags & SN_VIRTUAL) && of_tree(&g->node[i], tree))
+		return err_set(err, -EINVAL, "%s%" PRIu64 ": the metadata device has only %u blocks; %s", option, block, g->nr_blocks, hint);
+	if (block && i != NONE && !(g->node[i].flags & SN_VIRTUAL) &&
+	    (tree == TREE_MAPPING ? tree_fits(g->node[i].tree, tree) : may_be_of(&g->node[i], tree)))
 		return 0;
-	snprintf(given, sizeof(given), "%s %" PRIu64, option, block);
-	return refuse(g, given, block, tree == TREE_TOP ? "top-level mapping" : "device details",
-		      "'thin_repair --list-roots -i POOL' lists the roots that can be given", err);
+	return err_set(err, -EINVAL, "%s%" PRIu64 ": block %" PRIu64 " is not the root of a %s tree: it %s; %s", option, block, block, what,
+		       what_is_at(g, (uint32_t)block), hint);
 }
 
 int state_check_taken(const struct super *super, struct err *err)
 {
-	const struct graph *g = super->graph;
+	int r = 0;
 
-	for (size_t k = 0; k < super->opt.nr_take; k++) {
+	for (size_t k = 0; k < super->opt.nr_take && !r; k++) {
 		const struct salvage_take *t = &super->opt.take[k];
-		uint32_t i = node_of(g, t->block);
-		char given[60];
+		char option[32];
 
-		if (i != NONE && !(g->node[i].flags & SN_VIRTUAL) &&
-		    (g->node[i].tree == TREE_MAPPING || g->node[i].tree == TREE_EMPTY))
-			continue;
-		snprintf(given, sizeof(given), "--take %u=%" PRIu64, t->dev_id, t->block);
-		return refuse(g, given, t->block, "device's",
-			      "'thin_repair --dry-run --explain -i POOL' names possible blocks", err);
+		snprintf(option, sizeof(option), "--take %u=", t->dev_id);
+		r = check_root(super->graph, option, t->block, TREE_MAPPING, err);
 	}
-	return 0;
+	return r;
 }
 
 static int check_given(const struct super *super, struct err *err)
@@ -340,24 +309,20 @@ static int check_given(const struct super *super, struct err *err)
 	int r = 0;
 
 	if (o->has_mapping_root)
-		r = check_root(super->graph, "--mapping-root", o->mapping_root, TREE_TOP, err);
+		r = check_root(super->graph, "--mapping-root ", o->mapping_root, TREE_TOP, err);
 	if (!r && o->has_details_root)
-		r = check_root(super->graph, "--details-root", o->details_root, TREE_DETAILS, err);
+		r = check_root(super->graph, "--details-root ", o->details_root, TREE_DETAILS, err);
 	return r;
 }
 
-/* Whose roots are used: the user's, the superblock's, those a damaged one names, or the newest found. */
 int state_settle_roots(struct state *state, struct err *err)
 {
 	const struct super *super = state->super;
-	int r = 0;
+	int r;
 
 	if (super->has_sb && !has_given_roots(super))
 		return super->opt.nr_take ? 0 : try_other_state(state, err);
-	if (has_given_roots(super))
-		r = check_given(super, err);
-	else
-		r = try_claim(state, err);
+	r = has_given_roots(super) ? check_given(super, err) : try_claim(state, err);
 	if (!r && state->roots != ROOTS_CLAIMED && (!super->has_sb || super->chosen))
 		r = state_find_roots(state, 0, err);
 	return r;
@@ -434,14 +399,11 @@ static bool has_other_roots(const struct counts *counts)
 static bool details_may_be_older(const struct counts *counts)
 {
 	const struct trees *trees = counts->trees;
-	uint64_t newest = 0;
-	bool lost = false;
+	const struct gap *g = trees->gaps.data;
+	const uint64_t last = counts->super->sb.transaction_id;
 
-	for (size_t i = 0; i < trees->gaps.nr; i++)
-		lost |= gap_at(trees, i)->tree == TREE_TOP && gap_at(trees, i)->why >= BLOCK_STRAY;
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		newest = MAX(newest, trees->dev[i].info.transaction);
-	return lost && counts->super->has_sb && newest + 1 < counts->super->sb.transaction_id;
+	return counts->super->has_sb && last > 1 && any_of(i, trees->gaps.nr, g[i].tree == TREE_TOP && g[i].why >= BLOCK_STRAY) &&
+	       !any_of(i, trees->nr_devs, trees->dev[i].info.transaction + 1 >= last);
 }
 
 bool state_has_newer(const struct state *state)

@@ -13,11 +13,10 @@ static bool names_a_root_of(const struct graph *g, const struct snode *n, uint32
 	for (uint32_t k = 0; k < n->nr_edges; k++) {
 		const struct edge *e = &g->edge[n->edge + k];
 		const uint32_t leaf = graph_descend(g, top, e->key, 0);
-		const struct snode *other = leaf == NONE ? NULL : &g->node[leaf];
+		const struct edge *of_top = leaf == NONE ? NULL : &g->edge[g->node[leaf].edge];
 
-		for (uint32_t i = 0; other && i < other->nr_edges; i++)
-			if (g->edge[other->edge + i].key == e->key && g->edge[other->edge + i].block == e->block)
-				return true;
+		if (of_top && any_of(i, g->node[leaf].nr_edges, of_top[i].key == e->key && of_top[i].block == e->block))
+			return true;
 	}
 	return false;
 }
@@ -40,7 +39,7 @@ static bool is_later(struct graph *g, const struct pool_state *best, uint32_t b)
 
 	if (!best->row || i == NONE || bits_get(best->live, b) || !(g->node[i].flags & SN_LEAF))
 		return false;
-	return g->node[i].tree == TREE_TOP ? best->map_root != NONE && names_a_root_of(g, &g->node[i], g->slot[best->map_root]) :
+	return g->node[i].tree == TREE_TOP ? best->map_root && names_a_root_of(g, &g->node[i], g->slot[best->map_root]) :
 	       g->node[i].tree == TREE_DETAILS && are_later_details(g, i, best);
 }
 

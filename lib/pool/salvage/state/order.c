@@ -130,7 +130,7 @@ static bool was_overwritten(struct graph *g, const struct pool_state *a, const s
 	}
 	while (r.nr && !r.clash)
 		reach_children(&r, &g->node[node_of(g, todo[--r.nr])]);
-	return r.clash || ((a->map_root != NONE || a->details_root == NONE) && has_unnamed(&r) &&
+	return r.clash || ((a->map_root || !a->details_root) && has_unnamed(&r) &&
 			   !any_of(i, g->nr_blocks, g->kind[i] < BLOCK_NODE && bits_get(a->live, i)));
 }
 
@@ -174,7 +174,7 @@ static bool have_same_trees(const struct graph *g, const struct pool_state *a, c
 	struct vec of_a = { 0 }, of_b = { 0 };
 	bool same = a->map_root == b->map_root;
 
-	if (!same && a->map_root != NONE && b->map_root != NONE)
+	if (!same && a->map_root && b->map_root)
 		same = !graph_each_device(g, g->slot[a->map_root], add_named, &of_a) &&
 		       !graph_each_device(g, g->slot[b->map_root], add_named, &of_b) && of_a.nr == of_b.nr &&
 		       (!of_a.nr || !memcmp(of_a.data, of_b.data, of_a.nr * sizeof(struct named)));
@@ -271,21 +271,20 @@ static bool has_rival(const struct order *o, const struct pool_state *best)
 	return own && foreign;
 }
 
-struct newest order_newest(struct graph *g, struct vec *states, const struct own_state *own)
+const struct pool_state *order_newest(struct state *state, struct vec *states, bool *spoilt)
 {
-	struct order o = { .g = g, .st = states->data, .nr = states->nr };
+	struct order o = { .g = state->graph, .st = states->data, .nr = states->nr };
 	CLEANUP(free_ptr) uint8_t *known = NULL;
-	struct newest found = { 0 };
+	const struct pool_state *best = NULL;
 
 	limit_rows(states);
 	o.nr_whole = part_reused(states);
-	if (!o.nr_whole)
-		return found;
-	if (o.nr <= MAX_COMPARED)
-		o.known = known = graph_noted(g, calloc(o.nr, o.nr));
-	found.state = find_newest(&o);
-	found.spoilt = is_spoilt(&o, found.state);
-	found.rival = has_rival(&o, found.state);
-	found.after = own ? order_succession(&o, own, found.state) : COMES_BEFORE;
-	return found;
+	if (o.nr && o.nr <= MAX_COMPARED)
+		o.known = known = graph_noted(o.g, calloc(o.nr, o.nr));
+	if (o.nr_whole)
+		best = find_newest(&o);
+	*spoilt = best && is_spoilt(&o, best);
+	state->rival = best && has_rival(&o, best);
+	state->after = !best ? UNRELATED : state->own ? order_succession(&o, state->own, best) : COMES_BEFORE;
+	return best;
 }

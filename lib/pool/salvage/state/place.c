@@ -43,7 +43,7 @@ static bool is_part_of_tree(const struct graph *g, uint32_t b)
 {
 	const uint32_t i = node_of(g, b);
 
-	return i != NONE && (g->node[i].tree == TREE_MAPPING || g->node[i].tree == TREE_EMPTY);
+	return i != NONE && tree_fits(g->node[i].tree, TREE_MAPPING);
 }
 
 bool order_names_part(const struct graph *g, const struct snode *n, uint32_t k)

@@ -22,8 +22,7 @@ static bool is_no_root(const struct graph *g, uint32_t block)
 {
 	const uint32_t i = node_of(g, block);
 
-	return g->kind[block] >= BLOCK_NODE &&
-	       (i == NONE || (g->node[i].tree != TREE_MAPPING && g->node[i].tree != TREE_EMPTY && g->node[i].tree != TREE_NONE));
+	return g->kind[block] >= BLOCK_NODE && (i == NONE || !(tree_fits(g->node[i].tree, TREE_MAPPING) || g->node[i].tree == TREE_NONE));
 }
 
 /*
@@ -33,16 +32,11 @@ static bool is_no_root(const struct graph *g, uint32_t block)
 static uint32_t contradictions(const struct counts *counts, const struct snode *n, bool under)
 {
 	const struct graph *g = counts->graph;
-	uint32_t nr = 0;
+	const struct edge *e = &g->edge[n->edge];
 
-	for (uint32_t k = 0; k < n->nr_edges; k++) {
-		const struct edge *e = &g->edge[n->edge + k];
-
-		nr += e->block == NONE || !counts->count[e->block] ||
-		      (n->flags & SN_LEAF ? !under && n->tree == TREE_TOP && is_no_root(g, e->block) :
-					    e->node == NONE && g->kind[e->block] >= BLOCK_NODE);
-	}
-	return nr;
+	return count_of(k, n->nr_edges, e[k].block == NONE || !counts->count[e[k].block] ||
+						(n->flags & SN_LEAF ? !under && n->tree == TREE_TOP && is_no_root(g, e[k].block) :
+								      e[k].node == NONE && g->kind[e[k].block] >= BLOCK_NODE));
 }
 
 static void look_at_root(struct counts *counts, uint32_t b, struct pool_state *st)
@@ -55,8 +49,7 @@ static void look_at_root(struct counts *counts, uint32_t b, struct pool_state *s
 		st->map_root = b;
 		break;
 	case TREE_EMPTY: /* a pool without devices */
-		if (st->map_root == NONE)
-			st->map_root = b;
+		st->map_root = st->map_root ?: b;
 		break;
 	case TREE_DETAILS:
 		st->details_root = b;
@@ -96,7 +89,7 @@ static int compare_device(void *ctx, uint64_t id, uint32_t root)
 	const struct device_info *d = details_find(&c->details, id);
 
 	c->nr++;
-	if (!n || n->flags & SN_BROKEN || (n->tree != TREE_MAPPING && n->tree != TREE_EMPTY) || !may_follow(c, root))
+	if (!n || n->flags & SN_BROKEN || !tree_fits(n->tree, TREE_MAPPING) || !may_follow(c, root))
 		c->nr_lost++;
 	else if (d && n->nr_mappings == d->mapped_blocks)
 		c->nr_alike++;
@@ -129,7 +122,7 @@ bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details)
 	struct comparison c = { 0 };
 	bool agree = compare(g, &c, top, details);
 
-	free(c.details.data);
+	free_vec(&c.details);
 	return agree;
 }
 
@@ -138,28 +131,28 @@ static void check_counts(struct graph *g, struct pool_state *st)
 	struct comparison c = { 0 };
 	bool differs;
 
-	if (st->map_root == NONE || st->details_root == NONE)
+	if (!st->map_root || !st->details_root)
 		return;
 	(void)compare(g, &c, g->slot[st->map_root], g->slot[st->details_root]);
 	/* one commit writes both roots: they have the same devices */
 	differs = c.nr_differ || (!c.nr_lost && st->dated && (c.nr != c.details.nr || c.nr_alike != c.nr));
 	st->reused += MAX(c.nr_differ, (uint32_t)differs);
 	st->dated &= !differs; /* else its details may be those of another state */
-	free(c.details.data);
+	free_vec(&c.details);
 }
 
 /* Judges the state whose counts have been read. */
 static void look_at_state(struct counts *counts, struct pool_state *st, bool under)
 {
 	struct graph *g = counts->graph;
-	uint32_t lost = 0;
+	uint32_t lost = 0, orphans = 0; /* nodes of mappings that nothing points to: remains of another pool */
 
 	for (uint32_t b = 1; b < g->nr_blocks; b++) {
 		uint32_t i = g->slot[b];
 
 		if (counts->count[b] == COUNT_UNKNOWN || !counts->count[b])
 			continue;
-		st->live[b / 64] |= (uint64_t)1 << b % 64;
+		bits_set_word(st->live, b, 1);
 		lost += g->kind[b] < BLOCK_NODE;
 		if (g->kind[b] == BLOCK_SUPER)
 			st->held = b;
@@ -168,23 +161,21 @@ static void look_at_state(struct counts *counts, struct pool_state *st, bool und
 		st->reused += contradictions(counts, &g->node[i], under);
 		if (counts->found[b] < counts->count[b]) {
 			look_at_root(counts, b, st);
-			st->orphans += g->node[i].tree == TREE_MAPPING &&
-				       counts_missing_refs(counts, b) != COUNT_MANY;
+			orphans += g->node[i].tree == TREE_MAPPING && counts_missing_refs(counts, b) != COUNT_MANY;
 		}
 	}
 	st->row = counts_make_row(counts);
 	/* the empty tree of a device among others, not that of a pool without devices */
-	if (st->map_root != NONE && g->node[g->slot[st->map_root]].tree == TREE_EMPTY &&
-	    (st->orphans || st->sum.mappings))
-		st->map_root = NONE;
+	if (st->map_root && g->node[g->slot[st->map_root]].tree == TREE_EMPTY && (orphans || st->sum.mappings))
+		st->map_root = 0;
 	/* no block is lost, and yet a root is, or a node's parent: their blocks were reused */
-	st->reused += !lost && (st->orphans || st->map_root == NONE || st->details_root == NONE);
+	st->reused += !lost && (orphans || !st->map_root || !st->details_root);
 	check_counts(g, st);
 }
 
 int state_look_at_own(struct counts *counts, bool *reused, struct err *err)
 {
-	struct pool_state own = { .map_root = NONE, .details_root = NONE, .overflow_root = NONE };
+	struct pool_state own = { 0 };
 	const struct superblock *sb = &counts->super->sb;
 	CLEANUP(free_ptr) uint64_t *live = own.live = calloc(div_up(counts->graph->nr_blocks, 64), sizeof(*live));
 	int r = live ? counts_read(counts, err) : err_nomem(err, "salvage: the superblock's state");
@@ -201,8 +192,7 @@ static int add_state(struct counts *counts, uint32_t index, bool under, struct v
 	struct pool_state *st;
 	int r;
 
-	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
-	super->sb.metadata_sm.bitmap_root = index;
+	super->sb.metadata_sm = (struct sm_root){ .bitmap_root = index };
 	r = counts_read(counts, err);
 	if (r < 0)
 		return r;
@@ -211,10 +201,7 @@ static int add_state(struct counts *counts, uint32_t index, bool under, struct v
 	st = vec_push(states, sizeof(*st));
 	if (!st)
 		return err_nomem(err, "salvage: states of the pool");
-	*st = (struct pool_state) {
-		.index = index, .map_root = NONE, .details_root = NONE, .overflow_root = NONE
-	};
-	st->live = calloc(div_up(counts->graph->nr_blocks, 64), sizeof(*st->live));
+	*st = (struct pool_state){ .index = index, .live = calloc(div_up(counts->graph->nr_blocks, 64), sizeof(*st->live)) };
 	if (!st->live)
 		return err_nomem(err, "salvage: states of the pool");
 	look_at_state(counts, st, under);
@@ -251,10 +238,10 @@ static void look_for_newer(struct graph *g, const struct pool_state *last, const
 	c.end = end;
 	if (over && end < g->nr_blocks && bits_get(over, end))
 		return;
-	for (uint32_t b = end; b-- > begin && found->map_root == NONE;) {
+	for (uint32_t b = end; b-- > begin && !found->map_root;) {
 		if (!is_root(g, b, TREE_TOP) || (last && bits_get(last->live, b)) || !compare_top(&c, g->slot[b]))
 			continue;
-		for (uint32_t d = end; d-- > begin && found->map_root == NONE;) {
+		for (uint32_t d = end; d-- > begin && !found->map_root;) {
 			struct details_sum sum = { 0 };
 
 			if (!is_root(g, d, TREE_DETAILS) || !compare(g, &c, g->slot[b], g->slot[d]))
@@ -266,7 +253,7 @@ static void look_for_newer(struct graph *g, const struct pool_state *last, const
 			found->details_root = d;
 		}
 	}
-	free(c.details.data);
+	free_vec(&c.details);
 }
 
 /* Is @a not older than @b, by what the details say? */
@@ -295,23 +282,22 @@ static void look_for_any(struct graph *g, struct pool_state *found)
 	for (uint32_t b = 1; b < g->nr_blocks; b++) {
 		if (!is_root(g, b, TREE_TOP))
 			continue;
-		if (found->details_root != NONE)
+		if (found->details_root)
 			(void)compare(g, &c, g->slot[b], g->slot[found->details_root]);
-		if (found->details_root == NONE || (c.nr_alike && !c.nr_differ && c.nr_alike >= nr_alike)) {
+		if (!found->details_root || (c.nr_alike && !c.nr_differ && c.nr_alike >= nr_alike)) {
 			found->map_root = b;
 			nr_alike = c.nr_alike;
 		}
 	}
-	free(c.details.data);
+	free_vec(&c.details);
 }
 
 static void use_state(struct super *super, const struct pool_state *st)
 {
-	super->sb.metadata_sm.bitmap_root = st->index;
-	super->sb.metadata_sm.ref_count_root = st->overflow_root == NONE ? 0 : st->overflow_root;
+	super->sb.metadata_sm = (struct sm_root){ .bitmap_root = st->index, .ref_count_root = st->overflow_root };
 	super->sb.held_root = st->held;
-	super->sb.mapping_root = st->map_root == NONE ? 0 : st->map_root;
-	super->sb.details_root = st->details_root == NONE ? 0 : st->details_root;
+	super->sb.mapping_root = st->map_root;
+	super->sb.details_root = st->details_root;
 }
 
 /* --- roots that the user gave --- */
@@ -325,11 +311,8 @@ static uint32_t find_partner(struct super *super, uint8_t tree, uint32_t given)
 	for (uint32_t b = 1; b < g->nr_blocks; b++) {
 		uint32_t i = g->slot[b];
 
-		if (!is_root(g, b, tree) ||
-		    (best && block_age(super, b) > block_age(super, best)))
-			continue;
-		if (tree == TREE_DETAILS ? state_roots_agree(g, given, i)
-					 : state_roots_agree(g, i, given))
+		if (is_root(g, b, tree) && !(best && block_age(super, b) > block_age(super, best)) &&
+		    (tree == TREE_DETAILS ? state_roots_agree(g, given, i) : state_roots_agree(g, i, given)))
 			best = b;
 	}
 	return best;
@@ -343,30 +326,27 @@ static void use_given(struct super *super, const struct vec *states)
 {
 	struct graph *g = super->graph;
 	const struct salvage_options *o = &super->opt;
-	uint64_t map = o->has_mapping_root ? o->mapping_root : 0;
-	uint64_t details = o->has_details_root ? o->details_root : 0;
+	uint32_t map = o->has_mapping_root ? (uint32_t)o->mapping_root : 0;
+	uint32_t details = o->has_details_root ? (uint32_t)o->details_root : 0;
 	const struct pool_state *st = states->data;
 
 	graph_mark_children(g, 0);
-	super->cursor = (uint32_t)MAX(map, details);
+	super->cursor = MAX(map, details);
 	if (!o->has_mapping_root)
 		map = find_partner(super, TREE_TOP, g->slot[details]);
 	if (!o->has_details_root)
 		details = find_partner(super, TREE_DETAILS, g->slot[map]);
-	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
-	super->sb.held_root = 0;
+	use_state(super, &(struct pool_state){ .map_root = map, .details_root = details });
 	for (size_t i = 0; i < states->nr; i++)
-		if (st[i].map_root == map && st[i].details_root == details)
+		if (map && details && st[i].map_root == map && st[i].details_root == details)
 			use_state(super, &st[i]);
-	super->sb.mapping_root = map;
-	super->sb.details_root = details;
 }
 
 static void free_states(struct vec *states)
 {
 	for (size_t i = 0; i < states->nr; i++)
 		free(((struct pool_state *)states->data)[i].live);
-	free(states->data);
+	free_vec(states);
 }
 
 /* When nothing names the roots: uses those of the newest state. */
@@ -376,9 +356,9 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 	struct super *super = state->super;
 	CLEANUP(free_ptr) uint64_t *used = calloc(div_up(g->nr_blocks, 64), sizeof(*used));
 	CLEANUP(free_ptr) uint64_t *judged = calloc(div_up(g->nr_blocks, 64), sizeof(*judged));
-	struct pool_state newer = { .map_root = NONE, .details_root = NONE };
+	struct pool_state newer = { 0 };
 	const struct pool_state *best;
-	struct newest newest;
+	bool spoilt, found;
 
 	if (!used || !judged)
 		return err_nomem(err, "salvage: states of the pool");
@@ -389,31 +369,18 @@ static int use_newest(struct state *state, struct vec *states, struct err *err)
 		for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 			used[w] |= st->live[w];
 	}
-	newest = order_newest(g, states, state->own);
-	best = newest.state;
-	state->rival = newest.rival;
-	state->after = newest.after;
+	best = order_newest(state, states, &spoilt);
 	state->anew = best && best->row;
-	look_for_newer(g, best, state->anew && !newest.spoilt ? judged : NULL, &newer);
+	look_for_newer(g, best, state->anew && !spoilt ? judged : NULL, &newer);
 	/* a commit after an activation begins at the front; a pool without devices may be what is left when all since is zero */
-	state->rivals = best && (newest.spoilt || state->rival || !best->sum.devices ||
-				 (newer.map_root == NONE && state_has_later(g, best, used, judged)));
-	memset(&super->sb.metadata_sm, 0, sizeof(super->sb.metadata_sm));
-	super->cursor = best ? best->index : g->nr_blocks - 1;
-	if (best)
-		use_state(super, best);
-	state->anew &= newer.map_root == NONE;
-	if (!best && newer.map_root == NONE) {
+	state->rivals = best ? spoilt || state->rival || !best->sum.devices || (!newer.map_root && state_has_later(g, best, used, judged)) :
+			       !newer.map_root;
+	state->anew &= !newer.map_root;
+	if (!best && !newer.map_root)
 		look_for_any(g, &newer);
-		state->rivals = true;
-	}
-	if (newer.map_root != NONE || newer.details_root != NONE) {
-		super->sb.metadata_sm = (struct sm_root){ 0 };
-		super->sb.held_root = 0;
-		super->sb.mapping_root = newer.map_root == NONE ? 0 : newer.map_root;
-		super->sb.details_root = newer.details_root == NONE ? 0 : newer.details_root;
-		super->cursor = (uint32_t)MAX(super->sb.mapping_root, super->sb.details_root);
-	}
+	found = newer.map_root || newer.details_root;
+	use_state(super, found || !best ? &newer : best);
+	super->cursor = found ? MAX(newer.map_root, newer.details_root) : best ? best->index : g->nr_blocks - 1;
 	return 0;
 }
 
@@ -423,9 +390,10 @@ int state_find_roots(struct state *state, uint64_t own, struct err *err)
 	struct vec states = { 0 };
 	int r = 0;
 
-	if (has_given_roots(
-		    super)) /* a state's own roots have no parent: the user's word is none */
+	if (has_given_roots(super)) /* a state's own roots have no parent: the user's word is none */
 		super->sb.mapping_root = super->sb.details_root = 0;
+	else
+		super->sb = (struct superblock){ .time = super->sb.time };
 	for (uint32_t b = 0; b < state->graph->nr_blocks && !r && states.nr < MAX_STATES; b++)
 		if (state->graph->kind[b] == BLOCK_INDEX && b != own)
 			r = add_state(state->counts, b, own, &states, err);

@@ -29,7 +29,7 @@ struct own_state {
 	const struct superblock *sb;
 	uint64_t *wrong;   /* a bit a block: it names that for its roots or bitmaps, and something else is there, intact */
 	uint32_t nr_wrong; /* roots among them */
-	bool any_wrong;
+	bool wrong_bitmap; /* or a bitmap is */
 };
 
 struct state {
@@ -58,28 +58,24 @@ struct state {
 int state_find_roots(struct state *state, uint64_t own, struct err *err);
 /* Reads the counts of the superblock's state.  *reused: something of it was, or should have been, reused since, or is later than it. */
 int state_look_at_own(struct counts *counts, bool *reused, struct err *err);
-/* Do the details at node @details tell of the devices at node @top, and of as many mappings each? */
+/* Do the details at node @details tell of just the devices at node @top, and of as many mappings each? */
 bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details);
 
 /* --- order.c: states found without a superblock --- */
 /* The pool as one transaction left it: its roots, and what proves that they belong together. */
 struct pool_state {
-	uint32_t index, map_root, details_root, overflow_root, held;
+	uint32_t index, map_root, details_root, overflow_root, held; /* 0: it is not there */
 	uint32_t reused;  /* blocks reused since, or that should have been: not the newest */
-	/* nodes of mappings in use that nothing points to: remains of another pool */
-	uint32_t orphans;
 	bool row;	  /* its blocks are one at the device's front: a program wrote it anew, and the kernel has not written since */
 	bool dated;	  /* its details could be read, which tell: */
 	struct details_sum sum;
 	uint64_t *live; /* a bit a block */
 };
-struct newest {
-	const struct pool_state *state; /* of those in which nothing was reused; NULL: there is none */
-	bool spoilt;	 /* one of the others is newer by where it was written, so it was not reused but spoilt */
-	bool rival;	 /* the pool may have been in another state, with other trees */
-	enum succession after; /* does it come after @own? */
-};
-struct newest order_newest(struct graph *g, struct vec *states, const struct own_state *own);
+/*
+ * The newest of those in which nothing was reused; NULL: there is none.  @rival: the pool may have been in another state, with other
+ * trees.  @after: does it come after @own?  *spoilt: one of the others is newer by where it was written, so it was not reused but spoilt.
+ */
+const struct pool_state *order_newest(struct state *state, struct vec *states, bool *spoilt);
 
 /* --- later.c --- */
 /*

@@ -27,7 +27,6 @@ int state_look_under(struct state *state, struct err *err)
 		return r;
 	state->over.found = true;
 	graph_link(g);
-	super->sb = (struct superblock) { .time = own.time };
 	r = state_find_roots(state, own.metadata_sm.bitmap_root, err);
 	map = node_of(g, super->sb.mapping_root);
 	details = node_of(g, super->sb.details_root);

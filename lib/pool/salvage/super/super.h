@@ -46,6 +46,9 @@ static inline void super_roots(const struct superblock *sb, uint64_t root[NR_SUP
 	memcpy(root, all, sizeof(all));
 }
 
+/* Which tree should be at each of them?  TREE_NONE: none. */
+static const uint8_t super_root_tree[NR_SUPER_ROOTS] = { TREE_TOP, TREE_DETAILS, TREE_INDEX, TREE_OVERFLOW, TREE_NONE, TREE_OVERFLOW };
+
 static inline bool has_given_roots(const struct super *super)
 {
 	return super->opt.has_mapping_root || super->opt.has_details_root;
