@@ -47,8 +47,8 @@ static void set_live(void *ctx, const struct bitmap_entry *e)
 
 	p->lost = p->lost || !graph_get_kind(p->graph, e->block, BLOCK_BITMAP, &map);
 	for (uint32_t i = 0; i < nr && !p->lost; i++)
-		if (map.bits[i / 4] >> 2 * (i % 4) & 3)
-			p->live[(begin + i) / 64] |= (uint64_t)1 << (begin + i) % 64;
+		if (bitmap_count(&map, i))
+			bits_set_word(p->live, begin + i, 1);
 }
 
 /* The blocks in use by its space map: false when a part of that is lost. */
@@ -100,32 +100,33 @@ static int newest_first(const void *pa, const void *pb, void *ctx)
 	return ORDER(b->common, a->common) ?: ORDER(age_a, age_b);
 }
 
+/* The older states, newest first. */
 static int list_past(struct counts *counts, struct vec *out)
 {
 	struct graph *g = counts->graph;
-	uint64_t words = div_up(g->nr_blocks, 64);
-	size_t max = (size_t)MIN((uint64_t)MAX_STATES, MAX_BYTES / (8 * words));
+	const uint64_t words = div_up(g->nr_blocks, 64);
+	const size_t max = (size_t)MIN((uint64_t)MAX_STATES, MAX_BYTES / (8 * words));
 	CLEANUP(free_ptr) uint8_t *named = malloc(g->nr_blocks);
 
 	if (!named)
 		return -ENOMEM;
 	for (uint32_t age = 1; age < g->nr_blocks && out->nr < max; age++) {
-		uint32_t cursor = state_cursor(counts->super);
-		struct past p = { .graph = g, .index = cursor >= age ? cursor - age : cursor + g->nr_blocks - age };
+		const uint32_t index = (state_cursor(counts->super) + g->nr_blocks - age) % g->nr_blocks;
+		struct past *p;
 
-		if (g->kind[p.index] != BLOCK_INDEX)
+		if (g->kind[index] != BLOCK_INDEX)
 			continue;
-		p.live = graph_noted(g, calloc(words, sizeof(*p.live)));
-		if (!p.live || !read_live(&p)) {
-			free(p.live);
-			continue;
-		}
-		p.whole = is_whole(g, p.live, named);
-		p.common = count_of(i, g->nr_blocks, bits_get(p.live, i) && is_live_now(counts, i));
-		if (vec_put(out, p)) {
-			free(p.live);
+		p = vec_push(out, sizeof(*p));
+		if (!p)
 			return -ENOMEM;
+		*p = (struct past){ .graph = g, .index = index, .live = graph_noted(g, calloc(words, sizeof(*p->live))) };
+		if (!p->live || !read_live(p)) {
+			free(p->live);
+			out->nr--;
+			continue;
 		}
+		p->whole = is_whole(g, p->live, named);
+		p->common = count_of(i, g->nr_blocks, bits_get(p->live, i) && is_live_now(counts, i));
 	}
 	if (out->nr)
 		qsort_r(out->data, out->nr, sizeof(struct past), newest_first, counts->super);
@@ -140,8 +141,7 @@ static bool in_span(const struct span *p, uint32_t b)
 }
 
 /* @newer: NULL for the state that is salvaged. */
-static struct span span_between(const struct counts *counts, const struct past *older,
-				const struct past *newer)
+static struct span span_between(const struct counts *counts, const struct past *older, const struct past *newer)
 {
 	uint32_t last = (newer ? newer->index : state_cursor(counts->super)) + BEHIND_INDEX;
 	struct span p = { older->index, last % counts->graph->nr_blocks, false };
@@ -174,9 +174,9 @@ static struct age find_age(const struct counts *counts, const struct vec *past, 
 void ages_fini(struct ages *ages)
 {
 	free(ages->of);
-	free(ages->old_roots.data);
-	free(ages->rows.data);
-	free(ages->commits.data);
+	free_vec(&ages->old_roots);
+	free_vec(&ages->rows);
+	free_vec(&ages->commits);
 }
 
 int ages_read(struct ages *ages, struct err *err)
@@ -196,6 +196,6 @@ int ages_read(struct ages *ages, struct err *err)
 	ages->nr_past = (uint32_t)past.nr;
 	for (size_t k = 0; k < past.nr; k++)
 		free(p[k].live);
-	free(past.data);
+	free_vec(&past);
 	return r ? err_nomem(err, "salvage: older states") : old_roots_read(ages, err);
 }

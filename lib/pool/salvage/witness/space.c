@@ -15,13 +15,6 @@
 
 #define MAX_HOLES 2 /* blocks that a program leaves free when it writes metadata anew */
 
-static unsigned bitmap_count(const uint8_t *bits, uint32_t i)
-{
-	unsigned pair = bits[i / 4] >> 2 * (i % 4) & 3;
-
-	return (pair & 1) << 1 | pair >> 1; /* the lower bit weighs two */
-}
-
 static void add_free(void *ctx, const struct bitmap_entry *e)
 {
 	uint64_t *sum = ctx;
@@ -49,11 +42,6 @@ static bool is_denied_by_superblock(const struct super *super, uint64_t nr)
 {
 	return super->has_sb && super->sb.metadata_sm.nr_allocated &&
 	       !is_about((int64_t)nr, (int64_t)super->sb.metadata_sm.nr_allocated, 1);
-}
-
-static uint32_t nr_counted(const struct counts *counts)
-{
-	return count_of(b, counts->graph->nr_blocks, counts->count[b]);
 }
 
 /* One that the map does not have in use is an older copy: it stands for a node that is lost, which counts, too. */
@@ -137,7 +125,7 @@ bool counts_differ(const struct counts *counts)
 
 	return nr && (there > nr ||
 		      (counts->counts_searched && !counts_have_unknown(counts) &&
-		       !is_about((int64_t)nr_counted(counts), (int64_t)nr, slack)) ||
+		       !is_about(count_of(b, counts->graph->nr_blocks, counts->count[b]), (int64_t)nr, slack)) ||
 		      (!counts_are_whole(counts) && (int64_t)(nr - most) > slack));
 }
 
@@ -157,16 +145,12 @@ bool counts_are_others(const struct counts *counts)
 	return most != INT64_MAX && most != counts->super->sb.metadata_sm.nr_allocated;
 }
 
-/*
- * A bitmap of the data map, or of an earlier transaction, denies blocks that are in use.
- */
-static bool bitmap_denies(const struct counts *counts, const struct disk_bitmap *map,
-			  uint32_t index)
+/* A bitmap of the data map, or of an earlier transaction, denies blocks that are in use. */
+static bool bitmap_denies(const struct counts *counts, const struct disk_bitmap *map, uint32_t index)
 {
-	uint32_t begin = index * ENTRIES_PER_BITMAP;
-	uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
+	const uint32_t begin = index * ENTRIES_PER_BITMAP, nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
 
-	return any_of(i, nr, bitmap_count(map->bits, i) < MIN(counts->found[begin + i], 3));
+	return any_of(i, nr, bitmap_count(map, i) < MIN(counts->found[begin + i], 3));
 }
 
 static void take_bitmap(void *ctx, uint64_t index, const struct disk_bitmap *map)
@@ -176,7 +160,7 @@ static void take_bitmap(void *ctx, uint64_t index, const struct disk_bitmap *map
 	const uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
 
 	for (uint32_t i = 0; i < nr; i++) {
-		unsigned c = bitmap_count(map->bits, i);
+		unsigned c = bitmap_count(map, i);
 
 		counts->count[begin + i] = c == 3 ? COUNT_MANY : c;
 	}
@@ -208,27 +192,21 @@ static uint32_t bitmap_age(const struct super *super, uint32_t block)
  * block in use.  The bitmap of the index block itself must have been written by the last
  * transaction.
  */
-static int search_bitmap(struct counts *counts, uint32_t index, struct err *err)
+static void search_bitmap(struct counts *counts, uint32_t index)
 {
 	struct disk_bitmap map BLOCK_ALIGNED, best;
 	const struct graph *g = counts->graph;
 	const struct super *super = counts->super;
 	uint32_t cursor = (uint32_t)super->sb.metadata_sm.bitmap_root, best_age = UINT32_MAX;
-	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? last_transaction(super) :
-								g->nr_blocks;
+	uint32_t limit = cursor / ENTRIES_PER_BITMAP == index ? last_transaction(super) : g->nr_blocks;
 
 	for (uint32_t b = 0; b < g->nr_blocks; b++) {
-		int r;
-
 		if (g->kind[b] != BLOCK_BITMAP || bitmap_age(super, b) >= limit)
 			continue;
-		r = graph_get(g, b, &map, err);
-		if (r < 0)
-			return r == -ENOMEM ? r : 0;
-		if (g->nr_blocks <= ENTRIES_PER_BITMAP &&
-		    is_denied_by_superblock(super, bitmap_nr_used(&map)))
-			continue;
-		if (bitmap_denies(counts, &map, index) || bitmap_age(super, b) > best_age)
+		if (!graph_get_kind(g, b, BLOCK_BITMAP, &map))
+			return; /* it may have been the right one */
+		if ((g->nr_blocks <= ENTRIES_PER_BITMAP && is_denied_by_superblock(super, bitmap_nr_used(&map))) ||
+		    bitmap_denies(counts, &map, index) || bitmap_age(super, b) > best_age)
 			continue;
 		best_age = bitmap_age(super, b);
 		best = map;
@@ -236,20 +214,16 @@ static int search_bitmap(struct counts *counts, uint32_t index, struct err *err)
 	if (best_age != UINT32_MAX)
 		take_bitmap(counts, index, &best);
 	counts->counts_searched = true;
-	return 0;
 }
 
 /* Each bitmap of the metadata map, when its index is lost. */
-static int search_bitmaps(struct counts *counts, struct err *err)
+static void search_bitmaps(struct counts *counts)
 {
 	const struct graph *g = counts->graph;
-	int r = 0;
 
 	/* where the image is cut off, nothing is there to count */
-	for (uint32_t i = 0; !r && i * ENTRIES_PER_BITMAP < g->nr_counted &&
-			     g->kind[i * ENTRIES_PER_BITMAP] != BLOCK_CUT; i++)
-		r = search_bitmap(counts, i, err);
-	return r;
+	for (uint32_t i = 0; i * ENTRIES_PER_BITMAP < g->nr_counted && g->kind[i * ENTRIES_PER_BITMAP] != BLOCK_CUT; i++)
+		search_bitmap(counts, i);
 }
 
 static int take_overflow(void *ctx, const struct view *v)
@@ -272,7 +246,7 @@ static void forget_counts(struct counts *counts)
 	counts->has_counts = counts->counts_searched = false;
 }
 
-static int read_bitmaps(struct counts *counts, struct err *err)
+static void read_bitmaps(struct counts *counts)
 {
 	struct graph *g = counts->graph;
 	const struct sm_root *root = &counts->super->sb.metadata_sm;
@@ -288,11 +262,10 @@ static int read_bitmaps(struct counts *counts, struct err *err)
 	if (found == BITMAPS_OTHER)
 		forget_counts(counts);
 	if (found == BITMAPS_OTHER || found == BITMAPS_LOST)
-		return search_bitmaps(counts, err);
-	/* nothing behind the map is in use */
-	for (uint32_t b = nr * ENTRIES_PER_BITMAP; b < g->nr_blocks; b++)
-		counts->count[b] = 0;
-	return 0;
+		search_bitmaps(counts);
+	else /* nothing behind the map is in use */
+		for (uint32_t b = nr * ENTRIES_PER_BITMAP; b < g->nr_blocks; b++)
+			counts->count[b] = 0;
 }
 
 int counts_read(struct counts *counts, struct err *err)
@@ -300,7 +273,7 @@ int counts_read(struct counts *counts, struct err *err)
 	const struct graph *g = counts->graph;
 	const uint64_t large = counts->super->sb.metadata_sm.ref_count_root;
 	const uint32_t over = node_of(g, large);
-	int r;
+	int r = 0;
 
 	if (!counts->count)
 		counts->count = malloc(g->nr_blocks * sizeof(*counts->count));
@@ -310,9 +283,7 @@ int counts_read(struct counts *counts, struct err *err)
 		return err_nomem(err, "salvage: reference counts");
 	forget_counts(counts);
 	counts_read_edges(counts);
-	r = read_bitmaps(counts, err);
-	if (r < 0)
-		return r;
+	read_bitmaps(counts);
 	if (large && over != NONE && g->node[over].tree == TREE_OVERFLOW)
 		r = graph_each_leaf(g, over, 4, take_overflow, counts, err);
 	counts_read_edges(counts);

@@ -28,23 +28,7 @@ struct witness {
 static void witness_fini(struct witness *w)
 {
 	data_counts_fini(&w->data);
-	free(w->leaves.data);
-}
-
-/* Leaves of mappings that are reached; a gap is no leaf. */
-static int list_leaves(struct witness *w)
-{
-	const struct graph *g = w->datamap->graph;
-
-	w->leaves.nr = 0;
-	for (uint32_t i = 0; i < g->nr_nodes; i++) {
-		const struct snode *n = &g->node[i];
-
-		if (n->tree == TREE_MAPPING && n->flags & SN_LEAF && n->flags & (SN_LIVE | SN_HELD) &&
-		    vec_put(&w->leaves, i) < 0)
-			return -ENOMEM;
-	}
-	return 0;
+	free_vec(&w->leaves);
 }
 
 /* --- the leaves' mappings --- */
@@ -99,13 +83,17 @@ static int witness_init(struct witness *w, struct datamap *datamap, struct err *
 /* Reads the leaves that are reached, and counts their references. */
 static int count_references(struct witness *w, struct err *err)
 {
+	struct graph *g = w->datamap->graph;
 	int r = 0;
 
-	if (list_leaves(w))
-		return err_nomem(err, "salvage: witnesses");
-	if (w->data.refs)
-		r = graph_read_leaves(w->datamap->graph, &w->leaves, count_leaf, w, err);
-	return !r && w->data.refs && refmap_failed(w->data.refs) ? err_nomem(err, "salvage: witnesses") : r;
+	for (uint32_t i = 0; i < g->nr_nodes && !r; i++)
+		if (g->node[i].tree == TREE_MAPPING && g->node[i].flags & SN_LEAF && g->node[i].flags & (SN_LIVE | SN_HELD))
+			r = vec_put(&w->leaves, i);
+	if (!r && w->data.refs)
+		r = graph_read_leaves(g, &w->leaves, count_leaf, w, err);
+	if (!r && w->data.refs && refmap_failed(w->data.refs))
+		r = -ENOMEM;
+	return r == -ENOMEM ? err_nomem(err, "salvage: witnesses") : r;
 }
 
 /* --- the metadata map --- */
@@ -234,27 +222,27 @@ static void note_bitmap(void *ctx, const struct bitmap_entry *e)
 	m->other += graph_has_other(g, e->block, BLOCK_BITMAP);
 }
 
-static void note_map_root(struct map_blocks *m, uint64_t block, uint8_t tree)
+/* Is something else intact in the place of that root of the space maps? */
+static bool has_other_root(const struct super *super, uint64_t block, uint8_t tree)
 {
-	const struct graph *g = m->super->graph;
+	const struct graph *g = super->graph;
 	const uint32_t i = node_of(g, block);
 
-	m->twice += graph_is_live(g, block);
-	m->other += block && block < g->nr_blocks && g->kind[block] >= BLOCK_NODE &&
-		    (i == NONE || (g->node[i].tree != tree && g->node[i].tree != TREE_NONE));
+	if (tree == TREE_NONE)
+		return super_has_other_index(super);
+	return block && block < g->nr_blocks && g->kind[block] >= BLOCK_NODE &&
+	       (i == NONE || (g->node[i].tree != tree && g->node[i].tree != TREE_NONE));
 }
 
 static struct map_blocks look_at_maps(const struct super *super)
 {
-	const struct superblock *sb = &super->sb;
 	struct map_blocks m = { .super = super };
 
-	super_roots(sb, m.root);
-	note_map_root(&m, sb->data_sm.bitmap_root, TREE_INDEX);
-	note_map_root(&m, sb->data_sm.ref_count_root, TREE_OVERFLOW);
-	note_map_root(&m, sb->metadata_sm.ref_count_root, TREE_OVERFLOW);
-	m.twice += graph_is_live(super->graph, sb->metadata_sm.bitmap_root);
-	m.other += super_has_other_index(super);
+	super_roots(&super->sb, m.root);
+	for (size_t i = MAP_ROOTS; i < END_MAP_ROOTS; i++) {
+		m.twice += graph_is_live(super->graph, m.root[i]);
+		m.other += has_other_root(super, m.root[i], super_root_tree[i]);
+	}
 	super_each_bitmap(super, note_bitmap, &m);
 	return m;
 }
@@ -282,8 +270,7 @@ static void ask_metadata_map(const struct counts *counts, struct agreement *a)
 			continue;
 		if (n->flags & SN_LIVE)
 			a->surplus += counts->count[n->block] < MAX(counts->found[n->block], 1);
-		a->orphans += !(n->flags & SN_VIRTUAL) && (n->tree == TREE_MAPPING || n->tree == TREE_EMPTY) &&
-			      counts->count[n->block] > counts->found[n->block];
+		a->orphans += !(n->flags & SN_VIRTUAL) && tree_fits(n->tree, TREE_MAPPING) && counts_lack(counts, n->block);
 	}
 }
 
