@@ -23,29 +23,28 @@
 #define MAX_WAYS    64
 #define MAX_WORDS   ((size_t)4 << 20) /* of sums */
 
+struct solved_device {
+	uint32_t part; /* that it is in, as a tree of indices */
+	uint32_t at;   /* its first word in a row of @sums */
+	uint64_t want; /* what it lacked when the search began */
+};
+
 struct solver {
 	struct assignment *a;
-	uint32_t *part;	     /* by device: the part that it is in, as a tree of indices */
-	uint32_t *list;	     /* options that are open, by part; then by candidate */
-	uint32_t nr, end;    /* the part that is searched: list[begin..end) */
+	struct solved_device *dev;
+	struct choice **list; /* options that are open, by part; then by candidate */
+	uint32_t nr, end;     /* the part that is searched: list[begin..end) */
 	uint64_t steps, total;
 	uint32_t ways;
 	bool chained; /* a chain stays together */
 	bool leaves;  /* a lost root may have been a leaf */
 	bool spare;   /* a node may have its place in the held metadata snapshot */
 	bool complete;	/* no lost block lacks a parent */
-	uint64_t *want; /* by device: what it lacked when the search began */
 	int64_t score, best_score;
 	bool gave_up;
 	uint64_t *sums; /* find_sums(): a row an option */
-	uint32_t *at;	/* by device: its first word in a row */
 	size_t row;	/* words */
 };
-
-static struct choice *option(const struct solver *v, uint32_t k)
-{
-	return &v->a->opt[v->list[k]];
-}
 
 static const struct place *place_of(const struct solver *v, const struct choice *o)
 {
@@ -59,9 +58,14 @@ static uint64_t nr_mappings(const struct solver *v, const struct choice *o)
 
 static uint32_t part_of(const struct solver *v, uint32_t dev)
 {
-	while (v->part[dev] != dev)
-		dev = v->part[dev] = v->part[v->part[dev]];
+	while (v->dev[dev].part != dev)
+		dev = v->dev[dev].part = v->dev[v->dev[dev].part].part;
 	return dev;
+}
+
+static uint32_t part_of_option(const struct solver *v, const struct choice *o)
+{
+	return part_of(v, place_of(v, o)->devs[0]);
 }
 
 /* --- the parts --- */
@@ -77,24 +81,22 @@ static bool is_open(const struct assignment *a, const struct choice *o)
 static void join_devices(struct solver *v)
 {
 	for (uint32_t k = 0; k < v->nr; k++) {
-		const struct choice *o = option(v, k);
+		const struct choice *o = v->list[k];
 		const struct place *p = place_of(v, o);
-		uint32_t first = part_of(v, p->devs[0]);
 
-		if (k && option(v, k - 1)->cand == o->cand)
-			v->part[first] = part_of(v, place_of(v, option(v, k - 1))->devs[0]);
+		if (k && v->list[k - 1]->cand == o->cand)
+			v->dev[part_of_option(v, o)].part = part_of_option(v, v->list[k - 1]);
 		for (uint32_t d = 1; d < p->nr_devs; d++)
-			v->part[part_of(v, p->devs[d])] = part_of(v, p->devs[0]);
+			v->dev[part_of(v, p->devs[d])].part = part_of_option(v, o);
 	}
 }
 
 static int by_part(const void *pa, const void *pb, void *ctx)
 {
 	const struct solver *v = ctx;
-	uint32_t x = *(const uint32_t *)pa, y = *(const uint32_t *)pb;
-	uint32_t part_x = part_of(v, place_of(v, &v->a->opt[x])->devs[0]);
-	uint32_t part_y = part_of(v, place_of(v, &v->a->opt[y])->devs[0]);
-	uint32_t chain_x = v->a->cand[v->a->opt[x].cand].head, chain_y = v->a->cand[v->a->opt[y].cand].head;
+	const struct choice *x = *(struct choice *const *)pa, *y = *(struct choice *const *)pb;
+	uint32_t part_x = part_of_option(v, x), part_y = part_of_option(v, y);
+	uint32_t chain_x = v->a->cand[x->cand].head, chain_y = v->a->cand[y->cand].head;
 
 	/* at last by candidate, and the best first */
 	return ORDER(part_x, part_y) ?: ORDER(chain_x, chain_y) ?: ORDER(x, y);
@@ -105,20 +107,17 @@ static int solver_init(struct solver *v, struct assignment *a)
 	size_t nr_devs = a->assign->trees->nr_devs + 1, nr_opts = (size_t)a->nr_opts + 1;
 
 	*v = (struct solver) { .a = a };
-	v->part = calloc(nr_devs, sizeof(*v->part));
-	v->at = malloc(nr_devs * sizeof(*v->at));
-	v->want = malloc(nr_devs * sizeof(*v->want));
+	v->dev = calloc(nr_devs, sizeof(*v->dev));
 	v->list = calloc(nr_opts, sizeof(*v->list));
-	if (!v->part || !v->at || !v->want || !v->list)
+	if (!v->dev || !v->list)
 		return -ENOMEM;
-	memset(v->at, 0xff, nr_devs * sizeof(*v->at));
 	for (uint32_t i = 0; i < nr_devs; i++)
-		v->part[i] = i;
+		v->dev[i] = (struct solved_device){ .part = i, .at = NONE };
 	v->complete = counts_are_exact(a->assign->counts) && !counts_lost_lack(a->assign->counts);
 	for (uint32_t i = 0; i < a->nr_opts; i++) {
 		a->opt[i].best = a->opt[i].other = false;
 		if (is_open(a, &a->opt[i]))
-			v->list[v->nr++] = i;
+			v->list[v->nr++] = &a->opt[i];
 	}
 	join_devices(v);
 	qsort_r(v->list, v->nr, sizeof(*v->list), by_part, v);
@@ -127,9 +126,7 @@ static int solver_init(struct solver *v, struct assignment *a)
 
 static void solver_fini(struct solver *v)
 {
-	free(v->part);
-	free(v->at);
-	free(v->want);
+	free(v->dev);
 	free(v->sums);
 	free(v->list);
 }
@@ -139,7 +136,7 @@ static void solver_fini(struct solver *v)
 /* Options of one candidate, or of one chain. */
 static bool is_one_group(const struct solver *v, uint32_t k, uint32_t l)
 {
-	uint32_t x = option(v, k)->cand, y = option(v, l)->cand;
+	uint32_t x = v->list[k]->cand, y = v->list[l]->cand;
 
 	return x == y || (v->chained && v->a->cand[x].head == v->a->cand[y].head);
 }
@@ -160,17 +157,17 @@ static void add_sums(uint64_t *sums, size_t words, uint64_t nr)
 static void add_group(struct solver *v, uint64_t *row, uint32_t k, uint32_t end)
 {
 	for (uint32_t i = k; i < end; i++) {
-		const struct place *p = place_of(v, option(v, i));
+		const struct place *p = place_of(v, v->list[i]);
 		uint64_t nr = 0;
 		bool first = true;
 
 		for (uint32_t l = k; l < end; l++)
-			if (place_of(v, option(v, l)) == p) {
+			if (place_of(v, v->list[l]) == p) {
 				first &= l >= i;
-				nr += nr_mappings(v, option(v, l));
+				nr += nr_mappings(v, v->list[l]);
 			}
 		for (uint32_t d = 0; first && d < p->nr_devs; d++)
-			add_sums(row + v->at[p->devs[d]], v->a->need[p->devs[d]] / 64 + 1, nr);
+			add_sums(row + v->dev[p->devs[d]].at, v->a->need[p->devs[d]] / 64 + 1, nr);
 	}
 }
 
@@ -180,9 +177,12 @@ static void find_sums(struct solver *v, uint32_t begin)
 	uint64_t *row = v->sums + (v->end - begin) * v->row;
 
 	memset(row, 0, v->row * sizeof(*row));
-	for (uint32_t k = begin; k < v->end; k++)
-		for (uint32_t d = 0; d < place_of(v, option(v, k))->nr_devs; d++)
-			row[v->at[place_of(v, option(v, k))->devs[d]]] = 1;
+	for (uint32_t k = begin; k < v->end; k++) {
+		const struct place *p = place_of(v, v->list[k]);
+
+		for (uint32_t d = 0; d < p->nr_devs; d++)
+			row[v->dev[p->devs[d]].at] = 1;
+	}
 	for (uint32_t k = v->end, end; k > begin;) {
 		const uint64_t *behind = row;
 
@@ -201,16 +201,17 @@ static bool begin_sums(struct solver *v, uint32_t begin)
 
 	v->row = 0;
 	for (uint32_t k = begin; k < v->end; k++) {
-		const struct place *p = place_of(v, option(v, k));
+		const struct place *p = place_of(v, v->list[k]);
 
 		for (uint32_t d = 0; d < p->nr_devs; d++) {
-			if (v->a->need[p->devs[d]] == UINT64_MAX)
-				return false;
-			if (v->at[p->devs[d]] != NONE)
+			struct solved_device *dev = &v->dev[p->devs[d]];
+
+			if (dev->at != NONE)
 				continue;
-			v->at[p->devs[d]] = (uint32_t)v->row;
-			v->row += MIN(v->a->need[p->devs[d]] / 64, MAX_WORDS) + 1;
-			if (v->row > MAX_WORDS / nr)
+			dev->at = (uint32_t)v->row;
+			dev->want = v->a->need[p->devs[d]];
+			v->row += MIN(dev->want / 64, MAX_WORDS) + 1;
+			if (dev->want == UINT64_MAX || v->row > MAX_WORDS / nr)
 				return false;
 		}
 	}
@@ -227,13 +228,13 @@ static bool is_possible(const struct solver *v, uint32_t begin, uint32_t k)
 	if (k < v->end && k > begin && is_one_group(v, k - 1, k))
 		return true;
 	for (uint32_t i = k; i-- > begin && is_one_group(v, i, k - 1);) {
-		const struct place *p = place_of(v, option(v, i));
+		const struct place *p = place_of(v, v->list[i]);
 
 		for (uint32_t d = 0; d < p->nr_devs; d++) {
 			const uint64_t need = v->a->need[p->devs[d]];
-			const bool none = v->leaves && p->leaf && need == v->want[p->devs[d]];
+			const bool none = v->leaves && p->leaf && need == v->dev[p->devs[d]].want;
 
-			if (!none && !(row[v->at[p->devs[d]] + need / 64] >> need % 64 & 1))
+			if (!none && !(row[v->dev[p->devs[d]].at + need / 64] >> need % 64 & 1))
 				return false;
 		}
 	}
@@ -245,7 +246,7 @@ static void keep_way(struct solver *v, uint32_t begin)
 	bool better = !v->ways || v->score > v->best_score;
 
 	for (uint32_t k = begin; k < v->end; k++) {
-		struct choice *o = option(v, k);
+		struct choice *o = v->list[k];
 
 		o->other |= v->ways && o->best != o->taken;
 		if (better)
@@ -259,7 +260,7 @@ static void keep_way(struct solver *v, uint32_t begin)
 /* Decides option @k and those behind it in each possible way. */
 static void search(struct solver *v, uint32_t begin, uint32_t k)
 {
-	struct choice *o = k < v->end ? option(v, k) : NULL;
+	struct choice *o = k < v->end ? v->list[k] : NULL;
 	uint32_t left = 0;
 	const struct candidate *c = o ? &v->a->cand[o->cand] : NULL;
 	bool tied = o && v->chained && c->head != o->cand, there;
@@ -274,7 +275,7 @@ static void search(struct solver *v, uint32_t begin, uint32_t k)
 		return;
 	}
 	there = tied && has_taken(v->a, c->head, o->place); /* its chain's first node */
-	for (uint32_t i = k + 1; i < v->end && option(v, i)->cand == o->cand; i++)
+	for (uint32_t i = k + 1; i < v->end && v->list[i]->cand == o->cand; i++)
 		left++;
 	if ((!tied || there) && c->refs && assign_may_take(v->a, o)) {
 		assign_take(v->a, o, true);
@@ -297,7 +298,7 @@ static bool is_choice(const struct solver *v, uint32_t begin, uint32_t end)
 	bool differs = false;
 
 	for (uint32_t k = begin; k < end; k++) {
-		const struct choice *o = option(v, k);
+		const struct choice *o = v->list[k];
 		bool other = o->other || v->gave_up;
 
 		differs |= other;
@@ -314,17 +315,17 @@ static bool is_choice(const struct solver *v, uint32_t begin, uint32_t end)
 /* Is the candidate placed in the same way in all solutions? */
 static bool is_one_way(const struct solver *v, uint32_t begin, uint32_t end)
 {
-	return !v->gave_up && !v->chained && !v->leaves && !v->spare && !any_of(k, end - begin, option(v, begin + k)->other);
+	return !v->gave_up && !v->chained && !v->leaves && !v->spare && !any_of(k, end - begin, v->list[begin + k]->other);
 }
 
 static void take_best(struct solver *v, uint32_t begin)
 {
 	for (uint32_t k = begin, end; k < v->end; k = end) {
-		uint32_t cand = option(v, k)->cand;
+		uint32_t cand = v->list[k]->cand;
 
-		for (end = k; end < v->end && option(v, end)->cand == cand; end++)
-			if (option(v, end)->best)
-				assign_take(v->a, option(v, end), true);
+		for (end = k; end < v->end && v->list[end]->cand == cand; end++)
+			if (v->list[end]->best)
+				assign_take(v->a, v->list[end], true);
 		if (assign_node(v->a, cand)->nr_mappings && is_choice(v, k, end))
 			assign_mark(v->a, cand, CERTAINTY_OPEN);
 		else
@@ -349,7 +350,6 @@ static void solve_part(struct solver *v, uint32_t begin)
 {
 	if (v->end - begin > MAX_OPTIONS || !begin_sums(v, begin))
 		return;
-	memcpy(v->want, v->a->need, v->a->assign->trees->nr_devs * sizeof(*v->want));
 	v->ways = 0;
 	v->leaves = v->spare = false;
 	search_ways(v, begin);
@@ -370,11 +370,9 @@ int assign_solve(struct assignment *a)
 	int r = solver_init(&v, a);
 
 	for (uint32_t begin = 0; !r && begin < v.nr; begin = v.end) {
-		uint32_t part = part_of(&v, place_of(&v, option(&v, begin))->devs[0]);
+		const uint32_t part = part_of_option(&v, v.list[begin]);
 
-		for (v.end = begin;
-		     v.end < v.nr && part_of(&v, place_of(&v, option(&v, v.end))->devs[0]) == part;
-		     v.end++)
+		for (v.end = begin; v.end < v.nr && part_of_option(&v, v.list[v.end]) == part; v.end++)
 			;
 		solve_part(&v, begin);
 	}
