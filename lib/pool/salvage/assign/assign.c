@@ -80,8 +80,7 @@ static bool fits_root(const struct assignment *a, uint32_t cand, const struct pl
 static int add_options(struct assignment *a, uint32_t i, struct vec *out, bool positive)
 {
 	const struct place *p = &a->place[i];
-	uint32_t k = p->one ? 0 :
-			      search_first(x, a->nr_cands, assign_node(a, x)->first >= p->begin);
+	uint32_t k = p->one ? 0 : search_first(x, a->nr_cands, assign_node(a, x)->first >= p->begin);
 
 	for (; p->nr_devs && k < a->nr_cands; k++) {
 		struct voice v = { 0 };
@@ -257,8 +256,7 @@ static bool is_sure(const struct assignment *a, uint32_t cand, int32_t margin)
 		else
 			others_denied &= (o->says & SAYS_DENIED) != 0;
 	}
-	return margin >= FORCED ||
-	       (margin >= SURE_MARGIN && (others_denied || (has && !may_be_inherited(a, cand))));
+	return margin >= FORCED || (margin >= SURE_MARGIN && (others_denied || (has && !may_be_inherited(a, cand))));
 }
 
 /* Nodes that overlap the node just placed have one option less. */

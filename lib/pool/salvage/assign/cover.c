@@ -52,13 +52,6 @@ static bool is_allowed(const struct cover *c, const struct view *v, bool *needed
 	return true;
 }
 
-static void leave(struct cover *c, uint32_t cand, const struct view *v)
-{
-	for (uint32_t i = 0; i < v->nr; i++)
-		datamap_take_block(c->nr, mapping_block(view_value(v, i)));
-	c->in[cand] = 0;
-}
-
 static void enter(struct cover *c, uint32_t cand)
 {
 	struct view v;
@@ -92,7 +85,9 @@ static bool run_round(struct cover *c)
 			assign_take_unknown(c->a, o, CERTAINTY_LIKELY);
 			any = true;
 		}
-		leave(c, i, &v);
+		for (uint32_t m = 0; m < v.nr; m++)
+			datamap_take_block(c->nr, mapping_block(view_value(&v, m)));
+		c->in[i] = 0;
 	}
 	return any;
 }

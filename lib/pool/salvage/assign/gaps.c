@@ -81,7 +81,6 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 	/* then the snapshot's roots look like orphans too, and cannot be told from the live ones */
 	const bool held_lost = super_held_is_lost(counts->super);
 	struct vec list = { 0 };
-	struct candidate *c;
 	uint32_t *child;
 	int r = list_candidates(counts, tree, KNOWN_ONLY, &list);
 
@@ -95,8 +94,8 @@ static int fill_tree(struct counts *counts, uint8_t tree, bool *any, struct err 
 
 		if (g.tree != tree || (g.height < 0 && held_lost))
 			continue;
-		c = list.data;
-		for (size_t k = 0; k < list.nr; k++, c++) {
+		for (size_t k = 0; k < list.nr; k++) {
+			struct candidate *c = (struct candidate *)list.data + k;
 			struct snode *n = &counts->graph->node[c->node];
 
 			if (!c->refs || !gap_takes(n, &g) || n->first < next)
@@ -182,20 +181,13 @@ static int find_places(struct assignment *a, uint32_t i, uint32_t dev, uint8_t *
 	return below;
 }
 
-/* A lost root that was a leaf has no children that could be found. */
-static bool was_a_leaf(const struct ages *ages, const struct gap *g, uint64_t need, uint32_t id)
-{
-	return g->height < 0 && need <= INTERNAL_MAX && old_roots_height(ages, id) <= 0;
-}
-
 static int gap_places(struct assignment *a)
 {
 	struct assign *as = a->assign;
 	const struct graph *graph = as->graph;
 	struct trees *trees = as->trees;
 	CLEANUP(free_ptr) uint8_t *clean = calloc((size_t)graph->nr_nodes + 1, 1);
-	CLEANUP(free_ptr)
-	uint32_t *place_of = malloc(((size_t)graph->nr_nodes + 1) * sizeof(*place_of));
+	CLEANUP(free_ptr) uint32_t *place_of = malloc(((size_t)graph->nr_nodes + 1) * sizeof(*place_of));
 	int r = 0;
 
 	a->place = calloc(trees->gaps.nr + 1, sizeof(*a->place));
@@ -210,10 +202,7 @@ static int gap_places(struct assignment *a)
 			continue;
 		place_of[g->node] = a->nr_places;
 		a->place[a->nr_places++] = (struct place){
-			.begin = g->begin,
-			.last = g->last,
-			.height = g->height,
-			.index = (uint32_t)i,
+			.begin = g->begin, .last = g->last, .height = g->height, .index = (uint32_t)i,
 			.parent = g->why >= BLOCK_NODE ? NONE : g->block,
 		};
 	}
@@ -229,8 +218,9 @@ static int gap_places(struct assignment *a)
 	for (uint32_t i = 0; i < a->nr_places; i++) {
 		struct place *p = &a->place[i];
 
-		p->leaf = p->nr_devs && was_a_leaf(as->ages, gap_at(trees, p->index), a->need[p->devs[0]],
-						   trees->dev[p->devs[0]].info.dev_id);
+		/* a lost root that was a leaf has no children that could be found */
+		p->leaf = p->nr_devs && gap_at(trees, p->index)->height < 0 && a->need[p->devs[0]] <= INTERNAL_MAX &&
+			  old_roots_height(as->ages, trees->dev[p->devs[0]].info.dev_id) <= 0;
 	}
 	return r;
 }
@@ -249,8 +239,7 @@ static int put_nodes(const struct assignment *a, struct err *err)
 			trees->dev[p->index].root = p->taken[0];
 			trees->dev[p->index].root_found = true;
 		} else if (p->nr_taken) {
-			r = graph_add_edges(a->assign->graph, gap_at(trees, p->index)->node, p->taken,
-					    p->nr_taken, err);
+			r = graph_add_edges(a->assign->graph, gap_at(trees, p->index)->node, p->taken, p->nr_taken, err);
 		}
 		for (uint32_t k = 0; k < p->nr_taken && !r; k++)
 			r = trees_walk_mapping(trees, p->taken[k], err);
@@ -297,19 +286,15 @@ static int fill_places(struct assign *as, int (*list_places)(struct assignment *
 	return r;
 }
 
-static void mark_roots(struct trees *trees)
-{
-	graph_unmark(trees->graph, SN_ROOT);
-	for (size_t i = 0; i < trees->nr_devs; i++)
-		if (trees->dev[i].root != NONE && trees->dev[i].in_top)
-			trees->graph->node[trees->dev[i].root].flags |= SN_ROOT;
-}
-
 static int assign_parts(struct assign *as, struct err *err)
 {
+	struct trees *trees = as->trees;
 	int r;
 
-	mark_roots(as->trees);
+	graph_unmark(as->graph, SN_ROOT);
+	for (size_t i = 0; i < trees->nr_devs; i++)
+		if (trees->dev[i].root != NONE && trees->dev[i].in_top)
+			as->graph->node[trees->dev[i].root].flags |= SN_ROOT;
 	r = anew_read(as->ages, err) ?: fill_places(as, gap_places, UNKNOWN_LEAVES, err); /* now that each device has a root */
 	as->unconfirmed |= as->guessed && !datamap_is_settled(as->datamap);
 	return r;

@@ -70,13 +70,6 @@ static uint32_t part_of_option(const struct solver *v, const struct choice *o)
 
 /* --- the parts --- */
 
-static bool is_open(const struct assignment *a, const struct choice *o)
-{
-	uint32_t refs = a->cand[o->cand].refs;
-
-	return refs && refs != COUNT_UNKNOWN && a->place[o->place].nr_devs && assign_may_take(a, o);
-}
-
 /* Devices that the options of one candidate reach are one part. */
 static void join_devices(struct solver *v)
 {
@@ -115,20 +108,16 @@ static int solver_init(struct solver *v, struct assignment *a)
 		v->dev[i] = (struct solved_device){ .part = i, .at = NONE };
 	v->complete = counts_are_exact(a->assign->counts) && !counts_lost_lack(a->assign->counts);
 	for (uint32_t i = 0; i < a->nr_opts; i++) {
-		a->opt[i].best = a->opt[i].other = false;
-		if (is_open(a, &a->opt[i]))
-			v->list[v->nr++] = &a->opt[i];
+		struct choice *o = &a->opt[i];
+		const uint32_t refs = a->cand[o->cand].refs;
+
+		o->best = o->other = false;
+		if (refs && refs != COUNT_UNKNOWN && a->place[o->place].nr_devs && assign_may_take(a, o))
+			v->list[v->nr++] = o;
 	}
 	join_devices(v);
 	qsort_r(v->list, v->nr, sizeof(*v->list), by_part, v);
 	return 0;
-}
-
-static void solver_fini(struct solver *v)
-{
-	free(v->dev);
-	free(v->sums);
-	free(v->list);
 }
 
 /* --- the search --- */
@@ -377,6 +366,8 @@ int assign_solve(struct assignment *a)
 		solve_part(&v, begin);
 	}
 	a->assign->work += v.total;
-	solver_fini(&v);
+	free(v.dev);
+	free(v.sums);
+	free(v.list);
 	return r;
 }

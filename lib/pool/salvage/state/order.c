@@ -48,8 +48,7 @@ static void limit_rows(struct vec *states)
 /*
  * Do two states have a node of mappings in common?  Unrelated ones have none, unless one is empty.
  */
-static bool has_common(const struct graph *g, const struct pool_state *a,
-		       const struct pool_state *b)
+static bool has_common(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
 	for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
 		for (uint64_t both = b->live[w] & a->live[w]; both; both &= both - 1) {

@@ -150,7 +150,7 @@ static void look_at_state(struct counts *counts, struct pool_state *st, bool und
 	for (uint32_t b = 1; b < g->nr_blocks; b++) {
 		uint32_t i = g->slot[b];
 
-		if (counts->count[b] == COUNT_UNKNOWN || !counts->count[b])
+		if (!counts_in_use(counts, b))
 			continue;
 		bits_set_word(st->live, b, 1);
 		lost += g->kind[b] < BLOCK_NODE;
@@ -196,7 +196,7 @@ static int add_state(struct counts *counts, uint32_t index, bool under, struct v
 	r = counts_read(counts, err);
 	if (r < 0)
 		return r;
-	if (!counts->count[index] || counts->count[index] == COUNT_UNKNOWN)
+	if (!counts_in_use(counts, index))
 		return 0;
 	st = vec_push(states, sizeof(*st));
 	if (!st)
@@ -218,8 +218,7 @@ static bool is_root(const struct graph *g, uint32_t b, uint8_t tree)
 {
 	uint32_t i = g->slot[b];
 
-	return i != NONE && g->node[i].tree == tree &&
-	       !(g->node[i].flags & (SN_CHILD | SN_VIRTUAL | SN_BROKEN));
+	return i != NONE && g->node[i].tree == tree && !(g->node[i].flags & (SN_CHILD | SN_VIRTUAL | SN_BROKEN));
 }
 
 /*
@@ -342,13 +341,6 @@ static void use_given(struct super *super, const struct vec *states)
 			use_state(super, &st[i]);
 }
 
-static void free_states(struct vec *states)
-{
-	for (size_t i = 0; i < states->nr; i++)
-		free(((struct pool_state *)states->data)[i].live);
-	free_vec(states);
-}
-
 /* When nothing names the roots: uses those of the newest state. */
 static int use_newest(struct state *state, struct vec *states, struct err *err)
 {
@@ -407,6 +399,8 @@ int state_find_roots(struct state *state, uint64_t own, struct err *err)
 		use_given(super, &states);
 	else if (!r)
 		r = use_newest(state, &states, err);
-	free_states(&states);
+	for (size_t i = 0; i < states.nr; i++)
+		free(((struct pool_state *)states.data)[i].live);
+	free_vec(&states);
 	return r;
 }

@@ -7,23 +7,17 @@
  */
 #include "pool/salvage/state/state.h"
 
-static bool holds_devices(const struct graph *g)
-{
-	for (uint32_t i = 0; i < g->nr_nodes; i++)
-		if (g->node[i].tree == TREE_DETAILS && g->node[i].flags & SN_LEAF && g->node[i].nr)
-			return true;
-	return false;
-}
-
 int state_look_under(struct state *state, struct err *err)
 {
 	struct graph *g = state->graph;
 	struct super *super = state->super;
 	const struct superblock own = super->sb;
+	const struct snode *n;
 	uint32_t map, details;
 	int r = graph_scan_all(g, err);
 
-	if (r < 0 || !holds_devices(g))
+	n = g->node;
+	if (r < 0 || !any_of(i, g->nr_nodes, n[i].tree == TREE_DETAILS && n[i].flags & SN_LEAF && n[i].nr))
 		return r;
 	state->over.found = true;
 	graph_link(g);

@@ -51,14 +51,6 @@ static void set_live(void *ctx, const struct bitmap_entry *e)
 			bits_set_word(p->live, begin + i, 1);
 }
 
-/* The blocks in use by its space map: false when a part of that is lost. */
-static bool read_live(struct past *p)
-{
-	const struct sm_root root = { .bitmap_root = p->index };
-
-	return graph_each_in_index(p->graph, &root, set_live, p) && !p->lost && bits_get(p->live, p->index);
-}
-
 static bool is_live_now(const struct counts *counts, uint32_t b)
 {
 	if (counts->has_counts && counts->count[b] != COUNT_UNKNOWN)
@@ -112,6 +104,7 @@ static int list_past(struct counts *counts, struct vec *out)
 		return -ENOMEM;
 	for (uint32_t age = 1; age < g->nr_blocks && out->nr < max; age++) {
 		const uint32_t index = (state_cursor(counts->super) + g->nr_blocks - age) % g->nr_blocks;
+		const struct sm_root root = { .bitmap_root = index };
 		struct past *p;
 
 		if (g->kind[index] != BLOCK_INDEX)
@@ -120,7 +113,7 @@ static int list_past(struct counts *counts, struct vec *out)
 		if (!p)
 			return -ENOMEM;
 		*p = (struct past){ .graph = g, .index = index, .live = graph_noted(g, calloc(words, sizeof(*p->live))) };
-		if (!p->live || !read_live(p)) {
+		if (!p->live || !graph_each_in_index(g, &root, set_live, p) || p->lost || !bits_get(p->live, index)) {
 			free(p->live);
 			out->nr--;
 			continue;

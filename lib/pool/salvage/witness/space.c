@@ -294,8 +294,7 @@ uint32_t counts_missing_refs(const struct counts *counts, uint32_t block)
 {
 	uint32_t count, found;
 
-	if (!counts->has_counts || block >= counts->graph->nr_blocks ||
-	    counts->count[block] == COUNT_UNKNOWN)
+	if (!counts->has_counts || block >= counts->graph->nr_blocks || counts->count[block] == COUNT_UNKNOWN)
 		return COUNT_UNKNOWN;
 	count = counts->count[block];
 	found = counts->found[block];
