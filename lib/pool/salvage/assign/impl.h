@@ -122,13 +122,11 @@ void assign_take_unknown(struct assignment *a, struct choice *o, enum certainty 
 int assign(struct assignment *a);
 void assign_fini(struct assignment *a);
 
-/* --- twins.c: roots with the same content, as a snapshot and its origin may have --- */
-/* Joins the circles of twins. */
+/* --- chain.c: candidates that belong together --- */
+/* Joins the circles of roots with the same content, as a snapshot and its origin may have. */
 void twins_find(struct assignment *a);
 /* How many parents do the candidate and its twins lack together?  It does not matter which of them goes where. */
 uint32_t twins_refs(const struct assignment *a, uint32_t cand);
-
-/* --- chain.c: candidates that were split from each other --- */
 /* Links the candidates to chains, and those that are @grouped to groups. */
 void chain_link(struct assignment *a);
 /*
@@ -140,11 +138,8 @@ void chain_group(struct assignment *a);
 /* The same as assign_may_take(), for the node's whole group. */
 bool chain_may_take(const struct assignment *a, const struct choice *o);
 
-/* --- cover.c --- */
-/*
- * Places the leaves whose reference counts are lost, where only they have the mappings that the data map
- * counts for a data block.  0 or -ENOMEM.
- */
+/* --- cover.c: leaves whose counts are lost, and that alone account for a data block --- */
+/* 0 or -ENOMEM. */
 int assign_cover(struct assignment *a);
 /*
  * Where the data map decides, it does not tell which device has a leaf: two that could be exchanged are a choice.  Nor does it
@@ -158,10 +153,7 @@ void assign_doubt(struct assignment *a);
 int assign_solve(struct assignment *a);
 
 /* --- explain.c --- */
-/*
- * For each node that had several possible places, writes the choice, the alternatives and the
- * reasons to the struct of the room: @explained.
- */
+/* For each node that had several possible places, writes the choice, the alternatives and the reasons to @explained. */
 void explain_assignment(const struct assignment *a);
 
 /* --- heap.c --- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
 /*
- * Whose roots are used: state_settle_roots(), at the end.  Roots that the user gives are used as
- * given, or refused.  A superblock with a bad checksum may still name the right ones: they are used
+ * Whose roots are used: state_settle_roots().  Roots that the user gives are used as given, or refused.  Those of a whole superblock
+ * are, unless the nodes are of another state.  A superblock with a bad checksum may still name the right ones: they are used
  * when what they point to says the same.  Roots that nothing names are searched for in roots.c.
  */
 #include <errno.h>

@@ -2,7 +2,7 @@
 /* Copyright (C) 2026 The thin-pool-tools authors */
 #ifndef POOL_SALVAGE_ORDER_H
 #define POOL_SALVAGE_ORDER_H
-/* Shared by the files that bring states in an order: place.c and succession.c answer what order.c asks. */
+/* Shared by the files that bring states in an order: succession.c answers what order.c asks. */
 #include "base/bits.h"
 #include "pool/salvage/state/state.h"
 
@@ -20,7 +20,6 @@ static inline bool order_has_node(const struct pool_state *st, const struct snod
 	return n->block != NONE && bits_get(st->live, n->block);
 }
 
-/* --- place.c: what two states say of each other --- */
 /* Was @a written before @b, by what the details of both say?  Nothing is written before an empty pool that fills the front. */
 bool order_is_before(const struct order *o, const struct pool_state *a, const struct pool_state *b);
 /*
@@ -34,7 +33,6 @@ bool order_is_newer(const struct order *o, const struct pool_state *a, const str
 /* Does the @k-th pointer of the node lead to what should be there? */
 bool order_names_part(const struct graph *g, const struct snode *n, uint32_t k);
 
-/* --- succession.c --- */
 /*
  * Did @best come after the superblock's state, of which something was reused?  A commit reuses nothing of the one before: so a later
  * superblock was written to nowhere.  A later time or transaction tells; else the place.  Where it may have been either way, the kernel

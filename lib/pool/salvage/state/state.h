@@ -85,11 +85,7 @@ const struct pool_state *order_newest(struct state *state, struct vec *states, b
 bool state_has_later(struct graph *g, const struct pool_state *best, const uint64_t *used, const uint64_t *judged);
 
 /* --- claim.c: whose roots are used --- */
-/*
- * The user's; those of a whole superblock, unless the nodes are of another state; those that a
- * damaged superblock names, when nothing contradicts them; or the newest that are found.  -EINVAL:
- * a block that the user gave is not a root; the text says what it is.
- */
+/* -EINVAL: a block that the user gave is not a root; the text says what it is. */
 int state_settle_roots(struct state *state, struct err *err);
 /* The same for the trees of devices that the user gave. */
 int state_check_taken(const struct super *super, struct err *err);
