@@ -45,19 +45,13 @@ static void limit_rows(struct vec *states)
 			st[i].row = nr++ < MAX_ROWS;
 }
 
-/*
- * Do two states have a node of mappings in common?  Unrelated ones have none, unless one is empty.
- */
+/* Do two states have a node of mappings in common?  Unrelated ones have none, unless one is empty. */
 static bool has_common(const struct graph *g, const struct pool_state *a, const struct pool_state *b)
 {
-	for (uint32_t w = 0; w <= (g->nr_blocks - 1) / 64; w++)
-		for (uint64_t both = b->live[w] & a->live[w]; both; both &= both - 1) {
-			uint32_t i = g->slot[w * 64 + (uint32_t)__builtin_ctzll(both)];
+	const struct snode *n = g->node;
 
-			if (i != NONE && g->node[i].tree == TREE_MAPPING)
-				return true;
-		}
-	return !a->sum.mappings || !b->sum.mappings;
+	return !a->sum.mappings || !b->sum.mappings ||
+	       any_of(i, g->nr_nodes, n[i].tree == TREE_MAPPING && graph_is_there(g, i) && order_has_node(a, &n[i]) && order_has_node(b, &n[i]));
 }
 
 /* What the nodes of state @a that are not a part of state @b name, and what is below that. */
