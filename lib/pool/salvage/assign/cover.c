@@ -20,7 +20,6 @@
 struct cover {
 	struct assignment *a;
 	struct refmap *nr;  /* by data block: number of remaining candidates that map it */
-	uint8_t *in;	    /* by candidate: it is still a candidate */
 	uint32_t *order;    /* the candidates: those with one place, youngest first; the others by keys */
 	uint8_t buf[MBLOCK_SIZE] BLOCK_ALIGNED;
 };
@@ -62,7 +61,7 @@ static void enter(struct cover *c, uint32_t cand)
 		return;
 	for (uint32_t i = 0; i < v.nr; i++)
 		refmap_inc(c->nr, mapping_block(view_value(&v, i)));
-	c->in[cand] = 1;
+	c->a->cand[cand].may_cover = true;
 }
 
 /* Takes the needed leaves, and drops the impossible ones.  Was any taken? */
@@ -76,7 +75,7 @@ static bool run_round(struct cover *c)
 		struct view v;
 		bool needed;
 
-		if (!c->in[i] || !graph_view(c->a->assign->graph, c->a->cand[i].node, c->buf, &v))
+		if (!c->a->cand[i].may_cover || !graph_view(c->a->assign->graph, c->a->cand[i].node, c->buf, &v))
 			continue;
 		o = best_option(c->a, i);
 		if (o && is_allowed(c, &v, &needed)) {
@@ -87,7 +86,7 @@ static bool run_round(struct cover *c)
 		}
 		for (uint32_t m = 0; m < v.nr; m++)
 			datamap_take_block(c->nr, mapping_block(view_value(&v, m)));
-		c->in[i] = 0;
+		c->a->cand[i].may_cover = false;
 	}
 	return any;
 }
@@ -105,17 +104,14 @@ static int by_place_and_age(const void *pa, const void *pb, void *ctx)
 
 int assign_cover(struct assignment *a)
 {
-	CLEANUP(free_ptr) uint8_t *in = NULL;
-	CLEANUP(free_ptr) uint32_t *order = NULL;
-	struct cover c = { .a = a };
+	CLEANUP(free_ptr) uint32_t *order = malloc(((size_t)a->nr_cands + 1) * sizeof(*order));
+	struct cover c = { .a = a, .order = order };
 	int round = 0;
 
 	if (!a->assign->datamap->missing)
 		return 0;
 	c.nr = refmap_new(refmap_nr_blocks(a->assign->datamap->missing), false);
-	c.in = in = calloc((size_t)a->nr_cands + 1, 1);
-	c.order = order = malloc(((size_t)a->nr_cands + 1) * sizeof(*order));
-	if (c.nr && in && order) {
+	if (c.nr && order) {
 		for (uint32_t i = 0; i < a->nr_cands; i++) {
 			order[i] = i;
 			enter(&c, i);
@@ -125,7 +121,7 @@ int assign_cover(struct assignment *a)
 			;
 	}
 	refmap_free(c.nr);
-	return c.nr && in && order ? 0 : -ENOMEM;
+	return c.nr && order ? 0 : -ENOMEM;
 }
 
 /* Is there a node with three parents that the place, which takes several, could have had? */

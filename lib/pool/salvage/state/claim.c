@@ -363,17 +363,12 @@ struct lost_bitmaps {
 	uint64_t nr;
 };
 
-static int add_lost_bitmaps(void *ctx, const struct view *v)
+static void add_lost_bitmap(void *ctx, const struct bitmap_entry *e)
 {
 	struct lost_bitmaps *lost = ctx;
+	const struct graph *g = lost->counts->graph;
 
-	for (uint32_t i = 0; i < v->nr; i++) {
-		const uint64_t b = view_value(v, i);
-
-		lost->nr += b < lost->counts->graph->nr_blocks && lost->counts->graph->kind[b] < BLOCK_NODE &&
-			    counts_lack(lost->counts, (uint32_t)b);
-	}
-	return 0;
+	lost->nr += e->block < g->nr_blocks && g->kind[e->block] < BLOCK_NODE && counts_lack(lost->counts, (uint32_t)e->block);
 }
 
 /*
@@ -386,7 +381,7 @@ static bool has_other_roots(const struct counts *counts)
 	const uint32_t index = find_orphan(counts, TREE_INDEX);
 	struct lost_bitmaps lost = { .counts = counts };
 
-	if (index != NONE && graph_each_leaf(counts->graph, index, 16, add_lost_bitmaps, &lost, NULL))
+	if (index != NONE && graph_each_in_index_tree(counts->graph, &sb->data_sm, index, add_lost_bitmap, &lost))
 		lost.nr = 0;
 	return counts_lost_lack(counts) > lost.nr + !sb->mapping_root + !sb->details_root + !sb->metadata_sm.ref_count_root +
 						  (find_orphan(counts, TREE_OVERFLOW) == NONE) + (index == NONE);

@@ -176,26 +176,23 @@ static bool have_same_trees(const struct graph *g, const struct pool_state *a, c
 	return same;
 }
 
+static int fewest_reused(const void *pa, const void *pb)
+{
+	const struct pool_state *a = pa, *b = pb;
+
+	return ORDER(a->reused, b->reused) ?: ORDER(a->index, b->index);
+}
+
 /* Those in which nothing was reused come first; returns how many. */
 static size_t part_reused(struct vec *states)
 {
 	struct pool_state *st = states->data;
-	uint32_t least = UINT32_MAX;
 	size_t nr = 0;
 
-	for (size_t i = 0; i < states->nr; i++)
-		least = MIN(least, st[i].reused);
-	for (size_t i = 0; i < states->nr; i++) {
-		const struct pool_state kept = st[i];
-
-		if (kept.reused > least)
-			continue;
-		memmove(&st[nr + 1], &st[nr], (i - nr) * sizeof(*st));
-		st[nr] = kept;
-		if (!kept.dated && nr) /* no worse than the one before */
+	vec_sort(states, sizeof(*st), fewest_reused);
+	for (; nr < states->nr && st[nr].reused == st[0].reused; nr++)
+		if (!st[nr].dated && nr) /* no worse than the one before */
 			st[nr].sum = st[nr - 1].sum;
-		nr++;
-	}
 	return nr;
 }
 

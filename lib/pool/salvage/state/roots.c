@@ -65,7 +65,7 @@ static void look_at_root(struct counts *counts, uint32_t b, struct pool_state *s
 
 /* A top level beside details. */
 struct comparison {
-	const struct graph *g;
+	struct graph *g;
 	struct vec details;
 	const struct pool_state *last; /* the state before, NULL: of any state */
 	uint32_t end;		       /* and where the next one begins */
@@ -107,20 +107,19 @@ static bool compare_top(struct comparison *c, uint32_t top)
 }
 
 /* Do the details at node @details tell of just the devices at @top, and of as many mappings each? */
-static bool compare(struct graph *g, struct comparison *c, uint32_t top, uint32_t details)
+static bool compare(struct comparison *c, uint32_t top, uint32_t details)
 {
 	bool same;
 
-	c->g = g;
 	c->details.nr = 0;
-	same = !details_read(g, details, &c->details, NULL);
+	same = !details_read(c->g, details, &c->details, NULL);
 	return compare_top(c, top) && same && c->nr_alike == c->nr && c->nr == c->details.nr;
 }
 
 bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details)
 {
-	struct comparison c = { 0 };
-	bool agree = compare(g, &c, top, details);
+	struct comparison c = { .g = g };
+	bool agree = compare(&c, top, details);
 
 	free_vec(&c.details);
 	return agree;
@@ -128,12 +127,12 @@ bool state_roots_agree(struct graph *g, uint32_t top, uint32_t details)
 
 static void check_counts(struct graph *g, struct pool_state *st)
 {
-	struct comparison c = { 0 };
+	struct comparison c = { .g = g };
 	bool differs;
 
 	if (!st->map_root || !st->details_root)
 		return;
-	(void)compare(g, &c, g->slot[st->map_root], g->slot[st->details_root]);
+	(void)compare(&c, g->slot[st->map_root], g->slot[st->details_root]);
 	/* one commit writes both roots: they have the same devices */
 	differs = c.nr_differ || (!c.nr_lost && st->dated && (c.nr != c.details.nr || c.nr_alike != c.nr));
 	st->reused += MAX(c.nr_differ, (uint32_t)differs);
@@ -243,7 +242,7 @@ static void look_for_newer(struct graph *g, const struct pool_state *last, const
 		for (uint32_t d = end; d-- > begin && !found->map_root;) {
 			struct details_sum sum = { 0 };
 
-			if (!is_root(g, d, TREE_DETAILS) || !compare(g, &c, g->slot[b], g->slot[d]))
+			if (!is_root(g, d, TREE_DETAILS) || !compare(&c, g->slot[b], g->slot[d]))
 				continue;
 			(void)details_add(g, g->slot[d], &sum, NULL);
 			if (last && (sum.time < last->sum.time || sum.transaction < last->sum.transaction))
@@ -282,7 +281,7 @@ static void look_for_any(struct graph *g, struct pool_state *found)
 		if (!is_root(g, b, TREE_TOP))
 			continue;
 		if (found->details_root)
-			(void)compare(g, &c, g->slot[b], g->slot[found->details_root]);
+			(void)compare(&c, g->slot[b], g->slot[found->details_root]);
 		if (!found->details_root || (c.nr_alike && !c.nr_differ && c.nr_alike >= nr_alike)) {
 			found->map_root = b;
 			nr_alike = c.nr_alike;
