@@ -3,7 +3,6 @@
 /* One option: can the node go to that place now, and what changes when it does? */
 #include <string.h>
 
-#include "base/overflow.h"
 #include "base/search.h"
 #include "pool/salvage/assign/impl.h"
 

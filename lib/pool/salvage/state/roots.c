@@ -7,7 +7,6 @@
  * use but that nobody refers to are its roots.  order.c tells which is the newest.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/bits.h"
 #include "base/cleanup.h"

@@ -81,16 +81,14 @@ static uint64_t nr_of_maps(const struct counts *counts, bool *known)
 	}
 	for (uint32_t i = 0; i < g->nr_nodes; i++) {
 		const struct snode *n = &g->node[i];
+		uint32_t lost;
 
 		/* an older copy names older nodes */
 		if (!(n->flags & SN_LINKING) || n->block == NONE || !counts->count[n->block])
 			continue;
-		nr++;
-		for (uint32_t k = 0; k < n->nr_edges; k++)
-			if (graph_child(g, n, k) == NONE) {
-				nr++;
-				*known &= n->height == 1;
-			}
+		lost = count_of(k, n->nr_edges, graph_child(g, n, k) == NONE);
+		nr += 1 + lost;
+		*known &= !lost || n->height == 1;
 	}
 	return nr;
 }

@@ -11,7 +11,6 @@
  * can be wrong; two that agree are believed.
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/overflow.h"
 #include "pdata/block/refmap.h"
