@@ -86,9 +86,8 @@ static int compare_with_newest(struct state *state, struct err *err)
 {
 	struct superblock *sb = &state->super->sb;
 	const struct superblock own = *sb;
-	int r;
+	int r = state_find_roots(state, 0, err);
 
-	r = state_find_roots(state, 0, err);
 	state->rival = state->outdated = sb->mapping_root != own.mapping_root || sb->details_root != own.details_root;
 	state->anew = false; /* that was of the other one */
 	*sb = own;
