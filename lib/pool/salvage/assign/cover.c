@@ -131,16 +131,6 @@ static bool another_may_fit(const struct assignment *a, const struct place *p)
 							a->cand[a->opt[p->opt[k]].cand].refs == COUNT_MANY);
 }
 
-static void doubt_taken(struct assignment *a, const struct place *p)
-{
-	for (uint32_t k = 0; k < p->nr_opts; k++) {
-		const struct choice *o = &a->opt[p->opt[k]];
-
-		if (o->taken && a->cand[o->cand].refs == COUNT_MANY)
-			assign_mark(a, o->cand, CERTAINTY_OPEN);
-	}
-}
-
 void assign_doubt(struct assignment *a)
 {
 	for (uint32_t i = 0; i < a->nr_opts; i++) {
@@ -150,7 +140,15 @@ void assign_doubt(struct assignment *a)
 		    assign_node(a, o->cand)->nr_mappings && assign_may_be_exchanged(a, o))
 			assign_mark(a, o->cand, CERTAINTY_OPEN);
 	}
-	for (uint32_t i = 0; i < a->nr_places; i++)
-		if (another_may_fit(a, &a->place[i]))
-			doubt_taken(a, &a->place[i]);
+	for (uint32_t i = 0; i < a->nr_places; i++) {
+		const struct place *p = &a->place[i];
+		const bool other = another_may_fit(a, p);
+
+		for (uint32_t k = 0; k < p->nr_opts && other; k++) {
+			const struct choice *o = &a->opt[p->opt[k]];
+
+			if (o->taken && a->cand[o->cand].refs == COUNT_MANY)
+				assign_mark(a, o->cand, CERTAINTY_OPEN);
+		}
+	}
 }

@@ -17,8 +17,8 @@ struct candidate {
 	uint32_t head;	    /* the first one of its chain or group */
 	uint32_t next;	    /* the next one, or NONE */
 	bool grouped;	    /* its group goes where all of it has room */
-	uint64_t group_sum; /* of the first one: mappings of the group */
 	bool may_cover;	    /* cover.c: it is still a candidate */
+	uint64_t group_sum; /* of the first one: mappings of the group */
 };
 
 struct place {
