@@ -13,7 +13,7 @@
 #include "base/bits.h"
 #include "base/cleanup.h"
 #include "base/overflow.h"
-#include "pool/salvage/state/order.h"
+#include "pool/salvage/state/succession.h"
 
 #define MAX_COMPARED 128 /* number of states that are compared with each other */
 #define MAX_ROWS     4	 /* number of states that are taken for such as were written anew */

@@ -4,7 +4,7 @@
  * What two states say of each other: by where they were written, by their details, and by what they name.  Did the newest that was found
  * come after the superblock, of whose state something was reused?
  */
-#include "pool/salvage/state/order.h"
+#include "pool/salvage/state/succession.h"
 
 enum { NOT_ASKED, IS_BEFORE, IS_NOT };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 The thin-pool-tools authors */
-#ifndef POOL_SALVAGE_ORDER_H
-#define POOL_SALVAGE_ORDER_H
-/* Shared by the files that bring states in an order: succession.c answers what order.c asks. */
+#ifndef POOL_SALVAGE_SUCCESSION_H
+#define POOL_SALVAGE_SUCCESSION_H
+/* What two states say of each other, and whether one came after the other. */
 #include "base/bits.h"
 #include "pool/salvage/state/state.h"
 
