@@ -79,6 +79,14 @@ struct disk_bitmap {
 static_assert(sizeof(struct disk_bitmap) == MBLOCK_SIZE, "on-disk size");
 static_assert(sizeof(((struct disk_bitmap *)0)->bits) * 4 == ENTRIES_PER_BITMAP, "entries");
 
+/* The count of entry @i in disk_bitmap.bits; 3: three or more. */
+static inline unsigned bitmap_count(const uint8_t *bits, uint32_t i)
+{
+	unsigned pair = bits[i / 4] >> 2 * (i % 4) & 3;
+
+	return (pair & 1) << 1 | pair >> 1; /* the lower bit weighs two */
+}
+
 /* The largest metadata device the format can describe, in blocks. */
 #define MAX_METADATA_BLOCKS ((uint64_t)MAX_METADATA_BITMAPS * ENTRIES_PER_BITMAP)
 

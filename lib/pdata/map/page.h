@@ -31,9 +31,7 @@ void sm_page_loaded(struct sm_page *p, uint32_t end);
 /* 0, 1, 2, or 3 for "more than two". */
 static inline unsigned sm_page_get(const struct sm_page *p, uint32_t i)
 {
-	unsigned pair = p->disk->bits[i / 4] >> (2 * (i % 4)) & 3;
-
-	return (pair & 1) << 1 | pair >> 1;
+	return bitmap_count(p->disk->bits, i);
 }
 
 /* @count 0..3; keeps now[] and nr_used. */

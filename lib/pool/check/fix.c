@@ -18,11 +18,9 @@ static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uin
 		       uint64_t *leaks)
 {
 	for (unsigned i = 0; i < nr; i++) {
-		unsigned a = was[i / 4] >> 2 * (i % 4) & 3, b = is[i / 4] >> 2 * (i % 4) & 3;
-
-		if (!a || b)
+		if (!bitmap_count(was, i) || bitmap_count(is, i))
 			continue;
-		if (a == 3)
+		if (bitmap_count(was, i) == 3)
 			return err_set(
 				x->err, -EUCLEAN,
 				"leaked blocks with large reference counts cannot be freed in "
@@ -36,7 +34,7 @@ static int count_leaks(struct fix *x, const uint8_t *was, const uint8_t *is, uin
 static void keep_large(const uint8_t *was, uint8_t *is)
 {
 	for (unsigned i = 0; i < ENTRIES_PER_BITMAP; i++)
-		if ((was[i / 4] >> 2 * (i % 4) & 3) == 3 && is[i / 4] >> 2 * (i % 4) & 3)
+		if (bitmap_count(was, i) == 3 && bitmap_count(is, i))
 			is[i / 4] |= (uint8_t)(3 << 2 * (i % 4));
 }
 

@@ -145,13 +145,9 @@ static bool any_one_more(const struct map_check *m, const struct joined *j)
 {
 	if (m->area != AREA_DATA_MAP || !m->c->out->sb.time)
 		return false;
-	for (size_t i = 0; i < j->nr_diffs; i++)
-		if (is_one_more(j->diff[i].pair, j->diff[i].expected))
-			return true;
-	for (size_t i = 0; i < j->nr_large; i++)
-		if (j->large[i].block < m->nr_blocks && is_one_more(j->large[i].count, refmap_get(m->counts, j->large[i].block)))
-			return true;
-	return false;
+	return any_of(i, j->nr_diffs, is_one_more(j->diff[i].pair, j->diff[i].expected)) ||
+	       any_of(i, j->nr_large, j->large[i].block < m->nr_blocks &&
+					      is_one_more(j->large[i].count, refmap_get(m->counts, j->large[i].block)));
 }
 
 static void judge_diffs(struct map_check *m, struct joined *j, bool tree_sound)

@@ -302,7 +302,7 @@ static int keep_bitmap(struct map_check *m, struct map_part *p, uint64_t index, 
 	m->c->bitmap_known[index] = true;
 	/* bits set beyond the end are counted here: the map in memory does not hold them */
 	for (uint64_t i = m->root->nr_blocks - begin; i < ENTRIES_PER_BITMAP; i++)
-		p->nr_past_end += (bits[i / 4] >> 2 * (i % 4) & 3) != 0;
+		p->nr_past_end += bitmap_count(bits, (uint32_t)i) != 0;
 	return 0;
 }
 

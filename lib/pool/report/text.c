@@ -197,9 +197,12 @@ void put_super(const struct salvage *s, struct outbuf *out)
 	if (s->trees.uncertain || (s->assign.unconfirmed && !s->tell.mappings_back))
 		outbuf_str(out, "some parts could belong to more than one device: check them "
 				"before use\n");
-	for (size_t i = 0; i < MAX_DOUBTS; i++)
-		if (tell_doubt(&s->tell, i))
-			outbuf_printf(out, "%s\n", tell_doubt(&s->tell, i));
+	for (size_t i = 0; i < MAX_DOUBTS; i++) {
+		const char *doubt = tell_doubt(&s->tell, i);
+
+		if (doubt)
+			outbuf_printf(out, "%s\n", doubt);
+	}
 }
 
 static const char *tree_text(uint8_t tree)

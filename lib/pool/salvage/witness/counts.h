@@ -51,13 +51,6 @@ enum bitmaps_found {
 	BITMAPS_FIT,
 };
 enum bitmaps_found bitmaps_read(struct bitmaps *b);
-/* The count of entry @i; 3: three or more. */
-static inline unsigned bitmap_count(const struct disk_bitmap *map, uint32_t i)
-{
-	unsigned pair = map->bits[i / 4] >> 2 * (i % 4) & 3;
-
-	return (pair & 1) << 1 | pair >> 1; /* the lower bit weighs two */
-}
 
 /* Blocks that it has in use. */
 uint32_t bitmap_nr_used(const struct disk_bitmap *map);

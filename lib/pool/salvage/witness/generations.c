@@ -47,7 +47,7 @@ static void set_live(void *ctx, const struct bitmap_entry *e)
 
 	p->lost = p->lost || !graph_get_kind(p->graph, e->block, BLOCK_BITMAP, &map);
 	for (uint32_t i = 0; i < nr && !p->lost; i++)
-		if (bitmap_count(&map, i))
+		if (bitmap_count(map.bits, i))
 			bits_set_word(p->live, begin + i, 1);
 }
 

@@ -148,7 +148,7 @@ static bool bitmap_denies(const struct counts *counts, const struct disk_bitmap 
 {
 	const uint32_t begin = index * ENTRIES_PER_BITMAP, nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
 
-	return any_of(i, nr, bitmap_count(map, i) < MIN(counts->found[begin + i], 3));
+	return any_of(i, nr, bitmap_count(map->bits, i) < MIN(counts->found[begin + i], 3));
 }
 
 static void take_bitmap(void *ctx, uint64_t index, const struct disk_bitmap *map)
@@ -158,7 +158,7 @@ static void take_bitmap(void *ctx, uint64_t index, const struct disk_bitmap *map
 	const uint32_t nr = MIN((uint32_t)ENTRIES_PER_BITMAP, counts->graph->nr_blocks - begin);
 
 	for (uint32_t i = 0; i < nr; i++) {
-		unsigned c = bitmap_count(map, i);
+		unsigned c = bitmap_count(map->bits, i);
 
 		counts->count[begin + i] = c == 3 ? COUNT_MANY : c;
 	}
